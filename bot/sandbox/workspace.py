@@ -1,0 +1,247 @@
+"""The state of one workspace: people, groups, channels, messages, views, files, the app; and its clock.
+
+It doesn't know HTTP, tokens or limits: it stores and tells whoever listens what has changed.
+"""
+
+from __future__ import annotations
+
+import itertools
+import secrets
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from bot.sandbox.checks import Json
+
+Listener = Callable[[Json], None]
+
+
+class SlackError(Exception):
+    """A refusal as Slack gives it: `error` and whatever else stands in the answer."""
+
+    def __init__(self, error: str, **more: Any) -> None:
+        super().__init__(error)
+        self.error = error
+        self.more = more
+
+
+@dataclass
+class User:
+    """A member, guest, stranger or bot."""
+
+    id: str
+    name: str
+    real_name: str
+    email: str = ""
+    tz: str = "Europe/Berlin"
+    team_id: str = "T0SANDBOX"
+    is_admin: bool = False
+    is_bot: bool = False
+    is_restricted: bool = False
+    is_ultra_restricted: bool = False
+    is_stranger: bool = False
+    deleted: bool = False
+
+
+@dataclass
+class Group:
+    """A user group; `date_delete` is 0 while it is in use."""
+
+    id: str
+    handle: str
+    name: str
+    users: list[str] = field(default_factory=list)
+    date_delete: int = 0
+
+
+@dataclass
+class Channel:
+    """A channel or, with `im_user`, a direct conversation of the bot with that person."""
+
+    id: str
+    name: str
+    is_private: bool = False
+    members: list[str] = field(default_factory=list)
+    is_archived: bool = False
+    is_ext_shared: bool = False
+    im_user: str = ""
+
+
+@dataclass
+class View:
+    """A modal or home view of one person, with what was typed into it so far (`drafts`)."""
+
+    id: str
+    user: str
+    body: Json
+    hash: str
+    root: str
+    previous: str | None = None
+    drafts: dict[str, dict[str, Json]] = field(default_factory=dict)
+    response_url_channel: str = ""
+
+
+@dataclass
+class AppInstall:
+    """The one installed app: ids, secrets, what it was granted and what its manifest says."""
+
+    id: str = "A0SANDBOX"
+    bot_id: str = "B0SANDBOX"
+    bot_user: str = "U0ACCESSBOT"
+    bot_token: str = "xoxb-sandbox-0000000000"  # noqa: S105 - opens nothing but this stand-in
+    app_token: str = "xapp-1-A0SANDBOX-0000000000"  # noqa: S105
+    signing_secret: str = "sandbox-signing-secret-00000000"  # noqa: S105
+    scopes: list[str] = field(default_factory=list)
+    app_scopes: list[str] = field(default_factory=lambda: ["connections:write"])
+    manifest: Json = field(default_factory=dict)
+    revoked: set[str] = field(default_factory=set)
+
+
+class Workspace:
+    """Everything that is true in the workspace; `changed` is the one place that every change goes through."""
+
+    def __init__(self, app: AppInstall) -> None:
+        self.team_id, self.team_name, self.domain = "T0SANDBOX", "Sandbox", "sandbox"
+        self.app = app
+        self.users: dict[str, User] = {}
+        self.groups: dict[str, Group] = {}
+        self.channels: dict[str, Channel] = {}
+        self.messages: dict[str, dict[str, Json]] = {}
+        self.ephemerals: dict[str, list[Json]] = {}
+        self.views: dict[str, View] = {}
+        self.stacks: dict[str, list[str]] = {}
+        self.homes: dict[str, View] = {}
+        self.files: dict[str, Json] = {}
+        self.triggers: dict[str, Json] = {}
+        self.response_urls: dict[str, Json] = {}
+        self.version = 0
+        self.changes: deque[Json] = deque(maxlen=5000)
+        self.listeners: list[Listener] = []
+        self.clock_offset = 0.0
+        self._numbers = itertools.count(1)
+        self._last_micros = 0
+
+    def now(self) -> float:
+        """Seconds since the epoch in the workspace, which a test may move ahead of the real clock."""
+        return time.time() + self.clock_offset
+
+    def changed(self, kind: str, **what: Any) -> None:
+        """Tells every listener that something has changed, and remembers it with a rising number."""
+        self.version += 1
+        change = {"version": self.version, "kind": kind, **what}
+        self.changes.append(change)
+        for listener in list(self.listeners):
+            listener(change)
+
+    def new_id(self, prefix: str) -> str:
+        """A fresh id such as `V00000001A`."""
+        return f"{prefix}{next(self._numbers):08d}{secrets.choice('ABCDEFGHJKLMNPQRSTUVWXYZ')}"
+
+    def new_ts(self) -> str:
+        """A message timestamp that no other message has, rising."""
+        self._last_micros = max(self._last_micros + 1, int(self.now() * 1_000_000))
+        return f"{self._last_micros // 1_000_000}.{self._last_micros % 1_000_000:06d}"
+
+    def user(self, user_id: str) -> User:
+        """The user, or SlackError user_not_found."""
+        if user_id not in self.users:
+            raise SlackError("user_not_found")
+        return self.users[user_id]
+
+    def by_name(self, name: str) -> User | None:
+        """The user with this handle, if there is one."""
+        return next((user for user in self.users.values() if user.name == name), None)
+
+    def channel(self, ref: str) -> Channel:
+        """The channel by id or #name, or SlackError channel_not_found."""
+        if ref in self.channels:
+            return self.channels[ref]
+        wanted = ref.removeprefix("#")
+        found = next((c for c in self.channels.values() if c.name and c.name == wanted), None)
+        if found is None:
+            raise SlackError("channel_not_found")
+        return found
+
+    def direct(self, user_id: str) -> Channel:
+        """The bot's direct conversation with a person, made when there is none."""
+        channel_id = "D" + user_id[1:]
+        if channel_id not in self.channels:
+            members = [user_id, self.app.bot_user]
+            self.channels[channel_id] = Channel(channel_id, "", True, members, im_user=user_id)
+            self.changed("im_opened", channel=channel_id, user=user_id)
+        return self.channels[channel_id]
+
+    def message(self, channel: str, ts: str) -> Json:
+        """A stored message, or SlackError message_not_found."""
+        found = self.messages.get(channel, {}).get(ts)
+        if found is None:
+            raise SlackError("message_not_found")
+        return found
+
+    def post(self, channel: Channel, message: Json) -> Json:
+        """Stores a new message and gives it back with its `ts` and `channel`."""
+        message = {"type": "message", "ts": self.new_ts(), "channel": channel.id, **message}
+        self.messages.setdefault(channel.id, {})[message["ts"]] = message
+        parent = self.messages[channel.id].get(message.get("thread_ts", ""))
+        if parent is not None:
+            parent["reply_count"] = parent.get("reply_count", 0) + 1
+            parent.setdefault("thread_ts", parent["ts"])
+        self.changed("message_posted", channel=channel.id, ts=message["ts"])
+        return message
+
+    def edit(self, message: Json, **fields: Any) -> None:
+        """Replaces fields of a stored message."""
+        message.update(fields)
+        self.changed("message_changed", channel=message["channel"], ts=message["ts"])
+
+    def remove(self, channel: str, ts: str) -> None:
+        """Deletes a stored message."""
+        del self.messages[channel][ts]
+        self.changed("message_deleted", channel=channel, ts=ts)
+
+    def whisper(self, user: str, channel: str, message: Json) -> Json:
+        """Shows a message to one person only."""
+        shown = {
+            "type": "message",
+            "ts": self.new_ts(),
+            "channel": channel,
+            "is_ephemeral": True,
+            **message,
+        }
+        self.ephemerals.setdefault(user, []).append(shown)
+        self.changed("ephemeral_shown", user=user, channel=channel, ts=shown["ts"])
+        return shown
+
+    def new_trigger(self, user: str) -> str:
+        """A trigger id of this person, good for three seconds and once."""
+        trigger = f"{next(self._numbers)}.{secrets.randbelow(10**10)}.{secrets.token_hex(16)}"
+        self.triggers[trigger] = {"user": user, "at": self.now(), "used": False}
+        return trigger
+
+    def new_response_path(self, user: str, channel: str, origin: Json | None) -> str:
+        """The path of a response_url for an answer to this person in this place."""
+        path = f"{self.team_id}/{next(self._numbers)}/{secrets.token_urlsafe(18)}"
+        self.response_urls[path] = {
+            "user": user,
+            "channel": channel,
+            "origin": origin,
+            "at": self.now(),
+            "uses": 0,
+        }
+        return path
+
+    def top_view(self, user: str) -> View | None:
+        """The modal that the person looks at, if one is open."""
+        stack = self.stacks.get(user)
+        return self.views[stack[-1]] if stack else None
+
+    def close_views(self, user: str, keep: int = 0) -> list[View]:
+        """Closes the person's modals above the first `keep`, topmost first, and gives them back."""
+        stack = self.stacks.get(user, [])
+        closed = [self.views.pop(view_id) for view_id in reversed(stack[keep:])]
+        self.stacks[user] = stack[:keep]
+        if closed:
+            self.changed("views_closed", user=user, views=[view.id for view in closed])
+        return closed
