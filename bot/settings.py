@@ -6,33 +6,41 @@ from __future__ import annotations
 
 import enum
 import ipaddress
-from collections.abc import Callable, Iterable, Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from os import environ as process_environ
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 
 from bot.core.errors import ConfigError, Problem
 
+LARGEST_FILE = 64 * 1024  # bytes of a NAME_FILE: a secret, not a log
+
 
 class Need(enum.Enum):
-    """What a verb can't do without, beyond a database and a roles file, which everything may have."""
+    """What a verb can't do without, beyond a database and a roles file."""
 
-    SLACK = "calls Slack: SLACK_BOT_TOKEN"
-    EVENTS = "hears from Slack: SLACK_APP_TOKEN (Socket Mode) or SLACK_SIGNING_SECRET (HTTP mode)"
-    KEYS = "signs or reads tokens: ACCESS_SECRET_KEYS"
+    SLACK = "calls Slack"
+    EVENTS = "hears from Slack, over Socket Mode or HTTP"
+    EVENTS_IF_SLACK = "hears from Slack in HTTP mode, and does without Slack when nothing of Slack is set"
+    KEYS = "signs or reads access tokens"
 
 
-# What each verb of the command line needs. In Socket Mode `web` only checks access tokens, reads the database
-# and never speaks to Slack; that it needs a Slack token in HTTP mode is decided by the mode, not here.
+# What each verb needs. Verbs that are not here work on the database alone: for them the variables of Slack,
+# keys and HTTP are not even looked at, so that a broken token never stands in the way of `access-bot panic`.
+#
+# `web` serves Slack's events only in HTTP mode, and then needs the bot token (it opens modals) and the signing
+# secret. In Socket Mode the `worker` holds the socket, and `web` answers systems that check tokens: it needs
+# no Slack variable at all and is better run without them. A bot token without an app token means HTTP mode,
+# so that a forgotten signing secret still stops the start.
 NEEDS: Mapping[str, frozenset[Need]] = {
-    "run": frozenset(Need),
-    "worker": frozenset(Need),
-    "doctor": frozenset(Need),
-    "web": frozenset({Need.EVENTS, Need.KEYS}),
+    "run": frozenset({Need.SLACK, Need.EVENTS, Need.KEYS}),
+    "worker": frozenset({Need.SLACK, Need.EVENTS, Need.KEYS}),
+    "doctor": frozenset({Need.SLACK, Need.EVENTS, Need.KEYS}),
+    "web": frozenset({Need.EVENTS_IF_SLACK, Need.KEYS}),
 }
 
 
@@ -55,12 +63,234 @@ class Settings:
 
     @property
     def slack_mode(self) -> Literal["socket", "http"]:
-        """`socket` when there is an app token, else `http`."""
-        return "socket" if self.slack_app_token else "http"
+        """`http` when there is a signing secret and no app token: only then Slack's events come over HTTP."""
+        return "http" if self.slack_signing_secret and not self.slack_app_token else "socket"
 
 
 def load_settings(
-    environ: Mapping[str, str] | None = None, dotenv: str | None = ".env", need: frozenset[Need] = frozenset()
+    environ: Mapping[str, str] | None = None,
+    dotenv: str | None = ".env",
+    need: frozenset[Need] = frozenset(),
 ) -> Settings:
-    """Reads the environment."""
-    raise NotImplementedError
+    """The settings of one process, from the environment (default: this process's) and the file `dotenv`.
+
+    The environment goes before the file; None means no file. `need` is what the verb can't do without
+    (`NEEDS`). Every secret may also be in a file named by NAME_FILE. `Settings.environ` is what `${NAME}`
+    in roles.toml reads. Raises ConfigError with everything that is missing or wrong, never with a value.
+    """
+    problems: list[Problem] = []
+    texts = _merged(os.environ if environ is None else environ, dotenv, problems)
+    values: dict[str, Any] = {}
+    for name, variable in VARIABLES.items():
+        wanted = bool(need) or variable.always
+        text = _text_of(name, variable, texts, problems) if wanted else ""
+        values[variable.field] = _checked(name, variable, text or variable.default, problems)
+    told = {problem.key for problem in problems}
+    problems += [problem for problem in _missing(values, need) if problem.key not in told]
+    if problems:
+        raise ConfigError(problems)
+    return Settings(**values, environ=texts)
+
+
+# --- where a value comes from
+
+
+def _merged(environ: Mapping[str, str], dotenv: str | None, problems: list[Problem]) -> dict[str, str]:
+    """The environment, and of the file what the environment says in neither way (NAME or NAME_FILE)."""
+    given = {name.removesuffix("_FILE") for name, text in environ.items() if text}
+    late = {name: text for name, text in _dotenv(dotenv, problems) if name.removesuffix("_FILE") not in given}
+    return {**late, **{name: text for name, text in environ.items() if text or name not in late}}
+
+
+def _dotenv(path: str | None, problems: list[Problem]) -> Iterator[tuple[str, str]]:
+    if path is None or not Path(path).is_file():
+        return
+    try:
+        # Without interpolation, because a key or a password may hold a dollar sign.
+        values = dotenv_values(path, interpolate=False, encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        problems.append(Problem(path, 0, "", f"can't be read: {_reason(error)}"))
+        return
+    yield from ((name, text) for name, text in values.items() if text is not None)
+
+
+def _text_of(name: str, variable: Variable, texts: Mapping[str, str], problems: list[Problem]) -> str:
+    text, path = texts.get(name, "").strip(), texts.get(f"{name}_FILE", "").strip()
+    if not (variable.secret and path):
+        return text
+    if text:
+        problems.append(_problem(name, f"is set and {name}_FILE too: set one of the two"))
+        return ""
+    try:
+        with Path(path).open("rb") as file:
+            content = file.read(LARGEST_FILE + 1)
+        if len(content) > LARGEST_FILE or not content.strip():
+            raise ValueError("it is empty" if not content.strip() else "it is too big for a secret")
+        return content.decode().strip()
+    except (OSError, ValueError) as error:
+        problems.append(_problem(f"{name}_FILE", f"the file it names can't be used: {_reason(error)}"))
+        return ""
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, UnicodeDecodeError):
+        return "it is not UTF-8"
+    return (error.strerror or "unknown reason") if isinstance(error, OSError) else str(error)
+
+
+def _problem(name: str, text: str) -> Problem:
+    return Problem("environment", 0, name, text)
+
+
+def _checked(name: str, variable: Variable, text: str, problems: list[Problem]) -> Any:
+    try:
+        return variable.check(text) if text else variable.unset
+    except ValueError as error:
+        problems.append(_problem(name, str(error)))
+        return variable.unset
+
+
+def _missing(values: Mapping[str, Any], need: frozenset[Need]) -> Iterator[Problem]:
+    bot, app, signing = (values[f"slack_{name}"] for name in ("bot_token", "app_token", "signing_secret"))
+    http = Need.EVENTS_IF_SLACK in need and not app and (bot or signing)
+    if not bot and (Need.SLACK in need or http):
+        yield _problem("SLACK_BOT_TOKEN", "is not set: the Bot User OAuth Token of the app, xoxb-…")
+    if not app and not signing and (Need.EVENTS in need or http):
+        yield _problem(
+            "SLACK_SIGNING_SECRET", "is not set: needed for HTTP mode; set SLACK_APP_TOKEN for Socket Mode"
+        )
+    if not values["secret_keys"] and Need.KEYS in need:
+        yield _problem("ACCESS_SECRET_KEYS", f"is not set: {_NEW_KEY}")
+
+
+# --- what a value must look like: each takes the text and gives the value, or raises ValueError with a sentence
+# that never holds the text, because it may be a secret
+
+_NEW_KEY = "`access-bot keys new` prints a good one"
+_TOKENS = {
+    "xoxb-": "a bot token (SLACK_BOT_TOKEN)",
+    "xapp-": "an app token (SLACK_APP_TOKEN)",
+    "xoxp-": "a user's token, which the bot does not use",
+    "xoxe": "a token with rotation, which a single workspace does not need: turn rotation off",
+}
+_DATABASES = "sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME"
+
+
+def _token(prefix: str) -> Callable[[str], str]:
+    def check(text: str) -> str:
+        if text.startswith(prefix):
+            return _word(text)
+        other = next((what for start, what in _TOKENS.items() if text.startswith(start)), None)
+        raise ValueError(f"must begin with {prefix}" + (f"; this is {other}" if other else ""))
+
+    return check
+
+
+def _word(text: str) -> str:
+    if not text.isprintable() or any(char.isspace() for char in text):
+        raise ValueError("must not hold spaces or control characters")
+    return text
+
+
+def _signing_secret(text: str) -> str:
+    if other := next((what for start, what in _TOKENS.items() if text.startswith(start)), None):
+        raise ValueError(f"must be the Signing Secret of the app; this is {other}")
+    if len(text) < 16:
+        raise ValueError("is too short for a signing secret of Slack")
+    return _word(text)
+
+
+def _api_url(text: str) -> str:
+    parts = urlsplit(_word(text))
+    if parts.scheme not in ("https", "http") or not parts.hostname:
+        raise ValueError("must be a URL like https://slack.com/api/")
+    if parts.username is not None or parts.query or parts.fragment or "\\" in text:
+        raise ValueError("must be a plain URL, without a user, a query or a fragment")
+    if parts.scheme == "http" and not _is_loopback(parts.hostname):
+        raise ValueError("must be https: plain http would show the tokens to the network (only loopback may)")
+    return text.rstrip("/") + "/"
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _database_url(text: str) -> str:
+    scheme, separator, rest = text.partition("://")
+    if "+" in scheme:
+        raise ValueError(
+            f"{scheme.partition('+')[0]}+DRIVER:// is SQLAlchemy's way to write it: {_DATABASES}"
+        )
+    if not separator or scheme not in ("sqlite", "postgresql", "postgres"):
+        raise ValueError(f"must be {_DATABASES}")
+    if scheme == "sqlite" and not rest.removeprefix("/"):
+        raise ValueError("names no file: sqlite:///access.db, or sqlite:////var/lib/access.db")
+    if scheme == "sqlite" and not rest.startswith("/"):
+        raise ValueError("needs three slashes, four for an absolute path: sqlite:///access.db")
+    _port_of(text)
+    return _word(text) if scheme != "sqlite" else text
+
+
+def _port_of(url: str) -> None:
+    try:
+        _ = urlsplit(url).port
+    except ValueError:
+        raise ValueError(
+            f"is not a URL ({_DATABASES}); write % signs and / of a password as %25 and %2F"
+        ) from None
+
+
+def _keys(text: str) -> tuple[str, ...]:
+    keys = tuple(key.strip() for key in text.split(","))
+    short = [str(place) for place, key in enumerate(keys, start=1) if len(key) < 32]
+    if short:
+        raise ValueError(f"key {', '.join(short)} of {len(keys)} has less than 32 characters: {_NEW_KEY}")
+    return keys
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= 5 and int(text) <= 65535):
+        raise ValueError("must be a number from 0 to 65535")
+    return int(text)
+
+
+def _one_of(*known: str) -> Callable[[str], str]:
+    def check(text: str) -> str:
+        word = next((word for word in known if word.casefold() == text.casefold()), None)
+        if word is None:
+            raise ValueError(f"must be one of {', '.join(known)}")
+        return word
+
+    return check
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """One variable: the field it fills, how it is checked, and whether every verb reads it."""
+
+    field: str
+    check: Callable[[str], Any]
+    default: str = ""
+    secret: bool = False  # then NAME_FILE works too
+    always: bool = False  # else only verbs that need something of `Need` look at it
+    unset: Any = ""
+
+
+VARIABLES: Mapping[str, Variable] = {
+    "SLACK_BOT_TOKEN": Variable("slack_bot_token", _token("xoxb-"), secret=True),
+    "SLACK_APP_TOKEN": Variable("slack_app_token", _token("xapp-"), secret=True),
+    "SLACK_SIGNING_SECRET": Variable("slack_signing_secret", _signing_secret, secret=True),
+    "SLACK_API_URL": Variable("slack_api_url", _api_url, "https://slack.com/api/"),
+    "DATABASE_URL": Variable("database_url", _database_url, "sqlite:///access.db", secret=True, always=True),
+    "ACCESS_ROLES": Variable("roles_path", str, "roles.toml", always=True),
+    "ACCESS_SECRET_KEYS": Variable("secret_keys", _keys, secret=True, unset=()),
+    "HOST": Variable("host", _word, "127.0.0.1"),
+    "PORT": Variable("port", _port, "3000"),
+    "LOG_LEVEL": Variable(
+        "log_level", _one_of("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"), "INFO", always=True
+    ),
+    "LOG_FORMAT": Variable("log_format", _one_of("text", "json"), "text", always=True),
+}

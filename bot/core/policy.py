@@ -6,9 +6,44 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from pydantic import BaseModel
+
+from bot.core.errors import ConfigError, Problem
+from bot.core.policy_rules import Checked, check
+from bot.core.policy_schema import Found, RoleTable
+from bot.core.policy_values import Expanded, Kind, classify, quoted, ticket_validator
+from bot.core.toml_lines import Path as TomlPath
+from bot.core.toml_lines import key_lines, line_of
+
+__all__ = [
+    "Kind",
+    "Policy",
+    "Role",
+    "System",
+    "Workspace",
+    "classify",
+    "load_policy",
+    "parse_policy",
+    "references",
+    "ticket_matches",
+]
+
+LARGEST = 1024 * 1024  # bytes: far above any real file, far below what would hurt
+REPORTED = 50
+
+_TOO_BIG = f"is too big: at most {LARGEST // 1024} KiB"
+_HOUR = 3600
+_REMINDERS = (1800, 300)
+_REFERENCE = re.compile(r"\$\$\{|\$\{([^}]*)\}?")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,25 +115,164 @@ class Policy:
 
 
 def load_policy(path: str, environ: Mapping[str, str]) -> Policy:
-    """Reads the file and parses it."""
-    raise NotImplementedError
+    """The policy in the file at `path`; `environ` gives the values of `${NAME}`.
+
+    Raises ConfigError with everything that is wrong: no such file, too big, not UTF-8, not TOML, or content.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            content = file.read(LARGEST + 1)
+        return parse_policy(content.decode(), path, environ)
+    except UnicodeDecodeError as error:
+        if len(content) > LARGEST:
+            raise _refusal(path, _TOO_BIG) from None
+        raise _refusal(path, "is not UTF-8", content.count(b"\n", 0, error.start) + 1) from None
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else None
+        raise _refusal(path, f"can't be read: {reason or 'not a path'}") from None
 
 
 def parse_policy(text: str, file: str, environ: Mapping[str, str]) -> Policy:
-    """Parses."""
-    raise NotImplementedError
+    """The policy in the text of a roles.toml; `file` is what problems call it, `environ` gives `${NAME}`.
+
+    Raises ConfigError with everything that is wrong, in the order of the file, the first 50 in full.
+    """
+    content = text.encode(errors="surrogatepass")
+    if len(content) > LARGEST:
+        raise _refusal(file, _TOO_BIG)
+    if not text.strip():
+        raise _refusal(file, "is empty: it needs a [workspace] and at least one [roles.NAME]")
+    text = text.removeprefix("\ufeff")
+    found: list[Found] = []
+    try:
+        data = _expanded(tomllib.loads(text), environ, (), found)
+    except RecursionError:
+        raise _refusal(file, "is nested too deeply") from None
+    except ValueError as error:
+        raise _refusal(file, f"is not TOML: {error}", _line_in(str(error))) from None
+    checked = check(data)
+    unset = {path for path, _ in found}
+    if found := found + [each for each in checked.found if each[0] not in unset]:
+        raise ConfigError(_problems(found, text, file))
+    return _policy(checked, hashlib.sha256(content).hexdigest(), file)
 
 
 def ticket_matches(role: Role, ticket: str) -> bool:
-    """Whether the ticket is one."""
-    raise NotImplementedError
-
-
-def classify(ref: str) -> Literal["user", "group", "handle", "email", "everyone"] | None:
-    """What kind of reference to people this is; None when it is none."""
-    raise NotImplementedError
+    """Whether the whole ticket is what the role asks for; true when it asks for none, never above 100
+    characters. Takes time in proportion to both lengths, whatever the pattern is.
+    """
+    return role.ticket is None or ticket_validator(role.ticket).isinstance_python(ticket)
 
 
 def references(policy: Policy) -> frozenset[str]:
-    """All people."""
-    raise NotImplementedError
+    """Every user, group, handle and e-mail that decides, asks, leads or is pinged; `everyone` is left out,
+    because there is nothing to look up.
+    """
+    people = set(policy.workspace.leads)
+    for role in policy.roles.values():
+        people.update(role.requesters, role.approvers, role.notify)
+    return frozenset(people - {"everyone"})
+
+
+def _refusal(file: str, text: str, line: int = 0) -> ConfigError:
+    return ConfigError([Problem(file, line, "", text)])
+
+
+def _line_in(message: str) -> int:
+    match = re.search(r"\(at line (\d+), ", message)
+    return int(match.group(1)) if match else 0
+
+
+def _problems(found: list[Found], text: str, file: str) -> list[Problem]:
+    lines = key_lines(text)
+    every = sorted((line_of(path, lines), _dotted(path), words) for path, words in found)
+    problems = [Problem(file, line, key, words) for line, key, words in every[:REPORTED]]
+    if left := len(every) - REPORTED:
+        problems += [Problem(file, 0, "", f"and {left} more problems")] if left > 0 else []
+    return problems
+
+
+def _dotted(path: TomlPath) -> str:
+    """`roles.orders-read.reminders[0]`, with quotes around a key that would need them in the file."""
+    parts = [f"[{part}]" if isinstance(part, int) else f".{_key(part)}" for part in path]
+    return "".join(parts).removeprefix(".")
+
+
+def _key(part: str) -> str:
+    return part if re.fullmatch("[A-Za-z0-9_-]{1,80}", part) else quoted(part)
+
+
+def _expanded(value: Any, environ: Mapping[str, str], path: TomlPath, found: list[Found]) -> Any:
+    """The value with every `${NAME}` in its texts replaced, and `$${` for a plain `${`."""
+    if isinstance(value, dict):
+        return {key: _expanded(each, environ, (*path, key), found) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_expanded(each, environ, (*path, place), found) for place, each in enumerate(value)]
+    return _filled(value, environ, path, found) if isinstance(value, str) and "${" in value else value
+
+
+def _filled(text: str, environ: Mapping[str, str], path: TomlPath, found: list[Found]) -> str:
+    def fill(match: re.Match[str]) -> str:
+        name = match.group(1)
+        if name is None:
+            return "${"
+        if not _VARIABLE.fullmatch(name):
+            found.append((path, "${ needs the name of a variable and }; write $${ for a plain ${"))
+        elif name not in environ:
+            found.append((path, f"the environment variable {name} is not set"))
+        return environ.get(name, "")
+
+    return Expanded(_REFERENCE.sub(fill, text), text)
+
+
+def _policy(checked: Checked, digest: str, file: str) -> Policy:
+    workspace = checked.workspace
+    if workspace is None:
+        raise AssertionError("a file without a [workspace] was refused before")
+    return Policy(
+        workspace=Workspace(
+            workspace.approvals_channel,
+            workspace.security_channel,
+            tuple(workspace.leads),
+            workspace.timezone,
+        ),
+        systems=MappingProxyType(
+            {name: System(name, kind, _settings(model)) for name, (kind, model) in checked.systems.items()}
+        ),
+        roles=MappingProxyType(
+            {name: _role(name, role, workspace.approvals_channel) for name, role in checked.roles.items()}
+        ),
+        people=MappingProxyType({name: MappingProxyType(table) for name, table in checked.people.items()}),
+        digest=digest,
+        file=file,
+    )
+
+
+def _settings(model: BaseModel) -> Mapping[str, object]:
+    return MappingProxyType(model.model_dump())
+
+
+def _role(name: str, table: RoleTable, approvals_channel: str) -> Role:
+    longest = table.max_duration
+    reminders = table.reminders if table.reminders is not None else [r for r in _REMINDERS if r < longest]
+    return Role(
+        name=name,
+        title=table.title or name[:75],
+        description=table.description,
+        systems=tuple(table.systems or [str(table.system)]),
+        actions=tuple(table.actions),
+        requesters=tuple(table.requesters),
+        approvers=tuple(table.approvers),
+        notify=tuple(table.approvers if table.notify is None else table.notify),
+        approvals=table.approvals,
+        channel=table.channel or approvals_channel,
+        max_duration=longest,
+        default_duration=table.default_duration or min(_HOUR, longest),
+        reminders=tuple(sorted(set(reminders), reverse=True)),
+        pending_timeout=table.pending_timeout,
+        max_renewals=table.max_renewals,
+        renewal_approval=table.renewal_approval,
+        max_total=table.max_total or max(12 * _HOUR, longest),
+        ticket=table.ticket,
+        risk=table.risk,
+    )

@@ -1,0 +1,231 @@
+"""Decides whether a whole roles.toml holds together: every table valid, and all of them fitting each other.
+It does not know the file, its lines, or what any of it will be used for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import BaseModel
+
+from bot.core import policy_schema as schema
+from bot.core.policy_schema import Found
+from bot.core.policy_values import NAME, SCOPE, classify, did_you_mean, quoted, seconds
+from bot.core.toml_lines import Path
+
+Table = dict[str, Any]
+
+# Checked in full, and refused only until the feature is there: taking a line away is all that remains to do.
+NOT_YET = frozenset(
+    {
+        "connector postgres",
+        "connector ssh",
+        "connector aws",
+        "connector webhook",
+        "connector command",
+        "connector github",
+        "connector okta",
+        "connector kubernetes",
+        "auto_approve",
+        "emergency",
+        "bundles",
+    }
+)
+
+_TOP = ("workspace", "systems", "roles", "bundles", "people")
+_WITHOUT_ACTIONS = frozenset({"ssh"})  # its actions are extensions of the certificate: none is the least
+_DEFAULT_LONGEST = schema.RoleTable.model_fields["max_duration"].default
+
+
+@dataclass(slots=True)
+class Checked:
+    """The valid tables of a file by name, and what is wrong with the others."""
+
+    workspace: schema.WorkspaceTable | None = None
+    systems: dict[str, tuple[str, BaseModel]] = field(default_factory=dict, repr=False)
+    roles: dict[str, schema.RoleTable] = field(default_factory=dict)
+    people: dict[str, dict[str, str]] = field(default_factory=dict)
+    found: list[Found] = field(default_factory=list)
+
+
+def check(data: Table) -> Checked:
+    """Everything valid and everything wrong in the (expanded) content of a roles.toml."""
+    checked = Checked()
+    checked.found += _top_problems(data)
+    workspace = data.get("workspace")
+    if workspace is not None:
+        checked.workspace, found = schema.validate(schema.WorkspaceTable, workspace, ("workspace",))
+        checked.found += found
+    for section, check_table in _SECTIONS.items():
+        for name, table in _tables(data, section).items():
+            checked.found += check_table(checked, data, name, table)
+    return checked
+
+
+def _tables(data: Table, section: str) -> Table:
+    tables = data.get(section)
+    return tables if isinstance(tables, dict) else {}
+
+
+def _top_problems(data: Table) -> Iterator[Found]:
+    for key in data:
+        if key not in _TOP:
+            yield (key,), "unknown key" + did_you_mean(key, _TOP)
+    for section in _SECTIONS:
+        if not isinstance(data.get(section, {}), dict):
+            yield (section,), "must be a table"
+    if "workspace" not in data:
+        yield ("workspace",), "the [workspace] table is required"
+    if not data.get("roles"):
+        yield ("roles",), "there are no roles: write at least one [roles.NAME] table"
+    if "bundles" in data:
+        yield from _not_yet("bundles", ("bundles",))
+
+
+def _not_yet(feature: str, path: Path) -> Iterator[Found]:
+    if feature in NOT_YET:
+        yield path, f"not yet supported: {feature}"
+
+
+def _name_problems(section: str, name: str) -> Iterator[Found]:
+    if not NAME.fullmatch(name):
+        yield (section, name), f"{quoted(name)} is not a name: small letters, digits and hyphens, at most 63"
+
+
+def _system(checked: Checked, _data: Table, name: str, table: object) -> Iterator[Found]:
+    yield from _name_problems("systems", name)
+    path = ("systems", name)
+    settings = dict(table) if isinstance(table, dict) else {}
+    connector = settings.pop("connector", None)
+    if not isinstance(table, dict):
+        yield path, "must be a table"
+    elif connector is None:
+        yield (*path, "connector"), f"is required: one of {', '.join(schema.CONNECTORS)}"
+    elif not isinstance(connector, str) or connector not in schema.CONNECTORS:
+        text = quoted(connector) if isinstance(connector, str) else "this"
+        near = did_you_mean(str(connector), schema.CONNECTORS) if type(connector) is str else ""
+        yield (*path, "connector"), f"{text} is not a connector{near}"
+    else:
+        model, found = schema.validate(schema.CONNECTORS[connector], settings, path)
+        yield from found
+        yield from _not_yet(f"connector {connector}", (*path, "connector"))
+        if model is not None:
+            checked.systems[name] = (str(connector), model)
+
+
+def _role(checked: Checked, data: Table, name: str, table: object) -> Iterator[Found]:
+    yield from _name_problems("roles", name)
+    path = ("roles", name)
+    role, found = schema.validate(schema.RoleTable, table, path)
+    yield from found
+    if role is not None:
+        checked.roles[name] = role
+    if isinstance(table, dict):
+        for check_role in (_system_problems, _action_problems, _span_problems, _rule_problems):
+            yield from (
+                ((*path, *where), text) for where, text in check_role(table, _tables(data, "systems"))
+            )
+
+
+def _systems_of(role: Table) -> list[tuple[Path, str]]:
+    """Where and which: the systems that a role names, as far as they are texts."""
+    many = role.get("systems")
+    named = [(("systems", place), each) for place, each in enumerate(many if isinstance(many, list) else [])]
+    every: list[tuple[Path, object]] = [(("system",), role.get("system")), *named]
+    return [(where, each) for where, each in every if isinstance(each, str)]
+
+
+def _system_problems(role: Table, systems: Table) -> Iterator[Found]:
+    if ("system" in role) == ("systems" in role):
+        yield ("systems",) if "systems" in role else ("system",), "give exactly one of system and systems"
+    seen = set()
+    for where, name in _systems_of(role):
+        if name in seen:
+            yield where, f"{quoted(name)} is there twice"
+        elif name not in systems:
+            # A name from the environment is neither shown nor guessed at.
+            near = did_you_mean(name, systems) if type(name) is str else ""
+            yield where, f"there is no system {quoted(name)}{near}"
+        seen.add(name)
+
+
+def _action_problems(role: Table, systems: Table) -> Iterator[Found]:
+    actions = role.get("actions", [])
+    used = [systems[name] for _, name in _systems_of(role) if name in systems]
+    connectors = {str(system.get("connector")) for system in used if isinstance(system, dict)}
+    if actions == [] and not (connectors and connectors <= _WITHOUT_ACTIONS):
+        yield ("actions",), "is required and must not be empty: the least that does the job"
+    if "gateway" in connectors and isinstance(actions, list):
+        for place, action in enumerate(actions):
+            if isinstance(action, str) and action and not SCOPE.fullmatch(action):
+                yield ("actions", place), f"{quoted(action)} is not a scope: no spaces, quotes or backslashes"
+
+
+def _seconds(role: Table, key: str, default: int | None = None) -> int | None:
+    """The duration of the key if it is a good one; what is wrong with a bad one is told elsewhere."""
+    if key not in role:
+        return default
+    try:
+        return seconds(role[key])
+    except ValueError:
+        return None
+
+
+def _span_problems(role: Table, _systems: Table) -> Iterator[Found]:
+    longest = _seconds(role, "max_duration", _DEFAULT_LONGEST)
+    if longest is None:
+        return
+    limit = "max_duration" if "max_duration" in role else "max_duration (4h when it is not given)"
+    default, total = _seconds(role, "default_duration"), _seconds(role, "max_total")
+    if default is not None and default > longest:
+        yield ("default_duration",), f"must not be longer than {limit}"
+    if total is not None and total < longest:
+        yield ("max_total",), f"must not be shorter than {limit}"
+    reminders = role.get("reminders")
+    for place, reminder in enumerate(reminders if isinstance(reminders, list) else []):
+        if (_seconds({"it": reminder}, "it") or 0) >= longest:
+            yield ("reminders", place), f"must be shorter than {limit}, or it would come before the start"
+
+
+def _rule_problems(role: Table, _systems: Table) -> Iterator[Found]:
+    for feature in ("auto_approve", "emergency"):
+        if feature in role:
+            yield from _not_yet(feature, (feature,))
+    rules = role.get("auto_approve")
+    for place, rule in enumerate(rules if isinstance(rules, list) else []):
+        if isinstance(rule, dict) and not set(rule) & schema.CONDITIONS:
+            yield ("auto_approve", place), f"has no condition: give at least one of {_CONDITIONS}"
+
+
+def _bundle(_checked: Checked, data: Table, name: str, table: object) -> Iterator[Found]:
+    yield from _name_problems("bundles", name)
+    path = ("bundles", name)
+    yield from schema.validate(schema.BundleTable, table, path)[1]
+    stages = table.get("stages") if isinstance(table, dict) else None
+    for place, stage in enumerate(stages if isinstance(stages, list) else []):
+        named = stage.get("roles") if isinstance(stage, dict) else None
+        for position, role in enumerate(named if isinstance(named, list) else []):
+            if isinstance(role, str) and role not in _tables(data, "roles"):
+                near = did_you_mean(role, _tables(data, "roles")) if type(role) is str else ""
+                yield (*path, "stages", place, "roles", position), f"there is no role {quoted(role)}{near}"
+
+
+def _person(checked: Checked, _data: Table, name: str, table: object) -> Iterator[Found]:
+    path = ("people", name)
+    if classify(name) not in ("user", "email"):
+        yield path, f"{quoted(name)} is not a person: write an e-mail or a user id (U…, W…)"
+    model, found = schema.validate(schema.PeopleTable, table, path)
+    yield from found
+    if model is not None:
+        checked.people[name] = model.model_dump()
+
+
+_CONDITIONS = ", ".join(sorted(schema.CONDITIONS))
+_SECTIONS: Mapping[str, Callable[[Checked, Table, str, object], Iterator[Found]]] = {
+    "systems": _system,
+    "roles": _role,
+    "bundles": _bundle,
+    "people": _person,
+}

@@ -1,0 +1,78 @@
+"""Small valid things for tests, in which only what a test is about has to be said.
+A builder here knows the product's values and nothing of Slack or of a database.
+"""
+
+from __future__ import annotations
+
+from bot.core.policy import Policy, parse_policy
+
+SHOP_SECRET = "shop-secret-0123456789"
+REPORTS_SECRET = "reports-secret-0123456789"
+ENVIRON = {"SHOP_ADMIN_SECRET": SHOP_SECRET, "REPORTS_SECRET": REPORTS_SECRET}
+
+WORKSPACE = """
+[workspace]
+approvals_channel = "#access-approvals"
+security_channel = "#access-security"
+leads = ["@platform-leads"]
+timezone = "Europe/Berlin"
+"""
+
+SYSTEMS = """
+[systems.shop-admin]
+connector = "gateway"
+secret = "${SHOP_ADMIN_SECRET}"
+
+[systems.reports]
+connector = "gateway"
+secret = "${REPORTS_SECRET}"
+"""
+
+ROLES = {
+    "shop-admin": """
+title = "Shop admin, read and refund"
+system = "shop-admin"
+actions = ["orders:read", "orders:refund"]
+requesters = ["everyone"]
+approvers = ["@db-leads"]
+""",
+    "shop-deploy": """
+title = "Shop, deploy"
+system = "shop-admin"
+actions = ["deploy:write"]
+requesters = ["@engineers"]
+approvers = ["@platform-leads", "@sre"]
+approvals = 2
+""",
+    "reports-read": r"""
+title = "Reports, read only"
+system = "reports"
+actions = ["reports:read"]
+requesters = ["everyone"]
+approvers = ["@db-leads"]
+ticket = '^[A-Z]+-\d+$'
+renewal_approval = true
+""",
+}
+
+
+def a_policy(**overrides: str) -> Policy:
+    """A small valid policy; `overrides` are more lines of TOML for a role, with _ for - in its name:
+
+    `a_policy(shop_admin='max_duration = "30m"')`, or a role of its own: `a_policy(mine='system = …')`.
+    A key given again replaces the one above. `workspace` and `systems` replace those parts as a whole.
+    """
+    return parse_policy(policy_text(**overrides), "roles.toml", ENVIRON)
+
+
+def policy_text(workspace: str = WORKSPACE, systems: str = SYSTEMS, **roles: str) -> str:
+    """The roles.toml that `a_policy` parses."""
+    named = {name.replace("_", "-"): lines for name, lines in roles.items()}
+    tables = {name: _replaced(ROLES.get(name, ""), named.get(name, "")) for name in {**ROLES, **named}}
+    return "\n".join([workspace, systems, *(f"[roles.{name}]\n{lines}" for name, lines in tables.items())])
+
+
+def _replaced(lines: str, more: str) -> str:
+    again = {line.partition("=")[0].strip() for line in more.splitlines()}
+    kept = [line for line in lines.splitlines() if line.partition("=")[0].strip() not in again]
+    return "\n".join([*kept, more])
