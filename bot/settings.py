@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from dotenv import dotenv_values
 
@@ -32,10 +32,10 @@ class Need(enum.Enum):
 # What each verb needs. Verbs that are not here work on the database alone: for them the variables of Slack,
 # keys and HTTP are not even looked at, so that a broken token never stands in the way of `access-bot panic`.
 #
-# `web` serves Slack's events only in HTTP mode, and then needs the bot token (it opens modals) and the signing
-# secret. In Socket Mode the `worker` holds the socket, and `web` answers systems that check tokens: it needs
-# no Slack variable at all and is better run without them. A bot token without an app token means HTTP mode,
-# so that a forgotten signing secret still stops the start.
+# `web` serves Slack's events only in HTTP mode, and then needs the bot token (it opens modals) and the
+# signing secret. In Socket Mode the `worker` holds the socket, and `web` answers systems that check tokens:
+# it needs no Slack variable at all and is better run without them. A bot token without an app token means
+# HTTP mode, so that a forgotten signing secret still stops the start.
 NEEDS: Mapping[str, frozenset[Need]] = {
     "run": frozenset({Need.SLACK, Need.EVENTS, Need.KEYS}),
     "worker": frozenset({Need.SLACK, Need.EVENTS, Need.KEYS}),
@@ -74,9 +74,10 @@ def load_settings(
 ) -> Settings:
     """The settings of one process, from the environment (default: this process's) and the file `dotenv`.
 
-    The environment goes before the file; None means no file. `need` is what the verb can't do without
-    (`NEEDS`). Every secret may also be in a file named by NAME_FILE. `Settings.environ` is what `${NAME}`
-    in roles.toml reads. Raises ConfigError with everything that is missing or wrong, never with a value.
+    The environment goes before the file; None means no file; an empty value is none. `need` is what the verb
+    can't do without (`NEEDS`). Every secret may also be in a file named by NAME_FILE. `Settings.environ` is
+    what `${NAME}` in roles.toml reads. Raises ConfigError with everything that is missing or wrong, never
+    with a value.
     """
     problems: list[Problem] = []
     texts = _merged(os.environ if environ is None else environ, dotenv, problems)
@@ -85,8 +86,8 @@ def load_settings(
         wanted = bool(need) or variable.always
         text = _text_of(name, variable, texts, problems) if wanted else ""
         values[variable.field] = _checked(name, variable, text or variable.default, problems)
-    told = {problem.key for problem in problems}
-    problems += [problem for problem in _missing(values, need) if problem.key not in told]
+    told = {problem.key.removesuffix("_FILE") for problem in problems}
+    problems += [missing for missing, unless in _missing(values, need) if not told & unless]
     if problems:
         raise ConfigError(problems)
     return Settings(**values, environ=texts)
@@ -150,21 +151,25 @@ def _checked(name: str, variable: Variable, text: str, problems: list[Problem]) 
         return variable.unset
 
 
-def _missing(values: Mapping[str, Any], need: frozenset[Need]) -> Iterator[Problem]:
+def _missing(values: Mapping[str, Any], need: frozenset[Need]) -> Iterator[tuple[Problem, set[str]]]:
+    """What is not set, and the variables of which a problem already says why."""
     bot, app, signing = (values[f"slack_{name}"] for name in ("bot_token", "app_token", "signing_secret"))
     http = Need.EVENTS_IF_SLACK in need and not app and (bot or signing)
     if not bot and (Need.SLACK in need or http):
-        yield _problem("SLACK_BOT_TOKEN", "is not set: the Bot User OAuth Token of the app, xoxb-…")
+        yield _unset("SLACK_BOT_TOKEN", "the Bot User OAuth Token of the app, xoxb-…")
     if not app and not signing and (Need.EVENTS in need or http):
-        yield _problem(
-            "SLACK_SIGNING_SECRET", "is not set: needed for HTTP mode; set SLACK_APP_TOKEN for Socket Mode"
-        )
+        hint = "needed for HTTP mode; set SLACK_APP_TOKEN for Socket Mode"
+        yield _unset("SLACK_SIGNING_SECRET", hint, "SLACK_APP_TOKEN")
     if not values["secret_keys"] and Need.KEYS in need:
-        yield _problem("ACCESS_SECRET_KEYS", f"is not set: {_NEW_KEY}")
+        yield _unset("ACCESS_SECRET_KEYS", _NEW_KEY)
 
 
-# --- what a value must look like: each takes the text and gives the value, or raises ValueError with a sentence
-# that never holds the text, because it may be a secret
+def _unset(name: str, hint: str, *unless: str) -> tuple[Problem, set[str]]:
+    return _problem(name, f"is not set: {hint}"), {name, *unless}
+
+
+# --- what a value must look like: each takes the text and gives the value, or raises ValueError with a
+# sentence that never holds the text, because it may be a secret
 
 _NEW_KEY = "`access-bot keys new` prints a good one"
 _TOKENS = {
@@ -201,7 +206,7 @@ def _signing_secret(text: str) -> str:
 
 
 def _api_url(text: str) -> str:
-    parts = urlsplit(_word(text))
+    parts = _split(_word(text), "must be a URL like https://slack.com/api/")
     if parts.scheme not in ("https", "http") or not parts.hostname:
         raise ValueError("must be a URL like https://slack.com/api/")
     if parts.username is not None or parts.query or parts.fragment or "\\" in text:
@@ -209,6 +214,16 @@ def _api_url(text: str) -> str:
     if parts.scheme == "http" and not _is_loopback(parts.hostname):
         raise ValueError("must be https: plain http would show the tokens to the network (only loopback may)")
     return text.rstrip("/") + "/"
+
+
+def _split(url: str, problem: str) -> SplitResult:
+    """The parts of a URL; urllib's own messages are replaced, because they quote passwords and hosts."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # parsed, and so checked, only when it is asked for
+    except ValueError:
+        raise ValueError(problem) from None
+    return parts
 
 
 def _is_loopback(host: str) -> bool:
@@ -221,26 +236,17 @@ def _is_loopback(host: str) -> bool:
 def _database_url(text: str) -> str:
     scheme, separator, rest = text.partition("://")
     if "+" in scheme:
-        raise ValueError(
-            f"{scheme.partition('+')[0]}+DRIVER:// is SQLAlchemy's way to write it: {_DATABASES}"
-        )
+        raise ValueError(f"names a driver (postgresql+psycopg://), as only SQLAlchemy does: {_DATABASES}")
     if not separator or scheme not in ("sqlite", "postgresql", "postgres"):
         raise ValueError(f"must be {_DATABASES}")
     if scheme == "sqlite" and not rest.removeprefix("/"):
         raise ValueError("names no file: sqlite:///access.db, or sqlite:////var/lib/access.db")
     if scheme == "sqlite" and not rest.startswith("/"):
         raise ValueError("needs three slashes, four for an absolute path: sqlite:///access.db")
-    _port_of(text)
-    return _word(text) if scheme != "sqlite" else text
-
-
-def _port_of(url: str) -> None:
-    try:
-        _ = urlsplit(url).port
-    except ValueError:
-        raise ValueError(
-            f"is not a URL ({_DATABASES}); write % signs and / of a password as %25 and %2F"
-        ) from None
+    if scheme == "sqlite":
+        return text
+    _split(text, f"is not a URL ({_DATABASES}); write % and / of a password as %25 and %2F")
+    return _word(text)
 
 
 def _keys(text: str) -> tuple[str, ...]:
@@ -289,8 +295,6 @@ VARIABLES: Mapping[str, Variable] = {
     "ACCESS_SECRET_KEYS": Variable("secret_keys", _keys, secret=True, unset=()),
     "HOST": Variable("host", _word, "127.0.0.1"),
     "PORT": Variable("port", _port, "3000"),
-    "LOG_LEVEL": Variable(
-        "log_level", _one_of("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"), "INFO", always=True
-    ),
+    "LOG_LEVEL": Variable("log_level", _one_of("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"), "INFO", always=True),
     "LOG_FORMAT": Variable("log_format", _one_of("text", "json"), "text", always=True),
 }

@@ -16,8 +16,7 @@ LONGEST = 3_650 * UNITS["d"]
 
 _NOT_ONE = "is not a duration; write for example 30m, 2h, 2h30m or 3d"
 _NOT_A_TIME = (
-    "is not a time to end at; write until 18:00, until tomorrow 09:00, until fri 18:00 "
-    "or until 2026-11-23T18:00"
+    "is not a time to end at; write until 18:00, until tomorrow 09:00, until fri 18:00 or until 2026-11-23T18:00"
 )
 _BOTH = "gives a duration and an end; give one of the two, for example `2h` or `until 18:00`"
 _TWO_WORDS = "is two words; write the duration as one, for example 2h30m"
@@ -29,13 +28,10 @@ _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "su
 _WEEKDAYS = {name: n for n, day in enumerate(_DAYS) for name in (day, day[:3])}
 
 _UNIT_WORD = (
-    "(?:w(?:ks?|eeks?)?|d(?:ays?)?|h(?:rs?|ours?)?|m(?:ins?|inutes?|o|onths?)?"
-    "|s(?:ecs?|econds?)?|y(?:rs?|ears?)?)"
+    "(?:w(?:ks?|eeks?)?|d(?:ays?)?|h(?:rs?|ours?)?|m(?:ins?|inutes?|o|onths?)?|s(?:ecs?|econds?)?|y(?:rs?|ears?)?)"
 )
 # Runs over a word whose every number has been folded into one "0", so that it can't backtrack far.
-_SHAPE = re.compile(
-    rf"[-+−–~<>]*(?:0(?:{_UNIT_WORD}0)*{_UNIT_WORD}?|0[-–/]0{_UNIT_WORD})[,.;:]?", re.IGNORECASE
-)
+_SHAPE = re.compile(rf"[-+−–~<>]*(?:0(?:{_UNIT_WORD}0)*{_UNIT_WORD}?|0[-–/]0{_UNIT_WORD})[,.;:]?", re.IGNORECASE)
 _NUMBER = re.compile(r"0(?:[.,:]?0)*")
 
 
@@ -55,7 +51,7 @@ def parse_duration(text: str, *, allow_zero: bool = False) -> int:
     Raises BadDuration for anything else, for zero (unless allowed) and for more than ten years.
     """
     match = _DURATION.fullmatch(text)
-    if match is None or not any(match.groups()) or text != text.strip():
+    if match is None or not any(match.groups()) or text != " ".join(text.split()):
         raise BadDuration(text)
     # Nine digits are enough for ten years in seconds, and int() refuses thousands of them.
     numbers = [(number or "0").lstrip("0") or "0" for number in match.groups()]
@@ -138,7 +134,7 @@ def _refuse_second_span(first: str, rest: str) -> None:
 
 def _is_duration(text: str) -> bool:
     try:
-        return parse_duration(text) > 0 and text == text.strip()
+        return parse_duration(text) > 0
     except BadDuration:
         return False
 

@@ -42,7 +42,7 @@ REPORTED = 50
 _TOO_BIG = f"is too big: at most {LARGEST // 1024} KiB"
 _HOUR = 3600
 _REMINDERS = (1800, 300)
-_REFERENCE = re.compile(r"\$\$\{|\$\{([^}]*)\}?")
+_REFERENCE = re.compile(r"\$\$\{|\$\{([^}]*)\}|\$\{")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -213,9 +213,9 @@ def _expanded(value: Any, environ: Mapping[str, str], path: TomlPath, found: lis
 
 def _filled(text: str, environ: Mapping[str, str], path: TomlPath, found: list[Found]) -> str:
     def fill(match: re.Match[str]) -> str:
-        name = match.group(1)
-        if name is None:
+        if match.group() == "$${":
             return "${"
+        name = match.group(1) or ""
         if not _VARIABLE.fullmatch(name):
             found.append((path, "${ needs the name of a variable and }; write $${ for a plain ${"))
         elif name not in environ:

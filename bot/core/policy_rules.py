@@ -124,9 +124,7 @@ def _role(checked: Checked, data: Table, name: str, table: object) -> Iterator[F
         checked.roles[name] = role
     if isinstance(table, dict):
         for check_role in (_system_problems, _action_problems, _span_problems, _rule_problems):
-            yield from (
-                ((*path, *where), text) for where, text in check_role(table, _tables(data, "systems"))
-            )
+            yield from (((*path, *where), text) for where, text in check_role(table, _tables(data, "systems")))
 
 
 def _systems_of(role: Table) -> list[tuple[Path, str]]:

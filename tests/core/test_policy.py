@@ -1,0 +1,247 @@
+"""What a valid roles.toml means, and that nothing in it gives a secret away."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bot.core.errors import ConfigError
+from bot.core.policy import Policy, classify, load_policy, parse_policy, references, ticket_matches
+from bot.core.policy_values import YEAR
+from tests.builders import ENVIRON, REPORTS_SECRET, SHOP_SECRET, a_policy, policy_text
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+def told(text: str, environ: dict[str, str] = ENVIRON) -> str:
+    with pytest.raises(ConfigError) as caught:
+        parse_policy(text, "roles.toml", environ)
+    return str(caught.value)
+
+
+def test_a_role_with_only_what_it_must_say_gets_the_documented_defaults() -> None:
+    role = a_policy().roles["shop-deploy"]
+    assert (role.description, role.risk, role.ticket) == ("", "low", None)
+    assert (role.max_duration, role.default_duration, role.max_total) == (4 * 3600, 3600, 12 * 3600)
+    assert (role.reminders, role.pending_timeout) == ((1800, 300), 8 * 3600)
+    assert (role.max_renewals, role.renewal_approval) == (2, False)
+    assert role.channel == "#access-approvals"
+    assert role.notify == role.approvers == ("@platform-leads", "@sre")
+
+
+def test_a_role_without_a_title_is_called_by_its_name() -> None:
+    policy = a_policy(my_role='system = "reports"\nactions = ["a"]\nrequesters = ["everyone"]\napprovers = ["U1A"]')
+    assert policy.roles["my-role"].title == "my-role"
+
+
+def test_defaults_follow_a_short_maximum() -> None:
+    role = a_policy(shop_admin='max_duration = "20m"').roles["shop-admin"]
+    assert (role.default_duration, role.reminders) == (1200, (300,))
+
+
+def test_the_total_is_never_below_a_long_maximum() -> None:
+    assert a_policy(shop_admin='max_duration = "3d"').roles["shop-admin"].max_total == 3 * 86_400
+
+
+def test_reminders_come_longest_first_and_once() -> None:
+    assert a_policy(shop_admin='reminders = ["5m", "1h", "5m"]').roles["shop-admin"].reminders == (3600, 300)
+
+
+def test_nobody_is_pinged_when_the_role_says_so() -> None:
+    assert a_policy(shop_admin="notify = []").roles["shop-admin"].notify == ()
+
+
+def test_the_digest_is_that_of_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "roles.toml"
+    for content in (policy_text().encode(), b"\xef\xbb\xbf" + policy_text().replace("\n", "\r\n").encode()):
+        file.write_bytes(content)
+        assert load_policy(str(file), ENVIRON).digest == hashlib.sha256(content).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("lines", "same"),
+    [
+        ('title = "Another"', True),
+        ('max_duration = "1h"', True),
+        ('approvers = ["@sre"]', True),
+        ('actions = ["orders:read"]', False),
+        ('system = "reports"', False),
+        ("approvals = 2", False),
+    ],
+)
+def test_the_fingerprint_changes_with_what_an_approver_looked_at(lines: str, same: bool) -> None:
+    before, after = (p.roles["shop-admin"].fingerprint for p in (a_policy(), a_policy(shop_admin=lines)))
+    assert (before == after) is same
+
+
+def test_references_are_everybody_who_has_to_be_looked_up() -> None:
+    policy = a_policy(shop_admin='notify = ["ana@example.com"]\nrequesters = ["everyone", "U024BE7LH"]')
+    assert references(policy) == {
+        "@platform-leads",
+        "@db-leads",
+        "@engineers",
+        "@sre",
+        "ana@example.com",
+        "U024BE7LH",
+    }
+
+
+KINDS = {
+    "U024BE7LH": "user",
+    "W012A3CDE": "user",
+    "S0614TZR7": "group",
+    "@db-leads": "handle",
+    "ana@example.com": "email",
+    "everyone": "everyone",
+    "": None,
+    "db-leads": None,
+    "C024BE7LH": None,
+    "@": None,
+    "ana@": None,
+    "<@U024BE7LH>": None,
+    "@a b": None,
+    "everyone\n": None,
+}
+
+
+@pytest.mark.parametrize(("ref", "kind"), KINDS.items(), ids=map(repr, KINDS))
+def test_references_to_people_are_told_apart_by_their_form(ref: str, kind: str | None) -> None:
+    assert classify(ref) == kind
+
+
+# --- tickets
+
+
+@pytest.mark.parametrize(
+    ("ticket", "matches"),
+    [
+        ("OPS-12", True),
+        ("OPS-12\n", False),
+        ("see OPS-12", False),
+        ("", False),
+        ("OPS-" + "1" * 96, True),
+        ("OPS-" + "1" * 97, False),
+    ],
+)
+def test_the_whole_ticket_must_match(ticket: str, matches: bool) -> None:
+    assert ticket_matches(a_policy().roles["reports-read"], ticket) is matches
+
+
+def test_any_ticket_will_do_where_none_is_asked_for() -> None:
+    assert ticket_matches(a_policy().roles["shop-admin"], "")
+
+
+def test_half_a_ticket_does_not_match_one_of_two_alternatives() -> None:
+    role = a_policy(shop_admin="ticket = 'A-\\d|B-\\d'").roles["shop-admin"]
+    assert [ticket_matches(role, ticket) for ticket in ("A-1", "B-2", "A-1x", "xB-2")] == [True, True, False, False]
+
+
+@pytest.mark.parametrize("pattern", ["(a+)+$", "(a|a)*b", "(a|aa)+$", r"\w*\w*\w*\w*\w*\w*\w*\w*\w*\w*!"])
+def test_no_pattern_can_keep_the_bot_busy(pattern: str) -> None:
+    role = a_policy(shop_admin=f"ticket = '{pattern}'").roles["shop-admin"]
+    started = time.monotonic()
+    assert not ticket_matches(role, "a" * 99 + "?")
+    assert time.monotonic() - started < 1
+
+
+# --- secrets and the environment
+
+
+def test_variables_are_filled_in_and_a_double_dollar_is_a_plain_one() -> None:
+    policy = parse_policy(
+        policy_text(shop_admin='title = "${WHO}: $${WHO} $5"'), "roles.toml", ENVIRON | {"WHO": "${X} Ana"}
+    )
+    assert policy.roles["shop-admin"].title == "${X} Ana: ${WHO} $5"
+    assert policy.systems["shop-admin"].secret == SHOP_SECRET
+
+
+@pytest.mark.parametrize("secret", ["", "s3cr3t-too-short"[:15]])
+def test_a_short_secret_is_refused_without_being_shown(secret: str) -> None:
+    found = told(policy_text(), ENVIRON | {"SHOP_ADMIN_SECRET": secret})
+    assert "systems.shop-admin.secret: must " in found
+    assert not secret or secret not in found
+
+
+def test_no_secret_is_shown_when_the_policy_is_printed() -> None:
+    policy = a_policy()
+    for shown in (repr(policy), str(policy.systems), f"{policy.systems['reports']}"):
+        assert SHOP_SECRET not in shown and REPORTS_SECRET not in shown
+
+
+@pytest.mark.parametrize("key", ["title", "system", "channel", "max_duration", "ticket", "risk", "pending_timeout"])
+def test_what_comes_from_the_environment_is_never_shown_in_a_problem(key: str) -> None:
+    secret = "(hunter2\u0007" + "x" * 30
+    found = told(policy_text(shop_admin=f'{key} = "${{IT}}"'), ENVIRON | {"IT": secret})
+    assert f".{key}" in found
+    assert "hunter2" not in found
+
+
+@pytest.mark.parametrize("key", ["actions", "requesters", "approvers", "notify", "reminders", "systems"])
+def test_what_comes_from_the_environment_is_never_shown_from_a_list(key: str) -> None:
+    secret = "hunter2 \u0007" + "x" * 300
+    found = told(policy_text(shop_admin=f'{key} = ["${{IT}}"]'), ENVIRON | {"IT": secret})
+    assert "hunter2" not in found
+
+
+# --- anything at all
+
+
+def _attempt(text: str) -> Policy | None:
+    try:
+        return parse_policy(text, "roles.toml", ENVIRON)
+    except ConfigError as error:
+        assert error.problems and str(error)
+        assert SHOP_SECRET not in str(error) and REPORTS_SECRET not in str(error)
+        return None
+
+
+@settings(deadline=None)
+@given(st.text())
+def test_no_text_does_anything_but_give_a_policy_or_a_refusal(text: str) -> None:
+    _attempt(text)
+
+
+def _values() -> Iterator[str]:
+    yield from ('""', "0", "-1", "true", "[]", "{}", "1.5", "nan", "2026-11-23", "[[]]", "[{}]", "[1]", "{a = 1}")
+    yield from ('"${SHOP_ADMIN_SECRET}"', '["${SHOP_ADMIN_SECRET}"]', '{a = "${REPORTS_SECRET}"}', '"\\u0000"')
+    yield from ('"1h"', '["everyone"]', '["shop-admin"]', '"shop-admin"', '"gateway"', '"postgres"', '["@a", 3]')
+
+
+KEYS = [*re.findall(r"^(\w+)(?= =)", policy_text(), re.M), "systems", "emergency", "auto_approve", "env"]
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.data())
+def test_no_change_of_a_good_file_does_anything_but_give_a_policy_or_a_refusal(data: st.DataObject) -> None:
+    lines = policy_text().splitlines()
+    for _ in range(data.draw(st.integers(1, 3))):
+        place = data.draw(st.integers(0, len(lines) - 1))
+        key, value = data.draw(st.sampled_from(KEYS)), data.draw(st.sampled_from(list(_values())))
+        lines[place] = data.draw(
+            st.sampled_from([f"{key} = {value}", "", lines[place] + "]", "[roles]", "[[roles.a]]"])
+        )
+    _attempt("\n".join(lines))
+
+
+# --- the file of this repository
+
+
+def test_the_example_at_the_top_of_the_repository_is_valid() -> None:
+    policy = load_policy(str(REPOSITORY / "roles.toml"), ENVIRON)
+    assert set(policy.systems) == {"shop-admin", "reports"}
+    assert {role.approvals for role in policy.roles.values()} == {1, 2}
+    assert any(role.ticket for role in policy.roles.values())
+    assert any(role.renewal_approval for role in policy.roles.values())
+    shop = policy.roles["shop-admin"]
+    assert (shop.max_duration, shop.default_duration, shop.reminders) == (14_400, 3_600, (1_800, 300))
+
+
+def test_a_year_is_the_longest_that_a_role_may_give() -> None:
+    assert a_policy(shop_admin='max_duration = "365d"').roles["shop-admin"].max_total == YEAR

@@ -1,0 +1,275 @@
+"""What is told about a roles.toml that is wrong, and on which line."""
+
+from __future__ import annotations
+
+import re
+import time
+from pathlib import Path
+
+import pytest
+
+from bot.core.errors import ConfigError
+from bot.core.policy import load_policy, parse_policy
+from bot.core.policy_rules import NOT_YET
+from bot.core.policy_schema import CONNECTORS
+from bot.core.toml_lines import key_lines, line_of
+from tests.builders import ENVIRON, SYSTEMS, policy_text
+
+
+def told(text: str) -> str:
+    with pytest.raises(ConfigError) as caught:
+        parse_policy(text, "roles.toml", ENVIRON)
+    return str(caught.value)
+
+
+ROLE_PROBLEMS = {
+    "unknown key": ('approvrs = ["@x"]', 'shop-admin.approvrs: unknown key; did you mean "approvers"?'),
+    "no requesters": ("requesters = []", "shop-admin.requesters: must not be empty"),
+    "no approvers": ("approvers = []", "shop-admin.approvers: must not be empty"),
+    "anybody decides": ('approvers = ["everyone"]', 'approvers[0]: "everyone" can\'t be meant here'),
+    "anybody is pinged": ('notify = ["everyone"]', 'notify[0]: "everyone" can\'t be meant here'),
+    "nobody": ('approvers = ["@sre", "ana"]', 'shop-admin.approvers[1]: "ana" is nobody'),
+    "approvers is no list": ('approvers = "@sre"', "shop-admin.approvers: must be a list"),
+    "unknown system": ('system = "shop-admn"', 'there is no system "shop-admn"; did you mean "shop-admin"?'),
+    "both system and systems": ('systems = ["reports"]', "give exactly one of system and systems"),
+    "no actions": ("actions = []", "shop-admin.actions: is required and must not be empty"),
+    "an empty action": ('actions = [""]', "shop-admin.actions[0]: must not be empty"),
+    "a long action": (f'actions = ["{"a" * 201}"]', "must have at most 200 characters, this has 201"),
+    "51 actions": (f"actions = {['a'] * 51}", "has too many entries: at most 50"),
+    "a scope with a space": ('actions = ["orders read"]', '"orders read" is not a scope'),
+    "a scope with a quote": ("actions = ['a\"b']", "is not a scope"),
+    "no approvals": ("approvals = 0", "shop-admin.approvals: must be at least 1"),
+    "eleven approvals": ("approvals = 11", "shop-admin.approvals: must be at most 10"),
+    "approvals in quotes": ('approvals = "2"', "must be a whole number without quotes"),
+    "approvals yes": ("approvals = true", "must be a whole number without quotes"),
+    "a number as duration": ("max_duration = 3600", "shop-admin.max_duration: must be text in quotes"),
+    "a bad duration": ('max_duration = "-1h"', '"-1h" is not a duration; write for example 30m'),
+    "no time": ('max_duration = "0m"', '"0m" is no time at all'),
+    "over a year": ('max_duration = "366d"', '"366d" is longer than a year'),
+    "absurd": ('pending_timeout = "999999h"', '"999999h" is too long'),
+    "default above maximum": ('default_duration = "5h"', "must not be longer than max_duration (4h when"),
+    "maximum above total": ('max_total = "3h"', "shop-admin.max_total: must not be shorter than max_duration"),
+    "a reminder too early": ('reminders = ["5m", "4h"]', "shop-admin.reminders[1]: must be shorter than"),
+    "not a regular expression": ("ticket = '(a'", 'shop-admin.ticket: "(a" is not a regular expression'),
+    "an unbalanced one": ("ticket = 'a)|(b'", "is not a regular expression"),
+    "look-ahead": ("ticket = '(?=a)a'", "look-around are not supported"),
+    "a long ticket pattern": (f"ticket = '{'a' * 201}'", "shop-admin.ticket: must have at most 200 characters"),
+    "a long title": (f'title = "{"a" * 76}"', "shop-admin.title: must have at most 75 characters"),
+    "a title of two lines": (r'title = "a\nb"', "shop-admin.title: must be one line"),
+    "a reversing title": (r'title = "a\u202eb"', "shop-admin.title: must be one line"),
+    "channel without #": ('channel = "general"', '"general" is not a channel'),
+    "unknown risk": ('risk = "lo"', "shop-admin.risk: must be 'low', 'medium' or 'high'"),
+    "renewal_approval in quotes": ('renewal_approval = "yes"', "must be true or false, without quotes"),
+    "unset variable": ('title = "${NOPE}"', "title: the environment variable NOPE is not set"),
+    "not a variable": ('title = "${a b}"', "title: ${ needs the name of a variable and }"),
+    "an open ${": ('title = "${NOPE"', "title: ${ needs the name of a variable and }"),
+}
+
+
+@pytest.mark.parametrize(("lines", "problem"), ROLE_PROBLEMS.values(), ids=ROLE_PROBLEMS)
+def test_a_wrong_role_is_told_with_file_line_and_key(lines: str, problem: str) -> None:
+    text = policy_text(shop_admin=lines)
+    found = told(text)
+    assert problem in found
+    assert len(found.splitlines()) == 1, found
+    line = int(re.match(r"roles\.toml:(\d+) roles\.shop-admin", found).group(1))  # type: ignore[union-attr]
+    key = lines.partition(" ")[0]
+    assert text.splitlines()[line - 1].startswith((key, "[roles.shop-admin]", "system"))
+
+
+REQUIRED = ["system", "actions", "requesters", "approvers"]
+
+
+@pytest.mark.parametrize("key", REQUIRED)
+def test_a_role_without_a_required_key_is_refused_at_its_table(key: str) -> None:
+    text = "\n".join(line for line in policy_text().splitlines() if not line.startswith(f"{key} ="))
+    found = told(text).splitlines()
+    assert len(found) == 3
+    assert all(f".{key}: " in line and ("required" in line or "exactly one" in line) for line in found)
+
+
+FILE_PROBLEMS = {
+    "empty": ("", "roles.toml: is empty"),
+    "blank": (" \n\n", "roles.toml: is empty"),
+    "only a comment": ("# nothing\n", "the [workspace] table is required"),
+    "not TOML": ("[workspace]\nleads = [\n", "roles.toml: is not TOML"),
+    "not TOML, with its line": ("[workspace]\nleads\n", "roles.toml:2: is not TOML: Expected '='"),
+    "a key twice": ("[workspace]\n[workspace]\n", "roles.toml:2: is not TOML: Cannot declare"),
+    "too big": ("#" * (1024 * 1024 + 1), "roles.toml: is too big: at most 1024 KiB"),
+    "nested without end": ("a = " + "[" * 100_000, "roles.toml: is nested too deeply"),
+    "a key of many parts": ("a" + ".a" * 3000 + " = 1", "roles.toml: is nested too deeply"),
+    "a huge number": ("a = " + "9" * 5000, "roles.toml: is not TOML"),
+    "no roles": ('[workspace]\nleads = ["@a"]\n', "roles.toml:1 roles: there are no roles"),
+    "roles is a number": ("roles = 3", "roles.toml:1 roles: must be a table"),
+    "a role is a number": ("[roles]\na = 3", "roles.toml:2 roles.a: must be a table"),
+    "a system is a list": ("[systems]\na = [1]", "roles.toml:2 systems.a: must be a table"),
+    "unknown table": ("[workspce]\n", 'roles.toml:1 workspce: unknown key; did you mean "workspace"?'),
+    "a bad role name": ("[roles.Shop_Admin]\n", '"Shop_Admin" is not a name'),
+    "a bad system name": ('[systems."a b"]\nconnector="gateway"', 'systems."a b": "a b" is not a name'),
+    "no connector": ("[systems.a]\nsecret='x'", "systems.a.connector: is required: one of gateway, postgres"),
+    "unknown connector": ("[systems.a]\nconnector='gatway'", 'a connector; did you mean "gateway"?'),
+    "no secret": ("[systems.a]\nconnector='gateway'", "roles.toml:1 systems.a.secret: is required"),
+    "no leads": ("[workspace]\nleads = []", "workspace.leads: must not be empty"),
+    "everybody leads": ("[workspace]\nleads = ['everyone']", 'leads[0]: "everyone" can\'t be meant here'),
+    "unknown zone": ("[workspace]\ntimezone = 'Europe/Berln'", '"Europe/Berln" is not a time zone'),
+    "a person without an address": ("[people.ana]\ngithub = 'ana'", '"ana" is not a person'),
+    "a name elsewhere that is a number": ("[people.'a@b.cd']\ngithub = 3", '."a@b.cd".github: must be text'),
+}
+
+
+@pytest.mark.parametrize(("text", "problem"), FILE_PROBLEMS.values(), ids=FILE_PROBLEMS)
+def test_a_wrong_file_is_told_in_one_clear_line(text: str, problem: str) -> None:
+    assert problem in told(text)
+
+
+def test_all_problems_are_told_at_once_in_the_order_of_the_file() -> None:
+    found = told(policy_text(shop_admin="approvals = 0", shop_deploy='riks = "low"', reports_read='system = "x"'))
+    places = [int(line.split(":")[1].split()[0]) for line in found.splitlines()]
+    assert len(places) == 3 and places == sorted(places)
+
+
+def test_a_file_that_can_not_be_read_is_told(tmp_path: Path) -> None:
+    (tmp_path / "latin").write_bytes(b"[workspace]\n# caf\xe9\n")
+    (tmp_path / "huge").write_bytes(b"\xe9" * (1024 * 1024 + 1))
+    expected = {
+        "missing": ": can't be read: No such file or directory",
+        "": ": can't be read: Is a directory",
+        "latin": ":2: is not UTF-8",
+        "huge": ": is too big: at most 1024 KiB",
+        "nul\0": ": can't be read: not a path",
+    }
+    for name, problem in expected.items():
+        with pytest.raises(ConfigError) as caught:
+            load_policy(str(tmp_path / name), ENVIRON)
+        assert str(caught.value).endswith(problem)
+
+
+def test_a_huge_file_of_errors_is_told_shortly_and_soon() -> None:
+    role = "systm = 'x'\nsystem = 'y'\nrequesters = ['everyone']\napprovers = [\n '@a', # [\n '''[''',\n]\n"
+    text = "[workspace]\n" + "".join(f"[roles.r{number}]\n{role}" for number in range(9000))
+    started = time.monotonic()
+    problems = told(text).splitlines()
+    assert len(problems) == 51
+    assert re.fullmatch(r"roles\.toml: and \d+ more problems", problems[-1])
+    assert time.monotonic() - started < 30
+
+
+# --- what is checked already and comes later
+
+
+LATER = {
+    "postgres": 'url = "postgresql://x"\naddress = "db"',
+    "ssh": 'ca_key = "/k"\nprincipals = ["deploy"]\nforce_command = "x"',
+    "aws": 'region = "r"\ninstance_arn = "a"\nidentity_store_id = "d"\naccount_id = "123456789012"',
+    "webhook": 'url = "https://x"\nsecret = "0123456789abcdef"\ntimeout = "5s"',
+    "command": 'argv = ["/bin/x"]\ntimeout = "5s"\nenv = { A = "b" }',
+    "github": 'org = "o"\ntoken = "t"',
+    "okta": 'url = "u"\ntoken = "t"',
+    "kubernetes": 'server = "s"\ntoken = "t"\nca = "c"',
+}
+
+
+def test_every_connector_has_an_example_here() -> None:
+    assert set(LATER) | {"gateway"} == set(CONNECTORS)
+
+
+@pytest.mark.parametrize("connector", LATER)
+def test_a_valid_system_of_a_later_connector_is_refused_only_as_not_yet_supported(connector: str) -> None:
+    systems = SYSTEMS + f'\n[systems.new]\nconnector = "{connector}"\n{LATER[connector]}\n'
+    found = told(policy_text(systems=systems)).splitlines()
+    assert [line.partition(" ")[2] for line in found] == [
+        f"systems.new.connector: not yet supported: connector {connector}"
+    ]
+
+
+RULE = "[[roles.reports-read.auto_approve]]\n"
+BUNDLE = '[bundles.b]\ntitle = "B"\nmentor_approves = true\n[[bundles.b.stages]]\nafter = "0d"\n'
+COMING = {
+    "a rule": (RULE + 'name = "r"\nhours = "Mon-Fri 08:00-19:00, Sat 22:00-02:00"\nquota = "3/week"', "auto_approve"),
+    "an emergency": (
+        '[roles.reports-read.emergency]\nmembers = ["@sre"]\nmax_duration = "1h"',
+        "emergency",
+    ),
+    "a bundle": (BUNDLE + 'roles = ["reports-read"]\nduration = "14d"', "bundles"),
+}
+
+
+@pytest.mark.parametrize(("lines", "feature"), COMING.values(), ids=COMING)
+def test_a_valid_use_of_a_later_feature_is_refused_only_as_not_yet_supported(lines: str, feature: str) -> None:
+    found = told(policy_text() + "\n" + lines)
+    assert found.endswith(f"{feature}: not yet supported: {feature}")
+    assert feature in NOT_YET and len(found.splitlines()) == 1
+
+
+COMING_WRONG = {
+    "a rule without a condition": (RULE + 'name = "r"', "auto_approve[0]: has no condition"),
+    "a rule for everyone": (RULE + 'name = "r"\nmembers = ["everyone"]', "can't be meant here"),
+    "a rule with a typo": (RULE + 'name = "r"\nquta = "3/week"', 'quta: unknown key; did you mean "quota"?'),
+    "a bad quota": (RULE + 'name = "r"\nquota = "0/week"', '"0/week" is not a quota'),
+    "bad hours": (RULE + 'name = "r"\nhours = "Mon-Fri 8-19"', "is not a list of hours"),
+    "hours of no length": (RULE + 'name = "r"\nhours = "Mon 08:00-08:00"', "is not a list of hours"),
+    "hours of 25": (RULE + 'name = "r"\nhours = "Mon 08:00-25:00"', "is not a list of hours"),
+    "an emergency for nobody": ("[roles.reports-read.emergency]\nmembers = []", "members: must not be empty"),
+    "an emergency without end": ('[roles.reports-read.emergency]\nmembers = ["@s"]', "max_duration: is required"),
+    "a bundle of an unknown role": (
+        BUNDLE + 'roles = ["report-read"]\nduration = "1d"',
+        'stages[0].roles[0]: there is no role "report-read"; did you mean "reports-read"?',
+    ),
+    "a bundle without stages": ('[bundles.b]\ntitle = "B"', "bundles.b.stages: is required"),
+    "a stage of no length": (BUNDLE + 'roles = ["reports-read"]\nduration = "0d"', "is no time at all"),
+}
+
+
+@pytest.mark.parametrize(("lines", "problem"), COMING_WRONG.values(), ids=COMING_WRONG)
+def test_later_features_are_checked_in_full_already(lines: str, problem: str) -> None:
+    assert problem in told(policy_text() + "\n" + lines)
+
+
+# --- lines
+
+
+LINES = r'''# a comment with ] and """
+[a] # one
+"quoted.key" = 1
+b.c = [
+  "x]", # [
+  'y',
+]
+text = """
+[not.a.table]
+key = "no"
+"""
+literal = \'\'\'
+z = 1\'\'\'\'
+[[a.list]]
+x = 1
+[a.list.sub]
+y = { p = 1, q = [1, 2] }
+[[a.list]]
+x = 2
+[ "d" . 'e' ]
+f = "\" # ["
+g = 1'''.replace("\\'", "'")
+
+PLACES = {
+    ("a",): 2,
+    ("a", "quoted.key"): 3,
+    ("a", "b"): 4,
+    ("a", "b", "c", 1): 4,
+    ("a", "text"): 8,
+    ("a", "literal"): 12,
+    ("a", "list"): 14,
+    ("a", "list", 0, "x"): 15,
+    ("a", "list", 0, "sub", "y", "q", 1): 17,
+    ("a", "list", 1): 18,
+    ("a", "list", 1, "x"): 19,
+    ("d", "e", "f"): 21,
+    ("d", "e", "g"): 22,
+    ("d", "e", "missing"): 20,
+    ("missing",): 1,
+}
+
+
+@pytest.mark.parametrize(("path", "line"), PLACES.items(), ids=map(str, PLACES))
+def test_a_key_is_found_on_the_line_where_it_is_written(path: tuple[str | int, ...], line: int) -> None:
+    assert line_of(path, key_lines(LINES)) == line
