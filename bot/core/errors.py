@@ -3,7 +3,10 @@ It does not know who reads that sentence, nor how it is shown.
 
     AccessBotError
     ├── ConfigError            settings or roles.toml are wrong; every problem at once
-    └── BadDuration            a length of time that nobody can mean (durations.py; also a ValueError)
+    ├── BadDuration            a length of time that nobody can mean (durations.py; also a ValueError)
+    ├── IllegalMove            a state that can't follow the present one; a bug wherever it is seen
+    ├── StorageUnavailable     the database can't be reached, is locked for too long, or its disk is full
+    └── SchemaMismatch         the database's schema is older or newer than this code
 """
 
 from __future__ import annotations
@@ -36,3 +39,31 @@ class ConfigError(AccessBotError):
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = list(problems)
         super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class IllegalMove(AccessBotError):
+    """The lifecycle table has no such pair; nothing was moved."""
+
+    def __init__(self, state: str, move: str) -> None:
+        self.state, self.move = state, move
+        super().__init__(f"'{move}' is not possible in the state '{state}'")
+
+
+class StorageUnavailable(AccessBotError):
+    """The database did not do what it was asked; the transaction it happened in changed nothing."""
+
+    def __init__(self, cause: str) -> None:
+        self.cause = cause
+        super().__init__(f"The database does not answer ({cause.strip().splitlines()[0] if cause.strip() else '?'})")
+
+
+class SchemaMismatch(AccessBotError):
+    """Names the migrations that are missing in the database, or those that only a newer version knows."""
+
+    def __init__(self, behind: Sequence[str] = (), newer: Sequence[str] = ()) -> None:
+        self.behind, self.newer = tuple(behind), tuple(newer)
+        if self.newer:
+            text = f"The database is newer than this version (it has {', '.join(newer)}): run the newer version"
+        else:
+            text = f"The database is behind (it lacks {', '.join(behind)}): run `access-bot migrate` first"
+        super().__init__(text)

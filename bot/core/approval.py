@@ -1,0 +1,112 @@
+"""Who may decide on a request and when it is decided. It takes the current role, the current groups and the stored
+request and votes, and answers with a value that says why; it doesn't know who clicked where or what is written down.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from bot.core.durations import format_duration
+from bot.core.model import Directory, Grant, GrantState, Person, Request, Vote
+from bot.core.policy import Role
+
+
+@dataclass(frozen=True, slots=True)
+class Approved:
+    by: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NeedsApproval:
+    have: tuple[str, ...]
+    need: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """No, with the reason as a sentence for the person who asked, and what to do about it. `field` names the
+    input that it is about: role, duration, reason, ticket, start or actions."""
+
+    reason: str
+    field: str = ""
+
+
+OPERATOR = "os:"
+"""How the command line's user is called, `os:USER`: whoever may run it on the bot's database may decide there."""
+
+
+def deciders(role: Role, request_by: str, directory: Directory) -> frozenset[str]:
+    """Everybody who may decide on a request of `request_by` for `role` now. The requester never can."""
+    return directory.resolve(role.approvers) - {request_by}
+
+
+def may_decide(role: Role | None, request: Request, who: Person, directory: Directory) -> Refused | None:
+    """Whether `who` may approve or deny `request` under the current role and groups; None means yes."""
+    if who.id == request.requester:
+        return Refused("You can't decide on your own request. Somebody else among the approvers has to.")
+    if (unfit := who.unfit()) is not None:
+        return Refused(f"You can't decide here: {unfit}.")
+    if role is not None and who.id.startswith(OPERATOR):
+        return None
+    if role is None:
+        return Refused(
+            f"The role {request.role} is no longer in roles.toml, so nobody can approve it. "
+            "The requester can cancel and ask for another role."
+        )
+    if who.id not in deciders(role, request.requester, directory):
+        return Refused(f"Only the approvers of {role.name} ({', '.join(role.approvers)}) can decide on this.")
+    return None
+
+
+def unchanged(role: Role, request: Request) -> Refused | None:
+    """Refuses an approval when roles.toml gives something else now than what was asked for and shown."""
+    if role.fingerprint == request.fingerprint:
+        return None
+    return Refused(
+        f"The role {role.name} was changed in roles.toml after this was asked, so approving would not give what "
+        "you see. Deny it, and let the requester ask again."
+    )
+
+
+def tally(role: Role, request: Request, votes: Iterable[Vote], directory: Directory) -> Approved | NeedsApproval:
+    """Counts people, not presses: a vote counts once, and only while its voter may still decide."""
+    entitled = deciders(role, request.requester, directory)
+    counted = (v.voter for v in votes if v.voter in entitled or v.voter.startswith(OPERATOR))
+    have = tuple(dict.fromkeys(counted))
+    if len(have) >= role.approvals:
+        return Approved(have)
+    return NeedsApproval(have, role.approvals)
+
+
+def narrowed(request: Request, duration: int, actions: tuple[str, ...]) -> Refused | None:
+    """An approver may give less than was asked for, never more and never nothing."""
+    if not 0 < duration <= request.duration:
+        return Refused(
+            f"You can only shorten: {format_duration(request.duration)} were asked for. Enter that much or less.",
+            field="duration",
+        )
+    if not actions or not set(actions) <= set(request.actions):
+        return Refused("Choose at least one of the actions that were asked for.", field="actions")
+    return None
+
+
+def nobody_can_decide(role: Role, requester: str, directory: Directory) -> Refused | None:
+    """Refuses a request that too few people could ever approve, instead of letting it wait for nothing."""
+    able = len(deciders(role, requester, directory))
+    if able >= role.approvals:
+        return None
+    if able == 0:
+        return Refused(
+            f"Nobody can approve {role.name} right now: its approvers ({', '.join(role.approvers)}) are no one but "
+            "you, or no one at all. The leads were told."
+        )
+    return Refused(
+        f"{role.name} needs {role.approvals} approvals, but only {able} other people could give one. "
+        "The leads were told."
+    )
+
+
+def may_renew_pending(request: Request, grant: Grant | None) -> Refused | None:
+    """Refuses to extend what is over; a request that renews nothing passes."""
+    if request.renews is None or (grant is not None and grant.state is GrantState.ACTIVE):
+        return None
+    return Refused("The access that this would renew has ended meanwhile. The requester can ask for it anew.")

@@ -1,0 +1,155 @@
+"""The audit record: its columns, its event names, its canonical form and its hash. It doesn't know where the chain
+is kept; `storage/audit.py` appends to it and `operations/verify_audit.py` walks it.
+
+Canonical form: the JSON array `[seq, at, event, actor, subject, role, system, request, grant, reason, detail, prev]`
+without white space and with characters outside ASCII as they are, in UTF-8; `at` as RFC 3339, `detail` as the JSON
+text that is stored, a missing value as the empty string. `hash` is its SHA-256 in lower-case hex, `prev` the hash of
+the record before, and sixty-four zeros before the first.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from hashlib import sha256
+
+GENESIS = "0" * 64
+COLUMNS = [
+    "seq",
+    "at",
+    "event",
+    "actor",
+    "subject",
+    "role",
+    "system",
+    "request",
+    "grant",
+    "reason",
+    "detail",
+    "prev",
+    "hash",
+]
+
+
+class Event(StrEnum):
+    """Every event there is; a name is retired, never reused."""
+
+    REQUEST_ASKED = "request:access:asked"
+    VOTE_GIVEN = "request:vote:given"
+    APPROVAL_GIVEN = "request:approval:given"
+    DENIAL_GIVEN = "request:denial:given"
+    REQUEST_WITHDRAWN = "request:access:withdrawn"
+    REQUEST_LAPSED = "request:access:lapsed"
+    ACTION_REFUSED = "request:action:refused"
+    GRANT_SCHEDULED = "grant:access:scheduled"
+    GRANT_STARTED = "grant:access:started"
+    GRANT_FAILED = "grant:access:failed"
+    GRANT_RENEWED = "grant:access:renewed"
+    REMINDER_SENT = "grant:reminder:sent"
+    CREDENTIALS_SHOWN = "grant:credentials:shown"
+    CREDENTIALS_REVOKED = "grant:credentials:revoked"
+    END_ASKED = "grant:end:asked"
+    END_FAILED = "grant:end:failed"
+    GRANT_ENDED = "grant:access:ended"
+    USE_FIRST = "grant:use:first"
+    USE_SUMMED = "grant:use:summed"
+    POLICY_LOADED = "policy:file:loaded"
+    POLICY_REJECTED = "policy:file:rejected"
+    AUDIT_READ = "audit:log:read"
+    AUDIT_EXPORTED = "audit:log:exported"
+    AUDIT_VERIFIED = "audit:log:verified"
+    PANIC_ON = "panic:switch:on"
+    PANIC_OFF = "panic:switch:off"
+    MESSAGE_UNDELIVERED = "message:delivery:failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What an operation has to say; the chain adds `seq`, `at`, `prev` and `hash`."""
+
+    event: Event
+    actor: str
+    subject: str = ""
+    role: str = ""
+    system: str = ""
+    request: str = ""
+    grant: str = ""
+    reason: str = ""
+    detail: Mapping[str, object] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One link of the chain, as it is stored. `at` is UTC seconds, `detail` JSON text."""
+
+    seq: int
+    at: int
+    event: str
+    actor: str
+    subject: str
+    role: str
+    system: str
+    request: str
+    grant: str
+    reason: str
+    detail: str
+    prev: str
+    hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Break:
+    """The first place where the chain does not hold, and what is wrong there."""
+
+    seq: int
+    why: str
+
+
+def rfc3339(at: int) -> str:
+    """UTC seconds as `2026-11-22T14:05:09Z` (RFC 3339 section 5.6)."""
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def canonical_detail(detail: Mapping[str, object] | None) -> str:
+    """`detail` as the JSON text that is stored and hashed: sorted keys, no white space."""
+    return json.dumps(detail or {}, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+
+
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
+def link_hash(values: tuple[object, ...]) -> str:
+    """The hash of one record from its columns `seq` (int), `at` (UTC seconds) … `prev`, without `hash`."""
+    seq, at, *rest = values
+    return sha256(_encode([seq, rfc3339(int(str(at))), *rest]).encode()).hexdigest()
+
+
+def chained(entries: Iterable[Entry], at: int, seq: int, prev: str) -> list[tuple[object, ...]]:
+    """The rows that follow record `seq` whose hash is `prev`, one for each entry, in the order of COLUMNS."""
+    rows = []
+    for entry in entries:
+        seq += 1
+        row: tuple[object, ...] = (
+            seq, at, str(entry.event), entry.actor, entry.subject, entry.role, entry.system, entry.request,
+            entry.grant, entry.reason, canonical_detail(entry.detail), prev,
+        )  # fmt: skip
+        prev = link_hash(row)
+        rows.append((*row, prev))
+    return rows
+
+
+def check_links(rows: Iterable[tuple[object, ...]], seq: int = 0, prev: str = GENESIS) -> tuple[Break | None, int, str]:
+    """Walks rows in the order of COLUMNS that should follow record `seq` with hash `prev`.
+
+    Gives the first break, or None, and the number and hash of the last good record.
+    """
+    for row in rows:
+        if row[0] != seq + 1:
+            return Break(seq + 1, f"record {seq + 1} is missing: {row[0]} follows {seq}"), seq, prev
+        if row[11] != prev:
+            return Break(seq + 1, "it does not follow the record before it"), seq, prev
+        if link_hash(row[:12]) != row[12]:
+            return Break(seq + 1, "its content does not match its hash"), seq, prev
+        seq, prev = seq + 1, str(row[12])
+    return None, seq, prev

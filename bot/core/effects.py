@@ -1,0 +1,128 @@
+"""What has to happen after a commit: one small value for each kind of work, kept as an outbox row until it is done.
+
+An effect names rows by id and never carries what a person typed or anything secret; whoever carries it out reads
+the rows as they are then. `queue` says who does it, `lane` what it must stay in order with.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Queue(StrEnum):
+    """Each has its own workers, so that nothing waits behind another kind of work."""
+
+    END = "end"
+    START = "start"
+    DECIDE = "decide"
+    SLACK = "slack"
+
+
+class Kind(StrEnum):
+    START_GRANT = "start_grant"
+    EXTEND_LEASE = "extend_lease"
+    END_LEASE = "end_lease"
+    SUM_USAGE = "sum_usage"
+    DECIDE = "decide"
+    LOOK_UP_PERSON = "look_up_person"
+    REFRESH_GROUPS = "refresh_groups"
+    REFRESH_PEOPLE = "refresh_people"
+    POST_APPROVAL = "post_approval"
+    UPDATE_APPROVAL = "update_approval"
+    THREAD_NOTE = "thread_note"
+    TELL_PERSON = "tell_person"
+    REMIND = "remind"
+    TELL_SECURITY = "tell_security"
+    ANSWER = "answer"
+    SEND_EXPORT = "send_export"
+    PUBLISH_HOME = "publish_home"
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    kind: Kind
+    queue: Queue
+    lane: str
+    data: Mapping[str, object] = field(default_factory=dict)
+    delay: int = 0
+
+
+def start_grant(grant: str) -> Effect:
+    return Effect(Kind.START_GRANT, Queue.START, f"grant:{grant}", {"grant": grant})
+
+
+def extend_lease(grant: str, system: str) -> Effect:
+    return Effect(Kind.EXTEND_LEASE, Queue.START, f"grant:{grant}", {"grant": grant, "system": system})
+
+
+def end_lease(grant: str, system: str) -> Effect:
+    """In the lane of its grant: an end never overtakes a start that is under way, so nothing is made after it."""
+    return Effect(Kind.END_LEASE, Queue.END, f"grant:{grant}", {"grant": grant, "system": system})
+
+
+def sum_usage(grant: str) -> Effect:
+    """A little later than the end, when every process has written down the checks it counted."""
+    return Effect(Kind.SUM_USAGE, Queue.START, f"usage:{grant}", {"grant": grant}, delay=3)
+
+
+def decide(request: str, voter: str, data: Mapping[str, object]) -> Effect:
+    """A press on Approve or Deny, to be counted once Slack has confirmed who pressed."""
+    return Effect(Kind.DECIDE, Queue.DECIDE, f"decide:{request}:{voter}", {**data, "request": request, "voter": voter})
+
+
+def look_up_person(person: str) -> Effect:
+    return Effect(Kind.LOOK_UP_PERSON, Queue.DECIDE, f"person:{person}", {"person": person})
+
+
+def refresh_groups() -> Effect:
+    return Effect(Kind.REFRESH_GROUPS, Queue.DECIDE, "groups")
+
+
+def refresh_people() -> Effect:
+    return Effect(Kind.REFRESH_PEOPLE, Queue.DECIDE, "people")
+
+
+def post_approval(request: str, channel: str) -> Effect:
+    return Effect(Kind.POST_APPROVAL, Queue.SLACK, f"to:{channel}", {"request": request, "channel": channel})
+
+
+def update_approval(request: str, channel: str, delay: int = 0) -> Effect:
+    """Shows every posted copy as it is then. An approval leaves a moment for the start, so that one update tells
+    both; a start that is quicker than that hurries it (`storage/outbox.py`)."""
+    data = {"request": request, "channel": channel}
+    return Effect(Kind.UPDATE_APPROVAL, Queue.SLACK, update_lane(request), data, delay)
+
+
+def update_lane(request: str) -> str:
+    return f"update:{request}"
+
+
+def thread_note(request: str, channel: str, note: str, **facts: object) -> Effect:
+    data = {"request": request, "channel": channel, "note": note, **facts}
+    return Effect(Kind.THREAD_NOTE, Queue.SLACK, f"to:{channel}", data)
+
+
+def tell_person(person: str, note: str, **facts: object) -> Effect:
+    return Effect(Kind.TELL_PERSON, Queue.SLACK, f"to:{person}", {"person": person, "note": note, **facts})
+
+
+def remind(grant: str, person: str) -> Effect:
+    return Effect(Kind.REMIND, Queue.SLACK, f"to:{person}", {"grant": grant, "person": person})
+
+
+def tell_security(channel: str, note: str, **facts: object) -> Effect:
+    return Effect(Kind.TELL_SECURITY, Queue.SLACK, f"to:{channel}", {"channel": channel, "note": note, **facts})
+
+
+def answer(person: str, channel: str, note: str, **facts: object) -> Effect:
+    """A private answer where the person clicked; by direct message where Slack can't show it there."""
+    data = {"person": person, "channel": channel, "note": note, **facts}
+    return Effect(Kind.ANSWER, Queue.SLACK, f"answer:{person}", data)
+
+
+def send_export(person: str, filters: Mapping[str, object]) -> Effect:
+    return Effect(Kind.SEND_EXPORT, Queue.SLACK, f"export:{person}", {"person": person, "filters": dict(filters)})
+
+
+def publish_home(person: str) -> Effect:
+    return Effect(Kind.PUBLISH_HOME, Queue.SLACK, f"home:{person}", {"person": person})

@@ -1,0 +1,191 @@
+"""The nouns of the product as plain values: requests, votes, grants, leases, people and the groups they are in.
+
+Every time is UTC in whole seconds since the epoch, every duration is in seconds. Nothing here knows where the
+values are kept, who shows them or what the clock says.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class RequestState(StrEnum):
+    PENDING = "pending"
+    APPROVED = "approved"
+    DENIED = "denied"
+    WITHDRAWN = "withdrawn"
+    LAPSED = "lapsed"
+
+
+class GrantState(StrEnum):
+    SCHEDULED = "scheduled"
+    STARTING = "starting"
+    ACTIVE = "active"
+    ENDING = "ending"
+    ENDED = "ended"
+    FAILED = "failed"
+
+
+class EndReason(StrEnum):
+    EXPIRED = "expired"
+    RELEASED = "released"
+    REVOKED = "revoked"
+    EMERGENCY_CLOSED = "emergency_closed"
+    OFFBOARDED = "offboarded"
+    SUPERSEDED = "superseded"
+
+
+class Source(StrEnum):
+    """Through which door something came; kept in every audit record's detail."""
+
+    SLACK = "slack"
+    CLI = "cli"
+    HTTP = "http"
+    CLOCK = "clock"
+
+
+HELD = frozenset({GrantState.SCHEDULED, GrantState.STARTING, GrantState.ACTIVE})
+"""The states in which a person has, or is about to have, what the grant gives."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Somebody asks for a role. `renews` names the grant that an approval would extend, `systems` and `actions`
+    are what the requester asked for when asking, and `fingerprint` pins the role as it was shown then."""
+
+    id: str
+    requester: str
+    role: str
+    systems: tuple[str, ...]
+    actions: tuple[str, ...]
+    fingerprint: str
+    duration: int
+    reason: str
+    ticket: str
+    start_at: int | None
+    state: RequestState
+    created_at: int
+    lapses_at: int
+    renews: str | None = None
+    decided_at: int | None = None
+    decided_by: str | None = None
+    decision_reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Vote:
+    """One approver's press on one request, for at most this duration and these actions."""
+
+    request: str
+    voter: str
+    at: int
+    duration: int
+    actions: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """Access that exists, will exist or did exist. `ends_at` is written before anything is made on a system;
+    `latest_end` is the hard limit that no renewal passes, `duration` what one start or renewal is good for."""
+
+    id: str
+    request: str
+    person: str
+    role: str
+    systems: tuple[str, ...]
+    actions: tuple[str, ...]
+    state: GrantState
+    duration: int
+    starts_at: int
+    ends_at: int
+    latest_end: int
+    started_at: int | None = None
+    renewals: int = 0
+    remind_at: int | None = None
+    end_reason: EndReason | None = None
+    end_by: str | None = None
+    ended_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """One grant on one system: what must be made there, and later be gone from there."""
+
+    grant: str
+    system: str
+    connector: str
+    state: GrantState
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A member of the workspace as Slack last described them; `checked_at` is when that was."""
+
+    id: str
+    name: str
+    email: str
+    tz: str
+    team: str
+    checked_at: int
+    deleted: bool = False
+    bot: bool = False
+    guest: bool = False
+    stranger: bool = False
+
+    def unfit(self) -> str | None:
+        """Why this account may neither ask, decide nor hold anything, or None for a full member."""
+        for is_so, why in (
+            (self.deleted, "this Slack account is deactivated"),
+            (self.bot, "apps and bots can't use access"),
+            (self.stranger, "people from other workspaces can't use access here"),
+            (self.guest, "guest accounts can't use access"),
+        ):
+            if is_so:
+                return why
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Directory:
+    """Who is in which group, as last read from Slack. `groups` is keyed by id and by `@handle`, `emails` by
+    lower-case address; `unfit` are accounts that must never count (deactivated, guests, bots, strangers)."""
+
+    groups: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    emails: Mapping[str, str] = field(default_factory=dict)
+    unfit: frozenset[str] = frozenset()
+
+    def resolve(self, refs: Iterable[str]) -> frozenset[str]:
+        """The people that `refs` (ids, group ids, @handles, e-mails; not `everyone`) stand for. What is unknown
+        stands for nobody, so a set that can't be read gives no authority."""
+        found: set[str] = set()
+        for ref in refs:
+            if ref[:1] in ("U", "W") and "@" not in ref:
+                found.add(ref)
+            elif ref in self.groups:
+                found |= self.groups[ref]
+            elif ref.lower() in self.emails:
+                found.add(self.emails[ref.lower()])
+        return frozenset(found) - self.unfit
+
+    def includes(self, refs: Iterable[str], person: Person) -> bool:
+        """Whether this fit person is one of `refs`, with `everyone` meaning every full member."""
+        if person.unfit():
+            return False
+        refs = tuple(refs)
+        return "everyone" in refs or person.id in self.resolve(refs)
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a connector is asked to make, extend or end: one grant on one system. `grant` and `system` together
+    are the idempotency key of everything that is done for it."""
+
+    grant: str
+    system: str
+    connector: str
+    person: Person
+    role: str
+    actions: tuple[str, ...]
+    starts_at: int
+    ends_at: int

@@ -1,0 +1,35 @@
+"""Writes a grant down before anything is made on a system: its leases, its end, and the work to start it."""
+
+from bot.core import effects
+from bot.core.audit import Event
+from bot.core.model import Grant, GrantState, Lease, Request
+from bot.core.policy import Role
+from bot.operations._unit import Unit, new_id
+from storage import grants
+
+
+def begin_grant(u: Unit, role: Role, request: Request, duration: int, actions: tuple[str, ...], by: str) -> Grant:
+    """Stores the grant of an approved request, scheduled or about to start; its clock starts when it is active."""
+    later = request.start_at is not None and request.start_at > u.now
+    starts_at = request.start_at if later and request.start_at is not None else u.now
+    grant = Grant(
+        id=new_id("g"),
+        request=request.id,
+        person=request.requester,
+        role=role.name,
+        systems=request.systems,
+        actions=actions,
+        state=GrantState.SCHEDULED if later else GrantState.STARTING,
+        duration=duration,
+        starts_at=starts_at,
+        ends_at=starts_at + duration,
+        latest_end=starts_at + role.max_total,
+    )
+    leases = [Lease(grant.id, name, u.policy.systems[name].connector, grant.state) for name in request.systems]
+    grants.insert(u.db, grant, leases)
+    if later:
+        u.record(Event.GRANT_SCHEDULED, by, grant, starts_at=starts_at, ends_at=grant.ends_at)
+        u.do(effects.tell_person(grant.person, "scheduled", grant=grant.id))
+    else:
+        u.do(effects.start_grant(grant.id))
+    return grant

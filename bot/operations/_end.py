@@ -1,0 +1,37 @@
+"""Asks for the end of grants, whoever wants it: from this commit on no gate lets them through, and every system is
+told until it confirms.
+"""
+
+from collections.abc import Sequence
+
+from bot.core import effects
+from bot.core.audit import Event
+from bot.core.lifecycle import Move
+from bot.core.model import EndReason, Grant, Request
+from bot.operations._unit import Unit
+from storage import grants, requests
+
+
+def ask_end(u: Unit, ending: Sequence[Grant], why: EndReason, by: str, reason: str = "") -> None:
+    """Ends grants that the caller has locked and found held. `by` is the audit actor."""
+    if not ending:
+        return
+    grants.ask_end(u.db, [grant.id for grant in ending], why, by)
+    for grant in ending:
+        u.record(Event.END_ASKED, by, grant, reason=reason, why=why, ends_at=grant.ends_at)
+        u.do(*(effects.end_lease(grant.id, system) for system in grant.systems))
+
+
+def withdraw(u: Unit, request: Request, by: str, why: str = "") -> bool:
+    """Closes a pending request without a decision; False when it was decided meanwhile."""
+    if not requests.move(u.db, request.id, Move.WITHDRAW, u.now, by, why):
+        return False
+    u.record(Event.REQUEST_WITHDRAWN, by, request, why=why)
+    u.do(effects.update_approval(request.id, channel_of(u, request.role)))
+    return True
+
+
+def channel_of(u: Unit, role: str) -> str:
+    """Where messages about a role go, also when the role is gone from roles.toml."""
+    found = u.policy.roles.get(role)
+    return found.channel if found else u.policy.workspace.approvals_channel

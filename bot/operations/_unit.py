@@ -1,0 +1,174 @@
+"""The one transaction: state, audit records and the work that is left to do are committed together or not at all.
+
+It doesn't know what the state means; every operation brings its own.
+"""
+
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+
+from bot.core.approval import Refused
+from bot.core.audit import Entry, Event
+from bot.core.effects import Effect, Queue
+from bot.core.model import Directory, Grant, Person, Request, Source
+from bot.core.policy import Policy
+from storage import audit, facts, outbox, people
+from storage.database import Database
+
+SYSTEM = "system"
+"""The actor of what nobody asked for: the clock, and what follows by itself."""
+
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: nothing looks like something else
+
+
+def new_id(prefix: str) -> str:
+    """A name for a request (`r…`) or a grant (`g…`) that can't be guessed and can be read aloud."""
+    return prefix + "".join(secrets.choice(_ALPHABET) for _ in range(11))
+
+
+@dataclass(slots=True)
+class _DirectoryCache:
+    version: str = ""
+    value: Directory = field(default_factory=Directory)
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """All that operations need, handed over by `bot/app.py`. `now` gives UTC seconds, `policy` the roles as they
+    are at this moment, `sign` a token from its id and its end, `seal` a seal for the head of the audit chain;
+    `wake` is called after a commit that left work for these queues."""
+
+    db: Database
+    now: Callable[[], int]
+    policy: Callable[[], Policy]
+    seal: audit.Seal
+    sign: Callable[[str, int], str]
+    wake: Callable[[frozenset[Queue]], None] = lambda queues: None
+    source: Source = Source.SLACK
+    _directory: _DirectoryCache = field(default_factory=_DirectoryCache)
+
+    def via(self, source: Source) -> "World":
+        """The same world entered by another door; the door is kept in every record."""
+        return replace(self, source=source)
+
+    def directory(self) -> Directory:
+        """Who is in which group; read again only when another process or Slack changed it."""
+        cache = self._directory
+        version = people.version(self.db)
+        if cache.version != version:
+            cache.value, cache.version = people.directory(self.db), version
+        return cache.value
+
+
+class Unit:
+    """One transaction under way: `now` and `policy` stay the same in it."""
+
+    def __init__(self, world: World) -> None:
+        self.world, self.db = world, world.db
+        self.now, self.policy = world.now(), world.policy()
+        self.entries: list[Entry] = []
+        self.effects: list[Effect] = []
+
+    @property
+    def directory(self) -> Directory:
+        return self.world.directory()
+
+    def record(
+        self,
+        event: Event,
+        actor: str,
+        about: Request | Grant | None = None,
+        *,
+        reason: str = "",
+        system: str = "",
+        **detail: object,
+    ) -> None:
+        """Adds an audit record; what it is about gives its subject, role, request and grant."""
+        ids = _ids(about)
+        detail = {"source": self.world.source, **detail}
+        if not system:
+            detail, system = _systems(about, detail)
+        self.entries.append(Entry(event, actor, *ids[:2], system, *ids[2:], reason, detail))
+
+    def note(self, event: Event, actor: str, *, subject: str = "", role: str = "", **detail: object) -> None:
+        """Adds an audit record that is about no request or grant."""
+        self.entries.append(Entry(event, actor, subject, role, detail={"source": self.world.source, **detail}))
+
+    def refuse(
+        self,
+        refused: Refused,
+        actor: str,
+        action: str,
+        about: Request | Grant | None = None,
+        *,
+        role: str = "",
+        reason: str = "",
+    ) -> Refused:
+        """Records a refusal and hands it on."""
+        ids = _ids(about)
+        detail = {"source": self.world.source, "action": action, "why": refused.reason}
+        entry = Entry(
+            Event.ACTION_REFUSED,
+            actor,
+            ids[0],
+            ids[1] or role,
+            "",
+            ids[2],
+            ids[3],
+            reason=reason,
+            detail=detail,
+        )
+        self.entries.append(entry)
+        return refused
+
+    def do(self, *effects: Effect) -> None:
+        """Leaves work to be done after the commit."""
+        self.effects += effects
+
+    def person(self, person: str) -> Person:
+        """What is known of this person; an unknown one is a stranger, so nobody is trusted by default."""
+        found = people.get(self.db, person)
+        return found or Person(person, person, "", "UTC", "", 0, stranger=True)
+
+    def paused(self, role: str, person: str) -> Refused | None:
+        """Refuses what a panic switch has stopped."""
+        stopped = {("all", ""), ("role", role), ("user", person)} & set(facts.switches_on(self.db))
+        if not stopped:
+            return None
+        kind, name = sorted(stopped)[0]
+        what = "All access is" if kind == "all" else f"Access for {name} is"
+        return Refused(f"{what} stopped by the panic switch. A lead can lift it with `access-bot resume`.", "role")
+
+
+@contextmanager
+def unit(world: World) -> Iterator[Unit]:
+    """Opens the transaction; at its end the records are chained, the work is stored, and all is committed.
+
+    Raises StorageUnavailable when the database can't; nothing has changed then.
+    """
+    with world.db.transaction():
+        current = Unit(world)
+        yield current
+        outbox.add(current.db, current.effects, current.now)
+        audit.append(current.db, current.entries, current.now, world.seal)
+    if current.effects:
+        world.wake(frozenset(effect.queue for effect in current.effects))
+
+
+def _ids(about: Request | Grant | None) -> tuple[str, str, str, str]:
+    """Subject, role, request and grant of a record about this."""
+    if about is None:
+        return "", "", "", ""
+    if isinstance(about, Request):
+        return about.requester, about.role, about.id, about.renews or ""
+    return about.person, about.role, about.request, about.id
+
+
+def _systems(about: Request | Grant | None, detail: dict[str, object]) -> tuple[dict[str, object], str]:
+    """One system goes into the record's column; several go into its detail too, because a column holds one."""
+    if about is None or not about.systems:
+        return detail, ""
+    if len(about.systems) > 1:
+        detail = {**detail, "systems": list(about.systems)}
+    return detail, about.systems[0] if len(about.systems) == 1 else ""

@@ -1,0 +1,110 @@
+"""An approver says yes. With the last yes that is needed, the grant is written down and its start set going."""
+
+from dataclasses import dataclass
+
+from bot.core import effects
+from bot.core.approval import (
+    Approved,
+    NeedsApproval,
+    Refused,
+    may_decide,
+    may_renew_pending,
+    narrowed,
+    tally,
+    unchanged,
+)
+from bot.core.asking import may_request
+from bot.core.audit import Event
+from bot.core.lifecycle import Move
+from bot.core.model import Grant, Person, Request, RequestState, Vote
+from bot.core.policy import Role
+from bot.operations._begin import begin_grant
+from bot.operations._extend import extend_grant
+from bot.operations._unit import Unit, World, unit
+from bot.operations.take_press import AlreadyDecided
+from storage import grants, requests
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """The request is approved; `grant` is on its way, or was extended."""
+
+    request: Request
+    grant: Grant
+
+
+Outcome = Granted | NeedsApproval | AlreadyDecided | Refused
+
+
+def approve_request(
+    world: World,
+    request_id: str,
+    voter: Person,
+    *,
+    duration: int | None = None,
+    actions: tuple[str, ...] | None = None,
+) -> Outcome:
+    """Counts the approval of `voter`, who must have been looked up for this press.
+
+    `duration` (seconds) and `actions` may give less than was asked for. Raises StorageUnavailable.
+    """
+    with unit(world) as u:
+        request = requests.locked(u.db, request_id)
+        if request is None:
+            return u.refuse(Refused("This request does not exist."), voter.id, "approve")
+        if request.state is not RequestState.PENDING:
+            u.refuse(Refused(f"already {request.state}"), voter.id, "approve", request)
+            return AlreadyDecided(request)
+        vote = Vote(request.id, voter.id, u.now, duration or request.duration, actions or request.actions)
+        if (refused := _refusal(u, request, voter, vote)) is not None:
+            return u.refuse(refused, voter.id, "approve", request)
+        return _count(u, u.policy.roles[request.role], request, vote)
+
+
+def _refusal(u: Unit, request: Request, voter: Person, vote: Vote) -> Refused | None:
+    role = u.policy.roles.get(request.role)
+    refused = may_decide(role, request, voter, u.directory)
+    if refused is not None or role is None:
+        return refused
+    return (
+        unchanged(role, request)
+        or narrowed(request, vote.duration, vote.actions)
+        or may_request(role, u.person(request.requester), u.directory)
+        or u.paused(role.name, request.requester)
+        or may_renew_pending(request, _renewed(u, request))
+    )
+
+
+def _renewed(u: Unit, request: Request) -> Grant | None:
+    return grants.locked(u.db, request.renews) if request.renews else None
+
+
+def _count(u: Unit, role: Role, request: Request, vote: Vote) -> Granted | NeedsApproval:
+    if requests.add_vote(u.db, vote):
+        u.record(Event.VOTE_GIVEN, vote.voter, request, duration=vote.duration, actions=list(vote.actions))
+    votes = requests.votes(u.db, request.id)
+    counted = tally(role, request, votes, u.directory)
+    if isinstance(counted, NeedsApproval):
+        u.do(effects.update_approval(request.id, role.channel))
+        return counted
+    return _approve(u, role, request, [v for v in votes if v.voter in counted.by], counted)
+
+
+def _approve(u: Unit, role: Role, request: Request, votes: list[Vote], counted: Approved) -> Granted:
+    """The strictest of the approvers sets the terms."""
+    duration = min(vote.duration for vote in votes)
+    actions = tuple(a for a in request.actions if all(a in vote.actions for vote in votes))
+    by = votes[-1].voter
+    requests.move(u.db, request.id, Move.APPROVE, u.now, ",".join(counted.by))
+    u.record(
+        Event.APPROVAL_GIVEN, by, request, reason=request.reason, duration=duration, actions=list(actions),
+        approvers=list(counted.by), asked_duration=request.duration,
+    )  # fmt: skip
+    renewed = _renewed(u, request)
+    if renewed is not None:
+        grant = extend_grant(u, role, renewed, duration, by)
+        u.do(effects.update_approval(request.id, role.channel))
+    else:
+        grant = begin_grant(u, role, request, duration, actions, by)
+        u.do(effects.update_approval(request.id, role.channel, delay=1))
+    return Granted(request, grant)

@@ -1,0 +1,91 @@
+"""Counts the checks at the gates. The first use of a grant on a system is written down before the answer; the rest
+is added up in memory and written every second.
+"""
+
+import threading
+from dataclasses import dataclass, field
+
+from bot.core.audit import Event
+from bot.operations._unit import SYSTEM, World, unit
+from storage import grants, usage
+
+ALLOWED = "allowed"
+MOST_SOURCES = 10_000
+"""Different counters held between two writes; what goes past that is counted under the source `other`."""
+
+
+@dataclass(slots=True)
+class UsageMeter:
+    """One for each process; any thread may count."""
+
+    world: World
+    _counts: dict[tuple[str, str, str, int, str], tuple[int, int]] = field(default_factory=dict)
+    _known: dict[tuple[str, str], None] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def count(self, grant: str, system: str, source: str, outcome: str = ALLOWED) -> None:
+        """Counts one check. Raises StorageUnavailable when a first use can't be written down: then the answer
+        must be no, because nobody could prove the use later."""
+        now = self.world.now()
+        if outcome == ALLOWED and (grant, system) not in self._known:
+            record_first_use(self.world, grant, system, source)
+            self._remember(grant, system)
+        key = (grant, system, source, now - now % 60, outcome)
+        with self._lock:
+            if key not in self._counts and len(self._counts) >= MOST_SOURCES:
+                key = (grant, system, "other", key[3], outcome)
+            self._counts[key] = (self._counts.get(key, (0, 0))[0] + 1, now)
+
+    def flush(self) -> int:
+        """Writes what was counted and gives the number of rows; on an error nothing counted is lost."""
+        with self._lock:
+            taken, self._counts = self._counts, {}
+        if not taken:
+            return 0
+        try:
+            with self.world.db.transaction():
+                usage.add(self.world.db, (usage.Count(*key, *counted) for key, counted in taken.items()))
+        except Exception:
+            self._give_back(taken)
+            raise
+        return len(taken)
+
+    def _give_back(self, taken: dict[tuple[str, str, str, int, str], tuple[int, int]]) -> None:
+        with self._lock:
+            for key, (count, last) in taken.items():
+                now_count, now_last = self._counts.get(key, (0, 0))
+                self._counts[key] = (count + now_count, max(last, now_last))
+
+    def _remember(self, grant: str, system: str) -> None:
+        if len(self._known) >= MOST_SOURCES:
+            self._known.clear()
+        self._known[(grant, system)] = None
+
+
+def record_first_use(world: World, grant_id: str, system: str, source: str) -> None:
+    """Writes down that the grant has been used on the system, once."""
+    with world.db.reading():
+        if usage.was_used(world.db, grant_id, system):
+            return
+    with unit(world) as u:
+        grant = grants.get(u.db, grant_id)
+        if grant is not None and usage.first(u.db, grant.id, system, u.now):
+            u.record(Event.USE_FIRST, grant.person, grant, system=system, source_address=source)
+
+
+def sum_usage(world: World, grant_id: str) -> None:
+    """Puts what was really used into the audit chain, when the grant has ended."""
+    with unit(world) as u:
+        grant = grants.get(u.db, grant_id)
+        if grant is None:
+            return
+        counts = usage.of_grant(u.db, grant.id)
+        for system in grant.systems:
+            here = [c for c in counts if c.system == system]
+            used = [c for c in here if c.outcome == ALLOWED]
+            u.record(
+                Event.USE_SUMMED, SYSTEM, grant, system=system,
+                allowed=sum(c.checks for c in used), refused=sum(c.checks for c in here) - sum(c.checks for c in used),
+                first=min((c.minute for c in used), default=None), last=max((c.last_at for c in used), default=None),
+                sources=sorted({c.source for c in used})[:20],
+            )  # fmt: skip

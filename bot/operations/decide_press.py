@@ -1,0 +1,59 @@
+"""Counts a press that `take_press` kept, now that Slack has said who pressed; what it came to is told where it was
+pressed, unless the message itself shows it.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from bot.core import effects
+from bot.core.approval import NeedsApproval, Refused
+from bot.core.model import Person
+from bot.operations._unit import World, unit
+from bot.operations.approve_request import Granted, approve_request
+from bot.operations.deny_request import Denied, deny_request
+from bot.operations.record_people import record_people
+from bot.operations.take_press import AlreadyDecided
+
+Outcome = Granted | Denied | NeedsApproval | AlreadyDecided | Refused
+
+
+def decide_press(world: World, press: Mapping[str, Any], voter: Person) -> Outcome:
+    """`press` is the data of a `decide` effect, `voter` as Slack describes them at this moment."""
+    record_people(world, [voter])
+    outcome = _decide(world, press, voter)
+    if (said := _answer(outcome)) is not None:
+        note, facts = said
+        with unit(world) as u:
+            u.do(effects.answer(voter.id, str(press["channel"]), note, **facts))
+    return outcome
+
+
+def give_up_press(world: World, press: Mapping[str, Any]) -> None:
+    """Slack did not say in time who pressed: nothing was decided, on record and told."""
+    refused = Refused("Slack did not confirm who you are, so nothing was decided. Please press again.")
+    with unit(world) as u:
+        u.refuse(
+            refused,
+            str(press["voter"]),
+            "approve" if press["approve"] else "deny",
+            reason=str(press["reason"]),
+        )
+        u.do(effects.answer(str(press["voter"]), str(press["channel"]), "refused", why=refused.reason))
+
+
+def _decide(world: World, press: Mapping[str, Any], voter: Person) -> Outcome:
+    request = str(press["request"])
+    if not press["approve"]:
+        return deny_request(world, request, voter, str(press["reason"]))
+    actions = tuple(press["actions"]) if press["actions"] is not None else None
+    return approve_request(world, request, voter, duration=press["duration"], actions=actions)
+
+
+def _answer(outcome: Outcome) -> tuple[str, dict[str, object]] | None:
+    if isinstance(outcome, Refused):
+        return "refused", {"why": outcome.reason}
+    if isinstance(outcome, AlreadyDecided):
+        return "already_decided", {"request": outcome.request.id}
+    if isinstance(outcome, NeedsApproval):
+        return "vote_counted", {"have": len(outcome.have), "need": outcome.need}
+    return None

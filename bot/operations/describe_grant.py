@@ -1,0 +1,38 @@
+"""One grant with its request, role and leases, for messages and lists; it decides and changes nothing."""
+
+from dataclasses import dataclass
+
+from bot.core.model import Grant, Lease, Person, Request
+from bot.core.policy import Role
+from bot.operations._unit import Unit, World
+from storage import grants, requests, usage
+
+
+@dataclass(frozen=True, slots=True)
+class GrantView:
+    """`role` is None when roles.toml has it no more; `uses` counts the checks that let it through."""
+
+    grant: Grant
+    request: Request
+    role: Role | None
+    person: Person
+    leases: tuple[Lease, ...]
+    uses: int
+
+
+def describe_grant(world: World, grant_id: str) -> GrantView | None:
+    """None when there is no such grant. Raises StorageUnavailable."""
+    with world.db.reading():
+        u = Unit(world)
+        grant = grants.get(u.db, grant_id)
+        request = requests.get(u.db, grant.request) if grant else None
+        if grant is None or request is None:
+            return None
+        return GrantView(
+            grant=grant,
+            request=request,
+            role=u.policy.roles.get(grant.role),
+            person=u.person(grant.person),
+            leases=tuple(grants.leases(u.db, grant.id)),
+            uses=sum(c.checks for c in usage.of_grant(u.db, grant.id) if c.outcome == "allowed"),
+        )

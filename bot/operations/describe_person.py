@@ -1,0 +1,54 @@
+"""What one person has, waits for and may decide, for App Home and the lists; leads see everything active."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from bot.core.approval import deciders
+from bot.core.asking import may_request
+from bot.core.model import Grant, Person, Request
+from bot.core.policy import Role
+from bot.operations._leads import leads_only
+from bot.operations._unit import Unit, World
+from storage import grants, requests
+
+
+@dataclass(frozen=True, slots=True)
+class PersonView:
+    """`everything` is None for who is not a lead."""
+
+    person: Person
+    roles: tuple[Role, ...]
+    held: tuple[Grant, ...]
+    pending: tuple[Request, ...]
+    waiting_for_me: tuple[Request, ...]
+    everything: tuple[Grant, ...] | None
+    titles: dict[str, str]
+
+
+def describe_person(world: World, person_id: str) -> PersonView:
+    """Somebody unknown is described as a stranger, who may ask for nothing. Raises StorageUnavailable."""
+    with world.db.reading():
+        u = Unit(world)
+        person = u.person(person_id)
+        is_lead = leads_only(u, person_id) is None
+        return PersonView(
+            person=person,
+            roles=requestable(u, person),
+            held=tuple(grants.held_by(u.db, person_id)),
+            pending=tuple(requests.pending_of(u.db, person_id)),
+            waiting_for_me=tuple(_waiting(u, person_id, requests.pending(u.db))) if not person.unfit() else (),
+            everything=tuple(grants.live(u.db, limit=200)) if is_lead else None,
+            titles={role.name: role.title for role in u.policy.roles.values()},
+        )
+
+
+def requestable(u: Unit, person: Person) -> tuple[Role, ...]:
+    """The roles that this person may ask for now, in the order of roles.toml."""
+    return tuple(role for role in u.policy.roles.values() if may_request(role, person, u.directory) is None)
+
+
+def _waiting(u: Unit, person: str, pending: Iterable[Request]) -> Iterable[Request]:
+    for request in pending:
+        role = u.policy.roles.get(request.role)
+        if role and person in deciders(role, request.requester, u.directory):
+            yield request

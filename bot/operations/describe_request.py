@@ -1,0 +1,85 @@
+"""Everything that the approval message shows of a request, read in one go; it decides and changes nothing."""
+
+from dataclasses import dataclass
+
+from bot.core.approval import NeedsApproval, deciders, tally
+from bot.core.asking import may_request
+from bot.core.model import Grant, Lease, Person, Request
+from bot.core.policy import Role, ticket_matches
+from bot.operations._unit import Unit, World
+from storage import grants, requests
+
+
+@dataclass(frozen=True, slots=True)
+class Criterion:
+    """One predefined criterion of the role, and whether the request meets it."""
+
+    text: str
+    met: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RequestCard:
+    """A request with what an approver needs beside the buttons. `role` is None when roles.toml has it no more."""
+
+    request: Request
+    role: Role | None
+    requester: Person
+    grant: Grant | None
+    leases: tuple[Lease, ...]
+    have: tuple[str, ...]
+    need: int
+    criteria: tuple[Criterion, ...]
+    past: tuple[Grant, ...]
+    holds: tuple[Grant, ...]
+    denied: int
+    approved: int
+    usual_duration: int | None
+    deciders: frozenset[str]
+    copies: tuple[tuple[str, str], ...]
+
+
+def describe_request(world: World, request_id: str) -> RequestCard | None:
+    """None when there is no such request. Raises StorageUnavailable."""
+    with world.db.reading():
+        u = Unit(world)
+        request = requests.get(u.db, request_id)
+        return _card(u, request) if request else None
+
+
+def _card(u: Unit, request: Request) -> RequestCard:
+    role = u.policy.roles.get(request.role)
+    requester = u.person(request.requester)
+    grant = grants.get(u.db, request.renews) if request.renews else grants.of_request(u.db, request.id)
+    counted = tally(role, request, requests.votes(u.db, request.id), u.directory) if role else NeedsApproval((), 1)
+    history = requests.history(u.db, request.requester, request.role)
+    return RequestCard(
+        request=request,
+        role=role,
+        requester=requester,
+        grant=grant,
+        leases=tuple(grants.leases(u.db, grant.id)) if grant else (),
+        have=counted.have if isinstance(counted, NeedsApproval) else counted.by,
+        need=role.approvals if role else 1,
+        criteria=_criteria(u, role, request, requester),
+        past=tuple(g for g in grants.past(u.db, request.requester, request.role, 4) if g.request != request.id)[:3],
+        holds=tuple(g for g in grants.held_by(u.db, request.requester) if g.request != request.id),
+        denied=history.get("denied", 0),
+        approved=history.get("approved", 0),
+        usual_duration=requests.usual_duration(u.db, request.role),
+        deciders=deciders(role, request.requester, u.directory) if role else frozenset(),
+        copies=tuple(requests.messages(u.db, request.id)),
+    )
+
+
+def _criteria(u: Unit, role: Role | None, request: Request, requester: Person) -> tuple[Criterion, ...]:
+    if role is None:
+        return (Criterion("the role is still in roles.toml", False),)
+    found = [
+        Criterion("within the role's maximum", request.duration <= role.max_duration),
+        Criterion("may ask for this role", may_request(role, requester, u.directory) is None),
+        Criterion("the role is as it was when asked", role.fingerprint == request.fingerprint),
+    ]
+    if role.ticket is not None:
+        found.append(Criterion("the ticket matches", ticket_matches(role, request.ticket)))
+    return tuple(found)

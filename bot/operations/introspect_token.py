@@ -1,0 +1,77 @@
+"""Whether a token opens a system right now, answered from the rows of its grant; a token that is good for another
+system is told apart, so that the door that may say so can.
+"""
+
+import json
+from dataclasses import dataclass
+from hmac import compare_digest
+
+from bot.operations._unit import World
+from storage import tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What a token says of itself, after its signature was found good. `digest` is the SHA-256 of the whole."""
+
+    jti: str
+    exp: int
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """The token opens the system until `expires_at` (UTC seconds)."""
+
+    jti: str
+    grant: str
+    person: str
+    email: str
+    role: str
+    scope: str
+    system: str
+    issued_at: int
+    expires_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """It does not. `grant` is set where the token is ours, and `elsewhere` where it is good, but not here."""
+
+    why: str
+    grant: str = ""
+    elsewhere: bool = False
+
+
+def introspect_token(world: World, claims: Claims, system: str) -> Open | Closed:
+    """Checks claims against the token's row, its grant and its gate. Raises StorageUnavailable.
+
+    One statement, on the caller's thread; it records nothing (`count_usage` does).
+    """
+    now = world.now()
+    with world.db.reading():
+        row = tokens.check(world.db, claims.jti, system)
+    if row is None or not compare_digest(row.hash, claims.digest):
+        return Closed("unknown")
+    if (why := _ended(row, claims, now)) is not None:
+        return Closed(why, row.grant)
+    if row.system is None:
+        return Closed("other system", row.grant, elsewhere=True)
+    if row.gate_until is None or now >= row.gate_until:
+        return Closed("gate closed", row.grant)
+    return Open(
+        jti=claims.jti, grant=row.grant, person=row.person, email=row.email, role=row.role,
+        scope=" ".join(json.loads(row.actions)), system=system, issued_at=row.issued_at,
+        expires_at=min(claims.exp, row.expires_at, row.ends_at, row.gate_until),
+    )  # fmt: skip
+
+
+def _ended(row: tokens.Checked, claims: Claims, now: int) -> str | None:
+    for is_so, why in (
+        (row.revoked_at is not None, "replaced or revoked"),
+        (now >= min(claims.exp, row.expires_at, row.ends_at), "expired"),
+        (row.state != "active", str(row.state)),
+    ):
+        if is_so:
+            return why
+    return None

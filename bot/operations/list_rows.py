@@ -1,0 +1,24 @@
+"""The lists of the command line: grants that are not over, requests, and what was really used."""
+
+from bot.core.model import Grant, Request
+from bot.operations._unit import World
+from storage import grants, requests, usage
+from storage.usage import Count
+
+
+def list_grants(world: World, limit: int = 1000) -> list[Grant]:
+    """Everything not over yet, soonest end first. Raises StorageUnavailable."""
+    with world.db.reading():
+        return grants.live(world.db, limit=limit)
+
+
+def list_requests(world: World, state: str | None = "pending", limit: int = 1000) -> list[Request]:
+    """Requests in one state, or all of them, newest first."""
+    with world.db.reading():
+        return requests.latest(world.db, state, limit)
+
+
+def list_usage(world: World, grant: str | None = None, limit: int = 1000) -> list[Count]:
+    """What was counted at the gates, newest minutes first."""
+    with world.db.reading():
+        return usage.listing(world.db, grant, limit)

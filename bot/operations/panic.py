@@ -1,0 +1,52 @@
+"""The big red switch: everything (of a role, of a person) ends now, and nothing new of it is given until resumed."""
+
+from bot.core import effects
+from bot.core.audit import Event
+from bot.core.model import HELD, EndReason
+from bot.operations._end import ask_end
+from bot.operations._unit import Unit, World, unit
+from storage import facts, grants
+
+BATCH = 1000
+
+
+def panic(world: World, by: str, *, role: str | None = None, person: str | None = None) -> int:
+    """Turns the switch on and gives how many grants that ended. Raises StorageUnavailable."""
+    with unit(world) as u:
+        for kind, name in _switches(role, person):
+            facts.switch_on(u.db, kind, name, by, u.now)
+        ended = _end_all(u, by, role, person)
+        u.note(Event.PANIC_ON, by, subject=person or "", role=role or "", ended=ended)
+        _tell(u, "panic_on", by, role, person, ended)
+    return ended
+
+
+def resume(world: World, by: str, *, role: str | None = None, person: str | None = None) -> bool:
+    """Turns the switch off again; False when it was not on. What was ended stays ended."""
+    with unit(world) as u:
+        if not any([facts.switch_off(u.db, kind, name) for kind, name in _switches(role, person)]):
+            return False
+        u.note(Event.PANIC_OFF, by, subject=person or "", role=role or "")
+        _tell(u, "panic_off", by, role, person, 0)
+    return True
+
+
+def _switches(role: str | None, person: str | None) -> list[tuple[str, str]]:
+    named = [(kind, name) for kind, name in (("role", role), ("user", person)) if name]
+    return named or [("all", "")]
+
+
+def _end_all(u: Unit, by: str, role: str | None, person: str | None) -> int:
+    """A role and a person together mean either of the two, as their switches do."""
+    chosen = [(role, None), (None, person)] if role and person else [(role, person)]
+    found = {g.id: g for r, p in chosen for g in grants.live(u.db, r, p, limit=1_000_000) if g.state in HELD}
+    ids = list(found)
+    for start in range(0, len(ids), BATCH):
+        batch = ids[start : start + BATCH]
+        ask_end(u, [found[i] for i in batch], EndReason.REVOKED, by, "panic switch")
+    return len(ids)
+
+
+def _tell(u: Unit, note: str, by: str, role: str | None, person: str | None, ended: int) -> None:
+    facts_told = {"by": by, "role": role or "", "person": person or "", "ended": ended}
+    u.do(effects.tell_security(u.policy.workspace.security_channel, note, **facts_told))

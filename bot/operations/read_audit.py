@@ -1,0 +1,63 @@
+"""Leads, and operators on the command line, read the audit log; that they looked is in the log too."""
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
+
+from bot.core import effects
+from bot.core.approval import Refused
+from bot.core.audit import Event, Record
+from bot.operations._leads import leads_only
+from bot.operations._unit import Unit, World, unit
+from storage import audit
+from storage.audit import Filters
+
+PAGE = 20
+
+
+def read_audit(
+    world: World, by: str, filters: Filters, before: int | None = None, size: int = PAGE
+) -> list[Record] | Refused:
+    """One page, the newest first, of records older than record `before`. Raises StorageUnavailable."""
+    with unit(world) as u:
+        if (refused := leads_only(u, by)) is not None:
+            return u.refuse(refused, by, "read the audit log")
+        u.note(Event.AUDIT_READ, by, filters=_said(filters), before=before)
+        return audit.page(u.db, filters, before, size)
+
+
+def ask_export(world: World, by: str, filters: Filters) -> Refused | None:
+    """Leaves word to send a lead the records as a file; None means it is on its way."""
+    with unit(world) as u:
+        if (refused := leads_only(u, by)) is not None:
+            return u.refuse(refused, by, "export the audit log")
+        u.do(effects.send_export(by, _said(filters)))
+    return None
+
+
+def export_audit(world: World, by: str, filters: Filters) -> tuple[int, Iterator[tuple[Any, ...]]]:
+    """The number of records, and the records in the order of COLUMNS, oldest first, streamed from the database.
+
+    The caller has made sure who `by` is. Raises StorageUnavailable, also while the rows are read.
+    """
+    with unit(world) as u:
+        count = audit.count(u.db, filters)
+        u.note(Event.AUDIT_EXPORTED, by, filters=_said(filters), records=count)
+    return count, audit.export(world.db, filters)
+
+
+def may_audit(world: World, by: str) -> Refused | None:
+    """Whether this person is a lead; a refusal is recorded."""
+    with unit(world) as u:
+        refused = leads_only(u, by)
+        return u.refuse(refused, by, "audit") if refused else None
+
+
+def is_lead(world: World, person: str) -> bool:
+    """Whether to show this person what leads see. Records nothing: it refuses nothing."""
+    with world.db.reading():
+        return leads_only(Unit(world), person) is None
+
+
+def _said(filters: Filters) -> dict[str, object]:
+    return {name: value for name, value in asdict(filters).items() if value is not None}

@@ -1,0 +1,102 @@
+"""What the systems answered becomes state: access is told as active or ended here, and nowhere else."""
+
+from bot.core import effects
+from bot.core.audit import Event
+from bot.core.lifecycle import first_reminder
+from bot.core.model import EndReason, Grant, GrantState, Order
+from bot.operations._end import channel_of
+from bot.operations._unit import SYSTEM, Unit, World, unit
+from bot.operations.try_start import orders
+from storage import grants, outbox
+
+
+def record_started(world: World, grant_id: str) -> None:
+    """Every system of the grant was read back and has it."""
+    with unit(world) as u:
+        grant = grants.locked(u.db, grant_id)
+        if grant is None or grant.state is not GrantState.STARTING:
+            return  # an end was asked for meanwhile; its work follows in the same lane
+        role = u.policy.roles.get(grant.role)
+        remind_at = first_reminder(u.now, grant.ends_at, role.reminders if role else ())
+        grants.confirm_start(u.db, grant.id, u.now, remind_at)
+        grants.set_leases(u.db, grant.id, GrantState.ACTIVE)
+        for system in grant.systems:
+            u.record(Event.GRANT_STARTED, SYSTEM, grant, system=system, ends_at=grant.ends_at)
+        u.do(effects.tell_person(grant.person, "active", grant=grant.id))
+        _show(u, grant)
+
+
+def record_start_delayed(world: World, grant_id: str) -> None:
+    """The first try did not succeed: the requester is told that it goes on."""
+    with unit(world) as u:
+        grant = grants.get(u.db, grant_id)
+        if grant is not None and grant.state is GrantState.STARTING:
+            u.do(effects.tell_person(grant.person, "delayed", grant=grant.id))
+            _show(u, grant)
+
+
+def record_start_failed(world: World, grant_id: str, error: str) -> None:
+    """The grant can't be made: it never was active, and whatever was made of it is taken back."""
+    with unit(world) as u:
+        grant = grants.locked(u.db, grant_id)
+        if grant is None or not grants.fail(u.db, grant.id, u.now):
+            return
+        u.record(Event.GRANT_FAILED, SYSTEM, grant, error=error)
+        grants.set_leases(u.db, grant.id, GrantState.ENDING)
+        u.do(*(effects.end_lease(grant.id, system) for system in grant.systems))
+        u.do(effects.tell_person(grant.person, "failed", grant=grant.id))
+        u.do(effects.tell_security(u.policy.workspace.security_channel, "start_failed", grant=grant.id, error=error))
+        _show(u, grant)
+
+
+def order_for(world: World, grant_id: str, system: str) -> Order | None:
+    """What to tell a system about a grant as it is now; None when the grant has no such system."""
+    with world.db.reading():
+        found = orders(Unit(world), grant_id, only=system)
+    return found[0] if found else None
+
+
+def record_ended(world: World, grant_id: str, system: str) -> None:
+    """The system was read back and the grant is gone from it; with the last one the grant has ended."""
+    with unit(world) as u:
+        grant = grants.locked(u.db, grant_id)
+        if grant is None:
+            return
+        grants.set_lease(u.db, grant.id, system, GrantState.ENDED)
+        if grant.state is not GrantState.ENDING:
+            return
+        u.record(
+            Event.GRANT_ENDED, SYSTEM, grant, system=system, why=grant.end_reason or "", by=grant.end_by or "",
+            started_at=grant.started_at,
+        )  # fmt: skip
+        if any(lease.state is not GrantState.ENDED for lease in grants.leases(u.db, grant.id)):
+            return
+        grants.confirm_end(u.db, grant.id, u.now)
+        _tell_end(u, grant)
+
+
+def record_end_failed(world: World, grant_id: str, system: str, error: str, attempts: int) -> None:
+    """The system did not confirm the end: it stays `ending`, and the leads hear of it ever less often, for ever."""
+    with unit(world) as u:
+        grant = grants.locked(u.db, grant_id)
+        if grant is None:
+            return
+        grants.set_lease(u.db, grant.id, system, GrantState.ENDING, error)
+        if attempts & (attempts - 1):
+            return
+        u.record(Event.END_FAILED, SYSTEM, grant, system=system, error=error, attempts=attempts)
+        if attempts > 1:
+            facts = {"grant": grant.id, "system": system, "error": error, "attempts": attempts}
+            u.do(effects.tell_security(u.policy.workspace.security_channel, "end_failed", **facts))
+
+
+def _show(u: Unit, grant: Grant) -> None:
+    """The approval message tells it too: the update that waits since the decision, or a new one."""
+    if not outbox.hurry(u.db, effects.update_lane(grant.request), u.now):
+        u.do(effects.update_approval(grant.request, channel_of(u, grant.role)))
+
+
+def _tell_end(u: Unit, grant: Grant) -> None:
+    u.do(effects.tell_person(grant.person, "ended", grant=grant.id), effects.sum_usage(grant.id))
+    facts = {"grant": grant.id, "why": grant.end_reason or EndReason.EXPIRED}
+    u.do(effects.thread_note(grant.request, channel_of(u, grant.role), "ended", **facts))

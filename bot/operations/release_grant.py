@@ -1,0 +1,28 @@
+"""The holder gives access back before its end."""
+
+from dataclasses import dataclass
+
+from bot.core.approval import Refused
+from bot.core.model import HELD, EndReason, Grant
+from bot.operations._end import ask_end
+from bot.operations._unit import World, unit
+from storage import grants
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """The end is asked for and holds at every gate from now on; the systems' confirmation follows."""
+
+    grants: tuple[Grant, ...]
+
+
+def release_grant(world: World, grant_id: str, person: str) -> Ending | Refused:
+    """Ends this person's own grant. Raises StorageUnavailable."""
+    with unit(world) as u:
+        grant = grants.locked(u.db, grant_id)
+        if grant is None or grant.person != person:
+            return u.refuse(Refused("Only the holder can give access back."), person, "done", grant)
+        if grant.state not in HELD:
+            return u.refuse(Refused(f"This access is {grant.state} already."), person, "done", grant)
+        ask_end(u, [grant], EndReason.RELEASED, person)
+        return Ending((grant,))

@@ -1,0 +1,97 @@
+"""A holder wants to keep access longer: within the limits at once, or by a new approval where the role says so."""
+
+from dataclasses import dataclass, replace
+
+from bot.core import effects
+from bot.core.approval import Refused, nobody_can_decide
+from bot.core.asking import Ask, check_duration, check_reason, may_request
+from bot.core.audit import Event
+from bot.core.durations import format_duration
+from bot.core.lifecycle import renewed_end
+from bot.core.model import Grant, GrantState, Request
+from bot.core.policy import Role
+from bot.operations._extend import extend_grant
+from bot.operations._unit import Unit, World, unit
+from bot.operations.request_access import AlreadyPending, Repeated, Submitted, new_request
+from storage import facts, grants, requests
+
+
+@dataclass(frozen=True, slots=True)
+class Renewed:
+    grant: Grant
+
+
+Outcome = Renewed | Submitted | AlreadyPending | Refused | Repeated
+
+
+def renew_grant(
+    world: World, grant_id: str, person: str, *, duration: int | None = None, reason: str = "", key: str = ""
+) -> Outcome:
+    """Extends this person's own active grant by `duration` seconds from now (None: as long as it was given for).
+
+    A role with `renewal_approval` makes it a request. Raises StorageUnavailable.
+    """
+    with unit(world) as u:
+        if key and not facts.claim_key(u.db, key, u.now):
+            return Repeated()
+        grant = grants.locked(u.db, grant_id)
+        if grant is None or grant.person != person:
+            return u.refuse(Refused("Only the holder can renew access."), person, "renew", grant)
+        length = duration if duration is not None else grant.duration
+        refused, role = _refusal(u, grant, length, reason)
+        if refused is not None or role is None:
+            return u.refuse(refused or Refused("Ask anew."), person, "renew", grant, reason=reason)
+        if role.renewal_approval:
+            return _ask(u, role, grant, length, reason)
+        return Renewed(extend_grant(u, role, grant, length, person, reason))
+
+
+def _refusal(u: Unit, grant: Grant, duration: int, reason: str) -> tuple[Refused | None, Role | None]:
+    role = u.policy.roles.get(grant.role)
+    if grant.state is not GrantState.ACTIVE:
+        return Refused(f"This access is {grant.state}, so it can't be renewed. Ask for it anew."), role
+    if role is None:
+        return Refused(f"The role {grant.role} is no longer in roles.toml; your access ends as planned."), None
+    refused = (
+        may_request(role, u.person(grant.person), u.directory)
+        or u.paused(role.name, grant.person)
+        or check_duration(role, duration)
+        or (check_reason(reason) if reason else None)
+        or _limits(u, role, grant, duration)
+    )
+    return refused, role
+
+
+def _limits(u: Unit, role: Role, grant: Grant, duration: int) -> Refused | None:
+    if grant.renewals >= role.max_renewals:
+        times = "once" if role.max_renewals == 1 else f"{role.max_renewals} times"
+        return Refused(f"{role.name} can be renewed {times}, and was. Ask for it anew when it has ended.")
+    latest_end = min(grant.latest_end, (grant.started_at or grant.starts_at) + role.max_total)
+    if renewed_end(u.now, duration, grant.ends_at, latest_end) > grant.ends_at:
+        return None
+    if latest_end <= grant.ends_at:
+        total = format_duration(role.max_total)
+        return Refused(f"{role.name} lasts {total} at most, and yours runs to that limit already. Ask for it anew.")
+    left = format_duration(grant.ends_at - u.now)
+    return Refused(f"Your access still runs for {left}; a renewal counts from now and would not add anything yet.")
+
+
+def _ask(u: Unit, role: Role, grant: Grant, duration: int, reason: str) -> Submitted | AlreadyPending | Refused:
+    if (refused := nobody_can_decide(role, grant.person, u.directory)) is not None:
+        return u.refuse(refused, grant.person, "renew", grant, reason=reason)
+    request = _renewal_request(u, role, grant, duration, reason)
+    if not requests.insert(u.db, request):
+        return AlreadyPending(requests.pending_of(u.db, grant.person, role.name)[0])
+    u.record(Event.REQUEST_ASKED, grant.person, request, reason=request.reason, duration=duration, renews=grant.id)
+    u.do(effects.post_approval(request.id, role.channel))
+    return Submitted(request)
+
+
+def _renewal_request(u: Unit, role: Role, grant: Grant, duration: int, reason: str) -> Request:
+    """Asks for what the grant gives, in its first reason if no new one is given."""
+    first = requests.get(u.db, grant.request)
+    words = reason or (first.reason if first else "")
+    ticket = first.ticket if first else ""
+    ask = Ask(grant.person, role.name, words, duration=duration, ticket=ticket)
+    asked = new_request(u, role, ask, renews=grant.id)
+    return replace(asked, systems=grant.systems, actions=grant.actions)

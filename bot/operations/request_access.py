@@ -1,0 +1,104 @@
+"""Somebody asks for a role: refused with a reason, told what they have already, or put before the approvers."""
+
+from dataclasses import dataclass
+
+from bot.core import effects
+from bot.core.approval import Refused, nobody_can_decide
+from bot.core.asking import Ask, check_words, find_role, may_request
+from bot.core.audit import Event
+from bot.core.model import Grant, Request, RequestState
+from bot.core.policy import Role
+from bot.operations._unit import Unit, World, new_id, unit
+from storage import facts, grants, requests
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    request: Request
+
+
+@dataclass(frozen=True, slots=True)
+class AlreadyPending:
+    request: Request
+
+
+@dataclass(frozen=True, slots=True)
+class AlreadyHeld:
+    grant: Grant
+
+
+@dataclass(frozen=True, slots=True)
+class Repeated:
+    """The same payload arrived before and has had its effect."""
+
+
+Outcome = Submitted | AlreadyPending | AlreadyHeld | Refused | Repeated
+
+
+def request_access(world: World, ask: Ask) -> Outcome:
+    """Stores the request and the message that asks the approvers, or says why not.
+
+    The person must have been recorded before (`record_people`); one who wasn't is treated as a stranger.
+    """
+    with unit(world) as u:
+        if ask.key and not facts.claim_key(u.db, ask.key, u.now):
+            return Repeated()
+        role = find_role(u.policy, ask.role)
+        if isinstance(role, Refused):
+            return u.refuse(role, ask.person, "request", role=ask.role[:80], reason=ask.reason)
+        if (already := _already(u, ask)) is not None:
+            return already
+        if (refused := _refusal(u, role, ask)) is not None:
+            return u.refuse(refused, ask.person, "request", role=role.name, reason=ask.reason)
+        return _submit(u, role, ask)
+
+
+def _already(u: Unit, ask: Ask) -> AlreadyHeld | AlreadyPending | None:
+    if held := grants.held_by(u.db, ask.person, ask.role):
+        return AlreadyHeld(held[-1])
+    if pending := requests.pending_of(u.db, ask.person, ask.role):
+        return AlreadyPending(pending[0])
+    return None
+
+
+def _refusal(u: Unit, role: Role, ask: Ask) -> Refused | None:
+    refused = (
+        may_request(role, u.person(ask.person), u.directory)
+        or check_words(role, ask, u.now)
+        or u.paused(role.name, ask.person)
+    )
+    if refused is None and (refused := nobody_can_decide(role, ask.person, u.directory)) is not None:
+        u.do(effects.tell_security(u.policy.workspace.security_channel, "nobody_can_decide", role=role.name))
+    return refused
+
+
+def _submit(u: Unit, role: Role, ask: Ask) -> Submitted | AlreadyPending:
+    request = new_request(u, role, ask)
+    if not requests.insert(u.db, request):
+        return AlreadyPending(requests.pending_of(u.db, ask.person, ask.role)[0])
+    u.record(
+        Event.REQUEST_ASKED, ask.person, request, reason=ask.reason, duration=request.duration, ticket=ask.ticket,
+        start_at=ask.start_at,
+    )  # fmt: skip
+    u.do(effects.post_approval(request.id, role.channel))
+    return Submitted(request)
+
+
+def new_request(u: Unit, role: Role, ask: Ask, renews: str | None = None) -> Request:
+    """A pending request in the terms of the role as it is now."""
+    return Request(
+        id=new_id("r"),
+        requester=ask.person,
+        role=role.name,
+        systems=role.systems,
+        actions=role.actions,
+        fingerprint=role.fingerprint,
+        duration=ask.duration if ask.duration is not None else role.default_duration,
+        reason=ask.reason,
+        ticket=ask.ticket,
+        start_at=ask.start_at,
+        state=RequestState.PENDING,
+        created_at=u.now,
+        lapses_at=u.now + role.pending_timeout,
+        renews=renews,
+    )

@@ -1,0 +1,19 @@
+"""A system hands a token back as no longer wanted (RFC 7009); the grant itself goes on to its end."""
+
+from bot.core.audit import Event
+from bot.operations._unit import World, unit
+from bot.operations.introspect_token import Claims, Closed, Open, introspect_token
+from storage import grants, tokens
+
+
+def revoke_token(world: World, claims: Claims, system: str) -> bool:
+    """Ends that one token for good; False, and nothing happens, when it isn't a living token of this system."""
+    checked: Open | Closed = introspect_token(world, claims, system)
+    if isinstance(checked, Closed):
+        return False
+    with unit(world) as u:
+        grant = grants.get(u.db, checked.grant)
+        if not tokens.revoke(u.db, claims.jti, u.now):
+            return False
+        u.record(Event.CREDENTIALS_REVOKED, f"system:{system}", grant, system=system, jti=claims.jti)
+        return True

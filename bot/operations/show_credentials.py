@@ -1,0 +1,68 @@
+"""The holder asks to see the way in: a new token is made for the grant, and replaces the one shown before."""
+
+from dataclasses import dataclass
+from hashlib import sha256
+from secrets import token_urlsafe
+
+from bot.core.approval import Refused
+from bot.core.audit import Event
+from bot.core.model import Grant, GrantState
+from bot.operations._unit import Unit, World, unit
+from storage import grants, tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """Something to show once and keep nowhere. `replaces` is whether an earlier token stops working by it."""
+
+    grant: Grant
+    jti: str
+    token: str
+    replaces: bool
+
+    def __repr__(self) -> str:
+        return f"Credentials(grant={self.grant.id!r})"
+
+
+def show_credentials(world: World, grant_id: str, person: str) -> Credentials | Refused:
+    """Makes a token until the grant's end for its holder. The caller shows it, and then calls
+    `confirm_shown` or `discard_credentials`. Raises StorageUnavailable."""
+    with unit(world) as u:
+        grant = grants.locked(u.db, grant_id)
+        if (refused := _refusal(u, grant, person)) is not None or grant is None:
+            return u.refuse(refused or Refused("No such access."), person, "show credentials", grant)
+        jti = token_urlsafe(16)
+        token = world.sign(jti, grant.ends_at)
+        replaces = tokens.living(u.db, grant.id, u.now) > 0
+        tokens.add(u.db, jti, grant.id, sha256(token.encode()).hexdigest(), u.now, grant.ends_at)
+        u.record(Event.CREDENTIALS_SHOWN, person, grant, jti=jti, replaces=replaces, ends_at=grant.ends_at)
+        return Credentials(grant, jti, token, replaces)
+
+
+def confirm_shown(world: World, shown: Credentials) -> None:
+    """The holder has the new token before their eyes: the earlier ones stop working."""
+    with unit(world) as u:
+        tokens.revoke_others(u.db, shown.grant.id, shown.jti, u.now)
+
+
+def discard_credentials(world: World, shown: Credentials) -> None:
+    """The token could not be shown: it never works, and the earlier one stays as it was."""
+    with unit(world) as u:
+        tokens.revoke(u.db, shown.jti, u.now)
+        u.record(
+            Event.CREDENTIALS_REVOKED,
+            shown.grant.person,
+            shown.grant,
+            jti=shown.jti,
+            why="it could not be shown",
+        )
+
+
+def _refusal(u: Unit, grant: Grant | None, person: str) -> Refused | None:
+    if grant is None or grant.person != person:
+        return Refused("Only the holder can see these credentials.")
+    if (unfit := u.person(person).unfit()) is not None:
+        return Refused(f"You can't see credentials: {unfit}.")
+    if grant.state is not GrantState.ACTIVE or grant.ends_at <= u.now:
+        return Refused(f"This access is {grant.state}, so there are no credentials to show.")
+    return None

@@ -1,0 +1,21 @@
+"""Sets the scheduled grants going whose time has come."""
+
+from bot.core import effects
+from bot.operations._unit import World, unit
+from storage import grants
+
+BATCH = 100
+
+
+def start_due(world: World) -> int:
+    """Turns every scheduled grant that is due to `starting` and gives their number."""
+    started = 0
+    while True:
+        with unit(world) as u:
+            due = grants.due_to_begin(u.db, u.now, BATCH)
+            for grant in due:
+                if grants.begin(u.db, grant.id):
+                    u.do(effects.start_grant(grant.id))
+        started += len(due)
+        if len(due) < BATCH:
+            return started

@@ -1,0 +1,80 @@
+"""A press on Approve or Deny is kept durably at once; it is counted when Slack has confirmed who pressed."""
+
+from dataclasses import dataclass
+
+from bot.core import effects
+from bot.core.approval import Refused, may_decide
+from bot.core.asking import check_reason
+from bot.core.model import Request, RequestState
+from bot.operations._unit import Unit, World, unit
+from storage import facts, requests
+
+
+@dataclass(frozen=True, slots=True)
+class Press:
+    """`approve` False is a denial and needs a reason; `duration` and `actions` are set by Edit only. `key` makes a
+    redelivery harmless; `channel` and `ts` name the copy of the message, where it was pressed on one."""
+
+    request: str
+    voter: str
+    approve: bool
+    key: str
+    reason: str = ""
+    duration: int | None = None
+    actions: tuple[str, ...] | None = None
+    channel: str = ""
+    ts: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Kept; the outcome follows in the message, or as a private answer if there is something to say."""
+
+
+@dataclass(frozen=True, slots=True)
+class AlreadyDecided:
+    request: Request
+
+
+def take_press(world: World, press: Press) -> Taken | AlreadyDecided | Refused:
+    """Refuses at once what can be refused without asking Slack, and leaves the rest to `decide_press`."""
+    with unit(world) as u:
+        if not facts.claim_key(u.db, press.key, u.now):
+            return Taken()
+        request = requests.get(u.db, press.request)
+        if request is None:
+            return u.refuse(Refused("This request does not exist."), press.voter, _action(press))
+        if press.ts:
+            requests.add_message(u.db, request.id, press.channel, press.ts)
+        if request.state is not RequestState.PENDING:
+            refused = Refused(f"already {request.state}")
+            u.refuse(refused, press.voter, _action(press), request)
+            return AlreadyDecided(request)
+        if (refused_now := _refusal(u, press, request)) is not None:
+            return u.refuse(refused_now, press.voter, _action(press), request, reason=press.reason)
+        u.do(effects.decide(request.id, press.voter, _stored(press)))
+        return Taken()
+
+
+def _refusal(u: Unit, press: Press, request: Request) -> Refused | None:
+    """A voter whom nobody has looked up yet is not refused here: `decide_press` asks Slack first."""
+    person = u.person(press.voter)
+    if person.checked_at == 0:
+        return None
+    refused = may_decide(u.policy.roles.get(request.role), request, person, u.directory)
+    return refused or (None if press.approve else check_reason(press.reason))
+
+
+def _stored(press: Press) -> dict[str, object]:
+    return {
+        "approve": press.approve,
+        "reason": press.reason,
+        "duration": press.duration,
+        "actions": press.actions,
+        "channel": press.channel,
+        "key": press.key,
+    }
+
+
+def _action(press: Press) -> str:
+    return "approve" if press.approve else "deny"

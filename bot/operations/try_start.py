@@ -1,0 +1,46 @@
+"""One try to make a grant real begins: its end is written first, then the systems may be called."""
+
+from bot.core.model import EndReason, GrantState, Order
+from bot.operations._end import ask_end
+from bot.operations._unit import SYSTEM, Unit, World, unit
+from storage import grants
+
+
+def try_start(world: World, grant_id: str) -> list[Order]:
+    """The orders for the systems of a starting grant, with the end that this try is good for.
+
+    Empty when there is nothing to start any more. A panic switch ends the grant instead. Raises StorageUnavailable.
+    """
+    with unit(world) as u:
+        grant = grants.locked(u.db, grant_id)
+        if grant is None or grant.state is not GrantState.STARTING:
+            return []
+        if (refused := u.paused(grant.role, grant.person)) is not None:
+            ask_end(u, [grant], EndReason.REVOKED, SYSTEM, refused.reason)
+            return []
+        role = u.policy.roles.get(grant.role)
+        total = role.max_total if role else grant.latest_end - grant.starts_at
+        grants.set_end(u.db, grant.id, u.now + grant.duration, u.now + total)
+        return orders(u, grant_id)
+
+
+def orders(u: Unit, grant_id: str, only: str | None = None) -> list[Order]:
+    """What connectors need to know of a grant, one order for each of its systems (or for `only` that one)."""
+    grant = grants.get(u.db, grant_id)
+    if grant is None:
+        return []
+    person = u.person(grant.person)
+    return [
+        Order(
+            grant=grant.id,
+            system=lease.system,
+            connector=lease.connector,
+            person=person,
+            role=grant.role,
+            actions=grant.actions,
+            starts_at=grant.starts_at,
+            ends_at=grant.ends_at,
+        )
+        for lease in grants.leases(u.db, grant.id)
+        if only in (None, lease.system)
+    ]

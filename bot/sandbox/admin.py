@@ -1,0 +1,191 @@
+"""What the owner of the workspace or of the test changes: people, groups, channels, tokens, clock, limits, faults.
+
+It doesn't know HTTP: `control.py` brings each verb in with its arguments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+from bot.sandbox.checks import Json
+from bot.sandbox.faults import SOCKET_KINDS, Fault
+from bot.sandbox.methods_people import group_json, user_json
+from bot.sandbox.rules import Rate
+from bot.sandbox.workspace import Group, SlackError, User
+from bot.sandbox.world import World
+
+Verb = Callable[[World, Json], Any]
+
+
+def _told(world: World, kind: str, user: User) -> Json:
+    shown = user_json(user, True)
+    world.workspace.changed(kind, user=user.id)
+    world.courier.emit({"type": kind, "user": shown})
+    return shown
+
+
+def create_user(world: World, asked: Json) -> Json:
+    """A new person; with `join` (default) the app hears team_join."""
+    join = asked.pop("join", True)
+    asked.setdefault("id", world.workspace.new_id("U"))
+    asked.setdefault("email", f"{asked['name']}@example.com")
+    user = User(**asked)
+    world.workspace.users[user.id] = user
+    return _told(world, "team_join", user) if join else user_json(user, True)
+
+
+def change_user(world: World, asked: Json) -> Json:
+    """Changes fields of a person: deleted, is_restricted, tz, …"""
+    user = world.workspace.user(asked.pop("user"))
+    for name, value in asked.items():
+        if not hasattr(user, name):
+            raise SlackError("unknown_field", field=name)
+        setattr(user, name, value)
+    return _told(world, "user_change", user)
+
+
+def group_of(world: World, ref: str) -> Group:
+    """A group by id or handle."""
+    handle = ref.removeprefix("@")
+    for group in world.workspace.groups.values():
+        if ref == group.id or handle == group.handle:
+            return group
+    raise SlackError("no_such_subteam")
+
+
+def create_group(world: World, asked: Json) -> Json:
+    """A new user group."""
+    asked.setdefault("id", world.workspace.new_id("S"))
+    asked.setdefault("name", asked["handle"])
+    group = Group(**asked)
+    world.workspace.groups[group.id] = group
+    world.workspace.changed("group_changed", group=group.id)
+    return group_json(group, True)
+
+
+def set_group(world: World, asked: Json) -> Json:
+    """Changes the members of a group (`users`) or switches it off (`date_delete`); the app hears of it."""
+    group, before = group_of(world, asked["group"]), set[str]()
+    before.update(group.users)
+    group.users = list(asked.get("users", group.users))
+    group.date_delete = int(asked.get("date_delete", group.date_delete))
+    added, removed = sorted(set(group.users) - before), sorted(before - set(group.users))
+    now = int(world.workspace.now())
+    world.workspace.changed("group_changed", group=group.id)
+    if added or removed:
+        world.courier.emit(
+            {
+                "type": "subteam_members_changed",
+                "subteam_id": group.id,
+                "team_id": world.workspace.team_id,
+                "date_previous_update": now,
+                "date_update": now,
+                "added_users": added,
+                "added_users_count": len(added),
+                "removed_users": removed,
+                "removed_users_count": len(removed),
+            }
+        )
+    world.courier.emit({"type": "subteam_updated", "subteam": group_json(group, True)})
+    return group_json(group, True)
+
+
+def set_channel(world: World, asked: Json) -> Json:
+    """Changes a channel: is_archived, is_private, is_ext_shared, name, members."""
+    channel = world.workspace.channel(asked.pop("channel"))
+    for name, value in asked.items():
+        if not hasattr(channel, name):
+            raise SlackError("unknown_field", field=name)
+        setattr(channel, name, value)
+    world.workspace.changed("channel_changed", channel=channel.id)
+    return asdict(channel)
+
+
+def set_member(world: World, asked: Json) -> Json:
+    """Lets a person (default: the bot) into a channel or out of it."""
+    channel = world.workspace.channel(asked["channel"])
+    user = asked.get("user") or world.workspace.app.bot_user
+    members = [member for member in channel.members if member != user]
+    channel.members = [*members, user] if asked.get("member", False) else members
+    world.workspace.changed("channel_changed", channel=channel.id)
+    return asdict(channel)
+
+
+def set_app(world: World, asked: Json) -> Json:
+    """Changes the installed app: scopes, bot_token, signing_secret, manifest, revoked."""
+    for name, value in asked.items():
+        if not hasattr(world.workspace.app, name):
+            raise SlackError("unknown_field", field=name)
+        setattr(world.workspace.app, name, set(value) if name == "revoked" else value)
+    world.workspace.changed("app_changed")
+    return {"scopes": world.workspace.app.scopes}
+
+
+def advance_clock(world: World, asked: Json) -> float:
+    """Moves the workspace's clock ahead, for triggers and response_urls to grow old."""
+    world.workspace.clock_offset += float(asked["seconds"])
+    return world.workspace.now()
+
+
+def set_limits(world: World, asked: Json) -> None:
+    """Switches rate limits on or off, and sets those of single methods: {method: [per_minute, burst]}."""
+    world.limits.on = bool(asked.get("on", world.limits.on))
+    for method, (per_minute, burst) in asked.get("methods", {}).items():
+        world.limits.overrides[method] = Rate(float(per_minute), int(burst))
+    world.limits.buckets.clear()
+
+
+def set_delivery(world: World, asked: Json) -> None:
+    """The way to the app: request_url (None: sockets), retry_delays, ack_seconds."""
+    courier = world.courier
+    courier.request_url = asked.get("request_url", courier.request_url)
+    courier.retry_delays = tuple(asked.get("retry_delays", courier.retry_delays))
+    courier.ack_seconds = float(asked.get("ack_seconds", courier.ack_seconds))
+
+
+def set_fault(world: World, asked: Json) -> None:
+    """Adds a fault to a method or `*`."""
+    world.faults.set(asked["method"], Fault(asked["kind"], asked.get("value", 0), asked.get("count")))
+
+
+def clear_faults(world: World, asked: Json) -> None:
+    """Removes the faults of a method, or all of them with those of the sockets."""
+    world.faults.clear(asked.get("method"))
+
+
+def set_socket_fault(world: World, asked: Json) -> None:
+    """Switches a fault of the sockets on or off."""
+    if asked["kind"] not in SOCKET_KINDS:
+        raise ValueError(f"unknown fault {asked['kind']}, known: {', '.join(SOCKET_KINDS)}")
+    (world.faults.sockets.add if asked.get("on", True) else world.faults.sockets.discard)(asked["kind"])
+
+
+def drop_sockets(world: World, asked: Json) -> int:
+    """Cuts every socket."""
+    return world.courier.sockets.cut_all()
+
+
+def emit_event(world: World, asked: Json) -> bool:
+    """Any event, with retries; False when the manifest doesn't subscribe to it."""
+    return world.courier.emit(asked["event"])
+
+
+VERBS: dict[str, Verb] = {
+    "create_user": create_user,
+    "change_user": change_user,
+    "create_group": create_group,
+    "set_group": set_group,
+    "set_channel": set_channel,
+    "set_member": set_member,
+    "set_app": set_app,
+    "advance_clock": advance_clock,
+    "set_limits": set_limits,
+    "set_delivery": set_delivery,
+    "set_fault": set_fault,
+    "clear_faults": clear_faults,
+    "set_socket_fault": set_socket_fault,
+    "drop_sockets": drop_sockets,
+    "emit_event": emit_event,
+}

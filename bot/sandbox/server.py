@@ -1,0 +1,104 @@
+"""Serves one workspace over HTTP and WebSocket on loopback, in a thread of this process.
+
+It doesn't know the company or the tests: it is handed a workspace and hands back a `Sandbox` to drive it with.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from collections.abc import Iterator
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.routing import Route, WebSocketRoute
+
+from bot.sandbox.api import response_url, upload, web_api
+from bot.sandbox.checks import Json
+from bot.sandbox.client import Sandbox
+from bot.sandbox.company import company
+from bot.sandbox.control import control
+from bot.sandbox.courier import Courier
+from bot.sandbox.faults import Faults
+from bot.sandbox.sockets import Sockets
+from bot.sandbox.transport import CuttableHttp, mutable_websocket
+from bot.sandbox.workspace import Workspace
+from bot.sandbox.world import World
+
+
+def build_world(workspace: Workspace, base_url: str) -> World:
+    """The parts of one stand-in, put together."""
+    faults = Faults()
+    courier = Courier(workspace, Sockets(faults, workspace.app.id))
+    return World(workspace, faults, courier, base_url=base_url)
+
+
+def build_app(world: World) -> Starlette:
+    """The ASGI application."""
+    return Starlette(
+        routes=[
+            Route("/api/{method}", web_api(world), methods=["GET", "POST"]),
+            Route("/response/{path:path}", response_url(world), methods=["POST"]),
+            Route("/upload/{file_id}", upload(world), methods=["POST", "PUT"]),
+            Route("/sandbox/{verb}", control(world), methods=["POST"]),
+            WebSocketRoute("/socket", world.courier.sockets.serve),
+        ]
+    )
+
+
+def loopback(port: int) -> socket.socket:
+    """A listening socket on 127.0.0.1; port 0 takes a free one."""
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind(("127.0.0.1", port))
+    listener.listen(512)
+    return listener
+
+
+def build_server(world: World) -> uvicorn.Server:
+    """uvicorn with our protocols, quiet, quick to end."""
+    return uvicorn.Server(
+        uvicorn.Config(
+            build_app(world),
+            http=CuttableHttp,
+            ws=mutable_websocket(lambda: "silent" in world.faults.sockets),
+            ws_ping_timeout=None,
+            loop="asyncio",
+            lifespan="off",
+            proxy_headers=False,
+            log_config=None,
+            access_log=False,
+            timeout_keep_alive=60,
+            timeout_graceful_shutdown=1,
+        )
+    )
+
+
+@contextlib.contextmanager
+def running_sandbox(
+    *,
+    manifest: Json | None = None,
+    request_url: str | None = None,
+    rate_limits: bool = True,
+    workspace: Workspace | None = None,
+    port: int = 0,
+) -> Iterator[Sandbox]:
+    """Runs a stand-in in a thread and gives the handle to it.
+
+    `manifest` decides scopes, events, commands and shortcuts; `request_url` switches from Socket Mode to
+    signed HTTP; `workspace` replaces the small company.
+    """
+    listener = loopback(port)
+    world = build_world(workspace or company(manifest), f"http://127.0.0.1:{listener.getsockname()[1]}")
+    world.limits.on, world.courier.request_url = rate_limits, request_url
+    server = build_server(world)
+    thread = threading.Thread(target=server.run, args=([listener],), name="sandbox", daemon=True)
+    thread.start()
+    try:
+        yield Sandbox(world.base_url)
+    finally:
+        server.should_exit = True
+        thread.join(10)
+        world.courier.close()
+        listener.close()

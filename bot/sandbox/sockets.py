@@ -1,0 +1,139 @@
+"""The Socket Mode side: tickets, up to ten connections, each envelope to one of them, acks back.
+
+It doesn't know what an envelope is about, nor what happens when nobody answers: that is `courier.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from bot.sandbox.checks import Json
+from bot.sandbox.faults import Faults
+from bot.sandbox.rules import MAX_CONNECTIONS
+from bot.sandbox.transport import cut
+
+AckHandler = Callable[[str, Json | None], None]
+# How long one envelope is held back for another to overtake it.
+REORDER_SECONDS = 0.1
+
+
+@dataclass
+class Connection:
+    """One open socket."""
+
+    id: str
+    socket: WebSocket
+
+
+class Sockets:
+    """All open sockets of the app."""
+
+    def __init__(self, faults: Faults, app_id: str) -> None:
+        self.faults, self.app_id = faults, app_id
+        self.connections: list[Connection] = []
+        self.tickets: set[str] = set()
+        self.on_ack: AckHandler = lambda envelope_id, payload: None
+        self._turn = 0
+        self._held: Json | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def new_ticket(self) -> str:
+        """A ticket for one connection."""
+        ticket = secrets.token_urlsafe(16)
+        self.tickets.add(ticket)
+        return ticket
+
+    async def serve(self, socket: WebSocket) -> None:
+        """One connection from its hello to its end."""
+        ticket = socket.query_params.get("ticket", "")
+        full = len(self.connections) >= MAX_CONNECTIONS
+        if ticket not in self.tickets or full or "refuse" in self.faults.sockets:
+            await socket.close()
+            return
+        self.tickets.discard(ticket)
+        await socket.accept()
+        connection = Connection(f"socket-{secrets.token_hex(3)}", socket)
+        self.connections.append(connection)
+        try:
+            await socket.send_json(self._hello())
+            await self._listen(socket)
+        except (WebSocketDisconnect, RuntimeError):
+            pass
+        finally:
+            self._drop(connection)
+
+    def _hello(self) -> Json:
+        return {
+            "type": "hello",
+            "num_connections": len(self.connections),
+            "connection_info": {"app_id": self.app_id},
+            "debug_info": {"host": "sandbox", "build_number": 1, "approximate_connection_time": 18060},
+        }
+
+    async def _listen(self, socket: WebSocket) -> None:
+        while True:
+            message = json.loads(await socket.receive_text())
+            if "envelope_id" in message:
+                self.on_ack(message["envelope_id"], message.get("payload"))
+
+    def _drop(self, connection: Connection) -> None:
+        if connection in self.connections:
+            self.connections.remove(connection)
+
+    async def send(self, envelope: Json) -> str | None:
+        """Sends to the next connection in turn; gives its id, or None when there is none."""
+        if not self.connections:
+            return None
+        if "silent" in self.faults.sockets:
+            return self.connections[0].id
+        if "reorder" in self.faults.sockets and self._held is None:
+            self._held = envelope
+            self._later(self._release(REORDER_SECONDS))
+            return "held"
+        sent = await self._write(envelope)
+        await self._release(0)
+        return sent
+
+    async def _release(self, delay: float) -> None:
+        await asyncio.sleep(delay)
+        held, self._held = self._held, None
+        if held is not None:
+            await self._write(held)
+
+    async def _write(self, envelope: Json) -> str | None:
+        while self.connections:
+            self._turn += 1
+            connection = self.connections[self._turn % len(self.connections)]
+            try:
+                for _ in range(2 if "duplicate" in self.faults.sockets else 1):
+                    await connection.socket.send_text(json.dumps(envelope))
+            except (WebSocketDisconnect, RuntimeError):
+                self._drop(connection)
+            else:
+                return connection.id
+        return None
+
+    def _later(self, work: asyncio._CoroutineLike[None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def say_goodbye(self, reason: str) -> None:
+        """Tells every connection `disconnect` with a reason: `warning`, `refresh_requested`."""
+        for connection in list(self.connections):
+            await connection.socket.send_json(
+                {"type": "disconnect", "reason": reason, "debug_info": {"host": "sandbox"}}
+            )
+
+    def cut_all(self) -> int:
+        """Cuts every connection without a word; gives how many there were."""
+        gone, self.connections = self.connections, []
+        for connection in gone:
+            cut(connection.socket.scope)
+        return len(gone)

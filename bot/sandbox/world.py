@@ -1,0 +1,74 @@
+"""What one running stand-in is made of, handed to every part by name; and one call of the Web API.
+
+It doesn't know how anything is served: `server.py` builds it, `api.py` and `control.py` use it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from bot.sandbox.checks import Json
+from bot.sandbox.courier import Courier
+from bot.sandbox.faults import Faults
+from bot.sandbox.limits import RateLimits
+from bot.sandbox.workspace import SlackError, Workspace
+
+KEPT = 20_000
+
+
+@dataclass
+class World:
+    """The workspace, its faults and limits, the way to the app, and the record of calls."""
+
+    workspace: Workspace
+    faults: Faults
+    courier: Courier
+    limits: RateLimits = field(default_factory=RateLimits)
+    calls: deque[Json] = field(default_factory=lambda: deque(maxlen=KEPT))
+    base_url: str = ""
+
+
+@dataclass
+class Call:
+    """One call of a method after token, scope and required arguments were found good."""
+
+    world: World
+    args: Json
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def workspace(self) -> Workspace:
+        """The workspace that the token belongs to."""
+        return self.world.workspace
+
+    def text(self, name: str) -> str:
+        """An argument as a string; missing is empty."""
+        value = self.args.get(name)
+        return "" if value is None else str(value)
+
+    def flag(self, name: str) -> bool:
+        """An argument as a boolean, also from a form."""
+        return str(self.args.get(name, "")).lower() in {"true", "1"}
+
+    def structure(self, name: str, error: str = "invalid_arguments") -> Any:
+        """An argument that is JSON, in a form or as it is; raises SlackError when it can't be read."""
+        value = self.args.get(name)
+        if not isinstance(value, str):
+            return value
+        try:
+            return json.loads(value) if value else None
+        except ValueError:
+            raise SlackError(error) from None
+
+    def granted(self, scope: str) -> None:
+        """Raises missing_scope unless the bot token has `scope`."""
+        scopes = self.workspace.app.scopes
+        if scope not in scopes:
+            raise SlackError("missing_scope", needed=scope, provided=",".join(scopes))
+
+
+Handler = Callable[[Call], Json]

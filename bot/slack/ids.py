@@ -1,0 +1,50 @@
+"""The names that Slack hands back to us: actions, views, shortcuts and input blocks. They are stored in posted messages
+for as long as those exist, so a name is never given a new meaning.
+"""
+
+from enum import StrEnum
+
+
+class Action(StrEnum):
+    """`action_id` of everything that can be pressed or chosen; a button's value is the id of one row, or a cursor."""
+
+    APPROVE = "approve"
+    DENY = "deny"
+    EDIT = "edit"
+    SHOW_CREDENTIALS = "show_credentials"
+    RENEW = "renew"
+    DONE = "done"
+    CANCEL = "cancel"
+    REQUEST = "request"
+    CHOOSE_ROLE = "choose_role"
+    REVOKE = "revoke"
+    AUDIT_OLDER = "audit_older"
+
+
+class Modal(StrEnum):
+    """`callback_id` of every view that can be submitted."""
+
+    REQUEST = "request_modal"
+    DENY = "deny_modal"
+    EDIT = "edit_modal"
+    CREDENTIALS = "credentials_modal"
+    NOTICE = "notice_modal"
+
+
+class Shortcut(StrEnum):
+    """`callback_id` of the shortcuts, as the manifest declares them."""
+
+    REQUEST = "request_access"
+    REQUEST_FOR_MESSAGE = "request_access_from_message"
+
+
+class Field(StrEnum):
+    """`block_id` of every input; the element in it has the same name as its `action_id`, but for the role's select,
+    which is CHOOSE_ROLE. They are the names that a Refused uses for its `field`."""
+
+    ROLE = "role"
+    DURATION = "duration"
+    REASON = "reason"
+    TICKET = "ticket"
+    START = "start"
+    ACTIONS = "actions"

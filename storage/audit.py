@@ -1,0 +1,126 @@
+"""The audit log: appended to in the transaction of what it records, searched page by page, walked from the start.
+
+Appending takes the head row's lock last, so that there is one chain whatever the number of processes.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bot.core.audit import COLUMNS, Entry, Record, chained
+from storage.database import Database
+
+_COLUMNS = ", ".join(f'"{name}"' if name == "grant" else name for name in COLUMNS)
+_MARKS = ", ".join("?" * len(COLUMNS))
+
+Seal = Callable[[int, str], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """What to look for; None leaves it open. `person` is an actor or a subject, `event` a whole name or the
+    beginning of one, `since` and `until` are UTC seconds, `until` itself excluded."""
+
+    person: str | None = None
+    role: str | None = None
+    system: str | None = None
+    event: str | None = None
+    request: str | None = None
+    grant: str | None = None
+    since: int | None = None
+    until: int | None = None
+
+
+def append(db: Database, entries: Iterable[Entry], at: int, seal: Seal) -> None:
+    """Adds entries to the chain and seals its new head, so that a log that was cut off shows."""
+    entries = list(entries)
+    if not entries:
+        return
+    found = db.row(f"SELECT seq, hash FROM audit_head WHERE id = 1{db.lock_row}")
+    if found is None:
+        raise LookupError("the audit log has lost its head row: restore the database from a backup")
+    rows = chained(entries, at, int(found[0]), str(found[1]))
+    sql = f"INSERT INTO audit ({_COLUMNS}) VALUES ({_MARKS})"
+    if len(rows) == 1:
+        db.run(sql, *rows[0])
+    else:
+        db.run_many(sql, rows)
+    seq, head = int(str(rows[-1][0])), str(rows[-1][-1])
+    db.run("UPDATE audit_head SET seq = ?, hash = ?, seal = ? WHERE id = 1", seq, head, seal(seq, head))
+
+
+def head(db: Database) -> tuple[int, str, str] | None:
+    """The number, hash and seal of the newest record; `(0, …, '')` when there is none."""
+    found = db.row("SELECT seq, hash, seal FROM audit_head WHERE id = 1")
+    return (int(found[0]), str(found[1]), str(found[2])) if found else None
+
+
+def walk(db: Database) -> Iterator[tuple[Any, ...]]:
+    """Every row in the order of COLUMNS, oldest first."""
+    return db.stream(f"SELECT {_COLUMNS} FROM audit ORDER BY seq")
+
+
+def export(db: Database, filters: Filters) -> Iterator[tuple[Any, ...]]:
+    """Rows in the order of COLUMNS, oldest first, none of them held in memory."""
+    condition, values = _where(filters)
+    return db.stream(f"SELECT {_COLUMNS} FROM audit{condition} ORDER BY seq", *values)
+
+
+def count(db: Database, filters: Filters) -> int:
+    condition, values = _where(filters)
+    found = db.row(f"SELECT COUNT(*) FROM audit{condition}", *values)
+    return int(found[0]) if found else 0
+
+
+def page(db: Database, filters: Filters, before: int | None, size: int) -> list[Record]:
+    """The newest records first, those older than record `before`.
+
+    A person is an actor or a subject: two index scans, each of one page, instead of one over everything.
+    """
+    if filters.person is None:
+        return [Record(*row) for row in _page(db, _conditions(filters), before, size)]
+    found: dict[int, tuple[Any, ...]] = {}
+    for column in ("actor", "subject"):
+        conditions = [*_conditions(filters), (f"{column} = ?", filters.person)]
+        found.update({row[0]: row for row in _page(db, conditions, before, size)})
+    return [Record(*found[seq]) for seq in sorted(found, reverse=True)[:size]]
+
+
+def _page(
+    db: Database, conditions: Sequence[tuple[str, object]], before: int | None, size: int
+) -> list[tuple[Any, ...]]:
+    if before is not None:
+        conditions = [*conditions, ("seq < ?", before)]
+    where = " WHERE " + " AND ".join(text for text, _ in conditions) if conditions else ""
+    sql = f"SELECT {_COLUMNS} FROM audit{where} ORDER BY seq DESC LIMIT ?"
+    return db.rows(sql, *(value for _, value in conditions), size)
+
+
+def _conditions(filters: Filters) -> list[tuple[str, object]]:
+    """Everything but `person`, as SQL and value; an event's beginning becomes a range, which an index can use."""
+    exact = [("role", filters.role), ("system", filters.system), ("request", filters.request)]
+    found: list[tuple[str, object]] = [(f"{name} = ?", value) for name, value in exact if value is not None]
+    if filters.grant is not None:
+        found.append(('"grant" = ?', filters.grant))
+    if filters.event is not None:
+        whole = filters.event.count(":") == 2
+        found += (
+            [("event = ?", filters.event)]
+            if whole
+            else [("event >= ?", filters.event), ("event < ?", filters.event + "\U0010ffff")]
+        )
+    if filters.since is not None:
+        found.append(("at >= ?", filters.since))
+    if filters.until is not None:
+        found.append(("at < ?", filters.until))
+    return found
+
+
+def _where(filters: Filters) -> tuple[str, list[object]]:
+    conditions = _conditions(filters)
+    values: list[object] = [value for _, value in conditions]
+    parts = [text for text, _ in conditions]
+    if filters.person is not None:
+        parts.append("(actor = ? OR subject = ?)")
+        values += [filters.person, filters.person]
+    return (" WHERE " + " AND ".join(parts) if parts else ""), values

@@ -1,0 +1,43 @@
+"""Small things that every process must agree on: named values, keys already handled, and the panic switches."""
+
+from storage.database import Database
+
+
+def get(db: Database, key: str) -> str | None:
+    found = db.row("SELECT value FROM facts WHERE key = ?", key)
+    return str(found[0]) if found else None
+
+
+def put(db: Database, key: str, value: str) -> bool:
+    """Stores the value; True when it was another one before. Two writers at once agree on who changed it."""
+    return bool(
+        db.run(
+            "INSERT INTO facts (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value "
+            "WHERE facts.value <> excluded.value",
+            key,
+            value,
+        )
+    )
+
+
+def claim_key(db: Database, key: str, at: int) -> bool:
+    """Takes an idempotency key; False when it was taken before. Belongs in the transaction of its effect."""
+    return db.run("INSERT INTO seen (key, at) VALUES (?, ?) ON CONFLICT (key) DO NOTHING", key, at) == 1
+
+
+def forget_keys(db: Database, before: int) -> int:
+    return db.run("DELETE FROM seen WHERE at < ?", before)
+
+
+def switch_on(db: Database, kind: str, name: str, actor: str, at: int) -> bool:
+    """Turns a panic switch on; `kind` is all, role or user. False when it was on."""
+    sql = "INSERT INTO switches (kind, name, actor, at) VALUES (?, ?, ?, ?) ON CONFLICT (kind, name) DO NOTHING"
+    return db.run(sql, kind, name, actor, at) == 1
+
+
+def switch_off(db: Database, kind: str, name: str) -> bool:
+    return db.run("DELETE FROM switches WHERE kind = ? AND name = ?", kind, name) == 1
+
+
+def switches_on(db: Database) -> list[tuple[str, str]]:
+    return [(str(kind), str(name)) for kind, name in db.rows("SELECT kind, name FROM switches ORDER BY at")]

@@ -1,0 +1,221 @@
+"""Grants and their leases, one lease for each system, and the gate rows that the token check reads."""
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from bot.core.lifecycle import GRANT, Move, after, sources
+from bot.core.model import EndReason, Grant, GrantState, Lease
+from storage.database import Database
+
+_COLUMNS = (
+    "id, request_id, person, role, systems, actions, state, duration, starts_at, ends_at, latest_end, started_at, renewals, "
+    "remind_at, end_reason, end_by, ended_at"
+)
+_MARKS = ", ".join("?" * 17)
+_LIVE = "state NOT IN ('ended', 'failed')"
+_HELD = "state IN ('scheduled', 'starting', 'active')"
+
+
+def insert(db: Database, g: Grant, leases: Iterable[Lease]) -> None:
+    db.run(
+        f"INSERT INTO grants ({_COLUMNS}) VALUES ({_MARKS})",
+        g.id, g.request, g.person, g.role, json.dumps(g.systems), json.dumps(g.actions), g.state, g.duration, g.starts_at, g.ends_at,
+        g.latest_end, g.started_at, g.renewals, g.remind_at, g.end_reason, g.end_by, g.ended_at,
+    )  # fmt: skip
+    rows = [(lease.grant, lease.system, lease.connector, lease.state, lease.error) for lease in leases]
+    db.run_many("INSERT INTO leases (grant_id, system, connector, state, error) VALUES (?, ?, ?, ?, ?)", rows)
+
+
+def get(db: Database, grant: str) -> Grant | None:
+    return _one(db.row(f"SELECT {_COLUMNS} FROM grants WHERE id = ?", grant))
+
+
+def locked(db: Database, grant: str) -> Grant | None:
+    return _one(db.row(f"SELECT {_COLUMNS} FROM grants WHERE id = ?{db.lock_row}", grant))
+
+
+def of_request(db: Database, request: str) -> Grant | None:
+    return _one(db.row(f"SELECT {_COLUMNS} FROM grants WHERE request_id = ?", request))
+
+
+def held_by(db: Database, person: str, role: str | None = None) -> list[Grant]:
+    """What this person has or is about to have, soonest end first."""
+    sql = f"SELECT {_COLUMNS} FROM grants WHERE person = ? AND {_HELD}"
+    if role is None:
+        return _many(db.rows(sql + " ORDER BY ends_at, id", person))
+    return _many(db.rows(sql + " AND role = ? ORDER BY ends_at, id", person, role))
+
+
+def live(db: Database, role: str | None = None, person: str | None = None, limit: int = 1000) -> list[Grant]:
+    """Everything not over yet, the ends that are not confirmed included."""
+    sql, values = f"SELECT {_COLUMNS} FROM grants WHERE {_LIVE}", []
+    for column, value in (("role", role), ("person", person)):
+        if value is not None:
+            sql += f" AND {column} = ?"
+            values.append(value)
+    return _many(db.rows(sql + " ORDER BY ends_at, id LIMIT ?", *values, limit))
+
+
+def past(db: Database, person: str, role: str, limit: int) -> list[Grant]:
+    """This person's latest grants of the role, newest first."""
+    sql = f"SELECT {_COLUMNS} FROM grants WHERE person = ? AND role = ? ORDER BY starts_at DESC, id LIMIT ?"
+    return _many(db.rows(sql, person, role, limit))
+
+
+def due_to_begin(db: Database, now: int, limit: int) -> list[Grant]:
+    sql = (
+        f"SELECT {_COLUMNS} FROM grants WHERE state = 'scheduled' AND starts_at <= ? ORDER BY starts_at "
+        f"LIMIT ?{db.skip_locked}"
+    )
+    return _many(db.rows(sql, now, limit))
+
+
+def due_to_end(db: Database, now: int, limit: int) -> list[Grant]:
+    sql = (
+        f"SELECT {_COLUMNS} FROM grants WHERE state = 'active' AND ends_at <= ? ORDER BY ends_at "
+        f"LIMIT ?{db.skip_locked}"
+    )
+    return _many(db.rows(sql, now, limit))
+
+
+def due_to_remind(db: Database, now: int, limit: int) -> list[Grant]:
+    sql = (
+        f"SELECT {_COLUMNS} FROM grants WHERE state = 'active' AND remind_at <= ? ORDER BY remind_at "
+        f"LIMIT ?{db.skip_locked}"
+    )
+    return _many(db.rows(sql, now, limit))
+
+
+def begin(db: Database, grant: str) -> bool:
+    return _move(db, grant, Move.BEGIN)
+
+
+def set_end(db: Database, grant: str, ends_at: int, latest_end: int) -> bool:
+    """Writes the end before a try to start; False when the grant is not starting any more."""
+    sql = "UPDATE grants SET ends_at = ?, latest_end = ? WHERE id = ? AND state = 'starting'"
+    return db.run(sql, ends_at, latest_end, grant) == 1
+
+
+def confirm_start(db: Database, grant: str, at: int, remind_at: int | None) -> bool:
+    extra = ", started_at = ?, remind_at = ?"
+    return _move(db, grant, Move.CONFIRM_START, extra, at, remind_at)
+
+
+def fail(db: Database, grant: str, at: int) -> bool:
+    return _move(db, grant, Move.FAIL, ", ended_at = ?", at)
+
+
+def renew(db: Database, grant: str, ends_at: int, remind_at: int | None) -> bool:
+    """Moves the end of an active grant; False when it is not active any more."""
+    extra = ", ends_at = ?, remind_at = ?, renewals = renewals + 1"
+    return _move(db, grant, Move.RENEW, extra, ends_at, remind_at)
+
+
+def ask_end(db: Database, ids: Sequence[str], reason: EndReason, by: str) -> None:
+    """Turns held grants, which the caller has locked, to `ending`, and their leases with them."""
+    marks = ", ".join("?" * len(ids))
+    states = ", ".join(f"'{state}'" for state in sources(GRANT, Move.END))
+    db.run(
+        f"UPDATE grants SET state = 'ending', end_reason = ?, end_by = ?, remind_at = NULL "
+        f"WHERE id IN ({marks}) AND state IN ({states})",
+        reason, by, *ids,
+    )  # fmt: skip
+    db.run(f"UPDATE leases SET state = 'ending' WHERE grant_id IN ({marks}) AND state <> 'ended'", *ids)
+
+
+def confirm_end(db: Database, grant: str, at: int) -> bool:
+    return _move(db, grant, Move.CONFIRM_END, ", ended_at = ?", at)
+
+
+def set_reminder(db: Database, grant: str, remind_at: int | None) -> None:
+    db.run("UPDATE grants SET remind_at = ? WHERE id = ?", remind_at, grant)
+
+
+def _move(db: Database, grant: str, move: Move, extra: str = "", *values: object) -> bool:
+    """Compare-and-set along the lifecycle table."""
+    (source,) = sources(GRANT, move)
+    sql = f"UPDATE grants SET state = ?{extra} WHERE id = ? AND state = ?"
+    return db.run(sql, after(GRANT, source, move), *values, grant, source) == 1
+
+
+def leases(db: Database, grant: str) -> list[Lease]:
+    sql = "SELECT grant_id, system, connector, state, error FROM leases WHERE grant_id = ? ORDER BY system"
+    return [_lease(row) for row in db.rows(sql, grant)]
+
+
+def leases_of(db: Database, ids: Sequence[str]) -> dict[str, list[Lease]]:
+    """The leases of many grants with one query."""
+    found: dict[str, list[Lease]] = {grant: [] for grant in ids}
+    marks = ", ".join("?" * len(ids))
+    sql = f"SELECT grant_id, system, connector, state, error FROM leases WHERE grant_id IN ({marks}) ORDER BY system"
+    for row in db.rows(sql, *ids):
+        found[row[0]].append(_lease(row))
+    return found
+
+
+def set_lease(db: Database, grant: str, system: str, state: GrantState, error: str = "") -> None:
+    sql = "UPDATE leases SET state = ?, error = ? WHERE grant_id = ? AND system = ?"
+    db.run(sql, state, error, grant, system)
+
+
+def set_leases(db: Database, grant: str, state: GrantState) -> None:
+    db.run("UPDATE leases SET state = ?, error = '' WHERE grant_id = ?", state, grant)
+
+
+def systems_held(db: Database, person: str, system: str) -> list[str]:
+    """Grants of this person that have, or are getting, this system: one end must not cut another's access."""
+    sql = (
+        "SELECT g.id FROM grants g JOIN leases l ON l.grant_id = g.id WHERE g.person = ? AND l.system = ? "
+        f"AND g.{_HELD} AND l.state <> 'ended' ORDER BY g.ends_at DESC"
+    )
+    return [str(grant) for (grant,) in db.rows(sql, person, system)]
+
+
+def open_gate(db: Database, grant: str, system: str, until: int) -> None:
+    """Lets the grant's tokens through at the system until that time, unless an end was asked for meanwhile."""
+    sql = (
+        "INSERT INTO gates (grant_id, system, until) SELECT id, ?, ? FROM grants WHERE id = ? AND state IN "
+        "('starting', 'active') ON CONFLICT (grant_id, system) DO UPDATE SET until = excluded.until"
+    )
+    db.run(sql, system, until, grant)
+
+
+def close_gate(db: Database, grant: str, system: str) -> None:
+    db.run("DELETE FROM gates WHERE grant_id = ? AND system = ?", grant, system)
+
+
+def gate_until(db: Database, grant: str, system: str) -> int | None:
+    found = db.row("SELECT until FROM gates WHERE grant_id = ? AND system = ?", grant, system)
+    return int(found[0]) if found else None
+
+
+def next_due(db: Database) -> int | None:
+    """When the clock has to act next, whatever it is; None when nothing waits."""
+    found = db.row(
+        "SELECT MIN(due) FROM ("
+        "SELECT MIN(ends_at) AS due FROM grants WHERE state = 'active' UNION ALL "
+        "SELECT MIN(starts_at) FROM grants WHERE state = 'scheduled' UNION ALL "
+        "SELECT MIN(remind_at) FROM grants WHERE state = 'active' AND remind_at IS NOT NULL UNION ALL "
+        "SELECT MIN(lapses_at) FROM requests WHERE state = 'pending') AS waiting"
+    )
+    return int(found[0]) if found and found[0] is not None else None
+
+
+def _one(row: tuple[Any, ...] | None) -> Grant | None:
+    if row is None:
+        return None
+    values = list(row)
+    values[4], values[5] = tuple(json.loads(row[4])), tuple(json.loads(row[5]))
+    values[6] = GrantState(row[6])
+    values[14] = EndReason(row[14]) if row[14] else None
+    return Grant(*values)
+
+
+def _many(rows: Iterable[tuple[Any, ...]]) -> list[Grant]:
+    return [found for row in rows if (found := _one(row)) is not None]
+
+
+def _lease(row: tuple[Any, ...]) -> Lease:
+    grant, system, connector, state, error = row
+    return Lease(grant, system, connector, GrantState(state), error)

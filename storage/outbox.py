@@ -1,0 +1,136 @@
+"""The work that a commit left to do: added in its transaction, claimed by any process, removed when it is done.
+
+Within a lane, work is done in the order it was added; a claim that its owner doesn't extend falls back.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bot.core.effects import Effect, Kind, Queue
+from storage.database import Database
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One piece of work in hand. `attempts` counts this one; `unsure` counts tries whose outcome nobody knows,
+    a claim lost by a process that died included."""
+
+    id: int
+    kind: Kind
+    queue: Queue
+    lane: str
+    data: dict[str, Any]
+    created_at: int
+    attempts: int
+    unsure: int
+
+
+_ROW = "id, kind, queue, lane, data, created_at, attempts, unsure"
+
+
+def add(db: Database, effects: Iterable[Effect], now: int) -> None:
+    rows = [(e.kind, e.queue, e.lane, json.dumps(e.data), now + e.delay, now) for e in effects]
+    sql = (
+        "INSERT INTO outbox (kind, queue, lane, data, due_at, created_at, attempts, unsure, error, dead) "
+        "VALUES (?, ?, ?, ?, ?, ?, 0, 0, '', 0)"
+    )
+    if len(rows) == 1:
+        db.run(sql, *rows[0])
+    elif rows:
+        db.run_many(sql, rows)
+
+
+def claim(db: Database, queue: Queue, owner: str, now: int, until: int, limit: int) -> list[Row]:
+    """Takes what is due of one queue, at most one row of each lane, for `owner` until then."""
+    free = "(claimed_until IS NULL OR claimed_until <= ?)"
+    sql = (
+        f"SELECT o.id FROM outbox o WHERE o.queue = ? AND o.dead = 0 AND o.due_at <= ? AND {free} AND NOT EXISTS "
+        "(SELECT 1 FROM outbox p WHERE p.lane = o.lane AND p.dead = 0 AND p.id < o.id) "
+        f"ORDER BY o.due_at, o.id LIMIT ?{db.skip_locked}"
+    )
+    ids = [row for (row,) in db.rows(sql, queue, now, now, limit)]
+    if not ids:
+        return []
+    marks = ", ".join("?" * len(ids))
+    db.run(
+        "UPDATE outbox SET unsure = unsure + CASE WHEN claimed_by IS NULL THEN 0 ELSE 1 END, claimed_by = ?, "
+        f"claimed_until = ?, attempts = attempts + 1 WHERE id IN ({marks})",
+        owner, until, *ids,
+    )  # fmt: skip
+    return [_row(row) for row in db.rows(f"SELECT {_ROW} FROM outbox WHERE id IN ({marks}) ORDER BY id", *ids)]
+
+
+def next_in_lane(db: Database, row: Row, kinds: Sequence[Kind], owner: str, limit: int) -> list[Row]:
+    """Takes what directly follows `row` in its lane and may be done together with it."""
+    taken = []
+    sql = f"SELECT {_ROW} FROM outbox WHERE lane = ? AND id > ? AND dead = 0 ORDER BY id LIMIT ?"
+    for found in db.rows(sql, row.lane, row.id, limit):
+        if found[1] not in kinds:
+            break
+        taken.append(_row(found))
+    if taken:
+        marks = ", ".join("?" * len(taken))
+        sql = (
+            f"UPDATE outbox SET claimed_by = ?, claimed_until = (SELECT claimed_until FROM outbox WHERE id = ?), "
+            f"attempts = attempts + 1 WHERE id IN ({marks})"
+        )
+        db.run(sql, owner, row.id, *(r.id for r in taken))
+    return taken
+
+
+def hurry(db: Database, lane: str, now: int) -> bool:
+    """Makes what waits in a lane due at once; False when nothing waits there."""
+    return db.run("UPDATE outbox SET due_at = ? WHERE lane = ? AND claimed_by IS NULL AND dead = 0", now, lane) > 0
+
+
+def extend_claims(db: Database, owner: str, ids: Sequence[int], until: int) -> None:
+    marks = ", ".join("?" * len(ids))
+    db.run(f"UPDATE outbox SET claimed_until = ? WHERE claimed_by = ? AND id IN ({marks})", until, owner, *ids)
+
+
+def done(db: Database, row: int, owner: str) -> bool:
+    """Removes finished work; False when the claim was lost to another worker meanwhile."""
+    return db.run("DELETE FROM outbox WHERE id = ? AND claimed_by = ?", row, owner) == 1
+
+
+def again(db: Database, row: int, owner: str, due_at: int, error: str, unsure: bool = False) -> None:
+    """Gives work back for a later try."""
+    sql = (
+        "UPDATE outbox SET claimed_by = NULL, claimed_until = NULL, due_at = ?, error = ?, unsure = unsure + ? "
+        "WHERE id = ? AND claimed_by = ?"
+    )
+    db.run(sql, due_at, error, int(unsure), row, owner)
+
+
+def bury(db: Database, row: int, owner: str, error: str) -> bool:
+    """Keeps work that can never succeed, out of everybody's way."""
+    sql = (
+        "UPDATE outbox SET dead = 1, claimed_by = NULL, claimed_until = NULL, error = ? WHERE id = ? AND claimed_by = ?"
+    )
+    return db.run(sql, error, row, owner) == 1
+
+
+def free_claims(db: Database) -> int:
+    """Gives back every claim; only for a process that knows it is the only one, at its start."""
+    return db.run("UPDATE outbox SET claimed_until = 0 WHERE claimed_until IS NOT NULL AND dead = 0")
+
+
+def next_due(db: Database, queues: Sequence[Queue]) -> int | None:
+    """When the next row of these queues is due, claimed ones at the end of their claim."""
+    marks = ", ".join("?" * len(queues))
+    sql = f"SELECT MIN(due_at) FROM outbox WHERE dead = 0 AND claimed_until IS NULL AND queue IN ({marks})"
+    found = db.row(sql, *queues)
+    return int(found[0]) if found and found[0] is not None else None
+
+
+def counts(db: Database) -> dict[str, int]:
+    """Rows waiting by queue, and those given up as `dead`."""
+    sql = "SELECT CASE WHEN dead = 1 THEN 'dead' ELSE queue END AS q, COUNT(*) FROM outbox GROUP BY 1"
+    return {str(queue): int(count) for queue, count in db.rows(sql)}
+
+
+def _row(row: tuple[Any, ...]) -> Row:
+    number, kind, queue, lane, data, created_at, attempts, unsure = row
+    return Row(number, Kind(kind), Queue(queue), lane, json.loads(data), created_at, attempts, unsure)

@@ -1,0 +1,118 @@
+"""People and groups as Slack last described them, shared by every process and kept over a restart."""
+
+import json
+import secrets
+from collections.abc import Iterable
+
+from bot.core.model import Directory, Person
+from storage import facts
+from storage.database import Database
+
+_COLUMNS = "id, name, email, tz, team, checked_at, deleted, bot, guest, stranger"
+_IDENTITY = "id, email, deleted, bot, guest, stranger"
+_VERSION = "directory version"
+
+
+def get(db: Database, person: str) -> Person | None:
+    found = db.row(f"SELECT {_COLUMNS} FROM people WHERE id = ?", person)
+    return _person(found) if found else None
+
+
+def save(db: Database, people: Iterable[Person]) -> None:
+    """Keeps what Slack said, newest first; tells readers when it changes who counts as whom."""
+    people = list(people)
+    ids = [p.id for p in people]
+    before = _known(db, ids)
+    sql = (
+        f"INSERT INTO people ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET "
+        "name = excluded.name, email = excluded.email, tz = excluded.tz, team = excluded.team, "
+        "checked_at = excluded.checked_at, deleted = excluded.deleted, bot = excluded.bot, "
+        "guest = excluded.guest, stranger = excluded.stranger WHERE people.checked_at <= excluded.checked_at"
+    )
+    db.run_many(sql, (_row(p) for p in people))
+    if _known(db, ids) != before:
+        _changed(db)
+
+
+def save_groups(db: Database, groups: Iterable[tuple[str, str, Iterable[str]]]) -> bool:
+    """Replaces all groups by `(id, handle without @, members)`; False when nothing is different."""
+    rows = sorted((i, h, json.dumps(sorted(members))) for i, h, members in groups)
+    if rows == db.rows("SELECT id, handle, members FROM user_groups ORDER BY id"):
+        return False
+    db.run("DELETE FROM user_groups")
+    db.run_many("INSERT INTO user_groups (id, handle, members) VALUES (?, ?, ?)", rows)
+    _changed(db)
+    return True
+
+
+def version(db: Database) -> str:
+    """Changes whenever `directory` would read something else."""
+    return facts.get(db, _VERSION) or "0"
+
+
+def directory(db: Database) -> Directory:
+    """Everything that references in roles.toml resolve by."""
+    groups: dict[str, frozenset[str]] = {}
+    for group, handle, members in db.rows("SELECT id, handle, members FROM user_groups"):
+        groups[group] = groups["@" + handle] = frozenset(json.loads(members))
+    emails = {email: person for person, email in db.rows("SELECT id, email FROM people WHERE email <> ''")}
+    unfit = db.rows("SELECT id FROM people WHERE deleted + bot + guest + stranger > 0")
+    return Directory(groups, emails, frozenset(person for (person,) in unfit))
+
+
+def to_check(db: Database, limit: int) -> list[str]:
+    """Whom to look up next: people who hold something or wait for it, longest unchecked first, then whose access
+    would run longest."""
+    sql = (
+        "SELECT h.person FROM (SELECT person, MAX(ends_at) AS until FROM ("
+        "SELECT person, ends_at FROM grants WHERE state IN ('scheduled', 'starting', 'active') UNION ALL "
+        "SELECT requester, lapses_at FROM requests WHERE state = 'pending') AS x GROUP BY person) AS h "
+        "LEFT JOIN people p ON p.id = h.person ORDER BY COALESCE(p.checked_at, 0), h.until DESC LIMIT ?"
+    )
+    return [str(person) for (person,) in db.rows(sql, limit)]
+
+
+def count_to_check(db: Database) -> int:
+    sql = (
+        "SELECT COUNT(*) FROM (SELECT person FROM grants WHERE state IN ('scheduled', 'starting', 'active') "
+        "UNION SELECT requester FROM requests WHERE state = 'pending') AS h"
+    )
+    found = db.row(sql)
+    return int(found[0]) if found else 0
+
+
+def _known(db: Database, ids: list[str]) -> dict[str, tuple[object, ...]]:
+    """What `directory` would say of these people now."""
+    known = {}
+    for start in range(0, len(ids), 500):
+        some = ids[start : start + 500]
+        marks = ", ".join("?" * len(some))
+        for person, *rest in db.rows(f"SELECT {_IDENTITY} FROM people WHERE id IN ({marks})", *some):
+            known[str(person)] = tuple(rest)
+    return known
+
+
+def _changed(db: Database) -> None:
+    facts.put(db, _VERSION, secrets.token_hex(8))
+
+
+def _row(p: Person) -> tuple[object, ...]:
+    flags = (int(p.deleted), int(p.bot), int(p.guest), int(p.stranger))
+    return (p.id, p.name, p.email.lower(), p.tz, p.team, p.checked_at, *flags)
+
+
+def _person(row: tuple[object, ...]) -> Person:
+    person, name, email, tz, team, checked_at, *flags = row
+    deleted, bot, guest, stranger = (bool(flag) for flag in flags)
+    return Person(
+        str(person),
+        str(name),
+        str(email),
+        str(tz),
+        str(team),
+        int(str(checked_at)),
+        deleted,
+        bot,
+        guest,
+        stranger,
+    )

@@ -1,0 +1,125 @@
+"""Requests, their votes and the messages that show them."""
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from bot.core.lifecycle import REQUEST, Move, after, sources
+from bot.core.model import Request, RequestState, Vote
+from storage.database import Database
+
+_COLUMNS = (
+    "id, requester, role, systems, actions, fingerprint, duration, reason, ticket, start_at, state, created_at, "
+    "lapses_at, renews, decided_at, decided_by, decision_reason"
+)
+_MARKS = ", ".join("?" * 17)
+
+
+def insert(db: Database, r: Request) -> bool:
+    """False when this person has a pending request for this role already; nothing is stored then."""
+    return (
+        db.run(
+            f"INSERT INTO requests ({_COLUMNS}) VALUES ({_MARKS}) ON CONFLICT DO NOTHING",
+            r.id, r.requester, r.role, json.dumps(r.systems), json.dumps(r.actions), r.fingerprint, r.duration,
+            r.reason, r.ticket, r.start_at, r.state, r.created_at, r.lapses_at, r.renews, r.decided_at, r.decided_by,
+            r.decision_reason,
+        )
+        == 1
+    )  # fmt: skip
+
+
+def get(db: Database, request: str) -> Request | None:
+    return _one(db.row(f"SELECT {_COLUMNS} FROM requests WHERE id = ?", request))
+
+
+def locked(db: Database, request: str) -> Request | None:
+    """The same, held against other deciders until this transaction ends."""
+    return _one(db.row(f"SELECT {_COLUMNS} FROM requests WHERE id = ?{db.lock_row}", request))
+
+
+def pending_of(db: Database, person: str, role: str | None = None) -> list[Request]:
+    sql = f"SELECT {_COLUMNS} FROM requests WHERE requester = ? AND state = 'pending'"
+    if role is None:
+        return _many(db.rows(sql + " ORDER BY created_at, id", person))
+    return _many(db.rows(sql + " AND role = ?", person, role))
+
+
+def pending(db: Database, limit: int = 1000) -> list[Request]:
+    sql = f"SELECT {_COLUMNS} FROM requests WHERE state = 'pending' ORDER BY created_at, id LIMIT ?"
+    return _many(db.rows(sql, limit))
+
+
+def latest(db: Database, state: str | None, limit: int) -> list[Request]:
+    """Newest first; for lists that people read."""
+    condition, values = ("WHERE state = ?", [state]) if state else ("", [])
+    sql = f"SELECT {_COLUMNS} FROM requests {condition} ORDER BY created_at DESC, id LIMIT ?"
+    return _many(db.rows(sql, *values, limit))
+
+
+def unanswered(db: Database, now: int, limit: int) -> list[Request]:
+    """Pending requests whose time is up, held by this transaction."""
+    sql = (
+        f"SELECT {_COLUMNS} FROM requests WHERE state = 'pending' AND lapses_at <= ? "
+        f"ORDER BY lapses_at LIMIT ?{db.skip_locked}"
+    )
+    return _many(db.rows(sql, now, limit))
+
+
+def move(db: Database, request: str, move: Move, at: int, by: str, reason: str = "") -> bool:
+    """Compare-and-set along the lifecycle table; False when the request was already somewhere else."""
+    (source,) = sources(REQUEST, move)
+    sql = (
+        "UPDATE requests SET state = ?, decided_at = ?, decided_by = ?, decision_reason = ? WHERE id = ? AND state = ?"
+    )
+    return db.run(sql, after(REQUEST, source, move), at, by, reason, request, source) == 1
+
+
+def add_vote(db: Database, vote: Vote) -> bool:
+    """False when this person has voted before."""
+    sql = "INSERT INTO votes (request_id, voter, at, duration, actions) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+    return db.run(sql, vote.request, vote.voter, vote.at, vote.duration, json.dumps(vote.actions)) == 1
+
+
+def votes(db: Database, request: str) -> list[Vote]:
+    sql = "SELECT request_id, voter, at, duration, actions FROM votes WHERE request_id = ? ORDER BY at, voter"
+    rows = db.rows(sql, request)
+    return [Vote(req, voter, at, duration, tuple(json.loads(actions))) for req, voter, at, duration, actions in rows]
+
+
+def history(db: Database, person: str, role: str) -> dict[str, int]:
+    """How often this person's requests for the role ended how: `{state: count}`."""
+    sql = "SELECT state, COUNT(*) FROM requests WHERE requester = ? AND role = ? AND renews IS NULL GROUP BY state"
+    return {str(state): int(count) for state, count in db.rows(sql, person, role)}
+
+
+def usual_duration(db: Database, role: str, sample: int = 25) -> int | None:
+    """The median duration of the role's latest approved requests, by anybody; None when there are none."""
+    sql = (
+        "SELECT duration FROM requests WHERE role = ? AND state = 'approved' AND renews IS NULL "
+        "ORDER BY created_at DESC LIMIT ?"
+    )
+    durations = sorted(int(duration) for (duration,) in db.rows(sql, role, sample))
+    return durations[len(durations) // 2] if durations else None
+
+
+def add_message(db: Database, request: str, channel: str, ts: str) -> None:
+    sql = "INSERT INTO messages (request_id, channel, ts) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
+    db.run(sql, request, channel, ts)
+
+
+def messages(db: Database, request: str) -> list[tuple[str, str]]:
+    """Every posted copy as `(channel, ts)`, oldest first: the first one's thread carries what comes later."""
+    return db.rows("SELECT channel, ts FROM messages WHERE request_id = ? ORDER BY ts", request)
+
+
+def _one(row: tuple[Any, ...] | None) -> Request | None:
+    if row is None:
+        return None
+    values = list(row)
+    values[3], values[4] = tuple(json.loads(row[3])), tuple(json.loads(row[4]))
+    values[10] = RequestState(row[10])
+    return Request(*values)
+
+
+def _many(rows: Iterable[tuple[Any, ...]]) -> list[Request]:
+    return [found for row in rows if (found := _one(row)) is not None]

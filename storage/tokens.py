@@ -1,0 +1,65 @@
+"""Tokens by their id. A token itself is never here, only its hash, so a copy of the database opens nothing."""
+
+from typing import Any, NamedTuple
+
+from storage.database import Database
+
+
+class Checked(NamedTuple):
+    """All that the check of a token at a gate needs, from one statement."""
+
+    hash: str
+    grant: str
+    person: str
+    role: str
+    actions: str
+    state: str
+    issued_at: int
+    expires_at: int
+    revoked_at: int | None
+    ends_at: int
+    email: str
+    system: str | None
+    gate_until: int | None
+
+
+_CHECK = (
+    "SELECT t.hash, g.id, g.person, g.role, g.actions, g.state, t.issued_at, t.expires_at, t.revoked_at, g.ends_at, "
+    "COALESCE(p.email, ''), l.system, x.until "
+    "FROM tokens t JOIN grants g ON g.id = t.grant_id "
+    "LEFT JOIN leases l ON l.grant_id = g.id AND l.system = ? "
+    "LEFT JOIN gates x ON x.grant_id = g.id AND x.system = l.system "
+    "LEFT JOIN people p ON p.id = g.person WHERE t.jti = ?"
+)
+
+
+def check(db: Database, jti: str, system: str) -> Checked | None:
+    """The token's row, its grant and its gate at `system`; a grant that isn't for that system has neither."""
+    row: tuple[Any, ...] | None = db.row(_CHECK, system, jti)
+    return Checked(*row) if row else None
+
+
+def add(db: Database, jti: str, grant: str, digest: str, issued_at: int, expires_at: int) -> None:
+    sql = "INSERT INTO tokens (jti, grant_id, hash, issued_at, expires_at) VALUES (?, ?, ?, ?, ?)"
+    db.run(sql, jti, grant, digest, issued_at, expires_at)
+
+
+def living(db: Database, grant: str, now: int) -> int:
+    """How many tokens of the grant still work."""
+    sql = "SELECT COUNT(*) FROM tokens WHERE grant_id = ? AND revoked_at IS NULL AND expires_at > ?"
+    found = db.row(sql, grant, now)
+    return int(found[0]) if found else 0
+
+
+def revoke(db: Database, jti: str, at: int) -> bool:
+    return db.run("UPDATE tokens SET revoked_at = ? WHERE jti = ? AND revoked_at IS NULL", at, jti) == 1
+
+
+def revoke_others(db: Database, grant: str, keep: str, at: int) -> int:
+    sql = "UPDATE tokens SET revoked_at = ? WHERE grant_id = ? AND jti <> ? AND revoked_at IS NULL"
+    return db.run(sql, at, grant, keep)
+
+
+def forget(db: Database, before: int) -> int:
+    """Drops tokens that ended before then; they were refused by their signed end already."""
+    return db.run("DELETE FROM tokens WHERE expires_at < ?", before)
