@@ -247,9 +247,7 @@ async def home(world: World, asked: Json) -> Json:
 
 def _refuse_unknown_shortcut(world: World, kind: str, callback_id: str) -> None:
     manifest = world.workspace.app.manifest
-    known = {
-        (item["type"], item["callback_id"]) for item in manifest.get("features", {}).get("shortcuts", [])
-    }
+    known = {(item["type"], item["callback_id"]) for item in manifest.get("features", {}).get("shortcuts", [])}
     if manifest and (kind, callback_id) not in known:
         raise SlackError("unknown_shortcut")
 

@@ -1,4 +1,4 @@
-"""What the owner of the workspace or of the test changes: people, groups, channels, tokens, clock, limits, faults.
+"""What the owner of the workspace or of the test changes: people, groups, channels, tokens, faults.
 
 It doesn't know HTTP: `control.py` brings each verb in with its arguments.
 """

@@ -143,9 +143,7 @@ INSTEAD: dict[str, Callable[[float], Answer]] = {
 }
 
 
-async def with_faults(
-    world: World, request: Request, method: str, work: Callable[[], Answer]
-) -> tuple[Answer, bool]:
+async def with_faults(world: World, request: Request, method: str, work: Callable[[], Answer]) -> tuple[Answer, bool]:
     """The answer, faulty or not, and whether the connection is to be cut instead of giving it."""
     struck = world.faults.take(method)
     if "latency" in struck:
@@ -187,9 +185,7 @@ def record(world: World, method: str, args: Json, answer: Answer, lost: bool, st
     world.workspace.changed("api_call", method=method, error=body.get("error"))
 
 
-async def answer_call(
-    world: World, request: Request, method: str, args: Json, work: Callable[[], Answer]
-) -> Response:
+async def answer_call(world: World, request: Request, method: str, args: Json, work: Callable[[], Answer]) -> Response:
     """Does `work` under the faults of `method`, records it and answers."""
     started = time.monotonic()
     answer, lost = await with_faults(world, request, method, work)

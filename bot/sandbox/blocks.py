@@ -179,9 +179,7 @@ BLOCKS: dict[str, tuple[frozenset[str], Check]] = {
         shape(
             {
                 **BLOCK,
-                "elements!": array(
-                    typed({"plain_text": text(2000), "mrkdwn": text(2000), "image": IMAGE}), 10
-                ),
+                "elements!": array(typed({"plain_text": text(2000), "mrkdwn": text(2000), "image": IMAGE}), 10),
             }
         ),
     ),
@@ -223,9 +221,7 @@ BLOCKS: dict[str, tuple[frozenset[str], Check]] = {
     ),
     "alert": (
         frozenset({"modal"}),
-        shape(
-            {**BLOCK, "text!": text(200), "level": choice("default", "info", "warning", "error", "success")}
-        ),
+        shape({**BLOCK, "text!": text(200), "level": choice("default", "info", "warning", "error", "success")}),
     ),
     "card": (ALL, CARD),
     "carousel": (
@@ -236,9 +232,7 @@ BLOCKS: dict[str, tuple[frozenset[str], Check]] = {
     "plan": (MESSAGE, shape({**BLOCK, "title!": shown(), "tasks": array(typed({"task_card": TASK}))})),
     "context_actions": (
         MESSAGE,
-        shape(
-            {**BLOCK, "elements!": array(typed({"feedback_buttons": anything, "icon_button": anything}), 5)}
-        ),
+        shape({**BLOCK, "elements!": array(typed({"feedback_buttons": anything, "icon_button": anything}), 5)}),
     ),
 }
 

@@ -50,9 +50,7 @@ CONFIRM = shape(
     }
 )
 OPTION = shape({"text!": text(75), "value!": string(150), "description": text(75), "url": string(3000)})
-PLAIN_OPTION = shape(
-    {"text!": plain(75), "value!": string(150), "description": plain(75), "url": string(3000)}
-)
+PLAIN_OPTION = shape({"text!": plain(75), "value!": string(150), "description": plain(75), "url": string(3000)})
 GROUP = shape({"label!": plain(75), "options!": array(PLAIN_OPTION, 100)})
 OPTIONS = array(PLAIN_OPTION, 100)
 GROUPS = array(GROUP, 100)
@@ -121,9 +119,7 @@ SELECTS: dict[str, Check] = {
 PICKERS: dict[str, Check] = {
     "datepicker": shape({**FIELD, "initial_date": string(10)}),
     "timepicker": shape({**FIELD, "initial_time": string(5), "timezone": string()}),
-    "datetimepicker": shape(
-        {**ACTION, "focus_on_load": boolean, "initial_date_time": integer(1_000_000_000)}
-    ),
+    "datetimepicker": shape({**ACTION, "focus_on_load": boolean, "initial_date_time": integer(1_000_000_000)}),
 }
 CHOICES: dict[str, Check] = {
     "checkboxes": shape(
@@ -205,9 +201,7 @@ STYLE = shape(dict.fromkeys(STYLES, boolean))
 RICH_PARTS: dict[str, Check] = {
     "text": shape({**KIND, "text!": shown(), "style": STYLE}),
     "link": shape({**KIND, "url!": string(3000), "text": shown(), "unsafe": boolean, "style": STYLE}),
-    "emoji": shape(
-        {**KIND, "name!": string(), "unicode": string(), "skin_tone": integer(1, 6), "style": STYLE}
-    ),
+    "emoji": shape({**KIND, "name!": string(), "unicode": string(), "skin_tone": integer(1, 6), "style": STYLE}),
     "user": shape({**KIND, "user_id!": string(), "style": STYLE}),
     "usergroup": shape({**KIND, "usergroup_id!": string(), "style": STYLE}),
     "channel": shape({**KIND, "channel_id!": string(), "style": STYLE}),
@@ -238,9 +232,7 @@ RICH: dict[str, Check] = {
             "border": integer(0, 1),
         }
     ),
-    "rich_text_preformatted": shape(
-        {**KIND, "elements!": PARTS, "border": integer(0, 1), "language": string()}
-    ),
+    "rich_text_preformatted": shape({**KIND, "elements!": PARTS, "border": integer(0, 1), "language": string()}),
     "rich_text_quote": shape({**KIND, "elements!": PARTS, "border": integer(0, 1)}),
 }
 BLOCK: dict[str, Check] = {**KIND, "block_id": ID}

@@ -53,8 +53,6 @@ def notifications(message: Json) -> list[str]:
     top = [(str(message["text"]), True)] if isinstance(message.get("text"), str) else []
     found = []
     for words, links in top + mrkdwn_texts(message.get("blocks") or []):
-        found += [
-            match[0] for match in INTERPRETED.finditer(words) if not match["inside"].startswith("!date^")
-        ]
+        found += [match[0] for match in INTERPRETED.finditer(words) if not match["inside"].startswith("!date^")]
         found += BARE_URL.findall(words) if links else []
     return found + _rich_parts(message.get("blocks") or [])

@@ -74,9 +74,7 @@ def response_link(world: World, user: str, channel: str, origin: Json | None) ->
 def slash_command(world: World, user: User, command: str, text: str, channel_id: str) -> Json:
     """A slash command as it goes to the app."""
     workspace = world.workspace
-    known = {
-        item["command"]: item for item in workspace.app.manifest.get("features", {}).get("slash_commands", [])
-    }
+    known = {item["command"]: item for item in workspace.app.manifest.get("features", {}).get("slash_commands", [])}
     if workspace.app.manifest and command not in known:
         raise SlackError("unknown_command", detail=f"{command} is not a valid command.")
     escaping = known.get(command, {}).get("should_escape", not workspace.app.manifest)

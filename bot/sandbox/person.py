@@ -1,0 +1,321 @@
+"""Somebody who uses the app: types, clicks, fills forms and reads, as Slack's own client would let them.
+
+It doesn't know the app. It talks to a running stand-in, so it works from any process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from functools import cached_property
+from typing import Any, TypeVar
+from zoneinfo import ZoneInfo
+
+from bot.sandbox.checks import Json
+from bot.sandbox.forms import MANY, OPTION_SLOTS, SLOTS, elements
+from bot.sandbox.plain import Reader, plain
+from bot.sandbox.remote import Control
+
+Found = TypeVar("Found")
+
+
+@dataclass
+class Outcome:
+    """What came of an act: how it was delivered, what the person was shown, which modal is open now."""
+
+    outcome: str
+    error: str = ""
+    delivery: int = 0
+    seconds: float = 0
+    ack: Json | None = None
+    view: Json | None = None
+    messages: list[Json] = field(default_factory=list)
+    errors: dict[str, str] = field(default_factory=dict)
+    options: list[Json] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    blocked: bool = False
+    reader: Reader = field(default_factory=Reader, repr=False)
+
+    @property
+    def ok(self) -> bool:
+        """Acked in time, and without errors in the form."""
+        return self.outcome in {"acked", "closed"} and not self.error and not self.errors
+
+    @property
+    def text(self) -> str:
+        """The messages shown as an answer, as the person reads them."""
+        return "\n".join(plain(message, self.reader) for message in self.messages)
+
+
+def options_of(element: Json) -> list[Json]:
+    """The options of an element, those in groups too."""
+    grouped = [option for group in element.get("option_groups", []) for option in group["options"]]
+    return [*element.get("options", []), *grouped]
+
+
+def pick(options: list[Json], wanted: str) -> Json:
+    """The option with this text or value. Raises LookupError naming those there are."""
+    for option in options:
+        if wanted in (option["text"]["text"], option["value"]):
+            return option
+    raise LookupError(f"no option {wanted!r} among {[option['text']['text'] for option in options]}")
+
+
+def labels(element: Json) -> Iterator[str]:
+    """The words by which a person would call an element."""
+    words = element.get("text") or element.get("placeholder")
+    yield from [words["text"]] if isinstance(words, dict) else []
+    yield from [element["accessibility_label"]] if "accessibility_label" in element else []
+    yield from [option["text"]["text"] for option in options_of(element)] if element["type"] == "overflow" else []
+
+
+class Person:
+    """One person of the workspace."""
+
+    def __init__(self, control: Control, user_id: str, name: str, tz: str) -> None:
+        self.control, self.id, self.name, self.tz = control, user_id, name, tz
+
+    @cached_property
+    def reader(self) -> Reader:
+        """How this person sees dates and names."""
+        directory = self.control.call("directory")
+        names = {key: user["name"] for key, user in directory["users"].items()}
+        names.update({key: group["handle"] for key, group in directory["groups"].items()})
+        names.update({key: channel["name"] for key, channel in directory["channels"].items()})
+        return Reader(self.tz, names)
+
+    def _act(self, verb: str, **asked: Any) -> Outcome:
+        found = self.control.call(verb, user=self.id, **asked)
+        known = {name: found[name] for name in Outcome.__dataclass_fields__ if name in found}
+        return Outcome(**known, reader=self.reader)
+
+    # acting
+
+    def command(self, command: str, text: str = "", channel: str | None = None) -> Outcome:
+        """Types a slash command; without a channel, in the app's direct conversation."""
+        return self._act("command", command=command, text=text, channel=channel)
+
+    def shortcut(self, callback_id: str) -> Outcome:
+        """Uses a global shortcut."""
+        return self._act("shortcut", callback_id=callback_id)
+
+    def message_shortcut(self, callback_id: str, message: Json) -> Outcome:
+        """Uses a shortcut from the menu of a message."""
+        place = {"channel": message["channel"], "ts": message["ts"]}
+        return self._act("message_shortcut", callback_id=callback_id, **place)
+
+    def say(self, channel: str, text: str, thread_ts: str | None = None) -> Json:
+        """Writes a message and gives it."""
+        asked: Json = {"channel": channel, "text": text, "thread_ts": thread_ts}
+        return dict(self.control.call("say", user=self.id, **asked))
+
+    def open_home(self, tab: str = "home") -> bool:
+        """Opens the app's home; False when the app doesn't listen to that."""
+        return bool(self.control.call("home", user=self.id, tab=tab)["delivered"])
+
+    def click(
+        self,
+        target: Json,
+        label: str | None = None,
+        *,
+        action_id: str | None = None,
+        value: str | None = None,
+        trigger_id: str | None = None,
+    ) -> Outcome:
+        """Presses a button of a message or view, by its words or action id, and accepts its confirm.
+
+        `value` forges the button's value; `trigger_id` an old trigger. Raises LookupError for no such button.
+        """
+        block, element = self.find(target, label, action_id)
+        action = {"block_id": block["block_id"], "action_id": element["action_id"], "type": element["type"]}
+        if element["type"] == "overflow":
+            action["selected_option"] = pick(element["options"], str(label or value))
+        else:
+            action["text"] = element.get("text")
+            action.update({name: element[name] for name in ("value", "style") if name in element})
+        if value is not None and element["type"] != "overflow":
+            action["value"] = value
+        return self._press(target, action, trigger_id)
+
+    def choose(self, target: Json, choice: Any, label: str | None = None, *, action_id: str | None = None) -> Outcome:
+        """Picks something in a select, picker or checkbox group that stands outside an input."""
+        block, element = self.find(target, label, action_id)
+        state = self.state_for(target, block, element, choice)
+        return self._press(target, {"block_id": block["block_id"], "action_id": element["action_id"], **state}, None)
+
+    def find(self, target: Json, label: str | None = None, action_id: str | None = None) -> tuple[Json, Json]:
+        """The block and element by words or action id. Raises LookupError naming what there is."""
+        seen = []
+        for block, element in elements(target.get("blocks") or []):
+            words = list(labels(element))
+            if (action_id or element["action_id"]) == element["action_id"] and (label is None or label in words):
+                return block, element
+            seen.append(f"{element['action_id']} {words}")
+        raise LookupError(f"no {label or action_id} among: {'; '.join(seen) or 'nothing to click'}")
+
+    def _press(self, target: Json, action: Json, trigger_id: str | None) -> Outcome:
+        return self._act("click", **self._spot(target), action=action, trigger_id=trigger_id)
+
+    @staticmethod
+    def _spot(target: Json) -> Json:
+        """Where a message or view is."""
+        if "ts" in target:
+            return {"channel": target["channel"], "ts": target["ts"]}
+        return {"view_id": target["id"]}
+
+    # forms
+
+    def view(self) -> Json | None:
+        """The modal on top, if one is open."""
+        found: Json | None = self.control.call("view", user=self.id)
+        return found
+
+    def home(self) -> Json | None:
+        """The home that the app has published, if it has."""
+        found: Json | None = self.control.call("home_view", user=self.id)
+        return found
+
+    def fill(self, values: dict[str, Any]) -> Json:
+        """Types values into the open modal, each by label, block id or action id; gives the view.
+
+        An option goes by its text or value, a person or channel by id or name, a date as ISO text or an object.
+        """
+        for name, value in values.items():
+            view = self._open_view()
+            block, element = self._field(view, name)
+            state = self.state_for(view, block, element, value)
+            place = {"block_id": block["block_id"], "action_id": element["action_id"]}
+            self.control.call("draft", user=self.id, view_id=view["id"], **place, state=state)
+            if block["type"] != "input" or block.get("dispatch_action"):
+                self._press(view, {**place, **state}, None)
+        return self._open_view()
+
+    def submit(self) -> Outcome:
+        """Submits the modal on top."""
+        return self._act("submit")
+
+    def fill_and_submit(self, values: dict[str, Any] | None = None) -> Outcome:
+        """Fills the modal and submits it; `errors` holds what Slack's client or the app refuses, by block id."""
+        self.fill(values or {})
+        return self.submit()
+
+    def close_view(self) -> Outcome:
+        """Closes the modal on top."""
+        return self._act("close")
+
+    def options(self, target: Json, name: str, query: str = "") -> list[Json]:
+        """What an external select offers for `query`; `name` is its label, block id or action id."""
+        block, element = self._field(target, name)
+        return self._suggest(target, block, element, query)
+
+    def _suggest(self, target: Json, block: Json, element: Json, query: str) -> list[Json]:
+        place = {"block_id": block["block_id"], "action_id": element["action_id"]}
+        return self._act("suggest", **self._spot(target), **place, value=query).options
+
+    def _open_view(self) -> Json:
+        view = self.view()
+        if view is None:
+            raise LookupError("no modal is open")
+        return view
+
+    @staticmethod
+    def _field(view: Json, name: str) -> tuple[Json, Json]:
+        seen = []
+        for block, element in elements(view["blocks"]):
+            label = (block.get("label") or block.get("text") or {}).get("text", "")
+            if name.lower() == label.lower() or name in (block["block_id"], element["action_id"]):
+                return block, element
+            seen.append(label or element["action_id"])
+        raise LookupError(f"no field {name!r} among {seen}")
+
+    def state_for(self, target: Json, block: Json, element: Json, value: Any) -> Json:
+        """What Slack's client would hold in `state.values` for a value given in a person's words."""
+        kind = element["type"]
+        slot = SLOTS[kind][0]
+        if value is None or value == []:
+            return {"type": kind, slot: [] if slot in MANY else None}
+        if slot not in OPTION_SLOTS:
+            return {"type": kind, slot: self._plain_value(kind, value)}
+        wanted = value if slot in MANY else [value]
+        found = [pick(self._offered(target, block, element, str(item)), str(item)) for item in wanted]
+        return {"type": kind, slot: found if slot in MANY else found[0]}
+
+    def _offered(self, target: Json, block: Json, element: Json, wanted: str) -> list[Json]:
+        if "external" not in element["type"]:
+            return options_of(element)
+        return self._suggest(target, block, element, wanted) or self._suggest(target, block, element, "")
+
+    def _plain_value(self, kind: str, value: Any) -> Any:
+        if kind == "datetimepicker":
+            return self._timestamp(value)
+        if kind in {"datepicker", "timepicker"}:
+            return value.isoformat()[:5] if kind == "timepicker" and not isinstance(value, str) else _iso(value)
+        if "users" in kind or "channels" in kind or "conversations" in kind:
+            return [self._id(item) for item in value] if kind.startswith("multi") else self._id(value)
+        return value if kind in {"rich_text_input", "file_input"} else str(value)
+
+    def _timestamp(self, value: Any) -> int:
+        """Unix seconds; a bare time of day counts in this person's zone."""
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+        if not isinstance(moment, datetime):
+            return int(moment)
+        return int((moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(self.tz))).timestamp())
+
+    def _id(self, ref: str) -> str:
+        bare = ref.lstrip("@#")
+        return next((key for key, name in self.reader.names.items() if name == bare), bare)
+
+    # reading
+
+    def dms(self) -> list[Json]:
+        """The app's direct conversation with this person, oldest first."""
+        return list(self.control.call("dms", user=self.id))
+
+    def messages(self, channel: str, thread: str | None = None) -> list[Json]:
+        """The messages of a channel this person is in, or of one thread, oldest first."""
+        return list(self.control.call("messages", user=self.id, channel=channel, thread=thread))
+
+    def ephemerals(self) -> list[Json]:
+        """What only this person was shown, oldest first."""
+        return list(self.control.call("ephemerals", user=self.id))
+
+    def plain(self, thing: Json | None) -> str:
+        """A message or view as this person reads it."""
+        return plain(thing, self.reader)
+
+    def wait_for(self, look: Callable[[], Found], timeout: float = 10) -> Found:
+        """Looks again after every change until `look` gives something true; raises TimeoutError."""
+        return self.control.wait_for(look, timeout)
+
+    def wait_view(self, contains: str = "", timeout: float = 10) -> Json:
+        """The open modal, once there is one whose words contain `contains`."""
+        return self._wait(lambda: [self.view()], contains, timeout)
+
+    def wait_home(self, contains: str = "", timeout: float = 10) -> Json:
+        """The home, once it contains these words."""
+        return self._wait(lambda: [self.home()], contains, timeout)
+
+    def wait_dm(self, contains: str = "", timeout: float = 10) -> Json:
+        """The newest direct message that contains these words, once there is one."""
+        return self._wait(self.dms, contains, timeout)
+
+    def wait_ephemeral(self, contains: str = "", timeout: float = 10) -> Json:
+        """The newest ephemeral that contains these words, once there is one."""
+        return self._wait(self.ephemerals, contains, timeout)
+
+    def wait_message(self, channel: str, contains: str = "", thread: str | None = None, timeout: float = 10) -> Json:
+        """The newest message of a channel or thread that contains these words, once there is one."""
+        return self._wait(lambda: self.messages(channel, thread), contains, timeout)
+
+    def _wait(self, look: Callable[[], list[Any]], contains: str, timeout: float) -> Json:
+        def newest() -> Json | None:
+            found = [item for item in look() if item and contains in self.plain(item)]
+            return found[-1] if found else None
+
+        found = self.wait_for(newest, timeout)
+        return found or {}
+
+
+def _iso(value: Any) -> str:
+    return value.isoformat() if isinstance(value, date) else str(value)
