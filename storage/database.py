@@ -4,9 +4,10 @@ Peewee opens, pools and closes the connections and frames the transactions; stat
 a value, because a built query costs some twenty times what this one costs. It knows nothing of what the rows mean.
 """
 
+import json
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -24,6 +25,7 @@ WAIT = 5
 """Seconds that a statement waits for a lock, or for a free connection, before it gives up."""
 
 POSTGRES_OPTIONS = f"-c timezone=UTC -c lock_timeout={WAIT}s -c idle_in_transaction_session_timeout=30s"
+CHANNEL = "access_bot"
 MIGRATION_LOCK = 0x61636365  # any number that every process of this product agrees on
 
 
@@ -31,6 +33,7 @@ class Database:
     """`url` is `sqlite:///relative.db`, `sqlite:////absolute.db` or `postgresql://user:password@host/name`."""
 
     def __init__(self, url: str) -> None:
+        self._url = url
         self.is_sqlite = url.startswith("sqlite:")
         self._db: Any = _sqlite(url) if self.is_sqlite else _postgres(url)
         self._translate = str if self.is_sqlite else _percent_style
@@ -107,6 +110,25 @@ class Database:
             self._db.close()
         if not self.is_sqlite:
             self._db.close_idle()
+
+    def notify(self, queues: Iterable[str], due: int | None) -> None:
+        """Tells other processes on PostgreSQL what this transaction leaves to do, when it commits (`listen`).
+        On SQLite they see it by `data_version`."""
+        if not self.is_sqlite:
+            self.run("SELECT pg_notify(?, ?)", CHANNEL, json.dumps({"queues": sorted(queues), "due": due}))
+
+    def listen(self, heard: Callable[[list[str], int | None], None], stopped: Callable[[], bool]) -> None:
+        """Hands on what `notify` says in any process until `stopped()`; PostgreSQL only, on a connection of its
+        own. Raises StorageUnavailable when that is lost."""
+        import psycopg
+
+        with _translated(), psycopg.connect(self._url, autocommit=True, connect_timeout=WAIT) as connection:
+            connection.execute(f"LISTEN {CHANNEL}")
+            heard([], None)
+            while not stopped():
+                for notice in connection.notifies(timeout=1, stop_after=1):
+                    said = json.loads(notice.payload)
+                    heard(said["queues"], said["due"])
 
     def data_version(self) -> int:
         """A number that changes when another process commits (SQLite's `data_version` pragma); 0 on PostgreSQL."""

@@ -6,6 +6,7 @@ Within a lane, work is done in the order it was added; a claim that its owner do
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 from bot.core.effects import Effect, Kind, Queue
@@ -42,6 +43,17 @@ def add(db: Database, effects: Iterable[Effect], now: int) -> None:
         db.run_many(sql, rows)
 
 
+def any_due(db: Database, queue: Queue, now: int) -> bool:
+    """Whether there is something to claim: a look that takes no lock."""
+    sql = "SELECT 1 FROM outbox WHERE queue = ? AND dead = 0 AND due_at <= ? LIMIT 1"
+    return db.row(sql, queue, now) is not None
+
+
+def any_behind(db: Database, row: Row) -> bool:
+    """Whether something waits behind this row in its lane."""
+    return db.row("SELECT 1 FROM outbox WHERE lane = ? AND id > ? AND dead = 0 LIMIT 1", row.lane, row.id) is not None
+
+
 def claim(db: Database, queue: Queue, owner: str, now: int, until: int, limit: int) -> list[Row]:
     """Takes what is due of one queue, at most one row of each lane, for `owner` until then."""
     free = "(claimed_until IS NULL OR claimed_until <= ?)"
@@ -62,27 +74,27 @@ def claim(db: Database, queue: Queue, owner: str, now: int, until: int, limit: i
     return [_row(row) for row in db.rows(f"SELECT {_ROW} FROM outbox WHERE id IN ({marks}) ORDER BY id", *ids)]
 
 
-def next_in_lane(db: Database, row: Row, kinds: Sequence[Kind], owner: str, limit: int) -> list[Row]:
-    """Takes what directly follows `row` in its lane and may be done together with it."""
-    taken = []
+def next_in_lane(db: Database, row: Row, kinds: Sequence[Kind], owner: str, at_least: int, at_most: int) -> list[Row]:
+    """Takes what directly follows `row` in its lane and may be done together with it, if that is enough rows."""
     sql = f"SELECT {_ROW} FROM outbox WHERE lane = ? AND id > ? AND dead = 0 ORDER BY id LIMIT ?"
-    for found in db.rows(sql, row.lane, row.id, limit):
-        if found[1] not in kinds:
-            break
-        taken.append(_row(found))
-    if taken:
-        marks = ", ".join("?" * len(taken))
-        sql = (
-            f"UPDATE outbox SET claimed_by = ?, claimed_until = (SELECT claimed_until FROM outbox WHERE id = ?), "
-            f"attempts = attempts + 1 WHERE id IN ({marks})"
-        )
-        db.run(sql, owner, row.id, *(r.id for r in taken))
+    found = [_row(values) for values in db.rows(sql, row.lane, row.id, at_most)]
+    taken = list(takewhile(lambda r: r.kind in kinds, found))
+    if len(taken) < at_least:
+        return []
+    marks = ", ".join("?" * len(taken))
+    db.run(
+        "UPDATE outbox SET claimed_by = ?, claimed_until = (SELECT claimed_until FROM outbox WHERE id = ?), "
+        f"attempts = attempts + 1 WHERE id IN ({marks})",
+        owner, row.id, *(r.id for r in taken),
+    )  # fmt: skip
     return taken
 
 
-def hurry(db: Database, lane: str, now: int) -> bool:
-    """Makes what waits in a lane due at once; False when nothing waits there."""
-    return db.run("UPDATE outbox SET due_at = ? WHERE lane = ? AND claimed_by IS NULL AND dead = 0", now, lane) > 0
+def hurry(db: Database, lanes: Sequence[str], now: int) -> bool:
+    """Makes what waits in these lanes due at once; False when nothing waits there."""
+    marks = ", ".join("?" * len(lanes))
+    sql = f"UPDATE outbox SET due_at = ? WHERE lane IN ({marks}) AND claimed_by IS NULL AND dead = 0"
+    return db.run(sql, now, *lanes) > 0
 
 
 def extend_claims(db: Database, owner: str, ids: Sequence[int], until: int) -> None:

@@ -53,23 +53,26 @@ def version(db: Database) -> str:
 def directory(db: Database) -> Directory:
     """Everything that references in roles.toml resolve by."""
     groups: dict[str, frozenset[str]] = {}
+    handles: dict[str, str] = {}
     for group, handle, members in db.rows("SELECT id, handle, members FROM user_groups"):
+        handles["@" + handle] = group
         groups[group] = groups["@" + handle] = frozenset(json.loads(members))
     emails = {email: person for person, email in db.rows("SELECT id, email FROM people WHERE email <> ''")}
     unfit = db.rows("SELECT id FROM people WHERE deleted + bot + guest + stranger > 0")
-    return Directory(groups, emails, frozenset(person for (person,) in unfit))
+    return Directory(groups, emails, frozenset(person for (person,) in unfit), handles)
 
 
-def to_check(db: Database, limit: int) -> list[str]:
-    """Whom to look up next: people who hold something or wait for it, longest unchecked first, then whose access
-    would run longest."""
+def to_check(db: Database, older_than: int, started: int, limit: int) -> list[str]:
+    """Whom to look up next: people who hold something or wait for it and were not looked up since `older_than`.
+    First those not seen since `started`, longest access first; then whoever was looked up longest ago."""
     sql = (
         "SELECT h.person FROM (SELECT person, MAX(ends_at) AS until FROM ("
         "SELECT person, ends_at FROM grants WHERE state IN ('scheduled', 'starting', 'active') UNION ALL "
         "SELECT requester, lapses_at FROM requests WHERE state = 'pending') AS x GROUP BY person) AS h "
-        "LEFT JOIN people p ON p.id = h.person ORDER BY COALESCE(p.checked_at, 0), h.until DESC LIMIT ?"
+        "LEFT JOIN people p ON p.id = h.person WHERE COALESCE(p.checked_at, 0) <= ? "
+        "ORDER BY CASE WHEN COALESCE(p.checked_at, 0) < ? THEN 0 ELSE p.checked_at END, h.until DESC LIMIT ?"
     )
-    return [str(person) for (person,) in db.rows(sql, limit)]
+    return [str(person) for (person,) in db.rows(sql, older_than, started, limit)]
 
 
 def count_to_check(db: Database) -> int:

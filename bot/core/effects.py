@@ -47,17 +47,22 @@ class Effect:
     delay: int = 0
 
 
+def grant_lane(grant: str) -> str:
+    """Everything that systems are told of one grant happens one after the other."""
+    return f"grant:{grant}"
+
+
 def start_grant(grant: str) -> Effect:
-    return Effect(Kind.START_GRANT, Queue.START, f"grant:{grant}", {"grant": grant})
+    return Effect(Kind.START_GRANT, Queue.START, grant_lane(grant), {"grant": grant})
 
 
 def extend_lease(grant: str, system: str) -> Effect:
-    return Effect(Kind.EXTEND_LEASE, Queue.START, f"grant:{grant}", {"grant": grant, "system": system})
+    return Effect(Kind.EXTEND_LEASE, Queue.START, grant_lane(grant), {"grant": grant, "system": system})
 
 
 def end_lease(grant: str, system: str) -> Effect:
     """In the lane of its grant: an end never overtakes a start that is under way, so nothing is made after it."""
-    return Effect(Kind.END_LEASE, Queue.END, f"grant:{grant}", {"grant": grant, "system": system})
+    return Effect(Kind.END_LEASE, Queue.END, grant_lane(grant), {"grant": grant, "system": system})
 
 
 def sum_usage(grant: str) -> Effect:

@@ -6,6 +6,9 @@ It does not know who reads that sentence, nor how it is shown.
     ├── BadDuration            a length of time that nobody can mean (durations.py; also a ValueError)
     ├── IllegalMove            a state that can't follow the present one; a bug wherever it is seen
     ├── StorageUnavailable     the database can't be reached, is locked for too long, or its disk is full
+    ├── SystemUnavailable      a connected system or Slack did not do it now; a later try may get it
+    │   └── OutcomeUnknown     nobody knows whether it did it: the answer was lost
+    ├── SystemRefused          it said no, and would say no again
     └── SchemaMismatch         the database's schema is older or newer than this code
 """
 
@@ -67,3 +70,23 @@ class SchemaMismatch(AccessBotError):
         else:
             text = f"The database is behind (it lacks {', '.join(behind)}): run `access-bot migrate` first"
         super().__init__(text)
+
+
+class SystemUnavailable(AccessBotError):
+    """A passing failure of another system. `retry_after` is how many seconds it asked us to wait, or None."""
+
+    def __init__(self, what: str, retry_after: int | None = None) -> None:
+        self.what, self.retry_after = what, retry_after
+        super().__init__(what)
+
+
+class OutcomeUnknown(SystemUnavailable):
+    """The connection broke after the call was sent: it may have happened."""
+
+
+class SystemRefused(AccessBotError):
+    """A final answer. `code` is the other system's own word for it."""
+
+    def __init__(self, code: str, hint: str = "") -> None:
+        self.code, self.hint = code, hint
+        super().__init__(f"{code} ({hint})" if hint else code)

@@ -148,12 +148,19 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Directory:
-    """Who is in which group, as last read from Slack. `groups` is keyed by id and by `@handle`, `emails` by
-    lower-case address; `unfit` are accounts that must never count (deactivated, guests, bots, strangers)."""
+    """Who is in which group, as last read from Slack. `groups` is keyed by id and by `@handle`, `handles` gives the
+    id of a handle, `emails` the person of a lower-case address; `unfit` are accounts that must never count
+    (deactivated, guests, bots, strangers)."""
 
     groups: Mapping[str, frozenset[str]] = field(default_factory=dict)
     emails: Mapping[str, str] = field(default_factory=dict)
     unfit: frozenset[str] = frozenset()
+    handles: Mapping[str, str] = field(default_factory=dict)
+
+    def named(self, refs: Iterable[str]) -> tuple[str, ...]:
+        """The ids of people and groups that Slack can mention for `refs`; unknown ones are left out."""
+        ids = (self.handles.get(ref) or self.emails.get(ref.lower()) or ref for ref in refs)
+        return tuple(dict.fromkeys(i for i in ids if i[:1] in ("U", "W", "S") and "@" not in i))
 
     def resolve(self, refs: Iterable[str]) -> frozenset[str]:
         """The people that `refs` (ids, group ids, @handles, e-mails; not `everyone`) stand for. What is unknown

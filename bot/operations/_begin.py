@@ -28,6 +28,7 @@ def begin_grant(u: Unit, role: Role, request: Request, duration: int, actions: t
     leases = [Lease(grant.id, name, u.policy.systems[name].connector, grant.state) for name in request.systems]
     grants.insert(u.db, grant, leases)
     if later:
+        u.expect(starts_at)
         u.record(Event.GRANT_SCHEDULED, by, grant, starts_at=starts_at, ends_at=grant.ends_at)
         u.do(effects.tell_person(grant.person, "scheduled", grant=grant.id))
     else:

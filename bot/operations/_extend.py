@@ -17,6 +17,7 @@ def extend_grant(u: Unit, role: Role, grant: Grant, duration: int, by: str, reas
     ends_at = renewed_end(u.now, duration, grant.ends_at, latest_end)
     remind_at = first_reminder(u.now, ends_at, role.reminders)
     grants.renew(u.db, grant.id, ends_at, remind_at)
+    u.expect(ends_at, remind_at)
     u.record(Event.GRANT_RENEWED, by, grant, reason=reason, ended_before=grant.ends_at, ends_at=ends_at)
     u.do(*(effects.extend_lease(grant.id, system) for system in grant.systems))
     u.do(effects.tell_person(grant.person, "renewed", grant=grant.id))

@@ -37,14 +37,14 @@ class _DirectoryCache:
 class World:
     """All that operations need, handed over by `bot/app.py`. `now` gives UTC seconds, `policy` the roles as they
     are at this moment, `sign` a token from its id and its end, `seal` a seal for the head of the audit chain;
-    `wake` is called after a commit that left work for these queues."""
+    `wake` is called after a commit, with the queues it left work for and the earliest deadline it set."""
 
     db: Database
     now: Callable[[], int]
     policy: Callable[[], Policy]
     seal: audit.Seal
     sign: Callable[[str, int], str]
-    wake: Callable[[frozenset[Queue]], None] = lambda queues: None
+    wake: Callable[[frozenset[Queue], int | None], None] = lambda queues, due: None
     source: Source = Source.SLACK
     _directory: _DirectoryCache = field(default_factory=_DirectoryCache)
 
@@ -69,6 +69,7 @@ class Unit:
         self.now, self.policy = world.now(), world.policy()
         self.entries: list[Entry] = []
         self.effects: list[Effect] = []
+        self.due: int | None = None
 
     @property
     def directory(self) -> Directory:
@@ -126,6 +127,10 @@ class Unit:
         """Leaves work to be done after the commit."""
         self.effects += effects
 
+    def expect(self, *deadlines: int | None) -> None:
+        """Names deadlines that this transaction sets, so that the clock can be set to the first of them."""
+        self.due = min((at for at in (self.due, *deadlines) if at is not None), default=None)
+
     def person(self, person: str) -> Person:
         """What is known of this person; an unknown one is a stranger, so nobody is trusted by default."""
         found = people.get(self.db, person)
@@ -150,10 +155,13 @@ def unit(world: World) -> Iterator[Unit]:
     with world.db.transaction():
         current = Unit(world)
         yield current
+        queues = frozenset(effect.queue for effect in current.effects)
         outbox.add(current.db, current.effects, current.now)
         audit.append(current.db, current.entries, current.now, world.seal)
-    if current.effects:
-        world.wake(frozenset(effect.queue for effect in current.effects))
+        if queues or current.due:
+            current.db.notify(queues, current.due)
+    if queues or current.due:
+        world.wake(queues, current.due)
 
 
 def _ids(about: Request | Grant | None) -> tuple[str, str, str, str]:

@@ -20,7 +20,8 @@ class Criterion:
 
 @dataclass(frozen=True, slots=True)
 class RequestCard:
-    """A request with what an approver needs beside the buttons. `role` is None when roles.toml has it no more."""
+    """A request with what an approver needs beside the buttons. `role` is None when roles.toml has it no more;
+    `notify` are ids of people and groups to mention, `copies` the `(channel, ts)` where it is shown."""
 
     request: Request
     role: Role | None
@@ -37,6 +38,7 @@ class RequestCard:
     usual_duration: int | None
     deciders: frozenset[str]
     copies: tuple[tuple[str, str], ...]
+    notify: tuple[str, ...]
 
 
 def describe_request(world: World, request_id: str) -> RequestCard | None:
@@ -69,6 +71,7 @@ def _card(u: Unit, request: Request) -> RequestCard:
         usual_duration=requests.usual_duration(u.db, request.role),
         deciders=deciders(role, request.requester, u.directory) if role else frozenset(),
         copies=tuple(requests.messages(u.db, request.id)),
+        notify=u.directory.named(role.notify) if role else (),
     )
 
 

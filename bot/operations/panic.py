@@ -24,7 +24,8 @@ def panic(world: World, by: str, *, role: str | None = None, person: str | None 
 def resume(world: World, by: str, *, role: str | None = None, person: str | None = None) -> bool:
     """Turns the switch off again; False when it was not on. What was ended stays ended."""
     with unit(world) as u:
-        if not any([facts.switch_off(u.db, kind, name) for kind, name in _switches(role, person)]):
+        lifted = [facts.switch_off(u.db, kind, name) for kind, name in _switches(role, person)]
+        if not any(lifted):
             return False
         u.note(Event.PANIC_OFF, by, subject=person or "", role=role or "")
         _tell(u, "panic_off", by, role, person, 0)

@@ -1,6 +1,6 @@
 """Leads, and operators on the command line, read the audit log; that they looked is in the log too."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -57,6 +57,11 @@ def is_lead(world: World, person: str) -> bool:
     """Whether to show this person what leads see. Records nothing: it refuses nothing."""
     with world.db.reading():
         return leads_only(Unit(world), person) is None
+
+
+def filters_from(said: Mapping[str, Any]) -> Filters:
+    """The filters that an effect carries."""
+    return Filters(**said)
 
 
 def _said(filters: Filters) -> dict[str, object]:

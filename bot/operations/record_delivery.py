@@ -20,6 +20,7 @@ def record_started(world: World, grant_id: str) -> None:
         remind_at = first_reminder(u.now, grant.ends_at, role.reminders if role else ())
         grants.confirm_start(u.db, grant.id, u.now, remind_at)
         grants.set_leases(u.db, grant.id, GrantState.ACTIVE)
+        u.expect(grant.ends_at, remind_at)
         for system in grant.systems:
             u.record(Event.GRANT_STARTED, SYSTEM, grant, system=system, ends_at=grant.ends_at)
         u.do(effects.tell_person(grant.person, "active", grant=grant.id))
@@ -49,9 +50,13 @@ def record_start_failed(world: World, grant_id: str, error: str) -> None:
         _show(u, grant)
 
 
-def order_for(world: World, grant_id: str, system: str) -> Order | None:
-    """What to tell a system about a grant as it is now; None when the grant has no such system."""
+def order_for(world: World, grant_id: str, system: str, *, still_active: bool = False) -> Order | None:
+    """What to tell a system about a grant as it is now; None when the grant has no such system, or when it should
+    be active and is not any more."""
     with world.db.reading():
+        grant = grants.get(world.db, grant_id)
+        if grant is None or (still_active and grant.state is not GrantState.ACTIVE):
+            return None
         found = orders(Unit(world), grant_id, only=system)
     return found[0] if found else None
 
@@ -92,7 +97,7 @@ def record_end_failed(world: World, grant_id: str, system: str, error: str, atte
 
 def _show(u: Unit, grant: Grant) -> None:
     """The approval message tells it too: the update that waits since the decision, or a new one."""
-    if not outbox.hurry(u.db, effects.update_lane(grant.request), u.now):
+    if not outbox.hurry(u.db, [effects.update_lane(grant.request)], u.now):
         u.do(effects.update_approval(grant.request, channel_of(u, grant.role)))
 
 

@@ -40,13 +40,16 @@ def find_person(world: World, person: str) -> Person | None:
         return people.get(world.db, person)
 
 
-def people_to_check(world: World, seconds_since_last: float) -> list[str]:
-    """Whom to look up next, so that each holder is looked up once a minute: up to 50 a minute, more in proportion
-    when there are more holders than that."""
+RECHECK = 40
+"""Seconds after which a holder is looked up again: with the job's own interval, less than a minute."""
+
+
+def people_to_check(world: World, started: int, seconds: int) -> list[str]:
+    """Whom to look up in the next `seconds`, so that every holder is looked up once a minute: 50 a minute, and more
+    only in proportion when there are more holders than that. `started` is when this process began."""
     with world.db.reading():
-        holders = people.count_to_check(world.db)
-        per_minute = max(50, holders)
-        return people.to_check(world.db, min(holders, max(1, round(per_minute * seconds_since_last / 60))))
+        per_minute = max(50, people.count_to_check(world.db))
+        return people.to_check(world.db, world.now() - RECHECK, started, -(-per_minute * seconds // 60))
 
 
 def save_refresh(world: World, kinds: Iterable[str]) -> None:

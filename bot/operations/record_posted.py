@@ -31,12 +31,3 @@ def record_undelivered(world: World, kind: str, to: str, error: str) -> None:
         channel = u.policy.workspace.security_channel
         if to != channel and facts.claim_key(u.db, f"undelivered:{to}:{error}:{u.now // 86400}", u.now):
             u.do(effects.tell_security(channel, "undelivered", kind=kind, to=to, error=error))
-
-
-def forget_old(world: World) -> None:
-    """Drops what can have no effect any more: idempotency keys after a week, dead tokens after a month."""
-    from storage import tokens
-
-    with unit(world) as u:
-        facts.forget_keys(u.db, u.now - 7 * 86400)
-        tokens.forget(u.db, u.now - 30 * 86400)

@@ -84,6 +84,7 @@ def _ask(u: Unit, role: Role, grant: Grant, duration: int, reason: str) -> Submi
         return AlreadyPending(requests.pending_of(u.db, grant.person, role.name)[0])
     u.record(Event.REQUEST_ASKED, grant.person, request, reason=request.reason, duration=duration, renews=grant.id)
     u.do(effects.post_approval(request.id, role.channel))
+    u.expect(request.lapses_at)
     return Submitted(request)
 
 

@@ -81,6 +81,7 @@ def _submit(u: Unit, role: Role, ask: Ask) -> Submitted | AlreadyPending:
         start_at=ask.start_at,
     )  # fmt: skip
     u.do(effects.post_approval(request.id, role.channel))
+    u.expect(request.lapses_at)
     return Submitted(request)
 
 

@@ -1,0 +1,23 @@
+"""The gates of the gateway connector: rows that every token check reads, opened and closed by the connector alone."""
+
+from bot.operations._unit import World
+from storage import grants
+
+
+class StoredGates:
+    """Raises StorageUnavailable, which delivery takes for a system that can't be reached."""
+
+    def __init__(self, world: World) -> None:
+        self._db = world.db
+
+    def open(self, grant: str, system: str, until: int) -> None:
+        with self._db.transaction():
+            grants.open_gate(self._db, grant, system, until)
+
+    def close(self, grant: str, system: str) -> None:
+        with self._db.transaction():
+            grants.close_gate(self._db, grant, system)
+
+    def until(self, grant: str, system: str) -> int | None:
+        with self._db.reading():
+            return grants.gate_until(self._db, grant, system)

@@ -1,0 +1,67 @@
+"""Rows of the outbox in hand: claimed, kept, finished together with what they came to, or given back."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from bot.core.effects import Kind, Queue
+from bot.operations._unit import World
+from storage import outbox
+from storage.outbox import Row
+
+__all__ = ["Row", "Work", "finish_work", "keep_claims", "take_together", "take_work"]
+
+
+def take_work(world: World, queue: Queue, owner: str, claim: int, limit: int) -> list[Row]:
+    """Claims due rows of one queue for `claim` seconds. Raises StorageUnavailable."""
+    now = world.now()
+    with world.db.reading():
+        if not outbox.any_due(world.db, queue, now):
+            return []
+    with world.db.transaction():
+        return outbox.claim(world.db, queue, owner, now, now + claim, limit)
+
+
+def take_together(world: World, row: Row, owner: str, kinds: Sequence[Kind], at_least: int, at_most: int) -> list[Row]:
+    """Claims rows behind `row` that may be done with it."""
+    with world.db.reading():
+        if not outbox.any_behind(world.db, row):
+            return []
+    with world.db.transaction():
+        return outbox.next_in_lane(world.db, row, kinds, owner, at_least, at_most)
+
+
+def keep_claims(world: World, owner: str, rows: Sequence[int], claim: int) -> None:
+    """Holds on to rows that are still being worked on."""
+    with world.db.transaction():
+        outbox.extend_claims(world.db, owner, rows, world.now() + claim)
+
+
+def finish_work(world: World, owner: str, rows: Sequence[int], recordings: Sequence[Callable[[World], object]]) -> None:
+    """Removes the rows and writes down what they came to, in one transaction.
+
+    A row that another worker has taken over meanwhile is left to it, but what happened is written down all the same:
+    every recording is safe to repeat. Raises StorageUnavailable.
+    """
+    calls: list[tuple[frozenset[Queue], int | None]] = []
+    quiet = replace(world, wake=lambda queues, due: calls.append((queues, due)))
+    with world.db.transaction():
+        for recording in recordings:
+            recording(quiet)
+        for row in rows:
+            outbox.done(world.db, row, owner)
+    for queues, due in calls:
+        world.wake(queues, due)
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """Rows in the hands of `owner`."""
+
+    owner: str
+    rows: Sequence[int]
+
+    def give_back(self, world: World, pause: int, error: str, unsure: bool) -> None:
+        """Leaves the rows for another try in `pause` seconds; `unsure` when this one may have succeeded."""
+        with world.db.transaction():
+            for row in self.rows:
+                outbox.again(world.db, row, self.owner, world.now() + pause, error[:500], unsure)

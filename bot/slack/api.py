@@ -1,0 +1,68 @@
+"""One call of Slack's Web API, with its failures sorted once: passing, unknown outcome, or final. It doesn't know
+what is said, nor what to do about a failure.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.client import HTTPException
+from typing import Any
+from urllib.error import URLError
+
+from slack_sdk import WebClient
+from slack_sdk.errors import SlackApiError, SlackClientError
+
+from bot.core.errors import OutcomeUnknown, SystemRefused, SystemUnavailable
+
+PASSING = frozenset(
+    [
+        "ratelimited",
+        "rate_limited",
+        "internal_error",
+        "fatal_error",
+        "service_unavailable",
+        "request_timeout",
+        "external_service_migration_in_progress",
+        "team_added_to_org",
+    ]
+)
+"""Errors in a 200 answer that say "not now" (https://docs.slack.dev/apis/web-api/); all others are final."""
+
+
+def call(client: WebClient, method: str, **arguments: Any) -> dict[str, Any]:
+    """The answer of `method`. Raises SystemUnavailable, OutcomeUnknown or SystemRefused."""
+    with sorted_errors(method):
+        # Slack's reading methods take no JSON, and its writing ones want it for what is nested.
+        nested = any(isinstance(value, dict | list) for value in arguments.values())
+        answer = client.api_call(method, json=arguments) if nested else client.api_call(method, params=arguments)
+    return dict(answer.data) if isinstance(answer.data, dict) else {}
+
+
+@contextmanager
+def sorted_errors(method: str) -> Iterator[None]:
+    """The one table of what can go wrong between us and Slack."""
+    try:
+        yield
+    except SlackApiError as error:
+        raise _sorted(error) from error
+    except URLError as error:  # the connection failed before the call was sent
+        raise SystemUnavailable(f"Slack can't be reached ({error.reason})") from error
+    except (TimeoutError, ConnectionError, HTTPException) as error:
+        raise OutcomeUnknown(f"Slack's answer to {method} was lost ({type(error).__name__})") from error
+    except SlackClientError as error:
+        raise SystemUnavailable(f"Slack's answer to {method} makes no sense ({error})") from error
+
+
+def _sorted(error: SlackApiError) -> SystemUnavailable | SystemRefused:
+    status, code = error.response.status_code, str(error.response.get("error", ""))
+    if status == 429 or code in ("ratelimited", "rate_limited"):
+        wait = str(error.response.headers.get("Retry-After", "1"))
+        return SystemUnavailable("Slack asks for a pause", int(wait) if wait.isdigit() else 1)
+    if status >= 500 or code in PASSING or not error.response.get("error"):
+        return SystemUnavailable(f"Slack is unwell ({status} {code})")
+    detail = error.response.get("needed") or "; ".join(_messages(error))
+    return SystemRefused(code, str(detail or ""))
+
+
+def _messages(error: SlackApiError) -> list[str]:
+    metadata = error.response.get("response_metadata") or {}
+    return [str(message) for message in metadata.get("messages", [])][:3]

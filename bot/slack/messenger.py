@@ -1,0 +1,240 @@
+"""Says in Slack what outbox rows ask for: reads the rows as they are now, renders them, posts or updates. It knows no
+retries and no order (`bot/delivery.py` does) and decides nothing.
+"""
+
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from slack_sdk import WebClient
+
+from bot.core.effects import Kind
+from bot.core.errors import SystemRefused
+from bot.core.export import csv_lines
+from bot.core.model import HELD, GrantState
+from bot.operations._unit import World
+from bot.operations.describe_grant import GrantView, describe_grant
+from bot.operations.describe_person import describe_person
+from bot.operations.describe_request import RequestCard, describe_request
+from bot.operations.keep_channel import keep_channels, known_channel
+from bot.operations.read_audit import export_audit, filters_from
+from bot.operations.record_posted import record_posted, record_reminded
+from bot.operations.verify_audit import Sealed, verify_audit
+from bot.slack.api import call, sorted_errors
+from bot.slack.views import (
+    answers,
+    approval_message,
+    direct_messages,
+    home,
+    security_notes,
+    thread_notes,
+)
+
+Data = Mapping[str, Any]
+Message = dict[str, Any]
+Recording = Callable[[World], None]
+"""What to write down, in the transaction that removes the work, once Slack has taken the message."""
+
+_DIRECT = (Kind.TELL_PERSON, Kind.REMIND)
+TOGETHER: Mapping[Kind, tuple[tuple[Kind, ...], int, int]] = {
+    Kind.TELL_PERSON: (_DIRECT, 1, 10),
+    Kind.REMIND: (_DIRECT, 1, 10),
+    Kind.TELL_SECURITY: ((Kind.TELL_SECURITY,), 1, 10),
+    Kind.THREAD_NOTE: ((Kind.THREAD_NOTE,), 3, 100),
+}
+"""What may be said in one message with a row of that kind: the kinds that may follow it in its lane, how many must
+wait for it to be worth it, and how many it takes. Notes for a few threads go each to its own."""
+
+POSTS = frozenset(
+    {Kind.POST_APPROVAL, Kind.THREAD_NOTE, Kind.TELL_PERSON, Kind.REMIND, Kind.TELL_SECURITY, Kind.ANSWER}
+)
+"""What would be seen twice if it were done twice."""
+
+
+class Messenger:
+    """`client` must not retry by itself. Every method raises SystemUnavailable, OutcomeUnknown or SystemRefused."""
+
+    def __init__(self, client: WebClient, world: World, sealed: Sealed) -> None:
+        self._client, self._world, self._sealed = client, world, sealed
+
+    def deliver(self, kind: Kind, work: Sequence[tuple[Kind, Data]]) -> list[Recording]:
+        """Says what these rows of one lane ask for, the first of which is of `kind`; gives what to record."""
+        if kind in TOGETHER:
+            return _TOGETHER[kind](self, work)
+        return _ALONE[kind](self, work[0][1])
+
+    def post(self, channel: str, message: Message, **arguments: Any) -> dict[str, Any]:
+        """Posts to a channel (id or `#name`) or a person (id); nothing in it is unfurled or parsed further."""
+        return self._in_channel(
+            channel, "chat.postMessage", **message, unfurl_links=False, unfurl_media=False, **arguments
+        )
+
+    def _in_channel(self, channel: str, method: str, **arguments: Any) -> dict[str, Any]:
+        """Calls with the channel's id; a name whose id is no longer right is looked up again, once."""
+        try:
+            return call(self._client, method, channel=self.channel_id(channel), **arguments)
+        except SystemRefused as refused:
+            if refused.code != "channel_not_found" or not channel.startswith("#"):
+                raise
+            keep_channels(self._world, {channel: ""})
+            return call(self._client, method, channel=self.channel_id(channel), **arguments)
+
+    def channel_id(self, channel: str) -> str:
+        """The id of a channel given by id or `#name`, asked of Slack when nobody has yet."""
+        if not channel.startswith("#"):
+            return channel
+        if (known := known_channel(self._world, channel)) is not None:
+            return known
+        found = self._list_channels()
+        keep_channels(self._world, found)
+        if channel not in found:
+            raise SystemRefused("channel_not_found", f"invite the bot to {channel}")
+        return found[channel]
+
+    def _list_channels(self) -> dict[str, str]:
+        found: dict[str, str] = {}
+        cursor: dict[str, str] = {}
+        while True:
+            answer = call(
+                self._client, "conversations.list", types="public_channel,private_channel", exclude_archived=True,
+                limit=200, **cursor,
+            )  # fmt: skip
+            found.update({f"#{c['name']}": c["id"] for c in answer.get("channels", [])})
+            following = (answer.get("response_metadata") or {}).get("next_cursor")
+            if not following:
+                return found
+            cursor = {"cursor": following}
+
+    def post_approval(self, data: Data) -> list[Recording]:
+        card = self._card(data)
+        if card is None:
+            return []
+        message = approval_message.render(card, self._world.now(), _mentions(card))
+        answer = self.post(data["channel"], message)
+        state = card.request.state
+        return [lambda w: record_posted(w, card.request.id, answer["channel"], answer["ts"], state)]
+
+    def update_approval(self, data: Data) -> list[Recording]:
+        """Every copy is shown as it is now. One that was deleted, or is out of reach, has nothing to show any more."""
+        card = self._card(data)
+        if card is None:
+            return []
+        message = approval_message.render(card, self._world.now(), _mentions(card))
+        for channel, ts in card.copies:
+            try:
+                call(self._client, "chat.update", channel=channel, ts=ts, **message)
+            except SystemRefused as refused:
+                if refused.code not in ("message_not_found", "channel_not_found", "is_archived", "not_in_channel"):
+                    raise
+        return []
+
+    def thread_notes(self, work: Sequence[tuple[Kind, Data]]) -> list[Recording]:
+        """One note goes into its request's thread, many at once become one message in their channel."""
+        notes = [(d["note"], d, card) for _, d in work if (card := self._card(d)) is not None]
+        if len(notes) > 1:
+            self.post(work[0][1]["channel"], thread_notes.digest(notes))
+        for note, data, card in notes[:1] if len(notes) == 1 else ():
+            for channel, ts in card.copies[:1]:
+                self.post(channel, thread_notes.render(note, data, card), thread_ts=ts)
+        return []
+
+    def tell_person(self, work: Sequence[tuple[Kind, Data]]) -> list[Recording]:
+        """Notes and reminders for one person; what is no longer true by now is left out."""
+        said = [(kind, data, message) for kind, data in work if (message := self._direct(kind, data)) is not None]
+        if not said:
+            return []
+        self.post(work[0][1]["person"], direct_messages.join([message for _, _, message in said]))
+        return [_reminded(data["grant"]) for kind, data, _ in said if kind is Kind.REMIND]
+
+    def _direct(self, kind: Kind, data: Data) -> Message | None:
+        now = self._world.now()
+        if "request" in data:
+            card = self._card(data)
+            return direct_messages.request_note(data["note"], card, now) if card else None
+        view = describe_grant(self._world, data["grant"])
+        if view is None:
+            return None
+        if kind is Kind.REMIND:
+            due = view.grant.state is GrantState.ACTIVE and view.grant.ends_at > now
+            return direct_messages.reminder(view, now) if due else None
+        return None if _overtaken(data["note"], view) else direct_messages.grant_note(data["note"], view, now)
+
+    def tell_security(self, work: Sequence[tuple[Kind, Data]]) -> list[Recording]:
+        said = [security_notes.render(data["note"], data) for _, data in work]
+        self.post(work[0][1]["channel"], direct_messages.join(said))
+        return []
+
+    def answer(self, data: Data) -> list[Recording]:
+        """To the person alone, in the channel where they pressed; by direct message where that can't be shown."""
+        card = self._card(data) if "request" in data else None
+        message = answers.render(data["note"], data, card, self._world.now())
+        if data["channel"][:1] in ("C", "G"):
+            try:
+                call(self._client, "chat.postEphemeral", channel=data["channel"], user=data["person"], **message)
+                return []
+            except SystemRefused:  # not a member there, or the channel is gone: the words must not be lost
+                pass
+        self.post(data["person"], message)
+        return []
+
+    def publish_home(self, data: Data) -> list[Recording]:
+        view = home.render(describe_person(self._world, data["person"]), self._world.now())
+        call(self._client, "views.publish", user_id=data["person"], view=view)
+        return []
+
+    def send_export(self, data: Data) -> list[Recording]:
+        """Written to a file first: the log may be larger than memory."""
+        _, rows = export_audit(self._world, data["person"], filters_from(data["filters"]))
+        channel = call(self._client, "conversations.open", users=data["person"])["channel"]["id"]
+        with tempfile.NamedTemporaryFile("w", suffix=".csv", encoding="utf-8", newline="") as file:
+            file.writelines(csv_lines(rows))
+            file.flush()
+            upload(self._client, file.name, "access-audit.csv", channel)
+        return []
+
+    def verify_audit(self, data: Data) -> list[Recording]:
+        verdict = verify_audit(self._world, self._sealed)
+        text = (
+            f"The audit log is intact: {verdict.records:,} records, head {verdict.head[:16]}…"
+            if verdict.broken is None
+            else f"The audit log is BROKEN at record {verdict.broken.seq}: {verdict.broken.why}. Treat it as an incident."
+        )
+        return self.answer({**data, "note": "text", "text": text})
+
+    def _card(self, data: Data) -> RequestCard | None:
+        return describe_request(self._world, data["request"])
+
+
+def upload(client: WebClient, path: str, name: str, channel: str) -> None:
+    """Sends a file in Slack's three steps (https://docs.slack.dev/messaging/working-with-files)."""
+    with sorted_errors("files.completeUploadExternal"):
+        client.files_upload_v2(file=path, filename=name, title=name, channel=channel)
+
+
+def _overtaken(note: str, view: GrantView) -> bool:
+    """Whether a note is no longer worth saying: the access is over, and another note says that."""
+    return note in ("scheduled", "delayed", "active", "renewed") and view.grant.state not in HELD
+
+
+def _reminded(grant: str) -> Recording:
+    return lambda w: record_reminded(w, grant)
+
+
+def _mentions(card: RequestCard) -> tuple[str, ...]:
+    return tuple(f"<!subteam^{ref}>" if ref.startswith("S") else f"<@{ref}>" for ref in card.notify)
+
+
+_TOGETHER: Mapping[Kind, Callable[[Messenger, Sequence[tuple[Kind, Data]]], list[Recording]]] = {
+    Kind.THREAD_NOTE: Messenger.thread_notes,
+    Kind.TELL_PERSON: Messenger.tell_person,
+    Kind.REMIND: Messenger.tell_person,
+    Kind.TELL_SECURITY: Messenger.tell_security,
+}
+_ALONE: Mapping[Kind, Callable[[Messenger, Data], list[Recording]]] = {
+    Kind.POST_APPROVAL: Messenger.post_approval,
+    Kind.UPDATE_APPROVAL: Messenger.update_approval,
+    Kind.ANSWER: Messenger.answer,
+    Kind.PUBLISH_HOME: Messenger.publish_home,
+    Kind.SEND_EXPORT: Messenger.send_export,
+    Kind.VERIFY_AUDIT: Messenger.verify_audit,
+}

@@ -1,0 +1,91 @@
+"""Asks Slack who people are and who is in which group, and keeps the answers for everybody. It decides nothing: who
+counts as a full member is said in `core/model.py`.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from slack_sdk import WebClient
+
+from bot.core.errors import SystemRefused
+from bot.core.model import Person
+from bot.core.policy import classify, references
+from bot.operations._unit import World
+from bot.operations.record_people import record_groups, record_people
+from bot.slack.api import call
+
+PAGE = 200
+"""Members a page; what Slack recommends (https://docs.slack.dev/apis/web-api/pagination)."""
+
+
+class SlackPeople:
+    """`client` should give up within a few seconds: somebody may be waiting for the answer. `team` gives the id of
+    our workspace, or "" as long as it is not known."""
+
+    def __init__(self, client: WebClient, world: World, team: Callable[[], str]) -> None:
+        self._client, self._world, self._team = client, world, team
+
+    def look_up(self, person: str) -> Person:
+        """The person as Slack describes them at this moment; one whom Slack doesn't know is a stranger.
+
+        Raises SystemUnavailable when Slack doesn't say.
+        """
+        now = self._world.now()
+        try:
+            answer = call(self._client, "users.info", user=person)
+        except SystemRefused as refused:
+            if refused.code not in ("user_not_found", "user_not_visible", "users_not_found"):
+                raise
+            return Person(person, person, "", "UTC", "", now, stranger=True)
+        return person_from(answer["user"], now, self._team())
+
+    def refresh_groups(self) -> None:
+        """Reads every user group with its members."""
+        answer = call(self._client, "usergroups.list", include_users=True)
+        living = (group for group in answer.get("usergroups", []) if not group.get("date_delete"))
+        record_groups(self._world, [(g["id"], g["handle"], g.get("users") or []) for g in living])
+
+    def refresh_people(self) -> None:
+        """Reads every member of the workspace, page by page, and the e-mails in roles.toml that are still unknown."""
+        now = self._world.now()
+        for page in self._pages():
+            record_people(self._world, [person_from(user, now, self._team()) for user in page])
+        known = self._world.directory().emails
+        for ref in sorted(references(self._world.policy())):
+            if classify(ref) == "email" and ref.lower() not in known:
+                self._look_up_email(ref)
+
+    def _pages(self) -> Iterator[list[dict[str, Any]]]:
+        cursor = ""
+        while True:
+            answer = call(self._client, "users.list", limit=PAGE, **({"cursor": cursor} if cursor else {}))
+            yield answer.get("members", [])
+            cursor = (answer.get("response_metadata") or {}).get("next_cursor") or ""
+            if not cursor:
+                return
+
+    def _look_up_email(self, email: str) -> None:
+        try:
+            answer = call(self._client, "users.lookupByEmail", email=email)
+        except SystemRefused:
+            return  # nobody has that address, so it stands for nobody
+        record_people(self._world, [person_from(answer["user"], self._world.now(), self._team())])
+
+
+def person_from(user: dict[str, Any], now: int, team: str) -> Person:
+    """A user object of Slack as a Person (https://docs.slack.dev/reference/objects/user-object). Whoever is not in
+    `team` is a stranger, unless an Enterprise organisation has them in several workspaces."""
+    profile = user.get("profile") or {}
+    teams = {str(user.get("team_id") or ""), *(user.get("enterprise_user") or {}).get("teams", ())}
+    return Person(
+        id=user["id"],
+        name=str(profile.get("real_name") or user.get("real_name") or user.get("name") or user["id"]),
+        email=str(profile.get("email") or "").lower(),
+        tz=str(user.get("tz") or "UTC"),
+        team=str(user.get("team_id") or ""),
+        checked_at=now,
+        deleted=bool(user.get("deleted")),
+        bot=bool(user.get("is_bot")) or user["id"] == "USLACKBOT",
+        guest=bool(user.get("is_restricted") or user.get("is_ultra_restricted")),
+        stranger=bool(user.get("is_stranger")) or bool(team and team not in teams),
+    )
