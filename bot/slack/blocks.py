@@ -1,0 +1,307 @@
+"""The small pieces that every view is made of: Block Kit values as plain dicts, cleaned, escaped and cut to Slack's
+limits (docs.slack.dev/reference/block-kit). It doesn't know requests, grants or roles.
+
+What a person typed goes through `typed`, `quote`, `preformatted` or `plain`, which Slack never interprets; `mrkdwn` is
+for our own words only.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+Block = dict[str, Any]
+Element = dict[str, Any]
+Message = dict[str, Any]
+View = dict[str, Any]
+Part = str | Element
+
+MESSAGE_BLOCKS = 50
+VIEW_BLOCKS = 100
+MESSAGE_CHARACTERS = 12_500
+"""A little under the 13,200 that Slack takes over all blocks of a message."""
+
+HOLE = "\N{REPLACEMENT CHARACTER}"
+DATE_FORMAT = "{date_short_pretty} at {time}"
+
+# Letters that show nothing: Hangul fillers, the Braille blank, the combining grapheme joiner.
+_BLANK = frozenset("\u115f\u1160\u3164\uffa0\u2800\u034f\u17b4\u17b5")
+_EMOJI = "[\u2190-\u2bff\ufe0f\U0001f000-\U0001faff]"
+_JOINER = re.compile(f"(?<={_EMOJI})\u200d(?={_EMOJI})")
+_MARKS = "\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f"
+_PILED = re.compile(f"([{_MARKS}]{{3}})[{_MARKS}]+")
+_SLACK_ID = re.compile("[UW][A-Z0-9]{2,20}")
+_MANY_LINES = 25
+_UNSHOWN = frozenset({"type", "action_id", "block_id", "callback_id", "value", "style", "format", "user_id"})
+
+
+# --- text
+
+
+def clean(text: str, limit: int, *, lines: bool = False) -> str:
+    """`text` as it may be shown, at most `limit` characters, "…" at the end where it was cut.
+
+    Control, bidirectional and zero-width characters are visibly replaced. With `lines` its line breaks stay, unless
+    there are so many that they would push the buttons off a screen; else it becomes one line.
+    """
+    start = text[: limit * 2 + 100].replace("\r\n", "\n").replace("\r", "\n")
+    seen = "".join(map(_visible, _PILED.sub(r"\1", _JOINER.sub("", start))))
+    if lines and seen.count("\n") < _MANY_LINES:
+        shown = re.sub(r"\n{3,}", "\n\n", seen).strip()
+    else:
+        shown = " ".join(re.sub("\n+", " ⏎ " if lines else " ", seen.strip()).split())
+    return cut(shown if len(text) <= limit * 2 + 100 else shown + "…", limit)
+
+
+def cut(text: str, limit: int) -> str:
+    """At most `limit` characters, the last one "…" where something is missing."""
+    return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
+
+
+def escape(text: str) -> str:
+    """Text as it is safe in mrkdwn and in a message's `text`: no mention and no link can be made of it."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _visible(char: str) -> str:
+    if char == "\n" or (char.isprintable() and char not in _BLANK):
+        return char
+    return " " if char.isspace() else HOLE
+
+
+def plain(text: str, limit: int) -> Element:
+    """A plain_text object: nothing in it is interpreted, not even `:emoji:`."""
+    return {"type": "plain_text", "text": clean(text, limit) or "–", "emoji": False}
+
+
+def mrkdwn(text: str) -> Element:
+    """A mrkdwn object of our own words; anything else in it has gone through `escape`."""
+    return {"type": "mrkdwn", "text": text, "verbatim": True}
+
+
+# --- times and people
+
+
+def utc(at: int) -> str:
+    """UTC seconds as people write them, with the zone: `22 Nov 2026 14:05 UTC`."""
+    return datetime.fromtimestamp(at, UTC).strftime("%-d %b %Y %H:%M UTC")
+
+
+def date_mrkdwn(at: int) -> str:
+    """A time that Slack shows in each reader's own zone, for mrkdwn."""
+    return f"<!date^{at}^{DATE_FORMAT}|{utc(at)}>"
+
+
+def date(at: int) -> Element:
+    """The same for rich text."""
+    return {"type": "date", "timestamp": at, "format": DATE_FORMAT, "fallback": utc(at)}
+
+
+def left(seconds: int) -> str:
+    """How much time is left, as precise as it matters and never more than there is: `2d 3h`, `1h 5 min`, `29 min`."""
+    units = (("d", 86_400), ("h", 3_600), (" min", 60), (" s", 1))
+    for (name, size), (finer, fine) in zip(units, [*units[1:], ("", 1)], strict=True):
+        if seconds >= size:
+            rest = seconds % size // fine if size >= 3_600 else 0
+            return f"{seconds // size}{name}" + (f" {rest}{finer}" if rest else "")
+    return "0 s"
+
+
+def is_slack_id(actor: str) -> bool:
+    """Whether this names a member of the workspace, and not the command line, a rule or the bot itself."""
+    return _SLACK_ID.fullmatch(actor) is not None
+
+
+def actor_words(actor: str) -> str:
+    """An actor that is no Slack member, readably: `ann (command line)`, `rule “on call”`, `Access Bot`."""
+    kind, _, name = actor.partition(":")
+    words = {"os": f"{name} (command line)", "rule": f"rule “{name}”", "system": name or "Access Bot"}
+    return clean(words.get(kind, actor), 80) or "somebody"
+
+
+def who(actor: str) -> Element:
+    """Whoever did something, for rich text."""
+    return {"type": "user", "user_id": actor} if is_slack_id(actor) else typed(actor_words(actor), 80)
+
+
+def who_text(actor: str) -> str:
+    """The same for mrkdwn and for a message's `text`."""
+    return f"<@{actor}>" if is_slack_id(actor) else escape(actor_words(actor))
+
+
+# --- rich text
+
+
+def typed(text: str, limit: int = 150, *styles: str, lines: bool = False) -> Element:
+    """What somebody typed, inert; `styles` are Slack's: bold, italic, code."""
+    element: Element = {"type": "text", "text": clean(text, limit, lines=lines) or "–"}
+    return {**element, "style": dict.fromkeys(styles, True)} if styles else element
+
+
+def bold(text: str, limit: int = 150) -> Element:
+    return typed(text, limit, "bold")
+
+
+def code(text: str, limit: int = 200) -> Element:
+    return typed(text, limit, "code")
+
+
+def section(*parts: Part) -> Element:
+    """One run of rich text; a plain string is our own words and stays as it is."""
+    return {"type": "rich_text_section", "elements": [_part(part) for part in parts if part]}
+
+
+def paragraph(*lines: Sequence[Part]) -> Block:
+    """A rich_text block with each of the lines on its own."""
+    parts = [part for line in lines if line for part in ("\n", *line)]
+    return rich(section(*parts[1:]))
+
+
+def bullets(items: Iterable[Sequence[Part]]) -> Element:
+    """A bulleted list for `rich`; at least one item."""
+    return {"type": "rich_text_list", "style": "bullet", "elements": [section(*item) for item in items]}
+
+
+def quote(text: str, limit: int = 3000) -> Element:
+    """What a person wrote, as a quotation for `rich`."""
+    return {"type": "rich_text_quote", "elements": [typed(text, limit, lines=True)]}
+
+
+def preformatted(text: str, limit: int = 3000) -> Element:
+    """What a system said, as it said it, for `rich`."""
+    return {"type": "rich_text_preformatted", "elements": [typed(text, limit, lines=True)]}
+
+
+def rich(*elements: Element) -> Block:
+    """A rich_text block of sections, lists, quotations."""
+    return {"type": "rich_text", "elements": list(elements)}
+
+
+def listing(items: Sequence[str], limit: int, style: str = "code") -> list[Part]:
+    """Names one after the other, as many as fit into `limit` characters, and how many more there are."""
+    parts: list[Part] = []
+    room = limit
+    for place, item in enumerate(items):
+        room -= len(item[:200]) + 2
+        if room < 0 and parts:
+            return [*parts, f" and {len(items) - place} more"]
+        parts += [", "] * (place > 0) + [typed(item, 200, style)]
+    return parts
+
+
+def _part(part: Part) -> Element:
+    return {"type": "text", "text": part} if isinstance(part, str) else part
+
+
+# --- blocks
+
+
+def header(text: str) -> Block:
+    return {"type": "header", "text": plain(text, 150)}
+
+
+def divider() -> Block:
+    return {"type": "divider"}
+
+
+def context(words: str) -> Block:
+    """Small print in our own words."""
+    return {"type": "context", "elements": [mrkdwn(words)]}
+
+
+def mentions(who: Sequence[str], words: str) -> list[Block]:
+    """A line that pings `who` (ready `<@U…>` or `<!subteam^S…>`), or nothing when there is nobody."""
+    if not who:
+        return []
+    pinged = list(dict.fromkeys(who))[:50]
+    return [{"type": "section", "text": mrkdwn(" ".join(pinged) + " " + words)}]
+
+
+def actions(*buttons: Element) -> Block:
+    return {"type": "actions", "elements": list(buttons)}
+
+
+def button(
+    label: str, action: str, value: str, about: str = "", style: str = "", confirm: Element | None = None
+) -> Element:
+    """A button that carries the id of one row; `about` tells a screen reader which of many it is."""
+    made: Element = {"type": "button", "text": plain(label, 75), "action_id": str(action), "value": value}
+    more = {
+        "accessibility_label": clean(f"{label}: {about}", 75) if about else "",
+        "style": style,
+        "confirm": confirm,
+    }
+    return {**made, **{name: given for name, given in more.items() if given}}
+
+
+def confirm(title: str, text: str, yes: str, no: str = "Not now", style: str = "") -> Element:
+    """The question that is asked before a press counts."""
+    asked: Element = {"title": plain(title, 100), "text": plain(text, 300)}
+    asked |= {"confirm": plain(yes, 30), "deny": plain(no, 30)}
+    return {**asked, "style": style} if style else asked
+
+
+def text_input(
+    name: str, label: str, hint: str = "", *, optional: bool = False, initial: str = "", **settings: object
+) -> Block:
+    """An input for words; block and element are both called `name`, so Slack keeps what was typed on an update."""
+    element: Element = {"type": "plain_text_input", "action_id": str(name), **settings}
+    if initial:
+        element["initial_value"] = initial[:3000]
+    return input_block(name, label, element, hint, optional)
+
+
+def input_block(name: str, label: str, element: Element, hint: str = "", optional: bool = False) -> Block:
+    """An input block called `name` around an element."""
+    block: Block = {"type": "input", "block_id": str(name), "label": plain(label, 2000), "element": element}
+    block["optional"] = optional
+    return {**block, "hint": plain(hint, 2000)} if hint else block
+
+
+def modal(callback: str, title: str, blocks: Sequence[Block], submit: str = "", close: str = "Cancel") -> View:
+    """A modal view; without `submit` it only informs."""
+    view: View = {"type": "modal", "callback_id": str(callback), "title": plain(title, 24), "close": plain(close, 24)}
+    if submit:
+        view["submit"] = plain(submit, 24)
+    return {**view, "blocks": list(blocks)}
+
+
+def message(text: str, *blocks: Block) -> Message:
+    """`text` is what notifications and screen readers say; it is escaped already and nobody typed it."""
+    return {"text": cut(text, 3000), "blocks": list(blocks)}
+
+
+# --- limits of a whole message
+
+
+def weight(value: object) -> int:
+    """How many characters Slack may count in these blocks; rather too many than too few."""
+    if isinstance(value, str):
+        return len(value)
+    if isinstance(value, Mapping):
+        return sum(weight(each) for name, each in value.items() if name not in _UNSHOWN)
+    return sum(map(weight, value)) if isinstance(value, list | tuple) else 0
+
+
+def fit(
+    groups: Iterable[Sequence[Block]], blocks: int = MESSAGE_BLOCKS, characters: int = MESSAGE_CHARACTERS
+) -> tuple[list[Block], int]:
+    """The first groups that fit together, and the number of groups that don't. Order is never changed."""
+    shown: list[Block] = []
+    waiting = list(groups)
+    for place, group in enumerate(waiting):
+        blocks, characters = blocks - len(group), characters - weight(list(group))
+        if blocks < 0 or characters < 0:
+            return shown, len(waiting) - place
+        shown += group
+    return shown, 0
+
+
+def join(messages: Sequence[Message]) -> Message:
+    """Several messages to one reader as one, within Slack's limits; what has no room is counted."""
+    if len(messages) == 1:
+        return messages[0]
+    groups = [[*([divider()] if place else []), *each["blocks"]] for place, each in enumerate(messages)]
+    shown, missing = fit(groups, MESSAGE_BLOCKS - 1)
+    more = [context(f"And {missing} more. `/access list` shows what you have.")] if missing else []
+    return message("\n".join(each["text"] for each in messages), *shown, *more)

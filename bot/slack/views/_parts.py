@@ -1,0 +1,160 @@
+"""Words and buttons that several views share: how a role, a grant's state and its end are called, and what can be
+pressed. It doesn't know in which message they stand.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from bot.core.durations import format_duration
+from bot.core.model import EndReason, Grant, GrantState, Request
+from bot.core.policy import Role
+from bot.slack.blocks import (
+    Element,
+    Part,
+    bold,
+    button,
+    clean,
+    code,
+    confirm,
+    date,
+    escape,
+    left,
+    listing,
+    who,
+)
+from bot.slack.ids import Action
+
+SYSTEMS_ROOM = 900
+ACTIONS_ROOM = 2200
+
+
+def title_of(role: Role | None, name: str) -> str:
+    """What a role is called; its name when roles.toml has it no more."""
+    return role.title if role else name
+
+
+def title_text(role: Role | None, name: str) -> str:
+    """The same for a message's `text`."""
+    return escape(clean(title_of(role, name), 75))
+
+
+def role_parts(role: Role | None, name: str) -> list[Part]:
+    """Title in bold and, where it differs, the name that commands take."""
+    title = title_of(role, name)
+    return [bold(title, 75)] if title == name else [bold(title, 75), " (", code(name, 63), ")"]
+
+
+def gives(systems: Sequence[str], actions: Sequence[str]) -> list[Part]:
+    """On which systems, and what may be done there."""
+    return [*listing(systems, SYSTEMS_ROOM, "bold"), ": ", *(listing(actions, ACTIONS_ROOM) or ["no actions"])]
+
+
+def ended_because(grant: Grant, to_holder: bool = False) -> list[Part]:
+    """Why a grant ended, as the end of a sentence."""
+    if grant.end_reason is EndReason.REVOKED and grant.end_by:
+        return ["revoked by ", who(grant.end_by)]
+    if grant.end_reason is EndReason.RELEASED:
+        return ["you gave it back" if to_holder else "given back"]
+    return [_WHY[grant.end_reason or EndReason.EXPIRED]]
+
+
+_WHY: Mapping[EndReason, str] = {
+    EndReason.EXPIRED: "expired",
+    EndReason.RELEASED: "given back",
+    EndReason.REVOKED: "revoked",
+    EndReason.EMERGENCY_CLOSED: "the emergency was closed",
+    EndReason.OFFBOARDED: "the account was offboarded",
+    EndReason.SUPERSEDED: "replaced by newer access",
+}
+
+
+def why_words(reason: str) -> str:
+    """An end reason as it is stored, in words."""
+    return next((words for known, words in _WHY.items() if known == reason), "ended")
+
+
+def state_parts(grant: Grant, now: int) -> list[Part]:
+    """What is so with a grant right now, as a sentence."""
+    return _STATES[grant.state](grant, now)
+
+
+_STATES: Mapping[GrantState, Callable[[Grant, int], list[Part]]] = {
+    GrantState.SCHEDULED: lambda g, now: [
+        *("Starts ", date(g.starts_at), f" for {format_duration(g.duration)}."),
+    ],
+    GrantState.STARTING: lambda g, now: ["Being set up; its time starts when it works."],
+    GrantState.ACTIVE: lambda g, now: [
+        *("Active until ", date(g.ends_at), f" ({left(g.ends_at - now)} left)."),
+    ],
+    GrantState.ENDING: lambda g, now: ["Being ended (", *ended_because(g), "); every system has to confirm it."],
+    GrantState.ENDED: lambda g, now: ["Ended ", date(g.ended_at or g.ends_at), ": ", *ended_because(g), "."],
+    GrantState.FAILED: lambda g, now: ["Could not be set up, so nothing was given."],
+}
+
+
+def lasted(grant: Grant) -> list[Part]:
+    """From when to when somebody really had it."""
+    if grant.started_at is None:
+        return ["It had not started yet."]
+    return ["It ran from ", date(grant.started_at), " to ", date(grant.ended_at or grant.ends_at), "."]
+
+
+def grant_buttons(grant: Grant, title: str, primary: bool = False) -> list[Element]:
+    """What the holder can do with a grant in its state; nothing once it is over."""
+    makers: Mapping[GrantState, list[Callable[[], Element]]] = {
+        GrantState.ACTIVE: [
+            lambda: show_credentials(grant, title, primary),
+            lambda: renew(grant, title),
+            lambda: done(grant, title),
+        ],
+        GrantState.SCHEDULED: [lambda: done(grant, title)],
+        GrantState.STARTING: [lambda: done(grant, title)],
+    }
+    return [make() for make in makers.get(grant.state, [])]
+
+
+def show_credentials(grant: Grant, title: str, primary: bool = False) -> Element:
+    return button("Show credentials", Action.SHOW_CREDENTIALS, grant.id, title, "primary" if primary else "")
+
+
+def renew(grant: Grant, title: str, primary: bool = False) -> Element:
+    return button("Renew", Action.RENEW, grant.id, title, "primary" if primary else "")
+
+
+def done(grant: Grant, title: str) -> Element:
+    asked = confirm(
+        "Give it back now?",
+        f"{clean(title, 75)} ends at once on every system. To have it again you would have to ask again.",
+        "I'm done",
+        "Keep it",
+    )
+    return button("I'm done", Action.DONE, grant.id, title, confirm=asked)
+
+
+def cancel(request: Request, title: str) -> Element:
+    asked = confirm(
+        "Cancel this request?",
+        f"Nobody is asked about {clean(title, 75)} any more.",
+        "Cancel request",
+        "Keep waiting",
+    )
+    return button("Cancel", Action.CANCEL, request.id, title, confirm=asked)
+
+
+def revoke(grant: Grant, title: str, holder: str) -> Element:
+    asked = confirm(
+        "Revoke it now?",
+        f"{clean(title, 75)} of {clean(holder, 60)} ends at once on every system. They are told who did it.",
+        "Revoke",
+        "Keep it",
+        "danger",
+    )
+    return button("Revoke", Action.REVOKE, grant.id, f"{title} of {holder}", "danger", asked)
+
+
+def decision_buttons(request: Request, about: str) -> list[Element]:
+    """Approve, Deny, Edit; only the id of the request is in them."""
+    return [
+        button("Approve", Action.APPROVE, request.id, about, "primary"),
+        button("Deny", Action.DENY, request.id, about),
+        button("Edit", Action.EDIT, request.id, about),
+    ]

@@ -1,0 +1,190 @@
+"""What is said privately to whoever just did something: refusals with what to do about them, and confirmations.
+It doesn't know where it is shown.
+"""
+
+from collections.abc import Callable, Mapping
+
+from bot.core.durations import format_duration
+from bot.core.model import Grant, GrantState, Request, RequestState
+from bot.operations.describe_request import RequestCard
+from bot.slack.blocks import (
+    Message,
+    Part,
+    actions,
+    bold,
+    clean,
+    code,
+    date,
+    escape,
+    message,
+    paragraph,
+    quote,
+    rich,
+    section,
+    typed,
+    who,
+)
+from bot.slack.views._parts import cancel, grant_buttons, role_parts, state_parts, title_text
+
+Facts = Mapping[str, object]
+
+
+def render(note: str, facts: Facts, card: RequestCard | None, now: int) -> Message:
+    """The answer of an outbox effect: refused {why}, already_decided {request}, vote_counted {have, need} or
+    text {text}. `card` is the request's, where the note names one."""
+    return _NOTES[note](facts, card, now)
+
+
+def refused(why: str) -> Message:
+    """No, and why; `why` is a sentence that says what to do."""
+    return message(escape(clean(why, 1000)), paragraph([typed(why, 1000)]))
+
+
+def text(words: str) -> Message:
+    """Something to say that needs no form of its own."""
+    return message(escape(clean(words, 2000)), paragraph([typed(words, 2000, lines=True)]))
+
+
+def submitted(card: RequestCard, now: int) -> Message:
+    """The request is before its approvers."""
+    request = card.request
+    return message(
+        f"Your request for {title_text(card.role, request.role)} was sent to its approvers.",
+        paragraph(*sent_lines(card)),
+        actions(cancel(request, request.role)),
+    )
+
+
+def sent_lines(card: RequestCard) -> list[list[Part]]:
+    """What happens now with a request that was just sent."""
+    request = card.request
+    lasts = bold(format_duration(request.duration))
+    need = "1 approval" if card.need == 1 else f"{card.need} approvals"
+    people = "1 person" if len(card.deciders) == 1 else f"{len(card.deciders)} people"
+    return [
+        ["Sent: ", *role_parts(card.role, request.role), " for ", lasts, "."],
+        [f"It needs {need}; {people} can give one. You get a direct message as soon as it is decided."],
+        ["Unanswered, it lapses ", date(request.lapses_at), "."],
+    ]
+
+
+def already_pending(request: Request, now: int) -> Message:
+    """The same was asked for before and is not decided."""
+    return message(
+        f"Your request for {_name(request.role)} is waiting already.",
+        paragraph(
+            ["You asked for ", code(request.role), " ", date(request.created_at), ", and it waits for a decision."],
+            ["There is nothing more to do. To change it, cancel it and ask again."],
+        ),
+        actions(cancel(request, request.role)),
+    )
+
+
+def already_held(grant: Grant, now: int) -> Message:
+    """The person has the role already, and may want more time."""
+    buttons = grant_buttons(grant, grant.role)
+    hint = "Renew gives you more time." if grant.state is GrantState.ACTIVE else "You get a message when it works."
+    return message(
+        f"You have {_name(grant.role)} already.",
+        paragraph(["You have ", code(grant.role), " already. ", *state_parts(grant, now)], [hint]),
+        *([actions(*buttons)] if buttons else []),
+    )
+
+
+def already_decided(card: RequestCard, now: int) -> Message:
+    """A press that came too late: who was first, when, and what they decided."""
+    request = card.request
+    deciders = [actor for actor in (request.decided_by or "").split(",") if actor][:20]
+    by: list[Part] = [part for actor in deciders for part in (", ", who(actor))][1:]
+    when: list[Part] = [" ", date(request.decided_at)] if request.decided_at else []
+    how = {RequestState.PENDING: "open", RequestState.LAPSED: "lapsed, unanswered"}.get(request.state, request.state)
+    return message(
+        "Your press came too late: the request was decided before.",
+        paragraph(
+            [f"This request is {how} already", *([" by ", *by] if by else []), *when, "."],
+            ["Your press changed nothing."],
+        ),
+    )
+
+
+def vote_counted(have: int, need: int) -> Message:
+    """An approval counted, and more are needed."""
+    more = need - have
+    words = f"Your approval counts: {have} of {need}. {more} more {'is' if more == 1 else 'are'} needed."
+    return message(words, paragraph([words]))
+
+
+def unknown_verb(word: str) -> Message:
+    """A first word of the command that means nothing; it may be a role's name, so it says how to ask."""
+    return message(
+        "There is no such command. /access help lists what there is.",
+        paragraph(
+            ["There is no command ", code(word, 60), ". ", bold("/access help"), " lists what there is."],
+            ["To ask for a role: ", bold("/access request ROLE REASON"), ", or ", bold("/access"), " for a form."],
+        ),
+    )
+
+
+def later(verb: str) -> Message:
+    """A command that PRODUCT knows and this version doesn't have."""
+    return message(
+        "This comes with a later version.",
+        paragraph(
+            [code(f"/access {verb}", 80), " comes with a later version. ", bold("/access help"), " lists the rest."]
+        ),
+    )
+
+
+def broken(reference: str) -> Message:
+    """Something went wrong that nobody foresaw; `reference` finds it in the log."""
+    words = "Something went wrong on our side, and nothing was changed. Try again; if it happens again, tell a lead "
+    return message(
+        f"{words}the reference {escape(clean(reference, 60))}.",
+        paragraph([words, "the reference ", code(reference, 60), "."]),
+    )
+
+
+def storage_down() -> Message:
+    """The database does not answer, so nothing can be decided or changed."""
+    words = "The database does not answer right now, so nothing was changed. Try again in a minute."
+    return message(words, paragraph([words]))
+
+
+def too_fast(seconds: int) -> Message:
+    """Too many calls by one person in a short time."""
+    words = f"That was a lot in a short time. Try again in {max(1, seconds)} s; nothing was changed."
+    return message(words, paragraph([words]))
+
+
+def done(words: str, reason: str = "") -> Message:
+    """Something was done; `words` are ours, `reason` is what somebody typed."""
+    said = [rich(section("Reason"), quote(reason))] if reason else []
+    return message(escape(clean(words, 500)), paragraph([typed(words, 500)]), *said)
+
+
+def _name(role: str) -> str:
+    return escape(clean(role, 75))
+
+
+def _refused(facts: Facts, card: RequestCard | None, now: int) -> Message:
+    return refused(str(facts["why"]))
+
+
+def _already_decided(facts: Facts, card: RequestCard | None, now: int) -> Message:
+    return already_decided(card, now) if card else refused("This request does not exist any more.")
+
+
+def _vote_counted(facts: Facts, card: RequestCard | None, now: int) -> Message:
+    return vote_counted(int(str(facts["have"])), int(str(facts["need"])))
+
+
+def _text(facts: Facts, card: RequestCard | None, now: int) -> Message:
+    return text(str(facts["text"]))
+
+
+_NOTES: Mapping[str, Callable[[Facts, RequestCard | None, int], Message]] = {
+    "refused": _refused,
+    "already_decided": _already_decided,
+    "vote_counted": _vote_counted,
+    "text": _text,
+}

@@ -1,0 +1,205 @@
+"""The message that asks approvers: who wants what, for how long and why, and what they need to know to decide.
+It shows a request in whatever state it is, and doesn't know where its copies are.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from bot.core.durations import format_duration
+from bot.core.model import Grant, GrantState, RequestState
+from bot.operations.describe_request import RequestCard
+from bot.slack.blocks import (
+    Block,
+    Message,
+    Part,
+    actions,
+    bold,
+    bullets,
+    clean,
+    date,
+    left,
+    listing,
+    mentions,
+    message,
+    paragraph,
+    quote,
+    rich,
+    section,
+    typed,
+    who,
+    who_text,
+)
+from bot.slack.views._parts import (
+    decision_buttons,
+    ended_because,
+    gives,
+    role_parts,
+    state_parts,
+    title_text,
+)
+
+SHOWN_HOLDS = 5
+
+
+def render(card: RequestCard, now: int, mentions: Sequence[str] = ()) -> Message:
+    """The approval message as the request is now; `mentions` (ready `<@U…>`, `<!subteam^S…>`) are pinged while it
+    waits for a decision."""
+    return _pending(card, now, mentions) if card.request.state is RequestState.PENDING else _decided(card, now)
+
+
+def _pending(card: RequestCard, now: int, pinged: Sequence[str]) -> Message:
+    request = card.request
+    wants = f"{title_text(card.role, request.role)} for {format_duration(request.duration)}"
+    about = f"{request.role} for {clean(card.requester.name, 40)}"
+    return message(
+        f"{who_text(request.requester)} asks for {wants}. Approve or deny it.",
+        paragraph(_headline(card)),
+        *_why_and_what(card, now),
+        rich(section(bold("To help you decide")), bullets(_decision_card(card))),
+        *mentions(pinged, "please decide."),
+        actions(*decision_buttons(request, about)),
+    )
+
+
+def _decided(card: RequestCard, now: int) -> Message:
+    request = card.request
+    title = title_text(card.role, request.role)
+    text = f"The request of {who_text(request.requester)} for {title} was {_OUTCOME_WORDS[request.state]}."
+    return message(
+        text,
+        paragraph(_headline(card)),
+        rich(section(*_outcome(card)), *_said(card)),
+        *_fate(card, now),
+        *_why_and_what(card, now),
+    )
+
+
+def _headline(card: RequestCard) -> list[Part]:
+    request = card.request
+    asks = " asked for " if request.state is not RequestState.PENDING else " asks for "
+    wants = [*role_parts(card.role, request.role), " for ", bold(format_duration(request.duration))]
+    more: list[Part] = [" more, as a renewal"] if request.renews else []
+    start: list[Part] = [", from ", date(request.start_at)] if request.start_at else []
+    return [bold(card.requester.name, 80), " (", who(request.requester), ")", asks, *wants, *more, *start, "."]
+
+
+def _why_and_what(card: RequestCard, now: int) -> list[Block]:
+    request = card.request
+    facts: list[list[Part]] = [["On ", *gives(request.systems, request.actions)]]
+    if request.ticket:
+        facts.append(["Ticket: ", typed(request.ticket, 100, "bold")])
+    if card.role:
+        facts.append([f"Risk: {card.role.risk}"])
+    if request.state is RequestState.PENDING:
+        facts += _waiting(card, now)
+    return [rich(section(bold("Reason")), quote(request.reason)), rich(bullets(facts))]
+
+
+def _waiting(card: RequestCard, now: int) -> Iterator[list[Part]]:
+    if card.need > 1 or card.have:
+        names: list[Part] = [part for voter in card.have for part in (", ", who(voter))][1:]
+        yield [f"{len(card.have)} of {card.need} approvals", *([" (", *names, ")"] if names else [])]
+    lapses = card.request.lapses_at
+    yield ["Waits until ", date(lapses), f" ({left(max(0, lapses - now))} left), then it lapses"]
+
+
+# --- the decision card
+
+
+def _decision_card(card: RequestCard) -> list[list[Part]]:
+    lines: list[list[Part]] = [
+        ["✓ " if criterion.met else "✗ not met: ", typed(criterion.text)] for criterion in card.criteria
+    ]
+    return [*lines, *_history(card), _holds(card), _usual(card), _why_you(card)]
+
+
+def _history(card: RequestCard) -> list[list[Part]]:
+    if not card.past and not card.approved:
+        first: list[Part] = ["First time for this role"]
+        return [[*first, f"; denied before: {_times(card.denied)}"] if card.denied else first]
+    counts = f"Approved before: {_times(card.approved)}; denied: {_times(card.denied)}"
+    return [[counts], *(_past(grant) for grant in card.past)]
+
+
+def _times(count: int) -> str:
+    return {0: "never", 1: "once"}.get(count, f"{count} times")
+
+
+def _past(grant: Grant) -> list[Part]:
+    said: list[Part] = ["Had it ", date(grant.started_at or grant.starts_at), f" for {format_duration(grant.duration)}"]
+    if grant.state is GrantState.ENDED:
+        return [*said, ", ", *ended_because(grant)]
+    return [*said, ", could not be set up"] if grant.state is GrantState.FAILED else said
+
+
+def _holds(card: RequestCard) -> list[Part]:
+    if not card.holds:
+        return ["Holds nothing else now"]
+    names = listing([grant.role for grant in card.holds[:SHOWN_HOLDS]], 400)
+    more = len(card.holds) - SHOWN_HOLDS
+    return ["Holds now: ", *names, *([f" and {more} more"] if more > 0 else [])]
+
+
+def _usual(card: RequestCard) -> list[Part]:
+    if card.usual_duration is None:
+        return ["No usual duration yet: nobody was given this role before"]
+    longer = ", shorter than asked for now" if card.usual_duration < card.request.duration else ""
+    return [f"Usual duration: {format_duration(card.usual_duration)}{longer}"]
+
+
+def _why_you(card: RequestCard) -> list[Part]:
+    need = "one approval is enough" if card.need == 1 else f"{card.need} approvals are needed"
+    people = f"{len(card.deciders)} people" if len(card.deciders) != 1 else "1 person"
+    named = [ref for ref in (card.role.approvers if card.role else ()) if ref.startswith("@")]
+    groups: list[Part] = [" (", *listing(named, 200, "bold"), ")"] if named else []
+    return ["You are asked because you approve this role", *groups, f"; {people} can decide, {need}"]
+
+
+# --- after the decision
+
+_OUTCOME_WORDS: Mapping[RequestState, str] = {
+    RequestState.APPROVED: "approved",
+    RequestState.DENIED: "denied",
+    RequestState.WITHDRAWN: "withdrawn",
+    RequestState.LAPSED: "not answered in time",
+}
+
+_OUTCOMES: Mapping[RequestState, Callable[[list[Part]], list[Part]]] = {
+    RequestState.APPROVED: lambda by: [bold("Approved"), " by ", *by],
+    RequestState.DENIED: lambda by: [bold("Denied"), " by ", *by],
+    RequestState.WITHDRAWN: lambda by: [bold("Withdrawn"), " by ", *by],
+    RequestState.LAPSED: lambda by: [bold("Lapsed"), ": nobody decided in time,"],
+}
+
+
+def _outcome(card: RequestCard) -> list[Part]:
+    request = card.request
+    deciders = [actor for actor in (request.decided_by or "").split(",") if actor]
+    by: list[Part] = [part for actor in deciders[:20] for part in (", ", who(actor))][1:] or ["somebody"]
+    when: list[Part] = [" ", date(request.decided_at)] if request.decided_at else []
+    return [*_OUTCOMES[request.state](by), *when, "."]
+
+
+def _said(card: RequestCard) -> list[dict[str, object]]:
+    return [quote(card.request.decision_reason)] if card.request.decision_reason else []
+
+
+def _fate(card: RequestCard, now: int) -> list[Block]:
+    grant = card.grant
+    if card.request.state is not RequestState.APPROVED or grant is None:
+        return []
+    lines: list[Sequence[Part]] = [state_parts(grant, now)]
+    if grant.request == card.request.id:
+        lines += _narrowed(card, grant)
+    lines += [
+        ["Not confirmed yet by ", bold(lease.system), "."]
+        for lease in card.leases[:10]
+        if grant.state is GrantState.ENDING and lease.state is not GrantState.ENDED
+    ]
+    return [paragraph(*lines)]
+
+
+def _narrowed(card: RequestCard, grant: Grant) -> Iterator[list[Part]]:
+    if grant.duration < card.request.duration:
+        yield [f"Given for {format_duration(grant.duration)}, less than was asked for."]
+    if len(grant.actions) < len(card.request.actions):
+        yield ["Only: ", *listing(grant.actions, 800)]

@@ -1,0 +1,205 @@
+"""What the bot says to a person about their own requests and access, on every change of state and before the end.
+It doesn't know who carries the message, nor when.
+"""
+
+from collections.abc import Callable, Mapping
+
+from bot.core.durations import format_duration
+from bot.core.model import Grant, GrantState
+from bot.operations.describe_grant import GrantView
+from bot.operations.describe_request import RequestCard
+from bot.slack.blocks import (
+    Block,
+    Message,
+    Part,
+    actions,
+    bold,
+    date,
+    join,
+    left,
+    message,
+    paragraph,
+    quote,
+    rich,
+    section,
+    who,
+    who_text,
+)
+from bot.slack.views._parts import (
+    done,
+    ended_because,
+    gives,
+    grant_buttons,
+    lasted,
+    renew,
+    role_parts,
+    state_parts,
+    title_of,
+    title_text,
+)
+
+__all__ = ["grant_note", "join", "reminder", "request_note"]
+
+
+def grant_note(note: str, view: GrantView, now: int) -> Message:
+    """What has become of somebody's access: scheduled, active, delayed, failed, renewed or ended.
+
+    A note that Slack's outage held back until it was no longer so tells what is so now instead.
+    """
+    state, render = _GRANT_NOTES[note]
+    return render(view, now) if view.grant.state is state else _overtaken(view, now)
+
+
+def request_note(note: str, card: RequestCard, now: int) -> Message:
+    """What has become of somebody's request: denied or lapsed."""
+    return _REQUEST_NOTES[note](card)
+
+
+def reminder(view: GrantView, now: int) -> Message:
+    """Access ends soon: how much is really left, and what can be done."""
+    grant, title = view.grant, title_of(view.role, view.grant.role)
+    if grant.state is not GrantState.ACTIVE or grant.ends_at <= now:
+        return _overtaken(view, now)
+    in_time = left(grant.ends_at - now)
+    return message(
+        f"Your access to {title_text(view.role, grant.role)} ends in {in_time}.",
+        paragraph(
+            [*role_parts(view.role, grant.role), " ends ", bold(f"in {in_time}"), ": ", date(grant.ends_at), "."],
+            ["Still working? Renew it. Finished? Give it back now."],
+        ),
+        actions(renew(grant, title, primary=True), done(grant, title)),
+    )
+
+
+def _overtaken(view: GrantView, now: int) -> Message:
+    grant = view.grant
+    return message(
+        f"News about your access to {title_text(view.role, grant.role)}.",
+        paragraph([*role_parts(view.role, grant.role), ": ", *state_parts(grant, now)]),
+        *_buttons(view),
+    )
+
+
+def _scheduled(view: GrantView, now: int) -> Message:
+    grant = view.grant
+    lasts = format_duration(grant.duration)
+    return message(
+        f"Approved: {title_text(view.role, grant.role)} starts later.",
+        paragraph(
+            ["Approved: ", *role_parts(view.role, grant.role), " starts ", date(grant.starts_at), f" for {lasts}."],
+            ["You get a message when it works."],
+        ),
+        *_buttons(view),
+    )
+
+
+def _active(view: GrantView, now: int) -> Message:
+    grant = view.grant
+    lasts = left(grant.ends_at - now)
+    return message(
+        f"You have {title_text(view.role, grant.role)} now, for {lasts}.",
+        paragraph(
+            ["You have ", *role_parts(view.role, grant.role), " until ", date(grant.ends_at), f" ({lasts})."],
+            _narrowed(view),
+            ["Show credentials opens the way in, for your eyes only."],
+        ),
+        *_buttons(view),
+    )
+
+
+def _narrowed(view: GrantView) -> list[Part]:
+    grant, asked = view.grant, view.request
+    if grant.duration < asked.duration or len(grant.actions) < len(asked.actions):
+        return ["Your approver gave less than you asked for: ", *_given(grant), "."]
+    return []
+
+
+def _given(grant: Grant) -> list[Part]:
+    return [format_duration(grant.duration), " of ", *gives(grant.systems, grant.actions)]
+
+
+def _delayed(view: GrantView, now: int) -> Message:
+    grant = view.grant
+    return message(
+        f"{title_text(view.role, grant.role)} is approved, but takes longer to set up.",
+        paragraph(
+            [*role_parts(view.role, grant.role), " is approved, but a system did not answer yet."],
+            ["We keep trying and tell you either way. Your time starts only when it works."],
+        ),
+        *_buttons(view),
+    )
+
+
+def _failed(view: GrantView, now: int) -> Message:
+    grant = view.grant
+    return message(
+        f"{title_text(view.role, grant.role)} could not be set up. You have no access from this request.",
+        paragraph(
+            [*role_parts(view.role, grant.role), " was approved but could not be set up, so you do not have it."],
+            ["The leads were told why. Ask one of them, or try again with ", bold("/access request"), "."],
+        ),
+    )
+
+
+def _renewed(view: GrantView, now: int) -> Message:
+    grant = view.grant
+    lasts = left(grant.ends_at - now)
+    return message(
+        f"Renewed: you have {title_text(view.role, grant.role)} for another {lasts}.",
+        paragraph(
+            ["Renewed: ", *role_parts(view.role, grant.role), " now ends ", date(grant.ends_at), f" ({lasts} left)."],
+            ["What you were shown before works until its old end. Show credentials gives you the new ones."],
+        ),
+        *_buttons(view),
+    )
+
+
+def _ended(view: GrantView, now: int) -> Message:
+    grant = view.grant
+    return message(
+        f"Your access to {title_text(view.role, grant.role)} has ended.",
+        paragraph(
+            [*role_parts(view.role, grant.role), " has ended: ", *ended_because(grant, to_holder=True), "."],
+            lasted(grant),
+        ),
+    )
+
+
+def _denied(card: RequestCard) -> Message:
+    request = card.request
+    by = request.decided_by or "system"
+    words = quote(request.decision_reason) if request.decision_reason else section("No reason was given.")
+    return message(
+        f"{who_text(by)} denied your request for {title_text(card.role, request.role)}.",
+        rich(section(who(by), " denied your request for ", *role_parts(card.role, request.role), ":"), words),
+        paragraph(["Nothing was given. Talk to them, or ask again with what is missing."]),
+    )
+
+
+def _lapsed(card: RequestCard) -> Message:
+    request = card.request
+    waited = format_duration(request.lapses_at - request.created_at)
+    return message(
+        f"Nobody decided on your request for {title_text(card.role, request.role)} in time.",
+        paragraph(
+            [f"Nobody decided within {waited} on your request for ", *role_parts(card.role, request.role), "."],
+            ["Nothing was given. Ask again, and tell an approver that it waits."],
+        ),
+    )
+
+
+def _buttons(view: GrantView) -> list[Block]:
+    buttons = grant_buttons(view.grant, title_of(view.role, view.grant.role), primary=True)
+    return [actions(*buttons)] if buttons else []
+
+
+_GRANT_NOTES: Mapping[str, tuple[GrantState, Callable[[GrantView, int], Message]]] = {
+    "scheduled": (GrantState.SCHEDULED, _scheduled),
+    "active": (GrantState.ACTIVE, _active),
+    "delayed": (GrantState.STARTING, _delayed),
+    "failed": (GrantState.FAILED, _failed),
+    "renewed": (GrantState.ACTIVE, _renewed),
+    "ended": (GrantState.ENDED, _ended),
+}
+
+_REQUEST_NOTES: Mapping[str, Callable[[RequestCard], Message]] = {"denied": _denied, "lapsed": _lapsed}

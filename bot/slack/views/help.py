@@ -1,0 +1,39 @@
+"""What `/access help` says. The verbs and what they do are one table; it doesn't know who listens to them."""
+
+from bot.slack.blocks import Message, Part, bold, bullets, code, message, paragraph, rich, section
+
+VERBS: tuple[tuple[str, str], ...] = (
+    ("/access", "a form to ask for access"),
+    ("/access request ROLE [DURATION] REASON", "the same in one line; DURATION like 30m, 2h, or until 18:00"),
+    ("/access list", "what you have and wait for, with buttons"),
+    ("/access renew [ROLE] [DURATION] [REASON]", "keep what you have longer"),
+    ("/access done [ROLE]", "give it back before its end"),
+    ("/access cancel [ROLE]", "take back a request that waits"),
+    ("/access roles", "what you may ask for"),
+    ("/access help", "this"),
+)
+
+LEAD_VERBS: tuple[tuple[str, str], ...] = (
+    ("/access revoke @user [ROLE|all]", "end somebody's access now"),
+    (
+        "/access audit [@user] [role:R] [system:S] [event:E] [since:7d] [until:…]",
+        "the log, page by page",
+    ),
+    ("/access audit export …", "the same as CSV, by direct message"),
+    ("/access audit verify", "whether the log is complete and unchanged"),
+)
+
+
+def render(is_lead: bool) -> Message:
+    """Every verb this version has; what only leads can do is shown to leads."""
+    leads = [rich(section(bold("For leads")), bullets(map(_line, LEAD_VERBS)))] if is_lead else []
+    return message(
+        "How to use /access: " + ", ".join(verb.split(" [")[0] for verb, _ in VERBS) + ".",
+        paragraph(["Ask for a role, somebody entitled approves it, and it ends by itself. App Home shows all of it."]),
+        rich(section(bold("Commands")), bullets(map(_line, VERBS))),
+        *leads,
+    )
+
+
+def _line(verb: tuple[str, str]) -> list[Part]:
+    return [code(verb[0]), f": {verb[1]}"]

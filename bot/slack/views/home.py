@@ -1,0 +1,104 @@
+"""App Home: what I have and wait for, what waits for me, and for leads everything that is active. It always fits into
+Slack's hundred blocks; what has no room is counted.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from bot.core.durations import format_duration
+from bot.core.model import Grant, Request
+from bot.operations.describe_person import PersonView
+from bot.slack.blocks import (
+    Block,
+    Part,
+    View,
+    actions,
+    bold,
+    bullets,
+    button,
+    context,
+    divider,
+    fit,
+    header,
+    paragraph,
+    quote,
+    rich,
+    who,
+)
+from bot.slack.ids import Action
+from bot.slack.views._parts import decision_buttons, state_parts
+from bot.slack.views.lists import held_rows, pending_rows
+
+MOST_EVERYTHING = 50
+
+
+def render(view: PersonView, now: int) -> View:
+    """The home view of one person; a stranger or guest sees that there is nothing for them."""
+    unfit = view.person.unfit()
+    if unfit:
+        return _home([header("Access"), paragraph([f"There is nothing for you here: {unfit}."])])
+    blocks = [
+        header("My access"),
+        *_start(view),
+        *_section(held_rows(view, now), 36, "You have no access right now."),
+        *_titled("Waiting for a decision", pending_rows(view), 16),
+        *_titled("Waiting for you", _waiting_rows(view), 32),
+        *_everything(view, now),
+    ]
+    return _home(blocks)
+
+
+def _home(blocks: Sequence[Block]) -> View:
+    return {"type": "home", "blocks": list(blocks)}
+
+
+def _start(view: PersonView) -> list[Block]:
+    if not view.roles:
+        return [paragraph(["There is no role that you may ask for. Ask a lead which one you need."])]
+    return [actions(button("Request access", Action.REQUEST, "home", style="primary"))]
+
+
+def _section(rows: Iterable[list[Block]], room: int, none: str = "") -> list[Block]:
+    shown, missing = fit(rows, room, 60_000)
+    if missing:
+        return [*shown, context(f"And {missing} more: `/access list`.")]
+    return shown or [paragraph([none])]
+
+
+def _titled(title: str, rows: Iterable[list[Block]], room: int) -> list[Block]:
+    found = list(rows)
+    return [divider(), header(f"{title} ({len(found)})"), *_section(found, room)] if found else []
+
+
+def _waiting_rows(view: PersonView) -> Iterable[list[Block]]:
+    for request in view.waiting_for_me:
+        title = view.titles.get(request.role, request.role)
+        asks: list[Part] = [who(request.requester), " asks for ", bold(title, 75), " for "]
+        yield [
+            paragraph([*asks, bold(format_duration(request.duration)), "."], _ticket(request)),
+            rich(quote(request.reason, 500)),
+            actions(*decision_buttons(request, f"{request.role} ({request.id})")),
+        ]
+
+
+def _ticket(request: Request) -> list[Part]:
+    return ["Ticket: ", bold(request.ticket, 100)] if request.ticket else []
+
+
+def _everything(view: PersonView, now: int) -> list[Block]:
+    if view.everything is None:
+        return []
+    count = len(view.everything)
+    lines = [_line(view, grant, now) for grant in view.everything[:MOST_EVERYTHING]]
+    more = [context(f"And {count - MOST_EVERYTHING} more.")] if count > MOST_EVERYTHING else []
+    listed = [rich(bullets(lines))] if lines else [paragraph(["Nobody has any access right now."])]
+    return [
+        divider(),
+        header(f"Everything active ({count})"),
+        *listed,
+        *more,
+        context("To end one: `/access revoke @user`."),
+    ]
+
+
+def _line(view: PersonView, grant: Grant, now: int) -> list[Part]:
+    return [who(grant.person), ", ", bold(view.titles.get(grant.role, grant.role), 75), ". ", *state_parts(grant, now)]

@@ -1,0 +1,127 @@
+"""The modal that asks for access, what it becomes once it was sent, and modals that only say something.
+It shows the roles it is given; it doesn't know who may ask for what.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from bot.core.asking import REASON_LIMIT
+from bot.core.durations import format_duration
+from bot.core.policy import Role
+from bot.operations.describe_request import RequestCard
+from bot.slack.blocks import (
+    Block,
+    Element,
+    Part,
+    View,
+    context,
+    input_block,
+    listing,
+    modal,
+    paragraph,
+    plain,
+    text_input,
+    typed,
+)
+from bot.slack.ids import Action, Field, Modal
+from bot.slack.views._parts import gives
+from bot.slack.views.answers import sent_lines
+
+MOST_OPTIONS = 100
+
+
+def render(roles: Sequence[Role], chosen: Role | None = None, values: Mapping[str, str] | None = None) -> View:
+    """The form. `values` fills inputs in at first, by the names of `Field`; what was typed into an open form stays
+    by itself, because every input keeps its name. The only role there is needs no choosing."""
+    if not roles:
+        return nothing_to_ask("No role in roles.toml is open to you. Ask a lead which one you need.")
+    given = values or {}
+    role = chosen or (roles[0] if len(roles) == 1 else None)
+    blocks = [
+        _role_select(roles, role),
+        *_about(roles, role),
+        _duration(role, given),
+        _reason(given),
+        *_ticket(role, given),
+        _start(given),
+    ]
+    return modal(Modal.REQUEST, "Request access", blocks, "Send request")
+
+
+def sent(card: RequestCard) -> View:
+    """What the form becomes when the request is stored."""
+    return modal(Modal.NOTICE, "Request sent", [paragraph(*sent_lines(card))], close="Close")
+
+
+def nothing_to_ask(why: str) -> View:
+    """There is no form to show."""
+    return notice("Request access", why)
+
+
+def notice(title: str, text: str) -> View:
+    """A modal that says one thing; `text` may quote what was typed."""
+    return modal(Modal.NOTICE, title, [paragraph([typed(text, 2500, lines=True)])], close="Close")
+
+
+def _role_select(roles: Sequence[Role], chosen: Role | None) -> Block:
+    shown = list(roles[:MOST_OPTIONS])
+    if chosen is not None and chosen not in shown:
+        shown = [chosen, *shown[: MOST_OPTIONS - 1]]
+    select: Element = {
+        "type": "static_select",
+        "action_id": str(Action.CHOOSE_ROLE),
+        "placeholder": plain("What do you need?", 150),
+        "options": [_option(role) for role in shown],
+    }
+    if chosen is not None:
+        select["initial_option"] = _option(chosen)
+    return {**input_block(Field.ROLE, "Role", select), "dispatch_action": True}
+
+
+def _option(role: Role) -> Element:
+    return {"text": plain(role.title, 75), "value": role.name, "description": plain(role.name, 75)}
+
+
+def _about(roles: Sequence[Role], role: Role | None) -> list[Block]:
+    more = len(roles) - MOST_OPTIONS
+    note = f"{more} more roles are not in this list: `/access roles` shows them, `/access request ROLE REASON` asks."
+    blocks = [context(note)] if more > 0 else []
+    if role is None:
+        return blocks
+    words: list[list[Part]] = [[typed(role.description, 500)]] if role.description else []
+    need = "1 approval" if role.approvals == 1 else f"{role.approvals} approvals"
+    approvers: list[Part] = [f"Needs {need} from ", *listing(role.approvers, 300, "bold"), "."]
+    return [*blocks, paragraph(*words, ["Gives ", *gives(role.systems, role.actions), "."], approvers)]
+
+
+def _duration(role: Role | None, given: Mapping[str, str]) -> Block:
+    hint = "For example 30m, 2h or 2h30m. Leave it empty for the role's usual duration."
+    if role is not None:
+        usual, most = format_duration(role.default_duration), format_duration(role.max_duration)
+        hint = f"For example 30m or 2h30m: at most {most}. Empty means {usual}."
+    initial = given.get(Field.DURATION) or (format_duration(role.default_duration) if role else "")
+    return text_input(Field.DURATION, "Duration", hint, optional=True, initial=initial, max_length=60)
+
+
+def _reason(given: Mapping[str, str]) -> Block:
+    return text_input(
+        Field.REASON,
+        "Reason",
+        "Approvers decide by it, and the audit log keeps it.",
+        initial=given.get(Field.REASON, ""),
+        multiline=True,
+        max_length=REASON_LIMIT,
+    )
+
+
+def _ticket(role: Role | None, given: Mapping[str, str]) -> list[Block]:
+    if role is None or role.ticket is None:
+        return []
+    hint = f"Has to match {role.ticket}"
+    return [text_input(Field.TICKET, "Ticket", hint, initial=given.get(Field.TICKET, ""), max_length=100)]
+
+
+def _start(given: Mapping[str, str]) -> Block:
+    picker: Element = {"type": "datetimepicker", "action_id": str(Field.START)}
+    if given.get(Field.START, "").isdecimal():
+        picker["initial_date_time"] = int(given[Field.START])
+    return input_block(Field.START, "Start", picker, "Empty means as soon as it is approved.", optional=True)

@@ -1,0 +1,160 @@
+"""What the security channel is told: failures, emergencies, and what no one would notice otherwise. What systems
+answered is shown as they said it, and never interpreted.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from bot.slack.blocks import (
+    Block,
+    Message,
+    bold,
+    clean,
+    code,
+    escape,
+    join,
+    message,
+    paragraph,
+    preformatted,
+    rich,
+    section,
+    typed,
+    who,
+    who_text,
+)
+
+__all__ = ["join", "render"]
+
+Facts = Mapping[str, object]
+
+ERROR_ROOM = 600
+
+
+def render(note: str, facts: Facts) -> Message:
+    """One note with the facts of its effect; the keys are those that the operation gave it."""
+    return _NOTES[note](facts)
+
+
+def _nobody_can_decide(facts: Facts) -> Message:
+    role = str(facts["role"])
+    return message(
+        f"Too few people can decide on requests for {_name(role)}, so they are refused.",
+        paragraph(
+            [bold("Too few people can decide"), " on requests for ", code(role), ", so they are refused."],
+            ["Check its ", code("approvers"), " in roles.toml, and that their groups still have members."],
+        ),
+    )
+
+
+def _start_failed(facts: Facts) -> Message:
+    return message(
+        f"Access {_name(facts['grant'])} could not be set up.",
+        paragraph(
+            [bold("Access could not be set up"), " (grant ", code(str(facts["grant"])), ")."],
+            ["The requester was told and does not have it. What was made of it is being taken back."],
+        ),
+        _said(facts["error"]),
+    )
+
+
+def _end_failed(facts: Facts) -> Message:
+    attempts = f"{facts['attempts']} times"
+    return message(
+        f"Access {_name(facts['grant'])} could not be ended on {_name(facts['system'])} yet.",
+        paragraph(
+            [bold("Access may still exist"), " on ", bold(str(facts["system"])), ", although it has to end."],
+            ["Grant ", code(str(facts["grant"])), f": tried {attempts}, and tried on until the system confirms."],
+            ["If the system is gone or broken, end it there by hand."],
+        ),
+        _said(facts["error"]),
+    )
+
+
+def _panic_on(facts: Facts) -> Message:
+    by, what = str(facts["by"]), _scope(facts)
+    ended = _counted(facts["ended"], "grant")
+    return message(
+        f"Panic switch on for {what}, by {who_text(by)}.",
+        paragraph(
+            [bold("Panic switch on"), " for ", *_scope_parts(facts), ", by ", who(by), "."],
+            [f"{ended} ended now, and nothing new of it is given until ", code("access-bot resume"), "."],
+        ),
+    )
+
+
+def _panic_off(facts: Facts) -> Message:
+    by = str(facts["by"])
+    return message(
+        f"Panic switch off for {_scope(facts)}, by {who_text(by)}.",
+        paragraph(
+            [bold("Panic switch off"), " for ", *_scope_parts(facts), ", by ", who(by), "."],
+            ["People can ask again. What was ended stays ended."],
+        ),
+    )
+
+
+def _policy_rejected(facts: Facts) -> Message:
+    problems = facts["problems"]
+    lines = [str(each) for each in problems] if isinstance(problems, list | tuple) else []
+    count = int(str(facts["count"]))
+    more = (
+        [paragraph([f"and {count - len(lines)} more; access-bot check lists them all."])] if count > len(lines) else []
+    )
+    return message(
+        f"The changed roles.toml has {_counted(count, 'problem')}; the last good one stays in force.",
+        paragraph(
+            [bold(f"The changed roles.toml has {_counted(count, 'problem')}"), "; the last good one stays in force."]
+        ),
+        *([_said("\n".join(clean(line, 300) for line in lines), 3000)] if lines else []),
+        *more,
+    )
+
+
+def _undelivered(facts: Facts) -> Message:
+    to, kind = str(facts["to"]), str(facts["kind"]).replace("_", " ")
+    return message(
+        f"A message to {who_text(to)} can't be delivered.",
+        paragraph(
+            [bold("A message can't be delivered"), " to ", who(to), " (", typed(kind), ")."],
+            ["Nothing is lost: access goes on and ends as decided. Is the bot in the channel, and is it still there?"],
+        ),
+        _said(facts["error"]),
+    )
+
+
+def _said(error: object, limit: int = ERROR_ROOM) -> Block:
+    return rich(section("What was said:"), preformatted(str(error), limit))
+
+
+def _name(value: object) -> str:
+    return escape(clean(str(value), 75))
+
+
+def _counted(count: object, what: str) -> str:
+    return f"1 {what}" if count == 1 else f"{count} {what}s"
+
+
+def _scope_parts(facts: Facts) -> list[str | dict[str, object]]:
+    role, person = str(facts["role"]), str(facts["person"])
+    named: Sequence[str | dict[str, object]] = [
+        *(["the role ", code(role)] if role else []),
+        *([" and "] if role and person else []),
+        *([who(person)] if person else []),
+    ]
+    return list(named) or ["all access"]
+
+
+def _scope(facts: Facts) -> str:
+    role, person = str(facts["role"]), str(facts["person"])
+    named = [f"the role {_name(role)}"] * bool(role) + [who_text(person)] * bool(person)
+    return " and ".join(named) or "all access"
+
+
+_NOTES: Mapping[str, Callable[[Facts], Message]] = {
+    "nobody_can_decide": _nobody_can_decide,
+    "start_failed": _start_failed,
+    "end_failed": _end_failed,
+    "panic_on": _panic_on,
+    "panic_off": _panic_off,
+    "policy_rejected": _policy_rejected,
+    "undelivered": _undelivered,
+}

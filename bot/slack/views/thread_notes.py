@@ -1,0 +1,47 @@
+"""What is said in the thread of an approval message after the decision, and the same of many requests at once as one
+message of the channel. It doesn't know which thread.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from bot.operations.describe_request import RequestCard
+from bot.slack.blocks import Message, Part, bold, bullets, date, message, paragraph, rich, section, who
+from bot.slack.views._parts import ended_because, role_parts, title_text, why_words
+
+Facts = Mapping[str, object]
+
+DIGEST_LINES = 30
+
+
+def render(note: str, facts: Facts, card: RequestCard) -> Message:
+    """One later event: renewed {by, ends_at} or ended {grant, why}."""
+    title = title_text(card.role, card.request.role)
+    return message(f"{title}: {_SHORT[note]}.", paragraph([*_NOTES[note](facts, card), "."]))
+
+
+def digest(notes: Sequence[tuple[str, Facts, RequestCard]]) -> Message:
+    """Many later events at once, as one message."""
+    lines: list[list[Part]] = [
+        [who(card.request.requester), ", ", *role_parts(card.role, card.request.role), ": ", *_NOTES[note](facts, card)]
+        for note, facts, card in notes[:DIGEST_LINES]
+    ]
+    if (more := len(notes) - DIGEST_LINES) > 0:
+        lines.append([f"and {more} more"])
+    counted = f"{len(notes)} changes of access in this channel"
+    return message(f"{counted}.", rich(section(bold(counted)), bullets(lines)))
+
+
+def _renewed(facts: Facts, card: RequestCard) -> list[Part]:
+    return ["Renewed by ", who(str(facts["by"])), " until ", date(int(str(facts["ends_at"])))]
+
+
+def _ended(facts: Facts, card: RequestCard) -> list[Part]:
+    grant = card.grant
+    if grant is None or grant.end_reason is None:
+        return ["Ended: ", why_words(str(facts["why"]))]
+    when: list[Part] = [" ", date(grant.ended_at)] if grant.ended_at else []
+    return ["Ended", *when, ": ", *ended_because(grant)]
+
+
+_NOTES: Mapping[str, Callable[[Facts, RequestCard], list[Part]]] = {"renewed": _renewed, "ended": _ended}
+_SHORT: Mapping[str, str] = {"renewed": "the access was renewed", "ended": "the access has ended"}
