@@ -1,0 +1,148 @@
+"""HTTP: which path is answered by what, and how the server is set. One endpoint a file; none of them decides about
+access, they ask operations.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+
+import uvicorn
+from anyio import to_thread
+from prometheus_client import CollectorRegistry, Counter
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from bot.core.errors import StorageUnavailable
+from bot.operations._unit import World
+from bot.operations.count_usage import UsageMeter
+from bot.tokens import Signer
+from bot.web.auth import Auth
+from bot.web.checks import Checks
+from bot.web.oauth import Introspect, Revoke
+from bot.web.ops import Metrics, Readiness, Ready, health
+from bot.web.plain import ALWAYS, Endpoint, Handler
+
+__all__ = ["build_web", "serve_config"]
+
+log = logging.getLogger(__name__)
+
+WRITE_EVERY = 1.0
+"""Seconds between two writings of what was counted (PRODUCT.md section 7: at least every second)."""
+
+
+def build_web(
+    world: World,
+    signer: Signer,
+    meter: UsageMeter,
+    *,
+    ready: Ready,
+    registry: CollectorRegistry,
+    slack: Handler | None = None,
+) -> Starlette:
+    """All endpoints as one ASGI application; `slack` is a SlackEvents in HTTP mode, else None and its path not there.
+
+    While it runs, what `meter` counted is written every second, and once more when it stops.
+    """
+    answered = Counter(
+        "access_bot_http_requests", "Answers, by route and status.", ["route", "status"], registry=registry
+    )
+    checked = Counter(
+        "access_bot_token_checks", "Checks of tokens, by system and outcome.", ["system", "outcome"], registry=registry
+    )
+    checks = Checks(world, signer, meter, checked)
+    auth = Auth(checks)
+    table: list[tuple[str, list[str] | None, Handler | None]] = [
+        ("/auth", None, auth),
+        ("/auth/{path:path}", None, auth),  # Envoy asks with the client's own path and method
+        ("/oauth2/introspect", ["POST"], Introspect(checks)),
+        ("/oauth2/revoke", ["POST"], Revoke(checks)),
+        ("/slack/events", ["POST"], slack),
+        ("/healthz", ["GET"], health),
+        ("/readyz", ["GET"], Readiness(ready)),
+        ("/metrics", ["GET"], Metrics(registry)),
+    ]
+    app = Starlette(
+        routes=[
+            Route(path, Endpoint(path, handler, answered), methods=methods)
+            for path, methods, handler in table
+            if handler
+        ],
+        exception_handlers={HTTPException: _no_such(answered)},
+        lifespan=_writing(world, meter),
+    )
+    app.router.redirect_slashes = False
+    return app
+
+
+def serve_config(app: ASGIApp, host: str, port: int) -> uvicorn.Config:
+    """How uvicorn serves it: `uvicorn.Server(serve_config(…)).run()`, in the main thread or any other.
+
+    It logs through the loggers that are set up already and writes no access log, because the lines would hold what
+    clients send. Forwarded headers are read where they matter, by us. Connections stay open longer than nginx (60 s)
+    keeps them, so that no request meets a closing one.
+    """
+    return uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        loop="asyncio",
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=10,
+    )
+
+
+def _no_such(answered: Counter) -> Callable[[Request, Exception], Response]:
+    """404 and 405 in the form of the other answers, all unknown paths counted as one."""
+
+    def answer(request: Request, error: Exception) -> Response:
+        status, headers = (error.status_code, error.headers) if isinstance(error, HTTPException) else (500, None)
+        answered.labels("other", status).inc()
+        words = {404: "not_found", 405: "method_not_allowed"}.get(status, "server_error")
+        every = {name.decode(): value.decode() for name, value in ALWAYS} | dict(headers or {})
+        return JSONResponse({"error": words}, status, every)
+
+    return answer
+
+
+def _writing(world: World, meter: UsageMeter) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        writer = asyncio.create_task(_write_for_ever(meter))
+        try:
+            yield
+        finally:
+            writer.cancel()
+            with suppress(asyncio.CancelledError):
+                await writer
+            await _write(meter)
+            world.db.close()  # the connection of the event loop's own thread
+
+    return lifespan
+
+
+async def _write_for_ever(meter: UsageMeter) -> None:
+    while True:
+        await asyncio.sleep(WRITE_EVERY)
+        await _write(meter)
+
+
+async def _write(meter: UsageMeter) -> None:
+    """Nothing counted is lost when it can't be written: the meter keeps it for the next time."""
+    try:
+        await to_thread.run_sync(meter.flush)
+    except StorageUnavailable as error:
+        log.warning("the use of tokens could not be written yet: %s", error)
+    except Exception:
+        log.exception("writing the use of tokens failed")

@@ -1,0 +1,100 @@
+"""The check of a token at a gate, as both doors for systems make it: read, looked up, counted, and only then answered.
+It doesn't know how a token came in, nor in which words the answer goes out.
+"""
+
+import ipaddress
+from functools import lru_cache
+
+from anyio import CapacityLimiter, to_thread
+from prometheus_client import Counter
+from starlette.types import Scope
+
+from bot.core.policy import System
+from bot.operations._unit import World
+from bot.operations.count_usage import ALLOWED, UsageMeter, record_first_use
+from bot.operations.introspect_token import Claims, Closed, Open, introspect_token
+from bot.tokens import Bad, NotOurs, Signer
+from bot.web.plain import header_values
+
+MOST_USED = 10_000
+"""Pairs of grant and system remembered as used; when there are more, it begins anew and asks the database again."""
+
+THREADS = 16
+"""Checks at once on PostgreSQL; below its pool's 20 connections, so that none waits there and fails."""
+
+
+class Checks:
+    """One for each process. On SQLite a check is one statement in the event loop, because handing it to a thread
+    costs more than doing it; on PostgreSQL, and for every first use, it runs in a thread."""
+
+    def __init__(self, world: World, signer: Signer, meter: UsageMeter, counter: Counter) -> None:
+        self.world, self.signer, self._meter, self._counter = world, signer, meter, counter
+        self._used: dict[tuple[str, str], None] = {}
+        self._limiter = CapacityLimiter(THREADS)
+
+    def gateway(self, name: str) -> System | None:
+        """The system of that name, if it is one that checks tokens."""
+        system = self.world.policy().systems.get(name)
+        return system if system is not None and system.connector == "gateway" else None
+
+    async def check(self, token: str, system: str, source: str) -> Open | Closed:
+        """Whether the token opens the system now; `source` is the address that uses it. Raises StorageUnavailable:
+        then the answer must be no."""
+        claims = self.signer.read_token(token)
+        if isinstance(claims, NotOurs | Bad):
+            found: Open | Closed = Closed(claims.why)
+        elif self.world.db.is_sqlite:
+            found = introspect_token(self.world, claims, system)
+            if isinstance(found, Open) and (found.grant, system) not in self._used:
+                found = await self.in_thread(claims, system, source)
+            else:
+                self._count(found, system, source)
+        else:
+            found = await self.in_thread(claims, system, source)
+        outcome = ALLOWED if isinstance(found, Open) else found.why
+        self._counter.labels(system, outcome).inc()
+        return found
+
+    async def in_thread(self, claims: Claims, system: str, source: str) -> Open | Closed:
+        return await to_thread.run_sync(self._check, claims, system, source, limiter=self._limiter)
+
+    def _check(self, claims: Claims, system: str, source: str) -> Open | Closed:
+        """The whole check, for a thread that may wait."""
+        found = introspect_token(self.world, claims, system)
+        if isinstance(found, Open) and (found.grant, system) not in self._used:
+            record_first_use(self.world, found.grant, system, source)
+            self._remember(found.grant, system)
+            # Writing may have waited for a lock, and the access may have ended meanwhile.
+            found = introspect_token(self.world, claims, system)
+        self._count(found, system, source)
+        return found
+
+    def _remember(self, grant: str, system: str) -> None:
+        if len(self._used) >= MOST_USED:
+            self._used.clear()
+        self._used[(grant, system)] = None
+
+    def _count(self, found: Open | Closed, system: str, source: str) -> None:
+        if found.grant:
+            self._meter.count(found.grant, system, source, ALLOWED if isinstance(found, Open) else found.why)
+
+
+def source_address(scope: Scope) -> str:
+    """Who uses the token, as the proxy says: the last entry of X-Forwarded-For, else X-Real-IP, else the peer.
+
+    The last entry is the one that the proxy next to us wrote; those before it are whatever the client sent. What is
+    no address counts as not said.
+    """
+    forwarded = header_values(scope, b"x-forwarded-for")
+    said = forwarded or header_values(scope, b"x-real-ip")
+    peer = scope["client"][0] if scope.get("client") else "unknown"
+    return (_address(said[-1].rpartition(",")[2].strip()) if said else None) or peer
+
+
+@lru_cache(maxsize=4096)
+def _address(text: str) -> str | None:
+    """The address in its one spelling. A zone (`fe80::1%eth0`) is refused: anything could be behind the %."""
+    try:
+        return str(ipaddress.ip_address(text)) if len(text) <= 45 and "%" not in text else None
+    except ValueError:
+        return None

@@ -1,0 +1,48 @@
+"""`/healthz`, `/readyz` and `/metrics`, for whoever runs the bot. They say how this process is, and nothing about
+people, grants or requests.
+"""
+
+import logging
+from collections.abc import Callable
+
+from anyio import to_thread
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from starlette.types import Receive, Scope
+
+from bot.web.plain import Answer, as_json, as_text
+
+log = logging.getLogger(__name__)
+
+Ready = Callable[[], list[tuple[str, bool, str]]]
+"""What this process needs: each with its name, whether it is well, and a few words for the operator. May block."""
+
+
+async def health(scope: Scope, receive: Receive) -> Answer:
+    """Alive: the event loop answers. Nothing else is asked, so that a lost database doesn't get us restarted."""
+    return as_text(200, "ok")
+
+
+class Readiness:
+    def __init__(self, ready: Ready) -> None:
+        self._ready = ready
+
+    async def __call__(self, scope: Scope, receive: Receive) -> Answer:
+        """200 when everything is well, else 503; what is asked of, and what isn't well, is in the body."""
+        try:
+            checks = await to_thread.run_sync(self._ready)
+        except Exception:
+            log.exception("the readiness of this process can't be told")
+            checks = [("readiness", False, "can't be told; see the log")]
+        is_ready = all(well for _, well, _ in checks)
+        said = {name: {"well": well, "detail": detail} for name, well, detail in checks}
+        return as_json(200 if is_ready else 503, {"ready": is_ready, "checks": said})
+
+
+class Metrics:
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._registry = registry
+
+    async def __call__(self, scope: Scope, receive: Receive) -> Answer:
+        """In a thread, because a gauge may ask the database."""
+        body = await to_thread.run_sync(generate_latest, self._registry)
+        return Answer(200, body, CONTENT_TYPE_LATEST.encode())

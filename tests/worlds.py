@@ -1,0 +1,103 @@
+"""A whole world for tests: a real database, a clock that stands still until it is moved, and grants made by the real
+operations in the order in which the product makes them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bot.core.asking import Ask
+from bot.core.model import Grant, Person
+from bot.core.policy import Policy
+from bot.operations._unit import World
+from bot.operations.approve_request import Granted, approve_request
+from bot.operations.record_delivery import record_ended, record_started
+from bot.operations.record_people import record_groups, record_people
+from bot.operations.request_access import Submitted, request_access
+from bot.operations.show_credentials import Credentials, confirm_shown, show_credentials
+from bot.operations.try_start import try_start
+from bot.tokens import Signer
+from storage import grants
+from storage.database import Database
+from tests.builders import a_policy
+
+KEYS = ("key-one-0123456789-0123456789-0123456789",)
+START = 1_790_000_000  # 2026-09-21, a Monday
+ANA, BEN, LEA = "U0ANA", "U0BEN", "U0LEA"
+
+
+@dataclass
+class Clock:
+    """UTC seconds that only a test moves."""
+
+    at: int = START
+
+    def __call__(self) -> int:
+        return self.at
+
+
+def a_person(id: str = ANA, email: str | None = None, **facts: object) -> Person:
+    address = f"{id.lower()}@example.com" if email is None else email
+    return Person(id, id.title(), address, "Europe/Berlin", "T1", START, **facts)  # type: ignore[arg-type]
+
+
+@dataclass
+class Made:
+    """A world with everything that a test may want to turn."""
+
+    world: World
+    clock: Clock
+    signer: Signer
+    path: Path
+    policies: list[Policy] = field(default_factory=list)
+
+    def a_grant(self, role: str = "shop-admin", person: str = ANA, duration: int = 3600) -> Grant:
+        """An active grant: asked for, approved by Ben, opened at its gates as the gateway connector does."""
+        asked = request_access(self.world, Ask(person, role, "because", duration=duration, ticket="OPS-1"))
+        assert isinstance(asked, Submitted), asked
+        granted = approve_request(self.world, asked.request.id, a_person(BEN))
+        assert isinstance(granted, Granted), granted
+        for order in try_start(self.world, granted.grant.id):
+            self.open_gate(order.grant, order.system, order.ends_at)
+        record_started(self.world, granted.grant.id)
+        return self.grant(granted.grant.id)
+
+    def a_token(self, grant: Grant) -> str:
+        """The token that the holder sees; it replaces the one before."""
+        shown = show_credentials(self.world, grant.id, grant.person)
+        assert isinstance(shown, Credentials), shown
+        confirm_shown(self.world, shown)
+        return shown.token
+
+    def grant(self, id: str) -> Grant:
+        with self.world.db.reading():
+            found = grants.get(self.world.db, id)
+        assert found is not None
+        return found
+
+    def open_gate(self, grant: str, system: str, until: int) -> None:
+        with self.world.db.transaction():
+            grants.open_gate(self.world.db, grant, system, until)
+
+    def close_gates(self, grant: Grant) -> None:
+        """What the connector and delivery do after an end was asked for."""
+        for system in grant.systems:
+            with self.world.db.transaction():
+                grants.close_gate(self.world.db, grant.id, system)
+            record_ended(self.world, grant.id, system)
+
+
+def make_world(tmp_path: Path, url: str = "", policy: Policy | None = None, keys: Sequence[str] = KEYS) -> Made:
+    """A migrated database (SQLite under `tmp_path` unless `url` says otherwise) with Ana, Ben who approves, and Lea
+    who leads."""
+    path = tmp_path / "access.db"
+    db = Database(url or f"sqlite:///{path}")
+    db.migrate()
+    clock, signer, policies = Clock(), Signer(keys), [policy or a_policy()]
+    world = World(db, clock, lambda: policies[-1], signer.seal, signer.sign_token)
+    record_people(world, [a_person(person) for person in (ANA, BEN, LEA)])
+    groups = [("S0DB", "db-leads", [BEN]), ("S0LEADS", "platform-leads", [LEA]), ("S0ENG", "engineers", [ANA, BEN])]
+    record_groups(world, groups)
+    return Made(world, clock, signer, path, policies)
