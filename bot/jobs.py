@@ -53,7 +53,7 @@ class Jobs:
         self.swept = time.monotonic()
         pools = {"default": ThreadPoolExecutor(4), "sweep": ThreadPoolExecutor(1)}
         self._scheduler = BackgroundScheduler(timezone=UTC, executors=pools, job_defaults=NEVER_DROPPED)
-        self._scheduler.add_job(self._sweep, "date", run_date=_date(time.time()), id="sweep", executor="sweep")
+        self._add_sweep(_date(time.time()))
         daily = Every(86400, lambda: forget_old(world))
         for name, job in {"forget_old": daily, **others}.items():
             self._scheduler.add_job(_guarded, "interval", (name, job.do), seconds=job.seconds, id=name, jitter=None)
@@ -94,9 +94,9 @@ class Jobs:
         except Exception:
             log.exception("the sweep failed unexpectedly and is tried again")
             due = self._exact() + 1
-        self._plan(min(due if due is not None else float("inf"), self._exact() + LONGEST_SLEEP), replace=True)
+        self._plan(min(due if due is not None else float("inf"), self._exact() + LONGEST_SLEEP))
 
-    def _plan(self, due: float, replace: bool = False) -> None:
+    def _plan(self, due: float) -> None:
         """Sets the sweep to `due`, if that is earlier than what is planned; a sweep under way asks for its next."""
         with self._lock:
             if self._planned <= due:
@@ -106,7 +106,13 @@ class Jobs:
             try:
                 self._scheduler.reschedule_job("sweep", trigger="date", run_date=run_at)
             except JobLookupError:
-                self._scheduler.add_job(self._sweep, "date", run_date=run_at, id="sweep", executor="sweep")
+                self._add_sweep(run_at)
+
+    def _add_sweep(self, run_at: datetime) -> None:
+        """Its pool has one thread, so a sweep planned while another is under way follows it instead of being lost."""
+        self._scheduler.add_job(
+            self._sweep, "date", run_date=run_at, id="sweep", executor="sweep", max_instances=3
+        )  # fmt: skip
 
 
 def _guarded(name: str, do: Callable[[], object]) -> None:

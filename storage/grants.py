@@ -190,6 +190,12 @@ def gate_until(db: Database, grant: str, system: str) -> int | None:
     return int(found[0]) if found else None
 
 
+def counts(db: Database) -> dict[str, int]:
+    """How many grants are in each state, without those that are over."""
+    rows = db.rows(f"SELECT state, COUNT(*) FROM grants WHERE {_LIVE} GROUP BY state")
+    return {str(state): int(count) for state, count in rows}
+
+
 def next_due(db: Database) -> int | None:
     """When the clock has to act next, whatever it is; None when nothing waits."""
     found = db.row(

@@ -12,6 +12,8 @@ from bot.operations._unit import Unit, World, unit
 from storage import audit
 from storage.audit import Filters
 
+__all__ = ["Filters", "ask_export", "export_audit", "filters_from", "is_lead", "may_audit", "read_audit"]
+
 PAGE = 20
 
 

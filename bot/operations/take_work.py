@@ -65,3 +65,9 @@ class Work:
         with world.db.transaction():
             for row in self.rows:
                 outbox.again(world.db, row, self.owner, world.now() + pause, error[:500], unsure)
+
+
+def free_claims(world: World) -> None:
+    """At the start of the only worker on a SQLite file: what a killed process had in hand is free again at once."""
+    with world.db.transaction():
+        outbox.free_claims(world.db)

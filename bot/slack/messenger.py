@@ -16,7 +16,7 @@ from bot.operations._unit import World
 from bot.operations.describe_grant import GrantView, describe_grant
 from bot.operations.describe_person import describe_person
 from bot.operations.describe_request import RequestCard, describe_request
-from bot.operations.keep_channel import keep_channels, known_channel
+from bot.operations.keep_fact import keep_facts, known_fact
 from bot.operations.read_audit import export_audit, filters_from
 from bot.operations.record_posted import record_posted, record_reminded
 from bot.operations.verify_audit import Sealed, verify_audit
@@ -76,17 +76,17 @@ class Messenger:
         except SystemRefused as refused:
             if refused.code != "channel_not_found" or not channel.startswith("#"):
                 raise
-            keep_channels(self._world, {channel: ""})
+            keep_facts(self._world, {f"channel {channel}": ""})
             return call(self._client, method, channel=self.channel_id(channel), **arguments)
 
     def channel_id(self, channel: str) -> str:
         """The id of a channel given by id or `#name`, asked of Slack when nobody has yet."""
         if not channel.startswith("#"):
             return channel
-        if (known := known_channel(self._world, channel)) is not None:
+        if (known := known_fact(self._world, f"channel {channel}")) is not None:
             return known
         found = self._list_channels()
-        keep_channels(self._world, found)
+        keep_facts(self._world, {f"channel {name}": found_id for name, found_id in found.items()})
         if channel not in found:
             raise SystemRefused("channel_not_found", f"invite the bot to {channel}")
         return found[channel]

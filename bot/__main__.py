@@ -1,0 +1,5 @@
+"""`python -m bot` is `access-bot`."""
+
+from bot.cli import main
+
+main()

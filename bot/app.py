@@ -1,0 +1,268 @@
+"""Builds the world: the only place that knows every part and hands each what it needs, by name.
+
+It decides nothing; what a part does is said in the part.
+"""
+
+import logging
+import signal
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+
+import uvicorn
+from prometheus_client import CollectorRegistry
+from slack_bolt import App
+from slack_sdk import WebClient
+from slack_sdk.signature import SignatureVerifier
+
+from bot import connectors
+from bot.clock import Clock
+from bot.core.effects import Queue
+from bot.core.errors import AccessBotError, StorageUnavailable
+from bot.core.model import Source
+from bot.delivery import Delivery
+from bot.jobs import Every, Jobs
+from bot.metrics import watch
+from bot.operations._unit import World
+from bot.operations.count_usage import UsageMeter
+from bot.operations.keep_gates import StoredGates
+from bot.operations.record_people import people_to_check, record_people, save_refresh
+from bot.operations.record_policy import record_loaded, record_rejected
+from bot.operations.take_work import free_claims
+from bot.roles_file import RolesFile
+from bot.settings import Settings
+from bot.slack.identity import Identity
+from bot.slack.listeners import Desk, register
+from bot.slack.messenger import Messenger
+from bot.slack.people import SlackPeople
+from bot.slack.socket import Socket
+from bot.tokens import Signer
+from bot.web import build_web, serve_config
+from bot.web.slack_events import SlackEvents
+from storage.database import Database
+
+log = logging.getLogger(__name__)
+
+LISTENERS = 32
+"""Threads that handle what people do in Slack; each is busy for milliseconds."""
+
+CHECK_HOLDERS_EVERY = 10
+"""Seconds; together with `record_people.RECHECK` less than a minute."""
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """What every verb needs, the command line included: rows, roles, keys and a clock."""
+
+    settings: Settings
+    roles: RolesFile
+    db: Database
+    signer: Signer
+    clock: Clock
+    world: World
+    bell: "Bell"
+
+
+class Bell:
+    """Rings for whoever has been told to listen, when a commit left work or set a deadline."""
+
+    def __init__(self) -> None:
+        self._heard: list[Callable[[frozenset[Queue], int | None], None]] = []
+
+    def add(self, heard: Callable[[frozenset[Queue], int | None], None]) -> None:
+        self._heard.append(heard)
+
+    def ring(self, queues: frozenset[Queue], due: int | None) -> None:
+        for heard in self._heard:
+            heard(queues, due)
+
+
+def build_base(settings: Settings, source: Source) -> Base:
+    """Opens nothing yet. Raises ConfigError when roles.toml can't be read."""
+    roles = RolesFile(settings.roles_path, settings.environ)
+    db, signer, clock, bell = Database(settings.database_url), Signer(settings.secret_keys), Clock(), Bell()
+    world = World(db, clock, roles.current, signer.seal, signer.sign_token, bell.ring, source)
+    return Base(settings, roles, db, signer, clock, world, bell)
+
+
+class Worker:
+    """Delivery, the clock and the Slack socket of one process."""
+
+    def __init__(self, base: Base, bolt: App, identity: Identity, meter: UsageMeter) -> None:
+        settings, clock_world = base.settings, base.world.via(Source.CLOCK)
+        patient = slack_client(settings, timeout=10)
+        self._base, self._identity = base, identity
+        self.people = SlackPeople(slack_client(settings, timeout=3), clock_world, identity.team)
+        messenger = Messenger(patient, clock_world, base.signer.sealed)
+        gates = connectors.build(StoredGates(clock_world))
+        self.delivery = Delivery(clock_world, gates, messenger, self.people, meter)
+        self.jobs = Jobs(clock_world, base.clock.exact, self._others(clock_world, meter))
+        self.socket = Socket(bolt, settings.slack_app_token, patient) if settings.slack_mode == "socket" else None
+        self._world, self._started, self._stopping = clock_world, clock_world.now(), threading.Event()
+
+    def start(self) -> None:
+        """Ends that are overdue come before anything that needs Slack."""
+        if self._base.db.is_sqlite:
+            free_claims(self._world)
+        self._base.bell.add(self._heard)
+        self.jobs.start()
+        self.delivery.start()
+        threading.Thread(target=self._listen, name="notices", daemon=True).start()
+        threading.Thread(target=self._greet, name="greeting", daemon=True).start()
+
+    def stop(self) -> None:
+        """Takes nothing new from Slack, finishes what is in hand, and leaves the rest in the outbox."""
+        self._stopping.set()
+        if self.socket is not None:
+            self.socket.close()
+        self.jobs.stop()
+        self.delivery.stop()
+
+    def ready(self) -> list[tuple[str, bool, str]]:
+        """What this process needs, whether it is well, and what is wrong."""
+        parts = [
+            ("clock", self.jobs.well(), "the sweep has not run lately"),
+            ("delivery", self.delivery.well(), "a queue is not worked any more"),
+        ]
+        if self.socket is not None:
+            parts.append(("socket", self.socket.well(), "no live connection to Slack"))
+        return parts
+
+    def _heard(self, queues: frozenset[Queue], due: int | None) -> None:
+        self.delivery.wake(queues)
+        self.jobs.expect(due)
+
+    def _listen(self) -> None:
+        """Hears what other processes commit; on SQLite the queues look for themselves every second."""
+        while not self._base.db.is_sqlite and not self._stopping.is_set():
+            try:
+                self._base.db.listen(self._told, self._stopping.is_set)
+            except StorageUnavailable as error:
+                log.warning("notices of other processes come late: %s", error)
+                self._stopping.wait(1)
+
+    def _told(self, queues: list[str], due: int | None) -> None:
+        """An empty notice means that some may have been missed."""
+        self._heard(frozenset(map(Queue, queues)) or frozenset(Queue), due)
+
+    def _greet(self) -> None:
+        """Learns from Slack who we are, and only then listens; nothing else waits for it."""
+        pause = 1
+        while not self._stopping.is_set():
+            try:
+                known = self._identity.ask()
+                log.info("connected to the Slack workspace %s as %s", known.team, known.bot_user)
+                save_refresh(self._world, ["groups", "people"])
+                break
+            except AccessBotError as error:
+                log.warning("Slack does not say who we are: %s; next try in %s s", error, pause)
+                self._stopping.wait(pause)
+                pause = min(pause * 2, 30)
+        if self.socket is not None and not self._stopping.is_set():
+            self.socket.start()
+
+    def _others(self, world: World, meter: UsageMeter) -> dict[str, Every]:
+        return {
+            "holders": Every(CHECK_HOLDERS_EVERY, self._check_holders),
+            "groups": Every(300, lambda: save_refresh(world, ["groups"])),
+            "people": Every(6 * 3600, lambda: save_refresh(world, ["people"])),
+            "roles": Every(2, lambda: reload_roles(self._base, world)),
+        }
+
+    def _check_holders(self) -> None:
+        """Looks at who has, or waits for, something: a deactivated account loses everything within a minute."""
+        for person in people_to_check(self._world, self._started, CHECK_HOLDERS_EVERY):
+            if self._stopping.is_set():
+                return
+            record_people(self._world, [self.people.look_up(person)])
+
+
+def reload_roles(base: Base, world: World) -> None:
+    """Reads roles.toml again if it was saved; groups and addresses that are new in it are asked of Slack."""
+
+    def loaded(policy: object) -> None:
+        record_loaded(world, base.roles.policy)
+        save_refresh(world, ["groups", "people"])
+
+    base.roles.reload(loaded, partial(record_rejected, world))
+
+
+def slack_client(settings: Settings, timeout: int) -> WebClient:
+    """A client of ours: it never retries by itself, because only delivery knows what may be repeated."""
+    return WebClient(
+        token=settings.slack_bot_token, base_url=settings.slack_api_url, timeout=timeout, retry_handlers=[]
+    )
+
+
+def build_bolt(base: Base, identity: Identity) -> App:
+    """The Bolt app with all our listeners. Everything is passed explicitly, nothing is read from the environment."""
+    quick = slack_client(base.settings, timeout=2)
+    bolt = App(
+        name="access-bot",
+        client=quick,
+        authorize=identity.authorize,
+        signing_secret=base.settings.slack_signing_secret or "unused in Socket Mode",
+        request_verification_enabled=False,  # `bot/web/slack_events.py` has verified what comes this far
+        process_before_response=True,
+        listener_executor=ThreadPoolExecutor(LISTENERS, thread_name_prefix="listener"),
+    )
+    world = base.world.via(Source.SLACK)
+    register(bolt, Desk(world, SlackPeople(quick, world, identity.team), quick, identity.team))
+    return bolt
+
+
+def serve(settings: Settings, *, web: bool, work: bool, migrate: bool) -> None:
+    """Runs until SIGTERM or SIGINT, then finishes what is in hand.
+
+    Raises ConfigError, SchemaMismatch and StorageUnavailable before anything was started.
+    """
+    base = build_base(settings, Source.CLOCK)
+    base.db.migrate() if migrate else base.db.check_schema()
+    record_loaded(base.world, base.roles.policy)
+    meter = UsageMeter(base.world.via(Source.HTTP))
+    worker = None
+    slack = None
+    if settings.slack_bot_token:
+        identity = Identity(slack_client(settings, timeout=5), base.world)
+        bolt = build_bolt(base, identity)
+        worker = Worker(base, bolt, identity, meter) if work else None
+        verifier = SignatureVerifier(settings.slack_signing_secret)
+        slack = SlackEvents(bolt.dispatch, verifier) if web and settings.slack_mode == "http" else None
+    _serve(base, meter, worker, slack)
+
+
+def _serve(base: Base, meter: UsageMeter, worker: Worker | None, slack: SlackEvents | None) -> None:
+    registry = CollectorRegistry()
+    watch(registry, base.world)
+    ready = partial(_ready, base, worker)
+    app = build_web(base.world.via(Source.HTTP), base.signer, meter, ready=ready, registry=registry, slack=slack)
+    server = uvicorn.Server(serve_config(app, base.settings.host, base.settings.port))
+    # uvicorn raises the signal again when it has stopped serving; then our own parts have yet to finish.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
+    if worker is not None:
+        worker.start()
+    try:
+        server.run()
+    finally:
+        log.info("stopping: finishing what is in hand")
+        if worker is not None:
+            worker.stop()
+        meter.flush()
+        base.db.close()
+
+
+def _ready(base: Base, worker: Worker | None) -> list[tuple[str, bool, str]]:
+    parts = worker.ready() if worker is not None else []
+    return [("database", *_database_answers(base)), *parts]
+
+
+def _database_answers(base: Base) -> tuple[bool, str]:
+    try:
+        with base.db.reading():
+            base.db.row("SELECT 1")
+    except StorageUnavailable as error:
+        return False, str(error)
+    return True, ""

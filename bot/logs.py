@@ -1,0 +1,51 @@
+"""How this program logs: to standard error, as text or as JSON lines, and never a secret."""
+
+import json
+import logging
+import re
+from datetime import UTC, datetime
+
+_SECRETS = re.compile(r"xox[a-z]-[\w-]+|xapp-[\w-]+|(?i:bearer|basic)\s+[\w.~+/=-]{8,}|(?<=://)[^/\s:@]+:[^/\s@]+(?=@)")
+"""Slack's tokens, what an Authorization header carries, and the user and password of a URL."""
+
+NOISY = ("slack_sdk", "slack_bolt", "apscheduler", "peewee", "httpx", "uvicorn")
+"""Libraries that log whole payloads at DEBUG, credentials among them: they never go below INFO."""
+
+
+class Redacting(logging.Formatter):
+    """Text lines, with everything that looks like a secret taken out, tracebacks included."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return redact(super().format(record))
+
+
+class Json(Redacting):
+    """One object a line: `at level logger message`, and `exception` where there is one."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        said = {
+            "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": redact(record.getMessage()),
+        }
+        if record.exc_info:
+            said["exception"] = redact(self.formatException(record.exc_info))
+        return json.dumps(said, ensure_ascii=False)
+
+
+def redact(text: str) -> str:
+    """`text` without anything that looks like a secret."""
+    return _SECRETS.sub("[redacted]", text)
+
+
+def configure(level: str, style: str) -> None:
+    """Sets up the root logger; `style` is text or json."""
+    handler = logging.StreamHandler()
+    plain = Redacting("%(asctime)s %(levelname)-7s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%S%z")
+    handler.setFormatter(Json() if style == "json" else plain)
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+    for name in NOISY:
+        logging.getLogger(name).setLevel(max(logging.INFO, logging.getLevelName(level)))
+    for name in ("apscheduler", "slack_bolt.App"):
+        logging.getLogger(name).setLevel(logging.WARNING)

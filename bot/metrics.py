@@ -1,0 +1,42 @@
+"""What a process tells Prometheus of its state, beside the counters that the endpoints keep themselves."""
+
+from collections.abc import Iterable
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from bot.core.errors import StorageUnavailable
+from bot.operations._unit import World
+from bot.operations.count_state import count_state
+
+
+class _State(Collector):
+    """Read from the database at each scrape, so that every replica tells the same."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def collect(self) -> Iterable[GaugeMetricFamily]:
+        up = GaugeMetricFamily("access_bot_database_up", "Whether the database answers.")
+        try:
+            counted = count_state(self._world)
+        except StorageUnavailable:
+            up.add_metric([], 0)
+            return [up]
+        up.add_metric([], 1)
+        families = [up]
+        for name, words, label, values in (
+            ("access_bot_outbox_rows", "Work that waits, by queue; dead is given up.", "queue", counted.outbox),
+            ("access_bot_grants", "Grants that are not over, by state.", "state", counted.grants),
+        ):
+            family = GaugeMetricFamily(name, words, labels=[label])
+            for value, count in values.items():
+                family.add_metric([value], count)
+            families.append(family)
+        return families
+
+
+def watch(registry: CollectorRegistry, world: World) -> None:
+    """Adds the state of this database to what `registry` exposes."""
+    registry.register(_State(world))

@@ -1,0 +1,32 @@
+"""An approver opens the form to deny or narrow a request: who can't decide hears so before they type anything."""
+
+from bot.core.approval import Refused, may_decide, narrowed
+from bot.core.model import RequestState
+from bot.operations._unit import World, unit
+from bot.operations.take_press import AlreadyDecided
+from storage import requests
+
+
+def begin_decision(world: World, request_id: str, person: str, action: str) -> AlreadyDecided | Refused | None:
+    """None means go on: whether they may is asked again when they submit. Raises StorageUnavailable."""
+    with unit(world) as u:
+        request = requests.get(u.db, request_id)
+        if request is None:
+            return u.refuse(Refused("This request does not exist."), person, action)
+        if request.state is not RequestState.PENDING:
+            u.refuse(Refused(f"already {request.state}"), person, action, request)
+            return AlreadyDecided(request)
+        refused = may_decide(u.policy.roles.get(request.role), request, u.person(person), u.directory)
+        return u.refuse(refused, person, action, request) if refused else None
+
+
+def check_narrowing(
+    world: World, request_id: str, person: str, duration: int, actions: tuple[str, ...] | None
+) -> Refused | None:
+    """Whether an edited approval gives no more than was asked for, told while the form is still open."""
+    with unit(world) as u:
+        request = requests.get(u.db, request_id)
+        if request is None or request.state is not RequestState.PENDING:
+            return None
+        refused = narrowed(request, duration, request.actions if actions is None else actions)
+        return u.refuse(refused, person, "approve", request) if refused else None

@@ -1,0 +1,54 @@
+"""Who we are in Slack: the workspace and the bot's own ids, asked once and remembered for a start without Slack."""
+
+import logging
+import threading
+from dataclasses import dataclass
+
+from slack_bolt.authorization import AuthorizeResult
+from slack_sdk import WebClient
+
+from bot.operations._unit import World
+from bot.operations.keep_fact import keep_facts, known_fact
+from bot.slack.api import call
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Self:
+    """Empty strings as long as nobody has asked Slack."""
+
+    team: str = ""
+    bot_id: str = ""
+    bot_user: str = ""
+
+
+class Identity:
+    """`client` carries the bot's token."""
+
+    def __init__(self, client: WebClient, world: World) -> None:
+        self._client, self._world = client, world
+        self._lock = threading.Lock()
+        self.known = Self(*(known_fact(world, f"slack {part}") or "" for part in ("team", "bot id", "bot user")))
+
+    def team(self) -> str:
+        return self.known.team
+
+    def ask(self) -> Self:
+        """Asks Slack. Raises SystemUnavailable or SystemRefused."""
+        answer = call(self._client, "auth.test")
+        with self._lock:
+            self.known = Self(answer["team_id"], answer.get("bot_id") or "", answer["user_id"])
+        parts = {"team": self.known.team, "bot id": self.known.bot_id, "bot user": self.known.bot_user}
+        keep_facts(self._world, {f"slack {part}": value for part, value in parts.items()})
+        return self.known
+
+    def authorize(self, **_: object) -> AuthorizeResult:
+        """For Bolt, at every payload: no call of Slack's."""
+        return AuthorizeResult(
+            enterprise_id=None,
+            team_id=self.known.team or None,
+            bot_token=self._client.token,
+            bot_id=self.known.bot_id or None,
+            bot_user_id=self.known.bot_user or None,
+        )

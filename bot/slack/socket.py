@@ -1,0 +1,73 @@
+"""Keeps one Socket Mode connection alive and says whether it really is. It doesn't know what comes through it.
+
+Everything that matters is done without it: ends, deliveries and checks go on while Slack is away.
+"""
+
+import logging
+import threading
+import time
+
+from slack_bolt import App
+from slack_bolt.adapter.socket_mode import SocketModeHandler
+from slack_sdk import WebClient
+
+log = logging.getLogger(__name__)
+
+PING = 10
+"""Seconds between our pings; Slack's pong to one of them is the only proof that a connection is not deaf."""
+
+DEAF = 4 * PING
+
+
+class Socket:
+    """`client` opens the connections; `workers` payloads are handled at the same time."""
+
+    def __init__(self, app: App, app_token: str, client: WebClient, workers: int = 10) -> None:
+        self._handler = SocketModeHandler(
+            app, app_token, web_client=client, ping_interval=PING, concurrency=workers, logger=log
+        )
+        self._stopping = threading.Event()
+        self._keeper = threading.Thread(target=self._keep, name="socket-keeper", daemon=True)
+        self._connected_at = 0.0
+
+    def start(self) -> None:
+        """Returns at once; the first connection is made, and later ones are replaced, in the background."""
+        self._keeper.start()
+
+    def well(self) -> bool:
+        """Connected, and answered lately: a wedged connection looks alive for hours."""
+        client = self._handler.client
+        return client.is_connected() and time.time() - self._last_answer() < DEAF
+
+    def close(self) -> None:
+        """Takes nothing new and finishes what came in."""
+        self._stopping.set()
+        self._keeper.join()
+        self._handler.close()  # type: ignore[no-untyped-call]
+
+    def _keep(self) -> None:
+        pause = 1.0
+        while not self._stopping.is_set():
+            if self.well():
+                pause = 1.0
+                self._stopping.wait(1.0)
+                continue
+            try:
+                self._connect()
+            except Exception as error:  # whatever it is, the next try is the answer to it
+                log.warning("no connection to Slack yet (%s); next try in %.0f s", error, pause)
+                self._stopping.wait(pause)
+                pause = min(pause * 2, 30)
+
+    def _connect(self) -> None:
+        client = self._handler.client
+        if client.current_session is None:
+            client.connect()
+        else:
+            client.connect_to_new_endpoint(force=True)
+        self._connected_at = time.time()
+
+    def _last_answer(self) -> float:
+        session = self._handler.client.current_session
+        pong = session.last_ping_pong_time if session is not None else None
+        return max(pong or 0.0, self._connected_at)
