@@ -146,6 +146,16 @@ def code(text: str, limit: int = 200) -> Element:
     return typed(text, limit, "code")
 
 
+def spoken(text: str, limit: int = 1000) -> list[Part]:
+    """A sentence of ours that may quote what was typed: inert, with what stands in backticks as code."""
+    parts = re.split("`([^`]+)`", clean(text, limit, lines=True))
+    return [
+        {"type": "text", "text": part, **({"style": {"code": True}} if place % 2 else {})}
+        for place, part in enumerate(parts)
+        if part
+    ] or ["–"]
+
+
 def section(*parts: Part) -> Element:
     """One run of rich text; a plain string is our own words and stays as it is."""
     return {"type": "rich_text_section", "elements": [_part(part) for part in parts if part]}
@@ -298,10 +308,22 @@ def fit(
 
 
 def join(messages: Sequence[Message]) -> Message:
-    """Several messages to one reader as one, within Slack's limits; what has no room is counted."""
+    """Several messages to one reader as one, within Slack's limits; of what has no room, the `text` is shown."""
     if len(messages) == 1:
         return messages[0]
     groups = [[*([divider()] if place else []), *each["blocks"]] for place, each in enumerate(messages)]
-    shown, missing = fit(groups, MESSAGE_BLOCKS - 1)
-    more = [context(f"And {missing} more. `/access list` shows what you have.")] if missing else []
-    return message("\n".join(each["text"] for each in messages), *shown, *more)
+    shown, missing = fit(groups, MESSAGE_BLOCKS - 1, MESSAGE_CHARACTERS - 2_500)
+    lines = [each["text"] for each in messages]
+    rest = ["And in short, for want of room:", *lines[len(lines) - missing :]] if missing else []
+    return message(
+        "\n".join(lines), *shown, *([{"type": "section", "text": mrkdwn(_whole(rest, 2_400))}] if rest else [])
+    )
+
+
+def _whole(lines: Sequence[str], limit: int) -> str:
+    """As many lines as fit without cutting one, and how many don't."""
+    for count in range(len(lines), 0, -1):
+        more = [f"and {len(lines) - count} more"] if count < len(lines) else []
+        if len(text := "\n".join([*lines[:count], *more])) <= limit:
+            return text
+    return f"{len(lines)} more"

@@ -21,7 +21,7 @@ from bot.slack.blocks import (
     quote,
     rich,
     section,
-    typed,
+    spoken,
     who,
 )
 from bot.slack.views._parts import cancel, grant_buttons, role_parts, state_parts, title_text
@@ -37,12 +37,12 @@ def render(note: str, facts: Facts, card: RequestCard | None, now: int) -> Messa
 
 def refused(why: str) -> Message:
     """No, and why; `why` is a sentence that says what to do."""
-    return message(escape(clean(why, 1000)), paragraph([typed(why, 1000)]))
+    return message(escape(clean(why, 1000)), paragraph(spoken(why)))
 
 
 def text(words: str) -> Message:
     """Something to say that needs no form of its own."""
-    return message(escape(clean(words, 2000)), paragraph([typed(words, 2000, lines=True)]))
+    return message(escape(clean(words, 2000)), paragraph(spoken(words, 2000)))
 
 
 def submitted(card: RequestCard, now: int) -> Message:
@@ -159,7 +159,7 @@ def too_fast(seconds: int) -> Message:
 def done(words: str, reason: str = "") -> Message:
     """Something was done; `words` are ours, `reason` is what somebody typed."""
     said = [rich(section("Reason"), quote(reason))] if reason else []
-    return message(escape(clean(words, 500)), paragraph([typed(words, 500)]), *said)
+    return message(escape(clean(words, 500)), paragraph(spoken(words, 500)), *said)
 
 
 def _name(role: str) -> str:

@@ -107,7 +107,7 @@ def _waiting(card: RequestCard, now: int) -> Iterator[list[Part]]:
 
 def _decision_card(card: RequestCard) -> list[list[Part]]:
     lines: list[list[Part]] = [
-        ["✓ " if criterion.met else "✗ not met: ", typed(criterion.text)] for criterion in card.criteria
+        ["✓ met: " if criterion.met else "✗ not met: ", typed(criterion.text)] for criterion in card.criteria
     ]
     return [*lines, *_history(card), _holds(card), _usual(card), _why_you(card)]
 

@@ -9,6 +9,7 @@ from bot.slack.blocks import (
     Block,
     Element,
     Message,
+    Part,
     actions,
     button,
     clean,
@@ -38,11 +39,15 @@ def render(records: Sequence[Record], filters: str, older: str | None, now: int)
         )
     return message(
         _twin(page),
-        paragraph(["Audit log, newest first", *([": ", typed(filters, 300)] if filters else []), "."]),
+        paragraph(["Audit log, newest first", *_filtered(filters), "."]),
         _table(page),
         *([actions(button("Older", Action.AUDIT_OLDER, older, "audit records"))] if older else []),
         context("`/access audit export` sends every matching record as CSV; that you looked is on record."),
     )
+
+
+def _filtered(filters: str) -> list[Part]:
+    return [": ", typed(filters, 300)] if filters else []
 
 
 def _table(page: Sequence[Record]) -> Block:

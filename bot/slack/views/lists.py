@@ -57,7 +57,7 @@ def pending_rows(view: PersonView) -> Iterable[list[Block]]:
     """One group of blocks for each request that somebody waits for."""
     for request in view.pending:
         title = view.titles.get(request.role, request.role)
-        waits = ["Waits for a decision until ", date(request.lapses_at), "."]
+        waits: list[Part] = ["Waits for a decision until ", date(request.lapses_at), "."]
         yield [paragraph(_named(title, request), waits), actions(cancel(request, title))]
 
 

@@ -19,6 +19,7 @@ from bot.slack.blocks import (
     modal,
     paragraph,
     plain,
+    spoken,
     text_input,
     typed,
 )
@@ -59,7 +60,7 @@ def nothing_to_ask(why: str) -> View:
 
 def notice(title: str, text: str) -> View:
     """A modal that says one thing; `text` may quote what was typed."""
-    return modal(Modal.NOTICE, title, [paragraph([typed(text, 2500, lines=True)])], close="Close")
+    return modal(Modal.NOTICE, title, [paragraph(spoken(text, 2500))], close="Close")
 
 
 def _role_select(roles: Sequence[Role], chosen: Role | None) -> Block:

@@ -2,11 +2,12 @@
 answered is shown as they said it, and never interpreted.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 from bot.slack.blocks import (
     Block,
     Message,
+    Part,
     bold,
     clean,
     code,
@@ -133,14 +134,11 @@ def _counted(count: object, what: str) -> str:
     return f"1 {what}" if count == 1 else f"{count} {what}s"
 
 
-def _scope_parts(facts: Facts) -> list[str | dict[str, object]]:
+def _scope_parts(facts: Facts) -> list[Part]:
     role, person = str(facts["role"]), str(facts["person"])
-    named: Sequence[str | dict[str, object]] = [
-        *(["the role ", code(role)] if role else []),
-        *([" and "] if role and person else []),
-        *([who(person)] if person else []),
-    ]
-    return list(named) or ["all access"]
+    of_role: list[Part] = ["the role ", code(role)] if role else []
+    of_person: list[Part] = [who(person)] if person else []
+    return [*of_role, *([" and "] if role and person else []), *of_person] or ["all access"]
 
 
 def _scope(facts: Facts) -> str:

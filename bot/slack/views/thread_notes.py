@@ -5,7 +5,7 @@ message of the channel. It doesn't know which thread.
 from collections.abc import Callable, Mapping, Sequence
 
 from bot.operations.describe_request import RequestCard
-from bot.slack.blocks import Message, Part, bold, bullets, date, message, paragraph, rich, section, who
+from bot.slack.blocks import Message, Part, bold, bullets, date, message, paragraph, rich, section, typed, who
 from bot.slack.views._parts import ended_because, role_parts, title_text, why_words
 
 Facts = Mapping[str, object]
@@ -22,7 +22,13 @@ def render(note: str, facts: Facts, card: RequestCard) -> Message:
 def digest(notes: Sequence[tuple[str, Facts, RequestCard]]) -> Message:
     """Many later events at once, as one message."""
     lines: list[list[Part]] = [
-        [who(card.request.requester), ", ", *role_parts(card.role, card.request.role), ": ", *_NOTES[note](facts, card)]
+        [
+            typed(card.requester.name, 60),
+            ", ",
+            *role_parts(card.role, card.request.role),
+            ": ",
+            *_NOTES[note](facts, card),
+        ]
         for note, facts, card in notes[:DIGEST_LINES]
     ]
     if (more := len(notes) - DIGEST_LINES) > 0:
