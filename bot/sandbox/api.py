@@ -161,7 +161,10 @@ async def hang(world: World, request: Request) -> None:
     """Waits until the fault is cleared or the caller has gone."""
     cleared = asyncio.ensure_future(world.faults.cleared.wait())
     gone = asyncio.ensure_future(request.receive())
+    world.faults.hanging += 1
+    world.workspace.changed("call_hangs")
     await asyncio.wait({cleared, gone}, return_when=asyncio.FIRST_COMPLETED)
+    world.faults.hanging -= 1
     for task in (cleared, gone):
         task.cancel()
 

@@ -38,6 +38,7 @@ class Faults:
     methods: dict[str, list[Fault]] = field(default_factory=dict)
     sockets: set[str] = field(default_factory=set)
     cleared: asyncio.Event = field(default_factory=asyncio.Event)
+    hanging: int = 0
 
     def set(self, method: str, fault: Fault) -> None:
         """Adds a fault. Raises ValueError when its kind is unknown."""
@@ -75,4 +76,5 @@ class Faults:
         return {
             "methods": {name: [asdict(fault) for fault in faults] for name, faults in self.methods.items()},
             "sockets": sorted(self.sockets),
+            "hanging": self.hanging,
         }

@@ -224,6 +224,10 @@ class Inspector:
         """Users, groups and channels by id."""
         return dict(self._control.call("directory"))
 
+    def hanging(self) -> int:
+        """How many calls a `hang` fault holds."""
+        return int(self._control.call("info")["faults"]["hanging"])
+
     def connections(self) -> int:
         """How many sockets are open."""
         return int(self._control.call("info")["connections"])

@@ -95,9 +95,11 @@ def running_sandbox(
     server = build_server(world)
     thread = threading.Thread(target=server.run, args=([listener],), name="sandbox", daemon=True)
     thread.start()
+    sandbox = Sandbox(world.base_url)
     try:
-        yield Sandbox(world.base_url)
+        yield sandbox
     finally:
+        sandbox.faults.clear()
         server.should_exit = True
         thread.join(10)
         world.courier.close()
