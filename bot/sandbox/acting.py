@@ -87,12 +87,11 @@ def _shown_ack(world: World, user: User, channel: str, ack: Json | None) -> Json
     return {"messages": [answer_in_place(world.workspace, user.id, channel, fields, kind)]}
 
 
-def _spot(world: World, user: User, asked: Json) -> tuple[Json, View | None]:
-    """The fields of where a person clicks, and the view if it is one."""
+def _spot(world: World, user: User, asked: Json) -> Json:
+    """The fields of where a person clicks: a view or a message."""
     if asked.get("view_id"):
-        view = _own_view(world, user, asked["view_id"])
-        return on_view(world, view), view
-    return on_message(world, user, visible_message(world, user, asked["channel"], asked["ts"])), None
+        return on_view(world, _own_view(world, user, asked["view_id"]))
+    return on_message(world, user, visible_message(world, user, asked["channel"], asked["ts"]))
 
 
 def _own_view(world: World, user: User, view_id: str) -> View:
@@ -106,7 +105,7 @@ def _own_view(world: World, user: User, view_id: str) -> View:
 async def click(world: World, asked: Json) -> Json:
     """A press or a choice: `action` has block_id, action_id, type and the value as Slack sends it."""
     user, workspace = actor(world, asked), world.workspace
-    spot, _ = _spot(world, user, asked)
+    spot = _spot(world, user, asked)
     payload = interaction(
         world,
         "block_actions",
@@ -115,16 +114,13 @@ async def click(world: World, asked: Json) -> Json:
         trigger_id=asked.get("trigger_id") or workspace.new_trigger(user.id),
         actions=[{**asked["action"], "action_ts": workspace.new_ts()}],
     )
-    if "message" in payload:
-        values = state_values(payload["message"].get("blocks", []), asked.get("drafts", {}))
-        payload["state"] = {"values": values}
     return outcome(world, user, await world.courier.deliver("interactive", payload))
 
 
 async def suggest(world: World, asked: Json) -> Json:
     """The options of an external select for what the person typed."""
     user = actor(world, asked)
-    spot, _ = _spot(world, user, asked)
+    spot = _spot(world, user, asked)
     names = {name: asked[name] for name in ("block_id", "action_id")}
     payload = interaction(world, "block_suggestion", user, **spot, **names, value=asked.get("value", ""))
     delivery = await world.courier.deliver("interactive", payload)

@@ -31,6 +31,16 @@ DEFAULT_EVENTS = {"app_home_opened", "team_join", "subteam_updated", "subteam_me
 WITH_PAYLOAD = {"slash_commands", "interactive"}
 
 
+class Stay(urllib.request.HTTPRedirectHandler):
+    """Follows no redirect: Slack doesn't either."""
+
+    def redirect_request(self, *args: Any, **kwargs: Any) -> None:
+        """Nothing to follow, so that the redirect itself is the answer."""
+
+
+OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}), Stay)
+
+
 @dataclass
 class Delivery:
     """One payload on its way: when, by which way, and what came back (`outcome`, `ack`)."""
@@ -41,6 +51,7 @@ class Delivery:
     envelope_id: str = field(default_factory=lambda: str(uuid.uuid4()))
     attempt: int = 0
     retry_reason: str = ""
+    failure: str = ""
     sent_at: float = 0.0
     via: str | None = None
     outcome: str = "waiting"
@@ -138,9 +149,14 @@ class Courier:
         status, kind, body = await loop.run_in_executor(self._threads, self._request, delivery)
         delivery.outcome = ACKED if 200 <= status < 300 else TIMED_OUT if status == 0 else UNREACHED
         if delivery.outcome == ACKED:
+            self._read(delivery, kind, body)
+        delivery.failure = "http_error" if status > 0 else RETRY_REASONS.get(delivery.outcome, "")
+
+    def _read(self, delivery: Delivery, kind: str, body: bytes) -> None:
+        try:
             delivery.ack, delivery.acks = read_answer(kind, body), 1
-        else:
-            delivery.retry_reason = "http_error" if status > 0 else ""
+        except ValueError:
+            delivery.outcome = UNREACHED
 
     def _request(self, delivery: Delivery) -> tuple[int, str, bytes]:
         """Posts, signed, without following redirects; status 0 is a timeout, -1 no connection."""
@@ -152,7 +168,7 @@ class Courier:
             headers["X-Slack-Retry-Reason"] = delivery.retry_reason
         request = urllib.request.Request(str(self.request_url), body, headers)  # noqa: S310 - a test's own URL
         try:
-            with urllib.request.urlopen(request, timeout=self.ack_seconds) as answer:  # noqa: S310
+            with OPENER.open(request, timeout=self.ack_seconds) as answer:
                 return answer.status, answer.headers.get("Content-Type", ""), answer.read()
         except urllib.error.HTTPError as refused:
             with refused:
@@ -203,7 +219,7 @@ class Courier:
         for attempt, delay in enumerate(self.retry_delays, 1):
             if delivery.outcome == ACKED:
                 return
-            reason = delivery.retry_reason or RETRY_REASONS[delivery.outcome]
+            reason = delivery.failure or RETRY_REASONS[delivery.outcome]
             await asyncio.sleep(delay)
             delivery = await self.deliver("events_api", payload, attempt, reason)
 

@@ -9,6 +9,7 @@ import re
 from typing import Any
 
 from bot.sandbox.checks import Json
+from bot.sandbox.forms import state_values
 from bot.sandbox.methods_chat import public
 from bot.sandbox.methods_views import view_json
 from bot.sandbox.workspace import SlackError, User, View, Workspace
@@ -131,5 +132,6 @@ def on_message(world: World, user: User, message: Json) -> Json:
         "container": {**container, **thread},
         "channel": place(world.workspace, message["channel"]),
         **({} if private else {"message": public(message)}),
+        "state": {"values": state_values(message.get("blocks", []), {})},
         "response_url": response_link(world, user.id, message["channel"], message),
     }

@@ -63,7 +63,7 @@ class Sockets:
         try:
             await socket.send_json(self._hello())
             await self._listen(socket)
-        except (WebSocketDisconnect, RuntimeError):
+        except (WebSocketDisconnect, RuntimeError, ValueError):
             pass
         finally:
             self._drop(connection)

@@ -72,6 +72,20 @@ CARD: list[Json] = [
 ]
 
 
+def listen_to_events(app: App, bodies: list[Json]) -> None:
+    """Keeps every event and answers the opening of a home."""
+
+    @app.event("app_home_opened")
+    def on_home(event: Json, client: WebClient) -> None:
+        client.views_publish(user_id=event["user"], view={"type": "home", "blocks": CARD})
+
+    for name in ("team_join", "subteam_members_changed", "subteam_updated"):
+
+        @app.event(name)
+        def on_event(body: Json) -> None:
+            bodies.append(body)
+
+
 @pytest.fixture
 def seen(app: App, client: WebClient) -> list[Json]:
     """Listeners for everything; what they were given is kept."""
@@ -127,16 +141,7 @@ def seen(app: App, client: WebClient) -> list[Json]:
         ack()
         bodies.append(body)
 
-    @app.event("app_home_opened")
-    def on_home(event: Json, client: WebClient) -> None:
-        client.views_publish(user_id=event["user"], view={"type": "home", "blocks": CARD})
-
-    for name in ("team_join", "subteam_members_changed", "subteam_updated"):
-
-        @app.event(name)
-        def on_event(body: Json) -> None:
-            bodies.append(body)
-
+    listen_to_events(app, bodies)
     return bodies
 
 
