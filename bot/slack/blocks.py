@@ -6,7 +6,7 @@ for our own words only.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,12 +16,8 @@ Message = dict[str, Any]
 View = dict[str, Any]
 Part = str | Element
 
-MESSAGE_BLOCKS = 50
-VIEW_BLOCKS = 100
-MESSAGE_CHARACTERS = 12_500
-"""A little under the 13,200 that Slack takes over all blocks of a message."""
-
 HOLE = "\N{REPLACEMENT CHARACTER}"
+DELIVERY = 5
 DATE_FORMAT = "{date_short_pretty} at {time}"
 
 # Letters that show nothing: Hangul fillers, the Braille blank, the combining grapheme joiner.
@@ -31,8 +27,9 @@ _JOINER = re.compile(f"(?<={_EMOJI})\u200d(?={_EMOJI})")
 _MARKS = "\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f"
 _PILED = re.compile(f"([{_MARKS}]{{3}})[{_MARKS}]+")
 _SLACK_ID = re.compile("[UW][A-Z0-9]{2,20}")
+_GROUP_ID = re.compile("S[A-Z0-9]{2,20}")
+_CHANNEL_ID = re.compile("[CG][A-Z0-9]{2,20}")
 _MANY_LINES = 25
-_UNSHOWN = frozenset({"type", "action_id", "block_id", "callback_id", "value", "style", "format", "user_id"})
 
 
 # --- text
@@ -98,7 +95,11 @@ def date(at: int) -> Element:
 
 
 def left(seconds: int) -> str:
-    """How much time is left, as precise as it matters and never more than there is: `2d 3h`, `1h 5 min`, `29 min`."""
+    """How much time is left, as precise as it matters: `2d 3h`, `1h 5 min`, `29 min`, `45 s`.
+
+    Rounded down, but the moments that a message takes to arrive don't make `59 min` of an hour.
+    """
+    seconds += DELIVERY if seconds >= 60 - DELIVERY else 0
     units = (("d", 86_400), ("h", 3_600), (" min", 60), (" s", 1))
     for (name, size), (finer, fine) in zip(units, [*units[1:], ("", 1)], strict=True):
         if seconds >= size:
@@ -122,6 +123,18 @@ def actor_words(actor: str) -> str:
 def who(actor: str) -> Element:
     """Whoever did something, for rich text."""
     return {"type": "user", "user_id": actor} if is_slack_id(actor) else typed(actor_words(actor), 80)
+
+
+def place(ref: str) -> Element:
+    """Where a message goes: a channel by its id, else whatever it is called."""
+    return {"type": "channel", "channel_id": ref} if _CHANNEL_ID.fullmatch(ref) else who(ref)
+
+
+def named(ref: str) -> Element:
+    """Somebody as roles.toml writes them: user, group, handle or e-mail. Only for where nobody is pinged by it."""
+    if _GROUP_ID.fullmatch(ref):
+        return {"type": "usergroup", "usergroup_id": ref}
+    return who(ref) if is_slack_id(ref) else bold(ref, 100)
 
 
 def who_text(actor: str) -> str:
@@ -252,12 +265,12 @@ def confirm(title: str, text: str, yes: str, no: str = "Not now", style: str = "
 
 
 def text_input(
-    name: str, label: str, hint: str = "", *, optional: bool = False, initial: str = "", **settings: object
+    name: str, label: str, hint: str = "", *, optional: bool = False, initial: str = "", **settings: Any
 ) -> Block:
     """An input for words; block and element are both called `name`, so Slack keeps what was typed on an update."""
     element: Element = {"type": "plain_text_input", "action_id": str(name), **settings}
     if initial:
-        element["initial_value"] = initial[:3000]
+        element["initial_value"] = initial[: settings.get("max_length", 3000)]
     return input_block(name, label, element, hint, optional)
 
 
@@ -279,51 +292,3 @@ def modal(callback: str, title: str, blocks: Sequence[Block], submit: str = "", 
 def message(text: str, *blocks: Block) -> Message:
     """`text` is what notifications and screen readers say; it is escaped already and nobody typed it."""
     return {"text": cut(text, 3000), "blocks": list(blocks)}
-
-
-# --- limits of a whole message
-
-
-def weight(value: object) -> int:
-    """How many characters Slack may count in these blocks; rather too many than too few."""
-    if isinstance(value, str):
-        return len(value)
-    if isinstance(value, Mapping):
-        return sum(weight(each) for name, each in value.items() if name not in _UNSHOWN)
-    return sum(map(weight, value)) if isinstance(value, list | tuple) else 0
-
-
-def fit(
-    groups: Iterable[Sequence[Block]], blocks: int = MESSAGE_BLOCKS, characters: int = MESSAGE_CHARACTERS
-) -> tuple[list[Block], int]:
-    """The first groups that fit together, and the number of groups that don't. Order is never changed."""
-    shown: list[Block] = []
-    waiting = list(groups)
-    for place, group in enumerate(waiting):
-        blocks, characters = blocks - len(group), characters - weight(list(group))
-        if blocks < 0 or characters < 0:
-            return shown, len(waiting) - place
-        shown += group
-    return shown, 0
-
-
-def join(messages: Sequence[Message]) -> Message:
-    """Several messages to one reader as one, within Slack's limits; of what has no room, the `text` is shown."""
-    if len(messages) == 1:
-        return messages[0]
-    groups = [[*([divider()] if place else []), *each["blocks"]] for place, each in enumerate(messages)]
-    shown, missing = fit(groups, MESSAGE_BLOCKS - 1, MESSAGE_CHARACTERS - 2_500)
-    lines = [each["text"] for each in messages]
-    rest = ["And in short, for want of room:", *lines[len(lines) - missing :]] if missing else []
-    return message(
-        "\n".join(lines), *shown, *([{"type": "section", "text": mrkdwn(_whole(rest, 2_400))}] if rest else [])
-    )
-
-
-def _whole(lines: Sequence[str], limit: int) -> str:
-    """As many lines as fit without cutting one, and how many don't."""
-    for count in range(len(lines), 0, -1):
-        more = [f"and {len(lines) - count} more"] if count < len(lines) else []
-        if len(text := "\n".join([*lines[:count], *more])) <= limit:
-            return text
-    return f"{len(lines)} more"

@@ -72,22 +72,26 @@ def why_words(reason: str) -> str:
     return next((words for known, words in _WHY.items() if known == reason), "ended")
 
 
-def state_parts(grant: Grant, now: int) -> list[Part]:
-    """What is so with a grant right now, as a sentence."""
-    return _STATES[grant.state](grant, now)
+def state_parts(grant: Grant) -> list[Part]:
+    """What is so with a grant, as a sentence that stays true for as long as the state does."""
+    return _STATES[grant.state](grant)
 
 
-_STATES: Mapping[GrantState, Callable[[Grant, int], list[Part]]] = {
-    GrantState.SCHEDULED: lambda g, now: [
+def state_now(grant: Grant, now: int) -> list[Part]:
+    """The same for what is read at once, with the time that is left."""
+    in_time: list[Part] = [f" {left(grant.ends_at - now)} left."] if grant.state is GrantState.ACTIVE else []
+    return [*state_parts(grant), *in_time]
+
+
+_STATES: Mapping[GrantState, Callable[[Grant], list[Part]]] = {
+    GrantState.SCHEDULED: lambda g: [
         *("Starts ", date(g.starts_at), f" for {format_duration(g.duration)}."),
     ],
-    GrantState.STARTING: lambda g, now: ["Being set up; its time starts when it works."],
-    GrantState.ACTIVE: lambda g, now: [
-        *("Active until ", date(g.ends_at), f" ({left(g.ends_at - now)} left)."),
-    ],
-    GrantState.ENDING: lambda g, now: ["Being ended (", *ended_because(g), "); every system has to confirm it."],
-    GrantState.ENDED: lambda g, now: ["Ended ", date(g.ended_at or g.ends_at), ": ", *ended_because(g), "."],
-    GrantState.FAILED: lambda g, now: ["Could not be set up, so nothing was given."],
+    GrantState.STARTING: lambda g: ["Being set up; its time starts when it works."],
+    GrantState.ACTIVE: lambda g: ["Active until ", date(g.ends_at), "."],
+    GrantState.ENDING: lambda g: ["Being ended (", *ended_because(g), "); every system has to confirm it."],
+    GrantState.ENDED: lambda g: ["Ended ", date(g.ended_at or g.ends_at), ": ", *ended_because(g), "."],
+    GrantState.FAILED: lambda g: ["Could not be set up, so nothing was given."],
 }
 
 

@@ -24,7 +24,7 @@ from bot.slack.blocks import (
     spoken,
     who,
 )
-from bot.slack.views._parts import cancel, grant_buttons, role_parts, state_parts, title_text
+from bot.slack.views._parts import cancel, grant_buttons, role_parts, state_now, title_text
 
 Facts = Mapping[str, object]
 
@@ -86,7 +86,7 @@ def already_held(grant: Grant, now: int) -> Message:
     hint = "Renew gives you more time." if grant.state is GrantState.ACTIVE else "You get a message when it works."
     return message(
         f"You have {_name(grant.role)} already.",
-        paragraph(["You have ", code(grant.role), " already. ", *state_parts(grant, now)], [hint]),
+        paragraph(["You have ", code(grant.role), " already. ", *state_now(grant, now)], [hint]),
         *([actions(*buttons)] if buttons else []),
     )
 

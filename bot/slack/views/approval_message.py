@@ -16,7 +16,6 @@ from bot.slack.blocks import (
     bullets,
     clean,
     date,
-    left,
     listing,
     mentions,
     message,
@@ -30,46 +29,45 @@ from bot.slack.blocks import (
 )
 from bot.slack.views._parts import (
     decision_buttons,
-    ended_because,
     gives,
     role_parts,
     state_parts,
     title_text,
+    why_words,
 )
 
 SHOWN_HOLDS = 5
 
 
 def render(card: RequestCard, now: int, mentions: Sequence[str] = ()) -> Message:
-    """The approval message as the request is now; `mentions` (ready `<@U…>`, `<!subteam^S…>`) are pinged while it
+    """The approval message as the request is at `now`; `mentions` (ready `<@U…>`, `<!subteam^S…>`) are pinged while it
     waits for a decision."""
-    return _pending(card, now, mentions) if card.request.state is RequestState.PENDING else _decided(card, now)
+    return _pending(card, mentions) if card.request.state is RequestState.PENDING else _decided(card)
 
 
-def _pending(card: RequestCard, now: int, pinged: Sequence[str]) -> Message:
+def _pending(card: RequestCard, pinged: Sequence[str]) -> Message:
     request = card.request
     wants = f"{title_text(card.role, request.role)} for {format_duration(request.duration)}"
     about = f"{request.role} for {clean(card.requester.name, 40)}"
     return message(
         f"{who_text(request.requester)} asks for {wants}. Approve or deny it.",
         paragraph(_headline(card)),
-        *_why_and_what(card, now),
+        *_why_and_what(card),
         rich(section(bold("To help you decide")), bullets(_decision_card(card))),
         *mentions(pinged, "please decide."),
         actions(*decision_buttons(request, about)),
     )
 
 
-def _decided(card: RequestCard, now: int) -> Message:
+def _decided(card: RequestCard) -> Message:
     request = card.request
     title = title_text(card.role, request.role)
-    text = f"The request of {who_text(request.requester)} for {title} was {_OUTCOME_WORDS[request.state]}."
     return message(
-        text,
+        f"The request of {who_text(request.requester)} for {title} was {_OUTCOME_WORDS[request.state]}.",
         paragraph(_headline(card)),
         rich(section(*_outcome(card)), *_said(card)),
-        *_fate(card, now),
-        *_why_and_what(card, now),
+        *_fate(card),
+        *_why_and_what(card),
     )
 
 
@@ -82,7 +80,7 @@ def _headline(card: RequestCard) -> list[Part]:
     return [bold(card.requester.name, 80), " (", who(request.requester), ")", asks, *wants, *more, *start, "."]
 
 
-def _why_and_what(card: RequestCard, now: int) -> list[Block]:
+def _why_and_what(card: RequestCard) -> list[Block]:
     request = card.request
     facts: list[list[Part]] = [["On ", *gives(request.systems, request.actions)]]
     if request.ticket:
@@ -90,16 +88,15 @@ def _why_and_what(card: RequestCard, now: int) -> list[Block]:
     if card.role:
         facts.append([f"Risk: {card.role.risk}"])
     if request.state is RequestState.PENDING:
-        facts += _waiting(card, now)
+        facts += _waiting(card)
     return [rich(section(bold("Reason")), quote(request.reason)), rich(bullets(facts))]
 
 
-def _waiting(card: RequestCard, now: int) -> Iterator[list[Part]]:
+def _waiting(card: RequestCard) -> Iterator[list[Part]]:
     if card.need > 1 or card.have:
         names: list[Part] = [part for voter in card.have for part in (", ", who(voter))][1:]
         yield [f"{len(card.have)} of {card.need} approvals", *([" (", *names, ")"] if names else [])]
-    lapses = card.request.lapses_at
-    yield ["Waits until ", date(lapses), f" ({left(max(0, lapses - now))} left), then it lapses"]
+    yield ["Lapses ", date(card.request.lapses_at), " if nobody decides"]
 
 
 # --- the decision card
@@ -126,8 +123,8 @@ def _times(count: int) -> str:
 
 def _past(grant: Grant) -> list[Part]:
     said: list[Part] = ["Had it ", date(grant.started_at or grant.starts_at), f" for {format_duration(grant.duration)}"]
-    if grant.state is GrantState.ENDED:
-        return [*said, ", ", *ended_because(grant)]
+    if grant.end_reason is not None:
+        return [*said, ", ", why_words(grant.end_reason)]  # without who: a card pings nobody but its readers
     return [*said, ", could not be set up"] if grant.state is GrantState.FAILED else said
 
 
@@ -167,7 +164,7 @@ _OUTCOMES: Mapping[RequestState, Callable[[list[Part]], list[Part]]] = {
     RequestState.APPROVED: lambda by: [bold("Approved"), " by ", *by],
     RequestState.DENIED: lambda by: [bold("Denied"), " by ", *by],
     RequestState.WITHDRAWN: lambda by: [bold("Withdrawn"), " by ", *by],
-    RequestState.LAPSED: lambda by: [bold("Lapsed"), ": nobody decided in time,"],
+    RequestState.LAPSED: lambda by: [bold("Nobody decided in time"), ", so it lapsed"],
 }
 
 
@@ -183,11 +180,11 @@ def _said(card: RequestCard) -> list[dict[str, object]]:
     return [quote(card.request.decision_reason)] if card.request.decision_reason else []
 
 
-def _fate(card: RequestCard, now: int) -> list[Block]:
+def _fate(card: RequestCard) -> list[Block]:
     grant = card.grant
     if card.request.state is not RequestState.APPROVED or grant is None:
         return []
-    lines: list[Sequence[Part]] = [state_parts(grant, now)]
+    lines: list[Sequence[Part]] = [state_parts(grant)]
     if grant.request == card.request.id:
         lines += _narrowed(card, grant)
     lines += [

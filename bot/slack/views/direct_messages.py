@@ -5,7 +5,7 @@ It doesn't know who carries the message, nor when.
 from collections.abc import Callable, Mapping
 
 from bot.core.durations import format_duration
-from bot.core.model import Grant, GrantState
+from bot.core.model import EndReason, Grant, GrantState, Request
 from bot.operations.describe_grant import GrantView
 from bot.operations.describe_request import RequestCard
 from bot.slack.blocks import (
@@ -15,7 +15,6 @@ from bot.slack.blocks import (
     actions,
     bold,
     date,
-    join,
     left,
     message,
     paragraph,
@@ -25,6 +24,7 @@ from bot.slack.blocks import (
     who,
     who_text,
 )
+from bot.slack.views._fit import join
 from bot.slack.views._parts import (
     done,
     ended_because,
@@ -33,7 +33,7 @@ from bot.slack.views._parts import (
     lasted,
     renew,
     role_parts,
-    state_parts,
+    state_now,
     title_of,
     title_text,
 )
@@ -75,7 +75,7 @@ def _overtaken(view: GrantView, now: int) -> Message:
     grant = view.grant
     return message(
         f"News about your access to {title_text(view.role, grant.role)}.",
-        paragraph([*role_parts(view.role, grant.role), ": ", *state_parts(grant, now)]),
+        paragraph([*role_parts(view.role, grant.role), ": ", *state_now(grant, now)]),
         *_buttons(view),
     )
 
@@ -95,7 +95,7 @@ def _scheduled(view: GrantView, now: int) -> Message:
 
 def _active(view: GrantView, now: int) -> Message:
     grant = view.grant
-    lasts = left(grant.ends_at - now)
+    lasts = format_duration(grant.duration)
     return message(
         f"You have {title_text(view.role, grant.role)} now, for {lasts}.",
         paragraph(
@@ -161,8 +161,15 @@ def _ended(view: GrantView, now: int) -> Message:
         paragraph(
             [*role_parts(view.role, grant.role), " has ended: ", *ended_because(grant, to_holder=True), "."],
             lasted(grant),
+            _again(grant),
         ),
     )
+
+
+def _again(grant: Grant) -> list[Part]:
+    if grant.end_reason is EndReason.OFFBOARDED:
+        return []
+    return ["If you need it again, ask with ", bold("/access"), "."]
 
 
 def _denied(card: RequestCard) -> Message:
@@ -172,7 +179,7 @@ def _denied(card: RequestCard) -> Message:
     return message(
         f"{who_text(by)} denied your request for {title_text(card.role, request.role)}.",
         rich(section(who(by), " denied your request for ", *role_parts(card.role, request.role), ":"), words),
-        paragraph(["Nothing was given. Talk to them, or ask again with what is missing."]),
+        paragraph([_nothing(request), " Talk to them, or ask again with what is missing."]),
     )
 
 
@@ -183,9 +190,13 @@ def _lapsed(card: RequestCard) -> Message:
         f"Nobody decided on your request for {title_text(card.role, request.role)} in time.",
         paragraph(
             [f"Nobody decided within {waited} on your request for ", *role_parts(card.role, request.role), "."],
-            ["Nothing was given. Ask again, and tell an approver that it waits."],
+            [_nothing(request), " Ask again, and tell an approver that it waits."],
         ),
     )
+
+
+def _nothing(request: Request) -> str:
+    return "Your access ends as planned." if request.renews else "Nothing was given."
 
 
 def _buttons(view: GrantView) -> list[Block]:

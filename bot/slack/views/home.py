@@ -17,7 +17,6 @@ from bot.slack.blocks import (
     button,
     context,
     divider,
-    fit,
     header,
     paragraph,
     quote,
@@ -25,7 +24,8 @@ from bot.slack.blocks import (
     who,
 )
 from bot.slack.ids import Action
-from bot.slack.views._parts import decision_buttons, state_parts
+from bot.slack.views._fit import fit
+from bot.slack.views._parts import decision_buttons, state_now
 from bot.slack.views.lists import held_rows, pending_rows
 
 MOST_EVERYTHING = 50
@@ -101,4 +101,4 @@ def _everything(view: PersonView, now: int) -> list[Block]:
 
 
 def _line(view: PersonView, grant: Grant, now: int) -> list[Part]:
-    return [who(grant.person), ", ", bold(view.titles.get(grant.role, grant.role), 75), ". ", *state_parts(grant, now)]
+    return [who(grant.person), ", ", bold(view.titles.get(grant.role, grant.role), 75), ". ", *state_now(grant, now)]

@@ -9,7 +9,6 @@ from bot.core.model import Grant, Request
 from bot.core.policy import Role
 from bot.operations.describe_person import PersonView
 from bot.slack.blocks import (
-    MESSAGE_BLOCKS,
     Block,
     Message,
     Part,
@@ -19,14 +18,14 @@ from bot.slack.blocks import (
     code,
     context,
     date,
-    fit,
     header,
     message,
     paragraph,
     rich,
     typed,
 )
-from bot.slack.views._parts import cancel, grant_buttons, state_parts
+from bot.slack.views._fit import MESSAGE_BLOCKS, fit
+from bot.slack.views._parts import cancel, grant_buttons, state_now
 
 MOST_ROLES = 60
 
@@ -50,7 +49,7 @@ def held_rows(view: PersonView, now: int) -> Iterable[list[Block]]:
     for grant in view.held:
         title = view.titles.get(grant.role, grant.role)
         buttons = grant_buttons(grant, title)
-        yield [paragraph(_named(title, grant), state_parts(grant, now)), *([actions(*buttons)] if buttons else [])]
+        yield [paragraph(_named(title, grant), state_now(grant, now)), *([actions(*buttons)] if buttons else [])]
 
 
 def pending_rows(view: PersonView) -> Iterable[list[Block]]:

@@ -15,8 +15,8 @@ from bot.slack.blocks import (
     View,
     context,
     input_block,
-    listing,
     modal,
+    named,
     paragraph,
     plain,
     spoken,
@@ -90,8 +90,12 @@ def _about(roles: Sequence[Role], role: Role | None) -> list[Block]:
         return blocks
     words: list[list[Part]] = [[typed(role.description, 500)]] if role.description else []
     need = "1 approval" if role.approvals == 1 else f"{role.approvals} approvals"
-    approvers: list[Part] = [f"Needs {need} from ", *listing(role.approvers, 300, "bold"), "."]
+    approvers: list[Part] = [f"Needs {need} from ", *_approvers(role), "."]
     return [*blocks, paragraph(*words, ["Gives ", *gives(role.systems, role.actions), "."], approvers)]
+
+
+def _approvers(role: Role) -> list[Part]:
+    return [part for ref in role.approvers[:10] for part in (", ", named(ref))][1:]
 
 
 def _duration(role: Role | None, given: Mapping[str, str]) -> Block:

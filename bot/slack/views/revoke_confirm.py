@@ -6,18 +6,17 @@ from collections.abc import Mapping, Sequence
 
 from bot.core.model import Grant
 from bot.slack.blocks import (
-    MESSAGE_BLOCKS,
     Message,
     actions,
     bold,
     context,
-    fit,
     message,
     paragraph,
     who,
     who_text,
 )
-from bot.slack.views._parts import revoke, state_parts
+from bot.slack.views._fit import MESSAGE_BLOCKS, fit
+from bot.slack.views._parts import revoke, state_now
 
 
 def render(grants: Sequence[Grant], person: str, now: int, titles: Mapping[str, str] | None = None) -> Message:
@@ -30,7 +29,7 @@ def render(grants: Sequence[Grant], person: str, now: int, titles: Mapping[str, 
     named = titles or {}
     rows = [
         [
-            paragraph([bold(named.get(grant.role, grant.role), 75)], state_parts(grant, now)),
+            paragraph([bold(named.get(grant.role, grant.role), 75)], state_now(grant, now)),
             actions(revoke(grant, named.get(grant.role, grant.role), grant.id)),
         ]
         for grant in grants

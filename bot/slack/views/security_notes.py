@@ -12,9 +12,10 @@ from bot.slack.blocks import (
     clean,
     code,
     escape,
-    join,
+    is_slack_id,
     message,
     paragraph,
+    place,
     preformatted,
     rich,
     section,
@@ -22,6 +23,7 @@ from bot.slack.blocks import (
     who,
     who_text,
 )
+from bot.slack.views._fit import join
 
 __all__ = ["join", "render"]
 
@@ -105,25 +107,28 @@ def _policy_rejected(facts: Facts) -> Message:
         paragraph(
             [bold(f"The changed roles.toml has {_counted(count, 'problem')}"), "; the last good one stays in force."]
         ),
-        *([_said("\n".join(clean(line, 300) for line in lines), 3000)] if lines else []),
+        *([rich(preformatted("\n".join(clean(line, 300) for line in lines)))] if lines else []),
         *more,
     )
 
 
 def _undelivered(facts: Facts) -> Message:
     to, kind = str(facts["to"]), str(facts["kind"]).replace("_", " ")
+    hint = "They see the same in App Home and with /access list."
+    if not is_slack_id(to):
+        hint = "Invite the bot there, or correct the channel in roles.toml. Nothing else is held up by it."
     return message(
         f"A message to {who_text(to)} can't be delivered.",
         paragraph(
-            [bold("A message can't be delivered"), " to ", who(to), " (", typed(kind), ")."],
-            ["Nothing is lost: access goes on and ends as decided. Is the bot in the channel, and is it still there?"],
+            [bold("A message can't be delivered"), " to ", place(to), " (", typed(kind), ")."],
+            [hint],
         ),
         _said(facts["error"]),
     )
 
 
-def _said(error: object, limit: int = ERROR_ROOM) -> Block:
-    return rich(section("What was said:"), preformatted(str(error), limit))
+def _said(error: object) -> Block:
+    return rich(section("What was said:"), preformatted(str(error), ERROR_ROOM))
 
 
 def _name(value: object) -> str:
