@@ -35,6 +35,7 @@ class Kind(StrEnum):
     TELL_SECURITY = "tell_security"
     ANSWER = "answer"
     SEND_EXPORT = "send_export"
+    VERIFY_AUDIT = "verify_audit"
     PUBLISH_HOME = "publish_home"
 
 
@@ -127,6 +128,11 @@ def answer(person: str, channel: str, note: str, **facts: object) -> Effect:
 
 def send_export(person: str, filters: Mapping[str, object]) -> Effect:
     return Effect(Kind.SEND_EXPORT, Queue.SLACK, f"export:{person}", {"person": person, "filters": dict(filters)})
+
+
+def verify_audit(person: str, channel: str) -> Effect:
+    """Walks the whole chain, which takes seconds on a large log, and answers like `answer`."""
+    return Effect(Kind.VERIFY_AUDIT, Queue.SLACK, f"verify:{person}", {"person": person, "channel": channel})
 
 
 def publish_home(person: str) -> Effect:

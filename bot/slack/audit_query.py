@@ -1,0 +1,129 @@
+"""Reads the filters of `/access audit`, and carries them from one page to the next. Whether somebody may look is
+decided by `operations/read_audit.py`, each time.
+"""
+
+import difflib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from bot.core.approval import Refused
+from bot.core.audit import Event, rfc3339
+from bot.core.durations import BadDuration
+from bot.core.moments import parse_moment
+from bot.operations._unit import World
+from bot.operations.find_by_email import find_by_email
+from bot.operations.read_audit import PAGE, Filters, filters_from, read_audit
+from bot.slack.payloads import BadPayload, mentioned, unescape
+from bot.slack.views import answers, audit_table
+
+ACCEPTED = "@user, role:ROLE, system:SYSTEM, event:EVENT, request:ID, grant:ID, since:7d, until:2026-11-22"
+LONGEST = 150
+"""Characters of one filter: more than any name has, and few enough for a button to carry them all."""
+
+
+def page(world: World, by: str, filters: Filters, before: int | None) -> dict[str, Any]:
+    """One page of the log as a message, with a button for the older one; the refusal for who is not a lead."""
+    found = read_audit(world, by, filters, before, PAGE + 1)
+    if isinstance(found, Refused):
+        return answers.refused(found.reason)
+    records = found[:PAGE]
+    older = older_value(filters, records[-1].seq) if len(found) > PAGE else None
+    return audit_table.render(records, said(filters), older, world.now())
+
+
+def person_named(world: World, word: str) -> str | None:
+    """Whom a word of a command names: by mention, by id, or by an e-mail that is known."""
+    plain = unescape(word)
+    return mentioned(word) or (find_by_email(world, plain) if "@" in plain else None)
+
+
+def parse_filters(world: World, words: list[str], tz: str) -> Filters | Refused:
+    """The filters that these words of a command (as Slack sends them) stand for; each may be given once."""
+    found: dict[str, Any] = {}
+    for word in words:
+        try:
+            name, value = _one(world, word, tz)
+        except BadDuration as bad:
+            return Refused(str(bad))
+        if name is None:
+            return Refused(f"“{_short(word)}” is no filter. {value or ''}You can give: {ACCEPTED}.")
+        if name in found:
+            return Refused(f"“{_short(word)}” is a second {name}; give each filter once.")
+        found[name] = value
+    return Filters(**found)
+
+
+def said(filters: Filters) -> str:
+    """The filters as the words of a command, times in UTC."""
+    given = {name: value for name, value in asdict(filters).items() if value is not None}
+    return " ".join(f"{name}:{_SHOWN.get(name, str)(value)}" for name, value in given.items())
+
+
+def older_value(filters: Filters, before: int) -> str:
+    """What the Older button carries."""
+    given = {name: value for name, value in asdict(filters).items() if value is not None}
+    return json.dumps({"before": before, **given}, separators=(",", ":"))
+
+
+def from_older(value: str) -> tuple[Filters, int]:
+    """What `older_value` made; raises BadPayload for anything else, since a button's value can be forged."""
+    try:
+        given = json.loads(value)
+        before = given.pop("before")
+        filters = filters_from(given)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise BadPayload("This button is broken. Ask again with /access audit.") from None
+    well_typed = all(v is None or isinstance(v, _TYPES.get(n, str)) for n, v in asdict(filters).items())
+    if not well_typed or not isinstance(before, int):
+        raise BadPayload("This button is broken. Ask again with /access audit.")
+    return filters, before
+
+
+def _one(world: World, word: str, tz: str) -> tuple[str | None, Any]:
+    """Name and value of one filter; no name for a word that is none, with a hint as its value."""
+    person, plain = person_named(world, word), unescape(word)
+    if person or plain.startswith(("os:", "rule:")) or plain == "system":
+        return "person", person or plain
+    name, colon, value = plain.partition(":")
+    if not colon or not value or len(value) > LONGEST or name not in _READ:
+        return None, None
+    return _READ[name](value, world.now(), tz)
+
+
+def _as_is(name: str) -> Callable[[str, int, str], tuple[str | None, Any]]:
+    return lambda value, now, tz: (name, value)
+
+
+def _event(value: str, now: int, tz: str) -> tuple[str | None, Any]:
+    if any(event.startswith(value) for event in Event):
+        return "event", value
+    near = difflib.get_close_matches(value, list(Event), n=1, cutoff=0.4)
+    return None, f"No event is called like that; did you mean event:{near[0]}? " if near else None
+
+
+def _since(value: str, now: int, tz: str) -> tuple[str | None, Any]:
+    return "since", parse_moment(value, now, tz)
+
+
+def _until(value: str, now: int, tz: str) -> tuple[str | None, Any]:
+    return "until", parse_moment(value, now, tz, closing=True)
+
+
+def _short(word: str) -> str:
+    plain = unescape(word)
+    return plain if len(plain) <= 60 else plain[:59] + "…"
+
+
+_READ: Mapping[str, Callable[[str, int, str], tuple[str | None, Any]]] = {
+    "role": _as_is("role"),
+    "system": _as_is("system"),
+    "request": _as_is("request"),
+    "grant": _as_is("grant"),
+    "event": _event,
+    "since": _since,
+    "until": _until,
+}
+_SHOWN: Mapping[str, Callable[[Any], str]] = {"since": rfc3339, "until": rfc3339}
+_TYPES: Mapping[str, type] = {"since": int, "until": int}

@@ -1,0 +1,305 @@
+"""The verbs of `/access`: each takes what was typed, calls one operation and answers with a message, or with None when
+it opened a form. Which verb does what is the table at the end.
+"""
+
+import difflib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+from bot.core.approval import Refused
+from bot.core.asking import Ask, find_role
+from bot.core.durations import BadDuration, take_span
+from bot.core.model import Grant, Person, Request
+from bot.core.policy import Role, ticket_matches
+from bot.operations.ask_verify import ask_verify
+from bot.operations.describe_person import describe_person
+from bot.operations.describe_request import describe_request
+from bot.operations.do_once import do_once
+from bot.operations.read_audit import ask_export, is_lead
+from bot.operations.refuse_action import refuse_action
+from bot.operations.release_grant import Ending, release_grant
+from bot.operations.renew_grant import Renewed, renew_grant
+from bot.operations.request_access import AlreadyHeld, AlreadyPending, Repeated, Submitted, request_access
+from bot.operations.require_lead import require_lead
+from bot.operations.withdraw_request import Withdrawn, withdraw_request
+from bot.slack.audit_query import page, parse_filters, person_named
+from bot.slack.blocks import join
+from bot.slack.desk import TOO_LATE, Desk, open_view
+from bot.slack.payloads import Command, unescape
+from bot.slack.views import answers, help, lists, request_modal, revoke_confirm
+
+Message = dict[str, Any]
+Row = TypeVar("Row", Grant, Request)
+
+RENEW_HINT = "/access renew ROLE [DURATION] [REASON]"
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """`leads` are the only ones who may use it, if set; `words` of `run` are what follows the verb, as Slack sends
+    it."""
+
+    name: str
+    run: Callable[[Desk, Command, Person], Message | None]
+    leads: bool = False
+
+
+def run_command(desk: Desk, said: Command, person: Person) -> Message | None:
+    """Answers `/access …` of an admitted person. Raises StorageUnavailable."""
+    word, rest = split(said.text)
+    verb = VERBS.get(word.lower())
+    if verb is None:
+        return _unknown(desk, person, unescape(word))
+    return verb.run(desk, replace(said, text=rest), person)
+
+
+def split(text: str) -> tuple[str, str]:
+    """The first word and what follows it, "" where there is none."""
+    word, rest = (*text.split(maxsplit=1), "", "")[:2]
+    return word, rest.strip()
+
+
+def _unknown(desk: Desk, person: Person, word: str) -> Message:
+    near = difflib.get_close_matches(word.lower(), [name for name in VERBS if name], n=1)
+    meant = f"request {word} REASON" if word in desk.world.policy().roles else near[0] if near else ""
+    said = answers.refused(f"There is no command “{word[:60]}”. Did you mean /access {meant}?") if meant else None
+    return join([said or answers.unknown_verb(word), help.render(is_lead(desk.world, person.id))])
+
+
+# --- asking
+
+
+def open_form(desk: Desk, said: Command, person: Person) -> Message | None:
+    """The request form, with only the roles that this person may ask for."""
+    roles = describe_person(desk.world, person.id).roles
+    shown = open_view(desk, said.trigger, request_modal.render(roles, None, None))
+    return None if shown else answers.refused(TOO_LATE + " Or write: /access request ROLE [DURATION] REASON")
+
+
+def request(desk: Desk, said: Command, person: Person) -> Message | None:
+    """`[ROLE [DURATION] REASON…]`"""
+    if not said.text:
+        return open_form(desk, said, person)
+    word, rest = split(unescape(said.text))
+    try:
+        duration, reason = take_span(rest, desk.now, person.tz)
+    except BadDuration as bad:
+        refused = Refused(str(bad), "duration")
+        return _refused(refuse_action(desk.world, person.id, "request", refused, role=word, reason=rest))
+    ticket = _ticket_in(desk.world.policy().roles.get(word), reason)
+    ask = Ask(person.id, word, reason, duration, ticket, key=said.key, channel=said.channel)
+    return _asked(desk, person, request_access(desk.world, ask))
+
+
+def _ticket_in(role: Role | None, reason: str) -> str:
+    """The first word of a reason that is a ticket as the role wants it; the reason itself keeps it."""
+    if role is None or role.ticket is None:
+        return ""
+    words = (word.strip(",.;:()[]") for word in reason.split())
+    return next((word for word in words if ticket_matches(role, word)), "")
+
+
+def _asked(
+    desk: Desk, person: Person, outcome: Submitted | AlreadyPending | AlreadyHeld | Renewed | Refused | Repeated
+) -> Message:
+    """What became of asking or renewing, in words."""
+    if isinstance(outcome, Refused):
+        return _refused(outcome)
+    if isinstance(outcome, AlreadyPending):
+        return answers.already_pending(outcome.request, desk.now)
+    if isinstance(outcome, AlreadyHeld):
+        return answers.already_held(outcome.grant, desk.now)
+    if isinstance(outcome, Renewed):
+        return answers.done(f"Renewed: {outcome.grant.role}. A direct message says until when.")
+    card = describe_request(desk.world, outcome.request.id) if isinstance(outcome, Submitted) else None
+    return answers.submitted(card, desk.now) if card else show_list(desk, None, person)
+
+
+def renew(desk: Desk, said: Command, person: Person) -> Message:
+    """`[ROLE] [DURATION] [REASON…]`"""
+    held = describe_person(desk.world, person.id).held
+    name, rest = _role_first(desk, unescape(said.text), held)
+    try:
+        duration, reason = take_span(rest, desk.now, person.tz)
+    except BadDuration as bad:
+        return _refuse(desk, person, "renew", str(bad), role=name, reason=rest)
+    if name is None and reason:
+        why = f"“{split(rest)[0][:60]}” is no role that you hold. Write {RENEW_HINT}."
+        return _refuse(desk, person, "renew", why, reason=reason)
+    grant = _the_one(desk, person, "renew", held, name)
+    if not isinstance(grant, Grant):
+        return grant
+    outcome = renew_grant(desk.world, grant.id, person.id, duration=duration, reason=reason, key=said.key)
+    return _asked(desk, person, outcome)
+
+
+def _role_first(desk: Desk, text: str, held: Sequence[Grant]) -> tuple[str | None, str]:
+    """The role that the text begins with, if it begins with one."""
+    word, rest = split(text)
+    known = word in desk.world.policy().roles or any(grant.role == word for grant in held)
+    return (word, rest) if known else (None, text.strip())
+
+
+# --- giving back
+
+
+def done(desk: Desk, said: Command, person: Person) -> Message:
+    """`[ROLE]`"""
+    held = describe_person(desk.world, person.id).held
+    grant = _the_one(desk, person, "done", held, split(unescape(said.text))[0] or None)
+    if not isinstance(grant, Grant):
+        return grant
+    outcome = do_once(desk.world, said.key, lambda w: release_grant(w, grant.id, person.id))
+    if isinstance(outcome, Ending):
+        return answers.done(
+            f"{grant.role} is closed from now on. A message follows when every system has confirmed it."
+        )
+    return _refused(outcome) if isinstance(outcome, Refused) else show_list(desk, said, person)
+
+
+def cancel(desk: Desk, said: Command, person: Person) -> Message:
+    """`[ROLE]`"""
+    pending = describe_person(desk.world, person.id).pending
+    waiting = _the_one(desk, person, "cancel", pending, split(unescape(said.text))[0] or None)
+    if not isinstance(waiting, Request):
+        return waiting
+    outcome = do_once(desk.world, said.key, lambda w: withdraw_request(w, waiting.id, person.id))
+    if isinstance(outcome, Withdrawn):
+        return answers.done(f"Cancelled: your request for {waiting.role}.")
+    return _refused(outcome) if isinstance(outcome, Refused) else show_list(desk, said, person)
+
+
+def _the_one(desk: Desk, person: Person, verb: str, rows: Sequence[Row], role: str | None) -> Row | Message:
+    """The only row there is, or the one of that role; else what to write instead, on record as a refusal."""
+    matching = [row for row in rows if role is None or row.role == role]
+    if len(matching) == 1:
+        return matching[0]
+    names = ", ".join(sorted({row.role for row in rows}))
+    if not rows:
+        why = f"There is nothing to {_DOES[verb]}: {_NOTHING[verb]}."
+    elif not matching:
+        why = f"You have no “{(role or '')[:60]}” to {_DOES[verb]}, only: {names}."
+    else:
+        why = f"Which one? Write /access {verb} and one of: {names}."
+    return _refuse(desk, person, verb, why, role=role)
+
+
+_DOES: Mapping[str, str] = {"renew": "renew", "done": "give back", "cancel": "cancel"}
+_NOTHING: Mapping[str, str] = {
+    "renew": "you hold no access right now. /access asks for some",
+    "done": "you hold no access right now",
+    "cancel": "no request of yours is pending",
+}
+
+
+# --- looking
+
+
+def show_list(desk: Desk, said: Command | None, person: Person) -> Message:
+    return lists.my_access(describe_person(desk.world, person.id), desk.now)
+
+
+def show_roles(desk: Desk, said: Command, person: Person) -> Message:
+    return lists.roles(describe_person(desk.world, person.id))
+
+
+def show_help(desk: Desk, said: Command, person: Person) -> Message:
+    return help.render(is_lead(desk.world, person.id))
+
+
+# --- leads
+
+
+def revoke(desk: Desk, said: Command, person: Person) -> Message:
+    """`@user [ROLE|all]`: shows what would end; the buttons there do it."""
+    if (refused := require_lead(desk.world, person.id, "revoke")) is not None:
+        return _refused(refused)
+    who, rest = split(said.text)
+    target = person_named(desk.world, who)
+    if target is None:
+        return answers.refused("Whose access? Write /access revoke @user, and choose the person from Slack's list.")
+    role = split(unescape(rest))[0]
+    if role not in ("", "all") and isinstance(unknown := find_role(desk.world.policy(), role), Refused):
+        return _refused(unknown)
+    view = describe_person(desk.world, target)
+    held = [grant for grant in view.held if role in ("", "all", grant.role)]
+    return revoke_confirm.render(held, target, desk.now, view.titles)
+
+
+def audit(desk: Desk, said: Command, person: Person) -> Message:
+    """`[export|verify] [filters…]`"""
+    word, rest = split(said.text)
+    run = _AUDIT.get(word.lower(), _audit_page)
+    return run(desk, replace(said, text=rest if word.lower() in _AUDIT else said.text), person)
+
+
+def _audit_page(desk: Desk, said: Command, person: Person) -> Message:
+    filters = parse_filters(desk.world, said.text.split(), person.tz)
+    if isinstance(filters, Refused):
+        return _refused(require_lead(desk.world, person.id, "read the audit log") or filters)
+    return page(desk.world, person.id, filters, None)
+
+
+def _audit_export(desk: Desk, said: Command, person: Person) -> Message:
+    filters = parse_filters(desk.world, said.text.split(), person.tz)
+    if isinstance(filters, Refused):
+        return _refused(require_lead(desk.world, person.id, "export the audit log") or filters)
+    refused = do_once(desk.world, said.key, lambda w: ask_export(w, person.id, filters))
+    if isinstance(refused, Refused):
+        return _refused(refused)
+    return answers.done("The records are on their way to you as a CSV file, in a direct message.")
+
+
+def _audit_verify(desk: Desk, said: Command, person: Person) -> Message:
+    refused = do_once(desk.world, said.key, lambda w: ask_verify(w, person.id, said.channel))
+    if isinstance(refused, Refused):
+        return _refused(refused)
+    return answers.done("Checking the whole audit log… The verdict follows in a message that only you can see.")
+
+
+_AUDIT: Mapping[str, Callable[[Desk, Command, Person], Message]] = {"export": _audit_export, "verify": _audit_verify}
+
+
+# --- later
+
+
+def _later(verb: str, leads: bool = False) -> Callable[[Desk, Command, Person], Message]:
+    """A verb that has no meaning yet; one for leads refuses everybody else already."""
+
+    def run(desk: Desk, said: Command, person: Person) -> Message:
+        refused = require_lead(desk.world, person.id, verb) if leads else None
+        return _refused(refused) if refused else answers.later(verb)
+
+    return run
+
+
+def _refuse(desk: Desk, person: Person, action: str, why: str, *, role: str | None = None, reason: str = "") -> Message:
+    refused = refuse_action(desk.world, person.id, action, Refused(why), role=role or "", reason=reason)
+    return _refused(refused)
+
+
+def _refused(refused: Refused) -> Message:
+    return answers.refused(refused.reason)
+
+
+VERBS: Mapping[str, Verb] = {
+    verb.name: verb
+    for verb in (
+        Verb("", open_form),
+        Verb("request", request),
+        Verb("list", show_list),
+        Verb("renew", renew),
+        Verb("done", done),
+        Verb("cancel", cancel),
+        Verb("roles", show_roles),
+        Verb("help", show_help),
+        Verb("revoke", revoke, leads=True),
+        Verb("audit", audit, leads=True),
+        Verb("explain", _later("explain")),
+        Verb("emergency", _later("emergency")),
+        Verb("onboard", _later("onboard", leads=True), leads=True),
+        Verb("review", _later("review", leads=True), leads=True),
+    )
+}
+"""What `/access` understands; the words for people are in `views/help.py`."""

@@ -1,0 +1,98 @@
+"""What every listener needs at hand, whom it serves, and the one direct answer there is: a view, opened or changed."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from slack_sdk import WebClient
+
+from bot.core.approval import Refused
+from bot.core.errors import SystemRefused, SystemUnavailable
+from bot.core.model import Person
+from bot.operations._unit import World
+from bot.operations.record_people import find_person, record_people
+from bot.operations.refuse_action import refuse_action
+from bot.slack.api import call
+from bot.slack.payloads import Said
+from bot.slack.people import SlackPeople
+
+log = logging.getLogger(__name__)
+
+LOOK_AGAIN = 60
+"""Seconds after which somebody who was found unfit is looked up once more before they are refused."""
+
+USUAL = frozenset({"expired_trigger_id", "exchanged_trigger_id", "trigger_expired", "hash_conflict", "not_found"})
+"""Slack's refusals that only mean somebody was quicker or slower than the window."""
+
+TOO_LATE = "Slack did not open the window in time. Nothing was changed; please press again."
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """`client` is for the views that a person waits for: it gives up within 2 seconds and never retries. `team`
+    gives the id of our workspace, "" as long as nobody knows it."""
+
+    world: World
+    people: SlackPeople
+    client: WebClient
+    team: Callable[[], str]
+
+    @property
+    def now(self) -> int:
+        return self.world.now()
+
+
+def foreign(desk: Desk, said: Said) -> Refused | None:
+    """Refuses who comes from another workspace. In one organisation people of several workspaces work together:
+    there what Slack says of the person decides (`Person.stranger`)."""
+    ours = desk.team()
+    if not ours:
+        return Refused("I have just started and don't know yet which workspace is mine. Try again in a few seconds.")
+    if said.team == ours or (said.enterprise and said.place == ours):
+        return None
+    return Refused("People from other workspaces can't use access here. Ask a member of the workspace to do it.")
+
+
+def admit(desk: Desk, said: Said, action: str) -> Person | Refused:
+    """The person behind a payload, asked of Slack when nobody has yet; a refusal is on record."""
+    person = foreign(desk, said) or known(desk, said.person)
+    if isinstance(person, Person):
+        if (unfit := person.unfit()) is None:
+            return person
+        person = Refused(f"You can't use access here: {unfit}. Ask a full member of the workspace to do it.")
+    return refuse_action(desk.world, said.person, action, person)
+
+
+def known(desk: Desk, person: str) -> Person | Refused:
+    """What is known of a person; Slack is asked about one whom nobody knows, or who was found unfit a while ago."""
+    found = find_person(desk.world, person)
+    if found is not None and (found.unfit() is None or found.checked_at > desk.now - LOOK_AGAIN):
+        return found
+    try:
+        found = desk.people.look_up(person)
+    except (SystemUnavailable, SystemRefused) as error:
+        log.warning("Slack did not say who %s is: %s", person, error)
+        return Refused("Slack did not say who you are, so nothing was done. Please try again in a moment.")
+    record_people(desk.world, [found])
+    return found
+
+
+def open_view(desk: Desk, trigger: str, view: dict[str, Any]) -> bool:
+    """Shows a modal to whoever made the trigger; False when Slack would not, or too late."""
+    return _view_call(desk, "views.open", trigger_id=trigger, view=view)
+
+
+def update_view(desk: Desk, view_id: str, hash: str, view: dict[str, Any]) -> bool:
+    """Replaces an open modal; False also when it has changed since, because then somebody else did it."""
+    return _view_call(desk, "views.update", view_id=view_id, hash=hash, view=view)
+
+
+def _view_call(desk: Desk, method: str, **arguments: Any) -> bool:
+    try:
+        call(desk.client, method, **arguments)
+    except (SystemUnavailable, SystemRefused) as error:
+        usual = isinstance(error, SystemRefused) and error.code in USUAL
+        log.log(logging.INFO if usual else logging.WARNING, "%s was not done: %s", method, error)
+        return False
+    return True

@@ -1,0 +1,134 @@
+"""What submitting a modal does: one operation, and either the errors at the inputs they are about, or what the modal
+becomes. Shortcuts are here too, because all they do is to open a form.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from bot.core.approval import Refused
+from bot.core.asking import Ask
+from bot.core.durations import BadDuration, parse_duration, take_span
+from bot.core.model import Person
+from bot.operations.begin_decision import check_narrowing
+from bot.operations.describe_person import describe_person
+from bot.operations.describe_request import describe_request
+from bot.operations.refuse_action import refuse_action
+from bot.operations.request_access import AlreadyHeld, AlreadyPending, Repeated, Submitted, request_access
+from bot.operations.take_press import AlreadyDecided, Press, Taken, take_press
+from bot.slack.desk import Desk, open_view
+from bot.slack.ids import Field, Modal
+from bot.slack.payloads import Shortcut, Submission
+from bot.slack.views import answers, request_modal
+
+Reply = dict[str, Any]
+"""The body of an answer to Slack; an empty one closes the modal."""
+
+CLOSE: Reply = {}
+
+
+def run_form(desk: Desk, form: Submission, person: Person) -> Reply:
+    """Does what a submitted modal asks for. Raises StorageUnavailable."""
+    return FORMS[form.modal](desk, form, person) if form.modal in FORMS else CLOSE
+
+
+def error_at(form: Submission, field: str, why: str) -> Reply:
+    """`why` at that input, or at the modal's first one where it has no such input; what was typed stays."""
+    at = field if field in form.fields else next(iter(form.fields), "")
+    return {"response_action": "errors", "errors": {at: why[:2000]}} if at else become("Not possible", why)
+
+
+def become(title: str, text: str) -> Reply:
+    """The modal turns into a notice."""
+    return {"response_action": "update", "view": request_modal.notice(title, text)}
+
+
+def request(desk: Desk, form: Submission, person: Person) -> Reply:
+    """Asks for a role; a duration like `until 18:00` counts from the start that was picked."""
+    start = form.texts.get(Field.START, "")
+    start_at = int(start) if start.isdecimal() else None
+    reason = form.texts.get(Field.REASON, "")
+    role = form.texts.get(Field.ROLE, "")
+    try:
+        length = form.texts.get(Field.DURATION, "").strip()
+        duration = _duration(length, max(desk.now, start_at or 0), person.tz)
+    except BadDuration as bad:
+        refused = Refused(str(bad), Field.DURATION)
+        return _refused(form, refuse_action(desk.world, person.id, "request", refused, role=role, reason=reason))
+    ticket = form.texts.get(Field.TICKET, "").strip()
+    outcome = request_access(desk.world, Ask(person.id, role, reason, duration, ticket, start_at, form.key))
+    if isinstance(outcome, Refused):
+        return _refused(form, outcome)
+    if isinstance(outcome, AlreadyHeld):
+        why = f"You have {outcome.grant.role} already. /access list shows it, with a button to renew it."
+        return error_at(form, Field.ROLE, why)
+    return _sent(desk, person, role, outcome)
+
+
+def _sent(desk: Desk, person: Person, role: str, outcome: Submitted | AlreadyPending | Repeated) -> Reply:
+    """The confirmation, also for a modal that arrived twice: what counts is the request that is there."""
+    if isinstance(outcome, Repeated):
+        pending = describe_person(desk.world, person.id).pending
+        asked = next((request for request in pending if request.role == role), None)
+    else:
+        asked = outcome.request
+    card = describe_request(desk.world, asked.id) if asked else None
+    if card is None:
+        return become("Request access", "This was sent before, and has been decided since. /access list shows more.")
+    if isinstance(outcome, AlreadyPending):
+        return become("Waiting already", answers.already_pending(card.request, desk.now)["text"])
+    return {"response_action": "update", "view": request_modal.sent(card)}
+
+
+def deny(desk: Desk, form: Submission, person: Person) -> Reply:
+    press = Press(form.metadata, person.id, False, form.key, reason=form.texts.get(Field.REASON, ""))
+    return _pressed(desk, form, take_press(desk.world, press))
+
+
+def edit(desk: Desk, form: Submission, person: Person) -> Reply:
+    """Approves less than was asked for."""
+    try:
+        duration = parse_duration(form.texts.get(Field.DURATION, "").strip())
+    except BadDuration as bad:
+        return _refused(form, refuse_action(desk.world, person.id, "approve", Refused(str(bad), Field.DURATION)))
+    actions = form.choices.get(Field.ACTIONS)
+    if (refused := check_narrowing(desk.world, form.metadata, person.id, duration, actions)) is not None:
+        return _refused(form, refused)
+    press = Press(form.metadata, person.id, True, form.key, duration=duration, actions=actions)
+    return _pressed(desk, form, take_press(desk.world, press))
+
+
+def _pressed(desk: Desk, form: Submission, outcome: Taken | AlreadyDecided | Refused) -> Reply:
+    if isinstance(outcome, Refused):
+        return _refused(form, outcome)
+    if isinstance(outcome, AlreadyDecided):
+        return become("Too late", f"This request is {outcome.request.state} already. Nothing was changed.")
+    return CLOSE
+
+
+def _duration(text: str, since: int, tz: str) -> int | None:
+    """A duration, or the seconds from `since` to an end like `until 18:00`; None for nothing. Raises BadDuration."""
+    if not text.casefold().startswith("until"):
+        return parse_duration(text) if text else None
+    seconds, rest = take_span(text, since, tz)
+    if rest:
+        raise BadDuration(text)
+    return seconds
+
+
+def _refused(form: Submission, refused: Refused) -> Reply:
+    return error_at(form, refused.field, refused.reason)
+
+
+def open_shortcut(desk: Desk, said: Shortcut, person: Person) -> bool:
+    """The request form; called on a message, what it says is the beginning of the reason."""
+    roles = describe_person(desk.world, person.id).roles
+    values = {str(Field.REASON): said.quote}
+    return open_view(desk, said.trigger, request_modal.render(roles, None, values))
+
+
+FORMS: Mapping[str, Callable[[Desk, Submission, Person], Reply]] = {
+    Modal.REQUEST: request,
+    Modal.DENY: deny,
+    Modal.EDIT: edit,
+}
+"""What happens when a modal is submitted; the other modals only inform."""

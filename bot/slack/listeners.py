@@ -1,0 +1,243 @@
+"""Where Slack comes in: each kind of payload is read, its sender is admitted or refused, and one operation is called.
+Whatever goes wrong on the way ends here, in an answer that says what to do. The tables at the end are all there is.
+"""
+
+import logging
+import re
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from slack_bolt import Ack, App
+
+from bot.core.approval import Refused
+from bot.core.errors import StorageUnavailable
+from bot.operations._unit import World
+from bot.operations.do_once import do_once
+from bot.operations.leave_answer import leave_answer
+from bot.operations.meet_person import meet_person
+from bot.operations.record_people import save_refresh
+from bot.operations.refuse_action import refuse_action
+from bot.operations.show_home import show_home
+from bot.slack.commands import run_command
+from bot.slack.desk import TOO_LATE, Desk, admit, foreign, known, open_view
+from bot.slack.forms import Reply, become, error_at, open_shortcut, run_form
+from bot.slack.ids import Shortcut
+from bot.slack.payloads import (
+    BadPayload,
+    Click,
+    Happening,
+    click_from,
+    command_from,
+    happening_from,
+    shortcut_from,
+    submission_from,
+    trigger_in,
+)
+from bot.slack.presses import PRESSES, UNKNOWN, run_press, tell
+from bot.slack.views import answers, request_modal
+
+log = logging.getLogger(__name__)
+
+Body = dict[str, Any]
+Handler = Callable[[Desk, Body], Reply]
+Teller = Callable[[Desk, Body, Reply], Reply]
+"""Makes the reply to a payload out of a message that says what went wrong."""
+
+__all__ = ["COMMAND", "EVENTS", "SHORTCUTS", "Desk", "register"]
+
+
+def register(app: App, desk: Desk) -> None:
+    """Gives the app one listener for each kind of payload; which route is taken is looked up in our own tables,
+    because Bolt tries its listeners one after the other.
+    """
+    everything = re.compile("")
+    app.command(COMMAND)(_listener(desk, on_command, _by_message))
+    app.block_action({"action_id": everything})(_listener(desk, on_click, _by_modal))
+    app.view_submission(everything)(_listener(desk, on_form, _in_form))
+    app.shortcut(everything)(_listener(desk, on_shortcut, _by_modal))
+    app.event(re.compile("|".join(EVENTS)))(_event_listener(desk))
+
+
+def _listener(desk: Desk, handle: Handler, tell_them: Teller) -> Callable[..., None]:
+    """Acknowledges exactly once, whatever happens: a listener that raises would leave the person without a word."""
+
+    def listen(ack: Ack, body: Body) -> None:
+        try:
+            reply = handle(desk, body)
+        except Exception as error:
+            reply = _apology(desk, body, error, tell_them)
+        ack(reply) if reply else ack()
+
+    return listen
+
+
+def _event_listener(desk: Desk) -> Callable[..., None]:
+    """An event that could not be stored is not acknowledged, so Slack sends it again."""
+
+    def listen(body: Body) -> None:
+        on_event(desk, body)
+
+    return listen
+
+
+# --- one for each kind of payload
+
+
+def on_command(desk: Desk, body: Body) -> Reply:
+    said = command_from(body)
+    person = admit(desk, said, f"{COMMAND} {said.text.split(' ')[0][:20]}".strip())
+    if isinstance(person, Refused):
+        return answers.refused(person.reason)
+    return run_command(desk, said, person) or {}
+
+
+def on_click(desk: Desk, body: Body) -> Reply:
+    click = click_from(body)
+    if (refused := _turned_away(desk, click)) is None:
+        run_press(desk, click)
+    else:
+        tell(desk.world, click, refused)
+    return {}
+
+
+def _turned_away(desk: Desk, click: Click) -> Refused | None:
+    if PRESSES.get(click.action, UNKNOWN).known:
+        person = admit(desk, click, click.action)
+        return person if isinstance(person, Refused) else None
+    refused = foreign(desk, click)
+    return refuse_action(desk.world, click.person, click.action, refused) if refused else None
+
+
+def on_form(desk: Desk, body: Body) -> Reply:
+    form = submission_from(body)
+    person = admit(desk, form, form.modal)
+    if isinstance(person, Refused):
+        return error_at(form, "", person.reason)
+    return run_form(desk, form, person)
+
+
+def on_shortcut(desk: Desk, body: Body) -> Reply:
+    said = shortcut_from(body)
+    person = admit(desk, said, said.shortcut)
+    if isinstance(person, Refused):
+        open_view(desk, said.trigger, request_modal.notice("Not possible", person.reason))
+        return {}
+    if not open_shortcut(desk, said, person):
+        leave_answer(desk.world, said.person, "", "text", text=TOO_LATE)
+    return {}
+
+
+def on_event(desk: Desk, body: Body) -> None:
+    said = happening_from(body)
+    if desk.team() and foreign(desk, said):
+        return log.info("%s from another workspace was left alone", said.event)
+    subscription = EVENTS[said.event]
+    if subscription.known:
+        known(desk, said.person)
+    do_once(desk.world, said.key, lambda w: subscription.run(w, said))
+    return None
+
+
+def _home_opened(world: World, said: Happening) -> None:
+    if said.tab == "home":
+        show_home(world, said.person)
+
+
+def _joined(world: World, said: Happening) -> None:
+    meet_person(world, said.person)
+
+
+def _groups_changed(world: World, said: Happening) -> None:
+    save_refresh(world, ["groups"])
+
+
+# --- when something goes wrong
+
+
+def _apology(desk: Desk, body: Body, error: Exception, tell_them: Teller) -> Reply:
+    """Never raises: the last thing that can still be done is to acknowledge."""
+    try:
+        return tell_them(desk, body, _explained(desk, body, error))
+    except Exception:
+        log.exception("nobody could be told")
+        return {}
+
+
+def _explained(desk: Desk, body: Body, error: Exception) -> Reply:
+    """What the person reads about an exception; one that nobody foresaw gets a reference that finds it in the log."""
+    if isinstance(error, BadPayload):
+        return answers.refused(str(error))
+    if isinstance(error, StorageUnavailable):
+        log.error("nothing was changed: %s", error)
+        return answers.storage_down()
+    reference = secrets.token_hex(4)
+    log.error("a listener failed, reference %s", reference, exc_info=error)
+    return answers.broken(reference)
+
+
+def _by_message(desk: Desk, body: Body, said: Reply) -> Reply:
+    return said
+
+
+def _in_form(desk: Desk, body: Body, said: Reply) -> Reply:
+    """At the first input, so that nothing typed is lost."""
+    view = body.get("view")
+    blocks = view.get("blocks") if isinstance(view, dict) else None
+    inputs = [
+        b["block_id"] for b in blocks or [] if isinstance(b, dict) and b.get("type") == "input" and "block_id" in b
+    ]
+    if inputs:
+        return {"response_action": "errors", "errors": {inputs[0]: said["text"]}}
+    return become("Not possible", said["text"])
+
+
+def _by_modal(desk: Desk, body: Body, said: Reply) -> Reply:
+    """The reply to a press carries no words. The trigger still does, unless it was used: then a message follows,
+    if the database can take it."""
+    if not open_view(desk, trigger_in(body), request_modal.notice("Not possible", said["text"])):
+        leave_answer(desk.world, click_from(body).person, "", "text", text=said["text"])
+    return {}
+
+
+# --- the routes
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """An event that we subscribe to; `known` asks Slack who it is about before anything is shown to them."""
+
+    run: Callable[[World, Happening], None]
+    known: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """A shortcut as the manifest declares it; `kind` is Slack's: global or message."""
+
+    id: Shortcut
+    kind: str
+    name: str
+    description: str
+
+
+COMMAND = "/access"
+
+SHORTCUTS = (
+    Opening(Shortcut.REQUEST, "global", "Request access", "Ask for temporary production access"),
+    Opening(
+        Shortcut.REQUEST_FOR_MESSAGE,
+        "message",
+        "Request access for this",
+        "Ask for access and quote this message as the reason",
+    ),
+)
+
+EVENTS: Mapping[str, Subscription] = {
+    "app_home_opened": Subscription(_home_opened, known=True),
+    "team_join": Subscription(_joined),
+    "subteam_created": Subscription(_groups_changed),
+    "subteam_updated": Subscription(_groups_changed),
+    "subteam_members_changed": Subscription(_groups_changed),
+}

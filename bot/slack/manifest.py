@@ -1,0 +1,100 @@
+"""The Slack app manifest (https://docs.slack.dev/reference/app-manifest), made from the tables that register the
+listeners, so that Slack sends exactly what is listened to. It knows no token and no workspace.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from bot.slack.listeners import COMMAND, EVENTS, SHORTCUTS, Opening
+
+NAME = "Access"
+ENDPOINT = "/slack/events"
+
+SCOPES: Mapping[str, str] = {
+    "commands": "offer the slash command and the shortcuts",
+    "chat:write": "post requests for approval, and answer people",
+    "im:write": "open the direct messages in which people hear about their access",
+    "users:read": "know who is a full member, and notice who was deactivated",
+    "users:read.email": "know people by the e-mail that other systems know them by",
+    "usergroups:read": "know who is in the groups that roles.toml names",
+    "channels:read": "find public channels that roles.toml names by name",
+    "groups:read": "find private channels that roles.toml names by name",
+    "files:write": "send a lead the audit log as a CSV file",
+}
+"""Every scope that the bot's token has, and what it is needed for."""
+
+USAGE = "request [role] [2h] [reason] | list | renew | done | cancel | roles | audit | help"
+
+ABOUT = (
+    "Ask for time-limited access to production systems without leaving Slack. Pick a role, say why and for how long; "
+    "an approver of that role decides in the approvals channel, access is granted, you are reminded before it ends, "
+    "and it is revoked on time. Leads can list who holds what and read the audit trail with /access audit. Run by "
+    "your own team: no data leaves your servers."
+)
+
+
+def manifest(mode: Literal["socket", "http"], url: str | None = None) -> dict[str, Any]:
+    """The manifest as Slack takes it. `url` is where people's Slack reaches the bot, needed for `http` only.
+
+    Raises ValueError for an unknown mode, and for `http` without an https address.
+    """
+    if mode not in ("socket", "http"):
+        raise ValueError(f"“{mode}” is no mode; socket and http are")
+    if mode == "http" and not (url or "").startswith("https://"):
+        raise ValueError("HTTP mode needs the public address of the bot, for example https://access.example.com")
+    address = _endpoint(url or "") if mode == "http" else None
+    return {
+        "_metadata": {"major_version": 2, "minor_version": 0},
+        "display_information": {
+            "name": NAME,
+            "description": "Temporary production access: ask, approve, and it ends by itself.",
+            "background_color": "#1d3557",
+            "long_description": ABOUT,
+        },
+        "features": _features(address),
+        "oauth_config": {"scopes": {"bot": list(SCOPES)}},
+        "settings": _settings(address),
+    }
+
+
+def _endpoint(url: str) -> str:
+    return url if url.endswith(ENDPOINT) else url.rstrip("/") + ENDPOINT
+
+
+def _features(address: str | None) -> dict[str, Any]:
+    command = {
+        "command": COMMAND,
+        "description": "Request, renew, give back or review production access",
+        "usage_hint": USAGE,
+        "should_escape": True,
+    }
+    return {
+        "app_home": {
+            "home_tab_enabled": True,
+            "messages_tab_enabled": True,
+            "messages_tab_read_only_enabled": True,
+        },
+        "bot_user": {"display_name": NAME, "always_online": True},
+        "slash_commands": [{**command, "url": address} if address else command],
+        "shortcuts": [_shortcut(opening) for opening in SHORTCUTS],
+    }
+
+
+def _shortcut(opening: Opening) -> dict[str, str]:
+    return {
+        "name": opening.name,
+        "type": opening.kind,
+        "callback_id": str(opening.id),
+        "description": opening.description,
+    }
+
+
+def _settings(address: str | None) -> dict[str, Any]:
+    there = {"request_url": address} if address else {}
+    return {
+        "event_subscriptions": {**there, "bot_events": list(EVENTS)},
+        "interactivity": {"is_enabled": True, **there},
+        "org_deploy_enabled": False,
+        "socket_mode_enabled": address is None,
+        "token_rotation_enabled": False,
+    }

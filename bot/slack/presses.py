@@ -1,0 +1,209 @@
+"""What pressing a button or choosing from a list does: one operation, and a private answer where the messages don't
+show the outcome by themselves. Which button calls what is the table at the end.
+"""
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+
+from bot.core.approval import Refused
+from bot.operations._unit import World
+from bot.operations.begin_decision import begin_decision
+from bot.operations.describe_grant import describe_grant
+from bot.operations.describe_person import describe_person
+from bot.operations.describe_request import RequestCard, describe_request
+from bot.operations.do_once import do_once, do_together
+from bot.operations.leave_answer import leave_answer
+from bot.operations.release_grant import release_grant
+from bot.operations.renew_grant import renew_grant
+from bot.operations.request_access import AlreadyPending, Submitted
+from bot.operations.revoke_grant import revoke_grant
+from bot.operations.show_credentials import Credentials, confirm_shown, discard_credentials, show_credentials
+from bot.operations.show_home import show_home
+from bot.operations.take_press import AlreadyDecided, Press, take_press
+from bot.operations.withdraw_request import Withdrawn, withdraw_request
+from bot.slack.audit_query import from_older
+from bot.slack.blocks import View
+from bot.slack.desk import TOO_LATE, Desk, open_view, update_view
+from bot.slack.ids import Action
+from bot.slack.payloads import Click
+from bot.slack.views import credentials_modal, deny_modal, edit_modal, request_modal
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """`known` False is for presses that Slack is asked about anyway before they count (`decide_press`)."""
+
+    run: Callable[[Desk, Click], None]
+    known: bool = True
+
+
+def run_press(desk: Desk, click: Click) -> None:
+    """Does what a button says. Raises StorageUnavailable, and BadPayload for a forged value."""
+    PRESSES.get(click.action, UNKNOWN).run(desk, click)
+
+
+def tell(world: World, click: Click, outcome: object) -> None:
+    """Leaves word of an outcome that nothing else shows to who pressed."""
+    if isinstance(outcome, Refused):
+        leave_answer(world, click.person, click.channel, "refused", why=outcome.reason)
+    elif isinstance(outcome, AlreadyDecided):
+        leave_answer(world, click.person, click.channel, "already_decided", request=outcome.request.id)
+
+
+def say(world: World, click: Click, text: str) -> None:
+    """Leaves a sentence of ours for who pressed."""
+    leave_answer(world, click.person, click.channel, "text", text=text)
+
+
+def _afterwards(world: World, click: Click) -> None:
+    """A press in App Home changes what App Home shows."""
+    if click.view_type == "home":
+        show_home(world, click.person)
+
+
+# --- deciding
+
+
+def approve(desk: Desk, click: Click) -> None:
+    press = Press(click.value, click.person, True, click.key, channel=click.channel, ts=click.ts)
+    do_together(desk.world, lambda w: tell(w, click, take_press(w, press)))
+
+
+def _decision_form(action: str, form: Callable[[RequestCard], View]) -> Callable[[Desk, Click], None]:
+    """Opens a form about a request for somebody who may decide on it."""
+
+    def run(desk: Desk, click: Click) -> None:
+        stopped = begin_decision(desk.world, click.value, click.person, action)
+        card = None if stopped else describe_request(desk.world, click.value)
+        if card is None:
+            tell(desk.world, click, stopped)
+        else:
+            _open(desk, click, form(card))
+
+    return run
+
+
+# --- holding
+
+
+def credentials(desk: Desk, click: Click) -> None:
+    """Shows a new token to its holder; one that could not be shown never works, and the earlier one stays."""
+    shown = do_once(desk.world, click.key, lambda w: show_credentials(w, click.value, click.person))
+    if not isinstance(shown, Credentials):
+        return tell(desk.world, click, shown)
+    try:
+        view = describe_grant(desk.world, shown.grant.id)
+        opened = view is not None and open_view(desk, click.trigger, credentials_modal.render(shown, view))
+    except Exception:
+        discard_credentials(desk.world, shown)
+        raise
+    if opened:
+        return confirm_shown(desk.world, shown)
+    discard_credentials(desk.world, shown)
+    return say(desk.world, click, TOO_LATE)
+
+
+def renew(desk: Desk, click: Click) -> None:
+    def act(world: World) -> None:
+        outcome = renew_grant(world, click.value, click.person, key=click.key)
+        tell(world, click, outcome)
+        if isinstance(outcome, Submitted):
+            say(world, click, "Sent to the approvers: this role is renewed only with a new approval.")
+        if isinstance(outcome, AlreadyPending):
+            say(world, click, "Your request for more time is waiting for a decision already.")
+        _afterwards(world, click)
+
+    do_together(desk.world, act)
+
+
+def done(desk: Desk, click: Click) -> None:
+    def act(world: World) -> None:
+        tell(world, click, release_grant(world, click.value, click.person))
+        _afterwards(world, click)
+
+    do_once(desk.world, click.key, act)
+
+
+def cancel(desk: Desk, click: Click) -> None:
+    def act(world: World) -> None:
+        outcome = withdraw_request(world, click.value, click.person)
+        tell(world, click, outcome)
+        if isinstance(outcome, Withdrawn) and click.view_type != "home":
+            say(world, click, f"Cancelled: your request for {outcome.request.role}.")
+        _afterwards(world, click)
+
+    do_once(desk.world, click.key, act)
+
+
+# --- asking
+
+
+def ask(desk: Desk, click: Click) -> None:
+    """The request form, for the role in the button's value if it names one."""
+    roles = describe_person(desk.world, click.person).roles
+    chosen = next((role for role in roles if role.name == click.value), None)
+    _open(desk, click, request_modal.render(roles, chosen, None))
+
+
+def choose_role(desk: Desk, click: Click) -> None:
+    """Shows what the chosen role needs; what was typed into the form stays."""
+    roles = describe_person(desk.world, click.person).roles
+    chosen = next((role for role in roles if role.name == click.value), None)
+    if chosen is not None and click.view:
+        update_view(desk, click.view, click.hash, request_modal.render(roles, chosen, click.texts))
+
+
+# --- leading
+
+
+def revoke(desk: Desk, click: Click) -> None:
+    def act(world: World) -> None:
+        outcome = revoke_grant(world, click.person, grant=click.value)
+        tell(world, click, outcome)
+        if not isinstance(outcome, Refused):
+            roles = ", ".join(grant.role for grant in outcome.grants)
+            say(world, click, f"Revoked: {roles}. It is closed from now on; the systems are being told.")
+        _afterwards(world, click)
+
+    do_once(desk.world, click.key, act)
+
+
+def audit_older(desk: Desk, click: Click) -> None:
+    """The next page is read, and whether they may, when it is shown."""
+    filters, before = from_older(click.value)
+    given = {name: value for name, value in asdict(filters).items() if value is not None}
+
+    def act(world: World) -> None:
+        leave_answer(world, click.person, click.channel, "audit_page", filters=given, before=before)
+
+    do_once(desk.world, click.key, act)
+
+
+def outdated(desk: Desk, click: Click) -> None:
+    """A button that this version doesn't know: old, or forged."""
+    log.info("unknown action %r was pressed", click.action[:80])
+    say(desk.world, click, "This button does nothing any more. /access list shows what you can do now.")
+
+
+def _open(desk: Desk, click: Click, view: View) -> None:
+    if not open_view(desk, click.trigger, view):
+        say(desk.world, click, TOO_LATE)
+
+
+PRESSES: Mapping[str, Route] = {
+    Action.APPROVE: Route(approve, known=False),
+    Action.DENY: Route(_decision_form("deny", deny_modal.render)),
+    Action.EDIT: Route(_decision_form("approve", edit_modal.render)),
+    Action.SHOW_CREDENTIALS: Route(credentials),
+    Action.RENEW: Route(renew),
+    Action.DONE: Route(done),
+    Action.CANCEL: Route(cancel),
+    Action.REQUEST: Route(ask),
+    Action.CHOOSE_ROLE: Route(choose_role),
+    Action.REVOKE: Route(revoke),
+    Action.AUDIT_OLDER: Route(audit_older),
+}
+UNKNOWN = Route(outdated, known=False)
