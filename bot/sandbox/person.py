@@ -284,7 +284,7 @@ class Person:
         """A message or view as this person reads it."""
         return plain(thing, self.reader)
 
-    def wait_for(self, look: Callable[[], Found], timeout: float = 10) -> Found:
+    def wait_for(self, look: Callable[[], Found | None], timeout: float = 10) -> Found:
         """Looks again after every change until `look` gives something true; raises TimeoutError."""
         return self.control.wait_for(look, timeout)
 
@@ -313,8 +313,7 @@ class Person:
             found = [item for item in look() if item and contains in self.plain(item)]
             return found[-1] if found else None
 
-        found = self.wait_for(newest, timeout)
-        return found or {}
+        return self.wait_for(newest, timeout)
 
 
 def _iso(value: Any) -> str:

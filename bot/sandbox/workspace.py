@@ -18,6 +18,10 @@ from bot.sandbox.checks import Json
 Listener = Callable[[Json], None]
 
 
+# Triggers and response_urls that are remembered; older ones are as good as unknown.
+KEPT = 20_000
+
+
 class SlackError(Exception):
     """A refusal as Slack gives it: `error` and whatever else stands in the answer."""
 
@@ -97,6 +101,12 @@ class AppInstall:
     app_scopes: list[str] = field(default_factory=lambda: ["connections:write"])
     manifest: Json = field(default_factory=dict)
     revoked: set[str] = field(default_factory=set)
+
+
+def forget_oldest(kept: dict[str, Json]) -> None:
+    """Drops the first entry of a dictionary that has grown too long."""
+    if len(kept) > KEPT:
+        del kept[next(iter(kept))]
 
 
 class Workspace:
@@ -218,6 +228,7 @@ class Workspace:
         """A trigger id of this person, good for three seconds and once."""
         trigger = f"{next(self._numbers)}.{secrets.randbelow(10**10)}.{secrets.token_hex(16)}"
         self.triggers[trigger] = {"user": user, "at": self.now(), "used": False}
+        forget_oldest(self.triggers)
         return trigger
 
     def new_response_path(self, user: str, channel: str, origin: Json | None) -> str:
@@ -230,6 +241,7 @@ class Workspace:
             "at": self.now(),
             "uses": 0,
         }
+        forget_oldest(self.response_urls)
         return path
 
     def top_view(self, user: str) -> View | None:
