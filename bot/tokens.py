@@ -16,6 +16,9 @@ from bot.operations.introspect_token import Claims
 LONGEST = 2048
 """Characters; ours have about 110. Anything longer is refused before a signature is computed over it."""
 
+MOST_KNOWN = 4096
+"""Tokens whose signature is remembered as good, by their hash; when there are more, it begins anew."""
+
 _SHAPE = re.compile(r"\.?[A-Za-z0-9_-]+\.[A-Za-z0-9_-]{43}")  # payload, dot, HMAC-SHA256 in base64url
 _JTI = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
@@ -45,6 +48,7 @@ class Signer:
             raise ValueError("at least one key is needed, and none may be empty")
         self._tokens = _Serializer(_Derived(list(keys), "access-token"))
         self._seals = _Derived(list(keys), "audit-head")
+        self._known: dict[str, Claims] = {}
 
     def __repr__(self) -> str:
         return "Signer()"
@@ -54,14 +58,27 @@ class Signer:
         return self._tokens.dumps({"jti": jti, "exp": exp})
 
     def read_token(self, token: str) -> Claims | NotOurs | Bad:
-        """What the token says, if we signed it. Never raises, whatever it is given."""
+        """What the token says, if we signed it. Never raises, whatever it is given.
+
+        What was signed once stays signed, so a token that comes with every request of a page is verified once;
+        whether it still opens anything is never remembered.
+        """
         if len(token) > LONGEST or not _SHAPE.fullmatch(token):
             return NotOurs()
+        digest = hashlib.sha256(token.encode()).hexdigest()
+        if (known := self._known.get(digest)) is not None:
+            return known
         try:
-            payload = self._tokens.loads(token)
+            claims = _claims(self._tokens.loads(token), digest)
         except BadData:
             return Bad()
-        return _claims(payload, token) or Bad()
+        return self._remember(claims) if claims is not None else Bad()
+
+    def _remember(self, claims: Claims) -> Claims:
+        if len(self._known) >= MOST_KNOWN:
+            self._known.clear()
+        self._known[claims.digest] = claims
+        return claims
 
     def seal(self, seq: int, digest: str) -> str:
         """The seal of the audit record of that number and hash, when it is the newest."""
@@ -94,10 +111,10 @@ class _Serializer(URLSafeSerializer):
         return self._signer
 
 
-def _claims(payload: Any, token: str) -> Claims | None:
+def _claims(payload: Any, digest: str) -> Claims | None:
     if not isinstance(payload, dict):
         return None
     jti, exp = payload.get("jti"), payload.get("exp")
     if not isinstance(jti, str) or not _JTI.fullmatch(jti) or type(exp) is not int:
         return None
-    return Claims(jti, exp, hashlib.sha256(token.encode()).hexdigest())
+    return Claims(jti, exp, digest)

@@ -6,7 +6,6 @@ import ipaddress
 from functools import lru_cache
 
 from anyio import CapacityLimiter, to_thread
-from prometheus_client import Counter
 from starlette.types import Scope
 
 from bot.core.policy import System
@@ -14,7 +13,7 @@ from bot.operations._unit import World
 from bot.operations.count_usage import ALLOWED, UsageMeter, record_first_use
 from bot.operations.introspect_token import Claims, Closed, Open, introspect_token
 from bot.tokens import Bad, NotOurs, Signer
-from bot.web.plain import header_values
+from bot.web.plain import Tally, header_values
 
 MOST_USED = 10_000
 """Pairs of grant and system remembered as used; when there are more, it begins anew and asks the database again."""
@@ -27,8 +26,8 @@ class Checks:
     """One for each process. On SQLite a check is one statement in the event loop, because handing it to a thread
     costs more than doing it; on PostgreSQL, and for every first use, it runs in a thread."""
 
-    def __init__(self, world: World, signer: Signer, meter: UsageMeter, counter: Counter) -> None:
-        self.world, self.signer, self._meter, self._counter = world, signer, meter, counter
+    def __init__(self, world: World, signer: Signer, meter: UsageMeter, checked: Tally) -> None:
+        self.world, self.signer, self._meter, self._checked = world, signer, meter, checked
         self._used: dict[tuple[str, str], None] = {}
         self._limiter = CapacityLimiter(THREADS)
 
@@ -52,7 +51,7 @@ class Checks:
         else:
             found = await self.in_thread(claims, system, source)
         outcome = ALLOWED if isinstance(found, Open) else found.why
-        self._counter.labels(system, outcome).inc()
+        self._checked.add(system, outcome)
         return found
 
     async def in_thread(self, claims: Claims, system: str, source: str) -> Open | Closed:

@@ -129,4 +129,6 @@ def _credentials(authorization: str) -> Iterator[tuple[str, str]]:
         return
     if colon:
         yield name, secret
-        yield unquote_plus(name), unquote_plus(secret)
+        decoded = unquote_plus(name), unquote_plus(secret)
+        if decoded != (name, secret):
+            yield decoded

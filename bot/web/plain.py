@@ -46,12 +46,24 @@ FAILED = as_json(500, {"error": "server_error"})
 TOO_BIG = as_json(413, {"error": "too_large"}, (b"connection", b"close"))
 
 
+class Tally:
+    """A counter with its label sets kept at hand, because finding one costs more than counting."""
+
+    def __init__(self, counter: Counter) -> None:
+        self._counter, self._found = counter, dict[tuple[object, ...], Counter]()
+
+    def add(self, *labels: object) -> None:
+        if (found := self._found.get(labels)) is None:
+            found = self._found[labels] = self._counter.labels(*labels)
+        found.inc()
+
+
 class Endpoint:
     """Makes an ASGI application of a handler: counts its answers, and turns what it raises into an answer, so that
     nobody outside ever sees a stack trace and a database that doesn't answer never means yes."""
 
-    def __init__(self, route: str, handler: Handler, counter: Counter) -> None:
-        self._route, self._handler, self._counter = route, handler, counter
+    def __init__(self, route: str, handler: Handler, answered: Tally) -> None:
+        self._route, self._handler, self._answered = route, handler, answered
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -64,7 +76,7 @@ class Endpoint:
         except Exception:
             log.exception("%s failed", self._route)
             answer = FAILED
-        self._counter.labels(self._route, answer.status).inc()
+        self._answered.add(self._route, answer.status)
         await send_answer(send, answer)
 
 

@@ -18,7 +18,7 @@ from starlette.applications import Starlette
 
 from bot.operations.count_usage import UsageMeter
 from bot.tokens import Signer
-from bot.web import build_web, serve_config
+from bot.web import build_web, listening, serve_config
 from bot.web.plain import Handler
 from tests.worlds import Made, make_world
 
@@ -86,9 +86,8 @@ def site(made: Made) -> Site:
 @contextmanager
 def serving(app: Starlette, port: int = 0) -> Iterator[int]:
     """Runs the application under uvicorn, as it is run in production, and gives its port."""
-    config = serve_config(app, "127.0.0.1", port)
-    socket = config.bind_socket()
-    server = uvicorn.Server(config)
+    socket = listening("127.0.0.1", port)
+    server = uvicorn.Server(serve_config(app, "127.0.0.1", port))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [socket]})
     thread.start()
     try:
