@@ -24,10 +24,10 @@ from bot.operations.request_access import AlreadyHeld, AlreadyPending, Repeated,
 from bot.operations.require_lead import require_lead
 from bot.operations.withdraw_request import Withdrawn, withdraw_request
 from bot.slack.audit_query import page, parse_filters, person_named
-from bot.slack.blocks import join
 from bot.slack.desk import TOO_LATE, Desk, open_view
 from bot.slack.payloads import Command, unescape
 from bot.slack.views import answers, help, lists, request_modal, revoke_confirm
+from bot.slack.views._fit import join
 
 Message = dict[str, Any]
 Row = TypeVar("Row", Grant, Request)
