@@ -1,0 +1,102 @@
+"""docs/gateways.md is tried out word for word: real proxies, the real application under uvicorn, a real database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from bot.core.model import EndReason
+from bot.operations.release_grant import Ending
+from bot.operations.revoke_grant import revoke_grant
+from tests.web.conftest import Site, serving
+from tests.web.proxies import PROXIES, a_proxy
+from tests.worlds import LEA, Made
+
+
+@pytest.fixture(params=PROXIES)
+def door(request: pytest.FixtureRequest, site: Site, tmp_path: Path) -> Iterator[httpx.Client]:
+    with serving(site.app) as bot, a_proxy(request.param, bot, tmp_path) as client:
+        yield client
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
+def seen(answer: httpx.Response) -> list[tuple[str, str]]:
+    """The headers that reached the page."""
+    assert answer.status_code == 200, answer.text
+    return [(name.lower(), value) for name, value in answer.json()]
+
+
+def test_only_a_token_for_this_system_opens_the_page(door: httpx.Client, made: Made) -> None:
+    without = door.get("/orders")
+    assert without.status_code == 401
+    assert without.headers["www-authenticate"].startswith("Bearer")
+    assert door.get("/orders", headers=bearer("junk")).status_code == 401
+    assert door.get("/orders", headers=bearer(made.a_token(made.a_grant("reports-read")))).status_code == 403
+
+    grant = made.a_grant()
+    headers = seen(door.get("/orders?system=reports", headers=bearer(made.a_token(grant))))
+    assert ("x-access-user", "u0ana@example.com") in headers
+    assert ("x-access-grant", grant.id) in headers
+    assert ("x-access-role", "shop-admin") in headers
+    assert "x-access-expires" in dict(headers)
+    assert "authorization" not in dict(headers), "the page must not get the token"
+
+
+def test_a_request_with_a_body_goes_through_too(door: httpx.Client, made: Made) -> None:
+    token = made.a_token(made.a_grant())
+    assert door.post("/orders", headers=bearer(token), content=b"x" * 100_000).status_code == 200
+    assert door.post("/orders", content=b"x" * 100_000).status_code == 401
+
+
+def test_the_page_closes_the_second_the_grant_ends(door: httpx.Client, made: Made) -> None:
+    grant = made.a_grant(duration=600)
+    token = made.a_token(grant)
+    made.clock.at = grant.ends_at - 1
+    assert door.get("/", headers=bearer(token)).status_code == 200
+    made.clock.at = grant.ends_at
+    assert door.get("/", headers=bearer(token)).status_code == 401
+
+
+def test_the_page_closes_when_a_lead_revokes(door: httpx.Client, made: Made) -> None:
+    grant = made.a_grant()
+    token = made.a_token(grant)
+    assert door.get("/", headers=bearer(token)).status_code == 200
+    assert isinstance(revoke_grant(made.world, LEA, grant=grant.id), Ending)
+    assert door.get("/", headers=bearer(token)).status_code == 401
+    assert made.grant(grant.id).end_reason is EndReason.REVOKED
+
+
+FORGED = (
+    "X-Access-User", "x-access-role", "X-Access-Grant", "X-Access-Expires", "X-Access-System",
+    "X_Access_User", "X_Access-User", "X-Access_User",
+)  # fmt: skip
+
+
+def test_nothing_that_a_client_says_of_itself_reaches_the_page(door: httpx.Client, made: Made) -> None:
+    token = made.a_token(made.a_grant())
+    forged = [(name, "root") for name in FORGED]
+    headers = seen(door.get("/", headers=[*bearer(token).items(), *forged]))
+    assert "root" not in [value for _, value in headers]
+    assert door.get("/", headers=forged).status_code == 401
+
+
+def test_a_client_can_not_choose_the_system(door: httpx.Client, made: Made) -> None:
+    headers = bearer(made.a_token(made.a_grant("reports-read"))) | {"X-Access-System": "reports"}
+    assert door.get("/?system=reports", headers=headers).status_code == 403
+
+
+@pytest.mark.parametrize("kind", PROXIES)
+def test_without_the_bot_the_page_is_closed(kind: str, site: Site, made: Made, tmp_path: Path) -> None:
+    token = made.a_token(made.a_grant())
+    with serving(site.app) as bot:
+        port = bot
+    with a_proxy(kind, port, tmp_path) as door:
+        assert door.get("/", headers=bearer(token)).status_code >= 500
+        with serving(site.app, port):
+            assert door.get("/", headers=bearer(token)).status_code == 200
