@@ -202,7 +202,7 @@ def build_bolt(base: Base, identity: Identity) -> App:
     bolt = App(
         name="access-bot",
         client=quick,
-        authorize=identity.authorize,
+        authorize=lambda context: identity.authorized(),
         signing_secret=base.settings.slack_signing_secret or "unused in Socket Mode",
         request_verification_enabled=False,  # `bot/web/slack_events.py` has verified what comes this far
         process_before_response=True,

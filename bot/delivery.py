@@ -30,7 +30,7 @@ from bot.operations.record_delivery import (
     record_started,
 )
 from bot.operations.record_people import record_people
-from bot.operations.record_posted import record_undelivered
+from bot.operations.record_posted import record_undelivered, record_unposted
 from bot.operations.take_work import Row, Work, finish_work, keep_claims, take_together, take_work
 from bot.operations.try_start import try_start
 from bot.slack.messenger import POSTS, TOGETHER, Messenger
@@ -172,6 +172,11 @@ class Delivery:
             return
         if row.kind is Kind.DECIDE:
             self._finish(rows, [lambda world: give_up_press(world, row.data)])
+            return
+        if row.kind is Kind.POST_APPROVAL:
+            self._finish(
+                rows, [lambda world: record_unposted(world, row.data["request"], row.data["channel"], str(error))]
+            )
             return
         to = str(row.data.get("channel") or row.data.get("person") or "")
         self._finish(rows, [lambda world: record_undelivered(world, row.kind, to, str(error))])

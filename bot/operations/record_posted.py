@@ -2,6 +2,7 @@
 
 from bot.core import effects
 from bot.core.audit import Event
+from bot.core.model import RequestState
 from bot.operations._end import channel_of
 from bot.operations._unit import SYSTEM, World, unit
 from storage import facts, grants, requests
@@ -31,3 +32,17 @@ def record_undelivered(world: World, kind: str, to: str, error: str) -> None:
         channel = u.policy.workspace.security_channel
         if to != channel and facts.claim_key(u.db, f"undelivered:{to}:{error}:{u.now // 86400}", u.now):
             u.do(effects.tell_security(channel, "undelivered", kind=kind, to=to, error=error))
+
+
+def record_unposted(world: World, request_id: str, channel: str, error: str) -> None:
+    """A request could not be put before its approvers: the workspace's channel is asked instead, and where that fails
+    too, the requester is told that nobody has seen it."""
+    record_undelivered(world, "post_approval", channel, error)
+    with unit(world) as u:
+        request = requests.get(u.db, request_id)
+        if request is None or request.state is not RequestState.PENDING:
+            return
+        if channel != u.policy.workspace.approvals_channel:
+            u.do(effects.post_approval(request_id, u.policy.workspace.approvals_channel))
+        else:
+            u.do(effects.tell_person(request.requester, "unposted", request=request_id))

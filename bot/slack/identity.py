@@ -43,7 +43,7 @@ class Identity:
         keep_facts(self._world, {f"slack {part}": value for part, value in parts.items()})
         return self.known
 
-    def authorize(self, **_: object) -> AuthorizeResult:
+    def authorized(self) -> AuthorizeResult:
         """For Bolt, at every payload: no call of Slack's."""
         return AuthorizeResult(
             enterprise_id=None,
