@@ -9,8 +9,8 @@ from bot.core.model import EndReason, Grant, GrantState, Lease
 from storage.database import Database
 
 _COLUMNS = (
-    "id, request_id, person, role, systems, actions, state, duration, starts_at, ends_at, latest_end, started_at, renewals, "
-    "remind_at, end_reason, end_by, ended_at"
+    "id, request_id, person, role, systems, actions, state, duration, starts_at, ends_at, latest_end, started_at, "
+    "renewals, remind_at, end_reason, end_by, ended_at"
 )
 _MARKS = ", ".join("?" * 17)
 _LIVE = "state NOT IN ('ended', 'failed')"
@@ -20,8 +20,8 @@ _HELD = "state IN ('scheduled', 'starting', 'active')"
 def insert(db: Database, g: Grant, leases: Iterable[Lease]) -> None:
     db.run(
         f"INSERT INTO grants ({_COLUMNS}) VALUES ({_MARKS})",
-        g.id, g.request, g.person, g.role, json.dumps(g.systems), json.dumps(g.actions), g.state, g.duration, g.starts_at, g.ends_at,
-        g.latest_end, g.started_at, g.renewals, g.remind_at, g.end_reason, g.end_by, g.ended_at,
+        g.id, g.request, g.person, g.role, json.dumps(g.systems), json.dumps(g.actions), g.state, g.duration,
+        g.starts_at, g.ends_at, g.latest_end, g.started_at, g.renewals, g.remind_at, g.end_reason, g.end_by, g.ended_at,
     )  # fmt: skip
     rows = [(lease.grant, lease.system, lease.connector, lease.state, lease.error) for lease in leases]
     db.run_many("INSERT INTO leases (grant_id, system, connector, state, error) VALUES (?, ?, ?, ?, ?)", rows)

@@ -197,7 +197,7 @@ class Messenger:
         text = (
             f"The audit log is intact: {verdict.records:,} records, head {verdict.head[:16]}…"
             if verdict.broken is None
-            else f"The audit log is BROKEN at record {verdict.broken.seq}: {verdict.broken.why}. Treat it as an incident."
+            else f"The audit log is BROKEN at record {verdict.broken.seq}: {verdict.broken.why}. This is an incident."
         )
         return self.answer({**data, "note": "text", "text": text})
 

@@ -38,7 +38,8 @@ CREATE TABLE votes (
 
 CREATE TABLE grants (
   id TEXT PRIMARY KEY, request_id TEXT NOT NULL REFERENCES requests (id), person TEXT NOT NULL, role TEXT NOT NULL,
-  systems TEXT NOT NULL, actions TEXT NOT NULL, state TEXT NOT NULL, duration BIGINT NOT NULL, starts_at BIGINT NOT NULL,
+  systems TEXT NOT NULL, actions TEXT NOT NULL, state TEXT NOT NULL, duration BIGINT NOT NULL,
+  starts_at BIGINT NOT NULL,
   ends_at BIGINT NOT NULL, latest_end BIGINT NOT NULL, started_at BIGINT, renewals INTEGER NOT NULL,
   remind_at BIGINT, end_reason TEXT, end_by TEXT, ended_at BIGINT
 );
