@@ -5,11 +5,13 @@ operations in the order in which the product makes them.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from bot.core.asking import Ask
-from bot.core.model import Grant, Person
+from bot.core.effects import Queue
+from bot.core.model import Grant, Person, Request
 from bot.core.policy import Policy
 from bot.operations._unit import World
 from bot.operations.approve_request import Granted, approve_request
@@ -25,7 +27,8 @@ from tests.builders import a_policy
 
 KEYS = ("key-one-0123456789-0123456789-0123456789",)
 START = 1_790_000_000  # 2026-09-21, a Monday
-ANA, BEN, LEA = "U0ANA", "U0BEN", "U0LEA"
+ANA, BEN, CARA, DAN, LEA = "U0ANA", "U0BEN", "U0CARA", "U0DAN", "U0LEA"
+GROUPS = {"db-leads": [BEN], "platform-leads": [LEA], "engineers": [ANA, BEN], "sre": [BEN, CARA, DAN]}
 
 
 @dataclass
@@ -52,17 +55,39 @@ class Made:
     signer: Signer
     path: Path
     policies: list[Policy] = field(default_factory=list)
+    wakes: list[tuple[frozenset[Queue], int | None]] = field(default_factory=list)
+
+    def set_groups(self, **members: list[str]) -> None:
+        """Slack's user groups as they are from now on; `_` for `-` in a handle."""
+        groups = GROUPS | {handle.replace("_", "-"): ids for handle, ids in members.items()}
+        record_groups(self.world, [(f"S0{handle.upper()}", handle, ids) for handle, ids in groups.items()])
+
+    def set_policy(self, **overrides: str) -> None:
+        """A roles.toml that is in force from now on; see `a_policy`."""
+        self.policies.append(a_policy(**overrides))
+
+    def a_request(self, role: str = "shop-admin", person: str = ANA, duration: int = 3600, **more: Any) -> Request:
+        """A pending request."""
+        asked = request_access(self.world, Ask(person, role, "because", duration, "OPS-1", **more))
+        assert isinstance(asked, Submitted), asked
+        return asked.request
+
+    def a_started(self, request: Request, by: str = BEN) -> Grant:
+        """The grant of an approved request, about to start."""
+        granted = approve_request(self.world, request.id, a_person(by))
+        assert isinstance(granted, Granted), granted
+        return granted.grant
 
     def a_grant(self, role: str = "shop-admin", person: str = ANA, duration: int = 3600) -> Grant:
         """An active grant: asked for, approved by Ben, opened at its gates as the gateway connector does."""
-        asked = request_access(self.world, Ask(person, role, "because", duration=duration, ticket="OPS-1"))
-        assert isinstance(asked, Submitted), asked
-        granted = approve_request(self.world, asked.request.id, a_person(BEN))
-        assert isinstance(granted, Granted), granted
-        for order in try_start(self.world, granted.grant.id):
+        return self.start(self.a_started(self.a_request(role, person, duration)))
+
+    def start(self, grant: Grant) -> Grant:
+        """What delivery does for a grant that is starting."""
+        for order in try_start(self.world, grant.id):
             self.open_gate(order.grant, order.system, order.ends_at)
-        record_started(self.world, granted.grant.id)
-        return self.grant(granted.grant.id)
+        record_started(self.world, grant.id)
+        return self.grant(grant.id)
 
     def a_token(self, grant: Grant) -> str:
         """The token that the holder sees; it replaces the one before."""
@@ -89,15 +114,21 @@ class Made:
             record_ended(self.world, grant.id, system)
 
 
-def make_world(tmp_path: Path, url: str = "", policy: Policy | None = None, keys: Sequence[str] = KEYS) -> Made:
-    """A migrated database (SQLite under `tmp_path` unless `url` says otherwise) with Ana, Ben who approves, and Lea
-    who leads."""
+def make_world(
+    tmp_path: Path,
+    url: str = "",
+    policy: Policy | None = None,
+    keys: Sequence[str] = KEYS,
+    db: Database | None = None,
+) -> Made:
+    """A migrated database (SQLite under `tmp_path` unless `url` or `db` says otherwise) with Ana, Ben who approves,
+    Cara and Dan who are on call, and Lea who leads."""
     path = tmp_path / "access.db"
-    db = Database(url or f"sqlite:///{path}")
+    db = db or Database(url or f"sqlite:///{path}")
     db.migrate()
     clock, signer, policies = Clock(), Signer(keys), [policy or a_policy()]
-    world = World(db, clock, lambda: policies[-1], signer.seal, signer.sign_token)
-    record_people(world, [a_person(person) for person in (ANA, BEN, LEA)])
-    groups = [("S0DB", "db-leads", [BEN]), ("S0LEADS", "platform-leads", [LEA]), ("S0ENG", "engineers", [ANA, BEN])]
-    record_groups(world, groups)
-    return Made(world, clock, signer, path, policies)
+    made = Made(World(db, clock, lambda: policies[-1], signer.seal, signer.sign_token), clock, signer, path, policies)
+    record_people(made.world, [a_person(person) for person in (ANA, BEN, CARA, DAN, LEA)])
+    made.set_groups()
+    made.world = replace(made.world, wake=lambda queues, due: made.wakes.append((queues, due)))
+    return made

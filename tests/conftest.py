@@ -1,0 +1,74 @@
+"""Both databases for every test that wants one: SQLite in a file, and a real PostgreSQL."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from storage.database import Database
+from tests.postgres import Postgres
+from tests.worlds import Made, make_world
+
+NO_POSTGRES = "PostgreSQL could not be started"
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """The server of this test process. Where it can't start, what needs it is skipped, and the summary says so."""
+    try:
+        server = Postgres()
+    except Exception as error:
+        pytest.skip(f"{NO_POSTGRES}: {type(error).__name__}: {error}")
+    yield server
+    server.remove()
+
+
+@pytest.fixture(scope="session")
+def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite file to copy, because a copy is faster than a migration."""
+    path = tmp_path_factory.mktemp("sqlite") / "migrated.db"
+    with closing(Database(f"sqlite:///{path}")) as template:
+        template.migrate()
+    return path
+
+
+@pytest.fixture
+def sqlite_url(migrated_file: Path, tmp_path: Path) -> str:
+    shutil.copyfile(migrated_file, tmp_path / "access.db")
+    return f"sqlite:///{tmp_path / 'access.db'}"
+
+
+@pytest.fixture
+def postgres_url(postgres: Postgres) -> Iterator[str]:
+    with postgres.a_database() as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """The URL of a fresh, migrated database: every test that uses it runs once on each."""
+    return str(request.getfixturevalue("sqlite_url" if request.param == "sqlite" else "postgres_url"))
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    with closing(Database(database_url)) as database:
+        yield database
+
+
+@pytest.fixture
+def made(database: Database, tmp_path: Path) -> Made:
+    """A world with people in it, on each of the two databases."""
+    return make_world(tmp_path, db=database)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Says loudly when half of the suite did not run."""
+    skipped = terminalreporter.stats.get("skipped", [])
+    reasons = {str(report.longrepr[2]) for report in skipped if NO_POSTGRES in str(report.longrepr)}
+    for reason in sorted(reasons):
+        terminalreporter.write_line(f"WARNING: {reason}. Nothing was tested on PostgreSQL.", red=True, bold=True)
