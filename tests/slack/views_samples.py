@@ -15,7 +15,10 @@ from bot.sandbox.blocks import validate_message, validate_view
 NOW = 1_795_356_000
 HOUR = 3600
 
-HOSTILE = "<!channel> <@U0BOSS> <!subteam^S0ALL> <https://evil.example|Approve> *bold* `code` :tada: &amp; \u202egpj\u200b\x07"
+HOSTILE = (
+    "<!channel> <@U0BOSS> <!subteam^S0ALL> <https://evil.example|Approve> *bold* `code` :tada: &amp; "
+    "\u202egpj\u200b\x07"
+)
 NASTY: dict[str, str] = {
     "mentions, links, formatting": HOSTILE,
     "3000 characters": "x" * 3000,

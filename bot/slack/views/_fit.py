@@ -12,7 +12,7 @@ MESSAGE_CHARACTERS = 12_500
 
 SHORT_ROOM = 2_400
 _UNSHOWN = frozenset(
-    {
+    [
         "type",
         "action_id",
         "block_id",
@@ -23,7 +23,7 @@ _UNSHOWN = frozenset(
         "user_id",
         "channel_id",
         "usergroup_id",
-    }
+    ]
 )
 
 

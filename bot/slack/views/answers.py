@@ -18,9 +18,6 @@ from bot.slack.blocks import (
     escape,
     message,
     paragraph,
-    quote,
-    rich,
-    section,
     spoken,
     who,
 )
@@ -154,12 +151,6 @@ def too_fast(seconds: int) -> Message:
     """Too many calls by one person in a short time."""
     words = f"That was a lot in a short time. Try again in {max(1, seconds)} s; nothing was changed."
     return message(words, paragraph([words]))
-
-
-def done(words: str, reason: str = "") -> Message:
-    """Something was done; `words` are ours, `reason` is what somebody typed."""
-    said = [rich(section("Reason"), quote(reason))] if reason else []
-    return message(escape(clean(words, 500)), paragraph(spoken(words, 500)), *said)
 
 
 def _name(role: str) -> str:

@@ -29,6 +29,8 @@ from bot.slack.views._parts import decision_buttons, state_now
 from bot.slack.views.lists import held_rows, pending_rows
 
 MOST_EVERYTHING = 50
+CHARACTERS = 60_000
+"""Of one part of the view: it has no limit of its own but for what one request to Slack may weigh."""
 
 
 def render(view: PersonView, now: int) -> View:
@@ -39,9 +41,9 @@ def render(view: PersonView, now: int) -> View:
     blocks = [
         header("My access"),
         *_start(view),
-        *_section(held_rows(view, now), 36, "You have no access right now."),
-        *_titled("Waiting for a decision", pending_rows(view), 16),
-        *_titled("Waiting for you", _waiting_rows(view), 32),
+        *(_section(held_rows(view, now), 36, "`/access list`") or [paragraph(["You have no access right now."])]),
+        *_titled("Waiting for a decision", _section(pending_rows(view), 16, "`/access list`"), len(view.pending)),
+        *_titled("Waiting for you", _section(_waiting_rows(view), 32, "see their channels"), len(view.waiting_for_me)),
         *_everything(view, now),
     ]
     return _home(blocks)
@@ -57,16 +59,14 @@ def _start(view: PersonView) -> list[Block]:
     return [actions(button("Request access", Action.REQUEST, "home", style="primary"))]
 
 
-def _section(rows: Iterable[list[Block]], room: int, none: str = "") -> list[Block]:
-    shown, missing = fit(rows, room, 60_000)
-    if missing:
-        return [*shown, context(f"And {missing} more: `/access list`.")]
-    return shown or [paragraph([none])]
+def _section(rows: Iterable[list[Block]], room: int, where: str) -> list[Block]:
+    """As many rows as fit into so many blocks, how many more there are, and where they can be seen."""
+    shown, missing = fit(rows, room, CHARACTERS)
+    return [*shown, context(f"And {missing} more: {where}.")] if missing else shown
 
 
-def _titled(title: str, rows: Iterable[list[Block]], room: int) -> list[Block]:
-    found = list(rows)
-    return [divider(), header(f"{title} ({len(found)})"), *_section(found, room)] if found else []
+def _titled(title: str, blocks: list[Block], count: int) -> list[Block]:
+    return [divider(), header(f"{title} ({count})"), *blocks] if blocks else []
 
 
 def _waiting_rows(view: PersonView) -> Iterable[list[Block]]:

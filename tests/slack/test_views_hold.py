@@ -1,0 +1,234 @@
+"""What holds for every message, modal and Home view, whatever is in it: Slack takes it, nothing typed does anything,
+and nobody needs to see colours to use it.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from bot.core.model import EndReason, GrantState, RequestState
+from bot.operations.show_credentials import Credentials
+from bot.slack.views import (
+    answers,
+    approval_message,
+    audit_table,
+    credentials_modal,
+    deny_modal,
+    direct_messages,
+    edit_modal,
+    help,
+    home,
+    lists,
+    request_modal,
+    revoke_confirm,
+    security_notes,
+    thread_notes,
+)
+from tests.slack.views_samples import (
+    ENDED,
+    HOSTILE,
+    NASTY,
+    NOW,
+    a_grant,
+    a_grant_view,
+    a_person,
+    a_person_view,
+    a_record,
+    a_request,
+    a_role,
+    elements,
+    interpreted,
+    problems,
+    worst_card,
+)
+
+Render = Callable[[str], dict[str, Any]]
+
+DECIDED = {"decided_by": "U0BEN,os:eve,rule:on call", "decided_at": NOW}
+FIFTY = [a_grant(id=f"g{n}") for n in range(50)]
+GRANT_NOTES = {
+    "scheduled": {"state": GrantState.SCHEDULED, "started_at": None},
+    "active": {},
+    "delayed": {"state": GrantState.STARTING, "started_at": None},
+    "failed": {"state": GrantState.FAILED},
+    "renewed": {},
+    "ended": ENDED,
+}
+SECURITY = {
+    "nobody_can_decide": ("role",),
+    "start_failed": ("grant", "error"),
+    "end_failed": ("grant", "system", "error"),
+    "panic_on": ("by", "role", "person"),
+    "panic_off": ("by", "role", "person"),
+    "undelivered": ("kind", "to", "error"),
+}
+
+
+def decided(state: RequestState) -> Render:
+    def render(text: str) -> dict[str, Any]:
+        card = worst_card(text)
+        actions = tuple(f"{text} {n}" for n in range(50))
+        grant = a_grant(
+            state=GrantState.ENDING, end_reason=EndReason.REVOKED, end_by=text, actions=actions, duration=60
+        )
+        leases = tuple(replace(lease, error=text) for lease in a_grant_view(systems=card.request.systems).leases)
+        request = replace(card.request, state=state, **DECIDED)
+        return approval_message.render(replace(card, request=request, grant=grant, leases=leases), NOW)
+
+    return render
+
+
+def told(note: str, changes: dict[str, Any]) -> Render:
+    def render(text: str) -> dict[str, Any]:
+        view = a_grant_view(**{**changes, "end_by": text, "actions": tuple(f"{n} {text}" for n in range(50))})
+        view = replace(view, role=a_role(title=text[:75]), request=a_request(reason=text, duration=10**6))
+        return direct_messages.grant_note(note, view, NOW)
+
+    return render
+
+
+def secured(note: str, keys: tuple[str, ...]) -> Render:
+    return lambda text: security_notes.render(note, {**dict.fromkeys(keys, text), "attempts": 4, "ended": 2})
+
+
+def many_people(text: str) -> dict[str, Any]:
+    view = a_person_view(
+        person=a_person(name=text),
+        held=tuple(FIFTY),
+        pending=tuple(a_request(id=f"r{n}", reason=text) for n in range(50)),
+        waiting_for_me=tuple(a_request(id=f"w{n}", reason=text, ticket=text) for n in range(60)),
+        everything=tuple(a_grant(id=f"e{n}", role=f"role-{n}") for n in range(200)),
+        roles=tuple(a_role(name=f"role-{n}", title=text[:75]) for n in range(150)),
+        titles={"orders-read": text},
+    )
+    return {"home": home.render(view, NOW), "access": lists.my_access(view, NOW), "roles": lists.roles(view)}
+
+
+def wide_modal(text: str) -> dict[str, Any]:
+    roles = [a_role(name=f"role-{n}", title=text[:75], description=text[:2000], ticket="^A$") for n in range(150)]
+    return request_modal.render(roles, roles[149], dict.fromkeys(("duration", "reason", "ticket", "start"), text))
+
+
+def audit_page(text: str) -> dict[str, Any]:
+    record = a_record(actor=text, subject=text, role=text, system=text, reason=text, request=text, grant=text)
+    return audit_table.render([record] * 20, text, "cursor", NOW)
+
+
+def edited(text: str) -> dict[str, Any]:
+    actions = tuple(f"{n} {text}"[:150] for n in range(50))
+    card = worst_card(text)
+    return edit_modal.render(replace(card, request=replace(card.request, actions=actions)))
+
+
+def in_thread(note: str) -> Render:
+    facts = {"by": "U0BEN", "ends_at": NOW, "why": "revoked"}
+
+    def render(text: str) -> dict[str, Any]:
+        card = replace(worst_card(text), grant=a_grant(**{**ENDED, "end_reason": EndReason.REVOKED, "end_by": text}))
+        return thread_notes.digest([(note, {**facts, "by": text}, card)] * 100)
+
+    return render
+
+
+def credentials(text: str) -> dict[str, Any]:
+    view = replace(a_grant_view(), role=a_role(title=text[:75]), person=a_person(name=text))
+    return credentials_modal.render(Credentials(a_grant(), "j", "token", True), view)
+
+
+RENDERS: dict[str, Render] = {
+    "pending": lambda text: approval_message.render(worst_card(text), NOW, [f"<@U{n:09}>" for n in range(200)]),
+    **{f"request {state}": decided(state) for state in RequestState if state is not RequestState.PENDING},
+    **{f"told {note}": told(note, changes) for note, changes in GRANT_NOTES.items()},
+    "told denied": lambda text: direct_messages.request_note("denied", worst_card(text), NOW),
+    "told lapsed": lambda text: direct_messages.request_note("lapsed", worst_card(text), NOW),
+    "reminder": lambda text: direct_messages.reminder(replace(a_grant_view(), role=a_role(title=text[:75])), NOW),
+    "ten notes at once": lambda text: direct_messages.join([told("active", {})(text)] * 10),
+    "thread: renewed": in_thread("renewed"),
+    "thread: ended": in_thread("ended"),
+    **{f"security: {note}": secured(note, keys) for note, keys in SECURITY.items()},
+    "security: policy": lambda text: security_notes.render("policy_rejected", {"problems": [text] * 10, "count": 99}),
+    "refused": answers.refused,
+    "text": answers.text,
+    "submitted": lambda text: answers.submitted(worst_card(text), NOW),
+    "already pending": lambda text: answers.already_pending(a_request(reason=text, ticket=text), NOW),
+    "already decided": lambda text: answers.already_decided(worst_card(text), NOW),
+    "unknown verb": answers.unknown_verb,
+    "later": answers.later,
+    "broken": answers.broken,
+    "request modal": wide_modal,
+    "sent": lambda text: request_modal.sent(worst_card(text)),
+    "notice": lambda text: request_modal.notice("Not now", text),
+    "deny modal": lambda text: deny_modal.render(worst_card(text)),
+    "edit modal": edited,
+    "credentials": credentials,
+    "home": lambda text: many_people(text)["home"],
+    "my access": lambda text: many_people(text)["access"],
+    "roles": lambda text: many_people(text)["roles"],
+    "audit": audit_page,
+    "help": lambda text: help.render(True),
+    "revoke": lambda text: revoke_confirm.render(FIFTY, "U0ANA", NOW, {"orders-read": text}),
+}  # fmt: skip
+
+every_render = pytest.mark.parametrize("render", RENDERS.values(), ids=RENDERS)
+
+
+@every_render
+@pytest.mark.parametrize("text", NASTY.values(), ids=NASTY)
+def test_slack_takes_it_whatever_was_typed(render: Render, text: str) -> None:
+    assert problems(render(text)) == []
+
+
+@every_render
+def test_slack_takes_it_with_ordinary_words(render: Render) -> None:
+    assert problems(render("Look into order 4711")) == []
+
+
+@every_render
+def test_nothing_that_was_typed_is_interpreted(render: Render) -> None:
+    read = interpreted(render(HOSTILE))
+    for dangerous in ("<!channel>", "<@U0BOSS>", "<!subteam^S0ALL>", "<https", "\u202e", "\u200b", "\x07"):
+        assert dangerous not in read
+
+
+@every_render
+def test_nothing_that_was_typed_becomes_a_live_element(render: Render) -> None:
+    rendered = render(HOSTILE)
+    assert not elements(rendered, "link", "broadcast", "emoji")
+    assert all(each.get("emoji") is False for each in elements(rendered, "plain_text"))
+    assert all(each.get("verbatim") is True for each in elements(rendered, "mrkdwn"))
+
+
+@every_render
+def test_invisible_characters_are_shown_as_such_everywhere(render: Render) -> None:
+    shown = [each["text"] for each in elements(render(HOSTILE), "text", "plain_text", "raw_text", "mrkdwn")]
+    assert not [text for text in shown if {"\u202e", "\u200b", "\x07"} & set(text)]
+
+
+@every_render
+def test_a_message_has_a_text_for_notifications_and_screen_readers(render: Render) -> None:
+    rendered = render("words")
+    assert "type" in rendered or len(rendered["text"]) > 3
+
+
+@every_render
+def test_danger_is_only_on_revoke_and_asks_again(render: Render) -> None:
+    for button in elements(render("words"), "button"):
+        is_revoke = button["text"]["text"] == "Revoke"
+        assert (button.get("style") == "danger") == is_revoke
+        assert not is_revoke or button["confirm"]["style"] == "danger"
+
+
+@every_render
+def test_every_button_carries_one_id_and_says_to_a_screen_reader_what_it_is_about(render: Render) -> None:
+    for button in elements(render(HOSTILE), "button"):
+        assert button["value"].isalnum()
+        alone = button["text"]["text"] == "Request access"
+        assert alone or button["accessibility_label"].startswith(button["text"]["text"])
+
+
+def test_one_button_of_a_message_is_the_primary_one() -> None:
+    for name in ("pending", "told active", "told renewed", "reminder"):
+        primary = [b for b in elements(RENDERS[name]("words"), "button") if b.get("style") == "primary"]
+        assert len(primary) == 1, name

@@ -1,0 +1,215 @@
+"""What people read about themselves, and leads about everybody: Home, the lists, the audit page, revoking, help."""
+
+import json
+from typing import Any
+
+import pytest
+
+from bot.core.model import GrantState
+from bot.slack.ids import Action
+from bot.slack.views import audit_table, help, home, lists, revoke_confirm
+from tests.slack.views_samples import (
+    NOW,
+    a_grant,
+    a_person,
+    a_person_view,
+    a_record,
+    a_request,
+    a_role,
+    elements,
+    labels,
+    problems,
+    words,
+)
+
+ALL_200 = tuple(a_grant(id=f"e{n}", person=f"U0{n}") for n in range(200))
+
+
+# --- Home
+
+
+def test_home_shows_what_i_have_with_time_left_and_its_buttons() -> None:
+    view = home.render(a_person_view(pending=(), waiting_for_me=()), NOW)
+    assert "Active until 22 Nov 2026 14:29 UTC. 30 min left." in words(view)
+    assert labels(view) == ["Request access", "Show credentials", "Renew", "I'm done"]
+
+
+def test_home_shows_what_waits_for_me_with_reason_and_decision_buttons() -> None:
+    view = home.render(a_person_view(held=(), pending=()), NOW)
+    assert "@U0BEN asks for Orders database, read only for 1h." in words(view)
+    assert "it was charged twice" in words(view)
+    assert labels(view) == ["Request access", "Approve", "Deny", "Edit"]
+    assert {b["value"] for b in elements(view, "button")} == {"home", "r3"}
+
+
+def test_home_shows_what_i_wait_for() -> None:
+    view = home.render(a_person_view(held=(), waiting_for_me=()), NOW)
+    assert "Waits for a decision until 22 Nov 2026 21:00 UTC." in words(view)
+    assert labels(view) == ["Request access", "Cancel"]
+
+
+def test_home_of_somebody_new_says_what_to_do_first() -> None:
+    view = home.render(a_person_view(held=(), pending=(), waiting_for_me=()), NOW)
+    assert "You have no access right now." in words(view)
+    assert labels(view) == ["Request access"]
+
+
+def test_home_of_who_may_ask_for_nothing_has_no_request_button() -> None:
+    view = home.render(a_person_view(roles=(), held=(), pending=(), waiting_for_me=()), NOW)
+    assert "Ask a lead which one you need." in words(view)
+    assert labels(view) == []
+
+
+def test_home_of_a_guest_shows_nothing_but_why() -> None:
+    view = home.render(a_person_view(person=a_person(guest=True), everything=ALL_200), NOW)
+    assert "guest accounts can't use access" in words(view)
+    assert labels(view) == []
+
+
+def test_home_counts_what_it_has_no_room_for_and_says_where_to_see_it() -> None:
+    many = tuple(a_request(id=f"w{n}", requester="U0BEN") for n in range(60))
+    view = home.render(a_person_view(waiting_for_me=many), NOW)
+    assert "Waiting for you (60)" in words(view)
+    assert "And 50 more: see their channels." in words(view)
+
+
+def test_only_leads_see_everything_active() -> None:
+    assert "Everything active" not in words(home.render(a_person_view(), NOW))
+    assert "Everything active (1)" in words(home.render(a_person_view(everything=(a_grant(),)), NOW))
+    assert "Nobody has any access" in words(home.render(a_person_view(everything=()), NOW))
+
+
+def test_of_200_grants_home_shows_50_and_counts_the_rest() -> None:
+    view = home.render(a_person_view(everything=ALL_200), NOW)
+    assert "@U049," in words(view)
+    assert "@U050," not in words(view)
+    assert "And 150 more." in words(view)
+    assert len(view["blocks"]) <= 100
+    assert problems(view) == []
+
+
+# --- /access list and /access roles
+
+
+def test_my_list_has_grants_with_what_is_left_and_requests_with_cancel() -> None:
+    message = lists.my_access(a_person_view(), NOW)
+    assert "30 min left" in words(message)
+    assert labels(message) == ["Show credentials", "Renew", "I'm done", "Cancel"]
+    assert message["text"] == "You have 1 grant and 1 open request."
+
+
+BUTTONS = {
+    GrantState.SCHEDULED: ["I'm done"],
+    GrantState.STARTING: ["I'm done"],
+    GrantState.ACTIVE: ["Show credentials", "Renew", "I'm done"],
+    GrantState.ENDING: [],
+}
+
+
+@pytest.mark.parametrize(("state", "expected"), BUTTONS.items(), ids=BUTTONS)
+def test_a_grant_offers_what_can_be_done_in_its_state(state: GrantState, expected: list[str]) -> None:
+    view = a_person_view(held=(a_grant(state=state),), pending=())
+    assert labels(lists.my_access(view, NOW)) == expected
+
+
+def test_an_empty_list_says_how_to_begin() -> None:
+    assert "/access asks for something" in words(lists.my_access(a_person_view(held=(), pending=()), NOW))
+
+
+def test_of_50_grants_the_list_shows_what_fits_and_counts_the_rest() -> None:
+    message = lists.my_access(a_person_view(held=tuple(a_grant(id=f"g{n}") for n in range(50))), NOW)
+    shown = words(message).count("Active until")
+    assert shown >= 10
+    assert f"And {51 - shown} more." in words(message)
+
+
+def test_the_roles_i_may_ask_for_say_how_long_and_who_must_agree() -> None:
+    roles = (a_role(), a_role(name="deploy", title="Deploy", approvals=2, ticket="^A$"))
+    said = words(lists.roles(a_person_view(roles=roles)))
+    assert "Orders database, read only (orders-read): 1h, at most 4h; 1 approval" in said
+    assert "Deploy (deploy): 1h, at most 4h; 2 approvals, with a ticket" in said
+
+
+def test_who_may_ask_for_nothing_is_told() -> None:
+    assert "Ask a lead" in words(lists.roles(a_person_view(roles=())))
+
+
+# --- the audit page
+
+
+def audit(*changes: dict[str, Any], filters: str = "", older: str | None = None) -> dict[str, Any]:
+    return audit_table.render([a_record(**each) for each in changes], filters, older, NOW)
+
+
+def rows(message: dict[str, Any]) -> list[list[dict[str, Any]]]:
+    return list(elements(message, "table")[0]["rows"])
+
+
+def test_the_log_is_a_table_with_each_record_in_a_row() -> None:
+    header, row = rows(audit({}))
+    assert [cell["text"] for cell in header][:4] == ["No.", "When", "Event", "Who"]
+    assert row[2]["text"] == "request:access:asked"
+    assert elements(row[1], "date")[0]["timestamp"] == NOW
+    assert elements(row[3], "user")[0]["user_id"] == "U0ANA"
+
+
+@pytest.mark.parametrize(
+    ("actor", "expected"),
+    [("system", "Access Bot"), ("os:eve", "eve (command line)"), ("rule:on call", "rule “on call”")],
+)
+def test_actors_who_are_no_members_are_named_readably(actor: str, expected: str) -> None:
+    assert elements(rows(audit({"actor": actor}))[1][3], "text")[0]["text"] == expected
+
+
+def test_an_empty_cell_is_never_empty_to_slack() -> None:
+    assert rows(audit({"reason": "", "system": ""}))[1][6]["text"] == "–"
+
+
+def test_the_plain_twin_has_the_records_but_not_what_was_typed() -> None:
+    message = audit({"reason": "<!channel>"})
+    assert "7 · 22 Nov 2026 14:00 UTC · request:access:asked · U0ANA · orders-read" in message["text"]
+    assert "channel" not in message["text"]
+
+
+def test_the_older_page_is_one_press_away_until_there_is_none() -> None:
+    (older,) = elements(audit({}, older='{"before":7}'), "button")
+    assert (older["action_id"], older["value"]) == (Action.AUDIT_OLDER, '{"before":7}')
+    assert elements(audit({}), "button") == []
+
+
+def test_a_page_has_at_most_20_records() -> None:
+    assert len(rows(audit(*({"seq": n} for n in range(30))))) == 21
+
+
+def test_nothing_found_repeats_what_was_looked_for() -> None:
+    assert "No audit records match role:x." in words(audit(filters="role:x"))
+
+
+# --- revoking, help
+
+
+def test_each_grant_can_be_revoked_by_a_button_that_asks_again() -> None:
+    message = revoke_confirm.render([a_grant(), a_grant(id="g2")], "U0ANA", NOW, {"orders-read": "Orders"})
+    assert [b["value"] for b in elements(message, "button")] == ["g1", "g2"]
+    assert "Orders of <@" not in json.dumps(elements(message, "button"))
+    assert all(b["style"] == "danger" and "confirm" in b for b in elements(message, "button"))
+
+
+def test_nothing_to_revoke_is_said() -> None:
+    assert "nothing to revoke" in words(revoke_confirm.render([], "U0ANA", NOW))
+
+
+def test_many_grants_to_revoke_are_counted() -> None:
+    message = revoke_confirm.render([a_grant(id=f"g{n}") for n in range(50)], "U0ANA", NOW)
+    assert f"And {50 - len(labels(message))} more." in words(message)
+
+
+def test_help_shows_leads_what_only_they_can_do() -> None:
+    assert "/access revoke" not in words(help.render(False))
+    assert "/access revoke @user [ROLE|all]" in words(help.render(True))
+    assert "/access request ROLE [DURATION] REASON" in words(help.render(False))
+
+
+def test_a_request_says_its_role_where_roles_toml_has_it_no_more() -> None:
+    view = a_person_view(held=(), pending=(a_request(role="gone"),))
+    assert "gone" in words(lists.my_access(view, NOW))

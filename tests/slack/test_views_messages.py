@@ -1,0 +1,331 @@
+"""What approvers, requesters, threads and the security channel read."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from bot.core.model import EndReason, GrantState, Lease, RequestState
+from bot.slack.views import answers, approval_message, direct_messages, security_notes, thread_notes
+from tests.slack.views_samples import (
+    ENDED,
+    HOUR,
+    NOW,
+    a_card,
+    a_grant,
+    a_grant_view,
+    a_request,
+    a_role,
+    elements,
+    labels,
+    words,
+)
+
+
+def decided(state: RequestState, **changes: Any) -> dict[str, Any]:
+    request = a_request(state=state, decided_by="U0BEN", decided_at=NOW, **changes)
+    return approval_message.render(a_card(request=request), NOW)
+
+
+# --- the approval message
+
+
+def test_the_first_line_says_who_wants_what_for_how_long() -> None:
+    first = approval_message.render(a_card(), NOW)["blocks"][0]
+    assert words({"blocks": [first]}).strip() == (
+        "Ana Silva (@U0ANA) asks for Orders database, read only (orders-read) for 1h."
+    )
+
+
+def test_reason_ticket_systems_and_actions_are_shown() -> None:
+    said = words(approval_message.render(a_card(), NOW))
+    for part in ("it was charged twice", "OPS-17", "orders-db", "SELECT ON ALL TABLES IN SCHEMA public", "Risk: low"):
+        assert part in said
+
+
+def test_a_reason_of_3000_characters_is_shown_whole() -> None:
+    reason = "why " * 749 + "end."
+    message = approval_message.render(a_card(request=a_request(reason=reason)), NOW)
+    assert elements(message, "rich_text_quote")[0]["elements"][0]["text"] == reason
+
+
+def test_a_pending_request_has_approve_deny_edit_with_its_id_and_nothing_else() -> None:
+    message = approval_message.render(a_card(), NOW)
+    assert labels(message) == ["Approve", "Deny", "Edit"]
+    assert {button["value"] for button in elements(message, "button")} == {"r1"}
+    assert not [button for button in elements(message, "button") if "confirm" in button]
+
+
+def test_who_is_to_be_pinged_is_pinged_while_it_waits_and_not_after() -> None:
+    pinged = ["<@U0BEN>", "<!subteam^S0DB>"]
+    assert "<@U0BEN> <!subteam^S0DB>" in words(approval_message.render(a_card(), NOW, pinged))
+    request = a_request(state=RequestState.DENIED, decided_by="U0EVE", decided_at=NOW)
+    assert "S0DB" not in str(approval_message.render(a_card(request=request), NOW, pinged))
+
+
+def test_nobody_is_pinged_who_has_to_know_nothing() -> None:
+    """Users in a card's past, and approvers by id who are not to be notified, are not mentioned by it."""
+    past = a_grant(**{**ENDED, "end_reason": EndReason.REVOKED, "end_by": "U0EVE"})
+    card = a_card(past=(past,), approved=1, role=a_role(approvers=("U0EVE", "S0ALL")))
+    message = approval_message.render(card, NOW)
+    assert {each["user_id"] for each in elements(message, "user")} == {"U0ANA"}
+    assert not elements(message, "usergroup")
+
+
+DECISION_CARD = {
+    "a criterion that is met": ({}, "✓ met: within the role's maximum"),
+    "a criterion that is not": ({}, "✗ not met: the ticket matches"),
+    "first time": ({}, "First time for this role"),
+    "first time, but denied before": ({"denied": 2}, "First time for this role; denied before: 2 times"),
+    "history": ({"approved": 1, "denied": 3}, "Approved before: once; denied: 3 times"),
+    "last grants": ({"approved": 1, "past": (a_grant(**ENDED),)}, "13:30 UTC for 1h, expired"),
+    "holds nothing": ({}, "Holds nothing else now"),
+    "holds": ({"holds": (a_grant(role="shop-admin"),)}, "Holds now: shop-admin"),
+    "holds much": ({"holds": (a_grant(),) * 50}, "and 45 more"),
+    "usual duration": ({"usual_duration": 2 * HOUR}, "Usual duration: 2h"),
+    "longer than usual": ({"usual_duration": 1800}, "Usual duration: 30m, shorter than asked for now"),
+    "no usual duration": ({}, "No usual duration yet"),
+    "why you": ({}, "You are asked because you approve this role (@db-leads); 3 people can decide, one approval"),
+    "one decider": ({"deciders": frozenset({"U0BEN"})}, "1 person can decide"),
+    "quorum": ({"need": 2, "have": ("U0BEN",)}, "1 of 2 approvals (@U0BEN)"),
+    "quorum, nobody yet": ({"need": 2}, "0 of 2 approvals"),
+    "start later": ({"request": a_request(start_at=NOW + HOUR)}, "for 1h, from 22 Nov 2026 15:00 UTC"),
+    "a renewal": ({"request": a_request(renews="g1")}, "for 1h more, as a renewal"),
+    "role gone": ({"role": None}, "asks for orders-read for 1h"),
+    "lapse": ({}, "Lapses 22 Nov 2026 21:00 UTC if nobody decides"),
+}
+
+
+@pytest.mark.parametrize(("changes", "expected"), DECISION_CARD.values(), ids=DECISION_CARD)
+def test_the_decision_card_says(changes: dict[str, Any], expected: str) -> None:
+    assert expected in words(approval_message.render(a_card(**changes), NOW))
+
+
+OUTCOMES = {
+    RequestState.APPROVED: "Approved by @U0BEN 22 Nov 2026 14:00 UTC.",
+    RequestState.DENIED: "Denied by @U0BEN 22 Nov 2026 14:00 UTC.",
+    RequestState.WITHDRAWN: "Withdrawn by @U0BEN 22 Nov 2026 14:00 UTC.",
+    RequestState.LAPSED: "Nobody decided in time, so it lapsed 22 Nov 2026 14:00 UTC.",
+}
+
+
+@pytest.mark.parametrize(("state", "expected"), OUTCOMES.items(), ids=OUTCOMES)
+def test_a_decided_request_says_who_and_when_and_has_no_buttons(state: RequestState, expected: str) -> None:
+    message = decided(state, decision_reason="Use the replica")
+    assert expected in words(message)
+    assert "Use the replica" in words(message)
+    assert labels(message) == []
+
+
+def test_everybody_who_approved_is_named_also_from_the_command_line() -> None:
+    request = a_request(state=RequestState.APPROVED, decided_by="U0BEN,os:eve,rule:on call", decided_at=NOW)
+    said = words(approval_message.render(a_card(request=request), NOW))
+    assert "Approved by @U0BEN, eve (command line), rule “on call” 22 Nov" in said
+
+
+FATES = {
+    "scheduled": ({"state": GrantState.SCHEDULED, "starts_at": NOW + HOUR}, "Starts 22 Nov 2026 15:00 UTC for 1h."),
+    "starting": ({"state": GrantState.STARTING}, "Being set up"),
+    "active": ({}, "Active until 22 Nov 2026 14:29 UTC."),
+    "ending": ({"state": GrantState.ENDING, "end_reason": EndReason.RELEASED}, "Not confirmed yet by orders-db."),
+    "ended": (ENDED, "Ended 22 Nov 2026 14:00 UTC: expired."),
+    "failed": ({"state": GrantState.FAILED}, "Could not be set up, so nothing was given."),
+    "shorter": ({"duration": 1800}, "Given for 30m, less than was asked for."),
+    "narrower": ({"actions": ()}, "Only: "),
+}
+
+
+@pytest.mark.parametrize(("changes", "expected"), FATES.values(), ids=FATES)
+def test_an_approved_request_says_what_became_of_the_access(changes: dict[str, Any], expected: str) -> None:
+    grant = a_grant(**changes)
+    request = a_request(state=RequestState.APPROVED, decided_by="U0BEN", decided_at=NOW)
+    card = a_card(request=request, grant=grant, leases=(Lease("g1", "orders-db", "gateway", grant.state),))
+    assert expected in words(approval_message.render(card, NOW))
+
+
+def test_only_the_answer_of_the_systems_makes_access_active() -> None:
+    request = a_request(state=RequestState.APPROVED, decided_by="U0BEN", decided_at=NOW)
+    said = words(approval_message.render(a_card(request=request, grant=a_grant(state=GrantState.STARTING)), NOW))
+    assert "Active" not in said
+
+
+# --- direct messages
+
+NOTES: dict[str, tuple[str, dict[str, Any], list[str], list[str]]] = {
+    "scheduled": (
+        "scheduled",
+        {"state": GrantState.SCHEDULED, "starts_at": NOW + HOUR, "started_at": None},
+        ["starts 22 Nov 2026 15:00 UTC for 1h"],
+        ["I'm done"],
+    ),
+    "active": ("active", {}, ["until 22 Nov 2026 14:29 UTC (1h)"], ["Show credentials", "Renew", "I'm done"]),
+    "active, less than asked for": ("active", {"duration": 900}, ["less than you asked for: 15m of orders-db"], []),
+    "delayed": ("delayed", {"state": GrantState.STARTING}, ["keep trying", "starts only when it works"], ["I'm done"]),
+    "failed": ("failed", {"state": GrantState.FAILED}, ["you do not have it", "The leads were told"], []),
+    "renewed": ("renewed", {}, ["now ends 22 Nov 2026 14:29 UTC"], ["Show credentials", "Renew", "I'm done"]),
+    "expired": ("ended", ENDED, ["has ended: expired", "from 22 Nov 2026 13:30 UTC to 22 Nov 2026 14:00 UTC"], []),
+    "given back": ("ended", {**ENDED, "end_reason": EndReason.RELEASED, "end_by": "U0ANA"}, ["you gave it back"], []),
+    "revoked": ("ended", {**ENDED, "end_reason": EndReason.REVOKED, "end_by": "U0BEN"}, ["revoked by @U0BEN"], []),
+    "revoked on the command line": (
+        "ended",
+        {**ENDED, "end_reason": EndReason.REVOKED, "end_by": "os:eve"},
+        ["revoked by eve (command line)"],
+        [],
+    ),
+    "offboarded": ("ended", {**ENDED, "end_reason": EndReason.OFFBOARDED}, ["the account was offboarded"], []),
+    "ended before it started": ("ended", {**ENDED, "started_at": None}, ["It had not started yet."], []),
+    "overtaken by the end": ("active", {**ENDED}, ["Ended 22 Nov 2026 14:00 UTC"], []),
+}
+
+
+@pytest.mark.parametrize(("note", "changes", "expected", "buttons"), NOTES.values(), ids=NOTES)
+def test_a_person_is_told(note: str, changes: dict[str, Any], expected: list[str], buttons: list[str]) -> None:
+    message = direct_messages.grant_note(note, a_grant_view(**changes), NOW)
+    assert [part for part in expected if part not in words(message)] == []
+    assert not buttons or labels(message) == buttons
+
+
+def test_a_reminder_says_what_is_left_and_offers_renew_and_done() -> None:
+    message = direct_messages.reminder(a_grant_view(ends_at=NOW + 29 * 60), NOW)
+    assert "ends in 29 min: 22 Nov 2026 14:29 UTC." in words(message)
+    assert message["text"] == "Your access to Orders database, read only ends in 29 min."
+    assert labels(message) == ["Renew", "I'm done"]
+
+
+@pytest.mark.parametrize("changes", [ENDED, {"ends_at": NOW}], ids=["ended", "its time is up"])
+def test_a_reminder_that_comes_too_late_does_not_promise_time(changes: dict[str, Any]) -> None:
+    assert "ends in" not in words(direct_messages.reminder(a_grant_view(**changes), NOW))
+
+
+def test_giving_back_asks_once_more() -> None:
+    done = elements(direct_messages.reminder(a_grant_view(), NOW), "button")[1]
+    assert done["confirm"]["confirm"]["text"] == "I'm done"
+
+
+def test_a_denial_says_who_and_quotes_why_and_what_to_do() -> None:
+    request = a_request(state=RequestState.DENIED, decided_by="U0BEN", decision_reason="Use the *replica*")
+    message = direct_messages.request_note("denied", a_card(request=request), NOW)
+    assert "@U0BEN denied your request for Orders database, read only" in words(message)
+    assert "Use the *replica*" in words(message)
+    assert "ask again" in words(message)
+    assert "replica" not in message["text"]
+
+
+def test_a_lapsed_request_says_how_long_it_waited() -> None:
+    card = a_card(request=a_request(created_at=NOW - 8 * HOUR, lapses_at=NOW))
+    assert "Nobody decided within 8h" in words(direct_messages.request_note("lapsed", card, NOW))
+
+
+def test_a_denied_renewal_does_not_take_what_is_held() -> None:
+    card = a_card(request=a_request(renews="g1", decided_by="U0BEN"))
+    assert "Your access ends as planned." in words(direct_messages.request_note("denied", card, NOW))
+
+
+def test_several_notes_in_one_post_are_all_said_or_said_in_short() -> None:
+    view = a_grant_view(actions=tuple(f"{n} {'a' * 190}" for n in range(50)), duration=60)
+    messages = [direct_messages.grant_note("active", view, NOW) for _ in range(10)]
+    said = words(direct_messages.join(messages))
+    assert said.count("You have Orders database, read only") == 10
+    assert "in short" in said
+
+
+def test_a_single_note_is_posted_as_it_is() -> None:
+    message = direct_messages.reminder(a_grant_view(), NOW)
+    assert direct_messages.join([message]) is message
+
+
+# --- threads, and the security channel
+
+
+def test_a_thread_hears_of_renewals_and_ends() -> None:
+    renewed = thread_notes.render("renewed", {"by": "U0ANA", "ends_at": NOW}, a_card())
+    assert "Renewed by @U0ANA until 22 Nov 2026 14:00 UTC." in words(renewed)
+    grant = a_grant(**{**ENDED, "end_reason": EndReason.REVOKED, "end_by": "U0BEN"})
+    ended = thread_notes.render("ended", {"grant": "g1", "why": "revoked"}, a_card(grant=grant))
+    assert "Ended 22 Nov 2026 14:00 UTC: revoked by @U0BEN." in words(ended)
+
+
+def test_a_digest_names_everybody_and_pings_nobody() -> None:
+    notes = [("ended", {"why": EndReason.EXPIRED}, a_card())] * 40
+    message = thread_notes.digest(notes)
+    assert "40 changes of access" in words(message)
+    assert "Ana Silva, Orders database, read only (orders-read): Ended: expired" in words(message)
+    assert "and 10 more" in words(message)
+    assert not elements(message, "user")
+
+
+SECURITY: dict[str, tuple[str, dict[str, object], str]] = {
+    "nobody": ("nobody_can_decide", {"role": "orders-read"}, "Too few people can decide on requests for orders-read"),
+    "start": ("start_failed", {"grant": "g1", "error": "role *x*"}, "What was said: role *x*"),
+    "end": (
+        "end_failed",
+        {"grant": "g1", "system": "orders-db", "error": "down", "attempts": 4},
+        "Access may still exist on orders-db",
+    ),
+    "panic": ("panic_on", {"by": "os:eve", "role": "", "person": "", "ended": 2}, "for all access, by eve"),
+    "panic on a role and a person": (
+        "panic_on",
+        {"by": "U0BEN", "role": "r", "person": "U0ANA", "ended": 1},
+        "for the role r and @U0ANA, by @U0BEN.\n1 grant ended now",
+    ),
+    "resume": ("panic_off", {"by": "U0BEN", "role": "r", "person": "", "ended": 0}, "off for the role r"),
+    "policy": ("policy_rejected", {"problems": ["roles.toml:3 x: bad"], "count": 12}, "and 11 more"),
+    "channel": ("undelivered", {"kind": "post_approval", "to": "#gone", "error": "e"}, "to #gone (post approval)"),
+    "person": ("undelivered", {"kind": "tell_person", "to": "U0ANA", "error": "e"}, "They see the same in App Home"),
+}
+
+
+@pytest.mark.parametrize(("note", "facts", "expected"), SECURITY.values(), ids=SECURITY)
+def test_the_security_channel_is_told(note: str, facts: dict[str, object], expected: str) -> None:
+    assert expected in words(security_notes.render(note, facts))
+
+
+# --- private answers
+
+
+def test_a_refusal_is_said_word_for_word_and_shows_commands_as_code() -> None:
+    message = answers.refused("`-1h` is not a duration; write for example 30m")
+    assert words(message).strip() == "-1h is not a duration; write for example 30m"
+    assert [e["text"] for e in elements(message, "text") if e.get("style") == {"code": True}] == ["-1h"]
+
+
+def test_asking_for_what_is_held_offers_renew() -> None:
+    assert "Renew" in labels(answers.already_held(a_grant(), NOW))
+
+
+def test_asking_again_while_it_waits_offers_to_cancel() -> None:
+    assert labels(answers.already_pending(a_request(), NOW)) == ["Cancel"]
+
+
+def test_a_late_press_hears_who_was_first_and_when() -> None:
+    request = a_request(state=RequestState.APPROVED, decided_by="U0BEN", decided_at=NOW)
+    message = answers.render("already_decided", {"request": "r1"}, a_card(request=request), NOW)
+    assert "This request is approved already by @U0BEN 22 Nov 2026 14:00 UTC." in words(message)
+
+
+ANSWERS: dict[str, tuple[str, dict[str, object], str]] = {
+    "refused": ("refused", {"why": "No."}, "No."),
+    "counted": ("vote_counted", {"have": 1, "need": 2}, "Your approval counts: 1 of 2. 1 more is needed."),
+    "counted, two more": ("vote_counted", {"have": 1, "need": 3}, "2 more are needed."),
+    "text": ("text", {"text": "The chain is whole."}, "The chain is whole."),
+    "decided, and gone": ("already_decided", {"request": "r1"}, "does not exist any more"),
+}
+
+
+@pytest.mark.parametrize(("note", "facts", "expected"), ANSWERS.values(), ids=ANSWERS)
+def test_an_answer_of_the_outbox_says(note: str, facts: dict[str, object], expected: str) -> None:
+    assert expected in words(answers.render(note, facts, None, NOW))
+
+
+def test_what_goes_wrong_says_so_with_the_next_step() -> None:
+    assert "ab12" in words(answers.broken("ab12"))
+    assert "Try again in a minute" in words(answers.storage_down())
+    assert "/access help" in words(answers.unknown_verb("foo"))
+    assert "/access explain comes with a later version" in words(answers.later("explain"))
+    assert "Try again in 7 s" in words(answers.too_fast(7))
+
+
+def test_what_was_sent_says_what_happens_now() -> None:
+    said = words(answers.submitted(replace(a_card(), need=2), NOW))
+    assert "It needs 2 approvals; 3 people can give one." in said
+    assert "lapses 22 Nov 2026 21:00 UTC" in said

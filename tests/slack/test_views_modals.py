@@ -1,0 +1,197 @@
+"""The forms: what they ask for, what they carry, and what stays in them when they are drawn again."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from bot.core.durations import parse_duration
+from bot.operations.show_credentials import Credentials
+from bot.slack.ids import Action, Field, Modal
+from bot.slack.views import credentials_modal, deny_modal, edit_modal, request_modal
+from tests.slack.views_samples import (
+    NOW,
+    a_card,
+    a_grant,
+    a_grant_view,
+    a_request,
+    a_role,
+    elements,
+    labels,
+    problems,
+    words,
+)
+
+TWO = [a_role(), a_role(name="reports-read", title="Reports", ticket=r"^[A-Z]+-\d+$", max_duration=7200)]
+
+
+def inputs(view: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The input blocks by their label."""
+    return {block["label"]["text"]: block for block in view["blocks"] if block["type"] == "input"}
+
+
+# --- asking for access
+
+
+def test_the_form_asks_for_role_duration_reason_and_start() -> None:
+    view = request_modal.render(TWO)
+    assert list(inputs(view)) == ["Role", "Duration", "Reason", "Start"]
+    assert view["callback_id"] == Modal.REQUEST
+
+
+def test_a_ticket_is_asked_for_when_the_chosen_role_wants_one() -> None:
+    assert "Ticket" in inputs(request_modal.render(TWO, TWO[1]))
+    assert "Ticket" not in inputs(request_modal.render(TWO, TWO[0]))
+
+
+def test_choosing_a_role_reaches_us_at_once_under_the_names_that_are_listened_to() -> None:
+    block = inputs(request_modal.render(TWO))["Role"]
+    assert (block["block_id"], block["element"]["action_id"]) == (Field.ROLE, Action.CHOOSE_ROLE)
+    assert block["dispatch_action"] is True
+    assert [option["value"] for option in block["element"]["options"]] == ["orders-read", "reports-read"]
+
+
+def test_every_input_keeps_its_name_when_a_role_is_chosen_so_that_what_was_typed_stays() -> None:
+    before, after = inputs(request_modal.render(TWO)), inputs(request_modal.render(TWO, TWO[1]))
+    names = [(label, b["block_id"], b["element"]["action_id"]) for label, b in before.items()]
+    again = [(label, b["block_id"], b["element"]["action_id"]) for label, b in after.items() if label in before]
+    assert names == again
+
+
+@pytest.mark.parametrize("label", ["Duration", "Reason", "Start"])
+def test_blocks_and_their_elements_have_the_name_of_the_field(label: str) -> None:
+    block = inputs(request_modal.render(TWO))[label]
+    assert block["block_id"] == block["element"]["action_id"] == Field[label.upper()]
+
+
+def test_the_duration_is_prefilled_with_the_default_and_says_the_maximum() -> None:
+    block = inputs(request_modal.render(TWO, TWO[1]))["Duration"]
+    assert block["element"]["initial_value"] == "1h"
+    assert "at most 2h" in block["hint"]["text"]
+
+
+def test_without_a_role_no_duration_is_guessed() -> None:
+    assert "initial_value" not in inputs(request_modal.render(TWO))["Duration"]["element"]
+
+
+def test_the_only_role_there_is_needs_no_choosing() -> None:
+    chosen = inputs(request_modal.render(TWO[1:]))["Role"]["element"]["initial_option"]
+    assert chosen["value"] == "reports-read"
+
+
+def test_a_chosen_role_shows_what_it_gives_and_who_decides() -> None:
+    said = words(request_modal.render(TWO, replace(TWO[0], approvers=("@db-leads", "U0BEN", "ann@example.com"))))
+    assert "Gives orders-db: SELECT ON ALL TABLES IN SCHEMA public." in said
+    assert "Needs 1 approval from @db-leads, @U0BEN, ann@example.com." in said
+
+
+def test_a_form_can_begin_filled_in() -> None:
+    values = {"reason": "see the thread", "duration": "30m", "start": str(NOW), "ticket": "OPS-1" + "7" * 200}
+    found = inputs(request_modal.render(TWO, TWO[1], values))
+    assert found["Reason"]["element"]["initial_value"] == "see the thread"
+    assert found["Duration"]["element"]["initial_value"] == "30m"
+    assert found["Start"]["element"]["initial_date_time"] == NOW
+    assert len(found["Ticket"]["element"]["initial_value"]) == 100
+
+
+def test_of_more_than_a_hundred_roles_the_first_are_shown_and_the_rest_counted() -> None:
+    many = [a_role(name=f"role-{n}") for n in range(150)]
+    view = request_modal.render(many, many[149])
+    options = inputs(view)["Role"]["element"]["options"]
+    assert len(options) == 100
+    assert options[0]["value"] == "role-149"
+    assert "50 more roles are not in this list" in words(view)
+
+
+def test_who_may_ask_for_nothing_gets_a_sentence_instead_of_an_empty_form() -> None:
+    view = request_modal.render([])
+    assert "submit" not in view
+    assert "Ask a lead" in words(view)
+
+
+def test_a_notice_has_nothing_to_submit() -> None:
+    view = request_modal.notice("Not now", "Ask for less.")
+    assert "submit" not in view
+    assert view["callback_id"] == Modal.NOTICE
+
+
+# --- deciding
+
+
+def test_denying_asks_for_a_reason_and_carries_only_the_requests_id() -> None:
+    view = deny_modal.render(a_card())
+    assert list(inputs(view)) == ["Reason"]
+    assert (view["callback_id"], view["private_metadata"]) == (Modal.DENY, "r1")
+    assert "it was charged twice" in words(view)
+
+
+def test_editing_starts_from_what_was_asked_for() -> None:
+    view = edit_modal.render(a_card(request=a_request(duration=5400, actions=("read", "write"))))
+    duration = inputs(view)["Duration"]["element"]["initial_value"]
+    assert parse_duration(duration) == 5400
+    boxes = inputs(view)["Actions"]["element"]
+    assert boxes["type"] == "checkboxes"
+    assert boxes["initial_options"] == boxes["options"]
+    assert [box["value"] for box in boxes["options"]] == ["read", "write"]
+    assert (view["callback_id"], view["private_metadata"]) == (Modal.EDIT, "r1")
+
+
+ACTIONS = {
+    "one": (("read",), None),
+    "ten": (tuple(f"a{n}" for n in range(10)), "checkboxes"),
+    "more than checkboxes take": (tuple(f"a{n}" for n in range(11)), "multi_static_select"),
+    "more than a select takes": (tuple(f"a{n}" for n in range(101)), None),
+    "one that is too long for an option": (("read", "w" * 151), None),
+}
+
+
+@pytest.mark.parametrize(("actions", "kind"), ACTIONS.values(), ids=ACTIONS)
+def test_actions_are_offered_as_far_as_slack_can(actions: tuple[str, ...], kind: str | None) -> None:
+    view = edit_modal.render(a_card(request=a_request(actions=actions)))
+    block = inputs(view).get("Actions")
+    assert (block["element"]["type"] if block else None) == kind
+    assert problems(view) == []
+
+
+def test_a_long_action_is_shown_whole_in_two_lines() -> None:
+    action = "SELECT ON " + "t" * 130
+    view = edit_modal.render(a_card(request=a_request(actions=("read", action))))
+    option = inputs(view)["Actions"]["element"]["options"][1]
+    assert option["text"]["text"] + option["description"]["text"].removeprefix("…") == action
+    assert option["value"] == action
+
+
+# --- credentials
+
+
+def credentials(replaces: bool = False) -> dict[str, Any]:
+    return credentials_modal.render(Credentials(a_grant(), "j", "eyJ.token_-1", replaces), a_grant_view())
+
+
+def test_the_token_stands_alone_and_exactly_once() -> None:
+    view = credentials()
+    (block,) = elements(view, "rich_text_preformatted")
+    assert block["elements"] == [{"type": "text", "text": "eyJ.token_-1"}]
+    assert str(view).count("eyJ.token_-1") == 1
+
+
+def test_a_long_token_is_never_cut_or_changed() -> None:
+    token = "t" * 4000
+    view = credentials_modal.render(Credentials(a_grant(), "j", token, False), a_grant_view())
+    assert elements(view, "rich_text_preformatted")[0]["elements"][0]["text"] == token
+
+
+def test_it_says_how_to_use_the_token_where_and_until_when() -> None:
+    said = words(credentials())
+    assert "Authorization: Bearer …" in said
+    assert "It opens orders-db until 22 Nov 2026 14:29 UTC." in said
+
+
+@pytest.mark.parametrize(("replaces", "expected"), [(True, "stops working now"), (False, "We keep no copy")])
+def test_it_says_whether_an_earlier_token_was_replaced(replaces: bool, expected: str) -> None:
+    assert expected in words(credentials(replaces))
+
+
+def test_credentials_are_shown_in_a_modal_without_buttons() -> None:
+    assert credentials()["callback_id"] == Modal.CREDENTIALS
+    assert labels(credentials()) == []
