@@ -157,6 +157,7 @@ RENDERS: dict[str, Render] = {
     "unknown verb": answers.unknown_verb,
     "later": answers.later,
     "broken": answers.broken,
+    "done": answers.done,
     "request modal": wide_modal,
     "sent": lambda text: request_modal.sent(worst_card(text)),
     "notice": lambda text: request_modal.notice("Not now", text),

@@ -12,6 +12,8 @@ MESSAGE_CHARACTERS = 12_500
 
 SHORT_ROOM = 2_400
 _UNSHOWN = frozenset(
+    ["type", "action_id", "block_id", "callback_id", "value", "style", "format", "user_id", "channel_id"]
+)
     [
         "type",
         "action_id",

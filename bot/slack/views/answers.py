@@ -37,6 +37,11 @@ def refused(why: str) -> Message:
     return message(escape(clean(why, 1000)), paragraph(spoken(why)))
 
 
+def done(words: str) -> Message:
+    """What was asked for was done, or is on its way."""
+    return text(words)
+
+
 def text(words: str) -> Message:
     """Something to say that needs no form of its own."""
     return message(escape(clean(words, 2000)), paragraph(spoken(words, 2000)))
