@@ -39,7 +39,7 @@ def test_home_shows_what_waits_for_me_with_reason_and_decision_buttons() -> None
     assert "@U0BEN asks for Orders database, read only for 1h." in words(view)
     assert "it was charged twice" in words(view)
     assert labels(view) == ["Request access", "Approve", "Deny", "Edit"]
-    assert {b["value"] for b in elements(view, "button")} == {"home", "r3"}
+    assert {b["value"] for b in elements(view, "button")} == {"-", "r3"}
 
 
 def test_home_shows_what_i_wait_for() -> None:

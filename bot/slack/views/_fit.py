@@ -11,22 +11,7 @@ MESSAGE_CHARACTERS = 12_500
 """A little under the 13,200 that Slack takes over all blocks of a message."""
 
 SHORT_ROOM = 2_400
-_UNSHOWN = frozenset(
-    ["type", "action_id", "block_id", "callback_id", "value", "style", "format", "user_id", "channel_id"]
-)
-    [
-        "type",
-        "action_id",
-        "block_id",
-        "callback_id",
-        "value",
-        "style",
-        "format",
-        "user_id",
-        "channel_id",
-        "usergroup_id",
-    ]
-)
+_UNSHOWN = frozenset({"type", "action_id", "block_id", "value", "style", "format", "user_id", "channel_id"})
 
 
 def weight(value: object) -> int:

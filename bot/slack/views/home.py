@@ -29,6 +29,9 @@ from bot.slack.views._parts import decision_buttons, state_now
 from bot.slack.views.lists import held_rows, pending_rows
 
 MOST_EVERYTHING = 50
+NO_ROLE = "-"
+"""The request button's value: no role can be called this."""
+
 CHARACTERS = 60_000
 """Of one part of the view: it has no limit of its own but for what one request to Slack may weigh."""
 
@@ -56,7 +59,7 @@ def _home(blocks: Sequence[Block]) -> View:
 def _start(view: PersonView) -> list[Block]:
     if not view.roles:
         return [paragraph(["There is no role that you may ask for. Ask a lead which one you need."])]
-    return [actions(button("Request access", Action.REQUEST, "home", style="primary"))]
+    return [actions(button("Request access", Action.REQUEST, NO_ROLE, style="primary"))]
 
 
 def _section(rows: Iterable[list[Block]], room: int, where: str) -> list[Block]:

@@ -99,10 +99,10 @@ def _approvers(role: Role) -> list[Part]:
 
 
 def _duration(role: Role | None, given: Mapping[str, str]) -> Block:
-    hint = "For example 30m, 2h or 2h30m. Leave it empty for the role's usual duration."
+    hint = "For example 30m, 2h30m or until 18:00. Leave it empty for the role's usual duration."
     if role is not None:
         usual, most = format_duration(role.default_duration), format_duration(role.max_duration)
-        hint = f"For example 30m or 2h30m: at most {most}. Empty means {usual}."
+        hint = f"For example 30m, 2h30m or until 18:00: at most {most}. Empty means {usual}."
     initial = given.get(Field.DURATION) or (format_duration(role.default_duration) if role else "")
     return text_input(Field.DURATION, "Duration", hint, optional=True, initial=initial, max_length=60)
 
