@@ -84,13 +84,8 @@ def utc(at: int) -> str:
     return datetime.fromtimestamp(at, UTC).strftime("%-d %b %Y %H:%M UTC")
 
 
-def date_mrkdwn(at: int) -> str:
-    """A time that Slack shows in each reader's own zone, for mrkdwn."""
-    return f"<!date^{at}^{DATE_FORMAT}|{utc(at)}>"
-
-
 def date(at: int) -> Element:
-    """The same for rich text."""
+    """A time that Slack shows in each reader's own zone, as `<!date^…>` does in mrkdwn."""
     return {"type": "date", "timestamp": at, "format": DATE_FORMAT, "fallback": utc(at)}
 
 

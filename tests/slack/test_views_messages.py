@@ -92,6 +92,11 @@ DECISION_CARD = {
     "start later": ({"request": a_request(start_at=NOW + HOUR)}, "for 1h, from 22 Nov 2026 15:00 UTC"),
     "a renewal": ({"request": a_request(renews="g1")}, "for 1h more, as a renewal"),
     "role gone": ({"role": None}, "asks for orders-read for 1h"),
+    "nobody decides on a role that is gone": ({"role": None}, "no longer in roles.toml, so nobody can decide"),
+    "what a renewal would extend": (
+        {"request": a_request(renews="g1"), "grant": a_grant()},
+        "Has it now until 22 Nov 2026 14:29 UTC",
+    ),
     "lapse": ({}, "Lapses 22 Nov 2026 21:00 UTC if nobody decides"),
 }
 
@@ -322,7 +327,6 @@ def test_what_goes_wrong_says_so_with_the_next_step() -> None:
     assert "Try again in a minute" in words(answers.storage_down())
     assert "/access help" in words(answers.unknown_verb("foo"))
     assert "/access explain comes with a later version" in words(answers.later("explain"))
-    assert "Try again in 7 s" in words(answers.too_fast(7))
 
 
 def test_what_was_sent_says_what_happens_now() -> None:

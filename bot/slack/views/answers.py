@@ -152,12 +152,6 @@ def storage_down() -> Message:
     return message(words, paragraph([words]))
 
 
-def too_fast(seconds: int) -> Message:
-    """Too many calls by one person in a short time."""
-    words = f"That was a lot in a short time. Try again in {max(1, seconds)} s; nothing was changed."
-    return message(words, paragraph([words]))
-
-
 def _name(role: str) -> str:
     return escape(clean(role, 75))
 

@@ -96,6 +96,8 @@ def _waiting(card: RequestCard) -> Iterator[list[Part]]:
     if card.need > 1 or card.have:
         names: list[Part] = [part for voter in card.have for part in (", ", who(voter))][1:]
         yield [f"{len(card.have)} of {card.need} approvals", *([" (", *names, ")"] if names else [])]
+    if card.request.renews and card.grant:
+        yield ["Has it now until ", date(card.grant.ends_at)]
     yield ["Lapses ", date(card.request.lapses_at), " if nobody decides"]
 
 
@@ -144,9 +146,11 @@ def _usual(card: RequestCard) -> list[Part]:
 
 
 def _why_you(card: RequestCard) -> list[Part]:
+    if card.role is None:
+        return ["The role is no longer in roles.toml, so nobody can decide on it; its requester can cancel it"]
     need = "one approval is enough" if card.need == 1 else f"{card.need} approvals are needed"
     people = f"{len(card.deciders)} people" if len(card.deciders) != 1 else "1 person"
-    named = [ref for ref in (card.role.approvers if card.role else ()) if ref.startswith("@")]
+    named = [ref for ref in card.role.approvers if ref.startswith("@")]
     groups: list[Part] = [" (", *listing(named, 200, "bold"), ")"] if named else []
     return ["You are asked because you approve this role", *groups, f"; {people} can decide, {need}"]
 
