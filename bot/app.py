@@ -95,9 +95,7 @@ class Worker:
         patient = slack_client(settings, timeout=10)
         self._base, self._identity = base, identity
         self.people = SlackPeople(slack_client(settings, timeout=3), clock_world, identity.team)
-        messenger = Messenger(patient, clock_world, base.signer.sealed)
-        gates = connectors.build(StoredGates(clock_world))
-        self.delivery = Delivery(clock_world, gates, messenger, self.people, meter)
+        self.delivery = _delivery(base, clock_world, patient, self.people, meter)
         self.jobs = Jobs(clock_world, base.clock.exact, self._others(clock_world, meter))
         self.socket = Socket(bolt, settings.slack_app_token, patient) if settings.slack_mode == "socket" else None
         self._world, self._started, self._stopping = clock_world, clock_world.now(), threading.Event()
@@ -177,6 +175,18 @@ class Worker:
             if self._stopping.is_set():
                 return
             record_people(self._world, [self.people.look_up(person)])
+
+
+def _delivery(base: Base, world: World, client: WebClient, people: SlackPeople, meter: UsageMeter) -> Delivery:
+    messenger = Messenger(client, world, base.signer.sealed)
+    return Delivery(world, connectors.build(StoredGates(world)), messenger, people, meter)
+
+
+def build_hands(base: Base) -> Delivery:
+    """Delivery for a process without Slack and without threads: of its queues only END and START may be drained."""
+    client = slack_client(base.settings, timeout=1)
+    people = SlackPeople(client, base.world, lambda: "")
+    return _delivery(base, base.world, client, people, UsageMeter(base.world))
 
 
 def reload_roles(base: Base, world: World) -> None:

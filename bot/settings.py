@@ -26,11 +26,14 @@ class Need(enum.Enum):
     SLACK = "calls Slack"
     EVENTS = "hears from Slack, over Socket Mode or HTTP"
     EVENTS_IF_SLACK = "hears from Slack in HTTP mode, and does without Slack when nothing of Slack is set"
-    KEYS = "signs or reads access tokens"
+    KEYS = "signs or reads access tokens, or seals what it does in the audit log"
 
 
-# What each verb needs. Verbs that are not here work on the database alone: for them the variables of Slack,
-# keys and HTTP are not even looked at, so that a broken token never stands in the way of `access-bot panic`.
+# What each verb needs. `migrate`, `check`, `keys` and `manifest` are not here: they work without any of it.
+#
+# Whatever reads or writes rows needs the keys, because everything that is done, looking included, is on record, and
+# the head of the audit chain is sealed with them. It needs no Slack: the variables of Slack and of HTTP are not even
+# looked at, so that a broken token never stands in the way of `access-bot panic`.
 #
 # `web` serves Slack's events only in HTTP mode, and then needs the bot token (it opens modals) and the
 # signing secret. In Socket Mode the `worker` holds the socket, and `web` answers systems that check tokens:
@@ -41,6 +44,12 @@ NEEDS: Mapping[str, frozenset[Need]] = {
     "worker": frozenset({Need.SLACK, Need.EVENTS, Need.KEYS}),
     "doctor": frozenset({Need.SLACK, Need.EVENTS, Need.KEYS}),
     "web": frozenset({Need.EVENTS_IF_SLACK, Need.KEYS}),
+    "grants": frozenset({Need.KEYS}),
+    "requests": frozenset({Need.KEYS}),
+    "panic": frozenset({Need.KEYS}),
+    "resume": frozenset({Need.KEYS}),
+    "audit": frozenset({Need.KEYS}),
+    "usage": frozenset({Need.KEYS}),
 }
 
 
@@ -83,7 +92,7 @@ def load_settings(
     texts = _merged(os.environ if environ is None else environ, dotenv, problems)
     values: dict[str, Any] = {}
     for name, variable in VARIABLES.items():
-        wanted = bool(need) or variable.always
+        wanted = variable.always or bool(need & variable.looked_at)
         text = _text_of(name, variable, texts, problems) if wanted else ""
         values[variable.field] = _checked(name, variable, text or variable.default, problems)
     told = {problem.key.removesuffix("_FILE") for problem in problems}
@@ -273,15 +282,20 @@ def _one_of(*known: str) -> Callable[[str], str]:
     return check
 
 
+_KEYED = frozenset({Need.KEYS})
+_SERVING = frozenset({Need.SLACK, Need.EVENTS, Need.EVENTS_IF_SLACK})
+
+
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """One variable: the field it fills, how it is checked, and whether every verb reads it."""
+    """One variable: the field it fills, how it is checked, and which verbs look at it."""
 
     field: str
     check: Callable[[str], Any]
     default: str = ""
     secret: bool = False  # then NAME_FILE works too
-    always: bool = False  # else only verbs that need something of `Need` look at it
+    always: bool = False  # every verb looks at it, else those that need something of `looked_at`
+    looked_at: frozenset[Need] = _SERVING
     unset: Any = ""
 
 
@@ -292,7 +306,7 @@ VARIABLES: Mapping[str, Variable] = {
     "SLACK_API_URL": Variable("slack_api_url", _api_url, "https://slack.com/api/"),
     "DATABASE_URL": Variable("database_url", _database_url, "sqlite:///access.db", secret=True, always=True),
     "ACCESS_ROLES": Variable("roles_path", str, "roles.toml", always=True),
-    "ACCESS_SECRET_KEYS": Variable("secret_keys", _keys, secret=True, unset=()),
+    "ACCESS_SECRET_KEYS": Variable("secret_keys", _keys, secret=True, looked_at=_KEYED, unset=()),
     "HOST": Variable("host", _word, "127.0.0.1"),
     "PORT": Variable("port", _port, "3000"),
     "LOG_LEVEL": Variable("log_level", _one_of("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"), "INFO", always=True),

@@ -62,8 +62,14 @@ MISSING = {
     "run without a signing secret": ("run", ONLY_KEYS | {"SLACK_BOT_TOKEN": "xoxb-1"}, [NO_SIGNING]),
     "run with an empty token": ("run", SOCKET | {"SLACK_BOT_TOKEN": " "}, [NO_BOT]),
     "run without keys": ("run", {**SOCKET, "ACCESS_SECRET_KEYS": ""}, [NO_KEYS]),
-    "a verb without Slack": ("grants", {}, []),
-    "a verb without Slack and a broken token": ("panic", {"SLACK_BOT_TOKEN": "oops", "PORT": "x"}, []),
+    "a verb on the database alone": ("migrate", {"ACCESS_SECRET_KEYS": "oops"}, []),
+    "a verb without Slack": ("grants", {"ACCESS_SECRET_KEYS": KEY}, []),
+    "a verb without Slack and without keys": ("panic", {}, [NO_KEYS]),
+    "a verb without Slack and a broken token": (
+        "panic",
+        {"ACCESS_SECRET_KEYS": KEY, "SLACK_BOT_TOKEN": "oops", "PORT": "x"},
+        [],
+    ),
 }
 
 

@@ -1,0 +1,102 @@
+"""`access-bot grants`: who has what, and ending it without Slack."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from bot.cli.common import Refusal, actor, confirm, json_option, limit_option, opened, yes_option
+from bot.cli.plain import clean, json_line, moment, relative, table, utc
+
+if TYPE_CHECKING:
+    from bot.core.model import Grant
+    from bot.operations._unit import World
+
+
+@click.group(epilog="Example: access-bot grants list")
+def grants() -> None:
+    """Who has what access now, and ending it."""
+
+
+@grants.command("list", epilog="Example: access-bot grants list --json | jq -r .grant")
+@json_option
+@limit_option(1000)
+def list_(as_json: bool, limit: int) -> None:
+    """Everything that is not over yet, the soonest end first."""
+    with opened("grants") as base:
+        from bot.operations.list_rows import list_grants
+
+        found = list_grants(base.world, limit)
+        if as_json:
+            for grant in found:
+                json_line(_as_json(grant))
+        elif not found:
+            click.echo("Nobody has any access.")
+        else:
+            _table(base.world, found)
+        if len(found) == limit:
+            click.echo(f"These are the first {limit}; pass --limit for more.", err=True)
+
+
+@grants.command(epilog="Example: access-bot grants revoke g4k2m9p0q1rs --yes")
+@click.argument("grant")
+@yes_option
+def revoke(grant: str, yes: bool) -> None:
+    """End the access GRANT now. The id is in `grants list`, and in the header X-Access-Grant that /auth answers."""
+    with opened("grants") as base:
+        from bot.cli.hands import end_work, ending_lines
+        from bot.core.approval import Refused
+        from bot.core.model import HELD
+        from bot.operations.describe_grant import describe_grant
+        from bot.operations.revoke_grant import revoke_grant
+
+        view = describe_grant(base.world, grant)
+        if view is not None and view.grant.state in HELD:
+            told = f"{clean(view.person.name)} has {view.grant.role} until {utc(view.grant.ends_at)}"
+            confirm(f"{told} ({relative(view.grant.ends_at, base.world.now())}). End it now?", yes)
+        outcome = revoke_grant(base.world, actor(), grant=grant)
+        if isinstance(outcome, Refused):
+            raise Refusal(outcome.reason)
+        end_work(base, [grant])
+        for line in ending_lines(base.world, grant):
+            click.echo(line)
+
+
+def _table(world: "World", found: "list[Grant]") -> None:
+    from bot.operations.record_people import find_person
+
+    people = {grant.person: find_person(world, grant.person) for grant in found}
+    names = {id: person.name if person else "" for id, person in people.items()}
+    now = world.now()
+    table(
+        ("GRANT", "PERSON", "NAME", "ROLE", "SYSTEMS", "STATE", "STARTS", "ENDS", "LEFT"),
+        (
+            (
+                grant.id,
+                grant.person,
+                names[grant.person],
+                grant.role,
+                ", ".join(grant.systems),
+                grant.state,
+                utc(grant.starts_at),
+                utc(grant.ends_at),
+                relative(grant.ends_at, now),
+            )
+            for grant in found
+        ),
+    )
+
+
+def _as_json(grant: "Grant") -> dict[str, object]:
+    return {
+        "grant": grant.id,
+        "request": grant.request,
+        "person": grant.person,
+        "role": grant.role,
+        "systems": grant.systems,
+        "actions": grant.actions,
+        "state": grant.state,
+        "starts_at": moment(grant.starts_at),
+        "ends_at": moment(grant.ends_at),
+        "renewals": grant.renewals,
+        "end_reason": grant.end_reason,
+    }

@@ -1,0 +1,32 @@
+"""The verbs that stay: everything in one process, or HTTP and the rest apart."""
+
+import click
+
+from bot.cli.common import load
+
+
+@click.command(epilog="Example: access-bot run")
+def run() -> None:
+    """Everything in one process: Slack, delivery, clock and HTTP. Brings the schema up by itself."""
+    _serve("run", web=True, work=True, migrate=True)
+
+
+@click.command(epilog="Example: DATABASE_URL=postgresql://… access-bot web")
+def web() -> None:
+    """Only HTTP: token checks, and Slack's events in HTTP mode. Any number on one PostgreSQL."""
+    _serve("web", web=True, work=False, migrate=False)
+
+
+@click.command(epilog="Example: DATABASE_URL=postgresql://… access-bot worker")
+def worker() -> None:
+    """Only the rest: Slack's socket, delivery and clock. Any number on one PostgreSQL."""
+    _serve("worker", web=False, work=True, migrate=False)
+
+
+def _serve(verb: str, *, web: bool, work: bool, migrate: bool) -> None:
+    settings = load(verb)
+    from bot.app import serve
+    from bot.logs import configure
+
+    configure(settings.log_level, settings.log_format)
+    serve(settings, web=web, work=work, migrate=migrate)

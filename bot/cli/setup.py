@@ -1,0 +1,91 @@
+"""The verbs for whoever sets the bot up: schema, roles.toml, keys, the Slack app, and a live check of all of it."""
+
+from collections.abc import Sized
+from typing import Literal
+
+import click
+
+from bot.cli.common import Wrong, load
+from bot.cli.plain import table
+
+
+@click.command(epilog="Example: access-bot migrate")
+def migrate() -> None:
+    """Bring the database's schema up. Safe to repeat, and at the same time as others."""
+    from storage.database import Database
+
+    db = Database(load("migrate").database_url)
+    applied = db.migrate()
+    db.close()
+    click.echo(f"Applied {', '.join(applied)}." if applied else "The schema is up to date.")
+
+
+@click.command(epilog="Example: ACCESS_ROLES=roles.toml access-bot check")
+def check() -> None:
+    """Validate roles.toml offline; every problem is told at once."""
+    from bot.core.durations import format_duration
+    from bot.core.policy import load_policy
+
+    settings = load("check")
+    policy = load_policy(settings.roles_path, settings.environ)
+    click.echo(f"{policy.file} is valid: {_count(policy.roles, 'role')}, {_count(policy.systems, 'system')}.")
+    table(
+        ("ROLE", "SYSTEMS", "ASKED FOR BY", "APPROVED BY", "AT MOST"),
+        (
+            (
+                role.name,
+                ", ".join(role.systems),
+                ", ".join(role.requesters),
+                (f"{role.approvals} of " if role.approvals > 1 else "") + ", ".join(role.approvers),
+                format_duration(role.max_duration),
+            )
+            for role in policy.roles.values()
+        ),
+    )
+
+
+def _count(things: Sized, word: str) -> str:
+    return f"{len(things)} {word}" + ("" if len(things) == 1 else "s")
+
+
+@click.command(epilog="Example: access-bot doctor")
+@click.pass_context
+def doctor(ctx: click.Context) -> None:
+    """Validate tokens, scopes, channels, approvers and the database against the live services.
+
+    Exit code 0 when nothing failed, 1 when something did, 2 when the configuration itself is wrong.
+    """
+    from bot.doctor import State, examine
+
+    worst = 0
+    for finding in examine():
+        click.echo(str(finding))
+        worst = max(worst, {State.FAIL: 1, State.WRONG: 2}.get(finding.state, 0))
+    ctx.exit(worst)
+
+
+@click.group(epilog="Example: access-bot keys new")
+def keys() -> None:
+    """Keys that sign access tokens and seal the audit log."""
+
+
+@keys.command(epilog="Example: echo ACCESS_SECRET_KEYS=$(access-bot keys new) >> .env")
+def new() -> None:
+    """Print a new signing key. To change keys, add it behind the present ones: the last one signs."""
+    import secrets
+
+    click.echo(secrets.token_urlsafe(32))
+
+
+@click.command(epilog="Example: access-bot manifest --mode http --url https://access.example.com")
+@click.option("--mode", type=click.Choice(["socket", "http"]), required=True, help="How Slack reaches the bot.")
+@click.option("--url", default="", help="The bot's public address, https://…; needed for http.")
+def manifest(mode: Literal["socket", "http"], url: str) -> None:
+    """Print the manifest to create the Slack app from (api.slack.com/apps, “From a manifest”)."""
+    if mode == "http" and not url.startswith("https://"):
+        raise Wrong("HTTP mode needs the bot's public address: pass --url https://…")
+    import json
+
+    from bot.slack.manifest import manifest as built
+
+    click.echo(json.dumps(built(mode, url), indent=2))
