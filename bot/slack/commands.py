@@ -5,6 +5,7 @@ it opened a form. Which verb does what is the table at the end.
 import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, TypeVar
 
 from bot.core.approval import Refused
@@ -12,10 +13,11 @@ from bot.core.asking import Ask, find_role
 from bot.core.durations import BadDuration, take_span
 from bot.core.model import Grant, Person, Request
 from bot.core.policy import Role, ticket_matches
+from bot.operations._unit import World
 from bot.operations.ask_verify import ask_verify
 from bot.operations.describe_person import describe_person
-from bot.operations.describe_request import describe_request
-from bot.operations.do_once import do_once
+from bot.operations.describe_request import RequestCard, describe_request
+from bot.operations.do_once import do_once, do_together
 from bot.operations.read_audit import ask_export, is_lead
 from bot.operations.refuse_action import refuse_action
 from bot.operations.release_grant import Ending, release_grant
@@ -30,6 +32,7 @@ from bot.slack.views import answers, help, lists, request_modal, revoke_confirm
 from bot.slack.views._fit import join
 
 Message = dict[str, Any]
+Asked = Submitted | AlreadyPending | AlreadyHeld | Renewed | Refused | Repeated
 Row = TypeVar("Row", Grant, Request)
 
 RENEW_HINT = "/access renew ROLE [DURATION] [REASON]"
@@ -89,7 +92,7 @@ def request(desk: Desk, said: Command, person: Person) -> Message | None:
         return _refused(refuse_action(desk.world, person.id, "request", refused, role=word, reason=rest))
     ticket = _ticket_in(desk.world.policy().roles.get(word), reason)
     ask = Ask(person.id, word, reason, duration, ticket, key=said.key, channel=said.channel)
-    return _asked(desk, person, request_access(desk.world, ask))
+    return _asked(desk, person, lambda w: request_access(w, ask))
 
 
 def _ticket_in(role: Role | None, reason: str) -> str:
@@ -100,10 +103,10 @@ def _ticket_in(role: Role | None, reason: str) -> str:
     return next((word for word in words if ticket_matches(role, word)), "")
 
 
-def _asked(
-    desk: Desk, person: Person, outcome: Submitted | AlreadyPending | AlreadyHeld | Renewed | Refused | Repeated
-) -> Message:
-    """What became of asking or renewing, in words."""
+def _asked(desk: Desk, person: Person, act: Callable[[World], Asked]) -> Message:
+    """Asks or renews, and says what became of it. What is shown is read in the same transaction: were that to fail,
+    nothing would have happened, as the person is told then."""
+    outcome, card = do_together(desk.world, lambda w: with_card(w, act(w)))
     if isinstance(outcome, Refused):
         return _refused(outcome)
     if isinstance(outcome, AlreadyPending):
@@ -112,8 +115,12 @@ def _asked(
         return answers.already_held(outcome.grant, desk.now)
     if isinstance(outcome, Renewed):
         return answers.done(f"Renewed: {outcome.grant.role}. A direct message says until when.")
-    card = describe_request(desk.world, outcome.request.id) if isinstance(outcome, Submitted) else None
     return answers.submitted(card, desk.now) if card else show_list(desk, None, person)
+
+
+def with_card(world: World, outcome: Asked) -> tuple[Asked, RequestCard | None]:
+    """An outcome with everything about the request that it made."""
+    return outcome, describe_request(world, outcome.request.id) if isinstance(outcome, Submitted) else None
 
 
 def renew(desk: Desk, said: Command, person: Person) -> Message:
@@ -124,14 +131,14 @@ def renew(desk: Desk, said: Command, person: Person) -> Message:
         duration, reason = take_span(rest, desk.now, person.tz)
     except BadDuration as bad:
         return _refuse(desk, person, "renew", str(bad), role=name, reason=rest)
-    if name is None and reason:
+    if name is None and duration is None and reason:
         why = f"“{split(rest)[0][:60]}” is no role that you hold. Write {RENEW_HINT}."
         return _refuse(desk, person, "renew", why, reason=reason)
     grant = _the_one(desk, person, "renew", held, name)
     if not isinstance(grant, Grant):
         return grant
-    outcome = renew_grant(desk.world, grant.id, person.id, duration=duration, reason=reason, key=said.key)
-    return _asked(desk, person, outcome)
+    again = partial(renew_grant, grant_id=grant.id, person=person.id, duration=duration, reason=reason, key=said.key)
+    return _asked(desk, person, again)
 
 
 def _role_first(desk: Desk, text: str, held: Sequence[Grant]) -> tuple[str | None, str]:

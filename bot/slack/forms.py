@@ -9,11 +9,13 @@ from bot.core.approval import Refused
 from bot.core.asking import Ask
 from bot.core.durations import BadDuration, parse_duration, take_span
 from bot.core.model import Person
+from bot.operations._unit import World
 from bot.operations.begin_decision import check_narrowing
 from bot.operations.describe_person import describe_person
-from bot.operations.describe_request import describe_request
+from bot.operations.describe_request import RequestCard, describe_request
+from bot.operations.do_once import do_together
 from bot.operations.refuse_action import refuse_action
-from bot.operations.request_access import AlreadyHeld, AlreadyPending, Repeated, Submitted, request_access
+from bot.operations.request_access import AlreadyHeld, AlreadyPending, Outcome, Submitted, request_access
 from bot.operations.take_press import AlreadyDecided, Press, Taken, take_press
 from bot.slack.desk import Desk, open_view
 from bot.slack.ids import Field, Modal
@@ -55,28 +57,30 @@ def request(desk: Desk, form: Submission, person: Person) -> Reply:
         refused = Refused(str(bad), Field.DURATION)
         return _refused(form, refuse_action(desk.world, person.id, "request", refused, role=role, reason=reason))
     ticket = form.texts.get(Field.TICKET, "").strip()
-    outcome = request_access(desk.world, Ask(person.id, role, reason, duration, ticket, start_at, form.key))
+    ask = Ask(person.id, role, reason, duration, ticket, start_at, form.key)
+    return do_together(desk.world, lambda w: _asked(form, request_access(w, ask), w))
+
+
+def _asked(form: Submission, outcome: Outcome, world: World) -> Reply:
+    """What the form becomes, read in the transaction of the request: if that fails, nothing was asked."""
     if isinstance(outcome, Refused):
         return _refused(form, outcome)
     if isinstance(outcome, AlreadyHeld):
         why = f"You have {outcome.grant.role} already. /access list shows it, with a button to renew it."
         return error_at(form, Field.ROLE, why)
-    return _sent(desk, person, role, outcome)
-
-
-def _sent(desk: Desk, person: Person, role: str, outcome: Submitted | AlreadyPending | Repeated) -> Reply:
-    """The confirmation, also for a modal that arrived twice: what counts is the request that is there."""
-    if isinstance(outcome, Repeated):
-        pending = describe_person(desk.world, person.id).pending
-        asked = next((request for request in pending if request.role == role), None)
-    else:
-        asked = outcome.request
-    card = describe_request(desk.world, asked.id) if asked else None
+    if isinstance(outcome, AlreadyPending):
+        return become("Waiting already", answers.already_pending(outcome.request, world.now())["text"])
+    card = describe_request(world, outcome.request.id) if isinstance(outcome, Submitted) else _card_of(form, world)
     if card is None:
         return become("Request access", "This was sent before, and has been decided since. /access list shows more.")
-    if isinstance(outcome, AlreadyPending):
-        return become("Waiting already", answers.already_pending(card.request, desk.now)["text"])
     return {"response_action": "update", "view": request_modal.sent(card)}
+
+
+def _card_of(form: Submission, world: World) -> RequestCard | None:
+    """The request that a form asked for when it arrived before."""
+    pending = describe_person(world, form.person).pending
+    asked = next((request for request in pending if request.role == form.texts.get(Field.ROLE)), None)
+    return describe_request(world, asked.id) if asked else None
 
 
 def deny(desk: Desk, form: Submission, person: Person) -> Reply:

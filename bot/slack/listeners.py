@@ -31,6 +31,7 @@ from bot.slack.payloads import (
     click_from,
     command_from,
     happening_from,
+    sender_in,
     shortcut_from,
     submission_from,
     trigger_in,
@@ -160,6 +161,8 @@ def _apology(desk: Desk, body: Body, error: Exception, tell_them: Teller) -> Rep
     """Never raises: the last thing that can still be done is to acknowledge."""
     try:
         return tell_them(desk, body, _explained(desk, body, error))
+    except StorageUnavailable as down:
+        return {} if isinstance(error, StorageUnavailable) else _apology(desk, body, down, tell_them)
     except Exception:
         log.exception("nobody could be told")
         return {}
@@ -168,6 +171,7 @@ def _apology(desk: Desk, body: Body, error: Exception, tell_them: Teller) -> Rep
 def _explained(desk: Desk, body: Body, error: Exception) -> Reply:
     """What the person reads about an exception; one that nobody foresaw gets a reference that finds it in the log."""
     if isinstance(error, BadPayload):
+        refuse_action(desk.world, sender_in(body), "send", Refused(str(error)))
         return answers.refused(str(error))
     if isinstance(error, StorageUnavailable):
         log.error("nothing was changed: %s", error)
@@ -196,8 +200,13 @@ def _in_form(desk: Desk, body: Body, said: Reply) -> Reply:
 def _by_modal(desk: Desk, body: Body, said: Reply) -> Reply:
     """The reply to a press carries no words. The trigger still does, unless it was used: then a message follows,
     if the database can take it."""
-    if not open_view(desk, trigger_in(body), request_modal.notice("Not possible", said["text"])):
-        leave_answer(desk.world, click_from(body).person, "", "text", text=said["text"])
+    try:
+        told = open_view(desk, trigger_in(body), request_modal.notice("Not possible", said["text"]))
+    except Exception:
+        log.exception("no window could be opened")
+        told = False
+    if not told:
+        leave_answer(desk.world, sender_in(body), "", "text", text=said["text"])
     return {}
 
 

@@ -175,6 +175,12 @@ def trigger_in(body: Json) -> str:
     return trigger if isinstance(trigger, str) else ""
 
 
+def sender_in(body: Json) -> str:
+    """Who sent it, in the same spirit; "" when it doesn't say."""
+    user = _part(body, "user").get("id") or body.get("user_id")
+    return _storable(user) if isinstance(user, str) else ""
+
+
 _LINK = re.compile(r"<([@#!]?)([^<>|]*)(?:\|([^<>]*))?>")
 _PERSON = re.compile(r"<@([UW][A-Z0-9]+)(?:\|[^<>]*)?>|([UW][A-Z0-9]{5,})")
 

@@ -1,0 +1,371 @@
+"""`/access` and its verbs, sent through Bolt to a real database: what is answered, stored and left to do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bot.core.asking import Ask
+from bot.operations.release_grant import release_grant
+from bot.operations.request_access import request_access
+from bot.slack.commands import VERBS
+from bot.slack.ids import Field, Modal
+from bot.slack.views.help import LEAD_VERBS
+from bot.slack.views.help import VERBS as HELP_VERBS
+from tests.builders import a_policy
+from tests.slack.front import Front, a_command, make_front, words
+from tests.worlds import ANA, BEN, LEA, START
+
+LATER = {"explain", "emergency", "onboard", "review"}
+
+
+@pytest.fixture
+def front(tmp_path: Path) -> Front:
+    return make_front(tmp_path)
+
+
+# --- asking
+
+
+def test_a_request_in_one_line_is_stored_as_typed_and_put_before_the_approvers(front: Front) -> None:
+    answer = front.command("request shop-admin 2h “refund” order 7 for <@U0BEN|ben> &amp; co &lt;now&gt;  *twice*")
+    assert front.requests() == [
+        (ANA, "shop-admin", 7200, "“refund” order 7 for @ben & co <now>  *twice*", "", "pending", None)
+    ]
+    assert "Your request for Shop admin" in answer["text"]
+    assert [work["channel"] for work in front.work("post_approval")] == ["#access-approvals"]
+
+
+def test_without_a_duration_the_role_says_how_long(front: Front) -> None:
+    front.command("request shop-admin fix the till")
+    assert front.requests()[0][2:4] == (3600, "fix the till")
+
+
+def test_an_end_is_meant_in_the_zone_of_who_asks(front: Front) -> None:
+    front.made.clock.at = 1_790_064_000  # 2026-09-22 10:00 in Berlin
+    front.command("request shop-admin until 13:30 fix the till")
+    assert front.requests()[0][2:4] == (3 * 3600 + 1800, "fix the till")
+
+
+def test_the_ticket_is_found_in_the_reason_and_the_reason_keeps_it(front: Front) -> None:
+    front.command("request reports-read 1h see OPS-17, quarter end")
+    assert front.requests()[0][3:5] == ("see OPS-17, quarter end", "OPS-17")
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        pytest.param("request shop-admn fix it", "Did you mean shop-admin?", id="unknown role"),
+        pytest.param("request nothing-like-it fix it", "/access roles lists", id="unknown role like no other"),
+        pytest.param("request shop-admin", "Say why", id="no reason"),
+        pytest.param("request shop-admin 2h", "Say why", id="no reason after a duration"),
+        pytest.param("request shop-admin -1h fix", "`-1h` is not a duration", id="negative"),
+        pytest.param("request shop-admin 0m fix", "`0m` is no time at all", id="nothing"),
+        pytest.param("request shop-admin 999999h fix", "too long", id="longer than anything"),
+        pytest.param("request shop-admin 30d fix", "at most 4h", id="longer than the role"),
+        pytest.param("request shop-admin 90 fix", "is not a duration", id="no unit"),
+        pytest.param("request shop-admin 2h until tomorrow 09:00 fix", "one of the two", id="two ends"),
+        pytest.param("request shop-admin 2h until tomorrow", "one of the two", id="two ends and no reason"),
+        pytest.param("request reports-read 1h no ticket here", "needs a ticket", id="no ticket"),
+        pytest.param("request shop-admin " + "x" * 10_000, "10,000 characters", id="10,000 characters"),
+        pytest.param("request " + "x" * 10_000 + " fix", "There is no role", id="10,000 characters of role"),
+        pytest.param("request shop-admin \u202e\u200b\u2060", "Say why", id="nothing that can be read"),
+        pytest.param("request shop-admin a\x00b", "characters that no text may have", id="NUL"),
+    ],
+)
+def test_a_request_that_can_not_be_is_refused_in_words_and_on_record(front: Front, typed: str, said: str) -> None:
+    assert said in words(front.command(typed))
+    assert front.requests() == []
+    assert [actor for actor, _, _ in front.refusals()] == [ANA]
+
+
+def test_control_and_bidirectional_characters_are_kept_in_the_reason_and_not_shown(front: Front) -> None:
+    front.command("request shop-admin 1h fix \u202egpj\u200b\x07 now")
+    assert front.requests()[0][3] == "fix \u202egpj\u200b\x07 now"
+
+
+def test_the_same_command_delivered_twice_asks_once(front: Front) -> None:
+    body = a_command("request shop-admin 1h fix")
+    assert [front.send(body).status for _ in range(2)] == [200, 200]
+    assert len(front.requests()) == len(front.work("post_approval")) == 1
+
+
+def test_asking_for_what_is_pending_says_so_and_offers_to_cancel(front: Front) -> None:
+    front.command("request shop-admin 1h fix")
+    assert "waiting already" in words(answer := front.command("request shop-admin 1h fix"))
+    assert "Cancel" in words(answer)
+    assert len(front.requests()) == 1
+
+
+def test_asking_for_what_is_held_offers_to_renew(front: Front) -> None:
+    front.made.a_grant()
+    assert "Renew" in words(front.command("request shop-admin 1h more"))
+
+
+@pytest.mark.parametrize("typed", ["", "request", "  ", "REQUEST"])
+def test_without_arguments_the_form_opens(front: Front, typed: str) -> None:
+    assert front.command(typed) == {}
+    ((method, call),) = front.views.calls
+    assert (method, call["view"]["callback_id"]) == ("views.open", Modal.REQUEST)
+    roles = [block for block in front.views.last["blocks"] if block.get("block_id") == Field.ROLE]
+    assert "shop-admin" in words(roles) and "reports-read" in words(roles)
+
+
+def test_a_form_that_comes_too_late_is_answered_with_the_words_that_need_none(front: Front) -> None:
+    front.views.error = "expired_trigger_id"
+    assert "/access request ROLE" in words(front.command())
+
+
+# --- renewing, giving back, cancelling
+
+
+def test_renew_extends_the_only_access(front: Front) -> None:
+    grant = front.made.a_grant()
+    front.made.clock.at += 1800
+    assert "Renewed: shop-admin" in words(front.command("renew 2h still fixing"))
+    assert front.made.grant(grant.id).ends_at == front.made.clock.at + 7200
+    assert front.rows("SELECT reason FROM audit WHERE event = 'grant:access:renewed'") == [("still fixing",)]
+
+
+def test_renew_with_a_role_and_a_reason_takes_the_duration_of_the_grant(front: Front) -> None:
+    grant = front.made.a_grant()
+    front.made.clock.at += 1800
+    front.command("renew shop-admin still fixing")
+    assert front.made.grant(grant.id).ends_at == front.made.clock.at + 3600
+
+
+def test_a_renewal_delivered_twice_counts_once(front: Front) -> None:
+    grant = front.made.a_grant()
+    front.made.clock.at += 1800
+    body = a_command("renew")
+    front.send(body)
+    front.made.clock.at += 60
+    front.send(body)
+    assert front.made.grant(grant.id).renewals == 1
+
+
+def test_a_role_that_wants_it_renews_only_with_a_new_approval(front: Front) -> None:
+    grant = front.made.a_grant("reports-read")
+    front.made.clock.at += 1800
+    assert "was sent to its approvers" in words(front.command("renew"))
+    assert front.made.grant(grant.id).ends_at == grant.ends_at
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        pytest.param("renew still fixing", "“still” is no role that you hold", id="no role"),
+        pytest.param("renew -1h", "`-1h` is not a duration", id="bad duration"),
+        pytest.param("renew 999999h", "too long", id="too long"),
+        pytest.param("renew reports-read 1h", "only: shop-admin", id="another role"),
+        pytest.param("done reports-read", "only: shop-admin", id="done with another role"),
+        pytest.param("done x\u202ey", "only: shop-admin", id="done with no role"),
+        pytest.param("cancel", "no request of yours is pending", id="nothing to cancel"),
+    ],
+)
+def test_what_does_not_fit_what_i_have_is_refused_and_changes_nothing(front: Front, typed: str, said: str) -> None:
+    grant = front.made.a_grant()
+    assert said in words(front.command(typed))
+    assert front.made.grant(grant.id) == grant
+    assert len(front.refusals()) == 1
+
+
+@pytest.mark.parametrize("verb", ["renew", "done"])
+def test_with_several_the_role_has_to_be_named(front: Front, verb: str) -> None:
+    front.made.a_grant()
+    front.made.a_grant("reports-read")
+    assert "reports-read, shop-admin" in words(front.command(verb))
+
+
+@pytest.mark.parametrize("typed", ["done", "done shop-admin", "done shop-admin thanks"])
+def test_done_gives_access_back(front: Front, typed: str) -> None:
+    grant = front.made.a_grant()
+    assert "shop-admin is closed" in words(front.command(typed))
+    assert front.made.grant(grant.id).end_reason == "released"
+
+
+def test_done_delivered_twice_ends_nothing_that_came_later(front: Front) -> None:
+    first = front.made.a_grant()
+    body = a_command("done")
+    front.send(body)
+    front.made.close_gates(front.made.grant(first.id))
+    later = front.made.a_grant()
+    front.send(body)
+    assert front.made.grant(later.id).state == "active"
+
+
+def test_cancel_takes_the_pending_request_back(front: Front) -> None:
+    front.command("request shop-admin 1h fix")
+    assert "Cancelled" in words(front.command("cancel"))
+    assert front.requests()[0][5] == "withdrawn"
+
+
+def test_nobody_renews_or_ends_what_somebody_else_holds(front: Front) -> None:
+    grant = front.made.a_grant()
+    for typed in ("done shop-admin", "renew shop-admin", "cancel shop-admin"):
+        front.command(typed, user=BEN)
+    assert front.made.grant(grant.id) == grant
+
+
+# --- looking
+
+
+def test_list_roles_and_help_show_what_is_mine(front: Front) -> None:
+    front.made.a_grant()
+    assert "shop-admin" in words(front.command("list"))
+    assert "shop-deploy" in words(front.command("roles"))
+    assert "shop-deploy" not in words(front.command("roles", user=LEA))
+    assert "revoke" not in words(front.command("help"))
+    assert "/access revoke" in words(front.command("help", user=LEA))
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("lst", "Did you mean /access list?"),
+        ("approve r1", "/access help"),
+        ("shop-admin 2h fix", "Did you mean /access request shop-admin REASON?"),
+        ("\u202e<@U0BEN|ben>", "/access help"),
+        ("x" * 5000, "/access help"),
+    ],
+)
+def test_an_unknown_word_is_answered_with_help(front: Front, typed: str, said: str) -> None:
+    answer = words(front.command(typed))
+    assert said in answer
+    assert "/access renew [ROLE]" in answer
+
+
+def test_help_has_every_verb_that_does_something_and_no_other() -> None:
+    told = {line.split()[1] for line, _ in [*HELP_VERBS, *LEAD_VERBS] if " " in line}
+    assert told == set(VERBS) - LATER - {""}
+    assert {line.split()[1] for line, _ in LEAD_VERBS} == {v.name for v in VERBS.values() if v.leads} - LATER
+
+
+@pytest.mark.parametrize("verb", sorted(LATER))
+def test_what_comes_later_says_so_to_a_lead(front: Front, verb: str) -> None:
+    assert "later version" in words(front.command(f"{verb} x y", user=LEA))
+
+
+LEADS_ONLY = ("onboard <@U0BEN|ben> backend", "review", "revoke <@U0BEN|ben>", "audit", "audit export",
+              "audit verify", "audit nonsense", "audit export nonsense")  # fmt: skip
+
+
+@pytest.mark.parametrize("typed", LEADS_ONLY)
+def test_what_only_leads_may_is_refused_to_others_and_on_record(front: Front, typed: str) -> None:
+    assert "Only leads (@platform-leads)" in words(front.command(typed))
+    assert len(front.refusals()) == 1
+
+
+# --- leads
+
+
+def test_revoke_shows_what_would_end_and_ends_nothing(front: Front) -> None:
+    grant = front.made.a_grant()
+    answer = front.command("revoke <@U0ANA|ana>", user=LEA)
+    assert grant.id in words(answer)
+    assert front.made.grant(grant.id).state == "active"
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("revoke <@U0ANA|ana> all", "Revoke"),
+        ("revoke nobody@example.com", "Slack's list"),
+        ("revoke <mailto:u0ana@example.com|u0ana@example.com> shop-admin", "Revoke"),
+        ("revoke <@U0ANA|ana> reports-read", "no access right now"),
+        ("revoke <@U0ANA|ana> shop-admn", "Did you mean shop-admin?"),
+        ("revoke @ana", "Slack's list"),
+        ("revoke", "Slack's list"),
+    ],
+)
+def test_revoke_takes_a_person_and_perhaps_a_role(front: Front, typed: str, said: str) -> None:
+    front.made.a_grant()
+    assert said in words(front.command(typed, user=LEA))
+
+
+def test_audit_shows_the_newest_records_first_and_records_the_look(front: Front) -> None:
+    front.command("request shop-admin 1h fix the till")
+    answer = front.command("audit <@U0ANA|ana> role:shop-admin since:7d", user=LEA)
+    assert "request:access:asked" in words(answer) and "fix the till" in words(answer)
+    assert front.rows("SELECT COUNT(*) FROM audit WHERE event = 'audit:log:read' AND actor = ?", LEA) == [(1,)]
+
+
+def test_audit_has_an_older_page_as_long_as_there_is_one(front: Front) -> None:
+    for _ in range(25):
+        front.command("request nothing-like-it fix")
+    answer = front.command("audit event:request:action", user=LEA)
+    assert "audit_older" in str(answer)
+    assert "audit_older" not in str(
+        front.command("audit event:request:action since:2020-01-01 until:1s <@U0BEN>", user=LEA)
+    )
+
+
+@pytest.mark.parametrize(
+    "typed",
+    ["os:root", "rule:oncall", "system:shop-admin", "event:grant", "request:r1", "grant:g1", "until:2026-11-22",
+     "since:2026-11-22T14:05", "since:2026-11-22T14:05+02:00", "U0ANA00", "u0ana@example.com"],
+)  # fmt: skip
+def test_every_filter_is_understood(front: Front, typed: str) -> None:
+    assert "is no filter" not in words(front.command(f"audit {typed}", user=LEA))
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("rolle:x", "You can give: @user, role:ROLE"),
+        ("shop-admin", "is no filter"),
+        ("role:", "is no filter"),
+        ("role:" + "x" * 200, "is no filter"),
+        ("event:grnt:access:started", "did you mean event:grant:access:started?"),
+        ("since:yesterday", "write how long ago (7d"),
+        ("since:-1h", "is not a duration"),
+        ("since:2026-13-01", "is no moment"),
+        ("since:9999-12-31T23:59 until:99999999d", "too long"),
+        ("role:a role:b", "second role"),
+        ("@ana", "is no filter"),
+        ("export role", "is no filter"),
+    ],
+)
+def test_a_filter_that_means_nothing_is_refused_with_what_does(front: Front, typed: str, said: str) -> None:
+    assert said in words(front.command(f"audit {typed}", user=LEA))
+
+
+def test_a_day_is_meant_in_the_lead_s_zone_and_until_has_that_day_in_it(front: Front) -> None:
+    front.command("audit export since:2026-09-21 until:2026-09-21", user=LEA)
+    (work,) = front.work("send_export")
+    assert work["filters"] == {"since": 1_789_941_600, "until": 1_789_941_600 + 86_400}
+
+
+def test_export_and_verify_are_left_to_be_done_once(front: Front) -> None:
+    export, verify = a_command("audit export", user=LEA), a_command("audit verify", user=LEA)
+    for body in (export, export, verify, verify):
+        front.send(body)
+    assert front.work("send_export") == [{"person": LEA, "filters": {}}]
+    assert front.work("verify_audit") == [{"person": LEA, "channel": "C0OPS"}]
+
+
+def test_a_lead_s_own_access_is_ended_by_the_same_rules(tmp_path: Path) -> None:
+    front = make_front(tmp_path, a_policy(shop_admin='approvers = ["@platform-leads", "@db-leads"]'))
+    grant = front.made.a_grant(person=LEA)
+    front.command("done", user=LEA)
+    assert front.made.grant(grant.id).state == "ending"
+
+
+def test_fewer_words_than_a_verb_takes_never_break_anything(front: Front) -> None:
+    for user in (ANA, LEA):
+        for verb in VERBS:
+            for typed in (verb, f"{verb} x", f"{verb} <@U0ANA|ana>", f"{verb} \u202e \x07", f" {verb.upper()}  "):
+                assert "went wrong" not in words(front.command(typed, user=user))
+
+
+def test_requests_of_one_person_do_not_get_in_the_way_of_another(front: Front) -> None:
+    request_access(front.made.world, Ask(BEN, "reports-read", "why", ticket="A-1"))
+    assert "no request of yours" in words(front.command("cancel"))
+
+
+def test_access_that_is_over_can_be_asked_for_again(front: Front) -> None:
+    grant = front.made.a_grant()
+    release_grant(front.made.world, grant.id, ANA)
+    front.made.clock.at = START + 10
+    assert "was sent to its approvers" in words(front.command("request shop-admin 1h again"))

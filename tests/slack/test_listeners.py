@@ -1,0 +1,689 @@
+"""Buttons, forms, shortcuts and events, sent through Bolt to a real database: who is let in, what is stored, what is
+left to do, and what people read when it can't be.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.core.asking import Ask
+from bot.core.errors import StorageUnavailable
+from bot.core.model import Source
+from bot.operations.decide_press import decide_press
+from bot.operations.deny_request import deny_request
+from bot.operations.introspect_token import Open, introspect_token
+from bot.operations.record_people import record_people
+from bot.operations.request_access import Submitted, request_access
+from bot.slack.ids import Action, Field, Modal, Shortcut
+from bot.slack.listeners import EVENTS
+from bot.slack.presses import PRESSES
+from bot.tokens import NotOurs
+from tests.slack.front import (
+    Front,
+    a_click,
+    a_command,
+    a_home,
+    a_message_shortcut,
+    a_shortcut,
+    a_submission,
+    an_event,
+    make_front,
+    words,
+)
+from tests.worlds import ANA, BEN, LEA, START, a_person
+
+FORM = {Field.ROLE: "shop-admin", Field.DURATION: "1h", Field.REASON: "fix the till", Field.START: None}
+
+
+@pytest.fixture
+def front(tmp_path: Path) -> Front:
+    return make_front(tmp_path)
+
+
+def pending(front: Front, role: str = "shop-admin", person: str = ANA, **more: Any) -> str:
+    """The id of a request that waits for a decision."""
+    asked = request_access(front.made.world, Ask(person, role, "because", ticket="OPS-1", **more))
+    assert isinstance(asked, Submitted), asked
+    return asked.request.id
+
+
+def deny(front: Front, request: str) -> None:
+    deny_request(front.made.world, request, a_person(BEN), "no")
+
+
+def told(front: Front) -> list[tuple[str, str, str]]:
+    """Who was left a private answer, where, and in which words or by which note."""
+    return [(w["person"], w["channel"], str(w.get("text") or w.get("why") or w["note"])) for w in front.work("answer")]
+
+
+# --- deciding
+
+
+def test_approve_is_kept_to_be_counted_with_the_copy_that_was_pressed(front: Front) -> None:
+    request = pending(front)
+    front.press(Action.APPROVE, request, BEN)
+    (work,) = front.work("decide")
+    assert (work["request"], work["voter"], work["approve"], work["channel"]) == (request, BEN, True, "C0OPS")
+    assert front.rows("SELECT request_id, channel, ts FROM messages") == [(request, "C0OPS", "17.5")]
+    assert told(front) == [] and front.views.calls == []
+
+
+def test_a_double_click_or_a_redelivery_is_counted_once(front: Front) -> None:
+    body = front.press(Action.APPROVE, pending(front), BEN)
+    front.send(body)
+    assert len(front.work("decide")) == 1
+
+
+def test_an_approver_whom_nobody_knows_is_not_asked_for_twice(front: Front) -> None:
+    """The press is counted only after Slack was asked about them, so it isn't asked here."""
+    front.press(Action.APPROVE, pending(front), "U0NEW")
+    assert len(front.work("decide")) == 1
+    assert front.book.asked == []
+
+
+@pytest.mark.parametrize("action", [Action.APPROVE, Action.DENY, Action.EDIT])
+def test_who_may_not_decide_is_told_at_once_and_on_record(front: Front, action: Action) -> None:
+    request = pending(front)
+    front.press(action, request, LEA)
+    front.press(action, request, ANA)
+    assert [why[:30] for _, _, why in told(front)] == [
+        "Only the approvers of shop-adm",
+        "You can't decide on your own r",
+    ]
+    assert [(actor, refused) for actor, refused, _ in front.refusals()] == [
+        (LEA, "deny" if action is Action.DENY else "approve"),
+        (ANA, "deny" if action is Action.DENY else "approve"),
+    ]
+    assert front.views.calls == [] and front.work("decide") == []
+
+
+@pytest.mark.parametrize("action", [Action.APPROVE, Action.DENY, Action.EDIT])
+def test_a_stale_press_hears_who_was_first(front: Front, action: Action) -> None:
+    request = pending(front)
+    deny(front, request)
+    front.press(action, request, BEN)
+    (answer,) = front.work("answer")
+    assert (answer["note"], answer["request"], answer["person"], answer["channel"]) == (
+        "already_decided",
+        request,
+        BEN,
+        "C0OPS",
+    )
+
+
+@pytest.mark.parametrize("action", list(Action))
+@pytest.mark.parametrize("value", ["", "r0forged", "' OR 1=1 --", "x" * 2000, "{}", '{"before":1,"sql":"x"}', "\u202e"])
+def test_a_forged_value_does_nothing_and_breaks_nothing(front: Front, action: Action, value: str) -> None:
+    grant, request = front.made.a_grant(), pending(front, "reports-read")
+    for user in (ANA, BEN, LEA):
+        front.press(action, value, user)
+    assert front.made.grant(grant.id) == grant
+    assert [row[0] for row in front.rows("SELECT state FROM requests WHERE id = ?", request)] == ["pending"]
+    assert "went wrong" not in str(front.work("answer")) + words([c for _, c in front.views.calls])
+
+
+def test_deny_asks_for_a_reason_and_then_denies_with_it(front: Front) -> None:
+    request = pending(front)
+    front.press(Action.DENY, request, BEN)
+    assert front.views.last["callback_id"] == Modal.DENY
+    assert front.submit(Modal.DENY, {Field.REASON: "ask <the> team & \u202ethem"}, BEN, metadata=request) == {}
+    (work,) = front.work("decide")
+    assert (work["approve"], work["reason"]) == (False, "ask <the> team & \u202ethem")
+
+
+@pytest.mark.parametrize(
+    ("reason", "said"), [("", "Say why"), (" \u200b", "Say why"), ("x" * 10_000, "10,000 characters"), ("…", "Say why")]
+)
+def test_a_denial_without_a_good_reason_is_refused_at_its_input(front: Front, reason: str, said: str) -> None:
+    reply = front.submit(Modal.DENY, {Field.REASON: reason}, BEN, metadata=pending(front))
+    assert reply["response_action"] == "errors"
+    assert said in reply["errors"][Field.REASON]
+    assert front.work("decide") == []
+
+
+def test_a_refused_modal_can_be_sent_again_and_then_counts(front: Front) -> None:
+    body = a_submission(Modal.DENY, {Field.REASON: ""}, BEN, metadata=pending(front))
+    assert front.submitted(body)["response_action"] == "errors"
+    body["view"]["state"]["values"]["reason"]["reason"]["value"] = "no need"
+    assert front.submitted({**body, "trigger_id": "next"}) == {}
+    assert len(front.work("decide")) == 1
+
+
+def test_a_denial_sent_twice_is_counted_once(front: Front) -> None:
+    body = a_submission(Modal.DENY, {Field.REASON: "no need"}, BEN, metadata=pending(front))
+    assert front.submitted(body) == front.submitted(body) == {}
+    assert len(front.work("decide")) == 1
+
+
+def test_a_form_about_a_request_that_was_decided_says_so(front: Front) -> None:
+    request = pending(front)
+    deny(front, request)
+    reply = front.submit(Modal.DENY, {Field.REASON: "no"}, BEN, metadata=request)
+    assert "denied already" in words(reply["view"])
+
+
+@pytest.mark.parametrize("metadata", ["", "r0forged", "{}", "x" * 3000])
+@pytest.mark.parametrize("modal", [Modal.DENY, Modal.EDIT])
+def test_a_forged_request_in_a_modal_is_refused(front: Front, modal: Modal, metadata: str) -> None:
+    values = {Field.REASON: "no"} if modal is Modal.DENY else {Field.DURATION: "1h"}
+    reply = front.submit(modal, values, BEN, metadata=metadata)
+    assert "does not exist" in words(reply)
+
+
+def test_edit_approves_less_than_was_asked_for(front: Front) -> None:
+    request = pending(front, duration=5400)
+    front.press(Action.EDIT, request, BEN)
+    assert front.views.last["callback_id"] == Modal.EDIT
+    assert "1h 30m" in words(front.views.last)
+    assert (
+        front.submit(Modal.EDIT, {Field.DURATION: "30m", Field.ACTIONS: ["orders:read"]}, BEN, metadata=request) == {}
+    )
+    (work,) = front.work("decide")
+    assert (work["approve"], work["duration"], work["actions"]) == (True, 1800, ["orders:read"])
+    decide_press(front.made.world, work, a_person(BEN))
+    assert front.rows("SELECT duration, actions FROM grants") == [(1800, '["orders:read"]')]
+
+
+def test_edit_takes_the_duration_as_it_was_written_there(front: Front) -> None:
+    request = pending(front, duration=5400)
+    assert front.submit(Modal.EDIT, {Field.DURATION: " 1h 30m "}, BEN, metadata=request) == {}
+
+
+@pytest.mark.parametrize(
+    ("values", "field", "said"),
+    [
+        pytest.param({"duration": "2h"}, "duration", "only shorten", id="longer"),
+        pytest.param({"duration": "0m"}, "duration", "no time at all", id="nothing"),
+        pytest.param({"duration": "-1h"}, "duration", "is not a duration", id="negative"),
+        pytest.param({"duration": ""}, "duration", "is not a duration", id="empty"),
+        pytest.param({"duration": "1h", "actions": []}, "actions", "at least one", id="no actions"),
+        pytest.param({"duration": "1h", "actions": ["admin"]}, "actions", "at least one", id="an action not asked for"),
+    ],
+)
+def test_an_edit_that_would_give_more_or_nothing_is_refused_at_its_input(
+    front: Front, values: dict[str, Any], field: str, said: str
+) -> None:
+    reply = front.submit(Modal.EDIT, values, BEN, metadata=pending(front))
+    assert said in reply["errors"][field]
+    assert front.work("decide") == []
+    assert front.refusals()[-1][:2] == (BEN, "approve")
+
+
+# --- holding
+
+
+def test_credentials_are_shown_in_a_modal_to_the_holder_and_replace_the_earlier(front: Front) -> None:
+    grant = front.made.a_grant()
+    tokens = []
+    for _ in range(2):
+        front.press(Action.SHOW_CREDENTIALS, grant.id)
+        preformatted = [
+            e for b in front.views.last["blocks"] for e in b.get("elements", []) if "preformatted" in e["type"]
+        ]
+        tokens.append(preformatted[0]["elements"][0]["text"])
+    assert [alive(front, token) for token in tokens] == [False, True]
+    assert tokens[1] not in str(front.rows("SELECT * FROM audit")) + str(front.rows("SELECT * FROM outbox"))
+
+
+def alive(front: Front, token: str) -> bool:
+    claims = front.made.signer.read_token(token)
+    assert not isinstance(claims, NotOurs)
+    return isinstance(introspect_token(front.made.world, claims, "shop-admin"), Open)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "error", ["expired_trigger_id", "invalid_arguments", TimeoutError(), RuntimeError("bug")], ids=repr
+)
+def test_a_token_that_could_not_be_shown_never_works_and_the_earlier_one_stays(
+    front: Front, error: str | Exception
+) -> None:
+    grant = front.made.a_grant()
+    token = front.made.a_token(grant)
+    front.views.error = error
+    front.press(Action.SHOW_CREDENTIALS, grant.id)
+    assert alive(front, token)
+    assert len(front.rows("SELECT 1 FROM audit WHERE event = 'grant:credentials:revoked'")) == 1
+    assert len(told(front)) == 1
+
+
+@pytest.mark.parametrize("user", [BEN, LEA])
+def test_nobody_but_the_holder_sees_credentials(front: Front, user: str) -> None:
+    grant = front.made.a_grant()
+    front.press(Action.SHOW_CREDENTIALS, grant.id, user)
+    assert front.views.calls == []
+    assert told(front) == [(user, "C0OPS", "Only the holder can see these credentials.")]
+
+
+def test_credentials_delivered_twice_are_made_once(front: Front) -> None:
+    body = front.press(Action.SHOW_CREDENTIALS, front.made.a_grant().id)
+    front.send(body)
+    assert len(front.views.calls) == 1
+
+
+def test_renew_done_and_cancel_work_from_a_message(front: Front) -> None:
+    grant, request = front.made.a_grant(), pending(front, "reports-read")
+    front.made.clock.at += 1800
+    front.press(Action.RENEW, grant.id)
+    assert front.made.grant(grant.id).ends_at == front.made.clock.at + 3600
+    front.press(Action.DONE, grant.id)
+    front.press(Action.CANCEL, request)
+    assert front.made.grant(grant.id).state == "ending"
+    assert ("withdrawn",) in front.rows("SELECT state FROM requests")
+    assert told(front) == [(ANA, "C0OPS", "Cancelled: your request for reports-read.")]
+
+
+@pytest.mark.parametrize("action", [Action.RENEW, Action.DONE, Action.CANCEL])
+def test_the_same_press_delivered_twice_counts_once(front: Front, action: Action) -> None:
+    grant, request = front.made.a_grant(), pending(front, "reports-read")
+    front.made.clock.at += 1800
+    body = front.press(action, request if action is Action.CANCEL else grant.id)
+    before = front.rows("SELECT COUNT(*) FROM audit")
+    front.send(body)
+    assert front.rows("SELECT COUNT(*) FROM audit") == before
+
+
+def test_a_renewal_that_needs_an_approval_says_so(front: Front) -> None:
+    grant = front.made.a_grant("reports-read")
+    front.made.clock.at += 1800
+    front.press(Action.RENEW, grant.id)
+    front.press(Action.RENEW, grant.id)
+    assert [text[:21] for _, _, text in told(front)] == ["Sent to the approvers", "Your request for more"]
+
+
+@pytest.mark.parametrize("action", [Action.RENEW, Action.DONE, Action.CANCEL])
+def test_a_press_in_app_home_shows_it_anew(front: Front, action: Action) -> None:
+    grant, request = front.made.a_grant(), pending(front, "reports-read")
+    front.made.clock.at += 1800
+    front.press(action, request if action is Action.CANCEL else grant.id, view=a_home())
+    assert front.work("publish_home") == [{"person": ANA}]
+    assert told(front) == []
+
+
+@pytest.mark.parametrize("action", [Action.RENEW, Action.DONE, Action.CANCEL])
+def test_somebody_else_s_access_and_requests_are_left_alone(front: Front, action: Action) -> None:
+    grant, request = front.made.a_grant(), pending(front, "reports-read")
+    front.press(action, request if action is Action.CANCEL else grant.id, LEA)
+    assert front.made.grant(grant.id) == grant
+    assert told(front)[0][2].startswith("Only the")
+
+
+def test_a_lead_revokes_and_nobody_else_does(front: Front) -> None:
+    grant = front.made.a_grant()
+    front.press(Action.REVOKE, grant.id, BEN)
+    assert front.made.grant(grant.id).state == "active"
+    body = front.press(Action.REVOKE, grant.id, LEA)
+    front.send(body)
+    ended = front.made.grant(grant.id)
+    assert (ended.end_reason, ended.end_by) == ("revoked", LEA)
+    assert [text[:10] for _, _, text in told(front)] == ["Only leads", "Revoked: s"]
+
+
+def test_the_older_page_is_left_to_be_shown_where_it_was_asked_for(front: Front) -> None:
+    front.press(Action.AUDIT_OLDER, '{"before":7,"role":"shop-admin","since":5}', LEA)
+    assert front.work("answer") == [
+        {
+            "person": LEA,
+            "channel": "C0OPS",
+            "note": "audit_page",
+            "filters": {"role": "shop-admin", "since": 5},
+            "before": 7,
+        }
+    ]
+
+
+@pytest.mark.parametrize("value", ["[]", "7", '{"before":"7"}', '{"before":7,"role":5}', '{"before":7,"since":"x"}'])
+def test_a_forged_older_page_is_refused(front: Front, value: str) -> None:
+    front.press(Action.AUDIT_OLDER, value, LEA)
+    assert front.work("answer") == []
+    assert "This button is broken" in words(front.views.last)
+
+
+# --- asking with the form
+
+
+def test_the_request_button_opens_the_form_and_a_role_chosen_in_it_changes_it(front: Front) -> None:
+    front.press(Action.REQUEST, "home", view=a_home())
+    assert front.views.last["callback_id"] == Modal.REQUEST
+    view = {**a_home("V1"), "type": "modal"}
+    view["state"] = {"values": {"reason": {"reason": {"type": "plain_text_input", "value": "typed"}}}}
+    front.press(Action.CHOOSE_ROLE, "reports-read", view=view)
+    method, call = front.views.calls[-1]
+    assert (method, call["view_id"], call["hash"]) == ("views.update", "V1", "h")
+    assert "ticket" in [block.get("block_id") for block in call["view"]["blocks"]]
+    assert "typed" in words(call["view"])
+
+
+def test_a_role_that_is_not_mine_to_choose_changes_nothing(front: Front) -> None:
+    front.press(Action.CHOOSE_ROLE, "shop-deploy", LEA, view={**a_home("V1"), "type": "modal"})
+    assert front.views.calls == []
+
+
+def test_the_form_stores_the_request_and_becomes_its_confirmation(front: Front) -> None:
+    reply = front.submit(Modal.REQUEST, {**FORM, Field.REASON: " two\nlines & <!channel> "})
+    assert reply["response_action"] == "update"
+    assert "It needs 1 approval" in words(reply["view"])
+    assert front.requests() == [(ANA, "shop-admin", 3600, " two\nlines & <!channel> ", "", "pending", None)]
+
+
+def test_the_form_sent_twice_asks_once_and_confirms_both_times(front: Front) -> None:
+    body = a_submission(Modal.REQUEST, FORM)
+    assert front.submitted(body) == front.submitted(body)
+    again = front.submitted({**body, "trigger_id": "another"})
+    assert "waiting already" in words(again["view"])
+    assert len(front.requests()) == len(front.work("post_approval")) == 1
+
+
+def test_a_form_delivered_again_after_the_decision_asks_for_nothing(front: Front) -> None:
+    body = a_submission(Modal.REQUEST, FORM)
+    front.submitted(body)
+    deny(front, front.rows("SELECT id FROM requests")[0][0])
+    assert "sent before" in words(front.submitted(body)["view"])
+    assert len(front.requests()) == 1
+
+
+def test_a_start_later_is_stored_and_an_end_counts_from_it(front: Front) -> None:
+    start = START + 86_400 - (START % 86_400) + 8 * 3600  # 10:00 in Berlin tomorrow
+    front.submit(Modal.REQUEST, {**FORM, Field.DURATION: "until 12:00", Field.START: start})
+    assert front.requests()[0][2] == 7200
+    assert front.requests()[0][6] == start
+
+
+@pytest.mark.parametrize(
+    ("values", "field", "said"),
+    [
+        pytest.param({"duration": "-1h"}, "duration", "is not a duration", id="negative"),
+        pytest.param({"duration": "0m"}, "duration", "no time at all", id="nothing"),
+        pytest.param({"duration": "999999h"}, "duration", "too long", id="longer than anything"),
+        pytest.param({"duration": "30d"}, "duration", "at most 4h", id="longer than the role"),
+        pytest.param({"duration": "2h until tomorrow"}, "duration", "not a duration", id="two ends"),
+        pytest.param({"duration": "until 09:00 or so"}, "duration", "past", id="an end in the past"),
+        pytest.param({"duration": "1h for the till"}, "duration", "not a duration", id="a duration and more"),
+        pytest.param({"reason": ""}, "reason", "Say why", id="no reason"),
+        pytest.param({"reason": "\u202e\u200b"}, "reason", "Say why", id="nothing to read"),
+        pytest.param({"reason": "x" * 10_000}, "reason", "10,000 characters", id="10,000 characters"),
+        pytest.param({"role": "shop-admn"}, "role", "Did you mean shop-admin?", id="unknown role"),
+        pytest.param({"role": "reports-read", "ticket": "no"}, "ticket", "does not match", id="bad ticket"),
+        pytest.param({"role": "reports-read"}, "role", "it is missing", id="a ticket the form did not ask for"),
+        pytest.param({"start": START - 3600}, "start", "in the past", id="a start in the past"),
+        pytest.param({"start": START + 99 * 86_400}, "start", "too far away", id="a start too far away"),
+    ],
+)
+def test_what_the_form_gets_wrong_is_said_at_its_input(
+    front: Front, values: dict[str, Any], field: str, said: str
+) -> None:
+    front.made.clock.at = START + 6 * 3600 if "until" in str(values) else START
+    reply = front.submit(Modal.REQUEST, {**FORM, **values})
+    assert reply["response_action"] == "errors"
+    assert said in reply["errors"][field]
+    assert front.requests() == [] and len(front.refusals()) == 1
+
+
+def test_asking_for_what_is_held_is_said_at_the_role(front: Front) -> None:
+    front.made.a_grant()
+    reply = front.submit(Modal.REQUEST, FORM)
+    assert "renew" in reply["errors"][Field.ROLE]
+
+
+def test_a_form_without_inputs_is_told_in_its_place(front: Front) -> None:
+    body = a_submission(Modal.REQUEST, FORM)
+    body["view"]["blocks"] = []
+    body["view"]["state"] = {"values": {}}
+    assert "There is no role" in words(front.submitted(body)["view"])
+
+
+def test_a_notice_that_is_submitted_just_closes(front: Front) -> None:
+    assert front.submit("something_else", {}) == {}
+
+
+# --- shortcuts
+
+
+def test_the_global_shortcut_opens_the_form(front: Front) -> None:
+    assert front.send(a_shortcut(Shortcut.REQUEST)).status == 200
+    assert front.views.last["callback_id"] == Modal.REQUEST
+
+
+def test_the_message_shortcut_opens_the_form_with_the_message_quoted(front: Front) -> None:
+    front.send(a_message_shortcut(Shortcut.REQUEST_FOR_MESSAGE, "the till is down &lt;again&gt;"))
+    (reason,) = [b for b in front.views.last["blocks"] if b.get("block_id") == Field.REASON]
+    assert reason["element"]["initial_value"].startswith(
+        "“the till is down <again>” https://example.slack.com/archives/"
+    )
+
+
+def test_a_form_that_comes_too_late_for_a_shortcut_is_told_by_message(front: Front) -> None:
+    front.views.error = "expired_trigger_id"
+    front.send(a_shortcut(Shortcut.REQUEST))
+    assert [(who, where) for who, where, _ in told(front)] == [(ANA, "")]
+
+
+@pytest.mark.parametrize("action", [Action.DENY, Action.EDIT, Action.REQUEST])
+def test_a_form_that_comes_too_late_for_a_press_is_told_by_message(front: Front, action: Action) -> None:
+    front.views.error = "expired_trigger_id"
+    front.press(action, pending(front), BEN)
+    assert "in time" in told(front)[0][2]
+
+
+# --- events
+
+
+def test_opening_app_home_publishes_it(front: Front) -> None:
+    front.send(an_event("app_home_opened", user=ANA, tab="home"))
+    front.send(an_event("app_home_opened", user=ANA, tab="messages"))
+    assert front.work("publish_home") == [{"person": ANA}]
+
+
+def test_an_event_delivered_twice_counts_once(front: Front) -> None:
+    body = an_event("subteam_members_changed", subteam_id="S1")
+    assert [front.send(body).status, front.send(body).status] == [200, 200]
+    assert len(front.work("refresh_groups")) == 1
+
+
+@pytest.mark.parametrize("event", ["subteam_created", "subteam_updated", "subteam_members_changed"])
+def test_changed_groups_are_read_again(front: Front, event: str) -> None:
+    front.send(an_event(event, subteam={"id": "S1"}))
+    assert len(front.work("refresh_groups")) == 1
+
+
+def test_somebody_who_joins_is_looked_up(front: Front) -> None:
+    front.send(an_event("team_join", user={"id": "U0NEW", "team_id": "T1"}))
+    assert front.work("look_up_person") == [{"person": "U0NEW"}]
+
+
+def test_events_of_another_workspace_change_nothing(front: Front) -> None:
+    for event in EVENTS:
+        assert front.send(an_event(event, team="T0OTHER", user=ANA, tab="home")).status == 200
+    assert front.rows("SELECT kind FROM outbox") == []
+
+
+def test_an_event_that_could_not_be_stored_is_not_acknowledged_so_that_slack_sends_it_again(
+    front: Front, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = an_event("app_home_opened", user=ANA, tab="home")
+    with monkeypatch.context() as broken:
+        storage_down(front, broken)
+        assert front.send(body).status == 500
+    assert front.send(body).status == 200
+    assert len(front.work("publish_home")) == 1
+
+
+# --- who is let in
+
+
+def everything(user: str, **more: Any) -> list[tuple[str, dict[str, Any]]]:
+    """One payload of each kind that a person can send."""
+    presses = [(f"press {action}", a_click(action, "x", user, **more)) for action in PRESSES]
+    return [
+        ("command", a_command("request shop-admin 1h fix", user, **more)),
+        ("form", a_submission(Modal.REQUEST, FORM, user, **more)),
+        ("shortcut", a_shortcut(Shortcut.REQUEST, user, **more)),
+        *presses,
+    ]
+
+
+@pytest.mark.parametrize("kind", [kind for kind, _ in everything(ANA)])
+def test_somebody_from_another_workspace_is_refused_everywhere_and_on_record(front: Front, kind: str) -> None:
+    body = dict(everything(ANA, team="T0OTHER"))[kind]
+    reply = front.send(body)
+    said = reply.body + words([call for _, call in front.views.calls]) + str(front.work("answer"))
+    assert reply.status == 200
+    assert "People from other workspaces" in said
+    assert [actor for actor, _, _ in front.refusals()] == [ANA]
+    assert front.requests() == [] and front.work("decide") == []
+
+
+def test_a_member_of_another_workspace_of_the_same_organisation_is_let_in(front: Front) -> None:
+    body = a_click(Action.APPROVE, pending(front), BEN, enterprise={"id": "E1", "name": "Example"})
+    body["user"]["team_id"] = "T0OTHER"
+    front.send(body)
+    assert len(front.work("decide")) == 1
+
+
+def test_nobody_is_let_in_before_our_own_workspace_is_known(tmp_path: Path) -> None:
+    front = make_front(tmp_path, team="")
+    assert "just started" in words(front.command("request shop-admin 1h fix"))
+    front.send(an_event("app_home_opened", user=ANA, tab="home"))
+    assert len(front.work("publish_home")) == 1
+
+
+UNFIT = ["deleted", "bot", "guest", "stranger"]
+
+
+@pytest.mark.parametrize("why", UNFIT)
+@pytest.mark.parametrize("kind", [kind for kind, _ in everything(ANA) if kind != "press approve"])
+def test_guests_bots_strangers_and_deactivated_accounts_are_refused(front: Front, kind: str, why: str) -> None:
+    record_people(front.made.world, [a_person("U0GUEST", **{why: True})])
+    reply = front.send(dict(everything("U0GUEST"))[kind])
+    said = reply.body + words([call for _, call in front.views.calls]) + str(front.work("answer"))
+    assert "use access here" in said
+    assert [actor for actor, _, _ in front.refusals()] == ["U0GUEST"]
+    assert front.requests() == []
+
+
+@pytest.mark.parametrize("why", UNFIT)
+def test_an_unfit_approver_is_refused(front: Front, why: str) -> None:
+    request = pending(front)
+    record_people(front.made.world, [a_person(BEN, **{why: True})])
+    front.press(Action.APPROVE, request, BEN)
+    assert front.work("decide") == []
+    assert told(front)[0][2].startswith("You can't decide here")
+
+
+def test_somebody_nobody_knows_is_looked_up_once_and_then_served(front: Front) -> None:
+    front.book.people["U0NEW"] = a_person("U0NEW")
+    front.command("request shop-admin 1h fix", "U0NEW")
+    front.command("list", "U0NEW")
+    assert front.book.asked == ["U0NEW"]
+    assert front.requests()[0][0] == "U0NEW"
+
+
+def test_somebody_slack_says_nothing_about_is_not_served_and_may_try_again(front: Front) -> None:
+    assert "Slack did not say who you are" in words(front.command("list", "U0NEW"))
+    assert front.refusals()[0][0] == "U0NEW"
+
+
+def test_a_guest_who_became_a_member_is_served_after_a_minute(front: Front) -> None:
+    record_people(front.made.world, [a_person("U0GUEST", guest=True)])
+    front.book.people["U0GUEST"] = replace(a_person("U0GUEST"), checked_at=START + 61)
+    assert "guest accounts" in words(front.command("list", "U0GUEST"))
+    front.made.clock.at += 61
+    assert "You have no access" in words(front.command("list", "U0GUEST"))
+    assert front.book.asked == ["U0GUEST"]
+
+
+# --- when something goes wrong
+
+
+def storage_down(front: Front, patch: pytest.MonkeyPatch) -> None:
+    def down(*_: object) -> None:
+        raise StorageUnavailable("disk I/O error")
+
+    patch.setattr(front.made.world.db, "reading", down)
+    patch.setattr(front.made.world.db, "transaction", down)
+
+
+@pytest.mark.parametrize("kind", [kind for kind, _ in everything(ANA)])
+def test_when_the_database_does_not_answer_the_person_reads_that_nothing_changed(
+    front: Front, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as broken:
+        storage_down(front, broken)
+        reply = front.send(dict(everything(ANA))[kind])
+    assert reply.status == 200
+    assert "nothing was changed" in reply.body + words([call for _, call in front.views.calls])
+    assert front.rows("SELECT COUNT(*) FROM outbox") == [(0,)]
+
+
+def test_a_form_keeps_what_was_typed_while_the_database_is_away(front: Front, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as broken:
+        storage_down(front, broken)
+        reply = front.submit(Modal.REQUEST, FORM)
+    assert list(reply["errors"]) == [Field.ROLE]
+
+
+@pytest.mark.parametrize("kind", [kind for kind, _ in everything(ANA)])
+def test_what_nobody_foresaw_is_logged_and_told_with_the_same_reference(
+    front: Front, kind: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def bug(*_: object) -> None:
+        raise KeyError("bug")
+
+    monkeypatch.setattr("bot.slack.listeners.foreign", bug)
+    monkeypatch.setattr("bot.slack.listeners.admit", bug)
+    reply = front.send(dict(everything(ANA))[kind])
+    assert reply.status == 200
+    (record,) = [r for r in caplog.records if r.name == "bot.slack.listeners"]
+    reference = str(record.args[0]) if isinstance(record.args, tuple) else ""
+    assert len(reference) == 8
+    assert reference in reply.body + words([call for _, call in front.views.calls])
+
+
+def test_when_not_even_that_can_be_told_it_is_still_acknowledged(front: Front, monkeypatch: pytest.MonkeyPatch) -> None:
+    front.views.error = RuntimeError("no network")
+    with monkeypatch.context() as broken:
+        storage_down(front, broken)
+        assert front.send(a_click(Action.RENEW, "g1")).status == 200
+
+
+def test_an_unknown_action_of_an_older_version_is_answered(front: Front) -> None:
+    front.press("retired_button", "x")
+    assert "does nothing any more" in told(front)[0][2]
+
+
+MALFORMED: list[tuple[str, dict[str, Any]]] = [
+    ("press without an action's name", {**a_click("approve", "x"), "actions": [{"type": "button", "action_id": ""}]}),
+    ("press of nobody", {**a_click("approve", "x"), "user": {}}),
+    ("press with a NUL", a_click("approve", "r\x00")),
+    ("form of nobody", {**a_submission(Modal.REQUEST, FORM), "user": {}}),
+    ("form with a NUL", a_submission(Modal.REQUEST, {**FORM, Field.REASON: "a\x00"})),
+    ("shortcut of nobody", {**a_shortcut(Shortcut.REQUEST), "user": None}),
+    ("command of nobody", a_command("list", "")),
+]
+
+
+@pytest.mark.parametrize("body", [body for _, body in MALFORMED], ids=[name for name, _ in MALFORMED])
+def test_a_malformed_payload_is_answered_and_changes_nothing(front: Front, body: dict[str, Any]) -> None:
+    assert front.send(body).status == 200
+    assert front.rows("SELECT COUNT(*) FROM outbox") == [(0,)]
+    assert front.requests() == []
+
+
+def test_every_button_there_is_has_a_route() -> None:
+    assert set(PRESSES) == set(Action)
+
+
+def test_records_say_that_it_came_through_slack(front: Front) -> None:
+    front.command("request shop-admin 1h fix")
+    ((detail,),) = front.rows("SELECT detail FROM audit WHERE event = 'request:access:asked'")
+    assert json.loads(detail)["source"] == Source.SLACK
+
+
+def test_no_listener_asks_slack_about_people_it_knows(front: Front) -> None:
+    for _, body in everything(ANA):
+        front.send(body)
+    assert front.book.asked == []
