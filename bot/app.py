@@ -211,6 +211,7 @@ def build_bolt(base: Base, identity: Identity) -> App:
     quick = slack_client(base.settings, timeout=2)
     bolt = App(
         name="access-bot",
+        logger=logging.getLogger("slack_bolt"),
         client=quick,
         authorize=lambda context: identity.authorized(),
         signing_secret=base.settings.slack_signing_secret or "unused in Socket Mode",

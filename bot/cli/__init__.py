@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from bot.cli.audit import audit
+from bot.cli.demo import demo
 from bot.cli.grants import grants
 from bot.cli.panic import panic, resume
 from bot.cli.requests import requests
@@ -71,6 +72,7 @@ for verb in (
     resume,
     audit,
     usage,
+    demo,
 ):
     cli.add_command(verb)
 

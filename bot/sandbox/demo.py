@@ -7,6 +7,7 @@ loudly when what it shows did not happen.
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import json
 import os
 import secrets
@@ -116,12 +117,12 @@ class Demo:
         _tell("the page", f"401: closed {abs(late) * 1000:.0f} ms {'after' if late >= 0 else 'before'} the end")
         ended = self.ana.wait_dm("ended", timeout=PATIENCE)
         _tell("Ana, by direct message", self.ana.plain(ended))
-        thread = self.ben.wait_message("#access-approvals", "ended", thread=self.message["ts"], timeout=PATIENCE)
+        thread = self.ben.wait_message("#access-approvals", "Ended", thread=self.message["ts"], timeout=PATIENCE)
         _tell("#access-approvals, in the thread", self.ben.plain(thread))
 
     def _ends_at(self) -> float:
         listed = self._command("grants", "list", "--json")
-        return float(json.loads(listed.splitlines()[0])["ends_at"])
+        return dt.datetime.fromisoformat(json.loads(listed.splitlines()[0])["ends_at"]).timestamp()
 
     def audit(self) -> None:
         outcome = self.chiara.command("/access", "audit @ana since:1h")

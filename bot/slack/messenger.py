@@ -21,6 +21,7 @@ from bot.operations.read_audit import export_audit, filters_from
 from bot.operations.record_posted import record_posted, record_reminded
 from bot.operations.verify_audit import Sealed, verify_audit
 from bot.slack.api import call, sorted_errors
+from bot.slack.audit_query import page
 from bot.slack.views import (
     answers,
     approval_message,
@@ -166,8 +167,7 @@ class Messenger:
 
     def answer(self, data: Data) -> list[Recording]:
         """To the person alone, in the channel where they pressed; by direct message where that can't be shown."""
-        card = self._card(data) if "request" in data else None
-        message = answers.render(data["note"], data, card, self._world.now())
+        message = self._private(data)
         if data["channel"][:1] in ("C", "G"):
             try:
                 call(self._client, "chat.postEphemeral", channel=data["channel"], user=data["person"], **message)
@@ -176,6 +176,13 @@ class Messenger:
                 pass
         self.post(data["person"], message)
         return []
+
+    def _private(self, data: Data) -> Message:
+        """An older page of the audit log is read, and whether they still may, at this moment."""
+        if data["note"] == "audit_page":
+            return page(self._world, data["person"], filters_from(data["filters"]), data["before"])
+        card = self._card(data) if "request" in data else None
+        return answers.render(data["note"], data, card, self._world.now())
 
     def publish_home(self, data: Data) -> list[Recording]:
         view = home.render(describe_person(self._world, data["person"]), self._world.now())

@@ -51,7 +51,7 @@ def grant_note(note: str, view: GrantView, now: int) -> Message:
 
 
 def request_note(note: str, card: RequestCard, now: int) -> Message:
-    """What has become of somebody's request: denied or lapsed."""
+    """What has become of somebody's request: denied, lapsed, or unposted."""
     return _REQUEST_NOTES[note](card)
 
 
@@ -195,6 +195,16 @@ def _lapsed(card: RequestCard) -> Message:
     )
 
 
+def _unposted(card: RequestCard) -> Message:
+    return message(
+        f"Your request for {title_text(card.role, card.request.role)} could not be shown to anybody.",
+        paragraph(
+            ["Nobody has seen your request for ", *role_parts(card.role, card.request.role), " yet: "],
+            ["I can't post to the approvers' channel. The leads were told; please speak to an approver."],
+        ),
+    )
+
+
 def _nothing(request: Request) -> str:
     return "Your access ends as planned." if request.renews else "Nothing was given."
 
@@ -213,4 +223,8 @@ _GRANT_NOTES: Mapping[str, tuple[GrantState, Callable[[GrantView, int], Message]
     "ended": (GrantState.ENDED, _ended),
 }
 
-_REQUEST_NOTES: Mapping[str, Callable[[RequestCard], Message]] = {"denied": _denied, "lapsed": _lapsed}
+_REQUEST_NOTES: Mapping[str, Callable[[RequestCard], Message]] = {
+    "denied": _denied,
+    "lapsed": _lapsed,
+    "unposted": _unposted,
+}
