@@ -1,0 +1,59 @@
+"""What the doctor works with: the patient, and one line for everything that was looked at."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from slack_sdk import WebClient
+
+from bot.app import Base
+from bot.core.policy import Policy
+from bot.settings import Settings
+
+
+class State(StrEnum):
+    OK = "ok"
+    WARN = "warn"
+    FAIL = "FAIL"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What was looked at, how it is, and what to do about it. `exit_code` is what this one means for the whole."""
+
+    state: State
+    subject: str
+    said: str
+    exit_code: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.state:<5} {self.subject}: {self.said}"
+
+
+def ok(subject: str, said: str) -> Finding:
+    return Finding(State.OK, subject, said)
+
+
+def warn(subject: str, said: str) -> Finding:
+    return Finding(State.WARN, subject, said)
+
+
+def fail(subject: str, said: str) -> Finding:
+    return Finding(State.FAIL, subject, said, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Patient:
+    """What is examined; `client` carries the bot's token, `wall` is this machine's clock."""
+
+    base: Base
+    client: WebClient
+    wall: Callable[[], float]
+
+    @property
+    def settings(self) -> Settings:
+        return self.base.settings
+
+    @property
+    def policy(self) -> Policy:
+        return self.base.roles.policy

@@ -1,0 +1,227 @@
+"""Asks Slack: the tokens, the scopes, the channels, and whether whoever roles.toml names are people who count."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from slack_sdk import WebClient
+
+from bot.core.errors import AccessBotError, SystemRefused, SystemUnavailable
+from bot.core.model import Directory
+from bot.core.policy import Policy, Role, references
+from bot.doctor.findings import Finding, Patient, fail, ok, warn
+from bot.slack.api import call, sorted_errors
+from bot.slack.manifest import SCOPES
+from bot.slack.people import PAGE, person_from
+
+SKEW = 5
+"""Seconds between our clock and Slack's that are still fine."""
+
+TRIES = 5
+"""How often a call is made when Slack asks for a pause."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identified:
+    """Slack's answer to who we are; `headers` in lower case, `at` our clock when it came."""
+
+    answer: Mapping[str, Any]
+    headers: Mapping[str, str]
+    at: float
+
+    @property
+    def invite(self) -> str:
+        return f"/invite @{self.answer.get('user', 'access')}"
+
+
+def slack(patient: Patient) -> Iterator[Finding]:
+    """Everything of Slack's, if Slack knows us."""
+    try:
+        who = _identify(patient)
+    except SystemRefused as error:
+        yield fail(
+            "SLACK_BOT_TOKEN",
+            f"Slack does not accept it ({error}): install the app, and copy its Bot User OAuth Token; "
+            "scopes, channels and people were not checked",
+        )
+        return
+    except SystemUnavailable as error:
+        yield fail("Slack", f"{error}; scopes, channels and people were not checked: try again later")
+        return
+    yield ok("SLACK_BOT_TOKEN", f"good, for @{who.answer.get('user')} of {who.answer.get('team')}")
+    for subject, check in LIVE.items():
+        try:
+            yield from check(patient, who)
+        except AccessBotError as error:
+            yield fail(subject, f"could not be checked: {error}")
+
+
+def _identify(patient: Patient) -> Identified:
+    with sorted_errors("auth.test"):
+        answer = patient.client.api_call("auth.test")
+    headers = {str(name).lower(): str(value) for name, value in answer.headers.items()}
+    return Identified(answer.data if isinstance(answer.data, dict) else {}, headers, patient.wall())
+
+
+def scopes(patient: Patient, who: Identified) -> Iterator[Finding]:
+    """Compares with what the manifest asks for (https://docs.slack.dev/reference/scopes)."""
+    granted = {scope.strip() for scope in who.headers.get("x-oauth-scopes", "").split(",")} - {""}
+    for scope in (scope for scope in SCOPES if scope not in granted):
+        yield fail("scopes", f"{scope} is missing, to {SCOPES[scope]}: add it to the app, and install the app again")
+    if more := sorted(granted - set(SCOPES)):
+        yield warn("scopes", f"{', '.join(more)}: not needed, so better taken away from the app")
+    if granted == set(SCOPES):
+        yield ok("scopes", f"exactly the {len(SCOPES)} that are needed")
+
+
+def events(patient: Patient, who: Identified) -> Iterator[Finding]:
+    """How Slack reaches us."""
+    settings = patient.settings
+    if settings.slack_mode == "http":
+        yield ok("SLACK_SIGNING_SECRET", "set; only a request of Slack's can prove it")
+        return
+    client = WebClient(token=settings.slack_app_token, base_url=settings.slack_api_url, timeout=10, retry_handlers=[])
+    try:
+        patiently(client, "apps.connections.open")
+        yield ok("SLACK_APP_TOKEN", "good, Socket Mode opens")
+    except SystemRefused as error:
+        advice = "make an app-level token with connections:write, and turn Socket Mode on"
+        yield fail("SLACK_APP_TOKEN", f"Slack does not accept it ({error}): {advice}")
+
+
+def clock(patient: Patient, who: Identified) -> Iterator[Finding]:
+    """Access ends by our clock."""
+    try:
+        skew = round(who.at - parsedate_to_datetime(who.headers.get("date", "")).timestamp())
+    except ValueError:
+        yield warn("clock", "Slack's answer has no date to compare with")
+        return
+    if abs(skew) > SKEW:
+        way = "ahead of" if skew > 0 else "behind"
+        yield warn("clock", f"{abs(skew)} s {way} Slack's: access would end at the wrong time; turn NTP on")
+    else:
+        yield ok("clock", f"within {SKEW} s of Slack's")
+
+
+def channels(patient: Patient, who: Identified) -> Iterator[Finding]:
+    """Every channel that we speak in must be there, and we in it."""
+    policy = patient.policy
+    wanted = {policy.workspace.approvals_channel, policy.workspace.security_channel}
+    wanted |= {role.channel for role in policy.roles.values()}
+    named = _channels_by_name(patient.client) if any(ref.startswith("#") for ref in wanted) else {}
+    bad = 0
+    for ref in sorted(wanted):
+        found = named.get(ref.removeprefix("#")) if ref.startswith("#") else _channel(patient.client, ref)
+        for finding in _channel_findings(ref, found, who.invite):
+            bad += 1
+            yield finding
+    if not bad:
+        yield ok("channels", f"{', '.join(sorted(wanted))}: there, and the bot is in them")
+
+
+def _channels_by_name(client: WebClient) -> dict[str, Mapping[str, Any]]:
+    kinds = "public_channel,private_channel"
+    return {str(each["name"]): each for each in _pages(client, "conversations.list", "channels", types=kinds)}
+
+
+def _channel(client: WebClient, channel: str) -> Mapping[str, Any] | None:
+    try:
+        found: Mapping[str, Any] = patiently(client, "conversations.info", channel=channel)["channel"]
+    except SystemRefused as error:
+        if error.code != "channel_not_found":
+            raise
+        return None
+    return found
+
+
+def _channel_findings(ref: str, found: Mapping[str, Any] | None, invite: str) -> Iterator[Finding]:
+    """The worst first, and only that."""
+    subject = f"channel {ref}"
+    if found is None:
+        yield fail(subject, f"not found: create it, or type {invite} there if it is private")
+    elif found.get("is_archived"):
+        yield fail(subject, "archived: unarchive it, or name another in roles.toml")
+    elif not found.get("is_member"):
+        yield fail(subject, f"the bot is not in it: type {invite} there")
+    elif found.get("is_ext_shared"):
+        yield warn(subject, "shared with another company, whose people see everything that is asked for")
+
+
+def people(patient: Patient, who: Identified) -> Iterator[Finding]:
+    """Whoever is named in roles.toml must stand for people who count, read with the rules of the bot itself."""
+    directory, fit = _directory(patient, str(who.answer.get("team_id", "")))
+
+    def count(refs: tuple[str, ...]) -> int:
+        return len(directory.resolve(refs) & fit)
+
+    found = list(_people_findings(patient.policy, count))
+    yield from found
+    if not found:
+        yield ok("people", f"leads, approvers and requesters of {len(patient.policy.roles)} roles are people of today")
+
+
+def _people_findings(policy: Policy, count: Callable[[tuple[str, ...]], int]) -> Iterator[Finding]:
+    leads = policy.workspace.leads
+    if not count(leads):
+        yield fail("workspace.leads", f"{', '.join(leads)}: nobody; no one could revoke or audit in Slack")
+    for role in policy.roles.values():
+        yield from _role_findings(role, count)
+    nobody = [ref for ref in sorted(references(policy)) if not count((ref,))]
+    if nobody:
+        yield warn("people", f"{', '.join(nobody)}: no full member of the workspace; correct roles.toml, or the group")
+
+
+def _role_findings(role: Role, count: Callable[[tuple[str, ...]], int]) -> Iterator[Finding]:
+    able = count(role.approvers)
+    if able < role.approvals:
+        who = f"{', '.join(role.approvers)}: {able or 'no'} full members of the workspace"
+        yield fail(f"roles.{role.name}.approvers", f"{who}, {role.approvals} must approve; nothing can be decided")
+    if "everyone" not in role.requesters and not count(role.requesters):
+        yield warn(f"roles.{role.name}.requesters", f"{', '.join(role.requesters)}: nobody may ask for it")
+
+
+def _directory(patient: Patient, team: str) -> tuple[Directory, frozenset[str]]:
+    """Groups and people as Slack has them now, and who of them counts."""
+    living = patiently(patient.client, "usergroups.list", include_users=True).get("usergroups", [])
+    groups: dict[str, frozenset[str]] = {}
+    for group in (group for group in living if not group.get("date_delete")):
+        groups[group["id"]] = groups["@" + group["handle"]] = frozenset(group.get("users") or [])
+    members = _pages(patient.client, "users.list", "members")
+    known = [person_from(user, int(patient.wall()), team) for user in members]
+    emails = {person.email: person.id for person in known if person.email}
+    fit = frozenset(person.id for person in known if person.unfit() is None)
+    return Directory(groups, emails), fit
+
+
+def _pages(client: WebClient, method: str, key: str, **arguments: object) -> Iterator[dict[str, Any]]:
+    cursor = ""
+    while True:
+        more = {"cursor": cursor} if cursor else {}
+        answer = patiently(client, method, limit=PAGE, **arguments, **more)
+        yield from answer.get(key, [])
+        cursor = (answer.get("response_metadata") or {}).get("next_cursor") or ""
+        if not cursor:
+            return
+
+
+def patiently(client: WebClient, method: str, **arguments: object) -> dict[str, Any]:
+    """One call, repeated when Slack asks for a pause."""
+    for _ in range(TRIES - 1):
+        try:
+            return call(client, method, **arguments)
+        except SystemUnavailable as error:
+            if error.retry_after is None:
+                raise
+            time.sleep(min(error.retry_after, 30))
+    return call(client, method, **arguments)
+
+
+LIVE: Mapping[str, Callable[[Patient, Identified], Iterator[Finding]]] = {
+    "scopes": scopes,
+    "Slack's events": events,
+    "clock": clock,
+    "channels": channels,
+    "people": people,
+}
