@@ -3,7 +3,9 @@
 Everything that matters is done without it: ends, deliveries and checks go on while Slack is away.
 """
 
+import contextlib
 import logging
+import socket
 import threading
 import time
 
@@ -40,10 +42,23 @@ class Socket:
         return client.is_connected() and time.time() - self._last_answer() < DEAF
 
     def close(self) -> None:
-        """Takes nothing new and finishes what came in."""
+        """Takes nothing new, finishes and acknowledges what came in, and only then hangs up."""
         self._stopping.set()
-        self._keeper.join()
+        if self._keeper.is_alive():
+            self._keeper.join()
+        client = self._handler.client
+        client.auto_reconnect_enabled = client.default_auto_reconnect_enabled = False
+        client.closed = True
+        client.message_workers.shutdown(wait=True)
+        self._wake_reader()
         self._handler.close()  # type: ignore[no-untyped-call]
+
+    def _wake_reader(self) -> None:
+        """The client would sit out the three seconds that its reader waits for the next frame."""
+        session = self._handler.client.current_session
+        with contextlib.suppress(OSError):
+            if session is not None and session.sock is not None:
+                session.sock.shutdown(socket.SHUT_RD)
 
     def _keep(self) -> None:
         pause = 1.0
