@@ -14,7 +14,7 @@ from bot.web.plain import Answer, as_json, as_text
 log = logging.getLogger(__name__)
 
 Ready = Callable[[], list[tuple[str, bool, str]]]
-"""What this process needs: each with its name, whether it is well, and a few words for the operator. May block."""
+"""What this process needs: each with its name, whether it is well, and what to say when it isn't. May block."""
 
 
 async def health(scope: Scope, receive: Receive) -> Answer:
@@ -27,14 +27,14 @@ class Readiness:
         self._ready = ready
 
     async def __call__(self, scope: Scope, receive: Receive) -> Answer:
-        """200 when everything is well, else 503; what is asked of, and what isn't well, is in the body."""
+        """200 when everything is well, else 503; the body has every part by its name."""
         try:
             checks = await to_thread.run_sync(self._ready)
         except Exception:
             log.exception("the readiness of this process can't be told")
             checks = [("readiness", False, "can't be told; see the log")]
         is_ready = all(well for _, well, _ in checks)
-        said = {name: {"well": well, "detail": detail} for name, well, detail in checks}
+        said = {name: "well" if well else words for name, well, words in checks}
         return as_json(200 if is_ready else 503, {"ready": is_ready, "checks": said})
 
 

@@ -20,6 +20,7 @@ from bot.operations.count_usage import UsageMeter
 from bot.tokens import Signer
 from bot.web import build_web, listening, serve_config
 from bot.web.plain import Handler
+from storage.database import Database
 from tests.worlds import Made, make_world
 
 
@@ -31,9 +32,6 @@ class Site:
     meter: UsageMeter
     registry: CollectorRegistry
     app: Starlette
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self.made, name)
 
     def call(self, method: str, path: str, **how: object) -> httpx.Response:
         """One request, in an event loop of its own."""
@@ -72,15 +70,21 @@ def build_site(made: Made, slack: Handler | None = None, signer: Signer | None =
 
 
 @pytest.fixture
-def made(tmp_path: Path) -> Iterator[Made]:
-    made = make_world(tmp_path)
-    with closing(made.world.db):
-        yield made
+def made(sqlite_url: str, tmp_path: Path) -> Iterator[Made]:
+    """On SQLite, for what does not depend on the database."""
+    with closing(Database(sqlite_url)) as database:
+        yield make_world(tmp_path, db=database)
 
 
 @pytest.fixture
 def site(made: Made) -> Site:
     return build_site(made)
+
+
+@pytest.fixture
+def either(database: Database, tmp_path: Path) -> Site:
+    """The application on each of the databases: its answers must be the same."""
+    return build_site(make_world(tmp_path, db=database))
 
 
 @contextmanager
