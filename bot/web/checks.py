@@ -3,7 +3,9 @@ It doesn't know how a token came in, nor in which words the answer goes out.
 """
 
 import ipaddress
-from functools import lru_cache
+from collections.abc import Callable
+from functools import lru_cache, partial
+from typing import TypeVar
 
 from anyio import CapacityLimiter, to_thread
 from starlette.types import Scope
@@ -14,6 +16,8 @@ from bot.operations.count_usage import ALLOWED, UsageMeter, record_first_use
 from bot.operations.introspect_token import Claims, Closed, Open, introspect_token
 from bot.tokens import Bad, NotOurs, Signer
 from bot.web.plain import Tally, header_values
+
+Result = TypeVar("Result")
 
 MOST_USED = 10_000
 """Pairs of grant and system remembered as used; when there are more, it begins anew and asks the database again."""
@@ -45,17 +49,18 @@ class Checks:
         elif self.world.db.is_sqlite:
             found = introspect_token(self.world, claims, system)
             if isinstance(found, Open) and (found.grant, system) not in self._used:
-                found = await self.in_thread(claims, system, source)
+                found = await self.in_thread(self._check, claims, system, source)
             else:
                 self._count(found, system, source)
         else:
-            found = await self.in_thread(claims, system, source)
+            found = await self.in_thread(self._check, claims, system, source)
         outcome = ALLOWED if isinstance(found, Open) else found.why
         self._checked.add(system, outcome)
         return found
 
-    async def in_thread(self, claims: Claims, system: str, source: str) -> Open | Closed:
-        return await to_thread.run_sync(self._check, claims, system, source, limiter=self._limiter)
+    async def in_thread(self, work: Callable[..., Result], *given: object) -> Result:
+        """Does in a thread what may wait for the database."""
+        return await to_thread.run_sync(partial(work, *given), limiter=self._limiter)
 
     def _check(self, claims: Claims, system: str, source: str) -> Open | Closed:
         """The whole check, for a thread that may wait."""

@@ -10,7 +10,6 @@ from hashlib import sha256
 from typing import NamedTuple
 from urllib.parse import parse_qs, unquote_plus
 
-from anyio import to_thread
 from starlette.types import Receive, Scope
 
 from bot.core.model import Source
@@ -56,7 +55,7 @@ class Revoke:
             return asked
         claims = self._checks.signer.read_token(asked.token)
         if isinstance(claims, Claims):
-            await to_thread.run_sync(revoke_token, self._world, claims, asked.system)
+            await self._checks.in_thread(revoke_token, self._world, claims, asked.system)
         return Answer(200)
 
 
