@@ -64,6 +64,14 @@ def admit(desk: Desk, said: Said, action: str) -> Person | Refused:
     return refuse_action(desk.world, said.person, action, person)
 
 
+def may_wait(desk: Desk, said: Said) -> bool:
+    """Whether nothing speaks against somebody yet, so that who they are can be found out later."""
+    if foreign(desk, said) is not None:
+        return False
+    found = find_person(desk.world, said.person)
+    return found is None or found.unfit() is None
+
+
 def known(desk: Desk, person: str) -> Person | Refused:
     """What is known of a person; Slack is asked about one whom nobody knows, or who was found unfit a while ago."""
     found = find_person(desk.world, person)

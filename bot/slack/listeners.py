@@ -21,7 +21,7 @@ from bot.operations.record_people import save_refresh
 from bot.operations.refuse_action import refuse_action
 from bot.operations.show_home import show_home
 from bot.slack.commands import run_command
-from bot.slack.desk import TOO_LATE, Desk, admit, foreign, known, open_view
+from bot.slack.desk import TOO_LATE, Desk, admit, foreign, known, may_wait, open_view
 from bot.slack.forms import Reply, become, error_at, open_shortcut, run_form
 from bot.slack.ids import Shortcut
 from bot.slack.payloads import (
@@ -104,11 +104,11 @@ def on_click(desk: Desk, body: Body) -> Reply:
 
 
 def _turned_away(desk: Desk, click: Click) -> Refused | None:
-    if PRESSES.get(click.action, UNKNOWN).known:
-        person = admit(desk, click, click.action)
-        return person if isinstance(person, Refused) else None
-    refused = foreign(desk, click)
-    return refuse_action(desk.world, click.person, click.action, refused) if refused else None
+    """A press that Slack is asked about before it counts needs nobody looked up here."""
+    if not PRESSES.get(click.action, UNKNOWN).known and may_wait(desk, click):
+        return None
+    person = admit(desk, click, click.action)
+    return person if isinstance(person, Refused) else None
 
 
 def on_form(desk: Desk, body: Body) -> Reply:

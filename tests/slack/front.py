@@ -9,7 +9,6 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from slack_bolt import App, BoltRequest, BoltResponse
@@ -18,11 +17,10 @@ from slack_sdk.errors import SlackApiError
 
 from bot.core.errors import SystemUnavailable
 from bot.core.model import Person
-from bot.core.policy import Policy
 from bot.sandbox.blocks import validate_message, validate_view
 from bot.slack.desk import Desk
 from bot.slack.listeners import register
-from tests.worlds import ANA, START, Made, make_world
+from tests.worlds import ANA, START, Made
 
 Json = dict[str, Any]
 _numbers = itertools.count(1)
@@ -134,8 +132,7 @@ class Front:
         return self.rows("SELECT requester, role, duration, reason, ticket, state, start_at FROM requests ORDER BY id")
 
 
-def make_front(tmp_path: Path, policy: Policy | None = None, team: str = "T1") -> Front:
-    made = make_world(tmp_path, policy=policy)
+def make_front(made: Made, team: str = "T1") -> Front:
     views, book = Views(), Book()
     desk = Desk(made.world, book, views, lambda: team)  # type: ignore[arg-type]
     app = App(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from bot.core.asking import Ask
@@ -14,27 +12,22 @@ from bot.slack.ids import Field, Modal
 from bot.slack.views.help import LEAD_VERBS
 from bot.slack.views.help import VERBS as HELP_VERBS
 from tests.builders import a_policy
-from tests.slack.front import Front, a_command, make_front, words
+from tests.slack.front import Front, a_command, words
 from tests.worlds import ANA, BEN, LEA, START
 
 LATER = {"explain", "emergency", "onboard", "review"}
 
 
-@pytest.fixture
-def front(tmp_path: Path) -> Front:
-    return make_front(tmp_path)
-
-
 # --- asking
 
 
-def test_a_request_in_one_line_is_stored_as_typed_and_put_before_the_approvers(front: Front) -> None:
-    answer = front.command("request shop-admin 2h “refund” order 7 for <@U0BEN|ben> &amp; co &lt;now&gt;  *twice*")
-    assert front.requests() == [
+def test_a_request_in_one_line_is_stored_as_typed_and_put_before_the_approvers(stored: Front) -> None:
+    answer = stored.command("request shop-admin 2h “refund” order 7 for <@U0BEN|ben> &amp; co &lt;now&gt;  *twice*")
+    assert stored.requests() == [
         (ANA, "shop-admin", 7200, "“refund” order 7 for @ben & co <now>  *twice*", "", "pending", None)
     ]
     assert "Your request for Shop admin" in answer["text"]
-    assert [work["channel"] for work in front.work("post_approval")] == ["#access-approvals"]
+    assert [work["channel"] for work in stored.work("post_approval")] == ["#access-approvals"]
 
 
 def test_without_a_duration_the_role_says_how_long(front: Front) -> None:
@@ -85,10 +78,10 @@ def test_control_and_bidirectional_characters_are_kept_in_the_reason_and_not_sho
     assert front.requests()[0][3] == "fix \u202egpj\u200b\x07 now"
 
 
-def test_the_same_command_delivered_twice_asks_once(front: Front) -> None:
+def test_the_same_command_delivered_twice_asks_once(stored: Front) -> None:
     body = a_command("request shop-admin 1h fix")
-    assert [front.send(body).status for _ in range(2)] == [200, 200]
-    assert len(front.requests()) == len(front.work("post_approval")) == 1
+    assert [stored.send(body).status for _ in range(2)] == [200, 200]
+    assert len(stored.requests()) == len(stored.work("post_approval")) == 1
 
 
 def test_asking_for_what_is_pending_says_so_and_offers_to_cancel(front: Front) -> None:
@@ -135,14 +128,14 @@ def test_renew_with_a_role_and_a_reason_takes_the_duration_of_the_grant(front: F
     assert front.made.grant(grant.id).ends_at == front.made.clock.at + 3600
 
 
-def test_a_renewal_delivered_twice_counts_once(front: Front) -> None:
-    grant = front.made.a_grant()
-    front.made.clock.at += 1800
+def test_a_renewal_delivered_twice_counts_once(stored: Front) -> None:
+    grant = stored.made.a_grant()
+    stored.made.clock.at += 1800
     body = a_command("renew")
-    front.send(body)
-    front.made.clock.at += 60
-    front.send(body)
-    assert front.made.grant(grant.id).renewals == 1
+    stored.send(body)
+    stored.made.clock.at += 60
+    stored.send(body)
+    assert stored.made.grant(grant.id).renewals == 1
 
 
 def test_a_role_that_wants_it_renews_only_with_a_new_approval(front: Front) -> None:
@@ -185,20 +178,20 @@ def test_done_gives_access_back(front: Front, typed: str) -> None:
     assert front.made.grant(grant.id).end_reason == "released"
 
 
-def test_done_delivered_twice_ends_nothing_that_came_later(front: Front) -> None:
-    first = front.made.a_grant()
+def test_done_delivered_twice_ends_nothing_that_came_later(stored: Front) -> None:
+    first = stored.made.a_grant()
     body = a_command("done")
-    front.send(body)
-    front.made.close_gates(front.made.grant(first.id))
-    later = front.made.a_grant()
-    front.send(body)
-    assert front.made.grant(later.id).state == "active"
+    stored.send(body)
+    stored.made.close_gates(stored.made.grant(first.id))
+    later = stored.made.a_grant()
+    stored.send(body)
+    assert stored.made.grant(later.id).state == "active"
 
 
-def test_cancel_takes_the_pending_request_back(front: Front) -> None:
-    front.command("request shop-admin 1h fix")
-    assert "Cancelled" in words(front.command("cancel"))
-    assert front.requests()[0][5] == "withdrawn"
+def test_cancel_takes_the_pending_request_back(stored: Front) -> None:
+    stored.command("request shop-admin 1h fix")
+    assert "Cancelled" in words(stored.command("cancel"))
+    assert stored.requests()[0][5] == "withdrawn"
 
 
 def test_nobody_renews_or_ends_what_somebody_else_holds(front: Front) -> None:
@@ -291,13 +284,13 @@ def test_audit_shows_the_newest_records_first_and_records_the_look(front: Front)
     assert front.rows("SELECT COUNT(*) FROM audit WHERE event = 'audit:log:read' AND actor = ?", LEA) == [(1,)]
 
 
-def test_audit_has_an_older_page_as_long_as_there_is_one(front: Front) -> None:
+def test_audit_has_an_older_page_as_long_as_there_is_one(stored: Front) -> None:
     for _ in range(25):
-        front.command("request nothing-like-it fix")
-    answer = front.command("audit event:request:action", user=LEA)
+        stored.command("request nothing-like-it fix")
+    answer = stored.command("audit event:request:action", user=LEA)
     assert "audit_older" in str(answer)
     assert "audit_older" not in str(
-        front.command("audit event:request:action since:2020-01-01 until:1s <@U0BEN>", user=LEA)
+        stored.command("audit event:request:action since:2020-01-01 until:1s <@U0BEN>", user=LEA)
     )
 
 
@@ -337,26 +330,26 @@ def test_a_day_is_meant_in_the_lead_s_zone_and_until_has_that_day_in_it(front: F
     assert work["filters"] == {"since": 1_789_941_600, "until": 1_789_941_600 + 86_400}
 
 
-def test_export_and_verify_are_left_to_be_done_once(front: Front) -> None:
+def test_export_and_verify_are_left_to_be_done_once(stored: Front) -> None:
     export, verify = a_command("audit export", user=LEA), a_command("audit verify", user=LEA)
     for body in (export, export, verify, verify):
-        front.send(body)
-    assert front.work("send_export") == [{"person": LEA, "filters": {}}]
-    assert front.work("verify_audit") == [{"person": LEA, "channel": "C0OPS"}]
+        stored.send(body)
+    assert stored.work("send_export") == [{"person": LEA, "filters": {}}]
+    assert stored.work("verify_audit") == [{"person": LEA, "channel": "C0OPS"}]
 
 
-def test_a_lead_s_own_access_is_ended_by_the_same_rules(tmp_path: Path) -> None:
-    front = make_front(tmp_path, a_policy(shop_admin='approvers = ["@platform-leads", "@db-leads"]'))
+def test_a_lead_s_own_access_is_ended_by_the_same_rules(front: Front) -> None:
+    front.made.policies.append(a_policy(shop_admin='approvers = ["@platform-leads", "@db-leads"]'))
     grant = front.made.a_grant(person=LEA)
     front.command("done", user=LEA)
     assert front.made.grant(grant.id).state == "ending"
 
 
-def test_fewer_words_than_a_verb_takes_never_break_anything(front: Front) -> None:
+def test_fewer_words_than_a_verb_takes_never_break_anything(stored: Front) -> None:
     for user in (ANA, LEA):
         for verb in VERBS:
             for typed in (verb, f"{verb} x", f"{verb} <@U0ANA|ana>", f"{verb} \u202e \x07", f" {verb.upper()}  "):
-                assert "went wrong" not in words(front.command(typed, user=user))
+                assert "went wrong" not in words(stored.command(typed, user=user))
 
 
 def test_requests_of_one_person_do_not_get_in_the_way_of_another(front: Front) -> None:

@@ -1,0 +1,25 @@
+"""The bot as Slack sees it: on SQLite for words and routes, and on both databases for what is committed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from storage.database import Database
+from tests.slack.front import Front, make_front
+from tests.worlds import Made, make_world
+
+
+@pytest.fixture
+def front(sqlite_url: str, tmp_path: Path) -> Iterator[Front]:
+    with closing(Database(sqlite_url)) as database:
+        yield make_front(make_world(tmp_path, db=database))
+
+
+@pytest.fixture
+def stored(made: Made) -> Front:
+    """The same, once on each of the two databases."""
+    return make_front(made)
