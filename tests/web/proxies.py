@@ -31,6 +31,7 @@ class Page(BaseHTTPRequestHandler):
     """What is behind the proxy: it shows the headers that reached it."""
 
     def do_GET(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
         body = json.dumps([[name, value] for name, value in self.headers.items()]).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
