@@ -5,15 +5,17 @@ Appending takes the head row's lock last, so that there is one chain whatever th
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
-from bot.core.audit import COLUMNS, Entry, Record, chained
+from bot.core.audit import COLUMNS, Entry, Event, Record, chained
 from storage.database import Database
 
 _COLUMNS = ", ".join(f'"{name}"' if name == "grant" else name for name in COLUMNS)
 _MARKS = ", ".join("?" * len(COLUMNS))
 
 Seal = Callable[[int, str], str]
+_Condition = tuple[str, object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +62,15 @@ def walk(db: Database) -> Iterator[tuple[Any, ...]]:
     return db.stream(f"SELECT {_COLUMNS} FROM audit ORDER BY seq")
 
 
-def export(db: Database, filters: Filters) -> Iterator[tuple[Any, ...]]:
-    """Rows in the order of COLUMNS, oldest first, none of them held in memory."""
-    condition, values = _where(filters)
+def export(db: Database, filters: Filters, last: int) -> Iterator[tuple[Any, ...]]:
+    """Rows up to record `last` in the order of COLUMNS, oldest first, none of them held in memory."""
+    condition, values = _where(filters, last)
     return db.stream(f"SELECT {_COLUMNS} FROM audit{condition} ORDER BY seq", *values)
 
 
-def count(db: Database, filters: Filters) -> int:
-    condition, values = _where(filters)
+def count(db: Database, filters: Filters, last: int) -> int:
+    """How many rows `export` gives."""
+    condition, values = _where(filters, last)
     found = db.row(f"SELECT COUNT(*) FROM audit{condition}", *values)
     return int(found[0]) if found else 0
 
@@ -75,20 +78,23 @@ def count(db: Database, filters: Filters) -> int:
 def page(db: Database, filters: Filters, before: int | None, size: int) -> list[Record]:
     """The newest records first, those older than record `before`.
 
-    A person is an actor or a subject: two index scans, each of one page, instead of one over everything.
+    A person is an actor or a subject, the beginning of an event's name means several: one index scan of one page
+    for each of them, instead of one over everything.
     """
-    if filters.person is None:
-        return [Record(*row) for row in _page(db, _conditions(filters), before, size)]
+    people: Sequence[Sequence[_Condition]] = (
+        [[]] if filters.person is None else [[("actor = ?", filters.person)], [("subject = ?", filters.person)]]
+    )
+    events: Sequence[Sequence[_Condition]] = (
+        [[]] if filters.event is None else [[("event = ?", event)] for event in _events(filters.event)]
+    )
     found: dict[int, tuple[Any, ...]] = {}
-    for column in ("actor", "subject"):
-        conditions = [*_conditions(filters), (f"{column} = ?", filters.person)]
-        found.update({row[0]: row for row in _page(db, conditions, before, size)})
+    for person, event in product(people, events):
+        rows = _page(db, [*_conditions(filters), *person, *event], before, size)
+        found.update({row[0]: row for row in rows})
     return [Record(*found[seq]) for seq in sorted(found, reverse=True)[:size]]
 
 
-def _page(
-    db: Database, conditions: Sequence[tuple[str, object]], before: int | None, size: int
-) -> list[tuple[Any, ...]]:
+def _page(db: Database, conditions: Sequence[_Condition], before: int | None, size: int) -> list[tuple[Any, ...]]:
     if before is not None:
         conditions = [*conditions, ("seq < ?", before)]
     where = " WHERE " + " AND ".join(text for text, _ in conditions) if conditions else ""
@@ -96,19 +102,18 @@ def _page(
     return db.rows(sql, *(value for _, value in conditions), size)
 
 
-def _conditions(filters: Filters) -> list[tuple[str, object]]:
-    """Everything but `person`, as SQL and value; an event's beginning becomes a range, which an index can use."""
+def _events(beginning: str) -> list[str]:
+    """The events whose name is or begins with this. Which text begins with which is not left to the database: that
+    depends on its collation."""
+    return [str(event) for event in Event if event.startswith(beginning)]
+
+
+def _conditions(filters: Filters) -> list[_Condition]:
+    """Everything but `person` and `event`, as SQL and value."""
     exact = [("role", filters.role), ("system", filters.system), ("request", filters.request)]
-    found: list[tuple[str, object]] = [(f"{name} = ?", value) for name, value in exact if value is not None]
+    found: list[_Condition] = [(f"{name} = ?", value) for name, value in exact if value is not None]
     if filters.grant is not None:
         found.append(('"grant" = ?', filters.grant))
-    if filters.event is not None:
-        whole = filters.event.count(":") == 2
-        found += (
-            [("event = ?", filters.event)]
-            if whole
-            else [("event >= ?", filters.event), ("event < ?", filters.event + "\U0010ffff")]
-        )
     if filters.since is not None:
         found.append(("at >= ?", filters.since))
     if filters.until is not None:
@@ -116,11 +121,15 @@ def _conditions(filters: Filters) -> list[tuple[str, object]]:
     return found
 
 
-def _where(filters: Filters) -> tuple[str, list[object]]:
-    conditions = _conditions(filters)
+def _where(filters: Filters, last: int) -> tuple[str, list[object]]:
+    conditions = [*_conditions(filters), ("seq <= ?", last)]
     values: list[object] = [value for _, value in conditions]
     parts = [text for text, _ in conditions]
+    if filters.event is not None:
+        events = _events(filters.event)
+        parts.append(f"event IN ({', '.join('?' * len(events)) or 'NULL'})")
+        values += events
     if filters.person is not None:
         parts.append("(actor = ? OR subject = ?)")
         values += [filters.person, filters.person]
-    return (" WHERE " + " AND ".join(parts) if parts else ""), values
+    return " WHERE " + " AND ".join(parts), values

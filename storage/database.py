@@ -8,12 +8,12 @@ import json
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from peewee import InterfaceError, InternalError, OperationalError, SqliteDatabase
+from peewee import DatabaseError, InterfaceError, InternalError, OperationalError, SqliteDatabase
 from playhouse.db_url import parse
 from playhouse.migrations import Runner
 from playhouse.pool import MaxConnectionsExceeded, PooledPostgresqlDatabase
@@ -22,20 +22,22 @@ from bot.core.errors import SchemaMismatch, StorageUnavailable
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 WAIT = 5
-"""Seconds that a statement waits for a lock, or for a free connection, before it gives up."""
+POSTGRES_OPTIONS = "-c timezone=UTC -c lock_timeout={wait}s -c idle_in_transaction_session_timeout=30s"
+NOTICED_DEAD = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3, "tcp_user_timeout": 10_000}
+"""How libpq finds that a server is gone which never said so: within some ten seconds."""
 
-POSTGRES_OPTIONS = f"-c timezone=UTC -c lock_timeout={WAIT}s -c idle_in_transaction_session_timeout=30s"
 CHANNEL = "access_bot"
 MIGRATION_LOCK = 0x61636365  # any number that every process of this product agrees on
 
 
 class Database:
-    """`url` is `sqlite:///relative.db`, `sqlite:////absolute.db` or `postgresql://user:password@host/name`."""
+    """`url` is `sqlite:///relative.db`, `sqlite:////absolute.db` or `postgresql://user:password@host/name`; `wait`
+    is how many seconds a statement waits for a lock, or for a free connection, before it gives up."""
 
-    def __init__(self, url: str) -> None:
-        self._url = url
+    def __init__(self, url: str, wait: int = WAIT) -> None:
+        self._url, self._wait = url, wait
         self.is_sqlite = url.startswith("sqlite:")
-        self._db: Any = _sqlite(url) if self.is_sqlite else _postgres(url)
+        self._db: Any = _sqlite(url, wait) if self.is_sqlite else _postgres(url, wait)
         self._translate = str if self.is_sqlite else _percent_style
         self.lock_row = "" if self.is_sqlite else " FOR UPDATE"
         self.skip_locked = "" if self.is_sqlite else " FOR UPDATE SKIP LOCKED"
@@ -62,7 +64,7 @@ class Database:
             if self._db.is_closed():
                 self._db.connect()
             yield
-        except UNAVAILABLE:
+        except (*UNAVAILABLE, StorageUnavailable):  # the latter from a scope inside this one
             self._discard_if(depth == 0)
             raise
         finally:
@@ -94,15 +96,30 @@ class Database:
             cursor.executemany(self._translate(sql), list(rows))
 
     def stream(self, sql: str, *values: object, batch: int = 2000) -> Iterator[tuple[Any, ...]]:
-        """Rows one by one without holding them all: a raw cursor, on PostgreSQL one of the server's."""
-        with _translated(), self._connected(), self._db.atomic():
-            if self.is_sqlite:
-                yield from self._db.connection().execute(sql, values)
-                return
-            with self._db.connection().cursor(name="stream") as cursor:
-                cursor.itersize = batch
-                cursor.execute(self._translate(sql), values)
-                yield from cursor
+        """Rows one by one without holding them all, as they were when the first was read.
+
+        On a connection of its own: it may take long, and must neither hold the write lock of SQLite meanwhile nor
+        become a part of what its reader writes.
+        """
+        with _translated():
+            yield from self._sqlite_rows(sql, values) if self.is_sqlite else self._postgres_rows(sql, values, batch)
+
+    def _sqlite_rows(self, sql: str, values: tuple[object, ...]) -> Iterator[tuple[Any, ...]]:
+        with closing(sqlite3.connect(_path(self._url), timeout=self._wait)) as connection:
+            yield from connection.execute(sql, values)
+
+    def _postgres_rows(self, sql: str, values: tuple[object, ...], batch: int) -> Iterator[tuple[Any, ...]]:
+        """With a cursor of the server's, because a plain one would fetch everything at once."""
+        import psycopg
+
+        with psycopg.connect(self._url, **self._how()) as connection, connection.cursor(name="stream") as cursor:
+            cursor.itersize = batch
+            cursor.execute(self._translate(sql).encode(), values)
+            yield from cursor
+
+    def _how(self) -> dict[str, Any]:
+        """What a connection beside the pool has in common with those in it."""
+        return {"connect_timeout": self._wait, **NOTICED_DEAD}
 
     def close(self) -> None:
         """Closes this thread's connection, and on PostgreSQL every idle one."""
@@ -122,7 +139,7 @@ class Database:
         own. Raises StorageUnavailable when that is lost."""
         import psycopg
 
-        with _translated(), psycopg.connect(self._url, autocommit=True, connect_timeout=WAIT) as connection:
+        with _translated(), psycopg.connect(self._url, autocommit=True, **self._how()) as connection:
             connection.execute(f"LISTEN {CHANNEL}")
             heard([], None)
             while not stopped():
@@ -165,21 +182,23 @@ class Database:
         return Runner(self._db, str(MIGRATIONS))
 
 
-def _sqlite(url: str) -> SqliteDatabase:
+def _path(url: str) -> str:
+    return url.removeprefix("sqlite:///")
+
+
+def _sqlite(url: str, wait: int) -> SqliteDatabase:
     pragmas = {"journal_mode": "wal", "synchronous": "full", "foreign_keys": 1}
-    path = url.removeprefix("sqlite:///")
-    return SqliteDatabase(path, pragmas=pragmas, lock_type="IMMEDIATE", timeout=WAIT, autoconnect=False)
+    return SqliteDatabase(_path(url), pragmas=pragmas, lock_type="IMMEDIATE", timeout=wait, autoconnect=False)
 
 
-def _postgres(url: str) -> Any:
-    settings = parse(url, unquote_user=True, unquote_password=True)
-    settings.setdefault("connect_timeout", WAIT)
+def _postgres(url: str, wait: int) -> Any:
+    settings = {"connect_timeout": wait, **NOTICED_DEAD, **parse(url, unquote_user=True, unquote_password=True)}
     return PooledPostgresqlDatabase(
         **settings,
         prefer_psycopg3=True,
-        options=POSTGRES_OPTIONS,
+        options=POSTGRES_OPTIONS.format(wait=wait),
         max_connections=20,
-        timeout=WAIT,
+        timeout=wait,
         stale_timeout=300,
         autoconnect=False,
     )
@@ -202,10 +221,10 @@ def _percent_style(sql: str) -> str:
 def _driver_errors() -> tuple[type[Exception], ...]:
     """What the drivers raise when peewee doesn't wrap them: cursors used directly."""
     try:
-        from psycopg import InterfaceError, OperationalError
+        from psycopg import InterfaceError, InternalError, OperationalError
     except ImportError:
         return (sqlite3.OperationalError,)
-    return (sqlite3.OperationalError, InterfaceError, OperationalError)
+    return (sqlite3.OperationalError, InterfaceError, InternalError, OperationalError)
 
 
 UNAVAILABLE = (OperationalError, InterfaceError, InternalError, MaxConnectionsExceeded, *_driver_errors())
@@ -218,4 +237,16 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except UNAVAILABLE as error:
-        raise StorageUnavailable(str(error)) from error
+        raise StorageUnavailable(_cause(error)) from error
+    except (DatabaseError, sqlite3.DatabaseError) as error:
+        if type(error) not in (DatabaseError, sqlite3.DatabaseError):
+            raise
+        raise StorageUnavailable(str(error)) from error  # SQLite: the file is damaged, or no database at all
+
+
+def _cause(error: BaseException) -> str:
+    """What went wrong first: a disk that is full also makes the rollback after it fail."""
+    first = error
+    while isinstance(first.__context__, UNAVAILABLE) and not first.__suppress_context__:
+        first = first.__context__
+    return str(first)

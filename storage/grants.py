@@ -35,6 +35,13 @@ def locked(db: Database, grant: str) -> Grant | None:
     return _one(db.row(f"SELECT {_COLUMNS} FROM grants WHERE id = ?{db.lock_row}", grant))
 
 
+def lock_held(db: Database, ids: Sequence[str]) -> list[Grant]:
+    """Those of these grants that are still held, locked in one order whoever asks, so that nobody waits in a ring."""
+    marks = ", ".join("?" * len(ids))
+    sql = f"SELECT {_COLUMNS} FROM grants WHERE id IN ({marks}) AND {_HELD} ORDER BY id{db.lock_row}"
+    return _many(db.rows(sql, *ids)) if ids else []
+
+
 def of_request(db: Database, request: str) -> Grant | None:
     return _one(db.row(f"SELECT {_COLUMNS} FROM grants WHERE request_id = ?", request))
 
@@ -154,9 +161,10 @@ def leases_of(db: Database, ids: Sequence[str]) -> dict[str, list[Lease]]:
     return found
 
 
-def set_lease(db: Database, grant: str, system: str, state: GrantState, error: str = "") -> None:
-    sql = "UPDATE leases SET state = ?, error = ? WHERE grant_id = ? AND system = ?"
-    db.run(sql, state, error, grant, system)
+def set_lease(db: Database, grant: str, system: str, state: GrantState, error: str = "") -> bool:
+    """False when it had ended already: that is for good."""
+    sql = "UPDATE leases SET state = ?, error = ? WHERE grant_id = ? AND system = ? AND state <> 'ended'"
+    return db.run(sql, state, error, grant, system) == 1
 
 
 def set_leases(db: Database, grant: str, state: GrantState) -> None:
@@ -173,10 +181,12 @@ def systems_held(db: Database, person: str, system: str) -> list[str]:
 
 
 def open_gate(db: Database, grant: str, system: str, until: int) -> None:
-    """Lets the grant's tokens through at the system until that time, unless an end was asked for meanwhile."""
+    """Lets the grant's tokens through at the system until that time, unless an end was asked for meanwhile; a late
+    repetition of an earlier call takes nothing back."""
     sql = (
         "INSERT INTO gates (grant_id, system, until) SELECT id, ?, ? FROM grants WHERE id = ? AND state IN "
-        "('starting', 'active') ON CONFLICT (grant_id, system) DO UPDATE SET until = excluded.until"
+        "('starting', 'active') ON CONFLICT (grant_id, system) DO UPDATE SET until = excluded.until "
+        "WHERE gates.until < excluded.until"
     )
     db.run(sql, system, until, grant)
 

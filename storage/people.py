@@ -29,7 +29,7 @@ def save(db: Database, people: Iterable[Person]) -> None:
         "checked_at = excluded.checked_at, deleted = excluded.deleted, bot = excluded.bot, "
         "guest = excluded.guest, stranger = excluded.stranger WHERE people.checked_at <= excluded.checked_at"
     )
-    db.run_many(sql, (_row(p) for p in people))
+    db.run_many(sql, sorted(_row(p) for p in people))  # in one order, so that two writers don't wait in a ring
     if _known(db, ids) != before:
         _changed(db)
 
@@ -37,11 +37,11 @@ def save(db: Database, people: Iterable[Person]) -> None:
 def save_groups(db: Database, groups: Iterable[tuple[str, str, Iterable[str]]]) -> bool:
     """Replaces all groups by `(id, handle without @, members)`; False when nothing is different."""
     rows = sorted((i, h, json.dumps(sorted(members))) for i, h, members in groups)
-    if rows == db.rows("SELECT id, handle, members FROM user_groups ORDER BY id"):
+    if rows == sorted(db.rows("SELECT id, handle, members FROM user_groups")):
         return False
+    _changed(db)  # before the rows: of two writers at once the second waits here
     db.run("DELETE FROM user_groups")
     db.run_many("INSERT INTO user_groups (id, handle, members) VALUES (?, ?, ?)", rows)
-    _changed(db)
     return True
 
 
@@ -57,7 +57,9 @@ def directory(db: Database) -> Directory:
     for group, handle, members in db.rows("SELECT id, handle, members FROM user_groups"):
         handles["@" + handle] = group
         groups[group] = groups["@" + handle] = frozenset(json.loads(members))
-    emails = {email: person for person, email in db.rows("SELECT id, email FROM people WHERE email <> ''")}
+    # An address is what a workspace lets its members write: one from outside must not hide one of ours.
+    fit = "SELECT id, email FROM people WHERE email <> '' AND deleted + bot + guest + stranger = 0 ORDER BY id"
+    emails = {email: person for person, email in db.rows(fit)}
     unfit = db.rows("SELECT id FROM people WHERE deleted + bot + guest + stranger > 0")
     return Directory(groups, emails, frozenset(person for (person,) in unfit), handles)
 

@@ -75,8 +75,12 @@ def move(db: Database, request: str, move: Move, at: int, by: str, reason: str =
 
 
 def add_vote(db: Database, vote: Vote) -> bool:
-    """False when this person has voted before."""
-    sql = "INSERT INTO votes (request_id, voter, at, duration, actions) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+    """One vote for each person: the latest terms replace the earlier ones. False when they are the same."""
+    sql = (
+        "INSERT INTO votes (request_id, voter, at, duration, actions) VALUES (?, ?, ?, ?, ?) "
+        "ON CONFLICT (request_id, voter) DO UPDATE SET at = excluded.at, duration = excluded.duration, "
+        "actions = excluded.actions WHERE votes.duration <> excluded.duration OR votes.actions <> excluded.actions"
+    )
     return db.run(sql, vote.request, vote.voter, vote.at, vote.duration, json.dumps(vote.actions)) == 1
 
 

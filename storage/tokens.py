@@ -44,20 +44,14 @@ def add(db: Database, jti: str, grant: str, digest: str, issued_at: int, expires
     db.run(sql, jti, grant, digest, issued_at, expires_at)
 
 
-def living(db: Database, grant: str, now: int) -> int:
-    """How many tokens of the grant still work."""
-    sql = "SELECT COUNT(*) FROM tokens WHERE grant_id = ? AND revoked_at IS NULL AND expires_at > ?"
-    found = db.row(sql, grant, now)
-    return int(found[0]) if found else 0
+def living(db: Database, grant: str, now: int) -> tuple[str, ...]:
+    """The tokens of the grant that still work."""
+    sql = "SELECT jti FROM tokens WHERE grant_id = ? AND revoked_at IS NULL AND expires_at > ?"
+    return tuple(str(jti) for (jti,) in db.rows(sql, grant, now))
 
 
 def revoke(db: Database, jti: str, at: int) -> bool:
     return db.run("UPDATE tokens SET revoked_at = ? WHERE jti = ? AND revoked_at IS NULL", at, jti) == 1
-
-
-def revoke_others(db: Database, grant: str, keep: str, at: int) -> int:
-    sql = "UPDATE tokens SET revoked_at = ? WHERE grant_id = ? AND jti <> ? AND revoked_at IS NULL"
-    return db.run(sql, at, grant, keep)
 
 
 def forget(db: Database, before: int) -> int:

@@ -18,6 +18,15 @@ class Count(NamedTuple):
     last_at: int
 
 
+class Sum(NamedTuple):
+    """Checks that were let through and refused; the minute of the first and the second of the last let through."""
+
+    allowed: int
+    refused: int
+    first: int | None
+    last: int | None
+
+
 def add(db: Database, counts: Iterable[Count]) -> None:
     """Adds to what is counted already."""
     sql = (
@@ -35,8 +44,26 @@ def first(db: Database, grant: str, system: str, at: int) -> bool:
     return db.run(sql, grant, system, at) == 1
 
 
-def of_grant(db: Database, grant: str) -> list[Count]:
-    return listing(db, grant, 10_000)
+def sums(db: Database, grant: str) -> dict[str, Sum]:
+    """What was counted of one grant, by system."""
+    allowed = "CASE WHEN outcome = 'allowed' THEN {} END"
+    sql = (
+        f"SELECT system, COALESCE(SUM({allowed.format('count')}), 0), SUM(count), MIN({allowed.format('minute')}), "
+        f"MAX({allowed.format('last_at')}) FROM usage WHERE grant_id = ? GROUP BY system"
+    )
+    return {
+        system: Sum(int(through), int(checks) - int(through), first_minute, last_at)
+        for system, through, checks, first_minute, last_at in db.rows(sql, grant)
+    }
+
+
+def sources(db: Database, grant: str, system: str, limit: int) -> list[str]:
+    """From where the grant was used on the system."""
+    sql = (
+        "SELECT DISTINCT source FROM usage WHERE grant_id = ? AND system = ? AND outcome = 'allowed' "
+        "ORDER BY source LIMIT ?"
+    )
+    return [str(source) for (source,) in db.rows(sql, grant, system, limit)]
 
 
 def listing(db: Database, grant: str | None, limit: int) -> list[Count]:

@@ -69,12 +69,35 @@ def unchanged(role: Role, request: Request) -> Refused | None:
 
 def tally(role: Role, request: Request, votes: Iterable[Vote], directory: Directory) -> Approved | NeedsApproval:
     """Counts people, not presses: a vote counts once, and only while its voter may still decide."""
-    entitled = deciders(role, request.requester, directory)
-    counted = (v.voter for v in votes if v.voter in entitled or v.voter.startswith(OPERATOR))
-    have = tuple(dict.fromkeys(counted))
+    have = tuple(dict.fromkeys(vote.voter for vote in _counted(role, request, votes, directory)))
     if len(have) >= role.approvals:
         return Approved(have)
     return NeedsApproval(have, role.approvals)
+
+
+def _counted(role: Role, request: Request, votes: Iterable[Vote], directory: Directory) -> list[Vote]:
+    entitled = deciders(role, request.requester, directory)
+    return [vote for vote in votes if vote.voter in entitled or vote.voter.startswith(OPERATOR)]
+
+
+def terms(request: Request, votes: Iterable[Vote]) -> tuple[int, tuple[str, ...]]:
+    """Duration and actions that all of these votes allow: the strictest of the approvers sets the terms."""
+    votes = list(votes)
+    actions = tuple(action for action in request.actions if all(action in vote.actions for vote in votes))
+    return min(vote.duration for vote in votes), actions
+
+
+def something_left(role: Role, request: Request, votes: Iterable[Vote], directory: Directory) -> Refused | None:
+    """Refuses the latest of `votes` when approvers would cross out all actions between them. A voter's earlier vote
+    is replaced by their later one."""
+    latest = {vote.voter: vote for vote in votes}
+    if terms(request, _counted(role, request, latest.values(), directory) or latest.values())[1]:
+        return None
+    return Refused(
+        "Another approver left out exactly the actions that you leave in, so nothing would be given. "
+        "Agree on at least one action, or deny.",
+        field="actions",
+    )
 
 
 def narrowed(request: Request, duration: int, actions: tuple[str, ...]) -> Refused | None:
@@ -105,8 +128,17 @@ def nobody_can_decide(role: Role, requester: str, directory: Directory) -> Refus
     )
 
 
-def may_renew_pending(request: Request, grant: Grant | None) -> Refused | None:
-    """Refuses to extend what is over; a request that renews nothing passes."""
-    if request.renews is None or (grant is not None and grant.state is GrantState.ACTIVE):
+def may_renew_pending(
+    role: Role, request: Request, grant: Grant | None, actions: tuple[str, ...], now: int
+) -> Refused | None:
+    """Refuses to extend what is over, or was renewed as often as the role allows, and to leave out what is in use; a
+    request that renews nothing passes."""
+    if request.renews is None:
         return None
-    return Refused("The access that this would renew has ended meanwhile. The requester can ask for it anew.")
+    if grant is None or grant.state is not GrantState.ACTIVE or grant.ends_at <= now:
+        return Refused("The access that this would renew has ended meanwhile. The requester can ask for it anew.")
+    if grant.renewals >= role.max_renewals:
+        return Refused(f"This access was renewed meanwhile, as often as {role.name} allows.")
+    if set(actions) != set(request.actions):
+        return Refused("A renewal keeps all actions. Shorten it, or deny it and let the requester ask anew.", "actions")
+    return None

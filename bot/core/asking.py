@@ -6,12 +6,15 @@ import difflib
 from dataclasses import dataclass
 
 from bot.core.approval import Refused
+from bot.core.audit import storable
 from bot.core.durations import format_duration
 from bot.core.model import Directory, Person
 from bot.core.policy import Policy, Role, ticket_matches
 
 REASON_LIMIT = 3000
 """Characters; what Slack's multi-line input takes (plain_text_input, `max_length`)."""
+
+TICKET_LIMIT = 200
 
 LATEST_START = 30 * 86400
 """Seconds ahead that a start may lie."""
@@ -75,12 +78,14 @@ def check_reason(reason: str) -> Refused | None:
         return Refused("Say why you need it: approvers decide by your reason, and the audit log keeps it.", "reason")
     if len(reason) > REASON_LIMIT:
         return Refused(f"The reason has {len(reason):,} characters; {REASON_LIMIT:,} are the most.", "reason")
-    if "\x00" in reason or any("\ud800" <= c <= "\udfff" for c in reason):
+    if storable(reason) != reason:
         return Refused("The reason has characters that no text may have; type it instead of pasting it.", "reason")
     return None
 
 
 def _check_ticket(role: Role, ticket: str) -> Refused | None:
+    if len(ticket) > TICKET_LIMIT or storable(ticket) != ticket:
+        return Refused(f"A ticket has at most {TICKET_LIMIT} characters that can be read.", "ticket")
     if role.ticket is None or ticket_matches(role, ticket):
         return None
     said = f"“{_short(ticket)}” does not match" if ticket else "is missing"

@@ -8,7 +8,7 @@ from typing import Any
 
 from bot.core.audit import COLUMNS, rfc3339
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
 def csv_lines(rows: Iterable[tuple[Any, ...]]) -> Iterator[str]:

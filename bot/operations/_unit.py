@@ -29,8 +29,9 @@ def new_id(prefix: str) -> str:
 
 @dataclass(slots=True)
 class _DirectoryCache:
-    version: str = ""
-    value: Directory = field(default_factory=Directory)
+    """Version and value together, so that no thread pairs one with another's."""
+
+    held: tuple[str, Directory] = ("", Directory())
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +55,12 @@ class World:
 
     def directory(self) -> Directory:
         """Who is in which group; read again only when another process or Slack changed it."""
-        cache = self._directory
-        version = people.version(self.db)
-        if cache.version != version:
-            cache.value, cache.version = people.directory(self.db), version
-        return cache.value
+        known, value = self._directory.held
+        version = people.version(self.db)  # read before the rows: a change between the two is seen next time
+        if known != version:
+            value = people.directory(self.db)
+            self._directory.held = (version, value)
+        return value
 
 
 class Unit:

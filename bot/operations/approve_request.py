@@ -10,7 +10,9 @@ from bot.core.approval import (
     may_decide,
     may_renew_pending,
     narrowed,
+    something_left,
     tally,
+    terms,
     unchanged,
 )
 from bot.core.asking import may_request
@@ -55,7 +57,8 @@ def approve_request(
         if request.state is not RequestState.PENDING:
             u.refuse(Refused(f"already {request.state}"), voter.id, "approve", request)
             return AlreadyDecided(request)
-        vote = Vote(request.id, voter.id, u.now, duration or request.duration, actions or request.actions)
+        duration = request.duration if duration is None else duration
+        vote = Vote(request.id, voter.id, u.now, duration, request.actions if actions is None else actions)
         if (refused := _refusal(u, request, voter, vote)) is not None:
             return u.refuse(refused, voter.id, "approve", request)
         return _count(u, u.policy.roles[request.role], request, vote)
@@ -71,7 +74,8 @@ def _refusal(u: Unit, request: Request, voter: Person, vote: Vote) -> Refused | 
         or narrowed(request, vote.duration, vote.actions)
         or may_request(role, u.person(request.requester), u.directory)
         or u.paused(role.name, request.requester)
-        or may_renew_pending(request, _renewed(u, request))
+        or may_renew_pending(role, request, _renewed(u, request), vote.actions, u.now)
+        or something_left(role, request, [*requests.votes(u.db, request.id), vote], u.directory)
     )
 
 
@@ -87,14 +91,12 @@ def _count(u: Unit, role: Role, request: Request, vote: Vote) -> Granted | Needs
     if isinstance(counted, NeedsApproval):
         u.do(effects.update_approval(request.id, role.channel))
         return counted
-    return _approve(u, role, request, [v for v in votes if v.voter in counted.by], counted)
+    return _approve(u, role, request, votes, counted, vote.voter)
 
 
-def _approve(u: Unit, role: Role, request: Request, votes: list[Vote], counted: Approved) -> Granted:
-    """The strictest of the approvers sets the terms."""
-    duration = min(vote.duration for vote in votes)
-    actions = tuple(a for a in request.actions if all(a in vote.actions for vote in votes))
-    by = votes[-1].voter
+def _approve(u: Unit, role: Role, request: Request, votes: list[Vote], counted: Approved, by: str) -> Granted:
+    """`by` gave the last vote that was needed."""
+    duration, actions = terms(request, [vote for vote in votes if vote.voter in counted.by])
     requests.move(u.db, request.id, Move.APPROVE, u.now, ",".join(counted.by))
     u.record(
         Event.APPROVAL_GIVEN, by, request, reason=request.reason, duration=duration, actions=list(actions),

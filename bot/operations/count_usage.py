@@ -13,6 +13,9 @@ ALLOWED = "allowed"
 MOST_SOURCES = 10_000
 """Different counters held between two writes; what goes past that is counted under the source `other`."""
 
+MOST_TOLD = 20
+"""Sources named in the audit record of a grant's end."""
+
 
 @dataclass(slots=True)
 class UsageMeter:
@@ -79,13 +82,8 @@ def sum_usage(world: World, grant_id: str) -> None:
         grant = grants.get(u.db, grant_id)
         if grant is None:
             return
-        counts = usage.of_grant(u.db, grant.id)
+        sums = usage.sums(u.db, grant.id)
         for system in grant.systems:
-            here = [c for c in counts if c.system == system]
-            used = [c for c in here if c.outcome == ALLOWED]
-            u.record(
-                Event.USE_SUMMED, SYSTEM, grant, system=system,
-                allowed=sum(c.checks for c in used), refused=sum(c.checks for c in here) - sum(c.checks for c in used),
-                first=min((c.minute for c in used), default=None), last=max((c.last_at for c in used), default=None),
-                sources=sorted({c.source for c in used})[:20],
-            )  # fmt: skip
+            here = sums.get(system, usage.Sum(0, 0, None, None))
+            sources = usage.sources(u.db, grant.id, system, MOST_TOLD)
+            u.record(Event.USE_SUMMED, SYSTEM, grant, system=system, **here._asdict(), sources=sources)

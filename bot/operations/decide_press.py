@@ -13,6 +13,7 @@ from bot.operations.approve_request import Granted, approve_request
 from bot.operations.deny_request import Denied, deny_request
 from bot.operations.record_people import record_people
 from bot.operations.take_press import AlreadyDecided
+from storage import requests
 
 Outcome = Granted | Denied | NeedsApproval | AlreadyDecided | Refused
 
@@ -32,12 +33,9 @@ def give_up_press(world: World, press: Mapping[str, Any]) -> None:
     """Slack did not say in time who pressed: nothing was decided, on record and told."""
     refused = Refused("Slack did not confirm who you are, so nothing was decided. Please press again.")
     with unit(world) as u:
-        u.refuse(
-            refused,
-            str(press["voter"]),
-            "approve" if press["approve"] else "deny",
-            reason=str(press["reason"]),
-        )
+        request = requests.get(u.db, str(press["request"]))
+        action = "approve" if press["approve"] else "deny"
+        u.refuse(refused, str(press["voter"]), action, request, reason=str(press["reason"]))
         u.do(effects.answer(str(press["voter"]), str(press["channel"]), "refused", why=refused.reason))
 
 

@@ -34,5 +34,5 @@ def describe_grant(world: World, grant_id: str) -> GrantView | None:
             role=u.policy.roles.get(grant.role),
             person=u.person(grant.person),
             leases=tuple(grants.leases(u.db, grant.id)),
-            uses=sum(c.checks for c in usage.of_grant(u.db, grant.id) if c.outcome == "allowed"),
+            uses=sum(here.allowed for here in usage.sums(u.db, grant.id).values()),
         )

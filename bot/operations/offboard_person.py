@@ -22,7 +22,6 @@ def take_everything(u: Unit, person: str) -> int:
         return 0
     for request in requests.pending_of(u.db, person):
         withdraw(u, request, SYSTEM, unfit)
-    held = [grants.locked(u.db, grant.id) for grant in grants.held_by(u.db, person)]
-    found = [grant for grant in held if grant is not None]
+    found = grants.lock_held(u.db, [grant.id for grant in grants.held_by(u.db, person)])
     ask_end(u, found, EndReason.OFFBOARDED, SYSTEM, unfit)
     return len(found)

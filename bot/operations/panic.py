@@ -41,11 +41,12 @@ def _end_all(u: Unit, by: str, role: str | None, person: str | None) -> int:
     """A role and a person together mean either of the two, as their switches do."""
     chosen = [(role, None), (None, person)] if role and person else [(role, person)]
     found = {g.id: g for r, p in chosen for g in grants.live(u.db, r, p, limit=1_000_000) if g.state in HELD}
-    ids = list(found)
+    ids, ended = sorted(found), 0
     for start in range(0, len(ids), BATCH):
-        batch = ids[start : start + BATCH]
-        ask_end(u, [found[i] for i in batch], EndReason.REVOKED, by, "panic switch")
-    return len(ids)
+        batch = grants.lock_held(u.db, ids[start : start + BATCH])
+        ask_end(u, batch, EndReason.REVOKED, by, "panic switch")
+        ended += len(batch)
+    return ended
 
 
 def _tell(u: Unit, note: str, by: str, role: str | None, person: str | None, ended: int) -> None:

@@ -43,9 +43,10 @@ def export_audit(world: World, by: str, filters: Filters) -> tuple[int, Iterator
     The caller has made sure who `by` is. Raises StorageUnavailable, also while the rows are read.
     """
     with unit(world) as u:
-        count = audit.count(u.db, filters)
+        last = (audit.head(u.db) or (0,))[0]
+        count = audit.count(u.db, filters, last)
         u.note(Event.AUDIT_EXPORTED, by, filters=_said(filters), records=count)
-    return count, audit.export(world.db, filters)
+    return count, audit.export(world.db, filters, last)
 
 
 def may_audit(world: World, by: str) -> Refused | None:

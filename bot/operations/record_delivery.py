@@ -67,8 +67,8 @@ def record_ended(world: World, grant_id: str, system: str) -> None:
         grant = grants.locked(u.db, grant_id)
         if grant is None:
             return
-        grants.set_lease(u.db, grant.id, system, GrantState.ENDED)
-        if grant.state is not GrantState.ENDING:
+        ended = grants.set_lease(u.db, grant.id, system, GrantState.ENDED)
+        if not ended or grant.state is not GrantState.ENDING:
             return
         u.record(
             Event.GRANT_ENDED, SYSTEM, grant, system=system, why=grant.end_reason or "", by=grant.end_by or "",
@@ -86,9 +86,9 @@ def record_end_failed(world: World, grant_id: str, system: str, error: str, atte
         grant = grants.locked(u.db, grant_id)
         if grant is None:
             return
-        grants.set_lease(u.db, grant.id, system, GrantState.ENDING, error)
-        if attempts & (attempts - 1):
-            return
+        failed = grants.set_lease(u.db, grant.id, system, GrantState.ENDING, error)
+        if not failed or attempts & (attempts - 1):
+            return  # another worker's try succeeded meanwhile, or enough was said of it
         u.record(Event.END_FAILED, SYSTEM, grant, system=system, error=error, attempts=attempts)
         if attempts > 1:
             facts = {"grant": grant.id, "system": system, "error": error, "attempts": attempts}

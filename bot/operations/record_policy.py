@@ -18,9 +18,9 @@ _LOADED, _REJECTED = "policy loaded", "policy rejected"
 def record_loaded(world: World, policy: Policy) -> None:
     """`policy` is in force from now on. Raises StorageUnavailable."""
     with unit(world) as u:
+        facts.put(u.db, _REJECTED, "")
         if not facts.put(u.db, _LOADED, policy.digest):
             return
-        facts.put(u.db, _REJECTED, "")
         u.note(Event.POLICY_LOADED, SYSTEM, file=policy.file, sha256=policy.digest, roles=sorted(policy.roles))
         warn_undecidable(u)
 

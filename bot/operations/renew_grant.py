@@ -12,7 +12,7 @@ from bot.core.model import Grant, GrantState, Request
 from bot.core.policy import Role
 from bot.operations._extend import extend_grant
 from bot.operations._unit import Unit, World, unit
-from bot.operations.request_access import AlreadyPending, Repeated, Submitted, new_request
+from bot.operations.request_access import AlreadyPending, Repeated, Submitted, already_pending, new_request
 from storage import facts, grants, requests
 
 
@@ -50,6 +50,8 @@ def _refusal(u: Unit, grant: Grant, duration: int, reason: str) -> tuple[Refused
     role = u.policy.roles.get(grant.role)
     if grant.state is not GrantState.ACTIVE:
         return Refused(f"This access is {grant.state}, so it can't be renewed. Ask for it anew."), role
+    if grant.ends_at <= u.now:
+        return Refused("This access has ended, so it can't be renewed. Ask for it anew."), role
     if role is None:
         return Refused(f"The role {grant.role} is no longer in roles.toml; your access ends as planned."), None
     refused = (
@@ -63,6 +65,8 @@ def _refusal(u: Unit, grant: Grant, duration: int, reason: str) -> tuple[Refused
 
 
 def _limits(u: Unit, role: Role, grant: Grant, duration: int) -> Refused | None:
+    if role.max_renewals == 0:
+        return Refused(f"{role.name} can't be renewed. Ask for it anew when it has ended.")
     if grant.renewals >= role.max_renewals:
         times = "once" if role.max_renewals == 1 else f"{role.max_renewals} times"
         return Refused(f"{role.name} can be renewed {times}, and was. Ask for it anew when it has ended.")
@@ -81,7 +85,7 @@ def _ask(u: Unit, role: Role, grant: Grant, duration: int, reason: str) -> Submi
         return u.refuse(refused, grant.person, "renew", grant, reason=reason)
     request = _renewal_request(u, role, grant, duration, reason)
     if not requests.insert(u.db, request):
-        return AlreadyPending(requests.pending_of(u.db, grant.person, role.name)[0])
+        return already_pending(u, grant.person, role.name)
     u.record(Event.REQUEST_ASKED, grant.person, request, reason=request.reason, duration=duration, renews=grant.id)
     u.do(effects.post_approval(request.id, role.channel))
     u.expect(request.lapses_at)

@@ -6,6 +6,7 @@ from bot.core import effects
 from bot.core.approval import Refused, nobody_can_decide
 from bot.core.asking import Ask, check_words, find_role, may_request
 from bot.core.audit import Event
+from bot.core.errors import StorageUnavailable
 from bot.core.model import Grant, Request, RequestState
 from bot.core.policy import Role
 from bot.operations._unit import Unit, World, new_id, unit
@@ -54,11 +55,10 @@ def request_access(world: World, ask: Ask) -> Outcome:
 
 
 def _already(u: Unit, ask: Ask) -> AlreadyHeld | AlreadyPending | None:
+    pending = requests.pending_of(u.db, ask.person, ask.role)  # first: one approved at this moment is then held
     if held := grants.held_by(u.db, ask.person, ask.role):
         return AlreadyHeld(held[-1])
-    if pending := requests.pending_of(u.db, ask.person, ask.role):
-        return AlreadyPending(pending[0])
-    return None
+    return AlreadyPending(pending[0]) if pending else None
 
 
 def _refusal(u: Unit, role: Role, ask: Ask) -> Refused | None:
@@ -75,7 +75,7 @@ def _refusal(u: Unit, role: Role, ask: Ask) -> Refused | None:
 def _submit(u: Unit, role: Role, ask: Ask) -> Submitted | AlreadyPending:
     request = new_request(u, role, ask)
     if not requests.insert(u.db, request):
-        return AlreadyPending(requests.pending_of(u.db, ask.person, ask.role)[0])
+        return already_pending(u, ask.person, ask.role)
     u.record(
         Event.REQUEST_ASKED, ask.person, request, reason=ask.reason, duration=request.duration, ticket=ask.ticket,
         start_at=ask.start_at,
@@ -83,6 +83,13 @@ def _submit(u: Unit, role: Role, ask: Ask) -> Submitted | AlreadyPending:
     u.do(effects.post_approval(request.id, role.channel))
     u.expect(request.lapses_at)
     return Submitted(request)
+
+
+def already_pending(u: Unit, person: str, role: str) -> AlreadyPending:
+    """What stood in the way of another request; should that be decided in this very moment, trying again helps."""
+    for request in requests.pending_of(u.db, person, role):
+        return AlreadyPending(request)
+    raise StorageUnavailable("two requests for the same role at the same moment")
 
 
 def new_request(u: Unit, role: Role, ask: Ask, renews: str | None = None) -> Request:

@@ -1,7 +1,7 @@
 """A lead, or an operator on the command line, ends somebody's access now."""
 
 from bot.core.approval import Refused
-from bot.core.model import HELD, EndReason, Grant
+from bot.core.model import EndReason
 from bot.operations._end import ask_end
 from bot.operations._leads import leads_only
 from bot.operations._unit import Unit, World, unit
@@ -19,18 +19,13 @@ def revoke_grant(
     with unit(world) as u:
         if (refused := leads_only(u, by)) is not None:
             return u.refuse(refused, by, "revoke")
-        found = [g for g in _found(u, grant, person, role) if g.state in HELD]
+        held = [grant] if grant is not None else _held(u, person, role)
+        found = grants.lock_held(u.db, held)
         if not found:
             return u.refuse(Refused("There is nothing to end: no such access is held right now."), by, "revoke")
         ask_end(u, found, EndReason.REVOKED, by)
         return Ending(tuple(found))
 
 
-def _found(u: Unit, grant: str | None, person: str | None, role: str | None) -> list[Grant]:
-    if grant is not None:
-        locked = grants.locked(u.db, grant)
-        return [locked] if locked else []
-    if person is None:
-        return []
-    candidates = (grants.locked(u.db, held.id) for held in grants.held_by(u.db, person, role))
-    return [found for found in candidates if found is not None]
+def _held(u: Unit, person: str | None, role: str | None) -> list[str]:
+    return [held.id for held in grants.held_by(u.db, person, role)] if person is not None else []

@@ -13,12 +13,14 @@ from storage import grants, tokens
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """Something to show once and keep nowhere. `replaces` is whether an earlier token stops working by it."""
+    """Something to show once and keep nowhere. `replaces` is whether an earlier token stops working by it, `earlier`
+    are the ids of those that do."""
 
     grant: Grant
     jti: str
     token: str
     replaces: bool
+    earlier: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"Credentials(grant={self.grant.id!r})"
@@ -33,16 +35,18 @@ def show_credentials(world: World, grant_id: str, person: str) -> Credentials | 
             return u.refuse(refused or Refused("No such access."), person, "show credentials", grant)
         jti = token_urlsafe(16)
         token = world.sign(jti, grant.ends_at)
-        replaces = tokens.living(u.db, grant.id, u.now) > 0
+        earlier = tokens.living(u.db, grant.id, u.now)
         tokens.add(u.db, jti, grant.id, sha256(token.encode()).hexdigest(), u.now, grant.ends_at)
-        u.record(Event.CREDENTIALS_SHOWN, person, grant, jti=jti, replaces=replaces, ends_at=grant.ends_at)
-        return Credentials(grant, jti, token, replaces)
+        u.record(Event.CREDENTIALS_SHOWN, person, grant, jti=jti, replaces=bool(earlier), ends_at=grant.ends_at)
+        return Credentials(grant, jti, token, bool(earlier), earlier)
 
 
 def confirm_shown(world: World, shown: Credentials) -> None:
-    """The holder has the new token before their eyes: the earlier ones stop working."""
+    """The holder has the new token before their eyes: the earlier ones stop working. Of two shown at once the later
+    one stays, whichever is confirmed first."""
     with unit(world) as u:
-        tokens.revoke_others(u.db, shown.grant.id, shown.jti, u.now)
+        for jti in shown.earlier:
+            tokens.revoke(u.db, jti, u.now)
 
 
 def discard_credentials(world: World, shown: Credentials) -> None:

@@ -113,6 +113,11 @@ WATCHED = (
     ("audit_head", "UPDATE", "WHEN (NEW.seq <= OLD.seq)"),
     ("audit_head", "DELETE", ""),
 )
+# SQLite's INSERT OR REPLACE deletes what is in its way without asking the triggers above.
+REPLACED = (
+    ("audit", "INSERT", "WHEN EXISTS (SELECT 1 FROM audit WHERE seq = NEW.seq)"),
+    ("audit_head", "INSERT", "WHEN EXISTS (SELECT 1 FROM audit_head WHERE id = NEW.id)"),
+)
 
 
 def guards(sqlite):
@@ -121,7 +126,7 @@ def guards(sqlite):
         return [
             f"CREATE TRIGGER {table}_no_{verb.lower()} BEFORE {verb} ON {table} {condition} "
             f"BEGIN SELECT RAISE(ABORT, {REFUSAL}); END"
-            for table, verb, condition in WATCHED
+            for table, verb, condition in WATCHED + REPLACED
         ]
     call = "EXECUTE FUNCTION audit_is_append_only()"
     return [
