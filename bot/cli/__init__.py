@@ -2,18 +2,13 @@
 here, nor while the verbs are declared, so that `--help` answers at once.
 """
 
+import sys
+from io import TextIOWrapper
 from typing import Any
 
 import click
 
-from bot.cli.audit import audit
-from bot.cli.demo import demo
-from bot.cli.grants import grants
-from bot.cli.panic import panic, resume
-from bot.cli.requests import requests
-from bot.cli.serving import run, web, worker
-from bot.cli.setup import check, doctor, keys, manifest, migrate
-from bot.cli.usage import usage
+from bot.cli import audit, grants, panic, requests, serving, setup, usage
 from bot.core.errors import AccessBotError
 
 
@@ -58,25 +53,27 @@ def cli() -> None:
 
 
 for verb in (
-    run,
-    web,
-    worker,
-    migrate,
-    check,
-    doctor,
-    keys,
-    manifest,
-    grants,
-    requests,
-    panic,
-    resume,
-    audit,
-    usage,
-    demo,
+    serving.run,
+    serving.web,
+    serving.worker,
+    setup.migrate,
+    setup.check,
+    setup.doctor,
+    setup.keys,
+    setup.manifest,
+    grants.grants,
+    requests.requests,
+    panic.panic,
+    panic.resume,
+    audit.audit,
+    usage.usage,
 ):
     cli.add_command(verb)
 
 
 def main() -> None:
     """The entry point of `access-bot` and of `python -m bot`."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that can't show a name must not hide the list
     cli(prog_name="access-bot")

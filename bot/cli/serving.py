@@ -2,7 +2,7 @@
 
 import click
 
-from bot.cli.common import load
+from bot.cli.common import Wrong, load
 
 
 @click.command(epilog="Example: access-bot run")
@@ -25,8 +25,22 @@ def worker() -> None:
 
 def _serve(verb: str, *, web: bool, work: bool, migrate: bool) -> None:
     settings = load(verb)
+    _must_be_free(settings.host, settings.port)
     from bot.app import serve
     from bot.logs import configure
 
     configure(settings.log_level, settings.log_format)
     serve(settings, web=web, work=work, migrate=migrate)
+
+
+def _must_be_free(host: str, port: int) -> None:
+    """Tells before anything is started what the server would only tell in the middle of its log."""
+    import socket
+
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as trial:
+        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            trial.bind((host, port))
+        except OSError as error:
+            raise Wrong(f"environment HOST, PORT: can't listen on {host}:{port}: {error.strerror}") from None

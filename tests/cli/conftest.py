@@ -1,0 +1,98 @@
+"""A shop with a real SQLite database and a roles.toml, and the command line in its directory."""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from bot.cli import cli
+from bot.core.asking import Ask
+from bot.core.model import Request
+from bot.operations.request_access import Submitted, request_access
+from storage import audit, requests
+from tests.builders import ENVIRON, policy_text
+from tests.worlds import ANA, KEYS, Made, make_world
+
+OURS = ("SLACK_", "ACCESS_", "DATABASE_URL", "LOG_", "HOST", "PORT")
+
+
+@pytest.fixture(autouse=True)
+def clean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """An empty directory, an environment without anything of ours, and the log as it was."""
+    import os
+
+    for name in [name for name in os.environ if name.startswith(OURS)]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    root, levels = logging.getLogger(), {}
+    handlers, level = root.handlers[:], root.level
+    levels = {name: logger.level for name, logger in root.manager.loggerDict.items() if hasattr(logger, "level")}
+    yield
+    root.handlers[:], root.level = handlers, level
+    for name, before in levels.items():
+        logging.getLogger(name).setLevel(before)
+
+
+@pytest.fixture
+def configured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A good roles.toml and all that the verbs without Slack need, but no database."""
+    (tmp_path / "roles.toml").write_text(policy_text())
+    for name, value in {**ENVIRON, "ACCESS_SECRET_KEYS": ",".join(KEYS)}.items():
+        monkeypatch.setenv(name, value)
+    return tmp_path
+
+
+@dataclass
+class Shop:
+    """What the bot would have on its database."""
+
+    made: Made
+
+    def ask(self, role: str = "shop-admin", reason: str = "refund order 7") -> Request:
+        asked = request_access(self.made.world, Ask(ANA, role, reason, duration=3600, ticket="OPS-1"))
+        assert isinstance(asked, Submitted), asked
+        return asked.request
+
+    def request(self, id: str) -> Request:
+        with self.made.world.db.reading():
+            found = requests.get(self.made.world.db, id)
+        assert found is not None
+        return found
+
+    def events(self) -> list[tuple[str, str, str]]:
+        """Event, actor and detail of every audit record, oldest first."""
+        return [(row[2], row[3], row[10]) for row in audit.walk(self.made.world.db)]
+
+    def said(self, *events: str) -> bool:
+        """Whether somebody on the command line caused each of these events."""
+        ours = {event for event, actor, detail in self.events() if actor.startswith("os:") and '"cli"' in detail}
+        return ours.issuperset(events)
+
+
+@pytest.fixture
+def shop(configured: Path) -> Iterator[Shop]:
+    made = make_world(configured)
+    made.clock.at = int(time.time())
+    with closing(made.world.db):
+        yield Shop(made)
+
+
+def run(*words: str, typed: str | None = None) -> Result:
+    """One verb, in this process."""
+    return CliRunner().invoke(cli, list(words), input=typed)
+
+
+def run_process(*words: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """One verb as it is run in production."""
+    return subprocess.run(
+        [sys.executable, "-m", "bot", *words], stdin=subprocess.DEVNULL, capture_output=True, text=True, env=env
+    )

@@ -1,0 +1,289 @@
+"""`access-bot doctor` against a workspace that is as it should be, and one for everything that can be wrong."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+
+from bot import doctor
+from bot.doctor.slack import SKEW
+from bot.sandbox import Sandbox, running_sandbox
+from bot.slack.manifest import SCOPES
+from storage.database import Database
+from tests.builders import WORKSPACE, policy_text
+from tests.cli.conftest import run, run_process
+
+LINE = re.compile(r"(ok   |warn |FAIL ) \S.*: \S.+")
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    with running_sandbox(rate_limits=False) as running:
+        yield running
+
+
+@pytest.fixture
+def installed(configured: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Everything is as it should be: settings, roles.toml, an up-to-date database, the app in its channels."""
+    for name, value in sandbox.environment.items():
+        monkeypatch.setenv(name, value)
+    db = Database("sqlite:///access.db")
+    db.migrate()
+    db.close()
+    return configured
+
+
+def bad(shown: Result) -> list[str]:
+    """What is not ok, after making sure that every line has the one form."""
+    lines = shown.stdout.splitlines()
+    assert all(LINE.fullmatch(line) for line in lines), shown.output
+    assert shown.stderr == ""
+    return [line for line in lines if not line.startswith("ok")]
+
+
+def test_all_is_well_and_nothing_was_changed(installed: Path, sandbox: Sandbox) -> None:
+    shown = run("doctor")
+    assert (shown.exit_code, bad(shown)) == (0, [])
+    for subject in ("environment", "roles.toml", "database", "audit log", "SLACK_BOT_TOKEN", "scopes", "channels"):
+        assert f"ok    {subject}: " in shown.stdout
+    assert {call["method"] for call in sandbox.inspector.calls()} <= {
+        "auth.test",
+        "apps.connections.open",
+        "conversations.list",
+        "usergroups.list",
+        "users.list",
+    }
+
+
+def test_it_is_the_same_as_a_process(installed: Path) -> None:
+    shown = run_process("doctor")
+    assert (shown.returncode, shown.stderr) == (0, "")
+
+
+def test_http_mode_is_examined_too(installed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SLACK_APP_TOKEN")
+    shown = run("doctor")
+    assert (shown.exit_code, bad(shown)) == (0, [])
+    assert "complete, for HTTP mode" in shown.stdout
+
+
+Break = Callable[[Sandbox], object]
+TROUBLE: dict[str, tuple[Break, list[str]]] = {
+    "missing scope": (
+        lambda s: s.admin.grant_scopes([scope for scope in SCOPES if scope != "im:write"]),
+        ["FAIL  scopes: im:write is missing, to open the direct messages"],
+    ),
+    "scope too many": (
+        lambda s: s.admin.grant_scopes([*SCOPES, "channels:history"]),
+        ["warn  scopes: channels:history: not needed"],
+    ),
+    "scope that the check itself needs": (
+        lambda s: s.admin.grant_scopes([scope for scope in SCOPES if scope != "groups:read"]),
+        ["FAIL  scopes: groups:read is missing", "FAIL  channels: could not be checked: missing_scope (groups:read)"],
+    ),
+    "not in a public channel": (
+        lambda s: s.admin.remove_from_channel("#access-approvals"),
+        ["FAIL  channel #access-approvals: the bot is not in it: type /invite @access there"],
+    ),
+    "not in a private channel": (
+        lambda s: s.admin.remove_from_channel("#access-security"),
+        ["FAIL  channel #access-security: not found: create it, or type /invite @access there if it is private"],
+    ),
+    "archived channel": (
+        lambda s: s.admin.archive("#access-approvals"),
+        ["FAIL  channel #access-approvals: archived"],
+    ),
+    "shared channel": (
+        lambda s: s.admin.set_channel("#access-approvals", is_ext_shared=True),
+        ["warn  channel #access-approvals: shared with another company"],
+    ),
+    "empty approver group": (
+        lambda s: s.admin.set_group("@db-leads", []),
+        [
+            "FAIL  roles.shop-admin.approvers: @db-leads: no full members of the workspace, 1 must approve",
+            "FAIL  roles.reports-read.approvers: @db-leads: no full members",
+            "warn  people: @db-leads: no full member of the workspace",
+        ],
+    ),
+    "approvers who don't count": (
+        lambda s: [s.admin.deactivate(s.person("ben").id), s.admin.make_guest(s.person("gwen").id)],
+        [
+            "FAIL  roles.shop-admin.approvers: @db-leads: no full members",
+            "FAIL  roles.reports-read.approvers: @db-leads: no full members",
+            "warn  people: @db-leads",
+        ],
+    ),
+    "fewer approvers than approvals": (
+        lambda s: s.admin.set_group("@sre", [s.person("chiara").id]),
+        ["FAIL  roles.shop-deploy.approvers: @platform-leads, @sre: 1 full members of the workspace, 2 must approve"],
+    ),
+    "group switched off": (
+        lambda s: s.admin.disable_group("@platform-leads"),
+        [
+            "FAIL  workspace.leads: @platform-leads: nobody",
+            "FAIL  roles.shop-deploy.approvers: @platform-leads, @sre: 1 full members",
+            "warn  people: @platform-leads",
+        ],
+    ),
+    "nobody may ask": (
+        lambda s: s.admin.set_group("@engineers", []),
+        ["warn  roles.shop-deploy.requesters: @engineers: nobody may ask for it", "warn  people: @engineers"],
+    ),
+    "token revoked": (
+        lambda s: s.admin.revoke_tokens(s.environment["SLACK_BOT_TOKEN"]),
+        ["FAIL  SLACK_BOT_TOKEN: Slack does not accept it (token_revoked)"],
+    ),
+    "app token revoked": (
+        lambda s: s.admin.revoke_tokens(s.environment["SLACK_APP_TOKEN"]),
+        ["FAIL  SLACK_APP_TOKEN: Slack does not accept it (token_revoked)"],
+    ),
+    "Slack is unwell": (
+        lambda s: s.faults.http("*", 503),
+        ["FAIL  Slack: Slack is unwell (503"],
+    ),
+    "Slack loses answers": (
+        lambda s: s.faults.lost_answer("users.list"),
+        ["FAIL  people: could not be checked: Slack's answer to users.list was lost"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("break_it", "expected"), TROUBLE.values(), ids=TROUBLE)
+def test_what_is_wrong_in_slack_is_named_with_what_to_do(
+    break_it: Break, expected: list[str], installed: Path, sandbox: Sandbox
+) -> None:
+    break_it(sandbox)
+    shown = run("doctor")
+    found = bad(shown)
+    assert [line[: len(start)] for line, start in zip(found, expected, strict=True)] == expected
+    assert shown.exit_code == int(any(line.startswith("FAIL") for line in expected))
+
+
+def test_a_pause_that_slack_asks_for_is_made(installed: Path, sandbox: Sandbox) -> None:
+    sandbox.faults.rate_limited("users.list", retry_after=1, count=1)
+    shown = run("doctor")
+    assert (shown.exit_code, bad(shown)) == (0, [])
+
+
+def test_slack_out_of_reach_is_one_line(installed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLACK_API_URL", "http://127.0.0.1:1/api/")
+    shown = run("doctor")
+    (line,) = bad(shown)
+    assert line.startswith("FAIL  Slack: Slack can't be reached")
+    assert shown.exit_code == 1
+
+
+def test_references_by_id_and_e_mail_are_looked_up_as_the_bot_does(installed: Path, sandbox: Sandbox) -> None:
+    ben, jon = sandbox.person("ben"), sandbox.person("jon")
+    text = policy_text(
+        workspace=WORKSPACE.replace('"#access-approvals"', '"C0APPROVAL"'),
+        shop_admin=f'approvers = ["{ben.id}", "S0DBLEADS", "Ben@Example.com"]\nnotify = ["{jon.id}", "no@example.com"]',
+    )
+    (installed / "roles.toml").write_text(text)
+    (line,) = bad(run("doctor"))
+    assert line.startswith(f"warn  people: {jon.id}, no@example.com: no full member of the workspace")
+
+
+def test_a_channel_id_that_does_not_exist_is_named(installed: Path) -> None:
+    (installed / "roles.toml").write_text(policy_text(shop_admin='channel = "C0NOWHERE"'))
+    (line,) = bad(run("doctor"))
+    assert line.startswith("FAIL  channel C0NOWHERE: not found")
+
+
+@pytest.mark.parametrize(("skew", "way"), [(60, "ahead of"), (-60, "behind")])
+def test_a_clock_that_is_off_is_told(skew: int, way: str, installed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import time
+
+    found = [str(each) for each in doctor.examine(wall=lambda: time.time() + skew)]
+    (line,) = [line for line in found if not line.startswith("ok")]
+    assert re.match(rf"warn  clock: (59|60|61) s {way} Slack's", line)
+    assert abs(skew) > SKEW
+
+
+def test_bolts_own_variables_are_warned_of(installed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLACK_CLIENT_ID", "1.2")
+    monkeypatch.setenv("SLACK_CLIENT_SECRET", "hush-hush")
+    shown = run("doctor")
+    (line,) = bad(shown)
+    assert line.startswith("warn  environment: SLACK_CLIENT_ID and SLACK_CLIENT_SECRET are set")
+    assert "hush-hush" not in shown.output and shown.exit_code == 0
+
+
+# --- database and configuration
+
+
+def test_before_the_first_start_the_database_is_only_a_warning(installed: Path) -> None:
+    (installed / "access.db").unlink()
+    shown = run("doctor")
+    (line,) = bad(shown)
+    assert line.startswith("warn  database: access.db is not there yet: `access-bot run`")
+    assert shown.exit_code == 0 and not (installed / "access.db").exists()
+
+
+def test_a_schema_that_is_behind_is_a_warning(installed: Path) -> None:
+    (installed / "access.db").write_bytes(b"")
+    (line,) = bad(run("doctor"))
+    assert line.startswith("warn  database: The database is behind")
+
+
+DATABASES = {
+    "no directory": ("sqlite:////nowhere/access.db", "FAIL  database: there is no directory /nowhere"),
+    "no server": ("postgresql://bot:hunter2@127.0.0.1:1/access", "FAIL  database: The database does not answer"),
+}
+
+
+@pytest.mark.parametrize(("url", "expected"), DATABASES.values(), ids=DATABASES)
+def test_a_database_out_of_reach_fails(
+    url: str, expected: str, installed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", url)
+    shown = run("doctor")
+    (line,) = bad(shown)
+    assert line.startswith(expected) and "hunter2" not in line
+    assert shown.exit_code == 1
+
+
+def test_a_database_that_can_only_be_read_fails(installed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def read_only(*_: object) -> None:
+        from bot.core.errors import StorageUnavailable
+
+        raise StorageUnavailable("attempt to write a readonly database")
+
+    monkeypatch.setattr(doctor, "check_writing", read_only)
+    (line,) = bad(run("doctor"))
+    assert line.startswith("FAIL  database: The database does not answer (attempt to write a readonly database)")
+
+
+def test_a_log_that_other_keys_have_sealed_fails(installed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert run("audit", "list").exit_code == 0
+    assert "record 1 is sealed by our keys" in run("doctor").stdout
+    monkeypatch.setenv("ACCESS_SECRET_KEYS", "another-key-0123456789-0123456789-0123")
+    (line,) = bad(run("doctor"))
+    assert line.startswith("FAIL  audit log: none of ACCESS_SECRET_KEYS has sealed it")
+
+
+def test_the_doctor_leaves_nothing_in_the_database(installed: Path) -> None:
+    run("doctor")
+    db = Database("sqlite:///access.db")
+    with db.reading():
+        assert db.row("SELECT COUNT(*) FROM facts WHERE key = 'doctor'") == (0,)
+        assert db.row("SELECT COUNT(*) FROM audit") == (0,)
+    db.close()
+
+
+def test_configuration_errors_are_all_told_and_end_it_with_2(
+    installed: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SLACK_BOT_TOKEN", "xoxp-not-a-bot")
+    path = installed / "roles.toml"
+    path.write_text(path.read_text().replace("approvals = 2", "aprovals = 2"))
+    shown = run("doctor")
+    first, second = bad(shown)
+    assert first.startswith("FAIL  environment SLACK_BOT_TOKEN: must begin with xoxb-")
+    assert re.match(r"FAIL  roles\.toml:\d+ roles\.shop-deploy\.aprovals: ", second)
+    assert shown.exit_code == 2
+    assert sandbox.inspector.calls() == []

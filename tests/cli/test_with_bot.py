@@ -1,0 +1,82 @@
+"""The verbs while `access-bot run` works on the same database, and how that process starts and stops."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from bot.sandbox import Sandbox, running_sandbox
+from tests.cli.conftest import run, run_process
+
+
+@pytest.fixture
+def sandbox(configured: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
+    with running_sandbox(rate_limits=False) as running:
+        for name, value in {**running.environment, "PORT": "0"}.items():
+            monkeypatch.setenv(name, value)
+        yield running
+
+
+@contextmanager
+def bot(*words: str) -> Iterator[subprocess.Popen[str]]:
+    """A process that is ended in the end, whatever happens."""
+    process = subprocess.Popen([sys.executable, "-m", "bot", *words], stderr=subprocess.PIPE, text=True)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
+def test_run_makes_its_database_and_stops_in_order_when_told_to(sandbox: Sandbox, number: signal.Signals) -> None:
+    with bot("run") as process:
+        sandbox.wait_connected()
+        process.send_signal(number)
+        _, log = process.communicate(timeout=20)
+    assert process.returncode == 0
+    assert Path("access.db").exists()
+    assert "Traceback" not in log and " ERROR " not in log
+
+
+def test_a_request_made_in_slack_is_decided_and_ended_on_the_command_line(sandbox: Sandbox) -> None:
+    ana = sandbox.person("ana")
+    with bot("run"):
+        sandbox.wait_connected()
+        sandbox.wait_for(lambda: sandbox.inspector.calls("users.list"))
+        ana.command("/access", "request shop-admin 1h refund order 7")
+        sandbox.wait_for(lambda: sandbox.inspector.messages("#access-approvals"))
+        (request,) = re.findall(r"^r\w{11}", run("requests", "list").stdout, re.M)
+        approved = run("requests", "approve", request, "--yes")
+        assert " is active until " in approved.stdout
+        ana.wait_dm("Show credentials")
+        panicked = run("panic", "--user", "ana@example.com", "--yes")
+        assert "1 grants were ended by it" in panicked.stdout and "not confirmed" not in panicked.stdout
+        ana.wait_dm("has ended")
+        sandbox.wait_for(lambda: sandbox.inspector.messages("#access-security"))
+        assert run("grants", "list").stdout == "Nobody has any access.\n"
+        assert run("audit", "verify").exit_code == 0
+
+
+@pytest.mark.parametrize("verb", ["web", "worker"])
+def test_web_and_worker_refuse_a_schema_that_is_behind(verb: str, sandbox: Sandbox) -> None:
+    shown = run_process(verb)
+    assert (shown.returncode, "Traceback" in shown.stderr) == (2, False)
+    assert shown.stderr.splitlines()[-1].endswith("run `access-bot migrate` first")
+
+
+def test_a_port_that_is_taken_is_one_clear_line(sandbox: Sandbox) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        shown = run_process("run", env={**os.environ, "PORT": str(taken.getsockname()[1])})
+    assert shown.returncode == 2
+    assert "Traceback" not in shown.stderr
+    assert "PORT" in shown.stderr.splitlines()[-1]
