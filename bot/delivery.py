@@ -33,6 +33,7 @@ from bot.operations.record_people import record_people
 from bot.operations.record_posted import record_undelivered, record_unposted
 from bot.operations.take_work import Row, Work, finish_work, keep_claims, take_together, take_work
 from bot.operations.try_start import try_start
+from bot.slack.api import LOCKED_OUT
 from bot.slack.messenger import POSTS, TOGETHER, Messenger
 from bot.slack.people import SlackPeople
 
@@ -163,6 +164,10 @@ class Delivery:
     def _refused(self, rows: Sequence[Row], error: SystemRefused) -> None:
         """A final no: on record once, and out of the way of what comes after."""
         row = rows[0]
+        if error.code in LOCKED_OUT:  # as long as our token is not accepted, nothing can be said, nor given up
+            log.warning("%s waits until Slack accepts the bot's token: %s", row.kind, error.code)
+            self._later(rows, SystemUnavailable(str(error)))
+            return
         log.error("%s can't be done: %s", row.kind, error)
         if row.kind is Kind.START_GRANT:
             self._finish(rows, [partial(_fail_start, row=row, error=str(error))])

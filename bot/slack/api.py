@@ -27,6 +27,9 @@ PASSING = frozenset(
 )
 """Errors in a 200 answer that say "not now" (https://docs.slack.dev/apis/web-api/); all others are final."""
 
+LOCKED_OUT = frozenset(["invalid_auth", "not_authed", "token_revoked", "token_expired", "account_inactive"])
+"""Final errors that are about our token and not about the call: an operator mends it, and then the call can be made."""
+
 
 def call(client: WebClient, method: str, **arguments: Any) -> dict[str, Any]:
     """The answer of `method`. Raises SystemUnavailable, OutcomeUnknown or SystemRefused."""

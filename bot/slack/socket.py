@@ -5,6 +5,7 @@ Everything that matters is done without it: ends, deliveries and checks go on wh
 
 import contextlib
 import logging
+import select
 import socket
 import threading
 import time
@@ -19,6 +20,9 @@ PING = 10
 """Seconds between our pings; Slack's pong to one of them is the only proof that a connection is not deaf."""
 
 DEAF = 4 * PING
+
+GONE = getattr(select, "POLLRDHUP", 0) | select.POLLHUP | select.POLLERR
+"""What the kernel says of a connection that the other side has cut; Slack's client reads on from it for ever."""
 
 
 class Socket:
@@ -37,9 +41,19 @@ class Socket:
         self._keeper.start()
 
     def well(self) -> bool:
-        """Connected, and answered lately: a wedged connection looks alive for hours."""
+        """Connected, not cut, and answered lately: a wedged connection looks alive for hours."""
         client = self._handler.client
-        return client.is_connected() and time.time() - self._last_answer() < DEAF
+        return client.is_connected() and not self._is_cut() and time.time() - self._last_answer() < DEAF
+
+    def _is_cut(self) -> bool:
+        session = self._handler.client.current_session
+        line = session.sock if session is not None else None
+        poller = select.poll()
+        try:
+            poller.register(line.fileno() if line is not None else -1, GONE)
+        except (OSError, ValueError):  # closed by another thread meanwhile
+            return True
+        return any(event & GONE for _, event in poller.poll(0))
 
     def close(self) -> None:
         """Takes nothing new, finishes and acknowledges what came in, and only then hangs up."""
@@ -80,6 +94,8 @@ class Socket:
             client.connect()
         else:
             client.connect_to_new_endpoint(force=True)
+        if not client.is_connected():  # the client says nothing when its handshake is refused
+            raise ConnectionError("it was refused")
         self._connected_at = time.time()
 
     def _last_answer(self) -> float:

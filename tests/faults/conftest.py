@@ -17,6 +17,8 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Company]:
     with running_company(tmp_path_factory.mktemp("company")) as found:
         found.start()
         yield found
+        assert found.complaints() == []
+        assert found.reactions() == []
 
 
 @pytest.fixture
