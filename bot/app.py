@@ -10,6 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from typing import Protocol
 
 import uvicorn
 from prometheus_client import CollectorRegistry
@@ -20,7 +21,7 @@ from slack_sdk.signature import SignatureVerifier
 from bot import connectors
 from bot.clock import Clock
 from bot.core.effects import Queue
-from bot.core.errors import AccessBotError, StorageUnavailable
+from bot.core.errors import StorageUnavailable, SystemRefused
 from bot.core.model import Source
 from bot.delivery import Delivery
 from bot.jobs import Every, Jobs
@@ -33,6 +34,7 @@ from bot.operations.record_policy import record_loaded, record_rejected
 from bot.operations.take_work import free_claims
 from bot.roles_file import RolesFile
 from bot.settings import Settings
+from bot.slack.greeting import Greeting
 from bot.slack.identity import Identity
 from bot.slack.listeners import Desk, register
 from bot.slack.messenger import Messenger
@@ -40,6 +42,7 @@ from bot.slack.people import SlackPeople
 from bot.slack.socket import Socket
 from bot.tokens import Signer
 from bot.web import build_web, serve_config
+from bot.web.ops import Ready
 from bot.web.slack_events import SlackEvents
 from storage.database import Database
 
@@ -50,6 +53,9 @@ LISTENERS = 32
 
 CHECK_HOLDERS_EVERY = 10
 """Seconds; together with `record_people.RECHECK` less than a minute."""
+
+RELOAD_EVERY = 2
+"""Seconds between two looks at roles.toml, which is reloaded within 5."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +99,7 @@ class Worker:
     def __init__(self, base: Base, bolt: App, identity: Identity, meter: UsageMeter) -> None:
         settings, clock_world = base.settings, base.world.via(Source.CLOCK)
         patient = slack_client(settings, timeout=10)
-        self._base, self._identity = base, identity
+        self._base, self.greeting = base, Greeting(identity, self._meet_slack)
         self.people = SlackPeople(slack_client(settings, timeout=3), clock_world, identity.team)
         self.delivery = _delivery(base, clock_world, patient, self.people, meter)
         self.jobs = Jobs(clock_world, base.clock.exact, self._others(clock_world, meter))
@@ -108,11 +114,13 @@ class Worker:
         self.jobs.start()
         self.delivery.start()
         threading.Thread(target=self._listen, name="notices", daemon=True).start()
-        threading.Thread(target=self._greet, name="greeting", daemon=True).start()
+        self.greeting.start()
 
     def stop(self) -> None:
         """Takes nothing new from Slack, finishes what is in hand, and leaves the rest in the outbox."""
         self._stopping.set()
+        self.greeting.stop()
+        self.delivery.begin_stop()
         if self.socket is not None:
             self.socket.close()
         self.jobs.stop()
@@ -139,26 +147,17 @@ class Worker:
                 self._base.db.listen(self._told, self._stopping.is_set)
             except StorageUnavailable as error:
                 log.warning("notices of other processes come late: %s", error)
-                self._stopping.wait(1)
+            except Exception:  # a notice of a newer version, say: what it tells is found by looking, a second later
+                log.exception("a notice of another process was not understood")
+            self._stopping.wait(1)
 
     def _told(self, queues: list[str], due: int | None) -> None:
         """An empty notice means that some may have been missed."""
         self._heard(frozenset(map(Queue, queues)) or frozenset(Queue), due)
 
-    def _greet(self) -> None:
-        """Learns from Slack who we are, and only then listens; nothing else waits for it."""
-        pause = 1
-        while not self._stopping.is_set():
-            try:
-                known = self._identity.ask()
-                log.info("connected to the Slack workspace %s as %s", known.team, known.bot_user)
-                save_refresh(self._world, ["groups", "people"])
-                break
-            except AccessBotError as error:
-                log.warning("Slack does not say who we are: %s; next try in %s s", error, pause)
-                self._stopping.wait(pause)
-                pause = min(pause * 2, 30)
-        if self.socket is not None and not self._stopping.is_set():
+    def _meet_slack(self) -> None:
+        save_refresh(self._world, ["groups", "people"])
+        if self.socket is not None:
             self.socket.start()
 
     def _others(self, world: World, meter: UsageMeter) -> dict[str, Every]:
@@ -166,7 +165,7 @@ class Worker:
             "holders": Every(CHECK_HOLDERS_EVERY, self._check_holders),
             "groups": Every(300, lambda: save_refresh(world, ["groups"])),
             "people": Every(6 * 3600, lambda: save_refresh(world, ["people"])),
-            "roles": Every(2, lambda: reload_roles(self._base, world)),
+            "roles": Every(RELOAD_EVERY, lambda: reload_roles(self._base, world)),
         }
 
     def _check_holders(self) -> None:
@@ -174,7 +173,10 @@ class Worker:
         for person in people_to_check(self._world, self._started, CHECK_HOLDERS_EVERY):
             if self._stopping.is_set():
                 return
-            record_people(self._world, [self.people.look_up(person)])
+            try:
+                record_people(self._world, [self.people.look_up(person)])
+            except SystemRefused as error:  # about this one alone: the others have to be looked at all the same
+                log.warning("Slack does not say who %s is: %s", person, error)
 
 
 def _delivery(base: Base, world: World, client: WebClient, people: SlackPeople, meter: UsageMeter) -> Delivery:
@@ -197,6 +199,30 @@ def reload_roles(base: Base, world: World) -> None:
         save_refresh(world, ["groups", "people"])
 
     base.roles.reload(loaded, partial(record_rejected, world))
+
+
+class RolesWatch:
+    """Reads roles.toml again when it is saved, in a process that has no clock."""
+
+    def __init__(self, base: Base) -> None:
+        self._base, self._stopping = base, threading.Event()
+        self._thread = threading.Thread(target=self._run, name="roles", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stopping.wait(RELOAD_EVERY):
+            try:
+                reload_roles(self._base, self._base.world)
+            except StorageUnavailable as error:
+                log.warning("roles.toml is read again later: %s", error)
+            except Exception:
+                log.exception("roles.toml could not be read again")
 
 
 def slack_client(settings: Settings, timeout: int) -> WebClient:
@@ -235,34 +261,57 @@ def serve(settings: Settings, *, web: bool, work: bool, migrate: bool) -> None:
     meter = UsageMeter(base.world.via(Source.HTTP))
     worker = None
     slack = None
+    parts: list[Part] = []
     if settings.slack_bot_token:
         identity = Identity(slack_client(settings, timeout=5), base.world)
         bolt = build_bolt(base, identity)
         worker = Worker(base, bolt, identity, meter) if work else None
+        parts.append(worker or Greeting(identity, lambda: None))
         verifier = SignatureVerifier(settings.slack_signing_secret)
         slack = SlackEvents(bolt.dispatch, verifier) if web and settings.slack_mode == "http" else None
-    _serve(base, meter, worker, slack)
+    if worker is None:
+        parts.append(RolesWatch(base))
+    _serve(base, meter, parts, partial(_ready, base, worker), slack)
 
 
-def _serve(base: Base, meter: UsageMeter, worker: Worker | None, slack: SlackEvents | None) -> None:
+class Part(Protocol):
+    """Something that runs beside the server, for as long as it does."""
+
+    def start(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+
+def _serve(base: Base, meter: UsageMeter, parts: list[Part], ready: Ready, slack: SlackEvents | None) -> None:
     registry = CollectorRegistry()
     watch(registry, base.world)
-    ready = partial(_ready, base, worker)
     app = build_web(base.world.via(Source.HTTP), base.signer, meter, ready=ready, registry=registry, slack=slack)
     server = uvicorn.Server(serve_config(app, base.settings.host, base.settings.port))
-    # uvicorn raises the signal again when it has stopped serving; then our own parts have yet to finish.
+
+    def stop(*_: object) -> None:
+        server.should_exit = True
+
+    # uvicorn has handlers of its own while it serves, and raises the signal again afterwards, when our parts have yet
+    # to finish; one that comes before it serves must not be lost.
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: None)
-    if worker is not None:
-        worker.start()
+        signal.signal(number, stop)
+    for part in parts:
+        part.start()
     try:
         server.run()
     finally:
         log.info("stopping: finishing what is in hand")
-        if worker is not None:
-            worker.stop()
-        meter.flush()
+        for part in parts:
+            part.stop()
+        _flush(meter)
         base.db.close()
+
+
+def _flush(meter: UsageMeter) -> None:
+    try:
+        meter.flush()
+    except StorageUnavailable as error:
+        log.error("the last counts of token checks are lost: %s", error)
 
 
 def _ready(base: Base, worker: Worker | None) -> list[tuple[str, bool, str]]:
@@ -274,6 +323,7 @@ def _database_answers(base: Base) -> tuple[bool, str]:
     try:
         with base.db.reading():
             base.db.row("SELECT 1")
-    except StorageUnavailable as error:
-        return False, str(error)
+    except StorageUnavailable as error:  # its words name hosts and users, and anybody may ask for readiness
+        log.warning("not ready: %s", error)
+        return False, "does not answer"
     return True, ""

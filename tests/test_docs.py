@@ -43,12 +43,12 @@ def test_every_link_to_a_file_leads_somewhere(link):
 
 
 def test_the_verbs_of_the_procfile_exist():
-    from bot.cli import main
+    from bot.cli import cli
     from click.testing import CliRunner
 
     for line in (ROOT / "Procfile").read_text().splitlines():
         verb = line.split("access-bot ")[1]
-        assert CliRunner().invoke(main, [verb, "--help"]).exit_code == 0, verb
+        assert CliRunner().invoke(cli, [verb, "--help"]).exit_code == 0, verb
 
 
 IMPORTS = {

@@ -83,7 +83,7 @@ def sum_usage(world: World, grant_id: str) -> None:
         if grant is None:
             return
         sums = usage.sums(u.db, grant.id)
-        for system in grant.systems:
+        for system in dict.fromkeys([*grant.systems, *sums]):  # also where the token was tried and is good for nothing
             here = sums.get(system, usage.Sum(0, 0, None, None))
             sources = usage.sources(u.db, grant.id, system, MOST_TOLD)
             u.record(Event.USE_SUMMED, SYSTEM, grant, system=system, **here._asdict(), sources=sources)

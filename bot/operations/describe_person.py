@@ -25,18 +25,19 @@ class PersonView:
     titles: dict[str, str]
 
 
-def describe_person(world: World, person_id: str) -> PersonView:
-    """Somebody unknown is described as a stranger, who may ask for nothing. Raises StorageUnavailable."""
+def describe_person(world: World, person_id: str, *, for_home: bool = False) -> PersonView:
+    """Somebody unknown is described as a stranger, who may ask for nothing. What others do, which is all that
+    `waiting_for_me` and `everything` are about, is read for App Home only. Raises StorageUnavailable."""
     with world.db.reading():
         u = Unit(world)
         person = u.person(person_id)
-        is_lead = leads_only(u, person_id) is None
+        is_lead = for_home and leads_only(u, person_id) is None
         return PersonView(
             person=person,
             roles=requestable(u, person),
             held=tuple(grants.held_by(u.db, person_id)),
             pending=tuple(requests.pending_of(u.db, person_id)),
-            waiting_for_me=tuple(_waiting(u, person_id, requests.pending(u.db))) if not person.unfit() else (),
+            waiting_for_me=tuple(_waiting(u, person_id)) if for_home and not person.unfit() else (),
             everything=tuple(grants.live(u.db, limit=200)) if is_lead else None,
             titles={role.name: role.title for role in u.policy.roles.values()},
         )
@@ -47,8 +48,8 @@ def requestable(u: Unit, person: Person) -> tuple[Role, ...]:
     return tuple(role for role in u.policy.roles.values() if may_request(role, person, u.directory) is None)
 
 
-def _waiting(u: Unit, person: str, pending: Iterable[Request]) -> Iterable[Request]:
-    for request in pending:
+def _waiting(u: Unit, person: str) -> Iterable[Request]:
+    for request in requests.pending(u.db):
         role = u.policy.roles.get(request.role)
         if role and person in deciders(role, request.requester, u.directory):
             yield request

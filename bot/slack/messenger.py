@@ -9,7 +9,7 @@ from typing import Any
 from slack_sdk import WebClient
 
 from bot.core.effects import Kind
-from bot.core.errors import SystemRefused
+from bot.core.errors import OutcomeUnknown, SystemRefused, SystemUnavailable
 from bot.core.export import csv_lines
 from bot.core.model import HELD, GrantState
 from bot.operations._unit import World
@@ -63,6 +63,14 @@ class Messenger:
         if kind in TOGETHER:
             return _TOGETHER[kind](self, work)
         return _ALONE[kind](self, work[0][1])
+
+    def expect_answers(self) -> None:
+        """Raises SystemUnavailable while Slack answers nothing: what was sent once without an answer is not sent
+        again before there is a chance of one, because it may not be sent a third time."""
+        try:
+            call(self._client, "auth.test")
+        except OutcomeUnknown as error:
+            raise SystemUnavailable(str(error)) from error
 
     def post(self, channel: str, message: Message, **arguments: Any) -> dict[str, Any]:
         """Posts to a channel (id or `#name`) or a person (id); nothing in it is unfurled or parsed further."""
@@ -185,7 +193,7 @@ class Messenger:
         return answers.render(data["note"], data, card, self._world.now())
 
     def publish_home(self, data: Data) -> list[Recording]:
-        view = home.render(describe_person(self._world, data["person"]), self._world.now())
+        view = home.render(describe_person(self._world, data["person"], for_home=True), self._world.now())
         call(self._client, "views.publish", user_id=data["person"], view=view)
         return []
 

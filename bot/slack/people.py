@@ -11,6 +11,7 @@ from bot.core.errors import SystemRefused
 from bot.core.model import Person
 from bot.core.policy import classify, references
 from bot.operations._unit import World
+from bot.operations.find_by_email import find_by_email
 from bot.operations.record_people import record_groups, record_people
 from bot.slack.api import call
 
@@ -50,9 +51,8 @@ class SlackPeople:
         now = self._world.now()
         for page in self._pages():
             record_people(self._world, [person_from(user, now, self._team()) for user in page])
-        known = self._world.directory().emails
         for ref in sorted(references(self._world.policy())):
-            if classify(ref) == "email" and ref.lower() not in known:
+            if classify(ref) == "email" and find_by_email(self._world, ref) is None:
                 self._look_up_email(ref)
 
     def _pages(self) -> Iterator[list[dict[str, Any]]]:

@@ -1,0 +1,47 @@
+"""Learns from Slack who we are, in the background and for as long as it takes, and then lets the rest begin.
+
+Nothing that ends access waits for it.
+"""
+
+import logging
+import threading
+from collections.abc import Callable
+
+from bot.core.errors import AccessBotError
+from bot.slack.identity import Identity
+
+log = logging.getLogger(__name__)
+
+LONGEST_PAUSE = 30
+"""Seconds between two tries, at most."""
+
+
+class Greeting:
+    """`then` is called once, when Slack has answered."""
+
+    def __init__(self, identity: Identity, then: Callable[[], None]) -> None:
+        self._identity, self._then = identity, then
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="greeting", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _run(self) -> None:
+        pause = 1
+        while not self._stopping.is_set():
+            try:
+                known = self._identity.ask()
+                log.info("connected to the Slack workspace %s as %s", known.team, known.bot_user)
+                self._then()
+                return
+            except Exception as error:  # whatever it is, without a next try nothing would ever come from Slack
+                trace = None if isinstance(error, AccessBotError) else error
+                log.warning("Slack does not say who we are: %s; next try in %s s", error, pause, exc_info=trace)
+                self._stopping.wait(pause)
+                pause = min(pause * 2, LONGEST_PAUSE)
