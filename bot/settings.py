@@ -9,6 +9,7 @@ import ipaddress
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import SplitResult, urlsplit
@@ -254,6 +255,8 @@ def _database_url(text: str) -> str:
         raise ValueError("needs three slashes, four for an absolute path: sqlite:///access.db")
     if scheme == "sqlite":
         return text
+    if find_spec("psycopg") is None:
+        raise ValueError("needs PostgreSQL's driver: pip install 'access-bot[postgres]'")
     _split(text, f"is not a URL ({_DATABASES}); write % and / of a password as %25 and %2F")
     return _word(text)
 

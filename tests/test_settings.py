@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -254,6 +255,12 @@ def test_no_environment_does_anything_but_give_settings_or_a_refusal(environ: di
         load(environ, verb)
     except ConfigError as error:
         assert error.problems and all(problem.text for problem in error.problems)
+
+
+def test_postgresql_without_its_driver_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    (line,) = told(SOCKET | {"DATABASE_URL": "postgresql://bot:hunter2@db/access"})
+    assert line == "environment DATABASE_URL: needs PostgreSQL's driver: pip install 'access-bot[postgres]'"
 
 
 def test_every_need_is_somebodys() -> None:

@@ -98,7 +98,9 @@ def verify() -> None:
         from bot.operations.record_verified import record_verified
         from bot.operations.verify_audit import verify_audit
 
-        verdict = verify_audit(base.world, base.signer.sealed, _say_progress if sys.stderr.isatty() else None)
+        watched = sys.stderr.isatty()
+        verdict = verify_audit(base.world, base.signer.sealed, _say_progress if watched else None)
+        click.echo("", err=True, nl=watched)
         if verdict.broken is not None:
             raise Refusal(f"The audit log is BROKEN at record {verdict.broken.seq}: {verdict.broken.why}.")
         record_verified(base.world, actor(), verdict.records)
@@ -115,10 +117,11 @@ def _counted(rows: Iterable[Row], count: int) -> Iterator[Row]:
         yield from batch
         done += len(batch)
         _say_progress(done, count)
+    click.echo(err=True)
 
 
 def _say_progress(done: int, count: int) -> None:
-    click.echo(f"\r{done:,} of {max(done, count):,} records", err=True, nl=done >= count)
+    click.echo(f"\r{done:,} of {max(done, count):,} records", err=True, nl=False)
 
 
 def _filters(world: "World", asked: dict[str, str | None]) -> "Filters":

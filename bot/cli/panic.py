@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bot.cli.common import Refusal, Wrong, actor, confirm, opened, person_known, person_named, yes_option
+from bot.cli.plain import counted
 
 if TYPE_CHECKING:
     from bot.operations._unit import World
@@ -30,7 +31,7 @@ def panic(role: str | None, user: str | None, yes: bool) -> None:
         asked = [g for g in list_grants(base.world, 1_000_000) if g.state is GrantState.ENDING]
         ours = [g.id for g in asked if not (role or person) or g.role == role or g.person == person]
         end_work(base, ours)
-        click.echo(f"The panic switch is on for {_what(role, user)}: {ended} grants were ended by it.")
+        click.echo(f"The panic switch is on for {_what(role, user)}; it ended {counted(ended, 'grant')}.")
         left = {g.id for g in list_grants(base.world, 1_000_000) if g.state not in OVER}
         for line in (line for grant in ours if grant in left for line in ending_lines(base.world, grant)):
             click.echo(line)

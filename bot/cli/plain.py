@@ -30,6 +30,11 @@ def clean(text: str, widest: int = WIDEST) -> str:
     return plain if len(plain) <= widest else plain[: widest - 1] + "…"
 
 
+def counted(number: int, word: str) -> str:
+    """`1 role`, `2 roles`."""
+    return f"{number:,} {word}" + ("" if number == 1 else "s")
+
+
 def utc(at: int | None) -> str:
     """`2026-11-22 14:05 UTC`; "–" for no time."""
     return "–" if at is None else datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M UTC")

@@ -80,8 +80,8 @@ def deny(request: str, reason: str, yes: bool) -> None:
 
         if not reason and not on_terminal():
             raise Wrong("A denial needs a reason for the requester: pass --reason.")
-        _ask(base.world, request, "Deny it?", yes)
-        reason = reason or click.prompt("Reason, told to the requester", err=True)
+        if _ask(base.world, request, "Deny it?", yes) and not reason:
+            reason = click.prompt("Reason, told to the requester", err=True)
         outcome = deny_request(base.world, request, _operator(base.world), reason)
         if isinstance(outcome, Refused):
             raise Refusal(outcome.reason)
@@ -90,19 +90,20 @@ def deny(request: str, reason: str, yes: bool) -> None:
         click.echo(f"{request} is denied; the requester is told why.")
 
 
-def _ask(world: "World", request: str, question: str, yes: bool) -> None:
-    """What is not pending is not asked about: the refusal says what it is."""
+def _ask(world: "World", request: str, question: str, yes: bool) -> bool:
+    """Whether there is something to decide. What is not pending is not asked about: the refusal says what it is."""
     from bot.core.durations import format_duration
     from bot.core.model import RequestState
     from bot.operations.describe_request import describe_request
 
     card = describe_request(world, request)
     if card is None or card.request.state is not RequestState.PENDING:
-        return
+        return False
     asked = card.request
     told = f"{clean(card.requester.name)} ({asked.requester}) asks for {asked.role}"
     span = format_duration(asked.duration)
     confirm(f"{told} on {', '.join(asked.systems)} for {span}: {clean(asked.reason, 300)}\n{question}", yes)
+    return True
 
 
 def _operator(world: "World") -> "Person":

@@ -1,12 +1,11 @@
 """The verbs for whoever sets the bot up: schema, roles.toml, keys, the Slack app, and a live check of all of it."""
 
-from collections.abc import Sized
 from typing import Literal
 
 import click
 
 from bot.cli.common import Wrong, load
-from bot.cli.plain import table
+from bot.cli.plain import counted, table
 
 
 @click.command(epilog="Example: access-bot migrate")
@@ -28,7 +27,8 @@ def check() -> None:
 
     settings = load("check")
     policy = load_policy(settings.roles_path, settings.environ)
-    click.echo(f"{policy.file} is valid: {_count(policy.roles, 'role')}, {_count(policy.systems, 'system')}.")
+    roles, systems = counted(len(policy.roles), "role"), counted(len(policy.systems), "system")
+    click.echo(f"{policy.file} is valid: {roles}, {systems}.")
     table(
         ("ROLE", "SYSTEMS", "ASKED FOR BY", "APPROVED BY", "AT MOST"),
         (
@@ -42,10 +42,6 @@ def check() -> None:
             for role in policy.roles.values()
         ),
     )
-
-
-def _count(things: Sized, word: str) -> str:
-    return f"{len(things)} {word}" + ("" if len(things) == 1 else "s")
 
 
 @click.command(epilog="Example: access-bot doctor")

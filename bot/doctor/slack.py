@@ -176,8 +176,8 @@ def _people_findings(policy: Policy, count: Callable[[tuple[str, ...]], int]) ->
 def _role_findings(role: Role, count: Callable[[tuple[str, ...]], int]) -> Iterator[Finding]:
     able = count(role.approvers)
     if able < role.approvals:
-        who = f"{', '.join(role.approvers)}: {able or 'no'} full members of the workspace"
-        yield fail(f"roles.{role.name}.approvers", f"{who}, {role.approvals} must approve; nothing can be decided")
+        found = f"{', '.join(role.approvers)}: full members found: {able}, needed: {role.approvals}"
+        yield fail(f"roles.{role.name}.approvers", f"{found}; nothing can be decided")
     if "everyone" not in role.requesters and not count(role.requesters):
         yield warn(f"roles.{role.name}.requesters", f"{', '.join(role.requesters)}: nobody may ask for it")
 

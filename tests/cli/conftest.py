@@ -19,6 +19,7 @@ from bot.core.asking import Ask
 from bot.core.model import Request
 from bot.operations.request_access import Submitted, request_access
 from storage import audit, requests
+from storage.database import Database
 from tests.builders import ENVIRON, policy_text
 from tests.worlds import ANA, KEYS, Made, make_world
 
@@ -83,6 +84,15 @@ def shop(configured: Path) -> Iterator[Shop]:
     made = make_world(configured)
     made.clock.at = int(time.time())
     with closing(made.world.db):
+        yield Shop(made)
+
+
+@pytest.fixture
+def shop_on_postgresql(configured: Path, postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
+    monkeypatch.setenv("DATABASE_URL", postgres_url)
+    with closing(Database(postgres_url)) as database:
+        made = make_world(configured, db=database)
+        made.clock.at = int(time.time())
         yield Shop(made)
 
 

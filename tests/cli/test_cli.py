@@ -432,7 +432,7 @@ def test_panic_ends_everything_and_gives_nothing_new_until_resumed(shop: Shop) -
     shown = run("panic", "--yes")
     assert shown.exit_code == 0
     assert shown.stdout.splitlines() == [
-        "The panic switch is on for everything: 2 grants were ended by it.",
+        "The panic switch is on for everything; it ended 2 grants.",
         "Nothing new is given until: access-bot resume",
     ]
     assert {shop.made.grant(grant.id).state for grant in grants} == {GrantState.ENDED}
@@ -484,6 +484,21 @@ def test_panic_for_somebody_unknown_is_refused_instead_of_ending_nothing(
 def test_resume_of_what_is_not_on_is_told(shop: Shop) -> None:
     shown = run("resume", "--role", "shop-admin", "--yes")
     assert (shown.exit_code, shown.stderr.startswith("No panic switch is on for everything of role shop")) == (1, True)
+
+
+def test_everything_is_the_same_on_postgresql(shop_on_postgresql: Shop) -> None:
+    shop = shop_on_postgresql
+    first, request = shop.made.a_grant(), shop.ask("reports-read")
+    assert run("migrate").stdout == "The schema is up to date.\n"
+    assert run("grants", "revoke", first.id, "--yes").stdout == f"{first.id} ended on shop-admin.\n"
+    assert " is active until " in run("requests", "approve", request.id, "--yes").stdout
+    assert "it ended 1 grant." in run("panic", "--user", ANA, "--yes").stdout
+    assert run("grants", "list").stdout == "Nobody has any access.\n"
+    assert len(run("requests", "list", "--state", "all", "--json").stdout.splitlines()) == 2
+    assert run("usage", "list").exit_code == 0
+    seqs = [json.loads(line)["seq"] for line in run("audit", "export").stdout.splitlines()]
+    assert seqs == list(range(1, len(seqs) + 1))
+    assert run("audit", "verify").exit_code == 0
 
 
 # --- usage and audit
@@ -574,6 +589,19 @@ def test_an_export_as_a_process_is_utf_8_and_silent_whatever_the_locale_is(shop:
     )  # fmt: skip
     assert (shown.returncode, shown.stderr) == (0, b"")
     assert "für Grüße" in shown.stdout.decode()
+
+
+@pytest.mark.parametrize("verb", [("export",), ("verify",)], ids=" ".join)
+def test_progress_is_told_on_a_terminal_only(verb: tuple[str, ...], shop: Shop) -> None:
+    shop.ask()
+    ours, theirs = pty.openpty()
+    shown = subprocess.run(
+        [sys.executable, "-m", "bot", "audit", *verb], stdout=subprocess.PIPE, stderr=theirs, text=True
+    )
+    os.close(theirs)
+    assert shown.returncode == 0 and "\r" not in shown.stdout
+    assert re.search(r"\r\d of \d records\r\n$", os.read(ours, 1000).decode())
+    os.close(ours)
 
 
 def test_a_terminal_that_cant_show_a_name_still_shows_the_list(shop: Shop) -> None:

@@ -104,28 +104,28 @@ TROUBLE: dict[str, tuple[Break, list[str]]] = {
     "empty approver group": (
         lambda s: s.admin.set_group("@db-leads", []),
         [
-            "FAIL  roles.shop-admin.approvers: @db-leads: no full members of the workspace, 1 must approve",
-            "FAIL  roles.reports-read.approvers: @db-leads: no full members",
+            "FAIL  roles.shop-admin.approvers: @db-leads: full members found: 0, needed: 1; nothing can be decided",
+            "FAIL  roles.reports-read.approvers: @db-leads: full members found: 0",
             "warn  people: @db-leads: no full member of the workspace",
         ],
     ),
     "approvers who don't count": (
         lambda s: [s.admin.deactivate(s.person("ben").id), s.admin.make_guest(s.person("gwen").id)],
         [
-            "FAIL  roles.shop-admin.approvers: @db-leads: no full members",
-            "FAIL  roles.reports-read.approvers: @db-leads: no full members",
+            "FAIL  roles.shop-admin.approvers: @db-leads: full members found: 0",
+            "FAIL  roles.reports-read.approvers: @db-leads: full members found: 0",
             "warn  people: @db-leads",
         ],
     ),
     "fewer approvers than approvals": (
         lambda s: s.admin.set_group("@sre", [s.person("chiara").id]),
-        ["FAIL  roles.shop-deploy.approvers: @platform-leads, @sre: 1 full members of the workspace, 2 must approve"],
+        ["FAIL  roles.shop-deploy.approvers: @platform-leads, @sre: full members found: 1, needed: 2"],
     ),
     "group switched off": (
         lambda s: s.admin.disable_group("@platform-leads"),
         [
             "FAIL  workspace.leads: @platform-leads: nobody",
-            "FAIL  roles.shop-deploy.approvers: @platform-leads, @sre: 1 full members",
+            "FAIL  roles.shop-deploy.approvers: @platform-leads, @sre: full members found: 1",
             "warn  people: @platform-leads",
         ],
     ),

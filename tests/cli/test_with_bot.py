@@ -60,7 +60,7 @@ def test_a_request_made_in_slack_is_decided_and_ended_on_the_command_line(sandbo
         assert " is active until " in approved.stdout
         ana.wait_dm("Show credentials")
         panicked = run("panic", "--user", "ana@example.com", "--yes")
-        assert "1 grants were ended by it" in panicked.stdout and "not confirmed" not in panicked.stdout
+        assert "it ended 1 grant." in panicked.stdout and "not confirmed" not in panicked.stdout
         ana.wait_dm("has ended")
         sandbox.wait_for(lambda: sandbox.inspector.messages("#access-security"))
         assert run("grants", "list").stdout == "Nobody has any access.\n"
