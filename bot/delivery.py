@@ -52,13 +52,28 @@ class Lanes:
     claim: int
     longest_pause: int
 
+    @property
+    def look_again(self) -> float:
+        """Seconds after which a queue is looked at although nobody rang: a third of the claim, so that it is kept."""
+        return min(1.0, self.claim / 3)
+
 
 LANES: Mapping[Queue, Lanes] = {
     Queue.END: Lanes(threads=8, in_hand=64, claim=2, longest_pause=300),
-    Queue.START: Lanes(threads=8, in_hand=64, claim=5, longest_pause=30),
+    Queue.START: Lanes(threads=8, in_hand=8, claim=5, longest_pause=30),
     Queue.DECIDE: Lanes(threads=8, in_hand=32, claim=5, longest_pause=5),
-    Queue.SLACK: Lanes(threads=8, in_hand=32, claim=15, longest_pause=20),
+    Queue.SLACK: Lanes(threads=8, in_hand=8, claim=15, longest_pause=20),
 }
+"""Starts and messages are not claimed before a thread is free for them: an end drops a start that nobody has begun,
+and of a message that a killed process had in hand nobody knows whether it was posted."""
+
+SHARED: Mapping[Queue, frozenset[Queue]] = {
+    Queue.END: frozenset({Queue.END, Queue.START}),
+    Queue.START: frozenset({Queue.END, Queue.START}),
+    Queue.DECIDE: frozenset({Queue.DECIDE}),
+    Queue.SLACK: frozenset({Queue.SLACK}),
+}
+"""Whose next row may have waited behind a row of that queue: a grant's starts and ends are in one lane."""
 
 START_PATIENCE = 600
 """Seconds after which a grant whose system does not answer has failed to start."""
@@ -81,10 +96,11 @@ class Delivery:
         self._world, self._connectors, self._messenger = world, connectors, messenger
         self._people, self._meter = people, meter
         self._owner = secrets.token_hex(8)
-        self._stopping = threading.Event()
+        self._stopping, self._waits = threading.Event(), False
         self._loops = {queue: _Loop(self, queue, lanes) for queue, lanes in LANES.items()}
 
     def start(self) -> None:
+        self._waits = True
         for loop in self._loops.values():
             loop.start()
 
@@ -94,11 +110,15 @@ class Delivery:
             self._loops[queue].bell.set()
 
     def stop(self) -> None:
-        """Finishes what is in hand and takes nothing new; what is left stays in the outbox."""
-        self._stopping.set()
-        self.wake(list(Queue))
+        """Finishes what has been begun and takes nothing new; what is left stays in the outbox."""
+        self.begin_stop()
         for loop in self._loops.values():
             loop.join()
+
+    def begin_stop(self) -> None:
+        """The same without waiting for it."""
+        self._stopping.set()
+        self.wake(list(Queue))
 
     def well(self) -> bool:
         """Whether every queue's loop has turned lately."""
@@ -123,43 +143,68 @@ class Delivery:
     def keep(self, queue: Queue, rows: Sequence[int]) -> None:
         keep_claims(self._world, self._owner, rows, LANES[queue].claim)
 
+    def put_back(self, rows: Sequence[int]) -> None:
+        """Leaves rows that nobody has begun to whoever comes next."""
+        if rows:
+            Work(self._owner, rows).give_back(self._world, 0, "", False)
+
     def work(self, row: Row) -> None:
-        """Does one row, and what may be done together with it; nothing that it raises is lost."""
-        rows = [row]
+        """Does one row, and what may be done together with it. Never raises: what can't even be put off comes back
+        when its claim has run out."""
         try:
-            if row.kind in TOGETHER:
+            self._work(row)
+        except StorageUnavailable as error:
+            log.warning("work %s stays claimed until the database is back: %s", row.id, error)
+        except Exception:
+            log.exception("work %s of kind %s stays claimed", row.id, row.kind)
+
+    def _work(self, row: Row) -> None:
+        rows, done = [row], False
+        try:
+            if row.kind in TOGETHER and row.unsure < 2:
                 rows += take_together(self._world, row, self._owner, *TOGETHER[row.kind])
-            self._finish(rows, self._do(rows))
+            recordings = self._do(rows)
+            done = True
+            self._finish(rows, recordings)
         except (SystemUnavailable, StorageUnavailable) as error:
+            if done:
+                raise
             self._later(rows, error)
         except SystemRefused as error:
             self._refused(rows, error)
-        except Exception as error:
+        except Exception as error:  # perhaps after the post: a third one would be worse than a missing one
             log.exception("work %s of kind %s failed unexpectedly", row.id, row.kind)
-            self._later(rows, SystemUnavailable(f"unexpected {type(error).__name__}"))
+            self._later(rows, OutcomeUnknown(f"unexpected {type(error).__name__}"))
 
     def _do(self, rows: Sequence[Row]) -> Sequence[Recording]:
-        if rows[0].kind in _OWN:
-            return _OWN[rows[0].kind](self, rows[0])
-        if rows[0].unsure >= 2 and rows[0].kind in POSTS:
-            raise SystemRefused("answer_lost", "sent twice without an answer, so not a third time")
-        return self._messenger.deliver(rows[0].kind, [(row.kind, row.data) for row in rows])
+        row = rows[0]
+        if row.kind in _OWN:
+            return _OWN[row.kind](self, row)
+        if row.unsure and row.kind in POSTS:
+            if row.unsure >= 2:
+                raise SystemRefused("answer_lost", "sent twice without an answer, so not a third time")
+            self._messenger.expect_answers()
+        return self._messenger.deliver(row.kind, [(r.kind, r.data) for r in rows])
 
     def _finish(self, rows: Sequence[Row], recordings: Sequence[Recording]) -> None:
-        finish_work(self._world, self._owner, [row.id for row in rows], recordings)
+        """Writes down what was done. It must not be done again only because the database is away just now, so this
+        waits for it, the rows in hand, until the delivery stops."""
+        while True:
+            try:
+                return finish_work(self._world, self._owner, [row.id for row in rows], recordings)
+            except StorageUnavailable as error:
+                log.warning("work %s is done but can't be written down yet: %s", rows[0].id, error)
+                if not self._waits or self._stopping.wait(1):
+                    raise
 
     def _later(self, rows: Sequence[Row], error: SystemUnavailable | StorageUnavailable) -> None:
         """Gives the rows back for another try, unless this kind of work has its own end of patience."""
         row = rows[0]
         giving_up = _PATIENCE.get(row.kind)
-        try:
-            if giving_up and isinstance(error, SystemUnavailable) and giving_up(self, row, error):
-                return
-            unsure = isinstance(error, OutcomeUnknown)
-            work = Work(self._owner, [r.id for r in rows])
-            work.give_back(self._world, _pause(row, error), str(error), unsure)
-        except StorageUnavailable as lost:
-            log.warning("work %s stays claimed until the database is back: %s", row.id, lost)
+        if giving_up and isinstance(error, SystemUnavailable) and giving_up(self, row, error):
+            return
+        work = Work(self._owner, [r.id for r in rows])
+        work.give_back(self._world, _pause(row, error), str(error), isinstance(error, OutcomeUnknown))
 
     def _refused(self, rows: Sequence[Row], error: SystemRefused) -> None:
         """A final no: on record once, and out of the way of what comes after."""
@@ -267,26 +312,37 @@ class _Loop(threading.Thread):
         self._in_hand: set[int] = set()
         self._lock = threading.Lock()
         self.bell = threading.Event()
-        self.turned = time.monotonic()
+        self.turned = self._kept = time.monotonic()
 
     def run(self) -> None:
         while not self._delivery.stopping:
             self.turned = time.monotonic()
             self.bell.clear()
-            try:
-                taken = self._take()
-            except StorageUnavailable as error:
-                log.warning("queue %s: %s", self._queue, error)
-                taken = 0
-            if not taken:
-                self.bell.wait(self._lanes.claim / 3 if self._in_hand else 1.0)
-        self._pool.shutdown(wait=True)
+            if not self._taken():
+                self.bell.wait(self._lanes.look_again)
+        self._pool.shutdown(wait=True, cancel_futures=True)
+        try:
+            self._delivery.put_back(list(self._in_hand))
+        except StorageUnavailable as error:
+            log.warning("queue %s: %s rows stay claimed: %s", self._queue, len(self._in_hand), error)
+
+    def _taken(self) -> int:
+        try:
+            return self._take()
+        except StorageUnavailable as error:
+            log.warning("queue %s: %s", self._queue, error)
+        except Exception:  # whatever it is, the other queues and the next look must go on
+            log.exception("queue %s could not be looked at", self._queue)
+        return 0
 
     def _take(self) -> int:
         with self._lock:
             in_hand = list(self._in_hand)
-        if in_hand:
+        if not in_hand:
+            self._kept = time.monotonic()
+        elif time.monotonic() - self._kept >= self._lanes.look_again:
             self._delivery.keep(self._queue, in_hand)
+            self._kept = time.monotonic()
         room = self._lanes.in_hand - len(in_hand)
         rows = self._delivery.take(self._queue, room) if room > 0 else []
         with self._lock:
@@ -301,7 +357,7 @@ class _Loop(threading.Thread):
         finally:
             with self._lock:
                 self._in_hand.discard(row.id)
-            self.bell.set()  # the next row of this lane may be free now
+            self._delivery.wake(SHARED[self._queue])  # the next row of this lane may be free now
 
 
 def _fail_start(world: World, row: Row, error: str) -> None:
@@ -311,7 +367,7 @@ def _fail_start(world: World, row: Row, error: str) -> None:
 def _pause(row: Row, error: Exception) -> int:
     """Seconds until the next try: what the other side asked for, else growing, with jitter so that many don't come
     back at the same moment."""
-    asked = getattr(error, "retry_after", None)
+    asked = 1 if isinstance(error, StorageUnavailable) else getattr(error, "retry_after", None)
     if asked is not None:
         return max(1, int(asked))
     longest = min(LANES[row.queue].longest_pause, 2 ** min(row.attempts - 1, 10))

@@ -1,7 +1,8 @@
 """What runs how often. APScheduler is the clock and holds no truth: deadlines are rows, and one sweep does what is due.
 
 The sweep is set to the next deadline, and brought forward when a commit sets an earlier one, so nothing waits for a
-tick. A job that is late runs late; none is dropped.
+tick. A job that is late runs late; none is dropped. APScheduler plans by the machine's clock: when that is set, all
+is planned anew, because set back it would make everything wait until it has caught up.
 """
 
 import logging
@@ -29,6 +30,9 @@ log = logging.getLogger(__name__)
 LONGEST_SLEEP = 5
 """Seconds after which the sweep looks again without being called: a clock that was set, a deadline nobody told of."""
 
+SET_CLOCK = 0.1
+"""Seconds by which the machine's clock must have moved against the steady one to have been set."""
+
 NEVER_DROPPED = {"misfire_grace_time": None, "coalesce": True, "max_instances": 1}
 
 SWEEP: Sequence[Callable[[World], int]] = (expire_due, start_due, lapse_due, remind_due)
@@ -44,25 +48,38 @@ class Every:
 
 
 class Jobs:
-    """The clock of one process. `exact` gives UTC seconds with their fraction; `others` are jobs by name."""
+    """The clock of one process. `exact` gives UTC seconds with their fraction; `others` are jobs by name; `wall` is
+    the machine's clock, by which APScheduler goes."""
 
-    def __init__(self, world: World, exact: Callable[[], float], others: Mapping[str, Every]) -> None:
-        self._world, self._exact = world, exact
+    def __init__(
+        self,
+        world: World,
+        exact: Callable[[], float],
+        others: Mapping[str, Every],
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self._world, self._exact, self._wall = world, exact, wall
         self._planned = 0.0
         self._lock = threading.Lock()
         self.swept = time.monotonic()
         pools = {"default": ThreadPoolExecutor(4), "sweep": ThreadPoolExecutor(1)}
         self._scheduler = BackgroundScheduler(timezone=UTC, executors=pools, job_defaults=NEVER_DROPPED)
-        self._add_sweep(_date(time.time()))
-        daily = Every(86400, lambda: forget_old(world))
-        for name, job in {"forget_old": daily, **others}.items():
+        self._add_sweep(_date(wall()))
+        self._others = {"forget_old": Every(86400, lambda: forget_old(world)), **others}
+        for name, job in self._others.items():
             self._scheduler.add_job(_guarded, "interval", (name, job.do), seconds=job.seconds, id=name, jitter=None)
+        self._stopping = threading.Event()
+        self._watch = threading.Thread(target=self._watch_clock, name="clock-watch", daemon=True)
 
     def start(self) -> None:
         self._scheduler.start()
+        self._watch.start()
 
     def stop(self) -> None:
         """Finishes the jobs under way."""
+        with self._lock:  # nobody plans any more: APScheduler waits for its jobs with a lock that planning needs
+            self._stopping.set()
+        self._watch.join()
         self._scheduler.shutdown(wait=True)
 
     def expect(self, due: int | None) -> None:
@@ -70,8 +87,21 @@ class Jobs:
         if due is not None and due < self._planned:
             self._plan(due)
 
-    def sweep_now(self) -> None:
-        """The clock was changed, or a database came back."""
+    def _watch_clock(self) -> None:
+        """Notices within a second that the machine's clock was set, or that the sweep is late for whatever reason."""
+        ahead = self._wall() - time.monotonic()
+        while not self._stopping.wait(1):
+            was, ahead = ahead, self._wall() - time.monotonic()
+            if abs(ahead - was) > SET_CLOCK or self._exact() > self._planned + 1:
+                log.warning("the clock was set by %+.1f s, or stood still: everything is planned anew", ahead - was)
+                self._plan_anew()
+
+    def _plan_anew(self) -> None:
+        """What is planned for a time that may be far off now: the sweep at once, the others after their interval."""
+        for name, job in self._others.items():
+            self._scheduler.reschedule_job(name, trigger="interval", seconds=job.seconds)
+        with self._lock:
+            self._planned = float("inf")
         self._plan(0)
 
     def well(self) -> bool:
@@ -99,10 +129,10 @@ class Jobs:
     def _plan(self, due: float) -> None:
         """Sets the sweep to `due`, if that is earlier than what is planned; a sweep under way asks for its next."""
         with self._lock:
-            if self._planned <= due:
+            if self._planned <= due or self._stopping.is_set():
                 return
             self._planned = due
-            run_at = _date(time.time() + max(0.0, due - self._exact()))
+            run_at = _date(self._wall() + max(0.0, due - self._exact()))
             try:
                 self._scheduler.reschedule_job("sweep", trigger="date", run_date=run_at)
             except JobLookupError:

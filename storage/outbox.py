@@ -29,6 +29,8 @@ class Row:
 
 
 _ROW = "id, kind, queue, lane, data, created_at, attempts, unsure"
+_AS_TAKEN = _ROW + " + CASE WHEN claimed_by IS NULL THEN 0 ELSE 1 END"
+"""With `unsure` as it will be when the row is taken: one that still has an owner was in the hands of one that died."""
 
 
 def add(db: Database, effects: Iterable[Effect], now: int) -> None:
@@ -65,6 +67,11 @@ def claim(db: Database, queue: Queue, owner: str, now: int, until: int, limit: i
     ids = [row for (row,) in db.rows(sql, queue, now, now, limit)]
     if not ids:
         return []
+    return _take(db, ids, owner, until)
+
+
+def _take(db: Database, ids: Sequence[int], owner: str, until: int) -> list[Row]:
+    """A row that still has an owner was in the hands of one that died: nobody knows how far it came."""
     marks = ", ".join("?" * len(ids))
     db.run(
         "UPDATE outbox SET unsure = unsure + CASE WHEN claimed_by IS NULL THEN 0 ELSE 1 END, claimed_by = ?, "
@@ -75,19 +82,15 @@ def claim(db: Database, queue: Queue, owner: str, now: int, until: int, limit: i
 
 
 def next_in_lane(db: Database, row: Row, kinds: Sequence[Kind], owner: str, at_least: int, at_most: int) -> list[Row]:
-    """Takes what directly follows `row` in its lane and may be done together with it, if that is enough rows."""
-    sql = f"SELECT {_ROW} FROM outbox WHERE lane = ? AND id > ? AND dead = 0 ORDER BY id LIMIT ?"
+    """Takes what directly follows `row` in its lane and may be done together with it, if that is enough rows and
+    `row` is still in the hands of `owner`. What may have been done already goes only with its like."""
+    sql = f"SELECT {_AS_TAKEN} FROM outbox WHERE lane = ? AND id > ? AND dead = 0 ORDER BY id LIMIT ?"
     found = [_row(values) for values in db.rows(sql, row.lane, row.id, at_most)]
-    taken = list(takewhile(lambda r: r.kind in kinds, found))
+    taken = list(takewhile(lambda r: r.kind in kinds and r.unsure == row.unsure, found))
     if len(taken) < at_least:
         return []
-    marks = ", ".join("?" * len(taken))
-    db.run(
-        "UPDATE outbox SET claimed_by = ?, claimed_until = (SELECT claimed_until FROM outbox WHERE id = ?), "
-        f"attempts = attempts + 1 WHERE id IN ({marks})",
-        owner, row.id, *(r.id for r in taken),
-    )  # fmt: skip
-    return taken
+    held = db.row(f"SELECT claimed_until FROM outbox WHERE id = ? AND claimed_by = ?{db.lock_row}", row.id, owner)
+    return _take(db, [r.id for r in taken], owner, held[0]) if held else []
 
 
 def hurry(db: Database, lanes: Sequence[str], now: int) -> bool:
@@ -97,9 +100,17 @@ def hurry(db: Database, lanes: Sequence[str], now: int) -> bool:
     return db.run(sql, now, *lanes) > 0
 
 
+def drop(db: Database, lanes: Sequence[str]) -> None:
+    """Forgets what waits in these lanes and is in nobody's hands."""
+    marks = ", ".join("?" * len(lanes))
+    db.run(f"DELETE FROM outbox WHERE lane IN ({marks}) AND claimed_by IS NULL AND dead = 0", *lanes)
+
+
 def extend_claims(db: Database, owner: str, ids: Sequence[int], until: int) -> None:
+    """Passes over rows that are being finished at this moment, instead of waiting for them."""
     marks = ", ".join("?" * len(ids))
-    db.run(f"UPDATE outbox SET claimed_until = ? WHERE claimed_by = ? AND id IN ({marks})", until, owner, *ids)
+    held = f"SELECT id FROM outbox WHERE claimed_by = ? AND id IN ({marks}){db.skip_locked}"
+    db.run(f"UPDATE outbox SET claimed_until = ? WHERE id IN ({held})", until, owner, *ids)
 
 
 def done(db: Database, row: int, owner: str) -> bool:

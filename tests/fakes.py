@@ -1,0 +1,134 @@
+"""Systems, Slack and people that remember what they were told and fail as a test wants them to: small classes.
+They know the product's protocols and nothing of how a test checks them.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from bot.core.effects import Kind
+from bot.core.model import Order, Person
+from bot.operations._unit import World
+from tests.worlds import a_person
+
+Found = TypeVar("Found")
+
+
+def until(look: Callable[[], Found | None], timeout: float = 15, every: float = 0.01) -> Found:
+    """Looks again until `look` gives something true. Raises TimeoutError."""
+    give_up = time.monotonic() + timeout
+    while not (found := look()):
+        if time.monotonic() > give_up:
+            raise TimeoutError(f"not so within {timeout:g} s")
+        time.sleep(every)
+    return found
+
+
+@dataclass
+class FakeSystem:
+    """A connected system. `held` is who has access there, `calls` what it was told, in order. A call `do` of a grant
+    that is in `hanging` (or of any, for "*") waits until `free`; one in `failing` raises what stands there."""
+
+    held: set[str] = field(default_factory=set)
+    calls: list[tuple[str, str]] = field(default_factory=list)
+    failing: dict[str, Exception] = field(default_factory=dict)
+    hanging: set[tuple[str, str]] = field(default_factory=set)
+    inside: int = 0
+    _freed: threading.Event = field(default_factory=threading.Event)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def grant(self, order: Order) -> None:
+        self._call("grant", order.grant)
+        self.held.add(order.grant)
+
+    def revoke(self, order: Order) -> None:
+        self._call("revoke", order.grant)
+        self.held.discard(order.grant)
+
+    def read_back(self, order: Order) -> bool:
+        return order.grant in self.held
+
+    def hang(self, do: str, grant: str = "*") -> None:
+        self._freed.clear()
+        self.hanging.add((do, grant))
+
+    def free(self) -> None:
+        self.hanging.clear()
+        self._freed.set()
+
+    def told(self, do: str, grant: str = "") -> int:
+        """How often it was told to do that, to that grant or to any."""
+        return sum(did == do and grant in ("", to) for did, to in list(self.calls))
+
+    def _call(self, do: str, grant: str) -> None:
+        with self._lock:
+            self.calls.append((do, grant))
+            self.inside += 1
+        try:
+            if self.hanging & {(do, grant), (do, "*")}:
+                assert self._freed.wait(30), "nobody freed the system"
+            if do in self.failing:
+                raise self.failing[do]
+        finally:
+            with self._lock:
+                self.inside -= 1
+
+
+@dataclass
+class FakeMessenger:
+    """Slack's side of delivery. `said` is what was taken, one entry for each message. A message whose data hold a key
+    of `failing` raises the next exception that stands there; `unwell` is raised when it is asked how it is."""
+
+    said: list[list[tuple[Kind, Mapping[str, Any]]]] = field(default_factory=list)
+    tried: list[list[tuple[Kind, Mapping[str, Any]]]] = field(default_factory=list)
+    failing: dict[str, list[Exception]] = field(default_factory=dict)
+    unwell: Exception | None = None
+    asked: int = 0
+
+    def expect_answers(self) -> None:
+        self.asked += 1
+        if self.unwell is not None:
+            raise self.unwell
+
+    def deliver(self, kind: Kind, work: Sequence[tuple[Kind, Mapping[str, Any]]]) -> list[Callable[[World], None]]:
+        self.tried.append(list(work))
+        for name, errors in self.failing.items():
+            if errors and any(name in map(str, data.values()) for _, data in work):
+                raise errors.pop(0)
+        self.said.append(list(work))
+        return []
+
+    def notes(self, to: str = "") -> list[str]:
+        """The notes that were taken, of one person or channel or of all, in order."""
+        return [
+            str(data.get("note", kind))
+            for message in list(self.said)
+            for kind, data in message
+            if to in ("", data.get("person"), data.get("channel"))
+        ]
+
+    def attempts(self, to: str) -> int:
+        """How often something was tried to be said to that person or channel."""
+        return sum(any(to in (d.get("person"), d.get("channel")) for _, d in message) for message in list(self.tried))
+
+
+class FakePeople:
+    """Slack's word on who somebody is: a full member, unless `unfit` says otherwise."""
+
+    def __init__(self, unfit: Mapping[str, Mapping[str, object]] | None = None) -> None:
+        self.unfit = dict(unfit or {})
+        self.asked: list[str] = []
+
+    def look_up(self, person: str) -> Person:
+        self.asked.append(person)
+        return a_person(person, **dict(self.unfit.get(person, {})))
+
+    def refresh_groups(self) -> None:
+        self.asked.append("groups")
+
+    def refresh_people(self) -> None:
+        self.asked.append("people")

@@ -1,0 +1,471 @@
+"""The outbox is worked: nothing waits for what it needn't, nothing is lost, nothing done twice without need."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import bot.delivery
+from bot.core import effects
+from bot.core.effects import Kind, Queue
+from bot.core.errors import OutcomeUnknown, StorageUnavailable, SystemRefused, SystemUnavailable
+from bot.core.model import EndReason, Grant, GrantState
+from bot.delivery import LANES, START_PATIENCE, Delivery
+from bot.operations._end import ask_end
+from bot.operations._unit import World, unit
+from bot.operations.count_usage import UsageMeter
+from bot.operations.record_people import record_people
+from bot.operations.release_grant import Ending, release_grant
+from bot.operations.renew_grant import Renewed, renew_grant
+from bot.operations.take_work import free_claims
+from tests.fakes import FakeMessenger, FakePeople, FakeSystem, until
+from tests.worlds import ANA, Made, a_person, make_world
+
+SECURITY = "#access-security"
+
+
+@dataclass
+class Hands:
+    """A delivery over a real database, with everything outside of it a fake."""
+
+    made: Made
+    system: FakeSystem
+    slack: FakeMessenger
+    people: FakePeople
+    delivery: Delivery
+
+    def another(self) -> Delivery:
+        """A second process on the same database and the same systems."""
+        meter = UsageMeter(self.made.world)
+        return Delivery(self.made.world, {"gateway": self.system}, self.slack, self.people, meter)  # type: ignore[arg-type]
+
+    def rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
+        with self.made.world.db.reading():
+            return self.made.world.db.rows(sql, *values)
+
+    def state(self, grant: Grant) -> GrantState:
+        return self.made.grant(grant.id).state
+
+    def starting(self, person: str = ANA, role: str = "shop-admin") -> Grant:
+        """A grant that was approved and is about to start."""
+        record_people(self.made.world, [a_person(person)])
+        return self.made.a_started(self.made.a_request(role, person))
+
+    def active(self, person: str = ANA, role: str = "shop-admin") -> Grant:
+        record_people(self.made.world, [a_person(person)])
+        grant = self.made.a_grant(role, person)
+        self.system.held.add(grant.id)
+        with self.made.world.db.transaction():
+            self.made.world.db.run("DELETE FROM outbox")
+        return grant
+
+    def release(self, grant: Grant) -> None:
+        assert isinstance(release_grant(self.made.world, grant.id, grant.person), Ending)
+        self.delivery.wake(list(Queue))
+
+    def say(self, person: str, note: str) -> None:
+        """Leaves a message to a person."""
+        with unit(self.made.world) as u:
+            u.do(effects.answer(person, "", note))
+        self.delivery.wake(list(Queue))
+
+    def waiting(self, queue: Queue) -> list[tuple[str, int, int, str | None]]:
+        """Kind, due time, unsure and owner of what is left of a queue."""
+        sql = "SELECT kind, due_at, unsure, claimed_by FROM outbox WHERE queue = ? ORDER BY id"
+        return self.rows(sql, queue)  # type: ignore[return-value]
+
+    def turn(self, queue: Queue, times: int = 1) -> None:
+        """Lets this thread do what is due, then moves the clock to what is due next; again and again."""
+        for _ in range(times):
+            self.delivery.drain(queue)
+            due = [at for _, at, _, _ in self.waiting(queue)]
+            self.made.clock.at = max(self.made.clock.at, *due) if due else self.made.clock.at
+
+
+@pytest.fixture
+def hands(tmp_path: Path) -> Iterator[Hands]:
+    made = make_world(tmp_path)
+    system, slack, people = FakeSystem(), FakeMessenger(), FakePeople()
+    delivery = Delivery(made.world, {"gateway": system}, slack, people, UsageMeter(made.world))  # type: ignore[arg-type,dict-item]
+    hands = Hands(made, system, slack, people, delivery)
+    with made.world.db.transaction():
+        made.world.db.run("DELETE FROM outbox")
+    yield hands
+    system.free()
+    made.world.db.close()
+
+
+@pytest.fixture
+def running(hands: Hands) -> Iterator[Hands]:
+    """The same with its threads."""
+    hands.delivery.start()
+    yield hands
+    hands.system.free()
+    hands.delivery.stop()
+
+
+# --- nothing waits for what it needn't
+
+
+def test_systems_that_hang_at_a_start_delay_neither_ends_nor_messages(running: Hands) -> None:
+    """As many hang as there are threads for starts, and some more wait behind them."""
+    held = running.active("U0HOLDER")
+    running.system.hang("grant")
+    for number in range(LANES[Queue.START].threads + 3):
+        running.starting(f"U0WAITS{number}")
+    running.delivery.wake(list(Queue))
+    until(lambda: running.system.inside == LANES[Queue.START].threads)
+    running.release(held)
+    running.say(ANA, "hello")
+    until(lambda: running.state(held) is GrantState.ENDED)
+    until(lambda: "hello" in running.slack.notes(ANA))
+    assert running.system.inside == LANES[Queue.START].threads
+
+
+def test_the_end_of_a_start_that_nobody_has_begun_waits_for_no_thread(running: Hands) -> None:
+    running.system.hang("grant")
+    for number in range(LANES[Queue.START].threads):
+        running.starting(f"U0WAITS{number}")
+    running.delivery.wake(list(Queue))
+    until(lambda: running.system.inside == LANES[Queue.START].threads)
+    late = running.starting("U0LATE")
+    running.release(late)
+    until(lambda: running.state(late) is GrantState.ENDED)
+    assert running.system.told("grant", late.id) == 0
+
+
+def test_an_end_never_overtakes_a_start_in_hand_and_follows_it_at_once(running: Hands) -> None:
+    grant = running.starting()
+    running.system.hang("grant")
+    running.delivery.wake(list(Queue))
+    until(lambda: running.system.inside)
+    running.release(grant)
+    running.say(ANA, "later")
+    until(lambda: "later" in running.slack.notes(ANA))
+    assert running.system.told("revoke") == 0
+    running.system.free()
+    until(lambda: running.state(grant) is GrantState.ENDED)
+    assert running.system.calls == [("grant", grant.id), ("revoke", grant.id)]
+    assert running.system.held == set()
+    assert "active" not in running.slack.notes(ANA)
+
+
+def test_a_start_that_waits_for_its_next_try_is_dropped_by_an_end(hands: Hands) -> None:
+    grant = hands.starting()
+    hands.system.failing["grant"] = SystemUnavailable("down")
+    hands.delivery.drain(Queue.START)
+    assert hands.waiting(Queue.START)[0][1] > hands.made.clock.at
+    hands.system.failing.clear()
+    hands.release(grant)
+    hands.delivery.drain(Queue.START)
+    hands.delivery.drain(Queue.END)
+    assert hands.state(grant) is GrantState.ENDED
+    assert hands.system.calls == [("grant", grant.id), ("revoke", grant.id)]
+
+
+def test_an_extension_that_waits_is_dropped_by_an_end(hands: Hands) -> None:
+    grant = hands.active()
+    hands.made.clock.at += 600
+    hands.system.failing["grant"] = SystemUnavailable("down")
+    assert isinstance(renew_grant(hands.made.world, grant.id, ANA), Renewed)
+    hands.delivery.drain(Queue.START)
+    hands.system.failing.clear()
+    hands.release(grant)
+    hands.delivery.drain(Queue.START)
+    hands.delivery.drain(Queue.END)
+    assert hands.state(grant) is GrantState.ENDED
+    assert hands.system.told("grant") == 1
+    assert hands.system.held == set()
+
+
+# --- trying again
+
+
+def test_an_end_is_tried_for_ever_with_growing_pauses_and_told_ever_less_often(hands: Hands) -> None:
+    grant = hands.active()
+    hands.system.failing["revoke"] = SystemUnavailable("the API is down")
+    hands.release(grant)
+    pauses = []
+    for _ in range(17):
+        before = hands.made.clock.at
+        hands.turn(Queue.END)
+        pauses.append(hands.made.clock.at - before)
+    longest = LANES[Queue.END].longest_pause
+    assert all(2 ** min(n, 20) / 2 <= pause or longest / 2 <= pause for n, pause in enumerate(pauses)), pauses
+    assert max(pauses) <= longest
+    assert hands.state(grant) is GrantState.ENDING
+    failed = hands.rows("SELECT detail FROM audit WHERE event = 'grant:end:failed' ORDER BY seq")
+    assert [json.loads(detail)["attempts"] for (detail,) in failed] == [1, 2, 4, 8, 16]
+    hands.delivery.drain(Queue.SLACK)
+    assert hands.slack.notes(SECURITY) == ["end_failed"] * 4
+    hands.system.failing.clear()
+    hands.turn(Queue.END)
+    assert hands.state(grant) is GrantState.ENDED
+    assert hands.waiting(Queue.END) == []
+
+
+def test_a_system_that_refuses_an_end_is_asked_again_all_the_same(hands: Hands) -> None:
+    grant = hands.active()
+    hands.system.failing["revoke"] = SystemRefused("forbidden")
+    hands.release(grant)
+    hands.turn(Queue.END, 3)
+    assert hands.state(grant) is GrantState.ENDING
+    hands.system.failing.clear()
+    hands.turn(Queue.END)
+    assert hands.state(grant) is GrantState.ENDED
+
+
+@pytest.mark.parametrize("error", [SystemUnavailable("down"), RuntimeError("a bug in the connector")], ids=repr)
+def test_a_start_is_given_up_after_its_patience_taken_back_and_told(hands: Hands, error: Exception) -> None:
+    grant = hands.starting()
+    hands.system.failing["grant"] = error
+    hands.system.held.add(grant.id)  # the call failed, and yet something is there
+    hands.turn(Queue.START)
+    hands.delivery.drain(Queue.SLACK)
+    assert hands.slack.notes(ANA) == ["delayed"]
+    began = hands.made.clock.at
+    while hands.state(grant) is GrantState.STARTING:
+        hands.turn(Queue.START)
+        assert hands.made.clock.at - began < START_PATIENCE + 60
+    assert hands.made.clock.at - began > START_PATIENCE - 60
+    hands.delivery.drain(Queue.END)
+    hands.delivery.drain(Queue.SLACK)
+    assert hands.state(grant) is GrantState.FAILED
+    assert hands.system.held == set()
+    assert hands.slack.notes(ANA) == ["delayed", "failed"]
+    assert "start_failed" in hands.slack.notes(SECURITY)
+
+
+def test_a_start_that_a_system_refuses_has_failed_at_once(hands: Hands) -> None:
+    grant = hands.starting()
+    hands.system.failing["grant"] = SystemRefused("no_such_scope")
+    hands.delivery.drain(Queue.START)
+    hands.delivery.drain(Queue.SLACK)
+    assert hands.state(grant) is GrantState.FAILED
+    assert hands.system.told("grant") == 1
+    assert hands.slack.notes(ANA) == ["failed"]
+
+
+def test_a_start_that_is_not_there_when_read_back_is_not_told_as_active(hands: Hands) -> None:
+    grant = hands.starting()
+    hands.system.grant = lambda order: hands.system.calls.append(("grant", order.grant))  # type: ignore[method-assign]
+    hands.delivery.drain(Queue.START)
+    hands.delivery.drain(Queue.SLACK)
+    assert hands.state(grant) is GrantState.STARTING
+    assert "active" not in hands.slack.notes(ANA)
+
+
+def test_the_database_being_away_is_no_reason_for_a_longer_pause(hands: Hands) -> None:
+    grant = hands.active()
+    hands.system.failing["revoke"] = StorageUnavailable("locked")
+    hands.release(grant)
+    for _ in range(8):
+        before = hands.made.clock.at
+        hands.turn(Queue.END)
+        assert hands.made.clock.at - before == 1
+
+
+# --- once, and not lost
+
+
+def test_a_message_whose_answer_was_lost_is_sent_once_more_and_then_told_as_undelivered(hands: Hands) -> None:
+    hands.slack.failing[ANA] = [OutcomeUnknown("lost"), OutcomeUnknown("lost"), OutcomeUnknown("lost")]
+    hands.say(ANA, "hello")
+    hands.turn(Queue.SLACK, 4)
+    assert hands.slack.attempts(ANA) == 2
+    assert hands.slack.notes(SECURITY) == ["undelivered"]
+    assert hands.waiting(Queue.SLACK) == []
+
+
+def test_a_lost_answer_is_not_tempted_again_while_slack_answers_nothing(hands: Hands) -> None:
+    hands.slack.failing[ANA] = [OutcomeUnknown("lost")]
+    hands.slack.unwell = SystemUnavailable("down")
+    hands.say(ANA, "hello")
+    hands.turn(Queue.SLACK, 9)
+    assert hands.slack.attempts(ANA) == 1
+    hands.slack.unwell = None
+    hands.turn(Queue.SLACK)
+    assert hands.slack.notes(ANA) == ["hello"]
+    assert hands.slack.notes(SECURITY) == []
+
+
+def test_what_waits_behind_a_message_that_can_not_be_sent_is_not_lost_with_it(hands: Hands) -> None:
+    with unit(hands.made.world) as u:
+        u.do(effects.tell_security(SECURITY, "first"))
+    hands.slack.failing["first"] = [OutcomeUnknown("lost"), OutcomeUnknown("lost")]
+    hands.turn(Queue.SLACK, 2)
+    with unit(hands.made.world) as u:
+        u.do(effects.tell_security(SECURITY, "second"), effects.tell_security(SECURITY, "third"))
+    hands.turn(Queue.SLACK, 4)
+    assert hands.slack.notes(SECURITY) == ["second", "third"]
+
+
+def test_a_message_that_makes_us_stumble_is_out_of_the_way_after_two_tries(hands: Hands) -> None:
+    hands.slack.failing["bad"] = [KeyError("bad"), KeyError("bad"), KeyError("bad")]
+    hands.say(ANA, "bad")
+    hands.say(ANA, "good")
+    hands.turn(Queue.SLACK, 4)
+    assert hands.slack.notes(ANA) == ["good"]
+    assert hands.slack.notes(SECURITY) == ["undelivered"]
+
+
+def test_a_message_is_not_said_again_because_the_database_was_away_after_it(
+    running: Hands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, away = bot.delivery.finish_work, [StorageUnavailable("locked"), StorageUnavailable("locked")]
+
+    def finish(*arguments: Any) -> None:
+        if away:
+            raise away.pop()
+        real(*arguments)
+
+    monkeypatch.setattr(bot.delivery, "finish_work", finish)
+    running.say(ANA, "hello")
+    until(lambda: not running.waiting(Queue.SLACK))
+    assert running.slack.notes(ANA) == ["hello"]
+    assert away == []
+
+
+def test_claims_are_kept_while_a_system_takes_its_time(running: Hands) -> None:
+    """Two processes, an end that takes longer than its claim: the second one doesn't take it over."""
+    second = running.another()
+    grant = running.active()
+    running.system.hang("revoke")
+    running.release(grant)
+    until(lambda: running.system.inside)
+    claimed = "SELECT claimed_until FROM outbox WHERE queue = 'end'"
+    second.start()
+    for _ in range(LANES[Queue.END].claim + 1):
+        running.made.clock.at += 1
+        until(lambda: running.rows(claimed)[0][0] == running.made.clock.at + LANES[Queue.END].claim)
+    running.system.free()
+    until(lambda: running.state(grant) is GrantState.ENDED)
+    second.stop()
+    assert running.system.told("revoke") == 1
+
+
+def test_what_a_dead_process_had_in_hand_is_taken_over_when_its_claim_has_run_out(hands: Hands) -> None:
+    grant = hands.active()
+    hands.release(grant)
+    assert hands.delivery.take(Queue.END, 10) != []  # and then it dies
+    second = hands.another()
+    assert second.drain(Queue.END) == 0
+    hands.made.clock.at += LANES[Queue.END].claim
+    assert second.drain(Queue.END) == 1
+    assert hands.state(grant) is GrantState.ENDED
+
+
+def test_a_message_that_two_processes_died_with_is_not_sent_a_third_time(hands: Hands) -> None:
+    hands.say(ANA, "hello")
+    for _ in range(2):
+        assert len(hands.delivery.take(Queue.SLACK, 10)) == 1
+        free_claims(hands.made.world)
+    hands.turn(Queue.SLACK, 2)
+    assert hands.slack.notes(ANA) == []
+    assert hands.slack.notes(SECURITY) == ["undelivered"]
+
+
+def test_no_more_messages_are_claimed_than_there_are_threads_to_send_them(running: Hands) -> None:
+    """What is claimed when a process is killed might have been sent; so nothing is that could not be."""
+    blocked = threading.Event()
+    real = running.slack.deliver
+
+    def deliver(kind: Kind, work: Any) -> list[Callable[[World], None]]:
+        assert blocked.wait(30)
+        return real(kind, work)
+
+    running.slack.deliver = deliver  # type: ignore[method-assign]
+    for number in range(30):
+        running.say(f"U0READS{number}", "hello")
+    threads = LANES[Queue.SLACK].threads
+    until(lambda: len([1 for *_, owner in running.waiting(Queue.SLACK) if owner]) == threads)
+    running.say(ANA, "one more")
+    assert len([1 for *_, owner in running.waiting(Queue.SLACK) if owner]) == threads
+    blocked.set()
+    until(lambda: len(running.slack.notes()) == 31)
+
+
+# --- stopping
+
+
+def test_a_stop_finishes_what_was_begun_and_gives_the_rest_back_unharmed(hands: Hands) -> None:
+    ending = [hands.active(f"U0HOLDS{number}") for number in range(LANES[Queue.END].threads + 5)]
+    hands.system.hang("revoke")
+    with unit(hands.made.world) as u:
+        ask_end(u, ending, EndReason.REVOKED, "os:test")
+    hands.delivery.start()
+    until(lambda: hands.system.inside == LANES[Queue.END].threads)
+    stopper = threading.Thread(target=hands.delivery.stop)
+    stopper.start()
+    until(lambda: hands.delivery.stopping)
+    hands.system.free()
+    stopper.join(15)
+    assert not stopper.is_alive()
+    assert sum(hands.state(grant) is GrantState.ENDED for grant in ending) == LANES[Queue.END].threads
+    left = hands.waiting(Queue.END)
+    assert len(left) == 5 and {(unsure, owner) for _, _, unsure, owner in left} == {(0, None)}
+    assert hands.another().drain(Queue.END) == 5
+    assert {hands.state(grant) for grant in ending} == {GrantState.ENDED}
+
+
+def test_a_stop_does_not_wait_for_a_database_that_is_away(hands: Hands, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(*_: Any) -> None:
+        raise StorageUnavailable("gone")
+
+    monkeypatch.setattr(bot.delivery, "finish_work", away)
+    hands.say(ANA, "hello")
+    hands.delivery.start()
+    until(lambda: hands.slack.notes(ANA))
+    hands.delivery.stop()
+    assert [(unsure, owner is not None) for _, _, unsure, owner in hands.waiting(Queue.SLACK)] == [(0, True)]
+
+
+# --- loops that live
+
+
+def test_no_exception_ends_a_queue(running: Hands, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, trouble = bot.delivery.take_work, [RuntimeError("?"), StorageUnavailable("away"), KeyError("?")]
+
+    def take(*arguments: Any) -> Any:
+        if trouble:
+            raise trouble.pop()
+        return real(*arguments)
+
+    monkeypatch.setattr(bot.delivery, "take_work", take)
+    running.delivery.wake(list(Queue))
+    until(lambda: not trouble)
+    running.say(ANA, "hello")
+    until(lambda: running.slack.notes(ANA) == ["hello"])
+    assert running.delivery.well()
+
+
+def test_a_delivery_that_was_stopped_is_not_well(hands: Hands) -> None:
+    hands.delivery.start()
+    assert hands.delivery.well()
+    hands.delivery.stop()
+    assert not hands.delivery.well()
+
+
+def test_work_that_can_not_even_be_put_off_comes_back_with_its_claim(
+    hands: Hands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hands.slack.failing[ANA] = [SystemUnavailable("down")]
+    hands.say(ANA, "hello")
+    with monkeypatch.context() as broken:
+        broken.setattr(bot.delivery, "_pause", partial(_raise, RuntimeError("?")))
+        hands.delivery.drain(Queue.SLACK)
+    assert hands.slack.notes(ANA) == []
+    hands.made.clock.at += LANES[Queue.SLACK].claim
+    hands.delivery.drain(Queue.SLACK)
+    assert hands.slack.notes(ANA) == ["hello"]
+
+
+def _raise(error: Exception, *_: object) -> int:
+    raise error
