@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from bot.cli import audit, grants, panic, requests, serving, setup, usage
+from bot.cli import audit, demo, grants, panic, requests, serving, setup, usage
 from bot.core.errors import AccessBotError
 
 
@@ -67,6 +67,7 @@ for verb in (
     panic.resume,
     audit.audit,
     usage.usage,
+    demo.demo,
 ):
     cli.add_command(verb)
 
