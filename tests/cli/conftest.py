@@ -96,6 +96,13 @@ def shop_on_postgresql(configured: Path, postgres_url: str, monkeypatch: pytest.
         yield Shop(made)
 
 
+@pytest.fixture
+def at_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody is there to be asked."""
+    for module in ("bot.cli.common", "bot.cli.requests"):
+        monkeypatch.setattr(f"{module}.on_terminal", lambda: True)
+
+
 def run(*words: str, typed: str | None = None) -> Result:
     """One verb, in this process."""
     return CliRunner().invoke(cli, list(words), input=typed)

@@ -71,6 +71,11 @@ def test_http_mode_is_examined_too(installed: Path, monkeypatch: pytest.MonkeyPa
     assert "complete, for HTTP mode" in shown.stdout
 
 
+def nobody_counts(sandbox: Sandbox, leaver: str, guest: str) -> None:
+    sandbox.admin.deactivate(sandbox.person(leaver).id)
+    sandbox.admin.make_guest(sandbox.person(guest).id)
+
+
 Break = Callable[[Sandbox], object]
 TROUBLE: dict[str, tuple[Break, list[str]]] = {
     "missing scope": (
@@ -110,7 +115,7 @@ TROUBLE: dict[str, tuple[Break, list[str]]] = {
         ],
     ),
     "approvers who don't count": (
-        lambda s: [s.admin.deactivate(s.person("ben").id), s.admin.make_guest(s.person("gwen").id)],
+        lambda s: nobody_counts(s, "ben", "gwen"),
         [
             "FAIL  roles.shop-admin.approvers: @db-leads: full members found: 0",
             "FAIL  roles.reports-read.approvers: @db-leads: full members found: 0",

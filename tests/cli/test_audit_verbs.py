@@ -1,0 +1,150 @@
+"""`audit` and `usage`: the log as a table and as a file, whether it is whole, and what was really used."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import pty
+import re
+import subprocess
+import sys
+
+import pytest
+
+from bot.core.audit import COLUMNS
+from storage import usage
+from tests.cli.conftest import Shop, run
+from tests.worlds import BEN
+
+
+def test_usage_is_listed_by_minute(shop: Shop) -> None:
+    grant, now = shop.made.a_grant(), shop.made.clock.at
+    db = shop.made.world.db
+    with db.transaction():
+        usage.add(db, [usage.Count(grant.id, "shop-admin", "192.0.2.7", now - now % 60, "allowed", 3, now)])
+    assert re.search(rf"{grant.id}  shop-admin  192\.0\.2\.7  .* UTC  allowed  3$", run("usage", "list").stdout, re.M)
+    (line,) = run("usage", "list", "--grant", grant.id, "--json").stdout.splitlines()
+    assert json.loads(line)["checks"] == 3
+    assert run("usage", "list", "--grant", "gother").stdout == "Nothing was used.\n"
+
+
+def test_the_audit_log_is_read_page_by_page_and_the_looking_is_in_it(shop: Shop) -> None:
+    shop.made.a_grant()
+    first = run("audit", "list", "--limit", "2", "--json")
+    newest = [json.loads(line)["seq"] for line in first.stdout.splitlines()]
+    assert newest == [newest[0], newest[0] - 1]
+    assert first.stderr == f"There are older ones: --before {newest[-1]}\n"
+    older = run("audit", "list", "--limit", "2", "--json", "--before", str(newest[-1]))
+    assert [json.loads(line)["seq"] for line in older.stdout.splitlines()] == [newest[0] - 2, newest[0] - 3]
+    assert shop.said("audit:log:read")
+
+
+FILTERS = {
+    "user by id": (("--user", BEN), {"request:vote:given", "request:approval:given"}),
+    "user by e-mail": (("--user", "U0BEN@example.com"), {"request:vote:given", "request:approval:given"}),
+    "system": (("--user", "system"), {"grant:access:started"}),
+    "event": (("--event", "grant:access:started"), {"grant:access:started"}),
+    "beginning of events": (("--event", "request:v"), {"request:vote:given"}),
+    "role": (("--role", "nothing"), set()),
+    "since": (("--since", "1h", "--event", "grant"), {"grant:access:started"}),
+    "until": (("--until", "1h"), set()),
+    "a day": (("--until", "2020-01-01"), set()),
+    "request": (("--request", "rother"), set()),
+    "grant": (("--grant", "gother"), set()),
+}
+
+
+@pytest.mark.parametrize(("words", "events"), FILTERS.values(), ids=FILTERS)
+@pytest.mark.parametrize("verb", [("list", "--json"), ("export",)], ids=["list", "export"])
+def test_the_audit_log_can_be_filtered(
+    verb: tuple[str, ...], words: tuple[str, ...], events: set[str], shop: Shop
+) -> None:
+    shop.made.a_grant()
+    shown = run("audit", *verb, *words)
+    found = {json.loads(line)["event"] for line in shown.stdout.splitlines() if line.startswith("{")}
+    assert shown.exit_code == 0
+    assert found == events
+
+
+WRONG = {
+    "event": ("--event", "grants", "No event is called “grants”"),
+    "since": ("--since", "yesterday", "`yesterday` is no moment"),
+    "until": ("--until", "-1h", "`-1h` is not a duration"),
+    "user": ("--user", "x@example.com", "Nobody with the e-mail"),
+}
+
+
+@pytest.mark.parametrize(("option", "value", "said"), WRONG.values(), ids=WRONG)
+def test_a_filter_that_can_mean_nothing_is_refused(option: str, value: str, said: str, shop: Shop) -> None:
+    shown = run("audit", "list", option, value)
+    assert (shown.exit_code, shown.stdout) == (2, "")
+    assert shown.stderr.startswith(said)
+
+
+def test_an_export_is_the_whole_log_oldest_first_in_either_format(shop: Shop) -> None:
+    shop.ask(reason='=HYPERLINK("x") ü')
+    lines = [json.loads(line) for line in run("audit", "export").stdout.splitlines()]
+    assert [line["seq"] for line in lines] == list(range(1, len(lines) + 1))
+    assert list(lines[0]) == COLUMNS
+    rows = list(csv.DictReader(io.StringIO(run("audit", "export", "--format", "csv").stdout, newline="")))
+    assert len(rows) == len(lines) + 1  # the first export is in the second
+    reason = COLUMNS.index("reason")
+    assert lines[0][COLUMNS[reason]] == '=HYPERLINK("x") ü'
+    assert rows[0]["reason"] == '\'=HYPERLINK("x") ü'
+    assert shop.said("audit:log:exported")
+
+
+def test_an_export_as_a_process_is_utf_8_and_silent_whatever_the_locale_is(shop: Shop) -> None:
+    shop.ask(reason="für Grüße")
+    shown = subprocess.run(
+        [sys.executable, "-X", "utf8=0", "-m", "bot", "audit", "export"],
+        capture_output=True, env={**os.environ, "PYTHONIOENCODING": "ascii"},
+    )  # fmt: skip
+    assert (shown.returncode, shown.stderr) == (0, b"")
+    assert "für Grüße" in shown.stdout.decode()
+
+
+@pytest.mark.parametrize("verb", [("export",), ("verify",)], ids=" ".join)
+def test_progress_is_told_on_a_terminal_only(verb: tuple[str, ...], shop: Shop) -> None:
+    shop.ask()
+    ours, theirs = pty.openpty()
+    shown = subprocess.run(
+        [sys.executable, "-m", "bot", "audit", *verb], stdout=subprocess.PIPE, stderr=theirs, text=True
+    )
+    os.close(theirs)
+    assert shown.returncode == 0 and "\r" not in shown.stdout
+    assert re.search(r"\r\d of \d records\r\n$", os.read(ours, 1000).decode())
+    os.close(ours)
+
+
+def test_an_intact_chain_is_0_and_that_it_was_checked_is_on_record(shop: Shop) -> None:
+    shop.made.a_grant()
+    shown = run("audit", "verify")
+    assert shown.exit_code == 0
+    assert re.match(r"The audit log is intact: \d+ records, head [0-9a-f]{64}\.", shown.stdout)
+    assert shop.said("audit:log:verified")
+
+
+def test_a_broken_chain_is_1_and_names_the_first_record(shop: Shop) -> None:
+    shop.made.a_grant()
+    db = shop.made.world.db
+    with db.transaction():
+        for (name,) in db.rows("SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'audit'"):
+            db.run(f"DROP TRIGGER {name}")
+        db.run("UPDATE audit SET actor = 'U0EVE' WHERE seq = 2")
+    before = len(shop.events())
+    shown = run("audit", "verify")
+    assert (shown.exit_code, shown.stdout) == (1, "")
+    assert shown.stderr.startswith("The audit log is BROKEN at record 2: ")
+    assert len(shop.events()) == before
+
+
+def test_a_chain_that_cant_be_read_is_2(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    db = shop.made.world.db
+    with db.transaction():
+        db.run("ALTER TABLE audit_head RENAME TO elsewhere")
+    shown = run("audit", "verify")
+    assert shown.exit_code == 2
+    assert "Traceback" not in shown.output

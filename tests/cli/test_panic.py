@@ -1,0 +1,69 @@
+"""`panic` and `resume`: everything ends at once, and nothing that was mistyped looks as if it had."""
+
+from __future__ import annotations
+
+import pytest
+
+from bot.connectors.gateway import Gateway
+from bot.core.model import GrantState
+from tests.cli.conftest import Shop, run
+from tests.worlds import ANA, CARA
+
+
+def test_panic_ends_everything_and_gives_nothing_new_until_resumed(shop: Shop) -> None:
+    grants = [shop.made.a_grant("shop-admin"), shop.made.a_grant("reports-read")]
+    waiting = shop.ask("shop-deploy")
+    shown = run("panic", "--yes")
+    assert shown.exit_code == 0
+    assert shown.stdout.splitlines() == [
+        "The panic switch is on for everything; it ended 2 grants.",
+        "Nothing new is given until: access-bot resume",
+    ]
+    assert {shop.made.grant(grant.id).state for grant in grants} == {GrantState.ENDED}
+    refused = run("requests", "approve", waiting.id, "--yes")
+    assert (refused.exit_code, "panic switch" in refused.stderr) == (1, True)
+    assert run("resume", "--yes").stdout == "The panic switch is off for everything.\n"
+    assert run("requests", "approve", waiting.id, "--yes").exit_code == 0
+    assert shop.said("panic:switch:on", "panic:switch:off")
+
+
+@pytest.mark.parametrize("words", [("--role", "shop-admin"), ("--user", ANA), ("--user", "u0ana@example.com")])
+def test_panic_can_be_for_one_role_or_one_person(words: tuple[str, str], shop: Shop) -> None:
+    hit, spared = shop.made.a_grant("shop-admin", ANA), shop.made.a_grant("reports-read", CARA)
+    shown = run("panic", *words, "--yes")
+    assert shown.stdout.splitlines()[-1] == f"Nothing new is given until: access-bot resume {' '.join(words)}"
+    assert shop.made.grant(hit.id).state is GrantState.ENDED
+    assert shop.made.grant(spared.id).state is GrantState.ACTIVE
+    assert run("resume", *words, "--yes").exit_code == 0
+
+
+def test_panic_names_what_has_not_confirmed(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bot.cli.hands.PATIENCE", 0)
+    monkeypatch.setattr(Gateway, "read_back", lambda self, order: True)
+    grant = shop.made.a_grant()
+    shown = run("panic", "--yes")
+    assert shown.exit_code == 0
+    assert f"{grant.id} asked; shop-admin has not confirmed yet" in shown.stdout
+
+
+UNKNOWN = {
+    "role": (("--role", "shop-amdin"), "There is no role “shop-amdin”; did you mean"),
+    "id": (("--user", "U0NOBODY"), "Nobody with the Slack id U0NOBODY is known here"),
+    "e-mail": (("--user", "x@example.com"), "Nobody with the e-mail x@example.com is known here"),
+    "name": (("--user", "ana"), "“ana” is nobody: give a Slack id"),
+    "handle": (("--user", "@ana"), "“@ana” is nobody: give a Slack id"),
+}
+
+
+@pytest.mark.parametrize(("words", "said"), UNKNOWN.values(), ids=UNKNOWN)
+def test_panic_for_somebody_unknown_is_refused_instead_of_ending_nothing(
+    words: tuple[str, str], said: str, shop: Shop
+) -> None:
+    shown = run("panic", *words, "--yes")
+    assert (shown.exit_code, shown.stdout) == (2, "")
+    assert shown.stderr.startswith(said)
+
+
+def test_resume_of_what_is_not_on_is_told(shop: Shop) -> None:
+    shown = run("resume", "--role", "shop-admin", "--yes")
+    assert (shown.exit_code, shown.stderr.startswith("No panic switch is on for everything of role shop")) == (1, True)
