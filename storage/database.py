@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from functools import lru_cache
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,10 @@ from playhouse.pool import MaxConnectionsExceeded, PooledPostgresqlDatabase
 from bot.core.errors import SchemaMismatch, StorageUnavailable
 
 MIGRATIONS = Path(__file__).parent / "migrations"
-WAIT = 5
-POSTGRES_OPTIONS = "-c timezone=UTC -c lock_timeout={wait}s -c idle_in_transaction_session_timeout=30s"
+WAIT = 2.5
+"""Seconds; who typed a command must hear within Slack's three that it can't be done."""
+
+POSTGRES_OPTIONS = "-c timezone=UTC -c lock_timeout={milliseconds:.0f}ms -c idle_in_transaction_session_timeout=30s"
 NOTICED_DEAD = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3, "tcp_user_timeout": 10_000}
 """How libpq finds that a server is gone which never said so: within some ten seconds."""
 
@@ -32,9 +35,9 @@ MIGRATION_LOCK = 0x61636365  # any number that every process of this product agr
 
 class Database:
     """`url` is `sqlite:///relative.db`, `sqlite:////absolute.db` or `postgresql://user:password@host/name`; `wait`
-    is how many seconds a statement waits for a lock, or for a free connection, before it gives up."""
+    is how many seconds it takes at most to give up on a lock or on a free connection."""
 
-    def __init__(self, url: str, wait: int = WAIT) -> None:
+    def __init__(self, url: str, wait: float = WAIT) -> None:
         self._url, self._wait = url, wait
         self.is_sqlite = url.startswith("sqlite:")
         self._db: Any = _sqlite(url, wait) if self.is_sqlite else _postgres(url, wait)
@@ -42,6 +45,7 @@ class Database:
         self.lock_row = "" if self.is_sqlite else " FOR UPDATE"
         self.skip_locked = "" if self.is_sqlite else " FOR UPDATE SKIP LOCKED"
         self._local = threading.local()
+        self._turn = threading.RLock()
 
     @contextmanager
     def reading(self) -> Iterator[None]:
@@ -52,8 +56,22 @@ class Database:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """A scope that is committed as a whole or not at all; on SQLite it has the write lock from the start."""
-        with _translated(), self._connected(), self._db.atomic():
+        with _translated(), self._connected(), self._turn_to_write(), self._db.atomic():
             yield
+
+    @contextmanager
+    def _turn_to_write(self) -> Iterator[None]:
+        """SQLite takes one writer at a time and lets the others look again and again, some never in time. So those of
+        this process queue up here, and it is only other processes that have to be waited for so."""
+        if not self.is_sqlite:
+            yield
+            return
+        if not self._turn.acquire(timeout=self._wait / 2):
+            raise StorageUnavailable("database is locked")
+        try:
+            yield
+        finally:
+            self._turn.release()
 
     @contextmanager
     def _connected(self) -> Iterator[None]:
@@ -119,7 +137,7 @@ class Database:
 
     def _how(self) -> dict[str, Any]:
         """What a connection beside the pool has in common with those in it."""
-        return {"connect_timeout": self._wait, **NOTICED_DEAD}
+        return {"connect_timeout": ceil(self._wait), **NOTICED_DEAD}
 
     def close(self) -> None:
         """Closes this thread's connection, and on PostgreSQL every idle one."""
@@ -186,17 +204,17 @@ def _path(url: str) -> str:
     return url.removeprefix("sqlite:///")
 
 
-def _sqlite(url: str, wait: int) -> SqliteDatabase:
+def _sqlite(url: str, wait: float) -> SqliteDatabase:
     pragmas = {"journal_mode": "wal", "synchronous": "full", "foreign_keys": 1}
-    return SqliteDatabase(_path(url), pragmas=pragmas, lock_type="IMMEDIATE", timeout=wait, autoconnect=False)
+    return SqliteDatabase(_path(url), pragmas=pragmas, lock_type="IMMEDIATE", timeout=wait / 2, autoconnect=False)
 
 
-def _postgres(url: str, wait: int) -> Any:
-    settings = {"connect_timeout": wait, **NOTICED_DEAD, **parse(url, unquote_user=True, unquote_password=True)}
+def _postgres(url: str, wait: float) -> Any:
+    settings = {"connect_timeout": ceil(wait), **NOTICED_DEAD, **parse(url, unquote_user=True, unquote_password=True)}
     return PooledPostgresqlDatabase(
         **settings,
         prefer_psycopg3=True,
-        options=POSTGRES_OPTIONS.format(wait=wait),
+        options=POSTGRES_OPTIONS.format(milliseconds=wait * 1000),
         max_connections=20,
         timeout=wait,
         stale_timeout=300,
