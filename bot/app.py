@@ -85,9 +85,9 @@ class Bell:
             heard(queues, due)
 
 
-def build_base(settings: Settings, source: Source) -> Base:
-    """Opens nothing yet. Raises ConfigError when roles.toml can't be read."""
-    roles = RolesFile(settings.roles_path, settings.environ)
+def build_base(settings: Settings, source: Source, *, only_ending: bool = False) -> Base:
+    """Opens nothing yet. Raises ConfigError when roles.toml can't be read, unless access is only to be ended."""
+    roles = RolesFile(settings.roles_path, settings.environ, only_ending)
     db, signer, clock, bell = Database(settings.database_url), Signer(settings.secret_keys), Clock(), Bell()
     world = World(db, clock, roles.current, signer.seal, signer.sign_token, bell.ring, source)
     return Base(settings, roles, db, signer, clock, world, bell)

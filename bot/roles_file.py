@@ -8,7 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from bot.core.errors import ConfigError, Problem
-from bot.core.policy import Policy, load_policy
+from bot.core.policy import Policy, load_policy, no_policy
 
 log = logging.getLogger(__name__)
 
@@ -16,12 +16,19 @@ Rejected = Callable[[str, list[Problem]], None]
 
 
 class RolesFile:
-    """Raises ConfigError when it can't be read at the start: without roles nothing can be decided."""
+    """Raises ConfigError when it can't be read at the start: without roles nothing can be decided. `only_ending`
+    is for verbs that end access, which a bad file must not prevent."""
 
-    def __init__(self, path: str, environ: Mapping[str, str]) -> None:
+    def __init__(self, path: str, environ: Mapping[str, str], only_ending: bool = False) -> None:
         self._path, self._environ = Path(path), environ
         self._seen = self._mark()
-        self.policy = load_policy(path, environ)
+        try:
+            self.policy = load_policy(path, environ)
+        except ConfigError as error:
+            if not only_ending:
+                raise
+            log.warning("%s can't be read, but access can be ended all the same:\n%s", path, error)
+            self.policy = no_policy(path)
 
     def current(self) -> Policy:
         return self.policy

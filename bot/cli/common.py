@@ -54,8 +54,9 @@ def load(verb: str) -> "Settings":
 
 
 @contextmanager
-def opened(verb: str) -> "Iterator[Base]":
-    """The world of this database for one verb; raises what is wrong with settings, roles, database or schema."""
+def opened(verb: str, *, only_ending: bool = False) -> "Iterator[Base]":
+    """The world of this database for one verb; raises what is wrong with settings, roles, database or schema. A bad
+    roles.toml doesn't stop who only wants to end access."""
     from bot.app import build_base
     from bot.core.model import Source
     from bot.logs import configure
@@ -63,7 +64,7 @@ def opened(verb: str) -> "Iterator[Base]":
     settings = load(verb)
     # What a verb has to say it prints; of the log only what is worth a look is left.
     configure("DEBUG" if settings.log_level == "DEBUG" else "WARNING", settings.log_format)
-    base = build_base(settings, Source.CLI)
+    base = build_base(settings, Source.CLI, only_ending=only_ending)
     must_exist(settings.database_url)
     base.db.check_schema()
     try:

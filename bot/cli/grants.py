@@ -22,7 +22,7 @@ def grants() -> None:
 @limit_option(1000)
 def list_(as_json: bool, limit: int) -> None:
     """Everything that is not over yet, the soonest end first."""
-    with opened("grants") as base:
+    with opened("grants", only_ending=True) as base:
         from bot.operations.list_rows import list_grants
 
         found = list_grants(base.world, limit)
@@ -42,7 +42,7 @@ def list_(as_json: bool, limit: int) -> None:
 @yes_option
 def revoke(grant: str, yes: bool) -> None:
     """End the access GRANT now. The id is in `grants list`, and in the header X-Access-Grant that /auth answers."""
-    with opened("grants") as base:
+    with opened("grants", only_ending=True) as base:
         from bot.cli.hands import end_work, ending_lines
         from bot.core.approval import Refused
         from bot.core.model import HELD

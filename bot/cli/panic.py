@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @yes_option
 def panic(role: str | None, user: str | None, yes: bool) -> None:
     """End everything (of a role, of a person) now, and give nothing new of it until `resume`."""
-    with opened("panic") as base:
+    with opened("panic", only_ending=True) as base:
         from bot.cli.hands import OVER, end_work, ending_lines
         from bot.core.model import GrantState
         from bot.operations.list_rows import list_grants

@@ -114,6 +114,13 @@ class Policy:
     file: str
 
 
+def no_policy(file: str) -> Policy:
+    """What is left when roles.toml can't be read: nobody may ask, decide or lead, and nothing can be given. Ending
+    access needs no more than that."""
+    nothing: Mapping[str, Any] = MappingProxyType({})
+    return Policy(Workspace("", "", (), "UTC"), nothing, nothing, nothing, "", file)
+
+
 def load_policy(path: str, environ: Mapping[str, str]) -> Policy:
     """The policy in the file at `path`; `environ` gives the values of `${NAME}`.
 

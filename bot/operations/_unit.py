@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
+from bot.core import effects
 from bot.core.approval import Refused
 from bot.core.audit import Entry, Event
 from bot.core.effects import Effect, Queue
@@ -128,6 +129,11 @@ class Unit:
     def do(self, *effects: Effect) -> None:
         """Leaves work to be done after the commit."""
         self.effects += effects
+
+    def tell_leads(self, note: str, **facts: object) -> None:
+        """Leaves word for the security channel, if roles.toml could be read and names one."""
+        if channel := self.policy.workspace.security_channel:
+            self.do(effects.tell_security(channel, note, **facts))
 
     def expect(self, *deadlines: int | None) -> None:
         """Names deadlines that this transaction sets, so that the clock can be set to the first of them."""

@@ -1,6 +1,5 @@
 """The big red switch: everything (of a role, of a person) ends now, and nothing new of it is given until resumed."""
 
-from bot.core import effects
 from bot.core.audit import Event
 from bot.core.model import HELD, EndReason
 from bot.operations._end import ask_end
@@ -51,4 +50,4 @@ def _end_all(u: Unit, by: str, role: str | None, person: str | None) -> int:
 
 def _tell(u: Unit, note: str, by: str, role: str | None, person: str | None, ended: int) -> None:
     facts_told = {"by": by, "role": role or "", "person": person or "", "ended": ended}
-    u.do(effects.tell_security(u.policy.workspace.security_channel, note, **facts_told))
+    u.tell_leads(note, **facts_told)

@@ -46,7 +46,7 @@ def record_start_failed(world: World, grant_id: str, error: str) -> None:
         grants.set_leases(u.db, grant.id, GrantState.ENDING)
         u.do(*(effects.end_lease(grant.id, system) for system in grant.systems))
         u.do(effects.tell_person(grant.person, "failed", grant=grant.id))
-        u.do(effects.tell_security(u.policy.workspace.security_channel, "start_failed", grant=grant.id, error=error))
+        u.tell_leads("start_failed", grant=grant.id, error=error)
         _show(u, grant)
 
 
@@ -92,7 +92,7 @@ def record_end_failed(world: World, grant_id: str, system: str, error: str, atte
         u.record(Event.END_FAILED, SYSTEM, grant, system=system, error=error, attempts=attempts)
         if attempts > 1:
             facts = {"grant": grant.id, "system": system, "error": error, "attempts": attempts}
-            u.do(effects.tell_security(u.policy.workspace.security_channel, "end_failed", **facts))
+            u.tell_leads("end_failed", **facts)
 
 
 def _show(u: Unit, grant: Grant) -> None:
@@ -102,6 +102,8 @@ def _show(u: Unit, grant: Grant) -> None:
 
 
 def _tell_end(u: Unit, grant: Grant) -> None:
-    u.do(effects.tell_person(grant.person, "ended", grant=grant.id), effects.sum_usage(grant.id))
+    if not u.person(grant.person).deleted:  # whoever is gone can't be told, and that would look like trouble
+        u.do(effects.tell_person(grant.person, "ended", grant=grant.id))
+    u.do(effects.sum_usage(grant.id))
     facts = {"grant": grant.id, "why": grant.end_reason or EndReason.EXPIRED}
     u.do(effects.thread_note(grant.request, channel_of(u, grant.role), "ended", **facts))

@@ -30,8 +30,7 @@ def warn_undecidable(u: Unit) -> None:
     """Tells the security channel of every role that too few people could approve."""
     for role in u.policy.roles.values():
         if len(u.directory.resolve(role.approvers)) < role.approvals:
-            channel = u.policy.workspace.security_channel
-            u.do(effects.tell_security(channel, "nobody_can_decide", role=role.name))
+            u.tell_leads("nobody_can_decide", role=role.name)
 
 
 def find_person(world: World, person: str) -> Person | None:

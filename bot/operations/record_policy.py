@@ -4,7 +4,6 @@ processes that read it.
 
 from collections.abc import Sequence
 
-from bot.core import effects
 from bot.core.audit import Event
 from bot.core.errors import Problem
 from bot.core.policy import Policy
@@ -32,5 +31,4 @@ def record_rejected(world: World, digest: str, problems: Sequence[Problem]) -> N
             return
         lines = [str(problem) for problem in problems]
         u.note(Event.POLICY_REJECTED, SYSTEM, sha256=digest, problems=lines[:20])
-        channel = u.policy.workspace.security_channel
-        u.do(effects.tell_security(channel, "policy_rejected", problems=lines[:10], count=len(lines)))
+        u.tell_leads("policy_rejected", problems=lines[:10], count=len(lines))

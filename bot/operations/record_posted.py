@@ -31,7 +31,7 @@ def record_undelivered(world: World, kind: str, to: str, error: str) -> None:
         u.note(Event.MESSAGE_UNDELIVERED, SYSTEM, subject=to, kind=kind, error=error)
         channel = u.policy.workspace.security_channel
         if to != channel and facts.claim_key(u.db, f"undelivered:{to}:{error}:{u.now // 86400}", u.now):
-            u.do(effects.tell_security(channel, "undelivered", kind=kind, to=to, error=error))
+            u.tell_leads("undelivered", kind=kind, to=to, error=error)
 
 
 def record_unposted(world: World, request_id: str, channel: str, error: str) -> None:

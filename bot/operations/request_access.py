@@ -68,7 +68,7 @@ def _refusal(u: Unit, role: Role, ask: Ask) -> Refused | None:
         or u.paused(role.name, ask.person)
     )
     if refused is None and (refused := nobody_can_decide(role, ask.person, u.directory)) is not None:
-        u.do(effects.tell_security(u.policy.workspace.security_channel, "nobody_can_decide", role=role.name))
+        u.tell_leads("nobody_can_decide", role=role.name)
     return refused
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from bot.connectors.gateway import Gateway
@@ -14,7 +16,7 @@ def test_panic_ends_everything_and_gives_nothing_new_until_resumed(shop: Shop) -
     grants = [shop.made.a_grant("shop-admin"), shop.made.a_grant("reports-read")]
     waiting = shop.ask("shop-deploy")
     shown = run("panic", "--yes")
-    assert shown.exit_code == 0
+    assert shown.exit_code == 0, shown.stderr
     assert shown.stdout.splitlines() == [
         "The panic switch is on for everything; it ended 2 grants.",
         "Nothing new is given until: access-bot resume",
@@ -42,7 +44,7 @@ def test_panic_names_what_has_not_confirmed(shop: Shop, monkeypatch: pytest.Monk
     monkeypatch.setattr(Gateway, "read_back", lambda self, order: True)
     grant = shop.made.a_grant()
     shown = run("panic", "--yes")
-    assert shown.exit_code == 0
+    assert shown.exit_code == 0, shown.stderr
     assert f"{grant.id} asked; shop-admin has not confirmed yet" in shown.stdout
 
 
@@ -67,3 +69,19 @@ def test_panic_for_somebody_unknown_is_refused_instead_of_ending_nothing(
 def test_resume_of_what_is_not_on_is_told(shop: Shop) -> None:
     shown = run("resume", "--role", "shop-admin", "--yes")
     assert (shown.exit_code, shown.stderr.startswith("No panic switch is on for everything of role shop")) == (1, True)
+
+
+@pytest.mark.parametrize("content", ["", "not = toml =", "[workspace]\n"])
+def test_a_bad_roles_file_stops_nobody_from_ending_access(content: str, shop: Shop, configured: Path) -> None:
+    first, second = shop.made.a_grant("shop-admin"), shop.made.a_grant("reports-read")
+    (configured / "roles.toml").write_text(content)
+    assert run("grants", "revoke", first.id, "--yes").exit_code == 0
+    assert run("panic", "--yes").exit_code == 0
+    assert {shop.made.grant(grant.id).state for grant in (first, second)} == {GrantState.ENDED}
+    assert run("resume", "--yes").exit_code == 2
+
+
+def test_without_roles_nobody_can_be_approved(shop: Shop, configured: Path) -> None:
+    waiting = shop.ask("shop-deploy")
+    (configured / "roles.toml").write_text("")
+    assert run("requests", "approve", waiting.id, "--yes").exit_code == 2
