@@ -2,9 +2,11 @@
 what is said, nor what to do about a failure.
 """
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.client import HTTPException
+from math import ceil
 from typing import Any
 from urllib.error import URLError
 
@@ -30,6 +32,9 @@ PASSING = frozenset(
 LOCKED_OUT = frozenset(["invalid_auth", "not_authed", "token_revoked", "token_expired", "account_inactive"])
 """Final errors that are about our token and not about the call: an operator mends it, and then the call can be made."""
 
+BY_CHANNEL = frozenset(["chat.postMessage"])
+"""Methods that Slack limits for each channel by itself; the others it limits for the whole workspace."""
+
 
 def call(client: WebClient, method: str, **arguments: Any) -> dict[str, Any]:
     """The answer of `method`. Raises SystemUnavailable, OutcomeUnknown or SystemRefused."""
@@ -38,6 +43,29 @@ def call(client: WebClient, method: str, **arguments: Any) -> dict[str, Any]:
         nested = any(isinstance(value, dict | list) for value in arguments.values())
         answer = client.api_call(method, json=arguments) if nested else client.api_call(method, params=arguments)
     return dict(answer.data) if isinstance(answer.data, dict) else {}
+
+
+class Caller:
+    """Calls with one client and keeps the pauses that Slack asks for: until one is over, that method is not called
+    again, nor a post into that channel (https://docs.slack.dev/apis/web-api/rate-limits). `now` gives seconds."""
+
+    def __init__(self, client: WebClient, now: Callable[[], float] = time.monotonic) -> None:
+        self._client, self._now = client, now
+        self._until: dict[tuple[str, str], float] = {}
+
+    def __call__(self, method: str, **arguments: Any) -> dict[str, Any]:
+        """The answer of `method`. Raises what `call` does."""
+        limit = (method, str(arguments.get("channel", "")) if method in BY_CHANNEL else "")
+        left = self._until.get(limit, 0.0) - self._now()
+        if left > 0:
+            raise SystemUnavailable("Slack asked for a pause", ceil(left))
+        self._until.pop(limit, None)
+        try:
+            return call(self._client, method, **arguments)
+        except SystemUnavailable as error:
+            if error.retry_after:
+                self._until[limit] = self._now() + error.retry_after
+            raise
 
 
 @contextmanager

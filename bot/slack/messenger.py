@@ -20,7 +20,7 @@ from bot.operations.keep_fact import keep_facts, known_fact
 from bot.operations.read_audit import export_audit, filters_from
 from bot.operations.record_posted import record_posted, record_reminded
 from bot.operations.verify_audit import Sealed, verify_audit
-from bot.slack.api import call, sorted_errors
+from bot.slack.api import LOCKED_OUT, Caller, sorted_errors
 from bot.slack.audit_query import page
 from bot.slack.views import (
     answers,
@@ -57,6 +57,7 @@ class Messenger:
 
     def __init__(self, client: WebClient, world: World, sealed: Sealed) -> None:
         self._client, self._world, self._sealed = client, world, sealed
+        self._call = Caller(client)
 
     def deliver(self, kind: Kind, work: Sequence[tuple[Kind, Data]]) -> list[Recording]:
         """Says what these rows of one lane ask for, the first of which is of `kind`; gives what to record."""
@@ -65,12 +66,15 @@ class Messenger:
         return _ALONE[kind](self, work[0][1])
 
     def expect_answers(self) -> None:
-        """Raises SystemUnavailable while Slack answers nothing: what was sent once without an answer is not sent
-        again before there is a chance of one, because it may not be sent a third time."""
+        """Raises SystemUnavailable while Slack answers no post: what was sent once without an answer is not sent again
+        before there is a chance of one, because it may not be sent a third time."""
         try:
-            call(self._client, "auth.test")
+            self._call("chat.postMessage", channel="NOWHERE", text="")
         except OutcomeUnknown as error:
             raise SystemUnavailable(str(error)) from error
+        except SystemRefused as refused:  # a post of nothing to nowhere: to be refused is the answer
+            if refused.code in LOCKED_OUT:
+                raise
 
     def post(self, channel: str, message: Message, **arguments: Any) -> dict[str, Any]:
         """Posts to a channel (id or `#name`) or a person (id); nothing in it is unfurled or parsed further."""
@@ -81,12 +85,12 @@ class Messenger:
     def _in_channel(self, channel: str, method: str, **arguments: Any) -> dict[str, Any]:
         """Calls with the channel's id; a name whose id is no longer right is looked up again, once."""
         try:
-            return call(self._client, method, channel=self.channel_id(channel), **arguments)
+            return self._call(method, channel=self.channel_id(channel), **arguments)
         except SystemRefused as refused:
             if refused.code != "channel_not_found" or not channel.startswith("#"):
                 raise
             keep_facts(self._world, {f"channel {channel}": ""})
-            return call(self._client, method, channel=self.channel_id(channel), **arguments)
+            return self._call(method, channel=self.channel_id(channel), **arguments)
 
     def channel_id(self, channel: str) -> str:
         """The id of a channel given by id or `#name`, asked of Slack when nobody has yet."""
@@ -104,10 +108,8 @@ class Messenger:
         found: dict[str, str] = {}
         cursor: dict[str, str] = {}
         while True:
-            answer = call(
-                self._client, "conversations.list", types="public_channel,private_channel", exclude_archived=True,
-                limit=200, **cursor,
-            )  # fmt: skip
+            kinds = "public_channel,private_channel"
+            answer = self._call("conversations.list", types=kinds, exclude_archived=True, limit=200, **cursor)
             found.update({f"#{c['name']}": c["id"] for c in answer.get("channels", [])})
             following = (answer.get("response_metadata") or {}).get("next_cursor")
             if not following:
@@ -131,7 +133,7 @@ class Messenger:
         message = approval_message.render(card, self._world.now(), _mentions(card))
         for channel, ts in card.copies:
             try:
-                call(self._client, "chat.update", channel=channel, ts=ts, **message)
+                self._call("chat.update", channel=channel, ts=ts, **message)
             except SystemRefused as refused:
                 if refused.code not in ("message_not_found", "channel_not_found", "is_archived", "not_in_channel"):
                     raise
@@ -178,7 +180,7 @@ class Messenger:
         message = self._private(data)
         if data["channel"][:1] in ("C", "G"):
             try:
-                call(self._client, "chat.postEphemeral", channel=data["channel"], user=data["person"], **message)
+                self._call("chat.postEphemeral", channel=data["channel"], user=data["person"], **message)
                 return []
             except SystemRefused:  # not a member there, or the channel is gone: the words must not be lost
                 pass
@@ -194,13 +196,13 @@ class Messenger:
 
     def publish_home(self, data: Data) -> list[Recording]:
         view = home.render(describe_person(self._world, data["person"], for_home=True), self._world.now())
-        call(self._client, "views.publish", user_id=data["person"], view=view)
+        self._call("views.publish", user_id=data["person"], view=view)
         return []
 
     def send_export(self, data: Data) -> list[Recording]:
         """Written to a file first: the log may be larger than memory."""
         _, rows = export_audit(self._world, data["person"], filters_from(data["filters"]))
-        channel = call(self._client, "conversations.open", users=data["person"])["channel"]["id"]
+        channel = self._call("conversations.open", users=data["person"])["channel"]["id"]
         with tempfile.NamedTemporaryFile("w", suffix=".csv", encoding="utf-8", newline="") as file:
             file.writelines(csv_lines(rows))
             file.flush()

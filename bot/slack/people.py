@@ -13,7 +13,7 @@ from bot.core.policy import classify, references
 from bot.operations._unit import World
 from bot.operations.find_by_email import find_by_email
 from bot.operations.record_people import record_groups, record_people
-from bot.slack.api import call
+from bot.slack.api import Caller
 
 PAGE = 200
 """Members a page; what Slack recommends (https://docs.slack.dev/apis/web-api/pagination)."""
@@ -24,7 +24,7 @@ class SlackPeople:
     our workspace, or "" as long as it is not known."""
 
     def __init__(self, client: WebClient, world: World, team: Callable[[], str]) -> None:
-        self._client, self._world, self._team = client, world, team
+        self._call, self._world, self._team = Caller(client), world, team
 
     def look_up(self, person: str) -> Person:
         """The person as Slack describes them at this moment; one whom Slack doesn't know is a stranger.
@@ -33,7 +33,7 @@ class SlackPeople:
         """
         now = self._world.now()
         try:
-            answer = call(self._client, "users.info", user=person)
+            answer = self._call("users.info", user=person)
         except SystemRefused as refused:
             if refused.code not in ("user_not_found", "user_not_visible", "users_not_found"):
                 raise
@@ -42,7 +42,7 @@ class SlackPeople:
 
     def refresh_groups(self) -> None:
         """Reads every user group with its members."""
-        answer = call(self._client, "usergroups.list", include_users=True)
+        answer = self._call("usergroups.list", include_users=True)
         living = (group for group in answer.get("usergroups", []) if not group.get("date_delete"))
         record_groups(self._world, [(g["id"], g["handle"], g.get("users") or []) for g in living])
 
@@ -58,7 +58,7 @@ class SlackPeople:
     def _pages(self) -> Iterator[list[dict[str, Any]]]:
         cursor = ""
         while True:
-            answer = call(self._client, "users.list", limit=PAGE, **({"cursor": cursor} if cursor else {}))
+            answer = self._call("users.list", limit=PAGE, **({"cursor": cursor} if cursor else {}))
             yield answer.get("members", [])
             cursor = (answer.get("response_metadata") or {}).get("next_cursor") or ""
             if not cursor:
@@ -66,7 +66,7 @@ class SlackPeople:
 
     def _look_up_email(self, email: str) -> None:
         try:
-            answer = call(self._client, "users.lookupByEmail", email=email)
+            answer = self._call("users.lookupByEmail", email=email)
         except SystemRefused:
             return  # nobody has that address, so it stands for nobody
         record_people(self._world, [person_from(answer["user"], self._world.now(), self._team())])
