@@ -37,12 +37,18 @@ def save(db: Database, people: Iterable[Person]) -> None:
 def save_groups(db: Database, groups: Iterable[tuple[str, str, Iterable[str]]]) -> bool:
     """Replaces all groups by `(id, handle without @, members)`; False when nothing is different."""
     rows = sorted((i, h, json.dumps(sorted(members))) for i, h, members in groups)
-    if rows == sorted(db.rows("SELECT id, handle, members FROM user_groups")):
+    if rows == _groups(db):
         return False
-    _changed(db)  # before the rows: of two writers at once the second waits here
+    _changed(db)  # before the rows: of two writers at once the second waits here, and looks again
+    if rows == _groups(db):
+        return False
     db.run("DELETE FROM user_groups")
     db.run_many("INSERT INTO user_groups (id, handle, members) VALUES (?, ?, ?)", rows)
     return True
+
+
+def _groups(db: Database) -> list[tuple[object, ...]]:
+    return sorted(db.rows("SELECT id, handle, members FROM user_groups"))
 
 
 def version(db: Database) -> str:

@@ -1,0 +1,230 @@
+"""Work that commits leave to do: lanes keep their order, claims fall back, and nothing is done twice."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from bot.core.effects import Effect, Kind, Queue
+from storage import outbox
+from storage.database import Database
+from storage.outbox import Row
+from tests.together import processes
+
+NOW = 1_790_000_000
+EARLIER = "SELECT id FROM outbox WHERE lane = ? AND id < ?"
+WORKER = f"""
+import os, sys
+from bot.core.effects import Queue
+from storage import outbox
+from storage.database import Database
+database, owner = Database(sys.argv[1]), str(os.getpid())
+while True:
+    with database.transaction():
+        rows = outbox.claim(database, Queue.SLACK, owner, {NOW}, {NOW + 60}, 5)
+        assert not any(database.rows("{EARLIER}", row.lane, row.id) for row in rows)
+    for row in rows:
+        print(row.id)
+        with database.transaction():
+            assert outbox.done(database, row.id, owner)
+    if not rows:
+        with database.reading():
+            if not outbox.counts(database):
+                break
+database.close()
+"""
+
+
+def _effect(lane: str, kind: Kind = Kind.TELL_PERSON, queue: Queue = Queue.SLACK, delay: int = 0) -> Effect:
+    return Effect(kind, queue, lane, {"for": lane}, delay)
+
+
+def _add(db: Database, *effects: Effect) -> None:
+    with db.transaction():
+        outbox.add(db, effects, NOW)
+
+
+def _claim(db: Database, owner: str = "me", now: int = NOW, limit: int = 100, queue: Queue = Queue.SLACK) -> list[Row]:
+    with db.transaction():
+        return outbox.claim(db, queue, owner, now, now + 10, limit)
+
+
+def _done(db: Database, rows: Sequence[Row], owner: str = "me") -> list[bool]:
+    with db.transaction():
+        return [outbox.done(db, row.id, owner) for row in rows]
+
+
+def _again(db: Database, row: Row, due_at: int, unsure: bool = False) -> None:
+    with db.transaction():
+        outbox.again(db, row.id, "me", due_at, "no answer", unsure)
+
+
+def _behind(db: Database, row: Row, kinds: Sequence[Kind], least: int = 1, owner: str = "me") -> list[Row]:
+    with db.transaction():
+        return outbox.next_in_lane(db, row, kinds, owner, least, 10)
+
+
+def _lanes(rows: Sequence[Row]) -> list[str]:
+    return [row.lane for row in rows]
+
+
+class TestLanes:
+    def test_one_row_of_each_lane_is_in_hand_at_a_time(self, database: Database) -> None:
+        _add(database, _effect("a"), _effect("a"), _effect("b"), _effect("a"))
+        assert _lanes(_claim(database)) == ["a", "b"]
+        assert _claim(database, "another") == []
+
+    def test_the_next_row_of_a_lane_follows_when_the_first_is_done(self, database: Database) -> None:
+        _add(database, _effect("a"), _effect("a"))
+        first = _claim(database)
+        _done(database, first)
+        (second,) = _claim(database)
+        assert second.id > first[0].id
+
+    def test_a_row_that_waits_for_its_next_try_holds_its_lane_back(self, database: Database) -> None:
+        _add(database, _effect("a"), _effect("a"), _effect("b"))
+        _again(database, _claim(database, limit=1)[0], NOW + 5)
+        assert _lanes(_claim(database)) == ["b"]
+        assert len(_claim(database, now=NOW + 5)) == 1
+
+    def test_a_lane_keeps_its_order_over_two_queues(self, database: Database) -> None:
+        _add(database, _effect("grant:g", Kind.START_GRANT, Queue.START), _effect("grant:g", Kind.END_LEASE, Queue.END))
+        assert _claim(database, queue=Queue.END) == []
+        _done(database, _claim(database, queue=Queue.START))
+        assert [row.kind for row in _claim(database, queue=Queue.END)] == [Kind.END_LEASE]
+
+    def test_what_is_due_first_is_taken_first(self, database: Database) -> None:
+        _add(database, _effect("late", delay=3), _effect("early"), _effect("not yet", delay=9))
+        assert _lanes(_claim(database, now=NOW + 5, limit=1)) == ["early"]
+        assert _lanes(_claim(database, now=NOW + 5)) == ["late"]
+
+    def test_queues_do_not_see_each_other(self, database: Database) -> None:
+        _add(database, _effect("a", queue=Queue.END))
+        assert _claim(database) == []
+        assert len(_claim(database, queue=Queue.END)) == 1
+
+
+class TestClaims:
+    def test_a_claim_that_nobody_extends_falls_back_and_counts_as_unsure(self, database: Database) -> None:
+        _add(database, _effect("a"))
+        (mine,) = _claim(database)
+        assert _claim(database, "another", NOW + 9) == []
+        (taken,) = _claim(database, "another", NOW + 10)
+        assert (taken.id, taken.attempts, taken.unsure) == (mine.id, 2, 1)
+        assert _done(database, [mine]) == [False], "it is another's by now"
+        assert _done(database, [taken], "another") == [True]
+
+    def test_an_extended_claim_stays(self, database: Database) -> None:
+        _add(database, _effect("a"), _effect("b"))
+        rows = _claim(database)
+        with database.transaction():
+            outbox.extend_claims(database, "me", [row.id for row in rows], NOW + 60)
+        assert _claim(database, "another", NOW + 59) == []
+
+    def test_nobody_extends_the_claim_of_another(self, database: Database) -> None:
+        _add(database, _effect("a"))
+        (row,) = _claim(database)
+        with database.transaction():
+            outbox.extend_claims(database, "another", [row.id], NOW + 60)
+        assert len(_claim(database, "another", NOW + 10)) == 1
+
+    @pytest.mark.parametrize(("unsure", "counted"), [(False, 0), (True, 1)], ids=["a clear no", "no answer"])
+    def test_a_row_given_back_knows_whether_it_may_have_been_done(
+        self, database: Database, unsure: bool, counted: int
+    ) -> None:
+        _add(database, _effect("a"))
+        _again(database, _claim(database)[0], NOW + 1, unsure)
+        (row,) = _claim(database, now=NOW + 1)
+        assert (row.attempts, row.unsure) == (2, counted)
+
+    def test_who_lost_a_claim_can_not_give_it_back(self, database: Database) -> None:
+        _add(database, _effect("a"))
+        (mine,) = _claim(database)
+        (taken,) = _claim(database, "another", NOW + 10)
+        _again(database, mine, NOW + 10)
+        assert _done(database, [taken], "another") == [True]
+
+    def test_a_restart_of_the_only_process_frees_everything_at_once(self, database: Database) -> None:
+        _add(database, _effect("a"))
+        _claim(database)
+        with database.transaction():
+            outbox.free_claims(database)
+        assert [row.unsure for row in _claim(database, "restarted")] == [1]
+
+    def test_work_added_and_work_claimed_are_seen_without_a_lock(self, database: Database) -> None:
+        with database.reading():
+            assert not outbox.any_due(database, Queue.SLACK, NOW)
+        _add(database, _effect("a", delay=5))
+        with database.reading():
+            assert not outbox.any_due(database, Queue.SLACK, NOW)
+            assert outbox.any_due(database, Queue.SLACK, NOW + 5)
+
+    def test_buried_work_is_in_nobodys_way(self, database: Database) -> None:
+        _add(database, _effect("a"), _effect("a"))
+        (row,) = _claim(database)
+        with database.transaction():
+            assert outbox.bury(database, row.id, "me", "never")
+        assert len(_claim(database)) == 1
+        with database.reading():
+            assert outbox.counts(database) == {"dead": 1, "slack": 1}
+
+
+class TestTogether:
+    TELL, NOTE = Kind.TELL_PERSON, Kind.THREAD_NOTE
+
+    def test_rows_of_one_kind_that_follow_each_other_are_taken_together(self, database: Database) -> None:
+        kinds = (self.TELL, self.NOTE, self.TELL, Kind.REMIND, self.TELL)
+        _add(database, *(_effect("a", kind) for kind in kinds))
+        (first,) = _claim(database)
+        rows = _behind(database, first, [self.TELL, self.NOTE])
+        assert [(row.kind, row.attempts) for row in rows] == [(self.NOTE, 1), (self.TELL, 1)]
+        assert all(_done(database, [first, *rows]))
+
+    def test_too_few_are_left_where_they_are(self, database: Database) -> None:
+        _add(database, *[_effect("a")] * 3)
+        (first,) = _claim(database)
+        assert _behind(database, first, [self.TELL], least=3) == []
+        assert len(_behind(database, first, [self.TELL], least=2)) == 2
+
+    def test_nothing_is_taken_behind_a_row_that_is_anothers_by_now(self, database: Database) -> None:
+        _add(database, *[_effect("a")] * 3)
+        (first,) = _claim(database)
+        _claim(database, "another", NOW + 10)
+        assert _behind(database, first, [self.TELL]) == []
+
+    def test_what_may_have_been_done_goes_only_with_its_like(self, database: Database) -> None:
+        _add(database, *[_effect("a")] * 2)
+        (first,) = _claim(database)
+        _behind(database, first, [self.TELL])
+        _add(database, _effect("a"))
+        (again,) = _claim(database, "another", NOW + 10)
+        assert [row.unsure for row in _behind(database, again, [self.TELL], owner="another")] == [1]
+
+
+class TestHurry:
+    def test_what_waits_becomes_due_at_once(self, database: Database) -> None:
+        _add(database, _effect("a", delay=60), _effect("b", delay=60))
+        with database.transaction():
+            assert outbox.hurry(database, ["a"], NOW)
+        assert _lanes(_claim(database)) == ["a"]
+
+    def test_what_is_in_hand_is_not_hurried(self, database: Database) -> None:
+        _add(database, _effect("a"))
+        _claim(database)
+        with database.transaction():
+            assert not outbox.hurry(database, ["a"], NOW)
+
+    def test_what_waits_is_dropped_and_what_is_in_hand_is_not(self, database: Database) -> None:
+        _add(database, _effect("a"), _effect("a"), _effect("b"))
+        (held,) = _claim(database, limit=1)
+        with database.transaction():
+            outbox.drop(database, ["a", "b"])
+            assert outbox.counts(database) == {"slack": 1}
+        assert _done(database, [held]) == [True]
+
+
+def test_four_processes_do_two_hundred_rows_once_and_each_lane_in_order(database: Database, database_url: str) -> None:
+    _add(database, *(_effect(f"lane {n % 20}") for n in range(200)))
+    printed = " ".join(processes(4, WORKER, database_url)).split()
+    assert sorted(map(int, printed)) == list(range(1, 201))

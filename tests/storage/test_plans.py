@@ -1,0 +1,92 @@
+"""The statements that run at every click, check and tick find their rows by an index, however many there are."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from bot.core.effects import Queue
+from storage import audit, facts, grants, outbox, people, requests, tokens
+from storage.audit import Filters
+from storage.database import Database
+
+NOW = 1_790_000_000
+HOT: dict[str, Callable[[Database], object]] = {
+    "token check": lambda db: tokens.check(db, "jti", "shop"),
+    "panic and request by id": lambda db: (requests.get(db, "r1"), requests.votes(db, "r1")),
+    "pending of a person": lambda db: requests.pending_of(db, "U1", "role"),
+    "held by a person": lambda db: grants.held_by(db, "U1"),
+    "past of a person": lambda db: grants.past(db, "U1", "role", 3),
+    "history of a person": lambda db: requests.history(db, "U1", "role"),
+    "usual duration": lambda db: requests.usual_duration(db, "role"),
+    "grant of a request": lambda db: grants.of_request(db, "r1"),
+    "due to begin": lambda db: grants.due_to_begin(db, NOW, 100),
+    "due to end": lambda db: grants.due_to_end(db, NOW, 100),
+    "due to remind": lambda db: grants.due_to_remind(db, NOW, 100),
+    "unanswered": lambda db: requests.unanswered(db, NOW, 100),
+    "next due": grants.next_due,
+    "outbox claim": lambda db: outbox.claim(db, Queue.END, "me", NOW, NOW + 9, 100),
+    "outbox any due": lambda db: outbox.any_due(db, Queue.END, NOW),
+    "outbox hurry": lambda db: outbox.hurry(db, ["lane"], NOW),
+    "outbox drop": lambda db: outbox.drop(db, ["lane"]),
+    "person": lambda db: people.get(db, "U1"),
+    "idempotency key": lambda db: facts.claim_key(db, "key", NOW),
+    "audit by person": lambda db: audit.page(db, Filters(person="U1"), 999, 20),
+    "audit by role": lambda db: audit.page(db, Filters(role="role"), None, 20),
+    "audit by kind of event": lambda db: audit.page(db, Filters(event="panic"), None, 20),
+    "audit by grant": lambda db: audit.page(db, Filters(grant="g1"), None, 20),
+    "audit newest": lambda db: audit.page(db, Filters(), 999, 20),
+}
+BIG = "requests|grants|leases|gates|tokens|outbox|audit|people|seen|votes"
+
+
+class Listening(Database):
+    """Remembers every statement with its values."""
+
+    heard: list[tuple[str, tuple[object, ...]]]
+
+    def rows(self, sql: str, *values: object) -> list[tuple[object, ...]]:
+        self.heard.append((sql, values))
+        return super().rows(sql, *values)
+
+    def row(self, sql: str, *values: object) -> tuple[object, ...] | None:
+        self.heard.append((sql, values))
+        return super().row(sql, *values)
+
+    def run(self, sql: str, *values: object) -> int:
+        self.heard.append((sql, values))
+        return super().run(sql, *values)
+
+
+@contextmanager
+def _listening(url: str) -> Iterator[Listening]:
+    db = Listening(url)
+    db.heard = []
+    try:
+        with db.transaction():
+            yield db
+    finally:
+        db.close()
+
+
+@pytest.mark.parametrize("name", HOT)
+def test_sqlite_finds_by_an_index(sqlite_url: str, name: str) -> None:
+    with _listening(sqlite_url) as db:
+        HOT[name](db)
+        for sql, values in list(db.heard):
+            for *_, step in Database.rows(db, f"EXPLAIN QUERY PLAN {sql}", *values):
+                assert not re.match(rf"SCAN ({BIG}|[a-z])\b(?!.*USING)", str(step)), f"{step}: {sql}"
+
+
+@pytest.mark.parametrize("name", HOT)
+def test_postgresql_finds_by_an_index(postgres_url: str, name: str) -> None:
+    with _listening(postgres_url) as db:
+        db.run("SET LOCAL enable_seqscan = off")  # the tables are empty: this asks whether an index could serve
+        db.heard.clear()
+        HOT[name](db)
+        for sql, values in list(db.heard):
+            for (step,) in Database.rows(db, f"EXPLAIN {sql}", *values):
+                assert not re.search(rf"Seq Scan on ({BIG})\b", str(step)), f"{step}: {sql}"
