@@ -7,6 +7,8 @@ from bot.operations._end import channel_of
 from bot.operations._unit import SYSTEM, World, unit
 from storage import facts, grants, requests
 
+NO_FILE = "The records could not be sent to you. The command line can write them: access-bot audit export."
+
 
 def record_posted(world: World, request_id: str, channel: str, ts: str, shown_state: str) -> None:
     """A copy of the approval message was posted; if the request moved on while it was, the copy is updated."""
@@ -32,6 +34,8 @@ def record_undelivered(world: World, kind: str, to: str, error: str) -> None:
         channel = u.policy.workspace.security_channel
         if to != channel and facts.claim_key(u.db, f"undelivered:{to}:{error}:{u.now // 86400}", u.now):
             u.tell_leads("undelivered", kind=kind, to=to, error=error)
+        if kind == effects.Kind.SEND_EXPORT:  # whoever waits for a file would wait for ever
+            u.do(effects.answer(to, "", "text", text=f"{NO_FILE} Slack said: {error}."))
 
 
 def record_unposted(world: World, request_id: str, channel: str, error: str) -> None:

@@ -167,7 +167,7 @@ def test_who_asks_hears_that_nobody_saw_it_when_no_channel_takes_it(company: Com
         company.sandbox.admin.add_to_channel("#access-approvals")
 
 
-def test_a_missing_scope_reaches_the_security_channel_once_and_who_waits_for_it(company: Company) -> None:
+def test_a_missing_scope_reaches_the_security_channel_once_and_whoever_waits_for_the_file(company: Company) -> None:
     company.expect("can't be done")
     scopes = company.sandbox.call("set_app")["scopes"]
     company.sandbox.admin.grant_scopes([scope for scope in scopes if scope != "files:write"])
@@ -177,6 +177,7 @@ def test_a_missing_scope_reaches_the_security_channel_once_and_who_waits_for_it(
             company.quiet()
         told = [company.chiara.plain(each) for each in company.sandbox.inspector.messages(SECURITY)]
         assert sum("files:write" in each for each in told) == 1
+        company.chiara.wait_dm("could not be sent to you")
     finally:
         company.sandbox.admin.grant_scopes(scopes)
 
