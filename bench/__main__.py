@@ -1,0 +1,100 @@
+"""`python -m bench [P1 P9 …] [--quick]` measures, and prints every figure beside its goal and its limit, which the same
+run measured. It knows the table of figures and nothing of what they measure.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import textwrap
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+
+from bench import acks, ends, gate, lifecycle, log, process
+from bench.acks import raw_file, transactions
+from bench.measure import FULL, QUICK, Line, Scale, ms
+from bench.place import a_folder, remove_postgres
+
+FIGURES: Mapping[str, Callable[[Scale], Iterator[Line]]] = {
+    **acks.FIGURES,
+    **lifecycle.FIGURES,
+    **ends.FIGURES,
+    **gate.FIGURES,
+    **log.FIGURES,
+    **process.FIGURES,
+}
+WIDTHS = (4, 42, 40, 40, 11, 11, 3)
+HEAD = ("", "what", "ours", "limit", "figure", "goal", "")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench", description="Measures and prints P1 to P18.")
+    parser.add_argument("figures", nargs="*", metavar="P1", help=f"which ones of {', '.join(FIGURES)}; default: all")
+    parser.add_argument("--quick", action="store_true", help="fewer rounds and less data, for a rough look")
+    asked = parser.parse_args()
+    if unknown := [name for name in asked.figures if name not in FIGURES]:
+        parser.error(f"there is no figure {', '.join(unknown)}; there are {', '.join(FIGURES)}")
+    sys.exit(run(asked.figures or list(FIGURES), QUICK if asked.quick else FULL))
+
+
+def run(names: list[str], scale: Scale) -> int:
+    """Prints the table; the exit code is 1 only when something could not be measured."""
+    began, failed, lines = time.monotonic(), [], list[tuple[str, Line]]()
+    print(f"{scale.name}: {scale.rounds} rounds, medians, legs interleaved. {machine()}")
+    show(HEAD)
+    with ExitStack() as stack:
+        stack.callback(remove_postgres)
+        stack.callback(log.forget)
+        for name in names:
+            progress(f"{name} … ({len(failed) + len({n for n, _ in lines})} of {len(names)} done)")
+            try:
+                for line in FIGURES[name](scale):
+                    lines.append((name, line))
+                    show(
+                        (
+                            name,
+                            line.what,
+                            line.ours,
+                            line.limit,
+                            line.said,
+                            line.wanted,
+                            "yes" if line.reached else "NO",
+                        )
+                    )
+            except Exception:
+                traceback.print_exc()
+                failed.append(name)
+    for name, line in lines:
+        if line.note:
+            print(f"{name}, {line.what.lstrip('… ')}: {line.note}")
+    reached = sum(line.reached for _, line in lines)
+    print(f"{reached} of {len(lines)} lines reach their goal; {time.monotonic() - began:.0f} s.", *failed)
+    return 1 if failed else 0
+
+
+def machine() -> str:
+    """What the absolute numbers depend on."""
+    with a_folder() as folder, raw_file(folder) as connection:
+        commit = transactions(connection, 50).p50
+    load = f", load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
+    return f"{os.cpu_count()} cores{load}, Python {sys.version.split()[0]}, a durable commit takes {ms(commit)}."
+
+
+def show(cells: tuple[str, ...]) -> None:
+    progress("")
+    wrapped = [textwrap.wrap(cell, width) or [""] for cell, width in zip(cells, WIDTHS, strict=True)]
+    for number in range(max(map(len, wrapped))):
+        row = [part[number] if number < len(part) else "" for part in wrapped]
+        print("  ".join(text.ljust(width) for text, width in zip(row, WIDTHS, strict=True)).rstrip(), flush=True)
+
+
+def progress(words: str) -> None:
+    if sys.stderr.isatty():
+        print(f"\r\x1b[K{words}", end="", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,211 @@
+"""P1 to P4: how soon Slack gets its answer. Ours is a command or a press that is stored durably before the answer; the
+limit is Bolt with a listener that does nothing, behind the same server and the same socket client.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from itertools import count
+from pathlib import Path
+
+from bench import payloads
+from bench.bots import Bot, a_bot, until
+from bench.measure import Line, Scale, Spent, Watch, cpu_of, interleave, middle, ms, paired
+from bench.place import Child, Place, a_child, a_place
+from bot.core.effects import post_approval, start_grant
+from bot.core.model import GrantState
+from bot.sandbox import running_sandbox
+from storage import outbox
+
+ASK = "request shop-admin 1h because the benchmark asks"
+
+
+class Desk:
+    """A bot and a bare Bolt over HTTP, with people who have not asked yet and requests that nobody has decided."""
+
+    def __init__(self, stack: ExitStack, scale: Scale, people: int, pending: int = 0) -> None:
+        self.place: Place = stack.enter_context(a_place())
+        self.place.company(people + pending)
+        self._people, self._pending = iter(range(people)), iter(self.place.requests(people, pending))
+        self.bot: Bot = stack.enter_context(a_bot("web", self.place.env, self.place.folder))
+        self.bare: Child = stack.enter_context(a_child("bench.bare", "bolt", str(self.place.folder)))
+        self.load: Child = stack.enter_context(a_child("bench.load"))
+        until(lambda: self.bot.status("/healthz") == 200)
+
+    def asked(self, number: int) -> list[bytes]:
+        return [payloads.signed(payloads.command(next(self._people), ASK)) for _ in range(number)]
+
+    def pressed(self, number: int) -> list[bytes]:
+        return [payloads.signed(payloads.click(next(self._pending))) for _ in range(number)]
+
+    def ours(self, requests: list[bytes], at_once: int) -> Spent:
+        return fire(self.load, self.place.folder, self.bot.port, self.bot.pid, requests, at_once)
+
+    def theirs(self, requests: list[bytes], at_once: int) -> Spent:
+        return fire(self.load, self.place.folder, self.bare.ready["port"], self.bare.pid, requests, at_once)
+
+
+def fire(load: Child, folder: Path, port: int, pid: int, requests: list[bytes], at_once: int) -> Spent:
+    """One leg: every request is answered with 200."""
+    path, before = payloads.keep(folder, requests), cpu_of(pid)
+    said = load.ask(port=port, requests=path, connections=at_once)
+    if set(said["statuses"]) - {"200", "204"}:
+        raise RuntimeError(f"refused: {said['statuses']}")
+    return Spent(said["wall"], cpu_of(pid) - before, len(requests), said["each"])
+
+
+def told(spent: list[Spent], p50: bool = False) -> str:
+    cpu = ms(middle(spent, lambda s: s.cpu / s.count))
+    if p50:
+        return f"p50 {ms(middle(spent, lambda s: s.p50))} · CPU {cpu}"
+    return f"{middle(spent, lambda s: s.rate):,.0f}/s · CPU {cpu}"
+
+
+def commands(scale: Scale) -> Iterator[Line]:
+    """P1"""
+    legs = {1: scale.loads // 2, 16: scale.loads, 64: scale.loads}
+    with ExitStack() as stack:
+        desk = Desk(stack, scale, people=sum(legs.values()) * (scale.rounds + 1))
+        for at_once, number in legs.items():
+            found = interleave(
+                scale.rounds,
+                {
+                    "ours": lambda c=at_once, n=number: desk.ours(desk.asked(n), c),
+                    "bare": lambda c=at_once, n=number: desk.theirs(
+                        [payloads.signed(payloads.command(0, ASK)) for _ in range(n)], c
+                    ),
+                },
+            )
+            if at_once == 1:
+                value = paired(found, "ours", "bare", lambda s: s.p50)
+                yield Line(
+                    "/access request, acked alone", told(found["ours"], True), told(found["bare"], True), value, 2.0
+                )
+            else:
+                value = paired(found, "ours", "bare", lambda s: s.rate)
+                what = f"/access request, {at_once} at once"
+                yield Line(what, told(found["ours"]), told(found["bare"]), value, 0.6, least=True)
+
+
+def clicks(scale: Scale) -> Iterator[Line]:
+    """P2"""
+    number = scale.loads // 2
+    with ExitStack() as stack:
+        desk = Desk(stack, scale, people=0, pending=number * (scale.rounds + 1))
+        raw = stack.enter_context(raw_file(desk.place.folder))
+        found = interleave(
+            scale.rounds,
+            {
+                "ours": lambda: desk.ours(desk.pressed(number), 1),
+                "bare": lambda: desk.theirs([payloads.signed(payloads.click("r0")) for _ in range(number)], 1),
+                "raw": lambda: transactions(raw, number),
+            },
+        )
+    limit = [
+        Spent(b.wall + r.wall, b.cpu + r.cpu, b.count, [b.p50 + r.p50])
+        for b, r in zip(found["bare"], found["raw"], strict=True)
+    ]
+    value = paired({"ours": found["ours"], "limit": limit}, "ours", "limit", lambda s: s.p50)
+    yield Line("Approve pressed, kept durably, acked", told(found["ours"], True), told(limit, True), value, 2.0)
+
+
+@contextmanager
+def raw_file(folder: Path) -> Iterator[sqlite3.Connection]:
+    """A database as durable as ours."""
+    connection = sqlite3.connect(folder / "raw.db", isolation_level=None)
+    for pragma in ("journal_mode = wal", "synchronous = full"):
+        connection.execute(f"PRAGMA {pragma}")
+    connection.execute("CREATE TABLE pressed (id INTEGER PRIMARY KEY, who TEXT, at INTEGER, data TEXT)")
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+def transactions(connection: sqlite3.Connection, number: int) -> Spent:
+    each, watch = [], Watch()
+    for n in range(number):
+        began = time.perf_counter()
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("INSERT INTO pressed (who, at, data) VALUES (?, ?, ?)", ("U0BENOKAFO", n, "x" * 200))
+        connection.execute("COMMIT")
+        each.append(time.perf_counter() - began)
+    return watch.spent(number, each)
+
+
+def sockets(scale: Scale) -> Iterator[Line]:
+    """P3"""
+    number, at_once = scale.loads, 10
+    with ExitStack() as stack:
+        place = stack.enter_context(a_place())
+        place.company(number * (scale.rounds + 1))
+        people = count()
+
+        def leg(kind: str, person: Callable[[], int]) -> Callable[[], Spent]:
+            slack = stack.enter_context(a_child("bench.envelopes"))
+            address = f"http://127.0.0.1:{slack.ready['port']}/api/"
+            child = stack.enter_context(
+                a_child("bench.bare", kind, str(place.folder), env=place.env | {"SLACK_API_URL": address})
+            )
+
+            def fire() -> Spent:
+                path = place.folder / f"envelopes-{time.monotonic_ns()}"
+                path.write_text("\n".join(payloads.envelope(payloads.command(person(), ASK)) for _ in range(number)))
+                before = cpu_of(child.pid)
+                said = slack.ask(envelopes=str(path), at_once=at_once)
+                return Spent(said["wall"], cpu_of(child.pid) - before, number, said["each"])
+
+            return fire
+
+        legs = {"ours": leg("socket-ours", lambda: next(people)), "bare": leg("socket-bare", lambda: 0)}
+        found = interleave(scale.rounds, legs)
+    value = paired(found, "ours", "bare", lambda s: s.rate)
+    what = f"/access request over Socket Mode, {at_once} at once"
+    yield Line(what, told(found["ours"]), told(found["bare"]), value, 0.6, least=True)
+
+
+def under_trouble(scale: Scale) -> Iterator[Line]:
+    """P4"""
+    at_once, number = 4, scale.loads
+    with ExitStack() as stack:
+        idle, hung = (_troubled(stack, scale, number, trouble) for trouble in (False, True))
+        load = stack.enter_context(a_child("bench.load"))
+
+        def leg(place: Place, bot: Bot, people: Iterator[int]) -> Spent:
+            requests = [payloads.signed(payloads.command(next(people), ASK)) for _ in range(number)]
+            return fire(load, place.folder, bot.port, bot.pid, requests, at_once)
+
+        found = interleave(scale.rounds, {"idle": lambda: leg(*idle), "hung": lambda: leg(*hung)})
+    p99 = {name: Spent(1, 1, 1, sorted(t for s in legs for t in s.each)) for name, legs in found.items()}
+    value = p99["hung"].quantile(0.99) / p99["idle"].quantile(0.99)
+    ours, limit = (f"p99 {ms(p99[name].quantile(0.99))} · {told(found[name])}" for name in ("hung", "idle"))
+    yield Line("acks while every system hangs 10 s and Slack takes 2 s", ours, limit, value, 1.5)
+    worst = p99["hung"].quantile(0.99) * 1000
+    yield Line("the same, p99 in milliseconds", ours, limit, worst, 100, unit="ms")
+
+
+def _troubled(stack: ExitStack, scale: Scale, number: int, trouble: bool) -> tuple[Place, Bot, Iterator[int]]:
+    """The whole bot in one process, with work waiting for systems and for Slack when there is trouble."""
+    place: Place = stack.enter_context(a_place())
+    people, waiting = number * (scale.rounds + 1), min(200, scale.many)
+    place.company(people + waiting)
+    sandbox = stack.enter_context(running_sandbox(rate_limits=False))
+    env = place.env | sandbox.environment | {"BENCH_RECORD": str(place.folder / "record")}
+    env |= {"SLACK_APP_TOKEN": "", "SLACK_SIGNING_SECRET": payloads.SIGNING}
+    if trouble:
+        env["BENCH_HANG"] = "10"
+        sandbox.faults.latency("*", 2)
+        started = place.grants(waiting, int(time.time()) + 3600, state=GrantState.STARTING, first=people)
+        posts = [post_approval(r, payloads.CHANNEL) for (r,) in place.rows("SELECT request_id FROM grants")]
+        with place.world.db.transaction():
+            outbox.add(place.world.db, [*map(start_grant, started), *posts], int(time.time()))
+    bot = stack.enter_context(a_bot("run", env, place.folder, "bench.recorded"))
+    until(bot.is_ready)
+    time.sleep(1)
+    return place, bot, iter(range(people))
+
+
+FIGURES = {"P1": commands, "P2": clicks, "P3": sockets, "P4": under_trouble}

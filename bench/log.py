@@ -1,0 +1,314 @@
+"""P13 to P16: writing a request with its audit record, and reading, exporting and verifying a long audit log. The limit
+is the driver alone: the same rows in, the same rows out.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import sqlite3
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from bench import replay
+from bench.acks import told
+from bench.measure import Line, Scale, Spent, Watch, interleave, median, memory_of, ms, paired
+from bench.place import LEA, Place, a_child, a_place, answer, jobs, new_ids, postgres, someone
+from bot.core.asking import Ask
+from bot.core.audit import COLUMNS, GENESIS, Event, link_hash
+from bot.core.export import csv_lines
+from bot.operations.read_audit import Filters, export_audit
+from bot.operations.request_access import Submitted, request_access
+from bot.operations.verify_audit import verify_audit
+from storage import audit
+from storage.database import Database
+
+ROWS = f"SELECT {audit._COLUMNS} FROM audit ORDER BY seq"
+PAGE = 20
+
+
+def writing(scale: Scale) -> Iterator[Line]:
+    """P13"""
+    yield from _writing("SQLite", "", scale)
+    if (server := postgres()) is not None:
+        with server.database() as url:
+            yield from _writing("PostgreSQL", url, scale)
+
+
+def _writing(kind: str, url: str, scale: Scale) -> Iterator[Line]:
+    with a_place(url) as place:
+        place.company(scale.loads)
+
+        def ask(db: Database) -> int:
+            world = place.world_on(db)
+            for person in map(someone, range(scale.loads)):
+                asked = Ask(person, "shop-admin", "because the benchmark asks", 3600, "", key=f"command:{person}")
+                assert isinstance(request_access(world, asked), Submitted)
+            return scale.loads
+
+        rows = replay.changes(replay.record(place, ask))
+        found = interleave(
+            scale.rounds,
+            {
+                "ours": lambda: replay.ours(place, ask),
+                "bare": lambda: replay.theirs(place, rows, scale.loads),
+            },
+        )
+    value = paired(found, "ours", "bare", lambda s: s.rate)
+    what = f"request + audit + chain + outbox, {kind}"
+    yield Line(what, told(found["ours"]), told(found["bare"]), value, 0.6, least=True)
+
+
+# --- a long log
+
+
+def _records(count: int, sealed: Callable[[int, str], None]) -> Iterator[tuple[Any, ...]]:
+    """A chain of records as a busy company leaves them: 300 people, 40 roles, 12 systems, a second between two."""
+    events, now, prev = list(Event), int(time.time()) - count, GENESIS
+    ids, detail = new_ids("r", 5000), json.dumps({"duration": 3600, "source": "slack"}, separators=(",", ":"))
+    for seq in range(1, count + 1):
+        n = seq * 7919 % 1_000_003
+        row: tuple[Any, ...] = (
+            seq, now + seq, str(events[n % len(events)]), someone(n % 300), someone(n // 7 % 300), f"role-{n % 40}",
+            f"system-{n % 12}", ids[n % 5000], ids[n // 3 % 5000], f"because of incident {n}, as agreed", detail, prev,
+        )  # fmt: skip
+        prev = link_hash(row)
+        yield (*row, prev)
+    sealed(count, prev)
+
+
+def _fill(place: Place, count: int) -> None:
+    """Without the indexes, which are made afterwards: that is quicker."""
+    head: list[Any] = []
+    rows = _records(count, lambda seq, digest: head.extend((seq, digest)))
+    fill = _fill_sqlite if place.world.db.is_sqlite else _fill_postgres
+    fill(place, rows)
+    with place.world.db.transaction():
+        seal = place.signer.seal(*head)
+        place.world.db.run("UPDATE audit_head SET seq = ?, hash = ?, seal = ? WHERE id = 1", *head, seal)
+
+
+def _fill_sqlite(place: Place, rows: Iterator[tuple[Any, ...]]) -> None:
+    with closing(sqlite3.connect(place.folder / "access.db", isolation_level=None)) as connection:
+        for pragma in ("synchronous = off", "cache_size = -200000"):
+            connection.execute(f"PRAGMA {pragma}")
+        kinds = "SELECT name, sql, type FROM sqlite_master WHERE tbl_name = 'audit' AND type <> 'table' AND sql <> ''"
+        made = connection.execute(kinds).fetchall()
+        for name, _, kind in made:
+            connection.execute(f"DROP {kind} {name}")
+        connection.execute("BEGIN")
+        connection.executemany(f"INSERT INTO audit ({audit._COLUMNS}) VALUES ({audit._MARKS})", rows)
+        for _, sql, _ in made:
+            connection.execute(sql)
+        connection.execute("COMMIT")
+
+
+def _fill_postgres(place: Place, rows: Iterator[tuple[Any, ...]]) -> None:
+    import psycopg
+
+    with psycopg.connect(place.url, autocommit=True) as connection, connection.cursor() as cursor:
+        kinds = "SELECT indexname, indexdef FROM pg_indexes WHERE tablename = 'audit' AND indexname <> 'audit_pkey'"
+        made = cursor.execute(kinds).fetchall()
+        for name, _ in made:
+            cursor.execute(f'DROP INDEX "{name}"'.encode())
+        with cursor.copy(f"COPY audit ({audit._COLUMNS}) FROM STDIN".encode()) as copy:
+            for row in rows:
+                copy.write_row(row)
+        for _, sql in made:
+            cursor.execute(sql.encode())
+        cursor.execute("VACUUM ANALYZE audit")
+
+
+@contextmanager
+def _long(kind: str, scale: Scale) -> Iterator[Place | None]:
+    """A place with a long log on SQLite or PostgreSQL; kept for the other figures of the same run."""
+    if (found := _kept.get(kind)) is None:
+        url = ""
+        if kind == "PostgreSQL":
+            if (server := postgres()) is None:
+                yield None
+                return
+            made = server.database()
+            url = made.__enter__()
+            _closing.append(made)
+        context = a_place(url)
+        found = _kept[kind] = context.__enter__()
+        _closing.append(context)
+        found.company(300)
+        _fill(found, scale.rows)
+    yield found
+
+
+_kept: dict[str, Place] = {}
+_closing: list[Any] = []
+
+
+def forget() -> None:
+    """Gives back the disk that the long logs took."""
+    while _closing:
+        _closing.pop().__exit__(None, None, None)
+    _kept.clear()
+
+
+def searching(scale: Scale) -> Iterator[Line]:
+    """P14"""
+    for kind in ("SQLite", "PostgreSQL"):
+        with _long(kind, scale) as place:
+            if place is not None:
+                yield _searching(kind, place, scale)
+
+
+def _searching(kind: str, place: Place, scale: Scale) -> Line:
+    worst = ("", 0.0, 0.0)
+    with closing(replay.Recording(place.url)) as db:
+        for name, filters in _filters(scale).items():
+            for before in (None, scale.rows // 2, scale.rows // 50)[: scale.rounds]:
+                took, sent = _pages(db, filters, before)
+                bare = [replay.again(place.url, sent).wall / len(took) for _ in range(3)]
+                p50 = median(took)
+                if p50 > worst[1]:
+                    worst = (f"{name}, {'first page' if before is None else f'before {before:,}'}", p50, median(bare))
+    what = f"search {scale.rows:,} records, the slowest filter ({worst[0]}), {kind}"
+    return Line(what, f"p50 {ms(worst[1])}", ms(worst[2]), worst[1] * 1000, 1.0, unit="ms")
+
+
+def _pages(db: replay.Recording, filters: Filters, before: int | None) -> tuple[list[float], list[replay.Sent]]:
+    took = []
+    db.sent.clear()
+    with db.reading():
+        for _ in range(20):
+            began = time.perf_counter()
+            audit.page(db, filters, before, PAGE)
+            took.append(time.perf_counter() - began)
+    return took, list(db.sent)
+
+
+def _filters(scale: Scale) -> dict[str, Filters]:
+    now = int(time.time())
+    middle = now - scale.rows // 2
+    return {
+        "no filter": Filters(),
+        "person": Filters(person=someone(7)),
+        "role": Filters(role="role-7"),
+        "system": Filters(system="system-7"),
+        "event": Filters(event=str(Event.GRANT_STARTED)),
+        "events": Filters(event="grant:"),
+        "since": Filters(since=now - scale.rows // 10),
+        "until": Filters(until=middle),
+        "a day": Filters(since=middle, until=middle + 86400),
+        "person, role": Filters(person=someone(7), role="role-7"),
+        "person, system": Filters(person=someone(7), system="system-7"),
+        "person, event": Filters(person=someone(7), event=str(Event.GRANT_STARTED)),
+        "role, event": Filters(role="role-7", event=str(Event.GRANT_STARTED)),
+        "person, a week": Filters(person=someone(7), since=middle, until=middle + 7 * 86400),
+        "person who is nobody": Filters(person="U0NOBODY"),
+        "role, nobody": Filters(role="role-7", person="U0NOBODY"),
+        "role that is not of the system": Filters(role="role-7", system="system-4"),
+        "a day, event": Filters(since=middle, until=middle + 86400, event="request:"),
+    }
+
+
+def exporting(scale: Scale) -> Iterator[Line]:
+    """P15"""
+    for kind in ("SQLite", "PostgreSQL"):
+        with _long(kind, scale) as place:
+            if place is None:
+                continue
+            with a_child("bench.log", place.url) as child:
+
+                def leg(how: str, child: Any = child) -> Spent:
+                    said = child.ask(how=how)
+                    return Spent(said["wall"], said["cpu"], scale.rows)
+
+                before = memory_of(child.pid)
+                child.ask(how="export")
+                grown = memory_of(child.pid, "VmHWM") - before
+                found = interleave(
+                    min(scale.rounds, 3), {"ours": lambda: leg("export"), "bare": lambda: leg("bare")}, warm=False
+                )
+            value = paired(found, "ours", "bare", lambda s: s.wall)
+            limit, goal = ("csv of the rows", 1.15) if kind == "SQLite" else ("COPY", 1.3)
+            what = f"export {scale.rows:,} records as CSV, {kind} ({limit})"
+            yield Line(what, told(found["ours"]), told(found["bare"]), value, goal)
+            if kind == "SQLite":
+                yield Line("memory growth of that", f"{grown:.1f} MiB", "–", grown, 16, unit="MiB")
+
+
+def verifying(scale: Scale) -> Iterator[Line]:
+    """P16"""
+    with _long("SQLite", scale) as place:
+        assert place is not None
+
+        def verify() -> Spent:
+            watch = Watch()
+            verdict = verify_audit(place.world, place.signer.sealed)
+            assert verdict.broken is None, verdict
+            return watch.spent(scale.rows)
+
+        legs = {"ours": verify, "bare": lambda: _read_and_hash(place, scale)}
+        found = interleave(min(scale.rounds, 3), legs, warm=False)
+    value = paired(found, "ours", "bare", lambda s: s.wall)
+    yield Line(f"verify {scale.rows:,} records", told(found["ours"]), told(found["bare"]), value, 1.3)
+
+
+def _read_and_hash(place: Place, scale: Scale) -> Spent:
+    """Every row read by the driver, made to JSON and hashed, and nothing compared."""
+    encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+    watch = Watch()
+    with closing(sqlite3.connect(place.folder / "access.db")) as connection:
+        for row in connection.execute(ROWS):
+            sha256(encode(row).encode()).hexdigest()
+    return watch.spent(scale.rows)
+
+
+FIGURES = {"P13": writing, "P14": searching, "P15": exporting, "P16": verifying}
+
+# --- the process that exports
+
+
+def _export(place: Place, file: Path) -> None:
+    _, rows = export_audit(place.world, LEA, Filters())
+    with file.open("w", encoding="utf-8", newline="") as out:
+        out.writelines(csv_lines(rows))
+
+
+def _bare(place: Place, file: Path) -> None:
+    (_bare_sqlite if place.world.db.is_sqlite else _bare_postgres)(place.url, file)
+
+
+def _bare_sqlite(url: str, file: Path) -> None:
+    path = url.removeprefix("sqlite:///")
+    with closing(sqlite3.connect(path)) as connection, file.open("w", encoding="utf-8", newline="") as out:
+        write = csv.writer(out)
+        write.writerow(COLUMNS)
+        write.writerows(connection.execute(ROWS))
+
+
+def _bare_postgres(url: str, file: Path) -> None:
+    import psycopg
+
+    sql = f"COPY ({ROWS}) TO STDOUT WITH (FORMAT csv, HEADER)".encode()
+    with psycopg.connect(url) as connection, connection.cursor().copy(sql) as copy, file.open("wb") as out:
+        out.writelines(copy)
+
+
+def _child() -> None:
+    with a_place() as place:
+        place.url = sys.argv[1]
+        with place.world.db.reading():
+            place.world.db.row("SELECT 1")
+        answer(ready=True)
+        for job in jobs():
+            watch = Watch()
+            (_export if job["how"] == "export" else _bare)(place, place.folder / "export.csv")
+            spent = watch.spent()
+            answer(wall=spent.wall, cpu=spent.cpu)
+
+
+if __name__ == "__main__":
+    _child()

@@ -1,0 +1,68 @@
+"""The real bot with a record beside it: when which system was called, and how long Slack took to say who pressed. Run
+as `python -m bench.recorded VERB`; BENCH_RECORD names the file, BENCH_HANG makes every system take so many seconds.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from bot import connectors
+from bot.cli import main
+from bot.connectors.base import Connector
+from bot.core.model import Order, Person
+from bot.slack.people import SlackPeople
+
+_file = Path(os.environ["BENCH_RECORD"]).open("a", buffering=1)  # noqa: SIM115 - kept for the life of the process
+_hang = float(os.environ.get("BENCH_HANG", "0"))
+
+
+def _note(what: str, who: str, began: float) -> None:
+    _file.write(json.dumps([what, who, began, time.time()]) + "\n")
+
+
+class Recorded:
+    """A connector as it is, with a note of every call that makes or ends something."""
+
+    def __init__(self, inner: Connector) -> None:
+        self._inner = inner
+
+    def grant(self, order: Order) -> None:
+        _note("grant", order.grant, time.time())
+        time.sleep(_hang)
+        self._inner.grant(order)
+
+    def revoke(self, order: Order) -> None:
+        _note("revoke", order.grant, time.time())
+        time.sleep(_hang)
+        self._inner.revoke(order)
+
+    def read_back(self, order: Order) -> bool:
+        return self._inner.read_back(order)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+
+def _recorded(build: Callable[..., dict[str, Connector]]) -> Callable[..., dict[str, Connector]]:
+    return lambda *given, **named: {name: Recorded(made) for name, made in build(*given, **named).items()}
+
+
+def _timed(look_up: Callable[[SlackPeople, str], Person]) -> Callable[[SlackPeople, str], Person]:
+    def timed(self: SlackPeople, person: str) -> Person:
+        began = time.time()
+        found = look_up(self, person)
+        _note("look up", person, began)
+        return found
+
+    return timed
+
+
+if __name__ == "__main__":
+    connectors.build = _recorded(connectors.build)
+    SlackPeople.look_up = _timed(SlackPeople.look_up)  # type: ignore[method-assign]
+    main()

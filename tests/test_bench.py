@@ -1,0 +1,36 @@
+"""Every figure of the benchmark can be measured: on next to nothing here, so only that it gives numbers is held."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from bench import log
+from bench.__main__ import FIGURES
+from bench.measure import TINY
+from bench.place import postgres, remove_postgres
+from tests.postgres import FAST
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _tidy() -> Iterator[None]:
+    """With a PostgreSQL that need not survive a crash, because here nothing is compared with it."""
+    if (server := postgres()) is not None:
+        for setting in FAST:
+            server.execute(f"ALTER SYSTEM SET {setting}")
+        server.execute("SELECT pg_reload_conf()")
+    yield
+    log.forget()
+    remove_postgres()
+
+
+def test_there_is_a_figure_for_every_goal() -> None:
+    assert list(FIGURES) == [f"P{number}" for number in range(1, 19)]
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_figure_can_be_measured(name: str) -> None:
+    for line in FIGURES[name](TINY):
+        assert line.value >= 0 and line.goal >= 0
+        assert line.what and line.said and line.wanted
