@@ -15,11 +15,13 @@ from bot.core.model import Grant, Person, Request
 from bot.core.policy import Policy
 from bot.operations._unit import World
 from bot.operations.approve_request import Granted, approve_request
+from bot.operations.introspect_token import Claims, Closed, Open, introspect_token
 from bot.operations.record_delivery import record_ended, record_started
 from bot.operations.record_people import record_groups, record_people
 from bot.operations.request_access import Submitted, request_access
 from bot.operations.show_credentials import Credentials, confirm_shown, show_credentials
 from bot.operations.try_start import try_start
+from bot.operations.verify_audit import Verdict, verify_audit
 from bot.tokens import Signer
 from storage import grants
 from storage.database import Database
@@ -101,6 +103,53 @@ class Made:
             found = grants.get(self.world.db, id)
         assert found is not None
         return found
+
+    def rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
+        """Straight from the database."""
+        with self.world.db.reading():
+            return self.world.db.rows(sql, *values)
+
+    def count(self, table: str, condition: str = "1 = 1") -> int:
+        return int(self.rows(f"SELECT COUNT(*) FROM {table} WHERE {condition}")[0][0])
+
+    def state(self, table: str, id: str) -> str:
+        return str(self.rows(f"SELECT state FROM {table} WHERE id = ?", id)[0][0])
+
+    def log(self, event: str, columns: str = "actor, reason") -> list[tuple[Any, ...]]:
+        """These columns of every audit record of that event, oldest first."""
+        return self.rows(f"SELECT {columns} FROM audit WHERE event = ? ORDER BY seq", event)
+
+    def events(self, event: str) -> int:
+        """How many audit records there are of that event."""
+        return len(self.log(event))
+
+    def work(self) -> list[str]:
+        """The kinds of what is left to do, in the order in which it was added."""
+        return [kind for (kind,) in self.rows("SELECT kind FROM outbox ORDER BY id")]
+
+    def forget_work(self) -> None:
+        """Empties the outbox, so that a test sees only what comes after."""
+        with self.world.db.transaction():
+            self.world.db.run("DELETE FROM outbox")
+
+    def know(self, *people: Person) -> None:
+        """What Slack says about these people from now on."""
+        record_people(self.world, people)
+
+    def verdict(self) -> Verdict:
+        return verify_audit(self.world, self.signer.sealed)
+
+    def try_to_approve(self, request: Request, by: str = BEN) -> object:
+        return approve_request(self.world, request.id, a_person(by))
+
+    def check(self, token: str, system: str = "shop-admin") -> Open | Closed:
+        """What a system is told of the token."""
+        claims = self.signer.read_token(token)
+        assert isinstance(claims, Claims), claims
+        return introspect_token(self.world, claims, system)
+
+    def opens(self, token: str, system: str = "shop-admin") -> bool:
+        return isinstance(self.check(token, system), Open)
 
     def open_gate(self, grant: str, system: str, until: int) -> None:
         with self.world.db.transaction():
