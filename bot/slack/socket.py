@@ -63,6 +63,9 @@ class Socket:
         client = self._handler.client
         client.auto_reconnect_enabled = client.default_auto_reconnect_enabled = False
         client.closed = True
+        client.message_queue.put(None)  # wakes who hands messages on, so that he sees it is over
+        if client.message_processor.is_alive():
+            client.message_processor.shutdown()  # type: ignore[no-untyped-call]
         client.message_workers.shutdown(wait=True)
         self._wake_reader()
         self._handler.close()  # type: ignore[no-untyped-call]

@@ -1,0 +1,89 @@
+"""The bot is asked to end: it finishes what it has begun, loses nothing, and is gone in time, with exit code 0."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable
+from signal import SIGINT, SIGTERM
+
+from live import Bot, Company, until
+from processes import ROLES, a_seed, assert_sound, finish, ready_at, under_load
+
+IN_TIME = 15
+
+
+def ended_in_time(bot: Bot, number: signal.Signals, again: bool = False) -> int:
+    """Sends the signal and gives the exit code."""
+    began = time.monotonic()
+    bot.process.send_signal(number)
+    if again:
+        bot.process.send_signal(number)
+    code = bot.process.wait(60)
+    assert time.monotonic() - began < IN_TIME, bot.said[-3000:]
+    return int(code)
+
+
+def stopped_under_load(company: Company, number: signal.Signals) -> None:
+    company.roles.write_text(ROLES)
+    company.start()
+    with under_load(company, a_seed()) as load:
+        for _ in range(2):
+            known = len(company.rows("SELECT id FROM grants"))
+            until(lambda at=known: len(company.rows("SELECT id FROM grants")) > at + 2, 30)
+            assert ended_in_time(company.bot, number) == 0
+            assert company.rows("SELECT id FROM outbox WHERE claimed_by IS NOT NULL OR unsure > 0") == []
+            ready_at(company.launch())
+        finish(company, load)
+    assert_sound(company)
+
+
+def test_sigterm_under_load_loses_nothing_and_says_nothing_twice(
+    make_company: Callable[..., Company], database_url: str
+) -> None:
+    stopped_under_load(make_company(environment={"DATABASE_URL": database_url}), SIGTERM)
+
+
+def test_sigint_does_the_same(make_company: Callable[..., Company]) -> None:
+    stopped_under_load(make_company(), SIGINT)
+
+
+def test_a_slack_that_hangs_keeps_nobody_from_stopping(own_company: Company) -> None:
+    company = own_company
+    who = company.newcomer()
+    assert company.access(who, "list").ok
+    company.sandbox.faults.hang("*")
+    assert company.access(who, "request shop-admin 1h while Slack hangs").ok
+    until(lambda: company.sandbox.inspector.hanging())
+    assert ended_in_time(company.bot, SIGTERM) == 0
+    company.sandbox.faults.clear()
+    company.start()
+    request, state = company.request(who, "shop-admin")
+    assert state == "pending"
+    assert "while Slack hangs" in company.card_text(request)
+
+
+def test_a_signal_while_it_starts_is_never_lost(make_company: Callable[..., Company]) -> None:
+    """Before anything of ours runs, the signal simply ends the process."""
+    company = make_company()
+    codes = []
+    for part in range(7):
+        began, bot = time.monotonic(), company.launch()
+        until(lambda: time.monotonic() > began + part * 0.3)  # noqa: B023
+        codes.append(ended_in_time(bot, SIGTERM))
+    assert set(codes) <= {-SIGTERM, 0}, codes
+    bot = company.launch()
+    ready_at(bot)
+    assert ended_in_time(bot, SIGTERM) == 0
+
+
+def test_a_second_signal_breaks_nothing_off(own_company: Company) -> None:
+    company = own_company
+    who = company.newcomer()
+    assert company.access(who, "request shop-admin 1h now stop twice").ok
+    assert ended_in_time(company.bot, SIGTERM, again=True) == 0
+    company.start()
+    company.quiet()
+    request, _ = company.request(who, "shop-admin")
+    posted = [m for m in company.sandbox.inspector.messages("#access-approvals") if request in str(m)]
+    assert len(posted) == 1
