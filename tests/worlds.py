@@ -4,6 +4,7 @@ operations in the order in which the product makes them.
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -131,6 +132,14 @@ class Made:
         """Empties the outbox, so that a test sees only what comes after."""
         with self.world.db.transaction():
             self.world.db.run("DELETE FROM outbox")
+
+    def ask_again(self, person: str = ANA) -> object:
+        """Asks for the same once more, whatever comes of it."""
+        return request_access(self.world, Ask(person, "shop-admin", "because", key=secrets.token_hex(8)))
+
+    def break_database(self) -> None:
+        """From now on the database doesn't answer."""
+        self.world = replace(self.world, db=Database("postgresql:///none?host=/nowhere", wait=1))
 
     def know(self, *people: Person) -> None:
         """What Slack says about these people from now on."""
