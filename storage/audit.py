@@ -16,6 +16,7 @@ _MARKS = ", ".join("?" * len(COLUMNS))
 
 Seal = Callable[[int, str], str]
 _Condition = tuple[str, object]
+_UNTIL = "at < ?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,7 @@ def count(db: Database, filters: Filters, last: int) -> int:
 
 
 def page(db: Database, filters: Filters, before: int | None, size: int) -> list[Record]:
-    """The newest records first, those older than record `before`.
+    """The newest records first, and of one second the last written first; those that stand behind record `before`.
 
     A person is an actor or a subject, the beginning of an event's name means several: one index scan of one page
     for each of them, instead of one over everything.
@@ -87,19 +88,35 @@ def page(db: Database, filters: Filters, before: int | None, size: int) -> list[
     events: Sequence[Sequence[_Condition]] = (
         [[]] if filters.event is None else [[("event = ?", event)] for event in _events(filters.event)]
     )
+    end = _end(db, filters, before)
     found: dict[int, tuple[Any, ...]] = {}
     for person, event in product(people, events):
-        rows = _page(db, [*_conditions(filters), *person, *event], before, size)
+        rows = _page(db, [*_conditions(filters), *person, *event], end, size)
         found.update({row[0]: row for row in rows})
-    return [Record(*found[seq]) for seq in sorted(found, reverse=True)[:size]]
+    newest = sorted(found.values(), key=lambda row: (row[1], row[0]), reverse=True)
+    return [Record(*row) for row in newest[:size]]
 
 
-def _page(db: Database, conditions: Sequence[_Condition], before: int | None, size: int) -> list[tuple[Any, ...]]:
-    if before is not None:
-        conditions = [*conditions, ("seq < ?", before)]
-    where = " WHERE " + " AND ".join(text for text, _ in conditions) if conditions else ""
-    sql = f"SELECT {_COLUMNS} FROM audit{where} ORDER BY seq DESC LIMIT ?"
-    return db.rows(sql, *(value for _, value in conditions), size)
+_End = tuple[int, int] | None
+"""Time and number of the record before which a page ends; None when it begins with the newest."""
+
+
+def _end(db: Database, filters: Filters, before: int | None) -> _End:
+    found = None if before is None else db.row("SELECT at FROM audit WHERE seq = ?", before)
+    ends = [(int(found[0]), before)] if found is not None and before is not None else []
+    return min([*ends, *([(filters.until, 0)] if filters.until is not None else [])], default=None)
+
+
+def _page(db: Database, conditions: Sequence[_Condition], end: _End, size: int) -> list[tuple[Any, ...]]:
+    """Time and number stand in every index behind what it is for, so a page is read from there in its order."""
+    parts = [text for text, _ in conditions if text != _UNTIL]
+    values = [value for text, value in conditions if text != _UNTIL]
+    if end is not None:
+        parts.append("(at, seq) < (?, ?)")
+        values += end
+    where = " WHERE " + " AND ".join(parts) if parts else ""
+    sql = f"SELECT {_COLUMNS} FROM audit{where} ORDER BY at DESC, seq DESC LIMIT ?"
+    return db.rows(sql, *values, size)
 
 
 def _events(beginning: str) -> list[str]:
@@ -117,7 +134,7 @@ def _conditions(filters: Filters) -> list[_Condition]:
     if filters.since is not None:
         found.append(("at >= ?", filters.since))
     if filters.until is not None:
-        found.append(("at < ?", filters.until))
+        found.append((_UNTIL, filters.until))
     return found
 
 

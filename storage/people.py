@@ -11,6 +11,8 @@ from storage.database import Database
 _COLUMNS = "id, name, email, tz, team, checked_at, deleted, bot, guest, stranger"
 _IDENTITY = "id, email, deleted, bot, guest, stranger"
 _VERSION = "directory version"
+_HELD = "state NOT IN ('ended', 'failed') AND state IN ('scheduled', 'starting', 'active')"
+"""Says twice what it means, because the first half is that of an index that holds nothing else."""
 
 
 def get(db: Database, person: str) -> Person | None:
@@ -75,7 +77,7 @@ def to_check(db: Database, older_than: int, started: int, limit: int) -> list[st
     First those not seen since `started`, longest access first; then whoever was looked up longest ago."""
     sql = (
         "SELECT h.person FROM (SELECT person, MAX(ends_at) AS until FROM ("
-        "SELECT person, ends_at FROM grants WHERE state IN ('scheduled', 'starting', 'active') UNION ALL "
+        f"SELECT person, ends_at FROM grants WHERE {_HELD} UNION ALL "
         "SELECT requester, lapses_at FROM requests WHERE state = 'pending') AS x GROUP BY person) AS h "
         "LEFT JOIN people p ON p.id = h.person WHERE COALESCE(p.checked_at, 0) <= ? "
         "ORDER BY CASE WHEN COALESCE(p.checked_at, 0) < ? THEN 0 ELSE p.checked_at END, h.until DESC LIMIT ?"
@@ -85,7 +87,7 @@ def to_check(db: Database, older_than: int, started: int, limit: int) -> list[st
 
 def count_to_check(db: Database) -> int:
     sql = (
-        "SELECT COUNT(*) FROM (SELECT person FROM grants WHERE state IN ('scheduled', 'starting', 'active') "
+        f"SELECT COUNT(*) FROM (SELECT person FROM grants WHERE {_HELD} "
         "UNION SELECT requester FROM requests WHERE state = 'pending') AS h"
     )
     found = db.row(sql)

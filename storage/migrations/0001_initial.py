@@ -1,6 +1,7 @@
 """The first schema. Times are UTC seconds; lists and details are JSON text; the audit log can only grow."""
 
 SERIAL = {True: "INTEGER PRIMARY KEY AUTOINCREMENT", False: "BIGSERIAL PRIMARY KEY"}
+NUMBER = {True: "INTEGER PRIMARY KEY", False: "BIGINT PRIMARY KEY"}  # SQLite keeps the rows by it only if it is called so
 
 TABLES = """
 CREATE TABLE facts (key TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -28,8 +29,8 @@ CREATE TABLE requests (
 );
 CREATE UNIQUE INDEX requests_one_pending ON requests (requester, role) WHERE state = 'pending';
 CREATE INDEX requests_pending ON requests (lapses_at) WHERE state = 'pending';
-CREATE INDEX requests_by_person ON requests (requester, created_at);
-CREATE INDEX requests_by_role ON requests (role, created_at);
+CREATE INDEX requests_by_person ON requests (requester, role, created_at);
+CREATE INDEX requests_approved ON requests (role, created_at) WHERE state = 'approved' AND renews IS NULL;
 
 CREATE TABLE votes (
   request_id TEXT NOT NULL REFERENCES requests (id), voter TEXT NOT NULL, at BIGINT NOT NULL,
@@ -88,17 +89,17 @@ CREATE INDEX outbox_due ON outbox (queue, due_at) WHERE dead = 0;
 CREATE INDEX outbox_lane ON outbox (lane, id) WHERE dead = 0;
 
 CREATE TABLE audit (
-  seq BIGINT PRIMARY KEY, at BIGINT NOT NULL, event TEXT NOT NULL, actor TEXT NOT NULL, subject TEXT NOT NULL,
+  seq {number}, at BIGINT NOT NULL, event TEXT NOT NULL, actor TEXT NOT NULL, subject TEXT NOT NULL,
   role TEXT NOT NULL, system TEXT NOT NULL, request TEXT NOT NULL, "grant" TEXT NOT NULL, reason TEXT NOT NULL,
   detail TEXT NOT NULL, prev TEXT NOT NULL, hash TEXT NOT NULL
 );
-CREATE INDEX audit_actor ON audit (actor, seq);
-CREATE INDEX audit_subject ON audit (subject, seq);
-CREATE INDEX audit_role ON audit (role, seq);
-CREATE INDEX audit_system ON audit (system, seq);
-CREATE INDEX audit_event ON audit (event, seq);
-CREATE INDEX audit_grant ON audit ("grant", seq);
-CREATE INDEX audit_request ON audit (request, seq);
+CREATE INDEX audit_actor ON audit (actor, at, seq);
+CREATE INDEX audit_subject ON audit (subject, at, seq);
+CREATE INDEX audit_role ON audit (role, at, seq);
+CREATE INDEX audit_system ON audit (system, at, seq);
+CREATE INDEX audit_event ON audit (event, at, seq);
+CREATE INDEX audit_grant ON audit ("grant", at, seq);
+CREATE INDEX audit_request ON audit (request, at, seq);
 CREATE INDEX audit_at ON audit (at, seq);
 
 CREATE TABLE audit_head (
@@ -145,7 +146,7 @@ def guards(sqlite):
 
 def up(migrator, db):
     sqlite = type(db).__name__ == "SqliteDatabase"
-    tables = TABLES.format(serial=SERIAL[sqlite]).strip().split(";\n")
+    tables = TABLES.format(serial=SERIAL[sqlite], number=NUMBER[sqlite]).strip().split(";\n")
     for statement in (*tables, *guards(sqlite)):
         db.execute_sql(statement)
     db.execute_sql("INSERT INTO audit_head (id, seq, hash, seal) VALUES (1, 0, '" + "0" * 64 + "', '')")
