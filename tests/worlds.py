@@ -4,6 +4,7 @@ operations in the order in which the product makes them.
 
 from __future__ import annotations
 
+import os
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -29,7 +30,9 @@ from storage.database import Database
 from tests.builders import a_policy
 
 KEYS = ("key-one-0123456789-0123456789-0123456789",)
-START = 1_790_000_000  # 2026-09-21, a Monday
+START = int(os.environ.get("TEST_START", 1_790_000_000))
+"""When the clock of a world stands at first: 2026-09-21, a Monday, unless the environment says otherwise."""
+
 ANA, BEN, CARA, DAN, LEA = "U0ANA", "U0BEN", "U0CARA", "U0DAN", "U0LEA"
 GROUPS = {"db-leads": [BEN], "platform-leads": [LEA], "engineers": [ANA, BEN], "sre": [BEN, CARA, DAN]}
 

@@ -1,0 +1,141 @@
+"""Who may decide and when it is decided, as values."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.core.approval import (
+    Approved,
+    NeedsApproval,
+    Refused,
+    deciders,
+    may_decide,
+    narrowed,
+    nobody_can_decide,
+    something_left,
+    tally,
+    terms,
+)
+from bot.core.model import Directory, Person, Request, RequestState, Vote
+from bot.core.policy import Role
+from tests.builders import a_policy
+
+ANA, BEN, CARA = "U0ANA", "U0BEN", "U0CARA"
+LEADS = frozenset({ANA, BEN, CARA})
+DIRECTORY = Directory(
+    {"S1": LEADS, "@db-leads": LEADS}, {"ben@x": BEN}, frozenset({"U0GONE"}), {"@db-leads": "S1"}
+)  # fmt: skip
+
+
+def _role(approvals: int = 1, approvers: str = '["@db-leads"]') -> Role:
+    return a_policy(shop_admin=f"approvals = {approvals}\napprovers = {approvers}").roles["shop-admin"]
+
+
+def _request(role: Role) -> Request:
+    return Request(
+        "r1", ANA, role.name, role.systems, role.actions, role.fingerprint, 3600, "because", "", None,
+        RequestState.PENDING, 0, 100,
+    )  # fmt: skip
+
+
+def _vote(voter: str, duration: int = 3600, *actions: str) -> Vote:
+    return Vote("r1", voter, 1, duration, actions or ("orders:read", "orders:refund"))
+
+
+@pytest.mark.parametrize(
+    ("refs", "people"),
+    [
+        (["@db-leads"], LEADS),
+        (["S1"], LEADS),
+        ([BEN], {BEN}),
+        (["Ben@X"], {BEN}),
+        (["everyone"], set()),
+        (["@unknown", "nobody@x", "S9"], set()),
+        (["U0GONE", BEN], {BEN}),
+        (["@db-leads", BEN, "ben@x"], LEADS),
+    ],
+    ids=["handle", "group id", "person", "address", "everyone is nobody", "unknown is nobody", "unfit", "all of them"],
+)
+def test_references_stand_for(refs: list[str], people: set[str]) -> None:
+    assert DIRECTORY.resolve(refs) == people
+
+
+def test_the_requester_is_never_among_the_deciders() -> None:
+    assert deciders(_role(), ANA, DIRECTORY) == {BEN, CARA}
+
+
+@pytest.mark.parametrize("who", [ANA, "U0DAN", "U0GONE"])
+def test_who_is_no_decider_may_not_decide(who: str) -> None:
+    role = _role()
+    assert isinstance(may_decide(role, _request(role), Person(who, who, "", "UTC", "T1", 1), DIRECTORY), Refused)
+
+
+@pytest.mark.parametrize(
+    ("voters", "outcome"),
+    [
+        ([], NeedsApproval((), 2)),
+        ([BEN], NeedsApproval((BEN,), 2)),
+        ([BEN, BEN], NeedsApproval((BEN,), 2)),
+        ([ANA, BEN], NeedsApproval((BEN,), 2)),
+        (["U0DAN", BEN], NeedsApproval((BEN,), 2)),
+        ([BEN, CARA], Approved((BEN, CARA))),
+        ([BEN, "os:root"], Approved((BEN, "os:root"))),
+    ],
+    ids=["none", "one", "one twice", "the requester", "no approver any more", "two", "the command line"],
+)
+def test_votes_are_counted_as_people(voters: list[str], outcome: object) -> None:
+    role = _role(2)
+    assert tally(role, _request(role), [_vote(voter) for voter in voters], DIRECTORY) == outcome
+
+
+@given(st.lists(st.sampled_from([ANA, BEN, CARA, "U0DAN", "U0GONE"])), st.integers(1, 3))
+def test_an_approval_has_as_many_entitled_people_as_it_needs(voters: list[str], need: int) -> None:
+    role = _role(need)
+    counted = tally(role, _request(role), [_vote(voter) for voter in voters], DIRECTORY)
+    entitled = set(voters) & {BEN, CARA}
+    assert isinstance(counted, Approved) == (len(entitled) >= need)
+
+
+def test_the_strictest_votes_set_the_terms_in_the_order_asked() -> None:
+    votes = [_vote(BEN, 600), _vote(CARA, 1200, "orders:refund")]
+    assert terms(_request(_role()), votes) == (600, ("orders:refund",))
+
+
+def test_a_vote_that_would_leave_nothing_is_refused_unless_the_other_does_not_count() -> None:
+    role = _role(2)
+    request = _request(role)
+    mine = _vote(CARA, 60, "orders:refund")
+    assert isinstance(something_left(role, request, [_vote(BEN, 60, "orders:read"), mine], DIRECTORY), Refused)
+    assert something_left(role, request, [_vote("U0DAN", 60, "orders:read"), mine], DIRECTORY) is None
+    assert something_left(role, request, [_vote(CARA, 60, "orders:read"), mine], DIRECTORY) is None
+
+
+@pytest.mark.parametrize("duration", [-1, 0, 1, 3599, 3600, 3601])
+def test_edit_shortens_only(duration: int) -> None:
+    role = _role()
+    assert (narrowed(_request(role), duration, role.actions) is None) == (1 <= duration <= 3600)
+
+
+@pytest.mark.parametrize(
+    ("approvals", "approvers", "enough"),
+    [
+        (1, '["@db-leads"]', True),
+        (2, '["@db-leads"]', True),
+        (3, '["@db-leads"]', False),
+        (1, f'["{ANA}"]', False),
+        (1, '["@gone"]', False),
+    ],
+    ids=["one of two", "two of two", "three of two", "only the requester", "an empty group"],
+)
+def test_a_request_that_nobody_could_approve_is_refused(approvals: int, approvers: str, enough: bool) -> None:
+    assert (nobody_can_decide(_role(approvals, approvers), ANA, DIRECTORY) is None) == enough
+
+
+@pytest.mark.parametrize("flags", [{}, {"deleted": True}, {"guest": True}, {"bot": True}, {"stranger": True}], ids=str)
+def test_everyone_means_full_members(flags: dict[str, bool]) -> None:
+    person = replace(Person("U9", "", "", "UTC", "T1", 1), **flags)
+    assert DIRECTORY.includes(["everyone"], person) == (not flags)

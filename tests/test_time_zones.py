@@ -1,0 +1,44 @@
+"""Nothing depends on the zone of the machine, nor on what its wall clock does when summer time begins or ends."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.together import ROOT
+
+TIMES = [
+    "tests/core/test_durations.py",
+    "tests/core/test_lifecycle.py",
+    "tests/core/test_audit.py",
+    "tests/operations/test_holding.py",
+    "tests/operations/test_tokens_and_usage.py",
+]
+PLACES = {
+    "half an hour off": {"TZ": "Asia/Kolkata"},
+    "summer time begins in half an hour": {"TZ": "Europe/Berlin", "TEST_START": "1774744200"},
+    "summer time ends in half an hour": {"TZ": "Europe/Berlin", "TEST_START": "1792888200"},
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("place", PLACES.values(), ids=PLACES)
+def test_everything_about_time_holds_where(place: dict[str, str]) -> None:
+    command = [
+        sys.executable,
+        "-W",
+        "error",
+        "-m",
+        "pytest",
+        "-q",
+        "-n0",
+        "-p",
+        "no:cacheprovider",
+        "-k",
+        "not postgresql",
+    ]
+    found = subprocess.run([*command, *TIMES], cwd=ROOT, env={**os.environ, **place}, capture_output=True, text=True)
+    assert found.returncode == 0, found.stdout[-4000:] + found.stderr[-1000:]
