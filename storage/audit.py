@@ -15,8 +15,10 @@ _COLUMNS = ", ".join(f'"{name}"' if name == "grant" else name for name in COLUMN
 _MARKS = ", ".join("?" * len(COLUMNS))
 
 Seal = Callable[[int, str], str]
-_Condition = tuple[str, object]
-_UNTIL = "at < ?"
+_Equal = tuple[str, object]
+"""A column and the one value that it must have."""
+
+_NEWEST = " ORDER BY at DESC, seq DESC LIMIT ?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,19 +84,21 @@ def page(db: Database, filters: Filters, before: int | None, size: int) -> list[
     A person is an actor or a subject, the beginning of an event's name means several: one index scan of one page
     for each of them, instead of one over everything.
     """
-    people: Sequence[Sequence[_Condition]] = (
-        [[]] if filters.person is None else [[("actor = ?", filters.person)], [("subject = ?", filters.person)]]
-    )
-    events: Sequence[Sequence[_Condition]] = (
-        [[]] if filters.event is None else [[("event = ?", event)] for event in _events(filters.event)]
-    )
+    people: list[list[_Equal]] = [[(column, filters.person)] for column in ("actor", "subject")]
+    events: list[list[_Equal]] = [[("event", event)] for event in _events(filters.event or "")]
+    if filters.person is None:
+        people = [[]]
+    if filters.event is None:
+        events = [[]]
     end = _end(db, filters, before)
-    found: dict[int, tuple[Any, ...]] = {}
-    for person, event in product(people, events):
-        rows = _page(db, [*_conditions(filters), *person, *event], end, size)
-        found.update({row[0]: row for row in rows})
-    newest = sorted(found.values(), key=lambda row: (row[1], row[0]), reverse=True)
-    return [Record(*row) for row in newest[:size]]
+    scans = [
+        _scan(db, [*_rare(filters), *person, *event, *_common(filters)], filters.since, end, size)
+        for person, event in product(people, events)
+    ]
+    if not scans:
+        return []
+    where, values = scans[0] if len(scans) == 1 else _any(scans, size)
+    return [Record(*row) for row in db.rows(f"SELECT {_COLUMNS} FROM audit{where}", *values)]
 
 
 _End = tuple[int, int] | None
@@ -107,16 +111,29 @@ def _end(db: Database, filters: Filters, before: int | None) -> _End:
     return min([*ends, *([(filters.until, 0)] if filters.until is not None else [])], default=None)
 
 
-def _page(db: Database, conditions: Sequence[_Condition], end: _End, size: int) -> list[tuple[Any, ...]]:
-    """Time and number stand in every index behind what it is for, so a page is read from there in its order."""
-    parts = [text for text, _ in conditions if text != _UNTIL]
-    values = [value for text, value in conditions if text != _UNTIL]
+_Scan = tuple[str, list[object]]
+"""What follows `FROM audit` to find one page, with its values."""
+
+
+def _scan(db: Database, equal: Sequence[_Equal], since: int | None, end: _End, size: int) -> _Scan:
+    """Looks in the index of the first column. Time and number stand in every index behind what it is for, so a page
+    is read from there in its order."""
+    parts = [f"{db.beside if number else ''}{column} = ?" for number, (column, _) in enumerate(equal)]
+    values = [value for _, value in equal]
+    if since is not None:
+        parts.append("at >= ?")
+        values.append(since)
     if end is not None:
         parts.append("(at, seq) < (?, ?)")
         values += end
     where = " WHERE " + " AND ".join(parts) if parts else ""
-    sql = f"SELECT {_COLUMNS} FROM audit{where} ORDER BY at DESC, seq DESC LIMIT ?"
-    return db.rows(sql, *values, size)
+    return where + _NEWEST, [*values, size]
+
+
+def _any(scans: Sequence[_Scan], size: int) -> _Scan:
+    """One page of what any of these find."""
+    found = " UNION ".join(f"SELECT seq FROM (SELECT seq FROM audit{where}) AS found" for where, _ in scans)
+    return f" WHERE seq IN ({found}){_NEWEST}", [*(value for _, values in scans for value in values), size]
 
 
 def _events(beginning: str) -> list[str]:
@@ -125,23 +142,28 @@ def _events(beginning: str) -> list[str]:
     return [str(event) for event in Event if event.startswith(beginning)]
 
 
-def _conditions(filters: Filters) -> list[_Condition]:
-    """Everything but `person` and `event`, as SQL and value."""
-    exact = [("role", filters.role), ("system", filters.system), ("request", filters.request)]
-    found: list[_Condition] = [(f"{name} = ?", value) for name, value in exact if value is not None]
-    if filters.grant is not None:
-        found.append(('"grant" = ?', filters.grant))
-    if filters.since is not None:
-        found.append(("at >= ?", filters.since))
-    if filters.until is not None:
-        found.append((_UNTIL, filters.until))
-    return found
+def _rare(filters: Filters) -> list[_Equal]:
+    """What few records have."""
+    return [
+        (name, value) for name, value in (('"grant"', filters.grant), ("request", filters.request)) if value is not None
+    ]
+
+
+def _common(filters: Filters) -> list[_Equal]:
+    """What many records have."""
+    return [(name, value) for name, value in (("role", filters.role), ("system", filters.system)) if value is not None]
 
 
 def _where(filters: Filters, last: int) -> tuple[str, list[object]]:
-    conditions = [*_conditions(filters), ("seq <= ?", last)]
-    values: list[object] = [value for _, value in conditions]
-    parts = [text for text, _ in conditions]
+    equal = [*_rare(filters), *_common(filters)]
+    parts = [*(f"{column} = ?" for column, _ in equal), "seq <= ?"]
+    values: list[object] = [*(value for _, value in equal), last]
+    if filters.since is not None:
+        parts.append("at >= ?")
+        values.append(filters.since)
+    if filters.until is not None:
+        parts.append("at < ?")
+        values.append(filters.until)
     if filters.event is not None:
         events = _events(filters.event)
         parts.append(f"event IN ({', '.join('?' * len(events)) or 'NULL'})")

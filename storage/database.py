@@ -44,6 +44,8 @@ class Database:
         self._translate = str if self.is_sqlite else _percent_style
         self.lock_row = "" if self.is_sqlite else " FOR UPDATE"
         self.skip_locked = "" if self.is_sqlite else " FOR UPDATE SKIP LOCKED"
+        self.beside = "+" if self.is_sqlite else ""
+        """Stands before a column whose index is not the one to look in; SQLite can't tell by itself."""
         self._local = threading.local()
         self._turn = threading.RLock()
 

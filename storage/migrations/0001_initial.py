@@ -1,7 +1,10 @@
 """The first schema. Times are UTC seconds; lists and details are JSON text; the audit log can only grow."""
 
 SERIAL = {True: "INTEGER PRIMARY KEY AUTOINCREMENT", False: "BIGSERIAL PRIMARY KEY"}
-NUMBER = {True: "INTEGER PRIMARY KEY", False: "BIGINT PRIMARY KEY"}  # SQLite keeps the rows by it only if it is called so
+NUMBER = {
+    True: "INTEGER PRIMARY KEY",
+    False: "BIGINT PRIMARY KEY",
+}  # SQLite keeps the rows by it only if it is called so
 
 TABLES = """
 CREATE TABLE facts (key TEXT PRIMARY KEY, value TEXT NOT NULL);
