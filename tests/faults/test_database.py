@@ -135,7 +135,7 @@ def test_many_writers_of_one_process_all_get_their_turn(tmp_path: Path) -> None:
 
 
 def test_a_database_that_goes_and_comes_back_takes_nothing_with_it(
-    make_company: Callable[..., Company], postgres: Postgres, postgres_url: str
+    postgres: Postgres, postgres_url: str, make_company: Callable[..., Company]
 ) -> None:
     company = make_company(environment={"DATABASE_URL": postgres_url})
     company.expect(*LOGGED)
@@ -212,7 +212,7 @@ def test_a_database_that_does_not_answer_stops_the_start_with_one_clear_line(
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_a_schema_newer_than_the_code_refuses_to_start(
-    make_company: Callable[..., Company], database_url: str, verb: str
+    database_url: str, make_company: Callable[..., Company], verb: str
 ) -> None:
     company = make_company(environment={"DATABASE_URL": database_url})
     with company.db.transaction():
@@ -242,9 +242,7 @@ def test_run_brings_the_schema_up_by_itself(make_company: Callable[..., Company]
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
-def test_several_may_migrate_at_once(
-    make_company: Callable[..., Company], postgres: Postgres, kind: str, tmp_path: Path
-) -> None:
+def test_several_may_migrate_at_once(make_company: Callable[..., Company], postgres: Postgres, kind: str) -> None:
     with postgres.a_database("template0") as url:
         company = make_company(environment={"DATABASE_URL": url} if kind == "postgresql" else {})
         at_once = [

@@ -15,7 +15,7 @@ OVERDUE = 2
 
 
 def test_a_bot_killed_under_load_forgets_nothing_and_does_nothing_twice(
-    make_company: Callable[..., Company], database_url: str
+    database_url: str, make_company: Callable[..., Company]
 ) -> None:
     seed = a_seed()
     chance = random.Random(seed)

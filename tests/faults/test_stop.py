@@ -39,7 +39,7 @@ def stopped_under_load(company: Company, number: signal.Signals) -> None:
 
 
 def test_sigterm_under_load_loses_nothing_and_says_nothing_twice(
-    make_company: Callable[..., Company], database_url: str
+    database_url: str, make_company: Callable[..., Company]
 ) -> None:
     stopped_under_load(make_company(environment={"DATABASE_URL": database_url}), SIGTERM)
 

@@ -1,0 +1,118 @@
+"""Several processes on one PostgreSQL: each thing is done once, by whoever is there, and at once."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+from live import Bot, Company, until
+from processes import ROLES, a_seed, assert_sound, finish, ready_at, under_load
+
+from bot.delivery import LANES
+
+RELOADED = 5
+"""Seconds in which a saved file is in force (PRODUCT.md section 3)."""
+
+
+@dataclass
+class Replicas:
+    """Two workers and two webs; `company.bot` is the second web."""
+
+    company: Company
+    workers: list[Bot]
+    webs: list[Bot]
+
+
+@pytest.fixture
+def replicas(postgres_url: str, make_company: Callable[..., Company], request: pytest.FixtureRequest) -> Replicas:
+    company = make_company(environment={"DATABASE_URL": postgres_url}, mode=getattr(request, "param", "socket"))
+    company.roles.write_text(ROLES)
+    first = [company.launch(verb) for verb in ("worker", "worker", "web")]
+    last = company.start("web")
+    for bot in first:
+        ready_at(bot)
+    return Replicas(company, first[:2], [first[2], last])
+
+
+@pytest.mark.parametrize("replicas", ["socket", "http"], indirect=True)
+def test_everything_is_done_once_whoever_does_it(replicas: Replicas) -> None:
+    company = replicas.company
+    with under_load(company, a_seed()) as load:
+        until(lambda: company.rows("SELECT COUNT(*) FROM grants")[0][0] >= 15, 40)
+        finish(company, load)
+    assert_sound(company)
+    reminded = Counter(company.rows("SELECT \"grant\" FROM audit WHERE event = 'grant:reminder:sent'"))
+    ends = {(grant,): 1 + renewals for grant, renewals in company.rows("SELECT id, renewals FROM grants")}
+    assert all(times <= ends[grant] for grant, times in reminded.items())
+    assert [bot.alive for bot in company.bots] == [True] * 4
+
+
+def test_a_token_is_checked_by_every_web_and_closed_at_all_of_them_at_once(replicas: Replicas) -> None:
+    company = replicas.company
+    who = company.newcomer()
+    company.hold(who, "quick", "1h at every door")
+    token = company.token(who, "quick")
+    headers = {"Authorization": f"Bearer {token}", "X_Access_System": "shop-admin"}
+    assert [bot.get("/auth", **headers)[0] for bot in company.bots] == [200] * 4
+    assert company.access(who, "done quick").ok
+    assert [bot.get("/auth", **headers)[0] for bot in company.bots] == [401] * 4
+
+
+@pytest.mark.parametrize("replicas", ["http"], indirect=True)
+def test_a_deadline_set_in_a_web_is_kept_by_a_worker_in_its_second(replicas: Replicas) -> None:
+    """A worker that only looked by itself would be seconds late, more often than not."""
+    company = replicas.company
+    people = [company.newcomer() for _ in range(5)]
+    for who in people:
+        request = company.ask(who, "hurried")
+        until(lambda it=request: company.rows("SELECT 1 FROM requests WHERE id = ? AND state = 'lapsed'", it))
+    late = company.rows("SELECT decided_at - lapses_at FROM requests WHERE state = 'lapsed'")
+    assert len(late) == len(people) and {seconds for (seconds,) in late} <= {0, 1}
+
+
+def test_what_a_killed_worker_had_in_hand_is_taken_over(replicas: Replicas) -> None:
+    company, (first, _) = replicas.company, replicas.workers
+    people = [company.newcomer() for _ in range(4)]
+    grants = [company.hold(who, "quick", "6s and one worker dies") for who in people]
+    company.sandbox.faults.latency("chat.postMessage", 1)
+    until(lambda: company.rows("SELECT 1 FROM grants WHERE state = 'ended'"))
+    first.kill()
+    company.sandbox.faults.clear()
+    for grant in grants:
+        until(lambda it=grant: company.rows("SELECT 1 FROM grants WHERE id = ? AND state = 'ended'", it), 10)
+    company.quiet(max(lanes.claim for lanes in LANES.values()) + 20)
+    who = company.newcomer()
+    company.hold(who, "quick", "the other one goes on")
+    ended = Counter(company.rows("SELECT \"grant\" FROM audit WHERE event = 'grant:access:ended'"))
+    assert max(ended.values()) == 1
+
+
+@pytest.mark.parametrize("replicas", ["http"], indirect=True)
+def test_a_saved_roles_file_is_on_record_once_and_in_force_everywhere(replicas: Replicas) -> None:
+    company = replicas.company
+
+    def recorded() -> int:
+        return company.events(event="policy:file:loaded").count("policy:file:loaded")
+
+    who = company.newcomer()
+    before = recorded()
+    for turn in range(1, 4):
+        _save(company, ROLES.replace('title = "Quick"', f'title = "Quick {turn}"'))
+        until(lambda expected=before + turn: recorded() == expected, RELOADED + 5)
+    _save(company, ROLES.replace("[roles.hurried]", "[roles.rushed]"))
+    saved = time.monotonic()
+    until(lambda: "rushed" in company.access(who, "roles").text)  # said by a web, which no worker tells
+    assert time.monotonic() - saved < RELOADED + 2
+    until(lambda: recorded() == before + 4)
+    assert recorded() == before + 4
+
+
+def _save(company: Company, text: str) -> None:
+    """As an editor does it: a reader sees the old or the new, never a half."""
+    written = company.roles.with_suffix(".new")
+    written.write_text(text)
+    os.replace(written, company.roles)  # noqa: PTH105
