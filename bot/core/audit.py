@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from hashlib import sha256
+from json.encoder import encode_basestring
 
 GENESIS = "0" * 64
 COLUMNS = [
@@ -108,7 +109,7 @@ class Break:
 
 def rfc3339(at: int) -> str:
     """UTC seconds as `2026-11-22T14:05:09Z` (RFC 3339 section 5.6)."""
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return datetime.fromtimestamp(at, UTC).isoformat()[:19] + "Z"
 
 
 def canonical_detail(detail: Mapping[str, object] | None) -> str:
@@ -123,13 +124,15 @@ def storable(text: str) -> str:
     return text.replace("\x00", "\ufffd").encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
-
-
 def link_hash(values: tuple[object, ...]) -> str:
-    """The hash of one record from its columns `seq` (int), `at` (UTC seconds) … `prev`, without `hash`."""
-    seq, at, *rest = values
-    return sha256(_encode([seq, rfc3339(int(str(at))), *rest]).encode()).hexdigest()
+    """The hash of one record from its columns `seq` (int), `at` (UTC seconds) … `prev`, without `hash`.
+
+    The JSON is put together here, because a million records are verified with it. Raises TypeError for a value that
+    is none of ours.
+    """
+    seq, at, *texts = values
+    rest = ",".join(map(encode_basestring, texts))  # type: ignore[arg-type]
+    return sha256(f'[{seq},"{rfc3339(at)}",{rest}]'.encode()).hexdigest()  # type: ignore[arg-type]
 
 
 def chained(entries: Iterable[Entry], at: int, seq: int, prev: str) -> list[tuple[object, ...]]:

@@ -1,29 +1,55 @@
 """Audit records as lines of CSV or JSON. It doesn't know where the lines go."""
 
-import csv
-import io
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
+from itertools import islice
 from typing import Any
 
 from bot.core.audit import COLUMNS, rfc3339
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+_FIRST = frozenset(_FORMULA)
+_TOGETHER = 500
+"""Rows made into CSV together, column by column: that costs half of what the csv module needs for each cell."""
 
 
 def csv_lines(rows: Iterable[tuple[Any, ...]]) -> Iterator[str]:
-    """A header and one line for each row in the order of COLUMNS. A cell that a spreadsheet would take for a
-    formula gets a leading apostrophe (OWASP, "CSV Injection")."""
-    buffer = io.StringIO()
-    write = csv.writer(buffer).writerow
-    write(COLUMNS)
-    for seq, at, *rest in rows:
-        write((seq, rfc3339(at), *("'" + cell if cell.startswith(_FORMULA) else cell for cell in rest)))
-        if buffer.tell() > 65536:
-            yield buffer.getvalue()
-            buffer.seek(0)
-            buffer.truncate()
-    yield buffer.getvalue()
+    """A header and one line for each row in the order of COLUMNS (RFC 4180), many lines at a time. A cell that a
+    spreadsheet would take for a formula gets a leading apostrophe (OWASP, "CSV Injection")."""
+    rows = iter(rows)
+    yield ",".join(COLUMNS) + "\r\n"
+    while some := list(islice(rows, _TOGETHER)):
+        seq, at, *texts = zip(*some, strict=True)
+        lines = map(",".join, zip(map(str, seq), map(_stamp, at), *map(_cells, texts), strict=True))
+        yield "\r\n".join(lines) + "\r\n"
+
+
+def _stamp(at: int) -> str:
+    """`rfc3339`, with what a whole hour has in common made once."""
+    hour, second = divmod(at, 3600)
+    return f"{_hour(hour)}{second // 60:02d}:{second % 60:02d}Z"
+
+
+@lru_cache(maxsize=1024)
+def _hour(number: int) -> str:
+    return rfc3339(number * 3600)[:14]
+
+
+def _cells(texts: tuple[str, ...]) -> Sequence[str]:
+    """One column as it stands in the file."""
+    cells: Sequence[str] = texts
+    if not _FIRST.isdisjoint([text[:1] for text in texts]):
+        cells = ["'" + text if text.startswith(_FORMULA) else text for text in texts]
+    return [_quoted(cell) for cell in cells] if _is_special("".join(cells)) else cells
+
+
+def _quoted(cell: str) -> str:
+    return '"' + cell.replace('"', '""') + '"' if _is_special(cell) else cell
+
+
+def _is_special(text: str) -> bool:
+    return '"' in text or "," in text or "\n" in text or "\r" in text
 
 
 def json_lines(rows: Iterable[tuple[Any, ...]]) -> Iterator[str]:
