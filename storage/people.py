@@ -13,6 +13,12 @@ _IDENTITY = "id, email, deleted, bot, guest, stranger"
 _VERSION = "directory version"
 _HELD = "state NOT IN ('ended', 'failed') AND state IN ('scheduled', 'starting', 'active')"
 """Says twice what it means, because the first half is that of an index that holds nothing else."""
+_WAITING = (
+    "SELECT requester, lapses_at FROM requests WHERE state = 'pending' UNION ALL "
+    "SELECT v.voter, r.lapses_at FROM requests r JOIN votes v ON v.request_id = r.id "
+    "WHERE r.state = 'pending' AND v.voter NOT LIKE 'os:%'"
+)
+"""Who asked and is not answered, and who approved what needs more than their approval."""
 
 
 def get(db: Database, person: str) -> Person | None:
@@ -73,12 +79,13 @@ def directory(db: Database) -> Directory:
 
 
 def to_check(db: Database, older_than: int, started: int, limit: int) -> list[str]:
-    """Whom to look up next: people who hold something or wait for it and were not looked up since `older_than`.
+    """Whom to look up next: people who hold something, wait for it, or gave a vote that has yet to count, and were not
+    looked up since `older_than`.
     First those not seen since `started`, longest access first; then whoever was looked up longest ago."""
     sql = (
         "SELECT h.person FROM (SELECT person, MAX(ends_at) AS until FROM ("
         f"SELECT person, ends_at FROM grants WHERE {_HELD} UNION ALL "
-        "SELECT requester, lapses_at FROM requests WHERE state = 'pending') AS x GROUP BY person) AS h "
+        f"{_WAITING}) AS x GROUP BY person) AS h "
         "LEFT JOIN people p ON p.id = h.person WHERE COALESCE(p.checked_at, 0) <= ? "
         "ORDER BY CASE WHEN COALESCE(p.checked_at, 0) < ? THEN 0 ELSE p.checked_at END, h.until DESC LIMIT ?"
     )
@@ -87,8 +94,8 @@ def to_check(db: Database, older_than: int, started: int, limit: int) -> list[st
 
 def count_to_check(db: Database) -> int:
     sql = (
-        f"SELECT COUNT(*) FROM (SELECT person FROM grants WHERE {_HELD} "
-        "UNION SELECT requester FROM requests WHERE state = 'pending') AS h"
+        f"SELECT COUNT(DISTINCT person) FROM (SELECT person, ends_at FROM grants WHERE {_HELD} "
+        f"UNION ALL {_WAITING}) AS h"
     )
     found = db.row(sql)
     return int(found[0]) if found else 0

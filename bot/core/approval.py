@@ -112,6 +112,17 @@ def narrowed(request: Request, duration: int, actions: tuple[str, ...]) -> Refus
     return None
 
 
+def too_long_now(role: Role, duration: int) -> Refused | None:
+    """Refuses more than the role gives by now, whatever it gave when it was asked for."""
+    if duration <= role.max_duration:
+        return None
+    return Refused(
+        f"{role.name} is given for at most {format_duration(role.max_duration)} by now, and this would be for "
+        f"{format_duration(duration)}. Shorten it with Edit, or deny it.",
+        field="duration",
+    )
+
+
 def nobody_can_decide(role: Role, requester: str, directory: Directory) -> Refused | None:
     """Refuses a request that too few people could ever approve, instead of letting it wait for nothing."""
     able = len(deciders(role, requester, directory))

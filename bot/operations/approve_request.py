@@ -13,6 +13,7 @@ from bot.core.approval import (
     something_left,
     tally,
     terms,
+    too_long_now,
     unchanged,
 )
 from bot.core.asking import may_request
@@ -72,6 +73,7 @@ def _refusal(u: Unit, request: Request, voter: Person, vote: Vote) -> Refused | 
     return (
         unchanged(role, request)
         or narrowed(request, vote.duration, vote.actions)
+        or too_long_now(role, vote.duration)
         or may_request(role, u.person(request.requester), u.directory)
         or u.paused(role.name, request.requester)
         or may_renew_pending(role, request, _renewed(u, request), vote.actions, u.now)

@@ -17,7 +17,8 @@ def panic(world: World, by: str, *, role: str | None = None, person: str | None 
         ended = _end_all(u, by, role, person)
         u.note(Event.PANIC_ON, by, subject=person or "", role=role or "", ended=ended)
         _tell(u, "panic_on", by, role, person, ended)
-    return ended
+    with unit(world) as u:  # what was given before anybody else could see the switch
+        return ended + _end_all(u, by, role, person)
 
 
 def resume(world: World, by: str, *, role: str | None = None, person: str | None = None) -> bool:

@@ -59,7 +59,9 @@ def _refusal(u: Unit, grant: Grant, duration: int, reason: str) -> tuple[Refused
         or u.paused(role.name, grant.person)
         or check_duration(role, duration)
         or (check_reason(reason) if reason else None)
+        or _still_given(role, grant)
         or _limits(u, role, grant, duration)
+        or _as_approved(u, role, grant, duration)
     )
     return refused, role
 
@@ -78,6 +80,25 @@ def _limits(u: Unit, role: Role, grant: Grant, duration: int) -> Refused | None:
         return Refused(f"{role.name} lasts {total} at most, and yours runs to that limit already. Ask for it anew.")
     left = format_duration(grant.ends_at - u.now)
     return Refused(f"Your access still runs for {left}; a renewal counts from now and would not add anything yet.")
+
+
+def _still_given(role: Role, grant: Grant) -> Refused | None:
+    """Refuses more time for what roles.toml doesn't give any more."""
+    if set(grant.actions) <= set(role.actions) and set(grant.systems) <= set(role.systems):
+        return None
+    return Refused(
+        f"{role.name} was changed in roles.toml and no longer gives all that you have, so it can't be renewed. "
+        "Ask for it anew when it has ended."
+    )
+
+
+def _as_approved(u: Unit, role: Role, grant: Grant, duration: int) -> Refused | None:
+    """Where approvers shortened what was asked for, nobody but they can give more of it at a time."""
+    first = requests.get(u.db, grant.request)
+    if role.renewal_approval or first is None or grant.duration >= first.duration or duration <= grant.duration:
+        return None
+    given = format_duration(grant.duration)
+    return Refused(f"This was approved for only {given}; a renewal adds {given} at most.", "duration")
 
 
 def _ask(u: Unit, role: Role, grant: Grant, duration: int, reason: str) -> Submitted | AlreadyPending | Refused:

@@ -1,0 +1,129 @@
+"""Whoever wants more than roles.toml and the approvers give gets it in no roundabout way."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.core.approval import NeedsApproval, Refused
+from bot.core.model import Grant
+from bot.operations.approve_request import Granted, approve_request
+from bot.operations.panic import panic
+from bot.operations.record_people import people_to_check
+from bot.operations.renew_grant import Renewed, Submitted, renew_grant
+from bot.operations.withdraw_request import withdraw_request
+from storage import grants
+from storage.database import Database
+from tests.worlds import ANA, BEN, CARA, LEA, START, Made, a_person, make_world
+
+HOUR = 3600
+
+
+class TestShortened:
+    """An approver gave ten minutes of the two hours that were asked for."""
+
+    def _grant(self, made: Made, role: str = "shop-admin") -> Grant:
+        request = made.a_request(role, duration=2 * HOUR)
+        granted = approve_request(made.world, request.id, a_person(BEN), duration=600)
+        assert isinstance(granted, Granted)
+        grant = made.start(granted.grant)
+        made.clock.at += 300
+        return grant
+
+    def test_a_renewal_is_no_way_around_the_approver(self, made: Made) -> None:
+        grant = self._grant(made)
+        refused = renew_grant(made.world, grant.id, ANA, duration=4 * HOUR)
+        assert isinstance(refused, Refused)
+        assert (refused.field, "only 10m" in refused.reason) == ("duration", True)
+        assert made.grant(grant.id).ends_at == START + 600
+
+    @pytest.mark.parametrize("duration", [None, 600])
+    def test_it_is_renewed_for_as_long_as_was_approved(self, made: Made, duration: int | None) -> None:
+        grant = self._grant(made)
+        assert isinstance(renew_grant(made.world, grant.id, ANA, duration=duration), Renewed)
+        assert made.grant(grant.id).ends_at == START + 900
+
+    def test_where_a_renewal_is_approved_anew_more_may_be_asked_for(self, made: Made) -> None:
+        grant = self._grant(made, "reports-read")
+        assert isinstance(renew_grant(made.world, grant.id, ANA, duration=HOUR), Submitted)
+
+
+class TestRoleThatGivesLessByNow:
+    @pytest.mark.parametrize(
+        "lines", ['actions = ["orders:read"]', 'system = "reports"'], ids=["fewer actions", "another system"]
+    )
+    @pytest.mark.parametrize("approval", ["false", "true"])
+    def test_what_it_gave_before_is_not_renewed(self, made: Made, lines: str, approval: str) -> None:
+        grant = made.a_grant(duration=HOUR)
+        made.set_policy(shop_admin=f"{lines}\nrenewal_approval = {approval}")
+        made.clock.at += 600
+        refused = renew_grant(made.world, grant.id, ANA)
+        assert isinstance(refused, Refused)
+        assert "changed in roles.toml" in refused.reason
+        assert made.grant(grant.id).ends_at == grant.ends_at
+
+    def test_a_role_that_gives_more_by_now_renews_what_is_held(self, made: Made) -> None:
+        grant = made.a_grant(duration=HOUR)
+        made.set_policy(shop_admin='actions = ["orders:read", "orders:refund", "orders:write"]')
+        made.clock.at += 600
+        assert isinstance(renew_grant(made.world, grant.id, ANA), Renewed)
+        assert made.grant(grant.id).actions == grant.actions
+
+    def test_more_than_its_present_maximum_is_not_approved_but_may_be_shortened_to_it(self, made: Made) -> None:
+        request = made.a_request(duration=4 * HOUR)
+        made.set_policy(shop_admin='max_duration = "30m"')
+        refused = approve_request(made.world, request.id, a_person(BEN))
+        assert isinstance(refused, Refused)
+        assert (refused.field, "at most 30m by now" in refused.reason) == ("duration", True)
+        granted = approve_request(made.world, request.id, a_person(BEN), duration=1800)
+        assert isinstance(granted, Granted)
+        assert granted.grant.duration == 1800
+
+
+def test_whoever_gave_one_of_two_approvals_is_looked_up_until_it_counts(made: Made) -> None:
+    """Somebody deactivated after their press must not be half of a decision for hours."""
+    request = made.a_request("shop-deploy")
+    assert isinstance(made.try_to_approve(request, CARA), NeedsApproval)
+    made.clock.at += 60
+    assert sorted(people_to_check(made.world, START, 60)) == [ANA, CARA]
+    made.know(a_person(CARA, deleted=True))
+    assert isinstance(made.try_to_approve(request, LEA), NeedsApproval)
+    withdraw_request(made.world, request.id, ANA)
+    made.clock.at += 60
+    assert people_to_check(made.world, START, 60) == []
+
+
+def test_the_command_line_is_never_looked_up_in_slack(made: Made) -> None:
+    request = made.a_request("shop-deploy")
+    assert isinstance(made.try_to_approve(request, "os:root"), NeedsApproval)
+    made.clock.at += 60
+    assert people_to_check(made.world, START, 60) == [ANA]
+
+
+def test_panic_ends_what_was_started_before_its_switch_could_be_seen(
+    postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On PostgreSQL nobody waits for a panic that is under way: an approval and a start may pass it by."""
+    database = Database(postgres_url)
+    made = make_world(tmp_path, db=database)
+    request = made.a_request()
+    look = grants.live
+
+    def look_slowly(*given: Any, **named: Any) -> Sequence[Grant]:
+        found = look(*given, **named)
+        if made.count("grants") == 0:
+            other = threading.Thread(target=lambda: made.start(made.a_started(request)))
+            other.start()
+            other.join()
+        return found
+
+    monkeypatch.setattr(grants, "live", look_slowly)
+    try:
+        assert panic(made.world, LEA) == 1
+        assert made.rows("SELECT state FROM grants") == [("ending",)]
+    finally:
+        database.close()
