@@ -1,6 +1,7 @@
 """The work that a commit left to do: added in its transaction, claimed by any process, removed when it is done.
 
-Within a lane, work is done in the order it was added; a claim that its owner doesn't extend falls back.
+Within a lane, work is done in the order it was added, but for the ends of one grant, which don't wait for each other;
+a claim that its owner doesn't extend falls back.
 """
 
 import json
@@ -57,11 +58,13 @@ def any_behind(db: Database, row: Row) -> bool:
 
 
 def claim(db: Database, queue: Queue, owner: str, now: int, until: int, limit: int) -> list[Row]:
-    """Takes what is due of one queue, at most one row of each lane, for `owner` until then."""
+    """Takes what is due of one queue, at most one row of each lane, for `owner` until then. Only ends of one grant go
+    side by side: a system that can't be reached must not keep access open on the others."""
     free = "(claimed_until IS NULL OR claimed_until <= ?)"
     sql = (
         f"SELECT o.id FROM outbox o WHERE o.queue = ? AND o.dead = 0 AND o.due_at <= ? AND {free} AND NOT EXISTS "
-        "(SELECT 1 FROM outbox p WHERE p.lane = o.lane AND p.dead = 0 AND p.id < o.id) "
+        "(SELECT 1 FROM outbox p WHERE p.lane = o.lane AND p.dead = 0 AND p.id < o.id "
+        "AND NOT (o.kind = 'end_lease' AND p.kind = 'end_lease')) "
         f"ORDER BY o.due_at, o.id LIMIT ?{db.skip_locked}"
     )
     ids = [row for (row,) in db.rows(sql, queue, now, now, limit)]

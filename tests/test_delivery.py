@@ -16,7 +16,7 @@ import bot.delivery
 from bot.core import effects
 from bot.core.effects import Kind, Queue
 from bot.core.errors import OutcomeUnknown, StorageUnavailable, SystemRefused, SystemUnavailable
-from bot.core.model import EndReason, Grant, GrantState
+from bot.core.model import EndReason, Grant, GrantState, Order
 from bot.delivery import LANES, START_PATIENCE, Delivery
 from bot.operations._end import ask_end
 from bot.operations._unit import World, unit
@@ -218,6 +218,29 @@ def test_a_system_that_refuses_an_end_is_asked_again_all_the_same(hands: Hands) 
     hands.turn(Queue.END, 3)
     assert hands.state(grant) is GrantState.ENDING
     hands.system.failing.clear()
+    hands.turn(Queue.END)
+    assert hands.state(grant) is GrantState.ENDED
+
+
+def test_an_end_that_one_system_does_not_confirm_keeps_nothing_open_on_another(hands: Hands) -> None:
+    hands.made.set_policy(both='systems = ["shop-admin", "reports"]\nactions = ["a"]\nrequesters = ["everyone"]\n'
+                               'approvers = ["@db-leads"]\n')  # fmt: skip
+    grant = hands.active(role="both")
+    revoke, gone = hands.system.revoke, []
+
+    def only_reports(order: Order) -> None:
+        if order.system == "shop-admin":
+            raise SystemUnavailable("the API is down")
+        gone.append(order.system)
+        revoke(order)
+
+    hands.system.revoke = only_reports  # type: ignore[method-assign]
+    hands.release(grant)
+    hands.turn(Queue.END)
+    assert gone == ["reports"]
+    leases = hands.rows("SELECT system, state FROM leases WHERE grant_id = ? ORDER BY system", grant.id)
+    assert leases == [("reports", "ended"), ("shop-admin", "ending")]
+    hands.system.revoke = revoke  # type: ignore[method-assign]
     hands.turn(Queue.END)
     assert hands.state(grant) is GrantState.ENDED
 
