@@ -13,6 +13,10 @@ ALLOWED = "allowed"
 MOST_SOURCES = 10_000
 """Different counters held between two writes; what goes past that is counted under the source `other`."""
 
+MOST_IN_A_MINUTE = 100
+"""Sources told apart of one grant on one system in a minute; the rest is counted under `other`. A holder has a few,
+and who makes them up must not fill the database."""
+
 MOST_TOLD = 20
 """Sources named in the audit record of a grant's end."""
 
@@ -24,6 +28,8 @@ class UsageMeter:
     world: World
     _counts: dict[tuple[str, str, str, int, str], tuple[int, int]] = field(default_factory=dict)
     _known: dict[tuple[str, str], None] = field(default_factory=dict)
+    _sources: dict[tuple[str, str], set[str]] = field(default_factory=dict)
+    _minute: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def count(self, grant: str, system: str, source: str, outcome: str = ALLOWED) -> None:
@@ -33,11 +39,22 @@ class UsageMeter:
         if outcome == ALLOWED and (grant, system) not in self._known:
             record_first_use(self.world, grant, system, source)
             self._remember(grant, system)
-        key = (grant, system, source, now - now % 60, outcome)
+        minute = now - now % 60
         with self._lock:
+            key = (grant, system, self._told_apart(grant, system, source, minute), minute, outcome)
             if key not in self._counts and len(self._counts) >= MOST_SOURCES:
-                key = (grant, system, "other", key[3], outcome)
+                key = (grant, system, "other", minute, outcome)
             self._counts[key] = (self._counts.get(key, (0, 0))[0] + 1, now)
+
+    def _told_apart(self, grant: str, system: str, source: str, minute: int) -> str:
+        if minute != self._minute:
+            self._minute = minute
+            self._sources.clear()
+        known = self._sources.setdefault((grant, system), set())
+        if source not in known and len(known) >= MOST_IN_A_MINUTE:
+            return "other"
+        known.add(source)
+        return source
 
     def flush(self) -> int:
         """Writes what was counted and gives the number of rows; on an error nothing counted is lost."""

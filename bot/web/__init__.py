@@ -23,6 +23,7 @@ from bot.operations._unit import World
 from bot.operations.count_usage import UsageMeter
 from bot.tokens import Signer
 from bot.web.auth import Auth
+from bot.web.bounds import Bounded
 from bot.web.checks import Checks
 from bot.web.oauth import Introspect, Revoke
 from bot.web.ops import Metrics, Readiness, Ready, health
@@ -97,7 +98,7 @@ def serve_config(app: ASGIApp, host: str, port: int) -> uvicorn.Config:
         host=host,
         port=port,
         loop="asyncio",
-        http="httptools",
+        http=Bounded,
         ws="none",
         lifespan="on",
         log_config=None,

@@ -176,6 +176,20 @@ def test_many_checks_at_once_lose_nothing(either: Site) -> None:
     assert len(uses(either, grant.id)) == 1
 
 
+def test_sources_without_end_do_not_fill_the_database(site: Site) -> None:
+    """Whoever reaches `/auth` may write any address into X-Forwarded-For."""
+    grant = site.made.a_grant()
+    for number in range(300):
+        site.meter.count(grant.id, "shop-admin", f"198.51.{number // 250}.{number % 250}")
+        site.meter.flush()
+    assert site.made.rows("SELECT COUNT(*), SUM(count) FROM usage") == [(101, 300)]
+    assert site.made.rows("SELECT count FROM usage WHERE source = 'other'") == [(200,)]
+    site.made.clock.at += 60
+    site.meter.count(grant.id, "shop-admin", "203.0.113.1")
+    site.meter.flush()
+    assert site.made.count("usage", "source = '203.0.113.1'") == 1
+
+
 SOURCES = [
     pytest.param([("X-Forwarded-For", "198.51.100.9")], "198.51.100.9", id="the proxy's word"),
     pytest.param([("X-Forwarded-For", "1.1.1.1, 198.51.100.9")], "198.51.100.9", id="the last entry, not the client's"),
