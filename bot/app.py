@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
-import uvicorn
 from prometheus_client import CollectorRegistry
 from slack_bolt import App
 from slack_sdk import WebClient
@@ -43,6 +42,7 @@ from bot.slack.socket import Socket
 from bot.tokens import Signer
 from bot.web import build_web, serve_config
 from bot.web.ops import Ready
+from bot.web.server import Server
 from bot.web.slack_events import SlackEvents
 from storage.database import Database
 
@@ -286,7 +286,7 @@ def _serve(base: Base, meter: UsageMeter, parts: list[Part], ready: Ready, slack
     registry = CollectorRegistry()
     watch(registry, base.world)
     app = build_web(base.world.via(Source.HTTP), base.signer, meter, ready=ready, registry=registry, slack=slack)
-    server = uvicorn.Server(serve_config(app, base.settings.host, base.settings.port))
+    server = Server(serve_config(app, base.settings.host, base.settings.port))
 
     def stop(*_: object) -> None:
         server.should_exit = True
