@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bot.core import policy
 from bot.core.errors import ConfigError
 from bot.settings import NEEDS, VARIABLES, Need, Settings, load_settings
 
@@ -281,3 +282,7 @@ def test_the_defaults_in_the_example_are_those_of_the_code() -> None:
         line.split("=", 1) for line in (REPOSITORY / ".env.example").read_text().splitlines() if line[:1].isupper()
     )
     assert {name: lines[name] for name in VARIABLES} == {name: each.default for name, each in VARIABLES.items()}
+
+
+def test_roles_toml_can_read_no_secret_of_the_bot_itself() -> None:
+    assert {name for name, variable in VARIABLES.items() if variable.secret} == policy._OURS

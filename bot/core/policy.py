@@ -43,6 +43,9 @@ _TOO_BIG = f"is too big: at most {LARGEST // 1024} KiB"
 _HOUR = 3600
 _REMINDERS = (1800, 300)
 _REFERENCE = re.compile(r"\$\$\{|\$\{([^}]*)\}|\$\{")
+_OURS = frozenset({"SLACK_BOT_TOKEN", "SLACK_APP_TOKEN", "SLACK_SIGNING_SECRET", "DATABASE_URL", "ACCESS_SECRET_KEYS"})
+"""The bot's own secrets. Whoever may change a role may write its title, and a title is shown to everybody."""
+
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -225,6 +228,8 @@ def _filled(text: str, environ: Mapping[str, str], path: TomlPath, found: list[F
         name = match.group(1) or ""
         if not _VARIABLE.fullmatch(name):
             found.append((path, "${ needs the name of a variable and }; write $${ for a plain ${"))
+        elif name in _OURS:
+            found.append((path, f"{name} is the bot's own secret; give what needs a secret one of its own"))
         elif name not in environ:
             found.append((path, f"the environment variable {name} is not set"))
         return environ.get(name, "")

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 from bot.core import effects
-from bot.core.approval import Refused, nobody_can_decide
+from bot.core.approval import Refused
 from bot.core.asking import Ask, check_duration, check_reason, may_request
 from bot.core.audit import Event
 from bot.core.durations import format_duration
@@ -12,7 +12,14 @@ from bot.core.model import Grant, GrantState, Request
 from bot.core.policy import Role
 from bot.operations._extend import extend_grant
 from bot.operations._unit import Unit, World, unit
-from bot.operations.request_access import AlreadyPending, Repeated, Submitted, already_pending, new_request
+from bot.operations.request_access import (
+    AlreadyPending,
+    Repeated,
+    Submitted,
+    already_pending,
+    new_request,
+    undecidable,
+)
 from storage import facts, grants, requests
 
 
@@ -102,7 +109,7 @@ def _as_approved(u: Unit, role: Role, grant: Grant, duration: int) -> Refused | 
 
 
 def _ask(u: Unit, role: Role, grant: Grant, duration: int, reason: str) -> Submitted | AlreadyPending | Refused:
-    if (refused := nobody_can_decide(role, grant.person, u.directory)) is not None:
+    if (refused := undecidable(u, role, grant.person)) is not None:
         return u.refuse(refused, grant.person, "renew", grant, reason=reason)
     request = _renewal_request(u, role, grant, duration, reason)
     if not requests.insert(u.db, request):

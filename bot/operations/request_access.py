@@ -67,7 +67,14 @@ def _refusal(u: Unit, role: Role, ask: Ask) -> Refused | None:
         or check_words(role, ask, u.now)
         or u.paused(role.name, ask.person)
     )
-    if refused is None and (refused := nobody_can_decide(role, ask.person, u.directory)) is not None:
+    return refused or undecidable(u, role, ask.person)
+
+
+def undecidable(u: Unit, role: Role, person: str) -> Refused | None:
+    """Refuses what too few people could approve. The leads are told, once an hour for each role, however often it is
+    asked for."""
+    refused = nobody_can_decide(role, person, u.directory)
+    if refused is not None and facts.claim_key(u.db, f"undecidable:{role.name}:{u.now // 3600}", u.now):
         u.tell_leads("nobody_can_decide", role=role.name)
     return refused
 

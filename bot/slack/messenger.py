@@ -17,7 +17,7 @@ from bot.operations.describe_grant import GrantView, describe_grant
 from bot.operations.describe_person import describe_person
 from bot.operations.describe_request import RequestCard, describe_request
 from bot.operations.keep_fact import keep_facts, known_fact
-from bot.operations.read_audit import export_audit, filters_from
+from bot.operations.read_audit import export_audit, filters_from, may_audit
 from bot.operations.record_posted import record_posted, record_reminded
 from bot.operations.verify_audit import Sealed, verify_audit
 from bot.slack.api import LOCKED_OUT, Caller, sorted_errors
@@ -200,7 +200,10 @@ class Messenger:
         return []
 
     def send_export(self, data: Data) -> list[Recording]:
-        """Written to a file first: the log may be larger than memory."""
+        """Written to a file first: the log may be larger than memory. Whether they still may is asked at this moment:
+        it may be long after they asked for it."""
+        if (refused := may_audit(self._world, data["person"])) is not None:
+            return self.answer({"person": data["person"], "channel": "", "note": "refused", "why": refused.reason})
         _, rows = export_audit(self._world, data["person"], filters_from(data["filters"]))
         channel = self._call("conversations.open", users=data["person"])["channel"]["id"]
         with tempfile.NamedTemporaryFile("w", suffix=".csv", encoding="utf-8", newline="") as file:

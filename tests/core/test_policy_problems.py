@@ -60,6 +60,7 @@ ROLE_PROBLEMS = {
     "channel without #": ('channel = "general"', '"general" is not a channel'),
     "unknown risk": ('risk = "lo"', "shop-admin.risk: must be 'low', 'medium' or 'high'"),
     "renewal_approval in quotes": ('renewal_approval = "yes"', "must be true or false, without quotes"),
+    "a secret of ours": ('title = "${ACCESS_SECRET_KEYS}"', "title: ACCESS_SECRET_KEYS is the bot's own secret"),
     "unset variable": ('title = "${NOPE}"', "title: the environment variable NOPE is not set"),
     "not a variable": ('title = "${a b}"', "title: ${ needs the name of a variable and }"),
     "an open ${": ('title = "${NOPE"', "title: ${ needs the name of a variable and }"),

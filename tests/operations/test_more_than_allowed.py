@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 
 from bot.core.approval import NeedsApproval, Refused
+from bot.core.asking import Ask
 from bot.core.model import Grant
 from bot.operations.approve_request import Granted, approve_request
 from bot.operations.panic import panic
 from bot.operations.record_people import people_to_check
 from bot.operations.renew_grant import Renewed, Submitted, renew_grant
+from bot.operations.request_access import request_access
 from bot.operations.withdraw_request import withdraw_request
 from storage import grants
 from storage.database import Database
@@ -95,6 +97,21 @@ def test_whoever_gave_one_of_two_approvals_is_looked_up_until_it_counts(made: Ma
     withdraw_request(made.world, request.id, ANA)
     made.clock.at += 60
     assert people_to_check(made.world, START, 60) == []
+
+
+def test_asking_for_what_nobody_can_decide_does_not_flood_the_leads(made: Made) -> None:
+    grant = made.a_grant("reports-read")
+    made.set_groups(db_leads=[])
+    made.forget_work()
+    for _ in range(5):
+        made.clock.at += 60
+        assert isinstance(request_access(made.world, Ask(ANA, "shop-admin", "because")), Refused)
+        assert isinstance(renew_grant(made.world, grant.id, ANA), Refused)
+    assert made.work() == ["tell_security"] * 2  # one for each of the two roles
+    assert made.events("request:action:refused") == 10
+    made.clock.at += HOUR
+    assert isinstance(request_access(made.world, Ask(ANA, "shop-admin", "because")), Refused)
+    assert made.work() == ["tell_security"] * 3
 
 
 def test_the_command_line_is_never_looked_up_in_slack(made: Made) -> None:

@@ -1,0 +1,49 @@
+"""The log goes as a file to who may read it at the moment when it is sent, and to nobody else."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from bot.core.effects import Kind
+from bot.slack.messenger import Messenger
+from tests.worlds import BEN, LEA, Made
+
+
+class Slack:
+    """Takes everything and remembers it."""
+
+    def __init__(self) -> None:
+        self.called: list[tuple[str, dict[str, Any]]] = []
+        self.files: list[str] = []
+
+    def api_call(self, method: str, json: dict[str, Any] | None = None, params: dict[str, Any] | None = None) -> object:
+        self.called.append((method, json or params or {}))
+        return SimpleNamespace(data={"ok": True, "channel": {"id": "D1"}, "ts": "1.0"})
+
+    def files_upload_v2(self, **given: Any) -> None:
+        self.files.append(given["channel"])
+
+
+def _send(made: Made, to: str) -> Slack:
+    slack = Slack()
+    messenger = Messenger(slack, made.world, made.signer.sealed)  # type: ignore[arg-type]
+    messenger.deliver(Kind.SEND_EXPORT, [(Kind.SEND_EXPORT, {"person": to, "filters": {}})])
+    return slack
+
+
+def test_a_lead_gets_the_file(made: Made) -> None:
+    assert _send(made, LEA).files == ["D1"]
+    assert made.events("audit:log:exported") == 1
+
+
+@pytest.mark.parametrize("person", [LEA, BEN], ids=["who led when asking", "who never led"])
+def test_who_leads_no_more_when_it_is_sent_hears_that(made: Made, person: str) -> None:
+    made.set_groups(platform_leads=["U0NEW"])
+    slack = _send(made, person)
+    assert (slack.files, made.events("audit:log:exported")) == ([], 0)
+    ((method, said),) = slack.called
+    assert (method, said["channel"], "Only leads" in said["text"]) == ("chat.postMessage", person, True)
+    assert made.log("request:action:refused", "actor") == [(person,)]
