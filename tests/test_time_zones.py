@@ -13,9 +13,7 @@ from tests.together import ROOT
 TIMES = [
     "tests/core/test_durations.py",
     "tests/core/test_lifecycle.py",
-    "tests/core/test_audit.py",
     "tests/operations/test_holding.py",
-    "tests/operations/test_tokens_and_usage.py",
 ]
 PLACES = {
     "half an hour off": {"TZ": "Asia/Kolkata"},

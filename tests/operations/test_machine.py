@@ -1,0 +1,461 @@
+"""Anything in any order: people ask, decide, renew and leave, systems fail, workers die, time passes; and at no moment
+is there access without a living grant, a second decision, a self-approval, lost work, or a step that is not on record.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from bot.connectors.gateway import Gateway
+from bot.core.asking import Ask
+from bot.core.effects import Kind, Queue
+from bot.core.model import Order, Person
+from bot.operations._unit import World
+from bot.operations.approve_request import approve_request
+from bot.operations.count_usage import sum_usage
+from bot.operations.decide_press import decide_press
+from bot.operations.deny_request import deny_request
+from bot.operations.expire_due import expire_due
+from bot.operations.introspect_token import Open
+from bot.operations.keep_gates import StoredGates
+from bot.operations.lapse_due import lapse_due
+from bot.operations.next_due import next_due
+from bot.operations.panic import panic, resume
+from bot.operations.record_delivery import (
+    order_for,
+    record_end_failed,
+    record_ended,
+    record_start_failed,
+    record_started,
+)
+from bot.operations.record_posted import record_reminded
+from bot.operations.release_grant import release_grant
+from bot.operations.remind_due import remind_due
+from bot.operations.renew_grant import renew_grant
+from bot.operations.request_access import request_access
+from bot.operations.revoke_grant import revoke_grant
+from bot.operations.show_credentials import Credentials, confirm_shown, discard_credentials, show_credentials
+from bot.operations.start_due import start_due
+from bot.operations.take_press import Press, take_press
+from bot.operations.take_work import Row, Work, finish_work, take_work
+from bot.operations.try_start import try_start
+from bot.operations.withdraw_request import withdraw_request
+from storage.database import Database
+from tests.builders import a_policy
+from tests.postgres import Postgres
+from tests.worlds import ANA, BEN, CARA, DAN, LEA, Made, a_person, make_world
+
+POLICY = a_policy(
+    shop_admin='max_duration = "2h"\nmax_total = "3h"\npending_timeout = "1h"\nmax_renewals = 2',
+    reports_read="ticket = '.*'",
+    both='systems = ["shop-admin", "reports"]\nactions = ["a", "b"]\nrequesters = ["everyone"]\n'
+    'approvers = ["@sre", "@db-leads"]\napprovals = 2\n',
+)
+PEOPLE = (ANA, BEN, CARA, DAN, LEA)
+ROLES = ("shop-admin", "both", "reports-read")
+DECISIONS = {
+    "approved": "request:approval:given",
+    "denied": "request:denial:given",
+    "withdrawn": "request:access:withdrawn",
+    "lapsed": "request:access:lapsed",
+}
+STEPS = {
+    "scheduled": {"grant:access:scheduled"},
+    "starting": {"grant:access:scheduled", None},
+    "active": {"grant:access:started", "grant:access:renewed"},
+    "ending": {"grant:end:asked", "grant:end:failed", "grant:access:ended"},
+    "ended": {"grant:access:ended"},
+    "failed": {"grant:access:failed", "grant:end:failed"},
+}
+"""What the latest record about a grant says, in each of its states."""
+
+TOLD = {"denied": "denied", "lapsed": "lapsed", "active": "active", "ended": "ended", "failed": "failed"}
+"""What the requester is told of a request or a grant that got this far, unless their account is gone."""
+
+OUTCOMES = ("works", "works", "works", "fails", "answer lost", "dies before", "dies after", "finishes late", "refuses")
+Recording = Callable[[World], object]
+
+RARE: dict[str, Callable[[Lifecycle, str, bool], object]] = {
+    "a lead revokes": lambda self, who, on: revoke_grant(self.world, LEA if on else ANA, person=who),
+    "an account is deactivated": lambda self, who, on: self.leaves(who) if on else self.comes_back(who),
+    "another is on call": lambda self, who, on: self.made.set_groups(sre=[who, DAN] if on else [BEN, CARA, DAN]),
+    "the red button": lambda self, who, on: (panic if on else resume)(self.world, LEA),
+    "the red button of a role": lambda self, who, on: (panic if on else resume)(self.world, LEA, role=ROLES[0]),
+    "the red button of a person": lambda self, who, on: (panic if on else resume)(self.world, LEA, person=who),
+    "all workers work": lambda self, who, on: [self._work(queue, "works") for queue in Queue],
+}
+
+
+@dataclass
+class RemoteSystem:
+    """Remembers who has access, as a real system does; the gate is its front door."""
+
+    gateway: Gateway
+    has: set[tuple[str, str]] = field(default_factory=set)
+
+    def grant(self, order: Order) -> None:
+        self.gateway.grant(order)
+        self.has.add((order.grant, order.system))
+
+    def revoke(self, order: Order) -> None:
+        self.gateway.revoke(order)
+        self.has.discard((order.grant, order.system))
+
+
+class Lifecycle(RuleBasedStateMachine):
+    """The real operations and the real database; a simulated delivery, a simulated system, a clock."""
+
+    a_database: Callable[[], AbstractContextManager[Database]]
+    directory: Path
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._open = ExitStack()
+        db = self._open.enter_context(type(self).a_database())
+        self.made: Made = make_world(self.directory, db=db, policy=POLICY)
+        self.world = self.made.world
+        self.system = RemoteSystem(Gateway(StoredGates(self.world)))
+        self.late: list[tuple[str, Row, list[Recording]]] = []
+        self.shown: list[Credentials] = []
+        self.work: dict[int, tuple[str, str]] = {}
+        self.left: set[str] = set()
+        self.keys = 0
+
+    # What people do
+
+    @initialize()
+    def somebody_has_access(self) -> None:
+        self.gets_access(ANA, "shop-admin", 3600, 0)
+
+    @rule(
+        person=st.sampled_from([ANA, CARA, DAN]), role=st.sampled_from(ROLES), duration=st.sampled_from([60, 3600]),
+        wait=st.sampled_from([0, 0, 1800]),
+    )  # fmt: skip
+    def gets_access(self, person: str, role: str, duration: int, wait: int) -> None:
+        """The usual course of things, as far as nothing is in its way."""
+        self.asks(person, role, duration, wait)
+        for (request,) in self.made.rows("SELECT id FROM requests WHERE requester = ? AND state = 'pending'", person):
+            for who in (BEN, CARA, DAN):
+                approve_request(self.world, request, self._person(who))
+        self._work(Queue.START, "works")
+
+    @rule(
+        person=st.sampled_from(PEOPLE), role=st.sampled_from(ROLES), duration=st.sampled_from([60, 3600, 7200]),
+        wait=st.sampled_from([0, 0, 1800]),
+    )  # fmt: skip
+    def asks(self, person: str, role: str, duration: int, wait: int) -> None:
+        start = self.now + wait if wait else None
+        request_access(self.world, Ask(person, role, "because", duration, start_at=start))
+
+    @rule(
+        who=st.sampled_from(PEOPLE), yes=st.sampled_from([True, True, True, False]), place=st.integers(0, 20),
+        length=st.sampled_from([None, 60, 99_999]), part=st.sampled_from([None, None, ("a",), ()]),
+    )  # fmt: skip
+    def decides(self, who: str, yes: bool, place: int, length: int | None, part: tuple[str, ...] | None) -> None:
+        if (request := self._pick("requests", "pending", place)) is None:
+            return
+        if yes:
+            approve_request(self.world, request, self._person(who), duration=length, actions=part)
+        else:
+            deny_request(self.world, request, self._person(who), "no")
+
+    @rule(who=st.sampled_from(PEOPLE), yes=st.booleans(), place=st.integers(0, 20))
+    def presses(self, who: str, yes: bool, place: int) -> None:
+        self.keys += 1
+        if (request := self._pick("requests", "pending", place)) is not None:
+            take_press(self.world, Press(request, who, yes, f"key {self.keys}", "no"))
+
+    @rule(who=st.sampled_from(PEOPLE), place=st.integers(0, 20))
+    def withdraws(self, who: str, place: int) -> None:
+        if (request := self._pick("requests", "pending", place)) is not None:
+            withdraw_request(self.world, request, who)
+
+    @rule(place=st.integers(0, 20), duration=st.sampled_from([None, 60, 7200]))
+    def renews(self, place: int, duration: int | None) -> None:
+        if (grant := self._pick("grants", "active", place)) is not None:
+            renew_grant(self.world, grant, self.made.grant(grant).person, duration=duration)
+
+    @rule(place=st.integers(0, 20), who=st.sampled_from([None, None, BEN]))
+    def gives_back(self, place: int, who: str | None) -> None:
+        for state in ("active", "starting", "scheduled"):
+            if (grant := self._pick("grants", state, place)) is not None:
+                release_grant(self.world, grant, who or self.made.grant(grant).person)
+                return
+
+    @rule(place=st.integers(0, 20), visible=st.booleans())
+    def looks_at_credentials(self, place: int, visible: bool) -> None:
+        if (grant := self._pick("grants", "active", place)) is None:
+            return
+        shown = show_credentials(self.world, grant, self.made.grant(grant).person)
+        if isinstance(shown, Credentials):
+            (confirm_shown if visible else discard_credentials)(self.world, shown)
+            self.shown += [shown] if visible else []
+
+    @rule(what=st.sampled_from(sorted(RARE)), who=st.sampled_from(PEOPLE), on=st.sampled_from([False, False, True]))
+    def something_rare_happens(self, what: str, who: str, on: bool) -> None:
+        RARE[what](self, who, on)
+
+    def leaves(self, who: str) -> None:
+        self.left.add(who)
+        self.made.know(replace(a_person(who), deleted=True, checked_at=self.now))
+
+    def comes_back(self, who: str) -> None:
+        self.made.know(replace(a_person(who), checked_at=self.now))
+
+    # What time and workers do
+
+    @rule(seconds=st.sampled_from([1, 5, 59, 600, 1800, 3600]), swept=st.booleans())
+    def time_passes(self, seconds: int, swept: bool) -> None:
+        self.made.clock.at += seconds
+        if swept:
+            self._sweep()
+
+    @rule(queue=st.sampled_from(Queue), how=st.sampled_from(OUTCOMES))
+    def a_worker_works(self, queue: Queue, how: str) -> None:
+        self._work(queue, how)
+
+    @precondition(lambda self: self.late)
+    @rule()
+    def a_stopped_worker_goes_on(self) -> None:
+        """Its claim may be long lost, and its work done by another."""
+        owner, row, recordings = self.late.pop(0)
+        finish_work(self.world, owner, [row.id], recordings)
+
+    # What must hold at every moment
+
+    @invariant()
+    def nobody_has_access_that_has_ended(self) -> None:
+        ended = self.made.rows("SELECT grant_id, system FROM leases WHERE state = 'ended'")
+        assert not self.system.has & set(ended)
+
+    @invariant()
+    def a_gate_opens_only_for_the_living_and_only_in_time(self) -> None:
+        living = dict(self.made.rows("SELECT id, ends_at FROM grants WHERE state = 'active'"))
+        newest = {shown.grant.id: shown.token for shown in self.shown}
+        for shown in self.shown:
+            for system in shown.grant.systems:
+                found = self.made.check(shown.token, system)
+                if isinstance(found, Open):
+                    assert self.now < found.expires_at <= living[found.grant]
+                    assert newest[found.grant] == shown.token
+                    assert (found.grant, system) in self.system.has
+                    assert found.person == shown.grant.person
+
+    @invariant()
+    def a_request_is_decided_once_and_never_by_its_requester(self) -> None:
+        told = Counter(self.made.rows("SELECT request, event FROM audit WHERE request <> ''"))
+        for id, state in self.made.rows("SELECT id, state FROM requests"):
+            found = {event: told[id, event] for event in DECISIONS.values() if told[id, event]}
+            assert found == ({DECISIONS[state]: 1} if state != "pending" else {})
+        votes = "'request:vote:given', 'request:approval:given', 'request:denial:given'"
+        assert not self.made.rows(f"SELECT seq FROM audit WHERE event IN ({votes}) AND actor = subject")
+
+    @invariant()
+    def a_person_holds_a_role_once(self) -> None:
+        held = "state IN ('scheduled', 'starting', 'active')"
+        found = self.made.rows(f"SELECT person, role FROM grants WHERE {held}")
+        assert len(found) == len(set(found))
+
+    @invariant()
+    def no_work_is_lost(self) -> None:
+        waiting = self._remember_work()
+        left = [data for _, kind, data in waiting if kind == Kind.START_GRANT]
+        for (grant,) in self.made.rows("SELECT id FROM grants WHERE state = 'starting'"):
+            assert any(grant in data for data in left), f"nobody will start {grant}"
+        left = [data for _, kind, data in waiting if kind == Kind.END_LEASE]
+        for grant, system in self.made.rows("SELECT grant_id, system FROM leases WHERE state = 'ending'"):
+            assert any(grant in data and system in data for data in left), f"nobody will end {grant} on {system}"
+
+    @invariant()
+    def no_deadline_is_forgotten(self) -> None:
+        due = next_due(self.world)
+        for (at,) in self.made.rows("SELECT ends_at FROM grants WHERE state = 'active'"):
+            assert due is not None
+            assert due <= at
+
+    @invariant()
+    def every_step_is_on_record(self) -> None:
+        events = [event for events in STEPS.values() for event in events if event]
+        marks = ", ".join("?" * len(events))
+        rows = self.made.rows(f'SELECT "grant", event FROM audit WHERE event IN ({marks}) ORDER BY seq', *events)
+        latest = dict(rows)
+        for id, state in self.made.rows("SELECT id, state FROM grants"):
+            assert latest.get(id) in STEPS[state], f"{id} is {state}, and last on record as {latest.get(id)}"
+
+    @invariant()
+    def every_step_was_told(self) -> None:
+        self._remember_work()
+        said = [data for kind, data in self.work.values() if kind == Kind.TELL_PERSON]
+        for table, who in (("requests", "requester"), ("grants", "person")):
+            for id, state, person in self.made.rows(f"SELECT id, state, {who} FROM {table}"):
+                if state in TOLD and person not in self.left:
+                    assert any(id in data and f'"{TOLD[state]}"' in data for data in said), f"{id} {state} was not told"
+
+    @invariant()
+    def no_grant_passes_its_limits(self) -> None:
+        assert not self.made.rows("SELECT id FROM grants WHERE ends_at > latest_end")
+        for role, renewals, duration in self.made.rows("SELECT role, renewals, duration FROM grants"):
+            assert renewals <= POLICY.roles[role].max_renewals
+            assert 0 < duration <= POLICY.roles[role].max_duration
+
+    def teardown(self) -> None:
+        """However it went: when all is well again everything comes to its end, and the log is one chain."""
+        try:
+            self._come_to_rest()
+        finally:
+            self._open.close()
+
+    def _come_to_rest(self) -> None:
+        while self.late:
+            self.a_stopped_worker_goes_on()
+        for _ in range(30):
+            self.made.clock.at += 6 * 3600
+            self._sweep()
+            while sum(self._work(queue, "works") for queue in Queue):
+                pass
+        self.every_step_was_told()
+        self.every_step_is_on_record()
+        assert not self.system.has
+        assert {state for (state,) in self.made.rows("SELECT state FROM grants")} <= {"ended", "failed"}
+        assert self.made.count("requests", "state = 'pending'") == 0
+        assert (self.made.work(), self.made.count("gates")) == ([], 0)
+        assert self.made.verdict().broken is None
+
+    # How the work is done
+
+    @property
+    def now(self) -> int:
+        return self.made.clock.at
+
+    def _remember_work(self) -> list[tuple[Any, ...]]:
+        """All work that waits, some of it in hand; it is remembered when it is done, too."""
+        waiting = self.made.rows("SELECT id, kind, data FROM outbox")
+        self.work.update({id: (kind, data) for id, kind, data in waiting})
+        return waiting
+
+    def _person(self, id: str) -> Person:
+        ((deleted,),) = self.made.rows("SELECT deleted FROM people WHERE id = ?", id)
+        return replace(a_person(id), deleted=bool(deleted), checked_at=self.now)
+
+    def _pick(self, table: str, state: str, place: int) -> str | None:
+        found = self.made.rows(f"SELECT id FROM {table} WHERE state = ? ORDER BY id", state)
+        return str(found[place % len(found)][0]) if found else None
+
+    def _sweep(self) -> None:
+        for step in (expire_due, start_due, lapse_due, remind_due):
+            step(self.world)
+
+    def _work(self, queue: Queue, how: str) -> int:
+        self.keys += 1
+        owner = f"worker {self.keys}"
+        self._remember_work()
+        rows = take_work(self.world, queue, owner, claim=5, limit=3)
+        for row in rows:
+            self._do(owner, row, how)
+        return len(rows)
+
+    def _do(self, owner: str, row: Row, how: str) -> None:
+        if how == "dies before":
+            return
+        if how in ("fails", "refuses") and row.kind in _WORK:
+            self._give_back(owner, row, how)
+            return
+        recordings = _WORK[row.kind](self, row.data) if row.kind in _WORK else []
+        if how == "answer lost" and row.kind in _WORK:
+            self._give_back(owner, row, how)
+        elif how == "finishes late":
+            self.late.append((owner, row, recordings))
+        elif how != "dies after":
+            finish_work(self.world, owner, [row.id], recordings)
+
+    def _give_back(self, owner: str, row: Row, how: str) -> None:
+        if how == "refuses" and row.kind is Kind.START_GRANT:
+            failed: Recording = lambda world: record_start_failed(world, row.data["grant"], "no")  # noqa: E731
+            finish_work(self.world, owner, [row.id], [failed])
+            return
+        if row.kind is Kind.END_LEASE:
+            record_end_failed(self.world, row.data["grant"], row.data["system"], "no route", row.attempts)
+        Work(owner, [row.id]).give_back(self.world, 7, "no route", unsure=how == "answer lost")
+
+    def _start(self, data: dict[str, Any]) -> list[Recording]:
+        orders = try_start(self.world, data["grant"])
+        for order in orders:
+            self.system.grant(order)
+        return [lambda world: record_started(world, data["grant"])] if orders else []
+
+    def _extend(self, data: dict[str, Any]) -> list[Recording]:
+        if (order := order_for(self.world, data["grant"], data["system"], still_active=True)) is not None:
+            self.system.grant(order)
+        return []
+
+    def _end(self, data: dict[str, Any]) -> list[Recording]:
+        order = order_for(self.world, data["grant"], data["system"])
+        assert order is not None
+        self.system.revoke(order)
+        return [lambda world: record_ended(world, data["grant"], data["system"])]
+
+    def _decide(self, data: dict[str, Any]) -> list[Recording]:
+        return [lambda world: decide_press(world, data, self._person(data["voter"]))]
+
+
+_WORK: dict[Kind, Callable[[Lifecycle, dict[str, Any]], list[Recording]]] = {
+    Kind.START_GRANT: Lifecycle._start,
+    Kind.EXTEND_LEASE: Lifecycle._extend,
+    Kind.END_LEASE: Lifecycle._end,
+    Kind.DECIDE: Lifecycle._decide,
+    Kind.REMIND: lambda self, data: [lambda world: record_reminded(world, data["grant"])],
+    Kind.SUM_USAGE: lambda self, data: [lambda world: sum_usage(world, data["grant"])],
+}
+
+
+def _run(
+    a_database: Callable[[], AbstractContextManager[Database]], directory: Path, examples: int, steps: int
+) -> None:
+    machine = type("Lifecycle", (Lifecycle,), {"a_database": staticmethod(a_database), "directory": directory})
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=examples, stateful_step_count=steps, deadline=None, suppress_health_check=list(HealthCheck)
+        ),
+    )
+
+
+@pytest.mark.slow
+def test_whatever_happens_on_sqlite(migrated_file: Path, tmp_path: Path) -> None:
+    @contextmanager
+    def fresh() -> Iterator[Database]:
+        shutil.copyfile(migrated_file, tmp_path / "access.db")
+        with closing(Database(f"sqlite:///{tmp_path / 'access.db'}")) as database:
+            with database.reading():
+                database.rows("PRAGMA synchronous = OFF")
+            yield database
+
+    _run(fresh, tmp_path, examples=40, steps=40)
+
+
+@pytest.mark.slow
+def test_whatever_happens_on_postgresql(postgres: Postgres, tmp_path: Path) -> None:
+    @contextmanager
+    def fresh() -> Iterator[Database]:
+        with postgres.a_database() as url, closing(Database(url)) as database:
+            yield database
+
+    _run(fresh, tmp_path, examples=6, steps=30)
