@@ -34,8 +34,9 @@ _CHECK = (
 
 
 def check(db: Database, jti: str, system: str) -> Checked | None:
-    """The token's row, its grant and its gate at `system`; a grant that isn't for that system has neither."""
-    row: tuple[Any, ...] | None = db.row(_CHECK, system, jti)
+    """The token's row, its grant and its gate at `system`; a grant that isn't for that system has neither. In a
+    reading scope of its own."""
+    row: tuple[Any, ...] | None = db.look_up(_CHECK, system, jti)
     return Checked(*row) if row else None
 
 

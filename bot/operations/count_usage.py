@@ -56,6 +56,11 @@ class UsageMeter:
         known.add(source)
         return source
 
+    @property
+    def has_counts(self) -> bool:
+        """Whether there is something to write."""
+        return bool(self._counts)
+
     def flush(self) -> int:
         """Writes what was counted and gives the number of rows; on an error nothing counted is lost."""
         with self._lock:

@@ -5,18 +5,19 @@ access, they ask operations.
 import asyncio
 import logging
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from typing import Any
 
 import uvicorn
 from anyio import to_thread
-from prometheus_client import CollectorRegistry, Counter
+from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bot.core.errors import StorageUnavailable
 from bot.operations._unit import World
@@ -50,17 +51,9 @@ def build_web(
 
     While it runs, what `meter` counted is written every second, and once more when it stops.
     """
-    answered = Tally(
-        Counter("access_bot_http_requests", "Answers, by route and status.", ["route", "status"], registry=registry)
-    )
-    checked = Tally(
-        Counter(
-            "access_bot_token_checks",
-            "Checks of tokens, by system and outcome.",
-            ["system", "outcome"],
-            registry=registry,
-        )
-    )
+    answered = Tally(registry, "access_bot_http_requests", "Answers, by route and status.", "route", "status")
+    words = "Checks of tokens, by system and outcome."
+    checked = Tally(registry, "access_bot_token_checks", words, "system", "outcome")
     checks = Checks(world, signer, meter, checked)
     auth = Auth(checks)
     table: list[tuple[str, list[str] | None, Handler | None]] = [
@@ -73,7 +66,8 @@ def build_web(
         ("/readyz", ["GET"], Readiness(ready)),
         ("/metrics", ["GET"], Metrics(registry)),
     ]
-    app = Starlette(
+    app = _Site(
+        hot={"/auth": Endpoint("/auth", auth, answered)},
         routes=[
             Route(path, Endpoint(path, handler, answered), methods=methods)
             for path, methods, handler in table
@@ -84,6 +78,18 @@ def build_web(
     )
     app.router.redirect_slashes = False
     return app
+
+
+class _Site(Starlette):
+    """Starlette, with paths that are answered before it looks at anything: a proxy asks at every request."""
+
+    def __init__(self, hot: Mapping[str, ASGIApp], **how: Any) -> None:
+        super().__init__(**how)
+        self._hot = hot
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        hot = self._hot.get(scope["path"]) if scope["type"] == "http" else None
+        await (hot or super().__call__)(scope, receive, send)
 
 
 def serve_config(app: ASGIApp, host: str, port: int) -> uvicorn.Config:
@@ -129,10 +135,10 @@ def listening(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _no_such(answered: Tally) -> Callable[[Request, Exception], Response]:
+def _no_such(answered: Tally) -> Callable[[Request, Exception], Awaitable[Response]]:
     """404 and 405 in the form of the other answers, all unknown paths counted as one."""
 
-    def answer(request: Request, error: Exception) -> Response:
+    async def answer(request: Request, error: Exception) -> Response:  # in the event loop, where it is counted
         status, headers = (error.status_code, error.headers) if isinstance(error, HTTPException) else (500, None)
         answered.add("other", status)
         words = {404: "not_found", 405: "method_not_allowed"}.get(status, "server_error")
@@ -161,7 +167,8 @@ def _writing(world: World, meter: UsageMeter) -> Callable[[Starlette], AbstractA
 async def _write_for_ever(meter: UsageMeter) -> None:
     while True:
         await asyncio.sleep(WRITE_EVERY)
-        await _write(meter)
+        if meter.has_counts:
+            await _write(meter)
 
 
 async def _write(meter: UsageMeter) -> None:

@@ -56,6 +56,9 @@ class Listening(Database):
         self.heard.append((sql, values))
         return super().row(sql, *values)
 
+    def look_up(self, sql: str, *values: object) -> tuple[object, ...] | None:
+        return self.row(sql, *values)
+
     def run(self, sql: str, *values: object) -> int:
         self.heard.append((sql, values))
         return super().run(sql, *values)
