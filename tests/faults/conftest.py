@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from live import Company, running_company
+
+from tests.faults.live import Company, running_company
 
 
 @pytest.fixture(scope="module")

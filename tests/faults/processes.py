@@ -14,9 +14,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from live import Bot, Company, parts, until
-
 from bot.sandbox import Person, SandboxError
+from tests.faults.live import Bot, Company, parts, until
 
 ROLES = """
 [workspace]

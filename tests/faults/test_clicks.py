@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from live import ROLES, Company, parts, until
 
 from bot.sandbox import Outcome, Person
+from tests.faults.live import ROLES, Company, parts, until
 
 Json = dict[str, Any]
 DB_LEADS = ["ben", "gwen"]

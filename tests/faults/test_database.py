@@ -16,12 +16,12 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
-from live import Bot, Company, until
-from processes import command, ready_at
 
 from bot.core.errors import StorageUnavailable
 from storage import facts
 from storage.database import Database
+from tests.faults.live import Bot, Company, until
+from tests.faults.processes import command, ready_at
 from tests.postgres import Postgres
 
 DOWN = "The database does not answer right now, so nothing was changed."

@@ -13,7 +13,8 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 import pytest
-from live import Company, running_company, until
+
+from tests.faults.live import Company, running_company, until
 
 Headers = list[tuple[str, str]]
 AT, SIGNATURE = "X-Slack-Request-Timestamp", "X-Slack-Signature"

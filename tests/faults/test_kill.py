@@ -6,8 +6,8 @@ import random
 import time
 from collections.abc import Callable
 
-from live import Company, until
-from processes import ROLES, a_seed, assert_sound, finish, ready_at, under_load
+from tests.faults.live import Company, until
+from tests.faults.processes import ROLES, a_seed, assert_sound, finish, ready_at, under_load
 
 ROUNDS = 3
 OVERDUE = 2

@@ -9,9 +9,9 @@ import time
 from typing import Any
 
 import pytest
-from live import Company, parts, until
 
 from bot.sandbox import Person
+from tests.faults.live import Company, parts, until
 
 ENDED = "has ended"
 

@@ -8,11 +8,10 @@ import json
 import time
 from collections.abc import Callable
 
-from live import Company, until
-from processes import ROLES, command
-
 from bot.core.model import Grant, GrantState, Lease, Request, RequestState
 from storage import grants, requests
+from tests.faults.live import Company, until
+from tests.faults.processes import ROLES, command
 
 GRANTS, PEOPLE = 2000, 50
 CARD = ("C0APPROVAL", "1700000000.000001")

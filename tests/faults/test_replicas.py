@@ -9,10 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
-from live import Bot, Company, until
-from processes import ROLES, a_seed, assert_sound, finish, ready_at, under_load
 
 from bot.delivery import LANES
+from tests.faults.live import Bot, Company, until
+from tests.faults.processes import ROLES, a_seed, assert_sound, finish, ready_at, under_load
 
 RELOADED = 5
 """Seconds in which a saved file is in force (PRODUCT.md section 3)."""

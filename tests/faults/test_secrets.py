@@ -11,7 +11,8 @@ from typing import NamedTuple
 from urllib.parse import urlencode
 
 import pytest
-from live import KEY, REPORTS, SHOP, Company, running_company, until
+
+from tests.faults.live import KEY, REPORTS, SHOP, Company, running_company, until
 
 
 class Lived(NamedTuple):

@@ -6,12 +6,12 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
-from live import Company, until
 from slack_bolt import App
 from slack_sdk import WebClient
 
 from bot.sandbox import Person, Sandbox, running_sandbox
 from bot.slack import socket as slack_socket
+from tests.faults.live import Company, until
 
 APPROVALS, DB_APPROVALS, SECURITY = "C0APPROVAL", "C0DBAPPROV", "G0SECURITY"
 

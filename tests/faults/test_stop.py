@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable
 from signal import SIGINT, SIGTERM
 
-from live import Bot, Company, until
-from processes import ROLES, a_seed, assert_sound, finish, ready_at, under_load
+from tests.faults.live import Bot, Company, until
+from tests.faults.processes import ROLES, a_seed, assert_sound, finish, ready_at, under_load
 
 IN_TIME = 15
 
