@@ -9,7 +9,8 @@ from bot.core.audit import Event
 from bot.core.errors import StorageUnavailable
 from bot.core.model import Grant, Request, RequestState
 from bot.core.policy import Role
-from bot.operations._unit import Unit, World, new_id, unit
+from bot.operations._end import withdraw
+from bot.operations._unit import SYSTEM, Unit, World, new_id, unit
 from storage import facts, grants, requests
 
 
@@ -58,7 +59,11 @@ def _already(u: Unit, ask: Ask) -> AlreadyHeld | AlreadyPending | None:
     pending = requests.pending_of(u.db, ask.person, ask.role)  # first: one approved at this moment is then held
     if held := grants.held_by(u.db, ask.person, ask.role):
         return AlreadyHeld(held[-1])
-    return AlreadyPending(pending[0]) if pending else None
+    for request in pending:
+        if request.renews is None:
+            return AlreadyPending(request)
+        withdraw(u, request, SYSTEM, "the access that it would renew has ended")
+    return None
 
 
 def _refusal(u: Unit, role: Role, ask: Ask) -> Refused | None:

@@ -13,6 +13,7 @@ from bot.core.approval import NeedsApproval, Refused
 from bot.core.asking import Ask
 from bot.core.model import Grant
 from bot.operations.approve_request import Granted, approve_request
+from bot.operations.expire_due import expire_due
 from bot.operations.panic import panic
 from bot.operations.record_people import people_to_check
 from bot.operations.renew_grant import Renewed, Submitted, renew_grant
@@ -97,6 +98,19 @@ def test_whoever_gave_one_of_two_approvals_is_looked_up_until_it_counts(made: Ma
     withdraw_request(made.world, request.id, ANA)
     made.clock.at += 60
     assert people_to_check(made.world, START, 60) == []
+
+
+def test_a_renewal_that_nobody_answered_in_time_does_not_stand_in_the_way_of_a_new_request(made: Made) -> None:
+    grant = made.a_grant("reports-read", duration=HOUR)
+    made.clock.at += 1800
+    asked = renew_grant(made.world, grant.id, ANA)
+    assert isinstance(asked, Submitted)
+    made.clock.at += 1800
+    expire_due(made.world)
+    anew = request_access(made.world, Ask(ANA, "reports-read", "still broken", ticket="OPS-1"))
+    assert isinstance(anew, Submitted)
+    assert made.state("requests", asked.request.id) == "withdrawn"
+    assert made.log("request:access:withdrawn", "actor, request") == [("system", asked.request.id)]
 
 
 def test_asking_for_what_nobody_can_decide_does_not_flood_the_leads(made: Made) -> None:
