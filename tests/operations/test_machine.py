@@ -143,19 +143,39 @@ class Lifecycle(RuleBasedStateMachine):
 
     @initialize()
     def somebody_has_access(self) -> None:
-        self.gets_access(ANA, "shop-admin", 3600, 0)
+        self.gets_access(ANA, "shop-admin", 3600, 0, "works")
 
     @rule(
         person=st.sampled_from([ANA, CARA, DAN]), role=st.sampled_from(ROLES), duration=st.sampled_from([60, 3600]),
-        wait=st.sampled_from([0, 0, 1800]),
+        wait=st.sampled_from([0, 0, 1800]), how=st.sampled_from(OUTCOMES),
     )  # fmt: skip
-    def gets_access(self, person: str, role: str, duration: int, wait: int) -> None:
+    def gets_access(self, person: str, role: str, duration: int, wait: int, how: str) -> None:
         """The usual course of things, as far as nothing is in its way."""
         self.asks(person, role, duration, wait)
         for (request,) in self.made.rows("SELECT id FROM requests WHERE requester = ? AND state = 'pending'", person):
             for who in (BEN, CARA, DAN):
                 approve_request(self.world, request, self._person(who))
-        self._work(Queue.START, "works")
+        self._work(Queue.START, how)
+        for (grant,) in self.made.rows("SELECT id FROM grants WHERE state = 'active' ORDER BY id"):
+            self._show(grant, visible=True)
+
+    @rule(
+        role=st.sampled_from(ROLES), how=st.sampled_from(OUTCOMES), again=st.sampled_from(OUTCOMES),
+        order=st.permutations(("end", "claim lost", "start", "end there", "late")),
+    )  # fmt: skip
+    def an_end_meets_a_start(self, role: str, how: str, again: str, order: list[str]) -> None:
+        """Dan gives back what is only just being made, and everything that may happen then happens in any order."""
+        self.gets_access(DAN, role, 3600, 0, how)
+        steps: dict[str, Callable[[], object]] = {
+            "end": lambda: revoke_grant(self.world, LEA, person=DAN),
+            "claim lost": lambda: self.time_passes(5, swept=False),
+            "start": lambda: self._work(Queue.START, again),
+            "end there": lambda: self._work(Queue.END, again),
+            "late": lambda: self.late and self.a_stopped_worker_goes_on(),
+        }
+        for step in order:
+            steps[step]()
+            self._check()
 
     @rule(
         person=st.sampled_from(PEOPLE), role=st.sampled_from(ROLES), duration=st.sampled_from([60, 3600, 7200]),
@@ -202,8 +222,10 @@ class Lifecycle(RuleBasedStateMachine):
 
     @rule(place=st.integers(0, 20), visible=st.booleans())
     def looks_at_credentials(self, place: int, visible: bool) -> None:
-        if (grant := self._pick("grants", "active", place)) is None:
-            return
+        if (grant := self._pick("grants", "active", place)) is not None:
+            self._show(grant, visible)
+
+    def _show(self, grant: str, visible: bool) -> None:
         shown = show_credentials(self.world, grant, self.made.grant(grant).person)
         if isinstance(shown, Credentials):
             (confirm_shown if visible else discard_credentials)(self.world, shown)
@@ -228,7 +250,7 @@ class Lifecycle(RuleBasedStateMachine):
         if swept:
             self._sweep()
 
-    @rule(queue=st.sampled_from(Queue), how=st.sampled_from(OUTCOMES))
+    @rule(queue=st.sampled_from([Queue.START, Queue.END, *Queue]), how=st.sampled_from(OUTCOMES))
     def a_worker_works(self, queue: Queue, how: str) -> None:
         self._work(queue, how)
 
@@ -316,6 +338,11 @@ class Lifecycle(RuleBasedStateMachine):
             assert renewals <= POLICY.roles[role].max_renewals
             assert 0 < duration <= POLICY.roles[role].max_duration
 
+    def _check(self) -> None:
+        for holds in (self.nobody_has_access_that_has_ended, self.no_work_is_lost, self.every_step_is_on_record,
+                      self.a_gate_opens_only_for_the_living_and_only_in_time):  # fmt: skip
+            holds()
+
     def teardown(self) -> None:
         """However it went: when all is well again everything comes to its end, and the log is one chain."""
         try:
@@ -397,6 +424,7 @@ class Lifecycle(RuleBasedStateMachine):
 
     def _start(self, data: dict[str, Any]) -> list[Recording]:
         orders = try_start(self.world, data["grant"])
+        assert not orders or self.made.state("grants", data["grant"]) == "starting"
         for order in orders:
             self.system.grant(order)
         return [lambda world: record_started(world, data["grant"])] if orders else []

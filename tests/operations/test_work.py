@@ -1,0 +1,234 @@
+"""Work in hand: presses counted when Slack has said who pressed, results written down once, wakes after the commit."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from bot.core.approval import Refused
+from bot.core.effects import Kind, Queue
+from bot.operations._unit import World
+from bot.operations.decide_press import decide_press, give_up_press
+from bot.operations.do_once import do_once, do_together
+from bot.operations.expire_due import expire_due
+from bot.operations.next_due import next_due
+from bot.operations.panic import panic, resume
+from bot.operations.record_delivery import record_started
+from bot.operations.record_people import find_person, people_to_check
+from bot.operations.record_posted import record_posted, record_reminded, record_undelivered
+from bot.operations.release_grant import release_grant
+from bot.operations.renew_grant import renew_grant
+from bot.operations.request_access import Repeated
+from bot.operations.revoke_grant import revoke_grant
+from bot.operations.take_press import Press, take_press
+from bot.operations.take_work import Row, Work, finish_work, keep_claims, take_work
+from bot.operations.withdraw_request import withdraw_request
+from tests.together import together
+from tests.worlds import ANA, BEN, CARA, LEA, START, Made, a_person
+
+
+def _take(made: Made, queue: Queue, owner: str = "me") -> list[Row]:
+    return take_work(made.world, queue, owner, claim=5, limit=100)
+
+
+def _pressed(made: Made, approve: bool = True, by: str = BEN) -> Row:
+    """A press in hand."""
+    request = made.a_request()
+    take_press(made.world, Press(request.id, by, approve, "key", "not today", channel="C1"))
+    (row,) = _take(made, Queue.DECIDE)
+    return row
+
+
+class TestDecidingLater:
+    @pytest.mark.parametrize(("approve", "state"), [(True, "approved"), (False, "denied")])
+    def test_a_press_counts_when_slack_has_said_who_pressed(self, made: Made, approve: bool, state: str) -> None:
+        row = _pressed(made, approve)
+        decide_press(made.world, row.data, a_person(BEN))
+        assert made.state("requests", row.data["request"]) == state
+        assert "answer" not in made.work()
+
+    @pytest.mark.parametrize("flag", ["deleted", "guest", "bot", "stranger"])
+    def test_who_is_no_full_member_at_that_moment_decides_nothing_and_hears_why(self, made: Made, flag: str) -> None:
+        row = _pressed(made)
+        outcome = decide_press(made.world, row.data, replace(a_person(BEN), checked_at=START + 1, **{flag: True}))
+        assert isinstance(outcome, Refused)
+        assert made.state("requests", row.data["request"]) == "pending"
+        assert made.work()[-1] == "answer"
+
+    def test_a_press_that_slack_never_confirms_is_given_up_and_on_record(self, made: Made) -> None:
+        row = _pressed(made, approve=False)
+        give_up_press(made.world, row.data)
+        assert made.log("request:action:refused", "actor, request, reason") == [(BEN, row.data["request"], "not today")]
+        assert made.work()[-1] == "answer"
+        assert made.state("requests", row.data["request"]) == "pending"
+
+
+class TestFinishing:
+    def test_results_and_the_end_of_the_work_are_one_commit(self, made: Made) -> None:
+        grant = made.a_started(made.a_request())
+        (row,) = _take(made, Queue.START)
+
+        def fail(world: World) -> None:
+            raise KeyError
+
+        with pytest.raises(KeyError):
+            finish_work(made.world, "me", [row.id], [lambda world: record_started(world, grant.id), fail])
+        assert (made.state("grants", grant.id), made.count("outbox", f"id = {row.id}")) == ("starting", 1)
+        finish_work(made.world, "me", [row.id], [lambda world: record_started(world, grant.id)])
+        assert (made.state("grants", grant.id), made.count("outbox", f"id = {row.id}")) == ("active", 0)
+
+    def test_whoever_lost_the_claim_writes_down_what_happened_and_leaves_the_row(self, made: Made) -> None:
+        grant = made.a_started(made.a_request())
+        (row,) = _take(made, Queue.START)
+        made.clock.at += 5
+        assert len(_take(made, Queue.START, "another")) == 1
+        finish_work(made.world, "me", [row.id], [lambda world: record_started(world, grant.id)])
+        assert (made.state("grants", grant.id), made.count("outbox", f"id = {row.id}")) == ("active", 1)
+
+    def test_a_claim_that_is_kept_stays(self, made: Made) -> None:
+        made.a_started(made.a_request())
+        (row,) = _take(made, Queue.START)
+        made.clock.at += 4
+        keep_claims(made.world, "me", [row.id], 5)
+        made.clock.at += 4
+        assert _take(made, Queue.START, "another") == []
+
+    def test_work_given_back_comes_after_its_pause(self, made: Made) -> None:
+        made.a_started(made.a_request())
+        (row,) = _take(made, Queue.START)
+        Work("me", [row.id]).give_back(made.world, 30, "no route " * 200, unsure=True)
+        made.clock.at += 29
+        assert _take(made, Queue.START) == []
+        made.clock.at += 1
+        assert [(again.attempts, again.unsure) for again in _take(made, Queue.START)] == [(2, 1)]
+
+    def test_nobody_is_woken_before_the_work_is_there_to_be_seen(self, made: Made) -> None:
+        seen: list[int] = []
+
+        def wake(queues: object, due: object) -> None:
+            together(made.world.db, [lambda: seen.append(made.count("requests"))])
+
+        world = replace(made.world, wake=wake)
+        request = made.a_request()
+        do_together(world, lambda inner: withdraw_request(inner, request.id, ANA))
+        assert seen == [1]
+
+
+class TestOnce:
+    def test_what_was_done_once_is_not_done_again(self, made: Made) -> None:
+        grant = made.a_grant()
+
+        def act() -> object:
+            return do_once(made.world, "key", lambda world: release_grant(world, grant.id, ANA))
+
+        found = together(made.world.db, [act] * 5)
+        assert sum(isinstance(outcome, Repeated) for outcome in found) == 4
+        assert made.events("grant:end:asked") == 1
+
+    def test_what_failed_can_be_done_again(self, made: Made) -> None:
+        def fail(world: World) -> None:
+            raise KeyError
+
+        with pytest.raises(KeyError):
+            do_once(made.world, "key", fail)
+        assert do_once(made.world, "key", lambda world: "done") == "done"
+
+
+class TestMessages:
+    def test_a_copy_posted_while_the_request_moved_on_is_brought_up_to_date(self, made: Made) -> None:
+        request = made.a_request()
+        made.forget_work()
+        record_posted(made.world, request.id, "C1", "1.1", "pending")
+        assert made.work() == []
+        withdraw_request(made.world, request.id, ANA)
+        made.forget_work()
+        record_posted(made.world, request.id, "C1", "1.2", "pending")
+        assert made.work() == ["update_approval"]
+        assert made.count("messages") == 2
+
+    def test_a_reminder_is_on_record_when_slack_took_it(self, made: Made) -> None:
+        grant = made.a_grant()
+        record_reminded(made.world, grant.id)
+        assert made.log("grant:reminder:sent", 'subject, "grant"') == [(ANA, grant.id)]
+
+    def test_what_can_not_be_delivered_is_told_once_a_day_for_each_cause(self, made: Made) -> None:
+        made.forget_work()
+        for to, error in (("C1", "no_channel"), ("C1", "no_channel"), ("C2", "no_channel"), ("C1", "archived")):
+            record_undelivered(made.world, "post_approval", to, error)
+        assert made.work() == ["tell_security"] * 3
+        made.clock.at += 86400
+        record_undelivered(made.world, "post_approval", "C1", "no_channel")
+        assert len(made.work()) == 4
+
+    def test_that_the_security_channel_is_deaf_is_not_told_to_it(self, made: Made) -> None:
+        made.forget_work()
+        record_undelivered(made.world, "tell_security", made.policies[-1].workspace.security_channel, "archived")
+        assert (made.work(), made.events("message:delivery:failed")) == ([], 1)
+
+
+class TestPeople:
+    def test_holders_are_looked_up_every_minute_fifty_at_a_time_or_more_when_there_are_more(self, made: Made) -> None:
+        people = [f"U0N{n}" for n in range(60)]
+        made.know(*(a_person(id) for id in people))
+        for person in people:
+            made.a_request(person=person)
+        made.clock.at += 41
+        assert len(people_to_check(made.world, START, 60)) == 60
+        assert len(people_to_check(made.world, START, 10)) == 10
+        made.clock.at -= 2
+        assert people_to_check(made.world, START, 60) == []
+
+    def test_nobody_has_heard_of_a_stranger(self, made: Made) -> None:
+        assert find_person(made.world, "U0NOBODY") is None
+        assert find_person(made.world, ANA) == a_person(ANA)
+
+    def test_groups_that_leave_a_role_without_deciders_are_told(self, made: Made) -> None:
+        made.forget_work()
+        made.set_groups()
+        assert made.work() == []
+        made.set_groups(db_leads=[])
+        assert set(made.work()) == {"tell_security"}
+
+    def test_authority_follows_the_groups_at_once_in_every_process(self, made: Made) -> None:
+        other = replace(made.world, _directory=type(made.world._directory)())
+        with made.world.db.reading():
+            assert BEN in other.directory().resolve(["@db-leads"])
+        made.set_groups(db_leads=[CARA])
+        with made.world.db.reading():
+            assert other.directory().resolve(["@db-leads"]) == {CARA}
+
+
+def test_everything_at_once_never_waits_in_a_ring_and_loses_nothing(made: Made) -> None:
+    people = [f"U0N{n}" for n in range(6)]
+    made.know(*(a_person(id) for id in people))
+    for person in people:
+        made.a_grant(person=person)
+        made.a_grant("reports-read", person=person)
+    ids = [id for (id,) in made.rows("SELECT id FROM grants ORDER BY id")]
+    made.clock.at += 1800
+
+    def some(seed: int) -> None:
+        chosen = random.Random(seed)
+        acts: list[Callable[[], object]] = [
+            lambda: revoke_grant(made.world, LEA, person=chosen.choice(people)),
+            lambda: renew_grant(made.world, chosen.choice(ids), chosen.choice(people)),
+            lambda: release_grant(made.world, chosen.choice(ids), chosen.choice(people)),
+            lambda: (panic(made.world, LEA, role="reports-read"), resume(made.world, LEA, role="reports-read")),
+            lambda: made.know(replace(a_person(chosen.choice(people)), deleted=True, checked_at=START + 1)),
+            lambda: made.set_groups(sre=[chosen.choice(people)]),
+            lambda: expire_due(made.world),
+            lambda: made.ask_again(chosen.choice(people)),
+        ]
+        for _ in range(6):
+            chosen.choice(acts)()
+
+    together(made.world.db, [lambda seed=seed: some(seed) for seed in range(8)])
+    assert made.verdict().broken is None
+    asked = made.log("grant:end:asked", '"grant"')
+    assert len(asked) == len(set(asked)) == made.count("grants", "state = 'ending'")
+    assert made.work().count(Kind.END_LEASE) == len(asked)
+    due = next_due(made.world)
+    assert due is None or due >= START
