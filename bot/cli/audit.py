@@ -48,7 +48,9 @@ def audit() -> None:
 
 @audit.command("list", epilog="Example: access-bot audit list --role shop-admin --event grant --since 7d")
 @filter_options
-@click.option("--before", type=click.IntRange(1), help="Only records older than the one of this SEQ: the next page.")
+@click.option(
+    "--before", type=click.IntRange(1, 2**63 - 1), help="Only records older than the one of this SEQ: the next page."
+)
 @json_option
 @limit_option(20)
 def list_(before: int | None, as_json: bool, limit: int, **asked: str | None) -> None:

@@ -83,6 +83,11 @@ def test_a_filter_that_can_mean_nothing_is_refused(option: str, value: str, said
     assert shown.stderr.startswith(said)
 
 
+def test_a_number_that_no_record_can_have_is_no_page(shop: Shop) -> None:
+    listed = run("audit", "list", "--before", str(2**63))
+    assert (listed.exit_code, "--before" in listed.stderr) == (2, True)
+
+
 def test_an_export_is_the_whole_log_oldest_first_in_either_format(shop: Shop) -> None:
     shop.ask(reason='=HYPERLINK("x") ü')
     lines = [json.loads(line) for line in run("audit", "export").stdout.splitlines()]
