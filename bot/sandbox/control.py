@@ -120,14 +120,14 @@ def escaped(world: World, asked: Json) -> str:
 
 
 async def changes(world: World, asked: Json) -> Json:
-    """The changes after a version; waits for one, `timeout` seconds at most."""
+    """The changes after a version; waits for one, `wait` seconds at most."""
     after, workspace = int(asked.get("after", 0)), world.workspace
     if workspace.version <= after:
         woken = asyncio.Event()
         listener = lambda change: woken.set()  # noqa: E731 - needed by name, to take it out again
         workspace.listeners.append(listener)
         try:
-            await asyncio.wait_for(woken.wait(), float(asked.get("timeout", 0)))
+            await asyncio.wait_for(woken.wait(), float(asked.get("wait", 0)))
         except TimeoutError:
             pass
         finally:

@@ -53,7 +53,7 @@ class Control:
             left = until - time.monotonic()
             if left <= 0:
                 raise TimeoutError(f"nothing found in {timeout:g} s")
-            self.call("changes", after=version, timeout=min(left, 0.5))
+            self.call("changes", after=version, wait=min(left, 0.5))
 
 
 class FaultControl:
