@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import json
 import logging
 import time
 from collections.abc import Iterator
