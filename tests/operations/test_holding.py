@@ -66,6 +66,17 @@ class TestStart:
         assert made.state("grants", grant.id) == "ending"
         assert made.events("grant:access:started") == 0
 
+    def test_what_a_start_made_after_the_end_was_confirmed_is_taken_back(self, made: Made) -> None:
+        grant = made.a_started(made.a_request())
+        try_start(made.world, grant.id)
+        release_grant(made.world, grant.id, ANA)
+        record_ended(made.world, grant.id, "shop-admin")
+        made.forget_work()
+        record_started(made.world, grant.id)
+        assert (made.state("grants", grant.id), made.work()) == ("ended", ["end_lease"])
+        record_ended(made.world, grant.id, "shop-admin")
+        assert made.events("grant:access:ended") == 1
+
     def test_a_slow_start_is_told_and_goes_on(self, made: Made) -> None:
         grant = made.a_started(made.a_request())
         made.forget_work()
