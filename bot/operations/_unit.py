@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from bot.core import effects
 from bot.core.approval import Refused
@@ -74,8 +75,9 @@ class Unit:
         self.effects: list[Effect] = []
         self.due: int | None = None
 
-    @property
+    @cached_property
     def directory(self) -> Directory:
+        """Read at its first use; whoever changes people or groups does that before."""
         return self.world.directory()
 
     def record(
