@@ -20,6 +20,8 @@ IMPORTS = (
     "import slack_bolt, slack_bolt.adapter.socket_mode, peewee, playhouse.migrations, playhouse.pool, uvicorn, "
     "starlette.applications"
 )
+LIBRARIES = IMPORTS + ", pydantic, apscheduler.schedulers.background, prometheus_client, itsdangerous, click, psycopg"
+LIBRARIES_NOTE = "pydantic reads roles.toml, APScheduler is the clock, prometheus-client counts: none can come later"
 POLL = """
 import sqlite3, sys, time
 connection = sqlite3.connect(sys.argv[1])
@@ -47,12 +49,16 @@ def starting(scale: Scale) -> Iterator[Line]:
             {
                 "ready": start,
                 "imports": lambda: _ran([sys.executable, "-c", IMPORTS], env),
+                "libraries": lambda: _ran([sys.executable, "-c", LIBRARIES], env),
                 "help": lambda: _ran([sys.executable, "-m", "bot", "--help"], env),
                 "python": lambda: _ran([sys.executable, "-c", "pass"], env),
             },
         )
     value = paired(found, "ready", "imports", lambda s: s.wall)
     yield Line("start to ready, Slack's socket included", _took(found["ready"]), _took(found["imports"]), value, 1.3)
+    value = paired(found, "ready", "libraries", lambda s: s.wall)
+    what = "the same against importing every library it uses"
+    yield Line(what, _took(found["ready"]), _took(found["libraries"]), value, 1.3, note=LIBRARIES_NOTE)
     took = middle(found["help"], lambda s: s.wall)
     yield Line("--help", _took(found["help"]), "Python: " + _took(found["python"]), took, 0.1, unit="s")
 
