@@ -9,7 +9,7 @@ import pytest
 from bot.core.approval import Refused
 from bot.core.errors import StorageUnavailable
 from bot.core.model import Grant
-from bot.operations.count_usage import MOST_SOURCES, UsageMeter, sum_usage
+from bot.operations.count_usage import MOST_IN_A_MINUTE, UsageMeter, sum_usage
 from bot.operations.describe_grant import describe_grant
 from bot.operations.forget_old import forget_old
 from bot.operations.introspect_token import Claims, Closed, Open, introspect_token
@@ -238,9 +238,9 @@ class TestUsage:
 
     def test_a_flood_of_sources_is_counted_together(self, made: Made) -> None:
         grant, meter = made.a_grant(), UsageMeter(made.world)
-        for number in range(MOST_SOURCES + 50):
+        for number in range(MOST_IN_A_MINUTE + 50):
             meter.count(grant.id, "shop-admin", str(number))
-        assert meter.flush() == MOST_SOURCES + 1
+        assert meter.flush() == MOST_IN_A_MINUTE + 1
         assert made.rows("SELECT count FROM usage WHERE source = 'other'") == [(50,)]
 
     def test_the_sum_goes_into_the_audit_chain_at_the_end(self, made: Made) -> None:
