@@ -5,11 +5,12 @@ It decides nothing; what a part does is said in the part.
 
 import logging
 import signal
+import ssl
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import Protocol
 
 from prometheus_client import CollectorRegistry
@@ -54,6 +55,9 @@ LISTENERS = 32
 CHECK_HOLDERS_EVERY = 10
 """Seconds; together with `record_people.RECHECK` less than a minute."""
 
+PATIENCE = 2.5
+"""Seconds to wait for a locked database: who typed a command must hear within Slack's three that it can't be done."""
+
 RELOAD_EVERY = 2
 """Seconds between two looks at roles.toml, which is reloaded within 5."""
 
@@ -88,7 +92,7 @@ class Bell:
 def build_base(settings: Settings, source: Source, *, only_ending: bool = False) -> Base:
     """Opens nothing yet. Raises ConfigError when roles.toml can't be read, unless access is only to be ended."""
     roles = RolesFile(settings.roles_path, settings.environ, only_ending)
-    db, signer, clock, bell = Database(settings.database_url), Signer(settings.secret_keys), Clock(), Bell()
+    db, signer, clock, bell = Database(settings.database_url, PATIENCE), Signer(settings.secret_keys), Clock(), Bell()
     world = World(db, clock, roles.current, signer.seal, signer.sign_token, bell.ring, source)
     return Base(settings, roles, db, signer, clock, world, bell)
 
@@ -227,9 +231,15 @@ class RolesWatch:
 
 def slack_client(settings: Settings, timeout: int) -> WebClient:
     """A client of ours: it never retries by itself, because only delivery knows what may be repeated."""
-    return WebClient(
-        token=settings.slack_bot_token, base_url=settings.slack_api_url, timeout=timeout, retry_handlers=[]
-    )
+    url = settings.slack_api_url
+    tls = _tls() if url.startswith("https:") else None
+    return WebClient(token=settings.slack_bot_token, base_url=url, timeout=timeout, ssl=tls, retry_handlers=[])
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    """Made once, because reading all certificates takes longer than the call they are for."""
+    return ssl.create_default_context()
 
 
 def build_bolt(base: Base, identity: Identity) -> App:
