@@ -43,8 +43,9 @@ def test_every_link_to_a_file_leads_somewhere(link):
 
 
 def test_the_verbs_of_the_procfile_exist():
-    from bot.cli import cli
     from click.testing import CliRunner
+
+    from bot.cli import cli
 
     for line in (ROOT / "Procfile").read_text().splitlines():
         verb = line.split("access-bot ")[1]

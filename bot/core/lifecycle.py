@@ -70,9 +70,10 @@ def renewed_end(now: int, duration: int, ends_at: int, latest_end: int) -> int:
 
 def first_reminder(now: int, ends_at: int, leads: Iterable[int]) -> int | None:
     """When to remind a holder whose access has just begun, or was just renewed, at `now`. A grant shorter than
-    every lead time gets one reminder when a quarter of it is left."""
+    every lead time gets one reminder when a quarter of it is left; without lead times there is none."""
+    leads = tuple(leads)
     planned = next_reminder(now, ends_at, leads)
-    if planned is None and ends_at - now >= 4:
+    if planned is None and leads and ends_at - now >= 4:
         return ends_at - (ends_at - now) // 4
     return planned
 

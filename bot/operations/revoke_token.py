@@ -1,7 +1,7 @@
 """A system hands a token back as no longer wanted (RFC 7009); the grant itself goes on to its end."""
 
 from bot.core.audit import Event
-from bot.operations._unit import World, unit
+from bot.operations._unit import SYSTEM, World, unit
 from bot.operations.introspect_token import Claims, Closed, Open, introspect_token
 from storage import grants, tokens
 
@@ -15,5 +15,5 @@ def revoke_token(world: World, claims: Claims, system: str) -> bool:
         grant = grants.get(u.db, checked.grant)
         if not tokens.revoke(u.db, claims.jti, u.now):
             return False
-        u.record(Event.CREDENTIALS_REVOKED, f"system:{system}", grant, system=system, jti=claims.jti)
+        u.record(Event.CREDENTIALS_REVOKED, SYSTEM, grant, system=system, jti=claims.jti, why="the system asked")
         return True

@@ -233,6 +233,8 @@ def upload(client: WebClient, path: str, name: str, channel: str) -> None:
 
 def _overtaken(note: str, view: GrantView) -> bool:
     """Whether a note is no longer worth saying: the access is over, and another note says that."""
+    if note == "end_delayed":
+        return view.grant.state is not GrantState.ENDING
     return note in ("scheduled", "delayed", "active", "renewed") and view.grant.state not in HELD
 
 

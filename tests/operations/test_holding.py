@@ -384,7 +384,7 @@ class TestEnd:
         assert made.state("grants", grant.id) == "ending"
         assert made.rows("SELECT state, error FROM leases") == [("ending", "no route to host")]
         assert made.events("grant:end:failed") == len((1, 2, 4, 8, 16))
-        assert made.work() == ["tell_security"] * len((2, 4, 8, 16))
+        assert made.work() == ["tell_security", "tell_person", *["tell_security"] * len((2, 4, 8, 16))]
 
     def test_a_failure_told_after_another_worker_succeeded_changes_nothing(self, made: Made) -> None:
         grant = made.a_grant()

@@ -168,6 +168,12 @@ NOTES: dict[str, tuple[str, dict[str, Any], list[str], list[str]]] = {
     "delayed": ("delayed", {"state": GrantState.STARTING}, ["keep trying", "starts only when it works"], ["I'm done"]),
     "failed": ("failed", {"state": GrantState.FAILED}, ["you do not have it", "The leads were told"], []),
     "renewed": ("renewed", {}, ["now ends 22 Nov 2026 14:29 UTC"], ["Show credentials", "Renew", "I'm done"]),
+    "not confirmed yet": (
+        "end_delayed",
+        {**ENDED, "state": GrantState.ENDING, "ended_at": None},
+        ["is over, but", "orders-db", "has not confirmed it yet", "nothing for you to do"],
+        [],
+    ),
     "expired": ("ended", ENDED, ["has ended: expired", "from 22 Nov 2026 13:30 UTC to 22 Nov 2026 14:00 UTC"], []),
     "given back": ("ended", {**ENDED, "end_reason": EndReason.RELEASED, "end_by": "U0ANA"}, ["you gave it back"], []),
     "revoked": ("ended", {**ENDED, "end_reason": EndReason.REVOKED, "end_by": "U0BEN"}, ["revoked by @U0BEN"], []),

@@ -141,6 +141,17 @@ def _failed(view: GrantView, now: int) -> Message:
     )
 
 
+def _end_delayed(view: GrantView, now: int) -> Message:
+    waiting = ", ".join(lease.system for lease in view.leases if lease.state is not GrantState.ENDED)
+    return message(
+        f"The end of {title_text(view.role, view.grant.role)} is not confirmed yet.",
+        paragraph(
+            [*role_parts(view.role, view.grant.role), " is over, but ", waiting, " has not confirmed it yet."],
+            ["We keep trying, and the leads know. There is nothing for you to do; please don't use it any more."],
+        ),
+    )
+
+
 def _renewed(view: GrantView, now: int) -> Message:
     grant = view.grant
     lasts = left(grant.ends_at - now)
@@ -220,6 +231,7 @@ _GRANT_NOTES: Mapping[str, tuple[GrantState, Callable[[GrantView, int], Message]
     "delayed": (GrantState.STARTING, _delayed),
     "failed": (GrantState.FAILED, _failed),
     "renewed": (GrantState.ACTIVE, _renewed),
+    "end_delayed": (GrantState.ENDING, _end_delayed),
     "ended": (GrantState.ENDED, _ended),
 }
 
