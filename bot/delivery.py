@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from bot.connectors.base import Connector
 from bot.core.effects import Kind, Queue
@@ -21,7 +22,9 @@ from bot.core.model import Order
 from bot.operations._unit import World
 from bot.operations.count_usage import UsageMeter, sum_usage
 from bot.operations.decide_press import decide_press, give_up_press
+from bot.operations.end_together import end_together
 from bot.operations.record_delivery import (
+    connectors_of,
     order_for,
     record_end_failed,
     record_ended,
@@ -157,6 +160,35 @@ class Delivery:
             log.warning("work %s stays claimed until the database is back: %s", row.id, error)
         except Exception:
             log.exception("work %s of kind %s stays claimed", row.id, row.kind)
+
+    def batches(self, rows: Sequence[Row]) -> list[list[Row]]:
+        """What is done by one thread at a time: ends of one kind in our own rows together, everything else alone."""
+        ends = [row for row in rows if row.kind is Kind.END_LEASE]
+        if len(ends) < 2:
+            return [[row] for row in rows]
+        kinds = connectors_of(self._world, [(row.data["grant"], row.data["system"]) for row in ends])
+        kind_of = {row.id: kind for row, kind in zip(ends, kinds, strict=True)}
+        ours = [kind for kind in set(kinds) if hasattr(self._connectors.get(kind), "revoke_all")]
+        together = [[row for row in ends if kind_of[row.id] == kind] for kind in ours]
+        return together + [[row] for row in rows if kind_of.get(row.id) not in ours]
+
+    def work_together(self, rows: Sequence[Row]) -> None:
+        """Does one of the `batches`. Never raises."""
+        try:
+            if len(rows) > 1:
+                return end_together(self._world, self._owner, rows, self._revoke_all)
+        except StorageUnavailable as error:  # it would not do them one by one either
+            log.warning("the work of %s rows stays claimed until the database is back: %s", len(rows), error)
+            return None
+        except Exception as error:
+            log.warning("%s ends could not be confirmed together (%r), so it is one by one", len(rows), error)
+        for row in rows:
+            self.work(row)
+        return None
+
+    def _revoke_all(self, orders: Sequence[Order]) -> None:
+        connector: Any = self._connectors[orders[0].connector]
+        connector.revoke_all(orders)
 
     def _work(self, row: Row) -> None:
         rows, done = [row], False
@@ -345,18 +377,19 @@ class _Loop(threading.Thread):
             self._kept = time.monotonic()
         room = self._lanes.in_hand - len(in_hand)
         rows = self._delivery.take(self._queue, room) if room > 0 else []
+        batches = self._delivery.batches(rows)  # if that fails, the claims run out and somebody takes them anew
         with self._lock:
             self._in_hand.update(row.id for row in rows)
-        for row in rows:
-            self._pool.submit(self._work, row)
+        for batch in batches:
+            self._pool.submit(self._work, batch)
         return len(rows)
 
-    def _work(self, row: Row) -> None:
+    def _work(self, rows: Sequence[Row]) -> None:
         try:
-            self._delivery.work(row)
+            self._delivery.work_together(rows)
         finally:
             with self._lock:
-                self._in_hand.discard(row.id)
+                self._in_hand.difference_update(row.id for row in rows)
             self._delivery.wake(SHARED[self._queue])  # the next row of this lane may be free now
 
 

@@ -22,9 +22,7 @@ from playhouse.pool import MaxConnectionsExceeded, PooledPostgresqlDatabase
 from bot.core.errors import SchemaMismatch, StorageUnavailable
 
 MIGRATIONS = Path(__file__).parent / "migrations"
-WAIT = 2.5
-"""Seconds; who typed a command must hear within Slack's three that it can't be done."""
-
+WAIT = 5.0
 POSTGRES_OPTIONS = "-c timezone=UTC -c lock_timeout={milliseconds:.0f}ms -c idle_in_transaction_session_timeout=30s"
 NOTICED_DEAD = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3, "tcp_user_timeout": 10_000}
 """How libpq finds that a server is gone which never said so: within some ten seconds."""

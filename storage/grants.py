@@ -35,6 +35,13 @@ def locked(db: Database, grant: str) -> Grant | None:
     return _one(db.row(f"SELECT {_COLUMNS} FROM grants WHERE id = ?{db.lock_row}", grant))
 
 
+def locked_all(db: Database, ids: Sequence[str]) -> dict[str, Grant]:
+    """These grants by id, held until the transaction ends; locked in one order whoever asks."""
+    marks = ", ".join("?" * len(ids))
+    rows = db.rows(f"SELECT {_COLUMNS} FROM grants WHERE id IN ({marks}) ORDER BY id{db.lock_row}", *ids)
+    return {grant.id: grant for grant in _many(rows)}
+
+
 def lock_held(db: Database, ids: Sequence[str]) -> list[Grant]:
     """Those of these grants that are still held, locked in one order whoever asks, so that nobody waits in a ring."""
     marks = ", ".join("?" * len(ids))
@@ -135,6 +142,15 @@ def confirm_end(db: Database, grant: str, at: int) -> bool:
     return _move(db, grant, Move.CONFIRM_END, ", ended_at = ?", at)
 
 
+def confirm_ends(db: Database, ids: Sequence[str], at: int) -> None:
+    """The same for many, which the caller has locked and found ending."""
+    (source,) = sources(GRANT, Move.CONFIRM_END)
+    marks = ", ".join("?" * len(ids))
+    sql = f"UPDATE grants SET state = ?, ended_at = ? WHERE id IN ({marks}) AND state = ?"
+    if ids:
+        db.run(sql, after(GRANT, source, Move.CONFIRM_END), at, *ids, source)
+
+
 def set_reminder(db: Database, grant: str, remind_at: int | None) -> None:
     db.run("UPDATE grants SET remind_at = ? WHERE id = ?", remind_at, grant)
 
@@ -167,6 +183,11 @@ def set_lease(db: Database, grant: str, system: str, state: GrantState, error: s
     return db.run(sql, state, error, grant, system) == 1
 
 
+def end_leases(db: Database, ended: Iterable[Lease]) -> None:
+    sql = "UPDATE leases SET state = 'ended', error = '' WHERE grant_id = ? AND system = ?"
+    db.run_many(sql, ((lease.grant, lease.system) for lease in ended))
+
+
 def set_leases(db: Database, grant: str, state: GrantState) -> None:
     db.run("UPDATE leases SET state = ?, error = '' WHERE grant_id = ?", state, grant)
 
@@ -193,6 +214,18 @@ def open_gate(db: Database, grant: str, system: str, until: int) -> None:
 
 def close_gate(db: Database, grant: str, system: str) -> None:
     db.run("DELETE FROM gates WHERE grant_id = ? AND system = ?", grant, system)
+
+
+def close_gates(db: Database, pairs: Sequence[tuple[str, str]]) -> None:
+    """Closes the gates of these pairs of grant and system."""
+    db.run_many("DELETE FROM gates WHERE grant_id = ? AND system = ?", pairs)
+
+
+def gates_open(db: Database, ids: Sequence[str]) -> set[tuple[str, str]]:
+    """Which systems still have a gate for these grants."""
+    marks = ", ".join("?" * len(ids))
+    rows = db.rows(f"SELECT grant_id, system FROM gates WHERE grant_id IN ({marks})", *ids)
+    return {(str(grant), str(system)) for grant, system in rows}
 
 
 def gate_until(db: Database, grant: str, system: str) -> int | None:

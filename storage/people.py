@@ -26,6 +26,14 @@ def get(db: Database, person: str) -> Person | None:
     return _person(found) if found else None
 
 
+def several(db: Database, ids: Iterable[str]) -> dict[str, Person]:
+    """Those of these people who are known, by id."""
+    wanted = sorted(ids)
+    marks = ", ".join("?" * len(wanted))
+    rows = db.rows(f"SELECT {_COLUMNS} FROM people WHERE id IN ({marks})", *wanted)
+    return {str(row[0]): _person(row) for row in rows}
+
+
 def save(db: Database, people: Iterable[Person]) -> None:
     """Keeps what Slack said, newest first; tells readers when it changes who counts as whom."""
     people = list(people)

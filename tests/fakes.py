@@ -78,6 +78,19 @@ class FakeSystem:
                 self.inside -= 1
 
 
+class OurSystem(FakeSystem):
+    """One whose access is nothing but rows of ours, so that many ends may be one; `together` says how many were."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.together: list[int] = []
+
+    def revoke_all(self, orders: Sequence[Order]) -> None:
+        self.together.append(len(orders))
+        for order in orders:
+            self.revoke(order)
+
+
 @dataclass
 class FakeMessenger:
     """Slack's side of delivery. `said` is what was taken, one entry for each message. A message whose data hold a key

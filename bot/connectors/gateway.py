@@ -3,8 +3,10 @@
 It doesn't know who checks the gate, nor anything of tokens.
 """
 
+from collections.abc import Sequence
 from typing import Protocol
 
+from bot.core.errors import SystemUnavailable
 from bot.core.model import Order
 
 
@@ -14,6 +16,10 @@ class Gates(Protocol):
     def open(self, grant: str, system: str, until: int) -> None: ...
 
     def close(self, grant: str, system: str) -> None: ...
+
+    def close_all(self, doors: Sequence[tuple[str, str]]) -> None: ...
+
+    def still_open(self, doors: Sequence[tuple[str, str]]) -> set[tuple[str, str]]: ...
 
     def until(self, grant: str, system: str) -> int | None: ...
 
@@ -29,6 +35,13 @@ class Gateway:
 
     def revoke(self, order: Order) -> None:
         self._gates.close(order.grant, order.system)
+
+    def revoke_all(self, orders: Sequence[Order]) -> None:
+        """Many ends in one transaction: all that is done is done in rows of ours."""
+        doors = [(order.grant, order.system) for order in orders]
+        self._gates.close_all(doors)
+        if left := self._gates.still_open(doors):
+            raise SystemUnavailable(f"{len(left)} gates are still open")
 
     def read_back(self, order: Order) -> bool:
         return self._gates.until(order.grant, order.system) is not None

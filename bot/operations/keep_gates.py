@@ -1,5 +1,7 @@
 """The gates of the gateway connector: rows that every token check reads, opened and closed by the connector alone."""
 
+from collections.abc import Sequence
+
 from bot.operations._unit import World
 from storage import grants
 
@@ -17,6 +19,14 @@ class StoredGates:
     def close(self, grant: str, system: str) -> None:
         with self._db.transaction():
             grants.close_gate(self._db, grant, system)
+
+    def close_all(self, doors: Sequence[tuple[str, str]]) -> None:
+        with self._db.transaction():
+            grants.close_gates(self._db, doors)
+
+    def still_open(self, doors: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:
+        with self._db.reading():
+            return grants.gates_open(self._db, [grant for grant, _ in doors]) & set(doors)
 
     def until(self, grant: str, system: str) -> int | None:
         with self._db.reading():

@@ -1,5 +1,7 @@
 """What the systems answered becomes state: access is told as active or ended here, and nowhere else."""
 
+from collections.abc import Sequence
+
 from bot.core import effects
 from bot.core.audit import Event
 from bot.core.lifecycle import first_reminder
@@ -70,14 +72,27 @@ def record_ended(world: World, grant_id: str, system: str) -> None:
         ended = grants.set_lease(u.db, grant.id, system, GrantState.ENDED)
         if not ended or grant.state is not GrantState.ENDING:
             return
-        u.record(
-            Event.GRANT_ENDED, SYSTEM, grant, system=system, why=grant.end_reason or "", by=grant.end_by or "",
-            started_at=grant.started_at,
-        )  # fmt: skip
+        note_ended(u, grant, system)
         if any(lease.state is not GrantState.ENDED for lease in grants.leases(u.db, grant.id)):
             return
         grants.confirm_end(u.db, grant.id, u.now)
-        _tell_end(u, grant)
+        tell_ended(u, grant)
+
+
+def note_ended(u: Unit, grant: Grant, system: str) -> None:
+    """Puts a confirmed end on one system on record."""
+    u.record(
+        Event.GRANT_ENDED, SYSTEM, grant, system=system, why=grant.end_reason or "", by=grant.end_by or "",
+        started_at=grant.started_at,
+    )  # fmt: skip
+
+
+def connectors_of(world: World, leases: Sequence[tuple[str, str]]) -> list[str]:
+    """The kind of system behind each of these pairs of grant and system, "" for one that is not there."""
+    with world.db.reading():
+        known = grants.leases_of(world.db, [grant for grant, _ in leases])
+    kinds = {(lease.grant, lease.system): lease.connector for found in known.values() for lease in found}
+    return [kinds.get(pair, "") for pair in leases]
 
 
 def record_end_failed(world: World, grant_id: str, system: str, error: str, attempts: int) -> None:
@@ -101,7 +116,8 @@ def _show(u: Unit, grant: Grant) -> None:
         u.do(effects.update_approval(grant.request, channel_of(u, grant.role)))
 
 
-def _tell_end(u: Unit, grant: Grant) -> None:
+def tell_ended(u: Unit, grant: Grant) -> None:
+    """What follows when every system has confirmed: the holder hears it, the thread shows it, the use is summed."""
     if not u.person(grant.person).deleted:  # whoever is gone can't be told, and that would look like trouble
         u.do(effects.tell_person(grant.person, "ended", grant=grant.id))
     u.do(effects.sum_usage(grant.id))

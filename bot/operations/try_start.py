@@ -1,6 +1,6 @@
 """One try to make a grant real begins: its end is written first, then the systems may be called."""
 
-from bot.core.model import EndReason, GrantState, Order
+from bot.core.model import EndReason, Grant, GrantState, Lease, Order, Person
 from bot.operations._end import ask_end
 from bot.operations._unit import SYSTEM, Unit, World, unit
 from storage import grants
@@ -30,17 +30,19 @@ def orders(u: Unit, grant_id: str, only: str | None = None) -> list[Order]:
     if grant is None:
         return []
     person = u.person(grant.person)
-    return [
-        Order(
-            grant=grant.id,
-            system=lease.system,
-            connector=lease.connector,
-            person=person,
-            role=grant.role,
-            actions=grant.actions,
-            starts_at=grant.starts_at,
-            ends_at=grant.ends_at,
-        )
-        for lease in grants.leases(u.db, grant.id)
-        if only in (None, lease.system)
-    ]
+    leases = grants.leases(u.db, grant.id)
+    return [order_of(grant, lease, person) for lease in leases if only in (None, lease.system)]
+
+
+def order_of(grant: Grant, lease: Lease, person: Person) -> Order:
+    """The order for one system of a grant."""
+    return Order(
+        grant=grant.id,
+        system=lease.system,
+        connector=lease.connector,
+        person=person,
+        role=grant.role,
+        actions=grant.actions,
+        starts_at=grant.starts_at,
+        ends_at=grant.ends_at,
+    )
