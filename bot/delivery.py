@@ -130,9 +130,9 @@ class Delivery:
     def drain(self, queue: Queue) -> int:
         """Does what is due of one queue on this thread; for a process without workers. Gives the number of rows."""
         done = 0
-        while rows := take_work(self._world, queue, self._owner, LANES[queue].claim, 64):
-            for row in rows:
-                self.work(row)
+        while rows := take_work(self._world, queue, self._owner, LANES[queue].claim, LANES[queue].in_hand):
+            for batch in self.batches(rows):
+                self.work_together(batch)
             done += len(rows)
         return done
 
