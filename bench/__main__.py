@@ -5,6 +5,7 @@ run measured. It knows the table of figures and nothing of what they measure.
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import sys
 import textwrap
@@ -42,13 +43,15 @@ def main() -> None:
 
 def run(names: list[str], scale: Scale) -> int:
     """Prints the table; the exit code is 1 only when something could not be measured."""
-    began, failed, lines = time.monotonic(), [], list[tuple[str, Line]]()
+    began, failed, lines, took = time.monotonic(), [], list[tuple[str, Line]](), dict[str, float]()
+    logging.disable(logging.CRITICAL)  # of the stand-in for Slack, whose calls are cut off at the end of a figure
     print(f"{scale.name}: {scale.rounds} rounds, medians, legs interleaved. {machine()}")
     show(HEAD)
     with ExitStack() as stack:
         stack.callback(remove_postgres)
         stack.callback(log.forget)
         for name in names:
+            at = time.monotonic()
             progress(f"{name} … ({len(failed) + len({n for n, _ in lines})} of {len(names)} done)")
             try:
                 for line in FIGURES[name](scale):
@@ -67,11 +70,14 @@ def run(names: list[str], scale: Scale) -> int:
             except Exception:
                 traceback.print_exc()
                 failed.append(name)
-    for name, line in lines:
-        if line.note:
-            print(f"{name}, {line.what.lstrip('… ')}: {line.note}")
+            took[name] = time.monotonic() - at
+    for name, note in dict.fromkeys((name, line.note) for name, line in lines if line.note):
+        print(f"{name}: {note}.")
     reached = sum(line.reached for _, line in lines)
-    print(f"{reached} of {len(lines)} lines reach their goal; {time.monotonic() - began:.0f} s.", *failed)
+    print(f"{reached} of {len(lines)} lines reach their goal; {time.monotonic() - began:.0f} s.")
+    print("Seconds:", ", ".join(f"{name} {seconds:.0f}" for name, seconds in took.items()))
+    if failed:
+        print("Could not be measured:", ", ".join(failed))
     return 1 if failed else 0
 
 

@@ -20,6 +20,10 @@ from bot.core.model import GrantState
 from bot.sandbox import running_sandbox
 from storage import outbox
 
+FULL_ACK = (
+    "the ack carries the whole answer, after some 25 statements in one durable transaction with a record in the chain; "
+    "the limit is a listener that does nothing and answers nothing"
+)
 ASK = "request shop-admin 1h because the benchmark asks"
 
 
@@ -81,13 +85,12 @@ def commands(scale: Scale) -> Iterator[Line]:
             )
             if at_once == 1:
                 value = paired(found, "ours", "bare", lambda s: s.p50)
-                yield Line(
-                    "/access request, acked alone", told(found["ours"], True), told(found["bare"], True), value, 2.0
-                )
+                ours, bare = told(found["ours"], True), told(found["bare"], True)
+                yield Line("/access request, acked alone", ours, bare, value, 2.0, note=FULL_ACK)
             else:
                 value = paired(found, "ours", "bare", lambda s: s.rate)
                 what = f"/access request, {at_once} at once"
-                yield Line(what, told(found["ours"]), told(found["bare"]), value, 0.6, least=True)
+                yield Line(what, told(found["ours"]), told(found["bare"]), value, 0.6, least=True, note=FULL_ACK)
 
 
 def clicks(scale: Scale) -> Iterator[Line]:
@@ -164,7 +167,7 @@ def sockets(scale: Scale) -> Iterator[Line]:
         found = interleave(scale.rounds, legs)
     value = paired(found, "ours", "bare", lambda s: s.rate)
     what = f"/access request over Socket Mode, {at_once} at once"
-    yield Line(what, told(found["ours"]), told(found["bare"]), value, 0.6, least=True)
+    yield Line(what, told(found["ours"]), told(found["bare"]), value, 0.6, least=True, note=FULL_ACK)
 
 
 def under_trouble(scale: Scale) -> Iterator[Line]:

@@ -122,6 +122,7 @@ def hear(ours: bool) -> None:
 KINDS = {"bolt": Bolt, "gate": Gate, "empty": Empty}
 
 if __name__ == "__main__":
+    logging.disable(logging.CRITICAL)
     kind, where = sys.argv[1], Path(sys.argv[2])
     if kind in KINDS:
         serve(KINDS[kind], where)

@@ -57,7 +57,7 @@ def _ending(kind: str, url: str, scale: Scale) -> Iterator[Line]:
 
         sent = replay.record(place, end)
         found = interleave(
-            scale.rounds,
+            min(scale.rounds, 3),
             {
                 "ours": lambda: replay.ours(place, end, lambda db: once_each(db, ASKED, scale.many)),
                 "bare": lambda: replay.theirs(place, sent, scale.many),
@@ -121,7 +121,9 @@ def _replicas(scale: Scale) -> Iterator[Line]:
                 once_each(place.world.db, ASKED, scale.many)
                 return Spent(max(s["ended"] for s in said) - began, sum(s["cpu"] for s in said), scale.many)
 
-        found = interleave(scale.rounds, {"two": lambda: leg(children), "one": lambda: leg(children[:1])}, warm=False)
+        found = interleave(
+            min(scale.rounds, 3), {"two": lambda: leg(children), "one": lambda: leg(children[:1])}, warm=False
+        )
     value = paired(found, "two", "one", lambda s: s.rate)
     what = f"{scale.many:,} ends, two processes on one PostgreSQL against one"
     yield Line(what, told(found["two"]), told(found["one"]), value, 1.3, least=True)

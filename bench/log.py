@@ -160,21 +160,28 @@ def searching(scale: Scale) -> Iterator[Line]:
     for kind in ("SQLite", "PostgreSQL"):
         with _long(kind, scale) as place:
             if place is not None:
-                yield _searching(kind, place, scale)
+                yield _searching(kind, place, scale, "one filter and a time", _filters(scale), "")
+                yield _searching(kind, place, scale, "two filters", _pairs(), PAIRS)
 
 
-def _searching(kind: str, place: Place, scale: Scale) -> Line:
+PAIRS = (
+    "two common words that hardly ever meet (a role, and a system that is not the role's) are looked for one by one: "
+    "an index for each pair would cost every write of the log"
+)
+
+
+def _searching(kind: str, place: Place, scale: Scale, what: str, filters: dict[str, Filters], note: str) -> Line:
     worst = ("", 0.0, 0.0)
     with closing(replay.Recording(place.url)) as db:
-        for name, filters in _filters(scale).items():
+        for name, wanted in filters.items():
             for before in (None, scale.rows // 2, scale.rows // 50)[: scale.rounds]:
-                took, sent = _pages(db, filters, before)
-                bare = [replay.again(place.url, sent).wall / len(took) for _ in range(3)]
+                took, sent = _pages(db, wanted, before)
                 p50 = median(took)
                 if p50 > worst[1]:
-                    worst = (f"{name}, {'first page' if before is None else f'before {before:,}'}", p50, median(bare))
-    what = f"search {scale.rows:,} records, the slowest filter ({worst[0]}), {kind}"
-    return Line(what, f"p50 {ms(worst[1])}", ms(worst[2]), worst[1] * 1000, 1.0, unit="ms")
+                    bare = median([replay.again(place.url, sent).wall / len(took) for _ in range(3)])
+                    worst = (f"{name}, {'first page' if before is None else f'before {before:,}'}", p50, bare)
+    said = f"search {scale.rows:,} records, {what}, {kind}; slowest: {worst[0]}"
+    return Line(said, f"p50 {ms(worst[1])}", f"driver {ms(worst[2])}", worst[1] * 1000, 1.0, unit="ms", note=note)
 
 
 def _pages(db: replay.Recording, filters: Filters, before: int | None) -> tuple[list[float], list[replay.Sent]]:
@@ -197,20 +204,37 @@ def _filters(scale: Scale) -> dict[str, Filters]:
         "role": Filters(role="role-7"),
         "system": Filters(system="system-7"),
         "event": Filters(event=str(Event.GRANT_STARTED)),
-        "events": Filters(event="grant:"),
+        "kind of event": Filters(event="grant:"),
         "since": Filters(since=now - scale.rows // 10),
         "until": Filters(until=middle),
         "a day": Filters(since=middle, until=middle + 86400),
+        "person, a week": Filters(person=someone(7), since=middle, until=middle + 7 * 86400),
+        "kind of event, a day": Filters(since=middle, until=middle + 86400, event="request:"),
+        "nobody": Filters(person="U0NOBODY"),
+    }
+
+
+def _pairs() -> dict[str, Filters]:
+    return {
         "person, role": Filters(person=someone(7), role="role-7"),
         "person, system": Filters(person=someone(7), system="system-7"),
         "person, event": Filters(person=someone(7), event=str(Event.GRANT_STARTED)),
         "role, event": Filters(role="role-7", event=str(Event.GRANT_STARTED)),
-        "person, a week": Filters(person=someone(7), since=middle, until=middle + 7 * 86400),
-        "person who is nobody": Filters(person="U0NOBODY"),
         "role, nobody": Filters(role="role-7", person="U0NOBODY"),
-        "role that is not of the system": Filters(role="role-7", system="system-4"),
-        "a day, event": Filters(since=middle, until=middle + 86400, event="request:"),
+        "role, another's system": Filters(role="role-7", system="system-4"),
     }
+
+
+WITH = {
+    "SQLite": ("csv of the rows", 1.15, ""),
+    "PostgreSQL": (
+        "COPY",
+        1.3,
+        "COPY never leaves the server's own code; here every row passes through the driver, so that no cell is a "
+        "formula and both databases write the same bytes",
+    ),
+}
+"""The limit of an export, the goal, and why it is missed."""
 
 
 def exporting(scale: Scale) -> Iterator[Line]:
@@ -232,9 +256,9 @@ def exporting(scale: Scale) -> Iterator[Line]:
                     min(scale.rounds, 3), {"ours": lambda: leg("export"), "bare": lambda: leg("bare")}, warm=False
                 )
             value = paired(found, "ours", "bare", lambda s: s.wall)
-            limit, goal = ("csv of the rows", 1.15) if kind == "SQLite" else ("COPY", 1.3)
+            limit, goal, note = WITH[kind]
             what = f"export {scale.rows:,} records as CSV, {kind} ({limit})"
-            yield Line(what, told(found["ours"]), told(found["bare"]), value, goal)
+            yield Line(what, told(found["ours"]), told(found["bare"]), value, goal, note=note)
             if kind == "SQLite":
                 yield Line("memory growth of that", f"{grown:.1f} MiB", "–", grown, 16, unit="MiB")
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,13 @@ class Recorded:
         return self._inner.read_back(order)
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._inner, name)
+        found = getattr(self._inner, name)
+        return partial(self._revoke_all, found) if name == "revoke_all" else found
+
+    def _revoke_all(self, revoke_all: Callable[[Sequence[Order]], None], orders: Sequence[Order]) -> None:
+        for order in orders:
+            _note("revoke", order.grant, time.time())
+        revoke_all(orders)
 
 
 def _recorded(build: Callable[..., dict[str, Connector]]) -> Callable[..., dict[str, Connector]]:
