@@ -13,11 +13,15 @@ from storage import grants, outbox
 
 
 def record_started(world: World, grant_id: str) -> None:
-    """Every system of the grant was read back and has it."""
+    """Every system of the grant was read back and has it. Where the grant is over by then, because this try came back
+    after its claim was lost, what it made is taken back."""
     with unit(world) as u:
         grant = grants.locked(u.db, grant_id)
-        if grant is None or grant.state is not GrantState.STARTING:
-            return  # an end was asked for meanwhile; its work follows in the same lane
+        if grant is None or grant.state is GrantState.ACTIVE:
+            return
+        if grant.state is not GrantState.STARTING:
+            u.do(*(effects.end_lease(grant.id, system) for system in grant.systems))
+            return
         role = u.policy.roles.get(grant.role)
         remind_at = first_reminder(u.now, grant.ends_at, role.reminders if role else ())
         grants.confirm_start(u.db, grant.id, u.now, remind_at)
@@ -96,7 +100,8 @@ def connectors_of(world: World, leases: Sequence[tuple[str, str]]) -> list[str]:
 
 
 def record_end_failed(world: World, grant_id: str, system: str, error: str, attempts: int) -> None:
-    """The system did not confirm the end: it stays `ending`, and the leads hear of it ever less often, for ever."""
+    """The system did not confirm the end: it stays `ending`. The holder hears of it once, the leads ever less often,
+    for ever."""
     with unit(world) as u:
         grant = grants.locked(u.db, grant_id)
         if grant is None:
@@ -105,9 +110,9 @@ def record_end_failed(world: World, grant_id: str, system: str, error: str, atte
         if not failed or attempts & (attempts - 1):
             return  # another worker's try succeeded meanwhile, or enough was said of it
         u.record(Event.END_FAILED, SYSTEM, grant, system=system, error=error, attempts=attempts)
-        if attempts > 1:
-            facts = {"grant": grant.id, "system": system, "error": error, "attempts": attempts}
-            u.tell_leads("end_failed", **facts)
+        u.tell_leads("end_failed", grant=grant.id, system=system, error=error, attempts=attempts)
+        if attempts == 1:
+            u.do(effects.tell_person(grant.person, "end_delayed", grant=grant.id))
 
 
 def _show(u: Unit, grant: Grant) -> None:
