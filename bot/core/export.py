@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from functools import lru_cache
 from itertools import islice
 from typing import Any
 
@@ -21,19 +20,8 @@ def csv_lines(rows: Iterable[tuple[Any, ...]]) -> Iterator[str]:
     yield ",".join(COLUMNS) + "\r\n"
     while some := list(islice(rows, _TOGETHER)):
         seq, at, *texts = zip(*some, strict=True)
-        lines = map(",".join, zip(map(str, seq), map(_stamp, at), *map(_cells, texts), strict=True))
+        lines = map(",".join, zip(map(str, seq), map(rfc3339, at), *map(_cells, texts), strict=True))
         yield "\r\n".join(lines) + "\r\n"
-
-
-def _stamp(at: int) -> str:
-    """`rfc3339`, with what a whole hour has in common made once."""
-    hour, second = divmod(at, 3600)
-    return f"{_hour(hour)}{second // 60:02d}:{second % 60:02d}Z"
-
-
-@lru_cache(maxsize=1024)
-def _hour(number: int) -> str:
-    return rfc3339(number * 3600)[:14]
 
 
 def _cells(texts: tuple[str, ...]) -> Sequence[str]:
