@@ -72,7 +72,7 @@ class Office:
         return str(until(lambda: next(iter(self.place.rows(sql, request, state)), None), timeout)[0])
 
     def quiet(self) -> None:
-        until(lambda: not self.place.rows("SELECT id FROM outbox WHERE dead = 0 AND kind <> 'sum_usage' LIMIT 1"))
+        until(lambda: not self.place.rows("SELECT id FROM outbox WHERE kind <> 'sum_usage' LIMIT 1"))
 
     def noted(self, what: str) -> list[tuple[str, float, float]]:
         lines = [json.loads(line) for line in self.record.read_text().splitlines()]
@@ -94,7 +94,7 @@ def an_office() -> Iterator[Office]:
         bot = stack.enter_context(a_bot("run", env, place.folder, "bench.recorded"))
         until(bot.is_ready)
         office = Office(place, sandbox, bot, record)
-        until(lambda: not place.rows("SELECT id FROM outbox WHERE lane IN ('groups', 'people') AND dead = 0"))
+        until(lambda: not place.rows("SELECT id FROM outbox WHERE lane IN ('groups', 'people')"))
         yield office
 
 
