@@ -27,7 +27,7 @@ class _State(Collector):
         up.add_metric([], 1)
         families = [up]
         for name, words, label, values in (
-            ("access_bot_outbox_rows", "Work that waits, by queue; dead is given up.", "queue", counted.outbox),
+            ("access_bot_outbox_rows", "Work that waits, by queue.", "queue", counted.outbox),
             ("access_bot_grants", "Grants that are not over, by state.", "state", counted.grants),
         ):
             family = GaugeMetricFamily(name, words, labels=[label])

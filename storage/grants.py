@@ -192,15 +192,6 @@ def set_leases(db: Database, grant: str, state: GrantState) -> None:
     db.run("UPDATE leases SET state = ?, error = '' WHERE grant_id = ?", state, grant)
 
 
-def systems_held(db: Database, person: str, system: str) -> list[str]:
-    """Grants of this person that have, or are getting, this system: one end must not cut another's access."""
-    sql = (
-        "SELECT g.id FROM grants g JOIN leases l ON l.grant_id = g.id WHERE g.person = ? AND l.system = ? "
-        f"AND g.{_HELD} AND l.state <> 'ended' ORDER BY g.ends_at DESC"
-    )
-    return [str(grant) for (grant,) in db.rows(sql, person, system)]
-
-
 def open_gate(db: Database, grant: str, system: str, until: int) -> None:
     """Lets the grant's tokens through at the system until that time, unless an end was asked for meanwhile; a late
     repetition of an earlier call takes nothing back."""

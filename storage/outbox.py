@@ -37,8 +37,8 @@ _AS_TAKEN = _ROW + " + CASE WHEN claimed_by IS NULL THEN 0 ELSE 1 END"
 def add(db: Database, effects: Iterable[Effect], now: int) -> None:
     rows = [(e.kind, e.queue, e.lane, json.dumps(e.data), now + e.delay, now) for e in effects]
     sql = (
-        "INSERT INTO outbox (kind, queue, lane, data, due_at, created_at, attempts, unsure, error, dead) "
-        "VALUES (?, ?, ?, ?, ?, ?, 0, 0, '', 0)"
+        "INSERT INTO outbox (kind, queue, lane, data, due_at, created_at, attempts, unsure, error) "
+        "VALUES (?, ?, ?, ?, ?, ?, 0, 0, '')"
     )
     if len(rows) == 1:
         db.run(sql, *rows[0])
@@ -48,13 +48,13 @@ def add(db: Database, effects: Iterable[Effect], now: int) -> None:
 
 def any_due(db: Database, queue: Queue, now: int) -> bool:
     """Whether there is something to claim: a look that takes no lock."""
-    sql = "SELECT 1 FROM outbox WHERE queue = ? AND dead = 0 AND due_at <= ? LIMIT 1"
+    sql = "SELECT 1 FROM outbox WHERE queue = ? AND due_at <= ? LIMIT 1"
     return db.row(sql, queue, now) is not None
 
 
 def any_behind(db: Database, row: Row) -> bool:
     """Whether something waits behind this row in its lane."""
-    return db.row("SELECT 1 FROM outbox WHERE lane = ? AND id > ? AND dead = 0 LIMIT 1", row.lane, row.id) is not None
+    return db.row("SELECT 1 FROM outbox WHERE lane = ? AND id > ? LIMIT 1", row.lane, row.id) is not None
 
 
 def claim(db: Database, queue: Queue, owner: str, now: int, until: int, limit: int) -> list[Row]:
@@ -65,8 +65,8 @@ def claim(db: Database, queue: Queue, owner: str, now: int, until: int, limit: i
     """
     free = "(claimed_until IS NULL OR claimed_until <= ?)"
     sql = (
-        f"SELECT o.id FROM outbox o WHERE o.queue = ? AND o.dead = 0 AND o.due_at <= ? AND {free} AND COALESCE("
-        "(SELECT MIN(p.id) FROM outbox p WHERE p.lane = o.lane AND p.dead = 0 "
+        f"SELECT o.id FROM outbox o WHERE o.queue = ? AND o.due_at <= ? AND {free} AND COALESCE("
+        "(SELECT MIN(p.id) FROM outbox p WHERE p.lane = o.lane "
         "AND NOT (o.kind = 'end_lease' AND p.kind = 'end_lease')), o.id) >= o.id "
         f"ORDER BY o.due_at, o.id LIMIT ?{db.skip_locked}"
     )
@@ -90,7 +90,7 @@ def _take(db: Database, ids: Sequence[int], owner: str, until: int) -> list[Row]
 def next_in_lane(db: Database, row: Row, kinds: Sequence[Kind], owner: str, at_least: int, at_most: int) -> list[Row]:
     """Takes what directly follows `row` in its lane and may be done together with it, if that is enough rows and
     `row` is still in the hands of `owner`. What may have been done already goes only with its like."""
-    sql = f"SELECT {_AS_TAKEN} FROM outbox WHERE lane = ? AND id > ? AND dead = 0 ORDER BY id LIMIT ?"
+    sql = f"SELECT {_AS_TAKEN} FROM outbox WHERE lane = ? AND id > ? ORDER BY id LIMIT ?"
     found = [_row(values) for values in db.rows(sql, row.lane, row.id, at_most)]
     taken = list(takewhile(lambda r: r.kind in kinds and r.unsure == row.unsure, found))
     if len(taken) < at_least:
@@ -102,14 +102,14 @@ def next_in_lane(db: Database, row: Row, kinds: Sequence[Kind], owner: str, at_l
 def hurry(db: Database, lanes: Sequence[str], now: int) -> bool:
     """Makes what waits in these lanes due at once; False when nothing waits there."""
     marks = ", ".join("?" * len(lanes))
-    sql = f"UPDATE outbox SET due_at = ? WHERE lane IN ({marks}) AND claimed_by IS NULL AND dead = 0"
+    sql = f"UPDATE outbox SET due_at = ? WHERE lane IN ({marks}) AND claimed_by IS NULL"
     return db.run(sql, now, *lanes) > 0
 
 
 def drop(db: Database, lanes: Sequence[str]) -> None:
     """Forgets what waits in these lanes and is in nobody's hands."""
     marks = ", ".join("?" * len(lanes))
-    db.run(f"DELETE FROM outbox WHERE lane IN ({marks}) AND claimed_by IS NULL AND dead = 0", *lanes)
+    db.run(f"DELETE FROM outbox WHERE lane IN ({marks}) AND claimed_by IS NULL", *lanes)
 
 
 def extend_claims(db: Database, owner: str, ids: Sequence[int], until: int) -> None:
@@ -139,31 +139,15 @@ def done_all(db: Database, rows: Sequence[int], owner: str) -> None:
     db.run(f"DELETE FROM outbox WHERE claimed_by = ? AND id IN ({marks})", owner, *rows)
 
 
-def bury(db: Database, row: int, owner: str, error: str) -> bool:
-    """Keeps work that can never succeed, out of everybody's way."""
-    sql = (
-        "UPDATE outbox SET dead = 1, claimed_by = NULL, claimed_until = NULL, error = ? WHERE id = ? AND claimed_by = ?"
-    )
-    return db.run(sql, error, row, owner) == 1
-
-
 def free_claims(db: Database) -> int:
     """Gives back every claim; only for a process that knows it is the only one, at its start."""
-    return db.run("UPDATE outbox SET claimed_until = 0 WHERE claimed_until IS NOT NULL AND dead = 0")
-
-
-def next_due(db: Database, queues: Sequence[Queue]) -> int | None:
-    """When the next row of these queues is due, claimed ones at the end of their claim."""
-    marks = ", ".join("?" * len(queues))
-    sql = f"SELECT MIN(due_at) FROM outbox WHERE dead = 0 AND claimed_until IS NULL AND queue IN ({marks})"
-    found = db.row(sql, *queues)
-    return int(found[0]) if found and found[0] is not None else None
+    return db.run("UPDATE outbox SET claimed_until = 0 WHERE claimed_until IS NOT NULL")
 
 
 def counts(db: Database) -> dict[str, int]:
-    """Rows waiting by queue, and those given up as `dead`."""
-    sql = "SELECT CASE WHEN dead = 1 THEN 'dead' ELSE queue END AS q, COUNT(*) FROM outbox GROUP BY 1"
-    return {str(queue): int(count) for queue, count in db.rows(sql)}
+    """Rows waiting, by queue."""
+    rows = db.rows("SELECT queue, COUNT(*) FROM outbox GROUP BY queue")
+    return {str(queue): int(count) for queue, count in rows}
 
 
 def _row(row: tuple[Any, ...]) -> Row:

@@ -8,7 +8,7 @@ from storage import grants, outbox
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """`outbox` by queue, with `dead` for what was given up; `grants` by state, without what is over."""
+    """`outbox` by queue; `grants` by state, without what is over."""
 
     outbox: dict[str, int]
     grants: dict[str, int]

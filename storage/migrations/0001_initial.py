@@ -86,10 +86,10 @@ CREATE TABLE messages (
 CREATE TABLE outbox (
   id {serial}, kind TEXT NOT NULL, queue TEXT NOT NULL, lane TEXT NOT NULL, data TEXT NOT NULL,
   due_at BIGINT NOT NULL, created_at BIGINT NOT NULL, attempts INTEGER NOT NULL, unsure INTEGER NOT NULL,
-  claimed_by TEXT, claimed_until BIGINT, error TEXT NOT NULL, dead INTEGER NOT NULL
+  claimed_by TEXT, claimed_until BIGINT, error TEXT NOT NULL
 );
-CREATE INDEX outbox_due ON outbox (queue, due_at) WHERE dead = 0;
-CREATE INDEX outbox_lane ON outbox (lane, id) WHERE dead = 0;
+CREATE INDEX outbox_due ON outbox (queue, due_at);
+CREATE INDEX outbox_lane ON outbox (lane, id);
 
 CREATE TABLE audit (
   seq {number}, at BIGINT NOT NULL, event TEXT NOT NULL, actor TEXT NOT NULL, subject TEXT NOT NULL,

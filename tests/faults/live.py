@@ -224,7 +224,7 @@ class Company:
         until(lambda: _alive(bot) and bot.is_ready(), 25)
         if self.mode == "http" and verb != "worker":
             self.sandbox.admin.delivery(request_url=f"{bot.url}/slack/events")
-        until(lambda: not self.rows("SELECT id FROM outbox WHERE lane IN ('groups', 'people') AND dead = 0"))
+        until(lambda: not self.rows("SELECT id FROM outbox WHERE lane IN ('groups', 'people')"))
         return bot
 
     def restart(self) -> Bot:
@@ -297,7 +297,7 @@ class Company:
 
     def quiet(self, timeout: float = 20) -> None:
         """Waits until nothing is left to do."""
-        until(lambda: not self.rows("SELECT id FROM outbox WHERE dead = 0 LIMIT 1"), timeout)
+        until(lambda: not self.rows("SELECT id FROM outbox LIMIT 1"), timeout)
 
     # people at work
 

@@ -160,15 +160,6 @@ class TestClaims:
             assert not outbox.any_due(database, Queue.SLACK, NOW)
             assert outbox.any_due(database, Queue.SLACK, NOW + 5)
 
-    def test_buried_work_is_in_nobodys_way(self, database: Database) -> None:
-        _add(database, _effect("a"), _effect("a"))
-        (row,) = _claim(database)
-        with database.transaction():
-            assert outbox.bury(database, row.id, "me", "never")
-        assert len(_claim(database)) == 1
-        with database.reading():
-            assert outbox.counts(database) == {"dead": 1, "slack": 1}
-
 
 class TestTogether:
     TELL, NOTE = Kind.TELL_PERSON, Kind.THREAD_NOTE
