@@ -9,9 +9,7 @@ import random
 import secrets
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -36,6 +34,7 @@ from bot.operations.record_people import record_people
 from bot.operations.record_posted import record_undelivered, record_unposted
 from bot.operations.take_work import Row, Work, finish_work, keep_claims, take_together, take_work
 from bot.operations.try_start import try_start
+from bot.queues import LANES, Loop
 from bot.slack.api import LOCKED_OUT
 from bot.slack.messenger import POSTS, TOGETHER, Messenger
 from bot.slack.people import SlackPeople
@@ -44,39 +43,6 @@ log = logging.getLogger(__name__)
 
 Recording = Callable[[World], object]
 
-
-@dataclass(frozen=True, slots=True)
-class Lanes:
-    """How one queue is worked: threads, rows in hand at most, how long a claim lasts if its process dies (seconds),
-    and the longest pause between two tries (seconds)."""
-
-    threads: int
-    in_hand: int
-    claim: int
-    longest_pause: int
-
-    @property
-    def look_again(self) -> float:
-        """Seconds after which a queue is looked at although nobody rang: a third of the claim, so that it is kept."""
-        return min(1.0, self.claim / 3)
-
-
-LANES: Mapping[Queue, Lanes] = {
-    Queue.END: Lanes(threads=8, in_hand=64, claim=2, longest_pause=300),
-    Queue.START: Lanes(threads=8, in_hand=8, claim=5, longest_pause=30),
-    Queue.DECIDE: Lanes(threads=8, in_hand=32, claim=5, longest_pause=5),
-    Queue.SLACK: Lanes(threads=8, in_hand=8, claim=15, longest_pause=20),
-}
-"""Starts and messages are not claimed before a thread is free for them: an end drops a start that nobody has begun,
-and of a message that a killed process had in hand nobody knows whether it was posted."""
-
-SHARED: Mapping[Queue, frozenset[Queue]] = {
-    Queue.END: frozenset({Queue.END, Queue.START}),
-    Queue.START: frozenset({Queue.END, Queue.START}),
-    Queue.DECIDE: frozenset({Queue.DECIDE}),
-    Queue.SLACK: frozenset({Queue.SLACK}),
-}
-"""Whose next row may have waited behind a row of that queue: a grant's starts and ends are in one lane."""
 
 START_PATIENCE = 600
 """Seconds after which a grant whose system does not answer has failed to start."""
@@ -100,14 +66,14 @@ class Delivery:
         self._people, self._meter = people, meter
         self._owner = secrets.token_hex(8)
         self._stopping, self._waits = threading.Event(), False
-        self._loops = {queue: _Loop(self, queue, lanes) for queue, lanes in LANES.items()}
+        self._loops = {queue: Loop(self, queue, lanes) for queue, lanes in LANES.items()}
 
     def start(self) -> None:
         self._waits = True
         for loop in self._loops.values():
             loop.start()
 
-    def wake(self, queues: Sequence[Queue] | frozenset[Queue]) -> None:
+    def wake(self, queues: Iterable[Queue]) -> None:
         """Something was left to do, by this process or another one."""
         for queue in queues:
             self._loops[queue].bell.set()
@@ -332,65 +298,6 @@ class Delivery:
             return False
         self._finish([row], [lambda world: give_up_press(world, row.data)])
         return True
-
-
-class _Loop(threading.Thread):
-    """Takes the rows of one queue and hands them to its threads, until the delivery stops."""
-
-    def __init__(self, delivery: Delivery, queue: Queue, lanes: Lanes) -> None:
-        super().__init__(name=f"delivery-{queue}", daemon=True)
-        self._delivery, self._queue, self._lanes = delivery, queue, lanes
-        self._pool = ThreadPoolExecutor(lanes.threads, thread_name_prefix=f"{queue}")
-        self._in_hand: set[int] = set()
-        self._lock = threading.Lock()
-        self.bell = threading.Event()
-        self.turned = self._kept = time.monotonic()
-
-    def run(self) -> None:
-        while not self._delivery.stopping:
-            self.turned = time.monotonic()
-            self.bell.clear()
-            if not self._taken():
-                self.bell.wait(self._lanes.look_again)
-        self._pool.shutdown(wait=True, cancel_futures=True)
-        try:
-            self._delivery.put_back(list(self._in_hand))
-        except StorageUnavailable as error:
-            log.warning("queue %s: %s rows stay claimed: %s", self._queue, len(self._in_hand), error)
-
-    def _taken(self) -> int:
-        try:
-            return self._take()
-        except StorageUnavailable as error:
-            log.warning("queue %s: %s", self._queue, error)
-        except Exception:  # whatever it is, the other queues and the next look must go on
-            log.exception("queue %s could not be looked at", self._queue)
-        return 0
-
-    def _take(self) -> int:
-        with self._lock:
-            in_hand = list(self._in_hand)
-        if not in_hand:
-            self._kept = time.monotonic()
-        elif time.monotonic() - self._kept >= self._lanes.look_again:
-            self._delivery.keep(self._queue, in_hand)
-            self._kept = time.monotonic()
-        room = self._lanes.in_hand - len(in_hand)
-        rows = self._delivery.take(self._queue, room) if room > 0 else []
-        batches = self._delivery.batches(rows)  # if that fails, the claims run out and somebody takes them anew
-        with self._lock:
-            self._in_hand.update(row.id for row in rows)
-        for batch in batches:
-            self._pool.submit(self._work, batch)
-        return len(rows)
-
-    def _work(self, rows: Sequence[Row]) -> None:
-        try:
-            self._delivery.work_together(rows)
-        finally:
-            with self._lock:
-                self._in_hand.difference_update(row.id for row in rows)
-            self._delivery.wake(SHARED[self._queue])  # the next row of this lane may be free now
 
 
 def _fail_start(world: World, row: Row, error: str) -> None:

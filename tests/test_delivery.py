@@ -17,7 +17,7 @@ from bot.core import effects
 from bot.core.effects import Kind, Queue
 from bot.core.errors import OutcomeUnknown, StorageUnavailable, SystemRefused, SystemUnavailable
 from bot.core.model import EndReason, Grant, GrantState, Order
-from bot.delivery import LANES, START_PATIENCE, Delivery
+from bot.delivery import START_PATIENCE, Delivery
 from bot.operations._end import ask_end
 from bot.operations._unit import World, unit
 from bot.operations.count_usage import UsageMeter
@@ -25,6 +25,7 @@ from bot.operations.record_people import record_people
 from bot.operations.release_grant import Ending, release_grant
 from bot.operations.renew_grant import Renewed, renew_grant
 from bot.operations.take_work import free_claims
+from bot.queues import LANES
 from tests.fakes import FakeMessenger, FakePeople, FakeSystem, OurSystem, until
 from tests.worlds import ANA, Made, a_person, make_world
 
