@@ -238,9 +238,7 @@ def test_what_starts_later_does_not_start_earlier_by_a_clock_set_back(working: W
 
 CHANGES = {
     "Berlin falls back": ("Europe/Berlin", datetime(2026, 10, 25, 1, 0, tzinfo=UTC)),
-    "Berlin springs forward": ("Europe/Berlin", datetime(2027, 3, 28, 1, 0, tzinfo=UTC)),
-    "New York falls back": ("America/New_York", datetime(2026, 11, 1, 6, 0, tzinfo=UTC)),
-    "Kolkata never changes": ("Asia/Kolkata", datetime(2026, 10, 25, 1, 0, tzinfo=UTC)),
+    "New York springs forward": ("America/New_York", datetime(2027, 3, 14, 7, 0, tzinfo=UTC)),
 }
 
 
@@ -269,11 +267,8 @@ def test_daylight_saving_and_the_machines_zone_change_no_end(
 # --- a process that stood still
 
 
-@pytest.mark.parametrize("zone", ["Asia/Kolkata", "America/St_Johns"])
-def test_what_fell_due_while_the_machine_slept_is_done_when_it_wakes(
-    zone: str, make_company: Callable[..., Company]
-) -> None:
-    company = make_company(environment={"TZ": zone})
+def test_what_fell_due_while_the_machine_slept_is_done_when_it_wakes(make_company: Callable[..., Company]) -> None:
+    company = make_company(environment={"TZ": "Asia/Kolkata"})
     bot = company.start()
     who = company.newcomer()
     grant = company.hold(who, "brief", "3s before the lid is closed")

@@ -143,7 +143,7 @@ def test_a_database_that_goes_and_comes_back_takes_nothing_with_it(
     web = company.launch("web")
     ready_at(web)
     who = company.newcomer()
-    held = company.hold(who, "brief", "6s before it goes")
+    held = company.hold(who, "brief", "5s before it goes")
     token = company.token(who, "brief")
     assert company.check(token) == 200
     company.quiet()
@@ -157,7 +157,7 @@ def test_a_database_that_goes_and_comes_back_takes_nothing_with_it(
         said = company.access(who, "request shop-admin 1h while it is gone")
         assert said.ok and DOWN in said.text
         gone, heard = time.monotonic(), set[int]()
-        until(lambda: heard.add(company.check(token)) or time.monotonic() > gone + 6)  # its end passes meanwhile
+        until(lambda: heard.add(company.check(token)) or time.monotonic() > gone + 4)  # its end passes meanwhile
         assert heard == {503}
     finally:
         postgres.start()

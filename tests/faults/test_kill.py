@@ -9,7 +9,7 @@ from collections.abc import Callable
 from tests.faults.live import Company, until
 from tests.faults.processes import ROLES, a_seed, assert_sound, finish, ready_at, under_load
 
-ROUNDS = 3
+ROUNDS = 2
 OVERDUE = 2
 """Seconds after readiness in which overdue ends are done (PRODUCT.md section 5)."""
 

@@ -13,19 +13,20 @@ from storage import grants, requests
 from tests.faults.live import Company, until
 from tests.faults.processes import ROLES, command
 
-GRANTS, PEOPLE = 2000, 50
+GRANTS = {"sqlite": 500, "postgresql": 2000}  # the latter's statements each take a journey
+PEOPLE = 50
 CARD = ("C0APPROVAL", "1700000000.000001")
 TOLD = 60
 """Seconds after Slack's return in which what it held back is said (PRODUCT.md section 5)."""
 
 
-def put_in(company: Company, ends_at: int) -> None:
+def put_in(company: Company, number: int, ends_at: int) -> None:
     """Active grants in the rows, as if each had been asked for, approved and started an hour before."""
     people = [company.newcomer().id for _ in range(PEOPLE)]
     began = ends_at - 3600
     with company.db.transaction():
-        for number in range(GRANTS):
-            request, grant, who = f"r{number:011d}", f"g{number:011d}", people[number % PEOPLE]
+        for each in range(number):
+            request, grant, who = f"r{each:011d}", f"g{each:011d}", people[each % PEOPLE]
             asked = Request(
                 request, who, "quick", ("shop-admin",), ("orders:read",), "", 3600, "many", "", None,
                 RequestState.APPROVED, began, ends_at, None, began, company.ben.id,
@@ -38,24 +39,26 @@ def put_in(company: Company, ends_at: int) -> None:
             requests.add_message(company.db, request, *CARD)
             grants.insert(company.db, held, [Lease(grant, "shop-admin", "gateway", GrantState.ACTIVE)])
             grants.open_gate(company.db, grant, "shop-admin", ends_at)
+        company.db.notify([], ends_at)
 
 
 def test_thousands_of_ends_in_one_second_wait_for_no_slack_and_flood_none(
     database_url: str, make_company: Callable[..., Company]
 ) -> None:
+    number = GRANTS[database_url.split(":")[0]]
     company = make_company(environment={"DATABASE_URL": database_url})
     company.roles.write_text(ROLES)
     company.start()
     company.sandbox.faults.http("*", 503)
-    ends_at = int(time.time()) + 12
-    put_in(company, ends_at)
+    ends_at = int(time.time()) + 10
+    put_in(company, number, ends_at)
     assert time.time() < ends_at, "the machine is too slow to put them in"
     until(lambda: company.rows("SELECT COUNT(*) FROM gates") == [(0,)], 60)
-    until(lambda: company.rows("SELECT COUNT(*) FROM grants WHERE state = 'ended'") == [(GRANTS,)], 30)
+    until(lambda: company.rows("SELECT COUNT(*) FROM grants WHERE state = 'ended'") == [(number,)], 30)
     over = company.rows("SELECT ended_at FROM grants")
     assert min(over)[0] >= ends_at
     ended = company.rows("SELECT \"grant\" FROM audit WHERE event = 'grant:access:ended'")
-    assert len(ended) == len(set(ended)) == GRANTS
+    assert len(ended) == len(set(ended)) == number
 
     company.sandbox.inspector.forget()
     company.sandbox.admin.rate_limits(True)
@@ -63,8 +66,8 @@ def test_thousands_of_ends_in_one_second_wait_for_no_slack_and_flood_none(
     company.quiet(TOLD + 30)
     posts = [call for call in company.sandbox.inspector.calls("chat.postMessage") if call["ok"]]
     public = [call for call in posts if call["args"]["channel"] == CARD[0]]
-    assert 0 < len(public) <= GRANTS / 20
-    assert len(posts) <= GRANTS / 5
+    assert 0 < len(public) <= number / 20
+    assert len(posts) <= number / 5 + PEOPLE
     told = {call["args"]["channel"] for call in posts}
     assert len(told) >= PEOPLE
     assert not [call for call in posts if len(json.dumps(call["args"])) > 40_000]
