@@ -207,7 +207,7 @@ def _troubled(stack: ExitStack, scale: Scale, number: int, trouble: bool) -> tup
             outbox.add(place.world.db, [*map(start_grant, started), *posts], int(time.time()))
     bot = stack.enter_context(a_bot("run", env, place.folder, "bench.recorded"))
     until(bot.is_ready)
-    time.sleep(1)
+    time.sleep(min(1.0, scale.seconds))
     return place, bot, iter(range(people))
 
 

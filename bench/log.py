@@ -266,7 +266,7 @@ def exporting(scale: Scale) -> Iterator[Line]:
                 child.ask(how="export")
                 grown = memory_of(child.pid, "VmHWM") - before
                 found = interleave(
-                    min(scale.rounds, 3), {"ours": lambda: leg("export"), "bare": lambda: leg("bare")}, warm=False
+                    min(scale.rounds, 2), {"ours": lambda: leg("export"), "bare": lambda: leg("bare")}, warm=False
                 )
             value = paired(found, "ours", "bare", lambda s: s.wall)
             limit, goal, note = WITH[kind]
@@ -288,7 +288,7 @@ def verifying(scale: Scale) -> Iterator[Line]:
             return watch.spent(scale.rows)
 
         legs = {"ours": verify, "bare": lambda: _read_and_hash(place, scale)}
-        found = interleave(min(scale.rounds, 3), legs, warm=False)
+        found = interleave(min(scale.rounds, 2), legs, warm=False)
     value = paired(found, "ours", "bare", lambda s: s.wall)
     yield Line(f"verify {scale.rows:,} records", told(found["ours"]), told(found["bare"]), value, 1.3)
 

@@ -29,7 +29,7 @@ class Scale:
 
 
 FULL = Scale("full", rounds=5, loads=320, many=10_000, rows=1_000_000, lives=16, seconds=20)
-QUICK = Scale("quick", rounds=3, loads=128, many=2_000, rows=100_000, lives=6, seconds=5)
+QUICK = Scale("quick", rounds=3, loads=128, many=1_000, rows=100_000, lives=6, seconds=5)
 TINY = Scale("tiny", rounds=1, loads=8, many=30, rows=300, lives=1, seconds=0.3)
 
 
