@@ -20,6 +20,7 @@ from playhouse.migrations import Runner
 from playhouse.pool import MaxConnectionsExceeded, PooledPostgresqlDatabase
 
 from bot.core.errors import SchemaMismatch, StorageUnavailable
+from storage.one_writer import OneWriter, undone_alone
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 WAIT = 5.0
@@ -38,14 +39,20 @@ class Database:
     def __init__(self, url: str, wait: float = WAIT) -> None:
         self._url, self._wait = url, wait
         self.is_sqlite = url.startswith("sqlite:")
-        self._db: Any = _sqlite(url, wait) if self.is_sqlite else _postgres(url, wait)
+        self._readers: Any = _sqlite(url, wait) if self.is_sqlite else _postgres(url, wait)
+        self._shared: Any = _sqlite(url, wait, shared=True) if self.is_sqlite else None
+        self._writer = OneWriter(self._shared, wait / 2) if self.is_sqlite else None
         self._translate = str if self.is_sqlite else _percent_style
         self.lock_row = "" if self.is_sqlite else " FOR UPDATE"
         self.skip_locked = "" if self.is_sqlite else " FOR UPDATE SKIP LOCKED"
         self.beside = "+" if self.is_sqlite else ""
         """Stands before a column whose index is not the one to look in; SQLite can't tell by itself."""
         self._local = threading.local()
-        self._turn = threading.RLock()
+
+    @property
+    def _db(self) -> Any:
+        """Where this thread reads and writes now."""
+        return self._shared if getattr(self._local, "writing", False) else self._readers
 
     @contextmanager
     def reading(self) -> Iterator[None]:
@@ -55,27 +62,38 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """A scope that is committed as a whole or not at all; on SQLite it has the write lock from the start."""
-        with _translated(), self._connected(), self._turn_to_write(), self._db.atomic():
+        """A scope that is committed as a whole or not at all; on SQLite it has the write lock from the start. Scopes
+        nest; what an inner one did is undone alone when it raises."""
+        with _translated(), self._written() if self._writer else self._connected_atomic():
             yield
 
     @contextmanager
-    def _turn_to_write(self) -> Iterator[None]:
+    def _connected_atomic(self) -> Iterator[None]:
+        with self._connected(), self._db.atomic():
+            yield
+
+    @contextmanager
+    def _written(self) -> Iterator[None]:
         """SQLite takes one writer at a time and lets the others look again and again, some never in time. So those of
         this process queue up here, and it is only other processes that have to be waited for so."""
-        if not self.is_sqlite:
-            yield
+        assert self._writer is not None
+        if self._db is self._shared:
+            with undone_alone(self._shared):
+                yield
             return
-        if not self._turn.acquire(timeout=self._wait / 2):
-            raise StorageUnavailable("database is locked")
-        try:
-            yield
-        finally:
-            self._turn.release()
+        with self._writer.transaction():
+            self._local.writing = True
+            try:
+                yield
+            finally:
+                self._local.writing = False
 
     @contextmanager
     def _connected(self) -> Iterator[None]:
         """Scopes nest. A SQLite connection stays with its thread, a PostgreSQL one goes back to the pool."""
+        if self._db is self._shared:
+            yield
+            return
         depth = getattr(self._local, "depth", 0)
         self._local.depth = depth + 1
         try:
@@ -149,10 +167,12 @@ class Database:
         return {"connect_timeout": ceil(self._wait), **NOTICED_DEAD}
 
     def close(self) -> None:
-        """Closes this thread's connection, and on PostgreSQL every idle one."""
+        """Closes this thread's connection and the one that writes, on PostgreSQL every idle one."""
         if not self._db.is_closed():
             self._db.close()
-        if not self.is_sqlite:
+        if self._writer is not None:
+            self._writer.close()
+        else:
             self._db.close_idle()
 
     def notify(self, queues: Iterable[str], due: int | None) -> None:
@@ -213,9 +233,19 @@ def _path(url: str) -> str:
     return url.removeprefix("sqlite:///")
 
 
-def _sqlite(url: str, wait: float) -> SqliteDatabase:
-    pragmas = {"journal_mode": "wal", "synchronous": "full", "foreign_keys": 1}
-    return SqliteDatabase(_path(url), pragmas=pragmas, lock_type="IMMEDIATE", timeout=wait / 2, autoconnect=False)
+def _sqlite(url: str, wait: float, shared: bool = False) -> SqliteDatabase:
+    """`shared`: one connection for all threads, which have to take turns."""
+    pragmas = {"journal_mode": "wal", "synchronous": "full", "foreign_keys": 1, "wal_autocheckpoint": 4000}
+    return SqliteDatabase(
+        _path(url),
+        pragmas=pragmas,
+        lock_type="IMMEDIATE",
+        timeout=wait / 2,
+        autoconnect=False,
+        thread_safe=not shared,
+        check_same_thread=not shared,
+        cached_statements=256,
+    )
 
 
 def _postgres(url: str, wait: float) -> Any:

@@ -161,7 +161,7 @@ class TestFailures:
 
     def test_a_full_disk_is_unavailable_and_leaves_nothing_half_written(self, sqlite_url: str, tmp_path: Path) -> None:
         with closing(Database(sqlite_url)) as database:
-            with database.reading():
+            with database.transaction():
                 pages = database.row("PRAGMA page_count")
                 assert pages is not None
                 database.rows(f"PRAGMA max_page_count = {pages[0] + 3}")
@@ -176,7 +176,7 @@ class TestFailures:
     ) -> None:
         with closing(Database(sqlite_url)) as database:
             made = make_world(tmp_path, db=database)
-            with database.reading():
+            with database.transaction():
                 pages = database.row("PRAGMA page_count")
                 assert pages is not None
                 database.rows(f"PRAGMA max_page_count = {pages[0]}")
