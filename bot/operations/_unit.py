@@ -26,7 +26,8 @@ _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: nothing l
 
 def new_id(prefix: str) -> str:
     """A name for a request (`r…`) or a grant (`g…`) that can't be guessed and can be read aloud."""
-    return prefix + "".join(secrets.choice(_ALPHABET) for _ in range(11))
+    number = secrets.randbits(55)
+    return prefix + "".join(_ALPHABET[number >> bits & 31] for bits in range(0, 55, 5))
 
 
 @dataclass(slots=True)

@@ -18,6 +18,7 @@ from bot.operations.request_access import (
     Submitted,
     already_pending,
     new_request,
+    submitted,
     undecidable,
 )
 from storage import facts, grants, requests
@@ -117,7 +118,7 @@ def _ask(u: Unit, role: Role, grant: Grant, duration: int, reason: str) -> Submi
     u.record(Event.REQUEST_ASKED, grant.person, request, reason=request.reason, duration=duration, renews=grant.id)
     u.do(effects.post_approval(request.id, role.channel))
     u.expect(request.lapses_at)
-    return Submitted(request)
+    return submitted(u, role, request)
 
 
 def _renewal_request(u: Unit, role: Role, grant: Grant, duration: int, reason: str) -> Request:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from bot.core import effects
-from bot.core.approval import Refused, nobody_can_decide
+from bot.core.approval import Refused, deciders, nobody_can_decide
 from bot.core.asking import Ask, check_words, find_role, may_request
 from bot.core.audit import Event
 from bot.core.errors import StorageUnavailable
@@ -16,7 +16,11 @@ from storage import facts, grants, requests
 
 @dataclass(frozen=True, slots=True)
 class Submitted:
+    """`able` is how many people could approve it; `role` is None when roles.toml has lost it meanwhile."""
+
     request: Request
+    role: Role | None
+    able: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +98,12 @@ def _submit(u: Unit, role: Role, ask: Ask) -> Submitted | AlreadyPending:
     )  # fmt: skip
     u.do(effects.post_approval(request.id, role.channel))
     u.expect(request.lapses_at)
-    return Submitted(request)
+    return submitted(u, role, request)
+
+
+def submitted(u: Unit, role: Role, request: Request) -> Submitted:
+    """What to say of a request that was just stored."""
+    return Submitted(request, role, len(deciders(role, request.requester, u.directory)))
 
 
 def already_pending(u: Unit, person: str, role: str) -> AlreadyPending:

@@ -16,8 +16,7 @@ from bot.core.policy import Role, ticket_matches
 from bot.operations._unit import World
 from bot.operations.ask_verify import ask_verify
 from bot.operations.describe_person import describe_person
-from bot.operations.describe_request import RequestCard, describe_request
-from bot.operations.do_once import do_once, do_together
+from bot.operations.do_once import do_once
 from bot.operations.read_audit import ask_export, is_lead
 from bot.operations.refuse_action import refuse_action
 from bot.operations.release_grant import Ending, release_grant
@@ -104,9 +103,8 @@ def _ticket_in(role: Role | None, reason: str) -> str:
 
 
 def _asked(desk: Desk, person: Person, act: Callable[[World], Asked]) -> Message:
-    """Asks or renews, and says what became of it. What is shown is read in the same transaction: were that to fail,
-    nothing would have happened, as the person is told then."""
-    outcome, card = do_together(desk.world, lambda w: with_card(w, act(w)))
+    """Asks or renews, and says what became of it."""
+    outcome = act(desk.world)
     if isinstance(outcome, Refused):
         return _refused(outcome)
     if isinstance(outcome, AlreadyPending):
@@ -115,12 +113,7 @@ def _asked(desk: Desk, person: Person, act: Callable[[World], Asked]) -> Message
         return answers.already_held(outcome.grant, desk.now)
     if isinstance(outcome, Renewed):
         return answers.done(f"Renewed: {outcome.grant.role}. A direct message says until when.")
-    return answers.submitted(card, desk.now) if card else show_list(desk, None, person)
-
-
-def with_card(world: World, outcome: Asked) -> tuple[Asked, RequestCard | None]:
-    """An outcome with everything about the request that it made."""
-    return outcome, describe_request(world, outcome.request.id) if isinstance(outcome, Submitted) else None
+    return answers.submitted(outcome) if isinstance(outcome, Submitted) else show_list(desk, None, person)
 
 
 def renew(desk: Desk, said: Command, person: Person) -> Message:

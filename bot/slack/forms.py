@@ -12,8 +12,7 @@ from bot.core.model import Person
 from bot.operations._unit import World
 from bot.operations.begin_decision import check_narrowing
 from bot.operations.describe_person import describe_person
-from bot.operations.describe_request import RequestCard, describe_request
-from bot.operations.do_once import do_together
+from bot.operations.describe_request import describe_request
 from bot.operations.refuse_action import refuse_action
 from bot.operations.request_access import AlreadyHeld, AlreadyPending, Outcome, Submitted, request_access
 from bot.operations.take_press import AlreadyDecided, Press, Taken, take_press
@@ -58,29 +57,29 @@ def request(desk: Desk, form: Submission, person: Person) -> Reply:
         return _refused(form, refuse_action(desk.world, person.id, "request", refused, role=role, reason=reason))
     ticket = form.texts.get(Field.TICKET, "").strip()
     ask = Ask(person.id, role, reason, duration, ticket, start_at, form.key)
-    return do_together(desk.world, lambda w: _asked(form, request_access(w, ask), w))
+    return _asked(desk, form, request_access(desk.world, ask))
 
 
-def _asked(form: Submission, outcome: Outcome, world: World) -> Reply:
-    """What the form becomes, read in the transaction of the request: if that fails, nothing was asked."""
+def _asked(desk: Desk, form: Submission, outcome: Outcome) -> Reply:
     if isinstance(outcome, Refused):
         return _refused(form, outcome)
     if isinstance(outcome, AlreadyHeld):
         why = f"You have {outcome.grant.role} already. /access list shows it, with a button to renew it."
         return error_at(form, Field.ROLE, why)
     if isinstance(outcome, AlreadyPending):
-        return become("Waiting already", answers.already_pending(outcome.request, world.now())["text"])
-    card = describe_request(world, outcome.request.id) if isinstance(outcome, Submitted) else _card_of(form, world)
-    if card is None:
+        return become("Waiting already", answers.already_pending(outcome.request, desk.now)["text"])
+    sent = outcome if isinstance(outcome, Submitted) else _sent_before(form, desk.world)
+    if sent is None:
         return become("Request access", "This was sent before, and has been decided since. /access list shows more.")
-    return {"response_action": "update", "view": request_modal.sent(card)}
+    return {"response_action": "update", "view": request_modal.sent(sent)}
 
 
-def _card_of(form: Submission, world: World) -> RequestCard | None:
+def _sent_before(form: Submission, world: World) -> Submitted | None:
     """The request that a form asked for when it arrived before."""
     pending = describe_person(world, form.person).pending
     asked = next((request for request in pending if request.role == form.texts.get(Field.ROLE)), None)
-    return describe_request(world, asked.id) if asked else None
+    card = describe_request(world, asked.id) if asked else None
+    return Submitted(card.request, card.role, len(card.deciders)) if card else None
 
 
 def deny(desk: Desk, form: Submission, person: Person) -> Reply:

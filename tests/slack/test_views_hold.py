@@ -42,6 +42,7 @@ from tests.slack.views_samples import (
     interpreted,
     problems,
     worst_card,
+    worst_sent,
 )
 
 Render = Callable[[str], dict[str, Any]]
@@ -151,7 +152,7 @@ RENDERS: dict[str, Render] = {
     "security: policy": lambda text: security_notes.render("policy_rejected", {"problems": [text] * 10, "count": 99}),
     "refused": answers.refused,
     "text": answers.text,
-    "submitted": lambda text: answers.submitted(worst_card(text), NOW),
+    "submitted": lambda text: answers.submitted(worst_sent(text)),
     "already pending": lambda text: answers.already_pending(a_request(reason=text, ticket=text), NOW),
     "already decided": lambda text: answers.already_decided(worst_card(text), NOW),
     "unknown verb": answers.unknown_verb,
@@ -159,7 +160,7 @@ RENDERS: dict[str, Render] = {
     "broken": answers.broken,
     "done": answers.done,
     "request modal": wide_modal,
-    "sent": lambda text: request_modal.sent(worst_card(text)),
+    "sent": lambda text: request_modal.sent(worst_sent(text)),
     "notice": lambda text: request_modal.notice("Not now", text),
     "deny modal": lambda text: deny_modal.render(worst_card(text)),
     "edit modal": edited,

@@ -1,11 +1,11 @@
 """What approvers, requesters, threads and the security channel read."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from bot.core.model import EndReason, GrantState, Lease, RequestState
+from bot.operations.request_access import Submitted
 from bot.slack.views import answers, approval_message, direct_messages, security_notes, thread_notes
 from tests.slack.views_samples import (
     ENDED,
@@ -336,6 +336,6 @@ def test_what_goes_wrong_says_so_with_the_next_step() -> None:
 
 
 def test_what_was_sent_says_what_happens_now() -> None:
-    said = words(answers.submitted(replace(a_card(), need=2), NOW))
+    said = words(answers.submitted(Submitted(a_request(), a_role(approvals=2), 3)))
     assert "It needs 2 approvals; 3 people can give one." in said
     assert "lapses 22 Nov 2026 21:00 UTC" in said

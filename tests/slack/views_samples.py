@@ -10,6 +10,7 @@ from bot.core.policy import Role
 from bot.operations.describe_grant import GrantView
 from bot.operations.describe_person import PersonView
 from bot.operations.describe_request import Criterion, RequestCard
+from bot.operations.request_access import Submitted
 from bot.sandbox.blocks import validate_message, validate_view
 
 NOW = 1_795_356_000
@@ -174,6 +175,11 @@ def worst_card(text: str) -> RequestCard:
         usual_duration=60,
         criteria=tuple(Criterion(f"criterion {n} {text}", n % 2 == 0) for n in range(12)),
     )
+
+
+def worst_sent(text: str) -> Submitted:
+    card = worst_card(text)
+    return Submitted(card.request, card.role, 300)
 
 
 # --- how a person, and Slack, would take it

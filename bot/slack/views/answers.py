@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from bot.core.durations import format_duration
 from bot.core.model import Grant, GrantState, Request, RequestState
 from bot.operations.describe_request import RequestCard
+from bot.operations.request_access import Submitted
 from bot.slack.blocks import (
     Message,
     Part,
@@ -47,24 +48,25 @@ def text(words: str) -> Message:
     return message(escape(clean(words, 2000)), paragraph(spoken(words, 2000)))
 
 
-def submitted(card: RequestCard, now: int) -> Message:
+def submitted(sent: Submitted) -> Message:
     """The request is before its approvers."""
-    request = card.request
+    request = sent.request
     return message(
-        f"Your request for {title_text(card.role, request.role)} was sent to its approvers.",
-        paragraph(*sent_lines(card)),
+        f"Your request for {title_text(sent.role, request.role)} was sent to its approvers.",
+        paragraph(*sent_lines(sent)),
         actions(cancel(request, request.role)),
     )
 
 
-def sent_lines(card: RequestCard) -> list[list[Part]]:
+def sent_lines(sent: Submitted) -> list[list[Part]]:
     """What happens now with a request that was just sent."""
-    request = card.request
+    request = sent.request
     lasts = bold(format_duration(request.duration))
-    need = "1 approval" if card.need == 1 else f"{card.need} approvals"
-    people = "1 person" if len(card.deciders) == 1 else f"{len(card.deciders)} people"
+    approvals = sent.role.approvals if sent.role else 1
+    need = "1 approval" if approvals == 1 else f"{approvals} approvals"
+    people = "1 person" if sent.able == 1 else f"{sent.able} people"
     return [
-        ["Sent: ", *role_parts(card.role, request.role), " for ", lasts, "."],
+        ["Sent: ", *role_parts(sent.role, request.role), " for ", lasts, "."],
         [f"It needs {need}; {people} can give one. You get a direct message as soon as it is decided."],
         ["Unanswered, it lapses ", date(request.lapses_at), "."],
     ]

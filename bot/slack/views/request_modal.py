@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from bot.core.asking import REASON_LIMIT
 from bot.core.durations import format_duration
 from bot.core.policy import Role
-from bot.operations.describe_request import RequestCard
+from bot.operations.request_access import Submitted
 from bot.slack.blocks import (
     Block,
     Element,
@@ -48,9 +48,9 @@ def render(roles: Sequence[Role], chosen: Role | None = None, values: Mapping[st
     return modal(Modal.REQUEST, "Request access", blocks, "Send request")
 
 
-def sent(card: RequestCard) -> View:
+def sent(stored: Submitted) -> View:
     """What the form becomes when the request is stored."""
-    return modal(Modal.NOTICE, "Request sent", [paragraph(*sent_lines(card))], close="Close")
+    return modal(Modal.NOTICE, "Request sent", [paragraph(*sent_lines(stored))], close="Close")
 
 
 def nothing_to_ask(why: str) -> View:
