@@ -14,7 +14,7 @@ from math import ceil
 from pathlib import Path
 from typing import Any
 
-from peewee import DatabaseError, InterfaceError, InternalError, OperationalError, SqliteDatabase
+from peewee import DatabaseError, InterfaceError, InternalError, OperationalError, PeeweeException, SqliteDatabase
 from playhouse.db_url import parse
 from playhouse.migrations import Runner
 from playhouse.pool import MaxConnectionsExceeded, PooledPostgresqlDatabase
@@ -129,8 +129,8 @@ class Database:
 
     def look_up(self, sql: str, *values: object) -> tuple[Any, ...] | None:
         """`row` in a reading scope of its own, for the check of a token: on SQLite that costs half of both."""
-        if self.is_sqlite and not self._db.is_closed():
-            with suppress(sqlite3.Error):  # then as it is always done, which knows what to do about it
+        if self.is_sqlite:
+            with suppress(PeeweeException, sqlite3.Error):  # then as it is always done, which knows what to do about it
                 found: tuple[Any, ...] | None = self._db.connection().execute(sql, values).fetchone()
                 return found
         with self.reading():
@@ -139,6 +139,16 @@ class Database:
     def run(self, sql: str, *values: object) -> int:
         """Executes and gives the number of rows that were changed."""
         return int(self._execute(sql, values).rowcount)
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """A scope in a transaction whose statements are sent to PostgreSQL without waiting for one's answer before the
+        next; reading a row waits for all before it."""
+        if self.is_sqlite:
+            yield
+            return
+        with self._db.connection().pipeline():
+            yield
 
     def run_many(self, sql: str, rows: Iterable[tuple[object, ...]]) -> None:
         with self._db.connection().cursor() if not self.is_sqlite else _closing(self._db) as cursor:

@@ -167,10 +167,11 @@ def unit(world: World) -> Iterator[Unit]:
         current = Unit(world)
         yield current
         queues = frozenset(effect.queue for effect in current.effects)
-        outbox.add(current.db, current.effects, current.now)
-        audit.append(current.db, current.entries, current.now, world.seal)
-        if queues or current.due:
-            current.db.notify(queues, current.due)
+        with world.db.together():
+            outbox.add(current.db, current.effects, current.now)
+            audit.append(current.db, current.entries, current.now, world.seal)
+            if queues or current.due:
+                current.db.notify(queues, current.due)
     if queues or current.due:
         world.wake(queues, current.due)
 

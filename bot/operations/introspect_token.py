@@ -4,6 +4,7 @@ system is told apart, so that the door that may say so can.
 
 import json
 from dataclasses import dataclass
+from functools import lru_cache
 from hmac import compare_digest
 
 from bot.operations._unit import World
@@ -60,9 +61,14 @@ def introspect_token(world: World, claims: Claims, system: str) -> Open | Closed
         return Closed("gate closed", row.grant)
     return Open(
         jti=claims.jti, grant=row.grant, person=row.person, email=row.email, role=row.role,
-        scope=" ".join(json.loads(row.actions)), system=system, issued_at=row.issued_at,
+        scope=_scope(row.actions), system=system, issued_at=row.issued_at,
         expires_at=min(claims.exp, row.expires_at, row.ends_at, row.gate_until),
     )  # fmt: skip
+
+
+@lru_cache(maxsize=1024)
+def _scope(actions: str) -> str:
+    return " ".join(json.loads(actions))
 
 
 def _ended(row: tokens.Checked, claims: Claims, now: int) -> str | None:
