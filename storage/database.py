@@ -52,7 +52,12 @@ class Database:
     @property
     def _db(self) -> Any:
         """Where this thread reads and writes now."""
-        return self._shared if getattr(self._local, "writing", False) else self._readers
+        return self._shared if self._own_turn else self._readers
+
+    @property
+    def _own_turn(self) -> Any:
+        """The connection that writes, while it is this thread's turn."""
+        return getattr(self._local, "writing", None)
 
     @contextmanager
     def reading(self) -> Iterator[None]:
@@ -77,21 +82,21 @@ class Database:
         """SQLite takes one writer at a time and lets the others look again and again, some never in time. So those of
         this process queue up here, and it is only other processes that have to be waited for so."""
         assert self._writer is not None
-        if self._db is self._shared:
+        if self._own_turn:
             with undone_alone(self._shared):
                 yield
             return
         with self._writer.transaction():
-            self._local.writing = True
+            self._local.writing = self._shared.connection()
             try:
                 yield
             finally:
-                self._local.writing = False
+                self._local.writing = None
 
     @contextmanager
     def _connected(self) -> Iterator[None]:
         """Scopes nest. A SQLite connection stays with its thread, a PostgreSQL one goes back to the pool."""
-        if self._db is self._shared:
+        if self._own_turn:
             yield
             return
         depth = getattr(self._local, "depth", 0)
@@ -123,15 +128,19 @@ class Database:
         found: tuple[Any, ...] | None = self._execute(sql, values).fetchone()
         return found
 
+    @property
+    def _connection(self) -> Any:
+        return self._own_turn or self._readers.connection()
+
     def _execute(self, sql: str, values: tuple[object, ...]) -> Any:
         """Past peewee, whose own way takes longer than SQLite does."""
-        return self._db.connection().execute(self._translate(sql), values)
+        return self._connection.execute(self._translate(sql), values)
 
     def look_up(self, sql: str, *values: object) -> tuple[Any, ...] | None:
         """`row` in a reading scope of its own, for the check of a token: on SQLite that costs half of both."""
         if self.is_sqlite:
             with suppress(PeeweeException, sqlite3.Error):  # then as it is always done, which knows what to do about it
-                found: tuple[Any, ...] | None = self._db.connection().execute(sql, values).fetchone()
+                found: tuple[Any, ...] | None = self._connection.execute(sql, values).fetchone()
                 return found
         with self.reading():
             return self.row(sql, *values)
@@ -147,11 +156,11 @@ class Database:
         if self.is_sqlite:
             yield
             return
-        with self._db.connection().pipeline():
+        with self._connection.pipeline():
             yield
 
     def run_many(self, sql: str, rows: Iterable[tuple[object, ...]]) -> None:
-        with self._db.connection().cursor() if not self.is_sqlite else _closing(self._db) as cursor:
+        with closing(self._connection.cursor()) as cursor:
             cursor.executemany(self._translate(sql), list(rows))
 
     def stream(self, sql: str, *values: object, batch: int = 2000) -> Iterator[tuple[Any, ...]]:
@@ -273,15 +282,6 @@ def _postgres(url: str, wait: float) -> Any:
         stale_timeout=300,
         autoconnect=False,
     )
-
-
-@contextmanager
-def _closing(db: Any) -> Iterator[Any]:
-    cursor = db.connection().cursor()
-    try:
-        yield cursor
-    finally:
-        cursor.close()
 
 
 @lru_cache(maxsize=512)

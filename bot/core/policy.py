@@ -10,6 +10,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -101,8 +102,12 @@ class Role:
     @property
     def fingerprint(self) -> str:
         """Changes when what an approver looked at changes: the systems, the actions, how many must agree."""
-        seen = json.dumps([self.systems, self.actions, self.approvals])
-        return hashlib.sha256(seen.encode()).hexdigest()[:12]
+        return _fingerprint(self.systems, self.actions, self.approvals)
+
+
+@lru_cache(maxsize=1024)
+def _fingerprint(*seen: object) -> str:
+    return hashlib.sha256(json.dumps(seen).encode()).hexdigest()[:12]
 
 
 @dataclass(frozen=True, slots=True)

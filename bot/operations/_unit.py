@@ -4,6 +4,7 @@ It doesn't know what the state means; every operation brings its own.
 """
 
 import secrets
+from base64 import b32encode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -21,13 +22,13 @@ from storage.database import Database
 SYSTEM = "system"
 """The actor of what nobody asked for: the clock, and what follows by itself."""
 
-_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: nothing looks like something else
+_CROCKFORD = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", b"0123456789abcdefghjkmnpqrstvwxyz")
+"""To Crockford's base 32, in which nothing looks like something else."""
 
 
 def new_id(prefix: str) -> str:
     """A name for a request (`r…`) or a grant (`g…`) that can't be guessed and can be read aloud."""
-    number = secrets.randbits(55)
-    return prefix + "".join(_ALPHABET[number >> bits & 31] for bits in range(0, 55, 5))
+    return prefix + b32encode(secrets.token_bytes(10)).translate(_CROCKFORD)[:11].decode()
 
 
 @dataclass(slots=True)
