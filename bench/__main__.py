@@ -18,6 +18,7 @@ from bench import acks, ends, gate, lifecycle, log, process
 from bench.acks import raw_file, transactions
 from bench.measure import FULL, QUICK, Line, Scale, ms
 from bench.place import a_folder, remove_postgres
+from bench.why import WHY
 
 FIGURES: Mapping[str, Callable[[Scale], Iterator[Line]]] = {
     **acks.FIGURES,
@@ -71,6 +72,7 @@ def run(names: list[str], scale: Scale) -> int:
                 traceback.print_exc()
                 failed.append(name)
             took[name] = time.monotonic() - at
+    explain(list(dict.fromkeys(name for name, line in lines if not line.reached)), scale)
     for name, note in dict.fromkeys((name, line.note) for name, line in lines if line.note):
         print(f"{name}: {note}.")
     reached = sum(line.reached for _, line in lines)
@@ -79,6 +81,17 @@ def run(names: list[str], scale: Scale) -> int:
     if failed:
         print("Could not be measured:", ", ".join(failed))
     return 1 if failed else 0
+
+
+def explain(missed: list[str], scale: Scale) -> None:
+    """Prints of every figure that missed its goal where its time goes."""
+    if missed:
+        print("Where the CPU time goes, under Python's profiler:")
+    for name in missed:
+        progress(f"{name}, profiled …")
+        for line in WHY[name](scale) if name in WHY else ():
+            progress("")
+            print(textwrap.fill(f"{name}: {line}", 160, subsequent_indent="    "), flush=True)
 
 
 def machine() -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,13 +85,13 @@ class Office:
 
 
 @contextmanager
-def an_office() -> Iterator[Office]:
+def an_office(module: str = "bench.recorded", more: Mapping[str, str] | None = None) -> Iterator[Office]:
     with ExitStack() as stack:
         place = stack.enter_context(a_place())
         sandbox = stack.enter_context(running_sandbox(rate_limits=False))
         record = place.folder / "record"
-        env = place.env | sandbox.environment | {"BENCH_RECORD": str(record)}
-        bot = stack.enter_context(a_bot("run", env, place.folder, "bench.recorded"))
+        env = place.env | sandbox.environment | {"BENCH_RECORD": str(record)} | dict(more or {})
+        bot = stack.enter_context(a_bot("run", env, place.folder, module))
         until(bot.is_ready)
         office = Office(place, sandbox, bot, record)
         until(lambda: not place.rows("SELECT id FROM outbox WHERE lane IN ('groups', 'people')"))
@@ -173,18 +173,23 @@ def cpu(scale: Scale) -> Iterator[Line]:
     with an_office() as office:
         if scale.rounds > 1:
             _one(office, "ana")
-        people = [office.newcomer(n) for n in range(scale.lives)]
-        before, began, asked = cpu_of(office.bot.pid), time.monotonic(), []
-        for person in people:
-            asked.append(office.ask(person, "brief"))
-            office.approve(asked[-1])
-        for request in asked:
-            office.grant(request, "ended")
-        office.quiet()
-        used, wall = cpu_of(office.bot.pid) - before, time.monotonic() - began
-    each = used / len(asked)
-    ours = f"{ms(each)} ({len(asked)} in {wall:.1f} s, idle work included)"
+        spent = live_through(office, scale.lives)
+    each = spent.cpu / spent.count
+    ours = f"{ms(each)} ({spent.count} in {spent.wall:.1f} s, idle work included)"
     yield Line("CPU of one lifecycle", ours, f"peer {ms(PEER_CPU)}", each / PEER_CPU, 0.25)
+
+
+def live_through(office: Office, lives: int) -> Spent:
+    """So many lifecycles side by side, from the request to the end."""
+    people = [office.newcomer(n) for n in range(lives)]
+    before, began, asked = cpu_of(office.bot.pid), time.monotonic(), []
+    for person in people:
+        asked.append(office.ask(person, "brief"))
+        office.approve(asked[-1])
+    for request in asked:
+        office.grant(request, "ended")
+    office.quiet()
+    return Spent(time.monotonic() - began, cpu_of(office.bot.pid) - before, lives)
 
 
 class Known:

@@ -40,6 +40,20 @@ def writing(scale: Scale) -> Iterator[Line]:
             yield from _writing("PostgreSQL", url, scale)
 
 
+def asking(place: Place, people: int) -> Callable[[Database], int]:
+    """What makes so many people ask, once."""
+    place.company(people)
+
+    def ask(db: Database) -> int:
+        world = place.world_on(db)
+        for person in map(someone, range(people)):
+            asked = Ask(person, "shop-admin", "because the benchmark asks", 3600, "", key=f"command:{person}")
+            assert isinstance(request_access(world, asked), Submitted)
+        return people
+
+    return ask
+
+
 QUESTIONS = (
     "the limit only writes; before we write we ask who, what is held, what is pending, what is stopped and where the "
     "chain ends, and on PostgreSQL each of these is a round trip"
@@ -48,15 +62,7 @@ QUESTIONS = (
 
 def _writing(kind: str, url: str, scale: Scale) -> Iterator[Line]:
     with a_place(url) as place:
-        place.company(scale.loads)
-
-        def ask(db: Database) -> int:
-            world = place.world_on(db)
-            for person in map(someone, range(scale.loads)):
-                asked = Ask(person, "shop-admin", "because the benchmark asks", 3600, "", key=f"command:{person}")
-                assert isinstance(request_access(world, asked), Submitted)
-            return scale.loads
-
+        ask = asking(place, scale.loads)
         rows = replay.changes(replay.record(place, ask))
         found = interleave(
             scale.rounds,

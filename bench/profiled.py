@@ -1,0 +1,128 @@
+"""The real bot with every thread of it under Python's profiler, by CPU time. Run as `python -m bench.profiled VERB`; at
+its end it writes where its time went since SIGUSR1 into the file BENCH_PROFILE (seconds by part, as JSON).
+"""
+
+from __future__ import annotations
+
+import cProfile
+import json
+import os
+import signal
+import threading
+import time
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+Function = tuple[str, int, str]
+Stats = Mapping[Function, Any]
+"""As `pstats` has them: `(calls, calls without recursion, own seconds, all seconds, callers)` of each."""
+
+PROFILER = "the profiler"
+PARTS: tuple[tuple[str, str], ...] = (
+    ("cProfile", PROFILER),
+    ("_lsprof", PROFILER),
+    ("'execute' of 'sqlite3.Cursor'", "SQLite: begin and commit"),
+    ("'sqlite3.", "SQLite: statements"),
+    ("psycopg", "psycopg"),
+    ("slack_bolt", "Bolt"),
+    ("slack_sdk", "slack_sdk"),
+    ("uvicorn", "HTTP server"),
+    ("starlette", "HTTP server"),
+    ("anyio", "HTTP server"),
+    ("/asyncio/", "HTTP server"),
+    ("itsdangerous", "signatures"),
+    ("peewee", "peewee"),
+    ("/storage/", "ours: storage"),
+    ("/bot/core/", "ours: decisions"),
+    ("/bot/operations/", "ours: decisions"),
+    ("/bot/slack/", "ours: Slack"),
+    ("/bot/web/", "ours: HTTP"),
+    ("/bot/", "ours: delivery and clock"),
+)
+"""What the name of a function or its file holds, and which part of the work it is then; the first that fits counts."""
+
+REST = "Python's library"
+DEEP = 8
+WAITING = ("'select.", "time.sleep", "'_thread.", "_queue")
+"""What only waits: hardly any CPU, but the profiler's own cost is counted there."""
+
+
+def by_part(stats: Stats) -> dict[str, float]:
+    """Seconds of CPU by part; what Python's library does for somebody counts as theirs."""
+    works_for = {function: {_part(function): 1.0} for function in stats}
+    for _ in range(DEEP):
+        works_for = {function: _for_callers(function, stats, works_for) for function in stats}
+    found: Counter[str] = Counter()
+    for function, (_, _, own, _, _) in stats.items():
+        if not any(word in function[2] for word in WAITING):
+            for part, share in works_for[function].items():
+                found[part] += own * share
+    found.pop(PROFILER, None)
+    return dict(found)
+
+
+def _for_callers(function: Function, stats: Stats, known: Mapping[Function, dict[str, float]]) -> dict[str, float]:
+    """The parts that a function works for, with their shares of it: its own, or those of its callers."""
+    callers = {caller: own for caller, (_, _, own, _) in stats[function][4].items() if caller in known}
+    whole = sum(callers.values())
+    if _part(function) != REST or not whole:
+        return known[function]
+    found: Counter[str] = Counter()
+    for caller, own in callers.items():
+        for part, share in known[caller].items():
+            found[part] += share * own / whole
+    return found
+
+
+def _part(function: Function) -> str:
+    name = f"{function[0]} {function[2]}"
+    return next((part for words, part in PARTS if words in name), REST)
+
+
+def shares(parts: Mapping[str, float], least: float = 0.02) -> str:
+    """`Bolt 31 %, SQLite: statements 20 %, …`, the largest first."""
+    total = sum(parts.values()) or 1
+    largest = sorted(parts.items(), key=lambda item: -item[1])
+    return ", ".join(f"{part} {seconds / total:.0%}" for part, seconds in largest if seconds / total >= least)
+
+
+class Profiled:
+    """Every thread from now on, and this one, under a profiler of its own."""
+
+    def __init__(self) -> None:
+        self._made: list[cProfile.Profile] = []
+        self._before: list[Stats] = []
+        threading.setprofile(self._begin)
+        self._begin()
+
+    def _begin(self, *_: object) -> None:
+        profiler = cProfile.Profile(time.thread_time)
+        self._made.append(profiler)
+        profiler.enable()
+
+    def _taken(self) -> list[Stats]:
+        for profiler in (made := list(self._made)):
+            profiler.snapshot_stats()  # type: ignore[attr-defined]  # typeshed leaves it out
+        return [profiler.stats for profiler in made]  # type: ignore[attr-defined]
+
+    def forget(self, *_: object) -> None:
+        """What was spent until now, on the start above all, doesn't count."""
+        self._before = self._taken()
+
+    def write(self, path: Path) -> None:
+        spent = sum((Counter(by_part(stats)) for stats in self._taken()), Counter[str]())
+        spent.subtract(sum((Counter(by_part(stats)) for stats in self._before), Counter[str]()))
+        path.write_text(json.dumps(spent))
+
+
+if __name__ == "__main__":
+    from bot.cli import main
+
+    profiled = Profiled()
+    signal.signal(signal.SIGUSR1, profiled.forget)
+    try:
+        main()
+    finally:
+        profiled.write(Path(os.environ["BENCH_PROFILE"]))
