@@ -10,6 +10,7 @@ from bench import log
 from bench.__main__ import FIGURES
 from bench.measure import TINY
 from bench.place import postgres, remove_postgres
+from bench.why import WHY
 from tests.postgres import FAST
 
 
@@ -34,3 +35,9 @@ def test_a_figure_can_be_measured(name: str) -> None:
     for line in FIGURES[name](TINY):
         assert line.value >= 0 and line.goal >= 0
         assert line.what and line.said and line.wanted
+
+
+@pytest.mark.parametrize("name", WHY)
+def test_where_its_time_goes_can_be_said(name: str) -> None:
+    for line in WHY[name](TINY):
+        assert "%" in line, line
