@@ -32,7 +32,7 @@ Json = dict[str, Any]
 SHOP, REPORTS = "shop-system-secret-0123456789", "reports-system-secret-0123456789"
 KEY = "a-signing-key-of-forty-characters-0000001"
 
-ROLES = """
+WORKSPACE = """
 [workspace]
 approvals_channel = "#access-approvals"
 security_channel  = "#access-security"
@@ -46,7 +46,18 @@ secret    = "${SHOP_ADMIN_SECRET}"
 [systems.reports]
 connector = "gateway"
 secret    = "${REPORTS_SECRET}"
-
+"""
+HURRIED = """
+[roles.hurried]
+title = "Answered at once or not at all"
+system = "reports"
+actions = ["reports:read"]
+requesters = ["everyone"]
+approvers = ["@db-leads"]
+max_duration = "1h"
+pending_timeout = "1s"
+"""
+ROLES = f"""{WORKSPACE}
 [roles.shop-admin]
 title = "Shop admin"
 system = "shop-admin"
@@ -88,15 +99,6 @@ max_duration = "3d"
 default_duration = "8h"
 renewal_approval = true
 
-[roles.hurried]
-title = "Answered at once or not at all"
-system = "reports"
-actions = ["reports:read"]
-requesters = ["everyone"]
-approvers = ["@db-leads"]
-max_duration = "1h"
-pending_timeout = "1s"
-
 [roles.brief]
 title = "Over before you know"
 system = "shop-admin"
@@ -115,7 +117,8 @@ actions = ["orders:read"]
 requesters = ["@oncall-backend"]
 approvers = ["@sre"]
 max_duration = "12h"
-"""
+
+{HURRIED}"""
 
 
 def until(look: Callable[[], Found | None], timeout: float = 15, every: float = 0.05) -> Found:

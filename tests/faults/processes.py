@@ -15,23 +15,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from bot.sandbox import Person, SandboxError
-from tests.faults.live import Bot, Company, parts, until
+from tests.faults.live import HURRIED, WORKSPACE, Bot, Company, parts, until
 
-ROLES = """
-[workspace]
-approvals_channel = "#access-approvals"
-security_channel  = "#access-security"
-leads             = ["@platform-leads"]
-timezone          = "Europe/Berlin"
-
-[systems.shop-admin]
-connector = "gateway"
-secret    = "${SHOP_ADMIN_SECRET}"
-
-[systems.reports]
-connector = "gateway"
-secret    = "${REPORTS_SECRET}"
-
+ROLES = f"""{WORKSPACE}
 [roles.quick]
 title = "Quick"
 system = "shop-admin"
@@ -54,15 +40,7 @@ default_duration = "4s"
 reminders = ["2s"]
 pending_timeout = "10m"
 
-[roles.hurried]
-title = "Answered at once or not at all"
-system = "reports"
-actions = ["reports:read"]
-requesters = ["everyone"]
-approvers = ["@db-leads"]
-max_duration = "1h"
-pending_timeout = "1s"
-"""
+{HURRIED}"""
 
 WORDS = (
     ["request quick load"] * 4
