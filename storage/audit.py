@@ -5,7 +5,6 @@ Appending takes the head row's lock last, so that there is one chain whatever th
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import product
 from typing import Any
 
 from bot.core.audit import COLUMNS, Entry, Event, Record, chained
@@ -15,10 +14,7 @@ _COLUMNS = ", ".join(f'"{name}"' if name == "grant" else name for name in COLUMN
 _MARKS = ", ".join("?" * len(COLUMNS))
 
 Seal = Callable[[int, str], str]
-_Equal = tuple[str, object]
-"""A column and the one value that it must have."""
-
-_NEWEST = " ORDER BY at DESC, seq DESC LIMIT ?"
+_NEWEST = " ORDER BY at DESC, seq DESC"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,24 +77,95 @@ def count(db: Database, filters: Filters, last: int) -> int:
 def page(db: Database, filters: Filters, before: int | None, size: int) -> list[Record]:
     """The newest records first, and of one second the last written first; those that stand behind record `before`.
 
-    A person is an actor or a subject, the beginning of an event's name means several: one index scan of one page
-    for each of them, instead of one over everything.
+    A person is an actor or a subject, the beginning of an event's name means several. Each of them is read from its own
+    place in an index, in order and no further than the page goes, instead of all of them to be sorted.
     """
-    people: list[list[_Equal]] = [[(column, filters.person)] for column in ("actor", "subject")]
-    events: list[list[_Equal]] = [[("event", event)] for event in _events(filters.event or "")]
-    if filters.person is None:
-        people = [[]]
-    if filters.event is None:
-        events = [[]]
-    end = _end(db, filters, before)
-    scans = [
-        _scan(db, [*_rare(filters), *person, *event, *_common(filters)], filters.since, end, size)
-        for person, event in product(people, events)
-    ]
-    if not scans:
+    events = _events(filters.event or "")
+    if not events:
         return []
-    where, values = scans[0] if len(scans) == 1 else _any(scans, size)
-    return [Record(*row) for row in db.rows(f"SELECT {_COLUMNS} FROM audit{where}", *values)]
+    asked = {name for name in (*_COLUMN, "person", "event") if getattr(filters, name) is not None}
+    indexed = next((index for index in _INDEXES if asked.issuperset(index)), ())
+    aside = db.beside or (_ASIDE if _FEW.issuperset(indexed) else "")
+
+    def equal(name: str, column: str, value: object) -> _Part:
+        return f"{'' if name in indexed else aside}{column} = ?", [value]
+
+    common = [equal(name, column, getattr(filters, name)) for name, column in _COLUMN.items() if name in asked]
+    if "event" in asked and "event" not in indexed:
+        common.append((f"{aside}event IN ({_marks(events)})", [*events]))
+    common += _times(filters.since, _end(db, filters, before))
+    if filters.person is not None:
+        actor, subject = (equal("person", column, filters.person) for column in ("actor", "subject"))
+        sql, values = _newest(db, [_all([actor, *common]), _all([subject, _NOT_ACTOR, *common])], size)
+    elif "event" not in indexed:
+        sql, values = _newest(db, [_all(common)], size)
+    elif db.is_sqlite or len(events) == 1:
+        sql, values = _newest(db, [_all([("event = ?", [event]), *common]) for event in events], size)
+    else:
+        sql, values = _newest_of_events(events, common, size)
+    return [Record(*row) for row in db.rows(sql, *values)]
+
+
+_COLUMN = {"grant": '"grant"', "request": "request", "role": "role", "system": "system"}
+_INDEXES = (
+    ("grant",),
+    ("request",),
+    ("person",),
+    ("role", "event"),
+    ("role", "system"),
+    ("system", "event"),
+    ("role",),
+    ("system",),
+    ("event",),
+)
+"""An index is looked in for these, the first one of whose words all are asked for: of it there are the fewest records.
+Time and number stand in every index behind its words, so a page is read from there in its order."""
+
+_FEW = {"grant", "request"}
+_ASIDE = "'' || "
+"""Beside one of those few, PostgreSQL would also go through the index of what many records have."""
+
+_Part = tuple[str, list[object]]
+"""A condition and its values."""
+
+_NOT_ACTOR: _Part = ("subject <> actor", [])
+"""Said by every search for a subject: the index has only these, and so nothing is found twice."""
+
+
+def _all(parts: Iterable[_Part]) -> _Part:
+    """What follows `FROM audit` so that all of it holds."""
+    parts = list(parts)
+    where = " AND ".join(sql for sql, _ in parts)
+    return f" WHERE {where}" if where else "", [value for _, values in parts for value in values]
+
+
+def _newest(db: Database, scans: Sequence[_Part], size: int) -> _Part:
+    """The page of what any of these scans finds, none of which finds what another does.
+
+    SQLite reads them side by side in order as far as the page goes. PostgreSQL does so only with a limit on each, and
+    is quicker when it carries only numbers until the page is known.
+    """
+    values = [value for _, values in scans for value in values]
+    if db.is_sqlite or len(scans) == 1:
+        found = " UNION ALL ".join(f"SELECT {_COLUMNS} FROM audit{where}" for where, _ in scans)
+        return f"{found}{_NEWEST} LIMIT ?", [*values, size]
+    found = " UNION ALL ".join(f"(SELECT at, seq FROM audit{where}{_NEWEST} LIMIT ?)" for where, _ in scans)
+    return _numbered(f"({found}) AS found"), [*(v for _, values in scans for v in (*values, size)), size]
+
+
+def _newest_of_events(events: list[str], common: list[_Part], size: int) -> _Part:
+    """The same for one scan of each event on PostgreSQL, which would plan every one of them anew if they were
+    written out."""
+    where, values = _all([("event = kind.event", []), *common])
+    each = f"SELECT at, seq FROM audit{where}{_NEWEST} LIMIT ?"
+    found = f"unnest(?::text[]) AS kind(event) CROSS JOIN LATERAL ({each}) AS found"
+    return _numbered(found), [events, *values, size, size]
+
+
+def _numbered(found: str) -> str:
+    """The page of the records whose time and number are found there."""
+    numbers = f"SELECT found.seq FROM {found} ORDER BY found.at DESC, found.seq DESC LIMIT ?"
+    return f"SELECT {_COLUMNS} FROM audit WHERE seq = ANY (ARRAY({numbers})){_NEWEST}"
 
 
 _End = tuple[int, int] | None
@@ -111,29 +178,13 @@ def _end(db: Database, filters: Filters, before: int | None) -> _End:
     return min([*ends, *([(filters.until, 0)] if filters.until is not None else [])], default=None)
 
 
-_Scan = tuple[str, list[object]]
-"""What follows `FROM audit` to find one page, with its values."""
-
-
-def _scan(db: Database, equal: Sequence[_Equal], since: int | None, end: _End, size: int) -> _Scan:
-    """Looks in the index of the first column. Time and number stand in every index behind what it is for, so a page
-    is read from there in its order."""
-    parts = [f"{db.beside if number else ''}{column} = ?" for number, (column, _) in enumerate(equal)]
-    values = [value for _, value in equal]
+def _times(since: int | None, end: _End) -> list[_Part]:
+    parts: list[_Part] = []
     if since is not None:
-        parts.append("at >= ?")
-        values.append(since)
+        parts.append(("at >= ?", [since]))
     if end is not None:
-        parts.append("(at, seq) < (?, ?)")
-        values += end
-    where = " WHERE " + " AND ".join(parts) if parts else ""
-    return where + _NEWEST, [*values, size]
-
-
-def _any(scans: Sequence[_Scan], size: int) -> _Scan:
-    """One page of what any of these find."""
-    found = " UNION ".join(f"SELECT seq FROM (SELECT seq FROM audit{where}) AS found" for where, _ in scans)
-    return f" WHERE seq IN ({found}){_NEWEST}", [*(value for _, values in scans for value in values), size]
+        parts.append(("(at, seq) < (?, ?)", [*end]))
+    return parts
 
 
 def _events(beginning: str) -> list[str]:
@@ -142,33 +193,22 @@ def _events(beginning: str) -> list[str]:
     return [str(event) for event in Event if event.startswith(beginning)]
 
 
-def _rare(filters: Filters) -> list[_Equal]:
-    """What few records have."""
-    return [
-        (name, value) for name, value in (('"grant"', filters.grant), ("request", filters.request)) if value is not None
-    ]
-
-
-def _common(filters: Filters) -> list[_Equal]:
-    """What many records have."""
-    return [(name, value) for name, value in (("role", filters.role), ("system", filters.system)) if value is not None]
+def _marks(values: Sequence[object]) -> str:
+    return ", ".join("?" * len(values))
 
 
 def _where(filters: Filters, last: int) -> tuple[str, list[object]]:
-    equal = [*_rare(filters), *_common(filters)]
-    parts = [*(f"{column} = ?" for column, _ in equal), "seq <= ?"]
-    values: list[object] = [*(value for _, value in equal), last]
-    if filters.since is not None:
-        parts.append("at >= ?")
-        values.append(filters.since)
+    parts: list[_Part] = [
+        (f"{column} = ?", [getattr(filters, name)])
+        for name, column in _COLUMN.items()
+        if getattr(filters, name) is not None
+    ]
+    parts += [("seq <= ?", [last]), *_times(filters.since, None)]
     if filters.until is not None:
-        parts.append("at < ?")
-        values.append(filters.until)
+        parts.append(("at < ?", [filters.until]))
     if filters.event is not None:
         events = _events(filters.event)
-        parts.append(f"event IN ({', '.join('?' * len(events)) or 'NULL'})")
-        values += events
+        parts.append((f"event IN ({_marks(events) or 'NULL'})", [*events]))
     if filters.person is not None:
-        parts.append("(actor = ? OR subject = ?)")
-        values += [filters.person, filters.person]
-    return " WHERE " + " AND ".join(parts), values
+        parts.append((f"(actor = ? OR subject = ? AND {_NOT_ACTOR[0]})", [filters.person, filters.person]))
+    return _all(parts)

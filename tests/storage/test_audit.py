@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Sequence
+from itertools import product
+from typing import Any
 
 import psycopg
 import pytest
@@ -196,6 +198,30 @@ def _paged(db: Database, filters: Filters, size: int) -> list[int]:
     return found
 
 
+WORDS: dict[str, tuple[Any, ...]] = {
+    "person": (None, "U2", "U9"),
+    "role": (None, "r1"),
+    "system": (None, "s0"),
+    "event": (None, "grant:end:asked", "grant"),
+    "request": (None, "q3"),
+    "grant": (None, "g2"),
+    "since": (None, AT + 9),
+    "until": (None, AT + 21),
+}
+
+
+def _matches(filters: Filters, row: Sequence[object]) -> bool:
+    at, event = int(str(row[1])), str(row[2])
+    return (
+        filters.person in (None, row[3], row[4])
+        and (filters.role, filters.system) in product((None, row[5]), (None, row[6]))
+        and (filters.request, filters.grant) in product((None, row[7]), (None, row[8]))
+        and event.startswith(filters.event or "")
+        and at >= (filters.since or 0)
+        and (filters.until is None or at < filters.until)
+    )
+
+
 class TestSearch:
     @pytest.mark.parametrize("name", FILTERS)
     def test_pages_and_export_find_exactly(self, database: Database, name: str) -> None:
@@ -205,6 +231,20 @@ class TestSearch:
         assert [row[0] for row in audit.export(database, filters, 60)] == wanted
         with database.reading():
             assert audit.count(database, filters, 60) == len(wanted)
+
+    def test_any_words_together_are_found_in_the_order_of_their_times(self, database: Database) -> None:
+        """Also when the clock was set back, and when several records have one time."""
+        for n in range(120):
+            facts = {"role": f"r{n % 4}", "system": f"s{n % 3}", "request": f"q{n % 7}", "grant": f"g{n % 6}"}
+            entry = Entry(EVENTS[n % 5], PEOPLE[n % 3], PEOPLE[n // 3 % 3], **facts)  # type: ignore[arg-type]
+            _append(database, entry, at=AT + n * 7 % 30)
+        log = sorted(_walked(database), key=lambda row: (int(str(row[1])), int(str(row[0]))), reverse=True)
+        for given in product(*WORDS.values()):
+            filters = Filters(**dict(zip(WORDS, given, strict=True)))
+            wanted = [row[0] for row in log if _matches(filters, row)]
+            assert _paged(database, filters, 5) == wanted, filters
+            with database.reading():
+                assert audit.count(database, filters, 120) == len(wanted), filters
 
     def test_an_export_ends_where_it_was_counted(self, database: Database) -> None:
         _append(database, *_said(5))

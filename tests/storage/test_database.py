@@ -9,14 +9,16 @@ from pathlib import Path
 
 import pytest
 
+from bot.core.audit import Entry, Event
 from bot.core.errors import SchemaMismatch, StorageUnavailable
 from bot.operations.withdraw_request import withdraw_request
-from storage import facts
-from storage.database import Database
+from storage import audit, facts
+from storage.database import MIGRATIONS, Database
 from tests.postgres import Postgres
 from tests.together import processes, together
 from tests.worlds import ANA, make_world
 
+NAMES = sorted(file.stem for file in MIGRATIONS.glob("0*.py"))
 COLUMNS_SQLITE = "SELECT m.name, p.name FROM sqlite_master m JOIN pragma_table_info(m.name) p WHERE m.type = 'table'"
 COLUMNS_POSTGRES = "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = 'public'"
 MIGRATE = """
@@ -64,7 +66,26 @@ def _counted(database: Database, table: str, condition: str = "1 = 1") -> int:
 
 class TestMigrations:
     def test_four_processes_that_start_at_once_migrate_once(self, empty_url: str) -> None:
-        assert sorted(processes(4, MIGRATE, empty_url)) == ["0", "0", "0", "1"]
+        assert sorted(processes(4, MIGRATE, empty_url)) == ["0", "0", "0", str(len(NAMES))]
+
+    def test_a_database_of_any_version_is_brought_up_with_what_is_in_it(self, empty_url: str) -> None:
+        with closing(Database(empty_url)) as database:
+            for before in range(1, len(NAMES)):
+                with database.transaction():
+                    database._runner().up(NAMES[before - 1])
+                with pytest.raises(SchemaMismatch, match=NAMES[before]):
+                    database.check_schema()
+                with database.transaction():
+                    facts.put(database, f"written at {before}", "kept")
+                    audit.append(database, [Entry(Event.POLICY_LOADED, "system")], before, lambda seq, digest: "")
+            assert database.migrate() == NAMES[-1:]
+            database.check_schema()
+            assert [_get(database, f"written at {before}") for before in range(1, len(NAMES))] == ["kept"] * len(
+                NAMES[1:]
+            )
+            assert [row[:2] for row in audit.walk(database)] == [(n, n) for n in range(1, len(NAMES))]
+            with pytest.raises(Exception, match="append-only"), database.transaction():
+                database.run("DELETE FROM audit")
 
     def test_a_second_migration_finds_nothing_to_do(self, database: Database) -> None:
         assert database.migrate() == []

@@ -38,6 +38,10 @@ HOT: dict[str, Callable[[Database], object]] = {
     "audit by role": lambda db: audit.page(db, Filters(role="role"), None, 20),
     "audit by kind of event": lambda db: audit.page(db, Filters(event="panic"), None, 20),
     "audit by grant": lambda db: audit.page(db, Filters(grant="g1"), None, 20),
+    "audit by person and role": lambda db: audit.page(db, Filters(person="U1", role="role"), 999, 20),
+    "audit by person and kind of event": lambda db: audit.page(db, Filters(person="U1", event="grant"), None, 20),
+    "audit by role and event": lambda db: audit.page(db, Filters(role="role", event="panic:switch:on"), None, 20),
+    "audit by role and kind of event": lambda db: audit.page(db, Filters(role="role", event="panic"), 999, 20),
     "audit newest": lambda db: audit.page(db, Filters(), 999, 20),
 }
 BIG = "requests|grants|leases|gates|tokens|outbox|audit|people|seen|votes"
@@ -93,3 +97,44 @@ def test_postgresql_finds_by_an_index(postgres_url: str, name: str) -> None:
         for sql, values in list(db.heard):
             for (step,) in Database.rows(db, f"EXPLAIN {sql}", *values):
                 assert not re.search(rf"Seq Scan on ({BIG})\b", str(step)), f"{step}: {sql}"
+
+
+PAGES = {
+    "audit_actor audit_subject": [
+        Filters(person="U1"),
+        Filters(person="U1", role="role"),
+        Filters(person="U1", system="shop"),
+        Filters(person="U1", event="grant"),
+        Filters(person="U1", role="role", system="shop", event="grant:access:ended", since=NOW),
+    ],
+    "audit_role_system": [Filters(role="role", system="shop"), Filters(role="role", system="shop", until=NOW)],
+    "audit_role_event": [
+        Filters(role="role", event="grant:access:ended"),
+        Filters(role="role", event="grant"),
+        Filters(role="role", event="grant", system="shop"),
+    ],
+    "audit_system_event": [Filters(system="shop", event="grant:access:ended"), Filters(system="shop", event="grant")],
+    "audit_role": [Filters(role="role"), Filters(role="role", since=NOW - 9, until=NOW)],
+    "audit_system": [Filters(system="shop")],
+    "audit_event": [Filters(event="grant:access:ended"), Filters(event="grant")],
+    "audit_grant": [Filters(grant="g1"), Filters(grant="g1", person="U1", role="role", event="grant")],
+    "audit_request": [Filters(request="r1"), Filters(request="r1", role="role", system="shop", event="request")],
+    "audit_at": [Filters(), Filters(since=NOW)],
+}
+"""Which indexes a page of the audit log is read from, and from no other."""
+
+
+@pytest.mark.parametrize("indexes", PAGES)
+def test_sqlite_reads_a_page_of_the_log_in_its_order_from_the_index_of_the_fewest(
+    sqlite_url: str, indexes: str
+) -> None:
+    with _listening(sqlite_url) as db:
+        for filters in PAGES[indexes]:
+            for before in (None, 999):
+                db.heard.clear()
+                audit.page(db, filters, before, 20)
+                sql, values = db.heard[-1]
+                steps = [str(step) for *_, step in Database.rows(db, f"EXPLAIN QUERY PLAN {sql}", *values)]
+                used = {found for step in steps for found in re.findall(r"USING (?:COVERING )?INDEX (\w+)", step)}
+                assert used == set(indexes.split()), f"{steps}: {sql}"
+                assert not any("ORDER BY" in step for step in steps), f"{steps}: {sql}"
