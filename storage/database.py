@@ -163,7 +163,7 @@ class Database:
         with closing(self._connection.cursor()) as cursor:
             cursor.executemany(self._translate(sql), list(rows))
 
-    def stream(self, sql: str, *values: object, batch: int = 2000) -> Iterator[tuple[Any, ...]]:
+    def stream(self, sql: str, *values: object, batch: int = 500) -> Iterator[tuple[Any, ...]]:
         """Rows one by one without holding them all, as they were when the first was read.
 
         On a connection of its own: it may take long, and must neither hold the write lock of SQLite meanwhile nor
@@ -177,13 +177,25 @@ class Database:
             yield from connection.execute(sql, values)
 
     def _postgres_rows(self, sql: str, values: tuple[object, ...], batch: int) -> Iterator[tuple[Any, ...]]:
-        """With a cursor of the server's, because a plain one would fetch everything at once."""
+        """As the server sends them, because a plain cursor would take them all at once and one of the server's would
+        let it wait while a batch is worked on."""
         import psycopg
 
-        with psycopg.connect(self._url, **self._how()) as connection, connection.cursor(name="stream") as cursor:
-            cursor.itersize = batch
-            cursor.execute(self._translate(sql).encode(), values)
-            yield from cursor
+        size = batch if psycopg.capabilities.has_stream_chunked() else 1
+        with psycopg.connect(self._url, **self._how()) as connection, connection.cursor() as cursor:
+            yield from cursor.stream(self._translate(sql).encode(), values, size=size)
+
+    def copy_csv(self, sql: str, *values: object) -> Iterator[bytes | bytearray | memoryview]:
+        """Like `stream`, but each row is a line of CSV in UTF-8 that the server makes (COPY); PostgreSQL only."""
+        import psycopg
+
+        copy = f"COPY ({self._translate(sql)}) TO STDOUT WITH (FORMAT csv, ENCODING 'UTF8')".encode()
+        with (
+            _translated(),
+            psycopg.connect(self._url, **self._how()) as connection,
+            connection.cursor().copy(copy, values) as lines,
+        ):
+            yield from lines
 
     def _how(self) -> dict[str, Any]:
         """What a connection beside the pool has in common with those in it."""
