@@ -185,11 +185,13 @@ class Database:
         with psycopg.connect(self._url, **self._how()) as connection, connection.cursor() as cursor:
             yield from cursor.stream(self._translate(sql).encode(), values, size=size)
 
-    def copy_csv(self, sql: str, *values: object) -> Iterator[bytes | bytearray | memoryview]:
-        """Like `stream`, but each row is a line of CSV in UTF-8 that the server makes (COPY); PostgreSQL only."""
+    def copy_csv(self, sql: str, *values: object, null: str) -> Iterator[bytes | bytearray | memoryview]:
+        """Like `stream`, but each row is a line of CSV in UTF-8 that the server makes (COPY); PostgreSQL only. What
+        is `null` without quotes is null, what is so itself is quoted."""
         import psycopg
 
-        copy = f"COPY ({self._translate(sql)}) TO STDOUT WITH (FORMAT csv, ENCODING 'UTF8')".encode()
+        options = f"FORMAT csv, ENCODING 'UTF8', NULL '{null}'"
+        copy = f"COPY ({self._translate(sql)}) TO STDOUT WITH ({options})".encode()
         with (
             _translated(),
             psycopg.connect(self._url, **self._how()) as connection,

@@ -81,15 +81,15 @@ def list_(before: int | None, as_json: bool, limit: int, **asked: str | None) ->
 def export(form: str, **asked: str | None) -> None:
     """Every matching record to standard output, the oldest first."""
     with opened("audit") as base:
-        from bot.core.export import csv_lines, json_lines
-        from bot.operations.read_audit import export_audit
+        from bot.core.export import json_lines
+        from bot.operations.read_audit import export_audit, export_csv
 
-        count, rows = export_audit(base.world, actor(), _filters(base.world, asked))
-        shown = _counted(rows, count)
-        lines = csv_lines(shown) if form == "csv" else json_lines(shown)
-        out = sys.stdout.buffer  # always UTF-8, whatever the terminal speaks
-        for line in lines:
-            out.write(line.encode())
+        filters, out = _filters(base.world, asked), sys.stdout.buffer  # always UTF-8, whatever the terminal speaks
+        if form == "csv":
+            out.writelines(export_csv(base.world, actor(), filters, _counted))
+        else:
+            count, rows = export_audit(base.world, actor(), filters)
+            out.writelines(map(str.encode, json_lines(_counted(rows, count))))
         out.flush()
 
 

@@ -1,20 +1,23 @@
 """Leads, and operators on the command line, read the audit log; that they looked is in the log too."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
 from bot.core import effects
 from bot.core.approval import Refused
 from bot.core.audit import Event, Record
+from bot.core.export import csv_copied, csv_lines
 from bot.operations._leads import leads_only
 from bot.operations._unit import Unit, World, unit
 from storage import audit
 from storage.audit import Filters
 
-__all__ = ["Filters", "ask_export", "export_audit", "filters_from", "is_lead", "may_audit", "read_audit"]
+__all__ = ["Filters", "ask_export", "export_audit", "export_csv", "filters_from", "is_lead", "may_audit", "read_audit"]
 
 PAGE = 20
+
+Watch = Callable[[Iterator[Any], int], Iterator[Any]]
 
 
 def read_audit(
@@ -42,11 +45,28 @@ def export_audit(world: World, by: str, filters: Filters) -> tuple[int, Iterator
 
     The caller has made sure who `by` is. Raises StorageUnavailable, also while the rows are read.
     """
+    count, last = _begin_export(world, by, filters)
+    return count, audit.export(world.db, filters, last)
+
+
+def export_csv(
+    world: World, by: str, filters: Filters, watch: Watch = lambda records, count: records
+) -> Iterator[bytes]:
+    """The same as a CSV file, piece by piece and alike from either database. `watch` is given the records, whatever
+    they are, and their number, and hands them on."""
+    count, last = _begin_export(world, by, filters)
+    if world.db.is_sqlite:
+        return map(str.encode, csv_lines(watch(audit.export(world.db, filters, last), count)))
+    return csv_copied(watch(audit.export_csv(world.db, filters, last), count))
+
+
+def _begin_export(world: World, by: str, filters: Filters) -> tuple[int, int]:
+    """How many records there are to export, and which is the last."""
     with unit(world) as u:
         last = (audit.head(u.db) or (0,))[0]
         count = audit.count(u.db, filters, last)
         u.note(Event.AUDIT_EXPORTED, by, filters=_said(filters), records=count)
-    return count, audit.export(world.db, filters, last)
+    return count, last
 
 
 def may_audit(world: World, by: str) -> Refused | None:

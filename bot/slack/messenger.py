@@ -10,14 +10,13 @@ from slack_sdk import WebClient
 
 from bot.core.effects import Kind
 from bot.core.errors import OutcomeUnknown, SystemRefused, SystemUnavailable
-from bot.core.export import csv_lines
 from bot.core.model import HELD, GrantState
 from bot.operations._unit import World
 from bot.operations.describe_grant import GrantView, describe_grant
 from bot.operations.describe_person import describe_person
 from bot.operations.describe_request import RequestCard, describe_request
 from bot.operations.keep_fact import keep_facts, known_fact
-from bot.operations.read_audit import export_audit, filters_from, may_audit
+from bot.operations.read_audit import export_csv, filters_from, may_audit
 from bot.operations.record_posted import record_posted, record_reminded
 from bot.operations.verify_audit import Sealed, verify_audit
 from bot.slack.api import LOCKED_OUT, Caller, sorted_errors
@@ -204,10 +203,10 @@ class Messenger:
         it may be long after they asked for it."""
         if (refused := may_audit(self._world, data["person"])) is not None:
             return self.answer({"person": data["person"], "channel": "", "note": "refused", "why": refused.reason})
-        _, rows = export_audit(self._world, data["person"], filters_from(data["filters"]))
+        pieces = export_csv(self._world, data["person"], filters_from(data["filters"]))
         channel = self._call("conversations.open", users=data["person"])["channel"]["id"]
-        with tempfile.NamedTemporaryFile("w", suffix=".csv", encoding="utf-8", newline="") as file:
-            file.writelines(csv_lines(rows))
+        with tempfile.NamedTemporaryFile(suffix=".csv") as file:
+            file.writelines(pieces)
             file.flush()
             upload(self._client, file.name, "access-audit.csv", channel)
         return []

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import random
+from collections.abc import Callable, Iterator
+from itertools import product
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,7 +15,7 @@ from bot.core.approval import Refused
 from bot.core.audit import COLUMNS, Record, chained, check_links
 from bot.core.errors import Problem, StorageUnavailable
 from bot.operations.list_rows import list_grants, list_requests
-from bot.operations.read_audit import ask_export, export_audit, is_lead, may_audit, read_audit
+from bot.operations.read_audit import ask_export, export_audit, export_csv, is_lead, may_audit, read_audit
 from bot.operations.record_policy import record_loaded, record_rejected
 from bot.operations.release_grant import release_grant
 from bot.operations.verify_audit import verify_audit
@@ -20,7 +24,7 @@ from storage import audit
 from storage.audit import Filters
 from tests.builders import a_policy
 from tests.together import together
-from tests.worlds import ANA, BEN, LEA, START, Made
+from tests.worlds import ANA, BEN, LEA, START, Made, make_world
 
 NAMES = ", ".join(f'"{name}"' for name in COLUMNS)
 MARKS = ", ".join("?" * len(COLUMNS))
@@ -211,6 +215,58 @@ class TestReading:
         assert [grant.state for grant in list_grants(log.world)] == ["ending"]
         assert [request.role for request in list_requests(log.world)] == ["reports-read"]
         assert len(list_requests(log.world, None)) == 2
+
+
+NASTY = (
+    "", "plain", "grant:access:ended", "=", "=1+1", "+1", "-1", "@SUM(A1)", "\t=", "\r=", "\n=", "\n", "＝1", "＋",
+    "－1", "＠", "'=1", '"', '"="', '"=1"', '""', ",", ",=1", 'a,"=1', "a,=1", 'a,"",b', "a\nb", "a\r\nb", "=a\nb,c",
+    "\\N", "\\.", "\\", "NULL", " ", " =1", "\ufeff=1", "ü", "🚑", "100 %s or ?", "'; DROP TABLE audit; --",
+    "\u2028", "x" * 5000, "=" * 5000, '{"a":"=1","b":[-1,"@x"]}',
+)  # fmt: skip
+TIMES = (0, 59, 951_782_400, 1_790_000_000, 4_102_444_799, 253_402_300_799)
+
+
+def _with_nasty_rows(url: str, path: Path) -> Made:
+    """A log with each of these texts in each place, beside plain and beside nasty ones."""
+    made, dice = make_world(path, url), random.Random(7)
+    texts = [*((text,) * 11 for text in NASTY), *(dice.choices(NASTY, k=11) for _ in range(700))]
+    for place, text in product(range(11), NASTY):
+        texts.append((*["plain"] * place, text, *["plain"] * (10 - place)))
+    for _ in range(400):  # enough to be a piece of their own
+        texts.append(("plain",) * 11)
+    rows = [(seq, TIMES[seq % len(TIMES)], *each) for seq, each in enumerate(texts, 1)]
+    with made.world.db.transaction():
+        made.world.db.run_many(f"INSERT INTO audit ({NAMES}) VALUES ({MARKS})", rows)
+        made.world.db.run("UPDATE audit_head SET seq = ?", len(rows))
+    return made
+
+
+def test_both_databases_export_the_same_bytes_whatever_is_in_them(
+    sqlite_url: str, postgres_url: str, tmp_path: Path
+) -> None:
+    one, other = (_with_nasty_rows(url, tmp_path) for url in (sqlite_url, postgres_url))
+    for filters in (
+        Filters(),
+        Filters(role="100 %s or ?"),
+        Filters(person="'; DROP TABLE audit; --", since=59, until=4_102_444_799),
+        Filters(system='"=1"', grant="plain"),
+        Filters(event="grant", request="plain"),
+        Filters(event="no such event"),
+    ):
+        (count, rows), (_, others) = (export_audit(made.world, LEA, filters) for made in (one, other))
+        assert list(rows) == list(others), filters
+        seen: list[int] = []
+
+        def watch(records: Iterator[Any], count: int, seen: list[int] = seen) -> Iterator[Any]:
+            watched = list(records)
+            seen.extend((count, len(watched)))
+            return iter(watched)
+
+        mine, theirs = (b"".join(export_csv(made.world, LEA, filters, watch)) for made in (one, other))
+        assert mine == theirs, filters
+        assert seen == [count + (filters == Filters())] * 4  # the first export is in the second
+    one.world.db.close()
+    other.world.db.close()
 
 
 class TestPolicyOnRecord:
