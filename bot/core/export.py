@@ -40,8 +40,9 @@ def csv_copied(lines: Iterable[bytes | bytearray | memoryview]) -> Iterator[byte
     yield _HEADER.encode()
     while some := list(islice(lines, _LINES)):
         text = b"".join(some)
-        if _PERHAPS_FORMULA(text) is None and text.count(b"\n") == len(some):
-            yield text.replace(b"\n", b"\r\n")
+        ended = text.replace(b"\n", b"\r\n")
+        if len(ended) == len(text) + len(some) and _PERHAPS_FORMULA(text) is None:  # no newline but at the ends
+            yield ended
         else:
             yield b"".join(b",".join(map(_harmless, _CELL.findall(line))) + b"\r\n" for line in some)
 
