@@ -95,7 +95,9 @@ def page(db: Database, filters: Filters, before: int | None, size: int) -> list[
     events = _events(filters.event or "")
     if not events:
         return []
-    asked = {name for name in (*_COLUMN, "person", "event") if getattr(filters, name) is not None}
+    asked = {name for name in (*_COLUMN, "person") if getattr(filters, name) is not None}
+    if filters.event is not None:
+        asked.add("event" if len(events) == 1 else "kind")
     indexed = next((index for index in _INDEXES if asked.issuperset(index)), ())
     aside = db.beside or (_ASIDE if _FEW.issuperset(indexed) else "")
 
@@ -103,18 +105,18 @@ def page(db: Database, filters: Filters, before: int | None, size: int) -> list[
         return f"{'' if name in indexed else aside}{column} = ?", [value]
 
     common = [equal(name, column, getattr(filters, name)) for name, column in _COLUMN.items() if name in asked]
-    if "event" in asked and "event" not in indexed:
+    if "event" in asked:
+        common.append(equal("event", "event", events[0]))
+    elif "kind" in asked and "kind" not in indexed:
         common.append((f"{aside}event IN ({_marks(events)})", [*events]))
     common += _times(filters.since, _end(db, filters, before))
-    if filters.person is not None:
+    if "person" in asked:
         actor, subject = (equal("person", column, filters.person) for column in ("actor", "subject"))
         sql, values = _newest(db, [_all([actor, *common]), _all([subject, _NOT_ACTOR, *common])], size)
-    elif "event" not in indexed:
-        sql, values = _newest(db, [_all(common)], size)
-    elif db.is_sqlite or len(events) == 1:
-        sql, values = _newest(db, [_all([("event = ?", [event]), *common]) for event in events], size)
+    elif "kind" in indexed:
+        sql, values = _newest_of_events(db, events, common, size)
     else:
-        sql, values = _newest_of_events(events, common, size)
+        sql, values = _newest(db, [_all(common)], size)
     return [Record(*row) for row in db.rows(sql, *values)]
 
 
@@ -125,13 +127,17 @@ _INDEXES = (
     ("person",),
     ("role", "event"),
     ("role", "system"),
+    ("role", "kind"),
     ("system", "event"),
+    ("system", "kind"),
     ("role",),
     ("system",),
     ("event",),
+    ("kind",),
 )
 """An index is looked in for these, the first one of whose words all are asked for: of it there are the fewest records.
-Time and number stand in every index behind its words, so a page is read from there in its order."""
+A kind is several events, each of which is looked for. Time and number stand in every index behind its words, so a page
+is read from there in its order."""
 
 _FEW = {"grant", "request"}
 _ASIDE = "'' || "
@@ -165,9 +171,10 @@ def _newest(db: Database, scans: Sequence[_Part], size: int) -> _Part:
     return _numbered(f"({found}) AS found"), [*(v for _, values in scans for v in (*values, size)), size]
 
 
-def _newest_of_events(events: list[str], common: list[_Part], size: int) -> _Part:
-    """The same for one scan of each event on PostgreSQL, which would plan every one of them anew if they were
-    written out."""
+def _newest_of_events(db: Database, events: list[str], common: list[_Part], size: int) -> _Part:
+    """The same with a scan for each event. If they were written out, PostgreSQL would plan every one of them anew."""
+    if db.is_sqlite:
+        return _newest(db, [_all([("event = ?", [event]), *common]) for event in events], size)
     where, values = _all([("event = kind.event", []), *common])
     each = f"SELECT at, seq FROM audit{where}{_NEWEST} LIMIT ?"
     found = f"unnest(?::text[]) AS kind(event) CROSS JOIN LATERAL ({each}) AS found"

@@ -107,11 +107,15 @@ PAGES = {
         Filters(person="U1", event="grant"),
         Filters(person="U1", role="role", system="shop", event="grant:access:ended", since=NOW),
     ],
-    "audit_role_system": [Filters(role="role", system="shop"), Filters(role="role", system="shop", until=NOW)],
+    "audit_role_system": [
+        Filters(role="role", system="shop"),
+        Filters(role="role", system="shop", until=NOW),
+        Filters(role="role", system="shop", event="grant"),
+    ],
     "audit_role_event": [
         Filters(role="role", event="grant:access:ended"),
         Filters(role="role", event="grant"),
-        Filters(role="role", event="grant", system="shop"),
+        Filters(role="role", event="grant:access:ended", system="shop"),
     ],
     "audit_system_event": [Filters(system="shop", event="grant:access:ended"), Filters(system="shop", event="grant")],
     "audit_role": [Filters(role="role"), Filters(role="role", since=NOW - 9, until=NOW)],
