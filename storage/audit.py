@@ -109,7 +109,7 @@ def page(db: Database, filters: Filters, before: int | None, size: int) -> list[
         common.append(equal("event", "event", events[0]))
     elif "kind" in asked and "kind" not in indexed:
         common.append((f"{aside}event IN ({_marks(events)})", [*events]))
-    common += _times(filters.since, _end(db, filters, before))
+    common += _times(filters.since, filters.until, before)
     if "person" in asked:
         actor, subject = (equal("person", column, filters.person) for column in ("actor", "subject"))
         sql, values = _newest(db, [_all([actor, *common]), _all([subject, _NOT_ACTOR, *common])], size)
@@ -187,23 +187,22 @@ def _numbered(found: str) -> str:
     return f"SELECT {_COLUMNS} FROM audit WHERE seq = ANY (ARRAY({numbers})){_NEWEST}"
 
 
-_End = tuple[int, int] | None
-"""Time and number of the record before which a page ends; None when it begins with the newest."""
-
-
-def _end(db: Database, filters: Filters, before: int | None) -> _End:
-    found = None if before is None else db.row("SELECT at FROM audit WHERE seq = ?", before)
-    ends = [(int(found[0]), before)] if found is not None and before is not None else []
-    return min([*ends, *([(filters.until, 0)] if filters.until is not None else [])], default=None)
-
-
-def _times(since: int | None, end: _End) -> list[_Part]:
+def _times(since: int | None, until: int | None, before: int | None) -> list[_Part]:
+    """From then, until then, and behind record `before`. Its time is looked up in the same statement, if it is before
+    `until` at all; the plus keeps the databases from beginning at `until` and reading up to there."""
     parts: list[_Part] = []
     if since is not None:
         parts.append(("at >= ?", [since]))
-    if end is not None:
-        parts.append(("(at, seq) < (?, ?)", [*end]))
+    if until is not None:
+        parts.append((f"at{'' if before is None else ' + 0'} < ?", [until]))
+    if before is not None:
+        end = "COALESCE((SELECT at FROM audit WHERE seq = ? AND at < ?), ?)"
+        latest = _NEVER if until is None else until
+        parts.append((f"(at, seq) < ({end}, ?)", [before, latest, latest, before]))
     return parts
+
+
+_NEVER = 2**63 - 1
 
 
 def _events(beginning: str) -> list[str]:
@@ -222,9 +221,7 @@ def _where(filters: Filters, last: int) -> tuple[str, list[object]]:
         for name, column in _COLUMN.items()
         if getattr(filters, name) is not None
     ]
-    parts += [("seq <= ?", [last]), *_times(filters.since, None)]
-    if filters.until is not None:
-        parts.append(("at < ?", [filters.until]))
+    parts += [("seq <= ?", [last]), *_times(filters.since, filters.until, None)]
     if filters.event is not None:
         events = _events(filters.event)
         parts.append((f"event IN ({_marks(events) or 'NULL'})", [*events]))
