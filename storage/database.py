@@ -20,7 +20,7 @@ from playhouse.migrations import Runner
 from playhouse.pool import MaxConnectionsExceeded, PooledPostgresqlDatabase
 
 from bot.core.errors import SchemaMismatch, StorageUnavailable
-from storage.one_writer import OneWriter, undone_alone
+from storage.one_writer import OneWriter, refuse_given_up, undone_alone
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 WAIT = 5.0
@@ -76,6 +76,8 @@ class Database:
     def _connected_atomic(self) -> Iterator[None]:
         with self._connected(), self._db.atomic():
             yield
+            if self._db.connection().info.transaction_status.name == "INERROR":  # PostgreSQL says nothing to a commit
+                raise StorageUnavailable("the transaction was given up after an earlier error")
 
     @contextmanager
     def _written(self) -> Iterator[None]:
@@ -130,7 +132,11 @@ class Database:
 
     @property
     def _connection(self) -> Any:
-        return self._own_turn or self._readers.connection()
+        own = self._own_turn
+        if own is None:
+            return self._readers.connection()
+        refuse_given_up(own)
+        return own
 
     def _execute(self, sql: str, values: tuple[object, ...]) -> Any:
         """Past peewee, whose own way takes longer than SQLite does."""
@@ -152,7 +158,7 @@ class Database:
     @contextmanager
     def together(self) -> Iterator[None]:
         """A scope in a transaction whose statements are sent to PostgreSQL without waiting for one's answer before the
-        next; reading a row waits for all before it."""
+        next; reading a row waits for all before it. `run` doesn't know there how many rows it changed."""
         if self.is_sqlite:
             yield
             return

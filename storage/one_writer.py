@@ -5,7 +5,7 @@ for their turn are committed together, with one wait for the disk. It knows noth
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from bot.core.errors import StorageUnavailable
@@ -21,8 +21,8 @@ STRANDED = 0.1
 class _Group:
     """Transactions that are committed together. `failure` says why they were not."""
 
-    def __init__(self, frame: Any) -> None:
-        self.frame, self.began, self.size = frame, time.monotonic(), 0
+    def __init__(self) -> None:
+        self.began, self.size = time.monotonic(), 0
         self.ended = threading.Event()
         self.failure: BaseException | None = None
 
@@ -31,10 +31,18 @@ class _Group:
         return self.size >= LARGEST or time.monotonic() - self.began >= LONGEST
 
 
+def refuse_given_up(connection: Any) -> None:
+    """SQLite itself gives up a whole transaction when the disk is full or broken. Whoever went on after such an error
+    would have every statement committed by itself, whatever becomes of the others."""
+    if not connection.in_transaction:
+        raise StorageUnavailable("the transaction was given up after an earlier error")
+
+
 @contextmanager
 def undone_alone(db: Any) -> Iterator[None]:
     """A part of a transaction that is rolled back by itself when it raises. Always the same words, because SQLite keeps
     prepared what it has read before."""
+    refuse_given_up(db.connection())
     db.execute_sql("SAVEPOINT part")
     try:
         yield
@@ -62,8 +70,12 @@ class OneWriter:
         self._take_turn()
         try:
             group = self._group = self._group or self._begin()
-            with undone_alone(self._db) if group.size else nullcontext():
-                yield
+            if group.size:
+                self._db.execute_sql("SAVEPOINT one")
+            yield
+            refuse_given_up(self._db.connection())
+            if group.size:
+                self._db.execute_sql("RELEASE one")
             group.size += 1
         except BaseException as error:
             self._undo(error)
@@ -75,9 +87,11 @@ class OneWriter:
     def close(self) -> None:
         """Closes the connection; the next transaction opens one again."""
         self._take_turn()
-        self._end()
-        self._db.close()
-        self._pass_on()
+        try:
+            self._end()
+            self._db.close()
+        finally:
+            self._pass_on()
 
     def _take_turn(self) -> None:
         with self._turn:
@@ -94,9 +108,11 @@ class OneWriter:
         with self._turn:
             if self._group is None or (self._waiting and not self._group.is_full):
                 return self._free()
-        self._end()
-        with self._turn:
-            return self._free()
+        try:
+            self._end()
+        finally:
+            with self._turn:
+                self._free()
 
     def _free(self) -> None:
         self._busy = False
@@ -105,33 +121,53 @@ class OneWriter:
     def _begin(self) -> _Group:
         if self._db.is_closed():
             self._db.connect()
-        frame = self._db.transaction()
-        frame.__enter__()
-        return _Group(frame)
+        self._db.transaction().__enter__()
+        return _Group()
 
     def _undo(self, error: BaseException) -> None:
-        """SQLite itself gives up everything when the disk is full or broken, and so everybody has to know."""
-        if self._group is not None and (self._group.size == 0 or not self._db.connection().in_transaction):
-            self._end(error)
+        """What can't be undone alone is undone with all the others, and so everybody has to know."""
+        if self._group is None:
+            return
+        alone = False
+        try:
+            with suppress(Exception):
+                if self._group.size:
+                    self._db.execute_sql("ROLLBACK TO one")
+                    self._db.execute_sql("RELEASE one")
+                    alone = True
+        finally:
+            if not alone:
+                self._end(error)
 
     def _end(self, failure: BaseException | None = None) -> None:
-        """Commits the group, or rolls it back after a failure; a connection that failed may be dead."""
+        """Commits the group, or rolls it back after a failure; a connection that failed may be dead. Whatever happens
+        here, nobody goes on waiting for it."""
         group, self._group = self._group, None
         if group is None:
             return
         try:
-            group.frame.__exit__(type(failure) if failure else None, failure, None)
-        except Exception as error:
-            failure = failure or error
-        if failure is not None:
-            self._db.close()
-        group.failure = failure
-        group.ended.set()
+            if failure is None:
+                self._db.commit()
+        except BaseException as error:
+            failure = error
+            if not isinstance(error, Exception):
+                raise
+        finally:
+            self._db.pop_transaction()
+            if failure is not None:
+                with suppress(Exception):  # nothing is left to roll back when SQLite did it; what matters is why
+                    self._db.rollback()
+                with suppress(Exception):
+                    self._db.close()
+            group.failure = failure
+            group.ended.set()
 
     def _await(self, group: _Group) -> None:
         while not group.ended.wait(STRANDED):
             with suppress(StorageUnavailable):
                 self._take_turn()
                 self._pass_on()
-        if group.failure is not None:
-            raise StorageUnavailable(str(group.failure)) from group.failure
+        failure = group.failure
+        if failure is not None:
+            cause = failure.cause if isinstance(failure, StorageUnavailable) else str(failure)
+            raise StorageUnavailable(cause) from failure

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
+from psycopg import Error
 
 from bot.core.audit import Entry, Event
 from bot.core.errors import SchemaMismatch, StorageUnavailable
@@ -123,6 +124,16 @@ class TestScopes:
                 facts.put(database, "inner", "lost")
                 raise KeyError
         assert (_get(database, "outer"), _get(database, "inner")) == ("kept", None)
+
+    def test_whoever_swallows_an_error_is_not_told_that_what_is_gone_was_committed(self, postgres_url: str) -> None:
+        """PostgreSQL answers such a commit without an error, and rolls back."""
+        with closing(Database(postgres_url)) as database:
+            with pytest.raises(StorageUnavailable, match="given up"), database.transaction():
+                facts.put(database, "half", "written")
+                with suppress(Error):
+                    database.run("INSERT INTO nowhere VALUES (1)")
+            assert _get(database, "half") is None
+            _put(database, "half")
 
     def test_more_threads_than_connections_all_get_their_turn(self, database: Database) -> None:
         together(database, [lambda n=n: _put(database, f"key {n}") for n in range(30)])

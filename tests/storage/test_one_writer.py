@@ -3,9 +3,9 @@
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from functools import partial
 
 import pytest
@@ -195,3 +195,128 @@ def test_a_turn_that_never_comes_is_an_error_and_changes_nothing(sqlite_url: str
         assert _names(database) == set()
         _put(database, "n2")
         assert _names(database) == {"n2"}
+
+
+def _led(database: Database, first: Callable[[], object], others: Sequence[str]) -> list[object]:
+    """What `first` and the transactions that waited until it had begun were told, in this order; None is a success."""
+    writer = database._writer
+    assert writer is not None
+
+    def lead() -> None:
+        with database.transaction():
+            _until(lambda: writer._waiting == len(others))
+            first()
+
+    with ThreadPoolExecutor(1 + len(others)) as pool:
+        leader = pool.submit(lead)
+        _until(lambda: writer._busy)
+        futures = [leader, *(pool.submit(_put, database, name) for name in others)]
+        return [future.exception(20) for future in futures]
+
+
+def _until(true: Callable[[], bool]) -> None:
+    until = time.monotonic() + 10
+    while not true() and time.monotonic() < until:
+        time.sleep(0.001)
+
+
+def test_a_commit_that_is_interrupted_leaves_nobody_waiting(database: Database) -> None:
+    shared = database._shared
+    real = shared.commit
+
+    def commit() -> None:
+        raise KeyboardInterrupt
+
+    shared.commit = commit
+    told = _led(database, lambda: facts.put(database, "n1", "value"), ["n2"])
+    shared.commit = real
+    assert {type(error) for error in told} == {StorageUnavailable, KeyboardInterrupt}
+    _put(database, "n3")
+    assert _names(database) == {"n3"}
+
+
+def _fill(database: Database) -> None:
+    """Makes the disk full for what is large."""
+    with database.transaction():
+        pages = database.row("PRAGMA page_count")
+        assert pages is not None
+        database.rows(f"PRAGMA max_page_count = {pages[0] + 3}")
+
+
+def _too_large(database: Database) -> None:
+    with suppress(sqlite3.OperationalError):
+        facts.put(database, "n2", "x" * 200_000)
+
+
+def test_whoever_swallows_that_the_disk_is_full_commits_nothing_by_the_way(database: Database) -> None:
+    _fill(database)
+    with pytest.raises(StorageUnavailable, match="given up"), database.transaction():
+        _too_large(database)
+        facts.put(database, "n3", "after")
+    _fill(database)  # the connection is a new one
+    with pytest.raises(StorageUnavailable, match="given up"), database.transaction():
+        _too_large(database)
+        with database.transaction():
+            pass
+    assert _names(database) == set()
+
+
+def test_whoever_swallows_that_the_disk_is_full_takes_along_nobody_who_comes_after(database: Database) -> None:
+    _fill(database)
+    told = _led(database, partial(_too_large, database), ["n4", "n5"])
+    assert isinstance(told[0], StorageUnavailable) and told[1:] == [None, None]
+    assert _names(database) == {"n4", "n5"}
+
+
+def test_what_cannot_be_undone_alone_is_undone_with_all_others(database: Database) -> None:
+    """Else it would be committed with them, though it was said to have failed."""
+    shared = database._shared
+    real, rolled_back = shared.execute_sql, threading.Event()
+
+    def execute(sql: str, *rest: object) -> object:
+        if sql.startswith("ROLLBACK TO"):
+            rolled_back.set()
+            raise sqlite3.OperationalError("disk I/O error")
+        return real(sql, *rest)
+
+    def fail() -> None:
+        with database.transaction():
+            facts.put(database, "n2", "value")
+            raise ValueError
+
+    writer = database._writer
+    assert writer is not None
+    shared.execute_sql = execute
+    with ThreadPoolExecutor(2) as pool:
+
+        def lead() -> None:
+            with database.transaction():
+                _until(lambda: writer._waiting == 1)
+                facts.put(database, "n1", "value")
+
+        leader = pool.submit(lead)
+        _until(lambda: writer._busy)
+        follower = pool.submit(fail)
+        told = (leader.exception(20), follower.exception(20))
+    shared.execute_sql = real
+    assert rolled_back.is_set()
+    assert isinstance(told[0], StorageUnavailable)
+    assert told[1] is not None
+    assert _names(database) == set()
+
+
+def test_a_commit_that_fails_says_why_although_nothing_was_left_to_roll_back(database: Database) -> None:
+    """SQLite gives everything up by itself when the disk is full at the commit."""
+    shared = database._shared
+    real = shared.commit
+
+    def commit() -> None:
+        shared.rollback()
+        raise sqlite3.OperationalError("database or disk is full")
+
+    shared.commit = commit
+    with pytest.raises(StorageUnavailable, match="disk is full"):
+        _put(database, "n1")
+    shared.commit = real
+    _put(database, "n2")
+    assert _names(database) == {"n2"}
