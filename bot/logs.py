@@ -49,3 +49,4 @@ def configure(level: str, style: str) -> None:
         logging.getLogger(name).setLevel(max(logging.INFO, logging.getLevelName(level)))
     logging.getLogger("apscheduler").setLevel(logging.WARNING)
     logging.getLogger("slack_bolt").setLevel(logging.ERROR)  # warns of what we do on purpose
+    logging.getLogger("psycopg").setLevel(logging.ERROR)  # warns of errors that are raised as well, with values

@@ -279,6 +279,8 @@ def _path(url: str) -> str:
 def _sqlite(url: str, wait: float, shared: bool = False) -> SqliteDatabase:
     """`shared`: one connection for all threads, which have to take turns."""
     pragmas = {"journal_mode": "wal", "synchronous": "full", "foreign_keys": 1, "wal_autocheckpoint": 4000}
+    if shared:
+        pragmas["cache_size"] = -16_000  # KiB: a long audit log changes pages all over its indexes
     return SqliteDatabase(
         _path(url),
         pragmas=pragmas,
@@ -297,6 +299,7 @@ def _postgres(url: str, wait: float) -> Any:
         **settings,
         prefer_psycopg3=True,
         options=POSTGRES_OPTIONS.format(milliseconds=wait * 1000),
+        prepare_threshold=1,
         max_connections=20,
         timeout=wait,
         stale_timeout=300,
