@@ -35,6 +35,11 @@ def locked(db: Database, grant: str) -> Grant | None:
     return _one(db.row(f"SELECT {_COLUMNS} FROM grants WHERE id = ?{db.lock_row}", grant))
 
 
+def several(db: Database, ids: Sequence[str]) -> list[Grant]:
+    marks = ", ".join("?" * len(ids))
+    return _many(db.rows(f"SELECT {_COLUMNS} FROM grants WHERE id IN ({marks}) ORDER BY id", *ids))
+
+
 def locked_all(db: Database, ids: Sequence[str]) -> dict[str, Grant]:
     """These grants by id, held until the transaction ends; locked in one order whoever asks."""
     marks = ", ".join("?" * len(ids))

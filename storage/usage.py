@@ -1,6 +1,6 @@
 """What was really used: checks by grant, system, source, minute and outcome, and when each grant was first used."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from storage.database import Database
@@ -44,17 +44,19 @@ def first(db: Database, grant: str, system: str, at: int) -> bool:
     return db.run(sql, grant, system, at) == 1
 
 
-def sums(db: Database, grant: str) -> dict[str, Sum]:
-    """What was counted of one grant, by system."""
+def sums(db: Database, grants: Sequence[str]) -> dict[str, dict[str, Sum]]:
+    """What was counted of these grants, by grant and system."""
     allowed = "CASE WHEN outcome = 'allowed' THEN {} END"
+    marks = ", ".join("?" * len(grants))
     sql = (
-        f"SELECT system, COALESCE(SUM({allowed.format('count')}), 0), SUM(count), MIN({allowed.format('minute')}), "
-        f"MAX({allowed.format('last_at')}) FROM usage WHERE grant_id = ? GROUP BY system"
+        f"SELECT grant_id, system, COALESCE(SUM({allowed.format('count')}), 0), SUM(count), "
+        f"MIN({allowed.format('minute')}), MAX({allowed.format('last_at')}) FROM usage WHERE grant_id IN ({marks}) "
+        "GROUP BY grant_id, system"
     )
-    return {
-        system: Sum(int(through), int(checks) - int(through), first_minute, last_at)
-        for system, through, checks, first_minute, last_at in db.rows(sql, grant)
-    }
+    found: dict[str, dict[str, Sum]] = {grant: {} for grant in grants}
+    for grant, system, through, checks, first_minute, last_at in db.rows(sql, *grants):
+        found[grant][system] = Sum(int(through), int(checks) - int(through), first_minute, last_at)
+    return found
 
 
 def sources(db: Database, grant: str, system: str, limit: int) -> list[str]:

@@ -4,7 +4,7 @@ An effect names rows by id and never carries what a person typed or anything sec
 the rows as they are then. `queue` says who does it, `lane` what it must stay in order with.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -66,9 +66,9 @@ def end_lease(grant: str, system: str) -> Effect:
     return Effect(Kind.END_LEASE, Queue.END, grant_lane(grant), {"grant": grant, "system": system})
 
 
-def sum_usage(grant: str) -> Effect:
-    """A little later than the end, when every process has written down the checks it counted."""
-    return Effect(Kind.SUM_USAGE, Queue.START, f"usage:{grant}", {"grant": grant}, delay=3)
+def sum_usage(grants: Sequence[str]) -> Effect:
+    """A little later than their end, when every process has written down the checks it counted."""
+    return Effect(Kind.SUM_USAGE, Queue.START, f"usage:{grants[0]}", {"grants": [*grants]}, delay=3)
 
 
 def decide(request: str, voter: str, data: Mapping[str, object]) -> Effect:

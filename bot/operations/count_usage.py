@@ -3,6 +3,7 @@ is added up in memory and written every second.
 """
 
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from bot.core.audit import Event
@@ -98,14 +99,13 @@ def record_first_use(world: World, grant_id: str, system: str, source: str) -> N
             u.record(Event.USE_FIRST, grant.person, grant, system=system, source_address=source)
 
 
-def sum_usage(world: World, grant_id: str) -> None:
-    """Puts what was really used into the audit chain, when the grant has ended."""
+def sum_usage(world: World, ended: Sequence[str]) -> None:
+    """Puts what was really used into the audit chain, when these grants have ended."""
     with unit(world) as u:
-        grant = grants.get(u.db, grant_id)
-        if grant is None:
-            return
-        sums = usage.sums(u.db, grant.id)
-        for system in dict.fromkeys([*grant.systems, *sums]):  # also where the token was tried and is good for nothing
-            here = sums.get(system, usage.Sum(0, 0, None, None))
-            sources = usage.sources(u.db, grant.id, system, MOST_TOLD)
-            u.record(Event.USE_SUMMED, SYSTEM, grant, system=system, **here._asdict(), sources=sources)
+        counted = usage.sums(u.db, ended)
+        for grant in grants.several(u.db, ended):
+            sums = counted[grant.id]
+            for system in dict.fromkeys([*grant.systems, *sums]):  # also where the token is good for nothing
+                here = sums.get(system, usage.Sum(0, 0, None, None))
+                sources = usage.sources(u.db, grant.id, system, MOST_TOLD) if here.allowed else []
+                u.record(Event.USE_SUMMED, SYSTEM, grant, system=system, **here._asdict(), sources=sources)

@@ -34,5 +34,5 @@ def describe_grant(world: World, grant_id: str) -> GrantView | None:
             role=u.policy.roles.get(grant.role),
             person=u.person(grant.person),
             leases=tuple(grants.leases(u.db, grant.id)),
-            uses=sum(here.allowed for here in usage.sums(u.db, grant.id).values()),
+            uses=sum(here.allowed for here in usage.sums(u.db, [grant.id])[grant.id].values()),
         )

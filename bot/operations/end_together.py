@@ -2,9 +2,9 @@
 written down is one transaction, and a handful of statements whatever the number.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-from bot.core.model import Grant, GrantState, Lease, Order
+from bot.core.model import Grant, GrantState, Lease, Order, Person
 from bot.operations._unit import Unit, World, unit
 from bot.operations.record_delivery import note_ended, tell_ended
 from bot.operations.take_work import Row
@@ -26,18 +26,25 @@ def end_together(world: World, owner: str, rows: Sequence[Row], revoke: Revoke) 
         leases = grants.leases_of(u.db, list(found))
         wanted = {(row.data["grant"], row.data["system"]) for row in rows}
         ending = [lease for known in leases.values() for lease in known if (lease.grant, lease.system) in wanted]
-        revoke(_orders(u, found, ending))
-        _confirm(u, found, leases, [lease for lease in ending if lease.state is not GrantState.ENDED])
+        holders = _holders(u, found)
+        revoke([order_of(found[lease.grant], lease, holders[found[lease.grant].person]) for lease in ending])
+        _confirm(u, found, leases, [lease for lease in ending if lease.state is not GrantState.ENDED], holders)
         outbox.done_all(u.db, [row.id for row in rows], owner)
 
 
-def _orders(u: Unit, found: dict[str, Grant], ending: Sequence[Lease]) -> list[Order]:
-    known = people.several(u.db, {grant.person for grant in found.values()})
-    holders = {grant.id: known.get(grant.person) or u.person(grant.person) for grant in found.values()}
-    return [order_of(found[lease.grant], lease, holders[lease.grant]) for lease in ending]
+def _holders(u: Unit, found: Mapping[str, Grant]) -> dict[str, Person]:
+    wanted = {grant.person for grant in found.values()}
+    known = people.several(u.db, wanted)
+    return {person: known.get(person) or u.person(person) for person in wanted}
 
 
-def _confirm(u: Unit, found: dict[str, Grant], leases: dict[str, list[Lease]], ended: Sequence[Lease]) -> None:
+def _confirm(
+    u: Unit,
+    found: Mapping[str, Grant],
+    leases: Mapping[str, Sequence[Lease]],
+    ended: Sequence[Lease],
+    holders: Mapping[str, Person],
+) -> None:
     """What `record_ended` does for one, for many."""
     grants.end_leases(u.db, ended)
     gone = {(lease.grant, lease.system) for lease in ended}
@@ -51,5 +58,4 @@ def _confirm(u: Unit, found: dict[str, Grant], leases: dict[str, list[Lease]], e
         and all(x.state is GrantState.ENDED or (x.grant, x.system) in gone for x in leases[grant.id])
     ]
     grants.confirm_ends(u.db, [grant.id for grant in over], u.now)
-    for grant in over:
-        tell_ended(u, grant)
+    tell_ended(u, over, holders)

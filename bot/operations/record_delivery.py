@@ -1,11 +1,11 @@
 """What the systems answered becomes state: access is told as active or ended here, and nowhere else."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from bot.core import effects
 from bot.core.audit import Event
 from bot.core.lifecycle import first_reminder
-from bot.core.model import EndReason, Grant, GrantState, Order
+from bot.core.model import EndReason, Grant, GrantState, Order, Person
 from bot.operations._end import channel_of
 from bot.operations._unit import SYSTEM, Unit, World, unit
 from bot.operations.try_start import orders
@@ -80,7 +80,7 @@ def record_ended(world: World, grant_id: str, system: str) -> None:
         if any(lease.state is not GrantState.ENDED for lease in grants.leases(u.db, grant.id)):
             return
         grants.confirm_end(u.db, grant.id, u.now)
-        tell_ended(u, grant)
+        tell_ended(u, [grant], {grant.person: u.person(grant.person)})
 
 
 def note_ended(u: Unit, grant: Grant, system: str) -> None:
@@ -121,10 +121,12 @@ def _show(u: Unit, grant: Grant) -> None:
         u.do(effects.update_approval(grant.request, channel_of(u, grant.role)))
 
 
-def tell_ended(u: Unit, grant: Grant) -> None:
+def tell_ended(u: Unit, over: Sequence[Grant], holders: Mapping[str, Person]) -> None:
     """What follows when every system has confirmed: the holder hears it, the thread shows it, the use is summed."""
-    if not u.person(grant.person).deleted:  # whoever is gone can't be told, and that would look like trouble
-        u.do(effects.tell_person(grant.person, "ended", grant=grant.id))
-    u.do(effects.sum_usage(grant.id))
-    facts = {"grant": grant.id, "why": grant.end_reason or EndReason.EXPIRED}
-    u.do(effects.thread_note(grant.request, channel_of(u, grant.role), "ended", **facts))
+    for grant in over:
+        if not holders[grant.person].deleted:  # whoever is gone can't be told, and that would look like trouble
+            u.do(effects.tell_person(grant.person, "ended", grant=grant.id))
+        facts = {"grant": grant.id, "why": grant.end_reason or EndReason.EXPIRED}
+        u.do(effects.thread_note(grant.request, channel_of(u, grant.role), "ended", **facts))
+    if over:
+        u.do(effects.sum_usage([grant.id for grant in over]))

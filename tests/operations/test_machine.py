@@ -450,7 +450,7 @@ _WORK: dict[Kind, Callable[[Lifecycle, dict[str, Any]], list[Recording]]] = {
     Kind.END_LEASE: Lifecycle._end,
     Kind.DECIDE: Lifecycle._decide,
     Kind.REMIND: lambda self, data: [lambda world: record_reminded(world, data["grant"])],
-    Kind.SUM_USAGE: lambda self, data: [lambda world: sum_usage(world, data["grant"])],
+    Kind.SUM_USAGE: lambda self, data: [lambda world: sum_usage(world, data["grants"])],
 }
 
 

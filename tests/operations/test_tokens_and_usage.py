@@ -171,7 +171,7 @@ class TestChecking:
 
 class TestUsage:
     def _sums(self, made: Made, grant: Grant) -> list[object]:
-        sum_usage(made.world, grant.id)
+        sum_usage(made.world, [grant.id])
         return [detail for (detail,) in made.log("grant:use:summed", "detail")]
 
     def test_the_first_use_is_durable_before_the_answer_and_recorded_once(self, made: Made) -> None:

@@ -56,7 +56,7 @@ def test_counts_are_exact_by_system_source_and_outcome(either: Site) -> None:
         ("shop-admin", "192.0.2.7", "allowed"): 1,
         ("shop-admin", "192.0.2.7", "ending"): 1,
     }
-    sum_usage(either.made.world, grant.id)
+    sum_usage(either.made.world, [grant.id])
     with either.made.world.db.reading():
         sums = audit.page(either.made.world.db, audit.Filters(event=Event.USE_SUMMED), None, 10)
     counted_by_system = {r.system: (json.loads(r.detail)["allowed"], json.loads(r.detail)["refused"]) for r in sums}
