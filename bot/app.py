@@ -41,6 +41,7 @@ from bot.slack.messenger import Messenger
 from bot.slack.people import SlackPeople
 from bot.slack.socket import Socket
 from bot.tokens import Signer
+from bot.watch import Commits, Watch
 from bot.web import build_web, serve_config
 from bot.web.ops import Ready
 from bot.web.server import Server
@@ -57,9 +58,6 @@ CHECK_HOLDERS_EVERY = 10
 
 PATIENCE = 2.5
 """Seconds to wait for a locked database: who typed a command must hear within Slack's three that it can't be done."""
-
-RELOAD_EVERY = 2
-"""Seconds between two looks at roles.toml, which is reloaded within 5."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +104,11 @@ class Worker:
         self._base, self.greeting = base, Greeting(identity, self._meet_slack)
         self.people = SlackPeople(slack_client(settings, timeout=3), clock_world, identity.team)
         self.delivery = _delivery(base, clock_world, patient, self.people, meter)
-        self.jobs = Jobs(clock_world, base.clock.exact, self._others(clock_world, meter))
-        self.socket = Socket(bolt, settings.slack_app_token, patient) if settings.slack_mode == "socket" else None
+        others, ending = self._others(clock_world, meter), self.delivery.ends_held
+        self.jobs = Jobs(clock_world, base.clock.exact, others, ending=ending)
+        line = slack_client(settings, timeout=10)
+        self.socket = Socket(bolt, settings.slack_app_token, line) if settings.slack_mode == "socket" else None
+        self._watch = Watch(base.clock.exact, self._looks())
         self._world, self._started, self._stopping = clock_world, clock_world.now(), threading.Event()
 
     def start(self) -> None:
@@ -117,6 +118,7 @@ class Worker:
         self._base.bell.add(self._heard)
         self.jobs.start()
         self.delivery.start()
+        self._watch.start()
         threading.Thread(target=self._listen, name="notices", daemon=True).start()
         self.greeting.start()
 
@@ -125,6 +127,7 @@ class Worker:
         self._stopping.set()
         self.greeting.stop()
         self.delivery.begin_stop()
+        self._watch.stop()
         if self.socket is not None:
             self.socket.close()
         self.jobs.stop()
@@ -134,7 +137,7 @@ class Worker:
         """What this process needs, whether it is well, and what is wrong."""
         parts = [
             ("clock", self.jobs.well(), "the sweep has not run lately"),
-            ("delivery", self.delivery.well(), "a queue is not worked any more"),
+            ("delivery", self.delivery.well() and self._watch.well(), "a queue is not worked any more"),
         ]
         if self.socket is not None:
             parts.append(("socket", self.socket.well(), "no live connection to Slack"))
@@ -145,7 +148,7 @@ class Worker:
         self.jobs.expect(due)
 
     def _listen(self) -> None:
-        """Hears what other processes commit; on SQLite the queues look for themselves every second."""
+        """Hears what other processes commit; on SQLite the watch looks for it."""
         while not self._base.db.is_sqlite and not self._stopping.is_set():
             try:
                 self._base.db.listen(self._told, self._stopping.is_set)
@@ -164,12 +167,20 @@ class Worker:
         if self.socket is not None:
             self.socket.start()
 
+    def _looks(self) -> dict[str, Callable[[], object]]:
+        looks: dict[str, Callable[[], object]] = {
+            "the clock": self.jobs.look,
+            "the database": Commits(self._base.db.data_version, [self.jobs.find_due, self.delivery.find_due]).look,
+            "the outbox": self.delivery.wake_due,
+            "roles.toml": partial(reload_roles, self._base),
+        }
+        return looks if self.socket is None else {**looks, "Slack's socket": self.socket.look}
+
     def _others(self, world: World, meter: UsageMeter) -> dict[str, Every]:
         return {
             "holders": Every(CHECK_HOLDERS_EVERY, self._check_holders),
             "groups": Every(300, lambda: save_refresh(world, ["groups"])),
             "people": Every(6 * 3600, lambda: save_refresh(world, ["people"])),
-            "roles": Every(RELOAD_EVERY, lambda: reload_roles(self._base, world)),
         }
 
     def _check_holders(self) -> None:
@@ -195,38 +206,14 @@ def build_hands(base: Base) -> Delivery:
     return _delivery(base, base.world, client, people, UsageMeter(base.world))
 
 
-def reload_roles(base: Base, world: World) -> None:
+def reload_roles(base: Base) -> None:
     """Reads roles.toml again if it was saved; groups and addresses that are new in it are asked of Slack."""
 
     def loaded(policy: object) -> None:
-        record_loaded(world, base.roles.policy)
-        save_refresh(world, ["groups", "people"])
+        record_loaded(base.world, base.roles.policy)
+        save_refresh(base.world, ["groups", "people"])
 
-    base.roles.reload(loaded, partial(record_rejected, world))
-
-
-class RolesWatch:
-    """Reads roles.toml again when it is saved, in a process that has no clock."""
-
-    def __init__(self, base: Base) -> None:
-        self._base, self._stopping = base, threading.Event()
-        self._thread = threading.Thread(target=self._run, name="roles", daemon=True)
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._stopping.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        while not self._stopping.wait(RELOAD_EVERY):
-            try:
-                reload_roles(self._base, self._base.world)
-            except StorageUnavailable as error:
-                log.warning("roles.toml is read again later: %s", error)
-            except Exception:
-                log.exception("roles.toml could not be read again")
+    base.roles.reload(loaded, partial(record_rejected, base.world))
 
 
 def slack_client(settings: Settings, timeout: int) -> WebClient:
@@ -280,7 +267,7 @@ def serve(settings: Settings, *, web: bool, work: bool, migrate: bool) -> None:
         verifier = SignatureVerifier(settings.slack_signing_secret)
         slack = SlackEvents(bolt.dispatch, verifier) if web and settings.slack_mode == "http" else None
     if worker is None:
-        parts.append(RolesWatch(base))
+        parts.append(Watch(base.clock.exact, {"roles.toml": partial(reload_roles, base)}))
     _serve(base, meter, parts, partial(_ready, base, worker), slack)
 
 

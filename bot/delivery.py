@@ -9,7 +9,8 @@ import random
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -32,7 +33,7 @@ from bot.operations.record_delivery import (
 )
 from bot.operations.record_people import record_people
 from bot.operations.record_posted import record_undelivered, record_unposted
-from bot.operations.take_work import Row, Work, finish_work, keep_claims, take_together, take_work
+from bot.operations.take_work import Row, Work, finish_work, keep_claims, next_work, take_together, take_work
 from bot.operations.try_start import try_start
 from bot.queues import LANES, Loop
 from bot.slack.api import LOCKED_OUT
@@ -50,6 +51,19 @@ START_PATIENCE = 600
 PRESS_PATIENCE = 120
 """Seconds after which a press that Slack doesn't confirm decides nothing any more."""
 
+UNHEARD = 8
+"""Messages in a row that Slack did not take, after which they are tried one at a time until it takes one: thousands
+that wait would otherwise be tried and put off, each in transactions of its own, and ends would compete with them."""
+
+BETWEEN = 0.05
+"""Seconds between two of these."""
+
+ENDS_AT_ONCE = 256
+"""Ends in hand at most while all that come can be done at once."""
+
+HOLD = 3.0
+"""Seconds for which ends wait at most until all that are due have been asked for."""
+
 
 class Delivery:
     """All queues of this process. `now` is the world's clock."""
@@ -66,6 +80,9 @@ class Delivery:
         self._people, self._meter = people, meter
         self._owner = secrets.token_hex(8)
         self._stopping, self._waits = threading.Event(), False
+        self._unheard, self._at_once = 0, False
+        self._due_at: dict[Queue, int] = {}
+        self._lock, self._held_until, self._rung = threading.Lock(), 0.0, False
         self._loops = {queue: Loop(self, queue, lanes) for queue, lanes in LANES.items()}
 
     def start(self) -> None:
@@ -76,7 +93,27 @@ class Delivery:
     def wake(self, queues: Iterable[Queue]) -> None:
         """Something was left to do, by this process or another one."""
         for queue in queues:
-            self._loops[queue].bell.set()
+            if queue is not Queue.END or self._may_end():
+                self._loops[queue].bell.set()
+
+    def _may_end(self) -> bool:
+        with self._lock:
+            self._rung = time.monotonic() < self._held_until
+            return not self._rung
+
+    @contextmanager
+    def ends_held(self) -> Iterator[None]:
+        """Meanwhile the ends that were asked for are left where they are, for HOLD seconds at most: while thousands are
+        asked for, the work on the first would hold up the last, for whom every gate is still open."""
+        with self._lock:
+            self._held_until = time.monotonic() + HOLD
+        try:
+            yield
+        finally:
+            with self._lock:
+                rung, self._held_until, self._rung = self._rung, 0.0, False
+            if rung:
+                self.wake([Queue.END])
 
     def stop(self) -> None:
         """Finishes what has been begun and takes nothing new; what is left stays in the outbox."""
@@ -87,7 +124,8 @@ class Delivery:
     def begin_stop(self) -> None:
         """The same without waiting for it."""
         self._stopping.set()
-        self.wake(list(Queue))
+        for loop in self._loops.values():
+            loop.bell.set()
 
     def well(self) -> bool:
         """Whether every queue's loop has turned lately."""
@@ -96,7 +134,7 @@ class Delivery:
     def drain(self, queue: Queue) -> int:
         """Does what is due of one queue on this thread; for a process without workers. Gives the number of rows."""
         done = 0
-        while rows := take_work(self._world, queue, self._owner, LANES[queue].claim, LANES[queue].in_hand):
+        while rows := self.take(queue, self.room(queue)):
             for batch in self.batches(rows):
                 self.work_together(batch)
             done += len(rows)
@@ -105,6 +143,21 @@ class Delivery:
     @property
     def stopping(self) -> bool:
         return self._stopping.is_set()
+
+    def find_due(self) -> None:
+        """Looks when something is due in each queue, whoever left it there. Raises StorageUnavailable."""
+        self._due_at = next_work(self._world)
+
+    def wake_due(self) -> None:
+        """Wakes the queues in which something is due by now; to be called once a second."""
+        now = self._world.now()
+        self.wake([queue for queue, due in self._due_at.items() if due <= now])
+
+    def room(self, queue: Queue) -> int:
+        """How many rows of this queue may be in hand now."""
+        if queue is Queue.SLACK and self._unheard >= UNHEARD:
+            return 1
+        return ENDS_AT_ONCE if queue is Queue.END and self._at_once else LANES[queue].in_hand
 
     def take(self, queue: Queue, limit: int) -> list[Row]:
         return take_work(self._world, queue, self._owner, LANES[queue].claim, limit)
@@ -136,6 +189,7 @@ class Delivery:
         kind_of = {row.id: kind for row, kind in zip(ends, kinds, strict=True)}
         ours = [kind for kind in set(kinds) if hasattr(self._connectors.get(kind), "revoke_all")]
         together = [[row for row in ends if kind_of[row.id] == kind] for kind in ours]
+        self._at_once = len(together) == 1 and len(together[0]) == len(rows)
         return together + [[row] for row in rows if kind_of.get(row.id) not in ours]
 
     def work_together(self, rows: Sequence[Row]) -> None:
@@ -163,6 +217,8 @@ class Delivery:
                 rows += take_together(self._world, row, self._owner, *TOGETHER[row.kind])
             recordings = self._do(rows)
             done = True
+            if row.queue is Queue.SLACK:
+                self._unheard = 0
             self._finish(rows, recordings)
         except (SystemUnavailable, StorageUnavailable) as error:
             if done:
@@ -203,6 +259,10 @@ class Delivery:
             return
         work = Work(self._owner, [r.id for r in rows])
         work.give_back(self._world, _pause(row, error), str(error), isinstance(error, OutcomeUnknown))
+        if row.queue is Queue.SLACK and isinstance(error, SystemUnavailable) and error.retry_after is None:
+            self._unheard += 1
+            if self._unheard >= UNHEARD:
+                self._stopping.wait(BETWEEN)
 
     def _refused(self, rows: Sequence[Row], error: SystemRefused) -> None:
         """A final no: on record once, and out of the way of what comes after."""
@@ -261,7 +321,7 @@ class Delivery:
 
     def sum_usage(self, row: Row) -> Sequence[Recording]:
         self._meter.flush()
-        return [lambda world: sum_usage(world, row.data["grant"])]
+        return [lambda world: sum_usage(world, row.data["grants"])]
 
     def decide(self, row: Row) -> Sequence[Recording]:
         voter = self._people.look_up(row.data["voter"])

@@ -9,6 +9,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -27,8 +28,8 @@ from bot.operations.start_due import start_due
 
 log = logging.getLogger(__name__)
 
-LONGEST_SLEEP = 5
-"""Seconds after which the sweep looks again without being called: a clock that was set, a deadline nobody told of."""
+LONGEST_SLEEP = 10
+"""Seconds after which the sweep runs again although nothing is due, to show that it can."""
 
 SET_CLOCK = 0.1
 """Seconds by which the machine's clock must have moved against the steady one to have been set."""
@@ -49,7 +50,7 @@ class Every:
 
 class Jobs:
     """The clock of one process. `exact` gives UTC seconds with their fraction; `others` are jobs by name; `wall` is
-    the machine's clock, by which APScheduler goes."""
+    the machine's clock, by which APScheduler goes. What is due to end is asked for within `ending()`."""
 
     def __init__(
         self,
@@ -57,8 +58,9 @@ class Jobs:
         exact: Callable[[], float],
         others: Mapping[str, Every],
         wall: Callable[[], float] = time.time,
+        ending: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
-        self._world, self._exact, self._wall = world, exact, wall
+        self._world, self._exact, self._wall, self._ending = world, exact, wall, ending
         self._planned = 0.0
         self._lock = threading.Lock()
         self.swept = time.monotonic()
@@ -69,17 +71,17 @@ class Jobs:
         for name, job in self._others.items():
             self._scheduler.add_job(_guarded, "interval", (name, job.do), seconds=job.seconds, id=name, jitter=None)
         self._stopping = threading.Event()
-        self._watch = threading.Thread(target=self._watch_clock, name="clock-watch", daemon=True)
+        self._ahead = wall() - time.monotonic()
 
     def start(self) -> None:
         self._scheduler.start()
-        self._watch.start()
 
     def stop(self) -> None:
         """Finishes the jobs under way."""
         with self._lock:  # nobody plans any more: APScheduler waits for its jobs with a lock that planning needs
             self._stopping.set()
-        self._watch.join()
+        self._scheduler.pause()
+        self._scheduler.get_jobs()  # waits for a round under way: a shutdown in its middle makes it stumble
         self._scheduler.shutdown(wait=True)
 
     def expect(self, due: int | None) -> None:
@@ -87,14 +89,17 @@ class Jobs:
         if due is not None and due < self._planned:
             self._plan(due)
 
-    def _watch_clock(self) -> None:
-        """Notices within a second that the machine's clock was set, or that the sweep is late for whatever reason."""
-        ahead = self._wall() - time.monotonic()
-        while not self._stopping.wait(1):
-            was, ahead = ahead, self._wall() - time.monotonic()
-            if abs(ahead - was) > SET_CLOCK or self._exact() > self._planned + 1:
-                log.warning("the clock was set by %+.1f s, or stood still: everything is planned anew", ahead - was)
-                self._plan_anew()
+    def look(self) -> None:
+        """Notices that the machine's clock was set, or that the sweep is late for whatever reason; to be called once
+        a second."""
+        was, self._ahead = self._ahead, self._wall() - time.monotonic()
+        if abs(self._ahead - was) > SET_CLOCK or self._exact() > self._planned + 1:
+            log.warning("the clock was set by %+.1f s, or stood still: everything is planned anew", self._ahead - was)
+            self._plan_anew()
+
+    def find_due(self) -> None:
+        """Sets the sweep to a deadline that nobody told of. Raises StorageUnavailable."""
+        self.expect(next_due(self._world))
 
     def _plan_anew(self) -> None:
         """What is planned for a time that may be far off now: the sweep at once, the others after their interval."""
@@ -106,7 +111,7 @@ class Jobs:
 
     def well(self) -> bool:
         """Whether the sweep has run lately."""
-        return time.monotonic() - self.swept < 4 * LONGEST_SLEEP
+        return time.monotonic() - self.swept < 3 * LONGEST_SLEEP
 
     def _sweep(self) -> None:
         """Does what is due and plans the next time; what fails is tried again in a second."""
@@ -115,7 +120,8 @@ class Jobs:
             self._planned = float("inf")  # what is set from here on is newer than what the sweep will see
         try:
             for step in SWEEP:
-                step(self._world)
+                with self._ending() if step is expire_due else nullcontext():
+                    step(self._world)
             due = next_due(self._world)
             self.swept = time.monotonic()
         except AccessBotError as error:

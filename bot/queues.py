@@ -29,8 +29,8 @@ class Lanes:
     longest_pause: int
 
     @property
-    def look_again(self) -> float:
-        """Seconds after which a queue is looked at although nobody rang: a third of the claim, so that it is kept."""
+    def keep(self) -> float:
+        """Seconds after which what is in hand is claimed anew: a third of the claim, so that it is kept."""
         return min(1.0, self.claim / 3)
 
 
@@ -52,11 +52,17 @@ SHARED: Mapping[Queue, frozenset[Queue]] = {
 """Whose next row may have waited behind a row of that queue: a grant's starts and ends are in one lane."""
 
 
+LOOK_AGAIN = 20.0
+"""Seconds after which a queue with nothing in hand is looked at although neither a commit nor the watch rang for it."""
+
+
 class Hands(Protocol):
     """What a loop needs of the delivery. Every method may raise StorageUnavailable, but `work_together`."""
 
     @property
     def stopping(self) -> bool: ...
+
+    def room(self, queue: Queue) -> int: ...
 
     def take(self, queue: Queue, limit: int) -> list[Row]: ...
 
@@ -88,7 +94,7 @@ class Loop(threading.Thread):
             self.turned = time.monotonic()
             self.bell.clear()
             if not self._taken():
-                self.bell.wait(self._lanes.look_again)
+                self.bell.wait(self._lanes.keep if self._in_hand else LOOK_AGAIN)
         self._pool.shutdown(wait=True, cancel_futures=True)
         try:
             self._delivery.put_back(list(self._in_hand))
@@ -109,10 +115,10 @@ class Loop(threading.Thread):
             in_hand = list(self._in_hand)
         if not in_hand:
             self._kept = time.monotonic()
-        elif time.monotonic() - self._kept >= self._lanes.look_again:
+        elif time.monotonic() - self._kept >= self._lanes.keep:
             self._delivery.keep(self._queue, in_hand)
             self._kept = time.monotonic()
-        room = self._lanes.in_hand - len(in_hand)
+        room = self._delivery.room(self._queue) - len(in_hand)
         rows = self._delivery.take(self._queue, room) if room > 0 else []
         batches = self._delivery.batches(rows)  # if that fails, the claims run out and somebody takes them anew
         with self._lock:

@@ -52,6 +52,13 @@ def any_due(db: Database, queue: Queue, now: int) -> bool:
     return db.row(sql, queue, now) is not None
 
 
+def next_due(db: Database) -> dict[Queue, int]:
+    """When the first of each queue is due, claimed or not; a queue that is empty is left out."""
+    each = ", ".join(f"(SELECT MIN(due_at) FROM outbox WHERE queue = '{queue}')" for queue in Queue)
+    found = db.row(f"SELECT {each}") or ()
+    return {queue: int(due) for queue, due in zip(Queue, found, strict=True) if due is not None}
+
+
 def any_behind(db: Database, row: Row) -> bool:
     """Whether something waits behind this row in its lane."""
     return db.row("SELECT 1 FROM outbox WHERE lane = ? AND id > ? LIMIT 1", row.lane, row.id) is not None

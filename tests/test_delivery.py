@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,12 @@ from typing import Any
 import pytest
 
 import bot.delivery
+from bot.clock import Clock
 from bot.core import effects
 from bot.core.effects import Kind, Queue
 from bot.core.errors import OutcomeUnknown, StorageUnavailable, SystemRefused, SystemUnavailable
 from bot.core.model import EndReason, Grant, GrantState, Order
-from bot.delivery import START_PATIENCE, Delivery
+from bot.delivery import ENDS_AT_ONCE, START_PATIENCE, Delivery
 from bot.operations._end import ask_end
 from bot.operations._unit import World, unit
 from bot.operations.count_usage import UsageMeter
@@ -26,6 +28,7 @@ from bot.operations.release_grant import Ending, release_grant
 from bot.operations.renew_grant import Renewed, renew_grant
 from bot.operations.take_work import free_claims
 from bot.queues import LANES
+from bot.watch import Watch
 from tests.fakes import FakeMessenger, FakePeople, FakeSystem, OurSystem, until
 from tests.worlds import ANA, Made, a_person, make_world
 
@@ -41,11 +44,23 @@ class Hands:
     slack: FakeMessenger
     people: FakePeople
     delivery: Delivery
+    watch: Watch = field(init=False)
 
     def another(self) -> Delivery:
         """A second process on the same database and the same systems."""
         meter = UsageMeter(self.made.world)
         return Delivery(self.made.world, {"gateway": self.system}, self.slack, self.people, meter)  # type: ignore[arg-type]
+
+    def start(self) -> None:
+        """Its threads, and a watch that looks at what nobody rings for."""
+        looks = {"rows": self.delivery.find_due, "what is due": self.delivery.wake_due}
+        self.watch = Watch(Clock().exact, looks)
+        self.delivery.start()
+        self.watch.start()
+
+    def stop(self) -> None:
+        self.watch.stop()
+        self.delivery.stop()
 
     def rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
         with self.made.world.db.reading():
@@ -106,10 +121,10 @@ def hands(tmp_path: Path) -> Iterator[Hands]:
 @pytest.fixture
 def running(hands: Hands) -> Iterator[Hands]:
     """The same with its threads."""
-    hands.delivery.start()
+    hands.start()
     yield hands
     hands.system.free()
-    hands.delivery.stop()
+    hands.stop()
 
 
 # --- nothing waits for what it needn't
@@ -436,10 +451,10 @@ def many_ending(hands: Hands, number: int, role: str = "shop-admin") -> list[Gra
 
 def test_ends_in_our_own_rows_are_one_transaction_and_told_as_if_done_alone(hands: Hands, ours: OurSystem) -> None:
     ending = many_ending(hands, 20)
-    hands.delivery.start()
+    hands.start()
     until(lambda: {hands.state(grant) for grant in ending} == {GrantState.ENDED})
     until(lambda: len(hands.slack.notes()) >= 40)
-    hands.delivery.stop()
+    hands.stop()
     assert ours.together == [20] and ours.held == set()
     ended = hands.rows("SELECT \"grant\", system FROM audit WHERE event = 'grant:access:ended'")
     assert sorted(ended) == sorted((grant.id, "shop-admin") for grant in ending)
@@ -472,12 +487,111 @@ def test_one_end_that_fails_holds_up_none_of_those_that_were_to_be_done_with_it(
         real(order)
 
     ours.revoke = revoke  # type: ignore[method-assign]
-    hands.delivery.start()
+    hands.start()
     until(lambda: sum(hands.state(grant) is GrantState.ENDED for grant in ending) == 5)
     until(lambda: hands.rows("SELECT 1 FROM audit WHERE event = 'grant:end:failed'"))
-    hands.delivery.stop()
+    hands.stop()
     assert hands.state(ending[2]) is GrantState.ENDING
     assert len(hands.rows("SELECT 1 FROM audit WHERE event = 'grant:access:ended'")) == 5
+
+
+def test_more_are_taken_at_once_as_long_as_all_that_come_can_be_done_at_once(hands: Hands, ours: OurSystem) -> None:
+    ending = many_ending(hands, LANES[Queue.END].in_hand + 40)
+    assert hands.delivery.room(Queue.END) == LANES[Queue.END].in_hand
+    hands.delivery.drain(Queue.END)
+    assert ours.together == [LANES[Queue.END].in_hand, 40]
+    assert hands.delivery.room(Queue.END) == ENDS_AT_ONCE
+    assert {hands.state(grant) for grant in ending} == {GrantState.ENDED}
+    hands.delivery = hands.another()
+    hands.delivery._connectors = {"gateway": FakeSystem()}  # type: ignore[dict-item]
+    many_ending(hands, 3)
+    hands.delivery.drain(Queue.END)
+    assert hands.delivery.room(Queue.END) == LANES[Queue.END].in_hand
+
+
+def test_ends_wait_until_all_that_are_due_have_been_asked_for(running: Hands) -> None:
+    grant = running.active()
+    with running.delivery.ends_held():
+        running.release(grant)
+        running.say(ANA, "hello")
+        until(lambda: "hello" in running.slack.notes(ANA))
+        assert running.system.told("revoke") == 0
+    until(lambda: running.state(grant) is GrantState.ENDED)
+
+
+def test_ends_do_not_wait_for_ever_until_all_have_been_asked_for(
+    running: Hands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bot.delivery, "HOLD", 0.3)
+    grant = running.active()
+    with running.delivery.ends_held():
+        running.release(grant)
+        until(lambda: running.delivery.wake([Queue.END]) or running.state(grant) is GrantState.ENDED)  # type: ignore[func-returns-value]
+
+
+# --- what nobody rang for
+
+
+def test_what_others_left_or_time_made_due_is_found_by_looking(hands: Hands) -> None:
+    hands.delivery.start()
+    until(lambda: all(time.monotonic() - loop.turned > 0.1 for loop in hands.delivery._loops.values()))
+    with unit(hands.made.world) as u:
+        u.do(effects.answer(ANA, "", "now"), effects.update_approval("r1", "C1", delay=60))
+    hands.delivery.wake_due()
+    time.sleep(0.2)
+    assert hands.slack.notes() == []
+    hands.delivery.find_due()
+    hands.delivery.wake_due()
+    until(lambda: hands.slack.notes() == ["now"])
+    hands.delivery.find_due()
+    hands.made.clock.at += 60
+    hands.delivery.wake_due()
+    until(lambda: not hands.waiting(Queue.SLACK))
+    hands.delivery.stop()
+
+
+# --- while Slack takes nothing
+
+
+def test_messages_are_tried_one_at_a_time_while_slack_takes_none(
+    running: Hands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bot.delivery, "BETWEEN", 0.0)
+    inside, most = [0], [0]
+    away = threading.Event()
+    real = running.slack.deliver
+
+    def deliver(kind: Kind, work: Any) -> list[Callable[[World], None]]:
+        inside[0] += 1
+        most[0] = max(most[0], inside[0])
+        try:
+            time.sleep(0.01)
+            if not away.is_set():
+                raise SystemUnavailable("Slack can't be reached")
+            return real(kind, work)
+        finally:
+            inside[0] -= 1
+
+    running.slack.deliver = deliver  # type: ignore[method-assign]
+    for number in range(40):
+        running.say(f"U0READS{number}", "hello")
+    until(lambda: running.delivery.room(Queue.SLACK) == 1 and inside[0] <= 1)
+    most[0] = 0
+    until(lambda: all(due > running.made.clock.at for _, due, _, _ in running.waiting(Queue.SLACK)))
+    assert most[0] <= 1
+    away.set()
+    running.made.clock.at += LANES[Queue.SLACK].longest_pause
+    running.delivery.wake(list(Queue))
+    until(lambda: len(running.slack.notes()) == 40)
+    assert running.delivery.room(Queue.SLACK) == LANES[Queue.SLACK].in_hand
+
+
+def test_a_pause_that_slack_asks_for_slows_down_nobody_else(hands: Hands) -> None:
+    for number in range(20):
+        hands.slack.failing[f"U0READS{number}"] = [SystemUnavailable("Slack asks for a pause", 3)]
+        hands.say(f"U0READS{number}", "hello")
+    hands.delivery.drain(Queue.SLACK)
+    assert hands.delivery.room(Queue.SLACK) == LANES[Queue.SLACK].in_hand
 
 
 # --- stopping

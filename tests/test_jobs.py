@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from bot.core.model import Grant, GrantState
 from bot.jobs import LONGEST_SLEEP, SWEEP, Every, Jobs
 from bot.operations._unit import World
 from bot.operations.expire_due import expire_due
+from bot.watch import Watch
 from tests.fakes import until
 from tests.worlds import Made, make_world
 
@@ -28,6 +30,7 @@ class Running:
     made: Made
     clock: Clock
     jobs: Jobs
+    watch: Watch
     others: dict[str, Every] = field(default_factory=dict)
 
     def state(self, grant: Grant) -> GrantState:
@@ -54,12 +57,15 @@ def make_running(tmp_path: Path) -> Iterator[Callable[..., Running]]:
         made.world = replace(made.world, now=clock)
         jobs = Jobs(made.world, clock.exact, others)
         made.world = replace(made.world, wake=lambda queues, due: jobs.expect(due))
-        started.append(Running(made, clock, jobs))
+        watch = Watch(clock.exact, {"the clock": jobs.look, "deadlines": jobs.find_due})
+        started.append(Running(made, clock, jobs, watch))
         jobs.start()
+        watch.start()
         return started[-1]
 
     yield make
     for running in started:
+        running.watch.stop()
         running.jobs.stop()
         running.made.world.db.close()
 
@@ -113,7 +119,7 @@ def test_a_deadline_that_another_process_set_brings_the_sweep_forward(running: R
 def test_a_deadline_that_nobody_told_of_is_found_by_looking(running: Running) -> None:
     elsewhere = replace(running.made, world=replace(running.made.world, wake=lambda queues, due: None))
     grant = elsewhere.a_grant(duration=1)
-    assert running.asked_at(grant) - grant.ends_at < LONGEST_SLEEP + 1
+    assert running.asked_at(grant) - grant.ends_at < 1.5
 
 
 def test_a_sweep_planned_while_one_is_under_way_follows_it(step: Step, make_running: Callable[..., Running]) -> None:
@@ -148,6 +154,27 @@ def test_a_sweep_that_hangs_shows_in_the_readiness(
 
 def test_ends_come_first() -> None:
     assert SWEEP[0] is expire_due
+
+
+def test_what_is_due_is_asked_for_while_the_work_on_ends_is_held(tmp_path: Path) -> None:
+    made, clock = make_world(tmp_path), Clock()
+    made.world = replace(made.world, now=clock)
+    grant = made.a_grant(duration=1)
+    seen: list[GrantState] = []
+
+    @contextmanager
+    def ending() -> Iterator[None]:
+        seen.append(made.grant(grant.id).state)
+        yield
+        seen.append(made.grant(grant.id).state)
+
+    until(lambda: clock() >= grant.ends_at)
+    jobs = Jobs(made.world, clock.exact, {}, ending=ending)
+    jobs.start()
+    until(lambda: len(seen) >= 2)
+    jobs.stop()
+    assert seen[:2] == [GrantState.ACTIVE, GrantState.ENDING]
+    made.world.db.close()
 
 
 def test_a_job_that_fails_has_a_next_time(make_running: Callable[..., Running]) -> None:

@@ -5,7 +5,8 @@ from bot.operations._end import ask_end
 from bot.operations._unit import SYSTEM, World, unit
 from storage import grants
 
-BATCH = 100
+BATCH = 250
+"""More would keep others from writing for longer, fewer would write the same pages of the indexes more often."""
 
 
 def expire_due(world: World) -> int:

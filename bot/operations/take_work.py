@@ -8,7 +8,13 @@ from bot.operations._unit import World
 from storage import outbox
 from storage.outbox import Row
 
-__all__ = ["Row", "Work", "finish_work", "keep_claims", "take_together", "take_work"]
+__all__ = ["Row", "Work", "finish_work", "keep_claims", "next_work", "take_together", "take_work"]
+
+
+def next_work(world: World) -> dict[Queue, int]:
+    """When the first of each queue is due, in whoever's hands it is. Raises StorageUnavailable."""
+    with world.db.reading():
+        return outbox.next_due(world.db)
 
 
 def take_work(world: World, queue: Queue, owner: str, claim: int, limit: int) -> list[Row]:

@@ -7,8 +7,11 @@ import contextlib
 import logging
 import select
 import socket
+import ssl
 import threading
 import time
+from queue import Queue
+from typing import Any
 
 from slack_bolt import App
 from slack_bolt.adapter.socket_mode import SocketModeHandler
@@ -25,20 +28,47 @@ GONE = getattr(select, "POLLRDHUP", 0) | select.POLLHUP | select.POLLERR
 """What the kernel says of a connection that the other side has cut; Slack's client reads on from it for ever."""
 
 
+class _Patient(Queue[Any]):
+    """Waits for the next message for as long as it takes: Slack's client would look again every second."""
+
+    def get(self, block: bool = True, timeout: float | None = None) -> Any:
+        return super().get(block)
+
+
+class _Unread(ssl.SSLContext):
+    """Reads the certificates that it trusts when the first connection needs them, which takes as long as a tenth of
+    the start; Slack's client would read them for a connection without TLS too, the sandbox's."""
+
+    _read = False
+
+    def wrap_socket(self, *arguments: Any, **how: Any) -> ssl.SSLSocket:
+        if not self._read:
+            self.load_default_certs()
+            self._read = True
+        return super().wrap_socket(*arguments, **how)
+
+
 class Socket:
-    """`client` opens the connections; `workers` payloads are handled at the same time."""
+    """`client` opens the connections and nothing else; `workers` payloads are handled at the same time."""
 
     def __init__(self, app: App, app_token: str, client: WebClient, workers: int = 10) -> None:
+        client.ssl = client.ssl or _Unread(ssl.PROTOCOL_TLS_CLIENT)
         self._handler = SocketModeHandler(
             app, app_token, web_client=client, ping_interval=PING, concurrency=workers, logger=log
         )
-        self._stopping = threading.Event()
+        self._handler.client.message_queue = _Patient()
+        self._stopping, self._called = threading.Event(), threading.Event()
         self._keeper = threading.Thread(target=self._keep, name="socket-keeper", daemon=True)
         self._connected_at = 0.0
 
     def start(self) -> None:
         """Returns at once; the first connection is made, and later ones are replaced, in the background."""
         self._keeper.start()
+
+    def look(self) -> None:
+        """Calls whoever keeps the connection as soon as it is lost; to be called once a second."""
+        if not self.well():
+            self._called.set()
 
     def well(self) -> bool:
         """Connected, not cut, and answered lately: a wedged connection looks alive for hours."""
@@ -58,6 +88,7 @@ class Socket:
     def close(self) -> None:
         """Takes nothing new, finishes and acknowledges what came in, and only then hangs up."""
         self._stopping.set()
+        self._called.set()
         if self._keeper.is_alive():
             self._keeper.join()
         client = self._handler.client
@@ -82,7 +113,8 @@ class Socket:
         while not self._stopping.is_set():
             if self.well():
                 pause = 1.0
-                self._stopping.wait(1.0)
+                self._called.wait(PING)
+                self._called.clear()
                 continue
             try:
                 self._connect()

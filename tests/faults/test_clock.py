@@ -23,6 +23,7 @@ from bot.delivery import Delivery
 from bot.jobs import Every, Jobs
 from bot.operations.count_usage import UsageMeter
 from bot.operations.record_people import record_people
+from bot.watch import Watch
 from tests.fakes import FakeMessenger, FakePeople, FakeSystem
 from tests.faults.live import Company, until
 from tests.worlds import ANA, Made, a_person, make_world
@@ -167,9 +168,12 @@ def make_working(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ca
         delivery = Delivery(world, {"gateway": system}, FakeMessenger(), FakePeople(), UsageMeter(world))  # type: ignore[arg-type,dict-item]
         jobs = Jobs(world, clock.exact, {"tick": Every(1, lambda: ticks.append(time.monotonic()))}, machine.wall)
         made.world = replace(world, wake=lambda queues, due: (delivery.wake(queues), jobs.expect(due)))  # type: ignore[arg-type,return-value]
+        looks = {"clock": jobs.look, "jobs": jobs.find_due, "rows": delivery.find_due, "due": delivery.wake_due}
+        watch = Watch(clock.exact, looks)
         jobs.start()
         delivery.start()
-        stops.extend([made.world.db.close, delivery.stop, jobs.stop])
+        watch.start()
+        stops.extend([made.world.db.close, delivery.stop, jobs.stop, watch.stop])
         return Working(machine, made, clock, ticks)
 
     yield make

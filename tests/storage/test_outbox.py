@@ -160,6 +160,14 @@ class TestClaims:
             assert not outbox.any_due(database, Queue.SLACK, NOW)
             assert outbox.any_due(database, Queue.SLACK, NOW + 5)
 
+    def test_the_first_of_each_queue_says_when_it_is_due_in_whoever_s_hands_it_is(self, database: Database) -> None:
+        with database.reading():
+            assert outbox.next_due(database) == {}
+        _add(database, _effect("a", delay=5), _effect("b"), _effect("c", queue=Queue.END, delay=9))
+        _claim(database)
+        with database.reading():
+            assert outbox.next_due(database) == {Queue.SLACK: NOW, Queue.END: NOW + 9}
+
 
 class TestTogether:
     TELL, NOTE = Kind.TELL_PERSON, Kind.THREAD_NOTE
