@@ -29,6 +29,7 @@ class Row:
     unsure: int
 
 
+_KINDS, _QUEUES = {str(kind): kind for kind in Kind}, {str(queue): queue for queue in Queue}
 _ROW = "id, kind, queue, lane, data, created_at, attempts, unsure"
 _AS_TAKEN = _ROW + " + CASE WHEN claimed_by IS NULL THEN 0 ELSE 1 END"
 """With `unsure` as it will be when the row is taken: one that still has an owner was in the hands of one that died."""
@@ -159,4 +160,4 @@ def counts(db: Database) -> dict[str, int]:
 
 def _row(row: tuple[Any, ...]) -> Row:
     number, kind, queue, lane, data, created_at, attempts, unsure = row
-    return Row(number, Kind(kind), Queue(queue), lane, json.loads(data), created_at, attempts, unsure)
+    return Row(number, _KINDS[kind], _QUEUES[queue], lane, json.loads(data), created_at, attempts, unsure)

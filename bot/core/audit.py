@@ -122,7 +122,10 @@ def _hour(number: int) -> str:
 
 def canonical_detail(detail: Mapping[str, object] | None) -> str:
     """`detail` as the JSON text that is stored and hashed: sorted keys, no white space."""
-    return json.dumps(detail or {}, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return _canonical(detail or {})
+
+
+_canonical = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
 
 
 def storable(text: str) -> str:

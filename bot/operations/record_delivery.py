@@ -94,8 +94,7 @@ def note_ended(u: Unit, grant: Grant, system: str) -> None:
 def connectors_of(world: World, leases: Sequence[tuple[str, str]]) -> list[str]:
     """The kind of system behind each of these pairs of grant and system, "" for one that is not there."""
     with world.db.reading():
-        known = grants.leases_of(world.db, [grant for grant, _ in leases])
-    kinds = {(lease.grant, lease.system): lease.connector for found in known.values() for lease in found}
+        kinds = grants.connectors_of(world.db, [grant for grant, _ in leases])
     return [kinds.get(pair, "") for pair in leases]
 
 
