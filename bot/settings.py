@@ -14,8 +14,6 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import SplitResult, urlsplit
 
-from dotenv import dotenv_values
-
 from bot.core.errors import ConfigError, Problem
 
 LARGEST_FILE = 64 * 1024  # bytes of a NAME_FILE: a secret, not a log
@@ -116,6 +114,8 @@ def _merged(environ: Mapping[str, str], dotenv: str | None, problems: list[Probl
 def _dotenv(path: str | None, problems: list[Problem]) -> Iterator[tuple[str, str]]:
     if path is None or not Path(path).is_file():
         return
+    from dotenv import dotenv_values  # most have no such file
+
     try:
         # Without interpolation, because a key or a password may hold a dollar sign.
         values = dotenv_values(path, interpolate=False, encoding="utf-8")

@@ -9,6 +9,8 @@ from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from storage.drivers import load_for
+
 if TYPE_CHECKING:
     from bot.app import Base
     from bot.operations._unit import World
@@ -57,11 +59,12 @@ def load(verb: str) -> "Settings":
 def opened(verb: str, *, only_ending: bool = False) -> "Iterator[Base]":
     """The world of this database for one verb; raises what is wrong with settings, roles, database or schema. A bad
     roles.toml doesn't stop who only wants to end access."""
+    settings = load(verb)
+    load_for(settings.database_url)
     from bot.app import build_base
     from bot.core.model import Source
     from bot.logs import configure
 
-    settings = load(verb)
     # What a verb has to say it prints; of the log only what is worth a look is left.
     configure("DEBUG" if settings.log_level == "DEBUG" else "WARNING", settings.log_format)
     base = build_base(settings, Source.CLI, only_ending=only_ending)

@@ -5,6 +5,7 @@ import gc
 import click
 
 from bot.cli.common import Wrong, load
+from storage.drivers import load_for
 
 
 @click.command(epilog="Example: access-bot run")
@@ -29,6 +30,7 @@ def _serve(verb: str, *, web: bool, work: bool, migrate: bool) -> None:
     gc.disable()  # what is imported stays: looking for garbage in it costs a tenth of the start
     settings = load(verb)
     _must_be_free(settings.host, settings.port)
+    load_for(settings.database_url)
     from bot.app import serve
     from bot.logs import configure
 

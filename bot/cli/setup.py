@@ -6,14 +6,17 @@ import click
 
 from bot.cli.common import Wrong, load
 from bot.cli.plain import counted, table
+from storage.drivers import load_for
 
 
 @click.command(epilog="Example: access-bot migrate")
 def migrate() -> None:
     """Bring the database's schema up. Safe to repeat, and at the same time as others."""
+    url = load("migrate").database_url
+    load_for(url)
     from storage.database import Database
 
-    db = Database(load("migrate").database_url)
+    db = Database(url)
     applied = db.migrate()
     db.close()
     click.echo(f"Applied {', '.join(applied)}." if applied else "The schema is up to date.")
