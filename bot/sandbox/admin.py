@@ -167,6 +167,12 @@ def drop_sockets(world: World, asked: Json) -> int:
     return world.courier.sockets.cut_all()
 
 
+def set_link(world: World, asked: Json) -> None:
+    """Offers a further address on the page, under a title."""
+    world.links[asked["title"]] = asked["url"]
+    world.workspace.changed("links_changed")
+
+
 def emit_event(world: World, asked: Json) -> bool:
     """Any event, with retries; False when the manifest doesn't subscribe to it."""
     return world.courier.emit(asked["event"])
@@ -187,5 +193,6 @@ VERBS: dict[str, Verb] = {
     "clear_faults": clear_faults,
     "set_socket_fault": set_socket_fault,
     "drop_sockets": drop_sockets,
+    "set_link": set_link,
     "emit_event": emit_event,
 }

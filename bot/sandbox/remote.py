@@ -189,6 +189,10 @@ class Admin:
         """Sets request_url, retry_delays (seconds) or ack_seconds."""
         self._control.call("set_delivery", **settings)
 
+    def show_link(self, title: str, url: str) -> None:
+        """Offers a further address on the page."""
+        self._control.call("set_link", title=title, url=url)
+
     def emit(self, event: Json) -> bool:
         """Sends any event to the app, with retries; False when it isn't subscribed to."""
         return bool(self._control.call("emit_event", event=event))

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.routing import Route, WebSocketRoute
 
 from bot.sandbox.api import response_url, upload, web_api
@@ -21,6 +22,7 @@ from bot.sandbox.company import company
 from bot.sandbox.control import control
 from bot.sandbox.courier import Courier
 from bot.sandbox.faults import Faults
+from bot.sandbox.page import Guard, page_routes
 from bot.sandbox.sockets import Sockets
 from bot.sandbox.transport import CuttableHttp, mutable_websocket
 from bot.sandbox.workspace import Workspace
@@ -43,7 +45,9 @@ def build_app(world: World) -> Starlette:
             Route("/upload/{file_id}", upload(world), methods=["POST", "PUT"]),
             Route("/sandbox/{verb}", control(world), methods=["POST"]),
             WebSocketRoute("/socket", world.courier.sockets.serve),
-        ]
+            *page_routes(world),
+        ],
+        middleware=[Middleware(Guard)],
     )
 
 

@@ -124,6 +124,7 @@ class Workspace:
         self.stacks: dict[str, list[str]] = {}
         self.homes: dict[str, View] = {}
         self.files: dict[str, Json] = {}
+        self.reads: dict[str, dict[str, str]] = {}
         self.triggers: dict[str, Json] = {}
         self.response_urls: dict[str, Json] = {}
         self.version = 0
@@ -223,6 +224,19 @@ class Workspace:
         self.ephemerals.setdefault(user, []).append(shown)
         self.changed("ephemeral_shown", user=user, channel=channel, ts=shown["ts"])
         return shown
+
+    def dismiss(self, user: str, ts: str) -> None:
+        """Takes away what one person was shown."""
+        mine = self.ephemerals.get(user, [])
+        self.ephemerals[user] = [item for item in mine if item["ts"] != ts]
+        self.changed("ephemeral_gone", user=user, ts=ts)
+
+    def read(self, user: str, channel: str, ts: str) -> None:
+        """Remembers up to where somebody has read a conversation; it never goes back."""
+        marks = self.reads.setdefault(user, {})
+        if ts > marks.get(channel, ""):
+            marks[channel] = ts
+            self.changed("read", user=user, channel=channel)
 
     def new_trigger(self, user: str) -> str:
         """A trigger id of this person, good for three seconds and once."""

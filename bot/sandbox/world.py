@@ -5,9 +5,10 @@ It doesn't know how anything is served: `server.py` builds it, `api.py` and `con
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,18 +19,32 @@ from bot.sandbox.limits import RateLimits
 from bot.sandbox.workspace import SlackError, Workspace
 
 KEPT = 20_000
+KEPT_ANSWERS = 500
 
 
 @dataclass
 class World:
-    """The workspace, its faults and limits, the way to the app, and the record of calls."""
+    """The workspace, its faults and limits, the way to the app, and the record of calls and of their answers.
+
+    `links` are further addresses that the page offers, {title: address}.
+    """
 
     workspace: Workspace
     faults: Faults
     courier: Courier
     limits: RateLimits = field(default_factory=RateLimits)
     calls: deque[Json] = field(default_factory=lambda: deque(maxlen=KEPT))
+    answers: deque[tuple[int, Json]] = field(default_factory=lambda: deque(maxlen=KEPT_ANSWERS))
+    links: dict[str, str] = field(default_factory=dict)
     base_url: str = ""
+    _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+
+    def recorded(self, call: Json, answer: Json) -> None:
+        """Writes a call of the app down, with a rising number, and tells whoever watches."""
+        call = {"number": next(self._numbers), **call}
+        self.calls.append(call)
+        self.answers.append((call["number"], answer))
+        self.workspace.changed("api_call", method=call["method"], error=call["error"])
 
 
 @dataclass
