@@ -81,7 +81,16 @@ def _messages(world: World, user: User, changes: list[Json]) -> list[Json]:
         told = part(world, user, change) if part else None
         if told is not None:
             found[(str(told["channel"]), told["ts"])] = told
+            parent = _parent(world, told)
+            found.update({(parent["channel"], parent["ts"]): parent} if parent else {})
     return list(found.values())
+
+
+def _parent(world: World, told: Json) -> Json | None:
+    """The message above an answer in a thread: it counts its answers."""
+    thread = (told["message"] or {}).get("thread_ts", told["ts"])
+    above = world.workspace.messages.get(str(told["channel"]), {}).get(thread)
+    return {"channel": told["channel"], "ts": thread, "message": above} if above and thread != told["ts"] else None
 
 
 def worth_telling(told: Json) -> bool:

@@ -74,7 +74,7 @@ export class Composer {
     const text = this.input.value;
     hush(this.button);
     this.input.style.height = "auto";
-    this.input.style.height = `${Math.min(this.input.scrollHeight, 200)}px`;
+    if (text) this.input.style.height = `${Math.min(this.input.scrollHeight, 200)}px`;
     const command = (state.app.commands || []).find((one) => text.startsWith(`${one.command} `) || text === one.command);
     fill(this.hint, command?.usage_hint ? [h("code", {}, command.command), ` ${command.usage_hint}`] : "");
     this.offers = this.input.selectionStart === text.length ? offersFor(text) : [];

@@ -15,7 +15,7 @@ function set(node, name, value) {
 
 function made(node, props, children) {
   for (const [name, value] of Object.entries(props || {})) set(node, name, value);
-  node.append(...children.flat(Infinity).filter((child) => child !== undefined && child !== null && child !== ""));
+  node.append(...children.flat(Infinity).filter((child) => child !== undefined && child !== null && child !== "" && child !== false));
   return node;
 }
 
@@ -35,7 +35,7 @@ const PATHS = {
   eye: "M2 12s4-6 10-6 10 6 10 6-4 6-10 6S2 12 2 12zm10 2.5a2.5 2.5 0 1 0 0-5 2.5 2.5 0 0 0 0 5z",
   lock: "M6 11h12v9H6zM8.5 11V8a3.5 3.5 0 0 1 7 0v3",
   hash: "M9 4 7 20M17 4l-2 16M4 9h16M4 15h16",
-  key: "M9 15a4 4 0 1 1 3.5-6H21v4h-3v3h-4v-3h-1.5A4 4 0 0 1 9 15z",
+  key: "M14 9a5 5 0 1 1-10 0 5 5 0 0 1 10 0zm-1.5 3.5L20 20m-3.5-3.5 2.5-2.5",
   out: "M10 5H5v14h14v-5M13 5h6v6M19 5l-9 9",
   down: "M6 9l6 6 6-6",
   search: "M11 18a7 7 0 1 0 0-14 7 7 0 0 0 0 14zm5-2 5 5",

@@ -5,7 +5,7 @@ import { avatar } from "./avatar.js";
 import { fill, h } from "./dom.js";
 import { openApp, tabs } from "./home.js";
 import "./modal.js";
-import { begin, look } from "./net.js";
+import { begin, look, Refused } from "./net.js";
 import { whyFailed } from "./press.js";
 import { markOpen } from "./side.js";
 import { direct, on, state } from "./store.js";
@@ -95,6 +95,7 @@ async function start() {
   try {
     await begin();
   } catch (error) {
+    if (!(error instanceof Refused)) throw error;
     await chooseSomebody(whyFailed(error.message, "This page"));
   }
 }

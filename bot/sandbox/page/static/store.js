@@ -34,9 +34,16 @@ export function tell(kind, what) {
 /** Seconds since the epoch on the workspace's clock. */
 export const now = () => Date.now() / 1000 + state.ahead;
 
-function keep(name, value) {
-  state[name] = value;
-  tell(name, value);
+const PARTS = ["app", "unread", "waiting", "modal", "home", "links"];
+
+/** Takes in what was found, and tells of each part only when all of it is there. */
+function takeIn(found) {
+  state.ahead = found.now - Date.now() / 1000;
+  const known = PARTS.filter((name) => name in found);
+  for (const name of known) state[name] = found[name];
+  const directory = found.people ? found : found.directory;
+  if (directory) learnDirectory(directory);
+  for (const name of known) tell(name);
 }
 
 function learnDirectory({ people, groups, channels }) {
@@ -47,22 +54,16 @@ function learnDirectory({ people, groups, channels }) {
   tell("directory");
 }
 
-const PARTS = ["app", "unread", "waiting", "modal", "home", "links"];
-
 /** Takes in everything that the page begins with. */
 export function learnAll(found) {
   state.meId = found.me;
   state.team = found.team;
-  state.ahead = found.now - Date.now() / 1000;
-  learnDirectory(found);
-  for (const name of PARTS) keep(name, found[name]);
+  takeIn(found);
 }
 
 /** Takes in a batch of changes. */
 export function learn(batch) {
-  state.ahead = batch.now - Date.now() / 1000;
-  if (batch.directory) learnDirectory(batch.directory);
-  for (const name of PARTS) if (name in batch) keep(name, batch[name]);
+  takeIn(batch);
   if (batch.messages.length) tell("messages", batch.messages);
   if (batch.record) tell("record");
 }
