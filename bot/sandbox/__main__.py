@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 
+from bot.sandbox.checks import Json
 from bot.sandbox.server import running_sandbox
 
 
@@ -21,10 +22,15 @@ from bot.sandbox.server import running_sandbox
 @click.option("--rate-limits/--no-rate-limits", default=True, help="Slack's rate limits.")
 def main(port: int, manifest: Path | None, request_url: str | None, rate_limits: bool) -> None:
     """Runs a local stand-in for Slack and prints the environment lines for a bot."""
-    given = json.loads(manifest.read_text()) if manifest else None
-    with running_sandbox(port=port, manifest=given, request_url=request_url, rate_limits=rate_limits) as sandbox:
+    serve(port, json.loads(manifest.read_text()) if manifest else None, request_url, rate_limits)
+
+
+def serve(port: int, manifest: Json | None, request_url: str | None, rate_limits: bool) -> None:
+    """Runs a stand-in until it is interrupted; prints the environment, and as a comment the page's address."""
+    with running_sandbox(port=port, manifest=manifest, request_url=request_url, rate_limits=rate_limits) as sandbox:
         for name, value in sandbox.environment.items():
             click.echo(f"{name}={value}")
+        click.echo(f"# The page: {sandbox.base_url}/")
         threading.Event().wait()
 
 

@@ -1,4 +1,5 @@
-"""A protected page behind a real nginx that asks `GET /auth` before it lets anybody through.
+"""A protected system behind a real nginx that asks `GET /auth` before it lets anybody through: for a program at
+`/hello`, for a browser at `/`, which closes by itself when the access ends.
 
 It knows the endpoint's headers and nothing else of the bot. nginx comes from its wheel, or from the system.
 """
@@ -15,24 +16,44 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+SHOP = Path(__file__).parent / "shop"
+# A browser can't send the header by itself: the page keeps the token in a cookie, and nginx makes the header of it.
 CONFIG = """
 daemon off; master_process off; worker_processes 1; pid {folder}/nginx.pid; error_log stderr error;
 events {{ worker_connections 64; }}
 http {{
   access_log off; client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;
   fastcgi_temp_path {folder}/fastcgi; uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
+  types {{ text/html html; text/css css; text/javascript js; application/json json; }}
+  charset utf-8; charset_types text/css text/javascript application/json;
+  map $http_authorization $bearer {{ "" "Bearer $cookie_shop_token"; default $http_authorization; }}
+  map $http_authorization$cookie_shop_token $credential {{ "" ""; default $bearer; }}
+  server {{ listen 127.0.0.1:{port} default_server; return 403; }}
   server {{
-    listen 127.0.0.1:{port};
+    listen 127.0.0.1:{port}; server_name 127.0.0.1 localhost;
+    add_header Content-Security-Policy "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; \
+connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'" always;
+    add_header X-Content-Type-Options nosniff always;
+    add_header Cache-Control no-store always;
     location = /_access {{
       internal; proxy_pass http://{auth}/auth; proxy_pass_request_body off;
       proxy_set_header Content-Length ""; proxy_set_header X-Access-System {system};
-      proxy_set_header X-Forwarded-For $remote_addr;
+      proxy_set_header X-Forwarded-For $remote_addr; proxy_set_header Authorization $credential;
+      proxy_set_header Cookie "";
     }}
-    location / {{
-      auth_request /_access; auth_request_set $user $upstream_http_x_access_user;
-      default_type text/plain; try_files /none @page;
+    auth_request /_access; auth_request_set $user $upstream_http_x_access_user;
+    location = /hello {{ default_type text/plain; try_files /none @hello; }}
+    location @hello {{ default_type text/plain; return 200 "The shop's admin page. Hello $user!\\n"; }}
+    location / {{ root {shop}; error_page 401 403 /signin.html; try_files /none /orders.html; }}
+    location = /orders.html {{ internal; root {shop}; }}
+    location = /orders.json {{
+      root {shop};
+      auth_request_set $role $upstream_http_x_access_role; auth_request_set $expires $upstream_http_x_access_expires;
+      add_header X-Access-User $user; add_header X-Access-Role $role; add_header X-Access-Expires $expires;
+      add_header Cache-Control no-store always;
     }}
-    location @page {{ default_type text/plain; return 200 "The shop's admin page. Hello $user!\\n"; }}
+    location = /signin.html {{ internal; auth_request off; root {shop}; }}
+    location /shop/ {{ auth_request off; alias {shop}/; }}
   }}
 }}
 """
@@ -44,11 +65,16 @@ class Page:
     def __init__(self, port: int) -> None:
         self.port = port
 
+    @property
+    def address(self) -> str:
+        """Where a browser finds it."""
+        return f"http://127.0.0.1:{self.port}/"
+
     def visit(self, token: str | None = None) -> tuple[int, str]:
-        """The status and the text that a browser with this token gets."""
+        """The status and the text that a program with this token gets."""
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         with contextlib.closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)) as line:
-            line.request("GET", "/", headers=headers)
+            line.request("GET", "/hello", headers=headers)
             answer = line.getresponse()
             return answer.status, answer.read().decode().strip()
 
@@ -62,7 +88,7 @@ def guarded_page(folder: Path, auth: str, system: str) -> Iterator[Page]:
     command = nginx_command()
     page = Page(free_port())
     config = folder / "nginx.conf"
-    config.write_text(CONFIG.format(folder=folder, port=page.port, auth=auth, system=system))
+    config.write_text(CONFIG.format(folder=folder, port=page.port, auth=auth, system=system, shop=SHOP))
     with subprocess.Popen([*command, "-p", str(folder), "-c", str(config)], stderr=subprocess.DEVNULL) as nginx:
         try:
             _wait(page)

@@ -235,3 +235,7 @@ class Inspector:
     def connections(self) -> int:
         """How many sockets are open."""
         return int(self._control.call("info")["connections"])
+
+    def viewers(self) -> int:
+        """How many windows of the page are open."""
+        return int(self._control.call("info")["viewers"])

@@ -26,7 +26,7 @@ KEPT_ANSWERS = 500
 class World:
     """The workspace, its faults and limits, the way to the app, and the record of calls and of their answers.
 
-    `links` are further addresses that the page offers, {title: address}.
+    `links` are further addresses that the page offers, {title: address}; `viewers` how many windows are open on it.
     """
 
     workspace: Workspace
@@ -36,6 +36,7 @@ class World:
     calls: deque[Json] = field(default_factory=lambda: deque(maxlen=KEPT))
     answers: deque[tuple[int, Json]] = field(default_factory=lambda: deque(maxlen=KEPT_ANSWERS))
     links: dict[str, str] = field(default_factory=dict)
+    viewers: int = 0
     base_url: str = ""
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 

@@ -88,7 +88,7 @@ def _messages(world: World, user: User, changes: list[Json]) -> list[Json]:
 
 def _parent(world: World, told: Json) -> Json | None:
     """The message above an answer in a thread: it counts its answers."""
-    thread = (told["message"] or {}).get("thread_ts", told["ts"])
+    thread = str((told["message"] or {}).get("thread_ts", told["ts"]))
     above = world.workspace.messages.get(str(told["channel"]), {}).get(thread)
     return {"channel": told["channel"], "ts": thread, "message": above} if above and thread != told["ts"] else None
 
@@ -121,6 +121,7 @@ async def stream(world: World, user: User, last: str) -> AsyncIterator[bytes]:
     changed = asyncio.Event()
     listener = lambda change: changed.set()  # noqa: E731 - needed by name, to take it out again
     world.workspace.listeners.append(listener)
+    world.viewers += 1
     try:
         while True:
             fresh = [change for change in world.workspace.changes if change["version"] > after]
@@ -136,6 +137,7 @@ async def stream(world: World, user: User, last: str) -> AsyncIterator[bytes]:
     except SlackError as gone:
         yield event(after, "gone", {"error": gone.error})
     finally:
+        world.viewers -= 1
         world.workspace.listeners.remove(listener)
 
 
