@@ -47,7 +47,7 @@ connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     location / {{ root {shop}; error_page 401 403 /signin.html; try_files /none /orders.html; }}
     location = /orders.html {{ internal; root {shop}; }}
     location = /orders.json {{
-      root {shop};
+      root {shop}; auth_request_set $user $upstream_http_x_access_user;
       auth_request_set $role $upstream_http_x_access_role; auth_request_set $expires $upstream_http_x_access_expires;
       add_header X-Access-User $user; add_header X-Access-Role $role; add_header X-Access-Expires $expires;
       add_header Cache-Control no-store always;

@@ -16,12 +16,22 @@ from bot.sandbox.world import World
 NEWEST = 200
 
 
+def _target(world: World, args: Json) -> str:
+    """Where a call goes, by name."""
+    ref = str(args.get("channel") or args.get("user") or args.get("user_id") or "")
+    channel, user = world.workspace.channels.get(ref), world.workspace.users.get(ref)
+    if channel is not None and channel.name:
+        return f"#{channel.name}"
+    user = user or world.workspace.users.get(channel.im_user if channel is not None else "")
+    return f"@{user.name}" if user is not None else ref
+
+
 def record(world: World, asked: Json) -> Json:
     """Calls and payloads in one list by time, oldest first; `call` and `delivery` are the last numbers known."""
     calls = _newest(world.calls, int(asked.get("call") or 0), lambda call: int(call["number"]))
     deliveries = _newest(world.courier.deliveries.values(), int(asked.get("delivery") or 0), lambda item: item.number)
     answers = dict(world.answers)
-    entries = [_call(call, answers) for call in calls] + [_delivery(item) for item in deliveries]
+    entries = [_call(world, call, answers) for call in calls] + [_delivery(item) for item in deliveries]
     return {"entries": sorted(entries, key=lambda entry: float(entry["at"]))}
 
 
@@ -35,13 +45,14 @@ def _newest(items: Any, after: int, number: Any) -> list[Any]:
     return found[::-1]
 
 
-def _call(call: Json, answers: dict[int, Json]) -> Json:
+def _call(world: World, call: Json, answers: dict[int, Json]) -> Json:
     answer = answers.get(call["number"])
     return {
         "kind": "call",
         "number": call["number"],
         "at": call["at"],
         "title": call["method"],
+        "about": _target(world, call["args"]),
         "ok": call["ok"] and not call["lost"],
         "error": "connection cut" if call["lost"] else call["error"] or (None if call["ok"] else str(call["status"])),
         "problems": ((answer or {}).get("response_metadata") or {}).get("messages", []),

@@ -164,6 +164,7 @@ def app(world: World) -> Json:
 
 def everything(world: World, user: User) -> Json:
     """All that the page needs to begin with."""
+    world.workspace.direct(user.id)
     return {
         "version": world.workspace.version,
         "now": world.workspace.now(),
