@@ -1,6 +1,6 @@
 """What one person may see: people, conversations with what is unread, messages, modals, the app's home.
 
-It doesn't know HTTP, and changes nothing.
+It doesn't know HTTP, and changes nothing but that who looks has a direct conversation with the app.
 """
 
 from __future__ import annotations
@@ -36,8 +36,7 @@ def conversation(world: World, user: User, channel_id: str) -> Channel:
 
 
 def conversations(world: World, user: User) -> list[Channel]:
-    """Those the person is in, the app's direct conversation among them."""
-    world.workspace.direct(user.id)
+    """Those the person is in, the app's direct conversation among them once it is open."""
     return [channel for channel in world.workspace.channels.values() if user.id in channel.members]
 
 
