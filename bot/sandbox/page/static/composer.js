@@ -59,7 +59,7 @@ export class Composer {
     this.box = h("ul", { id, class: "options offers", role: "listbox", "aria-label": "Suggestions", hidden: true });
     this.input = h("textarea", {
       ...{ class: "composer-input", rows: "1", placeholder: label, "aria-label": label, "data-key": `composer/${label}` },
-      ...{ role: "combobox", "aria-autocomplete": "list", "aria-expanded": "false", "aria-controls": id, "aria-haspopup": "listbox" },
+      ...{ "aria-autocomplete": "list", "aria-controls": id, "aria-haspopup": "listbox" },
     });
     this.button = iconButton("send", "Send", { class: "send", on: { click: () => this.send() } });
     this.hint = h("p", { class: "note composer-hint" });
@@ -83,14 +83,12 @@ export class Composer {
     const row = (offer, place) => h("li", { id: `${this.id}-${place}`, role: "option", "aria-selected": "false", on: { pointerdown: (event) => (event.preventDefault(), this.take(place)) } }, h("strong", {}, offer.title), offer.about && h("span", { class: "note" }, offer.about));
     fill(this.box, this.offers.map(row));
     this.box.hidden = false;
-    this.input.setAttribute("aria-expanded", "true");
     return announce(`${this.offers.length} suggestions`);
   }
 
   close() {
     this.box.hidden = true;
     this.at = -1;
-    this.input.setAttribute("aria-expanded", "false");
     this.input.removeAttribute("aria-activedescendant");
   }
 

@@ -38,7 +38,7 @@ function words(entry) {
 }
 
 function details(entry) {
-  const json = (title, value) => value !== null && value !== undefined && [h("h4", {}, title), h("pre", { tabindex: "0" }, JSON.stringify(value, null, 2))];
+  const json = (title, value) => value !== null && value !== undefined && [h("h3", {}, title), h("pre", { tabindex: "0" }, JSON.stringify(value, null, 2))];
   const problems = entry.problems?.length ? h("ul", { class: "problems" }, entry.problems.map((one) => h("li", {}, one))) : null;
   const call = entry.kind === "call";
   return [

@@ -50,7 +50,7 @@ export function openMenu(opener, label, items) {
   if (again) return;
   const menu = h("div", { class: "menu", role: "menu", "aria-label": label }, items);
   menu.addEventListener("keydown", (event) => move(menu, event));
-  (opener.closest("dialog") || document.body).append(menu);
+  (opener.closest("dialog, nav, main, header, aside") || document.body).append(menu);
   opener.setAttribute("aria-expanded", "true");
   place(menu, opener.getBoundingClientRect());
   open = { menu, opener };

@@ -69,7 +69,7 @@ function switcher() {
   const { me } = state;
   const others = Object.entries(state.waiting).filter(([id, count]) => count && id !== state.meId).length;
   const hint = others ? h("span", { class: "note" }, `${others} other${others === 1 ? " has" : "s have"} news`) : h("span", { class: "note" }, rolesOf(me));
-  const button = h("button", { type: "button", class: "switcher", data: { key: "switcher" }, "aria-label": `You are ${me.real_name}. Be somebody else` }, avatar(me.id), h("span", { class: "switcher-words" }, h("strong", {}, me.real_name), hint), icon("down"));
+  const button = h("button", { type: "button", class: "switcher", data: { key: "switcher" } }, avatar(me.id), h("span", { class: "switcher-words" }, h("strong", {}, h("span", { class: "hidden-text" }, "You are "), me.real_name), hint), h("span", { class: "hidden-text" }, "Be somebody else"), icon("down"));
   return h("div", { class: "who" }, menuButton(button, "Be somebody else", personItems), h("p", { class: "side-note clock" }, clockWords()));
 }
 

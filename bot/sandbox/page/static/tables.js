@@ -24,7 +24,7 @@ export function tableBlock(block) {
   const [head, ...rows] = block.rows;
   const row = (tag) => (cells) => h("tr", {}, cells.map((cell, place) => h(tag, { class: shape(place), scope: tag === "th" ? "col" : undefined }, cellNodes(cell))));
   const table = h("table", { class: "table" }, h("thead", {}, row("th")(head)), h("tbody", {}, rows.map(row("td"))));
-  return h("div", { class: "table-box", tabindex: "0", role: "region", "aria-label": "Table" }, table);
+  return h("div", { class: "table-box", tabindex: "0", role: "group", "aria-label": "Table" }, table);
 }
 
 function compared(one, other) {
@@ -77,6 +77,6 @@ export function dataTable(block) {
   }
   draw();
   const table = h("table", { class: "table" }, h("caption", {}, block.caption), h("thead", {}, h("tr", {}, heads)), body);
-  const box = h("div", { class: "table-box", tabindex: "0", role: "region", "aria-label": block.caption }, table);
+  const box = h("div", { class: "table-box", tabindex: "0", role: "group", "aria-label": block.caption }, table);
   return h("div", { class: "data-table" }, rows.length > size && filter, box, h("div", { class: "pager" }, where, rows.length > size && [back, next]));
 }
