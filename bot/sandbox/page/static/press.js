@@ -3,6 +3,7 @@
 import { confirmed } from "./dialog.js";
 import { announce, h, icon } from "./dom.js";
 import { act, Refused } from "./net.js";
+import { state } from "./store.js";
 
 const WORDS = {
   operation_timeout: "did not answer within three seconds",
@@ -11,7 +12,7 @@ const WORDS = {
 };
 
 /** Why something failed, in words with Slack's own word behind them. */
-export function whyFailed(error, name = "The app") {
+export function whyFailed(error, name = state.app?.name || "The app") {
   return WORDS[error] ? `${name} ${WORDS[error]} (${error}).` : `That did not work: ${error}.`;
 }
 

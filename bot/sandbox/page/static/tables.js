@@ -40,7 +40,7 @@ export function dataTable(block) {
   const body = h("tbody", {});
   const heads = head.map((cell, place) => {
     const sort = h("button", { type: "button", class: "sort", on: { click: () => sortBy(place) } }, cellNodes(cell), icon("down"));
-    return h("th", { scope: "col", "aria-sort": "none" }, sort);
+    return h("th", { scope: "col", "aria-sort": "none", class: rows[0]?.[place]?.type === "raw_number" ? "right" : undefined }, sort);
   });
   const where = h("span", { class: "note", role: "status" });
   const back = h("button", { type: "button", class: "button small", on: { click: () => turn(-1) } }, "Previous");
