@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import json
-import shutil
 import signal
 import sys
 import textwrap
@@ -150,11 +149,10 @@ def main(ends: bool = True, fresh: bool = False, port: int = 0) -> int:
     With `ends` that is all, in a folder of its own. Else it stays up until it is interrupted, and what was there the
     last time is there again, unless it is to be `fresh`.
     """
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the bot and nginx are ended too
-    if fresh and not ends:
-        shutil.rmtree(FOLDER, ignore_errors=True)
+    for ending in (signal.SIGTERM, signal.SIGHUP):  # so that the bot and nginx are ended too
+        signal.signal(ending, lambda number, _: sys.exit(128 + number))
     try:
-        with stage(None if ends else FOLDER, port) as on:
+        with stage(None if ends else FOLDER, port, fresh) as on:
             print(f"The workspace: {on.sandbox.base_url}/\nThe protected system: {on.page.address}", flush=True)
             if on.fresh:
                 pause = 0.0 if ends else _wait_for_somebody(on)

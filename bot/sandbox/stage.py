@@ -6,9 +6,11 @@ It knows the bot only from outside: its command and its environment. What is pla
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import secrets
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -27,7 +29,7 @@ from bot.sandbox.server import running_sandbox
 
 PATIENCE = 15.0
 SYSTEM, LINK = "shop-admin", "The protected system"
-SECRETS, WORKSPACE = "secrets.json", "workspace.json"
+SECRETS, WORKSPACE, LOCK = "secrets.json", "workspace.json", "lock"
 
 
 class DemoFailed(Exception):
@@ -102,11 +104,14 @@ class Stage:
 
 
 @contextlib.contextmanager
-def stage(folder: Path | None = None, port: int = 0) -> Iterator[Stage]:
-    """Everything up, in `folder` if given, where it stays; else in one that is gone afterwards. Raises DemoFailed."""
+def stage(folder: Path | None = None, port: int = 0, anew: bool = False) -> Iterator[Stage]:
+    """Everything up, in `folder` if given, where it stays; else in one that is gone afterwards.
+
+    With `anew` nothing of what lies in the folder is kept. Raises DemoFailed.
+    """
     if not Path("roles.toml").exists():
         raise DemoFailed("there is no roles.toml here; run the demo in the checkout of Access Bot")
-    with _home(folder) as home:
+    with _home(folder, anew) as home:
         workspace, fresh = company(_manifest()), not (home / WORKSPACE).exists()
         if not fresh:
             restore(workspace, json.loads((home / WORKSPACE).read_text()))
@@ -118,14 +123,30 @@ def stage(folder: Path | None = None, port: int = 0) -> Iterator[Stage]:
 
 
 @contextlib.contextmanager
-def _home(folder: Path | None) -> Iterator[Path]:
-    """A folder that only its owner can read: keys lie in it."""
+def _home(folder: Path | None, anew: bool) -> Iterator[Path]:
+    """A folder that only its owner can read, as keys lie in it, and that only one demo uses at a time."""
     if folder is None:
         with tempfile.TemporaryDirectory(prefix="access-bot-demo-") as name:
             yield Path(name)
         return
     folder.mkdir(mode=0o700, exist_ok=True)
-    yield folder.resolve()
+    home = folder.resolve()
+    with (home / LOCK).open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise DemoFailed("a demo is up already in this checkout") from None
+        if anew:
+            _empty(home)
+        yield home
+
+
+def _empty(home: Path) -> None:
+    for path in home.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.name != LOCK:
+            path.unlink()
 
 
 @contextlib.contextmanager
