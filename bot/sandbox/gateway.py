@@ -53,7 +53,7 @@ connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
       add_header Cache-Control no-store always;
     }}
     location = /signin.html {{ internal; auth_request off; root {shop}; }}
-    location /shop/ {{ auth_request off; alias {shop}/; }}
+    location /shop/ {{ auth_request off; alias {shop}/public/; }}
   }}
 }}
 """

@@ -136,7 +136,7 @@ def _home(folder: Path | None, anew: bool) -> Iterator[Path]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise DemoFailed("a demo is up already in this checkout") from None
-        if anew:
+        if anew or not (home / WORKSPACE).exists():  # a database without its workspace is of no use
             _empty(home)
         yield home
 
