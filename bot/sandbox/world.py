@@ -26,7 +26,8 @@ KEPT_ANSWERS = 500
 class World:
     """The workspace, its faults and limits, the way to the app, and the record of calls and of their answers.
 
-    `links` are further addresses that the page offers, {title: address}; `viewers` how many windows are open on it.
+    `links` are further addresses that the page offers, {title: address}; `viewers` how many windows are open on
+    it; `marks` and `waiting` what it has worked out already.
     """
 
     workspace: Workspace
@@ -37,6 +38,8 @@ class World:
     answers: deque[tuple[int, Json]] = field(default_factory=lambda: deque(maxlen=KEPT_ANSWERS))
     links: dict[str, str] = field(default_factory=dict)
     viewers: int = 0
+    marks: dict[tuple[str, str], tuple[str, frozenset[str]]] = field(default_factory=dict)
+    waiting: tuple[int, dict[str, int]] = (-1, {})
     base_url: str = ""
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 

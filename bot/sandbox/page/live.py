@@ -20,7 +20,7 @@ from bot.sandbox.world import World
 # Which run of the server an id is from.
 RUN = secrets.token_hex(4)
 # A burst of changes goes out as one batch; a quiet line says now and then that it is there.
-GATHER_SECONDS, QUIET_SECONDS = 0.03, 15.0
+GATHER_SECONDS, QUIET_SECONDS = 0.05, 15.0
 DIRECTORY = {"team_join", "user_change", "group_changed", "channel_changed", "im_opened", "app_changed"}
 Part = Callable[[World, User, Json], Any]
 

@@ -40,13 +40,21 @@ def conversations(world: World, user: User) -> list[Channel]:
     return [channel for channel in world.workspace.channels.values() if user.id in channel.members]
 
 
-def pings(world: World, user: User, message: Json) -> bool:
-    """Whether a message notifies this person: in the direct conversation, by name, by group, or everybody."""
-    if world.workspace.channel(message["channel"]).im_user == user.id:
-        return True
-    mine = {f"<@{user.id}", "<!channel", "<!here", "<!everyone"}
-    mine |= {f"<!subteam^{group.id}" for group in world.workspace.groups.values() if user.id in group.users}
-    return any(mark.rstrip(">").partition("|")[0] in mine for mark in notifications(message))
+def called(world: World, user: User) -> frozenset[str]:
+    """The marks that call this person: by name, by group, or everybody."""
+    groups = (group for group in world.workspace.groups.values() if user.id in group.users)
+    everybody = ("<!channel", "<!here", "<!everyone")
+    return frozenset((f"<@{user.id}", *everybody, *(f"<!subteam^{group.id}" for group in groups)))
+
+
+def marks(world: World, message: Json) -> frozenset[str]:
+    """The mentions in a message, without their labels. Every look needs them again, so they are kept."""
+    place, state = (message["channel"], message["ts"]), (message.get("edited") or {}).get("ts", "")
+    known = world.marks.get(place)
+    if known is None or known[0] != state:
+        found = frozenset(mark.rstrip(">").partition("|")[0] for mark in notifications(message))
+        known = world.marks[place] = (state, found)
+    return known[1]
 
 
 def top_level(message: Json) -> bool:
@@ -59,12 +67,13 @@ def unread(world: World, user: User, channel: Channel) -> Json:
     """How many messages of others the person has not read, and how many of them notify; up to a hundred."""
     mark = world.workspace.reads.get(user.id, {}).get(channel.id, "")
     count = notify = 0
+    mine, direct = called(world, user), channel.im_user == user.id
     for message in reversed(world.workspace.messages.get(channel.id, {}).values()):
         if message["ts"] <= mark or count >= MOST_UNREAD:
             break
         if message.get("user") != user.id and top_level(message):
             count += 1
-            notify += pings(world, user, message)
+            notify += direct or not mine.isdisjoint(marks(world, message))
     return {"count": count, "pings": notify}
 
 
@@ -75,9 +84,13 @@ def unread_all(world: World, user: User) -> Json:
 
 
 def waiting(world: World) -> dict[str, int]:
-    """For each person how many messages wait that notify them: whose turn it is."""
-    people = [user for user in world.workspace.users.values() if not user.is_bot and not user.deleted]
-    return {user.id: sum(one["pings"] for one in unread_all(world, user).values()) for user in people}
+    """For each person how many messages wait that notify them: whose turn it is. Counted once for each change."""
+    version, found = world.waiting
+    if version != world.workspace.version:
+        people = [user for user in world.workspace.users.values() if not user.is_bot and not user.deleted]
+        found = {user.id: sum(one["pings"] for one in unread_all(world, user).values()) for user in people}
+        world.waiting = (world.workspace.version, found)
+    return found
 
 
 def messages(world: World, user: User, asked: Json) -> Json:
