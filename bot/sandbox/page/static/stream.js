@@ -23,6 +23,7 @@ export class Stream {
     this.list.addEventListener("keydown", (event) => this.moved(event));
     new ResizeObserver(() => this.stuck && this.toEnd()).observe(this.list);
     this.stuck = true;
+    this.lastTop = 0;
   }
 
   /** Puts in a page of older messages, or the first. */
@@ -125,7 +126,10 @@ export class Stream {
 
   async scrolled() {
     const { scrollTop, scrollHeight, clientHeight } = this.scroller;
-    this.stuck = scrollHeight - scrollTop - clientHeight < NEAR;
+    // Only somebody who scrolls up lets go of the end; what grows below does not.
+    if (scrollHeight - scrollTop - clientHeight < NEAR) this.stuck = true;
+    else if (scrollTop < this.lastTop) this.stuck = false;
+    this.lastTop = scrollTop;
     if (this.stuck) this.jump.hidden = true;
     if (scrollTop < 400 && this.more && !this.loading && this.older) {
       this.loading = true;
