@@ -39,7 +39,7 @@ class Modal {
     if (nodes.some((node, place) => this.body.children[place] !== node) || nodes.length !== this.body.children.length) fill(this.body, nodes);
     this.drawButtons(view);
     if (another) this.begin();
-    else if (held && !this.dialog.contains(document.activeElement)) this.dialog.querySelector(`[data-key="${CSS.escape(held)}"]`)?.focus();
+    else if (!this.dialog.contains(document.activeElement)) this.again(held);
   }
 
   node(ctx, block) {
@@ -67,6 +67,13 @@ class Modal {
     const cancel = h("button", { type: "button", class: "button", on: { click: () => this.leave() } }, view.close ? plainText(view.close) : view.submit ? "Cancel" : "Close");
     this.send = view.submit && h("button", { type: "submit", class: "button primary" }, plainText(view.submit));
     fill(this.buttons, cancel, this.send);
+  }
+
+  /** Gives the focus back after an update: to the same control, or it begins anew. */
+  again(held) {
+    const same = held && this.dialog.querySelector(`[data-key="${CSS.escape(held)}"]`);
+    if (same) same.focus();
+    else this.begin();
   }
 
   begin() {
