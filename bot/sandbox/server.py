@@ -60,9 +60,24 @@ def loopback(port: int) -> socket.socket:
     return listener
 
 
-def build_server(world: World) -> uvicorn.Server:
+class Server(uvicorn.Server):
+    """uvicorn that lets open windows go before it ends; else their streams would be cut off with a traceback each."""
+
+    def __init__(self, world: World, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.world = world
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Ends the streams, then everything else."""
+        self.world.ending = True
+        self.world.workspace.changed("ending")
+        await super().shutdown(sockets)
+
+
+def build_server(world: World) -> Server:
     """uvicorn with our protocols, quiet, quick to end."""
-    return uvicorn.Server(
+    return Server(
+        world,
         uvicorn.Config(
             build_app(world),
             http=CuttableHttp,
@@ -75,7 +90,7 @@ def build_server(world: World) -> uvicorn.Server:
             access_log=False,
             timeout_keep_alive=60,
             timeout_graceful_shutdown=1,
-        )
+        ),
     )
 
 

@@ -27,7 +27,7 @@ class World:
     """The workspace, its faults and limits, the way to the app, and the record of calls and of their answers.
 
     `links` are further addresses that the page offers, {title: address}; `viewers` how many windows are open on
-    it; `marks` and `waiting` what it has worked out already.
+    it; `ending` whether it goes down; `marks` and `waiting` what it has worked out already.
     """
 
     workspace: Workspace
@@ -38,6 +38,7 @@ class World:
     answers: deque[tuple[int, Json]] = field(default_factory=lambda: deque(maxlen=KEPT_ANSWERS))
     links: dict[str, str] = field(default_factory=dict)
     viewers: int = 0
+    ending: bool = False
     marks: dict[tuple[str, str], tuple[str, frozenset[str]]] = field(default_factory=dict)
     waiting: tuple[int, dict[str, int]] = (-1, {})
     base_url: str = ""

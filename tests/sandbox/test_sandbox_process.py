@@ -8,12 +8,16 @@ import signal
 import subprocess
 import sys
 import urllib.request
+from contextlib import ExitStack, closing
+from http.client import HTTPConnection
 from pathlib import Path
+from urllib.parse import urlsplit
 
+import pytest
 from slack_sdk import WebClient
 
 import bot.sandbox
-from bot.sandbox import Sandbox
+from bot.sandbox import Sandbox, running_sandbox
 
 
 def test_it_prints_the_environment_and_is_driven_from_another_process() -> None:
@@ -58,3 +62,14 @@ def test_it_imports_nothing_of_the_bot() -> None:
             names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             found |= {name for name in names if name.split(".")[0] in {"bot", "storage"}}
     assert all(name.startswith("bot.sandbox") for name in found), found
+
+
+def test_a_window_that_is_open_at_the_end_is_let_go(caplog: pytest.LogCaptureFixture) -> None:
+    with ExitStack() as outliving:
+        with running_sandbox() as sandbox:
+            line = outliving.enter_context(closing(HTTPConnection(urlsplit(sandbox.base_url).netloc, timeout=10)))
+            line.request("GET", "/page/events?as=ana")
+            answer = line.getresponse()
+            sandbox.wait_for(lambda: sandbox.inspector.viewers() == 1)
+        assert b"start_over" in answer.read()
+    assert not caplog.records

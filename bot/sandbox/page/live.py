@@ -123,7 +123,7 @@ async def stream(world: World, user: User, last: str) -> AsyncIterator[bytes]:
     world.workspace.listeners.append(listener)
     world.viewers += 1
     try:
-        while True:
+        while not world.ending:
             fresh = [change for change in world.workspace.changes if change["version"] > after]
             after = world.workspace.version
             if fresh and worth_telling(told := batch(world, _still_here(world, user), fresh)):
