@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
+from urllib.parse import unquote
 
 from bot.sandbox.checks import Json
 from bot.sandbox.faults import SOCKET_KINDS, Fault
@@ -17,6 +18,7 @@ from bot.sandbox.workspace import Group, SlackError, User
 from bot.sandbox.world import World
 
 Verb = Callable[[World, Json], Any]
+GATE_BREAK_SECONDS = 5.0
 
 
 def _told(world: World, kind: str, user: User) -> Json:
@@ -173,6 +175,22 @@ def set_link(world: World, asked: Json) -> None:
     world.workspace.changed("links_changed")
 
 
+def gate_answered(world: World, asked: Json) -> None:
+    """A gate beside the workspace let a browser in, or kept it out: {open, who}, `who` being an e-mail.
+
+    A page that is open asks its gate again and again: only a first answer, another one, and one after a break is news.
+    """
+    who = unquote(str(asked["who"]))
+    found = next((user.id for user in world.workspace.users.values() if who and user.email == who), "")
+    now, last = world.workspace.now(), world.gate
+    said = {"open": bool(asked["open"]), "who": found}
+    if all(last.get(name) == value for name, value in said.items()) and now - last["seen"] < GATE_BREAK_SECONDS:
+        last["seen"] = now
+        return
+    world.gate = {**said, "at": now, "seen": now}
+    world.workspace.changed("gate_answered")
+
+
 def emit_event(world: World, asked: Json) -> bool:
     """Any event, with retries; False when the manifest doesn't subscribe to it."""
     return world.courier.emit(asked["event"])
@@ -194,5 +212,6 @@ VERBS: dict[str, Verb] = {
     "set_socket_fault": set_socket_fault,
     "drop_sockets": drop_sockets,
     "set_link": set_link,
+    "gate_answered": gate_answered,
     "emit_event": emit_event,
 }

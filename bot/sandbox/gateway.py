@@ -1,7 +1,8 @@
 """A protected system behind a real nginx that asks `GET /auth` before it lets anybody through: for a program at
 `/hello`, for a browser at `/`, which closes by itself when the access ends.
 
-It knows the endpoint's headers and nothing else of the bot. nginx comes from its wheel, or from the system.
+It knows the endpoint's headers and nothing else of the bot, and tells the workspace what it answered to a browser.
+nginx comes from its wheel, or from the system.
 """
 
 from __future__ import annotations
@@ -47,16 +48,25 @@ connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     location / {{ root {shop}; error_page 401 403 /signin.html; try_files /none /orders.html; }}
     location = /orders.html {{ internal; root {shop}; }}
     location = /orders.json {{
-      root {shop}; auth_request_set $user $upstream_http_x_access_user;
+      {let_in} root {shop}; auth_request_set $user $upstream_http_x_access_user;
       auth_request_set $role $upstream_http_x_access_role; auth_request_set $expires $upstream_http_x_access_expires;
       add_header X-Access-User $user; add_header X-Access-Role $role; add_header X-Access-Expires $expires;
       add_header Cache-Control no-store always;
     }}
-    location = /signin.html {{ internal; auth_request off; root {shop}; }}
-    location /shop/ {{ auth_request off; alias {shop}/public/; }}
+    location = /signin.html {{ internal; auth_request off; {kept_out} root {shop}; }}
+{telling}    location /shop/ {{ auth_request off; alias {shop}/public/; }}
   }}
 }}
 """
+# nginx copies what it has decided to the workspace, without a header of the visitor: the token stays here.
+TELLING = """
+    location = {path} {{
+      internal; auth_request off; proxy_pass http://{told}/sandbox/gate_answered; proxy_method POST;
+      proxy_set_body '{{"open": {open}, "who": "$user"}}'; proxy_set_header Content-Type application/json;
+      proxy_pass_request_headers off; proxy_connect_timeout 1s; proxy_read_timeout 1s;
+    }}
+"""
+LET_IN, KEPT_OUT = "/_let_in", "/_kept_out"
 
 
 class Page:
@@ -80,21 +90,31 @@ class Page:
 
 
 @contextlib.contextmanager
-def guarded_page(folder: Path, auth: str, system: str) -> Iterator[Page]:
-    """Runs nginx in front of a page until the block ends; `auth` is the bot's `host:port`.
+def guarded_page(folder: Path, auth: str, system: str, told: str = "") -> Iterator[Page]:
+    """Runs nginx in front of a page until the block ends; `auth` is the bot's `host:port`, `told` the workspace's.
 
     Raises FileNotFoundError when there is no nginx on this machine.
     """
     command = nginx_command()
     page = Page(free_port())
     config = folder / "nginx.conf"
-    config.write_text(CONFIG.format(folder=folder, port=page.port, auth=auth, system=system, shop=SHOP))
+    names = {"folder": folder, "port": page.port, "auth": auth, "system": system, "shop": SHOP}
+    config.write_text(CONFIG.format(**names, **_telling(told)))
     with subprocess.Popen([*command, "-p", str(folder), "-c", str(config)], stderr=subprocess.DEVNULL) as nginx:
         try:
             _wait(page)
             yield page
         finally:
             nginx.terminate()
+
+
+def _telling(told: str) -> dict[str, str]:
+    """The parts of the configuration by which the workspace hears; empty when nobody is to be told."""
+    if not told:
+        return {"let_in": "", "kept_out": "", "telling": ""}
+    answers = ((LET_IN, "true"), (KEPT_OUT, "false"))
+    telling = "".join(TELLING.format(path=path, told=told, open=opened) for path, opened in answers)
+    return {"let_in": f"mirror {LET_IN};", "kept_out": f"mirror {KEPT_OUT};", "telling": telling}
 
 
 def nginx_command() -> list[str]:

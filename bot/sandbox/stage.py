@@ -22,7 +22,7 @@ from pathlib import Path
 
 from bot.sandbox.checks import Json
 from bot.sandbox.client import Sandbox
-from bot.sandbox.company import company
+from bot.sandbox.company import company, talk
 from bot.sandbox.gateway import Page, free_port, guarded_page
 from bot.sandbox.keeping import restore
 from bot.sandbox.server import running_sandbox
@@ -113,13 +113,19 @@ def stage(folder: Path | None = None, port: int = 0, anew: bool = False) -> Iter
         raise DemoFailed("there is no roles.toml here; run the demo in the checkout of Access Bot")
     with _home(folder, anew) as home:
         workspace, fresh = company(_manifest()), not (home / WORKSPACE).exists()
-        if not fresh:
+        if fresh:
+            talk(workspace)
+        else:
             restore(workspace, json.loads((home / WORKSPACE).read_text()))
         with running_sandbox(workspace=workspace, port=port) as sandbox:
             bot = Bot({**os.environ, **sandbox.environment, **_settings(home)}, home / "bot.log")
-            with _played(bot), guarded_page(home, bot.address, SYSTEM) as page:
+            with _played(bot), guarded_page(home, bot.address, SYSTEM, _host(sandbox)) as page:
                 sandbox.admin.show_link(LINK, page.address)
                 yield Stage(sandbox, bot, page, home, fresh)
+
+
+def _host(sandbox: Sandbox) -> str:
+    return sandbox.base_url.removeprefix("http://")
 
 
 @contextlib.contextmanager

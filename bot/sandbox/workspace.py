@@ -47,6 +47,7 @@ class User:
     is_ultra_restricted: bool = False
     is_stranger: bool = False
     deleted: bool = False
+    title: str = ""
 
 
 @dataclass

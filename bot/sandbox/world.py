@@ -26,7 +26,8 @@ KEPT_ANSWERS = 500
 class World:
     """The workspace, its faults and limits, the way to the app, and the record of calls and of their answers.
 
-    `links` are further addresses that the page offers, {title: address}; `viewers` how many windows are open on
+    `links` are further addresses that the page offers, {title: address}; `gate` what a protected system beside the
+    workspace last answered to a browser: {open, who, at, seen}; `viewers` how many windows are open on
     it; `ending` whether it goes down; `marks` and `waiting` what it has worked out already.
     """
 
@@ -37,6 +38,7 @@ class World:
     calls: deque[Json] = field(default_factory=lambda: deque(maxlen=KEPT))
     answers: deque[tuple[int, Json]] = field(default_factory=lambda: deque(maxlen=KEPT_ANSWERS))
     links: dict[str, str] = field(default_factory=dict)
+    gate: Json = field(default_factory=dict)
     viewers: int = 0
     ending: bool = False
     marks: dict[tuple[str, str], tuple[str, frozenset[str]]] = field(default_factory=dict)

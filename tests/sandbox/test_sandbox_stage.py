@@ -15,7 +15,8 @@ import pytest
 from slack_sdk import WebClient
 
 from bot.sandbox import Sandbox, running_sandbox
-from bot.sandbox.company import company
+from bot.sandbox.checks import Json
+from bot.sandbox.company import company, talk
 from bot.sandbox.gateway import Page, guarded_page
 from bot.sandbox.keeping import restore
 from bot.sandbox.stage import LOCK, DemoFailed, stage
@@ -79,14 +80,15 @@ class Gate(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def shop(tmp_path: Path) -> Iterator[Page]:
-    """The protected page, whose gate knows the token `good`."""
+def shop(tmp_path: Path, sandbox: Sandbox) -> Iterator[Page]:
+    """The protected page, whose gate knows the token `good`; the workspace hears of its answers."""
     Gate.good, Gate.cookies = {"good"}, []
     server = ThreadingHTTPServer(("127.0.0.1", 0), Gate)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
     try:
-        with guarded_page(tmp_path, f"127.0.0.1:{server.server_address[1]}", "shop-admin") as page:
+        auth, told = f"127.0.0.1:{server.server_address[1]}", sandbox.base_url.removeprefix("http://")
+        with guarded_page(tmp_path, auth, "shop-admin", told) as page:
             yield page
     finally:
         server.shutdown()
@@ -117,6 +119,39 @@ def test_the_page_lets_in_with_the_token_and_locks_out_at_the_end(shop: Page) ->
     for path in ("/", "/orders.json", "/hello"):
         assert browse(shop, path, "shop_token=good")[0] == 401, path
     assert set(Gate.cookies) == {None}
+
+
+def test_the_workspace_hears_whom_the_gate_let_in_and_kept_out_and_never_the_token(
+    shop: Page, sandbox: Sandbox
+) -> None:
+    heard: list[Json] = []
+
+    def gate() -> Json:
+        with closing(http.client.HTTPConnection(sandbox.base_url.removeprefix("http://"), timeout=5)) as line:
+            line.request("GET", "/page/begin?as=ana")
+            found: Json = json.loads(line.getresponse().read())["result"]["gate"]
+        heard.append(found)
+        return {name: found.get(name) for name in ("open", "who")}
+
+    browse(shop, "/orders.json", "shop_token=good")
+    sandbox.wait_for(lambda: gate() == {"open": True, "who": "U0ANASOUZA"})
+    before = heard[-1]["at"]
+    browse(shop, "/orders.json", "shop_token=good")
+    browse(shop, "/hello", "shop_token=good")
+    assert gate() and heard[-1]["at"] == before, "the same answer again is no news"
+    Gate.good = set()
+    browse(shop, "/", "shop_token=good")
+    sandbox.wait_for(lambda: gate() == {"open": False, "who": ""})
+    assert "good" not in json.dumps(heard)
+
+
+def test_a_workspace_where_somebody_has_talked_already_reads_like_one(sandbox: Sandbox) -> None:
+    workspace = company()
+    talk(workspace)
+    with running_sandbox(workspace=workspace, rate_limits=False) as lively:
+        said = [lively.person("dev").plain(one) for one in lively.person("dev").messages("#shop")]
+        assert any("SHOP-12" in text and "@dev" in text for text in said)
+    assert sandbox.person("dev").messages("#shop") == []
 
 
 @pytest.mark.parametrize("path", ["/orders.html", "/shop/orders.json", "/shop/../orders.json", "/shop/orders.html"])

@@ -68,6 +68,8 @@ def batch(world: World, user: User, changes: list[Json]) -> Json:
         found.update(unread=seeing.unread_all(world, user), waiting=seeing.waiting(world))
     if "links_changed" in kinds:
         found["links"] = world.links
+    if "gate_answered" in kinds:
+        found["gate"] = world.gate
     if kinds & {"api_call", "delivered"}:
         found["record"] = True
     return found

@@ -146,7 +146,7 @@ def directory(world: World, user: User) -> Json:
 
 
 def _person_json(user: User) -> Json:
-    names = ("id", "name", "real_name", "tz", "is_bot", "deleted", "is_restricted", "is_stranger")
+    names = ("id", "name", "real_name", "tz", "is_bot", "deleted", "is_restricted", "is_stranger", "title")
     return {name: getattr(user, name) for name in names}
 
 
@@ -189,4 +189,5 @@ def everything(world: World, user: User) -> Json:
         "modal": modal(world, user),
         "home": home(world, user),
         "links": world.links,
+        "gate": world.gate,
     }

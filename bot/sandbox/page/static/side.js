@@ -44,9 +44,10 @@ function draw() {
   if (held) side.querySelector(`[data-key="${CSS.escape(held)}"]`)?.focus();
 }
 
-/** What somebody is in the company, by their groups. */
+/** What somebody is in the company: by their title, else by their groups. */
 function rolesOf(person) {
   if (person.deleted) return "deactivated";
+  if (person.title) return person.title;
   const groups = [...state.groups.values()].filter((group) => group.users.includes(person.id) && group.handle !== "engineers").map((group) => group.name);
   const guest = person.is_stranger ? "from a partner company" : person.is_restricted ? "guest" : "engineer";
   return groups.join(", ") || guest;

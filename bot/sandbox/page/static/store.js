@@ -12,6 +12,8 @@ export const state = {
   modal: null,
   home: null,
   links: {},
+  /** What the gate beside the workspace last answered to a browser: {open, who, at}. */
+  gate: {},
   team: "",
   /** The workspace's clock may be ahead of this machine's: seconds. */
   ahead: 0,
@@ -34,7 +36,7 @@ export function tell(kind, what) {
 /** Seconds since the epoch on the workspace's clock. */
 export const now = () => Date.now() / 1000 + state.ahead;
 
-const PARTS = ["app", "unread", "waiting", "modal", "home", "links"];
+const PARTS = ["app", "unread", "waiting", "modal", "home", "links", "gate"];
 
 /** Takes in what was found, and tells of each part only when all of it is there. */
 function takeIn(found) {
