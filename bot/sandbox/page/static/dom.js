@@ -42,6 +42,7 @@ const PATHS = {
   warn: "M12 4 2.5 20h19zM12 10v5M12 17.5v.01",
   file: "M7 3h7l4 4v14H7zM14 3v4h4",
   scope: "M4 5h16M4 12h10M4 19h13",
+  tour: "M5 21V4M5 5c5-3 9 3 14 0v9c-5 3-9-3-14 0",
 };
 
 /** A small drawing that says nothing to a screen reader. */

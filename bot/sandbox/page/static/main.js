@@ -3,6 +3,7 @@
 import { channelHead, closeThread, goTo, openConversation } from "./conversation.js";
 import { avatar } from "./avatar.js";
 import { fill, h } from "./dom.js";
+import { arrived } from "./guide.js";
 import { openApp, tabs } from "./home.js";
 import "./modal.js";
 import { begin, look, Refused } from "./net.js";
@@ -76,6 +77,7 @@ async function start() {
   state.as = new URLSearchParams(location.search).get("as") || "";
   if (!state.as) {
     const { people } = await look("who");
+    arrived();
     location.replace(`?as=${encodeURIComponent(people.find((one) => !one.deleted).name)}${location.hash}`);
     return;
   }

@@ -21,7 +21,8 @@ export class Stream {
     this.node = h("div", { class: "stream" }, this.scroller, this.jump);
     this.scroller.addEventListener("scroll", () => this.scrolled(), { passive: true });
     this.list.addEventListener("keydown", (event) => this.moved(event));
-    new ResizeObserver(() => this.stuck && this.toEnd()).observe(this.list);
+    const resized = new ResizeObserver(() => this.stuck && this.toEnd());
+    for (const node of [this.list, this.scroller]) resized.observe(node);
     this.stuck = true;
     this.lastTop = 0;
   }
