@@ -5,6 +5,7 @@ It doesn't start the bot.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 from pathlib import Path
@@ -12,7 +13,7 @@ from pathlib import Path
 import click
 
 from bot.sandbox.checks import Json
-from bot.sandbox.server import running_sandbox
+from bot.sandbox.server import PortTaken, running_sandbox
 
 
 @click.command()
@@ -27,7 +28,13 @@ def main(port: int, manifest: Path | None, request_url: str | None, rate_limits:
 
 def serve(port: int, manifest: Json | None, request_url: str | None, rate_limits: bool) -> None:
     """Runs a stand-in until it is interrupted; prints the environment, and as a comment the page's address."""
-    with running_sandbox(port=port, manifest=manifest, request_url=request_url, rate_limits=rate_limits) as sandbox:
+    with contextlib.ExitStack() as stack:
+        try:
+            sandbox = stack.enter_context(
+                running_sandbox(port=port, manifest=manifest, request_url=request_url, rate_limits=rate_limits)
+            )
+        except PortTaken as taken:
+            raise click.UsageError(str(taken)) from None
         for name, value in sandbox.environment.items():
             click.echo(f"{name}={value}")
         click.echo(f"# The page: {sandbox.base_url}/")

@@ -128,6 +128,7 @@ def set_app(world: World, asked: Json) -> Json:
 def advance_clock(world: World, asked: Json) -> float:
     """Moves the workspace's clock ahead, for triggers and response_urls to grow old."""
     world.workspace.clock_offset += float(asked["seconds"])
+    world.workspace.changed("tools_changed")
     return world.workspace.now()
 
 
@@ -191,6 +192,12 @@ def gate_answered(world: World, asked: Json) -> None:
     world.workspace.changed("gate_answered")
 
 
+def close_tools(world: World, asked: Json) -> None:
+    """Says why nobody on the page may move the clock or make trouble just now; without `why` they may again."""
+    world.scenes.closed = str(asked.get("why", ""))
+    world.workspace.changed("tools_changed")
+
+
 def emit_event(world: World, asked: Json) -> bool:
     """Any event, with retries; False when the manifest doesn't subscribe to it."""
     return world.courier.emit(asked["event"])
@@ -213,5 +220,6 @@ VERBS: dict[str, Verb] = {
     "drop_sockets": drop_sockets,
     "set_link": set_link,
     "gate_answered": gate_answered,
+    "close_tools": close_tools,
     "emit_event": emit_event,
 }

@@ -17,8 +17,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from bot.sandbox.process import PATIENCE, DemoFailed
 from bot.sandbox.remote import SandboxError
-from bot.sandbox.stage import PATIENCE, DemoFailed, Stage, stage
+from bot.sandbox.stage import Stage, stage
 
 Json = dict[str, Any]
 
@@ -27,6 +28,7 @@ REASON = "Customer 4711 waits for a refund & <b>writes</b> to *everybody* <!chan
 FOLDER = Path(".demo")
 KEEP_SECONDS, OPENING_SECONDS = 2.0, 20.0
 PAUSE, UNHURRIED = 2.0, 4
+PLAYING = "The lifecycle is being played. When it is over, clock and faults are yours."
 
 
 class Demo:
@@ -155,8 +157,10 @@ def main(ends: bool = True, fresh: bool = False, port: int = 0) -> int:
         with stage(None if ends else FOLDER, port, fresh) as on:
             print(f"The workspace: {on.sandbox.base_url}/\nThe protected system: {on.page.address}", flush=True)
             if on.fresh:
+                on.sandbox.admin.close_tools(PLAYING)
                 pause = 0.0 if ends else _wait_for_somebody(on)
                 _play(Demo(on), pause)
+                on.sandbox.admin.close_tools()
             if not ends:
                 _stay(on)
     except (DemoFailed, SandboxError, TimeoutError, StopIteration, OSError) as error:

@@ -17,7 +17,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-SHOP = Path(__file__).parent / "shop"
+SHOP, LEASH = Path(__file__).parent / "shop", Path(__file__).parent / "leash.py"
 # A browser can't send the header by itself: the page keeps the token in a cookie, and nginx makes the header of it.
 CONFIG = """
 daemon off; master_process off; worker_processes 1; pid {folder}/nginx.pid; error_log stderr error;
@@ -66,6 +66,13 @@ TELLING = """
       proxy_pass_request_headers off; proxy_connect_timeout 1s; proxy_read_timeout 1s;
     }}
 """
+# The page counts down on the workspace's clock, which may be ahead of the browser's.
+TIME = """
+    location = /shop/clock {{
+      auth_request off; proxy_pass http://{told}/page/now; proxy_pass_request_headers off;
+      proxy_connect_timeout 1s; proxy_read_timeout 1s;
+    }}
+"""
 LET_IN, KEPT_OUT = "/_let_in", "/_kept_out"
 
 
@@ -100,12 +107,10 @@ def guarded_page(folder: Path, auth: str, system: str, told: str = "") -> Iterat
     config = folder / "nginx.conf"
     names = {"folder": folder, "port": page.port, "auth": auth, "system": system, "shop": SHOP}
     config.write_text(CONFIG.format(**names, **_telling(told)))
-    with subprocess.Popen([*command, "-p", str(folder), "-c", str(config)], stderr=subprocess.DEVNULL) as nginx:
-        try:
-            _wait(page)
-            yield page
-        finally:
-            nginx.terminate()
+    leashed = [sys.executable, "-I", "-S", str(LEASH), *command, "-p", str(folder), "-c", str(config)]
+    with subprocess.Popen(leashed, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True):
+        _wait(page)
+        yield page  # at the end of the block its input is closed, and that ends it
 
 
 def _telling(told: str) -> dict[str, str]:
@@ -114,6 +119,7 @@ def _telling(told: str) -> dict[str, str]:
         return {"let_in": "", "kept_out": "", "telling": ""}
     answers = ((LET_IN, "true"), (KEPT_OUT, "false"))
     telling = "".join(TELLING.format(path=path, told=told, open=opened) for path, opened in answers)
+    telling += TIME.format(told=told)
     return {"let_in": f"mirror {LET_IN};", "kept_out": f"mirror {KEPT_OUT};", "telling": telling}
 
 

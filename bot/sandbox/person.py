@@ -60,7 +60,7 @@ class Person:
         names = {key: user["name"] for key, user in directory["users"].items()}
         names.update({key: group["handle"] for key, group in directory["groups"].items()})
         names.update({key: channel["name"] for key, channel in directory["channels"].items()})
-        return Reader(self.tz, names)
+        return Reader(self.tz, names, float(self.control.call("info")["now"]))
 
     def _act(self, verb: str, **asked: Any) -> Outcome:
         found = self.control.call(verb, user=self.id, **asked)

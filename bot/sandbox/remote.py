@@ -193,6 +193,10 @@ class Admin:
         """Offers a further address on the page."""
         self._control.call("set_link", title=title, url=url)
 
+    def close_tools(self, why: str = "") -> None:
+        """Says why nobody on the page may move the clock or make trouble just now; nothing opens it again."""
+        self._control.call("close_tools", why=why)
+
     def emit(self, event: Json) -> bool:
         """Sends any event to the app, with retries; False when it isn't subscribed to."""
         return bool(self._control.call("emit_event", event=event))

@@ -16,6 +16,7 @@ from starlette.middleware import Middleware
 from starlette.routing import Route, WebSocketRoute
 
 from bot.sandbox.api import response_url, upload, web_api
+from bot.sandbox.backstage import Backstage
 from bot.sandbox.checks import Json
 from bot.sandbox.client import Sandbox
 from bot.sandbox.company import company
@@ -51,12 +52,27 @@ def build_app(world: World) -> Starlette:
     )
 
 
+class PortTaken(OSError):
+    """Nobody can listen there; the text says what to do."""
+
+    def __init__(self, port: int, why: str) -> None:
+        other = f"--port {port + 1}" if 1024 <= port < 65535 else "--port 8000"
+        super().__init__(
+            f"can't listen on 127.0.0.1:{port} ({why}): end what does, choose another port with {other}, "
+            "or leave --port out to get any that is free"
+        )
+
+
 def loopback(port: int) -> socket.socket:
-    """A listening socket on 127.0.0.1; port 0 takes a free one."""
+    """A listening socket on 127.0.0.1; port 0 takes a free one. Raises PortTaken."""
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind(("127.0.0.1", port))
-    listener.listen(512)
+    try:
+        listener.bind(("127.0.0.1", port))
+        listener.listen(512)
+    except OSError as error:
+        listener.close()
+        raise PortTaken(port, error.strerror or str(error)) from None
     return listener
 
 
@@ -102,14 +118,17 @@ def running_sandbox(
     rate_limits: bool = True,
     workspace: Workspace | None = None,
     port: int = 0,
+    backstage: Backstage | None = None,
 ) -> Iterator[Sandbox]:
     """Runs a stand-in in a thread and gives the handle to it.
 
     `manifest` decides scopes, events, commands and shortcuts; `request_url` switches from Socket Mode to
-    signed HTTP; `workspace` replaces the small company.
+    signed HTTP; `workspace` replaces the small company; `backstage` is the app for people on the page to kill, start
+    and take along in time. Raises PortTaken.
     """
     listener = loopback(port)
     world = build_world(workspace or company(manifest), f"http://127.0.0.1:{listener.getsockname()[1]}")
+    world.scenes.stage = backstage
     world.limits.on, world.courier.request_url = rate_limits, request_url
     server = build_server(world)
     thread = threading.Thread(target=server.run, args=([listener],), name="sandbox", daemon=True)

@@ -14,9 +14,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
-import urllib.request
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,64 +24,45 @@ from bot.sandbox.client import Sandbox
 from bot.sandbox.company import company, talk
 from bot.sandbox.gateway import Page, free_port, guarded_page
 from bot.sandbox.keeping import restore
+from bot.sandbox.process import STARTING, Bot, DemoFailed
 from bot.sandbox.server import running_sandbox
 
-PATIENCE = 15.0
 SYSTEM, LINK = "shop-admin", "The protected system"
 SECRETS, WORKSPACE, LOCK = "secrets.json", "workspace.json", "lock"
+KEEPING = threading.Lock()
 
 
-class DemoFailed(Exception):
-    """A step did not happen; the text says which, and what was seen instead."""
+@dataclass
+class Behind:
+    """The bot in the hands of people on the page; until there is one, it is `starting`."""
 
+    bot: Bot | None = None
+    keep: Callable[[], None] = lambda: None
 
-class Bot:
-    """The bot as a process, which can be ended, killed and started again."""
-
-    def __init__(self, environment: dict[str, str], log: Path) -> None:
-        self.environment, self.log = environment, log
-        self.address = f"127.0.0.1:{environment['PORT']}"
-        self.process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        """Starts it and waits until it is ready. Raises DemoFailed."""
-        with self.log.open("ab") as output:
-            command = [sys.executable, "-m", "bot", "run"]
-            self.process = subprocess.Popen(
-                command, env=self.environment, stdout=output, stderr=output, start_new_session=True
-            )
-        until = time.monotonic() + PATIENCE
-        while time.monotonic() < until:
-            if (code := self.process.poll()) is not None:
-                raise DemoFailed(f"the bot ended with exit code {code}")
-            with contextlib.suppress(OSError):
-                urllib.request.urlopen(f"http://{self.address}/readyz", timeout=2).close()
-                return
-            time.sleep(0.1)
-        raise DemoFailed("the bot did not become ready")
-
-    def stop(self) -> None:
-        """Lets it end in its own time, ten seconds at most."""
-        if self.process is not None:
-            self.process.terminate()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self.process.wait(10)
-            self.kill()
+    @property
+    def state(self) -> str:
+        """`running`, `starting` or `dead`."""
+        return self.bot.state if self.bot else STARTING
 
     def kill(self) -> None:
-        """Ends it in the middle of whatever it does."""
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait()
+        """SIGKILL."""
+        if self.bot:
+            self.bot.kill()
 
-    def command(self, *words: str) -> subprocess.CompletedProcess[str]:
-        """Runs one of its verbs beside it."""
-        call = [sys.executable, "-m", "bot", *words]
-        return subprocess.run(call, env=self.environment, capture_output=True, text=True, check=False)
+    def start(self) -> None:
+        """Starts it again. Raises DemoFailed."""
+        if self.bot:
+            self.bot.start()
 
-    def last_words(self) -> str:
-        """The end of its log."""
-        return "\n".join(self.log.read_text(errors="replace").splitlines()[-30:])
+    def follow(self, ahead: float) -> None:
+        """Writes the workspace down before the bot hears of the time: no later demo may begin before it."""
+        self.keep()
+        if self.bot:
+            self.bot.follow(ahead)
+
+    def coming(self) -> Json | None:
+        """What the bot says comes next."""
+        return self.bot.coming() if self.bot else None
 
 
 @dataclass
@@ -98,9 +78,10 @@ class Stage:
     def keep(self) -> None:
         """Writes the workspace down, so that the next demo can go on from here."""
         found = self.sandbox.call("kept")
-        part = self.folder / f"{WORKSPACE}.part"
-        part.write_text(json.dumps(found))
-        part.replace(self.folder / WORKSPACE)
+        with KEEPING:
+            part = self.folder / f"{WORKSPACE}.part"
+            part.write_text(json.dumps(found))
+            part.replace(self.folder / WORKSPACE)
 
 
 @contextlib.contextmanager
@@ -117,11 +98,15 @@ def stage(folder: Path | None = None, port: int = 0, anew: bool = False) -> Iter
             talk(workspace)
         else:
             restore(workspace, json.loads((home / WORKSPACE).read_text()))
-        with running_sandbox(workspace=workspace, port=port) as sandbox:
-            bot = Bot({**os.environ, **sandbox.environment, **_settings(home)}, home / "bot.log")
+        behind = Behind()
+        with running_sandbox(workspace=workspace, port=port, backstage=behind) as sandbox:
+            environment = {**os.environ, **sandbox.environment, **_settings(home)}
+            bot = behind.bot = Bot(environment, home / "bot.log", workspace.clock_offset)
             with _played(bot), guarded_page(home, bot.address, SYSTEM, _host(sandbox)) as page:
                 sandbox.admin.show_link(LINK, page.address)
-                yield Stage(sandbox, bot, page, home, fresh)
+                on = Stage(sandbox, bot, page, home, fresh)
+                behind.keep = on.keep
+                yield on
 
 
 def _host(sandbox: Sandbox) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from bot.sandbox.backstage import Scenes
 from bot.sandbox.checks import Json
 from bot.sandbox.courier import Courier
 from bot.sandbox.faults import Faults
@@ -28,7 +29,8 @@ class World:
 
     `links` are further addresses that the page offers, {title: address}; `gate` what a protected system beside the
     workspace last answered to a browser: {open, who, at, seen}; `viewers` how many windows are open on
-    it; `ending` whether it goes down; `marks` and `waiting` what it has worked out already.
+    it; `scenes` what goes on behind them; `ending` whether it goes down; `marks` and `waiting` what it has worked out
+    already.
     """
 
     workspace: Workspace
@@ -40,11 +42,17 @@ class World:
     links: dict[str, str] = field(default_factory=dict)
     gate: Json = field(default_factory=dict)
     viewers: int = 0
+    scenes: Scenes = field(default_factory=Scenes)
     ending: bool = False
     marks: dict[tuple[str, str], tuple[str, frozenset[str]]] = field(default_factory=dict)
     waiting: tuple[int, dict[str, int]] = (-1, {})
     base_url: str = ""
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+
+    def newest(self) -> tuple[int, int]:
+        """The numbers of the last call and of the last payload."""
+        call = self.calls[-1]["number"] if self.calls else 0
+        return int(call), next(reversed(self.courier.deliveries), 0)
 
     def recorded(self, call: Json, answer: Json) -> None:
         """Writes a call of the app down, with a rising number, and tells whoever watches."""

@@ -16,7 +16,7 @@ from bot.sandbox.world import World
 NEWEST = 200
 
 
-def _target(world: World, args: Json) -> str:
+def target(world: World, args: Json) -> str:
     """Where a call goes, by name."""
     ref = str(args.get("channel") or args.get("user") or args.get("user_id") or "")
     channel, user = world.workspace.channels.get(ref), world.workspace.users.get(ref)
@@ -52,7 +52,7 @@ def _call(world: World, call: Json, answers: dict[int, Json]) -> Json:
         "number": call["number"],
         "at": call["at"],
         "title": call["method"],
-        "about": _target(world, call["args"]),
+        "about": target(world, call["args"]),
         "ok": call["ok"] and not call["lost"],
         "error": "connection cut" if call["lost"] else call["error"] or (None if call["ok"] else str(call["status"])),
         "problems": ((answer or {}).get("response_metadata") or {}).get("messages", []),

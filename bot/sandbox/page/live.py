@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from bot.sandbox.checks import Json
-from bot.sandbox.page import seeing
+from bot.sandbox.page import seeing, steering
 from bot.sandbox.workspace import SlackError, User
 from bot.sandbox.world import World
 
@@ -22,6 +22,7 @@ RUN = secrets.token_hex(4)
 # A burst of changes goes out as one batch; a quiet line says now and then that it is there.
 GATHER_SECONDS, QUIET_SECONDS = 0.05, 15.0
 DIRECTORY = {"team_join", "user_change", "group_changed", "channel_changed", "im_opened", "app_changed"}
+TOOLS = {"tools_changed", "sockets"}
 Part = Callable[[World, User, Json], Any]
 
 
@@ -72,6 +73,8 @@ def batch(world: World, user: User, changes: list[Json]) -> Json:
         found["gate"] = world.gate
     if kinds & {"api_call", "delivered"}:
         found["record"] = True
+    if kinds & TOOLS or (found.get("record") and any(world.scenes.troubles())):
+        found["tools"] = steering.tools(world)
     return found
 
 

@@ -18,10 +18,12 @@ from bot.sandbox.page import files, inspecting, seeing
 from bot.sandbox.page.doing import DOINGS
 from bot.sandbox.page.guard import from_page
 from bot.sandbox.page.live import RUN, stream
+from bot.sandbox.page.steering import STEERINGS, tools
 from bot.sandbox.workspace import SlackError, User
 from bot.sandbox.world import World
 
 Endpoint = Callable[[Request], Awaitable[Response]]
+VERBS = {**DOINGS, **STEERINGS}
 UNCACHED = {**files.SAFE, "Cache-Control": "no-store"}
 
 
@@ -59,7 +61,7 @@ def acting(world: World) -> Endpoint:
             return JSONResponse({"ok": False, "error": "not_from_the_page"}, 403, UNCACHED)
         try:
             asked = json.loads(await request.body())
-            done = await DOINGS[request.path_params["verb"]](world, viewer(world, request), asked)
+            done = await VERBS[request.path_params["verb"]](world, viewer(world, request), asked)
         except SlackError as error:
             return refused(error)
         except (KeyError, ValueError, TypeError, LookupError) as wrong:
@@ -95,6 +97,15 @@ def who(world: World) -> Endpoint:
     return endpoint
 
 
+def now(world: World) -> Endpoint:
+    """The workspace's time, for what stands beside it."""
+
+    async def endpoint(request: Request) -> Response:
+        return JSONResponse({"now": world.workspace.now()}, headers=UNCACHED)
+
+    return endpoint
+
+
 def file(world: World) -> Endpoint:
     """An uploaded file, for somebody who sees the message that it hangs on; always as a download."""
 
@@ -120,7 +131,7 @@ def file(world: World) -> Endpoint:
 def begin(world: World, user: User, asked: Json) -> Json:
     """All that the page needs to begin with, and from where on to listen."""
     found = seeing.everything(world, user)
-    return {**found, "last": f"{RUN}.{found['version']}"}
+    return {**found, "tools": tools(world), "last": f"{RUN}.{found['version']}"}
 
 
 def page_routes(world: World) -> list[Route]:
@@ -129,6 +140,7 @@ def page_routes(world: World) -> list[Route]:
         Route("/", files.index),
         Route("/static/{name}", files.static),
         Route("/page/who", who(world)),
+        Route("/page/now", now(world)),
         Route("/page/begin", reading(world, begin)),
         Route("/page/messages", reading(world, seeing.messages)),
         Route("/page/thread", reading(world, seeing.thread)),

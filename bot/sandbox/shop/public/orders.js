@@ -2,9 +2,16 @@
 
 const $ = (id) => document.getElementById(id);
 let until = 0;
+let ahead = 0;
+
+/** The workspace beside this page may be ahead of the browser's clock. */
+async function askTheTime() {
+  const answer = await fetch("/shop/clock", { cache: "no-store" });
+  if (answer.ok) ahead = (await answer.json()).now * 1000 - Date.now();
+}
 
 function left() {
-  const seconds = Math.max(0, Math.round((until - Date.now()) / 1000));
+  const seconds = Math.max(0, Math.round((until - Date.now() - ahead) / 1000));
   const [hours, minutes] = [Math.floor(seconds / 3600), Math.floor((seconds % 3600) / 60)];
   $("left").textContent = until ? `${hours ? `${hours} h ` : ""}${minutes ? `${minutes} min ` : ""}${hours ? "" : `${seconds % 60} s `}left` : "";
 }
@@ -33,6 +40,7 @@ async function ask() {
   $("user").textContent = decodeURIComponent(answer.headers.get("X-Access-User"));
   $("role").textContent = answer.headers.get("X-Access-Role");
   until = Date.parse(answer.headers.get("X-Access-Expires"));
+  await askTheTime();
   const orders = await answer.json();
   if (!$("orders").children.length) draw(orders);
   left();

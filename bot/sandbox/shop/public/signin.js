@@ -5,10 +5,16 @@ const refused = document.getElementById("refused");
 const had = /(?:^|; )shop_token=/.test(document.cookie);
 const forget = () => (document.cookie = "shop_token=; Max-Age=0; Path=/; SameSite=Strict");
 
+async function tellTheEnd() {
+  const answer = await fetch("/shop/clock", { cache: "no-store" }).catch(() => null);
+  const at = answer?.ok ? (await answer.json()).now * 1000 : Date.now();
+  const time = new Date(at).toLocaleTimeString("en-GB");
+  document.getElementById("why").textContent = `Your access has ended: closed at ${time}. nginx asks Access Bot before every request, and the token opens nothing any more.`;
+}
+
 if (sessionStorage.getItem("was_open")) {
   sessionStorage.removeItem("was_open");
-  const at = new Date().toLocaleTimeString("en-GB");
-  document.getElementById("why").textContent = `Your access has ended: closed at ${at}. nginx asks Access Bot before every request, and the token opens nothing any more.`;
+  tellTheEnd();
 } else if (had) {
   refused.textContent = "This token opens nothing here: it has ended, was replaced, or is for another system.";
 }
