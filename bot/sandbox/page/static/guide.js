@@ -2,6 +2,7 @@
 // The steps are a table in tour.js; this doesn't know what they are about.
 
 import { avatar } from "./avatar.js";
+import { focusable } from "./dialog.js";
 import { fill, h, icon, iconButton } from "./dom.js";
 import { mrkdwn } from "./mrkdwn.js";
 import { look } from "./net.js";
@@ -13,6 +14,7 @@ const KEPT = "guided-tour";
 const ARRIVED = "guided-tour-arrived";
 const HELD = "guided-tour-held";
 const OFFER = -1;
+const COMPOSER = "#main .composer-input";
 
 const panel = document.getElementById("tour");
 const words = h("div", { class: "guide-words", "aria-live": "polite", "aria-atomic": "true" });
@@ -150,8 +152,8 @@ function help(one) {
   if (tour.done[one.name]) return main("Next", () => move(1));
   if (!isHere(one)) return main(`Go to ${one.place === "app" ? state.app.name : `#${one.place}`}`, () => (location.hash = hashOf(one)));
   if (one.link) return h("a", { class: "button small primary", "data-key": "tour/link", href: state.links[one.link], target: "_blank", rel: "noopener" }, `Open ${one.link.toLowerCase()}`);
-  if (one.write && document.querySelector("#main .composer-input")?.value !== one.write) return main("Write it for me", () => write(one.write));
-  return one.point(seen) && plain("Take me there", {}, () => document.querySelector(one.point(seen))?.focus());
+  if (one.write && document.querySelector(COMPOSER)?.value !== one.write) return main("Write it for me", () => write(one.write));
+  return one.point(seen) && plain("Take me there", {}, () => takeThere(one.point(seen)));
 }
 
 function be(one) {
@@ -159,8 +161,14 @@ function be(one) {
   location.assign(`?as=${encodeURIComponent(one.who)}${hashOf(one)}`);
 }
 
+function takeThere(selector) {
+  const node = document.querySelector(selector);
+  const inside = node && (node.matches("a, button") ? node : focusable(node)[0]);
+  inside?.focus();
+}
+
 function write(text) {
-  const input = document.querySelector("#main .composer-input");
+  const input = document.querySelector(COMPOSER);
   if (!input) return;
   input.value = text;
   input.focus();
@@ -172,7 +180,7 @@ function stepParts(one) {
   const person = personOf(one.who);
   const say = typeof one.say === "function" ? one.say(seen) : one.say;
   const done = tour.done[one.name];
-  const you = h("p", { class: "guide-who" }, avatar(person.id, { class: "tiny" }), h("span", {}, mine() ? "You are " : "Next is ", h("strong", {}, person.real_name), person.title && h("span", { class: "note" }, ` ${person.title}`)));
+  const you = h("p", { class: "guide-who" }, avatar(person.id, { class: "tiny" }), h("span", {}, mine() ? "You are " : "Next is ", h("strong", {}, person.real_name), person.title && h("span", { class: "note" }, h("span", { class: "hidden-text" }, ", "), person.title)));
   return {
     title: one.title,
     told: done ? one.did : tour.told,
@@ -198,7 +206,7 @@ function draw() {
   panel.hidden = document.getElementById("skip-to-tour").hidden = !open;
   if (!open) return mark();
   const found = parts();
-  const count = step() ? `Tour, step ${tour.at + 1} of ${TOUR.length}` : "Tour";
+  const count = step() ? `Step ${tour.at + 1} of ${TOUR.length}` : "Tour";
   const wordsNow = [count, found.title, found.told, found.you?.textContent, found.say, found.astray].join("\n");
   if (words.dataset.now !== wordsNow) {
     words.dataset.now = wordsNow;

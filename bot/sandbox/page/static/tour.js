@@ -18,7 +18,7 @@ const reminder = (seen) => newest(seen, (one) => says(one, / ends in /));
 const fate = (seen) => newest(seen, (one) => says(one, /^(You have|Renewed:|Your access to) /));
 const button = (message, action) => message && `[data-ts="${message.ts}"] [data-key*="/${action}/"]`;
 const jump = (seen, to) => seen.shown(`[data-clock="${to}"]:not(:disabled)`) && `[data-clock="${to}"]`;
-const composer = "#main .composer-input";
+const composer = "#main .composer-row";
 
 /**
  * Each step: `who` does it, `place` (a channel, or the app's messages); `say` what to do; `write` what the composer
@@ -35,7 +35,7 @@ export const TOUR = [
     title: "A newcomer needs production",
     who: NEWCOMER,
     place: "shop",
-    say: "A customer waits for a refund, but the shop's admin page is closed to everybody. Type `/access` below and press Enter.",
+    say: "A customer waits for a refund, but the shop's admin page is closed to everybody. Type `/access` into the message field and press Enter.",
     write: "/access",
     form: "Choose “Shop admin, read and refund”, keep 1h, and say why in your own words. Then send it.",
     point: () => composer,
