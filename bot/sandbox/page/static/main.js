@@ -41,23 +41,25 @@ async function open() {
     return open();
   }
   const place = found.tab ? `#app/${found.tab}` : `#${found.channel.id}`;
+  markOpen(found.tab ? "#app" : place);
   if (place !== opened) {
     opened = place;
     closeThread();
     await show(found);
   }
-  markOpen(found.tab ? "#app" : place);
-  if (found.ts) await goTo(found.ts);
+  if (found.ts && place === opened) await goTo(found.ts);
   return undefined;
 }
 
 async function show({ tab, channel }) {
   const head = h("div", { class: "place-head" });
   const body = h("div", { class: "place-body" });
+  const fromTab = document.activeElement?.matches("[role=tab]");
   fill(main, head, body);
   if (tab) {
     fill(head, h("h1", { class: "place-title" }, avatar(state.app.user, { class: "tiny" }), state.app.name), tabs(tab));
     document.title = `${state.app.name} · ${state.me.real_name}`;
+    if (fromTab) document.getElementById(`tab-${tab}`).focus();
     await openApp(body, tab);
   } else {
     fill(head, channelHead(channel));

@@ -2,7 +2,7 @@
 
 import { avatar } from "./avatar.js";
 import { time } from "./dates.js";
-import { fill, h, icon } from "./dom.js";
+import { h, icon } from "./dom.js";
 import { menuButton, menuItem } from "./menu.js";
 import { now, on, state, titleOf, direct } from "./store.js";
 
@@ -24,6 +24,21 @@ function byName(one, other) {
   return one.name.localeCompare(other.name);
 }
 
+/** A node that would look the same stays, so that a press that began on it ends on it; so does one whose menu is open. */
+const stays = (old, one) => old?.isEqualNode(one) || Boolean(old?.querySelector(":scope [aria-expanded=true]"));
+
+/** Replaces what is inside as far as it has changed; one level down into lists. */
+function redraw(node, ...children) {
+  const kept = children.flat(Infinity).filter(Boolean).map((one, place) => {
+    const old = node.children[place];
+    if (old?.tagName === "UL" && one.tagName === "UL") return redraw(old, ...one.children);
+    return stays(old, one) ? old : one;
+  });
+  for (const old of [...node.children]) if (!kept.includes(old) && !old.matches(".menu")) old.remove();
+  kept.forEach((one, place) => node.children[place] !== one && node.insertBefore(one, node.children[place] || null));
+  return node;
+}
+
 function draw() {
   if (!state.me) return;
   const held = side.contains(document.activeElement) ? document.activeElement.dataset.key : null;
@@ -32,7 +47,7 @@ function draw() {
   const rows = channels.map((one) => entry(`#${one.id}`, icon(one.is_private ? "lock" : "hash"), one.name, state.unread[one.id]));
   const others = [...state.channels.values()].filter((one) => !one.member && !one.im_user).sort(byName);
   const dot = h("span", { class: `presence ${state.app.connected ? "there" : ""}`, role: "img", "aria-label": state.app.connected ? "connected" : "not connected", title: state.app.connected ? "connected" : "not connected" });
-  fill(
+  redraw(
     side,
     switcher(),
     h("h2", { class: "side-title" }, "Apps"),
