@@ -95,6 +95,9 @@ export function closeThread(giveBack = false) {
   if (!giveBack) return;
   const again = back?.isConnected ? back : document.querySelector(`[data-key="replies/${ts}"]`) || document.getElementById("main");
   again.focus();
+  if (document.activeElement === again) return;
+  again.closest("article")?.focus({ preventScroll: true }); // its tools can be seen only then
+  again.focus();
 }
 
 document.getElementById("thread").addEventListener("keydown", (event) => {
