@@ -38,6 +38,7 @@ class Bot:
         self.address = f"127.0.0.1:{environment['PORT']}"
         self.process: subprocess.Popen[bytes] | None = None
         self.ready = False
+        self._said: Json | None = None
         self._line = threading.Lock()
         self._changing = threading.Lock()
 
@@ -103,14 +104,16 @@ class Bot:
         self.coming()
 
     def coming(self) -> Json | None:
-        """What it says comes next: `now`, `reminder` and `end`. None when it doesn't answer."""
+        """What it says comes next: `now`, `reminder` and `end`. One that is dead says nothing, but what it said last is
+        still so: `stale`. None when nothing is known."""
         if self.state != RUNNING or self.process is None:
-            return None
+            return {**self._said, "stale": True} if self._said else None
         with self._line, contextlib.suppress(OSError, ValueError):
             self._hear(self.process, 0)  # an answer that came too late for whoever asked
             self._say(self.process)
             found: Json = json.loads(self._hear(self.process, ANSWER_SECONDS))
-            return None if "error" in found else found
+            self._said = None if "error" in found else found
+            return self._said
         return None
 
     def _say(self, process: subprocess.Popen[bytes]) -> None:

@@ -45,8 +45,9 @@ class Behind:
         return self.bot.state if self.bot else STARTING
 
     def kill(self) -> None:
-        """SIGKILL."""
+        """SIGKILL; before it, it is asked what it waits for."""
         if self.bot:
+            self.bot.coming()
             self.bot.kill()
 
     def start(self) -> None:

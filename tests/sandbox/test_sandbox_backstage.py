@@ -294,7 +294,7 @@ def test_a_bot_that_was_killed_begins_again_at_the_time_of_the_workspace(tmp_pat
         bot.follow(3600.0)
         assert bot.coming() == {"now": 3600.0}
         bot.kill()
-        assert (bot.state, bot.coming()) == (DEAD, None)
+        assert (bot.state, bot.coming()) == (DEAD, {"now": 3600.0, "stale": True})
         bot.follow(7200.0)
         bot.start()
         assert json.dumps(bot.coming()) == '{"now": 7200.0}'

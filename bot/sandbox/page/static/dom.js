@@ -42,6 +42,7 @@ const PATHS = {
   warn: "M12 4 2.5 20h19zM12 10v5M12 17.5v.01",
   file: "M7 3h7l4 4v14H7zM14 3v4h4",
   scope: "M4 5h16M4 12h10M4 19h13",
+  clock: "M12 21a9 9 0 1 0 0-18 9 9 0 0 0 0 18zM12 7v5l3.5 2",
   tour: "M5 21V4M5 5c5-3 9 3 14 0v9c-5 3-9-3-14 0",
 };
 
@@ -63,6 +64,15 @@ export const freshId = (prefix) => `${prefix}-${(counter += 1)}`;
 /** Says something to screen readers, without a word on the screen. */
 export function announce(words) {
   document.getElementById("said").textContent = words;
+}
+
+/** Replaces what is inside if it says anything else than before: a button that is being pressed stays the same one. */
+export function renew(node, ...children) {
+  const fresh = fill(node.cloneNode(false), ...children);
+  if (fresh.isEqualNode(node)) return;
+  const held = node.contains(document.activeElement) ? document.activeElement.dataset.key : null;
+  fill(node, ...fresh.childNodes);
+  if (held) node.querySelector(`[data-key="${CSS.escape(held)}"]`)?.focus();
 }
 
 /** Replaces what is inside. */

@@ -4,6 +4,8 @@ import { channelHead, closeThread, goTo, openConversation } from "./conversation
 import { avatar } from "./avatar.js";
 import { fill, h } from "./dom.js";
 import { arrived } from "./guide.js";
+import "./clock.js";
+import "./faults.js";
 import { openApp, tabs } from "./home.js";
 import "./modal.js";
 import { begin, look, Refused } from "./net.js";

@@ -102,4 +102,4 @@ export function markOpen(href) {
   draw();
 }
 
-on("directory unread waiting app", draw);
+on("directory unread waiting app tools", draw);

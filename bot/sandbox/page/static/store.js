@@ -14,6 +14,8 @@ export const state = {
   links: {},
   /** What the gate beside the workspace last answered to a browser: {open, who, at}. */
   gate: {},
+  /** Behind the scenes: {closed, ahead, app, troubles}. */
+  tools: null,
   team: "",
   /** The workspace's clock may be ahead of this machine's: seconds. */
   ahead: 0,
@@ -36,7 +38,7 @@ export function tell(kind, what) {
 /** Seconds since the epoch on the workspace's clock. */
 export const now = () => Date.now() / 1000 + state.ahead;
 
-const PARTS = ["app", "unread", "waiting", "modal", "home", "links", "gate"];
+const PARTS = ["app", "unread", "waiting", "modal", "home", "links", "gate", "tools"];
 
 /** Takes in what was found, and tells of each part only when all of it is there. */
 function takeIn(found) {
