@@ -88,7 +88,7 @@ export const TOUR = [
       reminder(seen)
         ? "The time is nearly over, and Dev is not finished. Press *Renew*: one press, and nobody has to be asked again."
         : jump(seen, "reminder")
-          ? "Nobody wants to wait for half an hour. Press *Clock* above, then *Next reminder*."
+          ? "Nobody wants to wait for half an hour. Press the clock above, then *Next reminder*."
           : "More time takes one press, within the limits of the role. Press *Renew*.",
     point: (seen) => button(reminder(seen), "renew") || jump(seen, "reminder") || button(offer(seen), "renew"),
     done: (seen) => seen.since("renew").some((one) => says(one, /^Renewed: /)),
@@ -101,7 +101,7 @@ export const TOUR = [
     place: "app",
     say: (seen) =>
       jump(seen, "end")
-        ? "Nobody has to remember to take it away. Press *Clock*, then *The end*, and look at the protected tab: it is closed."
+        ? "Nobody has to remember to take it away. Press the clock above, then *The end*, and look at the protected tab: it is closed."
         : "It would end by itself, on time. Press *I'm done* to give it back now, then look at the protected tab: it is closed.",
     form: "Give it back: the protected system closes at once.",
     point: (seen) => jump(seen, "end") || button(offer(seen), "done"),
