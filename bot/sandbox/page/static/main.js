@@ -11,6 +11,7 @@ import "./modal.js";
 import { begin, look, Refused } from "./net.js";
 import { whyFailed } from "./press.js";
 import { markOpen } from "./side.js";
+import "./steady.js";
 import { direct, on, state } from "./store.js";
 import { buildTop } from "./top.js";
 

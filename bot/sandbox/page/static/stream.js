@@ -21,6 +21,7 @@ export class Stream {
     this.node = h("div", { class: "stream" }, this.scroller, this.jump);
     this.scroller.addEventListener("scroll", () => this.scrolled(), { passive: true });
     this.list.addEventListener("keydown", (event) => this.moved(event));
+    this.list.addEventListener("focusin", () => this.reachable());
     const resized = new ResizeObserver(() => this.stuck && this.toEnd());
     for (const node of [this.list, this.scroller]) resized.observe(node);
     this.stuck = true;
@@ -104,10 +105,10 @@ export class Stream {
     if (held) (made.querySelector(`[data-key="${CSS.escape(held)}"]`) || made).focus({ preventScroll: true });
   }
 
-  /** Exactly one message can be reached with Tab; arrows go on from there. */
+  /** Exactly one message can be reached with Tab, and from it its tools; arrows go on from there. */
   reachable() {
     const all = [...this.list.querySelectorAll(":scope > article")];
-    const kept = all.find((node) => node.tabIndex === 0 && node === document.activeElement) || all[all.length - 1];
+    const kept = all.find((node) => node.contains(document.activeElement)) || all[all.length - 1];
     for (const node of all) if (node.tabIndex === 0 && node !== kept) node.tabIndex = -1;
     if (kept) kept.tabIndex = 0;
   }
@@ -119,10 +120,7 @@ export class Stream {
     const all = [...this.list.querySelectorAll(":scope > article")];
     const next = all[all.indexOf(event.target) + step];
     event.preventDefault();
-    if (!next) return;
-    event.target.tabIndex = -1;
-    next.tabIndex = 0;
-    next.focus();
+    next?.focus();
   }
 
   async scrolled() {
