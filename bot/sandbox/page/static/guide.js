@@ -148,8 +148,8 @@ const main = (title, act) => plain(title, { class: "button small primary" }, act
 function help(one) {
   const person = personOf(one.who);
   const first = person.real_name.split(" ")[0];
-  if (!mine()) return main(`Be ${first}`, () => be(one));
   if (tour.done[one.name]) return main("Next", () => move(1));
+  if (!mine()) return main(`Be ${first}`, () => be(one));
   if (!isHere(one)) return main(`Go to ${one.place === "app" ? state.app.name : `#${one.place}`}`, () => (location.hash = hashOf(one)));
   if (one.link) return h("a", { class: "button small primary", "data-key": "tour/link", href: state.links[one.link], target: "_blank", rel: "noopener" }, `Open ${one.link.toLowerCase()}`);
   if (one.write && document.querySelector(COMPOSER)?.value !== one.write) return main("Write it for me", () => write(one.write));
