@@ -14,7 +14,7 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 
-from bench import acks, ends, gate, lifecycle, log, process
+from bench import acks, ends, gate, lifecycle, log, process, workspace
 from bench.acks import raw_file, transactions
 from bench.measure import FULL, QUICK, Line, Scale, ms
 from bench.place import a_folder, remove_postgres
@@ -27,13 +27,15 @@ FIGURES: Mapping[str, Callable[[Scale], Iterator[Line]]] = {
     **gate.FIGURES,
     **log.FIGURES,
     **process.FIGURES,
+    **workspace.FIGURES,
 }
 WIDTHS = (4, 42, 40, 40, 11, 11, 3)
 HEAD = ("", "what", "ours", "limit", "figure", "goal", "")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m bench", description="Measures and prints P1 to P18.")
+    about = "Measures and prints P1 to P18, and S1 of the sandbox."
+    parser = argparse.ArgumentParser(prog="python -m bench", description=about)
     parser.add_argument("figures", nargs="*", metavar="P1", help=f"which ones of {', '.join(FIGURES)}; default: all")
     parser.add_argument("--quick", action="store_true", help="fewer rounds and less data, for a rough look")
     asked = parser.parse_args()

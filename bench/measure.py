@@ -63,7 +63,7 @@ class Line:
 def _figure(value: float, unit: str) -> str:
     if unit == "×":
         return f"{value:.2f} ×" if value >= 0.1 else f"{value:.3f} ×"
-    return f"{value:.3g} {unit}".strip()
+    return (f"{value:,.0f} {unit}" if value >= 1000 else f"{value:.3g} {unit}").strip()
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,10 +87,14 @@ class Bell:
             heard(queues, due)
 
 
-def build_base(settings: Settings, source: Source, *, only_ending: bool = False) -> Base:
-    """Opens nothing yet. Raises ConfigError when roles.toml can't be read, unless access is only to be ended."""
+def build_base(settings: Settings, source: Source, *, only_ending: bool = False, clock: Clock | None = None) -> Base:
+    """Opens nothing yet. Raises ConfigError when roles.toml can't be read, unless access is only to be ended.
+
+    Only `bot/in_sandbox.py` brings a clock of its own; every other process goes by the machine's.
+    """
     roles = RolesFile(settings.roles_path, settings.environ, only_ending)
-    db, signer, clock, bell = Database(settings.database_url, PATIENCE), Signer(settings.secret_keys), Clock(), Bell()
+    db, signer, bell = Database(settings.database_url, PATIENCE), Signer(settings.secret_keys), Bell()
+    clock = clock or Clock()
     world = World(db, clock, roles.current, signer.seal, signer.sign_token, bell.ring, source)
     return Base(settings, roles, db, signer, clock, world, bell)
 
@@ -247,12 +251,12 @@ def build_bolt(base: Base, identity: Identity) -> App:
     return bolt
 
 
-def serve(settings: Settings, *, web: bool, work: bool, migrate: bool) -> None:
+def serve(base: Base, *, web: bool, work: bool, migrate: bool) -> None:
     """Runs until SIGTERM or SIGINT, then finishes what is in hand.
 
-    Raises ConfigError, SchemaMismatch and StorageUnavailable before anything was started.
+    Raises SchemaMismatch and StorageUnavailable before anything was started.
     """
-    base = build_base(settings, Source.CLOCK)
+    settings = base.settings
     base.db.migrate() if migrate else base.db.check_schema()
     record_loaded(base.world, base.roles.policy)
     meter = UsageMeter(base.world.via(Source.HTTP))

@@ -5,6 +5,7 @@ a claim that its owner doesn't extend falls back.
 """
 
 import json
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
@@ -145,6 +146,11 @@ def done_all(db: Database, rows: Sequence[int], owner: str) -> None:
     """The same for many."""
     marks = ", ".join("?" * len(rows))
     db.run(f"DELETE FROM outbox WHERE claimed_by = ? AND id IN ({marks})", owner, *rows)
+
+
+def carry_claims(db: Database, seconds: float) -> None:
+    """Lengthens every claim, for a clock that leaps: a claim measures how long a worker has been silent."""
+    db.run("UPDATE outbox SET claimed_until = claimed_until + ? WHERE claimed_until IS NOT NULL", math.ceil(seconds))
 
 
 def free_claims(db: Database) -> int:

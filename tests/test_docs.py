@@ -34,12 +34,23 @@ def test_the_questions_are_not_lost():
     assert len(ROWS) >= 12
 
 
-LINKS = re.findall(r"\]\((?!https?:)([^)#]+)", README)
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text()
+LINKS = sorted(set(re.findall(r"\]\((?!https?:)([^)#]+)", README + CONTRIBUTING)))
 
 
 @pytest.mark.parametrize("link", LINKS)
 def test_every_link_to_a_file_leads_somewhere(link):
     assert (ROOT / link).exists()
+
+
+def test_the_files_and_targets_that_contributors_are_sent_to_are_there():
+    named = re.findall(r"`((?:bot|tests|storage)/[\w./-]+)`", CONTRIBUTING)
+    assert len(named) >= 8
+    assert [place for place in named if not (ROOT / place).exists()] == []
+    targets = {word for line in re.findall(r"^make ([a-z ]+)", CONTRIBUTING, re.MULTILINE) for word in line.split()}
+    makefile = (ROOT / "Makefile").read_text()
+    assert targets >= {"test", "lint", "types", "demo"}
+    assert [target for target in targets if not re.search(rf"^{target}:", makefile, re.MULTILINE)] == []
 
 
 def test_the_verbs_of_the_procfile_exist():

@@ -68,6 +68,7 @@ for verb in (
     audit.audit,
     usage.usage,
     demo.demo,
+    demo.sandbox,
 ):
     cli.add_command(verb)
 

@@ -31,14 +31,15 @@ def _serve(verb: str, *, web: bool, work: bool, migrate: bool) -> None:
     settings = load(verb)
     _must_be_free(settings.host, settings.port)
     load_for(settings.database_url)
-    from bot.app import serve
+    from bot.app import build_base, serve
+    from bot.core.model import Source
     from bot.logs import configure
 
     gc.freeze()
     gc.enable()
 
     configure(settings.log_level, settings.log_format)
-    serve(settings, web=web, work=work, migrate=migrate)
+    serve(build_base(settings, Source.CLOCK), web=web, work=work, migrate=migrate)
 
 
 def _must_be_free(host: str, port: int) -> None:

@@ -5,13 +5,15 @@ It doesn't start the bot.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 from pathlib import Path
 
 import click
 
-from bot.sandbox.server import running_sandbox
+from bot.sandbox.checks import Json
+from bot.sandbox.server import PortTaken, running_sandbox
 
 
 @click.command()
@@ -21,10 +23,21 @@ from bot.sandbox.server import running_sandbox
 @click.option("--rate-limits/--no-rate-limits", default=True, help="Slack's rate limits.")
 def main(port: int, manifest: Path | None, request_url: str | None, rate_limits: bool) -> None:
     """Runs a local stand-in for Slack and prints the environment lines for a bot."""
-    given = json.loads(manifest.read_text()) if manifest else None
-    with running_sandbox(port=port, manifest=given, request_url=request_url, rate_limits=rate_limits) as sandbox:
+    serve(port, json.loads(manifest.read_text()) if manifest else None, request_url, rate_limits)
+
+
+def serve(port: int, manifest: Json | None, request_url: str | None, rate_limits: bool) -> None:
+    """Runs a stand-in until it is interrupted; prints the environment, and as a comment the page's address."""
+    with contextlib.ExitStack() as stack:
+        try:
+            sandbox = stack.enter_context(
+                running_sandbox(port=port, manifest=manifest, request_url=request_url, rate_limits=rate_limits)
+            )
+        except PortTaken as taken:
+            raise click.UsageError(str(taken)) from None
         for name, value in sandbox.environment.items():
             click.echo(f"{name}={value}")
+        click.echo(f"# The page: {sandbox.base_url}/")
         threading.Event().wait()
 
 

@@ -90,11 +90,11 @@ def _shown_ack(world: World, user: User, channel: str, ack: Json | None) -> Json
 def _spot(world: World, user: User, asked: Json) -> Json:
     """The fields of where a person clicks: a view or a message."""
     if asked.get("view_id"):
-        return on_view(world, _own_view(world, user, asked["view_id"]))
+        return on_view(world, own_view(world, user, asked["view_id"]))
     return on_message(world, user, visible_message(world, user, asked["channel"], asked["ts"]))
 
 
-def _own_view(world: World, user: User, view_id: str) -> View:
+def own_view(world: World, user: User, view_id: str) -> View:
     home = world.workspace.homes.get(user.id)
     view = home if home is not None and home.id == view_id else world.workspace.views.get(view_id)
     if view is None or view.user != user.id:
@@ -132,7 +132,7 @@ async def suggest(world: World, asked: Json) -> Json:
 async def draft(world: World, asked: Json) -> Json:
     """Something typed or chosen in a view, not sent yet."""
     user = actor(world, asked)
-    view = _own_view(world, user, asked["view_id"])
+    view = own_view(world, user, asked["view_id"])
     view.drafts.setdefault(asked["block_id"], {})[asked["action_id"]] = asked["state"]
     world.workspace.changed("view_drafted", user=user.id, view=view.id)
     return {"view": view_json(world.workspace, view)}

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
+from urllib.parse import unquote
 
 from bot.sandbox.checks import Json
 from bot.sandbox.faults import SOCKET_KINDS, Fault
@@ -17,6 +18,7 @@ from bot.sandbox.workspace import Group, SlackError, User
 from bot.sandbox.world import World
 
 Verb = Callable[[World, Json], Any]
+GATE_BREAK_SECONDS = 5.0
 
 
 def _told(world: World, kind: str, user: User) -> Json:
@@ -126,6 +128,7 @@ def set_app(world: World, asked: Json) -> Json:
 def advance_clock(world: World, asked: Json) -> float:
     """Moves the workspace's clock ahead, for triggers and response_urls to grow old."""
     world.workspace.clock_offset += float(asked["seconds"])
+    world.workspace.changed("tools_changed")
     return world.workspace.now()
 
 
@@ -167,6 +170,34 @@ def drop_sockets(world: World, asked: Json) -> int:
     return world.courier.sockets.cut_all()
 
 
+def set_link(world: World, asked: Json) -> None:
+    """Offers a further address on the page, under a title."""
+    world.links[asked["title"]] = asked["url"]
+    world.workspace.changed("links_changed")
+
+
+def gate_answered(world: World, asked: Json) -> None:
+    """A gate beside the workspace let a browser in, or kept it out: {open, who}, `who` being an e-mail.
+
+    A page that is open asks its gate again and again: only a first answer, another one, and one after a break is news.
+    """
+    who = unquote(str(asked["who"]))
+    found = next((user.id for user in world.workspace.users.values() if who and user.email == who), "")
+    now, last = world.workspace.now(), world.gate
+    said = {"open": bool(asked["open"]), "who": found}
+    if all(last.get(name) == value for name, value in said.items()) and now - last["seen"] < GATE_BREAK_SECONDS:
+        last["seen"] = now
+        return
+    world.gate = {**said, "at": now, "seen": now}
+    world.workspace.changed("gate_answered")
+
+
+def close_tools(world: World, asked: Json) -> None:
+    """Says why nobody on the page may move the clock or make trouble just now; without `why` they may again."""
+    world.scenes.closed = str(asked.get("why", ""))
+    world.workspace.changed("tools_changed")
+
+
 def emit_event(world: World, asked: Json) -> bool:
     """Any event, with retries; False when the manifest doesn't subscribe to it."""
     return world.courier.emit(asked["event"])
@@ -187,5 +218,8 @@ VERBS: dict[str, Verb] = {
     "clear_faults": clear_faults,
     "set_socket_fault": set_socket_fault,
     "drop_sockets": drop_sockets,
+    "set_link": set_link,
+    "gate_answered": gate_answered,
+    "close_tools": close_tools,
     "emit_event": emit_event,
 }

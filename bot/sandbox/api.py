@@ -182,7 +182,7 @@ async def hang(world: World, request: Request) -> None:
 def record(world: World, method: str, args: Json, answer: Answer, lost: bool, started: float) -> None:
     """Writes a call down for the inspector."""
     status, body, _ = answer
-    world.calls.append(
+    world.recorded(
         {
             "method": method,
             "args": args,
@@ -193,9 +193,9 @@ def record(world: World, method: str, args: Json, answer: Answer, lost: bool, st
             "lost": lost,
             "at": world.workspace.now(),
             "seconds": round(time.monotonic() - started, 4),
-        }
+        },
+        body,
     )
-    world.workspace.changed("api_call", method=method, error=body.get("error"))
 
 
 async def answer_call(world: World, request: Request, method: str, args: Json, work: Callable[[], Answer]) -> Response:

@@ -24,13 +24,15 @@ FARID, GWEN, HUGO, IVY, JON = "U0FARIDHAD", "U0GWENMOOR", "U0HUGOGUES", "U0IVYST
 DEPLOYBOT = "U0DEPLOYBO"
 
 PEOPLE = [
-    User(ANA, "ana", "Ana Souza", "ana@example.com", "America/Sao_Paulo"),
-    User(BEN, "ben", "Ben Okafor", "ben@example.com", "Europe/London"),
-    User(CHIARA, "chiara", "Chiara Rossi", "chiara@example.com", "Europe/Rome", is_admin=True),
-    User(DEV, "dev", "Dev Patel", "dev@example.com", "Asia/Kolkata"),
-    User(EMI, "emi", "Emi Tanaka", "emi@example.com", "Asia/Tokyo"),
-    User(FARID, "farid", "Farid Haddad", "farid@example.com", "Europe/Paris"),
-    User(GWEN, "gwen", "Gwen Moore", "gwen@example.com", "America/New_York"),
+    User(ANA, "ana", "Ana Souza", "ana@example.com", "America/Sao_Paulo", title="Software engineer, Shop"),
+    User(BEN, "ben", "Ben Okafor", "ben@example.com", "Europe/London", title="Engineering manager, Orders and data"),
+    User(
+        CHIARA, "chiara", "Chiara Rossi", "chiara@example.com", "Europe/Rome", is_admin=True, title="Head of platform"
+    ),
+    User(DEV, "dev", "Dev Patel", "dev@example.com", "Asia/Kolkata", title="Software engineer, Shop, new this week"),
+    User(EMI, "emi", "Emi Tanaka", "emi@example.com", "Asia/Tokyo", title="Software engineer, Orders"),
+    User(FARID, "farid", "Farid Haddad", "farid@example.com", "Europe/Paris", title="Site reliability engineer"),
+    User(GWEN, "gwen", "Gwen Moore", "gwen@example.com", "America/New_York", title="Database engineer"),
     User(
         HUGO,
         "hugo",
@@ -39,6 +41,7 @@ PEOPLE = [
         "Europe/Stockholm",
         is_restricted=True,
         is_ultra_restricted=True,
+        title="Auditor, guest",
     ),
     User(
         IVY,
@@ -48,6 +51,7 @@ PEOPLE = [
         "America/Los_Angeles",
         "T0PARTNER",
         is_stranger=True,
+        title="Payment partner",
     ),
     User(JON, "jon", "Jon Byrne", "jon@example.com", "Europe/Dublin", deleted=True),
     User(DEPLOYBOT, "deploybot", "Deploy Bot", "", "Etc/UTC", is_bot=True),
@@ -67,11 +71,29 @@ def channels(bot: str) -> list[Channel]:
     """The channels; the bot was invited to those it needs."""
     return [
         Channel("C0GENERAL", "general", members=[*ENGINEERS, DEPLOYBOT]),
+        Channel("C0SHOP", "shop", members=[ANA, BEN, DEV, EMI, GWEN, DEPLOYBOT]),
         Channel("C0APPROVAL", "access-approvals", members=[BEN, CHIARA, FARID, GWEN, bot]),
         Channel("G0SECURITY", "access-security", True, [CHIARA, FARID, bot]),
         Channel("C0DBAPPROV", "db-approvals", members=[BEN, GWEN, bot]),
         Channel("C0PARTNERS", "partners", members=[ANA, CHIARA, HUGO, IVY, bot], is_ext_shared=True),
     ]
+
+
+TALK = (
+    ("C0GENERAL", CHIARA, f"Please welcome <@{DEV}>, who joins the shop team this week. :wave:"),
+    ("C0GENERAL", DEV, "Hello everybody! Glad to be here."),
+    ("C0SHOP", DEPLOYBOT, "Deployed shop 2026.47.1 to production."),
+    ("C0SHOP", EMI, "Orders are all green after the deploy."),
+    ("C0SHOP", GWEN, f"SHOP-12: customer 4711 was charged twice and waits for the money. <@{DEV}>, can you take it?"),
+    ("C0SHOP", DEV, "Yes. Where do I get into the admin page?"),
+    ("C0SHOP", ANA, "It is closed to all of us. Ask for an hour with `/access`, and Ben or Gwen let you in."),
+)
+
+
+def talk(workspace: Workspace) -> None:
+    """What people have written before anybody comes to look, so that the place is not empty."""
+    for channel, user, text in TALK:
+        workspace.post(workspace.channel(channel), {"user": user, "text": text})
 
 
 def company(manifest: Json | None = None) -> Workspace:

@@ -19,6 +19,7 @@ from bot.sandbox.acting import ACTS, actor
 from bot.sandbox.admin import VERBS
 from bot.sandbox.api import Endpoint
 from bot.sandbox.checks import Json
+from bot.sandbox.keeping import kept
 from bot.sandbox.methods_views import view_json
 from bot.sandbox.payloads import escaped_command
 from bot.sandbox.workspace import SlackError
@@ -28,7 +29,7 @@ NEWEST = 500
 
 
 def info(world: World, asked: Json) -> Json:
-    """The app's environment and how many sockets are open."""
+    """The app's environment, how many sockets are open, and how many windows of the page."""
     app = world.workspace.app
     return {
         "environment": {
@@ -38,6 +39,7 @@ def info(world: World, asked: Json) -> Json:
             "SLACK_SIGNING_SECRET": app.signing_secret,
         },
         "connections": len(world.courier.sockets.connections),
+        "viewers": world.viewers,
         "version": world.workspace.version,
         "now": world.workspace.now(),
         "bot_user": app.bot_user,
@@ -114,6 +116,11 @@ def files(world: World, asked: Json) -> list[Json]:
     ]
 
 
+def keep(world: World, asked: Json) -> Json:
+    """The workspace as it could be gone on with later."""
+    return kept(world.workspace)
+
+
 def escaped(world: World, asked: Json) -> str:
     """Command text as `should_escape` makes it."""
     return escaped_command(world.workspace, asked["text"])
@@ -169,6 +176,7 @@ READS: dict[str, Callable[[World, Json], Any]] = {
     "home_view": home_view,
     "directory": directory,
     "files": files,
+    "kept": keep,
     "escaped": escaped,
     "changes": changes,
     "deliver": deliver,

@@ -86,6 +86,7 @@ class Courier:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._threads = ThreadPoolExecutor(64, "sandbox-http")
         sockets.on_ack = self._acked
+        sockets.on_change = lambda: workspace.changed("sockets")
 
     def close(self) -> None:
         """Ends the threads of HTTP mode."""

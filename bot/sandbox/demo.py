@@ -9,38 +9,34 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import json
-import os
-import secrets
-import subprocess
+import signal
 import sys
-import tempfile
 import textwrap
 import time
-import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bot.sandbox import Sandbox, running_sandbox
-from bot.sandbox.gateway import Page, free_port, guarded_page
+from bot.sandbox.process import PATIENCE, DemoFailed
+from bot.sandbox.remote import SandboxError
+from bot.sandbox.stage import Stage, stage
 
 Json = dict[str, Any]
 
 DURATION = "8s"
 REASON = "Customer 4711 waits for a refund & <b>writes</b> to *everybody* <!channel>"
-PATIENCE = 15.0
-
-
-class DemoFailed(Exception):
-    """A step did not happen; the text says which, and what was seen instead."""
+FOLDER = Path(".demo")
+KEEP_SECONDS, OPENING_SECONDS = 2.0, 20.0
+PAUSE, UNHURRIED = 2.0, 4
+PLAYING = "The lifecycle is being played. When it is over, clock and faults are yours."
 
 
 class Demo:
-    """The stage: people, the page behind the gate, and where it is all told."""
+    """The play: people, the page behind the gate, and where it is all told."""
 
-    def __init__(self, sandbox: Sandbox, page: Page, environment: dict[str, str]) -> None:
-        self.page, self.environment = page, environment
-        self.ana, self.ben, self.chiara = (sandbox.person(name) for name in ("ana", "ben", "chiara"))
+    def __init__(self, on: Stage) -> None:
+        self.page, self.bot = on.page, on.bot
+        self.ana, self.ben, self.chiara = (on.sandbox.person(name) for name in ("ana", "ben", "chiara"))
         self.token = ""
         self.message: Json = {}
 
@@ -131,9 +127,7 @@ class Demo:
         _tell("access-bot audit verify", self._command("audit", "verify"))
 
     def _command(self, *words: str) -> str:
-        run = subprocess.run(
-            [sys.executable, "-m", "bot", *words], env=self.environment, capture_output=True, text=True, check=False
-        )
+        run = self.bot.command(*words)
         _expect(run.returncode == 0, f"access-bot {' '.join(words)}: {run.stdout}{run.stderr}")
         return run.stdout.strip()
 
@@ -151,87 +145,69 @@ STEPS: tuple[tuple[str, Callable[[Demo], None]], ...] = (
 )
 
 
-def main() -> int:
-    """Plays all steps and gives the exit code."""
-    began = time.monotonic()
+def main(ends: bool = True, fresh: bool = False, port: int = 0) -> int:
+    """Plays all steps and gives the exit code.
+
+    With `ends` that is all, in a folder of its own. Else it stays up until it is interrupted, and what was there the
+    last time is there again, unless it is to be `fresh`.
+    """
+    for ending in (signal.SIGTERM, signal.SIGHUP):  # so that the bot and nginx are ended too
+        signal.signal(ending, lambda number, _: sys.exit(128 + number))
     try:
-        with stage() as demo:
-            for number, (title, step) in enumerate(STEPS, 1):
-                print(f"\n[{number}/{len(STEPS)}] {title}", flush=True)
-                step(demo)
-    except (DemoFailed, TimeoutError, StopIteration, OSError) as error:
+        with stage(None if ends else FOLDER, port, fresh) as on:
+            print(f"The workspace: {on.sandbox.base_url}/\nThe protected system: {on.page.address}", flush=True)
+            if on.fresh:
+                on.sandbox.admin.close_tools(PLAYING)
+                pause = 0.0 if ends else _wait_for_somebody(on)
+                _play(Demo(on), pause)
+                on.sandbox.admin.close_tools()
+            if not ends:
+                _stay(on)
+    except (DemoFailed, SandboxError, TimeoutError, StopIteration, OSError) as error:
         print(f"\nThe demo FAILED: {error or type(error).__name__}", file=sys.stderr)
         return 1
-    print(f"\nDone in {time.monotonic() - began:.0f} s: asked, approved, used, reminded, renewed, ended, on record.")
+    except KeyboardInterrupt:
+        print("\nStopped.")
     return 0
 
 
-@contextlib.contextmanager
-def stage() -> Iterator[Demo]:
-    """A workspace, the bot in a process of its own, and nginx in front of a page; all gone afterwards."""
-    if not Path("roles.toml").exists():
-        raise DemoFailed("there is no roles.toml here; run the demo in the checkout of Access Bot")
-    with tempfile.TemporaryDirectory(prefix="access-bot-demo-") as name:
-        folder, manifest = Path(name), _manifest()
-        with running_sandbox(manifest=manifest) as sandbox:
-            environment = {**os.environ, **sandbox.environment, **_settings(folder)}
-            address = f"127.0.0.1:{environment['PORT']}"
-            with _bot(environment, folder / "bot.log", address), guarded_page(folder, address, "shop-admin") as page:
-                print(f"A workspace on {sandbox.base_url}, the bot on http://{address}, nginx before the page.")
-                yield Demo(sandbox, page, environment)
-
-
-def _settings(folder: Path) -> dict[str, str]:
-    """Keys and secrets of this run only."""
-    return {
-        "DATABASE_URL": f"sqlite:///{folder}/access.db",
-        "ACCESS_ROLES": "roles.toml",
-        "ACCESS_SECRET_KEYS": secrets.token_urlsafe(48),
-        "SHOP_ADMIN_SECRET": secrets.token_urlsafe(24),
-        "REPORTS_SECRET": secrets.token_urlsafe(24),
-        "HOST": "127.0.0.1",
-        "PORT": str(free_port()),
-        "LOG_LEVEL": "INFO",
-    }
-
-
-def _manifest() -> Json:
-    """The app is installed as its own manifest says: no more scopes and events than that."""
-    command = [sys.executable, "-m", "bot", "manifest", "--mode", "socket"]
-    found: Json = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
-    return found
-
-
-@contextlib.contextmanager
-def _bot(environment: dict[str, str], log: Path, address: str) -> Iterator[None]:
-    """Runs the bot until the block ends; what it logged is shown when something failed."""
-    with log.open("w") as output:
-        bot = subprocess.Popen([sys.executable, "-m", "bot", "run"], env=environment, stdout=output, stderr=output)
-        try:
-            _wait_ready(bot, address)
-            yield
-        except BaseException:
-            print(f"\nThe end of the bot's log:\n{_tail(log)}", file=sys.stderr)
-            raise
-        finally:
-            bot.terminate()
-            bot.wait(10)
-
-
-def _wait_ready(bot: subprocess.Popen[bytes], address: str) -> None:
-    until = time.monotonic() + PATIENCE
+def _wait_for_somebody(on: Stage) -> float:
+    """Gives people time to open the page, and gives the seconds to leave between the first steps."""
+    print(
+        f"Open the workspace now: it is played before your eyes, at the latest in {OPENING_SECONDS:.0f} s.", flush=True
+    )
+    until = time.monotonic() + OPENING_SECONDS
     while time.monotonic() < until:
-        if bot.poll() is not None:
-            raise DemoFailed(f"the bot ended with exit code {bot.returncode}")
+        if on.sandbox.inspector.viewers():
+            time.sleep(PAUSE)
+            return PAUSE
+        time.sleep(0.2)
+    return 0.0
+
+
+def _play(demo: Demo, pause: float) -> None:
+    """All steps; `pause` seconds before each of the first ones, after which the clock of the access runs."""
+    began = time.monotonic()
+    for number, (title, step) in enumerate(STEPS, 1):
+        time.sleep(pause if number <= UNHURRIED else 0)
+        print(f"\n[{number}/{len(STEPS)}] {title}", flush=True)
+        step(demo)
+    print(f"\nDone in {time.monotonic() - began:.0f} s: asked, approved, used, reminded, renewed, ended, on record.")
+
+
+def _stay(on: Stage) -> None:
+    """Stays up and keeps what happens, until it is interrupted."""
+    how = "" if on.fresh else "It goes on where you left it; --fresh starts over. "
+    print(f"\n{how}Now it is yours: {on.sandbox.base_url}/  (Ctrl+C ends it)", flush=True)
+    version = 0
+    try:
+        while True:
+            on.keep()
+            version = on.sandbox.call("changes", after=version, wait=30)["version"]
+            time.sleep(KEEP_SECONDS)
+    finally:
         with contextlib.suppress(OSError):
-            urllib.request.urlopen(f"http://{address}/readyz", timeout=2).close()
-            return
-        time.sleep(0.1)
-    raise DemoFailed("the bot did not become ready")
-
-
-def _tail(log: Path) -> str:
-    return "\n".join(log.read_text(errors="replace").splitlines()[-30:])
+            on.keep()
 
 
 def _preformatted(thing: Any) -> str:

@@ -1,6 +1,8 @@
-"""A protected page behind a real nginx that asks `GET /auth` before it lets anybody through.
+"""A protected system behind a real nginx that asks `GET /auth` before it lets anybody through: for a program at
+`/hello`, for a browser at `/`, which closes by itself when the access ends.
 
-It knows the endpoint's headers and nothing else of the bot. nginx comes from its wheel, or from the system.
+It knows the endpoint's headers and nothing else of the bot, and tells the workspace what it answered to a browser.
+nginx comes from its wheel, or from the system.
 """
 
 from __future__ import annotations
@@ -15,27 +17,63 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+SHOP, LEASH = Path(__file__).parent / "shop", Path(__file__).parent / "leash.py"
+# A browser can't send the header by itself: the page keeps the token in a cookie, and nginx makes the header of it.
 CONFIG = """
 daemon off; master_process off; worker_processes 1; pid {folder}/nginx.pid; error_log stderr error;
 events {{ worker_connections 64; }}
 http {{
   access_log off; client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;
   fastcgi_temp_path {folder}/fastcgi; uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
+  types {{ text/html html; text/css css; text/javascript js; application/json json; }}
+  charset utf-8; charset_types text/css text/javascript application/json;
+  map $http_authorization $bearer {{ "" "Bearer $cookie_shop_token"; default $http_authorization; }}
+  map $http_authorization$cookie_shop_token $credential {{ "" ""; default $bearer; }}
+  server {{ listen 127.0.0.1:{port} default_server; return 403; }}
   server {{
-    listen 127.0.0.1:{port};
+    listen 127.0.0.1:{port}; server_name 127.0.0.1 localhost;
+    add_header Content-Security-Policy "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; \
+connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'" always;
+    add_header X-Content-Type-Options nosniff always;
+    add_header Cache-Control no-store always;
     location = /_access {{
       internal; proxy_pass http://{auth}/auth; proxy_pass_request_body off;
       proxy_set_header Content-Length ""; proxy_set_header X-Access-System {system};
-      proxy_set_header X-Forwarded-For $remote_addr;
+      proxy_set_header X-Forwarded-For $remote_addr; proxy_set_header Authorization $credential;
+      proxy_set_header Cookie "";
     }}
-    location / {{
-      auth_request /_access; auth_request_set $user $upstream_http_x_access_user;
-      default_type text/plain; try_files /none @page;
+    auth_request /_access; auth_request_set $user $upstream_http_x_access_user;
+    location = /hello {{ default_type text/plain; try_files /none @hello; }}
+    location @hello {{ default_type text/plain; return 200 "The shop's admin page. Hello $user!\\n"; }}
+    location / {{ root {shop}; error_page 401 403 /signin.html; try_files /none /orders.html; }}
+    location = /orders.html {{ internal; root {shop}; }}
+    location = /orders.json {{
+      {let_in} root {shop}; auth_request_set $user $upstream_http_x_access_user;
+      auth_request_set $role $upstream_http_x_access_role; auth_request_set $expires $upstream_http_x_access_expires;
+      add_header X-Access-User $user; add_header X-Access-Role $role; add_header X-Access-Expires $expires;
+      add_header Cache-Control no-store always;
     }}
-    location @page {{ default_type text/plain; return 200 "The shop's admin page. Hello $user!\\n"; }}
+    location = /signin.html {{ internal; auth_request off; {kept_out} root {shop}; }}
+{telling}    location /shop/ {{ auth_request off; alias {shop}/public/; }}
   }}
 }}
 """
+# nginx copies what it has decided to the workspace, without a header of the visitor: the token stays here.
+TELLING = """
+    location = {path} {{
+      internal; auth_request off; proxy_pass http://{told}/sandbox/gate_answered; proxy_method POST;
+      proxy_set_body '{{"open": {open}, "who": "$user"}}'; proxy_set_header Content-Type application/json;
+      proxy_pass_request_headers off; proxy_connect_timeout 1s; proxy_read_timeout 1s;
+    }}
+"""
+# The page counts down on the workspace's clock, which may be ahead of the browser's.
+TIME = """
+    location = /shop/clock {{
+      auth_request off; proxy_pass http://{told}/page/now; proxy_pass_request_headers off;
+      proxy_connect_timeout 1s; proxy_read_timeout 1s;
+    }}
+"""
+LET_IN, KEPT_OUT = "/_let_in", "/_kept_out"
 
 
 class Page:
@@ -44,31 +82,45 @@ class Page:
     def __init__(self, port: int) -> None:
         self.port = port
 
+    @property
+    def address(self) -> str:
+        """Where a browser finds it."""
+        return f"http://127.0.0.1:{self.port}/"
+
     def visit(self, token: str | None = None) -> tuple[int, str]:
-        """The status and the text that a browser with this token gets."""
+        """The status and the text that a program with this token gets."""
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         with contextlib.closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)) as line:
-            line.request("GET", "/", headers=headers)
+            line.request("GET", "/hello", headers=headers)
             answer = line.getresponse()
             return answer.status, answer.read().decode().strip()
 
 
 @contextlib.contextmanager
-def guarded_page(folder: Path, auth: str, system: str) -> Iterator[Page]:
-    """Runs nginx in front of a page until the block ends; `auth` is the bot's `host:port`.
+def guarded_page(folder: Path, auth: str, system: str, told: str = "") -> Iterator[Page]:
+    """Runs nginx in front of a page until the block ends; `auth` is the bot's `host:port`, `told` the workspace's.
 
     Raises FileNotFoundError when there is no nginx on this machine.
     """
     command = nginx_command()
     page = Page(free_port())
     config = folder / "nginx.conf"
-    config.write_text(CONFIG.format(folder=folder, port=page.port, auth=auth, system=system))
-    with subprocess.Popen([*command, "-p", str(folder), "-c", str(config)], stderr=subprocess.DEVNULL) as nginx:
-        try:
-            _wait(page)
-            yield page
-        finally:
-            nginx.terminate()
+    names = {"folder": folder, "port": page.port, "auth": auth, "system": system, "shop": SHOP}
+    config.write_text(CONFIG.format(**names, **_telling(told)))
+    leashed = [sys.executable, "-I", "-S", str(LEASH), *command, "-p", str(folder), "-c", str(config)]
+    with subprocess.Popen(leashed, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True):
+        _wait(page)
+        yield page  # at the end of the block its input is closed, and that ends it
+
+
+def _telling(told: str) -> dict[str, str]:
+    """The parts of the configuration by which the workspace hears; empty when nobody is to be told."""
+    if not told:
+        return {"let_in": "", "kept_out": "", "telling": ""}
+    answers = ((LET_IN, "true"), (KEPT_OUT, "false"))
+    telling = "".join(TELLING.format(path=path, told=told, open=opened) for path, opened in answers)
+    telling += TIME.format(told=told)
+    return {"let_in": f"mirror {LET_IN};", "kept_out": f"mirror {KEPT_OUT};", "telling": telling}
 
 
 def nginx_command() -> list[str]:

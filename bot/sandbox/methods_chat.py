@@ -228,8 +228,7 @@ def forget(workspace: Workspace, user: str, origin: Json | None) -> None:
     if origin is None:
         raise SlackError("message_not_found")
     if origin.get("is_ephemeral"):
-        workspace.ephemerals[user] = [item for item in workspace.ephemerals[user] if item is not origin]
-        workspace.changed("ephemeral_gone", user=user, ts=origin["ts"])
+        workspace.dismiss(user, origin["ts"])
     else:
         workspace.remove(origin["channel"], origin["ts"])
 

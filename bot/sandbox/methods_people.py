@@ -17,7 +17,7 @@ from bot.sandbox.world import Call, Handler
 
 def user_json(user: User, with_email: bool) -> Json:
     """A user as users.info shows it; the address only with users:read.email."""
-    profile = {"real_name": user.real_name, "display_name": user.name}
+    profile = {"real_name": user.real_name, "display_name": user.name, "title": user.title}
     return {
         "id": user.id,
         "team_id": user.team_id,

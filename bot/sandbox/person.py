@@ -5,15 +5,14 @@ It doesn't know the app. It talks to a running stand-in, so it works from any pr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import date, datetime
 from functools import cached_property
 from typing import Any, TypeVar
-from zoneinfo import ZoneInfo
 
 from bot.sandbox.checks import Json
-from bot.sandbox.forms import MANY, OPTION_SLOTS, SLOTS, elements
+from bot.sandbox.choices import find, options_of, press_action, state_of, where
+from bot.sandbox.forms import elements
 from bot.sandbox.plain import Reader, plain
 from bot.sandbox.remote import Control
 
@@ -48,28 +47,6 @@ class Outcome:
         return "\n".join(plain(message, self.reader) for message in self.messages)
 
 
-def options_of(element: Json) -> list[Json]:
-    """The options of an element, those in groups too."""
-    grouped = [option for group in element.get("option_groups", []) for option in group["options"]]
-    return [*element.get("options", []), *grouped]
-
-
-def pick(options: list[Json], wanted: str) -> Json:
-    """The option with this text or value. Raises LookupError naming those there are."""
-    for option in options:
-        if wanted in (option["text"]["text"], option["value"]):
-            return option
-    raise LookupError(f"no option {wanted!r} among {[option['text']['text'] for option in options]}")
-
-
-def labels(element: Json) -> Iterator[str]:
-    """The words by which a person would call an element."""
-    words = element.get("text") or element.get("placeholder")
-    yield from [words["text"]] if isinstance(words, dict) else []
-    yield from [element["accessibility_label"]] if "accessibility_label" in element else []
-    yield from [option["text"]["text"] for option in options_of(element)] if element["type"] == "overflow" else []
-
-
 class Person:
     """One person of the workspace."""
 
@@ -83,7 +60,7 @@ class Person:
         names = {key: user["name"] for key, user in directory["users"].items()}
         names.update({key: group["handle"] for key, group in directory["groups"].items()})
         names.update({key: channel["name"] for key, channel in directory["channels"].items()})
-        return Reader(self.tz, names)
+        return Reader(self.tz, names, float(self.control.call("info")["now"]))
 
     def _act(self, verb: str, **asked: Any) -> Outcome:
         found = self.control.call(verb, user=self.id, **asked)
@@ -128,12 +105,7 @@ class Person:
         `value` forges the button's value; `trigger_id` an old trigger. Raises LookupError for no such button.
         """
         block, element = self.find(target, label, action_id)
-        action = {"block_id": block["block_id"], "action_id": element["action_id"], "type": element["type"]}
-        if element["type"] == "overflow":
-            action["selected_option"] = pick(element["options"], str(label or value))
-        else:
-            action["text"] = element.get("text")
-            action.update({name: element[name] for name in ("value", "style") if name in element})
+        action = press_action(block, element, label or value)
         if value is not None and element["type"] != "overflow":
             action["value"] = value
         return self._press(target, action, trigger_id)
@@ -142,17 +114,12 @@ class Person:
         """Picks something in a select, picker or checkbox group that stands outside an input."""
         block, element = self.find(target, label, action_id)
         state = self.state_for(target, block, element, choice)
-        return self._press(target, {"block_id": block["block_id"], "action_id": element["action_id"], **state}, None)
+        return self._press(target, {**where(block, element), **state}, None)
 
     def find(self, target: Json, label: str | None = None, action_id: str | None = None) -> tuple[Json, Json]:
         """The block and element by words or action id. Raises LookupError naming what there is."""
-        seen = []
-        for block, element in elements(target.get("blocks") or []):
-            words = list(labels(element))
-            if (action_id or element["action_id"]) == element["action_id"] and (label is None or label in words):
-                return block, element
-            seen.append(f"{element['action_id']} {words}")
-        raise LookupError(f"no {label or action_id} among: {'; '.join(seen) or 'nothing to click'}")
+        found: tuple[Json, Json] = find(target, label, action_id)
+        return found
 
     def _press(self, target: Json, action: Json, trigger_id: str | None) -> Outcome:
         return self._act("click", **self._spot(target), action=action, trigger_id=trigger_id)
@@ -185,7 +152,7 @@ class Person:
             view = self._open_view()
             block, element = self._field(view, name)
             state = self.state_for(view, block, element, value)
-            place = {"block_id": block["block_id"], "action_id": element["action_id"]}
+            place = where(block, element)
             self.control.call("draft", user=self.id, view_id=view["id"], **place, state=state)
             if block["type"] != "input" or block.get("dispatch_action"):
                 self._press(view, {**place, **state}, None)
@@ -210,8 +177,7 @@ class Person:
         return self._suggest(target, block, element, query)
 
     def _suggest(self, target: Json, block: Json, element: Json, query: str) -> list[Json]:
-        place = {"block_id": block["block_id"], "action_id": element["action_id"]}
-        return self._act("suggest", **self._spot(target), **place, value=query).options
+        return self._act("suggest", **self._spot(target), **where(block, element), value=query).options
 
     def _open_view(self) -> Json:
         view = self.view()
@@ -231,36 +197,12 @@ class Person:
 
     def state_for(self, target: Json, block: Json, element: Json, value: Any) -> Json:
         """What Slack's client would hold in `state.values` for a value given in a person's words."""
-        kind = element["type"]
-        slot = SLOTS[kind][0]
-        if value is None or value == []:
-            return {"type": kind, slot: [] if slot in MANY else None}
-        if slot not in OPTION_SLOTS:
-            return {"type": kind, slot: self._plain_value(kind, value)}
-        wanted = value if slot in MANY else [value]
-        found = [pick(self._offered(target, block, element, str(item)), str(item)) for item in wanted]
-        return {"type": kind, slot: found if slot in MANY else found[0]}
+        return state_of(element, value, lambda wanted: self._offered(target, block, element, wanted), self.tz, self._id)
 
     def _offered(self, target: Json, block: Json, element: Json, wanted: str) -> list[Json]:
         if "external" not in element["type"]:
             return options_of(element)
         return self._suggest(target, block, element, wanted) or self._suggest(target, block, element, "")
-
-    def _plain_value(self, kind: str, value: Any) -> Any:
-        if kind == "datetimepicker":
-            return self._timestamp(value)
-        if kind in {"datepicker", "timepicker"}:
-            return value.isoformat()[:5] if kind == "timepicker" and not isinstance(value, str) else _iso(value)
-        if "users" in kind or "channels" in kind or "conversations" in kind:
-            return [self._id(item) for item in value] if kind.startswith("multi") else self._id(value)
-        return value if kind in {"rich_text_input", "file_input"} else str(value)
-
-    def _timestamp(self, value: Any) -> int:
-        """Unix seconds; a bare time of day counts in this person's zone."""
-        moment = datetime.fromisoformat(value) if isinstance(value, str) else value
-        if not isinstance(moment, datetime):
-            return int(moment)
-        return int((moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(self.tz))).timestamp())
 
     def _id(self, ref: str) -> str:
         bare = ref.lstrip("@#")
@@ -314,7 +256,3 @@ class Person:
             return found[-1] if found else None
 
         return self.wait_for(newest, timeout)
-
-
-def _iso(value: Any) -> str:
-    return value.isoformat() if isinstance(value, date) else str(value)

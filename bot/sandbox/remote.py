@@ -189,6 +189,14 @@ class Admin:
         """Sets request_url, retry_delays (seconds) or ack_seconds."""
         self._control.call("set_delivery", **settings)
 
+    def show_link(self, title: str, url: str) -> None:
+        """Offers a further address on the page."""
+        self._control.call("set_link", title=title, url=url)
+
+    def close_tools(self, why: str = "") -> None:
+        """Says why nobody on the page may move the clock or make trouble just now; nothing opens it again."""
+        self._control.call("close_tools", why=why)
+
     def emit(self, event: Json) -> bool:
         """Sends any event to the app, with retries; False when it isn't subscribed to."""
         return bool(self._control.call("emit_event", event=event))
@@ -231,3 +239,7 @@ class Inspector:
     def connections(self) -> int:
         """How many sockets are open."""
         return int(self._control.call("info")["connections"])
+
+    def viewers(self) -> int:
+        """How many windows of the page are open."""
+        return int(self._control.call("info")["viewers"])

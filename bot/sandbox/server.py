@@ -12,15 +12,18 @@ from collections.abc import Iterator
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.routing import Route, WebSocketRoute
 
 from bot.sandbox.api import response_url, upload, web_api
+from bot.sandbox.backstage import Backstage
 from bot.sandbox.checks import Json
 from bot.sandbox.client import Sandbox
 from bot.sandbox.company import company
 from bot.sandbox.control import control
 from bot.sandbox.courier import Courier
 from bot.sandbox.faults import Faults
+from bot.sandbox.page import Guard, page_routes
 from bot.sandbox.sockets import Sockets
 from bot.sandbox.transport import CuttableHttp, mutable_websocket
 from bot.sandbox.workspace import Workspace
@@ -43,22 +46,57 @@ def build_app(world: World) -> Starlette:
             Route("/upload/{file_id}", upload(world), methods=["POST", "PUT"]),
             Route("/sandbox/{verb}", control(world), methods=["POST"]),
             WebSocketRoute("/socket", world.courier.sockets.serve),
-        ]
+            *page_routes(world),
+        ],
+        middleware=[Middleware(Guard)],
     )
 
 
+class PortTaken(OSError):
+    """Nobody can listen there; the text says what to do."""
+
+    def __init__(self, port: int, why: str) -> None:
+        other = f"--port {port + 1}" if 1024 <= port < 65535 else "--port 8000"
+        super().__init__(
+            f"can't listen on 127.0.0.1:{port} ({why}): end what does, choose another port with {other}, "
+            "or leave --port out to get any that is free"
+        )
+
+
 def loopback(port: int) -> socket.socket:
-    """A listening socket on 127.0.0.1; port 0 takes a free one."""
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    """A listening socket on 127.0.0.1; port 0 takes a free one. Raises PortTaken.
+
+    It says that it is TCP, else asyncio leaves Nagle's algorithm on and every answer in two parts takes 40 ms.
+    """
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind(("127.0.0.1", port))
-    listener.listen(512)
+    try:
+        listener.bind(("127.0.0.1", port))
+        listener.listen(512)
+    except OSError as error:
+        listener.close()
+        raise PortTaken(port, error.strerror or str(error)) from None
     return listener
 
 
-def build_server(world: World) -> uvicorn.Server:
+class Server(uvicorn.Server):
+    """uvicorn that lets open windows go before it ends; else their streams would be cut off with a traceback each."""
+
+    def __init__(self, world: World, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.world = world
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Ends the streams, then everything else."""
+        self.world.ending = True
+        self.world.workspace.changed("ending")
+        await super().shutdown(sockets)
+
+
+def build_server(world: World) -> Server:
     """uvicorn with our protocols, quiet, quick to end."""
-    return uvicorn.Server(
+    return Server(
+        world,
         uvicorn.Config(
             build_app(world),
             http=CuttableHttp,
@@ -71,7 +109,7 @@ def build_server(world: World) -> uvicorn.Server:
             access_log=False,
             timeout_keep_alive=60,
             timeout_graceful_shutdown=1,
-        )
+        ),
     )
 
 
@@ -83,14 +121,17 @@ def running_sandbox(
     rate_limits: bool = True,
     workspace: Workspace | None = None,
     port: int = 0,
+    backstage: Backstage | None = None,
 ) -> Iterator[Sandbox]:
     """Runs a stand-in in a thread and gives the handle to it.
 
     `manifest` decides scopes, events, commands and shortcuts; `request_url` switches from Socket Mode to
-    signed HTTP; `workspace` replaces the small company.
+    signed HTTP; `workspace` replaces the small company; `backstage` is the app for people on the page to kill, start
+    and take along in time. Raises PortTaken.
     """
     listener = loopback(port)
     world = build_world(workspace or company(manifest), f"http://127.0.0.1:{listener.getsockname()[1]}")
+    world.scenes.stage = backstage
     world.limits.on, world.courier.request_url = rate_limits, request_url
     server = build_server(world)
     thread = threading.Thread(target=server.run, args=([listener],), name="sandbox", daemon=True)

@@ -39,6 +39,7 @@ class Sockets:
         self.connections: list[Connection] = []
         self.tickets: set[str] = set()
         self.on_ack: AckHandler = lambda envelope_id, payload: None
+        self.on_change: Callable[[], None] = lambda: None
         self._turn = 0
         self._held: Json | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -60,6 +61,7 @@ class Sockets:
         await socket.accept()
         connection = Connection(f"socket-{secrets.token_hex(3)}", socket)
         self.connections.append(connection)
+        self.on_change()
         try:
             await socket.send_json(self._hello())
             await self._listen(socket)
@@ -85,6 +87,7 @@ class Sockets:
     def _drop(self, connection: Connection) -> None:
         if connection in self.connections:
             self.connections.remove(connection)
+            self.on_change()
 
     async def send(self, envelope: Json) -> str | None:
         """Sends to the next connection in turn; gives its id, or None when there is none."""
@@ -136,4 +139,5 @@ class Sockets:
         gone, self.connections = self.connections, []
         for connection in gone:
             cut(connection.socket.scope)
+        self.on_change()
         return len(gone)

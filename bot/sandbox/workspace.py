@@ -47,6 +47,7 @@ class User:
     is_ultra_restricted: bool = False
     is_stranger: bool = False
     deleted: bool = False
+    title: str = ""
 
 
 @dataclass
@@ -124,13 +125,14 @@ class Workspace:
         self.stacks: dict[str, list[str]] = {}
         self.homes: dict[str, View] = {}
         self.files: dict[str, Json] = {}
+        self.reads: dict[str, dict[str, str]] = {}
         self.triggers: dict[str, Json] = {}
         self.response_urls: dict[str, Json] = {}
         self.version = 0
         self.changes: deque[Json] = deque(maxlen=5000)
         self.listeners: list[Listener] = []
         self.clock_offset = 0.0
-        self._numbers = itertools.count(1)
+        self.numbers = itertools.count(1)
         self._last_micros = 0
 
     def now(self) -> float:
@@ -147,7 +149,7 @@ class Workspace:
 
     def new_id(self, prefix: str) -> str:
         """A fresh id such as `V00000001A`."""
-        return f"{prefix}{next(self._numbers):08d}{secrets.choice('ABCDEFGHJKLMNPQRSTUVWXYZ')}"
+        return f"{prefix}{next(self.numbers):08d}{secrets.choice('ABCDEFGHJKLMNPQRSTUVWXYZ')}"
 
     def new_ts(self) -> str:
         """A message timestamp that no other message has, rising."""
@@ -224,16 +226,29 @@ class Workspace:
         self.changed("ephemeral_shown", user=user, channel=channel, ts=shown["ts"])
         return shown
 
+    def dismiss(self, user: str, ts: str) -> None:
+        """Takes away what one person was shown."""
+        mine = self.ephemerals.get(user, [])
+        self.ephemerals[user] = [item for item in mine if item["ts"] != ts]
+        self.changed("ephemeral_gone", user=user, ts=ts)
+
+    def read(self, user: str, channel: str, ts: str) -> None:
+        """Remembers up to where somebody has read a conversation; it never goes back."""
+        marks = self.reads.setdefault(user, {})
+        if ts > marks.get(channel, ""):
+            marks[channel] = ts
+            self.changed("read", user=user, channel=channel)
+
     def new_trigger(self, user: str) -> str:
         """A trigger id of this person, good for three seconds and once."""
-        trigger = f"{next(self._numbers)}.{secrets.randbelow(10**10)}.{secrets.token_hex(16)}"
+        trigger = f"{next(self.numbers)}.{secrets.randbelow(10**10)}.{secrets.token_hex(16)}"
         self.triggers[trigger] = {"user": user, "at": self.now(), "used": False}
         forget_oldest(self.triggers)
         return trigger
 
     def new_response_path(self, user: str, channel: str, origin: Json | None) -> str:
         """The path of a response_url for an answer to this person in this place."""
-        path = f"{self.team_id}/{next(self._numbers)}/{secrets.token_urlsafe(18)}"
+        path = f"{self.team_id}/{next(self.numbers)}/{secrets.token_urlsafe(18)}"
         self.response_urls[path] = {
             "user": user,
             "channel": channel,

@@ -5,12 +5,14 @@ It doesn't know how anything is served: `server.py` builds it, `api.py` and `con
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from bot.sandbox.backstage import Scenes
 from bot.sandbox.checks import Json
 from bot.sandbox.courier import Courier
 from bot.sandbox.faults import Faults
@@ -18,18 +20,46 @@ from bot.sandbox.limits import RateLimits
 from bot.sandbox.workspace import SlackError, Workspace
 
 KEPT = 20_000
+KEPT_ANSWERS = 500
 
 
 @dataclass
 class World:
-    """The workspace, its faults and limits, the way to the app, and the record of calls."""
+    """The workspace, its faults and limits, the way to the app, and the record of calls and of their answers.
+
+    `links` are further addresses that the page offers, {title: address}; `gate` what a protected system beside the
+    workspace last answered to a browser: {open, who, at, seen}; `viewers` how many windows are open on
+    it; `scenes` what goes on behind them; `ending` whether it goes down; `marks` and `waiting` what it has worked out
+    already.
+    """
 
     workspace: Workspace
     faults: Faults
     courier: Courier
     limits: RateLimits = field(default_factory=RateLimits)
     calls: deque[Json] = field(default_factory=lambda: deque(maxlen=KEPT))
+    answers: deque[tuple[int, Json]] = field(default_factory=lambda: deque(maxlen=KEPT_ANSWERS))
+    links: dict[str, str] = field(default_factory=dict)
+    gate: Json = field(default_factory=dict)
+    viewers: int = 0
+    scenes: Scenes = field(default_factory=Scenes)
+    ending: bool = False
+    marks: dict[tuple[str, str], tuple[str, frozenset[str]]] = field(default_factory=dict)
+    waiting: tuple[int, dict[str, int]] = (-1, {})
     base_url: str = ""
+    _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+
+    def newest(self) -> tuple[int, int]:
+        """The numbers of the last call and of the last payload."""
+        call = self.calls[-1]["number"] if self.calls else 0
+        return int(call), next(reversed(self.courier.deliveries), 0)
+
+    def recorded(self, call: Json, answer: Json) -> None:
+        """Writes a call of the app down, with a rising number, and tells whoever watches."""
+        call = {"number": next(self._numbers), **call}
+        self.calls.append(call)
+        self.answers.append((call["number"], answer))
+        self.workspace.changed("api_call", method=call["method"], error=call["error"])
 
 
 @dataclass

@@ -24,7 +24,7 @@ from bot.operations.renew_grant import renew_grant
 from bot.operations.request_access import Repeated
 from bot.operations.revoke_grant import revoke_grant
 from bot.operations.take_press import Press, take_press
-from bot.operations.take_work import Row, Work, finish_work, keep_claims, take_work
+from bot.operations.take_work import Row, Work, finish_work, keep_claims, leap, take_work
 from bot.operations.withdraw_request import withdraw_request
 from tests.together import together
 from tests.worlds import ANA, BEN, CARA, LEA, START, Made, a_person
@@ -95,6 +95,20 @@ class TestFinishing:
         keep_claims(made.world, "me", [row.id], 5)
         made.clock.at += 4
         assert _take(made, Queue.START, "another") == []
+
+    def test_a_claim_goes_along_when_the_clock_of_a_sandbox_leaps(self, made: Made) -> None:
+        made.a_started(made.a_request())
+        (row,) = _take(made, Queue.START)
+
+        def move() -> float:
+            made.clock.at += 4 * 3600
+            return 4 * 3600
+
+        leap(made.world, move)
+        made.clock.at += 4
+        assert _take(made, Queue.START, "another") == []
+        made.clock.at += 1
+        assert [again.id for again in _take(made, Queue.START, "another")] == [row.id]
 
     def test_work_given_back_comes_after_its_pause(self, made: Made) -> None:
         made.a_started(made.a_request())

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import ast
+import json
 import signal
 import subprocess
 import sys
+import urllib.request
+from contextlib import ExitStack, closing
+from http.client import HTTPConnection
 from pathlib import Path
+from urllib.parse import urlsplit
 
+import pytest
 from slack_sdk import WebClient
 
 import bot.sandbox
-from bot.sandbox import Sandbox
+from bot.sandbox import Sandbox, running_sandbox
 
 
 def test_it_prints_the_environment_and_is_driven_from_another_process() -> None:
@@ -29,11 +35,41 @@ def test_it_prints_the_environment_and_is_driven_from_another_process() -> None:
     assert set(env) == {"SLACK_API_URL", "SLACK_BOT_TOKEN", "SLACK_APP_TOKEN", "SLACK_SIGNING_SECRET"}
 
 
+def test_the_verb_runs_it_with_the_bots_own_manifest_and_a_page() -> None:
+    command = [sys.executable, "-m", "bot", "sandbox"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, preexec_fn=listen_to_interrupts) as process:
+        assert process.stdout is not None
+        lines = [process.stdout.readline().strip() for _ in range(5)]
+        address = lines[4].removeprefix("# The page: ")
+        with urllib.request.urlopen(f"{address}page/begin?as=ana", timeout=10) as answer:
+            app = json.load(answer)["result"]["app"]
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 130
+    assert [one["command"] for one in app["commands"]] == ["/access"]
+    assert not app["connected"]
+
+
+def listen_to_interrupts() -> None:
+    """Whoever runs the tests in the background may have switched interrupts off."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def test_it_imports_nothing_of_the_bot() -> None:
     found = set()
-    for path in Path(bot.sandbox.__path__[0]).glob("*.py"):
+    for path in Path(bot.sandbox.__path__[0]).rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             found |= {name for name in names if name.split(".")[0] in {"bot", "storage"}}
     assert all(name.startswith("bot.sandbox") for name in found), found
+
+
+def test_a_window_that_is_open_at_the_end_is_let_go(caplog: pytest.LogCaptureFixture) -> None:
+    with ExitStack() as outliving:
+        with running_sandbox() as sandbox:
+            line = outliving.enter_context(closing(HTTPConnection(urlsplit(sandbox.base_url).netloc, timeout=10)))
+            line.request("GET", "/page/events?as=ana")
+            answer = line.getresponse()
+            sandbox.wait_for(lambda: sandbox.inspector.viewers() == 1)
+        assert b"start_over" in answer.read()
+    assert not caplog.records

@@ -1,0 +1,135 @@
+// The guided tour as a table: who does what where, what to point at, and by what the page shows that it was done.
+// It doesn't know how a step is shown: guide.js does that.
+
+/** The tour is offered only where there is what it talks about. */
+export const NEEDS = { command: "/access", link: "The protected system" };
+
+const NEWCOMER = "dev";
+const has = (message, action) => (message.blocks || []).some((block) => (block.elements || []).some((one) => one.action_id === action));
+const says = (message, words) => words.test(message.text || "");
+
+/** The newest message of which `holds`, of those that came or changed since the newcomer asked. */
+const newest = (seen, holds) => seen.since("ask").filter(holds).pop();
+
+/** What the approvers were asked, however it went since. */
+const request = (seen) => seen.since("").filter((one) => says(one, new RegExp(`<@${seen.id(NEWCOMER)}>( asks)? for `))).pop();
+const offer = (seen) => newest(seen, (one) => !one.is_ephemeral && has(one, "show_credentials"));
+const reminder = (seen) => newest(seen, (one) => says(one, / ends in /));
+const fate = (seen) => newest(seen, (one) => says(one, /^(You have|Renewed:|Your access to) /));
+const button = (message, action) => message && `[data-ts="${message.ts}"] [data-key*="/${action}/"]`;
+/** The way to a jump of the clock; nothing where there is no clock, or nothing to jump to. */
+const jump = (seen, to) => !seen.shown(`[data-clock="${to}"]:disabled`) && [`[data-clock="${to}"]`, '[data-clock="open"]'].find(seen.shown);
+const composer = "#main .composer-row";
+
+/**
+ * Each step: `who` does it, `place` (a channel, or the app's messages); `say` what to do; `write` what the composer
+ * can be filled with; `form` what is said inside a dialog; `point(seen)` a selector of what to use; `done(seen)`
+ * whether the page shows it; `did` what is said then; `astray(seen)` words for when it went another way;
+ * `ahead(seen)` the step to go on with when there is nothing to do here; `link` an address of the bar.
+ *
+ * `seen` is what this person's window shows: {modal, gate, id(name), began(step), since(step) messages, shown(selector)};
+ * `since("")` gives all messages.
+ */
+export const TOUR = [
+  {
+    name: "ask",
+    title: "A newcomer needs production",
+    who: NEWCOMER,
+    place: "shop",
+    say: "A customer waits for a refund, but the shop's admin page is closed to everybody. Type `/access` into the message field and press Enter.",
+    write: "/access",
+    form: "Choose “Shop admin, read and refund”, keep 1h, and say why in your own words. Then send it.",
+    point: () => composer,
+    done: (seen) => seen.modal?.title.text === "Request sent" || seen.since("ask").some((one) => one.is_ephemeral && has(one, "cancel")),
+    did: "Dev has asked: what for, how long and why.",
+    ahead: (seen) => seen.since("ask").some((one) => one.is_ephemeral && has(one, "show_credentials")) && "show",
+    astray: (seen) => seen.modal?.title.text === "Request access" && !seen.modal.submit && "There is nothing that Dev may ask for. Look at roles.toml.",
+  },
+  {
+    name: "approve",
+    title: "A manager decides",
+    who: "ben",
+    place: "access-approvals",
+    say: "Everything needed to decide is in one message. Read it, then press *Approve*.",
+    form: "Close this window: the tour goes on behind it.",
+    point: (seen) => button(request(seen), "approve"),
+    done: (seen) => seen.since("ask").includes(request(seen)) && says(request(seen), /was approved\.$/),
+    did: "Ben approved. The message now says who decided, and when.",
+    astray: (seen) => request(seen) && says(request(seen), /was (denied|withdrawn|not answered in time)\.$/) && "This request was not approved, and nothing was opened. Go back and let Dev ask again.",
+  },
+  {
+    name: "show",
+    title: "Access, for an hour",
+    who: NEWCOMER,
+    place: "app",
+    say: "The way in is open now, and only Dev has the key. Press *Show credentials*.",
+    point: (seen) => button(offer(seen), "show_credentials"),
+    done: (seen) => seen.modal?.title.text === "Credentials" && JSON.stringify(seen.modal.blocks).includes("rich_text_preformatted"),
+    did: "Dev has a token. It was shown once, and no copy of it is kept.",
+  },
+  {
+    name: "enter",
+    title: "The protected system opens",
+    who: NEWCOMER,
+    place: "app",
+    link: "The protected system",
+    say: "A real nginx guards the shop's admin page. Open it in a new tab, paste the token, and come back.",
+    form: "Copy the token and close this. Then open the protected system, and paste it there.",
+    point: (seen) => (seen.modal ? ".dialog .copy" : ".top-links a"),
+    done: (seen) => seen.gate.open && seen.gate.who === seen.id(NEWCOMER) && seen.gate.at >= seen.began("ask"),
+    did: "The gate let Dev in. Leave that tab open.",
+  },
+  {
+    name: "renew",
+    title: "Before the end, a reminder",
+    who: NEWCOMER,
+    place: "app",
+    say: (seen) =>
+      reminder(seen)
+        ? "The time is nearly over, and Dev is not finished. Press *Renew*: one press, and nobody has to be asked again."
+        : jump(seen, "reminder")
+          ? "Nobody wants to wait for half an hour. Press the clock above, then *Next reminder*."
+          : "More time takes one press, within the limits of the role. Press *Renew*.",
+    point: (seen) => button(reminder(seen), "renew") || jump(seen, "reminder") || button(offer(seen), "renew"),
+    done: (seen) => seen.since("renew").some((one) => says(one, /^Renewed: /)),
+    did: "Renewed, with a new end.",
+  },
+  {
+    name: "end",
+    title: "It ends by itself",
+    who: NEWCOMER,
+    place: "app",
+    say: (seen) =>
+      jump(seen, "end")
+        ? "Nobody has to remember to take it away. Press the clock above, then *The end*, and look at the protected tab: it is closed."
+        : "It would end by itself, on time. Press *I'm done* to give it back now, then look at the protected tab: it is closed.",
+    form: "Give it back: the protected system closes at once.",
+    point: (seen) => jump(seen, "end") || button(offer(seen), "done"),
+    done: (seen) => Boolean(fate(seen)) && says(fate(seen), / has ended\.$/),
+    did: "Ended. The token opens nothing any more.",
+  },
+  {
+    name: "audit",
+    title: "Every step is on record",
+    who: "chiara",
+    place: "access-approvals",
+    say: "A lead asks the log what happened. Type `/access audit @dev` and press Enter.",
+    write: "/access audit @dev",
+    form: "Close this window: the tour goes on behind it.",
+    point: () => composer,
+    done: (seen) => seen.since("audit").some((one) => one.is_ephemeral && (one.blocks || []).some((block) => /table$/.test(block.type) && JSON.stringify(block).includes("grant:access:ended"))),
+    did: "Asked, approved, shown, renewed, ended: who, when and why, in a log that shows it if anybody changes it.",
+  },
+];
+
+/** What is said on the way in and out. */
+export const WORDS = {
+  offer: {
+    title: "New here? See all of it in seven steps",
+    say: "You play everybody: a newcomer asks for access, a manager approves, it opens a real page, and it ends by itself. About three minutes.",
+  },
+  end: {
+    title: "That was all of it",
+    say: "Go on playing: `/access help` lists what there is, a second window lets you be two people at once, and the *Inspector* shows every call.",
+  },
+};

@@ -1,0 +1,114 @@
+"""A real Chromium, the real bot on the demo's stage, and windows that belong to people of the company.
+
+Without Chromium everything here is skipped, and `make test` says so.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from bot.sandbox import Sandbox
+from bot.sandbox.stage import Stage, stage
+from tests.browser.windows import PATIENCE, Window
+
+NO_BROWSER = "no Chromium on this machine (Debian: apt-get install chromium)"
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+# No sandbox of its own, as it runs as root in continuous integration; and not a word to the network.
+ARGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+Open = Callable[..., Window]
+
+
+@pytest.fixture(scope="package")
+def chromium() -> Iterator[Browser]:
+    """The browser of this test process."""
+    found = next(filter(None, map(shutil.which, NAMES)), None)
+    if found is None:
+        pytest.skip(NO_BROWSER)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found, args=ARGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="package")
+def on(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """The stage with the real bot on it, without Slack's rate limits: what one test did doesn't slow the next."""
+    with stage(tmp_path_factory.mktemp("stage")) as up:
+        up.sandbox.admin.rate_limits(False)
+        yield up
+
+
+@pytest.fixture
+def wrong(request: pytest.FixtureRequest) -> Iterator[list[str]]:
+    """What went wrong in the windows of a test: scripts that failed, and words in the console that say so."""
+    found: list[str] = []
+    yield found
+    assert not found
+
+
+@pytest.fixture
+def open_page(chromium: Browser, wrong: list[str]) -> Iterator[Callable[..., Page]]:
+    """Opens an address in a browser profile of its own; what is given further is for the profile."""
+    contexts = []
+
+    def open_one(address: str, **profile: object) -> Page:
+        context = chromium.new_context(**{"viewport": {"width": 1280, "height": 800}, **profile})  # type: ignore[arg-type]
+        context.set_default_timeout(PATIENCE)
+        contexts.append(context)
+        context.on("page", lambda page: watch(page, wrong))
+        page = context.new_page()
+        page.goto(address)
+        return page
+
+    yield open_one
+    for context in contexts:
+        context.close()
+
+
+def watch(page: Page, wrong: list[str]) -> None:
+    """Writes down what fails in a window. A refused answer of the server is no failure of the page."""
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on(
+        "console",
+        lambda said: (
+            wrong.append(said.text) if said.type == "error" and not said.text.startswith("Failed to load") else None
+        ),
+    )
+
+
+@pytest.fixture
+def window(open_page: Callable[..., Page], on: Stage) -> Open:
+    """Opens a window of the workspace as somebody: `window("ana", "#access-approvals", viewport=…)`."""
+    return opening(open_page, on.sandbox)
+
+
+def opening(open_page: Callable[..., Page], sandbox: Sandbox) -> Open:
+    """How windows of this workspace are opened."""
+
+    def open_as(name: str, place: str = "", **profile: object) -> Window:
+        person = sandbox.person(name)
+        while person.view():  # an earlier test may have left it open
+            person.close_view()
+        return Window(open_page(f"{sandbox.base_url}/?as={name}", **profile), name).ready(place)
+
+    return open_as
+
+
+@pytest.fixture
+def folder() -> Path:
+    """Where the pictures of the README lie."""
+    return Path(__file__).parents[2] / "docs" / "images"

@@ -1,0 +1,67 @@
+"""The app's home: what each person has, waits for and may decide, as it was when they last opened it or pressed there."""
+
+from __future__ import annotations
+
+from playwright.sync_api import Locator, expect
+
+from bot.sandbox.stage import Stage
+from tests.browser.conftest import Open
+from tests.browser.windows import Window
+
+WHY = "Order 4720 was paid twice"
+
+
+def home(one: Window) -> Locator:
+    """The home of whoever looks, opened anew: only then does an app make it anew."""
+    return one.app("Messages").tab("Home").page.get_by_role("tabpanel", name="Home")
+
+
+def test_it_follows_a_request_from_asking_to_giving_back(window: Open, on: Stage) -> None:
+    emi, gwen, chiara = window("emi"), window("gwen"), window("chiara")
+    hers = home(emi)
+    expect(hers).to_contain_text("You have no access right now.")
+    hers.get_by_role("button", name="Request access").click()
+    form = emi.dialog("Request access")
+    form.get_by_label("Role").select_option(label="Shop admin, read and refund")
+    expect(form).to_contain_text("Needs 1 approval")
+    form.get_by_label("Reason").fill(WHY)
+    form.get_by_role("button", name="Send request").click()
+    emi.dialog("Request sent").get_by_role("button", name="Close").last.click()
+    emi.no_dialog()
+    hers = home(emi)
+    expect(hers.get_by_role("heading", name="Waiting for a decision (1)")).to_be_visible()
+
+    deciding = home(gwen)
+    expect(deciding).to_contain_text(WHY)
+    deciding.get_by_role("button", name="Approve: shop-admin").last.click()
+    on.sandbox.person("emi").wait_dm("You have Shop admin")
+    expect(home(gwen)).not_to_contain_text(WHY)
+
+    hers = home(emi)
+    expect(hers).to_contain_text("Active until")
+    expect(hers.get_by_role("button", name="Show credentials")).to_be_visible()
+    expect(home(chiara).get_by_role("listitem").filter(has_text="@Emi Tanaka")).to_contain_text("Active until")
+
+    hers.get_by_role("button", name="I'm done").click()
+    emi.confirm("Keep it")
+    expect(hers.get_by_role("button", name="I'm done")).to_be_focused()
+    hers.get_by_role("button", name="I'm done").click()
+    emi.confirm("I'm done")
+    expect(hers.get_by_role("button", name="I'm done")).to_have_count(0)
+    expect(home(emi)).to_contain_text("You have no access right now.")
+
+
+def test_a_request_is_taken_back_there(window: Open, on: Stage) -> None:
+    on.sandbox.person("emi").command("/access", "request oncall 1h The queue is stuck")
+    emi = window("emi")
+    hers = home(emi)
+    expect(hers.get_by_role("heading", name="Waiting for a decision")).to_be_visible()
+    hers.get_by_role("button", name="Cancel: On call").click()
+    emi.confirm("Cancel request")
+    expect(hers.get_by_role("heading", name="Waiting for a decision")).to_have_count(0)
+
+
+def test_a_guest_sees_that_there_is_nothing_for_them(window: Open) -> None:
+    theirs = home(window("hugo"))
+    expect(theirs).to_contain_text("There is nothing for you here")
+    expect(theirs.get_by_role("button")).to_have_count(0)

@@ -1,0 +1,95 @@
+"""Forms: their errors stand at the right field, and why somebody says no is asked and handed on."""
+
+from __future__ import annotations
+
+from playwright.sync_api import Locator, expect
+
+from bot.sandbox.stage import Stage
+from tests.browser.conftest import Open
+from tests.browser.windows import error_of
+
+
+def wrong_at(form: Locator, label: str, words: str) -> None:
+    """Exactly this field has an error, it says these words, and the focus is there."""
+    field = form.get_by_label(label)
+    expect(error_of(field)).to_contain_text(words)
+    expect(field).to_have_attribute("aria-invalid", "true")
+    expect(field).to_be_focused()
+    expect(form.locator("[aria-invalid]")).to_have_count(1)
+
+
+def test_each_error_stands_at_the_field_that_it_is_about(window: Open) -> None:
+    dev = window("dev", "#general")
+    dev.write("/access")
+    form = dev.dialog("Request access")
+    send = form.get_by_role("button", name="Send request")
+
+    form.get_by_label("Role").select_option(label="Customer records, read only")
+    expect(form.get_by_label("Ticket")).to_be_visible()
+    form.get_by_label("Ticket").fill("SHOP-12")
+    send.click()
+    wrong_at(form, "Reason", "Please complete this required field.")
+
+    form.get_by_label("Reason").fill("A customer asks what we know of them")
+    form.get_by_label("Duration").fill("soon")
+    send.click()
+    wrong_at(form, "Duration", "`soon` is not a duration; write for example 30m")
+
+    form.get_by_label("Duration").fill("5h")
+    send.click()
+    wrong_at(form, "Duration", "2h")
+
+    form.get_by_label("Duration").fill("1h")
+    form.get_by_label("Ticket").fill("the usual")
+    send.click()
+    wrong_at(form, "Ticket", r"^[A-Z]+-\d+$")
+
+    form.get_by_label("Ticket").fill("SHOP-12")
+    send.click()
+    expect(dev.dialog("Request sent")).to_contain_text("Customer records, read only")
+
+
+def test_what_was_typed_outlives_the_choice_of_another_role(window: Open) -> None:
+    farid = window("farid", "#general")
+    farid.shortcut("Request access")
+    form = farid.dialog("Request access")
+    form.get_by_label("Reason").fill("typed before the role was chosen")
+    form.get_by_label("Role").select_option(label="Customer records, read only")
+    expect(form.get_by_label("Ticket")).to_be_visible()
+    expect(form.get_by_label("Reason")).to_have_value("typed before the role was chosen")
+    form.get_by_label("Role").select_option(label="Sales reports, read only")
+    expect(form.get_by_label("Ticket")).to_have_count(0)
+    expect(form.get_by_label("Reason")).to_have_value("typed before the role was chosen")
+
+
+def test_why_not_is_asked_and_handed_on(window: Open, on: Stage) -> None:
+    asked = "Refund for order 4712"
+    on.sandbox.person("dev").command("/access", f"request shop-admin 1h {asked}")
+    ben, dev = window("ben", "#access-approvals"), window("dev", "#general")
+    ben.message(asked).get_by_role("button", name="Deny").click()
+    form = ben.dialog("Deny request")
+    expect(form).to_contain_text(asked)
+    form.get_by_role("button", name="Deny").click()
+    wrong_at(form, "Reason", "Please complete this required field.")
+
+    form.get_by_label("Reason").fill("Farid has it already: ask him")
+    form.get_by_role("button", name="Deny").click()
+    ben.no_dialog()
+    for words in ("Denied by @Ben Okafor", "Farid has it already: ask him"):
+        expect(ben.message(asked)).to_contain_text(words)
+    dev.app("Messages")
+    expect(dev.message("@Ben Okafor denied your request")).to_contain_text("Farid has it already: ask him")
+
+
+def test_an_approver_may_give_less_than_was_asked_for(window: Open, on: Stage) -> None:
+    asked = "Look at order 4713, for the whole afternoon"
+    on.sandbox.person("farid").command("/access", f"request shop-admin 4h {asked}")
+    gwen = window("gwen", "#access-approvals")
+    gwen.message(asked).get_by_role("button", name="Edit").click()
+    form = gwen.page.get_by_role("dialog")
+    form.get_by_label("Duration").fill("30m")
+    form.get_by_role("checkbox", name="orders:refund").uncheck()
+    form.get_by_role("button", name="Approve").click()
+    gwen.no_dialog()
+    for words in ("Approved by @Gwen Moore", "Given for 30m, less than was asked for.", "Only: orders:read"):
+        expect(gwen.message(asked)).to_contain_text(words)

@@ -1,0 +1,78 @@
+"""One browser, several people: switching, a second window beside the first, and what each hears of the others."""
+
+from __future__ import annotations
+
+from playwright.sync_api import Locator, expect
+
+from bot.sandbox.stage import Stage
+from tests.browser.conftest import Open
+from tests.browser.windows import Window
+
+
+def test_a_second_window_as_somebody_else_is_live_like_the_first(window: Open) -> None:
+    dev = window("dev", "#general")
+    dev.page.get_by_role("button", name="You are Dev Patel").click()
+    with dev.page.expect_popup() as opened:
+        dev.page.get_by_role("menuitem", name="Open a second window as Gwen Moore").click()
+    gwen = Window(opened.value, "gwen").ready("#general")
+    expect(gwen.page.get_by_role("button", name="You are Gwen Moore")).to_be_visible()
+    dev.write("Is anybody there?")
+    expect(gwen.message("Is anybody there?")).to_be_visible()
+    gwen.write("Here, @dev")
+    expect(dev.message("Here, @Dev Patel")).to_be_visible()
+
+
+def test_one_becomes_somebody_else_and_sees_what_they_see(window: Open) -> None:
+    one = window("farid", "#access-security")
+    one.page.get_by_role("button", name="You are Farid Haddad").click()
+    one.page.get_by_role("menuitem").filter(has_text="Dev Patel").click()
+    expect(one.page.get_by_role("button", name="You are Dev Patel")).to_be_attached()
+    expect(one.entry("#general")).to_be_visible()
+    expect(one.entry("#access-security")).to_have_count(0)
+
+
+def test_what_is_unread_is_counted_and_read_by_looking(window: Open, on: Stage) -> None:
+    ben, gwen = window("ben", "#general"), window("gwen", "#db-approvals")
+    on.sandbox.person("ben").say("#db-approvals", "for @gwen's eyes")
+    ben.go("#general")
+    gwen.go("#general")
+    on.sandbox.person("ben").say("#db-approvals", "one more")
+    expect(gwen.entry("#db-approvals")).to_contain_text("1 unread")
+    expect(ben.entry("#db-approvals")).not_to_contain_text("unread")
+    gwen.go("#db-approvals")
+    expect(gwen.entry("#db-approvals")).not_to_contain_text("unread")
+
+
+def test_a_cut_line_is_said_and_nothing_is_missed(window: Open, on: Stage) -> None:
+    emi = window("emi", "#general")
+    emi.page.context.set_offline(True)
+    on.sandbox.person("ben").say("#general", "said while the line was cut")
+    emi.page.context.set_offline(False)
+    expect(emi.message("said while the line was cut")).to_be_visible()
+
+
+def test_nobody_is_offered_everybody(window: Open) -> None:
+    stranger = window("dev")
+    stranger.page.goto(stranger.page.url.replace("?as=dev", "?as=nobody"))
+    expect(stranger.page.get_by_role("heading", name="Who do you want to be?")).to_be_visible()
+    stranger.page.get_by_role("link", name="emi").click()
+    expect(stranger.page.get_by_role("button", name="You are Emi Tanaka")).to_be_attached()
+
+
+def test_news_in_the_middle_of_a_click_dont_swallow_it(window: Open, on: Stage) -> None:
+    """What is pressed is drawn anew while the button of the mouse is down."""
+    gwen = window("gwen", "#db-approvals")
+    entry = gwen.entry("#general")
+    middle(gwen, entry)
+    gwen.page.mouse.down()
+    on.sandbox.person("ben").say("#general", "right now")
+    expect(entry).to_contain_text("unread")
+    gwen.page.mouse.up()
+    expect(gwen.main.get_by_role("heading", name="general", level=1)).to_be_visible()
+
+
+def middle(one: Window, node: Locator) -> None:
+    """Moves the mouse there."""
+    box = node.bounding_box()
+    assert box is not None
+    one.page.mouse.move(box["x"] + 40, box["y"] + box["height"] / 2)
