@@ -46,7 +46,7 @@ class Bot:
     @cached_property
     def port(self) -> int:
         """Where it serves; it takes any free port and says which."""
-        return int(until(self._port))
+        return int(until(self._port, every=0.005))
 
     def _port(self) -> str | None:
         found = re.search(r"running on http://[\d.]+:(\d+)", self.log.read_text(errors="replace"))
