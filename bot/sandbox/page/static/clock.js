@@ -61,7 +61,7 @@ function draw() {
     h("p", {}, "In the workspace it is ", h("strong", {}, moment(now())), state.tools.ahead > 1 ? `, ${span(state.tools.ahead)} ahead of your machine.` : ", as on your machine."),
     state.tools.closed && h("p", { class: "complaint" }, icon("warn"), state.tools.closed),
     coming?.stale && h("p", { class: "note" }, "The bot is not running: this is what it said last."),
-    h("div", { class: "tool-rows" }, rowTo("reminder", "Next reminder", coming?.reminder, active ? "No more before the end." : nobody), rowTo("end", "The end", coming?.end, nobody)),
+    h("div", { class: "tool-rows" }, rowTo("reminder", "Next reminder", coming?.reminder, active ? "None is left." : nobody), rowTo("end", "The end", coming?.end, nobody)),
     h("div", { class: "tool-rows two" }, rowBy(900), rowBy(3600)),
     h("p", { class: "note" }, HOW),
   );
