@@ -24,7 +24,9 @@ export class Stream {
     this.list.addEventListener("focusin", () => this.reachable());
     const resized = new ResizeObserver(() => this.stuck && this.toEnd());
     for (const node of [this.list, this.scroller]) resized.observe(node);
+    for (const kind of ["wheel", "touchmove", "pointerdown", "keydown"]) this.scroller.addEventListener(kind, () => (this.byHand = true), { passive: true });
     this.stuck = true;
+    this.byHand = false;
     this.lastTop = 0;
   }
 
@@ -125,9 +127,9 @@ export class Stream {
 
   async scrolled() {
     const { scrollTop, scrollHeight, clientHeight } = this.scroller;
-    // Only somebody who scrolls up lets go of the end; what grows below does not.
+    // Only somebody who scrolls up lets go of the end; what grows below or turns out smaller above does not.
     if (scrollHeight - scrollTop - clientHeight < NEAR) this.stuck = true;
-    else if (scrollTop < this.lastTop) this.stuck = false;
+    else if (scrollTop < this.lastTop && this.byHand) this.stuck = false;
     this.lastTop = scrollTop;
     if (this.stuck) this.jump.hidden = true;
     if (scrollTop < 400 && this.more && !this.loading && this.older) {
@@ -142,6 +144,7 @@ export class Stream {
 
   toEnd() {
     this.stuck = true;
+    this.byHand = false;
     this.jump.hidden = true;
     this.scroller.scrollTop = this.scroller.scrollHeight;
   }
