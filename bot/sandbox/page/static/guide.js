@@ -27,6 +27,7 @@ let tour = kept();
 let drawn = "";
 let entering = true;
 let wantsFocus = false;
+let started = false;
 
 /** `at` is the step, OFFER before and TOUR.length after; `began` when each was entered, `done` those that were done. */
 function kept() {
@@ -267,18 +268,26 @@ const later = () => {
 /** Somebody came without saying who they are: they are offered the tour, once. */
 export const arrived = () => sessionStorage.setItem(ARRIVED, "yes");
 
+/** Whether this window is of somebody who came like that. */
+export const cameAlone = () => sessionStorage.getItem(ARRIVED) === "yes";
+
 function offered() {
   const here = (state.app?.commands || []).some((one) => one.command === NEEDS.command) && Boolean(state.links[NEEDS.link]);
   opener.hidden = !here;
-  if (here && sessionStorage.getItem(ARRIVED) && !localStorage.getItem(KEPT)) keep({ open: true });
+  if (here && cameAlone() && !localStorage.getItem(KEPT)) keep({ open: true });
 }
 
+/** The page begins, or begins anew after a break or at midnight: then what was done meanwhile counts as done now. */
 async function start() {
+  const again = started;
+  started = true;
   offered();
   wantsFocus = Boolean(sessionStorage.getItem(HELD));
   sessionStorage.removeItem(HELD);
   messages.clear();
-  await arrive();
+  if (!again) return arrive();
+  await readPlace().catch(() => {});
+  return check();
 }
 
 fill(panel, h("div", { class: "guide-head" }, where, iconButton("close", "Close the tour", { on: { click: () => show(false) } })), words, buttons);

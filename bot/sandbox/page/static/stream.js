@@ -8,7 +8,7 @@ import { drawMessage, followsOn } from "./message.js";
 const NEAR = 80;
 
 export class Stream {
-  constructor(label, { openThread, older } = {}) {
+  constructor(label, { openThread, older, beginning } = {}) {
     this.openThread = openThread;
     this.older = older;
     this.more = false;
@@ -17,7 +17,8 @@ export class Stream {
     this.nodes = new Map();
     this.list = h("div", { class: "stream-list", role: "log", "aria-live": "off", "aria-label": label });
     this.jump = h("button", { type: "button", class: "jump", hidden: true, on: { click: () => this.toEnd() } }, "New messages ↓");
-    this.scroller = h("div", { class: "scroller" }, h("div", { class: "push" }), this.list);
+    this.beginning = h("p", { class: "note beginning", hidden: true }, beginning);
+    this.scroller = h("div", { class: "scroller" }, h("div", { class: "push" }), this.beginning, this.list);
     this.node = h("div", { class: "stream" }, this.scroller, this.jump);
     this.scroller.addEventListener("scroll", () => this.scrolled(), { passive: true });
     this.list.addEventListener("keydown", (event) => this.moved(event));
@@ -33,6 +34,7 @@ export class Stream {
   /** Puts in a page of older messages, or the first. */
   prepend(messages, more) {
     this.more = more;
+    this.beginning.hidden = more;
     const from = this.scroller.scrollHeight - this.scroller.scrollTop;
     this.messages = [...messages, ...this.messages];
     this.redraw(messages.length + 1);
