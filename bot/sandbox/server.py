@@ -58,7 +58,7 @@ class PortTaken(OSError):
     def __init__(self, port: int, why: str) -> None:
         other = f"--port {port + 1}" if 1024 <= port < 65535 else "--port 8000"
         super().__init__(
-            f"can't listen on 127.0.0.1:{port} ({why}): end what does, choose another port with {other}, "
+            f"can't listen on 127.0.0.1:{port} ({why}): stop what uses it, choose another with {other}, "
             "or leave --port out to get any that is free"
         )
 

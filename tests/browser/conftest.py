@@ -29,6 +29,7 @@ ARGS = [
     "--disable-sync",
 ]
 
+PEOPLE = ("ana", "ben", "chiara", "dev", "emi", "farid", "gwen")
 Open = Callable[..., Window]
 
 
@@ -50,6 +51,13 @@ def on(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     with stage(tmp_path_factory.mktemp("stage")) as up:
         up.sandbox.admin.rate_limits(False)
         yield up
+
+
+@pytest.fixture
+def nobody_holds(on: Stage) -> None:
+    """Nobody has access, whatever was played before: what comes next is what the test itself brings about."""
+    while held := (on.bot.coming() or {}).get("end"):
+        on.sandbox.person(held["person"]).command("/access", f"done {held['role']}")
 
 
 @pytest.fixture
@@ -91,18 +99,20 @@ def watch(page: Page, wrong: list[str]) -> None:
 
 
 @pytest.fixture
-def window(open_page: Callable[..., Page], on: Stage) -> Open:
-    """Opens a window of the workspace as somebody: `window("ana", "#access-approvals", viewport=…)`."""
-    return opening(open_page, on.sandbox)
+def window(open_page: Callable[..., Page], on: Stage) -> Iterator[Open]:
+    """Opens a window of the workspace as somebody: `window("ana", "#access-approvals", viewport=…)`. Modals that are
+    left open are closed in the end."""
+    yield opening(open_page, on.sandbox)
+    for name in PEOPLE:
+        person = on.sandbox.person(name)
+        while person.view():
+            person.close_view()
 
 
 def opening(open_page: Callable[..., Page], sandbox: Sandbox) -> Open:
     """How windows of this workspace are opened."""
 
     def open_as(name: str, place: str = "", **profile: object) -> Window:
-        person = sandbox.person(name)
-        while person.view():  # an earlier test may have left it open
-            person.close_view()
         return Window(open_page(f"{sandbox.base_url}/?as={name}", **profile), name).ready(place)
 
     return open_as

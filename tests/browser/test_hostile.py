@@ -7,7 +7,7 @@ from playwright.sync_api import Locator, expect
 
 from bot.sandbox.stage import Stage
 from tests.browser.conftest import Open
-from tests.browser.windows import Window
+from tests.browser.windows import Window, box_of
 
 MARK = "Ticket 4730."
 HARM = (
@@ -48,9 +48,7 @@ def test_a_reason_that_means_harm_stays_words(window: Open, on: Stage) -> None:
     expect(message.locator(".mention")).to_have_text(["@Farid Haddad"])
     buttons = message.get_by_role("button", name="Approve"), message.get_by_role("button", name="Deny")
     expect(buttons[0]).to_have_text("Approve")
-    boxes = [one.bounding_box() for one in (message.locator(".author"), *buttons)]
-    assert all(boxes)
-    author, approve, deny = (one for one in boxes if one)
+    author, approve, deny = (box_of(one) for one in (message.locator(".author"), *buttons))
     assert author["x"] == approve["x"] < deny["x"]
 
     buttons[1].click()

@@ -13,9 +13,11 @@ from tests.browser.windows import Window
 WHY = "Order 4711: the customer waits for a refund"
 
 
-def test_from_the_question_to_the_locked_door(window: Open) -> None:
-    """Asked in a form, approved by a button, used at the door, given back, and all of it on record; no window is
-    loaded anew."""
+def test_from_the_question_to_the_locked_door(window: Open, nobody_holds: None) -> None:
+    """Asked in a form, approved by a button, used at the door, reminded, renewed, given back, and on record.
+
+    All that is done on the page; no window is loaded anew.
+    """
     ana = window("ana", "#general", permissions=["clipboard-read", "clipboard-write"])
     ben, chiara = window("ben", "#access-approvals"), window("chiara", "#general")
     loaded: list[Page] = []
@@ -91,9 +93,12 @@ def enter(door: Page) -> None:
 
 
 def renew(ana: Window) -> None:
-    """Takes more time, from the message that offers it."""
+    """Lets the time pass until she is reminded, and takes more from that message."""
     ana.page.bring_to_front()
-    ana.message("You have Shop admin").get_by_role("button", name="Renew").click()
+    ana.jump("Next reminder")
+    reminder = ana.message("Still working?")
+    expect(reminder).to_contain_text("in 30 min")
+    reminder.get_by_role("button", name="Renew").click()
 
 
 def give_back(ana: Window) -> None:
@@ -106,7 +111,7 @@ def give_back(ana: Window) -> None:
 def read_the_log(chiara: Window) -> None:
     """A lead reads all of it in a table."""
     chiara.go("#access-approvals")
-    chiara.write("/access audit @ana since:1h")
+    chiara.write("/access audit @ana role:shop-admin since:1d")
     log = chiara.message("Audit log, newest first")
     expect(log).to_contain_text("Only visible to you")
     events = ["grant:access:ended", "grant:access:renewed", "request:approval:given", "request:access:asked"]

@@ -7,7 +7,7 @@ from playwright.sync_api import Locator, ViewportSize, expect
 
 from bot.sandbox.stage import Stage
 from tests.browser.conftest import Open
-from tests.browser.windows import Window
+from tests.browser.windows import Window, box_of
 
 WIDTH, HEIGHT = 390, 844
 PHONE = {"viewport": ViewportSize(width=WIDTH, height=HEIGHT), "is_mobile": True, "has_touch": True}
@@ -35,8 +35,7 @@ def fits(one: Window) -> None:
 def within_reach(control: Locator) -> None:
     """It is on the screen and large enough for a finger."""
     expect(control).to_be_in_viewport(ratio=1)
-    box = control.bounding_box()
-    assert box is not None
+    box = box_of(control)
     assert min(box["width"], box["height"]) >= 24
 
 

@@ -58,6 +58,20 @@ def step(page: Page, number: int) -> None:
     expect(tour(page)).to_contain_text(f"Step {number} of 7")
 
 
+def until(page: Page, words: str) -> None:
+    """Goes ahead with the clock as pointed at, as often as it takes: others may have reminders and ends before."""
+    row = page.locator(".pointed[data-clock=reminder], .pointed[data-clock=end]")
+    for _ in range(10):
+        use(page)
+        expect(row).to_be_visible()
+        mine = "Dev Patel" in row.inner_text()
+        use(page)
+        expect(page.get_by_role("dialog", name="Clock")).to_be_hidden()
+        if mine:
+            break
+    expect(tour(page)).to_contain_text(words)
+
+
 def ask(page: Page) -> None:
     """From the offer to a request that was sent."""
     press(page, "Start the tour")
@@ -112,13 +126,10 @@ def test_a_newcomer_who_does_what_the_tour_says_sees_all_of_the_story(
     shop.get_by_role("button", name="Open").click()
     expect(shop.get_by_text("Signed in as")).to_be_visible()
     step(page, 5)
-    for words in ("Nobody wants to wait", "the clock above", "nearly over"):
-        expect(tour(page)).to_contain_text(words)
-        use(page)
+    until(page, "nearly over")
+    use(page)
     step(page, 6)
-    use(page)
-    expect(page.locator(".pointed")).to_contain_text("The end")
-    use(page)
+    until(page, "Step 7 of 7")
     step(page, 7)
     expect(shop.get_by_text("Your access has ended")).to_be_visible()
     press(page, "Be Chiara")
@@ -148,6 +159,12 @@ def test_it_goes_on_after_a_reload_and_in_another_window_and_can_be_left(arrive:
     step(page, 2)
     press(page, "Next")
     step(page, 3)
+    press(page, "Skip")
+    step(page, 4)
+    press(page, "Start again")
+    step(page, 1)
+    step(second, 1)
+    expect(tour(page).get_by_role("heading")).to_be_focused()
     press(page, "Close the tour")
     expect(tour(page)).to_be_hidden()
     expect(page.locator(".pointed")).to_have_count(0)

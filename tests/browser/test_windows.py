@@ -6,7 +6,7 @@ from playwright.sync_api import Locator, expect
 
 from bot.sandbox.stage import Stage
 from tests.browser.conftest import Open
-from tests.browser.windows import Window
+from tests.browser.windows import Window, box_of
 
 
 def test_a_second_window_as_somebody_else_is_live_like_the_first(window: Open) -> None:
@@ -73,6 +73,5 @@ def test_news_in_the_middle_of_a_click_dont_swallow_it(window: Open, on: Stage) 
 
 def middle(one: Window, node: Locator) -> None:
     """Moves the mouse there."""
-    box = node.bounding_box()
-    assert box is not None
+    box = box_of(node)
     one.page.mouse.move(box["x"] + 40, box["y"] + box["height"] / 2)

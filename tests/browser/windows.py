@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import FloatRect, Locator, Page, expect
 
 # For the whole suite on a machine that is busy with other things too.
 PATIENCE = 30_000
@@ -100,10 +100,27 @@ class Window:
 
     # the bar
 
+    def tool(self, name: str) -> Locator:
+        """Opens a panel of the bar, the clock or the faults."""
+        self.page.locator("#tools").get_by_role("button", name=name).click()
+        found = self.page.get_by_role("dialog", name=name)
+        expect(found).to_be_visible()
+        return found
+
+    def jump(self, to: str) -> None:
+        """Moves the clock of the workspace ahead."""
+        self.tool("Clock").get_by_role("button", name=re.compile(f"^{to}")).click()
+        expect(self.page.get_by_role("dialog", name="Clock")).to_be_hidden()
+
     def shortcut(self, name: str) -> None:
         """Chooses a shortcut from the bar."""
         self.page.get_by_role("button", name="Shortcuts").click()
         self.page.get_by_role("menuitem", name=name).click()
+
+
+def box_of(node: Locator) -> FloatRect:
+    """Where it is on the screen; it may just be drawn anew."""
+    return next(box for _ in range(20) if (box := node.bounding_box()) is not None)
 
 
 def error_of(field: Locator) -> Locator:

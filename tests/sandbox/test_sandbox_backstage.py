@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +23,7 @@ from bot.sandbox.checks import Json
 from bot.sandbox.process import DEAD, RUNNING, Bot
 from bot.sandbox.remote import SandboxError
 from bot.sandbox.server import PortTaken, loopback
+from bot.sandbox.stage import stage
 from tests.sandbox.conftest import bot_client
 from tests.sandbox.test_sandbox_page import Window
 
@@ -246,6 +248,21 @@ def test_nothing_of_a_demo_that_was_killed_outlives_it(tmp_path: Path) -> None:
             return
         time.sleep(0.05)
     raise AssertionError("the bot is still there")
+
+
+def test_a_demo_that_was_left_at_a_later_time_goes_on_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bot, the workspace and the protected page have one time; also when the demo was left at once after a jump."""
+    monkeypatch.chdir(ROOT)
+    with stage(tmp_path) as on:
+        Window(on.sandbox, "ana").do("jump", by=7200)
+    with stage(tmp_path) as on:
+        said = on.bot.coming()
+        with urllib.request.urlopen(f"{on.page.address}shop/clock", timeout=10) as answer:
+            shown = json.load(answer)["now"]
+        workspace = on.sandbox.call("info")["now"]
+    assert said is not None
+    assert 7190 < workspace - time.time() <= 7200
+    assert abs(said["now"] - workspace) < 10 > abs(shown - workspace)
 
 
 def test_a_port_that_is_taken_is_told_with_what_to_do(tmp_path: Path) -> None:

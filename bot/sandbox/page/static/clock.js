@@ -10,9 +10,10 @@ import { tools } from "./top.js";
 
 const HOW = "The bot takes its time from one clock, and for this demo that clock follows the workspace's. It only goes ahead. A bot that is started for production can't be moved like this.";
 
+const named = h("span", { class: "hidden-text" });
 const shown = h("span", {});
 const ahead = h("span", { class: "wide" });
-const button = h("button", { type: "button", class: "top-button", "data-key": "clock", "data-clock": "open" }, icon("clock"), shown, ahead);
+const button = h("button", { type: "button", class: "top-button", "data-key": "clock", "data-clock": "open" }, icon("clock"), named, shown, ahead);
 const { node, panel } = panelUnder(button, "Clock", look);
 let coming = null;
 let today = "";
@@ -60,7 +61,7 @@ function draw() {
     h("p", {}, "In the workspace it is ", h("strong", {}, moment(now())), state.tools.ahead > 1 ? `, ${span(state.tools.ahead)} ahead of your machine.` : ", as on your machine."),
     state.tools.closed && h("p", { class: "complaint" }, icon("warn"), state.tools.closed),
     coming?.stale && h("p", { class: "note" }, "The bot is not running: this is what it said last."),
-    h("div", { class: "tool-rows" }, rowTo("reminder", "Next reminder", coming?.reminder, active ? "No more before the end." : nobody), rowTo("end", "The end", coming?.end, nobody)),
+    h("div", { class: "tool-rows" }, rowTo("reminder", "Next reminder", coming?.reminder, active ? "None is left." : nobody), rowTo("end", "The end", coming?.end, nobody)),
     h("div", { class: "tool-rows two" }, rowBy(900), rowBy(3600)),
     h("p", { class: "note" }, HOW),
   );
@@ -90,6 +91,7 @@ function tick() {
   const shifted = state.tools.ahead > 1;
   button.classList.toggle("shifted", shifted);
   shown.classList.toggle("wide", !shifted);
+  say(named, shifted ? "Clock: " : "");
   say(shown, shifted ? time(now()) : "Clock");
   say(ahead, shifted ? `(+${span(state.tools.ahead)})` : "");
   if (today && today !== day(now())) tell("begun"); // what was "today" isn't any more: everything is drawn anew

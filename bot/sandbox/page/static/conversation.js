@@ -18,12 +18,15 @@ function markRead(channel) {
   if (document.visibilityState === "visible" && document.hasFocus() !== false && state.unread[channel]) act("read", { channel }).catch(() => {});
 }
 
+const beginningOf = (channel) =>
+  channel.im_user ? `This is the beginning of your messages with ${titleOf(channel)}. Only you and ${titleOf(channel)} see them.` : `This is the beginning of #${channel.name}.`;
+
 /** Opens a conversation in `place`; gives it for `goTo`. */
 export async function openConversation(place, channel, { readOnly } = {}) {
   closeConversation();
-  const stream = new Stream(`Messages in ${titleOf(channel)}`, { openThread: (message) => openThread(channel, message.ts), older });
+  const stream = new Stream(`Messages in ${titleOf(channel)}`, { openThread: (message) => openThread(channel, message.ts), older, beginning: beginningOf(channel) });
   const composer = readOnly ? null : new Composer(`Message ${channel.im_user ? titleOf(channel) : `#${channel.name}`}`, () => ({ channel: channel.id }), () => stream.toEnd());
-  fill(place, stream.node, composer ? composer.node : closedComposer(`Sending messages to ${titleOf(channel)} has been turned off.`));
+  fill(place, stream.node, composer ? composer.node : closedComposer(`Sending messages to ${titleOf(channel)} has been turned off. Commands work in every channel.`));
   const mine = { channel, stream, composer };
   here = mine;
   async function older(before) {

@@ -20,13 +20,17 @@ const panel = document.getElementById("tour");
 const words = h("div", { class: "guide-words", "aria-live": "polite", "aria-atomic": "true" });
 const buttons = h("div", { class: "guide-buttons" });
 const where = h("p", { class: "guide-where" });
+const way = h("div", { class: "guide-bar", "aria-hidden": "true" });
 const opener = h("button", { type: "button", class: "top-button", "aria-controls": "tour", "data-key": "tour", hidden: true }, icon("tour"), h("span", { class: "wide" }, "Tour"));
+
+const again = h("button", { type: "button", class: "text-button", "data-key": "tour/again", on: { click: begin } }, "Start again");
 
 const messages = new Map();
 let tour = kept();
 let drawn = "";
 let entering = true;
 let wantsFocus = false;
+let started = false;
 
 /** `at` is the step, OFFER before and TOUR.length after; `began` when each was entered, `done` those that were done. */
 function kept() {
@@ -153,7 +157,7 @@ function help(one) {
   if (!isHere(one)) return main(`Go to ${one.place === "app" ? state.app.name : `#${one.place}`}`, () => (location.hash = hashOf(one)));
   if (one.link) return h("a", { class: "button small primary", "data-key": "tour/link", href: state.links[one.link], target: "_blank", rel: "noopener" }, `Open ${one.link.toLowerCase()}`);
   if (one.write && document.querySelector(COMPOSER)?.value !== one.write) return main("Write it for me", () => write(one.write));
-  return one.point(seen) && plain("Take me there", {}, () => takeThere(one.point(seen)));
+  return seen.shown(one.point(seen) || "nothing") && plain("Take me there", {}, () => takeThere(one.point(seen)));
 }
 
 function be(one) {
@@ -197,13 +201,14 @@ function parts() {
   return stepParts(step());
 }
 
-const bar = () => h("span", { class: "guide-bar", "aria-hidden": "true" }, TOUR.map((one, at) => h("i", { class: at < tour.at || tour.done[one.name] ? "past" : at === tour.at ? "present" : "" })));
+const bar = () => fill(way, TOUR.map((one, at) => h("i", { class: at < tour.at || tour.done[one.name] ? "past" : at === tour.at ? "present" : "" })));
 
 /** Draws what has changed: screen readers are told of new words only, and the focus stays where it was. */
 function draw() {
   opener.setAttribute("aria-expanded", String(tour.open));
   const open = tour.open && !opener.hidden && Boolean(state.me);
   panel.hidden = document.getElementById("skip-to-tour").hidden = !open;
+  again.hidden = !step() || tour.at === 0;
   if (!open) return mark();
   const found = parts();
   const count = step() ? `Step ${tour.at + 1} of ${TOUR.length}` : "Tour";
@@ -211,7 +216,8 @@ function draw() {
   if (words.dataset.now !== wordsNow) {
     words.dataset.now = wordsNow;
     const told = found.told && h("p", { class: "guide-told" }, h("span", { "aria-hidden": "true" }, "✓ "), found.told);
-    fill(where, count, bar());
+    fill(where, count);
+    bar();
     fill(words, told, h("h2", { tabindex: "-1" }, found.title), found.you, h("p", {}, mrkdwn(found.say)), found.astray && h("p", { class: "complaint" }, icon("warn"), found.astray));
   }
   drawButtons(found.do.filter(Boolean));
@@ -267,21 +273,30 @@ const later = () => {
 /** Somebody came without saying who they are: they are offered the tour, once. */
 export const arrived = () => sessionStorage.setItem(ARRIVED, "yes");
 
+/** Whether this window is of somebody who came like that. */
+export const cameAlone = () => sessionStorage.getItem(ARRIVED) === "yes";
+
 function offered() {
   const here = (state.app?.commands || []).some((one) => one.command === NEEDS.command) && Boolean(state.links[NEEDS.link]);
   opener.hidden = !here;
-  if (here && sessionStorage.getItem(ARRIVED) && !localStorage.getItem(KEPT)) keep({ open: true });
+  if (here && cameAlone() && !localStorage.getItem(KEPT)) keep({ open: true });
 }
 
+/** The page begins, or begins anew after a break or at midnight: then what was done meanwhile counts as done now. */
 async function start() {
+  const before = started;
+  started = true;
+  if (Object.values(tour.began).some((at) => at > now() + 60)) keep({ at: OFFER, began: {}, done: {}, told: "" }); // of another workspace
   offered();
   wantsFocus = Boolean(sessionStorage.getItem(HELD));
   sessionStorage.removeItem(HELD);
   messages.clear();
-  await arrive();
+  if (!before) return arrive();
+  await readPlace().catch(() => {});
+  return check();
 }
 
-fill(panel, h("div", { class: "guide-head" }, where, iconButton("close", "Close the tour", { on: { click: () => show(false) } })), words, buttons);
+fill(panel, h("div", { class: "guide-head" }, where, again, iconButton("close", "Close the tour", { on: { click: () => show(false) } })), way, words, buttons);
 opener.addEventListener("click", () => show(!tour.open));
 tools.append(opener);
 document.getElementById("skip-to-tour").addEventListener("click", (event) => {

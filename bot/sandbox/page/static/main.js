@@ -3,7 +3,7 @@
 import { channelHead, closeThread, goTo, openConversation } from "./conversation.js";
 import { avatar } from "./avatar.js";
 import { fill, h } from "./dom.js";
-import { arrived } from "./guide.js";
+import { arrived, cameAlone } from "./guide.js";
 import "./clock.js";
 import "./faults.js";
 import { openApp, tabs } from "./home.js";
@@ -29,7 +29,9 @@ function wanted() {
   return null;
 }
 
+/** Whoever comes without a place looks over the shoulder of the first person: there is where the app speaks to them. */
 function firstPlace() {
+  if (cameAlone() && state.app.tabs.messages_tab_enabled) return "#app/messages";
   const channels = [...state.channels.values()].filter((one) => one.member && !one.im_user);
   const busy = channels.find((one) => state.unread[one.id]?.pings) || channels[0];
   return busy ? `#${busy.id}` : "#app";

@@ -72,13 +72,15 @@ const address = (person) => `?as=${encodeURIComponent(person.name)}${location.ha
 
 function personItems() {
   const people = [...state.people.values()].filter((one) => !one.is_bot && !one.deleted);
-  return people.flatMap((one) => {
+  const label = h("p", { class: "menu-label", role: "none", "aria-hidden": "true" }, "Be somebody else");
+  const rows = people.map((one) => {
     const waiting = state.waiting[one.id];
     const count = waiting && one.id !== state.meId ? h("span", { class: "count pings" }, String(waiting), h("span", { class: "hidden-text" }, " waiting")) : null;
     const item = menuItem({ title: [avatar(one.id, { class: "tiny" }), one.real_name], about: rolesOf(one), href: address(one), current: one.id === state.meId, side: count });
     const again = h("a", { role: "menuitem", tabindex: "-1", class: "again", href: address(one), target: "_blank", rel: "noopener", title: `Open a second window as ${one.real_name}`, "aria-label": `Open a second window as ${one.real_name}` }, icon("out"));
     return h("div", { class: "menu-row", role: "none" }, item, again);
   });
+  return [label, rows];
 }
 
 function switcher() {

@@ -8,7 +8,7 @@ import { drawMessage, followsOn } from "./message.js";
 const NEAR = 80;
 
 export class Stream {
-  constructor(label, { openThread, older } = {}) {
+  constructor(label, { openThread, older, beginning } = {}) {
     this.openThread = openThread;
     this.older = older;
     this.more = false;
@@ -17,20 +17,24 @@ export class Stream {
     this.nodes = new Map();
     this.list = h("div", { class: "stream-list", role: "log", "aria-live": "off", "aria-label": label });
     this.jump = h("button", { type: "button", class: "jump", hidden: true, on: { click: () => this.toEnd() } }, "New messages ↓");
-    this.scroller = h("div", { class: "scroller" }, h("div", { class: "push" }), this.list);
+    this.beginning = h("p", { class: "note beginning", hidden: true }, beginning);
+    this.scroller = h("div", { class: "scroller" }, h("div", { class: "push" }), this.beginning, this.list);
     this.node = h("div", { class: "stream" }, this.scroller, this.jump);
     this.scroller.addEventListener("scroll", () => this.scrolled(), { passive: true });
     this.list.addEventListener("keydown", (event) => this.moved(event));
     this.list.addEventListener("focusin", () => this.reachable());
     const resized = new ResizeObserver(() => this.stuck && this.toEnd());
     for (const node of [this.list, this.scroller]) resized.observe(node);
+    for (const kind of ["wheel", "touchmove", "pointerdown", "keydown"]) this.scroller.addEventListener(kind, () => (this.byHand = true), { passive: true });
     this.stuck = true;
+    this.byHand = false;
     this.lastTop = 0;
   }
 
   /** Puts in a page of older messages, or the first. */
   prepend(messages, more) {
     this.more = more;
+    this.beginning.hidden = more;
     const from = this.scroller.scrollHeight - this.scroller.scrollTop;
     this.messages = [...messages, ...this.messages];
     this.redraw(messages.length + 1);
@@ -125,9 +129,9 @@ export class Stream {
 
   async scrolled() {
     const { scrollTop, scrollHeight, clientHeight } = this.scroller;
-    // Only somebody who scrolls up lets go of the end; what grows below does not.
+    // Only somebody who scrolls up lets go of the end; what grows below or turns out smaller above does not.
     if (scrollHeight - scrollTop - clientHeight < NEAR) this.stuck = true;
-    else if (scrollTop < this.lastTop) this.stuck = false;
+    else if (scrollTop < this.lastTop && this.byHand) this.stuck = false;
     this.lastTop = scrollTop;
     if (this.stuck) this.jump.hidden = true;
     if (scrollTop < 400 && this.more && !this.loading && this.older) {
@@ -142,6 +146,7 @@ export class Stream {
 
   toEnd() {
     this.stuck = true;
+    this.byHand = false;
     this.jump.hidden = true;
     this.scroller.scrollTop = this.scroller.scrollHeight;
   }

@@ -16,6 +16,8 @@ const request = (seen) => seen.since("").filter((one) => says(one, new RegExp(`<
 const offer = (seen) => newest(seen, (one) => !one.is_ephemeral && has(one, "show_credentials"));
 const reminder = (seen) => newest(seen, (one) => says(one, / ends in /));
 const fate = (seen) => newest(seen, (one) => says(one, /^(You have|Renewed:|Your access to) /));
+const waits = (message) => Boolean(message) && has(message, "approve");
+const without = (seen) => !offer(seen) && "Dev has no access yet. If it does not come, go back and let Dev ask for it.";
 const button = (message, action) => message && `[data-ts="${message.ts}"] [data-key*="/${action}/"]`;
 /** The way to a jump of the clock; nothing where there is no clock, or nothing to jump to. */
 const jump = (seen, to) => !seen.shown(`[data-clock="${to}"]:disabled`) && [`[data-clock="${to}"]`, '[data-clock="open"]'].find(seen.shown);
@@ -55,7 +57,7 @@ export const TOUR = [
     point: (seen) => button(request(seen), "approve"),
     done: (seen) => seen.since("ask").includes(request(seen)) && says(request(seen), /was approved\.$/),
     did: "Ben approved. The message now says who decided, and when.",
-    astray: (seen) => request(seen) && says(request(seen), /was (denied|withdrawn|not answered in time)\.$/) && "This request was not approved, and nothing was opened. Go back and let Dev ask again.",
+    astray: (seen) => !waits(request(seen)) && (seen.since("ask").includes(request(seen)) ? "This request was not approved, and nothing was opened. Go back and let Dev ask again." : "Nothing of Dev's waits for a decision yet. If nothing comes, go back and let Dev ask."),
   },
   {
     name: "show",
@@ -66,6 +68,7 @@ export const TOUR = [
     point: (seen) => button(offer(seen), "show_credentials"),
     done: (seen) => seen.modal?.title.text === "Credentials" && JSON.stringify(seen.modal.blocks).includes("rich_text_preformatted"),
     did: "Dev has a token. It was shown once, and no copy of it is kept.",
+    astray: without,
   },
   {
     name: "enter",
@@ -93,6 +96,7 @@ export const TOUR = [
     point: (seen) => button(reminder(seen), "renew") || jump(seen, "reminder") || button(offer(seen), "renew"),
     done: (seen) => seen.since("renew").some((one) => says(one, /^Renewed: /)),
     did: "Renewed, with a new end.",
+    astray: without,
   },
   {
     name: "end",
@@ -107,6 +111,7 @@ export const TOUR = [
     point: (seen) => jump(seen, "end") || button(offer(seen), "done"),
     done: (seen) => Boolean(fate(seen)) && says(fate(seen), / has ended\.$/),
     did: "Ended. The token opens nothing any more.",
+    astray: without,
   },
   {
     name: "audit",
