@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN    := .venv/bin
 
-.PHONY: demo test lint types bench lock clean
+.PHONY: demo test lint types bench screenshots lock clean
 
 demo: .venv/ready
 	$(BIN)/access-bot demo $(ARGS)
@@ -20,6 +20,10 @@ types: .venv/ready
 
 bench: .venv/ready
 	$(BIN)/python -m bench $(ARGS)
+
+# Takes the pictures of the README anew, with Chromium; `make test` says when one of them shows what is no longer so.
+screenshots: .venv/ready
+	SCREENSHOTS=1 $(BIN)/python -m pytest -n 0 tests/browser/test_pictures.py
 
 .venv/ready: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("Access Bot needs Python 3.11 or newer, this is " + sys.version.split()[0] + ": make PYTHON=python3.12 …" if sys.version_info < (3, 11) else 0)'

@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 
 from storage.database import Database
+from tests.browser import NO_BROWSER
 from tests.postgres import Postgres
 from tests.worlds import Made, make_world
 
 NO_POSTGRES = "PostgreSQL could not be started"
+MISSED = {NO_POSTGRES: "Nothing was tested on PostgreSQL.", NO_BROWSER: "The page was not tried in a browser."}
 
 
 @pytest.fixture(scope="session")
@@ -67,8 +69,9 @@ def made(database: Database, tmp_path: Path) -> Made:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Says loudly when half of the suite did not run."""
-    skipped = terminalreporter.stats.get("skipped", [])
-    reasons = {str(report.longrepr[2]) for report in skipped if NO_POSTGRES in str(report.longrepr)}
+    """Says loudly when a whole part of the suite did not run."""
+    reasons = {str(report.longrepr[2]) for report in terminalreporter.stats.get("skipped", [])}
     for reason in sorted(reasons):
-        terminalreporter.write_line(f"WARNING: {reason}. Nothing was tested on PostgreSQL.", red=True, bold=True)
+        for why, missed in MISSED.items():
+            if why in reason:
+                terminalreporter.write_line(f"WARNING: {reason}. {missed}", red=True, bold=True)

@@ -7,16 +7,15 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from bot.sandbox import Sandbox
 from bot.sandbox.stage import Stage, stage
+from tests.browser import NO_BROWSER
 from tests.browser.windows import PATIENCE, Window
 
-NO_BROWSER = "no Chromium on this machine (Debian: apt-get install chromium)"
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 # No sandbox of its own, as it runs as root in continuous integration; and not a word to the network.
 ARGS = [
@@ -116,9 +115,3 @@ def opening(open_page: Callable[..., Page], sandbox: Sandbox) -> Open:
         return Window(open_page(f"{sandbox.base_url}/?as={name}", **profile), name).ready(place)
 
     return open_as
-
-
-@pytest.fixture
-def folder() -> Path:
-    """Where the pictures of the README lie."""
-    return Path(__file__).parents[2] / "docs" / "images"

@@ -1,0 +1,97 @@
+"""The pictures of the README. `make screenshots` takes them anew; every other run compares what they show, in words,
+with what is shown now, so that no picture goes stale. Beside each lies what a screen reader finds on it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Locator, Page, ViewportSize, expect
+
+from bot.sandbox.stage import Stage, stage
+from tests.browser.conftest import opening
+from tests.browser.windows import Window
+
+FOLDER = Path(__file__).parents[2] / "docs" / "images"
+WRITING = bool(os.environ.get("SCREENSHOTS"))
+HEAVIEST = 150_000
+WHY = "SHOP-12: charged twice"
+# What differs from one run to the next: when it was, and what the requests and grants are called.
+PASSING = {
+    r"(today|tomorrow|yesterday) at \d\d:\d\d": "today at 12:00",
+    r"\b\d\d:\d\d\b": "12:00",
+    r"\b[rg][a-z0-9]{11}\b": "xxxxxxxxxxxx",
+    r"\d[\w ]* left\b": "8h left",
+}
+
+
+@pytest.fixture(scope="module")
+def story(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """A stage of its own, on which only this has happened, so that the pictures are the same each time."""
+    with stage(tmp_path_factory.mktemp("pictures")) as on:
+        ana, ben, dev, gwen = (on.sandbox.person(name) for name in ("ana", "ben", "dev", "gwen"))
+        ana.command("/access", f"request shop-admin 2h {WHY}")
+        ben.click(ben.wait_message("#access-approvals", WHY), "Approve")
+        opened = ana.click(ana.wait_dm("You have Shop admin"), "Show credentials")
+        assert opened.ok
+        ana.wait_view("Your token")
+        ana.close_view()
+        ben.command("/access", "request reports-read 8h Which shops lose money")
+        gwen.click(gwen.wait_message("#db-approvals", "lose money"), "Approve")
+        ben.wait_dm("You have Sales reports")
+        dev.command("/access", "request shop-admin 1h SHOP-15: the parcel never arrived")
+        ben.wait_message("#access-approvals", "SHOP-15")
+        yield on
+
+
+def compared(name: str, window: Window, area: Locator) -> None:
+    """Takes the picture, or compares what it showed with what the area shows now."""
+    now = area.aria_snapshot() + "\n"
+    for passing, lasting in PASSING.items():
+        now = re.sub(passing, lasting, now)
+    picture, words = FOLDER / f"{name}.png", FOLDER / f"{name}.txt"
+    if WRITING:
+        FOLDER.mkdir(exist_ok=True)
+        window.page.mouse.move(0, 0)
+        window.page.screenshot(path=picture, animations="disabled", caret="hide")
+        words.write_text(now)
+    assert picture.stat().st_size < HEAVIEST
+    assert words.read_text() == now, f"docs/images/{name}.png shows something else: run make screenshots"
+
+
+@pytest.fixture
+def photographed(open_page: Callable[..., Page], story: Stage) -> Callable[..., Window]:
+    """A window of the right size, in English and light."""
+
+    def open_as(name: str, place: str, width: int, height: int) -> Window:
+        size = ViewportSize(width=width, height=height)
+        return opening(open_page, story.sandbox)(name, place, viewport=size, locale="en-GB", color_scheme="light")
+
+    return open_as
+
+
+def test_an_approval_message(photographed: Callable[..., Window]) -> None:
+    ben = photographed("ben", "#access-approvals", 1120, 720)
+    message = ben.message("SHOP-15")
+    expect(message.get_by_role("button", name="Approve")).to_be_in_viewport()
+    compared("approval", ben, message)
+
+
+def test_app_home(photographed: Callable[..., Window], story: Stage) -> None:
+    ben = photographed("ben", "", 1120, 720)
+    ben.app("Home")
+    panel = ben.page.get_by_role("tabpanel", name="Home")
+    expect(panel.get_by_role("heading", name="Waiting for you (1)")).to_be_visible()
+    compared("home", ben, panel)
+
+
+def test_the_audit_table(photographed: Callable[..., Window]) -> None:
+    chiara = photographed("chiara", "#access-approvals", 1440, 560)
+    chiara.write("/access audit role:shop-admin")
+    log = chiara.message("Audit log, newest first")
+    expect(log.get_by_role("row").filter(has_text="grant:credentials:shown")).to_be_visible()
+    compared("audit", chiara, log)
