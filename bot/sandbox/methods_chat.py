@@ -6,7 +6,10 @@ It doesn't know tokens or limits: `api.py` has checked them before a method here
 from __future__ import annotations
 
 import copy
+import hashlib
+import json
 import secrets
+from collections import Counter
 from typing import Any
 
 from bot.sandbox.blocks import MAX_TEXT, MAX_TOTAL, inspect_blocks
@@ -19,10 +22,15 @@ NO_TEXT = "missing_text_in_message"
 
 
 def with_ids(blocks: list[Json]) -> list[Json]:
-    """A copy in which every block and interactive element has the id that Slack would make up."""
+    """A copy in which every block and interactive element has an id, as Slack would make one up. What is published once
+    more unchanged keeps its ids, so that somebody who is just pressing there still presses the same."""
     blocks = copy.deepcopy(blocks)
+    told: Counter[str] = Counter()
     for block in blocks:
-        block.setdefault("block_id", secrets.token_urlsafe(4))
+        if "block_id" not in block:
+            whole = json.dumps(block, sort_keys=True)
+            told[whole] += 1
+            block["block_id"] = hashlib.sha256(f"{told[whole]} {whole}".encode()).hexdigest()[:10]
         inside = [block.get("element"), block.get("accessory"), *(block.get("elements") or [])]
         for element in [*inside, *(block.get("actions") or [])]:
             if isinstance(element, dict) and block["type"] in {"actions", "section", "input", "card"}:
