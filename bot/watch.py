@@ -12,7 +12,7 @@ from bot.core.errors import AccessBotError
 
 log = logging.getLogger(__name__)
 
-INTO = 0.01
+INTO = 0.05
 """How far into each second it looks: what is due at a whole second is found then, and not up to a second later."""
 
 WELL = 30.0
