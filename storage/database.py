@@ -280,7 +280,7 @@ def _sqlite(url: str, wait: float, shared: bool = False) -> SqliteDatabase:
     """`shared`: one connection for all threads, which have to take turns."""
     pragmas = {"journal_mode": "wal", "synchronous": "full", "foreign_keys": 1, "wal_autocheckpoint": 4000}
     if shared:
-        pragmas["cache_size"] = -16_000  # KiB: a long audit log changes pages all over its indexes
+        pragmas["cache_size"] = -8_000  # KiB: a long audit log changes pages all over its indexes
     return SqliteDatabase(
         _path(url),
         pragmas=pragmas,
