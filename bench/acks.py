@@ -174,16 +174,15 @@ def sockets(scale: Scale) -> Iterator[Line]:
 
 def under_trouble(scale: Scale) -> Iterator[Line]:
     """P4"""
-    at_once, number = 4, scale.loads
+    number = scale.loads
     with ExitStack() as stack:
-        idle, hung = (_troubled(stack, scale, number, trouble) for trouble in (False, True))
+        idle, hung = (troubled(stack, scale, number, trouble) for trouble in (False, True))
         load = stack.enter_context(a_child("bench.load"))
 
-        def leg(place: Place, bot: Bot, people: Iterator[int]) -> Spent:
-            requests = [payloads.signed(payloads.command(next(people), ASK)) for _ in range(number)]
-            return fire(load, place.folder, bot.port, bot.pid, requests, at_once)
-
-        found = interleave(scale.rounds, {"idle": lambda: leg(*idle), "hung": lambda: leg(*hung)})
+        found = interleave(
+            scale.rounds,
+            {"idle": lambda: under_load(load, *idle, number), "hung": lambda: under_load(load, *hung, number)},
+        )
     p99 = {name: Spent(1, 1, 1, sorted(t for s in legs for t in s.each)) for name, legs in found.items()}
     value = p99["hung"].quantile(0.99) / p99["idle"].quantile(0.99)
     ours, limit = (f"p99 {ms(p99[name].quantile(0.99))} · {told(found[name])}" for name in ("hung", "idle"))
@@ -192,13 +191,20 @@ def under_trouble(scale: Scale) -> Iterator[Line]:
     yield Line("the same, p99 in milliseconds", ours, limit, worst, 100, unit="ms")
 
 
-def _troubled(stack: ExitStack, scale: Scale, number: int, trouble: bool) -> tuple[Place, Bot, Iterator[int]]:
+def troubled(
+    stack: ExitStack,
+    scale: Scale,
+    number: int,
+    trouble: bool,
+    module: str = "bench.recorded",
+    more: Mapping[str, str] | None = None,
+) -> tuple[Place, Bot, Iterator[int]]:
     """The whole bot in one process, with work waiting for systems and for Slack when there is trouble."""
     place: Place = stack.enter_context(a_place())
     people, waiting = number * (scale.rounds + 1), min(200, scale.many)
     place.company(people + waiting)
     sandbox = stack.enter_context(running_sandbox(rate_limits=False))
-    env = place.env | sandbox.environment | {"BENCH_RECORD": str(place.folder / "record")}
+    env = place.env | sandbox.environment | dict(more or {}) | {"BENCH_RECORD": str(place.folder / "record")}
     env |= {"SLACK_APP_TOKEN": "", "SLACK_SIGNING_SECRET": payloads.SIGNING}
     if trouble:
         env["BENCH_HANG"] = "10"
@@ -207,10 +213,15 @@ def _troubled(stack: ExitStack, scale: Scale, number: int, trouble: bool) -> tup
         posts = [post_approval(r, payloads.CHANNEL) for (r,) in place.rows("SELECT request_id FROM grants")]
         with place.world.db.transaction():
             outbox.add(place.world.db, [*map(start_grant, started), *posts], int(time.time()))
-    bot = stack.enter_context(a_bot("run", env, place.folder, "bench.recorded"))
+    bot = stack.enter_context(a_bot("run", env, place.folder, module))
     until(bot.is_ready)
     time.sleep(min(1.0, scale.seconds))
     return place, bot, iter(range(people))
+
+
+def under_load(load: Child, place: Place, bot: Bot, people: Iterator[int], number: int) -> Spent:
+    requests = [payloads.signed(payloads.command(next(people), ASK)) for _ in range(number)]
+    return fire(load, place.folder, bot.port, bot.pid, requests, at_once=4)
 
 
 FIGURES = {"P1": commands, "P2": clicks, "P3": sockets, "P4": under_trouble}

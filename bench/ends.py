@@ -164,7 +164,7 @@ def overdue(scale: Scale) -> Iterator[Line]:
         place.company(10)
         place.grants(scale.many, int(time.time()) - 60)
         first = stack.enter_context(a_bot("run", place.env, place.folder))
-        until(lambda: _left(place, "active") < scale.many, every=0.005)
+        until(lambda: left(place, "active") < scale.many, every=0.005)
         first.kill()
         second = stack.enter_context(a_bot("run", place.env, place.folder))
         ready, closed = _watch(place, second)
@@ -172,7 +172,7 @@ def overdue(scale: Scale) -> Iterator[Line]:
         third = stack.enter_context(a_bot("run", place.env, place.folder))
         until(third.is_ready)
         began = time.monotonic()
-        until(lambda: _left(place, "ending") == 0, 300, 0.1)
+        until(lambda: left(place, "ending") == 0, 300, 0.1)
         took = time.monotonic() - began
         once_each(place.world.db, ASKED, scale.many)
         once_each(place.world.db, ENDED, scale.many)
@@ -182,7 +182,7 @@ def overdue(scale: Scale) -> Iterator[Line]:
     yield Line("… and confirmed by the system", ms(took), "–", took, 2.0, unit="s")
 
 
-def _left(place: Place, state: str) -> int:
+def left(place: Place, state: str) -> int:
     return int(place.rows("SELECT COUNT(*) FROM grants WHERE state = ?", state)[0][0])
 
 
@@ -190,7 +190,7 @@ def _watch(place: Place, bot: Bot) -> tuple[float, float]:
     """When the process was ready, and when nothing was open any more that is overdue."""
     ready = closed = 0.0
     while not (ready and closed):
-        if not closed and _left(place, "active") == 0:
+        if not closed and left(place, "active") == 0:
             closed = time.monotonic()
         if not ready and bot.is_ready():
             ready = time.monotonic()

@@ -137,7 +137,7 @@ def _fill_postgres(place: Place, rows: Iterator[tuple[Any, ...]]) -> None:
 
 
 @contextmanager
-def _long(kind: str, scale: Scale) -> Iterator[Place | None]:
+def long_log(kind: str, scale: Scale) -> Iterator[Place | None]:
     """A place with a long log on SQLite or PostgreSQL; kept for the other figures of the same run."""
     if (found := _kept.get(kind)) is None:
         url = ""
@@ -170,7 +170,7 @@ def forget() -> None:
 def searching(scale: Scale) -> Iterator[Line]:
     """P14"""
     for kind in ("SQLite", "PostgreSQL"):
-        with _long(kind, scale) as place:
+        with long_log(kind, scale) as place:
             if place is not None:
                 yield _searching(kind, place, scale, "one filter and a time", _filters(scale))
                 yield _searching(kind, place, scale, "two filters", _pairs())
@@ -256,7 +256,7 @@ WITH = {"SQLite": ("csv of the rows", 1.15), "PostgreSQL": ("COPY", 1.3)}
 def exporting(scale: Scale) -> Iterator[Line]:
     """P15"""
     for kind in ("SQLite", "PostgreSQL"):
-        with _long(kind, scale) as place:
+        with long_log(kind, scale) as place:
             if place is None:
                 continue
             with a_child("bench.log", place.url) as child:
@@ -280,7 +280,7 @@ def exporting(scale: Scale) -> Iterator[Line]:
 
 def verifying(scale: Scale) -> Iterator[Line]:
     """P16"""
-    with _long("SQLite", scale) as place:
+    with long_log("SQLite", scale) as place:
         assert place is not None
 
         def verify() -> Spent:
@@ -310,7 +310,7 @@ FIGURES = {"P13": writing, "P14": searching, "P15": exporting, "P16": verifying}
 # --- the process that exports
 
 
-def _export(place: Place, file: Path) -> None:
+def export(place: Place, file: Path) -> None:
     with file.open("wb") as out:
         out.writelines(export_csv(place.world, LEA, Filters()))
 
@@ -343,7 +343,7 @@ def _child() -> None:
         answer(ready=True)
         for job in jobs():
             watch = Watch()
-            (_export if job["how"] == "export" else _bare)(place, place.folder / "export.csv")
+            (export if job["how"] == "export" else _bare)(place, place.folder / "export.csv")
             spent = watch.spent()
             answer(wall=spent.wall, cpu=spent.cpu)
 

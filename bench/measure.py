@@ -5,8 +5,7 @@ time beside wall time. It knows nothing of what is measured.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -141,14 +140,6 @@ def memory_of(pid: int, what: str = "VmRSS") -> float:
         if line.startswith(what + ":"):
             return int(line.split()[1]) / 1024
     raise LookupError(what)
-
-
-@contextmanager
-def stepping(report: Callable[[str], None], step: str) -> Iterator[None]:
-    """Says what is being done now."""
-    report(step)
-    yield
-    report("")
 
 
 def ms(seconds: float) -> str:

@@ -1,5 +1,6 @@
 """The real bot with every thread of it under Python's profiler, by CPU time. Run as `python -m bench.profiled VERB`; at
-its end it writes where its time went since SIGUSR1 into the file BENCH_PROFILE (seconds by part, as JSON).
+its end it writes where its time went since SIGUSR1 into the file BENCH_PROFILE (seconds by part, as JSON). With
+BENCH_RECORD it is the bot of `bench.recorded`.
 """
 
 from __future__ import annotations
@@ -120,6 +121,10 @@ class Profiled:
 if __name__ == "__main__":
     from bot.cli import main
 
+    if "BENCH_RECORD" in os.environ:
+        from bench.recorded import record
+
+        record()
     profiled = Profiled()
     signal.signal(signal.SIGUSR1, profiled.forget)
     try:

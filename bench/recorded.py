@@ -69,7 +69,11 @@ def _timed(look_up: Callable[[SlackPeople, str], Person]) -> Callable[[SlackPeop
     return timed
 
 
-if __name__ == "__main__":
+def record() -> None:
     connectors.build = _recorded(connectors.build)
     SlackPeople.look_up = _timed(SlackPeople.look_up)  # type: ignore[method-assign]
+
+
+if __name__ == "__main__":
+    record()
     main()

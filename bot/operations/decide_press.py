@@ -2,11 +2,12 @@
 pressed, unless the message itself shows it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from bot.core import effects
 from bot.core.approval import NeedsApproval, Refused
+from bot.core.effects import Effect
 from bot.core.model import Person
 from bot.operations._unit import World, unit
 from bot.operations.approve_request import Granted, approve_request
@@ -22,10 +23,9 @@ def decide_press(world: World, press: Mapping[str, Any], voter: Person) -> Outco
     """`press` is the data of a `decide` effect, `voter` as Slack describes them at this moment."""
     record_people(world, [voter])
     outcome = _decide(world, press, voter)
-    if (said := _answer(outcome)) is not None:
-        note, facts = said
+    if left := [*_told(outcome, voter.id, str(press["channel"]))]:
         with unit(world) as u:
-            u.do(effects.answer(voter.id, str(press["channel"]), note, **facts))
+            u.do(*left)
     return outcome
 
 
@@ -45,6 +45,14 @@ def _decide(world: World, press: Mapping[str, Any], voter: Person) -> Outcome:
         return deny_request(world, request, voter, str(press["reason"]))
     actions = tuple(press["actions"]) if press["actions"] is not None else None
     return approve_request(world, request, voter, duration=press["duration"], actions=actions)
+
+
+def _told(outcome: Outcome, voter: str, channel: str) -> Iterator[Effect]:
+    if (said := _answer(outcome)) is not None:
+        note, facts = said
+        yield effects.answer(voter, channel, note, **facts)
+    if not channel:
+        yield effects.publish_home(voter)  # pressed in Home, or in a form opened there: nothing else redraws it
 
 
 def _answer(outcome: Outcome) -> tuple[str, dict[str, object]] | None:

@@ -20,7 +20,7 @@ from bot.operations.request_access import AlreadyPending, Submitted
 from bot.operations.revoke_grant import revoke_grant
 from bot.operations.show_credentials import Credentials, confirm_shown, discard_credentials, show_credentials
 from bot.operations.show_home import show_home
-from bot.operations.take_press import AlreadyDecided, Press, take_press
+from bot.operations.take_press import AlreadyDecided, Press, Taken, take_press
 from bot.operations.withdraw_request import Withdrawn, withdraw_request
 from bot.slack.audit_query import from_older
 from bot.slack.blocks import View
@@ -69,7 +69,14 @@ def _afterwards(world: World, click: Click) -> None:
 
 def approve(desk: Desk, click: Click) -> None:
     press = Press(click.value, click.person, True, click.key, channel=click.channel, ts=click.ts)
-    do_together(desk.world, lambda w: tell(w, click, take_press(w, press)))
+
+    def act(world: World) -> None:
+        outcome = take_press(world, press)
+        tell(world, click, outcome)
+        if not isinstance(outcome, Taken):
+            _afterwards(world, click)
+
+    do_together(desk.world, act)
 
 
 def _decision_form(action: str, form: Callable[[RequestCard], View]) -> Callable[[Desk, Click], None]:
@@ -80,6 +87,7 @@ def _decision_form(action: str, form: Callable[[RequestCard], View]) -> Callable
         card = None if stopped else describe_request(desk.world, click.value)
         if card is None:
             tell(desk.world, click, stopped)
+            _afterwards(desk.world, click)
         else:
             _open(desk, click, form(card))
 

@@ -35,7 +35,7 @@ def test_it_follows_a_request_from_asking_to_giving_back(window: Open, on: Stage
     expect(deciding).to_contain_text(WHY)
     deciding.get_by_role("button", name="Approve: shop-admin").last.click()
     on.sandbox.person("emi").wait_dm("You have Shop admin")
-    expect(home(gwen)).not_to_contain_text(WHY)
+    expect(deciding).not_to_contain_text(WHY)
 
     hers = home(emi)
     expect(hers).to_contain_text("Active until")

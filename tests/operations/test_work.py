@@ -34,10 +34,10 @@ def _take(made: Made, queue: Queue, owner: str = "me") -> list[Row]:
     return take_work(made.world, queue, owner, claim=5, limit=100)
 
 
-def _pressed(made: Made, approve: bool = True, by: str = BEN) -> Row:
+def _pressed(made: Made, approve: bool = True, by: str = BEN, channel: str = "C1") -> Row:
     """A press in hand."""
     request = made.a_request()
-    take_press(made.world, Press(request.id, by, approve, "key", "not today", channel="C1"))
+    take_press(made.world, Press(request.id, by, approve, "key", "not today", channel=channel))
     (row,) = _take(made, Queue.DECIDE)
     return row
 
@@ -48,7 +48,13 @@ class TestDecidingLater:
         row = _pressed(made, approve)
         decide_press(made.world, row.data, a_person(BEN))
         assert made.state("requests", row.data["request"]) == state
-        assert "answer" not in made.work()
+        assert not {"answer", "publish_home"} & set(made.work())
+
+    @pytest.mark.parametrize("approve", [True, False])
+    def test_a_press_in_app_home_or_in_a_form_shows_home_anew(self, made: Made, approve: bool) -> None:
+        row = _pressed(made, approve, channel="")
+        decide_press(made.world, row.data, a_person(BEN))
+        assert made.work()[-1] == "publish_home"
 
     @pytest.mark.parametrize("flag", ["deleted", "guest", "bot", "stranger"])
     def test_who_is_no_full_member_at_that_moment_decides_nothing_and_hears_why(self, made: Made, flag: str) -> None:

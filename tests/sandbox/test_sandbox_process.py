@@ -22,7 +22,7 @@ from bot.sandbox import Sandbox, running_sandbox
 
 def test_it_prints_the_environment_and_is_driven_from_another_process() -> None:
     command = [sys.executable, "-m", "bot.sandbox", "--no-rate-limits"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, preexec_fn=listen_to_interrupts) as process:
         assert process.stdout is not None
         env = dict(process.stdout.readline().strip().split("=", 1) for _ in range(4))
         client = WebClient(env["SLACK_BOT_TOKEN"], base_url=env["SLACK_API_URL"])

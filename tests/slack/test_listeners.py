@@ -299,6 +299,14 @@ def test_a_press_in_app_home_shows_it_anew(front: Front, action: Action) -> None
     assert told(front) == []
 
 
+@pytest.mark.parametrize("action", [Action.APPROVE, Action.DENY, Action.EDIT])
+def test_a_stale_decision_in_app_home_shows_it_anew(front: Front, action: Action) -> None:
+    request = pending(front)
+    deny(front, request)
+    front.press(action, request, BEN, view=a_home())
+    assert front.work("publish_home") == [{"person": BEN}]
+
+
 @pytest.mark.parametrize("action", [Action.RENEW, Action.DONE, Action.CANCEL])
 def test_somebody_else_s_access_and_requests_are_left_alone(front: Front, action: Action) -> None:
     grant, request = front.made.a_grant(), pending(front, "reports-read")

@@ -73,6 +73,7 @@ function drawHome() {
     if (drawn.get(key)?.source !== source || block.type === "input") drawn.set(key, { source, node: drawBlock(ctx, block) });
     return drawn.get(key).node;
   });
+  if (nodes.length === place.children.length && nodes.every((node, at) => place.children[at] === node)) return;
   fill(place, nodes);
   if (held) (place.querySelector(`[data-key="${CSS.escape(held)}"]`) || place).focus({ preventScroll: true });
 }

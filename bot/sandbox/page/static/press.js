@@ -16,11 +16,14 @@ export function whyFailed(error, name = state.app?.name || "The app") {
   return WORDS[error] ? `${name} ${WORDS[error]} (${error}).` : `That did not work: ${error}.`;
 }
 
-/** Shows a failure beside `node` until the next try. */
+/** Shows a failure beside `node`, as it is drawn by now, until the next try; what is gone gets it said all the same. */
 export function complain(node, words) {
+  const key = node.dataset.key;
+  if (!node.isConnected) node = key && document.querySelector(`[data-key="${CSS.escape(key)}"]`);
+  if (!node) return announce(words);
   hush(node);
   const place = node.closest(".block, .composer, .dialog, .message") || node.parentElement;
-  place.append(h("p", { class: "complaint", role: "alert" }, icon("warn"), words));
+  return place.append(h("p", { class: "complaint", role: "alert" }, icon("warn"), words));
 }
 
 /** Takes a complaint away. */
