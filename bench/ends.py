@@ -16,11 +16,10 @@ from bench.acks import told
 from bench.bots import Bot, a_bot, until
 from bench.measure import Line, Scale, Spent, interleave, median, ms, paired
 from bench.place import Child, Place, a_child, a_place, answer, jobs, postgres
-from bot import connectors
+from bot.app import build_systems
 from bot.core.effects import Queue
 from bot.delivery import Delivery
 from bot.operations.expire_due import expire_due
-from bot.operations.keep_gates import StoredGates
 from storage.database import Database
 
 ASKED = "SELECT COUNT(*), COUNT(DISTINCT \"grant\") FROM audit WHERE event = 'grant:end:asked'"
@@ -85,7 +84,7 @@ def _confirming(kind: str, url: str, many: int, rounds: int) -> Iterator[Line]:
 def _confirmed(kind: str, place: Place, many: int, rounds: int) -> Line:
     def confirm(db: Database) -> int:
         world = place.world_on(db)
-        delivery = Delivery(world, connectors.build(StoredGates(world)), None, None, None)  # type: ignore[arg-type]
+        delivery = Delivery(world, build_systems(world), None, None, None)  # type: ignore[arg-type]
         return delivery.drain(Queue.END)
 
     sent = replay.record(place, confirm)

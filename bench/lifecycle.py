@@ -17,11 +17,10 @@ from bench.acks import told
 from bench.bots import Bot, a_bot, until
 from bench.measure import Line, Scale, Spent, Watch, cpu_of, interleave, median, ms, paired
 from bench.place import BEN, TEAM, Place, a_place
-from bot import connectors
+from bot.app import build_systems
 from bot.core.effects import Queue
 from bot.core.model import Person
 from bot.delivery import Delivery
-from bot.operations.keep_gates import StoredGates
 from bot.operations.take_press import Press, Taken, take_press
 from bot.sandbox import Sandbox, running_sandbox
 
@@ -210,7 +209,7 @@ def crowd(scale: Scale) -> Iterator[Line]:
             place.company(people + active)
             place.grants(active, int(time.time()) + 3600, first=people) if active else None
             waiting = iter(place.requests(0, number * left))
-            made = connectors.build(StoredGates(place.world))
+            made = build_systems(place.world)
             delivery = Delivery(place.world, made, None, Known(), None)  # type: ignore[arg-type]
 
             def approve() -> Spent:

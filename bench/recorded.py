@@ -14,8 +14,9 @@ from typing import Any
 
 from bot import connectors
 from bot.cli import main
-from bot.connectors.base import Connector
+from bot.connectors.base import Connector, Tools
 from bot.core.model import Order, Person
+from bot.core.policy import System
 from bot.slack.people import SlackPeople
 
 _file = Path(os.environ["BENCH_RECORD"]).open("a", buffering=1)  # noqa: SIM115 - kept for the life of the process
@@ -55,8 +56,8 @@ class Recorded:
         revoke_all(orders)
 
 
-def _recorded(build: Callable[..., dict[str, Connector]]) -> Callable[..., dict[str, Connector]]:
-    return lambda *given, **named: {name: Recorded(made) for name, made in build(*given, **named).items()}
+def _recorded(make: Callable[[System, Tools], Connector]) -> Callable[[System, Tools], Connector]:
+    return lambda system, tools: Recorded(make(system, tools))
 
 
 def _timed(look_up: Callable[[SlackPeople, str], Person]) -> Callable[[SlackPeople, str], Person]:
@@ -70,7 +71,7 @@ def _timed(look_up: Callable[[SlackPeople, str], Person]) -> Callable[[SlackPeop
 
 
 def record() -> None:
-    connectors.build = _recorded(connectors.build)
+    connectors.make = _recorded(connectors.make)
     SlackPeople.look_up = _timed(SlackPeople.look_up)  # type: ignore[method-assign]
 
 

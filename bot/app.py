@@ -18,8 +18,9 @@ from slack_bolt import App
 from slack_sdk import WebClient
 from slack_sdk.signature import SignatureVerifier
 
-from bot import connectors
 from bot.clock import Clock
+from bot.connectors import Systems
+from bot.connectors.base import Tools
 from bot.core.effects import Queue
 from bot.core.errors import StorageUnavailable, SystemRefused
 from bot.core.model import Source
@@ -29,6 +30,7 @@ from bot.metrics import watch
 from bot.operations._unit import World
 from bot.operations.count_usage import UsageMeter
 from bot.operations.keep_gates import StoredGates
+from bot.operations.keep_pins import StoredPins
 from bot.operations.record_people import people_to_check, record_people, save_refresh
 from bot.operations.record_policy import record_loaded, record_rejected
 from bot.operations.take_work import free_claims
@@ -200,7 +202,12 @@ class Worker:
 
 def _delivery(base: Base, world: World, client: WebClient, people: SlackPeople, meter: UsageMeter) -> Delivery:
     messenger = Messenger(client, world, base.signer.sealed)
-    return Delivery(world, connectors.build(StoredGates(world)), messenger, people, meter)
+    return Delivery(world, build_systems(base.world), messenger, people, meter)
+
+
+def build_systems(world: World) -> Systems:
+    """The connectors of all systems, as roles.toml has them at each moment."""
+    return Systems(lambda name: world.policy().systems.get(name), Tools(StoredGates(world), StoredPins(world)))
 
 
 def build_hands(base: Base) -> Delivery:

@@ -12,9 +12,9 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
 
-from bot.connectors.base import Connector
+from bot.connectors import Systems
+from bot.connectors.base import EndsTogether, Extends
 from bot.core.effects import Kind, Queue
 from bot.core.errors import OutcomeUnknown, StorageUnavailable, SystemRefused, SystemUnavailable
 from bot.core.model import Order
@@ -71,12 +71,12 @@ class Delivery:
     def __init__(
         self,
         world: World,
-        connectors: Mapping[str, Connector],
+        systems: Systems,
         messenger: Messenger,
         people: SlackPeople,
         meter: UsageMeter,
     ) -> None:
-        self._world, self._connectors, self._messenger = world, connectors, messenger
+        self._world, self._systems, self._messenger = world, systems, messenger
         self._people, self._meter = people, meter
         self._owner = secrets.token_hex(8)
         self._stopping, self._waits = threading.Event(), False
@@ -187,7 +187,7 @@ class Delivery:
             return [[row] for row in rows]
         kinds = connectors_of(self._world, [(row.data["grant"], row.data["system"]) for row in ends])
         kind_of = {row.id: kind for row, kind in zip(ends, kinds, strict=True)}
-        ours = [kind for kind in set(kinds) if hasattr(self._connectors.get(kind), "revoke_all")]
+        ours = [kind for kind in set(kinds) if self._systems.ends_together(kind)]
         together = [[row for row in ends if kind_of[row.id] == kind] for kind in ours]
         self._at_once = len(together) == 1 and len(together[0]) == len(rows)
         return together + [[row] for row in rows if kind_of.get(row.id) not in ours]
@@ -207,7 +207,9 @@ class Delivery:
         return None
 
     def _revoke_all(self, orders: Sequence[Order]) -> None:
-        connector: Any = self._connectors[orders[0].connector]
+        connector = self._systems.of(orders[0].system, orders[0].connector)
+        if not isinstance(connector, EndsTogether):
+            raise TypeError(f"{orders[0].connector} can't end many at once")
         connector.revoke_all(orders)
 
     def _work(self, row: Row) -> None:
@@ -299,12 +301,15 @@ class Delivery:
 
     def extend_lease(self, row: Row) -> Sequence[Recording]:
         if (order := order_for(self._world, row.data["grant"], row.data["system"], still_active=True)) is not None:
-            self._make(order)
+            self._make(order, extend=True)
         return []
 
-    def _make(self, order: Order) -> None:
-        connector = self._connectors[order.connector]
-        connector.grant(order)
+    def _make(self, order: Order, extend: bool = False) -> None:
+        connector = self._systems.of(order.system, order.connector)
+        if extend and isinstance(connector, Extends):
+            connector.extend(order)
+        else:
+            connector.grant(order)
         if not connector.read_back(order):
             raise SystemUnavailable(f"{order.system} has not got the access yet")
 
@@ -313,7 +318,7 @@ class Delivery:
         order = order_for(self._world, grant, system)
         if order is None:
             return []
-        connector = self._connectors[order.connector]
+        connector = self._systems.of(order.system, order.connector)
         connector.revoke(order)
         if connector.read_back(order):
             raise SystemUnavailable(f"{system} still has the access")

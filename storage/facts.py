@@ -20,6 +20,11 @@ def put(db: Database, key: str, value: str) -> bool:
     )
 
 
+def bind(db: Database, key: str, value: str) -> bool:
+    """Stores the value unless there is one; False when there was."""
+    return db.run("INSERT INTO facts (key, value) VALUES (?, ?) ON CONFLICT (key) DO NOTHING", key, value) == 1
+
+
 def claim_key(db: Database, key: str, at: int) -> bool:
     """Takes an idempotency key; False when it was taken before. Belongs in the transaction of its effect."""
     return db.run("INSERT INTO seen (key, at) VALUES (?, ?) ON CONFLICT (key) DO NOTHING", key, at) == 1

@@ -92,6 +92,19 @@ class OurSystem(FakeSystem):
 
 
 @dataclass
+class FakeSystems:
+    """All systems are this one."""
+
+    system: FakeSystem
+
+    def of(self, name: str, kind: str) -> FakeSystem:
+        return self.system
+
+    def ends_together(self, kind: str) -> bool:
+        return isinstance(self.system, OurSystem)
+
+
+@dataclass
 class FakeMessenger:
     """Slack's side of delivery. `said` is what was taken, one entry for each message. A message whose data hold a key
     of `failing` raises the next exception that stands there; `unwell` is raised when it is asked how it is."""

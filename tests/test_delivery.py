@@ -29,7 +29,7 @@ from bot.operations.renew_grant import Renewed, renew_grant
 from bot.operations.take_work import free_claims
 from bot.queues import LANES
 from bot.watch import Watch
-from tests.fakes import FakeMessenger, FakePeople, FakeSystem, OurSystem, until
+from tests.fakes import FakeMessenger, FakePeople, FakeSystem, FakeSystems, OurSystem, until
 from tests.worlds import ANA, Made, a_person, make_world
 
 SECURITY = "#access-security"
@@ -49,7 +49,7 @@ class Hands:
     def another(self) -> Delivery:
         """A second process on the same database and the same systems."""
         meter = UsageMeter(self.made.world)
-        return Delivery(self.made.world, {"gateway": self.system}, self.slack, self.people, meter)  # type: ignore[arg-type]
+        return Delivery(self.made.world, FakeSystems(self.system), self.slack, self.people, meter)  # type: ignore[arg-type]
 
     def start(self) -> None:
         """Its threads, and a watch that looks at what nobody rings for."""
@@ -109,7 +109,7 @@ class Hands:
 def hands(tmp_path: Path) -> Iterator[Hands]:
     made = make_world(tmp_path)
     system, slack, people = FakeSystem(), FakeMessenger(), FakePeople()
-    delivery = Delivery(made.world, {"gateway": system}, slack, people, UsageMeter(made.world))  # type: ignore[arg-type,dict-item]
+    delivery = Delivery(made.world, FakeSystems(system), slack, people, UsageMeter(made.world))  # type: ignore[arg-type]
     hands = Hands(made, system, slack, people, delivery)
     with made.world.db.transaction():
         made.world.db.run("DELETE FROM outbox")
@@ -503,7 +503,7 @@ def test_more_are_taken_at_once_as_long_as_all_that_come_can_be_done_at_once(han
     assert hands.delivery.room(Queue.END) == ENDS_AT_ONCE
     assert {hands.state(grant) for grant in ending} == {GrantState.ENDED}
     hands.delivery = hands.another()
-    hands.delivery._connectors = {"gateway": FakeSystem()}  # type: ignore[dict-item]
+    hands.delivery._systems = FakeSystems(FakeSystem())  # type: ignore[assignment]
     many_ending(hands, 3)
     hands.delivery.drain(Queue.END)
     assert hands.delivery.room(Queue.END) == LANES[Queue.END].in_hand

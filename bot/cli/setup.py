@@ -25,11 +25,12 @@ def migrate() -> None:
 @click.command(epilog="Example: ACCESS_ROLES=roles.toml access-bot check")
 def check() -> None:
     """Validate roles.toml offline; every problem is told at once."""
+    from bot.connectors import installed
     from bot.core.durations import format_duration
     from bot.core.policy import load_policy
 
     settings = load("check")
-    policy = load_policy(settings.roles_path, settings.environ)
+    policy = load_policy(settings.roles_path, settings.environ, installed())
     roles, systems = counted(len(policy.roles), "role"), counted(len(policy.systems), "system")
     click.echo(f"{policy.file} is valid: {roles}, {systems}.")
     table(

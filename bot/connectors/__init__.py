@@ -1,14 +1,83 @@
 """The real systems: one file for each kind, one line in this table, and the same contract tests for all.
 
-`build` is told what some of them need and is asked once for each process; libraries are imported only then.
+A connector is made for each system of roles.toml when it is first needed, and its library is imported only then.
 """
 
-from bot.connectors.base import Connector
-from bot.connectors.gateway import Gates, Gateway
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from functools import cache
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+
+from bot.connectors.base import Connector, Make, Tools
+from bot.core.errors import SystemUnavailable
+from bot.core.policy import System
+
+log = logging.getLogger(__name__)
+
+GROUP = "access_bot.connectors"
+"""The entry points of installed packages that bring a connector: its name, and its factory."""
 
 
-def build(gates: Gates) -> dict[str, Connector]:
-    """Every connector by the name that roles.toml calls it."""
-    return {
-        "gateway": Gateway(gates),
-    }
+class Systems:
+    """Every system's connector. `find` gives a system as roles.toml has it now, None where it has not."""
+
+    def __init__(self, find: Callable[[str], System | None], tools: Tools) -> None:
+        self._find, self._tools = find, tools
+        self._made: dict[str, tuple[System, Connector]] = {}
+        self._lock = threading.Lock()
+
+    def ends_together(self, kind: str) -> bool:
+        """Whether many ends on systems of this kind may be one transaction, as their access is rows of ours."""
+        return kind == "gateway"
+
+    def of(self, name: str, kind: str) -> Connector:
+        """The connector of the system called `name`, for access that was made by a connector of this kind. Raises
+        SystemUnavailable when there is none: a system that is missing in roles.toml may be there again later."""
+        system = self._find(name)
+        if kind == "gateway":
+            system = System(name, kind, {})  # access there is nothing but rows of ours, whatever roles.toml says
+        elif system is None:
+            raise SystemUnavailable(f"{name} is not in roles.toml any more, but has still access to end: put it back")
+        elif system.connector != kind:
+            raise SystemUnavailable(f"{name} was of kind {kind} when this access was made, and is {system.connector}")
+        with self._lock:
+            known = self._made.get(name)
+            if known is None or known[0] != system:
+                known = self._made[name] = (system, make(system, self._tools))
+            return known[1]
+
+
+def make(system: System, tools: Tools) -> Connector:
+    """A connector for this system. Raises SystemUnavailable with what is missing or wrong."""
+    try:
+        return _factory(system.connector)(system, tools)
+    except ImportError as error:
+        extra = f"pip install 'access-bot[{system.connector}]'" if system.connector in KINDS else "see its package"
+        raise SystemUnavailable(f"{system.name} needs {error.name}, which is not installed: {extra}") from error
+    except ValueError as error:
+        raise SystemUnavailable(f"{system.name} can't be used: {error}") from error
+
+
+def _factory(kind: str) -> Make:
+    if kind in KINDS:
+        module, _, name = KINDS[kind].partition(":")
+        return getattr(import_module(module), name)  # type: ignore[no-any-return]
+    if kind in installed():
+        return installed()[kind].load()  # type: ignore[no-any-return]
+    raise SystemUnavailable(f"there is no connector {kind}: is its package installed?")
+
+
+@cache
+def installed() -> Mapping[str, EntryPoint]:
+    """The connectors of installed packages by name; none of them takes the place of one of ours."""
+    found = {point.name: point for point in entry_points(group=GROUP)}
+    for name in KINDS.keys() & found.keys():
+        log.warning("the package %s brings a connector %s, which is ours: it is not used", found[name].value, name)
+    return {name: point for name, point in found.items() if name not in KINDS}
+
+
+KINDS: Mapping[str, str] = {
+    "gateway": "bot.connectors.gateway:Gateway",
+}

@@ -1,18 +1,20 @@
 """What every real system has to be able to do. A connector knows its system and nothing of Slack, requests or rows.
 
 Each call may be repeated at any time: `grant` a second time extends or confirms, `revoke` of what is not there is
-fine. Whether it worked is not believed but read back.
+fine. Whether it worked is not believed but read back. Every method raises SystemUnavailable for what a later try may
+get, and SystemRefused for what no try will.
 """
 
-from typing import Protocol
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
 
 from bot.core.model import Order
+from bot.core.policy import System
 
 
 class Connector(Protocol):
-    """One kind of system. Every method raises SystemUnavailable for what a later try may get, and SystemRefused for
-    what no try will. One whose access is nothing but rows of ours may have `revoke_all(orders)` too,
-    which ends many in one transaction and raises unless all of them are gone."""
+    """One system. The protocols below are extras: a connector has those of their methods that its system can do."""
 
     def grant(self, order: Order) -> None:
         """Makes the access exist, until `order.ends_at` where the system keeps an end of its own."""
@@ -22,3 +24,127 @@ class Connector(Protocol):
 
     def read_back(self, order: Order) -> bool:
         """Whether the access exists there now, asked of the system itself."""
+
+
+@runtime_checkable
+class Extends(Protocol):
+    """Without it a renewal is `grant` again."""
+
+    def extend(self, order: Order) -> None:
+        """Moves the end of access that exists to `order.ends_at`."""
+
+
+@runtime_checkable
+class EndsTogether(Protocol):
+    """For access that is nothing but rows of ours."""
+
+    def revoke_all(self, orders: Sequence[Order]) -> None:
+        """Ends many in one transaction, and raises unless all of them are gone."""
+
+
+@runtime_checkable
+class Checks(Protocol):
+    def check(self, roles: Mapping[str, Sequence[str]]) -> Iterable[str]:
+        """What is wrong with the system as it is now: it can't be reached, our account may not do what it must, or
+        the actions of one of these roles (by name) can't be given. Changes nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Something that exists on a system and looks as if this product made it. `name` is what the system calls it,
+    `grant` whose it is, "" where that can't be told; `detail` is a few words for a lead."""
+
+    name: str
+    grant: str = ""
+    detail: str = ""
+
+
+@runtime_checkable
+class Lists(Protocol):
+    """What reconciling and `access-bot verify` need."""
+
+    def list_active(self) -> Iterable[Found]:
+        """Everything there that this product made, or must have made."""
+
+    def remove(self, found: Found) -> None:
+        """Takes away one of them that has no grant; only ever called for what a lead confirmed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How to get in, to be shown once and kept nowhere: secrets to copy by their label, and a line or two on how to
+    use them."""
+
+    secrets: Mapping[str, str] = field(repr=False)
+    how: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Something the holder has to give first, like a public key; `wrong` says what was wrong with what they gave."""
+
+    label: str
+    hint: str = ""
+    wrong: str = ""
+    given: str = ""
+
+
+@runtime_checkable
+class Shows(Protocol):
+    def credentials(self, order: Order, given: str) -> Way | Question:
+        """Makes what the holder needs to get in until `order.ends_at`; what was shown before may stop working. `given`
+        is their answer to our question, "" as long as they were not asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One use of a grant's access: `name` is the system's own for it, the times are UTC seconds."""
+
+    grant: str
+    name: str
+    source: str
+    opened_at: int
+
+
+@runtime_checkable
+class Watches(Protocol):
+    def sessions(self) -> Iterable[Session]:
+        """The sessions that are open there now under access that this product made."""
+
+
+class Gates(Protocol):
+    """Rows of ours that the token check reads; `until` is None for a gate that is not there."""
+
+    def open(self, grant: str, system: str, until: int) -> None: ...
+
+    def close(self, grant: str, system: str) -> None: ...
+
+    def close_all(self, doors: Sequence[tuple[str, str]]) -> None: ...
+
+    def still_open(self, doors: Sequence[tuple[str, str]]) -> set[tuple[str, str]]: ...
+
+    def until(self, grant: str, system: str) -> int | None: ...
+
+
+class Pins(Protocol):
+    """Who a person is on a system, found once and then kept, whatever their e-mail becomes."""
+
+    def get(self, system: str, person: str) -> str | None:
+        """The id of this person (a Slack id) there, or None."""
+
+    def keep(self, system: str, person: str, account: str) -> str:
+        """Binds them, unless they are bound; gives the account that they are bound to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What a connector may need of us."""
+
+    gates: Gates
+    pins: Pins
+
+
+class Make(Protocol):
+    """A connector's factory. Raises ValueError, with a sentence, for settings that can't be right."""
+
+    def __call__(self, system: System, tools: Tools) -> Connector: ...

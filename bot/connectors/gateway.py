@@ -4,31 +4,18 @@ It doesn't know who checks the gate, nor anything of tokens.
 """
 
 from collections.abc import Sequence
-from typing import Protocol
 
+from bot.connectors.base import Tools
 from bot.core.errors import SystemUnavailable
 from bot.core.model import Order
-
-
-class Gates(Protocol):
-    """Where the token check looks; `until` is None for a gate that is not there."""
-
-    def open(self, grant: str, system: str, until: int) -> None: ...
-
-    def close(self, grant: str, system: str) -> None: ...
-
-    def close_all(self, doors: Sequence[tuple[str, str]]) -> None: ...
-
-    def still_open(self, doors: Sequence[tuple[str, str]]) -> set[tuple[str, str]]: ...
-
-    def until(self, grant: str, system: str) -> int | None: ...
+from bot.core.policy import System
 
 
 class Gateway:
     """A grant's gate at one system. Nothing is told to the system: it asks at every request."""
 
-    def __init__(self, gates: Gates) -> None:
-        self._gates = gates
+    def __init__(self, _system: System, tools: Tools) -> None:
+        self._gates = tools.gates
 
     def grant(self, order: Order) -> None:
         self._gates.open(order.grant, order.system, order.ends_at)

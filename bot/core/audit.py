@@ -63,6 +63,7 @@ class Event(StrEnum):
     AUDIT_VERIFIED = "audit:log:verified"
     PANIC_ON = "panic:switch:on"
     PANIC_OFF = "panic:switch:off"
+    ACCOUNT_BOUND = "person:account:bound"
     MESSAGE_UNDELIVERED = "message:delivery:failed"
 
 

@@ -186,7 +186,8 @@ class Directory:
 @dataclass(frozen=True, slots=True)
 class Order:
     """What a connector is asked to make, extend or end: one grant on one system. `grant` and `system` together
-    are the idempotency key of everything that is done for it."""
+    are the idempotency key of everything that is done for it. `names` is what the person is called elsewhere, by
+    connector, as `[people]` of roles.toml has it."""
 
     grant: str
     system: str
@@ -196,3 +197,4 @@ class Order:
     actions: tuple[str, ...]
     starts_at: int
     ends_at: int
+    names: Mapping[str, str] = field(default_factory=dict)

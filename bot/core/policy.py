@@ -8,7 +8,7 @@ import hashlib
 import json
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -18,6 +18,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from bot.core.errors import ConfigError, Problem
+from bot.core.model import Person
 from bot.core.policy_rules import Checked, check
 from bot.core.policy_schema import Found, RoleTable
 from bot.core.policy_values import Expanded, Kind, classify, quoted, ticket_validator
@@ -32,6 +33,7 @@ __all__ = [
     "Workspace",
     "classify",
     "load_policy",
+    "names_of",
     "parse_policy",
     "references",
     "ticket_matches",
@@ -129,15 +131,16 @@ def no_policy(file: str) -> Policy:
     return Policy(Workspace("", "", (), "UTC"), nothing, nothing, nothing, "", file)
 
 
-def load_policy(path: str, environ: Mapping[str, str]) -> Policy:
-    """The policy in the file at `path`; `environ` gives the values of `${NAME}`.
+def load_policy(path: str, environ: Mapping[str, str], connectors: Collection[str] = ()) -> Policy:
+    """The policy in the file at `path`; `environ` gives the values of `${NAME}`, `connectors` are those of installed
+    packages, whose settings only they can judge.
 
     Raises ConfigError with everything that is wrong: no such file, too big, not UTF-8, not TOML, or content.
     """
     try:
         with Path(path).open("rb") as file:
             content = file.read(LARGEST + 1)
-        return parse_policy(content.decode(), path, environ)
+        return parse_policy(content.decode(), path, environ, connectors)
     except UnicodeDecodeError as error:
         if len(content) > LARGEST:
             raise _refusal(path, _TOO_BIG) from None
@@ -147,8 +150,8 @@ def load_policy(path: str, environ: Mapping[str, str]) -> Policy:
         raise _refusal(path, f"can't be read: {reason or 'not a path'}") from None
 
 
-def parse_policy(text: str, file: str, environ: Mapping[str, str]) -> Policy:
-    """The policy in the text of a roles.toml; `file` is what problems call it, `environ` gives `${NAME}`.
+def parse_policy(text: str, file: str, environ: Mapping[str, str], connectors: Collection[str] = ()) -> Policy:
+    """The policy in the text of a roles.toml; `file` is what problems call it, the rest as `load_policy` has it.
 
     Raises ConfigError with everything that is wrong, in the order of the file, the first 50 in full.
     """
@@ -165,7 +168,7 @@ def parse_policy(text: str, file: str, environ: Mapping[str, str]) -> Policy:
         raise _refusal(file, "is nested too deeply") from None
     except ValueError as error:
         raise _refusal(file, f"is not TOML: {error}", _line_in(str(error))) from None
-    checked = check(data)
+    checked = check(data, connectors)
     unset = {path for path, _ in found}
     if found := found + [each for each in checked.found if each[0] not in unset]:
         raise ConfigError(_problems(found, text, file))
@@ -177,6 +180,13 @@ def ticket_matches(role: Role, ticket: str) -> bool:
     characters. Takes time in proportion to both lengths, whatever the pattern is.
     """
     return role.ticket is None or ticket_validator(role.ticket).isinstance_python(ticket)
+
+
+def names_of(policy: Policy, person: Person) -> Mapping[str, str]:
+    """What `[people]` says this person is called on other systems, by connector; a user id goes before an e-mail."""
+    email = person.email.lower()
+    by_email = next((table for name, table in policy.people.items() if email and name.lower() == email), {})
+    return {**by_email, **policy.people.get(person.id, {})}
 
 
 def references(policy: Policy) -> frozenset[str]:

@@ -4,15 +4,16 @@ It does not know the file, its lines, or what any of it will be used for.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import BaseModel
 
 from bot.core import policy_schema as schema
+from bot.core.policy_actions import ACTIONS
 from bot.core.policy_schema import Found
-from bot.core.policy_values import NAME, SCOPE, classify, did_you_mean, quoted, seconds
+from bot.core.policy_values import NAME, classify, did_you_mean, quoted, seconds
 from bot.core.toml_lines import Path
 
 Table = dict[str, Any]
@@ -48,11 +49,13 @@ class Checked:
     roles: dict[str, schema.RoleTable] = field(default_factory=dict)
     people: dict[str, dict[str, str]] = field(default_factory=dict)
     found: list[Found] = field(default_factory=list)
+    connectors: Mapping[str, type[BaseModel]] = field(default_factory=lambda: schema.CONNECTORS)
 
 
-def check(data: Table) -> Checked:
-    """Everything valid and everything wrong in the (expanded) content of a roles.toml."""
-    checked = Checked()
+def check(data: Table, more: Collection[str] = ()) -> Checked:
+    """Everything valid and everything wrong in the (expanded) content of a roles.toml; `more` are connectors of
+    installed packages."""
+    checked = Checked(connectors=schema.CONNECTORS | dict.fromkeys(more, schema.ForeignTable))
     checked.found += _top_problems(data)
     workspace = data.get("workspace")
     if workspace is not None:
@@ -102,13 +105,13 @@ def _system(checked: Checked, _data: Table, name: str, table: object) -> Iterato
     if not isinstance(table, dict):
         yield path, "must be a table"
     elif connector is None:
-        yield (*path, "connector"), f"is required: one of {', '.join(schema.CONNECTORS)}"
-    elif not isinstance(connector, str) or connector not in schema.CONNECTORS:
+        yield (*path, "connector"), f"is required: one of {', '.join(checked.connectors)}"
+    elif not isinstance(connector, str) or connector not in checked.connectors:
         text = quoted(connector) if isinstance(connector, str) else "this"
-        near = did_you_mean(str(connector), schema.CONNECTORS) if type(connector) is str else ""
+        near = did_you_mean(str(connector), checked.connectors) if type(connector) is str else ""
         yield (*path, "connector"), f"{text} is not a connector{near}"
     else:
-        model, found = schema.validate(schema.CONNECTORS[connector], settings, path)
+        model, found = schema.validate(checked.connectors[connector], settings, path)
         yield from found
         yield from _not_yet(f"connector {connector}", (*path, "connector"))
         if model is not None:
@@ -155,10 +158,10 @@ def _action_problems(role: Table, systems: Table) -> Iterator[Found]:
     connectors = {str(system.get("connector")) for system in used if isinstance(system, dict)}
     if actions == [] and not (connectors and connectors <= _WITHOUT_ACTIONS):
         yield ("actions",), "is required and must not be empty: the least that does the job"
-    if "gateway" in connectors and isinstance(actions, list):
-        for place, action in enumerate(actions):
-            if isinstance(action, str) and action and not SCOPE.fullmatch(action):
-                yield ("actions", place), f"{quoted(action)} is not a scope: no spaces, quotes or backslashes"
+    checks = [ACTIONS[kind] for kind in sorted(connectors) if kind in ACTIONS]
+    for place, action in enumerate(actions if isinstance(actions, list) else []):
+        wrong = [check(action) for check in checks if isinstance(action, str) and action]
+        yield from ((("actions", place), words) for words in wrong if words)
 
 
 def _seconds(role: Table, key: str, default: int | None = None) -> int | None:

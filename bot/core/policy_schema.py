@@ -100,16 +100,22 @@ class BundleTable(_Table):
     stages: Annotated[list[StageTable], Field(min_length=1)]
 
 
-class GatewayTable(_Table):
+class SystemTable(_Table):
+    """Any system may have a secret, with which it proves itself at our endpoints."""
+
+    secret: Secret | None = None
+
+
+class GatewayTable(SystemTable):
     secret: Secret
 
 
-class PostgresTable(_Table):
+class PostgresTable(SystemTable):
     url: Text
     address: Text | None = None
 
 
-class SshTable(_Table):
+class SshTable(SystemTable):
     ca_key: Text
     principals: Annotated[list[Text], Field(min_length=1)]
     source_address: Text | None = None
@@ -117,7 +123,7 @@ class SshTable(_Table):
     address: Text | None = None
 
 
-class AwsTable(_Table):
+class AwsTable(SystemTable):
     region: Text
     instance_arn: Text
     identity_store_id: Text
@@ -125,37 +131,43 @@ class AwsTable(_Table):
     endpoint_url: Text | None = None
 
 
-class WebhookTable(_Table):
+class WebhookTable(SystemTable):
     url: Text
     secret: Secret
     timeout: Span = 10
 
 
-class CommandTable(_Table):
+class CommandTable(SystemTable):
     argv: Annotated[list[Text], Field(min_length=1)]
     timeout: Span = 30
     env: dict[str, Text] = {}
 
 
-class GithubTable(_Table):
+class GithubTable(SystemTable):
     org: Text
     token: Text
     url: Text | None = None
 
 
-class OktaTable(_Table):
+class OktaTable(SystemTable):
     url: Text
     token: Text
 
 
-class KubernetesTable(_Table):
+class KubernetesTable(SystemTable):
     server: Text
     token: Text
     ca: Text
     namespace: Text | None = None
 
 
-CONNECTORS: Mapping[str, type[_Table]] = {
+class ForeignTable(BaseModel):
+    """The settings of a connector that a package brings."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+CONNECTORS: dict[str, type[BaseModel]] = {
     "gateway": GatewayTable,
     "postgres": PostgresTable,
     "ssh": SshTable,

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from bot.app import build_base, slack_client
+from bot.connectors import installed
 from bot.core.errors import ConfigError, SchemaMismatch, StorageUnavailable
 from bot.core.model import Source
 from bot.core.policy import load_policy
@@ -42,7 +43,7 @@ def _problems() -> list[object]:
         found += error.problems
     try:
         settings = load_settings()
-        load_policy(settings.roles_path, settings.environ)
+        load_policy(settings.roles_path, settings.environ, installed())
     except ConfigError as error:
         found += [problem for problem in error.problems if problem not in found]
     return found

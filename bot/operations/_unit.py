@@ -99,9 +99,11 @@ class Unit:
             detail, system = _systems(about, detail)
         self.entries.append(Entry(event, actor, *ids[:2], system, *ids[2:], reason, detail))
 
-    def note(self, event: Event, actor: str, *, subject: str = "", role: str = "", **detail: object) -> None:
+    def note(
+        self, event: Event, actor: str, *, subject: str = "", role: str = "", system: str = "", **detail: object
+    ) -> None:
         """Adds an audit record that is about no request or grant."""
-        self.entries.append(Entry(event, actor, subject, role, detail={"source": self.world.source, **detail}))
+        self.entries.append(Entry(event, actor, subject, role, system, detail={"source": self.world.source, **detail}))
 
     def refuse(
         self,

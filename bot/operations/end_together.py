@@ -27,7 +27,7 @@ def end_together(world: World, owner: str, rows: Sequence[Row], revoke: Revoke) 
         wanted = {(row.data["grant"], row.data["system"]) for row in rows}
         ending = [lease for known in leases.values() for lease in known if (lease.grant, lease.system) in wanted]
         holders = _holders(u, found)
-        revoke([order_of(found[lease.grant], lease, holders[found[lease.grant].person]) for lease in ending])
+        revoke([order_of(found[lease.grant], lease, holders[found[lease.grant].person], u.policy) for lease in ending])
         _confirm(u, found, leases, [lease for lease in ending if lease.state is not GrantState.ENDED], holders)
         outbox.done_all(u.db, [row.id for row in rows], owner)
 

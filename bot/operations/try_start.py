@@ -1,6 +1,7 @@
 """One try to make a grant real begins: its end is written first, then the systems may be called."""
 
 from bot.core.model import EndReason, Grant, GrantState, Lease, Order, Person
+from bot.core.policy import Policy, names_of
 from bot.operations._end import ask_end
 from bot.operations._unit import SYSTEM, Unit, World, unit
 from storage import grants
@@ -31,10 +32,10 @@ def orders(u: Unit, grant_id: str, only: str | None = None) -> list[Order]:
         return []
     person = u.person(grant.person)
     leases = grants.leases(u.db, grant.id)
-    return [order_of(grant, lease, person) for lease in leases if only in (None, lease.system)]
+    return [order_of(grant, lease, person, u.policy) for lease in leases if only in (None, lease.system)]
 
 
-def order_of(grant: Grant, lease: Lease, person: Person) -> Order:
+def order_of(grant: Grant, lease: Lease, person: Person, policy: Policy) -> Order:
     """The order for one system of a grant."""
     return Order(
         grant=grant.id,
@@ -45,4 +46,5 @@ def order_of(grant: Grant, lease: Lease, person: Person) -> Order:
         actions=grant.actions,
         starts_at=grant.starts_at,
         ends_at=grant.ends_at,
+        names=names_of(policy, person),
     )

@@ -24,7 +24,7 @@ from bot.jobs import Every, Jobs
 from bot.operations.count_usage import UsageMeter
 from bot.operations.record_people import record_people
 from bot.watch import Watch
-from tests.fakes import FakeMessenger, FakePeople, FakeSystem
+from tests.fakes import FakeMessenger, FakePeople, FakeSystem, FakeSystems
 from tests.faults.live import Company, until
 from tests.worlds import ANA, Made, a_person, make_world
 
@@ -165,7 +165,7 @@ def make_working(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ca
         clock = Clock(wall=machine.wall)
         ticks: list[float] = []
         system, world = FakeSystem(), replace(made.world, now=clock)
-        delivery = Delivery(world, {"gateway": system}, FakeMessenger(), FakePeople(), UsageMeter(world))  # type: ignore[arg-type,dict-item]
+        delivery = Delivery(world, FakeSystems(system), FakeMessenger(), FakePeople(), UsageMeter(world))  # type: ignore[arg-type]
         jobs = Jobs(world, clock.exact, {"tick": Every(1, lambda: ticks.append(time.monotonic()))}, machine.wall)
         made.world = replace(world, wake=lambda queues, due: (delivery.wake(queues), jobs.expect(due)))  # type: ignore[arg-type,return-value]
         looks = {"clock": jobs.look, "jobs": jobs.find_due, "rows": delivery.find_due, "due": delivery.wake_due}

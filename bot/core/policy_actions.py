@@ -1,0 +1,17 @@
+"""Decides what the actions of a role may be, by the kind of system that they are for. It knows no system: whether one
+has what an action names, `access-bot doctor` asks.
+"""
+
+from collections.abc import Callable, Mapping
+
+from bot.core.policy_values import SCOPE, quoted
+
+
+def _scope(action: str) -> str:
+    return "" if SCOPE.fullmatch(action) else f"{quoted(action)} is not a scope: no spaces, quotes or backslashes"
+
+
+ACTIONS: Mapping[str, Callable[[str], str]] = {
+    "gateway": _scope,
+}
+"""What is wrong with one action, "" when nothing is; every kind that is not here takes what it is given."""

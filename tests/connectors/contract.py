@@ -1,0 +1,328 @@
+"""What every connector keeps, tried on the real system: inherit `Contract`, and give it a `rig`.
+
+It knows no connector. A rig knows how to break its system, and how to really get in.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from bot.app import build_systems
+from bot.connectors.base import Connector, Extends, Found, Lists, Tools
+from bot.core.effects import Queue
+from bot.core.errors import SystemRefused, SystemUnavailable
+from bot.core.model import EndReason, Grant, GrantState, Order
+from bot.core.policy import parse_policy
+from bot.delivery import Delivery
+from bot.operations.count_usage import UsageMeter
+from bot.operations.expire_due import expire_due
+from bot.operations.keep_gates import StoredGates
+from bot.operations.keep_pins import StoredPins
+from bot.operations.release_grant import release_grant
+from tests.builders import WORKSPACE
+from tests.fakes import FakeMessenger, FakePeople
+from tests.worlds import ANA, CARA, Made, a_person, make_world
+
+HOUR = 3600
+STEPS = 30
+"""More calls than any connector makes for one grant or end."""
+
+
+@dataclass
+class Rig:
+    """A real system to try a connector on. `settings` is what stands in its `[systems.it]`; `works` really gets in as
+    the holder, with what the connector gives them to see, and says whether that went well; `down` is a while in which
+    the system can't be reached; `breaking(n)` is a while in which the n-th call that the connector makes (from 1)
+    fails and so do all after it, before or after the system did what it was asked: None where all is one call."""
+
+    settings: str
+    actions: Sequence[str]
+    works: Callable[[Connector, Order], bool]
+    down: Callable[[], AbstractContextManager[None]]
+    breaking: Callable[[int], AbstractContextManager[None]] | None = None
+    more: str = ""
+    """Further tables of roles.toml, like `[people]`."""
+
+    @property
+    def roles_toml(self) -> str:
+        actions = ", ".join(f"'{action}'" for action in self.actions)
+        return (
+            f"{WORKSPACE}\n[systems.it]\n{self.settings}\n{self.more}\n[roles.it]\nsystem = 'it'\n"
+            f"actions = [{actions}]\nrequesters = ['everyone']\napprovers = ['@db-leads']\n"
+        )
+
+
+@contextmanager
+def well() -> Iterator[None]:
+    yield
+
+
+def it_fails() -> AbstractContextManager[object]:
+    return pytest.raises((SystemUnavailable, SystemRefused))
+
+
+class Contract:
+    """Override `rig`; every test gets a fresh one, or one that it may share with the others."""
+
+    @pytest.fixture
+    def rig(self) -> Rig:
+        raise LookupError("a connector's tests bring their own rig")
+
+    @pytest.fixture
+    def made(self, rig: Rig, tmp_path: Path) -> Iterator[Made]:
+        """A world by the machine's clock at first, because the system goes by that; it can be moved."""
+        made = make_world(tmp_path, policy=parse_policy(rig.roles_toml, "roles.toml", {}, PLUGINS))
+        made.clock.at = int(time.time())
+        with closing(made.world.db):
+            yield made
+
+    @pytest.fixture
+    def tools(self, made: Made) -> Tools:
+        return Tools(StoredGates(made.world), StoredPins(made.world))
+
+    @pytest.fixture
+    def it(self, made: Made) -> Connector:
+        return build_systems(made.world).of("it", made.world.policy().systems["it"].connector)
+
+    @pytest.fixture
+    def order(self, made: Made, rig: Rig) -> Callable[..., Order]:
+        """An order for a grant that exists and is starting, because access that is rows of ours wants one."""
+
+        def ordered(person: str = ANA, seconds: int = HOUR) -> Order:
+            grant = made.a_started(made.a_request("it", person, seconds))
+            kind = made.world.policy().systems["it"].connector
+            names = {kind: person.lower()}
+            who = a_person(person)
+            return Order(
+                grant.id, "it", kind, who, "it", tuple(rig.actions), grant.starts_at, grant.ends_at, names
+            )  # fmt: skip
+
+        return ordered
+
+    # --- one access
+
+    def test_access_that_is_made_is_there_and_works(self, it: Connector, rig: Rig, order: Callable[..., Order]) -> None:
+        asked = order()
+        assert not it.read_back(asked)
+        it.grant(asked)
+        assert it.read_back(asked)
+        assert rig.works(it, asked)
+
+    def test_access_that_is_ended_is_gone_and_works_no_more(
+        self, it: Connector, rig: Rig, order: Callable[..., Order]
+    ) -> None:
+        asked = order()
+        it.grant(asked)
+        assert rig.works(it, asked)
+        it.revoke(asked)
+        assert not it.read_back(asked)
+        assert not rig.works(it, asked)
+
+    def test_each_call_may_be_repeated(self, it: Connector, rig: Rig, order: Callable[..., Order]) -> None:
+        asked = order()
+        for _ in range(2):
+            it.grant(asked)
+        assert it.read_back(asked) and rig.works(it, asked)
+        for _ in range(2):
+            it.revoke(asked)
+        assert not it.read_back(asked)
+
+    def test_an_end_before_any_start_is_fine(self, it: Connector, order: Callable[..., Order]) -> None:
+        asked = order()
+        it.revoke(asked)
+        assert not it.read_back(asked)
+
+    def test_a_renewal_keeps_it_open(self, it: Connector, rig: Rig, order: Callable[..., Order]) -> None:
+        asked = order()
+        it.grant(asked)
+        later = replace(asked, ends_at=asked.ends_at + HOUR)
+        it.extend(later) if isinstance(it, Extends) else it.grant(later)
+        assert it.read_back(later)
+        assert rig.works(it, later)
+
+    # --- more than one
+
+    def test_two_people_don_t_touch_each_other(self, it: Connector, rig: Rig, order: Callable[..., Order]) -> None:
+        hers, other = order(), order(CARA)
+        it.grant(hers)
+        it.grant(other)
+        it.revoke(hers)
+        assert not it.read_back(hers)
+        assert it.read_back(other) and rig.works(it, other)
+
+    # --- trouble
+
+    def test_what_can_t_be_reached_is_neither_there_nor_gone(
+        self, it: Connector, rig: Rig, order: Callable[..., Order]
+    ) -> None:
+        asked = order()
+        with rig.down():
+            for call in (it.grant, it.revoke, it.read_back):
+                with it_fails():
+                    call(asked)
+        it.grant(asked)
+        assert it.read_back(asked)
+
+    def test_a_start_that_broke_anywhere_can_be_repeated(
+        self, it: Connector, rig: Rig, order: Callable[..., Order]
+    ) -> None:
+        if rig.breaking is None:
+            return
+        for step in range(1, STEPS):
+            asked = order((ANA, CARA)[step % 2])
+            if _broken(it.grant, asked, rig.breaking(step)):
+                it.grant(asked)
+            assert it.read_back(asked) and rig.works(it, asked), step
+            it.revoke(asked)
+            assert not it.read_back(asked), step
+            _forget(it, asked)
+
+    def test_an_end_that_broke_anywhere_can_be_repeated(
+        self, it: Connector, rig: Rig, order: Callable[..., Order]
+    ) -> None:
+        if rig.breaking is None:
+            return
+        for step in range(1, STEPS):
+            asked = order((ANA, CARA)[step % 2])
+            it.grant(asked)
+            if _broken(it.revoke, asked, rig.breaking(step)):
+                it.revoke(asked)
+            assert not it.read_back(asked), step
+
+    def test_a_start_that_broke_half_way_is_taken_back_whole(
+        self, it: Connector, rig: Rig, order: Callable[..., Order]
+    ) -> None:
+        if rig.breaking is None:
+            return
+        for step in range(1, STEPS):
+            asked = order((ANA, CARA)[step % 2])
+            broke = _broken(it.grant, asked, rig.breaking(step))
+            it.revoke(asked)
+            assert not it.read_back(asked), step
+            if isinstance(it, Lists):
+                assert asked.grant not in {found.grant for found in it.list_active()}, step
+            if not broke:
+                return
+
+    # --- what is there
+
+    def test_what_it_made_is_listed_and_can_be_taken_away(
+        self, it: Connector, rig: Rig, order: Callable[..., Order]
+    ) -> None:
+        if not isinstance(it, Lists):
+            return
+        asked, other = order(), order(CARA)
+        it.grant(asked)
+        it.grant(other)
+        (found,) = [one for one in it.list_active() if _about(one, asked)]
+        it.remove(found)
+        assert not it.read_back(asked)
+        assert it.read_back(other)
+        assert not [one for one in it.list_active() if _about(one, asked)]
+
+    # --- with the product around it
+
+    @pytest.fixture
+    def delivery(self, made: Made) -> Delivery:
+        people = FakePeople()
+        systems = build_systems(made.world)
+        return Delivery(made.world, systems, FakeMessenger(), people, UsageMeter(made.world))  # type: ignore[arg-type]
+
+    def test_it_starts_and_it_ends(self, rig: Rig, it: Connector, made: Made, delivery: Delivery) -> None:
+        grant = _active(made, delivery)
+        assert rig.works(it, _order(made, grant, rig))
+        release_grant(made.world, grant.id, grant.person)
+        assert _turned(made, delivery, grant) is GrantState.ENDED
+        assert not rig.works(it, _order(made, grant, rig))
+
+    def test_an_end_while_it_starts_leaves_nothing(
+        self, rig: Rig, it: Connector, made: Made, delivery: Delivery
+    ) -> None:
+        grant = made.a_started(made.a_request("it"))
+        it.grant(_order(made, grant, rig))  # the system was told, and nobody has written it down yet
+        release_grant(made.world, grant.id, grant.person)
+        assert _turned(made, delivery, grant) is GrantState.ENDED
+        assert not it.read_back(_order(made, grant, rig))
+
+    def test_a_system_that_is_down_at_the_end_is_asked_until_it_is_back(
+        self, rig: Rig, it: Connector, made: Made, delivery: Delivery
+    ) -> None:
+        grant = _active(made, delivery)
+        with rig.down():
+            made.clock.at = grant.ends_at + 1
+            expire_due(made.world)
+            for _ in range(4):
+                delivery.drain(Queue.END)
+                made.clock.at += 900
+            assert made.grant(grant.id).state is GrantState.ENDING
+            assert made.events("grant:end:failed")
+        assert _turned(made, delivery, grant) is GrantState.ENDED
+        assert made.grant(grant.id).end_reason is EndReason.EXPIRED
+        assert not it.read_back(_order(made, grant, rig))
+
+    @pytest.mark.parametrize("skew", [-60, 60])
+    def test_a_clock_that_is_a_minute_wrong_neither_keeps_it_from_starting_nor_from_ending(
+        self, rig: Rig, it: Connector, made: Made, delivery: Delivery, skew: int
+    ) -> None:
+        made.clock.at += skew
+        grant = _active(made, delivery)
+        assert rig.works(it, _order(made, grant, rig))
+        made.clock.at = grant.ends_at
+        expire_due(made.world)
+        assert _turned(made, delivery, grant) is GrantState.ENDED
+        assert not rig.works(it, _order(made, grant, rig))
+
+
+PLUGINS: tuple[str, ...] = ()
+"""Connectors that only a test knows."""
+
+
+def _about(found: Found, order: Order) -> bool:
+    return order.grant in (found.grant, found.name) or order.grant in found.name
+
+
+def _forget(it: Connector, order: Order) -> None:
+    it.revoke(order)
+
+
+def _broken(call: Callable[[Order], None], order: Order, breaking: AbstractContextManager[None]) -> bool:
+    """Whether the call failed while something was broken."""
+    with breaking:
+        try:
+            call(order)
+        except (SystemUnavailable, SystemRefused):
+            return True
+    return False
+
+
+def _active(made: Made, delivery: Delivery) -> Grant:
+    grant = made.a_started(made.a_request("it"))
+    delivery.drain(Queue.START)
+    grant = made.grant(grant.id)
+    assert grant.state is GrantState.ACTIVE, made.rows("SELECT error FROM outbox WHERE queue = 'start'")
+    return grant
+
+
+def _turned(made: Made, delivery: Delivery, grant: Grant) -> GrantState:
+    """The state of the grant when everything due was done, however often that had to be put off."""
+    for _ in itertools.repeat(None, 20):
+        delivery.drain(Queue.END)
+        if made.grant(grant.id).state is GrantState.ENDED:
+            break
+        made.clock.at += 300
+    return made.grant(grant.id).state
+
+
+def _order(made: Made, grant: Grant, rig: Rig) -> Order:
+    kind = made.world.policy().systems["it"].connector
+    who = a_person(grant.person)
+    return Order(
+        grant.id, "it", kind, who, "it", tuple(rig.actions), grant.starts_at, grant.ends_at, {kind: who.id.lower()}
+    )
