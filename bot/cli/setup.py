@@ -24,8 +24,14 @@ def migrate() -> None:
 
 @click.command(epilog="Example: ACCESS_ROLES=roles.toml access-bot check")
 def check() -> None:
-    """Validate roles.toml offline; every problem is told at once."""
+    """Validate roles.toml offline; every problem is told at once.
+
+    Where a role is broader than it may need to be, that is said too; the exit code stays 0 for it.
+    """
+    from pathlib import Path
+
     from bot.connectors import installed
+    from bot.core.breadth import warnings
     from bot.core.durations import format_duration
     from bot.core.policy import load_policy
 
@@ -46,6 +52,8 @@ def check() -> None:
             for role in policy.roles.values()
         ),
     )
+    for warning in warnings(policy, Path(settings.roles_path).read_text("utf-8")):
+        click.echo(f"warning: {warning}")
 
 
 @click.command(epilog="Example: access-bot doctor")

@@ -35,6 +35,7 @@ __all__ = [
     "load_policy",
     "names_of",
     "parse_policy",
+    "problems_at",
     "references",
     "ticket_matches",
 ]
@@ -100,6 +101,7 @@ class Role:
     max_total: int
     ticket: str | None
     risk: str
+    risk_reason: str = ""
 
     @property
     def fingerprint(self) -> str:
@@ -171,7 +173,7 @@ def parse_policy(text: str, file: str, environ: Mapping[str, str], connectors: C
     checked = check(data, connectors)
     unset = {path for path, _ in found}
     if found := found + [each for each in checked.found if each[0] not in unset]:
-        raise ConfigError(_problems(found, text, file))
+        raise ConfigError(problems_at(found, text, file))
     return _policy(checked, hashlib.sha256(content).hexdigest(), file)
 
 
@@ -208,7 +210,8 @@ def _line_in(message: str) -> int:
     return int(match.group(1)) if match else 0
 
 
-def _problems(found: list[Found], text: str, file: str) -> list[Problem]:
+def problems_at(found: list[Found], text: str, file: str) -> list[Problem]:
+    """What was found at its place in the text of the file, in the order of the file, the first 50 in full."""
     lines = key_lines(text)
     every = sorted((line_of(path, lines), _dotted(path), words) for path, words in found)
     problems = [Problem(file, line, key, words) for line, key, words in every[:REPORTED]]
@@ -302,4 +305,5 @@ def _role(name: str, table: RoleTable, approvals_channel: str) -> Role:
         max_total=table.max_total or max(12 * _HOUR, longest),
         ticket=table.ticket,
         risk=table.risk,
+        risk_reason=table.risk_reason or "",
     )

@@ -126,7 +126,7 @@ def _role(checked: Checked, data: Table, name: str, table: object) -> Iterator[F
     if role is not None:
         checked.roles[name] = role
     if isinstance(table, dict):
-        for check_role in (_system_problems, _action_problems, _span_problems, _rule_problems):
+        for check_role in (_system_problems, _action_problems, _span_problems, _rule_problems, _risk_problems):
             yield from (((*path, *where), text) for where, text in check_role(table, _tables(data, "systems")))
 
 
@@ -198,6 +198,12 @@ def _rule_problems(role: Table, _systems: Table) -> Iterator[Found]:
     for place, rule in enumerate(rules if isinstance(rules, list) else []):
         if isinstance(rule, dict) and not set(rule) & schema.CONDITIONS:
             yield ("auto_approve", place), f"has no condition: give at least one of {_CONDITIONS}"
+
+
+def _risk_problems(role: Table, _systems: Table) -> Iterator[Found]:
+    approvals = role.get("approvals", 1)
+    if role.get("risk") == "high" and type(approvals) is int and approvals < 2 and "risk_reason" not in role:
+        yield ("risk",), "high needs approvals = 2 or more, or a risk_reason that says why one approver is enough"
 
 
 def _bundle(_checked: Checked, data: Table, name: str, table: object) -> Iterator[Found]:

@@ -18,6 +18,7 @@ from bot.core.policy_values import (
     Decider,
     Deciders,
     Description,
+    Explanation,
     Hours,
     Line,
     Name,
@@ -84,6 +85,7 @@ class RoleTable(_Table):
     max_total: Span | None = None
     ticket: Ticket | None = None
     risk: Literal["low", "medium", "high"] = "low"
+    risk_reason: Explanation | None = None
     auto_approve: list[AutoApproveTable] = []
     emergency: EmergencyTable | None = None
 

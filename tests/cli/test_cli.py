@@ -17,6 +17,7 @@ import pytest
 from bot.cli import cli, common
 from bot.core.audit import COLUMNS
 from storage.database import Database
+from tests.builders import policy_text
 from tests.cli.conftest import Shop, run, run_process
 from tests.worlds import ANA
 
@@ -195,6 +196,14 @@ def test_migrate_brings_the_schema_up_once(configured: Path) -> None:
     assert first.stdout.startswith("Applied 0001_initial")
     assert second.stdout == "The schema is up to date.\n"
     assert run("grants", "list").stdout == "Nobody has any access.\n"
+
+
+def test_a_role_that_is_broad_is_a_warning_and_no_problem(configured: Path) -> None:
+    (configured / "roles.toml").write_text(policy_text(shop_admin='max_duration = "1h"\nactions = ["orders:*"]'))
+    shown = run("check")
+    assert shown.exit_code == 0
+    (line,) = [line for line in shown.stdout.splitlines() if line.startswith("warning:") and "shop-admin" in line]
+    assert line.endswith('roles.shop-admin.actions[0]: "orders:*" is a wildcard: it gives what comes later, too')
 
 
 def test_a_new_key_is_long_and_another_one_each_time(configured: Path, monkeypatch: pytest.MonkeyPatch) -> None:

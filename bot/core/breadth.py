@@ -1,0 +1,123 @@
+"""Decides where a valid roles.toml gives more than it may need to: what is worth a second look and forbids nothing.
+It does not know who asks for what, nor what a system really makes of an action.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from bot.core.durations import UNITS, format_duration
+from bot.core.errors import Problem
+from bot.core.policy import Policy, Role, System, problems_at
+from bot.core.policy_schema import Found
+from bot.core.policy_values import quoted
+
+LONG = 3 * UNITS["d"]
+LONG_TOTAL = 2 * UNITS["w"]
+
+Table = Mapping[str, Any]
+
+
+def warnings(policy: Policy, text: str) -> list[Problem]:
+    """Where the roles of `policy` are broader than they may need to be, in the order of the file. `text` is the
+    roles.toml that it was read from: only there it can be seen what was not said."""
+    given = tomllib.loads(text.removeprefix("\ufeff"))["roles"]
+    found = [
+        (("roles", name, *where), words)
+        for name, role in policy.roles.items()
+        for look in _LOOKS
+        for where, words in look(role, given[name], policy.systems)
+    ]
+    return problems_at(found, text, policy.file)
+
+
+def too_much(kind: str, action: str) -> str:
+    """What is broad about an action on a system of this kind; "" when nothing is known to be."""
+    for kinds, pattern, words in _BROAD:
+        if (kinds is None or kind in kinds) and pattern.search(action):
+            return words
+    return ""
+
+
+def _actions(role: Role, given: Table, systems: Mapping[str, System]) -> Iterator[Found]:
+    kinds = sorted({systems[name].connector for name in role.systems})
+    for place, action in enumerate(role.actions):
+        if words := next((words for kind in kinds if (words := too_much(kind, action))), ""):
+            yield ("actions", place), f"{quoted(given['actions'][place])} {words}"
+
+
+def _principals(role: Role, given: Table, systems: Mapping[str, System]) -> Iterator[Found]:
+    for place, name in enumerate(role.systems):
+        principals = systems[name].settings.get("principals")
+        if systems[name].connector == "ssh" and isinstance(principals, list) and "root" in principals:
+            where = ("systems", place) if "systems" in given else ("system",)
+            yield where, f"logs in as root on every host of {name}; use a principal that may do less"
+
+
+def _lengths(role: Role, given: Table, _systems: Mapping[str, System]) -> Iterator[Found]:
+    if "max_duration" not in given:
+        yield ("max_duration",), f"no maximum is given, so it is {format_duration(role.max_duration)}: say how long"
+    elif role.max_duration > LONG:
+        yield ("max_duration",), f"{format_duration(role.max_duration)} in one go is long; the end is what protects"
+    if role.max_total > LONG_TOTAL:
+        yield ("max_total",), f"{format_duration(role.max_total)} with renewals is nearly permanent access"
+
+
+def _unasked(role: Role, given: Table, _systems: Mapping[str, System]) -> Iterator[Found]:
+    """Rules under which nobody has to agree."""
+    for place, rule in enumerate(given.get("auto_approve", [])):
+        if "everyone" in role.requesters and not rule.get("members"):
+            yield ("auto_approve", place), "everybody may ask and nobody has to approve: name members"
+        if role.risk == "high":
+            yield ("auto_approve", place), "the risk is high, and under this rule nobody looks at a request"
+
+
+_LOOKS: tuple[Callable[[Role, Table, Mapping[str, System]], Iterator[Found]], ...] = (
+    _actions,
+    _principals,
+    _lengths,
+    _unasked,
+)
+
+_ADMIN = re.compile(
+    r"(?<![a-z])(admin|administrators?|superusers?|super-?admin|sysadmin|root|owners?)(?![a-z])", re.IGNORECASE
+)
+_MIGHTY = (
+    "pg_(?:read|write)_all_data|pg_(?:read|write)_server_files|pg_execute_server_program|postgres|rds_superuser"
+    "|cloudsqlsuperuser|alloydbsuperuser|azure_pg_admin"
+)
+_BROAD: tuple[tuple[frozenset[str] | None, re.Pattern[str], str], ...] = (
+    (frozenset({"postgres"}), re.compile(r"^\s*all\b", re.IGNORECASE), "gives ALL PRIVILEGES; name those it needs"),
+    (
+        frozenset({"postgres"}),
+        re.compile(rf'^\s*role\s+"?(?:{_MIGHTY})\b', re.IGNORECASE),
+        "is a role over the whole server; grant what is needed on tables or schemas",
+    ),
+    (
+        frozenset({"postgres"}),
+        re.compile(r"\bwith\s+(?:grant|admin)\s+option\b", re.IGNORECASE),
+        "lets its holder hand it on, beyond the end of the access",
+    ),
+    (
+        frozenset({"postgres"}),
+        re.compile(r"\b(?:insert|update|delete|truncate)\b.*\bon\s+all\s+tables\b", re.IGNORECASE),
+        "changes every table of the schema; name the tables",
+    ),
+    (
+        frozenset({"aws"}),
+        re.compile("AdministratorAccess|PowerUserAccess|FullAccess", re.IGNORECASE),
+        "may do nearly everything in the account; use a permission set that does the job",
+    ),
+    (
+        frozenset({"kubernetes"}),
+        re.compile("^(?:cluster-admin|system:masters)$"),
+        "may do everything in the cluster; bind a Role that does the job",
+    ),
+    (frozenset({"okta"}), re.compile("^everyone$", re.IGNORECASE), "is the group of everybody"),
+    (None, re.compile(r"\*"), "is a wildcard: it gives what comes later, too"),
+    (None, _ADMIN, "reads like an administrator's; the least that does the job is safer"),
+)
+"""Kinds of systems (None: all), what an action looks like, and what is said about it; the first that fits."""

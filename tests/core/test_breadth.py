@@ -1,0 +1,163 @@
+"""Where a valid roles.toml gives more than it may need to; and a high risk is nobody's word alone by oversight."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bot.core.breadth import too_much, warnings
+from bot.core.errors import ConfigError
+from bot.core.policy import System, parse_policy
+from tests.builders import ENVIRON, policy_text
+
+LIMITED = 'max_duration = "4h"'
+ALL_LIMITED = {"shop_admin": LIMITED, "shop_deploy": LIMITED, "reports_read": LIMITED}
+
+
+def told(**roles: str) -> list[str]:
+    """What is said of a roles.toml in which only these lines are out of the ordinary."""
+    text = policy_text(**{name: f"{LIMITED}\n{roles[name]}" if name in roles else LIMITED for name in ALL_LIMITED})
+    return [str(each) for each in warnings(parse_policy(text, "roles.toml", ENVIRON), text)]
+
+
+def test_a_roles_file_without_anything_broad_is_told_nothing() -> None:
+    assert told() == []
+
+
+def test_the_example_is_not_broad() -> None:
+    file = Path(__file__).parents[2] / "roles.toml"
+    environ = {"SHOP_ADMIN_SECRET": "x" * 16, "REPORTS_SECRET": "y" * 16}
+    assert warnings(parse_policy(file.read_text(), "roles.toml", environ), file.read_text()) == []
+
+
+ACTIONS = {
+    "a wildcard": ("gateway", "orders:*", "wildcard"),
+    "everything": ("gateway", "*", "wildcard"),
+    "admin": ("gateway", "admin", "administrator"),
+    "a scope of admin": ("gateway", "orders:admin", "administrator"),
+    "root": ("command", "root", "administrator"),
+    "superuser": ("webhook", "superuser", "administrator"),
+    "owners": ("github", "owners", "administrator"),
+    "all privileges": ("postgres", "ALL PRIVILEGES ON ALL TABLES IN SCHEMA public", "ALL PRIVILEGES"),
+    "all, for short": ("postgres", "all on orders", "ALL PRIVILEGES"),
+    "a role over everything": ("postgres", "ROLE pg_read_all_data", "over the whole server"),
+    "a quoted one": ("postgres", 'role "rds_superuser"', "over the whole server"),
+    "to hand on": ("postgres", "SELECT ON orders WITH GRANT OPTION", "hand it on"),
+    "change every table": ("postgres", "SELECT, UPDATE ON ALL TABLES IN SCHEMA public", "every table"),
+    "the administrators' set": ("aws", "AdministratorAccess", "nearly everything"),
+    "a power user": ("aws", "arn:aws:iam::aws:policy/PowerUserAccess", "nearly everything"),
+    "the cluster": ("kubernetes", "cluster-admin", "everything in the cluster"),
+    "everybody's group": ("okta", "Everyone", "group of everybody"),
+}
+FINE = {
+    "a scope": ("gateway", "orders:read"),
+    "a word with admin in it": ("gateway", "administration-guide:read"),
+    "reading all tables": ("postgres", "SELECT ON ALL TABLES IN SCHEMA public"),
+    "changing one table": ("postgres", "SELECT, UPDATE ON orders"),
+    "a role of one's own": ("postgres", "ROLE reporting"),
+    "a table called all": ("postgres", "SELECT ON all_orders"),
+    "a small permission set": ("aws", "ReadOnlyLogs"),
+    "a team": ("github", "backend"),
+    "an extension": ("ssh", "port-forwarding"),
+}
+
+
+@pytest.mark.parametrize(("kind", "action", "words"), ACTIONS.values(), ids=ACTIONS)
+def test_a_broad_action_is_told(kind: str, action: str, words: str) -> None:
+    assert words in too_much(kind, action)
+
+
+@pytest.mark.parametrize(("kind", "action"), FINE.values(), ids=FINE)
+def test_an_ordinary_action_is_not(kind: str, action: str) -> None:
+    assert too_much(kind, action) == ""
+
+
+ROLES = {
+    "a broad action": ('actions = ["orders:read", "orders:*"]', 'shop-admin.actions[1]: "orders:*" is a wildcard'),
+    "four days": ('max_duration = "4d"', "shop-admin.max_duration: 4d in one go is long"),
+    "a month with renewals": ('max_total = "30d"', "shop-admin.max_total: 30d with renewals is nearly permanent"),
+}
+
+
+@pytest.mark.parametrize(("lines", "words"), ROLES.values(), ids=ROLES)
+def test_a_broad_role_is_told_with_file_line_and_key(lines: str, words: str) -> None:
+    (warning,) = told(shop_admin=lines) if "max_duration" not in lines else _with(shop_admin=lines)
+    assert warning.startswith("roles.toml:") and words in warning
+
+
+def _with(**roles: str) -> list[str]:
+    text = policy_text(**{**ALL_LIMITED, **roles})
+    return [str(each) for each in warnings(parse_policy(text, "roles.toml", ENVIRON), text)]
+
+
+def test_a_role_without_a_maximum_is_told_what_it_is_then() -> None:
+    (warning,) = _with(shop_admin="")
+    assert warning.endswith("roles.shop-admin.max_duration: no maximum is given, so it is 4h: say how long")
+
+
+def test_what_came_from_the_environment_is_not_shown() -> None:
+    text = policy_text(**{**ALL_LIMITED, "shop_admin": f'{LIMITED}\nactions = ["${{SCOPE}}"]'})
+    policy = parse_policy(text, "roles.toml", {**ENVIRON, "SCOPE": "hidden:*"})
+    (warning,) = [str(each) for each in warnings(policy, text)]
+    assert '"${SCOPE}" is a wildcard' in warning and "hidden" not in warning
+
+
+def test_a_host_where_one_would_be_root_is_told() -> None:
+    text = policy_text(**ALL_LIMITED)
+    policy = parse_policy(text, "roles.toml", ENVIRON)
+    ssh = System("reports", "ssh", {"principals": ["deploy", "root"]})
+    (warning,) = warnings(replace(policy, systems={**policy.systems, "reports": ssh}), text)
+    assert (warning.key, warning.text.split(";")[0]) == (
+        "roles.reports-read.system",
+        "logs in as root on every host of reports",
+    )
+
+
+RULES = {
+    "everybody, and nobody approves": (
+        'requesters = ["everyone"]',
+        'name = "short"\nmax_duration = "30m"',
+        ["everybody may ask and nobody has to approve"],
+    ),
+    "some people only": ('requesters = ["everyone"]', 'name = "on call"\nmembers = ["@sre"]', []),
+    "some may ask": ('requesters = ["@sre"]', 'name = "short"\nmax_duration = "30m"', []),
+    "a high risk": (
+        'requesters = ["@sre"]\nrisk = "high"\nrisk_reason = "only they know it"',
+        'name = "on call"\nmembers = ["@sre"]',
+        ["the risk is high"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("role", "rule", "words"), RULES.values(), ids=RULES)
+def test_a_rule_under_which_nobody_agrees_is_told(role: str, rule: str, words: list[str]) -> None:
+    text = policy_text(**{**ALL_LIMITED, "shop_admin": f"{LIMITED}\n{role}"})
+    policy = parse_policy(text, "roles.toml", ENVIRON)
+    found = warnings(policy, text + f"\n[[roles.shop-admin.auto_approve]]\n{rule}\n")
+    assert [each.key for each in found] == ["roles.shop-admin.auto_approve[0]"] * len(words)
+    assert all(each.text.startswith(said) for each, said in zip(found, words, strict=True))
+
+
+HIGH = {
+    "one approver": ('risk = "high"', False),
+    "one approver, said": ('risk = "high"\napprovals = 1', False),
+    "two approvers": ('risk = "high"\napprovals = 2', True),
+    "a reason": ('risk = "high"\nrisk_reason = "Only the DBAs can judge it, and one is on duty."', True),
+    "a reason of nothing": ('risk = "high"\nrisk_reason = ""', False),
+    "a medium risk": ('risk = "medium"', True),
+}
+
+
+@pytest.mark.parametrize(("lines", "valid"), HIGH.values(), ids=HIGH)
+def test_a_high_risk_needs_two_approvers_or_a_reason(lines: str, valid: bool) -> None:
+    text = policy_text(shop_admin=lines)
+    if valid:
+        role = parse_policy(text, "roles.toml", ENVIRON).roles["shop-admin"]
+        assert bool(role.risk_reason) == ("risk_reason" in lines)
+        return
+    with pytest.raises(ConfigError) as caught:
+        parse_policy(text, "roles.toml", ENVIRON)
+    (problem,) = caught.value.problems
+    assert problem.key.startswith("roles.shop-admin.risk")
