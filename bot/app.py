@@ -29,6 +29,7 @@ from bot.jobs import Every, Jobs
 from bot.metrics import watch
 from bot.operations._unit import World
 from bot.operations.count_usage import UsageMeter
+from bot.operations.keep_certificates import StoredCertificates
 from bot.operations.keep_gates import StoredGates
 from bot.operations.keep_pins import StoredPins
 from bot.operations.record_people import people_to_check, record_people, save_refresh
@@ -207,7 +208,8 @@ def _delivery(base: Base, world: World, client: WebClient, people: SlackPeople, 
 
 def build_systems(world: World) -> Systems:
     """The connectors of all systems, as roles.toml has them at each moment."""
-    return Systems(lambda name: world.policy().systems.get(name), Tools(StoredGates(world), StoredPins(world)))
+    tools = Tools(StoredGates(world), StoredPins(world), StoredCertificates(world))
+    return Systems(lambda name: world.policy().systems.get(name), tools)
 
 
 def build_hands(base: Base) -> Delivery:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
-from bot.core.model import Order
+from bot.core.model import Certificate, Order
 from bot.core.policy import System
 
 
@@ -136,12 +136,38 @@ class Pins(Protocol):
         """Binds them, unless they are bound; gives the account that they are bound to."""
 
 
+class Certificates(Protocol):
+    """Rows of ours about SSH certificates, and the public keys of those who get them. Times are UTC seconds."""
+
+    def allow(self, grant: str, system: str, until: int) -> None:
+        """From now on certificates may be issued, which end at `until` at the latest."""
+
+    def issue(self, grant: str, system: str, authority: str, fingerprint: str, until: int) -> Certificate | None:
+        """Writes down a new certificate, before it is signed: by the CA with this public key (base 64), for the
+        holder's key with this fingerprint. None where none may be issued (any more)."""
+
+    def end(self, doors: Sequence[tuple[str, str]]) -> None:
+        """Nothing more is issued to these pairs of grant and system, and what was issued is revoked."""
+
+    def is_open(self, grant: str, system: str) -> bool:
+        """Whether certificates may be issued, or one that was is neither revoked nor over."""
+
+    def open_at(self, system: str) -> Mapping[str, tuple[bool, int]]:
+        """The grants for which it is so: whether more may be issued, and how many are good."""
+
+    def key_of(self, person: str) -> str:
+        """The public key that this person gave last, "" for none."""
+
+    def keep_key(self, person: str, line: str) -> None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Tools:
     """What a connector may need of us."""
 
     gates: Gates
     pins: Pins
+    certificates: Certificates
 
 
 class Make(Protocol):

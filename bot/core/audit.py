@@ -51,6 +51,7 @@ class Event(StrEnum):
     REMINDER_SENT = "grant:reminder:sent"
     CREDENTIALS_SHOWN = "grant:credentials:shown"
     CREDENTIALS_REVOKED = "grant:credentials:revoked"
+    CERTIFICATE_ISSUED = "grant:certificate:issued"
     END_ASKED = "grant:end:asked"
     END_FAILED = "grant:end:failed"
     GRANT_ENDED = "grant:access:ended"

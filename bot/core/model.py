@@ -198,3 +198,12 @@ class Order:
     starts_at: int
     ends_at: int
     names: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """One SSH certificate: the number by which it can be revoked, and from when to when it is good."""
+
+    serial: int
+    issued_at: int
+    expires_at: int

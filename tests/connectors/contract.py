@@ -23,6 +23,7 @@ from bot.core.policy import parse_policy
 from bot.delivery import Delivery
 from bot.operations.count_usage import UsageMeter
 from bot.operations.expire_due import expire_due
+from bot.operations.keep_certificates import StoredCertificates
 from bot.operations.keep_gates import StoredGates
 from bot.operations.keep_pins import StoredPins
 from bot.operations.release_grant import release_grant
@@ -85,7 +86,7 @@ class Contract:
 
     @pytest.fixture
     def tools(self, made: Made) -> Tools:
-        return Tools(StoredGates(made.world), StoredPins(made.world))
+        return Tools(StoredGates(made.world), StoredPins(made.world), StoredCertificates(made.world))
 
     @pytest.fixture
     def it(self, made: Made) -> Connector:

@@ -36,6 +36,7 @@ from bot.operations.decide_press import decide_press
 from bot.operations.deny_request import deny_request
 from bot.operations.expire_due import expire_due
 from bot.operations.introspect_token import Open
+from bot.operations.keep_certificates import StoredCertificates
 from bot.operations.keep_gates import StoredGates
 from bot.operations.keep_pins import StoredPins
 from bot.operations.lapse_due import lapse_due
@@ -135,7 +136,10 @@ class Lifecycle(RuleBasedStateMachine):
         self.made: Made = make_world(self.directory, db=db, policy=POLICY)
         self.world = self.made.world
         self.system = RemoteSystem(
-            Gateway(POLICY.systems["shop-admin"], Tools(StoredGates(self.world), StoredPins(self.world)))
+            Gateway(
+                POLICY.systems["shop-admin"],
+                Tools(StoredGates(self.world), StoredPins(self.world), StoredCertificates(self.world)),
+            )
         )
         self.late: list[tuple[str, Row, list[Recording]]] = []
         self.shown: list[Credentials] = []

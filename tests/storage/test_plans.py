@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import pytest
 
 from bot.core.effects import Queue
-from storage import audit, facts, grants, outbox, people, requests, tokens
+from storage import audit, facts, grants, outbox, people, requests, ssh, tokens
 from storage.audit import Filters
 from storage.database import Database
 
@@ -33,6 +33,13 @@ HOT: dict[str, Callable[[Database], object]] = {
     "outbox hurry": lambda db: outbox.hurry(db, ["lane"], NOW),
     "outbox drop": lambda db: outbox.drop(db, ["lane"]),
     "person": lambda db: people.get(db, "U1"),
+    "certificate to issue": lambda db: ssh.allowed_until(db, "g1", "bastion"),
+    "certificates that are good": lambda db: (
+        ssh.is_open(db, "g1", "bastion", NOW),
+        ssh.open_at(db, "bastion", NOW),
+    ),
+    "certificates to revoke": lambda db: ssh.end(db, [("g1", "bastion")], NOW),
+    "revoked certificates": lambda db: ssh.revoked(db, NOW),
     "idempotency key": lambda db: facts.claim_key(db, "key", NOW),
     "audit by person": lambda db: audit.page(db, Filters(person="U1"), 999, 20),
     "audit by role": lambda db: audit.page(db, Filters(role="role"), None, 20),
@@ -44,7 +51,7 @@ HOT: dict[str, Callable[[Database], object]] = {
     "audit by role and kind of event": lambda db: audit.page(db, Filters(role="role", event="panic"), 999, 20),
     "audit newest": lambda db: audit.page(db, Filters(), 999, 20),
 }
-BIG = "requests|grants|leases|gates|tokens|outbox|audit|people|seen|votes"
+BIG = "requests|grants|leases|gates|tokens|outbox|audit|people|seen|votes|ssh_access|ssh_certificates"
 
 
 class Listening(Database):
