@@ -45,6 +45,7 @@ from bot.slack.people import SlackPeople
 from bot.slack.socket import Socket
 from bot.tokens import Signer
 from bot.watch import Commits, Watch
+from bot.ways import Ways
 from bot.web import build_web, serve_config
 from bot.web.ops import Ready
 from bot.web.server import Server
@@ -256,7 +257,8 @@ def build_bolt(base: Base, identity: Identity) -> App:
         listener_executor=ThreadPoolExecutor(LISTENERS, thread_name_prefix="listener"),
     )
     world = base.world.via(Source.SLACK)
-    register(bolt, Desk(world, SlackPeople(quick, world, identity.team), quick, identity.team))
+    people, ways = SlackPeople(quick, world, identity.team), Ways(build_systems(base.world))
+    register(bolt, Desk(world, people, quick, identity.team, ways.ask))
     return bolt
 
 

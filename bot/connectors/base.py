@@ -6,11 +6,30 @@ get, and SystemRefused for what no try will.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from bot.core.model import Certificate, Order
 from bot.core.policy import System
+from bot.core.reality import Found, Question, Session, Way
+
+__all__ = [
+    "Checks",
+    "Connector",
+    "EndsTogether",
+    "Extends",
+    "Found",
+    "Gates",
+    "Lists",
+    "Make",
+    "Pins",
+    "Question",
+    "Session",
+    "Shows",
+    "Tools",
+    "Watches",
+    "Way",
+]
 
 
 class Connector(Protocol):
@@ -49,16 +68,6 @@ class Checks(Protocol):
         the actions of one of these roles (by name) can't be given. Changes nothing."""
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """Something that exists on a system and looks as if this product made it. `name` is what the system calls it,
-    `grant` whose it is, "" where that can't be told; `detail` is a few words for a lead."""
-
-    name: str
-    grant: str = ""
-    detail: str = ""
-
-
 @runtime_checkable
 class Lists(Protocol):
     """What reconciling and `access-bot verify` need."""
@@ -70,40 +79,11 @@ class Lists(Protocol):
         """Takes away one of them that has no grant; only ever called for what a lead confirmed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Way:
-    """How to get in, to be shown once and kept nowhere: secrets to copy by their label, and a line or two on how to
-    use them."""
-
-    secrets: Mapping[str, str] = field(repr=False)
-    how: Sequence[str] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """Something the holder has to give first, like a public key; `wrong` says what was wrong with what they gave."""
-
-    label: str
-    hint: str = ""
-    wrong: str = ""
-    given: str = ""
-
-
 @runtime_checkable
 class Shows(Protocol):
     def credentials(self, order: Order, given: str) -> Way | Question:
         """Makes what the holder needs to get in until `order.ends_at`; what was shown before may stop working. `given`
         is their answer to our question, "" as long as they were not asked."""
-
-
-@dataclass(frozen=True, slots=True)
-class Session:
-    """One use of a grant's access: `name` is the system's own for it, the times are UTC seconds."""
-
-    grant: str
-    name: str
-    source: str
-    opened_at: int
 
 
 @runtime_checkable

@@ -6,21 +6,25 @@ from secrets import token_urlsafe
 
 from bot.core.approval import Refused
 from bot.core.audit import Event
-from bot.core.model import Grant, GrantState
+from bot.core.model import Grant, GrantState, Order
 from bot.operations._unit import Unit, World, unit
+from bot.operations.try_start import orders
 from storage import grants, tokens
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """Something to show once and keep nowhere. `replaces` is whether an earlier token stops working by it, `earlier`
-    are the ids of those that do."""
+    """Something to show once and keep nowhere. `token` is for the systems `gates` behind a gateway, "" where there is
+    none; `replaces` is whether an earlier one stops working by it, `earlier` are the ids of those that do. `orders` are
+    for the other systems, which make credentials of their own."""
 
     grant: Grant
     jti: str
     token: str
     replaces: bool
     earlier: tuple[str, ...] = ()
+    gates: tuple[str, ...] = ()
+    orders: tuple[Order, ...] = ()
 
     def __repr__(self) -> str:
         return f"Credentials(grant={self.grant.id!r})"
@@ -33,12 +37,21 @@ def show_credentials(world: World, grant_id: str, person: str) -> Credentials | 
         grant = grants.locked(u.db, grant_id)
         if (refused := _refusal(u, grant, person)) is not None or grant is None:
             return u.refuse(refused or Refused("No such access."), person, "show credentials", grant)
-        jti = token_urlsafe(16)
-        token = world.sign(jti, grant.ends_at)
-        earlier = tokens.living(u.db, grant.id, u.now)
-        tokens.add(u.db, jti, grant.id, sha256(token.encode()).hexdigest(), u.now, grant.ends_at)
+        every = orders(u, grant.id)
+        gates = tuple(order.system for order in every if order.connector == "gateway")
+        jti, token = _token(u, grant) if gates else ("", "")
+        earlier = tuple(each for each in tokens.living(u.db, grant.id, u.now) if each != jti) if gates else ()
         u.record(Event.CREDENTIALS_SHOWN, person, grant, jti=jti, replaces=bool(earlier), ends_at=grant.ends_at)
-        return Credentials(grant, jti, token, bool(earlier), earlier)
+        others = tuple(order for order in every if order.connector != "gateway")
+        return Credentials(grant, jti, token, bool(earlier), earlier, gates, others)
+
+
+def _token(u: Unit, grant: Grant) -> tuple[str, str]:
+    """The id and the text of a new one."""
+    jti = token_urlsafe(16)
+    token = u.world.sign(jti, grant.ends_at)
+    tokens.add(u.db, jti, grant.id, sha256(token.encode()).hexdigest(), u.now, grant.ends_at)
+    return jti, token
 
 
 def confirm_shown(world: World, shown: Credentials) -> None:

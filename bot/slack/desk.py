@@ -1,7 +1,8 @@
 """What every listener needs at hand, whom it serves, and the one direct answer there is: a view, opened or changed."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +10,8 @@ from slack_sdk import WebClient
 
 from bot.core.approval import Refused
 from bot.core.errors import SystemRefused, SystemUnavailable
-from bot.core.model import Person
+from bot.core.model import Order, Person
+from bot.core.reality import Question, Way
 from bot.operations._unit import World
 from bot.operations.record_people import find_person, record_people
 from bot.operations.refuse_action import refuse_action
@@ -31,12 +33,13 @@ TOO_LATE = "Slack did not open the window in time. Nothing was changed; please p
 @dataclass(frozen=True, slots=True)
 class Desk:
     """`client` is for the views that a person waits for: it gives up within 2 seconds and never retries. `team`
-    gives the id of our workspace, "" as long as nobody knows it."""
+    gives the id of our workspace, "" as long as nobody knows it; `ask_systems` is `Ways.ask`."""
 
     world: World
     people: SlackPeople
     client: WebClient
     team: Callable[[], str]
+    ask_systems: Callable[[Sequence[Order], Mapping[str, str]], Future[dict[str, Way | Question | str]]]
 
     @property
     def now(self) -> int:
@@ -88,19 +91,26 @@ def known(desk: Desk, person: str) -> Person | Refused:
 
 def open_view(desk: Desk, trigger: str, view: dict[str, Any]) -> bool:
     """Shows a modal to whoever made the trigger; False when Slack would not, or too late."""
-    return _view_call(desk, "views.open", trigger_id=trigger, view=view)
+    return open_window(desk, trigger, view) is not None
+
+
+def open_window(desk: Desk, trigger: str, view: dict[str, Any]) -> str | None:
+    """The same; gives the id of the view, by which it can be changed."""
+    opened = _view_call(desk, "views.open", trigger_id=trigger, view=view)
+    return None if opened is None else str(opened.get("view", {}).get("id", ""))
 
 
 def update_view(desk: Desk, view_id: str, hash: str, view: dict[str, Any]) -> bool:
-    """Replaces an open modal; False also when it has changed since, because then somebody else did it."""
-    return _view_call(desk, "views.update", view_id=view_id, hash=hash, view=view)
+    """Replaces an open modal; False also when it has changed since, if `hash` is given: then somebody else did it."""
+    known = {"hash": hash} if hash else {}
+    return _view_call(desk, "views.update", view_id=view_id, view=view, **known) is not None
 
 
-def _view_call(desk: Desk, method: str, **arguments: Any) -> bool:
+def _view_call(desk: Desk, method: str, **arguments: Any) -> dict[str, Any] | None:
+    """Slack's answer, None when it refused."""
     try:
-        call(desk.client, method, **arguments)
+        return call(desk.client, method, **arguments)
     except (SystemUnavailable, SystemRefused) as error:
         usual = isinstance(error, SystemRefused) and error.code in USUAL
         log.log(logging.INFO if usual else logging.WARNING, "%s was not done: %s", method, error)
-        return False
-    return True
+        return None

@@ -19,6 +19,7 @@ from bot.operations.take_press import AlreadyDecided, Press, Taken, take_press
 from bot.slack.desk import Desk, open_view
 from bot.slack.ids import Field, Modal
 from bot.slack.payloads import Shortcut, Submission
+from bot.slack.showing import answer_window
 from bot.slack.views import answers, request_modal
 
 Reply = dict[str, Any]
@@ -108,6 +109,11 @@ def _pressed(desk: Desk, form: Submission, outcome: Taken | AlreadyDecided | Ref
     return CLOSE
 
 
+def credentials(desk: Desk, form: Submission, person: Person) -> Reply:
+    """What a system asked its holder for."""
+    return answer_window(desk, form)
+
+
 def _duration(text: str, since: int, tz: str) -> int | None:
     """A duration, or the seconds from `since` to an end like `until 18:00`; None for nothing. Raises BadDuration."""
     if not text.casefold().startswith("until"):
@@ -133,5 +139,6 @@ FORMS: Mapping[str, Callable[[Desk, Submission, Person], Reply]] = {
     Modal.REQUEST: request,
     Modal.DENY: deny,
     Modal.EDIT: edit,
+    Modal.CREDENTIALS: credentials,
 }
 """What happens when a modal is submitted; the other modals only inform."""

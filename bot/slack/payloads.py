@@ -55,9 +55,10 @@ class Click(Said):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submission(Said):
-    """A modal that was sent. `texts` has what was typed or chosen and `choices` what was ticked, both by block id;
-    `fields` are the input blocks that it had, in their order."""
+    """A modal that was sent, and the view's id (`window`). `texts` has what was typed or chosen and `choices` what was
+    ticked, both by block id; `fields` are the input blocks that it had, in their order."""
 
+    window: str
     modal: str
     metadata: str
     texts: Mapping[str, str]
@@ -128,6 +129,7 @@ def submission_from(body: Json) -> Submission:
         **_who(body),
         trigger=trigger,
         key=f"view:{_needed(view, 'id')}:{trigger or _digest(_part(view, 'state'))}",
+        window=_needed(view, "id"),
         modal=_needed(view, "callback_id"),
         metadata=_text(view, "private_metadata"),
         texts=_texts(view),

@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass
 from bot.core.approval import Refused
 from bot.operations._unit import World
 from bot.operations.begin_decision import begin_decision
-from bot.operations.describe_grant import describe_grant
 from bot.operations.describe_person import describe_person
 from bot.operations.describe_request import RequestCard, describe_request
 from bot.operations.do_once import do_once, do_together
@@ -18,7 +17,7 @@ from bot.operations.release_grant import release_grant
 from bot.operations.renew_grant import renew_grant
 from bot.operations.request_access import AlreadyPending, Submitted
 from bot.operations.revoke_grant import revoke_grant
-from bot.operations.show_credentials import Credentials, confirm_shown, discard_credentials, show_credentials
+from bot.operations.show_credentials import Credentials, show_credentials
 from bot.operations.show_home import show_home
 from bot.operations.take_press import AlreadyDecided, Press, Taken, take_press
 from bot.operations.withdraw_request import Withdrawn, withdraw_request
@@ -27,7 +26,8 @@ from bot.slack.blocks import View
 from bot.slack.desk import TOO_LATE, Desk, open_view, update_view
 from bot.slack.ids import Action
 from bot.slack.payloads import Click
-from bot.slack.views import credentials_modal, deny_modal, edit_modal, request_modal
+from bot.slack.showing import show_window
+from bot.slack.views import deny_modal, edit_modal, request_modal
 
 log = logging.getLogger(__name__)
 
@@ -98,20 +98,13 @@ def _decision_form(action: str, form: Callable[[RequestCard], View]) -> Callable
 
 
 def credentials(desk: Desk, click: Click) -> None:
-    """Shows a new token to its holder; one that could not be shown never works, and the earlier one stays."""
+    """Shows the way in to its holder; a token that could not be shown never works, and the earlier one stays."""
     shown = do_once(desk.world, click.key, lambda w: show_credentials(w, click.value, click.person))
     if not isinstance(shown, Credentials):
         return tell(desk.world, click, shown)
-    try:
-        view = describe_grant(desk.world, shown.grant.id)
-        opened = view is not None and open_view(desk, click.trigger, credentials_modal.render(shown, view))
-    except Exception:
-        discard_credentials(desk.world, shown)
-        raise
-    if opened:
-        return confirm_shown(desk.world, shown)
-    discard_credentials(desk.world, shown)
-    return say(desk.world, click, TOO_LATE)
+    if not show_window(desk, click.trigger, shown):
+        say(desk.world, click, TOO_LATE)
+    return None
 
 
 def renew(desk: Desk, click: Click) -> None:

@@ -15,11 +15,13 @@ from slack_bolt import App, BoltRequest, BoltResponse
 from slack_bolt.authorization import AuthorizeResult
 from slack_sdk.errors import SlackApiError
 
+from bot.app import build_systems
 from bot.core.errors import SystemUnavailable
 from bot.core.model import Person
 from bot.sandbox.blocks import validate_message, validate_view
 from bot.slack.desk import Desk
 from bot.slack.listeners import register
+from bot.ways import Ways
 from tests.worlds import ANA, START, Made
 
 Json = dict[str, Any]
@@ -42,7 +44,7 @@ class Views:
         if self.error:
             raise SlackApiError("refused", _Answer({"ok": False, "error": self.error}))
         assert validate_view(json["view"]) == []
-        return _Answer({"ok": True})
+        return _Answer({"ok": True, "view": {"id": "V0OPENED"}})
 
     @property
     def last(self) -> Json:
@@ -134,7 +136,7 @@ class Front:
 
 def make_front(made: Made, team: str = "T1") -> Front:
     views, book = Views(), Book()
-    desk = Desk(made.world, book, views, lambda: team)  # type: ignore[arg-type]
+    desk = Desk(made.world, book, views, lambda: team, Ways(build_systems(made.world)).ask)  # type: ignore[arg-type]
     app = App(
         authorize=lambda **_: AuthorizeResult(enterprise_id=None, team_id="T1", bot_token="x", bot_id="B1"),
         process_before_response=True,

@@ -135,7 +135,7 @@ def in_thread(note: str) -> Render:
 
 def credentials(text: str) -> dict[str, Any]:
     view = replace(a_grant_view(), role=a_role(title=text[:75]), person=a_person(name=text))
-    return credentials_modal.render(Credentials(a_grant(), "j", "token", True), view)
+    return credentials_modal.render(Credentials(a_grant(), "j", "token", True), view, {})
 
 
 RENDERS: dict[str, Render] = {

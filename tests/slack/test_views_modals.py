@@ -165,7 +165,9 @@ def test_a_long_action_is_shown_whole_in_two_lines() -> None:
 
 
 def credentials(replaces: bool = False) -> dict[str, Any]:
-    return credentials_modal.render(Credentials(a_grant(), "j", "eyJ.token_-1", replaces), a_grant_view())
+    return credentials_modal.render(
+        Credentials(a_grant(), "j", "eyJ.token_-1", replaces, gates=("orders-db",)), a_grant_view(), {}
+    )
 
 
 def test_the_token_stands_alone_and_exactly_once() -> None:
@@ -177,14 +179,15 @@ def test_the_token_stands_alone_and_exactly_once() -> None:
 
 def test_a_long_token_is_never_cut_or_changed() -> None:
     token = "t" * 4000
-    view = credentials_modal.render(Credentials(a_grant(), "j", token, False), a_grant_view())
+    view = credentials_modal.render(Credentials(a_grant(), "j", token, False), a_grant_view(), {})
     assert elements(view, "rich_text_preformatted")[0]["elements"][0]["text"] == token
 
 
 def test_it_says_how_to_use_the_token_where_and_until_when() -> None:
     said = words(credentials())
     assert "Authorization: Bearer …" in said
-    assert "It opens orders-db until 22 Nov 2026 14:29 UTC." in said
+    assert "Your token for orders-db." in said
+    assert "It is open until 22 Nov 2026 14:29 UTC." in said
 
 
 @pytest.mark.parametrize(("replaces", "expected"), [(True, "stops working now"), (False, "We keep no copy")])

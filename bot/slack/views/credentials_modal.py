@@ -1,32 +1,89 @@
 """The one place where credentials are shown: a modal that the holder opened. Nothing here is kept or logged.
-It knows the gateway's token; other connectors bring other words.
+It knows the token of the gateways; the other systems bring their own words.
 """
 
+from collections.abc import Iterator, Mapping
+
+from bot.core.reality import Question, Way
 from bot.operations.describe_grant import GrantView
 from bot.operations.show_credentials import Credentials
-from bot.slack.blocks import Part, View, bold, code, date, listing, modal, paragraph, rich
+from bot.slack.blocks import (
+    Block,
+    Part,
+    View,
+    bold,
+    code,
+    date,
+    listing,
+    modal,
+    paragraph,
+    rich,
+    section,
+    spoken,
+    text_input,
+)
 from bot.slack.ids import Modal
 from bot.slack.views._parts import role_parts
 
+FIELD = "given "
 
-def render(shown: Credentials, view: GrantView) -> View:
-    """The token alone in a block of its own, how to use it, and until when. The token is never changed or cut."""
+
+def field(system: str) -> str:
+    """The input in which the holder answers the question of that system."""
+    return f"{FIELD}{system}"
+
+
+def render(shown: Credentials, view: GrantView, ways: Mapping[str, Way | Question | str]) -> View:
+    """Everything that is needed to get in, ready to copy, and until when. Secrets are never changed or cut. `ways`
+    has what each system besides the gateways said; one that is missing is still being asked."""
     grant = shown.grant
-    token = {"type": "rich_text_preformatted", "elements": [{"type": "text", "text": shown.token}]}
     blocks = [
-        paragraph(["Your token for ", *role_parts(view.role, grant.role), ". Only you can see it; do not share it."]),
-        rich(token),
+        paragraph(["Your way into ", *role_parts(view.role, grant.role), ". Only you can see it; do not share it."]),
+        *_token(shown),
+        *(block for order in shown.orders for block in _way(order.system, ways.get(order.system))),
         paragraph(
+            ["It allows ", *listing(grant.actions, 600)] if grant.actions else [],
+            ["It is open until ", date(grant.ends_at), "."],
+            _replaced(shown.replaces) if shown.token else [],
+        ),
+    ]
+    asks = any(isinstance(way, Question) for way in ways.values())
+    made = modal(Modal.CREDENTIALS, "Credentials", blocks, submit="Continue" if asks else "", close="Close")
+    return {**made, "private_metadata": grant.id}
+
+
+def _token(shown: Credentials) -> Iterator[Block]:
+    if shown.token:
+        yield rich(_secret(shown.token))
+        yield paragraph(
+            ["Your token for ", *listing(shown.gates, 600, "bold"), "."],
             [
                 "Send it with every call, in the header ",
                 code("Authorization: Bearer …"),
                 " with the token for the dots.",
             ],
-            ["It opens ", *listing(grant.systems, 600, "bold"), " until ", date(grant.ends_at), "."],
-            _replaced(shown.replaces),
-        ),
-    ]
-    return modal(Modal.CREDENTIALS, "Credentials", blocks, close="Close")
+        )
+
+
+def _way(system: str, way: Way | Question | str | None) -> Iterator[Block]:
+    if isinstance(way, Question):
+        yield paragraph([bold(system)])
+        hint = f"{way.wrong} {way.hint}".strip()
+        yield text_input(field(system), way.label, hint, initial=way.given, multiline=True)
+    elif isinstance(way, Way):
+        for label, secret in way.secrets.items():
+            yield rich(section(bold(f"{system}, {label}" if label else system)), _secret(secret))
+        lines = [spoken(line) for line in way.how]
+        if not way.secrets:
+            lines = [[bold(system)], *lines]
+        if lines:
+            yield paragraph(*lines)
+    else:
+        yield paragraph([bold(system), ": ", *spoken(way or "is being asked; this takes a moment…")])
+
+
+def _secret(text: str) -> dict[str, object]:
+    return {"type": "rich_text_preformatted", "elements": [{"type": "text", "text": text}]}
 
 
 def _replaced(replaces: bool) -> list[Part]:
