@@ -31,6 +31,7 @@ from bot.operations._unit import World
 from bot.operations.count_usage import UsageMeter
 from bot.operations.keep_certificates import StoredCertificates
 from bot.operations.keep_gates import StoredGates
+from bot.operations.keep_marks import StoredMarks
 from bot.operations.keep_pins import StoredPins
 from bot.operations.record_people import people_to_check, record_people, save_refresh
 from bot.operations.record_policy import record_loaded, record_rejected
@@ -209,8 +210,11 @@ def _delivery(base: Base, world: World, client: WebClient, people: SlackPeople, 
 
 def build_systems(world: World) -> Systems:
     """The connectors of all systems, as roles.toml has them at each moment."""
-    tools = Tools(StoredGates(world), StoredPins(world), StoredCertificates(world))
-    return Systems(lambda name: world.policy().systems.get(name), tools)
+    return Systems(lambda name: world.policy().systems.get(name), build_tools(world))
+
+
+def build_tools(world: World) -> Tools:
+    return Tools(StoredGates(world), StoredPins(world), StoredCertificates(world), StoredMarks(world))
 
 
 def build_hands(base: Base) -> Delivery:

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from functools import partial
 
 from bot.connectors import Systems
-from bot.connectors.base import EndsTogether, Extends
+from bot.connectors.base import EndsTogether, Extends, Shares
 from bot.core.effects import Kind, Queue
 from bot.core.errors import OutcomeUnknown, StorageUnavailable, SystemRefused, SystemUnavailable
 from bot.core.model import Order
@@ -24,6 +24,7 @@ from bot.operations.decide_press import decide_press, give_up_press
 from bot.operations.end_together import end_together
 from bot.operations.record_delivery import (
     connectors_of,
+    make_again,
     order_for,
     record_end_failed,
     record_ended,
@@ -322,7 +323,10 @@ class Delivery:
         connector.revoke(order)
         if connector.read_back(order):
             raise SystemUnavailable(f"{system} still has the access")
-        return [lambda world: record_ended(world, grant, system)]
+        done: list[Recording] = [lambda world: record_ended(world, grant, system)]
+        if isinstance(connector, Shares):
+            done.append(lambda world: make_again(world, grant, system))
+        return done
 
     def sum_usage(self, row: Row) -> Sequence[Recording]:
         self._meter.flush()

@@ -25,6 +25,12 @@ def bind(db: Database, key: str, value: str) -> bool:
     return db.run("INSERT INTO facts (key, value) VALUES (?, ?) ON CONFLICT (key) DO NOTHING", key, value) == 1
 
 
+def keys_of(db: Database, prefix: str, value: str) -> list[str]:
+    """The keys with this beginning that have this value."""
+    sql = "SELECT key FROM facts WHERE value = ? AND substr(key, 1, ?) = ?"
+    return [str(key) for (key,) in db.rows(sql, value, len(prefix), prefix)]
+
+
 def claim_key(db: Database, key: str, at: int) -> bool:
     """Takes an idempotency key; False when it was taken before. Belongs in the transaction of its effect."""
     return db.run("INSERT INTO seen (key, at) VALUES (?, ?) ON CONFLICT (key) DO NOTHING", key, at) == 1

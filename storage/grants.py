@@ -80,6 +80,16 @@ def live(db: Database, role: str | None = None, person: str | None = None, limit
     return _many(db.rows(sql + " ORDER BY ends_at, id LIMIT ?", *values, limit))
 
 
+def needs_of_others(db: Database, grant: str, system: str) -> list[tuple[str, tuple[str, ...]]]:
+    """The other grants that this grant's holder has on this system, or is getting there now, and their actions."""
+    sql = (
+        "SELECT other.id, other.actions FROM grants this JOIN grants other ON other.person = this.person "
+        "JOIN leases ON leases.grant_id = other.id AND leases.system = ? WHERE this.id = ? AND other.id <> this.id "
+        "AND other.state NOT IN ('ended', 'failed') AND other.state IN ('starting', 'active') ORDER BY other.id"
+    )
+    return [(str(id), _list(actions)) for id, actions in db.rows(sql, system, grant)]
+
+
 def past(db: Database, person: str, role: str, limit: int) -> list[Grant]:
     """This person's latest grants of the role, newest first."""
     sql = f"SELECT {_COLUMNS} FROM grants WHERE person = ? AND role = ? ORDER BY starts_at DESC, id LIMIT ?"

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from bot.core.model import Certificate, Order
+from bot.core.model import Certificate, Mark, Order
 from bot.core.policy import System
 from bot.core.reality import Found, Question, Session, Way
 
@@ -22,9 +22,11 @@ __all__ = [
     "Gates",
     "Lists",
     "Make",
+    "Marks",
     "Pins",
     "Question",
     "Session",
+    "Shares",
     "Shows",
     "Tools",
     "Watches",
@@ -59,6 +61,15 @@ class EndsTogether(Protocol):
 
     def revoke_all(self, orders: Sequence[Order]) -> None:
         """Ends many in one transaction, and raises unless all of them are gone."""
+
+
+@runtime_checkable
+class Shares(Protocol):
+    """For access that is one thing for a person, however many grants gave it, like the membership of a group: an end
+    leaves what its order says is kept. After one, what another grant of this person needs is made once more, in case
+    it began at the same moment."""
+
+    shares: bool
 
 
 @runtime_checkable
@@ -113,7 +124,23 @@ class Pins(Protocol):
         """The id of this person (a Slack id) there, or None."""
 
     def keep(self, system: str, person: str, account: str) -> str:
-        """Binds them, unless they are bound; gives the account that they are bound to."""
+        """Binds them, unless they are bound; gives the account that they are bound to. Raises SystemRefused when it is
+        another person's."""
+
+
+class Marks(Protocol):
+    """What grants gave to accounts where access is one thing for a person. Noted before it is given and forgotten when
+    it is seen to be gone, so that an end takes nothing that was there before."""
+
+    def note(self, mark: Mark) -> None: ...
+
+    def forget(self, mark: Mark) -> None: ...
+
+    def of_grant(self, system: str, grant: str) -> Sequence[Mark]: ...
+
+    def of_thing(self, system: str, account: str, thing: str) -> Sequence[Mark]: ...
+
+    def of_system(self, system: str) -> Sequence[Mark]: ...
 
 
 class Certificates(Protocol):
@@ -148,6 +175,7 @@ class Tools:
     gates: Gates
     pins: Pins
     certificates: Certificates
+    marks: Marks
 
 
 class Make(Protocol):

@@ -187,7 +187,8 @@ class Directory:
 class Order:
     """What a connector is asked to make, extend or end: one grant on one system. `grant` and `system` together
     are the idempotency key of everything that is done for it. `names` is what the person is called elsewhere, by
-    connector, as `[people]` of roles.toml has it."""
+    connector, as `[people]` of roles.toml has it. `kept` is only in an order to end: the actions that another grant of
+    this person on this system still needs."""
 
     grant: str
     system: str
@@ -198,6 +199,7 @@ class Order:
     starts_at: int
     ends_at: int
     names: Mapping[str, str] = field(default_factory=dict)
+    kept: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,3 +209,14 @@ class Certificate:
     serial: int
     issued_at: int
     expires_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """One grant gave (or was about to give) `action` to an account of its system, which calls it `thing`."""
+
+    system: str
+    grant: str
+    account: str
+    thing: str
+    action: str

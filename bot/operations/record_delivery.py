@@ -1,6 +1,7 @@
 """What the systems answered becomes state: access is told as active or ended here, and nowhere else."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from bot.core import effects
 from bot.core.audit import Event
@@ -58,13 +59,25 @@ def record_start_failed(world: World, grant_id: str, error: str) -> None:
 
 def order_for(world: World, grant_id: str, system: str, *, still_active: bool = False) -> Order | None:
     """What to tell a system about a grant as it is now; None when the grant has no such system, or when it should
-    be active and is not any more."""
+    be active and is not any more. An order to end says what the holder's other grants still need."""
     with world.db.reading():
         grant = grants.get(world.db, grant_id)
         if grant is None or (still_active and grant.state is not GrantState.ACTIVE):
             return None
         found = orders(Unit(world), grant_id, only=system)
-    return found[0] if found else None
+        needs = [] if still_active else grants.needs_of_others(world.db, grant_id, system)
+    kept = {action for _, actions in needs for action in actions}
+    return replace(found[0], kept=tuple(sorted(kept.intersection(found[0].actions)))) if found else None
+
+
+def make_again(world: World, grant_id: str, system: str) -> None:
+    """After an end on a system where access is one thing for a person: what this one's other grants there need is made
+    once more, because one may have begun after it was asked what to keep."""
+    with unit(world) as u:
+        ended = grants.get(u.db, grant_id)
+        for other, actions in grants.needs_of_others(u.db, grant_id, system):
+            if ended is not None and set(actions) & set(ended.actions):
+                u.do(effects.extend_lease(other, system))
 
 
 def record_ended(world: World, grant_id: str, system: str) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.app import build_systems
+from bot.app import build_systems, build_tools
 from bot.connectors.base import Connector, Extends, Found, Lists, Tools
 from bot.core.effects import Queue
 from bot.core.errors import SystemRefused, SystemUnavailable
@@ -23,9 +23,6 @@ from bot.core.policy import parse_policy
 from bot.delivery import Delivery
 from bot.operations.count_usage import UsageMeter
 from bot.operations.expire_due import expire_due
-from bot.operations.keep_certificates import StoredCertificates
-from bot.operations.keep_gates import StoredGates
-from bot.operations.keep_pins import StoredPins
 from bot.operations.release_grant import release_grant
 from tests.builders import WORKSPACE
 from tests.fakes import FakeMessenger, FakePeople
@@ -86,7 +83,7 @@ class Contract:
 
     @pytest.fixture
     def tools(self, made: Made) -> Tools:
-        return Tools(StoredGates(made.world), StoredPins(made.world), StoredCertificates(made.world))
+        return build_tools(made.world)
 
     @pytest.fixture
     def it(self, made: Made) -> Connector:

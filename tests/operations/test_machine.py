@@ -24,7 +24,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from bot.connectors.base import Tools
+from bot.app import build_tools
 from bot.connectors.gateway import Gateway
 from bot.core.asking import Ask
 from bot.core.effects import Kind, Queue
@@ -36,9 +36,6 @@ from bot.operations.decide_press import decide_press
 from bot.operations.deny_request import deny_request
 from bot.operations.expire_due import expire_due
 from bot.operations.introspect_token import Open
-from bot.operations.keep_certificates import StoredCertificates
-from bot.operations.keep_gates import StoredGates
-from bot.operations.keep_pins import StoredPins
 from bot.operations.lapse_due import lapse_due
 from bot.operations.next_due import next_due
 from bot.operations.panic import panic, resume
@@ -135,12 +132,7 @@ class Lifecycle(RuleBasedStateMachine):
         db = self._open.enter_context(type(self).a_database())
         self.made: Made = make_world(self.directory, db=db, policy=POLICY)
         self.world = self.made.world
-        self.system = RemoteSystem(
-            Gateway(
-                POLICY.systems["shop-admin"],
-                Tools(StoredGates(self.world), StoredPins(self.world), StoredCertificates(self.world)),
-            )
-        )
+        self.system = RemoteSystem(Gateway(POLICY.systems["shop-admin"], build_tools(self.world)))
         self.late: list[tuple[str, Row, list[Recording]]] = []
         self.shown: list[Credentials] = []
         self.work: dict[int, tuple[str, str]] = {}

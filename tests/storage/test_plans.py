@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import pytest
 
 from bot.core.effects import Queue
-from storage import audit, facts, grants, outbox, people, requests, ssh, tokens
+from storage import audit, facts, grants, marks, outbox, people, requests, ssh, tokens
 from storage.audit import Filters
 from storage.database import Database
 
@@ -19,6 +19,9 @@ HOT: dict[str, Callable[[Database], object]] = {
     "panic and request by id": lambda db: (requests.get(db, "r1"), requests.votes(db, "r1")),
     "pending of a person": lambda db: requests.pending_of(db, "U1", "role"),
     "held by a person": lambda db: grants.held_by(db, "U1"),
+    "what others need": lambda db: grants.needs_of_others(db, "g1", "shop"),
+    "marks of a grant": lambda db: marks.of_grant(db, "shop", "g1"),
+    "marks of a thing": lambda db: marks.of_thing(db, "shop", "ana", "team"),
     "past of a person": lambda db: grants.past(db, "U1", "role", 3),
     "history of a person": lambda db: requests.history(db, "U1", "role"),
     "usual duration": lambda db: requests.usual_duration(db, "role"),
@@ -51,7 +54,7 @@ HOT: dict[str, Callable[[Database], object]] = {
     "audit by role and kind of event": lambda db: audit.page(db, Filters(role="role", event="panic"), 999, 20),
     "audit newest": lambda db: audit.page(db, Filters(), 999, 20),
 }
-BIG = "requests|grants|leases|gates|tokens|outbox|audit|people|seen|votes|ssh_access|ssh_certificates"
+BIG = "requests|grants|leases|gates|tokens|outbox|audit|people|seen|votes|ssh_access|ssh_certificates|marks"
 
 
 class Listening(Database):

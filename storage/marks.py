@@ -1,0 +1,36 @@
+"""What was given on systems where access is one thing for a person, one row for each grant that gave it."""
+
+from collections.abc import Iterable
+
+from bot.core.model import Mark
+from storage.database import Database
+
+_COLUMNS = "system, grant_id, account, thing, action"
+
+
+def put(db: Database, mark: Mark) -> None:
+    """Stores it unless it is there."""
+    sql = f"INSERT INTO marks ({_COLUMNS}) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+    db.run(sql, mark.system, mark.grant, mark.account, mark.thing, mark.action)
+
+
+def drop(db: Database, mark: Mark) -> None:
+    sql = "DELETE FROM marks WHERE system = ? AND grant_id = ? AND account = ? AND thing = ?"
+    db.run(sql, mark.system, mark.grant, mark.account, mark.thing)
+
+
+def of_grant(db: Database, system: str, grant: str) -> list[Mark]:
+    return _marks(db.rows(f"SELECT {_COLUMNS} FROM marks WHERE system = ? AND grant_id = ?", system, grant))
+
+
+def of_thing(db: Database, system: str, account: str, thing: str) -> list[Mark]:
+    sql = f"SELECT {_COLUMNS} FROM marks WHERE system = ? AND account = ? AND thing = ?"
+    return _marks(db.rows(sql, system, account, thing))
+
+
+def of_system(db: Database, system: str) -> list[Mark]:
+    return _marks(db.rows(f"SELECT {_COLUMNS} FROM marks WHERE system = ? ORDER BY grant_id, account, thing", system))
+
+
+def _marks(rows: Iterable[tuple[str, ...]]) -> list[Mark]:
+    return [Mark(*row) for row in rows]

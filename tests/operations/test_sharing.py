@@ -1,0 +1,97 @@
+"""Two grants of one person on one system: the end of one leaves what the other still needs."""
+
+from __future__ import annotations
+
+import pytest
+
+from bot.core.errors import SystemRefused
+from bot.core.model import Grant, Mark
+from bot.operations.keep_marks import StoredMarks
+from bot.operations.keep_pins import StoredPins
+from bot.operations.record_delivery import make_again, order_for, record_start_failed
+from bot.operations.release_grant import release_grant
+from tests.worlds import ANA, CARA, Made
+
+
+@pytest.fixture
+def one(made: Made) -> Grant:
+    """Ana reads and refunds at shop-admin; there is another role there that only reads, and one elsewhere."""
+    made.set_policy(
+        mine='title = "Read"\nsystem = "shop-admin"\nactions = ["orders:read"]\n'
+        'requesters = ["everyone"]\napprovers = ["@db-leads"]'
+    )
+    return made.a_grant()
+
+
+def kept(made: Made, grant: Grant) -> tuple[str, ...]:
+    order = order_for(made.world, grant.id, "shop-admin")
+    assert order is not None
+    return order.kept
+
+
+def extended(made: Made) -> list[str]:
+    return [lane for (lane,) in made.rows("SELECT lane FROM outbox WHERE kind = 'extend_lease'")]
+
+
+def test_an_end_keeps_what_an_active_grant_and_one_that_starts_need(made: Made, one: Grant) -> None:
+    assert kept(made, one) == ()
+    other = made.a_started(made.a_request("mine"))
+    assert kept(made, one) == ("orders:read",)
+    made.start(other)
+    assert kept(made, one) == ("orders:read",)
+    assert kept(made, other) == ("orders:read",)
+
+
+def test_what_ends_or_failed_itself_keeps_nothing_for_another(made: Made, one: Grant) -> None:
+    other, failed = made.a_grant("mine"), made.a_started(made.a_request("mine", CARA))
+    for grant in (one, other):
+        release_grant(made.world, grant.id, ANA)
+    record_start_failed(made.world, failed.id, "no")
+    assert kept(made, one) == kept(made, other) == kept(made, failed) == ()
+
+
+def test_another_person_and_another_system_keep_nothing(made: Made, one: Grant) -> None:
+    made.a_grant("mine", CARA)
+    made.a_grant("reports-read")
+    assert kept(made, one) == ()
+
+
+def test_an_order_to_extend_keeps_nothing_because_it_wants_all_of_it(made: Made, one: Grant) -> None:
+    made.a_grant("mine")
+    order = order_for(made.world, one.id, "shop-admin", still_active=True)
+    assert order is not None and order.kept == ()
+
+
+def test_after_an_end_what_another_grant_needs_is_made_again(made: Made, one: Grant) -> None:
+    starting = made.a_started(made.a_request("mine"))
+    release_grant(made.world, one.id, ANA)
+    made.forget_work()
+    make_again(made.world, one.id, "shop-admin")
+    assert extended(made) == [f"grant:{starting.id}"]
+
+
+def test_after_the_last_end_nothing_is_made_again(made: Made, one: Grant) -> None:
+    made.a_grant("mine", CARA)
+    release_grant(made.world, one.id, ANA)
+    made.forget_work()
+    make_again(made.world, one.id, "shop-admin")
+    assert extended(made) == []
+
+
+def test_an_account_is_one_person_s_on_a_system(made: Made) -> None:
+    pins = StoredPins(made.world)
+    assert pins.keep("it", ANA, "7") == pins.keep("it", ANA, "8") == "7"
+    with pytest.raises(SystemRefused, match="belongs to another person"):
+        pins.keep("it", CARA, "7")
+    assert pins.keep("other", CARA, "7") == "7"
+    assert pins.get("it", CARA) is None
+
+
+def test_a_mark_is_kept_once_until_it_is_forgotten(made: Made) -> None:
+    marks, mark = StoredMarks(made.world), Mark("it", "g1", "7", "team", "team")
+    other = Mark("it", "g2", "7", "team", "team")
+    for each in (mark, mark, other):
+        marks.note(each)
+    assert marks.of_thing("it", "7", "team") == [mark, other] == marks.of_system("it")
+    marks.forget(mark)
+    assert marks.of_grant("it", "g1") == [] and marks.of_grant("it", "g2") == [other]
