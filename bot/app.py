@@ -35,6 +35,7 @@ from bot.operations.keep_marks import StoredMarks
 from bot.operations.keep_pins import StoredPins
 from bot.operations.record_people import people_to_check, record_people, save_refresh
 from bot.operations.record_policy import record_loaded, record_rejected
+from bot.operations.sound_alarms import watch_ends
 from bot.operations.take_work import free_claims
 from bot.roles_file import RolesFile
 from bot.settings import Settings
@@ -189,6 +190,7 @@ class Worker:
         return {
             "holders": Every(CHECK_HOLDERS_EVERY, self._check_holders),
             "groups": Every(300, lambda: save_refresh(world, ["groups"])),
+            "unheard_ends": Every(60, lambda: watch_ends(world)),
             "people": Every(6 * 3600, lambda: save_refresh(world, ["people"])),
         }
 

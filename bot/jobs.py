@@ -24,6 +24,7 @@ from bot.operations.forget_old import forget_old
 from bot.operations.lapse_due import lapse_due
 from bot.operations.next_due import next_due
 from bot.operations.remind_due import remind_due
+from bot.operations.sound_alarms import sound_alarms
 from bot.operations.start_due import start_due
 
 log = logging.getLogger(__name__)
@@ -36,7 +37,7 @@ SET_CLOCK = 0.1
 
 NEVER_DROPPED = {"misfire_grace_time": None, "coalesce": True, "max_instances": 1}
 
-SWEEP: Sequence[Callable[[World], int]] = (expire_due, start_due, lapse_due, remind_due)
+SWEEP: Sequence[Callable[[World], int]] = (expire_due, start_due, lapse_due, remind_due, sound_alarms)
 """Ends come first, always."""
 
 

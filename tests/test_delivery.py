@@ -204,7 +204,7 @@ def test_an_extension_that_waits_is_dropped_by_an_end(hands: Hands) -> None:
 # --- trying again
 
 
-def test_an_end_is_tried_for_ever_with_growing_pauses_and_told_ever_less_often(hands: Hands) -> None:
+def test_an_end_is_tried_for_ever_with_growing_pauses(hands: Hands) -> None:
     grant = hands.active()
     hands.system.failing["revoke"] = SystemUnavailable("the API is down")
     hands.release(grant)
@@ -218,9 +218,7 @@ def test_an_end_is_tried_for_ever_with_growing_pauses_and_told_ever_less_often(h
     assert max(pauses) <= longest
     assert hands.state(grant) is GrantState.ENDING
     failed = hands.rows("SELECT detail FROM audit WHERE event = 'grant:end:failed' ORDER BY seq")
-    assert [json.loads(detail)["attempts"] for (detail,) in failed] == [1, 2, 4, 8, 16]
-    hands.delivery.drain(Queue.SLACK)
-    assert hands.slack.notes(SECURITY) == ["end_failed"] * 5
+    assert [json.loads(detail)["attempts"] for (detail,) in failed] == [1]  # the rest is told by the clock
     hands.system.failing.clear()
     hands.turn(Queue.END)
     assert hands.state(grant) is GrantState.ENDED

@@ -54,6 +54,7 @@ class Event(StrEnum):
     CERTIFICATE_ISSUED = "grant:certificate:issued"
     END_ASKED = "grant:end:asked"
     END_FAILED = "grant:end:failed"
+    END_ACKNOWLEDGED = "grant:end:acknowledged"
     GRANT_ENDED = "grant:access:ended"
     USE_FIRST = "grant:use:first"
     USE_SUMMED = "grant:use:summed"

@@ -33,6 +33,8 @@ class Kind(StrEnum):
     TELL_PERSON = "tell_person"
     REMIND = "remind"
     TELL_SECURITY = "tell_security"
+    ALARM = "alarm"
+    UPDATE_ALARM = "update_alarm"
     ANSWER = "answer"
     SEND_EXPORT = "send_export"
     VERIFY_AUDIT = "verify_audit"
@@ -118,6 +120,20 @@ def remind(grant: str, person: str) -> Effect:
 
 def tell_security(channel: str, note: str, **facts: object) -> Effect:
     return Effect(Kind.TELL_SECURITY, Queue.SLACK, f"to:{channel}", {"channel": channel, "note": note, **facts})
+
+
+def alarm(channel: str, grant: str, system: str) -> Effect:
+    """Tells the security channel of an end that is not confirmed, as it is then."""
+    return Effect(Kind.ALARM, Queue.SLACK, f"to:{channel}", {"channel": channel, "grant": grant, "system": system})
+
+
+def update_alarm(channel: str, ts: str) -> Effect:
+    """Shows what has become of the ends that a posted alarm tells of."""
+    return Effect(Kind.UPDATE_ALARM, Queue.SLACK, alarm_lane(channel, ts), {"channel": channel, "ts": ts})
+
+
+def alarm_lane(channel: str, ts: str) -> str:
+    return f"alarm:{channel}:{ts}"
 
 
 def answer(person: str, channel: str, note: str, **facts: object) -> Effect:

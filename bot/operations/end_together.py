@@ -5,6 +5,7 @@ written down is one transaction, and a handful of statements whatever the number
 from collections.abc import Callable, Mapping, Sequence
 
 from bot.core.model import Grant, GrantState, Lease, Order, Person
+from bot.operations._alarm import alarms_over
 from bot.operations._unit import Unit, World, unit
 from bot.operations.record_delivery import note_ended, tell_ended
 from bot.operations.take_work import Row
@@ -48,6 +49,7 @@ def _confirm(
     """What `record_ended` does for one, for many."""
     grants.end_leases(u.db, ended)
     gone = {(lease.grant, lease.system) for lease in ended}
+    alarms_over(u, gone)
     for lease in ended:
         if found[lease.grant].state is GrantState.ENDING:
             note_ended(u, found[lease.grant], lease.system)

@@ -7,6 +7,7 @@ from bot.core import effects
 from bot.core.audit import Event
 from bot.core.lifecycle import first_reminder
 from bot.core.model import EndReason, Grant, GrantState, Order, Person
+from bot.operations._alarm import alarm_failed, alarms_over, watch_end
 from bot.operations._end import channel_of
 from bot.operations._unit import SYSTEM, Unit, World, unit
 from bot.operations.try_start import orders
@@ -52,6 +53,7 @@ def record_start_failed(world: World, grant_id: str, error: str) -> None:
         u.record(Event.GRANT_FAILED, SYSTEM, grant, error=error)
         grants.set_leases(u.db, grant.id, GrantState.ENDING)
         u.do(*(effects.end_lease(grant.id, system) for system in grant.systems))
+        watch_end(u, [(grant.id, system) for system in grant.systems])
         u.do(effects.tell_person(grant.person, "failed", grant=grant.id))
         u.tell_leads("start_failed", grant=grant.id, error=error)
         _show(u, grant)
@@ -87,6 +89,7 @@ def record_ended(world: World, grant_id: str, system: str) -> None:
         if grant is None:
             return
         ended = grants.set_lease(u.db, grant.id, system, GrantState.ENDED)
+        alarms_over(u, [(grant.id, system)])
         if not ended or grant.state is not GrantState.ENDING:
             return
         note_ended(u, grant, system)
@@ -112,18 +115,15 @@ def connectors_of(world: World, leases: Sequence[tuple[str, str]]) -> list[str]:
 
 
 def record_end_failed(world: World, grant_id: str, system: str, error: str, attempts: int) -> None:
-    """The system did not confirm the end: it stays `ending`. The holder hears of it once, the leads ever less often,
-    for ever."""
+    """The system did not confirm the end: it stays `ending`. The holder hears of it once, the leads on a schedule
+    until it is gone or one of them has acknowledged it."""
     with unit(world) as u:
         grant = grants.locked(u.db, grant_id)
         if grant is None:
             return
-        failed = grants.set_lease(u.db, grant.id, system, GrantState.ENDING, error)
-        if not failed or attempts & (attempts - 1):
-            return  # another worker's try succeeded meanwhile, or enough was said of it
-        u.record(Event.END_FAILED, SYSTEM, grant, system=system, error=error, attempts=attempts)
-        u.tell_leads("end_failed", grant=grant.id, system=system, error=error, attempts=attempts)
-        if attempts == 1:
+        if not grants.set_lease(u.db, grant.id, system, GrantState.ENDING, error):
+            return  # another worker's try succeeded meanwhile
+        if alarm_failed(u, grant, system, error, attempts):
             u.do(effects.tell_person(grant.person, "end_delayed", grant=grant.id))
 
 

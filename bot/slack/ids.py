@@ -19,6 +19,7 @@ class Action(StrEnum):
     CHOOSE_ROLE = "choose_role"
     REVOKE = "revoke"
     AUDIT_OLDER = "audit_older"
+    ACKNOWLEDGE = "acknowledge"
 
 
 class Modal(StrEnum):

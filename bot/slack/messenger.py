@@ -12,6 +12,7 @@ from bot.core.effects import Kind
 from bot.core.errors import OutcomeUnknown, SystemRefused, SystemUnavailable
 from bot.core.model import HELD, GrantState
 from bot.operations._unit import World
+from bot.operations.describe_alarms import alarms_in, describe_alarms, record_alarmed
 from bot.operations.describe_grant import GrantView, describe_grant
 from bot.operations.describe_person import describe_person
 from bot.operations.describe_request import RequestCard, describe_request
@@ -25,6 +26,7 @@ from bot.slack.views import (
     answers,
     approval_message,
     direct_messages,
+    end_alarm,
     home,
     security_notes,
     thread_notes,
@@ -40,13 +42,14 @@ TOGETHER: Mapping[Kind, tuple[tuple[Kind, ...], int, int]] = {
     Kind.TELL_PERSON: (_DIRECT, 1, 10),
     Kind.REMIND: (_DIRECT, 1, 10),
     Kind.TELL_SECURITY: ((Kind.TELL_SECURITY,), 1, 10),
+    Kind.ALARM: ((Kind.ALARM,), 1, 8),
     Kind.THREAD_NOTE: ((Kind.THREAD_NOTE,), 3, 100),
 }
 """What may be said in one message with a row of that kind: the kinds that may follow it in its lane, how many must
 wait for it to be worth it, and how many it takes. Notes for a few threads go each to its own."""
 
 POSTS = frozenset(
-    {Kind.POST_APPROVAL, Kind.THREAD_NOTE, Kind.TELL_PERSON, Kind.REMIND, Kind.TELL_SECURITY, Kind.ANSWER}
+    {Kind.POST_APPROVAL, Kind.THREAD_NOTE, Kind.TELL_PERSON, Kind.REMIND, Kind.TELL_SECURITY, Kind.ALARM, Kind.ANSWER}
 )
 """What would be seen twice if it were done twice."""
 
@@ -131,12 +134,16 @@ class Messenger:
             return []
         message = approval_message.render(card, self._world.now(), _mentions(card))
         for channel, ts in card.copies:
-            try:
-                self._call("chat.update", channel=channel, ts=ts, **message)
-            except SystemRefused as refused:
-                if refused.code not in ("message_not_found", "channel_not_found", "is_archived", "not_in_channel"):
-                    raise
+            self._show(channel, ts, message)
         return []
+
+    def _show(self, channel: str, ts: str, message: Message) -> None:
+        """Puts a message in the place of a posted one, if that is still there."""
+        try:
+            self._call("chat.update", channel=channel, ts=ts, **message)
+        except SystemRefused as refused:
+            if refused.code not in ("message_not_found", "channel_not_found", "is_archived", "not_in_channel"):
+                raise
 
     def thread_notes(self, work: Sequence[tuple[Kind, Data]]) -> list[Recording]:
         """One note goes into its request's thread, many at once become one message in their channel."""
@@ -172,6 +179,20 @@ class Messenger:
     def tell_security(self, work: Sequence[tuple[Kind, Data]]) -> list[Recording]:
         said = [security_notes.render(data["note"], data) for _, data in work]
         self.post(work[0][1]["channel"], direct_messages.join(said))
+        return []
+
+    def alarms(self, work: Sequence[tuple[Kind, Data]]) -> list[Recording]:
+        """Ends that are not confirmed; what was confirmed or acknowledged meanwhile needs no alarm any more."""
+        pairs = list(dict.fromkeys((data["grant"], data["system"]) for _, data in work))
+        views = [view for view in describe_alarms(self._world, pairs) if view.alarm.next_at is not None]
+        if not views:
+            return []
+        answer = self.post(work[0][1]["channel"], end_alarm.render(views))
+        return [lambda w: record_alarmed(w, answer["channel"], answer["ts"], views)]
+
+    def update_alarm(self, data: Data) -> list[Recording]:
+        if views := alarms_in(self._world, data["channel"], data["ts"]):
+            self._show(data["channel"], data["ts"], end_alarm.render(views))
         return []
 
     def answer(self, data: Data) -> list[Recording]:
@@ -250,10 +271,12 @@ _TOGETHER: Mapping[Kind, Callable[[Messenger, Sequence[tuple[Kind, Data]]], list
     Kind.TELL_PERSON: Messenger.tell_person,
     Kind.REMIND: Messenger.tell_person,
     Kind.TELL_SECURITY: Messenger.tell_security,
+    Kind.ALARM: Messenger.alarms,
 }
 _ALONE: Mapping[Kind, Callable[[Messenger, Data], list[Recording]]] = {
     Kind.POST_APPROVAL: Messenger.post_approval,
     Kind.UPDATE_APPROVAL: Messenger.update_approval,
+    Kind.UPDATE_ALARM: Messenger.update_alarm,
     Kind.ANSWER: Messenger.answer,
     Kind.PUBLISH_HOME: Messenger.publish_home,
     Kind.SEND_EXPORT: Messenger.send_export,

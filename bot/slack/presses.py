@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 
 from bot.core.approval import Refused
 from bot.operations._unit import World
+from bot.operations.acknowledge_end import acknowledge_end
 from bot.operations.begin_decision import begin_decision
 from bot.operations.describe_person import describe_person
 from bot.operations.describe_request import RequestCard, describe_request
@@ -172,6 +173,11 @@ def revoke(desk: Desk, click: Click) -> None:
     do_once(desk.world, click.key, act)
 
 
+def acknowledge(desk: Desk, click: Click) -> None:
+    """The message shows that it counts."""
+    do_once(desk.world, click.key, lambda w: tell(w, click, acknowledge_end(w, click.person, click.value)))
+
+
 def audit_older(desk: Desk, click: Click) -> None:
     """The next page is read, and whether they may, when it is shown."""
     filters, before = from_older(click.value)
@@ -206,5 +212,6 @@ PRESSES: Mapping[str, Route] = {
     Action.CHOOSE_ROLE: Route(choose_role),
     Action.REVOKE: Route(revoke),
     Action.AUDIT_OLDER: Route(audit_older),
+    Action.ACKNOWLEDGE: Route(acknowledge),
 }
 UNKNOWN = Route(outdated, known=False)

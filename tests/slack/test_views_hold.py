@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from bot.core.model import EndReason, GrantState, RequestState
+from bot.operations.describe_alarms import AlarmView
 from bot.operations.show_credentials import Credentials
 from bot.slack.views import (
     answers,
@@ -18,6 +19,7 @@ from bot.slack.views import (
     deny_modal,
     direct_messages,
     edit_modal,
+    end_alarm,
     help,
     home,
     lists,
@@ -26,9 +28,11 @@ from bot.slack.views import (
     security_notes,
     thread_notes,
 )
+from storage.alarms import Alarm
 from tests.slack.views_samples import (
     ENDED,
     HOSTILE,
+    HOUR,
     NASTY,
     NOW,
     a_grant,
@@ -60,7 +64,7 @@ GRANT_NOTES = {
 SECURITY = {
     "nobody_can_decide": ("role",),
     "start_failed": ("grant", "error"),
-    "end_failed": ("grant", "system", "error"),
+    "end_confirmed": ("grant", "system"),
     "panic_on": ("by", "role", "person"),
     "panic_off": ("by", "role", "person"),
     "undelivered": ("kind", "to", "error"),
@@ -91,7 +95,15 @@ def told(note: str, changes: dict[str, Any]) -> Render:
 
 
 def secured(note: str, keys: tuple[str, ...]) -> Render:
-    return lambda text: security_notes.render(note, {**dict.fromkeys(keys, text), "attempts": 4, "ended": 2})
+    return lambda text: security_notes.render(note, {**dict.fromkeys(keys, text), "since": NOW, "ended": 2})
+
+
+def alarmed(**state: Any) -> Render:
+    def render(text: str) -> dict[str, Any]:
+        alarm = Alarm("a1", "g1", text[:63], NOW - HOUR, 5, 2, NOW, **state)
+        return end_alarm.render([AlarmView(alarm, a_grant(role=text[:63]), text)] * 8)
+
+    return render
 
 
 def many_people(text: str) -> dict[str, Any]:
@@ -150,6 +162,9 @@ RENDERS: dict[str, Render] = {
     "thread: ended": in_thread("ended"),
     **{f"security: {note}": secured(note, keys) for note, keys in SECURITY.items()},
     "security: policy": lambda text: security_notes.render("policy_rejected", {"problems": [text] * 10, "count": 99}),
+    "security: ends": alarmed(),
+    "security: ends acknowledged": alarmed(acknowledged_by="os:eve", acknowledged_at=NOW),
+    "security: ends gone": alarmed(gone_at=NOW),
     "refused": answers.refused,
     "text": answers.text,
     "submitted": lambda text: answers.submitted(worst_sent(text)),

@@ -269,9 +269,9 @@ SECURITY: dict[str, tuple[str, dict[str, object], str]] = {
     "nobody": ("nobody_can_decide", {"role": "orders-read"}, "Too few people can decide on requests for orders-read"),
     "start": ("start_failed", {"grant": "g1", "error": "role *x*"}, "What was said: role *x*"),
     "end": (
-        "end_failed",
-        {"grant": "g1", "system": "orders-db", "error": "down", "attempts": 4},
-        "Access may still exist on orders-db",
+        "end_confirmed",
+        {"grant": "g1", "system": "orders-db", "since": 1_790_000_000},
+        "Gone at last from orders-db",
     ),
     "panic": ("panic_on", {"by": "os:eve", "role": "", "person": "", "ended": 2}, "for all access, by eve"),
     "panic on a role and a person": (

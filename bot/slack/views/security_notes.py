@@ -11,6 +11,7 @@ from bot.slack.blocks import (
     bold,
     clean,
     code,
+    date,
     escape,
     is_slack_id,
     message,
@@ -59,16 +60,13 @@ def _start_failed(facts: Facts) -> Message:
     )
 
 
-def _end_failed(facts: Facts) -> Message:
-    attempts = f"{facts['attempts']} times"
+def _end_confirmed(facts: Facts) -> Message:
     return message(
-        f"Access {_name(facts['grant'])} could not be ended on {_name(facts['system'])} yet.",
+        f"Access {_name(facts['grant'])} is gone from {_name(facts['system'])} at last.",
         paragraph(
-            [bold("Access may still exist"), " on ", bold(str(facts["system"])), ", although it has to end."],
-            ["Grant ", code(str(facts["grant"])), f": tried {attempts}, and tried on until the system confirms."],
-            ["If the system is gone or broken, end it there by hand."],
+            [bold("Gone at last"), " from ", bold(str(facts["system"])), ": the system has confirmed the end."],
+            ["Grant ", code(str(facts["grant"])), ", which did not end since ", date(int(str(facts["since"]))), "."],
         ),
-        _said(facts["error"]),
     )
 
 
@@ -155,7 +153,7 @@ def _scope(facts: Facts) -> str:
 _NOTES: Mapping[str, Callable[[Facts], Message]] = {
     "nobody_can_decide": _nobody_can_decide,
     "start_failed": _start_failed,
-    "end_failed": _end_failed,
+    "end_confirmed": _end_confirmed,
     "panic_on": _panic_on,
     "panic_off": _panic_off,
     "policy_rejected": _policy_rejected,

@@ -1,0 +1,63 @@
+"""Ends that a system does not confirm: watched from their first failure on, told to the leads on a schedule, until the
+system confirms or a lead has acknowledged it. Trying goes on whatever is told.
+"""
+
+from collections.abc import Collection, Sequence
+
+from bot.core import effects
+from bot.core.audit import Event
+from bot.core.lifecycle import next_alarm
+from bot.core.model import Grant
+from bot.operations._unit import SYSTEM, Unit, new_id
+from storage import alarms, outbox
+from storage.alarms import Alarm
+
+UNANSWERED = 60
+"""Seconds after which an end that neither failed nor was confirmed is told too: its system may hang."""
+
+
+def watch_end(u: Unit, pairs: Sequence[tuple[str, str]]) -> None:
+    """From now on these pairs of grant and system are told of, unless they are confirmed soon."""
+    for grant, system in pairs:
+        alarms.watch(u.db, new_id("a"), grant, system, u.now, u.now + UNANSWERED)
+    if pairs:
+        u.expect(u.now + UNANSWERED)
+
+
+def alarm_failed(u: Unit, grant: Grant, system: str, error: str, attempts: int) -> bool:
+    """A try has failed; True when it is the first that is told."""
+    alarms.watch(u.db, new_id("a"), grant.id, system, u.now, u.now)
+    alarms.tried(u.db, grant.id, system, attempts)
+    known = alarms.get(u.db, grant.id, system)
+    if known is None or known.said or known.acknowledged_at is not None:
+        return False
+    sound(u, grant, known, error)
+    return True
+
+
+def sound(u: Unit, grant: Grant, known: Alarm, error: str) -> None:
+    """Tells the leads, on record, and sets when to tell them next."""
+    next_at = next_alarm(known.since, u.now)
+    alarms.told(u.db, grant.id, known.system, next_at)
+    u.record(Event.END_FAILED, SYSTEM, grant, system=known.system, error=error, attempts=known.attempts)
+    if channel := u.policy.workspace.security_channel:
+        u.do(effects.alarm(channel, grant.id, known.system))
+    u.expect(next_at)
+
+
+def alarms_over(u: Unit, gone: Collection[tuple[str, str]]) -> None:
+    """The systems have confirmed these pairs of grant and system: what was told of them is told to be over, once."""
+    for known in alarms.open_of(u.db, sorted({grant for grant, _ in gone})) if gone else ():
+        if (known.grant, known.system) not in gone:
+            continue
+        alarms.gone(u.db, known.grant, known.system, u.now)
+        if known.said:
+            show_alarm(u, known.grant, known.system)
+            u.tell_leads("end_confirmed", grant=known.grant, system=known.system, since=known.since)
+
+
+def show_alarm(u: Unit, grant: str, system: str) -> None:
+    """Every message that tells of it shows how it is now; many changes of one message are one update."""
+    for channel, ts in alarms.messages_of(u.db, grant, system):
+        if not outbox.hurry(u.db, [effects.alarm_lane(channel, ts)], u.now):
+            u.do(effects.update_alarm(channel, ts))

@@ -1,0 +1,34 @@
+"""A lead has heard of an end that a system does not confirm: nothing more is said of it, and it is tried on."""
+
+from bot.core.approval import Refused
+from bot.core.audit import Event
+from bot.operations._alarm import show_alarm
+from bot.operations._leads import leads_only
+from bot.operations._unit import Unit, World, unit
+from storage import alarms, grants
+
+ACTION = "acknowledge an end"
+
+
+def acknowledge_end(world: World, by: str, alarm: str) -> Refused | None:
+    """None when it counts; `alarm` is its id. Refuses who is no lead, and what is over already. Raises
+    StorageUnavailable."""
+    with unit(world) as u:
+        known = alarms.by_id(u.db, alarm)
+        grant = grants.locked(u.db, known.grant) if known else None
+        if (refused := leads_only(u, by)) is not None:
+            return u.refuse(refused, by, ACTION, grant)
+        if known is None or grant is None or not alarms.acknowledge(u.db, alarm, by, u.now):
+            return u.refuse(_over(u, alarm), by, ACTION, grant)
+        u.record(Event.END_ACKNOWLEDGED, by, grant, system=known.system)
+        show_alarm(u, known.grant, known.system)
+    return None
+
+
+def _over(u: Unit, alarm: str) -> Refused:
+    known = alarms.by_id(u.db, alarm)
+    if known is None:
+        return Refused("There is no such alarm.")
+    if known.gone_at is not None:
+        return Refused("There is nothing to acknowledge any more: the system has confirmed the end.")
+    return Refused("It is acknowledged already, so nothing more is said of it. The bot tries on.")

@@ -1,0 +1,39 @@
+"""Tells the leads again of ends that no system has confirmed, and notices those that nothing was heard of at all."""
+
+from bot.core.model import GrantState
+from bot.operations._alarm import sound, watch_end
+from bot.operations._unit import Unit, World, unit
+from storage import alarms, grants
+from storage.alarms import Alarm
+
+BATCH = 100
+NO_ANSWER = "the system has not answered"
+
+
+def sound_alarms(world: World) -> int:
+    """Tells what is due to be told and gives its number. Raises StorageUnavailable."""
+    told = 0
+    while True:
+        with unit(world) as u:
+            due = alarms.due(u.db, u.now, BATCH)
+            for known in due:
+                _sound(u, known)
+        told += len(due)
+        if len(due) < BATCH:
+            return told
+
+
+def _sound(u: Unit, known: Alarm) -> None:
+    grant = grants.get(u.db, known.grant)
+    lease = next((one for one in grants.leases(u.db, known.grant) if one.system == known.system), None)
+    if grant is None or lease is None or lease.state is not GrantState.ENDING:  # ended while somebody began to watch it
+        return alarms.gone(u.db, known.grant, known.system, u.now)
+    return sound(u, grant, known, lease.error or NO_ANSWER)
+
+
+def watch_ends(world: World) -> int:
+    """Begins to watch the ends that were asked for and that nothing was heard of yet, and gives their number."""
+    with unit(world) as u:
+        found = alarms.unwatched(u.db, BATCH)
+        watch_end(u, found)
+    return len(found)

@@ -1,0 +1,84 @@
+"""The security channel's message about access that may still exist although it has to end, with a button by which a
+lead says that they know. What systems answered is shown as they said it.
+"""
+
+from collections.abc import Sequence
+
+from bot.core.durations import format_duration
+from bot.operations.describe_alarms import AlarmView
+from bot.slack.blocks import (
+    Block,
+    Message,
+    Part,
+    actions,
+    bold,
+    button,
+    clean,
+    code,
+    confirm,
+    date,
+    escape,
+    message,
+    paragraph,
+    preformatted,
+    rich,
+    section,
+    who,
+)
+from bot.slack.ids import Action
+from bot.slack.views._fit import join
+
+ERROR_ROOM = 500
+
+
+def render(views: Sequence[AlarmView]) -> Message:
+    """One message about these ends, at least one, as they are now."""
+    return join([_one(view) for view in views])
+
+
+def _one(view: AlarmView) -> Message:
+    alarm, grant = view.alarm, view.grant
+    tried = "1 time" if alarm.attempts == 1 else f"{alarm.attempts} times"
+    if alarm.gone_at is not None:
+        return _gone(view)
+    return message(
+        f"Access {_name(grant.id)} could not be ended on {_name(alarm.system)} yet.",
+        paragraph(
+            [bold("Access may still exist"), " on ", bold(alarm.system), ", although it has to end."],
+            [code(grant.role), " of ", who(grant.person), ", grant ", code(grant.id), "."],
+            [f"Tried {tried} since ", date(alarm.since), ", and tried on until the system confirms."],
+            ["If the system is gone or broken, end it there by hand."],
+        ),
+        rich(section("What was said:"), preformatted(view.error, ERROR_ROOM)),
+        _acknowledgement(view),
+    )
+
+
+def _gone(view: AlarmView) -> Message:
+    alarm, grant = view.alarm, view.grant
+    lasted = format_duration(max(1, (alarm.gone_at or alarm.since) - alarm.since))
+    return message(
+        f"Access {_name(grant.id)} is gone from {_name(alarm.system)}.",
+        paragraph(
+            [bold("Gone"), " from ", bold(alarm.system), ": ", code(grant.role), " of ", who(grant.person), "."],
+            ["Grant ", code(grant.id), ": the system confirmed it ", date(alarm.gone_at or 0), f", after {lasted}."],
+        ),
+    )
+
+
+def _acknowledgement(view: AlarmView) -> Block:
+    alarm = view.alarm
+    if alarm.acknowledged_by and alarm.acknowledged_at is not None:
+        words: list[Part] = ["Acknowledged by ", who(alarm.acknowledged_by), " ", date(alarm.acknowledged_at)]
+        return paragraph([*words, ": nothing more is said until it is gone. It is tried on."])
+    asked = confirm(
+        "Acknowledge it?",
+        "Nothing more is said of it here until it is gone. The bot tries on, and you see to it.",
+        "Acknowledge",
+    )
+    about = f"{view.grant.id} on {alarm.system}"
+    return actions(button("Acknowledge", Action.ACKNOWLEDGE, alarm.id, about, confirm=asked))
+
+
+def _name(value: str) -> str:
+    return escape(clean(value, 75))

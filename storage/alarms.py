@@ -1,0 +1,124 @@
+"""Ends that no system has confirmed yet: since when, when they are told next, who has acknowledged them, and which
+messages in the security channel tell of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from storage.database import Database
+
+Pair = tuple[str, str]
+"""A grant and a system: one lease."""
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """`attempts` is how often the end was tried, `said` how often it was told; `next_at` is None when it is told no
+    more, `gone_at` when the system confirmed. Times are UTC seconds."""
+
+    id: str
+    grant: str
+    system: str
+    since: int
+    attempts: int
+    said: int
+    next_at: int | None = None
+    acknowledged_by: str | None = None
+    acknowledged_at: int | None = None
+    gone_at: int | None = None
+
+
+_COLUMNS = "id, grant_id, system, since, attempts, said, next_at, acknowledged_by, acknowledged_at, gone_at"
+
+
+def get(db: Database, grant: str, system: str) -> Alarm | None:
+    found = db.row(f"SELECT {_COLUMNS} FROM alarms WHERE grant_id = ? AND system = ?", grant, system)
+    return Alarm(*found) if found else None
+
+
+def by_id(db: Database, alarm: str) -> Alarm | None:
+    found = db.row(f"SELECT {_COLUMNS} FROM alarms WHERE id = ?", alarm)
+    return Alarm(*found) if found else None
+
+
+def watch(db: Database, alarm: str, grant: str, system: str, now: int, next_at: int) -> None:
+    """Begins to watch an end that nothing was heard of yet, unless it is watched already."""
+    sql = (
+        "INSERT INTO alarms (id, grant_id, system, since, attempts, said, next_at) VALUES (?, ?, ?, ?, 0, 0, ?) "
+        "ON CONFLICT (grant_id, system) DO NOTHING"
+    )
+    db.run(sql, alarm, grant, system, now, next_at)
+
+
+def tried(db: Database, grant: str, system: str, attempts: int) -> None:
+    db.run("UPDATE alarms SET attempts = ? WHERE grant_id = ? AND system = ?", attempts, grant, system)
+
+
+def told(db: Database, grant: str, system: str, next_at: int) -> None:
+    """It was told once more, and is told again then."""
+    sql = "UPDATE alarms SET said = said + 1, next_at = ? WHERE grant_id = ? AND system = ?"
+    db.run(sql, next_at, grant, system)
+
+
+def due(db: Database, now: int, limit: int) -> list[Alarm]:
+    sql = f"SELECT {_COLUMNS} FROM alarms WHERE next_at <= ? ORDER BY next_at LIMIT ?{db.skip_locked}"
+    return [Alarm(*row) for row in db.rows(sql, now, limit)]
+
+
+def acknowledge(db: Database, alarm: str, by: str, at: int) -> bool:
+    """Ends the telling of it; False when it is gone, or acknowledged already."""
+    sql = (
+        "UPDATE alarms SET acknowledged_by = ?, acknowledged_at = ?, next_at = NULL WHERE id = ? "
+        "AND gone_at IS NULL AND acknowledged_at IS NULL"
+    )
+    return db.run(sql, by, at, alarm) == 1
+
+
+def open_of(db: Database, ids: Sequence[str]) -> list[Alarm]:
+    """Those of these grants that are not gone."""
+    marks = ", ".join("?" * len(ids))
+    sql = f"SELECT {_COLUMNS} FROM alarms WHERE grant_id IN ({marks}) AND gone_at IS NULL ORDER BY grant_id, system"
+    return [Alarm(*row) for row in db.rows(sql, *ids)]
+
+
+def gone(db: Database, grant: str, system: str, at: int) -> None:
+    db.run("UPDATE alarms SET gone_at = ?, next_at = NULL WHERE grant_id = ? AND system = ?", at, grant, system)
+
+
+def unwatched(db: Database, limit: int) -> list[Pair]:
+    """Leases whose end was asked for and that nobody watches yet."""
+    sql = (
+        "SELECT l.grant_id, l.system FROM grants g JOIN leases l ON l.grant_id = g.id LEFT JOIN alarms a ON "
+        "a.grant_id = l.grant_id AND a.system = l.system WHERE g.state NOT IN ('ended', 'failed') AND "
+        "g.state = 'ending' AND l.state = 'ending' AND a.grant_id IS NULL LIMIT ?"
+    )
+    return [(str(grant), str(system)) for grant, system in db.rows(sql, limit)]
+
+
+def posted(db: Database, channel: str, ts: str, pairs: Sequence[Pair]) -> None:
+    """A message tells of these leases, in this order."""
+    sql = (
+        "INSERT INTO alarm_messages (channel, ts, place, grant_id, system) VALUES (?, ?, ?, ?, ?) "
+        "ON CONFLICT (channel, ts, place) DO NOTHING"
+    )
+    db.run_many(sql, [(channel, ts, place, *pair) for place, pair in enumerate(pairs)])
+
+
+def messages_of(db: Database, grant: str, system: str) -> list[tuple[str, str]]:
+    """Channel and ts of every message that tells of this lease."""
+    sql = "SELECT DISTINCT channel, ts FROM alarm_messages WHERE grant_id = ? AND system = ? ORDER BY ts"
+    return [(str(channel), str(ts)) for channel, ts in db.rows(sql, grant, system)]
+
+
+def in_message(db: Database, channel: str, ts: str) -> list[Pair]:
+    """The leases that a message tells of, in its order."""
+    sql = "SELECT grant_id, system FROM alarm_messages WHERE channel = ? AND ts = ? ORDER BY place"
+    return [(str(grant), str(system)) for grant, system in db.rows(sql, channel, ts)]
+
+
+def forget(db: Database, before: int) -> None:
+    """Drops what was gone before then, with its messages."""
+    old: tuple[Any, ...] = (before,)
+    gone_ones = "SELECT 1 FROM alarms a WHERE a.grant_id = alarm_messages.grant_id AND a.system = alarm_messages.system"
+    db.run(f"DELETE FROM alarm_messages WHERE EXISTS ({gone_ones} AND a.gone_at < ?)", *old)
+    db.run("DELETE FROM alarms WHERE gone_at < ?", *old)

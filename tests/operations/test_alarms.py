@@ -1,0 +1,202 @@
+"""Ends that no system confirms: told on a schedule, until a lead has acknowledged them or they are gone."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from bot.core.approval import Refused
+from bot.core.lifecycle import next_alarm
+from bot.core.model import Grant
+from bot.operations.acknowledge_end import acknowledge_end
+from bot.operations.describe_alarms import alarms_in, describe_alarms, record_alarmed
+from bot.operations.forget_old import forget_old
+from bot.operations.next_due import next_due
+from bot.operations.record_delivery import record_end_failed, record_start_failed
+from bot.operations.release_grant import release_grant
+from bot.operations.sound_alarms import sound_alarms, watch_ends
+from tests.worlds import ANA, LEA, Made
+
+MINUTE, HOUR = 60, 3600
+SHOP = "shop-admin"
+
+
+def failing(made: Made, attempts: int = 1, grant: Grant | None = None) -> Grant:
+    """A grant whose end has failed so often."""
+    grant = grant or made.a_grant()
+    if made.grant(grant.id).state == "active":
+        release_grant(made.world, grant.id, grant.person)
+    record_end_failed(made.world, grant.id, SHOP, "no route to host", attempts)
+    return grant
+
+
+def told(made: Made) -> list[int]:
+    """How often the end had been tried each time that it was told."""
+    return [json.loads(detail)["attempts"] for (detail,) in made.log("grant:end:failed", "detail")]
+
+
+def alarm(made: Made, grant: Grant) -> str:
+    """The id of the alarm about this grant's end."""
+    return str(made.rows("SELECT id FROM alarms WHERE grant_id = ?", grant.id)[0][0])
+
+
+@pytest.mark.parametrize(
+    ("age", "after"),
+    [
+        (0, 15 * MINUTE),
+        (15 * MINUTE, HOUR),
+        (20 * MINUTE, HOUR),
+        (HOUR, 5 * HOUR),
+        (5 * HOUR - 1, 5 * HOUR),
+        (5 * HOUR, 9 * HOUR),
+        (100 * HOUR, 101 * HOUR),
+    ],
+)
+def test_it_is_told_after_a_quarter_an_hour_then_after_an_hour_then_every_four(age: int, after: int) -> None:
+    assert next_alarm(1000, 1000 + age) == 1000 + after
+
+
+def test_the_schedule_is_kept_by_rows_however_often_it_is_tried(made: Made) -> None:
+    failing(made)
+    start = made.clock.at
+    for minute in range(1, 10 * 60):
+        made.clock.at = start + minute * MINUTE
+        failing(made, minute + 1, made.grant(made.rows("SELECT id FROM grants")[0][0]))
+        assert sound_alarms(made.world) in (0, 1)
+    assert told(made) == [1, 16, 61, 301, 541]
+    assert made.work().count("alarm") == 5
+
+
+def test_the_clock_is_set_to_the_next_time(made: Made) -> None:
+    start = made.clock.at
+    failing(made)
+    assert next_due(made.world) == start + 15 * MINUTE
+    assert any(due == start + 15 * MINUTE for _, due in made.wakes)
+    made.clock.at = start + 3 * HOUR  # nobody was running meanwhile: what was missed is told once
+    assert sound_alarms(made.world) == 1
+    assert sound_alarms(made.world) == 0
+    assert next_due(made.world) == start + 5 * HOUR
+
+
+def test_a_system_that_never_answers_is_told_too(made: Made) -> None:
+    grant = made.a_grant()
+    release_grant(made.world, grant.id, ANA)
+    assert (watch_ends(made.world), watch_ends(made.world), sound_alarms(made.world)) == (1, 0, 0)
+    made.clock.at += MINUTE
+    assert sound_alarms(made.world) == 1
+    assert json.loads(made.log("grant:end:failed", "detail")[0][0])["error"] == "the system has not answered"
+    record_end_failed(made.world, grant.id, SHOP, "at last an error", 1)
+    assert told(made) == [0]
+
+
+def test_what_is_taken_back_after_a_failed_start_is_watched_as_well(made: Made) -> None:
+    grant = made.a_started(made.a_request())
+    record_start_failed(made.world, grant.id, "refused")
+    made.clock.at += MINUTE
+    assert sound_alarms(made.world) == 1
+    made.close_gates(grant)
+    assert made.rows("SELECT gone_at FROM alarms") == [(made.clock.at,)]
+
+
+def test_an_end_that_was_confirmed_before_it_was_told_is_not_told(made: Made) -> None:
+    grant = made.a_grant()
+    release_grant(made.world, grant.id, ANA)
+    watch_ends(made.world)
+    made.close_gates(grant)
+    made.clock.at += HOUR
+    assert sound_alarms(made.world) == 0
+    assert "tell_security" not in made.work()
+
+
+class TestAcknowledging:
+    def test_a_lead_ends_the_telling_and_not_the_trying(self, made: Made) -> None:
+        grant = failing(made)
+        assert acknowledge_end(made.world, LEA, alarm(made, grant)) is None
+        made.clock.at += 30 * HOUR
+        assert sound_alarms(made.world) == 0
+        record_end_failed(made.world, grant.id, SHOP, "still", 99)
+        assert told(made) == [1]
+        assert made.log("grant:end:acknowledged", 'actor, system, "grant"') == [(LEA, SHOP, grant.id)]
+        assert made.state("grants", grant.id) == "ending"
+
+    def test_others_are_refused_with_the_reason_and_on_record(self, made: Made) -> None:
+        grant = failing(made)
+        refused = acknowledge_end(made.world, ANA, alarm(made, grant))
+        assert isinstance(refused, Refused) and "Only leads" in refused.reason
+        assert made.log("request:action:refused", 'actor, "grant"') == [(ANA, grant.id)]
+        made.clock.at += HOUR
+        assert sound_alarms(made.world) == 1
+
+    def test_a_lead_who_leads_no_more_is_refused(self, made: Made) -> None:
+        grant = failing(made)
+        made.set_groups(platform_leads=[])
+        assert isinstance(acknowledge_end(made.world, LEA, alarm(made, grant)), Refused)
+
+    def test_a_second_time_and_what_is_no_alarm_are_refused(self, made: Made) -> None:
+        grant = failing(made)
+        acknowledge_end(made.world, LEA, alarm(made, grant))
+        again = acknowledge_end(made.world, LEA, alarm(made, grant))
+        assert isinstance(again, Refused) and "already" in again.reason
+        for forged in ("a0", grant.id, ""):
+            assert isinstance(acknowledge_end(made.world, LEA, forged), Refused)
+        assert made.events("grant:end:acknowledged") == 1
+
+    def test_only_the_lease_that_was_meant_falls_silent(self, made: Made) -> None:
+        one, other = failing(made), failing(made, grant=made.a_grant(person="U0CARA"))
+        acknowledge_end(made.world, LEA, alarm(made, one))
+        made.clock.at += HOUR
+        assert sound_alarms(made.world) == 1
+        assert made.log("grant:end:failed", '"grant"')[-1] == (other.id,)
+
+
+class TestGoneAtLast:
+    @pytest.mark.parametrize("acknowledged", [False, True])
+    def test_it_is_said_once_whoever_has_acknowledged_it(self, made: Made, acknowledged: bool) -> None:
+        grant = failing(made)
+        if acknowledged:
+            acknowledge_end(made.world, LEA, alarm(made, grant))
+        made.forget_work()
+        made.close_gates(grant)
+        made.close_gates(grant)
+        assert made.work().count("tell_security") == 1
+        made.clock.at += HOUR
+        assert sound_alarms(made.world) == 0
+        refused = acknowledge_end(made.world, LEA, alarm(made, grant))
+        assert isinstance(refused, Refused) and "confirmed" in refused.reason
+
+    def test_an_end_without_any_trouble_says_nothing(self, made: Made) -> None:
+        grant = made.a_grant()
+        release_grant(made.world, grant.id, ANA)
+        made.close_gates(grant)
+        assert "tell_security" not in made.work()
+
+    def test_it_is_forgotten_after_a_month(self, made: Made) -> None:
+        grant = failing(made)
+        record_alarmed(made.world, "C1", "1.1", describe_alarms(made.world, [(grant.id, SHOP)]))
+        made.close_gates(grant)
+        made.clock.at += 31 * 24 * HOUR
+        forget_old(made.world)
+        assert (made.count("alarms"), made.count("alarm_messages")) == (0, 0)
+
+
+class TestMessages:
+    def test_every_message_that_tells_of_it_is_shown_anew_once(self, made: Made) -> None:
+        grant, other = failing(made), failing(made, grant=made.a_grant(person="U0CARA"))
+        views = describe_alarms(made.world, [(other.id, SHOP), (grant.id, SHOP), ("g0", SHOP)])
+        assert [view.grant.id for view in views] == [other.id, grant.id]
+        for ts in ("1.1", "2.2"):
+            record_alarmed(made.world, "C1", ts, views)
+        made.forget_work()
+        acknowledge_end(made.world, LEA, alarm(made, grant))
+        acknowledge_end(made.world, LEA, alarm(made, other))
+        assert made.work() == ["update_alarm", "update_alarm"]
+        assert [view.alarm.acknowledged_by for view in alarms_in(made.world, "C1", "2.2")] == [LEA, LEA]
+
+    def test_what_happened_while_it_was_posted_is_shown_afterwards(self, made: Made) -> None:
+        grant = failing(made)
+        views = describe_alarms(made.world, [(grant.id, SHOP)])
+        acknowledge_end(made.world, LEA, alarm(made, grant))
+        made.forget_work()
+        record_alarmed(made.world, "C1", "1.1", views)
+        assert made.work() == ["update_alarm"]
