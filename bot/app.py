@@ -33,6 +33,7 @@ from bot.operations.keep_certificates import StoredCertificates
 from bot.operations.keep_gates import StoredGates
 from bot.operations.keep_marks import StoredMarks
 from bot.operations.keep_pins import StoredPins
+from bot.operations.reconcile_nightly import reconcile_nightly
 from bot.operations.record_people import people_to_check, record_people, save_refresh
 from bot.operations.record_policy import record_loaded, record_rejected
 from bot.operations.sound_alarms import watch_ends
@@ -191,6 +192,7 @@ class Worker:
             "holders": Every(CHECK_HOLDERS_EVERY, self._check_holders),
             "groups": Every(300, lambda: save_refresh(world, ["groups"])),
             "unheard_ends": Every(60, lambda: watch_ends(world)),
+            "reconcile": Every(60, lambda: reconcile_nightly(world)),
             "people": Every(6 * 3600, lambda: save_refresh(world, ["people"])),
         }
 

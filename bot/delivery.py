@@ -22,6 +22,7 @@ from bot.operations._unit import World
 from bot.operations.count_usage import UsageMeter, sum_usage
 from bot.operations.decide_press import decide_press, give_up_press
 from bot.operations.end_together import end_together
+from bot.operations.reconcile import reconcile
 from bot.operations.record_delivery import (
     connectors_of,
     make_again,
@@ -34,12 +35,14 @@ from bot.operations.record_delivery import (
 )
 from bot.operations.record_people import record_people
 from bot.operations.record_posted import record_undelivered, record_unposted
+from bot.operations.remove_found import record_removed, refuse_removal
 from bot.operations.take_work import Row, Work, finish_work, keep_claims, next_work, take_together, take_work
 from bot.operations.try_start import try_start
 from bot.queues import LANES, Loop
 from bot.slack.api import LOCKED_OUT
 from bot.slack.messenger import POSTS, TOGETHER, Messenger
 from bot.slack.people import SlackPeople
+from bot.survey import Survey
 
 log = logging.getLogger(__name__)
 
@@ -79,6 +82,7 @@ class Delivery:
     ) -> None:
         self._world, self._systems, self._messenger = world, systems, messenger
         self._people, self._meter = people, meter
+        self._survey = Survey(world, systems)
         self._owner = secrets.token_hex(8)
         self._stopping, self._waits = threading.Event(), False
         self._unheard, self._at_once = 0, False
@@ -348,6 +352,17 @@ class Delivery:
         self._people.refresh_people()
         return []
 
+    def reconcile(self, row: Row) -> Sequence[Recording]:
+        seen = self._survey.look()
+        return [lambda world: reconcile(world, seen, row.data["by"], row.data["channel"])]
+
+    def remove_found(self, row: Row) -> Sequence[Recording]:
+        removal = self._survey.remove(row.data["finding"])
+        by, channel = row.data["by"], row.data["channel"]
+        if removal is None:
+            return [lambda world: refuse_removal(world, by, channel)]
+        return [lambda world: record_removed(world, removal, by, channel)]
+
     # What each kind does when a try failed: True when the row is finished by it.
 
     def start_again(self, row: Row, error: SystemUnavailable) -> bool:
@@ -392,6 +407,8 @@ _OWN: Mapping[Kind, Callable[[Delivery, Row], Sequence[Recording]]] = {
     Kind.LOOK_UP_PERSON: Delivery.look_up_person,
     Kind.REFRESH_GROUPS: Delivery.refresh_groups,
     Kind.REFRESH_PEOPLE: Delivery.refresh_people,
+    Kind.RECONCILE: Delivery.reconcile,
+    Kind.REMOVE_FOUND: Delivery.remove_found,
 }
 _PATIENCE: Mapping[Kind, Callable[[Delivery, Row, SystemUnavailable], bool]] = {
     Kind.START_GRANT: Delivery.start_again,

@@ -56,6 +56,7 @@ class Event(StrEnum):
     END_FAILED = "grant:end:failed"
     END_ACKNOWLEDGED = "grant:end:acknowledged"
     GRANT_ENDED = "grant:access:ended"
+    ACCESS_MISSING = "grant:access:missing"
     USE_FIRST = "grant:use:first"
     USE_SUMMED = "grant:use:summed"
     POLICY_LOADED = "policy:file:loaded"
@@ -65,6 +66,10 @@ class Event(StrEnum):
     AUDIT_VERIFIED = "audit:log:verified"
     PANIC_ON = "panic:switch:on"
     PANIC_OFF = "panic:switch:off"
+    SYSTEMS_VERIFIED = "system:access:verified"
+    EXCESS_FOUND = "system:access:found"
+    REMOVAL_ASKED = "system:removal:asked"
+    ACCESS_REMOVED = "system:access:removed"
     ACCOUNT_BOUND = "person:account:bound"
     MESSAGE_UNDELIVERED = "message:delivery:failed"
 

@@ -38,6 +38,8 @@ class Kind(StrEnum):
     ANSWER = "answer"
     SEND_EXPORT = "send_export"
     VERIFY_AUDIT = "verify_audit"
+    RECONCILE = "reconcile"
+    REMOVE_FOUND = "remove_found"
     PUBLISH_HOME = "publish_home"
 
 
@@ -149,6 +151,17 @@ def send_export(person: str, filters: Mapping[str, object]) -> Effect:
 def verify_audit(person: str, channel: str) -> Effect:
     """Walks the whole chain, which takes seconds on a large log, and answers like `answer`."""
     return Effect(Kind.VERIFY_AUDIT, Queue.SLACK, f"verify:{person}", {"person": person, "channel": channel})
+
+
+def reconcile(by: str, channel: str) -> Effect:
+    """Asks every system what is there; one such round at a time, as it may take a minute. `by` is a lead who is
+    answered in `channel`, or "system"."""
+    return Effect(Kind.RECONCILE, Queue.DECIDE, "reconcile", {"by": by, "channel": channel})
+
+
+def remove_found(finding: str, by: str, channel: str) -> Effect:
+    """Removes from a system what a lead has confirmed."""
+    return Effect(Kind.REMOVE_FOUND, Queue.DECIDE, "remove", {"finding": finding, "by": by, "channel": channel})
 
 
 def publish_home(person: str) -> Effect:

@@ -18,6 +18,7 @@ from bot.operations.ask_verify import ask_verify
 from bot.operations.describe_person import describe_person
 from bot.operations.do_once import do_once
 from bot.operations.read_audit import ask_export, is_lead
+from bot.operations.reconcile import ask_reconcile
 from bot.operations.refuse_action import refuse_action
 from bot.operations.release_grant import Ending, release_grant
 from bot.operations.renew_grant import Renewed, renew_grant
@@ -258,6 +259,14 @@ def _audit_verify(desk: Desk, said: Command, person: Person) -> Message:
     return answers.done("Checking the whole audit log… The verdict follows in a message that only you can see.")
 
 
+def verify(desk: Desk, said: Command, person: Person) -> Message:
+    """Asks every system what is there; what was found follows, with buttons."""
+    refused = do_once(desk.world, said.key, lambda w: ask_reconcile(w, person.id, said.channel))
+    if isinstance(refused, Refused):
+        return _refused(refused)
+    return answers.done("Asking every system what is there… What was found follows in a message only you can see.")
+
+
 _AUDIT: Mapping[str, Callable[[Desk, Command, Person], Message]] = {"export": _audit_export, "verify": _audit_verify}
 
 
@@ -296,6 +305,7 @@ VERBS: Mapping[str, Verb] = {
         Verb("help", show_help),
         Verb("revoke", revoke, leads=True),
         Verb("audit", audit, leads=True),
+        Verb("verify", verify, leads=True),
         Verb("explain", _later("explain")),
         Verb("emergency", _later("emergency")),
         Verb("onboard", _later("onboard", leads=True), leads=True),

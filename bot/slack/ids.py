@@ -20,6 +20,7 @@ class Action(StrEnum):
     REVOKE = "revoke"
     AUDIT_OLDER = "audit_older"
     ACKNOWLEDGE = "acknowledge"
+    REMOVE_FOUND = "remove_found"
 
 
 class Modal(StrEnum):

@@ -8,6 +8,7 @@ from typing import Any
 
 from slack_sdk import WebClient
 
+from bot.core.approval import Refused
 from bot.core.effects import Kind
 from bot.core.errors import OutcomeUnknown, SystemRefused, SystemUnavailable
 from bot.core.model import HELD, GrantState
@@ -18,6 +19,7 @@ from bot.operations.describe_person import describe_person
 from bot.operations.describe_request import RequestCard, describe_request
 from bot.operations.keep_fact import keep_facts, known_fact
 from bot.operations.read_audit import export_csv, filters_from, may_audit
+from bot.operations.reconcile import read_findings
 from bot.operations.record_posted import record_posted, record_reminded
 from bot.operations.verify_audit import Sealed, verify_audit
 from bot.slack.api import LOCKED_OUT, Caller, sorted_errors
@@ -27,6 +29,7 @@ from bot.slack.views import (
     approval_message,
     direct_messages,
     end_alarm,
+    findings,
     home,
     security_notes,
     thread_notes,
@@ -208,9 +211,14 @@ class Messenger:
         return []
 
     def _private(self, data: Data) -> Message:
-        """An older page of the audit log is read, and whether they still may, at this moment."""
+        """An older page of the log, or what was found on the systems, is read, and whether they still may, just now."""
         if data["note"] == "audit_page":
             return page(self._world, data["person"], filters_from(data["filters"]), data["before"])
+        if data["note"] == "findings":
+            found = read_findings(self._world, data["person"])
+            if isinstance(found, Refused):
+                return answers.refused(found.reason)
+            return findings.render(found, data["asked"], data["unasked"])
         card = self._card(data) if "request" in data else None
         return answers.render(data["note"], data, card, self._world.now())
 
@@ -255,7 +263,7 @@ def _overtaken(note: str, view: GrantView) -> bool:
     """Whether a note is no longer worth saying: the access is over, and another note says that."""
     if note == "end_delayed":
         return view.grant.state is not GrantState.ENDING
-    return note in ("scheduled", "delayed", "active", "renewed") and view.grant.state not in HELD
+    return note in ("scheduled", "delayed", "active", "renewed", "missing") and view.grant.state not in HELD
 
 
 def _reminded(grant: str) -> Recording:

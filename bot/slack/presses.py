@@ -15,6 +15,7 @@ from bot.operations.describe_request import RequestCard, describe_request
 from bot.operations.do_once import do_once, do_together
 from bot.operations.leave_answer import leave_answer
 from bot.operations.release_grant import release_grant
+from bot.operations.remove_found import ask_removal
 from bot.operations.renew_grant import renew_grant
 from bot.operations.request_access import AlreadyPending, Submitted
 from bot.operations.revoke_grant import revoke_grant
@@ -178,6 +179,18 @@ def acknowledge(desk: Desk, click: Click) -> None:
     do_once(desk.world, click.key, lambda w: tell(w, click, acknowledge_end(w, click.person, click.value)))
 
 
+def remove_found(desk: Desk, click: Click) -> None:
+    """What came of it follows when the system has answered."""
+
+    def act(world: World) -> None:
+        outcome = ask_removal(world, click.person, click.value, click.channel)
+        tell(world, click, outcome)
+        if not isinstance(outcome, Refused):
+            say(world, click, f"Removing {outcome.name or outcome.grant} from {outcome.system}…")
+
+    do_once(desk.world, click.key, act)
+
+
 def audit_older(desk: Desk, click: Click) -> None:
     """The next page is read, and whether they may, when it is shown."""
     filters, before = from_older(click.value)
@@ -213,5 +226,6 @@ PRESSES: Mapping[str, Route] = {
     Action.REVOKE: Route(revoke),
     Action.AUDIT_OLDER: Route(audit_older),
     Action.ACKNOWLEDGE: Route(acknowledge),
+    Action.REMOVE_FOUND: Route(remove_found),
 }
 UNKNOWN = Route(outdated, known=False)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from bot.core.findings import Finding, What
 from bot.core.model import EndReason, GrantState, RequestState
 from bot.operations.describe_alarms import AlarmView
 from bot.operations.show_credentials import Credentials
@@ -20,6 +21,7 @@ from bot.slack.views import (
     direct_messages,
     edit_modal,
     end_alarm,
+    findings,
     help,
     home,
     lists,
@@ -59,12 +61,14 @@ GRANT_NOTES = {
     "delayed": {"state": GrantState.STARTING, "started_at": None},
     "failed": {"state": GrantState.FAILED},
     "renewed": {},
+    "missing": {},
     "ended": ENDED,
 }
 SECURITY = {
     "nobody_can_decide": ("role",),
     "start_failed": ("grant", "error"),
     "end_confirmed": ("grant", "system"),
+    "missing": ("grant", "system", "person", "role"),
     "panic_on": ("by", "role", "person"),
     "panic_off": ("by", "role", "person"),
     "undelivered": ("kind", "to", "error"),
@@ -96,6 +100,11 @@ def told(note: str, changes: dict[str, Any]) -> Render:
 
 def secured(note: str, keys: tuple[str, ...]) -> Render:
     return lambda text: security_notes.render(note, {**dict.fromkeys(keys, text), "since": NOW, "ended": 2})
+
+
+def found_on_systems(text: str) -> dict[str, Any]:
+    found = [Finding(text[:63], What(what), text, text, text, f"f{n}") for n, what in enumerate([*What] * 30)]
+    return findings.render(found, 40, {f"{n}{text}"[:63]: text for n in range(40)})
 
 
 def alarmed(**state: Any) -> Render:
@@ -165,6 +174,10 @@ RENDERS: dict[str, Render] = {
     "security: ends": alarmed(),
     "security: ends acknowledged": alarmed(acknowledged_by="os:eve", acknowledged_at=NOW),
     "security: ends gone": alarmed(gone_at=NOW),
+    "security: nightly": lambda text: security_notes.render(
+        "reconciled", {"excess": 70, "missing": 1, "places": [text] * 90, "unasked": [text] * 90}
+    ),
+    "found on systems": found_on_systems,
     "refused": answers.refused,
     "text": answers.text,
     "submitted": lambda text: answers.submitted(worst_sent(text)),
@@ -230,9 +243,9 @@ def test_a_message_has_a_text_for_notifications_and_screen_readers(render: Rende
 
 
 @every_render
-def test_danger_is_only_on_revoke_and_asks_again(render: Render) -> None:
+def test_danger_is_only_on_revoke_and_remove_and_asks_again(render: Render) -> None:
     for button in elements(render("words"), "button"):
-        is_revoke = button["text"]["text"] == "Revoke"
+        is_revoke = button["text"]["text"] in ("Revoke", "Remove")
         assert (button.get("style") == "danger") == is_revoke
         assert not is_revoke or button["confirm"]["style"] == "danger"
 

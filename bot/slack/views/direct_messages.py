@@ -152,6 +152,23 @@ def _end_delayed(view: GrantView, now: int) -> Message:
     )
 
 
+def _missing(view: GrantView, now: int) -> Message:
+    return message(
+        f"Your access to {title_text(view.role, view.grant.role)} is not there any more.",
+        paragraph(
+            [
+                *role_parts(view.role, view.grant.role),
+                " should work until ",
+                date(view.grant.ends_at),
+                ", but is gone.",
+            ],
+            ["A system has not got it any more, and nobody here ended it. The leads were told."],
+            ["It is not made again by itself: talk to one of them, or press I'm done and ask again."],
+        ),
+        *_buttons(view),
+    )
+
+
 def _renewed(view: GrantView, now: int) -> Message:
     grant = view.grant
     lasts = left(grant.ends_at - now)
@@ -231,6 +248,7 @@ _GRANT_NOTES: Mapping[str, tuple[GrantState, Callable[[GrantView, int], Message]
     "delayed": (GrantState.STARTING, _delayed),
     "failed": (GrantState.FAILED, _failed),
     "renewed": (GrantState.ACTIVE, _renewed),
+    "missing": (GrantState.ACTIVE, _missing),
     "end_delayed": (GrantState.ENDING, _end_delayed),
     "ended": (GrantState.ENDED, _ended),
 }

@@ -14,6 +14,7 @@ from bot.slack.blocks import (
     date,
     escape,
     is_slack_id,
+    listing,
     message,
     paragraph,
     place,
@@ -70,6 +71,37 @@ def _end_confirmed(facts: Facts) -> Message:
     )
 
 
+def _missing(facts: Facts) -> Message:
+    system, grant, person = str(facts["system"]), str(facts["grant"]), str(facts["person"])
+    return message(
+        f"Access {_name(grant)} is not on {_name(system)} any more, although it is active.",
+        paragraph(
+            [bold("Access is missing"), " on ", bold(system), ", although nobody here has ended it."],
+            [code(str(facts["role"])), " of ", who(person), ", grant ", code(grant), ". They were told."],
+            ["It is not made again by itself: somebody may have taken it away on purpose. If not, they ask again."],
+        ),
+    )
+
+
+def _reconciled(facts: Facts) -> Message:
+    excess, missing = int(str(facts["excess"])), int(str(facts["missing"]))
+    unasked = [str(each) for each in _list(facts["unasked"])]
+    places = listing([str(each) for each in _list(facts["places"])], 600, "bold")
+    differs: list[list[Part]] = [
+        [f"{_counted(excess, 'thing')} there that should not be, {missing} not there that should: ", *places, "."]
+    ]
+    failed: list[list[Part]] = [["Could not be asked, or not in full: ", *listing(unasked, 600, "bold"), "."]]
+    return message(
+        f"Last night's look at the systems: {excess} too much, {missing} missing, {len(unasked)} not asked.",
+        paragraph(
+            [bold("Last night's look at the systems")],
+            *(differs if places else []),
+            *(failed if unasked else []),
+            [code("/access verify"), " looks again, lists everything and can remove it."],
+        ),
+    )
+
+
 def _panic_on(facts: Facts) -> Message:
     by, what = str(facts["by"]), _scope(facts)
     ended = _counted(facts["ended"], "grant")
@@ -94,8 +126,7 @@ def _panic_off(facts: Facts) -> Message:
 
 
 def _policy_rejected(facts: Facts) -> Message:
-    problems = facts["problems"]
-    lines = [str(each) for each in problems] if isinstance(problems, list | tuple) else []
+    lines = [str(each) for each in _list(facts["problems"])]
     count = int(str(facts["count"]))
     more = (
         [paragraph([f"and {count - len(lines)} more; access-bot check lists them all."])] if count > len(lines) else []
@@ -129,6 +160,10 @@ def _said(error: object) -> Block:
     return rich(section("What was said:"), preformatted(str(error), ERROR_ROOM))
 
 
+def _list(value: object) -> list[object]:
+    return [*value] if isinstance(value, list | tuple) else []
+
+
 def _name(value: object) -> str:
     return escape(clean(str(value), 75))
 
@@ -154,6 +189,8 @@ _NOTES: Mapping[str, Callable[[Facts], Message]] = {
     "nobody_can_decide": _nobody_can_decide,
     "start_failed": _start_failed,
     "end_confirmed": _end_confirmed,
+    "missing": _missing,
+    "reconciled": _reconciled,
     "panic_on": _panic_on,
     "panic_off": _panic_off,
     "policy_rejected": _policy_rejected,

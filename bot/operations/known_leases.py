@@ -1,0 +1,36 @@
+"""What the rows say should be on each system, for asking it whether that is so."""
+
+from collections.abc import Sequence
+
+from bot.core.model import Lease
+from bot.operations._unit import World
+from storage import findings
+
+LOOK_BACK = 30 * 86400
+"""Seconds for which a system is asked whether what has ended there is really gone."""
+
+ENDED_AT_MOST = 500
+"""Of each system; what was made and is listed by it is found however old it is."""
+
+CHUNK = 500
+
+
+def known_systems(world: World) -> list[tuple[str, str]]:
+    """Every system to ask with the kind of its connector: those of roles.toml, and those that were, as long as there
+    may be something there. Raises StorageUnavailable."""
+    ours = [(system.name, system.connector) for system in world.policy().systems.values()]
+    with world.db.reading():
+        used = findings.places(world.db, world.now() - LOOK_BACK)
+    return list(dict.fromkeys([*ours, *used]))
+
+
+def known_leases(world: World, system: str, also: Sequence[str]) -> list[Lease]:
+    """The leases of this system that are not over or ended lately, the latest first, and those of the grants `also`.
+    Raises StorageUnavailable."""
+    with world.db.reading():
+        lately = findings.leases_at(world.db, system, world.now() - LOOK_BACK, ENDED_AT_MOST)
+        missing = sorted(set(also) - {lease.grant for lease in lately} - {""})
+        older: list[Lease] = []
+        for start in range(0, len(missing), CHUNK):
+            older += findings.leases_of(world.db, system, missing[start : start + CHUNK])
+    return [*lately, *older]

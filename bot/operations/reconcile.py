@@ -1,0 +1,103 @@
+"""Puts on record where systems and rows don't agree, and tells who should know. It changes nothing on any system: what
+should not be there a lead may have removed, and what is missing is not made again, as somebody may have taken it away
+on purpose.
+"""
+
+from collections.abc import Sequence
+
+from bot.core import effects
+from bot.core.approval import Refused
+from bot.core.audit import Event
+from bot.core.findings import EXCESS, Finding, Seen, What
+from bot.core.model import Grant, GrantState
+from bot.operations._leads import leads_only
+from bot.operations._unit import SYSTEM, Unit, World, new_id, unit
+from storage import findings, grants
+
+ACTION = "verify the systems"
+SHOWN = 200
+
+
+def ask_reconcile(world: World, by: str, channel: str) -> Refused | None:
+    """Leaves word to ask every system, and to answer the lead in `channel`; None means that it is on its way."""
+    with unit(world) as u:
+        if (refused := leads_only(u, by)) is not None:
+            return u.refuse(refused, by, ACTION)
+        u.do(effects.reconcile(by, channel))
+    return None
+
+
+def reconcile(world: World, seen: Sequence[Seen], by: str, channel: str | None = None) -> list[Finding]:
+    """What was found, as far as it is so still, with ids. New differences are told and on record; what was found
+    earlier and is no more is forgotten, where the system could be asked. `by` is a lead who is answered in `channel`,
+    an operator, or the clock. Raises StorageUnavailable."""
+    with unit(world) as u:
+        found = [each for one in seen for each in _kept(u, one)]
+        unasked = {one.system: one.problem for one in seen if one.problem}
+        u.note(Event.SYSTEMS_VERIFIED, by, found=len(found), unasked=sorted(unasked))
+        if by == SYSTEM and (unasked or any(each.what is not What.ENDING for each in found)):
+            _tell_counts(u, found, unasked)
+        if by != SYSTEM and channel is not None:  # what was found is read when it is shown
+            u.do(effects.answer(by, channel, "findings", asked=len(seen), unasked=unasked))
+    return found
+
+
+def read_findings(world: World, by: str) -> list[Finding] | Refused:
+    """What was found when the systems were last asked, for a lead. Raises StorageUnavailable."""
+    with unit(world) as u:
+        if (refused := leads_only(u, by)) is not None:
+            return u.refuse(refused, by, ACTION)
+        return findings.every(u.db, SHOWN)
+
+
+def _kept(u: Unit, seen: Seen) -> list[Finding]:
+    known = {_key(each): each for each in findings.of_system(u.db, seen.system)}
+    now = {_key(each): each for each in seen.findings if _still_so(u, each)}
+    kept = []
+    for key, each in now.items():
+        stored = known.get(key) or Finding(
+            each.system, each.what, each.name, each.grant, each.detail, new_id("f")
+        )  # fmt: skip
+        if key not in known and findings.add(u.db, stored, u.now):
+            _tell_new(u, stored)
+        kept.append(stored)
+    if not seen.problem:
+        findings.drop(u.db, [each.id for key, each in known.items() if key not in now])
+    return kept
+
+
+def _key(finding: Finding) -> tuple[str, str, str]:
+    return finding.what, finding.name, finding.grant
+
+
+def _still_so(u: Unit, finding: Finding) -> bool:
+    """Whether the rows say now what they said when it was found: an end may have been asked for since."""
+    grant = grants.get(u.db, finding.grant) if finding.grant else None
+    states = {lease.system: lease.state for lease in grants.leases(u.db, grant.id)} if grant else {}
+    wanted = {What.MISSING: GrantState.ACTIVE, What.ENDING: GrantState.ENDING, What.LEFT: GrantState.ENDED}
+    return states.get(finding.system) is wanted.get(finding.what)
+
+
+def _tell_new(u: Unit, finding: Finding) -> None:
+    grant = grants.get(u.db, finding.grant) if finding.grant else None
+    if finding.what is What.MISSING and grant is not None:
+        return _tell_missing(u, grant, finding.system)
+    if finding.what in EXCESS:
+        facts = {"name": finding.name, "what": finding.what, "detail": finding.detail}
+        if grant is not None:
+            u.record(Event.EXCESS_FOUND, SYSTEM, grant, system=finding.system, **facts)
+        else:
+            u.note(Event.EXCESS_FOUND, SYSTEM, system=finding.system, **facts)
+    return None
+
+
+def _tell_missing(u: Unit, grant: Grant, system: str) -> None:
+    u.record(Event.ACCESS_MISSING, SYSTEM, grant, system=system)
+    u.do(effects.tell_person(grant.person, "missing", grant=grant.id, system=system))
+    u.tell_leads("missing", grant=grant.id, system=system, person=grant.person, role=grant.role)
+
+
+def _tell_counts(u: Unit, found: Sequence[Finding], unasked: dict[str, str]) -> None:
+    excess, missing = sum(each.what in EXCESS for each in found), sum(each.what is What.MISSING for each in found)
+    places = sorted({each.system for each in found if each.what is not What.ENDING})
+    u.tell_leads("reconciled", excess=excess, missing=missing, places=places, unasked=sorted(unasked))

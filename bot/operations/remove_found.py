@@ -1,0 +1,89 @@
+"""A lead has something removed from a system that no grant says should be there: what they pressed is on record before
+the system is told, and what came of it afterwards.
+"""
+
+from dataclasses import dataclass
+
+from bot.core import effects
+from bot.core.approval import Refused
+from bot.core.audit import Event
+from bot.core.findings import EXCESS, Finding
+from bot.core.model import GrantState
+from bot.operations._leads import leads_only
+from bot.operations._unit import Unit, World, unit
+from storage import findings, grants
+
+ACTION = "remove access"
+GONE = "It is not known to be there any more, so nothing was removed. /access verify looks again."
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """What came of it; `error` is "" when it is gone."""
+
+    finding: Finding
+    error: str = ""
+
+
+def ask_removal(world: World, by: str, finding_id: str, channel: str | None = None) -> Finding | Refused:
+    """Whether `by` may have it removed. With a `channel`, word is left to do so and to answer there; without, the
+    caller does it. Refuses who is no lead, and what is no longer known to be there. Raises StorageUnavailable."""
+    with unit(world) as u:
+        if (refused := leads_only(u, by)) is not None:
+            return u.refuse(refused, by, ACTION)
+        finding = findings.get(u.db, finding_id)
+        if finding is None or (refused := _wanted(u, finding)) is not None:
+            return u.refuse(refused or Refused(GONE), by, ACTION)
+        _record(u, Event.REMOVAL_ASKED, finding, by)
+        if channel is not None:
+            u.do(effects.remove_found(finding.id, by, channel))
+    return finding
+
+
+def to_remove(world: World, finding_id: str) -> Finding | None:
+    """What is to be removed, if it still may be. Raises StorageUnavailable."""
+    with world.db.reading():
+        finding = findings.get(world.db, finding_id)
+        return None if finding is None or _wanted(Unit(world), finding) else finding
+
+
+def record_removed(world: World, removal: Removal, by: str, channel: str | None = None) -> None:
+    """The system was asked once more and it is gone, or what the system said; the lead is told in `channel`."""
+    finding = removal.finding
+    with unit(world) as u:
+        if not removal.error:
+            findings.drop(u.db, [finding.id])
+            _record(u, Event.ACCESS_REMOVED, finding, by)
+        if channel is not None:
+            u.do(effects.answer(by, channel, "text", text=said(removal)))
+
+
+def refuse_removal(world: World, by: str, channel: str) -> None:
+    """Between the press and now it has gone, or a grant says that it should be there."""
+    with unit(world) as u:
+        u.do(effects.answer(by, channel, "refused", why=GONE))
+
+
+def said(removal: Removal) -> str:
+    """What came of it as a sentence."""
+    finding = removal.finding
+    what = f"{finding.name or finding.grant} on {finding.system}"
+    return f"{what} could not be removed: {removal.error}" if removal.error else f"Removed: {what}."
+
+
+def _wanted(u: Unit, finding: Finding) -> Refused | None:
+    """Refuses what a grant says should be there, or what is being ended anyway."""
+    leases = grants.leases(u.db, finding.grant) if finding.grant else []
+    states = {lease.system: lease.state for lease in leases}
+    if finding.what in EXCESS and states.get(finding.system) in (None, GrantState.ENDED):
+        return None
+    return Refused("It is not removed here: a grant says that it should be there, or it is being ended already.")
+
+
+def _record(u: Unit, event: Event, finding: Finding, by: str) -> None:
+    facts = {"name": finding.name, "what": finding.what, "finding": finding.id}
+    grant = grants.get(u.db, finding.grant) if finding.grant else None
+    if grant is not None:
+        u.record(event, by, grant, system=finding.system, **facts)
+    else:
+        u.note(event, by, system=finding.system, **facts)

@@ -1,0 +1,77 @@
+"""What a lead reads after `/access verify`: what is on the systems that should not be there, with a button for each to
+have it removed; what is not there that should; and the systems that could not be asked. It decides nothing.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from bot.core.findings import EXCESS, Finding, What
+from bot.slack.blocks import (
+    Block,
+    Message,
+    Part,
+    actions,
+    bold,
+    button,
+    clean,
+    code,
+    confirm,
+    context,
+    message,
+    paragraph,
+    preformatted,
+    rich,
+    section,
+    typed,
+)
+from bot.slack.ids import Action
+from bot.slack.views._fit import MESSAGE_BLOCKS, fit
+
+WORDS: Mapping[What, str] = {
+    What.LEFT: "has ended, and is still there",
+    What.STRAY: "is there without a grant",
+    What.ENDING: "is being ended and still there; it is tried on",
+    What.MISSING: "should be there until its end, and is not",
+}
+
+
+def render(found: Sequence[Finding], asked: int, unasked: Mapping[str, str]) -> Message:
+    """`asked` is how many systems there are; `unasked` says of some why they could not be asked, or not all of it."""
+    summary = _summary(found, asked, unasked)
+    failed = [
+        rich(section("Could not be asked: ", bold(system), ". It says:"), preformatted(why, 300))
+        for system, why in sorted(unasked.items())
+    ]
+    shown, missing = fit([_finding(each) for each in found], MESSAGE_BLOCKS - 4, 9_000)
+    more = [context(f"And {missing} more: `access-bot verify` on the command line lists them all.")] if missing else []
+    problems, untold = fit([[block] for block in failed], MESSAGE_BLOCKS - 2 - len(shown) - len(more), 3_000)
+    rest = [context(f"And {untold} more systems could not be asked.")] if untold else []
+    return message(summary, paragraph([summary]), *shown, *more, *problems, *rest)
+
+
+def _summary(found: Sequence[Finding], asked: int, unasked: Mapping[str, str]) -> str:
+    systems = "1 system was" if asked == 1 else f"{asked} systems were"
+    things = "Nothing" if not found else "1 thing" if len(found) == 1 else f"{len(found)} things"
+    but = f", but {len(unasked)} could not be asked or not in full" if unasked else ""
+    verdict = "is there that should not be, and nothing is missing" if not found else "differ from what should be"
+    return f"{systems} asked{but}. {things} {verdict if len(found) != 1 else 'differs from what should be'}."
+
+
+def _finding(finding: Finding) -> list[Block]:
+    name = finding.name or finding.grant or "?"
+    words: list[Part] = [bold(finding.system, 75), ": ", code(name, 150), f" {WORDS[finding.what]}."]
+    about: list[Part] = ["Grant ", code(finding.grant, 60), ". "] if finding.grant else []
+    if finding.detail:
+        about.append(typed(finding.detail, 200))
+    said = paragraph(words, about)
+    return [said, actions(_remove(finding, name))] if finding.what in EXCESS else [said]
+
+
+def _remove(finding: Finding, name: str) -> dict[str, object]:
+    asked = confirm(
+        "Remove it now?",
+        f"{clean(name, 120)} is taken away from {clean(finding.system, 63)}. Who still works with it is cut off.",
+        "Remove",
+        "Leave it",
+        "danger",
+    )
+    return button("Remove", Action.REMOVE_FOUND, finding.id, f"{name} from {finding.system}", "danger", asked)

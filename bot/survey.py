@@ -1,0 +1,138 @@
+"""Asks every connected system what is really there, and takes away from one what a lead has confirmed. What that means
+for the rows, and who is told, is `bot/operations/reconcile.py`'s.
+"""
+
+import logging
+import time
+from collections.abc import Iterator, Sequence
+from functools import partial
+
+from bot.aside import Aside
+from bot.connectors import Systems
+from bot.connectors.base import Connector, Lists
+from bot.core.errors import AccessBotError, SystemRefused, SystemUnavailable
+from bot.core.findings import Finding, Seen, What, compare
+from bot.core.model import GrantState, Lease
+from bot.operations._unit import World
+from bot.operations.known_leases import known_leases, known_systems
+from bot.operations.record_delivery import order_for
+from bot.operations.remove_found import Removal, to_remove
+
+log = logging.getLogger(__name__)
+
+PATIENCE = 60.0
+"""Seconds for which all systems together are waited for."""
+
+ROOM = 0.8
+"""The part of it after which a system is asked nothing more, so that what it has said is not lost."""
+
+
+class Survey:
+    """One for each process that asks."""
+
+    def __init__(self, world: World, systems: Systems, patience: float = PATIENCE) -> None:
+        self._world, self._systems, self._patience = world, systems, patience
+        self._aside = Aside()
+
+    def look(self) -> list[Seen]:
+        """What was seen on each system, in the order of roles.toml. Raises StorageUnavailable."""
+        places = known_systems(self._world)
+        until = time.monotonic() + self._patience * ROOM
+        questions = {_place(*place): partial(self._seen, *place, until) for place in places}
+        answers = self._aside.ask(questions, self._patience)
+        seen = [_told(name, answers[_place(name, kind)]) for name, kind in places]
+        return [
+            _joined(name, [one for one in seen if one.system == name]) for name in dict.fromkeys(n for n, _ in places)
+        ]
+
+    def remove(self, finding_id: str) -> Removal | None:
+        """Takes it away and asks whether it is gone; None when there is nothing to remove, or no reason any more."""
+        finding = to_remove(self._world, finding_id)
+        if finding is None:
+            return None
+        answer = self._aside.ask({finding.system: partial(self._remove, finding)}, self._patience)[finding.system]
+        return Removal(finding, str(answer) if isinstance(answer, AccessBotError) else "")
+
+    # --- one system
+
+    def _seen(self, name: str, kind: str, until: float) -> Seen:
+        connector = self._systems.of(name, kind)
+        listed = [*connector.list_active()] if isinstance(connector, Lists) else []
+        leases = [each for each in known_leases(self._world, name, [f.grant for f in listed]) if each.connector == kind]
+        states = {lease.grant: lease.state for lease in leases}
+        differs = [*compare(name, listed, states)] if isinstance(connector, Lists) else []
+        found = [*self._there(connector, differs), *self._not_there(connector, name, differs, until)]
+        ended, problem = [lease for lease in leases if lease.state is GrantState.ENDED], ""
+        named = {each.grant for each in differs}
+        for place, lease in enumerate(ended):
+            if time.monotonic() > until:
+                problem = f"it is slow: {len(ended) - place} of {len(ended)} ends were not looked at"
+                break
+            if lease.grant not in named and self._is_there(connector, lease):
+                found.append(Finding(name, What.LEFT, grant=lease.grant, detail="it says so when asked"))
+        return Seen(name, tuple(found), problem)
+
+    def _there(self, connector: Connector, differs: Sequence[Finding]) -> Iterator[Finding]:
+        """What is listed and should not be; once more, because an end may have been under way in between."""
+        listed = [each for each in differs if each.what is not What.MISSING]
+        if listed and isinstance(connector, Lists):
+            again = {found.name for found in connector.list_active()}
+            yield from (each for each in listed if each.name in again)
+
+    def _not_there(
+        self, connector: Connector, name: str, differs: Sequence[Finding], until: float
+    ) -> Iterator[Finding]:
+        """What should be there and is not listed, if the system denies it and it should be there even now."""
+        for each in differs:
+            if each.what is not What.MISSING or time.monotonic() > until:
+                continue
+            order = order_for(self._world, each.grant, name, still_active=True)
+            if order is None or connector.read_back(order):
+                continue
+            if order_for(self._world, each.grant, name, still_active=True) is not None:
+                yield each
+
+    def _is_there(self, connector: Connector, lease: Lease) -> bool:
+        order = order_for(self._world, lease.grant, lease.system)
+        return order is not None and connector.read_back(order)
+
+    def _remove(self, finding: Finding) -> None:
+        """Raises SystemUnavailable or SystemRefused unless it is gone."""
+        connector = self._systems.of(finding.system, self._kind(finding))
+        if not finding.name:
+            return self._end(connector, finding)
+        if not isinstance(connector, Lists):
+            raise SystemRefused("not_listed", f"{finding.system} can't list what is there any more")
+        for found in [each for each in connector.list_active() if each.name == finding.name]:
+            connector.remove(found)
+        if any(each.name == finding.name for each in connector.list_active()):
+            raise SystemUnavailable(f"{finding.system} still has it")
+        return None
+
+    def _end(self, connector: Connector, finding: Finding) -> None:
+        order = order_for(self._world, finding.grant, finding.system)
+        if order is None:
+            raise SystemRefused("no_grant", "nobody knows its grant any more")
+        connector.revoke(order)
+        if connector.read_back(order):
+            raise SystemUnavailable(f"{finding.system} still has it")
+
+    def _kind(self, finding: Finding) -> str:
+        kinds = [kind for name, kind in known_systems(self._world) if name == finding.system]
+        if not kinds:
+            raise SystemUnavailable(f"{finding.system} is not in roles.toml any more: put it back")
+        return kinds[0]
+
+
+def _place(name: str, kind: str) -> str:
+    return f"{name} ({kind})"
+
+
+def _told(name: str, answer: Seen | AccessBotError) -> Seen:
+    return answer if isinstance(answer, Seen) else Seen(name, problem=str(answer))
+
+
+def _joined(name: str, seen: Sequence[Seen]) -> Seen:
+    """A system that was of another kind earlier is asked as each of them."""
+    problems = "; ".join(one.problem for one in seen if one.problem)
+    return Seen(name, tuple(each for one in seen for each in one.findings), problems)

@@ -1,0 +1,82 @@
+"""A real system that is as small as can be: a folder with one file for each access. A file `.down` in it makes it fail,
+one called `.hang` makes it hang, one called `.keeps` makes it ignore every end.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from bot.connectors.base import Found, Tools
+from bot.core.errors import SystemUnavailable
+from bot.core.model import Order
+from bot.core.policy import System
+
+
+class Blind:
+    """Without any extras."""
+
+    def __init__(self, system: System, _tools: Tools) -> None:
+        self._folder = Path(str(system.settings["folder"]))
+        if not self._folder.is_absolute():
+            raise ValueError("folder must be an absolute path")
+
+    def grant(self, order: Order) -> None:
+        self._file(order.grant).write_text(order.person.id)
+
+    def revoke(self, order: Order) -> None:
+        file = self._file(order.grant)
+        if not (self._folder / ".keeps").exists():
+            file.unlink(missing_ok=True)
+
+    def read_back(self, order: Order) -> bool:
+        return self._file(order.grant).exists()
+
+    def _file(self, name: str) -> Path:
+        self._ready()
+        return self._folder / f"access-{name}"
+
+    def _ready(self) -> None:
+        while (self._folder / ".hang").exists():
+            time.sleep(0.02)
+        if (self._folder / ".down").exists():
+            raise SystemUnavailable("the folder is locked")
+
+
+class Folder(Blind):
+    def list_active(self) -> Iterable[Found]:
+        self._ready()
+        for file in sorted(self._folder.glob("access-*")):
+            grant = file.name.removeprefix("access-")
+            yield Found(file.name, grant if grant.startswith("g") else "", f"of {file.read_text()}")
+
+    def remove(self, found: Found) -> None:
+        self._ready()
+        if not (self._folder / ".keeps").exists():
+            (self._folder / found.name).unlink(missing_ok=True)
+
+    def check(self, roles: Mapping[str, Sequence[str]]) -> Iterable[str]:
+        try:
+            self._ready()
+        except SystemUnavailable as error:
+            return [str(error)]
+        return [f"{role}: {action} is nothing here" for role, can in roles.items() for action in can if action != "in"]
+
+
+def settings(name: str, folder: Path, kind: str = "folder") -> str:
+    """The tables of a system and of a role for it, both called `name`."""
+    return f"""
+[systems.{name}]
+connector = "{kind}"
+folder = "{folder}"
+
+[roles.{name}]
+system = "{name}"
+actions = ["in"]
+requesters = ["everyone"]
+approvers = ["@db-leads"]
+"""
+
+
+KINDS = {"folder": "tests.connectors.folder:Folder", "blind": "tests.connectors.folder:Blind"}
