@@ -80,4 +80,5 @@ def installed() -> Mapping[str, EntryPoint]:
 
 KINDS: Mapping[str, str] = {
     "gateway": "bot.connectors.gateway:Gateway",
+    "postgres": "bot.connectors.postgres:Postgres",
 }

@@ -4,14 +4,22 @@ has what an action names, `access-bot doctor` asks.
 
 from collections.abc import Callable, Mapping
 
-from bot.core.policy_values import SCOPE, quoted
+from bot.core import postgres_actions
+from bot.core.policy_values import SCOPE, Expanded, quoted
 
 
 def _scope(action: str) -> str:
     return "" if SCOPE.fullmatch(action) else f"{quoted(action)} is not a scope: no spaces, quotes or backslashes"
 
 
+def _postgres(action: str) -> str:
+    wrong = postgres_actions.problem(action)
+    said = "it can't be read" if isinstance(action, Expanded) else wrong  # the words could show a secret
+    return wrong and f"{quoted(action)} is not the body of a GRANT: {said}"
+
+
 ACTIONS: Mapping[str, Callable[[str], str]] = {
     "gateway": _scope,
+    "postgres": _postgres,
 }
 """What is wrong with one action, "" when nothing is; every kind that is not here takes what it is given."""
