@@ -81,4 +81,6 @@ def installed() -> Mapping[str, EntryPoint]:
 KINDS: Mapping[str, str] = {
     "gateway": "bot.connectors.gateway:Gateway",
     "postgres": "bot.connectors.postgres:Postgres",
+    "webhook": "bot.connectors.webhook:Webhook",
+    "command": "bot.connectors.command:Command",
 }

@@ -23,8 +23,6 @@ NOT_YET = frozenset(
     {
         "connector ssh",
         "connector aws",
-        "connector webhook",
-        "connector command",
         "connector github",
         "connector okta",
         "connector kubernetes",

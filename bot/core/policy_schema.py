@@ -137,6 +137,7 @@ class WebhookTable(SystemTable):
     url: Text
     secret: Secret
     timeout: Span = 10
+    private: bool = False
 
 
 class CommandTable(SystemTable):

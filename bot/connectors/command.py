@@ -1,0 +1,92 @@
+"""Systems that are reached by an executable of the operator's: it gets the document on standard input, never a shell.
+
+It does not know what the executable does. What is sent, and what answers mean, is in document.py.
+"""
+
+import json
+import os
+import re
+import shutil
+import stat
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from bot.connectors.base import Tools
+from bot.connectors.document import Asked, Do, Reply, document, key_of, read_reply
+from bot.connectors.process import Ran, run
+from bot.core.errors import OutcomeUnknown, SystemRefused, SystemUnavailable
+from bot.core.model import Order
+from bot.core.policy import System
+
+TRY_AGAIN = 75
+"""EX_TEMPFAIL of sysexits.h."""
+
+MOST_WORDS = 300
+"""Characters of standard error that go into the record: the last ones."""
+
+_HANDED_ON: Mapping[str, str] = {"PATH": os.defpath, "HOME": "/", "LANG": "C.UTF-8"}
+"""What the executable sees of our environment, and what stands there when we have none ourselves."""
+
+_ESCAPE = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")  # ECMA-48 section 5.4: colours, and moves of the cursor
+
+
+class Command(Asked):
+    """Settings: `argv`, `timeout`, and `env`, which is added to the environment."""
+
+    def __init__(self, system: System, _tools: Tools) -> None:
+        super().__init__(system, self._run)
+        argv, env = system.settings["argv"], system.settings.get("env")
+        self._argv = [str(word) for word in argv] if isinstance(argv, list) else []
+        more = {str(name): str(value) for name, value in env.items()} if isinstance(env, dict) else {}
+        self._env = {name: os.environ.get(name) or usual for name, usual in _HANDED_ON.items()} | more
+        _refuse(self._argv, more)
+
+    def check(self, roles: Mapping[str, Sequence[str]]) -> Iterator[str]:
+        """Also whether the executable is there, and nobody else may change it."""
+        found = shutil.which(self._argv[0], path=self._env["PATH"])
+        if found is None:
+            yield f"{self._name}: {self._argv[0]} is not there, or may not be executed"
+            return
+        if Path(found).stat().st_mode & stat.S_IWOTH:
+            yield f"{self._name}: everybody on this machine may write to {found}, and so decide what it does"
+        yield from super().check(roles)
+
+    def _run(self, do: Do, order: Order, timeout: float) -> Reply:
+        try:
+            ran = run(self._argv, document(do, key_of(do, order), order), self._env, timeout)
+        except SystemUnavailable as error:
+            raise type(error)(f"{self._name}: {error}") from None
+        if ran.code == 0:
+            return self._read(ran)
+        words = f"{self._name} exited with {ran.code}{_said(ran.errors)}"
+        if ran.code < 0:
+            raise OutcomeUnknown(f"{self._name} was ended by signal {-ran.code}{_said(ran.errors)}")
+        if do == "grant" and ran.code != TRY_AGAIN:
+            raise SystemRefused(words)
+        raise SystemUnavailable(words)
+
+    def _read(self, ran: Ran) -> Reply:
+        """The reply on standard output. Nothing at all means that it is done."""
+        if not ran.out.strip():
+            return Reply(None)
+        try:
+            return read_reply(json.loads(ran.out), self._name)
+        except (ValueError, RecursionError):
+            raise SystemUnavailable(f"{self._name} wrote what is not JSON to its standard output") from None
+
+
+def _refuse(argv: Sequence[str], env: Mapping[str, str]) -> None:
+    """Raises ValueError for what can't be run, or would depend on where we were started."""
+    if "/" in argv[0] and not argv[0].startswith("/"):
+        raise ValueError("the first of argv must be an absolute path, or a name that is found in PATH")
+    if any("\0" in word for word in (*argv, *env, *env.values())):
+        raise ValueError("argv and env must not hold a NUL character")
+    if any(not name or "=" in name for name in env):
+        raise ValueError("a name in env must not be empty or hold an equals sign")
+
+
+def _said(errors: bytes) -> str:
+    """What it wrote to standard error in one short line, without what moves a cursor or turns a text round."""
+    text = _ESCAPE.sub("", errors.decode(errors="replace"))
+    line = " ".join("".join(char if char.isprintable() else " " for char in text).split())
+    return f": {line if len(line) <= MOST_WORDS else '…' + line[-MOST_WORDS + 1 :]}" if line else ""

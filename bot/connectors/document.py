@@ -1,0 +1,169 @@
+"""The JSON document that `webhook` and `command` send, and what its answer means.
+
+It does not know how the document gets there: a connector brings `ask`, and has everything else from `Asked`.
+"""
+
+import json
+import secrets
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal, get_args
+
+from bot.connectors.base import Question, Way
+from bot.core.audit import rfc3339
+from bot.core.errors import AccessBotError, SystemUnavailable
+from bot.core.model import Order, Person
+from bot.core.policy import System
+
+Do = Literal["grant", "extend", "revoke", "read_back"]
+State = Literal["active", "ended", "pending"]
+
+PATIENCE = 10
+"""Seconds for which one call asks again at most while the answer is "pending"; then the work is put off as a whole,
+because other work waits for the thread."""
+
+FIRST_PAUSE = 0.1
+"""Seconds before a pending answer is asked about for the first time; each further pause is twice as long."""
+
+LONGEST_TIMEOUT = 300
+"""Seconds that a system may be given for one answer at most."""
+
+MOST_CREDENTIALS, LONGEST_LABEL, LONGEST_CREDENTIAL = 10, 75, 2500
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a system said; `state` is None where it only said that it is done."""
+
+    state: State | None
+    credentials: object = field(default=None, repr=False)
+
+
+def document(do: Do, key: str, order: Order) -> bytes:
+    """What is sent, as JSON in ASCII; the times are RFC 3339 in UTC."""
+    who = {"id": order.person.id, "name": order.person.name, "email": order.person.email}
+    said = {
+        "do": do,
+        "key": key,
+        "grant": order.grant,
+        "person": who,
+        "role": order.role,
+        "system": order.system,
+        "actions": list(order.actions),
+        "starts_at": rfc3339(order.starts_at),
+        "ends_at": rfc3339(order.ends_at),
+    }
+    return json.dumps(said).encode()
+
+
+def key_of(do: Do, order: Order) -> str:
+    """The same for every try of one thing: one start, one renewal to one end, one end. A question gets a key of its
+    own each time, so that nobody answers it from memory."""
+    detail = {"extend": str(order.ends_at), "read_back": secrets.token_hex(8)}.get(do, "")
+    return ":".join(part for part in (order.grant, order.system, do, detail) if part)
+
+
+def read_reply(said: object, who: str) -> Reply:
+    """The reply in a JSON value that the system called `who` sent. Raises SystemUnavailable for anything that is none:
+    what can't be read is never "active"."""
+    state = said.get("state") if isinstance(said, dict) else None
+    if not isinstance(said, dict) or state not in get_args(State):
+        raise SystemUnavailable(f"{who} answered no state: active, ended or pending is expected")
+    return Reply(state, said.get("credentials"))
+
+
+def read_credentials(found: object, who: str) -> dict[str, str]:
+    """Texts by label. Raises SystemUnavailable, without repeating any, for what can't be shown to a person."""
+    if found is None:
+        return {}
+    if not isinstance(found, dict) or len(found) > MOST_CREDENTIALS:
+        raise SystemUnavailable(
+            f"{who} gave credentials that are not at most {MOST_CREDENTIALS} labels with a text each"
+        )
+    for label, text in found.items():
+        if not (_can_be_shown(label, LONGEST_LABEL) and _can_be_shown(text, LONGEST_CREDENTIAL, "\n\t")):
+            raise SystemUnavailable(f"{who} gave credentials that can't be shown: empty, too long or unprintable")
+    return dict(found)
+
+
+def _can_be_shown(text: object, longest: int, also: str = "") -> bool:
+    """Whether nothing in it is hidden or turns the reading direction."""
+    if not isinstance(text, str) or not 0 < len(text) <= longest:
+        return False
+    return all(char.isprintable() or char in also for char in text)
+
+
+class Asked:
+    """A connector whose system is told what to do, by `ask`, and answers with its state. Everything that one method
+    does ends within about `timeout` seconds."""
+
+    def __init__(self, system: System, ask: Callable[[Do, Order, float], Reply]) -> None:
+        """`ask` sends one document and gives the reply, within so many seconds. It raises SystemRefused only for a
+        grant, SystemUnavailable for everything else. Raises ValueError for a time limit that is too long."""
+        self._name, self._ask = system.name, ask
+        self._timeout = float(str(system.settings["timeout"]))
+        if self._timeout > LONGEST_TIMEOUT:
+            raise ValueError(f"timeout must be at most {LONGEST_TIMEOUT // 60}m")
+
+    def grant(self, order: Order) -> None:
+        self._until("active", "grant", order)
+
+    def extend(self, order: Order) -> None:
+        self._until("active", "extend", order)
+
+    def revoke(self, order: Order) -> None:
+        self._until("ended", "revoke", order)
+
+    def read_back(self, order: Order) -> bool:
+        """What is pending is neither there nor gone. Raises SystemUnavailable for it."""
+        return self._settled("read_back", order).state == "active"
+
+    def credentials(self, order: Order, given: str) -> Way | Question:
+        """Whatever the system gives for the same grant again; nothing of it is kept."""
+        reply = self._until("active", "grant", order)
+        shown = read_credentials(reply.credentials, self._name)
+        return Way(shown, () if shown else (f"{self._name} gives nothing to copy: sign in there as you always do.",))
+
+    def check(self, roles: Mapping[str, Sequence[str]]) -> Iterator[str]:
+        """Asks about a grant that can't exist: the system has to say that it is not there."""
+        try:
+            state = self._said("read_back", nobody(self._name), self._timeout).state
+            if state != "ended":
+                yield f"{self._name} says that a grant which does not exist is {state}; ended is expected"
+        except AccessBotError as error:
+            yield str(error)
+
+    def _until(self, wanted: State, do: Do, order: Order) -> Reply:
+        """The reply in which the system is where it should be. Raises SystemUnavailable when it isn't."""
+        reply = self._settled(do, order)
+        if reply.state not in (wanted, None):
+            raise SystemUnavailable(f"{self._name} answered {reply.state} to {do}")
+        return reply
+
+    def _settled(self, do: Do, order: Order) -> Reply:
+        """The reply, or the state that follows on "pending". Raises SystemUnavailable when none does in time."""
+        deadline, pause = time.monotonic() + self._timeout, FIRST_PAUSE
+        reply = self._said(do, order, self._timeout)
+        patience = min(deadline, time.monotonic() + PATIENCE)
+        while reply.state == "pending":
+            if (left := patience - time.monotonic() - pause) <= 0:
+                raise SystemUnavailable(f"{self._name} is still at it: it answers pending to {do}")
+            time.sleep(pause)
+            pause *= 2
+            reply = replace(reply, state=self._said("read_back", order, left).state)
+        return reply
+
+    def _said(self, do: Do, order: Order, timeout: float) -> Reply:
+        """One reply. To be done is no answer to a question: SystemUnavailable."""
+        reply = self._ask(do, order, timeout)
+        if do == "read_back" and reply.state is None:
+            raise SystemUnavailable(f"{self._name} did not say whether the access is there")
+        return reply
+
+
+def nobody(system: str) -> Order:
+    """An order for a grant that nobody has."""
+    person = Person("U000000000", "Nobody", "", "UTC", "", 0)
+    now = int(time.time())
+    return Order(f"none-{secrets.token_hex(8)}", system, "", person, "none", (), now, now)

@@ -1,0 +1,66 @@
+"""Systems that are told over HTTPS: a signed POST says what to do, and the answer says how it stands.
+
+It does not know what the receiver does with it. What is sent, and what answers mean, is in document.py.
+"""
+
+import hashlib
+import hmac
+import time
+from collections.abc import Iterator, Mapping, Sequence
+
+from bot.connectors.base import Tools
+from bot.connectors.document import Asked, Do, Reply, document, key_of, nobody, read_reply
+from bot.connectors.http import Answer, call, checked_url
+from bot.core.errors import AccessBotError, SystemRefused, SystemUnavailable
+from bot.core.model import Order
+from bot.core.policy import System
+
+
+class Webhook(Asked):
+    """Settings: `url`, `secret`, `timeout`, and `private`, without which no private address is called."""
+
+    def __init__(self, system: System, _tools: Tools) -> None:
+        super().__init__(system, self._post)
+        self._url, self._secret = str(system.settings["url"]), str(system.secret).encode()
+        self._private = system.settings.get("private") is True
+        checked_url(self._url, allow_private=self._private)
+
+    def check(self, roles: Mapping[str, Sequence[str]]) -> Iterator[str]:
+        """Also whether the receiver does what somebody says who doesn't know the secret."""
+        problems = list(super().check(roles))
+        yield from problems
+        if not problems and self._answers_a_stranger():
+            yield f"{self._name} answers what is not signed with the secret: it must refuse that with 401"
+
+    def _post(self, do: Do, order: Order, timeout: float) -> Reply:
+        answer = self._send(do, order, timeout, self._secret)
+        answer.raise_if_passing()
+        if answer.status >= 400:
+            if do == "grant":
+                raise SystemRefused(f"{self._name} answered {answer.status} to the start")
+            raise SystemUnavailable(f"{self._name} answered {answer.status} to {do}", answer.retry_after)
+        return read_reply(answer.json(), self._name)
+
+    def _send(self, do: Do, order: Order, timeout: float, secret: bytes) -> Answer:
+        key = key_of(do, order)
+        body = document(do, key, order)
+        headers = {
+            "Content-Type": "application/json",
+            "Accept": "application/json",
+            "User-Agent": "access-bot",
+            "Idempotency-Key": key,
+            "X-Access-Signature": signature(secret, body, int(time.time())),
+        }
+        return call("POST", self._url, headers=headers, body=body, timeout=timeout, allow_private=self._private)
+
+    def _answers_a_stranger(self) -> bool:
+        try:
+            return self._send("read_back", nobody(self._name), self._timeout, b"not the secret").status < 300
+        except AccessBotError:
+            return False
+
+
+def signature(secret: bytes, body: bytes, at: int) -> str:
+    """The value of X-Access-Signature for a body that is sent at that time (UTC seconds)."""
+    signed = hmac.new(secret, b"%d.%b" % (at, body), hashlib.sha256).hexdigest()
+    return f"t={at},v1={signed}"

@@ -1,0 +1,143 @@
+"""The receiver of docs/connectors/webhook.md as a process, and something between the bot and it that breaks calls.
+
+It takes the receiver from the page itself, so that the page can't go wrong unseen.
+"""
+
+from __future__ import annotations
+
+import http.client
+import re
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.connectors.raw_server import read_request
+
+PAGE = Path(__file__).parents[2] / "docs/connectors/webhook.md"
+SECRET = "warehouse-secret-0123456789"
+
+
+def source(page: Path = PAGE, mark: str = "<!-- receiver -->") -> str:
+    """The program that stands on the page after this mark."""
+    return page.read_text().split(mark)[1].split("```")[1].partition("\n")[2]
+
+
+class Receiver:
+    """One process of it, at a port that stays the same."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.port = folder, 0
+        (folder / "receiver.py").write_text(source())
+        self.start()
+
+    def start(self) -> None:
+        command = [sys.executable, "-I", "receiver.py", str(self.port)]
+        self._process = subprocess.Popen(
+            command,
+            cwd=self.folder,
+            env={"WEBHOOK_SECRET": SECRET},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        assert self._process.stdout is not None
+        said = self._process.stdout.readline()
+        found = re.fullmatch(r"listening on port (\d+)\n", said)
+        assert found, said
+        self.port = int(found[1])
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/access"
+
+    def lets_in(self, code: str) -> bool:
+        """Whether the door opens by this code, tried as somebody does who stands before it."""
+        with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)) as line:
+            line.request("GET", f"/door/{code}")
+            return line.getresponse().status == 200
+
+
+@contextmanager
+def running_receiver(folder: Path) -> Iterator[Receiver]:
+    receiver = Receiver(folder)
+    try:
+        yield receiver
+    finally:
+        receiver.kill()
+
+
+LOST, UNHEARD, FAILED, BUSY, GARBLED, MOVED, CLAIMED, LATE = (
+    "done and the answer is lost",
+    "not even read",
+    "done and answered with 500",
+    "not done and answered with 503",
+    "done and answered with a page",
+    "redirected",
+    "answered active and not done",
+    "done and answered after the time",
+)
+FAULTS = (LOST, UNHEARD, FAILED, BUSY, GARBLED, MOVED)
+"""What may become of a call that fails as it should, with nothing said that is not so."""
+
+
+@dataclass
+class Between:
+    """Hands calls on to the receiver. From the call number `since` on (from 1) all suffer `fault`. `seen` are the
+    requests as they came; `elsewhere` is where redirects lead."""
+
+    receiver: Receiver
+    elsewhere: str = "http://127.0.0.1:1/"
+    fault: str = ""
+    since: int = 1
+    calls: int = 0
+    seen: list[bytes] = field(default_factory=list)
+
+    def serve(self, line: socket.socket, over: threading.Event) -> None:
+        request = read_request(line)
+        self.seen.append(request)
+        self.calls += 1
+        fault = self.fault if self.calls >= self.since else ""
+        if fault == BUSY:
+            return self._say(line, "503 Busy")
+        if fault == CLAIMED:
+            return self._say(line, "200 OK", b'{"state": "active"}')
+        if fault == MOVED:
+            return self._say(line, "307 Moved", b"", f"Location: {self.elsewhere}")
+        if fault == UNHEARD:
+            return None
+        answer = self._hand_on(request)
+        if fault == LATE:
+            over.wait(3)
+        if fault == FAILED:
+            return self._say(line, "500 Oops")
+        if fault == GARBLED:
+            return self._say(line, "200 OK", b"<html>active</html>")
+        return line.sendall(b"" if fault == LOST else answer)
+
+    @staticmethod
+    def _say(line: socket.socket, status: str, body: bytes = b"", *headers: str) -> None:
+        head = "".join(f"{each}\r\n" for each in (f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *headers))
+        line.sendall(head.encode() + b"\r\n" + body)
+
+    def _hand_on(self, request: bytes) -> bytes:
+        with socket.create_connection(("127.0.0.1", self.receiver.port), timeout=10) as onward:
+            onward.sendall(request)
+            return b"".join(iter(lambda: onward.recv(65536), b""))
+
+    @contextmanager
+    def breaking(self, fault: str, since: int = 1) -> Iterator[None]:
+        """A while in which it is so; the calls are counted from its begin."""
+        self.fault, self.since, self.calls = fault, since, 0
+        try:
+            yield
+        finally:
+            self.fault = ""
