@@ -1,23 +1,30 @@
-"""A real PostgreSQL server that wants passwords and logs every statement, and a wire to it that can be cut or held up.
-
-It knows nothing of the connector but how it would be set up by the docs.
-"""
+"""A real PostgreSQL server that wants passwords and logs every statement, set up as the docs tell, and people at it."""
 
 from __future__ import annotations
 
-import asyncio
 import itertools
+import re
 import tempfile
-import threading
+import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
+from urllib.parse import quote
 
 import psycopg
+import pytest
 
+from bot.connectors.base import Connector, Shows, Tools, Way
+from bot.connectors.postgres import Postgres
+from bot.core.errors import SystemRefused, SystemUnavailable
+from bot.core.model import Order
+from bot.core.policy import System
+from tests.conftest import NO_POSTGRES
+from tests.connectors.contract import HOUR
 from tests.web.proxies import free_port
+from tests.worlds import ANA, a_person
 
 DOCS = Path(__file__).parents[2] / "docs" / "connectors" / "postgres.md"
 ADMIN_PASSWORD = "p@ss/word:1%"
@@ -29,6 +36,23 @@ SETTINGS = (
     "log_statement = 'all'",
     "log_connections = on",
 )
+ACTIONS = ("SELECT ON ALL TABLES IN SCHEMA public", "ROLE reporting")
+BEFORE = """
+CREATE ROLE app NOLOGIN; CREATE ROLE reporting NOLOGIN;
+CREATE TABLE orders (id integer PRIMARY KEY, what text, card text); INSERT INTO orders VALUES (1, 'tea', '4111');
+ALTER TABLE orders OWNER TO app;
+CREATE SCHEMA reports; CREATE TABLE reports.sums (total integer);
+GRANT USAGE ON SCHEMA reports TO reporting; GRANT SELECT ON reports.sums TO reporting;
+CREATE SCHEMA hidden; CREATE TABLE hidden.keys (key text);
+CREATE SCHEMA lab;
+"""
+AFTER = """
+GRANT UPDATE ON orders TO access_bot WITH GRANT OPTION;
+GRANT INSERT ON orders TO access_bot;
+GRANT CREATE, USAGE ON SCHEMA lab TO access_bot WITH GRANT OPTION;
+GRANT CONNECT ON DATABASE orders TO access_bot WITH GRANT OPTION;
+"""
+MAKER = ("CREATE, USAGE ON SCHEMA lab", *ACTIONS)
 
 
 class PasswordServer:
@@ -71,123 +95,71 @@ class PasswordServer:
         self._server.cleanup()
 
 
-class Wire:
-    """Stands between the connector and the server. It counts what the connector sends that wants an answer."""
+def server_or_skip() -> Iterator[PasswordServer]:
+    """With the databases orders and other, and the account in orders that the docs tell to make."""
+    try:
+        server = PasswordServer()
+    except Exception as error:
+        pytest.skip(f"{NO_POSTGRES}: {type(error).__name__}: {error}")
+    try:
+        server.execute("CREATE DATABASE orders")
+        server.execute("CREATE DATABASE other")
+        server.execute(BEFORE, "orders")
+        (account,) = re.findall(r"^```sql\n(.*?)^```$", DOCS.read_text(encoding="utf-8"), re.M | re.S)
+        server.execute(account, "orders")
+        server.execute(f"ALTER ROLE access_bot PASSWORD '{ADMIN_PASSWORD}'; {AFTER}", "orders")
+        yield server
+    finally:
+        server.remove()
 
-    def __init__(self, port: int) -> None:
-        self._to = port
-        self._loop = asyncio.new_event_loop()
-        self._lines: set[asyncio.StreamWriter] = set()
-        self._cut_at, self._before, self._sent = 0, True, 0
-        self._down = self._held = False
-        ready = threading.Event()
-        self._thread = threading.Thread(target=self._run, args=[ready])
-        self._thread.start()
-        ready.wait()
 
-    def _run(self, ready: threading.Event) -> None:
-        async def serve() -> None:
-            server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
-            self.port = server.sockets[0].getsockname()[1]
-            self._over = asyncio.Event()
-            ready.set()
-            async with server:
-                await self._over.wait()
-            self._cut()
-            others = asyncio.all_tasks() - {asyncio.current_task()}
-            for task in others:
-                task.cancel()
-            await asyncio.gather(*others, return_exceptions=True)
+def url(port: int, database: str = "orders", user: str = "access_bot", password: str = ADMIN_PASSWORD) -> str:
+    secret = quote(password, safe="")
+    return f"postgresql://{user}:{secret}@127.0.0.1:{port}/{database}?sslmode=disable&gssencmode=disable"
 
-        self._loop.run_until_complete(serve())
-        self._loop.close()
 
-    def close(self) -> None:
-        self._loop.call_soon_threadsafe(self._over.set)
-        self._thread.join()
+def shown(it: Connector, order: Order) -> str:
+    assert isinstance(it, Shows)
+    way = it.credentials(order, "")
+    assert isinstance(way, Way)
+    (secret,) = way.secrets.values()
+    return secret
 
-    @contextmanager
-    def down(self) -> Iterator[None]:
-        """Nobody is reached, and who is connected is cut off."""
-        self._down = True
-        self._loop.call_soon_threadsafe(self._cut)
-        try:
-            yield
-        finally:
-            self._down = False
 
-    @contextmanager
-    def held(self, after: int = 1) -> Iterator[None]:
-        """From that question on, the server is reached and answers nothing."""
-        self._sent, self._cut_at, self._held = 0, after, True
-        try:
-            yield
-        finally:
-            self._cut_at, self._held = 0, False
-            self._loop.call_soon_threadsafe(self._cut)
+def holder(it: Connector, order: Order) -> psycopg.Connection[tuple[object, ...]]:
+    """A session of the holder's."""
+    return psycopg.connect(shown(it, order), autocommit=True, connect_timeout=5)
 
-    @contextmanager
-    def breaking(self, number: int) -> Iterator[None]:
-        """Odd: cut off before a question reaches the server; even: when it has done what it was asked."""
-        self._sent, self._cut_at, self._before = 0, (number + 1) // 2, number % 2 == 1
-        try:
-            yield
-        finally:
-            self._cut_at, self._down = 0, False
 
-    def _cut(self) -> None:
-        for line in list(self._lines):
-            line.close()
+def works(it: Connector, order: Order) -> bool:
+    try:
+        with holder(it, order) as line:
+            read = line.execute("SELECT what FROM orders").fetchall()
+            return read == [("tea",)] and line.execute("SELECT * FROM reports.sums").fetchall() == []
+    except (SystemRefused, SystemUnavailable, psycopg.OperationalError):
+        return False
 
-    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if self._down:
-            writer.close()
-            return
-        there, forth = await asyncio.open_connection("127.0.0.1", self._to)
-        mine = {writer, forth}
-        self._lines |= mine
-        muted = asyncio.Event()
-        both = [self._questions(reader, forth, muted), self._answers(there, writer, muted)]
-        tasks = [asyncio.ensure_future(each) for each in both]
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for line in mine:
-            line.close()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        self._lines -= mine
 
-    async def _questions(
-        self, client: asyncio.StreamReader, server: asyncio.StreamWriter, muted: asyncio.Event
-    ) -> None:
-        """What the client says (section 54.7 of the manual): a first message without a type, then typed ones."""
-        with suppress(OSError, asyncio.IncompleteReadError):
-            size = await client.readexactly(4)
-            server.write(size + await client.readexactly(int.from_bytes(size) - 4))
-            while True:
-                head = await client.readexactly(5)
-                message = head + await client.readexactly(int.from_bytes(head[1:]) - 4)
-                if head[:1] in b"QS" and self._breaks_now():
-                    if self._held:
-                        await asyncio.Event().wait()
-                    self._down = True
-                    if self._before:
-                        return
-                    muted.set()
-                server.write(message)
-                await server.drain()
+NUMBERS = itertools.count(1)
 
-    def _breaks_now(self) -> bool:
-        self._sent += 1
-        return self._sent == self._cut_at
 
-    async def _answers(self, server: asyncio.StreamReader, client: asyncio.StreamWriter, muted: asyncio.Event) -> None:
-        with suppress(OSError, asyncio.IncompleteReadError):
-            while True:
-                head = await server.readexactly(5)
-                message = head + await server.readexactly(int.from_bytes(head[1:]) - 4)
-                if not muted.is_set():
-                    client.write(message)
-                    await client.drain()
-                elif head[:1] == b"Z":
-                    return
+def an_order(*actions: str, person: str = ANA, seconds: int = HOUR, email: str | None = None, grant: str = "") -> Order:
+    now = int(time.time())
+    name = grant or f"g{next(NUMBERS):011}"
+    who = a_person(person, email)
+    return Order(name, "orders-db", "postgres", who, "it", actions or ACTIONS, now, now + seconds)
+
+
+def connector(url: str, name: str = "orders-db", **settings: str) -> Postgres:
+    return Postgres(System(name, "postgres", {"url": url, **settings}), cast(Tools, None))
+
+
+@contextmanager
+def as_admin(server: PasswordServer, database: str = "orders") -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
+    with psycopg.connect(url(server.port, database), autocommit=True) as line:
+        yield line
+
+
+def roles(server: PasswordServer) -> set[str]:
+    """Every role but those of PostgreSQL itself."""
+    return {name for (name,) in server.execute("SELECT rolname FROM pg_roles WHERE rolname !~ '^pg_'")}

@@ -1,0 +1,32 @@
+"""One server of PostgreSQL that wants passwords, for every test of that connector in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+
+from bot.connectors.postgres import Postgres
+from tests.connectors.postgres_rig import PasswordServer, connector, server_or_skip, url
+from tests.connectors.postgres_wire import Wire
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[PasswordServer]:
+    yield from server_or_skip()
+
+
+@pytest.fixture(scope="session")
+def wire(server: PasswordServer) -> Iterator[Wire]:
+    with closing(Wire(server.port)) as wire:
+        yield wire
+
+
+@pytest.fixture
+def it(server: PasswordServer) -> Iterator[Postgres]:
+    """A connector straight to the server; what a test leaves there is taken away."""
+    it = connector(url(server.port))
+    yield it
+    for found in it.list_active():
+        it.remove(found)
