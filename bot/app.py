@@ -7,7 +7,7 @@ import logging
 import signal
 import ssl
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache, partial
@@ -50,7 +50,7 @@ from bot.tokens import Signer
 from bot.watch import Commits, Watch
 from bot.ways import Ways
 from bot.web import build_web, serve_config
-from bot.web.ops import Ready
+from bot.web.ops import Ready, Said
 from bot.web.server import Server
 from bot.web.slack_events import SlackEvents
 from storage.database import Database
@@ -62,6 +62,9 @@ LISTENERS = 32
 
 CHECK_HOLDERS_EVERY = 10
 """Seconds; together with `record_people.RECHECK` less than a minute."""
+
+ASK_SYSTEMS_EVERY = 120
+"""Seconds between two questions to every connected system whether it is well."""
 
 PATIENCE = 2.5
 """Seconds to wait for a locked database: who typed a command must hear within Slack's three that it can't be done."""
@@ -154,6 +157,10 @@ class Worker:
             parts.append(("socket", self.socket.well(), "no live connection to Slack"))
         return parts
 
+    def systems(self) -> Mapping[str, str]:
+        """How each connected system is, as far as this process has seen."""
+        return self.delivery.health.said(self._world.policy().systems)
+
     def _heard(self, queues: frozenset[Queue], due: int | None) -> None:
         self.delivery.wake(queues)
         self.jobs.expect(due)
@@ -191,6 +198,7 @@ class Worker:
         return {
             "holders": Every(CHECK_HOLDERS_EVERY, self._check_holders),
             "groups": Every(300, lambda: save_refresh(world, ["groups"])),
+            "systems": Every(ASK_SYSTEMS_EVERY, self.delivery.ask_systems),
             "unheard_ends": Every(60, lambda: watch_ends(world)),
             "reconcile": Every(60, lambda: reconcile_nightly(world)),
             "people": Every(6 * 3600, lambda: save_refresh(world, ["people"])),
@@ -291,7 +299,8 @@ def serve(base: Base, *, web: bool, work: bool, migrate: bool) -> None:
         slack = SlackEvents(bolt.dispatch, verifier) if web and settings.slack_mode == "http" else None
     if worker is None:
         parts.append(Watch(base.clock.exact, {"roles.toml": partial(reload_roles, base)}))
-    _serve(base, meter, parts, partial(_ready, base, worker), slack)
+    said = worker.systems if worker is not None else dict
+    _serve(base, meter, parts, partial(_ready, base, worker), said, slack)
 
 
 class Part(Protocol):
@@ -302,10 +311,13 @@ class Part(Protocol):
     def stop(self) -> None: ...
 
 
-def _serve(base: Base, meter: UsageMeter, parts: list[Part], ready: Ready, slack: SlackEvents | None) -> None:
+def _serve(
+    base: Base, meter: UsageMeter, parts: list[Part], ready: Ready, systems: Said, slack: SlackEvents | None
+) -> None:
     registry = CollectorRegistry()
     watch(registry, base.world)
-    app = build_web(base.world.via(Source.HTTP), base.signer, meter, ready=ready, registry=registry, slack=slack)
+    world, signer = base.world.via(Source.HTTP), base.signer
+    app = build_web(world, signer, meter, ready=ready, registry=registry, slack=slack, systems=systems)
     server = Server(serve_config(app, base.settings.host, base.settings.port))
 
     def stop(*_: object) -> None:

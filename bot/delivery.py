@@ -18,6 +18,7 @@ from bot.connectors.base import EndsTogether, Extends, Shares
 from bot.core.effects import Kind, Queue
 from bot.core.errors import OutcomeUnknown, StorageUnavailable, SystemRefused, SystemUnavailable
 from bot.core.model import Order
+from bot.health import Health
 from bot.operations._unit import World
 from bot.operations.count_usage import UsageMeter, sum_usage
 from bot.operations.decide_press import decide_press, give_up_press
@@ -82,7 +83,7 @@ class Delivery:
     ) -> None:
         self._world, self._systems, self._messenger = world, systems, messenger
         self._people, self._meter = people, meter
-        self._survey = Survey(world, systems)
+        self._survey, self.health = Survey(world, systems), Health(world.now)
         self._owner = secrets.token_hex(8)
         self._stopping, self._waits = threading.Event(), False
         self._unheard, self._at_once = 0, False
@@ -135,6 +136,10 @@ class Delivery:
     def well(self) -> bool:
         """Whether every queue's loop has turned lately."""
         return all(loop.is_alive() and time.monotonic() - loop.turned < 30 for loop in self._loops.values())
+
+    def ask_systems(self) -> None:
+        """Asks every system of roles.toml whether it is well; takes some seconds at most."""
+        self.health.ask(self._systems, self._world.policy().systems)
 
     def drain(self, queue: Queue) -> int:
         """Does what is due of one queue on this thread; for a process without workers. Gives the number of rows."""

@@ -49,6 +49,7 @@ NEEDS: Mapping[str, frozenset[Need]] = {
     "resume": frozenset({Need.KEYS}),
     "audit": frozenset({Need.KEYS}),
     "usage": frozenset({Need.KEYS}),
+    "verify": frozenset({Need.KEYS}),
 }
 
 

@@ -245,6 +245,12 @@ def gates_open(db: Database, ids: Sequence[str]) -> set[tuple[str, str]]:
     return {(str(grant), str(system)) for grant, system in rows}
 
 
+def gates_at(db: Database, system: str) -> dict[str, int]:
+    """Until when each grant has a gate at this system."""
+    rows = db.rows("SELECT grant_id, until FROM gates WHERE system = ? ORDER BY grant_id", system)
+    return {str(grant): int(until) for grant, until in rows}
+
+
 def gate_until(db: Database, grant: str, system: str) -> int | None:
     found = db.row("SELECT until FROM gates WHERE grant_id = ? AND system = ?", grant, system)
     return int(found[0]) if found else None

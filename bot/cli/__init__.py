@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from bot.cli import audit, demo, grants, panic, requests, serving, setup, usage
+from bot.cli import audit, demo, grants, panic, requests, serving, setup, usage, verify
 from bot.core.errors import AccessBotError
 
 
@@ -67,6 +67,7 @@ for verb in (
     panic.resume,
     audit.audit,
     usage.usage,
+    verify.verify,
     demo.demo,
     demo.sandbox,
 ):

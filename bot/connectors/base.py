@@ -116,6 +116,8 @@ class Gates(Protocol):
 
     def until(self, grant: str, system: str) -> int | None: ...
 
+    def open_at(self, system: str) -> Mapping[str, int]: ...
+
 
 class Pins(Protocol):
     """Who a person is on a system, found once and then kept, whatever their e-mail becomes."""

@@ -3,9 +3,10 @@
 It doesn't know who checks the gate, nor anything of tokens.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from bot.connectors.base import Tools
+from bot.connectors.base import Found, Tools
+from bot.core.audit import rfc3339
 from bot.core.errors import SystemUnavailable
 from bot.core.model import Order
 from bot.core.policy import System
@@ -14,8 +15,8 @@ from bot.core.policy import System
 class Gateway:
     """A grant's gate at one system. Nothing is told to the system: it asks at every request."""
 
-    def __init__(self, _system: System, tools: Tools) -> None:
-        self._gates = tools.gates
+    def __init__(self, system: System, tools: Tools) -> None:
+        self._name, self._gates = system.name, tools.gates
 
     def grant(self, order: Order) -> None:
         self._gates.open(order.grant, order.system, order.ends_at)
@@ -32,3 +33,10 @@ class Gateway:
 
     def read_back(self, order: Order) -> bool:
         return self._gates.until(order.grant, order.system) is not None
+
+    def list_active(self) -> Iterable[Found]:
+        for grant, until in self._gates.open_at(self._name).items():
+            yield Found(grant, grant, f"a gate that is open until {rfc3339(until)}")
+
+    def remove(self, found: Found) -> None:
+        self._gates.close(found.grant, self._name)

@@ -1,20 +1,26 @@
-"""Asks everything that the bot depends on whether it is as it must be: environment, roles.toml, database, Slack.
-It changes nothing anywhere, and says with every failure what to do about it.
+"""Asks everything that the bot depends on whether it is as it must be: environment, roles.toml, database, Slack, and
+every connected system. It changes nothing anywhere, and says with every failure what to do about it.
 """
 
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
-from bot.app import build_base, slack_client
-from bot.connectors import installed
-from bot.core.errors import ConfigError, SchemaMismatch, StorageUnavailable
+from bot.app import build_base, build_systems, slack_client
+from bot.aside import Aside
+from bot.connectors import Systems, installed
+from bot.connectors.base import Checks
+from bot.core.errors import AccessBotError, ConfigError, SchemaMismatch, StorageUnavailable
 from bot.core.model import Source
-from bot.core.policy import load_policy
+from bot.core.policy import Policy, load_policy
 from bot.doctor.findings import Finding, Patient, State, fail, ok, warn
 from bot.doctor.slack import slack
 from bot.operations.check_storage import check_head, check_writing
 from bot.settings import NEEDS, load_settings
+
+PATIENCE = 30.0
+"""Seconds for which all connected systems together are waited for."""
 
 
 def examine(wall: Callable[[], float] = time.time) -> Iterator[Finding]:
@@ -61,8 +67,26 @@ def bolt_environment(patient: Patient) -> Iterator[Finding]:
 
 
 def systems(patient: Patient) -> Iterator[Finding]:
-    names = ", ".join(patient.policy.systems)
-    yield ok("systems", f"{names}: behind gateways, which ask us; there is nothing live to ask them")
+    """All at once, and none for long: one that hangs must not keep the others from being looked at."""
+    known, connectors = patient.policy.systems, build_systems(patient.base.world)
+    answers = Aside().ask({name: partial(_wrong, patient.policy, connectors, name) for name in known}, PATIENCE)
+    if silent := [name for name, answer in answers.items() if answer is None]:
+        yield ok("systems", f"{', '.join(silent)}: they ask us, or can't be asked; there is nothing live to ask them")
+    for name, answer in answers.items():
+        subject, kind = f"system {name}", known[name].connector
+        if isinstance(answer, AccessBotError):
+            yield fail(subject, f"{kind}: {answer}")
+        elif answer is not None:
+            yield from (fail(subject, f"{kind}: {problem}") for problem in answer)
+            if not answer:
+                yield ok(subject, f"{kind}, answers, and can give what its roles need")
+
+
+def _wrong(policy: Policy, connectors: Systems, name: str) -> list[str] | None:
+    """What is wrong with a system as it is, None where nothing can be asked."""
+    connector = connectors.of(name, policy.systems[name].connector)
+    roles = {role.name: role.actions for role in policy.roles.values() if name in role.systems}
+    return [*connector.check(roles)] if isinstance(connector, Checks) else None
 
 
 def database(patient: Patient) -> Iterator[Finding]:

@@ -28,6 +28,11 @@ class StoredGates:
         with self._db.reading():
             return grants.gates_open(self._db, [grant for grant, _ in doors]) & set(doors)
 
+    def open_at(self, system: str) -> dict[str, int]:
+        """Until when each grant's gate is open there."""
+        with self._db.reading():
+            return grants.gates_at(self._db, system)
+
     def until(self, grant: str, system: str) -> int | None:
         with self._db.reading():
             return grants.gate_until(self._db, grant, system)

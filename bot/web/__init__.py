@@ -27,7 +27,7 @@ from bot.web.auth import Auth
 from bot.web.bounds import Bounded
 from bot.web.checks import Checks
 from bot.web.oauth import Introspect, Revoke
-from bot.web.ops import Metrics, Readiness, Ready, health
+from bot.web.ops import Metrics, Readiness, Ready, Said, health
 from bot.web.plain import ALWAYS, Endpoint, Handler, Tally
 
 __all__ = ["build_web", "listening", "serve_config"]
@@ -46,8 +46,10 @@ def build_web(
     ready: Ready,
     registry: CollectorRegistry,
     slack: Handler | None = None,
+    systems: Said = dict,
 ) -> Starlette:
-    """All endpoints as one ASGI application; `slack` is a SlackEvents in HTTP mode, else None and its path not there.
+    """All endpoints as one ASGI application; `slack` is a SlackEvents in HTTP mode, else None and its path not there;
+    `systems` says how each connected system is, for readiness.
 
     While it runs, what `meter` counted is written every second, and once more when it stops.
     """
@@ -63,7 +65,7 @@ def build_web(
         ("/oauth2/revoke", ["POST"], Revoke(checks)),
         ("/slack/events", ["POST"], slack),
         ("/healthz", ["GET"], health),
-        ("/readyz", ["GET"], Readiness(ready)),
+        ("/readyz", ["GET"], Readiness(ready, systems)),
         ("/metrics", ["GET"], Metrics(registry)),
     ]
     app = _Site(

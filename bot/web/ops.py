@@ -3,7 +3,7 @@ people, grants or requests.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from anyio import to_thread
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
@@ -22,12 +22,18 @@ async def health(scope: Scope, receive: Receive) -> Answer:
     return as_text(200, "ok")
 
 
+Said = Callable[[], Mapping[str, str]]
+"""How each connected system is, in words; must not block."""
+
+
 class Readiness:
-    def __init__(self, ready: Ready) -> None:
-        self._ready = ready
+    def __init__(self, ready: Ready, systems: Said) -> None:
+        self._ready, self._systems = ready, systems
 
     async def __call__(self, scope: Scope, receive: Receive) -> Answer:
-        """200 when everything is well, else 503; the body has every part by its name."""
+        """200 when everything that this process needs is well, else 503; the body has every part by its name. A
+        connected system that is unwell is told too, and is no reason to take this process out of service: the others
+        need it."""
         try:
             checks = await to_thread.run_sync(self._ready)
         except Exception:
@@ -35,7 +41,9 @@ class Readiness:
             checks = [("readiness", False, "can't be told; see the log")]
         is_ready = all(well for _, well, _ in checks)
         said = {name: "well" if well else words for name, well, words in checks}
-        return as_json(200 if is_ready else 503, {"ready": is_ready, "checks": said})
+        systems = dict(self._systems())
+        body: dict[str, object] = {"ready": is_ready, "checks": said, **({"systems": systems} if systems else {})}
+        return as_json(200 if is_ready else 503, body)
 
 
 class Metrics:

@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 
-from bot import doctor
+from bot import connectors, doctor
 from bot.doctor.slack import SKEW
 from bot.sandbox import Sandbox, running_sandbox
 from bot.slack.manifest import SCOPES
 from storage.database import Database
 from tests.builders import WORKSPACE, policy_text
 from tests.cli.conftest import run, run_process
+from tests.connectors import folder
 
 LINE = re.compile(r"(ok   |warn |FAIL ) \S.*: \S.+")
 
@@ -62,6 +63,40 @@ def test_all_is_well_and_nothing_was_changed(installed: Path, sandbox: Sandbox) 
 def test_it_is_the_same_as_a_process(installed: Path) -> None:
     shown = run_process("doctor")
     assert (shown.returncode, shown.stderr) == (0, "")
+
+
+def test_every_connected_system_is_asked_and_named(
+    installed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their connector comes with an installed package, and one of them hangs."""
+    names = ("fine", "down", "hangs", "broad", "wrong")
+    tables = "".join(folder.settings(name, tmp_path / name) for name in names)
+    tables = tables.replace(f'"{tmp_path / "wrong"}"', '"relative"')
+    tables += tables[tables.index("[roles.broad]") :].partition("[systems")[0].replace(".broad]", ".more]")
+    (installed / "roles.toml").write_text(policy_text() + tables.replace('["in"]', '["out"]').replace("out", "in", 3))
+    for name in names:
+        (tmp_path / name).mkdir()
+    (tmp_path / "down" / ".down").touch()
+    (tmp_path / "hangs" / ".hang").touch()
+    folder.install(tmp_path / "packages")
+    monkeypatch.syspath_prepend(tmp_path / "packages")
+    monkeypatch.setattr(doctor, "PATIENCE", 1.0)
+    connectors.installed.cache_clear()
+    try:
+        shown = run("doctor")
+    finally:
+        (tmp_path / "hangs" / ".hang").unlink()
+        monkeypatch.undo()
+        connectors.installed.cache_clear()
+    assert shown.exit_code == 1
+    assert "ok    system fine: folder, answers, and can give what its roles need" in shown.stdout
+    assert bad(shown) == [
+        "FAIL  system down: folder: the folder is locked",
+        "FAIL  system hangs: folder: it has not answered within 1 s",
+        "FAIL  system broad: folder: broad: out is nothing here",
+        "FAIL  system broad: folder: more: out is nothing here",
+        "FAIL  system wrong: folder: wrong can't be used: folder must be an absolute path",
+    ]
 
 
 def test_http_mode_is_examined_too(installed: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -49,6 +49,15 @@ def test_readiness_names_every_part(made: Made, ready: object, status: int, chec
     assert (answer.status_code, answer.json()) == (status, {"ready": status == 200, "checks": checks})
 
 
+def test_a_system_that_is_unwell_is_told_and_makes_nobody_unready(made: Made) -> None:
+    registry, meter, systems = CollectorRegistry(), UsageMeter(made.world), {"db": "unwell since …", "shop": "well"}
+    ready = says(("database", True, ""))
+    app = build_web(made.world, made.signer, meter, ready=ready, registry=registry, systems=lambda: systems)  # type: ignore[arg-type]
+    answer = Site(made, meter, registry, app).call("GET", "/readyz")
+    assert answer.status_code == 200
+    assert answer.json() == {"ready": True, "checks": {"database": "well"}, "systems": systems}
+
+
 def test_metrics_count_answers_by_route_and_status(site: Site) -> None:
     for path in ("/healthz", "/auth", "/auth/x", "/made-up", "/made-up-too", "/healthz/"):
         site.call("GET", path)
