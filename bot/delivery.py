@@ -246,6 +246,8 @@ class Delivery:
         row = rows[0]
         if row.kind in _OWN:
             return _OWN[row.kind](self, row)
+        if self._meter.has_counts and any(r.data.get("note") == "ended" for r in rows):
+            self._meter.flush()  # what is said of an end says how it was used
         if row.unsure and row.kind in POSTS:
             if row.unsure >= 2:
                 raise SystemRefused("answer_lost", "sent twice without an answer, so not a third time")

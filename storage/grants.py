@@ -41,7 +41,7 @@ def locked(db: Database, grant: str) -> Grant | None:
 
 def several(db: Database, ids: Sequence[str]) -> list[Grant]:
     marks = ", ".join("?" * len(ids))
-    return _many(db.rows(f"SELECT {_COLUMNS} FROM grants WHERE id IN ({marks}) ORDER BY id", *ids))
+    return _many(db.rows(f"SELECT {_COLUMNS} FROM grants WHERE id IN ({marks}) ORDER BY id", *ids)) if ids else []
 
 
 def locked_all(db: Database, ids: Sequence[str]) -> dict[str, Grant]:
@@ -201,6 +201,17 @@ def connectors_of(db: Database, ids: Sequence[str]) -> dict[tuple[str, str], str
     marks = ", ".join("?" * len(ids))
     rows = db.rows(f"SELECT grant_id, system, connector FROM leases WHERE grant_id IN ({marks})", *ids)
     return {(grant, system): connector for grant, system, connector in rows}
+
+
+def systems_in_use(db: Database) -> dict[str, str]:
+    """Every system under a grant that is not over, or with a session that was seen open; with its connector."""
+    sql = (
+        "SELECT leases.system, leases.connector FROM grants JOIN leases ON leases.grant_id = grants.id "
+        f"WHERE {_LIVE.replace('state', 'grants.state')} UNION SELECT leases.system, leases.connector FROM sessions "
+        "JOIN leases ON leases.grant_id = sessions.grant_id AND leases.system = sessions.system "
+        "WHERE sessions.closed_at IS NULL AND sessions.watched = 1 ORDER BY 1, 2"
+    )
+    return {str(system): str(connector) for system, connector in db.rows(sql)}
 
 
 def set_lease(db: Database, grant: str, system: str, state: GrantState, error: str = "") -> bool:

@@ -59,6 +59,7 @@ class Event(StrEnum):
     ACCESS_MISSING = "grant:access:missing"
     USE_FIRST = "grant:use:first"
     USE_SUMMED = "grant:use:summed"
+    USE_OUTLIVED = "grant:use:outlived"
     POLICY_LOADED = "policy:file:loaded"
     POLICY_REJECTED = "policy:file:rejected"
     AUDIT_READ = "audit:log:read"

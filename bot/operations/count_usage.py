@@ -4,11 +4,13 @@ is added up in memory and written every second.
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 from bot.core.audit import Event
-from bot.operations._unit import SYSTEM, World, unit
-from storage import grants, usage
+from bot.core.use import Here
+from bot.operations._unit import SYSTEM, Unit, World, unit
+from bot.operations._use import by_system, known_on
+from storage import grants, sessions, usage
 
 ALLOWED = "allowed"
 MOST_SOURCES = 10_000
@@ -102,10 +104,19 @@ def record_first_use(world: World, grant_id: str, system: str, source: str) -> N
 def sum_usage(world: World, ended: Sequence[str]) -> None:
     """Puts what was really used into the audit chain, when these grants have ended."""
     with unit(world) as u:
-        counted = usage.sums(u.db, ended)
+        counted = by_system(u.db, ended)
+        kinds = grants.connectors_of(u.db, ended)
         for grant in grants.several(u.db, ended):
-            sums = counted[grant.id]
-            for system in dict.fromkeys([*grant.systems, *sums]):  # also where the token is good for nothing
-                here = sums.get(system, usage.Sum(0, 0, None, None))
-                sources = usage.sources(u.db, grant.id, system, MOST_TOLD) if here.allowed else []
-                u.record(Event.USE_SUMMED, SYSTEM, grant, system=system, **here._asdict(), sources=sources)
+            for system in dict.fromkeys(
+                [*grant.systems, *counted[grant.id]]
+            ):  # also where the token is good for nothing
+                here = counted[grant.id].get(system, Here())
+                known = known_on(u, system, kinds.get((grant.id, system), "gateway"))
+                said = {**asdict(here), "known": known, "sources": sources_of(u, grant.id, system)}
+                u.record(Event.USE_SUMMED, SYSTEM, grant, system=system, **said)
+
+
+def sources_of(u: Unit, grant: str, system: str) -> list[str]:
+    """From where it was used there, the first twenty."""
+    checks = usage.sources(u.db, grant, system, MOST_TOLD)
+    return sorted({*checks, *sessions.sources(u.db, grant, system, MOST_TOLD)})[:MOST_TOLD]

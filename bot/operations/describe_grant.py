@@ -4,20 +4,22 @@ from dataclasses import dataclass
 
 from bot.core.model import Grant, Lease, Person, Request
 from bot.core.policy import Role
+from bot.core.use import Used
 from bot.operations._unit import Unit, World
-from storage import grants, requests, usage
+from bot.operations._use import used_of
+from storage import grants, requests
 
 
 @dataclass(frozen=True, slots=True)
 class GrantView:
-    """`role` is None when roles.toml has it no more; `uses` counts the checks that let it through."""
+    """`role` is None when roles.toml has it no more."""
 
     grant: Grant
     request: Request
     role: Role | None
     person: Person
     leases: tuple[Lease, ...]
-    uses: int
+    used: Used
 
 
 def describe_grant(world: World, grant_id: str) -> GrantView | None:
@@ -34,5 +36,5 @@ def describe_grant(world: World, grant_id: str) -> GrantView | None:
             role=u.policy.roles.get(grant.role),
             person=u.person(grant.person),
             leases=tuple(grants.leases(u.db, grant.id)),
-            uses=sum(here.allowed for here in usage.sums(u.db, [grant.id])[grant.id].values()),
+            used=used_of(u, [grant])[grant.id],
         )

@@ -1,20 +1,22 @@
 """What one person has, waits for and may decide, for App Home and the lists; leads see everything active."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bot.core.approval import deciders
 from bot.core.asking import may_request
 from bot.core.model import Grant, Person, Request
 from bot.core.policy import Role
+from bot.core.use import Used
 from bot.operations._leads import leads_only
 from bot.operations._unit import Unit, World
+from bot.operations._use import used_of
 from storage import grants, requests
 
 
 @dataclass(frozen=True, slots=True)
 class PersonView:
-    """`everything` is None for who is not a lead."""
+    """`everything` is None for who is not a lead; `used` says of each grant in it how it was used so far."""
 
     person: Person
     roles: tuple[Role, ...]
@@ -23,6 +25,7 @@ class PersonView:
     waiting_for_me: tuple[Request, ...]
     everything: tuple[Grant, ...] | None
     titles: dict[str, str]
+    used: dict[str, Used] = field(default_factory=dict)
 
 
 def describe_person(world: World, person_id: str, *, for_home: bool = False) -> PersonView:
@@ -32,14 +35,16 @@ def describe_person(world: World, person_id: str, *, for_home: bool = False) -> 
         u = Unit(world)
         person = u.person(person_id)
         is_lead = for_home and leads_only(u, person_id) is None
+        everything = tuple(grants.live(u.db, limit=200)) if is_lead else ()
         return PersonView(
             person=person,
             roles=requestable(u, person),
             held=tuple(grants.held_by(u.db, person_id)),
             pending=tuple(requests.pending_of(u.db, person_id)),
             waiting_for_me=tuple(_waiting(u, person_id)) if for_home and not person.unfit() else (),
-            everything=tuple(grants.live(u.db, limit=200)) if is_lead else None,
+            everything=everything if is_lead else None,
             titles={role.name: role.title for role in u.policy.roles.values()},
+            used=used_of(u, everything),
         )
 
 

@@ -4,9 +4,11 @@ from dataclasses import dataclass
 
 from bot.core.approval import NeedsApproval, deciders, tally
 from bot.core.asking import may_request
-from bot.core.model import Grant, Lease, Person, Request
+from bot.core.model import Grant, GrantState, Lease, Person, Request
 from bot.core.policy import Role, ticket_matches
+from bot.core.use import Used
 from bot.operations._unit import Unit, World
+from bot.operations._use import used_of
 from storage import grants, requests
 
 
@@ -21,7 +23,8 @@ class Criterion:
 @dataclass(frozen=True, slots=True)
 class RequestCard:
     """A request with what an approver needs beside the buttons. `role` is None when roles.toml has it no more;
-    `notify` are ids of people and groups to mention, `copies` the `(channel, ts)` where it is shown."""
+    `notify` are ids of people and groups to mention, `copies` the `(channel, ts)` where it is shown, `used` how a
+    grant that has ended was used."""
 
     request: Request
     role: Role | None
@@ -39,6 +42,7 @@ class RequestCard:
     deciders: frozenset[str]
     copies: tuple[tuple[str, str], ...]
     notify: tuple[str, ...]
+    used: Used | None = None
 
 
 def describe_request(world: World, request_id: str) -> RequestCard | None:
@@ -72,6 +76,7 @@ def _card(u: Unit, request: Request) -> RequestCard:
         deciders=deciders(role, request.requester, u.directory) if role else frozenset(),
         copies=tuple(requests.messages(u.db, request.id)),
         notify=u.directory.named(role.notify) if role else (),
+        used=used_of(u, [grant])[grant.id] if grant and grant.state is GrantState.ENDED else None,
     )
 
 

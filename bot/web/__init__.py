@@ -29,6 +29,7 @@ from bot.web.checks import Checks
 from bot.web.oauth import Introspect, Revoke
 from bot.web.ops import Metrics, Readiness, Ready, Said, health
 from bot.web.plain import ALWAYS, Endpoint, Handler, Tally
+from bot.web.usage import Usage
 
 __all__ = ["build_web", "listening", "serve_config"]
 
@@ -63,6 +64,7 @@ def build_web(
         ("/auth/{path:path}", None, auth),  # Envoy asks with the client's own path and method
         ("/oauth2/introspect", ["POST"], Introspect(checks)),
         ("/oauth2/revoke", ["POST"], Revoke(checks)),
+        ("/usage", ["POST"], Usage(checks)),
         ("/slack/events", ["POST"], slack),
         ("/healthz", ["GET"], health),
         ("/readyz", ["GET"], Readiness(ready, systems)),

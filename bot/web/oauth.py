@@ -2,13 +2,8 @@
 proves itself first; what it may learn then is about tokens for itself only.
 """
 
-import hmac
-from base64 import b64decode
-from binascii import Error as NotBase64
-from collections.abc import Iterator
-from hashlib import sha256
 from typing import NamedTuple
-from urllib.parse import parse_qs, unquote_plus
+from urllib.parse import parse_qs
 
 from starlette.types import Receive, Scope
 
@@ -17,12 +12,12 @@ from bot.operations.introspect_token import Claims, Open
 from bot.operations.revoke_token import revoke_token
 from bot.web.checks import Checks, source_address
 from bot.web.plain import FORM, TOO_BIG, Answer, as_json, content_type, header_values, read_body
+from bot.web.proof import WHO_ARE_YOU, proved
 
 LARGEST_BODY = 64 * 1024
 CLIENT_ID = "access-bot"
 """`client_id` is who obtained the token (RFC 7662 section 2.2): for every token that is the bot."""
 
-WHO_ARE_YOU = as_json(401, {"error": "invalid_client"}, (b"www-authenticate", b'Basic realm="access"'))
 INACTIVE = as_json(200, {"active": False})
 
 
@@ -62,7 +57,7 @@ class Revoke:
 async def _asked(checks: Checks, scope: Scope, receive: Receive) -> Asked | Answer:
     """Which system asks about which token; an answer when that isn't clear. The body is read only of a system that
     has proved itself."""
-    system = _proved(checks, header_values(scope, b"authorization"))
+    system = proved(checks.gateway, header_values(scope, b"authorization"))
     if system is None:
         return WHO_ARE_YOU
     if content_type(scope) != FORM:
@@ -96,38 +91,3 @@ def _described(found: Open) -> dict[str, object]:
         "aud": found.system,
         "jti": found.jti,
     }
-
-
-def _proved(checks: Checks, authorization: list[str]) -> str | None:
-    """The system that these credentials prove; None otherwise, after the same work whether or not there is one of
-    that name."""
-    if len(authorization) != 1:
-        return None
-    proved = None
-    for name, secret in _credentials(authorization[0]):
-        system = checks.gateway(name)
-        if _same(secret, (system.secret if system else None) or "") and system is not None and system.secret:
-            proved = system.name
-    return proved
-
-
-def _same(given: str, right: str) -> bool:
-    """Compares hashes, so that the time it takes tells nothing, not even the length."""
-    return hmac.compare_digest(sha256(given.encode()).digest(), sha256(right.encode()).digest())
-
-
-def _credentials(authorization: str) -> Iterator[tuple[str, str]]:
-    """Name and secret of HTTP Basic, as they are and form-decoded: RFC 6749 section 2.3.1 asks clients to encode
-    both, and half of them don't."""
-    scheme, _, rest = authorization.strip().partition(" ")
-    if scheme.lower() != "basic":
-        return
-    try:
-        name, colon, secret = b64decode(rest.strip(), validate=True).decode().partition(":")
-    except (NotBase64, UnicodeDecodeError, ValueError):
-        return
-    if colon:
-        yield name, secret
-        decoded = unquote_plus(name), unquote_plus(secret)
-        if decoded != (name, secret):
-            yield decoded

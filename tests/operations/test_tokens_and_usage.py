@@ -251,12 +251,15 @@ class TestUsage:
         release_grant(made.world, grant.id, ANA)
         minute = START - START % 60
         assert self._sums(made, grant) == [
-            f'{{"allowed":2,"first":{minute},"last":{START},"refused":1,"source":"slack","sources":["10.0.0.1"]}}'
+            f'{{"allowed":2,"first":{minute},"known":"every use","last":{START},"open":0,"refused":1,"sessions":0,'
+            '"source":"slack","sources":["10.0.0.1"]}'
         ]
         view = describe_grant(made.world, grant.id)
         assert view is not None
-        assert view.uses == 2
+        assert (view.used.times, view.used.first, view.used.last) == (2, minute, START)
 
     def test_a_grant_that_was_never_used_has_a_sum_of_nothing(self, made: Made) -> None:
         (summed,) = self._sums(made, made.a_grant())
-        assert '"allowed":0,"first":null,"last":null,"refused":0' in str(summed)
+        assert '"allowed":0,"first":null,"known":"every use","last":null,"open":0,"refused":0,"sessions":0' in str(
+            summed
+        )

@@ -2,14 +2,17 @@
 and nobody needs to see colours to use it.
 """
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from bot.core.audit import Event
 from bot.core.findings import Finding, What
 from bot.core.model import EndReason, GrantState, RequestState
+from bot.core.use import Used
 from bot.operations.describe_alarms import AlarmView
 from bot.operations.show_credentials import Credentials
 from bot.slack.views import (
@@ -72,6 +75,7 @@ SECURITY = {
     "panic_on": ("by", "role", "person"),
     "panic_off": ("by", "role", "person"),
     "undelivered": ("kind", "to", "error"),
+    "use_outlived": ("grant", "person", "system", "session", "origin"),
 }
 
 
@@ -93,13 +97,17 @@ def told(note: str, changes: dict[str, Any]) -> Render:
     def render(text: str) -> dict[str, Any]:
         view = a_grant_view(**{**changes, "end_by": text, "actions": tuple(f"{n} {text}" for n in range(50))})
         view = replace(view, role=a_role(title=text[:75]), request=a_request(reason=text, duration=10**6))
-        return direct_messages.grant_note(note, view, NOW)
+        used = Used(silent=tuple(f"system-{n}-{'s' * 50}" for n in range(20)))
+        return direct_messages.grant_note(note, replace(view, used=used), NOW)
 
     return render
 
 
+TIMES = {"opened_at": NOW, "ended_at": NOW - 60}
+
+
 def secured(note: str, keys: tuple[str, ...]) -> Render:
-    return lambda text: security_notes.render(note, {**dict.fromkeys(keys, text), "since": NOW, "ended": 2})
+    return lambda text: security_notes.render(note, {**dict.fromkeys(keys, text), "since": NOW, "ended": 2, **TIMES})
 
 
 def found_on_systems(text: str) -> dict[str, Any]:
@@ -124,6 +132,7 @@ def many_people(text: str) -> dict[str, Any]:
         everything=tuple(a_grant(id=f"e{n}", role=f"role-{n}") for n in range(200)),
         roles=tuple(a_role(name=f"role-{n}", title=text[:75]) for n in range(150)),
         titles={"orders-read": text},
+        used={f"e{n}": Used(10**9, NOW, NOW, open=9) for n in range(200)},
     )
     return {"home": home.render(view, NOW), "access": lists.my_access(view, NOW), "roles": lists.roles(view)}
 
@@ -138,6 +147,12 @@ def audit_page(text: str) -> dict[str, Any]:
     return audit_table.render([record] * 20, text, "cursor", NOW)
 
 
+def audit_of_use(text: str) -> dict[str, Any]:
+    said = {"session": text, "source_address": text, "opened_at": NOW, "allowed": 10**9, "last": NOW, "known": text}
+    events = [event for event in Event if event.startswith("grant:use:")]
+    return audit_table.render([a_record(event=event, detail=json.dumps(said)) for event in events * 6], "", None, NOW)
+
+
 def edited(text: str) -> dict[str, Any]:
     actions = tuple(f"{n} {text}"[:150] for n in range(50))
     card = worst_card(text)
@@ -148,7 +163,9 @@ def in_thread(note: str) -> Render:
     facts = {"by": "U0BEN", "ends_at": NOW, "why": "revoked"}
 
     def render(text: str) -> dict[str, Any]:
-        card = replace(worst_card(text), grant=a_grant(**{**ENDED, "end_reason": EndReason.REVOKED, "end_by": text}))
+        used = Used(silent=tuple(f"system-{n}-{'s' * 50}" for n in range(20)))
+        grant = a_grant(**{**ENDED, "end_reason": EndReason.REVOKED, "end_by": text})
+        card = replace(worst_card(text), grant=grant, used=used)
         return thread_notes.digest([(note, {**facts, "by": text}, card)] * 100)
 
     return render
@@ -197,6 +214,7 @@ RENDERS: dict[str, Render] = {
     "my access": lambda text: many_people(text)["access"],
     "roles": lambda text: many_people(text)["roles"],
     "audit": audit_page,
+    "audit of use": audit_of_use,
     "help": lambda text: help.render(True),
     "revoke": lambda text: revoke_confirm.render(FIFTY, "U0ANA", NOW, {"orders-read": text}),
 }  # fmt: skip

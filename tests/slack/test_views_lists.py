@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from bot.core.model import GrantState
+from bot.core.use import Used
 from bot.slack.ids import Action
 from bot.slack.views import audit_table, help, home, lists, revoke_confirm
 from tests.slack.views_samples import (
@@ -19,6 +20,7 @@ from tests.slack.views_samples import (
     elements,
     labels,
     problems,
+    shown,
     words,
 )
 
@@ -77,6 +79,23 @@ def test_only_leads_see_everything_active() -> None:
     assert "Everything active" not in words(home.render(a_person_view(), NOW))
     assert "Everything active (1)" in words(home.render(a_person_view(everything=(a_grant(),)), NOW))
     assert "Nobody has any access" in words(home.render(a_person_view(everything=()), NOW))
+
+
+@pytest.mark.parametrize(
+    ("used", "told"),
+    [
+        (Used(), "Not used yet."),
+        (Used(2, NOW, NOW), "Used 2 times, last 22 Nov 2026 14:00 UTC."),
+        (Used(1, NOW, NOW, open=1), "Used once, last 22 Nov 2026 14:00 UTC. In use now."),
+        (Used(silent=("a",)), "Its use is not reported."),
+    ],
+)
+def test_a_lead_sees_of_everything_whether_it_is_used(used: Used, told: str) -> None:
+    view = a_person_view(everything=(a_grant(),), used={"g1": used})
+    assert told in words(home.render(view, NOW))
+    scheduled = a_grant(state=GrantState.SCHEDULED, started_at=None)
+    waiting = a_person_view(everything=(scheduled,), used={"g1": used}, held=())
+    assert told not in words(home.render(waiting, NOW))
 
 
 def test_of_200_grants_home_shows_50_and_counts_the_rest() -> None:
@@ -169,6 +188,33 @@ def test_the_plain_twin_has_the_records_but_not_what_was_typed() -> None:
     message = audit({"reason": "<!channel>"})
     assert "7 · 22 Nov 2026 14:00 UTC · request:access:asked · U0ANA · orders-read" in message["text"]
     assert "channel" not in message["text"]
+
+
+USES: dict[str, tuple[str, dict[str, object], str]] = {
+    "first": ("grant:use:first", {"source_address": "192.0.2.7"}, "used from 192.0.2.7"),
+    "first, from who knows where": ("grant:use:first", {"source_address": ""}, "used"),
+    "summed": (
+        "grant:use:summed",
+        {"allowed": 2, "sessions": 1, "last": NOW, "known": "every use"},
+        "used 3 times, last 22 Nov 2026 14:00 UTC",
+    ),
+    "never": ("grant:use:summed", {"allowed": 0, "sessions": 0, "last": None, "known": "every use"}, "never used"),
+    "looked at": ("grant:use:summed", {"allowed": 0, "last": None, "known": "looked at"}, "not seen in use"),
+    "silent": ("grant:use:summed", {"allowed": 0, "last": None, "known": "not reported"}, "its use is not reported"),
+    "of an older version": ("grant:use:summed", {"allowed": 1, "last": NOW}, "used once, last 22 Nov 2026 14:00 UTC"),
+    "beyond the end": (
+        "grant:use:outlived",
+        {"session": "pid 7", "opened_at": NOW},
+        "beyond the end: session pid 7, opened 22 Nov 2026 14:00 UTC",
+    ),
+    "of a newer version": ("grant:use:summed", {"used": 1}, "–"),
+}
+
+
+@pytest.mark.parametrize(("event", "detail", "told"), USES.values(), ids=USES)
+def test_a_record_of_use_says_how_it_was_used(event: str, detail: dict[str, object], told: str) -> None:
+    message = audit({"event": event, "detail": json.dumps(detail)})
+    assert (shown(rows(message)[1][7]).strip(), problems(message)) == (told, [])
 
 
 def test_the_older_page_is_one_press_away_until_there_is_none() -> None:

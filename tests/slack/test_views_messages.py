@@ -1,10 +1,12 @@
 """What approvers, requesters, threads and the security channel read."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from bot.core.model import EndReason, GrantState, Lease, RequestState
+from bot.core.use import Used
 from bot.operations.request_access import Submitted
 from bot.slack.views import answers, approval_message, direct_messages, security_notes, thread_notes
 from tests.slack.views_samples import (
@@ -196,6 +198,29 @@ def test_a_person_is_told(note: str, changes: dict[str, Any], expected: list[str
     assert not buttons or labels(message) == buttons
 
 
+USED: dict[str, tuple[Used, str, str]] = {
+    "often": (Used(1234, NOW - 900, NOW - 60), "used 1,234 times, last 22 Nov 2026 13:59 UTC", "used 1,234 times"),
+    "once": (Used(1, NOW, NOW), "used once, last 22 Nov 2026 14:00 UTC", "used once"),
+    "never": (Used(), "never used", "never used"),
+    "looked at": (Used(glimpsed=True), "not seen in use, at a look every 15 seconds", "not seen in use"),
+    "nobody tells": (Used(silent=("orders-aws",)), "not seen in use; orders-aws told of none", "not seen in use"),
+}
+
+
+@pytest.mark.parametrize(("used", "told", "short"), USED.values(), ids=USED)
+def test_an_end_says_how_it_was_used_and_no_more_than_is_known(used: Used, told: str, short: str) -> None:
+    message = direct_messages.grant_note("ended", replace(a_grant_view(**ENDED), used=used), NOW)
+    assert f"It was {told}." in words(message)
+    assert message["text"].endswith(f" has ended. It was {short}.")
+    thread = thread_notes.render("ended", {"grant": "g1", "why": "expired"}, a_card(grant=a_grant(**ENDED), used=used))
+    assert f": expired; {told}." in words(thread)
+
+
+def test_what_never_started_was_not_unused() -> None:
+    message = direct_messages.grant_note("ended", a_grant_view(**{**ENDED, "started_at": None}), NOW)
+    assert "used" not in words(message) + message["text"]
+
+
 def test_a_reminder_says_what_is_left_and_offers_renew_and_done() -> None:
     message = direct_messages.reminder(a_grant_view(ends_at=NOW + 29 * 60), NOW)
     assert "ends in 29 min: 22 Nov 2026 14:29 UTC." in words(message)
@@ -265,6 +290,7 @@ def test_a_digest_names_everybody_and_pings_nobody() -> None:
     assert not elements(message, "user")
 
 
+LATER = {"opened_at": NOW + 60, "ended_at": NOW}
 SECURITY: dict[str, tuple[str, dict[str, object], str]] = {
     "nobody": ("nobody_can_decide", {"role": "orders-read"}, "Too few people can decide on requests for orders-read"),
     "start": ("start_failed", {"grant": "g1", "error": "role *x*"}, "What was said: role *x*"),
@@ -272,6 +298,25 @@ SECURITY: dict[str, tuple[str, dict[str, object], str]] = {
         "end_confirmed",
         {"grant": "g1", "system": "orders-db", "since": 1_790_000_000},
         "Gone at last from orders-db",
+    ),
+    "used beyond the end": (
+        "use_outlived",
+        {"grant": "g1", "person": "U0ANA", "system": "orders-db", "session": "pid 7", "origin": "192.0.2.7", **LATER},
+        "a session of @U0ANA from 192.0.2.7\nwas opened after it had ended. Opened 22 Nov 2026 14:01 UTC; "
+        "grant g1 ended 22 Nov 2026 14:00 UTC.\nThe session is pid 7.",
+    ),
+    "still open after the end": (
+        "use_outlived",
+        {
+            "grant": "g1",
+            "person": "U0ANA",
+            "system": "orders-db",
+            "session": "s",
+            "origin": "",
+            **LATER,
+            "opened_at": 9,
+        },
+        "a session of @U0ANA\nis still open, although it has ended",
     ),
     "panic": ("panic_on", {"by": "os:eve", "role": "", "person": "", "ended": 2}, "for all access, by eve"),
     "panic on a role and a person": (

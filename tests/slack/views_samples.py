@@ -7,6 +7,7 @@ from typing import Any
 from bot.core.audit import Record
 from bot.core.model import EndReason, Grant, GrantState, Lease, Person, Request, RequestState
 from bot.core.policy import Role
+from bot.core.use import Used
 from bot.operations.describe_grant import GrantView
 from bot.operations.describe_person import PersonView
 from bot.operations.describe_request import Criterion, RequestCard
@@ -133,7 +134,7 @@ def a_card(**changes: Any) -> RequestCard:
 def a_grant_view(**changes: Any) -> GrantView:
     grant = a_grant(**changes)
     leases = tuple(Lease(grant.id, name, "gateway", grant.state) for name in grant.systems)
-    return GrantView(grant, a_request(), a_role(), a_person(), leases, 3)
+    return GrantView(grant, a_request(), a_role(), a_person(), leases, Used(3, NOW - 900, NOW - 60))
 
 
 def a_person_view(**changes: Any) -> PersonView:

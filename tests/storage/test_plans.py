@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import pytest
 
 from bot.core.effects import Queue
-from storage import audit, facts, grants, marks, outbox, people, requests, ssh, tokens
+from storage import audit, facts, grants, marks, outbox, people, requests, sessions, ssh, tokens, usage
 from storage.audit import Filters
 from storage.database import Database
 
@@ -44,6 +44,12 @@ HOT: dict[str, Callable[[Database], object]] = {
     "certificates to revoke": lambda db: ssh.end(db, [("g1", "bastion")], NOW),
     "revoked certificates": lambda db: ssh.revoked(db, NOW),
     "idempotency key": lambda db: facts.claim_key(db, "key", NOW),
+    "systems in use": grants.systems_in_use,
+    "sessions seen open": lambda db: sessions.watched_open(db, "shop"),
+    "sessions of grants": lambda db: (sessions.sums(db, ["g1", "g2"]), sessions.sources(db, "g1", "shop", 9)),
+    "sessions of a grant": lambda db: sessions.listing(db, "g1", 9),
+    "latest sessions": lambda db: sessions.listing(db, None, 9),
+    "usage of grants": lambda db: (usage.sums(db, ["g1", "g2"]), usage.sources(db, "g1", "shop", 9)),
     "audit by person": lambda db: audit.page(db, Filters(person="U1"), 999, 20),
     "audit by role": lambda db: audit.page(db, Filters(role="role"), None, 20),
     "audit by kind of event": lambda db: audit.page(db, Filters(event="panic"), None, 20),
@@ -54,7 +60,7 @@ HOT: dict[str, Callable[[Database], object]] = {
     "audit by role and kind of event": lambda db: audit.page(db, Filters(role="role", event="panic"), 999, 20),
     "audit newest": lambda db: audit.page(db, Filters(), 999, 20),
 }
-BIG = "requests|grants|leases|gates|tokens|outbox|audit|people|seen|votes|ssh_access|ssh_certificates|marks"
+BIG = "requests|grants|leases|gates|tokens|outbox|audit|people|seen|votes|ssh_access|ssh_certificates|marks|sessions|usage"
 
 
 class Listening(Database):

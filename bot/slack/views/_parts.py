@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from bot.core.durations import format_duration
 from bot.core.model import EndReason, Grant, GrantState, Request
 from bot.core.policy import Role
+from bot.core.use import LOOK_EVERY, Used
 from bot.slack.blocks import (
     Element,
     Part,
@@ -25,6 +26,7 @@ from bot.slack.ids import Action
 
 SYSTEMS_ROOM = 900
 ACTIONS_ROOM = 2200
+SILENT_ROOM = 70
 
 
 def title_of(role: Role | None, name: str) -> str:
@@ -100,6 +102,31 @@ def lasted(grant: Grant) -> list[Part]:
     if grant.started_at is None:
         return ["It had not started yet."]
     return ["It ran from ", date(grant.started_at), " to ", date(grant.ended_at or grant.ends_at), "."]
+
+
+def used_text(used: Used) -> str:
+    """How access was used, in words for "it was …"; for a message's `text`."""
+    if used.times:
+        return "used once" if used.times == 1 else f"used {used.times:,} times"
+    return "not seen in use" if used.silent or used.glimpsed else "never used"
+
+
+def used_parts(used: Used) -> list[Part]:
+    """The same with when it was last, or why it is not known better."""
+    if used.times:
+        last: list[Part] = [", last ", date(used.last)] if used.last else []
+        return [used_text(used), *last]
+    if used.silent:
+        return [used_text(used), "; ", *listing(used.silent, SILENT_ROOM), " told of none"]
+    return [used_text(used), *([f", at a look every {LOOK_EVERY} seconds"] if used.glimpsed else [])]
+
+
+def used_so_far(used: Used) -> list[Part]:
+    """The same in sentences about access that goes on."""
+    if not used.times:
+        return ["Its use is not reported." if used.silent else "Not used yet."]
+    words, *when = used_parts(used)
+    return [str(words).capitalize(), *when, ".", *([" In use now."] if used.open else [])]
 
 
 def grant_buttons(grant: Grant, title: str, primary: bool = False) -> list[Element]:

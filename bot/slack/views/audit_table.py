@@ -2,9 +2,12 @@
 what it is told about that.
 """
 
-from collections.abc import Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
-from bot.core.audit import Record
+from bot.core.audit import Event, Record
+from bot.core.use import Known, Used
 from bot.slack.blocks import (
     Block,
     Element,
@@ -24,9 +27,10 @@ from bot.slack.blocks import (
     who,
 )
 from bot.slack.ids import Action
+from bot.slack.views._parts import used_parts
 
 PAGE = 20
-COLUMNS = ("No.", "When", "Event", "Who", "Whose", "Role", "System", "Reason", "Request, grant")
+COLUMNS = ("No.", "When", "Event", "Who", "Whose", "Role", "System", "Reason, use", "Request, grant")
 
 
 def render(records: Sequence[Record], filters: str, older: str | None, now: int) -> Message:
@@ -65,17 +69,52 @@ def _row(record: Record) -> list[Element]:
         _rich(who(record.subject)) if record.subject else _cell(""),
         _cell(record.role),
         _cell(record.system),
-        _cell(record.reason, 120),
+        _why(record),
         _cell(ids),
     ]
+
+
+def _why(record: Record) -> Element:
+    """What somebody gave as reason; for a record of use, what it says of that."""
+    use = _USE.get(record.event)
+    if use is None:
+        return _cell(record.reason, 120)
+    try:
+        return _rich(*use(json.loads(record.detail)))
+    except (ValueError, KeyError, TypeError, AttributeError):  # one that a newer version wrote, say
+        return _cell("")
+
+
+def _first(detail: Mapping[str, Any]) -> list[Part]:
+    source = detail.get("source_address")
+    return ["used from ", typed(str(source), 100)] if source else ["used"]
+
+
+def _summed(detail: Mapping[str, Any]) -> list[Part]:
+    times = int(detail["allowed"]) + int(detail.get("sessions", 0))
+    if times:
+        return used_parts(Used(times=times, last=detail["last"]))
+    return [_UNUSED.get(str(detail.get("known")), "never used")]
+
+
+def _outlived(detail: Mapping[str, Any]) -> list[Part]:
+    return ["beyond the end: session ", typed(str(detail["session"]), 100), ", opened ", date(int(detail["opened_at"]))]
+
+
+_UNUSED: Mapping[str, str] = {Known.SILENT: "its use is not reported", Known.SEEN: "not seen in use"}
+_USE: Mapping[str, Callable[[Mapping[str, Any]], list[Part]]] = {
+    Event.USE_FIRST: _first,
+    Event.USE_SUMMED: _summed,
+    Event.USE_OUTLIVED: _outlived,
+}
 
 
 def _cell(text: str, limit: int = 63) -> Element:
     return {"type": "raw_text", "text": clean(text, limit) or "–"}
 
 
-def _rich(element: Element) -> Element:
-    return {"type": "rich_text", "elements": [section(element)]}
+def _rich(*parts: Part) -> Element:
+    return {"type": "rich_text", "elements": [section(*parts)]}
 
 
 def _twin(page: Sequence[Record]) -> str:

@@ -36,6 +36,8 @@ from bot.slack.views._parts import (
     state_now,
     title_of,
     title_text,
+    used_parts,
+    used_text,
 )
 
 __all__ = ["grant_note", "join", "reminder", "request_note"]
@@ -183,12 +185,14 @@ def _renewed(view: GrantView, now: int) -> Message:
 
 
 def _ended(view: GrantView, now: int) -> Message:
-    grant = view.grant
+    grant, ran = view.grant, view.grant.started_at is not None
     return message(
-        f"Your access to {title_text(view.role, grant.role)} has ended.",
+        f"Your access to {title_text(view.role, grant.role)} has ended."
+        + (f" It was {used_text(view.used)}." if ran else ""),
         paragraph(
             [*role_parts(view.role, grant.role), " has ended: ", *ended_because(grant, to_holder=True), "."],
             lasted(grant),
+            ["It was ", *used_parts(view.used), "."] if ran else [],
             _again(grant),
         ),
     )

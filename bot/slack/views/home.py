@@ -25,7 +25,7 @@ from bot.slack.blocks import (
 )
 from bot.slack.ids import Action
 from bot.slack.views._fit import fit
-from bot.slack.views._parts import decision_buttons, state_now
+from bot.slack.views._parts import decision_buttons, state_now, used_so_far
 from bot.slack.views.lists import held_rows, pending_rows
 
 MOST_EVERYTHING = 50
@@ -104,4 +104,7 @@ def _everything(view: PersonView, now: int) -> list[Block]:
 
 
 def _line(view: PersonView, grant: Grant, now: int) -> list[Part]:
-    return [who(grant.person), ", ", bold(view.titles.get(grant.role, grant.role), 75), ". ", *state_now(grant, now)]
+    used = view.used.get(grant.id)
+    said = [" ", *used_so_far(used)] if used is not None and grant.started_at is not None else []
+    title = bold(view.titles.get(grant.role, grant.role), 75)
+    return [who(grant.person), ", ", title, ". ", *state_now(grant, now), *said]

@@ -102,6 +102,21 @@ def _reconciled(facts: Facts) -> Message:
     )
 
 
+def _use_outlived(facts: Facts) -> Message:
+    system, person = str(facts["system"]), str(facts["person"])
+    opened, ended = int(str(facts["opened_at"])), int(str(facts["ended_at"]))
+    origin: list[Part] = [" from ", typed(str(facts["origin"]), 200, "code")] if facts["origin"] else []
+    story = "was opened after it had ended" if opened > ended else "is still open, although it has ended"
+    return message(
+        f"Access {_name(facts['grant'])} of {who_text(person)} was used on {_name(system)} beyond its end.",
+        paragraph(
+            [bold("Access outlived its grant"), " on ", bold(system), ": a session of ", who(person), *origin],
+            [f"{story}. Opened ", date(opened), "; grant ", code(str(facts["grant"])), " ended ", date(ended), "."],
+            ["The session is ", typed(str(facts["session"]), 200, "code"), ". End it there, and find out what let it."],
+        ),
+    )
+
+
 def _panic_on(facts: Facts) -> Message:
     by, what = str(facts["by"]), _scope(facts)
     ended = _counted(facts["ended"], "grant")
@@ -191,6 +206,7 @@ _NOTES: Mapping[str, Callable[[Facts], Message]] = {
     "end_confirmed": _end_confirmed,
     "missing": _missing,
     "reconciled": _reconciled,
+    "use_outlived": _use_outlived,
     "panic_on": _panic_on,
     "panic_off": _panic_off,
     "policy_rejected": _policy_rejected,

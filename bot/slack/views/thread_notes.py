@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from bot.operations.describe_request import RequestCard
 from bot.slack.blocks import Message, Part, bold, bullets, date, message, paragraph, rich, section, typed, who
-from bot.slack.views._parts import ended_because, role_parts, title_text, why_words
+from bot.slack.views._parts import ended_because, role_parts, title_text, used_parts, why_words
 
 Facts = Mapping[str, object]
 
@@ -46,7 +46,8 @@ def _ended(facts: Facts, card: RequestCard) -> list[Part]:
     if grant is None or grant.end_reason is None:
         return ["Ended: ", why_words(str(facts["why"]))]
     when: list[Part] = [" ", date(grant.ended_at)] if grant.ended_at else []
-    return ["Ended", *when, ": ", *ended_because(grant)]
+    used = ["; ", *used_parts(card.used)] if card.used is not None and grant.started_at is not None else []
+    return ["Ended", *when, ": ", *ended_because(grant), *used]
 
 
 _NOTES: Mapping[str, Callable[[Facts, RequestCard], list[Part]]] = {"renewed": _renewed, "ended": _ended}

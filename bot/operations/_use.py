@@ -1,0 +1,101 @@
+"""What every sign of a session leads to: the first use of its grant is on record, and use beyond the end is shouted
+about, once.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from bot.core import use
+from bot.core.audit import Event
+from bot.core.model import Grant
+from bot.core.use import Here, Known, Used, earliest, latest
+from bot.operations._unit import SYSTEM, Unit
+from storage import facts, grants, sessions, usage
+from storage.database import Database
+
+TOLD, SEEN = "sessions are told by {}", "sessions are seen on {}"
+"""Facts about a system: it has reported a session, or has answered when it was asked for them. Where neither is so,
+and no token is checked, nobody could tell of use."""
+
+
+def note_first(u: Unit, grant: Grant, system: str, name: str, source: str, opened_at: int | None) -> None:
+    """A session is use: the first of a grant on a system is on record."""
+    at = opened_at if opened_at is not None else u.now
+    if usage.first(u.db, grant.id, system, at):
+        u.record(Event.USE_FIRST, grant.person, grant, system=system, source_address=source, session=name)
+
+
+def note_outlived(
+    u: Unit, grant: Grant, system: str, name: str, source: str, opened_at: int | None, seen_at: int | None = None
+) -> None:
+    """Shouts when this session, written down by now, shows that access outlived its grant. `seen_at` is when we saw
+    it open ourselves."""
+    if use.outlived(grant, opened_at, seen_at) and sessions.outlived(u.db, grant.id, system, name):
+        when: dict[str, Any] = {"opened_at": opened_at, "ended_at": use.over_at(grant)}
+        u.record(Event.USE_OUTLIVED, SYSTEM, grant, system=system, session=name, source_address=source, **when)
+        about = {"grant": grant.id, "person": grant.person, "system": system, "session": name, "origin": source}
+        u.tell_leads("use_outlived", **about, **when)
+
+
+def by_system(db: Database, ids: Sequence[str]) -> dict[str, dict[str, Here]]:
+    """Use of these grants, by grant and system; two statements whatever their number."""
+    if not ids:
+        return {}
+    checks, opened = usage.sums(db, ids), sessions.sums(db, ids)
+    nothing, none = usage.Sum(0, 0, None, None), sessions.Sum(0, 0, None, None)
+    return {
+        grant: {
+            system: _together(checks[grant].get(system, nothing), opened[grant].get(system, none))
+            for system in dict.fromkeys([*checks[grant], *opened[grant]])
+        }
+        for grant in ids
+    }
+
+
+def _together(checks: usage.Sum, opened: sessions.Sum) -> Here:
+    return Here(
+        allowed=checks.allowed,
+        refused=checks.refused,
+        sessions=opened.sessions,
+        open=opened.open,
+        first=earliest([checks.first, opened.first]),
+        last=latest([checks.last, opened.last]),
+    )
+
+
+def used_of(u: Unit, found: Sequence[Grant]) -> dict[str, Used]:
+    """How each of these grants was used, all its systems together."""
+    counted = by_system(u.db, [grant.id for grant in found])
+    used = {grant: _summed(list(here.values())) for grant, here in counted.items()}
+    unused = [grant for grant in found if not used[grant.id].times]
+    return {**used, **_unused(u, unused)} if unused else used
+
+
+def _summed(here: Sequence[Here]) -> Used:
+    return Used(
+        times=sum(each.allowed + each.sessions for each in here),
+        first=earliest(each.first for each in here),
+        last=latest(each.last for each in here),
+        open=sum(each.open for each in here),
+    )
+
+
+def _unused(u: Unit, found: Sequence[Grant]) -> dict[str, Used]:
+    """What is known of grants of which no use is: whether their systems would have told."""
+    kinds = grants.connectors_of(u.db, [grant.id for grant in found])
+    pairs = {(system, kinds.get((grant.id, system), "")) for grant in found for system in grant.systems}
+    known = {system: known_on(u, system, kind) for system, kind in sorted(pairs)}
+    return {
+        grant.id: Used(
+            silent=tuple(system for system in grant.systems if known[system] is Known.SILENT),
+            glimpsed=any(known[system] is Known.SEEN for system in grant.systems),
+        )
+        for grant in found
+    }
+
+
+def known_on(u: Unit, system: str, kind: str) -> Known:
+    """How use of a system of this kind is known."""
+    if kind == "gateway" or facts.get(u.db, TOLD.format(system)):
+        return Known.TOLD
+    return Known.SEEN if facts.get(u.db, SEEN.format(system)) else Known.SILENT

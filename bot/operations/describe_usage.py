@@ -1,0 +1,48 @@
+"""What was really used of one grant: its systems, first and last use, how often, from where, and its sessions. It
+decides and changes nothing.
+"""
+
+from dataclasses import dataclass
+
+from bot.core.model import Grant
+from bot.core.use import Here, Used
+from bot.operations._unit import Unit, World
+from bot.operations._use import by_system, used_of
+from bot.operations.count_usage import sources_of
+from storage import grants, sessions
+from storage.sessions import Row
+
+__all__ = ["Row", "UsageView", "describe_usage"]
+
+MOST_SESSIONS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class UsageView:
+    """`used` is all of it together; `systems` have their own sums by name, those of the grant that were not used
+    included, and `sources` whence; `sessions` are the latest thousand, newest first."""
+
+    grant: Grant
+    used: Used
+    systems: dict[str, Here]
+    sources: dict[str, list[str]]
+    sessions: tuple[Row, ...]
+
+
+def describe_usage(world: World, grant_id: str) -> UsageView | None:
+    """None when there is no such grant. What other processes counted at gates in the last second may be missing.
+    Raises StorageUnavailable."""
+    with world.db.reading():
+        u = Unit(world)
+        grant = grants.get(u.db, grant_id)
+        if grant is None:
+            return None
+        counted = by_system(u.db, [grant.id])[grant.id]
+        systems = {system: counted.get(system, Here()) for system in dict.fromkeys([*grant.systems, *counted])}
+        return UsageView(
+            grant=grant,
+            used=used_of(u, [grant])[grant.id],
+            systems=systems,
+            sources={system: sources_of(u, grant.id, system) for system in systems},
+            sessions=tuple(sessions.listing(u.db, grant.id, MOST_SESSIONS)),
+        )

@@ -1,0 +1,74 @@
+"""A system tells that a session was opened or closed under a grant; told again, it changes nothing."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from bot.core import use
+from bot.core.audit import Event
+from bot.core.model import Grant, GrantState
+from bot.operations._unit import SYSTEM, Unit, World, unit
+from bot.operations._use import TOLD, note_first, note_outlived
+from storage import facts, grants, sessions
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What the system says: `session` is its own name for it, `source` from where, `at` UTC seconds or None for now."""
+
+    grant: str
+    event: Literal["opened", "closed"]
+    session: str
+    source: str = ""
+    at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """It is on record; `is_new` is False for what was told before. `active` says whether the grant is: where it is
+    not, the system had better end the session."""
+
+    is_new: bool
+    active: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Unfit:
+    """It can't be kept, and why."""
+
+    kind: Literal["no grant", "other system", "time"]
+    why: str
+
+
+def report_use(world: World, system: str, report: Report) -> Kept | Unfit:
+    """Keeps the report of `system`, which has proved itself. Raises StorageUnavailable."""
+    with unit(world) as u:
+        grant = grants.get(u.db, report.grant)
+        if grant is None:
+            return _refuse(u, system, report, None, Unfit("no grant", "there is no such grant"))
+        if system not in grant.systems:
+            return _refuse(u, system, report, grant, Unfit("other system", "the grant is not for this system"))
+        at = u.now if report.at is None else report.at
+        if not use.fits(grant, at, u.now):
+            return Unfit("time", "`at` is in the future, or before the grant began: is the clock right?")
+        return _keep(u, grant, system, report, min(at, u.now))
+
+
+def _keep(u: Unit, grant: Grant, system: str, report: Report, at: int) -> Kept:
+    is_opened = report.event == "opened"
+    write = sessions.open_ if is_opened else sessions.close
+    is_new = write(u.db, grant.id, system, report.session, report.source, at)
+    if is_new:
+        facts.bind(u.db, TOLD.format(system), report.session)
+        opened_at = at if is_opened else None
+        note_first(u, grant, system, report.session, report.source, opened_at)
+        note_outlived(u, grant, system, report.session, report.source, opened_at)
+    return Kept(is_new, grant.state is GrantState.ACTIVE and u.now < grant.ends_at)
+
+
+def _refuse(u: Unit, system: str, report: Report, grant: Grant | None, unfit: Unfit) -> Unfit:
+    """On record once for each grant that a system names: a hook that goes wrong does so at every login."""
+    if facts.claim_key(u.db, f"usage refused {system} {report.grant}", u.now):
+        named = {} if grant else {"named": report.grant}
+        said = {"action": "report use", "why": unfit.why, "session": report.session, **named}
+        u.record(Event.ACTION_REFUSED, SYSTEM, grant, system=system, **said)
+    return unfit

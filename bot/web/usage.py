@@ -1,0 +1,159 @@
+"""`POST /usage`: a system tells that a session was opened or closed under a grant. It proves itself first; what it may
+tell of then are grants for itself only.
+"""
+
+import ipaddress
+import json
+import math
+import re
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+from starlette.types import Receive, Scope
+
+from bot.core.model import Source
+from bot.operations.report_use import Report, Unfit, report_use
+from bot.web.checks import Checks
+from bot.web.plain import TOO_BIG, Answer, as_json, content_type, header_values, read_body
+from bot.web.proof import WHO_ARE_YOU, proved
+
+LARGEST_BODY = 16 * 1024
+LONGEST = 200
+"""Characters of a session's name and of where it comes from."""
+
+_GRANT = re.compile("[a-z0-9]{1,63}")
+_MOMENT = re.compile(  # RFC 3339 section 5.6: with its zone, or it could mean anything
+    r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:[Zz]|[+-]\d\d:\d\d)", re.ASCII
+)
+_LAST = 253_402_300_799  # the end of the year 9999, the last that RFC 3339 can write
+
+
+class Wrong(Exception):
+    """What is wrong with the body, as the end of a sentence."""
+
+
+class Usage:
+    def __init__(self, checks: Checks) -> None:
+        self._checks, self._world = checks, checks.world.via(Source.HTTP)
+
+    async def __call__(self, scope: Scope, receive: Receive) -> Answer:
+        """200 when it is on record by now, however often it is told; 400 for what makes no sense, 401 for who does not
+        prove itself, 403 for a grant of other systems, 404 for none."""
+        system = proved(self._checks.world.policy().systems.get, header_values(scope, b"authorization"))
+        if system is None:
+            return WHO_ARE_YOU
+        if content_type(scope) != "application/json":
+            return _invalid("the body must be application/json")
+        body = await read_body(receive, LARGEST_BODY)
+        if body is None:
+            return TOO_BIG
+        try:
+            report = read_report(body)
+        except Wrong as wrong:
+            return _invalid(str(wrong))
+        kept = await self._checks.in_thread(report_use, self._world, system, report)
+        if isinstance(kept, Unfit):
+            return _UNFIT[kept.kind](kept.why)
+        return as_json(200, {"recorded": True, "new": kept.is_new, "active": kept.active})
+
+
+def read_report(body: bytes) -> Report:
+    """The report in a body. Raises Wrong for anything that is not exactly one."""
+    said = _object(body)
+    if unknown := sorted(said.keys() - _READ.keys()):
+        raise Wrong(f"unknown keys: {', '.join(json.dumps(key[:40]) for key in unknown[:5])}")
+    for key in ("grant", "event", "session"):
+        if key not in said:
+            raise Wrong(f"{key} is required")
+    if said["event"] == "opened" and "source" not in said:
+        raise Wrong("source is required for a session that was opened")
+    return Report(**{key: _READ[key](key, value) for key, value in said.items()})
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    try:
+        said = json.loads(body.decode(), object_pairs_hook=_once, parse_constant=_no_number)
+    except (ValueError, RecursionError):
+        raise Wrong("the body is no JSON in UTF-8") from None
+    if not isinstance(said, dict):
+        raise Wrong("the body must be one JSON object")
+    return said
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise Wrong("a key is there twice")
+    return found
+
+
+def _no_number(text: str) -> float:
+    raise ValueError(f"{text} is no JSON")
+
+
+def _grant(key: str, value: Any) -> str:
+    if not isinstance(value, str) or not _GRANT.fullmatch(value):
+        raise Wrong(f"{key} must be the id of a grant, like g4k2m9p0q1rs")
+    return value
+
+
+def _event(key: str, value: Any) -> str:
+    if value not in ("opened", "closed"):
+        raise Wrong(f'{key} must be "opened" or "closed"')
+    return str(value)
+
+
+def _line(key: str, value: Any) -> str:
+    if not isinstance(value, str) or not value.strip() or len(value) > LONGEST or not value.isprintable():
+        raise Wrong(f"{key} must be one line of text, 1 to {LONGEST} characters")
+    return value.strip()
+
+
+def _source(key: str, value: Any) -> str:
+    """An address in its one spelling, anything else as it is."""
+    text = _line(key, value)
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        return text
+
+
+def _at(key: str, value: Any) -> int:
+    """UTC seconds, of a moment or a number, rounded down."""
+    if isinstance(value, str) and _MOMENT.fullmatch(value):
+        try:
+            return math.floor(datetime.fromisoformat(value.upper()).timestamp())
+        except (ValueError, OverflowError):
+            pass
+    elif isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= _LAST:
+        return math.floor(value)
+    raise Wrong(f"{key} must be RFC 3339 with a zone, like 2026-11-22T14:05:09Z, or Unix seconds")
+
+
+_READ: Mapping[str, Callable[[str, Any], Any]] = {
+    "grant": _grant,
+    "event": _event,
+    "session": _line,
+    "source": _source,
+    "at": _at,
+}
+
+
+def _invalid(why: str) -> Answer:
+    return as_json(400, {"error": "invalid_request", "error_description": why})
+
+
+def _forbidden(why: str) -> Answer:
+    return as_json(403, {"error": "access_denied", "error_description": why})
+
+
+def _not_found(why: str) -> Answer:
+    return as_json(404, {"error": "not_found", "error_description": why})
+
+
+_UNFIT: Mapping[str, Callable[[str], Answer]] = {
+    "no grant": _not_found,
+    "other system": _forbidden,
+    "time": _invalid,
+}

@@ -1,0 +1,304 @@
+"""Sessions under a grant, told by a system or seen there: each is counted once, whatever is repeated and in whatever
+order, and one beyond the end of its grant is shouted about."""
+
+from __future__ import annotations
+
+import json
+from itertools import permutations
+
+import pytest
+
+from bot.connectors.base import Session
+from bot.core.model import EndReason, Grant
+from bot.operations.count_usage import UsageMeter, sum_usage
+from bot.operations.describe_usage import UsageView, describe_usage
+from bot.operations.record_sessions import claim_look, record_sessions, systems_to_watch
+from bot.operations.release_grant import release_grant
+from bot.operations.report_use import Kept, Report, Unfit, report_use
+from storage import grants
+from tests.together import together
+from tests.worlds import ANA, START, Made
+
+SHOP = "shop-admin"
+FROM = "192.0.2.7"
+
+
+def told(made: Made, grant: Grant, event: str, at: int | None = None, session: str = "s1") -> Kept:
+    kept = report_use(made.world, SHOP, Report(grant.id, event, session, FROM, at))  # type: ignore[arg-type]
+    assert isinstance(kept, Kept), kept
+    return kept
+
+
+def seen(made: Made, *found: tuple[Grant, str, int], at: int | None = None, system: str = SHOP) -> None:
+    """A look at the system: these sessions, opened then, are open there."""
+    now = made.world.now() if at is None else at
+    record_sessions(made.world, system, [Session(grant.id, name, FROM, opened) for grant, name, opened in found], now)
+
+
+def usage_of(made: Made, grant: Grant) -> UsageView:
+    view = describe_usage(made.world, grant.id)
+    assert view is not None
+    return view
+
+
+def times(made: Made, grant: Grant) -> list[tuple[str, int | None, int | None]]:
+    return sorted((row.name, row.opened_at, row.closed_at) for row in usage_of(made, grant).sessions)
+
+
+def an_ended(made: Made, at: int = START + 600) -> Grant:
+    grant = made.a_grant()
+    made.clock.at = at
+    release_grant(made.world, grant.id, ANA)
+    made.close_gates(grant)
+    assert made.state("grants", grant.id) == "ended"
+    return made.grant(grant.id)
+
+
+def shouts(made: Made) -> list[dict[str, object]]:
+    found = [json.loads(data) for (data,) in made.rows("SELECT data FROM outbox WHERE kind = 'tell_security'")]
+    return [data for data in found if data["note"] == "use_outlived"]
+
+
+class TestTold:
+    def test_a_session_is_kept_with_its_times_and_is_the_first_use(self, made: Made) -> None:
+        grant = made.a_grant()
+        made.clock.at = START + 100
+        assert told(made, grant, "opened") == Kept(True, True)
+        assert told(made, grant, "closed", START + 90) == Kept(True, True), "its clock may be a little behind"
+        assert times(made, grant) == [("s1", START + 100, START + 100)], "never closed before it was opened"
+        assert made.log("grant:use:first", 'actor, system, "grant"') == [(ANA, SHOP, grant.id)]
+        (detail,) = (json.loads(detail) for (detail,) in made.log("grant:use:first", "detail"))
+        assert (detail["session"], detail["source_address"]) == ("s1", FROM)
+
+    def test_told_again_changes_nothing(self, made: Made) -> None:
+        grant = made.a_grant()
+        assert [told(made, grant, "opened", START).is_new for _ in range(3)] == [True, False, False]
+        made.clock.at += 60
+        assert [told(made, grant, "closed").is_new, told(made, grant, "closed", START + 1).is_new] == [True, False]
+        assert told(made, grant, "opened").is_new is False, "a late repetition does not open it again"
+        assert times(made, grant) == [("s1", START, START + 60)]
+        assert made.events("grant:use:first") == 1
+
+    def test_of_many_reports_at_once_one_is_new(self, made: Made) -> None:
+        grant = made.a_grant()
+        kept = together(made.world.db, [lambda: told(made, grant, "opened")] * 8)
+        assert sum(each.is_new for each in kept) == 1
+        assert (usage_of(made, grant).used.times, made.events("grant:use:first")) == (1, 1)
+
+    @pytest.mark.parametrize("order", list(permutations(range(4))), ids=str)
+    def test_in_whatever_order_it_arrives_it_comes_to_the_same(self, made: Made, order: tuple[int, ...]) -> None:
+        grant = made.a_grant()
+        made.clock.at = START + 900
+        reports = [("opened", START + 10, "a"), ("closed", START + 70, "a"), ("opened", START + 20, "b")]
+        reports.append(("closed", START + 80, "b"))
+        for place in (*order, *order):
+            told(made, grant, *reports[place])
+        assert times(made, grant) == [("a", START + 10, START + 70), ("b", START + 20, START + 80)]
+        used = usage_of(made, grant).used
+        assert (used.times, used.first, used.last, used.open) == (2, START + 10, START + 80, 0)
+
+    def test_only_its_close_is_told_and_still_it_is_use(self, made: Made) -> None:
+        grant = made.a_grant()
+        told(made, grant, "closed", START)
+        assert (times(made, grant), usage_of(made, grant).used.times) == ([("s1", None, START)], 1)
+
+    @pytest.mark.parametrize(
+        ("at", "fine"),
+        [(START - 61, False), (START - 60, True), (START + 660, True), (START + 661, False)],
+        ids=["before the grant", "a minute behind", "a minute ahead", "in the future"],
+    )
+    def test_a_clock_may_be_a_minute_off(self, made: Made, at: int, fine: bool) -> None:
+        grant = made.a_grant()
+        made.clock.at = START + 600
+        found = report_use(made.world, SHOP, Report(grant.id, "opened", "s1", FROM, at))
+        assert isinstance(found, Kept) is fine
+        assert made.count("sessions") == int(fine)
+        assert all(row.opened_at <= START + 600 for row in usage_of(made, grant).sessions), "nothing is from the future"
+
+    def test_a_grant_that_is_not_there_or_not_for_the_system_is_refused_and_on_record_once(self, made: Made) -> None:
+        grant = made.a_grant()
+        for _ in range(3):
+            nowhere = report_use(made.world, SHOP, Report("gnone", "opened", "s1"))
+            elsewhere = report_use(made.world, "reports", Report(grant.id, "opened", "s1"))
+        assert isinstance(nowhere, Unfit) and isinstance(elsewhere, Unfit)
+        assert (nowhere.kind, elsewhere.kind) == ("no grant", "other system")
+        assert made.count("sessions") == 0
+        logged = made.log("request:action:refused", 'actor, system, "grant", detail')
+        assert [row[:3] for row in logged] == [("system", SHOP, ""), ("system", "reports", grant.id)]
+        assert json.loads(logged[0][3])["named"] == "gnone"
+
+    def test_a_grant_that_has_not_begun_has_no_use(self, made: Made) -> None:
+        grant = made.a_started(made.a_request(start_at=START + 3600))
+        assert isinstance(report_use(made.world, SHOP, Report(grant.id, "opened", "s1")), Unfit)
+
+
+class TestBeyondTheEnd:
+    def test_a_session_opened_after_the_end_is_kept_and_shouted_about_once(self, made: Made) -> None:
+        grant = an_ended(made)
+        made.clock.at += 60
+        for _ in range(3):
+            assert told(made, grant, "opened").active is False
+        assert times(made, grant) == [("s1", START + 660, None)]
+        (shout,) = shouts(made)
+        assert (shout["grant"], shout["system"], shout["session"], shout["origin"]) == (grant.id, SHOP, "s1", FROM)
+        assert (shout["opened_at"], shout["ended_at"]) == (START + 660, START + 600)
+        (detail,) = (json.loads(detail) for (detail,) in made.log("grant:use:outlived", "detail"))
+        assert (detail["session"], detail["opened_at"], detail["ended_at"]) == ("s1", START + 660, START + 600)
+
+    @pytest.mark.parametrize(
+        ("after", "loud"), [(-60, 0), (0, 0), (5, 0), (6, 1), (3600, 1)], ids=lambda value: str(value)
+    )
+    def test_a_few_seconds_are_nobodys_alarm(self, made: Made, after: int, loud: int) -> None:
+        grant = an_ended(made)
+        made.clock.at += 7200
+        told(made, grant, "opened", START + 600 + after)
+        assert len(shouts(made)) == made.events("grant:use:outlived") == loud
+
+    def test_a_grant_that_should_be_over_and_is_not_yet_is_no_excuse(self, made: Made) -> None:
+        grant = made.a_grant(duration=600)
+        made.clock.at = START + 700
+        told(made, grant, "opened")
+        assert len(shouts(made)) == 1
+
+    def test_a_session_that_closes_after_the_end_is_in_order(self, made: Made) -> None:
+        grant = made.a_grant()
+        told(made, grant, "opened")
+        release_grant(made.world, grant.id, ANA)
+        made.close_gates(grant)
+        made.clock.at += 300
+        told(made, grant, "closed")
+        assert (shouts(made), times(made, grant)) == ([], [("s1", START, START + 300)])
+
+    def test_one_that_is_seen_open_well_after_the_confirmed_end_is_shouted_about_once(self, made: Made) -> None:
+        grant = made.a_grant()
+        seen(made, (grant, "pid 1", START))
+        made.clock.at = START + 600
+        release_grant(made.world, grant.id, ANA)
+        made.close_gates(grant)
+        for later, loud in ((30, 0), (61, 1), (90, 1)):
+            made.clock.at = START + 600 + later
+            seen(made, (grant, "pid 1", START))
+            assert len(shouts(made)) == loud, later
+
+    def test_one_that_is_seen_and_began_after_the_end_is_shouted_about(self, made: Made) -> None:
+        grant = an_ended(made)
+        made.clock.at += 30
+        seen(made, (grant, "pid 9", START + 620))
+        assert [shout["session"] for shout in shouts(made)] == ["pid 9"]
+
+
+class TestSeen:
+    def test_sessions_open_and_close_between_two_looks(self, made: Made) -> None:
+        grant = made.a_grant()
+        for second, found in ((15, [("a", 5)]), (30, [("a", 5), ("b", 20)]), (45, [("b", 20)]), (60, [])):
+            made.clock.at = START + second
+            seen(made, *((grant, name, START + opened) for name, opened in found))
+        assert times(made, grant) == [("a", START + 5, START + 45), ("b", START + 20, START + 60)]
+        assert made.events("grant:use:first") == 1
+        used = usage_of(made, grant).used
+        assert (used.times, used.first, used.last, used.open) == (2, START + 5, START + 60, 0)
+
+    def test_the_same_look_recorded_twice_changes_nothing(self, made: Made) -> None:
+        grant = made.a_grant()
+        for _ in range(2):
+            seen(made, (grant, "a", START))
+        assert (times(made, grant), made.events("grant:use:first")) == ([("a", START, None)], 1)
+
+    def test_a_look_that_comes_late_closes_nothing_that_was_seen_after_it(self, made: Made) -> None:
+        grant = made.a_grant()
+        seen(made, (grant, "a", START + 10), at=START + 20)
+        seen(made, at=START + 15)
+        assert times(made, grant) == [("a", START + 10, None)]
+
+    def test_one_that_was_missed_and_is_seen_again_was_never_closed(self, made: Made) -> None:
+        grant = made.a_grant()
+        seen(made, (grant, "a", START), at=START + 10)
+        seen(made, at=START + 20)
+        seen(made, (grant, "a", START), at=START + 30)
+        assert times(made, grant) == [("a", START, None)]
+
+    def test_one_that_was_told_is_not_closed_because_it_is_called_otherwise_there(self, made: Made) -> None:
+        grant = made.a_grant()
+        told(made, grant, "opened", session="told")
+        seen(made, at=START + 60)
+        assert times(made, grant) == [("told", START, None)]
+
+    def test_what_is_nobodys_or_of_another_system_is_left_to_others(self, made: Made) -> None:
+        grant = made.a_grant()
+        record_sessions(made.world, SHOP, [Session("gnone", "x", "", START)], START)
+        seen(made, (grant, "y", START), system="reports")
+        assert made.count("sessions") == 0
+
+    def test_odd_names_are_kept_as_far_as_they_can_be(self, made: Made) -> None:
+        grant = made.a_grant()
+        record_sessions(made.world, SHOP, [Session(grant.id, "a\x00" + "b" * 500, "\ud800", START + 99)], START)
+        (row,) = usage_of(made, grant).sessions
+        assert (len(row.name), row.name[:2], row.source, row.opened_at) == (200, "a\ufffd", "\ufffd", START)
+
+    def test_systems_are_watched_while_there_may_be_sessions(self, made: Made) -> None:
+        assert systems_to_watch(made.world) == {}
+        grant = made.a_grant()
+        assert systems_to_watch(made.world) == {SHOP: "gateway"}
+        seen(made, (grant, "a", START))
+        release_grant(made.world, grant.id, ANA)
+        made.close_gates(grant)
+        assert systems_to_watch(made.world) == {SHOP: "gateway"}, "until the last session is gone"
+        seen(made, at=START + 60)
+        assert systems_to_watch(made.world) == {}
+
+    def test_of_many_processes_one_looks(self, made: Made) -> None:
+        assert sum(together(made.world.db, [lambda: claim_look(made.world, SHOP, 7)] * 6)) == 1
+        assert [claim_look(made.world, SHOP, slot) for slot in (7, 8)] == [False, True]
+
+
+class TestTheWhole:
+    def test_checks_and_sessions_are_one_timeline(self, made: Made) -> None:
+        grant, meter = made.a_grant(), UsageMeter(made.world)
+        made.clock.at = START + 300
+        told(made, grant, "opened")
+        made.clock.at = START + 600
+        for source, outcome in (("10.0.0.1", "allowed"), ("10.0.0.1", "allowed"), ("10.0.0.9", "expired")):
+            meter.count(grant.id, SHOP, source, outcome)
+        meter.flush()
+        view = usage_of(made, grant)
+        assert (view.used.times, view.used.first, view.used.last, view.used.open) == (3, START + 300, START + 600, 1)
+        here = view.systems[SHOP]
+        assert (here.allowed, here.refused, here.sessions, here.open) == (2, 1, 1, 1)
+        assert view.sources == {SHOP: ["10.0.0.1", FROM]}
+        sum_usage(made.world, [grant.id])
+        ((summed,),) = made.log("grant:use:summed", "detail")
+        said = {"allowed": 2, "refused": 1, "sessions": 1, "open": 1, "first": START + 300, "last": START + 600}
+        assert json.loads(summed) == {**said, "known": "every use", "sources": ["10.0.0.1", FROM], "source": "slack"}
+
+    @pytest.mark.parametrize("use", ["nothing", "a look", "a report elsewhere"])
+    def test_a_grant_never_used_is_said_to_be_so_only_where_it_would_show(self, made: Made, use: str) -> None:
+        grant, other = made.a_grant(), made.a_grant(person="U0CARA")
+        with made.world.db.transaction():
+            made.world.db.run("UPDATE leases SET connector = 'aws'")
+        if use == "a look":
+            seen(made)
+        elif use == "a report elsewhere":
+            told(made, other, "opened")
+        used = usage_of(made, grant).used
+        known = {"nothing": ((SHOP,), False), "a look": ((), True), "a report elsewhere": ((), False)}
+        assert (used.times, used.silent, used.glimpsed) == (0, *known[use])
+
+    def test_a_gate_would_have_told(self, made: Made) -> None:
+        used = usage_of(made, made.a_grant()).used
+        assert (used.times, used.silent, used.glimpsed, used.first) == (0, (), False, None)
+
+    def test_nobody_describes_a_grant_that_is_not_there(self, made: Made) -> None:
+        assert describe_usage(made.world, "gnone") is None
+
+    def test_a_renewal_moves_the_end_that_counts(self, made: Made) -> None:
+        grant = made.a_grant(duration=600)
+        with made.world.db.transaction():
+            grants.renew(made.world.db, grant.id, START + 4000, None)
+        made.clock.at = START + 3000
+        told(made, grant, "opened")
+        assert shouts(made) == []
+        with made.world.db.transaction():
+            grants.ask_end(made.world.db, [grant.id], EndReason.REVOKED, "U0LEA")
+        made.clock.at = START + 3500
+        told(made, grant, "opened", session="s2")
+        assert shouts(made) == [], "it still exists, and everybody was told that its end is not confirmed"

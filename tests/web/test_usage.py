@@ -1,0 +1,207 @@
+"""Systems report sessions, on both databases: who proves itself is believed about its own grants, once."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from dataclasses import replace
+
+import httpx
+import pytest
+
+from bot.core.policy import System
+from bot.operations.describe_usage import describe_usage
+from bot.operations.release_grant import release_grant
+from tests.builders import REPORTS_SECRET, SHOP_SECRET
+from tests.web.conftest import Site, build_site
+from tests.worlds import ANA, START
+
+DB_SECRET = "orders-db-secret-01"
+
+
+def report(
+    site: Site, of: str, /, *, system: str = "shop-admin", secret: str = SHOP_SECRET, **more: object
+) -> httpx.Response:
+    said = {"grant": of, "event": "opened", "session": "tty1", "source": "192.0.2.7", **more}
+    body = {key: value for key, value in said.items() if value is not None}
+    headers = {"Content-Type": "application/json"}
+    return site.call("POST", "/usage", content=json.dumps(body), headers=headers, auth=(system, secret))
+
+
+def kept(site: Site) -> list[tuple[object, ...]]:
+    return site.made.rows("SELECT name, source, opened_at, closed_at FROM sessions ORDER BY name")
+
+
+def test_a_session_is_reported_and_seen_in_the_timeline(either: Site) -> None:
+    grant = either.made.a_grant()
+    answer = report(either, grant.id)
+    assert (answer.status_code, answer.json()) == (200, {"recorded": True, "new": True, "active": True})
+    assert answer.headers["cache-control"] == "no-store"
+    either.made.clock.at += 600
+    assert report(either, grant.id, event="closed", source=None).json()["new"] is True
+    assert kept(either) == [("tty1", "192.0.2.7", START, START + 600)]
+    view = describe_usage(either.made.world, grant.id)
+    assert view is not None and view.used.times == 1
+    assert either.made.log("grant:use:first", 'actor, system, "grant"') == [(ANA, "shop-admin", grant.id)]
+
+
+def test_told_again_it_is_answered_alike_and_counted_once(either: Site) -> None:
+    grant = either.made.a_grant()
+    answers = [report(either, grant.id) for _ in range(3)]
+    assert [(answer.status_code, answer.json()["new"]) for answer in answers] == [
+        (200, True),
+        (200, False),
+        (200, False),
+    ]
+    assert len(kept(either)) == 1
+
+
+def test_after_the_end_it_is_kept_and_the_system_hears_that_the_grant_is_over(either: Site) -> None:
+    grant = either.made.a_grant()
+    release_grant(either.made.world, grant.id, ANA)
+    either.made.close_gates(grant)
+    either.made.clock.at += 300
+    answer = report(either, grant.id)
+    assert (answer.status_code, answer.json()["active"]) == (200, False)
+    assert either.made.events("grant:use:outlived") == 1
+    assert "tell_security" in either.made.work()
+
+
+@pytest.mark.parametrize(
+    ("system", "secret", "grant", "status"),
+    [
+        ("reports", REPORTS_SECRET, "own", 403),
+        ("shop-admin", SHOP_SECRET, "gnone", 404),
+        ("shop-admin", REPORTS_SECRET, "own", 401),
+        ("shop-admin", "", "own", 401),
+        ("nope", SHOP_SECRET, "own", 401),
+        ("orders-db", DB_SECRET, "own", 403),
+        ("no-secret", "", "own", 401),
+        ("short", "short", "own", 401),
+    ],
+    ids=["another system", "no such grant", "a wrong secret", "none", "unknown", "any kind", "has none", "too short"],
+)
+def test_only_a_system_of_the_grant_is_believed(site: Site, system: str, secret: str, grant: str, status: int) -> None:
+    policy = site.made.policies[-1]
+    others = {
+        "orders-db": System("orders-db", "postgres", {"secret": DB_SECRET}),
+        "no-secret": System("no-secret", "ssh", {"secret": None}),
+        "short": System("short", "foreign", {"secret": "short"}),
+    }
+    site.made.policies.append(replace(policy, systems={**policy.systems, **others}))
+    own = site.made.a_grant()
+    answer = report(site, own.id if grant == "own" else grant, system=system, secret=secret)
+    assert answer.status_code == status
+    assert (answer.headers.get("www-authenticate") == 'Basic realm="access"') is (status == 401)
+    assert kept(site) == []
+    assert site.made.events("request:action:refused") == int(status in (403, 404))
+
+
+def test_a_system_of_another_kind_may_have_a_secret_and_is_no_gateway_for_it(site: Site) -> None:
+    grant = site.made.a_grant()
+    token = site.made.a_token(grant)
+    policy = site.made.policies[-1]
+    shop = System("shop-admin", "postgres", {"secret": DB_SECRET})
+    site.made.policies.append(replace(policy, systems={**policy.systems, "shop-admin": shop}))
+    assert report(site, grant.id, secret=DB_SECRET).status_code == 200
+    assert site.introspect(token, secret=DB_SECRET).status_code == 401
+
+
+GOOD = {
+    "RFC 3339": {"at": "2026-09-21T14:13:20Z"},
+    "in another zone": {"at": "2026-09-21T16:13:20.75+02:00"},
+    "in small letters": {"at": "2026-09-21t14:13:20z"},
+    "unix seconds": {"at": START},
+    "with a fraction": {"at": START + 0.9},
+    "now": {},
+}
+
+
+@pytest.mark.parametrize("said", GOOD.values(), ids=GOOD)
+def test_a_time_is_read_in_each_of_its_forms(site: Site, said: dict[str, object]) -> None:
+    assert START == 1_790_000_000, "which is 2026-09-21T14:13:20Z"
+    assert report(site, site.made.a_grant().id, **said).status_code == 200
+    assert kept(site) == [("tty1", "192.0.2.7", START, None)]
+
+
+@pytest.mark.parametrize(
+    ("said", "stored"),
+    [("2001:DB8::0:1", "2001:db8::1"), (" bastion.example.com ", "bastion.example.com")],
+)
+def test_where_from_is_an_address_in_its_one_spelling_or_what_was_said(site: Site, said: str, stored: str) -> None:
+    assert report(site, site.made.a_grant().id, source=said).status_code == 200
+    assert kept(site)[0][1] == stored
+
+
+BAD: dict[str, tuple[dict[str, object], str]] = {
+    "no grant": ({"grant": None}, "grant is required"),
+    "no event": ({"event": None}, "event is required"),
+    "no session": ({"session": None}, "session is required"),
+    "opened from nowhere": ({"source": None}, "source is required for a session that was opened"),
+    "a grant that is none": ({"grant": "G 1"}, "grant must be the id of a grant"),
+    "a grant that is a number": ({"grant": 7}, "grant must be the id of a grant"),
+    "another event": ({"event": "login"}, 'event must be "opened" or "closed"'),
+    "an event that is a list": ({"event": ["opened"]}, 'event must be "opened" or "closed"'),
+    "an empty session": ({"session": " "}, "session must be one line"),
+    "a long session": ({"session": "x" * 201}, "session must be one line"),
+    "a session of two lines": ({"session": "a\nb"}, "session must be one line"),
+    "a session with a NUL": ({"session": "a\0"}, "session must be one line"),
+    "half a character": ({"session": "\ud800"}, "session must be one line"),
+    "a source that is a list": ({"source": ["x"]}, "source must be one line"),
+    "an unknown key": ({"who": "ana"}, 'unknown keys: "who"'),
+    "a time without a zone": ({"at": "2026-09-21T14:13:20"}, "at must be RFC 3339"),
+    "a time in words": ({"at": "now"}, "at must be RFC 3339"),
+    "a day that is none": ({"at": "2026-02-30T14:13:20Z"}, "at must be RFC 3339"),
+    "true is no time": ({"at": True}, "at must be RFC 3339"),
+    "a negative time": ({"at": -1}, "at must be RFC 3339"),
+    "an absurd time": ({"at": 10**30}, "at must be RFC 3339"),
+    "milliseconds": ({"at": START * 1000}, "at must be RFC 3339"),
+    "the future": ({"at": START + 61}, "`at` is in the future"),
+    "before the grant": ({"at": START - 61}, "before the grant began"),
+}
+
+
+@pytest.mark.parametrize(("said", "words"), BAD.values(), ids=BAD)
+def test_what_makes_no_sense_is_told_and_changes_nothing(site: Site, said: dict[str, object], words: str) -> None:
+    answer = report(site, site.made.a_grant().id, **said)
+    assert answer.status_code == 400
+    assert answer.json()["error"] == "invalid_request"
+    assert words in answer.json()["error_description"]
+    assert kept(site) == []
+
+
+BODIES = {
+    "nothing": (b"", 400),
+    "no JSON": (b"{", 400),
+    "no object": (b"[]", 400),
+    "no text": (b"\xff\xfe", 400),
+    "not a number": (b'{"at": NaN}', 400),
+    "a key twice": (b'{"grant": "a", "grant": "b"}', 400),
+    "nested without end": (b"[" * 10_000, 400),
+    "too big": (b'{"a": "' + b"x" * 20_000 + b'"}', 413),
+}
+
+
+@pytest.mark.parametrize(("body", "status"), BODIES.values(), ids=BODIES)
+def test_a_body_that_is_no_report_is_refused(site: Site, body: bytes, status: int) -> None:
+    credentials = b64encode(f"shop-admin:{SHOP_SECRET}".encode()).decode()
+    headers = {"Content-Type": "application/json", "Authorization": f"Basic {credentials}"}
+    assert site.call("POST", "/usage", content=body, headers=headers).status_code == status
+
+
+@pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "text/json", None])
+def test_only_json_is_read(site: Site, kind: str | None) -> None:
+    headers = {"Content-Type": kind} if kind else {}
+    answer = site.call("POST", "/usage", content=b"{}", headers=headers, auth=("shop-admin", SHOP_SECRET))
+    assert answer.status_code == 400
+
+
+def test_it_is_a_post(site: Site) -> None:
+    assert site.call("GET", "/usage", auth=("shop-admin", SHOP_SECRET)).status_code == 405
+
+
+def test_without_a_database_it_is_to_be_told_again(site: Site) -> None:
+    grant = site.made.a_grant()
+    site.made.break_database()
+    answer = report(build_site(site.made), grant.id)
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")
