@@ -60,7 +60,8 @@ HOT: dict[str, Callable[[Database], object]] = {
     "audit by role and kind of event": lambda db: audit.page(db, Filters(role="role", event="panic"), 999, 20),
     "audit newest": lambda db: audit.page(db, Filters(), 999, 20),
 }
-BIG = "requests|grants|leases|gates|tokens|outbox|audit|people|seen|votes|ssh_access|ssh_certificates|marks|sessions|usage"
+TABLES = ("requests", "grants", "leases", "gates", "tokens", "outbox", "audit", "people", "seen", "votes", "marks")
+BIG = "|".join((*TABLES, "ssh_access", "ssh_certificates", "sessions", "usage"))
 
 
 class Listening(Database):
