@@ -30,6 +30,7 @@ from bot.operations.record_delivery import (
     order_for,
     record_end_failed,
     record_ended,
+    record_made,
     record_start_delayed,
     record_start_failed,
     record_started,
@@ -37,7 +38,17 @@ from bot.operations.record_delivery import (
 from bot.operations.record_people import record_people
 from bot.operations.record_posted import record_undelivered, record_unposted
 from bot.operations.remove_found import record_removed, refuse_removal
-from bot.operations.take_work import Row, Work, finish_work, keep_claims, next_work, take_together, take_work
+from bot.operations.take_work import (
+    Row,
+    Work,
+    finish_work,
+    hurry_systems,
+    keep_claims,
+    next_work,
+    put_back,
+    take_together,
+    take_work,
+)
 from bot.operations.try_start import try_start
 from bot.queues import LANES, Loop
 from bot.slack.api import LOCKED_OUT
@@ -169,8 +180,8 @@ class Delivery:
             return 1
         return ENDS_AT_ONCE if queue is Queue.END and self._at_once else LANES[queue].in_hand
 
-    def take(self, queue: Queue, limit: int) -> list[Row]:
-        return take_work(self._world, queue, self._owner, LANES[queue].claim, limit)
+    def take(self, queue: Queue, limit: int, without: Sequence[str] = ()) -> list[Row]:
+        return take_work(self._world, queue, self._owner, LANES[queue].claim, limit, without)
 
     def keep(self, queue: Queue, rows: Sequence[int]) -> None:
         keep_claims(self._world, self._owner, rows, LANES[queue].claim)
@@ -178,17 +189,27 @@ class Delivery:
     def put_back(self, rows: Sequence[int]) -> None:
         """Leaves rows that nobody has begun to whoever comes next."""
         if rows:
-            Work(self._owner, rows).give_back(self._world, 0, "", False)
+            put_back(self._world, self._owner, rows)
 
-    def work(self, row: Row) -> None:
-        """Does one row, and what may be done together with it. Never raises: what can't even be put off comes back
-        when its claim has run out."""
+    def answer_again(self, queue: Queue, systems: Sequence[str]) -> None:
+        """These systems had failed again and again, and now did what they were asked. Never raises."""
+        log.info("%s: %s answers again", queue, ", ".join(systems))
         try:
-            self._work(row)
+            hurry_systems(self._world, queue, systems)
+        except StorageUnavailable as error:
+            log.warning("what waits for %s is tried when its pause is over: %s", ", ".join(systems), error)
+        self.wake([queue])
+
+    def work(self, row: Row) -> Sequence[str]:
+        """Does one row, and what may be done together with it. Gives the systems that did not answer. Never raises:
+        what can't even be put off comes back when its claim has run out."""
+        try:
+            return self._work(row)
         except StorageUnavailable as error:
             log.warning("work %s stays claimed until the database is back: %s", row.id, error)
         except Exception:
             log.exception("work %s of kind %s stays claimed", row.id, row.kind)
+        return ()
 
     def batches(self, rows: Sequence[Row]) -> list[list[Row]]:
         """What is done by one thread at a time: ends of one kind in our own rows together, everything else alone."""
@@ -202,19 +223,18 @@ class Delivery:
         self._at_once = len(together) == 1 and len(together[0]) == len(rows)
         return together + [[row] for row in rows if kind_of.get(row.id) not in ours]
 
-    def work_together(self, rows: Sequence[Row]) -> None:
-        """Does one of the `batches`. Never raises."""
+    def work_together(self, rows: Sequence[Row]) -> Sequence[str]:
+        """Does one of the `batches`, and gives the systems that did not answer. Never raises."""
         try:
             if len(rows) > 1:
-                return end_together(self._world, self._owner, rows, self._revoke_all)
+                end_together(self._world, self._owner, rows, self._revoke_all)
+                return ()
         except StorageUnavailable as error:  # it would not do them one by one either
             log.warning("the work of %s rows stays claimed until the database is back: %s", len(rows), error)
-            return None
+            return ()
         except Exception as error:
             log.warning("%s ends could not be confirmed together (%r), so it is one by one", len(rows), error)
-        for row in rows:
-            self.work(row)
-        return None
+        return [system for row in rows for system in self.work(row)]
 
     def _revoke_all(self, orders: Sequence[Order]) -> None:
         connector = self._systems.of(orders[0].system, orders[0].connector)
@@ -222,7 +242,7 @@ class Delivery:
             raise TypeError(f"{orders[0].connector} can't end many at once")
         connector.revoke_all(orders)
 
-    def _work(self, row: Row) -> None:
+    def _work(self, row: Row) -> Sequence[str]:
         rows, done = [row], False
         try:
             if row.kind in TOGETHER and row.unsure < 2:
@@ -236,11 +256,14 @@ class Delivery:
             if done:
                 raise
             self._later(rows, error)
+            return [error.system] if isinstance(error, SystemUnavailable) and error.system else ()
         except SystemRefused as error:
             self._refused(rows, error)
         except Exception as error:  # perhaps after the post: a third one would be worse than a missing one
             log.exception("work %s of kind %s failed unexpectedly", row.id, row.kind)
             self._later(rows, OutcomeUnknown(f"unexpected {type(error).__name__}"))
+            return row.systems
+        return ()
 
     def _do(self, rows: Sequence[Row]) -> Sequence[Recording]:
         row = rows[0]
@@ -309,6 +332,8 @@ class Delivery:
         orders = try_start(self._world, row.data["grant"])
         for order in orders:
             self._make(order)
+            if len(orders) > 1:
+                record_made(self._world, order.grant, order.system)
         return [lambda world: record_started(world, row.data["grant"])] if orders else []
 
     def extend_lease(self, row: Row) -> Sequence[Recording]:
@@ -317,23 +342,25 @@ class Delivery:
         return []
 
     def _make(self, order: Order, extend: bool = False) -> None:
-        connector = self._systems.of(order.system, order.connector)
-        if extend and isinstance(connector, Extends):
-            connector.extend(order)
-        else:
-            connector.grant(order)
-        if not connector.read_back(order):
-            raise SystemUnavailable(f"{order.system} has not got the access yet")
+        with _calling(order.system):
+            connector = self._systems.of(order.system, order.connector)
+            if extend and isinstance(connector, Extends):
+                connector.extend(order)
+            else:
+                connector.grant(order)
+            if not connector.read_back(order):
+                raise SystemUnavailable(f"{order.system} has not got the access yet")
 
     def end_lease(self, row: Row) -> Sequence[Recording]:
         grant, system = row.data["grant"], row.data["system"]
         order = order_for(self._world, grant, system)
         if order is None:
             return []
-        connector = self._systems.of(order.system, order.connector)
-        connector.revoke(order)
-        if connector.read_back(order):
-            raise SystemUnavailable(f"{system} still has the access")
+        with _calling(system):
+            connector = self._systems.of(system, order.connector)
+            connector.revoke(order)
+            if connector.read_back(order):
+                raise SystemUnavailable(f"{system} still has the access")
         done: list[Recording] = [lambda world: record_ended(world, grant, system)]
         if isinstance(connector, Shares):
             done.append(lambda world: make_again(world, grant, system))
@@ -389,6 +416,16 @@ class Delivery:
             return False
         self._finish([row], [lambda world: give_up_press(world, row.data)])
         return True
+
+
+@contextmanager
+def _calling(system: str) -> Iterator[None]:
+    """Says of a failure whose it is."""
+    try:
+        yield
+    except SystemUnavailable as error:
+        error.system = system
+        raise
 
 
 def _fail_start(world: World, row: Row, error: str) -> None:

@@ -13,6 +13,7 @@ from typing import Protocol
 
 from bot.core.effects import Queue
 from bot.core.errors import StorageUnavailable
+from bot.limits import Limits
 from bot.operations.take_work import Row
 
 log = logging.getLogger(__name__)
@@ -35,8 +36,8 @@ class Lanes:
 
 
 LANES: Mapping[Queue, Lanes] = {
-    Queue.END: Lanes(threads=8, in_hand=64, claim=2, longest_pause=300),
-    Queue.START: Lanes(threads=8, in_hand=8, claim=5, longest_pause=30),
+    Queue.END: Lanes(threads=48, in_hand=64, claim=2, longest_pause=300),
+    Queue.START: Lanes(threads=48, in_hand=48, claim=5, longest_pause=30),
     Queue.DECIDE: Lanes(threads=8, in_hand=32, claim=5, longest_pause=5),
     Queue.SLACK: Lanes(threads=8, in_hand=8, claim=15, longest_pause=20),
 }
@@ -64,15 +65,17 @@ class Hands(Protocol):
 
     def room(self, queue: Queue) -> int: ...
 
-    def take(self, queue: Queue, limit: int) -> list[Row]: ...
+    def take(self, queue: Queue, limit: int, without: Sequence[str] = ()) -> list[Row]: ...
 
     def batches(self, rows: Sequence[Row]) -> Sequence[Sequence[Row]]: ...
 
-    def work_together(self, rows: Sequence[Row]) -> None: ...
+    def work_together(self, rows: Sequence[Row]) -> Sequence[str]: ...
 
     def keep(self, queue: Queue, rows: Sequence[int]) -> None: ...
 
     def put_back(self, rows: Sequence[int]) -> None: ...
+
+    def answer_again(self, queue: Queue, systems: Sequence[str]) -> None: ...
 
     def wake(self, queues: Iterable[Queue]) -> None: ...
 
@@ -84,6 +87,7 @@ class Loop(threading.Thread):
         super().__init__(name=f"delivery-{queue}", daemon=True)
         self._delivery, self._queue, self._lanes = delivery, queue, lanes
         self._pool = ThreadPoolExecutor(lanes.threads, thread_name_prefix=f"{queue}")
+        self._limits = Limits()
         self._in_hand: set[int] = set()
         self._lock = threading.Lock()
         self.bell = threading.Event()
@@ -119,18 +123,29 @@ class Loop(threading.Thread):
             self._delivery.keep(self._queue, in_hand)
             self._kept = time.monotonic()
         room = self._delivery.room(self._queue) - len(in_hand)
-        rows = self._delivery.take(self._queue, room) if room > 0 else []
+        rows = self._delivery.take(self._queue, room, self._limits.full()) if room > 0 else []
         batches = self._delivery.batches(rows)  # if that fails, the claims run out and somebody takes them anew
+        begun = [batch for batch in batches if self._limits.enter(_called(batch))]
+        taken = {row.id for batch in begun for row in batch}
         with self._lock:
-            self._in_hand.update(row.id for row in rows)
-        for batch in batches:
+            self._in_hand.update(taken)
+        for batch in begun:
             self._pool.submit(self._work, batch)
-        return len(rows)
+        self._delivery.put_back([row.id for row in rows if row.id not in taken])
+        return len(taken)
 
     def _work(self, rows: Sequence[Row]) -> None:
+        failed: Sequence[str] = _called(rows)
         try:
-            self._delivery.work_together(rows)
+            failed = self._delivery.work_together(rows)
         finally:
             with self._lock:
                 self._in_hand.difference_update(row.id for row in rows)
+            if back := self._limits.leave(_called(rows), failed):
+                self._delivery.answer_again(self._queue, back)
             self._delivery.wake(SHARED[self._queue])  # the next row of this lane may be free now
+
+
+def _called(rows: Sequence[Row]) -> tuple[str, ...]:
+    """The systems that a batch calls; what is done together is rows of ours, and calls none."""
+    return rows[0].systems if len(rows) == 1 else ()

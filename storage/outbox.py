@@ -28,19 +28,23 @@ class Row:
     created_at: int
     attempts: int
     unsure: int
+    systems: tuple[str, ...] = ()
 
 
 _KINDS, _QUEUES = {str(kind): kind for kind in Kind}, {str(queue): queue for queue in Queue}
-_ROW = "id, kind, queue, lane, data, created_at, attempts, unsure"
+_ROW = "id, kind, queue, lane, data, created_at, attempts, systems, unsure"
 _AS_TAKEN = _ROW + " + CASE WHEN claimed_by IS NULL THEN 0 ELSE 1 END"
 """With `unsure` as it will be when the row is taken: one that still has an owner was in the hands of one that died."""
 
 
 def add(db: Database, effects: Iterable[Effect], now: int) -> None:
-    rows = [(e.kind, e.queue, e.lane, json.dumps(e.data), now + e.delay, now) for e in effects]
+    rows = [
+        (e.kind, e.queue, e.lane, json.dumps(e.data), now + e.delay, now, " ".join(("", *e.systems, "")))
+        for e in effects
+    ]
     sql = (
-        "INSERT INTO outbox (kind, queue, lane, data, due_at, created_at, attempts, unsure, error) "
-        "VALUES (?, ?, ?, ?, ?, ?, 0, 0, '')"
+        "INSERT INTO outbox (kind, queue, lane, data, due_at, created_at, systems, attempts, unsure, error) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, 0, 0, '')"
     )
     if len(rows) == 1:
         db.run(sql, *rows[0])
@@ -66,20 +70,24 @@ def any_behind(db: Database, row: Row) -> bool:
     return db.row("SELECT 1 FROM outbox WHERE lane = ? AND id > ? LIMIT 1", row.lane, row.id) is not None
 
 
-def claim(db: Database, queue: Queue, owner: str, now: int, until: int, limit: int) -> list[Row]:
-    """Takes what is due of one queue, at most one row of each lane, for `owner` until then. Only ends of one grant go
-    side by side: a system that can't be reached must not keep access open on the others.
+def claim(
+    db: Database, queue: Queue, owner: str, now: int, until: int, limit: int, without: Sequence[str] = ()
+) -> list[Row]:
+    """Takes what is due of one queue, at most one row of each lane, for `owner` until then; what calls one of the
+    systems `without` is left. Only ends of one grant go side by side: a system that can't be reached must not keep
+    access open on the others.
 
     The first of a lane is looked up for each row, because a join would compare all of a long lane with all of it.
     """
     free = "(claimed_until IS NULL OR claimed_until <= ?)"
+    left = " AND o.systems NOT LIKE ?" * len(without)
     sql = (
-        f"SELECT o.id FROM outbox o WHERE o.queue = ? AND o.due_at <= ? AND {free} AND COALESCE("
+        f"SELECT o.id FROM outbox o WHERE o.queue = ? AND o.due_at <= ? AND {free}{left} AND COALESCE("
         "(SELECT MIN(p.id) FROM outbox p WHERE p.lane = o.lane "
         "AND NOT (o.kind = 'end_lease' AND p.kind = 'end_lease')), o.id) >= o.id "
         f"ORDER BY o.due_at, o.id LIMIT ?{db.skip_locked}"
     )
-    ids = [row for (row,) in db.rows(sql, queue, now, now, limit)]
+    ids = [row for (row,) in db.rows(sql, queue, now, now, *map(_about, without), limit)]
     if not ids:
         return []
     return _take(db, ids, owner, until)
@@ -142,6 +150,24 @@ def again(db: Database, row: int, owner: str, due_at: int, error: str, unsure: b
     db.run(sql, due_at, error, int(unsure), row, owner)
 
 
+def put_back(db: Database, ids: Sequence[int], owner: str) -> None:
+    """Gives back rows that nobody has tried."""
+    marks = ", ".join("?" * len(ids))
+    db.run(
+        "UPDATE outbox SET claimed_by = NULL, claimed_until = NULL, attempts = attempts - 1 "
+        f"WHERE claimed_by = ? AND id IN ({marks})",
+        owner,
+        *ids,
+    )
+
+
+def hurry_systems(db: Database, queue: Queue, systems: Sequence[str], now: int) -> None:
+    """Makes due at once what waits for its next try at these systems."""
+    sql = "UPDATE outbox SET due_at = ? WHERE queue = ? AND due_at > ? AND claimed_by IS NULL AND systems LIKE ?"
+    for system in systems:
+        db.run(sql, now, queue, now, _about(system))
+
+
 def done_all(db: Database, rows: Sequence[int], owner: str) -> None:
     """The same for many."""
     marks = ", ".join("?" * len(rows))
@@ -165,5 +191,11 @@ def counts(db: Database) -> dict[str, int]:
 
 
 def _row(row: tuple[Any, ...]) -> Row:
-    number, kind, queue, lane, data, created_at, attempts, unsure = row
-    return Row(number, _KINDS[kind], _QUEUES[queue], lane, json.loads(data), created_at, attempts, unsure)
+    number, kind, queue, lane, data, created_at, attempts, systems, unsure = row
+    about = tuple(systems.split())
+    return Row(number, _KINDS[kind], _QUEUES[queue], lane, json.loads(data), created_at, attempts, unsure, about)
+
+
+def _about(system: str) -> str:
+    """A pattern for the column `systems`, in which each name stands between spaces; names have nothing of LIKE's."""
+    return f"% {system} %"

@@ -20,6 +20,7 @@ from bot.core.effects import Kind, Queue
 from bot.core.errors import OutcomeUnknown, StorageUnavailable, SystemRefused, SystemUnavailable
 from bot.core.model import EndReason, Grant, GrantState, Order
 from bot.delivery import ENDS_AT_ONCE, START_PATIENCE, Delivery
+from bot.limits import FIRST
 from bot.operations._end import ask_end
 from bot.operations._unit import World, unit
 from bot.operations.count_usage import UsageMeter
@@ -131,26 +132,26 @@ def running(hands: Hands) -> Iterator[Hands]:
 
 
 def test_systems_that_hang_at_a_start_delay_neither_ends_nor_messages(running: Hands) -> None:
-    """As many hang as there are threads for starts, and some more wait behind them."""
+    """As many hang as one system may have under way, and some more wait behind them."""
     held = running.active("U0HOLDER")
     running.system.hang("grant")
-    for number in range(LANES[Queue.START].threads + 3):
+    for number in range(FIRST + 3):
         running.starting(f"U0WAITS{number}")
     running.delivery.wake(list(Queue))
-    until(lambda: running.system.inside == LANES[Queue.START].threads)
+    until(lambda: running.system.inside == FIRST)
     running.release(held)
     running.say(ANA, "hello")
     until(lambda: running.state(held) is GrantState.ENDED)
     until(lambda: "hello" in running.slack.notes(ANA))
-    assert running.system.inside == LANES[Queue.START].threads
+    assert running.system.inside == FIRST
 
 
 def test_the_end_of_a_start_that_nobody_has_begun_waits_for_no_thread(running: Hands) -> None:
     running.system.hang("grant")
-    for number in range(LANES[Queue.START].threads):
+    for number in range(FIRST):
         running.starting(f"U0WAITS{number}")
     running.delivery.wake(list(Queue))
-    until(lambda: running.system.inside == LANES[Queue.START].threads)
+    until(lambda: running.system.inside == FIRST)
     late = running.starting("U0LATE")
     running.release(late)
     until(lambda: running.state(late) is GrantState.ENDED)
@@ -596,19 +597,19 @@ def test_a_pause_that_slack_asks_for_slows_down_nobody_else(hands: Hands) -> Non
 
 
 def test_a_stop_finishes_what_was_begun_and_gives_the_rest_back_unharmed(hands: Hands) -> None:
-    ending = [hands.active(f"U0HOLDS{number}") for number in range(LANES[Queue.END].threads + 5)]
+    ending = [hands.active(f"U0HOLDS{number}") for number in range(FIRST + 5)]
     hands.system.hang("revoke")
     with unit(hands.made.world) as u:
         ask_end(u, ending, EndReason.REVOKED, "os:test")
     hands.delivery.start()
-    until(lambda: hands.system.inside == LANES[Queue.END].threads)
+    until(lambda: hands.system.inside == FIRST)
     stopper = threading.Thread(target=hands.delivery.stop)
     stopper.start()
     until(lambda: hands.delivery.stopping)
     hands.system.free()
     stopper.join(15)
     assert not stopper.is_alive()
-    assert sum(hands.state(grant) is GrantState.ENDED for grant in ending) == LANES[Queue.END].threads
+    assert sum(hands.state(grant) is GrantState.ENDED for grant in ending) == FIRST
     left = hands.waiting(Queue.END)
     assert len(left) == 5 and {(unsure, owner) for _, _, unsure, owner in left} == {(0, None)}
     assert hands.another().drain(Queue.END) == 5

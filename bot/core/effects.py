@@ -50,6 +50,8 @@ class Effect:
     lane: str
     data: Mapping[str, object] = field(default_factory=dict)
     delay: int = 0
+    systems: tuple[str, ...] = ()
+    """Which systems it calls."""
 
 
 def grant_lane(grant: str) -> str:
@@ -57,17 +59,19 @@ def grant_lane(grant: str) -> str:
     return f"grant:{grant}"
 
 
-def start_grant(grant: str) -> Effect:
-    return Effect(Kind.START_GRANT, Queue.START, grant_lane(grant), {"grant": grant})
+def start_grant(grant: str, systems: Sequence[str]) -> Effect:
+    return Effect(Kind.START_GRANT, Queue.START, grant_lane(grant), {"grant": grant}, systems=tuple(systems))
 
 
 def extend_lease(grant: str, system: str) -> Effect:
-    return Effect(Kind.EXTEND_LEASE, Queue.START, grant_lane(grant), {"grant": grant, "system": system})
+    data = {"grant": grant, "system": system}
+    return Effect(Kind.EXTEND_LEASE, Queue.START, grant_lane(grant), data, systems=(system,))
 
 
 def end_lease(grant: str, system: str) -> Effect:
     """In the lane of its grant: an end never overtakes a start that is under way, so nothing is made after it."""
-    return Effect(Kind.END_LEASE, Queue.END, grant_lane(grant), {"grant": grant, "system": system})
+    data = {"grant": grant, "system": system}
+    return Effect(Kind.END_LEASE, Queue.END, grant_lane(grant), data, systems=(system,))
 
 
 def sum_usage(grants: Sequence[str]) -> Effect:

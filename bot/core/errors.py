@@ -73,7 +73,10 @@ class SchemaMismatch(AccessBotError):
 
 
 class SystemUnavailable(AccessBotError):
-    """A passing failure of another system. `retry_after` is how many seconds it asked us to wait, or None."""
+    """A passing failure of another system. `retry_after` is how many seconds it asked us to wait, or None; `system` is
+    its name in roles.toml, where it is one of those."""
+
+    system = ""
 
     def __init__(self, what: str, retry_after: int | None = None) -> None:
         self.what, self.retry_after = what, retry_after

@@ -32,5 +32,5 @@ def begin_grant(u: Unit, role: Role, request: Request, duration: int, actions: t
         u.record(Event.GRANT_SCHEDULED, by, grant, starts_at=starts_at, ends_at=grant.ends_at)
         u.do(effects.tell_person(grant.person, "scheduled", grant=grant.id))
     else:
-        u.do(effects.start_grant(grant.id))
+        u.do(effects.start_grant(grant.id, grant.systems))
     return grant

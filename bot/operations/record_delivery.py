@@ -35,6 +35,15 @@ def record_started(world: World, grant_id: str) -> None:
         _show(u, grant)
 
 
+def record_made(world: World, grant_id: str, system: str) -> None:
+    """One of several systems has it: the message shows how far it is. None of them counts as open before all do."""
+    with unit(world) as u:
+        grant = grants.locked(u.db, grant_id)
+        if grant is not None and grant.state is GrantState.STARTING:
+            grants.set_lease(u.db, grant.id, system, GrantState.ACTIVE)
+            _show(u, grant)
+
+
 def record_start_delayed(world: World, grant_id: str) -> None:
     """The first try did not succeed: the requester is told that it goes on."""
     with unit(world) as u:

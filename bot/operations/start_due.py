@@ -15,7 +15,7 @@ def start_due(world: World) -> int:
             due = grants.due_to_begin(u.db, u.now, BATCH)
             for grant in due:
                 if grants.begin(u.db, grant.id):
-                    u.do(effects.start_grant(grant.id))
+                    u.do(effects.start_grant(grant.id, grant.systems))
         started += len(due)
         if len(due) < BATCH:
             return started

@@ -17,14 +17,15 @@ def next_work(world: World) -> dict[Queue, int]:
         return outbox.next_due(world.db)
 
 
-def take_work(world: World, queue: Queue, owner: str, claim: int, limit: int) -> list[Row]:
-    """Claims due rows of one queue for `claim` seconds. Raises StorageUnavailable."""
+def take_work(world: World, queue: Queue, owner: str, claim: int, limit: int, without: Sequence[str] = ()) -> list[Row]:
+    """Claims due rows of one queue for `claim` seconds, but none that calls a system of `without`. Raises
+    StorageUnavailable."""
     with world.db.reading():
         if not outbox.any_due(world.db, queue, world.now()):
             return []
     with world.db.transaction():
         now = world.now()
-        return outbox.claim(world.db, queue, owner, now, now + claim, limit)
+        return outbox.claim(world.db, queue, owner, now, now + claim, limit, without)
 
 
 def take_together(world: World, row: Row, owner: str, kinds: Sequence[Kind], at_least: int, at_most: int) -> list[Row]:
@@ -71,6 +72,18 @@ class Work:
         with world.db.transaction():
             for row in self.rows:
                 outbox.again(world.db, row, self.owner, world.now() + pause, error[:500], unsure)
+
+
+def put_back(world: World, owner: str, rows: Sequence[int]) -> None:
+    """Leaves rows that nobody has begun to whoever comes next."""
+    with world.db.transaction():
+        outbox.put_back(world.db, rows, owner)
+
+
+def hurry_systems(world: World, queue: Queue, systems: Sequence[str]) -> None:
+    """These systems answer again: what waits for its next try there is due now."""
+    with world.db.transaction():
+        outbox.hurry_systems(world.db, queue, systems, world.now())
 
 
 def leap(world: World, move: Callable[[], float]) -> None:

@@ -191,6 +191,11 @@ def _fate(card: RequestCard) -> list[Block]:
     lines: list[Sequence[Part]] = [state_parts(grant)]
     if grant.request == card.request.id:
         lines += _narrowed(card, grant)
+    if grant.state is GrantState.STARTING and len(card.leases) > 1:
+        made = [lease.system for lease in card.leases if lease.state is GrantState.ACTIVE]
+        lines.append(
+            [f"{len(made)} of {len(card.leases)} systems", *([": ", *listing(made, 600)] if made else []), "."]
+        )
     lines += [
         ["Not confirmed yet by ", bold(lease.system), "."]
         for lease in card.leases[:10]

@@ -16,6 +16,7 @@ from bot.slack.blocks import (
     bold,
     date,
     left,
+    listing,
     message,
     paragraph,
     quote,
@@ -138,9 +139,20 @@ def _failed(view: GrantView, now: int) -> Message:
         f"{title_text(view.role, grant.role)} could not be set up. You have no access from this request.",
         paragraph(
             [*role_parts(view.role, grant.role), " was approved but could not be set up, so you do not have it."],
+            _taken_back(view),
             ["The leads were told why. Ask one of them, or try again with ", bold("/access request"), "."],
         ),
     )
+
+
+def _taken_back(view: GrantView) -> list[Part]:
+    """All or nothing: what some of its systems had already is taken away again."""
+    if len(view.leases) < 2:
+        return []
+    left = [lease.system for lease in view.leases if lease.state is not GrantState.ENDED]
+    if not left:
+        return ["What some of its systems had already was taken back."]
+    return ["What some of its systems had already is being taken back: ", *listing(left, 600), "."]
 
 
 def _end_delayed(view: GrantView, now: int) -> Message:
