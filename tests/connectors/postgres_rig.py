@@ -35,6 +35,7 @@ SETTINGS = (
     "full_page_writes = off",
     "log_statement = 'all'",
     "log_connections = on",
+    "max_prepared_transactions = 5",
 )
 ACTIONS = ("SELECT ON ALL TABLES IN SCHEMA public", "ROLE reporting")
 BEFORE = """
@@ -50,7 +51,7 @@ AFTER = """
 GRANT UPDATE ON orders TO access_bot WITH GRANT OPTION;
 GRANT INSERT ON orders TO access_bot;
 GRANT CREATE, USAGE ON SCHEMA lab TO access_bot WITH GRANT OPTION;
-GRANT CONNECT ON DATABASE orders TO access_bot WITH GRANT OPTION;
+GRANT CONNECT, CREATE ON DATABASE orders TO access_bot WITH GRANT OPTION;
 """
 MAKER = ("CREATE, USAGE ON SCHEMA lab", *ACTIONS)
 

@@ -93,6 +93,34 @@ def test_what_a_holder_made_is_kept_and_theirs_no_more(it: Postgres, server: Pas
         line.execute("DROP TABLE lab.left_table; DROP FUNCTION lab.left_function; DROP TYPE lab.left_mood")
 
 
+def test_a_schema_that_a_holder_made_goes_with_all_that_is_in_it(it: Postgres, server: PasswordServer) -> None:
+    order = an_order("CREATE ON DATABASE orders", *ACTIONS)
+    it.grant(order)
+    with holder(it, order) as line:
+        line.execute("CREATE SCHEMA mine")
+        line.execute("CREATE TABLE mine.left_inside ()")
+        line.execute("CREATE FUNCTION mine.left_called() RETURNS text RETURN 'x'")
+    it.revoke(order)
+    assert not it.read_back(order)
+    assert owners(server) == {("left_inside", "access_bot_left"), ("left_called", "access_bot_left")}
+    with as_admin(server) as line:
+        assert line.execute("SELECT has_schema_privilege('access_bot_left', 'mine', 'CREATE')").fetchone() == (True,)
+        line.execute("DROP SCHEMA mine CASCADE")
+
+
+@pytest.mark.parametrize("database", ["orders", "other"])
+def test_a_prepared_transaction_can_t_hold_up_the_end_either(it: Postgres, database: str) -> None:
+    """It survives its session, and here it has locked the holder's role."""
+    order = an_order()
+    it.grant(order)
+    with psycopg.connect(shown(it, order).replace("/orders", f"/{database}"), autocommit=True) as line:
+        line.execute("BEGIN")
+        line.execute("ALTER ROLE CURRENT_USER PASSWORD 'mine'")
+        line.execute("PREPARE TRANSACTION 'it''s mine'")
+    it.revoke(order)
+    assert not it.read_back(order)
+
+
 def test_what_a_holder_made_in_another_database_is_found(it: Postgres, server: PasswordServer) -> None:
     server.execute("GRANT CREATE ON SCHEMA public TO PUBLIC", "other")
     order = an_order()

@@ -195,6 +195,16 @@ def test_a_role_that_lost_its_comment_is_still_listed_and_ended(it: Postgres, se
     assert not it.read_back(order) and not it.list_active()
 
 
+def test_a_role_that_somebody_renamed_is_still_ended(it: Postgres, server: PasswordServer) -> None:
+    order = an_order()
+    it.grant(order)
+    server.execute(f"ALTER ROLE {role_name(order)} RENAME TO analyst")
+    assert it.read_back(order)
+    assert [found.grant for found in it.list_active()] == [order.grant]
+    it.revoke(order)
+    assert not it.read_back(order) and "analyst" not in roles(server)
+
+
 def test_only_what_is_listed_can_be_removed(it: Postgres, server: PasswordServer) -> None:
     it.remove(Found("app"))
     it.remove(Found("access_bot_left"))
