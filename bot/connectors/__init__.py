@@ -83,4 +83,6 @@ KINDS: Mapping[str, str] = {
     "postgres": "bot.connectors.postgres:Postgres",
     "webhook": "bot.connectors.webhook:Webhook",
     "command": "bot.connectors.command:Command",
+    "github": "bot.connectors.github:make",
+    "okta": "bot.connectors.okta:make",
 }

@@ -23,8 +23,6 @@ NOT_YET = frozenset(
     {
         "connector ssh",
         "connector aws",
-        "connector github",
-        "connector okta",
         "connector kubernetes",
         "auto_approve",
         "emergency",

@@ -1,0 +1,141 @@
+"""GitHub teams: a grant is a membership of teams of one organisation.
+
+Calls and answers are those of GitHub's published REST API description, version 2022-11-28: "Team members",
+"Organization members", "Users" and "Search".
+"""
+
+import re
+import time
+from collections.abc import Iterator
+
+from bot.connectors.base import Tools
+from bot.connectors.http import Answer
+from bot.connectors.rest import Rest
+from bot.connectors.shared import Has, Shared, refuse_unknown
+from bot.core.errors import SystemRefused, SystemUnavailable
+from bot.core.model import Order
+from bot.core.policy import System
+
+API = "https://api.github.com"
+PIN = '; pin the login: [people."E-MAIL"] github = "LOGIN" in roles.toml'
+_ORG = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,99}")
+_STATES = {"active": Has.YES, "pending": Has.PENDING}
+
+
+def make(system: System, tools: Tools) -> Shared:
+    """The connector of `[systems.NAME]`. Raises ValueError for settings that can't be right."""
+    return Shared(system, tools, Teams(system, tools))
+
+
+class Teams:
+    """`account` is GitHub's numeric id of a user, because a login can be renamed and then be taken by somebody else;
+    `thing` is a team's slug."""
+
+    def __init__(self, system: System, tools: Tools) -> None:
+        self._system, self._pins, self._org = system.name, tools.pins, str(system.settings["org"])
+        if not _ORG.fullmatch(self._org):
+            raise ValueError("org must be the organisation's name as it stands in its address")
+        headers = {
+            "Authorization": f"Bearer {system.settings['token']}",
+            "Accept": "application/vnd.github+json",
+            "X-GitHub-Api-Version": "2022-11-28",
+            "User-Agent": "access-bot",
+        }
+        self._rest = Rest(str(system.settings.get("url") or API), headers, limited=_limited)
+
+    # --- who
+
+    def account(self, order: Order) -> str:
+        if named := order.names.get("github"):
+            return self._member(self._user("users", named), named)
+        if known := self._pins.get(order.system, order.person.id):
+            return known
+        found = self._by_email(order.person.email)
+        return self._pins.keep(order.system, order.person.id, found)
+
+    def _by_email(self, email: str) -> str:
+        """The one user who shows this e-mail on their profile; GitHub lets them choose among verified ones only."""
+        logins = self._search(email) if email else []
+        users = [user for login in logins if (user := self._rest.get("users", login))]
+        ours = [user for user in users if str(user.get("email") or "").lower() == email.lower()]
+        if len(ours) != 1:
+            raise refuse_unknown(email, len(ours), "GitHub", PIN)
+        return self._member(ours[0], str(ours[0]["login"]))
+
+    def _search(self, email: str) -> list[str]:
+        if not re.fullmatch(r"[^\s\"\\]+", email):
+            raise refuse_unknown(email, 0, "GitHub", PIN)
+        found = self._rest.get("search", "users", q=f'"{email}" in:email type:user')
+        if found is None or found.get("incomplete_results"):
+            raise SystemUnavailable("GitHub did not finish the search for this person")
+        return [str(item["login"]) for item in found["items"]]
+
+    def _user(self, *path: str) -> dict[str, object] | None:
+        found: dict[str, object] | None = self._rest.get(*path)
+        return found if found and found.get("type") == "User" else None
+
+    def _member(self, user: dict[str, object] | None, login: str) -> str:
+        """The id of a user who is in the organisation. Nobody is invited by us: they would stay after the end."""
+        if user is None:
+            raise SystemRefused("unknown_person", f"GitHub has no user {login}{PIN}")
+        found = self._rest.get("orgs", self._org, "memberships", str(user["login"]))
+        if found is None:
+            raise SystemRefused("not_a_member", f"{login} is not in the organisation {self._org}: invite them first")
+        if found.get("state") != "active":
+            raise SystemUnavailable(f"{login} has to accept the invitation to {self._org} first")
+        return str(user["id"])
+
+    def _login(self, account: str) -> str | None:
+        """What this user is called now, None for a deleted one."""
+        user = self._rest.get("user", account)
+        return None if user is None else str(user["login"])
+
+    # --- what
+
+    def thing(self, action: str) -> str:
+        if self._rest.get("orgs", self._org, "teams", action) is None:
+            raise SystemRefused("no_team", f"{self._org} has no team {action} that our token may see")
+        return action
+
+    def has(self, account: str, thing: str) -> Has:
+        login = self._login(account)
+        found = self._rest.get(*self._path(thing, login)) if login else self._listed(account, thing)
+        if found is not None:
+            return _STATES.get(str(found.get("state")), Has.PENDING)
+        if self._rest.get("orgs", self._org, "teams", thing) is None:
+            raise SystemUnavailable(f"GitHub does not show the team {thing}: it is gone, or our token lost its rights")
+        return Has.NOT
+
+    def _listed(self, account: str, thing: str) -> dict[str, str] | None:
+        """The membership of a user who is not shown any more: deleted, or hidden for a while."""
+        pages = self._rest.pages("orgs", self._org, "teams", thing, "members", per_page="100")
+        return {"state": "active"} if any(str(one["id"]) == account for page in pages for one in page) else None
+
+    def give(self, account: str, thing: str) -> None:
+        login = self._login(account)
+        if login is None:
+            raise SystemRefused("unknown_person", f"GitHub has no user {account} any more")
+        self._rest.ask("PUT", self._rest.url_of(*self._path(thing, login)), {"role": "member"}, also=())
+
+    def take(self, account: str, thing: str) -> None:
+        if (login := self._login(account)) is not None:
+            self._rest.ask("DELETE", self._rest.url_of(*self._path(thing, login)))
+
+    def _path(self, team: str, login: str) -> tuple[str, ...]:
+        return ("orgs", self._org, "teams", team, "memberships", login)
+
+    def troubles(self) -> Iterator[str]:
+        if self._rest.get("orgs", self._org) is None:
+            yield f"GitHub has no organisation {self._org} that our token may see"
+
+
+def _limited(answer: Answer) -> int | None:
+    """Seconds, for a 403 or 429 that means too many calls: Retry-After, else until X-RateLimit-Reset (GitHub's "Rate
+    limits for the REST API")."""
+    used_up = answer.headers.get("x-ratelimit-remaining") == "0"
+    if answer.status not in (403, 429) or not (used_up or answer.retry_after is not None or answer.status == 429):
+        return None
+    if answer.retry_after is not None:
+        return answer.retry_after
+    reset = answer.headers.get("x-ratelimit-reset", "")
+    return int(reset) - int(time.time()) + 1 if re.fullmatch("[0-9]{1,12}", reset) else 60

@@ -1,0 +1,108 @@
+"""Okta groups: a grant is a membership of groups of one Okta organisation.
+
+Calls and answers are those of Okta's published Management API: "Groups", "Users" and "Rate limits".
+"""
+
+import re
+import time
+from collections.abc import Iterator
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from bot.connectors.base import Tools
+from bot.connectors.http import Answer
+from bot.connectors.rest import Rest
+from bot.connectors.shared import Has, Shared, refuse_unknown
+from bot.core.errors import SystemRefused, SystemUnavailable
+from bot.core.model import Order
+from bot.core.policy import System
+
+_FIT = frozenset({"ACTIVE", "PASSWORD_EXPIRED", "RECOVERY", "LOCKED_OUT", "PROVISIONED", "STAGED"})
+"""Okta's states of users who are, or will be, able to sign in; not SUSPENDED or DEPROVISIONED."""
+
+
+def make(system: System, tools: Tools) -> Shared:
+    """The connector of `[systems.NAME]`. Raises ValueError for settings that can't be right."""
+    return Shared(system, tools, Groups(system, tools))
+
+
+class Groups:
+    """`account` and `thing` are Okta's ids of a user and a group."""
+
+    def __init__(self, system: System, tools: Tools) -> None:
+        self._pins = tools.pins
+        headers = {"Authorization": f"SSWS {system.settings['token']}", "Accept": "application/json"}
+        self._rest = Rest(
+            str(system.settings["url"]), headers, limited=_limited, said=_said
+        )
+
+    def account(self, order: Order) -> str:
+        if known := self._pins.get(order.system, order.person.id):
+            return known
+        email = order.person.email
+        pages = self._rest.pages("api", "v1", "users", search=f"profile.email eq {_quoted(email)}") if email else ()
+        users = [user for page in pages for user in page if _same(user["profile"].get("email"), email)]
+        if len(users) != 1:
+            raise refuse_unknown(email, len(users), "Okta")
+        if users[0].get("status") not in _FIT:
+            raise SystemRefused("not_active", f"the Okta account of {email} is {users[0].get('status')}")
+        return self._pins.keep(order.system, order.person.id, str(users[0]["id"]))
+
+    def thing(self, action: str) -> str:
+        """The id of the one group that is called so, or has that id, and whose members may be changed."""
+        search = f"profile.name eq {_quoted(action)} or id eq {_quoted(action)}"
+        pages = self._rest.pages("api", "v1", "groups", search=search)
+        found = [group for page in pages for group in page if action in (group["id"], group["profile"]["name"])]
+        if len(found) != 1:
+            many = "more than one group" if found else "no group"
+            raise SystemRefused("no_group", f"Okta has {many} {action}{'; give its id' if found else ''}")
+        if found[0].get("type") != "OKTA_GROUP":
+            raise SystemRefused("not_ours_to_change", f"the members of {action} come from elsewhere, or are everyone")
+        return str(found[0]["id"])
+
+    def has(self, account: str, thing: str) -> Has:
+        pages = self._rest.pages("api", "v1", "users", account, "groups")
+        if any(group["id"] == thing for page in pages for group in page):
+            return Has.YES
+        if self._rest.get("api", "v1", "groups", thing) is None:
+            raise SystemUnavailable(f"Okta does not show the group {thing}: it is gone, or our token has lost its rights")
+        return Has.NOT
+
+    def give(self, account: str, thing: str) -> None:
+        self._rest.ask("PUT", self._rest.url_of("api", "v1", "groups", thing, "users", account), also=())
+
+    def take(self, account: str, thing: str) -> None:
+        self._rest.ask("DELETE", self._rest.url_of("api", "v1", "groups", thing, "users", account))
+
+    def troubles(self) -> Iterator[str]:
+        self._rest.get("api", "v1", "groups", limit="1")
+        yield from ()
+
+
+def _said(body: Any) -> object:
+    return body.get("errorSummary")
+
+
+def _quoted(text: str) -> str:
+    r"""A text in a search expression (SCIM, RFC 7644 section 3.4.2.2): as in JSON, with \ before " and itself."""
+    if not text.isprintable():
+        raise SystemRefused("bad_name", "a name with control characters is nobody's")
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _same(one: Any, other: str) -> bool:
+    return str(one or "").lower() == other.lower()
+
+
+def _limited(answer: Answer) -> int | None:
+    """Seconds, for a 429: until X-Rate-Limit-Reset by Okta's own clock, as its answers tell it."""
+    reset = answer.headers.get("x-rate-limit-reset", "")
+    if answer.status != 429:
+        return None
+    if not re.fullmatch("[0-9]{1,12}", reset):
+        return answer.retry_after or 60
+    try:
+        now = parsedate_to_datetime(answer.headers.get("date", "")).timestamp()
+    except ValueError:
+        now = time.time()
+    return int(reset) - int(now) + 1

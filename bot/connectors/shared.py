@@ -1,0 +1,151 @@
+"""Access that is one thing for a person, however many grants gave it: a membership, an assignment.
+
+It decides what a grant may take away again at its end: only what a grant gave, and no other still needs. It knows no
+system; `Members` is what one has to be able to do.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from enum import StrEnum
+from itertools import groupby
+from typing import Protocol
+
+from bot.connectors.base import Found, Tools
+from bot.core.errors import SystemRefused, SystemUnavailable
+from bot.core.model import Mark, Order
+from bot.core.policy import System
+
+
+class Has(StrEnum):
+    """Whether an account has something. PENDING is neither: somebody has to do something first, like accept."""
+
+    NOT = "not"
+    PENDING = "pending"
+    YES = "yes"
+
+
+class Members(Protocol):
+    """One system's own calls. `account` and `thing` are its lasting ids. Every method raises SystemUnavailable for
+    what a later try may get, and SystemRefused for what none will."""
+
+    def account(self, order: Order) -> str:
+        """Who the person is there: found once, and then bound."""
+
+    def thing(self, action: str) -> str:
+        """What the action names there."""
+
+    def has(self, account: str, thing: str) -> Has:
+        """NOT only where it is sure: what can't be seen may be there."""
+
+    def give(self, account: str, thing: str) -> None: ...
+
+    def take(self, account: str, thing: str) -> None:
+        """Fine where there is nothing to take."""
+
+    def troubles(self) -> Iterable[str]:
+        """What keeps our account from doing all this."""
+
+
+class Shared:
+    """The connector around a system's `Members`."""
+
+    shares = True
+
+    def __init__(self, system: System, tools: Tools, members: Members) -> None:
+        self._name, self._marks, self._members = system.name, tools.marks, members
+
+    def grant(self, order: Order) -> None:
+        """Raises SystemRefused where the person has it already, and not by a grant: an end would be none then."""
+        account = self._members.account(order)
+        for action in order.actions:
+            self._give(Mark(self._name, order.grant, account, self._members.thing(action), action))
+
+    def _give(self, mark: Mark) -> None:
+        ours = self._marks.of_thing(self._name, mark.account, mark.thing)  # before asking: an end asks, then forgets
+        if not ours and self._members.has(mark.account, mark.thing) is not Has.NOT:
+            raise SystemRefused(
+                "had_before",
+                f"this person has {mark.action} on {self._name} already, and not by a grant, so it would not end with "
+                "one: there is nothing to give, or somebody takes it away there first",
+            )
+        self._marks.note(mark)
+        try:
+            self._members.give(mark.account, mark.thing)
+        finally:  # an end that overtook this call has forgotten the mark
+            self._marks.note(mark)
+        if (has := self._members.has(mark.account, mark.thing)) is not Has.YES:
+            waits = "waits to be accepted by the person" if has is Has.PENDING else "is not there yet"
+            raise SystemUnavailable(f"{mark.action} on {self._name} {waits}")
+
+    def revoke(self, order: Order) -> None:
+        marks = self._marks.of_grant(self._name, order.grant)
+        if not marks:
+            self.read_back(order)  # nothing was given, but who can't be asked is not called clean
+        for mark in marks:
+            self._end(mark, kept=mark.action in order.kept)
+
+    def _end(self, mark: Mark, kept: bool) -> None:
+        """Takes it away and sees it gone, unless it is kept for another grant to the same account."""
+        others = [each for each in self._of_thing(mark) if each.grant != mark.grant]
+        if not (kept and others):
+            self._members.take(mark.account, mark.thing)
+            if self._members.has(mark.account, mark.thing) is not Has.NOT:
+                raise SystemUnavailable(f"{mark.action} is still there on {self._name}")
+        self._marks.forget(mark)
+
+    def _of_thing(self, mark: Mark) -> Sequence[Mark]:
+        return self._marks.of_thing(self._name, mark.account, mark.thing)
+
+    def read_back(self, order: Order) -> bool:
+        """Whether anything that this grant gave is there."""
+        given = self._marks.of_grant(self._name, order.grant)
+        if not given:
+            self._ask_anything(order)
+        return any(self._members.has(mark.account, mark.thing) is Has.YES for mark in given)
+
+    def _ask_anything(self, order: Order) -> None:
+        """Raises SystemUnavailable where the system can't be asked; whom it doesn't know has nothing there."""
+        try:
+            account = self._members.account(order)
+            for action in order.actions[:1]:
+                self._members.has(account, self._members.thing(action))
+        except SystemUnavailable:
+            raise
+        except SystemRefused as refused:
+            if refused.code in ("token_not_accepted", "not_allowed"):
+                raise
+
+    # --- what is there
+
+    def list_active(self) -> Iterator[Found]:
+        """One for each grant and account; what was given to them and is gone from there is left out."""
+        for (grant, account), marks in groupby(self._marks.of_system(self._name), lambda m: (m.grant, m.account)):
+            there = [mark for mark in marks if self._members.has(account, mark.thing) is not Has.NOT]
+            if there:
+                yield Found(f"{account} {grant}", grant, ", ".join(mark.action for mark in there))
+
+    def remove(self, found: Found) -> None:
+        """What another grant gave to the same account too is only forgotten for this one."""
+        for mark in self._marks.of_grant(self._name, found.grant):
+            if f"{mark.account} {mark.grant}" == found.name:
+                self._end(mark, kept=True)
+
+    def check(self, roles: Mapping[str, Sequence[str]]) -> Iterator[str]:
+        try:
+            yield from self._members.troubles()
+        except (SystemUnavailable, SystemRefused) as error:
+            yield str(error)
+            return
+        for role, actions in roles.items():
+            for action in actions:
+                try:
+                    self._members.thing(action)
+                except (SystemUnavailable, SystemRefused) as error:
+                    yield f"{role}: {action}: {error}"
+
+
+def refuse_unknown(email: str, number: int, where: str, pin: str = "") -> SystemRefused:
+    """The refusal for an e-mail by which not exactly one account was found."""
+    if not email:
+        return SystemRefused("no_email", f"Slack has no e-mail of this person, so {where} can't be asked for them{pin}")
+    what = "nobody" if number == 0 else "more than one account"
+    return SystemRefused("unknown_person" if number == 0 else "ambiguous", f"{where} knows {what} by {email}{pin}")
