@@ -32,9 +32,7 @@ class Groups:
     def __init__(self, system: System, tools: Tools) -> None:
         self._pins = tools.pins
         headers = {"Authorization": f"SSWS {system.settings['token']}", "Accept": "application/json"}
-        self._rest = Rest(
-            str(system.settings["url"]), headers, limited=_limited, said=_said
-        )
+        self._rest = Rest(str(system.settings["url"]), headers, limited=_limited, said=_said)
 
     def account(self, order: Order) -> str:
         if known := self._pins.get(order.system, order.person.id):
@@ -65,7 +63,7 @@ class Groups:
         if any(group["id"] == thing for page in pages for group in page):
             return Has.YES
         if self._rest.get("api", "v1", "groups", thing) is None:
-            raise SystemUnavailable(f"Okta does not show the group {thing}: it is gone, or our token has lost its rights")
+            raise SystemUnavailable(f"Okta does not show the group {thing}: it is gone, or our token lost its rights")
         return Has.NOT
 
     def give(self, account: str, thing: str) -> None:

@@ -55,6 +55,8 @@ class Rig:
         return (
             f"{WORKSPACE}\n[systems.it]\n{self.settings}\n{self.more}\n[roles.it]\nsystem = 'it'\n"
             f"actions = [{actions}]\nrequesters = ['everyone']\napprovers = ['@db-leads']\n"
+            f"[roles.also]\nsystem = 'it'\nactions = ['{self.actions[0]}']\nrequesters = ['everyone']\n"
+            "approvers = ['@db-leads']\n"
         )
 
 
@@ -155,6 +157,18 @@ class Contract:
         it.revoke(hers)
         assert not it.read_back(hers)
         assert it.read_back(other) and rig.works(it, other)
+
+    def test_two_grants_of_one_person_don_t_cut_each_other(
+        self, rig: Rig, it: Connector, made: Made, delivery: Delivery
+    ) -> None:
+        first, second = _active(made, delivery), _active(made, delivery, "also")
+        less = replace(_order(made, second, rig), role="also", actions=tuple(rig.actions[:1]))
+        release_grant(made.world, first.id, first.person)
+        assert _turned(made, delivery, first) is GrantState.ENDED
+        assert it.read_back(less) and rig.works(it, less)
+        release_grant(made.world, second.id, second.person)
+        assert _turned(made, delivery, second) is GrantState.ENDED
+        assert not it.read_back(less) and not rig.works(it, less)
 
     # --- trouble
 
@@ -311,8 +325,8 @@ def _broken(call: Callable[[Order], None], order: Order, breaking: AbstractConte
     return False
 
 
-def _active(made: Made, delivery: Delivery) -> Grant:
-    grant = made.a_started(made.a_request("it"))
+def _active(made: Made, delivery: Delivery, role: str = "it") -> Grant:
+    grant = made.a_started(made.a_request(role))
     delivery.drain(Queue.START)
     grant = made.grant(grant.id)
     assert grant.state is GrantState.ACTIVE, made.rows("SELECT error FROM outbox WHERE queue = 'start'")

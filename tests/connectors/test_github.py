@@ -2,51 +2,235 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from bot.connectors.base import Connector, Tools
+from bot.connectors.base import Checks, Connector, Tools
 from bot.connectors.github import _limited, make
 from bot.connectors.http import Answer
 from bot.core.errors import SystemRefused, SystemUnavailable
 from bot.core.model import Order
 from bot.core.policy import System
-from tests.connectors.contract import Contract, Rig, Sharing
+from tests.connectors.contract import Contract, Rig
+from tests.connectors.shared_tests import RestContract, SharedContract
 from tests.connectors.standins.github import TOKEN, GitHub
-from tests.connectors.standins.server import BUSY
-from tests.worlds import ANA, CARA, Made, a_person
+from tests.worlds import ANA, CARA, a_person
 
 TEAMS = ("deployers", "on-call")
+EMAIL = a_person(ANA).email
+Ordered = Callable[..., Order]
 
 
-@pytest.fixture
-def github() -> Iterator[GitHub]:
-    with closing(GitHub()) as server:
-        for person in (ANA, CARA):
-            server.join(person.lower())
-        yield server
+def settings(server: GitHub, **more: str) -> System:
+    return System("it", "github", {"org": "acme", "token": TOKEN, "url": server.url} | more)
 
 
-def rig_of(github: GitHub) -> Rig:
-    def works(_it: Connector, order: Order) -> bool:
-        login = order.names.get("github") or order.person.email.partition("@")[0]
-        return all(github.may(login, team) for team in order.actions)
-
-    settings = f'connector = "github"\norg = "acme"\ntoken = "{TOKEN}"\nurl = "{github.url}"'
-    people = "".join(f'[people."{person}"]\ngithub = "{person.lower()}"\n' for person in (ANA, CARA))
-    return Rig(settings, TEAMS, works, github.down, github.breaking, people)
-
-
-class TestGitHub(Contract, Sharing):
+class TestGitHub(Contract, SharedContract, RestContract):
     @pytest.fixture
-    def rig(self, github: GitHub) -> Rig:
-        return rig_of(github)
+    def server(self) -> Iterator[GitHub]:
+        with closing(GitHub()) as made:
+            for person in (ANA, CARA):
+                made.join(person.lower())
+            self.github = made
+            yield made
+
+    @pytest.fixture
+    def rig(self, server: GitHub) -> Rig:
+        """Its orders name the login as `[people]` does."""
+
+        def works(_it: Connector, order: Order) -> bool:
+            return all(server.may(order.names["github"], team) for team in order.actions)
+
+        lines = f'connector = "github"\norg = "acme"\ntoken = "{TOKEN}"\nurl = "{server.url}"'
+        people = "".join(f'[people."{person}"]\ngithub = "{person.lower()}"\n' for person in (ANA, CARA))
+        return Rig(lines, TEAMS, works, server.down, server.breaking, people)
+
+    @pytest.fixture
+    def wrong_token(self, server: GitHub, tools: Tools) -> Connector:
+        return make(settings(server, token="not-the-token"), tools)
+
+    def had(self, order: Order) -> None:
+        user = self.github.named(order.names["github"])
+        assert user is not None
+        self.github.org.teams[order.actions[0]][user.id] = "active"
+
+    # --- who
+
+    def by_email(self, order: Ordered, email: str = EMAIL, person: str = ANA) -> Order:
+        return replace(order(person), names={}, person=a_person(person, email))
+
+    def test_somebody_who_shows_the_e_mail_is_found_once_and_then_pinned(
+        self, it: Connector, server: GitHub, order: Ordered, tools: Tools
+    ) -> None:
+        user = server.join("Ana-Dev", EMAIL.upper())
+        server.join("not-ana", f"x{EMAIL}")
+        asked = self.by_email(order)
+        it.grant(asked)
+        assert server.may("Ana-Dev", "deployers") and tools.pins.get("it", ANA) == str(user.id)
+        user.email = None
+        server.join("other", EMAIL)
+        it.grant(replace(asked, grant="g-later", person=a_person(ANA, "new@example.com")))
+        assert not server.may("other", "deployers")
+
+    @pytest.mark.parametrize("known", [0, 2])
+    def test_nobody_or_two_with_the_e_mail_are_refused_with_what_to_do(
+        self, it: Connector, server: GitHub, order: Ordered, known: int
+    ) -> None:
+        for number in range(known):
+            server.join(f"ana-{number}", EMAIL)
+        with pytest.raises(SystemRefused, match=r"by u0ana@example.com; pin the login: \[people"):
+            it.grant(asked := self.by_email(order))
+        with pytest.raises(SystemRefused, match="Slack has no e-mail"):
+            it.grant(replace(asked, person=a_person(ANA, "")))
+
+    @pytest.mark.parametrize("email", ['a"b@example.com', "a b@example.com", "a\\b@example.com"])
+    def test_an_e_mail_that_could_mean_more_in_a_search_is_not_searched_for(
+        self, it: Connector, order: Ordered, email: str
+    ) -> None:
+        with pytest.raises(SystemRefused, match="GitHub knows nobody"):
+            it.grant(self.by_email(order, email))
+
+    def test_a_search_that_is_not_finished_decides_nothing(self, it: Connector, server: GitHub, order: Ordered) -> None:
+        server.join("ana-dev", EMAIL)
+        server.incomplete = True
+        with pytest.raises(SystemUnavailable, match="did not finish"):
+            it.grant(self.by_email(order))
+
+    def test_an_address_that_went_to_somebody_else_does_not_bring_the_first_one_s_account(
+        self, it: Connector, server: GitHub, order: Ordered
+    ) -> None:
+        server.join("ana-dev", EMAIL)
+        it.grant(self.by_email(order))
+        with pytest.raises(SystemRefused, match="belongs to another person"):
+            it.grant(self.by_email(order, EMAIL, CARA))
+
+    def test_who_is_not_in_the_organisation_is_not_invited(self, it: Connector, server: GitHub, order: Ordered) -> None:
+        server.join("stranger", state="")
+        with pytest.raises(SystemRefused, match="stranger is not in the organisation acme"):
+            it.grant(replace(order(), names={"github": "stranger"}))
+        with pytest.raises(SystemRefused, match="no user nobody"):
+            it.grant(replace(order(CARA), names={"github": "nobody"}))
+        assert not any(call.startswith("PUT") for call in server.seen)
+
+    def test_an_invitation_that_is_not_accepted_is_no_access(
+        self, it: Connector, server: GitHub, order: Ordered
+    ) -> None:
+        server.join("new", state="pending")
+        with pytest.raises(SystemUnavailable, match="has to accept the invitation"):
+            it.grant(replace(order(), names={"github": "new"}))
+
+    def test_a_membership_that_is_pending_is_neither_active_nor_left_at_the_end(
+        self, it: Connector, server: GitHub, order: Ordered
+    ) -> None:
+        server.invites, asked = True, order()
+        with pytest.raises(SystemUnavailable, match="waits to be accepted"):
+            it.grant(asked)
+        assert not it.read_back(asked)
+        it.revoke(asked)
+        assert not any(server.org.teams.values())
+
+    def test_somebody_who_was_renamed_meanwhile_loses_it_under_the_new_name(
+        self, it: Connector, server: GitHub, order: Ordered
+    ) -> None:
+        asked = order()
+        it.grant(asked)
+        user = server.named(ANA.lower())
+        assert user is not None
+        user.login = "ana-the-second"
+        assert it.read_back(asked)
+        it.revoke(asked)
+        assert not any(server.org.teams.values())
+
+    def test_a_login_that_changed_in_roles_toml_meanwhile_does_not_save_the_old_one(
+        self, it: Connector, server: GitHub, order: Ordered
+    ) -> None:
+        asked = order()
+        it.grant(asked)
+        server.join("ana-new")
+        other = replace(asked, grant="g-other", names={"github": "ana-new"})
+        it.grant(other)
+        it.revoke(replace(asked, names=other.names, kept=TEAMS))
+        assert not server.may(ANA.lower(), "deployers") and server.may("ana-new", "deployers")
+
+    # --- what can't be seen
+
+    def test_a_user_who_is_hidden_still_has_it_until_the_team_s_list_says_otherwise(
+        self, it: Connector, server: GitHub, order: Ordered
+    ) -> None:
+        asked, user = order(), server.named(ANA.lower())
+        assert user is not None
+        server.org.teams["deployers"] |= {server.join(f"other-{number}").id: "active" for number in range(1)}
+        it.grant(asked)
+        server.hidden.add(user.id)
+        assert it.read_back(asked)
+        with pytest.raises(SystemUnavailable, match="still there"):
+            it.revoke(asked)
+        for team in server.org.teams.values():
+            team.pop(user.id)
+        it.revoke(asked)
+        assert not it.read_back(asked)
+
+    def test_a_token_that_lost_its_rights_does_not_make_it_look_gone(
+        self, it: Connector, server: GitHub, order: Ordered
+    ) -> None:
+        asked = order()
+        it.grant(asked)
+        server.blind = True
+        for call in (it.revoke, it.read_back):
+            with pytest.raises(SystemUnavailable, match="does not show the team"):
+                call(asked)
+        server.blind = False
+        it.revoke(asked)
+        assert not server.may(ANA.lower(), "deployers")
+
+    @pytest.mark.parametrize("team", ["none", "..", "a/b", "x?y", ""])
+    def test_a_team_that_is_none_is_refused_whatever_its_name(self, it: Connector, order: Ordered, team: str) -> None:
+        with pytest.raises(SystemRefused):
+            it.grant(replace(order(), actions=(team,)))
+
+    # --- settings, limits, the doctor
+
+    def test_the_doctor_hears_which_role_names_no_team(self, it: Connector, wrong_token: Connector) -> None:
+        assert isinstance(it, Checks) and isinstance(wrong_token, Checks)
+        assert list(it.check({"it": TEAMS})) == []
+        (trouble,) = it.check({"it": TEAMS, "more": ["gone"]})
+        assert trouble.startswith("more: gone: ") and "no team" in trouble
+        (trouble,) = wrong_token.check({"it": TEAMS})
+        assert trouble == "token_not_accepted (127.0.0.1: Bad credentials)"
+
+    @pytest.mark.parametrize(
+        "wrong",
+        [{"org": "a/b"}, {"org": ".."}, {"url": "http://github.example.com"}, {"url": "https://x/?a=b"}, {"url": "x"}],
+    )
+    def test_settings_that_can_t_be_right_are_refused(
+        self, server: GitHub, tools: Tools, wrong: dict[str, str]
+    ) -> None:
+        with pytest.raises(ValueError, match=r"org must|URL must"):
+            make(settings(server, **wrong), tools)
+
+    def test_the_token_is_in_no_representation(self, it: Connector, tmp_path: Path) -> None:
+        assert TOKEN not in repr(vars(vars(it)["_members"]))
 
 
-class TestWho(Contract):
-    """By e-mail, or by what roles.toml says."""
+LIMITS: dict[str, tuple[int, dict[str, str], int | None]] = {
+    "said in seconds": (429, {"retry-after": "9"}, 9),
+    "a secondary limit": (403, {"retry-after": "60", "x-ratelimit-remaining": "12"}, 60),
+    "used up": (403, {"x-ratelimit-remaining": "0", "x-ratelimit-reset": "NOW+30"}, 31),
+    "used up until nobody knows": (403, {"x-ratelimit-remaining": "0"}, 60),
+    "not allowed": (403, {"x-ratelimit-remaining": "12"}, None),
+    "no limit": (200, {"x-ratelimit-remaining": "0"}, None),
+}
 
-    __test__ = True
+
+@pytest.mark.parametrize(("status", "headers", "wait"), LIMITS.values(), ids=LIMITS)
+def test_how_long_to_wait(
+    status: int, headers: dict[str, str], wait: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(time, "time", lambda: 1_800_000_000.0)
+    shown = {name: value.replace("NOW+30", "1800000030") for name, value in headers.items()}
+    assert _limited(Answer(status, shown, b"")) == wait

@@ -142,7 +142,9 @@ class GitHub(StandIn):
         return Reply(200, {"total_count": len(items), "incomplete_results": self.incomplete, "items": items})
 
     def busy(self) -> Reply:
-        return Reply(403, self.refusal(403, "API rate limit exceeded"), {"X-RateLimit-Remaining": "0", "Retry-After": "7"})
+        return Reply(
+            403, self.refusal(403, "API rate limit exceeded"), {"X-RateLimit-Remaining": "0", "Retry-After": "7"}
+        )
 
     routes = (
         Route("GET", "/orgs/{org}", organisation),

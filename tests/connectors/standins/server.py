@@ -125,8 +125,8 @@ class StandIn:
         """None for a call that gets no answer."""
         with self.lock:
             self._number += 1
-            fails = self._fails(self._number)
             self.seen.append(f"{method} {urlsplit(target).path}")
+            fails = self._fails(self._number)
         if fails == HANG:
             self._over.wait(20)
         if fails in (HANG, HANG_UP):
@@ -176,7 +176,11 @@ class _Handler(BaseHTTPRequestHandler):
             return
         body = b"" if reply.body is None else json.dumps(reply.body).encode()
         self.send_response(reply.status)
-        for name, value in {"Content-Type": "application/json", "Content-Length": str(len(body)), **reply.headers}.items():
+        for name, value in {
+            "Content-Type": "application/json",
+            "Content-Length": str(len(body)),
+            **reply.headers,
+        }.items():
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(body)
