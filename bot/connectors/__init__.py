@@ -85,4 +85,5 @@ KINDS: Mapping[str, str] = {
     "command": "bot.connectors.command:Command",
     "github": "bot.connectors.github:make",
     "okta": "bot.connectors.okta:make",
+    "kubernetes": "bot.connectors.kubernetes:Kubernetes",
 }

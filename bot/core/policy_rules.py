@@ -23,7 +23,6 @@ NOT_YET = frozenset(
     {
         "connector ssh",
         "connector aws",
-        "connector kubernetes",
         "auto_approve",
         "emergency",
         "bundles",

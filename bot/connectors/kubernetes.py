@@ -1,0 +1,182 @@
+"""Kubernetes: a grant is a RoleBinding of its own for each role, or a ClusterRoleBinding where no namespace is set.
+
+Calls and answers are those of the published API reference, groups rbac.authorization.k8s.io/v1 and
+authorization.k8s.io/v1. What a binding gives it gives to the user who is called by the person's e-mail.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from bot.connectors.base import Found, Tools
+from bot.connectors.rest import PAGES, Rest
+from bot.core.errors import SystemRefused, SystemUnavailable
+from bot.core.model import Order
+from bot.core.policy import System
+
+RBAC = "rbac.authorization.k8s.io"
+_ROOT = ("apis", RBAC, "v1")
+_NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")  # RFC 1123 label
+_OURS = {"app.kubernetes.io/managed-by": "access-bot"}
+_SYSTEM, _GRANT = "access-bot/system", "access-bot/grant"
+
+
+class Kubernetes:
+    """One cluster, or one namespace of it. Raises ValueError for settings that can't be right."""
+
+    def __init__(self, system: System, _tools: Tools) -> None:
+        self._system, settings = system.name, system.settings
+        self._namespace = str(settings.get("namespace") or "")
+        if self._namespace and not _NAMESPACE.fullmatch(self._namespace):
+            raise ValueError("namespace must be the name of one namespace")
+        if "-----" in str(settings["ca"]):
+            raise ValueError("ca must be the path of a file with the cluster's certificate, not the certificate")
+        headers = {"Authorization": f"Bearer {settings['token']}", "Accept": "application/json"}
+        self._rest = Rest(str(settings["server"]), headers, cafile=str(settings["ca"]))
+        place = ("namespaces", self._namespace) if self._namespace else ()
+        self._kind = "RoleBinding" if self._namespace else "ClusterRoleBinding"
+        self._bindings = (*_ROOT, *place, f"{self._kind.lower()}s")
+
+    def grant(self, order: Order) -> None:
+        if not order.person.email:
+            raise SystemRefused("no_email", "Slack has no e-mail of this person, who is called by it in Kubernetes")
+        for name, action in _names(order):
+            self._bind(self._binding(order.grant, name, action, order.person.email))
+
+    def _bind(self, wanted: dict[str, Any]) -> None:
+        """A binding can't be changed to another role, so one of ours that differs is made anew."""
+        for _ in range(2):
+            answer = self._rest.ask("POST", self._rest.url_of(*self._bindings), wanted, also=(409,))
+            if answer.status != 409:
+                return
+            name = wanted["metadata"]["name"]
+            found = self._rest.get(*self._bindings, name)
+            if found is not None and _labels(found) != wanted["metadata"]["labels"]:
+                raise SystemRefused("taken", f"there is a {self._kind} {name} that this product did not make")
+            if found is not None and _same(found, wanted):
+                return
+            self._delete(name)
+        raise SystemUnavailable(f"the old {self._kind} {name} is not gone yet")
+
+    def revoke(self, order: Order) -> None:
+        for name in self._there(order):
+            self._delete(name)
+
+    def read_back(self, order: Order) -> bool:
+        return bool(self._there(order))
+
+    def _there(self, order: Order) -> set[str]:
+        """The bindings of this grant: those with its label, and those with its name whatever their labels are."""
+        labelled = {_name(found) for found in self._list({_GRANT: order.grant})}
+        named = {name for name, _ in _names(order) if self._rest.get(*self._bindings, name) is not None}
+        return labelled | named
+
+    def _delete(self, name: str) -> None:
+        self._rest.ask("DELETE", self._rest.url_of(*self._bindings, name))
+
+    # --- what a binding says
+
+    def _binding(self, grant: str, name: str, action: str, user: str) -> dict[str, Any]:
+        return {
+            "apiVersion": f"{RBAC}/v1",
+            "kind": self._kind,
+            "metadata": {"name": name, "labels": {**_OURS, _SYSTEM: self._system, _GRANT: grant}},
+            "roleRef": self._role(action),
+            "subjects": [{"apiGroup": RBAC, "kind": "User", "name": user}],
+        }
+
+    def _role(self, action: str) -> dict[str, str]:
+        """The Role of the namespace that is called so, else the ClusterRole."""
+        place = (*_ROOT, "namespaces", self._namespace, "roles", action)
+        if self._namespace and self._rest.get(*place) is not None:
+            return {"apiGroup": RBAC, "kind": "Role", "name": action}
+        if self._rest.get(*_ROOT, "clusterroles", action) is not None:
+            return {"apiGroup": RBAC, "kind": "ClusterRole", "name": action}
+        raise SystemRefused("no_role", f"there is no Role or ClusterRole {action}")
+
+    # --- what is there
+
+    def list_active(self) -> Iterator[Found]:
+        """One for each grant; `name` has all of its bindings."""
+        grants: dict[str, list[Any]] = {}
+        for found in self._list({}):
+            grants.setdefault(_labels(found).get(_GRANT, ""), []).append(found)
+        for grant, bindings in grants.items():
+            for group in [bindings] if grant else [[each] for each in bindings]:
+                yield Found(", ".join(sorted(map(_name, group))), grant, "; ".join(sorted(map(_told, group))))
+
+    def remove(self, found: Found) -> None:
+        listed = {_name(each) for each in self._list({})}
+        for name in found.name.split(", "):
+            if name in listed:
+                self._delete(name)
+
+    def _list(self, labels: Mapping[str, str]) -> Iterator[Any]:
+        """Every binding with our labels and these."""
+        wanted = {**_OURS, _SYSTEM: self._system, **labels}
+        query = {"labelSelector": ",".join(f"{name}={value}" for name, value in wanted.items()), "limit": "500"}
+        for _ in range(PAGES):
+            page = self._rest.get(*self._bindings, **query)
+            if page is None:
+                raise SystemUnavailable("the cluster has no list of bindings: is `server` right?")
+            yield from page["items"]
+            if not (more := page["metadata"].get("continue")):
+                return
+            query["continue"] = more
+        raise SystemUnavailable("a list of the cluster has no end")
+
+    # --- the doctor
+
+    def check(self, roles: Mapping[str, Sequence[str]]) -> Iterator[str]:
+        """Asks for each role with a dry run, which is refused where we may not give it (API reference, `dryRun`)."""
+        try:
+            next(self._list({}), None)
+            yield from self._missing()
+        except (SystemUnavailable, SystemRefused) as error:
+            yield str(error)
+            return
+        for role, actions in roles.items():
+            yield from self._trouble(role, actions)
+
+    def _missing(self) -> Iterator[str]:
+        """The rights that no dry run shows."""
+        for verb in ("get", "delete"):
+            what = {"group": RBAC, "resource": self._bindings[-1], "verb": verb, "namespace": self._namespace}
+            body = {"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview"}
+            url = self._rest.url_of("apis", "authorization.k8s.io", "v1", "selfsubjectaccessreviews")
+            answer = self._rest.ask("POST", url, {**body, "spec": {"resourceAttributes": what}}, also=())
+            if not answer.json()["status"]["allowed"]:
+                yield f"our token may not {verb} {self._bindings[-1]}"
+
+    def _trouble(self, role: str, actions: Iterable[str]) -> Iterator[str]:
+        url = self._rest.url_of(*self._bindings, dryRun="All")
+        for action in actions:
+            try:
+                wanted = self._binding("doctor", "access-doctor", action, "doctor@example.com")
+                self._rest.ask("POST", url, wanted, also=())
+            except (SystemUnavailable, SystemRefused) as error:
+                yield f"{role}: {action}: {error}"
+
+
+def _names(order: Order) -> list[tuple[str, str]]:
+    """The name of each action's binding: the grant's, and a number from the second on."""
+    first = f"access-{order.grant}"
+    return [(first if place == 0 else f"{first}-{place + 1}", action) for place, action in enumerate(order.actions)]
+
+
+def _same(found: Any, wanted: Any) -> bool:
+    """A ClusterRole that is bound stays so, also when there is a Role of that name by now."""
+    return bool(found["roleRef"]["name"] == wanted["roleRef"]["name"] and found.get("subjects") == wanted["subjects"])
+
+
+def _name(binding: Any) -> str:
+    return str(binding["metadata"]["name"])
+
+
+def _labels(binding: Any) -> dict[str, str]:
+    return dict(binding["metadata"].get("labels") or {})
+
+
+def _told(binding: Any) -> str:
+    who = ", ".join(str(subject.get("name")) for subject in binding.get("subjects") or [])
+    return f"{binding['roleRef']['name']} for {who}"
