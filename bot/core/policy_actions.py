@@ -2,6 +2,7 @@
 has what an action names, `access-bot doctor` asks.
 """
 
+import re
 from collections.abc import Callable, Mapping
 
 from bot.core import postgres_actions
@@ -18,8 +19,21 @@ def _postgres(action: str) -> str:
     return wrong and f"{quoted(action)} is not the body of a GRANT: {said}"
 
 
+def _slug(action: str) -> str:
+    words = "is not a team's slug: the end of its address, small letters, digits, - and _"
+    return "" if re.fullmatch(r"[a-z0-9_-]{1,100}", action) else f"{quoted(action)} {words}"
+
+
+def _role_name(action: str) -> str:
+    """What Kubernetes lets a Role or ClusterRole be called: anything that can stand as one part of a path."""
+    fine = action not in (".", "..") and not re.search(r"[/%\s]", action) and action.isprintable()
+    return "" if fine else f"{quoted(action)} is not the name of a Role or ClusterRole"
+
+
 ACTIONS: Mapping[str, Callable[[str], str]] = {
     "gateway": _scope,
+    "github": _slug,
+    "kubernetes": _role_name,
     "postgres": _postgres,
 }
 """What is wrong with one action, "" when nothing is; every kind that is not here takes what it is given."""
