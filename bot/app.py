@@ -24,6 +24,7 @@ from bot.connectors.base import Tools
 from bot.core.effects import Queue
 from bot.core.errors import StorageUnavailable, SystemRefused
 from bot.core.model import Source
+from bot.core.use import LOOK_EVERY
 from bot.delivery import Delivery
 from bot.jobs import Every, Jobs
 from bot.metrics import watch
@@ -39,6 +40,7 @@ from bot.operations.record_policy import record_loaded, record_rejected
 from bot.operations.sound_alarms import watch_ends
 from bot.operations.take_work import free_claims
 from bot.roles_file import RolesFile
+from bot.session_watch import SessionWatch
 from bot.settings import Settings
 from bot.slack.greeting import Greeting
 from bot.slack.identity import Identity
@@ -118,8 +120,7 @@ class Worker:
         self._base, self.greeting = base, Greeting(identity, self._meet_slack)
         self.people = SlackPeople(slack_client(settings, timeout=3), clock_world, identity.team)
         self.delivery = _delivery(base, clock_world, patient, self.people, meter)
-        others, ending = self._others(clock_world, meter), self.delivery.ends_held
-        self.jobs = Jobs(clock_world, base.clock.exact, others, ending=ending)
+        self.jobs = Jobs(clock_world, base.clock.exact, self._others(clock_world), ending=self.delivery.ends_held)
         line = slack_client(settings, timeout=10)
         self.socket = Socket(bolt, settings.slack_app_token, line) if settings.slack_mode == "socket" else None
         self._watch = Watch(base.clock.exact, self._looks())
@@ -194,13 +195,14 @@ class Worker:
         }
         return looks if self.socket is None else {**looks, "Slack's socket": self.socket.look}
 
-    def _others(self, world: World, meter: UsageMeter) -> dict[str, Every]:
+    def _others(self, world: World) -> dict[str, Every]:
         return {
             "holders": Every(CHECK_HOLDERS_EVERY, self._check_holders),
             "groups": Every(300, lambda: save_refresh(world, ["groups"])),
             "systems": Every(ASK_SYSTEMS_EVERY, self.delivery.ask_systems),
             "unheard_ends": Every(60, lambda: watch_ends(world)),
             "reconcile": Every(60, lambda: reconcile_nightly(world)),
+            "sessions": Every(LOOK_EVERY, SessionWatch(world, build_systems(world)).look),
             "people": Every(6 * 3600, lambda: save_refresh(world, ["people"])),
         }
 
@@ -216,8 +218,7 @@ class Worker:
 
 
 def _delivery(base: Base, world: World, client: WebClient, people: SlackPeople, meter: UsageMeter) -> Delivery:
-    messenger = Messenger(client, world, base.signer.sealed)
-    return Delivery(world, build_systems(base.world), messenger, people, meter)
+    return Delivery(world, build_systems(base.world), Messenger(client, world, base.signer.sealed), people, meter)
 
 
 def build_systems(world: World) -> Systems:

@@ -1,31 +1,15 @@
 """What is open on a system, as it was seen there: new sessions, those that go on, and those that are gone."""
 
 from collections.abc import Sequence
-from typing import Protocol
 
 from bot.core.audit import storable
+from bot.core.reality import Session
 from bot.operations._unit import World, unit
 from bot.operations._use import SEEN, note_first, note_outlived
 from storage import facts, grants, sessions
 
 LONGEST = 200
 """Characters that are kept of what a system calls a session, and of where it comes from."""
-
-
-class Session(Protocol):
-    """What a connector gives (`bot/connectors/base.py`)."""
-
-    @property
-    def grant(self) -> str: ...
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def source(self) -> str: ...
-
-    @property
-    def opened_at(self) -> int: ...
 
 
 def systems_to_watch(world: World) -> dict[str, str]:
