@@ -9,6 +9,7 @@ from bot.cli.plain import clean, json_line, moment, relative, table, utc
 
 if TYPE_CHECKING:
     from bot.core.model import Grant
+    from bot.core.use import Used
     from bot.operations._unit import World
 
 
@@ -23,12 +24,14 @@ def grants() -> None:
 def list_(as_json: bool, limit: int) -> None:
     """Everything that is not over yet, the soonest end first."""
     with opened("grants", only_ending=True) as base:
+        from bot.operations.describe_usage import used_of_grants
         from bot.operations.list_rows import list_grants
 
         found = list_grants(base.world, limit)
         if as_json:
+            used = used_of_grants(base.world, found)
             for grant in found:
-                json_line(_as_json(grant))
+                json_line(_as_json(grant, used[grant.id]))
         elif not found:
             click.echo("Nobody has any access.")
         else:
@@ -86,7 +89,7 @@ def _table(world: "World", found: "list[Grant]") -> None:
     )
 
 
-def _as_json(grant: "Grant") -> dict[str, object]:
+def _as_json(grant: "Grant", used: "Used") -> dict[str, object]:
     return {
         "grant": grant.id,
         "request": grant.request,
@@ -99,4 +102,6 @@ def _as_json(grant: "Grant") -> dict[str, object]:
         "ends_at": moment(grant.ends_at),
         "renewals": grant.renewals,
         "end_reason": grant.end_reason,
+        "used": used.times,
+        "last_used_at": moment(used.last),
     }

@@ -2,6 +2,7 @@
 decides and changes nothing.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bot.core.model import Grant
@@ -12,9 +13,15 @@ from bot.operations.count_usage import sources_of
 from storage import grants, sessions
 from storage.sessions import Row
 
-__all__ = ["Row", "UsageView", "describe_usage"]
+__all__ = ["Row", "UsageView", "describe_usage", "used_of_grants"]
 
 MOST_SESSIONS = 1000
+
+
+def used_of_grants(world: World, found: Sequence[Grant]) -> dict[str, Used]:
+    """How each of these grants was used so far, by id. Raises StorageUnavailable."""
+    with world.db.reading():
+        return used_of(Unit(world), found)
 
 
 @dataclass(frozen=True, slots=True)

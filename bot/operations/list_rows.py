@@ -2,7 +2,8 @@
 
 from bot.core.model import Grant, Request
 from bot.operations._unit import World
-from storage import grants, requests, usage
+from storage import grants, requests, sessions, usage
+from storage.sessions import Row
 from storage.usage import Count
 
 
@@ -18,7 +19,12 @@ def list_requests(world: World, state: str | None = "pending", limit: int = 1000
         return requests.latest(world.db, state, limit)
 
 
-def list_usage(world: World, grant: str | None = None, limit: int = 1000) -> list[Count]:
-    """What was counted at the gates, newest minutes first."""
+def list_usage(world: World, grant: str | None = None, limit: int = 1000) -> list[Count | Row]:
+    """What was counted at the gates minute by minute, and the sessions, the latest first."""
     with world.db.reading():
-        return usage.listing(world.db, grant, limit)
+        found: list[Count | Row] = [*usage.listing(world.db, grant, limit), *sessions.listing(world.db, grant, limit)]
+    return sorted(found, key=_when, reverse=True)[:limit]
+
+
+def _when(row: Count | Row) -> int:
+    return row.minute if isinstance(row, Count) else row.seen_at

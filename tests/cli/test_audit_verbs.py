@@ -14,6 +14,7 @@ import sys
 import pytest
 
 from bot.core.audit import COLUMNS
+from bot.operations.report_use import Report, report_use
 from storage import usage
 from tests.cli.conftest import Shop, run
 from tests.worlds import BEN
@@ -28,6 +29,27 @@ def test_usage_is_listed_by_minute(shop: Shop) -> None:
     (line,) = run("usage", "list", "--grant", grant.id, "--json").stdout.splitlines()
     assert json.loads(line)["checks"] == 3
     assert run("usage", "list", "--grant", "gother").stdout == "Nothing was used.\n"
+
+
+def test_a_grant_has_one_timeline_of_checks_and_sessions(shop: Shop) -> None:
+    grant, now, world = shop.made.a_grant(), shop.made.clock.at, shop.made.world
+    assert run("usage", "list", "--grant", grant.id).stdout.splitlines() == [
+        f"{grant.id} of {grant.person}, shop-admin: never used.",
+        "  shop-admin: 0 checks, 0 sessions",
+    ]
+    with world.db.transaction():
+        usage.add(world.db, [usage.Count(grant.id, "shop-admin", "192.0.2.7", now - now % 60, "allowed", 3, now)])
+    for name in ("a", "b\x1b[31m"):
+        report_use(world, "shop-admin", Report(grant.id, "opened", name, "198.51.100.1"))
+    report_use(world, "shop-admin", Report(grant.id, "closed", "a"))
+    said = run("usage", "list", "--grant", grant.id).stdout
+    whole, shop_admin, _, *rows = said.splitlines()
+    assert whole.startswith(f"{grant.id} of {grant.person}, shop-admin: used 5 times, first ")
+    assert shop_admin == "  shop-admin: 3 checks, 2 sessions (1 open), from 192.0.2.7, 198.51.100.1"
+    assert len(rows) == 3 and "session b?[31m, open" in said and "session a, closed " in said
+    lines = [json.loads(line) for line in run("usage", "list", "--json").stdout.splitlines()]
+    assert sorted(line.get("session", "") for line in lines) == ["", "a", "b\x1b[31m"]
+    assert {line["closed_at"] is None for line in lines if "session" in line} == {True, False}
 
 
 def test_the_audit_log_is_read_page_by_page_and_the_looking_is_in_it(shop: Shop) -> None:

@@ -31,6 +31,7 @@ def test_a_list_for_scripts_is_one_object_a_line(shop: Shop) -> None:
     grants = {shop.made.a_grant(role).id for role in ("shop-admin", "reports-read")}
     found = [json.loads(line) for line in run("grants", "list", "--json").stdout.splitlines()]
     assert {each["grant"] for each in found} == grants
+    assert all((each["used"], each["last_used_at"]) == (0, None) for each in found)
     assert found[0]["state"] == "active" and re.fullmatch(r"[\d-]+T[\d:]+Z", found[0]["ends_at"])
 
 
