@@ -1,0 +1,88 @@
+"""A connector of its own package: a folder in which a VPN server looks whom to let in, one file for each grant."""
+
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from bot.connectors.base import Found, Tools
+from bot.core.errors import SystemRefused, SystemUnavailable
+from bot.core.model import Order
+from bot.core.policy import System
+
+
+class Allowlist:
+    """One for each `[systems.NAME]` with `connector = "allowlist"`; the settings are for it alone to judge."""
+
+    def __init__(self, system: System, tools: Tools) -> None:
+        """Raises ValueError, with a sentence, for settings that can't be right. It must not call the system yet."""
+        self._name = system.name
+        self._folder = Path(str(system.settings.get("folder", "")))
+        if unknown := system.settings.keys() - {"folder"}:
+            raise ValueError(f"{min(unknown)} is no setting of an allowlist; folder is the only one")
+        if not self._folder.is_absolute():
+            raise ValueError("folder must be an absolute path")
+
+    # --- what every connector has: each call may come twice, at any time, in any order
+
+    def grant(self, order: Order) -> None:
+        if not order.person.email:
+            raise SystemRefused("no_email", "the VPN knows people by their e-mail")  # no later try would help
+        said = {"email": order.person.email, "networks": order.actions, "until": order.ends_at}
+        with self._translated():
+            new = self._place(order).with_suffix(".new")
+            with new.open("w") as file:
+                json.dump(said, file)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(new, self._place(order))  # noqa: PTH105, whole or not at all
+
+    def revoke(self, order: Order) -> None:
+        with self._translated():
+            for place in (self._place(order), self._place(order).with_suffix(".new")):
+                place.unlink(missing_ok=True)
+
+    def read_back(self, order: Order) -> bool:
+        """Whether it is there now, asked of the system itself. What can't be looked at is neither there nor gone."""
+        with self._translated():
+            return self._place(order).exists()
+
+    # --- extras: have only those that the system can do
+
+    def check(self, roles: Mapping[str, Sequence[str]]) -> Iterator[str]:
+        """For `access-bot doctor`; changes nothing."""
+        if not os.access(self._folder, os.R_OK | os.W_OK | os.X_OK):
+            yield f"{self._name}: {self._folder} is not there, or may not be written to"
+
+    def list_active(self) -> Iterator[Found]:
+        """For `access-bot verify`: all that is there, whoever made it."""
+        with self._translated():
+            for place in sorted(self._folder.glob("*.json")):
+                yield Found(place.name, grant=place.stem, detail=_email(place))
+
+    def remove(self, found: Found) -> None:
+        with self._translated():
+            (self._folder / Path(found.name).name).unlink(missing_ok=True)
+
+    # --- the edge: the system's own errors become ours in one place
+
+    def _place(self, order: Order) -> Path:
+        return self._folder / f"{order.grant}.json"
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            self._folder.stat()  # one that is away is not an empty one
+            yield
+        except OSError as error:
+            raise SystemUnavailable(f"{self._name} can't be read or written: {error.strerror}") from error
+
+
+def _email(place: Path) -> str:
+    try:
+        said: Any = json.loads(place.read_text())
+        return str(said["email"])
+    except (ValueError, KeyError, TypeError):
+        return "not written by the bot"

@@ -1,0 +1,80 @@
+"""The contract, kept by the example package of docs/connectors/example; run by test_third_party.py, where the package
+is installed."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.connectors import installed
+from bot.connectors.base import Checks, Connector, Lists
+from bot.core.errors import SystemRefused
+from bot.core.model import Order
+from tests.connectors import contract
+from tests.connectors.contract import Contract, Rig
+from tests.worlds import a_person
+
+
+def lets_in(folder: Path, email: str) -> bool:
+    """What the VPN server does when somebody comes."""
+    said = [json.loads(place.read_text()) for place in folder.glob("*.json")]
+    return any(each["email"] == email and each["until"] > time.time() for each in said)
+
+
+@contextmanager
+def full_disk(step: int) -> Iterator[None]:
+    """The n-th call for the disk fails, and so do all after it: before it did anything, and with the next n after."""
+    calls, first, before = 0, (step + 1) // 2, step % 2 == 1
+
+    def breaking(real: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any, **more: Any) -> Any:
+            nonlocal calls
+            calls += 1
+            if calls >= first and before:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            real(*args, **more)
+            if calls >= first:
+                raise OSError(errno.ENOSPC, "No space left on device")
+
+        return call
+
+    with pytest.MonkeyPatch.context() as patch:
+        for place, name in ((os, "fsync"), (os, "replace"), (Path, "unlink")):
+            patch.setattr(place, name, breaking(getattr(place, name)))
+        yield
+
+
+class TestAllowlist(Contract):
+    @pytest.fixture
+    def rig(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Rig:
+        monkeypatch.setattr(contract, "PLUGINS", tuple(installed()))
+        folder = tmp_path / "allowed"
+        folder.mkdir()
+
+        @contextmanager
+        def down() -> Iterator[None]:
+            away = folder.rename(tmp_path / "away")
+            yield
+            away.rename(folder)
+
+        def works(it: Connector, order: Order) -> bool:
+            return lets_in(folder, order.person.email)
+
+        return Rig(f'connector = "allowlist"\nfolder = "{folder}"', ["office"], works, down, full_disk)
+
+    def test_it_lists_and_checks(self, it: Connector) -> None:
+        assert isinstance(it, Lists) and isinstance(it, Checks)
+        assert list(it.check({})) == []
+
+    def test_somebody_whom_it_can_t_know_is_refused(self, it: Connector, order: Callable[..., Order]) -> None:
+        with pytest.raises(SystemRefused, match="e-mail"):
+            it.grant(replace(order(), person=a_person(email="")))
