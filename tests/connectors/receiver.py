@@ -82,7 +82,7 @@ LOST, UNHEARD, FAILED, BUSY, GARBLED, MOVED, CLAIMED, LATE = (
     "not done and answered with 503",
     "done and answered with a page",
     "redirected",
-    "answered active and not done",
+    "a start is answered active and not done",
     "done and answered after the time",
 )
 FAULTS = (LOST, UNHEARD, FAILED, BUSY, GARBLED, MOVED)
@@ -108,7 +108,7 @@ class Between:
         fault = self.fault if self.calls >= self.since else ""
         if fault == BUSY:
             return self._say(line, "503 Busy")
-        if fault == CLAIMED:
+        if fault == CLAIMED and b'{"do": "grant"' in request:
             return self._say(line, "200 OK", b'{"state": "active"}')
         if fault == MOVED:
             return self._say(line, "307 Moved", b"", f"Location: {self.elsewhere}")

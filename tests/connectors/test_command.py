@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import os
 import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,59 +20,12 @@ from bot.core.errors import OutcomeUnknown, SystemRefused, SystemUnavailable
 from bot.core.model import Order
 from bot.core.policy import System
 from tests.connectors.contract import Contract, Rig
-from tests.connectors.receiver import source
+from tests.connectors.doors import Doors
 from tests.worlds import CARA, a_person
 
-PAGE = Path(__file__).parents[2] / "docs/connectors/command.md"
 NOW = 1_790_000_000
 A_GRANT = Order("g1", "lab", "command", a_person(), "enter", ("enter",), NOW, NOW + 3600)
 TOOLS: Any = None
-
-BREAKING = """
-import os, runpy, sys
-from pathlib import Path
-folder = Path(os.environ["DOORS"])
-fault, _, since = (folder / "fault").read_text().partition(" ")
-calls = int((folder / "calls").read_text()) + 1
-(folder / "calls").write_text(str(calls))
-broken = fault and calls >= int(since)
-if broken and fault == "away":
-    sys.exit(75)
-runpy.run_path(str(folder / "lab-door"))
-sys.stdout.flush()
-if broken and fault == "dies":
-    os.kill(os.getpid(), 9)
-if broken:
-    sys.exit(75)
-"""
-"""Runs the executable of the page, or breaks before or after it."""
-
-
-class Doors:
-    """The folder that the lock looks into."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        (folder / "lab-door").write_text(source(PAGE, "<!-- command -->"))
-        (folder / "run").write_text(BREAKING)
-        self._set("")
-
-    def _set(self, fault: str) -> None:
-        (self.folder / "fault").write_text(fault)
-        (self.folder / "calls").write_text("0")
-
-    @contextmanager
-    def breaking(self, fault: str, since: int = 1) -> Iterator[None]:
-        self._set(f"{fault} {since}")
-        try:
-            yield
-        finally:
-            self._set("")
-
-    def open_by(self, code: str) -> bool:
-        """What the lock does with a code."""
-        doors = [json.loads(place.read_text()) for place in self.folder.glob("*.json")]
-        return any(door["code"] == code and door["ends_at"] > time.time() for door in doors)
 
 
 @pytest.fixture

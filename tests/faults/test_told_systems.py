@@ -1,0 +1,148 @@
+"""From a press in Slack to a door that really opens, and shuts at the end: systems that are told by a webhook, by an
+executable, and by both at once."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from bot.sandbox import Person
+from tests.connectors.doors import Doors
+from tests.connectors.receiver import SECRET, Receiver, running_receiver
+from tests.faults.live import ROLES, Company, parts, running_company, until
+
+ROLE = """
+[roles.{name}]
+title = "{title}"
+systems = {systems}
+actions = ["enter"]
+requesters = ["everyone"]
+approvers = ["@db-leads"]
+max_duration = "4h"
+default_duration = "1h"
+"""
+
+
+@dataclass
+class Place:
+    """A company with two doors: the receiver of docs/connectors/webhook.md, and the executable of command.md."""
+
+    company: Company
+    receiver: Receiver
+    doors: Doors
+
+    def lets_in(self, code: str) -> bool:
+        return self.receiver.lets_in(code) or self.doors.open_by(code)
+
+    def codes(self, who: Person, role: str, count: int = 1) -> list[str]:
+        """Presses Show credentials and reads the codes from the modal, once they are all there."""
+
+        def found() -> list[str] | None:
+            texts = [str(part.get("text", "")) for part in parts(who.view())]
+            codes = [text for text in texts if re.fullmatch("[0-9a-f]{12}", text)]
+            return codes if len(codes) == count else None
+
+        assert who.click(self.company.about(who, role), "Show credentials").ok
+        codes = who.wait_for(found)
+        who.close_view()
+        return codes
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    folders = [tmp_path_factory.mktemp(name) for name in ("company", "receiver", "doors")]
+    with running_receiver(folders[1]) as receiver, running_company(folders[0]) as company:
+        doors = Doors(folders[2])
+        company.roles.write_text(ROLES + systems(receiver, doors.folder))
+        company.start()
+        yield Place(company, receiver, doors)
+        assert company.complaints() == []
+        assert company.reactions() == []
+
+
+def systems(receiver: Receiver, doors: Path) -> str:
+    argv = json.dumps([sys.executable, "-I", str(doors / "run")])
+    tables = (
+        f'\n[systems.warehouse]\nconnector = "webhook"\nurl = "{receiver.url}"\nsecret = "{SECRET}"\nprivate = true\n',
+        f'\n[systems.lab]\nconnector = "command"\nargv = {argv}\nenv = {{ DOORS = "{doors}" }}\n',
+        f'\n[systems.moody]\nconnector = "command"\nargv = ["/bin/sh", "{doors}/moody"]\n',
+    )
+    (doors / "moody").write_text("printf '<!channel> \\033[31mthe \\342\\200\\256door is stuck' >&2; exit 3")
+    names = {"Warehouse": ["warehouse"], "Laboratory": ["lab"], "Rounds": ["warehouse", "lab"], "Moody": ["moody"]}
+    roles = (ROLE.format(name=title.lower(), title=title, systems=its) for title, its in names.items())
+    return "".join((*tables, *roles))
+
+
+def give_back(place: Place, who: Person, role: str, _grant: str) -> None:
+    assert who.click(place.company.about(who, role), "I'm done").ok
+
+
+def revoke(place: Place, who: Person, _role: str, _grant: str) -> None:
+    lead = place.company.chiara
+    shown = place.company.access(lead, f"revoke @{who.name} all").messages[-1]
+    button = next(part for part in parts(shown) if part.get("action_id") == "revoke")
+    assert lead.click(shown, action_id=button["action_id"]).ok
+
+
+@pytest.mark.parametrize(("role", "doors"), [("warehouse", 1), ("laboratory", 1), ("rounds", 2)])
+@pytest.mark.parametrize("end", [give_back, revoke])
+def test_from_the_press_in_slack_the_door_opens_and_at_the_end_it_shuts(
+    place: Place, role: str, doors: int, end: Callable[[Place, Person, str, str], None]
+) -> None:
+    company, who = place.company, place.company.newcomer()
+    grant = company.hold(who, role)
+    codes = place.codes(who, role, doors)
+    assert all(map(place.lets_in, codes))
+    end(place, who, role, grant)
+    who.wait_dm("has ended")
+    assert not any(map(place.lets_in, codes))
+    assert company.grant(who, role)[1] == "ended"
+    said = company.bot.said + "".join(
+        str(row) for table in ("audit", "outbox") for row in company.rows(f"SELECT * FROM {table}")
+    )
+    assert not any(code in said for code in codes)
+
+
+def test_a_renewal_moves_the_end_on_both_systems(place: Place) -> None:
+    company, who = place.company, place.company.newcomer()
+    grant = company.hold(who, "rounds")
+    before = (place.doors.folder / f"{grant}.json").read_text()
+    assert company.access(who, "renew rounds 3h").ok
+    until(lambda: (place.doors.folder / f"{grant}.json").read_text() != before)
+    (ends_at,) = company.rows("SELECT ends_at FROM grants WHERE id = ?", grant)[0]
+    assert json.loads((place.doors.folder / f"{grant}.json").read_text())["ends_at"] == ends_at
+    assert all(map(place.lets_in, place.codes(who, "rounds", 2)))
+
+
+def test_a_receiver_that_is_away_at_the_end_is_told_as_soon_as_it_is_back(place: Place) -> None:
+    company, who = place.company, place.company.newcomer()
+    grant = company.hold(who, "warehouse")
+    (code,) = place.codes(who, "warehouse")
+    place.receiver.kill()
+    try:
+        assert who.click(company.about(who, "warehouse"), "I'm done").ok
+        until(lambda: "grant:end:failed" in company.events(grant=grant))
+        assert company.grant(who, "warehouse") == (grant, "ending")
+    finally:
+        place.receiver.start()
+    who.wait_dm("has ended", timeout=30)
+    assert not place.lets_in(code)
+
+
+def test_a_start_that_is_refused_is_told_without_doing_what_the_words_would(place: Place) -> None:
+    company, who = place.company, place.company.newcomer()
+    company.expect("start_grant can't be done: moody exited with 3", "moody")
+    request = company.ask(who, "moody")
+    assert company.ben.click(company.card(request), "Approve").ok
+    until(lambda: company.grant(who, "moody")[1] in ("failed", "ending"))
+    who.wait_dm("could not be set up")
+    lead = company.chiara
+    said = lead.plain(lead.wait_message("#access-security", "moody exited"))
+    assert "moody exited with 3: <!channel> the door is stuck" in said
+    assert "grant:access:failed" in company.events(grant=company.grant(who, "moody")[0])
