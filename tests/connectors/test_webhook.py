@@ -234,8 +234,14 @@ def test_a_private_receiver_is_not_called_unless_roles_toml_says_so(between: InF
 )
 def test_the_check_finds_what_is_wrong_with_a_receiver(serve: Any, words: str) -> None:
     with raw_server(serve) as server:
-        (problem,) = hook(server.url).check({})
+        (problem,) = hook(server.url).check({"count": ["stock:count"]})
     assert words in problem
+
+
+def test_a_look_at_how_it_is_asks_only_once_and_signed(receiver: Receiver, between: InFront) -> None:
+    between.calls = 0
+    assert list(hook(between.url).check({})) == []
+    assert between.calls == 1
 
 
 # --- the receiver of the page
