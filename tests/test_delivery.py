@@ -24,6 +24,7 @@ from bot.limits import FIRST
 from bot.operations._end import ask_end
 from bot.operations._unit import World, unit
 from bot.operations.count_usage import UsageMeter
+from bot.operations.describe_usage import describe_usage
 from bot.operations.record_people import record_people
 from bot.operations.release_grant import Ending, release_grant
 from bot.operations.renew_grant import Renewed, renew_grant
@@ -670,3 +671,35 @@ def test_work_that_can_not_even_be_put_off_comes_back_with_its_claim(
 
 def _raise(error: Exception, *_: object) -> int:
     raise error
+
+
+class Witness(FakeMessenger):
+    """What the rows said of a grant's use at the moment at which its end was told."""
+
+    def __init__(self, made: Made) -> None:
+        super().__init__()
+        self.made, self.saw = made, {}
+
+    def deliver(self, kind: Kind, work: Any) -> Any:
+        for _, data in work:
+            if data.get("note") == "ended" and (view := describe_usage(self.made.world, data["grant"])) is not None:
+                self.saw[kind] = view.used.times
+        return super().deliver(kind, work)
+
+
+def test_what_is_said_of_an_end_has_the_checks_of_its_last_second(made: Made) -> None:
+    slack, meter, system = Witness(made), UsageMeter(made.world), FakeSystem()
+    delivery = Delivery(made.world, FakeSystems(system), slack, FakePeople(), meter)  # type: ignore[arg-type]
+    grant = made.a_grant()
+    made.forget_work()
+    for _ in range(3):
+        meter.count(grant.id, "shop-admin", "192.0.2.7")
+    release_grant(made.world, grant.id, ANA)
+    delivery.drain(Queue.END)
+    delivery.drain(Queue.SLACK)
+    assert slack.saw == {Kind.TELL_PERSON: 3, Kind.THREAD_NOTE: 3}
+    meter.count(grant.id, "shop-admin", "192.0.2.7", "expired")
+    made.clock.at += 5
+    delivery.drain(Queue.START)
+    ((summed,),) = made.log("grant:use:summed", "detail")
+    assert [json.loads(summed)[key] for key in ("allowed", "refused")] == [3, 1], "and the sum has all of them, once"

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import shutil
+import subprocess
 from base64 import b64encode
 from dataclasses import replace
+from pathlib import Path
 
 import httpx
 import pytest
@@ -13,9 +18,10 @@ from bot.core.policy import System
 from bot.operations.describe_usage import describe_usage
 from bot.operations.release_grant import release_grant
 from tests.builders import REPORTS_SECRET, SHOP_SECRET
-from tests.web.conftest import Site, build_site
+from tests.web.conftest import Site, build_site, serving
 from tests.worlds import ANA, START
 
+DOCS = Path(__file__).parents[2] / "docs" / "usage.md"
 DB_SECRET = "orders-db-secret-01"
 
 
@@ -205,3 +211,17 @@ def test_without_a_database_it_is_to_be_told_again(site: Site) -> None:
     site.made.break_database()
     answer = report(build_site(site.made), grant.id)
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")
+
+
+def test_what_the_docs_tell_to_run_is_a_report(site: Site) -> None:
+    """As it stands there, through a shell and curl, over a socket."""
+    if shutil.which("curl") is None:
+        pytest.skip("there is no curl")
+    (script,) = re.findall(r"^```bash\n(curl .*?)^```$", DOCS.read_text(), re.M | re.S)
+    grant = site.made.a_grant()
+    with serving(site.app) as port:
+        script = script.replace("g4k2m9p0q1rs", grant.id).replace("127.0.0.1:3000", f"127.0.0.1:{port}")
+        script = script.replace("bastion:$BASTION_SECRET", f"shop-admin:{SHOP_SECRET}")
+        said = subprocess.run(["sh", "-c", script], capture_output=True, text=True, env={"PATH": os.environ["PATH"]})
+    assert json.loads(said.stdout) == {"recorded": True, "new": True, "active": True}, said.stderr
+    assert kept(site) == [("host-1 4711", "192.0.2.7", START, None)]
