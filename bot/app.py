@@ -20,7 +20,7 @@ from slack_sdk.signature import SignatureVerifier
 
 from bot.clock import Clock
 from bot.connectors import Systems
-from bot.connectors.base import Tools
+from bot.connectors.base import Certifies, Tools
 from bot.core.effects import Queue
 from bot.core.errors import StorageUnavailable, SystemRefused
 from bot.core.model import Source
@@ -230,6 +230,14 @@ def build_tools(world: World) -> Tools:
     return Tools(StoredGates(world), StoredPins(world), StoredCertificates(world), StoredMarks(world))
 
 
+def ca_keys(world: World, systems: Systems, wanted: str = "") -> list[tuple[str, str]]:
+    """The ssh systems, or the `wanted` one, each with the line of its CA's public key. Raises SystemUnavailable and
+    SystemRefused."""
+    names = [each.name for each in world.policy().systems.values() if each.connector == "ssh"]
+    connectors = ((name, systems.of(name, "ssh")) for name in names if wanted in ("", name))
+    return [(name, it.public_key()) for name, it in connectors if isinstance(it, Certifies)]
+
+
 def build_hands(base: Base) -> Delivery:
     """Delivery for a process without Slack and without threads: of its queues only END and START may be drained."""
     client = slack_client(base.settings, timeout=1)
@@ -317,8 +325,10 @@ def _serve(
 ) -> None:
     registry = CollectorRegistry()
     watch(registry, base.world)
-    world, signer = base.world.via(Source.HTTP), base.signer
-    app = build_web(world, signer, meter, ready=ready, registry=registry, slack=slack, systems=systems)
+    world, keys = base.world.via(Source.HTTP), partial(ca_keys, base.world, build_systems(base.world))
+    app = build_web(
+        world, base.signer, meter, ready=ready, registry=registry, slack=slack, systems=systems, ca_keys=keys
+    )
     server = Server(serve_config(app, base.settings.host, base.settings.port))
 
     def stop(*_: object) -> None:

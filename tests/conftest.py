@@ -11,11 +11,16 @@ import pytest
 
 from storage.database import Database
 from tests.browser import NO_BROWSER
+from tests.connectors.hosts import NO_SSHD
 from tests.postgres import Postgres
 from tests.worlds import Made, make_world
 
 NO_POSTGRES = "PostgreSQL could not be started"
-MISSED = {NO_POSTGRES: "Nothing was tested on PostgreSQL.", NO_BROWSER: "The page was not tried in a browser."}
+MISSED = {
+    NO_POSTGRES: "Nothing was tested on PostgreSQL.",
+    NO_BROWSER: "The page was not tried in a browser.",
+    NO_SSHD: "No SSH certificate met a real sshd.",
+}
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,8 @@ from bot.core.policy import System
 from bot.core.reality import Found, Question, Session, Way
 
 __all__ = [
+    "Certificates",
+    "Certifies",
     "Checks",
     "Connector",
     "EndsTogether",
@@ -95,6 +97,14 @@ class Shows(Protocol):
     def credentials(self, order: Order, given: str) -> Way | Question:
         """Makes what the holder needs to get in until `order.ends_at`; what was shown before may stop working. `given`
         is their answer to our question, "" as long as they were not asked."""
+
+
+@runtime_checkable
+class Certifies(Protocol):
+    """For systems whose hosts trust a key of ours."""
+
+    def public_key(self) -> str:
+        """The line of the public key that hosts are to trust, as in a .pub file."""
 
 
 @runtime_checkable

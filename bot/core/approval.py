@@ -91,7 +91,7 @@ def something_left(role: Role, request: Request, votes: Iterable[Vote], director
     """Refuses the latest of `votes` when approvers would cross out all actions between them. A voter's earlier vote
     is replaced by their later one."""
     latest = {vote.voter: vote for vote in votes}
-    if terms(request, _counted(role, request, latest.values(), directory) or latest.values())[1]:
+    if not request.actions or terms(request, _counted(role, request, latest.values(), directory) or latest.values())[1]:
         return None
     return Refused(
         "Another approver left out exactly the actions that you leave in, so nothing would be given. "
@@ -101,13 +101,14 @@ def something_left(role: Role, request: Request, votes: Iterable[Vote], director
 
 
 def narrowed(request: Request, duration: int, actions: tuple[str, ...]) -> Refused | None:
-    """An approver may give less than was asked for, never more and never nothing."""
+    """An approver may give less than was asked for, never more and never nothing; where no actions are the least that
+    a system can give (ssh), none were asked for."""
     if not 0 < duration <= request.duration:
         return Refused(
             f"You can only shorten: {format_duration(request.duration)} were asked for. Enter that much or less.",
             field="duration",
         )
-    if not actions or not set(actions) <= set(request.actions):
+    if bool(actions) != bool(request.actions) or not set(actions) <= set(request.actions):
         return Refused("Choose at least one of the actions that were asked for.", field="actions")
     return None
 

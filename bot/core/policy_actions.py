@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 
 from bot.core import postgres_actions
-from bot.core.policy_values import SCOPE, Expanded, quoted
+from bot.core.policy_values import SCOPE, Expanded, did_you_mean, quoted
 
 
 def _scope(action: str) -> str:
@@ -30,10 +30,22 @@ def _role_name(action: str) -> str:
     return "" if fine else f"{quoted(action)} is not the name of a Role or ClusterRole"
 
 
+SSH_EXTENSIONS = ("pty", "port-forwarding", "agent-forwarding", "X11-forwarding", "user-rc")
+"""What a certificate may permit besides running a command (OpenSSH's PROTOCOL.certkeys, "Extensions")."""
+
+
+def _extension(action: str) -> str:
+    if action in SSH_EXTENSIONS:
+        return ""
+    near = (type(action) is str and did_you_mean(action, SSH_EXTENSIONS)) or ": " + ", ".join(SSH_EXTENSIONS)
+    return f"{quoted(action)} is no extension of an SSH certificate{near}"
+
+
 ACTIONS: Mapping[str, Callable[[str], str]] = {
     "gateway": _scope,
     "github": _slug,
     "kubernetes": _role_name,
     "postgres": _postgres,
+    "ssh": _extension,
 }
 """What is wrong with one action, "" when nothing is; every kind that is not here takes what it is given."""

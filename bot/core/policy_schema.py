@@ -14,16 +14,21 @@ from bot.core.durations import UNITS
 from bot.core.policy_values import (
     Account,
     Action,
+    CaKey,
     Channel,
+    Command,
     Decider,
     Deciders,
     Description,
     Explanation,
+    Host,
     Hours,
     Line,
     Name,
+    Networks,
     Offset,
     Person,
+    Principal,
     Quota,
     Secret,
     Span,
@@ -118,11 +123,11 @@ class PostgresTable(SystemTable):
 
 
 class SshTable(SystemTable):
-    ca_key: Text
-    principals: Annotated[list[Text], Field(min_length=1)]
-    source_address: Text | None = None
-    force_command: Text | None = None
-    address: Text | None = None
+    ca_key: CaKey
+    principals: Annotated[list[Principal], Field(min_length=1, max_length=256)]
+    source_address: Networks | None = None
+    force_command: Command | None = None
+    address: Host | None = None
 
 
 class AwsTable(SystemTable):

@@ -4,6 +4,7 @@ It does not know which key holds which kind of value (policy_schema.py).
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
@@ -30,6 +31,12 @@ _KINDS: Mapping[Kind, re.Pattern[str]] = {
 }
 _CHANNEL = re.compile(r"#[^\s#@,<>]{1,80}|[CG][A-Z0-9]{2,20}")
 SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")  # RFC 6749 section 3.3: scope-token
+AGENT_KEY = re.compile(r"agent:(SHA256:[A-Za-z0-9+/]{43})")
+_PRINCIPAL = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+-]{0,127}")
+HOST = re.compile(
+    r"(?:(?P<user>[A-Za-z0-9_][A-Za-z0-9_.+-]*)@)?(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<host>[A-Za-z0-9_][A-Za-z0-9_.-]*))"
+    r"(?::(?P<port>[0-9]{1,5}))?"
+)
 _DAY = "(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)"
 _TIME = "(?:[01][0-9]|2[0-3]):[0-5][0-9]"
 _HOURS = re.compile(rf"{_DAY}(?:-{_DAY})? (?!({_TIME})-\1$){_TIME}-(?:{_TIME}|24:00)")
@@ -172,6 +179,34 @@ def _hours(value: object) -> str:
     return str(text)
 
 
+def _networks(value: object) -> str:
+    """A list that OpenSSH takes: it refuses a network with bits set behind its mask, and everybody with it."""
+    text = _string(value)
+    try:
+        networks = [ipaddress.ip_network(each.strip()) for each in text.split(",")]
+    except ValueError:
+        networks = []
+    if not networks or "%" in text:
+        raise ValueError(f"{quoted(text)} is not a list of addresses and networks like 192.0.2.7, 10.0.0.0/8")
+    return ",".join(map(str, networks))
+
+
+def _command(value: object) -> str:
+    text = _text(1000)(value)
+    if not text.isprintable():
+        raise ValueError("must be one line without control characters")
+    return text
+
+
+def _ca_key(value: object) -> str:
+    text = _text(4000)(value)
+    if "\n" in text or "PRIVATE KEY" in text:
+        raise ValueError("must be the path of a file, or agent:SHA256:…, and never the key itself")
+    if text.startswith("agent:") and not AGENT_KEY.fullmatch(text):
+        raise ValueError("needs the whole fingerprint after agent:, as ssh-add -l prints it")
+    return text
+
+
 seconds = _span()
 
 Text = Annotated[str, BeforeValidator(_text(4000))]
@@ -190,5 +225,10 @@ Ticket = Annotated[str, BeforeValidator(_ticket)]
 Hours = Annotated[str, BeforeValidator(_hours)]
 Quota = Annotated[str, BeforeValidator(_like(_QUOTA, "a quota like 3/week (day, week, month)"))]
 Account = Annotated[str, BeforeValidator(_like(re.compile("[0-9]{12}"), "an account id of 12 digits"))]
+Command = Annotated[str, BeforeValidator(_command)]
+Networks = Annotated[str, BeforeValidator(_networks)]
+CaKey = Annotated[str, BeforeValidator(_ca_key)]
+Principal = Annotated[str, BeforeValidator(_like(_PRINCIPAL, "a principal: letters, digits and any of _ . @ + -"))]
+Host = Annotated[str, BeforeValidator(_like(HOST, "an address like host, host:22, user@host or [2001:db8::7]:22"))]
 Description = Annotated[str, BeforeValidator(_text(2000, least=0))]
 Explanation = Annotated[str, BeforeValidator(_text(500))]

@@ -29,6 +29,7 @@ from bot.web.checks import Checks
 from bot.web.oauth import Introspect, Revoke
 from bot.web.ops import Metrics, Readiness, Ready, Said, health
 from bot.web.plain import ALWAYS, Endpoint, Handler, Tally
+from bot.web.ssh import CaKeys, CaPub, Krl, no_ca_keys
 from bot.web.usage import Usage
 
 __all__ = ["build_web", "listening", "serve_config"]
@@ -48,9 +49,10 @@ def build_web(
     registry: CollectorRegistry,
     slack: Handler | None = None,
     systems: Said = dict,
+    ca_keys: CaKeys = no_ca_keys,
 ) -> Starlette:
     """All endpoints as one ASGI application; `slack` is a SlackEvents in HTTP mode, else None and its path not there;
-    `systems` says how each connected system is, for readiness.
+    `systems` says how each connected system is, for readiness, `ca_keys` the public keys of ssh systems.
 
     While it runs, what `meter` counted is written every second, and once more when it stops.
     """
@@ -65,6 +67,8 @@ def build_web(
         ("/oauth2/introspect", ["POST"], Introspect(checks)),
         ("/oauth2/revoke", ["POST"], Revoke(checks)),
         ("/usage", ["POST"], Usage(checks)),
+        ("/ssh/krl", ["GET"], Krl(world)),
+        ("/ssh/ca.pub", ["GET"], CaPub(ca_keys)),
         ("/slack/events", ["POST"], slack),
         ("/healthz", ["GET"], health),
         ("/readyz", ["GET"], Readiness(ready, systems)),

@@ -46,6 +46,17 @@ def _vote(voter: str, duration: int = 3600, *actions: str) -> Vote:
     return Vote("r1", voter, 1, duration, actions or ("orders:read", "orders:refund"))
 
 
+def test_where_no_actions_are_the_least_none_is_enough_and_none_may_be_added() -> None:
+    role = a_policy().roles["shop-admin"]
+    request = replace(_request(role), actions=())
+    assert (
+        narrowed(request, 60, ()) is None
+        and something_left(role, request, [replace(_vote(BEN, 60), actions=())], DIRECTORY) is None
+    )
+    assert isinstance(narrowed(request, 60, ("pty",)), Refused)
+    assert isinstance(narrowed(_request(role), 60, ()), Refused)
+
+
 @pytest.mark.parametrize(
     ("refs", "people"),
     [

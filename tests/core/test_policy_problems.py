@@ -170,6 +170,37 @@ LATER = {
 }
 
 
+SSH = f'[systems.s]\nconnector = "ssh"\n{LATER["ssh"]}\n'
+SSH_PROBLEMS = {
+    "no principals": (SSH.replace('"deploy"', ""), "principals: must not be empty"),
+    "a principal that is a list": (SSH.replace("deploy", "a,b"), '"a,b" is not a principal'),
+    "a principal that is an option": (SSH.replace("deploy", "-oProxyCommand=x"), "is not a principal"),
+    "a key for a path": (SSH.replace('"/k"', "'-----BEGIN OPENSSH PRIVATE KEY-----'"), "never the key itself"),
+    "half a fingerprint": (SSH.replace("/k", "agent:SHA256:x"), "needs the whole fingerprint"),
+    "an address that is an option": (SSH + 'address = "-oProxyCommand=x"', "is not an address"),
+    "an address that is two": (SSH + 'address = "a b"', "is not an address"),
+    "a command of two lines": (SSH.replace('"x"', '"x\\ny"'), "must be one line"),
+    "a network with bits behind its mask": (SSH + 'source_address = "10.1.2.3/8"', "is not a list of addresses"),
+    "a source that is a name": (SSH + 'source_address = "office"', "is not a list of addresses"),
+}
+
+
+@pytest.mark.parametrize(("system", "problem"), SSH_PROBLEMS.values(), ids=SSH_PROBLEMS)
+def test_a_wrong_ssh_system_is_told(system: str, problem: str) -> None:
+    assert problem in told(policy_text(systems=SYSTEMS + system))
+
+
+def test_the_actions_of_an_ssh_role_are_extensions_and_none_are_fine() -> None:
+    role = 'system = "s"\nrequesters = ["everyone"]\napprovers = ["@a"]\n'
+    systems = SYSTEMS + SSH.replace('"x"', '"x"\nsource_address = "10.0.0.0/8, 192.0.2.7, 2001:db8::/32"')
+    policy = parse_policy(policy_text(systems=systems, s=role), "roles.toml", ENVIRON)
+    assert policy.roles["s"].actions == ()
+    assert policy.systems["s"].settings["source_address"] == "10.0.0.0/8,192.0.2.7/32,2001:db8::/32"
+    assert parse_policy(policy_text(systems=systems, s=role + 'actions = ["pty"]'), "f", ENVIRON).roles["s"].actions
+    wrong = told(policy_text(systems=systems, s=role + 'actions = ["PTY"]'))
+    assert '"PTY" is no extension of an SSH certificate' in wrong
+
+
 def test_every_connector_has_an_example_here() -> None:
     assert set(LATER) | {"gateway"} == set(CONNECTORS)
 

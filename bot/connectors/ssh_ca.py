@@ -1,0 +1,147 @@
+"""The key that signs an ssh system's certificates: in a file, or in an ssh-agent, which never gives it away. It is read
+anew for each certificate, so that it is not kept in memory and can be replaced. It knows not what it signs for whom.
+"""
+
+import os
+import stat
+from base64 import b64decode, b64encode
+from typing import Protocol
+
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    SSHCertificate,
+    SSHCertificateBuilder,
+    load_pem_private_key,
+    load_ssh_private_key,
+    load_ssh_public_identity,
+)
+
+from bot.connectors.ssh_agent import Agent, string
+from bot.connectors.ssh_keys import TYPES, blob_of, line_of, read_key
+from bot.core.errors import SystemUnavailable
+from bot.core.policy_values import AGENT_KEY
+
+LARGEST = 64 * 1024
+OTHERS = stat.S_IRWXO | stat.S_IWGRP
+"""What nobody but the owner may do with the file; its group may read it, because services often get keys so."""
+
+PrivateKey = Ed25519PrivateKey | EllipticCurvePrivateKey | RSAPrivateKey
+
+
+class Authority(Protocol):
+    """Both raise SystemUnavailable with what is wrong with the key."""
+
+    def line(self) -> str:
+        """The public key, as it stands in a .pub file."""
+
+    def sign(self, builder: SSHCertificateBuilder) -> str:
+        """The signed certificate's line."""
+
+
+def authority_of(ca_key: str) -> Authority:
+    """What the setting `ca_key` says: a path, or `agent:` and a fingerprint. Raises ValueError."""
+    if "PRIVATE KEY" in ca_key:
+        raise ValueError("ca_key is the path of a file, never the key itself")
+    if not ca_key.startswith("agent:"):
+        return FileKey(ca_key)
+    if not (found := AGENT_KEY.fullmatch(ca_key)):
+        raise ValueError("ca_key = agent:SHA256:… needs the whole fingerprint, as ssh-add -l prints it")
+    return AgentKey(found[1])
+
+
+class FileKey:
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def line(self) -> str:
+        return line_of(self._key().public_key())
+
+    def sign(self, builder: SSHCertificateBuilder) -> str:
+        return _line(builder.sign(self._key()))
+
+    def _key(self) -> PrivateKey:
+        data = _read(self._path)
+        load = load_ssh_private_key if b"BEGIN OPENSSH PRIVATE KEY" in data else load_pem_private_key
+        try:
+            key = load(data, None)
+            wrong = read_key(line_of(key.public_key())) if isinstance(key, PrivateKey) else "not Ed25519, ECDSA or RSA"
+        except TypeError:
+            raise SystemUnavailable(
+                "the file of ca_key has a passphrase: put the key into an ssh-agent and write ca_key = agent:SHA256:…"
+            ) from None
+        except (ValueError, UnsupportedAlgorithm):
+            raise SystemUnavailable("the file of ca_key has no private key in it that can be read") from None
+        if not isinstance(key, PrivateKey) or isinstance(wrong, str):
+            raise SystemUnavailable(f"the key of ca_key can't be used: {wrong}")
+        return key
+
+
+class AgentKey:
+    """A key in the agent behind SSH_AUTH_SOCK, by its fingerprint."""
+
+    def __init__(self, fingerprint: str) -> None:
+        self._fingerprint = fingerprint
+
+    def line(self) -> str:
+        with Agent() as agent:
+            return _public_line(agent.find(self._fingerprint))
+
+    def sign(self, builder: SSHCertificateBuilder) -> str:
+        """The library signs with keys in memory only. So it makes the certificate with one that lives for this moment,
+        and its CA and signature, the last two fields (PROTOCOL.certkeys), are replaced by the agent's."""
+        stand_in = Ed25519PrivateKey.generate()
+        whole = b64decode(_line(builder.sign(stand_in)).split()[1])
+        content, _, _ = whole.rpartition(string(blob_of(stand_in.public_key())))
+        with Agent() as agent:
+            blob = agent.find(self._fingerprint)
+            signed = content + string(blob)
+            whole = signed + string(agent.sign(blob, signed))
+        kind = whole[4 : 4 + int.from_bytes(whole[:4], "big")].decode()
+        return _proved(f"{kind} {b64encode(whole).decode()}")
+
+
+def _proved(line: str) -> str:
+    """Raises SystemUnavailable unless the agent's signature is good: nobody is given what opens nothing."""
+    try:
+        certificate = load_ssh_public_identity(line.encode())
+        if isinstance(certificate, SSHCertificate):
+            certificate.verify_cert_signature()
+            return line
+    except (ValueError, UnsupportedAlgorithm, InvalidSignature):
+        pass
+    raise SystemUnavailable("the signature of the ssh-agent is not good")
+
+
+def _public_line(blob: bytes) -> str:
+    kind = blob[4 : 4 + int.from_bytes(blob[:4], "big")].decode("latin-1")
+    line = f"{kind} {b64encode(blob).decode()}"
+    if kind not in TYPES or isinstance(wrong := read_key(line), str):
+        raise SystemUnavailable(f"the key of ca_key can't be used: {wrong if kind in TYPES else kind}")
+    return line
+
+
+def _line(certificate: SSHCertificate) -> str:
+    return certificate.public_bytes().decode().strip()
+
+
+def _read(path: str) -> bytes:
+    """What is in the file, unless others could read or change it. Looks at the file that it opened, so that nobody can
+    put another one in its place between the two."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else "not a path"
+        raise SystemUnavailable(f"the file of ca_key can't be read: {why}") from None
+    try:
+        mode = os.fstat(handle).st_mode
+        if not stat.S_ISREG(mode):
+            raise SystemUnavailable("the file of ca_key is no regular file")
+        if mode & OTHERS:
+            words = "the file of ca_key may be read by others than its owner and group, or changed by them"
+            raise SystemUnavailable(f"{words} (mode {stat.S_IMODE(mode):04o}): chmod 0600")
+        return os.read(handle, LARGEST)
+    finally:
+        os.close(handle)

@@ -1,0 +1,67 @@
+"""`/ssh/krl` and `/ssh/ca.pub`, for the hosts of ssh systems (docs/connectors/ssh.md). Neither says anything that is
+secret: numbers of certificates that open nothing any more, and public keys.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from urllib.parse import parse_qs
+
+from anyio import CapacityLimiter, to_thread
+from starlette.types import Receive, Scope
+
+from bot.core.errors import SystemRefused, SystemUnavailable
+from bot.operations._unit import World
+from bot.operations.list_revoked import list_revoked
+from bot.web.krl import encode_krl
+from bot.web.plain import UNAVAILABLE, Answer, as_text
+
+log = logging.getLogger(__name__)
+
+AT_ONCE = 4
+"""Answers under way at most: anybody may ask, and an agent or the database may be slow."""
+
+CaKeys = Callable[[str], Sequence[tuple[str, str]]]
+"""The ssh system of that name, or all for "", each with the line of its CA's public key. May block; raises
+SystemUnavailable when not every one can be told."""
+
+NO_SYSTEM = as_text(404, "There is no such ssh system in roles.toml.")
+
+
+def no_ca_keys(_system: str) -> Sequence[tuple[str, str]]:
+    return ()
+
+
+class Krl:
+    def __init__(self, world: World) -> None:
+        self._world, self._limiter = world, CapacityLimiter(AT_ONCE)
+
+    async def __call__(self, scope: Scope, receive: Receive) -> Answer:
+        """The list as it is at this moment, in OpenSSH's own format."""
+        body = await to_thread.run_sync(self._encoded, limiter=self._limiter)
+        return Answer(200, body, b"application/octet-stream")
+
+    def _encoded(self) -> bytes:
+        revoked = list_revoked(self._world)
+        return encode_krl(revoked.at, revoked.serials)
+
+
+class CaPub:
+    def __init__(self, ca_keys: CaKeys) -> None:
+        self._ca_keys, self._limiter = ca_keys, CapacityLimiter(AT_ONCE)
+
+    async def __call__(self, scope: Scope, receive: Receive) -> Answer:
+        """One line for each CA, named after its systems; all of them or none, because a list that lacks one would lock
+        its holders out. `?system=NAME` asks for the one that a host of that system is to trust."""
+        wanted = parse_qs(scope["query_string"].decode("latin-1"), max_num_fields=20).get("system", [""])[-1]
+        try:
+            found = await to_thread.run_sync(self._ca_keys, wanted, limiter=self._limiter)
+        except (SystemUnavailable, SystemRefused) as error:
+            log.warning("/ssh/ca.pub: %s", error)
+            return UNAVAILABLE
+        if wanted and not found:
+            return NO_SYSTEM
+        systems: dict[str, list[str]] = {}
+        for system, line in found:
+            systems.setdefault(line, []).append(system)
+        lines = [f"{line} {','.join(names)}\n" for line, names in systems.items()]
+        return Answer(200, "".join(lines).encode())

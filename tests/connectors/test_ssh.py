@@ -1,0 +1,278 @@
+"""The ssh connector on a real sshd, which asks the real web application what is revoked."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from prometheus_client import CollectorRegistry
+
+from bot.app import build_systems, ca_keys
+from bot.connectors.base import Connector, Question, Way
+from bot.connectors.ssh import HINT, Ssh
+from bot.core.errors import SystemRefused, SystemUnavailable
+from bot.core.model import Order
+from bot.core.policy import parse_policy
+from bot.operations.count_usage import UsageMeter
+from bot.operations.keep_certificates import StoredCertificates
+from bot.web import build_web
+from tests.connectors.contract import Contract, Rig, well
+from tests.connectors.hosts import MISSING, NO_SSHD, USER, Host, a_pair, keygen
+from tests.web.conftest import serving
+from tests.worlds import ANA, Made
+
+pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"{NO_SSHD}: {', '.join(MISSING)}")
+
+
+@pytest.fixture(scope="module")
+def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
+    with Host(tmp_path_factory.mktemp("host")).running() as host:
+        yield host
+
+
+@pytest.fixture(scope="module")
+def ca_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("ca") / "ca_key"
+    a_pair(file)
+    return file
+
+
+def settings(ca_file: Path, *more: str) -> str:
+    return "\n".join(["connector = 'ssh'", f"ca_key = '{ca_file}'", "principals = ['deploy']", *more])
+
+
+class Bearer:
+    """The holder: keeps every certificate that was ever shown, and tries them all."""
+
+    def __init__(self, host: Host) -> None:
+        self.host, self.url = host, ""
+        self.shown: dict[str, list[str]] = {}
+
+    def gets_in(self, it: Connector, order: Order) -> bool:
+        with suppress(SystemRefused):
+            self.shown.setdefault(order.grant, []).append(certificate(it, order, self.host))
+        self.host.fetch(self.url)
+        return any(self.host.lets_in(each) for each in self.shown.get(order.grant, []))
+
+
+def certificate(it: Connector, order: Order, host: Host) -> str:
+    assert isinstance(it, Ssh)
+    way = it.credentials(order, host.public)
+    assert isinstance(way, Way), way
+    return way.secrets["Certificate"]
+
+
+@contextmanager
+def away(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    def gone(*_: Any) -> None:
+        raise SystemUnavailable("the database is away")
+
+    with monkeypatch.context() as patch:
+        for name in ("allow", "end", "is_open"):
+            patch.setattr(StoredCertificates, name, gone)
+        yield
+
+
+class Ground:
+    """The web application of a contract's world on a port."""
+
+    @pytest.fixture
+    def bearer(self, host: Host) -> Bearer:
+        return Bearer(host)
+
+    @pytest.fixture(autouse=True)
+    def site(self, made: Made, bearer: Bearer) -> Iterator[None]:
+        app = build_web(
+            made.world, made.signer, UsageMeter(made.world), ready=list, registry=CollectorRegistry(),
+            ca_keys=partial(ca_keys, made.world, build_systems(made.world)),
+        )  # fmt: skip
+        with serving(app) as port:
+            bearer.url = f"http://127.0.0.1:{port}"
+            yield
+
+
+class TestSsh(Ground, Contract):
+    @pytest.fixture
+    def rig(self, ca_file: Path, bearer: Bearer, monkeypatch: pytest.MonkeyPatch) -> Rig:
+        return Rig(settings(ca_file), [], bearer.gets_in, lambda: away(monkeypatch))
+
+
+class TestOwn(Ground):
+    """What only ssh has. The `rig` of a test may have more settings or actions of its own."""
+
+    made, it, order = Contract.made, Contract.it, Contract.order
+
+    @pytest.fixture
+    def rig(
+        self, ca_file: Path, bearer: Bearer, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+    ) -> Rig:
+        more, actions = getattr(request, "param", ([], []))
+        return Rig(settings(ca_file, *more), actions, bearer.gets_in, lambda: away(monkeypatch))
+
+    @pytest.fixture
+    def shown(self, it: Connector, order: Callable[..., Order], bearer: Bearer, host: Host) -> str:
+        """The certificate of an access that is open, on a host that knows the newest list."""
+        asked = order()
+        it.grant(asked)
+        bearer.host.fetch(bearer.url)
+        return certificate(it, asked, host)
+
+    def test_it_says_who_for_how_long_and_nothing_more(self, made: Made, shown: str, tmp_path: Path) -> None:
+        (tmp_path / "c").write_text(shown)
+        said = keygen("-L", "-f", tmp_path / "c")
+        ((grant, serial, ends_at, fingerprint),) = made.rows(
+            "SELECT grant_id, serial, expires_at, fingerprint FROM ssh_certificates"
+        )
+        assert f'Key ID: "{ANA.lower()}@example.com {grant}"' in said and f"Serial: {serial}\n" in said
+        assert f"Public key: ED25519-CERT {fingerprint}\n" in said
+        assert "Critical Options: (none)" in said and "Extensions: (none)" in said
+        assert [line.strip() for line in said.split("Principals:")[1].split("Critical")[0].split()] == ["deploy"]
+        assert made.grant(grant).ends_at == ends_at == made.clock.at + 3600
+
+    def test_expired_it_lets_nobody_in(
+        self, made: Made, it: Connector, order: Callable[..., Order], bearer: Bearer, host: Host
+    ) -> None:
+        made.clock.at -= 7200
+        asked = order()
+        it.grant(asked)
+        host.fetch(bearer.url)
+        assert "expired" in host.why_not(certificate(it, asked, host))
+
+    def test_on_the_list_it_lets_nobody_in(
+        self, made: Made, it: Connector, shown: str, bearer: Bearer, host: Host
+    ) -> None:
+        assert host.lets_in(shown)
+        ((grant,),) = made.rows("SELECT grant_id FROM ssh_access")
+        StoredCertificates(made.world).end([(grant, "it")])
+        assert host.lets_in(shown)  # until the host fetches the list
+        host.fetch(bearer.url)
+        assert "revoked" in host.why_not(shown)
+
+    def test_other_principals_let_nobody_in(self, shown: str, host: Host) -> None:
+        host.principals("admin")
+        try:
+            assert "authorized principal" in host.why_not(shown)
+        finally:
+            host.principals("deploy")
+
+    @pytest.mark.parametrize(
+        "rig", [(["force_command = 'echo only \"$USER\" this'"], [])], indirect=True, ids=["force_command"]
+    )
+    def test_a_forced_command_is_all_that_runs(self, shown: str, host: Host) -> None:
+        assert host.log_in(shown, "echo", "anything").stdout == f"only {USER} this\n"
+
+    @pytest.mark.parametrize(
+        ("rig", "lets_in"),
+        [
+            ((["source_address = '127.0.0.0/8, 192.0.2.7'"], []), True),
+            ((["source_address = '192.0.2.0/24,2001:db8::/32'"], []), False),
+        ],
+        indirect=["rig"],
+        ids=["from there", "from elsewhere"],
+    )
+    def test_it_works_from_the_right_addresses_only(self, shown: str, host: Host, lets_in: bool) -> None:
+        assert host.lets_in(shown) if lets_in else "source address" in host.why_not(shown)
+
+    @pytest.mark.parametrize(
+        ("rig", "terminal", "forwarding"),
+        [(([], []), False, False), (([], ["pty"]), True, False), (([], ["port-forwarding"]), False, True)],
+        indirect=["rig"],
+        ids=["nothing", "pty", "port-forwarding"],
+    )
+    def test_actions_are_what_it_permits(self, shown: str, host: Host, terminal: bool, forwarding: bool) -> None:
+        asked = host.log_in(shown, "test -t 0 && echo a terminal", options=["-tt"])
+        assert ("a terminal" in asked.stdout) == terminal
+        through = host.log_in(shown, "", options=["-W", f"127.0.0.1:{host.port}"])
+        assert ("SSH-2.0-OpenSSH" in through.stdout) == forwarding
+
+    def test_a_renewal_gives_a_new_one_to_the_new_end(
+        self, made: Made, it: Connector, order: Callable[..., Order], host: Host
+    ) -> None:
+        asked = order()
+        it.grant(asked)
+        first = certificate(it, asked, host)
+        later = Order(*(getattr(asked, name) for name in Order.__slots__[:7]), ends_at=asked.ends_at + 60)
+        it.grant(later)
+        assert certificate(it, later, host) != first
+        ends = made.rows("SELECT expires_at FROM ssh_certificates ORDER BY expires_at")
+        assert ends == [(asked.ends_at,), (later.ends_at,)]
+
+    def test_the_key_on_file_is_offered_again_and_a_new_one_takes_its_place(
+        self, it: Connector, order: Callable[..., Order], host: Host, tmp_path: Path
+    ) -> None:
+        assert isinstance(it, Ssh)
+        asked = order()
+        it.grant(asked)
+        assert it.credentials(asked, "") == Question("Public key", HINT)
+        for public in (host.public, a_pair(tmp_path / "second")):
+            assert isinstance(it.credentials(asked, f" {public}\n"), Way)
+            question = it.credentials(asked, "  ")
+            assert isinstance(question, Question) and question.given == " ".join(public.split()[:2])
+
+    def test_a_bad_key_changes_nothing_and_is_nowhere(
+        self, made: Made, it: Connector, order: Callable[..., Order], host: Host, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        assert isinstance(it, Ssh)
+        asked = order()
+        it.grant(asked)
+        private = (host.place / "id").read_text()
+        question = it.credentials(asked, private)
+        assert isinstance(question, Question) and "private key" in question.wrong and question.given == ""
+        secret = private.splitlines()[2]
+        assert secret not in repr(question) + caplog.text
+        assert secret.encode() not in made.path.read_bytes() + Path(f"{made.path}-wal").read_bytes()
+        assert made.count("ssh_certificates") == made.count("ssh_keys") == 0
+
+    def test_without_access_there_is_no_certificate(
+        self, it: Connector, order: Callable[..., Order], host: Host
+    ) -> None:
+        asked = order()
+        with pytest.raises(SystemRefused, match="not open"):
+            certificate(it, asked, host)
+
+    @pytest.mark.parametrize(
+        ("rig", "expected"),
+        [
+            (([], []), "deploy@HOST"),
+            ((["address = 'bastion.example.com:2222'"], []), "-p 2222 deploy@bastion.example.com"),
+            ((["address = 'root@[2001:db8::7]'"], []), "root@2001:db8::7"),
+        ],
+        indirect=["rig"],
+        ids=["no address", "port", "user"],
+    )
+    def test_the_command_is_ready_to_copy(
+        self, it: Connector, order: Callable[..., Order], host: Host, expected: str
+    ) -> None:
+        assert isinstance(it, Ssh)
+        asked = order()
+        it.grant(asked)
+        way = it.credentials(asked, host.public)
+        assert isinstance(way, Way)
+        words = shlex.split(way.secrets["Command"])
+        file = f"~/.ssh/{asked.grant}-cert.pub"
+        assert words == ["ssh", "-o", f"CertificateFile={file}", *expected.split()]
+        assert file in way.how[0] and "deploy" in way.how[1]
+
+    def test_an_end_needs_neither_the_ca_key_nor_roles_toml(
+        self, made: Made, it: Connector, order: Callable[..., Order], bearer: Bearer, host: Host
+    ) -> None:
+        asked = order()
+        it.grant(asked)
+        shown = certificate(it, asked, host)
+        host.fetch(bearer.url)
+        assert host.lets_in(shown)
+        text = Rig("connector = 'gateway'\nsecret = '0123456789abcdef'", ["a"], bearer.gets_in, well).roles_toml
+        made.policies.append(parse_policy(text.replace("it]", "other]").replace("'it'", "'other'"), "roles.toml", {}))
+        gone = build_systems(made.world).of("it", "ssh")
+        gone.revoke(asked)
+        assert not gone.read_back(asked)
+        (host.place / "krl").write_bytes(httpx.get(f"{bearer.url}/ssh/krl").content)
+        assert "revoked" in host.why_not(shown)
+        with pytest.raises(SystemRefused, match="not_in_roles"):
+            certificate(gone, asked, host)

@@ -1,0 +1,239 @@
+"""What may be pasted as a public key, and where the key that signs may come from."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.serialization import SSHCertificateBuilder, SSHCertificateType
+
+from bot.connectors.base import Tools
+from bot.connectors.ssh import Ssh
+from bot.connectors.ssh_ca import AgentKey, FileKey, authority_of
+from bot.connectors.ssh_keys import Given, read_key
+from bot.core.errors import SystemUnavailable
+from bot.core.policy import System
+from tests.connectors.hosts import MISSING, NO_SSHD, a_pair, keygen
+
+pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"{NO_SSHD}: {', '.join(MISSING)}")
+
+GOOD = {
+    "ed25519": ("ed25519",),
+    "ecdsa 256": ("ecdsa", "-b", "256"),
+    "ecdsa 521": ("ecdsa", "-b", "521"),
+    "rsa 3072": ("rsa", "-b", "3072"),
+}
+
+
+@pytest.fixture(scope="module")
+def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A pair of each kind."""
+    place = tmp_path_factory.mktemp("keys")
+    for name, kind in GOOD.items():
+        a_pair(place / name, *kind)
+    a_pair(place / "rsa 2048", "rsa", "-b", "2048")
+    return place
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_a_good_key_is_taken_without_its_comment(keys: Path, name: str) -> None:
+    pasted = (keys / f"{name}.pub").read_text()
+    given = read_key(f"\n  {pasted}\t")
+    assert isinstance(given, Given)
+    assert given.line == " ".join(pasted.split()[:2])
+    assert given.fingerprint == keygen("-l", "-f", keys / f"{name}.pub").split()[1]
+
+
+ED25519 = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI"
+BAD = {
+    "": "not a public key",
+    "hello": "not a public key",
+    "ssh-ed25519": "damaged",
+    f"{ED25519}": "damaged",
+    "ssh-ed25519 ????": "damaged",
+    "ssh-rsa AAAAC3NzaC1lZDI1NTE5AAAAIGFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFh": "damaged",
+    "ssh-ed25519 ключ": "damaged",
+    "ssh-dss AAAAB3NzaC1kc3MAAACBAP": "too weak",
+    "sk-ssh-ed25519@openssh.com AAAAGnNr": "security token",
+    "ssh-ed25519-cert-v01@openssh.com AAAAIHNz": "certificate, not a key",
+    f'command="sh" {ED25519}': "not a public key",
+    f"{ED25519}\n{ED25519}": "not a public key",
+    "ssh-ed25519 " + "A" * 10_000: "not a public key",
+    "---- BEGIN SSH2 PUBLIC KEY ----\nAAAA": "another format",
+    "-----BEGIN PUBLIC KEY-----\nMCow": "another format",
+    "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEAAAAA": "private key",
+    "-----BEGIN RSA PRIVATE KEY-----\nMIIE": "private key",
+    "-----begin encrypted private key-----": "private key",
+    "PuTTY-User-Key-File-3: ssh-ed25519": "private key",
+    "b3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAE": "private key",
+    f"{ED25519} -----BEGIN OPENSSH PRIVATE KEY-----": "private key",
+}
+
+
+@pytest.mark.parametrize("pasted", BAD, ids=range(len(BAD)))
+def test_what_is_no_good_key_is_told_and_not_repeated(pasted: str) -> None:
+    wrong = read_key(pasted)
+    assert isinstance(wrong, str) and BAD[pasted] in wrong
+    assert pasted[-20:] == "" or pasted[-20:] not in wrong
+
+
+def test_a_short_rsa_key_is_too_weak(keys: Path) -> None:
+    wrong = read_key((keys / "rsa 2048.pub").read_text())
+    assert isinstance(wrong, str) and "this has 2048" in wrong
+
+
+def test_every_private_key_is_known_for_one(keys: Path, tmp_path: Path) -> None:
+    for name in GOOD:
+        for form in ("RFC4716", "PEM", "PKCS8"):
+            shutil.copy(keys / name, tmp_path / "key")
+            keygen("-q", "-p", "-N", "", "-m", form, "-f", tmp_path / "key")
+            wrong = read_key((tmp_path / "key").read_text())
+            assert isinstance(wrong, str) and "private key" in wrong, (name, form)
+
+
+# --- the CA
+
+
+def a_certificate(public: str) -> SSHCertificateBuilder:
+    given = read_key(public)
+    assert isinstance(given, Given)
+    builder = SSHCertificateBuilder().public_key(given.key).serial(7).type(SSHCertificateType.USER).key_id(b"ana g1")
+    return builder.valid_principals([b"deploy"]).valid_after(1_790_000_000).valid_before(1_790_003_600)
+
+
+def seen(line: str, place: Path) -> str:
+    (place / "certificate").write_text(line)
+    return keygen("-L", "-f", place / "certificate")
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_a_ca_key_in_a_file_signs(keys: Path, tmp_path: Path, name: str) -> None:
+    authority = authority_of(str(keys / name))
+    assert authority.line() == " ".join((keys / f"{name}.pub").read_text().split()[:2])
+    said = seen(authority.sign(a_certificate((keys / "rsa 3072.pub").read_text())), tmp_path)
+    assert keygen("-l", "-f", keys / f"{name}.pub").split()[1] in said and "Serial: 7\n" in said
+
+
+@pytest.mark.parametrize("form", ["PEM", "PKCS8"])
+def test_other_forms_of_key_files_are_read(keys: Path, tmp_path: Path, form: str) -> None:
+    shutil.copy(keys / "ecdsa 256", tmp_path / "key")
+    keygen("-q", "-p", "-N", "", "-m", form, "-f", tmp_path / "key")
+    assert FileKey(str(tmp_path / "key")).line() == FileKey(str(keys / "ecdsa 256")).line()
+
+
+@pytest.mark.parametrize("mode", [0o604, 0o620, 0o666, 0o644, 0o601])
+def test_a_file_that_others_may_read_is_refused(keys: Path, tmp_path: Path, mode: int) -> None:
+    shutil.copy(keys / "ed25519", tmp_path / "key")
+    (tmp_path / "key").chmod(mode)
+    with pytest.raises(SystemUnavailable, match=rf"mode {mode:04o}\): chmod 0600"):
+        FileKey(str(tmp_path / "key")).line()
+
+
+def test_a_group_may_read_the_file(keys: Path, tmp_path: Path) -> None:
+    shutil.copy(keys / "ed25519", tmp_path / "key")
+    (tmp_path / "key").chmod(0o440)
+    assert FileKey(str(tmp_path / "key")).line()
+
+
+@pytest.mark.parametrize(
+    ("what", "words"),
+    [
+        ("missing", "No such file"),
+        ("directory", "no regular file"),
+        ("pipe", "no regular file"),
+        ("nul\0", "not a path"),
+        ("garbage", "no private key in it"),
+        ("public", "no private key in it"),
+        ("secp256k1", "no private key in it|can't be used"),
+        ("short", "this has 2048"),
+        ("locked", "has a passphrase"),
+    ],
+)
+def test_what_is_wrong_with_the_file_is_said(keys: Path, tmp_path: Path, what: str, words: str) -> None:
+    path = tmp_path / what if "\0" not in what else what
+    if what == "directory":
+        Path(path).mkdir(mode=0o700)
+    if what == "pipe":
+        os.mkfifo(path, 0o600)
+    if what == "locked":
+        keygen("-q", "-t", "ed25519", "-N", "a passphrase", "-f", path)
+    if what in ("garbage", "public", "short"):
+        content = {"garbage": b"hello", "public": (keys / "ed25519.pub").read_bytes()}
+        Path(path).write_bytes(content.get(what, (keys / "rsa 2048").read_bytes()))
+        Path(path).chmod(0o600)
+    if what == "secp256k1":
+        from cryptography.hazmat.primitives.asymmetric.ec import SECP256K1, generate_private_key
+        from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+        key = generate_private_key(SECP256K1())
+        Path(path).write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+        Path(path).chmod(0o600)
+    with pytest.raises(SystemUnavailable, match=words):
+        FileKey(str(path)).line()
+
+
+@contextmanager
+def an_agent(place: Path, *keys: Path) -> Iterator[str]:
+    """A real ssh-agent that holds these keys, and where it listens."""
+    path = f"{place}/agent"
+    process = subprocess.Popen(["ssh-agent", "-D", "-a", path], stdout=subprocess.PIPE)
+    try:
+        assert process.stdout is not None and process.stdout.readline()
+        for key in keys:
+            subprocess.run(["ssh-add", "-q", key], env={**os.environ, "SSH_AUTH_SOCK": path}, check=True)
+        yield path
+    finally:
+        process.terminate()
+        process.communicate()
+
+
+def test_a_ca_key_in_an_agent_signs(keys: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with an_agent(tmp_path, *(keys / name for name in GOOD)) as path:
+        monkeypatch.setenv("SSH_AUTH_SOCK", path)
+        for name in GOOD:
+            fingerprint = keygen("-l", "-f", keys / f"{name}.pub").split()[1]
+            authority = authority_of(f"agent:{fingerprint}")
+            assert authority.line() == FileKey(str(keys / name)).line()
+            for public in ("ed25519", "ecdsa 521", "rsa 3072"):
+                said = seen(authority.sign(a_certificate((keys / f"{public}.pub").read_text())), tmp_path)
+                assert fingerprint in said.split("Signing CA")[1].splitlines()[0]
+                assert 'Key ID: "ana g1"' in said and "deploy" in said
+
+
+def test_an_agent_that_can_t_sign_is_told(keys: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    authority = AgentKey(keygen("-l", "-f", keys / "ed25519.pub").split()[1])
+    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+    with pytest.raises(SystemUnavailable, match="SSH_AUTH_SOCK is not set"):
+        authority.line()
+    monkeypatch.setenv("SSH_AUTH_SOCK", f"{tmp_path}/nobody")
+    with pytest.raises(SystemUnavailable, match="can't be reached: No such file"):
+        authority.line()
+    with an_agent(tmp_path, keys / "ecdsa 256") as path:
+        monkeypatch.setenv("SSH_AUTH_SOCK", path)
+        with pytest.raises(SystemUnavailable, match="does not have the key"):
+            authority.sign(a_certificate((keys / "ed25519.pub").read_text()))
+
+
+@pytest.mark.parametrize(
+    "ca_key", ["agent:", "agent:SHA256:short", "agent:MD5:aa", "-----BEGIN OPENSSH PRIVATE KEY-----\nb3Bl"]
+)
+def test_a_setting_that_names_no_key_is_refused_without_being_repeated(ca_key: str) -> None:
+    with pytest.raises(ValueError) as caught:
+        authority_of(ca_key)
+    assert "b3Bl" not in str(caught.value)
+
+
+def test_check_says_whether_it_could_sign(keys: Path, tmp_path: Path) -> None:
+    def wrong(path: Path, *actions: str) -> list[str]:
+        settings = {"ca_key": str(path), "principals": ["deploy"]}
+        tools = Tools(None, None, None)  # type: ignore[arg-type]
+        return list(Ssh(System("bastion", "ssh", settings), tools).check({"admin": actions}))
+
+    assert wrong(keys / "ed25519", "pty") == []
+    assert "No such file" in wrong(tmp_path / "missing")[0]
+    assert wrong(keys / "ed25519", "shell")[0].startswith("admin: shell is no extension")

@@ -1,0 +1,142 @@
+"""What the hosts of ssh systems fetch: the list of the revoked, as OpenSSH reads it, and the keys to trust."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import httpx
+import pytest
+from cryptography.hazmat.primitives.serialization import SSHCertificateBuilder, SSHCertificateType
+from prometheus_client import CollectorRegistry
+
+from bot.app import build_systems, ca_keys
+from bot.connectors.ssh_ca import FileKey
+from bot.connectors.ssh_keys import Given, read_key
+from bot.core.policy import parse_policy
+from bot.operations.count_usage import UsageMeter
+from bot.operations.keep_certificates import StoredCertificates
+from bot.web import build_web
+from bot.web.krl import encode_krl
+from tests.builders import ENVIRON, SYSTEMS, policy_text
+from tests.connectors.hosts import MISSING, NO_SSHD, a_pair, keygen
+from tests.web.conftest import Site, build_site
+from tests.worlds import START, Made
+
+pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"{NO_SSHD}: {', '.join(MISSING)}")
+
+
+@pytest.fixture(scope="module")
+def cas(tmp_path_factory: pytest.TempPathFactory) -> Sequence[FileKey]:
+    place = tmp_path_factory.mktemp("cas")
+    for name in ("one", "two"):
+        a_pair(place / name)
+    return [FileKey(str(place / "one")), FileKey(str(place / "two"))]
+
+
+def authority(ca: FileKey) -> str:
+    return ca.line().split()[1]
+
+
+def is_revoked(krl: bytes, ca: FileKey, serial: int, place: Path) -> bool:
+    """What OpenSSH says of the certificate with that number."""
+    given = read_key(ca.line())
+    assert isinstance(given, Given)
+    builder = SSHCertificateBuilder().public_key(given.key).serial(serial).type(SSHCertificateType.USER)
+    builder = builder.key_id(b"ana g1").valid_principals([b"deploy"]).valid_after(0).valid_before(2**40)
+    (place / "certificate").write_text(ca.sign(builder))
+    (place / "krl").write_bytes(krl)
+    asked = subprocess.run(["ssh-keygen", "-Q", "-f", place / "krl", place / "certificate"], capture_output=True)
+    said = asked.stdout.decode()
+    assert (asked.returncode, said.strip().endswith("REVOKED")) in ((0, False), (1, True)), asked
+    return asked.returncode == 1
+
+
+def listed(krl: bytes, place: Path) -> str:
+    (place / "krl").write_bytes(krl)
+    return keygen("-Q", "-l", "-f", place / "krl")
+
+
+def test_an_empty_list_revokes_nothing(cas: Sequence[FileKey], tmp_path: Path) -> None:
+    for serials in ({}, {authority(cas[0]): []}):
+        krl = encode_krl(START, serials)
+        assert f"# KRL version {START}\n" in listed(krl, tmp_path)
+        assert not is_revoked(krl, cas[0], 1, tmp_path)
+
+
+def test_exactly_the_numbers_of_exactly_that_ca_are_revoked(cas: Sequence[FileKey], tmp_path: Path) -> None:
+    one, two = cas
+    many: Mapping[str, Sequence[int]] = {authority(one): [1, 2**32, 2**63 - 1, *range(10, 1000)], authority(two): [7]}
+    krl = encode_krl(START, many)
+    assert [is_revoked(krl, one, serial, tmp_path) for serial in (1, 2**32, 2**63 - 1, 999)] == [True] * 4
+    assert [is_revoked(krl, one, serial, tmp_path) for serial in (2, 2**32 + 1, 2**63, 1000, 7)] == [False] * 5
+    assert [is_revoked(krl, two, serial, tmp_path) for serial in (7, 1)] == [True, False]
+
+
+def test_the_list_is_what_was_revoked_on_either_database(either: Site, cas: Sequence[FileKey], tmp_path: Path) -> None:
+    made, kept = either.made, StoredCertificates(either.made.world)
+    grant = made.a_grant()
+    kept.allow(grant.id, "bastion", grant.ends_at)
+    issued = kept.issue(grant.id, "bastion", authority(cas[0]), "SHA256:key", grant.ends_at)
+    assert issued is not None
+
+    def fetched() -> bytes:
+        answer = either.call("GET", "/ssh/krl")
+        assert (answer.status_code, answer.headers["content-type"]) == (200, "application/octet-stream")
+        assert answer.headers["cache-control"] == "no-store"
+        return answer.content
+
+    assert not is_revoked(fetched(), cas[0], issued.serial, tmp_path)
+    kept.end([(grant.id, "bastion")])
+    assert is_revoked(fetched(), cas[0], issued.serial, tmp_path)
+    assert not is_revoked(fetched(), cas[1], issued.serial, tmp_path)
+
+
+def test_no_list_is_better_than_an_empty_one(made: Made) -> None:
+    made.break_database()
+    assert build_site(made).call("GET", "/ssh/krl").status_code == 503
+
+
+@pytest.fixture
+def keys(tmp_path: Path) -> Mapping[str, str]:
+    return {name: a_pair(tmp_path / name) for name in ("a", "b")}
+
+
+def ca_pub(made: Made, path: str, **files: Path) -> httpx.Response:
+    """The answer where these ssh systems have these CA keys."""
+    tables = (
+        f'[systems.{name}]\nconnector = "ssh"\nca_key = "{file}"\nprincipals = ["deploy"]\n'
+        for name, file in files.items()
+    )
+    made.policies.append(parse_policy(policy_text(systems=SYSTEMS + "".join(tables)), "roles.toml", ENVIRON))
+    meter, registry = UsageMeter(made.world), CollectorRegistry()
+    app = build_web(
+        made.world, made.signer, meter, ready=list, registry=registry,
+        ca_keys=lambda wanted: ca_keys(made.world, build_systems(made.world), wanted),
+    )  # fmt: skip
+    return Site(made, meter, registry, app).call("GET", path)
+
+
+def test_the_keys_to_trust_are_one_line_each(made: Made, keys: Mapping[str, str], tmp_path: Path) -> None:
+    one, other = (" ".join(keys[name].split()[:2]) for name in ("a", "b"))
+    answer = ca_pub(made, "/ssh/ca.pub", web=tmp_path / "a", db=tmp_path / "b", more=tmp_path / "a")
+    assert answer.status_code == 200 and answer.headers["content-type"].startswith("text/plain")
+    assert answer.text == f"{one} web,more\n{other} db\n"
+
+
+def test_a_host_asks_for_the_key_of_its_own_system(made: Made, keys: Mapping[str, str], tmp_path: Path) -> None:
+    files = {"web": tmp_path / "a", "db": tmp_path / "b"}
+    assert ca_pub(made, "/ssh/ca.pub?system=db", **files).text == " ".join([*keys["b"].split()[:2], "db\n"])
+    assert ca_pub(made, "/ssh/ca.pub?system=shop-admin", **files).status_code == 404
+    assert ca_pub(made, "/ssh/ca.pub?system=db", web=tmp_path / "missing", db=tmp_path / "b").status_code == 200
+
+
+def test_a_key_that_can_t_be_told_is_told_by_nobody(made: Made, keys: Mapping[str, str], tmp_path: Path) -> None:
+    answer = ca_pub(made, "/ssh/ca.pub", web=tmp_path / "missing", db=tmp_path / "b")
+    assert answer.status_code == 503 and "missing" not in answer.text
+
+
+def test_without_ssh_systems_there_is_nothing_to_trust(made: Made) -> None:
+    answer = build_site(made).call("GET", "/ssh/ca.pub")
+    assert (answer.status_code, answer.content) == (200, b"")
