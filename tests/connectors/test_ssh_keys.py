@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -231,7 +232,7 @@ def test_a_setting_that_names_no_key_is_refused_without_being_repeated(ca_key: s
 def test_check_says_whether_it_could_sign(keys: Path, tmp_path: Path) -> None:
     def wrong(path: Path, *actions: str) -> list[str]:
         settings = {"ca_key": str(path), "principals": ["deploy"]}
-        tools = Tools(None, None, None)  # type: ignore[arg-type]
+        tools = Tools(*[None] * len(fields(Tools)))  # type: ignore[arg-type]
         return list(Ssh(System("bastion", "ssh", settings), tools).check({"admin": actions}))
 
     assert wrong(keys / "ed25519", "pty") == []
