@@ -51,11 +51,12 @@ class Rig:
 
     @property
     def roles_toml(self) -> str:
-        actions = ", ".join(f"'{action}'" for action in self.actions)
+        quoted = [f"'{action}'" for action in self.actions]
+        actions = ", ".join(quoted)
         return (
             f"{WORKSPACE}\n[systems.it]\n{self.settings}\n{self.more}\n[roles.it]\nsystem = 'it'\n"
             f"actions = [{actions}]\nrequesters = ['everyone']\napprovers = ['@db-leads']\n"
-            f"[roles.also]\nsystem = 'it'\nactions = ['{self.actions[0]}']\nrequesters = ['everyone']\n"
+            f"[roles.also]\nsystem = 'it'\nactions = [{", ".join(quoted[:1])}]\nrequesters = ['everyone']\n"
             "approvers = ['@db-leads']\n"
         )
 
