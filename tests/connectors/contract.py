@@ -52,11 +52,11 @@ class Rig:
     @property
     def roles_toml(self) -> str:
         quoted = [f"'{action}'" for action in self.actions]
-        actions = ", ".join(quoted)
+        actions, first = ", ".join(quoted), "".join(quoted[:1])
         return (
             f"{WORKSPACE}\n[systems.it]\n{self.settings}\n{self.more}\n[roles.it]\nsystem = 'it'\n"
             f"actions = [{actions}]\nrequesters = ['everyone']\napprovers = ['@db-leads']\n"
-            f"[roles.also]\nsystem = 'it'\nactions = [{", ".join(quoted[:1])}]\nrequesters = ['everyone']\n"
+            f"[roles.also]\nsystem = 'it'\nactions = [{first}]\nrequesters = ['everyone']\n"
             "approvers = ['@db-leads']\n"
         )
 
