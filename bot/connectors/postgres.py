@@ -102,10 +102,13 @@ class Postgres:
         return [Session(role.grant, *session) for role, session in found if role.system == self._system]
 
     def check(self, roles: Mapping[str, Sequence[str]]) -> Iterable[str]:
+        """Without roles only whether our account can do its work, which is cheap and writes nothing."""
         try:
             with self._server.connected() as line:
-                able, wrong = _account_problems(line)
-                return [*wrong, *self._action_problems(line, roles)] if able else wrong
+                wrong = _unable(line)
+                if roles and not wrong:
+                    wrong = [*_too_able(line), *self._action_problems(line, roles)]
+                return wrong
         except (SystemUnavailable, SystemRefused) as error:
             return [str(error)]
 
@@ -193,12 +196,17 @@ def _refuse_older(line: Line) -> None:
         raise SystemRefused("version", f"this needs PostgreSQL {OLDEST} or newer")
 
 
-def _account_problems(line: Line) -> tuple[bool, list[str]]:
-    """Whether our account can make roles at all, and what is wrong with it."""
+def _unable(line: Line) -> list[str]:
+    """Why our account can't make roles at all."""
     account, is_super, creates = row(line, _ACCOUNT)
     version = line.info.server_version // 10_000
     if version < OLDEST:
-        return False, [f"it is PostgreSQL {version}; this needs {OLDEST} or newer"]
-    if is_super:
-        return True, [f"our account {account} is a superuser, which is far more than it needs: CREATEROLE is enough"]
-    return creates, [] if creates else [f"our account {account} may not create roles: ALTER ROLE {account} CREATEROLE"]
+        return [f"it is PostgreSQL {version}; this needs {OLDEST} or newer"]
+    return (
+        [] if is_super or creates else [f"our account {account} may not create roles: ALTER ROLE {account} CREATEROLE"]
+    )
+
+
+def _too_able(line: Line) -> list[str]:
+    account, is_super, _ = row(line, _ACCOUNT)
+    return [f"our account {account} is a superuser, which is far more than it needs: CREATEROLE is enough"] * is_super

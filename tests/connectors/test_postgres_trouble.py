@@ -19,6 +19,7 @@ from tests.connectors.postgres_rig import (
     connector,
     roles,
     url,
+    works,
 )
 from tests.connectors.postgres_wire import Wire
 
@@ -90,15 +91,33 @@ def test_checking_changes_nothing(it: Postgres, server: PasswordServer) -> None:
     assert roles(server) == before
 
 
+def test_a_look_without_roles_writes_nothing(it: Postgres, server: PasswordServer) -> None:
+    before = len(server.log)
+    assert it.check({}) == []
+    said = server.log[before:]
+    assert "SELECT rolname, rolsuper" in said and not re.search("statement: (CREATE|COMMENT|GRANT|ALTER)", said)
+
+
 def test_an_account_that_may_too_much_or_too_little_is_told(server: PasswordServer) -> None:
     server.execute("CREATE ROLE root_too LOGIN SUPERUSER PASSWORD 'x'; CREATE ROLE weak LOGIN PASSWORD 'x'")
     try:
         (problem,) = connector(url(server.port, user="root_too", password="x")).check({"it": ACTIONS})
-        assert "is a superuser" in problem
+        assert problem == "our account root_too is a superuser, which is far more than it needs: CREATEROLE is enough"
+        assert connector(url(server.port, user="root_too", password="x")).check({}) == []  # it is well, for all that
         (problem,) = connector(url(server.port, user="weak", password="x")).check({"it": ACTIONS})
         assert problem == "our account weak may not create roles: ALTER ROLE weak CREATEROLE"
     finally:
         server.execute("DROP ROLE root_too, weak")
+
+
+def test_a_superuser_does_it_too(server: PasswordServer) -> None:
+    server.execute("CREATE ROLE root_too LOGIN SUPERUSER PASSWORD 'x'")
+    it, order = connector(url(server.port, user="root_too", password="x")), an_order()
+    it.grant(order)
+    assert works(it, order)
+    it.revoke(order)
+    assert not it.read_back(order)
+    server.execute("DROP ROLE root_too_left; DROP OWNED BY root_too; DROP ROLE root_too")
 
 
 def test_a_server_that_can_t_be_used_is_told_without_a_secret(server: PasswordServer, wire: Wire) -> None:
