@@ -120,7 +120,10 @@ class Asked:
         return self._settled("read_back", order).state == "active"
 
     def credentials(self, order: Order, given: str) -> Way | Question:
-        """Whatever the system gives for the same grant again; nothing of it is kept."""
+        """Whatever the system gives for the same grant again; nothing of it is kept. Access that ended while the holder
+        pressed must not come back by that, so it is looked at first. Raises SystemUnavailable when it is not there."""
+        if not self.read_back(order):
+            raise SystemUnavailable(f"{self._name} has not got the access")
         reply = self._until("active", "grant", order)
         shown = read_credentials(reply.credentials, self._name)
         return Way(shown, () if shown else (f"{self._name} gives nothing to copy: sign in there as you always do.",))

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests.builders import WORKSPACE
+from tests.connectors.example import install, python
 
-ROOT = Path(__file__).parents[2]
 ROLES = f"""{WORKSPACE}
 [systems.vpn]
 connector = "allowlist"
@@ -26,20 +23,11 @@ approvers = ["@db-leads"]
 """
 
 
-def python(*words: str, path: Path | None = None) -> subprocess.CompletedProcess[str]:
-    """Python with this code, and with what is installed in `path`."""
-    env = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-    env["PYTHONPATH"] = os.pathsep.join(str(each) for each in (ROOT, path) if each)
-    return subprocess.run([sys.executable, *words], env=env, cwd=ROOT, capture_output=True, text=True, timeout=120)
-
-
 @pytest.fixture(scope="module")
 def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where the example is installed."""
     place = tmp_path_factory.mktemp("package")
-    pip = ["-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
-    done = python(*pip, "--disable-pip-version-check", "--target", str(place), str(ROOT / "docs/connectors/example"))
-    assert done.returncode == 0, done.stderr
+    install(place)
     return place
 
 

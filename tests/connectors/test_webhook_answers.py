@@ -148,6 +148,13 @@ def test_credentials_are_shown_by_their_labels_and_not_in_a_repr() -> None:
     assert "1234" not in repr(way)
 
 
+def test_looking_at_access_that_has_ended_does_not_make_it_again() -> None:
+    serve, asked = slow(0, b'{"state": "ended"}')
+    with raw_server(serve) as server, pytest.raises(SystemUnavailable, match="has not got the access"):
+        hook(server.url).credentials(A_GRANT, "")
+    assert asked == ["read_back"]
+
+
 def test_a_receiver_that_gives_none_is_said_to() -> None:
     for nothing in (None, {}):
         way: Any = shown(nothing)

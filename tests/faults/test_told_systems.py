@@ -1,5 +1,5 @@
 """From a press in Slack to a door that really opens, and shuts at the end: systems that are told by a webhook, by an
-executable, and by both at once."""
+executable, by both at once, and by a connector of a package."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ import pytest
 
 from bot.sandbox import Person
 from tests.connectors.doors import Doors
+from tests.connectors.example import ROOT, install
 from tests.connectors.receiver import SECRET, Receiver, running_receiver
+from tests.connectors.third_party import lets_in
 from tests.faults.live import ROLES, Company, parts, running_company, until
 
 ROLE = """
@@ -56,8 +58,10 @@ class Place:
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    folders = [tmp_path_factory.mktemp(name) for name in ("company", "receiver", "doors")]
-    with running_receiver(folders[1]) as receiver, running_company(folders[0]) as company:
+    folders = [tmp_path_factory.mktemp(name) for name in ("company", "receiver", "doors", "package")]
+    install(folders[3])
+    environment = {"PYTHONPATH": f"{ROOT}:{folders[3]}"}
+    with running_receiver(folders[1]) as receiver, running_company(folders[0], environment=environment) as company:
         doors = Doors(folders[2])
         company.roles.write_text(ROLES + systems(receiver, doors.folder))
         company.start()
@@ -72,9 +76,17 @@ def systems(receiver: Receiver, doors: Path) -> str:
         f'\n[systems.warehouse]\nconnector = "webhook"\nurl = "{receiver.url}"\nsecret = "{SECRET}"\nprivate = true\n',
         f'\n[systems.lab]\nconnector = "command"\nargv = {argv}\nenv = {{ DOORS = "{doors}" }}\n',
         f'\n[systems.moody]\nconnector = "command"\nargv = ["/bin/sh", "{doors}/moody"]\n',
+        f'\n[systems.vpn]\nconnector = "allowlist"\nfolder = "{doors}/vpn"\n',
     )
+    (doors / "vpn").mkdir()
     (doors / "moody").write_text("printf '<!channel> \\033[31mthe \\342\\200\\256door is stuck' >&2; exit 3")
-    names = {"Warehouse": ["warehouse"], "Laboratory": ["lab"], "Rounds": ["warehouse", "lab"], "Moody": ["moody"]}
+    names = {
+        "Warehouse": ["warehouse"],
+        "Laboratory": ["lab"],
+        "Rounds": ["warehouse", "lab"],
+        "Moody": ["moody"],
+        "Vpn": ["vpn"],
+    }
     roles = (ROLE.format(name=title.lower(), title=title, systems=its) for title, its in names.items())
     return "".join((*tables, *roles))
 
@@ -107,6 +119,16 @@ def test_from_the_press_in_slack_the_door_opens_and_at_the_end_it_shuts(
         str(row) for table in ("audit", "outbox") for row in company.rows(f"SELECT * FROM {table}")
     )
     assert not any(code in said for code in codes)
+
+
+def test_a_connector_of_a_package_lets_in_and_no_more_after_the_end(place: Place) -> None:
+    company, who, folder = place.company, place.company.newcomer(), place.doors.folder / "vpn"
+    grant = company.hold(who, "vpn")
+    (email,) = company.rows("SELECT email FROM people WHERE id = ?", who.id)[0]
+    assert email and lets_in(folder, email)
+    give_back(place, who, "vpn", grant)
+    who.wait_dm("has ended")
+    assert not lets_in(folder, email)
 
 
 def test_a_renewal_moves_the_end_on_both_systems(place: Place) -> None:
