@@ -94,7 +94,8 @@ class Delivery:
     ) -> None:
         self._world, self._systems, self._messenger = world, systems, messenger
         self._people, self._meter = people, meter
-        self._survey, self.health = Survey(world, systems), Health(world.now)
+        self.health = Health(world.now)
+        self._survey = Survey(world, systems, health=self.health)
         self._owner = secrets.token_hex(8)
         self._stopping, self._waits = threading.Event(), False
         self._unheard, self._at_once = 0, False
@@ -342,7 +343,7 @@ class Delivery:
         return []
 
     def _make(self, order: Order, extend: bool = False) -> None:
-        with _calling(order.system):
+        with _calling(order.system), self.health.watching(order.system):
             connector = self._systems.of(order.system, order.connector)
             if extend and isinstance(connector, Extends):
                 connector.extend(order)
@@ -356,7 +357,7 @@ class Delivery:
         order = order_for(self._world, grant, system)
         if order is None:
             return []
-        with _calling(system):
+        with _calling(system), self.health.watching(system):
             connector = self._systems.of(system, order.connector)
             connector.revoke(order)
             if connector.read_back(order):

@@ -5,6 +5,7 @@ for the rows, and who is told, is `bot/operations/reconcile.py`'s.
 import logging
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from functools import partial
 
 from bot.aside import Aside
@@ -13,6 +14,7 @@ from bot.connectors.base import Connector, Lists
 from bot.core.errors import AccessBotError, SystemRefused, SystemUnavailable
 from bot.core.findings import Finding, Seen, What, compare
 from bot.core.model import GrantState, Lease
+from bot.health import Health
 from bot.operations._unit import World
 from bot.operations.known_leases import known_leases, known_systems
 from bot.operations.record_delivery import order_for
@@ -30,9 +32,11 @@ ROOM = 0.8
 class Survey:
     """One for each process that asks."""
 
-    def __init__(self, world: World, systems: Systems, patience: float = PATIENCE) -> None:
+    def __init__(
+        self, world: World, systems: Systems, patience: float = PATIENCE, health: Health | None = None
+    ) -> None:
         self._world, self._systems, self._patience = world, systems, patience
-        self._aside = Aside()
+        self._aside, self._health = Aside(), health
 
     def look(self) -> list[Seen]:
         """What was seen on each system, in the order of roles.toml. Raises StorageUnavailable."""
@@ -56,7 +60,10 @@ class Survey:
     # --- one system
 
     def _seen(self, name: str, kind: str, until: float) -> Seen:
-        connector = self._systems.of(name, kind)
+        with self._health.watching(name) if self._health else nullcontext():
+            return self._asked(self._systems.of(name, kind), name, kind, until)
+
+    def _asked(self, connector: Connector, name: str, kind: str, until: float) -> Seen:
         listed = [*connector.list_active()] if isinstance(connector, Lists) else []
         leases = [each for each in known_leases(self._world, name, [f.grant for f in listed]) if each.connector == kind]
         states = {lease.grant: lease.state for lease in leases}

@@ -33,7 +33,11 @@ def _sound(u: Unit, known: Alarm) -> None:
 
 def watch_ends(world: World) -> int:
     """Begins to watch the ends that were asked for and that nothing was heard of yet, and gives their number."""
-    with unit(world) as u:
-        found = alarms.unwatched(u.db, BATCH)
-        watch_end(u, found)
-    return len(found)
+    watched = 0
+    while True:
+        with unit(world) as u:
+            found = alarms.unwatched(u.db, BATCH)
+            watch_end(u, found)
+        watched += len(found)
+        if len(found) < BATCH:
+            return watched
