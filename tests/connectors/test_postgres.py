@@ -7,8 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 import psycopg
 import pytest
 
+from bot.connectors.base import Connector, Watches
 from bot.connectors.postgres import Postgres, role_name
 from bot.core.errors import SystemRefused, SystemUnavailable
+from bot.delivery import Delivery
+from bot.operations.describe_usage import describe_usage
+from bot.operations.record_sessions import record_sessions
+from tests.connectors import contract
 from tests.connectors.contract import Contract, Rig
 from tests.connectors.postgres_rig import (
     ACTIONS,
@@ -24,7 +29,7 @@ from tests.connectors.postgres_rig import (
     works,
 )
 from tests.connectors.postgres_wire import Wire
-from tests.worlds import ANA, CARA
+from tests.worlds import ANA, CARA, Made
 
 GONE = (psycopg.errors.AdminShutdown, psycopg.OperationalError)
 
@@ -34,6 +39,24 @@ class TestPostgres(Contract):
     def rig(self, server: PasswordServer, wire: Wire) -> Rig:
         settings = f"connector = 'postgres'\nurl = '{url(wire.port)}'\naddress = '127.0.0.1:{server.port}'"
         return Rig(settings, ACTIONS, works, wire.down, wire.breaking)
+
+    def test_a_login_is_in_the_grant_s_timeline(
+        self, rig: Rig, it: Connector, made: Made, delivery: Delivery, server: PasswordServer
+    ) -> None:
+        assert isinstance(it, Watches)
+        grant = contract._active(made, delivery)
+        with holder(it, contract._order(made, grant, rig)) as line:
+            record_sessions(made.world, "it", [*it.sessions()], made.clock.at)
+            gone = line.info.backend_pid
+        while server.execute(f"SELECT FROM pg_stat_activity WHERE pid = {gone}"):
+            pass
+        made.clock.at += 15
+        record_sessions(made.world, "it", [*it.sessions()], made.clock.at)
+        usage = describe_usage(made.world, grant.id)
+        assert usage is not None
+        (session,) = usage.sessions
+        assert (session.source, session.closed_at, session.outlived) == ("127.0.0.1", made.clock.at, False)
+        assert usage.used.times == 1 and made.events("grant:use:first") == 1
 
 
 # --- the end
