@@ -54,11 +54,12 @@ class Postgres:
                 give_action(line, role.name, action)
 
     def extend(self, order: Order) -> None:
+        """Never makes the role anew: it may have ended meanwhile, or somebody took it away on purpose."""
         with self._server.connected() as line:
             role = self._one(line, order)
-            if role is not None:
-                return do(line, "ALTER ROLE {role} VALID UNTIL {until}", role=role.sql, until=_until(order))
-        return self.grant(order)
+            if role is None or not role.open:
+                raise SystemUnavailable(f"there is no access of {order.grant} on {self._system} to extend")
+            do(line, "ALTER ROLE {role} VALID UNTIL {until}", role=role.sql, until=_until(order))
 
     def revoke(self, order: Order) -> None:
         with self._server.connected() as line:

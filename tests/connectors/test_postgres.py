@@ -72,6 +72,15 @@ def test_a_session_is_ended_with_the_access(it: Postgres) -> None:
             line.execute("SELECT 1")
 
 
+def test_a_renewal_that_comes_after_the_end_makes_nothing(it: Postgres) -> None:
+    order = an_order()
+    it.grant(order)
+    it.revoke(order)
+    with pytest.raises(SystemUnavailable, match="no access of"):
+        it.extend(order)
+    assert not it.read_back(order)
+
+
 def test_a_holder_can_t_hold_up_the_end(it: Postgres) -> None:
     """Their transaction has locked their own role, in which NOLOGIN would be written."""
     order = an_order()
