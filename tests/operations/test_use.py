@@ -4,9 +4,14 @@ order, and one beyond the end of its grant is shouted about."""
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import closing
 from itertools import permutations
+from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from bot.connectors.base import Session
 from bot.core.model import EndReason, Grant
@@ -16,11 +21,19 @@ from bot.operations.record_sessions import claim_look, record_sessions, systems_
 from bot.operations.release_grant import release_grant
 from bot.operations.report_use import Kept, Report, Unfit, report_use
 from storage import grants
+from storage.database import Database
 from tests.together import together
-from tests.worlds import ANA, START, Made
+from tests.worlds import ANA, START, Made, make_world
 
 SHOP = "shop-admin"
 FROM = "192.0.2.7"
+Step = tuple[str, str, int, bool]
+
+
+@pytest.fixture
+def made_on_sqlite(sqlite_url: str, tmp_path: Path) -> Iterator[Made]:
+    with closing(Database(sqlite_url)) as database:
+        yield make_world(tmp_path, db=database)
 
 
 def told(made: Made, grant: Grant, event: str, at: int | None = None, session: str = "s1") -> Kept:
@@ -249,6 +262,39 @@ class TestSeen:
     def test_of_many_processes_one_looks(self, made: Made) -> None:
         assert sum(together(made.world.db, [lambda: claim_look(made.world, SHOP, 7)] * 6)) == 1
         assert [claim_look(made.world, SHOP, slot) for slot in (7, 8)] == [False, True]
+
+
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(["opened", "closed", "look"]), st.sampled_from("abc"), st.integers(0, 300), st.booleans()
+    ),
+    max_size=25,
+)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(steps=STEPS)
+def test_whatever_is_told_seen_or_repeated_each_session_counts_once(made_on_sqlite: Made, steps: list[Step]) -> None:
+    made = made_on_sqlite
+    made.clock.at = START
+    grant = made.a_grant()
+    made.clock.at = START + 300
+    names: set[str] = set()
+    for event, name, second, twice in steps:
+        for _ in range(1 + twice):
+            if event == "look":
+                seen(made, (grant, name, START + second), at=START + second)
+            else:
+                told(made, grant, event, START + second, name)
+        names.add(name)
+    view = usage_of(made, grant)
+    release_grant(made.world, grant.id, ANA)
+    made.close_gates(grant)
+    assert {row.name for row in view.sessions} == names and view.used.times == len(names)
+    assert all(row.opened_at is not None or row.closed_at is not None for row in view.sessions)
+    assert all(row.opened_at <= row.closed_at for row in view.sessions if None not in (row.opened_at, row.closed_at))
+    assert view.used.open == sum(row.closed_at is None for row in view.sessions)
+    assert made.count("first_uses", f"grant_id = '{grant.id}'") == bool(names)
 
 
 class TestTheWhole:

@@ -69,9 +69,7 @@ def test_metrics_count_answers_by_route_and_status(site: Site) -> None:
     assert "made-up" not in answer.text
 
 
-@pytest.mark.parametrize(
-    "path", ["/", "/usage", "/ssh/krl", "/docs", "/auth2", "/healthz/", "/../etc/passwd", "//auth"]
-)
+@pytest.mark.parametrize("path", ["/", "/usages", "/ssh", "/docs", "/auth2", "/healthz/", "/../etc/passwd", "//auth"])
 def test_an_unknown_path_is_not_found(site: Site, path: str) -> None:
     answer = site.call("GET", f"http://bot{path}")
     assert (answer.status_code, answer.json()) == (404, {"error": "not_found"})
@@ -80,7 +78,12 @@ def test_an_unknown_path_is_not_found(site: Site, path: str) -> None:
 
 @pytest.mark.parametrize(
     ("method", "path", "allowed"),
-    [("GET", "/oauth2/introspect", "POST"), ("GET", "/oauth2/revoke", "POST"), ("POST", "/readyz", "GET, HEAD")],
+    [
+        ("GET", "/oauth2/introspect", "POST"),
+        ("GET", "/oauth2/revoke", "POST"),
+        ("GET", "/usage", "POST"),
+        ("POST", "/readyz", "GET, HEAD"),
+    ],
 )
 def test_another_method_is_told_which_one(site: Site, method: str, path: str, allowed: str) -> None:
     answer = site.call(method, path)
