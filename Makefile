@@ -37,7 +37,7 @@ screenshots: .venv/ready
 lock:
 	$(PYTHON) -m venv .venv-lock && .venv-lock/bin/pip install --quiet uv
 	.venv-lock/bin/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header \
-	  --extra postgres --extra ssh --extra sandbox --group dev --no-emit-package access-bot --output-file requirements.lock pyproject.toml
+	  --extra aws --extra postgres --extra ssh --extra sandbox --group dev --no-emit-package access-bot --output-file requirements.lock pyproject.toml
 	rm -rf .venv-lock
 
 clean:

@@ -83,6 +83,7 @@ KINDS: Mapping[str, str] = {
     "postgres": "bot.connectors.postgres:Postgres",
     "webhook": "bot.connectors.webhook:Webhook",
     "command": "bot.connectors.command:Command",
+    "aws": "bot.connectors.aws:make",
     "github": "bot.connectors.github:make",
     "okta": "bot.connectors.okta:make",
     "kubernetes": "bot.connectors.kubernetes:Kubernetes",

@@ -27,6 +27,15 @@ def no_limit(_answer: Answer) -> int | None:
     return None
 
 
+def checked_base(url: str) -> None:
+    """Raises ValueError, with a sentence, for a URL of an API that can't be used."""
+    parts = checked_url(url, allow_private=True)
+    if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
+        raise ValueError("its URL must begin with https://; http:// is only for this machine")
+    if parts.query or parts.fragment:
+        raise ValueError("its URL must not have a ? or a #")
+
+
 @dataclass(frozen=True, slots=True)
 class Rest:
     """A REST API at `url`. `headers` hold our credentials; `limited` gives the seconds to wait of an answer that is a
@@ -39,12 +48,7 @@ class Rest:
     said: Callable[[Any], object] = lambda body: body.get("message")
 
     def __post_init__(self) -> None:
-        """Raises ValueError, with a sentence, for a URL that can't be used."""
-        parts = checked_url(self.url, allow_private=True)
-        if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
-            raise ValueError("its URL must begin with https://; http:// is only for this machine")
-        if parts.query or parts.fragment:
-            raise ValueError("its URL must not have a ? or a #")
+        checked_base(self.url)
 
     def get(self, *path: str, **query: str) -> Any:
         """What is there as JSON, None where nothing is."""

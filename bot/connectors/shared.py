@@ -51,7 +51,8 @@ class Shared:
     shares = True
 
     def __init__(self, system: System, tools: Tools, members: Members) -> None:
-        self._name, self._marks, self._members = system.name, tools.marks, members
+        self._name, self._settings = system.name, system.settings
+        self._marks, self._members = tools.marks, members
 
     def grant(self, order: Order) -> None:
         """Raises SystemRefused where the person has it already, and not by a grant: an end would be none then."""

@@ -19,6 +19,13 @@ def _postgres(action: str) -> str:
     return wrong and f"{quoted(action)} is not the body of a GRANT: {said}"
 
 
+def _permission_set(action: str) -> str:
+    """Its name or ARN, as the API reference of IAM Identity Center has them."""
+    arn = r"arn:aws[a-z-]*:sso:::permissionSet/ssoins-[0-9a-zA-Z]{16}/ps-[0-9a-zA-Z]{16}"
+    fine = re.fullmatch(rf"[\w+=,.@-]{{1,32}}|{arn}", action, re.ASCII)
+    return "" if fine else f"{quoted(action)} is not the name of a permission set, nor its ARN"
+
+
 def _slug(action: str) -> str:
     words = "is not a team's slug: the end of its address, small letters, digits, - and _"
     return "" if re.fullmatch(r"[a-z0-9_-]{1,100}", action) else f"{quoted(action)} {words}"
@@ -42,6 +49,7 @@ def _extension(action: str) -> str:
 
 
 ACTIONS: Mapping[str, Callable[[str], str]] = {
+    "aws": _permission_set,
     "gateway": _scope,
     "github": _slug,
     "kubernetes": _role_name,

@@ -6,8 +6,19 @@ import pytest
 
 from bot.core.policy_actions import ACTIONS
 
-GOOD = [("github", "deployers"), ("github", "on-call_2"), ("kubernetes", "view"), ("kubernetes", "system:node.x")]
+ARN = "arn:aws:sso:::permissionSet/ssoins-1234567890abcdef/ps-1234567890abcdef"
+GOOD = [
+    ("aws", "Prod+Operator"),
+    ("aws", ARN),
+    ("github", "deployers"),
+    ("github", "on-call_2"),
+    ("kubernetes", "view"),
+    ("kubernetes", "system:node.x"),
+]
 WRONG = [
+    ("aws", "a" * 33),
+    ("aws", "Prod Operator"),
+    ("aws", ARN.replace("ps-", "xx-")),
     ("github", "Deployers"),
     ("github", "acme/deployers"),
     ("github", ".."),

@@ -169,8 +169,8 @@ class _Handler(BaseHTTPRequestHandler):
         headers = {name.lower(): value for name, value in self.headers.items()}
         try:
             reply = self.standin.handle(self.command, self.path, headers, raw)
-        except AssertionError as error:
-            reply = Reply(418, {"message": str(error), "errorSummary": str(error)})
+        except Exception as error:  # so that the test tells what it was
+            reply = Reply(418, dict.fromkeys(("message", "errorSummary"), repr(error)))
         self.close_connection = True
         if reply is None:
             return
@@ -179,6 +179,7 @@ class _Handler(BaseHTTPRequestHandler):
         for name, value in {
             "Content-Type": "application/json",
             "Content-Length": str(len(body)),
+            "Connection": "close",
             **reply.headers,
         }.items():
             self.send_header(name, value)
