@@ -14,6 +14,9 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+GLANCE = 0.1
+"""Seconds between two looks whether the waiting is to stop."""
+
 
 class _Call(threading.Thread, Generic[T]):
     """One question. A thread that hangs must not keep the process from ending, so it is a daemon."""
@@ -32,9 +35,12 @@ class _Call(threading.Thread, Generic[T]):
             log.exception("asking %s failed unexpectedly", self._system)
             self.answer = SystemUnavailable(f"unexpected {type(error).__name__}, see the log")
 
-    def said(self, until: float, patience: float) -> T | AccessBotError:
-        """The answer, waited for until then."""
-        self.join(max(0.0, until - time.monotonic()))
+    def said(self, until: float, patience: float, stopping: threading.Event) -> T | AccessBotError:
+        """The answer, waited for until then. Raises SystemUnavailable when the waiting is to stop."""
+        while self.is_alive() and (left := until - time.monotonic()) > 0:
+            self.join(min(left, GLANCE))
+            if stopping.is_set() and self.is_alive():
+                raise SystemUnavailable("this process stops, so it did not wait for the answer")
         return SystemUnavailable(f"it has not answered within {patience:g} s") if self.is_alive() else self.answer
 
 
@@ -43,13 +49,18 @@ class Aside:
 
     def __init__(self) -> None:
         self._under_way: dict[str, threading.Thread] = {}
-        self._lock = threading.Lock()
+        self._lock, self._stopping = threading.Lock(), threading.Event()
+
+    def stop(self) -> None:
+        """Whoever waits for an answer waits no more."""
+        self._stopping.set()
 
     def ask(self, questions: Mapping[str, Callable[[], T]], patience: float) -> dict[str, T | AccessBotError]:
-        """Each system's answer, or what kept it from answering; takes at most `patience` seconds."""
+        """Each system's answer, or what kept it from answering; takes at most `patience` seconds. Raises
+        SystemUnavailable when it was stopped meanwhile."""
         until, owed = time.monotonic() + patience, SystemUnavailable("it still owes the answer to an earlier question")
         calls = [(system, self._begun(system, question)) for system, question in questions.items()]
-        return {system: call.said(until, patience) if call else owed for system, call in calls}
+        return {system: call.said(until, patience, self._stopping) if call else owed for system, call in calls}
 
     def _begun(self, system: str, question: Callable[[], T]) -> _Call[T] | None:
         with self._lock:

@@ -142,6 +142,8 @@ class Delivery:
     def begin_stop(self) -> None:
         """The same without waiting for it."""
         self._stopping.set()
+        self._survey.stop()
+        self.health.stop()
         for loop in self._loops.values():
             loop.bell.set()
 

@@ -63,6 +63,10 @@ class Health:
         finally:
             del self._calls[number]
 
+    def stop(self) -> None:
+        """Whoever waits for a system's answer waits no more."""
+        self._aside.stop()
+
     def note(self, system: str, problem: str) -> None:
         """`problem` is "" for a system that is well."""
         with self._lock:

@@ -38,8 +38,13 @@ class Survey:
         self._world, self._systems, self._patience = world, systems, patience
         self._aside, self._health = Aside(), health
 
+    def stop(self) -> None:
+        """Whoever waits for what a system says waits no more."""
+        self._aside.stop()
+
     def look(self) -> list[Seen]:
-        """What was seen on each system, in the order of roles.toml. Raises StorageUnavailable."""
+        """What was seen on each system, in the order of roles.toml. Raises StorageUnavailable, and SystemUnavailable
+        when it was stopped meanwhile."""
         places = known_systems(self._world)
         until = time.monotonic() + self._patience * ROOM
         questions = {_place(*place): partial(self._seen, *place, until) for place in places}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -25,6 +24,7 @@ from bot.operations.reconcile_nightly import reconcile_nightly
 from bot.operations.release_grant import release_grant
 from bot.operations.remove_found import ask_removal, record_removed
 from bot.survey import Survey
+from storage.database import Database
 from tests.builders import WORKSPACE
 from tests.connectors import folder
 from tests.fakes import FakeMessenger, FakePeople
@@ -79,7 +79,7 @@ class Place:
 
 
 @pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
+def place(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
     for kind, where in folder.KINDS.items():
         monkeypatch.setitem(bot.connectors.KINDS, kind, where)  # type: ignore[arg-type]
     tables = ""
@@ -87,12 +87,11 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
         (tmp_path / name).mkdir()
         tables += folder.settings(name, tmp_path / name, kind)
     policy = parse_policy(WORKSPACE + tables, "roles.toml", {}, tuple(folder.KINDS))
-    made = make_world(tmp_path, policy=policy)
-    with closing(made.world.db):
-        made.forget_work()
-        yield Place(made, tmp_path)
-        for each in tmp_path.glob("*/.hang"):
-            each.unlink()
+    made = make_world(tmp_path, policy=policy, db=database)
+    made.forget_work()
+    yield Place(made, tmp_path)
+    for each in tmp_path.glob("*/.hang"):
+        each.unlink()
 
 
 # --- looking
@@ -200,6 +199,15 @@ def test_a_system_that_hangs_keeps_no_other_from_being_asked_and_gets_one_thread
     assert [each.what for each in first["dark"].findings] == [What.LEFT]
     assert "still owes" in {one.system: one.problem for one in survey.look()}["files"]
     hang.unlink()
+
+
+def test_a_stop_waits_for_no_system(place: Place) -> None:
+    place.put(".hang")
+    assert ask_reconcile(place.made.world, LEA, "C1") is None
+    place.delivery.begin_stop()
+    place.delivery.drain(Queue.DECIDE)
+    assert place.made.work() == ["reconcile"]  # for whoever comes next
+    assert place.made.events("system:access:verified") == 0
 
 
 def test_an_end_under_way_while_it_looks_is_no_finding(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:

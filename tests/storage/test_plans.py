@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import pytest
 
 from bot.core.effects import Queue
-from storage import audit, facts, grants, marks, outbox, people, requests, sessions, ssh, tokens, usage
+from storage import alarms, audit, facts, grants, marks, outbox, people, requests, sessions, ssh, tokens, usage
 from storage.audit import Filters
 from storage.database import Database
 
@@ -31,6 +31,9 @@ HOT: dict[str, Callable[[Database], object]] = {
     "due to remind": lambda db: grants.due_to_remind(db, NOW, 100),
     "unanswered": lambda db: requests.unanswered(db, NOW, 100),
     "next due": grants.next_due,
+    "alarms due": lambda db: alarms.due(db, NOW, 100),
+    "alarms of grants": lambda db: alarms.open_of(db, ["g1", "g2"]),
+    "messages of an alarm": lambda db: alarms.messages_of(db, "g1", "shop"),
     "outbox claim": lambda db: outbox.claim(db, Queue.END, "me", NOW, NOW + 9, 100),
     "outbox any due": lambda db: outbox.any_due(db, Queue.END, NOW),
     "outbox hurry": lambda db: outbox.hurry(db, ["lane"], NOW),
@@ -61,7 +64,7 @@ HOT: dict[str, Callable[[Database], object]] = {
     "audit newest": lambda db: audit.page(db, Filters(), 999, 20),
 }
 TABLES = ("requests", "grants", "leases", "gates", "tokens", "outbox", "audit", "people", "seen", "votes", "marks")
-BIG = "|".join((*TABLES, "ssh_access", "ssh_certificates", "sessions", "usage"))
+BIG = "|".join((*TABLES, "ssh_access", "ssh_certificates", "sessions", "usage", "alarms", "alarm_messages"))
 
 
 class Listening(Database):
