@@ -1,13 +1,15 @@
-"""One server of PostgreSQL that wants passwords, for every test of that connector in this process."""
+"""One server of PostgreSQL that wants passwords, and one sshd, for every test of their connectors in this process."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
 from bot.connectors.postgres import Postgres
+from tests.connectors.hosts import Host, a_pair
 from tests.connectors.postgres_rig import PasswordServer, connector, server_or_skip, url
 from tests.connectors.postgres_wire import Wire
 
@@ -30,3 +32,16 @@ def it(server: PasswordServer) -> Iterator[Postgres]:
     yield it
     for found in it.list_active():
         it.remove(found)
+
+
+@pytest.fixture(scope="session")
+def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
+    with Host(tmp_path_factory.mktemp("host")).running() as host:
+        yield host
+
+
+@pytest.fixture(scope="session")
+def ca_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("ca") / "ca_key"
+    a_pair(file)
+    return file

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -38,6 +39,19 @@ TrustedUserCAKeys {place}/ca.pub
 RevokedKeys {place}/krl
 AuthorizedPrincipalsFile {place}/principals
 """
+
+
+DOCS = Path(__file__).parents[2] / "docs" / "connectors" / "ssh.md"
+
+
+def script(name: str, place: Path) -> Path:
+    """A script of the documentation, as an operator saves it."""
+    found = re.search(rf"<!-- file: {name} -->\n( *)```sh\n(.*?)\n *```", DOCS.read_text(), re.DOTALL)
+    assert found, name
+    file = place / name
+    file.write_text("".join(f"{line.removeprefix(found[1])}\n" for line in found[2].split("\n")))
+    file.chmod(0o755)
+    return file
 
 
 def keygen(*arguments: str | Path) -> str:

@@ -3,98 +3,25 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from functools import partial
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
-from prometheus_client import CollectorRegistry
 
-from bot.app import build_systems, ca_keys
+from bot.app import build_systems
 from bot.connectors.base import Connector, Question, Way
 from bot.connectors.ssh import HINT, Ssh
-from bot.core.errors import SystemRefused, SystemUnavailable
+from bot.core.errors import SystemRefused
 from bot.core.model import Order
 from bot.core.policy import parse_policy
-from bot.operations.count_usage import UsageMeter
 from bot.operations.keep_certificates import StoredCertificates
-from bot.web import build_web
 from tests.connectors.contract import Contract, Rig, well
 from tests.connectors.hosts import MISSING, NO_SSHD, USER, Host, a_pair, keygen
-from tests.web.conftest import serving
+from tests.connectors.ssh_rig import Bearer, Ground, away, certificate, settings
 from tests.worlds import ANA, Made
 
 pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"{NO_SSHD}: {', '.join(MISSING)}")
-
-
-@pytest.fixture(scope="module")
-def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
-    with Host(tmp_path_factory.mktemp("host")).running() as host:
-        yield host
-
-
-@pytest.fixture(scope="module")
-def ca_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    file = tmp_path_factory.mktemp("ca") / "ca_key"
-    a_pair(file)
-    return file
-
-
-def settings(ca_file: Path, *more: str) -> str:
-    return "\n".join(["connector = 'ssh'", f"ca_key = '{ca_file}'", "principals = ['deploy']", *more])
-
-
-class Bearer:
-    """The holder: keeps every certificate that was ever shown, and tries them all."""
-
-    def __init__(self, host: Host) -> None:
-        self.host, self.url = host, ""
-        self.shown: dict[str, list[str]] = {}
-
-    def gets_in(self, it: Connector, order: Order) -> bool:
-        with suppress(SystemRefused):
-            self.shown.setdefault(order.grant, []).append(certificate(it, order, self.host))
-        self.host.fetch(self.url)
-        return any(self.host.lets_in(each) for each in self.shown.get(order.grant, []))
-
-
-def certificate(it: Connector, order: Order, host: Host) -> str:
-    assert isinstance(it, Ssh)
-    way = it.credentials(order, host.public)
-    assert isinstance(way, Way), way
-    return way.secrets["Certificate"]
-
-
-@contextmanager
-def away(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    def gone(*_: Any) -> None:
-        raise SystemUnavailable("the database is away")
-
-    with monkeypatch.context() as patch:
-        for name in ("allow", "end", "is_open"):
-            patch.setattr(StoredCertificates, name, gone)
-        yield
-
-
-class Ground:
-    """The web application of a contract's world on a port."""
-
-    @pytest.fixture
-    def bearer(self, host: Host) -> Bearer:
-        return Bearer(host)
-
-    @pytest.fixture(autouse=True)
-    def site(self, made: Made, bearer: Bearer) -> Iterator[None]:
-        app = build_web(
-            made.world, made.signer, UsageMeter(made.world), ready=list, registry=CollectorRegistry(),
-            ca_keys=partial(ca_keys, made.world, build_systems(made.world)),
-        )  # fmt: skip
-        with serving(app) as port:
-            bearer.url = f"http://127.0.0.1:{port}"
-            yield
 
 
 class TestSsh(Ground, Contract):

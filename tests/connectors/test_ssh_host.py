@@ -1,0 +1,142 @@
+"""What the documentation puts on a host: the script that fetches the list, and the hook that reports logins."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from bot.connectors.base import Connector
+from bot.connectors.ssh import Place, _certificate
+from bot.connectors.ssh_ca import FileKey
+from bot.connectors.ssh_keys import Given, read_key
+from bot.core.model import Certificate, Order, Person
+from tests.connectors.contract import Contract, Rig, well
+from tests.connectors.hosts import MISSING, NO_SSHD, Host, keygen, script
+from tests.connectors.ssh_rig import Bearer, Ground, certificate, settings
+from tests.fakes import until
+from tests.worlds import ANA, Made
+
+ON_LINUX = Path("/proc/self/stat").exists()
+pytestmark = [
+    pytest.mark.skipif(bool(MISSING), reason=f"{NO_SSHD}: {', '.join(MISSING)}"),
+    pytest.mark.skipif(not ON_LINUX, reason="the scripts are for Linux"),
+]
+SECRET = "bastion-secret-0123456789"
+
+
+class TestHost(Ground):
+    made, it, order = Contract.made, Contract.it, Contract.order
+
+    @pytest.fixture
+    def rig(self, ca_file: Path, bearer: Bearer) -> Rig:
+        return Rig(settings(ca_file, f"secret = '{SECRET}'"), [], bearer.gets_in, well)
+
+    @pytest.fixture
+    def asked(self, it: Connector, order: Callable[..., Order]) -> Order:
+        asked = order()
+        it.grant(asked)
+        return asked
+
+    def fetch(self, bearer: Bearer, place: Path, url: str = "") -> int:
+        """Runs the script once, as a timer does."""
+        words = [script("access-krl", place), url or f"{bearer.url}/ssh/krl", place / "krl", place / "sessions"]
+        return subprocess.run(words, capture_output=True).returncode
+
+    @contextmanager
+    def a_session(self, bearer: Bearer, place: Path, line: str) -> Iterator[subprocess.Popen[bytes]]:
+        """What PAM does around a session of sshd, here a shell that waits."""
+        (place / "usage.curl").write_text(f'url = "{bearer.url}/usage"\nuser = "it:{SECRET}"\n')
+        hook = f"{script('access-session', place)} {place}/usage.curl {place}/sessions"
+        steps = f"PAM_TYPE=open_session {hook}; echo in; read _; PAM_TYPE=close_session {hook}; echo out"
+        info = f"publickey {line}\n"
+        env = {**os.environ, "PAM_RHOST": "192.0.2.7", "PAM_USER": "deploy", "SSH_AUTH_INFO_0": info}
+        process = subprocess.Popen(["sh", "-c", steps], env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        with process:
+            assert process.stdout is not None and process.stdout.readline() == b"in\n"
+            yield process
+            process.kill()
+
+    def test_the_script_fetches_the_list_in_one_step(
+        self, it: Connector, asked: Order, bearer: Bearer, host: Host, tmp_path: Path
+    ) -> None:
+        shown = certificate(it, asked, host)
+        (tmp_path / "c-cert.pub").write_text(shown)
+        assert self.fetch(bearer, tmp_path) == 0
+        keygen("-Q", "-f", tmp_path / "krl", tmp_path / "c-cert.pub")
+        it.revoke(asked)
+        assert self.fetch(bearer, tmp_path) == 0
+        with pytest.raises(subprocess.CalledProcessError):
+            keygen("-Q", "-f", tmp_path / "krl", tmp_path / "c-cert.pub")
+        assert (tmp_path / "krl").stat().st_mode & 0o777 == 0o644
+        assert {path.name for path in tmp_path.glob("krl*")} == {"krl"}
+
+    @pytest.mark.parametrize("answer", ["nobody there", "not found", "another file", "an empty file"])
+    def test_what_is_no_list_changes_nothing(self, bearer: Bearer, tmp_path: Path, answer: str) -> None:
+        assert self.fetch(bearer, tmp_path) == 0
+        before = (tmp_path / "krl").read_bytes()
+        (tmp_path / "other").write_text("hello" if answer == "another file" else "")
+        urls = {"nobody there": "http://127.0.0.1:9/ssh/krl", "not found": f"{bearer.url}/ssh/other"}
+        assert self.fetch(bearer, tmp_path, urls.get(answer, f"file://{tmp_path}/other")) == 1
+        assert (tmp_path / "krl").read_bytes() == before
+        assert {path.name for path in tmp_path.glob("krl*")} == {"krl"}
+
+    def test_the_hook_reports_a_login_and_its_end(
+        self, made: Made, it: Connector, asked: Order, bearer: Bearer, host: Host, tmp_path: Path
+    ) -> None:
+        with self.a_session(bearer, tmp_path, certificate(it, asked, host)) as session:
+            columns = "grant_id, system, source, closed_at IS NULL"
+            until(lambda: made.count("sessions"))
+            assert made.rows(f"SELECT {columns} FROM sessions") == [(asked.grant, "it", "192.0.2.7", 1)]
+            (noted,) = (tmp_path / "sessions").iterdir()
+            assert noted.stat().st_mode & 0o777 == 0o600
+            assert session.communicate(b"\n")[0] == b"out\n"
+        until(lambda: made.count("sessions", "closed_at IS NOT NULL"))
+        assert made.count("sessions") == 1 and not noted.exists()
+
+    def test_a_login_of_anybody_else_is_not_reported(
+        self, made: Made, bearer: Bearer, host: Host, tmp_path: Path
+    ) -> None:
+        (tmp_path / "id.pub").write_text(host.public)
+        keygen("-q", "-s", host.place / "id", "-I", "somebody else", "-n", "deploy", "-V", "+1h", tmp_path / "id.pub")
+        line = (tmp_path / "id-cert.pub").read_text().strip()
+        for shown in (line, " ".join(host.public.split()[:2])):
+            with self.a_session(bearer, tmp_path, shown) as session:
+                assert not (tmp_path / "sessions").exists() or not list((tmp_path / "sessions").iterdir())
+                assert session.communicate(b"\n")[0] == b"out\n"
+
+    def test_an_open_session_is_ended_when_its_certificate_is_revoked(
+        self, it: Connector, asked: Order, bearer: Bearer, host: Host, tmp_path: Path
+    ) -> None:
+        with self.a_session(bearer, tmp_path, certificate(it, asked, host)) as session:
+            assert self.fetch(bearer, tmp_path) == 0 and session.poll() is None
+            it.revoke(asked)
+            assert self.fetch(bearer, tmp_path) == 0
+            assert session.wait(10) < 0
+        assert self.fetch(bearer, tmp_path) == 0
+        assert list((tmp_path / "sessions").iterdir()) == []  # what is gone is forgotten
+
+    def test_an_open_session_is_ended_when_its_certificate_runs_out_even_without_the_bot(
+        self, ca_file: Path, bearer: Bearer, host: Host, tmp_path: Path
+    ) -> None:
+        assert self.fetch(bearer, tmp_path) == 0
+        nobody = "http://127.0.0.1:9/"
+        with self.a_session(bearer, tmp_path, made_by_hand(ca_file, host, 2**33)) as session:
+            assert self.fetch(bearer, tmp_path, nobody) == 1 and session.poll() is None
+        with self.a_session(bearer, tmp_path, made_by_hand(ca_file, host, 1_790_000_000)) as session:
+            assert self.fetch(bearer, tmp_path, nobody) == 1
+            assert session.wait(10) < 0
+
+
+def made_by_hand(ca_file: Path, host: Host, expires_at: int) -> str:
+    """A certificate of our kind that was never on record."""
+    person = Person(ANA, "Ana", "ana@example.com", "UTC", "T1", 0)
+    order = Order("g4k2m9p0q1rs", "it", "ssh", person, "it", (), 0, expires_at)
+    key = read_key(host.public)
+    assert isinstance(key, Given)
+    place = Place(["deploy"], "deploy", "HOST", "", "", "")
+    return FileKey(str(ca_file)).sign(_certificate(order, key, Certificate(7, 1_700_000_000, expires_at), place))
