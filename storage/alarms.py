@@ -74,6 +74,12 @@ def acknowledge(db: Database, alarm: str, by: str, at: int) -> bool:
     return db.run(sql, by, at, alarm) == 1
 
 
+def unacknowledged(db: Database, system: str, limit: int) -> list[Alarm]:
+    """Those of this system that are told again."""
+    sql = f"SELECT {_COLUMNS} FROM alarms WHERE system = ? AND next_at IS NOT NULL ORDER BY grant_id LIMIT ?"
+    return [Alarm(*row) for row in db.rows(sql, system, limit)]
+
+
 def open_of(db: Database, ids: Sequence[str]) -> list[Alarm]:
     """Those of these grants that are not gone."""
     marks = ", ".join("?" * len(ids))

@@ -47,17 +47,18 @@ def sound(u: Unit, grant: Grant, known: Alarm, error: str) -> None:
 
 def alarms_over(u: Unit, gone: Collection[tuple[str, str]]) -> None:
     """The systems have confirmed these pairs of grant and system: what was told of them is told to be over, once."""
-    for known in alarms.open_of(u.db, sorted({grant for grant, _ in gone})) if gone else ():
-        if (known.grant, known.system) not in gone:
-            continue
-        alarms.gone(u.db, known.grant, known.system, u.now)
-        if known.said:
-            show_alarm(u, known.grant, known.system)
-            u.tell_leads("end_confirmed", grant=known.grant, system=known.system, since=known.since)
+    known = alarms.open_of(u.db, sorted({grant for grant, _ in gone})) if gone else []
+    over = [each for each in known if (each.grant, each.system) in gone]
+    for each in over:
+        alarms.gone(u.db, each.grant, each.system, u.now)
+        if each.said:
+            u.tell_leads("end_confirmed", grant=each.grant, system=each.system, since=each.since)
+    show_alarm(u, *((each.grant, each.system) for each in over if each.said))
 
 
-def show_alarm(u: Unit, grant: str, system: str) -> None:
-    """Every message that tells of it shows how it is now; many changes of one message are one update."""
-    for channel, ts in alarms.messages_of(u.db, grant, system):
+def show_alarm(u: Unit, *pairs: tuple[str, str]) -> None:
+    """Every message that tells of these shows how they are now; many changes of one message are one update."""
+    messages = [each for grant, system in pairs for each in alarms.messages_of(u.db, grant, system)]
+    for channel, ts in dict.fromkeys(messages):
         if not outbox.hurry(u.db, [effects.alarm_lane(channel, ts)], u.now):
             u.do(effects.update_alarm(channel, ts))

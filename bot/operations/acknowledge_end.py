@@ -8,6 +8,8 @@ from bot.operations._unit import Unit, World, unit
 from storage import alarms, grants
 
 ACTION = "acknowledge an end"
+MOST = 1000
+"""At one press."""
 
 
 def acknowledge_end(world: World, by: str, alarm: str) -> Refused | None:
@@ -21,8 +23,24 @@ def acknowledge_end(world: World, by: str, alarm: str) -> Refused | None:
         if known is None or grant is None or not alarms.acknowledge(u.db, alarm, by, u.now):
             return u.refuse(_over(u, alarm), by, ACTION, grant)
         u.record(Event.END_ACKNOWLEDGED, by, grant, system=known.system)
-        show_alarm(u, known.grant, known.system)
+        show_alarm(u, (known.grant, known.system))
     return None
+
+
+def acknowledge_all(world: World, by: str, alarm: str) -> int | Refused:
+    """The same for every end that the system of this alarm has not confirmed, and how many they were."""
+    with unit(world) as u:
+        known = alarms.by_id(u.db, alarm)
+        if (refused := leads_only(u, by)) is not None:
+            return u.refuse(refused, by, ACTION)
+        told = alarms.unacknowledged(u.db, known.system, MOST) if known else []
+        taken = [each for each in told if alarms.acknowledge(u.db, each.id, by, u.now)]
+        if not taken:
+            return u.refuse(_over(u, alarm), by, ACTION)
+        for each in taken:
+            u.record(Event.END_ACKNOWLEDGED, by, grants.get(u.db, each.grant), system=each.system)
+        show_alarm(u, *((each.grant, each.system) for each in taken))
+    return len(taken)
 
 
 def _over(u: Unit, alarm: str) -> Refused:

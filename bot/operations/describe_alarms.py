@@ -42,7 +42,7 @@ def record_alarmed(world: World, channel: str, ts: str, views: Sequence[AlarmVie
         for view in views:
             now = alarms.get(u.db, view.grant.id, view.alarm.system)
             if now is not None and _shown(now) != _shown(view.alarm):
-                show_alarm(u, view.grant.id, view.alarm.system)
+                show_alarm(u, (view.grant.id, view.alarm.system))
 
 
 def _shown(known: Alarm) -> tuple[object, ...]:

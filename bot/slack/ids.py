@@ -20,6 +20,7 @@ class Action(StrEnum):
     REVOKE = "revoke"
     AUDIT_OLDER = "audit_older"
     ACKNOWLEDGE = "acknowledge"
+    ACKNOWLEDGE_ALL = "acknowledge_all"
     REMOVE_FOUND = "remove_found"
 
 

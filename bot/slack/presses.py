@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 
 from bot.core.approval import Refused
 from bot.operations._unit import World
+from bot.operations.acknowledge_end import acknowledge_all as acknowledge_all_ends
 from bot.operations.acknowledge_end import acknowledge_end
 from bot.operations.begin_decision import begin_decision
 from bot.operations.describe_person import describe_person
@@ -179,6 +180,10 @@ def acknowledge(desk: Desk, click: Click) -> None:
     do_once(desk.world, click.key, lambda w: tell(w, click, acknowledge_end(w, click.person, click.value)))
 
 
+def acknowledge_all(desk: Desk, click: Click) -> None:
+    do_once(desk.world, click.key, lambda w: tell(w, click, acknowledge_all_ends(w, click.person, click.value)))
+
+
 def remove_found(desk: Desk, click: Click) -> None:
     """What came of it follows when the system has answered."""
 
@@ -226,6 +231,7 @@ PRESSES: Mapping[str, Route] = {
     Action.REVOKE: Route(revoke),
     Action.AUDIT_OLDER: Route(audit_older),
     Action.ACKNOWLEDGE: Route(acknowledge),
+    Action.ACKNOWLEDGE_ALL: Route(acknowledge_all),
     Action.REMOVE_FOUND: Route(remove_found),
 }
 UNKNOWN = Route(outdated, known=False)

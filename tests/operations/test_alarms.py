@@ -9,7 +9,7 @@ import pytest
 from bot.core.approval import Refused
 from bot.core.lifecycle import next_alarm
 from bot.core.model import Grant
-from bot.operations.acknowledge_end import acknowledge_end
+from bot.operations.acknowledge_end import acknowledge_all, acknowledge_end
 from bot.operations.describe_alarms import alarms_in, describe_alarms, record_alarmed
 from bot.operations.forget_old import forget_old
 from bot.operations.next_due import next_due
@@ -148,6 +148,32 @@ class TestAcknowledging:
         made.clock.at += HOUR
         assert sound_alarms(made.world) == 1
         assert made.log("grant:end:failed", '"grant"')[-1] == (other.id,)
+
+
+class TestAcknowledgingAll:
+    """A system that is down leaves many; nobody should have to press for each."""
+
+    def test_all_of_one_system_fall_silent_each_on_record_and_each_message_is_shown_once(self, made: Made) -> None:
+        ends = [failing(made, grant=made.a_grant(person=person)) for person in (ANA, "U0CARA", "U0DAN")]
+        other = made.a_grant("reports-read")
+        release_grant(made.world, other.id, ANA)
+        record_end_failed(made.world, other.id, "reports", "down", 1)
+        record_alarmed(made.world, "C1", "1.1", describe_alarms(made.world, [(each.id, SHOP) for each in ends]))
+        made.forget_work()
+        assert acknowledge_all(made.world, LEA, alarm(made, ends[1])) == 3
+        assert made.work() == ["update_alarm"]
+        assert {grant for (grant,) in made.log("grant:end:acknowledged", '"grant"')} == {each.id for each in ends}
+        made.clock.at += HOUR
+        assert sound_alarms(made.world) == 1
+        assert made.log("grant:end:failed", '"grant"')[-1] == (other.id,)
+        assert isinstance(acknowledge_all(made.world, LEA, alarm(made, ends[0])), Refused)
+
+    def test_others_and_what_is_no_alarm_are_refused(self, made: Made) -> None:
+        grant = failing(made)
+        assert isinstance(acknowledge_all(made.world, ANA, alarm(made, grant)), Refused)
+        assert isinstance(acknowledge_all(made.world, LEA, "a0"), Refused)
+        assert made.events("request:action:refused") == 2
+        assert made.events("grant:end:acknowledged") == 0
 
 
 class TestGoneAtLast:

@@ -8,6 +8,7 @@ from bot.core.durations import format_duration
 from bot.operations.describe_alarms import AlarmView
 from bot.slack.blocks import (
     Block,
+    Element,
     Message,
     Part,
     actions,
@@ -33,7 +34,13 @@ ERROR_ROOM = 500
 
 def render(views: Sequence[AlarmView]) -> Message:
     """One message about these ends, at least one, as they are now."""
-    return join([_one(view) for view in views])
+    said = join([_one(view) for view in views])
+    told = [view.alarm for view in views if view.alarm.gone_at is None and view.alarm.acknowledged_at is None]
+    of_system = {alarm.system: [each.id for each in told if each.system == alarm.system] for alarm in told}
+    several = {system: ids for system, ids in of_system.items() if len(ids) > 1}
+    if several:
+        said["blocks"].append(actions(*(_all(system, ids[0]) for system, ids in several.items())))
+    return said
 
 
 def _one(view: AlarmView) -> Message:
@@ -78,6 +85,16 @@ def _acknowledgement(view: AlarmView) -> Block:
     )
     about = f"{view.grant.id} on {alarm.system}"
     return actions(button("Acknowledge", Action.ACKNOWLEDGE, alarm.id, about, confirm=asked))
+
+
+def _all(system: str, alarm: str) -> Element:
+    asked = confirm(
+        "Acknowledge all of them?",
+        f"Nothing more is said here of any end that {clean(system, 63)} has not confirmed by now. They are tried on.",
+        "Acknowledge all",
+    )
+    label = f"Acknowledge all on {clean(system, 40)}"
+    return button(label, Action.ACKNOWLEDGE_ALL, alarm, "every end", confirm=asked)
 
 
 def _name(value: str) -> str:
