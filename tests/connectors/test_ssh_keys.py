@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import subprocess
+import threading
+from base64 import b64decode
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import fields
 from pathlib import Path
 
@@ -15,8 +18,9 @@ from cryptography.hazmat.primitives.serialization import SSHCertificateBuilder, 
 
 from bot.connectors.base import Tools
 from bot.connectors.ssh import Ssh
+from bot.connectors.ssh_agent import string
 from bot.connectors.ssh_ca import AgentKey, FileKey, authority_of
-from bot.connectors.ssh_keys import Given, read_key
+from bot.connectors.ssh_keys import Given, fingerprint_of, read_key
 from bot.core.errors import SystemUnavailable
 from bot.core.policy import System
 from tests.connectors.hosts import MISSING, NO_SSHD, a_pair, keygen
@@ -218,6 +222,47 @@ def test_an_agent_that_can_t_sign_is_told(keys: Path, tmp_path: Path, monkeypatc
         monkeypatch.setenv("SSH_AUTH_SOCK", path)
         with pytest.raises(SystemUnavailable, match="does not have the key"):
             authority.sign(a_certificate((keys / "ed25519.pub").read_text()))
+
+
+@contextmanager
+def answering(path: str, *answers: bytes) -> Iterator[None]:
+    """Something at `path` that answers whatever it is asked with these, one after the other, and then says nothing."""
+
+    def serve() -> None:
+        with closing(listener.accept()[0]) as line:
+            for answer in answers:
+                line.recv(65536)
+                line.sendall(answer)
+            line.recv(65536)
+
+    with closing(socket.socket(socket.AF_UNIX)) as listener:
+        listener.bind(path)
+        listener.listen()
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield
+        thread.join()
+
+
+def test_an_agent_that_lies_is_not_believed(keys: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    line = (keys / "ed25519.pub").read_text()
+    blob = b64decode(line.split()[1])
+    known = string(b"\x0c" + (1).to_bytes(4, "big") + string(blob) + string(b"ca"))
+    authority = AgentKey(fingerprint_of(blob))
+    told = {
+        "no signature": (string(b"\x0e"), "not good"),
+        "another's": (string(b"\x0e" + string(string(b"ssh-ed25519") + string(b"\0" * 64))), "not good"),
+        "refused": (string(b"\x05"), "refuses"),
+        "endless": (b"\xff" * 4, "no known way"),
+        "cut off": (b"\0\0\0\x09\x0e", "time out"),
+    }
+    for name, (answer, words) in told.items():
+        path = f"{tmp_path}/{name}"
+        monkeypatch.setenv("SSH_AUTH_SOCK", path)
+        with answering(path, known, answer), pytest.raises(SystemUnavailable, match=words):
+            if name == "cut off":
+                monkeypatch.setattr("bot.connectors.ssh_agent.WAIT", 0.2)
+            authority.sign(a_certificate(line))
 
 
 @pytest.mark.parametrize(
