@@ -80,7 +80,7 @@ class Shared:
     def revoke(self, order: Order) -> None:
         marks = self._marks.of_grant(self._name, order.grant)
         if not marks:
-            self.read_back(order)  # nothing was given, but who can't be asked is not called clean
+            self._ask_anything()  # nothing was given, but who can't be asked is not called clean
         for mark in marks:
             self._end(mark, kept=mark.action in order.kept)
 
@@ -100,20 +100,13 @@ class Shared:
         """Whether anything that this grant gave is there."""
         given = self._marks.of_grant(self._name, order.grant)
         if not given:
-            self._ask_anything(order)
+            self._ask_anything()
         return any(self._members.has(mark.account, mark.thing) is Has.YES for mark in given)
 
-    def _ask_anything(self, order: Order) -> None:
-        """Raises SystemUnavailable where the system can't be asked; whom it doesn't know has nothing there."""
-        try:
-            account = self._members.account(order)
-            for action in order.actions[:1]:
-                self._members.has(account, self._members.thing(action))
-        except SystemUnavailable:
-            raise
-        except SystemRefused as refused:
-            if refused.code in ("token_not_accepted", "not_allowed"):
-                raise
+    def _ask_anything(self) -> None:
+        """Raises SystemUnavailable or SystemRefused where the system can't be asked."""
+        for trouble in self._members.troubles():
+            raise SystemUnavailable(trouble)
 
     # --- what is there
 

@@ -13,13 +13,17 @@ import pytest
 from bot.connectors.base import Checks, Connector, Tools
 from bot.connectors.github import _limited, make
 from bot.connectors.http import Answer
+from bot.core.effects import Queue
 from bot.core.errors import SystemRefused, SystemUnavailable
 from bot.core.model import Order
 from bot.core.policy import System
+from bot.delivery import Delivery
+from bot.operations.record_delivery import order_for
+from bot.operations.release_grant import release_grant
 from tests.connectors.contract import Contract, Rig
 from tests.connectors.shared_tests import RestContract, SharedContract
 from tests.connectors.standins.github import TOKEN, GitHub
-from tests.worlds import ANA, CARA, a_person
+from tests.worlds import ANA, CARA, Made, a_person
 
 TEAMS = ("deployers", "on-call")
 EMAIL = a_person(ANA).email
@@ -156,6 +160,24 @@ class TestGitHub(Contract, SharedContract, RestContract):
         it.grant(other)
         it.revoke(replace(asked, names=other.names, kept=TEAMS))
         assert not server.may(ANA.lower(), "deployers") and server.may("ana-new", "deployers")
+
+    # --- two at the same moment
+
+    def test_a_grant_that_starts_while_another_ends_has_what_it_needs_in_the_end(
+        self, it: Connector, rig: Rig, made: Made, delivery: Delivery, server: GitHub
+    ) -> None:
+        first = made.a_started(made.a_request("it"))
+        delivery.drain(Queue.START)
+        release_grant(made.world, first.id, ANA)
+        asked = order_for(made.world, first.id, "it")  # nothing is to be kept at this moment
+        assert asked is not None and asked.kept == ()
+        second = made.a_started(made.a_request("also"))
+        delivery.drain(Queue.START)
+        it.revoke(asked)
+        assert made.grant(second.id).state == "active" and not server.may(ANA.lower(), "deployers")
+        delivery.drain(Queue.END)
+        delivery.drain(Queue.START)
+        assert server.may(ANA.lower(), "deployers") and not server.may(ANA.lower(), "on-call")
 
     # --- what can't be seen
 
