@@ -33,6 +33,7 @@ def test_tab_first_offers_the_way_past_the_list(window: Open) -> None:
     expect(dev.page.get_by_role("link", name="Skip to the conversation")).to_be_focused()
     press(dev.page, "Enter")
     expect(dev.main).to_be_focused()
+    expect(dev.main.get_by_role("heading", name="general", level=1)).to_be_visible()
     tab_to(dev, "Message #general")
 
 
@@ -146,3 +147,13 @@ def test_panes_are_left_with_escape(window: Open) -> None:
     expect(dev.page.get_by_role("button", name="Everything")).to_be_focused()
     press(dev.page, "Escape")
     expect(inspector).to_be_focused()
+
+
+def test_escape_closes_a_panel_that_is_not_filled_yet(window: Open) -> None:
+    dev = window("dev", "#general")
+    dev.page.route("**/page/do/coming*", lambda route: None)
+    clock = dev.tool("Clock")
+    press(dev.page, "Escape")
+    expect(clock).to_be_hidden()
+    expect(dev.page.locator("#tools").get_by_role("button", name="Clock")).to_be_focused()
+    dev.page.unroute_all(behavior="ignoreErrors")

@@ -101,6 +101,10 @@ async function start() {
   });
   on("directory", () => direct() && opened && !wanted() && open());
   addEventListener("hashchange", open);
+  document.querySelector(".skip").addEventListener("click", (event) => {
+    event.preventDefault(); // the address says which place is open
+    main.focus();
+  });
   try {
     await begin();
   } catch (error) {

@@ -31,13 +31,17 @@ export function panelUnder(button, label, opened) {
     await opened();
     if (open?.panel === panel) (focusable(panel)[0] || panel).focus();
   });
-  panel.addEventListener("keydown", (event) => {
-    if (event.key !== "Escape") return;
-    event.stopPropagation();
-    closePanel(true);
-  });
   return { node: h("div", { class: "tool" }, button, panel), panel };
 }
+
+// The focus goes in when the panel has been filled, and falls to the body when what had it is drawn anew.
+document.addEventListener("keydown", (event) => {
+  const { target } = event;
+  if (event.key !== "Escape" || !open || !(target === document.body || open.button.contains(target) || open.panel.contains(target))) return;
+  event.preventDefault();
+  event.stopPropagation();
+  closePanel(true);
+}, true);
 
 document.addEventListener("pointerdown", (event) => {
   if (open && !open.panel.contains(event.target) && !open.button.contains(event.target)) closePanel();

@@ -109,7 +109,7 @@ export const TOUR = [
         : "It would end by itself, on time. Press *I'm done* to give it back now, then look at the protected tab: it is closed.",
     form: "Give it back: the protected system closes at once.",
     point: (seen) => jump(seen, "end") || button(offer(seen), "done"),
-    done: (seen) => Boolean(fate(seen)) && says(fate(seen), / has ended\.$/),
+    done: (seen) => Boolean(fate(seen)) && says(fate(seen), / has ended\./),
     did: "Ended. The token opens nothing any more.",
     astray: without,
   },
