@@ -212,7 +212,9 @@ def troubled(
         started = place.grants(waiting, int(time.time()) + 3600, state=GrantState.STARTING, first=people)
         posts = [post_approval(r, payloads.CHANNEL) for (r,) in place.rows("SELECT request_id FROM grants")]
         with place.world.db.transaction():
-            outbox.add(place.world.db, [*map(start_grant, started), *posts], int(time.time()))
+            outbox.add(
+                place.world.db, [*(start_grant(grant, ["shop-admin"]) for grant in started), *posts], int(time.time())
+            )
     bot = stack.enter_context(a_bot("run", env, place.folder, module))
     until(bot.is_ready)
     time.sleep(min(1.0, scale.seconds))
