@@ -219,6 +219,15 @@ def _person(checked: Checked, _data: Table, name: str, table: object) -> Iterato
     yield from found
     if model is not None:
         checked.people[name] = model.model_dump()
+        yield from _shared_accounts(checked, name)
+
+
+def _shared_accounts(checked: Checked, name: str) -> Iterator[Found]:
+    """An account is one person's: the end of what one gets there would take it from the other."""
+    for connector, account in checked.people[name].items():
+        others = [names.get(connector, "") for other, names in checked.people.items() if other != name]
+        if account.lower() in map(str.lower, others):
+            yield ("people", name, connector), "is another person's already: an account belongs to one"
 
 
 _CONDITIONS = ", ".join(sorted(schema.CONDITIONS))

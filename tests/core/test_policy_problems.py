@@ -114,6 +114,10 @@ FILE_PROBLEMS = {
     "everybody leads": ("[workspace]\nleads = ['everyone']", 'leads[0]: "everyone" can\'t be meant here'),
     "unknown zone": ("[workspace]\ntimezone = 'Europe/Berln'", '"Europe/Berln" is not a time zone'),
     "a person without an address": ("[people.ana]\ngithub = 'ana'", '"ana" is not a person'),
+    "an account of two people": (
+        "[people.'a@b.cd']\ngithub = 'ana'\n[people.'b@b.cd']\ngithub = 'Ana'",
+        '."b@b.cd".github: is another person\'s already',
+    ),
     "a name elsewhere that is a number": ("[people.'a@b.cd']\ngithub = 3", '."a@b.cd".github: must be text'),
 }
 
