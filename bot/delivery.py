@@ -14,30 +14,20 @@ from contextlib import contextmanager
 from functools import partial
 
 from bot.connectors import Systems
-from bot.connectors.base import EndsTogether, Extends, Shares
 from bot.core.effects import Kind, Queue
 from bot.core.errors import OutcomeUnknown, StorageUnavailable, SystemRefused, SystemUnavailable
-from bot.core.model import Order
 from bot.health import Health
 from bot.operations._unit import World
-from bot.operations.count_usage import UsageMeter, sum_usage
-from bot.operations.decide_press import decide_press, give_up_press
+from bot.operations.count_usage import UsageMeter
+from bot.operations.decide_press import give_up_press
 from bot.operations.end_together import end_together
-from bot.operations.reconcile import reconcile
 from bot.operations.record_delivery import (
     connectors_of,
-    make_again,
-    order_for,
     record_end_failed,
-    record_ended,
-    record_made,
     record_start_delayed,
     record_start_failed,
-    record_started,
 )
-from bot.operations.record_people import record_people
 from bot.operations.record_posted import record_undelivered, record_unposted
-from bot.operations.remove_found import record_removed, refuse_removal
 from bot.operations.take_work import (
     Row,
     Work,
@@ -49,17 +39,13 @@ from bot.operations.take_work import (
     take_together,
     take_work,
 )
-from bot.operations.try_start import try_start
 from bot.queues import LANES, Loop
 from bot.slack.api import LOCKED_OUT
 from bot.slack.messenger import POSTS, TOGETHER, Messenger
 from bot.slack.people import SlackPeople
-from bot.survey import Survey
+from bot.works import OWN, Recording, Works
 
 log = logging.getLogger(__name__)
-
-Recording = Callable[[World], object]
-
 
 START_PATIENCE = 600
 """Seconds after which a grant whose system does not answer has failed to start."""
@@ -92,10 +78,9 @@ class Delivery:
         people: SlackPeople,
         meter: UsageMeter,
     ) -> None:
-        self._world, self._systems, self._messenger = world, systems, messenger
-        self._people, self._meter = people, meter
+        self._world, self._messenger, self._meter = world, messenger, meter
         self.health = Health(world.now)
-        self._survey = Survey(world, systems, health=self.health)
+        self._works = Works(world, systems, people, meter, self.health)
         self._owner = secrets.token_hex(8)
         self._stopping, self._waits = threading.Event(), False
         self._unheard, self._at_once = 0, False
@@ -142,7 +127,7 @@ class Delivery:
     def begin_stop(self) -> None:
         """The same without waiting for it."""
         self._stopping.set()
-        self._survey.stop()
+        self._works.stop()
         self.health.stop()
         for loop in self._loops.values():
             loop.bell.set()
@@ -153,7 +138,7 @@ class Delivery:
 
     def ask_systems(self) -> None:
         """Asks every system of roles.toml whether it is well; takes some seconds at most."""
-        self.health.ask(self._systems, self._world.policy().systems)
+        self.health.ask(self._works.systems, self._world.policy().systems)
 
     def drain(self, queue: Queue) -> int:
         """Does what is due of one queue on this thread; for a process without workers. Gives the number of rows."""
@@ -221,7 +206,7 @@ class Delivery:
             return [[row] for row in rows]
         kinds = connectors_of(self._world, [(row.data["grant"], row.data["system"]) for row in ends])
         kind_of = {row.id: kind for row, kind in zip(ends, kinds, strict=True)}
-        ours = [kind for kind in set(kinds) if self._systems.ends_together(kind)]
+        ours = [kind for kind in set(kinds) if self._works.systems.ends_together(kind)]
         together = [[row for row in ends if kind_of[row.id] == kind] for kind in ours]
         self._at_once = len(together) == 1 and len(together[0]) == len(rows)
         return together + [[row] for row in rows if kind_of.get(row.id) not in ours]
@@ -230,7 +215,7 @@ class Delivery:
         """Does one of the `batches`, and gives the systems that did not answer. Never raises."""
         try:
             if len(rows) > 1:
-                end_together(self._world, self._owner, rows, self._revoke_all)
+                end_together(self._world, self._owner, rows, self._works.revoke_all)
                 return ()
         except StorageUnavailable as error:  # it would not do them one by one either
             log.warning("the work of %s rows stays claimed until the database is back: %s", len(rows), error)
@@ -238,12 +223,6 @@ class Delivery:
         except Exception as error:
             log.warning("%s ends could not be confirmed together (%r), so it is one by one", len(rows), error)
         return [system for row in rows for system in self.work(row)]
-
-    def _revoke_all(self, orders: Sequence[Order]) -> None:
-        connector = self._systems.of(orders[0].system, orders[0].connector)
-        if not isinstance(connector, EndsTogether):
-            raise TypeError(f"{orders[0].connector} can't end many at once")
-        connector.revoke_all(orders)
 
     def _work(self, row: Row) -> Sequence[str]:
         rows, done = [row], False
@@ -270,8 +249,8 @@ class Delivery:
 
     def _do(self, rows: Sequence[Row]) -> Sequence[Recording]:
         row = rows[0]
-        if row.kind in _OWN:
-            return _OWN[row.kind](self, row)
+        if row.kind in OWN:
+            return OWN[row.kind](self._works, row)
         if self._meter.has_counts and any(r.data.get("note") == "ended" for r in rows):
             self._meter.flush()  # what is said of an end says how it was used
         if row.unsure and row.kind in POSTS:
@@ -329,77 +308,6 @@ class Delivery:
         to = str(row.data.get("channel") or row.data.get("person") or "")
         self._finish(rows, [lambda world: record_undelivered(world, row.kind, to, str(error))])
 
-    # What each kind of work does. It gives what to write down when it is done.
-
-    def start_grant(self, row: Row) -> Sequence[Recording]:
-        orders = try_start(self._world, row.data["grant"])
-        for order in orders:
-            self._make(order)
-            if len(orders) > 1:
-                record_made(self._world, order.grant, order.system)
-        return [lambda world: record_started(world, row.data["grant"])] if orders else []
-
-    def extend_lease(self, row: Row) -> Sequence[Recording]:
-        if (order := order_for(self._world, row.data["grant"], row.data["system"], still_active=True)) is not None:
-            self._make(order, extend=True)
-        return []
-
-    def _make(self, order: Order, extend: bool = False) -> None:
-        with _calling(order.system), self.health.watching(order.system):
-            connector = self._systems.of(order.system, order.connector)
-            if extend and isinstance(connector, Extends):
-                connector.extend(order)
-            else:
-                connector.grant(order)
-            if not connector.read_back(order):
-                raise SystemUnavailable(f"{order.system} has not got the access yet")
-
-    def end_lease(self, row: Row) -> Sequence[Recording]:
-        grant, system = row.data["grant"], row.data["system"]
-        order = order_for(self._world, grant, system)
-        if order is None:
-            return []
-        with _calling(system), self.health.watching(system):
-            connector = self._systems.of(system, order.connector)
-            connector.revoke(order)
-            if connector.read_back(order):
-                raise SystemUnavailable(f"{system} still has the access")
-        done: list[Recording] = [lambda world: record_ended(world, grant, system)]
-        if isinstance(connector, Shares):
-            done.append(lambda world: make_again(world, grant, system))
-        return done
-
-    def sum_usage(self, row: Row) -> Sequence[Recording]:
-        self._meter.flush()
-        return [lambda world: sum_usage(world, row.data["grants"])]
-
-    def decide(self, row: Row) -> Sequence[Recording]:
-        voter = self._people.look_up(row.data["voter"])
-        return [lambda world: decide_press(world, row.data, voter)]
-
-    def look_up_person(self, row: Row) -> Sequence[Recording]:
-        person = self._people.look_up(row.data["person"])
-        return [lambda world: record_people(world, [person])]
-
-    def refresh_groups(self, row: Row) -> Sequence[Recording]:
-        self._people.refresh_groups()
-        return []
-
-    def refresh_people(self, row: Row) -> Sequence[Recording]:
-        self._people.refresh_people()
-        return []
-
-    def reconcile(self, row: Row) -> Sequence[Recording]:
-        seen = self._survey.look()
-        return [lambda world: reconcile(world, seen, row.data["by"], row.data["channel"])]
-
-    def remove_found(self, row: Row) -> Sequence[Recording]:
-        removal = self._survey.remove(row.data["finding"])
-        by, channel = row.data["by"], row.data["channel"]
-        if removal is None:
-            return [lambda world: refuse_removal(world, by, channel)]
-        return [lambda world: record_removed(world, removal, by, channel)]
-
     # What each kind does when a try failed: True when the row is finished by it.
 
     def start_again(self, row: Row, error: SystemUnavailable) -> bool:
@@ -421,16 +329,6 @@ class Delivery:
         return True
 
 
-@contextmanager
-def _calling(system: str) -> Iterator[None]:
-    """Says of a failure whose it is."""
-    try:
-        yield
-    except SystemUnavailable as error:
-        error.system = system
-        raise
-
-
 def _fail_start(world: World, row: Row, error: str) -> None:
     record_start_failed(world, row.data["grant"], error)
 
@@ -445,18 +343,6 @@ def _pause(row: Row, error: Exception) -> int:
     return max(1, round(random.uniform(longest / 2, longest)))  # noqa: S311, a pause is no secret
 
 
-_OWN: Mapping[Kind, Callable[[Delivery, Row], Sequence[Recording]]] = {
-    Kind.START_GRANT: Delivery.start_grant,
-    Kind.EXTEND_LEASE: Delivery.extend_lease,
-    Kind.END_LEASE: Delivery.end_lease,
-    Kind.SUM_USAGE: Delivery.sum_usage,
-    Kind.DECIDE: Delivery.decide,
-    Kind.LOOK_UP_PERSON: Delivery.look_up_person,
-    Kind.REFRESH_GROUPS: Delivery.refresh_groups,
-    Kind.REFRESH_PEOPLE: Delivery.refresh_people,
-    Kind.RECONCILE: Delivery.reconcile,
-    Kind.REMOVE_FOUND: Delivery.remove_found,
-}
 _PATIENCE: Mapping[Kind, Callable[[Delivery, Row, SystemUnavailable], bool]] = {
     Kind.START_GRANT: Delivery.start_again,
     Kind.END_LEASE: Delivery.end_again,

@@ -503,7 +503,7 @@ def test_more_are_taken_at_once_as_long_as_all_that_come_can_be_done_at_once(han
     assert hands.delivery.room(Queue.END) == ENDS_AT_ONCE
     assert {hands.state(grant) for grant in ending} == {GrantState.ENDED}
     hands.delivery = hands.another()
-    hands.delivery._systems = FakeSystems(FakeSystem())  # type: ignore[assignment]
+    hands.delivery._works.systems = FakeSystems(FakeSystem())  # type: ignore[assignment]
     many_ending(hands, 3)
     hands.delivery.drain(Queue.END)
     assert hands.delivery.room(Queue.END) == LANES[Queue.END].in_hand

@@ -1,0 +1,138 @@
+"""What each kind of work does that is none of Slack's messages: it calls a system or asks Slack, and gives what to
+write down when that is done. It doesn't know when it is tried again; `bot/delivery.py` does.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+from bot.connectors import Systems
+from bot.connectors.base import EndsTogether, Extends, Shares
+from bot.core.effects import Kind
+from bot.core.errors import SystemUnavailable
+from bot.core.model import Order
+from bot.health import Health
+from bot.operations._unit import World
+from bot.operations.count_usage import UsageMeter, sum_usage
+from bot.operations.decide_press import decide_press
+from bot.operations.reconcile import reconcile
+from bot.operations.record_delivery import make_again, order_for, record_ended, record_made, record_started
+from bot.operations.record_people import record_people
+from bot.operations.remove_found import record_removed, refuse_removal
+from bot.operations.take_work import Row
+from bot.operations.try_start import try_start
+from bot.slack.people import SlackPeople
+from bot.survey import Survey
+
+Recording = Callable[[World], object]
+
+
+class Works:
+    """Raises SystemUnavailable, SystemRefused and StorageUnavailable."""
+
+    def __init__(self, world: World, systems: Systems, people: SlackPeople, meter: UsageMeter, health: Health) -> None:
+        self.systems = systems
+        self._world, self._people, self._meter, self._health = world, people, meter, health
+        self._survey = Survey(world, systems, health=health)
+
+    def stop(self) -> None:
+        """Waits for no system that is being asked what is there."""
+        self._survey.stop()
+
+    def revoke_all(self, orders: Sequence[Order]) -> None:
+        connector = self.systems.of(orders[0].system, orders[0].connector)
+        if not isinstance(connector, EndsTogether):
+            raise TypeError(f"{orders[0].connector} can't end many at once")
+        connector.revoke_all(orders)
+
+    def start_grant(self, row: Row) -> Sequence[Recording]:
+        orders = try_start(self._world, row.data["grant"])
+        for order in orders:
+            self._make(order)
+            if len(orders) > 1:
+                record_made(self._world, order.grant, order.system)
+        return [lambda world: record_started(world, row.data["grant"])] if orders else []
+
+    def extend_lease(self, row: Row) -> Sequence[Recording]:
+        if (order := order_for(self._world, row.data["grant"], row.data["system"], still_active=True)) is not None:
+            self._make(order, extend=True)
+        return []
+
+    def _make(self, order: Order, extend: bool = False) -> None:
+        with _calling(order.system), self._health.watching(order.system):
+            connector = self.systems.of(order.system, order.connector)
+            if extend and isinstance(connector, Extends):
+                connector.extend(order)
+            else:
+                connector.grant(order)
+            if not connector.read_back(order):
+                raise SystemUnavailable(f"{order.system} has not got the access yet")
+
+    def end_lease(self, row: Row) -> Sequence[Recording]:
+        grant, system = row.data["grant"], row.data["system"]
+        order = order_for(self._world, grant, system)
+        if order is None:
+            return []
+        with _calling(system), self._health.watching(system):
+            connector = self.systems.of(system, order.connector)
+            connector.revoke(order)
+            if connector.read_back(order):
+                raise SystemUnavailable(f"{system} still has the access")
+        done: list[Recording] = [lambda world: record_ended(world, grant, system)]
+        if isinstance(connector, Shares):
+            done.append(lambda world: make_again(world, grant, system))
+        return done
+
+    def sum_usage(self, row: Row) -> Sequence[Recording]:
+        self._meter.flush()
+        return [lambda world: sum_usage(world, row.data["grants"])]
+
+    def decide(self, row: Row) -> Sequence[Recording]:
+        voter = self._people.look_up(row.data["voter"])
+        return [lambda world: decide_press(world, row.data, voter)]
+
+    def look_up_person(self, row: Row) -> Sequence[Recording]:
+        person = self._people.look_up(row.data["person"])
+        return [lambda world: record_people(world, [person])]
+
+    def refresh_groups(self, row: Row) -> Sequence[Recording]:
+        self._people.refresh_groups()
+        return []
+
+    def refresh_people(self, row: Row) -> Sequence[Recording]:
+        self._people.refresh_people()
+        return []
+
+    def reconcile(self, row: Row) -> Sequence[Recording]:
+        seen = self._survey.look()
+        return [lambda world: reconcile(world, seen, row.data["by"], row.data["channel"])]
+
+    def remove_found(self, row: Row) -> Sequence[Recording]:
+        removal = self._survey.remove(row.data["finding"])
+        by, channel = row.data["by"], row.data["channel"]
+        if removal is None:
+            return [lambda world: refuse_removal(world, by, channel)]
+        return [lambda world: record_removed(world, removal, by, channel)]
+
+
+@contextmanager
+def _calling(system: str) -> Iterator[None]:
+    """Says of a failure whose it is."""
+    try:
+        yield
+    except SystemUnavailable as error:
+        error.system = system
+        raise
+
+
+OWN: Mapping[Kind, Callable[[Works, Row], Sequence[Recording]]] = {
+    Kind.START_GRANT: Works.start_grant,
+    Kind.EXTEND_LEASE: Works.extend_lease,
+    Kind.END_LEASE: Works.end_lease,
+    Kind.SUM_USAGE: Works.sum_usage,
+    Kind.DECIDE: Works.decide,
+    Kind.LOOK_UP_PERSON: Works.look_up_person,
+    Kind.REFRESH_GROUPS: Works.refresh_groups,
+    Kind.REFRESH_PEOPLE: Works.refresh_people,
+    Kind.RECONCILE: Works.reconcile,
+    Kind.REMOVE_FOUND: Works.remove_found,
+}
