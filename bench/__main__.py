@@ -14,7 +14,7 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 
-from bench import acks, ends, gate, lifecycle, log, process, workspace
+from bench import acks, ends, gate, lifecycle, log, process, slow, workspace
 from bench.acks import raw_file, transactions
 from bench.measure import FULL, QUICK, Line, Scale, ms
 from bench.place import a_folder, remove_postgres
@@ -28,13 +28,14 @@ FIGURES: Mapping[str, Callable[[Scale], Iterator[Line]]] = {
     **log.FIGURES,
     **process.FIGURES,
     **workspace.FIGURES,
+    **slow.FIGURES,
 }
 WIDTHS = (4, 42, 40, 40, 11, 11, 3)
 HEAD = ("", "what", "ours", "limit", "figure", "goal", "")
 
 
 def main() -> None:
-    about = "Measures and prints P1 to P18, and S1 of the sandbox."
+    about = "Measures and prints P1 to P18, S1 of the sandbox, and C6 to C11: P6 to P11 with slow systems."
     parser = argparse.ArgumentParser(prog="python -m bench", description=about)
     parser.add_argument("figures", nargs="*", metavar="P1", help=f"which ones of {', '.join(FIGURES)}; default: all")
     parser.add_argument("--quick", action="store_true", help="fewer rounds and less data, for a rough look")

@@ -43,6 +43,17 @@ timezone = "Europe/Berlin"
 connector = "gateway"
 secret = "${SHOP_ADMIN_SECRET}"
 
+[systems.archive]
+connector = "gateway"
+secret = "${SHOP_ADMIN_SECRET}"
+
+[roles.archive]
+title = "Archive"
+system = "archive"
+actions = ["orders:read"]
+requesters = ["everyone"]
+approvers = ["@db-leads"]
+
 [roles.shop-admin]
 title = "Shop admin"
 system = "shop-admin"
@@ -119,9 +130,11 @@ class Place:
         }
         keep_facts(self.world, facts)
 
-    def requests(self, first: int, count: int, state: RequestState = RequestState.PENDING) -> list[str]:
-        """Requests for shop-admin, one of each person from `first` on."""
-        ids, now, role = new_ids("r", count), int(time.time()), self.policy.roles["shop-admin"]
+    def requests(
+        self, first: int, count: int, state: RequestState = RequestState.PENDING, name: str = "shop-admin"
+    ) -> list[str]:
+        """Requests for a role, one of each person from `first` on."""
+        ids, now, role = new_ids("r", count), int(time.time()), self.policy.roles[name]
         with self.world.db.transaction():
             for n, request in enumerate(ids):
                 asked = Request(
@@ -132,11 +145,17 @@ class Place:
         return ids
 
     def grants(
-        self, count: int, ends_at: int, spread: float = 0, state: GrantState = GrantState.ACTIVE, first: int = 0
+        self,
+        count: int,
+        ends_at: int,
+        spread: float = 0,
+        state: GrantState = GrantState.ACTIVE,
+        first: int = 0,
+        name: str = "shop-admin",
     ) -> list[str]:
-        """Grants of shop-admin with their request, lease and gate, that end at `ends_at` and up to `spread` later."""
-        asked, ids = self.requests(first, count, RequestState.APPROVED), new_ids("g", count)
-        role, system, db = self.policy.roles["shop-admin"], "shop-admin", self.world.db
+        """Grants of a role with their request, lease and gate, that end at `ends_at` and up to `spread` later."""
+        asked, ids = self.requests(first, count, RequestState.APPROVED, name), new_ids("g", count)
+        role, system, db = self.policy.roles[name], name, self.world.db
         with db.transaction():
             for n, grant in enumerate(ids):
                 end = ends_at + int(spread * n / count)

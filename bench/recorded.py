@@ -1,5 +1,6 @@
 """The real bot with a record beside it: when which system was called, and how long Slack took to say who pressed. Run
 as `python -m bench.recorded VERB`; BENCH_RECORD names the file, BENCH_HANG makes every system take so many seconds.
+With BENCH_SLOW they are no rows of ours: each call of a system takes so many seconds, and one of `archive` hangs.
 """
 
 from __future__ import annotations
@@ -15,12 +16,15 @@ from typing import Any
 from bot import connectors
 from bot.cli import main
 from bot.connectors.base import Connector, Tools
+from bot.core.errors import SystemUnavailable
 from bot.core.model import Order, Person
 from bot.core.policy import System
 from bot.slack.people import SlackPeople
 
 _file = Path(os.environ["BENCH_RECORD"]).open("a", buffering=1)  # noqa: SIM115 - kept for the life of the process
 _hang = float(os.environ.get("BENCH_HANG", "0"))
+_slow = float(os.environ.get("BENCH_SLOW", "0"))
+HANGS = 10.0
 
 
 def _note(what: str, who: str, began: float) -> None:
@@ -30,21 +34,27 @@ def _note(what: str, who: str, began: float) -> None:
 class Recorded:
     """A connector as it is, with a note of every call that makes or ends something."""
 
-    def __init__(self, inner: Connector) -> None:
-        self._inner = inner
+    def __init__(self, inner: Connector, hangs: bool) -> None:
+        self._inner, self._hangs = inner, hangs
 
     def grant(self, order: Order) -> None:
-        _note("grant", order.grant, time.time())
-        time.sleep(_hang)
+        self._called("grant", order, _hang)
         self._inner.grant(order)
 
     def revoke(self, order: Order) -> None:
-        _note("revoke", order.grant, time.time())
-        time.sleep(_hang)
+        self._called("revoke", order, _hang)
         self._inner.revoke(order)
 
     def read_back(self, order: Order) -> bool:
+        time.sleep(_slow)
         return self._inner.read_back(order)
+
+    def _called(self, what: str, order: Order, hang: float) -> None:
+        _note(what, order.grant, time.time())
+        time.sleep(hang or _slow)
+        if self._hangs:
+            time.sleep(HANGS)
+            raise SystemUnavailable("it hung")
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._inner, name)
@@ -57,7 +67,7 @@ class Recorded:
 
 
 def _recorded(make: Callable[[System, Tools], Connector]) -> Callable[[System, Tools], Connector]:
-    return lambda system, tools: Recorded(make(system, tools))
+    return lambda system, tools: Recorded(make(system, tools), bool(_slow) and system.name == "archive")
 
 
 def _timed(look_up: Callable[[SlackPeople, str], Person]) -> Callable[[SlackPeople, str], Person]:
@@ -72,6 +82,8 @@ def _timed(look_up: Callable[[SlackPeople, str], Person]) -> Callable[[SlackPeop
 
 def record() -> None:
     connectors.make = _recorded(connectors.make)
+    if _slow:
+        connectors.Systems.ends_together = lambda self, kind: False  # type: ignore[method-assign]
     SlackPeople.look_up = _timed(SlackPeople.look_up)  # type: ignore[method-assign]
 
 
