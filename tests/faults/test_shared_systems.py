@@ -74,6 +74,7 @@ def on_kubernetes(stack: ExitStack, tmp_path_factory: pytest.TempPathFactory) ->
 
 def on_aws(stack: ExitStack, people: list[str]) -> Place:
     server = stack.enter_context(closing(Aws()))
+    server.reset()  # moto's memory is that of this process, and others have played in it
     at = {"region_name": REGION, "endpoint_url": f"http://127.0.0.1:{server.moto_port}"}
     secrets = {"aws_access_key_id": "AKIATEST", "aws_secret_access_key": "secret"}
     sso, store = boto3.client("sso-admin", **at, **secrets), boto3.client("identitystore", **at, **secrets)
