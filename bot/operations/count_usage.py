@@ -34,6 +34,7 @@ class UsageMeter:
     _sources: dict[tuple[str, str], set[str]] = field(default_factory=dict)
     _minute: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
+    _writing: threading.Lock = field(default_factory=threading.Lock)
 
     def count(self, grant: str, system: str, source: str, outcome: str = ALLOWED) -> None:
         """Counts one check. Raises StorageUnavailable when a first use can't be written down: then the answer
@@ -61,22 +62,24 @@ class UsageMeter:
 
     @property
     def has_counts(self) -> bool:
-        """Whether there is something to write."""
-        return bool(self._counts)
+        """Whether there is something that is not written yet."""
+        return bool(self._counts) or self._writing.locked()
 
     def flush(self) -> int:
-        """Writes what was counted and gives the number of rows; on an error nothing counted is lost."""
-        with self._lock:
-            taken, self._counts = self._counts, {}
-        if not taken:
-            return 0
-        try:
-            with self.world.db.transaction():
-                usage.add(self.world.db, (usage.Count(*key, *counted) for key, counted in taken.items()))
-        except Exception:
-            self._give_back(taken)
-            raise
-        return len(taken)
+        """Writes what was counted and gives the number of rows; on an error nothing counted is lost. What another
+        thread is writing is written when this returns."""
+        with self._writing:
+            with self._lock:
+                taken, self._counts = self._counts, {}
+            if not taken:
+                return 0
+            try:
+                with self.world.db.transaction():
+                    usage.add(self.world.db, (usage.Count(*key, *counted) for key, counted in taken.items()))
+            except Exception:
+                self._give_back(taken)
+                raise
+            return len(taken)
 
     def _give_back(self, taken: dict[tuple[str, str, str, int, str], tuple[int, int]]) -> None:
         with self._lock:

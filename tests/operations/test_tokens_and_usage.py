@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -17,6 +20,7 @@ from bot.operations.release_grant import release_grant
 from bot.operations.renew_grant import renew_grant
 from bot.operations.revoke_token import revoke_token
 from bot.operations.show_credentials import Credentials, confirm_shown, discard_credentials, show_credentials
+from storage import usage
 from tests.together import together
 from tests.worlds import ANA, BEN, LEA, START, Made, a_person
 
@@ -173,6 +177,28 @@ class TestUsage:
     def _sums(self, made: Made, grant: Grant) -> list[object]:
         sum_usage(made.world, [grant.id])
         return [detail for (detail,) in made.log("grant:use:summed", "detail")]
+
+    def test_what_another_thread_is_writing_is_written_when_a_flush_returns(
+        self, made: Made, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        grant, meter = made.a_grant(), UsageMeter(made.world)
+        begun, go_on, add = threading.Event(), threading.Event(), usage.add
+
+        def slowly(*given: Any) -> None:
+            begun.set()
+            go_on.wait(10)
+            add(*given)
+
+        monkeypatch.setattr(usage, "add", slowly)
+        meter.count(grant.id, "shop-admin", "10.0.0.1")
+        with ThreadPoolExecutor(2) as pool:
+            first = pool.submit(meter.flush)
+            assert begun.wait(10) and meter.has_counts
+            second = pool.submit(meter.flush)
+            assert not second.done()
+            go_on.set()
+            assert (first.result(10), second.result(10)) == (1, 0)
+        assert made.count("usage") == 1 and not meter.has_counts
 
     def test_the_first_use_is_durable_before_the_answer_and_recorded_once(self, made: Made) -> None:
         grant = made.a_grant()
