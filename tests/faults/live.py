@@ -357,19 +357,21 @@ class Company:
         person.wait_dm("Show credentials")
         return self.grant(person, role)[0]
 
-    def about(self, person: Person, role: str) -> Json:
-        """The newest direct message with buttons for this person's newest grant of the role, once there is one."""
+    def about(self, person: Person, role: str, button: str = "") -> Json:
+        """The newest direct message with buttons (with this one) for this person's newest grant of the role, once there
+        is one: a reminder may have come since, and has others."""
         grant = self.grant(person, role)[0]
 
         def newest() -> Json | None:
-            found = [dm for dm in person.dms() if grant and f'"{grant}"' in str(dm).replace("'", '"')]
+            ours = [dm for dm in person.dms() if grant and f'"{grant}"' in str(dm).replace("'", '"')]
+            found = [dm for dm in ours if button in str(dm)]
             return found[-1] if found else None
 
         return person.wait_for(newest)
 
     def token(self, person: Person, role: str) -> str:
         """Presses Show credentials and reads the token from the modal, which it closes."""
-        assert person.click(self.about(person, role), "Show credentials").ok
+        assert person.click(self.about(person, role, "Show credentials"), "Show credentials").ok
         return self.read_token(person)
 
     def read_token(self, person: Person) -> str:
