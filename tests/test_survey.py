@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -92,6 +93,8 @@ def place(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     yield Place(made, tmp_path)
     for each in tmp_path.glob("*/.hang"):
         each.unlink()
+    for asking in [each for each in threading.enumerate() if each.name.startswith("ask-")]:
+        asking.join(10)  # or it would use the database when that is closed
 
 
 # --- looking
