@@ -8,12 +8,13 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 from bot.connectors import Systems
 from bot.connectors.base import Shows
 from bot.core.errors import SystemRefused, SystemUnavailable
 from bot.core.model import Order
-from bot.core.reality import Question, Way
+from bot.core.reality import Answer, Way
 
 log = logging.getLogger(__name__)
 
@@ -23,6 +24,13 @@ THREADS, EACH = 16, 4
 NOTHING = Way({}, ("There is nothing to copy: you get in there as yourself.",))
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    order: Order
+    given: str
+    answer: Future[Answer] = field(default_factory=Future)
+
+
 class Ways:
     """One for each process that opens windows."""
 
@@ -30,16 +38,46 @@ class Ways:
         self._systems = systems
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="credentials")
         self._asked: dict[str, int] = defaultdict(int)
+        self._next: dict[tuple[str, str], _Asked | None] = {}
         self._lock = threading.Lock()
 
-    def ask(self, orders: Sequence[Order], given: Mapping[str, str]) -> Future[dict[str, Way | Question | str]]:
+    def ask(self, orders: Sequence[Order], given: Mapping[str, str]) -> dict[str, Future[Answer]]:
         """By system: how to get in, what is asked first, or a sentence on why there is nothing. `given` is what the
-        holder answered to the question of a system."""
-        return self._pool.submit(
-            lambda: {order.system: self._ask(order, given.get(order.system, "")) for order in orders}
-        )
+        holder answered to the question of a system.
 
-    def _ask(self, order: Order, given: str) -> Way | Question | str:
+        A password that is made replaces the one before. So a system is asked for one grant once at a time, and of who
+        presses meanwhile the last one is asked for: what their window shows is what works. The others are cancelled.
+        """
+        return {order.system: self._line_up(_Asked(order, given.get(order.system, ""))) for order in orders}
+
+    def _line_up(self, asked: _Asked) -> Future[Answer]:
+        place = _place(asked)
+        with self._lock:
+            under_way = place in self._next
+            overtaken = self._next.get(place)
+            self._next[place] = asked if under_way else None
+        if overtaken is not None:
+            self._pool.submit(overtaken.answer.cancel)
+        if not under_way:
+            self._pool.submit(self._work, asked)
+        return asked.answer
+
+    def _work(self, asked: _Asked) -> None:
+        answer = self._ask(asked.order, asked.given)
+        place = _place(asked)
+        with self._lock:
+            newest = self._next[place]
+            if newest is None:
+                del self._next[place]
+            else:
+                self._next[place] = None
+        if newest is None:
+            asked.answer.set_result(answer)
+        else:
+            self._pool.submit(self._work, newest)
+            asked.answer.cancel()
+
+    def _ask(self, order: Order, given: str) -> Answer:
         try:
             with self._one_of_few(order.system):
                 connector = self._systems.of(order.system, order.connector)
@@ -62,3 +100,7 @@ class Ways:
         finally:
             with self._lock:
                 self._asked[system] -= 1
+
+
+def _place(asked: _Asked) -> tuple[str, str]:
+    return asked.order.grant, asked.order.system

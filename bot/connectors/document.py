@@ -29,7 +29,8 @@ FIRST_PAUSE = 0.1
 LONGEST_TIMEOUT = 300
 """Seconds that a system may be given for one answer at most."""
 
-MOST_CREDENTIALS, LONGEST_LABEL, LONGEST_CREDENTIAL = 10, 75, 2500
+MOST_CREDENTIALS, LONGEST_LABEL, LONGEST_CREDENTIAL = 10, 75, 8000
+"""Long enough for a kubeconfig with its certificates, short enough for a window of Slack's."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,10 @@ class Question:
     given: str = ""
 
 
+Answer = Way | Question | str
+"""What a system says to who wants to get in; a sentence where there is nothing to show."""
+
+
 @dataclass(frozen=True, slots=True)
 class Session:
     """One use of a grant's access: `name` is the system's own for it, the times are UTC seconds."""

@@ -171,10 +171,15 @@ def section(*parts: Part) -> Element:
     return {"type": "rich_text_section", "elements": [_part(part) for part in parts if part]}
 
 
-def paragraph(*lines: Sequence[Part]) -> Block:
-    """A rich_text block with each of the lines on its own."""
-    parts = [part for line in lines if line for part in ("\n", *line)]
-    return rich(section(*parts[1:]))
+def lines(*each: Sequence[Part]) -> Element:
+    """Rich text with each of the lines on its own."""
+    parts = [part for line in each if line for part in ("\n", *line)]
+    return section(*parts[1:])
+
+
+def paragraph(*each: Sequence[Part]) -> Block:
+    """The same as a rich_text block."""
+    return rich(lines(*each))
 
 
 def bullets(items: Iterable[Sequence[Part]]) -> Element:

@@ -11,7 +11,7 @@ from slack_sdk import WebClient
 from bot.core.approval import Refused
 from bot.core.errors import SystemRefused, SystemUnavailable
 from bot.core.model import Order, Person
-from bot.core.reality import Question, Way
+from bot.core.reality import Answer
 from bot.operations._unit import World
 from bot.operations.record_people import find_person, record_people
 from bot.operations.refuse_action import refuse_action
@@ -39,7 +39,7 @@ class Desk:
     people: SlackPeople
     client: WebClient
     team: Callable[[], str]
-    ask_systems: Callable[[Sequence[Order], Mapping[str, str]], Future[dict[str, Way | Question | str]]]
+    ask_systems: Callable[[Sequence[Order], Mapping[str, str]], dict[str, Future[Answer]]]
 
     @property
     def now(self) -> int:
@@ -94,10 +94,29 @@ def open_view(desk: Desk, trigger: str, view: dict[str, Any]) -> bool:
     return open_window(desk, trigger, view) is not None
 
 
-def open_window(desk: Desk, trigger: str, view: dict[str, Any]) -> str | None:
-    """The same; gives the id of the view, by which it can be changed."""
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A modal by its id, and which version of it we know; "" for whichever there is."""
+
+    id: str
+    hash: str
+
+
+def open_window(desk: Desk, trigger: str, view: dict[str, Any]) -> Opened | None:
+    """The same; gives what it can be changed by."""
     opened = _view_call(desk, "views.open", trigger_id=trigger, view=view)
-    return None if opened is None else str(opened.get("view", {}).get("id", ""))
+    return None if opened is None else _opened(opened)
+
+
+def change_window(desk: Desk, known: Opened, view: dict[str, Any]) -> Opened:
+    """Replaces an open modal, unless it is another version by now. Raises SystemUnavailable and SystemRefused."""
+    version = {"hash": known.hash} if known.hash else {}
+    return _opened(call(desk.client, "views.update", view_id=known.id, view=view, **version))
+
+
+def _opened(answer: dict[str, Any]) -> Opened:
+    view = answer.get("view", {})
+    return Opened(str(view.get("id", "")), str(view.get("hash", "")))
 
 
 def update_view(desk: Desk, view_id: str, hash: str, view: dict[str, Any]) -> bool:

@@ -1,22 +1,25 @@
-"""Show credentials: the one window with secrets in it. A token is there at once; what other systems make is fetched
-while the window says so, because Slack waits three seconds and a system may take ten. Nothing of it is kept.
+"""Show credentials: the one window with secrets in it. A token is there at once; what other systems make comes into it
+as they answer, because Slack waits three seconds and a system may take ten. Nothing of it is kept.
 """
 
+import logging
+import threading
 import time
 from collections.abc import Mapping
-from concurrent.futures import Future
-from concurrent.futures import TimeoutError as Late
+from concurrent.futures import Future, wait
 from functools import partial
 from typing import Any
 
-from bot.core.reality import Question, Way
+from bot.core.errors import OutcomeUnknown, SystemRefused, SystemUnavailable
+from bot.core.reality import Answer
 from bot.operations.describe_grant import GrantView, describe_grant
 from bot.operations.show_credentials import Credentials, confirm_shown, discard_credentials, show_credentials
-from bot.slack.desk import Desk, open_window, update_view
+from bot.slack.blocks import View
+from bot.slack.desk import USUAL, Desk, Opened, change_window, open_window, update_view
 from bot.slack.payloads import Submission
 from bot.slack.views import credentials_modal, request_modal
 
-Fetched = Future[dict[str, Way | Question | str]]
+log = logging.getLogger(__name__)
 
 AT_ONCE = 2.0
 """Seconds that a sent window waits for its answer; Slack gives up after three."""
@@ -24,22 +27,27 @@ AT_ONCE = 2.0
 ACKED = 1.0
 """Seconds after which Slack has surely taken the answer to a sent window: a later change must not come before it."""
 
+TRIES, PAUSE, LONGEST_PAUSE = 3, 1, 10
+"""How often a change that Slack did not take is tried, and the seconds between: what it shows is nowhere else."""
+
+OVERTAKEN = "you pressed again meanwhile: the newer window has what works."
+NOT_TAKEN = "Slack can't show what the systems gave; it may be too long. The bot's log has the reason: tell your leads."
+
 
 def show_window(desk: Desk, trigger: str, shown: Credentials) -> bool:
     """Opens the window for credentials that were just made; False when Slack would not. What the systems add comes
     into it later. A token that could not be shown never works."""
     try:
         view = describe_grant(desk.world, shown.grant.id)
-        window = open_window(desk, trigger, credentials_modal.render(shown, view, {})) if view else None
+        opened = open_window(desk, trigger, credentials_modal.render(shown, view, {})) if view else None
     except Exception:
         discard_credentials(desk.world, shown)
         raise
-    if view is None or window is None:
+    if view is None or opened is None:
         discard_credentials(desk.world, shown)
         return False
     confirm_shown(desk.world, shown)
-    if shown.orders:
-        desk.ask_systems(shown.orders, {}).add_done_callback(partial(_update, desk, window, shown, view, 0.0))
+    _Window(desk, opened, shown, view, {}).await_all(desk.ask_systems(shown.orders, {}))
     return True
 
 
@@ -51,19 +59,67 @@ def answer_window(desk: Desk, form: Submission) -> dict[str, Any]:
         why = "There is no such access." if isinstance(shown, Credentials) else shown.reason
         return {"response_action": "update", "view": request_modal.notice("Not possible", why)}
     confirm_shown(desk.world, shown)
-    fetched = desk.ask_systems(shown.orders, _given(form))
-    ways: Mapping[str, Way | Question | str] = {}
-    try:
-        ways = fetched.result(AT_ONCE)
-    except Late:
-        fetched.add_done_callback(partial(_update, desk, form.window, shown, view, ACKED))
-    return {"response_action": "update", "view": credentials_modal.render(shown, view, ways)}
+    answers = desk.ask_systems(shown.orders, _given(form))
+    wait(answers.values(), AT_ONCE)
+    known = {system: _said(answer) for system, answer in answers.items() if answer.done()}
+    if late := {system: answer for system, answer in answers.items() if system not in known}:
+        window = _Window(desk, Opened(form.window, ""), shown, view, known)
+        after = threading.Timer(ACKED, window.await_all, [late])
+        after.daemon = True
+        after.start()
+    return {"response_action": "update", "view": credentials_modal.render(shown, view, known)}
 
 
 def _given(form: Submission) -> dict[str, str]:
     return {name.removeprefix(credentials_modal.FIELD): text.strip() for name, text in form.texts.items()}
 
 
-def _update(desk: Desk, window: str, shown: Credentials, view: GrantView, pause: float, fetched: Fetched) -> None:
-    time.sleep(pause)
-    update_view(desk, window, "", credentials_modal.render(shown, view, fetched.result()))
+def _said(answer: Future[Answer]) -> Answer:
+    return OVERTAKEN if answer.cancelled() else answer.result()
+
+
+class _Window:
+    """One that is open, and what the systems have said for it."""
+
+    def __init__(
+        self, desk: Desk, opened: Opened, shown: Credentials, view: GrantView, known: Mapping[str, Answer]
+    ) -> None:
+        self._desk, self._opened, self._shown, self._view = desk, opened, shown, view
+        self._known, self._seen = dict(known), len(known)
+        self._lock, self._over = threading.Lock(), False
+
+    def await_all(self, answers: Mapping[str, Future[Answer]]) -> None:
+        """Shows each when it is there; those that come at the same moment together."""
+        for system, answer in answers.items():
+            answer.add_done_callback(partial(self._came, system))
+
+    def _came(self, system: str, answer: Future[Answer]) -> None:
+        if answer.cancelled() and not self._opened.hash:
+            return  # it was sent once more, and what came of that is newer
+        self._known[system] = _said(answer)
+        with self._lock:
+            if len(self._known) > self._seen and not self._over:
+                self._seen = len(self._known)
+                self._show(credentials_modal.render(self._shown, self._view, dict(self._known)))
+
+    def _show(self, view: View) -> None:
+        """The hash keeps us from what stands there since, like the answer to what the holder has sent."""
+        for _ in range(TRIES):
+            try:
+                self._opened = change_window(self._desk, self._opened, view)
+                break
+            except SystemUnavailable as error:
+                if isinstance(error, OutcomeUnknown):
+                    self._opened = Opened(self._opened.id, "")  # it may have been done, and the hash be another
+                log.warning("the window for %s is not filled yet: %s", self._shown.grant.id, error)
+                time.sleep(min(error.retry_after or PAUSE, LONGEST_PAUSE))
+            except SystemRefused as refused:
+                self._refused(refused)
+                break
+
+    def _refused(self, refused: SystemRefused) -> None:
+        """It was closed, or Slack takes no such view; then it must not go on saying that a system is being asked."""
+        self._over = True
+        if refused.code not in USUAL:
+            log.error("Slack did not take the window for %s: %s", self._shown.grant.id, refused)
+            update_view(self._desk, self._opened.id, "", request_modal.notice("Not possible", NOT_TAKEN))

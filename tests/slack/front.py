@@ -29,10 +29,12 @@ _numbers = itertools.count(1)
 
 
 class Views:
-    """A WebClient for views only. `error` is what the next calls fail with; every view is checked as Slack would."""
+    """A WebClient for views only. `error` is what the next calls fail with; every view is checked as Slack would. The
+    one that it opens has another hash after each change, and is not changed by who knows an older one."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, Json]] = []
+        self.hash = "h0"
         self.error: str | Exception | None = None
         self.before: Callable[[], None] = lambda: None
 
@@ -44,7 +46,10 @@ class Views:
         if self.error:
             raise SlackApiError("refused", _Answer({"ok": False, "error": self.error}))
         assert validate_view(json["view"]) == []
-        return _Answer({"ok": True, "view": {"id": "V0OPENED"}})
+        if json.get("view_id") == "V0OPENED" and json.get("hash", self.hash) != self.hash:
+            raise SlackApiError("refused", _Answer({"ok": False, "error": "hash_conflict"}))
+        self.hash = f"h{len(self.calls)}"
+        return _Answer({"ok": True, "view": {"id": "V0OPENED", "hash": self.hash}})
 
     @property
     def last(self) -> Json:

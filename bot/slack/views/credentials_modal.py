@@ -4,16 +4,18 @@ It knows the token of the gateways; the other systems bring their own words.
 
 from collections.abc import Iterator, Mapping
 
-from bot.core.reality import Question, Way
+from bot.core.reality import Answer, Question, Way
 from bot.operations.describe_grant import GrantView
 from bot.operations.show_credentials import Credentials
 from bot.slack.blocks import (
     Block,
+    Element,
     Part,
     View,
     bold,
     code,
     date,
+    lines,
     listing,
     modal,
     paragraph,
@@ -33,7 +35,7 @@ def field(system: str) -> str:
     return f"{FIELD}{system}"
 
 
-def render(shown: Credentials, view: GrantView, ways: Mapping[str, Way | Question | str]) -> View:
+def render(shown: Credentials, view: GrantView, ways: Mapping[str, Answer]) -> View:
     """Everything that is needed to get in, ready to copy, and until when. Secrets are never changed or cut. `ways`
     has what each system besides the gateways said; one that is missing is still being asked."""
     grant = shown.grant
@@ -65,24 +67,29 @@ def _token(shown: Credentials) -> Iterator[Block]:
         )
 
 
-def _way(system: str, way: Way | Question | str | None) -> Iterator[Block]:
+def _way(system: str, way: Answer | None) -> Iterator[Block]:
     if isinstance(way, Question):
         yield paragraph([bold(system)])
         hint = f"{way.wrong} {way.hint}".strip()
         yield text_input(field(system), way.label, hint, initial=way.given, multiline=True)
     elif isinstance(way, Way):
-        for label, secret in way.secrets.items():
-            yield rich(section(bold(f"{system}, {label}" if label else system)), _secret(secret))
-        lines = [spoken(line) for line in way.how]
-        if not way.secrets:
-            lines = [[bold(system)], *lines]
-        if lines:
-            yield paragraph(*lines)
+        yield rich(*_shown(system, way))
     else:
         yield paragraph([bold(system), ": ", *spoken(way or "is being asked; this takes a moment…")])
 
 
-def _secret(text: str) -> dict[str, object]:
+def _shown(system: str, way: Way) -> Iterator[Element]:
+    """In one block whatever there is: a window takes a hundred of them."""
+    for label, secret in way.secrets.items():
+        yield section(bold(f"{system}, {label}" if label else system))
+        yield _secret(secret)
+    if not way.secrets:
+        yield section(bold(system))
+    if way.how:
+        yield lines(*map(spoken, way.how))
+
+
+def _secret(text: str) -> Element:
     return {"type": "rich_text_preformatted", "elements": [{"type": "text", "text": text}]}
 
 
