@@ -79,6 +79,9 @@ class Office:
         lines = [json.loads(line) for line in self.record.read_text().splitlines()]
         return [(who, began, ended) for kind, who, began, ended in lines if kind == what]
 
+    def newcomers(self, number: int) -> list[str]:
+        return [self.newcomer(n) for n in range(number)]
+
     def newcomer(self, number: int) -> str:
         name = f"new{number}"
         self.sandbox.admin.create_user(name, name.capitalize(), join=False)
@@ -174,15 +177,14 @@ def cpu(scale: Scale) -> Iterator[Line]:
     with an_office() as office:
         if scale.rounds > 1:
             _one(office, "ana")
-        spent = live_through(office, scale.lives)
+        spent = live_through(office, office.newcomers(scale.lives))
     each = spent.cpu / spent.count
     ours = f"{ms(each)} ({spent.count} in {spent.wall:.1f} s, idle work included)"
     yield Line("CPU of one lifecycle", ours, f"peer {ms(PEER_CPU)}", each / PEER_CPU, 0.25)
 
 
-def live_through(office: Office, lives: int) -> Spent:
-    """So many lifecycles side by side, from the request to the end."""
-    people = [office.newcomer(n) for n in range(lives)]
+def live_through(office: Office, people: list[str]) -> Spent:
+    """A lifecycle of each of them, side by side, from the request to the end."""
     before, began, asked = cpu_of(office.bot.pid), time.monotonic(), []
     for person in people:
         asked.append(office.ask(person, "brief"))
@@ -190,7 +192,7 @@ def live_through(office: Office, lives: int) -> Spent:
     for request in asked:
         office.grant(request, "ended")
     office.quiet()
-    return Spent(time.monotonic() - began, cpu_of(office.bot.pid) - before, lives)
+    return Spent(time.monotonic() - began, cpu_of(office.bot.pid) - before, len(people))
 
 
 class Known:

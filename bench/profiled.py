@@ -13,6 +13,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Mapping
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,19 @@ def by_part(stats: Stats) -> dict[str, float]:
     return dict(found)
 
 
+def since(stats: Stats, before: Stats) -> Stats:
+    """What was spent after `before` was taken: who works for whom is another matter at the start."""
+    spent: dict[Function, Any] = {}
+    for function, (calls, simple, own, whole, callers) in stats.items():
+        _, _, own_before, _, callers_before = before.get(function, (0, 0, 0.0, 0.0, {}))
+        left = {
+            caller: (*rest, each - callers_before.get(caller, (0, 0, 0.0, 0.0))[2], through)
+            for caller, (*rest, each, through) in callers.items()
+        }
+        spent[function] = (calls, simple, own - own_before, whole, left)
+    return spent
+
+
 def _for_callers(function: Function, stats: Stats, known: Mapping[Function, dict[str, float]]) -> dict[str, float]:
     """The parts that a function works for, with their shares of it: its own, or those of its callers."""
     callers = {caller: own for caller, (_, _, own, _) in stats[function][4].items() if caller in known}
@@ -113,9 +127,10 @@ class Profiled:
         self._before = self._taken()
 
     def write(self, path: Path) -> None:
-        spent = sum((Counter(by_part(stats)) for stats in self._taken()), Counter[str]())
-        spent.subtract(sum((Counter(by_part(stats)) for stats in self._before), Counter[str]()))
-        path.write_text(json.dumps(spent))
+        spent = (
+            by_part(since(stats, before)) for stats, before in zip_longest(self._taken(), self._before, fillvalue={})
+        )
+        path.write_text(json.dumps(sum(map(Counter, spent), Counter[str]())))
 
 
 if __name__ == "__main__":

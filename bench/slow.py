@@ -68,8 +68,9 @@ def cpu(scale: Scale) -> Iterator[Line]:
     each = {}
     for many in (0, scale.many):
         with _crowded(scale, many) as office:
-            live_through(office, 1)
-            spent = live_through(office, scale.lives)
+            people = office.newcomers(scale.lives)
+            live_through(office, people)  # who is new makes the bot read anew who there is
+            spent = live_through(office, people)
             each[many] = spent.cpu / spent.count
     ours, bare = each[scale.many], each[0]
     yield Line("CPU of one lifecycle beside them", ms(ours), f"peer {ms(PEER_CPU)}", ours / PEER_CPU, 0.25)

@@ -10,6 +10,7 @@ import re
 import signal
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -53,11 +54,27 @@ def under_trouble(scale: Scale) -> Iterator[str]:
             yield f"an ack, {how}: {told(bot)}"
 
 
+def clicks(scale: Scale) -> Iterator[str]:
+    """P5 and P6"""
+    with profiled() as (env, told), an_office(PROFILED, env) as office:
+        asked = [office.ask(office.newcomer(number), "shop-admin") for number in range(scale.lives)]
+        office.quiet()
+        office.bot.process.send_signal(signal.SIGUSR1)
+        office.sandbox.inspector.forget()
+        for request in asked:
+            office.approve(request)
+            office.grant(request, "active")
+        made = Counter(call["method"] for call in office.sandbox.inspector.calls())
+        said = ", ".join(f"{method} ×{number}" for method, number in made.most_common())
+        yield f"what Slack was asked by {len(asked)} clicks until their access was active: {said}"
+        yield f"a click on Approve until its access is active: {told(office.bot)}"
+
+
 def lifecycles(scale: Scale) -> Iterator[str]:
     """P7"""
     with profiled() as (env, told), an_office(PROFILED, env) as office:
         office.bot.process.send_signal(signal.SIGUSR1)
-        live_through(office, scale.lives)
+        live_through(office, office.newcomers(scale.lives))
         yield f"a lifecycle: {told(office.bot)}"
 
 
@@ -165,6 +182,8 @@ WHY: Mapping[str, Callable[[Scale], Iterator[str]]] = {
     "P1": commands,
     "P3": commands,
     "P4": under_trouble,
+    "P5": clicks,
+    "P6": clicks,
     "P7": lifecycles,
     "P11": overdue,
     "P12": checks,

@@ -44,7 +44,7 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(extra="forbid", strict=True, defer_build=True)
 
 
 class WorkspaceTable(_Table):
@@ -172,7 +172,7 @@ class KubernetesTable(SystemTable):
 class ForeignTable(BaseModel):
     """The settings of a connector that a package brings."""
 
-    model_config = ConfigDict(extra="allow")
+    model_config = ConfigDict(extra="allow", defer_build=True)
 
 
 CONNECTORS: dict[str, type[BaseModel]] = {
@@ -191,7 +191,7 @@ CONNECTORS: dict[str, type[BaseModel]] = {
 class PeopleTable(BaseModel):
     """Names of one person elsewhere, by connector: `github = "ana-dev"`."""
 
-    model_config = ConfigDict(extra="allow", strict=True)
+    model_config = ConfigDict(extra="allow", strict=True, defer_build=True)
     __pydantic_extra__: dict[str, Line]
 
 
