@@ -8,11 +8,10 @@ import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from cryptography.hazmat.primitives.serialization import SSHCertificateBuilder, SSHCertificateType
-
 from bot.connectors.base import Found, Question, Tools, Way
 from bot.connectors.ssh_ca import Authority, authority_of
 from bot.connectors.ssh_keys import Given, read_key
+from bot.connectors.ssh_wire import Content, certificate
 from bot.core.errors import SystemRefused, SystemUnavailable
 from bot.core.model import Certificate, Order
 from bot.core.policy import System
@@ -74,13 +73,13 @@ class Ssh:
         return Way({"Certificate": line, "Command": self._command(order)}, self._how(order))
 
     def _issue(self, order: Order, key: Given) -> str:
-        authority = self._ca()
+        signer = self._ca().open()
         made = self._certificates.issue(
-            order.grant, order.system, authority.line().split()[1], key.fingerprint, order.ends_at
+            order.grant, order.system, signer.line.split()[1], key.fingerprint, order.ends_at
         )
         if made is None:
             raise SystemRefused("not_open", "this access is not open, so there is no certificate to give")
-        return authority.sign(_certificate(order, key, made, self._place))
+        return certificate(_content(order, key, made, self._place), signer.blob, signer.sign)
 
     def _command(self, order: Order) -> str:
         port = f"-p {self._place.port} " if self._place.port else ""
@@ -112,7 +111,7 @@ class Ssh:
 
     def check(self, roles: Mapping[str, Sequence[str]]) -> Iterable[str]:
         try:
-            self._ca().line()
+            self._ca().open()
         except (SystemUnavailable, SystemRefused) as error:
             yield str(error)
         for role, actions in roles.items():
@@ -122,7 +121,7 @@ class Ssh:
 
     def public_key(self) -> str:
         """The line of the CA's public key, which hosts are to trust."""
-        return self._ca().line()
+        return self._ca().open().line
 
     def _ca(self) -> Authority:
         if self._authority is None:
@@ -130,25 +129,20 @@ class Ssh:
         return self._authority
 
 
-def _certificate(order: Order, key: Given, made: Certificate, place: Place) -> SSHCertificateBuilder:
-    """All but the signature. Who it is for stands in the key id, which sshd writes into its log at every login."""
+def _content(order: Order, key: Given, made: Certificate, place: Place) -> Content:
+    """Who it is for stands in the key id, which sshd writes into its log at every login."""
     who = "".join((order.person.email or order.person.id).split())
-    builder = (
-        SSHCertificateBuilder()
-        .public_key(key.key)
-        .serial(made.serial)
-        .type(SSHCertificateType.USER)
-        .key_id(f"{who} {order.grant}".encode())
-        .valid_principals([principal.encode() for principal in place.principals])
-        .valid_after(made.issued_at - SKEW)
-        .valid_before(made.expires_at)
+    options = (("force-command", place.force_command), ("source-address", place.source_address))
+    return Content(
+        key=key.blob,
+        serial=made.serial,
+        key_id=f"{who} {order.grant}",
+        principals=place.principals,
+        valid_after=made.issued_at - SKEW,
+        valid_before=made.expires_at,
+        critical={name: value for name, value in options if value},
+        extensions={f"permit-{action}" for action in order.actions},
     )
-    for option, value in (("force-command", place.force_command), ("source-address", place.source_address)):
-        if value:
-            builder = builder.add_critical_option(option.encode(), value.encode())
-    for action in sorted(set(order.actions)):
-        builder = builder.add_extension(f"permit-{action}".encode(), b"")
-    return builder
 
 
 def _file(order: Order) -> str:

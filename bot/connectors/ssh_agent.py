@@ -5,10 +5,10 @@ certificate authority needs. It knows nothing of certificates.
 import os
 import socket
 import struct
-from collections.abc import Iterator
 from types import TracebackType
 
 from bot.connectors.ssh_keys import fingerprint_of
+from bot.connectors.ssh_wire import string, strings
 from bot.core.errors import SystemUnavailable
 
 _REQUEST_IDENTITIES, _IDENTITIES, _SIGN_REQUEST, _SIGNATURE = 11, 12, 13, 14
@@ -16,11 +16,6 @@ _RSA_SHA2_512 = 4
 LARGEST = 256 * 1024
 WAIT = 10.0
 """Seconds that the agent may take for one answer."""
-
-
-def string(data: bytes) -> bytes:
-    """RFC 4251 section 5."""
-    return struct.pack(">I", len(data)) + data
 
 
 class Agent:
@@ -52,17 +47,17 @@ class Agent:
 
     def find(self, fingerprint: str) -> bytes:
         """The public key with that fingerprint, as it goes over the wire."""
-        fields = _strings(self._ask(bytes([_REQUEST_IDENTITIES]), _IDENTITIES)[4:])
+        fields = strings(self._ask(bytes([_REQUEST_IDENTITIES]), _IDENTITIES)[4:])
         for blob, _comment in zip(fields, fields, strict=False):
             if fingerprint_of(blob) == fingerprint:
                 return blob
-        raise SystemUnavailable("the ssh-agent does not have the key of ca_key")
+        raise SystemUnavailable("the ssh-agent does not have the key of ca_key, or is locked")
 
     def sign(self, blob: bytes, data: bytes) -> bytes:
         """The signature of the key with this public key, in its wire format."""
         flags = _RSA_SHA2_512 if blob.startswith(string(b"ssh-rsa")) else 0
         request = bytes([_SIGN_REQUEST]) + string(blob) + string(data) + struct.pack(">I", flags)
-        return next(_strings(self._ask(request, _SIGNATURE)), b"")
+        return next(strings(self._ask(request, _SIGNATURE)), b"")
 
     def _ask(self, request: bytes, expected: int) -> bytes:
         try:
@@ -74,7 +69,7 @@ class Agent:
         except OSError as error:
             raise SystemUnavailable(f"the ssh-agent does not answer: {error.strerror or 'time out'}") from None
         if answer[0] != expected:
-            raise SystemUnavailable("the ssh-agent refuses: is it locked?")
+            raise SystemUnavailable("the ssh-agent refuses")
         return answer[1:]
 
     def _take(self, length: int) -> bytes:
@@ -85,13 +80,3 @@ class Agent:
                 raise SystemUnavailable("the ssh-agent hung up")
             taken += part
         return taken
-
-
-def _strings(data: bytes) -> Iterator[bytes]:
-    """Its strings, one after the other; what is cut off is left out."""
-    while len(data) >= 4:
-        end = 4 + int.from_bytes(data[:4], "big")
-        if end > len(data):
-            return
-        yield data[4:end]
-        data = data[end:]

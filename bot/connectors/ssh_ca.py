@@ -5,22 +5,21 @@ anew for each certificate, so that it is not kept in memory and can be replaced.
 import os
 import stat
 from base64 import b64decode, b64encode
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import (
-    SSHCertificate,
-    SSHCertificateBuilder,
     load_pem_private_key,
     load_ssh_private_key,
-    load_ssh_public_identity,
+    load_ssh_public_key,
 )
 
-from bot.connectors.ssh_agent import Agent, string
-from bot.connectors.ssh_keys import TYPES, blob_of, line_of, read_key
+from bot.connectors.ssh_agent import Agent
+from bot.connectors.ssh_keys import TYPES, line_of, read_key
+from bot.connectors.ssh_wire import PrivateKey, SshKey, is_signed, signature
 from bot.core.errors import SystemUnavailable
 from bot.core.policy_values import AGENT_KEY
 
@@ -28,17 +27,24 @@ LARGEST = 64 * 1024
 OTHERS = stat.S_IRWXO | stat.S_IWGRP
 """What nobody but the owner may do with the file; its group may read it, because services often get keys so."""
 
-PrivateKey = Ed25519PrivateKey | EllipticCurvePrivateKey | RSAPrivateKey
+
+@dataclass(frozen=True, slots=True)
+class Signer:
+    """The key as it is now: what it is called on record is what it signs with, also when the file is replaced between
+    the two. `line` is its public half as in a .pub file; `sign` gives a signature as it goes over the wire, and raises
+    SystemUnavailable."""
+
+    line: str
+    sign: Callable[[bytes], bytes]
+
+    @property
+    def blob(self) -> bytes:
+        return b64decode(self.line.split()[1])
 
 
 class Authority(Protocol):
-    """Both raise SystemUnavailable with what is wrong with the key."""
-
-    def line(self) -> str:
-        """The public key, as it stands in a .pub file."""
-
-    def sign(self, builder: SSHCertificateBuilder) -> str:
-        """The signed certificate's line."""
+    def open(self) -> Signer:
+        """Raises SystemUnavailable with what is wrong with the key."""
 
 
 def authority_of(ca_key: str) -> Authority:
@@ -56,11 +62,9 @@ class FileKey:
     def __init__(self, path: str) -> None:
         self._path = path
 
-    def line(self) -> str:
-        return line_of(self._key().public_key())
-
-    def sign(self, builder: SSHCertificateBuilder) -> str:
-        return _line(builder.sign(self._key()))
+    def open(self) -> Signer:
+        key = self._key()
+        return Signer(line_of(key.public_key()), partial(signature, key))
 
     def _key(self) -> PrivateKey:
         data = _read(self._path)
@@ -85,34 +89,20 @@ class AgentKey:
     def __init__(self, fingerprint: str) -> None:
         self._fingerprint = fingerprint
 
-    def line(self) -> str:
-        with Agent() as agent:
-            return _public_line(agent.find(self._fingerprint))
-
-    def sign(self, builder: SSHCertificateBuilder) -> str:
-        """The library signs with keys in memory only. So it makes the certificate with one that lives for this moment,
-        and its CA and signature, the last two fields (PROTOCOL.certkeys), are replaced by the agent's."""
-        stand_in = Ed25519PrivateKey.generate()
-        whole = b64decode(_line(builder.sign(stand_in)).split()[1])
-        content, _, _ = whole.rpartition(string(blob_of(stand_in.public_key())))
+    def open(self) -> Signer:
         with Agent() as agent:
             blob = agent.find(self._fingerprint)
-            signed = content + string(blob)
-            whole = signed + string(agent.sign(blob, signed))
-        kind = whole[4 : 4 + int.from_bytes(whole[:4], "big")].decode()
-        return _proved(f"{kind} {b64encode(whole).decode()}")
+        return Signer(_public_line(blob), partial(_signed_by_agent, blob))
 
 
-def _proved(line: str) -> str:
-    """Raises SystemUnavailable unless the agent's signature is good: nobody is given what opens nothing."""
-    try:
-        certificate = load_ssh_public_identity(line.encode())
-        if isinstance(certificate, SSHCertificate):
-            certificate.verify_cert_signature()
-            return line
-    except (ValueError, UnsupportedAlgorithm, InvalidSignature):
-        pass
-    raise SystemUnavailable("the signature of the ssh-agent is not good")
+def _signed_by_agent(blob: bytes, data: bytes) -> bytes:
+    """Raises SystemUnavailable unless the signature is good: nobody is given what opens nothing."""
+    with Agent() as agent:
+        signed = agent.sign(blob, data)
+    key = load_ssh_public_key(_public_line(blob).encode())
+    if not isinstance(key, SshKey) or not is_signed(key, signed, data):
+        raise SystemUnavailable("the signature of the ssh-agent is not good")
+    return signed
 
 
 def _public_line(blob: bytes) -> str:
@@ -121,10 +111,6 @@ def _public_line(blob: bytes) -> str:
     if kind not in TYPES or isinstance(wrong := read_key(line), str):
         raise SystemUnavailable(f"the key of ca_key can't be used: {wrong if kind in TYPES else kind}")
     return line
-
-
-def _line(certificate: SSHCertificate) -> str:
-    return certificate.public_bytes().decode().strip()
 
 
 def _read(path: str) -> bytes:

@@ -8,35 +8,37 @@ from base64 import b64decode, b64encode
 from dataclasses import dataclass
 
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_ssh_public_key
+
+from bot.connectors.ssh_wire import SshKey
 
 LEAST_RSA, MOST_RSA = 3072, 16384
 """Bits: NIST SP 800-57 part 1 counts shorter keys as too weak from 2031 on; OpenSSH takes none that are longer."""
 
 TYPES = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "ssh-rsa")
+ON_TOKENS = ("sk-ssh-ed25519@openssh.com", "sk-ecdsa-sha2-nistp256@openssh.com")
+"""Keys that a security token keeps (OpenSSH's PROTOCOL.u2f): holders may have them, a CA may not."""
+
 LONGEST = 6000
 """Characters; the longest RSA key that is taken needs half of it."""
 
 _PRIVATE = re.compile(r"PRIVATE KEY|PuTTY-User-Key-File|Private-Lines:|b3BlbnNzaC1rZXktdjE", re.IGNORECASE)
 _OTHER_FORMAT = re.compile(r"-----? ?BEGIN")
 
-SshKey = Ed25519PublicKey | EllipticCurvePublicKey | RSAPublicKey
-
 PRIVATE = (
     "This is a private key! It was not kept, but it has left your machine: make a new pair with ssh-keygen, put the "
     "new one in place of the old one everywhere, and paste only the line of the file that ends in .pub."
 )
-ONE_LINE = "Paste the one line of your .pub file: it begins with ssh-ed25519, ecdsa-sha2-… or ssh-rsa."
+ONE_LINE = "Paste the one line of your .pub file: it begins with ssh-ed25519, ecdsa-sha2-…, ssh-rsa or sk-…."
 
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """A good public key: its line without the comment, and its fingerprint as ssh-keygen prints it."""
+    """A good public key: as it goes over the wire (RFC 4253 section 6.6), its line without the comment, and its
+    fingerprint as ssh-keygen prints it."""
 
-    key: SshKey
+    blob: bytes
     line: str
     fingerprint: str
 
@@ -55,34 +57,31 @@ def _wrong_form(text: str, kind: str) -> str:
         (_OTHER_FORMAT.match(text), "This is a public key in another format. " + ONE_LINE),
         ("-cert-v0" in kind, "This is a certificate, not a key. " + ONE_LINE),
         (kind in ("ssh-dss", "ssh-dsa"), "DSA keys are too weak: make one with ssh-keygen -t ed25519."),
-        (kind.startswith("sk-"), "Keys on a security token (sk-…) can't be used here yet. " + ONE_LINE),
-        (kind not in TYPES or "\n" in text or len(text) > LONGEST, "This is not a public key. " + ONE_LINE),
+        (kind not in TYPES + ON_TOKENS or "\n" in text or len(text) > LONGEST, "This is not a public key. " + ONE_LINE),
     ):
         if is_so:
             return words
     return ""
 
 
-def _loaded(kind: str, blob: str) -> Given | str:
+def _loaded(kind: str, text: str) -> Given | str:
     try:
-        key = load_ssh_public_key(f"{kind} {blob}".encode())
-    except (ValueError, UnsupportedAlgorithm, UnicodeEncodeError):
+        key = load_ssh_public_key(f"{kind} {text}".encode())
+    except (ValueError, UnsupportedAlgorithm, NotImplementedError):
         return "This public key is damaged: copy the whole line once more."
     if not isinstance(key, SshKey):
         return "This is not a public key. " + ONE_LINE
     if isinstance(key, RSAPublicKey) and not LEAST_RSA <= key.key_size <= MOST_RSA:
         return f"RSA keys need {LEAST_RSA} to {MOST_RSA} bits, this has {key.key_size}: try ssh-keygen -t ed25519."
-    return Given(key, line_of(key), fingerprint_of(blob_of(key)))
+    # The library drops what makes a token's key one; there is but one way to write those, so the text is as good.
+    line = f"{kind} {b64encode(b64decode(text)).decode()}" if kind in ON_TOKENS else line_of(key)
+    blob = b64decode(line.split()[1])
+    return Given(blob, line, fingerprint_of(blob))
 
 
 def line_of(key: SshKey) -> str:
     """As in a .pub file, without the comment."""
     return key.public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
-
-
-def blob_of(key: SshKey) -> bytes:
-    """The key as it goes over the wire (RFC 4253 section 6.6)."""
-    return b64decode(line_of(key).split()[1])
 
 
 def fingerprint_of(blob: bytes) -> str:

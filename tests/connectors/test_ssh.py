@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import shlex
+import shutil
+from base64 import b64decode
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
-from bot.app import build_systems
+from bot.app import build_systems, build_tools
 from bot.connectors.base import Connector, Question, Way
 from bot.connectors.ssh import HINT, Ssh
+from bot.connectors.ssh_keys import ON_TOKENS, fingerprint_of
 from bot.core.errors import SystemRefused
-from bot.core.model import Order
-from bot.core.policy import parse_policy
+from bot.core.model import Certificate, Order
+from bot.core.policy import System, parse_policy
 from bot.operations.keep_certificates import StoredCertificates
 from tests.connectors.contract import Contract, Rig, well
 from tests.connectors.hosts import MISSING, NO_SSHD, USER, Host, a_pair, keygen
 from tests.connectors.ssh_rig import Bearer, Ground, away, certificate, settings
+from tests.connectors.ssh_token import Token
 from tests.worlds import ANA, Made
 
 pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"{NO_SSHD}: {', '.join(MISSING)}")
@@ -141,6 +147,42 @@ class TestOwn(Ground):
             assert isinstance(it.credentials(asked, f" {public}\n"), Way)
             question = it.credentials(asked, "  ")
             assert isinstance(question, Question) and question.given == " ".join(public.split()[:2])
+
+    @pytest.mark.parametrize("kind", ON_TOKENS)
+    def test_a_key_on_a_security_token_opens_the_host(
+        self, it: Connector, order: Callable[..., Order], bearer: Bearer, host: Host, tmp_path: Path, kind: str
+    ) -> None:
+        assert isinstance(it, Ssh)
+        asked, token = order(), Token(kind)
+        it.grant(asked)
+        host.fetch(bearer.url)
+        way = it.credentials(asked, token.line)
+        assert isinstance(way, Way)
+        with token.plugged_in(tmp_path / "agent") as options:
+            assert host.log_in(way.secrets["Certificate"], "echo", "in", options=options).stdout == "in\n"
+            it.revoke(asked)
+            host.fetch(bearer.url)
+            assert host.log_in(way.secrets["Certificate"], "echo", "in", options=options).stdout == ""
+
+    def test_what_is_on_record_is_what_signs_although_the_file_is_replaced(
+        self, made: Made, it: Connector, order: Callable[..., Order], ca_file: Path, host: Host, tmp_path: Path
+    ) -> None:
+        class Replacing(StoredCertificates):
+            """Somebody puts another key into the file at the worst moment."""
+
+            def issue(self, *asked: Any) -> Certificate | None:
+                a_pair(tmp_path / "other")
+                (tmp_path / "other").replace(tmp_path / "ca_key")
+                return super().issue(*asked)
+
+        shutil.copy(ca_file, tmp_path / "ca_key")
+        asked = order()
+        it.grant(asked)
+        tools = replace(build_tools(made.world), certificates=Replacing(made.world))
+        it = Ssh(System("it", "ssh", {"ca_key": str(tmp_path / "ca_key"), "principals": ["deploy"]}), tools)
+        (tmp_path / "c").write_text(certificate(it, asked, host))
+        ((authority,),) = made.rows("SELECT authority FROM ssh_certificates")
+        assert f"{fingerprint_of(b64decode(authority))} (" in keygen("-L", "-f", tmp_path / "c").split("Signing CA")[1]
 
     def test_a_bad_key_changes_nothing_and_is_nowhere(
         self, made: Made, it: Connector, order: Callable[..., Order], host: Host, caplog: pytest.LogCaptureFixture

@@ -11,10 +11,12 @@ from pathlib import Path
 import pytest
 
 from bot.connectors.base import Connector
-from bot.connectors.ssh import Place, _certificate
+from bot.connectors.ssh import Place, _content
 from bot.connectors.ssh_ca import FileKey
 from bot.connectors.ssh_keys import Given, read_key
 from bot.core.model import Certificate, Order, Person
+from bot.connectors.ssh_wire import certificate as signed
+from bot.connectors.ssh_wire import string
 from tests.connectors.contract import Contract, Rig, well
 from tests.connectors.hosts import MISSING, NO_SSHD, Host, keygen, script
 from tests.connectors.ssh_rig import Bearer, Ground, certificate, settings
@@ -136,7 +138,8 @@ def made_by_hand(ca_file: Path, host: Host, expires_at: int) -> str:
     """A certificate of our kind that was never on record."""
     person = Person(ANA, "Ana", "ana@example.com", "UTC", "T1", 0)
     order = Order("g4k2m9p0q1rs", "it", "ssh", person, "it", (), 0, expires_at)
-    key = read_key(host.public)
+    key, signer = read_key(host.public), FileKey(str(ca_file)).open()
     assert isinstance(key, Given)
     place = Place(["deploy"], "deploy", "HOST", "", "", "")
-    return FileKey(str(ca_file)).sign(_certificate(order, key, Certificate(7, 1_700_000_000, expires_at), place))
+    content = _content(order, key, Certificate(7, 1_700_000_000, expires_at), place)
+    return signed(content, signer.blob, signer.sign)

@@ -7,23 +7,27 @@ import shutil
 import socket
 import subprocess
 import threading
-from base64 import b64decode
+from base64 import b64decode, b64encode
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import fields
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives.serialization import SSHCertificateBuilder, SSHCertificateType
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.hashes import SHA1, SHA256, SHA512, HashAlgorithm
+from cryptography.hazmat.primitives.serialization import load_ssh_private_key
 
 from bot.connectors.base import Tools
 from bot.connectors.ssh import Ssh
-from bot.connectors.ssh_agent import string
-from bot.connectors.ssh_ca import AgentKey, FileKey, authority_of
-from bot.connectors.ssh_keys import Given, fingerprint_of, read_key
+from bot.connectors.ssh_ca import AgentKey, Authority, FileKey, authority_of
+from bot.connectors.ssh_keys import ON_TOKENS, Given, fingerprint_of, read_key
+from bot.connectors.ssh_wire import Content, certificate, is_signed, string
 from bot.core.errors import SystemUnavailable
 from bot.core.policy import System
 from tests.connectors.hosts import MISSING, NO_SSHD, a_pair, keygen
+from tests.connectors.ssh_token import Token
 
 pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"{NO_SSHD}: {', '.join(MISSING)}")
 
@@ -55,6 +59,7 @@ def test_a_good_key_is_taken_without_its_comment(keys: Path, name: str) -> None:
 
 
 ED25519 = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI"
+COMPRESSED = string(b"ecdsa-sha2-nistp256") + string(b"nistp256") + string(b"\2" + b"\1" * 32)
 BAD = {
     "": "not a public key",
     "hello": "not a public key",
@@ -64,7 +69,9 @@ BAD = {
     "ssh-rsa AAAAC3NzaC1lZDI1NTE5AAAAIGFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFh": "damaged",
     "ssh-ed25519 ключ": "damaged",
     "ssh-dss AAAAB3NzaC1kc3MAAACBAP": "too weak",
-    "sk-ssh-ed25519@openssh.com AAAAGnNr": "security token",
+    "sk-ssh-ed25519@openssh.com AAAAGnNr": "damaged",
+    "ecdsa-sha2-nistp256 " + b64encode(COMPRESSED).decode(): "damaged",
+    "sk-ssh-ed25519-cert-v01@openssh.com AAAAI3Nr": "certificate, not a key",
     "ssh-ed25519-cert-v01@openssh.com AAAAIHNz": "certificate, not a key",
     f'command="sh" {ED25519}': "not a public key",
     f"{ED25519}\n{ED25519}": "not a public key",
@@ -87,6 +94,26 @@ def test_what_is_no_good_key_is_told_and_not_repeated(pasted: str) -> None:
     assert pasted[-20:] == "" or pasted[-20:] not in wrong
 
 
+@pytest.mark.parametrize("kind", ON_TOKENS)
+def test_a_key_on_a_security_token_is_taken_and_certified(keys: Path, tmp_path: Path, kind: str) -> None:
+    token = Token(kind)
+    given = read_key(f"{token.line} ana@laptop\n")
+    assert isinstance(given, Given)
+    (tmp_path / "token.pub").write_text(token.line)
+    assert (given.line, given.fingerprint) == (token.line, keygen("-l", "-f", tmp_path / "token.pub").split()[1])
+    said = seen(signed(FileKey(str(keys / "ed25519")), token.line), tmp_path)
+    certified = kind.replace("@", "-cert-v01@")
+    assert f"Type: {certified} user certificate\n" in said and given.fingerprint in said.split("Signing CA")[0]
+
+
+def test_a_ca_key_may_not_be_on_a_security_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    token = Token(ON_TOKENS[0])
+    with token.plugged_in(tmp_path / "agent"):
+        monkeypatch.setenv("SSH_AUTH_SOCK", f"{tmp_path}/agent")
+        with pytest.raises(SystemUnavailable, match=f"can't be used: {token.kind}"):
+            AgentKey(fingerprint_of(token.blob)).open()
+
+
 def test_a_short_rsa_key_is_too_weak(keys: Path) -> None:
     wrong = read_key((keys / "rsa 2048.pub").read_text())
     assert isinstance(wrong, str) and "this has 2048" in wrong
@@ -104,11 +131,15 @@ def test_every_private_key_is_known_for_one(keys: Path, tmp_path: Path) -> None:
 # --- the CA
 
 
-def a_certificate(public: str) -> SSHCertificateBuilder:
-    given = read_key(public)
+def signed(authority: Authority, public: str) -> str:
+    """A certificate for this key."""
+    given, signer = read_key(public), authority.open()
     assert isinstance(given, Given)
-    builder = SSHCertificateBuilder().public_key(given.key).serial(7).type(SSHCertificateType.USER).key_id(b"ana g1")
-    return builder.valid_principals([b"deploy"]).valid_after(1_790_000_000).valid_before(1_790_003_600)
+    content = Content(
+        key=given.blob, serial=7, key_id="ana g1", principals=["deploy"], valid_after=1_790_000_000,
+        valid_before=1_790_003_600, critical={}, extensions=[],
+    )  # fmt: skip
+    return certificate(content, signer.blob, signer.sign)
 
 
 def seen(line: str, place: Path) -> str:
@@ -119,8 +150,8 @@ def seen(line: str, place: Path) -> str:
 @pytest.mark.parametrize("name", GOOD)
 def test_a_ca_key_in_a_file_signs(keys: Path, tmp_path: Path, name: str) -> None:
     authority = authority_of(str(keys / name))
-    assert authority.line() == " ".join((keys / f"{name}.pub").read_text().split()[:2])
-    said = seen(authority.sign(a_certificate((keys / "rsa 3072.pub").read_text())), tmp_path)
+    assert authority.open().line == " ".join((keys / f"{name}.pub").read_text().split()[:2])
+    said = seen(signed(authority, (keys / "rsa 3072.pub").read_text()), tmp_path)
     assert keygen("-l", "-f", keys / f"{name}.pub").split()[1] in said and "Serial: 7\n" in said
 
 
@@ -128,7 +159,7 @@ def test_a_ca_key_in_a_file_signs(keys: Path, tmp_path: Path, name: str) -> None
 def test_other_forms_of_key_files_are_read(keys: Path, tmp_path: Path, form: str) -> None:
     shutil.copy(keys / "ecdsa 256", tmp_path / "key")
     keygen("-q", "-p", "-N", "", "-m", form, "-f", tmp_path / "key")
-    assert FileKey(str(tmp_path / "key")).line() == FileKey(str(keys / "ecdsa 256")).line()
+    assert FileKey(str(tmp_path / "key")).open().line == FileKey(str(keys / "ecdsa 256")).open().line
 
 
 @pytest.mark.parametrize("mode", [0o604, 0o620, 0o666, 0o644, 0o601])
@@ -136,13 +167,13 @@ def test_a_file_that_others_may_read_is_refused(keys: Path, tmp_path: Path, mode
     shutil.copy(keys / "ed25519", tmp_path / "key")
     (tmp_path / "key").chmod(mode)
     with pytest.raises(SystemUnavailable, match=rf"mode {mode:04o}\): chmod 0600"):
-        FileKey(str(tmp_path / "key")).line()
+        FileKey(str(tmp_path / "key")).open()
 
 
 def test_a_group_may_read_the_file(keys: Path, tmp_path: Path) -> None:
     shutil.copy(keys / "ed25519", tmp_path / "key")
     (tmp_path / "key").chmod(0o440)
-    assert FileKey(str(tmp_path / "key")).line()
+    assert FileKey(str(tmp_path / "key")).open()
 
 
 @pytest.mark.parametrize(
@@ -179,7 +210,7 @@ def test_what_is_wrong_with_the_file_is_said(keys: Path, tmp_path: Path, what: s
         Path(path).write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
         Path(path).chmod(0o600)
     with pytest.raises(SystemUnavailable, match=words):
-        FileKey(str(path)).line()
+        FileKey(str(path)).open()
 
 
 @contextmanager
@@ -203,9 +234,9 @@ def test_a_ca_key_in_an_agent_signs(keys: Path, tmp_path: Path, monkeypatch: pyt
         for name in GOOD:
             fingerprint = keygen("-l", "-f", keys / f"{name}.pub").split()[1]
             authority = authority_of(f"agent:{fingerprint}")
-            assert authority.line() == FileKey(str(keys / name)).line()
+            assert authority.open().line == FileKey(str(keys / name)).open().line
             for public in ("ed25519", "ecdsa 521", "rsa 3072"):
-                said = seen(authority.sign(a_certificate((keys / f"{public}.pub").read_text())), tmp_path)
+                said = seen(signed(authority, (keys / f"{public}.pub").read_text()), tmp_path)
                 assert fingerprint in said.split("Signing CA")[1].splitlines()[0]
                 assert 'Key ID: "ana g1"' in said and "deploy" in said
 
@@ -214,26 +245,27 @@ def test_an_agent_that_can_t_sign_is_told(keys: Path, tmp_path: Path, monkeypatc
     authority = AgentKey(keygen("-l", "-f", keys / "ed25519.pub").split()[1])
     monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
     with pytest.raises(SystemUnavailable, match="SSH_AUTH_SOCK is not set"):
-        authority.line()
+        authority.open()
     monkeypatch.setenv("SSH_AUTH_SOCK", f"{tmp_path}/nobody")
     with pytest.raises(SystemUnavailable, match="can't be reached: No such file"):
-        authority.line()
+        authority.open()
     with an_agent(tmp_path, keys / "ecdsa 256") as path:
         monkeypatch.setenv("SSH_AUTH_SOCK", path)
         with pytest.raises(SystemUnavailable, match="does not have the key"):
-            authority.sign(a_certificate((keys / "ed25519.pub").read_text()))
+            signed(authority, (keys / "ed25519.pub").read_text())
 
 
 @contextmanager
 def answering(path: str, *answers: bytes) -> Iterator[None]:
-    """Something at `path` that answers whatever it is asked with these, one after the other, and then says nothing."""
+    """Something at `path` that answers whatever it is asked with these, each on a line of its own, and then says
+    nothing."""
 
     def serve() -> None:
-        with closing(listener.accept()[0]) as line:
-            for answer in answers:
+        for answer in answers:
+            with closing(listener.accept()[0]) as line:
                 line.recv(65536)
                 line.sendall(answer)
-            line.recv(65536)
+                line.recv(65536)
 
     with closing(socket.socket(socket.AF_UNIX)) as listener:
         listener.bind(path)
@@ -262,7 +294,17 @@ def test_an_agent_that_lies_is_not_believed(keys: Path, tmp_path: Path, monkeypa
         with answering(path, known, answer), pytest.raises(SystemUnavailable, match=words):
             if name == "cut off":
                 monkeypatch.setattr("bot.connectors.ssh_agent.WAIT", 0.2)
-            authority.sign(a_certificate(line))
+            signed(authority, line)
+
+
+@pytest.mark.parametrize(("kind", "of"), [(b"rsa-sha2-512", SHA512), (b"rsa-sha2-256", SHA256), (b"ssh-rsa", SHA1)])
+def test_a_signature_with_sha_1_is_none(keys: Path, kind: bytes, of: type[HashAlgorithm]) -> None:
+    """sshd takes it no more, and an agent that is old makes no other."""
+    key = load_ssh_private_key((keys / "rsa 3072").read_bytes(), None)
+    assert isinstance(key, RSAPrivateKey)
+    made = string(kind) + string(key.sign(b"data", PKCS1v15(), of()))
+    assert is_signed(key.public_key(), made, b"data") == (of is not SHA1)
+    assert not is_signed(key.public_key(), made, b"other")
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,11 @@ from pathlib import Path
 
 import httpx
 import pytest
-from cryptography.hazmat.primitives.serialization import SSHCertificateBuilder, SSHCertificateType
 from prometheus_client import CollectorRegistry
 
 from bot.app import build_systems, ca_keys
 from bot.connectors.ssh_ca import FileKey
-from bot.connectors.ssh_keys import Given, read_key
+from bot.connectors.ssh_wire import Content, certificate
 from bot.core.policy import parse_policy
 from bot.operations.count_usage import UsageMeter
 from bot.operations.keep_certificates import StoredCertificates
@@ -36,16 +35,17 @@ def cas(tmp_path_factory: pytest.TempPathFactory) -> Sequence[FileKey]:
 
 
 def authority(ca: FileKey) -> str:
-    return ca.line().split()[1]
+    return ca.open().line.split()[1]
 
 
 def is_revoked(krl: bytes, ca: FileKey, serial: int, place: Path) -> bool:
     """What OpenSSH says of the certificate with that number."""
-    given = read_key(ca.line())
-    assert isinstance(given, Given)
-    builder = SSHCertificateBuilder().public_key(given.key).serial(serial).type(SSHCertificateType.USER)
-    builder = builder.key_id(b"ana g1").valid_principals([b"deploy"]).valid_after(0).valid_before(2**40)
-    (place / "certificate").write_text(ca.sign(builder))
+    signer = ca.open()
+    content = Content(
+        key=signer.blob, serial=serial, key_id="ana g1", principals=["deploy"], valid_after=0, valid_before=2**40,
+        critical={}, extensions=[],
+    )  # fmt: skip
+    (place / "certificate").write_text(certificate(content, signer.blob, signer.sign))
     (place / "krl").write_bytes(krl)
     asked = subprocess.run(["ssh-keygen", "-Q", "-f", place / "krl", place / "certificate"], capture_output=True)
     said = asked.stdout.decode()
