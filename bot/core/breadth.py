@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
+from posixpath import normpath
 from typing import Any
 
 from bot.core.durations import UNITS, format_duration
@@ -22,7 +23,7 @@ Table = Mapping[str, Any]
 
 
 def warnings(policy: Policy, text: str) -> list[Problem]:
-    """Where the roles of `policy` are broader than they may need to be, in the order of the file. `text` is the
+    """Where systems and roles of `policy` are broader than they may need to be, in the order of the file. `text` is the
     roles.toml that it was read from: only there it can be seen what was not said."""
     given = tomllib.loads(text.removeprefix("\ufeff"))["roles"]
     found = [
@@ -31,7 +32,7 @@ def warnings(policy: Policy, text: str) -> list[Problem]:
         for look in _LOOKS
         for where, words in look(role, given[name], policy.systems)
     ]
-    return problems_at(found, text, policy.file)
+    return problems_at([*_shared_hosts(policy.systems), *found], text, policy.file)
 
 
 def too_much(kind: str, action: str) -> str:
@@ -55,6 +56,28 @@ def _principals(role: Role, given: Table, systems: Mapping[str, System]) -> Iter
         if systems[name].connector == "ssh" and isinstance(principals, list) and "root" in principals:
             where = ("systems", place) if "systems" in given else ("system",)
             yield where, f"logs in as root on every host of {name}; use a principal that may do less"
+
+
+def _shared_hosts(systems: Mapping[str, System]) -> Iterator[Found]:
+    """A host can't tell two systems apart whose certificates say the same."""
+    certified = [each for each in systems.values() if each.connector == "ssh"]
+    for place, system in enumerate(certified):
+        if others := [each.name for each in certified[:place] if _same_hosts(system, each)]:
+            words = f"it has its ca_key and a principal in common with {', '.join(others)}"
+            yield ("systems", system.name, "principals"), f"{words}: a certificate of one opens the other's hosts"
+
+
+def _same_hosts(one: System, other: System) -> bool:
+    return _ca_key(one) == _ca_key(other) and not _names(one).isdisjoint(_names(other))
+
+
+def _ca_key(system: System) -> str:
+    return normpath(str(system.settings["ca_key"]))
+
+
+def _names(system: System) -> set[str]:
+    principals = system.settings["principals"]
+    return {str(each) for each in principals} if isinstance(principals, list) else set()
 
 
 def _lengths(role: Role, given: Table, _systems: Mapping[str, System]) -> Iterator[Found]:

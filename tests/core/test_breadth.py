@@ -115,6 +115,25 @@ def test_a_host_where_one_would_be_root_is_told() -> None:
     )
 
 
+SYSTEM = '[systems.{}]\nconnector = "ssh"\nca_key = "{}"\nprincipals = {}\n'
+OTHER = {
+    "the same key and name": ("/ca", '["deploy"]', True),
+    "the same key, written otherwise": ("/etc/..//ca", '["reader", "deploy"]', True),
+    "the same key": ("/ca", '["reader"]', False),
+    "the same name": ("/other", '["deploy"]', False),
+    "the same key from elsewhere": ("${CA}", '["deploy"]', True),
+}
+
+
+@pytest.mark.parametrize(("key", "principals", "said"), OTHER.values(), ids=OTHER)
+def test_systems_whose_hosts_can_t_tell_them_apart_are_told(key: str, principals: str, said: bool) -> None:
+    ssh = SYSTEM.format("web", "/ca", '["deploy"]') + SYSTEM.format("db", key, principals)
+    text = f"{policy_text(**ALL_LIMITED)}\n{ssh}"
+    found = [str(each) for each in warnings(parse_policy(text, "roles.toml", {**ENVIRON, "CA": "/ca"}), text)]
+    words = "systems.db.principals: it has its ca_key and a principal in common with web: a certificate of one opens"
+    assert len(found) == said and all(words in each for each in found)
+
+
 RULES = {
     "everybody, and nobody approves": (
         'requesters = ["everyone"]',
