@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,9 +15,10 @@ from bot.connectors.base import Connector
 from bot.connectors.ssh import Place, _content
 from bot.connectors.ssh_ca import FileKey
 from bot.connectors.ssh_keys import Given, read_key
-from bot.core.model import Certificate, Order, Person
 from bot.connectors.ssh_wire import certificate as signed
 from bot.connectors.ssh_wire import string
+from bot.core.model import Certificate, Order, Person
+from bot.web.krl import encode_krl
 from tests.connectors.contract import Contract, Rig, well
 from tests.connectors.hosts import MISSING, NO_SSHD, Host, keygen, script
 from tests.connectors.ssh_rig import Bearer, Ground, certificate, settings
@@ -50,13 +52,14 @@ class TestHost(Ground):
         return subprocess.run(words, capture_output=True).returncode
 
     @contextmanager
-    def a_session(self, bearer: Bearer, place: Path, line: str) -> Iterator[subprocess.Popen[bytes]]:
-        """What PAM does around a session of sshd, here a shell that waits."""
+    def a_session(
+        self, bearer: Bearer, place: Path, line: str, event: str = "open_session"
+    ) -> Iterator[subprocess.Popen[bytes]]:
+        """What PAM does at the start of a session of sshd, here a shell that waits."""
         (place / "usage.curl").write_text(f'url = "{bearer.url}/usage"\nuser = "it:{SECRET}"\n')
         hook = f"{script('access-session', place)} {place}/usage.curl {place}/sessions"
-        steps = f"PAM_TYPE=open_session {hook}; echo in; read _; PAM_TYPE=close_session {hook}; echo out"
-        info = f"publickey {line}\n"
-        env = {**os.environ, "PAM_RHOST": "192.0.2.7", "PAM_USER": "deploy", "SSH_AUTH_INFO_0": info}
+        steps = f"PAM_TYPE={event} {hook}; echo in; read _; echo out"
+        env = {**os.environ, "PAM_RHOST": "192.0.2.7", "PAM_USER": "deploy", "SSH_AUTH_INFO_0": f"publickey {line}\n"}
         process = subprocess.Popen(["sh", "-c", steps], env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         with process:
             assert process.stdout is not None and process.stdout.readline() == b"in\n"
@@ -87,6 +90,14 @@ class TestHost(Ground):
         assert (tmp_path / "krl").read_bytes() == before
         assert {path.name for path in tmp_path.glob("krl*")} == {"krl"}
 
+    def test_a_list_beyond_all_measure_is_cut_off_and_not_taken(self, bearer: Bearer, tmp_path: Path) -> None:
+        assert self.fetch(bearer, tmp_path) == 0
+        before = (tmp_path / "krl").read_bytes()
+        authority = b64encode(string(b"ssh-ed25519") + string(b"\0" * 32)).decode()
+        (tmp_path / "huge").write_bytes(encode_krl(1, {authority: range(1, 3_000_000)}))
+        assert self.fetch(bearer, tmp_path, f"file://{tmp_path}/huge") == 1
+        assert (tmp_path / "krl").read_bytes() == before and len(list(tmp_path.glob("krl*"))) == 1
+
     def test_the_hook_reports_a_login_and_its_end(
         self, made: Made, it: Connector, asked: Order, bearer: Bearer, host: Host, tmp_path: Path
     ) -> None:
@@ -99,6 +110,13 @@ class TestHost(Ground):
             assert session.communicate(b"\n")[0] == b"out\n"
         until(lambda: made.count("sessions", "closed_at IS NOT NULL"))
         assert made.count("sessions") == 1 and not noted.exists()
+
+    def test_the_hook_does_nothing_when_a_session_is_closed(
+        self, it: Connector, asked: Order, bearer: Bearer, host: Host, tmp_path: Path
+    ) -> None:
+        """By then the environment is what the account's owner made of it."""
+        with self.a_session(bearer, tmp_path, certificate(it, asked, host), "close_session"):
+            assert not (tmp_path / "sessions").exists()
 
     def test_a_login_of_anybody_else_is_not_reported(
         self, made: Made, bearer: Bearer, host: Host, tmp_path: Path
