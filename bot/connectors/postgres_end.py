@@ -2,6 +2,7 @@
 It doesn't know why it ends, nor who asked.
 """
 
+import psycopg
 from psycopg import sql
 
 from bot.connectors.postgres_roles import Role, join, shelf_of, take_turn
@@ -9,29 +10,29 @@ from bot.connectors.postgres_server import Line, Server, do, row
 from bot.core.errors import SystemUnavailable
 
 PATIENCE = 2000
-"""Milliseconds in which a session that was told to end has to be gone."""
+"""Milliseconds in which the sessions that were told to end have to be gone."""
+
+TRIES = 10
+"""How often the role is set to NOLOGIN against sessions that open again and again, and lock it each time."""
 
 _PREPARED = "SELECT gid FROM pg_prepared_xacts WHERE owner = %s AND database = current_database()"
 _PREPARED_IN = "SELECT DISTINCT database FROM pg_prepared_xacts WHERE owner = %s"
 _OWNS_IN = """SELECT DISTINCT d.datname FROM pg_shdepend s JOIN pg_database d ON d.oid = s.dbid
     WHERE s.refclassid = 'pg_authid'::regclass AND s.refobjid = %s AND d.datname <> current_database()"""
-_SCHEMAS = """SELECT nspname, nspowner::bigint FROM pg_namespace WHERE has_schema_privilege(%s, oid, 'CREATE')
-    AND has_schema_privilege(current_user, oid, 'CREATE WITH GRANT OPTION')
-    AND NOT has_schema_privilege(%s, oid, 'CREATE')"""
+_TELL = """SELECT pg_terminate_backend(pid, %s / count(*) OVER ()) FROM pg_stat_activity WHERE usesysid = %s"""
 
 
 def end_role(server: Server, line: Line, role: Role) -> None:
-    """Sessions go first and once more, and prepared transactions with them: one that the holder left open can have
-    locked the role against us. Raises SystemUnavailable and SystemRefused; what was done until then stays done."""
+    """Nobody gets in any more before anything is waited for: who opens sessions faster than they end, or has one that
+    doesn't, would hold up the rest. Raises SystemUnavailable and SystemRefused; what was done until then stays done."""
     join(line, role.sql)
+    if role.open:
+        _lock_out(server, line, role)
     _close_sessions(line, role)
-    for (database,) in line.execute(_PREPARED_IN.encode(), [role.name]).fetchall():
-        with server.connected(database) as there:
-            _undo_prepared(there, role)
-    do(line, "ALTER ROLE {role} NOLOGIN PASSWORD NULL", role=role.sql)
-    _close_sessions(line, role)
+    _undo_prepared(server, line, role)
     for (database,) in line.execute(_OWNS_IN.encode(), [role.oid]).fetchall():
         with server.connected(database) as there, there.transaction():
+            take_turn(there)
             _hand_over(there, role)
     with line.transaction():
         take_turn(line)
@@ -41,20 +42,43 @@ def end_role(server: Server, line: Line, role: Role) -> None:
         do(line, "DROP ROLE {role}", role=role.sql)
 
 
-def _undo_prepared(line: Line, role: Role) -> None:
+def _lock_out(server: Server, line: Line, role: Role) -> None:
+    """A session, or a prepared transaction, that changes its own password has locked the row that NOLOGIN goes to. So
+    they are told to end in the same breath; whoever comes next waits behind us."""
+    for left in reversed(range(TRIES)):
+        try:
+            with line.transaction():
+                do(line, "SET LOCAL lock_timeout = '500ms'")
+                _tell_sessions(line, role)
+                do(line, "ALTER ROLE {role} NOLOGIN PASSWORD NULL", role=role.sql)
+            return
+        except (psycopg.errors.LockNotAvailable, psycopg.errors.InternalError_):  # the latter: changed meanwhile
+            if not left:
+                raise
+        _undo_prepared(server, line, role)
+
+
+def _undo_prepared(server: Server, line: Line, role: Role) -> None:
     """Only who prepared a transaction may undo it, and only in its database."""
-    for (gid,) in line.execute(_PREPARED.encode(), [role.name]).fetchall():
-        do(line, "GRANT {role} TO CURRENT_USER WITH INHERIT TRUE, SET TRUE", role=role.sql)
-        do(line, "SET ROLE {role}", role=role.sql)
-        do(line, "ROLLBACK PREPARED {gid}", gid=sql.Literal(gid))
-        do(line, "RESET ROLE")
+    for (database,) in line.execute(_PREPARED_IN.encode(), [role.name]).fetchall():
+        with server.connected(database) as there:
+            for (gid,) in there.execute(_PREPARED.encode(), [role.name]).fetchall():
+                do(there, "GRANT {role} TO CURRENT_USER WITH INHERIT TRUE, SET TRUE", role=role.sql)
+                do(there, "SET ROLE {role}", role=role.sql)
+                do(there, "ROLLBACK PREPARED {gid}", gid=sql.Literal(gid))
+                do(there, "RESET ROLE")
 
 
 def _close_sessions(line: Line, role: Role) -> None:
-    for wait in (0, PATIENCE):  # all are told before any is waited for
-        line.execute("SELECT pg_terminate_backend(pid, %s) FROM pg_stat_activity WHERE usesysid = %s", [wait, role.oid])
+    _tell_sessions(line, role)
+    _tell_sessions(line, role, PATIENCE)
     if left := _open_sessions(line, role):
         raise SystemUnavailable(f"{left} sessions of {role.name} don't end")
+
+
+def _tell_sessions(line: Line, role: Role, patience: int = 0) -> None:
+    """Tells all of them to end, and waits for each its share of `patience` milliseconds."""
+    line.execute(_TELL.encode(), [patience, role.oid])
 
 
 def _open_sessions(line: Line, role: Role) -> int:
@@ -62,14 +86,10 @@ def _open_sessions(line: Line, role: Role) -> int:
 
 
 def _hand_over(line: Line, role: Role) -> None:
-    """What the role owns in this database goes to the shelf, what it may here is taken back. The owner of a function
-    needs CREATE on its schema, so the shelf has that for this moment."""
+    """What the role owns in this database goes to the shelf, what it may here is taken back. The owner of a function or
+    a publication has to be allowed to make one there, so the shelf has the role's rights for this moment."""
     shelf = sql.Identifier(shelf_of(line))
-    found = line.execute(_SCHEMAS.encode(), [role.name, shelf_of(line)]).fetchall()
-    schemas = [(sql.Identifier(name), owner == role.oid) for name, owner in found]
-    for schema, _ in schemas:
-        do(line, "GRANT CREATE ON SCHEMA {schema} TO {shelf}", schema=schema, shelf=shelf)
+    do(line, "GRANT {role} TO {shelf} WITH INHERIT TRUE, SET FALSE", role=role.sql, shelf=shelf)
     do(line, "REASSIGN OWNED BY {role} TO {shelf}", role=role.sql, shelf=shelf)
+    do(line, "REVOKE {role} FROM {shelf}", role=role.sql, shelf=shelf)
     do(line, "DROP OWNED BY {role}", role=role.sql)
-    for schema in (schema for schema, now_its_own in schemas if not now_its_own):
-        do(line, "REVOKE CREATE ON SCHEMA {schema} FROM {shelf}", schema=schema, shelf=shelf)

@@ -43,15 +43,17 @@ CREATE ROLE app NOLOGIN; CREATE ROLE reporting NOLOGIN;
 CREATE TABLE orders (id integer PRIMARY KEY, what text, card text); INSERT INTO orders VALUES (1, 'tea', '4111');
 ALTER TABLE orders OWNER TO app;
 CREATE SCHEMA reports; CREATE TABLE reports.sums (total integer);
-GRANT USAGE ON SCHEMA reports TO reporting; GRANT SELECT ON reports.sums TO reporting;
+GRANT CREATE, USAGE ON SCHEMA reports TO reporting; GRANT SELECT ON reports.sums TO reporting;
 CREATE SCHEMA hidden; CREATE TABLE hidden.keys (key text);
 CREATE SCHEMA lab;
+CREATE FOREIGN DATA WRAPPER files;
 """
 AFTER = """
 GRANT UPDATE ON orders TO access_bot WITH GRANT OPTION;
 GRANT INSERT ON orders TO access_bot;
 GRANT CREATE, USAGE ON SCHEMA lab TO access_bot WITH GRANT OPTION;
 GRANT CONNECT, CREATE ON DATABASE orders TO access_bot WITH GRANT OPTION;
+GRANT USAGE ON FOREIGN DATA WRAPPER files TO access_bot WITH GRANT OPTION;
 """
 MAKER = ("CREATE, USAGE ON SCHEMA lab", *ACTIONS)
 

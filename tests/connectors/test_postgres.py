@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import psycopg
 import pytest
@@ -29,6 +34,7 @@ from tests.connectors.postgres_rig import (
     works,
 )
 from tests.connectors.postgres_wire import Wire
+from tests.fakes import until
 from tests.worlds import ANA, CARA, Made
 
 GONE = (psycopg.errors.AdminShutdown, psycopg.OperationalError)
@@ -95,6 +101,65 @@ def test_a_holder_can_t_hold_up_the_end(it: Postgres) -> None:
             line.execute("COMMIT")
 
 
+@contextmanager
+def a_client_that_connects_again(secret: str, first: str) -> Iterator[None]:
+    """As a pool does, in as many sessions as the role may have."""
+    over = threading.Event()
+
+    def again_and_again() -> None:
+        while not over.is_set():
+            try:
+                with psycopg.connect(secret, autocommit=True) as line:
+                    line.execute(first.encode())
+                    while not over.is_set():
+                        line.execute("SELECT pg_sleep(0.02)")
+            except psycopg.Error:
+                pass
+
+    clients = [threading.Thread(target=again_and_again) for _ in range(9)]
+    for client in clients:
+        client.start()
+    try:
+        yield
+    finally:
+        over.set()
+        for client in clients:
+            client.join()
+
+
+@pytest.mark.parametrize("first", ["SELECT 1", "BEGIN; ALTER ROLE CURRENT_USER PASSWORD '{}'"])
+def test_who_connects_again_and_again_is_out_at_once(it: Postgres, first: str) -> None:
+    order = an_order()
+    it.grant(order)
+    secret = shown(it, order)
+    with a_client_that_connects_again(secret, first.format(secret.split(":")[2].split("@")[0])):
+        until(lambda: len(it.sessions()) > 5)
+        for _ in range(3):  # a session that was just being let in is one more second
+            try:
+                it.revoke(order)
+                break
+            except SystemUnavailable as error:
+                assert "was opened while it ended" in str(error)
+        assert not it.read_back(order)
+
+
+def test_a_session_that_does_not_end_lets_nobody_else_in(it: Postgres) -> None:
+    order = an_order()
+    it.grant(order)
+    secret = shown(it, order)
+    with psycopg.connect(secret, autocommit=True) as line:
+        os.kill(line.info.backend_pid, signal.SIGSTOP)  # like code of theirs that never looks up
+        try:
+            with pytest.raises(SystemUnavailable, match=r"1 sessions of .* don't end"):
+                it.revoke(order)
+            with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+                psycopg.connect(secret)
+        finally:
+            os.kill(line.info.backend_pid, signal.SIGCONT)
+        it.revoke(order)
+        assert not it.read_back(order)
+
+
 def owners(server: PasswordServer, database: str = "orders") -> set[tuple[str, str]]:
     return {
         (name, owner)
@@ -138,6 +203,30 @@ def test_a_schema_that_a_holder_made_goes_with_all_that_is_in_it(it: Postgres, s
     with as_admin(server) as line:
         assert line.execute("SELECT has_schema_privilege('access_bot_left', 'mine', 'CREATE')").fetchone() == (True,)
         line.execute("DROP SCHEMA mine CASCADE")
+
+
+LEFT_BY_RIGHT_OF = {
+    "a parent": ("ROLE reporting", "CREATE FUNCTION reports.left_f() RETURNS int RETURN 1"),
+    "the database": ("CREATE ON DATABASE orders", "CREATE PUBLICATION left_p"),
+    "a wrapper": ("USAGE ON FOREIGN DATA WRAPPER files", "CREATE SERVER left_s FOREIGN DATA WRAPPER files"),
+    "nothing": ("ROLE reporting", "SELECT lo_create(4711)"),
+}
+
+
+@pytest.mark.parametrize(("action", "statement"), LEFT_BY_RIGHT_OF.values(), ids=LEFT_BY_RIGHT_OF)
+def test_whatever_let_a_holder_make_it_it_is_handed_over(
+    it: Postgres, server: PasswordServer, action: str, statement: str
+) -> None:
+    order = an_order(action)
+    it.grant(order)
+    with holder(it, order) as line:
+        line.execute(statement.encode())
+    it.revoke(order)
+    assert not it.read_back(order)
+    may = "SELECT has_schema_privilege('access_bot_left', 'reports', 'CREATE')"
+    assert server.execute(may, "orders") == [(False,)]
+    with as_admin(server) as line:
+        line.execute("DROP OWNED BY access_bot_left")
 
 
 @pytest.mark.parametrize("database", ["orders", "other"])
