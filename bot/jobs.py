@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.jobstores.base import JobLookupError
@@ -96,16 +96,19 @@ class Jobs:
         was, self._ahead = self._ahead, self._wall() - time.monotonic()
         if abs(self._ahead - was) > SET_CLOCK or self._exact() > self._planned + 1:
             log.warning("the clock was set by %+.1f s, or stood still: everything is planned anew", self._ahead - was)
-            self._plan_anew()
+            self._plan_anew(self._ahead - was)
 
     def find_due(self) -> None:
         """Sets the sweep to a deadline that nobody told of. Raises StorageUnavailable."""
         self.expect(next_due(self._world))
 
-    def _plan_anew(self) -> None:
-        """What is planned for a time that may be far off now: the sweep at once, the others after their interval."""
+    def _plan_anew(self, moved: float) -> None:
+        """What is planned for a time that may be far off now: the sweep at once, the others when they would have come.
+        On a busy machine this happens again and again, and must not put them off each time."""
         for name, job in self._others.items():
-            self._scheduler.reschedule_job(name, trigger="interval", seconds=job.seconds)
+            planned = self._scheduler.get_job(name)
+            latest = _date(self._wall() + job.seconds)
+            planned.modify(next_run_time=min(planned.next_run_time + timedelta(seconds=moved), latest))
         with self._lock:
             self._planned = float("inf")
         self._plan(0)

@@ -188,6 +188,23 @@ def test_a_job_that_fails_has_a_next_time(make_running: Callable[..., Running]) 
     until(lambda: len(ran) >= 4)
 
 
+def test_on_a_machine_too_busy_to_keep_time_every_job_has_its_turn(tmp_path: Path) -> None:
+    """Whoever is held up between reading two clocks sees one of them set, perhaps at every look."""
+    made, clock, ran, ahead = make_world(tmp_path), Clock(), list[float](), [0.0]
+    every = Every(0.5, lambda: ran.append(time.monotonic()))
+    jobs = Jobs(replace(made.world, now=clock), clock.exact, {"often": every}, lambda: time.time() + ahead[0])
+
+    def look_held_up() -> bool:
+        ahead[0] = 0.3 - ahead[0]
+        jobs.look()
+        return len(ran) >= 3
+
+    jobs.start()
+    until(look_held_up)
+    jobs.stop()
+    made.world.db.close()
+
+
 def test_a_job_that_is_late_runs_late_and_once(make_running: Callable[..., Running]) -> None:
     """It takes longer than its interval: what was missed meanwhile is one run, not many and not none."""
     ran: list[float] = []
