@@ -63,7 +63,7 @@ LISTENERS = 32
 """Threads that handle what people do in Slack; each is busy for milliseconds."""
 
 CHECK_HOLDERS_EVERY = 10
-"""Seconds; together with `record_people.RECHECK` less than a minute."""
+"""Seconds; with `record_people.WITHIN`, so that every holder is looked up once a minute."""
 
 ASK_SYSTEMS_EVERY = 120
 """Seconds between two questions to every connected system whether it is well."""

@@ -86,27 +86,16 @@ def directory(db: Database) -> Directory:
     return Directory(groups, emails, frozenset(person for (person,) in unfit), handles)
 
 
-def to_check(db: Database, older_than: int, started: int, limit: int) -> list[str]:
-    """Whom to look up next: people who hold something, wait for it, or gave a vote that has yet to count, and were not
-    looked up since `older_than`.
-    First those not seen since `started`, longest access first; then whoever was looked up longest ago."""
+def to_check(db: Database, started: int) -> list[tuple[str, int]]:
+    """People who hold something, wait for it, or gave a vote that has yet to count, with when they were looked up last,
+    0 for not since `started`: in the order in which to look them up, which is those first, longest access first."""
     sql = (
-        "SELECT h.person FROM (SELECT person, MAX(ends_at) AS until FROM ("
-        f"SELECT person, ends_at FROM grants WHERE {_HELD} UNION ALL "
-        f"{_WAITING}) AS x GROUP BY person) AS h "
-        "LEFT JOIN people p ON p.id = h.person WHERE COALESCE(p.checked_at, 0) <= ? "
-        "ORDER BY CASE WHEN COALESCE(p.checked_at, 0) < ? THEN 0 ELSE p.checked_at END, h.until DESC LIMIT ?"
+        "SELECT h.person, CASE WHEN COALESCE(p.checked_at, 0) < ? THEN 0 ELSE p.checked_at END AS seen FROM ("
+        "SELECT person, MAX(ends_at) AS until FROM ("
+        f"SELECT person, ends_at FROM grants WHERE {_HELD} UNION ALL {_WAITING}) AS x GROUP BY person) AS h "
+        "LEFT JOIN people p ON p.id = h.person ORDER BY seen, h.until DESC"
     )
-    return [str(person) for (person,) in db.rows(sql, older_than, started, limit)]
-
-
-def count_to_check(db: Database) -> int:
-    sql = (
-        f"SELECT COUNT(DISTINCT person) FROM (SELECT person, ends_at FROM grants WHERE {_HELD} "
-        f"UNION ALL {_WAITING}) AS h"
-    )
-    found = db.row(sql)
-    return int(found[0]) if found else 0
+    return [(str(person), int(seen)) for person, seen in db.rows(sql, started)]
 
 
 def _known(db: Database, ids: list[str]) -> dict[str, tuple[object, ...]]:

@@ -39,16 +39,23 @@ def find_person(world: World, person: str) -> Person | None:
         return people.get(world.db, person)
 
 
-RECHECK = 40
-"""Seconds after which a holder is looked up again: with the job's own interval, less than a minute."""
+WITHIN = 50
+"""Seconds after which a holder must have been looked up again; a minute when there are more than can be by then."""
 
 
 def people_to_check(world: World, started: int, seconds: int) -> list[str]:
-    """Whom to look up in the next `seconds`, so that every holder is looked up once a minute: 50 a minute, and more
-    only in proportion when there are more holders than that. `started` is when this process began."""
+    """Whom to look up now, when that is asked every `seconds`, so that every holder is looked up once a minute: 50 a
+    minute, and more only in proportion when there are more holders than that. `started` is when this process began.
+
+    Nobody before it has to be, because other processes look too; but of many who were looked up at one moment, as all
+    are at the start, some have to be soon, or the last of them would be too late."""
     with world.db.reading():
-        per_minute = max(50, people.count_to_check(world.db))
-        return people.to_check(world.db, world.now() - RECHECK, started, -(-per_minute * seconds // 60))
+        waiting = people.to_check(world.db, started)
+    most = -(-max(50, len(waiting)) * seconds // 60)
+    due = max(WITHIN, -(-len(waiting) // most) * seconds) - world.now()
+    later = (max(0, (seen + due) // seconds) for _, seen in waiting)  # how often each may still be put off
+    needed = max((place - most * times for place, times in enumerate(later, 1)), default=0)
+    return [person for person, _ in waiting[: max(0, min(needed, most))]]
 
 
 def save_refresh(world: World, kinds: Iterable[str]) -> None:

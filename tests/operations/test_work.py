@@ -190,16 +190,24 @@ class TestMessages:
 
 
 class TestPeople:
-    def test_holders_are_looked_up_every_minute_fifty_at_a_time_or_more_when_there_are_more(self, made: Made) -> None:
-        people = [f"U0N{n}" for n in range(60)]
-        made.know(*(a_person(id) for id in people))
-        for person in people:
+    @pytest.mark.parametrize(("holders", "processes"), [(1, 1), (22, 1), (50, 1), (50, 3), (60, 1)])
+    def test_every_holder_is_looked_up_within_a_minute_also_when_all_were_at_one_moment(
+        self, made: Made, holders: int, processes: int
+    ) -> None:
+        """Fifty a minute, or as many as there are, and less than twice as many when several processes look."""
+        seen, looked = {f"U0N{n}": START for n in range(holders)}, 0
+        made.know(*map(a_person, seen))
+        for person in seen:
             made.a_request(person=person)
-        made.clock.at += 41
-        assert len(people_to_check(made.world, START, 60)) == 60
-        assert len(people_to_check(made.world, START, 10)) == 10
-        made.clock.at -= 2
-        assert people_to_check(made.world, START, 60) == []
+        for turn in range(12 * processes):
+            made.clock.at = START + 9 + turn * 10 // processes
+            found = people_to_check(made.world, START, 10)
+            assert all(made.clock.at - at <= 60 for at in seen.values())
+            seen.update(dict.fromkeys(found, made.clock.at))
+            made.know(*(replace(a_person(person), checked_at=made.clock.at) for person in found))
+            looked += len(found)
+            assert len(found) <= -(-max(50, holders) // 6)
+        assert looked < 4 * holders  # in two minutes
 
     def test_nobody_has_heard_of_a_stranger(self, made: Made) -> None:
         assert find_person(made.world, "U0NOBODY") is None
