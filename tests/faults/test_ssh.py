@@ -89,6 +89,7 @@ def test_a_click_opens_the_host_and_giving_it_back_closes_it(company: Company, h
     host.fetch(company.bot.url)
     assert "revoked" in host.why_not(shown)
     company.quiet()
+    assert any("next fetch the list" in str(call) for call in company.sandbox.inspector.calls())
     assert company.rows("SELECT COUNT(*) FROM ssh_certificates WHERE grant_id = ?", grant) == [(1,)]
     assert [place for place, content in left_behind(company) if shown.split()[1] in content] == []
 

@@ -281,6 +281,24 @@ def test_a_thread_hears_of_renewals_and_ends() -> None:
     assert "Ended 22 Nov 2026 14:00 UTC: revoked by @U0BEN." in words(ended)
 
 
+@pytest.mark.parametrize(
+    ("kind", "changes", "said"),
+    [
+        ("ssh", {"ends_at": NOW + 60}, True),
+        ("ssh", {}, False),
+        ("ssh", {"ends_at": NOW + 60, "started_at": None}, False),
+        ("gateway", {"ends_at": NOW + 60}, False),
+    ],
+    ids=["early", "on time", "before it started", "where it holds at once"],
+)
+def test_a_thread_hears_that_hosts_learn_of_an_early_end_by_themselves(
+    kind: str, changes: dict[str, Any], said: bool
+) -> None:
+    card = a_card(grant=a_grant(**{**ENDED, **changes}), leases=(Lease("g1", "bastion", kind, GrantState.ENDED),))
+    ended = words(thread_notes.render("ended", {"grant": "g1", "why": "revoked"}, card))
+    assert ("; hosts of bastion refuse it from when they next fetch the list." in ended) == said
+
+
 def test_a_digest_names_everybody_and_pings_nobody() -> None:
     notes = [("ended", {"why": EndReason.EXPIRED}, a_card())] * 40
     message = thread_notes.digest(notes)

@@ -4,9 +4,10 @@ message of the channel. It doesn't know which thread.
 
 from collections.abc import Callable, Mapping, Sequence
 
+from bot.core.model import Grant, Lease
 from bot.operations.describe_request import RequestCard
-from bot.slack.blocks import Message, Part, bold, bullets, date, message, paragraph, rich, section, typed, who
-from bot.slack.views._parts import ended_because, role_parts, title_text, used_parts, why_words
+from bot.slack.blocks import Message, Part, bold, bullets, date, listing, message, paragraph, rich, section, typed, who
+from bot.slack.views._parts import SILENT_ROOM, ended_because, role_parts, title_text, used_parts, why_words
 
 Facts = Mapping[str, object]
 
@@ -47,7 +48,16 @@ def _ended(facts: Facts, card: RequestCard) -> list[Part]:
         return ["Ended: ", why_words(str(facts["why"]))]
     when: list[Part] = [" ", date(grant.ended_at)] if grant.ended_at else []
     used = ["; ", *used_parts(card.used)] if card.used is not None and grant.started_at is not None else []
-    return ["Ended", *when, ": ", *ended_because(grant), *used]
+    return ["Ended", *when, ": ", *ended_because(grant), *used, *_not_yet_heard(grant, card.leases)]
+
+
+def _not_yet_heard(grant: Grant, leases: Sequence[Lease]) -> list[Part]:
+    """Where we end access by a list that hosts fetch, none of them tells us when it has."""
+    systems = [lease.system for lease in leases if lease.connector == "ssh"]
+    early = grant.started_at is not None and grant.ended_at is not None and grant.ended_at < grant.ends_at
+    if not systems or not early:
+        return []
+    return ["; hosts of ", *listing(systems, SILENT_ROOM, "bold"), " refuse it from when they next fetch the list"]
 
 
 _NOTES: Mapping[str, Callable[[Facts, RequestCard], list[Part]]] = {"renewed": _renewed, "ended": _ended}
