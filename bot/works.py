@@ -8,14 +8,22 @@ from contextlib import contextmanager
 from bot.connectors import Systems
 from bot.connectors.base import EndsTogether, Extends, Shares
 from bot.core.effects import Kind
-from bot.core.errors import SystemUnavailable
+from bot.core.errors import SystemRefused, SystemUnavailable
 from bot.core.model import Order
 from bot.health import Health
 from bot.operations._unit import World
 from bot.operations.count_usage import UsageMeter, sum_usage
 from bot.operations.decide_press import decide_press
 from bot.operations.reconcile import reconcile
-from bot.operations.record_delivery import make_again, order_for, record_ended, record_made, record_started
+from bot.operations.record_delivery import (
+    make_again,
+    order_for,
+    record_ended,
+    record_extend_failed,
+    record_extended,
+    record_made,
+    record_started,
+)
 from bot.operations.record_people import record_people
 from bot.operations.remove_found import record_removed, refuse_removal
 from bot.operations.take_work import Row
@@ -53,9 +61,15 @@ class Works:
         return [lambda world: record_started(world, row.data["grant"])] if orders else []
 
     def extend_lease(self, row: Row) -> Sequence[Recording]:
-        if (order := order_for(self._world, row.data["grant"], row.data["system"], still_active=True)) is not None:
+        grant, system = row.data["grant"], row.data["system"]
+        if (order := order_for(self._world, grant, system, still_active=True)) is None:
+            return []
+        try:
             self._make(order, extend=True)
-        return []
+        except (SystemUnavailable, SystemRefused) as error:
+            record_extend_failed(self._world, grant, system, str(error), row.attempts)
+            raise
+        return [lambda world: record_extended(world, grant, system, row.attempts)]
 
     def _make(self, order: Order, extend: bool = False) -> None:
         with _calling(order.system), self._health.watching(order.system):

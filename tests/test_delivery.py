@@ -206,6 +206,43 @@ def test_an_extension_that_waits_is_dropped_by_an_end(hands: Hands) -> None:
 # --- trying again
 
 
+def test_a_renewal_that_a_system_does_not_confirm_is_told_once_and_so_is_that_it_has_at_last(hands: Hands) -> None:
+    """It was told as renewed, and a system that keeps an end of its own locks the holder out at the old one."""
+
+    def told() -> list[str]:
+        said = [each for message in hands.slack.said for each in message]
+        return [str(data["note"]) for kind, data in said if kind is Kind.TELL_PERSON]
+
+    grant = hands.active()
+    hands.made.clock.at += 600
+    hands.system.failing["grant"] = SystemRefused("42501", "must have admin option")
+    assert isinstance(renew_grant(hands.made.world, grant.id, ANA), Renewed)
+    hands.turn(Queue.START, 6)
+    hands.delivery.drain(Queue.SLACK)
+    assert told() == ["renewed", "unextended"]
+    assert hands.slack.notes(SECURITY) == ["unextended"]
+    ((detail,),) = hands.made.log("grant:renewal:failed", "detail")
+    assert "must have admin option" in detail
+    hands.system.failing.clear()
+    hands.turn(Queue.START)
+    hands.delivery.drain(Queue.SLACK)
+    assert told()[2:] == ["extended"]
+    assert len(hands.made.log("grant:renewal:confirmed")) == 1
+
+
+def test_a_renewal_that_a_system_confirms_within_seconds_is_told_as_renewed_only(hands: Hands) -> None:
+    grant = hands.active()
+    hands.made.clock.at += 600
+    hands.system.failing["grant"] = SystemUnavailable("down")
+    assert isinstance(renew_grant(hands.made.world, grant.id, ANA), Renewed)
+    hands.turn(Queue.START)
+    hands.system.failing.clear()
+    hands.turn(Queue.START)
+    hands.delivery.drain(Queue.SLACK)
+    assert hands.slack.notes(ANA) == ["renewed"]
+    assert hands.slack.notes(SECURITY) == []
+
+
 def test_an_end_is_tried_for_ever_with_growing_pauses(hands: Hands) -> None:
     grant = hands.active()
     hands.system.failing["revoke"] = SystemUnavailable("the API is down")

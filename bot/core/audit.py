@@ -48,6 +48,8 @@ class Event(StrEnum):
     GRANT_STARTED = "grant:access:started"
     GRANT_FAILED = "grant:access:failed"
     GRANT_RENEWED = "grant:access:renewed"
+    RENEWAL_FAILED = "grant:renewal:failed"
+    RENEWAL_CONFIRMED = "grant:renewal:confirmed"
     REMINDER_SENT = "grant:reminder:sent"
     CREDENTIALS_SHOWN = "grant:credentials:shown"
     CREDENTIALS_REVOKED = "grant:credentials:revoked"

@@ -13,6 +13,9 @@ from bot.operations._unit import SYSTEM, Unit, World, unit
 from bot.operations.try_start import orders
 from storage import grants, outbox
 
+EXTENDS_UNTOLD = 3
+"""Tries to move an end on a system that may fail within some seconds before anybody hears of it."""
+
 
 def record_started(world: World, grant_id: str) -> None:
     """Every system of the grant was read back and has it. Where the grant is over by then, because this try came back
@@ -134,6 +137,31 @@ def record_end_failed(world: World, grant_id: str, system: str, error: str, atte
             return  # another worker's try succeeded meanwhile
         if alarm_failed(u, grant, system, error, attempts):
             u.do(effects.tell_person(grant.person, "end_delayed", grant=grant.id))
+
+
+def record_extend_failed(world: World, grant_id: str, system: str, error: str, attempts: int) -> None:
+    """The system has not confirmed the new end, and may end the access earlier: its holder and the leads hear it once,
+    when the first tries have failed."""
+    if attempts != EXTENDS_UNTOLD:
+        return
+    with unit(world) as u:
+        grant = grants.locked(u.db, grant_id)
+        if grant is not None and grant.state is GrantState.ACTIVE:
+            u.record(Event.RENEWAL_FAILED, SYSTEM, grant, system=system, error=error, ends_at=grant.ends_at)
+            u.do(effects.tell_person(grant.person, "unextended", grant=grant.id))
+            about = {"role": grant.role, "person": grant.person}
+            u.tell_leads("unextended", grant=grant.id, system=system, error=error, **about)
+
+
+def record_extended(world: World, grant_id: str, system: str, attempts: int) -> None:
+    """The system has confirmed it: who was told otherwise hears so."""
+    if attempts <= EXTENDS_UNTOLD:
+        return
+    with unit(world) as u:
+        grant = grants.locked(u.db, grant_id)
+        if grant is not None and grant.state is GrantState.ACTIVE:
+            u.record(Event.RENEWAL_CONFIRMED, SYSTEM, grant, system=system, ends_at=grant.ends_at)
+            u.do(effects.tell_person(grant.person, "extended", grant=grant.id))
 
 
 def _show(u: Unit, grant: Grant) -> None:

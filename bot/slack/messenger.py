@@ -263,7 +263,7 @@ def _overtaken(note: str, view: GrantView) -> bool:
     """Whether a note is no longer worth saying: the access is over, and another note says that."""
     if note == "end_delayed":
         return view.grant.state is not GrantState.ENDING
-    return note in ("scheduled", "delayed", "active", "renewed", "missing") and view.grant.state not in HELD
+    return note not in ("failed", "ended") and view.grant.state not in HELD
 
 
 def _reminded(grant: str) -> Recording:

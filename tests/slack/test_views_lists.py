@@ -231,6 +231,14 @@ def test_nothing_found_repeats_what_was_looked_for() -> None:
     assert "No audit records match role:x." in words(audit(filters="role:x"))
 
 
+@pytest.mark.parametrize("found", [({},), ()], ids=["found", "nothing found"])
+def test_whom_it_was_asked_about_is_shown_by_name(found: tuple[dict[str, Any], ...]) -> None:
+    title = audit(*found, filters="person:U0DEV role:x since:2026-11-22T00:00:00Z")["blocks"][0]
+    assert [each["user_id"] for each in elements(title, "user")] == ["U0DEV"]
+    assert "@U0DEV role:x since:2026-11-22T00:00:00Z." in words({"blocks": [title]})
+    assert "person:os:eve" in words(audit(*found, filters="person:os:eve"))
+
+
 # --- revoking, help
 
 

@@ -136,7 +136,7 @@ FATES = {
     "active": ({}, "Active until 22 Nov 2026 14:29 UTC."),
     "ending": ({"state": GrantState.ENDING, "end_reason": EndReason.RELEASED}, "Not confirmed yet by orders-db."),
     "ended": (ENDED, "Ended 22 Nov 2026 14:00 UTC: expired."),
-    "failed": ({"state": GrantState.FAILED}, "Could not be set up, so nothing was given."),
+    "failed": ({"state": GrantState.FAILED}, "Could not be set up, so it was not given; what was made"),
     "shorter": ({"duration": 1800}, "Given for 30m, less than was asked for."),
     "narrower": ({"actions": ()}, "Only: "),
 }
@@ -170,6 +170,17 @@ NOTES: dict[str, tuple[str, dict[str, Any], list[str], list[str]]] = {
     "delayed": ("delayed", {"state": GrantState.STARTING}, ["keep trying", "starts only when it works"], ["I'm done"]),
     "failed": ("failed", {"state": GrantState.FAILED}, ["you do not have it", "The leads were told"], []),
     "renewed": ("renewed", {}, ["now ends 22 Nov 2026 14:29 UTC"], ["Show credentials", "Renew", "I'm done"]),
+    "renewed, but not everywhere": (
+        "unextended",
+        {},
+        [
+            "is yours until 22 Nov 2026 14:29 UTC.",
+            "may end it there when it would have ended before",
+            "leads were told",
+        ],
+        ["Show credentials", "Renew", "I'm done"],
+    ),
+    "renewed everywhere at last": ("extended", {}, ["now has", "is yours until 22 Nov 2026 14:29 UTC."], []),
     "not confirmed yet": (
         "end_delayed",
         {**ENDED, "state": GrantState.ENDING, "ended_at": None},
@@ -310,6 +321,11 @@ def test_a_digest_names_everybody_and_pings_nobody() -> None:
 
 LATER = {"opened_at": NOW + 60, "ended_at": NOW}
 SECURITY: dict[str, tuple[str, dict[str, object], str]] = {
+    "a renewal that a system does not confirm": (
+        "unextended",
+        {"grant": "g1", "system": "orders-db", "role": "orders-read", "person": "U0ANA", "error": "it is down"},
+        "A renewal is not confirmed by orders-db: access may end earlier there.",
+    ),
     "nobody": ("nobody_can_decide", {"role": "orders-read"}, "Too few people can decide on requests for orders-read"),
     "start": ("start_failed", {"grant": "g1", "error": "role *x*"}, "What was said: role *x*"),
     "end": (

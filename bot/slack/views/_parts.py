@@ -93,7 +93,7 @@ _STATES: Mapping[GrantState, Callable[[Grant], list[Part]]] = {
     GrantState.ACTIVE: lambda g: ["Active until ", date(g.ends_at), "."],
     GrantState.ENDING: lambda g: ["Being ended (", *ended_because(g), "); every system has to confirm it."],
     GrantState.ENDED: lambda g: ["Ended ", date(g.ended_at or g.ends_at), ": ", *ended_because(g), "."],
-    GrantState.FAILED: lambda g: ["Could not be set up, so nothing was given."],
+    GrantState.FAILED: lambda g: ["Could not be set up, so it was not given; what was made of it is taken back."],
 }
 
 

@@ -19,6 +19,7 @@ from bot.slack.blocks import (
     context,
     date,
     escape,
+    is_slack_id,
     message,
     paragraph,
     section,
@@ -39,11 +40,11 @@ def render(records: Sequence[Record], filters: str, older: str | None, now: int)
     page = list(records[:PAGE])
     if not page:
         return message(
-            "No audit records match.", paragraph(["No audit records match ", typed(filters or "that", 300), "."])
+            "No audit records match.", paragraph(["No audit records match", *_filtered(filters or "that"), "."])
         )
     return message(
         _twin(page),
-        paragraph(["Audit log, newest first", *_filtered(filters), "."]),
+        paragraph(["Audit log, newest first", *([":"] if filters else []), *_filtered(filters), "."]),
         _table(page),
         *([actions(button("Older", Action.AUDIT_OLDER, older, "audit records"))] if older else []),
         context("`/access audit export` sends every matching record as CSV; that you looked is on record."),
@@ -51,7 +52,12 @@ def render(records: Sequence[Record], filters: str, older: str | None, now: int)
 
 
 def _filtered(filters: str) -> list[Part]:
-    return [": ", typed(filters, 300)] if filters else []
+    """What was looked for, each word after a space, and people by their names."""
+    parts: list[Part] = []
+    for word in filters.split():
+        name, _, value = word.partition(":")
+        parts += [" ", who(value) if name == "person" and is_slack_id(value) else typed(word, 150)]
+    return parts
 
 
 def _table(page: Sequence[Record]) -> Block:

@@ -151,8 +151,8 @@ def _taken_back(view: GrantView) -> list[Part]:
         return []
     left = [lease.system for lease in view.leases if lease.state is not GrantState.ENDED]
     if not left:
-        return ["What some of its systems had already was taken back."]
-    return ["What some of its systems had already is being taken back: ", *listing(left, 600), "."]
+        return ["Whatever some of its systems had already was taken back."]
+    return ["Whatever some of its systems had already is being taken back: ", *listing(left, 600), "."]
 
 
 def _end_delayed(view: GrantView, now: int) -> Message:
@@ -163,6 +163,30 @@ def _end_delayed(view: GrantView, now: int) -> Message:
             [*role_parts(view.role, view.grant.role), " is over, but ", waiting, " has not confirmed it yet."],
             ["We keep trying, and the leads know. There is nothing for you to do; please don't use it any more."],
         ),
+    )
+
+
+def _unextended(view: GrantView, now: int) -> Message:
+    return message(
+        f"Your access to {title_text(view.role, view.grant.role)} may stop earlier than you were told.",
+        paragraph(
+            [*role_parts(view.role, view.grant.role), " is yours until ", date(view.grant.ends_at), "."],
+            ["But a system has not confirmed that yet, and may end it there when it would have ended before."],
+            ["We keep trying and tell you when it has. The leads were told, too."],
+        ),
+        *_buttons(view),
+    )
+
+
+def _extended(view: GrantView, now: int) -> Message:
+    return message(
+        f"Confirmed: your access to {title_text(view.role, view.grant.role)} works to its end.",
+        paragraph(
+            ["The system that had not confirmed it now has."],
+            [*role_parts(view.role, view.grant.role), " is yours until ", date(view.grant.ends_at), "."],
+            ["Show credentials gives you what works until then."],
+        ),
+        *_buttons(view),
     )
 
 
@@ -264,6 +288,8 @@ _GRANT_NOTES: Mapping[str, tuple[GrantState, Callable[[GrantView, int], Message]
     "delayed": (GrantState.STARTING, _delayed),
     "failed": (GrantState.FAILED, _failed),
     "renewed": (GrantState.ACTIVE, _renewed),
+    "unextended": (GrantState.ACTIVE, _unextended),
+    "extended": (GrantState.ACTIVE, _extended),
     "missing": (GrantState.ACTIVE, _missing),
     "end_delayed": (GrantState.ENDING, _end_delayed),
     "ended": (GrantState.ENDED, _ended),

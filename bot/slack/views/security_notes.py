@@ -61,6 +61,19 @@ def _start_failed(facts: Facts) -> Message:
     )
 
 
+def _unextended(facts: Facts) -> Message:
+    system, person = str(facts["system"]), str(facts["person"])
+    return message(
+        f"Access {_name(facts['grant'])} may end earlier on {_name(system)} than its holder was told.",
+        paragraph(
+            [bold("A renewal is not confirmed"), " by ", bold(system), ": access may end earlier there."],
+            [code(str(facts["role"])), " of ", who(person), ", grant ", code(str(facts["grant"])), ". They were told."],
+            ["It is tried on until the system confirms, or the access is over."],
+        ),
+        _said(facts["error"]),
+    )
+
+
 def _end_confirmed(facts: Facts) -> Message:
     return message(
         f"Access {_name(facts['grant'])} is gone from {_name(facts['system'])} at last.",
@@ -203,6 +216,7 @@ def _scope(facts: Facts) -> str:
 _NOTES: Mapping[str, Callable[[Facts], Message]] = {
     "nobody_can_decide": _nobody_can_decide,
     "start_failed": _start_failed,
+    "unextended": _unextended,
     "end_confirmed": _end_confirmed,
     "missing": _missing,
     "reconciled": _reconciled,
