@@ -24,7 +24,7 @@ CaKeys = Callable[[str], Sequence[tuple[str, str]]]
 """The ssh system of that name, or all for "", each with the line of its CA's public key. May block; raises
 SystemUnavailable when not every one can be told."""
 
-NO_SYSTEM = as_text(404, "There is no such ssh system in roles.toml.")
+NO_SYSTEM = as_text(404, "There is no such ssh system in roles.toml; ask with ?system=NAME, or for all without.")
 
 
 def no_ca_keys(_system: str) -> Sequence[tuple[str, str]]:
@@ -52,7 +52,9 @@ class CaPub:
     async def __call__(self, scope: Scope, receive: Receive) -> Answer:
         """One line for each CA, named after its systems; all of them or none, because a list that lacks one would lock
         its holders out. `?system=NAME` asks for the one that a host of that system is to trust."""
-        wanted = parse_qs(scope["query_string"].decode("latin-1"), max_num_fields=20).get("system", [""])[-1]
+        wanted = _wanted(scope["query_string"])
+        if wanted is None:
+            return NO_SYSTEM
         try:
             found = await to_thread.run_sync(self._ca_keys, wanted, limiter=self._limiter)
         except (SystemUnavailable, SystemRefused) as error:
@@ -65,3 +67,15 @@ class CaPub:
             systems.setdefault(line, []).append(system)
         lines = [f"{line} {','.join(names)}\n" for line, names in systems.items()]
         return Answer(200, "".join(lines).encode())
+
+
+def _wanted(query: bytes) -> str | None:
+    """The system that is asked for, "" for all without any query. None for a query that names no system: a host that
+    asked for one, and for nothing because of a slip, would trust all."""
+    if not query:
+        return ""
+    try:
+        named = parse_qs(query.decode("latin-1"), strict_parsing=True, max_num_fields=1)
+    except ValueError:
+        return None
+    return named.get("system", [None])[0]

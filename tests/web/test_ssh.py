@@ -132,6 +132,14 @@ def test_a_host_asks_for_the_key_of_its_own_system(made: Made, keys: Mapping[str
     assert ca_pub(made, "/ssh/ca.pub?system=db", web=tmp_path / "missing", db=tmp_path / "b").status_code == 200
 
 
+@pytest.mark.parametrize("query", ["system=", "sytem=db", "db", "system=db&system=web", "&".join(["a=1"] * 30), "%"])
+def test_a_slip_of_the_pen_does_not_give_all_keys(
+    made: Made, keys: Mapping[str, str], tmp_path: Path, query: str
+) -> None:
+    answer = ca_pub(made, f"/ssh/ca.pub?{query}", web=tmp_path / "a", db=tmp_path / "b")
+    assert answer.status_code == 404 and "ssh-ed25519" not in answer.text
+
+
 def test_a_key_that_can_t_be_told_is_told_by_nobody(made: Made, keys: Mapping[str, str], tmp_path: Path) -> None:
     answer = ca_pub(made, "/ssh/ca.pub", web=tmp_path / "missing", db=tmp_path / "b")
     assert answer.status_code == 503 and "missing" not in answer.text
