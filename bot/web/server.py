@@ -3,7 +3,6 @@ changes nothing of how requests are served.
 """
 
 import asyncio
-from contextlib import suppress
 from types import FrameType
 
 import uvicorn
@@ -23,8 +22,10 @@ class Server(uvicorn.Server):
     async def main_loop(self) -> None:
         self._called, self._loop = asyncio.Event(), asyncio.get_running_loop()
         while not await self.on_tick(0):
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._called.wait(), LOOK_AGAIN)
+            look = self._loop.call_later(LOOK_AGAIN, self._called.set)
+            await self._called.wait()
+            self._called.clear()
+            look.cancel()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         super().handle_exit(sig, frame)
