@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from hashlib import sha256
 from pathlib import Path
 
-from bot.connectors import installed
+from bot.connectors import installed, judge
 from bot.core.errors import ConfigError, Problem
 from bot.core.policy import Policy, load_policy, no_policy
 
@@ -24,7 +24,7 @@ class RolesFile:
         self._path, self._environ = Path(path), environ
         self._seen = self._mark()
         try:
-            self.policy = load_policy(path, environ, installed())
+            self.policy = load_policy(path, environ, installed(), judge)
         except ConfigError as error:
             if not only_ending:
                 raise
@@ -40,7 +40,7 @@ class RolesFile:
         if mark == self._seen:
             return
         try:
-            found = load_policy(str(self._path), self._environ, installed())
+            found = load_policy(str(self._path), self._environ, installed(), judge)
         except ConfigError as error:
             log.error("roles.toml was changed and is bad; the last good one stays in force:\n%s", error)
             rejected(self._digest(), error.problems)

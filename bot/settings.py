@@ -50,6 +50,8 @@ NEEDS: Mapping[str, frozenset[Need]] = {
     "audit": frozenset({Need.KEYS}),
     "usage": frozenset({Need.KEYS}),
     "verify": frozenset({Need.KEYS}),
+    "systems": frozenset({Need.KEYS}),
+    "accounts": frozenset({Need.KEYS}),
 }
 
 

@@ -5,7 +5,7 @@ write down when that is done. It doesn't know when it is tried again; `bot/deliv
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-from bot.connectors import Systems
+from bot.connectors import Systems, for_order, target_of
 from bot.connectors.base import EndsTogether, Extends, Shares
 from bot.core.effects import Kind
 from bot.core.errors import SystemRefused, SystemUnavailable
@@ -14,6 +14,7 @@ from bot.health import Health
 from bot.operations._unit import World
 from bot.operations.count_usage import UsageMeter, sum_usage
 from bot.operations.decide_press import decide_press
+from bot.operations.keep_target import keep_target
 from bot.operations.reconcile import reconcile
 from bot.operations.record_delivery import (
     make_again,
@@ -73,7 +74,9 @@ class Works:
 
     def _make(self, order: Order, extend: bool = False) -> None:
         with _calling(order.system), self._health.watching(order.system):
-            connector = self.systems.of(order.system, order.connector)
+            connector = for_order(self.systems, order)
+            if not order.target and not extend and (target := target_of(connector)):
+                keep_target(self._world, order.grant, order.system, target)
             if extend and isinstance(connector, Extends):
                 connector.extend(order)
             else:
@@ -87,7 +90,7 @@ class Works:
         if order is None:
             return []
         with _calling(system), self._health.watching(system):
-            connector = self.systems.of(system, order.connector)
+            connector = for_order(self.systems, order)
             connector.revoke(order)
             if connector.read_back(order):
                 raise SystemUnavailable(f"{system} still has the access")

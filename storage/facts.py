@@ -31,6 +31,16 @@ def keys_of(db: Database, prefix: str, value: str) -> list[str]:
     return [str(key) for (key,) in db.rows(sql, value, len(prefix), prefix)]
 
 
+def beginning(db: Database, prefix: str) -> list[tuple[str, str]]:
+    """Keys with this beginning and their values, in order."""
+    sql = "SELECT key, value FROM facts WHERE substr(key, 1, ?) = ? ORDER BY key"
+    return [(str(key), str(value)) for key, value in db.rows(sql, len(prefix), prefix)]
+
+
+def drop(db: Database, key: str) -> None:
+    db.run("DELETE FROM facts WHERE key = ?", key)
+
+
 def claim_key(db: Database, key: str, at: int) -> bool:
     """Takes an idempotency key; False when it was taken before. Belongs in the transaction of its effect."""
     return db.run("INSERT INTO seen (key, at) VALUES (?, ?) ON CONFLICT (key) DO NOTHING", key, at) == 1

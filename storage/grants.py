@@ -13,6 +13,7 @@ _COLUMNS = (
     "id, request_id, person, role, systems, actions, state, duration, starts_at, ends_at, latest_end, started_at, "
     "renewals, remind_at, end_reason, end_by, ended_at"
 )
+_LEASE = "grant_id, system, connector, state, error, target"
 _MARKS = ", ".join("?" * 17)
 _STATES = {str(state): state for state in GrantState}
 """Calling an enumeration takes ten times as long, and thousands of rows are read at once."""
@@ -182,7 +183,7 @@ def _move(db: Database, grant: str, move: Move, extra: str = "", *values: object
 
 
 def leases(db: Database, grant: str) -> list[Lease]:
-    sql = "SELECT grant_id, system, connector, state, error FROM leases WHERE grant_id = ? ORDER BY system"
+    sql = f"SELECT {_LEASE} FROM leases WHERE grant_id = ? ORDER BY system"
     return [_lease(row) for row in db.rows(sql, grant)]
 
 
@@ -190,7 +191,7 @@ def leases_of(db: Database, ids: Sequence[str]) -> dict[str, list[Lease]]:
     """The leases of many grants with one query."""
     found: dict[str, list[Lease]] = {grant: [] for grant in ids}
     marks = ", ".join("?" * len(ids))
-    sql = f"SELECT grant_id, system, connector, state, error FROM leases WHERE grant_id IN ({marks}) ORDER BY system"
+    sql = f"SELECT {_LEASE} FROM leases WHERE grant_id IN ({marks}) ORDER BY system"
     for row in db.rows(sql, *ids):
         found[row[0]].append(_lease(row))
     return found
@@ -218,6 +219,18 @@ def set_lease(db: Database, grant: str, system: str, state: GrantState, error: s
     """False when it had ended already: that is for good."""
     sql = "UPDATE leases SET state = ?, error = ? WHERE grant_id = ? AND system = ? AND state <> 'ended'"
     return db.run(sql, state, error, grant, system) == 1
+
+
+def set_target(db: Database, grant: str, system: str, target: str) -> None:
+    """Notes the place in which the access is made; the first one stays, because something may be there by now."""
+    sql = "UPDATE leases SET target = ? WHERE grant_id = ? AND system = ? AND target = ''"
+    db.run(sql, target, grant, system)
+
+
+def move_targets(db: Database, system: str, target: str) -> int:
+    """What was made elsewhere counts as made in this place; gives how many leases that are not over it is about."""
+    sql = "UPDATE leases SET target = ? WHERE system = ? AND target NOT IN ('', ?) AND state <> 'ended'"
+    return db.run(sql, target, system, target)
 
 
 def end_leases(db: Database, ended: Iterable[Lease]) -> None:
@@ -307,5 +320,5 @@ def _many(rows: Iterable[tuple[Any, ...]]) -> list[Grant]:
 
 
 def _lease(row: tuple[Any, ...]) -> Lease:
-    grant, system, connector, state, error = row
-    return Lease(grant, system, connector, _STATES[state], error)
+    grant, system, connector, state, *rest = row
+    return Lease(grant, system, connector, _STATES[state], *rest)

@@ -28,6 +28,10 @@ def of_thing(db: Database, system: str, account: str, thing: str) -> list[Mark]:
     return _marks(db.rows(sql, system, account, thing))
 
 
+def of_account(db: Database, system: str, account: str) -> list[Mark]:
+    return _marks(db.rows(f"SELECT {_COLUMNS} FROM marks WHERE system = ? AND account = ?", system, account))
+
+
 def of_system(db: Database, system: str) -> list[Mark]:
     return _marks(db.rows(f"SELECT {_COLUMNS} FROM marks WHERE system = ? ORDER BY grant_id, account, thing", system))
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from bot.cli import audit, demo, grants, panic, requests, serving, setup, usage, verify
+from bot.cli import accounts, audit, demo, grants, panic, requests, serving, setup, systems, usage, verify
 from bot.core.errors import AccessBotError
 
 
@@ -68,6 +68,8 @@ for verb in (
     audit.audit,
     usage.usage,
     verify.verify,
+    systems.systems,
+    accounts.accounts,
     demo.demo,
     demo.sandbox,
 ):

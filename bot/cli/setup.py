@@ -30,13 +30,13 @@ def check() -> None:
     """
     from pathlib import Path
 
-    from bot.connectors import installed
+    from bot.connectors import installed, judge
     from bot.core.breadth import warnings
     from bot.core.durations import format_duration
     from bot.core.policy import load_policy
 
     settings = load("check")
-    policy = load_policy(settings.roles_path, settings.environ, installed())
+    policy = load_policy(settings.roles_path, settings.environ, installed(), judge)
     roles, systems = counted(len(policy.roles), "role"), counted(len(policy.systems), "system")
     click.echo(f"{policy.file} is valid: {roles}, {systems}.")
     table(

@@ -5,13 +5,14 @@ A connector is made for each system of roles.toml when it is first needed, and i
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 
-from bot.connectors.base import Connector, Make, Tools
+from bot.connectors.base import Connector, Judges, Located, Make, Tools
 from bot.core.errors import SystemUnavailable
+from bot.core.model import Order
 from bot.core.policy import System
 
 log = logging.getLogger(__name__)
@@ -49,6 +50,23 @@ class Systems:
             return known[1]
 
 
+def for_order(systems: Systems, order: Order) -> Connector:
+    """The connector for what an order is about. Raises SystemUnavailable also where the settings lead elsewhere than
+    when this access was made: it would be looked for in the wrong place, and not finding it there is no end."""
+    connector = systems.of(order.system, order.connector)
+    if order.target and (target := target_of(connector)) and target != order.target:
+        raise SystemUnavailable(
+            f"{order.system} leads elsewhere in roles.toml than when this access was made: put it back until "
+            f"that has ended, or say that it is the same system: access-bot systems moved {order.system}"
+        )
+    return connector
+
+
+def target_of(connector: Connector) -> str:
+    """Where its settings lead, "" where that is not told."""
+    return connector.target if isinstance(connector, Located) else ""
+
+
 def make(system: System, tools: Tools) -> Connector:
     """A connector for this system. Raises SystemUnavailable with what is missing or wrong."""
     try:
@@ -76,6 +94,19 @@ def installed() -> Mapping[str, EntryPoint]:
     for name in KINDS.keys() & found.keys():
         log.warning("the package %s brings a connector %s, which is ours: it is not used", found[name].value, name)
     return {name: point for name, point in found.items() if name not in KINDS}
+
+
+def judge(kind: str, settings: Mapping[str, object]) -> Sequence[tuple[str, str]]:
+    """What the connector of a package says is wrong with its settings, as pairs of a key and a sentence. One that has
+    nothing to say, or can't, is heard by the doctor and when it is first needed."""
+    if kind not in installed():
+        return ()
+    try:
+        factory = installed()[kind].load()
+        return [*factory.wrong_settings(settings)] if isinstance(factory, Judges) else ()
+    except Exception as error:
+        log.warning("the connector %s can't say whether its settings are right: %s", kind, type(error).__name__)
+        return ()
 
 
 KINDS: Mapping[str, str] = {

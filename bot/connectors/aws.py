@@ -18,12 +18,12 @@ from botocore.exceptions import (
     ReadTimeoutError,
 )
 
-from bot.connectors.base import Tools, Way
-from bot.connectors.rest import checked_base
+from bot.connectors.base import Tools, Way, fingerprint
 from bot.connectors.shared import Has, Shared, refuse_unknown
 from bot.core.errors import OutcomeUnknown, SystemRefused, SystemUnavailable
 from bot.core.model import Order
 from bot.core.policy import System
+from bot.core.policy_settings import refuse_wrong
 
 ARN = re.compile(r"arn:aws[a-z-]*:sso:::permissionSet/ssoins-[0-9a-zA-Z]{16}/ps-[0-9a-zA-Z]{16}")
 PAUSES = (0.2, 0.5, 1, 2, 3, 3, 3)
@@ -34,6 +34,9 @@ LATER = 10
 
 READ_TIMEOUT = 10.0
 """Seconds for one answer."""
+
+_WHICH = ("region", "instance_arn", "account_id", "endpoint_url")
+"""The settings that an end goes by."""
 
 Client = Any
 
@@ -56,9 +59,9 @@ class Assignments:
 
     def __init__(self, system: System, tools: Tools) -> None:
         settings = {name: str(value) for name, value in system.settings.items() if value is not None}
-        if "endpoint_url" in settings:
-            checked_base(settings["endpoint_url"])
+        refuse_wrong("aws", settings)
         self._pins, self._account = tools.pins, settings["account_id"]
+        self.target = fingerprint(*(settings.get(name, "") for name in _WHICH))
         self._instance, self._store_id = settings["instance_arn"], settings["identity_store_id"]
         self._sso, self._store = _client("sso-admin", settings), _client("identitystore", settings)
         self._arns: dict[str, str] = {}
@@ -66,7 +69,7 @@ class Assignments:
     # --- who
 
     def account(self, order: Order) -> str:
-        if known := self._pins.get(order.system, order.person.id):
+        if known := self._pins.get(order.system, order.person.id, self._store_id):
             return known
         email = order.person.email
         found = next((user for each in (email, email.lower()) if each and (user := self._user(each))), None)
@@ -74,7 +77,7 @@ class Assignments:
             raise refuse_unknown(email, 0, "IAM Identity Center")
         if found.get("UserStatus", "ENABLED") != "ENABLED":
             raise SystemRefused("not_active", f"the Identity Center user {email} is disabled")
-        return self._pins.keep(order.system, order.person.id, str(found["UserId"]))
+        return self._pins.keep(order.system, order.person.id, str(found["UserId"]), self._store_id)
 
     def _user(self, email: str) -> dict[str, Any] | None:
         """By an attribute that the identity store keeps unique: `emails.value` of GetUserId."""

@@ -5,6 +5,8 @@ fine. Whether it worked is not believed but read back. Every method raises Syste
 get, and SystemRefused for what no try will.
 """
 
+import hashlib
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
@@ -22,7 +24,9 @@ __all__ = [
     "Extends",
     "Found",
     "Gates",
+    "Judges",
     "Lists",
+    "Located",
     "Make",
     "Marks",
     "Pins",
@@ -33,6 +37,7 @@ __all__ = [
     "Tools",
     "Watches",
     "Way",
+    "fingerprint",
 ]
 
 
@@ -72,6 +77,14 @@ class Shares(Protocol):
     it began at the same moment."""
 
     shares: bool
+
+
+@runtime_checkable
+class Located(Protocol):
+    """For settings that say which system it is: where they lead elsewhere by the end, nothing that is seen there is a
+    proof of it. `target` is a `fingerprint` of just these settings, without passwords and tokens."""
+
+    target: str
 
 
 @runtime_checkable
@@ -130,14 +143,18 @@ class Gates(Protocol):
 
 
 class Pins(Protocol):
-    """Who a person is on a system, found once and then kept, whatever their e-mail becomes."""
+    """Who a person is on a system, found once and then kept, whatever their e-mail becomes. `place` is where its ids
+    are good: when that is another one, so is whoever is called by the same id there, and the binding counts as none."""
 
-    def get(self, system: str, person: str) -> str | None:
+    def get(self, system: str, person: str, place: str = "") -> str | None:
         """The id of this person (a Slack id) there, or None."""
 
-    def keep(self, system: str, person: str, account: str) -> str:
+    def keep(self, system: str, person: str, account: str, place: str = "") -> str:
         """Binds them, unless they are bound; gives the account that they are bound to. Raises SystemRefused when it is
         another person's."""
+
+    def name(self, system: str, person: str, account: str, place: str = "") -> str:
+        """The same where somebody said who they are there: it takes the place of what they were bound to."""
 
 
 class Marks(Protocol):
@@ -190,7 +207,20 @@ class Tools:
     marks: Marks
 
 
+def fingerprint(*settings: object) -> str:
+    """The same for the same settings; it shows none of them, because a URL may hold a secret."""
+    return hashlib.sha256(json.dumps([str(each) for each in settings]).encode()).hexdigest()[:16]
+
+
 class Make(Protocol):
     """A connector's factory. Raises ValueError, with a sentence, for settings that can't be right."""
 
     def __call__(self, system: System, tools: Tools) -> Connector: ...
+
+
+@runtime_checkable
+class Judges(Protocol):
+    """A factory of a package that wants wrong settings to be refused with roles.toml, not when it is first needed."""
+
+    def wrong_settings(self, settings: Mapping[str, object]) -> Iterable[tuple[str, str]]:
+        """Pairs of a key and what is wrong with it, in words that repeat no value. Calls nothing."""

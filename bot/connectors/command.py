@@ -11,12 +11,13 @@ import stat
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from bot.connectors.base import Tools
+from bot.connectors.base import Tools, fingerprint
 from bot.connectors.document import Asked, Do, Reply, document, key_of, read_reply
 from bot.connectors.process import Ran, run
 from bot.core.errors import OutcomeUnknown, SystemRefused, SystemUnavailable
 from bot.core.model import Order
 from bot.core.policy import System
+from bot.core.policy_settings import refuse_wrong
 
 TRY_AGAIN = 75
 """EX_TEMPFAIL of sysexits.h."""
@@ -34,12 +35,13 @@ class Command(Asked):
     """Settings: `argv`, `timeout`, and `env`, which is added to the environment."""
 
     def __init__(self, system: System, _tools: Tools) -> None:
+        refuse_wrong("command", system.settings)
         super().__init__(system, self._run)
         argv, env = system.settings["argv"], system.settings.get("env")
         self._argv = [str(word) for word in argv] if isinstance(argv, list) else []
+        self.target = fingerprint(*self._argv)
         more = {str(name): str(value) for name, value in env.items()} if isinstance(env, dict) else {}
         self._env = {name: os.environ.get(name) or usual for name, usual in _HANDED_ON.items()} | more
-        _refuse(self._argv, more)
 
     def check(self, roles: Mapping[str, Sequence[str]]) -> Iterator[str]:
         """Also whether the executable is there, and nobody else may change it."""
@@ -73,16 +75,6 @@ class Command(Asked):
             return read_reply(json.loads(ran.out), self._name)
         except (ValueError, RecursionError):
             raise SystemUnavailable(f"{self._name} wrote what is not JSON to its standard output") from None
-
-
-def _refuse(argv: Sequence[str], env: Mapping[str, str]) -> None:
-    """Raises ValueError for what can't be run, or would depend on where we were started."""
-    if "/" in argv[0] and not argv[0].startswith("/"):
-        raise ValueError("the first of argv must be an absolute path, or a name that is found in PATH")
-    if any("\0" in word for word in (*argv, *env, *env.values())):
-        raise ValueError("argv and env must not hold a NUL character")
-    if any(not name or "=" in name for name in env):
-        raise ValueError("a name in env must not be empty or hold an equals sign")
 
 
 def _said(errors: bytes) -> str:

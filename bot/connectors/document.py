@@ -26,9 +26,6 @@ because other work waits for the thread."""
 FIRST_PAUSE = 0.1
 """Seconds before a pending answer is asked about for the first time; each further pause is twice as long."""
 
-LONGEST_TIMEOUT = 300
-"""Seconds that a system may be given for one answer at most."""
-
 MOST_CREDENTIALS, LONGEST_LABEL, LONGEST_CREDENTIAL = 10, 75, 8000
 """Long enough for a kubeconfig with its certificates, short enough for a window of Slack's."""
 
@@ -101,11 +98,9 @@ class Asked:
 
     def __init__(self, system: System, ask: Callable[[Do, Order, float], Reply]) -> None:
         """`ask` sends one document and gives the reply, within so many seconds. It raises SystemRefused only for a
-        grant, SystemUnavailable for everything else. Raises ValueError for a time limit that is too long."""
+        grant, SystemUnavailable for everything else."""
         self._name, self._ask = system.name, ask
         self._timeout = float(str(system.settings["timeout"]))
-        if self._timeout > LONGEST_TIMEOUT:
-            raise ValueError(f"timeout must be at most {LONGEST_TIMEOUT // 60}m")
 
     def grant(self, order: Order) -> None:
         self._until("active", "grant", order)

@@ -7,18 +7,19 @@ Calls and answers are those of GitHub's published REST API description, version 
 import re
 import time
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
-from bot.connectors.base import Tools
+from bot.connectors.base import Tools, fingerprint
 from bot.connectors.http import Answer
 from bot.connectors.rest import Rest
 from bot.connectors.shared import Has, Shared, refuse_unknown
 from bot.core.errors import SystemRefused, SystemUnavailable
 from bot.core.model import Order
 from bot.core.policy import System
+from bot.core.policy_settings import refuse_wrong
 
 API = "https://api.github.com"
 PIN = '; pin the login: [people."E-MAIL"] github = "LOGIN" in roles.toml'
-_ORG = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,99}")
 _STATES = {"active": Has.YES, "pending": Has.PENDING}
 
 
@@ -32,26 +33,29 @@ class Teams:
     `thing` is a team's slug."""
 
     def __init__(self, system: System, tools: Tools) -> None:
+        refuse_wrong("github", system.settings)
         self._system, self._pins, self._org = system.name, tools.pins, str(system.settings["org"])
-        if not _ORG.fullmatch(self._org):
-            raise ValueError("org must be the organisation's name as it stands in its address")
         headers = {
             "Authorization": f"Bearer {system.settings['token']}",
             "Accept": "application/vnd.github+json",
             "X-GitHub-Api-Version": "2022-11-28",
             "User-Agent": "access-bot",
         }
-        self._rest = Rest(str(system.settings.get("url") or API), headers, limited=_limited)
+        url = str(system.settings.get("url") or API)
+        self._rest = Rest(url, headers, limited=_limited)
+        self.target = fingerprint(url.rstrip("/"), self._org.lower())
+        self._place = urlsplit(url).netloc
 
     # --- who
 
     def account(self, order: Order) -> str:
         if named := order.names.get("github"):
-            return self._member(self._user("users", named), named)
-        if known := self._pins.get(order.system, order.person.id):
-            return known
+            found = self._member(self._user("users", named), named)
+            return self._pins.name(order.system, order.person.id, found, self._place)
+        if known := self._pins.get(order.system, order.person.id, self._place):
+            return self._member(self._user("user", known), known)
         found = self._by_email(order.person.email)
-        return self._pins.keep(order.system, order.person.id, found)
+        return self._pins.keep(order.system, order.person.id, found, self._place)
 
     def _by_email(self, email: str) -> str:
         """The one user who shows this e-mail on their profile; GitHub lets them choose among verified ones only."""
@@ -75,7 +79,8 @@ class Teams:
         return found if found and found.get("type") == "User" else None
 
     def _member(self, user: dict[str, object] | None, login: str) -> str:
-        """The id of a user who is in the organisation. Nobody is invited by us: they would stay after the end."""
+        """The id of a user who is in the organisation, asked each time. Nobody is invited by us: they would stay after
+        the end."""
         if user is None:
             raise SystemRefused("unknown_person", f"GitHub has no user {login}{PIN}")
         found = self._rest.get("orgs", self._org, "memberships", str(user["login"]))

@@ -17,9 +17,10 @@ from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult
 
 from bot.core.errors import OutcomeUnknown, SystemUnavailable
+from bot.core.urls import SCHEMES, checked_url
 
 LARGEST = 1024 * 1024
 """Bytes of an answer's body at most; a bigger one is no answer."""
@@ -27,9 +28,7 @@ LARGEST = 1024 * 1024
 LONGEST_WAIT = 900
 """Seconds for which a system may put us off at most: an end is never forgotten because a server said "next year"."""
 
-_URL = re.compile(r"[\x21-\x7e]+")
 _HEADER = re.compile(r"[\x20-\x7e]*")  # visible ASCII and spaces of RFC 9110 section 5.5; no line breaks
-_SCHEMES = {"http": 80, "https": 443}
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")  # RFC 6052: the last 32 bits are an IPv4 address
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -70,22 +69,6 @@ class Answer:
             raise SystemUnavailable(f"{self.host} answered {self.status}, a redirect, which is not followed")
         if self.status >= 500 or self.status in (408, 429):
             raise SystemUnavailable(f"{self.host} answered {self.status}", self.retry_after)
-
-
-def checked_url(url: str, *, allow_private: bool) -> SplitResult:
-    """The parts of a URL that can be called. Raises ValueError, with a sentence that doesn't repeat the URL."""
-    try:
-        parts = urlsplit(url)
-        host, _port = parts.hostname or "", parts.port
-    except ValueError:
-        raise ValueError("the URL can't be read") from None
-    if parts.scheme not in _SCHEMES or not host or not _URL.fullmatch(url):
-        raise ValueError("the URL must begin with https:// and a host, and be ASCII without spaces")
-    if parts.username is not None or parts.password is not None:
-        raise ValueError("the URL must not hold a user name or password")
-    if parts.scheme == "http" and not allow_private:
-        raise ValueError("the URL must begin with https://; http:// is only for private addresses, when allowed")
-    return parts
 
 
 def call(
@@ -149,7 +132,7 @@ def _ask(
 def _host_of(parts: SplitResult) -> str:
     """The Host header: the host as the URL has it, with its port when that is not the scheme's own."""
     host = f"[{parts.hostname}]" if ":" in str(parts.hostname) else str(parts.hostname)
-    return host if parts.port in (None, _SCHEMES[parts.scheme]) else f"{host}:{parts.port}"
+    return host if parts.port in (None, SCHEMES[parts.scheme]) else f"{host}:{parts.port}"
 
 
 # --- connecting to an address that was looked at
@@ -158,7 +141,7 @@ def _host_of(parts: SplitResult) -> str:
 def _connect(parts: SplitResult, deadline: float, cafile: str | None, allow_private: bool) -> socket.socket:
     """A connection to one of the host's addresses, which were all checked and are not looked up a second time, so
     that a name can't lead elsewhere in between. Its certificate is checked against the host's name."""
-    host, port = str(parts.hostname), parts.port or _SCHEMES[parts.scheme]
+    host, port = str(parts.hostname), parts.port or SCHEMES[parts.scheme]
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     for *_, where in found:
         _refuse(parts, ipaddress.ip_address(where[0]), allow_private)

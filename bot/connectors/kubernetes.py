@@ -4,19 +4,18 @@ Calls and answers are those of the published API reference, groups rbac.authoriz
 authorization.k8s.io/v1. What a binding gives it gives to the user who is called by the person's e-mail.
 """
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from bot.connectors.base import Found, Tools
+from bot.connectors.base import Found, Tools, fingerprint
 from bot.connectors.rest import PAGES, Rest
 from bot.core.errors import SystemRefused, SystemUnavailable
 from bot.core.model import Order
 from bot.core.policy import System
+from bot.core.policy_settings import refuse_wrong
 
 RBAC = "rbac.authorization.k8s.io"
 _ROOT = ("apis", RBAC, "v1")
-_NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")  # RFC 1123 label
 _OURS = {"app.kubernetes.io/managed-by": "access-bot"}
 _SYSTEM, _GRANT = "access-bot/system", "access-bot/grant"
 
@@ -26,12 +25,10 @@ class Kubernetes:
 
     def __init__(self, system: System, _tools: Tools) -> None:
         self._system, settings = system.name, system.settings
+        refuse_wrong("kubernetes", settings)
         self._namespace = str(settings.get("namespace") or "")
-        if self._namespace and not _NAMESPACE.fullmatch(self._namespace):
-            raise ValueError("namespace must be the name of one namespace")
-        if "-----" in str(settings["ca"]):
-            raise ValueError("ca must be the path of a file with the cluster's certificate, not the certificate")
         headers = {"Authorization": f"Bearer {settings['token']}", "Accept": "application/json"}
+        self.target = fingerprint(str(settings["server"]).rstrip("/"), self._namespace)
         self._rest = Rest(str(settings["server"]), headers, cafile=str(settings["ca"]))
         place = ("namespaces", self._namespace) if self._namespace else ()
         self._kind = "RoleBinding" if self._namespace else "ClusterRoleBinding"

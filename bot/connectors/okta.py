@@ -8,8 +8,9 @@ import time
 from collections.abc import Iterator
 from email.utils import parsedate_to_datetime
 from typing import Any
+from urllib.parse import urlsplit
 
-from bot.connectors.base import Tools
+from bot.connectors.base import Tools, fingerprint
 from bot.connectors.http import Answer
 from bot.connectors.rest import Rest
 from bot.connectors.shared import Has, Shared, refuse_unknown
@@ -32,10 +33,13 @@ class Groups:
     def __init__(self, system: System, tools: Tools) -> None:
         self._pins = tools.pins
         headers = {"Authorization": f"SSWS {system.settings['token']}", "Accept": "application/json"}
-        self._rest = Rest(str(system.settings["url"]), headers, limited=_limited, said=_said)
+        url = str(system.settings["url"])
+        self._rest = Rest(url, headers, limited=_limited, said=_said)
+        self.target = fingerprint(url.rstrip("/"))
+        self._place = urlsplit(url).netloc
 
     def account(self, order: Order) -> str:
-        if known := self._pins.get(order.system, order.person.id):
+        if known := self._pins.get(order.system, order.person.id, self._place):
             return known
         email = order.person.email
         pages = self._rest.pages("api", "v1", "users", search=f"profile.email eq {_quoted(email)}") if email else ()
@@ -44,7 +48,7 @@ class Groups:
             raise refuse_unknown(email, len(users), "Okta")
         if users[0].get("status") not in _FIT:
             raise SystemRefused("not_active", f"the Okta account of {email} is {users[0].get('status')}")
-        return self._pins.keep(order.system, order.person.id, str(users[0]["id"]))
+        return self._pins.keep(order.system, order.person.id, str(users[0]["id"]), self._place)
 
     def thing(self, action: str) -> str:
         """The id of the one group that is called so, or has that id, and whose members may be changed."""

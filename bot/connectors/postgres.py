@@ -42,6 +42,7 @@ class Postgres:
         address = system.settings.get("address")
         self._system = system.name
         self._server = Server(system.name, str(system.settings["url"]), str(address) if address else None)
+        self.target = self._server.target
 
     def grant(self, order: Order) -> None:
         """All of it is one transaction: the role with everything that it may, or nothing."""

@@ -14,7 +14,9 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
+from bot.connectors.base import fingerprint
 from bot.core.errors import OutcomeUnknown, SystemRefused, SystemUnavailable
+from bot.core.policy_settings import refuse_wrong
 
 Line = psycopg.Connection[tuple[Any, ...]]
 
@@ -46,6 +48,7 @@ class Server:
     def __init__(self, name: str, url: str, address: str | None) -> None:
         self._name = name
         self._params = _parsed(url)
+        self.target = fingerprint(*(self._params.get(name, "") for name in ("host", "hostaddr", "port", "dbname")))
         self._address = _address(address, self._params) if address else _own_address(self._params)
         try:
             conninfo_to_dict(self.way_in("user", "password"))
@@ -115,8 +118,7 @@ def _cut(wire: socket.socket) -> None:
 
 
 def _parsed(url: str) -> dict[str, Any]:
-    if not url.startswith(("postgresql://", "postgres://")):
-        raise ValueError("url has to begin with postgresql://")
+    refuse_wrong("postgres", {"url": url})
     try:
         params = {name: value for name, value in conninfo_to_dict(url).items() if value is not None}
     except psycopg.ProgrammingError:

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
-from bot.connectors.http import LONGEST_WAIT, Answer, call, checked_url
+from bot.connectors.http import LONGEST_WAIT, Answer, call
 from bot.core.errors import SystemRefused, SystemUnavailable
+from bot.core.urls import checked_base
 
 TIMEOUT = 10.0
 """Seconds for one call."""
@@ -20,20 +21,10 @@ PAGES = 100
 """Pages of one list at most."""
 
 _NEXT = re.compile(r'<([^<>]*)>\s*;[^,]*\brel="?next"?')  # RFC 8288 section 3
-_LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 def no_limit(_answer: Answer) -> int | None:
     return None
-
-
-def checked_base(url: str) -> None:
-    """Raises ValueError, with a sentence, for a URL of an API that can't be used."""
-    parts = checked_url(url, allow_private=True)
-    if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
-        raise ValueError("its URL must begin with https://; http:// is only for this machine")
-    if parts.query or parts.fragment:
-        raise ValueError("its URL must not have a ? or a #")
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,8 +24,10 @@ class Has(StrEnum):
 
 
 class Members(Protocol):
-    """One system's own calls. `account` and `thing` are its lasting ids. Every method raises SystemUnavailable for
-    what a later try may get, and SystemRefused for what none will."""
+    """One system's own calls. `target` is as `Located` has it, `account` and `thing` are its lasting ids. Every method
+    raises SystemUnavailable for what a later try may get, and SystemRefused for what none will."""
+
+    target: str
 
     def account(self, order: Order) -> str:
         """Who the person is there: found once, and then bound."""
@@ -53,6 +55,7 @@ class Shared:
     def __init__(self, system: System, tools: Tools, members: Members) -> None:
         self._name, self._settings = system.name, system.settings
         self._marks, self._members = tools.marks, members
+        self.target = members.target
 
     def grant(self, order: Order) -> None:
         """Raises SystemRefused where the person has it already, and not by a grant: an end would be none then."""

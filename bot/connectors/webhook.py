@@ -8,22 +8,24 @@ import hmac
 import time
 from collections.abc import Iterator, Mapping, Sequence
 
-from bot.connectors.base import Tools
+from bot.connectors.base import Tools, fingerprint
 from bot.connectors.document import Asked, Do, Reply, document, key_of, nobody, read_reply
-from bot.connectors.http import Answer, call, checked_url
+from bot.connectors.http import Answer, call
 from bot.core.errors import AccessBotError, SystemRefused, SystemUnavailable
 from bot.core.model import Order
 from bot.core.policy import System
+from bot.core.policy_settings import refuse_wrong
 
 
 class Webhook(Asked):
     """Settings: `url`, `secret`, `timeout`, and `private`, without which no private address is called."""
 
     def __init__(self, system: System, _tools: Tools) -> None:
+        refuse_wrong("webhook", system.settings)
         super().__init__(system, self._post)
         self._url, self._secret = str(system.settings["url"]), str(system.secret).encode()
+        self.target = fingerprint(self._url)
         self._private = system.settings.get("private") is True
-        checked_url(self._url, allow_private=self._private)
 
     def check(self, roles: Mapping[str, Sequence[str]]) -> Iterator[str]:
         """Also whether the receiver does what somebody says who doesn't know the secret. That is only asked for its

@@ -73,7 +73,9 @@ class Event(StrEnum):
     EXCESS_FOUND = "system:access:found"
     REMOVAL_ASKED = "system:removal:asked"
     ACCESS_REMOVED = "system:access:removed"
+    MOVE_CONFIRMED = "system:move:confirmed"
     ACCOUNT_BOUND = "person:account:bound"
+    ACCOUNT_UNBOUND = "person:account:unbound"
     MESSAGE_UNDELIVERED = "message:delivery:failed"
 
 

@@ -109,13 +109,15 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """One grant on one system: what must be made there, and later be gone from there."""
+    """One grant on one system: what must be made there, and later be gone from there. `target` is the place that it was
+    made in, "" where none was noted."""
 
     grant: str
     system: str
     connector: str
     state: GrantState
     error: str = ""
+    target: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +190,7 @@ class Order:
     """What a connector is asked to make, extend or end: one grant on one system. `grant` and `system` together
     are the idempotency key of everything that is done for it. `names` is what the person is called elsewhere, by
     connector, as `[people]` of roles.toml has it. `kept` is only in an order to end: the actions that another grant of
-    this person on this system still needs."""
+    this person on this system still needs. `target` is that of its lease."""
 
     grant: str
     system: str
@@ -200,6 +202,7 @@ class Order:
     ends_at: int
     names: Mapping[str, str] = field(default_factory=dict)
     kept: tuple[str, ...] = ()
+    target: str = ""
 
 
 @dataclass(frozen=True, slots=True)

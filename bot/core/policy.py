@@ -19,7 +19,7 @@ from pydantic import BaseModel
 
 from bot.core.errors import ConfigError, Problem
 from bot.core.model import Person
-from bot.core.policy_rules import Checked, check
+from bot.core.policy_rules import Checked, Judge, check, trusting
 from bot.core.policy_schema import Found, RoleTable
 from bot.core.policy_values import Expanded, Kind, classify, quoted, ticket_validator
 from bot.core.toml_lines import Path as TomlPath
@@ -133,16 +133,18 @@ def no_policy(file: str) -> Policy:
     return Policy(Workspace("", "", (), "UTC"), nothing, nothing, nothing, "", file)
 
 
-def load_policy(path: str, environ: Mapping[str, str], connectors: Collection[str] = ()) -> Policy:
+def load_policy(
+    path: str, environ: Mapping[str, str], connectors: Collection[str] = (), judge: Judge = trusting
+) -> Policy:
     """The policy in the file at `path`; `environ` gives the values of `${NAME}`, `connectors` are those of installed
-    packages, whose settings only they can judge.
+    packages, whose settings only they can judge: `judge` asks them.
 
     Raises ConfigError with everything that is wrong: no such file, too big, not UTF-8, not TOML, or content.
     """
     try:
         with Path(path).open("rb") as file:
             content = file.read(LARGEST + 1)
-        return parse_policy(content.decode(), path, environ, connectors)
+        return parse_policy(content.decode(), path, environ, connectors, judge)
     except UnicodeDecodeError as error:
         if len(content) > LARGEST:
             raise _refusal(path, _TOO_BIG) from None
@@ -152,7 +154,9 @@ def load_policy(path: str, environ: Mapping[str, str], connectors: Collection[st
         raise _refusal(path, f"can't be read: {reason or 'not a path'}") from None
 
 
-def parse_policy(text: str, file: str, environ: Mapping[str, str], connectors: Collection[str] = ()) -> Policy:
+def parse_policy(
+    text: str, file: str, environ: Mapping[str, str], connectors: Collection[str] = (), judge: Judge = trusting
+) -> Policy:
     """The policy in the text of a roles.toml; `file` is what problems call it, the rest as `load_policy` has it.
 
     Raises ConfigError with everything that is wrong, in the order of the file, the first 50 in full.
@@ -170,7 +174,7 @@ def parse_policy(text: str, file: str, environ: Mapping[str, str], connectors: C
         raise _refusal(file, "is nested too deeply") from None
     except ValueError as error:
         raise _refusal(file, f"is not TOML: {error}", _line_in(str(error))) from None
-    checked = check(data, connectors)
+    checked = check(data, connectors, judge)
     unset = {path for path, _ in found}
     if found := found + [each for each in checked.found if each[0] not in unset]:
         raise ConfigError(problems_at(found, text, file))

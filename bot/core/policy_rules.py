@@ -4,7 +4,7 @@ It does not know the file, its lines, or what any of it will be used for.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from bot.core import policy_schema as schema
 from bot.core.policy_actions import ACTIONS
 from bot.core.policy_schema import Found
+from bot.core.policy_settings import wrong_settings
 from bot.core.policy_values import NAME, classify, did_you_mean, quoted, seconds
 from bot.core.toml_lines import Path
 
@@ -32,6 +33,14 @@ _WITHOUT_ACTIONS = frozenset({"ssh"})  # its actions are extensions of the certi
 _DEFAULT_LONGEST = schema.RoleTable.model_fields["max_duration"].default
 
 
+Judge = Callable[[str, Mapping[str, Any]], Iterable[tuple[str, str]]]
+
+
+def trusting(_connector: str, _settings: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+    """A judge who finds nothing wrong."""
+    return ()
+
+
 @dataclass(slots=True)
 class Checked:
     """The valid tables of a file by name, and what is wrong with the others."""
@@ -42,12 +51,13 @@ class Checked:
     people: dict[str, dict[str, str]] = field(default_factory=dict)
     found: list[Found] = field(default_factory=list)
     connectors: Mapping[str, type[BaseModel]] = field(default_factory=lambda: schema.CONNECTORS)
+    judge: Judge = trusting
 
 
-def check(data: Table, more: Collection[str] = ()) -> Checked:
+def check(data: Table, more: Collection[str] = (), judge: Judge = trusting) -> Checked:
     """Everything valid and everything wrong in the (expanded) content of a roles.toml; `more` are connectors of
-    installed packages."""
-    checked = Checked(connectors=schema.CONNECTORS | dict.fromkeys(more, schema.ForeignTable))
+    installed packages, and `judge` says what is wrong with their settings."""
+    checked = Checked(connectors=schema.CONNECTORS | dict.fromkeys(more, schema.ForeignTable), judge=judge)
     checked.found += _top_problems(data)
     workspace = data.get("workspace")
     if workspace is not None:
@@ -108,6 +118,8 @@ def _system(checked: Checked, _data: Table, name: str, table: object) -> Iterato
         yield from _not_yet(f"connector {connector}", (*path, "connector"))
         if model is not None:
             checked.systems[name] = (str(connector), model)
+            for judge in (wrong_settings, checked.judge):
+                yield from (((*path, key), words) for key, words in judge(str(connector), model.model_dump()))
 
 
 def _role(checked: Checked, data: Table, name: str, table: object) -> Iterator[Found]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bot.app import build_base, build_systems, slack_client
 from bot.aside import Aside
-from bot.connectors import Systems, installed
+from bot.connectors import Systems, installed, judge
 from bot.connectors.base import Checks
 from bot.core.errors import AccessBotError, ConfigError, SchemaMismatch, StorageUnavailable
 from bot.core.model import Source
@@ -49,7 +49,7 @@ def _problems() -> list[object]:
         found += error.problems
     try:
         settings = load_settings()
-        load_policy(settings.roles_path, settings.environ, installed())
+        load_policy(settings.roles_path, settings.environ, installed(), judge)
     except ConfigError as error:
         found += [problem for problem in error.problems if problem not in found]
     return found

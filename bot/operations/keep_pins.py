@@ -1,9 +1,12 @@
 """Who a person is on a connected system: bound once, on record, and never guessed again."""
 
+from bot.core.approval import Refused
 from bot.core.audit import Event
 from bot.core.errors import SystemRefused
 from bot.operations._unit import SYSTEM, World, unit
-from storage import facts
+from storage import facts, marks
+
+_KEY, _AT = "account ", " @ "
 
 
 class StoredPins:
@@ -12,21 +15,60 @@ class StoredPins:
     def __init__(self, world: World) -> None:
         self._world = world
 
-    def get(self, system: str, person: str) -> str | None:
+    def get(self, system: str, person: str, place: str = "") -> str | None:
         with self._world.db.reading():
-            return facts.get(self._world.db, _key(system, person))
+            return _account(facts.get(self._world.db, _key(system, person)), place)
 
-    def keep(self, system: str, person: str, account: str) -> str:
+    def keep(self, system: str, person: str, account: str, place: str = "") -> str:
         """The first binding stays, also when two are tried at the same moment. An account is one person's: whoever has
         an address now that another had before does not get that one's account. Raises SystemRefused."""
+        return self._bound(system, person, account, place, named=False)
+
+    def name(self, system: str, person: str, account: str, place: str = "") -> str:
+        """What roles.toml names takes the place of what was found. Raises SystemRefused."""
+        return self._bound(system, person, account, place, named=True)
+
+    def _bound(self, system: str, person: str, account: str, place: str, named: bool) -> str:
+        key, value = _key(system, person), f"{account}{_AT}{place}" if place else account
         with unit(self._world) as u:
-            holders = facts.keys_of(u.db, _key(system, ""), account)
-            if any(key != _key(system, person) for key in holders):
-                raise SystemRefused("account_taken", f"{account} on {system} belongs to another person here")
-            if facts.bind(u.db, _key(system, person), account):
+            holders = {each for said in (value, account) for each in facts.keys_of(u.db, _key(system, ""), said)}
+            for other in sorted(each.split()[-1] for each in holders - {key}):
+                words = f"{account} on {system} belongs to another person here, {other}; if that is wrong: "
+                raise SystemRefused("account_taken", f"{words}access-bot accounts forget {system} {other}")
+            before = facts.get(u.db, key)
+            known = _account(before, place)
+            bind = facts.bind if before is None else facts.put
+            if (known is None or (named and known != account)) and bind(u.db, key, value):
                 u.note(Event.ACCOUNT_BOUND, SYSTEM, subject=person, system=system, account=account)
-            return facts.get(u.db, _key(system, person)) or account
+            return _account(facts.get(u.db, key), place) or account
+
+
+def list_accounts(world: World) -> list[tuple[str, str, str]]:
+    """System, person and account of every binding. Raises StorageUnavailable."""
+    with world.db.reading():
+        found = facts.beginning(world.db, _KEY)
+    return [(system, person, account) for key, account in found for _, system, person in [key.split()]]
+
+
+def forget_account(world: World, actor: str, system: str, person: str) -> str | Refused:
+    """Somebody says that a binding is wrong: the person is looked for anew, and the account may be another's. Gives the
+    account. Refused while a grant has something there, because its end must not be another person's."""
+    with unit(world) as u:
+        account = _account(facts.get(u.db, _key(system, person)), "")
+        if account is None:
+            return Refused(f"{person} is bound to no account on {system}: nothing was done.")
+        if marks.of_account(u.db, system, account):
+            return Refused(f"{person} has access on {system} as {account}: end it first (access-bot grants revoke).")
+        facts.drop(u.db, _key(system, person))
+        u.note(Event.ACCOUNT_UNBOUND, actor, subject=person, system=system, account=account)
+        return account
+
+
+def _account(value: str | None, place: str) -> str | None:
+    """The account in what is stored, None for one of another place."""
+    account, _, at = (value or "").partition(_AT)
+    return (account or None) if not place or at in ("", place) else None
 
 
 def _key(system: str, person: str) -> str:
-    return f"account {system} {person}"
+    return f"{_KEY}{system} {person}"

@@ -47,4 +47,5 @@ def order_of(grant: Grant, lease: Lease, person: Person, policy: Policy) -> Orde
         starts_at=grant.starts_at,
         ends_at=grant.ends_at,
         names=names_of(policy, person),
+        target=lease.target,
     )

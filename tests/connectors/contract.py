@@ -15,12 +15,13 @@ from pathlib import Path
 import pytest
 
 from bot.app import build_systems, build_tools
-from bot.connectors.base import Connector, Extends, Found, Lists, Tools
+from bot.connectors.base import Connector, Extends, Found, Lists, Located, Tools
 from bot.core.effects import Queue
 from bot.core.errors import SystemRefused, SystemUnavailable
 from bot.core.model import EndReason, Grant, GrantState, Order
 from bot.core.policy import parse_policy
 from bot.delivery import Delivery
+from bot.operations.confirm_move import confirm_move
 from bot.operations.count_usage import UsageMeter
 from bot.operations.expire_due import expire_due
 from bot.operations.record_delivery import record_ended
@@ -288,6 +289,24 @@ class Contract:
         assert _turned(made, delivery, grant) is GrantState.ENDED
         assert made.grant(grant.id).end_reason is EndReason.EXPIRED
         assert not it.read_back(_order(made, grant, rig))
+
+    def test_an_end_that_would_look_elsewhere_is_none(
+        self, rig: Rig, it: Connector, made: Made, delivery: Delivery
+    ) -> None:
+        if not isinstance(it, Located):
+            return
+        grant = _active(made, delivery)
+        ((target,),) = made.rows("SELECT target FROM leases WHERE grant_id = ?", grant.id)
+        assert target == it.target
+        with made.world.db.transaction():
+            made.world.db.run("UPDATE leases SET target = 'elsewhere'")
+        release_grant(made.world, grant.id, grant.person)
+        assert _turned(made, delivery, grant) is GrantState.ENDING
+        assert rig.works(it, _order(made, grant, rig))
+        assert any("leads elsewhere" in detail for (detail,) in made.log("grant:end:failed", "detail"))
+        assert confirm_move(made.world, "os:lea", "it", it.target) == 1
+        assert _turned(made, delivery, grant) is GrantState.ENDED
+        assert not rig.works(it, _order(made, grant, rig))
 
     @pytest.mark.parametrize("skew", [-60, 60])
     def test_a_clock_that_is_a_minute_wrong_neither_keeps_it_from_starting_nor_from_ending(

@@ -121,6 +121,27 @@ class TestGitHub(Contract, SharedContract, RestContract):
             it.grant(replace(order(CARA), names={"github": "nobody"}))
         assert not any(call.startswith("PUT") for call in server.seen)
 
+    def test_who_was_found_once_and_left_the_organisation_is_not_invited_either(
+        self, it: Connector, server: GitHub, order: Ordered
+    ) -> None:
+        user = server.join("ana-dev", EMAIL)
+        asked = self.by_email(order)
+        it.grant(asked)
+        it.revoke(asked)
+        del server.org.members[user.id]
+        with pytest.raises(SystemRefused, match="not in the organisation"):
+            it.grant(replace(asked, grant="g-later"))
+        assert not any(server.org.teams.values())
+
+    def test_a_login_that_roles_toml_gives_to_one_is_not_found_for_another(
+        self, it: Connector, server: GitHub, order: Ordered
+    ) -> None:
+        server.join("shared", EMAIL)
+        it.grant(replace(order(CARA), names={"github": "shared"}))
+        with pytest.raises(SystemRefused, match="belongs to another person"):
+            it.grant(self.by_email(order))
+        assert server.may("shared", "deployers")
+
     def test_an_invitation_that_is_not_accepted_is_no_access(
         self, it: Connector, server: GitHub, order: Ordered
     ) -> None:

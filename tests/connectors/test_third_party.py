@@ -53,6 +53,19 @@ def test_roles_toml_may_name_it_where_it_is_installed(package: Path, tmp_path: P
     assert '"allowlist" is not a connector' in without.stderr + without.stdout
 
 
+def test_what_is_wrong_with_its_settings_is_told_before_anything_starts(package: Path, tmp_path: Path) -> None:
+    roles = tmp_path / "roles.toml"
+    roles.write_text(ROLES.replace('"/srv/vpn/allowed"', '"allowed"\nfoldr = "x"'))
+    command = (
+        f"import os, runpy, sys; os.environ['ACCESS_ROLES'] = {str(roles)!r}; sys.argv = ['access-bot', 'check'];"
+        "runpy.run_module('bot', run_name='__main__')"
+    )
+    done = python("-c", command, path=package)
+    assert done.returncode == 2
+    assert "systems.vpn.folder: must be an absolute path" in done.stderr
+    assert "systems.vpn.foldr: is no setting of an allowlist" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("settings", "words"),
     [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -169,9 +170,70 @@ LATER = {
     "webhook": 'url = "https://x"\nsecret = "0123456789abcdef"\ntimeout = "5s"',
     "command": 'argv = ["/bin/x"]\ntimeout = "5s"\nenv = { A = "b" }',
     "github": 'org = "o"\ntoken = "t"',
-    "okta": 'url = "u"\ntoken = "t"',
-    "kubernetes": 'server = "s"\ntoken = "t"\nca = "c"',
+    "okta": 'url = "https://u"\ntoken = "t"',
+    "kubernetes": 'server = "https://s"\ntoken = "t"\nca = "c"',
 }
+
+SETTINGS = {
+    "a hook by http": (
+        "webhook",
+        'url = "http://x"\nsecret = "0123456789abcdef"',
+        "url: the URL must begin with https",
+    ),
+    "a hook with a password": (
+        "webhook",
+        'url = "https://a:pa55word@x"\nsecret = "0123456789abcdef"',
+        "url: the URL must not hold a user name or password",
+    ),
+    "a hook without a host": ("webhook", 'url = "https:///x"\nsecret = "0123456789abcdef"', "url: the URL must begin"),
+    "a hook that may take an hour": (
+        "webhook",
+        'url = "https://x"\nsecret = "0123456789abcdef"\ntimeout = "1h"',
+        "timeout: timeout must be at most 5m",
+    ),
+    "a relative program": ("command", 'argv = ["bin/door"]', "argv: the first of argv must be an absolute path"),
+    "a variable that is two": ("command", 'argv = ["/d"]\nenv = { "A=B" = "c" }', "env: a name in env must not"),
+    "a program with a NUL": ("command", 'argv = ["/d", "\\u0000"]', "argv: argv and env must not hold a NUL"),
+    "an organisation's address": ("github", 'org = "github.com/o"\ntoken = "t"', "org: org must be the organisation's"),
+    "a GitHub by http": ("github", 'org = "o"\ntoken = "t"\nurl = "http://x"', "url: its URL must begin with https"),
+    "an Okta without https": ("okta", 'url = "x.okta.com"\ntoken = "t"', "url: the URL must begin with https"),
+    "a cluster with a query": ("kubernetes", 'server = "https://s?x"\ntoken = "t"\nca = "c"', "server: its URL must"),
+    "a certificate for a path": (
+        "kubernetes",
+        'server = "https://s"\ntoken = "t"\nca = "-----BEGIN"',
+        "ca: ca must be the path of a file",
+    ),
+    "a namespace with a space": (
+        "kubernetes",
+        'server = "https://s"\ntoken = "t"\nca = "c"\nnamespace = "a b"',
+        "namespace: namespace must be",
+    ),
+    "a database by https": ("postgres", 'url = "https://x"', "url: url has to begin with postgresql://"),
+}
+
+
+@pytest.mark.parametrize(("connector", "settings", "problem"), SETTINGS.values(), ids=SETTINGS)
+def test_settings_that_alone_are_wrong_are_told_with_their_place(connector: str, settings: str, problem: str) -> None:
+    found = told(policy_text(systems=f'{SYSTEMS}[systems.it]\nconnector = "{connector}"\n{settings}\n'))
+    assert re.search(rf"^roles\.toml:\d+ systems\.it\.{re.escape(problem)}", found, re.MULTILINE), found
+    assert "pa55word" not in found
+
+
+def test_a_secret_of_the_environment_is_not_in_what_is_told_of_settings() -> None:
+    text = policy_text(systems=SYSTEMS + '[systems.it]\nconnector = "okta"\nurl = "${U}"\ntoken = "t"\n')
+    with pytest.raises(ConfigError) as caught:
+        parse_policy(text, "roles.toml", {**ENVIRON, "U": "s3cret.example.com"})
+    assert "systems.it.url: the URL must begin" in str(caught.value) and "s3cret" not in str(caught.value)
+
+
+def test_what_a_package_says_of_its_settings_has_its_line_beside_everything_else() -> None:
+    def judge(kind: str, settings: Mapping[str, object]) -> list[tuple[str, str]]:
+        return [("folder", "must be an absolute path")] if (kind, settings.get("folder")) == ("lab", "here") else []
+
+    text = policy_text(systems=SYSTEMS + '[systems.it]\nconnector = "lab"\nfolder = "here"\n', s="approvals = 0")
+    with pytest.raises(ConfigError) as caught:
+        parse_policy(text, "roles.toml", ENVIRON, ("lab",), judge)
+    assert "systems.it.folder: must be an absolute path" in str(caught.value) and "approvals" in str(caught.value)
 
 
 SSH = f'[systems.s]\nconnector = "ssh"\n{LATER["ssh"]}\n'

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
+from bot.core.approval import Refused
 from bot.core.errors import SystemRefused
 from bot.core.model import Grant, Mark
 from bot.operations.keep_marks import StoredMarks
-from bot.operations.keep_pins import StoredPins
+from bot.operations.keep_pins import StoredPins, forget_account, list_accounts
 from bot.operations.record_delivery import make_again, order_for, record_start_failed
 from bot.operations.release_grant import release_grant
-from tests.worlds import ANA, CARA, Made
+from tests.worlds import ANA, CARA, LEA, Made
 
 
 @pytest.fixture
@@ -85,6 +88,43 @@ def test_an_account_is_one_person_s_on_a_system(made: Made) -> None:
         pins.keep("it", CARA, "7")
     assert pins.keep("other", CARA, "7") == "7"
     assert pins.get("it", CARA) is None
+
+
+def test_what_roles_toml_names_takes_the_place_of_what_was_found_but_not_of_another_person(made: Made) -> None:
+    pins = StoredPins(made.world)
+    pins.keep("it", CARA, "7")
+    with pytest.raises(SystemRefused, match=f"belongs to another person here, {CARA}; .* accounts forget it {CARA}"):
+        pins.name("it", ANA, "7")
+    pins.keep("it", ANA, "8")
+    assert [pins.name("it", ANA, "9") for _ in range(2)] == ["9", "9"]
+    assert pins.keep("it", CARA, "8") == "7"  # she has hers
+    bound = [json.loads(detail)["account"] for (detail,) in made.log("person:account:bound", "detail")]
+    assert bound == ["7", "8", "9"]
+
+
+def test_an_id_of_another_place_is_another_account(made: Made) -> None:
+    pins = StoredPins(made.world)
+    assert (
+        pins.keep("it", ANA, "7", "a.example.com") == "7" == pins.get("it", ANA) == pins.get("it", ANA, "a.example.com")
+    )
+    assert pins.get("it", ANA, "b.example.com") is None
+    assert pins.keep("it", CARA, "7", "b.example.com") == "7"
+    assert pins.keep("it", ANA, "9", "b.example.com") == "9" == pins.get("it", ANA, "b.example.com")
+    with pytest.raises(SystemRefused, match="belongs to another person"):
+        pins.keep("it", LEA, "7", "b.example.com")
+
+
+def test_a_wrong_binding_is_undone_on_record_unless_something_was_given_to_it(made: Made) -> None:
+    pins, marks, mark = StoredPins(made.world), StoredMarks(made.world), Mark("it", "g1", "7", "team", "team")
+    pins.keep("it", ANA, "7")
+    assert list_accounts(made.world) == [("it", ANA, "7")]
+    marks.note(mark)
+    assert isinstance(forget_account(made.world, "os:lea", "it", ANA), Refused)
+    marks.forget(mark)
+    assert forget_account(made.world, "os:lea", "it", ANA) == "7"
+    assert made.log("person:account:unbound", "actor, subject, system") == [("os:lea", ANA, "it")]
+    assert isinstance(forget_account(made.world, "os:lea", "it", ANA), Refused)
+    assert pins.keep("it", CARA, "7") == "7"
 
 
 def test_a_mark_is_kept_once_until_it_is_forgotten(made: Made) -> None:

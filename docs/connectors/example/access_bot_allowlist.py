@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from bot.connectors.base import Found, Tools
+from bot.connectors.base import Found, Tools, fingerprint
 from bot.core.errors import SystemRefused, SystemUnavailable
 from bot.core.model import Order
 from bot.core.policy import System
@@ -18,12 +18,19 @@ class Allowlist:
 
     def __init__(self, system: System, tools: Tools) -> None:
         """Raises ValueError, with a sentence, for settings that can't be right. It must not call the system yet."""
+        for key, words in self.wrong_settings(system.settings):
+            raise ValueError(f"{key} {words}")
         self._name = system.name
-        self._folder = Path(str(system.settings.get("folder", "")))
-        if unknown := system.settings.keys() - {"folder"}:
-            raise ValueError(f"{min(unknown)} is no setting of an allowlist; folder is the only one")
-        if not self._folder.is_absolute():
-            raise ValueError("folder must be an absolute path")
+        self._folder = Path(str(system.settings["folder"]))
+        self.target = fingerprint(self._folder)  # which system it is: an end in another folder proves nothing
+
+    @staticmethod
+    def wrong_settings(settings: Mapping[str, object]) -> Iterator[tuple[str, str]]:
+        """For `access-bot check` and every start: key and words, from the settings alone."""
+        for key in sorted(settings.keys() - {"folder"}):
+            yield key, "is no setting of an allowlist; folder is the only one"
+        if not Path(str(settings.get("folder", ""))).is_absolute():
+            yield "folder", "must be an absolute path"
 
     # --- what every connector has: each call may come twice, at any time, in any order
 

@@ -1,0 +1,19 @@
+"""Somebody says that a system whose settings lead elsewhere now is the same one: ends there count again."""
+
+from bot.core.approval import Refused
+from bot.core.audit import Event
+from bot.core.effects import Queue
+from bot.operations._unit import World, unit
+from storage import grants, outbox
+
+
+def confirm_move(world: World, actor: str, system: str, target: str) -> int | Refused:
+    """`target` is where its settings lead; what waits to end there is tried at once. Gives how many grants this is
+    about. Raises StorageUnavailable."""
+    with unit(world) as u:
+        moved = grants.move_targets(u.db, system, target)
+        if not moved:
+            return Refused(f"No access that is not over was made elsewhere than {system} leads to: nothing was done.")
+        u.note(Event.MOVE_CONFIRMED, actor, system=system, grants=moved)
+        outbox.hurry_systems(u.db, Queue.END, [system], u.now)
+        return moved

@@ -1,0 +1,196 @@
+"""A system whose settings lead elsewhere while somebody has access there: nothing at the new place proves an end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from bot.app import build_systems, build_tools
+from bot.connectors import for_order, make, target_of
+from bot.core.approval import Refused
+from bot.core.effects import Queue
+from bot.core.errors import SystemUnavailable
+from bot.core.model import Grant, GrantState
+from bot.core.policy import System, parse_policy
+from bot.delivery import Delivery
+from bot.operations.confirm_move import confirm_move
+from bot.operations.count_usage import UsageMeter
+from bot.operations.record_delivery import order_for
+from bot.operations.release_grant import release_grant
+from bot.operations.renew_grant import Renewed, renew_grant
+from tests.builders import WORKSPACE
+from tests.connectors.receiver import SECRET, Receiver, running_receiver
+from tests.fakes import FakeMessenger, FakePeople
+from tests.worlds import ANA, Made, make_world
+
+
+@pytest.fixture(scope="module")
+def receivers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Receiver, Receiver]]:
+    place = tmp_path_factory.mktemp
+    with running_receiver(place("here")) as here, running_receiver(place("there")) as there:
+        yield here, there
+
+
+@dataclass
+class Moving:
+    """A system that is `here` at first."""
+
+    made: Made
+    here: Receiver
+    there: Receiver
+
+    def __post_init__(self) -> None:
+        systems = build_systems(self.made.world)
+        people, meter = FakePeople(), UsageMeter(self.made.world)
+        self.systems = systems
+        self.delivery = Delivery(self.made.world, systems, FakeMessenger(), people, meter)  # type: ignore[arg-type]
+
+    def lead_to(self, receiver: Receiver) -> None:
+        settings = f'url = "{receiver.url}"\nsecret = "{SECRET}"\nprivate = true\n'
+        role = 'system = "it"\nactions = ["a"]\nrequesters = ["everyone"]\napprovers = ["@db-leads"]\n'
+        text = f'{WORKSPACE}\n[systems.it]\nconnector = "webhook"\n{settings}[roles.it]\n{role}'
+        self.made.policies.append(parse_policy(text, "roles.toml", {}))
+
+    def active(self) -> Grant:
+        grant = self.made.a_started(self.made.a_request("it"))
+        self.delivery.drain(Queue.START)
+        assert self.made.grant(grant.id).state is GrantState.ACTIVE
+        return grant
+
+    def ended(self, grant: Grant) -> bool:
+        self.made.clock.at += 900
+        self.delivery.drain(Queue.END)
+        return self.made.grant(grant.id).state is GrantState.ENDED
+
+    def open_at(self, receiver: Receiver, grant: Grant) -> bool:
+        policy, order = self.made.world.policy(), order_for(self.made.world, grant.id, "it")
+        assert order is not None
+        self.lead_to(receiver)
+        found = self.systems.of("it", "webhook").read_back(order)
+        self.made.policies.append(policy)
+        return found
+
+
+@pytest.fixture
+def moving(tmp_path: Path, receivers: tuple[Receiver, Receiver]) -> Iterator[Moving]:
+    made = make_world(tmp_path)
+    made.clock.at = 2_000_000_000  # the receivers go by their own clock, and nothing there shall end by itself
+    with closing(made.world.db):
+        moving = Moving(made, *receivers)
+        moving.lead_to(moving.here)
+        yield moving
+
+
+def test_it_stays_ending_and_on_until_the_settings_are_put_back(moving: Moving) -> None:
+    grant = moving.active()
+    moving.lead_to(moving.there)
+    release_grant(moving.made.world, grant.id, ANA)
+    assert not moving.ended(grant) and moving.open_at(moving.here, grant)
+    assert "it leads elsewhere in roles.toml" in moving.made.log("grant:end:failed", "detail")[0][0]
+    moving.lead_to(moving.here)
+    assert moving.ended(grant) and not moving.open_at(moving.here, grant)
+
+
+def test_a_renewal_makes_nothing_at_the_new_place(moving: Moving) -> None:
+    grant = moving.active()
+    moving.lead_to(moving.there)
+    moving.made.clock.at += 1800
+    assert isinstance(renew_grant(moving.made.world, grant.id, ANA), Renewed)
+    moving.delivery.drain(Queue.START)
+    assert not moving.open_at(moving.there, grant)
+
+
+def test_a_start_that_may_have_made_something_makes_nothing_elsewhere(moving: Moving) -> None:
+    grant = moving.made.a_started(moving.made.a_request("it"))
+    moving.here.kill()
+    moving.delivery.drain(Queue.START)
+    moving.here.start()
+    moving.lead_to(moving.there)
+    moving.made.clock.at += 900
+    moving.delivery.drain(Queue.START)
+    assert moving.made.grant(grant.id).state is GrantState.FAILED
+    assert not moving.open_at(moving.there, grant)
+    moving.lead_to(moving.here)
+    moving.ended(grant)
+    assert moving.made.rows("SELECT state FROM leases WHERE grant_id = ?", grant.id) == [("ended",)]
+
+
+def test_what_is_shown_to_the_holder_is_not_made_elsewhere(moving: Moving) -> None:
+    grant = moving.active()
+    moving.lead_to(moving.there)
+    order = order_for(moving.made.world, grant.id, "it")
+    assert order is not None
+    with pytest.raises(SystemUnavailable, match="leads elsewhere"):
+        for_order(moving.systems, order)
+
+
+def test_who_says_that_it_is_the_same_system_is_on_record_and_believed(moving: Moving) -> None:
+    grant = moving.active()
+    moving.lead_to(moving.there)
+    release_grant(moving.made.world, grant.id, ANA)
+    assert not moving.ended(grant)
+    target = target_of(moving.systems.of("it", "webhook"))
+    assert confirm_move(moving.made.world, "os:lea", "it", target) == 1
+    assert isinstance(confirm_move(moving.made.world, "os:lea", "it", target), Refused)
+    assert moving.ended(grant)
+    assert moving.made.log("system:move:confirmed", "actor, system") == [("os:lea", "it")]
+
+
+# --- which settings say which system it is
+
+HOOK = {"url": "https://a.example.com/x", "secret": SECRET, "timeout": 10, "private": False}
+COMMAND = {"argv": ["/bin/true", "-a"], "timeout": 30, "env": {}}
+GITHUB = {"org": "acme", "token": "t"}
+OKTA = {"url": "https://acme.okta.com", "token": "t"}
+CLUSTER = {"server": "https://k.example.com", "token": "t", "ca": "/ca", "namespace": "shop"}
+AWS = {
+    "region": "eu-central-1",
+    "instance_arn": "arn:aws:sso:::instance/ssoins-1234567890abcdef",
+    "identity_store_id": "d-1234567890",
+    "account_id": "123456789012",
+}
+DATABASE = {"url": "postgresql://bot:one@db.example.com/orders"}
+SAME = {
+    "another secret": ("webhook", HOOK, {"secret": SECRET + "x", "timeout": 5}),
+    "another password": ("postgres", DATABASE, {"url": "postgresql://other:two@db.example.com/orders?sslmode=require"}),
+    "a longer time": ("command", COMMAND, {"timeout": 60, "env": {"A": "b"}}),
+    "another token of a team": ("github", GITHUB, {"token": "u", "org": "Acme"}),
+    "another token of a group": ("okta", OKTA, {"token": "u", "url": "https://acme.okta.com/"}),
+    "another token of a cluster": ("kubernetes", CLUSTER, {"token": "u", "ca": "/cb"}),
+}
+OTHER = {
+    "a URL": ("webhook", HOOK, {"url": "https://a.example.com/y"}),
+    "a database": ("postgres", DATABASE, {"url": "postgresql://bot:one@db.example.com/other"}),
+    "a server": ("postgres", DATABASE, {"url": "postgresql://bot:one@db2.example.com/orders"}),
+    "an argument": ("command", COMMAND, {"argv": ["/bin/true", "-b"]}),
+    "an organisation": ("github", GITHUB, {"org": "acme2"}),
+    "a server of GitHub's": ("github", GITHUB, {"url": "https://git.example.com/api/v3"}),
+    "an Okta": ("okta", OKTA, {"url": "https://beta.okta.com"}),
+    "a cluster": ("kubernetes", CLUSTER, {"server": "https://l.example.com"}),
+    "a namespace": ("kubernetes", CLUSTER, {"namespace": "bank"}),
+    "the whole cluster": ("kubernetes", CLUSTER, {"namespace": None}),
+    "an account": ("aws", AWS, {"account_id": "210987654321"}),
+    "an instance": ("aws", AWS, {"instance_arn": AWS["instance_arn"] + "0"}),
+}
+
+
+def target(made: Made, kind: str, settings: dict[str, object]) -> str:
+    return target_of(make(System("it", kind, settings), build_tools(made.world)))
+
+
+@pytest.mark.parametrize(("kind", "settings", "changed"), SAME.values(), ids=SAME)
+def test_what_changes_often_does_not_make_it_another_system(
+    moving: Moving, kind: str, settings: dict[str, object], changed: dict[str, object]
+) -> None:
+    assert target(moving.made, kind, settings) == target(moving.made, kind, settings | changed) != ""
+
+
+@pytest.mark.parametrize(("kind", "settings", "changed"), OTHER.values(), ids=OTHER)
+def test_what_says_where_it_is_makes_it_another_system(
+    moving: Moving, kind: str, settings: dict[str, object], changed: dict[str, object]
+) -> None:
+    assert target(moving.made, kind, settings) != target(moving.made, kind, settings | changed)
