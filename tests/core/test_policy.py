@@ -146,9 +146,9 @@ def test_half_a_ticket_does_not_match_one_of_two_alternatives() -> None:
 @pytest.mark.parametrize("pattern", ["(a+)+$", "(a|a)*b", "(a|aa)+$", r"\w*\w*\w*\w*\w*\w*\w*\w*\w*\w*!"])
 def test_no_pattern_can_keep_the_bot_busy(pattern: str) -> None:
     role = a_policy(shop_admin=f"ticket = '{pattern}'").roles["shop-admin"]
-    started = time.monotonic()
+    started = time.thread_time()  # what this took, and not what else the machine did meanwhile
     assert not ticket_matches(role, "a" * 99 + "?")
-    assert time.monotonic() - started < 1
+    assert time.thread_time() - started < 1
 
 
 # --- secrets and the environment

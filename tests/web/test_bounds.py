@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 
 import httpx
 import pytest
@@ -61,25 +62,21 @@ def test_what_never_ends_is_not_kept_in_memory(port: int, start: bytes, more: by
 def test_what_does_not_arrive_in_time_is_hung_up_on(
     port: int, first: bytes, then: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bounds, "ARRIVES_WITHIN", 0.4)
+    monkeypatch.setattr(bounds, "ARRIVES_WITHIN", 1)
     with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
         connection.sendall(first)
         assert not first or connection.recv(65536)
         connection.sendall(then)
-        began = time.monotonic()
-        try:
+        with suppress(ConnectionError):
             while connection.recv(65536):
                 pass
-        except ConnectionError:
-            pass
-    assert time.monotonic() - began < 10
 
 
 def test_a_connection_in_use_is_kept(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bounds, "ARRIVES_WITHIN", 0.2)
+    monkeypatch.setattr(bounds, "ARRIVES_WITHIN", 1)
     with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
         for _ in range(5):
             assert client.get("/healthz").status_code == 200
-            time.sleep(0.15)
+            time.sleep(0.5)
         (connection,) = client._transport._pool.connections  # type: ignore[attr-defined]
         assert connection.is_idle()
