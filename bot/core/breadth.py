@@ -37,10 +37,12 @@ def warnings(policy: Policy, text: str) -> list[Problem]:
 
 def too_much(kind: str, action: str) -> str:
     """What is broad about an action on a system of this kind; "" when nothing is known to be."""
-    for kinds, pattern, words in _BROAD:
-        if (kinds is None or kind in kinds) and pattern.search(action):
+    if kind == "postgres":
+        return next((words for pattern, words in _SQL if pattern.search(action)), "")
+    for of_kind, pattern, words in _NAMES:
+        if of_kind in ("", kind) and pattern.search(action):
             return words
-    return ""
+    return _LIKE_ADMIN if _ADMIN.search(_CAMEL.sub("-", action)) and not _READS.search(action) else ""
 
 
 def _actions(role: Role, given: Table, systems: Mapping[str, System]) -> Iterator[Found]:
@@ -52,10 +54,23 @@ def _actions(role: Role, given: Table, systems: Mapping[str, System]) -> Iterato
 
 def _principals(role: Role, given: Table, systems: Mapping[str, System]) -> Iterator[Found]:
     for place, name in enumerate(role.systems):
-        principals = systems[name].settings.get("principals")
-        if systems[name].connector == "ssh" and isinstance(principals, list) and "root" in principals:
-            where = ("systems", place) if "systems" in given else ("system",)
-            yield where, f"logs in as root on every host of {name}; use a principal that may do less"
+        settings = systems[name].settings
+        principals = settings.get("principals")
+        bare = systems[name].connector == "ssh" and not settings.get("force_command")
+        if bare and isinstance(principals, list) and "root" in principals:
+            yield _where(given, place), f"logs in as root on every host of {name}; use a principal that may do less"
+
+
+def _whole_cluster(role: Role, given: Table, systems: Mapping[str, System]) -> Iterator[Found]:
+    """What is much in a namespace is everything in a cluster (ClusterRoles `admin` and `edit` read every Secret)."""
+    for place, name in enumerate(role.systems):
+        whole = systems[name].connector == "kubernetes" and not systems[name].settings.get("namespace")
+        if whole and {"admin", "edit"} & set(role.actions):
+            yield _where(given, place), f"{name} has no namespace: it is given, Secrets included, in the whole cluster"
+
+
+def _where(given: Table, place: int) -> tuple[str | int, ...]:
+    return ("systems", place) if "systems" in given else ("system",)
 
 
 def _shared_hosts(systems: Mapping[str, System]) -> Iterator[Found]:
@@ -87,6 +102,9 @@ def _lengths(role: Role, given: Table, _systems: Mapping[str, System]) -> Iterat
         yield ("max_duration",), f"{format_duration(role.max_duration)} in one go is long; the end is what protects"
     if role.max_total > LONG_TOTAL:
         yield ("max_total",), f"{format_duration(role.max_total)} with renewals is nearly permanent access"
+    elif role.max_total > max(LONG, role.max_duration) and role.max_renewals and not role.renewal_approval:
+        words = "with renewals that nobody approves is long: shorten it, or set renewal_approval = true"
+        yield ("max_total",), f"{format_duration(role.max_total)} {words}"
 
 
 def _unasked(role: Role, given: Table, _systems: Mapping[str, System]) -> Iterator[Found]:
@@ -101,46 +119,67 @@ def _unasked(role: Role, given: Table, _systems: Mapping[str, System]) -> Iterat
 _LOOKS: tuple[Callable[[Role, Table, Mapping[str, System]], Iterator[Found]], ...] = (
     _actions,
     _principals,
+    _whole_cluster,
     _lengths,
     _unasked,
 )
 
+_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+"""Between the words of a name like AdminAccess or DBAdmin."""
+
 _ADMIN = re.compile(
-    r"(?<![a-z])(admin|administrators?|superusers?|super-?admin|sysadmin|root|owners?)(?![a-z])", re.IGNORECASE
+    r"(?<![a-z])(?:[a-z]*admin(?:s|istrators?)?|super-?users?|power-?users?|root|sudo|owners?)(?![a-z])", re.IGNORECASE
 )
+_READS = re.compile(r"[:./_-](?:read|view|list|get)(?:-?only)?$", re.IGNORECASE)
+"""Of what is called after administrators, these only look."""
+
+_LIKE_ADMIN = "reads like an administrator's; the least that does the job is safer"
 _MIGHTY = (
-    "pg_(?:read|write)_all_data|pg_(?:read|write)_server_files|pg_execute_server_program|postgres|rds_superuser"
-    "|cloudsqlsuperuser|alloydbsuperuser|azure_pg_admin"
+    "pg_(?:read|write)_all_data|pg_(?:read|write)_server_files|pg_execute_server_program|pg_database_owner"
+    "|pg_maintain|pg_signal_backend|pg_create_subscription|postgres|rds_superuser|cloudsqlsuperuser"
+    "|alloydbsuperuser|azure_pg_admin"
 )
-_BROAD: tuple[tuple[frozenset[str] | None, re.Pattern[str], str], ...] = (
-    (frozenset({"postgres"}), re.compile(r"^\s*all\b", re.IGNORECASE), "gives ALL PRIVILEGES; name those it needs"),
+_SQL: tuple[tuple[re.Pattern[str], str], ...] = (
+    (re.compile(r"(?:^|,)\s*all\b", re.IGNORECASE), "gives ALL PRIVILEGES; name those it needs"),
     (
-        frozenset({"postgres"}),
-        re.compile(rf'^\s*role\s+"?(?:{_MIGHTY})\b', re.IGNORECASE),
+        re.compile(rf'^\s*role\b.*\b"?(?:{_MIGHTY})\b', re.IGNORECASE),
         "is a role over the whole server; grant what is needed on tables or schemas",
     ),
+    (re.compile(rf"^\s*role\b.*{_ADMIN.pattern}", re.IGNORECASE), _LIKE_ADMIN),
     (
-        frozenset({"postgres"}),
         re.compile(r"\bwith\s+(?:grant|admin)\s+option\b", re.IGNORECASE),
         "lets its holder hand it on, beyond the end of the access",
     ),
     (
-        frozenset({"postgres"}),
-        re.compile(r"\b(?:insert|update|delete|truncate)\b.*\bon\s+all\s+tables\b", re.IGNORECASE),
+        re.compile(r"\b(?:insert|update|delete|truncate|trigger)\b.*\bon\s+all\s+tables\b", re.IGNORECASE),
         "changes every table of the schema; name the tables",
     ),
+)
+"""What an action on a database looks like, and what is said about it; the first that fits. A table may be called
+anything: only a role is judged by its name."""
+
+_NAMES: tuple[tuple[str, re.Pattern[str], str], ...] = (
     (
-        frozenset({"aws"}),
-        re.compile("AdministratorAccess|PowerUserAccess|FullAccess", re.IGNORECASE),
+        "aws",
+        re.compile("AdministratorAccess|PowerUserAccess", re.IGNORECASE),
         "may do nearly everything in the account; use a permission set that does the job",
     ),
     (
-        frozenset({"kubernetes"}),
+        "aws",
+        re.compile("FullAccess", re.IGNORECASE),
+        "may do everything with a service; use a permission set that does the job",
+    ),
+    (
+        "kubernetes",
         re.compile("^(?:cluster-admin|system:masters)$"),
         "may do everything in the cluster; bind a Role that does the job",
     ),
-    (frozenset({"okta"}), re.compile("^everyone$", re.IGNORECASE), "is the group of everybody"),
-    (None, re.compile(r"\*"), "is a wildcard: it gives what comes later, too"),
-    (None, _ADMIN, "reads like an administrator's; the least that does the job is safer"),
+    ("okta", re.compile("^everyone$", re.IGNORECASE), "is the group of everybody"),
+    ("", re.compile(r"\*"), "is a wildcard: it gives what comes later, too"),
+    (
+        "",
+        re.compile("(?:^|[:./])(?:all|any|everything|full|full-?access)$", re.IGNORECASE),
+        "reads like everything; the least that does the job is safer",
+    ),
 )
-"""Kinds of systems (None: all), what an action looks like, and what is said about it; the first that fits."""
+"""The same for names and scopes, with the kind of system ("" for every other)."""

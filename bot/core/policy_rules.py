@@ -4,7 +4,7 @@ It does not know the file, its lines, or what any of it will be used for.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -162,7 +162,14 @@ def _action_problems(role: Table, systems: Table) -> Iterator[Found]:
     connectors = {str(system.get("connector")) for system in used if isinstance(system, dict)}
     if actions == [] and not (connectors and connectors <= _WITHOUT_ACTIONS):
         yield ("actions",), "is required and must not be empty: the least that does the job"
-    checks = [ACTIONS[kind] for kind in sorted(connectors) if kind in ACTIONS]
+    wrong = list(_unfit(actions, [ACTIONS[kind] for kind in sorted(connectors) if kind in ACTIONS]))
+    yield from wrong
+    if wrong and len(connectors) > 1:
+        kinds = " and ".join(sorted(connectors))
+        yield ("actions",), f"are for every system of the role, and these are {kinds}: make a role for each"
+
+
+def _unfit(actions: object, checks: Sequence[Callable[[str], str]]) -> Iterator[Found]:
     for place, action in enumerate(actions if isinstance(actions, list) else []):
         wrong = [check(action) for check in checks if isinstance(action, str) and action]
         yield from ((("actions", place), words) for words in wrong if words)

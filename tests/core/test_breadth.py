@@ -50,6 +50,20 @@ ACTIONS = {
     "a power user": ("aws", "arn:aws:iam::aws:policy/PowerUserAccess", "nearly everything"),
     "the cluster": ("kubernetes", "cluster-admin", "everything in the cluster"),
     "everybody's group": ("okta", "Everyone", "group of everybody"),
+    "all, among others": ("postgres", "SELECT, ALL ON orders", "ALL PRIVILEGES"),
+    "a mighty role, among others": ("postgres", "ROLE reporting, pg_write_server_files", "over the whole server"),
+    "an administrator's role": ("postgres", "ROLE shop_dbadmin", "administrator"),
+    "triggers on every table": ("postgres", "TRIGGER ON ALL TABLES IN SCHEMA public", "every table"),
+    "in capitals within a name": ("aws", "ProdAdmin", "administrator"),
+    "at the beginning of one": ("aws", "AdminAccess", "administrator"),
+    "a job of AWS": ("aws", "SystemAdministrator", "administrator"),
+    "all of a service": ("aws", "AmazonS3FullAccess", "everything with a service"),
+    "several": ("okta", "Super Admins", "administrator"),
+    "a team of them": ("github", "admins", "administrator"),
+    "all": ("gateway", "orders:ALL", "everything"),
+    "full access": ("gateway", "full-access", "everything"),
+    "sudo": ("command", "sudo", "administrator"),
+    "in two words": ("webhook", "SuperUser", "administrator"),
 }
 FINE = {
     "a scope": ("gateway", "orders:read"),
@@ -61,6 +75,13 @@ FINE = {
     "a small permission set": ("aws", "ReadOnlyLogs"),
     "a team": ("github", "backend"),
     "an extension": ("ssh", "port-forwarding"),
+    "a table called owners": ("postgres", "SELECT ON owners"),
+    "a schema called admin": ("postgres", "SELECT ON ALL TABLES IN SCHEMA admin"),
+    "statistics": ("postgres", "ROLE pg_monitor"),
+    "to look at what is an administrator's": ("gateway", "shop-admin:read"),
+    "a word with all in it": ("gateway", "allocations:read"),
+    "a word with root in it": ("gateway", "rooted"),
+    "all that may be read": ("aws", "ReadOnlyAccess"),
 }
 
 
@@ -78,6 +99,7 @@ ROLES = {
     "a broad action": ('actions = ["orders:read", "orders:*"]', 'shop-admin.actions[1]: "orders:*" is a wildcard'),
     "four days": ('max_duration = "4d"', "shop-admin.max_duration: 4d in one go is long"),
     "a month with renewals": ('max_total = "30d"', "shop-admin.max_total: 30d with renewals is nearly permanent"),
+    "days that nobody approves": ('max_total = "13d"', "shop-admin.max_total: 13d with renewals that nobody approves"),
 }
 
 
@@ -85,6 +107,11 @@ ROLES = {
 def test_a_broad_role_is_told_with_file_line_and_key(lines: str, words: str) -> None:
     (warning,) = told(shop_admin=lines) if "max_duration" not in lines else _with(shop_admin=lines)
     assert warning.startswith("roles.toml:") and words in warning
+
+
+@pytest.mark.parametrize("lines", ["renewal_approval = true", "max_renewals = 0"])
+def test_days_with_renewals_that_somebody_approves_are_not(lines: str) -> None:
+    assert told(shop_admin=f'max_total = "13d"\n{lines}') == []
 
 
 def _with(**roles: str) -> list[str]:
@@ -132,6 +159,26 @@ def test_systems_whose_hosts_can_t_tell_them_apart_are_told(key: str, principals
     found = [str(each) for each in warnings(parse_policy(text, "roles.toml", {**ENVIRON, "CA": "/ca"}), text)]
     words = "systems.db.principals: it has its ca_key and a principal in common with web: a certificate of one opens"
     assert len(found) == said and all(words in each for each in found)
+
+
+def test_root_for_one_command_only_is_not() -> None:
+    text = policy_text(**ALL_LIMITED)
+    policy = parse_policy(text, "roles.toml", ENVIRON)
+    ssh = System("reports", "ssh", {"principals": ["root"], "force_command": "/usr/local/bin/menu"})
+    assert warnings(replace(policy, systems={**policy.systems, "reports": ssh}), text) == []
+
+
+@pytest.mark.parametrize(
+    ("namespace", "action", "broad"), [(None, "edit", True), ("shop", "edit", False), (None, "view", False)]
+)
+def test_what_is_much_in_a_namespace_is_told_for_a_whole_cluster(
+    namespace: str | None, action: str, broad: bool
+) -> None:
+    text = policy_text(**{**ALL_LIMITED, "reports_read": f'{LIMITED}\nactions = ["{action}"]'})
+    policy = parse_policy(text, "roles.toml", ENVIRON)
+    cluster = System("reports", "kubernetes", {"namespace": namespace})
+    found = warnings(replace(policy, systems={**policy.systems, "reports": cluster}), text)
+    assert ["in the whole cluster" in each.text for each in found] == [True] * broad
 
 
 RULES = {

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from bot.core.errors import ConfigError
+from bot.core.policy import parse_policy
 from bot.core.policy_actions import ACTIONS
+from tests.builders import ENVIRON, SYSTEMS, policy_text
 
+ROLE = 'requesters = ["everyone"]\napprovers = ["@sre"]\n'
 ARN = "arn:aws:sso:::permissionSet/ssoins-1234567890abcdef/ps-1234567890abcdef"
 GOOD = [
     ("aws", "Prod+Operator"),
@@ -40,3 +44,15 @@ def test_a_name_that_the_system_could_have_is_taken(kind: str, action: str) -> N
 def test_a_name_that_it_could_not_is_wrong_and_shown_cleanly(kind: str, action: str) -> None:
     said = ACTIONS[kind](action)
     assert " is not " in said and said.isprintable()
+
+
+@pytest.mark.parametrize("action", ["SELECT ON orders", "orders:read"])
+def test_systems_whose_actions_mean_different_things_need_a_role_for_each(action: str) -> None:
+    database = SYSTEMS + '\n[systems.orders-db]\nconnector = "postgres"\nurl = "postgresql://bot@db/orders"\n'
+    both = f'systems = ["shop-admin", "orders-db"]\nactions = ["{action}"]'
+    with pytest.raises(ConfigError) as caught:
+        parse_policy(policy_text(systems=database, both=ROLE + both), "roles.toml", ENVIRON)
+    first, last = sorted(caught.value.problems, key=lambda problem: problem.key)[::-1]
+    assert first.key == "roles.both.actions[0]" and " is not " in first.text
+    assert last.key == "roles.both.actions"
+    assert last.text == "are for every system of the role, and these are gateway and postgres: make a role for each"
