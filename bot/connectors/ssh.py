@@ -21,7 +21,7 @@ from bot.core.policy_values import HOST
 SKEW = 60
 """Seconds before now at which a certificate begins to be good, for hosts whose clock is behind ours."""
 
-HINT = "The one line of your .pub file, like ~/.ssh/id_ed25519.pub. It is kept, so that you are not asked again."
+HINT = "The one line of your .pub file, like ~/.ssh/id_ed25519.pub. It is kept, and offered to you the next time."
 
 
 @dataclass(frozen=True, slots=True)

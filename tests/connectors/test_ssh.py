@@ -25,7 +25,7 @@ from tests.connectors.contract import Contract, Rig, well
 from tests.connectors.hosts import MISSING, NO_SSHD, USER, Host, a_pair, keygen
 from tests.connectors.ssh_rig import Bearer, Ground, away, certificate, settings
 from tests.connectors.ssh_token import Token
-from tests.worlds import ANA, Made
+from tests.worlds import ANA, CARA, Made
 
 pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"{NO_SSHD}: {', '.join(MISSING)}")
 
@@ -86,6 +86,18 @@ class TestOwn(Ground):
         assert host.lets_in(shown)  # until the host fetches the list
         host.fetch(bearer.url)
         assert "revoked" in host.why_not(shown)
+
+    def test_the_same_key_may_come_back_and_what_ended_stays_ended(
+        self, it: Connector, order: Callable[..., Order], bearer: Bearer, host: Host
+    ) -> None:
+        first, again = order(), order(CARA)
+        it.grant(first)
+        old = certificate(it, first, host)
+        it.revoke(first)
+        it.grant(again)
+        new = certificate(it, again, host)
+        host.fetch(bearer.url)
+        assert "revoked" in host.why_not(old) and host.lets_in(new)
 
     def test_other_principals_let_nobody_in(self, shown: str, host: Host) -> None:
         host.principals("admin")
