@@ -25,6 +25,9 @@ TRY_AGAIN = 75
 MOST_WORDS = 300
 """Characters of standard error that go into the record: the last ones."""
 
+LEAST_SECRET = 6
+"""Characters of a value in `env` that is taken out of it; a shorter one would be found in words that mean nothing."""
+
 _HANDED_ON: Mapping[str, str] = {"PATH": os.defpath, "HOME": "/", "LANG": "C.UTF-8"}
 """What the executable sees of our environment, and what stands there when we have none ourselves."""
 
@@ -40,7 +43,7 @@ class Command(Asked):
         argv, env = system.settings["argv"], system.settings.get("env")
         self._argv = [str(word) for word in argv] if isinstance(argv, list) else []
         self.target = fingerprint(*self._argv)
-        more = {str(name): str(value) for name, value in env.items()} if isinstance(env, dict) else {}
+        self._more = more = {str(name): str(value) for name, value in env.items()} if isinstance(env, dict) else {}
         self._env = {name: os.environ.get(name) or usual for name, usual in _HANDED_ON.items()} | more
 
     def check(self, roles: Mapping[str, Sequence[str]]) -> Iterator[str]:
@@ -60,9 +63,10 @@ class Command(Asked):
             raise type(error)(f"{self._name}: {error}") from None
         if ran.code == 0:
             return self._read(ran)
-        words = f"{self._name} exited with {ran.code}{_said(ran.errors)}"
+        said = _said(ran.errors, self._more)
+        words = f"{self._name} exited with {ran.code}{said}"
         if ran.code < 0:
-            raise OutcomeUnknown(f"{self._name} was ended by signal {-ran.code}{_said(ran.errors)}")
+            raise OutcomeUnknown(f"{self._name} was ended by signal {-ran.code}{said}")
         if do == "grant" and ran.code != TRY_AGAIN:
             raise SystemRefused(words)
         raise SystemUnavailable(words)
@@ -77,8 +81,11 @@ class Command(Asked):
             raise SystemUnavailable(f"{self._name} wrote what is not JSON to its standard output") from None
 
 
-def _said(errors: bytes) -> str:
-    """What it wrote to standard error in one short line, without what moves a cursor or turns a text round."""
+def _said(errors: bytes, env: Mapping[str, str]) -> str:
+    """What it wrote to standard error in one short line, without what moves a cursor or turns a text round, and with
+    the names of what `env` gave it in place of the values, which may be secrets."""
     text = _ESCAPE.sub("", errors.decode(errors="replace"))
+    for name, value in sorted(env.items(), key=lambda pair: -len(pair[1])):
+        text = text.replace(value, f"[{name}]") if len(value) >= LEAST_SECRET else text
     line = " ".join("".join(char if char.isprintable() else " " for char in text).split())
     return f": {line if len(line) <= MOST_WORDS else '…' + line[-MOST_WORDS + 1 :]}" if line else ""

@@ -30,7 +30,7 @@ def make(system: System, tools: Tools) -> Shared:
 
 class Teams:
     """`account` is GitHub's numeric id of a user, because a login can be renamed and then be taken by somebody else;
-    `thing` is a team's slug."""
+    `thing` is a team's slug and numeric id, because a slug can be taken by another team too."""
 
     def __init__(self, system: System, tools: Tools) -> None:
         refuse_wrong("github", system.settings)
@@ -98,33 +98,43 @@ class Teams:
     # --- what
 
     def thing(self, action: str) -> str:
-        if self._rest.get("orgs", self._org, "teams", action) is None:
+        found = self._rest.get("orgs", self._org, "teams", action)
+        if found is None:
             raise SystemRefused("no_team", f"{self._org} has no team {action} that our token may see")
-        return action
+        return f"{action} {found['id']}"
+
+    def _slug(self, thing: str) -> str:
+        """The slug of a team that is still the one it was."""
+        slug, _, team = thing.partition(" ")
+        found = self._rest.get("orgs", self._org, "teams", slug)
+        if found is None:
+            raise SystemUnavailable(f"GitHub does not show the team {slug}: it is gone, or our token lost its rights")
+        if team and str(found["id"]) != team:
+            raise SystemUnavailable(
+                f"the team {slug} is another one now: the one of this grant was renamed, or is gone"
+            )
+        return slug
 
     def has(self, account: str, thing: str) -> Has:
-        login = self._login(account)
-        found = self._rest.get(*self._path(thing, login)) if login else self._listed(account, thing)
-        if found is not None:
-            return _STATES.get(str(found.get("state")), Has.PENDING)
-        if self._rest.get("orgs", self._org, "teams", thing) is None:
-            raise SystemUnavailable(f"GitHub does not show the team {thing}: it is gone, or our token lost its rights")
-        return Has.NOT
+        login, slug = self._login(account), self._slug(thing)
+        found = self._rest.get(*self._path(slug, login)) if login else self._listed(account, slug)
+        return Has.NOT if found is None else _STATES.get(str(found.get("state")), Has.PENDING)
 
-    def _listed(self, account: str, thing: str) -> dict[str, str] | None:
+    def _listed(self, account: str, slug: str) -> dict[str, str] | None:
         """The membership of a user who is not shown any more: deleted, or hidden for a while."""
-        pages = self._rest.pages("orgs", self._org, "teams", thing, "members", per_page="100")
+        pages = self._rest.pages("orgs", self._org, "teams", slug, "members", per_page="100")
         return {"state": "active"} if any(str(one["id"]) == account for page in pages for one in page) else None
 
     def give(self, account: str, thing: str) -> None:
         login = self._login(account)
         if login is None:
             raise SystemRefused("unknown_person", f"GitHub has no user {account} any more")
-        self._rest.ask("PUT", self._rest.url_of(*self._path(thing, login)), {"role": "member"}, also=())
+        path = self._path(self._slug(thing), login)
+        self._rest.ask("PUT", self._rest.url_of(*path), {"role": "member"}, also=())
 
     def take(self, account: str, thing: str) -> None:
         if (login := self._login(account)) is not None:
-            self._rest.ask("DELETE", self._rest.url_of(*self._path(thing, login)))
+            self._rest.ask("DELETE", self._rest.url_of(*self._path(self._slug(thing), login)))
 
     def _path(self, team: str, login: str) -> tuple[str, ...]:
         return ("orgs", self._org, "teams", team, "memberships", login)

@@ -101,7 +101,7 @@ def call(
     with sock:
         try:
             return _ask(sock, parts, method, headers, body, deadline, limit)
-        except (OSError, http.client.HTTPException) as error:
+        except (OSError, http.client.HTTPException, ValueError) as error:  # the last for chunks of less than nothing
             raise OutcomeUnknown(f"{parts.hostname} gave no whole answer: {_words(error)}") from None
 
 
@@ -168,6 +168,8 @@ def is_public(address: Address) -> bool:
     """Whether this is an address of the internet; one that carries an IPv4 address is judged by that."""
     if isinstance(address, ipaddress.IPv6Address):
         inner = address.ipv4_mapped or address.sixtofour
+        if address.is_site_local:  # deprecated by RFC 3879, and still routed in some networks
+            return False
         if address in _NAT64:
             inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
         if inner is not None:
@@ -278,6 +280,7 @@ _WORDS: Mapping[type[Exception], str] = {
     http.client.RemoteDisconnected: "it broke off",
     http.client.IncompleteRead: "it broke off",
     http.client.HTTPException: "it is not HTTP",
+    ValueError: "it is not HTTP",
     OSError: "",
 }
 """In this order; the empty words are for the operating system's own."""

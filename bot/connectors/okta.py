@@ -63,12 +63,17 @@ class Groups:
         return str(found[0]["id"])
 
     def has(self, account: str, thing: str) -> Has:
-        pages = self._rest.pages("api", "v1", "users", account, "groups")
-        if any(group["id"] == thing for page in pages for group in page):
+        groups = [group["id"] for page in self._rest.pages("api", "v1", "users", account, "groups") for group in page]
+        if thing in groups or (not groups and self._listed(account, thing)):
             return Has.YES
         if self._rest.get("api", "v1", "groups", thing) is None:
             raise SystemUnavailable(f"Okta does not show the group {thing}: it is gone, or our token lost its rights")
         return Has.NOT
+
+    def _listed(self, account: str, thing: str) -> bool:
+        """For a user who is not shown: everybody who is has a group, that of everyone."""
+        pages = self._rest.pages("api", "v1", "groups", thing, "users", limit="1000")
+        return any(user["id"] == account for page in pages for user in page)
 
     def give(self, account: str, thing: str) -> None:
         self._rest.ask("PUT", self._rest.url_of("api", "v1", "groups", thing, "users", account), also=())

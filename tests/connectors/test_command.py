@@ -199,6 +199,14 @@ def test_what_it_complains_about_is_in_the_error_short_and_clean(tmp_path: Path)
     assert len(words) == MOST_WORDS and words.startswith("…") and words.endswith("no the end")
 
 
+def test_what_env_gave_it_is_not_in_the_error_but_by_its_name(tmp_path: Path) -> None:
+    complaint = 'printf "curl -H \\"Bearer $TOKEN\\" $LONG/$SHORT: refused" >&2; exit 3'
+    env = {"TOKEN": "s3cret-0123", "LONG": "s3cret-0123-and-more", "SHORT": "a", "NONE": ""}
+    with pytest.raises(SystemRefused) as caught:
+        lab(tmp_path, complaint, env=env).grant(A_GRANT)
+    assert str(caught.value) == 'lab exited with 3: curl -H "Bearer [TOKEN]" [LONG]/a: refused'
+
+
 def test_what_is_shown_is_never_in_an_error(tmp_path: Path) -> None:
     it = lab(tmp_path, 'echo \'{"state": "active", "credentials": {"code": "s3cret"}}\'; exit 3')
     with pytest.raises(SystemRefused) as caught:

@@ -231,6 +231,22 @@ class TestGitHub(Contract, SharedContract, RestContract):
         it.revoke(asked)
         assert not server.may(ANA.lower(), "deployers")
 
+    def test_a_team_that_took_the_name_of_another_is_neither_asked_nor_changed(
+        self, it: Connector, server: GitHub, order: Ordered
+    ) -> None:
+        asked, user = order(), server.named(ANA.lower())
+        assert user is not None
+        it.grant(asked)
+        teams, server.ids["renamed"] = server.org.teams, server.ids["deployers"]
+        teams["renamed"], teams["deployers"], server.ids["deployers"] = teams["deployers"], {user.id: "active"}, 77
+        for call in (it.revoke, it.read_back):
+            with pytest.raises(SystemUnavailable, match="is another one now"):
+                call(asked)
+        assert teams["deployers"] == teams["renamed"] == {user.id: "active"}
+        teams["deployers"], server.ids["deployers"] = teams.pop("renamed"), server.ids.pop("renamed")
+        it.revoke(asked)
+        assert not any(teams.values())
+
     @pytest.mark.parametrize("team", ["none", "..", "a/b", "x?y", ""])
     def test_a_team_that_is_none_is_refused_whatever_its_name(self, it: Connector, order: Ordered, team: str) -> None:
         with pytest.raises(SystemRefused):

@@ -140,11 +140,21 @@ def test_a_server_that_takes_no_byte_of_a_big_request_ends_in_time_too() -> None
         (saying(), "it broke off"),
         (saying(b"HTTP/1.1 200 OK\r\nContent-Length: 19\r\n\r\n", b'{"state": "act'), "it broke off"),
         (saying(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{}"), "it broke off"),
+        (saying(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-5\r\n{}\r\n0\r\n\r\n"), "it is not HTTP"),
         (saying(b"SSH-2.0-OpenSSH_9.2\r\n"), "it is not HTTP"),
         (saying(b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 200 + b"\r\n"), "more than 100 headers"),
         (saying(b"HTTP/1.1 200 OK\r\nA: " + b"b" * 70000 + b"\r\n\r\n"), "it is not HTTP"),
     ],
-    ids=["endless", "hangs up", "half a body", "half a chunk", "not HTTP", "many headers", "a long header"],
+    ids=[
+        "endless",
+        "hangs up",
+        "half a body",
+        "half a chunk",
+        "less than no chunk",
+        "not HTTP",
+        "many headers",
+        "a long header",
+    ],
 )
 def test_no_whole_answer_leaves_it_unknown(serve: Any, words: str) -> None:
     with raw_server(serve) as server, pytest.raises(OutcomeUnknown, match=words):
@@ -229,6 +239,7 @@ def test_a_url_that_can_t_be_called_is_refused_without_repeating_it(url: str, wo
         ("::", False),
         ("fd00::1", False),
         ("fe80::1%eth0", False),
+        ("fec0::1", False),
         ("ff02::1", False),
         ("::ffff:10.0.0.1", False),
         ("::ffff:169.254.169.254", False),

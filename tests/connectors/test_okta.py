@@ -136,6 +136,23 @@ class TestOkta(Contract, SharedContract, RestContract):
             it.grant(replace(order(), actions=(group,)))
         assert not any(call.startswith("PUT") for call in server.seen)
 
+    def test_a_user_whom_the_token_may_not_see_any_more_still_has_it_until_the_group_s_list_says_otherwise(
+        self, it: Connector, server: Okta, order: Ordered
+    ) -> None:
+        asked = order()
+        it.grant(asked)
+        group = next(each for each in server.groups.values() if each.name == asked.actions[0])
+        (user,) = group.members
+        group.members.update(server.join(f"other{number}@example.com").id for number in range(3))
+        server.hidden.add(user)
+        assert it.read_back(asked)
+        with pytest.raises(SystemUnavailable, match="still there"):
+            it.revoke(asked)
+        for each in server.groups.values():
+            each.members.discard(user)
+        it.revoke(asked)
+        assert not it.read_back(asked)
+
     def test_a_token_that_lost_its_rights_does_not_make_it_look_gone(
         self, it: Connector, server: Okta, order: Ordered
     ) -> None:

@@ -41,6 +41,7 @@ class GitHub(StandIn):
         super().__init__()
         self.users: dict[int, User] = {}
         self.org = Organisation(teams={"deployers": {}, "on-call": {}})
+        self.ids = {"deployers": 9, "on-call": 10}
         self.hidden, self.blind, self.incomplete, self.invites = set[int](), False, False, False
 
     def join(self, login: str, email: str | None = None, state: str = "active") -> User:
@@ -86,7 +87,11 @@ class GitHub(StandIn):
 
     def get_team(self, asked: Asked) -> Reply:
         found = self.team(asked)
-        return self.missing() if found is None else Reply(200, {"slug": asked.parts["team"], "id": 9})
+        return (
+            self.missing()
+            if found is None
+            else Reply(200, {"slug": asked.parts["team"], "id": self.ids[asked.parts["team"]]})
+        )
 
     def get_member(self, asked: Asked) -> Reply:
         user = self.named(asked.parts["login"])

@@ -47,7 +47,7 @@ class Okta(StandIn):
         super().__init__()
         self.users: dict[str, User] = {}
         self.groups: dict[str, Group] = {}
-        self.blind = False
+        self.blind, self.hidden = False, set[str]()
 
     def join(self, email: str, status: str = "ACTIVE") -> User:
         user = User(f"00u{len(self.users):017}", email, status)
@@ -105,10 +105,20 @@ class Okta(StandIn):
 
     def list_user_groups(self, asked: Asked) -> Reply:
         user = None if self.blind else self.users.get(asked.parts["user"])
-        if user is None:
+        if user is None or user.id in self.hidden:
             return self.missing()
         found = [group for group in self.groups.values() if user.id in group.members]
         return self.page(f"/api/v1/users/{user.id}/groups", found, asked)
+
+    def list_members(self, asked: Asked) -> Reply:
+        group = None if self.blind else self.groups.get(asked.parts["group"])
+        if group is None:
+            return self.missing()
+        return self.page(
+            f"/api/v1/groups/{group.id}/users",
+            [self.users[id] for id in sorted(group.members & self.users.keys())],
+            asked,
+        )
 
     def put_member(self, asked: Asked) -> Reply:
         group, user = self.groups.get(asked.parts["group"]), self.users.get(asked.parts["user"])
@@ -121,7 +131,7 @@ class Okta(StandIn):
 
     def delete_member(self, asked: Asked) -> Reply:
         group = self.groups.get(asked.parts["group"])
-        if group is None or asked.parts["user"] not in self.users or self.blind:
+        if group is None or asked.parts["user"] not in self.users.keys() - self.hidden or self.blind:
             return self.missing()
         group.members.discard(asked.parts["user"])
         return Reply(204)
@@ -137,6 +147,7 @@ class Okta(StandIn):
         Route("GET", "/api/v1/users/{user}/groups", list_user_groups, ("limit", "after")),
         Route("GET", "/api/v1/groups", list_groups, ("search", "filter", "q", "limit", "after")),
         Route("GET", "/api/v1/groups/{group}", get_group),
+        Route("GET", "/api/v1/groups/{group}/users", list_members, ("limit", "after")),
         Route("PUT", "/api/v1/groups/{group}/users/{user}", put_member),
         Route("DELETE", "/api/v1/groups/{group}/users/{user}", delete_member),
     )
