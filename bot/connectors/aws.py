@@ -51,7 +51,10 @@ class Aws(Shared):
         """Nothing secret: who has the assignment signs in as ever."""
         where = f"account {self._settings['account_id']} and {', '.join(order.actions)}"
         portal = f"In the AWS access portal: {where}."
-        return Way({}, (portal, f"On the command line: `aws configure sso` once, with {where}, then `aws sso login`."))
+        once, then = (f"`aws {do} --profile {order.system}`" for do in ("configure sso", "sso login"))
+        return Way(
+            {}, (portal, f"On the command line: {once}, with the portal's address and {where}; from then on {then}.")
+        )
 
 
 class Assignments:

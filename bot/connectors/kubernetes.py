@@ -4,10 +4,11 @@ Calls and answers are those of the published API reference, groups rbac.authoriz
 authorization.k8s.io/v1. What a binding gives it gives to the user who is called by the person's e-mail.
 """
 
+import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from bot.connectors.base import Found, Tools, fingerprint
+from bot.connectors.base import Found, Tools, Way, fingerprint
 from bot.connectors.rest import PAGES, Rest
 from bot.core.errors import SystemRefused, SystemUnavailable
 from bot.core.model import Order
@@ -70,6 +71,18 @@ class Kubernetes:
 
     def _delete(self, name: str) -> None:
         self._rest.ask("DELETE", self._rest.url_of(*self._bindings, name))
+
+    def credentials(self, order: Order, given: str) -> Way:
+        """Nothing secret: the holder logs in to the cluster as ever."""
+        place = f"the namespace {self._namespace}" if self._namespace else "the whole cluster"
+        option = f" --namespace {shlex.quote(self._namespace)}" if self._namespace else ""
+        return Way(
+            {},
+            (
+                f"In {place}, with your own login to the cluster as {order.person.email}.",
+                f"`kubectl auth can-i --list{option}` shows what you may do.",
+            ),
+        )
 
     # --- what a binding says
 

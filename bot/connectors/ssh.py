@@ -21,6 +21,9 @@ from bot.core.policy_values import HOST
 SKEW = 60
 """Seconds before now at which a certificate begins to be good, for hosts whose clock is behind ours."""
 
+NO_HOST = "HOST"
+"""What stands in the command where roles.toml gives no address."""
+
 HINT = "The one line of your .pub file, like ~/.ssh/id_ed25519.pub. It is kept, and offered to you the next time."
 
 
@@ -93,6 +96,8 @@ class Ssh:
             "by itself, add `-i` and its path.",
             f"It lets you in as {' or '.join(self._place.principals)}, with: {what}.",
         ]
+        if self._place.host == NO_HOST:
+            how.append(f"Put the name of the host in the place of {NO_HOST}.")
         if self._place.force_command:
             how.append("Whatever you run there, it is always what this system is set to run.")
         if self._place.source_address:
@@ -151,7 +156,7 @@ def _file(order: Order) -> str:
 
 def _place(settings: Mapping[str, object]) -> Place:
     principals = [str(each) for each in settings.get("principals") or ()]  # type: ignore[attr-defined]
-    found = HOST.fullmatch(str(settings.get("address") or "HOST"))
+    found = HOST.fullmatch(str(settings.get("address") or NO_HOST))
     if found is None:
         raise ValueError("address must be like host, host:22 or user@host")
     return Place(

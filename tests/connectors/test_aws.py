@@ -241,6 +241,7 @@ class TestAws(Contract, SharedContract):
         way = it.credentials(order(), "")
         assert isinstance(way, Way) and not way.secrets
         assert any("aws sso login" in line for line in way.how) and ACCOUNT in way.how[0]
+        assert "`aws configure sso --profile it`" in way.how[1] and "`aws sso login --profile it`" in way.how[1]
 
     @pytest.mark.parametrize("wrong", [{"endpoint_url": "http://aws.example.com"}, {"region": "not a region"}])
     def test_settings_that_can_t_be_right_are_refused(self, server: Aws, tools: Tools, wrong: dict[str, str]) -> None:

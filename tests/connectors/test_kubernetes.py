@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.connectors.base import Checks, Connector, Lists, Tools
+from bot.connectors.base import Checks, Connector, Lists, Shows, Tools, Way
 from bot.connectors.kubernetes import Kubernetes as Connecting
 from bot.core.errors import SystemRefused, SystemUnavailable
 from bot.core.model import Order
@@ -78,6 +78,14 @@ class TestKubernetes(InNamespace):
         }
         assert [each["roleRef"]["kind"] for each in (first, second)] == ["Role", "ClusterRole"]
         assert [subject["name"] for subject in first["subjects"]] == [EMAIL]
+
+    def test_the_holder_is_told_as_whom_and_how_to_see_what_it_allows(self, it: Connector, order: Ordered) -> None:
+        assert isinstance(it, Shows)
+        way = it.credentials(order(), "")
+        assert isinstance(way, Way) and not way.secrets
+        assert EMAIL in way.how[0] and (self.namespace or "whole cluster") in way.how[0]
+        option = f" --namespace {self.namespace}" if self.namespace else ""
+        assert way.how[1] == f"`kubectl auth can-i --list{option}` shows what you may do."
 
     def test_a_role_that_is_none_or_that_we_may_not_give_is_refused(self, it: Connector, order: Ordered) -> None:
         asked = order()
