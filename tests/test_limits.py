@@ -13,7 +13,7 @@ from bot.core.effects import Queue
 from bot.core.errors import SystemRefused, SystemUnavailable
 from bot.core.model import Grant, GrantState
 from bot.delivery import Delivery
-from bot.limits import DOWN, FIRST, MOST, Limits
+from bot.limits import DOWN, FIRST, MOST, THREADS, Limits
 from bot.operations.count_usage import UsageMeter
 from bot.operations.describe_request import describe_request
 from bot.operations.release_grant import release_grant
@@ -62,6 +62,29 @@ def test_a_call_of_several_needs_room_at_each_and_blames_only_the_one_that_faile
         limits.enter(["a", "b"])
         limits.leave(["a", "b"], ["b"])
     assert (entered(limits, "a"), entered(limits, "b")) == (FIRST + DOWN, 1)
+
+
+def test_what_was_not_called_because_another_failed_before_it_does_not_count_as_an_answer() -> None:
+    limits = Limits()
+    for _ in range(DOWN):
+        limits.enter(["b"])
+        limits.leave(["b"], ["b"])
+    assert limits.enter(["a", "b"])
+    assert limits.leave(["b", "a"], ["a"]) == []
+    assert entered(limits, "b") == 1
+
+
+def test_however_many_hang_at_once_there_are_threads_for_one_more() -> None:
+    """Each has answered well until now, so each might have as many calls as a system can."""
+    limits, names = Limits(), "abcdef"
+    for name in names:
+        for _ in range(MOST):
+            limits.enter([name])
+            limits.leave([name], [])
+    hanging = [entered(limits, name) for name in names[:-1]]
+    assert hanging[0] == MOST and sum(hanging) < THREADS
+    assert 1 <= entered(limits, names[-1]) <= THREADS - sum(hanging)
+    assert limits.enter(["one more"])
 
 
 # --- in delivery
