@@ -5,7 +5,6 @@ try again, and nothing of what the work means: connectors, the messenger and ope
 """
 
 import logging
-import random
 import secrets
 import threading
 import time
@@ -39,7 +38,7 @@ from bot.operations.take_work import (
     take_together,
     take_work,
 )
-from bot.queues import LANES, Loop
+from bot.queues import LANES, Loop, pause
 from bot.slack.api import LOCKED_OUT
 from bot.slack.messenger import POSTS, TOGETHER, Messenger
 from bot.slack.people import SlackPeople
@@ -277,7 +276,7 @@ class Delivery:
         if giving_up and isinstance(error, SystemUnavailable) and giving_up(self, row, error):
             return
         work = Work(self._owner, [r.id for r in rows])
-        work.give_back(self._world, _pause(row, error), str(error), isinstance(error, OutcomeUnknown))
+        work.give_back(self._world, pause(row, error), str(error), isinstance(error, OutcomeUnknown))
         if row.queue is Queue.SLACK and isinstance(error, SystemUnavailable) and error.retry_after is None:
             self._unheard += 1
             if self._unheard >= UNHEARD:
@@ -331,16 +330,6 @@ class Delivery:
 
 def _fail_start(world: World, row: Row, error: str) -> None:
     record_start_failed(world, row.data["grant"], error)
-
-
-def _pause(row: Row, error: Exception) -> int:
-    """Seconds until the next try: what the other side asked for, else growing, with jitter so that many don't come
-    back at the same moment."""
-    asked = 1 if isinstance(error, StorageUnavailable) else getattr(error, "retry_after", None)
-    if asked is not None:
-        return max(1, int(asked))
-    longest = min(LANES[row.queue].longest_pause, 2 ** min(row.attempts - 1, 10))
-    return max(1, round(random.uniform(longest / 2, longest)))  # noqa: S311, a pause is no secret
 
 
 _PATIENCE: Mapping[Kind, Callable[[Delivery, Row, SystemUnavailable], bool]] = {

@@ -4,16 +4,17 @@ It doesn't know what the rows ask for; `bot/delivery.py` does that.
 """
 
 import logging
+import random
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
 
 from bot.core.effects import Queue
 from bot.core.errors import StorageUnavailable
-from bot.limits import Limits
+from bot.limits import THREADS, Limits
 from bot.operations.take_work import Row
 
 log = logging.getLogger(__name__)
@@ -36,8 +37,8 @@ class Lanes:
 
 
 LANES: Mapping[Queue, Lanes] = {
-    Queue.END: Lanes(threads=48, in_hand=64, claim=2, longest_pause=300),
-    Queue.START: Lanes(threads=48, in_hand=48, claim=5, longest_pause=30),
+    Queue.END: Lanes(threads=THREADS, in_hand=64, claim=2, longest_pause=300),
+    Queue.START: Lanes(threads=THREADS, in_hand=48, claim=5, longest_pause=30),
     Queue.DECIDE: Lanes(threads=8, in_hand=32, claim=5, longest_pause=5),
     Queue.SLACK: Lanes(threads=8, in_hand=8, claim=15, longest_pause=20),
 }
@@ -53,8 +54,25 @@ SHARED: Mapping[Queue, frozenset[Queue]] = {
 """Whose next row may have waited behind a row of that queue: a grant's starts and ends are in one lane."""
 
 
+STOPS_WITHIN = 12.0
+"""Seconds for which what has been begun is waited for at a stop: longer than Slack is waited for, so that no message is
+in doubt. A system may take minutes; what it was told is told again by whoever comes next."""
+
 LOOK_AGAIN = 20.0
 """Seconds after which a queue with nothing in hand is looked at although neither a commit nor the watch rang for it."""
+
+LONGEST_ASKED = 900
+"""Seconds for which a system may ask us to wait at most: an end is tried again before that, whatever it says."""
+
+
+def pause(row: Row, error: Exception) -> int:
+    """Seconds until the next try: what the other side asked for, else growing, with jitter so that many don't come
+    back at the same moment."""
+    asked = 1 if isinstance(error, StorageUnavailable) else getattr(error, "retry_after", None)
+    if asked is not None:
+        return max(1, int(asked) if row.queue is Queue.SLACK else min(int(asked), LONGEST_ASKED))
+    longest = min(LANES[row.queue].longest_pause, 2 ** min(row.attempts - 1, 10))
+    return max(1, round(random.uniform(longest / 2, longest)))  # noqa: S311, a pause is no secret
 
 
 class Hands(Protocol):
@@ -88,7 +106,7 @@ class Loop(threading.Thread):
         self._delivery, self._queue, self._lanes = delivery, queue, lanes
         self._pool = ThreadPoolExecutor(lanes.threads, thread_name_prefix=f"{queue}")
         self._limits = Limits()
-        self._in_hand: set[int] = set()
+        self._in_hand: dict[int, Future[None]] = {}
         self._lock = threading.Lock()
         self.bell = threading.Event()
         self.turned = self._kept = time.monotonic()
@@ -97,17 +115,28 @@ class Loop(threading.Thread):
         while not self._delivery.stopping:
             self.turned = time.monotonic()
             self.bell.clear()
-            if not self._taken():
+            if not self._guarded(self._take):
                 self.bell.wait(self._lanes.keep if self._in_hand else LOOK_AGAIN)
-        self._pool.shutdown(wait=True, cancel_futures=True)
-        try:
-            self._delivery.put_back(list(self._in_hand))
-        except StorageUnavailable as error:
-            log.warning("queue %s: %s rows stay claimed: %s", self._queue, len(self._in_hand), error)
+        self._end()
 
-    def _taken(self) -> int:
+    def _end(self) -> None:
+        """Gives back what nobody has begun, and waits for the rest, but not for ever."""
+        self._pool.shutdown(wait=False)
+        with self._lock:
+            left = [row for row, future in self._in_hand.items() if future.cancel()]
+            for row in left:
+                del self._in_hand[row]
+        until = time.monotonic() + STOPS_WITHIN
+        self._guarded(lambda: self._delivery.put_back(left))
+        while self._in_hand and time.monotonic() < until:
+            time.sleep(0.05)
+            self._guarded(self._keep)
+        if self._in_hand:
+            log.warning("queue %s: %s rows are left to whoever comes next", self._queue, len(self._in_hand))
+
+    def _guarded(self, do: Callable[[], int | None]) -> int:
         try:
-            return self._take()
+            return do() or 0
         except StorageUnavailable as error:
             log.warning("queue %s: %s", self._queue, error)
         except Exception:  # whatever it is, the other queues and the next look must go on
@@ -115,24 +144,28 @@ class Loop(threading.Thread):
         return 0
 
     def _take(self) -> int:
-        with self._lock:
-            in_hand = list(self._in_hand)
-        if not in_hand:
-            self._kept = time.monotonic()
-        elif time.monotonic() - self._kept >= self._lanes.keep:
-            self._delivery.keep(self._queue, in_hand)
-            self._kept = time.monotonic()
-        room = self._delivery.room(self._queue) - len(in_hand)
+        in_hand = self._keep()
+        room = self._delivery.room(self._queue) - in_hand
         rows = self._delivery.take(self._queue, room, self._limits.full()) if room > 0 else []
         batches = self._delivery.batches(rows)  # if that fails, the claims run out and somebody takes them anew
         begun = [batch for batch in batches if self._limits.enter(_called(batch))]
         taken = {row.id for batch in begun for row in batch}
-        with self._lock:
-            self._in_hand.update(taken)
-        for batch in begun:
-            self._pool.submit(self._work, batch)
+        with self._lock:  # who is done before this is over waits for it
+            for batch in begun:
+                self._in_hand.update(dict.fromkeys([row.id for row in batch], self._pool.submit(self._work, batch)))
         self._delivery.put_back([row.id for row in rows if row.id not in taken])
         return len(taken)
+
+    def _keep(self) -> int:
+        """Claims anew what is in hand, when it is time to, and gives its number."""
+        with self._lock:
+            in_hand = list(self._in_hand)
+        is_time = time.monotonic() - self._kept >= self._lanes.keep
+        if is_time or not in_hand:
+            self._kept = time.monotonic()
+        if is_time and in_hand:
+            self._delivery.keep(self._queue, in_hand)
+        return len(in_hand)
 
     def _work(self, rows: Sequence[Row]) -> None:
         failed: Sequence[str] = _called(rows)
@@ -140,7 +173,8 @@ class Loop(threading.Thread):
             failed = self._delivery.work_together(rows)
         finally:
             with self._lock:
-                self._in_hand.difference_update(row.id for row in rows)
+                for row in rows:
+                    self._in_hand.pop(row.id, None)
             if back := self._limits.leave(_called(rows), failed):
                 self._delivery.answer_again(self._queue, back)
             self._delivery.wake(SHARED[self._queue])  # the next row of this lane may be free now

@@ -17,6 +17,7 @@ from bot.operations.decide_press import decide_press
 from bot.operations.keep_target import keep_target
 from bot.operations.reconcile import reconcile
 from bot.operations.record_delivery import (
+    look_again,
     make_again,
     order_for,
     record_ended,
@@ -97,6 +98,8 @@ class Works:
         done: list[Recording] = [lambda world: record_ended(world, grant, system)]
         if isinstance(connector, Shares):
             done.append(lambda world: make_again(world, grant, system))
+        if row.data.get("late"):
+            done.append(lambda world: look_again(world, grant, system))
         return done
 
     def sum_usage(self, row: Row) -> Sequence[Recording]:

@@ -42,10 +42,13 @@ def by_id(db: Database, alarm: str) -> Alarm | None:
 
 
 def watch(db: Database, alarm: str, grant: str, system: str, now: int, next_at: int) -> None:
-    """Begins to watch an end that nothing was heard of yet, unless it is watched already."""
+    """Begins to watch an end that nothing was heard of yet, unless it is watched already; one that was gone and has to
+    be ended once more is watched anew."""
     sql = (
         "INSERT INTO alarms (id, grant_id, system, since, attempts, said, next_at) VALUES (?, ?, ?, ?, 0, 0, ?) "
-        "ON CONFLICT (grant_id, system) DO NOTHING"
+        "ON CONFLICT (grant_id, system) DO UPDATE SET since = excluded.since, attempts = 0, said = 0, "
+        "next_at = excluded.next_at, acknowledged_by = NULL, acknowledged_at = NULL, gone_at = NULL "
+        "WHERE alarms.gone_at IS NOT NULL"
     )
     db.run(sql, alarm, grant, system, now, next_at)
 

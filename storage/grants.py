@@ -216,7 +216,7 @@ def systems_in_use(db: Database) -> dict[str, str]:
 
 
 def set_lease(db: Database, grant: str, system: str, state: GrantState, error: str = "") -> bool:
-    """False when it had ended already: that is for good."""
+    """False when it had ended already."""
     sql = "UPDATE leases SET state = ?, error = ? WHERE grant_id = ? AND system = ? AND state <> 'ended'"
     return db.run(sql, state, error, grant, system) == 1
 
@@ -231,6 +231,12 @@ def move_targets(db: Database, system: str, target: str) -> int:
     """What was made elsewhere counts as made in this place; gives how many leases that are not over it is about."""
     sql = "UPDATE leases SET target = ? WHERE system = ? AND target NOT IN ('', ?) AND state <> 'ended'"
     return db.run(sql, target, system, target)
+
+
+def reopen_lease(db: Database, grant: str, system: str, error: str) -> None:
+    """It had ended, and is being ended once more."""
+    sql = "UPDATE leases SET state = 'ending', error = ? WHERE grant_id = ? AND system = ?"
+    db.run(sql, error, grant, system)
 
 
 def end_leases(db: Database, ended: Iterable[Lease]) -> None:

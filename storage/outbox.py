@@ -1,7 +1,7 @@
 """The work that a commit left to do: added in its transaction, claimed by any process, removed when it is done.
 
-Within a lane, work is done in the order it was added, but for the ends of one grant, which don't wait for each other;
-a claim that its owner doesn't extend falls back.
+Within a lane, work is done in the order it was added, but for the ends of a grant: they wait neither for each other nor
+for what is in nobody's hands. A claim that its owner doesn't extend falls back.
 """
 
 import json
@@ -75,7 +75,8 @@ def claim(
 ) -> list[Row]:
     """Takes what is due of one queue, at most one row of each lane, for `owner` until then; what calls one of the
     systems `without` is left. Only ends of one grant go side by side: a system that can't be reached must not keep
-    access open on the others.
+    access open on the others. And they pass a start that waits for its next try: whoever takes it then finds the grant
+    over, and calls nobody.
 
     The first of a lane is looked up for each row, because a join would compare all of a long lane with all of it.
     """
@@ -84,7 +85,7 @@ def claim(
     sql = (
         f"SELECT o.id FROM outbox o WHERE o.queue = ? AND o.due_at <= ? AND {free}{left} AND COALESCE("
         "(SELECT MIN(p.id) FROM outbox p WHERE p.lane = o.lane "
-        "AND NOT (o.kind = 'end_lease' AND p.kind = 'end_lease')), o.id) >= o.id "
+        "AND NOT (o.kind = 'end_lease' AND (p.kind = 'end_lease' OR p.claimed_by IS NULL))), o.id) >= o.id "
         f"ORDER BY o.due_at, o.id LIMIT ?{db.skip_locked}"
     )
     ids = [row for (row,) in db.rows(sql, queue, now, now, *map(_about, without), limit)]
@@ -121,6 +122,20 @@ def hurry(db: Database, lanes: Sequence[str], now: int) -> bool:
     marks = ", ".join("?" * len(lanes))
     sql = f"UPDATE outbox SET due_at = ? WHERE lane IN ({marks}) AND claimed_by IS NULL"
     return db.run(sql, now, *lanes) > 0
+
+
+def tried(db: Database, lanes: Sequence[str]) -> set[str]:
+    """Those of these lanes in which something is being done, or was tried and has to be tried again."""
+    marks = ", ".join("?" * len(lanes))
+    return {
+        str(lane) for (lane,) in db.rows(f"SELECT lane FROM outbox WHERE lane IN ({marks}) AND attempts > 0", *lanes)
+    }
+
+
+def is_ending(db: Database, lane: str, system: str) -> bool:
+    """Whether an order to end on this system is in somebody's hands."""
+    sql = "SELECT 1 FROM outbox WHERE lane = ? AND kind = 'end_lease' AND claimed_by IS NOT NULL AND systems LIKE ?"
+    return db.row(sql, lane, _about(system)) is not None
 
 
 def drop(db: Database, lanes: Sequence[str]) -> None:

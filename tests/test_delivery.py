@@ -6,7 +6,6 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,6 @@ from typing import Any
 import pytest
 
 import bot.delivery
-from bot.clock import Clock
 from bot.core import effects
 from bot.core.effects import Kind, Queue
 from bot.core.errors import OutcomeUnknown, StorageUnavailable, SystemRefused, SystemUnavailable
@@ -25,99 +23,21 @@ from bot.operations._end import ask_end
 from bot.operations._unit import World, unit
 from bot.operations.count_usage import UsageMeter
 from bot.operations.describe_usage import describe_usage
-from bot.operations.record_people import record_people
-from bot.operations.release_grant import Ending, release_grant
+from bot.operations.release_grant import release_grant
 from bot.operations.renew_grant import Renewed, renew_grant
 from bot.operations.take_work import free_claims
 from bot.queues import LANES
-from bot.watch import Watch
 from tests.fakes import FakeMessenger, FakePeople, FakeSystem, FakeSystems, OurSystem, until
-from tests.worlds import ANA, Made, a_person, make_world
+from tests.hands import Hands, some_hands
+from tests.worlds import ANA, Made
 
 SECURITY = "#access-security"
 
 
-@dataclass
-class Hands:
-    """A delivery over a real database, with everything outside of it a fake."""
-
-    made: Made
-    system: FakeSystem
-    slack: FakeMessenger
-    people: FakePeople
-    delivery: Delivery
-    watch: Watch = field(init=False)
-
-    def another(self) -> Delivery:
-        """A second process on the same database and the same systems."""
-        meter = UsageMeter(self.made.world)
-        return Delivery(self.made.world, FakeSystems(self.system), self.slack, self.people, meter)  # type: ignore[arg-type]
-
-    def start(self) -> None:
-        """Its threads, and a watch that looks at what nobody rings for."""
-        looks = {"rows": self.delivery.find_due, "what is due": self.delivery.wake_due}
-        self.watch = Watch(Clock().exact, looks)
-        self.delivery.start()
-        self.watch.start()
-
-    def stop(self) -> None:
-        self.watch.stop()
-        self.delivery.stop()
-
-    def rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
-        with self.made.world.db.reading():
-            return self.made.world.db.rows(sql, *values)
-
-    def state(self, grant: Grant) -> GrantState:
-        return self.made.grant(grant.id).state
-
-    def starting(self, person: str = ANA, role: str = "shop-admin") -> Grant:
-        """A grant that was approved and is about to start."""
-        record_people(self.made.world, [a_person(person)])
-        return self.made.a_started(self.made.a_request(role, person))
-
-    def active(self, person: str = ANA, role: str = "shop-admin") -> Grant:
-        record_people(self.made.world, [a_person(person)])
-        grant = self.made.a_grant(role, person)
-        self.system.held.add(grant.id)
-        with self.made.world.db.transaction():
-            self.made.world.db.run("DELETE FROM outbox")
-        return grant
-
-    def release(self, grant: Grant) -> None:
-        assert isinstance(release_grant(self.made.world, grant.id, grant.person), Ending)
-        self.delivery.wake(list(Queue))
-
-    def say(self, person: str, note: str) -> None:
-        """Leaves a message to a person."""
-        with unit(self.made.world) as u:
-            u.do(effects.answer(person, "", note))
-        self.delivery.wake(list(Queue))
-
-    def waiting(self, queue: Queue) -> list[tuple[str, int, int, str | None]]:
-        """Kind, due time, unsure and owner of what is left of a queue."""
-        sql = "SELECT kind, due_at, unsure, claimed_by FROM outbox WHERE queue = ? ORDER BY id"
-        return self.rows(sql, queue)  # type: ignore[return-value]
-
-    def turn(self, queue: Queue, times: int = 1) -> None:
-        """Lets this thread do what is due, then moves the clock to what is due next; again and again."""
-        for _ in range(times):
-            self.delivery.drain(queue)
-            due = [at for _, at, _, _ in self.waiting(queue)]
-            self.made.clock.at = max(self.made.clock.at, *due) if due else self.made.clock.at
-
-
 @pytest.fixture
 def hands(tmp_path: Path) -> Iterator[Hands]:
-    made = make_world(tmp_path)
-    system, slack, people = FakeSystem(), FakeMessenger(), FakePeople()
-    delivery = Delivery(made.world, FakeSystems(system), slack, people, UsageMeter(made.world))  # type: ignore[arg-type]
-    hands = Hands(made, system, slack, people, delivery)
-    with made.world.db.transaction():
-        made.world.db.run("DELETE FROM outbox")
-    yield hands
-    system.free()
-    made.world.db.close()
+    with some_hands(tmp_path) as hands:
+        yield hands
 
 
 @pytest.fixture
@@ -699,7 +619,7 @@ def test_work_that_can_not_even_be_put_off_comes_back_with_its_claim(
     hands.slack.failing[ANA] = [SystemUnavailable("down")]
     hands.say(ANA, "hello")
     with monkeypatch.context() as broken:
-        broken.setattr(bot.delivery, "_pause", partial(_raise, RuntimeError("?")))
+        broken.setattr(bot.delivery, "pause", partial(_raise, RuntimeError("?")))
         hands.delivery.drain(Queue.SLACK)
     assert hands.slack.notes(ANA) == []
     hands.made.clock.at += LANES[Queue.SLACK].claim

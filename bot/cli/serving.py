@@ -1,6 +1,9 @@
 """The verbs that stay: everything in one process, or HTTP and the rest apart."""
 
 import gc
+import logging
+import os
+import sys
 
 import click
 
@@ -40,6 +43,15 @@ def _serve(verb: str, *, web: bool, work: bool, migrate: bool) -> None:
 
     configure(settings.log_level, settings.log_format)
     serve(build_base(settings, Source.CLOCK), web=web, work=work, migrate=migrate)
+    _leave()
+
+
+def _leave() -> None:
+    """All is written down. Python would wait for the threads that still ask a system which hangs."""
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def _must_be_free(host: str, port: int) -> None:

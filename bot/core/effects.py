@@ -68,10 +68,11 @@ def extend_lease(grant: str, system: str) -> Effect:
     return Effect(Kind.EXTEND_LEASE, Queue.START, grant_lane(grant), data, systems=(system,))
 
 
-def end_lease(grant: str, system: str) -> Effect:
-    """In the lane of its grant: an end never overtakes a start that is under way, so nothing is made after it."""
-    data = {"grant": grant, "system": system}
-    return Effect(Kind.END_LEASE, Queue.END, grant_lane(grant), data, systems=(system,))
+def end_lease(grant: str, system: str, *, late: bool = False, delay: int = 0) -> Effect:
+    """In the lane of its grant: an end never overtakes a start that is under way, so nothing is made after it. `late`:
+    a try to make it was given up without an answer, so it is looked at again when it has ended."""
+    data = {"grant": grant, "system": system, **({"late": True} if late else {})}
+    return Effect(Kind.END_LEASE, Queue.END, grant_lane(grant), data, delay, systems=(system,))
 
 
 def sum_usage(grants: Sequence[str]) -> Effect:

@@ -24,24 +24,24 @@ def watch_end(u: Unit, pairs: Sequence[tuple[str, str]]) -> None:
         u.expect(u.now + UNANSWERED)
 
 
-def alarm_failed(u: Unit, grant: Grant, system: str, error: str, attempts: int) -> bool:
-    """A try has failed; True when it is the first that is told."""
+def alarm_failed(u: Unit, grant: Grant, system: str, error: str, attempts: int) -> None:
+    """A try has failed, which is told unless the end is told of already."""
     alarms.watch(u.db, new_id("a"), grant.id, system, u.now, u.now)
     alarms.tried(u.db, grant.id, system, attempts)
     known = alarms.get(u.db, grant.id, system)
-    if known is None or known.said or known.acknowledged_at is not None:
-        return False
-    sound(u, grant, known, error)
-    return True
+    if known is not None and not known.said and known.acknowledged_at is None:
+        sound(u, grant, known, error)
 
 
 def sound(u: Unit, grant: Grant, known: Alarm, error: str) -> None:
-    """Tells the leads, on record, and sets when to tell them next."""
+    """Tells the leads, on record, and sets when to tell them next; the holder hears of it once."""
     next_at = next_alarm(known.since, u.now)
     alarms.told(u.db, grant.id, known.system, next_at)
     u.record(Event.END_FAILED, SYSTEM, grant, system=known.system, error=error, attempts=known.attempts)
     if channel := u.policy.workspace.security_channel:
         u.do(effects.alarm(channel, grant.id, known.system))
+    if not known.said:
+        u.do(effects.tell_person(grant.person, "end_delayed", grant=grant.id))
     u.expect(next_at)
 
 

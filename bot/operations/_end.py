@@ -17,11 +17,13 @@ def ask_end(u: Unit, ending: Sequence[Grant], why: EndReason, by: str, reason: s
     if not ending:
         return
     grants.ask_end(u.db, [grant.id for grant in ending], why, by)
-    # A start or an extension that waits for its turn, or its next try, stands before the end in its lane: it is over.
-    outbox.drop(u.db, [effects.grant_lane(grant.id) for grant in ending])
+    lanes = [effects.grant_lane(grant.id) for grant in ending]
+    late = outbox.tried(u.db, lanes)
+    outbox.drop(u.db, lanes)  # a start or an extension that waits for its turn, or its next try, is over
     for grant in ending:
         u.record(Event.END_ASKED, by, grant, reason=reason, why=why, ends_at=grant.ends_at)
-        u.do(*(effects.end_lease(grant.id, system) for system in grant.systems))
+        is_late = effects.grant_lane(grant.id) in late
+        u.do(*(effects.end_lease(grant.id, system, late=is_late) for system in grant.systems))
 
 
 def withdraw(u: Unit, request: Request, by: str, why: str = "") -> bool:

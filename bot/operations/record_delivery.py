@@ -16,6 +16,10 @@ from storage import grants, outbox
 EXTENDS_UNTOLD = 3
 """Tries to move an end on a system that may fail within some seconds before anybody hears of it."""
 
+LATE = 300
+"""Seconds after an end in which an order that was given up unanswered may still arrive: as long as the slowest system
+may take (`bot/connectors/document.py`)."""
+
 
 def record_started(world: World, grant_id: str) -> None:
     """Every system of the grant was read back and has it. Where the grant is over by then, because this try came back
@@ -64,7 +68,7 @@ def record_start_failed(world: World, grant_id: str, error: str) -> None:
             return
         u.record(Event.GRANT_FAILED, SYSTEM, grant, error=error)
         grants.set_leases(u.db, grant.id, GrantState.ENDING)
-        u.do(*(effects.end_lease(grant.id, system) for system in grant.systems))
+        u.do(*(effects.end_lease(grant.id, system, late=True) for system in grant.systems))
         watch_end(u, [(grant.id, system) for system in grant.systems])
         u.do(effects.tell_person(grant.person, "failed", grant=grant.id))
         u.tell_leads("start_failed", grant=grant.id, error=error)
@@ -102,13 +106,21 @@ def record_ended(world: World, grant_id: str, system: str) -> None:
             return
         ended = grants.set_lease(u.db, grant.id, system, GrantState.ENDED)
         alarms_over(u, [(grant.id, system)])
-        if not ended or grant.state is not GrantState.ENDING:
+        if not ended or grant.state is GrantState.FAILED:
             return
         note_ended(u, grant, system)
-        if any(lease.state is not GrantState.ENDED for lease in grants.leases(u.db, grant.id)):
+        if grant.state is GrantState.ENDED or any(
+            lease.state is not GrantState.ENDED for lease in grants.leases(u.db, grant.id)
+        ):
             return
         grants.confirm_end(u.db, grant.id, u.now)
         tell_ended(u, [grant], {grant.person: u.person(grant.person)})
+
+
+def look_again(world: World, grant_id: str, system: str) -> None:
+    """It is gone, but a try to make it was given up without an answer, and may still arrive there."""
+    with unit(world) as u:
+        u.do(effects.end_lease(grant_id, system, delay=LATE))
 
 
 def note_ended(u: Unit, grant: Grant, system: str) -> None:
@@ -127,16 +139,17 @@ def connectors_of(world: World, leases: Sequence[tuple[str, str]]) -> list[str]:
 
 
 def record_end_failed(world: World, grant_id: str, system: str, error: str, attempts: int) -> None:
-    """The system did not confirm the end: it stays `ending`. The holder hears of it once, the leads on a schedule
-    until it is gone or one of them has acknowledged it."""
+    """The system did not confirm the end: it stays `ending`, or is so again. The holder hears of it once, the leads on
+    a schedule until it is gone or one of them has acknowledged it."""
     with unit(world) as u:
         grant = grants.locked(u.db, grant_id)
         if grant is None:
             return
         if not grants.set_lease(u.db, grant.id, system, GrantState.ENDING, error):
-            return  # another worker's try succeeded meanwhile
-        if alarm_failed(u, grant, system, error, attempts):
-            u.do(effects.tell_person(grant.person, "end_delayed", grant=grant.id))
+            if not outbox.is_ending(u.db, effects.grant_lane(grant.id), system):
+                return  # another worker's try succeeded meanwhile
+            grants.reopen_lease(u.db, grant.id, system, error)
+        alarm_failed(u, grant, system, error, attempts)
 
 
 def record_extend_failed(world: World, grant_id: str, system: str, error: str, attempts: int) -> None:
@@ -154,12 +167,13 @@ def record_extend_failed(world: World, grant_id: str, system: str, error: str, a
 
 
 def record_extended(world: World, grant_id: str, system: str, attempts: int) -> None:
-    """The system has confirmed it: who was told otherwise hears so."""
-    if attempts <= EXTENDS_UNTOLD:
-        return
+    """The system has confirmed it: who was told otherwise hears so. Where the grant is over by then, because this try
+    came back after its claim was lost, what it made is taken back."""
     with unit(world) as u:
         grant = grants.locked(u.db, grant_id)
-        if grant is not None and grant.state is GrantState.ACTIVE:
+        if grant is not None and grant.state is not GrantState.ACTIVE:
+            u.do(effects.end_lease(grant.id, system))
+        elif grant is not None and attempts > EXTENDS_UNTOLD:
             u.record(Event.RENEWAL_CONFIRMED, SYSTEM, grant, system=system, ends_at=grant.ends_at)
             u.do(effects.tell_person(grant.person, "extended", grant=grant.id))
 

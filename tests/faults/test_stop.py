@@ -5,9 +5,12 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Callable
+from pathlib import Path
 from signal import SIGINT, SIGTERM
 
-from tests.faults.live import Bot, Company, until
+from tests.connectors import folder
+from tests.faults.live import ROLES as LIVE_ROLES
+from tests.faults.live import ROOT, Bot, Company, until
 from tests.faults.processes import ROLES, a_seed, assert_sound, finish, ready_at, under_load
 
 IN_TIME = 15
@@ -59,6 +62,29 @@ def test_a_slack_that_hangs_keeps_nobody_from_stopping(own_company: Company) -> 
     request, state = company.request(who, "shop-admin")
     assert state == "pending"
     assert "while Slack hangs" in company.card_text(request)
+
+
+def test_a_system_that_hangs_keeps_nobody_from_stopping_and_its_end_is_made_up_for(
+    make_company: Callable[..., Company], tmp_path: Path
+) -> None:
+    files, packages = tmp_path / "files", tmp_path / "packages"
+    files.mkdir()
+    packages.mkdir()
+    folder.install(packages)
+    company = make_company(environment={"PYTHONPATH": f"{ROOT}:{packages}"})
+    company.roles.write_text(LIVE_ROLES + folder.settings("files", files))
+    company.start()
+    who = company.newcomer()
+    grant = company.hold(who, "files")
+    (files / ".hang").touch()
+    assert company.access(who, "done").ok
+    until(lambda: company.rows("SELECT id FROM outbox WHERE kind = 'end_lease' AND claimed_by IS NOT NULL"))
+    assert ended_in_time(company.bot, SIGTERM) == 0
+    assert (files / f"access-{grant}").exists()
+    (files / ".hang").unlink()
+    company.start()
+    until(lambda: company.grant(who, "files")[1] == "ended")
+    assert not (files / f"access-{grant}").exists()
 
 
 def test_a_signal_while_it_starts_is_never_lost(make_company: Callable[..., Company]) -> None:

@@ -90,9 +90,27 @@ class TestLanes:
 
     def test_a_lane_keeps_its_order_over_two_queues(self, database: Database) -> None:
         _add(database, _effect("grant:g", Kind.START_GRANT, Queue.START), _effect("grant:g", Kind.END_LEASE, Queue.END))
+        started = _claim(database, queue=Queue.START)
         assert _claim(database, queue=Queue.END) == []
-        _done(database, _claim(database, queue=Queue.START))
+        _done(database, started)
         assert [row.kind for row in _claim(database, queue=Queue.END)] == [Kind.END_LEASE]
+
+    def test_an_end_waits_for_a_start_in_hand_and_for_none_that_waits_itself(self, database: Database) -> None:
+        _add(database, _effect("grant:g", Kind.START_GRANT, Queue.START), _effect("grant:g", Kind.END_LEASE, Queue.END))
+        (start,) = _claim(database, queue=Queue.START)
+        assert _claim(database, queue=Queue.END, now=NOW + 9) == []
+        _again(database, start, NOW + 900)
+        assert [row.kind for row in _claim(database, queue=Queue.END)] == [Kind.END_LEASE]
+        assert _claim(database, queue=Queue.START) == []
+
+    def test_what_was_begun_in_a_lane_is_known_whoever_has_it(self, database: Database) -> None:
+        _add(database, _effect("new"), _effect("in hand"), _effect("failed"), _effect("put back"))
+        new, _, failed, back = _claim(database)
+        with database.transaction():
+            outbox.put_back(database, [new.id, back.id], "me")
+        _again(database, failed, NOW + 900)
+        with database.reading():
+            assert outbox.tried(database, ["new", "in hand", "failed", "put back", "none"]) == {"in hand", "failed"}
 
     def test_what_is_due_first_is_taken_first(self, database: Database) -> None:
         _add(database, _effect("late", delay=3), _effect("early"), _effect("not yet", delay=9))
