@@ -1,4 +1,5 @@
-"""What was given on systems where access is one thing for a person, one row for each grant that gave it."""
+"""What was given on systems where access is one thing for a person, one row for each grant that gave it; and on which
+server of databases it was."""
 
 from collections.abc import Iterable
 

@@ -159,7 +159,7 @@ class Pins(Protocol):
 
 class Marks(Protocol):
     """What grants gave to accounts where access is one thing for a person. Noted before it is given and forgotten when
-    it is seen to be gone, so that an end takes nothing that was there before."""
+    it is seen to be gone, so that an end takes nothing that was there before. Of a database, on which server it was."""
 
     def note(self, mark: Mark) -> None: ...
 

@@ -14,11 +14,11 @@ from psycopg import sql
 
 from bot.connectors.base import Found, Question, Session, Tools, Way
 from bot.connectors.postgres_end import end_role
-from bot.connectors.postgres_grants import give_action, give_connect
+from bot.connectors.postgres_grants import give_action, give_connect, lasting
 from bot.connectors.postgres_roles import Role, find_roles, find_sessions, join, mark, role_name, take_turn
 from bot.connectors.postgres_server import Line, Server, do, row, told
 from bot.core.errors import SystemRefused, SystemUnavailable
-from bot.core.model import Order
+from bot.core.model import Mark, Order
 from bot.core.policy import System
 
 OLDEST = 16
@@ -32,22 +32,26 @@ HOW = (
     "Asking again makes a new password, and this one opens nothing then; sessions that are open stay open.",
 )
 
-_ACCOUNT = "SELECT rolname, rolsuper, rolcreaterole FROM pg_roles WHERE rolname = current_user"
+_IDENTITY = "SELECT system_identifier::text FROM pg_control_system()"  # a standby that takes over has the same
+_ACCOUNT = """SELECT rolname, rolsuper, rolcreaterole, current_setting('transaction_read_only') = 'on'
+    FROM pg_roles WHERE rolname = current_user"""
 
 
 class Postgres:
     """One database, in which our account may create roles and hand on what the roles of roles.toml give."""
 
-    def __init__(self, system: System, _tools: Tools) -> None:
+    def __init__(self, system: System, tools: Tools) -> None:
         address = system.settings.get("address")
-        self._system = system.name
+        self._system, self._marks = system.name, tools.marks
         self._server = Server(system.name, str(system.settings["url"]), str(address) if address else None)
         self.target = self._server.target
 
     def grant(self, order: Order) -> None:
         """All of it is one transaction: the role with everything that it may, or nothing."""
         with self._server.connected() as line, line.transaction():
-            _refuse_older(line)
+            if _version(line) < OLDEST:
+                raise SystemRefused("version", f"this needs PostgreSQL {OLDEST} or newer")
+            self._marks.note(self._mark(line, order.grant))
             take_turn(line)
             role = self._to_grant(line, order)
             give_connect(line, role.name)
@@ -66,6 +70,7 @@ class Postgres:
         with self._server.connected() as line:
             for role in self._settled(line, order.grant):
                 end_role(self._server, line, role)
+            self._marks.forget(self._mark(line, order.grant))
 
     def read_back(self, order: Order) -> bool:
         with self._server.connected() as line:
@@ -121,13 +126,26 @@ class Postgres:
 
     def _settled(self, line: Line, grant: str) -> list[Role]:
         """This grant's role, and none only when none is about to be there: a start whose answer was lost may still be
-        waiting for its commit."""
+        waiting for its commit. Not on an older server, where none can start."""
         found = self._ours(line, grant)
-        if not found:
+        if not found and _version(line) >= OLDEST:
             with line.transaction():
                 take_turn(line)
                 found = self._ours(line, grant)
+        if not found:
+            self._refuse_elsewhere(line, grant)
         return found
+
+    def _mark(self, line: Line, grant: str) -> Mark:
+        """Which server this is: the url may lead to another one when the access ends."""
+        return Mark(self._system, grant, "", row(line, _IDENTITY)[0], "")
+
+    def _refuse_elsewhere(self, line: Line, grant: str) -> None:
+        if {*self._marks.of_grant(self._system, grant)} - {self._mark(line, grant)}:
+            raise SystemUnavailable(
+                f"{self._system} is another server than the one where this access was made: let its url lead there "
+                "until the access has ended"
+            )
 
     def _one(self, line: Line, order: Order) -> Role | None:
         return next(iter(self._ours(line, order.grant)), None)
@@ -170,7 +188,9 @@ class Postgres:
             yield from self._refusals(line, "connecting", lambda: give_connect(line, probe))
             for role, actions in roles.items():
                 for action in actions:
-                    yield from self._refusals(line, f"role {role}, {action}", partial(give_action, line, probe, action))
+                    what = f"role {role}, {action}"
+                    refused = [*self._refusals(line, what, partial(give_action, line, probe, action))]
+                    yield from refused or (f"{what}: {why}" for why in lasting(line, action))
 
     def _refusals(self, line: Line, what: str, give: Callable[[], None]) -> Iterator[str]:
         try:
@@ -193,22 +213,22 @@ def _until(order: Order) -> sql.Literal:
     return sql.Literal(datetime.fromtimestamp(order.ends_at, UTC).isoformat())
 
 
-def _refuse_older(line: Line) -> None:
-    if line.info.server_version < OLDEST * 10_000:
-        raise SystemRefused("version", f"this needs PostgreSQL {OLDEST} or newer")
+def _version(line: Line) -> int:
+    return line.info.server_version // 10_000
 
 
 def _unable(line: Line) -> list[str]:
     """Why our account can't make roles at all."""
-    account, is_super, creates = row(line, _ACCOUNT)
-    version = line.info.server_version // 10_000
-    if version < OLDEST:
+    account, is_super, creates, reads_only = row(line, _ACCOUNT)
+    if (version := _version(line)) < OLDEST:
         return [f"it is PostgreSQL {version}; this needs {OLDEST} or newer"]
+    if reads_only:
+        return ["it is a standby, or read-only for our account: nothing can be given or ended there"]
     return (
         [] if is_super or creates else [f"our account {account} may not create roles: ALTER ROLE {account} CREATEROLE"]
     )
 
 
 def _too_able(line: Line) -> list[str]:
-    account, is_super, _ = row(line, _ACCOUNT)
+    account, is_super, *_ = row(line, _ACCOUNT)
     return [f"our account {account} is a superuser, which is far more than it needs: CREATEROLE is enough"] * is_super

@@ -2,7 +2,7 @@
 It knows neither grants of ours nor how the server is reached.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import psycopg
 from psycopg import sql
@@ -12,6 +12,15 @@ from bot.core.errors import SystemRefused
 from bot.core.postgres_actions import Membership, Privilege, Privileges, Target, parse_action
 
 _NOT_GIVEN = "01007"  # warning_privilege_not_granted: a GRANT that gave nothing, or less than it says, is no error
+_LASTING = """SELECT r.rolname,
+    r.rolsuper OR EXISTS (SELECT FROM pg_shdepend
+        WHERE refclassid = 'pg_authid'::regclass AND refobjid = r.oid AND deptype = 'o'),
+    EXISTS (SELECT FROM pg_auth_members WHERE member = r.oid AND admin_option),
+    EXISTS (SELECT FROM (SELECT relacl FROM pg_class UNION ALL SELECT attacl FROM pg_attribute
+        UNION ALL SELECT nspacl FROM pg_namespace UNION ALL SELECT proacl FROM pg_proc
+        UNION ALL SELECT datacl FROM pg_database) acls(acl), aclexplode(acl) WHERE grantee = r.oid AND is_grantable)
+    FROM pg_roles r
+    WHERE EXISTS (SELECT FROM pg_roles p WHERE p.rolname = ANY(%s) AND pg_has_role(p.oid, r.oid, 'USAGE')) ORDER BY 1"""
 _MAY_CONNECT = "SELECT current_database(), has_database_privilege(%s, current_database(), 'CONNECT')"
 
 
@@ -23,6 +32,17 @@ def give_action(line: Line, role: str, action: str) -> None:
         raise SystemRefused("action", str(error)) from None
     to = sql.Identifier(role)
     _grant(line, _membership(wanted, to) if isinstance(wanted, Membership) else _privileges(wanted, to))
+
+
+def lasting(line: Line, action: str) -> Iterator[str]:
+    """Why a holder could hand on what a given action gives, by a GRANT that nobody takes back at the end: what a parent
+    may grant, its members grant in its name."""
+    if not isinstance(wanted := parse_action(action), Membership):
+        return
+    for name, owns, admin, grants in line.execute(_LASTING.encode(), [[*wanted.roles]]).fetchall():
+        whys = {"owns things": owns, "has ADMIN on a role": admin, "has rights WITH GRANT OPTION": grants}
+        if found := " and ".join(why for why, so in whys.items() if so):
+            yield f"{name} {found}, so a holder could hand that on, and it would outlive the access"
 
 
 def give_connect(line: Line, role: str) -> None:

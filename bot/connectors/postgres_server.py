@@ -134,7 +134,9 @@ def _own_address(params: Mapping[str, Any]) -> str:
     hosts = str(params.get("host") or params.get("hostaddr") or "localhost").split(",")
     ports = str(params.get("port") or "5432").split(",")
     pairs = zip(hosts, ports if len(ports) == len(hosts) else ports * len(hosts), strict=False)
-    known = "&".join(f"{name}={params[name]}" for name in ("sslmode", "channel_binding") if name in params)
+    theirs = [name for name in ("sslmode", "channel_binding") if name in params]
+    theirs += ["sslrootcert"] * (params.get("sslrootcert") == "system")  # any other is a file on our machine
+    known = "&".join(f"{name}={params[name]}" for name in theirs)
     places = ",".join(f"{_host(host)}:{port}" for host, port in pairs)
     return f"{places}/{quote(params['dbname'], safe='')}{'?' if known else ''}{known}"
 

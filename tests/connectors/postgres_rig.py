@@ -19,7 +19,7 @@ import pytest
 from bot.connectors.base import Connector, Shows, Tools, Way
 from bot.connectors.postgres import Postgres
 from bot.core.errors import SystemRefused, SystemUnavailable
-from bot.core.model import Order
+from bot.core.model import Mark, Order
 from bot.core.policy import System
 from tests.conftest import NO_POSTGRES
 from tests.connectors.contract import HOUR
@@ -154,8 +154,25 @@ def an_order(*actions: str, person: str = ANA, seconds: int = HOUR, email: str |
     return Order(name, "orders-db", "postgres", who, "it", actions or ACTIONS, now, now + seconds)
 
 
-def connector(url: str, name: str = "orders-db", **settings: str) -> Postgres:
-    return Postgres(System(name, "postgres", {"url": url, **settings}), cast(Tools, None))
+class Notes:
+    """Marks in memory; a connector whose url has changed keeps those that it had."""
+
+    def __init__(self) -> None:
+        self._marks: set[Mark] = set()
+        self.marks = self
+
+    def note(self, mark: Mark) -> None:
+        self._marks.add(mark)
+
+    def forget(self, mark: Mark) -> None:
+        self._marks.discard(mark)
+
+    def of_grant(self, system: str, grant: str) -> list[Mark]:
+        return [mark for mark in self._marks if (mark.system, mark.grant) == (system, grant)]
+
+
+def connector(url: str, name: str = "orders-db", notes: Notes | None = None, **settings: str) -> Postgres:
+    return Postgres(System(name, "postgres", {"url": url, **settings}), cast(Tools, notes or Notes()))
 
 
 @contextmanager

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import re
 import socket
+from contextlib import contextmanager
 from typing import Any
 
+import psycopg
 import pytest
 
-from bot.connectors import postgres_server
+from bot.connectors import postgres, postgres_server
 from bot.connectors.postgres import Postgres
 from bot.core.errors import SystemRefused, SystemUnavailable
 from tests.connectors.postgres_rig import (
     ACTIONS,
+    Notes,
     PasswordServer,
     an_order,
     as_admin,
     connector,
+    holder,
     roles,
+    server_or_skip,
     url,
     works,
 )
@@ -110,6 +115,39 @@ def test_an_account_that_may_too_much_or_too_little_is_told(server: PasswordServ
         server.execute("DROP ROLE root_too, weak")
 
 
+def test_a_server_that_takes_no_writes_proves_no_end_and_is_told(it: Postgres, server: PasswordServer) -> None:
+    order = an_order()
+    it.grant(order)
+    server.execute("ALTER ROLE access_bot SET default_transaction_read_only = on")
+    try:
+        for call in (it.grant, it.revoke, it.extend):
+            with pytest.raises(SystemUnavailable, match="in a read-only transaction"):
+                call(order)
+        (problem,) = it.check({})
+        assert problem.startswith("it is a standby, or read-only")
+    finally:
+        server.execute("ALTER ROLE access_bot RESET default_transaction_read_only")
+
+
+def test_an_account_that_lost_its_right_to_make_roles_still_ends_sessions_and_says_why(
+    it: Postgres, server: PasswordServer
+) -> None:
+    order = an_order()
+    it.grant(order)
+    with holder(it, order) as line:
+        server.execute("ALTER ROLE access_bot NOCREATEROLE")
+        try:
+            with pytest.raises(SystemRefused, match="permission denied to alter role"):
+                it.revoke(order)
+            assert it.read_back(order)
+            with pytest.raises(psycopg.OperationalError):
+                line.execute("SELECT 1")
+        finally:
+            server.execute("ALTER ROLE access_bot CREATEROLE")
+    it.revoke(order)
+    assert not it.read_back(order)
+
+
 def test_a_superuser_does_it_too(server: PasswordServer) -> None:
     server.execute("CREATE ROLE root_too LOGIN SUPERUSER PASSWORD 'x'")
     it, order = connector(url(server.port, user="root_too", password="x")), an_order()
@@ -128,6 +166,54 @@ def test_a_server_that_can_t_be_used_is_told_without_a_secret(server: PasswordSe
     assert "password authentication failed" in problem and "hunter2" not in problem
     (problem,) = connector(url(server.port, database="none")).check({})
     assert 'database "none" does not exist' in problem
+
+
+def test_a_parent_whose_rights_a_holder_could_hand_on_is_told(it: Postgres, server: PasswordServer) -> None:
+    server.execute(
+        "CREATE ROLE quiet; CREATE ROLE loud; GRANT loud TO reporting; GRANT loud, quiet TO access_bot WITH ADMIN TRUE;"
+        "GRANT SELECT (what) ON orders TO loud WITH GRANT OPTION; GRANT quiet TO reporting WITH ADMIN TRUE;"
+        "CREATE TABLE lab.summed (); ALTER TABLE lab.summed OWNER TO loud",
+        "orders",
+    )
+    try:
+        assert it.check({"it": ["SELECT ON orders", "ROLE quiet"]}) == []
+        told = "so a holder could hand that on, and it would outlive the access"
+        assert it.check({"it": ["ROLE reporting"]}) == [
+            f"role it, ROLE reporting: loud owns things and has rights WITH GRANT OPTION, {told}",
+            f"role it, ROLE reporting: reporting has ADMIN on a role, {told}",
+        ]
+    finally:
+        server.execute("DROP OWNED BY loud; DROP ROLE loud, quiet", "orders")
+
+
+# --- a server that is another one
+
+
+def test_another_server_behind_the_url_proves_no_end(server: PasswordServer) -> None:
+    """Nothing of ours is there, and nothing has ended."""
+    notes, order = Notes(), an_order()
+    with contextmanager(server_or_skip)() as another:
+        here, there = connector(url(server.port), notes=notes), connector(url(another.port), notes=notes)
+        here.grant(order)
+        for call in (there.revoke, there.read_back):
+            with pytest.raises(SystemUnavailable, match="orders-db is another server than the one where"):
+                call(order)
+        assert works(here, order)
+        here.revoke(order)
+        assert not here.read_back(order) and not there.read_back(order)
+
+
+def test_a_server_that_is_too_old_starts_nothing_and_has_nothing_to_end(
+    it: Postgres, server: PasswordServer, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(postgres, "OLDEST", 99)
+    before, order = roles(server), an_order()
+    with pytest.raises(SystemRefused, match="this needs PostgreSQL 99 or newer"):
+        it.grant(order)
+    it.revoke(order)
+    assert not it.read_back(order) and roles(server) == before
+    (problem,) = it.check({"it": ACTIONS})
+    assert re.fullmatch(r"it is PostgreSQL \d+; this needs 99 or newer", problem)
 
 
 # --- a server that hangs
@@ -189,6 +275,16 @@ SHOWN = {
     "from the url": ("postgresql://a:b@db:6432/orders", None, "u:p%2F@db:6432/orders"),
     "the port that goes without saying": ("postgresql://a:b@db/orders", None, "u:p%2F@db:5432/orders"),
     "with TLS": ("postgres://a:b@db/o?sslmode=require&options=-cx", None, "u:p%2F@db:5432/o?sslmode=require"),
+    "a public CA": (
+        "postgres://a:b@db/o?sslmode=verify-full&sslrootcert=system",
+        None,
+        "u:p%2F@db:5432/o?sslmode=verify-full&sslrootcert=system",
+    ),
+    "a CA of ours": (
+        "postgres://a:b@db/o?sslmode=verify-full&sslrootcert=/ca",
+        None,
+        "u:p%2F@db:5432/o?sslmode=verify-full",
+    ),
     "two hosts": ("postgresql://a:b@db1:1,db2:2/o", None, "u:p%2F@db1:1,db2:2/o"),
     "a socket": ("postgresql://a:b@%2Frun%2Fpg/o", None, "u:p%2F@%2Frun%2Fpg:5432/o"),
     "a database to encode": ("postgresql://a:b@db/my%20db", None, "u:p%2F@db:5432/my%20db"),
