@@ -133,16 +133,23 @@ class Profiled:
         path.write_text(json.dumps(sum(map(Counter, spent), Counter[str]())))
 
 
-if __name__ == "__main__":
-    from bot.cli import main
+def main() -> None:
+    from bot import cli
 
     if "BENCH_RECORD" in os.environ:
         from bench.recorded import record
 
         record()
-    profiled = Profiled()
-    signal.signal(signal.SIGUSR1, profiled.forget)
-    try:
-        main()
-    finally:
+    profiled, leave = Profiled(), os._exit
+
+    def write_and_leave(code: int) -> None:
         profiled.write(Path(os.environ["BENCH_PROFILE"]))
+        leave(code)
+
+    signal.signal(signal.SIGUSR1, profiled.forget)
+    os._exit = write_and_leave  # type: ignore[assignment]  # which is how a bot that serves ends
+    cli.main()
+
+
+if __name__ == "__main__":
+    main()
