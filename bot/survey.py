@@ -4,7 +4,7 @@ for the rows, and who is told, is `bot/operations/reconcile.py`'s.
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from functools import partial
 
@@ -13,7 +13,7 @@ from bot.connectors import Systems
 from bot.connectors.base import Connector, Lists
 from bot.core.errors import AccessBotError, SystemRefused, SystemUnavailable
 from bot.core.findings import Finding, Seen, What, compare
-from bot.core.model import GrantState, Lease
+from bot.core.model import GrantState
 from bot.health import Health
 from bot.operations._unit import World
 from bot.operations.known_leases import known_leases, known_systems
@@ -71,42 +71,34 @@ class Survey:
     def _asked(self, connector: Connector, name: str, kind: str, until: float) -> Seen:
         listed = [*connector.list_active()] if isinstance(connector, Lists) else []
         leases = [each for each in known_leases(self._world, name, [f.grant for f in listed]) if each.connector == kind]
-        states = {lease.grant: lease.state for lease in leases}
-        differs = [*compare(name, listed, states)] if isinstance(connector, Lists) else []
-        found = [*self._there(connector, differs), *self._not_there(connector, name, differs, until)]
-        ended, problem = [lease for lease in leases if lease.state is GrantState.ENDED], ""
-        named = {each.grant for each in differs}
-        for place, lease in enumerate(ended):
+        if isinstance(connector, Lists):
+            differs = [*compare(name, listed, {lease.grant: lease.state for lease in leases})]
+            found = self._there(connector, [each for each in differs if each.what is not What.MISSING])
+            doubtful = [each for each in differs if each.what is What.MISSING]
+        else:
+            ended, found = [lease.grant for lease in leases if lease.state is GrantState.ENDED], []
+            doubtful = [Finding(name, What.LEFT, grant=each, detail="it says so when asked") for each in ended]
+        for place, each in enumerate(doubtful):
             if time.monotonic() > until:
-                problem = f"it is slow: {len(ended) - place} of {len(ended)} ends were not looked at"
-                break
-            if lease.grant not in named and self._is_there(connector, lease):
-                found.append(Finding(name, What.LEFT, grant=lease.grant, detail="it says so when asked"))
-        return Seen(name, tuple(found), problem)
+                problem = f"it is slow: {len(doubtful) - place} of {len(doubtful)} grants were not looked at"
+                return Seen(name, tuple(found), problem)
+            if self._is_so(connector, each):
+                found.append(each)
+        return Seen(name, tuple(found))
 
-    def _there(self, connector: Connector, differs: Sequence[Finding]) -> Iterator[Finding]:
+    def _there(self, connector: Lists, differs: Sequence[Finding]) -> list[Finding]:
         """What is listed and should not be; once more, because an end may have been under way in between."""
-        listed = [each for each in differs if each.what is not What.MISSING]
-        if listed and isinstance(connector, Lists):
-            again = {found.name for found in connector.list_active()}
-            yield from (each for each in listed if each.name in again)
+        again = {found.name for found in connector.list_active()} if differs else set()
+        return [each for each in differs if each.name in again]
 
-    def _not_there(
-        self, connector: Connector, name: str, differs: Sequence[Finding], until: float
-    ) -> Iterator[Finding]:
-        """What should be there and is not listed, if the system denies it and it should be there even now."""
-        for each in differs:
-            if each.what is not What.MISSING or time.monotonic() > until:
-                continue
-            order = order_for(self._world, each.grant, name, still_active=True)
-            if order is None or connector.read_back(order):
-                continue
-            if order_for(self._world, each.grant, name, still_active=True) is not None:
-                yield each
-
-    def _is_there(self, connector: Connector, lease: Lease) -> bool:
-        order = order_for(self._world, lease.grant, lease.system)
-        return order is not None and connector.read_back(order)
+    def _is_so(self, connector: Connector, each: Finding) -> bool:
+        """Whether the system says of this one grant what is not known for sure; what is missing has to be active before
+        and after it was asked."""
+        should_be = each.what is What.MISSING
+        order = order_for(self._world, each.grant, each.system, still_active=should_be)
+        if order is None or connector.read_back(order) is should_be:
+            return False
+        return not should_be or order_for(self._world, each.grant, each.system, still_active=True) is not None
 
     def _remove(self, finding: Finding) -> None:
         """Raises SystemUnavailable or SystemRefused unless it is gone."""

@@ -419,6 +419,15 @@ def test_ends_in_our_own_rows_are_one_transaction_and_told_as_if_done_alone(hand
     assert [hands.slack.notes(grant.person) for grant in ending] == [["ended"]] * 20
 
 
+def test_ends_that_a_system_does_not_confirm_are_one_message_however_many(hands: Hands) -> None:
+    """It has room for as many as wait together: whatever else the channel has to know comes after them."""
+    hands.system.failing["revoke"] = SystemUnavailable("down")
+    many_ending(hands, 40)
+    hands.delivery.drain(Queue.END)
+    hands.delivery.drain(Queue.SLACK)
+    assert [len(message) for message in hands.slack.said if message[0][0] is Kind.ALARM] == [40]
+
+
 def test_an_end_in_our_own_rows_waits_for_the_other_system_of_its_grant(hands: Hands, ours: OurSystem) -> None:
     terms = 'systems = ["shop-admin", "reports"]\nactions = ["a"]\nrequesters = ["everyone"]\napprovers = ["@db-leads"]'
     hands.made.set_policy(both=terms)

@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 
 import bot.connectors
+import bot.survey
 from bot.app import build_systems
 from bot.core.approval import Refused
 from bot.core.effects import Queue
 from bot.core.findings import Finding, What
-from bot.core.model import Grant, GrantState
+from bot.core.model import Grant, GrantState, Order
 from bot.core.policy import parse_policy
 from bot.delivery import Delivery
 from bot.operations._unit import SYSTEM
@@ -29,7 +30,7 @@ from storage.database import Database
 from tests.builders import WORKSPACE
 from tests.connectors import folder
 from tests.fakes import FakeMessenger, FakePeople
-from tests.worlds import ANA, CARA, LEA, Made, make_world
+from tests.worlds import ANA, CARA, DAN, LEA, Made, make_world
 
 DAY = 86400
 
@@ -122,6 +123,44 @@ def test_what_has_ended_and_is_still_there_is_found(place: Place, system: str) -
     file.unlink()
     assert place.look() == []
     assert place.made.count("findings") == 0
+
+
+def test_what_lists_its_own_is_not_asked_about_each_end(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hundreds of calls of a system far away would take longer than it is waited for, every night."""
+    for _ in range(3):
+        place.over()
+    asked = _asked(monkeypatch)
+    assert place.problems() == {} and asked == []
+
+
+@pytest.mark.parametrize("system", ["files", "dark"])
+def test_a_slow_system_says_how_much_was_not_looked_at_and_what_was_found_is_kept(
+    place: Place, monkeypatch: pytest.MonkeyPatch, system: str
+) -> None:
+    """What is missing where it can list, what is left where it can't, is asked for one by one."""
+    for person in (ANA, CARA, DAN):
+        grant = place.hold(system, person) if system == "files" else place.over(system, person)
+        file = place.folders[system] / f"access-{grant.id}"
+        file.unlink() if system == "files" else file.touch()
+    assert len(place.look()) == 3
+    monkeypatch.setattr(bot.survey, "ROOM", 0.0)
+    asked = _asked(monkeypatch)
+    assert place.problems() == {system: "it is slow: 3 of 3 grants were not looked at"} and asked == []
+    place.look()
+    assert place.made.count("findings") == 3
+
+
+def _asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The grants that folders are asked about from now on."""
+    asked: list[str] = []
+    real = folder.Blind.read_back
+
+    def read_back(self: folder.Blind, order: Order) -> bool:
+        asked.append(order.grant)
+        return real(self, order)
+
+    monkeypatch.setattr(folder.Blind, "read_back", read_back)
+    return asked
 
 
 @pytest.mark.parametrize(("system", "found"), [("files", 1), ("dark", 0)])

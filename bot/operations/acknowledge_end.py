@@ -28,7 +28,7 @@ def acknowledge_end(world: World, by: str, alarm: str) -> Refused | None:
 
 
 def acknowledge_all(world: World, by: str, alarm: str) -> int | Refused:
-    """The same for every end that the system of this alarm has not confirmed, and how many they were."""
+    """The same for every end that the system of this alarm has not confirmed, MOST at most, and how many they were."""
     with unit(world) as u:
         known = alarms.by_id(u.db, alarm)
         if (refused := leads_only(u, by)) is not None:

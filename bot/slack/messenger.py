@@ -45,7 +45,7 @@ TOGETHER: Mapping[Kind, tuple[tuple[Kind, ...], int, int]] = {
     Kind.TELL_PERSON: (_DIRECT, 1, 10),
     Kind.REMIND: (_DIRECT, 1, 10),
     Kind.TELL_SECURITY: ((Kind.TELL_SECURITY,), 1, 10),
-    Kind.ALARM: ((Kind.ALARM,), 1, 8),
+    Kind.ALARM: ((Kind.ALARM,), 1, 200),
     Kind.THREAD_NOTE: ((Kind.THREAD_NOTE,), 3, 100),
 }
 """What may be said in one message with a row of that kind: the kinds that may follow it in its lane, how many must

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 
 from bot.core.approval import Refused
 from bot.operations._unit import World
+from bot.operations.acknowledge_end import MOST as AT_ONE_PRESS
 from bot.operations.acknowledge_end import acknowledge_all as acknowledge_all_ends
 from bot.operations.acknowledge_end import acknowledge_end
 from bot.operations.begin_decision import begin_decision
@@ -181,7 +182,15 @@ def acknowledge(desk: Desk, click: Click) -> None:
 
 
 def acknowledge_all(desk: Desk, click: Click) -> None:
-    do_once(desk.world, click.key, lambda w: tell(w, click, acknowledge_all_ends(w, click.person, click.value)))
+    """So many at a time, which is said, because it promises all."""
+
+    def act(world: World) -> None:
+        outcome = acknowledge_all_ends(world, click.person, click.value)
+        tell(world, click, outcome)
+        if outcome == AT_ONE_PRESS:
+            say(world, click, f"{outcome} are acknowledged, and there are more on that system: press it again.")
+
+    do_once(desk.world, click.key, act)
 
 
 def remove_found(desk: Desk, click: Click) -> None:

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+import bot.operations.acknowledge_end as acknowledge_end_file
 from bot.core.approval import Refused
 from bot.core.lifecycle import next_alarm
 from bot.core.model import Grant
@@ -167,6 +168,11 @@ class TestAcknowledgingAll:
         assert sound_alarms(made.world) == 1
         assert made.log("grant:end:failed", '"grant"')[-1] == (other.id,)
         assert isinstance(acknowledge_all(made.world, LEA, alarm(made, ends[0])), Refused)
+
+    def test_what_one_press_has_no_room_for_takes_another(self, made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(acknowledge_end_file, "MOST", 2)
+        ends = [failing(made, grant=made.a_grant(person=person)) for person in (ANA, "U0CARA", "U0DAN")]
+        assert [acknowledge_all(made.world, LEA, alarm(made, ends[0])) for _ in range(2)] == [2, 1]
 
     def test_others_and_what_is_no_alarm_are_refused(self, made: Made) -> None:
         grant = failing(made)

@@ -50,6 +50,7 @@ from tests.slack.views_samples import (
     elements,
     interpreted,
     problems,
+    words,
     worst_card,
     worst_sent,
 )
@@ -115,12 +116,32 @@ def found_on_systems(text: str) -> dict[str, Any]:
     return findings.render(found, 40, {f"{n}{text}"[:63]: text for n in range(40)})
 
 
-def alarmed(**state: Any) -> Render:
+def alarmed(number: int = end_alarm.EACH, **state: Any) -> Render:
     def render(text: str) -> dict[str, Any]:
         alarm = Alarm("a1", "g1", text[:63], NOW - HOUR, 5, 2, NOW, **state)
-        return end_alarm.render([AlarmView(alarm, a_grant(role=text[:63]), text)] * 8)
+        many = [replace(alarm, system=f"{n % 20}{text}"[:63]) for n in range(number)] if number > 8 else [alarm] * 8
+        return end_alarm.render([AlarmView(each, a_grant(role=text[:63]), text) for each in many])
 
     return render
+
+
+def test_many_ends_are_one_message_that_counts_those_of_each_system() -> None:
+    def view(n: int, system: str, **state: Any) -> AlarmView:
+        return AlarmView(
+            Alarm(f"a{n}", f"g{n}", system, NOW - n, 5, 2, NOW, **state), a_grant(id=f"g{n}"), f"error {n}"
+        )
+
+    known, gone = {"acknowledged_by": "U0LEA", "acknowledged_at": NOW}, {"gone_at": NOW}
+    views = [view(n, "orders", **(known if n < 3 else {})) for n in range(9)] + [
+        view(10, "shop"),
+        view(11, "vpn", **gone),
+    ]
+    said = words(end_alarm.render(views))
+    assert "10 ends are not confirmed" in said and "1 more that this told of are confirmed" in said
+    assert "orders" in said and "9 since" in said and "3 of them acknowledged" in said and "error 8" in said
+    assert [each["value"] for each in elements(end_alarm.render(views), "button")] == ["a8", "a10"]
+    over = end_alarm.render([view(n, "orders", **gone) for n in range(200)])
+    assert "all 200" in words(over) and not elements(over, "button")
 
 
 def many_people(text: str) -> dict[str, Any]:
@@ -191,6 +212,9 @@ RENDERS: dict[str, Render] = {
     "security: ends": alarmed(),
     "security: ends acknowledged": alarmed(acknowledged_by="os:eve", acknowledged_at=NOW),
     "security: ends gone": alarmed(gone_at=NOW),
+    "security: many ends": alarmed(200),
+    "security: many ends acknowledged": alarmed(200, acknowledged_by="os:eve", acknowledged_at=NOW),
+    "security: many ends gone": alarmed(200, gone_at=NOW),
     "security: nightly": lambda text: security_notes.render(
         "reconciled", {"excess": 70, "missing": 1, "places": [text] * 90, "unasked": [text] * 90}
     ),

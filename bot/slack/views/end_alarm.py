@@ -3,6 +3,7 @@ lead says that they know. What systems answered is shown as they said it.
 """
 
 from collections.abc import Sequence
+from itertools import groupby
 
 from bot.core.durations import format_duration
 from bot.operations.describe_alarms import AlarmView
@@ -19,6 +20,7 @@ from bot.slack.blocks import (
     confirm,
     date,
     escape,
+    listing,
     message,
     paragraph,
     preformatted,
@@ -31,9 +33,17 @@ from bot.slack.views._fit import join
 
 ERROR_ROOM = 500
 
+EACH = 8
+"""Ends of one message up to which each is told in full."""
+
+SYSTEMS = 8
+"""Systems that a message about more ends names."""
+
 
 def render(views: Sequence[AlarmView]) -> Message:
     """One message about these ends, at least one, as they are now."""
+    if len(views) > EACH:
+        return _many(views)
     said = join([_one(view) for view in views])
     told = [view.alarm for view in views if view.alarm.gone_at is None and view.alarm.acknowledged_at is None]
     of_system = {alarm.system: [each.id for each in told if each.system == alarm.system] for alarm in told}
@@ -41,6 +51,40 @@ def render(views: Sequence[AlarmView]) -> Message:
     if several:
         said["blocks"].append(actions(*(_all(system, ids[0]) for system, ids in several.items())))
     return said
+
+
+def _many(views: Sequence[AlarmView]) -> Message:
+    """Of each system how many, since when, whose, and what it said: a day of trouble leaves hundreds."""
+    open_ones = [view for view in views if view.alarm.gone_at is None]
+    if not open_ones:
+        what = f"{len(views)} ends are confirmed at last."
+        return message(what, paragraph([bold("Gone"), f": all {len(views)} that this told of are confirmed by now."]))
+    by_system = sorted(open_ones, key=lambda view: (view.alarm.system, view.alarm.since, view.grant.id))
+    groups = [[*each] for _, each in groupby(by_system, key=lambda view: view.alarm.system)]
+    gone = len(views) - len(open_ones)
+    blocks = [block for group in groups[:SYSTEMS] for block in _of_system(group)]
+    return message(
+        f"{len(open_ones)} ends are not confirmed.",
+        paragraph(
+            [bold("Access may still exist"), f" although it has to end: {len(open_ones)} ends are not confirmed."],
+            ["They are tried on until their systems confirm. What is gone or broken, end there by hand."],
+            *([[f"{gone} more that this told of are confirmed by now."]] if gone else []),
+            *([[f"{len(groups) - SYSTEMS} more systems are not named here."]] if len(groups) > SYSTEMS else []),
+        ),
+        *blocks,
+    )
+
+
+def _of_system(group: Sequence[AlarmView]) -> list[Block]:
+    first, system = group[0], group[0].alarm.system
+    told = [view.alarm.id for view in group if view.alarm.acknowledged_at is None]
+    known = f", {len(group) - len(told)} of them acknowledged" if len(told) < len(group) else ""
+    whose = listing([f"{view.grant.id} ({view.grant.role})" for view in group], 400)
+    return [
+        paragraph([bold(system), f": {len(group)} since ", date(first.alarm.since), f"{known}. ", *whose, "."]),
+        rich(section("What was said of the first:"), preformatted(first.error, ERROR_ROOM)),
+        *([actions(_all(system, told[0]))] if told else []),
+    ]
 
 
 def _one(view: AlarmView) -> Message:
