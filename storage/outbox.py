@@ -1,7 +1,7 @@
 """The work that a commit left to do: added in its transaction, claimed by any process, removed when it is done.
 
-Within a lane, work is done in the order it was added, but for the ends of a grant: they wait neither for each other nor
-for what is in nobody's hands. A claim that its owner doesn't extend falls back.
+Within a lane, work is done in the order it was added, but for the renewals of a grant on different systems, and its
+ends: they wait neither for each other nor for what is in nobody's hands. A claim that its owner doesn't extend falls back.
 """
 
 import json
@@ -74,9 +74,9 @@ def claim(
     db: Database, queue: Queue, owner: str, now: int, until: int, limit: int, without: Sequence[str] = ()
 ) -> list[Row]:
     """Takes what is due of one queue, at most one row of each lane, for `owner` until then; what calls one of the
-    systems `without` is left. Only ends of one grant go side by side: a system that can't be reached must not keep
-    access open on the others. And they pass a start that waits for its next try: whoever takes it then finds the grant
-    over, and calls nobody.
+    systems `without` is left. Only ends of one grant, and its renewals on different systems, go side by side: a system
+    that can't be reached must not keep access open on the others, nor let it end too early there. And ends pass a start
+    that waits for its next try: whoever takes it then finds the grant over, and calls nobody.
 
     The first of a lane is looked up for each row, because a join would compare all of a long lane with all of it.
     """
@@ -85,7 +85,8 @@ def claim(
     sql = (
         f"SELECT o.id FROM outbox o WHERE o.queue = ? AND o.due_at <= ? AND {free}{left} AND COALESCE("
         "(SELECT MIN(p.id) FROM outbox p WHERE p.lane = o.lane "
-        "AND NOT (o.kind = 'end_lease' AND (p.kind = 'end_lease' OR p.claimed_by IS NULL))), o.id) >= o.id "
+        "AND NOT (o.kind = 'end_lease' AND (p.kind = 'end_lease' OR p.claimed_by IS NULL)) "
+        "AND NOT (o.kind = 'extend_lease' AND p.kind = 'extend_lease' AND o.systems <> p.systems)), o.id) >= o.id "
         f"ORDER BY o.due_at, o.id LIMIT ?{db.skip_locked}"
     )
     ids = [row for (row,) in db.rows(sql, queue, now, now, *map(_about, without), limit)]

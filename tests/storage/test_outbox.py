@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from bot.core.effects import Effect, Kind, Queue
+from bot.core.effects import Effect, Kind, Queue, end_lease, extend_lease
 from storage import outbox
 from storage.database import Database
 from storage.outbox import Row
@@ -111,6 +111,24 @@ class TestLanes:
         _again(database, failed, NOW + 900)
         with database.reading():
             assert outbox.tried(database, ["new", "in hand", "failed", "put back", "none"]) == {"in hand", "failed"}
+
+    def test_renewals_on_different_systems_do_not_wait_for_each_other(self, database: Database) -> None:
+        """The second of each system waits for its first, and an end for those in hand."""
+        renewed = [extend_lease("g", system) for system in ("a", "b", "a", "b")]
+        _add(database, *renewed, end_lease("g", "a"))
+        first = _claim(database, queue=Queue.START)
+        assert [row.systems for row in first] == [("a",), ("b",)]
+        _again(database, first[0], NOW + 5)
+        _done(database, first[1:])
+        second = _claim(database, queue=Queue.START)
+        assert [row.systems for row in second] == [("b",)]
+        assert _claim(database, queue=Queue.END) == []
+        _done(database, second)
+        for _ in range(2):
+            (row,) = _claim(database, now=NOW + 5, queue=Queue.START)
+            assert row.systems == ("a",) and _claim(database, queue=Queue.END) == []
+            _done(database, [row])
+        assert len(_claim(database, queue=Queue.END)) == 1
 
     def test_what_is_due_first_is_taken_first(self, database: Database) -> None:
         _add(database, _effect("late", delay=3), _effect("early"), _effect("not yet", delay=9))
