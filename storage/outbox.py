@@ -1,7 +1,7 @@
 """The work that a commit left to do: added in its transaction, claimed by any process, removed when it is done.
 
 Within a lane, work is done in the order it was added, but for the renewals of a grant on different systems, and its
-ends: they wait neither for each other nor for what is in nobody's hands. A claim that its owner doesn't extend falls back.
+ends: they wait neither for each other nor for what is in nobody's hands. A claim that isn't extended falls back.
 """
 
 import json
