@@ -106,8 +106,8 @@ actions = ["orders:read"]
 requesters = ["everyone"]
 approvers = ["@db-leads"]
 max_duration = "1h"
-default_duration = "5s"
-reminders = ["2s"]
+default_duration = "8s"
+reminders = ["5s"]
 max_renewals = 1
 
 [roles.oncall]

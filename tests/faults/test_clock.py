@@ -273,7 +273,7 @@ def test_what_fell_due_while_the_machine_slept_is_done_when_it_wakes(make_compan
     company = make_company(environment={"TZ": "Asia/Kolkata"})
     bot = company.start()
     who = company.newcomer()
-    grant = company.hold(who, "brief", "3s before the lid is closed")
+    grant = company.hold(who, "brief", "6s before the lid is closed")
     token = company.token(who, "brief")
     due = company.rows("SELECT ends_at FROM grants WHERE id = ?", grant)[0][0]
     bot.process.send_signal(signal.SIGSTOP)

@@ -112,7 +112,7 @@ def test_a_click_opens_the_database_and_giving_it_back_closes_it(company: Compan
 
 def test_it_ends_by_itself_on_time(company: Company, server: PasswordServer) -> None:
     who = company.newcomer()
-    grant = company.hold(who, "orders-brief", "5s a look")
+    grant = company.hold(who, "orders-brief", "8s a look")
     assert gets_in(way_in(company, who, "orders-brief"))
     until(lambda: company.grant(who, "orders-brief")[1] == "ended", 20)
     assert names_of(server, grant) == []

@@ -96,7 +96,7 @@ def test_a_click_opens_the_host_and_giving_it_back_closes_it(company: Company, h
 
 def test_it_ends_by_itself_on_time_whatever_the_host_has_fetched(company: Company, host: Host) -> None:
     who = company.newcomer()
-    grant = company.hold(who, "host-brief", "6s a look")
+    grant = company.hold(who, "host-brief", "9s a look")
     asked_for_key(company, who, "host-brief")
     shown = certificate(who, host.public)
     (host.place / "certificate.pub").write_text(shown)
