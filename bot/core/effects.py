@@ -54,6 +54,10 @@ class Effect:
     """Which systems it calls."""
 
 
+SUM_AFTER = 3
+"""Seconds after which every process has written down what it counted."""
+
+
 def grant_lane(grant: str) -> str:
     """Everything that systems are told of one grant happens one after the other."""
     return f"grant:{grant}"
@@ -77,7 +81,11 @@ def end_lease(grant: str, system: str, *, late: bool = False, delay: int = 0) ->
 
 def sum_usage(grants: Sequence[str]) -> Effect:
     """A little later than their end, when every process has written down the checks it counted."""
-    return Effect(Kind.SUM_USAGE, Queue.START, f"usage:{grants[0]}", {"grants": [*grants]}, delay=3)
+    return Effect(Kind.SUM_USAGE, Queue.START, usage_lane(grants[0]), {"grants": [*grants]}, SUM_AFTER)
+
+
+def usage_lane(grant: str) -> str:
+    return f"usage:{grant}"
 
 
 def decide(request: str, voter: str, data: Mapping[str, object]) -> Effect:

@@ -5,12 +5,12 @@ about, once.
 from collections.abc import Sequence
 from typing import Any
 
-from bot.core import use
+from bot.core import effects, use
 from bot.core.audit import Event
-from bot.core.model import Grant
+from bot.core.model import Grant, GrantState
 from bot.core.use import Here, Known, Used, earliest, latest
 from bot.operations._unit import SYSTEM, Unit
-from storage import facts, grants, sessions, usage
+from storage import facts, grants, outbox, sessions, usage
 from storage.database import Database
 
 TOLD, SEEN = "sessions are told by {}", "sessions are seen on {}"
@@ -18,8 +18,12 @@ TOLD, SEEN = "sessions are told by {}", "sessions are seen on {}"
 and no token is checked, nobody could tell of use."""
 
 
-def note_first(u: Unit, grant: Grant, system: str, name: str, source: str, opened_at: int | None) -> None:
-    """A session is use: the first of a grant on a system is on record."""
+def note_session(u: Unit, grant: Grant, system: str, name: str, source: str, opened_at: int | None) -> None:
+    """A session is use: the first of a grant on a system is on record, and of a grant that was summed up already the
+    sum as it is now."""
+    over = grant.state in (GrantState.ENDED, GrantState.FAILED)
+    if over and not outbox.hurry(u.db, [effects.usage_lane(grant.id)], u.now + effects.SUM_AFTER):
+        u.do(effects.sum_usage([grant.id]))
     at = opened_at if opened_at is not None else u.now
     if usage.first(u.db, grant.id, system, at):
         u.record(Event.USE_FIRST, grant.person, grant, system=system, source_address=source, session=name)

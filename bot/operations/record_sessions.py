@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from bot.core.audit import storable
 from bot.core.reality import Session
 from bot.operations._unit import World, unit
-from bot.operations._use import SEEN, note_first, note_outlived
+from bot.operations._use import SEEN, note_outlived, note_session
 from storage import facts, grants, sessions
 
 LONGEST = 200
@@ -37,7 +37,7 @@ def record_sessions(world: World, system: str, found: Sequence[Session], asked_a
         sessions.see(u.db, [(grant, system, name, *rest) for (grant, name), rest in now.items()], asked_at)
         for (grant, name), (source, opened_at) in now.items():
             if (grant, name) not in before:
-                note_first(u, known[grant], system, name, source, opened_at)
+                note_session(u, known[grant], system, name, source, opened_at)
             note_outlived(u, known[grant], system, name, source, opened_at, asked_at)
 
 

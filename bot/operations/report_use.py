@@ -7,7 +7,7 @@ from bot.core import use
 from bot.core.audit import Event
 from bot.core.model import Grant, GrantState
 from bot.operations._unit import SYSTEM, Unit, World, unit
-from bot.operations._use import TOLD, note_first, note_outlived
+from bot.operations._use import TOLD, note_outlived, note_session
 from storage import facts, grants, sessions
 
 
@@ -60,7 +60,7 @@ def _keep(u: Unit, grant: Grant, system: str, report: Report, at: int) -> Kept:
     if is_new:
         facts.bind(u.db, TOLD.format(system), report.session)
         opened_at = at if is_opened else None
-        note_first(u, grant, system, report.session, report.source, opened_at)
+        note_session(u, grant, system, report.session, report.source, opened_at)
         note_outlived(u, grant, system, report.session, report.source, opened_at)
     return Kept(is_new, grant.state is GrantState.ACTIVE and u.now < grant.ends_at)
 

@@ -98,6 +98,16 @@ class TestTold:
         assert sum(each.is_new for each in kept) == 1
         assert (usage_of(made, grant).used.times, made.events("grant:use:first")) == (1, 1)
 
+    def test_what_is_told_after_the_sum_is_summed_once_more(self, made: Made) -> None:
+        grant = an_ended(made)
+        sum_usage(made.world, [grant.id])
+        made.forget_work()
+        for session in ("s1", "s2", "s2"):
+            told(made, grant, "opened", START + 300, session)
+        assert made.work() == ["sum_usage"]
+        sum_usage(made.world, [grant.id])
+        assert [json.loads(detail)["sessions"] for (detail,) in made.log("grant:use:summed", "detail")] == [0, 2]
+
     @pytest.mark.parametrize("order", list(permutations(range(4))), ids=str)
     def test_in_whatever_order_it_arrives_it_comes_to_the_same(self, made: Made, order: tuple[int, ...]) -> None:
         grant = made.a_grant()
