@@ -129,6 +129,9 @@ class Assignments:
         return any((each["PrincipalType"], each["PrincipalId"]) == ("USER", account) for each in found)
 
     def give(self, account: str, thing: str) -> None:
+        """What is being deleted is listed as long as that takes, and counts for nothing."""
+        if deletion := self._under_way("deletion", account, thing):
+            self._finished("deletion", deletion)
         request = self._under_way("creation", account, thing)
         if request is None and self._listed(account, thing):
             return

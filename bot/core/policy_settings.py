@@ -75,6 +75,12 @@ def _without_nul(words: list[str]) -> None:
         raise ValueError("argv and env must not hold a NUL character")
 
 
+def _token(token: object, _: Settings) -> None:
+    """What can stand in a header."""
+    if not re.fullmatch(r"[\x21-\x7e]+", str(token)):
+        raise ValueError("token must be visible ASCII on one line, without spaces")
+
+
 def _org(org: object, _: Settings) -> None:
     if not _ORG.fullmatch(str(org)):
         raise ValueError("org must be the organisation's name as it stands in its address")
@@ -93,9 +99,9 @@ def _ca(ca: object, _: Settings) -> None:
 SETTINGS: Mapping[str, Mapping[str, Callable[[object, Settings], None]]] = {
     "aws": {"endpoint_url": _api},
     "command": {"argv": _argv, "timeout": _timeout, "env": _env},
-    "github": {"org": _org, "url": _api},
-    "kubernetes": {"server": _api, "ca": _ca, "namespace": _namespace},
-    "okta": {"url": _api},
+    "github": {"org": _org, "url": _api, "token": _token},
+    "kubernetes": {"server": _api, "ca": _ca, "namespace": _namespace, "token": _token},
+    "okta": {"url": _api, "token": _token},
     "postgres": {"url": _postgres_url},
     "webhook": {"url": _hook, "timeout": _timeout},
 }

@@ -166,6 +166,22 @@ class TestAws(Contract, SharedContract):
         it.revoke(asked)
         assert not rig.works(it, asked) and not it.read_back(asked)
 
+    def test_a_start_while_aws_is_still_taking_it_away_waits_for_that_and_makes_it_anew(
+        self, it: Connector, rig: Rig, server: Aws, order: Ordered, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        asked = replace(order(), actions=("ReadOnly",))
+        it.grant(asked)
+        monkeypatch.setattr(aws, "PAUSES", ())
+        server.takes = 15
+        with pytest.raises(SystemUnavailable, match="still busy with the deletion"):
+            it.revoke(asked)
+        other = replace(asked, grant="g-other")
+        with pytest.raises(SystemUnavailable, match="still busy with the deletion"):
+            it.grant(other)
+        monkeypatch.setattr(aws, "PAUSES", (0.0,) * 40)
+        it.grant(other)
+        assert it.read_back(other) and rig.works(it, other)
+
     def test_a_list_that_comes_late_neither_starts_nor_ends_anything_too_early(
         self, it: Connector, server: Aws, order: Ordered
     ) -> None:

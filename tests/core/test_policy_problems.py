@@ -196,6 +196,7 @@ SETTINGS = {
     "a program with a NUL": ("command", 'argv = ["/d", "\\u0000"]', "argv: argv and env must not hold a NUL"),
     "an organisation's address": ("github", 'org = "github.com/o"\ntoken = "t"', "org: org must be the organisation's"),
     "a GitHub by http": ("github", 'org = "o"\ntoken = "t"\nurl = "http://x"', "url: its URL must begin with https"),
+    "a token of two lines": ("github", 'org = "o"\ntoken = "t\\nu"', "token: token must be visible ASCII"),
     "an Okta without https": ("okta", 'url = "x.okta.com"\ntoken = "t"', "url: the URL must begin with https"),
     "a cluster with a query": ("kubernetes", 'server = "https://s?x"\ntoken = "t"\nca = "c"', "server: its URL must"),
     "a certificate for a path": (
