@@ -13,7 +13,7 @@ from bot.connectors import Systems
 from bot.connectors.base import Connector, Lists
 from bot.core.errors import AccessBotError, SystemRefused, SystemUnavailable
 from bot.core.findings import Finding, Seen, What, compare
-from bot.core.model import GrantState
+from bot.core.model import GrantState, Order
 from bot.health import Health
 from bot.operations._unit import World
 from bot.operations.known_leases import known_leases, known_systems
@@ -96,9 +96,16 @@ class Survey:
         and after it was asked."""
         should_be = each.what is What.MISSING
         order = order_for(self._world, each.grant, each.system, still_active=should_be)
-        if order is None or connector.read_back(order) is should_be:
+        if order is None or self._is_there(connector, order, each) is should_be:
             return False
         return not should_be or order_for(self._world, each.grant, each.system, still_active=True) is not None
+
+    @staticmethod
+    def _is_there(connector: Connector, order: Order, each: Finding) -> bool:
+        """All of it, where only a part was missing; else anything."""
+        if each.what is What.MISSING and each.detail and isinstance(connector, Lists):
+            return not any(found.lacks for found in connector.list_active() if found.grant == each.grant)
+        return connector.read_back(order)
 
     def _remove(self, finding: Finding) -> None:
         """Raises SystemUnavailable or SystemRefused unless it is gone."""

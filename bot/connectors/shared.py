@@ -114,11 +114,13 @@ class Shared:
     # --- what is there
 
     def list_active(self) -> Iterator[Found]:
-        """One for each grant and account; what was given to them and is gone from there is left out."""
+        """One for each grant and account that has anything left of what was given."""
         for (grant, account), marks in groupby(self._marks.of_system(self._name), lambda m: (m.grant, m.account)):
-            there = [mark for mark in marks if self._members.has(account, mark.thing) is not Has.NOT]
+            has = [(mark.action, self._members.has(account, mark.thing) is not Has.NOT) for mark in marks]
+            there = [action for action, is_there in has if is_there]
             if there:
-                yield Found(f"{account} {grant}", grant, ", ".join(mark.action for mark in there))
+                lacks = tuple(action for action, is_there in has if not is_there)
+                yield Found(f"{account} {grant}", grant, ", ".join(there), lacks)
 
     def remove(self, found: Found) -> None:
         """What another grant gave to the same account too is only forgotten for this one."""

@@ -23,7 +23,7 @@ class What(StrEnum):
     """It is being ended, tried again and told of; and is still there."""
 
     MISSING = "missing"
-    """It is active, and not there."""
+    """It is active, and not there, or not all of it: `detail` says what."""
 
 
 EXCESS = frozenset({What.LEFT, What.STRAY})
@@ -72,6 +72,8 @@ def compare(system: str, listed: Iterable[Found], leases: Mapping[str, GrantStat
         what = _STATES[leases.get(found.grant)]
         if what is not None:
             yield Finding(system, what, found.name, found.grant, found.detail)
+        elif found.lacks and leases.get(found.grant) is GrantState.ACTIVE:
+            yield Finding(system, What.MISSING, grant=found.grant, detail=f"missing: {', '.join(found.lacks)}")
     for grant, state in leases.items():
         if state is GrantState.ACTIVE and grant not in there:
             yield Finding(system, What.MISSING, grant=grant)

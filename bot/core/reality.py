@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 @dataclass(frozen=True, slots=True)
 class Found:
     """Something that exists on a system and looks as if this product made it. `name` is what the system calls it,
-    `grant` whose it is, "" where that can't be told; `detail` is a few words for a lead."""
+    `grant` whose it is, "" where that can't be told; `detail` is a few words for a lead, `lacks` what was made for the
+    grant too and is not there any more."""
 
     name: str
     grant: str = ""
     detail: str = ""
+    lacks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

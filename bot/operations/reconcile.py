@@ -81,7 +81,7 @@ def _still_so(u: Unit, finding: Finding) -> bool:
 def _tell_new(u: Unit, finding: Finding) -> None:
     grant = grants.get(u.db, finding.grant) if finding.grant else None
     if finding.what is What.MISSING and grant is not None:
-        return _tell_missing(u, grant, finding.system)
+        return _tell_missing(u, grant, finding)
     if finding.what in EXCESS:
         facts = {"name": finding.name, "what": finding.what, "detail": finding.detail}
         if grant is not None:
@@ -91,10 +91,11 @@ def _tell_new(u: Unit, finding: Finding) -> None:
     return None
 
 
-def _tell_missing(u: Unit, grant: Grant, system: str) -> None:
-    u.record(Event.ACCESS_MISSING, SYSTEM, grant, system=system)
+def _tell_missing(u: Unit, grant: Grant, finding: Finding) -> None:
+    system, part = finding.system, {"part": finding.detail} if finding.detail else {}
+    u.record(Event.ACCESS_MISSING, SYSTEM, grant, system=system, **part)
     u.do(effects.tell_person(grant.person, "missing", grant=grant.id, system=system))
-    u.tell_leads("missing", grant=grant.id, system=system, person=grant.person, role=grant.role)
+    u.tell_leads("missing", grant=grant.id, system=system, person=grant.person, role=grant.role, **part)
 
 
 def _tell_counts(u: Unit, found: Sequence[Finding], unasked: dict[str, str]) -> None:

@@ -9,10 +9,18 @@ from dataclasses import replace
 
 import pytest
 
+from bot.app import build_systems
 from bot.connectors import rest
 from bot.connectors.base import Connector, Lists, Tools
+from bot.connectors.shared import Shared
+from bot.core.effects import Queue
 from bot.core.errors import OutcomeUnknown, SystemRefused, SystemUnavailable
+from bot.core.findings import What
 from bot.core.model import Order
+from bot.delivery import Delivery
+from bot.operations.reconcile import reconcile
+from bot.operations.record_delivery import order_for
+from bot.survey import Survey
 from tests.connectors.contract import Rig
 from tests.connectors.standins.server import BUSY, HANG, LOST, StandIn
 from tests.worlds import CARA, Made
@@ -86,6 +94,25 @@ class SharedContract:
         for mark in marks:
             tools.marks.note(mark)
         assert list(it.list_active()) == [] and not it.read_back(asked)
+
+    def test_what_is_there_in_part_only_is_found_told_and_ended(
+        self, it: Connector, rig: Rig, made: Made, delivery: Delivery
+    ) -> None:
+        assert isinstance(it, Shared)
+        grant = made.a_started(made.a_request("it"))
+        delivery.drain(Queue.START)
+        first, *_ = it._marks.of_grant("it", grant.id)
+        it._members.take(first.account, first.thing)
+        survey = Survey(made.world, build_systems(made.world))
+        for _ in range(2):
+            (found,) = reconcile(made.world, survey.look(), "os:lea")
+            assert (found.what, found.grant) == (What.MISSING, grant.id)
+            assert found.detail == f"missing: {first.action}"
+        assert made.events("grant:access:missing") == 1
+        order = order_for(made.world, grant.id, "it")
+        assert order is not None and it.read_back(order)
+        it.revoke(order)
+        assert not it.read_back(order) and not list(it.list_active())
 
 
 def _lost(call: str) -> str | None:

@@ -72,7 +72,7 @@ SECURITY = {
     "nobody_can_decide": ("role",),
     "start_failed": ("grant", "error"),
     "end_confirmed": ("grant", "system"),
-    "missing": ("grant", "system", "person", "role"),
+    "missing": ("grant", "system", "person", "role", "part"),
     "panic_on": ("by", "role", "person"),
     "panic_off": ("by", "role", "person"),
     "undelivered": ("kind", "to", "error"),

@@ -192,13 +192,13 @@ def _extended(view: GrantView, now: int) -> Message:
 
 def _missing(view: GrantView, now: int) -> Message:
     return message(
-        f"Your access to {title_text(view.role, view.grant.role)} is not there any more.",
+        f"Your access to {title_text(view.role, view.grant.role)} is not all there any more.",
         paragraph(
             [
                 *role_parts(view.role, view.grant.role),
                 " should work until ",
                 date(view.grant.ends_at),
-                ", but is gone.",
+                ", but it is gone, or a part of it.",
             ],
             ["A system has not got it any more, and nobody here ended it. The leads were told."],
             ["It is not made again by itself: talk to one of them, or press I'm done and ask again."],

@@ -30,7 +30,7 @@ WORDS: Mapping[What, str] = {
     What.LEFT: "has ended, and is still there",
     What.STRAY: "is there without a grant",
     What.ENDING: "is being ended and still there; it is tried on",
-    What.MISSING: "should be there until its end, and is not",
+    What.MISSING: "should be there until its end, and is not, or not all of it",
 }
 
 

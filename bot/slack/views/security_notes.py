@@ -86,10 +86,12 @@ def _end_confirmed(facts: Facts) -> Message:
 
 def _missing(facts: Facts) -> Message:
     system, grant, person = str(facts["system"]), str(facts["grant"]), str(facts["person"])
+    part = str(facts.get("part") or "")
     return message(
-        f"Access {_name(grant)} is not on {_name(system)} any more, although it is active.",
+        f"Access {_name(grant)} is not {'all ' if part else ''}on {_name(system)} any more, although it is active.",
         paragraph(
             [bold("Access is missing"), " on ", bold(system), ", although nobody here has ended it."],
+            *([[code(part)]] if part else []),
             [code(str(facts["role"])), " of ", who(person), ", grant ", code(grant), ". They were told."],
             ["It is not made again by itself: somebody may have taken it away on purpose. If not, they ask again."],
         ),
