@@ -89,6 +89,7 @@ def _hand_over(line: Line, role: Role) -> None:
     """What the role owns in this database goes to the shelf, what it may here is taken back. The owner of a function or
     a publication has to be allowed to make one there, so the shelf has the role's rights for this moment."""
     shelf = sql.Identifier(shelf_of(line))
+    do(line, "SET LOCAL lock_timeout = '1s'")  # others wait for their turn, and this is tried again
     do(line, "GRANT {role} TO {shelf} WITH INHERIT TRUE, SET FALSE", role=role.sql, shelf=shelf)
     do(line, "REASSIGN OWNED BY {role} TO {shelf}", role=role.sql, shelf=shelf)
     do(line, "REVOKE {role} FROM {shelf}", role=role.sql, shelf=shelf)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -271,6 +272,31 @@ def test_what_keeps_it_from_ending_is_told_and_nobody_gets_in_meanwhile(it: Post
     server.execute(f"REVOKE SELECT ON hidden.keys FROM {role_name(order)}", "orders")
     it.revoke(order)
     assert not it.read_back(order)
+
+
+def test_what_another_holder_has_locked_holds_up_neither_the_end_of_access_nor_a_start(
+    it: Postgres, server: PasswordServer
+) -> None:
+    """Who grants something to a role keeps it from being dropped until that is committed."""
+    other, order, next_one = an_order(*MAKER, person=CARA), an_order(), an_order()
+    it.grant(other)
+    it.grant(order)
+    secret = shown(it, order)
+    with holder(it, other) as line, ThreadPoolExecutor(1) as pool:
+        line.execute(f"CREATE TABLE lab.waits (); BEGIN; GRANT SELECT ON lab.waits TO {role_name(order)}".encode())
+        end = pool.submit(it.revoke, order)
+        before = time.monotonic()
+        it.grant(next_one)
+        assert time.monotonic() - before < 4
+        with pytest.raises(SystemUnavailable, match="lock timeout"):
+            end.result()
+        with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+            psycopg.connect(secret)
+    it.revoke(order)
+    assert not it.read_back(order)
+    it.revoke(other)
+    with as_admin(server) as line:
+        line.execute("DROP TABLE lab.waits")
 
 
 # --- more than one

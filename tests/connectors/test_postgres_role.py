@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 
 import psycopg
 import pytest
@@ -151,6 +152,24 @@ def test_the_server_itself_lets_nobody_in_after_the_end(it: Postgres) -> None:
         psycopg.connect(secret)
     it.extend(an_order(grant=order.grant))
     psycopg.connect(secret).close()
+
+
+def test_the_end_is_exact_whatever_the_server_s_time_zone_and_style_of_dates(
+    it: Postgres, server: PasswordServer
+) -> None:
+    order = an_order()
+    server.execute(
+        "ALTER ROLE access_bot SET timezone = 'Asia/Kolkata'; ALTER ROLE access_bot SET datestyle = 'German'"
+    )
+    try:
+        it.grant(order)
+        it.extend(order)
+        (found,) = it.list_active()
+    finally:
+        server.execute("ALTER ROLE access_bot RESET ALL")
+    until = f"SELECT extract(epoch FROM rolvaliduntil)::bigint FROM pg_roles WHERE rolname = '{role_name(order)}'"
+    assert server.execute(until) == [(order.ends_at,)]
+    assert found.detail == f"may log in until {datetime.fromtimestamp(order.ends_at, UTC):%Y-%m-%d %H:%M:%S}+00"
 
 
 def test_what_is_gone_shows_nothing(it: Postgres) -> None:
