@@ -8,6 +8,8 @@ import json
 import time
 from collections.abc import Callable
 
+import pytest
+
 from bot.core.model import Grant, GrantState, Lease, Request, RequestState
 from storage import grants, requests
 from tests.faults.live import Company, until
@@ -42,6 +44,8 @@ def put_in(company: Company, number: int, ends_at: int) -> None:
         company.db.notify([], ends_at)
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(400)  # all that it waits for, each as long as it may take
 def test_thousands_of_ends_in_one_second_wait_for_no_slack_and_flood_none(
     database_url: str, make_company: Callable[..., Company]
 ) -> None:
