@@ -20,6 +20,15 @@ def drop(db: Database, mark: Mark) -> None:
     db.run(sql, mark.system, mark.grant, mark.account, mark.thing)
 
 
+def drop_places(db: Database, system: str) -> int:
+    """Forgets on which server access is that is not over; gives for how many grants."""
+    sql = (
+        "DELETE FROM marks WHERE system = ? AND account = '' AND grant_id IN "
+        "(SELECT grant_id FROM leases WHERE system = ? AND state <> 'ended')"
+    )
+    return db.run(sql, system, system)
+
+
 def of_grant(db: Database, system: str, grant: str) -> list[Mark]:
     return _marks(db.rows(f"SELECT {_COLUMNS} FROM marks WHERE system = ? AND grant_id = ?", system, grant))
 

@@ -32,6 +32,7 @@ HOW = (
     "Asking again makes a new password, and this one opens nothing then; sessions that are open stay open.",
 )
 
+_KNOWABLE = "SELECT has_function_privilege('pg_control_system()', 'EXECUTE')"
 _IDENTITY = "SELECT system_identifier::text FROM pg_control_system()"  # a standby that takes over has the same
 _ACCOUNT = """SELECT rolname, rolsuper, rolcreaterole, current_setting('transaction_read_only') = 'on'
     FROM pg_roles WHERE rolname = current_user"""
@@ -137,14 +138,16 @@ class Postgres:
         return found
 
     def _mark(self, line: Line, grant: str) -> Mark:
-        """Which server this is: the url may lead to another one when the access ends."""
-        return Mark(self._system, grant, "", row(line, _IDENTITY)[0], "")
+        """Which server this is: the url may lead to another one when the access ends. "" where we may not know it."""
+        identity = row(line, _IDENTITY)[0] if row(line, _KNOWABLE)[0] else ""
+        return Mark(self._system, grant, "", identity, "")
 
     def _refuse_elsewhere(self, line: Line, grant: str) -> None:
         if {*self._marks.of_grant(self._system, grant)} - {self._mark(line, grant)}:
             raise SystemUnavailable(
                 f"{self._system} is another server than the one where this access was made: let its url lead there "
-                "until the access has ended"
+                "until the access has ended, or say that it is the same database, restored or upgraded: "
+                f"access-bot systems moved {self._system}"
             )
 
     def _one(self, line: Line, order: Order) -> Role | None:

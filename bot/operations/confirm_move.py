@@ -4,14 +4,14 @@ from bot.core.approval import Refused
 from bot.core.audit import Event
 from bot.core.effects import Queue
 from bot.operations._unit import World, unit
-from storage import grants, outbox
+from storage import grants, marks, outbox
 
 
 def confirm_move(world: World, actor: str, system: str, target: str) -> int | Refused:
     """`target` is where its settings lead; what waits to end there is tried at once. Gives how many grants this is
     about. Raises StorageUnavailable."""
     with unit(world) as u:
-        moved = grants.move_targets(u.db, system, target)
+        moved = max(grants.move_targets(u.db, system, target), marks.drop_places(u.db, system))
         if not moved:
             return Refused(f"No access that is not over was made elsewhere than {system} leads to: nothing was done.")
         u.note(Event.MOVE_CONFIRMED, actor, system=system, grants=moved)

@@ -14,11 +14,12 @@ from bot.connectors import for_order, make, target_of
 from bot.core.approval import Refused
 from bot.core.effects import Queue
 from bot.core.errors import SystemUnavailable
-from bot.core.model import Grant, GrantState
+from bot.core.model import Grant, GrantState, Mark
 from bot.core.policy import System, parse_policy
 from bot.delivery import Delivery
 from bot.operations.confirm_move import confirm_move
 from bot.operations.count_usage import UsageMeter
+from bot.operations.keep_marks import StoredMarks
 from bot.operations.record_delivery import order_for
 from bot.operations.release_grant import release_grant
 from bot.operations.renew_grant import Renewed, renew_grant
@@ -138,6 +139,18 @@ def test_who_says_that_it_is_the_same_system_is_on_record_and_believed(moving: M
     assert isinstance(confirm_move(moving.made.world, "os:lea", "it", target), Refused)
     assert moving.ended(grant)
     assert moving.made.log("system:move:confirmed", "actor, system") == [("os:lea", "it")]
+
+
+def test_a_database_that_is_another_server_now_is_believed_as_well_and_no_membership_forgotten(moving: Moving) -> None:
+    """It was restored, or upgraded, and its settings are the same."""
+    grant, marks = moving.active(), StoredMarks(moving.made.world)
+    server, team = Mark("it", grant.id, "", "7312", ""), Mark("it", grant.id, "ana", "team", "writers")
+    other = Mark("another", grant.id, "", "7312", "")
+    for mark in (server, team, other):
+        marks.note(mark)
+    target = target_of(moving.systems.of("it", "webhook"))
+    assert confirm_move(moving.made.world, "os:lea", "it", target) == 1
+    assert [*marks.of_grant("it", grant.id), *marks.of_grant("another", grant.id)] == [team, other]
 
 
 # --- which settings say which system it is

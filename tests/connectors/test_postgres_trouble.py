@@ -203,6 +203,18 @@ def test_another_server_behind_the_url_proves_no_end(server: PasswordServer) -> 
         assert not here.read_back(order) and not there.read_back(order)
 
 
+def test_where_a_server_does_not_tell_which_it_is_access_is_given_and_ended(server: PasswordServer) -> None:
+    it, order = connector(url(server.port), notes=Notes()), an_order()
+    server.execute("REVOKE EXECUTE ON FUNCTION pg_control_system() FROM PUBLIC", "orders")
+    try:
+        it.grant(order)
+        assert works(it, order)
+        it.revoke(order)
+        assert not it.read_back(order)
+    finally:
+        server.execute("GRANT EXECUTE ON FUNCTION pg_control_system() TO PUBLIC", "orders")
+
+
 def test_a_server_that_is_too_old_starts_nothing_and_has_nothing_to_end(
     it: Postgres, server: PasswordServer, monkeypatch: Any
 ) -> None:
