@@ -65,9 +65,8 @@ def clicks(scale: Scale) -> Iterator[str]:
             office.approve(request)
             office.grant(request, "active")
         made = Counter(call["method"] for call in office.sandbox.inspector.calls())
-        said = ", ".join(f"{method} ×{number}" for method, number in made.most_common())
-        yield f"what Slack was asked by {len(asked)} clicks until their access was active: {said}"
-        yield f"a click on Approve until its access is active: {told(office.bot)}"
+        calls = ", ".join(f"{method} ×{number}" for method, number in made.most_common())
+        yield f"{len(asked)} clicks on Approve until their access is active ({calls}): {told(office.bot)}"
 
 
 def lifecycles(scale: Scale) -> Iterator[str]:
