@@ -47,6 +47,7 @@ class Event(StrEnum):
     GRANT_SCHEDULED = "grant:access:scheduled"
     GRANT_STARTED = "grant:access:started"
     GRANT_FAILED = "grant:access:failed"
+    START_UNDONE = "grant:start:undone"
     GRANT_RENEWED = "grant:access:renewed"
     RENEWAL_FAILED = "grant:renewal:failed"
     RENEWAL_CONFIRMED = "grant:renewal:confirmed"

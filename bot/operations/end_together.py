@@ -51,8 +51,7 @@ def _confirm(
     gone = {(lease.grant, lease.system) for lease in ended}
     alarms_over(u, gone)
     for lease in ended:
-        if found[lease.grant].state is GrantState.ENDING:
-            note_ended(u, found[lease.grant], lease.system)
+        note_ended(u, found[lease.grant], lease.system)
     over = [
         grant
         for grant in found.values()

@@ -106,10 +106,10 @@ def record_ended(world: World, grant_id: str, system: str) -> None:
             return
         ended = grants.set_lease(u.db, grant.id, system, GrantState.ENDED)
         alarms_over(u, [(grant.id, system)])
-        if not ended or grant.state is GrantState.FAILED:
+        if not ended:
             return
         note_ended(u, grant, system)
-        if grant.state is GrantState.ENDED or any(
+        if grant.state is not GrantState.ENDING or any(
             lease.state is not GrantState.ENDED for lease in grants.leases(u.db, grant.id)
         ):
             return
@@ -124,7 +124,10 @@ def look_again(world: World, grant_id: str, system: str) -> None:
 
 
 def note_ended(u: Unit, grant: Grant, system: str) -> None:
-    """Puts a confirmed end on one system on record."""
+    """Puts a confirmed end on one system on record, or that nothing is left there of a start that failed."""
+    if grant.state is GrantState.FAILED:
+        u.record(Event.START_UNDONE, SYSTEM, grant, system=system)
+        return
     u.record(
         Event.GRANT_ENDED, SYSTEM, grant, system=system, why=grant.end_reason or "", by=grant.end_by or "",
         started_at=grant.started_at,
