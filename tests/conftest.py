@@ -12,6 +12,7 @@ import pytest
 from storage.database import Database
 from tests.browser import NO_BROWSER
 from tests.connectors.hosts import NO_SSHD
+from tests.hands import Hands, some_hands
 from tests.postgres import Postgres
 from tests.worlds import Made, make_world
 
@@ -71,6 +72,21 @@ def database(database_url: str) -> Iterator[Database]:
 def made(database: Database, tmp_path: Path) -> Made:
     """A world with people in it, on each of the two databases."""
     return make_world(tmp_path, db=database)
+
+
+@pytest.fixture
+def hands(tmp_path: Path) -> Iterator[Hands]:
+    with some_hands(tmp_path) as hands:
+        yield hands
+
+
+@pytest.fixture
+def running(hands: Hands) -> Iterator[Hands]:
+    """The same with its threads."""
+    hands.start()
+    yield hands
+    hands.system.free()
+    hands.stop()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

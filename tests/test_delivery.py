@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,25 +27,10 @@ from bot.operations.renew_grant import Renewed, renew_grant
 from bot.operations.take_work import free_claims
 from bot.queues import LANES
 from tests.fakes import FakeMessenger, FakePeople, FakeSystem, FakeSystems, OurSystem, until
-from tests.hands import Hands, some_hands
+from tests.hands import Hands
 from tests.worlds import ANA, Made
 
 SECURITY = "#access-security"
-
-
-@pytest.fixture
-def hands(tmp_path: Path) -> Iterator[Hands]:
-    with some_hands(tmp_path) as hands:
-        yield hands
-
-
-@pytest.fixture
-def running(hands: Hands) -> Iterator[Hands]:
-    """The same with its threads."""
-    hands.start()
-    yield hands
-    hands.system.free()
-    hands.stop()
 
 
 # --- nothing waits for what it needn't

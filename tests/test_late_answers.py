@@ -5,8 +5,6 @@ arrives after it is taken away and told.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -20,25 +18,11 @@ from bot.operations.renew_grant import Renewed, renew_grant
 from bot.operations.sound_alarms import sound_alarms, watch_ends
 from bot.queues import LANES, LONGEST_ASKED
 from tests.fakes import until
-from tests.hands import Hands, some_hands
+from tests.hands import Hands
 from tests.worlds import ANA
 
 SECURITY = "#access-security"
 DAY = 86400
-
-
-@pytest.fixture
-def hands(tmp_path: Path) -> Iterator[Hands]:
-    with some_hands(tmp_path) as hands:
-        yield hands
-
-
-@pytest.fixture
-def running(hands: Hands) -> Iterator[Hands]:
-    hands.start()
-    yield hands
-    hands.system.free()
-    hands.stop()
 
 
 def renewed(hands: Hands) -> Grant:
