@@ -112,17 +112,16 @@ def build_base(settings: Settings, source: Source, *, only_ending: bool = False,
 
 
 class Worker:
-    """Delivery, the clock and the Slack socket of one process."""
+    """Delivery, the clock and, in Socket Mode, the Slack socket of one process."""
 
-    def __init__(self, base: Base, bolt: App, identity: Identity, meter: UsageMeter) -> None:
+    def __init__(self, base: Base, identity: Identity, meter: UsageMeter) -> None:
         settings, clock_world = base.settings, base.world.via(Source.CLOCK)
         patient = slack_client(settings, timeout=10)
         self._base, self.greeting = base, Greeting(identity, self._meet_slack)
         self.people = SlackPeople(slack_client(settings, timeout=3), clock_world, identity.team)
         self.delivery = _delivery(base, clock_world, patient, self.people, meter)
         self.jobs = Jobs(clock_world, base.clock.exact, self._others(clock_world), ending=self.delivery.ends_held)
-        line = slack_client(settings, timeout=10)
-        self.socket = Socket(bolt, settings.slack_app_token, line) if settings.slack_mode == "socket" else None
+        self.socket = _socket(base, identity) if settings.slack_mode == "socket" else None
         self._watch = Watch(base.clock.exact, self._looks())
         self._world, self._started, self._stopping = clock_world, clock_world.now(), threading.Event()
 
@@ -217,6 +216,12 @@ class Worker:
                 log.warning("Slack does not say who %s is: %s", person, error)
 
 
+def _socket(base: Base, identity: Identity) -> Socket:
+    settings = base.settings
+    client = slack_client(settings, timeout=10)
+    return Socket(build_bolt(base, identity), settings.slack_app_token, client)
+
+
 def _delivery(base: Base, world: World, client: WebClient, people: SlackPeople, meter: UsageMeter) -> Delivery:
     return Delivery(world, build_systems(base.world), Messenger(client, world, base.signer.sealed), people, meter)
 
@@ -296,20 +301,25 @@ def serve(base: Base, *, web: bool, work: bool, migrate: bool) -> None:
     base.db.migrate() if migrate else base.db.check_schema()
     record_loaded(base.world, base.roles.policy)
     meter = UsageMeter(base.world.via(Source.HTTP))
+    takes_events = web and settings.slack_mode == "http"
     worker = None
     slack = None
     parts: list[Part] = []
-    if settings.slack_bot_token:
+    if work or takes_events:
         identity = Identity(slack_client(settings, timeout=5), base.world)
-        bolt = build_bolt(base, identity)
-        worker = Worker(base, bolt, identity, meter) if work else None
+        worker = Worker(base, identity, meter) if work else None
         parts.append(worker or Greeting(identity, lambda: None))
-        verifier = SignatureVerifier(settings.slack_signing_secret)
-        slack = SlackEvents(bolt.dispatch, verifier) if web and settings.slack_mode == "http" else None
+        slack = _slack_events(base, identity) if takes_events else None
     if worker is None:
         parts.append(Watch(base.clock.exact, {"roles.toml": partial(reload_roles, base)}))
     said = worker.systems if worker is not None else dict
     _serve(base, meter, parts, partial(_ready, base, worker), said, slack)
+
+
+def _slack_events(base: Base, identity: Identity) -> SlackEvents:
+    """For HTTP mode only: without a signing secret there is nothing to verify with."""
+    verifier = SignatureVerifier(base.settings.slack_signing_secret)
+    return SlackEvents(build_bolt(base, identity).dispatch, verifier)
 
 
 class Part(Protocol):

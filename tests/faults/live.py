@@ -7,7 +7,6 @@ its endpoints, its log, its database and what Slack was told.
 from __future__ import annotations
 
 import http.client
-import os
 import re
 import secrets
 import subprocess
@@ -24,13 +23,11 @@ from bot.sandbox import Outcome, Person, Sandbox, running_sandbox
 from bot.sandbox.rules import notifications, validate_message, validate_view
 from bot.slack.manifest import manifest
 from storage.database import Database
+from tests.bot_environment import bot_environment
 
 ROOT = Path(__file__).parents[2]
 Found = TypeVar("Found")
 Json = dict[str, Any]
-
-SHOP, REPORTS = "shop-system-secret-0123456789", "reports-system-secret-0123456789"
-KEY = "a-signing-key-of-forty-characters-0000001"
 
 WORKSPACE = """
 [workspace]
@@ -184,28 +181,21 @@ class Bot:
 
 
 class Company:
-    """The stand-in, the bot and the people. `environment` adds to what the bot is started with."""
+    """The stand-in, the bot and the people. The bot starts with the variables that its mode requires, with `all_set`
+    with the optional ones too; `environment` is what a test itself is about."""
 
     def __init__(
-        self, sandbox: Sandbox, folder: Path, environment: dict[str, str] | None = None, mode: str = "socket"
+        self,
+        sandbox: Sandbox,
+        folder: Path,
+        environment: dict[str, str] | None = None,
+        mode: str = "socket",
+        all_set: bool = False,
     ) -> None:
         self.sandbox, self.folder, self.mode = sandbox, folder, mode
         self.roles = folder / "roles.toml"
         self.roles.write_text(ROLES)
-        self.env = {
-            **{name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TZ") if name in os.environ},
-            **sandbox.environment,
-            "PYTHONPATH": str(ROOT),
-            "DATABASE_URL": f"sqlite:///{folder}/access.db",
-            "ACCESS_ROLES": str(self.roles),
-            "ACCESS_SECRET_KEYS": KEY,
-            "SHOP_ADMIN_SECRET": SHOP,
-            "REPORTS_SECRET": REPORTS,
-            "PORT": "0",
-            "LOG_LEVEL": "INFO",
-            **({"SLACK_APP_TOKEN": ""} if mode == "http" else {}),
-            **(environment or {}),
-        }
+        self.env = bot_environment(sandbox.environment, mode, all_set=all_set) | (environment or {})
         self.bots: list[Bot] = []
         self.expected = ["slack_sdk.web.base_client"]  # Slack's client says so itself when Slack does not answer
         self._db: Database | None = None
@@ -264,7 +254,8 @@ class Company:
     @property
     def db(self) -> Database:
         if self._db is None:
-            self._db = Database(self.env["DATABASE_URL"])
+            url = self.env.get("DATABASE_URL", "sqlite:///access.db")
+            self._db = Database(url.replace("sqlite:///access.db", f"sqlite:///{self.folder}/access.db"))
         return self._db
 
     def rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
@@ -437,12 +428,17 @@ def _alive(bot: Bot) -> bool:
 
 @contextmanager
 def running_company(
-    folder: Path, *, environment: dict[str, str] | None = None, rate_limits: bool = False, mode: str = "socket"
+    folder: Path,
+    *,
+    environment: dict[str, str] | None = None,
+    rate_limits: bool = False,
+    mode: str = "socket",
+    all_set: bool = False,
 ) -> Iterator[Company]:
     """The stand-in with the app installed by the bot's own manifest; the test starts the bot."""
     installed = manifest(mode, "https://access.example.com") if mode == "http" else manifest(mode)
     with running_sandbox(manifest=installed, rate_limits=rate_limits) as sandbox:
-        company = Company(sandbox, folder, environment, mode)
+        company = Company(sandbox, folder, environment, mode, all_set)
         try:
             yield company
         finally:

@@ -12,7 +12,8 @@ from urllib.parse import urlencode
 
 import pytest
 
-from tests.faults.live import KEY, REPORTS, SHOP, Company, running_company, until
+from tests.bot_environment import KEY, REPORTS, SHOP
+from tests.faults.live import Company, running_company, until
 
 
 class Lived(NamedTuple):

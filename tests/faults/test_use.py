@@ -8,7 +8,8 @@ from typing import Any
 import httpx
 
 from bot.core.use import LATE
-from tests.faults.live import SHOP, Company, until
+from tests.bot_environment import SHOP
+from tests.faults.live import Company, until
 
 
 def report(company: Company, grant: str, event: str) -> dict[str, Any]:
