@@ -48,6 +48,13 @@ def describe_person(world: World, person_id: str, *, for_home: bool = False) -> 
         )
 
 
+def roles_open_to(world: World, person_id: str) -> tuple[Role, ...]:
+    """The roles that somebody may ask for now; none for a person who is not known. Raises StorageUnavailable."""
+    with world.db.reading():
+        u = Unit(world)
+        return requestable(u, u.person(person_id))
+
+
 def requestable(u: Unit, person: Person) -> tuple[Role, ...]:
     """The roles that this person may ask for now, in the order of roles.toml."""
     return tuple(role for role in u.policy.roles.values() if may_request(role, person, u.directory) is None)

@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from bot.sandbox.blocks import validate_suggestions
 from bot.sandbox.checks import Json
 from bot.sandbox.courier import ACKED, Delivery
-from bot.sandbox.forms import form_problems, state_values
+from bot.sandbox.forms import elements, form_problems, state_values
 from bot.sandbox.methods_chat import answer_in_place, content, public
 from bot.sandbox.methods_views import checked_view, push_view, replace_view, view_json
 from bot.sandbox.payloads import (
@@ -24,6 +25,12 @@ from bot.sandbox.workspace import SlackError, User, View
 from bot.sandbox.world import Call, World
 
 Act = Callable[[World, Json], Awaitable[Json]]
+
+LEAST_TYPED = 3
+"""Characters that Slack's client waits for where the element does not say (`min_query_length`)."""
+
+NOT_SUGGESTED = ("state", "response_url")
+"""What other interactions have and `block_suggestion` does not."""
 
 
 def actor(world: World, asked: Json) -> User:
@@ -118,15 +125,44 @@ async def click(world: World, asked: Json) -> Json:
 
 
 async def suggest(world: World, asked: Json) -> Json:
-    """The options of an external select for what the person typed."""
+    """The options of an external select for what the person typed; Slack's client asks for none while that is too
+    short. An answer that Slack would refuse gives no options, but `problems`."""
     user = actor(world, asked)
     spot = _spot(world, user, asked)
     names = {name: asked[name] for name in ("block_id", "action_id")}
-    payload = interaction(world, "block_suggestion", user, **spot, **names, value=asked.get("value", ""))
+    typed = str(asked.get("value", ""))
+    if len(typed) < _searched(spot, names).get("min_query_length", LEAST_TYPED):
+        return {"outcome": "too_short", "options": []}
+    _refuse_without_options_url(world)
+    place = {name: value for name, value in spot.items() if name not in NOT_SUGGESTED}
+    payload = interaction(world, "block_suggestion", user, **place, **names, value=typed)
     delivery = await world.courier.deliver("interactive", payload)
     ack = delivery.ack or {}
+    if delivery.outcome != ACKED:
+        return outcome(world, user, delivery, error=delivery.outcome)
+    if problems := validate_suggestions(ack):
+        return outcome(world, user, delivery, error="invalid_options", problems=problems)
     groups = [option for group in ack.get("option_groups", []) for option in group["options"]]
-    return outcome(world, user, delivery, options=[*ack.get("options", []), *groups][:100])
+    return outcome(world, user, delivery, options=[*ack.get("options", []), *groups])
+
+
+def _searched(spot: Json, names: Json) -> Json:
+    """The external select that somebody types into. Raises SlackError where there is none."""
+    blocks = (spot.get("view") or spot.get("message") or {}).get("blocks", [])
+    for block, element in elements(blocks):
+        here = {"block_id": block["block_id"], "action_id": element["action_id"]} == names
+        if here and "external" in element["type"]:
+            return element
+    raise SlackError("action_not_found")
+
+
+def _refuse_without_options_url(world: World) -> None:
+    """Over HTTP Slack asks the address that the manifest has for options, and no other."""
+    settings = world.workspace.app.manifest.get("settings")
+    if world.courier.request_url is None or settings is None:
+        return
+    if not settings.get("interactivity", {}).get("message_menu_options_url"):
+        raise SlackError("no_options_url")
 
 
 async def draft(world: World, asked: Json) -> Json:

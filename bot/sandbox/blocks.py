@@ -37,6 +37,7 @@ from bot.sandbox.elements import (
     IMAGE_SOURCE,
     INPUT_ELEMENTS,
     KIND,
+    PLAIN_OPTION,
     RICH_TEXT,
     plain,
     text,
@@ -237,6 +238,12 @@ BLOCKS: dict[str, tuple[frozenset[str], Check]] = {
 }
 
 
+SUGGESTIONS: dict[str, Check] = {
+    "options": array(PLAIN_OPTION, 100, 0),
+    "option_groups": array(shape({"label!": plain(75), "options!": array(PLAIN_OPTION, 100, 0)}), 100, 0),
+}
+
+
 def _block(value: Any, path: str, seen: Inspection) -> None:
     """One block: known, allowed on this surface, with an id of its own."""
     kind = value.get("type") if isinstance(value, dict) else None
@@ -320,6 +327,17 @@ def validate_view(view: Any) -> list[str]:
     if kind == "modal" and not view.get("submit") and _has_input(view.get("blocks")):
         seen.wrong("missing required field: submit", "/view")
     return seen.problems + inspect_blocks(view.get("blocks", []), str(kind), "/view/blocks").problems
+
+
+def validate_suggestions(ack: Json) -> list[str]:
+    """The problems that Slack would have with an app's answer to `block_suggestion`; none is []."""
+    seen = Inspection("modal")
+    given = [name for name in SUGGESTIONS if name in ack]
+    if len(given) != 1:
+        seen.wrong("must have either options or option_groups", "")
+    for name in given:
+        SUGGESTIONS[name](ack[name], f"/{name}", seen)
+    return seen.problems
 
 
 def _has_input(blocks: Any) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bot.sandbox.blocks import validate_blocks, validate_message, validate_view
+from bot.sandbox.blocks import validate_blocks, validate_message, validate_suggestions, validate_view
 from bot.sandbox.notices import notifications
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "notifications",
     "validate_blocks",
     "validate_message",
+    "validate_suggestions",
     "validate_view",
 ]
 

@@ -13,27 +13,32 @@ from slack_bolt import Ack, App
 
 from bot.core.approval import Refused
 from bot.core.errors import StorageUnavailable
+from bot.core.role_search import search_roles
 from bot.operations._unit import World
+from bot.operations.describe_person import roles_open_to
 from bot.operations.do_once import do_once
 from bot.operations.leave_answer import leave_answer
 from bot.operations.meet_person import meet_person
 from bot.operations.record_people import save_refresh
 from bot.operations.refuse_action import refuse_action
 from bot.operations.show_home import show_home
+from bot.slack.blocks import Element
 from bot.slack.commands import run_command
 from bot.slack.desk import TOO_LATE, Desk, admit, foreign, known, may_wait, open_view
 from bot.slack.forms import Reply, become, error_at, open_shortcut, run_form
-from bot.slack.ids import Shortcut
+from bot.slack.ids import Action, Shortcut
 from bot.slack.payloads import (
     BadPayload,
     Click,
     Happening,
+    Suggestion,
     click_from,
     command_from,
     happening_from,
     sender_in,
     shortcut_from,
     submission_from,
+    suggestion_from,
     trigger_in,
 )
 from bot.slack.presses import PRESSES, UNKNOWN, run_press, tell
@@ -57,6 +62,7 @@ def register(app: App, desk: Desk) -> None:
     app.command(COMMAND)(_listener(desk, on_command, _by_message))
     app.block_action({"action_id": everything})(_listener(desk, on_click, _by_modal))
     app.view_submission(everything)(_listener(desk, on_form, _in_form))
+    app.options({"action_id": everything})(_suggestion_listener(desk))
     app.shortcut(everything)(_listener(desk, on_shortcut, _by_modal))
     app.event(re.compile("|".join(EVENTS)))(_event_listener(desk))
 
@@ -70,6 +76,23 @@ def _listener(desk: Desk, handle: Handler, tell_them: Teller) -> Callable[..., N
         except Exception as error:
             reply = _apology(desk, body, error, tell_them)
         ack(reply) if reply else ack()
+
+    return listen
+
+
+def _suggestion_listener(desk: Desk) -> Callable[..., None]:
+    """Acknowledges with the matching options at once, and with none when anything fails: Slack shows no words there."""
+
+    def listen(ack: Ack, body: Body) -> None:
+        try:
+            options = on_suggestion(desk, body)
+        except (BadPayload, StorageUnavailable) as error:
+            log.warning("a menu stayed empty: %s", error)
+            options = []
+        except Exception:
+            log.exception("a menu stayed empty")
+            options = []
+        ack(options=options)
 
     return listen
 
@@ -128,6 +151,18 @@ def on_shortcut(desk: Desk, body: Body) -> Reply:
     if not open_shortcut(desk, said, person):
         leave_answer(desk.world, said.person, "", "text", text=TOO_LATE)
     return {}
+
+
+def on_suggestion(desk: Desk, body: Body) -> list[Element]:
+    """The options for what was typed. Nobody is looked up and nothing is recorded: this comes with every letter."""
+    said = suggestion_from(body)
+    search = SEARCHES.get(said.action)
+    return [] if search is None or foreign(desk, said) else search(desk.world, said)
+
+
+def _search_roles(world: World, said: Suggestion) -> list[Element]:
+    found = search_roles(roles_open_to(world, said.person), said.typed)
+    return [request_modal.option(role) for role in found]
 
 
 def on_event(desk: Desk, body: Body) -> None:
@@ -232,6 +267,9 @@ class Opening:
 
 
 COMMAND = "/access"
+
+SEARCHES: Mapping[str, Callable[[World, Suggestion], list[Element]]] = {Action.CHOOSE_ROLE: _search_roles}
+"""Menus that are searched as people type, by their `action_id`."""
 
 SHORTCUTS = (
     Opening(Shortcut.REQUEST, "global", "Request access", "Ask for temporary production access"),

@@ -91,9 +91,10 @@ def _shortcut(opening: Opening) -> dict[str, str]:
 
 def _settings(address: str | None) -> dict[str, Any]:
     there = {"request_url": address} if address else {}
+    options = {"message_menu_options_url": address} if address else {}
     return {
         "event_subscriptions": {**there, "bot_events": list(EVENTS)},
-        "interactivity": {"is_enabled": True, **there},
+        "interactivity": {"is_enabled": True, **there, **options},
         "org_deploy_enabled": False,
         "socket_mode_enabled": address is None,
         "token_rotation_enabled": False,

@@ -75,6 +75,14 @@ class Shortcut(Said):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Suggestion(Said):
+    """What was typed so far into a menu that is searched."""
+
+    action: str
+    typed: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Happening(Said):
     """An event of the Events API; `tab` only for an opened App Home."""
 
@@ -151,6 +159,18 @@ def shortcut_from(body: Json) -> Shortcut:
         key=f"shortcut:{_text(body, 'trigger_id')}",
         shortcut=_needed(body, "callback_id"),
         quote=_quote(body) if "message" in body else "",
+    )
+
+
+def suggestion_from(body: Json) -> Suggestion:
+    """A `block_suggestion` payload (https://docs.slack.dev/reference/interaction-payloads/block_suggestion-payload).
+    Characters that no database can store are left out: the words are only compared."""
+    typed = body.get("value")
+    return Suggestion(
+        **_who(body),
+        key="",
+        action=_needed(body, "action_id"),
+        typed=_storable(typed) if isinstance(typed, str) else "",
     )
 
 

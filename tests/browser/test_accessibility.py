@@ -15,7 +15,7 @@ from playwright.sync_api import Page, expect
 from bot.sandbox.stage import Stage
 from tests.browser.conftest import Open
 from tests.browser.test_phone import PHONE
-from tests.browser.windows import Window
+from tests.browser.windows import Window, choose
 
 BAD = {"serious", "critical"}
 MARK = "Order 4800, to look at"
@@ -62,7 +62,7 @@ def modal(ben: Window) -> None:
 
 def form(ben: Window) -> None:
     ben.shortcut("Request access")
-    ben.dialog("Request access").get_by_label("Role").select_option(label="Customer records, read only")
+    choose(ben.dialog("Request access"), "Role", "Customer records, read only")
     expect(ben.dialog("Request access").get_by_label("Ticket")).to_be_visible()
 
 

@@ -7,7 +7,7 @@ from playwright.sync_api import Locator, expect
 
 from bot.sandbox.stage import Stage
 from tests.browser.conftest import Open
-from tests.browser.windows import Window, box_of
+from tests.browser.windows import Window, box_of, choose
 
 MARK = "Ticket 4730."
 HARM = (
@@ -35,7 +35,7 @@ def test_a_reason_that_means_harm_stays_words(window: Open, on: Stage) -> None:
     before = on.sandbox.person("ben").messages("#general")
     farid.shortcut("Request access")
     form = farid.dialog("Request access")
-    form.get_by_label("Role").select_option(label="Sales reports, read only")
+    choose(form, "Role", "Sales reports, read only")
     expect(form).to_contain_text("Needs 1 approval")
     form.get_by_label("Reason").fill(LONG)
     assert len(form.get_by_label("Reason").input_value()) == 3000

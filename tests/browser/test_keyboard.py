@@ -55,6 +55,8 @@ def test_a_command_is_chosen_typed_filled_in_and_left(window: Open) -> None:
     form = dev.dialog("Request access")
     expect(form.get_by_label("Role")).to_be_focused()
     press(page, "ArrowDown")
+    expect(form.get_by_role("option").first).to_be_visible()
+    press(page, "ArrowDown", "Enter")
     expect(form).to_contain_text("Look up orders and give money back.")
     expect(form.get_by_label("Role")).to_be_focused()
     press(page, "Shift+Tab")

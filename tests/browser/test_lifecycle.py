@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 
 from bot.sandbox.stage import LINK
 from tests.browser.conftest import Open
-from tests.browser.windows import Window
+from tests.browser.windows import Window, choose
 
 WHY = "Order 4711: the customer waits for a refund"
 
@@ -56,7 +56,7 @@ def ask(ana: Window) -> None:
     """Through the form, which a shortcut opens and which says what the role gives."""
     ana.shortcut("Request access")
     form = ana.dialog("Request access")
-    form.get_by_label("Role").select_option(label="Shop admin, read and refund")
+    choose(form, "Role", "Shop admin, read and refund")
     expect(form).to_contain_text("Needs 1 approval from @db-leads")
     form.get_by_label("Duration").fill("2h")
     form.get_by_label("Reason").fill(WHY)

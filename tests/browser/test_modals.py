@@ -6,7 +6,7 @@ from playwright.sync_api import Locator, expect
 
 from bot.sandbox.stage import Stage
 from tests.browser.conftest import Open
-from tests.browser.windows import error_of
+from tests.browser.windows import choose, error_of
 
 
 def wrong_at(form: Locator, label: str, words: str) -> None:
@@ -24,7 +24,7 @@ def test_each_error_stands_at_the_field_that_it_is_about(window: Open) -> None:
     form = dev.dialog("Request access")
     send = form.get_by_role("button", name="Send request")
 
-    form.get_by_label("Role").select_option(label="Customer records, read only")
+    choose(form, "Role", "Customer records, read only")
     expect(form.get_by_label("Ticket")).to_be_visible()
     form.get_by_label("Ticket").fill("SHOP-12")
     send.click()
@@ -54,10 +54,10 @@ def test_what_was_typed_outlives_the_choice_of_another_role(window: Open) -> Non
     farid.shortcut("Request access")
     form = farid.dialog("Request access")
     form.get_by_label("Reason").fill("typed before the role was chosen")
-    form.get_by_label("Role").select_option(label="Customer records, read only")
+    choose(form, "Role", "Customer records, read only")
     expect(form.get_by_label("Ticket")).to_be_visible()
     expect(form.get_by_label("Reason")).to_have_value("typed before the role was chosen")
-    form.get_by_label("Role").select_option(label="Sales reports, read only")
+    choose(form, "Role", "Sales reports, read only")
     expect(form.get_by_label("Ticket")).to_have_count(0)
     expect(form.get_by_label("Reason")).to_have_value("typed before the role was chosen")
 

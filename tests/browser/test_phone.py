@@ -7,7 +7,7 @@ from playwright.sync_api import Locator, ViewportSize, expect
 
 from bot.sandbox.stage import Stage
 from tests.browser.conftest import Open
-from tests.browser.windows import Window, box_of
+from tests.browser.windows import Window, box_of, choose
 
 WIDTH, HEIGHT = 390, 844
 PHONE = {"viewport": ViewportSize(width=WIDTH, height=HEIGHT), "is_mobile": True, "has_touch": True}
@@ -60,7 +60,7 @@ def test_a_request_is_made_and_decided_with_a_thumb(phone: Open, on: Stage) -> N
     gwen.go("#general")
     gwen.shortcut("Request access")
     form = gwen.dialog("Request access")
-    form.get_by_label("Role").select_option(label="Customer records, read only")
+    choose(form, "Role", "Customer records, read only")
     expect(form.get_by_label("Ticket")).to_be_visible()
     form.get_by_label("Reason").fill("On the train, and order 4740 is wrong")
     form.get_by_label("Ticket").fill("SHOP-40")

@@ -10,6 +10,7 @@ from playwright.sync_api import Locator, Page, expect
 from bot.sandbox import running_sandbox
 from bot.sandbox.stage import Stage
 from tests.browser.conftest import Open
+from tests.browser.windows import choose
 
 PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
 Arrive = Callable[..., Page]
@@ -82,7 +83,7 @@ def ask(page: Page) -> None:
     page.keyboard.press("Enter")
     form = page.get_by_role("dialog", name="Request access")
     expect(form).to_contain_text("Choose “Shop admin, read and refund”")
-    form.get_by_label("Role").select_option(label="Shop admin, read and refund")
+    choose(form, "Role", "Shop admin, read and refund")
     expect(form).to_contain_text("Needs 1 approval")
     form.get_by_label("Reason").fill("SHOP-12 waits for its money")
     form.get_by_role("button", name="Send request").click()

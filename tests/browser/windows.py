@@ -127,3 +127,11 @@ def error_of(field: Locator) -> Locator:
     """The words of the error that a screen reader reads with this field."""
     page, ids = field.page, (field.get_attribute("aria-describedby") or "").split()
     return page.locator(", ".join(f"[id='{one}'][role=alert]" for one in ids))
+
+
+def choose(form: Locator, label: str, words: str) -> None:
+    """Types into a menu that is searched, and takes the option with these words."""
+    field = form.get_by_label(label)
+    field.fill(words)
+    form.get_by_role("option", name=words).click()
+    expect(field).to_have_value(words)

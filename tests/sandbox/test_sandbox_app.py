@@ -259,6 +259,34 @@ def test_an_external_select_is_filtered_by_the_app(talking: list[Json], ana: Per
     assert len(ana.options(view, "Role")) == 2
 
 
+def test_an_external_select_is_asked_for_as_slack_asks(talking: list[Json], ana: Person) -> None:
+    view = ana.command("/access").view
+    assert view is not None
+    ana.options(view, "Role", "shop")
+    asked = talking[-1]
+    assert (asked["type"], asked["action_id"], asked["value"]) == ("block_suggestion", "it", "shop")
+    assert asked["container"] == {"type": "view", "view_id": view["id"]} and asked["view"]["id"] == view["id"]
+    assert asked.keys().isdisjoint({"trigger_id", "response_url", "state", "actions"})
+
+
+def test_an_external_select_is_not_asked_for_until_enough_is_typed(
+    talking: list[Json], monkeypatch: pytest.MonkeyPatch, ana: Person
+) -> None:
+    monkeypatch.setitem(FORM["blocks"][0]["element"], "min_query_length", 3)
+    view = ana.command("/access").view
+    assert view is not None
+    before = len(talking)
+    assert ana.options(view, "Role", "sh") == [] and len(talking) == before
+    assert [item["value"] for item in ana.options(view, "Role", "sho")] == ["shop-admin"]
+
+
+def test_what_is_no_external_select_has_no_options_to_ask_for(talking: list[Json], ana: Person) -> None:
+    view = ana.command("/access").view
+    assert view is not None
+    with pytest.raises(SandboxError, match="action_not_found"):
+        ana.options(view, "Reason", "x")
+
+
 def test_shortcuts_home_and_a_button_there(talking: list[Json], sandbox: Sandbox, ana: Person) -> None:
     assert ana.shortcut("request_access").view
     ana.close_view()
@@ -339,3 +367,15 @@ def test_a_manifest_decides_commands_shortcuts_and_events() -> None:
         assert ana.open_home() is False
         ana.command("/access", "explain @ben")
         assert sandbox.inspector.deliveries()[-1]["payload"]["text"] == "explain @ben"
+
+
+def test_over_http_options_need_an_address_in_the_manifest() -> None:
+    settings: Json = {"interactivity": {"is_enabled": True, "request_url": "https://app.example.com"}}
+    menu = {"type": "external_select", "action_id": "it", "min_query_length": 0}
+    with running_sandbox(manifest={"settings": settings}) as sandbox:
+        sandbox.admin.delivery(request_url="http://127.0.0.1:9/slack/events")
+        token, ana = sandbox.environment["SLACK_BOT_TOKEN"], sandbox.person("ana")
+        client = WebClient(token, base_url=sandbox.environment["SLACK_API_URL"])
+        client.chat_postMessage(channel=ana.id, text="x", blocks=[{"type": "actions", "elements": [menu]}])
+        with pytest.raises(SandboxError, match="no_options_url"):
+            ana.options(ana.dms()[-1], "it")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bot.sandbox.rules import notifications, validate_blocks, validate_message, validate_view
+from bot.sandbox.rules import notifications, validate_blocks, validate_message, validate_suggestions, validate_view
 
 Block = dict[str, Any]
 
@@ -239,3 +239,22 @@ def test_text_that_slack_would_act_on_is_found(message: Block, found: list[str])
 @pytest.mark.parametrize("message", INERT.values(), ids=INERT)
 def test_inert_text_is_left_alone(message: Block) -> None:
     assert notifications(message) == []
+
+
+SUGGESTED: dict[str, tuple[Block, bool]] = {
+    "none": ({"options": []}, True),
+    "a hundred": ({"options": [option()] * 100}, True),
+    "groups": ({"option_groups": [{"label": plain("All"), "options": [option()]}]}, True),
+    "one too many": ({"options": [option()] * 101}, False),
+    "a long text": ({"options": [option("x" * 76)]}, False),
+    "a long value": ({"options": [option(value="x" * 151)]}, False),
+    "markdown": ({"options": [{"text": mrkdwn("x"), "value": "1"}]}, False),
+    "both": ({"options": [], "option_groups": []}, False),
+    "neither": ({}, False),
+    "no list": ({"options": {}}, False),
+}
+
+
+@pytest.mark.parametrize(("answer", "good"), SUGGESTED.values(), ids=SUGGESTED)
+def test_an_answer_with_options_is_within_slacks_limits(answer: Block, good: bool) -> None:
+    assert (validate_suggestions(answer) == []) is good

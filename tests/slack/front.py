@@ -18,7 +18,7 @@ from slack_sdk.errors import SlackApiError
 from bot.app import build_systems
 from bot.core.errors import SystemUnavailable
 from bot.core.model import Person
-from bot.sandbox.blocks import validate_message, validate_view
+from bot.sandbox.blocks import validate_message, validate_suggestions, validate_view
 from bot.slack.desk import Desk
 from bot.slack.listeners import register
 from bot.ways import Ways
@@ -121,6 +121,15 @@ class Front:
             assert validate_view(reply["view"]) == []
         return reply
 
+    def options(self, typed: str = "", user: str = ANA, **more: Any) -> list[Json]:
+        """What the menu of roles offers for what was typed."""
+        answer = self.send(a_suggestion(typed, user, **more))
+        assert answer.status == 200
+        reply: Json = json.loads(answer.body)
+        assert validate_suggestions(reply) == []
+        options: list[Json] = reply["options"]
+        return options
+
     def rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
         with self.made.world.db.reading():
             return self.made.world.db.rows(sql, *values)
@@ -210,6 +219,16 @@ def a_click(action: str, value: str, user: str = ANA, *, view: Json | None = Non
         container = {"type": "message", "message_ts": "17.5", "channel_id": "C0OPS", "is_ephemeral": False}
         spot = {"container": container, "channel": {"id": "C0OPS", "name": "ops"}, "message": {"ts": "17.5"}}
     return _interaction("block_actions", user, actions=[pressed], **spot, **more)
+
+
+def a_suggestion(typed: str = "", user: str = ANA, action: str = "choose_role", **more: Any) -> Json:
+    """Something typed into the menu of roles, as Slack sends it: without a trigger."""
+    view = {"id": "V0FORM", "type": "modal", "callback_id": "request_modal", "blocks": []}
+    spot = {"container": {"type": "view", "view_id": view["id"]}, "view": view}
+    names = {"block_id": "role", "action_id": action}
+    body = _interaction("block_suggestion", user, **spot, **names, value=typed)
+    del body["trigger_id"]
+    return {**body, **more}
 
 
 def a_home(view_id: str = "V0HOME") -> Json:

@@ -32,6 +32,12 @@ LIMITS = [
 ]
 
 
+def test_over_http_slack_knows_where_to_ask_for_the_options_of_a_menu() -> None:
+    interactivity = manifest("http", URL)["settings"]["interactivity"]
+    assert interactivity["message_menu_options_url"] == interactivity["request_url"]
+    assert "message_menu_options_url" not in manifest("socket")["settings"]["interactivity"]
+
+
 def at(made: Any, path: str) -> Any:
     for step in path.split("."):
         made = made[int(step)] if step.isdigit() else made[step]

@@ -13,7 +13,6 @@ from bot.slack.blocks import (
     Element,
     Part,
     View,
-    context,
     input_block,
     modal,
     named,
@@ -27,7 +26,8 @@ from bot.slack.ids import Action, Field, Modal
 from bot.slack.views._parts import gives
 from bot.slack.views.answers import sent_lines
 
-MOST_OPTIONS = 100
+FEW = 10
+"""Roles that are found without a hint."""
 
 
 def render(roles: Sequence[Role], chosen: Role | None = None, values: Mapping[str, str] | None = None) -> View:
@@ -39,7 +39,7 @@ def render(roles: Sequence[Role], chosen: Role | None = None, values: Mapping[st
     role = chosen or (roles[0] if len(roles) == 1 else None)
     blocks = [
         _role_select(roles, role),
-        *_about(roles, role),
+        *_about(role),
         _duration(role, given),
         _reason(given),
         *_ticket(role, given),
@@ -64,34 +64,32 @@ def notice(title: str, text: str) -> View:
 
 
 def _role_select(roles: Sequence[Role], chosen: Role | None) -> Block:
-    shown = list(roles[:MOST_OPTIONS])
-    if chosen is not None and chosen not in shown:
-        shown = [chosen, *shown[: MOST_OPTIONS - 1]]
+    """A menu whose options come from `listeners.SEARCHES` as people type."""
     select: Element = {
-        "type": "static_select",
+        "type": "external_select",
         "action_id": str(Action.CHOOSE_ROLE),
         "placeholder": plain("What do you need?", 150),
-        "options": [_option(role) for role in shown],
+        "min_query_length": 0,
     }
     if chosen is not None:
-        select["initial_option"] = _option(chosen)
-    return {**input_block(Field.ROLE, "Role", select), "dispatch_action": True}
+        select["initial_option"] = option(chosen)
+    hint = f"You may ask for {len(roles)} roles. Type a part of a name, title or description to find one."
+    block = input_block(Field.ROLE, "Role", select, hint if len(roles) > FEW else "")
+    return {**block, "dispatch_action": True}
 
 
-def _option(role: Role) -> Element:
+def option(role: Role) -> Element:
+    """A role in the menu, with the name that commands take below its title."""
     return {"text": plain(role.title, 75), "value": role.name, "description": plain(role.name, 75)}
 
 
-def _about(roles: Sequence[Role], role: Role | None) -> list[Block]:
-    more = len(roles) - MOST_OPTIONS
-    note = f"{more} more roles are not in this list: `/access roles` shows them, `/access request ROLE REASON` asks."
-    blocks = [context(note)] if more > 0 else []
+def _about(role: Role | None) -> list[Block]:
     if role is None:
-        return blocks
+        return []
     words: list[list[Part]] = [[typed(role.description, 500)]] if role.description else []
     need = "1 approval" if role.approvals == 1 else f"{role.approvals} approvals"
     approvers: list[Part] = [f"Needs {need} from ", *_approvers(role), "."]
-    return [*blocks, paragraph(*words, ["Gives ", *gives(role.systems, role.actions), "."], approvers)]
+    return [paragraph(*words, ["Gives ", *gives(role.systems, role.actions), "."], approvers)]
 
 
 def _approvers(role: Role) -> list[Part]:

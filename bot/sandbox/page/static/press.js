@@ -8,6 +8,8 @@ import { state } from "./store.js";
 const WORDS = {
   operation_timeout: "did not answer within three seconds",
   dispatch_failed: "could not be reached",
+  no_options_url: "has no address for options in its manifest",
+  invalid_options: "answered with options that Slack would refuse",
   account_inactive: "is not available to deactivated people",
 };
 

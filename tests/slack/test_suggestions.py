@@ -1,0 +1,109 @@
+"""The menu of roles while somebody types: matches at once, and only roles that the person may ask for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from bot.core.errors import StorageUnavailable
+from bot.core.model import Person
+from bot.operations.record_people import record_people
+from tests.slack.front import Front, a_suggestion
+from tests.worlds import ANA, LEA, a_person
+
+MANY = {
+    f"db-{n:03}": f"""
+title = "Database {n:03}"
+description = "{"The till of Zürich" if n == 249 else "One of many"}"
+system = "shop-admin"
+actions = ["orders:read"]
+requesters = ["everyone"]
+approvers = ["@db-leads"]
+"""
+    for n in range(250)
+}
+
+
+def names(options: list[dict[str, Any]]) -> list[str]:
+    return [option["value"] for option in options]
+
+
+def test_a_hundred_of_250_roles_are_offered_at_once_and_any_other_by_typing(front: Front) -> None:
+    front.made.set_policy(**MANY)
+    assert len(front.options()) == 100
+    assert names(front.options("249")) == ["db-249"]
+    assert names(front.options("ZURICH till")) == ["db-249"]
+    assert front.options("nothing like it") == []
+
+
+def test_an_option_shows_title_and_name(front: Front) -> None:
+    (option,) = front.options("shop-admin")
+    assert (option["text"]["text"], option["description"]["text"]) == ("Shop admin, read and refund", "shop-admin")
+
+
+def test_a_role_that_somebody_may_not_ask_for_is_not_offered(front: Front) -> None:
+    assert "shop-deploy" in names(front.options())
+    assert "shop-deploy" not in names(front.options(user=LEA))
+    assert front.options("shop-deploy", user=LEA) == []
+
+
+@pytest.mark.parametrize(
+    "person",
+    [a_person("U0X", deleted=True), a_person("U0X", guest=True), a_person("U0X", bot=True)],
+    ids=["deactivated", "guest", "bot"],
+)
+def test_people_who_may_not_ask_are_offered_nothing(front: Front, person: Person) -> None:
+    record_people(front.made.world, [person])
+    assert front.options(user="U0X") == []
+
+
+def test_a_person_whom_nobody_knows_is_offered_nothing_and_slack_is_not_asked(front: Front) -> None:
+    assert front.options(user="U0NOBODY") == []
+    assert front.book.asked == []
+
+
+def test_people_of_another_workspace_are_offered_nothing(front: Front) -> None:
+    body = a_suggestion(user=ANA)
+    body["user"]["team_id"] = "T0OTHER"
+    assert front.send(body).body == '{"options": []}'
+
+
+FORGED: dict[str, dict[str, Any]] = {
+    "no person": {"user": {}},
+    "a person that is no text": {"user": {"id": ["U0ANA"]}},
+    "no value": {"value": None},
+    "a value that is no text": {"value": {"$ne": ""}},
+    "characters that can't be stored": {"value": "\x00\ud800"},
+    "a huge value": {"value": "x" * 100_000},
+    "another menu": {"action_id": "approve"},
+    "no view": {"view": None, "container": None},
+}
+
+
+@pytest.mark.parametrize("change", FORGED.values(), ids=FORGED)
+def test_a_forged_payload_is_answered_with_options_or_none_and_leaves_no_trace(
+    front: Front, change: dict[str, Any]
+) -> None:
+    before = front.made.count("audit"), front.made.count("outbox")
+    answer = front.send({**a_suggestion(), **change})
+    assert answer.status == 200 and answer.body.startswith('{"options": [')
+    assert (front.made.count("audit"), front.made.count("outbox")) == before
+
+
+def test_typing_leaves_nothing_in_the_log_of_access(front: Front) -> None:
+    before = front.made.count("audit")
+    for typed in ("s", "sh", "sho", "shop"):
+        front.options(typed, user=LEA)
+    assert front.made.count("audit") == before
+
+
+@pytest.mark.parametrize("error", [StorageUnavailable("the database is away"), RuntimeError("a defect")])
+def test_the_menu_stays_empty_while_the_database_is_away(
+    front: Front, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("bot.slack.listeners.roles_open_to", fail)
+    assert front.options() == []
