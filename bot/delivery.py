@@ -49,6 +49,9 @@ log = logging.getLogger(__name__)
 START_PATIENCE = 600
 """Seconds after which a grant whose system does not answer has failed to start."""
 
+PERSON_PATIENCE = 3600
+"""Seconds after which it has failed where the person has to do something first."""
+
 PRESS_PATIENCE = 120
 """Seconds after which a press that Slack doesn't confirm decides nothing any more."""
 
@@ -237,7 +240,9 @@ class Delivery:
             if done:
                 raise
             self._later(rows, error)
-            return [error.system] if isinstance(error, SystemUnavailable) and error.system else ()
+            if isinstance(error, SystemUnavailable) and error.system and not error.to_person:
+                return [error.system]
+            return ()
         except SystemRefused as error:
             self._refused(rows, error)
         except Exception as error:  # perhaps after the post: a third one would be worse than a missing one
@@ -291,7 +296,7 @@ class Delivery:
             return
         log.error("%s can't be done: %s", row.kind, error)
         if row.kind is Kind.START_GRANT:
-            self._finish(rows, [partial(_fail_start, row=row, error=str(error))])
+            self._finish(rows, [partial(_fail_start, row=row, error=error)])
             return
         if row.kind in (Kind.END_LEASE, Kind.EXTEND_LEASE):  # never given up: access would stay, or end too early
             self._later(rows, SystemUnavailable(str(error)))
@@ -310,11 +315,13 @@ class Delivery:
     # What each kind does when a try failed: True when the row is finished by it.
 
     def start_again(self, row: Row, error: SystemUnavailable) -> bool:
-        if self._world.now() - row.created_at < START_PATIENCE:
-            if row.attempts == 1:
-                record_start_delayed(self._world, row.data["grant"])
+        patience = PERSON_PATIENCE if error.to_person else START_PATIENCE
+        if self._world.now() - row.created_at < patience:
+            if row.attempts == 1 or error.to_person:
+                until = row.created_at + patience
+                record_start_delayed(self._world, row.data["grant"], error.to_person, until)
             return False
-        self._finish([row], [partial(_fail_start, row=row, error=str(error))])
+        self._finish([row], [partial(_fail_start, row=row, error=error)])
         return True
 
     def end_again(self, row: Row, error: SystemUnavailable) -> bool:
@@ -328,8 +335,8 @@ class Delivery:
         return True
 
 
-def _fail_start(world: World, row: Row, error: str) -> None:
-    record_start_failed(world, row.data["grant"], error)
+def _fail_start(world: World, row: Row, error: SystemUnavailable | SystemRefused) -> None:
+    record_start_failed(world, row.data["grant"], str(error), error.to_person)
 
 
 _PATIENCE: Mapping[Kind, Callable[[Delivery, Row, SystemUnavailable], bool]] = {

@@ -56,6 +56,8 @@ class Health:
         except (SystemRefused, StorageUnavailable):
             raise  # it answered, or it was not asked at all
         except Exception as error:
+            if isinstance(error, SystemUnavailable) and error.to_person:
+                raise  # it answered, and waits for the person
             self.note(system, str(error) if isinstance(error, SystemUnavailable) else type(error).__name__)
             raise
         else:

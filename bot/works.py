@@ -69,7 +69,8 @@ class Works:
         try:
             self._make(order, extend=True)
         except (SystemUnavailable, SystemRefused) as error:
-            record_extend_failed(self._world, grant, system, str(error), row.attempts)
+            about = str(error), row.attempts, error.to_person
+            record_extend_failed(self._world, grant, system, *about)
             raise
         return [lambda world: record_extended(world, grant, system, row.attempts)]
 

@@ -16,7 +16,7 @@ from bot.core import effects
 from bot.core.effects import Kind, Queue
 from bot.core.errors import OutcomeUnknown, StorageUnavailable, SystemRefused, SystemUnavailable
 from bot.core.model import EndReason, Grant, GrantState, Order
-from bot.delivery import ENDS_AT_ONCE, START_PATIENCE, Delivery
+from bot.delivery import ENDS_AT_ONCE, PERSON_PATIENCE, START_PATIENCE, Delivery
 from bot.limits import FIRST
 from bot.operations._end import ask_end
 from bot.operations._unit import World, unit
@@ -231,6 +231,49 @@ def test_a_start_that_a_system_refuses_has_failed_at_once(hands: Hands) -> None:
     assert hands.state(grant) is GrantState.FAILED
     assert hands.system.told("grant") == 1
     assert hands.slack.notes(ANA) == ["failed"]
+
+
+ACCEPT = "Accept the invitation to acme on github.com."
+
+
+def test_what_a_person_has_to_do_first_is_said_to_them_at_the_first_try_and_nothing_of_the_system(
+    hands: Hands,
+) -> None:
+    grant = hands.starting()
+    hands.system.failing["grant"] = SystemUnavailable("ana has to accept it", to_person=ACCEPT)
+    hands.turn(Queue.START, 5)
+    hands.delivery.drain(Queue.SLACK)
+    ((_, told),) = [each for said in hands.slack.said for each in said if each[1].get("person") == ANA]
+    assert (told["note"], told["why"]) == ("delayed", ACCEPT)
+    assert told["until"] == hands.made.grant(grant.id).starts_at + PERSON_PATIENCE
+    assert hands.delivery.health.said(["shop-admin"]) == {"shop-admin": "not asked yet"}
+    hands.system.failing.clear()
+    hands.turn(Queue.START)
+    assert hands.state(grant) is GrantState.ACTIVE
+
+
+def test_what_a_person_has_to_do_first_is_said_also_when_another_failure_came_before(hands: Hands) -> None:
+    hands.starting()
+    hands.system.failing["grant"] = SystemUnavailable("down")
+    hands.turn(Queue.START, 2)
+    hands.system.failing["grant"] = SystemUnavailable("ana has to accept it", to_person=ACCEPT)
+    hands.turn(Queue.START, 2)
+    hands.delivery.drain(Queue.SLACK)
+    said = [data for each in hands.slack.said for _, data in each if data.get("person") == ANA]
+    assert [data.get("why", "") for data in said] == ["", ACCEPT]
+
+
+@pytest.mark.parametrize("error", [SystemRefused("not_a_member", "ana is not", "Ask for an invitation."), None])
+def test_a_start_that_failed_for_a_reason_about_the_person_tells_them_which(
+    hands: Hands, error: SystemRefused | None
+) -> None:
+    grant = hands.starting()
+    hands.system.failing["grant"] = error or SystemUnavailable("ana has to accept it", to_person=ACCEPT)
+    while hands.state(grant) is GrantState.STARTING:
+        hands.turn(Queue.START)
+    hands.delivery.drain(Queue.SLACK)
+    last = [data for each in hands.slack.said for _, data in each if data.get("person") == ANA][-1]
+    assert (last["note"], last["why"]) == ("failed", error.to_person if error else ACCEPT)
 
 
 def test_a_start_that_is_not_there_when_read_back_is_not_told_as_active(hands: Hands) -> None:

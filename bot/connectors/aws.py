@@ -79,7 +79,11 @@ class Assignments:
         if found is None or not _has_email(found, email):
             raise refuse_unknown(email, 0, "IAM Identity Center")
         if found.get("UserStatus", "ENABLED") != "ENABLED":
-            raise SystemRefused("not_active", f"the Identity Center user {email} is disabled")
+            raise SystemRefused(
+                "not_active",
+                f"the Identity Center user {email} is disabled",
+                f"Your user in IAM Identity Center, {email}, is disabled: ask who runs it to enable it.",
+            )
         return self._pins.keep(order.system, order.person.id, str(found["UserId"]), self._store_id)
 
     def _user(self, email: str) -> dict[str, Any] | None:

@@ -45,6 +45,7 @@ class Teams:
         self._rest = Rest(url, headers, limited=_limited)
         self.target = fingerprint(url.rstrip("/"), self._org.lower())
         self._place = urlsplit(url).netloc
+        self._site = "github.com" if url.rstrip("/") == API else self._place
 
     # --- who
 
@@ -82,12 +83,23 @@ class Teams:
         """The id of a user who is in the organisation, asked each time. Nobody is invited by us: they would stay after
         the end."""
         if user is None:
-            raise SystemRefused("unknown_person", f"GitHub has no user {login}{PIN}")
+            raise SystemRefused(
+                "unknown_person",
+                f"GitHub has no user {login}{PIN}",
+                f"GitHub has no user {login}: tell a lead how you are called there.",
+            )
         found = self._rest.get("orgs", self._org, "memberships", str(user["login"]))
         if found is None:
-            raise SystemRefused("not_a_member", f"{login} is not in the organisation {self._org}: invite them first")
+            raise SystemRefused(
+                "not_a_member",
+                f"{login} is not in the organisation {self._org}: invite them first",
+                f"Your account {login} is not in the organisation {self._org} on GitHub: ask for an invitation.",
+            )
         if found.get("state") != "active":
-            raise SystemUnavailable(f"{login} has to accept the invitation to {self._org} first")
+            raise SystemUnavailable(
+                f"{login} has to accept the invitation to {self._org} first",
+                to_person=f"Accept the invitation to {self._org} on {self._site}.",
+            )
         return str(user["id"])
 
     def _login(self, account: str) -> str | None:
@@ -128,7 +140,11 @@ class Teams:
     def give(self, account: str, thing: str) -> None:
         login = self._login(account)
         if login is None:
-            raise SystemRefused("unknown_person", f"GitHub has no user {account} any more")
+            raise SystemRefused(
+                "unknown_person",
+                f"GitHub has no user {account} any more",
+                "GitHub has no longer the account that you had: tell a lead what it is now.",
+            )
         path = self._path(self._slug(thing), login)
         self._rest.ask("PUT", self._rest.url_of(*path), {"role": "member"}, also=())
 

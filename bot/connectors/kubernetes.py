@@ -10,6 +10,7 @@ from typing import Any
 
 from bot.connectors.base import Found, Tools, Way, fingerprint
 from bot.connectors.rest import PAGES, Rest
+from bot.connectors.shared import refuse_unknown
 from bot.core.errors import SystemRefused, SystemUnavailable
 from bot.core.model import Order
 from bot.core.policy import System
@@ -37,7 +38,7 @@ class Kubernetes:
 
     def grant(self, order: Order) -> None:
         if not order.person.email:
-            raise SystemRefused("no_email", "Slack has no e-mail of this person, who is called by it in Kubernetes")
+            raise refuse_unknown("", 0, "Kubernetes")
         for name, action in _names(order):
             self._bind(self._binding(order.grant, name, action, order.person.email))
 

@@ -47,7 +47,12 @@ class Groups:
         if len(users) != 1:
             raise refuse_unknown(email, len(users), "Okta")
         if users[0].get("status") not in _FIT:
-            raise SystemRefused("not_active", f"the Okta account of {email} is {users[0].get('status')}")
+            status = users[0].get("status")
+            raise SystemRefused(
+                "not_active",
+                f"the Okta account of {email} is {status}",
+                f"Your Okta account, {email}, is {status}: ask whoever runs Okta to activate it.",
+            )
         return self._pins.keep(order.system, order.person.id, str(users[0]["id"]), self._place)
 
     def thing(self, action: str) -> str:

@@ -69,7 +69,8 @@ class Rest:
         answer.raise_if_passing()
         if 200 <= answer.status < 300 or answer.status in also:
             return answer
-        raise SystemRefused(_CODES.get(answer.status, str(answer.status)), f"{answer.host}: {self._words(answer)}")
+        code = _CODES.get(answer.status, str(answer.status))
+        raise SystemRefused(code, f"{answer.host}: {self._words(answer)}")
 
     def url_of(self, *path: str, **query: str) -> str:
         """The URL of this path, whose parts may hold anything: no part can become two, or lead elsewhere."""

@@ -70,6 +70,8 @@ class Shared:
                 "had_before",
                 f"this person has {mark.action} on {self._name} already, and not by a grant, so it would not end with "
                 "one: there is nothing to give, or somebody takes it away there first",
+                f"You have {mark.action} on {self._name} already, and not by a grant: use that, or have "
+                "it taken away there.",
             )
         self._marks.note(mark)
         try:
@@ -77,8 +79,11 @@ class Shared:
         finally:  # an end that overtook this call has forgotten the mark
             self._marks.note(mark)
         if (has := self._members.has(mark.account, mark.thing)) is not Has.YES:
-            waits = "waits to be accepted by the person" if has is Has.PENDING else "is not there yet"
-            raise SystemUnavailable(f"{mark.action} on {self._name} {waits}")
+            what = f"{mark.action} on {self._name}"
+            if has is Has.PENDING:
+                accept = f"Accept the invitation to {what}."
+                raise SystemUnavailable(f"{what} waits to be accepted by the person", None, accept)
+            raise SystemUnavailable(f"{what} is not there yet")
 
     def revoke(self, order: Order) -> None:
         marks = self._marks.of_grant(self._name, order.grant)
@@ -145,6 +150,11 @@ class Shared:
 def refuse_unknown(email: str, number: int, where: str, pin: str = "") -> SystemRefused:
     """The refusal for an e-mail by which not exactly one account was found."""
     if not email:
-        return SystemRefused("no_email", f"Slack has no e-mail of this person, so {where} can't be asked for them{pin}")
-    what = "nobody" if number == 0 else "more than one account"
-    return SystemRefused("unknown_person" if number == 0 else "ambiguous", f"{where} knows {what} by {email}{pin}")
+        return SystemRefused(
+            "no_email",
+            f"Slack has no e-mail of this person, so {where} can't be asked for them{pin}",
+            f"Slack does not show your e-mail address, by which {where} knows you: tell a lead.",
+        )
+    what, code = ("nobody", "unknown_person") if number == 0 else ("more than one account", "ambiguous")
+    said = f"{where} knows {what} by {email}"
+    return SystemRefused(code, said + pin, f"{said}: tell a lead what your account there is.")

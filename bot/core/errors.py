@@ -73,13 +73,14 @@ class SchemaMismatch(AccessBotError):
 
 
 class SystemUnavailable(AccessBotError):
-    """A passing failure of another system. `retry_after` is how many seconds it asked us to wait, or None; `system` is
-    its name in roles.toml, where it is one of those."""
+    """A passing failure of another system. `retry_after` is how many seconds it asked us to wait, or
+    None; `system` is its name in roles.toml, where it is one of those. `to_person` is "", or a
+    sentence for the person whose access it is: then it waits for them, and the system is well."""
 
     system = ""
 
-    def __init__(self, what: str, retry_after: int | None = None) -> None:
-        self.what, self.retry_after = what, retry_after
+    def __init__(self, what: str, retry_after: int | None = None, to_person: str = "") -> None:
+        self.what, self.retry_after, self.to_person = what, retry_after, to_person
         super().__init__(what)
 
 
@@ -88,8 +89,9 @@ class OutcomeUnknown(SystemUnavailable):
 
 
 class SystemRefused(AccessBotError):
-    """A final answer. `code` is the other system's own word for it."""
+    """A final answer. `code` is the other system's own word for it, which stands behind the sentence.
+    `to_person` is "", or a sentence for the person whose access it is: then it is about them."""
 
-    def __init__(self, code: str, hint: str = "") -> None:
-        self.code, self.hint = code, hint
-        super().__init__(f"{code} ({hint})" if hint else code)
+    def __init__(self, code: str, hint: str = "", to_person: str = "") -> None:
+        self.code, self.hint, self.to_person = code, hint, to_person
+        super().__init__(f"{hint} ({code})" if hint else code)

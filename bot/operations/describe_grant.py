@@ -12,7 +12,8 @@ from storage import grants, requests
 
 @dataclass(frozen=True, slots=True)
 class GrantView:
-    """`role` is None when roles.toml has it no more."""
+    """`role` is None when roles.toml has it no more; `why` is a sentence for the holder on what they
+    have to do first, and `until` when that is waited for."""
 
     grant: Grant
     request: Request
@@ -20,6 +21,8 @@ class GrantView:
     person: Person
     leases: tuple[Lease, ...]
     used: Used
+    why: str = ""
+    until: int = 0
 
 
 def describe_grant(world: World, grant_id: str) -> GrantView | None:

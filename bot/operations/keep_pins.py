@@ -34,7 +34,11 @@ class StoredPins:
             holders = {each for said in (value, account) for each in facts.keys_of(u.db, _key(system, ""), said)}
             for other in sorted(each.split()[-1] for each in holders - {key}):
                 words = f"{account} on {system} belongs to another person here, {other}; if that is wrong: "
-                raise SystemRefused("account_taken", f"{words}access-bot accounts forget {system} {other}")
+                raise SystemRefused(
+                    "account_taken",
+                    f"{words}access-bot accounts forget {system} {other}",
+                    f"Your account on {system} is kept for another person here: tell a lead.",
+                )
             before = facts.get(u.db, key)
             known = _account(before, place)
             bind = facts.bind if before is None else facts.put

@@ -11,7 +11,7 @@ from bot.operations._alarm import alarm_failed, alarms_over, watch_end
 from bot.operations._end import channel_of
 from bot.operations._unit import SYSTEM, Unit, World, unit
 from bot.operations.try_start import orders
-from storage import grants, outbox
+from storage import facts, grants, outbox
 
 EXTENDS_UNTOLD = 3
 """Tries to move an end on a system that may fail within some seconds before anybody hears of it."""
@@ -51,17 +51,23 @@ def record_made(world: World, grant_id: str, system: str) -> None:
             _show(u, grant)
 
 
-def record_start_delayed(world: World, grant_id: str) -> None:
-    """The first try did not succeed: the requester is told that it goes on."""
+def record_start_delayed(world: World, grant_id: str, to_person: str = "", until: int = 0) -> None:
+    """A try did not succeed, and more follow `until` then. The requester is told it once, and each
+    thing once that they have to do first (`to_person`)."""
     with unit(world) as u:
         grant = grants.get(u.db, grant_id)
-        if grant is not None and grant.state is GrantState.STARTING:
-            u.do(effects.tell_person(grant.person, "delayed", grant=grant.id))
-            _show(u, grant)
+        if grant is None or grant.state is not GrantState.STARTING:
+            return
+        if to_person and not facts.claim_key(u.db, f"waits:{grant.id}:{to_person}", u.now):
+            return
+        waits = {"why": to_person, "until": until} if to_person else {}
+        u.do(effects.tell_person(grant.person, "delayed", grant=grant.id, **waits))
+        _show(u, grant)
 
 
-def record_start_failed(world: World, grant_id: str, error: str) -> None:
-    """The grant can't be made: it never was active, and whatever was made of it is taken back."""
+def record_start_failed(world: World, grant_id: str, error: str, to_person: str = "") -> None:
+    """The grant can't be made: it never was active, and whatever was made of it is taken back. Where
+    it is about the requester, they are told why (`to_person`)."""
     with unit(world) as u:
         grant = grants.locked(u.db, grant_id)
         if grant is None or not grants.fail(u.db, grant.id, u.now):
@@ -70,7 +76,8 @@ def record_start_failed(world: World, grant_id: str, error: str) -> None:
         grants.set_leases(u.db, grant.id, GrantState.ENDING)
         u.do(*(effects.end_lease(grant.id, system, late=True) for system in grant.systems))
         watch_end(u, [(grant.id, system) for system in grant.systems])
-        u.do(effects.tell_person(grant.person, "failed", grant=grant.id))
+        why = {"why": to_person} if to_person else {}
+        u.do(effects.tell_person(grant.person, "failed", grant=grant.id, **why))
         u.tell_leads("start_failed", grant=grant.id, error=error)
         _show(u, grant)
 
@@ -155,7 +162,9 @@ def record_end_failed(world: World, grant_id: str, system: str, error: str, atte
         alarm_failed(u, grant, system, error, attempts)
 
 
-def record_extend_failed(world: World, grant_id: str, system: str, error: str, attempts: int) -> None:
+def record_extend_failed(
+    world: World, grant_id: str, system: str, error: str, attempts: int, to_person: str = ""
+) -> None:
     """The system has not confirmed the new end, and may end the access earlier: its holder and the leads hear it once,
     when the first tries have failed."""
     if attempts != EXTENDS_UNTOLD:
@@ -164,7 +173,8 @@ def record_extend_failed(world: World, grant_id: str, system: str, error: str, a
         grant = grants.locked(u.db, grant_id)
         if grant is not None and grant.state is GrantState.ACTIVE:
             u.record(Event.RENEWAL_FAILED, SYSTEM, grant, system=system, error=error, ends_at=grant.ends_at)
-            u.do(effects.tell_person(grant.person, "unextended", grant=grant.id))
+            why = {"why": to_person} if to_person else {}
+            u.do(effects.tell_person(grant.person, "unextended", grant=grant.id, **why))
             about = {"role": grant.role, "person": grant.person}
             u.tell_leads("unextended", grant=grant.id, system=system, error=error, **about)
 
@@ -192,7 +202,7 @@ def tell_ended(u: Unit, over: Sequence[Grant], holders: Mapping[str, Person]) ->
     for grant in over:
         if not holders[grant.person].deleted:  # whoever is gone can't be told, and that would look like trouble
             u.do(effects.tell_person(grant.person, "ended", grant=grant.id))
-        facts = {"grant": grant.id, "why": grant.end_reason or EndReason.EXPIRED}
-        u.do(effects.thread_note(grant.request, channel_of(u, grant.role), "ended", **facts))
+        about = {"grant": grant.id, "why": grant.end_reason or EndReason.EXPIRED}
+        u.do(effects.thread_note(grant.request, channel_of(u, grant.role), "ended", **about))
     if over:
         u.do(effects.sum_usage([grant.id for grant in over]))

@@ -90,8 +90,9 @@ def _sorted(error: SlackApiError) -> SystemUnavailable | SystemRefused:
         return SystemUnavailable("Slack asks for a pause", int(wait) if wait.isdigit() else 1)
     if status >= 500 or code in PASSING or not error.response.get("error"):
         return SystemUnavailable(f"Slack is unwell ({status} {code})")
-    detail = error.response.get("needed") or "; ".join(_messages(error))
-    return SystemRefused(code, str(detail or ""))
+    needed = error.response.get("needed")
+    detail = f"it needs {needed}" if needed else "; ".join(_messages(error))
+    return SystemRefused(code, detail)
 
 
 def _messages(error: SlackApiError) -> list[str]:

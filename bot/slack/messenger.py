@@ -4,6 +4,7 @@ retries and no order (`bot/delivery.py` does) and decides nothing.
 
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from slack_sdk import WebClient
@@ -177,7 +178,10 @@ class Messenger:
         if kind is Kind.REMIND:
             due = view.grant.state is GrantState.ACTIVE and view.grant.ends_at > now
             return direct_messages.reminder(view, now) if due else None
-        return None if _overtaken(data["note"], view) else direct_messages.grant_note(data["note"], view, now)
+        if _overtaken(data["note"], view):
+            return None
+        view = replace(view, why=data.get("why", ""), until=data.get("until", 0))
+        return direct_messages.grant_note(data["note"], view, now)
 
     def tell_security(self, work: Sequence[tuple[Kind, Data]]) -> list[Recording]:
         said = [security_notes.render(data["note"], data) for _, data in work]

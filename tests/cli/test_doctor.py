@@ -123,7 +123,10 @@ TROUBLE: dict[str, tuple[Break, list[str]]] = {
     ),
     "scope that the check itself needs": (
         lambda s: s.admin.grant_scopes([scope for scope in SCOPES if scope != "groups:read"]),
-        ["FAIL  scopes: groups:read is missing", "FAIL  channels: could not be checked: missing_scope (groups:read)"],
+        [
+            "FAIL  scopes: groups:read is missing",
+            "FAIL  channels: could not be checked: it needs groups:read (missing_scope)",
+        ],
     ),
     "not in a public channel": (
         lambda s: s.admin.remove_from_channel("#access-approvals"),

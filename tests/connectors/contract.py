@@ -21,6 +21,7 @@ from bot.core.errors import SystemRefused, SystemUnavailable
 from bot.core.model import EndReason, Grant, GrantState, Order
 from bot.core.policy import parse_policy
 from bot.delivery import Delivery
+from bot.health import UNKNOWN, Health
 from bot.operations.confirm_move import confirm_move
 from bot.operations.count_usage import UsageMeter
 from bot.operations.expire_due import expire_due
@@ -49,6 +50,8 @@ class Rig:
     breaking: Callable[[int], AbstractContextManager[None]] | None = None
     more: str = ""
     """Further tables of roles.toml, like `[people]`."""
+    unfit: Sequence[Callable[[Order], Order]] = ()
+    """Each makes of an order one that can't be given, for a reason that is about the person."""
 
     @property
     def roles_toml(self) -> str:
@@ -67,8 +70,16 @@ def well() -> Iterator[None]:
     yield
 
 
-def it_fails() -> AbstractContextManager[object]:
+def it_fails() -> pytest.RaisesExc[SystemUnavailable | SystemRefused]:
     return pytest.raises((SystemUnavailable, SystemRefused))
+
+
+def without_email(order: Order) -> Order:
+    return replace(order, person=a_person(order.person.id, ""), names={})
+
+
+def unknown_there(order: Order) -> Order:
+    return replace(order, person=a_person(order.person.id, "nobody@example.com"), names={})
 
 
 class Contract:
@@ -184,6 +195,19 @@ class Contract:
                     call(asked)
         it.grant(asked)
         assert it.read_back(asked)
+
+    def test_what_is_about_the_person_is_said_to_them_and_not_of_the_system(
+        self, it: Connector, rig: Rig, order: Callable[..., Order]
+    ) -> None:
+        asked, health = order(), Health(lambda: 0)
+        for turned in rig.unfit:
+            with it_fails() as no, health.watching("it"):
+                it.grant(turned(asked))
+            assert no.value.to_person.endswith(".") and no.value.to_person[0].isupper(), no.value
+        assert health.said(["it"]) == {"it": UNKNOWN}
+        with rig.down(), it_fails() as no:
+            it.grant(asked)
+        assert no.value.to_person == ""
 
     def test_a_start_that_broke_anywhere_can_be_repeated(
         self, it: Connector, rig: Rig, made: Made, order: Callable[..., Order]

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -20,7 +21,7 @@ from bot.core.policy import System
 from bot.delivery import Delivery
 from bot.operations.record_delivery import order_for
 from bot.operations.release_grant import release_grant
-from tests.connectors.contract import Contract, Rig
+from tests.connectors.contract import Contract, Rig, unknown_there, without_email
 from tests.connectors.shared_tests import RestContract, SharedContract
 from tests.connectors.standins.github import TOKEN, GitHub
 from tests.worlds import ANA, CARA, Made, a_person
@@ -52,7 +53,14 @@ class TestGitHub(Contract, SharedContract, RestContract):
 
         lines = f'connector = "github"\norg = "acme"\ntoken = "{TOKEN}"\nurl = "{server.url}"'
         people = "".join(f'[people."{person}"]\ngithub = "{person.lower()}"\n' for person in (ANA, CARA))
-        return Rig(lines, TEAMS, works, server.down, server.breaking, people)
+        server.join("invited", state="pending")
+        server.join("stranger", state="")
+
+        def named(login: str) -> Callable[[Order], Order]:
+            return lambda order: replace(order, names={"github": login})
+
+        unfit = (without_email, unknown_there, *map(named, ("invited", "stranger", "no-such-user")))
+        return Rig(lines, TEAMS, works, server.down, server.breaking, people, unfit)
 
     @pytest.fixture
     def wrong_token(self, server: GitHub, tools: Tools) -> Connector:
@@ -146,15 +154,17 @@ class TestGitHub(Contract, SharedContract, RestContract):
         self, it: Connector, server: GitHub, order: Ordered
     ) -> None:
         server.join("new", state="pending")
-        with pytest.raises(SystemUnavailable, match="has to accept the invitation"):
+        with pytest.raises(SystemUnavailable, match="has to accept the invitation") as waits:
             it.grant(replace(order(), names={"github": "new"}))
+        assert waits.value.to_person == f"Accept the invitation to acme on {urlsplit(server.url).netloc}."
 
     def test_a_membership_that_is_pending_is_neither_active_nor_left_at_the_end(
         self, it: Connector, server: GitHub, order: Ordered
     ) -> None:
         server.invites, asked = True, order()
-        with pytest.raises(SystemUnavailable, match="waits to be accepted"):
+        with pytest.raises(SystemUnavailable, match="waits to be accepted") as waits:
             it.grant(asked)
+        assert waits.value.to_person == "Accept the invitation to deployers on it."
         assert not it.read_back(asked)
         it.revoke(asked)
         assert not any(server.org.teams.values())
@@ -260,7 +270,7 @@ class TestGitHub(Contract, SharedContract, RestContract):
         (trouble,) = it.check({"it": TEAMS, "more": ["gone"]})
         assert trouble.startswith("more: gone: ") and "no team" in trouble
         (trouble,) = wrong_token.check({"it": TEAMS})
-        assert trouble == "token_not_accepted (127.0.0.1: Bad credentials)"
+        assert trouble == "127.0.0.1: Bad credentials (token_not_accepted)"
 
     @pytest.mark.parametrize(
         "wrong",

@@ -15,7 +15,7 @@ from bot.connectors.okta import _limited, make
 from bot.core.errors import SystemRefused, SystemUnavailable
 from bot.core.model import Order
 from bot.core.policy import System
-from tests.connectors.contract import Contract, Rig
+from tests.connectors.contract import Contract, Rig, unknown_there, without_email
 from tests.connectors.shared_tests import RestContract, SharedContract
 from tests.connectors.standins.okta import TOKEN, Okta
 from tests.worlds import ANA, CARA, a_person
@@ -48,7 +48,13 @@ class TestOkta(Contract, SharedContract, RestContract):
             return all(server.may(order.person.email, group) for group in order.actions)
 
         lines = f'connector = "okta"\nurl = "{server.url}"\ntoken = "{TOKEN}"'
-        return Rig(lines, GROUPS, works, server.down, server.breaking)
+        server.join("left@example.com", "SUSPENDED")
+
+        def left(order: Order) -> Order:
+            return replace(order, person=a_person(order.person.id, "left@example.com"))
+
+        unfit = (without_email, unknown_there, left)
+        return Rig(lines, GROUPS, works, server.down, server.breaking, unfit=unfit)
 
     @pytest.fixture
     def wrong_token(self, server: Okta, tools: Tools) -> Connector:
@@ -168,8 +174,8 @@ class TestOkta(Contract, SharedContract, RestContract):
     def test_the_doctor_hears_which_role_names_no_group(self, it: Connector, wrong_token: Connector) -> None:
         assert isinstance(it, Checks) and isinstance(wrong_token, Checks)
         assert list(it.check({"it": GROUPS})) == []
-        assert list(it.check({"it": ["gone"]})) == ["it: gone: no_group (Okta has no group gone)"]
-        assert list(wrong_token.check({"it": GROUPS})) == ["token_not_accepted (127.0.0.1: Invalid token provided)"]
+        assert list(it.check({"it": ["gone"]})) == ["it: gone: Okta has no group gone (no_group)"]
+        assert list(wrong_token.check({"it": GROUPS})) == ["127.0.0.1: Invalid token provided (token_not_accepted)"]
 
     def test_plain_http_is_only_for_this_machine(self, server: Okta, tools: Tools) -> None:
         with pytest.raises(ValueError, match="https://"):

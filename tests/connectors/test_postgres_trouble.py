@@ -91,7 +91,7 @@ def test_checking_changes_nothing(it: Postgres, server: PasswordServer) -> None:
     it.read_back(an_order())
     before = roles(server)
     assert it.check({"good": list(ACTIONS), "bad": ["DELETE ON orders", "SELECT ON orders"]}) == [
-        "role bad, DELETE ON orders: 01007 (our account may not hand this on: it needs it WITH GRANT OPTION)"
+        "role bad, DELETE ON orders: our account may not hand this on: it needs it WITH GRANT OPTION (01007)"
     ]
     assert roles(server) == before
 

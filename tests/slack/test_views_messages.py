@@ -209,6 +209,22 @@ def test_a_person_is_told(note: str, changes: dict[str, Any], expected: list[str
     assert not buttons or labels(message) == buttons
 
 
+def test_who_has_to_do_something_first_reads_what_and_until_when_it_helps() -> None:
+    view = replace(
+        a_grant_view(state=GrantState.STARTING), why="Accept the invitation to acme on github.com.", until=NOW + 3600
+    )
+    message = direct_messages.grant_note("delayed", view, NOW)
+    assert "waits for you.\nAccept the invitation to acme on github.com. It starts then" in words(message)
+    assert "before 22 Nov 2026 15:00 UTC." in words(message) and "a system" not in words(message)
+    assert message["text"].endswith("waits for you: Accept the invitation to acme on github.com.")
+
+
+def test_who_was_refused_for_a_reason_about_them_reads_it_and_what_follows() -> None:
+    view = replace(a_grant_view(state=GrantState.FAILED), why="Your Okta account is SUSPENDED.")
+    message = direct_messages.grant_note("failed", view, NOW)
+    assert "Your Okta account is SUSPENDED.\nThen ask again with /access request." in words(message)
+
+
 USED: dict[str, tuple[Used, str, str]] = {
     "often": (Used(1234, NOW - 900, NOW - 60), "used 1,234 times, last 22 Nov 2026 13:59 UTC", "used 1,234 times"),
     "once": (Used(1, NOW, NOW), "used once, last 22 Nov 2026 14:00 UTC", "used once"),

@@ -15,6 +15,7 @@ from bot.slack.blocks import (
     actions,
     bold,
     date,
+    escape,
     left,
     listing,
     message,
@@ -123,11 +124,26 @@ def _given(grant: Grant) -> list[Part]:
 
 def _delayed(view: GrantView, now: int) -> Message:
     grant = view.grant
+    if view.why:
+        return _waits(view)
     return message(
         f"{title_text(view.role, grant.role)} is approved, but takes longer to set up.",
         paragraph(
             [*role_parts(view.role, grant.role), " is approved, but a system did not answer yet."],
             ["We keep trying and tell you either way. Your time starts only when it works."],
+        ),
+        *_buttons(view),
+    )
+
+
+def _waits(view: GrantView) -> Message:
+    """For the holder themselves, who has to do something first."""
+    grant = view.grant
+    return message(
+        f"{title_text(view.role, grant.role)} is approved, and waits for you: {escape(view.why)}",
+        paragraph(
+            [*role_parts(view.role, grant.role), " is approved, and waits for you."],
+            [view.why, " It starts then, and your time with it, if that is before ", date(view.until), "."],
         ),
         *_buttons(view),
     )
@@ -140,9 +156,15 @@ def _failed(view: GrantView, now: int) -> Message:
         paragraph(
             [*role_parts(view.role, grant.role), " was approved but could not be set up, so you do not have it."],
             _taken_back(view),
-            ["The leads were told why. Ask one of them, or try again with ", bold("/access request"), "."],
+            [view.why] if view.why else [],
+            _ask_anew(view),
         ),
     )
+
+
+def _ask_anew(view: GrantView) -> list[Part]:
+    ask: list[Part] = ["ask again with ", bold("/access request"), "."]
+    return ["Then ", *ask] if view.why else ["The leads were told why. Talk to one of them, or ", *ask]
 
 
 def _taken_back(view: GrantView) -> list[Part]:
@@ -172,6 +194,7 @@ def _unextended(view: GrantView, now: int) -> Message:
         paragraph(
             [*role_parts(view.role, view.grant.role), " is yours until ", date(view.grant.ends_at), "."],
             ["But a system has not confirmed that yet, and may end it there when it would have ended before."],
+            [view.why] if view.why else [],
             ["We keep trying and tell you when it has. The leads were told, too."],
         ),
         *_buttons(view),
