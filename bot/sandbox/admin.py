@@ -14,7 +14,7 @@ from bot.sandbox.checks import Json
 from bot.sandbox.faults import SOCKET_KINDS, Fault
 from bot.sandbox.methods_people import group_json, user_json
 from bot.sandbox.rules import Rate
-from bot.sandbox.workspace import Group, SlackError, User
+from bot.sandbox.workspace import Channel, Group, SlackError, User
 from bot.sandbox.world import World
 
 Verb = Callable[[World, Json], Any]
@@ -94,9 +94,26 @@ def set_group(world: World, asked: Json) -> Json:
     return group_json(group, True)
 
 
+def create_channel(world: World, asked: Json) -> Json:
+    """A new channel with these members; a name that another one has, archived or not, is refused."""
+    _refuse_taken(world, asked["name"])
+    asked.setdefault("id", world.workspace.new_id("C"))
+    channel = Channel(**asked)
+    world.workspace.channels[channel.id] = channel
+    world.workspace.changed("channel_changed", channel=channel.id)
+    return asdict(channel)
+
+
+def _refuse_taken(world: World, name: str) -> None:
+    if any(channel.name == name for channel in world.workspace.channels.values()):
+        raise SlackError("name_taken")
+
+
 def set_channel(world: World, asked: Json) -> Json:
     """Changes a channel: is_archived, is_private, is_ext_shared, name, members."""
     channel = world.workspace.channel(asked.pop("channel"))
+    if "name" in asked:
+        _refuse_taken(world, asked["name"])
     for name, value in asked.items():
         if not hasattr(channel, name):
             raise SlackError("unknown_field", field=name)
@@ -208,6 +225,7 @@ VERBS: dict[str, Verb] = {
     "change_user": change_user,
     "create_group": create_group,
     "set_group": set_group,
+    "create_channel": create_channel,
     "set_channel": set_channel,
     "set_member": set_member,
     "set_app": set_app,

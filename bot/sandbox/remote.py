@@ -153,6 +153,15 @@ class Admin:
         """Switches a group off or on."""
         self._control.call("set_group", group=group, date_delete=int(time.time()) if disabled else 0)
 
+    def create_channel(self, name: str, members: list[str], *, private: bool = False) -> str:
+        """A new channel; gives the id."""
+        made = self._control.call("create_channel", name=name, members=members, is_private=private)
+        return str(made["id"])
+
+    def rename(self, channel: str, name: str) -> None:
+        """Gives a channel, by id or #name, another name (without #)."""
+        self.set_channel(channel, name=name)
+
     def archive(self, channel: str, archived: bool = True) -> None:
         """Archives a channel, by id or #name."""
         self._control.call("set_channel", channel=channel, is_archived=archived)
