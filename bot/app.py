@@ -31,6 +31,7 @@ from bot.metrics import watch
 from bot.operations._unit import World
 from bot.operations.count_usage import UsageMeter
 from bot.operations.keep_certificates import StoredCertificates
+from bot.operations.keep_channels import look_up_channels, look_up_channels_in_turn
 from bot.operations.keep_gates import StoredGates
 from bot.operations.keep_marks import StoredMarks
 from bot.operations.keep_pins import StoredPins
@@ -182,6 +183,7 @@ class Worker:
 
     def _meet_slack(self) -> None:
         save_refresh(self._world, ["groups", "people"])
+        look_up_channels(self._world)
         if self.socket is not None:
             self.socket.start()
 
@@ -202,6 +204,7 @@ class Worker:
             "unheard_ends": Every(60, lambda: watch_ends(world)),
             "reconcile": Every(60, lambda: reconcile_nightly(world)),
             "sessions": Every(LOOK_EVERY, SessionWatch(world, build_systems(world)).look),
+            "channels": Every(60, lambda: look_up_channels_in_turn(world)),
             "people": Every(6 * 3600, lambda: save_refresh(world, ["people"])),
         }
 
@@ -256,6 +259,7 @@ def reload_roles(base: Base) -> None:
     def loaded(policy: object) -> None:
         record_loaded(base.world, base.roles.policy)
         save_refresh(base.world, ["groups", "people"])
+        look_up_channels(base.world)
 
     base.roles.reload(loaded, partial(record_rejected, base.world))
 

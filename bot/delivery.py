@@ -26,7 +26,7 @@ from bot.operations.record_delivery import (
     record_start_delayed,
     record_start_failed,
 )
-from bot.operations.record_posted import record_undelivered, record_unposted
+from bot.operations.record_posted import record_undelivered, record_unheard, record_unposted
 from bot.operations.take_work import (
     Row,
     Work,
@@ -305,9 +305,15 @@ class Delivery:
             self._finish(rows, [lambda world: give_up_press(world, row.data)])
             return
         if row.kind is Kind.POST_APPROVAL:
-            self._finish(
-                rows, [lambda world: record_unposted(world, row.data["request"], row.data["channel"], str(error))]
+            data, again = row.data, bool(row.data.get("again"))
+            unposted = partial(
+                record_unposted, request_id=data["request"], channel=data["channel"], error=str(error), again=again
             )
+            self._finish(rows, [unposted])
+            return
+        if row.kind in (Kind.TELL_SECURITY, Kind.ALARM):
+            work = [(each.kind, each.data) for each in rows]
+            self._finish(rows, [lambda world: record_unheard(world, work, row.data["channel"], str(error))])
             return
         to = str(row.data.get("channel") or row.data.get("person") or "")
         self._finish(rows, [lambda world: record_undelivered(world, row.kind, to, str(error))])

@@ -34,7 +34,13 @@ class _State(Collector):
             for value, count in values.items():
                 family.add_metric([value], count)
             families.append(family)
-        return families
+        words = "Channels of roles.toml that refuse messages, by channel and Slack's error."
+        failing = GaugeMetricFamily("access_bot_channel_failing", words, labels=["channel", "error"])
+        for channel, error in counted.failing.items():
+            failing.add_metric([channel, error], 1)
+        words = "Whether neither the security channel nor any lead takes messages."
+        unreachable = GaugeMetricFamily("access_bot_leads_unreachable", words, counted.unreachable)
+        return [*families, failing, unreachable]
 
 
 def watch(registry: CollectorRegistry, world: World) -> None:

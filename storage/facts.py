@@ -1,11 +1,21 @@
 """Small things that every process must agree on: named values, keys already handled, and the panic switches."""
 
+from collections.abc import Sequence
+
 from storage.database import Database
 
 
 def get(db: Database, key: str) -> str | None:
     found = db.row("SELECT value FROM facts WHERE key = ?", key)
     return str(found[0]) if found else None
+
+
+def get_all(db: Database, keys: Sequence[str]) -> dict[str, str]:
+    """Those of these keys that there are, with their values."""
+    marks = ", ".join("?" * len(keys))
+    return {
+        str(key): str(value) for key, value in db.rows(f"SELECT key, value FROM facts WHERE key IN ({marks})", *keys)
+    }
 
 
 def put(db: Database, key: str, value: str) -> bool:
@@ -44,6 +54,12 @@ def drop(db: Database, key: str) -> None:
 def claim_key(db: Database, key: str, at: int) -> bool:
     """Takes an idempotency key; False when it was taken before. Belongs in the transaction of its effect."""
     return db.run("INSERT INTO seen (key, at) VALUES (?, ?) ON CONFLICT (key) DO NOTHING", key, at) == 1
+
+
+def claimed(db: Database, keys: Sequence[str]) -> set[str]:
+    """Those of these idempotency keys that were taken."""
+    marks = ", ".join("?" * len(keys))
+    return {str(key) for (key,) in db.rows(f"SELECT key FROM seen WHERE key IN ({marks})", *keys)}
 
 
 def forget_keys(db: Database, before: int) -> int:

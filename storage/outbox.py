@@ -200,6 +200,12 @@ def free_claims(db: Database) -> int:
     return db.run("UPDATE outbox SET claimed_until = 0 WHERE claimed_until IS NOT NULL")
 
 
+def posting(db: Database) -> set[str]:
+    """The requests whose message in a channel waits to be posted."""
+    sql = "SELECT data FROM outbox WHERE kind = 'post_approval' AND lane NOT LIKE 'to:U%' AND lane NOT LIKE 'to:W%'"
+    return {str(json.loads(data)["request"]) for (data,) in db.rows(sql)}
+
+
 def counts(db: Database) -> dict[str, int]:
     """Rows waiting, by queue."""
     rows = db.rows("SELECT queue, COUNT(*) FROM outbox GROUP BY queue")

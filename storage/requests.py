@@ -56,6 +56,15 @@ def latest(db: Database, state: str | None, limit: int) -> list[Request]:
     return _many(db.rows(sql, *values, limit))
 
 
+def unposted(db: Database, limit: int) -> list[Request]:
+    """Pending requests that no channel shows, oldest first; a copy in a direct message does not count."""
+    sql = (
+        f"SELECT {_COLUMNS} FROM requests WHERE state = 'pending' AND NOT EXISTS (SELECT 1 FROM messages "
+        "WHERE request_id = requests.id AND channel NOT LIKE 'D%') ORDER BY created_at, id LIMIT ?"
+    )
+    return _many(db.rows(sql, limit))
+
+
 def unanswered(db: Database, now: int, limit: int) -> list[Request]:
     """Pending requests whose time is up, held by this transaction."""
     sql = (

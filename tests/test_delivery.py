@@ -216,7 +216,7 @@ def test_a_start_is_given_up_after_its_patience_taken_back_and_told(hands: Hands
         assert hands.made.clock.at - began < START_PATIENCE + 60
     assert hands.made.clock.at - began > START_PATIENCE - 60
     hands.delivery.drain(Queue.END)
-    hands.delivery.drain(Queue.SLACK)
+    hands.turn(Queue.SLACK, 2)
     assert hands.state(grant) is GrantState.FAILED
     assert hands.system.held == set()
     assert hands.slack.notes(ANA) == ["delayed", "failed"]
@@ -227,7 +227,7 @@ def test_a_start_that_a_system_refuses_has_failed_at_once(hands: Hands) -> None:
     grant = hands.starting()
     hands.system.failing["grant"] = SystemRefused("no_such_scope")
     hands.delivery.drain(Queue.START)
-    hands.delivery.drain(Queue.SLACK)
+    hands.turn(Queue.SLACK, 2)
     assert hands.state(grant) is GrantState.FAILED
     assert hands.system.told("grant") == 1
     assert hands.slack.notes(ANA) == ["failed"]
@@ -271,7 +271,7 @@ def test_a_start_that_failed_for_a_reason_about_the_person_tells_them_which(
     hands.system.failing["grant"] = error or SystemUnavailable("ana has to accept it", to_person=ACCEPT)
     while hands.state(grant) is GrantState.STARTING:
         hands.turn(Queue.START)
-    hands.delivery.drain(Queue.SLACK)
+    hands.turn(Queue.SLACK, 2)
     last = [data for each in hands.slack.said for _, data in each if data.get("person") == ANA][-1]
     assert (last["note"], last["why"]) == ("failed", error.to_person if error else ACCEPT)
 

@@ -87,7 +87,7 @@ def deny(request: str, reason: str, yes: bool) -> None:
             raise Refusal(outcome.reason)
         if isinstance(outcome, AlreadyDecided):
             raise Refusal(_decided(outcome))
-        click.echo(f"{request} is denied; the requester is told why.")
+        click.echo(f"{request} is denied. The bot sends the reason to the requester.")
 
 
 def _ask(world: "World", request: str, question: str, yes: bool) -> bool:
@@ -127,7 +127,7 @@ def _say_started(world: "World", outcome: "Granted") -> None:
     grant = view.grant if view else outcome.grant
     who = clean(view.person.name) if view else grant.person
     if grant.state is GrantState.FAILED:
-        raise Refusal(f"Approved, but {grant.id} failed to start; the leads and {who} are told.")
+        raise Refusal(f"Approved, but {grant.id} of {who} failed to start; `access-bot audit list` has the reason.")
     done = "extended" if outcome.request.renews else "active"
     said = {
         GrantState.ACTIVE: f"{done} until {utc(grant.ends_at)} ({relative(grant.ends_at, world.now())}).",

@@ -132,11 +132,11 @@ def nobody_can_decide(role: Role, requester: str, directory: Directory) -> Refus
     if able == 0:
         return Refused(
             f"Nobody can approve {role.name} right now: its approvers ({', '.join(role.approvers)}) are no one but "
-            "you, or no one at all. The leads were told."
+            "you, or no one at all. Ask a lead to put that right."
         )
     return Refused(
         f"{role.name} needs {role.approvals} approvals, but only {able} other people could give one. "
-        "The leads were told."
+        "Ask a lead to put that right."
     )
 
 

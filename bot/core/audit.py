@@ -78,6 +78,8 @@ class Event(StrEnum):
     ACCOUNT_BOUND = "person:account:bound"
     ACCOUNT_UNBOUND = "person:account:unbound"
     MESSAGE_UNDELIVERED = "message:delivery:failed"
+    CHANNEL_MOVED = "channel:name:moved"
+    CHANNEL_LOST = "channel:name:lost"
 
 
 @dataclass(frozen=True, slots=True)

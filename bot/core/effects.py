@@ -5,7 +5,7 @@ the rows as they are then. `queue` says who does it, `lane` what it must stay in
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 
@@ -27,6 +27,7 @@ class Kind(StrEnum):
     LOOK_UP_PERSON = "look_up_person"
     REFRESH_GROUPS = "refresh_groups"
     REFRESH_PEOPLE = "refresh_people"
+    REFRESH_CHANNELS = "refresh_channels"
     POST_APPROVAL = "post_approval"
     UPDATE_APPROVAL = "update_approval"
     THREAD_NOTE = "thread_note"
@@ -105,8 +106,19 @@ def refresh_people() -> Effect:
     return Effect(Kind.REFRESH_PEOPLE, Queue.DECIDE, "people")
 
 
-def post_approval(request: str, channel: str) -> Effect:
-    return Effect(Kind.POST_APPROVAL, Queue.SLACK, f"to:{channel}", {"request": request, "channel": channel})
+CHANNELS_LANE = "channels"
+
+
+def refresh_channels() -> Effect:
+    """Looks up again which channel each name in roles.toml leads to."""
+    return Effect(Kind.REFRESH_CHANNELS, Queue.SLACK, CHANNELS_LANE)
+
+
+def post_approval(request: str, channel: str, *, again: bool = False) -> Effect:
+    """Asks in a channel, or one approver (`channel` is their id) by direct message. `again`: posting
+    it has failed before and was reported, so another failure is not reported."""
+    data = {"request": request, "channel": channel, **({"again": True} if again else {})}
+    return Effect(Kind.POST_APPROVAL, Queue.SLACK, f"to:{channel}", data)
 
 
 def update_approval(request: str, channel: str, delay: int = 0) -> Effect:
@@ -140,6 +152,17 @@ def tell_security(channel: str, note: str, **facts: object) -> Effect:
 def alarm(channel: str, grant: str, system: str) -> Effect:
     """Tells the security channel of an end that is not confirmed, as it is then."""
     return Effect(Kind.ALARM, Queue.SLACK, f"to:{channel}", {"channel": channel, "grant": grant, "system": system})
+
+
+def alarm_lead(lead: str, grant: str, system: str) -> Effect:
+    """The same alarm to one lead, in a lane of its own, so that it waits for no other message."""
+    data = {"channel": lead, "grant": grant, "system": system}
+    return Effect(Kind.ALARM, Queue.SLACK, f"alarms:{lead}", data)
+
+
+def later(effect: Effect, seconds: int) -> Effect:
+    """The same effect, due in that many seconds."""
+    return replace(effect, delay=seconds)
 
 
 def update_alarm(channel: str, ts: str) -> Effect:

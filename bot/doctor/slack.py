@@ -1,18 +1,27 @@
 """Asks Slack: the tokens, the scopes, the channels, and whether whoever roles.toml names are people who count."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 from typing import Any
 
 from slack_sdk import WebClient
 
-from bot.core.errors import AccessBotError, SystemRefused, SystemUnavailable
+from bot.core.errors import (
+    AccessBotError,
+    SchemaMismatch,
+    StorageUnavailable,
+    SystemRefused,
+    SystemUnavailable,
+)
 from bot.core.model import Directory
 from bot.core.policy import Policy, Role, references
 from bot.doctor.findings import Finding, Patient, fail, ok, warn
+from bot.operations.keep_channels import channels_of, known_place
 from bot.slack.api import call, sorted_errors
+from bot.slack.channels import list_channels
 from bot.slack.manifest import SCOPES
 from bot.slack.people import PAGE, person_from
 
@@ -106,24 +115,30 @@ def clock(patient: Patient, who: Identified) -> Iterator[Finding]:
 
 
 def channels(patient: Patient, who: Identified) -> Iterator[Finding]:
-    """Every channel that we speak in must be there, and we in it."""
-    policy = patient.policy
-    wanted = {policy.workspace.approvals_channel, policy.workspace.security_channel}
-    wanted |= {role.channel for role in policy.roles.values()}
-    named = _channels_by_name(patient.client) if any(ref.startswith("#") for ref in wanted) else {}
+    """Every channel that the bot posts to must be there, with the bot in it, and be the one in use."""
+    wanted = channels_of(patient.policy)
+    named = list_channels(patient.client) if any(ref.startswith("#") for ref in wanted) else {}
+    used = _ids_in_use(patient, wanted)
     bad = 0
     for ref in sorted(wanted):
-        found = named.get(ref.removeprefix("#")) if ref.startswith("#") else _channel(patient.client, ref)
-        for finding in _channel_findings(ref, found, who.invite):
+        found = named.get(ref) if ref.startswith("#") else _channel(patient.client, ref)
+        for finding in _channel_findings(ref, found, used.get(ref), who.invite):
             bad += 1
             yield finding
     if not bad:
         yield ok("channels", f"{', '.join(sorted(wanted))}: there, and the bot is in them")
 
 
-def _channels_by_name(client: WebClient) -> dict[str, Mapping[str, Any]]:
-    kinds = "public_channel,private_channel"
-    return {str(each["name"]): each for each in _pages(client, "conversations.list", "channels", types=kinds)}
+def _ids_in_use(patient: Patient, wanted: Iterable[str]) -> dict[str, str]:
+    """The id that the bot has kept for each name; nothing where it never ran."""
+    db, url = patient.base.db, patient.settings.database_url
+    if db.is_sqlite and not Path(url.removeprefix("sqlite:///")).exists():
+        return {}
+    try:
+        db.check_schema()
+        return {ref: kept for ref in wanted if (kept := known_place(patient.base.world, ref).id)}
+    except (SchemaMismatch, StorageUnavailable):
+        return {}  # reported under "database"
 
 
 def _channel(client: WebClient, channel: str) -> Mapping[str, Any] | None:
@@ -136,16 +151,21 @@ def _channel(client: WebClient, channel: str) -> Mapping[str, Any] | None:
     return found
 
 
-def _channel_findings(ref: str, found: Mapping[str, Any] | None, invite: str) -> Iterator[Finding]:
-    """The worst first, and only that."""
+def _channel_findings(ref: str, found: Mapping[str, Any] | None, used: str | None, invite: str) -> Iterator[Finding]:
+    """What keeps the bot from posting there, then what makes it post elsewhere, then who reads along."""
     subject = f"channel {ref}"
     if found is None:
-        yield fail(subject, f"not found: create it, or type {invite} there if it is private")
-    elif found.get("is_archived"):
+        advice = f"create it, or type {invite} there if it is private"
+        yield fail(subject, f"not found: {advice}{f' (the bot still uses {used})' if used else ''}")
+        return
+    if found.get("is_archived"):
         yield fail(subject, "archived: unarchive it, or name another in roles.toml")
     elif not found.get("is_member"):
         yield fail(subject, f"the bot is not in it: type {invite} there")
-    elif found.get("is_ext_shared"):
+    if used and used != found["id"]:
+        advice = "the bot looks every ten minutes; save roles.toml or restart the bot to do it now"
+        yield fail(subject, f"is {found['id']} now, but the bot still posts to {used}: {advice}")
+    if found.get("is_ext_shared") or found.get("is_pending_ext_shared"):
         yield warn(subject, "shared with another company, whose people see everything that is asked for")
 
 

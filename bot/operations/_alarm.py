@@ -16,6 +16,10 @@ UNANSWERED = 60
 """Seconds after which an end that neither failed nor was confirmed is told too: its system may hang."""
 
 
+AFTER_LEADS = 3
+"""Seconds that a message to the holder waits, so that it can say whether the leads have been told."""
+
+
 def watch_end(u: Unit, pairs: Sequence[tuple[str, str]]) -> None:
     """From now on these pairs of grant and system are told of, unless they are confirmed soon."""
     for grant, system in pairs:
@@ -41,7 +45,7 @@ def sound(u: Unit, grant: Grant, known: Alarm, error: str) -> None:
     if channel := u.policy.workspace.security_channel:
         u.do(effects.alarm(channel, grant.id, known.system))
     if not known.said:
-        u.do(effects.tell_person(grant.person, "end_delayed", grant=grant.id))
+        u.do(effects.later(effects.tell_person(grant.person, "end_delayed", grant=grant.id), AFTER_LEADS))
     u.expect(next_at)
 
 

@@ -2,19 +2,38 @@
 
 from dataclasses import dataclass
 
-from bot.operations._unit import World
-from storage import grants, outbox
+from bot.operations._unit import Unit, World
+from bot.operations.keep_channels import channels_of
+from bot.operations.record_posted import leads_unreachable
+from bot.operations.tell_each_lead import FAILING
+from storage import facts, grants, outbox
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """`outbox` by queue; `grants` by state, without what is over."""
+    """`outbox` by queue; `grants` by state, without what is over; `failing` has the channels of
+    roles.toml that refuse messages, with Slack's word for why. `unreachable` says that neither the
+    security channel nor any lead takes messages."""
 
     outbox: dict[str, int]
     grants: dict[str, int]
+    failing: dict[str, str]
+    unreachable: bool
 
 
 def count_state(world: World) -> Counts:
     """Raises StorageUnavailable."""
     with world.db.reading():
-        return Counts(outbox.counts(world.db), grants.counts(world.db))
+        u = Unit(world)
+        return Counts(outbox.counts(world.db), grants.counts(world.db), _failing(u), leads_unreachable(u))
+
+
+def failing_channels(world: World) -> dict[str, str]:
+    """The channels of roles.toml that refuse messages. Raises StorageUnavailable."""
+    with world.db.reading():
+        return _failing(Unit(world))
+
+
+def _failing(u: Unit) -> dict[str, str]:
+    kept = {key.removeprefix(FAILING): code for key, code in facts.beginning(u.db, FAILING)}
+    return {ref: kept[ref] for ref in sorted(channels_of(u.policy)) if ref in kept}

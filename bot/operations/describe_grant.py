@@ -7,13 +7,15 @@ from bot.core.policy import Role
 from bot.core.use import Used
 from bot.operations._unit import Unit, World
 from bot.operations._use import used_of
-from storage import grants, requests
+from bot.operations.record_posted import TOLD_OF, leads_told
+from storage import facts, grants, requests
 
 
 @dataclass(frozen=True, slots=True)
 class GrantView:
     """`role` is None when roles.toml has it no more; `why` is a sentence for the holder on what they
-    have to do first, and `until` when that is waited for."""
+    have to do first, and `until` when that is waited for. `leads_told` has the notes about this grant
+    that the leads have got."""
 
     grant: Grant
     request: Request
@@ -23,6 +25,7 @@ class GrantView:
     used: Used
     why: str = ""
     until: int = 0
+    leads_told: frozenset[str] = frozenset()
 
 
 def describe_grant(world: World, grant_id: str) -> GrantView | None:
@@ -40,4 +43,10 @@ def describe_grant(world: World, grant_id: str) -> GrantView | None:
             person=u.person(grant.person),
             leases=tuple(grants.leases(u.db, grant.id)),
             used=used_of(u, [grant])[grant.id],
+            leads_told=_told(u, grant.id),
         )
+
+
+def _told(u: Unit, grant: str) -> frozenset[str]:
+    keys = {leads_told(note, grant): note for note in TOLD_OF}
+    return frozenset(keys[key] for key in facts.claimed(u.db, list(keys)))

@@ -10,6 +10,7 @@ from bot.core.approval import Refused
 from bot.core.audit import Event
 from bot.core.findings import EXCESS, Finding, Seen, What
 from bot.core.model import Grant, GrantState
+from bot.operations._alarm import AFTER_LEADS
 from bot.operations._leads import leads_only
 from bot.operations._unit import SYSTEM, Unit, World, new_id, unit
 from storage import findings, grants
@@ -94,7 +95,8 @@ def _tell_new(u: Unit, finding: Finding) -> None:
 def _tell_missing(u: Unit, grant: Grant, finding: Finding) -> None:
     system, part = finding.system, {"part": finding.detail} if finding.detail else {}
     u.record(Event.ACCESS_MISSING, SYSTEM, grant, system=system, **part)
-    u.do(effects.tell_person(grant.person, "missing", grant=grant.id, system=system))
+    told = effects.tell_person(grant.person, "missing", grant=grant.id, system=system)
+    u.do(effects.later(told, AFTER_LEADS))
     u.tell_leads("missing", grant=grant.id, system=system, person=grant.person, role=grant.role, **part)
 
 

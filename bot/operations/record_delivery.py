@@ -7,7 +7,7 @@ from bot.core import effects
 from bot.core.audit import Event
 from bot.core.lifecycle import first_reminder
 from bot.core.model import EndReason, Grant, GrantState, Order, Person
-from bot.operations._alarm import alarm_failed, alarms_over, watch_end
+from bot.operations._alarm import AFTER_LEADS, alarm_failed, alarms_over, watch_end
 from bot.operations._end import channel_of
 from bot.operations._unit import SYSTEM, Unit, World, unit
 from bot.operations.try_start import orders
@@ -77,7 +77,8 @@ def record_start_failed(world: World, grant_id: str, error: str, to_person: str 
         u.do(*(effects.end_lease(grant.id, system, late=True) for system in grant.systems))
         watch_end(u, [(grant.id, system) for system in grant.systems])
         why = {"why": to_person} if to_person else {}
-        u.do(effects.tell_person(grant.person, "failed", grant=grant.id, **why))
+        to_holder = effects.tell_person(grant.person, "failed", grant=grant.id, **why)
+        u.do(effects.later(to_holder, AFTER_LEADS))
         u.tell_leads("start_failed", grant=grant.id, error=error)
         _show(u, grant)
 
@@ -174,7 +175,8 @@ def record_extend_failed(
         if grant is not None and grant.state is GrantState.ACTIVE:
             u.record(Event.RENEWAL_FAILED, SYSTEM, grant, system=system, error=error, ends_at=grant.ends_at)
             why = {"why": to_person} if to_person else {}
-            u.do(effects.tell_person(grant.person, "unextended", grant=grant.id, **why))
+            to_holder = effects.tell_person(grant.person, "unextended", grant=grant.id, **why)
+            u.do(effects.later(to_holder, AFTER_LEADS))
             about = {"role": grant.role, "person": grant.person}
             u.tell_leads("unextended", grant=grant.id, system=system, error=error, **about)
 

@@ -1,13 +1,44 @@
 """What became of messages: where an approval was posted, that a reminder went out, what could not be delivered."""
 
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 from bot.core import effects
+from bot.core.approval import deciders
 from bot.core.audit import Event
-from bot.core.model import RequestState
+from bot.core.effects import Kind
+from bot.core.model import Request, RequestState
 from bot.operations._end import channel_of
-from bot.operations._unit import SYSTEM, World, unit
-from storage import facts, grants, requests
+from bot.operations._unit import SYSTEM, Unit, World, unit
+from bot.operations.post_waiting import unpostable
+from bot.operations.tell_each_lead import FAILING, forward_to_leads, leads_of, tell_each_lead
+from storage import facts, grants, people, requests
+
+log = logging.getLogger(__name__)
 
 NO_FILE = "The records could not be sent to you. The command line can write them: access-bot audit export."
+
+ABOUT_THE_MESSAGE = frozenset(
+    [
+        "answer_lost",
+        "invalid_arguments",
+        "invalid_blocks",
+        "invalid_blocks_format",
+        "message_not_found",
+        "msg_blocks_too_long",
+        "msg_too_long",
+        "no_text",
+        "thread_not_found",
+    ]
+)
+"""Errors that say nothing about the channel or person that a message went to."""
+
+APPROVERS_ASKED = 20
+"""How many approvers get a request by direct message when no channel takes it."""
+
+AFTER_THEM = 5
+"""Seconds that the message to the requester waits, so that it can say how many approvers have the request."""
 
 
 def record_posted(world: World, request_id: str, channel: str, ts: str, shown_state: str) -> None:
@@ -27,26 +58,94 @@ def record_reminded(world: World, grant_id: str) -> None:
             u.record(Event.REMINDER_SENT, SYSTEM, grant, ends_at=grant.ends_at)
 
 
-def record_undelivered(world: World, kind: str, to: str, error: str) -> None:
-    """A message can never be delivered: on record, and told to the security channel once for each cause."""
+def record_leads_told(world: World, told: Sequence[tuple[str, str]]) -> None:
+    """The leads have these notes, each with the grant that it is about."""
     with unit(world) as u:
-        u.note(Event.MESSAGE_UNDELIVERED, SYSTEM, subject=to, kind=kind, error=error)
-        channel = u.policy.workspace.security_channel
-        if to != channel and facts.claim_key(u.db, f"undelivered:{to}:{error}:{u.now // 86400}", u.now):
-            u.tell_leads("undelivered", kind=kind, to=to, error=error)
+        for note, grant in told:
+            facts.claim_key(u.db, leads_told(note, grant), u.now)
+
+
+TOLD_OF = ("alarm", "missing", "start_failed", "unextended")
+"""Notes to the leads that the holder's own message mentions."""
+
+
+def leads_told(note: str, grant: str) -> str:
+    """The key that says so."""
+    return f"leads told:{note}:{grant}"
+
+
+def record_undelivered(world: World, kind: str, to: str, error: str) -> None:
+    """A message can never be delivered: on record, and reported once a day for each cause."""
+    with unit(world) as u:
+        _undelivered(u, kind, to, error)
         if kind == effects.Kind.SEND_EXPORT:  # whoever waits for a file would wait for ever
             u.do(effects.answer(to, "", "text", text=f"{NO_FILE} Slack said: {error}."))
 
 
-def record_unposted(world: World, request_id: str, channel: str, error: str) -> None:
-    """A request could not be put before its approvers: the workspace's channel is asked instead, and where that fails
-    too, the requester is told that nobody has seen it."""
-    record_undelivered(world, "post_approval", channel, error)
+def _undelivered(u: Unit, kind: str, to: str, error: str) -> None:
+    """To the security channel; what is about that channel to each lead by direct message."""
+    u.note(Event.MESSAGE_UNDELIVERED, SYSTEM, subject=to, kind=kind, error=error)
+    _note_failing(u, to, error)
+    if facts.claim_key(u.db, f"undelivered:{to}:{error}:{u.now // 86400}", u.now):
+        tell = tell_each_lead if to == u.policy.workspace.security_channel else Unit.tell_leads
+        tell(u, "undelivered", kind=kind, to=to, error=error)
+
+
+def _note_failing(u: Unit, to: str, error: str) -> None:
+    code = error.partition(" ")[0]
+    if to and code not in ABOUT_THE_MESSAGE:
+        facts.put(u.db, FAILING + to, code)
+
+
+def record_unheard(world: World, work: Sequence[tuple[Kind, Mapping[str, Any]]], to: str, error: str) -> None:
+    """Notes or alarms that the security channel has refused go to each lead by direct message. What a
+    lead's direct messages refuse as well stays in the log."""
     with unit(world) as u:
-        request = requests.get(u.db, request_id)
-        if request is None or request.state is not RequestState.PENDING:
-            return
-        if channel != u.policy.workspace.approvals_channel:
-            u.do(effects.post_approval(request_id, u.policy.workspace.approvals_channel))
+        _undelivered(u, work[0][0], to, error)
+        if not _is_person(to):
+            forward_to_leads(u, work, error)
+        elif leads_unreachable(u):
+            log.error("no lead can be told: the security channel and each direct message are refused (%s)", error)
+
+
+def leads_unreachable(u: Unit) -> bool:
+    """Whether neither the security channel nor any lead takes messages now."""
+    leads = leads_of(u)
+    places = [u.policy.workspace.security_channel, *leads]
+    return len(facts.get_all(u.db, [FAILING + place for place in places])) == len(places)
+
+
+def record_unposted(world: World, request_id: str, channel: str, error: str, again: bool = False) -> None:
+    """A request could not be put before its approvers: the workspace's channel is asked instead. Where
+    that fails too, approvers get it by direct message, and the requester hears what has happened. What
+    was reported before (`again`) is only tried."""
+    with unit(world) as u:
+        if again:
+            _note_failing(u, channel, error)
         else:
-            u.do(effects.tell_person(request.requester, "unposted", request=request_id))
+            _undelivered(u, effects.Kind.POST_APPROVAL, channel, error)
+        request = requests.get(u.db, request_id)
+        if request is None or request.state is not RequestState.PENDING or _is_person(channel):
+            return
+        if error.partition(" ")[0] in ABOUT_THE_MESSAGE:
+            facts.claim_key(u.db, unpostable(request_id), u.now)
+        if channel != u.policy.workspace.approvals_channel:
+            u.do(effects.post_approval(request_id, u.policy.workspace.approvals_channel, again=again))
+        elif not again:
+            u.do(*(effects.post_approval(request_id, person) for person in _asked_directly(u, request)))
+            u.do(effects.later(effects.tell_person(request.requester, "unposted", request=request_id), AFTER_THEM))
+
+
+def _asked_directly(u: Unit, request: Request) -> list[str]:
+    """Approvers who may decide, those who are notified of requests first, APPROVERS_ASKED at most."""
+    role = u.policy.roles.get(request.role)
+    if role is None:
+        return []
+    notified = u.directory.resolve(role.notify)
+    able = sorted(deciders(role, request.requester, u.directory), key=lambda who: (who not in notified, who))
+    known = {person: people.get(u.db, person) for person in able}
+    return [who for who, it in known.items() if it is None or it.unfit() is None][:APPROVERS_ASKED]
+
+
+def _is_person(ref: str) -> bool:
+    return ref[:1] in ("U", "W")

@@ -12,19 +12,20 @@ from slack_sdk import WebClient
 from bot.core.approval import Refused
 from bot.core.effects import Kind
 from bot.core.errors import OutcomeUnknown, SystemRefused, SystemUnavailable
-from bot.core.model import HELD, GrantState
+from bot.core.model import HELD, GrantState, RequestState
 from bot.operations._unit import World
 from bot.operations.describe_alarms import alarms_in, describe_alarms, record_alarmed
 from bot.operations.describe_grant import GrantView, describe_grant
 from bot.operations.describe_person import describe_person
 from bot.operations.describe_request import RequestCard, describe_request
-from bot.operations.keep_fact import keep_facts, known_fact
+from bot.operations.keep_channels import refresh_done
 from bot.operations.read_audit import export_csv, filters_from, may_audit
 from bot.operations.reconcile import read_findings
-from bot.operations.record_posted import record_posted, record_reminded
+from bot.operations.record_posted import record_leads_told, record_posted, record_reminded
 from bot.operations.verify_audit import Sealed, verify_audit
 from bot.slack.api import LOCKED_OUT, Caller, sorted_errors
 from bot.slack.audit_query import page
+from bot.slack.channels import Channels
 from bot.slack.views import (
     answers,
     approval_message,
@@ -64,6 +65,7 @@ class Messenger:
     def __init__(self, client: WebClient, world: World, sealed: Sealed) -> None:
         self._client, self._world, self._sealed = client, world, sealed
         self._call = Caller(client)
+        self._channels = Channels(client, self._call, world)
 
     def deliver(self, kind: Kind, work: Sequence[tuple[Kind, Data]]) -> list[Recording]:
         """Says what these rows of one lane ask for, the first of which is of `kind`; gives what to record."""
@@ -84,50 +86,19 @@ class Messenger:
 
     def post(self, channel: str, message: Message, **arguments: Any) -> dict[str, Any]:
         """Posts to a channel (id or `#name`) or a person (id); nothing in it is unfurled or parsed further."""
-        return self._in_channel(
+        return self._channels.reach(
             channel, "chat.postMessage", **message, unfurl_links=False, unfurl_media=False, **arguments
         )
 
-    def _in_channel(self, channel: str, method: str, **arguments: Any) -> dict[str, Any]:
-        """Calls with the channel's id; a name whose id is no longer right is looked up again, once."""
-        try:
-            return self._call(method, channel=self.channel_id(channel), **arguments)
-        except SystemRefused as refused:
-            if refused.code != "channel_not_found" or not channel.startswith("#"):
-                raise
-            keep_facts(self._world, {f"channel {channel}": ""})
-            return self._call(method, channel=self.channel_id(channel), **arguments)
-
-    def channel_id(self, channel: str) -> str:
-        """The id of a channel given by id or `#name`, asked of Slack when nobody has yet."""
-        if not channel.startswith("#"):
-            return channel
-        if (known := known_fact(self._world, f"channel {channel}")) is not None:
-            return known
-        found = self._list_channels()
-        keep_facts(self._world, {f"channel {name}": found_id for name, found_id in found.items()})
-        if channel not in found:
-            raise SystemRefused("channel_not_found", f"invite the bot to {channel}")
-        return found[channel]
-
-    def _list_channels(self) -> dict[str, str]:
-        found: dict[str, str] = {}
-        cursor: dict[str, str] = {}
-        while True:
-            kinds = "public_channel,private_channel"
-            answer = self._call("conversations.list", types=kinds, exclude_archived=True, limit=200, **cursor)
-            found.update({f"#{c['name']}": c["id"] for c in answer.get("channels", [])})
-            following = (answer.get("response_metadata") or {}).get("next_cursor")
-            if not following:
-                return found
-            cursor = {"cursor": following}
+    def refresh_channels(self, data: Data) -> list[Recording]:
+        found = self._channels.refresh()
+        return [lambda w: refresh_done(w, found)]
 
     def post_approval(self, data: Data) -> list[Recording]:
         card = self._card(data)
         if card is None:
             return []
-        message = approval_message.render(card, self._world.now(), _mentions(card))
-        answer = self.post(data["channel"], message)
+        answer = self.post(data["channel"], self._approval(card, data["channel"]))
         state = card.request.state
         return [lambda w: record_posted(w, card.request.id, answer["channel"], answer["ts"], state)]
 
@@ -136,10 +107,18 @@ class Messenger:
         card = self._card(data)
         if card is None:
             return []
-        message = approval_message.render(card, self._world.now(), _mentions(card))
         for channel, ts in card.copies:
-            self._show(channel, ts, message)
+            self._show(channel, ts, self._approval(card, channel))
         return []
+
+    def _approval(self, card: RequestCard, channel: str) -> Message:
+        """A copy in a direct message mentions nobody else and says why it is there."""
+        is_direct = channel[:1] in ("U", "W", "D")
+        mentions = () if is_direct else _mentions(card)
+        message = approval_message.render(card, self._world.now(), mentions)
+        if is_direct and card.request.state is RequestState.PENDING:
+            message["blocks"].insert(0, approval_message.asked_directly())
+        return message
 
     def _show(self, channel: str, ts: str, message: Message) -> None:
         """Puts a message in the place of a posted one, if that is still there."""
@@ -154,10 +133,19 @@ class Messenger:
         notes = [(d["note"], d, card) for _, d in work if (card := self._card(d)) is not None]
         if len(notes) > 1:
             self.post(work[0][1]["channel"], thread_notes.digest(notes))
-        for note, data, card in notes[:1] if len(notes) == 1 else ():
-            for channel, ts in card.copies[:1]:
-                self.post(channel, thread_notes.render(note, data, card), thread_ts=ts)
+        elif notes:
+            self._in_thread(*notes[0])
         return []
+
+    def _in_thread(self, note: str, data: Data, card: RequestCard) -> None:
+        """Under the first copy in a channel that is still there; without one there is no thread."""
+        for channel, ts in (each for each in card.copies if not each[0].startswith("D")):
+            try:
+                self.post(channel, thread_notes.render(note, data, card), thread_ts=ts)
+                return
+            except SystemRefused as refused:
+                if refused.code not in ("thread_not_found", "message_not_found"):
+                    raise
 
     def tell_person(self, work: Sequence[tuple[Kind, Data]]) -> list[Recording]:
         """Notes and reminders for one person; what is no longer true by now is left out."""
@@ -186,7 +174,8 @@ class Messenger:
     def tell_security(self, work: Sequence[tuple[Kind, Data]]) -> list[Recording]:
         said = [security_notes.render(data["note"], data) for _, data in work]
         self.post(work[0][1]["channel"], direct_messages.join(said))
-        return []
+        told = [(str(data["note"]), str(data["grant"])) for _, data in work if "grant" in data]
+        return [lambda w: record_leads_told(w, told)] if told else []
 
     def alarms(self, work: Sequence[tuple[Kind, Data]]) -> list[Recording]:
         """Ends that are not confirmed; what was confirmed or acknowledged meanwhile needs no alarm any more."""
@@ -195,7 +184,11 @@ class Messenger:
         if not views:
             return []
         answer = self.post(work[0][1]["channel"], end_alarm.render(views))
-        return [lambda w: record_alarmed(w, answer["channel"], answer["ts"], views)]
+        told = [("alarm", view.grant.id) for view in views]
+        return [
+            lambda w: record_alarmed(w, answer["channel"], answer["ts"], views),
+            lambda w: record_leads_told(w, told),
+        ]
 
     def update_alarm(self, data: Data) -> list[Recording]:
         if views := alarms_in(self._world, data["channel"], data["ts"]):
@@ -293,4 +286,5 @@ _ALONE: Mapping[Kind, Callable[[Messenger, Data], list[Recording]]] = {
     Kind.PUBLISH_HOME: Messenger.publish_home,
     Kind.SEND_EXPORT: Messenger.send_export,
     Kind.VERIFY_AUDIT: Messenger.verify_audit,
+    Kind.REFRESH_CHANNELS: Messenger.refresh_channels,
 }

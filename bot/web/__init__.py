@@ -7,6 +7,7 @@ import logging
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from functools import partial
 from typing import Any
 
 import uvicorn
@@ -21,6 +22,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bot.core.errors import StorageUnavailable
 from bot.operations._unit import World
+from bot.operations.count_state import failing_channels
 from bot.operations.count_usage import UsageMeter
 from bot.tokens import Signer
 from bot.web.auth import Auth
@@ -71,7 +73,7 @@ def build_web(
         ("/ssh/ca.pub", ["GET"], CaPub(ca_keys)),
         ("/slack/events", ["POST"], slack),
         ("/healthz", ["GET"], health),
-        ("/readyz", ["GET"], Readiness(ready, systems)),
+        ("/readyz", ["GET"], Readiness(ready, systems, partial(failing_channels, world))),
         ("/metrics", ["GET"], Metrics(registry)),
     ]
     app = _Site(

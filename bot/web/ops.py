@@ -9,6 +9,7 @@ from anyio import to_thread
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from starlette.types import Receive, Scope
 
+from bot.core.errors import StorageUnavailable
 from bot.web.plain import Answer, as_json, as_text
 
 log = logging.getLogger(__name__)
@@ -26,14 +27,18 @@ Said = Callable[[], Mapping[str, str]]
 """How each connected system is, in words; must not block."""
 
 
+Channels = Callable[[], Mapping[str, str]]
+"""The channels that refuse messages, with Slack's word for why. May block."""
+
+
 class Readiness:
-    def __init__(self, ready: Ready, systems: Said) -> None:
-        self._ready, self._systems = ready, systems
+    def __init__(self, ready: Ready, systems: Said, channels: Channels = dict) -> None:
+        self._ready, self._systems, self._channels = ready, systems, channels
 
     async def __call__(self, scope: Scope, receive: Receive) -> Answer:
         """200 when everything that this process needs is well, else 503; the body has every part by its name. A
         connected system that is unwell is told too, and is no reason to take this process out of service: the others
-        need it."""
+        need it. Nor is a channel that refuses messages: another process could not post there either."""
         try:
             checks = await to_thread.run_sync(self._ready)
         except Exception:
@@ -41,9 +46,19 @@ class Readiness:
             checks = [("readiness", False, "can't be told; see the log")]
         is_ready = all(well for _, well, _ in checks)
         said = {name: "well" if well else words for name, well, words in checks}
-        systems = dict(self._systems())
-        body: dict[str, object] = {"ready": is_ready, "checks": said, **({"systems": systems} if systems else {})}
+        informed = {"systems": dict(self._systems()), "channels": await self._failing(said)}
+        body: dict[str, object] = {"ready": is_ready, "checks": said}
+        body |= {name: found for name, found in informed.items() if found}
         return as_json(200 if is_ready else 503, body)
+
+    async def _failing(self, said: Mapping[str, str]) -> dict[str, str]:
+        """Nothing while the database does not answer, which is among the checks."""
+        if said.get("database", "well") != "well":
+            return {}
+        try:
+            return dict(await to_thread.run_sync(self._channels))
+        except StorageUnavailable:
+            return {}
 
 
 class Metrics:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -112,6 +113,16 @@ def nobody_counts(sandbox: Sandbox, leaver: str, guest: str) -> None:
 
 
 Break = Callable[[Sandbox], object]
+
+
+def replace_channel(sandbox: Sandbox, archive: bool = False) -> str:
+    """Gives #access-approvals another name, and a new channel its name."""
+    if archive:
+        sandbox.admin.archive("#access-approvals")
+    sandbox.admin.rename("#access-approvals", "approvals-old")
+    return sandbox.admin.create_channel("access-approvals", ["U0ACCESSBOT"])
+
+
 TROUBLE: dict[str, tuple[Break, list[str]]] = {
     "missing scope": (
         lambda s: s.admin.grant_scopes([scope for scope in SCOPES if scope != "im:write"]),
@@ -139,6 +150,14 @@ TROUBLE: dict[str, tuple[Break, list[str]]] = {
     "archived channel": (
         lambda s: s.admin.archive("#access-approvals"),
         ["FAIL  channel #access-approvals: archived"],
+    ),
+    "archived channel that another one has replaced": (
+        lambda s: replace_channel(s, archive=True),
+        [],
+    ),
+    "channel that is to be shared": (
+        lambda s: s.admin.set_channel("#access-approvals", is_ext_shared=True, is_archived=True),
+        ["FAIL  channel #access-approvals: archived", "warn  channel #access-approvals: shared with another"],
     ),
     "shared channel": (
         lambda s: s.admin.set_channel("#access-approvals", is_ext_shared=True),
@@ -193,6 +212,28 @@ TROUBLE: dict[str, tuple[Break, list[str]]] = {
         ["FAIL  people: could not be checked: Slack's answer to users.list was lost"],
     ),
 }
+
+
+def test_a_channel_that_the_bot_still_posts_to_although_another_has_its_name_is_named(
+    installed: Path, sandbox: Sandbox
+) -> None:
+    with closing(Database("sqlite:///access.db")) as db, db.transaction():
+        db.run("INSERT INTO facts (key, value) VALUES ('channel #access-approvals', 'C0APPROVAL')")
+    assert bad(run("doctor")) == []
+    new = replace_channel(sandbox)
+    shown = run("doctor")
+    (line,) = bad(shown)
+    assert line.startswith(f"FAIL  channel #access-approvals: is {new} now, but the bot still posts to C0APPROVAL: ")
+    assert shown.exit_code == 1
+
+
+def test_a_name_that_leads_nowhere_is_named_with_the_channel_still_in_use(installed: Path, sandbox: Sandbox) -> None:
+    with closing(Database("sqlite:///access.db")) as db, db.transaction():
+        db.run("INSERT INTO facts (key, value) VALUES ('channel #access-approvals', 'C0APPROVAL')")
+    sandbox.admin.rename("#access-approvals", "renamed")
+    (line,) = bad(run("doctor"))
+    assert line.startswith("FAIL  channel #access-approvals: not found")
+    assert line.endswith("(the bot still uses C0APPROVAL)")
 
 
 @pytest.mark.parametrize(("break_it", "expected"), TROUBLE.values(), ids=TROUBLE)

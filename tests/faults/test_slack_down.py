@@ -163,7 +163,7 @@ def test_who_asks_hears_that_nobody_saw_it_when_no_channel_takes_it(company: Com
     try:
         for who in (first, second):
             company.access(who, "request shop-admin 1h because")
-            who.wait_dm("Nobody has seen", timeout=20)
+            who.wait_dm("to its channel now", timeout=30)
         company.quiet()
         told = [company.chiara.plain(each) for each in company.sandbox.inspector.messages(SECURITY)]
         assert sum("can't be delivered" in each and "access-approvals" in each for each in told) == 1

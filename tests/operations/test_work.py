@@ -183,10 +183,11 @@ class TestMessages:
         record_undelivered(made.world, "post_approval", "C1", "no_channel")
         assert len(made.work()) == 4
 
-    def test_that_the_security_channel_is_deaf_is_not_told_to_it(self, made: Made) -> None:
+    def test_that_the_security_channel_is_deaf_is_told_to_each_lead(self, made: Made) -> None:
         made.forget_work()
-        record_undelivered(made.world, "tell_security", made.policies[-1].workspace.security_channel, "archived")
-        assert (made.work(), made.events("message:delivery:failed")) == ([], 1)
+        record_undelivered(made.world, "tell_security", made.policies[-1].workspace.security_channel, "is_archived")
+        assert made.rows("SELECT kind, lane FROM outbox") == [("tell_security", f"to:{LEA}")]
+        assert made.events("message:delivery:failed") == 1
 
 
 class TestPeople:

@@ -142,7 +142,7 @@ def test_a_renewal_delivered_twice_counts_once(stored: Front) -> None:
 def test_a_role_that_wants_it_renews_only_with_a_new_approval(front: Front) -> None:
     grant = front.made.a_grant("reports-read")
     front.made.clock.at += 1800
-    assert "was sent to its approvers" in words(front.command("renew"))
+    assert "waits for approval" in words(front.command("renew"))
     assert front.made.grant(grant.id).ends_at == grant.ends_at
 
 
@@ -362,4 +362,4 @@ def test_access_that_is_over_can_be_asked_for_again(front: Front) -> None:
     grant = front.made.a_grant()
     release_grant(front.made.world, grant.id, ANA)
     front.made.clock.at = START + 10
-    assert "was sent to its approvers" in words(front.command("request shop-admin 1h again"))
+    assert "waits for approval" in words(front.command("request shop-admin 1h again"))

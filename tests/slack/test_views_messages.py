@@ -168,7 +168,7 @@ NOTES: dict[str, tuple[str, dict[str, Any], list[str], list[str]]] = {
     "active": ("active", {}, ["until 22 Nov 2026 14:29 UTC (1h)"], ["Show credentials", "Renew", "I'm done"]),
     "active, less than asked for": ("active", {"duration": 900}, ["less than you asked for: 15m of orders-db"], []),
     "delayed": ("delayed", {"state": GrantState.STARTING}, ["keep trying", "starts only when it works"], ["I'm done"]),
-    "failed": ("failed", {"state": GrantState.FAILED}, ["you do not have it", "The leads were told"], []),
+    "failed": ("failed", {"state": GrantState.FAILED}, ["you do not have it", "leads have not been told"], []),
     "renewed": ("renewed", {}, ["now ends 22 Nov 2026 14:29 UTC"], ["Show credentials", "Renew", "I'm done"]),
     "renewed, but not everywhere": (
         "unextended",
@@ -176,7 +176,7 @@ NOTES: dict[str, tuple[str, dict[str, Any], list[str], list[str]]] = {
         [
             "is yours until 22 Nov 2026 14:29 UTC.",
             "may end it there when it would have ended before",
-            "leads were told",
+            "leads have not been told",
         ],
         ["Show credentials", "Renew", "I'm done"],
     ),
@@ -184,7 +184,7 @@ NOTES: dict[str, tuple[str, dict[str, Any], list[str], list[str]]] = {
     "not confirmed yet": (
         "end_delayed",
         {**ENDED, "state": GrantState.ENDING, "ended_at": None},
-        ["is over, but", "orders-db", "has not confirmed it yet", "nothing for you to do"],
+        ["is over, but", "orders-db", "has not confirmed it yet", "Please don't use it"],
         [],
     ),
     "expired": ("ended", ENDED, ["has ended: expired", "from 22 Nov 2026 13:30 UTC to 22 Nov 2026 14:00 UTC"], []),
@@ -223,6 +223,25 @@ def test_who_was_refused_for_a_reason_about_them_reads_it_and_what_follows() -> 
     view = replace(a_grant_view(state=GrantState.FAILED), why="Your Okta account is SUSPENDED.")
     message = direct_messages.grant_note("failed", view, NOW)
     assert "Your Okta account is SUSPENDED.\nThen ask again with /access request." in words(message)
+
+
+@pytest.mark.parametrize(
+    ("note", "to_leads"),
+    [("failed", "start_failed"), ("unextended",) * 2, ("missing",) * 2, ("end_delayed", "alarm")],
+)
+def test_a_holder_reads_that_the_leads_were_told_only_when_they_were(note: str, to_leads: str) -> None:
+    state = {"failed": GrantState.FAILED, "end_delayed": GrantState.ENDING}.get(note, GrantState.ACTIVE)
+    view = a_grant_view(state=state)
+    said = {
+        told: words(direct_messages.grant_note(note, replace(view, leads_told=frozenset(told)), NOW))
+        for told in ((), ("something else",), (to_leads,))
+    }
+    assert ["The leads were told" in each for each in said.values()] == [False, False, True]
+    assert ["The leads have not been told yet: please tell one." in each for each in said.values()] == [
+        True,
+        True,
+        False,
+    ]
 
 
 USED: dict[str, tuple[Used, str, str]] = {

@@ -174,7 +174,7 @@ def cancel(request: Request, title: str) -> Element:
 def revoke(grant: Grant, title: str, holder: str) -> Element:
     asked = confirm(
         "Revoke it now?",
-        f"{clean(title, 75)} of {clean(holder, 60)} ends at once on every system. They are told who did it.",
+        f"{clean(title, 75)} of {clean(holder, 60)} ends at once on every system. The message to them says who did it.",
         "Revoke",
         "Keep it",
         "danger",

@@ -49,10 +49,10 @@ def text(words: str) -> Message:
 
 
 def submitted(sent: Submitted) -> Message:
-    """The request is before its approvers."""
+    """The request is stored, and is about to be posted for its approvers."""
     request = sent.request
     return message(
-        f"Your request for {title_text(sent.role, request.role)} was sent to its approvers.",
+        f"Your request for {title_text(sent.role, request.role)} waits for approval.",
         paragraph(*sent_lines(sent)),
         actions(cancel(request, request.role)),
     )

@@ -45,6 +45,12 @@ def render(card: RequestCard, now: int, mentions: Sequence[str] = ()) -> Message
     return _pending(card, mentions) if card.request.state is RequestState.PENDING else _decided(card)
 
 
+def asked_directly() -> Block:
+    """Why an approver has this as a direct message."""
+    words = "The channel for these requests takes no messages now, so I ask you directly."
+    return paragraph([bold("You can decide here. "), words])
+
+
 def _pending(card: RequestCard, pinged: Sequence[str]) -> Message:
     request = card.request
     wants = f"{title_text(card.role, request.role)} for {format_duration(request.duration)}"

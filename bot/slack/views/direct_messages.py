@@ -164,7 +164,10 @@ def _failed(view: GrantView, now: int) -> Message:
 
 def _ask_anew(view: GrantView) -> list[Part]:
     ask: list[Part] = ["ask again with ", bold("/access request"), "."]
-    return ["Then ", *ask] if view.why else ["The leads were told why. Talk to one of them, or ", *ask]
+    if view.why:
+        return ["Then ", *ask]
+    told = _leads(view, "start_failed", " why")
+    return [told, " Talk to one of them, or " if "start_failed" in view.leads_told else " Or ", *ask]
 
 
 def _taken_back(view: GrantView) -> list[Part]:
@@ -177,13 +180,20 @@ def _taken_back(view: GrantView) -> list[Part]:
     return ["Whatever some of its systems had already is being taken back: ", *listing(left, 600), "."]
 
 
+def _leads(view: GrantView, note: str, what: str = "") -> str:
+    """Says that the leads were told only when they have the note."""
+    if note in view.leads_told:
+        return f"The leads were told{what}."
+    return "The leads have not been told yet: please tell one."
+
+
 def _end_delayed(view: GrantView, now: int) -> Message:
     waiting = ", ".join(lease.system for lease in view.leases if lease.state is not GrantState.ENDED)
     return message(
         f"The end of {title_text(view.role, view.grant.role)} is not confirmed yet.",
         paragraph(
             [*role_parts(view.role, view.grant.role), " is over, but ", waiting, " has not confirmed it yet."],
-            ["We keep trying, and the leads know. There is nothing for you to do; please don't use it any more."],
+            [f"We keep trying. {_leads(view, 'alarm')} Please don't use it any more."],
         ),
     )
 
@@ -195,7 +205,7 @@ def _unextended(view: GrantView, now: int) -> Message:
             [*role_parts(view.role, view.grant.role), " is yours until ", date(view.grant.ends_at), "."],
             ["But a system has not confirmed that yet, and may end it there when it would have ended before."],
             [view.why] if view.why else [],
-            ["We keep trying and tell you when it has. The leads were told, too."],
+            [f"We keep trying and tell you when it has. {_leads(view, 'unextended')}"],
         ),
         *_buttons(view),
     )
@@ -223,8 +233,8 @@ def _missing(view: GrantView, now: int) -> Message:
                 date(view.grant.ends_at),
                 ", but it is gone, or a part of it.",
             ],
-            ["A system has not got it any more, and nobody here ended it. The leads were told."],
-            ["It is not made again by itself: talk to one of them, or press I'm done and ask again."],
+            [f"A system has not got it any more, and nobody here ended it. {_leads(view, 'missing')}"],
+            ["It is not made again by itself: talk to a lead, or press I'm done and ask again."],
         ),
         *_buttons(view),
     )
@@ -287,11 +297,15 @@ def _lapsed(card: RequestCard) -> Message:
 
 
 def _unposted(card: RequestCard) -> Message:
+    asked = sum(channel.startswith("D") for channel, _ in card.copies)
+    able = len(card.deciders)
+    directly = f" {asked} of {able} have it as a direct message." if asked else ""
     return message(
-        f"Your request for {title_text(card.role, card.request.role)} could not be shown to anybody.",
+        f"Your request for {title_text(card.role, card.request.role)} could not be posted yet.",
         paragraph(
-            ["Nobody has seen your request for ", *role_parts(card.role, card.request.role), " yet: "],
-            ["I can't post to the approvers' channel. The leads were told; please speak to an approver."],
+            ["I can't post your request for ", *role_parts(card.role, card.request.role), " to its channel now."],
+            [f"Its approvers find it in their App Home.{directly}"],
+            ["I post it as soon as the channel works again. If it is urgent, speak to an approver."],
         ),
     )
 

@@ -55,7 +55,7 @@ def _start_failed(facts: Facts) -> Message:
         f"Access {_name(facts['grant'])} could not be set up.",
         paragraph(
             [bold("Access could not be set up"), " (grant ", code(str(facts["grant"])), ")."],
-            ["The requester was told and does not have it. What was made of it is being taken back."],
+            ["The requester does not have it. What was made of it is being taken back."],
         ),
         _said(facts["error"]),
     )
@@ -67,7 +67,7 @@ def _unextended(facts: Facts) -> Message:
         f"Access {_name(facts['grant'])} may end earlier on {_name(system)} than its holder was told.",
         paragraph(
             [bold("A renewal is not confirmed"), " by ", bold(system), ": access may end earlier there."],
-            [code(str(facts["role"])), " of ", who(person), ", grant ", code(str(facts["grant"])), ". They were told."],
+            [code(str(facts["role"])), " of ", who(person), ", grant ", code(str(facts["grant"])), "."],
             ["It is tried on until the system confirms, or the access is over."],
         ),
         _said(facts["error"]),
@@ -92,7 +92,7 @@ def _missing(facts: Facts) -> Message:
         paragraph(
             [bold("Access is missing"), " on ", bold(system), ", although nobody here has ended it."],
             *([[code(part)]] if part else []),
-            [code(str(facts["role"])), " of ", who(person), ", grant ", code(grant), ". They were told."],
+            [code(str(facts["role"])), " of ", who(person), ", grant ", code(grant), "."],
             ["It is not made again by itself: somebody may have taken it away on purpose. If not, they ask again."],
         ),
     )
@@ -171,16 +171,57 @@ def _policy_rejected(facts: Facts) -> Message:
     )
 
 
+def _channel_moved(facts: Facts) -> Message:
+    name, was, now = str(facts["name"]), str(facts["was"]), str(facts["now"])
+    return message(
+        f"{_name(name)} is another channel now, and messages go there.",
+        paragraph(
+            [bold(name, 100), " is another channel now: ", place(now), " (", code(now), ")."],
+            ["Messages went to ", place(was), " (", code(was), ") before. Is that intended?"],
+            ["To stay with one channel whatever its name, write its id in roles.toml."],
+        ),
+    )
+
+
+def _channel_lost(facts: Facts) -> Message:
+    name, was = str(facts["name"]), str(facts["was"])
+    return message(
+        f"There is no channel {_name(name)} that I can see any more.",
+        paragraph(
+            [bold("A channel is missing"), ": I see no channel ", bold(name, 100), " any more."],
+            ["It was ", place(was), " (", code(was), "). It was renamed or deleted, or is private and I am not in it."],
+            ["Invite the bot there, or correct the channel in roles.toml."],
+        ),
+    )
+
+
+_CHANNEL_HINTS: Mapping[str, str] = {
+    "is_archived": "Unarchive it, or name another channel in roles.toml.",
+    "not_in_channel": "Invite the bot there.",
+    "channel_not_found": "Create it, invite the bot there if it is private, or correct the channel in roles.toml.",
+    "missing_scope": "Add the scope to the app and install it again; access-bot doctor names it.",
+}
+_PERSON_HINTS: Mapping[str, str] = {
+    "messages_tab_disabled": (
+        "Every direct message fails: turn on the Messages Tab under App Home in the app's settings."
+    ),
+    "missing_scope": _CHANNEL_HINTS["missing_scope"],
+}
+
+
+def _hint(to: str, code: str) -> str:
+    if is_slack_id(to):
+        return _PERSON_HINTS.get(code, "They see the same in App Home and with /access list.")
+    return _CHANNEL_HINTS.get(code, "access-bot doctor says what is wrong with it.")
+
+
 def _undelivered(facts: Facts) -> Message:
     to, kind = str(facts["to"]), str(facts["kind"]).replace("_", " ")
-    hint = "They see the same in App Home and with /access list."
-    if not is_slack_id(to):
-        hint = "Invite the bot there, or correct the channel in roles.toml. Nothing else is held up by it."
     return message(
         f"A message to {who_text(to)} can't be delivered.",
         paragraph(
             [bold("A message can't be delivered"), " to ", place(to), " (", typed(kind), ")."],
-            [hint],
+            [_hint(to, str(facts["error"]).partition(" ")[0])],
         ),
         _said(facts["error"]),
     )
@@ -227,4 +268,6 @@ _NOTES: Mapping[str, Callable[[Facts], Message]] = {
     "panic_off": _panic_off,
     "policy_rejected": _policy_rejected,
     "undelivered": _undelivered,
+    "channel_moved": _channel_moved,
+    "channel_lost": _channel_lost,
 }

@@ -1,0 +1,117 @@
+"""Keeps which channel each name in roles.toml leads to, and which places take no message now."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from bot.core import effects
+from bot.core.audit import Event
+from bot.core.errors import StorageUnavailable
+from bot.core.policy import Policy
+from bot.operations._unit import SYSTEM, Unit, World, unit
+from bot.operations.post_waiting import post_waiting
+from bot.operations.tell_each_lead import FAILING, leads_of, tell_each_lead
+from storage import facts, outbox
+
+log = logging.getLogger(__name__)
+
+LOOKED_UP_EVERY = 600
+"""Seconds; once for all processes."""
+
+_ID = "channel "
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A channel or a person as far as is known: `id` of a channel's name, and whether messages to it
+    were refused lately."""
+
+    id: str | None
+    is_failing: bool
+
+
+def known_place(world: World, ref: str) -> Place:
+    """What is kept about a channel (id or `#name`) or a person. Raises StorageUnavailable."""
+    with world.db.reading():
+        kept = facts.get_all(world.db, (_ID + ref, FAILING + ref))
+    return Place(kept.get(_ID + ref) or None, FAILING + ref in kept)
+
+
+def channels_of(policy: Policy) -> set[str]:
+    """Every channel that roles.toml names, by id or `#name`."""
+    named = {policy.workspace.approvals_channel, policy.workspace.security_channel}
+    return (named | {role.channel for role in policy.roles.values()}) - {""}
+
+
+def look_up_channels(world: World) -> None:
+    """Queues looking all names up, unless that is queued already. Raises StorageUnavailable."""
+    with unit(world) as u:
+        _queue_look_up(u)
+
+
+def look_up_channels_in_turn(world: World) -> bool:
+    """The same once in every LOOKED_UP_EVERY seconds, whichever process asks first."""
+    with unit(world) as u:
+        if not facts.claim_key(u.db, f"channels:{u.now // LOOKED_UP_EVERY}", u.now):
+            return False
+        _queue_look_up(u)
+    return True
+
+
+def _queue_look_up(u: Unit) -> None:
+    if not outbox.hurry(u.db, [effects.CHANNELS_LANE], u.now):
+        u.do(effects.refresh_channels())
+
+
+def record_channels(world: World, found: Mapping[str, str]) -> None:
+    """Keeps the ids by `#name` that Slack has now, and reports a name that leads elsewhere or nowhere."""
+    with unit(world) as u:
+        wanted = {ref for ref in channels_of(u.policy) if ref.startswith("#")}
+        known = {key.removeprefix(_ID): value for key, value in facts.beginning(u.db, _ID + "#")}
+        for name in sorted(wanted | known.keys()):
+            if name not in wanted:
+                facts.drop(u.db, _ID + name)
+            elif name in found:
+                _keep(u, name, known.get(name, ""), found[name])
+            elif known.get(name) and facts.put(u.db, _ID + name, ""):
+                _report(u, Event.CHANNEL_LOST, "channel_lost", name, was=known[name])
+
+
+def _keep(u: Unit, name: str, was: str, now: str) -> None:
+    if facts.put(u.db, _ID + name, now) and was:
+        _report(u, Event.CHANNEL_MOVED, "channel_moved", name, was=was, now=now)
+
+
+def _report(u: Unit, event: Event, note: str, name: str, **ids: str) -> None:
+    """To the security channel; each lead by direct message where that is the one it is about."""
+    log.warning("%s: %s %s", event, name, ids)
+    u.note(event, SYSTEM, subject=name, **ids)
+    is_security = name == u.policy.workspace.security_channel
+    if is_security:
+        tell_each_lead(u, note, name=name, **ids)
+    if not is_security or event is Event.CHANNEL_MOVED:
+        u.tell_leads(note, name=name, **ids)
+
+
+def refresh_done(world: World, found: Mapping[str, str] | None) -> None:
+    """All names were looked up, or could not be (None): keeps what they lead to, and posts requests
+    that no channel shows."""
+    if found is not None:
+        record_channels(world, found)
+    with unit(world) as u:
+        kept = channels_of(u.policy) | set(leads_of(u))
+        for key, _ in facts.beginning(u.db, FAILING):
+            if key.removeprefix(FAILING) not in kept:
+                facts.drop(u.db, key)
+        post_waiting(u)
+
+
+def place_works(world: World, ref: str) -> None:
+    """A message was taken where others were refused: what waited for that is posted. Never raises,
+    because the message must not be repeated for this."""
+    try:
+        with unit(world) as u:
+            facts.drop(u.db, FAILING + ref)
+            post_waiting(u)
+    except StorageUnavailable as error:
+        log.warning("%s takes messages again, which is noticed at the next one: %s", ref, error)

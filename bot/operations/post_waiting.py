@@ -1,0 +1,37 @@
+"""Posts pending requests that no channel shows, because it could not be posted to when they were asked."""
+
+from bot.core import effects
+from bot.core.model import Request
+from bot.operations._end import channel_of
+from bot.operations._unit import Unit
+from bot.operations.tell_each_lead import FAILING
+from storage import facts, outbox, requests
+
+_MOST = 1000
+
+
+def post_waiting(u: Unit) -> None:
+    """Queues a post of each to the first of its channels that takes messages. Of those whose
+    channels all refuse them only the oldest is tried: when it is taken, the others follow.
+    """
+    posting = outbox.posting(u.db)  # before the requests: a post that finishes in between has its copy by then
+    failing = {key.removeprefix(FAILING) for key, _ in facts.beginning(u.db, FAILING)}
+    tried: set[str] = set()
+    for request in requests.unposted(u.db, _MOST):
+        if request.id in posting or facts.claimed(u.db, [unpostable(request.id)]):
+            continue
+        channels = _channels(u, request)
+        channel = next((each for each in channels if each not in failing), channels[0])
+        if channel in failing and channel in tried:
+            continue
+        tried.add(channel)
+        u.do(effects.post_approval(request.id, channel, again=True))
+
+
+def unpostable(request: str) -> str:
+    """The key of a request whose message is refused wherever it goes, or may have been posted already."""
+    return f"unpostable:{request}"
+
+
+def _channels(u: Unit, request: Request) -> list[str]:
+    return [channel_of(u, request.role), u.policy.workspace.approvals_channel]

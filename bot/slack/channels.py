@@ -1,0 +1,111 @@
+"""Finds the channel that a name in roles.toml leads to, and calls Slack with its id."""
+
+import logging
+import threading
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from slack_sdk import WebClient
+from slack_sdk.http_retry.builtin_handlers import RateLimitErrorRetryHandler
+
+from bot.core.errors import SystemRefused
+from bot.operations._unit import World
+from bot.operations.keep_channels import channels_of, known_place, place_works, record_channels
+from bot.slack.api import LOCKED_OUT, Caller, sorted_errors
+
+log = logging.getLogger(__name__)
+
+PAGE = 1000
+"""Channels on one page, the most that Slack gives: this method may be called 20 times a minute."""
+
+GONE = frozenset(["is_archived", "not_in_channel", "channel_not_found"])
+"""Errors after which a name is looked up again: another channel may have it by now."""
+
+LOOKS_APART = 10.0
+"""Seconds before a name is looked up again because of the same error about the same channel."""
+
+Found = Mapping[str, Mapping[str, Any]]
+
+
+def list_channels(client: WebClient) -> Found:
+    """Every channel that the bot can see, by `#name`; an archived one only if no other has its name.
+
+    Waits when Slack asks for a pause. Raises SystemUnavailable, OutcomeUnknown and SystemRefused.
+    """
+    found: dict[str, Mapping[str, Any]] = {}
+    with sorted_errors("conversations.list"):
+        kinds = "public_channel,private_channel"
+        for page in _patient(client).conversations_list(types=kinds, limit=PAGE):
+            for channel in page.get("channels", []):
+                name = f"#{channel['name']}"
+                if name not in found or not channel.get("is_archived"):
+                    found[name] = channel
+    return found
+
+
+def _patient(client: WebClient) -> WebClient:
+    return WebClient(
+        token=client.token,
+        base_url=client.base_url,
+        timeout=client.timeout,
+        ssl=client.ssl,
+        retry_handlers=[RateLimitErrorRetryHandler(max_retry_count=3)],
+    )
+
+
+class Channels:
+    """`call` raises SystemUnavailable, OutcomeUnknown and SystemRefused, and so does every method."""
+
+    def __init__(self, client: WebClient, call: Caller, world: World) -> None:
+        self._client, self._call, self._world = client, call, world
+        self._lock = threading.Lock()
+        self._looked: dict[tuple[str, str], float] = {}
+
+    def reach(self, ref: str, method: str, **arguments: Any) -> dict[str, Any]:
+        """Calls `method` with the id of a channel, given by id or `#name`, or of a person. A name
+        whose channel can't be reached is looked up again, and the channel that has it now is used.
+        """
+        known = known_place(self._world, ref)
+        channel = self._id(ref, known.id)
+        try:
+            answer = self._call(method, channel=channel, **arguments)
+        except SystemRefused as refused:
+            if refused.code not in GONE or (now := self._moved(ref, channel)) == channel:
+                raise
+            answer = self._call(method, channel=now, **arguments)
+        if known.is_failing:
+            place_works(self._world, ref)
+        return answer
+
+    def refresh(self) -> dict[str, str] | None:
+        """The id of every channel that the bot can see, by `#name`; None where Slack refuses to say."""
+        if not any(ref.startswith("#") for ref in channels_of(self._world.policy())):
+            return {}
+        try:
+            return self._listed()
+        except SystemRefused as refused:
+            if refused.code in LOCKED_OUT:
+                raise
+            log.error("names of channels can't be looked up: %s", refused)
+            return None
+
+    def _listed(self) -> dict[str, str]:
+        return {name: str(channel["id"]) for name, channel in list_channels(self._client).items()}
+
+    def _id(self, ref: str, known: str | None) -> str:
+        if not ref.startswith("#"):
+            return ref
+        if found := known or self._moved(ref, ""):
+            return found
+        raise SystemRefused("channel_not_found", f"create {ref}, or invite the bot there if it is private")
+
+    def _moved(self, ref: str, was: str) -> str:
+        """The id of the channel that has the name now; `was` where that is still the one."""
+        if not ref.startswith("#"):
+            return was
+        with self._lock:
+            if time.monotonic() - self._looked.get((ref, was), -LOOKS_APART) >= LOOKS_APART:
+                record_channels(self._world, self._listed())
+                self._looked[ref, was] = time.monotonic()
+            return known_place(self._world, ref).id or was
