@@ -5,8 +5,11 @@ import logging
 import re
 from datetime import UTC, datetime
 
-_SECRETS = re.compile(r"xox[a-z]-[\w-]+|xapp-[\w-]+|(?i:bearer|basic)\s+[\w.~+/=-]{8,}|(?<=://)[^/\s:@]+:[^/\s@]+(?=@)")
-"""Slack's tokens, what an Authorization header carries, and the user and password of a URL."""
+_SECRETS = re.compile(
+    r"xox[a-z]-[\w-]+|xapp-[\w-]+|(?i:bearer|basic)\s+[\w.~+/=-]{8,}|(?<=://)(?!USER:PASSWORD@)[^/\s:@]+:[^/\s@]+(?=@)"
+)
+"""Slack's tokens, what an Authorization header carries, and the user and password of a URL, except in our own
+example of one."""
 
 NOISY = ("slack_sdk", "slack_bolt", "apscheduler", "peewee", "httpx", "uvicorn", "bot.slack.socket")
 """Libraries that log whole payloads at DEBUG, credentials among them, the last through a logger of ours: they never go

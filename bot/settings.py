@@ -121,7 +121,7 @@ def _dotenv(path: str | None, problems: list[Problem]) -> Iterator[tuple[str, st
 
     try:
         # Without interpolation, because a key or a password may hold a dollar sign.
-        values = dotenv_values(path, interpolate=False, encoding="utf-8")
+        values = dotenv_values(path, interpolate=False, encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         problems.append(Problem(path, 0, "", f"can't be read: {_reason(error)}"))
         return
@@ -158,7 +158,7 @@ def _problem(name: str, text: str) -> Problem:
 
 def _checked(name: str, variable: Variable, text: str, problems: list[Problem]) -> Any:
     try:
-        return variable.check(text) if text else variable.unset
+        return variable.check(_utf8(text)) if text else variable.unset
     except ValueError as error:
         problems.append(_problem(name, str(error)))
         return variable.unset
@@ -197,11 +197,20 @@ _DATABASES = "sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME"
 def _token(prefix: str) -> Callable[[str], str]:
     def check(text: str) -> str:
         if text.startswith(prefix):
-            return _word(text)
+            return _ascii_word(text)
         other = next((what for start, what in _TOKENS.items() if text.startswith(start)), None)
         raise ValueError(f"must begin with {prefix}" + (f"; this is {other}" if other else ""))
 
     return check
+
+
+def _utf8(text: str) -> str:
+    """Refuses what the environment can hold and nothing can send or store: bytes that are not UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError("is not UTF-8") from None
+    return text
 
 
 def _word(text: str) -> str:
@@ -210,17 +219,24 @@ def _word(text: str) -> str:
     return text
 
 
+def _ascii_word(text: str) -> str:
+    """What goes into a header, a host name or a URL; the “…” of an example is the usual mistake."""
+    if not text.isascii():
+        raise ValueError("must hold letters, digits and signs of ASCII only: is it copied in full?")
+    return _word(text)
+
+
 def _signing_secret(text: str) -> str:
     if other := next((what for start, what in _TOKENS.items() if text.startswith(start)), None):
         raise ValueError(f"must be the Signing Secret of the app; this is {other}")
     if len(text) < 16:
         raise ValueError("is too short for a signing secret of Slack")
-    return _word(text)
+    return _ascii_word(text)
 
 
 def _api_url(text: str) -> str:
     parts = _split(_word(text), "must be a URL like https://slack.com/api/")
-    if parts.scheme not in ("https", "http") or not parts.hostname:
+    if parts.scheme not in ("https", "http") or not parts.hostname or not text.isascii():
         raise ValueError("must be a URL like https://slack.com/api/")
     if parts.username is not None or parts.query or parts.fragment or "\\" in text:
         raise ValueError("must be a plain URL, without a user, a query or a fragment")
@@ -256,12 +272,28 @@ def _database_url(text: str) -> str:
         raise ValueError("names no file: sqlite:///access.db, or sqlite:////var/lib/access.db")
     if scheme == "sqlite" and not rest.startswith("/"):
         raise ValueError("needs three slashes, four for an absolute path: sqlite:///access.db")
-    if scheme == "sqlite":
-        return text
+    return text if scheme == "sqlite" else _postgres_url(text)
+
+
+def _postgres_url(text: str) -> str:
     if find_spec("psycopg") is None:
         raise ValueError("needs PostgreSQL's driver: pip install 'access-bot[postgres]'")
-    _split(text, f"is not a URL ({_DATABASES}); write % and / of a password as %25 and %2F")
-    return _word(text)
+    parts = _split(_word(text), f"is not a URL ({_DATABASES}); write % and / of a password as %25 and %2F")
+    if not parts.path.strip("/"):
+        raise ValueError(f"names no database: {_DATABASES}")
+    from psycopg import ProgrammingError
+    from psycopg.conninfo import conninfo_to_dict
+
+    try:
+        known = conninfo_to_dict(text)
+    except (ProgrammingError, UnicodeDecodeError):  # its own words quote the password
+        problem = "is not a connection URI that PostgreSQL's driver takes: is each parameter after ? one of libpq's?"
+        raise ValueError(problem) from None
+    if "options" in known:
+        raise ValueError("must not set options: the bot sets its own")
+    if not str(known.get("connect_timeout", "1")).isdigit():
+        raise ValueError("has a connect_timeout that is not a whole number of seconds")
+    return text
 
 
 def _keys(text: str) -> tuple[str, ...]:
@@ -313,7 +345,7 @@ VARIABLES: Mapping[str, Variable] = {
     "DATABASE_URL": Variable("database_url", _database_url, "sqlite:///access.db", secret=True, always=True),
     "ACCESS_ROLES": Variable("roles_path", str, "roles.toml", always=True),
     "ACCESS_SECRET_KEYS": Variable("secret_keys", _keys, secret=True, looked_at=_KEYED, unset=()),
-    "HOST": Variable("host", _word, "127.0.0.1"),
+    "HOST": Variable("host", _ascii_word, "127.0.0.1"),
     "PORT": Variable("port", _port, "3000"),
     "LOG_LEVEL": Variable("log_level", _one_of("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"), "INFO", always=True),
     "LOG_FORMAT": Variable("log_format", _one_of("text", "json"), "text", always=True),

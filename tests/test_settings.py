@@ -103,6 +103,22 @@ WRONG = {
     "a broken host": ("SLACK_API_URL", "https://[hunter/", "must be a URL like https://slack.com/api/"),
     "a port in words": ("SLACK_API_URL", "https://a:hunter/", "must be a URL like https://slack.com/api/"),
     "a host that normalises": ("SLACK_API_URL", "https://hunter℀.io/", "must be a URL like https://slack.com/api/"),
+    "the dots of an example": ("SLACK_BOT_TOKEN", "xoxb-…", "is it copied in full?"),
+    "the other dots": ("SLACK_APP_TOKEN", "xapp-hun…", "is it copied in full?"),
+    "a signing secret with dots": ("SLACK_SIGNING_SECRET", "hunter" * 5 + "…", "is it copied in full?"),
+    "a path outside ASCII": ("SLACK_API_URL", "https://hunter.io/ä/", "must be a URL like https://slack.com/api/"),
+    "a host outside ASCII": ("HOST", "hünter", "letters, digits and signs of ASCII only"),
+    "bytes that are no text": ("ACCESS_SECRET_KEYS", "hun\udcff" * 20, "is not UTF-8"),
+    "no database name": ("DATABASE_URL", "postgresql://u:hunter@h", "names no database"),
+    "an unknown parameter": (
+        "DATABASE_URL",
+        "postgresql://u:p@h/d?hunter=1",
+        "is each parameter after ? one of libpq's?",
+    ),
+    "a parameter of the pool": ("DATABASE_URL", "postgresql://h/d?max_connections=5", "one of libpq's?"),
+    "options of its own": ("DATABASE_URL", "postgresql://h/d?options=-c%20hunter", "must not set options"),
+    "a timeout in words": ("DATABASE_URL", "postgresql://h/d?connect_timeout=hunter", "not a whole number of seconds"),
+    "a broken escape": ("DATABASE_URL", "postgresql://u:%hunter@h/d", "is not a connection URI"),
     "SQLAlchemy's scheme": ("DATABASE_URL", "postgresql+psycopg://u:hunter@h/d", "as only SQLAlchemy does"),
     "another database": ("DATABASE_URL", "mysql://u:hunter@h/d", "must be sqlite:///FILE or postgresql://"),
     "a path": ("DATABASE_URL", "hunter.db", "must be sqlite:///FILE or postgresql://"),
@@ -142,6 +158,12 @@ RIGHT = {
     "IPv6 loopback": ("SLACK_API_URL", "http://[::1]:9", "slack_api_url", "http://[::1]:9/"),
     "another https": ("SLACK_API_URL", "https://slack.example/api", "slack_api_url", "https://slack.example/api/"),
     "PostgreSQL": ("DATABASE_URL", "postgresql://u:p%40@h:5/d", "database_url", "postgresql://u:p%40@h:5/d"),
+    "PostgreSQL with TLS": (
+        "DATABASE_URL",
+        "postgresql://h/d?sslmode=require&connect_timeout=3",
+        "database_url",
+        "postgresql://h/d?sslmode=require&connect_timeout=3",
+    ),
     "PostgreSQL, short": ("DATABASE_URL", "postgres:///d", "database_url", "postgres:///d"),
     "an absolute file": ("DATABASE_URL", "sqlite:////tmp/a b.db", "database_url", "sqlite:////tmp/a b.db"),
     "any free port": ("PORT", "0", "port", 0),
@@ -230,6 +252,12 @@ def test_a_dotenv_that_is_not_text_is_told(tmp_path: Path) -> None:
     file = tmp_path / ".env"
     file.write_bytes(b"A=\xff\xfe\n")
     assert told(SOCKET, dotenv=str(file)) == [f"{file}: can't be read: it is not UTF-8"]
+
+
+def test_a_dotenv_that_begins_with_the_mark_of_an_editor_is_read(tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    file.write_bytes(b"\xef\xbb\xbfPORT=4000\n")
+    assert load(SOCKET, dotenv=str(file)).port == 4000
 
 
 def test_a_missing_dotenv_is_none(tmp_path: Path) -> None:
