@@ -14,6 +14,7 @@ from tests.browser import NO_BROWSER
 from tests.connectors.hosts import NO_SSHD
 from tests.hands import Hands, some_hands
 from tests.postgres import Postgres
+from tests.readme import PORT_TAKEN
 from tests.worlds import Made, make_world
 
 NO_POSTGRES = "PostgreSQL could not be started"
@@ -21,6 +22,7 @@ MISSED = {
     NO_POSTGRES: "Nothing was tested on PostgreSQL.",
     NO_BROWSER: "The page was not tried in a browser.",
     NO_SSHD: "No SSH certificate met a real sshd.",
+    PORT_TAKEN: "Nobody followed the README.",
 }
 
 

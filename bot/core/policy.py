@@ -254,9 +254,19 @@ def _filled(text: str, environ: Mapping[str, str], path: TomlPath, found: list[F
             found.append((path, f"{name} is the bot's own secret; give what needs a secret one of its own"))
         elif name not in environ:
             found.append((path, f"the environment variable {name} is not set"))
+        elif not _is_utf8(environ[name]):
+            found.append((path, f"the environment variable {name} is not UTF-8"))
         return environ.get(name, "")
 
     return Expanded(_REFERENCE.sub(fill, text), text)
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _policy(checked: Checked, digest: str, file: str) -> Policy:

@@ -169,6 +169,11 @@ def test_a_short_secret_is_refused_without_being_shown(secret: str) -> None:
     assert not secret or secret not in found
 
 
+def test_a_secret_that_is_not_utf8_is_refused() -> None:
+    found = told(policy_text(), ENVIRON | {"SHOP_ADMIN_SECRET": "\udcff" * 20})
+    assert "systems.shop-admin.secret: the environment variable SHOP_ADMIN_SECRET is not UTF-8" in found
+
+
 def test_no_secret_is_shown_when_the_policy_is_printed() -> None:
     policy = a_policy()
     for shown in (repr(policy), str(policy.systems), f"{policy.systems['reports']}"):

@@ -1,0 +1,132 @@
+"""The commands of the README and of docs/running.md, taken from their marked blocks and run word by word.
+
+A block is marked by a comment in the line above it: `<!-- tested: NAME -->`. Three things differ from what an operator
+does, and only these: the tokens and the address of the database take the place of the examples in `.env`; pip finds
+the dependencies in the environment of the tests instead of a registry (`an_empty_folder`); SLACK_API_URL leads to the
+stand-in for Slack.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+PORT_TAKEN = "a port that the README names is taken"
+PAGES = ("README.md", "docs/running.md")
+MARKED = re.compile(r"^<!-- tested: ([\w ]+) -->\n```sh\n(.*?)^```$", re.M | re.S)
+NOT_COPIED = shutil.ignore_patterns(".*", "__pycache__", "*.egg-info", "dist", "build", "tests", "bench", "images")
+
+
+def blocks() -> dict[str, str]:
+    """Every marked block by its name."""
+    found = [pair for page in PAGES for pair in MARKED.findall((ROOT / page).read_text())]
+    names = [name for name, _ in found]
+    assert len(names) == len(set(names)), names
+    return dict(found)
+
+
+BLOCKS = blocks()
+
+
+class Folder:
+    """The folder of somebody who follows the README; `environ` is PATH, HOME, and what a stand-in needs."""
+
+    def __init__(self, at: Path, environ: dict[str, str]) -> None:
+        self.at, self.environ = at, environ
+        self.path = environ["PATH"]
+
+    def run(self, name: str) -> str:
+        """Runs a block as it stands, and gives what it printed."""
+        return self._shell(BLOCKS[name])
+
+    def _shell(self, commands: str) -> str:
+        done = subprocess.run(
+            ["sh", "-euc", commands], cwd=self.at, env=self.environ, capture_output=True, text=True, timeout=120
+        )
+        assert done.returncode == 0, f"{commands}\n{done.stdout}{done.stderr}"
+        return done.stdout + done.stderr
+
+    def install(self, packages: Path) -> None:
+        """Runs the block that installs; between its first line, which makes the environment, and the rest, that
+        environment learns where the dependencies are."""
+        first, activate, *rest = BLOCKS["install"].splitlines()
+        assert (first, activate) == ("python3 -m venv venv", ". venv/bin/activate")
+        self._shell(first)
+        (site,) = self.at.glob("venv/lib/python3*/site-packages")
+        (site / "dependencies.pth").write_text(f"{packages}\n")
+        self._shell("\n".join([activate, *rest]))
+        self.environ["PATH"] = f"{self.at / 'venv' / 'bin'}:{self.path}"  # what activating it does
+
+    def fill_in(self, **values: str) -> None:
+        """Replaces the examples in `.env`, as an operator does in an editor."""
+        file = self.at / ".env"
+        lines = file.read_text().splitlines()
+        for name, value in values.items():
+            (place,) = [n for n, line in enumerate(lines) if line.startswith(f"{name}=")]
+            lines[place] = f"{name}={value}"
+        file.write_text("\n".join(lines) + "\n")
+
+    def variables(self) -> set[str]:
+        """The names in `.env`."""
+        return {line.partition("=")[0] for line in (self.at / ".env").read_text().splitlines()}
+
+    @contextmanager
+    def start(self, name: str) -> Iterator[list[subprocess.Popen[bytes]]]:
+        """Starts each line of a block as a process of its own; its log is NUMBER.log."""
+        running = []
+        try:
+            for number, line in enumerate(BLOCKS[name].splitlines()):
+                with (self.at / f"{number}.log").open("wb") as log:
+                    command = ["sh", "-c", f"exec env {line}"]
+                    running.append(subprocess.Popen(command, cwd=self.at, env=self.environ, stdout=log, stderr=log))
+            yield running
+        finally:
+            for process in running:
+                process.terminate()
+            for process in running:
+                process.wait(20)
+
+    def logs(self) -> str:
+        return "".join(path.read_text() for path in sorted(self.at.glob("*.log")))
+
+
+def an_empty_folder(tmp: Path) -> tuple[Folder, Path]:
+    """A folder with the repository in it as `access-bot`, and the folder with the dependencies.
+
+    The dependencies are links to everything that is installed for the tests, except access-bot itself: that comes
+    from the wheel, or not at all. pip is told in its own configuration to ask no registry.
+    """
+    at, home, tools, packages = (tmp / name for name in ("folder", "home", "tools", "packages"))
+    for folder in (at, home / ".config" / "pip", tools, packages):
+        folder.mkdir(parents=True)
+    shutil.copytree(ROOT, at / "access-bot", ignore=NOT_COPIED)
+    for place in {Path(sysconfig.get_path(kind)) for kind in ("purelib", "platlib")}:
+        for entry in place.iterdir():
+            if not re.search(r"access_bot|^__|\.pth$|^pip", entry.name):
+                (packages / entry.name).symlink_to(entry)
+    # Of options that begin with no-, pip's configuration takes the value that they set: false is what is wanted.
+    (home / ".config" / "pip" / "pip.conf").write_text("[global]\nno-index = true\nno-build-isolation = false\n")
+    python = tools / "python3"
+    python.write_text(f'#!/bin/sh\nexec "{getattr(sys, "_base_executable", sys.executable)}" "$@"\n')
+    python.chmod(0o700)
+    return Folder(at, {"PATH": f"{tools}:{os.environ['PATH']}", "HOME": str(home)}), packages
+
+
+def is_free(port: int) -> bool:
+    """Whether nothing listens on this port."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True

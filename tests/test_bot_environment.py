@@ -1,0 +1,76 @@
+"""The environment that tests start the bot with is the one that the documents describe and the code requires."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from bot.core.errors import ConfigError
+from bot.settings import NEEDS, VARIABLES, load_settings
+from tests.bot_environment import MODES, OPTIONAL, ROLES, bot_environment
+from tests.readme import BLOCKS
+
+ROOT = Path(__file__).parents[1]
+SLACK = {
+    "SLACK_BOT_TOKEN": "xoxb-1",
+    "SLACK_APP_TOKEN": "xapp-1",
+    "SLACK_SIGNING_SECRET": "s" * 32,
+    "SLACK_API_URL": "http://127.0.0.1:9/",
+}
+IN_MODES = pytest.mark.parametrize("mode", MODES)
+TABLE = (ROOT / "docs/running.md").read_text().split("<!-- variables")[1].split("\n\n")[0]
+ROWS = re.findall(r"^\| `(\w+)` \| ([\w ]+) \| ([\w ]+) \| (.*) \|$", TABLE, re.M)
+
+
+def names(block: str) -> list[str]:
+    """The variables that a block of the documents writes."""
+    return re.findall(r"^(\w+)=", BLOCKS[block], re.M)
+
+
+def test_the_table_has_every_variable_of_the_code_in_its_order() -> None:
+    assert [row[0] for row in ROWS] == list(VARIABLES)
+    for name, _, _, text in ROWS:
+        assert f"`{VARIABLES[name].default}`" in text or not VARIABLES[name].default, name
+
+
+@IN_MODES
+def test_the_table_calls_required_what_the_tests_set(mode: str) -> None:
+    column = list(MODES).index(mode) + 1
+    assert {row[0] for row in ROWS if row[column] == "required"} == set(MODES[mode])
+    left_out = {row[0] for row in ROWS if row[column] == "leave it out"}
+    all_set = bot_environment(SLACK, mode, all_set=True)
+    assert set(all_set) - {"PATH", "HOME", *ROLES} == set(VARIABLES) - left_out
+
+
+@IN_MODES
+def test_the_documents_write_exactly_what_is_required(mode: str) -> None:
+    assert names(f"configure {mode}") == [*MODES[mode], *ROLES]
+
+
+def test_the_example_roles_file_reads_exactly_the_secrets_that_the_documents_write() -> None:
+    lines = (ROOT / "roles.toml").read_text().splitlines()
+    read = re.findall(r"\$\{(\w+)\}", "\n".join(line for line in lines if not line.startswith("#")))
+    assert read == list(ROLES)
+
+
+@IN_MODES
+@pytest.mark.parametrize("verb", ["run", "worker", "doctor"])
+def test_what_is_required_is_enough_and_without_any_of_it_the_start_is_refused(mode: str, verb: str) -> None:
+    enough = {name: value for name, value in bot_environment(SLACK, mode).items() if name in MODES[mode]}
+    assert load_settings(enough, None, NEEDS[verb]).slack_mode == mode
+    for name in MODES[mode]:
+        with pytest.raises(ConfigError):
+            load_settings({**enough, name: ""}, None, NEEDS[verb])
+
+
+def test_nothing_is_required_and_optional() -> None:
+    assert not set(OPTIONAL) & {name for needed in MODES.values() for name in needed}
+
+
+def test_the_wheel_that_the_documents_install_is_the_one_of_this_version() -> None:
+    version = re.search(r'^version = "(.*)"', (ROOT / "pyproject.toml").read_text(), re.M)
+    assert version
+    named = re.findall(r"access_bot-[\w.]+-py3-none-any\.whl", "".join(BLOCKS.values()))
+    assert named and set(named) == {f"access_bot-{version[1]}-py3-none-any.whl"}

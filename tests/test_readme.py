@@ -1,0 +1,137 @@
+"""Somebody who follows the README and docs/running.md to the letter gets a bot that gives access and ends it."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import re
+import tempfile
+import urllib.request
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+
+from bot.sandbox import Sandbox, running_sandbox
+from tests.faults.live import parts, until
+from tests.postgres import Postgres
+from tests.readme import PORT_TAKEN, Folder, an_empty_folder, is_free
+from tests.web.proxies import a_proxy
+
+pytestmark = pytest.mark.timeout(600)
+
+PORTS = (3000, 3001)
+"""Those of the documents."""
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Folder:
+    """The folder after step 1."""
+    folder, packages = an_empty_folder(tmp_path_factory.mktemp("readme"))
+    folder.install(packages)
+    return folder
+
+
+@pytest.fixture
+def folder(installed: Folder) -> Iterator[Folder]:
+    """The same, with nothing else in it, while nobody else uses the documents' ports."""
+    with (Path(tempfile.gettempdir()) / "access-bot-ports.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if taken := [port for port in PORTS if not is_free(port)]:
+            pytest.skip(f"{PORT_TAKEN}: {taken[0]}")
+        yield installed
+    for path in installed.at.iterdir():
+        if path.is_file() and path.suffix != ".whl":
+            path.unlink()
+    installed.environ.pop("SLACK_API_URL", None)
+
+
+@contextmanager
+def a_workspace(folder: Folder, mode: str) -> Iterator[Sandbox]:
+    """Steps 2 and 3: the app made from the printed manifest, and its tokens in `.env`."""
+    folder.run(f"manifest {mode}")
+    manifest = json.loads((folder.at / "manifest.json").read_text())
+    with running_sandbox(manifest=manifest) as sandbox:
+        if mode == "http":
+            sandbox.admin.delivery(request_url=f"http://127.0.0.1:{PORTS[0]}/slack/events")
+        folder.run(f"configure {mode}")
+        own = "SLACK_APP_TOKEN" if mode == "socket" else "SLACK_SIGNING_SECRET"
+        folder.fill_in(**{name: sandbox.environment[name] for name in ("SLACK_BOT_TOKEN", own)})
+        folder.environ["SLACK_API_URL"] = sandbox.environment["SLACK_API_URL"]
+        assert "is valid" in folder.run("check")
+        yield sandbox
+
+
+def examined(folder: Folder, *warnings: str) -> None:
+    """The doctor finds nothing wrong, and warns of nothing else than this."""
+    said = folder.run("doctor").splitlines()
+    assert not [line for line in said if line.startswith("FAIL")]
+    assert [line for line in said if line.startswith("warn")] == list(warnings), "\n".join(said)
+
+
+def ready(port: int) -> bool:
+    try:
+        return bool(urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=2).status == 200)
+    except OSError:
+        return False
+
+
+def live_once(sandbox: Sandbox, tmp: Path) -> None:
+    """A request, its approval, the credentials, a page through the gate of docs/gateways.md, and the end."""
+    ana, ben = sandbox.person("ana"), sandbox.person("ben")
+    asked = ana.command("/access", "request shop-admin 1h refund for SHOP-12")
+    assert asked.ok, asked
+    card = ben.wait_message("#access-approvals", "Ana Souza", timeout=20)
+    assert ben.click(card, "Approve").ok
+    offer = ana.wait_dm("Show credentials", timeout=20)
+    assert ana.click(offer, "Show credentials").ok
+    texts = [str(part.get("text", "")) for part in parts(ana.wait_view())]
+    (token,) = [text for text in texts if re.fullmatch(r"[\w.-]{40,}", text)]
+    ana.close_view()
+    with a_proxy("nginx", PORTS[0], tmp) as door:
+        bearer = {"Authorization": f"Bearer {token}"}
+        assert door.get("/orders").status_code == 401
+        assert door.get("/orders", headers=bearer).status_code == 200
+        assert ana.command("/access", "done shop-admin").ok
+        ana.wait_dm("ended", timeout=20)
+        assert door.get("/orders", headers=bearer).status_code == 401
+
+
+def quiet(folder: Folder) -> None:
+    """Nothing went wrong meanwhile."""
+    marks = re.compile(r" (WARNING|ERROR|CRITICAL) |Traceback|Unexpected")
+    assert [line for line in folder.logs().splitlines() if marks.search(line)] == []
+
+
+@pytest.mark.parametrize("mode", ["socket", "http"])
+def test_run_as_the_readme_says(folder: Folder, mode: str, tmp_path: Path) -> None:
+    with a_workspace(folder, mode) as sandbox:
+        no_database = "warn  database: access.db is not there yet: `access-bot run` or `access-bot migrate` makes it"
+        examined(folder, no_database)
+        with folder.start("run") as (process,):
+            until(lambda: process.poll() is not None or ready(PORTS[0]), 30)
+            assert process.poll() is None, folder.logs()
+            live_once(sandbox, tmp_path)
+        assert process.returncode == 0, folder.logs()
+        quiet(folder)
+        examined(folder)
+
+
+@pytest.mark.parametrize("mode", ["socket", "http"])
+def test_web_and_worker_as_the_docs_say(folder: Folder, mode: str, postgres: Postgres, tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        sandbox = stack.enter_context(a_workspace(folder, mode))
+        url = stack.enter_context(postgres.a_database("template0"))
+        folder.run("install postgres")
+        folder.run("configure postgres")
+        folder.fill_in(DATABASE_URL=url)
+        assert "Applied 0001_initial" in folder.run("migrate")
+        examined(folder)
+        with folder.start("replicas") as processes:
+            until(lambda: any(process.poll() for process in processes) or all(map(ready, PORTS)), 30)
+            assert [process.poll() for process in processes] == [None, None], folder.logs()
+            live_once(sandbox, tmp_path)
+        assert [process.returncode for process in processes] == [0, 0], folder.logs()
+        quiet(folder)
+        examined(folder)
