@@ -10,9 +10,10 @@ from typing import Any, TypeVar
 
 from bot.core.approval import Refused
 from bot.core.asking import Ask, find_role
-from bot.core.durations import BadDuration, take_span
+from bot.core.durations import BadDuration
 from bot.core.model import Grant, Person, Request
 from bot.core.policy import Role, ticket_matches
+from bot.core.spans import take_span
 from bot.operations._unit import World
 from bot.operations.ask_verify import ask_verify
 from bot.operations.describe_person import describe_person
@@ -28,7 +29,7 @@ from bot.operations.withdraw_request import Withdrawn, withdraw_request
 from bot.slack.audit_query import page, parse_filters, person_named
 from bot.slack.desk import TOO_LATE, Desk, open_view
 from bot.slack.payloads import Command, unescape
-from bot.slack.views import answers, help, lists, request_modal, revoke_confirm
+from bot.slack.views import answers, help, lists, request_modal, revoke_confirm, understood
 from bot.slack.views._fit import join
 
 Message = dict[str, Any]
@@ -85,14 +86,17 @@ def request(desk: Desk, said: Command, person: Person) -> Message | None:
     if not said.text:
         return open_form(desk, said, person)
     word, rest = split(unescape(said.text))
+    role = desk.world.policy().roles.get(word)
     try:
         duration, reason = take_span(rest, desk.now, person.tz)
     except BadDuration as bad:
-        refused = Refused(str(bad), "duration")
-        return _refused(refuse_action(desk.world, person.id, "request", refused, role=word, reason=rest))
-    ticket = _ticket_in(desk.world.policy().roles.get(word), reason)
-    ask = Ask(person.id, word, reason, duration, ticket, key=said.key, channel=said.channel)
-    return _asked(desk, person, lambda w: request_access(w, ask))
+        if role is not None:
+            why = understood.advice(bad, f"/access request {word}", rest, role.default_duration)
+            return _refuse(desk, person, "request", why, role=word, reason=rest)
+        duration, reason = None, rest  # an unknown role is refused below, whatever follows it
+    ask = Ask(person.id, word, reason, duration, _ticket_in(role, reason), key=said.key, channel=said.channel)
+    note = understood.default_note(reason) if duration is None else ""
+    return _asked(desk, person, lambda w: request_access(w, ask), note)
 
 
 def _ticket_in(role: Role | None, reason: str) -> str:
@@ -103,8 +107,8 @@ def _ticket_in(role: Role | None, reason: str) -> str:
     return next((word for word in words if ticket_matches(role, word)), "")
 
 
-def _asked(desk: Desk, person: Person, act: Callable[[World], Asked]) -> Message:
-    """Asks or renews, and says what became of it."""
+def _asked(desk: Desk, person: Person, act: Callable[[World], Asked], note: str) -> Message:
+    """Asks or renews, and says what became of it; `note` tells where the duration comes from."""
     outcome = act(desk.world)
     if isinstance(outcome, Refused):
         return _refused(outcome)
@@ -113,8 +117,8 @@ def _asked(desk: Desk, person: Person, act: Callable[[World], Asked]) -> Message
     if isinstance(outcome, AlreadyHeld):
         return answers.already_held(outcome.grant, desk.now)
     if isinstance(outcome, Renewed):
-        return answers.done(f"Renewed: {outcome.grant.role}. A direct message says until when.")
-    return answers.submitted(outcome) if isinstance(outcome, Submitted) else show_list(desk, None, person)
+        return answers.renewed(outcome.grant, desk.now, note)
+    return answers.submitted(outcome, note) if isinstance(outcome, Submitted) else show_list(desk, None, person)
 
 
 def renew(desk: Desk, said: Command, person: Person) -> Message:
@@ -124,7 +128,9 @@ def renew(desk: Desk, said: Command, person: Person) -> Message:
     try:
         duration, reason = take_span(rest, desk.now, person.tz)
     except BadDuration as bad:
-        return _refuse(desk, person, "renew", str(bad), role=name, reason=rest)
+        usual = next((grant.duration for grant in held if name in (None, grant.role)), 3600)
+        why = understood.advice(bad, f"/access renew {name or ''}".rstrip(), rest, usual)
+        return _refuse(desk, person, "renew", why, role=name, reason=rest)
     if name is None and duration is None and reason:
         why = f"“{split(rest)[0][:60]}” is no role that you hold. Write {RENEW_HINT}."
         return _refuse(desk, person, "renew", why, reason=reason)
@@ -132,7 +138,8 @@ def renew(desk: Desk, said: Command, person: Person) -> Message:
     if not isinstance(grant, Grant):
         return grant
     again = partial(renew_grant, grant_id=grant.id, person=person.id, duration=duration, reason=reason, key=said.key)
-    return _asked(desk, person, again)
+    note = understood.default_note(reason, "as long as it was given for") if duration is None else ""
+    return _asked(desk, person, again, note)
 
 
 def _role_first(desk: Desk, text: str, held: Sequence[Grant]) -> tuple[str | None, str]:

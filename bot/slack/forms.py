@@ -7,8 +7,9 @@ from typing import Any
 
 from bot.core.approval import Refused
 from bot.core.asking import Ask
-from bot.core.durations import BadDuration, parse_duration, take_span
+from bot.core.durations import BadDuration
 from bot.core.model import Person
+from bot.core.spans import parse_span
 from bot.operations._unit import World
 from bot.operations.begin_decision import check_narrowing
 from bot.operations.describe_person import describe_person
@@ -20,7 +21,7 @@ from bot.slack.desk import Desk, open_view
 from bot.slack.ids import Field, Modal
 from bot.slack.payloads import Shortcut, Submission
 from bot.slack.showing import answer_window
-from bot.slack.views import answers, request_modal
+from bot.slack.views import answers, request_modal, understood
 
 Reply = dict[str, Any]
 """The body of an answer to Slack; an empty one closes the modal."""
@@ -52,16 +53,17 @@ def request(desk: Desk, form: Submission, person: Person) -> Reply:
     role = form.texts.get(Field.ROLE, "")
     try:
         length = form.texts.get(Field.DURATION, "").strip()
-        duration = _duration(length, max(desk.now, start_at or 0), person.tz)
+        duration = parse_span(length, max(desk.now, start_at or 0), person.tz) if length else None
     except BadDuration as bad:
         refused = Refused(str(bad), Field.DURATION)
         return _refused(form, refuse_action(desk.world, person.id, "request", refused, role=role, reason=reason))
     ticket = form.texts.get(Field.TICKET, "").strip()
     ask = Ask(person.id, role, reason, duration, ticket, start_at, form.key)
-    return _asked(desk, form, request_access(desk.world, ask))
+    note = understood.default_note(reason) if duration is None else ""
+    return _asked(desk, form, request_access(desk.world, ask), note)
 
 
-def _asked(desk: Desk, form: Submission, outcome: Outcome) -> Reply:
+def _asked(desk: Desk, form: Submission, outcome: Outcome, note: str) -> Reply:
     if isinstance(outcome, Refused):
         return _refused(form, outcome)
     if isinstance(outcome, AlreadyHeld):
@@ -72,7 +74,7 @@ def _asked(desk: Desk, form: Submission, outcome: Outcome) -> Reply:
     sent = outcome if isinstance(outcome, Submitted) else _sent_before(form, desk.world)
     if sent is None:
         return become("Request access", "This was sent before, and has been decided since. /access list shows more.")
-    return {"response_action": "update", "view": request_modal.sent(sent)}
+    return {"response_action": "update", "view": request_modal.sent(sent, note)}
 
 
 def _sent_before(form: Submission, world: World) -> Submitted | None:
@@ -91,7 +93,7 @@ def deny(desk: Desk, form: Submission, person: Person) -> Reply:
 def edit(desk: Desk, form: Submission, person: Person) -> Reply:
     """Approves less than was asked for."""
     try:
-        duration = parse_duration(form.texts.get(Field.DURATION, "").strip())
+        duration = parse_span(form.texts.get(Field.DURATION, ""), desk.now, person.tz)
     except BadDuration as bad:
         return _refused(form, refuse_action(desk.world, person.id, "approve", Refused(str(bad), Field.DURATION)))
     actions = form.choices.get(Field.ACTIONS)
@@ -112,16 +114,6 @@ def _pressed(desk: Desk, form: Submission, outcome: Taken | AlreadyDecided | Ref
 def credentials(desk: Desk, form: Submission, person: Person) -> Reply:
     """What a system asked its holder for."""
     return answer_window(desk, form)
-
-
-def _duration(text: str, since: int, tz: str) -> int | None:
-    """A duration, or the seconds from `since` to an end like `until 18:00`; None for nothing. Raises BadDuration."""
-    if not text.casefold().startswith("until"):
-        return parse_duration(text) if text else None
-    seconds, rest = take_span(text, since, tz)
-    if rest:
-        raise BadDuration(text)
-    return seconds
 
 
 def _refused(form: Submission, refused: Refused) -> Reply:

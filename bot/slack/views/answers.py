@@ -23,6 +23,7 @@ from bot.slack.blocks import (
     who,
 )
 from bot.slack.views._parts import cancel, grant_buttons, role_parts, state_now, title_text
+from bot.slack.views.understood import duration_parts
 
 Facts = Mapping[str, object]
 
@@ -48,25 +49,38 @@ def text(words: str) -> Message:
     return message(escape(clean(words, 2000)), paragraph(spoken(words, 2000)))
 
 
-def submitted(sent: Submitted) -> Message:
-    """The request is stored, and is about to be posted for its approvers."""
+def submitted(sent: Submitted, note: str = "") -> Message:
+    """The request is stored, and is about to be posted for its approvers; `note` tells where its
+    duration comes from."""
     request = sent.request
     return message(
         f"Your request for {title_text(sent.role, request.role)} waits for approval.",
-        paragraph(*sent_lines(sent)),
+        paragraph(*sent_lines(sent, note)),
         actions(cancel(request, request.role)),
     )
 
 
-def sent_lines(sent: Submitted) -> list[list[Part]]:
+def renewed(grant: Grant, now: int, note: str = "") -> Message:
+    """The grant has a new end."""
+    lasts = format_duration(grant.ends_at - now)
+    return message(
+        f"Renewed: {_name(grant.role)} for {lasts} from now.",
+        paragraph(
+            ["Renewed: ", code(grant.role), " for ", bold(lasts), " from now, until ", date(grant.ends_at), "."],
+            spoken(note) if note else [],
+        ),
+    )
+
+
+def sent_lines(sent: Submitted, note: str = "") -> list[list[Part]]:
     """What happens now with a request that was just sent."""
     request = sent.request
-    lasts = bold(format_duration(request.duration))
     approvals = sent.role.approvals if sent.role else 1
     need = "1 approval" if approvals == 1 else f"{approvals} approvals"
     people = "1 person" if sent.able == 1 else f"{sent.able} people"
     return [
-        ["Sent: ", *role_parts(sent.role, request.role), " for ", lasts, "."],
+        ["Sent: ", *role_parts(sent.role, request.role), *duration_parts(request)],
+        spoken(note) if note else [],
         [f"It needs {need}; {people} can give one. You get a direct message as soon as it is decided."],
         ["Unanswered, it lapses ", date(request.lapses_at), "."],
     ]

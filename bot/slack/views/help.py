@@ -4,7 +4,7 @@ from bot.slack.blocks import Message, Part, bold, bullets, code, message, paragr
 
 VERBS: tuple[tuple[str, str], ...] = (
     ("/access", "a form to ask for access"),
-    ("/access request ROLE [DURATION] REASON", "the same in one line; DURATION like 30m, 2h, or until 18:00"),
+    ("/access request ROLE [DURATION] REASON", "the same in one line; DURATION like 30m, 2 hours or until 18:00"),
     ("/access list", "what you have and wait for, with buttons"),
     ("/access renew [ROLE] [DURATION] [REASON]", "keep what you have longer"),
     ("/access done [ROLE]", "give it back before its end"),

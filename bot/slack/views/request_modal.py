@@ -48,9 +48,9 @@ def render(roles: Sequence[Role], chosen: Role | None = None, values: Mapping[st
     return modal(Modal.REQUEST, "Request access", blocks, "Send request")
 
 
-def sent(stored: Submitted) -> View:
+def sent(stored: Submitted, note: str = "") -> View:
     """What the form becomes when the request is stored."""
-    return modal(Modal.NOTICE, "Request sent", [paragraph(*sent_lines(stored))], close="Close")
+    return modal(Modal.NOTICE, "Request sent", [paragraph(*sent_lines(stored, note))], close="Close")
 
 
 def nothing_to_ask(why: str) -> View:
@@ -97,10 +97,10 @@ def _approvers(role: Role) -> list[Part]:
 
 
 def _duration(role: Role | None, given: Mapping[str, str]) -> Block:
-    hint = "For example 30m, 2h30m or until 18:00. Leave it empty for the role's usual duration."
+    hint = "For example 30m, 2 hours or until 18:00. Leave it empty for the role's usual duration."
     if role is not None:
         usual, most = format_duration(role.default_duration), format_duration(role.max_duration)
-        hint = f"For example 30m, 2h30m or until 18:00: at most {most}. Empty means {usual}."
+        hint = f"For example 30m, 2 hours or until 18:00: at most {most}. Empty means {usual}."
     initial = given.get(Field.DURATION) or (format_duration(role.default_duration) if role else "")
     return text_input(Field.DURATION, "Duration", hint, optional=True, initial=initial, max_length=60)
 
