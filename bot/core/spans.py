@@ -19,6 +19,7 @@ _LATER = "stands in the reason"
 _POLITE = frozenset({"please", "pls", "thanks", "thx", "only", "max"})
 _MOST_WORDS = 20
 _MOST_HINTS = 3
+_MOST_QUOTES = 5
 _OTHER_MEANING = frozenset(
     {"after", "ago", "at", "before", "by", "each", "every", "from", "in", "last", "longer", "of"}
     | {"over", "past", "per", "since", "than", "the", "took", "within"}
@@ -133,8 +134,10 @@ def _span(tokens: Sequence[Token], place: int, now: int, tz: str) -> _Span | Non
 
 
 def _opened(tokens: Sequence[Token], place: int) -> int:
-    while at(tokens, place).kind == "other" and at(tokens, place).text in OPEN:
-        place += 1
+    """The place after a few quotes and brackets; more of them stand before no duration."""
+    for beyond in range(place, place + _MOST_QUOTES):
+        if at(tokens, beyond).kind != "other" or at(tokens, beyond).text not in OPEN:
+            return beyond
     return place
 
 
@@ -169,8 +172,9 @@ def _word_end(tokens: Sequence[Token], place: int) -> int:
 
 def _reach(tokens: Sequence[Token], place: int, bad: BadDuration) -> int:
     """The place after the words that were refused."""
+    refused = bad.text.removeprefix("until ").lower()  # "till" is shown as "until"
     for beyond in range(place + 1, min(len(tokens), place + _MOST_WORDS) + 1):
-        if shown(tokens, place, beyond).lower().endswith(bad.text.lower()):
+        if shown(tokens, place, beyond).lower().endswith(refused):
             return beyond
     return place + 1
 
@@ -245,4 +249,5 @@ def _later(tokens: Sequence[Token], place: int, now: int, tz: str) -> tuple[str,
 
 
 def _ends(tokens: Sequence[Token], place: int) -> bool:
-    return all(token.kind == "other" or token.text in _POLITE for token in tokens[place:])
+    rest = (at(tokens, later) for later in range(place, len(tokens)))
+    return all(token.kind == "other" or token.text in _POLITE for token in rest)

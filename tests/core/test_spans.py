@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -88,6 +89,22 @@ UNDERSTOOD = {
 def test_what_people_type_is_understood_in_the_command_and_in_the_modal(typed: str, seconds: int) -> None:
     assert take_span(f"{typed} fix  *this*", MONDAY, BERLIN) == (seconds, "fix  *this*")
     assert parse_span(typed, MONDAY, BERLIN) == seconds
+
+
+GUIDE = (Path(__file__).parents[2] / "docs" / "durations.md").read_text(encoding="utf-8")
+FORMS = re.findall(r"^\| (`.*?) \|", GUIDE, re.MULTILINE)
+REFUSALS = re.findall(r"(?s)- A beginning.*?(?=To make such)", GUIDE)
+
+
+@pytest.mark.parametrize("typed", re.findall(r"`([^`]+)`", " ".join(FORMS)))
+def test_every_documented_form_is_understood(typed: str) -> None:
+    assert parse_span(typed, MONDAY, BERLIN) > 0
+
+
+@pytest.mark.parametrize("typed", sorted({*re.findall(r"`([^`]+)`", " ".join(REFUSALS))} - {"for", "until"}))
+def test_every_documented_refusal_is_one(typed: str) -> None:
+    with pytest.raises(BadDuration):
+        take_span(typed, MONDAY, BERLIN)
 
 
 LIKELY = {
@@ -301,7 +318,14 @@ def test_a_time_that_the_clocks_skip_is_refused(now: str, zone: str, text: str) 
 
 
 def test_long_hostile_words_are_judged_at_once() -> None:
-    for text in ("0" * 100_000 + "x", "until " * 20_000, "(" * 50_000 + "2h"):
+    for text in (
+        "0" * 100_000 + "x",
+        "until " * 20_000,
+        "(" * 50_000 + "2h",
+        "( " * 50_000,
+        "for " * 20_000,
+        "2h " * 20_000,
+    ):
         try:
             take_span(text, MONDAY, BERLIN)
         except BadDuration as bad:
@@ -309,9 +333,11 @@ def test_long_hostile_words_are_judged_at_once() -> None:
 
 
 PIECES = st.sampled_from(
-    ["until", "till", "for", "tomorrow", "fri", "2h", "30m", "-1h", "18:00", "1:30", "6", "pm", "fix"]
-    + ["2026-11-23T18:00", "9999-12-31", "٣h", "T", ":", "0", ",", "(", ")", "“", "”", "-", "M", "1,5"]
-    + ["half", "an", "hour", "and", "by", "2mo", "UTC", "1h30"]
+    [
+        *("until", "till", "for", "tomorrow", "fri", "2h", "30m", "-1h", "18:00", "1:30", "6", "pm"),
+        *("2026-11-23T18:00", "9999-12-31", "٣h", "T", ":", "0", ",", "(", ")", "“", "”", "-", "M"),
+        *("1,5", "half", "an", "hour", "and", "by", "2mo", "UTC", "1h30", "fix"),
+    ]
 )
 TEXTS = st.one_of(st.text(), st.lists(PIECES).map(" ".join), st.lists(PIECES).map("".join))
 

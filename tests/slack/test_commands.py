@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from bot.core.asking import Ask
+from bot.core.durations import format_duration
+from bot.core.spans import take_span
 from bot.operations.release_grant import release_grant
 from bot.operations.request_access import request_access
 from bot.slack.commands import VERBS
@@ -39,6 +41,60 @@ def test_an_end_is_meant_in_the_zone_of_who_asks(front: Front) -> None:
     front.made.clock.at = 1_790_064_000  # 2026-09-22 10:00 in Berlin
     front.command("request shop-admin until 13:30 fix the till")
     assert front.requests()[0][2:4] == (3 * 3600 + 1800, "fix the till")
+
+
+@pytest.mark.parametrize(
+    ("typed", "seconds"),
+    [
+        ("for 2h refund", 7200),
+        ("2 hours refund", 7200),
+        ("“2h” refund", 7200),
+        ("(90min) refund", 5400),
+        ("1,5h: refund", 5400),
+        ("till 1:30pm refund", 3 * 3600 + 1800),
+    ],
+)
+def test_a_duration_as_people_type_it_is_understood_and_said(front: Front, typed: str, seconds: int) -> None:
+    front.made.clock.at = 1_790_064_000  # 2026-09-22 10:00 in Berlin
+    said = words(front.command(f"request shop-admin {typed}"))
+    assert front.requests()[0][2:4] == (seconds, "refund")
+    assert f"{format_duration(seconds)} True , until" in said and "You gave no duration" not in said
+
+
+@pytest.mark.parametrize(
+    ("typed", "copied"),
+    [
+        ("30 refunds", ["/access request shop-admin 30m refunds", "/access request shop-admin 1h: 30 refunds"]),
+        ("1h-2h fix", ["/access request shop-admin 2h fix"]),
+        ("refund for 2h", ["/access request shop-admin 2h refund", "/access request shop-admin 1h: refund for 2h"]),
+        ("till 9am fix", ["/access request shop-admin until tomorrow 09:00 fix"]),
+        ("fix until 18", ["/access request shop-admin until 18 fix", "/access request shop-admin 1h: fix until 18"]),
+    ],
+)
+def test_a_time_with_two_readings_is_refused_with_commands_that_work(
+    front: Front, typed: str, copied: list[str]
+) -> None:
+    front.made.clock.at = 1_790_064_000
+    said = words(front.command(f"request shop-admin {typed}"))
+    assert front.requests() == [] and all(command in said for command in copied)
+    for command in copied:
+        take_span(command.removeprefix("/access request shop-admin "), front.made.clock.at, "Europe/Berlin")
+
+
+def test_a_time_that_is_part_of_the_reason_is_named_in_the_answer(front: Front) -> None:
+    said = words(front.command("request shop-admin fix 5xx since 14:00"))
+    assert front.requests()[0][2:4] == (3600, "fix 5xx since 14:00")
+    assert "You gave no duration, so this is the role's default." in said and "was read as part" in said
+
+
+def test_renew_understands_the_same_and_says_until_when(front: Front) -> None:
+    grant = front.made.a_grant()
+    front.made.clock.at += 1800
+    said = words(front.command("renew shop-admin for 90 minutes still fixing"))
+    assert front.made.grant(grant.id).ends_at == front.made.clock.at + 5400
+    assert "Renewed: shop-admin for 1h 30m from now" in said
+    refused = words(front.command("renew shop-admin still fixing for 2h"))
+    assert "/access renew shop-admin 2h still fixing" in refused
 
 
 def test_the_ticket_is_found_in_the_reason_and_the_reason_keeps_it(front: Front) -> None:

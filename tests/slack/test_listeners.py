@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from bot.core.asking import Ask
+from bot.core.durations import format_duration
 from bot.core.errors import StorageUnavailable
 from bot.core.model import Source
 from bot.operations.decide_press import decide_press
@@ -397,15 +398,35 @@ def test_a_start_later_is_stored_and_an_end_counts_from_it(front: Front) -> None
 
 
 @pytest.mark.parametrize(
+    ("typed", "seconds"),
+    [("2 hours", 7200), ("“2h”", 7200), ("1,5h", 5400), ("1:30", 5400), ("for 90min", 5400), ("２Ｈ", 7200)],
+)
+def test_the_form_and_the_edit_form_understand_what_people_type(front: Front, typed: str, seconds: int) -> None:
+    said = words(front.submit(Modal.REQUEST, {**FORM, Field.DURATION: typed})["view"])
+    assert front.requests()[0][2] == seconds
+    assert f"{format_duration(seconds)} True , until" in said and "if it starts now" in said
+    request = front.rows("SELECT id FROM requests")[0][0]
+    assert front.submit(Modal.EDIT, {Field.DURATION: typed}, BEN, metadata=request) == {}
+    assert front.work("decide")[0]["duration"] == seconds
+
+
+def test_an_empty_duration_in_the_form_says_that_the_default_is_used(front: Front) -> None:
+    values = {**FORM, Field.DURATION: "", Field.REASON: "down since 14:00"}
+    said = words(front.submit(Modal.REQUEST, values)["view"])
+    assert "You gave no duration, so this is the role's default" in said and "was read as part" in said
+
+
+@pytest.mark.parametrize(
     ("values", "field", "said"),
     [
         pytest.param({"duration": "-1h"}, "duration", "is not a duration", id="negative"),
         pytest.param({"duration": "0m"}, "duration", "no time at all", id="nothing"),
         pytest.param({"duration": "999999h"}, "duration", "too long", id="longer than anything"),
         pytest.param({"duration": "30d"}, "duration", "at most 4h", id="longer than the role"),
-        pytest.param({"duration": "2h until tomorrow"}, "duration", "not a duration", id="two ends"),
+        pytest.param({"duration": "2h until tomorrow"}, "duration", "one of the two", id="two ends"),
         pytest.param({"duration": "until 09:00 or so"}, "duration", "past", id="an end in the past"),
-        pytest.param({"duration": "1h for the till"}, "duration", "not a duration", id="a duration and more"),
+        pytest.param({"duration": "1h for the till"}, "duration", "Did you mean `1h`?", id="a duration and more"),
+        pytest.param({"duration": "30"}, "duration", "Did you mean `30m`?", id="two readings"),
         pytest.param({"reason": ""}, "reason", "Say why", id="no reason"),
         pytest.param({"reason": "\u202e\u200b"}, "reason", "Say why", id="nothing to read"),
         pytest.param({"reason": "x" * 10_000}, "reason", "10,000 characters", id="10,000 characters"),
