@@ -23,10 +23,12 @@ from slack_sdk.signature import SignatureVerifier
 
 from bench.place import KEY, SIGNING, TEAM, answer, jobs
 from bot.operations.introspect_token import Claims
+from bot.slack.receiver import Receiver
 from bot.tokens import Signer
 from bot.web import listening, serve_config
 from bot.web.plain import Answer, header_values, send_answer
 from bot.web.slack_events import SlackEvents
+from bot.web.slack_signatures import Signatures
 from storage import tokens
 
 
@@ -56,7 +58,8 @@ class Bolt:
     """The same door as ours (`bot/web/slack_events.py`), with the bare Bolt behind it."""
 
     def __init__(self, folder: Path) -> None:
-        self._events = SlackEvents(bolt().dispatch, SignatureVerifier(SIGNING))
+        signatures = Signatures(SignatureVerifier(SIGNING))
+        self._events = SlackEvents(Receiver(bolt().dispatch), signatures)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         await send_answer(send, await self._events(scope, receive))

@@ -48,6 +48,7 @@ from bot.slack.identity import Identity
 from bot.slack.listeners import Desk, register
 from bot.slack.messenger import Messenger
 from bot.slack.people import SlackPeople
+from bot.slack.receiver import Receiver
 from bot.slack.socket import Socket
 from bot.tokens import Signer
 from bot.watch import Commits, Watch
@@ -56,6 +57,7 @@ from bot.web import build_web, serve_config
 from bot.web.ops import Ready, Said
 from bot.web.server import Server
 from bot.web.slack_events import SlackEvents
+from bot.web.slack_signatures import Signatures
 from storage.database import Database
 
 log = logging.getLogger(__name__)
@@ -115,14 +117,14 @@ def build_base(settings: Settings, source: Source, *, only_ending: bool = False,
 class Worker:
     """Delivery, the clock and, in Socket Mode, the Slack socket of one process."""
 
-    def __init__(self, base: Base, identity: Identity, meter: UsageMeter) -> None:
+    def __init__(self, base: Base, identity: Identity, meter: UsageMeter, registry: CollectorRegistry) -> None:
         settings, clock_world = base.settings, base.world.via(Source.CLOCK)
         patient = slack_client(settings, timeout=10)
         self._base, self.greeting = base, Greeting(identity, self._meet_slack)
         self.people = SlackPeople(slack_client(settings, timeout=3), clock_world, identity.team)
         self.delivery = _delivery(base, clock_world, patient, self.people, meter)
         self.jobs = Jobs(clock_world, base.clock.exact, self._others(clock_world), ending=self.delivery.ends_held)
-        self.socket = _socket(base, identity) if settings.slack_mode == "socket" else None
+        self.socket = _socket(base, identity, registry) if settings.slack_mode == "socket" else None
         self._watch = Watch(base.clock.exact, self._looks())
         self._world, self._started, self._stopping = clock_world, clock_world.now(), threading.Event()
 
@@ -219,10 +221,10 @@ class Worker:
                 log.warning("Slack does not say who %s is: %s", person, error)
 
 
-def _socket(base: Base, identity: Identity) -> Socket:
-    settings = base.settings
-    client = slack_client(settings, timeout=10)
-    return Socket(build_bolt(base, identity), settings.slack_app_token, client)
+def _socket(base: Base, identity: Identity, registry: CollectorRegistry) -> Socket:
+    bolt, client = build_bolt(base, identity), slack_client(base.settings, timeout=10)
+    receiver = Receiver(bolt.dispatch, registry)
+    return Socket(bolt, base.settings.slack_app_token, client, receiver=receiver)
 
 
 def _delivery(base: Base, world: World, client: WebClient, people: SlackPeople, meter: UsageMeter) -> Delivery:
@@ -306,24 +308,26 @@ def serve(base: Base, *, web: bool, work: bool, migrate: bool) -> None:
     record_loaded(base.world, base.roles.policy)
     meter = UsageMeter(base.world.via(Source.HTTP))
     takes_events = web and settings.slack_mode == "http"
-    worker = None
-    slack = None
+    worker: Worker | None = None
+    slack: SlackEvents | None = None
+    registry = CollectorRegistry()
     parts: list[Part] = []
     if work or takes_events:
         identity = Identity(slack_client(settings, timeout=5), base.world)
-        worker = Worker(base, identity, meter) if work else None
+        worker = Worker(base, identity, meter, registry) if work else None
         parts.append(worker or Greeting(identity, lambda: None))
-        slack = _slack_events(base, identity) if takes_events else None
+        slack = _slack_events(base, identity, registry) if takes_events else None
     if worker is None:
         parts.append(Watch(base.clock.exact, {"roles.toml": partial(reload_roles, base)}))
     said = worker.systems if worker is not None else dict
-    _serve(base, meter, parts, partial(_ready, base, worker), said, slack)
+    _serve(base, meter, parts, partial(_ready, base, worker, slack), said, slack, registry)
 
 
-def _slack_events(base: Base, identity: Identity) -> SlackEvents:
+def _slack_events(base: Base, identity: Identity, registry: CollectorRegistry) -> SlackEvents:
     """For HTTP mode only: without a signing secret there is nothing to verify with."""
+    receiver = Receiver(build_bolt(base, identity).dispatch, registry)
     verifier = SignatureVerifier(base.settings.slack_signing_secret)
-    return SlackEvents(build_bolt(base, identity).dispatch, verifier)
+    return SlackEvents(receiver, Signatures(verifier, registry))
 
 
 class Part(Protocol):
@@ -335,9 +339,14 @@ class Part(Protocol):
 
 
 def _serve(
-    base: Base, meter: UsageMeter, parts: list[Part], ready: Ready, systems: Said, slack: SlackEvents | None
+    base: Base,
+    meter: UsageMeter,
+    parts: list[Part],
+    ready: Ready,
+    systems: Said,
+    slack: SlackEvents | None,
+    registry: CollectorRegistry,
 ) -> None:
-    registry = CollectorRegistry()
     watch(registry, base.world)
     world, keys = base.world.via(Source.HTTP), partial(ca_keys, base.world, build_systems(base.world))
     app = build_web(
@@ -371,8 +380,10 @@ def _flush(meter: UsageMeter) -> None:
         log.error("the last counts of token checks are lost: %s", error)
 
 
-def _ready(base: Base, worker: Worker | None) -> list[tuple[str, bool, str]]:
+def _ready(base: Base, worker: Worker | None, slack: SlackEvents | None) -> list[tuple[str, bool, str]]:
     parts = worker.ready() if worker is not None else []
+    if slack is not None:
+        parts.append(("slack", *slack.state()))
     return [("database", *_database_answers(base)), *parts]
 
 

@@ -3,6 +3,9 @@
 import json
 import logging
 import re
+import threading
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 _SECRETS = re.compile(
@@ -54,3 +57,26 @@ def configure(level: str, style: str) -> None:
     logging.getLogger("apscheduler").setLevel(logging.WARNING)
     logging.getLogger("slack_bolt").setLevel(logging.ERROR)  # warns of what we do on purpose
     logging.getLogger("psycopg").setLevel(logging.ERROR)  # warns of errors that are raised as well, with values
+
+
+class OncePerMinute:
+    """Limits log lines that others can cause: each key is due once a minute. Any thread may ask."""
+
+    MOST_KEYS = 100
+
+    def __init__(self, steady: Callable[[], float] = time.monotonic) -> None:
+        self._steady, self._lock = steady, threading.Lock()
+        self._seen: dict[str, tuple[float, int]] = {}
+
+    def due(self, key: str) -> str | None:
+        """None while the key's minute is not over, else the end of the line: how many were left out."""
+        now = self._steady()
+        with self._lock:
+            since, left_out = self._seen.get(key, (float("-inf"), 0))
+            if now - since < 60:
+                self._seen[key] = since, left_out + 1
+                return None
+            if len(self._seen) >= self.MOST_KEYS:
+                self._seen.clear()
+            self._seen[key] = now, 0
+        return f" ({left_out} more of these since the last line)" if left_out else ""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from slack_bolt import Ack, App
+from slack_bolt import Ack, App, BoltContext, BoltResponse
 
 from bot.core.approval import Refused
 from bot.core.errors import StorageUnavailable
@@ -31,10 +31,12 @@ from bot.slack.payloads import (
     BadPayload,
     Click,
     Happening,
+    NotUnderstood,
     Suggestion,
     click_from,
     command_from,
     happening_from,
+    input_in,
     sender_in,
     shortcut_from,
     submission_from,
@@ -51,6 +53,9 @@ Handler = Callable[[Desk, Body], Reply]
 Teller = Callable[[Desk, Body, Reply], Reply]
 """Makes the reply to a payload out of a message that says what went wrong."""
 
+TROUBLE = "access_trouble"
+"""Where Bolt's context carries the exception that a payload was answered with, for `Receiver` to count."""
+
 __all__ = ["COMMAND", "EVENTS", "SHORTCUTS", "Desk", "register"]
 
 
@@ -64,16 +69,18 @@ def register(app: App, desk: Desk) -> None:
     app.view_submission(everything)(_listener(desk, on_form, _in_form))
     app.options({"action_id": everything})(_suggestion_listener(desk))
     app.shortcut(everything)(_listener(desk, on_shortcut, _by_modal))
-    app.event(re.compile("|".join(EVENTS)))(_event_listener(desk))
+    app.event(re.compile(f"^(?:{'|'.join(EVENTS)})$"))(_event_listener(desk))
+    app.error(_outside)
 
 
 def _listener(desk: Desk, handle: Handler, tell_them: Teller) -> Callable[..., None]:
     """Acknowledges exactly once, whatever happens: a listener that raises would leave the person without a word."""
 
-    def listen(ack: Ack, body: Body) -> None:
+    def listen(ack: Ack, body: Body, context: BoltContext) -> None:
         try:
             reply = handle(desk, body)
         except Exception as error:
+            context[TROUBLE] = error
             reply = _apology(desk, body, error, tell_them)
         ack(reply) if reply else ack()
 
@@ -83,13 +90,15 @@ def _listener(desk: Desk, handle: Handler, tell_them: Teller) -> Callable[..., N
 def _suggestion_listener(desk: Desk) -> Callable[..., None]:
     """Acknowledges with the matching options at once, and with none when anything fails: Slack shows no words there."""
 
-    def listen(ack: Ack, body: Body) -> None:
+    def listen(ack: Ack, body: Body, context: BoltContext) -> None:
         try:
             options = on_suggestion(desk, body)
         except (BadPayload, StorageUnavailable) as error:
+            context[TROUBLE] = error
             log.warning("a menu stayed empty: %s", error)
             options = []
-        except Exception:
+        except Exception as error:
+            context[TROUBLE] = error
             log.exception("a menu stayed empty")
             options = []
         ack(options=options)
@@ -97,13 +106,30 @@ def _suggestion_listener(desk: Desk) -> Callable[..., None]:
     return listen
 
 
-def _event_listener(desk: Desk) -> Callable[..., None]:
-    """An event that could not be stored is not acknowledged, so Slack sends it again."""
+def _event_listener(desk: Desk) -> Callable[..., BoltResponse]:
+    """Answers 503 only when the database could not store the event, so that Slack sends it again; an event that can't
+    be understood could not be the next time either."""
 
-    def listen(body: Body) -> None:
-        on_event(desk, body)
+    def listen(body: Body, context: BoltContext) -> BoltResponse:
+        try:
+            on_event(desk, body)
+        except StorageUnavailable as error:
+            context[TROUBLE] = error
+            return BoltResponse(status=503, body="")
+        except Exception as error:
+            context[TROUBLE] = error
+            if not isinstance(error, BadPayload):
+                log.exception("an event could not be handled")
+        return BoltResponse(status=200, body="")
 
     return listen
+
+
+def _outside(error: Exception, context: BoltContext) -> BoltResponse:
+    """Bolt failed on a payload that no listener of ours has seen."""
+    context[TROUBLE] = NotUnderstood(error)
+    log.debug("Bolt failed on a payload", exc_info=error)
+    return BoltResponse(status=200, body="")
 
 
 # --- one for each kind of payload
@@ -221,14 +247,13 @@ def _by_message(desk: Desk, body: Body, said: Reply) -> Reply:
 
 
 def _in_form(desk: Desk, body: Body, said: Reply) -> Reply:
+    return in_form(body, said)
+
+
+def in_form(body: Body, said: Reply) -> Reply:
     """At the first input, so that nothing typed is lost."""
-    view = body.get("view")
-    blocks = view.get("blocks") if isinstance(view, dict) else None
-    inputs = [
-        b["block_id"] for b in blocks or [] if isinstance(b, dict) and b.get("type") == "input" and "block_id" in b
-    ]
-    if inputs:
-        return {"response_action": "errors", "errors": {inputs[0]: said["text"]}}
+    if first := input_in(body):
+        return {"response_action": "errors", "errors": {first: said["text"]}}
     return become("Not possible", said["text"])
 
 

@@ -18,6 +18,13 @@ class BadPayload(AccessBotError):
     """What Slack sent lacks something, or has characters that can't be stored; the sentence is for the sender."""
 
 
+class NotUnderstood(Exception):
+    """Bolt failed on a payload before a listener of ours saw it."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(f"{type(error).__name__} {ascii(str(error))[:80]}")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Said:
     """What every payload says. `team` is the sender's own workspace, `place` the one it happened in, `enterprise`
@@ -189,6 +196,13 @@ def happening_from(body: Json) -> Happening:
         event=_needed(event, "type"),
         tab=_text(event, "tab"),
     )
+
+
+def input_in(body: Json) -> str:
+    """The block id of the first input of a modal that was sent, in the same spirit as `trigger_in`; "" for none."""
+    blocks = _list(_part(body, "view").get("blocks"))
+    inputs = [block.get("block_id") for block in blocks if isinstance(block, Mapping) and block.get("type") == "input"]
+    return next((block for block in inputs if isinstance(block, str)), "")
 
 
 def trigger_in(body: Json) -> str:

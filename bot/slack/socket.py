@@ -4,6 +4,7 @@ Everything that matters is done without it: ends, deliveries and checks go on wh
 """
 
 import contextlib
+import json
 import logging
 import select
 import socket
@@ -13,9 +14,13 @@ import time
 from queue import Queue
 from typing import Any
 
-from slack_bolt import App
+from slack_bolt import App, BoltResponse
 from slack_bolt.adapter.socket_mode import SocketModeHandler
 from slack_sdk import WebClient
+from slack_sdk.socket_mode.client import BaseSocketModeClient
+from slack_sdk.socket_mode.response import SocketModeResponse
+
+from bot.slack.receiver import Receiver
 
 log = logging.getLogger(__name__)
 
@@ -49,14 +54,21 @@ class _Unread(ssl.SSLContext):
 
 
 class Socket:
-    """`client` opens the connections and nothing else; `workers` payloads are handled at the same time."""
+    """`client` opens the connections and nothing else; `workers` payloads are handled at the same time. `receiver`
+    answers them; without one, a new one does that hands them to `app`."""
 
-    def __init__(self, app: App, app_token: str, client: WebClient, workers: int = 10) -> None:
+    def __init__(
+        self, app: App, app_token: str, client: WebClient, workers: int = 10, receiver: Receiver | None = None
+    ) -> None:
+        self._receiver = receiver or Receiver(app.dispatch)
         client.ssl = client.ssl or _Unread(ssl.PROTOCOL_TLS_CLIENT)
         self._handler = SocketModeHandler(
             app, app_token, web_client=client, ping_interval=PING, concurrency=workers, logger=log
         )
         self._handler.client.message_queue = _Patient()
+        # Slack's own way in would raise on odd payloads, and acknowledge only what Bolt answers with 200.
+        self._handler.client.socket_mode_request_listeners.clear()
+        self._handler.client.message_listeners.append(self._answer)
         self._stopping, self._called = threading.Event(), threading.Event()
         self._keeper = threading.Thread(target=self._keep, name="socket-keeper", daemon=True)
         self._connected_at = 0.0
@@ -107,6 +119,30 @@ class Socket:
         with contextlib.suppress(OSError):
             if session is not None and session.sock is not None:
                 session.sock.shutdown(socket.SHUT_RD)
+
+    def _answer(self, client: BaseSocketModeClient, message: dict[str, Any], raw: str | None) -> None:
+        """Acknowledges every envelope within Slack's three seconds; one whose event the database could not store is
+        left open, so that Slack sends it again."""
+        if not isinstance(envelope := message.get("envelope_id"), str):
+            return
+        payload = message.get("payload")
+        future = self._receiver.submit(payload)
+        try:
+            response = future.result(self._receiver.within)
+        except TimeoutError:
+            response = self._receiver.late(payload)
+        if response.status == 200:
+            self._send(client, envelope, response)
+        future.result()  # this thread takes no other payload before, and `close` waits for it
+
+    def _send(self, client: BaseSocketModeClient, envelope: str, response: BoltResponse) -> None:
+        body = response.body or ""
+        kind = response.first_headers().get("content-type", "")
+        words = json.loads(body) if kind.startswith("application/json") else {"text": body}
+        try:
+            client.send_socket_mode_response(SocketModeResponse(envelope, words if body else None))
+        except Exception as error:  # the connection is gone, and the keeper makes another
+            log.warning("an answer did not reach Slack (%s), which may send the payload again", error)
 
     def _keep(self) -> None:
         pause = 1.0

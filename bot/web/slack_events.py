@@ -1,71 +1,83 @@
-"""`/slack/events`: Slack in HTTP mode. It decides whether Slack sent a request, hands it to Bolt in a thread, and gives
-back what Bolt answers; what the request means is for the listeners.
-"""
+"""Answers `/slack/events`, Slack in HTTP mode: what Slack signed goes to the receiver, and nothing else does."""
 
-from collections.abc import Callable, Sequence
-from urllib.parse import parse_qs
+import asyncio
+import json
+from concurrent.futures import Future
+from typing import Protocol
+from urllib.parse import parse_qs, parse_qsl
 
-from anyio import CapacityLimiter, to_thread
-from slack_bolt import BoltRequest, BoltResponse
-from slack_sdk.signature import SignatureVerifier
+from slack_bolt import BoltResponse
 from starlette.types import Receive, Scope
 
 from bot.web.plain import FORM, TOO_BIG, Answer, as_json, content_type, header_values, read_body
+from bot.web.slack_signatures import Signatures
 
 LARGEST_BODY = 1024 * 1024
-THREADS = 32
+MOST_FIELDS = 1000
 
 NOT_SLACK = as_json(401, {"error": "invalid_signature"})
-NOT_READABLE = as_json(400, {"error": "invalid_request"})
+
+
+class Receives(Protocol):
+    """`bot/slack/receiver.py`: it answers every payload, and is asked for another answer when that comes too late."""
+
+    within: float
+
+    def submit(self, payload: object) -> "Future[BoltResponse]": ...
+
+    def late(self, payload: object) -> BoltResponse: ...
+
+    def unreadable(self, why: str) -> BoltResponse: ...
 
 
 class SlackEvents:
-    """`dispatch` is that of a Bolt `App` made with `process_before_response=True`; it may block, and runs in one of
-    THREADS threads. The signature is checked before Bolt looks at anything, so a forged body is not even parsed."""
+    """The signature is checked before the body is parsed."""
 
-    def __init__(self, dispatch: Callable[[BoltRequest], BoltResponse], verifier: SignatureVerifier) -> None:
-        self._dispatch, self._verifier = dispatch, verifier
-        self._limiter = CapacityLimiter(THREADS)
+    def __init__(self, receiver: Receives, signatures: Signatures) -> None:
+        self._receiver, self._signatures = receiver, signatures
 
     async def __call__(self, scope: Scope, receive: Receive) -> Answer:
         body = await read_body(receive, LARGEST_BODY)
         if body is None:
             return TOO_BIG
-        try:
-            text = body.decode()
-        except UnicodeDecodeError:
-            return NOT_SLACK
-        if not self._signed(scope, text):
-            return Answer(200) if _is_ssl_check(scope, text) else NOT_SLACK
-        return await to_thread.run_sync(self._answer, text, _headers(scope), limiter=self._limiter)
-
-    def _signed(self, scope: Scope, body: str) -> bool:
-        """https://docs.slack.dev/authentication/verifying-requests-from-slack, with what the SDK's verifier would
-        raise over taken for what it is: not Slack."""
         times = header_values(scope, b"x-slack-request-timestamp")
         signatures = header_values(scope, b"x-slack-signature")
-        if len(times) != 1 or len(signatures) != 1 or not signatures[0].isascii():
-            return False
-        is_number = times[0].isascii() and times[0].isdigit() and len(times[0]) <= 12
-        return is_number and self._verifier.is_valid(body, times[0], signatures[0])
+        if not times and not signatures and _is_ssl_check(scope, body):
+            return Answer(200)
+        if not self._signatures.are_right(body, times, signatures):
+            return NOT_SLACK
+        return _answer(await self._answered(body, content_type(scope)))
 
-    def _answer(self, body: str, headers: dict[str, str | Sequence[str]]) -> Answer:
+    async def _answered(self, body: bytes, kind: str) -> BoltResponse:
         try:
-            request = BoltRequest(body=body, headers=headers)
-        except (ValueError, AttributeError, TypeError, RecursionError):  # signed, but no payload of Slack's
-            return NOT_READABLE
-        response = self._dispatch(request)
-        kind = response.first_headers_without_set_cookie().get("content-type", "text/plain; charset=utf-8")
-        return Answer(response.status, (response.body or "").encode(), kind.encode())
+            payload = payload_in(body.decode(), kind)
+        except (ValueError, RecursionError) as error:
+            return self._receiver.unreadable(type(error).__name__)
+        future = self._receiver.submit(payload)
+        done, _ = await asyncio.wait([asyncio.wrap_future(future)], timeout=self._receiver.within)
+        return future.result() if done else self._receiver.late(payload)
+
+    def state(self) -> tuple[bool, str]:
+        """Whether what Slack sends can be taken, and what is wrong when not."""
+        return self._signatures.state()
 
 
-def _headers(scope: Scope) -> dict[str, str | Sequence[str]]:
-    return {key.decode("latin-1"): value.decode("latin-1") for key, value in scope["headers"]}
+def payload_in(text: str, kind: str) -> object:
+    """JSON as it is, a form's `payload`, or the form itself. Raises ValueError and RecursionError."""
+    if kind == "application/json" or text.startswith("{"):
+        return json.loads(text)
+    fields = dict(parse_qsl(text, keep_blank_values=True, max_num_fields=MOST_FIELDS))
+    return json.loads(fields["payload"]) if "payload" in fields else fields
 
 
-def _is_ssl_check(scope: Scope, body: str) -> bool:
+def _answer(response: BoltResponse) -> Answer:
+    kind = response.first_headers_without_set_cookie().get("content-type", "text/plain; charset=utf-8")
+    return Answer(response.status, (response.body or "").encode(), kind.encode())
+
+
+def _is_ssl_check(scope: Scope, body: bytes) -> bool:
     """Slack asks so, unsigned, whether our certificate is good; nothing happens by it."""
     try:
-        return content_type(scope) == FORM and parse_qs(body, max_num_fields=20).get("ssl_check") == ["1"]
+        return content_type(scope) == FORM and parse_qs(body, max_num_fields=20).get(b"ssl_check") == [b"1"]
     except ValueError:
         return False

@@ -531,7 +531,7 @@ def test_an_event_that_could_not_be_stored_is_not_acknowledged_so_that_slack_sen
     body = an_event("app_home_opened", user=ANA, tab="home")
     with monkeypatch.context() as broken:
         storage_down(stored, broken)
-        assert stored.send(body).status == 500
+        assert stored.send(body).status == 503
     assert stored.send(body).status == 200
     assert len(stored.work("publish_home")) == 1
 

@@ -61,8 +61,13 @@ class Site:
         return {(s.labels["system"], s.labels["outcome"]): s.value for s in totals}
 
 
-def build_site(made: Made, slack: Handler | None = None, signer: Signer | None = None) -> Site:
-    meter, registry = UsageMeter(made.world), CollectorRegistry()
+def build_site(
+    made: Made,
+    slack: Handler | None = None,
+    signer: Signer | None = None,
+    registry: CollectorRegistry | None = None,
+) -> Site:
+    meter, registry = UsageMeter(made.world), registry or CollectorRegistry()
     app = build_web(
         made.world, signer or made.signer, meter, ready=lambda: [("database", True, "")], registry=registry, slack=slack
     )

@@ -1,0 +1,144 @@
+"""Hands payloads that Slack signed to Bolt, and answers each with 200 within Slack's three seconds.
+
+Only an event that the database cannot store is answered 503, so that Slack sends it again.
+"""
+
+import logging
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Counter
+from slack_bolt import BoltRequest, BoltResponse
+
+from bot.core.errors import StorageUnavailable
+from bot.logs import OncePerMinute
+from bot.slack.listeners import TROUBLE, Body, in_form
+from bot.slack.payloads import BadPayload, NotUnderstood
+from bot.slack.views import answers
+
+log = logging.getLogger(__name__)
+
+THREADS = 32
+
+ANSWER_WITHIN = 2.7
+"""Seconds after which the answer is sent whether the listener has returned or not."""
+
+KINDS = frozenset(
+    {
+        "block_actions",
+        "block_suggestion",
+        "event_callback",
+        "message_action",
+        "shortcut",
+        "url_verification",
+        "view_closed",
+        "view_submission",
+    }
+)
+"""Payload types that are a label of the metric; any other type is counted as `other`."""
+
+LATE = (
+    "This takes longer than Slack waits for an answer. It may still be done: look at /access list before you try again."
+)
+NOT_UNDERSTOOD = "Slack sent something that can't be understood here. Nothing was changed."
+
+
+class Receiver:
+    """`dispatch` is that of a Bolt `App` made with `process_before_response=True`; it may block."""
+
+    def __init__(
+        self,
+        dispatch: Callable[[BoltRequest], BoltResponse],
+        registry: CollectorRegistry | None = None,
+    ) -> None:
+        self._dispatch, self.within = dispatch, ANSWER_WITHIN
+        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="slack")
+        words = "Payloads of Slack, by kind and outcome."
+        self._counts = Counter("access_bot_slack_payloads", words, ["kind", "outcome"], registry=registry)
+        self._often = OncePerMinute()
+
+    def submit(self, payload: object) -> "Future[BoltResponse]":
+        """Starts the work on a payload, whatever JSON it is. The future never raises."""
+        return self._pool.submit(self._answer, payload)
+
+    def late(self, payload: object) -> BoltResponse:
+        """The answer to a payload whose listener has not returned in time and goes on."""
+        kind = kind_of(payload)
+        self._count(kind, "late", f"{kind}: no answer within {ANSWER_WITHIN} s")
+        if kind == "event_callback":
+            return BoltResponse(status=503, body="")
+        return _answer_to(kind, payload, LATE)
+
+    def unreadable(self, why: str) -> BoltResponse:
+        """The answer to a body that holds no payload."""
+        self._count("other", "not_understood", f"a body that can't be read: {why}")
+        return BoltResponse(status=200, body="")
+
+    def _answer(self, payload: object) -> BoltResponse:
+        kind, trouble, response = kind_of(payload), None, None
+        if not isinstance(payload, dict):
+            return self.unreadable(f"its JSON is a {type(payload).__name__}")
+        try:
+            # This mode lets Bolt take a parsed payload. It would read a form by looking for the
+            # word "payload" anywhere, and lose every command whose text has it.
+            request = BoltRequest(mode="socket_mode", body=payload)
+            response = self._dispatch(request)
+            trouble = request.context.get(TROUBLE)
+        except Exception as error:  # of Bolt, which looks into payloads before our listeners do
+            trouble = NotUnderstood(error)
+        return self._judge(kind, payload, trouble, response)
+
+    def _judge(self, kind: str, payload: Body, trouble: object, response: BoltResponse | None) -> BoltResponse:
+        answered = response is not None and response.status == 200
+        if isinstance(trouble, StorageUnavailable):
+            self._count(kind, "not_stored", f"{kind} was not stored: {trouble}")
+            if kind == "event_callback":
+                return BoltResponse(status=503, body="")
+        elif isinstance(trouble, NotUnderstood | BadPayload):
+            self._count(kind, "not_understood", f"{_name(kind, payload)}: {trouble}")
+        elif trouble is not None:
+            self._count(kind, "failed", "")
+        elif answered:
+            self._counts.labels(kind, "handled").inc()
+        else:
+            self._count(kind, "not_understood", f"{_name(kind, payload)}: nothing here handles it")
+        if answered and response is not None and not isinstance(trouble, NotUnderstood):
+            return response
+        return _answer_to(kind, payload, NOT_UNDERSTOOD)
+
+    def _count(self, kind: str, outcome: str, words: str) -> None:
+        self._counts.labels(kind, outcome).inc()
+        if words and (again := self._often.due(words)) is not None:
+            log.warning("Slack sent %s%s", words, again)
+
+
+def kind_of(payload: object) -> str:
+    """What a payload is, as a label of the metric."""
+    if not isinstance(payload, dict):
+        return "other"
+    if isinstance(kind := payload.get("type"), str) and kind in KINDS:
+        return kind
+    if isinstance(payload.get("event"), Mapping):
+        return "event_callback"
+    return "command" if "command" in payload else "other"
+
+
+def _name(kind: str, payload: Body) -> str:
+    """The kind with the type of the event or payload, short and in ASCII."""
+    part: Any = payload.get("event") if kind == "event_callback" else payload
+    said = part.get("type") if isinstance(part, dict) else None
+    return f"{kind} {ascii(said)[:60]}" if isinstance(said, str) and said != kind else kind
+
+
+def _answer_to(kind: str, payload: object, words: str) -> BoltResponse:
+    """Where the answer can carry words, it does."""
+    if kind == "command":
+        return BoltResponse(status=200, body=_private(words))
+    if kind == "view_submission" and isinstance(payload, dict):
+        return BoltResponse(status=200, body=in_form(payload, answers.refused(words)))
+    return BoltResponse(status=200, body="")
+
+
+def _private(words: str) -> dict[str, Any]:
+    return {"response_type": "ephemeral", **answers.refused(words)}
