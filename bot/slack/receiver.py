@@ -62,6 +62,10 @@ class Receiver:
         """Starts the work on a payload, whatever JSON it is. The future never raises."""
         return self._pool.submit(self._answer, payload)
 
+    def close(self) -> None:
+        """Waits for the listeners that have not returned. Nothing may be submitted any more."""
+        self._pool.shutdown()
+
     def late(self, payload: object) -> BoltResponse:
         """The answer to a payload whose listener has not returned in time and goes on."""
         kind = kind_of(payload)

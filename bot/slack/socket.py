@@ -110,6 +110,7 @@ class Socket:
         if client.message_processor.is_alive():
             client.message_processor.shutdown()  # type: ignore[no-untyped-call]
         client.message_workers.shutdown(wait=True)
+        self._receiver.close()
         self._wake_reader()
         self._handler.close()  # type: ignore[no-untyped-call]
 

@@ -7,11 +7,16 @@ import ssl
 import threading
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
-from slack_bolt import App
+from slack_bolt import App, BoltRequest, BoltResponse
 from slack_sdk import WebClient
+from slack_sdk.socket_mode.response import SocketModeResponse
 
+from bot.core.errors import StorageUnavailable
+from bot.slack.listeners import TROUBLE
+from bot.slack.receiver import Receiver
 from bot.slack.socket import Socket
 from tests.fakes import until
 
@@ -78,3 +83,43 @@ def test_a_connection_that_is_lost_is_made_anew_when_it_is_looked_at(
     well.clear()
     line.look()
     until(lambda: len(tries) == 1)
+
+
+class Wire:
+    """What was sent back over the socket."""
+
+    def __init__(self) -> None:
+        self.sent: list[dict[str, Any]] = []
+
+    def send_socket_mode_response(self, response: SocketModeResponse) -> None:
+        self.sent.append(response.to_dict())
+
+
+ODD_PAYLOADS = [None, [], 7, "text", {}, {"type": "nobody_knows"}, {"type": "view_submission", "view": {}}]
+
+
+@pytest.mark.parametrize("payload", ODD_PAYLOADS, ids=repr)
+def test_every_envelope_is_acknowledged_whatever_is_in_it(line: Socket, payload: object) -> None:
+    wire = Wire()
+    line._answer(wire, {"envelope_id": "e1", "type": "events_api", "payload": payload}, None)  # type: ignore[arg-type]
+    assert [sent["envelope_id"] for sent in wire.sent] == ["e1"]
+
+
+def test_a_message_that_is_no_envelope_is_left_alone(line: Socket) -> None:
+    wire = Wire()
+    line._answer(wire, {"type": "hello"}, None)  # type: ignore[arg-type]
+    assert wire.sent == []
+
+
+def test_an_event_that_the_database_cannot_store_is_left_for_slack_to_send_again(client: WebClient) -> None:
+    def down(request: BoltRequest) -> BoltResponse:
+        request.context[TROUBLE] = StorageUnavailable("it is gone")
+        return BoltResponse(status=200, body="")
+
+    bolt = App(client=client, signing_secret="unused", token_verification_enabled=False)
+    line, wire = Socket(bolt, "xapp-test", client, receiver=Receiver(down)), Wire()
+    event = {"type": "event_callback", "event": {"type": "team_join"}}
+    line._answer(wire, {"envelope_id": "e1", "payload": event}, None)  # type: ignore[arg-type]
+    line._answer(wire, {"envelope_id": "e2", "payload": {"type": "block_actions"}}, None)  # type: ignore[arg-type]
+    assert [sent["envelope_id"] for sent in wire.sent] == ["e2"]
+    line.close()
