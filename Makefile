@@ -3,13 +3,44 @@
 PYTHON ?= python3
 BIN    := .venv/bin
 
-.PHONY: demo test lint types bench screenshots lock clean
+EXTRAS := --extra aws --extra postgres --extra ssh --extra sandbox
+# What shows that a set of dependencies works: every start of the documents, and every verb and button.
+STARTS := tests/test_readme.py tests/faults/test_start.py tests/faults/test_lifecycle.py
+
+.PHONY: demo test test-newest test-oldest test-both-ends lint types bench screenshots lock clean
 
 demo: .venv/ready
 	$(BIN)/access-bot demo $(ARGS)
 
 test: .venv/ready
 	$(BIN)/python -m pytest $(ARGS)
+
+# Both ends of the ranges in pyproject.toml, each in an environment of its own, resolved anew each time: the newest
+# versions that are permitted, and the lowest of what pyproject.toml names, with the development tools as new as they fit.
+test-newest:
+	@rm -rf .venv-newest
+	@$(PYTHON) -m venv .venv-newest && .venv-newest/bin/pip install --quiet --disable-pip-version-check uv
+	@.venv-newest/bin/uv pip compile --quiet --python .venv-newest/bin/python $(EXTRAS) --group dev \
+	  --no-emit-package access-bot --output-file .venv-newest/requirements.txt pyproject.toml
+	@.venv-newest/bin/uv pip install --quiet --python .venv-newest/bin/python -r .venv-newest/requirements.txt
+	@.venv-newest/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	.venv-newest/bin/python -m pytest $(ARGS)
+
+test-oldest:
+	@rm -rf .venv-oldest
+	@$(PYTHON) -m venv .venv-oldest && .venv-oldest/bin/pip install --quiet --disable-pip-version-check uv
+	@.venv-oldest/bin/uv pip compile --quiet --python .venv-oldest/bin/python $(EXTRAS) --resolution lowest-direct \
+	  --no-emit-package access-bot --output-file .venv-oldest/requirements.txt pyproject.toml
+	@.venv-oldest/bin/uv pip compile --quiet --python .venv-oldest/bin/python --group pyproject.toml:dev \
+	  --constraint .venv-oldest/requirements.txt --output-file .venv-oldest/tools.txt
+	@.venv-oldest/bin/uv pip install --quiet --python .venv-oldest/bin/python \
+	  -r .venv-oldest/requirements.txt -r .venv-oldest/tools.txt
+	@.venv-oldest/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	.venv-oldest/bin/python -m pytest $(or $(ARGS),$(STARTS))
+
+test-both-ends:
+	$(MAKE) test-newest ARGS="$(STARTS)"
+	$(MAKE) test-oldest
 
 lint: .venv/ready
 	$(BIN)/ruff check .
@@ -37,8 +68,8 @@ screenshots: .venv/ready
 lock:
 	$(PYTHON) -m venv .venv-lock && .venv-lock/bin/pip install --quiet uv
 	.venv-lock/bin/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header \
-	  --extra aws --extra postgres --extra ssh --extra sandbox --group dev --no-emit-package access-bot --output-file requirements.lock pyproject.toml
+	  $(EXTRAS) --group dev --no-emit-package access-bot --output-file requirements.lock pyproject.toml
 	rm -rf .venv-lock
 
 clean:
-	rm -rf .venv .venv-lock .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-lock .venv-newest .venv-oldest .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -28,7 +28,8 @@ class DemoFailed(Exception):
 
 
 class Bot:
-    """The process. `ahead` is how many seconds the workspace's clock is ahead of the machine's.
+    """The process, in the folder of its `log`. `ahead` is how many seconds the workspace's clock is ahead of the
+    machine's.
 
     It holds the other end of the bot's standard input, so the bot ends when this process does, however that happens.
     """
@@ -61,6 +62,7 @@ class Bot:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "bot.in_sandbox"],
                 env=self.environment,
+                cwd=self.log.parent,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=output,
@@ -137,7 +139,9 @@ class Bot:
     def command(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Runs one of its verbs beside it, which goes by the machine's clock."""
         call = [sys.executable, "-m", "bot", *words]
-        return subprocess.run(call, env=self.environment, capture_output=True, text=True, check=False)
+        return subprocess.run(
+            call, env=self.environment, cwd=self.log.parent, capture_output=True, text=True, check=False
+        )
 
     def last_words(self) -> str:
         """The end of its log."""

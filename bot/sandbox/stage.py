@@ -101,7 +101,7 @@ def stage(folder: Path | None = None, port: int = 0, anew: bool = False) -> Iter
             restore(workspace, json.loads((home / WORKSPACE).read_text()))
         behind = Behind()
         with running_sandbox(workspace=workspace, port=port, backstage=behind) as sandbox:
-            environment = {**os.environ, **sandbox.environment, **_settings(home)}
+            environment = _environment(home, sandbox.environment)
             bot = behind.bot = Bot(environment, home / "bot.log", workspace.clock_offset)
             with _played(bot), guarded_page(home, bot.address, SYSTEM, _host(sandbox)) as page:
                 sandbox.admin.show_link(LINK, page.address)
@@ -156,16 +156,16 @@ def _played(bot: Bot) -> Iterator[None]:
         bot.stop()
 
 
-def _settings(home: Path) -> dict[str, str]:
-    """Keys and secrets of this demo only; the next one on the same folder has the same."""
-    return {
-        "DATABASE_URL": f"sqlite:///{home}/access.db",
-        "ACCESS_ROLES": "roles.toml",
-        **_secrets(home / SECRETS),
-        "HOST": "127.0.0.1",
-        "PORT": str(free_port()),
-        "LOG_LEVEL": "INFO",
-    }
+def _environment(home: Path, slack: dict[str, str]) -> dict[str, str]:
+    """Exactly what the README has somebody set for Socket Mode, and what a stand-in needs: where Slack is, and a port
+    that is free. The bot runs in `home`, so its database is there, and it reads the checkout's roles.toml through a
+    link and nobody's `.env`. Keys and secrets are of this demo only; the next one on the same folder has the same."""
+    roles = home / "roles.toml"
+    roles.unlink(missing_ok=True)
+    roles.symlink_to(Path("roles.toml").resolve())
+    machine = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    tokens = {name: slack[name] for name in ("SLACK_BOT_TOKEN", "SLACK_APP_TOKEN", "SLACK_API_URL")}
+    return {**machine, **tokens, **_secrets(home / SECRETS), "PORT": str(free_port())}
 
 
 def _secrets(path: Path) -> dict[str, str]:

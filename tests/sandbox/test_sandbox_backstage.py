@@ -24,6 +24,7 @@ from bot.sandbox.process import DEAD, RUNNING, Bot
 from bot.sandbox.remote import SandboxError
 from bot.sandbox.server import PortTaken, loopback
 from bot.sandbox.stage import stage
+from tests.bot_environment import MODES, ROLES
 from tests.sandbox.conftest import bot_client
 from tests.sandbox.test_sandbox_page import Window
 
@@ -265,6 +266,21 @@ def test_a_demo_that_was_left_at_a_later_time_goes_on_there(tmp_path: Path, monk
     assert abs(said["now"] - workspace) < 10 > abs(shown - workspace)
 
 
+def test_the_bot_of_the_demo_has_the_environment_of_the_readme_and_nothing_of_the_checkouts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "roles.toml").write_text((ROOT / "roles.toml").read_text())
+    (tmp_path / ".env").write_text("SLACK_BOT_TOKEN=of another app\nDATABASE_URL=postgresql://somebody/else\n")
+    monkeypatch.setenv("SLACK_SIGNING_SECRET", "of another app")
+    monkeypatch.chdir(tmp_path)
+    home = tmp_path / "home"
+    with stage(home) as on:
+        machine, stand_in = {"PATH", "HOME"}, {"SLACK_API_URL", "PORT"}
+        assert set(on.bot.environment) == {*MODES["socket"], *ROLES, *machine, *stand_in}
+        assert on.bot.command("audit", "verify").returncode == 0
+        assert (home / "access.db").exists()
+
+
 def test_a_port_that_is_taken_is_told_with_what_to_do(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -309,8 +325,6 @@ def test_a_bot_that_was_killed_begins_again_at_the_time_of_the_workspace(tmp_pat
     (tmp_path / "bot" / "__init__.py").touch()
     (tmp_path / "bot" / "in_sandbox.py").write_text(FAKE.replace("PORT", str(port)))
     bot = Bot({"PYTHONPATH": str(tmp_path), "PORT": str(port)}, tmp_path / "log", ahead=10.0)
-    here = Path.cwd()
-    os.chdir(tmp_path)
     try:
         bot.start()
         assert (bot.state, bot.coming()) == (RUNNING, {"now": 10.0})
@@ -323,6 +337,5 @@ def test_a_bot_that_was_killed_begins_again_at_the_time_of_the_workspace(tmp_pat
         assert json.dumps(bot.coming()) == '{"now": 7200.0}'
         bot.start()
     finally:
-        os.chdir(here)
         bot.stop()
     assert bot.state == DEAD
