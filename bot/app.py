@@ -30,6 +30,7 @@ from bot.jobs import Every, Jobs
 from bot.metrics import watch
 from bot.operations._unit import World
 from bot.operations.count_usage import UsageMeter
+from bot.operations.find_unresolved import unresolved_at_all
 from bot.operations.keep_certificates import StoredCertificates
 from bot.operations.keep_channels import look_up_channels, look_up_channels_in_turn
 from bot.operations.keep_gates import StoredGates
@@ -54,7 +55,7 @@ from bot.tokens import Signer
 from bot.watch import Commits, Watch
 from bot.ways import Ways
 from bot.web import build_web, serve_config
-from bot.web.ops import Ready, Said
+from bot.web.ops import STARTING, Ready, Said
 from bot.web.server import Server
 from bot.web.slack_events import SlackEvents
 from bot.web.slack_signatures import Signatures
@@ -384,7 +385,15 @@ def _ready(base: Base, worker: Worker | None, slack: SlackEvents | None) -> list
     parts = worker.ready() if worker is not None else []
     if slack is not None:
         parts.append(("slack", *slack.state()))
-    return [("database", *_database_answers(base)), *parts]
+    return [("database", *_database_answers(base)), ("people", _people_known(base), STARTING), *parts]
+
+
+def _people_known(base: Base) -> bool:
+    """Whether Slack has said for whom every reference of roles.toml stands; until then a request asks for its own."""
+    try:
+        return not base.settings.slack_bot_token or not unresolved_at_all(base.world)
+    except StorageUnavailable:
+        return False
 
 
 def _database_answers(base: Base) -> tuple[bool, str]:

@@ -17,6 +17,7 @@ from bot.core.effects import Kind, Queue
 from bot.core.errors import OutcomeUnknown, StorageUnavailable, SystemRefused, SystemUnavailable
 from bot.health import Health
 from bot.operations._unit import World
+from bot.operations.answer_waiting import give_up_waiting
 from bot.operations.count_usage import UsageMeter
 from bot.operations.decide_press import give_up_press
 from bot.operations.end_together import end_together
@@ -304,6 +305,9 @@ class Delivery:
         if row.kind is Kind.DECIDE:
             self._finish(rows, [lambda world: give_up_press(world, row.data)])
             return
+        if row.kind is Kind.ASK:
+            self._finish(rows, [lambda world: give_up_waiting(world, row.data, str(error))])
+            return
         if row.kind is Kind.POST_APPROVAL:
             data, again = row.data, bool(row.data.get("again"))
             unposted = partial(
@@ -340,6 +344,12 @@ class Delivery:
         self._finish([row], [lambda world: give_up_press(world, row.data)])
         return True
 
+    def ask_again(self, row: Row, error: SystemUnavailable) -> bool:
+        if self._world.now() < row.data["until"]:
+            return False
+        self._finish([row], [lambda world: give_up_waiting(world, row.data, str(error))])
+        return True
+
 
 def _fail_start(world: World, row: Row, error: SystemUnavailable | SystemRefused) -> None:
     record_start_failed(world, row.data["grant"], str(error), error.to_person)
@@ -349,4 +359,5 @@ _PATIENCE: Mapping[Kind, Callable[[Delivery, Row, SystemUnavailable], bool]] = {
     Kind.START_GRANT: Delivery.start_again,
     Kind.END_LEASE: Delivery.end_again,
     Kind.DECIDE: Delivery.decide_again,
+    Kind.ASK: Delivery.ask_again,
 }

@@ -12,8 +12,10 @@ from bot.core.errors import SystemRefused, SystemUnavailable
 from bot.core.model import Order
 from bot.health import Health
 from bot.operations._unit import World
+from bot.operations.answer_waiting import answer_waiting
 from bot.operations.count_usage import UsageMeter, sum_usage
 from bot.operations.decide_press import decide_press
+from bot.operations.find_unresolved import unresolved_of_request, unresolved_of_role
 from bot.operations.keep_target import keep_target
 from bot.operations.reconcile import reconcile
 from bot.operations.record_delivery import (
@@ -107,7 +109,12 @@ class Works:
         self._meter.flush()
         return [lambda world: sum_usage(world, row.data["grants"])]
 
+    def ask(self, row: Row) -> Sequence[Recording]:
+        self._people.resolve(unresolved_of_role(self._world, row.data["role"]))
+        return [lambda world: answer_waiting(world, row.data)]
+
     def decide(self, row: Row) -> Sequence[Recording]:
+        self._people.resolve(unresolved_of_request(self._world, row.data["request"]))
         voter = self._people.look_up(row.data["voter"])
         return [lambda world: decide_press(world, row.data, voter)]
 
@@ -151,6 +158,7 @@ OWN: Mapping[Kind, Callable[[Works, Row], Sequence[Recording]]] = {
     Kind.END_LEASE: Works.end_lease,
     Kind.SUM_USAGE: Works.sum_usage,
     Kind.DECIDE: Works.decide,
+    Kind.ASK: Works.ask,
     Kind.LOOK_UP_PERSON: Works.look_up_person,
     Kind.REFRESH_GROUPS: Works.refresh_groups,
     Kind.REFRESH_PEOPLE: Works.refresh_people,

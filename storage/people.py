@@ -11,6 +11,7 @@ from storage.database import Database
 _COLUMNS = "id, name, email, tz, team, checked_at, deleted, bot, guest, stranger"
 _IDENTITY = "id, email, deleted, bot, guest, stranger"
 _VERSION = "directory version"
+_ANSWERED = "answered "
 _HELD = "state NOT IN ('ended', 'failed') AND state IN ('scheduled', 'starting', 'active')"
 """Says twice what it means, because the first half is that of an index that holds nothing else."""
 _WAITING = (
@@ -63,6 +64,14 @@ def save_groups(db: Database, groups: Iterable[tuple[str, str, Iterable[str]]]) 
     return True
 
 
+def save_answered(db: Database, kind: str, refs: Iterable[str]) -> bool:
+    """Keeps which references of this kind (groups or emails) Slack was asked about; False when they are the same."""
+    new = facts.put(db, f"{_ANSWERED}{kind}", json.dumps(sorted(refs)))
+    if new:
+        _changed(db)
+    return new
+
+
 def _groups(db: Database) -> list[tuple[object, ...]]:
     return sorted(db.rows("SELECT id, handle, members FROM user_groups"))
 
@@ -83,7 +92,8 @@ def directory(db: Database) -> Directory:
     fit = "SELECT id, email FROM people WHERE email <> '' AND deleted + bot + guest + stranger = 0 ORDER BY id"
     emails = {email: person for person, email in db.rows(fit)}
     unfit = db.rows("SELECT id FROM people WHERE deleted + bot + guest + stranger > 0")
-    return Directory(groups, emails, frozenset(person for (person,) in unfit), handles)
+    answered = (ref for _, refs in facts.beginning(db, _ANSWERED) for ref in json.loads(refs))
+    return Directory(groups, emails, frozenset(person for (person,) in unfit), handles, frozenset(answered))
 
 
 def to_check(db: Database, started: int) -> list[tuple[str, int]]:

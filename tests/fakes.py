@@ -153,6 +153,9 @@ class FakePeople:
         self.asked.append(person)
         return a_person(person, **dict(self.unfit.get(person, {})))
 
+    def resolve(self, refs: Sequence[str]) -> None:
+        self.asked += refs
+
     def refresh_groups(self) -> None:
         self.asked.append("groups")
 

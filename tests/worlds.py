@@ -4,6 +4,7 @@ operations in the order in which the product makes them.
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 from collections.abc import Sequence
@@ -14,12 +15,12 @@ from typing import Any
 from bot.core.asking import Ask
 from bot.core.effects import Queue
 from bot.core.model import Grant, Person, Request
-from bot.core.policy import Policy
+from bot.core.policy import Policy, references
 from bot.operations._unit import World
 from bot.operations.approve_request import Granted, approve_request
 from bot.operations.introspect_token import Claims, Closed, Open, introspect_token
 from bot.operations.record_delivery import record_ended, record_started
-from bot.operations.record_people import record_groups, record_people
+from bot.operations.record_people import record_emails, record_groups, record_people
 from bot.operations.request_access import Submitted, request_access
 from bot.operations.show_credentials import Credentials, confirm_shown, show_credentials
 from bot.operations.try_start import try_start
@@ -69,8 +70,20 @@ class Made:
         record_groups(self.world, [(f"S0{handle.upper()}", handle, ids) for handle, ids in groups.items()])
 
     def set_policy(self, **overrides: str) -> None:
-        """A roles.toml that is in force from now on; see `a_policy`."""
+        """A roles.toml that is in force from now on, and that Slack has been asked about; see `a_policy`."""
+        self.reload(**overrides)
+        self.resolve()
+
+    def reload(self, **overrides: str) -> None:
+        """The same before Slack has been asked about whom it names."""
         self.policies.append(a_policy(**overrides))
+
+    def resolve(self) -> None:
+        """Slack was asked about everybody whom roles.toml names."""
+        with self.world.db.reading():
+            groups = self.world.db.rows("SELECT id, handle, members FROM user_groups")
+        record_groups(self.world, [(str(i), str(h), json.loads(str(members))) for i, h, members in groups])
+        record_emails(self.world, references(self.world.policy()))
 
     def a_request(self, role: str = "shop-admin", person: str = ANA, duration: int = 3600, **more: Any) -> Request:
         """A pending request."""
@@ -191,5 +204,6 @@ def make_world(
     made = Made(World(db, clock, lambda: policies[-1], signer.seal, signer.sign_token), clock, signer, path, policies)
     record_people(made.world, [a_person(person) for person in (ANA, BEN, CARA, DAN, LEA)])
     made.set_groups()
+    made.resolve()
     made.world = replace(made.world, wake=lambda queues, due: made.wakes.append((queues, due)))
     return made

@@ -43,10 +43,17 @@ def find_role(policy: Policy, name: str) -> Role | Refused:
     return Refused(f"There is no role called “{_short(name)}”.{hint}", field="role")
 
 
+def may_ask_at_all(person: Person) -> Refused | None:
+    """Whether this account may ask for anything."""
+    if (unfit := person.unfit()) is None:
+        return None
+    return Refused(f"You can't ask for access: {unfit}. Ask a full member of the workspace to do it.", field="role")
+
+
 def may_request(role: Role, person: Person, directory: Directory) -> Refused | None:
     """Whether this person is among the role's requesters now."""
-    if (unfit := person.unfit()) is not None:
-        return Refused(f"You can't ask for access: {unfit}. Ask a full member of the workspace to do it.", field="role")
+    if (refused := may_ask_at_all(person)) is not None:
+        return refused
     if directory.includes(role.requesters, person):
         return None
     allowed = ", ".join(role.requesters)

@@ -24,6 +24,7 @@ class Kind(StrEnum):
     END_LEASE = "end_lease"
     SUM_USAGE = "sum_usage"
     DECIDE = "decide"
+    ASK = "ask"
     LOOK_UP_PERSON = "look_up_person"
     REFRESH_GROUPS = "refresh_groups"
     REFRESH_PEOPLE = "refresh_people"
@@ -92,6 +93,13 @@ def usage_lane(grant: str) -> str:
 def decide(request: str, voter: str, data: Mapping[str, object]) -> Effect:
     """A press on Approve or Deny, to be counted once Slack has confirmed who pressed."""
     return Effect(Kind.DECIDE, Queue.DECIDE, f"decide:{request}:{voter}", {**data, "request": request, "voter": voter})
+
+
+def ask(person: str, role: str, until: int, data: Mapping[str, object]) -> Effect:
+    """A request, or a renewal, to be judged once Slack has said for whom the references of the role stand; it waits
+    for that `until` then."""
+    facts = {**data, "person": person, "role": role, "until": until}
+    return Effect(Kind.ASK, Queue.DECIDE, f"ask:{person}:{role}", facts)
 
 
 def look_up_person(person: str) -> Effect:

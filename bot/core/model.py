@@ -152,12 +152,24 @@ class Person:
 class Directory:
     """Who is in which group, as last read from Slack. `groups` is keyed by id and by `@handle`, `handles` gives the
     id of a handle, `emails` the person of a lower-case address; `unfit` are accounts that must never count
-    (deactivated, guests, bots, strangers)."""
+    (deactivated, guests, bots, strangers). `answered` are the references that Slack was asked about, whether they stand
+    for somebody or not."""
 
     groups: Mapping[str, frozenset[str]] = field(default_factory=dict)
     emails: Mapping[str, str] = field(default_factory=dict)
     unfit: frozenset[str] = frozenset()
     handles: Mapping[str, str] = field(default_factory=dict)
+    answered: frozenset[str] = frozenset()
+
+    def unresolved(self, refs: Iterable[str]) -> tuple[str, ...]:
+        """The groups, handles and e-mails of `refs` that nobody has asked Slack about yet: for whom
+        they stand is not known, which is not the same as nobody."""
+        return tuple(ref for ref in dict.fromkeys(refs) if not self._is_known(ref))
+
+    def _is_known(self, ref: str) -> bool:
+        if "@" not in ref and ref[:1] != "S":
+            return True  # a person by their id, or everyone
+        return ref in self.groups or ref.lower() in self.emails or ref in self.answered
 
     def named(self, refs: Iterable[str]) -> tuple[str, ...]:
         """The ids of people and groups that Slack can mention for `refs`; unknown ones are left out."""

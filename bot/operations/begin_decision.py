@@ -16,7 +16,10 @@ def begin_decision(world: World, request_id: str, person: str, action: str) -> A
         if request.state is not RequestState.PENDING:
             u.refuse(Refused(f"already {request.state}"), person, action, request)
             return AlreadyDecided(request)
-        refused = may_decide(u.policy.roles.get(request.role), request, u.person(person), u.directory)
+        role = u.policy.roles.get(request.role)
+        if role and u.directory.unresolved(role.approvers):
+            return None
+        refused = may_decide(role, request, u.person(person), u.directory)
         return u.refuse(refused, person, action, request) if refused else None
 
 

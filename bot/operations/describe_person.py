@@ -56,8 +56,15 @@ def roles_open_to(world: World, person_id: str) -> tuple[Role, ...]:
 
 
 def requestable(u: Unit, person: Person) -> tuple[Role, ...]:
-    """The roles that this person may ask for now, in the order of roles.toml."""
-    return tuple(role for role in u.policy.roles.values() if may_request(role, person, u.directory) is None)
+    """The roles that this person may ask for now, in the order of roles.toml; also those of which
+    nobody knows yet: Slack is asked when they are asked for."""
+
+    def offered(role: Role) -> bool:
+        if may_request(role, person, u.directory) is None:
+            return True
+        return person.unfit() is None and bool(u.directory.unresolved(role.requesters))
+
+    return tuple(filter(offered, u.policy.roles.values()))
 
 
 def _waiting(u: Unit, person: str) -> Iterable[Request]:

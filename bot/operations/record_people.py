@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from bot.core import effects
 from bot.core.model import Person
+from bot.core.policy import classify, references
 from bot.operations._unit import Unit, World, unit
 from bot.operations.offboard_person import take_everything
 from storage import people
@@ -19,17 +20,30 @@ def record_people(world: World, found: Sequence[Person]) -> None:
 
 
 def record_groups(world: World, groups: Iterable[tuple[str, str, Iterable[str]]]) -> None:
-    """Replaces all user groups by `(id, handle without @, members)`, and tells the security channel of roles that
-    nobody could approve any more."""
+    """Replaces all user groups by `(id, handle without @, members)`: with it every group of roles.toml is
+    resolved. Tells the security channel of roles that nobody could approve any more."""
     with unit(world) as u:
-        if people.save_groups(u.db, groups):
+        named = [ref for ref in references(u.policy) if classify(ref) in ("group", "handle")]
+        changed = people.save_groups(u.db, groups)
+        if people.save_answered(u.db, "groups", named) or changed:
+            warn_undecidable(u)
+
+
+def record_emails(world: World, emails: Iterable[str]) -> None:
+    """Slack was asked who has these addresses of roles.toml, and whoever was found is recorded."""
+    with unit(world) as u:
+        asked = world.directory().answered.union(emails)
+        named = [ref for ref in references(u.policy) if classify(ref) == "email" and ref in asked]
+        if people.save_answered(u.db, "emails", named):
             warn_undecidable(u)
 
 
 def warn_undecidable(u: Unit) -> None:
-    """Tells the security channel of every role that too few people could approve."""
+    """Tells the security channel of every role that too few people could approve, once all of its approvers are
+    resolved."""
     for role in u.policy.roles.values():
-        if len(u.directory.resolve(role.approvers)) < role.approvals:
+        too_few = len(u.directory.resolve(role.approvers)) < role.approvals
+        if too_few and not u.directory.unresolved(role.approvers):
             u.tell_leads("nobody_can_decide", role=role.name)
 
 

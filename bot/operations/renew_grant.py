@@ -12,14 +12,17 @@ from bot.core.model import Grant, GrantState, Request
 from bot.core.policy import Role
 from bot.operations._extend import extend_grant
 from bot.operations._unit import Unit, World, unit
+from bot.operations.find_unresolved import needed_for
 from bot.operations.request_access import (
     AlreadyPending,
     Repeated,
     Submitted,
+    Waiting,
     already_pending,
     new_request,
     submitted,
     undecidable,
+    wait_for_slack,
 )
 from storage import facts, grants, requests
 
@@ -29,11 +32,18 @@ class Renewed:
     grant: Grant
 
 
-Outcome = Renewed | Submitted | AlreadyPending | Refused | Repeated
+Outcome = Renewed | Submitted | AlreadyPending | Refused | Repeated | Waiting
 
 
 def renew_grant(
-    world: World, grant_id: str, person: str, *, duration: int | None = None, reason: str = "", key: str = ""
+    world: World,
+    grant_id: str,
+    person: str,
+    *,
+    duration: int | None = None,
+    reason: str = "",
+    key: str = "",
+    channel: str = "",
 ) -> Outcome:
     """Extends this person's own active grant by `duration` seconds from now (None: as long as it was given for).
 
@@ -45,6 +55,8 @@ def renew_grant(
         grant = grants.locked(u.db, grant_id)
         if grant is None or grant.person != person:
             return u.refuse(Refused("Only the holder can renew access."), person, "renew", grant)
+        if (waiting := _waiting(u, grant, duration, reason, channel)) is not None:
+            return waiting
         length = duration if duration is not None else grant.duration
         refused, role = _refusal(u, grant, length, reason)
         if refused is not None or role is None:
@@ -52,6 +64,15 @@ def renew_grant(
         if role.renewal_approval:
             return _ask(u, role, grant, length, reason)
         return Renewed(extend_grant(u, role, grant, length, person, reason))
+
+
+def _waiting(u: Unit, grant: Grant, duration: int | None, reason: str, channel: str) -> Waiting | None:
+    """Where nobody knows yet who may renew or approve that, Slack is asked first."""
+    role = u.policy.roles.get(grant.role)
+    if role is None or grant.state is not GrantState.ACTIVE or not u.directory.unresolved(needed_for(role)):
+        return None
+    asked = {"grant": grant.id, "duration": duration, "reason": reason, "channel": channel}
+    return wait_for_slack(u, role, grant.person, asked)
 
 
 def _refusal(u: Unit, grant: Grant, duration: int, reason: str) -> tuple[Refused | None, Role | None]:

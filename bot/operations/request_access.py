@@ -1,16 +1,18 @@
 """Somebody asks for a role: refused with a reason, told what they have already, or put before the approvers."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bot.core import effects
 from bot.core.approval import Refused, deciders, nobody_can_decide
-from bot.core.asking import Ask, check_words, find_role, may_request
+from bot.core.asking import Ask, check_words, find_role, may_ask_at_all, may_request
 from bot.core.audit import Event
 from bot.core.errors import StorageUnavailable
 from bot.core.model import Grant, Request, RequestState
 from bot.core.policy import Role
 from bot.operations._end import withdraw
 from bot.operations._unit import SYSTEM, Unit, World, new_id, unit
+from bot.operations.find_unresolved import needed_for
 from storage import facts, grants, requests
 
 
@@ -38,7 +40,14 @@ class Repeated:
     """The same payload arrived before and has had its effect."""
 
 
-Outcome = Submitted | AlreadyPending | AlreadyHeld | Refused | Repeated
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Taken, and judged when Slack has said who is in the groups of the role; the answer follows as a message."""
+
+    role: str
+
+
+Outcome = Submitted | AlreadyPending | AlreadyHeld | Refused | Repeated | Waiting
 
 
 def request_access(world: World, ask: Ask) -> Outcome:
@@ -54,9 +63,11 @@ def request_access(world: World, ask: Ask) -> Outcome:
             return u.refuse(role, ask.person, "request", role=ask.role[:80], reason=ask.reason)
         if (already := _already(u, ask)) is not None:
             return already
-        if (refused := _refusal(u, role, ask)) is not None:
+        waits = bool(u.directory.unresolved(needed_for(role)))
+        refused = _refusal_of_words(u, role, ask) if waits else _refusal(u, role, ask)
+        if refused is not None:
             return u.refuse(refused, ask.person, "request", role=role.name, reason=ask.reason)
-        return _submit(u, role, ask)
+        return _wait(u, role, ask) if waits else _submit(u, role, ask)
 
 
 def _already(u: Unit, ask: Ask) -> AlreadyHeld | AlreadyPending | None:
@@ -68,6 +79,22 @@ def _already(u: Unit, ask: Ask) -> AlreadyHeld | AlreadyPending | None:
             return AlreadyPending(request)
         withdraw(u, request, SYSTEM, "the access that it would renew has ended")
     return None
+
+
+def _refusal_of_words(u: Unit, role: Role, ask: Ask) -> Refused | None:
+    """What can be refused whoever is in which group."""
+    return may_ask_at_all(u.person(ask.person)) or check_words(role, ask, u.now) or u.paused(role.name, ask.person)
+
+
+def _wait(u: Unit, role: Role, ask: Ask) -> Waiting:
+    names = ("reason", "duration", "ticket", "start_at", "channel")
+    return wait_for_slack(u, role, ask.person, {name: getattr(ask, name) for name in names})
+
+
+def wait_for_slack(u: Unit, role: Role, person: str, asked: Mapping[str, object]) -> Waiting:
+    """Keeps what was asked for until Slack has been asked, for as long as a request may wait."""
+    u.do(effects.ask(person, role.name, u.now + role.pending_timeout, asked))
+    return Waiting(role.name)
 
 
 def _refusal(u: Unit, role: Role, ask: Ask) -> Refused | None:

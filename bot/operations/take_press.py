@@ -57,11 +57,12 @@ def take_press(world: World, press: Press) -> Taken | AlreadyDecided | Refused:
 
 
 def _refusal(u: Unit, press: Press, request: Request) -> Refused | None:
-    """A voter whom nobody has looked up yet is not refused here: `decide_press` asks Slack first."""
-    person = u.person(press.voter)
-    if person.checked_at == 0:
+    """Where nobody has looked up yet who the voter is or who may decide, nobody is refused here: Slack is asked
+    before `decide_press`."""
+    person, role = u.person(press.voter), u.policy.roles.get(request.role)
+    if person.checked_at == 0 or (role and u.directory.unresolved(role.approvers)):
         return None
-    refused = may_decide(u.policy.roles.get(request.role), request, person, u.directory)
+    refused = may_decide(role, request, person, u.directory)
     return refused or (None if press.approve else check_reason(press.reason))
 
 

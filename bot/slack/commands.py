@@ -23,7 +23,7 @@ from bot.operations.reconcile import ask_reconcile
 from bot.operations.refuse_action import refuse_action
 from bot.operations.release_grant import Ending, release_grant
 from bot.operations.renew_grant import Renewed, renew_grant
-from bot.operations.request_access import AlreadyHeld, AlreadyPending, Repeated, Submitted, request_access
+from bot.operations.request_access import AlreadyHeld, AlreadyPending, Repeated, Submitted, Waiting, request_access
 from bot.operations.require_lead import require_lead
 from bot.operations.withdraw_request import Withdrawn, withdraw_request
 from bot.slack.audit_query import page, parse_filters, person_named
@@ -33,7 +33,7 @@ from bot.slack.views import answers, help, lists, request_modal, revoke_confirm,
 from bot.slack.views._fit import join
 
 Message = dict[str, Any]
-Asked = Submitted | AlreadyPending | AlreadyHeld | Renewed | Refused | Repeated
+Asked = Submitted | AlreadyPending | AlreadyHeld | Renewed | Refused | Repeated | Waiting
 Row = TypeVar("Row", Grant, Request)
 
 RENEW_HINT = "/access renew ROLE [DURATION] [REASON]"
@@ -114,6 +114,8 @@ def _asked(desk: Desk, person: Person, act: Callable[[World], Asked], note: str)
         return _refused(outcome)
     if isinstance(outcome, AlreadyPending):
         return answers.already_pending(outcome.request, desk.now)
+    if isinstance(outcome, Waiting):
+        return answers.done(answers.waits_for_slack(outcome.role))
     if isinstance(outcome, AlreadyHeld):
         return answers.already_held(outcome.grant, desk.now)
     if isinstance(outcome, Renewed):
@@ -137,7 +139,15 @@ def renew(desk: Desk, said: Command, person: Person) -> Message:
     grant = _the_one(desk, person, "renew", held, name)
     if not isinstance(grant, Grant):
         return grant
-    again = partial(renew_grant, grant_id=grant.id, person=person.id, duration=duration, reason=reason, key=said.key)
+    again = partial(
+        renew_grant,
+        grant_id=grant.id,
+        person=person.id,
+        duration=duration,
+        reason=reason,
+        key=said.key,
+        channel=said.channel,
+    )
     note = understood.default_note(reason, "as long as it was given for") if duration is None else ""
     return _asked(desk, person, again, note)
 

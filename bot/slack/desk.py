@@ -13,6 +13,7 @@ from bot.core.errors import SystemRefused, SystemUnavailable
 from bot.core.model import Order, Person
 from bot.core.reality import Answer
 from bot.operations._unit import World
+from bot.operations.find_unresolved import unresolved_leads
 from bot.operations.record_people import find_person, record_people
 from bot.operations.refuse_action import refuse_action
 from bot.slack.api import call
@@ -62,6 +63,7 @@ def admit(desk: Desk, said: Said, action: str) -> Person | Refused:
     person = foreign(desk, said) or known(desk, said.person)
     if isinstance(person, Person):
         if (unfit := person.unfit()) is None:
+            learn_leads(desk)
             return person
         person = Refused(f"You can't use access here: {unfit}. Ask a full member of the workspace to do it.")
     return refuse_action(desk.world, said.person, action, person)
@@ -73,6 +75,16 @@ def may_wait(desk: Desk, said: Said) -> bool:
         return False
     found = find_person(desk.world, said.person)
     return found is None or found.unfit() is None
+
+
+def learn_leads(desk: Desk) -> None:
+    """Asks Slack who the leads are, where nobody has: right after the first start, and after a
+    reload that names others."""
+    if refs := unresolved_leads(desk.world):
+        try:
+            desk.people.resolve(refs)
+        except (SystemUnavailable, SystemRefused) as error:
+            log.warning("Slack did not say who the leads are: %s", error)
 
 
 def known(desk: Desk, person: str) -> Person | Refused:

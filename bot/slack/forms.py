@@ -15,7 +15,7 @@ from bot.operations.begin_decision import check_narrowing
 from bot.operations.describe_person import describe_person
 from bot.operations.describe_request import describe_request
 from bot.operations.refuse_action import refuse_action
-from bot.operations.request_access import AlreadyHeld, AlreadyPending, Outcome, Submitted, request_access
+from bot.operations.request_access import AlreadyHeld, AlreadyPending, Outcome, Submitted, Waiting, request_access
 from bot.operations.take_press import AlreadyDecided, Press, Taken, take_press
 from bot.slack.desk import Desk, open_view
 from bot.slack.ids import Field, Modal
@@ -69,6 +69,8 @@ def _asked(desk: Desk, form: Submission, outcome: Outcome, note: str) -> Reply:
     if isinstance(outcome, AlreadyHeld):
         why = f"You have {outcome.grant.role} already. /access list shows it, with a button to renew it."
         return error_at(form, Field.ROLE, why)
+    if isinstance(outcome, Waiting):
+        return become("Request access", answers.waits_for_slack(outcome.role))
     if isinstance(outcome, AlreadyPending):
         return become("Waiting already", answers.already_pending(outcome.request, desk.now)["text"])
     sent = outcome if isinstance(outcome, Submitted) else _sent_before(form, desk.world)

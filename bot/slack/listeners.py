@@ -24,7 +24,7 @@ from bot.operations.refuse_action import refuse_action
 from bot.operations.show_home import show_home
 from bot.slack.blocks import Element
 from bot.slack.commands import run_command
-from bot.slack.desk import TOO_LATE, Desk, admit, foreign, known, may_wait, open_view
+from bot.slack.desk import TOO_LATE, Desk, admit, foreign, known, learn_leads, may_wait, open_view
 from bot.slack.forms import Reply, become, error_at, open_shortcut, run_form
 from bot.slack.ids import Action, Shortcut
 from bot.slack.payloads import (
@@ -198,6 +198,7 @@ def on_event(desk: Desk, body: Body) -> None:
     subscription = EVENTS[said.event]
     if subscription.known:
         known(desk, said.person)
+        learn_leads(desk)
     do_once(desk.world, said.key, lambda w: subscription.run(w, said))
     return None
 

@@ -2,7 +2,8 @@
 counts as a full member is said in `core/model.py`.
 """
 
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from slack_sdk import WebClient
@@ -12,7 +13,8 @@ from bot.core.model import Person
 from bot.core.policy import classify, references
 from bot.operations._unit import World
 from bot.operations.find_by_email import find_by_email
-from bot.operations.record_people import record_groups, record_people
+from bot.operations.find_unresolved import unresolved
+from bot.operations.record_people import record_emails, record_groups, record_people
 from bot.slack.api import Caller
 
 PAGE = 200
@@ -25,6 +27,7 @@ class SlackPeople:
 
     def __init__(self, client: WebClient, world: World, team: Callable[[], str]) -> None:
         self._call, self._world, self._team = Caller(client), world, team
+        self._resolving = threading.Lock()
 
     def look_up(self, person: str) -> Person:
         """The person as Slack describes them at this moment; one whom Slack doesn't know is a stranger.
@@ -51,9 +54,23 @@ class SlackPeople:
         now = self._world.now()
         for page in self._pages():
             record_people(self._world, [person_from(user, now, self._team()) for user in page])
-        for ref in sorted(references(self._world.policy())):
-            if classify(ref) == "email" and find_by_email(self._world, ref) is None:
+        emails = [ref for ref in sorted(references(self._world.policy())) if classify(ref) == "email"]
+        for ref in emails:
+            if find_by_email(self._world, ref) is None:
                 self._look_up_email(ref)
+        record_emails(self._world, emails)
+
+    def resolve(self, refs: Sequence[str]) -> None:
+        """Asks for whom these references of roles.toml stand, as far as nobody has asked meanwhile."""
+        with self._resolving:
+            refs = unresolved(self._world, refs)  # another thread may have asked meanwhile
+            if any(classify(ref) != "email" for ref in refs):
+                self.refresh_groups()
+            emails = [ref for ref in refs if classify(ref) == "email"]
+            for ref in emails:
+                self._look_up_email(ref)
+            if emails:
+                record_emails(self._world, emails)
 
     def _pages(self) -> Iterator[list[dict[str, Any]]]:
         cursor = ""
@@ -67,7 +84,9 @@ class SlackPeople:
     def _look_up_email(self, email: str) -> None:
         try:
             answer = self._call("users.lookupByEmail", email=email)
-        except SystemRefused:
+        except SystemRefused as refused:
+            if refused.code != "users_not_found":
+                raise
             return  # nobody has that address, so it stands for nobody
         record_people(self._world, [person_from(answer["user"], self._world.now(), self._team())])
 

@@ -19,7 +19,7 @@ from bot.operations.leave_answer import leave_answer
 from bot.operations.release_grant import release_grant
 from bot.operations.remove_found import ask_removal
 from bot.operations.renew_grant import renew_grant
-from bot.operations.request_access import AlreadyPending, Submitted
+from bot.operations.request_access import AlreadyPending, Submitted, Waiting
 from bot.operations.revoke_grant import revoke_grant
 from bot.operations.show_credentials import Credentials, show_credentials
 from bot.operations.show_home import show_home
@@ -31,7 +31,7 @@ from bot.slack.desk import TOO_LATE, Desk, open_view, update_view
 from bot.slack.ids import Action
 from bot.slack.payloads import Click
 from bot.slack.showing import show_window
-from bot.slack.views import deny_modal, edit_modal, request_modal
+from bot.slack.views import answers, deny_modal, edit_modal, request_modal
 
 log = logging.getLogger(__name__)
 
@@ -113,10 +113,12 @@ def credentials(desk: Desk, click: Click) -> None:
 
 def renew(desk: Desk, click: Click) -> None:
     def act(world: World) -> None:
-        outcome = renew_grant(world, click.value, click.person, key=click.key)
+        outcome = renew_grant(world, click.value, click.person, key=click.key, channel=click.channel)
         tell(world, click, outcome)
         if isinstance(outcome, Submitted):
             say(world, click, "Sent to the approvers: this role is renewed only with a new approval.")
+        if isinstance(outcome, Waiting):
+            say(world, click, answers.waits_for_slack(outcome.role))
         if isinstance(outcome, AlreadyPending):
             say(world, click, "Your request for more time is waiting for a decision already.")
         _afterwards(world, click)

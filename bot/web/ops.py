@@ -17,6 +17,9 @@ log = logging.getLogger(__name__)
 Ready = Callable[[], list[tuple[str, bool, str]]]
 """What this process needs: each with its name, whether it is well, and what to say when it isn't. May block."""
 
+STARTING = "starting"
+"""What is said of a part that is not ready yet and keeps nobody from being served."""
+
 
 async def health(scope: Scope, receive: Receive) -> Answer:
     """Alive: the event loop answers. Nothing else is asked, so that a lost database doesn't get us restarted."""
@@ -44,7 +47,7 @@ class Readiness:
         except Exception:
             log.exception("the readiness of this process can't be told")
             checks = [("readiness", False, "can't be told; see the log")]
-        is_ready = all(well for _, well, _ in checks)
+        is_ready = all(well or words == STARTING for _, well, words in checks)
         said = {name: "well" if well else words for name, well, words in checks}
         informed = {"systems": dict(self._systems()), "channels": await self._failing(said)}
         body: dict[str, object] = {"ready": is_ready, "checks": said}

@@ -254,7 +254,7 @@ def test_done_and_cancel_work_by_command_and_say_what_there_is_to_choose(company
     assert "no request of yours is pending" in company.access(who, "cancel").text
     first, second = company.ask(who, "shop-admin"), company.ask(who, "reports-read")
     assert "reports-read, shop-admin" in company.access(who, "cancel").text
-    assert "Cancelled" in company.access(who, "cancel shop-admin").text
+    assert "Withdrawn" in company.access(who, "cancel shop-admin").text
     company.wait_card(first, "Withdrawn by")
     listed = company.access(who, "list").messages[-1]
     assert who.click(listed, "Cancel").ok

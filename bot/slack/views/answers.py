@@ -86,6 +86,11 @@ def sent_lines(sent: Submitted, note: str = "") -> list[list[Part]]:
     ]
 
 
+def waits_for_slack(role: str) -> str:
+    """For somebody who asked for a role before Slack has said who is in its groups."""
+    return f"Taken: I am asking Slack who is in the groups of {role}. The answer follows as a message."
+
+
 def already_pending(request: Request, now: int) -> Message:
     """The same was asked for before and is not decided."""
     return message(
@@ -188,9 +193,17 @@ def _text(facts: Facts, card: RequestCard | None, now: int) -> Message:
     return text(str(facts["text"]))
 
 
+def _asked(facts: Facts, card: RequestCard | None, now: int) -> Message:
+    """What became of a request that waited until Slack said who is in its groups."""
+    if card is None or card.request.state is not RequestState.PENDING:
+        return _already_decided(facts, card, now)
+    return submitted(Submitted(card.request, card.role, len(card.deciders)))
+
+
 _NOTES: Mapping[str, Callable[[Facts, RequestCard | None, int], Message]] = {
     "refused": _refused,
     "already_decided": _already_decided,
     "vote_counted": _vote_counted,
     "text": _text,
+    "asked": _asked,
 }

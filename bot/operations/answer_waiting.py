@@ -1,0 +1,58 @@
+"""A request that waited until Slack said who is in its groups is judged, and its person is answered."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from bot.core import effects
+from bot.core.approval import Refused
+from bot.core.asking import Ask
+from bot.operations._unit import World, unit
+from bot.operations.renew_grant import Renewed, renew_grant
+from bot.operations.request_access import (
+    AlreadyHeld,
+    AlreadyPending,
+    Submitted,
+    Waiting,
+    request_access,
+)
+
+Asked = Mapping[str, Any]
+"""The data of an `ask` effect."""
+
+
+def answer_waiting(world: World, asked: Asked) -> None:
+    """Raises StorageUnavailable."""
+    outcome = _outcome(world, asked)
+    note, facts = "refused", {"why": "This was asked for before."}
+    match outcome:
+        case Refused():
+            facts = {"why": outcome.reason}
+        case Submitted() | AlreadyPending():
+            note, facts = "asked", {"request": outcome.request.id}
+        case AlreadyHeld():
+            facts = {"why": f"You have {outcome.grant.role} already. /access list shows it."}
+        case Renewed():
+            note = "text"
+            facts = {"text": f"Renewed: {outcome.grant.role}. A direct message says until when."}
+        case Waiting():
+            return  # roles.toml was changed meanwhile: it waits for what is new there
+    with unit(world) as u:
+        u.do(effects.answer(str(asked["person"]), str(asked["channel"]), note, **facts))
+
+
+def _outcome(world: World, asked: Asked) -> object:
+    if grant := asked.get("grant"):
+        words = {"duration": asked["duration"], "reason": str(asked["reason"])}
+        return renew_grant(world, str(grant), str(asked["person"]), **words, channel=asked["channel"])
+    names = ("person", "role", "reason", "duration", "ticket", "start_at", "channel")
+    return request_access(world, Ask(**{name: asked[name] for name in names}))
+
+
+def give_up_waiting(world: World, asked: Asked, error: str) -> None:
+    """Slack did not say in time, or will not: nothing was asked for, on record and told."""
+    role = str(asked["role"])
+    why = f"Slack did not say who may ask for {role} or decide on it ({error}). Ask again, or tell a lead."
+    with unit(world) as u:
+        action = "renew" if asked.get("grant") else "request"
+        u.refuse(Refused(why), str(asked["person"]), action, role=role, reason=str(asked["reason"]))
+        u.do(effects.answer(str(asked["person"]), str(asked["channel"]), "refused", why=why))

@@ -1,0 +1,41 @@
+"""For whom references of roles.toml stand that Slack has not been asked about yet."""
+
+from collections.abc import Iterable
+
+from bot.core.policy import Role, references
+from bot.operations._unit import World
+from storage import requests
+
+
+def needed_for(role: Role) -> tuple[str, ...]:
+    """Every reference by which a request for this role is judged, decided or made known."""
+    return (*role.requesters, *role.approvers, *role.notify)
+
+
+def unresolved_of_role(world: World, name: str) -> tuple[str, ...]:
+    """Those that a request for this role needs. Raises StorageUnavailable."""
+    role = world.policy().roles.get(name)
+    return unresolved(world, needed_for(role)) if role else ()
+
+
+def unresolved_of_request(world: World, request_id: str) -> tuple[str, ...]:
+    """Those that a decision on this request needs. Raises StorageUnavailable."""
+    with world.db.reading():
+        request = requests.get(world.db, request_id)
+    return unresolved_of_role(world, request.role) if request else ()
+
+
+def unresolved_leads(world: World) -> tuple[str, ...]:
+    """Raises StorageUnavailable."""
+    return unresolved(world, world.policy().workspace.leads)
+
+
+def unresolved_at_all(world: World) -> tuple[str, ...]:
+    """All of roles.toml. Raises StorageUnavailable."""
+    return unresolved(world, references(world.policy()))
+
+
+def unresolved(world: World, refs: Iterable[str]) -> tuple[str, ...]:
+    """Those of `refs` that Slack has not been asked about. Raises StorageUnavailable."""
+    with world.db.reading():
+        return world.directory().unresolved(refs)
