@@ -4,7 +4,7 @@ import json
 import secrets
 from collections.abc import Iterable
 
-from bot.core.model import Directory, Person
+from bot.core.model import Directory, Person, folded
 from storage import facts
 from storage.database import Database
 
@@ -90,7 +90,7 @@ def directory(db: Database) -> Directory:
         groups[group] = groups["@" + handle] = frozenset(json.loads(members))
     # An address is what a workspace lets its members write: one from outside must not hide one of ours.
     fit = "SELECT id, email FROM people WHERE email <> '' AND deleted + bot + guest + stranger = 0 ORDER BY id"
-    emails = {email: person for person, email in db.rows(fit)}
+    emails = {folded(email): person for person, email in db.rows(fit)}
     unfit = db.rows("SELECT id FROM people WHERE deleted + bot + guest + stranger > 0")
     answered = (ref for _, refs in facts.beginning(db, _ANSWERED) for ref in json.loads(refs))
     return Directory(groups, emails, frozenset(person for (person,) in unfit), handles, frozenset(answered))
@@ -125,7 +125,7 @@ def _changed(db: Database) -> None:
 
 def _row(p: Person) -> tuple[object, ...]:
     flags = (int(p.deleted), int(p.bot), int(p.guest), int(p.stranger))
-    return (p.id, p.name, p.email.lower(), p.tz, p.team, p.checked_at, *flags)
+    return (p.id, p.name, p.email, p.tz, p.team, p.checked_at, *flags)
 
 
 def _person(row: tuple[object, ...]) -> Person:

@@ -21,7 +21,7 @@ from botocore.exceptions import (
 from bot.connectors.base import Tools, Way, fingerprint
 from bot.connectors.shared import Has, Shared, refuse_unknown
 from bot.core.errors import OutcomeUnknown, SystemRefused, SystemUnavailable
-from bot.core.model import Order
+from bot.core.model import Order, folded
 from bot.core.policy import System
 from bot.core.policy_settings import refuse_wrong
 
@@ -75,7 +75,7 @@ class Assignments:
         if known := self._pins.get(order.system, order.person.id, self._store_id):
             return known
         email = order.person.email
-        found = next((user for each in (email, email.lower()) if each and (user := self._user(each))), None)
+        found = next((user for each in (email, folded(email)) if each and (user := self._user(each))), None)
         if found is None or not _has_email(found, email):
             raise refuse_unknown(email, 0, "IAM Identity Center")
         if found.get("UserStatus", "ENABLED") != "ENABLED":
@@ -237,7 +237,7 @@ def _status(answer: Any, what: str) -> dict[str, Any]:
 
 
 def _has_email(user: Mapping[str, Any], email: str) -> bool:
-    return any(str(each.get("Value") or "").lower() == email.lower() for each in user.get("Emails") or [])
+    return any(folded(str(each.get("Value") or "")) == folded(email) for each in user.get("Emails") or [])
 
 
 # --- foreign errors

@@ -14,7 +14,7 @@ from bot.connectors.http import Answer
 from bot.connectors.rest import Rest
 from bot.connectors.shared import Has, Shared, refuse_unknown
 from bot.core.errors import SystemRefused, SystemUnavailable
-from bot.core.model import Order
+from bot.core.model import Order, folded
 from bot.core.policy import System
 from bot.core.policy_settings import refuse_wrong
 
@@ -62,7 +62,7 @@ class Teams:
         """The one user who shows this e-mail on their profile; GitHub lets them choose among verified ones only."""
         logins = self._search(email) if email else []
         users = [user for login in logins if (user := self._rest.get("users", login))]
-        ours = [user for user in users if str(user.get("email") or "").lower() == email.lower()]
+        ours = [user for user in users if folded(str(user.get("email") or "")) == folded(email)]
         if len(ours) != 1:
             raise refuse_unknown(email, len(ours), "GitHub", PIN)
         return self._member(ours[0], str(ours[0]["login"]))

@@ -17,6 +17,7 @@ from bot.core.policy import System
 from bot.core.policy_settings import refuse_wrong
 
 RBAC = "rbac.authorization.k8s.io"
+PIN = '; or name them: [people."USER-ID"] kubernetes = "NAME" in roles.toml'
 _ROOT = ("apis", RBAC, "v1")
 _OURS = {"app.kubernetes.io/managed-by": "access-bot"}
 _SYSTEM, _GRANT = "access-bot/system", "access-bot/grant"
@@ -37,10 +38,11 @@ class Kubernetes:
         self._bindings = (*_ROOT, *place, f"{self._kind.lower()}s")
 
     def grant(self, order: Order) -> None:
-        if not order.person.email:
-            raise refuse_unknown("", 0, "Kubernetes")
+        user = _user(order)
+        if not user:
+            raise refuse_unknown("", 0, "Kubernetes", PIN)
         for name, action in _names(order):
-            self._bind(self._binding(order.grant, name, action, order.person.email))
+            self._bind(self._binding(order.grant, name, action, user))
 
     def _bind(self, wanted: dict[str, Any]) -> None:
         """A binding can't be changed to another role, so one of ours that differs is made anew."""
@@ -80,7 +82,7 @@ class Kubernetes:
         return Way(
             {},
             (
-                f"In {place}, with your own login to the cluster as {order.person.email}.",
+                f"In {place}, with your own login to the cluster as {_user(order)}.",
                 f"`kubectl auth can-i --list{option}` shows what you may do.",
             ),
         )
@@ -167,6 +169,11 @@ class Kubernetes:
                 self._rest.ask("POST", url, wanted, also=())
             except (SystemUnavailable, SystemRefused) as error:
                 yield f"{role}: {action}: {error}"
+
+
+def _user(order: Order) -> str:
+    """What the holder is called in the cluster, whose user names know small and capital letters."""
+    return order.names.get("kubernetes") or order.person.email
 
 
 def _names(order: Order) -> list[tuple[str, str]]:

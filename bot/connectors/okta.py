@@ -15,7 +15,7 @@ from bot.connectors.http import Answer
 from bot.connectors.rest import Rest
 from bot.connectors.shared import Has, Shared, refuse_unknown
 from bot.core.errors import SystemRefused, SystemUnavailable
-from bot.core.model import Order
+from bot.core.model import Order, folded
 from bot.core.policy import System
 
 _FIT = frozenset({"ACTIVE", "PASSWORD_EXPIRED", "RECOVERY", "LOCKED_OUT", "PROVISIONED", "STAGED"})
@@ -103,7 +103,7 @@ def _quoted(text: str) -> str:
 
 
 def _same(one: Any, other: str) -> bool:
-    return str(one or "").lower() == other.lower()
+    return folded(str(one or "")) == folded(other)
 
 
 def _limited(answer: Answer) -> int | None:

@@ -44,6 +44,15 @@ class Source(StrEnum):
     CLOCK = "clock"
 
 
+_CAPITALS = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz")
+
+
+def folded(email: str) -> str:
+    """An address as it is compared: A to Z alone count as a to z. Every other letter is itself, because Unicode's own
+    folding makes one address of two (the Kelvin sign of a k), and whoever chooses theirs could take another's."""
+    return email.translate(_CAPITALS)
+
+
 HELD = frozenset({GrantState.SCHEDULED, GrantState.STARTING, GrantState.ACTIVE})
 """The states in which a person has, or is about to have, what the grant gives."""
 
@@ -151,7 +160,7 @@ class Person:
 @dataclass(frozen=True, slots=True)
 class Directory:
     """Who is in which group, as last read from Slack. `groups` is keyed by id and by `@handle`, `handles` gives the
-    id of a handle, `emails` the person of a lower-case address; `unfit` are accounts that must never count
+    id of a handle, `emails` the person of a `folded` address; `unfit` are accounts that must never count
     (deactivated, guests, bots, strangers). `answered` are the references that Slack was asked about, whether they stand
     for somebody or not."""
 
@@ -169,11 +178,11 @@ class Directory:
     def _is_known(self, ref: str) -> bool:
         if "@" not in ref and ref[:1] != "S":
             return True  # a person by their id, or everyone
-        return ref in self.groups or ref.lower() in self.emails or ref in self.answered
+        return ref in self.groups or folded(ref) in self.emails or ref in self.answered
 
     def named(self, refs: Iterable[str]) -> tuple[str, ...]:
         """The ids of people and groups that Slack can mention for `refs`; unknown ones are left out."""
-        ids = (self.handles.get(ref) or self.emails.get(ref.lower()) or ref for ref in refs)
+        ids = (self.handles.get(ref) or self.emails.get(folded(ref)) or ref for ref in refs)
         return tuple(dict.fromkeys(i for i in ids if i[:1] in ("U", "W", "S") and "@" not in i))
 
     def resolve(self, refs: Iterable[str]) -> frozenset[str]:
@@ -185,8 +194,8 @@ class Directory:
                 found.add(ref)
             elif ref in self.groups:
                 found |= self.groups[ref]
-            elif ref.lower() in self.emails:
-                found.add(self.emails[ref.lower()])
+            elif folded(ref) in self.emails:
+                found.add(self.emails[folded(ref)])
         return frozenset(found) - self.unfit
 
     def includes(self, refs: Iterable[str], person: Person) -> bool:

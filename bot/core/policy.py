@@ -18,7 +18,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from bot.core.errors import ConfigError, Problem
-from bot.core.model import Person
+from bot.core.model import Person, folded
 from bot.core.policy_rules import Checked, Judge, check, trusting
 from bot.core.policy_schema import Found, RoleTable
 from bot.core.policy_values import Expanded, Kind, classify, quoted, ticket_validator
@@ -190,8 +190,8 @@ def ticket_matches(role: Role, ticket: str) -> bool:
 
 def names_of(policy: Policy, person: Person) -> Mapping[str, str]:
     """What `[people]` says this person is called on other systems, by connector; a user id goes before an e-mail."""
-    email = person.email.lower()
-    by_email = next((table for name, table in policy.people.items() if email and name.lower() == email), {})
+    email = folded(person.email)
+    by_email = next((table for name, table in policy.people.items() if email and folded(name) == email), {})
     return {**by_email, **policy.people.get(person.id, {})}
 
 

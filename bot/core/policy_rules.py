@@ -236,9 +236,18 @@ def _person(checked: Checked, _data: Table, name: str, table: object) -> Iterato
         yield path, f"{quoted(name)} is not a person: write an e-mail or a user id (U…, W…)"
     model, found = schema.validate(schema.PeopleTable, table, path)
     yield from found
+    if isinstance(table, dict):
+        yield from _unread_names(checked, path, table)
     if model is not None:
         checked.people[name] = model.model_dump()
         yield from _shared_accounts(checked, name)
+
+
+def _unread_names(checked: Checked, path: tuple[str, str], table: Table) -> Iterator[Found]:
+    """A name that no connector reads would be a pin that pins nothing."""
+    read = schema.READ_NAMES | (set(checked.connectors) - set(schema.CONNECTORS))
+    for key in table.keys() - read:
+        yield (*path, key), f"no connector reads this name: {', '.join(sorted(read))} do{did_you_mean(key, read)}"
 
 
 def _shared_accounts(checked: Checked, name: str) -> Iterator[Found]:

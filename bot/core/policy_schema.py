@@ -188,6 +188,12 @@ CONNECTORS: dict[str, type[BaseModel]] = {
 }
 
 
+READ_NAMES = frozenset({"github", "kubernetes"})
+"""The connectors of ours that read what a person is called there. The others know people by what their systems show:
+`gateway` and `webhook` and `command` hand on what Slack says, `aws` and `okta` find the e-mail and keep the account,
+`postgres` makes a role of its own, `ssh` a certificate."""
+
+
 class PeopleTable(BaseModel):
     """Names of one person elsewhere, by connector: `github = "ana-dev"`."""
 

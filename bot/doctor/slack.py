@@ -16,7 +16,7 @@ from bot.core.errors import (
     SystemRefused,
     SystemUnavailable,
 )
-from bot.core.model import Directory
+from bot.core.model import Directory, folded
 from bot.core.policy import Policy, Role, references
 from bot.doctor.findings import Finding, Patient, fail, ok, warn
 from bot.operations.keep_channels import channels_of, known_place
@@ -210,7 +210,7 @@ def _directory(patient: Patient, team: str) -> tuple[Directory, frozenset[str]]:
         groups[group["id"]] = groups["@" + group["handle"]] = frozenset(group.get("users") or [])
     members = _pages(patient.client, "users.list", "members")
     known = [person_from(user, int(patient.wall()), team) for user in members]
-    emails = {person.email: person.id for person in known if person.email}
+    emails = {folded(person.email): person.id for person in known if person.email}
     fit = frozenset(person.id for person in known if person.unfit() is None)
     return Directory(groups, emails), fit
 

@@ -184,7 +184,7 @@ def cancel(desk: Desk, said: Command, person: Person) -> Message:
         return waiting
     outcome = do_once(desk.world, said.key, lambda w: withdraw_request(w, waiting.id, person.id))
     if isinstance(outcome, Withdrawn):
-        return answers.done(f"Cancelled: your request for {waiting.role}.")
+        return answers.done(f"Withdrawn: your request for {waiting.role}.")
     return _refused(outcome) if isinstance(outcome, Refused) else show_list(desk, said, person)
 
 

@@ -99,7 +99,7 @@ def person_from(user: dict[str, Any], now: int, team: str) -> Person:
     return Person(
         id=user["id"],
         name=str(profile.get("real_name") or user.get("real_name") or user.get("name") or user["id"]),
-        email=str(profile.get("email") or "").lower(),
+        email=str(profile.get("email") or ""),
         tz=str(user.get("tz") or "UTC"),
         team=str(user.get("team_id") or ""),
         checked_at=now,

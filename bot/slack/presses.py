@@ -139,7 +139,7 @@ def cancel(desk: Desk, click: Click) -> None:
         outcome = withdraw_request(world, click.value, click.person)
         tell(world, click, outcome)
         if isinstance(outcome, Withdrawn) and click.view_type != "home":
-            say(world, click, f"Cancelled: your request for {outcome.request.role}.")
+            say(world, click, f"Withdrawn: your request for {outcome.request.role}.")
         _afterwards(world, click)
 
     do_once(desk.world, click.key, act)

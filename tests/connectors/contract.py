@@ -112,7 +112,7 @@ class Contract:
         def ordered(person: str = ANA, seconds: int = HOUR) -> Order:
             grant = made.a_started(made.a_request("it", person, seconds))
             kind = made.world.policy().systems["it"].connector
-            names = {kind: person.lower()}
+            names = {kind: person.lower()} if rig.more else {}
             who = a_person(person)
             return Order(
                 grant.id, "it", kind, who, "it", tuple(rig.actions), grant.starts_at, grant.ends_at, names
@@ -390,6 +390,5 @@ def _turned(made: Made, delivery: Delivery, grant: Grant) -> GrantState:
 def _order(made: Made, grant: Grant, rig: Rig) -> Order:
     kind = made.world.policy().systems["it"].connector
     who = a_person(grant.person)
-    return Order(
-        grant.id, "it", kind, who, "it", tuple(rig.actions), grant.starts_at, grant.ends_at, {kind: who.id.lower()}
-    )
+    names = {kind: who.id.lower()} if rig.more else {}
+    return Order(grant.id, "it", kind, who, "it", tuple(rig.actions), grant.starts_at, grant.ends_at, names)

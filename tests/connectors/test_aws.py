@@ -103,6 +103,14 @@ class TestAws(Contract, SharedContract):
             unfit=(without_email, unknown_there),
         )
 
+    @pytest.mark.parametrize("known", ["Ana.Lopez@Example.com", "ana.lopez@example.com"])
+    def test_a_user_is_found_by_the_address_as_slack_has_it_and_without_its_capitals(
+        self, it: Connector, server: Aws, order: Ordered, known: str
+    ) -> None:
+        user = self.join(known)
+        it.grant(replace(order(), person=a_person(ANA, "Ana.Lopez@Example.com")))
+        assert self.may(user, SETS[0])
+
     def assign(self, email: str, name: str) -> None:
         target = {"TargetId": ACCOUNT, "TargetType": "AWS_ACCOUNT"}
         who = {"PrincipalType": "USER", "PrincipalId": self.users[email]}

@@ -53,7 +53,8 @@ class InNamespace(Contract, RestContract):
     @pytest.fixture
     def rig(self, server: Kubernetes, cluster: tuple[Kubernetes, str]) -> Rig:
         def works(_it: Connector, order: Order) -> bool:
-            return all(server.may(order.person.email, "prod", role) for role in order.actions)
+            user = order.names.get("kubernetes", order.person.email)
+            return all(server.may(user, "prod", role) for role in order.actions)
 
         settings = self.settings(cluster).settings
         lines = 'connector = "kubernetes"\n' + "".join(f'{key} = "{value}"\n' for key, value in settings.items())
@@ -78,6 +79,20 @@ class TestKubernetes(InNamespace):
         }
         assert [each["roleRef"]["kind"] for each in (first, second)] == ["Role", "ClusterRole"]
         assert [subject["name"] for subject in first["subjects"]] == [EMAIL]
+
+    @pytest.mark.parametrize("named", ["", "Ana (Prod)"], ids=["their address", "their name there"])
+    def test_the_binding_has_the_name_with_its_capitals_that_the_cluster_knows(
+        self, it: Connector, server: Kubernetes, order: Ordered, named: str
+    ) -> None:
+        address = "Ana.Lopez+Prod@Example.com"
+        names = {"kubernetes": named} if named else {}
+        asked = replace(order(), person=a_person(ANA, address), names=names)
+        it.grant(asked)
+        assert server.may(named or address, "prod", "view")
+        assert not server.may(address.lower(), "prod", "view")
+        assert isinstance(it, Shows)
+        way = it.credentials(asked, "")
+        assert isinstance(way, Way) and (named or address) in way.how[0]
 
     def test_the_holder_is_told_as_whom_and_how_to_see_what_it_allows(self, it: Connector, order: Ordered) -> None:
         assert isinstance(it, Shows)

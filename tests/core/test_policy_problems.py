@@ -119,6 +119,10 @@ FILE_PROBLEMS = {
         "[people.'a@b.cd']\ngithub = 'ana'\n[people.'b@b.cd']\ngithub = 'Ana'",
         '."b@b.cd".github: is another person\'s already',
     ),
+    "a name that no connector reads": (
+        "[people.'a@b.cd']\nokta = 'ana'",
+        'roles.toml:2 people."a@b.cd".okta: no connector reads this name: github, kubernetes do',
+    ),
     "a name elsewhere that is a number": ("[people.'a@b.cd']\ngithub = 3", '."a@b.cd".github: must be text'),
 }
 

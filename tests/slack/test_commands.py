@@ -247,7 +247,7 @@ def test_done_delivered_twice_ends_nothing_that_came_later(stored: Front) -> Non
 
 def test_cancel_takes_the_pending_request_back(stored: Front) -> None:
     stored.command("request shop-admin 1h fix")
-    assert "Cancelled" in words(stored.command("cancel"))
+    assert "Withdrawn" in words(stored.command("cancel"))
     assert stored.requests()[0][5] == "withdrawn"
 
 

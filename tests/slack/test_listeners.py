@@ -270,7 +270,7 @@ def test_renew_done_and_cancel_work_from_a_message(stored: Front) -> None:
     stored.press(Action.CANCEL, request)
     assert stored.made.grant(grant.id).state == "ending"
     assert ("withdrawn",) in stored.rows("SELECT state FROM requests")
-    assert told(stored) == [(ANA, "C0OPS", "Cancelled: your request for reports-read.")]
+    assert told(stored) == [(ANA, "C0OPS", "Withdrawn: your request for reports-read.")]
 
 
 @pytest.mark.parametrize("action", [Action.RENEW, Action.DONE, Action.CANCEL])

@@ -131,12 +131,12 @@ def test_everybody_who_approved_is_named_also_from_the_command_line() -> None:
 
 
 FATES = {
-    "scheduled": ({"state": GrantState.SCHEDULED, "starts_at": NOW + HOUR}, "Starts 22 Nov 2026 15:00 UTC for 1h."),
-    "starting": ({"state": GrantState.STARTING}, "Being set up"),
+    "scheduled": ({"state": GrantState.SCHEDULED, "starts_at": NOW + HOUR}, "Scheduled: starts 22 Nov 2026 15:00 UTC for 1h."),
+    "starting": ({"state": GrantState.STARTING}, "Starting: it is being set up"),
     "active": ({}, "Active until 22 Nov 2026 14:29 UTC."),
     "ending": ({"state": GrantState.ENDING, "end_reason": EndReason.RELEASED}, "Not confirmed yet by orders-db."),
     "ended": (ENDED, "Ended 22 Nov 2026 14:00 UTC: expired."),
-    "failed": ({"state": GrantState.FAILED}, "Could not be set up, so it was not given; what was made"),
+    "failed": ({"state": GrantState.FAILED}, "Failed: it could not be set up, so it was not given; what was made"),
     "shorter": ({"duration": 1800}, "Given for 30m, less than was asked for."),
     "narrower": ({"actions": ()}, "Only: "),
 }

@@ -55,17 +55,17 @@ def ended_because(grant: Grant, to_holder: bool = False) -> list[Part]:
     if grant.end_reason is EndReason.REVOKED and grant.end_by:
         return ["revoked by ", who(grant.end_by)]
     if grant.end_reason is EndReason.RELEASED:
-        return ["you gave it back" if to_holder else "given back"]
+        return ["you gave it back (released)" if to_holder else _WHY[EndReason.RELEASED]]
     return [_WHY[grant.end_reason or EndReason.EXPIRED]]
 
 
 _WHY: Mapping[EndReason, str] = {
     EndReason.EXPIRED: "expired",
-    EndReason.RELEASED: "given back",
+    EndReason.RELEASED: "given back (released)",
     EndReason.REVOKED: "revoked",
     EndReason.EMERGENCY_CLOSED: "the emergency was closed",
     EndReason.OFFBOARDED: "the account was offboarded",
-    EndReason.SUPERSEDED: "replaced by newer access",
+    EndReason.SUPERSEDED: "superseded by newer access",
 }
 
 
@@ -87,13 +87,15 @@ def state_now(grant: Grant, now: int) -> list[Part]:
 
 _STATES: Mapping[GrantState, Callable[[Grant], list[Part]]] = {
     GrantState.SCHEDULED: lambda g: [
-        *("Starts ", date(g.starts_at), f" for {format_duration(g.duration)}."),
+        *("Scheduled: starts ", date(g.starts_at), f" for {format_duration(g.duration)}."),
     ],
-    GrantState.STARTING: lambda g: ["Being set up; its time starts when it works."],
+    GrantState.STARTING: lambda g: ["Starting: it is being set up, and its time begins when it works."],
     GrantState.ACTIVE: lambda g: ["Active until ", date(g.ends_at), "."],
-    GrantState.ENDING: lambda g: ["Being ended (", *ended_because(g), "); every system has to confirm it."],
+    GrantState.ENDING: lambda g: ["Ending (", *ended_because(g), "); every system has to confirm it."],
     GrantState.ENDED: lambda g: ["Ended ", date(g.ended_at or g.ends_at), ": ", *ended_because(g), "."],
-    GrantState.FAILED: lambda g: ["Could not be set up, so it was not given; what was made of it is taken back."],
+    GrantState.FAILED: lambda g: [
+        "Failed: it could not be set up, so it was not given; what was made of it is taken back."
+    ],
 }
 
 

@@ -120,7 +120,7 @@ def already_decided(card: RequestCard, now: int) -> Message:
     deciders = [actor for actor in (request.decided_by or "").split(",") if actor][:20]
     by: list[Part] = [part for actor in deciders for part in (", ", who(actor))][1:]
     when: list[Part] = [" ", date(request.decided_at)] if request.decided_at else []
-    how = {RequestState.PENDING: "open", RequestState.LAPSED: "lapsed, unanswered"}.get(request.state, request.state)
+    how = {RequestState.LAPSED: "lapsed, unanswered"}.get(request.state, request.state)
     return message(
         "Your press came too late: the request was decided before.",
         paragraph(

@@ -133,7 +133,7 @@ def _past(grant: Grant) -> list[Part]:
     said: list[Part] = ["Had it ", date(grant.started_at or grant.starts_at), f" for {format_duration(grant.duration)}"]
     if grant.end_reason is not None:
         return [*said, ", ", why_words(grant.end_reason)]  # without who: a card pings nobody but its readers
-    return [*said, ", could not be set up"] if grant.state is GrantState.FAILED else said
+    return [*said, ", failed: it could not be set up"] if grant.state is GrantState.FAILED else said
 
 
 def _holds(card: RequestCard) -> list[Part]:
@@ -167,7 +167,7 @@ _OUTCOME_WORDS: Mapping[RequestState, str] = {
     RequestState.APPROVED: "approved",
     RequestState.DENIED: "denied",
     RequestState.WITHDRAWN: "withdrawn",
-    RequestState.LAPSED: "not answered in time",
+    RequestState.LAPSED: "lapsed, as nobody decided in time",
 }
 
 _OUTCOMES: Mapping[RequestState, Callable[[list[Part]], list[Part]]] = {

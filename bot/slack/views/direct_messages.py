@@ -290,7 +290,11 @@ def _lapsed(card: RequestCard) -> Message:
     return message(
         f"Nobody decided on your request for {title_text(card.role, request.role)} in time.",
         paragraph(
-            [f"Nobody decided within {waited} on your request for ", *role_parts(card.role, request.role), "."],
+            [
+                f"Nobody decided within {waited} on your request for ",
+                *role_parts(card.role, request.role),
+                ": it lapsed.",
+            ],
             [_nothing(request), " Ask again, and tell an approver that it waits."],
         ),
     )

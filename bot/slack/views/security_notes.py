@@ -107,9 +107,9 @@ def _reconciled(facts: Facts) -> Message:
     ]
     failed: list[list[Part]] = [["Could not be asked, or not in full: ", *listing(unasked, 600, "bold"), "."]]
     return message(
-        f"Last night's look at the systems: {excess} too much, {missing} missing, {len(unasked)} not asked.",
+        f"The daily look at the systems: {excess} too much, {missing} missing, {len(unasked)} not asked.",
         paragraph(
-            [bold("Last night's look at the systems")],
+            [bold("The daily look at the systems")],
             *(differs if places else []),
             *(failed if unasked else []),
             [code("/access verify"), " looks again, lists everything and can remove it."],
