@@ -131,7 +131,10 @@ def test_everybody_who_approved_is_named_also_from_the_command_line() -> None:
 
 
 FATES = {
-    "scheduled": ({"state": GrantState.SCHEDULED, "starts_at": NOW + HOUR}, "Scheduled: starts 22 Nov 2026 15:00 UTC for 1h."),
+    "scheduled": (
+        {"state": GrantState.SCHEDULED, "starts_at": NOW + HOUR},
+        "Scheduled: starts 22 Nov 2026 15:00 UTC for 1h.",
+    ),
     "starting": ({"state": GrantState.STARTING}, "Starting: it is being set up"),
     "active": ({}, "Active until 22 Nov 2026 14:29 UTC."),
     "ending": ({"state": GrantState.ENDING, "end_reason": EndReason.RELEASED}, "Not confirmed yet by orders-db."),
