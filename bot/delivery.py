@@ -26,6 +26,7 @@ from bot.operations.record_delivery import (
     record_end_failed,
     record_start_delayed,
     record_start_failed,
+    waits_for_person,
 )
 from bot.operations.record_posted import record_undelivered, record_unheard, record_unposted
 from bot.operations.take_work import (
@@ -325,7 +326,8 @@ class Delivery:
     # What each kind does when a try failed: True when the row is finished by it.
 
     def start_again(self, row: Row, error: SystemUnavailable) -> bool:
-        patience = PERSON_PATIENCE if error.to_person else START_PATIENCE
+        waits = error.to_person or waits_for_person(self._world, row.data["grant"])
+        patience = PERSON_PATIENCE if waits else START_PATIENCE
         if self._world.now() - row.created_at < patience:
             if row.attempts == 1 or error.to_person:
                 until = row.created_at + patience

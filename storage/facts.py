@@ -62,6 +62,10 @@ def claimed(db: Database, keys: Sequence[str]) -> set[str]:
     return {str(key) for (key,) in db.rows(f"SELECT key FROM seen WHERE key IN ({marks})", *keys)}
 
 
+def is_claimed(db: Database, key: str) -> bool:
+    return db.row("SELECT 1 FROM seen WHERE key = ?", key) is not None
+
+
 def forget_keys(db: Database, before: int) -> int:
     return db.run("DELETE FROM seen WHERE at < ?", before)
 

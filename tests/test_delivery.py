@@ -252,6 +252,17 @@ def test_what_a_person_has_to_do_first_is_said_to_them_at_the_first_try_and_noth
     assert hands.state(grant) is GrantState.ACTIVE
 
 
+def test_a_failure_of_the_system_while_it_waits_for_the_person_does_not_cut_the_wait(hands: Hands) -> None:
+    grant = hands.starting()
+    hands.system.failing["grant"] = SystemUnavailable("ana has to accept it", to_person=ACCEPT)
+    began = hands.made.clock.at
+    while hands.made.clock.at < began + START_PATIENCE + 60:
+        hands.turn(Queue.START)
+    hands.system.failing["grant"] = SystemUnavailable("down")
+    hands.turn(Queue.START, 2)
+    assert hands.state(grant) is GrantState.STARTING
+
+
 def test_what_a_person_has_to_do_first_is_said_also_when_another_failure_came_before(hands: Hands) -> None:
     hands.starting()
     hands.system.failing["grant"] = SystemUnavailable("down")

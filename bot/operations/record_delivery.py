@@ -60,9 +60,21 @@ def record_start_delayed(world: World, grant_id: str, to_person: str = "", until
             return
         if to_person and not facts.claim_key(u.db, f"waits:{grant.id}:{to_person}", u.now):
             return
+        if to_person:
+            facts.claim_key(u.db, _waits(grant.id), u.now)
         waits = {"why": to_person, "until": until} if to_person else {}
         u.do(effects.tell_person(grant.person, "delayed", grant=grant.id, **waits))
         _show(u, grant)
+
+
+def waits_for_person(world: World, grant_id: str) -> bool:
+    """Whether a try of this start was told to its person as waiting for them. Raises StorageUnavailable."""
+    with world.db.reading():
+        return facts.is_claimed(world.db, _waits(grant_id))
+
+
+def _waits(grant: str) -> str:
+    return f"waits:{grant}"
 
 
 def record_start_failed(world: World, grant_id: str, error: str, to_person: str = "") -> None:

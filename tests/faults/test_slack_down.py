@@ -321,3 +321,21 @@ def test_a_slow_slack_slows_down_no_end_and_no_gate(company: Company) -> None:
     until(lambda: company.grant(holder, "shop-admin")[1] == "ended", 5)
     company.sandbox.faults.clear()
     holder.wait_dm("expired", timeout=60)
+
+
+def test_a_first_start_refuses_nobody_and_alarms_nobody_because_slack_has_not_said_who_is_in_a_group(
+    make_company: Callable[..., Company],
+) -> None:
+    company = make_company()
+    company.sandbox.faults.internal_error("usergroups.list")
+    bot, who = company.launch(), company.newcomer()
+    until(lambda: bot.alive and bot.said and bot.is_ready(), 25)
+    assert '"people": "starting"' in bot.get("/readyz")[1].replace('":"', '": "')
+    said = company.access(who, "request shop-admin 1h SHOP-12 a refund")
+    assert "asking Slack who is in the groups of shop-admin" in said.text
+    assert company.rows("SELECT id FROM requests") == []
+    company.sandbox.faults.clear()
+    company.wait_card(until(lambda: next(iter(company.rows("SELECT id FROM requests")), ("",))[0]), "asks for")
+    until(lambda: "starting" not in bot.get("/readyz")[1])
+    assert not [each for each in company.sandbox.inspector.messages(SECURITY) if "Too few" in str(each)]
+    assert not company.events(event="request:action:refused")
