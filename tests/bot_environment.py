@@ -14,7 +14,7 @@ MODES: Mapping[str, tuple[str, ...]] = {
 }
 """What each mode requires. Everything else is optional, except what roles.toml itself reads."""
 
-ROLES = {"SHOP_ADMIN_SECRET": SHOP, "REPORTS_SECRET": REPORTS}
+ROLE_SECRETS = {"SHOP_ADMIN_SECRET": SHOP, "REPORTS_SECRET": REPORTS}
 """What the example roles.toml reads with ${NAME}."""
 
 OPTIONAL = {
@@ -38,7 +38,7 @@ def bot_environment(slack: Mapping[str, str], mode: str = "socket", *, all_set: 
     return {
         **{name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ},
         **{name: known[name] for name in names},
-        **ROLES,
+        **ROLE_SECRETS,
         **(OPTIONAL if all_set else {}),
         "SLACK_API_URL": slack["SLACK_API_URL"],
         "PORT": "0",

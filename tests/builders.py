@@ -5,10 +5,9 @@ A builder here knows the product's values and nothing of Slack or of a database.
 from __future__ import annotations
 
 from bot.core.policy import Policy, parse_policy
+from tests.bot_environment import REPORTS, ROLE_SECRETS, SHOP
 
-SHOP_SECRET = "shop-secret-0123456789"
-REPORTS_SECRET = "reports-secret-0123456789"
-ENVIRON = {"SHOP_ADMIN_SECRET": SHOP_SECRET, "REPORTS_SECRET": REPORTS_SECRET}
+SHOP_SECRET, REPORTS_SECRET, ENVIRON = SHOP, REPORTS, ROLE_SECRETS
 
 WORKSPACE = """
 [workspace]

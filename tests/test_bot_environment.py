@@ -9,7 +9,7 @@ import pytest
 
 from bot.core.errors import ConfigError
 from bot.settings import NEEDS, VARIABLES, load_settings
-from tests.bot_environment import MODES, OPTIONAL, ROLES, bot_environment
+from tests.bot_environment import MODES, OPTIONAL, ROLE_SECRETS, bot_environment
 from tests.readme import BLOCKS
 
 ROOT = Path(__file__).parents[1]
@@ -41,18 +41,18 @@ def test_the_table_calls_required_what_the_tests_set(mode: str) -> None:
     assert {row[0] for row in ROWS if row[column] == "required"} == set(MODES[mode])
     left_out = {row[0] for row in ROWS if row[column] == "leave it out"}
     all_set = bot_environment(SLACK, mode, all_set=True)
-    assert set(all_set) - {"PATH", "HOME", *ROLES} == set(VARIABLES) - left_out
+    assert set(all_set) - {"PATH", "HOME", *ROLE_SECRETS} == set(VARIABLES) - left_out
 
 
 @IN_MODES
 def test_the_documents_write_exactly_what_is_required(mode: str) -> None:
-    assert names(f"configure {mode}") == [*MODES[mode], *ROLES]
+    assert names(f"configure {mode}") == [*MODES[mode], *ROLE_SECRETS]
 
 
 def test_the_example_roles_file_reads_exactly_the_secrets_that_the_documents_write() -> None:
     lines = (ROOT / "roles.toml").read_text().splitlines()
     read = re.findall(r"\$\{(\w+)\}", "\n".join(line for line in lines if not line.startswith("#")))
-    assert read == list(ROLES)
+    assert read == list(ROLE_SECRETS)
 
 
 @IN_MODES

@@ -8,13 +8,13 @@ import re
 import tempfile
 import urllib.request
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 
-from bot.sandbox import Person, Sandbox, running_sandbox
-from tests.faults.live import Json, parts, until
+from bot.sandbox import Sandbox, running_sandbox
+from tests.faults.live import parts, until
 from tests.postgres import Postgres
 from tests.readme import PORT_TAKEN, Folder, an_empty_folder, is_free
 from tests.web.proxies import a_proxy
@@ -77,18 +77,11 @@ def ready(port: int) -> bool:
         return False
 
 
-def asked(ana: Person, ben: Person) -> Json | None:
-    """Asks, and gives the approval message if it comes: a bot that has just started may not know its groups yet."""
-    assert ana.command("/access", "request shop-admin 1h refund for SHOP-12").ok
-    with suppress(TimeoutError):
-        return ben.wait_message("#access-approvals", "Ana Souza", timeout=5)
-    return None
-
-
 def live_once(sandbox: Sandbox, tmp: Path) -> None:
     """A request, its approval, the credentials, a page through the gate of docs/gateways.md, and the end."""
     ana, ben = sandbox.person("ana"), sandbox.person("ben")
-    card = until(lambda: asked(ana, ben), 20)
+    assert ana.command("/access", "request shop-admin 1h refund for SHOP-12").ok
+    card = ben.wait_message("#access-approvals", "Ana Souza", timeout=20)
     assert ben.click(card, "Approve").ok
     offer = ana.wait_dm("Show credentials", timeout=20)
     assert ana.click(offer, "Show credentials").ok

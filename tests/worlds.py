@@ -28,9 +28,10 @@ from bot.operations.verify_audit import Verdict, verify_audit
 from bot.tokens import Signer
 from storage import grants
 from storage.database import Database
+from tests.bot_environment import KEY
 from tests.builders import a_policy
 
-KEYS = ("key-one-0123456789-0123456789-0123456789",)
+KEYS = (KEY,)
 START = int(os.environ.get("TEST_START", 1_790_000_000))
 """When the clock of a world stands at first: 2026-09-21, a Monday, unless the environment says otherwise."""
 

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import click
 
+from bot.cli.common import Wrong
+
 port_option = click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port of the page; 0 takes any.")
 
 
@@ -19,6 +21,7 @@ def demo(ctx: click.Context, ends: bool, fresh: bool, port: int) -> None:
     The bot runs unmodified, on SQLite, with a real nginx that asks its gate: request, approval, token, reminder,
     renewal, end on time, audit. It prints the address of the page, which only this machine can reach.
     """
+    _must_be_installed()
     from bot.sandbox.demo import main
 
     ctx.exit(main(ends=ends or not sys.stdout.isatty(), fresh=fresh, port=port))
@@ -31,9 +34,20 @@ def demo(ctx: click.Context, ends: bool, fresh: bool, port: int) -> None:
 @click.option("--rate-limits/--no-rate-limits", default=True, help="Slack's rate limits.")
 def sandbox(port: int, manifest: Path | None, request_url: str | None, rate_limits: bool) -> None:
     """Run the workspace alone, with a page, and print the environment for a bot to join it."""
+    _must_be_installed()
     import json
 
     from bot.sandbox.__main__ import serve
     from bot.slack.manifest import manifest as built
 
     serve(port, json.loads(manifest.read_text()) if manifest else built("socket"), request_url, rate_limits)
+
+
+def _must_be_installed() -> None:
+    """Refuses when the library that the stand-in needs is missing: only an extra brings it."""
+    from importlib.util import find_spec
+
+    if find_spec("websockets") is None:
+        raise Wrong(
+            "The stand-in for Slack needs websockets, which is not installed: pip install 'access-bot[sandbox]'"
+        )

@@ -104,6 +104,13 @@ def test_without_keys_a_verb_says_so(words: tuple[str, ...], configured: Path, m
     assert shown.stderr.startswith("environment ACCESS_SECRET_KEYS: is not set")
 
 
+@pytest.mark.parametrize("verb", ["demo", "sandbox"])
+def test_the_stand_in_without_its_library_says_how_to_get_it(verb: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "websockets", None)
+    shown = run(verb)
+    assert (shown.exit_code, "pip install 'access-bot[sandbox]'" in shown.stderr) == (2, True)
+
+
 @pytest.mark.parametrize("words", WRITING, ids=" ".join)
 def test_a_database_that_is_not_there_is_named_and_not_made(words: tuple[str, ...], configured: Path) -> None:
     shown = run(*words)

@@ -15,6 +15,7 @@ from bot.doctor.slack import SKEW
 from bot.sandbox import Sandbox, running_sandbox
 from bot.slack.manifest import SCOPES
 from storage.database import Database
+from tests.bot_environment import bot_environment
 from tests.builders import WORKSPACE, policy_text
 from tests.cli.conftest import run, run_process
 from tests.connectors import folder
@@ -31,7 +32,7 @@ def sandbox() -> Iterator[Sandbox]:
 @pytest.fixture
 def installed(configured: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Everything is as it should be: settings, roles.toml, an up-to-date database, the app in its channels."""
-    for name, value in sandbox.environment.items():
+    for name, value in bot_environment(sandbox.environment).items():
         monkeypatch.setenv(name, value)
     db = Database("sqlite:///access.db")
     db.migrate()
@@ -100,8 +101,9 @@ def test_every_connected_system_is_asked_and_named(
     ]
 
 
-def test_http_mode_is_examined_too(installed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_http_mode_is_examined_too(installed: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SLACK_APP_TOKEN")
+    monkeypatch.setenv("SLACK_SIGNING_SECRET", sandbox.environment["SLACK_SIGNING_SECRET"])
     shown = run("doctor")
     assert (shown.exit_code, bad(shown)) == (0, [])
     assert "complete, for HTTP mode" in shown.stdout

@@ -15,13 +15,14 @@ from pathlib import Path
 import pytest
 
 from bot.sandbox import Sandbox, running_sandbox
+from tests.bot_environment import bot_environment
 from tests.cli.conftest import run, run_process
 
 
 @pytest.fixture
 def sandbox(configured: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
     with running_sandbox(rate_limits=False) as running:
-        for name, value in {**running.environment, "PORT": "0"}.items():
+        for name, value in bot_environment(running.environment).items():
             monkeypatch.setenv(name, value)
         yield running
 

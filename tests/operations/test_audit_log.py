@@ -24,7 +24,7 @@ from storage import audit
 from storage.audit import Filters
 from tests.builders import a_policy
 from tests.together import together
-from tests.worlds import ANA, BEN, LEA, START, Made, make_world
+from tests.worlds import ANA, BEN, KEYS, LEA, START, Made, make_world
 
 NAMES = ", ".join(f'"{name}"' for name in COLUMNS)
 MARKS = ", ".join("?" * len(COLUMNS))
@@ -155,7 +155,7 @@ class TestCheck:
         assert verify_audit(log.world, log.signer.sealed, grow).broken is None
 
     def test_a_seal_of_an_earlier_key_still_counts_and_one_of_a_lost_key_does_not(self, log: Made) -> None:
-        (key,) = ("key-one-0123456789-0123456789-0123456789",)
+        (key,) = KEYS
         other = "key-two-0123456789-0123456789-0123456789"
         assert verify_audit(log.world, Signer([key, other]).sealed).broken is None
         lost = verify_audit(log.world, Signer([other]).sealed).broken

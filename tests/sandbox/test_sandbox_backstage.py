@@ -24,7 +24,7 @@ from bot.sandbox.process import DEAD, RUNNING, Bot
 from bot.sandbox.remote import SandboxError
 from bot.sandbox.server import PortTaken, loopback
 from bot.sandbox.stage import stage
-from tests.bot_environment import MODES, ROLES
+from tests.bot_environment import MODES, ROLE_SECRETS
 from tests.sandbox.conftest import bot_client
 from tests.sandbox.test_sandbox_page import Window
 
@@ -276,7 +276,7 @@ def test_the_bot_of_the_demo_has_the_environment_of_the_readme_and_nothing_of_th
     home = tmp_path / "home"
     with stage(home) as on:
         machine, stand_in = {"PATH", "HOME"}, {"SLACK_API_URL", "PORT"}
-        assert set(on.bot.environment) == {*MODES["socket"], *ROLES, *machine, *stand_in}
+        assert set(on.bot.environment) == {*MODES["socket"], *ROLE_SECRETS, *machine, *stand_in}
         assert on.bot.command("audit", "verify").returncode == 0
         assert (home / "access.db").exists()
 
