@@ -64,6 +64,9 @@ that wait would otherwise be tried and put off, each in transactions of its own,
 BETWEEN = 0.05
 """Seconds between two of these."""
 
+GIVES_WAY = 1
+"""Seconds for which updates go on waiting after a pause that Slack asked for, so that decisions are shown first."""
+
 ENDS_AT_ONCE = 256
 """Ends in hand at most while all that come can be done at once."""
 
@@ -88,6 +91,7 @@ class Delivery:
         self._owner = secrets.token_hex(8)
         self._stopping, self._waits = threading.Event(), False
         self._unheard, self._at_once = 0, False
+        self._updates_from = 0.0
         self._due_at: dict[Queue, int] = {}
         self._lock, self._held_until, self._rung = threading.Lock(), 0.0, False
         self._loops = {queue: Loop(self, queue, lanes) for queue, lanes in LANES.items()}
@@ -168,6 +172,8 @@ class Delivery:
 
     def room(self, queue: Queue) -> int:
         """How many rows of this queue may be in hand now."""
+        if queue is Queue.UPDATE and time.monotonic() < self._updates_from:
+            return 0
         if queue is Queue.SLACK and self._unheard >= UNHEARD:
             return 1
         return ENDS_AT_ONCE if queue is Queue.END and self._at_once else LANES[queue].in_hand
@@ -283,7 +289,10 @@ class Delivery:
         if giving_up and isinstance(error, SystemUnavailable) and giving_up(self, row, error):
             return
         work = Work(self._owner, [r.id for r in rows])
-        work.give_back(self._world, pause(row, error), str(error), isinstance(error, OutcomeUnknown))
+        wait = pause(row, error)
+        work.give_back(self._world, wait, str(error), isinstance(error, OutcomeUnknown))
+        if row.queue is Queue.UPDATE:  # thousands may wait: none of them is tried before Slack takes one again
+            self._updates_from = time.monotonic() + wait + GIVES_WAY
         if row.queue is Queue.SLACK and isinstance(error, SystemUnavailable) and error.retry_after is None:
             self._unheard += 1
             if self._unheard >= UNHEARD:

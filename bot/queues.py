@@ -41,6 +41,7 @@ LANES: Mapping[Queue, Lanes] = {
     Queue.START: Lanes(threads=THREADS, in_hand=48, claim=5, longest_pause=30),
     Queue.DECIDE: Lanes(threads=8, in_hand=32, claim=5, longest_pause=5),
     Queue.SLACK: Lanes(threads=8, in_hand=8, claim=15, longest_pause=20),
+    Queue.UPDATE: Lanes(threads=2, in_hand=2, claim=15, longest_pause=60),
 }
 """Starts and messages are not claimed before a thread is free for them: an end drops a start that nobody has begun,
 and of a message that a killed process had in hand nobody knows whether it was posted."""
@@ -50,6 +51,7 @@ SHARED: Mapping[Queue, frozenset[Queue]] = {
     Queue.START: frozenset({Queue.END, Queue.START}),
     Queue.DECIDE: frozenset({Queue.DECIDE}),
     Queue.SLACK: frozenset({Queue.SLACK}),
+    Queue.UPDATE: frozenset({Queue.UPDATE}),
 }
 """Whose next row may have waited behind a row of that queue: a grant's starts and ends are in one lane."""
 
@@ -70,7 +72,7 @@ def pause(row: Row, error: Exception) -> int:
     back at the same moment."""
     asked = 1 if isinstance(error, StorageUnavailable) else getattr(error, "retry_after", None)
     if asked is not None:
-        return max(1, int(asked) if row.queue is Queue.SLACK else min(int(asked), LONGEST_ASKED))
+        return max(1, int(asked) if row.queue in (Queue.SLACK, Queue.UPDATE) else min(int(asked), LONGEST_ASKED))
     longest = min(LANES[row.queue].longest_pause, 2 ** min(row.attempts - 1, 10))
     return max(1, round(random.uniform(longest / 2, longest)))  # noqa: S311, a pause is no secret
 

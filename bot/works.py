@@ -29,6 +29,7 @@ from bot.operations.record_delivery import (
     record_started,
 )
 from bot.operations.record_people import record_people
+from bot.operations.refresh_messages import refresh_messages
 from bot.operations.remove_found import record_removed, refuse_removal
 from bot.operations.take_work import Row
 from bot.operations.try_start import try_start
@@ -113,6 +114,10 @@ class Works:
         self._people.resolve(unresolved_of_role(self._world, row.data["role"]))
         return [lambda world: answer_waiting(world, row.data)]
 
+    def refresh_messages(self, row: Row) -> Sequence[Recording]:
+        refresh_messages(self._world, row.data["grants"], row.data["requests"], row.data["cards"])
+        return []
+
     def decide(self, row: Row) -> Sequence[Recording]:
         self._people.resolve(unresolved_of_request(self._world, row.data["request"]))
         voter = self._people.look_up(row.data["voter"])
@@ -157,6 +162,7 @@ OWN: Mapping[Kind, Callable[[Works, Row], Sequence[Recording]]] = {
     Kind.EXTEND_LEASE: Works.extend_lease,
     Kind.END_LEASE: Works.end_lease,
     Kind.SUM_USAGE: Works.sum_usage,
+    Kind.REFRESH_MESSAGES: Works.refresh_messages,
     Kind.DECIDE: Works.decide,
     Kind.ASK: Works.ask,
     Kind.LOOK_UP_PERSON: Works.look_up_person,

@@ -125,6 +125,14 @@ def hurry(db: Database, lanes: Sequence[str], now: int) -> bool:
     return db.run(sql, now, *lanes) > 0
 
 
+def waiting(db: Database, lanes: Sequence[str]) -> set[str]:
+    """Those of these lanes in which something waits that nobody has begun; nobody begins it before this transaction
+    ends."""
+    marks = ", ".join("?" * len(lanes))
+    sql = f"SELECT lane FROM outbox WHERE lane IN ({marks}) AND claimed_by IS NULL ORDER BY id{db.lock_row}"
+    return {str(lane) for (lane,) in db.rows(sql, *lanes)} if lanes else set()
+
+
 def tried(db: Database, lanes: Sequence[str]) -> set[str]:
     """Those of these lanes in which something is being done, or was tried and has to be tried again."""
     marks = ", ".join("?" * len(lanes))

@@ -1,7 +1,7 @@
 """Requests, their votes and the messages that show them."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from bot.core.lifecycle import REQUEST, Move, after, sources
@@ -123,6 +123,35 @@ def add_message(db: Database, request: str, channel: str, ts: str) -> None:
 def messages(db: Database, request: str) -> list[tuple[str, str]]:
     """Every posted copy as `(channel, ts)`, oldest first: the first one's thread carries what comes later."""
     return db.rows("SELECT channel, ts FROM messages WHERE request_id = ? ORDER BY ts", request)
+
+
+def shown_for(db: Database, grants: Sequence[str]) -> list[tuple[str, str]]:
+    """Id and role of the decided requests that gave or renewed these grants and have a message."""
+    marks = ", ".join("?" * len(grants))
+    has = "EXISTS (SELECT 1 FROM messages m WHERE m.request_id = r.id)"
+    sql = (
+        f"SELECT r.id, r.role FROM grants g JOIN requests r ON r.id = g.request_id WHERE g.id IN ({marks}) AND {has} "
+        f"UNION SELECT r.id, r.role FROM requests r WHERE r.renews IN ({marks}) AND r.state = 'approved' AND {has}"
+    )
+    return [(str(request), str(role)) for request, role in db.rows(sql, *grants, *grants)] if grants else []
+
+
+def pending_renewals(db: Database, grants: Sequence[str]) -> list[Request]:
+    """Pending requests for more time of these grants."""
+    marks = ", ".join("?" * len(grants))
+    sql = f"SELECT {_COLUMNS} FROM requests WHERE renews IN ({marks}) AND state = 'pending' ORDER BY id"
+    return _many(db.rows(sql, *grants)) if grants else []
+
+
+def forget_messages(db: Database, before: int) -> None:
+    """Drops where requests were shown that were decided before then and whose grants ended before then."""
+    alive = "(g.state NOT IN ('ended', 'failed') OR g.ended_at >= ?)"
+    db.run(
+        "DELETE FROM messages WHERE request_id IN (SELECT r.id FROM requests r WHERE r.state <> 'pending' "
+        f"AND r.decided_at < ? AND NOT EXISTS (SELECT 1 FROM grants g WHERE g.request_id = r.id AND {alive}) "
+        f"AND NOT EXISTS (SELECT 1 FROM grants g WHERE g.id = r.renews AND {alive}))",
+        before, before, before,
+    )  # fmt: skip
 
 
 def _one(row: tuple[Any, ...] | None) -> Request | None:

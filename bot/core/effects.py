@@ -16,6 +16,7 @@ class Queue(StrEnum):
     START = "start"
     DECIDE = "decide"
     SLACK = "slack"
+    UPDATE = "update"
 
 
 class Kind(StrEnum):
@@ -31,6 +32,8 @@ class Kind(StrEnum):
     REFRESH_CHANNELS = "refresh_channels"
     POST_APPROVAL = "post_approval"
     UPDATE_APPROVAL = "update_approval"
+    UPDATE_DIRECT = "update_direct"
+    REFRESH_MESSAGES = "refresh_messages"
     THREAD_NOTE = "thread_note"
     TELL_PERSON = "tell_person"
     REMIND = "remind"
@@ -58,6 +61,10 @@ class Effect:
 
 SUM_AFTER = 3
 """Seconds after which every process has written down what it counted."""
+
+
+REFRESH_AFTER = 2
+"""Seconds after a change in which the next one often follows, so that messages are updated once for both."""
 
 
 def grant_lane(grant: str) -> str:
@@ -129,15 +136,33 @@ def post_approval(request: str, channel: str, *, again: bool = False) -> Effect:
     return Effect(Kind.POST_APPROVAL, Queue.SLACK, f"to:{channel}", data)
 
 
-def update_approval(request: str, channel: str, delay: int = 0) -> Effect:
+def update_approval(request: str, channel: str, delay: int = 0, *, last: bool = False) -> Effect:
     """Shows every posted copy as it is then. An approval leaves a moment for the start, so that one update tells
-    both; a start that is quicker than that hurries it (`storage/outbox.py`)."""
+    both; a start that is quicker than that hurries it (`storage/outbox.py`). `last`: after all other messages."""
     data = {"request": request, "channel": channel}
-    return Effect(Kind.UPDATE_APPROVAL, Queue.SLACK, update_lane(request), data, delay)
+    queue = Queue.UPDATE if last else Queue.SLACK
+    return Effect(Kind.UPDATE_APPROVAL, queue, update_lane(request), data, delay)
 
 
 def update_lane(request: str) -> str:
     return f"update:{request}"
+
+
+def refresh_messages(grants: Sequence[str], requests: Sequence[str], cards: Sequence[str]) -> Effect:
+    """Finds the messages that show these grants and requests and updates those that are out of date; `cards` are
+    the grants whose approval messages are out of date too. A little later, so that one update tells several changes."""
+    data = {"grants": [*grants], "requests": [*requests], "cards": [*cards]}
+    first = next(iter((*grants, *requests)))
+    return Effect(Kind.REFRESH_MESSAGES, Queue.UPDATE, f"refresh:{first}", data, REFRESH_AFTER)
+
+
+def update_direct(channel: str, ts: str) -> Effect:
+    """Shows a direct message as it is then."""
+    return Effect(Kind.UPDATE_DIRECT, Queue.UPDATE, direct_lane(channel, ts), {"channel": channel, "ts": ts})
+
+
+def direct_lane(channel: str, ts: str) -> str:
+    return f"direct:{channel}:{ts}"
 
 
 def thread_note(request: str, channel: str, note: str, **facts: object) -> Effect:
@@ -208,5 +233,11 @@ def remove_found(finding: str, by: str, channel: str) -> Effect:
     return Effect(Kind.REMOVE_FOUND, Queue.DECIDE, "remove", {"finding": finding, "by": by, "channel": channel})
 
 
-def publish_home(person: str) -> Effect:
-    return Effect(Kind.PUBLISH_HOME, Queue.SLACK, f"home:{person}", {"person": person})
+def publish_home(person: str, *, last: bool = False) -> Effect:
+    """`last`: after all other messages."""
+    queue = Queue.UPDATE if last else Queue.SLACK
+    return Effect(Kind.PUBLISH_HOME, queue, home_lane(person), {"person": person})
+
+
+def home_lane(person: str) -> str:
+    return f"home:{person}"

@@ -16,11 +16,33 @@ from bot.core.audit import Entry, Event
 from bot.core.effects import Effect, Queue
 from bot.core.model import Directory, Grant, Person, Request, Source
 from bot.core.policy import Policy
-from storage import audit, facts, outbox, people
+from storage import audit, direct_notes, facts, outbox, people, private_answers
 from storage.database import Database
 
 SYSTEM = "system"
 """The actor of what nobody asked for: the clock, and what follows by itself."""
+
+LATE_EVENTS = frozenset({Event.GRANT_RENEWED, Event.GRANT_ENDED, Event.END_FAILED})
+"""After these the approval messages of a grant show what is no longer so."""
+
+REFRESHING = LATE_EVENTS | {
+    Event.REQUEST_ASKED,
+    Event.APPROVAL_GIVEN,
+    Event.DENIAL_GIVEN,
+    Event.REQUEST_WITHDRAWN,
+    Event.REQUEST_LAPSED,
+    Event.GRANT_SCHEDULED,
+    Event.GRANT_STARTED,
+    Event.GRANT_FAILED,
+}
+"""After these a message, a private answer or App Home may show what is no longer so."""
+
+ANSWERS_LAST = 30 * 60
+"""Seconds for which Slack takes changes of a private answer
+(https://docs.slack.dev/interactivity/handling-user-interaction)."""
+
+HOME_LASTS = 3600
+"""Seconds after App Home was opened in which it is kept up to date."""
 
 _CROCKFORD = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", b"0123456789abcdefghjkmnpqrstvwxyz")
 """To Crockford's base 32, in which nothing looks like something else."""
@@ -76,6 +98,8 @@ class Unit:
         self.entries: list[Entry] = []
         self.effects: list[Effect] = []
         self.due: int | None = None
+        self.moved: dict[str, Request | Grant] = {}
+        self.cards: dict[str, None] = {}
 
     @cached_property
     def directory(self) -> Directory:
@@ -92,8 +116,13 @@ class Unit:
         system: str = "",
         **detail: object,
     ) -> None:
-        """Adds an audit record; what it is about gives its subject, role, request and grant."""
+        """Adds an audit record; what it is about gives its subject, role, request and grant. What shows that is
+        brought up to date."""
         ids = _ids(about)
+        if about is not None and event in REFRESHING:
+            self.moved[about.id] = about
+            if event in LATE_EVENTS:
+                self.cards[about.id] = None
         detail = {"source": self.world.source, **detail}
         if not system:
             detail, system = _systems(about, detail)
@@ -169,6 +198,7 @@ def unit(world: World) -> Iterator[Unit]:
     with world.db.transaction():
         current = Unit(world)
         yield current
+        current.effects += _refresh(current)
         queues = frozenset(effect.queue for effect in current.effects)
         with world.db.together():
             outbox.add(current.db, current.effects, current.now)
@@ -177,6 +207,26 @@ def unit(world: World) -> Iterator[Unit]:
                 current.db.notify(queues, current.due)
     if queues or current.due:
         world.wake(queues, current.due)
+
+
+def _refresh(u: Unit) -> list[Effect]:
+    """Work that updates what shows the grants and requests of this transaction, if something does."""
+    if not u.moved:
+        return []
+    moved = [each.id for each in u.moved.values() if isinstance(each, Grant)]
+    asked = [each.id for each in u.moved.values() if isinstance(each, Request)]
+    if u.cards or _shown(u, moved, asked):
+        return [effects.refresh_messages(moved, asked, list(u.cards))]
+    return []
+
+
+def _shown(u: Unit, moved: list[str], asked: list[str]) -> bool:
+    return bool(
+        private_answers.any_since(u.db, u.now - ANSWERS_LAST)
+        or private_answers.open_homes(u.db, u.now - HOME_LASTS)
+        or direct_notes.of_grants(u.db, moved)
+        or direct_notes.of_requests(u.db, asked)
+    )
 
 
 def _ids(about: Request | Grant | None) -> tuple[str, str, str, str]:

@@ -1,16 +1,20 @@
 """Drops what can have no effect any more."""
 
 from bot.operations._unit import World, unit
-from storage import alarms, facts, ssh, tokens
+from storage import alarms, direct_notes, facts, private_answers, requests, ssh, tokens
 
-WEEK, MONTH = 7 * 86400, 30 * 86400
+DAY, WEEK, MONTH = 86400, 7 * 86400, 30 * 86400
 
 
 def forget_old(world: World) -> None:
-    """Idempotency keys after a week; dead tokens and certificates, and alarms that are over, after a month. Raises
-    StorageUnavailable."""
+    """Idempotency keys after a week; dead tokens and certificates, alarms that are over, and where approval messages of
+    access that is over are, after a month; direct messages in which nothing changes any more after a day, all others
+    after three months. Raises StorageUnavailable."""
     with unit(world) as u:
         facts.forget_keys(u.db, u.now - WEEK)
         tokens.forget(u.db, u.now - MONTH)
         ssh.forget(u.db, u.now - MONTH)
         alarms.forget(u.db, u.now - MONTH)
+        requests.forget_messages(u.db, u.now - MONTH)
+        direct_notes.forget(u.db, u.now - DAY, u.now - 3 * MONTH)
+        private_answers.forget_homes(u.db, u.now - DAY)

@@ -1,10 +1,12 @@
-"""Leaves word to show a person their App Home as things are then."""
+"""Shows a person their App Home, and keeps it up to date for a while."""
 
 from bot.core import effects
 from bot.operations._unit import World, unit
+from storage import private_answers
 
 
 def show_home(world: World, person: str) -> None:
     """Raises StorageUnavailable."""
     with unit(world) as u:
+        private_answers.open_home(u.db, person, u.now)
         u.do(effects.publish_home(person))

@@ -18,6 +18,15 @@ from bot.operations.describe_alarms import alarms_in, describe_alarms, record_al
 from bot.operations.describe_grant import GrantView, describe_grant
 from bot.operations.describe_person import describe_person
 from bot.operations.describe_request import RequestCard, describe_request
+from bot.operations.direct_notes import (
+    LASTING,
+    REMINDER,
+    DirectNote,
+    Told,
+    describe_told,
+    record_shown,
+    record_told,
+)
 from bot.operations.keep_channels import refresh_done
 from bot.operations.read_audit import export_csv, filters_from, may_audit
 from bot.operations.reconcile import read_findings
@@ -152,8 +161,42 @@ class Messenger:
         said = [(kind, data, message) for kind, data in work if (message := self._direct(kind, data)) is not None]
         if not said:
             return []
-        self.post(work[0][1]["person"], direct_messages.join([message for _, _, message in said]))
-        return [_reminded(data["grant"]) for kind, data, _ in said if kind is Kind.REMIND]
+        notes = _notes([(kind, data) for kind, data, _ in said], self._world.now())
+        messages = [self._told(note, message) for note, (_, _, message) in zip(notes, said, strict=True)]
+        answer = self.post(work[0][1]["person"], direct_messages.join(messages))
+        posted = [replace(note, channel=answer["channel"], ts=answer["ts"]) for note in notes]
+        reminded = [_reminded(data["grant"]) for kind, data, _ in said if kind is Kind.REMIND]
+        return [lambda w: record_told(w, posted), *reminded]
+
+    def _told(self, note: DirectNote, message: Message) -> Message:
+        """A note that a later one of the same message overtakes is told as a past one."""
+        overtaken = note.past and note.note not in LASTING
+        view = describe_grant(self._world, note.grant) if overtaken and note.grant else None
+        return direct_messages.past_note(note.note, note.at, view) if view else message
+
+    def update_direct(self, data: Data) -> list[Recording]:
+        """What is past in it loses its buttons; the rest is shown as it is now."""
+        channel, ts = data["channel"], data["ts"]
+        told = describe_told(self._world, channel, ts)
+        if not told:
+            return []
+        self._show(channel, ts, direct_messages.join([self._as_now(each) for each in told]))
+        past = [each.note.place for each in told if each.past]
+        return [lambda w: record_shown(w, channel, ts, past)]
+
+    def _as_now(self, told: Told) -> Message:
+        note, now = told.note, self._world.now()
+        if told.request is not None:
+            if told.past and note.note not in LASTING:
+                return direct_messages.past_request_note(told.request)
+            return direct_messages.request_note(note.note, told.request, now)
+        if told.grant is None:
+            return answers.text("This is about access that is not on record any more.")
+        if told.past and note.note not in LASTING:
+            return direct_messages.past_note(note.note, note.at, told.grant)
+        if note.note == REMINDER:
+            return direct_messages.reminder(told.grant, now)
+        return direct_messages.grant_note(note.note, told.grant, now)
 
     def _direct(self, kind: Kind, data: Data) -> Message | None:
         now = self._world.now()
@@ -263,6 +306,17 @@ def _overtaken(note: str, view: GrantView) -> bool:
     return note not in ("failed", "ended") and view.grant.state not in HELD
 
 
+def _notes(said: Sequence[tuple[Kind, Data]], now: int) -> list[DirectNote]:
+    """What a direct message tells, before it has a place."""
+    last = {data["grant"]: place for place, (_, data) in enumerate(said) if "grant" in data}
+    notes = []
+    for place, (kind, data) in enumerate(said):
+        grant, note = data.get("grant", ""), REMINDER if kind is Kind.REMIND else data["note"]
+        past = note in LASTING or (grant != "" and last[grant] > place)
+        notes.append(DirectNote("", "", place, grant, data.get("request", ""), note, now, past))
+    return notes
+
+
 def _reminded(grant: str) -> Recording:
     return lambda w: record_reminded(w, grant)
 
@@ -282,6 +336,7 @@ _ALONE: Mapping[Kind, Callable[[Messenger, Data], list[Recording]]] = {
     Kind.POST_APPROVAL: Messenger.post_approval,
     Kind.UPDATE_APPROVAL: Messenger.update_approval,
     Kind.UPDATE_ALARM: Messenger.update_alarm,
+    Kind.UPDATE_DIRECT: Messenger.update_direct,
     Kind.ANSWER: Messenger.answer,
     Kind.PUBLISH_HOME: Messenger.publish_home,
     Kind.SEND_EXPORT: Messenger.send_export,

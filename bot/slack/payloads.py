@@ -49,7 +49,8 @@ class Command(Said):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Click(Said):
     """A press or a choice. `value` is the button's value or what was chosen; `ts` is set on a message, `view` and
-    `hash` in a modal or Home, whose `texts` are what stands in its inputs by their block id."""
+    `hash` in a modal or Home, whose `texts` are what stands in its inputs by their block id. `ephemeral` is for a
+    message that only this person sees."""
 
     action: str
     value: str
@@ -57,6 +58,7 @@ class Click(Said):
     view: str = ""
     view_type: str = ""
     hash: str = ""
+    ephemeral: bool = False
     texts: Mapping[str, str]
 
 
@@ -132,6 +134,7 @@ def click_from(body: Json) -> Click:
         view=_text(view, "id"),
         view_type=_text(view, "type"),
         hash=_text(view, "hash"),
+        ephemeral=container.get("is_ephemeral") is True,
         texts=_texts(view),
     )
 

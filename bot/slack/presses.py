@@ -14,6 +14,7 @@ from bot.operations.acknowledge_end import acknowledge_end
 from bot.operations.begin_decision import begin_decision
 from bot.operations.describe_person import describe_person
 from bot.operations.describe_request import RequestCard, describe_request
+from bot.operations.direct_notes import adopt_message
 from bot.operations.do_once import do_once, do_together
 from bot.operations.leave_answer import leave_answer
 from bot.operations.release_grant import release_grant
@@ -47,6 +48,8 @@ class Route:
 def run_press(desk: Desk, click: Click) -> None:
     """Does what a button says. Raises StorageUnavailable, and BadPayload for a forged value."""
     PRESSES.get(click.action, UNKNOWN).run(desk, click)
+    if click.action in OF_GRANT and click.ts and click.channel.startswith("D") and not click.ephemeral:
+        adopt_message(desk.world, click.value, click.person, click.channel, click.ts)
 
 
 def tell(world: World, click: Click, outcome: object) -> None:
@@ -245,4 +248,7 @@ PRESSES: Mapping[str, Route] = {
     Action.ACKNOWLEDGE_ALL: Route(acknowledge_all),
     Action.REMOVE_FOUND: Route(remove_found),
 }
+OF_GRANT = frozenset({Action.SHOW_CREDENTIALS, Action.RENEW, Action.DONE})
+"""Buttons of direct messages, with the grant as their value."""
+
 UNKNOWN = Route(outdated, known=False)

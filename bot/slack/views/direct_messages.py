@@ -8,6 +8,7 @@ from bot.core.durations import format_duration
 from bot.core.model import EndReason, Grant, GrantState, Request
 from bot.operations.describe_grant import GrantView
 from bot.operations.describe_request import RequestCard
+from bot.operations.direct_notes import TRUE_IN
 from bot.slack.blocks import (
     Block,
     Message,
@@ -36,13 +37,14 @@ from bot.slack.views._parts import (
     renew,
     role_parts,
     state_now,
+    state_parts,
     title_of,
     title_text,
     used_parts,
     used_text,
 )
 
-__all__ = ["grant_note", "join", "reminder", "request_note"]
+__all__ = ["grant_note", "join", "past_note", "past_request_note", "reminder", "request_note"]
 
 
 def grant_note(note: str, view: GrantView, now: int) -> Message:
@@ -50,8 +52,30 @@ def grant_note(note: str, view: GrantView, now: int) -> Message:
 
     A note that Slack's outage held back until it was no longer so tells what is so now instead.
     """
-    state, render = _GRANT_NOTES[note]
-    return render(view, now) if view.grant.state is state else _overtaken(view, now)
+    return _GRANT_NOTES[note](view, now) if view.grant.state is TRUE_IN[note] else _overtaken(view, now)
+
+
+def past_note(note: str, at: int, view: GrantView) -> Message:
+    """What a message told when it was posted (`at`), in words that stay true, and how the access ended if it has."""
+    grant, words = view.grant, _PAST[note]
+    over = grant.state in (GrantState.ENDED, GrantState.FAILED)
+    since: list[Part] = state_parts(grant) if over else ["Newer messages say how it went on."]
+    return message(
+        f"{title_text(view.role, grant.role)}: {words}.",
+        paragraph([*role_parts(view.role, grant.role), f": {words} ", date(at), "."], since),
+    )
+
+
+def past_request_note(card: RequestCard) -> Message:
+    """A request that nobody could be shown at first."""
+    title = title_text(card.role, card.request.role)
+    return message(
+        f"Your request for {title} could not be shown to its approvers at first.",
+        paragraph(
+            ["Your request for ", *role_parts(card.role, card.request.role), " could not be shown at first."],
+            ["Newer messages say how it went on."],
+        ),
+    )
 
 
 def request_note(note: str, card: RequestCard, now: int) -> Message:
@@ -323,18 +347,32 @@ def _buttons(view: GrantView) -> list[Block]:
     return [actions(*buttons)] if buttons else []
 
 
-_GRANT_NOTES: Mapping[str, tuple[GrantState, Callable[[GrantView, int], Message]]] = {
-    "scheduled": (GrantState.SCHEDULED, _scheduled),
-    "active": (GrantState.ACTIVE, _active),
-    "delayed": (GrantState.STARTING, _delayed),
-    "failed": (GrantState.FAILED, _failed),
-    "renewed": (GrantState.ACTIVE, _renewed),
-    "unextended": (GrantState.ACTIVE, _unextended),
-    "extended": (GrantState.ACTIVE, _extended),
-    "missing": (GrantState.ACTIVE, _missing),
-    "end_delayed": (GrantState.ENDING, _end_delayed),
-    "ended": (GrantState.ENDED, _ended),
+_GRANT_NOTES: Mapping[str, Callable[[GrantView, int], Message]] = {
+    "scheduled": _scheduled,
+    "active": _active,
+    "delayed": _delayed,
+    "failed": _failed,
+    "renewed": _renewed,
+    "unextended": _unextended,
+    "extended": _extended,
+    "missing": _missing,
+    "end_delayed": _end_delayed,
+    "ended": _ended,
 }
+
+_PAST: Mapping[str, str] = {
+    "scheduled": "approved, to start later,",
+    "active": "started",
+    "delayed": "took longer to set up,",
+    "renewed": "renewed",
+    "unextended": "a system had not confirmed the new end",
+    "extended": "every system had confirmed the new end",
+    "missing": "a part of it was missing",
+    "reminder": "reminded of its end",
+    "end_delayed": "a system had not confirmed the end",
+    "lost": "told of",
+}
+"""What each note told, before the time at which it did."""
 
 _REQUEST_NOTES: Mapping[str, Callable[[RequestCard], Message]] = {
     "denied": _denied,

@@ -1,0 +1,66 @@
+"""Finds everything in Slack that shows a grant or request which moved on, and leaves one update for each message."""
+
+from collections.abc import Sequence
+
+from bot.core import effects
+from bot.core.approval import deciders
+from bot.core.model import Grant, GrantState, Request
+from bot.operations._end import channel_of, withdraw
+from bot.operations._leads import leads_only
+from bot.operations._unit import HOME_LASTS, SYSTEM, Unit, World, unit
+from bot.operations.direct_notes import stale_messages, update_messages
+from storage import grants, outbox, private_answers, requests
+
+OVER = (GrantState.ENDED, GrantState.FAILED)
+
+
+def refresh_messages(world: World, about: Sequence[str], asked: Sequence[str], cards: Sequence[str]) -> None:
+    """`about` are grants, `asked` requests, `cards` grants whose approval messages are out of date. It reads before it
+    writes, so that ends don't wait for it. Raises StorageUnavailable."""
+    with world.db.reading():
+        reader = Unit(world)
+        moved = [grant for name in about if (grant := grants.get(reader.db, name)) is not None]
+        seen = [request for name in asked if (request := requests.get(reader.db, name)) is not None]
+        stale = stale_messages(reader, about, asked)
+        shown = requests.shown_for(reader.db, cards)
+        over = [grant.id for grant in moved if grant.state in OVER]
+        renewals = requests.pending_renewals(reader.db, over)
+        homes = _homes(reader, moved, seen)
+    with unit(world) as u:
+        for renewal in renewals:
+            withdraw(u, renewal, SYSTEM, "the access that it would renew has ended")
+        update_messages(u, stale)
+        _update_approvals(u, shown)
+        _publish(u, homes)
+
+
+def _update_approvals(u: Unit, shown: Sequence[tuple[str, str]]) -> None:
+    waiting = outbox.waiting(u.db, [effects.update_lane(request) for request, _ in shown])
+    u.do(
+        *(
+            effects.update_approval(request, channel_of(u, role), last=True)
+            for request, role in shown
+            if effects.update_lane(request) not in waiting
+        )
+    )
+
+
+def _homes(u: Unit, moved: Sequence[Grant], asked: Sequence[Request]) -> list[str]:
+    """Who has App Home open and sees there one of these."""
+    looking = private_answers.open_homes(u.db, u.now - HOME_LASTS)
+    if not looking:
+        return []
+    own = {grant.person for grant in moved} | {request.requester for request in asked}
+    roles = {(request.role, request.requester) for request in asked}
+    able = {
+        person
+        for name, requester in roles
+        if (role := u.policy.roles.get(name)) is not None
+        for person in deciders(role, requester, u.directory)
+    }
+    return [person for person in looking if person in own or person in able or leads_only(u, person) is None]
+
+
+def _publish(u: Unit, homes: Sequence[str]) -> None:
+    waiting = outbox.waiting(u.db, [effects.home_lane(person) for person in homes])
+    u.do(*(effects.publish_home(person, last=True) for person in homes if effects.home_lane(person) not in waiting))

@@ -1,0 +1,87 @@
+"""Direct messages that tell of grants and requests: each row is one note in one message."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from storage.database import Database
+
+Place = tuple[str, str]
+"""Channel and ts of a message."""
+
+
+@dataclass(frozen=True, slots=True)
+class DirectNote:
+    """`note` names the text, `at` is when it was posted (UTC seconds). `past` notes are shown in words that stay true,
+    without buttons."""
+
+    channel: str
+    ts: str
+    place: int
+    grant: str
+    request: str
+    note: str
+    at: int
+    past: bool
+
+
+_COLUMNS = "channel, ts, place, grant_id, request_id, note, at, past"
+
+
+def add(db: Database, notes: Sequence[DirectNote]) -> None:
+    sql = f"INSERT INTO direct_notes ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+    rows = [(n.channel, n.ts, n.place, n.grant, n.request, n.note, n.at, int(n.past)) for n in notes]
+    db.run_many(sql, rows)
+
+
+def in_message(db: Database, channel: str, ts: str) -> list[DirectNote]:
+    """The notes of one message, in their order."""
+    sql = f"SELECT {_COLUMNS} FROM direct_notes WHERE channel = ? AND ts = ? ORDER BY place"
+    return [_note(row) for row in db.rows(sql, channel, ts)]
+
+
+def of_grants(db: Database, grants: Sequence[str]) -> list[DirectNote]:
+    """The notes of these grants that are not past."""
+    marks = ", ".join("?" * len(grants))
+    sql = f"SELECT {_COLUMNS} FROM direct_notes WHERE grant_id <> '' AND grant_id IN ({marks}) AND past = 0"
+    return [_note(row) for row in db.rows(sql, *grants)] if grants else []
+
+
+def of_requests(db: Database, requests: Sequence[str]) -> list[DirectNote]:
+    """The notes of these requests that are not past."""
+    marks = ", ".join("?" * len(requests))
+    sql = f"SELECT {_COLUMNS} FROM direct_notes WHERE request_id <> '' AND request_id IN ({marks}) AND past = 0"
+    return [_note(row) for row in db.rows(sql, *requests)] if requests else []
+
+
+def newest(db: Database, grants: Sequence[str], but: str) -> dict[str, str]:
+    """The ts of the newest message about each of these grants; notes called `but` don't count."""
+    marks = ", ".join("?" * len(grants))
+    sql = (
+        f"SELECT grant_id, MAX(ts) FROM direct_notes WHERE grant_id <> '' AND grant_id IN ({marks}) AND note <> ? "
+        "GROUP BY grant_id"
+    )
+    return {str(grant): str(ts) for grant, ts in db.rows(sql, *grants, but)} if grants else {}
+
+
+def set_past(db: Database, channel: str, ts: str, places: Sequence[int]) -> None:
+    marks = ", ".join("?" * len(places))
+    if places:
+        sql = f"UPDATE direct_notes SET past = 1 WHERE channel = ? AND ts = ? AND place IN ({marks})"
+        db.run(sql, channel, ts, *places)
+
+
+def forget(db: Database, before: int, long_before: int) -> None:
+    """Drops the messages posted before then in which nothing will change, and all that are much older."""
+    db.run(
+        "DELETE FROM direct_notes WHERE at < ? OR (at < ? AND NOT EXISTS (SELECT 1 FROM direct_notes o "
+        "WHERE o.channel = direct_notes.channel AND o.ts = direct_notes.ts AND o.past = 0))",
+        long_before,
+        before,
+    )
+
+
+def _note(row: tuple[object, ...]) -> DirectNote:
+    channel, ts, place, grant, request, note, at, past = row
+    return DirectNote(
+        str(channel), str(ts), int(str(place)), str(grant), str(request), str(note), int(str(at)), bool(past)
+    )
