@@ -157,7 +157,7 @@ class TestRenewal:
         assert renewed.grant == made.grant(grant.id)
         assert renewed.grant.ends_at == START + 1800 + 2 * HOUR
         assert made.log("grant:access:renewed") == [(ANA, "still at it")]
-        assert made.work()[-3:] == ["extend_lease", "tell_person", "thread_note"]
+        assert made.work()[-4:] == ["extend_lease", "tell_person", "thread_note", "refresh_messages"]
 
     def test_never_ends_earlier_than_before(self, made: Made) -> None:
         grant = made.a_grant(duration=HOUR)
@@ -386,7 +386,7 @@ class TestEnd:
         assert made.state("grants", grant.id) == "ending"
         assert made.rows("SELECT state, error FROM leases") == [("ending", "no route to host")]
         assert made.events("grant:end:failed") == 1
-        assert made.work() == ["alarm", "tell_person"]
+        assert made.work() == ["alarm", "tell_person", "refresh_messages"]
 
     def test_a_failure_told_after_another_worker_succeeded_changes_nothing(self, made: Made) -> None:
         grant = made.a_grant()
