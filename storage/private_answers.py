@@ -35,10 +35,10 @@ def get(db: Database, answer: str) -> PrivateAnswer | None:
 
 
 def of(db: Database, people: Sequence[str], since: int) -> list[str]:
-    """The ids of the answers that these people were given since then."""
+    """The ids of the answers since then that these people were given, or that are about them."""
     marks = ", ".join("?" * len(people))
-    sql = f"SELECT id FROM private_answers WHERE person IN ({marks}) AND at > ? ORDER BY at, id"
-    return [str(found) for (found,) in db.rows(sql, *people, since)] if people else []
+    sql = f"SELECT id FROM private_answers WHERE (person IN ({marks}) OR about IN ({marks})) AND at > ? ORDER BY at, id"
+    return [str(found) for (found,) in db.rows(sql, *people, *people, since)] if people else []
 
 
 def used(db: Database, answer: str, shown: str) -> None:
@@ -51,6 +51,10 @@ def drop(db: Database, answer: str) -> None:
 
 def any_since(db: Database, since: int) -> bool:
     return db.row("SELECT 1 FROM private_answers WHERE at > ? LIMIT 1", since) is not None
+
+
+def any_before(db: Database, before: int) -> bool:
+    return db.row("SELECT 1 FROM private_answers WHERE at <= ? LIMIT 1", before) is not None
 
 
 def forget(db: Database, before: int) -> int:

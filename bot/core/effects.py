@@ -33,6 +33,7 @@ class Kind(StrEnum):
     POST_APPROVAL = "post_approval"
     UPDATE_APPROVAL = "update_approval"
     UPDATE_DIRECT = "update_direct"
+    UPDATE_ANSWER = "update_answer"
     REFRESH_MESSAGES = "refresh_messages"
     THREAD_NOTE = "thread_note"
     TELL_PERSON = "tell_person"
@@ -159,6 +160,15 @@ def refresh_messages(grants: Sequence[str], requests: Sequence[str], cards: Sequ
 def update_direct(channel: str, ts: str) -> Effect:
     """Shows a direct message as it is then."""
     return Effect(Kind.UPDATE_DIRECT, Queue.UPDATE, direct_lane(channel, ts), {"channel": channel, "ts": ts})
+
+
+def update_answer(answer: str) -> Effect:
+    """Shows an ephemeral answer as it is then."""
+    return Effect(Kind.UPDATE_ANSWER, Queue.UPDATE, answer_lane(answer), {"answer": answer})
+
+
+def answer_lane(answer: str) -> str:
+    return f"private:{answer}"
 
 
 def direct_lane(channel: str, ts: str) -> str:

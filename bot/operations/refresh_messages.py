@@ -26,12 +26,15 @@ def refresh_messages(world: World, about: Sequence[str], asked: Sequence[str], c
         over = [grant.id for grant in moved if grant.state in OVER]
         renewals = requests.pending_renewals(reader.db, over)
         homes = _homes(reader, moved, seen)
+        people = sorted({grant.person for grant in moved} | {request.requester for request in seen})
+        answers = private_answers.of(reader.db, people, reader.now - ANSWERS_LAST)
     with unit(world) as u:
         for renewal in renewals:
             withdraw(u, renewal, SYSTEM, "the access that it would renew has ended")
         update_messages(u, stale)
         _update_approvals(u, shown)
         _publish(u, homes)
+        _update_answers(u, answers)
 
 
 def _update_approvals(u: Unit, shown: Sequence[tuple[str, str]]) -> None:
@@ -43,6 +46,11 @@ def _update_approvals(u: Unit, shown: Sequence[tuple[str, str]]) -> None:
             if effects.update_lane(request) not in waiting
         )
     )
+
+
+def _update_answers(u: Unit, answers: Sequence[str]) -> None:
+    waiting = outbox.waiting(u.db, [effects.answer_lane(answer) for answer in answers])
+    u.do(*(effects.update_answer(answer) for answer in answers if effects.answer_lane(answer) not in waiting))
 
 
 def _homes(u: Unit, moved: Sequence[Grant], asked: Sequence[Request]) -> list[str]:

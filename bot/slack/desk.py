@@ -14,11 +14,13 @@ from bot.core.model import Order, Person
 from bot.core.reality import Answer
 from bot.operations._unit import World
 from bot.operations.find_unresolved import unresolved_leads
+from bot.operations.private_answers import keep_answer
 from bot.operations.record_people import find_person, record_people
 from bot.operations.refuse_action import refuse_action
 from bot.slack.api import call
 from bot.slack.payloads import Said
 from bot.slack.people import SlackPeople
+from bot.slack.response_urls import is_slacks
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +47,12 @@ class Desk:
     @property
     def now(self) -> int:
         return self.world.now()
+
+
+def keep(desk: Desk, person: str, url: str, kind: str, about: str) -> None:
+    """Keeps an ephemeral answer up to date, where its address is Slack's."""
+    if is_slacks(url, desk.client.base_url):
+        keep_answer(desk.world, person, url, kind, about)
 
 
 def foreign(desk: Desk, said: Said) -> Refused | None:

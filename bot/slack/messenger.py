@@ -28,6 +28,13 @@ from bot.operations.direct_notes import (
     record_told,
 )
 from bot.operations.keep_channels import refresh_done
+from bot.operations.private_answers import (
+    REVOKE,
+    AnswerView,
+    describe_answer,
+    drop_answer,
+    record_changed,
+)
 from bot.operations.read_audit import export_csv, filters_from, may_audit
 from bot.operations.reconcile import read_findings
 from bot.operations.record_posted import record_leads_told, record_posted, record_reminded
@@ -35,6 +42,7 @@ from bot.operations.verify_audit import Sealed, verify_audit
 from bot.slack.api import LOCKED_OUT, Caller, sorted_errors
 from bot.slack.audit_query import page
 from bot.slack.channels import Channels
+from bot.slack.response_urls import is_slacks, replace_answer
 from bot.slack.views import (
     answers,
     approval_message,
@@ -42,6 +50,8 @@ from bot.slack.views import (
     end_alarm,
     findings,
     home,
+    lists,
+    revoke_confirm,
     security_notes,
     thread_notes,
 )
@@ -262,6 +272,31 @@ class Messenger:
         card = self._card(data) if "request" in data else None
         return answers.render(data["note"], data, card, self._world.now())
 
+    def update_answer(self, data: Data) -> list[Recording]:
+        """Nothing is sent while it says what is so: Slack takes five changes."""
+        view = describe_answer(self._world, data["answer"])
+        if view is None or not is_slacks(view.answer.url, self._client.base_url):
+            return [lambda w: drop_answer(w, data["answer"])]
+        if view.shown == view.answer.shown:
+            return []
+        try:
+            replace_answer(view.answer.url, self._answer_now(view))
+        except SystemRefused:  # it was dismissed, or is too old
+            return [lambda w: drop_answer(w, view.answer.id)]
+        return [lambda w: record_changed(w, view)]
+
+    def _answer_now(self, view: AnswerView) -> Message:
+        now, about = self._world.now(), view.answer
+        if view.request is not None:
+            return answers.request_now(view.request, now)
+        if view.grant is not None:
+            message = answers.grant_now(view.grant, now)
+        elif view.person is not None and about.kind == REVOKE:
+            message = revoke_confirm.render(view.person.held, about.about, now, view.person.titles)
+        else:
+            message = lists.my_access(view.person or describe_person(self._world, about.person), now)
+        return answers.last_change(message) if view.is_last else message
+
     def publish_home(self, data: Data) -> list[Recording]:
         view = home.render(describe_person(self._world, data["person"], for_home=True), self._world.now())
         self._call("views.publish", user_id=data["person"], view=view)
@@ -337,6 +372,7 @@ _ALONE: Mapping[Kind, Callable[[Messenger, Data], list[Recording]]] = {
     Kind.UPDATE_APPROVAL: Messenger.update_approval,
     Kind.UPDATE_ALARM: Messenger.update_alarm,
     Kind.UPDATE_DIRECT: Messenger.update_direct,
+    Kind.UPDATE_ANSWER: Messenger.update_answer,
     Kind.ANSWER: Messenger.answer,
     Kind.PUBLISH_HOME: Messenger.publish_home,
     Kind.SEND_EXPORT: Messenger.send_export,

@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from bot.core.errors import AccessBotError
@@ -41,9 +41,11 @@ class Said:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command(Said):
-    """`text` is as Slack sends it, with people and channels as `<@U…|name>` and `&`, `<`, `>` escaped."""
+    """`text` is as Slack sends it, with people and channels as `<@U…|name>` and `&`, `<`, `>` escaped. The answer can be
+    changed through `response_url`."""
 
     text: str
+    response_url: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +61,7 @@ class Click(Said):
     view_type: str = ""
     hash: str = ""
     ephemeral: bool = False
+    response_url: str = field(default="", repr=False)
     texts: Mapping[str, str]
 
 
@@ -112,6 +115,7 @@ def command_from(body: Json) -> Command:
         trigger=trigger,
         key=f"command:{trigger or _digest(body)}",
         text=_text(body, "text"),
+        response_url=_text(body, "response_url"),
     )
 
 
@@ -135,6 +139,7 @@ def click_from(body: Json) -> Click:
         view_type=_text(view, "type"),
         hash=_text(view, "hash"),
         ephemeral=container.get("is_ephemeral") is True,
+        response_url=_text(body, "response_url"),
         texts=_texts(view),
     )
 

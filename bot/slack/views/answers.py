@@ -5,7 +5,8 @@ It doesn't know where it is shown.
 from collections.abc import Callable, Mapping
 
 from bot.core.durations import format_duration
-from bot.core.model import Grant, GrantState, Request, RequestState
+from bot.core.model import HELD, Grant, GrantState, Request, RequestState
+from bot.operations.describe_grant import GrantView
 from bot.operations.describe_request import RequestCard
 from bot.operations.request_access import Submitted
 from bot.slack.blocks import (
@@ -15,6 +16,7 @@ from bot.slack.blocks import (
     bold,
     clean,
     code,
+    context,
     date,
     escape,
     message,
@@ -128,6 +130,45 @@ def already_decided(card: RequestCard, now: int) -> Message:
             ["Your press changed nothing."],
         ),
     )
+
+
+def request_now(card: RequestCard, now: int) -> Message:
+    """What has become of a request that its requester was told of."""
+    request = card.request
+    if request.state is RequestState.PENDING:
+        return already_pending(request, now)
+    how, then = _BECAME[request.state]
+    when: list[Part] = [" ", date(request.decided_at)] if request.decided_at else []
+    return message(
+        f"Your request for {title_text(card.role, request.role)} {how}.",
+        paragraph(["Your request for ", *role_parts(card.role, request.role), f" {how}", *when, "."], [then]),
+    )
+
+
+_BECAME: Mapping[RequestState, tuple[str, str]] = {
+    RequestState.APPROVED: ("was approved", "Your direct messages say how it went on."),
+    RequestState.DENIED: ("was denied", "Your direct messages say why."),
+    RequestState.WITHDRAWN: ("was withdrawn", "Nobody is asked about it any more."),
+    RequestState.LAPSED: ("was not answered in time", "Ask again, and tell an approver that it waits."),
+}
+
+
+def grant_now(view: GrantView, now: int) -> Message:
+    """What has become of access that its holder was told of."""
+    grant = view.grant
+    if grant.state in HELD:
+        return already_held(grant, now)
+    return message(
+        f"News about your access to {title_text(view.role, grant.role)}.",
+        paragraph([*role_parts(view.role, grant.role), ": ", *state_now(grant, now)]),
+    )
+
+
+def last_change(said: Message) -> Message:
+    """The same without buttons, because Slack takes no further change of it."""
+    blocks = [block for block in said["blocks"] if block["type"] != "actions"]
+    words = "This answer is not kept up to date any more. `/access list` shows what is so."
+    return message(said["text"], *blocks, context(words))
 
 
 def vote_counted(have: int, need: int) -> Message:

@@ -1,0 +1,111 @@
+"""Ephemeral answers that are kept up to date for as long as Slack takes changes of them."""
+
+from dataclasses import dataclass
+from hashlib import sha256
+
+from bot.core import effects
+from bot.core.model import GrantState, RequestState
+from bot.operations._unit import ANSWERS_LAST, World, new_id, unit
+from bot.operations.describe_grant import GrantView, describe_grant
+from bot.operations.describe_person import PersonView, describe_person
+from bot.operations.describe_request import RequestCard, describe_request
+from storage import private_answers
+from storage.private_answers import PrivateAnswer
+
+REQUEST, GRANT, LIST, REVOKE = "request", "grant", "list", "revoke"
+"""What an answer is about: one request, one grant, what its reader has, or what somebody else has."""
+
+USES = 5
+"""Changes that Slack takes of one answer (https://docs.slack.dev/interactivity/handling-user-interaction)."""
+
+OVER = (GrantState.ENDED, GrantState.FAILED)
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerView:
+    """An answer with what it tells of; one of the three is set. `is_last` is for the last change that Slack takes, and
+    `is_over` for an answer in which nothing will change any more. `shown` is a digest of what it says."""
+
+    answer: PrivateAnswer
+    request: RequestCard | None
+    grant: GrantView | None
+    person: PersonView | None
+    shown: str
+    is_last: bool
+    is_over: bool
+
+
+def keep_answer(world: World, person: str, url: str, kind: str, about: str) -> None:
+    """Keeps an answer up to date that this person is given just now. The address is deleted after half an hour."""
+    answer = PrivateAnswer(new_id("p"), person, url, kind, about, world.now())
+    if (view := _describe(world, answer)) is None or view.is_over:
+        return
+    with world.db.transaction():
+        kept = PrivateAnswer(answer.id, person, url, kind, about, answer.at, 0, view.shown)
+        private_answers.add(world.db, kept)
+
+
+def update_old_answer(world: World, person: str, url: str, kind: str, about: str) -> None:
+    """Somebody pressed a button of an answer that may be too old to be kept: it is shown as it is now."""
+    with world.db.reading():
+        if private_answers.of(world.db, [person], world.now() - ANSWERS_LAST):
+            return
+    with unit(world) as u:
+        answer = PrivateAnswer(new_id("p"), person, url, kind, about, u.now)
+        private_answers.add(u.db, answer)
+        u.do(effects.update_answer(answer.id))
+
+
+def describe_answer(world: World, answer: str) -> AnswerView | None:
+    """None for an answer that Slack takes no change of any more."""
+    with world.db.reading():
+        found = private_answers.get(world.db, answer)
+    if found is None or found.at <= world.now() - ANSWERS_LAST or found.uses >= USES:
+        return None
+    return _describe(world, found)
+
+
+def _describe(world: World, answer: PrivateAnswer) -> AnswerView | None:
+    last = answer.uses == USES - 1
+    if answer.kind == REQUEST:
+        if (card := describe_request(world, answer.about)) is None:
+            return None
+        over = card.request.state is not RequestState.PENDING
+        return AnswerView(answer, card, None, None, _digest(card.request.state), last, over)
+    if answer.kind == GRANT:
+        if (view := describe_grant(world, answer.about)) is None:
+            return None
+        shown = _digest(view.grant.state, view.grant.ends_at)
+        return AnswerView(answer, None, view, None, shown, last, view.grant.state in OVER)
+    person = describe_person(world, answer.about)
+    held = [(grant.id, grant.state, grant.ends_at) for grant in person.held]
+    pending = [request.id for request in person.pending]
+    return AnswerView(answer, None, None, person, _digest(held, pending), last, False)
+
+
+def _digest(*shown: object) -> str:
+    return sha256(repr(shown).encode()).hexdigest()[:16]
+
+
+def record_changed(world: World, view: AnswerView) -> None:
+    """Slack took the change."""
+    with world.db.transaction():
+        if view.is_last or view.is_over:
+            private_answers.drop(world.db, view.answer.id)
+        else:
+            private_answers.used(world.db, view.answer.id, view.shown)
+
+
+def drop_answer(world: World, answer: str) -> None:
+    """Slack takes no change of it any more."""
+    with world.db.transaction():
+        private_answers.drop(world.db, answer)
+
+
+def forget_answers(world: World) -> None:
+    """Deletes the addresses of answers that Slack takes no change of any more. Raises StorageUnavailable."""
+    with world.db.reading():
+        old = private_answers.any_before(world.db, world.now() - ANSWERS_LAST)
+    if old:
+        with world.db.transaction():
+            private_answers.forget(world.db, world.now() - ANSWERS_LAST)
