@@ -36,6 +36,7 @@ from bot.operations.keep_channels import look_up_channels, look_up_channels_in_t
 from bot.operations.keep_gates import StoredGates
 from bot.operations.keep_marks import StoredMarks
 from bot.operations.keep_pins import StoredPins
+from bot.operations.private_answers import forget_answers
 from bot.operations.reconcile_nightly import reconcile_nightly
 from bot.operations.record_people import people_to_check, record_people, save_refresh
 from bot.operations.record_policy import record_loaded, record_rejected
@@ -208,6 +209,7 @@ class Worker:
             "reconcile": Every(60, lambda: reconcile_nightly(world)),
             "sessions": Every(LOOK_EVERY, SessionWatch(world, build_systems(world)).look),
             "channels": Every(60, lambda: look_up_channels_in_turn(world)),
+            "answers": Every(60, lambda: forget_answers(world)),
             "people": Every(6 * 3600, lambda: save_refresh(world, ["people"])),
         }
 

@@ -10,9 +10,10 @@ from datetime import UTC, datetime
 
 _SECRETS = re.compile(
     r"xox[a-z]-[\w-]+|xapp-[\w-]+|(?i:bearer|basic)\s+[\w.~+/=-]{8,}|(?<=://)(?!USER:PASSWORD@)[^/\s:@]+:[^/\s@]+(?=@)"
+    r"|(?<=/)(?:commands|actions|app)/[TE]\w+/\w+/\w+"
 )
-"""Slack's tokens, what an Authorization header carries, and the user and password of a URL, except in our own
-example of one."""
+"""Slack's tokens and the addresses by which its answers are changed, what an Authorization header
+carries, and the user and password of a URL, except in our own example of one."""
 
 NOISY = ("slack_sdk", "slack_bolt", "apscheduler", "peewee", "httpx", "uvicorn", "bot.slack.socket")
 """Libraries that log whole payloads at DEBUG, credentials among them, the last through a logger of ours: they never go

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from storage.database import Database
 
@@ -11,7 +12,8 @@ Place = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class DirectNote:
-    """`note` names the text, `at` is when it was posted (UTC seconds). `past` notes are shown in words that stay true,
+    """`note` names the text, `why` and `until` are what it says beside that (`GrantView`), `at` is when it was posted
+    (UTC seconds). `past` notes are shown in words that stay true,
     without buttons."""
 
     channel: str
@@ -22,14 +24,16 @@ class DirectNote:
     note: str
     at: int
     past: bool
+    why: str = ""
+    until: int = 0
 
 
-_COLUMNS = "channel, ts, place, grant_id, request_id, note, at, past"
+_COLUMNS = "channel, ts, place, grant_id, request_id, note, at, past, why, until"
 
 
 def add(db: Database, notes: Sequence[DirectNote]) -> None:
-    sql = f"INSERT INTO direct_notes ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
-    rows = [(n.channel, n.ts, n.place, n.grant, n.request, n.note, n.at, int(n.past)) for n in notes]
+    sql = f"INSERT INTO direct_notes ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+    rows = [(n.channel, n.ts, n.place, n.grant, n.request, n.note, n.at, int(n.past), n.why, n.until) for n in notes]
     db.run_many(sql, rows)
 
 
@@ -80,8 +84,5 @@ def forget(db: Database, before: int, long_before: int) -> None:
     )
 
 
-def _note(row: tuple[object, ...]) -> DirectNote:
-    channel, ts, place, grant, request, note, at, past = row
-    return DirectNote(
-        str(channel), str(ts), int(str(place)), str(grant), str(request), str(note), int(str(at)), bool(past)
-    )
+def _note(row: tuple[Any, ...]) -> DirectNote:
+    return DirectNote(*row[:7], past=bool(row[7]), why=row[8], until=row[9])

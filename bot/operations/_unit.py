@@ -120,13 +120,17 @@ class Unit:
         brought up to date."""
         ids = _ids(about)
         if about is not None and event in REFRESHING:
-            self.moved[about.id] = about
+            self.show(about)
             if event in LATE_EVENTS:
                 self.cards[about.id] = None
         detail = {"source": self.world.source, **detail}
         if not system:
             detail, system = _systems(about, detail)
         self.entries.append(Entry(event, actor, *ids[:2], system, *ids[2:], reason, detail))
+
+    def show(self, about: Request | Grant) -> None:
+        """Brings up to date what shows this."""
+        self.moved[about.id] = about
 
     def note(
         self, event: Event, actor: str, *, subject: str = "", role: str = "", system: str = "", **detail: object

@@ -46,7 +46,10 @@ def record_posted(world: World, request_id: str, channel: str, ts: str, shown_st
     with unit(world) as u:
         requests.add_message(u.db, request_id, channel, ts)
         request = requests.get(u.db, request_id)
-        if request is not None and request.state != shown_state:
+        if request is None:
+            return
+        u.show(request)
+        if request.state != shown_state or request.state is RequestState.APPROVED:
             u.do(effects.update_approval(request_id, channel_of(u, request.role)))
 
 

@@ -7,7 +7,7 @@ from bot.core.approval import deciders
 from bot.core.model import Grant, GrantState, Request
 from bot.operations._end import channel_of, withdraw
 from bot.operations._leads import leads_only
-from bot.operations._unit import HOME_LASTS, SYSTEM, Unit, World, unit
+from bot.operations._unit import ANSWERS_LAST, HOME_LASTS, SYSTEM, Unit, World, unit
 from bot.operations.direct_notes import stale_messages, update_messages
 from storage import grants, outbox, private_answers, requests
 

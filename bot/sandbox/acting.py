@@ -12,7 +12,7 @@ from bot.sandbox.blocks import validate_suggestions
 from bot.sandbox.checks import Json
 from bot.sandbox.courier import ACKED, Delivery
 from bot.sandbox.forms import elements, form_problems, state_values
-from bot.sandbox.methods_chat import answer_in_place, content, public
+from bot.sandbox.methods_chat import answer_in_place, answered, content, public
 from bot.sandbox.methods_views import checked_view, push_view, replace_view, view_json
 from bot.sandbox.payloads import (
     interaction,
@@ -79,7 +79,10 @@ async def command(world: World, asked: Json) -> Json:
         words = f'{asked["command"]} failed with the error "{delivery.outcome}"'
         told = world.workspace.whisper(user.id, payload["channel_id"], {"user": "USLACKBOT", "text": words})
         return outcome(world, user, delivery, messages=[told])
-    return outcome(world, user, delivery, **_shown_ack(world, user, payload["channel_id"], delivery.ack))
+    shown = _shown_ack(world, user, payload["channel_id"], delivery.ack)
+    for message in shown.get("messages", []):
+        answered(world, payload["response_url"], message)
+    return outcome(world, user, delivery, **shown)
 
 
 def _shown_ack(world: World, user: User, channel: str, ack: Json | None) -> Json:

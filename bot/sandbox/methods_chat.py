@@ -231,6 +231,13 @@ def answer_in_place(workspace: Workspace, user: str, channel: str, fields: Json,
     return workspace.whisper(user, channel, {**author(workspace), **fields})
 
 
+def answered(world: World, url: str, message: Json) -> None:
+    """The message that a command's ack showed: its response_url replaces or deletes that one."""
+    link = world.workspace.response_urls.get(url.partition("/response/")[2])
+    if link is not None and link["origin"] is None:
+        link["origin"] = message
+
+
 def forget(workspace: Workspace, user: str, origin: Json | None) -> None:
     """Deletes the message that a response_url came from."""
     if origin is None:

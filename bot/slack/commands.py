@@ -17,7 +17,8 @@ from bot.core.spans import take_span
 from bot.operations._unit import World
 from bot.operations.ask_verify import ask_verify
 from bot.operations.describe_person import describe_person
-from bot.operations.do_once import do_once
+from bot.operations.do_once import do_once, do_together
+from bot.operations.private_answers import GRANT, LIST, REQUEST, REVOKE
 from bot.operations.read_audit import ask_export, is_lead
 from bot.operations.reconcile import ask_reconcile
 from bot.operations.refuse_action import refuse_action
@@ -27,7 +28,7 @@ from bot.operations.request_access import AlreadyHeld, AlreadyPending, Repeated,
 from bot.operations.require_lead import require_lead
 from bot.operations.withdraw_request import Withdrawn, withdraw_request
 from bot.slack.audit_query import page, parse_filters, person_named
-from bot.slack.desk import TOO_LATE, Desk, open_view
+from bot.slack.desk import TOO_LATE, Desk, keep, open_view
 from bot.slack.payloads import Command, unescape
 from bot.slack.views import answers, help, lists, request_modal, revoke_confirm, understood
 from bot.slack.views._fit import join
@@ -96,7 +97,7 @@ def request(desk: Desk, said: Command, person: Person) -> Message | None:
         duration, reason = None, rest  # an unknown role is refused below, whatever follows it
     ask = Ask(person.id, word, reason, duration, _ticket_in(role, reason), key=said.key, channel=said.channel)
     note = understood.default_note(reason) if duration is None else ""
-    return _asked(desk, person, lambda w: request_access(w, ask), note)
+    return _asked(desk, said, person, lambda w: request_access(w, ask), note)
 
 
 def _ticket_in(role: Role | None, reason: str) -> str:
@@ -107,9 +108,18 @@ def _ticket_in(role: Role | None, reason: str) -> str:
     return next((word for word in words if ticket_matches(role, word)), "")
 
 
-def _asked(desk: Desk, person: Person, act: Callable[[World], Asked], note: str) -> Message:
+def _asked(desk: Desk, said: Command, person: Person, act: Callable[[World], Asked], note: str) -> Message:
     """Asks or renews, and says what became of it; `note` tells where the duration comes from."""
-    outcome = act(desk.world)
+
+    def act_and_keep(world: World) -> Asked:
+        outcome = act(world)
+        if isinstance(outcome, Submitted | AlreadyPending):
+            keep(desk, person.id, said.response_url, REQUEST, outcome.request.id)
+        elif isinstance(outcome, AlreadyHeld):
+            keep(desk, person.id, said.response_url, GRANT, outcome.grant.id)
+        return outcome
+
+    outcome = do_together(desk.world, act_and_keep)
     if isinstance(outcome, Refused):
         return _refused(outcome)
     if isinstance(outcome, AlreadyPending):
@@ -120,7 +130,7 @@ def _asked(desk: Desk, person: Person, act: Callable[[World], Asked], note: str)
         return answers.already_held(outcome.grant, desk.now)
     if isinstance(outcome, Renewed):
         return answers.renewed(outcome.grant, desk.now, note)
-    return answers.submitted(outcome, note) if isinstance(outcome, Submitted) else show_list(desk, None, person)
+    return answers.submitted(outcome, note) if isinstance(outcome, Submitted) else show_list(desk, said, person)
 
 
 def renew(desk: Desk, said: Command, person: Person) -> Message:
@@ -149,7 +159,7 @@ def renew(desk: Desk, said: Command, person: Person) -> Message:
         channel=said.channel,
     )
     note = understood.default_note(reason, "as long as it was given for") if duration is None else ""
-    return _asked(desk, person, again, note)
+    return _asked(desk, said, person, again, note)
 
 
 def _role_first(desk: Desk, text: str, held: Sequence[Grant]) -> tuple[str | None, str]:
@@ -214,8 +224,11 @@ _NOTHING: Mapping[str, str] = {
 # --- looking
 
 
-def show_list(desk: Desk, said: Command | None, person: Person) -> Message:
-    return lists.my_access(describe_person(desk.world, person.id), desk.now)
+def show_list(desk: Desk, said: Command, person: Person) -> Message:
+    view = describe_person(desk.world, person.id)
+    if view.held or view.pending:
+        keep(desk, person.id, said.response_url, LIST, person.id)
+    return lists.my_access(view, desk.now)
 
 
 def show_roles(desk: Desk, said: Command, person: Person) -> Message:
@@ -242,6 +255,8 @@ def revoke(desk: Desk, said: Command, person: Person) -> Message:
         return _refused(unknown)
     view = describe_person(desk.world, target)
     held = [grant for grant in view.held if role in ("", "all", grant.role)]
+    if held:
+        keep(desk, person.id, said.response_url, REVOKE, target)
     return revoke_confirm.render(held, target, desk.now, view.titles)
 
 

@@ -206,7 +206,7 @@ class Messenger:
             return direct_messages.past_note(note.note, note.at, told.grant)
         if note.note == REMINDER:
             return direct_messages.reminder(told.grant, now)
-        return direct_messages.grant_note(note.note, told.grant, now)
+        return direct_messages.grant_note(note.note, replace(told.grant, why=note.why, until=note.until), now)
 
     def _direct(self, kind: Kind, data: Data) -> Message | None:
         now = self._world.now()
@@ -341,14 +341,15 @@ def _overtaken(note: str, view: GrantView) -> bool:
     return note not in ("failed", "ended") and view.grant.state not in HELD
 
 
-def _notes(said: Sequence[tuple[Kind, Data]], now: int) -> list[DirectNote]:
+def _notes(work: Sequence[tuple[Kind, Data]], now: int) -> list[DirectNote]:
     """What a direct message tells, before it has a place."""
-    last = {data["grant"]: place for place, (_, data) in enumerate(said) if "grant" in data}
+    last = {data["grant"]: place for place, (_, data) in enumerate(work) if "grant" in data}
     notes = []
-    for place, (kind, data) in enumerate(said):
+    for place, (kind, data) in enumerate(work):
         grant, note = data.get("grant", ""), REMINDER if kind is Kind.REMIND else data["note"]
         past = note in LASTING or (grant != "" and last[grant] > place)
-        notes.append(DirectNote("", "", place, grant, data.get("request", ""), note, now, past))
+        said_too = (data.get("why", ""), data.get("until", 0))
+        notes.append(DirectNote("", "", place, grant, data.get("request", ""), note, now, past, *said_too))
     return notes
 
 

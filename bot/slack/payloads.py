@@ -41,8 +41,8 @@ class Said:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command(Said):
-    """`text` is as Slack sends it, with people and channels as `<@U…|name>` and `&`, `<`, `>` escaped. The answer can be
-    changed through `response_url`."""
+    """`text` is as Slack sends it, with people and channels as `<@U…|name>` and `&`, `<`, `>` escaped. The
+    answer can be changed through `response_url`."""
 
     text: str
     response_url: str = field(default="", repr=False)

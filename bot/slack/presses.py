@@ -17,6 +17,7 @@ from bot.operations.describe_request import RequestCard, describe_request
 from bot.operations.direct_notes import adopt_message
 from bot.operations.do_once import do_once, do_together
 from bot.operations.leave_answer import leave_answer
+from bot.operations.private_answers import LIST, update_old_answer
 from bot.operations.release_grant import release_grant
 from bot.operations.remove_found import ask_removal
 from bot.operations.renew_grant import renew_grant
@@ -31,6 +32,7 @@ from bot.slack.blocks import View
 from bot.slack.desk import TOO_LATE, Desk, open_view, update_view
 from bot.slack.ids import Action
 from bot.slack.payloads import Click
+from bot.slack.response_urls import is_slacks
 from bot.slack.showing import show_window
 from bot.slack.views import answers, deny_modal, edit_modal, request_modal
 
@@ -50,6 +52,8 @@ def run_press(desk: Desk, click: Click) -> None:
     PRESSES.get(click.action, UNKNOWN).run(desk, click)
     if click.action in OF_GRANT and click.ts and click.channel.startswith("D") and not click.ephemeral:
         adopt_message(desk.world, click.value, click.person, click.channel, click.ts)
+    if click.action in OF_LIST and click.ephemeral and is_slacks(click.response_url, desk.client.base_url):
+        update_old_answer(desk.world, click.person, click.response_url, LIST, click.person)
 
 
 def tell(world: World, click: Click, outcome: object) -> None:
@@ -250,5 +254,8 @@ PRESSES: Mapping[str, Route] = {
 }
 OF_GRANT = frozenset({Action.SHOW_CREDENTIALS, Action.RENEW, Action.DONE})
 """Buttons of direct messages, with the grant as their value."""
+
+OF_LIST = OF_GRANT | {Action.CANCEL}
+"""Buttons of an answer that lists what its reader has."""
 
 UNKNOWN = Route(outdated, known=False)

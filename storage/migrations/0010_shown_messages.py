@@ -4,7 +4,8 @@ Home open, so that all of them can be brought up to date."""
 TABLES = """
 CREATE TABLE direct_notes (
   channel TEXT NOT NULL, ts TEXT NOT NULL, place INTEGER NOT NULL, grant_id TEXT NOT NULL, request_id TEXT NOT NULL,
-  note TEXT NOT NULL, at BIGINT NOT NULL, past INTEGER NOT NULL, PRIMARY KEY (channel, ts, place)
+  note TEXT NOT NULL, why TEXT NOT NULL, until BIGINT NOT NULL, at BIGINT NOT NULL, past INTEGER NOT NULL,
+  PRIMARY KEY (channel, ts, place)
 );
 CREATE INDEX direct_notes_of_grant ON direct_notes (grant_id, ts) WHERE grant_id <> '';
 CREATE INDEX direct_notes_of_request ON direct_notes (request_id) WHERE request_id <> '';

@@ -52,6 +52,8 @@ def visible(company: Company, people: list[Person]) -> Iterator[tuple[str, Json]
     for person in people:
         for message in person.dms():
             yield f"to {person.name}: {person.plain(message)}", message
+        for message in person.ephemerals():
+            yield f"privately to {person.name}: {person.plain(message)}", message
         if (home := person.home()) is not None:
             yield f"Home of {person.name}: {person.plain(home)}", home
 

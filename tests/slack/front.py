@@ -32,6 +32,8 @@ class Views:
     """A WebClient for views only. `error` is what the next calls fail with; every view is checked as Slack would. The
     one that it opens has another hash after each change, and is not changed by who knows an older one."""
 
+    base_url = "https://slack.com/api/"
+
     def __init__(self) -> None:
         self.calls: list[tuple[str, Json]] = []
         self.hash = "h0"

@@ -67,12 +67,12 @@ def past_note(note: str, at: int, view: GrantView) -> Message:
 
 
 def past_request_note(card: RequestCard) -> Message:
-    """A request that nobody could be shown at first."""
+    """A request that could not be posted at first."""
     title = title_text(card.role, card.request.role)
     return message(
-        f"Your request for {title} could not be shown to its approvers at first.",
+        f"Your request for {title} could not be posted at first.",
         paragraph(
-            ["Your request for ", *role_parts(card.role, card.request.role), " could not be shown at first."],
+            ["Your request for ", *role_parts(card.role, card.request.role), " could not be posted at first."],
             ["Newer messages say how it went on."],
         ),
     )
