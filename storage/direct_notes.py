@@ -85,4 +85,5 @@ def forget(db: Database, before: int, long_before: int) -> None:
 
 
 def _note(row: tuple[Any, ...]) -> DirectNote:
-    return DirectNote(*row[:7], past=bool(row[7]), why=row[8], until=row[9])
+    channel, ts, place, grant, request, note, at, past, why, until = row
+    return DirectNote(channel, ts, place, grant, request, note, at, bool(past), why, until)

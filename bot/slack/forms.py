@@ -109,7 +109,10 @@ def _pressed(desk: Desk, form: Submission, outcome: Taken | AlreadyDecided | Ref
     if isinstance(outcome, Refused):
         return _refused(form, outcome)
     if isinstance(outcome, AlreadyDecided):
-        return become("Too late", f"This request is {outcome.request.state} already. Nothing was changed.")
+        how = outcome.request.state
+        return error_at(
+            form, "", f"This request is {how} already, so nothing was changed. What you wrote is still here."
+        )
     return CLOSE
 
 
