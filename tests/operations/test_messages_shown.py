@@ -25,7 +25,7 @@ from bot.operations.refresh_messages import refresh_messages
 from bot.slack.views.direct_messages import _GRANT_NOTES, _PAST
 from storage import grants, private_answers, requests
 from storage.direct_notes import DirectNote
-from tests.worlds import ANA, BEN, Made
+from tests.worlds import ANA, BEN, CARA, Made
 
 D = "D0ANA"
 
@@ -71,7 +71,7 @@ def test_what_is_past_is_updated_once(made: Made) -> None:
 
 
 def test_a_message_about_several_grants_waits_for_one_update(made: Made) -> None:
-    first, second = made.a_grant(person=ANA), made.a_grant("customer-data", person=ANA)
+    first, second = made.a_grant(), made.a_grant("shop-admin", CARA)
     notes = [
         DirectNote(D, "1.1", place, grant.id, "", "active", made.clock.at, False)
         for place, grant in enumerate((first, second))
@@ -124,7 +124,7 @@ def test_rows_are_forgotten_when_nothing_in_their_message_changes_any_more(made:
 
 
 def test_where_a_request_was_shown_is_forgotten_a_month_after_its_access_ended(made: Made) -> None:
-    grant, pending = made.a_grant(), made.a_request("customer-data", ANA)
+    grant, pending = made.a_grant(), made.a_request("shop-admin", CARA)
     with made.world.db.transaction():
         for request in (grant.request, pending.id):
             requests.add_message(made.world.db, request, "C1", "1.0")

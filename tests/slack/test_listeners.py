@@ -156,11 +156,13 @@ def test_a_denial_sent_twice_is_counted_once(stored: Front) -> None:
     assert len(stored.work("decide")) == 1
 
 
-def test_a_form_about_a_request_that_was_decided_says_so(front: Front) -> None:
+def test_a_form_about_a_request_that_was_decided_says_so_and_keeps_what_was_typed(front: Front) -> None:
     request = pending(front)
     deny(front, request)
-    reply = front.submit(Modal.DENY, {Field.REASON: "no"}, BEN, metadata=request)
-    assert "denied already" in words(reply["view"])
+    for modal, values in ((Modal.DENY, {Field.REASON: "no"}), (Modal.EDIT, {Field.DURATION: "30m"})):
+        reply = front.submit(modal, values, BEN, metadata=request)
+        assert reply["response_action"] == "errors", "the form stays open"
+        assert "denied already" in words(reply["errors"])
 
 
 @pytest.mark.parametrize("metadata", ["", "r0forged", "{}", "x" * 3000])
