@@ -57,6 +57,7 @@ def configure(level: str, style: str) -> None:
         logging.getLogger(name).setLevel(max(logging.INFO, logging.getLevelName(level)))
     logging.getLogger("apscheduler").setLevel(logging.WARNING)
     logging.getLogger("slack_bolt").setLevel(logging.ERROR)  # warns of what we do on purpose
+    logging.getLogger("slack_sdk.webhook").setLevel(logging.CRITICAL)  # what it logs is raised as well
     logging.getLogger("psycopg").setLevel(logging.ERROR)  # warns of errors that are raised as well, with values
 
 
