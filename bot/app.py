@@ -29,6 +29,7 @@ from bot.delivery import Delivery
 from bot.jobs import Every, Jobs
 from bot.metrics import watch
 from bot.operations._unit import World
+from bot.operations.continue_time import check_start, tell_behind
 from bot.operations.count_usage import UsageMeter
 from bot.operations.find_unresolved import unresolved_at_all
 from bot.operations.keep_certificates import StoredCertificates
@@ -304,10 +305,11 @@ def build_bolt(base: Base, identity: Identity) -> App:
 def serve(base: Base, *, web: bool, work: bool, migrate: bool) -> None:
     """Runs until SIGTERM or SIGINT, then finishes what is in hand.
 
-    Raises SchemaMismatch and StorageUnavailable before anything was started.
+    Raises SchemaMismatch, ClockBehind and StorageUnavailable before anything was started.
     """
     settings = base.settings
     base.db.migrate() if migrate else base.db.check_schema()
+    tell_behind(base.world, base.clock.go_on_from(check_start(base.world)))
     record_loaded(base.world, base.roles.policy)
     meter = UsageMeter(base.world.via(Source.HTTP))
     takes_events = web and settings.slack_mode == "http"

@@ -20,6 +20,13 @@ class Clock:
     def __call__(self) -> int:
         return int(self.exact())
 
+    def go_on_from(self, at: int) -> int:
+        """Time is at least `at` from now on; gives how many seconds the clock was behind it."""
+        behind = at - self()
+        with self._lock:
+            self._ahead = max(self._ahead, at - self._steady())
+        return max(0, behind)
+
     def exact(self) -> float:
         """The same with its fraction, for sleeping until the next whole second begins."""
         with self._lock:

@@ -9,6 +9,7 @@ It does not know who reads that sentence, nor how it is shown.
     ├── SystemUnavailable      a connected system or Slack did not do it now; a later try may get it
     │   └── OutcomeUnknown     nobody knows whether it did it: the answer was lost
     ├── SystemRefused          it said no, and would say no again
+    ├── ClockBehind            the machine's clock is far behind the newest record
     └── SchemaMismatch         the database's schema is older or newer than this code
 """
 
@@ -70,6 +71,16 @@ class SchemaMismatch(AccessBotError):
         else:
             text = f"The database is behind (it lacks {', '.join(behind)}): run `access-bot migrate` first"
         super().__init__(text)
+
+
+class ClockBehind(AccessBotError):
+    """The machine's clock is so far behind the newest record that nobody knows what time it is."""
+
+    def __init__(self, behind: str) -> None:
+        super().__init__(
+            f"This machine's clock is {behind} behind the newest record in the database, so access would last "
+            "too long: set the clock, turn NTP on, and start again"
+        )
 
 
 class SystemUnavailable(AccessBotError):

@@ -11,12 +11,14 @@ from bot.app import build_base, build_systems, slack_client
 from bot.aside import Aside
 from bot.connectors import Systems, installed, judge
 from bot.connectors.base import Checks
+from bot.core.durations import format_duration
 from bot.core.errors import AccessBotError, ConfigError, SchemaMismatch, StorageUnavailable
 from bot.core.model import Source
 from bot.core.policy import Policy, load_policy
 from bot.doctor.findings import Finding, Patient, State, fail, ok, warn
 from bot.doctor.slack import slack
 from bot.operations.check_storage import check_head, check_writing
+from bot.operations.continue_time import USUAL, newest_record
 from bot.settings import NEEDS, load_settings
 
 PATIENCE = 30.0
@@ -104,6 +106,8 @@ def database(patient: Patient) -> Iterator[Finding]:
         yield ok(
             "database", f"{'SQLite' if base.db.is_sqlite else 'PostgreSQL'} answers, takes writes, schema is right"
         )
+        if (behind := newest_record(base.world) - int(patient.wall())) > USUAL:
+            yield fail("clock", f"{format_duration(behind)} behind the newest record: set it, and turn NTP on")
         number, trouble = check_head(base.world, base.signer.sealed)
         told = f"record {number} is sealed by our keys" if number else "no records yet"
         yield fail("audit log", f"{trouble}; see `access-bot audit verify`") if trouble else ok("audit log", told)

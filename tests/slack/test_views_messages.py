@@ -397,6 +397,7 @@ SECURITY: dict[str, tuple[str, dict[str, object], str]] = {
         "for the role r and @U0ANA, by @U0BEN.\n1 grant ended now",
     ),
     "resume": ("panic_off", {"by": "U0BEN", "role": "r", "person": "", "ended": 0}, "off for the role r"),
+    "a clock behind": ("clock_behind", {"seconds": 60}, "clock was 1m behind"),
     "policy": ("policy_rejected", {"problems": ["roles.toml:3 x: bad"], "count": 12}, "and 11 more"),
     "channel": ("undelivered", {"kind": "post_approval", "to": "#gone", "error": "e"}, "to #gone (post approval)"),
     "person": ("undelivered", {"kind": "tell_person", "to": "U0ANA", "error": "e"}, "They see the same in App Home"),

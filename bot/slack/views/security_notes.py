@@ -4,6 +4,7 @@ answered is shown as they said it, and never interpreted.
 
 from collections.abc import Callable, Mapping
 
+from bot.core.durations import format_duration
 from bot.slack.blocks import (
     Block,
     Message,
@@ -155,6 +156,15 @@ def _panic_off(facts: Facts) -> Message:
     )
 
 
+def _clock_behind(facts: Facts) -> Message:
+    behind = format_duration(int(str(facts["seconds"])))
+    said = (
+        f"The machine's clock was {behind} behind when the bot started. Time goes on from the newest "
+        "record, so access may end early. Set the clock, and turn NTP on."
+    )
+    return message(said, paragraph([said]))
+
+
 def _policy_rejected(facts: Facts) -> Message:
     lines = [str(each) for each in _list(facts["problems"])]
     count = int(str(facts["count"]))
@@ -267,6 +277,7 @@ _NOTES: Mapping[str, Callable[[Facts], Message]] = {
     "panic_on": _panic_on,
     "panic_off": _panic_off,
     "policy_rejected": _policy_rejected,
+    "clock_behind": _clock_behind,
     "undelivered": _undelivered,
     "channel_moved": _channel_moved,
     "channel_lost": _channel_lost,
