@@ -219,7 +219,7 @@ def _respond(call: Call, link: Json) -> Json:
         return {}
     fields = content(call)
     if call.flag("replace_original") and origin is not None:
-        call.workspace.edit(origin, **{"blocks": [], **fields})
+        call.workspace.edit(origin, **{"blocks": [], **fields}, seen_by=link["user"])
         return dict(origin)
     return answer_in_place(call.workspace, link["user"], link["channel"], fields, call.text("response_type"))
 

@@ -203,9 +203,12 @@ class Workspace:
         self.changed("message_posted", channel=channel.id, ts=message["ts"])
         return message
 
-    def edit(self, message: Json, **fields: Any) -> None:
-        """Replaces fields of a stored message."""
+    def edit(self, message: Json, *, seen_by: str = "", **fields: Any) -> None:
+        """Replaces fields of a stored message; `seen_by` is the one person who sees an ephemeral one."""
         message.update(fields)
+        if message.get("is_ephemeral"):
+            self.changed("ephemeral_shown", user=seen_by, channel=message["channel"], ts=message["ts"])
+            return
         self.changed("message_changed", channel=message["channel"], ts=message["ts"])
 
     def remove(self, channel: str, ts: str) -> None:

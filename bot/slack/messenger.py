@@ -12,7 +12,7 @@ from slack_sdk import WebClient
 from bot.core.approval import Refused
 from bot.core.effects import Kind
 from bot.core.errors import OutcomeUnknown, SystemRefused, SystemUnavailable
-from bot.core.model import HELD, GrantState, RequestState
+from bot.core.model import HELD, EndReason, GrantState, RequestState
 from bot.operations._unit import World
 from bot.operations.describe_alarms import alarms_in, describe_alarms, record_alarmed
 from bot.operations.describe_grant import GrantView, describe_grant
@@ -152,7 +152,7 @@ class Messenger:
         notes = [(d["note"], d, card) for _, d in work if (card := self._card(d)) is not None]
         if len(notes) > 1:
             self.post(work[0][1]["channel"], thread_notes.digest(notes))
-        elif notes:
+        elif notes and not _as_announced(*notes[0]):
             self._in_thread(*notes[0])
         return []
 
@@ -339,6 +339,11 @@ def _overtaken(note: str, view: GrantView) -> bool:
     if note == "end_delayed":
         return view.grant.state is not GrantState.ENDING
     return note not in ("failed", "ended") and view.grant.state not in HELD
+
+
+def _as_announced(note: str, data: Data, card: RequestCard) -> bool:
+    """An end at the time that the approval message gave is told by that message alone, which is updated."""
+    return note == "ended" and data.get("why") == EndReason.EXPIRED and bool(card.copies)
 
 
 def _notes(work: Sequence[tuple[Kind, Data]], now: int) -> list[DirectNote]:

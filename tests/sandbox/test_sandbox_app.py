@@ -379,3 +379,10 @@ def test_over_http_options_need_an_address_in_the_manifest() -> None:
         client.chat_postMessage(channel=ana.id, text="x", blocks=[{"type": "actions", "elements": [menu]}])
         with pytest.raises(SandboxError, match="no_options_url"):
             ana.options(ana.dms()[-1], "it")
+
+
+def test_the_response_url_of_a_command_replaces_what_its_ack_showed(talking: list[Json], ana: Person) -> None:
+    shown = ana.command("/access", "menu").messages[-1]
+    answer = WebhookClient(talking[-1]["response_url"]).send_dict({"replace_original": True, "text": "decided"})
+    assert answer.status_code == 200
+    assert [(one["ts"], one["text"]) for one in ana.ephemerals()] == [(shown["ts"], "decided")]

@@ -33,6 +33,7 @@ from bot.slack.views._parts import (
     role_parts,
     state_parts,
     title_text,
+    used_parts,
     why_words,
 )
 
@@ -195,6 +196,8 @@ def _fate(card: RequestCard) -> list[Block]:
     if card.request.state is not RequestState.APPROVED or grant is None:
         return []
     lines: list[Sequence[Part]] = [state_parts(grant)]
+    if grant.state is GrantState.ENDED and grant.started_at is not None and card.used is not None:
+        lines.append(["It was ", *used_parts(card.used), "."])
     if grant.request == card.request.id:
         lines += _narrowed(card, grant)
     if grant.state is GrantState.STARTING and len(card.leases) > 1:
