@@ -28,9 +28,10 @@ from bot.operations.record_people import record_groups, record_people
 from bot.tokens import Signer
 from storage import grants, requests
 from storage.database import Database
+from tests.bot_environment import KEY, SHOP, bot_environment
 
 ROOT = Path(__file__).parents[1]
-SECRET, SIGNING, KEY = "shop-system-secret-0123456789", "0123456789abcdef0123456789abcdef", "k" * 40
+SECRET, SIGNING = SHOP, "0123456789abcdef0123456789abcdef"
 TEAM, CHANNEL, BEN, LEA = "T0SANDBOX", "C0APPROVAL", "U0BENOKAFO", "U0CHIARARO"
 ROLES = """
 [workspace]
@@ -88,18 +89,13 @@ class Place:
     @property
     def env(self) -> dict[str, str]:
         """HTTP mode, with nobody behind Slack's address."""
-        return {
-            **{name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ},
-            "PYTHONPATH": str(ROOT),
-            "DATABASE_URL": self.url,
-            "ACCESS_ROLES": str(self.folder / "roles.toml"),
-            "ACCESS_SECRET_KEYS": KEY,
-            "SHOP_ADMIN_SECRET": SECRET,
+        slack = {
             "SLACK_API_URL": "http://127.0.0.1:9/",
             "SLACK_BOT_TOKEN": "xoxb-bench",
             "SLACK_SIGNING_SECRET": SIGNING,
-            "PORT": "0",
         }
+        places = {"DATABASE_URL": self.url, "ACCESS_ROLES": str(self.folder / "roles.toml")}
+        return bot_environment(slack, "http") | places
 
     @cached_property
     def policy(self) -> Policy:

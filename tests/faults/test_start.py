@@ -43,3 +43,20 @@ def test_web_and_worker_start_and_give_access(
     company.start("web")
     live_once(company)
     assert [bot.stop() for bot in company.bots] == [0, 0]
+
+
+def test_web_in_socket_mode_needs_nothing_of_slack(make_company: Callable[..., Company], postgres_url: str) -> None:
+    company = make_company(environment={"DATABASE_URL": postgres_url})
+    worker = company.launch("worker")
+    until(worker.is_ready)
+    company.env = {name: value for name, value in company.env.items() if not name.startswith("SLACK_")}
+    company.start("web")
+    live_once(company)
+    assert [bot.stop() for bot in company.bots] == [0, 0]
+
+
+def test_web_in_socket_mode_does_not_call_slack(make_company: Callable[..., Company], postgres_url: str) -> None:
+    company = make_company(environment={"DATABASE_URL": postgres_url}, all_set=True)
+    company.start("web")
+    assert company.bot.stop() == 0
+    assert company.sandbox.inspector.calls() == []
