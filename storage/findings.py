@@ -19,8 +19,8 @@ def of_system(db: Database, system: str) -> list[Finding]:
     return _many(db.rows(f"SELECT {_COLUMNS} FROM findings WHERE system = ? ORDER BY what, name, id", system))
 
 
-def every(db: Database, limit: int) -> list[Finding]:
-    return _many(db.rows(f"SELECT {_COLUMNS} FROM findings ORDER BY system, what, name, id LIMIT ?", limit))
+def every(db: Database) -> list[Finding]:
+    return _many(db.rows(f"SELECT {_COLUMNS} FROM findings ORDER BY system, what, name, id"))
 
 
 def add(db: Database, finding: Finding, at: int) -> bool:

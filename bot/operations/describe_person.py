@@ -55,6 +55,17 @@ def roles_open_to(world: World, person_id: str) -> tuple[Role, ...]:
         return requestable(u, u.person(person_id))
 
 
+def readable_role(world: World, person_id: str, name: str) -> Role | None:
+    """The role in full, for people who may ask for it or decide on it, and for leads. Raises StorageUnavailable."""
+    with world.db.reading():
+        u = Unit(world)
+        person, role = u.person(person_id), u.policy.roles.get(name)
+        if role is None or person.unfit() is not None:
+            return None
+        lists = (role.requesters, role.approvers, u.policy.workspace.leads)
+        return role if any(u.directory.includes(refs, person) for refs in lists) else None
+
+
 def requestable(u: Unit, person: Person) -> tuple[Role, ...]:
     """The roles that this person may ask for now, in the order of roles.toml; also those of which
     nobody knows yet: Slack is asked when they are asked for."""

@@ -16,7 +16,6 @@ from bot.operations._unit import SYSTEM, Unit, World, new_id, unit
 from storage import findings, grants
 
 ACTION = "verify the systems"
-SHOWN = 200
 
 
 def ask_reconcile(world: World, by: str, channel: str) -> Refused | None:
@@ -48,7 +47,7 @@ def read_findings(world: World, by: str) -> list[Finding] | Refused:
     with unit(world) as u:
         if (refused := leads_only(u, by)) is not None:
             return u.refuse(refused, by, ACTION)
-        return findings.every(u.db, SHOWN)
+        return findings.every(u.db)
 
 
 def _kept(u: Unit, seen: Seen) -> list[Finding]:

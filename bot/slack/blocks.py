@@ -31,6 +31,9 @@ _GROUP_ID = re.compile("S[A-Z0-9]{2,20}")
 _CHANNEL_ID = re.compile("[CG][A-Z0-9]{2,20}")
 _MANY_LINES = 25
 
+MOST_PINGED = 100
+"""Mentions of one message: a section has 3,000 characters."""
+
 
 # --- text
 
@@ -202,14 +205,15 @@ def rich(*elements: Element) -> Block:
     return {"type": "rich_text", "elements": list(elements)}
 
 
-def listing(items: Sequence[str], limit: int, style: str = "code") -> list[Part]:
-    """Names one after the other, as many as fit into `limit` characters, and how many more there are."""
+def listing(items: Sequence[str], limit: int, style: str = "code", rest: str = "") -> list[Part]:
+    """Names one after the other, as many as fit into `limit` characters, how many more there are, and in `rest` what
+    shows those: words of ours, with commands in backticks."""
     parts: list[Part] = []
     room = limit
     for place, item in enumerate(items):
         room -= len(item[:200]) + 2
         if room < 0 and parts:
-            return [*parts, f" and {len(items) - place} more"]
+            return [*parts, f" and {len(items) - place} more", *([" (", *spoken(rest), ")"] if rest else [])]
         parts += [", "] * (place > 0) + [typed(item, 200, style)]
     return parts
 
@@ -238,8 +242,11 @@ def mentions(who: Sequence[str], words: str) -> list[Block]:
     """A line that pings `who` (ready `<@U…>` or `<!subteam^S…>`), or nothing when there is nobody."""
     if not who:
         return []
-    pinged = list(dict.fromkeys(who))[:50]
-    return [{"type": "section", "text": mrkdwn(" ".join(pinged) + " " + words)}]
+    pinged = list(dict.fromkeys(who))
+    said = " ".join(pinged[:MOST_PINGED]) + " " + words
+    if len(pinged) > MOST_PINGED:
+        said += f" {len(pinged) - MOST_PINGED} others who may decide are not pinged and find it in App Home."
+    return [{"type": "section", "text": mrkdwn(said)}]
 
 
 def actions(*buttons: Element) -> Block:

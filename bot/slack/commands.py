@@ -27,15 +27,19 @@ from bot.operations.renew_grant import Renewed, renew_grant
 from bot.operations.request_access import AlreadyHeld, AlreadyPending, Repeated, Submitted, Waiting, request_access
 from bot.operations.require_lead import require_lead
 from bot.operations.withdraw_request import Withdrawn, withdraw_request
+from bot.slack import pages
 from bot.slack.audit_query import page, parse_filters, person_named
 from bot.slack.desk import TOO_LATE, Desk, keep, open_view
 from bot.slack.payloads import Command, unescape
-from bot.slack.views import answers, help, lists, request_modal, revoke_confirm, understood
+from bot.slack.views import answers, help, request_modal, understood
 from bot.slack.views._fit import join
 
 Message = dict[str, Any]
 Asked = Submitted | AlreadyPending | AlreadyHeld | Renewed | Refused | Repeated | Waiting
 Row = TypeVar("Row", Grant, Request)
+
+MOST_NAMED = 12
+"""Roles that one sentence names."""
 
 RENEW_HINT = "/access renew ROLE [DURATION] [REASON]"
 
@@ -203,7 +207,7 @@ def _the_one(desk: Desk, person: Person, verb: str, rows: Sequence[Row], role: s
     matching = [row for row in rows if role is None or row.role == role]
     if len(matching) == 1:
         return matching[0]
-    names = ", ".join(sorted({row.role for row in rows}))
+    names = _few(sorted({row.role for row in rows}))
     if not rows:
         why = f"There is nothing to {_DOES[verb]}: {_NOTHING[verb]}."
     elif not matching:
@@ -211,6 +215,13 @@ def _the_one(desk: Desk, person: Person, verb: str, rows: Sequence[Row], role: s
     else:
         why = f"Which one? Write /access {verb} and one of: {names}."
     return _refuse(desk, person, verb, why, role=role)
+
+
+def _few(names: Sequence[str]) -> str:
+    """As many as a sentence may have, and where the others are."""
+    shown = ", ".join(names[:MOST_NAMED])
+    missing = len(names) - MOST_NAMED
+    return f"{shown} and {missing} more, which /access list shows" if missing > 0 else shown
 
 
 _DOES: Mapping[str, str] = {"renew": "renew", "done": "give back", "cancel": "cancel"}
@@ -228,11 +239,12 @@ def show_list(desk: Desk, said: Command, person: Person) -> Message:
     view = describe_person(desk.world, person.id)
     if view.held or view.pending:
         keep(desk, person.id, said.response_url, LIST, person.id)
-    return lists.my_access(view, desk.now)
+    return pages.my_access(desk.world, person.id)
 
 
 def show_roles(desk: Desk, said: Command, person: Person) -> Message:
-    return lists.roles(describe_person(desk.world, person.id))
+    """`[ROLE or WORDS…]`"""
+    return pages.roles(desk.world, person.id, unescape(said.text).strip())
 
 
 def show_help(desk: Desk, said: Command, person: Person) -> Message:
@@ -253,11 +265,9 @@ def revoke(desk: Desk, said: Command, person: Person) -> Message:
     role = split(unescape(rest))[0]
     if role not in ("", "all") and isinstance(unknown := find_role(desk.world.policy(), role), Refused):
         return _refused(unknown)
-    view = describe_person(desk.world, target)
-    held = [grant for grant in view.held if role in ("", "all", grant.role)]
-    if held:
+    if any(role in ("", "all", grant.role) for grant in describe_person(desk.world, target).held):
         keep(desk, person.id, said.response_url, REVOKE, target)
-    return revoke_confirm.render(held, target, desk.now, view.titles)
+    return pages.to_revoke(desk.world, person.id, target, role)
 
 
 def audit(desk: Desk, said: Command, person: Person) -> Message:

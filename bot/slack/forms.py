@@ -21,7 +21,7 @@ from bot.slack.desk import Desk, open_view
 from bot.slack.ids import Field, Modal
 from bot.slack.payloads import Shortcut, Submission
 from bot.slack.showing import answer_window
-from bot.slack.views import answers, request_modal, understood
+from bot.slack.views import answers, edit_modal, request_modal, understood
 
 Reply = dict[str, Any]
 """The body of an answer to Slack; an empty one closes the modal."""
@@ -98,7 +98,8 @@ def edit(desk: Desk, form: Submission, person: Person) -> Reply:
         duration = parse_span(form.texts.get(Field.DURATION, ""), desk.now, person.tz)
     except BadDuration as bad:
         return _refused(form, refuse_action(desk.world, person.id, "approve", Refused(str(bad), Field.DURATION)))
-    actions = form.choices.get(Field.ACTIONS)
+    card = describe_request(desk.world, form.metadata)
+    actions = edit_modal.ticked(card.request.actions if card else (), form.choices)
     if (refused := check_narrowing(desk.world, form.metadata, person.id, duration, actions)) is not None:
         return _refused(form, refused)
     press = Press(form.metadata, person.id, True, form.key, duration=duration, actions=actions)

@@ -19,6 +19,7 @@ class Action(StrEnum):
     CHOOSE_ROLE = "choose_role"
     REVOKE = "revoke"
     AUDIT_OLDER = "audit_older"
+    MORE = "more"
     ACKNOWLEDGE = "acknowledge"
     ACKNOWLEDGE_ALL = "acknowledge_all"
     REMOVE_FOUND = "remove_found"

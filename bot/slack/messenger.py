@@ -39,6 +39,7 @@ from bot.operations.read_audit import export_csv, filters_from, may_audit
 from bot.operations.reconcile import read_findings
 from bot.operations.record_posted import record_leads_told, record_posted, record_reminded
 from bot.operations.verify_audit import Sealed, verify_audit
+from bot.slack import pages
 from bot.slack.api import LOCKED_OUT, Caller, sorted_errors
 from bot.slack.audit_query import page
 from bot.slack.channels import Channels
@@ -261,9 +262,12 @@ class Messenger:
         return []
 
     def _private(self, data: Data) -> Message:
-        """An older page of the log, or what was found on the systems, is read, and whether they still may, just now."""
+        """A page of the log or of a list, or what was found on the systems, is read, and whether they still may, just
+        now."""
         if data["note"] == "audit_page":
             return page(self._world, data["person"], filters_from(data["filters"]), data["before"])
+        if data["note"] == "page":
+            return pages.page(self._world, data["person"], data["page"])
         if data["note"] == "findings":
             found = read_findings(self._world, data["person"])
             if isinstance(found, Refused):

@@ -31,6 +31,7 @@ from bot.slack.audit_query import from_older
 from bot.slack.blocks import View
 from bot.slack.desk import TOO_LATE, Desk, open_view, update_view
 from bot.slack.ids import Action
+from bot.slack.pages import from_more
 from bot.slack.payloads import Click
 from bot.slack.response_urls import is_slacks
 from bot.slack.showing import show_window
@@ -225,6 +226,12 @@ def audit_older(desk: Desk, click: Click) -> None:
     do_once(desk.world, click.key, act)
 
 
+def more(desk: Desk, click: Click) -> None:
+    """The next page of a list; it is read, and whether they may, when it is shown."""
+    given = from_more(click.value)
+    do_once(desk.world, click.key, lambda w: leave_answer(w, click.person, click.channel, "page", page=given))
+
+
 def outdated(desk: Desk, click: Click) -> None:
     """A button that this version doesn't know: old, or forged."""
     log.info("unknown action %r was pressed", click.action[:80])
@@ -248,6 +255,7 @@ PRESSES: Mapping[str, Route] = {
     Action.CHOOSE_ROLE: Route(choose_role),
     Action.REVOKE: Route(revoke),
     Action.AUDIT_OLDER: Route(audit_older),
+    Action.MORE: Route(more),
     Action.ACKNOWLEDGE: Route(acknowledge),
     Action.ACKNOWLEDGE_ALL: Route(acknowledge_all),
     Action.REMOVE_FOUND: Route(remove_found),

@@ -1,14 +1,18 @@
 """What people read about themselves, and leads about everybody: Home, the lists, the audit page, revoking, help."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from bot.core.findings import Finding, What
 from bot.core.model import GrantState
 from bot.core.use import Used
 from bot.slack.ids import Action
-from bot.slack.views import audit_table, help, home, lists, revoke_confirm
+from bot.slack.pages import from_more
+from bot.slack.views import audit_table, findings, help, home, lists, revoke_confirm
+from bot.slack.views._fit import FIRST, Place
 from tests.slack.views_samples import (
     NOW,
     a_grant,
@@ -135,22 +139,71 @@ def test_an_empty_list_says_how_to_begin() -> None:
     assert "/access asks for something" in words(lists.my_access(a_person_view(held=(), pending=()), NOW))
 
 
-def test_of_50_grants_the_list_shows_what_fits_and_counts_the_rest() -> None:
-    message = lists.my_access(a_person_view(held=tuple(a_grant(id=f"g{n}") for n in range(50))), NOW)
-    shown = words(message).count("Active until")
-    assert shown >= 10
-    assert f"And {51 - shown} more." in words(message)
+def more_of(message: dict[str, Any]) -> dict[str, Any] | None:
+    """What the More button of a page carries, None on the last page."""
+    found = [each["value"] for each in elements(message, "button") if each["action_id"] == Action.MORE]
+    return from_more(found[0]) if found else None
+
+
+def pages(render: Callable[[Place], dict[str, Any]]) -> list[dict[str, Any]]:
+    """Every page that presses on More lead to."""
+    made = [render(FIRST)]
+    while (given := more_of(made[-1])) is not None:
+        made.append(render(Place(given["start"], given["after"])))
+        assert len(made) < 100
+    assert [problems(page) for page in made] == [[]] * len(made)
+    return made
+
+
+def test_300_grants_are_all_listed_each_once_with_its_buttons() -> None:
+    view = a_person_view(held=tuple(a_grant(id=f"g{n}") for n in range(300)))
+    made = pages(lambda place: lists.my_access(view, NOW, place))
+    renews = [each["value"] for page in made for each in elements(page, "button") if each["action_id"] == Action.RENEW]
+    assert renews == [f"g{n}" for n in range(300)]
+    assert "1–" in words(made[0]) and " of 301" in words(made[0])
+    assert "Cancel" in labels(made[-1]) and more_of(made[-1]) is None
+
+
+def test_a_page_begins_behind_the_last_row_that_was_seen_even_when_others_are_gone() -> None:
+    held = [a_grant(id=f"g{n}") for n in range(100)]
+    given = more_of(lists.my_access(a_person_view(held=tuple(held)), NOW))
+    assert given is not None
+    after, start = Place(given["start"], given["after"]), int(given["start"])
+    fewer = a_person_view(held=tuple(held[5:]))
+    assert elements(lists.my_access(fewer, NOW, after), "button")[0]["value"] == f"g{start}"
+    without_it = a_person_view(held=tuple(each for each in held if each.id != given["after"]))
+    assert elements(lists.my_access(without_it, NOW, after), "button")[0]["value"] == f"g{start}"
+    assert "There are no more." in words(lists.my_access(a_person_view(held=(), pending=(a_request(),)), NOW, after))
+
+
+def test_250_roles_are_all_listed() -> None:
+    many = [a_role(name=f"role-{n}") for n in range(250)]
+    made = pages(lambda place: lists.roles(many, "", place))
+    said = " ".join(map(words, made))
+    assert all(said.count(f"(role-{n})") == 1 for n in range(250))
+
+
+def test_one_role_is_shown_in_full_whatever_it_gives() -> None:
+    large = a_role(
+        actions=tuple(f"{n:02}{'a' * 198}" for n in range(50)),
+        systems=tuple(f"system-{n}-{'s' * 50}" for n in range(20)),
+        approvers=tuple(f"@group-{n}" for n in range(40)),
+        description="d" * 2000,
+    )
+    said = " ".join(words(page) for page in pages(lambda place: lists.role(large, place)))
+    for each in (*large.actions, *large.systems, *large.approvers, large.description):
+        assert each in said
 
 
 def test_the_roles_i_may_ask_for_say_how_long_and_who_must_agree() -> None:
     roles = (a_role(), a_role(name="deploy", title="Deploy", approvals=2, ticket="^A$"))
-    said = words(lists.roles(a_person_view(roles=roles)))
+    said = words(lists.roles(roles))
     assert "Orders database, read only (orders-read): 1h, at most 4h; 1 approval" in said
     assert "Deploy (deploy): 1h, at most 4h; 2 approvals, with a ticket" in said
 
 
 def test_who_may_ask_for_nothing_is_told() -> None:
-    assert "Ask a lead" in words(lists.roles(a_person_view(roles=())))
+    assert "Ask a lead" in words(lists.roles(()))
 
 
 # --- the audit page
@@ -253,9 +306,26 @@ def test_nothing_to_revoke_is_said() -> None:
     assert "nothing to revoke" in words(revoke_confirm.render([], "U0ANA", NOW))
 
 
-def test_many_grants_to_revoke_are_counted() -> None:
-    message = revoke_confirm.render([a_grant(id=f"g{n}") for n in range(50)], "U0ANA", NOW)
-    assert f"And {50 - len(labels(message))} more." in words(message)
+def test_of_300_grants_each_can_be_revoked() -> None:
+    many = [a_grant(id=f"g{n}") for n in range(300)]
+    made = pages(lambda place: revoke_confirm.render(many, "U0ANA", NOW, role="all", place=place))
+    revokes = [each["value"] for page in made for each in elements(page, "button") if each["text"]["text"] == "Revoke"]
+    assert revokes == [each.id for each in many]
+    given = more_of(made[0])
+    assert given is not None and (given["person"], given["role"]) == ("U0ANA", "all")
+
+
+def test_of_300_findings_each_can_be_removed_and_each_unasked_system_is_named() -> None:
+    many = [Finding("orders-db", What.STRAY, f"role_{n}", id=f"f{n}") for n in range(300)]
+    unasked = {f"system-{n:02}": "no answer " * 30 for n in range(40)}
+
+    def render(place: Place) -> dict[str, Any]:
+        return findings.render(many, 50, unasked) if place is FIRST else findings.more(many, place)
+
+    made = pages(render)
+    removes = [each["value"] for page in made for each in elements(page, "button") if each["text"]["text"] == "Remove"]
+    assert removes == [each.id for each in many]
+    assert all(system in words(made[0]) for system in unasked)
 
 
 def test_help_shows_leads_what_only_they_can_do() -> None:

@@ -138,8 +138,8 @@ ACTIONS = {
     "one": (("read",), None),
     "ten": (tuple(f"a{n}" for n in range(10)), "checkboxes"),
     "more than checkboxes take": (tuple(f"a{n}" for n in range(11)), "multi_static_select"),
-    "more than a select takes": (tuple(f"a{n}" for n in range(101)), None),
-    "one that is too long for an option": (("read", "w" * 151), None),
+    "40 actions": (tuple(f"a{n}" for n in range(40)), "multi_static_select"),
+    "one that is too long for an option": (("read", "w" * 200), "checkboxes"),
 }
 
 
@@ -148,6 +148,41 @@ def test_actions_are_offered_as_far_as_slack_can(actions: tuple[str, ...], kind:
     view = edit_modal.render(a_card(request=a_request(actions=actions)))
     block = inputs(view).get("Actions")
     assert (block["element"]["type"] if block else None) == kind
+    assert problems(view) == []
+
+
+def test_of_more_actions_than_a_select_takes_each_is_in_one_of_several() -> None:
+    actions = tuple(f"a{n}" for n in range(250))
+    view = edit_modal.render(a_card(request=a_request(actions=actions)))
+    blocks = [block for label, block in inputs(view).items() if label.startswith("Actions")]
+    found = {block["block_id"]: block["element"]["options"] for block in blocks}
+    assert [len(options) for options in found.values()] == [100, 100, 50]
+    choices = {block: [option["value"] for option in options] for block, options in found.items()}
+    assert edit_modal.ticked(actions, choices) == actions
+    assert problems(view) == []
+
+
+def test_an_action_that_is_too_long_for_an_option_can_be_chosen_and_is_shown_in_full() -> None:
+    actions = ("read", "w" * 199, "w" * 200)
+    view = edit_modal.render(a_card(request=a_request(actions=actions)))
+    options = inputs(view)["Actions"]["element"]["options"]
+    assert edit_modal.ticked(actions, {"actions": [options[2]["value"], options[0]["value"]]}) == ("w" * 200, "read")
+    assert edit_modal.ticked(actions, {"actions": ["sha256:forged"]}) == ("sha256:forged",)
+    assert edit_modal.ticked(actions, {}) is None
+    assert all(action in words(view) for action in actions)
+
+
+def test_everything_that_the_requester_holds_is_in_the_form() -> None:
+    holds = tuple(a_grant(id=f"g{n}", role=f"role-{n}") for n in range(300))
+    view = edit_modal.render(a_card(holds=holds))
+    assert all(f"role-{n}" in words(view) for n in range(300))
+    assert problems(view) == []
+
+
+def test_the_form_shows_everything_that_a_large_role_gives() -> None:
+    large = a_role(actions=tuple(f"{n:02}{'a' * 198}" for n in range(50)), approvers=tuple(f"@g{n}" for n in range(40)))
+    view = request_modal.render([large])
+    assert all(each in words(view) for each in (*large.actions, *large.approvers))
     assert problems(view) == []
 
 

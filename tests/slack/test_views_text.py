@@ -139,5 +139,5 @@ def test_messages_that_fit_are_joined_with_dividers() -> None:
 def test_of_very_many_messages_those_without_room_are_said_in_short_and_the_last_counted() -> None:
     message = {"text": "Your access to something has ended. " * 3, "blocks": some(10)}
     joined = join([message] * 60)
-    assert joined["blocks"][-1]["text"]["text"].endswith(" more")
+    assert joined["blocks"][-1]["text"]["text"].endswith("leads find everything in `/access audit`")
     assert len(joined["blocks"]) <= 50

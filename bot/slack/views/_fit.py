@@ -2,9 +2,12 @@
 a silent cut. It doesn't know what the blocks say.
 """
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
-from bot.slack.blocks import Block, Message, divider, message, mrkdwn
+from bot.slack.blocks import Block, Message, actions, button, context, divider, message, mrkdwn
+from bot.slack.ids import Action
 
 MESSAGE_BLOCKS = 50
 MESSAGE_CHARACTERS = 12_500
@@ -37,6 +40,54 @@ def fit(
     return shown, 0
 
 
+ELSEWHERE = "see App Home; leads find everything in `/access audit`"
+"""Where the messages are that one message had no room for."""
+
+Row = tuple[str, Sequence[Block]]
+"""One entry of a list: its id and its blocks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a page of a list begins: behind the row `after`, or at number `start` when that row is gone."""
+
+    start: int = 0
+    after: str = ""
+
+    def within(self, ids: Sequence[str]) -> int:
+        """The number of the first row to show. Where the row `after` is gone, one row may be shown twice."""
+        if self.after in ids:
+            return ids.index(self.after) + 1
+        return min(max(0, self.start - bool(self.after)), len(ids))
+
+
+FIRST = Place()
+
+
+def one_page(
+    rows: Sequence[Row],
+    place: Place,
+    name: str,
+    about: str,
+    words: Mapping[str, str] | None = None,
+    blocks: int = MESSAGE_BLOCKS,
+    characters: int = MESSAGE_CHARACTERS,
+) -> list[Block]:
+    """The rows from `place` on that fit, and a More button where there are others. `name` and `words` are what
+    `bot/slack/pages.py` finds the list by; `about` tells a screen reader what there is more of."""
+    begin = place.within([id for id, _ in rows])
+    shown, missing = fit([group for _, group in rows[begin:]], blocks - 2, characters - 500)
+    end = len(rows) - missing
+    if not begin and not missing:
+        return shown
+    counted = context(f"{begin + 1}–{end} of {len(rows)}" if end > begin else "There are no more.")
+    if not missing:
+        return [*shown, counted]
+    value = {"list": name, "start": end, "after": rows[end - 1][0] if end else "", **(words or {})}
+    packed = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    return [*shown, counted, actions(button("More", Action.MORE, packed, about))]
+
+
 def join(messages: Sequence[Message]) -> Message:
     """Several messages to one reader as one, within Slack's limits; of what has no room, the `text` is shown."""
     if len(messages) == 1:
@@ -53,7 +104,7 @@ def join(messages: Sequence[Message]) -> Message:
 def _whole(lines: Sequence[str], limit: int) -> str:
     """As many lines as fit without cutting one, and how many don't."""
     for count in range(len(lines), 0, -1):
-        more = [f"and {len(lines) - count} more"] if count < len(lines) else []
+        more = [f"and {len(lines) - count} more, {ELSEWHERE}"] if count < len(lines) else []
         if len(text := "\n".join([*lines[:count], *more])) <= limit:
             return text
-    return f"{len(lines)} more"
+    return f"{len(lines)} more, {ELSEWHERE}"

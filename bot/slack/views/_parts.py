@@ -27,6 +27,8 @@ from bot.slack.ids import Action
 SYSTEMS_ROOM = 900
 ACTIONS_ROOM = 2200
 SILENT_ROOM = 70
+UNBOUNDED = 100_000
+"""More characters than the lists of any role have: at most 20 systems and 50 actions of 200 characters."""
 
 
 def title_of(role: Role | None, name: str) -> str:
@@ -45,9 +47,15 @@ def role_parts(role: Role | None, name: str) -> list[Part]:
     return [bold(title, 75)] if title == name else [bold(title, 75), " (", code(name, 63), ")"]
 
 
-def gives(systems: Sequence[str], actions: Sequence[str]) -> list[Part]:
-    """On which systems, and what may be done there."""
-    return [*listing(systems, SYSTEMS_ROOM, "bold"), ": ", *(listing(actions, ACTIONS_ROOM) or ["no actions"])]
+def gives(systems: Sequence[str], actions: Sequence[str], rest: str) -> list[Part]:
+    """On which systems, and what may be done there, as far as a message has room; `rest` says where the others are."""
+    shown = listing(actions, ACTIONS_ROOM, rest=rest) or ["no actions"]
+    return [*listing(systems, SYSTEMS_ROOM, "bold", rest), ": ", *shown]
+
+
+def gives_in_full(systems: Sequence[str], actions: Sequence[str]) -> list[Part]:
+    """The same in a modal, which has room for all that a role can give."""
+    return [*listing(systems, UNBOUNDED, "bold"), ": ", *(listing(actions, UNBOUNDED) or ["no actions"])]
 
 
 def ended_because(grant: Grant, to_holder: bool = False) -> list[Part]:

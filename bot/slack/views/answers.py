@@ -119,7 +119,7 @@ def already_held(grant: Grant, now: int) -> Message:
 def already_decided(card: RequestCard, now: int) -> Message:
     """A press that came too late: who was first, when, and what they decided."""
     request = card.request
-    deciders = [actor for actor in (request.decided_by or "").split(",") if actor][:20]
+    deciders = [actor for actor in (request.decided_by or "").split(",") if actor]
     by: list[Part] = [part for actor in deciders for part in (", ", who(actor))][1:]
     when: list[Part] = [" ", date(request.decided_at)] if request.decided_at else []
     how = {RequestState.LAPSED: "lapsed, unanswered"}.get(request.state, request.state)

@@ -28,6 +28,7 @@ from bot.slack.blocks import (
     who_text,
 )
 from bot.slack.views._parts import (
+    UNBOUNDED,
     decision_buttons,
     gives,
     role_parts,
@@ -38,6 +39,7 @@ from bot.slack.views._parts import (
 )
 
 SHOWN_HOLDS = 5
+ONLY_ROOM = 1500
 
 
 def render(card: RequestCard, now: int, mentions: Sequence[str] = ()) -> Message:
@@ -89,7 +91,7 @@ def _headline(card: RequestCard) -> list[Part]:
 
 def _why_and_what(card: RequestCard) -> list[Block]:
     request = card.request
-    facts: list[list[Part]] = [["On ", *gives(request.systems, request.actions)]]
+    facts: list[list[Part]] = [["On ", *gives(request.systems, request.actions, _in_full(card))]]
     if request.ticket:
         facts.append(["Ticket: ", typed(request.ticket, 100, "bold")])
     if card.role:
@@ -97,6 +99,10 @@ def _why_and_what(card: RequestCard) -> list[Block]:
     if request.state is RequestState.PENDING:
         facts += _waiting(card)
     return [rich(section(bold("Reason")), quote(request.reason)), rich(bullets(facts))]
+
+
+def _in_full(card: RequestCard) -> str:
+    return f"`/access roles {card.request.role}` lists them"
 
 
 def _waiting(card: RequestCard) -> Iterator[list[Part]]:
@@ -142,7 +148,7 @@ def _holds(card: RequestCard) -> list[Part]:
         return ["Holds nothing else now"]
     names = listing([grant.role for grant in card.holds[:SHOWN_HOLDS]], 400)
     more = len(card.holds) - SHOWN_HOLDS
-    return ["Holds now: ", *names, *([f" and {more} more"] if more > 0 else [])]
+    return ["Holds now: ", *names, *([f" and {more} more, which Edit lists"] if more > 0 else [])]
 
 
 def _usual(card: RequestCard) -> list[Part]:
@@ -158,7 +164,7 @@ def _why_you(card: RequestCard) -> list[Part]:
     need = "one approval is enough" if card.need == 1 else f"{card.need} approvals are needed"
     people = f"{len(card.deciders)} people" if len(card.deciders) != 1 else "1 person"
     named = [ref for ref in card.role.approvers if ref.startswith("@")]
-    groups: list[Part] = [" (", *listing(named, 200, "bold"), ")"] if named else []
+    groups: list[Part] = [" (", *listing(named, 200, "bold", _in_full(card)), ")"] if named else []
     return ["You are asked because you approve this role", *groups, f"; {people} can decide, {need}"]
 
 
@@ -182,7 +188,7 @@ _OUTCOMES: Mapping[RequestState, Callable[[list[Part]], list[Part]]] = {
 def _outcome(card: RequestCard) -> list[Part]:
     request = card.request
     deciders = [actor for actor in (request.decided_by or "").split(",") if actor]
-    by: list[Part] = [part for actor in deciders[:20] for part in (", ", who(actor))][1:] or ["somebody"]
+    by: list[Part] = [part for actor in deciders for part in (", ", who(actor))][1:] or ["somebody"]
     when: list[Part] = [" ", date(request.decided_at)] if request.decided_at else []
     return [*_OUTCOMES[request.state](by), *when, "."]
 
@@ -203,13 +209,11 @@ def _fate(card: RequestCard) -> list[Block]:
     if grant.state is GrantState.STARTING and len(card.leases) > 1:
         made = [lease.system for lease in card.leases if lease.state is GrantState.ACTIVE]
         lines.append(
-            [f"{len(made)} of {len(card.leases)} systems", *([": ", *listing(made, 600)] if made else []), "."]
+            [f"{len(made)} of {len(card.leases)} systems", *([": ", *listing(made, UNBOUNDED)] if made else []), "."]
         )
-    lines += [
-        ["Not confirmed yet by ", bold(lease.system), "."]
-        for lease in card.leases[:10]
-        if grant.state is GrantState.ENDING and lease.state is not GrantState.ENDED
-    ]
+    waiting = [lease.system for lease in card.leases if lease.state is not GrantState.ENDED]
+    if grant.state is GrantState.ENDING and waiting:
+        lines.append(["Not confirmed yet by ", *listing(waiting, UNBOUNDED, "bold"), "."])
     return [paragraph(*lines)]
 
 
@@ -217,4 +221,5 @@ def _narrowed(card: RequestCard, grant: Grant) -> Iterator[list[Part]]:
     if grant.duration < card.request.duration:
         yield [f"Given for {format_duration(grant.duration)}, less than was asked for."]
     if len(grant.actions) < len(card.request.actions):
-        yield ["Only: ", *listing(grant.actions, 800)]
+        rest = "Show credentials lists them, and `/access audit export` for leads"
+        yield ["Only: ", *listing(grant.actions, ONLY_ROOM, rest=rest)]

@@ -25,7 +25,7 @@ from bot.slack.blocks import (
     text_input,
 )
 from bot.slack.ids import Modal
-from bot.slack.views._parts import role_parts
+from bot.slack.views._parts import UNBOUNDED, role_parts
 
 FIELD = "given "
 
@@ -44,7 +44,7 @@ def render(shown: Credentials, view: GrantView, ways: Mapping[str, Answer]) -> V
         *_token(shown),
         *(block for order in shown.orders for block in _way(order.system, ways.get(order.system))),
         paragraph(
-            ["It allows ", *listing(grant.actions, 600)] if grant.actions else [],
+            ["It allows ", *listing(grant.actions, UNBOUNDED)] if grant.actions else [],
             ["It is open until ", date(grant.ends_at), "."],
             _replaced(shown.replaces) if shown.token else [],
         ),
@@ -58,7 +58,7 @@ def _token(shown: Credentials) -> Iterator[Block]:
     if shown.token:
         yield rich(_secret(shown.token))
         yield paragraph(
-            ["Your token for ", *listing(shown.gates, 600, "bold"), "."],
+            ["Your token for ", *listing(shown.gates, UNBOUNDED, "bold"), "."],
             [
                 "Send it with every call, in the header ",
                 code("Authorization: Bearer …"),

@@ -143,7 +143,8 @@ def _narrowed(view: GrantView) -> list[Part]:
 
 
 def _given(grant: Grant) -> list[Part]:
-    return [format_duration(grant.duration), " of ", *gives(grant.systems, grant.actions)]
+    gets = gives(grant.systems, grant.actions, "Show credentials lists them")
+    return [format_duration(grant.duration), " of ", *gets]
 
 
 def _delayed(view: GrantView, now: int) -> Message:
@@ -201,7 +202,7 @@ def _taken_back(view: GrantView) -> list[Part]:
     left = [lease.system for lease in view.leases if lease.state is not GrantState.ENDED]
     if not left:
         return ["Whatever some of its systems had already was taken back."]
-    return ["Whatever some of its systems had already is being taken back: ", *listing(left, 600), "."]
+    return ["Whatever some of its systems had already is being taken back: ", *listing(left, 2000), "."]
 
 
 def _leads(view: GrantView, note: str, what: str = "") -> str:

@@ -1,8 +1,7 @@
-"""The modal in which an approver gives less than was asked for: a shorter duration, fewer actions. It carries the
-request's id; the values of its options are the actions themselves.
-"""
+"""The modal in which an approver gives less than was asked for: a shorter duration, fewer actions."""
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
 
 from bot.core.durations import format_duration
 from bot.operations.describe_request import RequestCard
@@ -11,9 +10,11 @@ from bot.slack.blocks import (
     Element,
     View,
     bold,
+    bullets,
     clean,
-    context,
+    code,
     input_block,
+    listing,
     modal,
     paragraph,
     plain,
@@ -24,10 +25,11 @@ from bot.slack.blocks import (
     who,
 )
 from bot.slack.ids import Field, Modal
-from bot.slack.views._parts import role_parts
+from bot.slack.views._parts import UNBOUNDED, role_parts
+from bot.slack.views.approval_message import SHOWN_HOLDS
 
-CHECKBOXES, OPTIONS, VALUE = 10, 100, 150
-"""Slack's limits: options of a group of checkboxes, of a select, and characters of an option's value."""
+CHECKBOXES, OPTIONS, VALUE, LINE = 10, 100, 150, 75
+"""Slack's limits: options of a group of checkboxes, of a select, characters of an option's value and of its texts."""
 
 
 def render(card: RequestCard) -> View:
@@ -39,30 +41,59 @@ def render(card: RequestCard) -> View:
     blocks = [
         paragraph([bold(card.requester.name, 80), " (", who(request.requester), ") asks for ", *wants, "."]),
         rich(section("Their reason"), quote(request.reason)),
+        *_holds(card),
         text_input(Field.DURATION, "Duration", hint, initial=asked, max_length=60),
         *_actions(request.actions),
     ]
     return {**modal(Modal.EDIT, "Edit and approve", blocks, "Approve"), "private_metadata": request.id}
 
 
+def ticked(actions: Sequence[str], choices: Mapping[str, Sequence[str]]) -> tuple[str, ...] | None:
+    """The actions that stand ticked in a submitted form, None where it asked for none. A value that is none of ours
+    stays as it is, and is refused where actions are compared."""
+    named = {_value(action): action for action in actions}
+    groups = [values for block, values in choices.items() if block.startswith(Field.ACTIONS)]
+    return tuple(named.get(value, value) for values in groups for value in values) if groups else None
+
+
+def _holds(card: RequestCard) -> list[Block]:
+    """What the approval message may have had no room for."""
+    if len(card.holds) <= SHOWN_HOLDS:
+        return []
+    return [paragraph(["They hold now: ", *listing([grant.role for grant in card.holds], UNBOUNDED), "."])]
+
+
 def _actions(actions: Sequence[str]) -> list[Block]:
     if len(actions) < 2:
         return []
-    if len(actions) > OPTIONS or any(len(action) > VALUE for action in actions):
-        return [context("Slack can't list these actions to choose from. You can shorten the duration, or deny.")]
-    options = [_option(action) for action in actions]
-    kind = "checkboxes" if len(actions) <= CHECKBOXES else "multi_static_select"
-    element: Element = {
-        "type": kind,
-        "action_id": str(Field.ACTIONS),
-        "options": options,
-        "initial_options": options,
-    }
-    return [input_block(Field.ACTIONS, "Actions", element, "Untick what is not needed for the reason.")]
+    groups = [actions[begin : begin + OPTIONS] for begin in range(0, len(actions), OPTIONS)]
+    long = [action for action in actions if len(clean(action, 10_000)) > 2 * LINE]
+    in_full = [rich(section("In full:"), bullets([code(action, 10_000)] for action in long))] if long else []
+    return [*_groups(groups), *in_full]
+
+
+def _groups(groups: Sequence[Sequence[str]]) -> Iterator[Block]:
+    """One input, or as many as Slack's limit of options makes of them."""
+    for number, group in enumerate(groups):
+        options = [_option(action) for action in group]
+        name = f"{Field.ACTIONS}{number or ''}"
+        element: Element = {
+            "type": "checkboxes" if len(group) <= CHECKBOXES and len(groups) == 1 else "multi_static_select",
+            "action_id": name,
+            "options": options,
+            "initial_options": options,
+        }
+        label = "Actions" if len(groups) == 1 else f"Actions, part {number + 1} of {len(groups)}"
+        yield input_block(name, label, element, "Untick what is not needed for the reason.", len(groups) > 1)
 
 
 def _option(action: str) -> Element:
     """Slack shows 75 characters of an option; the rest of a longer action goes into the line below."""
-    shown = clean(action, 2 * VALUE)
-    option: Element = {"text": plain(shown[:75], 75), "value": action}
-    return {**option, "description": plain("…" + shown[75:], 75)} if len(shown) > 75 else option
+    shown = clean(action, 2 * LINE + 100)
+    option: Element = {"text": plain(shown[:LINE], LINE), "value": _value(action)}
+    return {**option, "description": plain("…" + shown[LINE:], LINE)} if len(shown) > LINE else option
+
+
+def _value(action: str) -> str:
+    """The action itself, or what stands for one that is too long for Slack."""
+    return action if len(action) <= VALUE else f"sha256:{hashlib.sha256(action.encode()).hexdigest()}"

@@ -5,6 +5,7 @@ lead says that they know. What systems answered is shown as they said it.
 from collections.abc import Sequence
 from itertools import groupby
 
+from bot.core.audit import Event
 from bot.core.durations import format_duration
 from bot.operations.describe_alarms import AlarmView
 from bot.slack.blocks import (
@@ -40,6 +41,10 @@ SYSTEMS = 8
 """Systems that a message about more ends names."""
 
 
+LOG = f"/access audit event:{Event.END_FAILED}"
+"""The command that lists every end that is not confirmed."""
+
+
 def render(views: Sequence[AlarmView]) -> Message:
     """One message about these ends, at least one, as they are now."""
     if len(views) > EACH:
@@ -61,6 +66,7 @@ def _many(views: Sequence[AlarmView]) -> Message:
         return message(what, paragraph([bold("Gone"), f": all {len(views)} that this told of are confirmed by now."]))
     by_system = sorted(open_ones, key=lambda view: (view.alarm.system, view.alarm.since, view.grant.id))
     groups = [[*each] for _, each in groupby(by_system, key=lambda view: view.alarm.system)]
+    groups.sort(key=lambda group: all(view.alarm.acknowledged_at is not None for view in group))
     gone = len(views) - len(open_ones)
     blocks = [block for group in groups[:SYSTEMS] for block in _of_system(group)]
     return message(
@@ -69,17 +75,24 @@ def _many(views: Sequence[AlarmView]) -> Message:
             [bold("Access may still exist"), f" although it has to end: {len(open_ones)} ends are not confirmed."],
             ["They are tried on until their systems confirm. What is gone or broken, end there by hand."],
             *([[f"{gone} more that this told of are confirmed by now."]] if gone else []),
-            *([[f"{len(groups) - SYSTEMS} more systems are not named here."]] if len(groups) > SYSTEMS else []),
+            *([_others([group[0].alarm.system for group in groups[SYSTEMS:]])] if len(groups) > SYSTEMS else []),
         ),
         *blocks,
     )
+
+
+def _others(systems: Sequence[str]) -> list[Part]:
+    """The systems that have no room yet, because others are not acknowledged."""
+    names = listing(systems, 1500, "bold", f"`{LOG}` lists them")
+    return ["Also on ", *names, ". They move up when those below are acknowledged."]
 
 
 def _of_system(group: Sequence[AlarmView]) -> list[Block]:
     first, system = group[0], group[0].alarm.system
     told = [view.alarm.id for view in group if view.alarm.acknowledged_at is None]
     known = f", {len(group) - len(told)} of them acknowledged" if len(told) < len(group) else ""
-    whose = listing([f"{view.grant.id} ({view.grant.role})" for view in group], 400)
+    rest = f"`{LOG} system:{system}` lists them"
+    whose = listing([f"{view.grant.id} ({view.grant.role})" for view in group], 400, rest=rest)
     return [
         paragraph([bold(system), f": {len(group)} since ", date(first.alarm.since), f"{known}. ", *whose, "."]),
         rich(section("What was said of the first:"), preformatted(first.error, ERROR_ROOM)),

@@ -15,7 +15,7 @@ from bot.slack.blocks import (
     clean,
     code,
     confirm,
-    context,
+    listing,
     message,
     paragraph,
     preformatted,
@@ -24,7 +24,7 @@ from bot.slack.blocks import (
     typed,
 )
 from bot.slack.ids import Action
-from bot.slack.views._fit import MESSAGE_BLOCKS, fit
+from bot.slack.views._fit import FIRST, MESSAGE_BLOCKS, MESSAGE_CHARACTERS, Place, fit, one_page, weight
 
 WORDS: Mapping[What, str] = {
     What.LEFT: "has ended, and is still there",
@@ -41,11 +41,24 @@ def render(found: Sequence[Finding], asked: int, unasked: Mapping[str, str]) -> 
         rich(section("Could not be asked: ", bold(system), ". It says:"), preformatted(why, 300))
         for system, why in sorted(unasked.items())
     ]
-    shown, missing = fit([_finding(each) for each in found], MESSAGE_BLOCKS - 4, 9_000)
-    more = [context(f"And {missing} more: `access-bot verify` on the command line lists them all.")] if missing else []
-    problems, untold = fit([[block] for block in failed], MESSAGE_BLOCKS - 2 - len(shown) - len(more), 3_000)
-    rest = [context(f"And {untold} more systems could not be asked.")] if untold else []
-    return message(summary, paragraph([summary]), *shown, *more, *problems, *rest)
+    problems, untold = fit([[block] for block in failed], 10, 3_500)
+    unnamed = sorted(unasked)[len(problems) :]
+    command = "`access-bot verify` on the command line says why"
+    if untold:
+        problems.append(paragraph(["Could not be asked either: ", *listing(unnamed, 700, "bold", command), "."]))
+    return message(summary, paragraph([summary]), *problems, *_page(found, FIRST, 1 + len(problems), weight(problems)))
+
+
+def more(found: Sequence[Finding], place: Place) -> Message:
+    """A later page of what was found."""
+    said = "What differs from what should be, continued."
+    return message(said, paragraph([said]), *_page(found, place, 1, 0))
+
+
+def _page(found: Sequence[Finding], place: Place, blocks: int, characters: int) -> list[Block]:
+    rows = [(each.id, _finding(each)) for each in found]
+    room = MESSAGE_BLOCKS - blocks, MESSAGE_CHARACTERS - characters - 300
+    return one_page(rows, place, "findings", "findings", None, *room)
 
 
 def _summary(found: Sequence[Finding], asked: int, unasked: Mapping[str, str]) -> str:

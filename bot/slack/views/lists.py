@@ -2,7 +2,7 @@
 It doesn't know where the lists come from.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from bot.core.durations import format_duration
 from bot.core.model import Grant, Request
@@ -15,33 +15,38 @@ from bot.slack.blocks import (
     actions,
     bold,
     bullets,
+    clean,
     code,
     context,
     date,
+    escape,
     header,
     message,
+    named,
     paragraph,
     rich,
+    section,
     typed,
 )
-from bot.slack.views._fit import MESSAGE_BLOCKS, fit
+from bot.slack.views._fit import FIRST, MESSAGE_BLOCKS, Place, Row, one_page
 from bot.slack.views._parts import cancel, grant_buttons, state_now
 
-MOST_ROLES = 60
+EACH_ROLES = 10
+"""Roles of one block of a page."""
 
 
-def my_access(view: PersonView, now: int) -> Message:
+def my_access(view: PersonView, now: int, place: Place = FIRST) -> Message:
     """My grants with what is left and my pending requests, each with its buttons."""
-    rows = [*held_rows(view, now), *pending_rows(view)]
+    ids = [*(grant.id for grant in view.held), *(request.id for request in view.pending)]
+    rows = [*zip(ids, [*held_rows(view, now), *pending_rows(view)], strict=True)]
     if not rows:
         return message(
             "You have no access and no requests.",
             paragraph(["You have no access and wait for nothing. ", bold("/access"), " asks for something."]),
         )
-    shown, missing = fit(rows, MESSAGE_BLOCKS - 2, 11_500)
-    more = [context(f"And {missing} more. Give back what you do not need, then they are listed.")] if missing else []
     counted = f"You have {_counted(len(view.held), 'grant')} and {_counted(len(view.pending), 'open request')}"
-    return message(f"{counted}.", header("My access"), *shown, *more)
+    page = one_page(rows, place, "access", "my access", blocks=MESSAGE_BLOCKS - 1)
+    return message(f"{counted}.", header("My access"), *page)
 
 
 def held_rows(view: PersonView, now: int) -> Iterable[list[Block]]:
@@ -60,22 +65,38 @@ def pending_rows(view: PersonView) -> Iterable[list[Block]]:
         yield [paragraph(_named(title, request), waits), actions(cancel(request, title))]
 
 
-def roles(view: PersonView) -> Message:
-    """What this person may ask for, with what it gives and for how long."""
-    if not view.roles:
-        return message(
-            "There is no role that you may ask for.",
-            paragraph(["There is no role that you may ask for. Ask a lead which one you need."]),
-        )
-    lines = [_role(role) for role in view.roles[:MOST_ROLES]]
-    missing = len(view.roles) - len(lines)
-    more = [context(f"And {missing} more; ask for them with `/access request ROLE REASON`.")] if missing else []
+def roles(found: Sequence[Role], words: str = "", place: Place = FIRST) -> Message:
+    """The roles that a person may ask for and that match `words`, with what each gives and for how long."""
+    if not found:
+        said = "There is no role that you may ask for"
+        matching: list[Part] = [" and that matches ", typed(words, 100)] if words else []
+        hint = "/access roles lists all of yours." if words else "Ask a lead which one you need."
+        return message(f"{said}.", paragraph([said, *matching, f". {hint}"]))
+    groups = [found[begin : begin + EACH_ROLES] for begin in range(0, len(found), EACH_ROLES)]
+    rows: list[Row] = [(group[-1].name, [rich(bullets([_role(role) for role in group]))]) for group in groups]
     return message(
-        f"You may ask for {_counted(len(view.roles), 'role')}.",
+        f"You may ask for {_counted(len(found), 'role')}{' that match' if words else ''}.",
         header("What you may ask for"),
-        rich(bullets(lines)),
-        *more,
+        context(f"{len(found)} roles. `/access roles WORDS` searches them, `/access roles ROLE` shows one in full."),
+        *one_page(rows, place, "roles", "roles", {"words": words}, blocks=MESSAGE_BLOCKS - 2),
     )
+
+
+def role(shown: Role, place: Place = FIRST) -> Message:
+    """One role in full, however much it gives."""
+    parts: list[tuple[str, list[list[Part]]]] = [
+        ("Who approves", [[named(ref)] for ref in shown.approvers]),
+        ("On", [[bold(system)] for system in shown.systems]),
+        ("What it gives", [[code(action, 1000)] for action in shown.actions]),
+    ]
+    about: list[list[Part]] = [_role(shown), [typed(shown.description, 2000)] if shown.description else []]
+    rows: list[Row] = [("about", [paragraph(*about)])]
+    for title, items in parts:
+        for begin in range(0, len(items), EACH_ROLES):
+            group = rich(section(bold(title)), bullets(items[begin : begin + EACH_ROLES]))
+            rows.append((f"{title} {begin}", [group]))
+    page = one_page(rows, place, "role", "this role", {"role": shown.name})
+    return message(escape(clean(shown.title, 75)), *page)
 
 
 def _role(role: Role) -> list[Part]:

@@ -23,7 +23,7 @@ from bot.slack.blocks import (
     typed,
 )
 from bot.slack.ids import Action, Field, Modal
-from bot.slack.views._parts import gives
+from bot.slack.views._parts import gives_in_full
 from bot.slack.views.answers import sent_lines
 
 FEW = 10
@@ -86,14 +86,14 @@ def option(role: Role) -> Element:
 def _about(role: Role | None) -> list[Block]:
     if role is None:
         return []
-    words: list[list[Part]] = [[typed(role.description, 500)]] if role.description else []
+    words: list[list[Part]] = [[typed(role.description, 2000)]] if role.description else []
     need = "1 approval" if role.approvals == 1 else f"{role.approvals} approvals"
     approvers: list[Part] = [f"Needs {need} from ", *_approvers(role), "."]
-    return [paragraph(*words, ["Gives ", *gives(role.systems, role.actions), "."], approvers)]
+    return [paragraph(*words, ["Gives ", *gives_in_full(role.systems, role.actions), "."], approvers)]
 
 
 def _approvers(role: Role) -> list[Part]:
-    return [part for ref in role.approvers[:10] for part in (", ", named(ref))][1:]
+    return [part for ref in role.approvers for part in (", ", named(ref))][1:]
 
 
 def _duration(role: Role | None, given: Mapping[str, str]) -> Block:

@@ -9,36 +9,44 @@ from bot.slack.blocks import (
     Message,
     actions,
     bold,
-    context,
     message,
     paragraph,
     who,
     who_text,
 )
-from bot.slack.views._fit import MESSAGE_BLOCKS, fit
+from bot.slack.views._fit import FIRST, MESSAGE_BLOCKS, Place, Row, one_page
 from bot.slack.views._parts import revoke, state_now
 
 
-def render(grants: Sequence[Grant], person: str, now: int, titles: Mapping[str, str] | None = None) -> Message:
-    """The grants of `person` (a Slack id); `titles` gives a role's title by its name."""
+def render(
+    grants: Sequence[Grant],
+    person: str,
+    now: int,
+    titles: Mapping[str, str] | None = None,
+    *,
+    role: str = "",
+    place: Place = FIRST,
+) -> Message:
+    """The grants of `person` (a Slack id); `titles` gives a role's title by its name. `role` is what the lead named."""
     if not grants:
         return message(
             f"{who_text(person)} has no access right now.",
             paragraph([who(person), " has no access right now, so there is nothing to revoke."]),
         )
     named = titles or {}
-    rows = [
-        [
-            paragraph([bold(named.get(grant.role, grant.role), 75)], state_now(grant, now)),
-            actions(revoke(grant, named.get(grant.role, grant.role), grant.id)),
-        ]
+    rows: list[Row] = [
+        (
+            grant.id,
+            [
+                paragraph([bold(named.get(grant.role, grant.role), 75)], state_now(grant, now)),
+                actions(revoke(grant, named.get(grant.role, grant.role), grant.id)),
+            ],
+        )
         for grant in grants
     ]
-    shown, missing = fit(rows, MESSAGE_BLOCKS - 2, 11_500)
-    more = [context(f"And {missing} more. Revoke these first, then ask again.")] if missing else []
+    words = {"person": person, "role": role}
     return message(
         f"What {who_text(person)} has, to revoke.",
         paragraph(["Which access of ", who(person), " shall end now?"]),
-        *shown,
-        *more,
+        *one_page(rows, place, "revoke", "what they have", words, blocks=MESSAGE_BLOCKS - 1),
     )

@@ -6,12 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 
 from bot.core.model import Grant, Lease
 from bot.operations.describe_request import RequestCard
-from bot.slack.blocks import Message, Part, bold, bullets, date, listing, message, paragraph, rich, section, typed, who
+from bot.slack.blocks import Message, Part, bold, date, listing, message, paragraph, rich, section, typed, who
+from bot.slack.views._fit import MESSAGE_CHARACTERS, fit
 from bot.slack.views._parts import SILENT_ROOM, ended_because, role_parts, title_text, used_parts, why_words
 
 Facts = Mapping[str, object]
-
-DIGEST_LINES = 30
 
 
 def render(note: str, facts: Facts, card: RequestCard) -> Message:
@@ -22,7 +21,7 @@ def render(note: str, facts: Facts, card: RequestCard) -> Message:
 
 def digest(notes: Sequence[tuple[str, Facts, RequestCard]]) -> Message:
     """Many later events at once, as one message."""
-    lines: list[list[Part]] = [
+    each: list[list[Part]] = [
         [
             typed(card.requester.name, 60),
             ", ",
@@ -30,12 +29,14 @@ def digest(notes: Sequence[tuple[str, Facts, RequestCard]]) -> Message:
             ": ",
             *_NOTES[note](facts, card),
         ]
-        for note, facts, card in notes[:DIGEST_LINES]
+        for note, facts, card in notes
     ]
-    if (more := len(notes) - DIGEST_LINES) > 0:
-        lines.append([f"and {more} more"])
+    lines, missing = fit([[section(*line)] for line in each], len(each), MESSAGE_CHARACTERS - 500)
+    if missing:
+        lines.append(section(f"and {missing} more: the approval message of each says the same"))
     counted = f"{len(notes)} changes of access in this channel"
-    return message(f"{counted}.", rich(section(bold(counted)), bullets(lines)))
+    listed = {"type": "rich_text_list", "style": "bullet", "elements": lines}
+    return message(f"{counted}.", rich(section(bold(counted)), listed))
 
 
 def _renewed(facts: Facts, card: RequestCard) -> list[Part]:

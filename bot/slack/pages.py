@@ -1,0 +1,82 @@
+"""Reads pages of long lists, for the command that asks for a list and for the More button below each page."""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from bot.core.approval import Refused
+from bot.core.role_search import search_roles
+from bot.operations._unit import World
+from bot.operations.describe_person import describe_person, readable_role, roles_open_to
+from bot.operations.reconcile import read_findings
+from bot.operations.require_lead import require_lead
+from bot.slack.payloads import BadPayload
+from bot.slack.views import answers, findings, lists, revoke_confirm
+from bot.slack.views._fit import FIRST, Place
+
+Message = dict[str, Any]
+LONGEST = 100
+"""Characters of a search; a button has to carry them."""
+
+
+def my_access(world: World, person: str, place: Place = FIRST) -> Message:
+    return lists.my_access(describe_person(world, person), world.now(), place)
+
+
+def roles(world: World, person: str, words: str, place: Place = FIRST) -> Message:
+    """One role in full where `words` are its name, else the roles that match them."""
+    if (named := readable_role(world, person, words)) is not None:
+        return lists.role(named)
+    open_roles = roles_open_to(world, person)
+    searched = words[:LONGEST]
+    return lists.roles(search_roles(open_roles, searched, len(open_roles)), searched, place)
+
+
+def one_role(world: World, person: str, name: str, place: Place) -> Message:
+    found = readable_role(world, person, name)
+    return lists.role(found, place) if found else answers.refused("There is no such role for you any more.")
+
+
+def to_revoke(world: World, lead: str, person: str, role: str, place: Place = FIRST) -> Message:
+    """The grants of `person` for a lead, all of them or those of one role."""
+    if (refused := require_lead(world, lead, "revoke")) is not None:
+        return answers.refused(refused.reason)
+    view = describe_person(world, person)
+    held = [grant for grant in view.held if role in ("", "all", grant.role)]
+    return revoke_confirm.render(held, person, world.now(), view.titles, role=role, place=place)
+
+
+def _findings(world: World, lead: str, place: Place) -> Message:
+    found = read_findings(world, lead)
+    return answers.refused(found.reason) if isinstance(found, Refused) else findings.more(found, place)
+
+
+def from_more(value: str) -> dict[str, Any]:
+    """What a More button carries. Raises BadPayload for anything else: a button's value can be forged."""
+    try:
+        given = json.loads(value)
+        fields, known = LISTS[given["list"]][0], {"list": str, "start": int, "after": str}
+        right = given.keys() == {*known, *fields} and all(
+            type(word) is known.get(name, str) for name, word in given.items()
+        )
+    except (ValueError, KeyError, TypeError, AttributeError):
+        right = False
+    if not right or given["start"] < 0:
+        raise BadPayload("This button is broken. Type the command again.")
+    return dict(given)
+
+
+def page(world: World, person: str, given: Mapping[str, Any]) -> Message:
+    """The page that a More button asked for, as the list is now and as far as the person may see it now."""
+    fields, read = LISTS[given["list"]]
+    return read(world, person, *(given[name] for name in fields), Place(given["start"], given["after"]))
+
+
+LISTS: Mapping[str, tuple[tuple[str, ...], Callable[..., Message]]] = {
+    "access": ((), my_access),
+    "roles": (("words",), roles),
+    "role": (("role",), one_role),
+    "revoke": (("person", "role"), to_revoke),
+    "findings": ((), _findings),
+}
+"""By the name in the button: the words that it carries, and what reads the page."""
