@@ -45,6 +45,7 @@ from bot.slack.payloads import (
 )
 from bot.slack.presses import PRESSES, UNKNOWN, run_press, tell
 from bot.slack.views import answers, request_modal
+from bot.slack.views._fit import within_reply
 
 log = logging.getLogger(__name__)
 
@@ -188,7 +189,8 @@ def on_suggestion(desk: Desk, body: Body) -> list[Element]:
 
 def _search_roles(world: World, said: Suggestion) -> list[Element]:
     found = search_roles(roles_open_to(world, said.person), said.typed)
-    return [request_modal.option(role) for role in found]
+    options = [request_modal.option(role) for role in found]
+    return options[: within_reply(options)]
 
 
 def on_event(desk: Desk, body: Body) -> None:

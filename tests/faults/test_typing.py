@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import pytest
 
-from tests.faults.live import ROLES, Company
+from bot.sandbox import Person
+from tests.faults.live import ROLES, Company, parts
 
 MANY = "".join(
     f"""
@@ -40,12 +43,16 @@ def test_any_of_250_roles_is_found_by_typing_and_asked_for(make_company: Callabl
     assert sent.errors == {} and company.request(dev, "db-249")[1] == "pending"
     dev.close_view()
 
-    page = company.access(dev, "roles").messages[-1]
-    said = dev.plain(page)
-    while "More" in said.rpartition(" of ")[2]:
-        known = len(dev.ephemerals())
-        assert dev.click(page, "More").ok
-        dev.wait_for(lambda: len(dev.ephemerals()) > known)
-        page = dev.ephemerals()[-1]
-        said += dev.plain(page)
+    pages = [company.access(dev, "roles").messages[-1]]
+    while any(part.get("action_id") == "more" for part in parts(pages[-1])):
+        assert dev.click(pages[-1], "More").ok
+        seen = {page["ts"] for page in pages}
+        pages += [dev.wait_for(partial(_unseen, dev, seen))]
+    said = " ".join(map(dev.plain, pages))
     assert all(f"db-{n:03}" in said for n in range(250))
+
+
+def _unseen(person: Person, seen: set[str]) -> dict[str, Any] | None:
+    """The newest answer that is not among `seen`."""
+    newest = [*person.ephemerals(), *person.dms()]
+    return next((page for page in reversed(newest) if "–" in person.plain(page) and page["ts"] not in seen), None)

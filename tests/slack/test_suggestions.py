@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -107,3 +108,10 @@ def test_the_menu_stays_empty_while_the_database_is_away(
 
     monkeypatch.setattr("bot.slack.listeners.roles_open_to", fail)
     assert front.options() == []
+
+
+def test_a_reply_is_never_larger_than_socket_mode_can_carry(front: Front) -> None:
+    front.made.set_policy(**{name: lines.replace("Database", "\N{ROCKET}" * 60) for name, lines in MANY.items()})
+    assert 50 <= len(front.options()) < 100
+    assert len(front.send(a_suggestion()).body.encode()) < 65_000
+    assert len(json.dumps(front.command("roles"))) < 65_000

@@ -8,6 +8,7 @@ import pytest
 from bot.core.model import EndReason, GrantState, Lease, RequestState
 from bot.core.use import Used
 from bot.operations.request_access import Submitted
+from bot.sandbox.blocks import validate_message
 from bot.slack.views import answers, approval_message, direct_messages, security_notes, thread_notes
 from tests.slack.views_samples import (
     ENDED,
@@ -356,7 +357,7 @@ def test_a_digest_names_everybody_and_pings_nobody() -> None:
     assert "Ana Silva, Orders database, read only (orders-read): Ended: expired" in words(message)
     counted = words(message).count("Ended: expired")
     assert f"and {400 - counted} more: the approval message of each says the same" in words(message)
-    assert not elements(message, "user") and problems(message) == []
+    assert not elements(message, "user") and validate_message(message) == []
 
 
 LATER = {"opened_at": NOW + 60, "ended_at": NOW}

@@ -5,6 +5,7 @@ a silent cut. It doesn't know what the blocks say.
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from bot.slack.blocks import Block, Message, actions, button, context, divider, message, mrkdwn
 from bot.slack.ids import Action
@@ -12,6 +13,9 @@ from bot.slack.ids import Action
 MESSAGE_BLOCKS = 50
 MESSAGE_CHARACTERS = 12_500
 """A little under the 13,200 that Slack takes over all blocks of a message."""
+
+REPLY_BYTES = 45_000
+"""JSON of one reply: slack_sdk's Socket Mode client can't send a frame of more than 65,535 bytes."""
 
 SHORT_ROOM = 2_400
 _UNSHOWN = frozenset({"type", "action_id", "block_id", "value", "style", "format", "user_id", "channel_id"})
@@ -24,6 +28,17 @@ def weight(value: object) -> int:
     if isinstance(value, Mapping):
         return sum(weight(each) for name, each in value.items() if name not in _UNSHOWN)
     return sum(map(weight, value)) if isinstance(value, list | tuple) else 0
+
+
+def within_reply(items: Iterable[Any], most: int = REPLY_BYTES) -> int:
+    """How many of these go into one reply over Socket Mode."""
+    count = 0
+    for item in items:
+        most -= len(json.dumps(item))
+        if most < 0:
+            break
+        count += 1
+    return count
 
 
 def fit(
@@ -76,7 +91,10 @@ def one_page(
     """The rows from `place` on that fit, and a More button where there are others. `name` and `words` are what
     `bot/slack/pages.py` finds the list by; `about` tells a screen reader what there is more of."""
     begin = place.within([id for id, _ in rows])
-    shown, missing = fit([group for _, group in rows[begin:]], blocks - 2, characters - 500)
+    groups = [list(group) for _, group in rows[begin:]]
+    small = within_reply(groups)
+    shown, missing = fit(groups[:small], blocks - 2, characters - 500)
+    missing += len(groups) - small
     end = len(rows) - missing
     if not begin and not missing:
         return shown
