@@ -90,6 +90,20 @@ def open_of(db: Database, ids: Sequence[str]) -> list[Alarm]:
     return [Alarm(*row) for row in db.rows(sql, *ids)]
 
 
+def reported_open(db: Database, limit: int) -> list[Pair]:
+    """Ends that were reported and are not confirmed, oldest first, those without an acknowledgement before."""
+    sql = (
+        "SELECT grant_id, system FROM alarms WHERE gone_at IS NULL AND said > 0 "
+        "ORDER BY CASE WHEN acknowledged_at IS NULL THEN 0 ELSE 1 END, since, grant_id, system LIMIT ?"
+    )
+    return [(str(grant), str(system)) for grant, system in db.rows(sql, limit)]
+
+
+def count_reported_open(db: Database) -> int:
+    found = db.row("SELECT COUNT(*) FROM alarms WHERE gone_at IS NULL AND said > 0")
+    return int(found[0]) if found else 0
+
+
 def gone(db: Database, grant: str, system: str, at: int) -> None:
     db.run("UPDATE alarms SET gone_at = ?, next_at = NULL WHERE grant_id = ? AND system = ?", at, grant, system)
 

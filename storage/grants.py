@@ -71,14 +71,16 @@ def held_by(db: Database, person: str, role: str | None = None) -> list[Grant]:
     return _many(db.rows(sql + " AND role = ? ORDER BY ends_at, id", person, role))
 
 
-def live(db: Database, role: str | None = None, person: str | None = None, limit: int = 1000) -> list[Grant]:
-    """Everything not over yet, the ends that are not confirmed included."""
+def live(
+    db: Database, role: str | None = None, person: str | None = None, limit: int = 1000, skip: int = 0
+) -> list[Grant]:
+    """Everything not over yet, the ends that are not confirmed included; soonest end first."""
     sql, values = f"SELECT {_COLUMNS} FROM grants WHERE {_LIVE}", []
     for column, value in (("role", role), ("person", person)):
         if value is not None:
             sql += f" AND {column} = ?"
             values.append(value)
-    return _many(db.rows(sql + " ORDER BY ends_at, id LIMIT ?", *values, limit))
+    return _many(db.rows(sql + " ORDER BY ends_at, id LIMIT ? OFFSET ?", *values, limit, skip))
 
 
 def needs_of_others(db: Database, grant: str, system: str) -> list[tuple[str, tuple[str, ...]]]:

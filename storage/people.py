@@ -31,7 +31,7 @@ def several(db: Database, ids: Iterable[str]) -> dict[str, Person]:
     """Those of these people who are known, by id."""
     wanted = sorted(ids)
     marks = ", ".join("?" * len(wanted))
-    rows = db.rows(f"SELECT {_COLUMNS} FROM people WHERE id IN ({marks})", *wanted)
+    rows = db.rows(f"SELECT {_COLUMNS} FROM people WHERE id IN ({marks})", *wanted) if wanted else []
     return {str(row[0]): _person(row) for row in rows}
 
 

@@ -65,6 +65,15 @@ def unposted(db: Database, limit: int) -> list[Request]:
     return _many(db.rows(sql, limit))
 
 
+def decided_of(db: Database, person: str, limit: int) -> list[Request]:
+    """This person's latest requests that are not pending, newest first, without those for more time."""
+    sql = (
+        f"SELECT {_COLUMNS} FROM requests WHERE requester = ? AND state <> 'pending' AND renews IS NULL "
+        "ORDER BY created_at DESC, id LIMIT ?"
+    )
+    return _many(db.rows(sql, person, limit))
+
+
 def unanswered(db: Database, now: int, limit: int) -> list[Request]:
     """Pending requests whose time is up, held by this transaction."""
     sql = (

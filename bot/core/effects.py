@@ -243,10 +243,13 @@ def remove_found(finding: str, by: str, channel: str) -> Effect:
     return Effect(Kind.REMOVE_FOUND, Queue.DECIDE, "remove", {"finding": finding, "by": by, "channel": channel})
 
 
-def publish_home(person: str, *, last: bool = False) -> Effect:
-    """`last`: after all other messages."""
+def publish_home(person: str, section: str = "", skip: int = 0, *, last: bool = False) -> Effect:
+    """The App Home of a person; `section` begins after `skip` rows, the others at their first.
+
+    `last`: after all other messages."""
     queue = Queue.UPDATE if last else Queue.SLACK
-    return Effect(Kind.PUBLISH_HOME, queue, home_lane(person), {"person": person})
+    page = {"section": section, "skip": skip} if skip else {}
+    return Effect(Kind.PUBLISH_HOME, queue, home_lane(person), {"person": person, **page})
 
 
 def home_lane(person: str) -> str:

@@ -1,7 +1,7 @@
 """What one person has, waits for and may decide, for App Home and the lists; leads see everything active."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bot.core.approval import deciders
 from bot.core.asking import may_request
@@ -11,12 +11,22 @@ from bot.core.use import Used
 from bot.operations._leads import leads_only
 from bot.operations._unit import Unit, World
 from bot.operations._use import used_of
-from storage import grants, requests
+from bot.operations.describe_alarms import AlarmView, describe_alarms
+from storage import alarms, grants, people, requests
+
+RECENT = 5
+PAGE = 50
+"""Active grants that are read for one page of a lead's Home."""
+
+MOST_ALARMS = 200
 
 
 @dataclass(frozen=True, slots=True)
 class PersonView:
-    """`everything` is None for who is not a lead; `used` says of each grant in it how it was used so far."""
+    """`everything` is None for a person who is not a lead; for a lead it is a page of the `active`
+    grants, and `used` tells of each grant in it how it was used so far. `approvers` gives the names
+    of each role's approvers, `names` those of the holders in `everything`, `alarms` the ends that
+    are not confirmed, `open_alarms` how many."""
 
     person: Person
     roles: tuple[Role, ...]
@@ -26,26 +36,71 @@ class PersonView:
     everything: tuple[Grant, ...] | None
     titles: dict[str, str]
     used: dict[str, Used] = field(default_factory=dict)
+    active: int = 0
+    recent: tuple[Request, ...] = ()
+    approvers: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    alarms: tuple[AlarmView, ...] = ()
+    open_alarms: int = 0
+    names: dict[str, str] = field(default_factory=dict)
 
 
-def describe_person(world: World, person_id: str, *, for_home: bool = False) -> PersonView:
-    """Somebody unknown is described as a stranger, who may ask for nothing. What others do, which is all that
-    `waiting_for_me` and `everything` are about, is read for App Home only. Raises StorageUnavailable."""
+def describe_person(world: World, person_id: str) -> PersonView:
+    """What one person has and waits for. An unknown person is described as a stranger, who may ask
+    for nothing. Raises StorageUnavailable."""
+    with world.db.reading():
+        return _own(Unit(world), person_id)
+
+
+def describe_home(world: World, person_id: str, skip: int = 0) -> PersonView:
+    """The same with what App Home shows beside it; `skip` active grants are left out for a lead.
+
+    Raises StorageUnavailable.
+    """
     with world.db.reading():
         u = Unit(world)
-        person = u.person(person_id)
-        is_lead = for_home and leads_only(u, person_id) is None
-        everything = tuple(grants.live(u.db, limit=200)) if is_lead else ()
-        return PersonView(
-            person=person,
-            roles=requestable(u, person),
-            held=tuple(grants.held_by(u.db, person_id)),
-            pending=tuple(requests.pending_of(u.db, person_id)),
-            waiting_for_me=tuple(_waiting(u, person_id)) if for_home and not person.unfit() else (),
-            everything=everything if is_lead else None,
-            titles={role.name: role.title for role in u.policy.roles.values()},
-            used=used_of(u, everything),
+        view = _own(u, person_id)
+        if view.person.unfit():
+            return view
+        view = replace(
+            view,
+            waiting_for_me=tuple(_waiting(u, person_id)),
+            recent=tuple(requests.decided_of(u.db, person_id, RECENT)),
+            approvers={role.name: _approvers(u, role) for role in view.roles},
         )
+        return _for_lead(u, view, skip) if leads_only(u, person_id) is None else view
+
+
+def _own(u: Unit, person_id: str) -> PersonView:
+    person = u.person(person_id)
+    return PersonView(
+        person=person,
+        roles=requestable(u, person),
+        held=tuple(grants.held_by(u.db, person_id)),
+        pending=tuple(requests.pending_of(u.db, person_id)),
+        waiting_for_me=(),
+        everything=None,
+        titles={role.name: role.title for role in u.policy.roles.values()},
+    )
+
+
+def _for_lead(u: Unit, view: PersonView, skip: int) -> PersonView:
+    everything = tuple(grants.live(u.db, limit=PAGE, skip=skip))
+    alarmed = describe_alarms(u.world, alarms.reported_open(u.db, MOST_ALARMS))
+    return replace(
+        view,
+        everything=everything,
+        active=sum(grants.counts(u.db).values()),
+        used=used_of(u, everything),
+        alarms=tuple(alarmed),
+        open_alarms=alarms.count_reported_open(u.db),
+        names={one.id: one.name for one in people.several(u.db, {g.person for g in everything}).values()},
+    )
+
+
+def _approvers(u: Unit, role: Role) -> tuple[str, ...]:
+    """The approvers as roles.toml has them, people by their names."""
+    known = people.several(u.db, [ref for ref in role.approvers if ref[:1] in "UW"])
+    return tuple(known[ref].name if ref in known else ref for ref in role.approvers)
 
 
 def roles_open_to(world: World, person_id: str) -> tuple[Role, ...]:

@@ -22,10 +22,17 @@ def revoke_grant(
         held = [grant] if grant is not None else _held(u, person, role)
         found = grants.lock_held(u.db, held)
         if not found:
-            return u.refuse(Refused("There is nothing to end: no such access is held right now."), by, "revoke")
+            return u.refuse(_nothing_to_end(u, grant), by, "revoke")
         ask_end(u, found, EndReason.REVOKED, by)
         return Ending(tuple(found))
 
 
 def _held(u: Unit, person: str | None, role: str | None) -> list[str]:
     return [held.id for held in grants.held_by(u.db, person, role)] if person is not None else []
+
+
+def _nothing_to_end(u: Unit, grant: str | None) -> Refused:
+    known = grants.get(u.db, grant) if grant is not None else None
+    if known is None:
+        return Refused("There is nothing to end: no such access is held right now.")
+    return Refused(f"There is nothing to end: this access to {known.role} is {known.state} already.")

@@ -5,8 +5,8 @@ from bot.operations._unit import World, unit
 from storage import private_answers
 
 
-def show_home(world: World, person: str) -> None:
-    """Raises StorageUnavailable."""
+def show_home(world: World, person: str, section: str = "", skip: int = 0) -> None:
+    """`section` begins after `skip` rows, the others at their first. Raises StorageUnavailable."""
     with unit(world) as u:
         private_answers.open_home(u.db, person, u.now)
-        u.do(effects.publish_home(person))
+        u.do(effects.publish_home(person, section, skip))

@@ -23,6 +23,9 @@ class Action(StrEnum):
     ACKNOWLEDGE = "acknowledge"
     ACKNOWLEDGE_ALL = "acknowledge_all"
     REMOVE_FOUND = "remove_found"
+    ASK_AGAIN = "ask_again"
+    HOME_PAGE = "home_page"
+    HOME_FIRST = "home_first"
 
 
 class Modal(StrEnum):

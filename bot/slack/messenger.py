@@ -16,7 +16,7 @@ from bot.core.model import HELD, EndReason, GrantState, RequestState
 from bot.operations._unit import World
 from bot.operations.describe_alarms import alarms_in, describe_alarms, record_alarmed
 from bot.operations.describe_grant import GrantView, describe_grant
-from bot.operations.describe_person import describe_person
+from bot.operations.describe_person import describe_home, describe_person
 from bot.operations.describe_request import RequestCard, describe_request
 from bot.operations.direct_notes import (
     LASTING,
@@ -302,7 +302,9 @@ class Messenger:
         return answers.last_change(message) if view.is_last else message
 
     def publish_home(self, data: Data) -> list[Recording]:
-        view = home.render(describe_person(self._world, data["person"], for_home=True), self._world.now())
+        section, skip = data.get("section", ""), data.get("skip", 0)
+        person = describe_home(self._world, data["person"], skip if section == home.EVERYTHING else 0)
+        view = home.render(person, self._world.now(), section, skip)
         self._call("views.publish", user_id=data["person"], view=view)
         return []
 

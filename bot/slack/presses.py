@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 
 from bot.core.approval import Refused
+from bot.core.durations import format_duration
 from bot.operations._unit import World
 from bot.operations.acknowledge_end import MOST as AT_ONE_PRESS
 from bot.operations.acknowledge_end import acknowledge_all as acknowledge_all_ends
@@ -17,6 +18,7 @@ from bot.operations.describe_request import RequestCard, describe_request
 from bot.operations.direct_notes import adopt_message
 from bot.operations.do_once import do_once, do_together
 from bot.operations.leave_answer import leave_answer
+from bot.operations.past_request import past_request
 from bot.operations.private_answers import LIST, update_old_answer
 from bot.operations.release_grant import release_grant
 from bot.operations.remove_found import ask_removal
@@ -30,12 +32,12 @@ from bot.operations.withdraw_request import Withdrawn, withdraw_request
 from bot.slack.audit_query import from_older
 from bot.slack.blocks import View
 from bot.slack.desk import TOO_LATE, Desk, open_view, update_view
-from bot.slack.ids import Action
+from bot.slack.ids import Action, Field
 from bot.slack.pages import from_more
 from bot.slack.payloads import Click
 from bot.slack.response_urls import is_slacks
 from bot.slack.showing import show_window
-from bot.slack.views import answers, deny_modal, edit_modal, request_modal
+from bot.slack.views import answers, deny_modal, edit_modal, home, request_modal
 
 log = logging.getLogger(__name__)
 
@@ -157,10 +159,36 @@ def cancel(desk: Desk, click: Click) -> None:
 
 
 def ask(desk: Desk, click: Click) -> None:
-    """The request form, for the role in the button's value if it names one."""
+    """The request form, for the role in the button's value if it names one that they may ask for."""
     roles = describe_person(desk.world, click.person).roles
     chosen = next((role for role in roles if role.name == click.value), None)
-    _open(desk, click, request_modal.render(roles, chosen, None))
+    if chosen is None and click.value != home.NO_ROLE:
+        why = f"You may not ask for {click.value[:75]} any more. /access roles lists what you may ask for."
+        _open(desk, click, request_modal.notice("Request access", why))
+        return _afterwards(desk.world, click)
+    return _open(desk, click, request_modal.render(roles, chosen, None))
+
+
+def ask_again(desk: Desk, click: Click) -> None:
+    """The request form with role, duration and reason of an earlier request."""
+    found = past_request(desk.world, click.person, click.value)
+    if isinstance(found, Refused):
+        _open(desk, click, request_modal.notice("Ask again", found.reason))
+        return _afterwards(desk.world, click)
+    request, role = found
+    values = {
+        Field.DURATION: format_duration(request.duration),
+        Field.REASON: request.reason,
+        Field.TICKET: request.ticket,
+    }
+    roles = describe_person(desk.world, click.person).roles
+    return _open(desk, click, request_modal.render(roles, role, {str(name): text for name, text in values.items()}))
+
+
+def home_page(desk: Desk, click: Click) -> None:
+    """Shows other rows of one section of App Home."""
+    section, skip = home.page_from(click.value)
+    do_once(desk.world, click.key, lambda w: show_home(w, click.person, section, skip))
 
 
 def choose_role(desk: Desk, click: Click) -> None:
@@ -188,7 +216,12 @@ def revoke(desk: Desk, click: Click) -> None:
 
 def acknowledge(desk: Desk, click: Click) -> None:
     """The message shows that it counts."""
-    do_once(desk.world, click.key, lambda w: tell(w, click, acknowledge_end(w, click.person, click.value)))
+
+    def act(world: World) -> None:
+        tell(world, click, acknowledge_end(world, click.person, click.value))
+        _afterwards(world, click)
+
+    do_once(desk.world, click.key, act)
 
 
 def acknowledge_all(desk: Desk, click: Click) -> None:
@@ -259,6 +292,9 @@ PRESSES: Mapping[str, Route] = {
     Action.ACKNOWLEDGE: Route(acknowledge),
     Action.ACKNOWLEDGE_ALL: Route(acknowledge_all),
     Action.REMOVE_FOUND: Route(remove_found),
+    Action.ASK_AGAIN: Route(ask_again),
+    Action.HOME_PAGE: Route(home_page),
+    Action.HOME_FIRST: Route(home_page),
 }
 OF_GRANT = frozenset({Action.SHOW_CREDENTIALS, Action.RENEW, Action.DONE})
 """Buttons of direct messages, with the grant as their value."""

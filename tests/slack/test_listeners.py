@@ -23,6 +23,7 @@ from bot.operations.request_access import Submitted, request_access
 from bot.slack.ids import Action, Field, Modal, Shortcut
 from bot.slack.listeners import EVENTS
 from bot.slack.presses import PRESSES
+from bot.slack.views.home import NO_ROLE
 from bot.tokens import NotOurs
 from tests.slack.front import (
     Front,
@@ -353,7 +354,7 @@ def test_a_forged_older_page_is_refused(front: Front, value: str) -> None:
 
 
 def test_the_request_button_opens_the_form_and_a_role_chosen_in_it_changes_it(front: Front) -> None:
-    front.press(Action.REQUEST, "home", view=a_home())
+    front.press(Action.REQUEST, NO_ROLE, view=a_home())
     assert front.views.last["callback_id"] == Modal.REQUEST
     view = {**a_home("V1"), "type": "modal"}
     view["state"] = {"values": {"reason": {"reason": {"type": "plain_text_input", "value": "typed"}}}}
@@ -362,6 +363,59 @@ def test_the_request_button_opens_the_form_and_a_role_chosen_in_it_changes_it(fr
     assert (method, call["view_id"], call["hash"]) == ("views.update", "V1", "h")
     assert "ticket" in [block.get("block_id") for block in call["view"]["blocks"]]
     assert "typed" in words(call["view"])
+
+
+def test_the_request_button_of_a_role_chooses_it_unless_it_is_not_mine_any_more(front: Front) -> None:
+    front.press(Action.REQUEST, "reports-read", view=a_home())
+    assert "ticket" in [block.get("block_id") for block in front.views.last["blocks"]]
+    front.press(Action.REQUEST, "shop-deploy", LEA, view=a_home())
+    assert front.views.last["callback_id"] == Modal.NOTICE
+    assert "You may not ask for shop-deploy any more" in words(front.views.last)
+    assert front.work("publish_home") == [{"person": LEA}]
+
+
+def test_ask_again_opens_the_form_with_role_duration_and_reason(front: Front) -> None:
+    front.command("request shop-admin 90min order 7 *twice*")
+    request = front.rows("SELECT id FROM requests")[0][0]
+    front.command("cancel")
+    front.press(Action.ASK_AGAIN, request, view=a_home())
+    blocks = {block.get("block_id"): block.get("element", {}) for block in front.views.last["blocks"]}
+    assert blocks[Field.ROLE]["initial_option"]["value"] == "shop-admin"
+    assert blocks[Field.DURATION]["initial_value"] == "1h 30m"
+    assert blocks[Field.REASON]["initial_value"] == "order 7 *twice*"
+
+
+def test_nobody_asks_again_for_what_another_person_asked(front: Front) -> None:
+    front.command("request shop-admin 1h a secret of ana")
+    request = front.rows("SELECT id FROM requests")[0][0]
+    front.press(Action.ASK_AGAIN, request, BEN, view=a_home())
+    assert "There is no such request of yours" in words(front.views.last)
+    assert "secret" not in words(front.views.last)
+
+
+def test_asking_again_for_a_role_that_is_gone_says_so(front: Front) -> None:
+    front.command("request shop-admin 1h fix")
+    request = front.rows("SELECT id FROM requests")[0][0]
+    front.made.set_policy(shop_admin='requesters = ["@sre"]')
+    front.press(Action.ASK_AGAIN, request, view=a_home())
+    assert "You may not ask for shop-admin any more" in words(front.views.last)
+    assert front.work("publish_home") == [{"person": ANA}]
+
+
+def test_another_page_of_home_is_left_to_be_shown(front: Front) -> None:
+    front.press(Action.HOME_PAGE, "ask:8", view=a_home())
+    assert front.work("publish_home") == [{"person": ANA, "section": "ask", "skip": 8}]
+    front.press(Action.HOME_PAGE, "ask:0", view=a_home())
+    assert front.work("publish_home")[1] == {"person": ANA}
+
+
+def test_end_now_in_home_ends_it_once_and_says_what_is_so_to_who_is_late(stored: Front) -> None:
+    grant = stored.made.a_grant()
+    stored.press(Action.REVOKE, grant.id, LEA, view=a_home())
+    stored.press(Action.REVOKE, grant.id, LEA, view=a_home())
+    said = [text for _, _, text in told(stored)]
+    assert said[0].startswith("Revoked: shop-admin") and said[1].endswith("access to shop-admin is ending already.")
+    assert stored.work("publish_home") == [{"person": LEA}] * 2
 
 
 def test_a_role_that_is_not_mine_to_choose_changes_nothing(front: Front) -> None:

@@ -7,12 +7,15 @@ from typing import Any
 import pytest
 
 from bot.core.findings import Finding, What
-from bot.core.model import GrantState
+from bot.core.model import GrantState, Person, RequestState
 from bot.core.use import Used
+from bot.operations.describe_alarms import AlarmView
 from bot.slack.ids import Action
 from bot.slack.pages import from_more
+from bot.slack.payloads import BadPayload
 from bot.slack.views import audit_table, findings, help, home, lists, revoke_confirm
 from bot.slack.views._fit import FIRST, Place
+from storage.alarms import Alarm
 from tests.slack.views_samples import (
     NOW,
     a_grant,
@@ -33,50 +36,149 @@ ALL_200 = tuple(a_grant(id=f"e{n}", person=f"U0{n}") for n in range(200))
 
 # --- Home
 
+ALONE: dict[str, Any] = {"roles": (), "held": (), "pending": (), "waiting_for_me": ()}
+
 
 def test_home_shows_what_i_have_with_time_left_and_its_buttons() -> None:
-    view = home.render(a_person_view(pending=(), waiting_for_me=()), NOW)
+    view = home.render(a_person_view(**{**ALONE, "roles": (a_role(),), "held": (a_grant(),)}), NOW)
     assert "Active until 22 Nov 2026 14:29 UTC. 30 min left." in words(view)
-    assert labels(view) == ["Request access", "Show credentials", "Renew", "I'm done"]
+    assert labels(view) == ["Request access", "Show credentials", "Renew", "I'm done", "Request"]
 
 
 def test_home_shows_what_waits_for_me_with_reason_and_decision_buttons() -> None:
     view = home.render(a_person_view(held=(), pending=()), NOW)
     assert "@U0BEN asks for Orders database, read only for 1h." in words(view)
     assert "it was charged twice" in words(view)
-    assert labels(view) == ["Request access", "Approve", "Deny", "Edit"]
-    assert {b["value"] for b in elements(view, "button")} == {"-", "r3"}
+    assert labels(view) == ["Request access", "Approve", "Deny", "Edit", "Request"]
+    assert {b["value"] for b in elements(view, "button")} == {"-", "r3", "orders-read"}
 
 
 def test_home_shows_what_i_wait_for() -> None:
     view = home.render(a_person_view(held=(), waiting_for_me=()), NOW)
     assert "Waits for a decision until 22 Nov 2026 21:00 UTC." in words(view)
-    assert labels(view) == ["Request access", "Cancel"]
+    assert labels(view) == ["Request access", "Cancel", "Request"]
 
 
-def test_home_of_somebody_new_says_what_to_do_first() -> None:
+def test_home_of_somebody_new_says_what_this_is_and_how_to_ask() -> None:
     view = home.render(a_person_view(held=(), pending=(), waiting_for_me=()), NOW)
     assert "You have no access right now." in words(view)
-    assert labels(view) == ["Request access"]
+    assert "choose a role, say why, and an approver decides" in words(view) and "/access help" in words(view)
+    assert labels(view) == ["Request access", "Request"]
+
+
+def test_home_shows_what_i_may_ask_for_at_most_how_long_and_who_decides() -> None:
+    role = a_role(approvers=("U0BEN", "@db-leads", "gwen@example.com", "@sre", "@oncall"))
+    names = {role.name: ("Ben Okafor", *role.approvers[1:])}
+    view = home.render(a_person_view(**{**ALONE, "roles": (role,)}, approvers=names), NOW)
+    asked = "(orders-read): at most 4h, decided by Ben Okafor, @db-leads, gwen@example.com and 2 more"
+    assert asked in words(view)
+    assert [b["value"] for b in elements(view, "button") if b["action_id"] == Action.REQUEST] == ["-", "orders-read"]
+
+
+def test_home_offers_to_ask_again_for_my_last_requests_that_i_may_still_ask_for() -> None:
+    recent = (
+        a_request(id="r7", state=RequestState.APPROVED),
+        a_request(id="r8", state=RequestState.DENIED, role="gone", duration=1800),
+    )
+    view = home.render(a_person_view(**{**ALONE, "roles": (a_role(),)}, recent=recent), NOW)
+    assert "Orders database, read only for 1h, approved: " in words(view)
+    assert "gone for 30m, denied: " in words(view)
+    assert [b["value"] for b in elements(view, "button") if b["action_id"] == Action.ASK_AGAIN] == ["r7"]
+    assert "choose a role, say why" not in words(view)
 
 
 def test_home_of_who_may_ask_for_nothing_has_no_request_button() -> None:
-    view = home.render(a_person_view(roles=(), held=(), pending=(), waiting_for_me=()), NOW)
+    view = home.render(a_person_view(**ALONE), NOW)
     assert "Ask a lead which one you need." in words(view)
     assert labels(view) == []
 
 
-def test_home_of_a_guest_shows_nothing_but_why() -> None:
-    view = home.render(a_person_view(person=a_person(guest=True), everything=ALL_200), NOW)
-    assert "guest accounts can't use access" in words(view)
+@pytest.mark.parametrize(
+    ("person", "why"),
+    [
+        (a_person(guest=True), "guest accounts can't use access"),
+        (a_person(deleted=True), "this Slack account is deactivated"),
+        (a_person(stranger=True), "people from other workspaces can't use access here"),
+        (a_person(stranger=True, checked_at=0), "Slack has not said yet who you are."),
+    ],
+    ids=["guest", "deactivated", "stranger", "unknown"],
+)
+def test_home_of_an_account_that_may_do_nothing_shows_nothing_but_why(person: Person, why: str) -> None:
+    view = home.render(a_person_view(person=person, everything=ALL_200), NOW)
+    assert why in words(view)
     assert labels(view) == []
 
 
-def test_home_counts_what_it_has_no_room_for_and_says_where_to_see_it() -> None:
-    many = tuple(a_request(id=f"w{n}", requester="U0BEN") for n in range(60))
-    view = home.render(a_person_view(waiting_for_me=many), NOW)
-    assert "Waiting for you (60)" in words(view)
-    assert "And 50 more: see their channels." in words(view)
+def home_pages(view_of: Callable[[int], dict[str, Any]], section: str) -> list[dict[str, Any]]:
+    """Every page of a section, by its own "Show more"."""
+    found, skip = [view_of(0)], 0
+    while True:
+        turned = [b["value"] for b in elements(found[-1], "button") if b["action_id"] == Action.HOME_PAGE]
+        more = [skips for name, skips in map(home.page_from, turned) if name == section and skips > skip]
+        if not more:
+            return found
+        skip = more[0]
+        found.append(view_of(skip))
+        assert problems(found[-1]) == [] and "Back to the first" in labels(found[-1])
+
+
+MANY: dict[str, tuple[str, dict[str, Any], Action]] = {
+    "held": ("held", {"held": tuple(a_grant(id=f"x{n}") for n in range(60))}, Action.DONE),
+    "pending": ("pending", {"pending": tuple(a_request(id=f"x{n}") for n in range(60))}, Action.CANCEL),
+    "to decide": ("decide", {"waiting_for_me": tuple(a_request(id=f"x{n}") for n in range(60))}, Action.DENY),
+    "roles": ("ask", {"roles": tuple(a_role(name=f"x{n}") for n in range(60))}, Action.REQUEST),
+}
+
+
+@pytest.mark.parametrize(("section", "many", "action"), MANY.values(), ids=MANY)
+def test_every_row_of_home_is_on_one_of_its_pages(section: str, many: dict[str, Any], action: Action) -> None:
+    view = a_person_view(**{**ALONE, **many})
+    found = home_pages(lambda skip: home.render(view, NOW, section, skip), section)
+    pressed = [b["value"] for one in found for b in elements(one, "button") if b["action_id"] == action]
+    assert [value for value in pressed if value != home.NO_ROLE] == [f"x{n}" for n in range(60)]
+    assert "1 to " in words(found[0]) and "of 60 are shown" in words(found[0])
+
+
+def test_a_lead_reaches_every_active_grant_with_end_now_at_each() -> None:
+    def page(skip: int) -> dict[str, Any]:
+        read = a_person_view(everything=ALL_200[skip : skip + 50], active=200, names={"U00": "Ben Okafor"})
+        return home.render(read, NOW, "everything", skip)
+
+    found = home_pages(page, "everything")
+    ends = [b for one in found for b in elements(one, "button") if b["text"]["text"] == "End now"]
+    assert [b["value"] for b in ends] == [grant.id for grant in ALL_200]
+    assert "Everything active (200)" in words(found[0])
+    assert ends[0]["action_id"] == Action.REVOKE and "of Ben Okafor ends at once" in ends[0]["confirm"]["text"]["text"]
+
+
+def test_a_lead_can_not_end_what_is_being_ended() -> None:
+    ending = a_grant(state=GrantState.ENDING)
+    view = home.render(a_person_view(**ALONE, everything=(ending,)), NOW)
+    assert "Ending (" in words(view) and "End now" not in labels(view)
+
+
+def test_a_lead_sees_the_ends_that_are_not_confirmed() -> None:
+    alarms = tuple(
+        AlarmView(Alarm(f"a{n}", "g1", f"system-{n}", NOW, 3, 1, NOW), a_grant(id="g1"), "timed out") for n in range(9)
+    )
+    view = home.render(a_person_view(**ALONE, everything=(), alarms=alarms, open_alarms=9), NOW)
+    assert "Ends not confirmed (9)" in words(view)
+    assert "system-0 has not confirmed the end of Orders database, read only of @U0ANA since" in words(view)
+    pressed = [b["value"] for b in elements(view, "button") if b["action_id"] == Action.ACKNOWLEDGE]
+    assert pressed == ["a0", "a1", "a2", "a3"] and "Show more" in labels(view)
+
+
+@pytest.mark.parametrize(
+    "value", ["", "held", "held:", "held:-1", "held:x", "held:١", "nothing:1", "held:9999999", "a:b:c"]
+)
+def test_a_forged_page_of_home_is_refused(value: str) -> None:
+    with pytest.raises(BadPayload):
+        home.page_from(value)
+
+
+def test_a_page_that_is_beyond_the_end_by_now_leads_back() -> None:
+    view = home.render(a_person_view(**{**ALONE, "held": (a_grant(),)}), NOW, "held", 40)
+    assert "There are no more." in words(view) and labels(view) == ["Back to the first"]
 
 
 def test_only_leads_see_everything_active() -> None:
@@ -100,15 +202,6 @@ def test_a_lead_sees_of_everything_whether_it_is_used(used: Used, told: str) -> 
     scheduled = a_grant(state=GrantState.SCHEDULED, started_at=None)
     waiting = a_person_view(everything=(scheduled,), used={"g1": used}, held=())
     assert told not in words(home.render(waiting, NOW))
-
-
-def test_of_200_grants_home_shows_50_and_counts_the_rest() -> None:
-    view = home.render(a_person_view(everything=ALL_200), NOW)
-    assert "@U049," in words(view)
-    assert "@U050," not in words(view)
-    assert "And 150 more." in words(view)
-    assert len(view["blocks"]) <= 100
-    assert problems(view) == []
 
 
 # --- /access list and /access roles

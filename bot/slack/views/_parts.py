@@ -181,15 +181,15 @@ def cancel(request: Request, title: str) -> Element:
     return button("Cancel", Action.CANCEL, request.id, title, confirm=asked)
 
 
-def revoke(grant: Grant, title: str, holder: str) -> Element:
+def revoke(grant: Grant, title: str, holder: str, label: str = "Revoke") -> Element:
     asked = confirm(
-        "Revoke it now?",
+        f"{label}?" if label != "Revoke" else "Revoke it now?",
         f"{clean(title, 75)} of {clean(holder, 60)} ends at once on every system. The message to them says who did it.",
-        "Revoke",
+        label,
         "Keep it",
         "danger",
     )
-    return button("Revoke", Action.REVOKE, grant.id, f"{title} of {holder}", "danger", asked)
+    return button(label, Action.REVOKE, grant.id, f"{title} of {holder}", "danger", asked)
 
 
 def decision_buttons(request: Request, about: str) -> list[Element]:

@@ -114,7 +114,7 @@ def _one(view: AlarmView) -> Message:
             ["If the system is gone or broken, end it there by hand."],
         ),
         rich(section("What was said:"), preformatted(view.error, ERROR_ROOM)),
-        _acknowledgement(view),
+        acknowledgement(view),
     )
 
 
@@ -130,7 +130,8 @@ def _gone(view: AlarmView) -> Message:
     )
 
 
-def _acknowledgement(view: AlarmView) -> Block:
+def acknowledgement(view: AlarmView) -> Block:
+    """The button by which a lead takes note, or who did."""
     alarm = view.alarm
     if alarm.acknowledged_by and alarm.acknowledged_at is not None:
         words: list[Part] = ["Acknowledged by ", who(alarm.acknowledged_by), " ", date(alarm.acknowledged_at)]

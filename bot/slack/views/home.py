@@ -1,55 +1,98 @@
-"""App Home: what I have and wait for, what waits for me, and for leads everything that is active. It always fits into
-Slack's hundred blocks; what has no room is counted.
+"""App Home: what a person has, waits for, decides and may ask for, and for leads everything active.
+
+A section that is longer than its part of Slack's hundred blocks is shown page by page.
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import islice
 
 from bot.core.durations import format_duration
-from bot.core.model import Grant, Request
+from bot.core.model import Grant, GrantState, Request
+from bot.core.policy import Role
+from bot.operations.describe_alarms import AlarmView
 from bot.operations.describe_person import PersonView
 from bot.slack.blocks import (
     Block,
+    Element,
     Part,
     View,
     actions,
     bold,
-    bullets,
     button,
+    clean,
     context,
+    date,
     divider,
     header,
     paragraph,
+    plain,
     quote,
     rich,
     who,
 )
 from bot.slack.ids import Action
+from bot.slack.payloads import BadPayload
 from bot.slack.views._fit import fit
-from bot.slack.views._parts import decision_buttons, state_now, used_so_far
+from bot.slack.views._parts import decision_buttons, revoke, state_now, used_so_far
+from bot.slack.views.end_alarm import acknowledgement
 from bot.slack.views.lists import held_rows, pending_rows
 
-MOST_EVERYTHING = 50
 NO_ROLE = "-"
 """The request button's value: no role can be called this."""
 
+HELD, PENDING, DECIDE, ASK, ALARMS, EVERYTHING = "held", "pending", "decide", "ask", "alarms", "everything"
+"""The sections that are shown page by page, as their buttons name them."""
+
+BLOCKS = 100
 CHARACTERS = 60_000
-"""Of one part of the view: it has no limit of its own but for what one request to Slack may weigh."""
+"""Of one section: it has no limit of its own but for what one request to Slack may weigh."""
+
+_FURTHEST = 100_000
+_NAMED_APPROVERS = 3
+_REASON = 200
 
 
-def render(view: PersonView, now: int) -> View:
-    """The home view of one person; a stranger or guest sees that there is nothing for them."""
-    unfit = view.person.unfit()
-    if unfit:
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """The section that a button asked for, and how many of its rows are left out."""
+
+    section: str
+    skip: int
+
+    def of(self, section: str) -> int:
+        return self.skip if section == self.section else 0
+
+
+def page_from(value: str) -> tuple[str, int]:
+    """Section and rows to skip of a button's value; raises BadPayload, since a value can be forged."""
+    section, _, skip = value.partition(":")
+    known = section in (HELD, PENDING, DECIDE, ASK, ALARMS, EVERYTHING)
+    if not known or not skip.isdecimal() or not skip.isascii() or not 0 <= int(skip[:7]) <= _FURTHEST:
+        raise BadPayload("This button is broken. Open Home again.")
+    return section, int(skip)
+
+
+def render(view: PersonView, now: int, section: str = "", skip: int = 0) -> View:
+    """The Home of one person; `section` begins after `skip` rows, the others at their first."""
+    if view.person.checked_at == 0:
+        return _home(
+            [header("Access"), paragraph(["Slack has not said yet who you are. Open Home again in a moment."])]
+        )
+    if unfit := view.person.unfit():
         return _home([header("Access"), paragraph([f"There is nothing for you here: {unfit}."])])
+    page = _Page(section, skip)
     blocks = [
         header("My access"),
         *_start(view),
-        *(_section(held_rows(view, now), 36, "`/access list`") or [paragraph(["You have no access right now."])]),
-        *_titled("Waiting for a decision", _section(pending_rows(view), 16, "`/access list`"), len(view.pending)),
-        *_titled("Waiting for you", _section(_waiting_rows(view), 32, "see their channels"), len(view.waiting_for_me)),
-        *_everything(view, now),
+        *(_rows(held_rows(view, now), HELD, page, len(view.held), 16) or [_nothing(view)]),
+        *_titled("Waiting for a decision", pending_rows(view), PENDING, page, len(view.pending), 8),
+        *_titled("Waiting for you", _waiting_rows(view), DECIDE, page, len(view.waiting_for_me), 18),
+        *_titled("What you may ask for", _role_rows(view), ASK, page, len(view.roles), 8),
+        *_recent(view),
+        *_titled("Ends not confirmed", _alarm_rows(view), ALARMS, page, view.open_alarms, 9),
     ]
-    return _home(blocks)
+    return _home([*blocks, *_everything(view, now, page, BLOCKS - len(blocks))])
 
 
 def _home(blocks: Sequence[Block]) -> View:
@@ -62,13 +105,45 @@ def _start(view: PersonView) -> list[Block]:
     return [actions(button("Request access", Action.REQUEST, NO_ROLE, style="primary"))]
 
 
-def _section(rows: Iterable[list[Block]], room: int, where: str) -> list[Block]:
-    """As many rows as fit into so many blocks, how many more there are, and where they can be seen."""
-    shown, missing = fit(rows, room, CHARACTERS)
-    return [*shown, context(f"And {missing} more: {where}.")] if missing else shown
+def _nothing(view: PersonView) -> Block:
+    """Says so, and to a newcomer how this works."""
+    if view.pending or view.recent or not view.roles:
+        return paragraph(["You have no access right now."])
+    return paragraph(
+        ["You have no access right now."],
+        ["Here you get access to production for a limited time: choose a role, say why, and an approver decides."],
+        ["It ends automatically, and a message tells you before it does. ", bold("/access help"), " has the commands."],
+    )
 
 
-def _titled(title: str, blocks: list[Block], count: int) -> list[Block]:
+def _rows(rows: Iterable[list[Block]], section: str, page: _Page, count: int, room: int, had: int = 0) -> list[Block]:
+    """The rows of one page in at most `room` blocks, then the buttons to the others if there are any.
+
+    `had` rows are not in `rows` any more, because they were skipped when they were read.
+    """
+    skip = page.of(section)
+    left = list(islice(rows, max(0, skip - had), None))
+    shown, missing = fit(left, room, CHARACTERS)
+    here = len(left) - missing
+    if not skip and here >= count:
+        return shown
+    return [*shown, *_turn(section, skip, here, count)]
+
+
+def _turn(section: str, skip: int, here: int, count: int) -> list[Block]:
+    """The buttons to the other rows of a section; which rows these are, too."""
+    beyond = skip + here
+    about = f"{min(skip + 1, beyond)} to {beyond} of {count}"
+    buttons: list[Element] = []
+    if beyond < count and here:
+        buttons.append(button("Show more", Action.HOME_PAGE, f"{section}:{beyond}", about))
+    if skip:
+        buttons.append(button("Back to the first", Action.HOME_FIRST, f"{section}:0", section))
+    return [context(f"{about} are shown." if here else "There are no more."), actions(*buttons)]
+
+
+def _titled(title: str, rows: Iterable[list[Block]], section: str, page: _Page, count: int, room: int) -> list[Block]:
+    blocks = _rows(rows, section, page, count, room) if count else []
     return [divider(), header(f"{title} ({count})"), *blocks] if blocks else []
 
 
@@ -87,24 +162,84 @@ def _ticket(request: Request) -> list[Part]:
     return ["Ticket: ", bold(request.ticket, 100)] if request.ticket else []
 
 
-def _everything(view: PersonView, now: int) -> list[Block]:
-    if view.everything is None:
+def _role_rows(view: PersonView) -> Iterable[list[Block]]:
+    for role in view.roles:
+        named = role.title if role.title == role.name else f"{role.title} ({role.name})"
+        most = format_duration(role.max_duration)
+        words = f"{named}: at most {most}, decided by {_approvers(view, role)}"
+        yield [_with_button(words, button("Request", Action.REQUEST, role.name, role.title))]
+
+
+def _approvers(view: PersonView, role: Role) -> str:
+    names = view.approvers.get(role.name, role.approvers)
+    more = len(names) - _NAMED_APPROVERS
+    return ", ".join(names[:_NAMED_APPROVERS]) + (f" and {more} more" if more > 0 else "")
+
+
+def _recent(view: PersonView) -> list[Block]:
+    """The last requests, each with the button that asks for the same again."""
+    if not view.recent:
         return []
-    count = len(view.everything)
-    lines = [_line(view, grant, now) for grant in view.everything[:MOST_EVERYTHING]]
-    more = [context(f"And {count - MOST_EVERYTHING} more.")] if count > MOST_EVERYTHING else []
-    listed = [rich(bullets(lines))] if lines else [paragraph(["Nobody has any access right now."])]
+    open_now = {role.name for role in view.roles}
     return [
         divider(),
-        header(f"Everything active ({count})"),
-        *listed,
-        *more,
-        context("To end one: `/access revoke @user`."),
+        header("Your last requests"),
+        *(_again(view, request, request.role in open_now) for request in view.recent),
     ]
 
 
-def _line(view: PersonView, grant: Grant, now: int) -> list[Part]:
+def _again(view: PersonView, request: Request, may_ask: bool) -> Block:
+    title = view.titles.get(request.role, request.role)
+    words = (
+        f"{clean(title, 75)} for {format_duration(request.duration)}, {request.state}: {clean(request.reason, _REASON)}"
+    )
+    return _with_button(words, button("Ask again", Action.ASK_AGAIN, request.id, title) if may_ask else None)
+
+
+def _with_button(words: str, pressed: Element | None) -> Block:
+    """One line with a button beside it; nothing in the words is interpreted."""
+    block: Block = {"type": "section", "text": plain(words, 600)}
+    return {**block, "accessory": pressed} if pressed else block
+
+
+def _alarm_rows(view: PersonView) -> Iterable[list[Block]]:
+    for each in view.alarms:
+        yield [paragraph(_alarm(view, each)), acknowledgement(each)]
+
+
+def _alarm(view: PersonView, each: AlarmView) -> list[Part]:
+    title = view.titles.get(each.grant.role, each.grant.role)
+    return [
+        bold(each.alarm.system, 75),
+        " has not confirmed the end of ",
+        bold(title, 75),
+        " of ",
+        who(each.grant.person),
+        " since ",
+        date(each.alarm.since),
+        ".",
+    ]
+
+
+def _everything(view: PersonView, now: int, page: _Page, room: int) -> list[Block]:
+    """The active grants of everybody, in the rest of the view."""
+    if view.everything is None:
+        return []
+    count = view.active or len(view.everything)
+    rows = (_grant(view, grant, now) for grant in view.everything)
+    listed = _rows(rows, EVERYTHING, page, count, room - 4, had=page.of(EVERYTHING))
+    return [
+        divider(),
+        header(f"Everything active ({count})"),
+        *(listed or [paragraph(["Nobody has any access right now."])]),
+    ]
+
+
+def _grant(view: PersonView, grant: Grant, now: int) -> list[Block]:
+    title = view.titles.get(grant.role, grant.role)
     used = view.used.get(grant.id)
     said = [" ", *used_so_far(used)] if used is not None and grant.started_at is not None else []
-    title = bold(view.titles.get(grant.role, grant.role), 75)
-    return [who(grant.person), ", ", title, ". ", *state_now(grant, now), *said]
+    words: list[Part] = [who(grant.person), ", ", bold(title, 75), ". ", *state_now(grant, now), *said]
+    holder = view.names.get(grant.person, grant.person)
+    ends = grant.state in (GrantState.SCHEDULED, GrantState.STARTING, GrantState.ACTIVE)
+    return [paragraph(words), *([actions(revoke(grant, title, holder, "End now"))] if ends else [])]

@@ -1,0 +1,23 @@
+"""Finds an earlier request of a person, so that they can ask for the same again."""
+
+from bot.core.approval import Refused
+from bot.core.model import Request
+from bot.core.policy import Role
+from bot.operations._unit import Unit, World
+from bot.operations.describe_person import requestable
+from storage import requests
+
+
+def past_request(world: World, person_id: str, request_id: str) -> tuple[Request, Role] | Refused:
+    """The request with its role as it is now; refuses other people's, and roles that the person may
+    not ask for any more. Raises StorageUnavailable."""
+    with world.db.reading():
+        u = Unit(world)
+        request = requests.get(u.db, request_id)
+        if request is None or request.requester != person_id:
+            return Refused("There is no such request of yours. /access opens an empty form.")
+        roles = requestable(u, u.person(person_id))
+        role = next((role for role in roles if role.name == request.role), None)
+        if role is None:
+            return Refused(f"You may not ask for {request.role} any more. /access roles lists what you may ask for.")
+        return request, role
