@@ -40,7 +40,9 @@ def test_it_follows_a_request_from_asking_to_giving_back(window: Open, on: Stage
     hers = home(emi)
     expect(hers).to_contain_text("Active until")
     expect(hers.get_by_role("button", name="Show credentials")).to_be_visible()
-    expect(home(chiara).get_by_role("listitem").filter(has_text="@Emi Tanaka")).to_contain_text("Active until")
+    everything = home(chiara)
+    expect(everything).to_contain_text("@Emi Tanaka, Shop admin, read and refund. Active until")
+    expect(everything.get_by_role("button", name="End now: Shop admin")).to_be_visible()
 
     hers.get_by_role("button", name="I'm done").click()
     emi.confirm("Keep it")
@@ -60,6 +62,31 @@ def test_a_request_is_taken_back_there(window: Open, on: Stage) -> None:
     cancel.click()
     emi.confirm("Cancel request")
     expect(cancel).to_have_count(0)
+
+
+def test_what_was_asked_before_is_asked_again_with_the_same_words(window: Open, on: Stage) -> None:
+    emi = on.sandbox.person("emi")
+    emi.command("/access", "request oncall 45min The queue is stuck again")
+    emi.command("/access", "cancel oncall")
+    one = window("emi")
+    home(one).get_by_role("button", name="Ask again: On call").first.click()
+    form = one.dialog("Request access")
+    expect(form.get_by_label("Duration")).to_have_value("45m")
+    expect(form.get_by_label("Reason")).to_have_value("The queue is stuck again")
+    form.get_by_role("button", name="Cancel").click()
+    one.no_dialog()
+
+
+def test_a_lead_ends_access_there_after_a_confirm(window: Open, on: Stage) -> None:
+    on.sandbox.person("emi").command("/access", "request shop-admin 1h Order 4721")
+    gwen = on.sandbox.person("gwen")
+    gwen.click(gwen.wait_message("#access-approvals", "Order 4721"), "Approve")
+    on.sandbox.person("emi").wait_dm("You have Shop admin")
+    chiara = window("chiara")
+    end = home(chiara).get_by_role("button", name="End now: Shop admin")
+    end.click()
+    chiara.confirm("End now")
+    expect(end).to_have_count(0)
 
 
 def test_a_guest_sees_that_there_is_nothing_for_them(window: Open) -> None:

@@ -112,3 +112,12 @@ def test_threads_tables_and_the_inspector_fit_too(phone: Open, on: Stage) -> Non
     expect(chiara.page.get_by_role("complementary", name="Inspector")).to_contain_text("users.info")
     fits(chiara)
     chiara.page.get_by_role("button", name="Close inspector").tap()
+
+
+def test_a_lead_s_home_fits_a_phone(phone: Open, on: Stage) -> None:
+    on.sandbox.person("emi").command("/access", "request oncall 1h The queue is stuck")
+    chiara = phone("chiara")
+    panel = chiara.app("Home").page.get_by_role("tabpanel", name="Home")
+    expect(panel.get_by_role("heading", name="What you may ask for")).to_be_visible()
+    expect(panel.get_by_role("heading", name="Everything active")).to_be_attached()
+    fits(chiara)

@@ -18,6 +18,7 @@ HOT: dict[str, Callable[[Database], object]] = {
     "token check": lambda db: tokens.check(db, "jti", "shop"),
     "panic and request by id": lambda db: (requests.get(db, "r1"), requests.votes(db, "r1")),
     "pending of a person": lambda db: requests.pending_of(db, "U1", "role"),
+    "last requests of a person": lambda db: requests.decided_of(db, "U1", 5),
     "held by a person": lambda db: grants.held_by(db, "U1"),
     "what others need": lambda db: grants.needs_of_others(db, "g1", "shop"),
     "marks of a grant": lambda db: marks.of_grant(db, "shop", "g1"),
