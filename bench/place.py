@@ -23,10 +23,11 @@ from bot.clock import Clock
 from bot.core.model import Grant, GrantState, Lease, Person, Request, RequestState, Source
 from bot.core.policy import Policy, parse_policy
 from bot.operations._unit import World
+from bot.operations.check_storage import begin_log
 from bot.operations.keep_fact import keep_facts
 from bot.operations.record_people import record_groups, record_people
 from bot.tokens import Signer
-from storage import grants, requests
+from storage import audit, grants, requests
 from storage.database import Database
 from tests.bot_environment import KEY, SHOP, bot_environment
 
@@ -107,10 +108,14 @@ class Place:
 
     @cached_property
     def world(self) -> World:
-        return self.world_on(Database(self.url))
+        world = self.world_on(Database(self.url))
+        begin_log(world)
+        return world
 
     def world_on(self, db: Database) -> World:
-        return World(db, Clock(), lambda: self.policy, self.signer.seal, self.signer.sign_token, source=Source.SLACK)
+        return World(
+            db, Clock(), lambda: self.policy, audit.Chain(self.signer), self.signer.sign_token, source=Source.SLACK
+        )
 
     def company(self, size: int) -> None:
         """So many people whom the bot knows, and who decides."""

@@ -29,6 +29,7 @@ from bot.delivery import Delivery
 from bot.jobs import Every, Jobs
 from bot.metrics import watch
 from bot.operations._unit import World
+from bot.operations.check_storage import begin_log
 from bot.operations.continue_time import check_start, tell_behind
 from bot.operations.count_usage import UsageMeter
 from bot.operations.find_unresolved import unresolved_at_all
@@ -61,6 +62,7 @@ from bot.web.ops import STARTING, Ready, Said
 from bot.web.server import Server
 from bot.web.slack_events import SlackEvents
 from bot.web.slack_signatures import Signatures
+from storage import audit
 from storage.database import Database
 
 log = logging.getLogger(__name__)
@@ -113,7 +115,7 @@ def build_base(settings: Settings, source: Source, *, only_ending: bool = False,
     roles = RolesFile(settings.roles_path, settings.environ, only_ending)
     db, signer, bell = Database(settings.database_url, PATIENCE), Signer(settings.secret_keys), Bell()
     clock = clock or Clock()
-    world = World(db, clock, roles.current, signer.seal, signer.sign_token, bell.ring, source)
+    world = World(db, clock, roles.current, audit.Chain(signer), signer.sign_token, bell.ring, source)
     return Base(settings, roles, db, signer, clock, world, bell)
 
 
@@ -232,7 +234,7 @@ def _socket(base: Base, identity: Identity, registry: CollectorRegistry) -> Sock
 
 
 def _delivery(base: Base, world: World, client: WebClient, people: SlackPeople, meter: UsageMeter) -> Delivery:
-    return Delivery(world, build_systems(base.world), Messenger(client, world, base.signer.sealed), people, meter)
+    return Delivery(world, build_systems(base.world), Messenger(client, world), people, meter)
 
 
 def build_systems(world: World) -> Systems:
@@ -309,6 +311,7 @@ def serve(base: Base, *, web: bool, work: bool, migrate: bool) -> None:
     """
     settings = base.settings
     base.db.migrate() if migrate else base.db.check_schema()
+    begin_log(base.world)
     tell_behind(base.world, base.clock.go_on_from(check_start(base.world)))
     record_loaded(base.world, base.roles.policy)
     meter = UsageMeter(base.world.via(Source.HTTP))

@@ -3,6 +3,7 @@ of our keys, and knows neither what the time is nor whether a grant lives.
 """
 
 import hashlib
+import hmac
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import Any
 import itsdangerous
 from itsdangerous import BadData, URLSafeSerializer
 
+from bot.core.audit import SealCheck
 from bot.operations.introspect_token import Claims
 
 LONGEST = 2048
@@ -20,6 +22,7 @@ MOST_KNOWN = 4096
 """Tokens whose signature is remembered as good, by their hash; when there are more, it begins anew."""
 
 _SHAPE = re.compile(r"\.?[A-Za-z0-9_-]+\.[A-Za-z0-9_-]{43}")  # payload, dot, HMAC-SHA256 in base64url
+_SEAL = re.compile(r"[0-9a-f]{8}\.[A-Za-z0-9_-]{43}")
 _JTI = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -48,6 +51,7 @@ class Signer:
             raise ValueError("at least one key is needed, and none may be empty")
         self._tokens = _Serializer(_Derived(list(keys), "access-token"))
         self._seals = _Derived(list(keys), "audit-head")
+        self._key_ids = [_key_id(self._seals.derive_key(key)) for key in keys]
         self._known: dict[str, Claims] = {}
 
     def __repr__(self) -> str:
@@ -81,12 +85,19 @@ class Signer:
         return claims
 
     def seal(self, seq: int, digest: str) -> str:
-        """The seal of the audit record of that number and hash, when it is the newest."""
-        return self._seals.get_signature(f"{seq}:{digest}").decode()
+        """The seal of the audit record of that number and hash, when it is the newest: the id of the key, a dot, the
+        signature. The id says nothing about the key."""
+        return f"{self._key_ids[-1]}.{self._seals.get_signature(f'{seq}:{digest}').decode()}"
 
-    def sealed(self, seal: str, seq: int, digest: str) -> bool:
+    def check_seal(self, seal: str, seq: int, digest: str) -> SealCheck:
         """Whether one of our keys made this seal for that record."""
-        return seal.isascii() and digest.isascii() and self._seals.verify_signature(f"{seq}:{digest}", seal)
+        if not _SEAL.fullmatch(seal) or not digest.isascii():
+            return SealCheck.FALSE
+        key_id, _, signature = seal.partition(".")
+        if key_id not in self._key_ids:
+            return SealCheck.OTHER_KEY
+        is_ours = self._seals.verify_signature(f"{seq}:{digest}", signature)
+        return SealCheck.OURS if is_ours else SealCheck.FALSE
 
 
 class _Derived(itsdangerous.Signer):
@@ -109,6 +120,11 @@ class _Serializer(URLSafeSerializer):
 
     def make_signer(self, salt: str | bytes | None = None) -> itsdangerous.Signer:
         return self._signer
+
+
+def _key_id(derived: bytes) -> str:
+    """Names a key without saying anything about it, so that a missing key is told from a forged seal."""
+    return hmac.new(derived, b"key id", hashlib.sha256).hexdigest()[:8]
 
 
 def _claims(payload: Any, digest: str) -> Claims | None:

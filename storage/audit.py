@@ -3,18 +3,28 @@
 Appending takes the head row's lock last, so that there is one chain whatever the number of processes.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
-from bot.core.audit import COLUMNS, Entry, Event, Record, chained
+from bot.core.audit import (
+    COLUMNS,
+    GENESIS,
+    Break,
+    Entry,
+    Event,
+    Record,
+    SealCheck,
+    Seals,
+    chained,
+    marked_break,
+)
 from bot.core.export import COPIED_NULL
-from storage.database import Database
+from storage.database import Database, Reads
 
 _COLUMNS = ", ".join(f'"{name}"' if name == "grant" else name for name in COLUMNS)
 _MARKS = ", ".join("?" * len(COLUMNS))
 
-Seal = Callable[[int, str], str]
 _NEWEST = " ORDER BY at DESC, seq DESC"
 
 
@@ -33,31 +43,153 @@ class Filters:
     until: int | None = None
 
 
-def append(db: Database, entries: Iterable[Entry], at: int, seal: Seal) -> None:
-    """Adds entries to the chain and seals its new head, so that a log that was cut off shows."""
+class Chain:
+    """The head of the log as this process knows it, so that a forged log is not built upon in silence.
+
+    One for each process and database; any thread may append.
+    """
+
+    def __init__(self, seals: Seals) -> None:
+        self.seals = seals
+        self._written = (-1, "", "")
+        self._committed = (-1, "")
+
+    def wrote(self, db: Database, seq: int, digest: str, seal: str) -> None:
+        """A transaction under way wrote this head."""
+        self._written = (seq, digest, seal)
+        db.after_commit(lambda: self._commit(seq, digest))
+
+    def _commit(self, seq: int, digest: str) -> None:
+        self._committed = max(self._committed, (seq, digest))
+
+    def newest(self) -> tuple[int, str]:
+        """Number and hash of the newest head that this process has committed; number -1 for none. To be read before
+        the head that it is compared with."""
+        return self._committed
+
+    def problem(self, found: "Head", newest: tuple[int, str]) -> tuple[str, bool]:
+        """What is wrong with a head, "" for a good one; and whether only a key may be missing."""
+        if found[:3] != self._written:
+            check = self.seals.check_seal(found.seal, found.seq, found.hash)
+            if check is SealCheck.FALSE:
+                what = f"record {found.seq}" if found.seq else "of an empty log"
+                return f"the head, {what}, did not carry our seal", False
+            if found.seq < newest[0]:
+                return f"the log was put back to record {found.seq}, after record {newest[0]} was written", False
+            if found.seq == newest[0] and found.hash != newest[1]:
+                return f"record {found.seq} is not the one that was written", False
+            if check is SealCheck.OTHER_KEY:
+                return f"the head, record {found.seq}, was sealed with a key that is not in ACCESS_SECRET_KEYS", True
+        if found.last > found.seq:
+            return f"records {found.seq + 1} to {found.last} were added behind the sealed end", False
+        if found.last < found.seq:
+            return f"records {found.last + 1} to {found.seq} were cut off", False
+        return "", False
+
+
+class Head(NamedTuple):
+    """The head row, and the number of the last record that is there (0 for none)."""
+
+    seq: int
+    hash: str
+    seal: str
+    last: int
+
+
+def append(db: Database, entries: Iterable[Entry], at: int, chain: Chain) -> Break | None:
+    """Adds entries to the chain and seals its new head.
+
+    The head that is built upon must be ours. Where it is not, a record `audit:head:broken` goes before the entries,
+    and what was found is given back: access has to end whatever somebody did to the log.
+    """
     entries = list(entries)
     if not entries:
-        return
-    found = db.row(f"SELECT seq, hash FROM audit_head WHERE id = 1{db.lock_row}")
-    if found is None:
-        raise LookupError("the audit log has lost its head row: restore the database from a backup")
-    rows = chained(entries, at, int(found[0]), str(found[1]))
+        return None
+    found = _locked_head(db)
+    why, key_missing = chain.problem(found, chain.newest())
+    seq, prev = found.seq, found.hash
+    if why:
+        entries.insert(0, _broken(found, why, key_missing))
+        seq, prev = _end(db, found)
+        seq = max(seq, chain.newest()[0])  # numbers that were given once are not given again
+    rows = chained(entries, at, seq, prev)
     sql = f"INSERT INTO audit ({_COLUMNS}) VALUES ({_MARKS})"
     if len(rows) == 1:
         db.run(sql, *rows[0])
     else:
         db.run_many(sql, rows)
-    seq, head = int(str(rows[-1][0])), str(rows[-1][-1])
-    db.run("UPDATE audit_head SET seq = ?, hash = ?, seal = ? WHERE id = 1", seq, head, seal(seq, head))
+    seq, digest = int(str(rows[-1][0])), str(rows[-1][-1])
+    seal = chain.seals.seal(seq, digest)
+    db.run(_SET_HEAD, seq, digest, seal)
+    chain.wrote(db, seq, digest, seal)
+    return Break(int(str(rows[0][0])), why) if why else None
 
 
-def head(db: Database) -> tuple[int, str, str] | None:
-    """The number, hash and seal of the newest record; `(0, …, '')` when there is none."""
-    found = db.row("SELECT seq, hash, seal FROM audit_head WHERE id = 1")
-    return (int(found[0]), str(found[1]), str(found[2])) if found else None
+_SET_HEAD = "UPDATE audit_head SET seq = ?, hash = ?, seal = ? WHERE id = 1"
+_LAST = "(SELECT COALESCE(MAX(seq), 0) FROM audit)"
+_HEAD = f"SELECT seq, hash, seal, {_LAST} FROM audit_head WHERE id = 1"
 
 
-def walk(db: Database) -> Iterator[tuple[Any, ...]]:
+def _locked_head(db: Database) -> Head:
+    """The head, held until the transaction ends. Who deleted it must not stop ends: another one is made."""
+    row = db.row(_HEAD + db.lock_row)
+    if row is None:
+        insert = "INSERT INTO audit_head (id, seq, hash, seal) VALUES (1, ?, ?, '') ON CONFLICT DO NOTHING"
+        db.run(insert, *_last_record(db))
+        row = db.row(_HEAD + db.lock_row)
+        assert row is not None
+    found = Head(*row)
+    if found.last < found.seq:  # PostgreSQL counted the records before it waited for the lock
+        found = found._replace(last=_last_record(db)[0])
+    return found
+
+
+def _last_record(db: Database) -> tuple[int, str]:
+    """Number and hash of the last record that is there."""
+    row = db.row("SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1")
+    return (int(row[0]), str(row[1])) if row else (0, GENESIS)
+
+
+def _end(db: Database, found: Head) -> tuple[int, str]:
+    """Where a broken log goes on: behind every record that is there, and behind every number that was sealed."""
+    last = _last_record(db)
+    return last if last[0] >= found.seq else (found.seq, found.hash)
+
+
+def _broken(found: Head, why: str, key_missing: bool) -> Entry:
+    detail = {"why": why, "head": found.seq, "hash": found.hash, "seal": found.seal, "last": found.last}
+    return Entry(Event.HEAD_BROKEN, "system", detail={**detail, "key_missing": key_missing})
+
+
+def begin(db: Database, seals: Seals) -> None:
+    """Seals the head of a log that has no record yet, unless there is something that it should tell of."""
+    db.run(f"UPDATE audit_head SET seal = ? WHERE {_IS_NEW}", seals.seal(0, GENESIS), GENESIS)
+
+
+def is_new(db: Reads) -> bool:
+    """Whether nobody has sealed the head yet, and there is nothing that the log should tell of."""
+    return db.row(f"SELECT 1 FROM audit_head WHERE {_IS_NEW}", GENESIS) is not None
+
+
+_IS_NEW = "id = 1 AND seq = 0 AND seal = '' AND hash = ? AND " + " AND ".join(
+    f"NOT EXISTS (SELECT 1 FROM {table})" for table in ("audit", "requests", "grants")
+)
+
+
+def head(db: Reads) -> Head | None:
+    """The newest record as the head row has it; None when that row is missing."""
+    found = db.row(_HEAD)
+    return Head(*found) if found else None
+
+
+def breaks(db: Reads, seals: Seals) -> Break | None:
+    """The first place where the bot noticed a log that was changed behind it."""
+    rows = db.rows("SELECT seq, prev, detail FROM audit WHERE event = ? ORDER BY at, seq LIMIT 1000", Event.HEAD_BROKEN)
+    found = (marked_break(seq, prev, detail, seals) for seq, prev, detail in rows)
+    return next((each for each in found if each is not None), None)
+
+
+def walk(db: Reads) -> Iterator[tuple[Any, ...]]:
     """Every row in the order of COLUMNS, oldest first."""
     return db.stream(f"SELECT {_COLUMNS} FROM audit ORDER BY seq")
 

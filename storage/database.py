@@ -10,9 +10,10 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
 from functools import lru_cache
+from itertools import count
 from math import ceil
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from peewee import DatabaseError, InterfaceError, InternalError, OperationalError, PeeweeException, SqliteDatabase
 from playhouse.db_url import parse
@@ -32,6 +33,18 @@ CHANNEL = "access_bot"
 MIGRATION_LOCK = 0x61636365  # any number that every process of this product agrees on
 
 
+class Reads(Protocol):
+    """What can be read of a database; `collate_bytes` follows a text column that is sorted as Python sorts texts."""
+
+    collate_bytes: str
+
+    def row(self, sql: str, *values: object) -> tuple[Any, ...] | None: ...
+
+    def rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]: ...
+
+    def stream(self, sql: str, *values: object) -> Iterator[tuple[Any, ...]]: ...
+
+
 class Database:
     """`url` is `sqlite:///relative.db`, `sqlite:////absolute.db` or `postgresql://user:password@host/name`; `wait`
     is how many seconds it takes at most to give up on a lock or on a free connection."""
@@ -45,6 +58,7 @@ class Database:
         self._translate = str if self.is_sqlite else _percent_style
         self.lock_row = "" if self.is_sqlite else " FOR UPDATE"
         self.skip_locked = "" if self.is_sqlite else " FOR UPDATE SKIP LOCKED"
+        self.collate_bytes = _collate_bytes(self.is_sqlite)
         self.beside = "+" if self.is_sqlite else ""
         """Stands before a column whose index is not the one to look in; SQLite can't tell by itself."""
         self._local = threading.local()
@@ -69,8 +83,26 @@ class Database:
     def transaction(self) -> Iterator[None]:
         """A scope that is committed as a whole or not at all; on SQLite it has the write lock from the start. Scopes
         nest; what an inner one did is undone alone when it raises."""
-        with _translated(), self._written() if self._writer else self._connected_atomic():
-            yield
+        waiting: list[Callable[[], None]] = self._local.__dict__.setdefault("after_commit", [])
+        depth, before = getattr(self._local, "transactions", 0), len(waiting)
+        self._local.transactions = depth + 1
+        try:
+            with _translated(), self._written() if self._writer else self._connected_atomic():
+                yield
+        except BaseException:
+            del waiting[before:]
+            raise
+        finally:
+            self._local.transactions = depth
+        if depth == 0:
+            due, waiting[:] = waiting[:], []
+            for do in due:
+                do()
+
+    def after_commit(self, do: Callable[[], None]) -> None:
+        """Calls `do` when the outermost transaction of this thread is committed, and not when it, or the scope that
+        asked for it, is undone."""
+        self._local.after_commit.append(do)
 
     @contextmanager
     def _connected_atomic(self) -> Iterator[None]:
@@ -191,6 +223,28 @@ class Database:
         with psycopg.connect(self._url, **self._how()) as connection, connection.cursor() as cursor:
             yield from cursor.stream(self._translate(sql).encode(), values, size=size)
 
+    @contextmanager
+    def snapshot(self) -> Iterator[Reads]:
+        """The whole database as it was at one moment, however long the reading takes, on a connection of its own. It
+        keeps nobody from writing."""
+        with _translated(), self._sqlite_snapshot() if self.is_sqlite else self._postgres_snapshot() as reads:
+            yield reads
+
+    @contextmanager
+    def _sqlite_snapshot(self) -> Iterator[Reads]:
+        with closing(sqlite3.connect(_path(self._url), timeout=self._wait, isolation_level=None)) as connection:
+            connection.execute("BEGIN")
+            yield _SqliteSnapshot(connection)
+
+    @contextmanager
+    def _postgres_snapshot(self) -> Iterator[Reads]:
+        import psycopg
+
+        with psycopg.connect(self._url, **self._how()) as connection:
+            connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+            connection.read_only = True
+            yield _PostgresSnapshot(connection)
+
     def copy_csv(self, sql: str, *values: object, null: str) -> Iterator[bytes | bytearray | memoryview]:
         """Like `stream`, but each row is a line of CSV in UTF-8 that the server makes (COPY); PostgreSQL only. What
         is `null` without quotes is null, what is so itself is quoted."""
@@ -270,6 +324,45 @@ class Database:
 
     def _runner(self) -> Any:
         return Runner(self._db, str(MIGRATIONS))
+
+
+class _SqliteSnapshot:
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection, self.collate_bytes = connection, _collate_bytes(True)
+
+    def row(self, sql: str, *values: object) -> tuple[Any, ...] | None:
+        found: tuple[Any, ...] | None = self._connection.execute(sql, values).fetchone()
+        return found
+
+    def rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
+        return self._connection.execute(sql, values).fetchall()
+
+    def stream(self, sql: str, *values: object) -> Iterator[tuple[Any, ...]]:
+        return self._connection.execute(sql, values)
+
+
+class _PostgresSnapshot:
+    """Streams with cursors of the server, because several are read side by side."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection, self.collate_bytes = connection, _collate_bytes(False)
+        self._numbers = count()
+
+    def row(self, sql: str, *values: object) -> tuple[Any, ...] | None:
+        found: tuple[Any, ...] | None = self._connection.execute(_percent_style(sql), values).fetchone()
+        return found
+
+    def rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
+        return list(self._connection.execute(_percent_style(sql), values).fetchall())
+
+    def stream(self, sql: str, *values: object) -> Iterator[tuple[Any, ...]]:
+        with self._connection.cursor(name=f"stream_{next(self._numbers)}") as cursor:
+            cursor.itersize = 2000
+            yield from cursor.execute(_percent_style(sql), values)
+
+
+def _collate_bytes(is_sqlite: bool) -> str:
+    return "" if is_sqlite else ' COLLATE "C"'
 
 
 def _path(url: str) -> str:

@@ -18,6 +18,7 @@ from bot.core.model import Grant, Person, Request
 from bot.core.policy import Policy, references
 from bot.operations._unit import World
 from bot.operations.approve_request import Granted, approve_request
+from bot.operations.check_storage import begin_log
 from bot.operations.introspect_token import Claims, Closed, Open, introspect_token
 from bot.operations.record_delivery import record_ended, record_started
 from bot.operations.record_people import record_emails, record_groups, record_people
@@ -26,7 +27,7 @@ from bot.operations.show_credentials import Credentials, confirm_shown, show_cre
 from bot.operations.try_start import try_start
 from bot.operations.verify_audit import Verdict, verify_audit
 from bot.tokens import Signer
-from storage import grants
+from storage import audit, grants
 from storage.database import Database
 from tests.bot_environment import KEY
 from tests.builders import a_policy
@@ -64,6 +65,8 @@ class Made:
     path: Path
     policies: list[Policy] = field(default_factory=list)
     wakes: list[tuple[frozenset[Queue], int | None]] = field(default_factory=list)
+    forged: bool = False
+    """Whether the test changed rows behind the product's back, so that its log tells otherwise."""
 
     def set_groups(self, **members: list[str]) -> None:
         """Slack's user groups as they are from now on; `_` for `-` in a handle."""
@@ -163,7 +166,7 @@ class Made:
         record_people(self.world, people)
 
     def verdict(self) -> Verdict:
-        return verify_audit(self.world, self.signer.sealed)
+        return verify_audit(self.world)
 
     def try_to_approve(self, request: Request, by: str = BEN) -> object:
         return approve_request(self.world, request.id, a_person(by))
@@ -202,7 +205,10 @@ def make_world(
     db = db or Database(url or f"sqlite:///{path}")
     db.migrate()
     clock, signer, policies = Clock(), Signer(keys), [policy or a_policy()]
-    made = Made(World(db, clock, lambda: policies[-1], signer.seal, signer.sign_token), clock, signer, path, policies)
+    made = Made(
+        World(db, clock, lambda: policies[-1], audit.Chain(signer), signer.sign_token), clock, signer, path, policies
+    )
+    begin_log(made.world)
     record_people(made.world, [a_person(person) for person in (ANA, BEN, CARA, DAN, LEA)])
     made.set_groups()
     made.resolve()

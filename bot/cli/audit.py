@@ -95,18 +95,23 @@ def export(form: str, **asked: str | None) -> None:
 
 @audit.command(epilog="Example: access-bot audit verify || echo 'treat it as an incident'")
 def verify() -> None:
-    """Check the whole chain: exit code 0 intact, 1 broken, 2 could not be checked."""
+    """Check the whole log, and that it tells what the database holds.
+
+    Exit code 0 intact, 1 broken, 2 could not be checked.
+    """
     with opened("audit") as base:
         from bot.operations.record_verified import record_verified
-        from bot.operations.verify_audit import verify_audit
+        from bot.operations.verify_audit import said, verify_audit
 
         watched = sys.stderr.isatty()
-        verdict = verify_audit(base.world, base.signer.sealed, _say_progress if watched else None)
+        verdict = verify_audit(base.world, _say_progress if watched else None)
         click.echo("", err=True, nl=watched)
         if verdict.broken is not None:
-            raise Refusal(f"The audit log is BROKEN at record {verdict.broken.seq}: {verdict.broken.why}.")
+            raise Refusal(said(verdict))
+        if verdict.unchecked:
+            raise Wrong(said(verdict))
         record_verified(base.world, actor(), verdict.records)
-        click.echo(f"The audit log is intact: {verdict.records:,} records, head {verdict.head}.")
+        click.echo(said(verdict))
 
 
 def _counted(rows: Iterable[Row], count: int) -> Iterator[Row]:

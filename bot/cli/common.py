@@ -64,6 +64,7 @@ def opened(verb: str, *, only_ending: bool = False) -> "Iterator[Base]":
     from bot.app import build_base
     from bot.core.model import Source
     from bot.logs import configure
+    from bot.operations.check_storage import begin_log
     from bot.operations.continue_time import newest_record
 
     # What a verb has to say it prints; of the log only what is worth a look is left.
@@ -71,6 +72,7 @@ def opened(verb: str, *, only_ending: bool = False) -> "Iterator[Base]":
     base = build_base(settings, Source.CLI, only_ending=only_ending)
     must_exist(settings.database_url)
     base.db.check_schema()
+    begin_log(base.world)
     base.clock.go_on_from(newest_record(base.world))
     try:
         yield base

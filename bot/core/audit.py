@@ -15,6 +15,7 @@ from enum import StrEnum
 from functools import lru_cache
 from hashlib import sha256
 from json.encoder import encode_basestring
+from typing import Protocol
 
 GENESIS = "0" * 64
 COLUMNS = [
@@ -68,6 +69,7 @@ class Event(StrEnum):
     AUDIT_READ = "audit:log:read"
     AUDIT_EXPORTED = "audit:log:exported"
     AUDIT_VERIFIED = "audit:log:verified"
+    HEAD_BROKEN = "audit:head:broken"
     PANIC_ON = "panic:switch:on"
     PANIC_OFF = "panic:switch:off"
     SYSTEMS_VERIFIED = "system:access:verified"
@@ -122,6 +124,48 @@ class Break:
 
     seq: int
     why: str
+
+
+class SealCheck(StrEnum):
+    """Whether the seal of a head can be trusted."""
+
+    OURS = "ours"
+    OTHER_KEY = "other key"
+    """It names a signing key that this process does not have."""
+    FALSE = "false"
+
+
+class Seals(Protocol):
+    """Seals the head of the chain, and checks a seal."""
+
+    def seal(self, seq: int, digest: str) -> str:
+        """The seal of a head with this number and hash."""
+
+    def check_seal(self, seal: str, seq: int, digest: str) -> SealCheck:
+        """Whether this is our seal of a head with this number and hash."""
+
+
+def marked_break(seq: int, prev: str, detail: str, seals: Seals) -> Break | None:
+    """What a record `audit:head:broken` says, from its number, `prev` and detail.
+
+    None when only a key was missing: the head that the record follows carries a seal that we can check now.
+    """
+    found = parsed_detail(detail)
+    why, head, seal = str(found.get("why", "")), found.get("head"), str(found.get("seal", ""))
+    if head == seq - 1 and found.get("hash") == prev and found.get("key_missing") is True:
+        if seals.check_seal(seal, seq - 1, prev) is SealCheck.OURS:
+            return None
+        why += "; if that key is yours, add it to ACCESS_SECRET_KEYS"
+    return Break(seq, f"it records that the log was changed behind the bot: {why}")
+
+
+def parsed_detail(detail: str) -> Mapping[str, object]:
+    """The detail of a record; empty for a text that is no JSON object, which only a forger writes."""
+    try:
+        found = json.loads(detail)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def rfc3339(at: int) -> str:

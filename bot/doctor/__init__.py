@@ -108,7 +108,7 @@ def database(patient: Patient) -> Iterator[Finding]:
         )
         if (behind := newest_record(base.world) - int(patient.wall())) > USUAL:
             yield fail("clock", f"{format_duration(behind)} behind the newest record: set it, and turn NTP on")
-        number, trouble = check_head(base.world, base.signer.sealed)
+        number, trouble = check_head(base.world)
         told = f"record {number} is sealed by our keys" if number else "no records yet"
         yield fail("audit log", f"{trouble}; see `access-bot audit verify`") if trouble else ok("audit log", told)
     except SchemaMismatch as error:

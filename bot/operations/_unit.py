@@ -3,6 +3,7 @@
 It doesn't know what the state means; every operation brings its own.
 """
 
+import logging
 import secrets
 from base64 import b32encode
 from collections.abc import Callable, Iterator
@@ -12,12 +13,14 @@ from functools import cached_property
 
 from bot.core import effects
 from bot.core.approval import Refused
-from bot.core.audit import Entry, Event
+from bot.core.audit import Break, Entry, Event
 from bot.core.effects import Effect, Queue
 from bot.core.model import Directory, Grant, Person, Request, Source
 from bot.core.policy import Policy
 from storage import audit, direct_notes, facts, outbox, people, private_answers
 from storage.database import Database
+
+log = logging.getLogger(__name__)
 
 SYSTEM = "system"
 """The actor of what nobody asked for: the clock, and what follows by itself."""
@@ -63,13 +66,13 @@ class _DirectoryCache:
 @dataclass(frozen=True, slots=True)
 class World:
     """All that operations need, handed over by `bot/app.py`. `now` gives UTC seconds, `policy` the roles as they
-    are at this moment, `sign` a token from its id and its end, `seal` a seal for the head of the audit chain;
+    are at this moment, `sign` a token from its id and its end, `chain` the head of the audit log;
     `wake` is called after a commit, with the queues it left work for and the earliest deadline it set."""
 
     db: Database
     now: Callable[[], int]
     policy: Callable[[], Policy]
-    seal: audit.Seal
+    chain: audit.Chain
     sign: Callable[[str, int], str]
     wake: Callable[[frozenset[Queue], int | None], None] = lambda queues, due: None
     source: Source = Source.SLACK
@@ -203,10 +206,12 @@ def unit(world: World) -> Iterator[Unit]:
         current = Unit(world)
         yield current
         current.effects += _refresh(current)
-        queues = frozenset(effect.queue for effect in current.effects)
         with world.db.together():
             outbox.add(current.db, current.effects, current.now)
-            audit.append(current.db, current.entries, current.now, world.seal)
+            broken = audit.append(current.db, current.entries, current.now, world.chain)
+            if broken is not None:
+                _alarm_broken(current, broken)
+            queues = frozenset(effect.queue for effect in current.effects)
             if queues or current.due:
                 current.db.notify(queues, current.due)
     if queues or current.due:
@@ -231,6 +236,14 @@ def _shown(u: Unit, moved: list[str], asked: list[str]) -> bool:
         or direct_notes.of_grants(u.db, moved)
         or direct_notes.of_requests(u.db, asked)
     )
+
+
+def _alarm_broken(u: Unit, broken: Break) -> None:
+    """The database may be in the hands of who forged the log, so the process says it in its own log too."""
+    log.critical("the audit log was changed behind the bot, see its record %s: %s", broken.seq, broken.why)
+    known = len(u.effects)
+    u.tell_leads("log_broken", seq=broken.seq, why=broken.why)
+    outbox.add(u.db, u.effects[known:], u.now)
 
 
 def _ids(about: Request | Grant | None) -> tuple[str, str, str, str]:

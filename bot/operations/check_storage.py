@@ -1,6 +1,4 @@
-"""Whether the database takes a write, and whether the newest audit record was sealed by us. Changes nothing."""
-
-from collections.abc import Callable
+"""Whether the database takes a write, and whether the audit log is still ours."""
 
 from bot.operations._unit import World
 from storage import audit, facts
@@ -20,13 +18,25 @@ def check_writing(world: World) -> None:
         return
 
 
-def check_head(world: World, sealed: Callable[[str, int, str], bool]) -> tuple[int, str]:
-    """The number of the newest audit record, and what is wrong with its seal, or ""."""
+def begin_log(world: World) -> None:
+    """Seals the head of a new database's audit log. Raises StorageUnavailable."""
     with world.db.reading():
-        head = audit.head(world.db)
+        is_new = audit.is_new(world.db)
+    if is_new:
+        with world.db.transaction():
+            audit.begin(world.db, world.chain.seals)
+
+
+def check_head(world: World) -> tuple[int, str]:
+    """The number of the newest audit record, and what is wrong with the log as far as its head and its own records
+    tell, or "". Costs two look-ups, so that it can be asked often; `verify_audit` reads everything."""
+    newest = world.chain.newest()
+    with world.db.reading():
+        if newest[0] < 0 and audit.is_new(world.db):
+            return 0, ""
+        head, broken = audit.head(world.db), audit.breaks(world.db, world.chain.seals)
     if head is None:
-        return 0, "the head of the audit log is missing: restore the database from a backup"
-    number, digest, seal = head
-    if number and not sealed(seal, number, digest):
-        return number, "none of ACCESS_SECRET_KEYS has sealed it: a key is missing, or the log was rewritten"
-    return number, ""
+        return 0, "the head of the log is missing"
+    if broken is not None:
+        return head.seq, f"record {broken.seq}: {broken.why}"
+    return head.seq, world.chain.problem(head, newest)[0]

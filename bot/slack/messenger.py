@@ -38,7 +38,7 @@ from bot.operations.private_answers import (
 from bot.operations.read_audit import export_csv, filters_from, may_audit
 from bot.operations.reconcile import read_findings
 from bot.operations.record_posted import record_leads_told, record_posted, record_reminded
-from bot.operations.verify_audit import Sealed, verify_audit
+from bot.operations.verify_audit import said, verify_audit
 from bot.slack import pages
 from bot.slack.api import LOCKED_OUT, Caller, sorted_errors
 from bot.slack.audit_query import page
@@ -82,8 +82,8 @@ POSTS = frozenset(
 class Messenger:
     """`client` must not retry by itself. Every method raises SystemUnavailable, OutcomeUnknown or SystemRefused."""
 
-    def __init__(self, client: WebClient, world: World, sealed: Sealed) -> None:
-        self._client, self._world, self._sealed = client, world, sealed
+    def __init__(self, client: WebClient, world: World) -> None:
+        self._client, self._world = client, world
         self._call = Caller(client)
         self._channels = Channels(client, self._call, world)
 
@@ -322,13 +322,9 @@ class Messenger:
         return []
 
     def verify_audit(self, data: Data) -> list[Recording]:
-        verdict = verify_audit(self._world, self._sealed)
-        text = (
-            f"The audit log is intact: {verdict.records:,} records, head {verdict.head[:16]}…"
-            if verdict.broken is None
-            else f"The audit log is BROKEN at record {verdict.broken.seq}: {verdict.broken.why}. This is an incident."
-        )
-        return self.answer({**data, "note": "text", "text": text})
+        verdict = verify_audit(self._world)
+        incident = "" if verdict.broken is None else "\nThis is an incident."
+        return self.answer({**data, "note": "text", "text": said(verdict) + incident})
 
     def _card(self, data: Data) -> RequestCard | None:
         return describe_request(self._world, data["request"])

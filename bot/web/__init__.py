@@ -22,6 +22,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bot.core.errors import StorageUnavailable
 from bot.operations._unit import World
+from bot.operations.check_storage import check_head
 from bot.operations.count_state import failing_channels
 from bot.operations.count_usage import UsageMeter
 from bot.tokens import Signer
@@ -73,7 +74,7 @@ def build_web(
         ("/ssh/ca.pub", ["GET"], CaPub(ca_keys)),
         ("/slack/events", ["POST"], slack),
         ("/healthz", ["GET"], health),
-        ("/readyz", ["GET"], Readiness(ready, systems, partial(failing_channels, world))),
+        ("/readyz", ["GET"], Readiness(ready, systems, partial(failing_channels, world), partial(check_head, world))),
         ("/metrics", ["GET"], Metrics(registry)),
     ]
     app = _Site(

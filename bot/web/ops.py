@@ -33,15 +33,26 @@ Said = Callable[[], Mapping[str, str]]
 Channels = Callable[[], Mapping[str, str]]
 """The channels that refuse messages, with Slack's word for why. May block."""
 
+LogProblem = Callable[[], tuple[int, str]]
+"""The number of the newest audit record, and what is wrong with the log, or "". May block."""
+
 
 class Readiness:
-    def __init__(self, ready: Ready, systems: Said, channels: Channels = dict) -> None:
-        self._ready, self._systems, self._channels = ready, systems, channels
+    def __init__(
+        self,
+        ready: Ready,
+        systems: Said,
+        channels: Channels = dict,
+        log_problem: LogProblem = lambda: (0, ""),
+    ) -> None:
+        self._ready, self._systems = ready, systems
+        self._channels, self._log_problem = channels, log_problem
 
     async def __call__(self, scope: Scope, receive: Receive) -> Answer:
         """200 when everything that this process needs is well, else 503; the body has every part by its name. A
         connected system that is unwell is told too, and is no reason to take this process out of service: the others
-        need it. Nor is a channel that refuses messages: another process could not post there either."""
+        need it. Nor is a channel that refuses messages: another process could not post there either. Nor is an audit
+        log that somebody changed: access has to end anyway."""
         try:
             checks = await to_thread.run_sync(self._ready)
         except Exception:
@@ -49,19 +60,21 @@ class Readiness:
             checks = [("readiness", False, "can't be told; see the log")]
         is_ready = all(well or words == STARTING for _, well, words in checks)
         said = {name: "well" if well else words for name, well, words in checks}
-        informed = {"systems": dict(self._systems()), "channels": await self._failing(said)}
+        informed = {"systems": dict(self._systems()), **await self._stored(said)}
         body: dict[str, object] = {"ready": is_ready, "checks": said}
         body |= {name: found for name, found in informed.items() if found}
         return as_json(200 if is_ready else 503, body)
 
-    async def _failing(self, said: Mapping[str, str]) -> dict[str, str]:
-        """Nothing while the database does not answer, which is among the checks."""
+    async def _stored(self, said: Mapping[str, str]) -> dict[str, object]:
+        """What the database tells; nothing while it does not answer, which is among the checks."""
         if said.get("database", "well") != "well":
             return {}
         try:
-            return dict(await to_thread.run_sync(self._channels))
+            channels = dict(await to_thread.run_sync(self._channels))
+            _, problem = await to_thread.run_sync(self._log_problem)
         except StorageUnavailable:
             return {}
+        return {"channels": channels, "audit_log": f"broken: {problem}" if problem else ""}
 
 
 class Metrics:

@@ -59,6 +59,7 @@ def test_nothing_is_issued_without_access(made: Made, kept: StoredCertificates, 
     if how == "another system":
         system = "other"
     if how == "end asked":
+        made.forged = True
         with made.world.db.transaction():
             grants.ask_end(made.world.db, [grant.id], EndReason.REVOKED, "U0LEA")
     if how == "ended":

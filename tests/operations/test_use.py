@@ -348,6 +348,7 @@ class TestTheWhole:
 
     def test_a_renewal_moves_the_end_that_counts(self, made: Made) -> None:
         grant = made.a_grant(duration=600)
+        made.forged = True
         with made.world.db.transaction():
             grants.renew(made.world.db, grant.id, START + 4000, None)
         made.clock.at = START + 3000

@@ -29,7 +29,7 @@ class Slack:
 
 def _send(made: Made, to: str) -> Slack:
     slack = Slack()
-    messenger = Messenger(slack, made.world, made.signer.sealed)  # type: ignore[arg-type]
+    messenger = Messenger(slack, made.world)  # type: ignore[arg-type]
     messenger.deliver(Kind.SEND_EXPORT, [(Kind.SEND_EXPORT, {"person": to, "filters": {}})])
     return slack
 

@@ -78,6 +78,7 @@ SECURITY = {
     "panic_on": ("by", "role", "person"),
     "panic_off": ("by", "role", "person"),
     "undelivered": ("kind", "to", "error"),
+    "log_broken": ("seq", "why"),
     "use_outlived": ("grant", "person", "system", "session", "origin"),
 }
 

@@ -13,6 +13,7 @@ from psycopg import Error
 from bot.core.audit import Entry, Event
 from bot.core.errors import SchemaMismatch, StorageUnavailable
 from bot.operations.withdraw_request import withdraw_request
+from bot.tokens import Signer
 from storage import audit, facts
 from storage.database import MIGRATIONS, Database
 from tests.postgres import Postgres
@@ -70,6 +71,7 @@ class TestMigrations:
         assert sorted(processes(4, MIGRATE, empty_url)) == ["0", "0", "0", str(len(NAMES))]
 
     def test_a_database_of_any_version_is_brought_up_with_what_is_in_it(self, empty_url: str) -> None:
+        chain = audit.Chain(Signer(["k" * 32]))
         with closing(Database(empty_url)) as database:
             for before in range(1, len(NAMES)):
                 with database.transaction():
@@ -78,13 +80,15 @@ class TestMigrations:
                     database.check_schema()
                 with database.transaction():
                     facts.put(database, f"written at {before}", "kept")
-                    audit.append(database, [Entry(Event.POLICY_LOADED, "system")], before, lambda seq, digest: "")
+                    audit.append(database, [Entry(Event.POLICY_LOADED, "system")], before, chain)
             assert database.migrate() == NAMES[-1:]
             database.check_schema()
             assert [_get(database, f"written at {before}") for before in range(1, len(NAMES))] == ["kept"] * len(
                 NAMES[1:]
             )
-            assert [row[:2] for row in audit.walk(database)] == [(n, n) for n in range(1, len(NAMES))]
+            records = [row[:3] for row in audit.walk(database)]
+            assert records[0][2] == Event.HEAD_BROKEN, "nobody had sealed its head"
+            assert [row[:2] for row in records[1:]] == [(n + 1, n) for n in range(1, len(NAMES))]
             with pytest.raises(Exception, match="append-only"), database.transaction():
                 database.run("DELETE FROM audit")
 

@@ -10,6 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from itsdangerous import URLSafeSerializer
 
+from bot.core.audit import SealCheck
 from bot.operations.introspect_token import Claims
 from bot.tokens import LONGEST, MOST_KNOWN, Bad, NotOurs, Signer
 
@@ -88,9 +89,9 @@ def test_keys_are_changed_without_a_gap() -> None:
     assert isinstance(after.read_token(new_token), Claims), "the last key signs"
     assert isinstance(after.read_token(old_token), Bad), "a key that is gone opens nothing"
     old_seal, new_seal = before.seal(1, "ab"), both.seal(1, "ab")
-    assert both.sealed(old_seal, 1, "ab")
-    assert after.sealed(new_seal, 1, "ab")
-    assert not after.sealed(old_seal, 1, "ab")
+    assert both.check_seal(old_seal, 1, "ab") is SealCheck.OURS
+    assert after.check_seal(new_seal, 1, "ab") is SealCheck.OURS
+    assert after.check_seal(old_seal, 1, "ab") is SealCheck.OTHER_KEY
 
 
 @pytest.mark.parametrize("keys", [[], [""], [OLD, ""]])
@@ -104,14 +105,21 @@ def test_without_a_key_nothing_is_signed(keys: list[str]) -> None:
 @example("ä", 1, "ab")
 @example("\ud800", 1, "\ud800")
 def test_only_the_seal_of_that_record_seals_it(seal: str, seq: int, digest: str) -> None:
-    assert not signer.sealed(seal, seq, digest)
+    assert signer.check_seal(seal, seq, digest) is not SealCheck.OURS
 
 
 def test_a_seal_holds_for_one_number_and_one_hash() -> None:
     seal = signer.seal(7, "ab")
-    assert signer.sealed(seal, 7, "ab")
-    assert not signer.sealed(seal, 8, "ab")
-    assert not signer.sealed(seal, 7, "ac")
+    assert signer.check_seal(seal, 7, "ab") is SealCheck.OURS
+    assert signer.check_seal(seal, 8, "ab") is SealCheck.FALSE
+    assert signer.check_seal(seal, 7, "ac") is SealCheck.FALSE
+
+
+def test_a_seal_names_its_key_and_gives_nothing_of_it_away() -> None:
+    key_id, _, signature = signer.seal(7, "ab").partition(".")
+    assert key_id == signer.seal(8, "ac").partition(".")[0] != Signer([NEW]).seal(7, "ab").partition(".")[0]
+    assert signer.check_seal(f"00000000.{signature}", 7, "ab") is SealCheck.OTHER_KEY
+    assert signer.check_seal(signature, 7, "ab") is SealCheck.FALSE
 
 
 def test_a_signer_shows_no_key_and_no_token() -> None:

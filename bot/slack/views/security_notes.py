@@ -181,6 +181,22 @@ def _policy_rejected(facts: Facts) -> Message:
     )
 
 
+def _log_broken(facts: Facts) -> Message:
+    return message(
+        f"The audit log was changed behind the bot: see its record {_name(facts['seq'])}.",
+        paragraph(
+            [bold("The audit log was changed behind the bot"), "; its record ", code(str(facts["seq"])), " says so."],
+            ["Found: ", typed(str(facts["why"]), 300), "."],
+            [
+                "Access goes on and ends as planned. Treat it as an incident: keep a copy of the database, and compare "
+                "the log with exports. ",
+                code("access-bot audit verify"),
+                " reports it from now on.",
+            ],
+        ),
+    )
+
+
 def _channel_moved(facts: Facts) -> Message:
     name, was, now = str(facts["name"]), str(facts["was"]), str(facts["now"])
     return message(
@@ -281,4 +297,5 @@ _NOTES: Mapping[str, Callable[[Facts], Message]] = {
     "undelivered": _undelivered,
     "channel_moved": _channel_moved,
     "channel_lost": _channel_lost,
+    "log_broken": _log_broken,
 }

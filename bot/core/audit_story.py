@@ -1,0 +1,354 @@
+"""Compares the audit records of a request with its rows: each must tell what the other tells."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from json import loads
+from typing import NamedTuple
+
+from bot.core.audit import Event, parsed_detail
+
+
+class RequestRow(NamedTuple):
+    id: str
+    requester: str
+    role: str
+    systems: str
+    actions: str
+    duration: int
+    state: str
+    created_at: int
+    renews: str | None
+    decided_at: int | None
+    decided_by: str | None
+
+
+class VoteRow(NamedTuple):
+    request: str
+    voter: str
+    at: int
+    duration: int
+    actions: str
+
+
+class GrantRow(NamedTuple):
+    request: str
+    id: str
+    person: str
+    role: str
+    systems: str
+    actions: str
+    state: str
+    duration: int
+    starts_at: int
+    ends_at: int
+    started_at: int | None
+    renewals: int
+    end_reason: str | None
+    end_by: str | None
+    ended_at: int | None
+
+
+class LeaseRow(NamedTuple):
+    request: str
+    grant: str
+    system: str
+    state: str
+
+
+class TokenRow(NamedTuple):
+    request: str
+    jti: str
+    grant: str
+    issued_at: int
+    expires_at: int
+    revoked_at: int | None
+
+
+class CertificateRow(NamedTuple):
+    request: str
+    serial: int
+    grant: str
+    system: str
+    expires_at: int
+
+
+class RecordRow(NamedTuple):
+    request: str
+    seq: int
+    at: int
+    event: str
+    actor: str
+    subject: str
+    role: str
+    system: str
+    grant: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """The rows and the records of one request. Rows hold lists as JSON texts; times are UTC seconds."""
+
+    id: str
+    requests: Sequence[RequestRow]
+    votes: Sequence[VoteRow]
+    grants: Sequence[GrantRow]
+    leases: Sequence[LeaseRow]
+    tokens: Sequence[TokenRow]
+    certificates: Sequence[CertificateRow]
+    records: Sequence[RecordRow]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Difference:
+    """What rows and records do not agree about. `seq` is the record that tells otherwise, or the last one of the
+    log where no record tells of it."""
+
+    seq: int
+    what: str
+
+
+DECISIONS = {
+    Event.APPROVAL_GIVEN: "approved",
+    Event.DENIAL_GIVEN: "denied",
+    Event.REQUEST_WITHDRAWN: "withdrawn",
+    Event.REQUEST_LAPSED: "lapsed",
+}
+_TOLD = frozenset(
+    {
+        *DECISIONS, Event.REQUEST_ASKED, Event.VOTE_GIVEN, Event.GRANT_SCHEDULED, Event.GRANT_STARTED,
+        Event.GRANT_RENEWED, Event.GRANT_FAILED, Event.START_UNDONE, Event.END_ASKED, Event.GRANT_ENDED,
+        Event.CREDENTIALS_SHOWN, Event.CREDENTIALS_REVOKED, Event.CERTIFICATE_ISSUED,
+    }
+)  # fmt: skip
+
+
+@dataclass(slots=True)
+class _Comparison:
+    """One story under comparison. `last` is the number of the newest record of the whole log; tokens and certificates
+    that ended before `kept_since` may have been deleted."""
+
+    story: Story
+    last: int
+    kept_since: int
+    told: dict[str, list[RecordRow]] = field(default_factory=dict)
+    found: list[Difference] = field(default_factory=list)
+
+    def of(self, event: Event, grant: str | None = None) -> list[RecordRow]:
+        records = self.told.get(event, [])
+        return records if grant is None else [record for record in records if record.grant == grant]
+
+    def say(self, what: str, record: RecordRow | None = None) -> None:
+        self.found.append(Difference(record.seq if record else self.last, what))
+
+    def same(self, what: str, record: RecordRow, **pairs: tuple[object, object]) -> None:
+        """Reports each pair of a value in the rows and a value on record that differ."""
+        for name, (row, told) in pairs.items():
+            if row != told:
+                name = name.replace("_", " ")
+                self.say(f"{what}: {name} is {row!s:.60}, record {record.seq} says {told!s:.60}", record)
+
+
+def differences(story: Story, last: int, kept_since: int) -> list[Difference]:
+    """Everything in which the rows of a request and its records differ, in no order."""
+    c = _Comparison(story, last, kept_since)
+    for record in story.records:
+        if record.event in _TOLD:
+            c.told.setdefault(record.event, []).append(record)
+    if not story.requests:
+        for record in story.records[:1]:
+            c.say(f"request {story.id}, which record {record.seq} names, is not there", record)
+        for grant in story.grants:
+            c.say(f"grant {grant.id} belongs to no request")
+        return c.found
+    (request,) = story.requests
+    _request(c, request)
+    _votes(c, request)
+    for grant in story.grants:
+        _grant(c, request, grant)
+    _tokens(c)
+    _certificates(c)
+    known = {"", request.renews, *(grant.id for grant in story.grants)}
+    for record in story.records:
+        if record.grant not in known:
+            c.say(f"grant {record.grant}, which record {record.seq} names, is not there", record)
+    return c.found
+
+
+def _request(c: _Comparison, request: RequestRow) -> None:
+    what = f"request {request.id} of {request.requester}"
+    asked = c.of(Event.REQUEST_ASKED)
+    if not asked:
+        c.say(f"{what}: no record says that it was asked for")
+    for record in asked:
+        c.same(
+            what, record,
+            requester=(request.requester, record.actor), role=(request.role, record.role),
+            systems=(_list(request.systems), _systems(record)), time=(request.created_at, record.at),
+            duration=(request.duration, _detail(record).get("duration")),
+            renewed_grant=(request.renews or "", record.grant),
+        )  # fmt: skip
+    decided = [record for event in DECISIONS for record in c.of(event)]
+    if not decided and request.state != "pending":
+        c.say(f"{what} is {request.state}, and no record says so")
+    for record in decided:
+        detail = _detail(record)
+        by = ",".join(_items(detail, "approvers")) if record.event == Event.APPROVAL_GIVEN else record.actor
+        c.same(
+            what, record,
+            state=(request.state, DECISIONS[Event(record.event)]), decider=(request.decided_by, by),
+            decision_time=(request.decided_at, record.at),
+        )  # fmt: skip
+    wanted = 1 if c.of(Event.APPROVAL_GIVEN) and request.renews is None else 0
+    if len(c.story.grants) < wanted:
+        c.say(f"{what} was approved, and its grant is not there", c.of(Event.APPROVAL_GIVEN)[0])
+    elif len(c.story.grants) > wanted:
+        c.say(f"grant {c.story.grants[-1].id} of {c.story.grants[-1].person}: no record says that it was approved")
+
+
+def _votes(c: _Comparison, request: RequestRow) -> None:
+    latest = {record.actor: record for record in c.of(Event.VOTE_GIVEN)}
+    for vote in c.story.votes:
+        what = f"vote of {vote.voter} on request {request.id}"
+        if (record := latest.pop(vote.voter, None)) is None:
+            c.say(f"{what}: no record says that it was given")
+            continue
+        detail = _detail(record)
+        c.same(
+            what, record, time=(vote.at, record.at), duration=(vote.duration, detail.get("duration")),
+            actions=(_list(vote.actions), _items(detail, "actions")),
+        )  # fmt: skip
+    for voter, record in latest.items():
+        c.say(f"vote of {voter} on request {request.id}, which record {record.seq} names, is not there", record)
+
+
+def _grant(c: _Comparison, request: RequestRow, grant: GrantRow) -> None:
+    what, systems = f"grant {grant.id} of {grant.person}", _list(grant.systems)
+    for name, row, asked in (
+        ("person", grant.person, request.requester),
+        ("role", grant.role, request.role),
+        ("systems", systems, _list(request.systems)),
+    ):
+        if row != asked:
+            c.say(f"{what}: {name} is {row!s:.60}, its request is for {asked!s:.60}")
+    for record in c.of(Event.APPROVAL_GIVEN):
+        detail = _detail(record)
+        c.same(
+            what, record, duration=(grant.duration, detail.get("duration")),
+            actions=(_list(grant.actions), _items(detail, "actions")),
+        )  # fmt: skip
+    _grant_state(c, grant, what, systems)
+    _leases(c, grant, what, systems)
+
+
+def _grant_state(c: _Comparison, grant: GrantRow, what: str, systems: Sequence[str]) -> None:
+    """The state that the records tell, with the times that belong to it."""
+    scheduled, failed, asked = (
+        c.of(event, grant.id) for event in (Event.GRANT_SCHEDULED, Event.GRANT_FAILED, Event.END_ASKED)
+    )
+    started, renewed, ended = (
+        c.of(event, grant.id) for event in (Event.GRANT_STARTED, Event.GRANT_RENEWED, Event.GRANT_ENDED)
+    )
+    if failed:
+        c.same(what, failed[-1], state=(grant.state, "failed"), end=(grant.ended_at, failed[-1].at))
+    elif asked:
+        record, detail = asked[-1], _detail(asked[-1])
+        is_over = {each.system for each in ended}.issuperset(systems)
+        c.same(
+            what, record, state=(grant.state, "ended" if is_over else "ending"),
+            end_reason=(grant.end_reason, detail.get("why")), end_asked_by=(grant.end_by, record.actor),
+            planned_end=(grant.ends_at, detail.get("ends_at")),
+        )  # fmt: skip
+        if is_over and grant.ended_at not in {each.at for each in ended}:
+            c.say(f"{what}: its end is {grant.ended_at}, and no record says that it ended then", ended[-1])
+    elif {each.system for each in started}.issuperset(systems):
+        record = max([*started, *renewed], key=lambda each: each.seq)
+        c.same(
+            what, record, state=(grant.state, "active"), end=(grant.ends_at, _detail(record).get("ends_at")),
+            renewals=(grant.renewals, len(renewed)),
+        )  # fmt: skip
+        start = grant.started_at
+        if not isinstance(start, int) or not started[0].at <= start <= started[-1].at:
+            c.say(f"{what}: its start is {start}, and no record says that it started then", record)
+    elif grant.state == "scheduled" and scheduled:
+        detail = _detail(scheduled[-1])
+        c.same(
+            what, scheduled[-1], start=(grant.starts_at, detail.get("starts_at")),
+            end=(grant.ends_at, detail.get("ends_at")),
+        )  # fmt: skip
+    elif grant.state != "starting":
+        c.say(f"{what} is {grant.state}, and no record says so")
+
+
+def _leases(c: _Comparison, grant: GrantRow, what: str, systems: Sequence[str]) -> None:
+    leases = [lease for lease in c.story.leases if lease.grant == grant.id]
+    if sorted(lease.system for lease in leases) != sorted(systems):
+        c.say(f"{what}: it is for {systems!s:.60}, and has leases on {[lease.system for lease in leases]!s:.60}")
+    gone = {record.system for event in (Event.GRANT_ENDED, Event.START_UNDONE) for record in c.of(event, grant.id)}
+    for lease in leases:
+        if lease.state == "ended" and lease.system not in gone:
+            c.say(f"{what} has ended on {lease.system}, and no record says so")
+
+
+def _tokens(c: _Comparison) -> None:
+    shown = {str(jti): each for each in c.of(Event.CREDENTIALS_SHOWN) if (jti := _detail(each).get("jti"))}
+    revoked = {str(_detail(each).get("jti")): each for each in c.of(Event.CREDENTIALS_REVOKED)}
+    for token in c.story.tokens:
+        what = f"token {token.jti:.40} of grant {token.grant}"
+        if (record := shown.pop(token.jti, None)) is None:
+            c.say(f"{what}: no record says that it was shown")
+            continue
+        c.same(
+            what, record, grant=(token.grant, record.grant), time=(token.issued_at, record.at),
+            end=(token.expires_at, _detail(record).get("ends_at")),
+        )  # fmt: skip
+        if token.jti in revoked and token.revoked_at is None:
+            c.say(f"{what} works, and record {revoked[token.jti].seq} says that it was revoked", revoked[token.jti])
+    for jti, record in shown.items():
+        if _is_kept(c, record):
+            c.say(f"token {jti:.40}, which record {record.seq} names, is not there", record)
+
+
+def _certificates(c: _Comparison) -> None:
+    issued = {str(_detail(record).get("serial")): record for record in c.of(Event.CERTIFICATE_ISSUED)}
+    for row in c.story.certificates:
+        what = f"certificate {row.serial} of grant {row.grant}"
+        if (record := issued.pop(str(row.serial), None)) is None:
+            c.say(f"{what}: no record says that it was issued")
+            continue
+        c.same(
+            what, record, grant=(row.grant, record.grant), system=(row.system, record.system),
+            end=(row.expires_at, _detail(record).get("ends_at")),
+        )  # fmt: skip
+    for serial, record in issued.items():
+        if _is_kept(c, record):
+            c.say(f"certificate {serial:.40}, which record {record.seq} names, is not there", record)
+
+
+def _is_kept(c: _Comparison, record: RecordRow) -> bool:
+    """Whether the row that the record names can't have been deleted for its age."""
+    ends_at = _detail(record).get("ends_at")
+    return isinstance(ends_at, int) and ends_at >= c.kept_since
+
+
+def _detail(record: RecordRow) -> Mapping[str, object]:
+    return parsed_detail(record.detail)
+
+
+def _items(detail: Mapping[str, object], name: str) -> list[str]:
+    found = detail.get(name)
+    return list(map(str, found)) if isinstance(found, list) else []
+
+
+def _systems(record: RecordRow) -> list[str]:
+    """One system is in the record's column, several are in its detail."""
+    return [record.system] if record.system else _items(_detail(record), "systems")
+
+
+def _list(text: str) -> list[str]:
+    """The texts of a JSON list; a forger may have put anything there."""
+    try:
+        found = loads(text)
+    except (ValueError, TypeError):
+        return [str(text)]
+    return list(map(str, found)) if isinstance(found, list) else [str(text)]

@@ -1,0 +1,22 @@
+"""After every test of an operation, the log tells what the database holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bot.operations.verify_audit import verify_audit
+from storage.database import Database
+from tests.worlds import Made, make_world
+
+
+@pytest.fixture
+def made(database: Database, tmp_path: Path) -> Iterator[Made]:
+    """A world with people in it, on each of the two databases. A test that changes rows by hand sets `forged`."""
+    made = make_world(tmp_path, db=database)
+    world = made.world
+    yield made
+    if not made.forged:
+        assert verify_audit(world).broken is None
