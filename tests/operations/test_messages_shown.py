@@ -143,6 +143,7 @@ def test_an_answer_is_due_for_a_change_only_when_it_says_something_else(made: Ma
     ((answer,),) = made.rows("SELECT id FROM private_answers")
     view = describe_answer(made.world, answer)
     assert view is not None and view.shown == view.answer.shown
+    made.forged = True
     with made.world.db.transaction():
         requests.move(made.world.db, request.id, Move.WITHDRAW, made.clock.at, ANA)
     view = describe_answer(made.world, answer)
@@ -155,6 +156,7 @@ def test_the_last_change_that_slack_takes_is_known_as_such(made: Made) -> None:
     grant = made.a_grant()
     keep_answer(made.world, ANA, "https://hooks.slack.com/commands/T1/1/x", GRANT, grant.id)
     ((answer,),) = made.rows("SELECT id FROM private_answers")
+    made.forged = True
     for use in range(USES):
         with made.world.db.transaction():
             grants.renew(made.world.db, grant.id, grant.ends_at + use + 1, None)
@@ -182,6 +184,7 @@ def test_the_address_of_an_answer_is_not_in_its_repr() -> None:
 def test_a_grant_that_failed_leaves_no_earlier_message_current(made: Made) -> None:
     grant = made.a_started(made.a_request("shop-admin", ANA))
     told(made, grant.id, "delayed", "1.1")
+    made.forged = True
     with made.world.db.transaction():
         grants.fail(made.world.db, grant.id, made.clock.at)
     assert made.grant(grant.id).state is GrantState.FAILED
