@@ -74,6 +74,11 @@ def renewed_end(now: int, duration: int, ends_at: int, latest_end: int) -> int:
     return max(ends_at, min(now + duration, latest_end))
 
 
+def longest_run(duration: int, renewals: int, total: int) -> int:
+    """Seconds that a grant of `duration` can last when it is renewed `renewals` times, each time at its very end."""
+    return min(total, duration * (renewals + 1))
+
+
 def first_reminder(now: int, ends_at: int, leads: Iterable[int]) -> int | None:
     """When to remind a holder whose access has just begun, or was just renewed, at `now`. A grant shorter than
     every lead time gets one reminder when a quarter of it is left; without lead times there is none."""

@@ -18,10 +18,11 @@ from typing import Any
 from pydantic import BaseModel
 
 from bot.core.errors import ConfigError, Problem
+from bot.core.lifecycle import longest_run
 from bot.core.model import Person, folded
 from bot.core.policy_rules import Checked, Judge, check, trusting
 from bot.core.policy_schema import Found, RoleTable
-from bot.core.policy_values import Expanded, Kind, classify, quoted, ticket_validator
+from bot.core.policy_values import YEAR, Expanded, Kind, classify, quoted, ticket_validator
 from bot.core.toml_lines import Path as TomlPath
 from bot.core.toml_lines import key_lines, line_of
 
@@ -296,6 +297,13 @@ def _settings(model: BaseModel) -> Mapping[str, object]:
     return MappingProxyType(model.model_dump())
 
 
+def _renewal_approval(table: RoleTable) -> bool:
+    """What needed more than one look to be given is not kept longer without one."""
+    if table.renewal_approval is not None:
+        return table.renewal_approval
+    return table.risk != "low" or table.approvals > 1
+
+
 def _role(name: str, table: RoleTable, approvals_channel: str) -> Role:
     longest = table.max_duration
     reminders = table.reminders if table.reminders is not None else [r for r in _REMINDERS if r < longest]
@@ -315,8 +323,8 @@ def _role(name: str, table: RoleTable, approvals_channel: str) -> Role:
         reminders=tuple(sorted(set(reminders), reverse=True)),
         pending_timeout=table.pending_timeout,
         max_renewals=table.max_renewals,
-        renewal_approval=table.renewal_approval,
-        max_total=table.max_total or max(12 * _HOUR, longest),
+        renewal_approval=_renewal_approval(table),
+        max_total=table.max_total or longest_run(longest, table.max_renewals, YEAR),
         ticket=table.ticket,
         risk=table.risk,
         risk_reason=table.risk_reason or "",

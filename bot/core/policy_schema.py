@@ -86,7 +86,7 @@ class RoleTable(_Table):
     reminders: Annotated[list[Span], Field(max_length=10)] | None = None
     pending_timeout: Span = 8 * UNITS["h"]
     max_renewals: Annotated[int, Field(ge=0, le=100)] = 2
-    renewal_approval: bool = False
+    renewal_approval: bool | None = None
     max_total: Span | None = None
     ticket: Ticket | None = None
     risk: Literal["low", "medium", "high"] = "low"

@@ -90,7 +90,7 @@ def _refusal(u: Unit, grant: Grant, duration: int, reason: str) -> tuple[Refused
         or (check_reason(reason) if reason else None)
         or _still_given(role, grant)
         or _limits(u, role, grant, duration)
-        or _as_approved(u, role, grant, duration)
+        or _as_approved(role, grant, duration)
     )
     return refused, role
 
@@ -121,13 +121,16 @@ def _still_given(role: Role, grant: Grant) -> Refused | None:
     )
 
 
-def _as_approved(u: Unit, role: Role, grant: Grant, duration: int) -> Refused | None:
-    """Where approvers shortened what was asked for, nobody but they can give more of it at a time."""
-    first = requests.get(u.db, grant.request)
-    if role.renewal_approval or first is None or grant.duration >= first.duration or duration <= grant.duration:
+def _as_approved(role: Role, grant: Grant, duration: int) -> Refused | None:
+    """What nobody approves anew adds no more at a time than what was approved."""
+    if role.renewal_approval or duration <= grant.duration:
         return None
     given = format_duration(grant.duration)
-    return Refused(f"This was approved for only {given}; a renewal adds {given} at most.", "duration")
+    return Refused(
+        f"This was approved for {given}; a renewal adds {given} at most. Renew it for that long, or ask for it anew "
+        "when it has ended.",
+        "duration",
+    )
 
 
 def _ask(u: Unit, role: Role, grant: Grant, duration: int, reason: str) -> Submitted | AlreadyPending | Refused:

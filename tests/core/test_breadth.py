@@ -97,7 +97,7 @@ def test_an_ordinary_action_is_not(kind: str, action: str) -> None:
 
 ROLES = {
     "a broad action": ('actions = ["orders:read", "orders:*"]', 'shop-admin.actions[1]: "orders:*" is a wildcard'),
-    "four days": ('max_duration = "4d"', "shop-admin.max_duration: 4d in one go is long"),
+    "four days": ('max_duration = "4d"\nmax_renewals = 0', "shop-admin.max_duration: 4d in one go is long"),
     "a month with renewals": ('max_total = "30d"', "shop-admin.max_total: 30d with renewals is nearly permanent"),
     "days that nobody approves": ('max_total = "13d"', "shop-admin.max_total: 13d with renewals that nobody approves"),
 }

@@ -31,7 +31,7 @@ def test_a_role_with_only_what_it_must_say_gets_the_documented_defaults() -> Non
     assert (role.description, role.risk, role.ticket) == ("", "low", None)
     assert (role.max_duration, role.default_duration, role.max_total) == (4 * 3600, 3600, 12 * 3600)
     assert (role.reminders, role.pending_timeout) == ((1800, 300), 8 * 3600)
-    assert (role.max_renewals, role.renewal_approval) == (2, False)
+    assert (role.max_renewals, role.renewal_approval) == (2, True)
     assert role.channel == "#access-approvals"
     assert role.notify == role.approvers == ("@platform-leads", "@sre")
 
@@ -46,8 +46,28 @@ def test_defaults_follow_a_short_maximum() -> None:
     assert (role.default_duration, role.reminders) == (1200, (300,))
 
 
-def test_the_total_is_never_below_a_long_maximum() -> None:
-    assert a_policy(shop_admin='max_duration = "3d"').roles["shop-admin"].max_total == 3 * 86_400
+@pytest.mark.parametrize(("renewals", "total"), [(0, 3 * 86_400), (2, 9 * 86_400)])
+def test_the_total_is_the_maximum_for_the_start_and_each_renewal(renewals: int, total: int) -> None:
+    policy = a_policy(shop_admin=f'max_duration = "3d"\nmax_renewals = {renewals}')
+    assert policy.roles["shop-admin"].max_total == total
+
+
+RENEWALS = {
+    "low risk": ("", False),
+    "medium risk": ('risk = "medium"', True),
+    "high risk": ('risk = "high"\nrisk_reason = "the only one on call"', True),
+    "two approvals": ("approvals = 2", True),
+    "medium risk, and the file says otherwise": ('risk = "medium"\nrenewal_approval = false', False),
+    "two approvals, and the file says otherwise": ("approvals = 2\nrenewal_approval = false", False),
+    "low risk, and the file says otherwise": ("renewal_approval = true", True),
+}
+
+
+@pytest.mark.parametrize(("lines", "asks"), RENEWALS.values(), ids=RENEWALS)
+def test_what_took_more_than_one_look_is_renewed_by_approval_unless_the_file_says_otherwise(
+    lines: str, asks: bool
+) -> None:
+    assert a_policy(shop_admin=lines).roles["shop-admin"].renewal_approval is asks
 
 
 def test_reminders_come_longest_first_and_once() -> None:

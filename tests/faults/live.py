@@ -348,6 +348,15 @@ class Company:
         person.wait_dm("Show credentials")
         return self.grant(person, role)[0]
 
+    def renew(self, person: Person, words: str) -> Outcome:
+        """Renews by command until it is taken: within the second of the start it would add nothing."""
+
+        def renewed() -> Outcome | None:
+            said = self.access(person, f"renew {words}")
+            return said if "Renewed" in said.text else None
+
+        return until(renewed)
+
     def about(self, person: Person, role: str, button: str = "") -> Json:
         """The newest direct message with buttons (with this one) for this person's newest grant of the role, once there
         is one: a reminder may have come since, and has others."""

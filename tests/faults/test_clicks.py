@@ -127,7 +127,7 @@ def test_what_slack_delivers_again_has_no_second_effect(company: Company) -> Non
     given = who.wait_dm("Show credentials")
     shown = who.click(given, "Show credentials")
     token = company.read_token(who)
-    renewed = company.access(who, "renew shop-admin 2h")
+    renewed = company.renew(who, "shop-admin 1h")
     who.wait_dm("Renewed")
     for act in (asked, approved, shown, renewed):
         assert replay(act.delivery)["outcome"] == "acked"

@@ -50,7 +50,7 @@ def live_through(company: Company) -> dict[str, str]:
     assert company.bot.get(f"/auth/{newest}", X_Access_System="shop-admin", Authorization="Bearer " + newest[:-3])[0]
     who.open_home()
     who.wait_home("Active until")
-    company.access(who, "renew shop-admin 2h")
+    company.renew(who, "shop-admin 1h")
     tokens["third token"] = company.token(who, "shop-admin")
     introspect(company, tokens["third token"], "revoke")
     company.access(who, f"request reports-read 1h my token is no longer {company.sandbox.environment['SLACK_API_URL']}")

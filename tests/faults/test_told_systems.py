@@ -133,9 +133,9 @@ def test_a_connector_of_a_package_lets_in_and_no_more_after_the_end(place: Place
 
 def test_a_renewal_moves_the_end_on_both_systems(place: Place) -> None:
     company, who = place.company, place.company.newcomer()
-    grant = company.hold(who, "rounds")
+    grant = company.hold(who, "rounds", "1h rounds")
     before = (place.doors.folder / f"{grant}.json").read_text()
-    assert company.access(who, "renew rounds 3h").ok
+    company.renew(who, "rounds 1h")
     until(lambda: (place.doors.folder / f"{grant}.json").read_text() != before)
     (ends_at,) = company.rows("SELECT ends_at FROM grants WHERE id = ?", grant)[0]
     assert json.loads((place.doors.folder / f"{grant}.json").read_text())["ends_at"] == ends_at

@@ -150,7 +150,7 @@ class TestScheduled:
 
 class TestRenewal:
     def test_ends_at_now_plus_the_duration(self, made: Made) -> None:
-        grant = made.a_grant(duration=HOUR)
+        grant = made.a_grant(duration=2 * HOUR)
         made.clock.at += 1800
         renewed = _renew(made, grant, 2 * HOUR, reason="still at it")
         assert isinstance(renewed, Renewed)
@@ -275,7 +275,7 @@ class TestRenewalByApproval:
         made.set_policy(reports_read="max_renewals = 1")
         grant, asked = self._asked(made)
         made.set_policy(reports_read="max_renewals = 1\nrenewal_approval = false")
-        assert isinstance(_renew(made, grant, 2 * HOUR), Renewed)
+        assert isinstance(_renew(made, grant), Renewed)
         assert isinstance(approve_request(made.world, asked.request.id, a_person(BEN)), Refused)
 
 

@@ -41,7 +41,7 @@ class TestShortened:
         grant = self._grant(made)
         refused = renew_grant(made.world, grant.id, ANA, duration=4 * HOUR)
         assert isinstance(refused, Refused)
-        assert (refused.field, "only 10m" in refused.reason) == ("duration", True)
+        assert (refused.field, "approved for 10m" in refused.reason) == ("duration", True)
         assert made.grant(grant.id).ends_at == START + 600
 
     @pytest.mark.parametrize("duration", [None, 600])
@@ -53,6 +53,33 @@ class TestShortened:
     def test_where_a_renewal_is_approved_anew_more_may_be_asked_for(self, made: Made) -> None:
         grant = self._grant(made, "reports-read")
         assert isinstance(renew_grant(made.world, grant.id, ANA, duration=HOUR), Submitted)
+
+
+class TestUnaskedRenewal:
+    """Nobody approves it, so it adds at most what was approved."""
+
+    @pytest.mark.parametrize("asked", [301, HOUR, 4 * HOUR])
+    def test_two_who_agreed_on_five_minutes_are_not_asked_for_hours(self, made: Made, asked: int) -> None:
+        made.set_policy(shop_deploy='renewal_approval = false\nmax_duration = "4h"\nmax_total = "12h"')
+        request = made.a_request("shop-deploy", duration=300)
+        made.try_to_approve(request, CARA)
+        grant = made.start(made.a_started(request))
+        made.clock.at += 200
+        refused = renew_grant(made.world, grant.id, ANA, duration=asked)
+        assert isinstance(refused, Refused)
+        assert (refused.field, "approved for 5m" in refused.reason) == ("duration", True)
+        for times in (1, 2):
+            made.clock.at += 60
+            assert isinstance(renew_grant(made.world, grant.id, ANA, duration=300), Renewed)
+            assert made.grant(grant.id).ends_at == START + 200 + times * 60 + 300
+
+    def test_what_two_approved_or_is_risky_is_asked_for_again(self, made: Made) -> None:
+        request = made.a_request("shop-deploy", duration=300)
+        made.try_to_approve(request, CARA)
+        grant = made.start(made.a_started(request))
+        made.clock.at += 200
+        assert isinstance(renew_grant(made.world, grant.id, ANA, duration=HOUR), Submitted)
+        assert made.grant(grant.id).ends_at == grant.ends_at
 
 
 class TestRoleThatGivesLessByNow:

@@ -88,8 +88,8 @@ def test_a_time_that_is_part_of_the_reason_is_named_in_the_answer(front: Front) 
 
 
 def test_renew_understands_the_same_and_says_until_when(front: Front) -> None:
-    grant = front.made.a_grant()
-    front.made.clock.at += 1800
+    grant = front.made.a_grant(duration=7200)
+    front.made.clock.at += 3600
     said = words(front.command("renew shop-admin for 90 minutes still fixing"))
     assert front.made.grant(grant.id).ends_at == front.made.clock.at + 5400
     assert "Renewed: shop-admin for 1h 30m from now" in said
@@ -171,7 +171,7 @@ def test_a_form_that_comes_too_late_is_answered_with_the_words_that_need_none(fr
 
 
 def test_renew_extends_the_only_access(front: Front) -> None:
-    grant = front.made.a_grant()
+    grant = front.made.a_grant(duration=7200)
     front.made.clock.at += 1800
     assert "Renewed: shop-admin" in words(front.command("renew 2h still fixing"))
     assert front.made.grant(grant.id).ends_at == front.made.clock.at + 7200

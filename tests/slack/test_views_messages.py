@@ -100,6 +100,13 @@ DECISION_CARD = {
         {"request": a_request(renews="g1"), "grant": a_grant()},
         "Has it now until 22 Nov 2026 14:29 UTC",
     ),
+    "what may follow without asking": ({}, "Can be extended twice without asking again, at most 3h in all"),
+    "what may follow, once": ({"role": a_role(max_renewals=1)}, "extended once without asking again, at most 2h"),
+    "what may follow, within the longest total": ({"role": a_role(max_total=9000)}, "asking again, at most 2h 30m"),
+    "what may follow a start later": (
+        {"request": a_request(start_at=NOW + HOUR)},
+        "at most 3h in all, until 22 Nov 2026 18:00 UTC",
+    ),
     "lapse": ({}, "Lapses 22 Nov 2026 21:00 UTC if nobody decides"),
 }
 
@@ -138,6 +145,12 @@ FATES = {
     ),
     "starting": ({"state": GrantState.STARTING}, "Starting: it is being set up"),
     "active": ({}, "Active until 22 Nov 2026 14:29 UTC."),
+    "active, and may be extended": ({}, "extended twice without asking again, at most until 22 Nov 2026 16:29 UTC."),
+    "scheduled, and may be extended": (
+        {"state": GrantState.SCHEDULED, "starts_at": NOW, "ends_at": NOW + HOUR, "started_at": None},
+        "extended twice without asking again, at most until 22 Nov 2026 17:00 UTC.",
+    ),
+    "extended, and may be once more": ({"renewals": 1}, "extended once more without asking again, at most until 22"),
     "ending": ({"state": GrantState.ENDING, "end_reason": EndReason.RELEASED}, "Not confirmed yet by orders-db."),
     "ended": (ENDED, "Ended 22 Nov 2026 14:00 UTC: expired."),
     "failed": ({"state": GrantState.FAILED}, "Failed: it could not be set up, so it was not given; what was made"),
@@ -152,6 +165,25 @@ def test_an_approved_request_says_what_became_of_the_access(changes: dict[str, A
     request = a_request(state=RequestState.APPROVED, decided_by="U0BEN", decided_at=NOW)
     card = a_card(request=request, grant=grant, leases=(Lease("g1", "orders-db", "gateway", grant.state),))
     assert expected in words(approval_message.render(card, NOW))
+
+
+@pytest.mark.parametrize(
+    ("role", "grant"),
+    [
+        ({"renewal_approval": True}, {}),
+        ({"max_renewals": 0}, {}),
+        ({"max_total": HOUR}, {"latest_end": NOW + 1799}),
+        ({}, {"renewals": 2}),
+        ({}, {"state": GrantState.ENDING}),
+    ],
+    ids=["only by approval", "never", "as long as it may last", "as often as it may", "it ends"],
+)
+def test_nothing_is_said_of_extensions_that_nobody_gets(role: dict[str, Any], grant: dict[str, Any]) -> None:
+    request = a_request(state=RequestState.APPROVED, decided_by="U0BEN", decided_at=NOW)
+    card = a_card(request=request, role=a_role(**role), grant=a_grant(**grant))
+    assert "xtended" not in words(approval_message.render(card, NOW))
+    if role:
+        assert "xtended" not in words(approval_message.render(a_card(role=a_role(**role)), NOW))
 
 
 def test_only_the_answer_of_the_systems_makes_access_active() -> None:

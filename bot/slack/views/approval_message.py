@@ -5,6 +5,7 @@ It shows a request in whatever state it is, and doesn't know where its copies ar
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from bot.core.durations import format_duration
+from bot.core.lifecycle import longest_run
 from bot.core.model import Grant, GrantState, RequestState
 from bot.operations.describe_request import RequestCard
 from bot.slack.blocks import (
@@ -111,7 +112,36 @@ def _waiting(card: RequestCard) -> Iterator[list[Part]]:
         yield [f"{len(card.have)} of {card.need} approvals", *([" (", *names, ")"] if names else [])]
     if card.request.renews and card.grant:
         yield ["Has it now until ", date(card.grant.ends_at)]
+    yield from _unasked(card)
     yield ["Lapses ", date(card.request.lapses_at), " if nobody decides"]
+
+
+def _unasked(card: RequestCard) -> Iterator[list[Part]]:
+    """What an approval allows beyond what was asked for: renewals that ask nobody."""
+    request, role = card.request, card.role
+    if role is None or role.renewal_approval or request.renews:
+        return
+    longest = longest_run(request.duration, role.max_renewals, role.max_total)
+    if longest > request.duration:
+        until: list[Part] = [", until ", date(request.start_at + longest)] if request.start_at else []
+        often = _often(role.max_renewals)
+        yield [f"Can be extended {often} without asking again, at most {format_duration(longest)} in all", *until]
+
+
+def _extended(card: RequestCard, grant: Grant) -> Iterator[list[Part]]:
+    """What may follow without asking, of what is held."""
+    role, left = card.role, card.role.max_renewals - grant.renewals if card.role else 0
+    if role is None or role.renewal_approval or left <= 0:
+        return
+    latest = min(grant.latest_end, (grant.started_at or grant.starts_at) + role.max_total)
+    latest = min(latest, grant.ends_at + left * grant.duration)
+    if latest > grant.ends_at and grant.state in (GrantState.SCHEDULED, GrantState.ACTIVE):
+        again = " more" if grant.renewals else ""
+        yield [f"Can be extended {_often(left)}{again} without asking again, at most until ", date(latest), "."]
+
+
+def _often(times: int) -> str:
+    return {1: "once", 2: "twice"}.get(times, f"{times} times")
 
 
 # --- the decision card
@@ -206,6 +236,7 @@ def _fate(card: RequestCard) -> list[Block]:
         lines.append(["It was ", *used_parts(card.used), "."])
     if grant.request == card.request.id:
         lines += _narrowed(card, grant)
+    lines += _extended(card, grant)
     if grant.state is GrantState.STARTING and len(card.leases) > 1:
         made = [lease.system for lease in card.leases if lease.state is GrantState.ACTIVE]
         lines.append(
