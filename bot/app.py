@@ -30,7 +30,7 @@ from bot.jobs import Every, Jobs
 from bot.metrics import watch
 from bot.operations._unit import World
 from bot.operations.check_storage import begin_log
-from bot.operations.continue_time import check_start, tell_behind
+from bot.operations.continue_time import check_start, mark_time, tell_behind
 from bot.operations.count_usage import UsageMeter
 from bot.operations.find_unresolved import unresolved_at_all
 from bot.operations.keep_certificates import StoredCertificates
@@ -212,6 +212,7 @@ class Worker:
             "reconcile": Every(60, lambda: reconcile_nightly(world)),
             "sessions": Every(LOOK_EVERY, SessionWatch(world, build_systems(world)).look),
             "channels": Every(60, lambda: look_up_channels_in_turn(world)),
+            "time": Every(60, lambda: mark_time(world)),
             "answers": Every(60, lambda: forget_answers(world)),
             "people": Every(6 * 3600, lambda: save_refresh(world, ["people"])),
         }
@@ -313,6 +314,7 @@ def serve(base: Base, *, web: bool, work: bool, migrate: bool) -> None:
     base.db.migrate() if migrate else base.db.check_schema()
     begin_log(base.world)
     tell_behind(base.world, base.clock.go_on_from(check_start(base.world)))
+    mark_time(base.world)
     record_loaded(base.world, base.roles.policy)
     meter = UsageMeter(base.world.via(Source.HTTP))
     takes_events = web and settings.slack_mode == "http"
@@ -378,6 +380,7 @@ def _serve(
         for part in parts:
             part.stop()
         _flush(meter)
+        _mark(base)
         base.db.close()
 
 
@@ -386,6 +389,13 @@ def _flush(meter: UsageMeter) -> None:
         meter.flush()
     except StorageUnavailable as error:
         log.error("the last counts of token checks are lost: %s", error)
+
+
+def _mark(base: Base) -> None:
+    try:
+        mark_time(base.world)
+    except StorageUnavailable as error:
+        log.error("the time of the stop is not kept: %s", error)
 
 
 def _ready(base: Base, worker: Worker | None, slack: SlackEvents | None) -> list[tuple[str, bool, str]]:

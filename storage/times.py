@@ -2,11 +2,34 @@
 
 from storage.database import Database
 
+MARK = "clock_mark"
+TOLD = "clock_told"
+
 
 def newest(db: Database) -> int:
-    """UTC seconds of the newest audit record, idempotency key, outbox row or look-up of a person; 0 for none."""
+    """UTC seconds of the mark, or of the newest audit record, idempotency key or outbox row; 0 for none."""
     found = db.row(
         "SELECT MAX(at) FROM (SELECT MAX(at) AS at FROM audit UNION ALL SELECT MAX(at) FROM seen "
-        "UNION ALL SELECT MAX(created_at) FROM outbox UNION ALL SELECT MAX(checked_at) FROM people) AS times"
+        "UNION ALL SELECT (SELECT created_at FROM outbox ORDER BY id DESC LIMIT 1) "
+        "UNION ALL SELECT CAST(value AS BIGINT) FROM facts WHERE key = ?) AS times",
+        MARK,
     )
     return int(found[0] or 0) if found else 0
+
+
+def mark(db: Database, at: int) -> bool:
+    """Keeps the time; False when a later one is kept."""
+    return _forward(db, MARK, at, 1)
+
+
+def claim_told(db: Database, at: int, within: int) -> bool:
+    """Takes the right to tell of the clock; False when it was taken within so many seconds."""
+    return _forward(db, TOLD, at, within)
+
+
+def _forward(db: Database, key: str, at: int, least: int) -> bool:
+    sql = (
+        "INSERT INTO facts (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value "
+        "WHERE CAST(facts.value AS BIGINT) <= CAST(excluded.value AS BIGINT) - ?"
+    )
+    return db.run(sql, key, str(at), least) == 1

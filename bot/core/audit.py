@@ -82,6 +82,7 @@ class Event(StrEnum):
     MESSAGE_UNDELIVERED = "message:delivery:failed"
     CHANNEL_MOVED = "channel:name:moved"
     CHANNEL_LOST = "channel:name:lost"
+    CLOCK_CORRECTED = "process:clock:corrected"
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,10 @@
 
 import logging
 
+from bot.core.audit import Event
 from bot.core.durations import format_duration
 from bot.core.errors import ClockBehind
-from bot.operations._unit import World, unit
+from bot.operations._unit import SYSTEM, World, unit
 from storage import times
 
 log = logging.getLogger(__name__)
@@ -14,6 +15,9 @@ MOST = 3600
 
 USUAL = 5
 """Seconds by which clocks of replicas differ; the security channel reads of more."""
+
+TOLD_EVERY = 600
+"""Seconds in which the security channel reads of it once, however many processes start."""
 
 
 def newest_record(world: World) -> int:
@@ -31,9 +35,18 @@ def check_start(world: World) -> int:
 
 
 def tell_behind(world: World, behind: int) -> None:
-    """Reports a clock that was behind by so many seconds: in the log, and to the security channel."""
+    """Reports a clock that was behind by so many seconds: in both logs, and to the security channel."""
     if behind <= USUAL:
         return
     log.warning("the clock is %s behind the newest record; time goes on from there", format_duration(behind))
     with unit(world) as u:
-        u.tell_leads("clock_behind", seconds=behind)
+        u.note(Event.CLOCK_CORRECTED, SYSTEM, seconds=behind)
+        if times.claim_told(u.db, u.now, TOLD_EVERY):
+            u.tell_leads("clock_behind", seconds=behind)
+
+
+def mark_time(world: World) -> None:
+    """Keeps what time it is, so that a start with a clock that was set back gains less than a minute.
+    Raises StorageUnavailable."""
+    with world.db.transaction():
+        times.mark(world.db, world.now())

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import pytest
 
 from bot.core.effects import Queue
-from storage import alarms, audit, facts, grants, marks, outbox, people, requests, sessions, ssh, tokens, usage
+from storage import alarms, audit, facts, grants, marks, outbox, people, requests, sessions, ssh, times, tokens, usage
 from storage.audit import Filters
 from storage.database import Database
 
@@ -54,6 +54,8 @@ HOT: dict[str, Callable[[Database], object]] = {
     "sessions of a grant": lambda db: sessions.listing(db, "g1", 9),
     "latest sessions": lambda db: sessions.listing(db, None, 9),
     "usage of grants": lambda db: (usage.sums(db, ["g1", "g2"]), usage.sources(db, "g1", "shop", 9)),
+    "newest time": times.newest,
+    "mark of the time": lambda db: times.mark(db, NOW),
     "audit by person": lambda db: audit.page(db, Filters(person="U1"), 999, 20),
     "audit by role": lambda db: audit.page(db, Filters(role="role"), None, 20),
     "audit by kind of event": lambda db: audit.page(db, Filters(event="panic"), None, 20),

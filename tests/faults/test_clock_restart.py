@@ -1,0 +1,76 @@
+"""A process starts again with its clock set back: access ends at its time at the latest, or nothing starts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.faults.live import Company, until
+
+SHIFT = """import time
+_wall = time.time
+time.time = lambda: _wall() - {back}
+"""
+
+
+def set_back(company: Company, seconds: int) -> None:
+    """What starts from now on has a clock that is behind this machine's."""
+    folder: Path = company.folder / "shift"
+    folder.mkdir(exist_ok=True)
+    (folder / "sitecustomize.py").write_text(SHIFT.format(back=seconds))
+    company.env["PYTHONPATH"] = str(folder)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def company(request: pytest.FixtureRequest, make_company: Callable[..., Company]) -> Company:
+    """With everything in one process on SQLite, and with web and worker apart on PostgreSQL."""
+    if request.param == "sqlite":
+        return make_company()
+    return make_company(environment={"DATABASE_URL": request.getfixturevalue("postgres_url")})
+
+
+def start(company: Company) -> None:
+    for verb in ("run",) if "DATABASE_URL" not in company.env else ("worker", "web"):
+        company.start(verb)
+
+
+def test_access_ends_at_its_time_at_the_latest(company: Company) -> None:
+    if "DATABASE_URL" in company.env:
+        company.launch("migrate").process.wait(30)
+    start(company)
+    who = company.newcomer()
+    grant = company.hold(who, "brief", "20s over a restart")
+    (due,) = company.rows("SELECT ends_at FROM grants WHERE id = ?", grant)[0]
+    for bot in company.bots:
+        if bot.alive:
+            assert bot.stop() == 0
+    set_back(company, 60)
+    start(company)
+    until(lambda: company.grant(who, "brief")[1] == "ended", 30)
+    assert time.time() <= due + 10  # what an ordinary end may take on a busy machine; the clock is 60 s behind
+    assert company.events(event="process:clock:corrected")
+    (told,) = until(
+        lambda: (
+            [m for m in company.chiara.messages("#access-security") if "1m behind" in str(m)]
+            or [m for m in company.chiara.messages("#access-security") if "behind when the bot" in str(m)]
+        )
+    )
+    assert told
+
+
+def test_more_than_an_hour_behind_nothing_starts(company: Company) -> None:
+    if "DATABASE_URL" in company.env:
+        company.launch("migrate").process.wait(30)
+    start(company)
+    for bot in company.bots:
+        if bot.alive:
+            assert bot.stop() == 0
+    set_back(company, 2 * 3600)
+    for verb in ("run",) if "DATABASE_URL" not in company.env else ("worker", "web"):
+        bot = company.launch(verb)
+        assert bot.process.wait(30) == 2
+        assert "behind the newest record in the database" in bot.said
+        assert "set the clock, turn NTP on, and start again" in bot.said
