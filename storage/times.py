@@ -10,7 +10,7 @@ def newest(db: Database) -> int:
     """UTC seconds of the mark, or of the newest audit record, idempotency key or outbox row; 0 for none."""
     found = db.row(
         "SELECT MAX(at) FROM (SELECT MAX(at) AS at FROM audit UNION ALL SELECT MAX(at) FROM seen "
-        "UNION ALL SELECT (SELECT created_at FROM outbox ORDER BY id DESC LIMIT 1) "
+        "UNION ALL SELECT created_at FROM outbox WHERE id = (SELECT MAX(id) FROM outbox) "
         "UNION ALL SELECT CAST(value AS BIGINT) FROM facts WHERE key = ?) AS times",
         MARK,
     )
