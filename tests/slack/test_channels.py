@@ -97,7 +97,7 @@ def office(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         made = make_world(tmp_path, db=database)
         env = sandbox.environment
         client = WebClient(env["SLACK_BOT_TOKEN"], base_url=env["SLACK_API_URL"], retry_handlers=[])
-        messenger = Messenger(client, made.world, made.signer.sealed)
+        messenger = Messenger(client, made.world)
         meter = UsageMeter(made.world)
         delivery = Delivery(made.world, FakeSystems(FakeSystem()), messenger, FakePeople(), meter)  # type: ignore[arg-type]
         office = Office(made, sandbox, delivery, client)
