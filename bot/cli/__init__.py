@@ -2,6 +2,7 @@
 here, nor while the verbs are declared, so that `--help` answers at once.
 """
 
+import os
 import sys
 from io import TextIOWrapper
 from typing import Any
@@ -78,6 +79,7 @@ for verb in (
 
 def main() -> None:
     """The entry point of `access-bot` and of `python -m bot`."""
+    os.umask(0o077)  # the database has reasons, people and tokens in it: no other account may read it
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that can't show a name must not hide the list

@@ -15,6 +15,7 @@ from bot.core.durations import format_duration
 from bot.core.errors import AccessBotError, ConfigError, SchemaMismatch, StorageUnavailable
 from bot.core.model import Source
 from bot.core.policy import Policy, load_policy
+from bot.doctor.files import files
 from bot.doctor.findings import Finding, Patient, State, fail, ok, warn
 from bot.doctor.slack import slack
 from bot.operations.check_storage import check_head, check_writing
@@ -118,4 +119,10 @@ def database(patient: Patient) -> Iterator[Finding]:
 
 
 _MODES = {"socket": "Socket Mode", "http": "HTTP mode"}
-CHECKS: tuple[Callable[[Patient], Iterator[Finding]], ...] = (bolt_environment, systems, database, slack)
+CHECKS: tuple[Callable[[Patient], Iterator[Finding]], ...] = (
+    bolt_environment,
+    files,
+    systems,
+    database,
+    slack,
+)

@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import click
@@ -204,6 +205,17 @@ def test_migrate_brings_the_schema_up_once(configured: Path) -> None:
     assert first.stdout.startswith("Applied 0001_initial")
     assert second.stdout == "The schema is up to date.\n"
     assert run("grants", "list").stdout == "Nobody has any access.\n"
+
+
+def test_no_other_account_may_read_a_database_that_the_bot_made(configured: Path) -> None:
+    before = os.umask(0o022)
+    try:
+        assert run_process("migrate").returncode == 0
+        with closing(Database("sqlite:///access.db")) as db, db.transaction():
+            beside = {path.name: path.stat().st_mode & 0o777 for path in configured.glob("access.db*")}
+    finally:
+        os.umask(before)
+    assert set(beside.values()) == {0o600} and len(beside) == 3, beside
 
 
 def test_a_role_that_is_broad_is_a_warning_and_no_problem(configured: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -37,6 +38,7 @@ def installed(configured: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatc
     db = Database("sqlite:///access.db")
     db.migrate()
     db.close()
+    (configured / "access.db").chmod(0o600)
     return configured
 
 
@@ -342,6 +344,38 @@ def test_a_database_that_can_only_be_read_fails(installed: Path, monkeypatch: py
     monkeypatch.setattr(doctor, "check_writing", read_only)
     (line,) = bad(run("doctor"))
     assert line.startswith("FAIL  database: The database does not answer (attempt to write a readonly database)")
+
+
+MODES = {
+    "database": (
+        "access.db",
+        0o644,
+        "warn  database: access.db may be read by everybody on this machine (mode 0644)",
+        0,
+    ),
+    "group": ("access.db", 0o660, "warn  database: access.db may be changed by its group (mode 0660)", 0),
+    "anybody's": ("access.db", 0o666, "FAIL  database: access.db may be changed by everybody on this", 1),
+    "log": ("access.db-wal", 0o604, "warn  database: access.db-wal may be read by everybody on this", 0),
+    "environment": (".env", 0o644, "warn  .env: .env may be read by everybody on this machine (mode 0644)", 0),
+    "key": ("keys", 0o644, "warn  ACCESS_SECRET_KEYS_FILE: keys may be read by everybody on this machine", 0),
+    "roles": ("roles.toml", 0o646, "FAIL  roles.toml: roles.toml may be changed by everybody on this machine", 1),
+}
+
+
+@pytest.mark.parametrize(("name", "mode", "told", "code"), MODES.values(), ids=MODES)
+def test_a_file_that_other_accounts_may_read_or_change_is_told_with_what_to_do(
+    name: str, mode: int, told: str, code: int, installed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (installed / "keys").write_text(os.environ["ACCESS_SECRET_KEYS"])
+    (installed / "keys").chmod(0o640)  # its group may read it
+    monkeypatch.delenv("ACCESS_SECRET_KEYS")
+    monkeypatch.setenv("ACCESS_SECRET_KEYS_FILE", "keys")
+    (installed / name).touch()
+    (installed / name).chmod(mode)
+    shown = run("doctor")
+    (line,) = bad(shown)
+    assert line.startswith(told) and f"chmod {'o-w' if name == 'roles.toml' else '0600'} {name}" in line
+    assert shown.exit_code == code
 
 
 def test_a_log_that_other_keys_have_sealed_fails(installed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
