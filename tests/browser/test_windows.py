@@ -32,10 +32,12 @@ def test_one_becomes_somebody_else_and_sees_what_they_see(window: Open) -> None:
 
 
 def test_what_is_unread_is_counted_and_read_by_looking(window: Open, on: Stage) -> None:
-    ben, gwen = window("ben", "#general"), window("gwen", "#db-approvals")
+    ben, gwen = window("ben", "#db-approvals"), window("gwen", "#db-approvals")
     on.sandbox.person("ben").say("#db-approvals", "for @gwen's eyes")
-    ben.go("#general")
-    gwen.go("#general")
+    for one in (ben, gwen):
+        expect(one.message("eyes")).to_be_visible()
+        expect(one.entry("#db-approvals")).not_to_contain_text("unread")
+        one.go("#general")
     on.sandbox.person("ben").say("#db-approvals", "one more")
     expect(gwen.entry("#db-approvals")).to_contain_text("1 unread")
     expect(ben.entry("#db-approvals")).not_to_contain_text("unread")

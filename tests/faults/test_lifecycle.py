@@ -243,9 +243,16 @@ def test_access_ends_on_time_and_a_reminder_came_before(company: Company) -> Non
     who.wait_dm("Renewed")
     token = company.token(who, "brief")
     assert company.check(token) == 200
-    who.wait_dm("expired")
+    who.wait_dm("has ended")
     assert company.check(token) == 401
     assert company.grant(who, "brief") == (grant, "ended")
+    (request,) = company.rows("SELECT request_id FROM grants WHERE id = ?", grant)[0]
+    card = company.wait_card(request, "Ended")
+    company.quiet()
+    assert "expired" in company.card_text(request) and labels(card) == []
+    thread = company.sandbox.inspector.messages(card["channel"], card["ts"])
+    replies = [company.chiara.plain(each) for each in thread if each["ts"] != card["ts"]]
+    assert not [words for words in replies if "Ended" in words]
     assert company.events(grant=grant).count("grant:reminder:sent") >= 1
 
 

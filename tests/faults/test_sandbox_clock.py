@@ -140,7 +140,7 @@ def test_what_is_on_its_way_while_the_clock_leaps_is_not_sent_twice(company: Com
     assert company.rows("SELECT id FROM outbox WHERE unsure > 0") == []
     company.sandbox.faults.clear()
     company.quiet()
-    assert len([dm for dm in led.who.dms() if "ended" in led.who.plain(dm).lower()]) == 1
+    assert len([dm for dm in led.who.dms() if "has ended" in led.who.plain(dm)]) == 1
     assert company.rows("SELECT id FROM outbox WHERE unsure > 0") == []
 
 
