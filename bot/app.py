@@ -395,7 +395,7 @@ def _mark(base: Base) -> None:
     try:
         mark_time(base.world)
     except StorageUnavailable as error:
-        log.error("the time of the stop is not kept: %s", error)
+        log.warning("the time of the stop is not kept: %s", error)  # the next start gains a minute at most
 
 
 def _ready(base: Base, worker: Worker | None, slack: SlackEvents | None) -> list[tuple[str, bool, str]]:
