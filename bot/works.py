@@ -15,7 +15,7 @@ from bot.operations._unit import World
 from bot.operations.answer_waiting import answer_waiting
 from bot.operations.count_usage import UsageMeter, sum_usage
 from bot.operations.decide_press import decide_press
-from bot.operations.find_unresolved import unresolved_of_request, unresolved_of_role
+from bot.operations.find_unresolved import unresolved_of_request, unresolved_of_role, unresolved_of_start
 from bot.operations.keep_target import keep_target
 from bot.operations.reconcile import reconcile
 from bot.operations.record_delivery import (
@@ -58,6 +58,8 @@ class Works:
         connector.revoke_all(orders)
 
     def start_grant(self, row: Row) -> Sequence[Recording]:
+        if unknown := unresolved_of_start(self._world, row.data["grant"]):
+            self._people.resolve(unknown)
         orders = try_start(self._world, row.data["grant"])
         for order in orders:
             self._make(order)

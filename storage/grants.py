@@ -107,6 +107,10 @@ def due_to_begin(db: Database, now: int, limit: int) -> list[Grant]:
     return _many(db.rows(sql, now, limit))
 
 
+def scheduled(db: Database) -> list[str]:
+    return [str(id) for (id,) in db.rows("SELECT id FROM grants WHERE state = 'scheduled' ORDER BY id")]
+
+
 def due_to_end(db: Database, now: int, limit: int) -> list[Grant]:
     sql = (
         f"SELECT {_COLUMNS} FROM grants WHERE state = 'active' AND ends_at <= ? ORDER BY ends_at "

@@ -124,6 +124,26 @@ def too_long_now(role: Role, duration: int) -> Refused | None:
     )
 
 
+def may_start(
+    role: Role | None, request: Request, grant: Grant, holder: Person, directory: Directory
+) -> Refused | None:
+    """Whether what was approved would still be given, asked anew before a system is told to make it."""
+    if role is None:
+        return Refused(f"The role {grant.role} is no longer in roles.toml. Ask for another role.")
+    if role.fingerprint != request.fingerprint:
+        return Refused(f"The role {role.name} was changed in roles.toml after this was asked. Ask for it anew.")
+    if (unfit := holder.unfit()) is not None:
+        return Refused(f"Its holder can't have access any more: {unfit}.")
+    if not directory.includes(role.requesters, holder):
+        return Refused(f"{role.name} is only for {', '.join(role.requesters)} now. Ask a lead if that is wrong.")
+    if grant.duration > role.max_duration:
+        longest, approved = format_duration(role.max_duration), format_duration(grant.duration)
+        return Refused(
+            f"{role.name} is given for at most {longest} by now, and this was approved for {approved}. Ask for less."
+        )
+    return None
+
+
 def nobody_can_decide(role: Role, requester: str, directory: Directory) -> Refused | None:
     """Refuses a request that too few people could ever approve, instead of letting it wait for nothing."""
     able = len(deciders(role, requester, directory))

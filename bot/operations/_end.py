@@ -12,8 +12,9 @@ from bot.operations._unit import Unit
 from storage import grants, outbox, requests
 
 
-def ask_end(u: Unit, ending: Sequence[Grant], why: EndReason, by: str, reason: str = "") -> None:
-    """Ends grants that the caller has locked and found held. `by` is the audit actor."""
+def ask_end(u: Unit, ending: Sequence[Grant], why: EndReason, by: str, reason: str = "", because: str = "") -> None:
+    """Ends grants that the caller has locked and found held. `by` is the audit actor, `reason` what they typed,
+    `because` our own words for what nobody asked for."""
     if not ending:
         return
     grants.ask_end(u.db, [grant.id for grant in ending], why, by)
@@ -21,7 +22,8 @@ def ask_end(u: Unit, ending: Sequence[Grant], why: EndReason, by: str, reason: s
     late = outbox.tried(u.db, lanes)
     outbox.drop(u.db, lanes)  # a start or an extension that waits for its turn, or its next try, is over
     for grant in ending:
-        u.record(Event.END_ASKED, by, grant, reason=reason, why=why, ends_at=grant.ends_at)
+        words = {"because": because} if because else {}
+        u.record(Event.END_ASKED, by, grant, reason=reason, why=why, ends_at=grant.ends_at, **words)
         is_late = effects.grant_lane(grant.id) in late
         u.do(*(effects.end_lease(grant.id, system, late=is_late) for system in grant.systems))
 

@@ -32,7 +32,7 @@ TRUE_IN: Mapping[str, GrantState] = {
 }
 """The state of its grant in which each note is true."""
 
-LASTING = frozenset({"failed", "ended", "denied", "lapsed"})
+LASTING = frozenset({"failed", "not_started", "ended", "denied", "lapsed"})
 """Notes that stay true."""
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from bot.core.policy import Role, references
 from bot.operations._unit import World
-from storage import requests
+from storage import grants, requests
 
 
 def needed_for(role: Role) -> tuple[str, ...]:
@@ -16,6 +16,14 @@ def unresolved_of_role(world: World, name: str) -> tuple[str, ...]:
     """Those that a request for this role needs. Raises StorageUnavailable."""
     role = world.policy().roles.get(name)
     return unresolved(world, needed_for(role)) if role else ()
+
+
+def unresolved_of_start(world: World, grant_id: str) -> tuple[str, ...]:
+    """Those by which it is judged whether this grant may begin. Raises StorageUnavailable."""
+    with world.db.reading():
+        grant = grants.get(world.db, grant_id)
+    role = world.policy().roles.get(grant.role) if grant else None
+    return unresolved(world, role.requesters) if role else ()
 
 
 def unresolved_of_request(world: World, request_id: str) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from bot.core import effects
 from bot.core.model import Person
 from bot.core.policy import classify, references
+from bot.operations._judge_start import judge_scheduled
 from bot.operations._unit import Unit, World, unit
 from bot.operations.offboard_person import take_everything
 from storage import people
@@ -27,6 +28,7 @@ def record_groups(world: World, groups: Iterable[tuple[str, str, Iterable[str]]]
         changed = people.save_groups(u.db, groups)
         if people.save_answered(u.db, "groups", named) or changed:
             warn_undecidable(u)
+            judge_scheduled(u)
 
 
 def record_emails(world: World, emails: Iterable[str]) -> None:
@@ -36,6 +38,7 @@ def record_emails(world: World, emails: Iterable[str]) -> None:
         named = [ref for ref in references(u.policy) if classify(ref) == "email" and ref in asked]
         if people.save_answered(u.db, "emails", named):
             warn_undecidable(u)
+            judge_scheduled(u)
 
 
 def warn_undecidable(u: Unit) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from bot.core.audit import Event
 from bot.core.errors import Problem
 from bot.core.policy import Policy
+from bot.operations._judge_start import judge_scheduled
 from bot.operations._unit import SYSTEM, World, unit
 from bot.operations.record_people import warn_undecidable
 from storage import facts
@@ -22,6 +23,7 @@ def record_loaded(world: World, policy: Policy) -> None:
             return
         u.note(Event.POLICY_LOADED, SYSTEM, file=policy.file, sha256=policy.digest, roles=sorted(policy.roles))
         warn_undecidable(u)
+        judge_scheduled(u)
 
 
 def record_rejected(world: World, digest: str, problems: Sequence[Problem]) -> None:

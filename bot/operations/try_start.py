@@ -1,23 +1,24 @@
 """One try to make a grant real begins: its end is written first, then the systems may be called."""
 
-from bot.core.model import EndReason, Grant, GrantState, Lease, Order, Person
+from bot.core.model import Grant, GrantState, Lease, Order, Person
 from bot.core.policy import Policy, names_of
-from bot.operations._end import ask_end
-from bot.operations._unit import SYSTEM, Unit, World, unit
+from bot.operations._judge_start import judge_start, refuse_start
+from bot.operations._unit import Unit, World, unit
 from storage import grants
 
 
 def try_start(world: World, grant_id: str) -> list[Order]:
     """The orders for the systems of a starting grant, with the end that this try is good for.
 
-    Empty when there is nothing to start any more. A panic switch ends the grant instead. Raises StorageUnavailable.
+    Empty when there is nothing to start any more. What would not be approved any more ends instead. Raises
+    StorageUnavailable.
     """
     with unit(world) as u:
         grant = grants.locked(u.db, grant_id)
         if grant is None or grant.state is not GrantState.STARTING:
             return []
-        if (refused := u.paused(grant.role, grant.person)) is not None:
-            ask_end(u, [grant], EndReason.REVOKED, SYSTEM, refused.reason)
+        if (refused := judge_start(u, grant)) is not None:
+            refuse_start(u, grant, refused)
             return []
         role = u.policy.roles.get(grant.role)
         total = role.max_total if role else grant.latest_end - grant.starts_at

@@ -340,7 +340,7 @@ def _overtaken(note: str, view: GrantView) -> bool:
     """Whether a note is no longer worth saying: the access is over, and another note says that."""
     if note == "end_delayed":
         return view.grant.state is not GrantState.ENDING
-    return note not in ("failed", "ended") and view.grant.state not in HELD
+    return note not in ("failed", "not_started", "ended") and view.grant.state not in HELD
 
 
 def _as_announced(note: str, data: Data, card: RequestCard) -> bool:

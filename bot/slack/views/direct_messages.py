@@ -52,7 +52,11 @@ def grant_note(note: str, view: GrantView, now: int) -> Message:
 
     A note that Slack's outage held back until it was no longer so tells what is so now instead.
     """
-    return _GRANT_NOTES[note](view, now) if view.grant.state is TRUE_IN[note] else _overtaken(view, now)
+    return (
+        _GRANT_NOTES[note](view, now)
+        if view.grant.state is TRUE_IN.get(note, view.grant.state)
+        else _overtaken(view, now)
+    )
 
 
 def past_note(note: str, at: int, view: GrantView) -> Message:
@@ -184,6 +188,14 @@ def _failed(view: GrantView, now: int) -> Message:
             [view.why] if view.why else [],
             _ask_anew(view),
         ),
+    )
+
+
+def _not_started(view: GrantView, now: int) -> Message:
+    """It stays true, whatever became of the end since."""
+    return message(
+        f"{title_text(view.role, view.grant.role)} was approved, but does not start.",
+        paragraph([*role_parts(view.role, view.grant.role), " was approved, but does not start."], [view.why]),
     )
 
 
@@ -353,6 +365,7 @@ _GRANT_NOTES: Mapping[str, Callable[[GrantView, int], Message]] = {
     "active": _active,
     "delayed": _delayed,
     "failed": _failed,
+    "not_started": _not_started,
     "renewed": _renewed,
     "unextended": _unextended,
     "extended": _extended,

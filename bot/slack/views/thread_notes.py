@@ -14,7 +14,7 @@ Facts = Mapping[str, object]
 
 
 def render(note: str, facts: Facts, card: RequestCard) -> Message:
-    """One later event: renewed {by, ends_at} or ended {grant, why}."""
+    """One later event: renewed {by, ends_at}, not_started {why} or ended {grant, why}."""
     title = title_text(card.role, card.request.role)
     return message(f"{title}: {_SHORT[note]}.", paragraph([*_NOTES[note](facts, card), "."]))
 
@@ -61,5 +61,13 @@ def _not_yet_heard(grant: Grant, leases: Sequence[Lease]) -> list[Part]:
     return ["; hosts of ", *listing(systems, SILENT_ROOM, "bold"), " refuse it from when they next fetch the list"]
 
 
-_NOTES: Mapping[str, Callable[[Facts, RequestCard], list[Part]]] = {"renewed": _renewed, "ended": _ended}
-_SHORT: Mapping[str, str] = {"renewed": "the access was renewed", "ended": "the access has ended"}
+_NOTES: Mapping[str, Callable[[Facts, RequestCard], list[Part]]] = {
+    "renewed": _renewed,
+    "not_started": lambda facts, card: ["Does not start: ", str(facts["why"]).rstrip(".")],
+    "ended": _ended,
+}
+_SHORT: Mapping[str, str] = {
+    "renewed": "the access was renewed",
+    "not_started": "it does not start",
+    "ended": "the access has ended",
+}

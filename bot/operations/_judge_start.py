@@ -1,0 +1,36 @@
+"""Asks again, before access begins, what an approval asked: what was approved may not be given any more."""
+
+from bot.core import effects
+from bot.core.approval import Refused, may_start
+from bot.core.model import EndReason, Grant
+from bot.operations._end import ask_end, channel_of
+from bot.operations._unit import SYSTEM, Unit
+from storage import grants, requests
+
+
+def judge_start(u: Unit, grant: Grant) -> Refused | None:
+    """Why this grant must not begin, or begin on one more system, now. Without a roles.toml that can be read nothing is
+    judged, and no system is known either."""
+    request = requests.get(u.db, grant.request)
+    if not u.policy.digest or request is None:
+        return None
+    role = u.policy.roles.get(grant.role)
+    return may_start(role, request, grant, u.person(grant.person), u.directory) or u.paused(grant.role, grant.person)
+
+
+def refuse_start(u: Unit, grant: Grant, refused: Refused) -> None:
+    """Ends a grant that the caller has locked and found scheduled or starting, and tells why."""
+    ask_end(u, [grant], EndReason.REVOKED, SYSTEM, because=refused.reason)
+    u.do(effects.tell_person(grant.person, "not_started", grant=grant.id, why=refused.reason))
+    u.do(effects.thread_note(grant.request, channel_of(u, grant.role), "not_started", why=refused.reason))
+
+
+def judge_scheduled(u: Unit) -> None:
+    """Ends every scheduled grant that would not be given any more. Those whose requesters Slack has not been
+    asked about yet are judged when they begin."""
+    for grant in grants.lock_held(u.db, grants.scheduled(u.db)):
+        role = u.policy.roles.get(grant.role)
+        if role is not None and u.directory.unresolved(role.requesters):
+            continue
+        if (refused := judge_start(u, grant)) is not None:
+            refuse_start(u, grant, refused)
