@@ -49,8 +49,13 @@ _HOUR = 3600
 _REMINDERS = (1800, 300)
 _REFERENCE = re.compile(r"\$\$\{|\$\{([^}]*)\}|\$\{")
 _OURS = frozenset({"SLACK_BOT_TOKEN", "SLACK_APP_TOKEN", "SLACK_SIGNING_SECRET", "DATABASE_URL", "ACCESS_SECRET_KEYS"})
-"""The bot's own secrets. Whoever may change a role may write its title, and a title is shown to everybody."""
+"""The bot's own secrets, which no system may read either."""
 
+_FILLED_BELOW = ("systems", "oncall", "tickets", "stream")
+"""Tables whose values may hold `${NAME}`. Everything else of the file may be shown in Slack."""
+
+_NOT_HERE = "${ is read only below [systems], [oncall], [tickets] and [[stream]]; write $${ for a plain ${"
+_NOT_IN_KEYS = "${ is not read in a key"
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -236,12 +241,18 @@ def _key(part: str) -> str:
 
 
 def _expanded(value: Any, environ: Mapping[str, str], path: TomlPath, found: list[Found]) -> Any:
-    """The value with every `${NAME}` in its texts replaced, and `$${` for a plain `${`."""
+    """The value with every `${NAME}` in its texts replaced where that is allowed, and `$${` for a plain `${`."""
     if isinstance(value, dict):
+        found += [((*path, key), _NOT_IN_KEYS) for key in value if "${" in key]
         return {key: _expanded(each, environ, (*path, key), found) for key, each in value.items()}
     if isinstance(value, list):
         return [_expanded(each, environ, (*path, place), found) for place, each in enumerate(value)]
-    return _filled(value, environ, path, found) if isinstance(value, str) and "${" in value else value
+    if not isinstance(value, str) or "${" not in value:
+        return value
+    if path[0] not in _FILLED_BELOW and "${" in value.replace("$${", ""):
+        found.append((path, _NOT_HERE))
+        return value
+    return _filled(value, environ, path, found)
 
 
 def _filled(text: str, environ: Mapping[str, str], path: TomlPath, found: list[Found]) -> str:

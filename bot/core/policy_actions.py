@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 
 from bot.core import postgres_actions
-from bot.core.policy_values import SCOPE, Expanded, did_you_mean, quoted
+from bot.core.policy_values import SCOPE, did_you_mean, quoted
 
 
 def _scope(action: str) -> str:
@@ -15,8 +15,7 @@ def _scope(action: str) -> str:
 
 def _postgres(action: str) -> str:
     wrong = postgres_actions.problem(action)
-    said = "it can't be read" if isinstance(action, Expanded) else wrong  # the words could show a secret
-    return wrong and f"{quoted(action)} is not the body of a GRANT: {said}"
+    return wrong and f"{quoted(action)} is not the body of a GRANT: {wrong}"
 
 
 def _permission_set(action: str) -> str:

@@ -124,13 +124,6 @@ def test_a_role_without_a_maximum_is_told_what_it_is_then() -> None:
     assert warning.endswith("roles.shop-admin.max_duration: no maximum is given, so it is 4h: say how long")
 
 
-def test_what_came_from_the_environment_is_not_shown() -> None:
-    text = policy_text(**{**ALL_LIMITED, "shop_admin": f'{LIMITED}\nactions = ["${{SCOPE}}"]'})
-    policy = parse_policy(text, "roles.toml", {**ENVIRON, "SCOPE": "hidden:*"})
-    (warning,) = [str(each) for each in warnings(policy, text)]
-    assert '"${SCOPE}" is a wildcard' in warning and "hidden" not in warning
-
-
 def test_a_host_where_one_would_be_root_is_told() -> None:
     text = policy_text(**ALL_LIMITED)
     policy = parse_policy(text, "roles.toml", ENVIRON)

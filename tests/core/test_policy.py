@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from bot.core.errors import ConfigError
 from bot.core.policy import Policy, classify, load_policy, parse_policy, references, ticket_matches
 from bot.core.policy_values import YEAR
-from tests.builders import ENVIRON, REPORTS_SECRET, SHOP_SECRET, a_policy, policy_text
+from tests.builders import ENVIRON, REPORTS_SECRET, SHOP_SECRET, SYSTEMS, a_policy, policy_text
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -175,10 +175,11 @@ def test_no_pattern_can_keep_the_bot_busy(pattern: str) -> None:
 
 
 def test_variables_are_filled_in_and_a_double_dollar_is_a_plain_one() -> None:
-    policy = parse_policy(
-        policy_text(shop_admin='title = "${WHO}: $${WHO} $5"'), "roles.toml", ENVIRON | {"WHO": "${X} Ana"}
-    )
-    assert policy.roles["shop-admin"].title == "${X} Ana: ${WHO} $5"
+    lab = '[systems.lab]\nconnector = "command"\nargv = ["/lab", "${WHO}: $${WHO} $5"]\n'
+    text = policy_text(systems=SYSTEMS + lab, shop_admin='title = "$${WHO} $5"')
+    policy = parse_policy(text, "roles.toml", ENVIRON | {"WHO": "${X} Ana"})
+    assert policy.systems["lab"].settings["argv"] == ["/lab", "${X} Ana: ${WHO} $5"]
+    assert policy.roles["shop-admin"].title == "${WHO} $5"
     assert policy.systems["shop-admin"].secret == SHOP_SECRET
 
 

@@ -14,7 +14,7 @@ from bot.core.policy import load_policy, parse_policy
 from bot.core.policy_rules import NOT_YET
 from bot.core.policy_schema import CONNECTORS
 from bot.core.toml_lines import key_lines, line_of
-from tests.builders import ENVIRON, SYSTEMS, policy_text
+from tests.builders import ENVIRON, REPORTS_SECRET, SYSTEMS, policy_text
 
 
 def told(text: str) -> str:
@@ -61,10 +61,6 @@ ROLE_PROBLEMS = {
     "channel without #": ('channel = "general"', '"general" is not a channel'),
     "unknown risk": ('risk = "lo"', "shop-admin.risk: must be 'low', 'medium' or 'high'"),
     "renewal_approval in quotes": ('renewal_approval = "yes"', "must be true or false, without quotes"),
-    "a secret of ours": ('title = "${ACCESS_SECRET_KEYS}"', "title: ACCESS_SECRET_KEYS is the bot's own secret"),
-    "unset variable": ('title = "${NOPE}"', "title: the environment variable NOPE is not set"),
-    "not a variable": ('title = "${a b}"', "title: ${ needs the name of a variable and }"),
-    "an open ${": ('title = "${NOPE"', "title: ${ needs the name of a variable and }"),
 }
 
 
@@ -222,6 +218,73 @@ def test_settings_that_alone_are_wrong_are_told_with_their_place(connector: str,
     found = told(policy_text(systems=f'{SYSTEMS}[systems.it]\nconnector = "{connector}"\n{settings}\n'))
     assert re.search(rf"^roles\.toml:\d+ systems\.it\.{re.escape(problem)}", found, re.MULTILINE), found
     assert "pa55word" not in found
+
+
+NOT_READ = "${ is read only below [systems], [oncall], [tickets] and [[stream]]"
+FILLED = {
+    "title": ('title = "a ${REPORTS_SECRET}"', "shop-admin.title"),
+    "description": ('description = """\n${REPORTS_SECRET}"""', "shop-admin.description"),
+    "channel": ('channel = "#${REPORTS_SECRET}"', "shop-admin.channel"),
+    "action": ('actions = ["a", "${REPORTS_SECRET}"]', "shop-admin.actions[1]"),
+    "requester": ('requesters = ["${REPORTS_SECRET}"]', "shop-admin.requesters[0]"),
+    "ticket": ("ticket = '^${REPORTS_SECRET}$'", "shop-admin.ticket"),
+    "reason": ('risk_reason = "${REPORTS_SECRET}"', "shop-admin.risk_reason"),
+    "name of a rule": ('auto_approve = [{name = "${REPORTS_SECRET}"}]', "shop-admin.auto_approve[0].name"),
+    "unset": ('title = "${NOPE}"', "shop-admin.title"),
+    "the bot's own": ('title = "${ACCESS_SECRET_KEYS}"', "shop-admin.title"),
+    "no name": ('title = "${a b}"', "shop-admin.title"),
+    "open": ('title = "${NOPE"', "shop-admin.title"),
+    "beside an escaped one": ('title = "$${A} ${NOPE}"', "shop-admin.title"),
+}
+
+
+@pytest.mark.parametrize(("line", "key"), FILLED.values(), ids=FILLED)
+def test_a_role_can_t_show_what_the_environment_holds(line: str, key: str) -> None:
+    text = policy_text(shop_admin=line)
+    found = told(text)
+    place = text.splitlines().index(line.partition("\n")[0]) + 1
+    assert f"roles.toml:{place} roles.{key}: {NOT_READ}" in found
+    assert REPORTS_SECRET not in found and found.count(f"roles.{key}:") == 1
+
+
+ELSEWHERE = {
+    "workspace": ('[workspace]\nsecurity_channel = "#${A}"', "workspace.security_channel", True),
+    "people": ('[people."ana@example.com"]\ngithub = "${A}"', 'people."ana@example.com".github', True),
+    "bundles": ('[bundles.b]\ntitle = "${A}"', "bundles.b.title", True),
+    "retention": ('[retention]\nlog = "${A}"', "retention.log", True),
+    "systems": ('[systems.a]\nurl = "${A}"', "systems.a.url", False),
+    "oncall": ('[oncall.b]\nical = "${A}"', "oncall.b.ical", False),
+    "tickets": ('[tickets]\ntoken = "${A}"', "tickets.token", False),
+    "stream": ('[[stream]]\nsecret = "${A}"', "stream[0].secret", False),
+}
+
+
+@pytest.mark.parametrize(("text", "key", "refused"), ELSEWHERE.values(), ids=ELSEWHERE)
+def test_the_environment_is_read_only_where_connections_are_set_up(text: str, key: str, refused: bool) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_policy(text, "roles.toml", {"A": "a"})
+    assert (f"roles.toml:2 {key}: {NOT_READ}" in str(caught.value)) is refused
+
+
+def test_a_key_is_never_filled_in() -> None:
+    env = '[systems.lab]\nconnector = "command"\nargv = ["/lab"]\nenv = { "${REPORTS_SECRET}" = "x" }\n'
+    found = told(policy_text(systems=SYSTEMS + env))
+    assert 'systems.lab.env."${REPORTS_SECRET}": ${ is not read in a key' in found
+
+
+SETTING = {
+    "a secret of ours": ("${ACCESS_SECRET_KEYS}", "ACCESS_SECRET_KEYS is the bot's own secret"),
+    "unset variable": ("${NOPE}", "the environment variable NOPE is not set"),
+    "not a variable": ("${a b}", "${ needs the name of a variable and }"),
+    "an open ${": ("${NOPE", "${ needs the name of a variable and }"),
+}
+
+
+@pytest.mark.parametrize(("value", "problem"), SETTING.values(), ids=SETTING)
+def test_a_setting_that_can_t_be_filled_in_is_told(value: str, problem: str) -> None:
+    okta = f'[systems.it]\nconnector = "okta"\nurl = "https://x"\ntoken = "{value}"\n'
+    found = told(policy_text(systems=SYSTEMS + okta))
+    assert f"systems.it.token: {problem}" in found
 
 
 def test_a_secret_of_the_environment_is_not_in_what_is_told_of_settings() -> None:
