@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -15,6 +16,7 @@ from bot import connectors, doctor
 from bot.doctor.slack import SKEW
 from bot.sandbox import Sandbox, running_sandbox
 from bot.slack.manifest import SCOPES
+from storage import times
 from storage.database import Database
 from tests.bot_environment import bot_environment
 from tests.builders import WORKSPACE, policy_text
@@ -284,12 +286,17 @@ def test_a_channel_id_that_does_not_exist_is_named(installed: Path) -> None:
 
 @pytest.mark.parametrize(("skew", "way"), [(60, "ahead of"), (-60, "behind")])
 def test_a_clock_that_is_off_is_told(skew: int, way: str, installed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import time
-
     found = [str(each) for each in doctor.examine(wall=lambda: time.time() + skew)]
     (line,) = [line for line in found if not line.startswith("ok")]
     assert re.match(rf"warn  clock: (59|60|61) s {way} Slack's", line)
     assert abs(skew) > SKEW
+
+
+def test_a_clock_behind_the_newest_record_is_told(installed: Path) -> None:
+    with closing(Database("sqlite:///access.db")) as db, db.transaction():
+        times.mark(db, int(time.time()) + 2 * 3600 + 30)
+    (line,) = bad(run("doctor"))
+    assert re.match(r"FAIL  clock: 2h.* behind the newest record: set it, and turn NTP on", line)
 
 
 def test_bolts_own_variables_are_warned_of(installed: Path, monkeypatch: pytest.MonkeyPatch) -> None:

