@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from bot.connectors import Systems, for_order, target_of
 from bot.connectors.base import EndsTogether, Extends, Shares
 from bot.core.effects import Kind
-from bot.core.errors import SystemRefused, SystemUnavailable
+from bot.core.errors import NotCalled, OutcomeUnknown, SystemRefused, SystemUnavailable
 from bot.core.model import Order
 from bot.health import Health
 from bot.operations._unit import World
@@ -26,6 +26,7 @@ from bot.operations.record_delivery import (
     record_extend_failed,
     record_extended,
     record_made,
+    record_not_made,
     record_started,
 )
 from bot.operations.record_people import record_people
@@ -62,10 +63,28 @@ class Works:
             self._people.resolve(unknown)
         orders = try_start(self._world, row.data["grant"])
         for order in orders:
-            self._make(order)
-            if len(orders) > 1:
-                record_made(self._world, order.grant, order.system)
+            try:
+                self._make(order)
+            except SystemUnavailable as error:
+                surely = self._made_nothing(order, error)
+                record_not_made(self._world, order.grant, order.system, str(error), surely=surely)
+                raise
+            if len(orders) > 1 and not record_made(self._world, order.grant, order.system):
+                return []
         return [lambda world: record_started(world, row.data["grant"])] if orders else []
+
+    def _made_nothing(self, order: Order, error: SystemUnavailable) -> bool:
+        """Whether a system that failed to make it can't have it, now or later."""
+        try:
+            connector = for_order(self.systems, order)
+        except SystemUnavailable:
+            return isinstance(error, NotCalled)
+        if isinstance(error, NotCalled) and not (isinstance(connector, Shares) and len(order.actions) > 1):
+            return True
+        try:
+            return not isinstance(error, OutcomeUnknown) and not connector.read_back(order)
+        except (SystemUnavailable, SystemRefused):
+            return False
 
     def extend_lease(self, row: Row) -> Sequence[Recording]:
         grant, system = row.data["grant"], row.data["system"]

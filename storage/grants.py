@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Any
 
 from bot.core.lifecycle import GRANT, Move, after, sources
-from bot.core.model import EndReason, Grant, GrantState, Lease
+from bot.core.model import Clock, EndReason, Grant, GrantState, Lease
 from storage.database import Database
 
 _COLUMNS = (
@@ -112,11 +112,14 @@ def scheduled(db: Database) -> list[str]:
 
 
 def due_to_end(db: Database, now: int, limit: int) -> list[Grant]:
+    """Those whose time is up, half a start included."""
     sql = (
         f"SELECT {_COLUMNS} FROM grants WHERE state = 'active' AND ends_at <= ? ORDER BY ends_at "
         f"LIMIT ?{db.skip_locked}"
     )
-    return _many(db.rows(sql, now, limit))
+    found = _many(db.rows(sql, now, limit))
+    half = sql.replace("state = 'active'", "state = 'starting' AND clock > 0")
+    return found + _many(db.rows(half, now, limit - len(found))) if len(found) < limit else found
 
 
 def due_to_remind(db: Database, now: int, limit: int) -> list[Grant]:
@@ -133,12 +136,26 @@ def begin(db: Database, grant: str) -> bool:
 
 def set_end(db: Database, grant: str, ends_at: int, latest_end: int) -> bool:
     """Writes the end before a try to start; False when the grant is not starting any more."""
-    sql = "UPDATE grants SET ends_at = ?, latest_end = ? WHERE id = ? AND state = 'starting'"
-    return db.run(sql, ends_at, latest_end, grant) == 1
+    sql = "UPDATE grants SET ends_at = ?, latest_end = ?, clock = ? WHERE id = ? AND state = 'starting'"
+    return db.run(sql, ends_at, latest_end, Clock.TRYING, grant) == 1
+
+
+def clock(db: Database, grant: str) -> Clock:
+    found = db.row("SELECT clock FROM grants WHERE id = ?", grant)
+    return Clock(int(found[0]) if found else 0)
+
+
+def set_clock(db: Database, grant: str, clock: Clock) -> None:
+    db.run("UPDATE grants SET clock = ? WHERE id = ? AND state = 'starting'", clock, grant)
+
+
+def set_started(db: Database, grant: str, at: int) -> None:
+    """The first of its systems has it."""
+    db.run("UPDATE grants SET started_at = ? WHERE id = ? AND started_at IS NULL", at, grant)
 
 
 def confirm_start(db: Database, grant: str, at: int, remind_at: int | None) -> bool:
-    extra = ", started_at = ?, remind_at = ?"
+    extra = ", started_at = COALESCE(started_at, ?), remind_at = ?"
     return _move(db, grant, Move.CONFIRM_START, extra, at, remind_at)
 
 
@@ -303,6 +320,7 @@ def next_due(db: Database) -> int | None:
     found = db.row(
         "SELECT MIN(due) FROM ("
         "SELECT MIN(ends_at) AS due FROM grants WHERE state = 'active' UNION ALL "
+        "SELECT MIN(ends_at) FROM grants WHERE state = 'starting' AND clock > 0 UNION ALL "
         "SELECT MIN(starts_at) FROM grants WHERE state = 'scheduled' UNION ALL "
         "SELECT MIN(remind_at) FROM grants WHERE state = 'active' AND remind_at IS NOT NULL UNION ALL "
         "SELECT MIN(next_at) FROM alarms WHERE next_at IS NOT NULL UNION ALL "

@@ -11,7 +11,7 @@ from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 
 from bot.connectors.base import Connector, Judges, Located, Make, Tools
-from bot.core.errors import SystemUnavailable
+from bot.core.errors import NotCalled
 from bot.core.model import Order
 from bot.core.policy import System
 
@@ -40,9 +40,9 @@ class Systems:
         if kind == "gateway" or (kind == "ssh" and (system is None or system.connector != kind)):
             system = System(name, kind, {})  # access there is nothing but rows of ours, whatever roles.toml says
         elif system is None:
-            raise SystemUnavailable(f"{name} is not in roles.toml any more, but has still access to end: put it back")
+            raise NotCalled(f"{name} is not in roles.toml any more, but has still access to end: put it back")
         elif system.connector != kind:
-            raise SystemUnavailable(f"{name} was of kind {kind} when this access was made, and is {system.connector}")
+            raise NotCalled(f"{name} was of kind {kind} when this access was made, and is {system.connector}")
         with self._lock:
             known = self._made.get(name)
             if known is None or known[0] != system:
@@ -55,7 +55,7 @@ def for_order(systems: Systems, order: Order) -> Connector:
     when this access was made: it would be looked for in the wrong place, and not finding it there is no end."""
     connector = systems.of(order.system, order.connector)
     if order.target and (target := target_of(connector)) and target != order.target:
-        raise SystemUnavailable(
+        raise NotCalled(
             f"{order.system} leads elsewhere in roles.toml than when this access was made: put it back until "
             f"that has ended, or say that it is the same system: access-bot systems moved {order.system}"
         )
@@ -73,9 +73,9 @@ def make(system: System, tools: Tools) -> Connector:
         return _factory(system.connector)(system, tools)
     except ImportError as error:
         extra = f"pip install 'access-bot[{system.connector}]'" if system.connector in KINDS else "see its package"
-        raise SystemUnavailable(f"{system.name} needs {error.name}, which is not installed: {extra}") from error
+        raise NotCalled(f"{system.name} needs {error.name}, which is not installed: {extra}") from error
     except ValueError as error:
-        raise SystemUnavailable(f"{system.name} can't be used: {error}") from error
+        raise NotCalled(f"{system.name} can't be used: {error}") from error
 
 
 def _factory(kind: str) -> Make:
@@ -84,7 +84,7 @@ def _factory(kind: str) -> Make:
         return getattr(import_module(module), name)  # type: ignore[no-any-return]
     if kind in installed():
         return installed()[kind].load()  # type: ignore[no-any-return]
-    raise SystemUnavailable(f"there is no connector {kind}: is its package installed?")
+    raise NotCalled(f"there is no connector {kind}: is its package installed?")
 
 
 @cache

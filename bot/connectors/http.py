@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult
 
-from bot.core.errors import OutcomeUnknown, SystemUnavailable
+from bot.core.errors import NotCalled, OutcomeUnknown, SystemUnavailable
 from bot.core.urls import SCHEMES, checked_url
 
 LARGEST = 1024 * 1024
@@ -87,17 +87,17 @@ def call(
 
     `cafile` is a file of certificates that are trusted instead of the machine's. Without `allow_private` a host that
     has any address inside a private network, on this machine or of another special kind is not called; plain http
-    is only spoken to such addresses. Raises SystemUnavailable when nothing was sent, OutcomeUnknown when the server
+    is only spoken to such addresses. Raises NotCalled when nothing was sent, OutcomeUnknown when the server
     may have read the request, and ValueError for a URL as `checked_url` does. No message holds a part of the URL but
     its host, nor anything of headers, body or answer.
     """
     parts, deadline = checked_url(url, allow_private=allow_private), time.monotonic() + timeout
     if not all(_HEADER.fullmatch(f"{name}{value}") for name, value in headers.items()):
-        raise SystemUnavailable(f"{parts.hostname} was not called: a header has a line break or is not ASCII")
+        raise NotCalled(f"{parts.hostname} was not called: a header has a line break or is not ASCII")
     try:
         sock = _connect(parts, deadline, cafile, allow_private)
     except (OSError, UnicodeError) as error:
-        raise SystemUnavailable(f"{parts.hostname} can't be reached: {_words(error)}") from None
+        raise NotCalled(f"{parts.hostname} can't be reached: {_words(error)}") from None
     with sock:
         try:
             return _ask(sock, parts, method, headers, body, deadline, limit)
@@ -159,9 +159,9 @@ def _connect(parts: SplitResult, deadline: float, cafile: str | None, allow_priv
 def _refuse(parts: SplitResult, address: Address, allow_private: bool) -> None:
     public = is_public(address)
     if not public and not allow_private:
-        raise SystemUnavailable(f"{parts.hostname} has a private address, and those are not allowed for this system")
+        raise NotCalled(f"{parts.hostname} has a private address, and those are not allowed for this system")
     if public and parts.scheme == "http":
-        raise SystemUnavailable(f"{parts.hostname} has a public address, which is only called by https://")
+        raise NotCalled(f"{parts.hostname} has a public address, which is only called by https://")
 
 
 def is_public(address: Address) -> bool:

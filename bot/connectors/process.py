@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from bot.core.errors import OutcomeUnknown, SystemUnavailable
+from bot.core.errors import NotCalled, OutcomeUnknown
 
 MOST_OUTPUT = 1024 * 1024
 """Bytes that a program may write to its standard output; with more it is ended."""
@@ -40,7 +40,7 @@ def run(argv: Sequence[str], given: bytes, env: Mapping[str, str], timeout: floa
     """Runs `argv` with `given` on its standard input, this environment and no other, in the root folder, for so many
     seconds at most. Its whole process group is killed at the end, however that came.
 
-    Raises SystemUnavailable when it can't be started, OutcomeUnknown when it was ended by us.
+    Raises NotCalled when it can't be started, OutcomeUnknown when it was ended by us.
     """
     try:
         process = subprocess.Popen(  # noqa: S603, argv comes from roles.toml and no shell sees it
@@ -54,7 +54,7 @@ def run(argv: Sequence[str], given: bytes, env: Mapping[str, str], timeout: floa
             start_new_session=True,
         )
     except OSError as error:
-        raise SystemUnavailable(f"it can't be run: {error.strerror}") from None
+        raise NotCalled(f"it can't be run: {error.strerror}") from None
     with _Talk(process, given) as talk:
         talk.until(time.monotonic() + timeout)
         return Ran(process.wait(), bytes(talk.out), bytes(talk.errors))

@@ -47,6 +47,7 @@ class Event(StrEnum):
     ACTION_REFUSED = "request:action:refused"
     GRANT_SCHEDULED = "grant:access:scheduled"
     GRANT_STARTED = "grant:access:started"
+    START_UNSURE = "grant:start:unsure"
     GRANT_FAILED = "grant:access:failed"
     START_UNDONE = "grant:start:undone"
     GRANT_RENEWED = "grant:access:renewed"

@@ -7,7 +7,8 @@ It does not know who reads that sentence, nor how it is shown.
     ├── IllegalMove            a state that can't follow the present one; a bug wherever it is seen
     ├── StorageUnavailable     the database can't be reached, is locked for too long, or its disk is full
     ├── SystemUnavailable      a connected system or Slack did not do it now; a later try may get it
-    │   └── OutcomeUnknown     nobody knows whether it did it: the answer was lost
+    │   ├── OutcomeUnknown     nobody knows whether it did it: the answer was lost
+    │   └── NotCalled          it could not be called, so it did nothing
     ├── SystemRefused          it said no, and would say no again
     ├── ClockBehind            the machine's clock is far behind the newest record
     └── SchemaMismatch         the database's schema is older or newer than this code
@@ -97,6 +98,10 @@ class SystemUnavailable(AccessBotError):
 
 class OutcomeUnknown(SystemUnavailable):
     """The connection broke after the call was sent: it may have happened."""
+
+
+class NotCalled(SystemUnavailable):
+    """Nothing was sent: it can't be reached, or is not to be called as roles.toml is."""
 
 
 class SystemRefused(AccessBotError):

@@ -6,7 +6,7 @@ values are kept, who shows them or what the clock says.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 
 
 class RequestState(StrEnum):
@@ -33,6 +33,19 @@ class EndReason(StrEnum):
     EMERGENCY_CLOSED = "emergency_closed"
     OFFBOARDED = "offboarded"
     SUPERSEDED = "superseded"
+
+
+class Clock(IntEnum):
+    """Whether the end of a grant that is starting moves with the next try."""
+
+    FREE = 0
+    """No system can have it: the next try is good for the whole duration."""
+
+    TRYING = 1
+    """Systems are being asked to make it; found by the next try, this one was cut off."""
+
+    STANDS = 2
+    """A system has it, or may have it: its end holds for all of them."""
 
 
 class Source(StrEnum):

@@ -6,11 +6,11 @@ from dataclasses import replace
 from bot.core import effects
 from bot.core.audit import Event
 from bot.core.lifecycle import first_reminder
-from bot.core.model import EndReason, Grant, GrantState, Order, Person
+from bot.core.model import Clock, EndReason, Grant, GrantState, Order, Person
 from bot.operations._alarm import AFTER_LEADS, alarm_failed, alarms_over, watch_end
 from bot.operations._end import channel_of
 from bot.operations._unit import SYSTEM, Unit, World, unit
-from bot.operations.try_start import orders
+from bot.operations.try_start import let_end_stand, orders
 from storage import facts, grants, outbox
 
 EXTENDS_UNTOLD = 3
@@ -33,22 +33,46 @@ def record_started(world: World, grant_id: str) -> None:
             return
         role = u.policy.roles.get(grant.role)
         remind_at = first_reminder(u.now, grant.ends_at, role.reminders if role else ())
+        had = {lease.system for lease in grants.leases(u.db, grant.id) if lease.state is GrantState.ACTIVE}
+        for system in [each for each in grant.systems if each not in had]:
+            u.record(Event.GRANT_STARTED, SYSTEM, grant, system=system, ends_at=grant.ends_at)
         grants.confirm_start(u.db, grant.id, u.now, remind_at)
         grants.set_leases(u.db, grant.id, GrantState.ACTIVE)
         u.expect(grant.ends_at, remind_at)
-        for system in grant.systems:
-            u.record(Event.GRANT_STARTED, SYSTEM, grant, system=system, ends_at=grant.ends_at)
         u.do(effects.tell_person(grant.person, "active", grant=grant.id))
         _show(u, grant)
 
 
-def record_made(world: World, grant_id: str, system: str) -> None:
-    """One of several systems has it: the message shows how far it is. None of them counts as open before all do."""
+def record_made(world: World, grant_id: str, system: str) -> bool:
+    """One of several systems has it: from the first one on the end stands for all of them. False where the grant is
+    over by then, and what was made is taken back. The holder gets in when all have it."""
     with unit(world) as u:
         grant = grants.locked(u.db, grant_id)
-        if grant is not None and grant.state is GrantState.STARTING:
+        if grant is None or grant.state is not GrantState.STARTING:
+            u.do(*([effects.end_lease(grant_id, system)] if grant and grant.state is not GrantState.ACTIVE else []))
+            return False
+        had = {lease.system for lease in grants.leases(u.db, grant.id) if lease.state is GrantState.ACTIVE}
+        if system not in had:
+            grants.set_clock(u.db, grant.id, Clock.STANDS)
+            grants.set_started(u.db, grant.id, u.now)
             grants.set_lease(u.db, grant.id, system, GrantState.ACTIVE)
+            u.record(Event.GRANT_STARTED, SYSTEM, grant, system=system, ends_at=grant.ends_at)
+            u.expect(grant.ends_at)
             _show(u, grant)
+        return True
+
+
+def record_not_made(world: World, grant_id: str, system: str, error: str, *, surely: bool) -> None:
+    """A try did not succeed. Unless it is sure that the system made nothing, the end stands from now on."""
+    with unit(world) as u:
+        grant = grants.locked(u.db, grant_id)
+        if grant is None or grant.state is not GrantState.STARTING:
+            return
+        if grants.clock(u.db, grant.id) is Clock.TRYING:
+            if surely:
+                grants.set_clock(u.db, grant.id, Clock.FREE)
+            else:
+                let_end_stand(u, grant, error, system)
 
 
 def record_start_delayed(world: World, grant_id: str, to_person: str = "", until: int = 0) -> None:

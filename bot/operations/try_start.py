@@ -1,14 +1,17 @@
 """One try to make a grant real begins: its end is written first, then the systems may be called."""
 
-from bot.core.model import Grant, GrantState, Lease, Order, Person
+from bot.core.audit import Event
+from bot.core.model import Clock, EndReason, Grant, GrantState, Lease, Order, Person
 from bot.core.policy import Policy, names_of
+from bot.operations._end import ask_end
 from bot.operations._judge_start import judge_start, refuse_start
-from bot.operations._unit import Unit, World, unit
+from bot.operations._unit import SYSTEM, Unit, World, unit
 from storage import grants
 
 
 def try_start(world: World, grant_id: str) -> list[Order]:
-    """The orders for the systems of a starting grant, with the end that this try is good for.
+    """The orders for the systems of a starting grant, with the end that this try is good for: it moves with each try
+    until a system made it, or may have.
 
     Empty when there is nothing to start any more. What would not be approved any more ends instead. Raises
     StorageUnavailable.
@@ -20,10 +23,25 @@ def try_start(world: World, grant_id: str) -> list[Order]:
         if (refused := judge_start(u, grant)) is not None:
             refuse_start(u, grant, refused)
             return []
-        role = u.policy.roles.get(grant.role)
-        total = role.max_total if role else grant.latest_end - grant.starts_at
-        grants.set_end(u.db, grant.id, u.now + grant.duration, u.now + total)
+        clock = grants.clock(u.db, grant.id)
+        if clock is Clock.FREE:
+            role = u.policy.roles.get(grant.role)
+            total = role.max_total if role else grant.latest_end - grant.starts_at
+            grants.set_end(u.db, grant.id, u.now + grant.duration, u.now + total)
+            u.expect(u.now + grant.duration)
+            return orders(u, grant_id)
+        if clock is Clock.TRYING:
+            let_end_stand(u, grant, "the last try was cut off")
+        if grant.ends_at <= u.now:
+            ask_end(u, [grant], EndReason.EXPIRED, SYSTEM, because="It did not start in its time.")
+            return []
         return orders(u, grant_id)
+
+
+def let_end_stand(u: Unit, grant: Grant, error: str, system: str = "") -> None:
+    """A system may have made what the caller's locked grant gives: from now on its end does not move any more."""
+    grants.set_clock(u.db, grant.id, Clock.STANDS)
+    u.record(Event.START_UNSURE, SYSTEM, grant, system=system, error=error, ends_at=grant.ends_at)
 
 
 def orders(u: Unit, grant_id: str, only: str | None = None) -> list[Order]:

@@ -18,6 +18,7 @@ from bot.operations.record_delivery import (
     order_for,
     record_end_failed,
     record_ended,
+    record_not_made,
     record_start_delayed,
     record_start_failed,
     record_started,
@@ -40,10 +41,11 @@ def _renew(made: Made, grant: Grant, duration: int | None = None, **more: str) -
 
 
 class TestStart:
-    def test_the_end_is_written_before_a_system_is_called_and_again_at_each_try(self, made: Made) -> None:
+    def test_the_end_is_written_before_a_system_is_called_and_again_while_none_can_have_it(self, made: Made) -> None:
         grant = made.a_started(made.a_request(duration=HOUR))
         made.clock.at += 100
         assert [order.ends_at for order in try_start(made.world, grant.id)] == [START + 100 + HOUR]
+        record_not_made(made.world, grant.id, "shop-admin", "can't be reached", surely=True)
         made.clock.at += 50
         assert [order.ends_at for order in try_start(made.world, grant.id)] == [START + 150 + HOUR]
         made.clock.at += 20

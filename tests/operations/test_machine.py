@@ -29,6 +29,7 @@ from bot.connectors.gateway import Gateway
 from bot.core.asking import Ask
 from bot.core.effects import Kind, Queue
 from bot.core.model import Order, Person
+from bot.core.policy import Policy
 from bot.operations._unit import World
 from bot.operations.approve_request import approve_request
 from bot.operations.count_usage import sum_usage
@@ -43,9 +44,12 @@ from bot.operations.record_delivery import (
     order_for,
     record_end_failed,
     record_ended,
+    record_made,
+    record_not_made,
     record_start_failed,
     record_started,
 )
+from bot.operations.record_policy import record_loaded
 from bot.operations.record_posted import record_reminded
 from bot.operations.release_grant import release_grant
 from bot.operations.remind_due import remind_due
@@ -69,6 +73,13 @@ POLICY = a_policy(
     both='systems = ["shop-admin", "reports"]\nactions = ["a", "b"]\nrequesters = ["everyone"]\n'
     'approvers = ["@sre", "@db-leads"]\napprovals = 2\n',
 )
+NARROWER = a_policy(
+    shop_admin='max_duration = "30m"\nmax_total = "3h"\npending_timeout = "1h"\nmax_renewals = 2',
+    both='systems = ["shop-admin", "reports"]\nactions = ["a", "b"]\nrequesters = ["@sre"]\n'
+    'approvers = ["@sre", "@db-leads"]\napprovals = 2\n',
+)
+"""A roles.toml that gives less, and to fewer."""
+
 PEOPLE = (ANA, BEN, CARA, DAN, LEA)
 ROLES = ("shop-admin", "both", "reports-read")
 DECISIONS = {
@@ -79,7 +90,7 @@ DECISIONS = {
 }
 STEPS = {
     "scheduled": {"grant:access:scheduled"},
-    "starting": {"grant:access:scheduled", None},
+    "starting": {"grant:access:scheduled", "grant:access:started", None},
     "active": {"grant:access:started", "grant:access:renewed"},
     "ending": {"grant:end:asked", "grant:end:failed", "grant:access:ended"},
     "ended": {"grant:access:ended"},
@@ -90,13 +101,25 @@ STEPS = {
 TOLD = {"denied": "denied", "lapsed": "lapsed", "active": "active", "ended": "ended", "failed": "failed"}
 """What the requester is told of a request or a grant that got this far, unless their account is gone."""
 
-OUTCOMES = ("works", "works", "works", "fails", "answer lost", "dies before", "dies after", "finishes late", "refuses")
+OUTCOMES = (
+    "works",
+    "works",
+    "works",
+    "half",
+    "fails",
+    "answer lost",
+    "dies before",
+    "dies after",
+    "finishes late",
+    "refuses",
+)
 Recording = Callable[[World], object]
 
 RARE: dict[str, Callable[[Lifecycle, str, bool], object]] = {
     "a lead revokes": lambda self, who, on: revoke_grant(self.world, LEA if on else ANA, person=who),
     "an account is deactivated": lambda self, who, on: self.leaves(who) if on else self.comes_back(who),
     "another is on call": lambda self, who, on: self.made.set_groups(sre=[who, DAN] if on else [BEN, CARA, DAN]),
+    "roles.toml is saved": lambda self, who, on: self.saves(NARROWER if on else POLICY),
     "the red button": lambda self, who, on: (panic if on else resume)(self.world, LEA),
     "the red button of a role": lambda self, who, on: (panic if on else resume)(self.world, LEA, role=ROLES[0]),
     "the red button of a person": lambda self, who, on: (panic if on else resume)(self.world, LEA, person=who),
@@ -110,10 +133,12 @@ class RemoteSystem:
 
     gateway: Gateway
     has: set[tuple[str, str]] = field(default_factory=set)
+    since: dict[str, int] = field(default_factory=dict)
 
     def grant(self, order: Order) -> None:
         self.gateway.grant(order)
         self.has.add((order.grant, order.system))
+        self.since.setdefault(order.grant, order.ends_at)
 
     def revoke(self, order: Order) -> None:
         self.gateway.revoke(order)
@@ -239,6 +264,10 @@ class Lifecycle(RuleBasedStateMachine):
         self.left.add(who)
         self.made.know(replace(a_person(who), deleted=True, checked_at=self.now))
 
+    def saves(self, policy: Policy) -> None:
+        self.made.policies.append(policy)
+        record_loaded(self.world, policy)
+
     def comes_back(self, who: str) -> None:
         self.made.know(replace(a_person(who), checked_at=self.now))
 
@@ -341,6 +370,19 @@ class Lifecycle(RuleBasedStateMachine):
             assert renewals <= POLICY.roles[role].max_renewals
             assert 0 < duration <= POLICY.roles[role].max_duration
 
+    @invariant()
+    def no_start_moves_its_end_once_a_system_may_have_it(self) -> None:
+        for id, ends_at in self.made.rows("SELECT id, ends_at FROM grants WHERE renewals = 0"):
+            assert ends_at <= self.system.since.get(id, ends_at)
+
+    @invariant()
+    def what_a_system_has_and_is_over_is_due_to_end(self) -> None:
+        over = f"ends_at <= {self.now} AND state IN ('starting', 'active')"
+        for id, state in self.made.rows(f"SELECT id, state FROM grants WHERE {over}"):
+            if any(grant == id for grant, _ in self.system.has):
+                due = next_due(self.world)
+                assert due is not None and due <= self.now, f"nobody will end {id}, which is {state}"
+
     def _check(self) -> None:
         for holds in (self.nobody_has_access_that_has_ended, self.no_work_is_lost, self.every_step_is_on_record,
                       self.a_gate_opens_only_for_the_living_and_only_in_time):  # fmt: skip
@@ -406,7 +448,9 @@ class Lifecycle(RuleBasedStateMachine):
     def _do(self, owner: str, row: Row, how: str) -> None:
         if how == "dies before":
             return
-        if how in ("fails", "refuses") and row.kind in _WORK:
+        if how == "half" and row.kind is Kind.START_GRANT:
+            self._half_start(row.data["grant"])
+        if how in ("half", "fails", "refuses") and row.kind in _WORK:
             self._give_back(owner, row, how)
             return
         recordings = _WORK[row.kind](self, row.data) if row.kind in _WORK else []
@@ -429,9 +473,27 @@ class Lifecycle(RuleBasedStateMachine):
     def _start(self, data: dict[str, Any]) -> list[Recording]:
         orders = try_start(self.world, data["grant"])
         assert not orders or self.made.state("grants", data["grant"]) == "starting"
+        self._assert_judged(data["grant"], orders)
         for order in orders:
             self.system.grant(order)
+            if len(orders) > 1 and not record_made(self.world, order.grant, order.system):
+                return []
         return [lambda world: record_started(world, data["grant"])] if orders else []
+
+    def _half_start(self, grant: str) -> None:
+        """The first system makes it, and the next one gives no answer."""
+        for order in try_start(self.world, grant)[:1]:
+            self.system.grant(order)
+            record_made(self.world, grant, order.system)
+            record_not_made(self.world, grant, "another", "no answer", surely=False)
+
+    def _assert_judged(self, id: str, orders: list[Order]) -> None:
+        """Whatever begins is what roles.toml gives at this moment, to somebody who may have it."""
+        if orders:
+            grant, policy = self.made.grant(id), self.world.policy()
+            role = policy.roles[grant.role]
+            assert grant.duration <= role.max_duration
+            assert self.world.directory().includes(role.requesters, self._person(grant.person))
 
     def _extend(self, data: dict[str, Any]) -> list[Recording]:
         if (order := order_for(self.world, data["grant"], data["system"], still_active=True)) is not None:

@@ -203,8 +203,19 @@ NOTES: dict[str, tuple[str, dict[str, Any], list[str], list[str]]] = {
     ),
     "active": ("active", {}, ["until 22 Nov 2026 14:29 UTC (1h)"], ["Show credentials", "Renew", "I'm done"]),
     "active, less than asked for": ("active", {"duration": 900}, ["less than you asked for: 15m of orders-db"], []),
-    "delayed": ("delayed", {"state": GrantState.STARTING}, ["keep trying", "starts only when it works"], ["I'm done"]),
-    "failed": ("failed", {"state": GrantState.FAILED}, ["you do not have it", "leads have not been told"], []),
+    "delayed": (
+        "delayed",
+        {"state": GrantState.STARTING},
+        ["keep trying", "starts with the first system that has it"],
+        ["I'm done"],
+    ),
+    "failed on one of its systems": ("failed", {"state": GrantState.FAILED}, ["set up everywhere, so it ends"], []),
+    "failed": (
+        "failed",
+        {"state": GrantState.FAILED, "started_at": None},
+        ["you do not have it", "leads have not been told"],
+        [],
+    ),
     "renewed": ("renewed", {}, ["now ends 22 Nov 2026 14:29 UTC"], ["Show credentials", "Renew", "I'm done"]),
     "renewed, but not everywhere": (
         "unextended",
@@ -301,6 +312,19 @@ def test_an_end_says_how_it_was_used_and_no_more_than_is_known(used: Used, told:
 def test_what_never_started_was_not_unused() -> None:
     message = direct_messages.grant_note("ended", a_grant_view(**{**ENDED, "started_at": None}), NOW)
     assert "used" not in words(message) + message["text"]
+
+
+def test_half_a_start_says_where_it_is_and_until_when() -> None:
+    view = a_grant_view(state=GrantState.STARTING)
+    leases = (Lease("g1", "reports", "gateway", GrantState.ACTIVE), Lease("g1", "shop", "gateway", GrantState.STARTING))
+    said = words(direct_messages.grant_note("delayed", replace(view, leases=leases), NOW))
+    assert "You have it on reports until 22 Nov 2026 14:29 UTC; shop is still being set up." in said
+
+
+def test_a_start_that_is_not_given_any_more_says_why() -> None:
+    view = replace(a_grant_view(state=GrantState.ENDING), why="shop-admin is only for @sre now.")
+    said = words(direct_messages.grant_note("not_started", view, NOW))
+    assert "was approved, but does not start." in said and "only for @sre now." in said
 
 
 def test_a_reminder_says_what_is_left_and_offers_renew_and_done() -> None:

@@ -159,10 +159,23 @@ def _delayed(view: GrantView, now: int) -> Message:
         f"{title_text(view.role, grant.role)} is approved, but takes longer to set up.",
         paragraph(
             [*role_parts(view.role, grant.role), " is approved, but a system did not answer yet."],
-            ["We keep trying and tell you either way. Your time starts only when it works."],
+            *_half(view),
+            ["We keep trying and tell you either way."],
         ),
         *_buttons(view),
     )
+
+
+def _half(view: GrantView) -> list[list[Part]]:
+    """Which of its systems have it already: its time runs from the first of them."""
+    made = [lease.system for lease in view.leases if lease.state is GrantState.ACTIVE]
+    rest = [lease.system for lease in view.leases if lease.state is not GrantState.ACTIVE]
+    if not made:
+        return [["Your time starts with the first system that has it, or may have it."]]
+    until: list[Part] = [" until ", date(view.grant.ends_at)]
+    return [
+        ["You have it on ", *listing(made, 900, "bold"), *until, "; ", *listing(rest, 900), " is still being set up."]
+    ]
 
 
 def _waits(view: GrantView) -> Message:
@@ -183,7 +196,7 @@ def _failed(view: GrantView, now: int) -> Message:
     return message(
         f"{title_text(view.role, grant.role)} could not be set up. You have no access from this request.",
         paragraph(
-            [*role_parts(view.role, grant.role), " was approved but could not be set up, so you do not have it."],
+            [*role_parts(view.role, grant.role), " was approved but could not be set up", *_not_had(view), "."],
             _taken_back(view),
             [view.why] if view.why else [],
             _ask_anew(view),
@@ -197,6 +210,10 @@ def _not_started(view: GrantView, now: int) -> Message:
         f"{title_text(view.role, view.grant.role)} was approved, but does not start.",
         paragraph([*role_parts(view.role, view.grant.role), " was approved, but does not start."], [view.why]),
     )
+
+
+def _not_had(view: GrantView) -> list[Part]:
+    return [" everywhere, so it ends"] if view.grant.started_at else [", so you do not have it"]
 
 
 def _ask_anew(view: GrantView) -> list[Part]:
