@@ -68,7 +68,7 @@ TOGETHER: Mapping[Kind, tuple[tuple[Kind, ...], int, int]] = {
     Kind.REMIND: (_DIRECT, 1, 10),
     Kind.TELL_SECURITY: ((Kind.TELL_SECURITY,), 1, 10),
     Kind.ALARM: ((Kind.ALARM,), 1, 200),
-    Kind.THREAD_NOTE: ((Kind.THREAD_NOTE,), 3, 100),
+    Kind.THREAD_NOTE: ((Kind.THREAD_NOTE,), 3, 50),  # each is some 650 bytes of JSON
 }
 """What may be said in one message with a row of that kind: the kinds that may follow it in its lane, how many must
 wait for it to be worth it, and how many it takes. Notes for a few threads go each to its own."""

@@ -24,11 +24,12 @@ def set_back(company: Company, seconds: int) -> None:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def company(request: pytest.FixtureRequest, make_company: Callable[..., Company]) -> Company:
-    """With everything in one process on SQLite, and with web and worker apart on PostgreSQL."""
-    if request.param == "sqlite":
-        return make_company()
-    return make_company(environment={"DATABASE_URL": request.getfixturevalue("postgres_url")})
+def company(request: pytest.FixtureRequest) -> Company:
+    """With everything in one process on SQLite, and with web and worker apart on PostgreSQL, whose database goes only
+    when they have stopped."""
+    url = request.getfixturevalue("postgres_url") if request.param == "postgresql" else None
+    make_company: Callable[..., Company] = request.getfixturevalue("make_company")
+    return make_company(environment={"DATABASE_URL": url}) if url else make_company()
 
 
 def start(company: Company) -> None:

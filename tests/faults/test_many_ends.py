@@ -10,8 +10,10 @@ from collections.abc import Callable
 
 import pytest
 
+from bot.core.audit import Entry, Event
 from bot.core.model import Grant, GrantState, Lease, Request, RequestState
-from storage import direct_notes, grants, requests
+from bot.tokens import Signer
+from storage import audit, direct_notes, grants, requests
 from storage.direct_notes import DirectNote
 from tests.faults.live import Company, until
 from tests.faults.processes import ROLES, command
@@ -24,7 +26,8 @@ TOLD = 60
 
 
 def put_in(company: Company, number: int, ends_at: int) -> None:
-    """Active grants in the rows, as if each had been asked for, approved and started an hour before."""
+    """Active grants in the rows and the log, as if each had been asked for, approved and started an hour before."""
+    chain, entries = audit.Chain(Signer([company.env["ACCESS_SECRET_KEYS"]])), []
     people = [company.newcomer().id for _ in range(PEOPLE)]
     began = ends_at - 3600
     with company.db.transaction(), company.db.together():
@@ -44,6 +47,11 @@ def put_in(company: Company, number: int, ends_at: int) -> None:
             grants.open_gate(company.db, grant, "shop-admin", ends_at)
             note = DirectNote(f"D{who[1:]}", "1700000000.000002", each // PEOPLE, grant, "", "active", began, False)
             direct_notes.add(company.db, [note])
+            about = {"subject": who, "role": "quick", "system": "shop-admin", "request": request}
+            terms = {"duration": 3600, "actions": ["orders:read"], "approvers": [company.ben.id]}
+            entries.append(Entry(Event.REQUEST_ASKED, who, **about, detail={"duration": 3600}))
+            entries.append(Entry(Event.APPROVAL_GIVEN, company.ben.id, **about, detail=terms))
+        audit.append(company.db, entries, began, chain)
         company.db.notify([], ends_at)
 
 
@@ -84,5 +92,6 @@ def test_thousands_of_ends_in_one_second_wait_for_no_slack_and_flood_none(
     company.sandbox.admin.rate_limits(False)
     company.quiet(120)
     assert company.rows("SELECT COUNT(*) FROM direct_notes WHERE past = 0") == [(0,)]
-    assert command(company, "audit", "verify").returncode == 0
+    verified = command(company, "audit", "verify")
+    assert verified.returncode == 0, verified.stdout + verified.stderr
     print(f"over {max(over)[0] - ends_at} s late at most, {len(public)} and {len(posts)} posts")  # noqa: T201
