@@ -266,11 +266,16 @@ def reload_roles(base: Base) -> None:
     """Reads roles.toml again if it was saved; groups and addresses that are new in it are asked of Slack."""
 
     def loaded(policy: object) -> None:
-        record_loaded(base.world, base.roles.policy)
+        _record_roles(base)
         save_refresh(base.world, ["groups", "people"])
         look_up_channels(base.world)
 
     base.roles.reload(loaded, partial(record_rejected, base.world))
+
+
+def _record_roles(base: Base) -> None:
+    for change in record_loaded(base.world, base.roles.policy):
+        log.log(logging.WARNING if change.loosens else logging.INFO, "roles.toml was changed: %s", change)
 
 
 def slack_client(settings: Settings, timeout: int) -> WebClient:
@@ -315,7 +320,7 @@ def serve(base: Base, *, web: bool, work: bool, migrate: bool) -> None:
     begin_log(base.world)
     tell_behind(base.world, base.clock.go_on_from(check_start(base.world)))
     mark_time(base.world)
-    record_loaded(base.world, base.roles.policy)
+    _record_roles(base)
     meter = UsageMeter(base.world.via(Source.HTTP))
     takes_events = web and settings.slack_mode == "http"
     worker: Worker | None = None

@@ -1,19 +1,40 @@
-"""The roles.toml in force. It is read again when it changes; a bad one leaves the last good one in force, and that is
-said. What may stand in it is decided in `core/policy.py`.
-"""
+"""Keeps the roles.toml in force, and reads the file again when it changes; a bad file changes nothing."""
 
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
 from bot.connectors import installed, judge
 from bot.core.errors import ConfigError, Problem
-from bot.core.policy import Policy, load_policy, no_policy
+from bot.core.policy import Policy, decode_policy, no_policy, read_content
 
 log = logging.getLogger(__name__)
 
 Rejected = Callable[[str, list[Problem]], None]
+
+LOOKS = 2
+LOOKS_WHEN_SHORTER = 4
+"""How many looks in a row, a second apart, must see the same content before it counts. Half of a file may be valid and
+laxer than the whole, so a file that became shorter has to stay so for longer."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """The file at one moment. `content` is None where it can't be read, and `error` says why."""
+
+    content: bytes | None
+    error: ConfigError | None
+    mark: tuple[object, ...]
+
+    @property
+    def digest(self) -> str:
+        return sha256(str(self.error).encode() if self.content is None else self.content).hexdigest()
+
+    @property
+    def size(self) -> int:
+        return len(self.content or b"")
 
 
 class RolesFile:
@@ -21,10 +42,12 @@ class RolesFile:
     is for verbs that end access, which a bad file must not prevent."""
 
     def __init__(self, path: str, environ: Mapping[str, str], only_ending: bool = False) -> None:
-        self._path, self._environ = Path(path), environ
-        self._seen = self._mark()
+        self._path, self._environ = path, environ
+        self._judged = self._look()
+        self._pending, self._times = self._judged, LOOKS
+        self._good = self._judged.size
         try:
-            self.policy = load_policy(path, environ, installed(), judge)
+            self.policy = self._read(self._judged)
         except ConfigError as error:
             if not only_ending:
                 raise
@@ -35,30 +58,40 @@ class RolesFile:
         return self.policy
 
     def reload(self, loaded: Callable[[Policy], None], rejected: Rejected) -> None:
-        """Reads the file again if it was saved since. `rejected` gets a digest of the bad content, and its problems."""
-        mark = self._mark()
-        if mark == self._seen:
+        """Looks at the file once, and puts it in force if it was saved and saving has finished. `rejected` gets a
+        digest of the bad content, and its problems. A failed `loaded` or `rejected` is tried again at the next look."""
+        look = self._look()
+        self._times = self._times + 1 if self._same(look) else 1
+        self._pending = look
+        if look.digest == self._judged.digest:
+            return
+        if self._times < (LOOKS_WHEN_SHORTER if look.size < self._good else LOOKS):
             return
         try:
-            found = load_policy(str(self._path), self._environ, installed(), judge)
+            found = self._read(look)
         except ConfigError as error:
+            rejected(look.digest, error.problems)
             log.error("roles.toml was changed and is bad; the last good one stays in force:\n%s", error)
-            rejected(self._digest(), error.problems)
         else:
             self.policy = found
             loaded(found)
-        self._seen = mark
+            self._good = look.size
+        self._judged = look
 
-    def _mark(self) -> tuple[object, ...]:
-        """Changes when the file is saved, replaced or removed."""
-        try:
-            stat = self._path.stat()
-        except OSError as error:
-            return (type(error).__name__,)
-        return stat.st_mtime_ns, stat.st_size, stat.st_ino
+    def _same(self, look: _Look) -> bool:
+        return (look.mark, look.digest) == (self._pending.mark, self._pending.digest)
 
-    def _digest(self) -> str:
+    def _read(self, look: _Look) -> Policy:
+        if look.content is None:
+            raise look.error or AssertionError("a file that can't be read has an error")
+        return decode_policy(look.content, self._path, self._environ, installed(), judge)
+
+    def _look(self) -> _Look:
         try:
-            return sha256(self._path.read_bytes()).hexdigest()
+            content = read_content(self._path)
+            stat = Path(self._path).stat()
+        except ConfigError as error:
+            return _Look(None, error, ())
         except OSError as error:
-            return type(error).__name__
+            return _Look(None, ConfigError([Problem(self._path, 0, "", f"can't be read: {error.strerror}")]), ())
+        return _Look(content, None, (stat.st_mtime_ns, stat.st_size, stat.st_ino))

@@ -76,6 +76,8 @@ class System:
     name: str
     connector: str
     settings: Mapping[str, object] = field(repr=False)
+    reach: str = ""
+    """A digest of the settings that decide what access is there: changes with them, not with a new password."""
 
     @property
     def secret(self) -> str | None:
@@ -147,17 +149,30 @@ def load_policy(
 
     Raises ConfigError with everything that is wrong: no such file, too big, not UTF-8, not TOML, or content.
     """
+    return decode_policy(read_content(path), path, environ, connectors, judge)
+
+
+def read_content(path: str) -> bytes:
+    """The bytes of the file, as far as they can make a policy. Raises ConfigError."""
     try:
         with Path(path).open("rb") as file:
-            content = file.read(LARGEST + 1)
-        return parse_policy(content.decode(), path, environ, connectors, judge)
+            return file.read(LARGEST + 1)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else None
+        raise _refusal(path, f"can't be read: {reason or 'not a path'}") from None
+
+
+def decode_policy(
+    content: bytes, path: str, environ: Mapping[str, str], connectors: Collection[str] = (), judge: Judge = trusting
+) -> Policy:
+    """`load_policy` for the content of a file that was read already."""
+    try:
+        text = content.decode()
     except UnicodeDecodeError as error:
         if len(content) > LARGEST:
             raise _refusal(path, _TOO_BIG) from None
         raise _refusal(path, "is not UTF-8", content.count(b"\n", 0, error.start) + 1) from None
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else None
-        raise _refusal(path, f"can't be read: {reason or 'not a path'}") from None
+    return parse_policy(text, path, environ, connectors, judge)
 
 
 def parse_policy(
@@ -184,7 +199,7 @@ def parse_policy(
     unset = {path for path, _ in found}
     if found := found + [each for each in checked.found if each[0] not in unset]:
         raise ConfigError(problems_at(found, text, file))
-    return _policy(checked, hashlib.sha256(content).hexdigest(), file)
+    return _policy(checked, data.get("systems", {}), hashlib.sha256(content).hexdigest(), file)
 
 
 def ticket_matches(role: Role, ticket: str) -> bool:
@@ -281,7 +296,33 @@ def _is_utf8(text: str) -> bool:
     return True
 
 
-def _policy(checked: Checked, digest: str, file: str) -> Policy:
+_SAME_ACCESS = frozenset({"connector", "secret", "token", "timeout"})
+"""Settings that may change while access stays what it is."""
+
+
+def _reach(table: Mapping[str, Any]) -> str:
+    seen = {key: _place(value) for key, value in sorted(table.items()) if key not in _SAME_ACCESS}
+    return hashlib.sha256(json.dumps(seen, default=str).encode()).hexdigest()[:16]
+
+
+def _place(value: Any) -> Any:
+    """The value without passwords. From the environment, only what a URL names is looked at: host, port and path."""
+    if isinstance(value, dict):
+        return {key: _place(each) for key, each in sorted(value.items())}
+    if isinstance(value, list):
+        return [_place(each) for each in value]
+    if not isinstance(value, str):
+        return value
+    named = _URL.match(value)
+    if isinstance(value, Expanded):
+        return [value.raw, named.group(1, 2) if named else None]
+    return named.group(1, 2) if named else value
+
+
+_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)(?:[^/?#]*@)?([^?#]*)")
+
+
+def _policy(checked: Checked, tables: Mapping[str, Any], digest: str, file: str) -> Policy:
     workspace = checked.workspace
     if workspace is None:
         raise AssertionError("a file without a [workspace] was refused before")
@@ -293,7 +334,10 @@ def _policy(checked: Checked, digest: str, file: str) -> Policy:
             workspace.timezone,
         ),
         systems=MappingProxyType(
-            {name: System(name, kind, _settings(model)) for name, (kind, model) in checked.systems.items()}
+            {
+                name: System(name, kind, _settings(model), _reach(tables[name]))
+                for name, (kind, model) in checked.systems.items()
+            }
         ),
         roles=MappingProxyType(
             {name: _role(name, role, workspace.approvals_channel) for name, role in checked.roles.items()}

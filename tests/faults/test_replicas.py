@@ -108,7 +108,16 @@ def test_a_saved_roles_file_is_on_record_once_and_in_force_everywhere(replicas: 
     until(lambda: "rushed" in company.access(who, "roles").text)  # said by a web, which no worker tells
     assert time.monotonic() - saved < RELOADED + 2
     until(lambda: recorded() == before + 4)
+    until(lambda: told(company, "roles.rushed: is new"))
+    company.quiet(5)
     assert recorded() == before + 4
+    assert told(company, "roles.rushed: is new") == 1
+    assert told(company, "roles.toml was changed") == 1, "a title decides nothing"
+
+
+def told(company: Company, words: str) -> int:
+    """How many messages of the security channel have these words."""
+    return sum(words in str(message) for message in company.chiara.messages("#access-security"))
 
 
 def _save(company: Company, text: str) -> None:

@@ -24,7 +24,7 @@ from bot.operations.verify_audit import verify_audit
 from bot.tokens import Signer
 from storage import audit
 from storage.audit import Filters
-from tests.builders import a_policy
+from tests.builders import WORKSPACE, a_policy
 from tests.together import together
 from tests.worlds import ANA, BEN, KEYS, LEA, START, Made, make_world
 
@@ -293,6 +293,36 @@ class TestPolicyOnRecord:
         record_rejected(made.world, "bad", [problem])
         assert made.events("policy:file:rejected") == 2
         assert made.work().count("tell_security") == 2
+
+    def test_a_looser_file_is_on_record_and_told_once_with_what_became_looser_first(self, made: Made) -> None:
+        record_loaded(made.world, a_policy())
+        made.forget_work()
+        made.set_policy(shop_deploy='approvals = 1\nrenewal_approval = true\nchannel = "#deploys"')
+        made.forget_work()
+        together(made.world.db, [lambda: record_loaded(made.world, made.policies[-1])] * 4)
+        loosened = "roles.shop-deploy.approvals: was 2, is 1"
+        other = "roles.shop-deploy.channel: was #access-approvals, is #deploys"
+        detail = json.loads(made.log("policy:file:loaded", "detail")[-1][0])
+        assert (detail["changes"], detail["loosening"]) == ([loosened, other], 1)
+        (told,) = made.rows("SELECT data FROM outbox WHERE kind = 'tell_security'")
+        assert json.loads(told[0])["looser"] == [loosened] and json.loads(told[0])["other"] == [other]
+
+    def test_an_edit_while_the_bot_was_down_is_told_at_its_next_start(self, made: Made) -> None:
+        record_loaded(made.world, a_policy())
+        found = record_loaded(made.world, a_policy(shop_admin='approvers = ["@db-leads", "@engineers"]'))
+        assert [str(each) for each in found] == ["roles.shop-admin.approvers: added @engineers"]
+        assert record_loaded(made.world, a_policy(shop_admin='title = "Another"')) != []
+        assert record_loaded(made.world, a_policy()) == [], "a title decides nothing"
+
+    def test_a_moved_security_channel_hides_nothing_from_the_old_one(self, made: Made) -> None:
+        record_loaded(made.world, a_policy())
+        made.policies.append(a_policy(workspace=WORKSPACE.replace("#access-security", "#quiet")))
+        made.forget_work()
+        record_loaded(made.world, made.policies[-1])
+        told = [json.loads(data) for (data,) in made.rows("SELECT data FROM outbox WHERE kind = 'tell_security'")]
+        assert {each["channel"] for each in told} == {"#access-security", "#quiet"}
+        moved = ["workspace.security_channel: was #access-security, is #quiet"]
+        assert [each["looser"] for each in told] == [moved, moved]
 
     def test_a_role_that_nobody_can_decide_is_told_when_it_is_loaded(self, made: Made) -> None:
         made.set_policy(

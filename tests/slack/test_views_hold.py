@@ -234,6 +234,9 @@ RENDERS: dict[str, Render] = {
     "thread: ended": in_thread("ended"),
     **{f"security: {note}": secured(note, keys) for note, keys in SECURITY.items()},
     "security: policy": lambda text: security_notes.render("policy_rejected", {"problems": [text] * 10, "count": 99}),
+    "security: changed roles": lambda text: security_notes.render(
+        "policy_changed", {"looser": [text] * 20, "other": [text] * 10, "loosening": 20, "count": 99}
+    ),
     "security: ends": alarmed(),
     "security: ends acknowledged": alarmed(acknowledged_by="os:eve", acknowledged_at=NOW),
     "security: ends gone": alarmed(gone_at=NOW),

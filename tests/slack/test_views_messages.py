@@ -458,6 +458,17 @@ SECURITY: dict[str, tuple[str, dict[str, object], str]] = {
     "resume": ("panic_off", {"by": "U0BEN", "role": "r", "person": "", "ended": 0}, "off for the role r"),
     "a clock behind": ("clock_behind", {"seconds": 60}, "clock was 1m behind"),
     "policy": ("policy_rejected", {"problems": ["roles.toml:3 x: bad"], "count": 12}, "and 11 more"),
+    "changed roles": (
+        "policy_changed",
+        {"looser": ["roles.a.approvals: was 2, is 1"], "other": ["systems.b: is new"], "loosening": 1, "count": 5},
+        "roles.toml was changed: 5 changes, 1 of them loosens it. It is in force now. Looser than before: "
+        "roles.a.approvals: was 2, is 1 Other changes: systems.b: is new and 3 more, in the audit log.",
+    ),
+    "roles changed for the stricter": (
+        "policy_changed",
+        {"looser": [], "other": ["systems.b: is new"], "loosening": 0, "count": 1},
+        "roles.toml was changed: 1 change, none loosens it. It is in force now. Other changes: systems.b: is new",
+    ),
     "channel": ("undelivered", {"kind": "post_approval", "to": "#gone", "error": "e"}, "to #gone (post approval)"),
     "person": ("undelivered", {"kind": "tell_person", "to": "U0ANA", "error": "e"}, "They see the same in App Home"),
 }

@@ -181,6 +181,20 @@ def _policy_rejected(facts: Facts) -> Message:
     )
 
 
+def _policy_changed(facts: Facts) -> Message:
+    looser, other = ([clean(str(each), 300) for each in _list(facts[key])] for key in ("looser", "other"))
+    loosening, count = int(str(facts["loosening"])), int(str(facts["count"]))
+    left = count - len(looser) - len(other)
+    verdict = f"{loosening} of them {'loosens' if loosening == 1 else 'loosen'} it" if loosening else "none loosens it"
+    return message(
+        f"roles.toml was changed: {_counted(count, 'change')}, {verdict}.",
+        paragraph([bold("roles.toml was changed"), f": {_counted(count, 'change')}, {verdict}. It is in force now."]),
+        *([rich(section("Looser than before:"), preformatted("\n".join(looser)))] if looser else []),
+        *([rich(section("Other changes:"), preformatted("\n".join(other)))] if other else []),
+        *([paragraph([f"and {left} more, in the audit log."])] if left else []),
+    )
+
+
 def _log_broken(facts: Facts) -> Message:
     return message(
         f"The audit log was changed behind the bot: see its record {_name(facts['seq'])}.",
@@ -293,6 +307,7 @@ _NOTES: Mapping[str, Callable[[Facts], Message]] = {
     "panic_on": _panic_on,
     "panic_off": _panic_off,
     "policy_rejected": _policy_rejected,
+    "policy_changed": _policy_changed,
     "clock_behind": _clock_behind,
     "undelivered": _undelivered,
     "channel_moved": _channel_moved,

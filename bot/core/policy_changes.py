@@ -1,0 +1,202 @@
+"""Compares two versions of roles.toml and lists the differences that matter, those that loosen it first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bot.core.durations import format_duration
+from bot.core.policy import Policy
+
+Summary = Mapping[str, Any]
+"""JSON of the parts of a roles.toml that decide who gets what; systems' settings are in it as a digest only."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One difference. `where` is the key in roles.toml, `text` says what it was and what it is."""
+
+    loosens: bool
+    where: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.text}"
+
+
+def summary(policy: Policy) -> Summary:
+    """The policy as `changes` compares it, for keeping: an edit while the bot is down is found at its next start."""
+    workspace = policy.workspace
+    return {
+        "workspace": {
+            "leads": list(workspace.leads),
+            "security_channel": workspace.security_channel,
+            "approvals_channel": workspace.approvals_channel,
+            "timezone": workspace.timezone,
+        },
+        "systems": {
+            name: {"connector": system.connector, "settings": system.reach} for name, system in policy.systems.items()
+        },
+        "people": {name: dict(names) for name, names in policy.people.items()},
+        "roles": {name: {key: _plain(getattr(role, key)) for key in _ROLE} for name, role in policy.roles.items()},
+    }
+
+
+def changes(old: Summary, new: Summary) -> list[Change]:
+    """Every difference between the two, those that loosen first, each half in the order of the file.
+
+    What can't be compared, such as two ticket patterns, counts as looser. A key that `old` does not have was not
+    known to the version of the bot that wrote it, and is no change.
+    """
+    found = [
+        *_keys("workspace", old["workspace"], new["workspace"], _WORKSPACE),
+        *_systems(old["systems"], new["systems"]),
+        *_people(old["people"], new["people"]),
+        *_roles(old["roles"], new["roles"]),
+    ]
+    return sorted(found, key=lambda change: not change.loosens)
+
+
+def _plain(value: object) -> object:
+    return list(value) if isinstance(value, tuple) else value
+
+
+Judge = Callable[[Any, Any], bool]
+Show = Callable[[Any], str]
+
+
+def _more(old: Any, new: Any) -> bool:
+    return bool(new > old)
+
+
+def _fewer(old: Any, new: Any) -> bool:
+    return bool(new < old)
+
+
+def _added(old: list[str], new: list[str]) -> bool:
+    return not set(new) <= set(old)
+
+
+def _always(_old: Any, _new: Any) -> bool:
+    return True
+
+
+def _never(_old: Any, _new: Any) -> bool:
+    return False
+
+
+def _switched_off(old: bool, new: bool) -> bool:
+    return old and not new
+
+
+def _safer_before(old: str, new: str) -> bool:
+    return _RISKS.index(new) < _RISKS.index(old)
+
+
+def _pattern(old: str | None, _new: str | None) -> bool:
+    """A ticket is asked for no more, or another one, which may be a weaker one."""
+    return old is not None
+
+
+def _said(value: Any) -> str:
+    return {None: "none", True: "true", False: "false"}.get(value) or str(value)
+
+
+def _number(value: int) -> str:
+    return str(value)
+
+
+_RISKS = ("low", "medium", "high")
+_WORKSPACE: Mapping[str, tuple[Judge, Show]] = {
+    "leads": (_added, _said),
+    "security_channel": (_always, _said),
+    "approvals_channel": (_never, _said),
+    "timezone": (_never, _said),
+}
+_ROLE: Mapping[str, tuple[Judge, Show]] = {
+    "approvers": (_added, _said),
+    "approvals": (_fewer, _number),
+    "requesters": (_added, _said),
+    "actions": (_added, _said),
+    "systems": (_added, _said),
+    "max_duration": (_more, format_duration),
+    "max_total": (_more, format_duration),
+    "max_renewals": (_more, _number),
+    "renewal_approval": (_switched_off, _said),
+    "ticket": (_pattern, _said),
+    "risk": (_safer_before, _said),
+    "pending_timeout": (_more, format_duration),
+    "default_duration": (_never, format_duration),
+    "channel": (_never, _said),
+}
+"""Whether a new value loosens a role, and how a value is shown. Other keys, such as a title, decide nothing."""
+
+
+def _keys(table: str, old: Summary, new: Summary, known: Mapping[str, tuple[Judge, Show]]) -> Iterator[Change]:
+    for key, (loosens, show) in known.items():
+        if key not in old or _same(old[key], new[key]):
+            continue
+        was, now = old[key], new[key]
+        text = _entries(was, now) if isinstance(was, list) else f"was {show(was)}, is {show(now)}"
+        yield Change(loosens(was, now), f"{table}.{key}", text)
+
+
+def _same(old: object, new: object) -> bool:
+    """The order of a list means nothing."""
+    if isinstance(old, list) and isinstance(new, list):
+        return set(old) == set(new)
+    return old == new
+
+
+def _entries(old: list[str], new: list[str]) -> str:
+    added = [each for each in new if each not in old]
+    removed = [each for each in old if each not in new]
+    return "; ".join(
+        [*(["added " + ", ".join(added)] if added else []), *(["removed " + ", ".join(removed)] if removed else [])]
+    )
+
+
+def _systems(old: Summary, new: Summary) -> Iterator[Change]:
+    for name in _both(old, new):
+        where = f"systems.{name}"
+        if name not in old:
+            yield Change(False, where, "is new")
+        elif name not in new:
+            yield Change(False, where, "was removed")
+        elif old[name]["connector"] != new[name]["connector"]:
+            yield Change(True, where, f"connector was {old[name]['connector']}, is {new[name]['connector']}")
+        elif old[name]["settings"] != new[name]["settings"]:
+            yield Change(True, where, "has other settings: access may be on another system, or wider there")
+
+
+def _people(old: Summary, new: Summary) -> Iterator[Change]:
+    for name in _both(old, new):
+        if (was := old.get(name, {})) != (now := new.get(name, {})):
+            yield Change(True, f'people."{name}"', f"was {_accounts(was)}, is {_accounts(now)}")
+
+
+def _accounts(names: Mapping[str, str]) -> str:
+    return ", ".join(f"{connector} {account}" for connector, account in names.items()) or "nobody"
+
+
+def _roles(old: Summary, new: Summary) -> Iterator[Change]:
+    for name in _both(old, new):
+        where = f"roles.{name}"
+        if name not in old:
+            yield Change(True, where, f"is new, {_outline(new[name])}")
+        elif name not in new:
+            yield Change(False, where, "was removed")
+        else:
+            yield from _keys(where, old[name], new[name], _ROLE)
+
+
+def _outline(role: Summary) -> str:
+    return (
+        f"for {', '.join(role['requesters'])}; {role['approvals']} of {', '.join(role['approvers'])} decide, "
+        f"at most {format_duration(role['max_duration'])}"
+    )
+
+
+def _both(old: Summary, new: Summary) -> list[str]:
+    return list(dict.fromkeys([*new, *old]))

@@ -1,0 +1,144 @@
+"""Which differences between two roles.toml are told, and which of them loosen it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from bot.core.policy import parse_policy
+from bot.core.policy_changes import changes, summary
+from tests.builders import ENVIRON, SYSTEMS, WORKSPACE, policy_text
+
+BASE = """
+approvals = 2
+max_duration = "4h"
+max_renewals = 2
+max_total = "8h"
+renewal_approval = true
+pending_timeout = "8h"
+ticket = '^A-\\d+$'
+risk = "medium"
+approvers = ["@db-leads", "@sre"]
+requesters = ["@engineers"]
+"""
+
+ROLE = {
+    "fewer approvals": ("approvals = 1", "approvals: was 2, is 1", True),
+    "more approvals": ("approvals = 3", "approvals: was 2, is 3", False),
+    "another approver": ('approvers = ["@db-leads", "@sre", "@new"]', "approvers: added @new", True),
+    "another approver instead": ('approvers = ["@new", "@sre"]', "approvers: added @new; removed @db-leads", True),
+    "an approver less": ('approvers = ["@sre"]', "approvers: removed @db-leads", False),
+    "everybody may ask": ('requesters = ["everyone"]', "requesters: added everyone; removed @engineers", True),
+    "an action more": (
+        'actions = ["orders:read", "orders:refund", "orders:write"]',
+        "actions: added orders:write",
+        True,
+    ),
+    "an action less": ('actions = ["orders:read"]', "actions: removed orders:refund", False),
+    "another system": ('systems = ["shop-admin", "reports"]\nsystem = "x"', "systems: added reports", True),
+    "a longer maximum": ('max_duration = "5h"', "max_duration: was 4h, is 5h", True),
+    "a shorter maximum": ('max_duration = "3h"', "max_duration: was 4h, is 3h", False),
+    "a longer total": ('max_total = "9h"', "max_total: was 8h, is 9h", True),
+    "more renewals": ("max_renewals = 3", "max_renewals: was 2, is 3", True),
+    "renewals alone": ("renewal_approval = false", "renewal_approval: was true, is false", True),
+    "no ticket": ("ticket = '.*'", r"ticket: was ^A-\d+$, is .*", True),
+    "a lower risk": ('risk = "low"', "risk: was medium, is low", True),
+    "a longer wait": ('pending_timeout = "9h"', "pending_timeout: was 8h, is 9h", True),
+    "another channel": ('channel = "#c"', "channel: was #access-approvals, is #c", False),
+    "another default": ('default_duration = "2h"', "default_duration: was 1h, is 2h", False),
+}
+
+
+def compared(before: str, after: str, environ: dict[str, str] | None = None) -> list[tuple[str, bool]]:
+    """The changes as they are found when the first of the two was kept as JSON."""
+    old = summary(parse_policy(before, "roles.toml", ENVIRON))
+    new = summary(parse_policy(after, "roles.toml", environ or ENVIRON))
+    return [(str(each), each.loosens) for each in changes(json.loads(json.dumps(old)), new)]
+
+
+@pytest.mark.parametrize(("line", "text", "loosens"), ROLE.values(), ids=ROLE)
+def test_a_change_of_a_role_is_told_and_judged(line: str, text: str, loosens: bool) -> None:
+    key = line.partition(" ")[0]
+    kept = "\n".join(each for each in BASE.splitlines() if each.partition(" ")[0] != key)
+    after = policy_text(shop_admin=f"{kept}\n{line}").replace('system = "x"\n', "")
+    found = compared(policy_text(shop_admin=BASE), after)
+    assert found == [(f"roles.shop-admin.{text}", loosens)]
+
+
+def test_a_ticket_that_is_asked_for_no_more_is_looser_and_a_new_one_is_not() -> None:
+    without, asked = policy_text(), policy_text(shop_admin="ticket = 'A'")
+    assert compared(asked, without) == [("roles.shop-admin.ticket: was A, is none", True)]
+    assert compared(without, asked) == [("roles.shop-admin.ticket: was none, is A", False)]
+
+
+def test_what_loosens_comes_first() -> None:
+    after = policy_text(shop_admin='channel = "#c"', reports_read='approvers = ["@db-leads", "@new"]')
+    assert [loosens for _, loosens in compared(policy_text(), after)] == [True, False]
+
+
+def test_words_and_order_decide_nothing() -> None:
+    before = policy_text(shop_admin='approvers = ["@a", "@b"]')
+    assert compared(before, "# more\n" + policy_text(shop_admin='title = "T"\napprovers = ["@b", "@a"]')) == []
+
+
+def test_a_new_role_is_looser_and_says_for_whom_and_a_removed_one_is_not() -> None:
+    role = '\n[roles.new]\nsystem = "reports"\nactions = ["a"]\nrequesters = ["everyone"]\napprovers = ["@sre"]\n'
+    after = policy_text() + role + 'max_duration = "2h"\n'
+    assert compared(policy_text(), after) == [("roles.new: is new, for everyone; 1 of @sre decide, at most 2h", True)]
+    assert compared(after, policy_text()) == [("roles.new: was removed", False)]
+
+
+WORKSPACES = {
+    "a lead more": ('leads = ["@platform-leads"]', 'leads = ["@platform-leads", "U0EVE"]', "leads: added U0EVE", True),
+    "watched elsewhere": (
+        "#access-security",
+        "#quiet",
+        "security_channel: was #access-security, is #quiet",
+        True,
+    ),
+    "asked elsewhere": ("Europe/Berlin", "UTC", "timezone: was Europe/Berlin, is UTC", False),
+}
+
+
+@pytest.mark.parametrize(("old", "new", "text", "loosens"), WORKSPACES.values(), ids=WORKSPACES)
+def test_a_change_of_the_workspace_is_told_and_judged(old: str, new: str, text: str, loosens: bool) -> None:
+    found = compared(policy_text(), policy_text(workspace=WORKSPACE.replace(old, new)))
+    assert found == [(f"workspace.{text}", loosens)]
+
+
+DB = '[systems.db]\nconnector = "postgres"\nurl = "${URL}"\naddress = "a"\nsecret = "${SECRET}"\n'
+LEADS_ELSEWHERE = "systems.db: has other settings: access may be on another system, or wider there"
+SYSTEM = {
+    "a new password": ({"URL": "postgresql://bot:new@db:5432/orders"}, DB, []),
+    "a new secret": ({"SECRET": "another-secret-0123456789"}, DB, []),
+    "a secret from elsewhere": ({}, DB.replace("${SECRET}", "${OTHER}"), []),
+    "another host": ({"URL": "postgresql://bot:old@evil:5432/orders"}, DB, [(LEADS_ELSEWHERE, True)]),
+    "another database": ({"URL": "postgresql://bot:old@db:5432/prod"}, DB, [(LEADS_ELSEWHERE, True)]),
+    "another variable": ({"OTHER": "postgresql://bot:old@db:5432/orders"}, DB.replace("${URL}", "${OTHER}"), ...),
+    "another address": ({}, DB.replace('"a"', '"b"'), [(LEADS_ELSEWHERE, True)]),
+    "removed": ({}, "", [("systems.db: was removed", False)]),
+    "another connector": (
+        {},
+        '[systems.db]\nconnector = "okta"\nurl = "https://x.okta.com"\ntoken = "t"\n',
+        [("systems.db: connector was postgres, is okta", True)],
+    ),
+}
+
+
+@pytest.mark.parametrize(("environ", "system", "expected"), SYSTEM.values(), ids=SYSTEM)
+def test_a_change_of_a_system_is_told_unless_only_its_password_is_new(
+    environ: dict[str, str], system: str, expected: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = {"URL": "postgresql://bot:old@db:5432/orders", "SECRET": "a-secret-of-the-db-0123", "OTHER": "o" * 20}
+    for name, value in first.items():
+        monkeypatch.setitem(ENVIRON, name, value)  # type: ignore[arg-type]
+    before, after = policy_text(systems=SYSTEMS + DB), policy_text(systems=SYSTEMS + system)
+    wanted = [(LEADS_ELSEWHERE, True)] if expected is ... else expected
+    assert compared(before, after, {**ENVIRON, **environ}) == wanted
+
+
+def test_another_account_of_a_person_is_looser() -> None:
+    pinned = '\n[people."ana@example.com"]\ngithub = "{}"\n'
+    found = compared(policy_text() + pinned.format("ana"), policy_text() + pinned.format("eve"))
+    assert found == [('people."ana@example.com": was github ana, is github eve', True)]
