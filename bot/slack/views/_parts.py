@@ -97,7 +97,9 @@ _STATES: Mapping[GrantState, Callable[[Grant], list[Part]]] = {
     GrantState.SCHEDULED: lambda g: [
         *("Scheduled: starts ", date(g.starts_at), f" for {format_duration(g.duration)}."),
     ],
-    GrantState.STARTING: lambda g: ["Starting: it is being set up, and its time begins when it works."],
+    GrantState.STARTING: lambda g: [
+        "Starting: it is being set up, and its time begins with the first system that has it."
+    ],
     GrantState.ACTIVE: lambda g: ["Active until ", date(g.ends_at), "."],
     GrantState.ENDING: lambda g: ["Ending (", *ended_because(g), "); every system has to confirm it."],
     GrantState.ENDED: lambda g: ["Ended ", date(g.ended_at or g.ends_at), ": ", *ended_because(g), "."],
