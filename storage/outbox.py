@@ -208,6 +208,13 @@ def free_claims(db: Database) -> int:
     return db.run("UPDATE outbox SET claimed_until = 0 WHERE claimed_until IS NOT NULL")
 
 
+def in_lanes(db: Database, prefix: str) -> int:
+    """How many rows are in the lanes with this prefix."""
+    sql = "SELECT COUNT(*) FROM outbox WHERE lane >= ? AND lane < ?"
+    found = db.row(sql, prefix, prefix[:-1] + chr(ord(prefix[-1]) + 1))
+    return int(found[0]) if found else 0
+
+
 def posting(db: Database) -> set[str]:
     """The requests whose message in a channel waits to be posted."""
     sql = "SELECT data FROM outbox WHERE kind = 'post_approval' AND lane NOT LIKE 'to:U%' AND lane NOT LIKE 'to:W%'"

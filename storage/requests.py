@@ -65,6 +65,12 @@ def unposted(db: Database, limit: int) -> list[Request]:
     return _many(db.rows(sql, limit))
 
 
+def made_since(db: Database, person: str, since: int, limit: int) -> list[int]:
+    """When this person made their latest requests after `since`, newest first."""
+    sql = "SELECT created_at FROM requests WHERE requester = ? AND created_at > ? ORDER BY created_at DESC LIMIT ?"
+    return [int(at) for (at,) in db.rows(sql, person, since, limit)]
+
+
 def decided_of(db: Database, person: str, limit: int) -> list[Request]:
     """This person's latest requests that are not pending, newest first, without those for more time."""
     sql = (

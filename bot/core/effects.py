@@ -107,7 +107,11 @@ def ask(person: str, role: str, until: int, data: Mapping[str, object]) -> Effec
     """A request, or a renewal, to be judged once Slack has said for whom the references of the role stand; it waits
     for that `until` then."""
     facts = {**data, "person": person, "role": role, "until": until}
-    return Effect(Kind.ASK, Queue.DECIDE, f"ask:{person}:{role}", facts)
+    return Effect(Kind.ASK, Queue.DECIDE, ask_lane(person, role), facts)
+
+
+def ask_lane(person: str, role: str) -> str:
+    return f"ask:{person}:{role}"
 
 
 def look_up_person(person: str) -> Effect:

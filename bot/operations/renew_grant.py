@@ -21,6 +21,7 @@ from bot.operations.request_access import (
     already_pending,
     new_request,
     submitted,
+    too_many,
     undecidable,
     wait_for_slack,
 )
@@ -66,7 +67,7 @@ def renew_grant(
         return Renewed(extend_grant(u, role, grant, length, person, reason))
 
 
-def _waiting(u: Unit, grant: Grant, duration: int | None, reason: str, channel: str) -> Waiting | None:
+def _waiting(u: Unit, grant: Grant, duration: int | None, reason: str, channel: str) -> Waiting | Refused | None:
     """Where nobody knows yet who may renew or approve that, Slack is asked first."""
     role = u.policy.roles.get(grant.role)
     if role is None or grant.state is not GrantState.ACTIVE or not u.directory.unresolved(needed_for(role)):
@@ -136,6 +137,8 @@ def _as_approved(role: Role, grant: Grant, duration: int) -> Refused | None:
 def _ask(u: Unit, role: Role, grant: Grant, duration: int, reason: str) -> Submitted | AlreadyPending | Refused:
     if (refused := undecidable(u, role, grant.person)) is not None:
         return u.refuse(refused, grant.person, "renew", grant, reason=reason)
+    if (limited := too_many(u, grant.person, "renew", role, reason, grant)) is not None:
+        return limited
     request = _renewal_request(u, role, grant, duration, reason)
     if not requests.insert(u.db, request):
         return already_pending(u, grant.person, role.name)

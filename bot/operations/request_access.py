@@ -7,13 +7,20 @@ from bot.core import effects
 from bot.core.approval import Refused, deciders, nobody_can_decide
 from bot.core.asking import Ask, check_words, find_role, may_ask_at_all, may_request
 from bot.core.audit import Event
+from bot.core.durations import format_duration
 from bot.core.errors import StorageUnavailable
 from bot.core.model import Grant, Request, RequestState
 from bot.core.policy import Role
 from bot.operations._end import withdraw
 from bot.operations._unit import SYSTEM, Unit, World, new_id, unit
 from bot.operations.find_unresolved import needed_for
-from storage import facts, grants, requests
+from storage import facts, grants, outbox, requests
+
+MOST_REQUESTS = 30
+"""Requests of one person in MOST_WITHIN, renewals that need approval included."""
+
+MOST_WITHIN = 600
+"""Seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +70,8 @@ def request_access(world: World, ask: Ask) -> Outcome:
             return u.refuse(role, ask.person, "request", role=ask.role[:80], reason=ask.reason)
         if (already := _already(u, ask)) is not None:
             return already
+        if (limited := too_many(u, ask.person, "request", role, ask.reason)) is not None:
+            return limited
         waits = bool(u.directory.unresolved(needed_for(role)))
         refused = _refusal_of_words(u, role, ask) if waits else _refusal(u, role, ask)
         if refused is not None:
@@ -81,18 +90,38 @@ def _already(u: Unit, ask: Ask) -> AlreadyHeld | AlreadyPending | None:
     return None
 
 
+def too_many(u: Unit, person: str, action: str, role: Role, reason: str, about: Grant | None = None) -> Refused | None:
+    """Refuses what goes beyond MOST_REQUESTS. One record tells it until the person may ask again."""
+    made = requests.made_since(u.db, person, u.now - MOST_WITHIN, MOST_REQUESTS)
+    if len(made) < MOST_REQUESTS:
+        return None
+    again_at = made[-1] + MOST_WITHIN
+    refused = Refused(
+        f"You made {MOST_REQUESTS} requests within {format_duration(MOST_WITHIN)}, which is the limit. "
+        f"You may ask again in {format_duration(again_at - u.now)}."
+    )
+    if facts.claim_key(u.db, f"too many requests:{person}:{again_at}", u.now):
+        u.refuse(refused, person, action, about, role=role.name, reason=reason)
+    return refused
+
+
 def _refusal_of_words(u: Unit, role: Role, ask: Ask) -> Refused | None:
     """What can be refused whoever is in which group."""
     return may_ask_at_all(u.person(ask.person)) or check_words(role, ask, u.now) or u.paused(role.name, ask.person)
 
 
-def _wait(u: Unit, role: Role, ask: Ask) -> Waiting:
+def _wait(u: Unit, role: Role, ask: Ask) -> Waiting | Refused:
     names = ("reason", "duration", "ticket", "start_at", "channel")
     return wait_for_slack(u, role, ask.person, {name: getattr(ask, name) for name in names})
 
 
-def wait_for_slack(u: Unit, role: Role, person: str, asked: Mapping[str, object]) -> Waiting:
+def wait_for_slack(u: Unit, role: Role, person: str, asked: Mapping[str, object]) -> Waiting | Refused:
     """Keeps what was asked for until Slack has been asked, for as long as a request may wait."""
+    if outbox.in_lanes(u.db, effects.ask_lane(person, "")) >= MOST_REQUESTS:
+        refused = Refused(f"{MOST_REQUESTS} of your requests wait for Slack, which is the limit. Ask again later.")
+        if facts.claim_key(u.db, f"too many waiting:{person}:{u.now // MOST_WITHIN}", u.now):
+            u.refuse(refused, person, "request", role=role.name)
+        return refused
     u.do(effects.ask(person, role.name, u.now + role.pending_timeout, asked))
     return Waiting(role.name)
 

@@ -73,6 +73,9 @@ TOGETHER: Mapping[Kind, tuple[tuple[Kind, ...], int, int]] = {
 """What may be said in one message with a row of that kind: the kinds that may follow it in its lane, how many must
 wait for it to be worth it, and how many it takes. Notes for a few threads go each to its own."""
 
+_POSTED = frozenset({RequestState.PENDING, RequestState.APPROVED})
+"""States of a request in which its first message is posted."""
+
 POSTS = frozenset(
     {Kind.POST_APPROVAL, Kind.THREAD_NOTE, Kind.TELL_PERSON, Kind.REMIND, Kind.TELL_SECURITY, Kind.ALARM, Kind.ANSWER}
 )
@@ -115,8 +118,10 @@ class Messenger:
         return [lambda w: refresh_done(w, found)]
 
     def post_approval(self, data: Data) -> list[Recording]:
+        """A request that was over before its first post is not posted. An approved one is: the
+        channel sees all access that was given."""
         card = self._card(data)
-        if card is None:
+        if card is None or (card.request.state not in _POSTED and not card.copies):
             return []
         answer = self.post(data["channel"], self._approval(card, data["channel"]))
         state = card.request.state

@@ -24,6 +24,7 @@ from bot.operations.count_usage import UsageMeter
 from bot.operations.keep_channels import known_place, look_up_channels, look_up_channels_in_turn
 from bot.operations.record_delivery import record_end_failed, record_start_failed
 from bot.operations.release_grant import release_grant
+from bot.operations.withdraw_request import withdraw_request
 from bot.sandbox import Sandbox, running_sandbox
 from bot.slack import channels
 from bot.slack.messenger import Messenger
@@ -415,3 +416,11 @@ def test_without_the_scope_for_names_what_waits_is_posted_all_the_same(office: O
     office.ten_minutes()
     assert office.shown(request).count(OLD) == 1
     assert json.dumps(office.made.log("message:delivery:failed", "subject")).count("access-approvals") == 1
+
+
+def test_requests_that_were_cancelled_before_their_first_post_are_not_posted(office: Office) -> None:
+    for _ in range(10):
+        withdraw_request(office.made.world, office.ask(), office.id("ana"))
+    other = office.ask("gwen")
+    office.turn()
+    assert [r for (r,) in office.made.rows("SELECT request_id FROM messages")] == [other]
