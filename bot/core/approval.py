@@ -62,8 +62,8 @@ def unchanged(role: Role, request: Request) -> Refused | None:
     if role.fingerprint == request.fingerprint:
         return None
     return Refused(
-        f"The role {role.name} was changed in roles.toml after this was asked, so approving would not give what "
-        "you see. Deny it, and let the requester ask again."
+        f"The role {role.name}, or a system of it, was changed in roles.toml after this was asked, so approving would "
+        "not give what you see. Deny it, and let the requester ask again."
     )
 
 
@@ -131,7 +131,9 @@ def may_start(
     if role is None:
         return Refused(f"The role {grant.role} is no longer in roles.toml. Ask for another role.")
     if role.fingerprint != request.fingerprint:
-        return Refused(f"The role {role.name} was changed in roles.toml after this was asked. Ask for it anew.")
+        return Refused(
+            f"The role {role.name}, or a system of it, was changed in roles.toml after this was asked. Ask again."
+        )
     if (unfit := holder.unfit()) is not None:
         return Refused(f"Its holder can't have access any more: {unfit}.")
     if not directory.includes(role.requesters, holder):

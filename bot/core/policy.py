@@ -110,11 +110,14 @@ class Role:
     ticket: str | None
     risk: str
     risk_reason: str = ""
+    reach: tuple[str, ...] = ()
+    """`System.reach` of each of its systems."""
 
     @property
     def fingerprint(self) -> str:
-        """Changes when what an approver looked at changes: the systems, the actions, how many must agree."""
-        return _fingerprint(self.systems, self.actions, self.approvals)
+        """Changes when what an approver looked at changes: the systems, what their settings make of it, the actions,
+        how many must agree."""
+        return _fingerprint(self.systems, self.reach, self.actions, self.approvals)
 
 
 @lru_cache(maxsize=1024)
@@ -326,6 +329,7 @@ def _policy(checked: Checked, tables: Mapping[str, Any], digest: str, file: str)
     workspace = checked.workspace
     if workspace is None:
         raise AssertionError("a file without a [workspace] was refused before")
+    reach = {name: _reach(tables[name]) for name in checked.systems}
     return Policy(
         workspace=Workspace(
             workspace.approvals_channel,
@@ -334,13 +338,10 @@ def _policy(checked: Checked, tables: Mapping[str, Any], digest: str, file: str)
             workspace.timezone,
         ),
         systems=MappingProxyType(
-            {
-                name: System(name, kind, _settings(model), _reach(tables[name]))
-                for name, (kind, model) in checked.systems.items()
-            }
+            {name: System(name, kind, _settings(model), reach[name]) for name, (kind, model) in checked.systems.items()}
         ),
         roles=MappingProxyType(
-            {name: _role(name, role, workspace.approvals_channel) for name, role in checked.roles.items()}
+            {name: _role(name, role, workspace.approvals_channel, reach) for name, role in checked.roles.items()}
         ),
         people=MappingProxyType({name: MappingProxyType(table) for name, table in checked.people.items()}),
         digest=digest,
@@ -359,14 +360,14 @@ def _renewal_approval(table: RoleTable) -> bool:
     return table.risk != "low" or table.approvals > 1
 
 
-def _role(name: str, table: RoleTable, approvals_channel: str) -> Role:
-    longest = table.max_duration
+def _role(name: str, table: RoleTable, approvals_channel: str, reach: Mapping[str, str]) -> Role:
+    longest, systems = table.max_duration, tuple(table.systems or [str(table.system)])
     reminders = table.reminders if table.reminders is not None else [r for r in _REMINDERS if r < longest]
     return Role(
         name=name,
         title=table.title or name[:75],
         description=table.description,
-        systems=tuple(table.systems or [str(table.system)]),
+        systems=systems,
         actions=tuple(table.actions),
         requesters=tuple(table.requesters),
         approvers=tuple(table.approvers),
@@ -383,4 +384,5 @@ def _role(name: str, table: RoleTable, approvals_channel: str) -> Role:
         ticket=table.ticket,
         risk=table.risk,
         risk_reason=table.risk_reason or "",
+        reach=tuple(reach[each] for each in systems),
     )

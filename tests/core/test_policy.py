@@ -101,6 +101,55 @@ def test_the_fingerprint_changes_with_what_an_approver_looked_at(lines: str, sam
     assert (before == after) is same
 
 
+SSH = """
+[systems.shop-admin]
+connector = "ssh"
+ca_key = "/ca"
+principals = ["deploy"]
+secret = "a-secret-of-the-hosts-0123"
+[systems.reports]
+connector = "command"
+argv = ["/lab", "${TOKEN}"]
+timeout = "10s"
+[systems.shop-db]
+connector = "postgres"
+url = "${URL}"
+"""
+SETTINGS = {
+    "other principals": ('["deploy"]', '["root"]', {}, False),
+    "another key": ('"/ca"', '"/other"', {}, False),
+    "from anywhere": ('["deploy"]', '["deploy"]\nsource_address = "0.0.0.0/0"', {}, False),
+    "another program": ('"/lab"', '"/other"', {}, False),
+    "another database server": ("", "", {"URL": "postgresql://a:b@other:5432/orders"}, False),
+    "another database": ("", "", {"URL": "postgresql://a:b@db:5432/prod"}, False),
+    "a new secret": ("a-secret-of", "another-secret-of", {}, True),
+    "a new password": ("", "", {"URL": "postgresql://a:new@db:5432/orders"}, True),
+    "a new token": ("", "", {"TOKEN": "new"}, True),
+    "another time-out": ('"10s"', '"20s"', {}, True),
+}
+
+
+@pytest.mark.parametrize(("old", "new", "environ", "same"), SETTINGS.values(), ids=SETTINGS)
+def test_the_fingerprint_changes_with_what_the_systems_make_of_it(
+    old: str, new: str, environ: dict[str, str], same: bool
+) -> None:
+    def fingerprint(systems: str, more: dict[str, str]) -> str:
+        everywhere = 'systems = ["shop-admin", "reports"]\nactions = ["pty"]'
+        text = policy_text(
+            systems=systems,
+            shop_admin='system = "shop-admin"\nactions = ["pty"]',
+            shop_deploy='system = "shop-admin"\nactions = ["pty"]',
+            reports_read='system = "reports"',
+            db='system = "shop-db"\nactions = ["SELECT ON t"]\nrequesters = ["everyone"]\napprovers = ["@a"]',
+            both=f'{everywhere}\nrequesters = ["everyone"]\napprovers = ["@a"]',
+        )
+        first = {"URL": "postgresql://a:b@db:5432/orders", "TOKEN": "old"}
+        roles = parse_policy(text, "roles.toml", first | more).roles
+        return roles["both"].fingerprint + roles["db"].fingerprint
+
+    assert (fingerprint(SSH, {}) == fingerprint(SSH.replace(old, new) if old else SSH, environ)) is same
+
+
 def test_references_are_everybody_who_has_to_be_looked_up() -> None:
     policy = a_policy(shop_admin='notify = ["ana@example.com"]\nrequesters = ["everyone", "U024BE7LH"]')
     assert references(policy) == {
