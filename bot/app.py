@@ -58,6 +58,7 @@ from bot.tokens import Signer
 from bot.watch import Commits, Watch
 from bot.ways import Ways
 from bot.web import build_web, serve_config
+from bot.web.bounds import raise_descriptor_limit
 from bot.web.ops import STARTING, Ready, Said
 from bot.web.server import Server
 from bot.web.slack_events import SlackEvents
@@ -316,6 +317,7 @@ def serve(base: Base, *, web: bool, work: bool, migrate: bool) -> None:
     Raises SchemaMismatch, ClockBehind and StorageUnavailable before anything was started.
     """
     settings = base.settings
+    raise_descriptor_limit()
     base.db.migrate() if migrate else base.db.check_schema()
     begin_log(base.world)
     tell_behind(base.world, base.clock.go_on_from(check_start(base.world)))

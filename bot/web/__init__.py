@@ -27,7 +27,7 @@ from bot.operations.count_state import failing_channels
 from bot.operations.count_usage import UsageMeter
 from bot.tokens import Signer
 from bot.web.auth import Auth
-from bot.web.bounds import Bounded
+from bot.web.bounds import Connections, bounded, most_connections
 from bot.web.checks import Checks
 from bot.web.oauth import Introspect, Revoke
 from bot.web.ops import Metrics, Readiness, Ready, Said, health
@@ -41,6 +41,10 @@ log = logging.getLogger(__name__)
 
 WRITE_EVERY = 1.0
 """Seconds between two writings of what was counted (PRODUCT.md section 7: at least every second)."""
+
+
+BACKLOG = 128
+"""Connections that are accepted in one go, before the oldest are closed."""
 
 
 def build_web(
@@ -115,7 +119,8 @@ def serve_config(app: ASGIApp, host: str, port: int) -> uvicorn.Config:
         host=host,
         port=port,
         loop="asyncio",
-        http=Bounded,
+        http=bounded(Connections(most_connections())),
+        backlog=BACKLOG,
         ws="none",
         lifespan="on",
         log_config=None,
