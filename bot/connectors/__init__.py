@@ -11,6 +11,7 @@ from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 
 from bot.connectors.base import Connector, Judges, Located, Make, Tools
+from bot.connectors.redaction import Redaction, redacting
 from bot.core.errors import NotCalled
 from bot.core.model import Order
 from bot.core.policy import System
@@ -68,7 +69,13 @@ def target_of(connector: Connector) -> str:
 
 
 def make(system: System, tools: Tools) -> Connector:
-    """A connector for this system. Raises SystemUnavailable with what is missing or wrong."""
+    """A connector for this system, which repeats no secret of it. Raises SystemUnavailable with what is missing or
+    wrong."""
+    with Redaction(system).calling():
+        return redacting(_made(system, tools), system)
+
+
+def _made(system: System, tools: Tools) -> Connector:
     try:
         return _factory(system.connector)(system, tools)
     except ImportError as error:

@@ -19,6 +19,7 @@ from botocore.exceptions import (
 )
 
 from bot.connectors.base import Tools, Way, fingerprint
+from bot.connectors.redaction import redacted
 from bot.connectors.shared import Has, Shared, refuse_unknown
 from bot.core.errors import OutcomeUnknown, SystemRefused, SystemUnavailable
 from bot.core.model import Order, folded
@@ -248,7 +249,8 @@ def _code(error: Exception) -> str:
 
 
 def _clean(words: object) -> str:
-    return "".join(char if char.isprintable() else " " for char in str(words or "it does not say why"))[:200]
+    said = redacted(str(words or "it does not say why"))
+    return "".join(char if char.isprintable() else " " for char in said)[:200]
 
 
 def _translated(error: Exception) -> SystemUnavailable | SystemRefused:

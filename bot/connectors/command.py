@@ -14,6 +14,7 @@ from pathlib import Path
 from bot.connectors.base import Tools, fingerprint
 from bot.connectors.document import Asked, Do, Reply, document, key_of, read_reply
 from bot.connectors.process import Ran, run
+from bot.connectors.redaction import LEAST_SECRET, redacted
 from bot.core.errors import OutcomeUnknown, SystemRefused, SystemUnavailable
 from bot.core.model import Order
 from bot.core.policy import System
@@ -24,9 +25,6 @@ TRY_AGAIN = 75
 
 MOST_WORDS = 300
 """Characters of standard error that go into the record: the last ones."""
-
-LEAST_SECRET = 6
-"""Characters of a value in `env` that is taken out of it; a shorter one would be found in words that mean nothing."""
 
 _HANDED_ON: Mapping[str, str] = {"PATH": os.defpath, "HOME": "/", "LANG": "C.UTF-8"}
 """What the executable sees of our environment, and what stands there when we have none ourselves."""
@@ -84,7 +82,7 @@ class Command(Asked):
 def _said(errors: bytes, env: Mapping[str, str]) -> str:
     """What it wrote to standard error in one short line, without what moves a cursor or turns a text round, and with
     the names of what `env` gave it in place of the values, which may be secrets."""
-    text = _ESCAPE.sub("", errors.decode(errors="replace"))
+    text = redacted(_ESCAPE.sub("", errors.decode(errors="replace")))
     for name, value in sorted(env.items(), key=lambda pair: -len(pair[1])):
         text = text.replace(value, f"[{name}]") if len(value) >= LEAST_SECRET else text
     line = " ".join("".join(char if char.isprintable() else " " for char in text).split())

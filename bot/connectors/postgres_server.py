@@ -15,6 +15,7 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
 from bot.connectors.base import fingerprint
+from bot.connectors.redaction import redacted
 from bot.core.errors import OutcomeUnknown, SystemRefused, SystemUnavailable
 from bot.core.policy_settings import refuse_wrong
 
@@ -79,7 +80,7 @@ def told(system: str, error: psycopg.Error) -> SystemUnavailable | SystemRefused
     said = [error.diag.message_primary or (str(error).strip().splitlines() or ["?"])[0]]
     if error.diag.message_detail:
         said += error.diag.message_detail.splitlines()[:2]
-    text, state = ": ".join(said)[:500], error.sqlstate
+    text, state = redacted(": ".join(said))[:500], error.sqlstate
     if state is None:
         return OutcomeUnknown(f"{system} can't be reached, or broke off: {text}")
     if state[:2] in _FINAL and state not in _PASSING:

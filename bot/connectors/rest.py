@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
 from bot.connectors.http import LONGEST_WAIT, Answer, call
+from bot.connectors.redaction import redacted
 from bot.core.errors import SystemRefused, SystemUnavailable
 from bot.core.urls import checked_base
 
@@ -89,7 +90,8 @@ class Rest:
             said = str(self.said(answer.json()) or "")
         except (SystemUnavailable, AttributeError):
             said = ""
-        return "".join(char if char.isprintable() else " " for char in said)[:200] or f"it answered {answer.status}"
+        clean = "".join(char if char.isprintable() else " " for char in redacted(said))
+        return clean[:200] or f"it answered {answer.status}"
 
 
 def _segment(text: str) -> str:

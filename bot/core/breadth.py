@@ -32,7 +32,8 @@ def warnings(policy: Policy, text: str) -> list[Problem]:
         for look in _LOOKS
         for where, words in look(role, given[name], policy.systems)
     ]
-    return problems_at([*_shared_hosts(policy.systems), *found], text, policy.file)
+    systems = tomllib.loads(text.removeprefix("\ufeff")).get("systems", {})
+    return problems_at([*_shared_hosts(policy.systems), *_listed(systems), *found], text, policy.file)
 
 
 def too_much(kind: str, action: str) -> str:
@@ -84,6 +85,15 @@ def _shared_hosts(systems: Mapping[str, System]) -> Iterator[Found]:
 
 def _same_hosts(one: System, other: System) -> bool:
     return _ca_key(one) == _ca_key(other) and not _names(one).isdisjoint(_names(other))
+
+
+def _listed(given: Table) -> Iterator[Found]:
+    """Values of the environment in arguments of a program; `given` is what the file says of systems."""
+    for name, table in given.items():
+        for place, word in enumerate(table.get("argv", ()) if table["connector"] == "command" else ()):
+            if "${" in word.replace("$${", ""):
+                words = "shows on this machine's list of processes: if it is a secret, hand it over in env"
+                yield ("systems", name, "argv", place), f"{quoted(word)} {words}"
 
 
 def _ca_key(system: System) -> str:

@@ -71,13 +71,15 @@ class Workspace:
 
 @dataclass(frozen=True, slots=True)
 class System:
-    """A real system; `settings` are those of its connector and never shown, because they hold passwords."""
+    """A real system; `settings` are those of its connector and never shown, because they hold passwords. `secrets` are
+    the variables of the environment that its table in roles.toml reads, by name."""
 
     name: str
     connector: str
     settings: Mapping[str, object] = field(repr=False)
     reach: str = ""
     """A digest of the settings that decide what access is there: changes with them, not with a new password."""
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def secret(self) -> str | None:
@@ -274,6 +276,8 @@ def _expanded(value: Any, environ: Mapping[str, str], path: TomlPath, found: lis
 
 
 def _filled(text: str, environ: Mapping[str, str], path: TomlPath, found: list[Found]) -> str:
+    given: dict[str, str] = {}
+
     def fill(match: re.Match[str]) -> str:
         if match.group() == "$${":
             return "${"
@@ -286,9 +290,19 @@ def _filled(text: str, environ: Mapping[str, str], path: TomlPath, found: list[F
             found.append((path, f"the environment variable {name} is not set"))
         elif not _is_utf8(environ[name]):
             found.append((path, f"the environment variable {name} is not UTF-8"))
+        else:
+            given[name] = environ[name]
         return environ.get(name, "")
 
-    return Expanded(_REFERENCE.sub(fill, text), text)
+    return Expanded(_REFERENCE.sub(fill, text), text, given)
+
+
+def _given(value: Any) -> dict[str, str]:
+    """The variables of the environment that texts in this value have read."""
+    if isinstance(value, Expanded):
+        return dict(value.given)
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return {name: text for each in inner for name, text in _given(each).items()}
 
 
 def _is_utf8(text: str) -> bool:
@@ -338,7 +352,10 @@ def _policy(checked: Checked, tables: Mapping[str, Any], digest: str, file: str)
             workspace.timezone,
         ),
         systems=MappingProxyType(
-            {name: System(name, kind, _settings(model), reach[name]) for name, (kind, model) in checked.systems.items()}
+            {
+                name: System(name, kind, _settings(model), reach[name], _given(tables[name]))
+                for name, (kind, model) in checked.systems.items()
+            }
         ),
         roles=MappingProxyType(
             {name: _role(name, role, workspace.approvals_channel, reach) for name, role in checked.roles.items()}

@@ -44,13 +44,15 @@ _QUOTA = re.compile(r"[1-9][0-9]{0,3}/(?:day|week|month)")
 
 
 class Expanded(str):
-    """A text with something from the environment in it, so perhaps a secret: `raw` is what the file says."""
+    """A text with something from the environment in it, so perhaps a secret: `raw` is what the file says, `given` has
+    the variables by name."""
 
     raw: str
+    given: Mapping[str, str]
 
-    def __new__(cls, value: str, raw: str) -> Expanded:
+    def __new__(cls, value: str, raw: str, given: Mapping[str, str]) -> Expanded:
         text = super().__new__(cls, value)
-        text.raw = raw
+        text.raw, text.given = raw, given
         return text
 
 

@@ -10,7 +10,7 @@ import pytest
 from bot.core.breadth import too_much, warnings
 from bot.core.errors import ConfigError
 from bot.core.policy import System, parse_policy
-from tests.builders import ENVIRON, policy_text
+from tests.builders import ENVIRON, SYSTEMS, policy_text
 
 LIMITED = 'max_duration = "4h"'
 ALL_LIMITED = {"shop_admin": LIMITED, "shop_deploy": LIMITED, "reports_read": LIMITED}
@@ -122,6 +122,18 @@ def _with(**roles: str) -> list[str]:
 def test_a_role_without_a_maximum_is_told_what_it_is_then() -> None:
     (warning,) = _with(shop_admin="")
     assert warning.endswith("roles.shop-admin.max_duration: no maximum is given, so it is 4h: say how long")
+
+
+def test_a_secret_that_the_list_of_processes_would_show_is_told() -> None:
+    table = """[systems.lab]
+connector = "command"
+argv = ["/bin/open", "--token=${LAB_TOKEN}", "$${PLAIN}"]
+env = { TOKEN = "${LAB_TOKEN}" }
+"""
+    text = policy_text(systems=SYSTEMS + table, **dict.fromkeys(ALL_LIMITED, LIMITED))
+    (line,) = warnings(parse_policy(text, "roles.toml", {**ENVIRON, "LAB_TOKEN": "hunter22"}), text)
+    assert "list of processes" in str(line) and "env" in str(line) and "hunter22" not in str(line)
+    assert 'systems.lab.argv[1]: "--token=${LAB_TOKEN}" shows' in str(line)
 
 
 def test_a_host_where_one_would_be_root_is_told() -> None:
