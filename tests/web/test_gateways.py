@@ -86,6 +86,20 @@ def test_nothing_that_a_client_says_of_itself_reaches_the_page(door: httpx.Clien
     assert door.get("/", headers=forged).status_code == 401
 
 
+def test_a_client_can_not_have_the_identity_taken_away_on_the_way(door: httpx.Client, made: Made) -> None:
+    """A proxy removes the headers that `Connection` names (RFC 9110 section 7.6.1), those of the answer included."""
+    grant = made.a_grant()
+    token = bearer(made.a_token(grant))
+    named = "X-Access-User, X-Access-Role, X-Access-Grant, X-Access-Expires"
+    for connection in (f"close, {named}", f"keep-alive, {named}", named.lower()):
+        headers = dict(seen(door.get("/", headers={**token, "Connection": connection})))
+        assert headers.get("x-access-user") == "u0ana@example.com" and headers.get("x-access-grant") == grant.id
+        assert headers.get("x-access-role") == "shop-admin" and "x-access-expires" in headers
+        assert "authorization" not in headers
+    upgrade = {**token, "Upgrade": "websocket", "Connection": f"Upgrade, {named}"}
+    assert ("x-access-user", "u0ana@example.com") in seen(door.get("/", headers=upgrade))
+
+
 def test_a_client_can_not_choose_the_system(door: httpx.Client, made: Made) -> None:
     headers = bearer(made.a_token(made.a_grant("reports-read"))) | {"X-Access-System": "reports"}
     assert door.get("/?system=reports", headers=headers).status_code == 403
