@@ -291,7 +291,9 @@ class Delivery:
         work = Work(self._owner, [r.id for r in rows])
         wait = pause(row, error)
         work.give_back(self._world, wait, str(error), isinstance(error, OutcomeUnknown))
-        if row.queue is Queue.UPDATE:  # thousands may wait: none of them is tried before Slack takes one again
+        if (
+            row.queue is Queue.UPDATE and row.kind is not Kind.UPDATE_ANSWER
+        ):  # thousands may wait: none of them is tried before Slack takes one again
             self._updates_from = time.monotonic() + wait + GIVES_WAY
         if row.queue is Queue.SLACK and isinstance(error, SystemUnavailable) and error.retry_after is None:
             self._unheard += 1

@@ -210,8 +210,8 @@ def free_claims(db: Database) -> int:
 
 def in_lanes(db: Database, prefix: str) -> int:
     """How many rows are in the lanes with this prefix."""
-    sql = "SELECT COUNT(*) FROM outbox WHERE lane >= ? AND lane < ?"
-    found = db.row(sql, prefix, prefix[:-1] + chr(ord(prefix[-1]) + 1))
+    sql = "SELECT COUNT(*) FROM outbox WHERE substr(lane, 1, ?) = ?"
+    found = db.row(sql, len(prefix), prefix)
     return int(found[0]) if found else 0
 
 

@@ -190,6 +190,22 @@ class TestMaybe:
         assert (one.held(), one.now().state) == (set(), "ended")
 
 
+def test_a_system_that_made_it_and_is_gone_when_it_is_read_back_may_have_it(one: Half) -> None:
+    """The read-back sent nothing, which says nothing of the call before it."""
+    system = one.systems.known["shop-admin"]
+
+    def read_back(order: Order) -> bool:
+        raise NotCalled("can't be reached")
+
+    system.read_back = read_back  # type: ignore[method-assign]
+    one.work()
+    one.later(15)
+    assert (one.now().ends_at, one.made.events("grant:start:unsure")) == (START + DURATION, 1)
+    del system.read_back  # type: ignore[method-assign]
+    one.later(DURATION)
+    assert (one.held(), one.now().state) == (set(), "ended")
+
+
 SURE = {
     "not called": NotCalled("can't be reached"),
     "try again, and it does not have it": SystemUnavailable("answered 503"),

@@ -11,7 +11,7 @@ from typing import Any
 from bot.connectors.base import Found, Tools, Way, fingerprint
 from bot.connectors.rest import PAGES, Rest
 from bot.connectors.shared import refuse_unknown
-from bot.core.errors import SystemRefused, SystemUnavailable
+from bot.core.errors import SystemRefused, SystemUnavailable, already_called
 from bot.core.model import Order
 from bot.core.policy import System
 from bot.core.policy_settings import refuse_wrong
@@ -41,8 +41,11 @@ class Kubernetes:
         user = _user(order)
         if not user:
             raise refuse_unknown("", 0, "Kubernetes", PIN)
-        for name, action in _names(order):
-            self._bind(self._binding(order.grant, name, action, user))
+        first, *others = (self._binding(order.grant, name, action, user) for name, action in _names(order))
+        self._bind(first)
+        with already_called():
+            for binding in others:
+                self._bind(binding)
 
     def _bind(self, wanted: dict[str, Any]) -> None:
         """A binding can't be changed to another role, so one of ours that differs is made anew."""
@@ -50,14 +53,20 @@ class Kubernetes:
             answer = self._rest.ask("POST", self._rest.url_of(*self._bindings), wanted, also=(409,))
             if answer.status != 409:
                 return
-            name = wanted["metadata"]["name"]
-            found = self._rest.get(*self._bindings, name)
-            if found is not None and _labels(found) != wanted["metadata"]["labels"]:
-                raise SystemRefused("taken", f"there is a {self._kind} {name} that this product did not make")
-            if found is not None and _same(found, wanted):
-                return
-            self._delete(name)
+            with already_called():
+                if self._stands(wanted):
+                    return
+                self._delete(wanted["metadata"]["name"])
+        name = wanted["metadata"]["name"]
         raise SystemUnavailable(f"the old {self._kind} {name} is not gone yet")
+
+    def _stands(self, wanted: dict[str, Any]) -> bool:
+        """Whether the binding of that name is the wanted one. Raises SystemRefused when it is not ours."""
+        name = wanted["metadata"]["name"]
+        found = self._rest.get(*self._bindings, name)
+        if found is not None and _labels(found) != wanted["metadata"]["labels"]:
+            raise SystemRefused("taken", f"there is a {self._kind} {name} that this product did not make")
+        return found is not None and _same(found, wanted)
 
     def revoke(self, order: Order) -> None:
         for name in self._there(order):

@@ -10,7 +10,7 @@ from itertools import groupby
 from typing import Protocol
 
 from bot.connectors.base import Found, Tools
-from bot.core.errors import SystemRefused, SystemUnavailable
+from bot.core.errors import SystemRefused, SystemUnavailable, already_called
 from bot.core.model import Mark, Order
 from bot.core.policy import System
 
@@ -60,8 +60,13 @@ class Shared:
     def grant(self, order: Order) -> None:
         """Raises SystemRefused where the person has it already, and not by a grant: an end would be none then."""
         account = self._members.account(order)
-        for action in order.actions:
-            self._give(Mark(self._name, order.grant, account, self._members.thing(action), action))
+        first, *others = (
+            Mark(self._name, order.grant, account, self._members.thing(action), action) for action in order.actions
+        )
+        self._give(first)
+        with already_called():
+            for mark in others:
+                self._give(mark)
 
     def _give(self, mark: Mark) -> None:
         ours = self._marks.of_thing(self._name, mark.account, mark.thing)  # before asking: an end asks, then forgets
@@ -78,7 +83,9 @@ class Shared:
             self._members.give(mark.account, mark.thing)
         finally:  # an end that overtook this call has forgotten the mark
             self._marks.note(mark)
-        if (has := self._members.has(mark.account, mark.thing)) is not Has.YES:
+        with already_called():
+            has = self._members.has(mark.account, mark.thing)
+        if has is not Has.YES:
             what = f"{mark.action} on {self._name}"
             if has is Has.PENDING:
                 accept = f"Accept the invitation to {what}."

@@ -263,6 +263,9 @@ def _grant_state(c: _Comparison, grant: GrantRow, what: str, systems: Sequence[s
             c.say(f"{what}: its end is {grant.ended_at}, and no record says that it ended then", ended[-1])
     elif {each.system for each in started}.issuperset(systems):
         record = max([*started, *renewed], key=lambda each: each.seq)
+        if grant.state == "starting":  # its last system has it, and the start is about to be finished
+            c.same(what, record, end=(grant.ends_at, _detail(record).get("ends_at")))
+            return
         c.same(
             what, record, state=(grant.state, "active"), end=(grant.ends_at, _detail(record).get("ends_at")),
             renewals=(grant.renewals, len(renewed)),

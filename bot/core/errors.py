@@ -16,7 +16,8 @@ It does not know who reads that sentence, nor how it is shown.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 
@@ -102,6 +103,15 @@ class OutcomeUnknown(SystemUnavailable):
 
 class NotCalled(SystemUnavailable):
     """Nothing was sent: it can't be reached, or is not to be called as roles.toml is."""
+
+
+@contextmanager
+def already_called() -> Iterator[None]:
+    """For a step after one that may have made access: that nothing was sent in this step proves nothing."""
+    try:
+        yield
+    except NotCalled as error:
+        raise SystemUnavailable(error.what, error.retry_after, error.to_person) from error
 
 
 class SystemRefused(AccessBotError):

@@ -9,13 +9,15 @@ from storage import grants, requests
 
 
 def judge_start(u: Unit, grant: Grant) -> Refused | None:
-    """Why this grant must not begin, or begin on one more system, now. Without a roles.toml that can be read nothing is
-    judged, and no system is known either."""
+    """Why this grant must not begin, or begin on one more system, now. Without a roles.toml that can be
+    read nothing but the panic switches is judged, and `Works.start_grant` calls no system."""
+    if (paused := u.paused(grant.role, grant.person)) is not None:
+        return paused
     request = requests.get(u.db, grant.request)
     if not u.policy.digest or request is None:
         return None
     role = u.policy.roles.get(grant.role)
-    return may_start(role, request, grant, u.person(grant.person), u.directory) or u.paused(grant.role, grant.person)
+    return may_start(role, request, grant, u.person(grant.person), u.directory)
 
 
 def refuse_start(u: Unit, grant: Grant, refused: Refused) -> None:

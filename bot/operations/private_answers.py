@@ -5,7 +5,8 @@ from hashlib import sha256
 
 from bot.core import effects
 from bot.core.model import GrantState, RequestState
-from bot.operations._unit import ANSWERS_LAST, World, new_id, unit
+from bot.operations._leads import leads_only
+from bot.operations._unit import ANSWERS_LAST, Unit, World, new_id, unit
 from bot.operations.describe_grant import GrantView, describe_grant
 from bot.operations.describe_person import PersonView, describe_person
 from bot.operations.describe_request import RequestCard, describe_request
@@ -77,6 +78,10 @@ def _describe(world: World, answer: PrivateAnswer) -> AnswerView | None:
             return None
         shown = _digest(view.grant.state, view.grant.ends_at)
         return AnswerView(answer, None, view, None, shown, last, view.grant.state in OVER)
+    if answer.kind == REVOKE:
+        with world.db.reading():
+            if leads_only(Unit(world), answer.person) is not None:
+                return None
     person = describe_person(world, answer.about)
     held = [(grant.id, grant.state, grant.ends_at) for grant in person.held]
     pending = [request.id for request in person.pending]

@@ -132,8 +132,14 @@ class Messenger:
         card = self._card(data)
         if card is None:
             return []
+        refusals: list[SystemRefused] = []
         for channel, ts in card.copies:
-            self._show(channel, ts, self._approval(card, channel))
+            try:
+                self._show(channel, ts, self._approval(card, channel))
+            except SystemRefused as refused:  # the other copies have to be true anyway
+                refusals.append(refused)
+        if refusals:
+            raise refusals[0]
         return []
 
     def _approval(self, card: RequestCard, channel: str) -> Message:
