@@ -274,8 +274,8 @@ def reload_roles(base: Base) -> None:
     base.roles.reload(loaded, partial(record_rejected, base.world))
 
 
-def _record_roles(base: Base) -> None:
-    for change in record_loaded(base.world, base.roles.policy):
+def _record_roles(base: Base, revision: str = "") -> None:
+    for change in record_loaded(base.world, base.roles.policy, revision):
         log.log(logging.WARNING if change.loosens else logging.INFO, "roles.toml was changed: %s", change)
 
 
@@ -322,7 +322,7 @@ def serve(base: Base, *, web: bool, work: bool, migrate: bool) -> None:
     begin_log(base.world)
     tell_behind(base.world, base.clock.go_on_from(check_start(base.world)))
     mark_time(base.world)
-    _record_roles(base)
+    _record_roles(base, settings.policy_revision)
     meter = UsageMeter(base.world.via(Source.HTTP))
     takes_events = web and settings.slack_mode == "http"
     worker: Worker | None = None

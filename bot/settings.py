@@ -65,6 +65,7 @@ class Settings:
     slack_api_url: str
     database_url: str = field(repr=False)
     roles_path: str
+    policy_revision: str
     secret_keys: tuple[str, ...] = field(repr=False)
     host: str
     port: int
@@ -304,6 +305,12 @@ def _keys(text: str) -> tuple[str, ...]:
     return keys
 
 
+def _revision(text: str) -> str:
+    if not text.isprintable() or len(text) > 200:
+        raise ValueError("must be one line of at most 200 characters, such as the id of a commit")
+    return text
+
+
 def _port(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 5 and int(text) <= 65535):
         raise ValueError("must be a number from 0 to 65535")
@@ -344,6 +351,7 @@ VARIABLES: Mapping[str, Variable] = {
     "SLACK_API_URL": Variable("slack_api_url", _api_url, "https://slack.com/api/"),
     "DATABASE_URL": Variable("database_url", _database_url, "sqlite:///access.db", secret=True, always=True),
     "ACCESS_ROLES": Variable("roles_path", str, "roles.toml", always=True),
+    "ACCESS_POLICY_REVISION": Variable("policy_revision", _revision),
     "ACCESS_SECRET_KEYS": Variable("secret_keys", _keys, secret=True, looked_at=_KEYED, unset=()),
     "HOST": Variable("host", _ascii_word, "127.0.0.1"),
     "PORT": Variable("port", _port, "3000"),

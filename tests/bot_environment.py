@@ -20,6 +20,7 @@ ROLE_SECRETS = {"SHOP_ADMIN_SECRET": SHOP, "REPORTS_SECRET": REPORTS}
 OPTIONAL = {
     "DATABASE_URL": "sqlite:///access.db",
     "ACCESS_ROLES": "roles.toml",
+    "ACCESS_POLICY_REVISION": "4c1f7a2",
     "HOST": "127.0.0.1",
     "LOG_LEVEL": "DEBUG",
     "LOG_FORMAT": "json",

@@ -132,6 +132,8 @@ WRONG = {
     "an Arabic port": ("PORT", "٣٠٠٠", "must be a number from 0 to 65535"),
     "a huge port": ("PORT", "9" * 5000, "must be a number from 0 to 65535"),
     "a host with a space": ("HOST", "a hunter", "must not hold spaces"),
+    "a revision on two lines": ("ACCESS_POLICY_REVISION", "hun\nter", "must be one line of at most 200"),
+    "a long revision": ("ACCESS_POLICY_REVISION", "hunter" * 40, "must be one line of at most 200"),
     "an unknown level": ("LOG_LEVEL", "hunter", "must be one of DEBUG, INFO, WARNING, ERROR, CRITICAL"),
     "an unknown format": ("LOG_FORMAT", "hunter", "must be one of text, json"),
 }

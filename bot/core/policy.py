@@ -9,7 +9,7 @@ import json
 import re
 import tomllib
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
@@ -137,6 +137,8 @@ class Policy:
     people: Mapping[str, Mapping[str, str]]
     digest: str
     file: str
+    text: str = field(default="", repr=False)
+    """The content of the file, which may hold secrets that somebody wrote in clear."""
 
 
 def no_policy(file: str) -> Policy:
@@ -192,7 +194,7 @@ def parse_policy(
         raise _refusal(file, _TOO_BIG)
     if not text.strip():
         raise _refusal(file, "is empty: it needs a [workspace] and at least one [roles.NAME]")
-    text = text.removeprefix("\ufeff")
+    whole, text = text, text.removeprefix("\ufeff")
     found: list[Found] = []
     try:
         data = _expanded(tomllib.loads(text), environ, (), found)
@@ -204,7 +206,8 @@ def parse_policy(
     unset = {path for path, _ in found}
     if found := found + [each for each in checked.found if each[0] not in unset]:
         raise ConfigError(problems_at(found, text, file))
-    return _policy(checked, data.get("systems", {}), hashlib.sha256(content).hexdigest(), file)
+    policy = _policy(checked, data.get("systems", {}), hashlib.sha256(content).hexdigest(), file)
+    return replace(policy, text=whole)
 
 
 def ticket_matches(role: Role, ticket: str) -> bool:

@@ -1,4 +1,4 @@
-"""Finds the line of a key in a TOML text that `tomllib` has already accepted, for problems with a place.
+"""Finds the place of keys and values in a TOML text that `tomllib` has already accepted.
 It does not know what the keys mean, and it checks nothing itself.
 """
 
@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
+from typing import NamedTuple
 
 Path = tuple[str | int, ...]
 
@@ -14,6 +15,10 @@ _STRINGS = r'"""(?:\\.|[^\\])*?"{3,5}|' + r"'''.*?'{3,5}|" + r'"(?:\\.|[^"\\\n])
 _TOKEN = re.compile(rf"{_STRINGS}|#[^\n]*|[\[\]{{}}\n]", re.DOTALL)
 _KEY = re.compile(r'"(?:\\.|[^"\\\n])*"|' + r"'[^'\n]*'|[A-Za-z0-9_-]+")
 _KEYS = re.compile(rf"\s*(\[\[?)?\s*((?:{_KEY.pattern})(?:[ \t]*\.[ \t]*(?:{_KEY.pattern}))*)")
+_HEADER = re.compile(rf"\[\[?\s*(?:{_KEYS.pattern})\s*\]\]?")
+_ASSIGN = re.compile(rf"{_KEYS.pattern}[ \t]*=[ \t]*")
+_SPACE = re.compile(r"(?:\s|#[^\n]*)*")
+_SCALAR = re.compile(rf"{_STRINGS}|[^\s,\]}}#]+(?: \d[^\s,\]}}#]*)?", re.DOTALL)
 _DEPTH = {"[": 1, "{": 1, "]": -1, "}": -1}
 
 
@@ -44,6 +49,70 @@ def line_of(path: Path, lines: Mapping[Path, int]) -> int:
         if path[:end] in lines:
             return lines[path[:end]]
     return 1
+
+
+class Scalar(NamedTuple):
+    """A value that is no list and no table; `start` and `end` are its offsets in the text."""
+
+    path: Path
+    start: int
+    end: int
+
+
+def scalars(text: str) -> Iterator[Scalar]:
+    """Every scalar of the text in its order; an entry of a list has its index in the path."""
+    counts: dict[Path, int] = {}
+    table: Path = ()
+    at = _after_space(text, 0)
+    while at < len(text):
+        if text[at] == "[":
+            header = _HEADER.match(text, at)
+            assert header is not None
+            table = _enter((), _split(header.group(2)), counts, new=text.startswith("[[", at))
+            at = header.end()
+        else:
+            keys, at = _assigned(text, at)
+            at = yield from _scalars_of(text, at, _enter(table, keys, counts))
+        at = _after_space(text, at)
+
+
+def comments(text: str) -> Iterator[tuple[int, int]]:
+    """Start and end of every comment."""
+    for token in _TOKEN.finditer(text):
+        if token.group().startswith("#"):
+            yield token.span()
+
+
+def _scalars_of(text: str, at: int, path: Path) -> Generator[Scalar, None, int]:
+    """The scalars of the value that begins there; gives where it ends."""
+    if text[at] not in "[{":
+        scalar = _SCALAR.match(text, at)
+        assert scalar is not None
+        yield Scalar(path, at, scalar.end())
+        return scalar.end()
+    is_list, place = text[at] == "[", 0
+    at = _after_space(text, at + 1)
+    while text[at] not in "]}":
+        keys: list[str | int] = [place]
+        if not is_list:
+            keys, at = _assigned(text, at)  # type: ignore[assignment]
+        at = yield from _scalars_of(text, at, (*path, *keys))
+        at = _after_space(text, at)
+        if text[at] == ",":
+            at, place = _after_space(text, at + 1), place + 1
+    return at + 1
+
+
+def _assigned(text: str, at: int) -> tuple[list[str], int]:
+    """The keys before an equals sign, and where their value begins."""
+    match = _ASSIGN.match(text, at)
+    assert match is not None
+    return _split(match.group(2)), match.end()
+
+
+def _after_space(text: str, at: int) -> int:
+    match = _SPACE.match(text, at)
+    return match.end() if match else at
 
 
 def _statements(text: str) -> Iterator[tuple[int, str]]:

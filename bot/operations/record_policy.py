@@ -2,44 +2,50 @@
 processes that read it.
 """
 
+import hashlib
 import json
 from collections.abc import Sequence
+from typing import Any
 
 from bot.core import effects
 from bot.core.audit import Event
 from bot.core.errors import Problem
 from bot.core.policy import Policy
 from bot.core.policy_changes import Change, changes, summary
+from bot.core.policy_text import redacted_text
 from bot.operations._judge_start import judge_scheduled
 from bot.operations._unit import SYSTEM, Unit, World, unit
 from bot.operations.record_people import warn_undecidable
 from storage import facts
 
 _LOADED, _REJECTED, _SUMMARY = "policy loaded", "policy rejected", "policy summary"
+_TEXT = "policy text"
+"""The digest of the content whose text is in the log."""
 
 RECORDED = 200
 TOLD = 30
 """How many changes are in the audit record, and in the message to the security channel."""
 
 
-def record_loaded(world: World, policy: Policy) -> list[Change]:
+def record_loaded(world: World, policy: Policy, revision: str = "") -> list[Change]:
     """`policy` is in force from now on. Returns its changes to the caller that recorded them, and nothing to others.
 
-    Raises StorageUnavailable.
+    `revision` names the version of the file where it is kept, "" when it is not known. Raises StorageUnavailable.
     """
     with unit(world) as u:
         facts.put(u.db, _REJECTED, "")
         other_text = facts.put(u.db, _LOADED, policy.digest)  # from here on, other processes wait
         old, new = facts.get(u.db, _SUMMARY), summary(policy)
         other_meaning = facts.put(u.db, _SUMMARY, json.dumps(new))  # the environment may have changed, too
-        if not other_text and not other_meaning:
+        to_keep = facts.put(u.db, _TEXT, policy.digest)
+        if not other_text and not other_meaning and not to_keep:
             return []
         found = changes(json.loads(old), new) if old else []
         u.note(
             Event.POLICY_LOADED,
             SYSTEM,
             file=policy.file,
-            sha256=policy.digest,
+            **_content(policy, revision, other_text or to_keep),
             roles=sorted(policy.roles),
             changes=[str(each) for each in found[:RECORDED]],
             loosening=sum(each.loosens for each in found),
@@ -49,6 +55,19 @@ def record_loaded(world: World, policy: Policy) -> list[Change]:
         warn_undecidable(u)
         judge_scheduled(u)
         return found
+
+
+def _content(policy: Policy, revision: str, with_text: bool) -> dict[str, Any]:
+    """`sha256` is that of the text as it is recorded: a digest of the secrets, too, would let them be guessed."""
+    text, secrets = redacted_text(policy.text)
+    found: dict[str, Any] = {"sha256": hashlib.sha256(text.encode()).hexdigest()}
+    if secrets:
+        found["redacted"] = secrets
+    if with_text:
+        found["text"] = text
+    if revision:
+        found["revision"] = revision
+    return found
 
 
 def _tell(u: Unit, channel_before: str, found: Sequence[Change]) -> None:

@@ -1,0 +1,174 @@
+"""Redacts the secrets that stand in the text of a roles.toml, so that the audit log may keep it."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator
+
+from bot.core.toml_lines import Path, comments, scalars
+
+REDACTED = "[redacted]"
+
+SECTIONS = frozenset({"systems", "oncall", "tickets", "stream"})
+"""The tables that may hold secrets. Everything else of the file may be shown in Slack anyway."""
+
+SHOWN = frozenset(
+    {
+        "account_id",
+        "address",
+        "argv",
+        "ca",
+        "ca_key",
+        "connector",
+        "endpoint_url",
+        "force_command",
+        "group",
+        "identity_store_id",
+        "instance_arn",
+        "kind",
+        "namespace",
+        "org",
+        "principals",
+        "private",
+        "region",
+        "server",
+        "source_address",
+        "timeout",
+        "url",
+    }
+)
+"""Keys of those tables whose values are kept, except for the secrets inside them. The values of all
+other keys are redacted: `secret`, `token`, `env`, and what installed connectors bring."""
+
+LEAST_REPEATED = 6
+"""Characters of a redacted value that is looked for in the rest of the file, such as in a comment."""
+
+LEAST_UNNAMED = 16
+"""The same for a value whose key does not say that it is a secret, such as "production" in `env`."""
+
+
+def redacted_text(text: str) -> tuple[str, int]:
+    """A valid roles.toml without its literal secrets, and how many were taken out. `${NAME}` stays."""
+    if text.startswith("\ufeff"):
+        kept, count = redacted_text(text[1:])
+        return "\ufeff" + kept, count
+    hide = _Hide()
+    parts, done = [], 0
+    for start, end, new in sorted([*_values(text, hide), *_comments(text, hide)]):
+        parts += [text[done:start], new]
+        done = end
+    kept = "".join([*parts, text[done:]])
+    for value in sorted(hide.repeated, key=len, reverse=True):
+        kept = kept.replace(value, REDACTED)
+    return kept, hide.count
+
+
+class _Hide:
+    """Takes a literal, gives what stands in its place, and keeps what has to go everywhere."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.least = LEAST_REPEATED
+        self.repeated: set[str] = set()
+
+    def __call__(self, literal: str) -> str:
+        if literal.strip("….") == "":  # what documentation writes instead of a password
+            return literal
+        self.count += 1
+        if len(literal) >= self.least:
+            self.repeated.add(literal)
+        return REDACTED
+
+
+Replacement = tuple[int, int, str]
+"""Start, end, and the text that goes there."""
+
+
+def _values(text: str, hide: _Hide) -> Iterator[Replacement]:
+    before: tuple[Path, str] = ((), "")
+    for scalar in scalars(text):
+        value = tomllib.loads(f"it = {text[scalar.start : scalar.end]}")["it"]
+        if scalar.path[0] in SECTIONS and not isinstance(value, bool):
+            after = before[1] if before[0] == scalar.path[:-1] else ""
+            new = _kept(scalar.path, str(value), after, hide)
+            if new != str(value):
+                yield scalar.start, scalar.end, _quoted(new)
+        before = (scalar.path[:-1], str(value))
+
+
+def _kept(path: Path, value: str, before: str, hide: _Hide) -> str:
+    """The value at `path` without secrets; `before` is the entry before it of the same list."""
+    key = next((part for part in path[1:] if part in SHOWN or part == "meant"), None)
+    if key is None or _SECRET_OPTION.fullmatch(before):
+        named = any(_NAME.search(str(part)) for part in path) or key is not None
+        hide.least = LEAST_REPEATED if named else LEAST_UNNAMED
+        return _without_literals(value, hide)
+    hide.least = LEAST_REPEATED
+    return value if key in _IDENTIFIERS else _scrubbed(value, hide)
+
+
+_IDENTIFIERS = frozenset({"account_id", "ca_key", "identity_store_id", "instance_arn", "meant"})
+
+
+def _comments(text: str, hide: _Hide) -> Iterator[Replacement]:
+    for start, end in comments(text):
+        old = text[start:end]
+        if (new := _scrubbed(old, hide)) != old:
+            yield start, end, new
+
+
+def _scrubbed(text: str, hide: _Hide) -> str:
+    """`text` without the passwords of URLs, values given to a secret's name, and well-known tokens."""
+    text = _URL.sub(lambda match: _bare_url(match, hide), text)
+    text = _ASSIGNED.sub(lambda match: match[1] + _in_quotes(match[2], hide), text)
+    return _TOKEN.sub(lambda match: hide(match.group()), text)
+
+
+def _bare_url(url: re.Match[str], hide: _Hide) -> str:
+    scheme, login, host, path, query, fragment = url.groups("")
+    user, colon, _ = login.partition(":")
+    shown = user + colon if scheme.startswith("postgres") and colon else ""
+    login = shown + _without_literals(login[len(shown) : -1], hide) + login[-1:]
+    path = _RANDOM.sub(lambda match: hide(match.group()), path)
+    tail = [part[:1] + _without_literals(part[1:], hide) for part in (query, fragment)]
+    return "".join([scheme, login, host, path, *tail])
+
+
+def _in_quotes(text: str, hide: _Hide) -> str:
+    quote = text[0] if text[0] in "\"'" else ""
+    inner = text.removeprefix(quote).removesuffix(quote) if quote else text
+    return f"{quote}{_without_literals(inner, hide)}{quote}"
+
+
+def _without_literals(text: str, hide: _Hide) -> str:
+    """`text` with nothing left of it but references to the environment."""
+    pieces = _REFERENCE.split(text)
+    return "".join(piece if place % 2 else hide(piece) for place, piece in enumerate(pieces) if piece)
+
+
+def _quoted(value: str) -> str:
+    """`value` as a basic string of TOML."""
+    return '"' + "".join(_ESCAPED.get(char) or _escape(char) for char in value) + '"'
+
+
+def _escape(char: str) -> str:
+    return char if char.isprintable() else f"\\U{ord(char):08x}"
+
+
+_ESCAPED = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t"}
+_REFERENCE = re.compile(r"(?<!\$)(\$\{[A-Za-z_][A-Za-z0-9_]*\})")
+_NAMED = r"(?:secret|token|passw|passphrase|pwd|credential|api[_-]?key|private[_-]?key|access[_-]?key)"
+_NAME = re.compile(_NAMED, re.IGNORECASE)
+_SECRET_OPTION = re.compile(rf"-{{1,2}}[\w-]*{_NAMED}[\w-]*", re.IGNORECASE)
+_ASSIGNED = re.compile(rf"""(\b[\w-]*{_NAMED}[\w-]*\s*=\s*)("[^"\n]+"|'[^'\n]+'|(?!["'\s])\S+)""", re.IGNORECASE)
+_URL = re.compile(
+    r"([A-Za-z][A-Za-z0-9+.-]*://)([^\s\"'<>]*@)?([^\s\"'<>/?#]*)([^\s\"'<>?#]*)(\?[^\s\"'<>#]*)?(#[^\s\"'<>]*)?"
+)
+_RANDOM = re.compile(r"(?=[\w-]*[0-9])(?=[\w-]*[A-Za-z])[\w-]{20,}", re.ASCII)
+_TOKEN = re.compile(
+    r"xox[a-z]-[\w-]+|xapp-[\w-]+|gh[a-z]_\w{20,}|github_pat_\w+|eyJ[\w-]+\.[\w-]+\.[\w-]+"
+    r"|(?i:bearer|basic)\s+[\w.~+/=-]{8,}|-----BEGIN [^-]*PRIVATE KEY-----",
+    re.ASCII,
+)
+"""Tokens of Slack, GitHub and others that are known by their beginning, JSON Web Tokens, keys."""
