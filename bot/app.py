@@ -59,10 +59,11 @@ from bot.watch import Commits, Watch
 from bot.ways import Ways
 from bot.web import build_web, serve_config
 from bot.web.bounds import raise_descriptor_limit
-from bot.web.ops import STARTING, Ready, Said
+from bot.web.ops import NO_ANSWER, STARTING, Ready, Said
 from bot.web.server import Server
 from bot.web.slack_events import SlackEvents
 from bot.web.slack_signatures import Signatures
+from bot.write_watch import WriteWatch
 from storage import audit
 from storage.database import Database
 
@@ -79,6 +80,9 @@ ASK_SYSTEMS_EVERY = 120
 
 PATIENCE = 2.5
 """Seconds to wait for a locked database: who typed a command must hear within Slack's three that it can't be done."""
+
+
+Looks = dict[str, Callable[[], object]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,12 +199,13 @@ class Worker:
         if self.socket is not None:
             self.socket.start()
 
-    def _looks(self) -> dict[str, Callable[[], object]]:
-        looks: dict[str, Callable[[], object]] = {
+    def _looks(self) -> Looks:
+        looks: Looks = {
             "the clock": self.jobs.look,
             "the database": Commits(self._base.db.data_version, [self.jobs.find_due, self.delivery.find_due]).look,
             "the outbox": self.delivery.wake_due,
             "roles.toml": partial(reload_roles, self._base),
+            "writing": WriteWatch(self._base.world).look,
         }
         return looks if self.socket is None else {**looks, "Slack's socket": self.socket.look}
 
@@ -335,7 +340,8 @@ def serve(base: Base, *, web: bool, work: bool, migrate: bool) -> None:
         parts.append(worker or Greeting(identity, lambda: None))
         slack = _slack_events(base, identity, registry) if takes_events else None
     if worker is None:
-        parts.append(Watch(base.clock.exact, {"roles.toml": partial(reload_roles, base)}))
+        looks: Looks = {"roles.toml": partial(reload_roles, base), "writing": WriteWatch(base.world).look}
+        parts.append(Watch(base.clock.exact, looks))
     said = worker.systems if worker is not None else dict
     _serve(base, meter, parts, partial(_ready, base, worker, slack), said, slack, registry)
 
@@ -426,5 +432,8 @@ def _database_answers(base: Base) -> tuple[bool, str]:
             base.db.row("SELECT 1")
     except StorageUnavailable as error:  # its words name hosts and users, and anybody may ask for readiness
         log.warning("not ready: %s", error)
-        return False, "does not answer"
+        return False, NO_ANSWER
+    if problem := base.db.writes.problem:
+        log.warning("not ready, the last write failed: %s", problem)
+        return False, "takes no writes"
     return True, ""

@@ -19,13 +19,16 @@ class _State(Collector):
 
     def collect(self) -> Iterable[GaugeMetricFamily]:
         up = GaugeMetricFamily("access_bot_database_up", "Whether the database answers.")
+        takes_writes = not self._world.db.writes.problem
+        words = "Whether the last write of this process to the database worked."
+        writable = GaugeMetricFamily("access_bot_database_writable", words, takes_writes)
         try:
             counted = count_state(self._world)
         except StorageUnavailable:
             up.add_metric([], 0)
-            return [up]
+            return [up, writable]
         up.add_metric([], 1)
-        families = [up]
+        families = [up, writable]
         for name, words, label, values in (
             ("access_bot_outbox_rows", "Work that waits, by queue.", "queue", counted.outbox),
             ("access_bot_grants", "Grants that are not over, by state.", "state", counted.grants),

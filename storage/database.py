@@ -22,6 +22,7 @@ from playhouse.pool import MaxConnectionsExceeded, PooledPostgresqlDatabase
 
 from bot.core.errors import SchemaMismatch, StorageUnavailable
 from storage.one_writer import OneWriter, refuse_given_up, undone_alone
+from storage.writes import Writes
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 WAIT = 5.0
@@ -61,6 +62,7 @@ class Database:
         self.collate_bytes = _collate_bytes(self.is_sqlite)
         self.beside = "+" if self.is_sqlite else ""
         """Stands before a column whose index is not the one to look in; SQLite can't tell by itself."""
+        self.writes = Writes()
         self._local = threading.local()
 
     @property
@@ -86,15 +88,21 @@ class Database:
         waiting: list[Callable[[], None]] = self._local.__dict__.setdefault("after_commit", [])
         depth, before = getattr(self._local, "transactions", 0), len(waiting)
         self._local.transactions = depth + 1
+        if depth == 0:
+            self._local.changed = False
         try:
             with _translated(), self._written() if self._writer else self._connected_atomic():
                 yield
-        except BaseException:
+        except BaseException as error:
             del waiting[before:]
+            if depth == 0 and isinstance(error, StorageUnavailable):
+                self.writes.failed(error.cause)
             raise
         finally:
             self._local.transactions = depth
         if depth == 0:
+            if self._local.changed:
+                self.writes.worked()
             due, waiting[:] = waiting[:], []
             for do in due:
                 do()
@@ -185,7 +193,10 @@ class Database:
 
     def run(self, sql: str, *values: object) -> int:
         """Executes and gives the number of rows that were changed."""
-        return int(self._execute(sql, values).rowcount)
+        changed = int(self._execute(sql, values).rowcount)
+        if changed:
+            self._local.changed = True
+        return changed
 
     @contextmanager
     def together(self) -> Iterator[None]:
@@ -200,6 +211,7 @@ class Database:
     def run_many(self, sql: str, rows: Iterable[tuple[object, ...]]) -> None:
         with closing(self._connection.cursor()) as cursor:
             cursor.executemany(self._translate(sql), list(rows))
+        self._local.changed = True
 
     def stream(self, sql: str, *values: object, batch: int = 500) -> Iterator[tuple[Any, ...]]:
         """Rows one by one without holding them all, as they were when the first was read.

@@ -12,6 +12,7 @@ import pytest
 from storage.database import Database
 from tests.browser import NO_BROWSER
 from tests.connectors.hosts import NO_SSHD
+from tests.full_disk import NO_DISK, SmallDisk, mount, unmount
 from tests.hands import Hands, some_hands
 from tests.postgres import Postgres
 from tests.readme import PORT_TAKEN
@@ -23,6 +24,7 @@ MISSED = {
     NO_BROWSER: "The page was not tried in a browser.",
     NO_SSHD: "No SSH certificate met a real sshd.",
     PORT_TAKEN: "Nobody followed the README.",
+    NO_DISK: "No disk was really full.",
 }
 
 
@@ -68,6 +70,18 @@ def database_url(request: pytest.FixtureRequest) -> str:
 def database(database_url: str) -> Iterator[Database]:
     with closing(Database(database_url)) as database:
         yield database
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[SmallDisk]:
+    """A disk that can be full. Where none can be mounted, what needs it is skipped, and the summary says so."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    disk = mount(folder)
+    if isinstance(disk, str):
+        pytest.skip(disk)
+    yield disk
+    unmount(disk)
 
 
 @pytest.fixture

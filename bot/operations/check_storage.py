@@ -1,21 +1,32 @@
 """Whether the database takes a write, and whether the audit log is still ours."""
 
+import secrets
+
+from bot.core.errors import StorageUnavailable
 from bot.operations._unit import World
 from storage import audit, facts
 
-
-class _Undone(Exception):
-    """Rolls the trial back."""
+_TRIAL = "trial of writing"
 
 
 def check_writing(world: World) -> None:
-    """Writes something and takes it back. Raises StorageUnavailable when the database doesn't take it."""
+    """Writes something and removes it. Both are committed, because what is rolled back never reaches a full disk.
+    Raises StorageUnavailable when the database doesn't take it."""
+    with world.db.transaction():
+        facts.put(world.db, _TRIAL, secrets.token_hex(8))
+    with world.db.transaction():
+        facts.drop(world.db, _TRIAL)
+
+
+def writing_problem(world: World) -> str:
+    """Why the last write of this process failed, "" when it worked. After a failure it tries again."""
+    if not world.db.writes.problem:
+        return ""
     try:
-        with world.db.transaction():
-            facts.put(world.db, "doctor", str(world.now()))
-            raise _Undone
-    except _Undone:
-        return
+        check_writing(world)
+    except StorageUnavailable as error:
+        return str(error)
+    return world.db.writes.problem
 
 
 def begin_log(world: World) -> None:

@@ -21,6 +21,10 @@ STARTING = "starting"
 """What is said of a part that is not ready yet and keeps nobody from being served."""
 
 
+NO_ANSWER = "does not answer"
+"""What is said of a database that can't even be read."""
+
+
 async def health(scope: Scope, receive: Receive) -> Answer:
     """Alive: the event loop answers. Nothing else is asked, so that a lost database doesn't get us restarted."""
     return as_text(200, "ok")
@@ -67,7 +71,7 @@ class Readiness:
 
     async def _stored(self, said: Mapping[str, str]) -> dict[str, object]:
         """What the database tells; nothing while it does not answer, which is among the checks."""
-        if said.get("database", "well") != "well":
+        if said.get("database") == NO_ANSWER:
             return {}
         try:
             channels = dict(await to_thread.run_sync(self._channels))

@@ -4,6 +4,8 @@ no gate opens, and afterwards everything goes on.
 
 from __future__ import annotations
 
+import json
+import re
 import resource
 import socket
 import sqlite3
@@ -86,6 +88,14 @@ def full_disk(bot: Bot, company: Company) -> Iterator[None]:
         resource.prlimit(bot.process.pid, resource.RLIMIT_FSIZE, before)
 
 
+def writable(bot: Bot) -> tuple[int, str, int]:
+    """What `/readyz` and `/metrics` say of the database."""
+    status, body, _ = bot.get("/readyz")
+    metric = re.search(r"^access_bot_database_writable (\d)", bot.get("/metrics")[1], re.MULTILINE)
+    assert metric is not None
+    return status, json.loads(body)["checks"]["database"], int(metric[1])
+
+
 def test_a_full_disk_is_told_and_leaves_nothing_half_written(own_company: Company) -> None:
     company = own_company
     company.expect(*LOGGED)
@@ -98,9 +108,11 @@ def test_a_full_disk_is_told_and_leaves_nothing_half_written(own_company: Compan
         for _ in range(3):
             said = company.access(who, "request shop-admin 1h while it is full")
             assert said.ok and DOWN in said.text
+        assert writable(company.bot) == (503, "takes no writes", 0)
         until(lambda: company.check(token) == 401)
         assert counted(company) == before
         assert company.bot.alive
+    until(lambda: writable(company.bot) == (200, "well", 1))
     until(lambda: company.grant(who, "brief") == (held, "ended"))
     company.hold(who, "shop-admin", "1h there is room again")
     company.quiet()

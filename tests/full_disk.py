@@ -1,0 +1,43 @@
+"""A disk of a few megabytes for a test, which can really be full. Only root may mount one."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+NO_DISK = "No small disk could be mounted"
+
+
+@dataclass(frozen=True)
+class SmallDisk:
+    folder: Path
+
+    @contextmanager
+    def full(self) -> Iterator[None]:
+        """Not a byte is left meanwhile."""
+        ballast = self.folder / "ballast"
+        with ballast.open("wb", buffering=0) as file, suppress(OSError):
+            while True:
+                file.write(b"x" * 4096)
+        try:
+            yield
+        finally:
+            ballast.unlink()
+
+
+def mount(folder: Path, size: str = "8m") -> SmallDisk | str:
+    """The disk, mounted at this empty folder, or why there is none."""
+    if os.geteuid() != 0 or shutil.which("mount") is None:
+        return f"{NO_DISK}: that needs root and `mount`"
+    command = ["mount", "-t", "tmpfs", "-o", f"size={size},mode=700", "tmpfs", str(folder)]
+    ended = subprocess.run(command, capture_output=True, text=True)
+    return SmallDisk(folder) if ended.returncode == 0 else f"{NO_DISK}: {ended.stderr.strip()}"
+
+
+def unmount(disk: SmallDisk) -> None:
+    subprocess.run(["umount", "--lazy", str(disk.folder)], check=True, capture_output=True)

@@ -1,0 +1,106 @@
+"""Whether the last write worked is known without another one."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from bot.core.errors import StorageUnavailable
+from bot.operations.check_storage import check_writing, writing_problem
+from storage import facts
+from storage.database import Database
+from tests.full_disk import SmallDisk
+from tests.worlds import make_world
+
+
+@contextmanager
+def held(database: Database) -> Iterator[None]:
+    """Another process holds a lock that every write needs, and reading does not."""
+    if database.is_sqlite:
+        with closing(sqlite3.connect(database._url.removeprefix("sqlite:///"), isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            yield
+            other.execute("ROLLBACK")
+        return
+    with psycopg.connect(database._url) as other:
+        other.execute("LOCK TABLE facts IN EXCLUSIVE MODE")
+        yield
+
+
+@pytest.fixture
+def impatient(database_url: str) -> Iterator[Database]:
+    with closing(Database(database_url, wait=0.2)) as database:
+        yield database
+
+
+def put(database: Database, value: str) -> None:
+    with database.transaction():
+        facts.put(database, "key", value)
+
+
+def test_a_write_that_fails_is_known_until_one_works(impatient: Database) -> None:
+    put(impatient, "one")
+    assert impatient.writes.problem == "" and impatient.writes.failing_for == 0
+    with held(impatient):
+        with pytest.raises(StorageUnavailable) as caught:
+            put(impatient, "two")
+        assert impatient.writes.problem == caught.value.cause
+        assert impatient.writes.failing_for > 0
+        with impatient.reading():
+            assert facts.get(impatient, "key") == "one"
+        assert impatient.writes.problem
+    put(impatient, "three")
+    assert impatient.writes.problem == "" and impatient.writes.failing_for == 0
+    assert impatient.writes.failed_within(60)
+
+
+def test_a_transaction_that_changes_nothing_proves_nothing(impatient: Database) -> None:
+    put(impatient, "one")
+    with held(impatient), pytest.raises(StorageUnavailable):
+        put(impatient, "two")
+    with impatient.transaction():
+        assert impatient.run("UPDATE facts SET value = 'x' WHERE key = 'none'") == 0
+    assert impatient.writes.problem
+    with impatient.transaction():
+        impatient.run_many("DELETE FROM facts WHERE key = ?", [("key",)])
+    assert impatient.writes.problem == ""
+
+
+def test_an_idle_process_notices_that_writing_works_again(impatient: Database, tmp_path: Path) -> None:
+    world = make_world(tmp_path, db=impatient).world
+    with held(impatient):
+        with pytest.raises(StorageUnavailable):
+            put(impatient, "two")
+        assert writing_problem(world)
+    assert writing_problem(world) == ""
+
+
+def test_a_postgresql_that_became_read_only_is_known(postgres_url: str) -> None:
+    with closing(Database(postgres_url)) as database:
+        put(database, "one")
+        with psycopg.connect(postgres_url, autocommit=True) as other:
+            name = other.info.dbname
+            other.execute(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on'.encode())
+        database.close()
+        with pytest.raises(StorageUnavailable, match="read-only"):
+            put(database, "two")
+        assert "read-only" in database.writes.problem
+
+
+def test_the_doctor_s_trial_fails_on_a_full_disk(small_disk: SmallDisk, tmp_path: Path) -> None:
+    """What is rolled back never reaches the disk, and would be taken."""
+    with closing(Database(f"sqlite:///{small_disk.folder}/access.db")) as database:
+        world = make_world(tmp_path, db=database).world
+        check_writing(world)
+        with small_disk.full():
+            with pytest.raises(StorageUnavailable, match="full"):
+                for _ in range(10):  # the rest of a block may be free
+                    check_writing(world)
+            assert "full" in database.writes.problem
+        check_writing(world)
+        assert database.writes.problem == ""
