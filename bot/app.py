@@ -42,6 +42,7 @@ from bot.operations.private_answers import forget_answers
 from bot.operations.reconcile_nightly import reconcile_nightly
 from bot.operations.record_people import people_to_check, record_people, save_refresh
 from bot.operations.record_policy import record_loaded, record_rejected
+from bot.operations.record_repeats import record_repeats
 from bot.operations.sound_alarms import watch_ends
 from bot.operations.take_work import free_claims
 from bot.roles_file import RolesFile
@@ -220,6 +221,7 @@ class Worker:
             "channels": Every(60, lambda: look_up_channels_in_turn(world)),
             "time": Every(60, lambda: mark_time(world)),
             "answers": Every(60, lambda: forget_answers(world)),
+            "repeats": Every(10, lambda: record_repeats(world)),
             "people": Every(6 * 3600, lambda: save_refresh(world, ["people"])),
         }
 

@@ -82,3 +82,27 @@ class OncePerMinute:
                 self._seen.clear()
             self._seen[key] = now, 0
         return f" ({left_out} more of these since the last line)" if left_out else ""
+
+
+class Seldom(logging.Filter):
+    """Lets a warning of a library through once a minute, because anybody who connects can cause it."""
+
+    def __init__(self, often: OncePerMinute | None = None) -> None:
+        super().__init__()
+        self._often = often or OncePerMinute()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.levelno < logging.WARNING:
+            return True
+        left_out = self._often.due(str(record.msg).partition("\n")[0][:80])
+        if left_out:
+            record.msg = f"{record.msg}{left_out}"
+        return left_out is not None
+
+
+def limit_lines_of_server() -> None:
+    """The HTTP server and the event loop warn of each request that is not HTTP, and of each connection that fails."""
+    for name in ("uvicorn.error", "asyncio"):
+        logger = logging.getLogger(name)
+        if not any(isinstance(each, Seldom) for each in logger.filters):
+            logger.addFilter(Seldom())

@@ -324,7 +324,9 @@ def test_others_are_refused_and_on_record(place: Place) -> None:
     found = one_stray(place)
     refused = ask_removal(place.made.world, ANA, found.id, "C1")
     assert isinstance(refused, Refused) and "Only leads" in refused.reason
+    place.made.clock.at += 60
     assert isinstance(ask_reconcile(place.made.world, ANA, "C1"), Refused)
+    place.made.clock.at += 60
     assert isinstance(read_findings(place.made.world, ANA), Refused)
     assert place.made.events("request:action:refused") == 3
     assert "remove_found" not in place.made.work()

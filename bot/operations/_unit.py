@@ -17,6 +17,7 @@ from bot.core.audit import Break, Entry, Event
 from bot.core.effects import Effect, Queue
 from bot.core.model import Directory, Grant, Person, Request, Source
 from bot.core.policy import Policy
+from bot.operations._repeats import MOST_APART, counted
 from storage import audit, direct_notes, facts, outbox, people, private_answers
 from storage.database import Database
 
@@ -46,6 +47,9 @@ ANSWERS_LAST = 30 * 60
 
 HOME_LASTS = 3600
 """Seconds after App Home was opened in which it is kept up to date."""
+
+MANY = f"more than {MOST_APART} different refusals in a minute"
+"""Why a record tells nothing more of a refusal."""
 
 _CROCKFORD = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", b"0123456789abcdefghjkmnpqrstvwxyz")
 """To Crockford's base 32, in which nothing looks like something else."""
@@ -151,7 +155,7 @@ class Unit:
         role: str = "",
         reason: str = "",
     ) -> Refused:
-        """Records a refusal and hands it on."""
+        """Records a refusal, or counts it when it repeats one of the same minute, and hands it on."""
         ids = _ids(about)
         detail = {"source": self.world.source, "action": action, "why": refused.reason}
         entry = Entry(
@@ -165,7 +169,12 @@ class Unit:
             reason=reason,
             detail=detail,
         )
-        self.entries.append(entry)
+        if actor == SYSTEM:
+            self.entries.append(entry)
+        else:
+            said = {"source": self.world.source, "action": "several", "why": MANY}
+            beyond = Entry(Event.ACTION_REFUSED, actor, detail=said)
+            self.entries += counted(self.db, self.now, f"refused {actor}", entry, beyond)
         return refused
 
     def do(self, *effects: Effect) -> None:

@@ -3,12 +3,12 @@ about, once.
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 from bot.core import effects, use
-from bot.core.audit import Event
+from bot.core.audit import Entry, Event
 from bot.core.model import Grant, GrantState
 from bot.core.use import Here, Known, Used, earliest, latest
+from bot.operations._repeats import counted
 from bot.operations._unit import SYSTEM, Unit
 from storage import facts, grants, outbox, sessions, usage
 from storage.database import Database
@@ -33,11 +33,21 @@ def note_outlived(
     u: Unit, grant: Grant, system: str, name: str, source: str, opened_at: int | None, seen_at: int | None = None
 ) -> None:
     """Shouts when this session, written down by now, shows that access outlived its grant. `seen_at` is when we saw
-    it open ourselves."""
-    if use.outlived(grant, opened_at, seen_at) and sessions.outlived(u.db, grant.id, system, name):
-        when: dict[str, Any] = {"opened_at": opened_at, "ended_at": use.over_at(grant)}
-        u.record(Event.USE_OUTLIVED, SYSTEM, grant, system=system, session=name, source_address=source, **when)
-        about = {"grant": grant.id, "person": grant.person, "system": system, "session": name, "origin": source}
+    it open ourselves. Beyond some sessions a minute of a grant on a system, the others are counted as one."""
+    if not use.outlived(grant, opened_at, seen_at) or not sessions.outlived(u.db, grant.id, system, name):
+        return
+    when = {"opened_at": opened_at, "ended_at": use.over_at(grant)}
+    entry, beyond = (
+        Entry(
+            Event.USE_OUTLIVED, SYSTEM, grant.person, grant.role, system, grant.request, grant.id,
+            detail={"source": u.world.source, "session": session, "source_address": source, **when},
+        )
+        for session in (name, "and others")
+    )  # fmt: skip
+    if new := counted(u.db, u.now, f"outlived {grant.id} {system}", entry, beyond, (name,)):
+        u.entries += new
+        session = str((new[-1].detail or {})["session"])
+        about = {"grant": grant.id, "person": grant.person, "system": system, "session": session, "origin": source}
         u.tell_leads("use_outlived", **about, **when)
 
 

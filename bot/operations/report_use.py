@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from bot.core import use
-from bot.core.audit import Event
+from bot.core.audit import Entry, Event
 from bot.core.model import Grant, GrantState
+from bot.operations._repeats import counted
 from bot.operations._unit import SYSTEM, Unit, World, unit
 from bot.operations._use import TOLD, note_outlived, note_session
 from storage import facts, grants, sessions
@@ -66,9 +67,11 @@ def _keep(u: Unit, grant: Grant, system: str, report: Report, at: int) -> Kept:
 
 
 def _refuse(u: Unit, system: str, report: Report, grant: Grant | None, unfit: Unfit) -> Unfit:
-    """On record once for each grant that a system names: a hook that goes wrong does so at every login."""
-    if facts.claim_key(u.db, f"usage refused {system} {report.grant}", u.now):
-        named = {} if grant else {"named": report.grant}
-        said = {"action": "report use", "why": unfit.why, "session": report.session, **named}
-        u.record(Event.ACTION_REFUSED, SYSTEM, grant, system=system, **said)
+    """One record a minute for each system and kind, with the first grant that was named."""
+    said = {"source": u.world.source, "action": "report use", "why": unfit.why, "session": report.session}
+    entry = Entry(Event.ACTION_REFUSED, SYSTEM, system=system, detail={**said, "named": report.grant})
+    if grant is not None:
+        about = (grant.person, grant.role, system, grant.request, grant.id)
+        entry = Entry(Event.ACTION_REFUSED, SYSTEM, *about, detail=said)
+    u.entries += counted(u.db, u.now, f"usage of {system}", entry, entry, (unfit.kind,))
     return unfit

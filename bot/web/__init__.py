@@ -21,6 +21,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bot.core.errors import StorageUnavailable
+from bot.logs import limit_lines_of_server
 from bot.operations._unit import World
 from bot.operations.check_storage import check_head
 from bot.operations.count_state import failing_channels
@@ -114,6 +115,7 @@ def serve_config(app: ASGIApp, host: str, port: int) -> uvicorn.Config:
     clients send. Forwarded headers are read where they matter, by us. Connections stay open longer than nginx (60 s)
     keeps them, so that no request meets a closing one.
     """
+    limit_lines_of_server()
     return uvicorn.Config(
         app,
         host=host,

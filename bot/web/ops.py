@@ -5,17 +5,21 @@ people, grants or requests.
 import logging
 from collections.abc import Callable, Mapping
 
-from anyio import to_thread
+from anyio import CapacityLimiter, to_thread
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from starlette.types import Receive, Scope
 
 from bot.core.errors import StorageUnavailable
+from bot.logs import OncePerMinute
 from bot.web.plain import Answer, as_json, as_text
 
 log = logging.getLogger(__name__)
 
 Ready = Callable[[], list[tuple[str, bool, str]]]
 """What this process needs: each with its name, whether it is well, and what to say when it isn't. May block."""
+
+AT_ONCE = 4
+"""Answers of each under way at most: anybody may ask, and each may take a connection to the database."""
 
 STARTING = "starting"
 """What is said of a part that is not ready yet and keeps nobody from being served."""
@@ -51,6 +55,7 @@ class Readiness:
     ) -> None:
         self._ready, self._systems = ready, systems
         self._channels, self._log_problem = channels, log_problem
+        self._limiter, self._often = CapacityLimiter(AT_ONCE), OncePerMinute()
 
     async def __call__(self, scope: Scope, receive: Receive) -> Answer:
         """200 when everything that this process needs is well, else 503; the body has every part by its name. A
@@ -58,9 +63,10 @@ class Readiness:
         need it. Nor is a channel that refuses messages: another process could not post there either. Nor is an audit
         log that somebody changed: access has to end anyway."""
         try:
-            checks = await to_thread.run_sync(self._ready)
+            checks = await to_thread.run_sync(self._ready, limiter=self._limiter)
         except Exception:
-            log.exception("the readiness of this process can't be told")
+            if (left_out := self._often.due("readiness")) is not None:
+                log.exception("the readiness of this process can't be told%s", left_out)
             checks = [("readiness", False, "can't be told; see the log")]
         is_ready = all(well or words == STARTING for _, well, words in checks)
         said = {name: "well" if well else words for name, well, words in checks}
@@ -74,8 +80,8 @@ class Readiness:
         if said.get("database") == NO_ANSWER:
             return {}
         try:
-            channels = dict(await to_thread.run_sync(self._channels))
-            _, problem = await to_thread.run_sync(self._log_problem)
+            channels = dict(await to_thread.run_sync(self._channels, limiter=self._limiter))
+            _, problem = await to_thread.run_sync(self._log_problem, limiter=self._limiter)
         except StorageUnavailable:
             return {}
         return {"channels": channels, "audit_log": f"broken: {problem}" if problem else ""}
@@ -83,9 +89,9 @@ class Readiness:
 
 class Metrics:
     def __init__(self, registry: CollectorRegistry) -> None:
-        self._registry = registry
+        self._registry, self._limiter = registry, CapacityLimiter(AT_ONCE)
 
     async def __call__(self, scope: Scope, receive: Receive) -> Answer:
         """In a thread, because a gauge may ask the database."""
-        body = await to_thread.run_sync(generate_latest, self._registry)
+        body = await to_thread.run_sync(generate_latest, self._registry, limiter=self._limiter)
         return Answer(200, body, CONTENT_TYPE_LATEST.encode())

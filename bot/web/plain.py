@@ -13,6 +13,7 @@ from prometheus_client.registry import Collector
 from starlette.types import Receive, Scope, Send
 
 from bot.core.errors import StorageUnavailable
+from bot.logs import OncePerMinute
 
 log = logging.getLogger(__name__)
 
@@ -69,21 +70,25 @@ class Tally(Collector):
 
 class Endpoint:
     """Makes an ASGI application of a handler: counts its answers, and turns what it raises into an answer, so that
-    nobody outside ever sees a stack trace and a database that doesn't answer never means yes."""
+    nobody outside ever sees a stack trace and a database that doesn't answer never means yes. Each kind of failure is
+    logged once a minute, however often it is called."""
 
     def __init__(self, route: str, handler: Handler, answered: Tally) -> None:
         self._route, self._handler, self._answered = route, handler, answered
+        self._often = OncePerMinute()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             answer = await self._handler(scope, receive)
         except StorageUnavailable as error:
-            log.warning("%s: %s", self._route, error)
+            if (left_out := self._often.due("unavailable")) is not None:
+                log.warning("%s: %s%s", self._route, error, left_out)
             answer = UNAVAILABLE
         except Disconnected:
             return
-        except Exception:
-            log.exception("%s failed", self._route)
+        except Exception as error:
+            if (left_out := self._often.due(type(error).__name__)) is not None:
+                log.exception("%s failed%s", self._route, left_out)
             answer = FAILED
         self._answered.add(self._route, answer.status)
         await send_answer(send, answer)

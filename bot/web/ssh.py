@@ -10,6 +10,7 @@ from anyio import CapacityLimiter, to_thread
 from starlette.types import Receive, Scope
 
 from bot.core.errors import SystemRefused, SystemUnavailable
+from bot.logs import OncePerMinute
 from bot.operations._unit import World
 from bot.operations.list_revoked import list_revoked
 from bot.web.krl import encode_krl
@@ -48,6 +49,7 @@ class Krl:
 class CaPub:
     def __init__(self, ca_keys: CaKeys) -> None:
         self._ca_keys, self._limiter = ca_keys, CapacityLimiter(AT_ONCE)
+        self._often = OncePerMinute()
 
     async def __call__(self, scope: Scope, receive: Receive) -> Answer:
         """One line for each CA, named after its systems; all of them or none, because a list that lacks one would lock
@@ -58,7 +60,8 @@ class CaPub:
         try:
             found = await to_thread.run_sync(self._ca_keys, wanted, limiter=self._limiter)
         except (SystemUnavailable, SystemRefused) as error:
-            log.warning("/ssh/ca.pub: %s", error)
+            if (left_out := self._often.due("unavailable")) is not None:
+                log.warning("/ssh/ca.pub: %s%s", error, left_out)
             return UNAVAILABLE
         if wanted and not found:
             return NO_SYSTEM

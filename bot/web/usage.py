@@ -17,10 +17,14 @@ from bot.operations.report_use import Report, Unfit, report_use
 from bot.web.checks import Checks
 from bot.web.plain import TOO_BIG, Answer, as_json, content_type, header_values, read_body
 from bot.web.proof import WHO_ARE_YOU, proved
+from bot.web.rates import Rates, too_many
 
 LARGEST_BODY = 16 * 1024
 LONGEST = 200
 """Characters of a session's name and of where it comes from."""
+
+REPORTS_A_SECOND, REPORTS_AT_ONCE = 50, 1000
+"""Of one system and process. A job that opens a session on a thousand hosts at once is within the bound."""
 
 _GRANT = re.compile("[a-z0-9]{1,63}")
 _MOMENT = re.compile(  # RFC 3339 section 5.6: with its zone, or it could mean anything
@@ -36,13 +40,16 @@ class Wrong(Exception):
 class Usage:
     def __init__(self, checks: Checks) -> None:
         self._checks, self._world = checks, checks.world.via(Source.HTTP)
+        self._rates = Rates(REPORTS_A_SECOND, REPORTS_AT_ONCE)
 
     async def __call__(self, scope: Scope, receive: Receive) -> Answer:
         """200 when it is on record by now, however often it is told; 400 for what makes no sense, 401 for who does not
-        prove itself, 403 for a grant of other systems, 404 for none."""
+        prove itself, 403 for a grant of other systems, 404 for none, 429 for a system that tells too much."""
         system = proved(self._checks.world.policy().systems.get, header_values(scope, b"authorization"))
         if system is None:
             return WHO_ARE_YOU
+        if wait := self._rates.take(system):
+            return too_many(wait)
         if content_type(scope) != "application/json":
             return _invalid("the body must be application/json")
         body = await read_body(receive, LARGEST_BODY)

@@ -360,6 +360,7 @@ class TestEnd:
     def test_only_leads_revoke(self, made: Made, by: str) -> None:
         grant = made.a_grant()
         assert isinstance(revoke_grant(made.world, by, grant=grant.id), Refused)
+        made.clock.at += 60
         assert isinstance(revoke_grant(made.world, by, person=ANA), Refused)
         assert made.state("grants", grant.id) == "active"
         assert made.events("request:action:refused") == 2

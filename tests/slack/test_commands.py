@@ -344,6 +344,7 @@ def test_audit_shows_the_newest_records_first_and_records_the_look(front: Front)
 def test_audit_has_an_older_page_as_long_as_there_is_one(stored: Front) -> None:
     for _ in range(25):
         stored.command("request nothing-like-it fix")
+        stored.made.clock.at += 60
     answer = stored.command("audit event:request:action", user=LEA)
     assert "audit_older" in str(answer)
     assert "audit_older" not in str(

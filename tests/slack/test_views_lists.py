@@ -363,6 +363,14 @@ def test_a_record_of_use_says_how_it_was_used(event: str, detail: dict[str, obje
     assert (shown(rows(message)[1][7]).strip(), problems(message)) == (told, [])
 
 
+@pytest.mark.parametrize("reason", ["", "again and again"])
+def test_of_repeats_it_tells_how_many_there_were(reason: str) -> None:
+    detail = {"action": "approve", "why": "no", "repeated": 41}
+    row = rows(audit({"event": "request:action:refused", "reason": reason, "detail": json.dumps(detail)}))[1]
+    said = "".join(each["text"] for each in elements(row[7], "text"))
+    assert said == (f"{reason} · " if reason else "") + "41 times more"
+
+
 def test_the_older_page_is_one_press_away_until_there_is_none() -> None:
     (older,) = elements(audit({}, older='{"before":7}'), "button")
     assert (older["action_id"], older["value"]) == (Action.AUDIT_OLDER, '{"before":7}')

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 import time
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from contextlib import suppress
 import httpx
 import pytest
 
+from bot.logs import Seldom
 from bot.web import bounds
 from tests.web.conftest import Site, serving
 
@@ -80,3 +82,23 @@ def test_a_connection_in_use_is_kept(port: int, monkeypatch: pytest.MonkeyPatch)
             time.sleep(0.5)
         (connection,) = client._transport._pool.connections  # type: ignore[attr-defined]
         assert connection.is_idle()
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [b"garbage\r\n\r\n", START + b"Connection: Upgrade\r\nUpgrade: h2c\r\n\r\n"],
+    ids=["no HTTP", "an upgrade"],
+)
+def test_what_is_no_request_of_ours_is_one_line_a_minute_of_each_kind(
+    site: Site, sent: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("uvicorn.error", "asyncio"):
+        logger = logging.getLogger(name)
+        logger.filters = [each for each in logger.filters if not isinstance(each, Seldom)]
+    with serving(site.app) as port:
+        for _ in range(5):
+            with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+                connection.sendall(sent)
+                assert connection.recv(65536)
+    said = [line.getMessage() for line in caplog.records if line.levelname == "WARNING"]
+    assert said and len(said) == len(set(said))

@@ -17,6 +17,8 @@ import pytest
 from bot.core.policy import System
 from bot.operations.describe_usage import describe_usage
 from bot.operations.release_grant import release_grant
+from bot.web import usage
+from bot.web.rates import Rates
 from tests.builders import REPORTS_SECRET, SHOP_SECRET
 from tests.web.conftest import Site, build_site, serving
 from tests.worlds import ANA, START
@@ -225,3 +227,79 @@ def test_what_the_docs_tell_to_run_is_a_report(site: Site) -> None:
         said = subprocess.run(["sh", "-c", script], capture_output=True, text=True, env={"PATH": os.environ["PATH"]})
     assert json.loads(said.stdout) == {"recorded": True, "new": True, "active": True}, said.stderr
     assert kept(site) == [("host-1 4711", "192.0.2.7", START, None)]
+
+
+def test_a_system_that_reports_without_end_waits_and_the_others_do_not(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(usage, "REPORTS_AT_ONCE", 5)
+    monkeypatch.setattr(usage, "REPORTS_A_SECOND", 0.001)
+    site = build_site(site.made)
+    answers = [report(site, f"gnone{number}") for number in range(20)]
+    assert [answer.status_code for answer in answers] == [404] * 5 + [429] * 15
+    assert 900 < int(answers[-1].headers["retry-after"]) <= 1000
+    assert report(site, "gnone", system="reports", secret=REPORTS_SECRET).status_code == 404
+    assert site.made.events("request:action:refused") == 2
+    assert report(site, "gnone", secret="wrong" * 4).status_code == 401
+
+
+def test_calls_come_back_one_by_one() -> None:
+    now = [0.0]
+    rates = Rates(2, 3, lambda: now[0])
+    assert [rates.take("a") for _ in range(5)] == [0, 0, 0, 1, 1]
+    now[0] = 0.5
+    assert [rates.take("a"), rates.take("a"), rates.take("b")] == [0, 1, 0]
+    now[0] = 100
+    assert [rates.take("a") for _ in range(4)] == [0, 0, 0, 1]
+
+
+NOTHING_WRITTEN = {
+    "introspect, a wrong secret": (
+        "POST",
+        "/oauth2/introspect",
+        {"data": {"token": "x"}, "auth": ("shop-admin", "x" * 20)},
+    ),
+    "introspect, a wrong token": (
+        "POST",
+        "/oauth2/introspect",
+        {"data": {"token": "x"}, "auth": ("shop-admin", SHOP_SECRET)},
+    ),
+    "revoke, a wrong secret": ("POST", "/oauth2/revoke", {"data": {"token": "x"}, "auth": ("shop-admin", "x" * 20)}),
+    "revoke, a wrong token": ("POST", "/oauth2/revoke", {"data": {"token": "x"}, "auth": ("shop-admin", SHOP_SECRET)}),
+    "auth, a wrong token": ("GET", "/auth?system=shop-admin", {"headers": {"Authorization": "Bearer x.y.z"}}),
+    "auth, none": ("GET", "/auth?system=shop-admin", {}),
+    "auth, an unknown system": ("GET", "/auth?system=nope", {}),
+    "usage, a wrong secret": ("POST", "/usage", {"json": {}, "auth": ("shop-admin", "x" * 20)}),
+    "krl": ("GET", "/ssh/krl", {}),
+    "ca.pub of an unknown system": ("GET", "/ssh/ca.pub?system=nope", {}),
+    "no such path": ("GET", "/nope", {}),
+}
+
+
+@pytest.mark.parametrize(("method", "path", "how"), NOTHING_WRITTEN.values(), ids=NOTHING_WRITTEN)
+def test_calls_that_prove_nothing_write_nothing(
+    site: Site, caplog: pytest.LogCaptureFixture, method: str, path: str, how: dict[str, object]
+) -> None:
+    site.made.a_grant()
+    tables = ("audit", "usage", "sessions", "repeats", "outbox", "facts", "seen")
+    before = [site.made.count(table) for table in tables]
+    with caplog.at_level("INFO"):
+        for _ in range(10):
+            site.call(method, path, **how)
+    site.meter.flush()
+    assert [site.made.count(table) for table in tables] == before
+    assert [line for line in caplog.records if line.name != "httpx"] == []
+
+
+@pytest.mark.parametrize("path", ["/auth?system=shop-admin", "/ssh/krl", "/usage"])
+def test_a_database_that_is_away_is_one_line_a_minute(site: Site, caplog: pytest.LogCaptureFixture, path: str) -> None:
+    token = site.made.a_token(site.made.a_grant())
+    site.made.break_database()
+    site = build_site(site.made)
+    how: dict[str, object] = {"headers": {"Authorization": f"Bearer {token}"}}
+    if path == "/usage":
+        body = {"grant": "gnone", "event": "closed", "session": "s1"}
+        how = {"json": body, "auth": ("shop-admin", SHOP_SECRET)}
+    method = "POST" if path == "/usage" else "GET"
+    assert {site.call(method, path, **how).status_code for _ in range(3)} == {503}
+    assert len([line for line in caplog.records if line.levelname == "WARNING"]) == 1

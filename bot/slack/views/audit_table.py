@@ -81,14 +81,17 @@ def _row(record: Record) -> list[Element]:
 
 
 def _why(record: Record) -> Element:
-    """What somebody gave as reason; for a record of use, what it says of that."""
+    """What somebody gave as reason; for a record of use, what it says of that; of repeats, how many there were."""
     use = _USE.get(record.event)
-    if use is None:
+    if use is None and '"repeated":' not in record.detail:
         return _cell(record.reason, 120)
     try:
-        return _rich(*use(json.loads(record.detail)))
+        detail = json.loads(record.detail)
+        said = use(detail) if use else [typed(record.reason, 120)] if record.reason else []
+        more = [f"{int(detail['repeated'])} times more"] if "repeated" in detail else []
+        return _rich(*said, *([" · "] if said and more else []), *more)
     except (ValueError, KeyError, TypeError, AttributeError):  # one that a newer version wrote, say
-        return _cell("")
+        return _cell("" if use else record.reason, 120)
 
 
 def _first(detail: Mapping[str, Any]) -> list[Part]:

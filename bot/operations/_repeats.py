@@ -1,0 +1,54 @@
+"""Keeps repeats out of the audit log: the first goes in at once, the others as one number a minute."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from hashlib import sha256
+
+from bot.core.audit import Entry, Event, rfc3339
+from storage import repeats
+from storage.database import Database
+
+WITHIN = 60
+"""Seconds in which repeats are counted as one record."""
+
+MOST_APART = 20
+"""Different entries of one caller in a minute that are told apart; what goes beyond is counted as one entry."""
+
+
+def counted(db: Database, now: int, caller: str, entry: Entry, beyond: Entry, same: Sequence[str] = ()) -> list[Entry]:
+    """What has to be recorded for `entry` now: nothing when it repeats an entry of this minute. `same` names what
+    makes two entries the same; `beyond` stands for all that `caller` causes beyond MOST_APART."""
+    key = _key(caller, *(same or _words(entry)))
+    if repeats.count(db, key, now - WITHIN, now):
+        return []
+    if entry != beyond and repeats.of_caller(db, caller, now - WITHIN) >= MOST_APART:
+        return counted(db, now, caller, beyond, beyond)
+    before = repeats.take(db, key)
+    if not repeats.begin(db, key, caller, json.dumps(asdict(entry)), now):
+        repeats.count(db, key, now - WITHIN, now)
+        return []
+    return [*summed([before] if before else []), entry]
+
+
+def summed(found: Sequence[repeats.Repeats]) -> list[Entry]:
+    """One record for each entry that was repeated, with how often and when."""
+    entries = []
+    for each in found:
+        if each.times:
+            known = json.loads(each.entry)
+            told = {"repeated": each.times, "since": rfc3339(each.since), "until": rfc3339(each.last)}
+            first = Entry(**{**known, "event": Event(known["event"])})
+            entries.append(replace(first, detail={**(first.detail or {}), **told}))
+    return entries
+
+
+def _words(entry: Entry) -> tuple[str, ...]:
+    """What makes two refusals the same, whatever was typed as the reason."""
+    detail = entry.detail or {}
+    said = (str(detail.get(name, "")) for name in ("action", "why"))
+    return (entry.event, entry.actor, entry.subject, entry.role, entry.system, entry.request, entry.grant, *said)
+
+
+def _key(*words: str) -> str:
+    return sha256(json.dumps(words).encode()).hexdigest()
