@@ -40,7 +40,13 @@ from bot.operations.keep_marks import StoredMarks
 from bot.operations.keep_pins import StoredPins
 from bot.operations.private_answers import forget_answers
 from bot.operations.reconcile_nightly import reconcile_nightly
-from bot.operations.record_people import people_to_check, record_people, save_refresh
+from bot.operations.record_people import (
+    people_to_check,
+    record_people,
+    refresh_old_groups,
+    save_refresh,
+    warn_of_old_groups,
+)
 from bot.operations.record_policy import record_loaded, record_rejected
 from bot.operations.record_repeats import record_repeats
 from bot.operations.sound_alarms import watch_ends
@@ -213,7 +219,8 @@ class Worker:
     def _others(self, world: World) -> dict[str, Every]:
         return {
             "holders": Every(CHECK_HOLDERS_EVERY, self._check_holders),
-            "groups": Every(300, lambda: save_refresh(world, ["groups"])),
+            "groups": Every(10, lambda: refresh_old_groups(world)),
+            "unread_groups": Every(60, lambda: warn_of_old_groups(world, self._started)),
             "systems": Every(ASK_SYSTEMS_EVERY, self.delivery.ask_systems),
             "unheard_ends": Every(60, lambda: watch_ends(world)),
             "reconcile": Every(60, lambda: reconcile_nightly(world)),

@@ -21,7 +21,12 @@ from bot.operations._unit import World
 from bot.operations.answer_waiting import answer_waiting
 from bot.operations.count_usage import UsageMeter, sum_usage
 from bot.operations.decide_press import decide_press
-from bot.operations.find_unresolved import unresolved_of_request, unresolved_of_role, unresolved_of_start
+from bot.operations.find_unresolved import (
+    groups_needed_for,
+    unresolved_of_request,
+    unresolved_of_role,
+    unresolved_of_start,
+)
 from bot.operations.keep_target import keep_target
 from bot.operations.reconcile import reconcile
 from bot.operations.record_delivery import (
@@ -141,16 +146,17 @@ class Works:
         return [lambda world: sum_usage(world, row.data["grants"])]
 
     def ask(self, row: Row) -> Sequence[Recording]:
+        person = self._people.look_up(row.data["person"])
         self._people.resolve(unresolved_of_role(self._world, row.data["role"]))
-        return [lambda world: answer_waiting(world, row.data)]
+        return [lambda world: record_people(world, [person]), lambda world: answer_waiting(world, row.data)]
 
     def refresh_messages(self, row: Row) -> Sequence[Recording]:
         refresh_messages(self._world, row.data["grants"], row.data["requests"], row.data["cards"])
         return []
 
     def decide(self, row: Row) -> Sequence[Recording]:
+        voter = self._people.confirm(row.data["voter"], groups_needed_for(self._world, row.data["request"]))
         self._people.resolve(unresolved_of_request(self._world, row.data["request"]))
-        voter = self._people.look_up(row.data["voter"])
         return [lambda world: decide_press(world, row.data, voter)]
 
     def look_up_person(self, row: Row) -> Sequence[Recording]:

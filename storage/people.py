@@ -12,6 +12,7 @@ _COLUMNS = "id, name, email, tz, team, checked_at, deleted, bot, guest, stranger
 _IDENTITY = "id, email, deleted, bot, guest, stranger"
 _VERSION = "directory version"
 _ANSWERED = "answered "
+_READ = "groups read"
 _HELD = "state NOT IN ('ended', 'failed') AND state IN ('scheduled', 'starting', 'active')"
 """Says twice what it means, because the first half is that of an index that holds nothing else."""
 _WAITING = (
@@ -51,6 +52,22 @@ def save(db: Database, people: Iterable[Person]) -> None:
         _changed(db)
 
 
+def mark_groups_read(db: Database, at: int) -> bool:
+    """Notes that Slack was asked for all groups at `at`; False when it was asked later too, so that this answer is
+    out of date."""
+    sql = (
+        "INSERT INTO facts (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value "
+        "WHERE CAST(facts.value AS BIGINT) <= CAST(excluded.value AS BIGINT)"
+    )
+    return bool(db.run(sql, _READ, str(at)))
+
+
+def groups_read_at(db: Database) -> int | None:
+    """When Slack was last asked for all groups; None when it never was."""
+    found = facts.get(db, _READ)
+    return int(found) if found is not None else None
+
+
 def save_groups(db: Database, groups: Iterable[tuple[str, str, Iterable[str]]]) -> bool:
     """Replaces all groups by `(id, handle without @, members)`; False when nothing is different."""
     rows = sorted((i, h, json.dumps(sorted(members))) for i, h, members in groups)
@@ -76,9 +93,10 @@ def _groups(db: Database) -> list[tuple[object, ...]]:
     return sorted(db.rows("SELECT id, handle, members FROM user_groups"))
 
 
-def version(db: Database) -> str:
-    """Changes whenever `directory` would read something else."""
-    return facts.get(db, _VERSION) or "0"
+def version(db: Database) -> tuple[str, int | None]:
+    """What changes whenever `directory` would read something else, and when the groups were read."""
+    found = facts.get_all(db, [_VERSION, _READ])
+    return found.get(_VERSION, "0"), int(found[_READ]) if _READ in found else None
 
 
 def directory(db: Database) -> Directory:

@@ -153,6 +153,10 @@ class FakePeople:
         self.asked.append(person)
         return a_person(person, **dict(self.unfit.get(person, {})))
 
+    def confirm(self, person: str, groups: bool) -> Person:
+        self.asked += ["groups"] * groups
+        return self.look_up(person)
+
     def resolve(self, refs: Sequence[str]) -> None:
         self.asked += refs
 

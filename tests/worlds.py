@@ -73,7 +73,13 @@ class Made:
     def set_groups(self, **members: list[str]) -> None:
         """Slack's user groups as they are from now on; `_` for `-` in a handle."""
         groups = GROUPS | {handle.replace("_", "-"): ids for handle, ids in members.items()}
-        record_groups(self.world, [(f"S0{handle.upper()}", handle, ids) for handle, ids in groups.items()])
+        self._record([(f"S0{handle.upper()}", handle, ids) for handle, ids in groups.items()])
+
+    def _record(self, groups: list[tuple[str, str, list[str]]]) -> None:
+        """These are known however far a test moves the clock."""
+        record_groups(self.world, groups, self.clock.at)
+        with self.world.db.transaction():
+            self.world.db.run("DELETE FROM facts WHERE key = 'groups read'")
 
     def set_policy(self, **overrides: str) -> None:
         """A roles.toml that is in force from now on, and that Slack has been asked about; see `a_policy`."""
@@ -88,7 +94,7 @@ class Made:
         """Slack was asked about everybody whom roles.toml names."""
         with self.world.db.reading():
             groups = self.world.db.rows("SELECT id, handle, members FROM user_groups")
-        record_groups(self.world, [(str(i), str(h), json.loads(str(members))) for i, h, members in groups])
+        self._record([(str(i), str(h), json.loads(str(members))) for i, h, members in groups])
         record_emails(self.world, references(self.world.policy()))
 
     def a_request(self, role: str = "shop-admin", person: str = ANA, duration: int = 3600, **more: Any) -> Request:

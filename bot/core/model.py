@@ -5,7 +5,7 @@ values are kept, who shows them or what the clock says.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum, StrEnum
 
 
@@ -192,6 +192,11 @@ class Directory:
         if "@" not in ref and ref[:1] != "S":
             return True  # a person by their id, or everyone
         return ref in self.groups or folded(ref) in self.emails or ref in self.answered
+
+    def without_groups(self) -> "Directory":
+        """The same while nobody knows who is in the groups: their references are unresolved."""
+        kept = frozenset(ref for ref in self.answered if "@" in ref[1:])
+        return replace(self, groups={}, handles={}, answered=kept)
 
     def named(self, refs: Iterable[str]) -> tuple[str, ...]:
         """The ids of people and groups that Slack can mention for `refs`; unknown ones are left out."""

@@ -3,9 +3,21 @@
 from bot.core.approval import OPERATOR, Refused
 from bot.operations._unit import Unit
 
+PERSON_LASTS = 60
+"""Seconds for which Slack's word on who somebody is counts for a lead's verb and for a request."""
+
 
 def leads_only(u: Unit, by: str) -> Refused | None:
-    """Refuses everybody but the leads and the command line."""
+    """Refuses everybody but the leads, as Slack described them within the last minute, and the command line."""
+    if (refused := seen_as_lead(u, by)) is not None or by.startswith(OPERATOR):
+        return refused
+    if u.person(by).checked_at >= u.now - PERSON_LASTS:
+        return None
+    return Refused("Slack did not say in the last minute that you are still a lead. Try again in a few seconds.")
+
+
+def seen_as_lead(u: Unit, by: str) -> Refused | None:
+    """The same however long ago Slack said so: enough for what to show and whom to tell."""
     leads = u.policy.workspace.leads
     if by.startswith(OPERATOR) or by in u.directory.resolve(leads):
         return None

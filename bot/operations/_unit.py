@@ -45,6 +45,9 @@ ANSWERS_LAST = 30 * 60
 """Seconds for which Slack takes changes of a private answer
 (https://docs.slack.dev/interactivity/handling-user-interaction)."""
 
+GROUPS_LAST = 600
+"""Seconds after which groups that could not be read again decide nothing."""
+
 HOME_LASTS = 3600
 """Seconds after App Home was opened in which it is kept up to date."""
 
@@ -86,14 +89,16 @@ class World:
         """The same world entered by another door; the door is kept in every record."""
         return replace(self, source=source)
 
-    def directory(self) -> Directory:
-        """Who is in which group; read again only when another process or Slack changed it."""
+    def directory(self, however_old: bool = False) -> Directory:
+        """Who is in which group; read again only when another process or Slack changed it. Groups that Slack has not
+        given for GROUPS_LAST are unknown, unless `however_old`."""
         known, value = self._directory.held
-        version = people.version(self.db)  # read before the rows: a change between the two is seen next time
+        version, read_at = people.version(self.db)  # before the rows: a change between the two is seen next time
         if known != version:
             value = people.directory(self.db)
             self._directory.held = (version, value)
-        return value
+        too_old = read_at is not None and read_at < self.now() - GROUPS_LAST
+        return value.without_groups() if too_old and not however_old else value
 
 
 class Unit:

@@ -8,7 +8,7 @@ from bot.core.asking import may_request
 from bot.core.model import Grant, Person, Request
 from bot.core.policy import Role
 from bot.core.use import Used
-from bot.operations._leads import leads_only
+from bot.operations._leads import seen_as_lead
 from bot.operations._unit import Unit, World
 from bot.operations._use import used_of
 from bot.operations.describe_alarms import AlarmView, describe_alarms
@@ -67,7 +67,7 @@ def describe_home(world: World, person_id: str, skip: int = 0) -> PersonView:
             recent=tuple(requests.decided_of(u.db, person_id, RECENT)),
             approvers={role.name: _approvers(u, role) for role in view.roles},
         )
-        return _for_lead(u, view, skip) if leads_only(u, person_id) is None else view
+        return _for_lead(u, view, skip) if seen_as_lead(u, person_id) is None else view
 
 
 def _own(u: Unit, person_id: str) -> PersonView:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from bot.core.policy import Role, references
+from bot.core.policy import Role, classify, references
 from bot.operations._unit import World
 from storage import grants, requests
 
@@ -39,8 +39,17 @@ def unresolved_leads(world: World) -> tuple[str, ...]:
 
 
 def unresolved_at_all(world: World) -> tuple[str, ...]:
-    """All of roles.toml. Raises StorageUnavailable."""
-    return unresolved(world, references(world.policy()))
+    """Those of all roles.toml that Slack has never been asked about. Raises StorageUnavailable."""
+    with world.db.reading():
+        return world.directory(however_old=True).unresolved(references(world.policy()))
+
+
+def groups_needed_for(world: World, request_id: str) -> bool:
+    """Whether a decision on this request depends on groups. Raises StorageUnavailable."""
+    with world.db.reading():
+        request = requests.get(world.db, request_id)
+    role = world.policy().roles.get(request.role) if request else None
+    return bool(role and any(classify(ref) in ("group", "handle") for ref in (*role.requesters, *role.approvers)))
 
 
 def unresolved(world: World, refs: Iterable[str]) -> tuple[str, ...]:

@@ -6,9 +6,9 @@ from bot.core import effects
 from bot.core.model import Person
 from bot.core.policy import classify, references
 from bot.operations._judge_start import judge_scheduled
-from bot.operations._unit import Unit, World, unit
+from bot.operations._unit import GROUPS_LAST, Unit, World, unit
 from bot.operations.offboard_person import take_everything
-from storage import people
+from storage import facts, people
 
 
 def record_people(world: World, found: Sequence[Person]) -> None:
@@ -20,10 +20,12 @@ def record_people(world: World, found: Sequence[Person]) -> None:
                 take_everything(u, person.id)
 
 
-def record_groups(world: World, groups: Iterable[tuple[str, str, Iterable[str]]]) -> None:
-    """Replaces all user groups by `(id, handle without @, members)`: with it every group of roles.toml is
-    resolved. Tells the security channel of roles that nobody could approve any more."""
+def record_groups(world: World, groups: Iterable[tuple[str, str, Iterable[str]]], read_at: int) -> None:
+    """Replaces all user groups by `(id, handle without @, members)`, for which Slack was asked at `read_at`: with it
+    every group of roles.toml is resolved. Tells the security channel of roles that nobody could approve any more."""
     with unit(world) as u:
+        if not people.mark_groups_read(u.db, read_at):
+            return
         named = [ref for ref in references(u.policy) if classify(ref) in ("group", "handle")]
         changed = people.save_groups(u.db, groups)
         if people.save_answered(u.db, "groups", named) or changed:
@@ -56,18 +58,48 @@ def find_person(world: World, person: str) -> Person | None:
         return people.get(world.db, person)
 
 
+GROUPS_WITHIN = 40
+"""Seconds after which all groups are read again, so that what is known of them is at most a minute old."""
+
+
+def refresh_old_groups(world: World) -> None:
+    """Has the groups read again where the last time was a while ago."""
+    with world.db.reading():
+        read_at = people.groups_read_at(world.db)
+    if read_at is None or read_at <= world.now() - GROUPS_WITHIN:
+        save_refresh(world, ["groups"])
+
+
+def warn_of_old_groups(world: World, started: int) -> None:
+    """Tells the leads, once, that groups could not be read for so long that nobody of them decides any more.
+    `started` is when this process began."""
+    with unit(world) as u:
+        read_at = people.groups_read_at(u.db)
+        since = started if read_at is None else read_at
+        if since >= u.now - GROUPS_LAST or not any(classify(r) in ("group", "handle") for r in references(u.policy)):
+            return
+        if facts.put(u.db, "unread groups told", str(read_at)):
+            u.tell_leads("groups_unread", since=since)
+
+
 WITHIN = 50
 """Seconds after which a holder must have been looked up again; a minute when there are more than can be by then."""
 
 
 def people_to_check(world: World, started: int, seconds: int) -> list[str]:
-    """Whom to look up now, when that is asked every `seconds`, so that every holder is looked up once a minute: 50 a
-    minute, and more only in proportion when there are more holders than that. `started` is when this process began.
+    """Whom to look up now, when that is asked every `seconds`, so that every holder and lead is looked up once a
+    minute: 50 a minute, and more only in proportion when there are more of them than that. `started` is when this
+    process began.
 
     Nobody before it has to be, because other processes look too; but of many who were looked up at one moment, as all
     are at the start, some have to be soon, or the last of them would be too late."""
     with world.db.reading():
         waiting = people.to_check(world.db, started)
+        leads = world.directory().resolve(world.policy().workspace.leads) - {person for person, _ in waiting}
+        known = people.several(world.db, leads)
+    seen = {lead: known[lead].checked_at if lead in known else 0 for lead in sorted(leads)}
+    waiting += [(lead, at if at >= started else 0) for lead, at in seen.items()]
+    waiting.sort(key=lambda each: each[1])  # stable: of those of one moment, the order stays
     most = -(-max(50, len(waiting)) * seconds // 60)
     due = max(WITHIN, -(-len(waiting) // most) * seconds) - world.now()
     later = (max(0, (seen + due) // seconds) for _, seen in waiting)  # how often each may still be put off

@@ -6,7 +6,7 @@ from bot.core import effects
 from bot.core.approval import deciders
 from bot.core.model import Grant, GrantState, Request
 from bot.operations._end import channel_of, withdraw
-from bot.operations._leads import leads_only
+from bot.operations._leads import seen_as_lead
 from bot.operations._unit import ANSWERS_LAST, HOME_LASTS, SYSTEM, Unit, World, unit
 from bot.operations.direct_notes import stale_messages, update_messages
 from storage import grants, outbox, private_answers, requests
@@ -66,7 +66,7 @@ def _homes(u: Unit, moved: Sequence[Grant], asked: Sequence[Request]) -> list[st
         if (role := u.policy.roles.get(name)) is not None
         for person in deciders(role, requester, u.directory)
     }
-    return [person for person in looking if person in own or person in able or leads_only(u, person) is None]
+    return [person for person in looking if person in own or person in able or seen_as_lead(u, person) is None]
 
 
 def _publish(u: Unit, homes: Sequence[str]) -> None:

@@ -57,8 +57,9 @@ class Waiting:
 Outcome = Submitted | AlreadyPending | AlreadyHeld | Refused | Repeated | Waiting
 
 
-def request_access(world: World, ask: Ask) -> Outcome:
-    """Stores the request and the message that asks the approvers, or says why not.
+def request_access(world: World, ask: Ask, unsure: bool = False) -> Outcome:
+    """Stores the request and the message that asks the approvers, or says why not; where it is `unsure` who asks,
+    Slack is asked first.
 
     The person must have been recorded before (`record_people`); one who wasn't is treated as a stranger.
     """
@@ -72,7 +73,7 @@ def request_access(world: World, ask: Ask) -> Outcome:
             return already
         if (limited := too_many(u, ask.person, "request", role, ask.reason)) is not None:
             return limited
-        waits = bool(u.directory.unresolved(needed_for(role)))
+        waits = unsure or bool(u.directory.unresolved(needed_for(role)))
         refused = _refusal_of_words(u, role, ask) if waits else _refusal(u, role, ask)
         if refused is not None:
             return u.refuse(refused, ask.person, "request", role=role.name, reason=ask.reason)

@@ -29,7 +29,7 @@ from bot.operations.require_lead import require_lead
 from bot.operations.withdraw_request import Withdrawn, withdraw_request
 from bot.slack import pages
 from bot.slack.audit_query import page, parse_filters, person_named
-from bot.slack.desk import TOO_LATE, Desk, keep, open_view
+from bot.slack.desk import TOO_LATE, Desk, ask_who, keep, open_view, unsure
 from bot.slack.payloads import Command, unescape
 from bot.slack.views import answers, help, request_modal, understood
 from bot.slack.views._fit import join
@@ -83,6 +83,7 @@ def open_form(desk: Desk, said: Command, person: Person) -> Message | None:
     """The request form, with only the roles that this person may ask for."""
     roles = describe_person(desk.world, person.id).roles
     shown = open_view(desk, said.trigger, request_modal.render(roles, None, None))
+    ask_who(desk, person.id)
     return None if shown else answers.refused(TOO_LATE + " Or write: /access request ROLE [DURATION] REASON")
 
 
@@ -101,7 +102,7 @@ def request(desk: Desk, said: Command, person: Person) -> Message | None:
         duration, reason = None, rest  # an unknown role is refused below, whatever follows it
     ask = Ask(person.id, word, reason, duration, _ticket_in(role, reason), key=said.key, channel=said.channel)
     note = understood.default_note(reason) if duration is None else ""
-    return _asked(desk, said, person, lambda w: request_access(w, ask), note)
+    return _asked(desk, said, person, lambda w: request_access(w, ask, unsure(desk, person)), note)
 
 
 def _ticket_in(role: Role | None, reason: str) -> str:

@@ -12,9 +12,12 @@ from bot.core.approval import Refused
 from bot.core.errors import SystemRefused, SystemUnavailable
 from bot.core.model import Order, Person
 from bot.core.reality import Answer
+from bot.operations._leads import PERSON_LASTS
 from bot.operations._unit import World
 from bot.operations.find_unresolved import unresolved_leads
+from bot.operations.meet_person import meet_person
 from bot.operations.private_answers import keep_answer
+from bot.operations.read_audit import is_lead
 from bot.operations.record_people import find_person, record_people
 from bot.operations.refuse_action import refuse_action
 from bot.slack.api import call
@@ -23,6 +26,9 @@ from bot.slack.people import SlackPeople
 from bot.slack.response_urls import is_slacks
 
 log = logging.getLogger(__name__)
+
+LEAD_AGAIN = 40
+"""Seconds after which a lead is looked up again before what they do, so that it is done within a minute of that."""
 
 LOOK_AGAIN = 60
 """Seconds after which somebody who was found unfit is looked up once more before they are refused."""
@@ -70,6 +76,7 @@ def admit(desk: Desk, said: Said, action: str) -> Person | Refused:
     """The person behind a payload, asked of Slack when nobody has yet; a refusal is on record."""
     person = foreign(desk, said) or known(desk, said.person)
     if isinstance(person, Person):
+        person = _confirmed_lead(desk, person)
         if (unfit := person.unfit()) is None:
             learn_leads(desk)
             return person
@@ -83,6 +90,32 @@ def may_wait(desk: Desk, said: Said) -> bool:
         return False
     found = find_person(desk.world, said.person)
     return found is None or found.unfit() is None
+
+
+def _confirmed_lead(desk: Desk, person: Person) -> Person:
+    """Asks Slack again who a lead is, where that was a while ago; where Slack does not answer, what only leads may do
+    is refused (`leads_only`)."""
+    if person.checked_at > desk.now - LEAD_AGAIN or not is_lead(desk.world, person.id):
+        return person
+    try:
+        found = desk.people.look_up(person.id)
+    except (SystemUnavailable, SystemRefused) as error:
+        log.warning("Slack did not say who the lead %s is: %s", person.id, error)
+        return person
+    record_people(desk.world, [found])
+    return found
+
+
+def unsure(desk: Desk, person: Person) -> bool:
+    """Whether Slack has to be asked who this person is before they may ask for access."""
+    return person.checked_at < desk.now - PERSON_LASTS
+
+
+def ask_who(desk: Desk, person: str) -> None:
+    """Has Slack asked who this person is, so that it is known when they send the request form."""
+    found = find_person(desk.world, person)
+    if found is None or found.checked_at < desk.now - PERSON_LASTS // 2:
+        meet_person(desk.world, person)
 
 
 def learn_leads(desk: Desk) -> None:

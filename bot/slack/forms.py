@@ -17,7 +17,7 @@ from bot.operations.describe_request import describe_request
 from bot.operations.refuse_action import refuse_action
 from bot.operations.request_access import AlreadyHeld, AlreadyPending, Outcome, Submitted, Waiting, request_access
 from bot.operations.take_press import AlreadyDecided, Press, Taken, take_press
-from bot.slack.desk import Desk, open_view
+from bot.slack.desk import Desk, ask_who, open_view, unsure
 from bot.slack.ids import Field, Modal
 from bot.slack.payloads import Shortcut, Submission
 from bot.slack.showing import answer_window
@@ -60,7 +60,7 @@ def request(desk: Desk, form: Submission, person: Person) -> Reply:
     ticket = form.texts.get(Field.TICKET, "").strip()
     ask = Ask(person.id, role, reason, duration, ticket, start_at, form.key)
     note = understood.default_note(reason) if duration is None else ""
-    return _asked(desk, form, request_access(desk.world, ask), note)
+    return _asked(desk, form, request_access(desk.world, ask, unsure(desk, person)), note)
 
 
 def _asked(desk: Desk, form: Submission, outcome: Outcome, note: str) -> Reply:
@@ -130,7 +130,9 @@ def open_shortcut(desk: Desk, said: Shortcut, person: Person) -> bool:
     """The request form; called on a message, what it says is the beginning of the reason."""
     roles = describe_person(desk.world, person.id).roles
     values = {str(Field.REASON): said.quote}
-    return open_view(desk, said.trigger, request_modal.render(roles, None, values))
+    shown = open_view(desk, said.trigger, request_modal.render(roles, None, values))
+    ask_who(desk, person.id)
+    return shown
 
 
 FORMS: Mapping[str, Callable[[Desk, Submission, Person], Reply]] = {

@@ -4,6 +4,7 @@ counts as a full member is said in `core/model.py`.
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from slack_sdk import WebClient
@@ -27,7 +28,8 @@ class SlackPeople:
 
     def __init__(self, client: WebClient, world: World, team: Callable[[], str]) -> None:
         self._call, self._world, self._team = Caller(client), world, team
-        self._resolving = threading.Lock()
+        self._resolving, self._reading = threading.Lock(), threading.Lock()
+        self._begun = self._done = 0
 
     def look_up(self, person: str) -> Person:
         """The person as Slack describes them at this moment; one whom Slack doesn't know is a stranger.
@@ -43,11 +45,36 @@ class SlackPeople:
             return Person(person, person, "", "UTC", "", now, stranger=True)
         return person_from(answer["user"], now, self._team())
 
+    def confirm(self, person: str, groups: bool) -> Person:
+        """The person, and with `groups` who is in which group, both asked of Slack now and side by side. Raises what
+        `look_up` and `refresh_groups` do."""
+        if not groups:
+            return self.look_up(person)
+        with ThreadPoolExecutor(1, thread_name_prefix="person") as beside:
+            found = beside.submit(self.look_up, person)
+            self.refresh_groups()
+            return found.result()
+
     def refresh_groups(self) -> None:
-        """Reads every user group with its members."""
+        """Reads every user group with its members. All who ask before a call begins share it: usergroups.list may be
+        called about 20 times a minute, and gives every group at once, while usergroups.users.list may be called no
+        more often and gives one (https://docs.slack.dev/apis/web-api/rate-limits).
+
+        Raises SystemUnavailable, SystemRefused and StorageUnavailable.
+        """
+        wanted = self._begun + 1
+        with self._reading:
+            if self._done >= wanted:
+                return
+            self._begun = begun = self._begun + 1
+            self._read_groups()
+            self._done = begun
+
+    def _read_groups(self) -> None:
+        now = self._world.now()
         answer = self._call("usergroups.list", include_users=True)
         living = (group for group in answer.get("usergroups", []) if not group.get("date_delete"))
-        record_groups(self._world, [(g["id"], g["handle"], g.get("users") or []) for g in living])
+        record_groups(self._world, [(g["id"], g["handle"], g.get("users") or []) for g in living], now)
 
     def refresh_people(self) -> None:
         """Reads every member of the workspace, page by page, and the e-mails in roles.toml that are still unknown."""

@@ -31,7 +31,7 @@ from bot.operations.take_press import AlreadyDecided, Press, Taken, take_press
 from bot.operations.withdraw_request import Withdrawn, withdraw_request
 from bot.slack.audit_query import from_older
 from bot.slack.blocks import View
-from bot.slack.desk import TOO_LATE, Desk, open_view, update_view
+from bot.slack.desk import TOO_LATE, Desk, ask_who, open_view, update_view
 from bot.slack.ids import Action, Field
 from bot.slack.pages import from_more
 from bot.slack.payloads import Click
@@ -166,6 +166,7 @@ def ask(desk: Desk, click: Click) -> None:
         why = f"You may not ask for {click.value[:75]} any more. /access roles lists what you may ask for."
         _open(desk, click, request_modal.notice("Request access", why))
         return _afterwards(desk.world, click)
+    ask_who(desk, click.person)
     return _open(desk, click, request_modal.render(roles, chosen, None))
 
 
@@ -182,6 +183,7 @@ def ask_again(desk: Desk, click: Click) -> None:
         Field.TICKET: request.ticket,
     }
     roles = describe_person(desk.world, click.person).roles
+    ask_who(desk, click.person)
     return _open(desk, click, request_modal.render(roles, role, {str(name): text for name, text in values.items()}))
 
 

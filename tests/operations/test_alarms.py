@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -17,7 +18,7 @@ from bot.operations.next_due import next_due
 from bot.operations.record_delivery import record_end_failed, record_start_failed
 from bot.operations.release_grant import release_grant
 from bot.operations.sound_alarms import sound_alarms, watch_ends
-from tests.worlds import ANA, LEA, Made
+from tests.worlds import ANA, LEA, Made, a_person
 
 MINUTE, HOUR = 60, 3600
 SHOP = "shop-admin"
@@ -194,6 +195,7 @@ class TestGoneAtLast:
         assert made.work().count("tell_security") == 1
         made.clock.at += HOUR
         assert sound_alarms(made.world) == 0
+        made.know(replace(a_person(LEA), checked_at=made.clock.at))
         refused = acknowledge_end(made.world, LEA, alarm(made, grant))
         assert isinstance(refused, Refused) and "confirmed" in refused.reason
 

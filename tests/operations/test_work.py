@@ -195,8 +195,9 @@ class TestPeople:
     def test_every_holder_is_looked_up_within_a_minute_also_when_all_were_at_one_moment(
         self, made: Made, holders: int, processes: int
     ) -> None:
-        """Fifty a minute, or as many as there are, and less than twice as many when several processes look."""
-        seen, looked = {f"U0N{n}": START for n in range(holders)}, 0
+        """And so is every lead. Fifty a minute, or as many as there are, and less than twice as many when several
+        processes look."""
+        seen, looked = {LEA: START, **{f"U0N{n}": START for n in range(1, holders)}}, 0
         made.know(*map(a_person, seen))
         for person in seen:
             made.a_request(person=person)

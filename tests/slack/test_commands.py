@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from bot.core.asking import Ask
@@ -15,7 +17,7 @@ from bot.slack.views.help import LEAD_VERBS
 from bot.slack.views.help import VERBS as HELP_VERBS
 from tests.builders import a_policy
 from tests.slack.front import Front, a_command, words
-from tests.worlds import ANA, BEN, LEA, START
+from tests.worlds import ANA, BEN, LEA, START, a_person
 
 LATER = {"explain", "emergency", "onboard", "review"}
 
@@ -37,8 +39,15 @@ def test_without_a_duration_the_role_says_how_long(front: Front) -> None:
     assert front.requests()[0][2:4] == (3600, "fix the till")
 
 
+def test_a_request_waits_for_slack_when_nobody_asked_for_a_minute_who_its_person_is(front: Front) -> None:
+    front.made.clock.at += 61
+    assert "I am asking Slack who you are" in words(front.command("request shop-admin fix the till"))
+    assert front.requests() == [] and len(front.work("ask")) == 1
+
+
 def test_an_end_is_meant_in_the_zone_of_who_asks(front: Front) -> None:
     front.made.clock.at = 1_790_064_000  # 2026-09-22 10:00 in Berlin
+    front.made.know(replace(a_person(ANA), checked_at=front.made.clock.at))
     front.command("request shop-admin until 13:30 fix the till")
     assert front.requests()[0][2:4] == (3 * 3600 + 1800, "fix the till")
 
@@ -56,6 +65,7 @@ def test_an_end_is_meant_in_the_zone_of_who_asks(front: Front) -> None:
 )
 def test_a_duration_as_people_type_it_is_understood_and_said(front: Front, typed: str, seconds: int) -> None:
     front.made.clock.at = 1_790_064_000  # 2026-09-22 10:00 in Berlin
+    front.made.know(replace(a_person(ANA), checked_at=front.made.clock.at))
     said = words(front.command(f"request shop-admin {typed}"))
     assert front.requests()[0][2:4] == (seconds, "refund")
     assert f"{format_duration(seconds)} True , until" in said and "You gave no duration" not in said

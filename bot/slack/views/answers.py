@@ -90,7 +90,7 @@ def sent_lines(sent: Submitted, note: str = "") -> list[list[Part]]:
 
 def waits_for_slack(role: str) -> str:
     """For somebody who asked for a role before Slack has said who is in its groups."""
-    return f"Taken: I am asking Slack who is in the groups of {role}. The answer follows as a message."
+    return f"Taken: I am asking Slack who you are and who is in the groups of {role}. The answer follows as a message."
 
 
 def already_pending(request: Request, now: int) -> Message:

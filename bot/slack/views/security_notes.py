@@ -51,6 +51,17 @@ def _nobody_can_decide(facts: Facts) -> Message:
     )
 
 
+def _groups_unread(facts: Facts) -> Message:
+    return message(
+        "Slack has not said for ten minutes who is in which group, so nobody decides by being in one.",
+        paragraph(
+            [bold("Groups can't be read"), " since ", date(int(str(facts["since"]))), "."],
+            ["Nobody can ask, decide or lead by being in a group until Slack says again who is in it."],
+            ["Access that is active ends as planned. ", code("access-bot doctor"), " says what is wrong."],
+        ),
+    )
+
+
 def _start_failed(facts: Facts) -> Message:
     return message(
         f"Access {_name(facts['grant'])} could not be set up.",
@@ -298,6 +309,7 @@ def _scope(facts: Facts) -> str:
 
 _NOTES: Mapping[str, Callable[[Facts], Message]] = {
     "nobody_can_decide": _nobody_can_decide,
+    "groups_unread": _groups_unread,
     "start_failed": _start_failed,
     "unextended": _unextended,
     "end_confirmed": _end_confirmed,

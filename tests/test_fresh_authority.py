@@ -1,0 +1,157 @@
+"""Authority is fresh: a decision asks Slack about its person and groups, and what is old decides nothing."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from slack_sdk.errors import SlackApiError
+
+from bot.core.approval import Refused
+from bot.operations.find_unresolved import unresolved_at_all
+from bot.operations.read_audit import Filters, read_audit
+from bot.operations.record_people import people_to_check, record_groups, warn_of_old_groups
+from bot.operations.request_access import Waiting
+from bot.operations.revoke_grant import revoke_grant
+from bot.operations.take_press import Press, Taken, take_press
+from bot.slack.api import Caller
+from tests.builders import WORKSPACE
+from tests.test_first_start import Slack, Start, _Answer
+from tests.worlds import ANA, BEN, CARA, GROUPS, LEA, START, a_person, make_world
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def start(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Start]:
+    """Everything is known, and Slack has the same groups."""
+    url = request.getfixturevalue("postgres_url") if request.param == "postgres" else ""
+    made = make_world(tmp_path, url)
+    made.forget_work()
+    yield Start(made, Slack(dict(GROUPS)))
+    made.world.db.close()
+
+
+def _pressed(start: Start, by: str = BEN) -> str:
+    """A request on which somebody has just pressed Approve."""
+    request = start.made.a_request().id
+    assert isinstance(take_press(start.made.world, Press(request, by, True, f"key {by}")), Taken)
+    return request
+
+
+def test_an_approver_taken_out_of_the_group_whose_event_was_lost_decides_nothing(start: Start) -> None:
+    start.slack.groups["db-leads"] = [CARA]
+    request = _pressed(start)
+    start.work()
+    assert start.made.state("requests", request) == "pending"
+    assert [why for _, why in start.made.log("request:action:refused", "actor, detail")] != []
+
+
+def test_a_role_decided_by_ids_alone_asks_for_no_groups(start: Start) -> None:
+    start.made.set_policy(shop_admin=f'approvers = ["{BEN}"]\nrequesters = ["{ANA}"]')
+    start.slack.asked.clear()
+    request = _pressed(start)
+    start.work()
+    assert start.made.state("requests", request) == "approved"
+    assert "usergroups.list" not in start.slack.asked
+
+
+def test_a_rate_limit_makes_a_decision_wait_and_not_pass(start: Start) -> None:
+    clock = [0.0]
+    start.people._call = Caller(start.slack, lambda: clock[0])
+    answer = _Answer({"ok": False, "error": "ratelimited"})
+    answer.headers = {"Retry-After": "60"}
+    start.slack.error = SlackApiError("refused", answer)  # type: ignore[no-untyped-call]
+    request = _pressed(start)
+    start.work()
+    start.slack.error = None
+    start.made.clock.at += 59
+    start.work()
+    assert start.made.state("requests", request) == "pending"
+    start.made.clock.at += 3
+    clock[0] = 62.0
+    start.work()
+    assert start.made.state("requests", request) == "approved"
+
+
+def test_decisions_of_one_moment_share_a_call(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+    read = start.slack.usergroups_list
+
+    def slow(**asked: Any) -> dict[str, Any]:
+        begun.set()
+        assert go_on.wait(10)
+        return read(**asked)
+
+    monkeypatch.setattr(start.slack, "usergroups_list", slow)
+    first = threading.Thread(target=start.people.refresh_groups)
+    first.start()
+    assert begun.wait(10)
+    asking = threading.Barrier(4)
+
+    def ask() -> None:
+        asking.wait(10)
+        start.people.refresh_groups()
+        start.made.world.db.close()
+
+    later = [threading.Thread(target=ask) for _ in range(3)]
+    for each in later:
+        each.start()
+    asking.wait(10)
+    go_on.set()
+    for each in (first, *later):
+        each.join(10)
+    assert 2 <= start.slack.asked.count("usergroups.list") <= 4
+    before = start.slack.asked.count("usergroups.list")
+    start.people.refresh_groups()
+    assert start.slack.asked.count("usergroups.list") == before + 1
+
+
+def test_the_person_and_the_groups_are_asked_for_side_by_side(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    both = threading.Barrier(2, timeout=20)
+    for method in ("usergroups_list", "users_info"):
+        original = getattr(start.slack, method)
+        monkeypatch.setattr(start.slack, method, lambda original=original, **asked: (both.wait(), original(**asked))[1])
+    assert start.people.confirm(BEN, groups=True).id == BEN
+
+
+def test_an_answer_that_is_older_than_what_is_known_changes_nothing(start: Start) -> None:
+    world = start.made.world
+    record_groups(world, [("S0DB-LEADS", "db-leads", [CARA])], START + 10)
+    record_groups(world, [("S0DB-LEADS", "db-leads", [BEN])], START + 9)
+    with world.db.reading():
+        assert world.directory().resolve(["@db-leads"]) == {CARA}
+
+
+def test_groups_unread_for_ten_minutes_decide_nothing_and_the_leads_are_told_once(start: Start) -> None:
+    made = start.made
+    start.people.refresh_groups()
+    grant = made.a_grant()
+    made.clock.at += 601
+    made.know(replace(a_person(LEA), checked_at=made.clock.at))
+    assert isinstance(revoke_grant(made.world, LEA, grant=grant.id), Refused)
+    assert isinstance(start.ask("reports-read"), Waiting)
+    made.forget_work()
+    for _ in range(3):
+        warn_of_old_groups(made.world, START)
+    start.work()
+    assert start.said.notes() == ["groups_unread"]
+    assert unresolved_at_all(made.world) == ()
+    start.people.refresh_groups()
+    assert not isinstance(revoke_grant(made.world, LEA, grant=grant.id), Refused)
+
+
+def test_a_lead_named_by_e_mail_who_became_a_guest_leads_nothing_a_minute_later(start: Start) -> None:
+    made = start.made
+    made.set_policy(workspace=WORKSPACE.replace("@platform-leads", "u0lea@example.com"))
+    grant = made.a_grant()
+    made.clock.at += 70
+    assert LEA in people_to_check(made.world, START, 10)
+    assert isinstance(revoke_grant(made.world, LEA, grant=grant.id), Refused)
+    assert isinstance(read_audit(made.world, LEA, Filters()), Refused)
+    made.know(replace(a_person(LEA), checked_at=made.clock.at))
+    assert isinstance(read_audit(made.world, LEA, Filters()), list)
+    made.know(replace(a_person(LEA), checked_at=made.clock.at, guest=True))
+    assert isinstance(read_audit(made.world, LEA, Filters()), Refused)
