@@ -17,7 +17,7 @@ from bot import connectors
 from bot.cli import main
 from bot.connectors.base import Connector, Tools
 from bot.core.errors import SystemUnavailable
-from bot.core.model import Order, Person
+from bot.core.model import Order
 from bot.core.policy import System
 from bot.slack.people import SlackPeople
 
@@ -70,10 +70,10 @@ def _recorded(make: Callable[[System, Tools], Connector]) -> Callable[[System, T
     return lambda system, tools: Recorded(make(system, tools), bool(_slow) and system.name == "archive")
 
 
-def _timed(look_up: Callable[[SlackPeople, str], Person]) -> Callable[[SlackPeople, str], Person]:
-    def timed(self: SlackPeople, person: str) -> Person:
+def _timed(ask: Callable[..., Any]) -> Callable[..., Any]:
+    def timed(self: SlackPeople, person: str = "") -> Any:
         began = time.time()
-        found = look_up(self, person)
+        found = ask(self, *([person] if person else []))
         _note("look up", person, began)
         return found
 
@@ -85,6 +85,7 @@ def record() -> None:
     if _slow:
         connectors.Systems.ends_together = lambda self, kind: False  # type: ignore[method-assign]
     SlackPeople.look_up = _timed(SlackPeople.look_up)  # type: ignore[method-assign]
+    SlackPeople.refresh_groups = _timed(SlackPeople.refresh_groups)  # type: ignore[method-assign]
 
 
 if __name__ == "__main__":

@@ -129,7 +129,7 @@ def test_a_request_before_the_first_look_asks_slack_itself_and_is_answered(start
     assert answer["note"] == "asked" and answer["channel"] == "C1"
     assert start.made.state("requests", answer["request"]) == "pending"
     assert start.made.log("request:action:refused") == []
-    assert start.slack.asked == ["usergroups.list"]
+    assert start.slack.asked == ["users.info", "usergroups.list"]
 
 
 def test_a_request_while_slack_is_down_waits_for_it_over_a_restart_and_is_answered_when_it_is_back(

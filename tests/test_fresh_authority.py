@@ -15,6 +15,7 @@ from bot.core.approval import Refused
 from bot.operations.find_unresolved import unresolved_at_all
 from bot.operations.read_audit import Filters, read_audit
 from bot.operations.record_people import people_to_check, record_groups, warn_of_old_groups
+from bot.operations.renew_grant import renew_grant
 from bot.operations.request_access import Waiting
 from bot.operations.revoke_grant import revoke_grant
 from bot.operations.take_press import Press, Taken, take_press
@@ -76,37 +77,56 @@ def test_a_rate_limit_makes_a_decision_wait_and_not_pass(start: Start) -> None:
     assert start.made.state("requests", request) == "approved"
 
 
+class _Counted:
+    """A lock that tells who wants it."""
+
+    def __init__(self, lock: threading.Lock) -> None:
+        self._lock, self.wanted = lock, threading.Semaphore(0)
+
+    def __enter__(self) -> None:
+        self.wanted.release()
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+
 def test_decisions_of_one_moment_share_a_call(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
-    begun, go_on = threading.Event(), threading.Event()
+    go_on, lock = threading.Event(), _Counted(threading.Lock())
+    start.people._reading = lock  # type: ignore[assignment]
     read = start.slack.usergroups_list
 
     def slow(**asked: Any) -> dict[str, Any]:
-        begun.set()
         assert go_on.wait(10)
         return read(**asked)
 
-    monkeypatch.setattr(start.slack, "usergroups_list", slow)
-    first = threading.Thread(target=start.people.refresh_groups)
-    first.start()
-    assert begun.wait(10)
-    asking = threading.Barrier(4)
-
     def ask() -> None:
-        asking.wait(10)
         start.people.refresh_groups()
         start.made.world.db.close()
 
-    later = [threading.Thread(target=ask) for _ in range(3)]
-    for each in later:
+    monkeypatch.setattr(start.slack, "usergroups_list", slow)
+    asking = [threading.Thread(target=ask) for _ in range(5)]
+    for each in asking:
         each.start()
-    asking.wait(10)
+        assert lock.wanted.acquire(timeout=10)
     go_on.set()
-    for each in (first, *later):
+    for each in asking:
         each.join(10)
-    assert 2 <= start.slack.asked.count("usergroups.list") <= 4
-    before = start.slack.asked.count("usergroups.list")
+    assert start.slack.asked.count("usergroups.list") == 2
     start.people.refresh_groups()
-    assert start.slack.asked.count("usergroups.list") == before + 1
+    assert start.slack.asked.count("usergroups.list") == 3
+
+
+def test_a_renewal_counts_on_what_slack_said_of_its_holder_within_a_minute(start: Start) -> None:
+    made = start.made
+    grant = made.a_grant()
+    assert isinstance(renew_grant(made.world, grant.id, ANA, unsure=True), Waiting)
+    assert made.grant(grant.id).renewals == 0
+    start.slack.asked.clear()
+    made.clock.at += 10
+    start.work()
+    assert "users.info" in start.slack.asked
+    assert made.grant(grant.id).renewals == 1
 
 
 def test_the_person_and_the_groups_are_asked_for_side_by_side(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -45,8 +45,10 @@ def renew_grant(
     reason: str = "",
     key: str = "",
     channel: str = "",
+    unsure: bool = False,
 ) -> Outcome:
-    """Extends this person's own active grant by `duration` seconds from now (None: as long as it was given for).
+    """Extends this person's own active grant by `duration` seconds from now (None: as long as it was given for);
+    where it is `unsure` who asks, Slack is asked first.
 
     A role with `renewal_approval` makes it a request. Raises StorageUnavailable.
     """
@@ -56,7 +58,7 @@ def renew_grant(
         grant = grants.locked(u.db, grant_id)
         if grant is None or grant.person != person:
             return u.refuse(Refused("Only the holder can renew access."), person, "renew", grant)
-        if (waiting := _waiting(u, grant, duration, reason, channel)) is not None:
+        if (waiting := _waiting(u, grant, duration, reason, channel, unsure)) is not None:
             return waiting
         length = duration if duration is not None else grant.duration
         refused, role = _refusal(u, grant, length, reason)
@@ -67,10 +69,14 @@ def renew_grant(
         return Renewed(extend_grant(u, role, grant, length, person, reason))
 
 
-def _waiting(u: Unit, grant: Grant, duration: int | None, reason: str, channel: str) -> Waiting | Refused | None:
+def _waiting(
+    u: Unit, grant: Grant, duration: int | None, reason: str, channel: str, unsure: bool
+) -> Waiting | Refused | None:
     """Where nobody knows yet who may renew or approve that, Slack is asked first."""
     role = u.policy.roles.get(grant.role)
-    if role is None or grant.state is not GrantState.ACTIVE or not u.directory.unresolved(needed_for(role)):
+    if role is None or grant.state is not GrantState.ACTIVE:
+        return None
+    if not unsure and not u.directory.unresolved(needed_for(role)):
         return None
     asked = {"grant": grant.id, "duration": duration, "reason": reason, "channel": channel}
     return wait_for_slack(u, role, grant.person, asked)

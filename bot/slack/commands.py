@@ -162,6 +162,7 @@ def renew(desk: Desk, said: Command, person: Person) -> Message:
         reason=reason,
         key=said.key,
         channel=said.channel,
+        unsure=unsure(desk, person),
     )
     note = understood.default_note(reason, "as long as it was given for") if duration is None else ""
     return _asked(desk, said, person, again, note)

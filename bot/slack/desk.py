@@ -106,9 +106,9 @@ def _confirmed_lead(desk: Desk, person: Person) -> Person:
     return found
 
 
-def unsure(desk: Desk, person: Person) -> bool:
-    """Whether Slack has to be asked who this person is before they may ask for access."""
-    return person.checked_at < desk.now - PERSON_LASTS
+def unsure(desk: Desk, person: Person | None) -> bool:
+    """Whether Slack has to be asked who this person is before they may ask for access or renew it."""
+    return person is None or person.checked_at < desk.now - PERSON_LASTS
 
 
 def ask_who(desk: Desk, person: str) -> None:

@@ -20,6 +20,7 @@ from bot.operations.do_once import do_once, do_together
 from bot.operations.leave_answer import leave_answer
 from bot.operations.past_request import past_request
 from bot.operations.private_answers import LIST, update_old_answer
+from bot.operations.record_people import find_person
 from bot.operations.release_grant import release_grant
 from bot.operations.remove_found import ask_removal
 from bot.operations.renew_grant import renew_grant
@@ -31,7 +32,7 @@ from bot.operations.take_press import AlreadyDecided, Press, Taken, take_press
 from bot.operations.withdraw_request import Withdrawn, withdraw_request
 from bot.slack.audit_query import from_older
 from bot.slack.blocks import View
-from bot.slack.desk import TOO_LATE, Desk, ask_who, open_view, update_view
+from bot.slack.desk import TOO_LATE, Desk, ask_who, open_view, unsure, update_view
 from bot.slack.ids import Action, Field
 from bot.slack.pages import from_more
 from bot.slack.payloads import Click
@@ -122,8 +123,10 @@ def credentials(desk: Desk, click: Click) -> None:
 
 
 def renew(desk: Desk, click: Click) -> None:
+    waits = unsure(desk, find_person(desk.world, click.person))
+
     def act(world: World) -> None:
-        outcome = renew_grant(world, click.value, click.person, key=click.key, channel=click.channel)
+        outcome = renew_grant(world, click.value, click.person, key=click.key, channel=click.channel, unsure=waits)
         tell(world, click, outcome)
         if isinstance(outcome, Submitted):
             say(world, click, "Sent to the approvers: this role is renewed only with a new approval.")

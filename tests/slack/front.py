@@ -8,7 +8,7 @@ import itertools
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from slack_bolt import App, BoltRequest, BoltResponse
@@ -18,11 +18,12 @@ from slack_sdk.errors import SlackApiError
 from bot.app import build_systems
 from bot.core.errors import SystemUnavailable
 from bot.core.model import Person
+from bot.operations.record_people import people_to_check
 from bot.sandbox.blocks import validate_message, validate_suggestions, validate_view
 from bot.slack.desk import Desk
 from bot.slack.listeners import register
 from bot.ways import Ways
-from tests.worlds import ANA, START, Made
+from tests.worlds import ANA, START, Made, a_person
 
 Json = dict[str, Any]
 _numbers = itertools.count(1)
@@ -131,6 +132,12 @@ class Front:
         assert validate_suggestions(reply) == []
         options: list[Json] = reply["options"]
         return options
+
+    def pass_time(self, seconds: int) -> None:
+        """Time passes, and Slack is asked about the holders again, as every minute."""
+        self.made.clock.at += seconds
+        holders = people_to_check(self.made.world, self.made.clock.at, 60)
+        self.made.know(*(replace(a_person(holder), checked_at=self.made.clock.at) for holder in holders))
 
     def rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
         with self.made.world.db.reading():

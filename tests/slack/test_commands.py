@@ -99,7 +99,7 @@ def test_a_time_that_is_part_of_the_reason_is_named_in_the_answer(front: Front) 
 
 def test_renew_understands_the_same_and_says_until_when(front: Front) -> None:
     grant = front.made.a_grant(duration=7200)
-    front.made.clock.at += 3600
+    front.pass_time(3600)
     said = words(front.command("renew shop-admin for 90 minutes still fixing"))
     assert front.made.grant(grant.id).ends_at == front.made.clock.at + 5400
     assert "Renewed: shop-admin for 1h 30m from now" in said
@@ -182,7 +182,7 @@ def test_a_form_that_comes_too_late_is_answered_with_the_words_that_need_none(fr
 
 def test_renew_extends_the_only_access(front: Front) -> None:
     grant = front.made.a_grant(duration=7200)
-    front.made.clock.at += 1800
+    front.pass_time(1800)
     assert "Renewed: shop-admin" in words(front.command("renew 2h still fixing"))
     assert front.made.grant(grant.id).ends_at == front.made.clock.at + 7200
     assert front.rows("SELECT reason FROM audit WHERE event = 'grant:access:renewed'") == [("still fixing",)]
@@ -190,14 +190,14 @@ def test_renew_extends_the_only_access(front: Front) -> None:
 
 def test_renew_with_a_role_and_a_reason_takes_the_duration_of_the_grant(front: Front) -> None:
     grant = front.made.a_grant()
-    front.made.clock.at += 1800
+    front.pass_time(1800)
     front.command("renew shop-admin still fixing")
     assert front.made.grant(grant.id).ends_at == front.made.clock.at + 3600
 
 
 def test_a_renewal_delivered_twice_counts_once(stored: Front) -> None:
     grant = stored.made.a_grant()
-    stored.made.clock.at += 1800
+    stored.pass_time(1800)
     body = a_command("renew")
     stored.send(body)
     stored.made.clock.at += 60
@@ -207,7 +207,7 @@ def test_a_renewal_delivered_twice_counts_once(stored: Front) -> None:
 
 def test_a_role_that_wants_it_renews_only_with_a_new_approval(front: Front) -> None:
     grant = front.made.a_grant("reports-read")
-    front.made.clock.at += 1800
+    front.pass_time(1800)
     assert "waits for approval" in words(front.command("renew"))
     assert front.made.grant(grant.id).ends_at == grant.ends_at
 

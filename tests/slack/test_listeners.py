@@ -266,7 +266,7 @@ def test_credentials_delivered_twice_are_made_once(front: Front) -> None:
 
 def test_renew_done_and_cancel_work_from_a_message(stored: Front) -> None:
     grant, request = stored.made.a_grant(), pending(stored, "reports-read")
-    stored.made.clock.at += 1800
+    stored.pass_time(1800)
     stored.press(Action.RENEW, grant.id)
     assert stored.made.grant(grant.id).ends_at == stored.made.clock.at + 3600
     stored.press(Action.DONE, grant.id)
@@ -288,7 +288,7 @@ def test_the_same_press_delivered_twice_counts_once(stored: Front, action: Actio
 
 def test_a_renewal_that_needs_an_approval_says_so(front: Front) -> None:
     grant = front.made.a_grant("reports-read")
-    front.made.clock.at += 1800
+    front.pass_time(1800)
     front.press(Action.RENEW, grant.id)
     front.press(Action.RENEW, grant.id)
     assert [text[:21] for _, _, text in told(front)] == ["Sent to the approvers", "Your request for more"]
@@ -297,7 +297,7 @@ def test_a_renewal_that_needs_an_approval_says_so(front: Front) -> None:
 @pytest.mark.parametrize("action", [Action.RENEW, Action.DONE, Action.CANCEL])
 def test_a_press_in_app_home_shows_it_anew(front: Front, action: Action) -> None:
     grant, request = front.made.a_grant(), pending(front, "reports-read")
-    front.made.clock.at += 1800
+    front.pass_time(1800)
     front.press(action, request if action is Action.CANCEL else grant.id, view=a_home())
     assert front.work("publish_home") == [{"person": ANA}]
     assert told(front) == []
