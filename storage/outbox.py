@@ -186,8 +186,12 @@ def put_back(db: Database, ids: Sequence[int], owner: str) -> None:
 
 
 def hurry_systems(db: Database, queue: Queue, systems: Sequence[str], now: int) -> None:
-    """Makes due at once what waits for its next try at these systems."""
-    sql = "UPDATE outbox SET due_at = ? WHERE queue = ? AND due_at > ? AND claimed_by IS NULL AND systems LIKE ?"
+    """Makes due at once what waits for its next try at these systems. A look after an end that is not due yet was not
+    tried: it waits for what may still arrive."""
+    sql = (
+        "UPDATE outbox SET due_at = ? WHERE queue = ? AND due_at > ? AND attempts > 0 AND claimed_by IS NULL "
+        "AND systems LIKE ?"
+    )
     for system in systems:
         db.run(sql, now, queue, now, _about(system))
 

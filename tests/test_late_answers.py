@@ -173,6 +173,17 @@ def test_what_was_given_up_unanswered_and_arrives_after_the_end_is_taken_away(ha
     assert hands.waiting(Queue.END) == [] and told(hands, SECURITY) in ([], ["start_failed"])
 
 
+def test_a_system_that_answers_again_is_looked_at_no_sooner(hands: Hands) -> None:
+    """What it was told before it stopped answering may still arrive."""
+    order = given_up(hands, "released")
+    hands.delivery.answer_again(Queue.END, [order.system])
+    hands.delivery.drain(Queue.END)
+    hands.system.grant(order)
+    hands.made.clock.at += LATE
+    hands.delivery.drain(Queue.END)
+    assert (hands.system.held, hands.waiting(Queue.END)) == (set(), [])
+
+
 def test_an_end_after_answers_is_not_looked_at_again(hands: Hands) -> None:
     grant = hands.starting()
     hands.delivery.drain(Queue.START)

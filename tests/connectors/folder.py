@@ -1,9 +1,12 @@
 """A real system that is as small as can be: a folder with one file for each access. A file `.down` in it makes it fail,
-one called `.hang` makes it hang, one called `.keeps` makes it ignore every end.
+one called `.hang` makes it hang, one called `.keeps` makes it ignore every end, one called `.mute` keeps it from saying
+what it did, and one called `.dies` kills the process that calls it, once, when the access is made.
 """
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -24,6 +27,10 @@ class Blind:
 
     def grant(self, order: Order) -> None:
         self._file(order.grant).write_text(order.person.id)
+        if (dies := self._folder / ".dies").exists():
+            dies.unlink()
+            os.kill(os.getpid(), signal.SIGKILL)
+        self._answers()
 
     def revoke(self, order: Order) -> None:
         file = self._file(order.grant)
@@ -31,11 +38,16 @@ class Blind:
             file.unlink(missing_ok=True)
 
     def read_back(self, order: Order) -> bool:
+        self._answers()
         return self._file(order.grant).exists()
 
     def _file(self, name: str) -> Path:
         self._ready()
         return self._folder / f"access-{name}"
+
+    def _answers(self) -> None:
+        if (self._folder / ".mute").exists():
+            raise SystemUnavailable("the folder gave no answer")
 
     def _ready(self) -> None:
         while (self._folder / ".hang").exists():

@@ -80,6 +80,9 @@ NARROWER = a_policy(
 )
 """A roles.toml that gives less, and to fewer."""
 
+WITHOUT = replace(POLICY, roles={name: POLICY.roles[name] for name in ("both", "reports-read")}, digest="another")
+"""A roles.toml without the role that most people have."""
+
 PEOPLE = (ANA, BEN, CARA, DAN, LEA)
 ROLES = ("shop-admin", "both", "reports-read")
 DECISIONS = {
@@ -120,6 +123,7 @@ RARE: dict[str, Callable[[Lifecycle, str, bool], object]] = {
     "an account is deactivated": lambda self, who, on: self.leaves(who) if on else self.comes_back(who),
     "another is on call": lambda self, who, on: self.made.set_groups(sre=[who, DAN] if on else [BEN, CARA, DAN]),
     "roles.toml is saved": lambda self, who, on: self.saves(NARROWER if on else POLICY),
+    "a role is removed": lambda self, who, on: self.saves(WITHOUT if on else POLICY),
     "the red button": lambda self, who, on: (panic if on else resume)(self.world, LEA),
     "the red button of a role": lambda self, who, on: (panic if on else resume)(self.world, LEA, role=ROLES[0]),
     "the red button of a person": lambda self, who, on: (panic if on else resume)(self.world, LEA, person=who),
