@@ -55,6 +55,7 @@ system = "archive"
 actions = ["orders:read"]
 requesters = ["everyone"]
 approvers = ["@db-leads"]
+max_duration = "4h"
 
 [roles.shop-admin]
 title = "Shop admin"
@@ -62,6 +63,7 @@ system = "shop-admin"
 actions = ["orders:read", "orders:refund"]
 requesters = ["everyone"]
 approvers = ["@db-leads"]
+max_duration = "4h"
 
 [roles.brief]
 title = "Over before you know"
@@ -69,6 +71,7 @@ system = "shop-admin"
 actions = ["orders:read"]
 requesters = ["everyone"]
 approvers = ["@db-leads"]
+max_duration = "4h"
 default_duration = "2s"
 reminders = ["1s"]
 """

@@ -34,6 +34,7 @@ system = "shop-admin"
 actions = ["orders:read", "orders:refund"]
 requesters = ["everyone"]
 approvers = ["@db-leads"]
+max_duration = "4h"
 """,
     "shop-deploy": """
 title = "Shop, deploy"
@@ -42,6 +43,7 @@ actions = ["deploy:write"]
 requesters = ["@engineers"]
 approvers = ["@platform-leads", "@sre"]
 approvals = 2
+max_duration = "4h"
 """,
     "reports-read": r"""
 title = "Reports, read only"
@@ -49,6 +51,7 @@ system = "reports"
 actions = ["reports:read"]
 requesters = ["everyone"]
 approvers = ["@db-leads"]
+max_duration = "4h"
 ticket = '^[A-Z]+-\d+$'
 renewal_approval = true
 """,

@@ -137,7 +137,8 @@ def may_start(
     if (unfit := holder.unfit()) is not None:
         return Refused(f"Its holder can't have access any more: {unfit}.")
     if not directory.includes(role.requesters, holder):
-        return Refused(f"{role.name} is only for {', '.join(role.requesters)} now. Ask a lead if that is wrong.")
+        allowed = ", ".join(directory.called(role.requesters))
+        return Refused(f"{role.name} is only for {allowed} now. Ask a lead if that is wrong.")
     if grant.duration > role.max_duration:
         longest, approved = format_duration(role.max_duration), format_duration(grant.duration)
         return Refused(

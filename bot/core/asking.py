@@ -56,7 +56,7 @@ def may_request(role: Role, person: Person, directory: Directory) -> Refused | N
         return refused
     if directory.includes(role.requesters, person):
         return None
-    allowed = ", ".join(role.requesters)
+    allowed = ", ".join(directory.called(role.requesters))
     return Refused(f"{role.name} is only for {allowed}. /access roles lists what you may ask for.", field="role")
 
 

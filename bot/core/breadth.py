@@ -105,10 +105,8 @@ def _names(system: System) -> set[str]:
     return {str(each) for each in principals} if isinstance(principals, list) else set()
 
 
-def _lengths(role: Role, given: Table, _systems: Mapping[str, System]) -> Iterator[Found]:
-    if "max_duration" not in given:
-        yield ("max_duration",), f"no maximum is given, so it is {format_duration(role.max_duration)}: say how long"
-    elif role.max_duration > LONG:
+def _lengths(role: Role, _given: Table, _systems: Mapping[str, System]) -> Iterator[Found]:
+    if role.max_duration > LONG:
         yield ("max_duration",), f"{format_duration(role.max_duration)} in one go is long; the end is what protects"
     if role.max_total > LONG_TOTAL:
         yield ("max_total",), f"{format_duration(role.max_total)} with renewals is nearly permanent access"

@@ -203,6 +203,11 @@ class Directory:
         ids = (self.handles.get(ref) or self.emails.get(folded(ref)) or ref for ref in refs)
         return tuple(dict.fromkeys(i for i in ids if i[:1] in ("U", "W", "S") and "@" not in i))
 
+    def called(self, refs: Iterable[str]) -> tuple[str, ...]:
+        """`refs` as people know them: a group's id becomes its @handle where that is known."""
+        handles = {group: handle for handle, group in self.handles.items()}
+        return tuple(handles.get(ref, ref) for ref in refs)
+
     def resolve(self, refs: Iterable[str]) -> frozenset[str]:
         """The people that `refs` (ids, group ids, @handles, e-mails; not `everyone`) stand for. What is unknown
         stands for nobody, so a set that can't be read gives no authority."""

@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from bot.core import policy_schema as schema
+from bot.core.durations import format_duration
 from bot.core.policy_actions import ACTIONS
 from bot.core.policy_schema import Found
 from bot.core.policy_settings import wrong_settings
@@ -31,6 +32,7 @@ NOT_YET = frozenset(
 _TOP = ("workspace", "systems", "roles", "bundles", "people")
 _WITHOUT_ACTIONS = frozenset({"ssh"})  # its actions are extensions of the certificate: none is the least
 _DEFAULT_LONGEST = schema.RoleTable.model_fields["max_duration"].default
+_IF_NOT_GIVEN = format_duration(_DEFAULT_LONGEST)
 
 
 Judge = Callable[[str, Mapping[str, Any]], Iterable[tuple[str, str]]]
@@ -189,7 +191,7 @@ def _span_problems(role: Table, _systems: Table) -> Iterator[Found]:
     longest = _seconds(role, "max_duration", _DEFAULT_LONGEST)
     if longest is None:
         return
-    limit = "max_duration" if "max_duration" in role else "max_duration (4h when it is not given)"
+    limit = "max_duration" if "max_duration" in role else f"max_duration ({_IF_NOT_GIVEN} when it is not given)"
     default, total = _seconds(role, "default_duration"), _seconds(role, "max_total")
     if default is not None and default > longest:
         yield ("default_duration",), f"must not be longer than {limit}"

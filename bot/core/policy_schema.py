@@ -81,7 +81,7 @@ class RoleTable(_Table):
     notify: list[Decider] | None = None
     approvals: Annotated[int, Field(ge=1, le=10)] = 1
     channel: Channel | None = None
-    max_duration: Span = 4 * UNITS["h"]
+    max_duration: Span = UNITS["h"]
     default_duration: Span | None = None
     reminders: Annotated[list[Span], Field(max_length=10)] | None = None
     pending_timeout: Span = 8 * UNITS["h"]

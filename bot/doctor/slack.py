@@ -176,43 +176,63 @@ def people(patient: Patient, who: Identified) -> Iterator[Finding]:
     def count(refs: tuple[str, ...]) -> int:
         return len(directory.resolve(refs) & fit)
 
-    found = list(_people_findings(patient.policy, count))
+    found = list(_people_findings(patient.policy, count, directory.called))
     yield from found
     if not found:
         yield ok("people", f"leads, approvers and requesters of {len(patient.policy.roles)} roles are people of today")
+    yield from _ids(patient.policy, directory)
 
 
-def _people_findings(policy: Policy, count: Callable[[tuple[str, ...]], int]) -> Iterator[Finding]:
+def _ids(policy: Policy, directory: Directory) -> Iterator[Finding]:
+    """The ids to write in place of handles and e-mails, which may belong to others later."""
+    known = {**directory.handles, **directory.emails}
+    pairs = ((ref, known.get(ref) or known.get(folded(ref))) for ref in sorted(references(policy)))
+    if found := [f"{ref} is {id}" for ref, id in pairs if id]:
+        yield ok("ids", f"{', '.join(found)}; in roles.toml ids are safer, because a handle may change hands")
+
+
+Refs = Iterable[str]
+
+
+def _people_findings(
+    policy: Policy, count: Callable[[tuple[str, ...]], int], called: Callable[[Refs], Refs]
+) -> Iterator[Finding]:
     leads = policy.workspace.leads
     if not count(leads):
-        yield fail("workspace.leads", f"{', '.join(leads)}: nobody; no one could revoke or audit in Slack")
+        yield fail("workspace.leads", f"{', '.join(called(leads))}: nobody; no one could revoke or audit in Slack")
     for role in policy.roles.values():
-        yield from _role_findings(role, count)
+        yield from _role_findings(role, count, called)
     nobody = [ref for ref in sorted(references(policy)) if not count((ref,))]
     if nobody:
-        yield warn("people", f"{', '.join(nobody)}: no full member of the workspace; correct roles.toml, or the group")
+        yield warn(
+            "people", f"{', '.join(called(nobody))}: no full member of the workspace; correct roles.toml, or the group"
+        )
 
 
-def _role_findings(role: Role, count: Callable[[tuple[str, ...]], int]) -> Iterator[Finding]:
+def _role_findings(
+    role: Role, count: Callable[[tuple[str, ...]], int], called: Callable[[Refs], Refs]
+) -> Iterator[Finding]:
     able = count(role.approvers)
     if able < role.approvals:
-        found = f"{', '.join(role.approvers)}: full members found: {able}, needed: {role.approvals}"
+        found = f"{', '.join(called(role.approvers))}: full members found: {able}, needed: {role.approvals}"
         yield fail(f"roles.{role.name}.approvers", f"{found}; nothing can be decided")
     if "everyone" not in role.requesters and not count(role.requesters):
-        yield warn(f"roles.{role.name}.requesters", f"{', '.join(role.requesters)}: nobody may ask for it")
+        yield warn(f"roles.{role.name}.requesters", f"{', '.join(called(role.requesters))}: nobody may ask for it")
 
 
 def _directory(patient: Patient, team: str) -> tuple[Directory, frozenset[str]]:
     """Groups and people as Slack has them now, and who of them counts."""
     living = patiently(patient.client, "usergroups.list", include_users=True).get("usergroups", [])
     groups: dict[str, frozenset[str]] = {}
+    handles: dict[str, str] = {}
     for group in (group for group in living if not group.get("date_delete")):
         groups[group["id"]] = groups["@" + group["handle"]] = frozenset(group.get("users") or [])
+        handles["@" + group["handle"]] = group["id"]
     members = _pages(patient.client, "users.list", "members")
     known = [person_from(user, int(patient.wall()), team) for user in members]
     emails = {folded(person.email): person.id for person in known if person.email}
     fit = frozenset(person.id for person in known if person.unfit() is None)
-    return Directory(groups, emails), fit
+    return Directory(groups, emails, handles=handles), fit
 
 
 def _pages(client: WebClient, method: str, key: str, **arguments: object) -> Iterator[dict[str, Any]]:

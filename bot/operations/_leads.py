@@ -22,6 +22,6 @@ def seen_as_lead(u: Unit, by: str) -> Refused | None:
     if by.startswith(OPERATOR) or by in u.directory.resolve(leads):
         return None
     if unknown := u.directory.unresolved(leads):
-        names = ", ".join(unknown)
+        names = ", ".join(u.directory.called(unknown))
         return Refused(f"Slack has not said yet who the leads are ({names}). Try again in a few seconds.")
-    return Refused(f"Only leads ({', '.join(leads)}) can do this. Ask one of them.")
+    return Refused(f"Only leads ({', '.join(u.directory.called(leads))}) can do this. Ask one of them.")

@@ -98,9 +98,10 @@ def _for_lead(u: Unit, view: PersonView, skip: int) -> PersonView:
 
 
 def _approvers(u: Unit, role: Role) -> tuple[str, ...]:
-    """The approvers as roles.toml has them, people by their names."""
+    """The approvers, people by their names and groups by their handles."""
     known = people.several(u.db, [ref for ref in role.approvers if ref[:1] in "UW"])
-    return tuple(known[ref].name if ref in known else ref for ref in role.approvers)
+    called = zip(role.approvers, u.directory.called(role.approvers), strict=True)
+    return tuple(known[ref].name if ref in known else handle for ref, handle in called)
 
 
 def roles_open_to(world: World, person_id: str) -> tuple[Role, ...]:

@@ -42,6 +42,8 @@ class RequestCard:
     deciders: frozenset[str]
     copies: tuple[tuple[str, str], ...]
     notify: tuple[str, ...]
+    groups: tuple[str, ...] = ()
+    """The handles of the groups among the role's approvers."""
     used: Used | None = None
 
 
@@ -76,8 +78,13 @@ def _card(u: Unit, request: Request) -> RequestCard:
         deciders=deciders(role, request.requester, u.directory) if role else frozenset(),
         copies=tuple(requests.messages(u.db, request.id)),
         notify=u.directory.named(role.notify) if role else (),
+        groups=_groups(u, role) if role else (),
         used=used_of(u, [grant])[grant.id] if grant and grant.state is GrantState.ENDED else None,
     )
+
+
+def _groups(u: Unit, role: Role) -> tuple[str, ...]:
+    return tuple(ref for ref in u.directory.called(role.approvers) if ref.startswith("@"))
 
 
 def _criteria(u: Unit, role: Role | None, request: Request, requester: Person) -> tuple[Criterion, ...]:

@@ -220,6 +220,21 @@ TROUBLE: dict[str, tuple[Break, list[str]]] = {
 }
 
 
+def test_ids_are_printed_for_what_roles_toml_names_otherwise(installed: Path) -> None:
+    roles = installed / "roles.toml"
+    roles.write_text(roles.read_text().replace('["@engineers"]', '["Ana@example.com", "S0ENGINEER"]'))
+    (line,) = [line for line in run("doctor").stdout.splitlines() if line.startswith("ok    ids: ")]
+    assert "@db-leads is S0DBLEADS, " in line and "Ana@example.com is U0ANASOUZA" in line
+    assert "S0ENGINEER is" not in line
+
+
+def test_a_group_that_is_named_by_its_id_is_told_by_its_handle(installed: Path, sandbox: Sandbox) -> None:
+    roles = installed / "roles.toml"
+    roles.write_text(roles.read_text().replace('["@engineers"]', '["S0ENGINEER"]'))
+    sandbox.admin.set_group("@engineers", [])
+    assert "roles.shop-deploy.requesters: @engineers: nobody may ask for it" in bad(run("doctor"))[0]
+
+
 def test_a_channel_that_the_bot_still_posts_to_although_another_has_its_name_is_named(
     installed: Path, sandbox: Sandbox
 ) -> None:

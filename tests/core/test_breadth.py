@@ -119,11 +119,6 @@ def _with(**roles: str) -> list[str]:
     return [str(each) for each in warnings(parse_policy(text, "roles.toml", ENVIRON), text)]
 
 
-def test_a_role_without_a_maximum_is_told_what_it_is_then() -> None:
-    (warning,) = _with(shop_admin="")
-    assert warning.endswith("roles.shop-admin.max_duration: no maximum is given, so it is 4h: say how long")
-
-
 def test_a_secret_that_the_list_of_processes_would_show_is_told() -> None:
     table = """[systems.lab]
 connector = "command"

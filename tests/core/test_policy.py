@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import time
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from bot.core.errors import ConfigError
 from bot.core.policy import Policy, classify, load_policy, parse_policy, references, ticket_matches
+from bot.core.policy_schema import WorkspaceTable
 from bot.core.policy_values import YEAR
 from tests.builders import ENVIRON, REPORTS_SECRET, SHOP_SECRET, SYSTEMS, a_policy, policy_text
 
@@ -27,11 +29,12 @@ def told(text: str, environ: dict[str, str] = ENVIRON) -> str:
 
 
 def test_a_role_with_only_what_it_must_say_gets_the_documented_defaults() -> None:
-    role = a_policy().roles["shop-deploy"]
-    assert (role.description, role.risk, role.ticket) == ("", "low", None)
-    assert (role.max_duration, role.default_duration, role.max_total) == (4 * 3600, 3600, 12 * 3600)
+    least = 'system = "reports"\nactions = ["a"]\nrequesters = ["everyone"]\napprovers = ["@platform-leads", "@sre"]'
+    role = a_policy(least=least).roles["least"]
+    assert (role.description, role.risk, role.ticket, role.approvals) == ("", "low", None, 1)
+    assert (role.max_duration, role.default_duration, role.max_total) == (3600, 3600, 3 * 3600)
     assert (role.reminders, role.pending_timeout) == ((1800, 300), 8 * 3600)
-    assert (role.max_renewals, role.renewal_approval) == (2, True)
+    assert (role.max_renewals, role.renewal_approval) == (2, False)
     assert role.channel == "#access-approvals"
     assert role.notify == role.approvers == ("@platform-leads", "@sre")
 
@@ -312,6 +315,8 @@ def test_the_example_at_the_top_of_the_repository_is_valid() -> None:
     policy = load_policy(str(REPOSITORY / "roles.toml"), ENVIRON)
     assert set(policy.systems) == {"shop-admin", "reports"}
     assert {role.approvals for role in policy.roles.values()} == {1, 2}
+    assert all(classify(each) == "group" for each in references(policy)), "a handle may lead to another group later"
+    assert set(tomllib.loads((REPOSITORY / "roles.toml").read_text())["workspace"]) == set(WorkspaceTable.model_fields)
     assert any(role.ticket for role in policy.roles.values())
     assert any(role.renewal_approval for role in policy.roles.values())
     shop = policy.roles["shop-admin"]

@@ -124,6 +124,7 @@ def a_card(**changes: Any) -> RequestCard:
         denied=0,
         approved=0,
         usual_duration=None,
+        groups=("@db-leads",),
         deciders=frozenset({"U0BEN", "U0CLEO", "U0DAN"}),
         copies=(),
         notify=(),

@@ -193,8 +193,7 @@ def _why_you(card: RequestCard) -> list[Part]:
         return ["The role is no longer in roles.toml, so nobody can decide on it; its requester can cancel it"]
     need = "one approval is enough" if card.need == 1 else f"{card.need} approvals are needed"
     people = f"{len(card.deciders)} people" if len(card.deciders) != 1 else "1 person"
-    named = [ref for ref in card.role.approvers if ref.startswith("@")]
-    groups: list[Part] = [" (", *listing(named, 200, "bold", _in_full(card)), ")"] if named else []
+    groups: list[Part] = [" (", *listing(card.groups, 200, "bold", _in_full(card)), ")"] if card.groups else []
     return ["You are asked because you approve this role", *groups, f"; {people} can decide, {need}"]
 
 

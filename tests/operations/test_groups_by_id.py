@@ -1,0 +1,45 @@
+"""Groups that roles.toml names by id are told to people by their handles."""
+
+from __future__ import annotations
+
+import pytest
+
+from bot.core.approval import Refused
+from bot.operations.describe_person import describe_home
+from bot.operations.describe_request import describe_request
+from bot.operations.read_audit import may_audit
+from bot.operations.request_access import Ask, request_access
+from bot.operations.try_start import try_start
+from tests.builders import WORKSPACE
+from tests.worlds import ANA, BEN, LEA, Made
+
+
+@pytest.fixture(autouse=True)
+def by_id(made: Made) -> None:
+    made.set_groups(leads=[LEA], asking=[ANA], deciding=[BEN])
+    made.set_policy(
+        workspace=WORKSPACE.replace("@platform-leads", "S0LEADS"),
+        shop_admin='requesters = ["S0ASKING"]\napprovers = ["S0DECIDING"]',
+    )
+
+
+def test_a_refusal_names_the_handle(made: Made) -> None:
+    refused = request_access(made.world, Ask(BEN, "shop-admin", "because", 3600))
+    assert isinstance(refused, Refused) and "only for @asking." in refused.reason
+    refused = may_audit(made.world, BEN)
+    assert isinstance(refused, Refused) and "Only leads (@leads)" in refused.reason
+
+
+def test_the_approval_message_and_app_home_name_the_handle(made: Made) -> None:
+    request = made.a_request()
+    card = describe_request(made.world, request.id)
+    assert card and card.groups == ("@deciding",)
+    assert describe_home(made.world, ANA).approvers["shop-admin"] == ("@deciding",)
+
+
+def test_a_start_that_is_not_made_names_the_handle(made: Made) -> None:
+    grant = made.a_started(made.a_request())
+    made.set_groups(leads=[LEA], asking=[BEN], deciding=[BEN])
+    assert try_start(made.world, grant.id) == []
+    ((detail,),) = made.log("grant:end:asked", "detail")
+    assert "only for @asking now" in detail
