@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import socket
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 
 import httpx
 import pytest
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.types import Receive, Scope, Send
 
 from bot.logs import Seldom
 from bot.web import bounds
@@ -82,6 +87,105 @@ def test_a_connection_in_use_is_kept(port: int, monkeypatch: pytest.MonkeyPatch)
             time.sleep(0.5)
         (connection,) = client._transport._pool.connections  # type: ignore[attr-defined]
         assert connection.is_idle()
+
+
+class Waiting:
+    """An application that answers the length of the body; to `/held` only when the test says so, and to `/much` with
+    more than the sockets of both sides hold."""
+
+    def __init__(self) -> None:
+        self.go, self.gone, self.begun = threading.Event(), threading.Event(), 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        self.begun += 1
+        request = Request(scope, receive)
+        while scope["path"] == "/held" and not self.go.is_set():
+            await asyncio.sleep(0.01)
+        if scope["path"] != "/much":
+            await PlainTextResponse(str(len(await request.body())))(scope, receive, send)
+            return
+        try:
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": b"x" * 50_000_000, "more_body": True})
+            await send({"type": "http.response.body", "body": b""})  # waits until it was taken, or nobody is there
+        finally:
+            self.gone.set()
+
+
+@pytest.fixture
+def waiting() -> Waiting:
+    return Waiting()
+
+
+def _is_hung_up_on(connection: socket.socket) -> bool:
+    try:
+        return connection.recv(65536) == b""
+    except ConnectionError:
+        return True
+
+
+def test_a_connection_with_thousands_of_requests_at_once_is_hung_up_on(waiting: Waiting) -> None:
+    with serving(waiting) as port:  # type: ignore[arg-type]
+        with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+            with suppress(ConnectionError):
+                connection.sendall(b"GET /held HTTP/1.1\r\nHost: x\r\n\r\n" * 5000)
+            assert _is_hung_up_on(connection)
+        waiting.go.set()
+        with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+            connection.sendall(GET * 20 + GET.replace(b"Host", b"Connection: close\r\nHost"))
+            answers = b"".join(iter(lambda: connection.recv(65536), b""))
+        assert answers.count(b"200 OK") == 21
+    assert waiting.begun == 1 + 21
+
+
+def test_an_answer_that_nobody_takes_is_not_kept(waiting: Waiting, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bounds, "ARRIVES_WITHIN", 1)
+    with (
+        serving(waiting) as port,  # type: ignore[arg-type]
+        socket.create_connection(("127.0.0.1", port), timeout=20) as connection,
+    ):
+        connection.sendall(GET.replace(b"/healthz", b"/much"))
+        assert waiting.gone.wait(20)
+
+
+def test_large_requests_that_do_not_end_leave_room_for_others(
+    waiting: Waiting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bounds, "MOST_HELD", 400_000)
+    head, body = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n", b"x" * 100_000
+    with serving(waiting) as port, ExitStack() as stack:  # type: ignore[arg-type]
+        open_ = [stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=20)) for _ in range(10)]
+        for connection in open_:
+            with suppress(ConnectionError):
+                connection.sendall(head % 200_000 + body)
+        last = open_[-1]
+        assert _is_hung_up_on(last)
+        assert httpx.post(f"http://127.0.0.1:{port}/", content=b"x" * 1000, trust_env=False).text == "1000"
+        for connection in open_:
+            connection.close()
+        while not (answer := _posted(port, 200_000)):  # those that were closed are noticed one after the other
+            pass
+        assert answer == "200000"
+
+
+def _posted(port: int, size: int) -> str:
+    with suppress(httpx.TransportError):
+        return httpx.post(f"http://127.0.0.1:{port}/", content=b"x" * size, trust_env=False).text
+    return ""
+
+
+def test_what_is_answered_before_all_of_it_is_there_holds_nothing(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bounds, "MOST_HELD", 400_000)
+    with serving(site.app) as port, socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+        connection.sendall(b"POST /nope HTTP/1.1\r\nHost: x\r\nContent-Length: 5000000\r\n\r\n")
+        answer = b""
+        while b"not_found" not in answer:
+            answer += connection.recv(65536)
+        connection.sendall(b"x" * 5_000_000)
+        connection.sendall(GET)
+        assert b"200 OK" in connection.recv(65536)
 
 
 @pytest.mark.parametrize(
