@@ -64,7 +64,11 @@ class Folder:
         (site,) = self.at.glob("venv/lib/python3*/site-packages")
         (site / "dependencies.pth").write_text(f"{packages}\n")
         self._shell("\n".join([activate, *rest]))
-        self.environ["PATH"] = f"{self.at / 'venv' / 'bin'}:{self.path}"  # what activating it does
+        self.activate()
+
+    def activate(self) -> None:
+        """Puts the environment that `install` made first in PATH."""
+        self.environ["PATH"] = f"{self.at / 'venv' / 'bin'}:{self.path}"
 
     def fill_in(self, **values: str) -> None:
         """Replaces the examples in `.env`, as an operator does in an editor."""
@@ -100,12 +104,15 @@ class Folder:
 
 
 def an_empty_folder(tmp: Path) -> tuple[Folder, Path]:
-    """A folder with the repository in it as `access-bot`, and the folder with the dependencies.
+    """A folder with the repository in it as `access-bot`, and the folder with the dependencies; made where missing.
 
     The dependencies are links to everything that is installed for the tests, except access-bot itself: that comes
     from the wheel, or not at all. pip is told in its own configuration to ask no registry.
     """
     at, home, tools, packages = (tmp / name for name in ("folder", "home", "tools", "packages"))
+    empty = Folder(at, {"PATH": f"{tools}:{os.environ['PATH']}", "HOME": str(home)})
+    if at.exists():
+        return empty, packages
     for folder in (at, home / ".config" / "pip", tools, packages):
         folder.mkdir(parents=True)
     shutil.copytree(ROOT, at / "access-bot", ignore=NOT_COPIED)
@@ -118,7 +125,7 @@ def an_empty_folder(tmp: Path) -> tuple[Folder, Path]:
     python = tools / "python3"
     python.write_text(f'#!/bin/sh\nexec "{getattr(sys, "_base_executable", sys.executable)}" "$@"\n')
     python.chmod(0o700)
-    return Folder(at, {"PATH": f"{tools}:{os.environ['PATH']}", "HOME": str(home)}), packages
+    return empty, packages
 
 
 def is_free(port: int) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
 import re
 import tempfile
 import urllib.request
@@ -27,24 +28,38 @@ PORTS = (3000, 3001)
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Folder:
-    """The folder after step 1."""
-    folder, packages = an_empty_folder(tmp_path_factory.mktemp("readme"))
-    folder.install(packages)
+    """The folder after step 1: one for all workers of this run, because it takes long to make."""
+    run = tmp_path_factory.getbasetemp()
+    place = (run.parent if "PYTEST_XDIST_WORKER" in os.environ else run) / "readme"
+    with alone(f"{place}.lock"):
+        folder, packages = an_empty_folder(place)
+        if (place / "done").exists():
+            folder.activate()
+        else:
+            folder.install(packages)
+            (place / "done").touch()
     return folder
 
 
 @pytest.fixture
 def folder(installed: Folder) -> Iterator[Folder]:
     """The same, with nothing else in it, while nobody else uses the documents' ports."""
-    with (Path(tempfile.gettempdir()) / "access-bot-ports.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with alone(Path(tempfile.gettempdir()) / "access-bot-ports.lock"):
         if taken := [port for port in PORTS if not is_free(port)]:
             pytest.skip(f"{PORT_TAKEN}: {taken[0]}")
         yield installed
-    for path in installed.at.iterdir():
-        if path.is_file() and path.suffix != ".whl":
-            path.unlink()
+        for path in installed.at.iterdir():
+            if path.is_file() and path.suffix != ".whl":
+                path.unlink()
     installed.environ.pop("SLACK_API_URL", None)
+
+
+@contextmanager
+def alone(path: str | Path) -> Iterator[None]:
+    """Holds this file's lock, so that no other process that takes it runs meanwhile."""
+    with Path(path).open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 @contextmanager
