@@ -35,12 +35,22 @@ def test_the_questions_are_not_lost():
 
 
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text()
-LINKS = sorted(set(re.findall(r"\]\((?!https?:)([^)#]+)", README + CONTRIBUTING)))
+PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+LINKS = sorted({(page, link) for page in PAGES for link in re.findall(r"\]\((?!https?:)([^)\s]+)\)", page.read_text())})
 
 
-@pytest.mark.parametrize("link", LINKS)
-def test_every_link_to_a_file_leads_somewhere(link):
-    assert (ROOT / link).exists()
+def anchors(page: Path) -> set[str]:
+    """The fragments of a page's headings, as its hosting platform makes them."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize(("page", "link"), LINKS, ids=[f"{page.name}: {link}" for page, link in LINKS])
+def test_every_link_leads_somewhere(page, link):
+    path, _, fragment = link.partition("#")
+    target = page.parent / path if path else page
+    assert target.exists()
+    assert not fragment or fragment in anchors(target)
 
 
 def test_the_files_and_targets_that_contributors_are_sent_to_are_there():

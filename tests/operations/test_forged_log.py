@@ -184,6 +184,16 @@ def test_without_the_key_a_forged_log_is_never_called_intact(made: Made, grant: 
     assert verify_audit(world).broken is not None, "the bot's own record says so to everybody"
 
 
+@pytest.mark.parametrize("how", FORGED)
+def test_a_process_without_the_key_makes_no_forged_log_good_by_its_records(made: Made, grant: Grant, how: str) -> None:
+    FORGED[how](made)
+    for _ in range(2):
+        _record(_restarted(made, OTHER))
+    assert made.events("audit:head:broken") == 1
+    for keys in (KEYS, (OTHER,), (*KEYS, OTHER)):
+        _place(verify_audit(_restarted(made, *keys)))
+
+
 def test_without_the_key_a_good_log_could_not_be_checked(made: Made, grant: Grant) -> None:
     verdict = verify_audit(_restarted(made, OTHER))
     assert (verdict.broken, verdict.records) == (None, 4)
@@ -223,6 +233,20 @@ class TestPutBack:
         assert "no record says that it was asked for" in text
         assert f"grant {grant.id} of {ANA}: no record says that it was approved" in text
         assert "no record says that it was shown" in text
+
+    @pytest.mark.parametrize("keys", [None, KEYS, (OTHER,)], ids=["the same process", "after a restart", "no key"])
+    def test_is_found_before_the_next_record_and_ever_after(
+        self, made: Made, back: Callable[[], None], keys: tuple[str, ...] | None
+    ) -> None:
+        grant = made.a_grant()
+        back()
+        world = made.world if keys is None else _restarted(made, *keys)
+        assert _place(verify_audit(world)) == 1
+        assert ("was put back to record 1" if keys is None else grant.id) in said(verify_audit(world))
+        _record(world)
+        _record(world)
+        for later in (world, _restarted(made), _restarted(made, OTHER), _restarted(made, *KEYS, OTHER)):
+            _place(verify_audit(later))
 
     def test_is_on_record_when_the_process_that_wrote_more_goes_on(self, made: Made, back: Callable[[], None]) -> None:
         _record(made.world)
