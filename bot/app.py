@@ -7,6 +7,7 @@ import logging
 import signal
 import ssl
 import threading
+from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ from bot.connectors.base import Certifies, Tools
 from bot.core.effects import Queue
 from bot.core.errors import StorageUnavailable, SystemRefused
 from bot.core.model import Source
+from bot.core.policy import Policy
+from bot.core.policy_lint import warnings
 from bot.core.use import LOOK_EVERY
 from bot.delivery import Delivery
 from bot.jobs import Every, Jobs
@@ -280,8 +283,9 @@ def build_hands(base: Base) -> Delivery:
 def reload_roles(base: Base) -> None:
     """Reads roles.toml again if it was saved; groups and addresses that are new in it are asked of Slack."""
 
-    def loaded(policy: object) -> None:
+    def loaded(policy: Policy) -> None:
         _record_roles(base)
+        _log_warnings(policy)
         save_refresh(base.world, ["groups", "people"])
         look_up_channels(base.world)
 
@@ -291,6 +295,12 @@ def reload_roles(base: Base) -> None:
 def _record_roles(base: Base, revision: str = "") -> None:
     for change in record_loaded(base.world, base.roles.policy, revision):
         log.log(logging.WARNING if change.loosens else logging.INFO, "roles.toml was changed: %s", change)
+
+
+def _log_warnings(policy: Policy) -> None:
+    if found := [each.name for each in warnings(policy)]:
+        names = ", ".join(f"{name} ({count})" for name, count in sorted(Counter(found).items()))
+        log.warning("access-bot check warns of the new roles.toml: %s", names)
 
 
 def slack_client(settings: Settings, timeout: int) -> WebClient:

@@ -5,35 +5,21 @@ It does not know who asks for what, nor what a system really makes of an action.
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from posixpath import normpath
 from typing import Any
 
 from bot.core.durations import UNITS, format_duration
-from bot.core.errors import Problem
-from bot.core.policy import Policy, Role, System, problems_at
-from bot.core.policy_schema import Found
+from bot.core.policy import Role, System
 from bot.core.policy_values import quoted
+from bot.core.toml_lines import Path
 
 LONG = 3 * UNITS["d"]
 LONG_TOTAL = 2 * UNITS["w"]
 
 Table = Mapping[str, Any]
-
-
-def warnings(policy: Policy, text: str) -> list[Problem]:
-    """Where systems and roles of `policy` are broader than they may need to be, in the order of the file. `text` is the
-    roles.toml that it was read from: only there it can be seen what was not said."""
-    given = tomllib.loads(text.removeprefix("\ufeff"))["roles"]
-    found = [
-        (("roles", name, *where), words)
-        for name, role in policy.roles.items()
-        for look in _LOOKS
-        for where, words in look(role, given[name], policy.systems)
-    ]
-    systems = tomllib.loads(text.removeprefix("\ufeff")).get("systems", {})
-    return problems_at([*_shared_hosts(policy.systems), *_listed(systems), *found], text, policy.file)
+Seen = tuple[str, Path, str]
+"""A warning's name, the key that it is about, and what is said."""
 
 
 def too_much(kind: str, action: str) -> str:
@@ -46,54 +32,63 @@ def too_much(kind: str, action: str) -> str:
     return _LIKE_ADMIN if _ADMIN.search(_CAMEL.sub("-", action)) and not _READS.search(action) else ""
 
 
-def _actions(role: Role, given: Table, systems: Mapping[str, System]) -> Iterator[Found]:
+def _actions(role: Role, given: Table, systems: Mapping[str, System]) -> Iterator[Seen]:
     kinds = sorted({systems[name].connector for name in role.systems})
     for place, action in enumerate(role.actions):
         if words := next((words for kind in kinds if (words := too_much(kind, action))), ""):
-            yield ("actions", place), f"{quoted(given['actions'][place])} {words}"
+            yield "broad-action", ("actions", place), f"{quoted(given['actions'][place])} {words}"
 
 
-def _principals(role: Role, given: Table, systems: Mapping[str, System]) -> Iterator[Found]:
+def _principals(role: Role, given: Table, systems: Mapping[str, System]) -> Iterator[Seen]:
     for place, name in enumerate(role.systems):
         settings = systems[name].settings
         principals = settings.get("principals")
         bare = systems[name].connector == "ssh" and not settings.get("force_command")
         if bare and isinstance(principals, list) and "root" in principals:
-            yield _where(given, place), f"logs in as root on every host of {name}; use a principal that may do less"
+            yield (
+                "root-login",
+                _where(given, place),
+                f"logs in as root on every host of {name}; use a principal that may do less",
+            )
 
 
-def _whole_cluster(role: Role, given: Table, systems: Mapping[str, System]) -> Iterator[Found]:
+def _whole_cluster(role: Role, given: Table, systems: Mapping[str, System]) -> Iterator[Seen]:
     """What is much in a namespace is everything in a cluster (ClusterRoles `admin` and `edit` read every Secret)."""
     for place, name in enumerate(role.systems):
         whole = systems[name].connector == "kubernetes" and not systems[name].settings.get("namespace")
         if whole and {"admin", "edit"} & set(role.actions):
-            yield _where(given, place), f"{name} has no namespace: it is given, Secrets included, in the whole cluster"
+            words = f"{name} has no namespace: it is given, Secrets included, in the whole cluster"
+            yield "whole-cluster", _where(given, place), words
 
 
 def _where(given: Table, place: int) -> tuple[str | int, ...]:
     return ("systems", place) if "systems" in given else ("system",)
 
 
-def _shared_hosts(systems: Mapping[str, System]) -> Iterator[Found]:
+def shared_hosts(systems: Mapping[str, System]) -> Iterator[Seen]:
     """A host can't tell two systems apart whose certificates say the same."""
     certified = [each for each in systems.values() if each.connector == "ssh"]
     for place, system in enumerate(certified):
         if others := [each.name for each in certified[:place] if _same_hosts(system, each)]:
             words = f"it has its ca_key and a principal in common with {', '.join(others)}"
-            yield ("systems", system.name, "principals"), f"{words}: a certificate of one opens the other's hosts"
+            yield (
+                "shared-hosts",
+                ("systems", system.name, "principals"),
+                f"{words}: a certificate of one opens the other's hosts",
+            )
 
 
 def _same_hosts(one: System, other: System) -> bool:
     return _ca_key(one) == _ca_key(other) and not _names(one).isdisjoint(_names(other))
 
 
-def _listed(given: Table) -> Iterator[Found]:
+def listed_secrets(given: Table) -> Iterator[Seen]:
     """Values of the environment in arguments of a program; `given` is what the file says of systems."""
     for name, table in given.items():
         for place, word in enumerate(table.get("argv", ()) if table["connector"] == "command" else ()):
             if "${" in word.replace("$${", ""):
                 words = "shows on this machine's list of processes: if it is a secret, hand it over in env"
-                yield ("systems", name, "argv", place), f"{quoted(word)} {words}"
+                yield "secret-in-argv", ("systems", name, "argv", place), f"{quoted(word)} {words}"
 
 
 def _ca_key(system: System) -> str:
@@ -105,26 +100,36 @@ def _names(system: System) -> set[str]:
     return {str(each) for each in principals} if isinstance(principals, list) else set()
 
 
-def _lengths(role: Role, _given: Table, _systems: Mapping[str, System]) -> Iterator[Found]:
+def _lengths(role: Role, _given: Table, _systems: Mapping[str, System]) -> Iterator[Seen]:
     if role.max_duration > LONG:
-        yield ("max_duration",), f"{format_duration(role.max_duration)} in one go is long; the end is what protects"
+        words = "in one go is long; the end is what protects"
+        yield "long-access", ("max_duration",), f"{format_duration(role.max_duration)} {words}"
     if role.max_total > LONG_TOTAL:
-        yield ("max_total",), f"{format_duration(role.max_total)} with renewals is nearly permanent access"
+        words = "with renewals is nearly permanent access"
+        yield "long-access", ("max_total",), f"{format_duration(role.max_total)} {words}"
     elif role.max_total > max(LONG, role.max_duration) and role.max_renewals and not role.renewal_approval:
         words = "with renewals that nobody approves is long: shorten it, or set renewal_approval = true"
-        yield ("max_total",), f"{format_duration(role.max_total)} {words}"
+        yield "long-access", ("max_total",), f"{format_duration(role.max_total)} {words}"
 
 
-def _unasked(role: Role, given: Table, _systems: Mapping[str, System]) -> Iterator[Found]:
+def _unasked(role: Role, given: Table, _systems: Mapping[str, System]) -> Iterator[Seen]:
     """Rules under which nobody has to agree."""
     for place, rule in enumerate(given.get("auto_approve", [])):
         if "everyone" in role.requesters and not rule.get("members"):
-            yield ("auto_approve", place), "everybody may ask and nobody has to approve: name members"
+            yield (
+                "nobody-approves",
+                ("auto_approve", place),
+                "everybody may ask and nobody has to approve: name members",
+            )
         if role.risk == "high":
-            yield ("auto_approve", place), "the risk is high, and under this rule nobody looks at a request"
+            yield (
+                "nobody-approves",
+                ("auto_approve", place),
+                "the risk is high, and under this rule nobody looks at a request",
+            )
 
 
-_LOOKS: tuple[Callable[[Role, Table, Mapping[str, System]], Iterator[Found]], ...] = (
+ROLE_LOOKS: tuple[Callable[[Role, Table, Mapping[str, System]], Iterator[Seen]], ...] = (
     _actions,
     _principals,
     _whole_cluster,

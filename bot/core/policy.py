@@ -33,6 +33,7 @@ __all__ = [
     "System",
     "Workspace",
     "classify",
+    "dotted",
     "load_policy",
     "names_of",
     "parse_policy",
@@ -246,14 +247,14 @@ def _line_in(message: str) -> int:
 def problems_at(found: list[Found], text: str, file: str) -> list[Problem]:
     """What was found at its place in the text of the file, in the order of the file, the first 50 in full."""
     lines = key_lines(text)
-    every = sorted((line_of(path, lines), _dotted(path), words) for path, words in found)
+    every = sorted((line_of(path, lines), dotted(path), words) for path, words in found)
     problems = [Problem(file, line, key, words) for line, key, words in every[:REPORTED]]
     if left := len(every) - REPORTED:
         problems += [Problem(file, 0, "", f"and {left} more problems")] if left > 0 else []
     return problems
 
 
-def _dotted(path: TomlPath) -> str:
+def dotted(path: TomlPath) -> str:
     """`roles.orders-read.reminders[0]`, with quotes around a key that would need them in the file."""
     parts = [f"[{part}]" if isinstance(part, int) else f".{_key(part)}" for part in path]
     return "".join(parts).removeprefix(".")
@@ -316,7 +317,7 @@ def _is_utf8(text: str) -> bool:
     return True
 
 
-_SAME_ACCESS = frozenset({"connector", "secret", "token", "timeout"})
+_SAME_ACCESS = frozenset({"connector", "meant", "secret", "token", "timeout"})
 """Settings that may change while access stays what it is."""
 
 

@@ -106,6 +106,8 @@ def _system(checked: Checked, _data: Table, name: str, table: object) -> Iterato
     path = ("systems", name)
     settings = dict(table) if isinstance(table, dict) else {}
     connector = settings.pop("connector", None)
+    meant = {"meant": settings.pop("meant")} if "meant" in settings else {}
+    yield from schema.validate(schema.MeantTable, meant, path)[1]
     if not isinstance(table, dict):
         yield path, "must be a table"
     elif connector is None:

@@ -24,6 +24,7 @@ from bot.core.policy_values import (
     Host,
     Hours,
     Line,
+    Meant,
     Name,
     Networks,
     Offset,
@@ -52,6 +53,7 @@ class WorkspaceTable(_Table):
     security_channel: Channel
     leads: Deciders
     timezone: Zone = "UTC"
+    meant: Meant = {}
 
 
 class AutoApproveTable(_Table):
@@ -93,6 +95,13 @@ class RoleTable(_Table):
     risk_reason: Explanation | None = None
     auto_approve: list[AutoApproveTable] = []
     emergency: EmergencyTable | None = None
+    meant: Meant = {}
+
+
+class MeantTable(_Table):
+    """What a system's table says of warnings; it is no setting of its connector."""
+
+    meant: Meant = {}
 
 
 class StageTable(_Table):

@@ -85,6 +85,11 @@ Replacement = tuple[int, int, str]
 """Start, end, and the text that goes there."""
 
 
+def secret_name(name: str) -> bool:
+    """Whether what is called so is a secret."""
+    return _NAME.search(name) is not None
+
+
 def _values(text: str, hide: _Hide) -> Iterator[Replacement]:
     before: tuple[Path, str] = ((), "")
     for scalar in scalars(text):
@@ -101,7 +106,7 @@ def _kept(path: Path, value: str, before: str, hide: _Hide) -> str:
     """The value at `path` without secrets; `before` is the entry before it of the same list."""
     key = next((part for part in path[1:] if part in SHOWN or part == "meant"), None)
     if key is None or _SECRET_OPTION.fullmatch(before):
-        named = any(_NAME.search(str(part)) for part in path) or key is not None
+        named = any(secret_name(str(part)) for part in path) or key is not None
         hide.least = LEAST_REPEATED if named else LEAST_UNNAMED
         return _without_literals(value, hide)
     hide.least = LEAST_REPEATED

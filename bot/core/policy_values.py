@@ -43,6 +43,34 @@ _HOURS = re.compile(rf"{_DAY}(?:-{_DAY})? (?!({_TIME})-\1$){_TIME}-(?:{_TIME}|24
 _QUOTA = re.compile(r"[1-9][0-9]{0,3}/(?:day|week|month)")
 
 
+WARNINGS = (
+    "broad-action",
+    "root-login",
+    "whole-cluster",
+    "shared-hosts",
+    "secret-in-argv",
+    "long-access",
+    "nobody-approves",
+    "approvers-are-requesters",
+    "approver-twice",
+    "everyone-and-others",
+    "weak-ticket",
+    "one-word-reason",
+    "many-renewals",
+    "weaker-role",
+    "public-channel",
+    "same-channel",
+    "leads-may-ask",
+    "weak-secret",
+    "shared-secret",
+    "secret-in-file",
+    "any-address",
+    "link-local",
+    "handle-or-email",
+)
+"""The names of what `access-bot check` warns of (policy_lint.py), by which `meant` says that it is meant."""
+
+
 class Expanded(str):
     """A text with something from the environment in it, so perhaps a secret: `raw` is what the file says, `given` has
     the variables by name."""
@@ -209,6 +237,25 @@ def _ca_key(value: object) -> str:
     return text
 
 
+def _meant(value: object) -> dict[str, str]:
+    if not isinstance(value, dict):
+        raise PydanticCustomError("dict_type", "must be a table")
+    if unknown := [name for name in value if name not in WARNINGS]:
+        named = ", ".join(map(quoted, unknown))
+        raise ValueError(f"{named}: access-bot check has no such warning{did_you_mean(unknown[0], WARNINGS)}")
+    return {name: _reason(name, why) for name, why in value.items()}
+
+
+def _reason(name: str, why: object) -> str:
+    try:
+        text = _text(500)(why)
+    except (ValueError, PydanticCustomError) as error:
+        raise ValueError(f"{name} {error}") from None
+    if not text.strip():
+        raise ValueError(f"{name} must say why it is meant")
+    return text
+
+
 seconds = _span()
 
 Text = Annotated[str, BeforeValidator(_text(4000))]
@@ -234,3 +281,4 @@ Principal = Annotated[str, BeforeValidator(_like(_PRINCIPAL, "a principal: lette
 Host = Annotated[str, BeforeValidator(_like(HOST, "an address like host, host:22, user@host or [2001:db8::7]:22"))]
 Description = Annotated[str, BeforeValidator(_text(2000, least=0))]
 Explanation = Annotated[str, BeforeValidator(_text(500))]
+Meant = Annotated[dict[str, str], BeforeValidator(_meant)]

@@ -17,11 +17,13 @@ import pytest
 
 from bot.cli import cli, common
 from bot.core.audit import COLUMNS
+from bot.core.policy import REPORTED
 from storage.database import Database
 from tests.builders import policy_text
 from tests.cli.conftest import Shop, run, run_process
 from tests.worlds import ANA
 
+ROLE = 'system = "reports"\nactions = ["reports:read"]\nrequesters = ["everyone"]\napprovers = ["@db-leads"]\n'
 HEAVY = (
     "slack_sdk",
     "slack_bolt",
@@ -222,8 +224,17 @@ def test_a_role_that_is_broad_is_a_warning_and_no_problem(configured: Path) -> N
     (configured / "roles.toml").write_text(policy_text(shop_admin='max_duration = "1h"\nactions = ["orders:*"]'))
     shown = run("check")
     assert shown.exit_code == 0
-    (line,) = [line for line in shown.stdout.splitlines() if line.startswith("warning:") and "shop-admin" in line]
-    assert line.endswith('roles.shop-admin.actions[0]: "orders:*" is a wildcard: it gives what comes later, too')
+    (line,) = [line for line in shown.stdout.splitlines() if line.startswith("warning:") and "actions" in line]
+    assert 'roles.shop-admin.actions[0]: "orders:*" is a wildcard: it gives what comes later, too' in line
+    assert line.endswith('(if meant: meant = { broad-action = "why" } in [roles.shop-admin])')
+
+
+def test_of_many_warnings_check_shows_the_first_and_counts_the_others(configured: Path) -> None:
+    roles = {f"role_{number}": f"{ROLE}max_renewals = 9" for number in range(60)}
+    (configured / "roles.toml").write_text(policy_text(**roles))
+    lines = run("check").stdout.splitlines()
+    assert sum(line.startswith("warning:") for line in lines) == REPORTED
+    assert re.fullmatch(r"and \d+ more warnings", lines[-1])
 
 
 def test_a_new_key_is_long_and_another_one_each_time(configured: Path, monkeypatch: pytest.MonkeyPatch) -> None:
