@@ -10,7 +10,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import Protocol
 
@@ -54,9 +54,11 @@ from bot.operations.record_policy import record_loaded, record_rejected
 from bot.operations.record_repeats import record_repeats
 from bot.operations.sound_alarms import watch_ends
 from bot.operations.take_work import free_claims
+from bot.outage import OutageWatch
 from bot.roles_file import RolesFile
 from bot.session_watch import SessionWatch
 from bot.settings import Settings
+from bot.slack.direct_post import DirectPost
 from bot.slack.greeting import Greeting
 from bot.slack.identity import Identity
 from bot.slack.listeners import Desk, register
@@ -65,6 +67,7 @@ from bot.slack.people import SlackPeople
 from bot.slack.receiver import Receiver
 from bot.slack.socket import Socket
 from bot.tokens import Signer
+from bot.unwritten_ends import UnwrittenMarks, UnwrittenRevocations
 from bot.watch import Commits, Watch
 from bot.ways import Ways
 from bot.web import build_web, serve_config
@@ -146,6 +149,7 @@ class Worker:
         self.jobs = Jobs(clock_world, base.clock.exact, self._others(clock_world), ending=self.delivery.ends_held)
         self.socket = _socket(base, identity, registry) if settings.slack_mode == "socket" else None
         self._watch = Watch(base.clock.exact, self._looks())
+        self._outage = _outage_watch(clock_world, self.delivery, patient)
         self._world, self._started, self._stopping = clock_world, clock_world.now(), threading.Event()
 
     def start(self) -> None:
@@ -156,6 +160,7 @@ class Worker:
         self.jobs.start()
         self.delivery.start()
         self._watch.start()
+        self._outage.start()
         threading.Thread(target=self._listen, name="notices", daemon=True).start()
         self.greeting.start()
 
@@ -165,6 +170,7 @@ class Worker:
         self.greeting.stop()
         self.delivery.begin_stop()
         self._watch.stop()
+        self._outage.stop()
         if self.socket is not None:
             self.socket.close()
         self.jobs.stop()
@@ -175,6 +181,7 @@ class Worker:
         parts = [
             ("clock", self.jobs.well(), "the sweep has not run lately"),
             ("delivery", self.delivery.well() and self._watch.well(), "a queue is not worked any more"),
+            ("ends", self._outage.well(), "due ends can't be recorded"),
         ]
         if self.socket is not None:
             parts.append(("socket", self.socket.well(), "no live connection to Slack"))
@@ -256,9 +263,17 @@ def _delivery(base: Base, world: World, client: WebClient, people: SlackPeople, 
     return Delivery(world, build_systems(base.world), Messenger(client, world), people, meter)
 
 
-def build_systems(world: World) -> Systems:
+def _outage_watch(world: World, delivery: Delivery, client: WebClient) -> OutageWatch:
+    tools = build_tools(world)
+    marks = UnwrittenMarks(tools.marks)
+    systems = build_systems(world, replace(tools, marks=marks))
+    revocations = UnwrittenRevocations(world, systems, marks, delivery.health)
+    return OutageWatch(world, revocations, DirectPost(client))
+
+
+def build_systems(world: World, tools: Tools | None = None) -> Systems:
     """The connectors of all systems, as roles.toml has them at each moment."""
-    return Systems(lambda name: world.policy().systems.get(name), build_tools(world))
+    return Systems(lambda name: world.policy().systems.get(name), tools or build_tools(world))
 
 
 def build_tools(world: World) -> Tools:

@@ -279,8 +279,14 @@ class Delivery:
                 return finish_work(self._world, self._owner, [row.id for row in rows], recordings)
             except StorageUnavailable as error:
                 log.warning("work %s is done but can't be written down yet: %s", rows[0].id, error)
+                self._note_end(rows[0])
                 if not self._waits or self._stopping.wait(1):
                     raise
+
+    def _note_end(self, row: Row) -> None:
+        """An end that was confirmed is recorded with the time of that, however long writing takes."""
+        if row.kind is Kind.END_LEASE:
+            self._world.unwritten.note(row.data["grant"], row.data["system"], self._world.now())
 
     def _later(self, rows: Sequence[Row], error: SystemUnavailable | StorageUnavailable) -> None:
         """Gives the rows back for another try, unless this kind of work has its own end of patience."""

@@ -1,13 +1,13 @@
 """Grants and their leases, one lease for each system, and the gate rows that the token check reads."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from functools import lru_cache
 from typing import Any
 
 from bot.core.lifecycle import GRANT, Move, after, sources
 from bot.core.model import Clock, EndReason, Grant, GrantState, Lease
-from storage.database import Database
+from storage.database import Database, Reads
 
 _COLUMNS = (
     "id, request_id, person, role, systems, actions, state, duration, starts_at, ends_at, latest_end, started_at, "
@@ -40,7 +40,7 @@ def locked(db: Database, grant: str) -> Grant | None:
     return _one(db.row(f"SELECT {_COLUMNS} FROM grants WHERE id = ?{db.lock_row}", grant))
 
 
-def several(db: Database, ids: Sequence[str]) -> list[Grant]:
+def several(db: Reads, ids: Sequence[str]) -> list[Grant]:
     marks = ", ".join("?" * len(ids))
     return _many(db.rows(f"SELECT {_COLUMNS} FROM grants WHERE id IN ({marks}) ORDER BY id", *ids)) if ids else []
 
@@ -113,13 +113,40 @@ def scheduled(db: Database) -> list[str]:
 
 def due_to_end(db: Database, now: int, limit: int) -> list[Grant]:
     """Those whose time is up, half a start included."""
-    sql = (
-        f"SELECT {_COLUMNS} FROM grants WHERE state = 'active' AND ends_at <= ? ORDER BY ends_at "
-        f"LIMIT ?{db.skip_locked}"
-    )
+    return _due_to_end(db, now, limit, db.skip_locked)
+
+
+def overdue(db: Reads, before: int, limit: int) -> list[Grant]:
+    """The same without a lock, for what could not be written: those whose time was up at `before`."""
+    return _due_to_end(db, before, limit)
+
+
+def _due_to_end(db: Reads, now: int, limit: int, lock: str = "") -> list[Grant]:
+    sql = f"SELECT {_COLUMNS} FROM grants WHERE state = 'active' AND ends_at <= ? ORDER BY ends_at LIMIT ?{lock}"
     found = _many(db.rows(sql, now, limit))
     half = sql.replace("state = 'active'", "state = 'starting' AND clock > 0")
     return found + _many(db.rows(half, now, limit - len(found))) if len(found) < limit else found
+
+
+def next_to_end(db: Reads, limit: int) -> list[Grant]:
+    """What may be on a system now, soonest end first."""
+    sql = (
+        f"SELECT {_COLUMNS} FROM grants WHERE {_LIVE} AND (state IN ('active', 'ending') OR "
+        "(state = 'starting' AND clock > 0)) ORDER BY ends_at LIMIT ?"
+    )
+    return _many(db.rows(sql, limit))
+
+
+def needs_of(db: Reads, people: Collection[str]) -> list[tuple[str, str, str, tuple[str, ...], int]]:
+    """What these people may have on systems now: person, grant, system, actions, and when it ends."""
+    marks = ", ".join("?" * len(people))
+    sql = (
+        "SELECT grants.person, grants.id, leases.system, grants.actions, grants.ends_at FROM grants "
+        f"JOIN leases ON leases.grant_id = grants.id WHERE grants.person IN ({marks}) "
+        "AND grants.state NOT IN ('ended', 'failed') "
+        "AND (grants.state = 'active' OR (grants.state = 'starting' AND grants.clock > 0))"
+    )
+    return [(str(p), str(g), str(s), _list(actions), int(at)) for p, g, s, actions, at in db.rows(sql, *people)]
 
 
 def due_to_remind(db: Database, now: int, limit: int) -> list[Grant]:
@@ -210,7 +237,7 @@ def leases(db: Database, grant: str) -> list[Lease]:
     return [_lease(row) for row in db.rows(sql, grant)]
 
 
-def leases_of(db: Database, ids: Sequence[str]) -> dict[str, list[Lease]]:
+def leases_of(db: Reads, ids: Sequence[str]) -> dict[str, list[Lease]]:
     """The leases of many grants with one query."""
     found: dict[str, list[Lease]] = {grant: [] for grant in ids}
     marks = ", ".join("?" * len(ids))

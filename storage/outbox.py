@@ -12,7 +12,7 @@ from itertools import takewhile
 from typing import Any
 
 from bot.core.effects import Effect, Kind, Queue
-from storage.database import Database
+from storage.database import Database, Reads
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +145,16 @@ def is_ending(db: Database, lane: str, system: str) -> bool:
     """Whether an order to end on this system is in somebody's hands."""
     sql = "SELECT 1 FROM outbox WHERE lane = ? AND kind = 'end_lease' AND claimed_by IS NOT NULL AND systems LIKE ?"
     return db.row(sql, lane, _about(system)) is not None
+
+
+def left_ends(db: Reads, before: int, limit: int) -> list[tuple[str, str]]:
+    """Grant and system of orders to end that were due before then and are in nobody's hands."""
+    sql = (
+        "SELECT data FROM outbox WHERE queue = 'end' AND kind = 'end_lease' AND due_at <= ? "
+        "AND (claimed_until IS NULL OR claimed_until <= ?) ORDER BY due_at, id LIMIT ?"
+    )
+    found = (json.loads(data) for (data,) in db.rows(sql, before, before, limit))
+    return [(str(data["grant"]), str(data["system"])) for data in found]
 
 
 def drop(db: Database, lanes: Sequence[str]) -> None:

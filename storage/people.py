@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from bot.core.model import Directory, Person, folded
 from storage import facts
-from storage.database import Database
+from storage.database import Database, Reads
 
 _COLUMNS = "id, name, email, tz, team, checked_at, deleted, bot, guest, stranger"
 _IDENTITY = "id, email, deleted, bot, guest, stranger"
@@ -28,7 +28,7 @@ def get(db: Database, person: str) -> Person | None:
     return _person(found) if found else None
 
 
-def several(db: Database, ids: Iterable[str]) -> dict[str, Person]:
+def several(db: Reads, ids: Iterable[str]) -> dict[str, Person]:
     """Those of these people who are known, by id."""
     wanted = sorted(ids)
     marks = ", ".join("?" * len(wanted))

@@ -84,6 +84,7 @@ class Event(StrEnum):
     CHANNEL_MOVED = "channel:name:moved"
     CHANNEL_LOST = "channel:name:lost"
     CLOCK_CORRECTED = "process:clock:corrected"
+    WRITING_BACK = "process:writing:resumed"
 
 
 @dataclass(frozen=True, slots=True)

@@ -259,7 +259,7 @@ def _grant_state(c: _Comparison, grant: GrantRow, what: str, systems: Sequence[s
             end_reason=(grant.end_reason, detail.get("why")), end_asked_by=(grant.end_by, record.actor),
             planned_end=(grant.ends_at, detail.get("ends_at")),
         )  # fmt: skip
-        if is_over and grant.ended_at not in {each.at for each in ended}:
+        if is_over and not any(grant.ended_at in (each.at, _detail(each).get("ended_at")) for each in ended):
             c.say(f"{what}: its end is {grant.ended_at}, and no record says that it ended then", ended[-1])
     elif {each.system for each in started}.issuperset(systems):
         record = max([*started, *renewed], key=lambda each: each.seq)

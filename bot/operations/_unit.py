@@ -18,6 +18,7 @@ from bot.core.effects import Effect, Queue
 from bot.core.model import Directory, Grant, Person, Request, Source
 from bot.core.policy import Policy
 from bot.operations._repeats import MOST_APART, counted
+from bot.operations._unwritten import UnwrittenEnds
 from storage import audit, direct_notes, facts, outbox, people, private_answers
 from storage.database import Database
 
@@ -63,6 +64,11 @@ def new_id(prefix: str) -> str:
     return prefix + b32encode(secrets.token_bytes(10)).translate(_CROCKFORD)[:11].decode()
 
 
+def unknown_person(person: str) -> Person:
+    """Somebody of whom nothing is known is a stranger, so that nobody is trusted by default."""
+    return Person(person, person, "", "UTC", "", 0, stranger=True)
+
+
 @dataclass(slots=True)
 class _DirectoryCache:
     """Version and value together, so that no thread pairs one with another's."""
@@ -74,7 +80,8 @@ class _DirectoryCache:
 class World:
     """All that operations need, handed over by `bot/app.py`. `now` gives UTC seconds, `policy` the roles as they
     are at this moment, `sign` a token from its id and its end, `chain` the head of the audit log;
-    `wake` is called after a commit, with the queues it left work for and the earliest deadline it set."""
+    `wake` is called after a commit, with the queues it left work for and the earliest deadline it set; `unwritten` has
+    the ends that could not be recorded yet."""
 
     db: Database
     now: Callable[[], int]
@@ -83,6 +90,7 @@ class World:
     sign: Callable[[str, int], str]
     wake: Callable[[frozenset[Queue], int | None], None] = lambda queues, due: None
     source: Source = Source.SLACK
+    unwritten: UnwrittenEnds = field(default_factory=UnwrittenEnds)
     _directory: _DirectoryCache = field(default_factory=_DirectoryCache)
 
     def via(self, source: Source) -> "World":
@@ -196,9 +204,8 @@ class Unit:
         self.due = min((at for at in (self.due, *deadlines) if at is not None), default=None)
 
     def person(self, person: str) -> Person:
-        """What is known of this person; an unknown one is a stranger, so nobody is trusted by default."""
-        found = people.get(self.db, person)
-        return found or Person(person, person, "", "UTC", "", 0, stranger=True)
+        """What is known of this person."""
+        return people.get(self.db, person) or unknown_person(person)
 
     def paused(self, role: str, person: str) -> Refused | None:
         """Refuses what a panic switch has stopped."""

@@ -2,12 +2,13 @@
 written down is one transaction, and a handful of statements whatever the number.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 
 from bot.core.model import Grant, GrantState, Lease, Order, Person
 from bot.operations._alarm import alarms_over
 from bot.operations._unit import Unit, World, unit
-from bot.operations.record_delivery import note_ended, tell_ended
+from bot.operations.record_delivery import note_ended, over_at, tell_ended
 from bot.operations.take_work import Row
 from bot.operations.try_start import order_of
 from storage import grants, outbox, people
@@ -58,5 +59,9 @@ def _confirm(
         if grant.state is GrantState.ENDING
         and all(x.state is GrantState.ENDED or (x.grant, x.system) in gone for x in leases[grant.id])
     ]
-    grants.confirm_ends(u.db, [grant.id for grant in over], u.now)
+    ended_at: defaultdict[int, list[str]] = defaultdict(list)
+    for grant in over:
+        ended_at[over_at(u, grant)].append(grant.id)
+    for at, ids in ended_at.items():
+        grants.confirm_ends(u.db, ids, at)
     tell_ended(u, over, holders)

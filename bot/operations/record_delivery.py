@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
+from typing import Any
 
 from bot.core import effects
 from bot.core.audit import Event
@@ -157,8 +159,18 @@ def record_ended(world: World, grant_id: str, system: str) -> None:
             lease.state is not GrantState.ENDED for lease in grants.leases(u.db, grant.id)
         ):
             return
-        grants.confirm_end(u.db, grant.id, u.now)
+        grants.confirm_end(u.db, grant.id, over_at(u, grant))
         tell_ended(u, [grant], {grant.person: u.person(grant.person)})
+
+
+def over_at(u: Unit, grant: Grant) -> int:
+    """When the grant really ended: before now where that could not be written then."""
+    unwritten = u.world.unwritten
+    at = unwritten.over(grant)
+    for system in grant.systems:
+        if unwritten.at(grant.id, system) is not None:
+            u.db.after_commit(partial(unwritten.forget, grant.id, system))
+    return u.now if at is None else at
 
 
 def look_again(world: World, grant_id: str, system: str) -> None:
@@ -168,13 +180,16 @@ def look_again(world: World, grant_id: str, system: str) -> None:
 
 
 def note_ended(u: Unit, grant: Grant, system: str) -> None:
-    """Puts a confirmed end on one system on record, or that nothing is left there of a start that failed."""
+    """Puts a confirmed end on one system on record, or that nothing is left there of a start that failed; with
+    `ended_at` where it was confirmed while it could not be written."""
+    at = u.world.unwritten.at(grant.id, system)
+    earlier: dict[str, Any] = {} if at is None else {"ended_at": at}
     if grant.state is GrantState.FAILED:
-        u.record(Event.START_UNDONE, SYSTEM, grant, system=system)
+        u.record(Event.START_UNDONE, SYSTEM, grant, system=system, **earlier)
         return
     u.record(
         Event.GRANT_ENDED, SYSTEM, grant, system=system, why=grant.end_reason or "", by=grant.end_by or "",
-        started_at=grant.started_at,
+        started_at=grant.started_at, **earlier,
     )  # fmt: skip
 
 

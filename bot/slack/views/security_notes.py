@@ -176,6 +176,32 @@ def _clock_behind(facts: Facts) -> Message:
     return message(said, paragraph([said]))
 
 
+def _writing_down(facts: Facts) -> Message:
+    since = date(int(str(facts["since"])))
+    return message(
+        "Ends of access can't be recorded now: the database takes no writes, or not all. Access ends anyway.",
+        paragraph(
+            [bold("The database takes no writes"), " since ", since, ", or not all of them."],
+            ["Access that is due ends anyway: the bot revokes it on its system now and records it afterwards."],
+            ["Requests, approvals and renewals may be refused until then."],
+            ["Is the disk full? Is the database read-only, or locked? ", code("access-bot doctor"), " says more."],
+        ),
+    )
+
+
+def _writing_back(facts: Facts) -> Message:
+    since, ended = date(int(str(facts["since"]))), int(str(facts["ended"]))
+    after = format_duration(max(1, int(str(facts["seconds"]))))
+    done = f"{_counted(ended, 'revocation')} meanwhile; each record has its time."
+    return message(
+        f"The database takes writes again, after {after}.",
+        paragraph(
+            [bold("The database takes writes again"), f", after {after} (since ", since, ")."],
+            [done if ended else "No access was due meanwhile."],
+        ),
+    )
+
+
 def _policy_rejected(facts: Facts) -> Message:
     lines = [str(each) for each in _list(facts["problems"])]
     count = int(str(facts["count"]))
@@ -321,6 +347,8 @@ _NOTES: Mapping[str, Callable[[Facts], Message]] = {
     "policy_rejected": _policy_rejected,
     "policy_changed": _policy_changed,
     "clock_behind": _clock_behind,
+    "writing_down": _writing_down,
+    "writing_back": _writing_back,
     "undelivered": _undelivered,
     "channel_moved": _channel_moved,
     "channel_lost": _channel_lost,

@@ -1,0 +1,65 @@
+"""Records that the database takes writes again, and settles what was ended meanwhile."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from bot.core import effects
+from bot.core.audit import Event
+from bot.core.model import GrantState
+from bot.operations._unit import SYSTEM, Unit, World, unit
+from bot.operations.keep_channels import known_place
+from bot.operations.tell_each_lead import leads_of
+from storage import grants
+
+
+@dataclass(frozen=True, slots=True)
+class Outage:
+    """A time without writes: since when (UTC seconds), why, how many ends were made meanwhile, and
+    whether Slack has taken the report."""
+
+    since: int
+    cause: str
+    ended: int = 0
+    told: bool = False
+
+
+def end_outage(world: World, outage: Outage) -> None:
+    """Puts the outage on record and tells the leads that it is over. An end that was made from memory,
+    of a grant that another process has renewed, is undone. Raises StorageUnavailable."""
+    with unit(world) as u:
+        again = [pair for pair in world.unwritten.pairs() if _is_wrong(u, *pair)]
+        facts: dict[str, Any] = {"since": outage.since, "seconds": max(0, u.now - outage.since), "ended": outage.ended}
+        u.note(Event.WRITING_BACK, SYSTEM, cause=outage.cause, made_again=len(again), told=outage.told, **facts)
+        u.tell_leads("writing_back", **facts)
+
+
+def settle_unwritten(world: World) -> None:
+    """The same for a failure that was too short for a report. Raises StorageUnavailable."""
+    if ended := world.unwritten.pairs():
+        with unit(world) as u:
+            for pair in ended:
+                _is_wrong(u, *pair)
+
+
+def _is_wrong(u: Unit, grant_id: str, system: str) -> bool:
+    """Whether an end was none, and is undone. One that another process has recorded is forgotten, and one that is due
+    now stays for its ordinary record."""
+    grant = grants.locked(u.db, grant_id)
+    leases = grants.leases(u.db, grant_id) if grant is not None else []
+    lease = next((each for each in leases if each.system == system), None)
+    is_over = grant is None or lease is None or lease.state is GrantState.ENDED
+    is_wrong = grant is not None and not is_over and grant.state is GrantState.ACTIVE and grant.ends_at > u.now
+    if is_over or is_wrong:
+        u.db.after_commit(lambda: u.world.unwritten.forget(grant_id, system))
+    if is_wrong:
+        u.do(effects.extend_lease(grant_id, system))
+    return is_wrong
+
+
+def who_to_tell(world: World) -> tuple[str, list[str]]:
+    """The id of the security channel, or its name where no id is known, and the leads who may act.
+    Raises StorageUnavailable."""
+    channel = world.policy().workspace.security_channel
+    found = known_place(world, channel).id if channel else ""
+    with world.db.reading():
+        return found or channel, leads_of(Unit(world))

@@ -1,0 +1,95 @@
+"""Finds the ends that are due and could not be written, by reading alone."""
+
+from collections.abc import Collection, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+
+from bot.core.errors import StorageUnavailable
+from bot.core.model import HELD, Grant, GrantState, Lease, Order
+from bot.operations._unit import World, unknown_person
+from bot.operations.try_start import order_of
+from storage import grants, outbox, people
+from storage.database import Reads
+
+BATCH = 250
+"""Grants that are read at once."""
+
+KNOWN = 500
+"""Grants that are kept in memory, in case the database can't even be read."""
+
+Needs = Collection[tuple[str, str, str, tuple[str, ...], int]]
+
+
+@dataclass(frozen=True, slots=True)
+class DueEnd:
+    """An end on one system, and when it is due (UTC seconds); 0 where it was asked for already."""
+
+    at: int
+    order: Order
+
+    @property
+    def pair(self) -> tuple[str, str]:
+        return self.order.grant, self.order.system
+
+
+def find_unwritten(world: World, late: int, *, asked: bool) -> list[DueEnd]:
+    """The ends that were due `late` seconds ago and that no process has written; with `asked` also those that were
+    written and that no process takes from the outbox. Raises StorageUnavailable."""
+    before = world.now() - late
+    with _reading(world) as reads:
+        ending = grants.overdue(reads, before, BATCH)
+        wanted = {(grant.id, system) for grant in ending for system in grant.systems}
+        left = set(outbox.left_ends(reads, before, BATCH)) if asked else set()
+        others = sorted({grant for grant, _ in left} - {grant.id for grant in ending})
+        found = _ends(world, reads, [*ending, *grants.several(reads, others)], left)
+    return [end for end in found if end.pair in wanted | left]
+
+
+def known_ends(world: World) -> list[DueEnd]:
+    """The ends that come next, to be kept in memory. Raises StorageUnavailable."""
+    with world.db.reading():
+        return _ends(world, world.db, grants.next_to_end(world.db, KNOWN))
+
+
+@contextmanager
+def _reading(world: World) -> Iterator[Reads]:
+    """On a connection beside the pool where that has none left."""
+    with ExitStack() as scope:
+        try:
+            scope.enter_context(world.db.reading())
+        except StorageUnavailable:
+            yield scope.enter_context(world.db.snapshot())
+        else:
+            yield world.db
+
+
+def _ends(
+    world: World, reads: Reads, ending: Collection[Grant], again: Collection[tuple[str, str]] = ()
+) -> list[DueEnd]:
+    """What of these grants has not ended, and what is to be ended `again`."""
+    if not ending:
+        return []
+    holders = people.several(reads, {grant.person for grant in ending})
+    leases = grants.leases_of(reads, [grant.id for grant in ending])
+    needs = grants.needs_of(reads, sorted({grant.person for grant in ending}))
+    now, policy, found = world.now(), world.policy(), []
+    for grant in ending:
+        person = holders.get(grant.person) or unknown_person(grant.person)
+        at = grant.ends_at if grant.state in HELD else 0
+        for lease in leases[grant.id]:
+            if lease.state is not GrantState.ENDED or (grant.id, lease.system) in again:
+                order = order_of(grant, lease, person, policy)
+                found.append(DueEnd(at, replace(order, kept=_kept(grant, lease, at or now, needs))))
+    return found
+
+
+def _kept(grant: Grant, lease: Lease, at: int, needs: Needs) -> tuple[str, ...]:
+    """The actions that the holder needs there for a grant that ends later. One that is overdue itself needs nothing:
+    otherwise each of two would keep the other's access."""
+    needed = {
+        action
+        for person, other, system, actions, ends_at in needs
+        if (person, system) == (grant.person, lease.system) and other != grant.id and ends_at > at
+        for action in actions
+    }
+    return tuple(sorted(needed.intersection(grant.actions)))

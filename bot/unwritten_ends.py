@@ -1,0 +1,122 @@
+"""Revokes due access on its system while the database takes no writes, so that a full disk keeps nothing open.
+
+Each end is safe to repeat. The ordinary end repeats it when writing works again, and records it.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Iterable, Sequence
+
+from bot.connectors import Systems, for_order
+from bot.connectors.base import Marks
+from bot.core.errors import AccessBotError, StorageUnavailable, SystemUnavailable
+from bot.core.model import Mark, Order
+from bot.health import Health
+from bot.limits import Limits
+from bot.operations._unit import World
+
+log = logging.getLogger(__name__)
+
+LONGEST_PAUSE = 60
+"""Seconds between two tries at most."""
+
+
+_UNDER_WAY = float("inf")
+
+
+class UnwrittenMarks:
+    """Marks that can be read and not written: what an end forgets is hidden until it was read back. The ordinary end
+    forgets it for good."""
+
+    def __init__(self, stored: Marks) -> None:
+        self._stored = stored
+        self._hidden: set[Mark] = set()
+
+    def note(self, mark: Mark) -> None:
+        self._stored.note(mark)
+
+    def forget(self, mark: Mark) -> None:
+        self._hidden.add(mark)
+
+    def show(self, system: str, grant: str) -> None:
+        """Hides nothing more of this grant there."""
+        for mark in [each for each in self._hidden.copy() if (each.system, each.grant) == (system, grant)]:
+            self._hidden.discard(mark)
+
+    def of_grant(self, system: str, grant: str) -> Sequence[Mark]:
+        return self._left(self._stored.of_grant(system, grant))
+
+    def of_thing(self, system: str, account: str, thing: str) -> Sequence[Mark]:
+        return self._left(self._stored.of_thing(system, account, thing))
+
+    def of_system(self, system: str) -> Sequence[Mark]:
+        return self._left(self._stored.of_system(system))
+
+    def _left(self, marks: Iterable[Mark]) -> list[Mark]:
+        return [mark for mark in marks if mark not in self._hidden]
+
+
+class UnwrittenRevocations:
+    """`systems` has connectors that use `marks`. No call waits for a system: each has its own thread, which does not
+    keep the process from ending."""
+
+    def __init__(self, world: World, systems: Systems, marks: UnwrittenMarks, health: Health) -> None:
+        self._world, self._systems, self._marks, self._health = world, systems, marks, health
+        self._limits, self._lock = Limits(), threading.Lock()
+        self._tried: dict[tuple[str, str], int] = {}
+        self._next_try: dict[tuple[str, str], float] = {}
+
+    def begin(self, orders: Iterable[Order]) -> None:
+        """Begins what is neither done, nor under way, nor waits for its next try."""
+        for order in orders:
+            pair = order.grant, order.system
+            if self._world.unwritten.at(*pair) is not None:
+                continue
+            if self._systems.ends_together(order.connector):
+                self._world.unwritten.note(*pair, self._world.now())  # every check of a token finds it over
+            elif self._next_try.get(pair, 0.0) <= time.monotonic() and self._limits.enter([order.system]):
+                self._next_try[pair] = _UNDER_WAY
+                threading.Thread(target=self._revoke, args=(order,), name="unwritten-end", daemon=True).start()
+
+    def _revoke(self, order: Order) -> None:
+        pair, failed = (order.grant, order.system), True
+        try:
+            self._end(order)
+            failed = False
+        except AccessBotError as error:
+            log.warning("access %s is due and still on %s: %s", *pair, error)
+        except Exception:
+            log.exception("access %s is due and could not be ended on %s", *pair)
+        finally:
+            self._marks.show(order.system, order.grant)
+            self._limits.leave([order.system], [order.system] if failed else [])
+            self._settle(pair, failed)
+
+    def _end(self, order: Order) -> None:
+        """Raises SystemUnavailable, SystemRefused and StorageUnavailable unless it is gone."""
+        with self._health.watching(order.system):
+            connector = for_order(self._systems, order)
+            try:
+                connector.revoke(order)
+            except StorageUnavailable as error:  # it may have called its system before: reading back tells
+                log.info("what the end of %s on %s writes comes later: %s", order.grant, order.system, error)
+            if connector.read_back(order):
+                raise SystemUnavailable(f"{order.system} still has the access")
+
+    def _settle(self, pair: tuple[str, str], failed: bool) -> None:
+        with self._lock:
+            if failed:
+                tried = self._tried[pair] = self._tried.get(pair, 0) + 1
+                self._next_try[pair] = time.monotonic() + min(LONGEST_PAUSE, 2 ** min(tried, 10) / 2)
+                return
+            self._tried.pop(pair, None)
+            self._next_try.pop(pair, None)
+        self._world.unwritten.note(*pair, self._world.now())
+        log.warning("access %s has ended on %s, which can't be recorded yet", *pair)
+
+    def reset(self) -> None:
+        """At the end of an outage: the next one begins without pauses."""
+        with self._lock:
+            self._tried.clear()
+            self._next_try = {pair: at for pair, at in self._next_try.items() if at == _UNDER_WAY}

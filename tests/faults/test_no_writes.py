@@ -1,0 +1,113 @@
+"""No write gets through: what is due ends on its system anyway, the leads read of it, and all of it is recorded."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+import psycopg
+
+from tests.connectors.doors import Doors
+from tests.faults.live import ROLES, Bot, Company, until
+from tests.faults.processes import command
+from tests.full_disk import SmallDisk
+
+ROLE = """
+[roles.lab]
+title = "Laboratory"
+system = "lab"
+actions = ["enter"]
+requesters = ["everyone"]
+approvers = ["@db-leads"]
+max_duration = "1h"
+"""
+DOWN, BACK = "The database takes no writes", "The database takes writes again"
+
+
+def with_a_door(company: Company, folder: Path) -> Doors:
+    """Adds the role `lab`, whose access is a file in that folder."""
+    folder.mkdir()
+    argv = json.dumps([sys.executable, "-I", str(folder / "run")])
+    system = f'\n[systems.lab]\nconnector = "command"\nargv = {argv}\nenv = {{ DOORS = "{folder}" }}\n'
+    company.roles.write_text(ROLES + system + ROLE)
+    return Doors(folder)
+
+
+def reports(company: Company, words: str) -> int:
+    return sum(words in str(each) for each in company.sandbox.inspector.messages("#access-security"))
+
+
+def database_of(bot: Bot) -> str:
+    return str(json.loads(bot.get("/readyz")[1])["checks"]["database"])
+
+
+def ends_anyway(company: Company, doors: Doors, no_writes: Callable[[], AbstractContextManager[None]]) -> None:
+    """Somebody's access comes to its end while nothing can be written."""
+    company.expect("nothing was changed: The database does not answer")
+    who, refused = company.newcomer(), company.newcomer()
+    grant = company.hold(who, "lab", "5s before it is full")
+    door = doors.folder / f"{grant}.json"
+    assert door.exists()
+    company.quiet()
+    with no_writes():
+        until(lambda: not door.exists())
+        gone = time.time()
+        assert company.grant(who, "lab") == (grant, "active")
+        until(lambda: reports(company, DOWN))
+        assert company.bot.get("/readyz")[0] == 503
+        assert database_of(company.bot) == "takes no writes"
+        assert "nothing was changed" in company.access(refused, "request lab 1h").text
+    until(lambda: company.grant(who, "lab") == (grant, "ended"))
+    until(lambda: reports(company, BACK))
+    company.quiet()
+    assert (reports(company, DOWN), reports(company, BACK)) == (1, 1)
+    ((at,),) = company.rows("SELECT ended_at FROM grants WHERE id = ?", grant)
+    assert at <= gone + 1
+    ((detail,),) = company.rows("SELECT detail FROM audit WHERE event = 'grant:access:ended'")
+    assert json.loads(detail)["ended_at"] == at
+    ((detail,),) = company.rows("SELECT detail FROM audit WHERE event = 'process:writing:resumed'")
+    assert (json.loads(detail)["ended"], json.loads(detail)["told"]) == (1, True)
+    assert command(company, "audit", "verify").returncode == 0
+    until(company.bot.is_ready)
+
+
+def test_on_a_full_disk_access_that_is_due_ends_and_is_recorded_afterwards(
+    make_company: Callable[..., Company], small_disk: SmallDisk, tmp_path: Path
+) -> None:
+    company = make_company(environment={"DATABASE_URL": f"sqlite:///{small_disk.folder}/access.db"})
+    doors = with_a_door(company, tmp_path / "doors")
+    company.start()
+    ends_anyway(company, doors, small_disk.full)
+
+
+def test_on_a_postgresql_that_became_a_standby_access_that_is_due_ends_too(
+    make_company: Callable[..., Company], postgres_url: str, tmp_path: Path
+) -> None:
+    company = make_company(environment={"DATABASE_URL": postgres_url})
+    company.expect("notices of other processes come late")
+    doors = with_a_door(company, tmp_path / "doors")
+    company.start()
+
+    @contextmanager
+    def read_only() -> Iterator[None]:
+        """Its sessions are cut, and the next ones can only read."""
+        with psycopg.connect(postgres_url, autocommit=True) as other:
+            other.execute("SET default_transaction_read_only = off")
+            set_read_only(other, "on")
+            yield
+            set_read_only(other, "off")
+
+    ends_anyway(company, doors, read_only)
+
+
+def set_read_only(line: psycopg.Connection[tuple[object, ...]], value: str) -> None:
+    database = line.info.dbname
+    line.execute(f'ALTER DATABASE "{database}" SET default_transaction_read_only = {value}'.encode())
+    line.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
