@@ -4,6 +4,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from bot.core.errors import AccessBotError, OutcomeUnknown, StorageUnavailable, SystemRefused, SystemUnavailable
@@ -46,7 +47,7 @@ class OutageWatch:
 
     def __init__(self, world: World, revocations: UnwrittenRevocations, tell: Tell) -> None:
         self._world, self._revocations = world, revocations
-        self._report = _Report(tell)
+        self._report = _Report(tell, world.db.is_first)
         self._outage: Outage | None = None
         self._overdue_since: dict[tuple[str, str], float] = {}
         self._known: Sequence[DueEnd] = ()
@@ -76,7 +77,8 @@ class OutageWatch:
             elif time.monotonic() - self._looked >= LOOK_EVERY:
                 self._looked = time.monotonic()
                 self._look_after(is_failing)
-                self._learn()
+                if self._outage is None:
+                    self._learn()
         except AccessBotError as error:
             log.warning("ends that can't be written: %s", error)
         except Exception:
@@ -97,8 +99,9 @@ class OutageWatch:
             log.warning("ends can't be written, and are made anyway: %s", cause)
         if self._outage is None:
             return
-        self._report.begin(self._to, {"since": self._outage.since})
-        if not overdue and not writes.problem and not writes.failed_within(STEADY):
+        if for_long or writes.problem:
+            self._report.begin(self._to, {"since": self._outage.since})
+        elif not overdue and not writes.failed_within(STEADY):
             self._end(self._outage)
 
     def _overdue(self, late: int, is_failing: bool) -> Sequence[DueEnd]:
@@ -128,15 +131,18 @@ class OutageWatch:
         settle_unwritten(self._world)
         self._world.unwritten.count()
         self._known = known_ends(self._world)
-        if time.monotonic() - self._learned_people >= LEARN_PEOPLE_EVERY:
+        channel, leads = self._to
+        is_known = channel[:1] != "#" and leads
+        if not is_known or time.monotonic() - self._learned_people >= LEARN_PEOPLE_EVERY:
             self._to, self._learned_people = who_to_tell(self._world), time.monotonic()
 
 
 class _Report:
-    """Tells the security channel once for each outage, and each lead where the channel does not take it."""
+    """Tells the security channel once for each outage, and each lead where the channel does not take it. Of several
+    processes the first does; each of them where the database can't say which that is."""
 
-    def __init__(self, tell: Tell) -> None:
-        self._tell = tell
+    def __init__(self, tell: Tell, is_first: Callable[[], bool]) -> None:
+        self._tell, self._is_first = tell, is_first
         self._thread: threading.Thread | None = None
         self._next, self._unsure, self.told = 0.0, 0, False
 
@@ -154,6 +160,9 @@ class _Report:
     def _try(self, to: tuple[str, Sequence[str]], facts: Mapping[str, object]) -> None:
         """An answer that was lost counts the second time, so that nobody reads it a third time."""
         channel, leads = to
+        with suppress(StorageUnavailable):
+            if not self._is_first():
+                return
         try:
             if channel:
                 self._tell(channel, facts)

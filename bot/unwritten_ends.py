@@ -9,17 +9,21 @@ import time
 from collections.abc import Iterable, Sequence
 
 from bot.connectors import Systems, for_order
-from bot.connectors.base import Marks
+from bot.connectors.base import Connector, Marks
 from bot.core.errors import AccessBotError, StorageUnavailable, SystemUnavailable
 from bot.core.model import Mark, Order
 from bot.health import Health
 from bot.limits import Limits
 from bot.operations._unit import World
+from bot.operations._unwritten import UnwrittenEnds
 
 log = logging.getLogger(__name__)
 
 LONGEST_PAUSE = 60
 """Seconds between two tries at most."""
+
+LOOK_AGAIN = 300
+"""Seconds after which an end that was made is made again: a start that was under way may have come after it."""
 
 
 _UNDER_WAY = float("inf")
@@ -68,11 +72,9 @@ class UnwrittenRevocations:
         self._next_try: dict[tuple[str, str], float] = {}
 
     def begin(self, orders: Iterable[Order]) -> None:
-        """Begins what is neither done, nor under way, nor waits for its next try."""
+        """Begins what is neither under way, nor waits for its next try."""
         for order in orders:
             pair = order.grant, order.system
-            if self._world.unwritten.at(*pair) is not None:
-                continue
             if self._systems.ends_together(order.connector):
                 self._world.unwritten.note(*pair, self._world.now())  # every check of a token finds it over
             elif self._next_try.get(pair, 0.0) <= time.monotonic() and self._limits.enter([order.system]):
@@ -97,6 +99,7 @@ class UnwrittenRevocations:
         """Raises SystemUnavailable, SystemRefused and StorageUnavailable unless it is gone."""
         with self._health.watching(order.system):
             connector = for_order(self._systems, order)
+            forget_if_back(self._world.unwritten, connector, order)
             try:
                 connector.revoke(order)
             except StorageUnavailable as error:  # it may have called its system before: reading back tells
@@ -106,17 +109,21 @@ class UnwrittenRevocations:
 
     def _settle(self, pair: tuple[str, str], failed: bool) -> None:
         with self._lock:
-            if failed:
-                tried = self._tried[pair] = self._tried.get(pair, 0) + 1
-                self._next_try[pair] = time.monotonic() + min(LONGEST_PAUSE, 2 ** min(tried, 10) / 2)
-                return
-            self._tried.pop(pair, None)
-            self._next_try.pop(pair, None)
-        self._world.unwritten.note(*pair, self._world.now())
-        log.warning("access %s has ended on %s, which can't be recorded yet", *pair)
+            tried = self._tried[pair] = self._tried.get(pair, 0) + 1 if failed else 0
+            pause = min(LONGEST_PAUSE, 2 ** min(tried, 10) / 2) if failed else LOOK_AGAIN
+            self._next_try[pair] = time.monotonic() + pause
+        if not failed:
+            self._world.unwritten.note(*pair, self._world.now())
+            log.warning("access %s has ended on %s, which can't be recorded yet", *pair)
 
     def reset(self) -> None:
         """At the end of an outage: the next one begins without pauses."""
         with self._lock:
             self._tried.clear()
             self._next_try = {pair: at for pair, at in self._next_try.items() if at == _UNDER_WAY}
+
+
+def forget_if_back(unwritten: UnwrittenEnds, connector: Connector, order: Order) -> None:
+    """An end that was noted counts no more where the access is there again. Raises what the connector does."""
+    if unwritten.at(order.grant, order.system) is not None and connector.read_back(order):
+        unwritten.forget(order.grant, order.system)

@@ -47,6 +47,7 @@ from bot.operations.take_work import Row
 from bot.operations.try_start import try_start
 from bot.slack.people import SlackPeople
 from bot.survey import Survey
+from bot.unwritten_ends import forget_if_back
 
 Recording = Callable[[World], object]
 
@@ -131,6 +132,8 @@ class Works:
             return []
         with _calling(system), self._health.watching(system):
             connector = for_order(self.systems, order)
+            if not self.systems.ends_together(order.connector):
+                forget_if_back(self._world.unwritten, connector, order)
             connector.revoke(order)
             if connector.read_back(order):
                 raise SystemUnavailable(f"{system} still has the access")

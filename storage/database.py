@@ -31,6 +31,7 @@ NOTICED_DEAD = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_coun
 """How libpq finds that a server is gone which never said so: within some ten seconds."""
 
 CHANNEL = "access_bot"
+REPORT_LOCK = 0x61636366  # like MIGRATION_LOCK
 MIGRATION_LOCK = 0x61636365  # any number that every process of this product agrees on
 
 
@@ -63,6 +64,7 @@ class Database:
         self.beside = "+" if self.is_sqlite else ""
         """Stands before a column whose index is not the one to look in; SQLite can't tell by itself."""
         self.writes = Writes()
+        self._first: Any = None
         self._local = threading.local()
 
     @property
@@ -279,6 +281,8 @@ class Database:
         """Closes this thread's connection and the one that writes, on PostgreSQL every idle one."""
         if not self._db.is_closed():
             self._db.close()
+        if self._first is not None:
+            self._first.close()
         if self._writer is not None:
             self._writer.close()
         else:
@@ -302,6 +306,23 @@ class Database:
                 for notice in connection.notifies(timeout=1, stop_after=1):
                     said = json.loads(notice.payload)
                     heard(said["queues"], said["due"])
+
+    def is_first(self) -> bool:
+        """Whether this process, of all on this PostgreSQL, is the one that reports what they all see; always so on
+        SQLite. It is the first that asked, and stays it until its connection ends. No write is needed for that."""
+        if self.is_sqlite:
+            return True
+        import psycopg
+
+        with _translated():
+            if self._first is None or self._first.closed:
+                self._first = psycopg.connect(self._url, autocommit=True, **self._how())
+            try:
+                found = self._first.execute("SELECT pg_try_advisory_lock(%s)", [REPORT_LOCK]).fetchone()
+            except psycopg.Error:
+                self._first.close()
+                raise
+        return bool(found and found[0])
 
     def data_version(self) -> int:
         """A number that changes when another process commits (SQLite's `data_version` pragma); 0 on PostgreSQL."""

@@ -4,6 +4,7 @@ from storage.database import Database
 
 MARK = "clock_mark"
 TOLD = "clock_told"
+WRITING_TOLD = "writing_told"
 
 
 def newest(db: Database) -> int:
@@ -25,6 +26,11 @@ def mark(db: Database, at: int) -> bool:
 def claim_told(db: Database, at: int, within: int) -> bool:
     """Takes the right to tell of the clock; False when it was taken within so many seconds."""
     return _forward(db, TOLD, at, within)
+
+
+def claim_writing_told(db: Database, at: int, since: int) -> bool:
+    """Takes the right to tell that an outage is over; False when somebody told it after `since`."""
+    return _forward(db, WRITING_TOLD, at, max(1, at - since))
 
 
 def _forward(db: Database, key: str, at: int, least: int) -> bool:

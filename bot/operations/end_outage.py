@@ -9,7 +9,7 @@ from bot.core.model import GrantState
 from bot.operations._unit import SYSTEM, Unit, World, unit
 from bot.operations.keep_channels import known_place
 from bot.operations.tell_each_lead import leads_of
-from storage import grants
+from storage import grants, times
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,13 +24,15 @@ class Outage:
 
 
 def end_outage(world: World, outage: Outage) -> None:
-    """Puts the outage on record and tells the leads that it is over. An end that was made from memory,
-    of a grant that another process has renewed, is undone. Raises StorageUnavailable."""
+    """Puts the outage on record, as this process saw it, and tells the leads once that it is over. An
+    end that was made from memory, of a grant that another process has renewed, is undone. Raises
+    StorageUnavailable."""
     with unit(world) as u:
         again = [pair for pair in world.unwritten.pairs() if _is_wrong(u, *pair)]
         facts: dict[str, Any] = {"since": outage.since, "seconds": max(0, u.now - outage.since), "ended": outage.ended}
         u.note(Event.WRITING_BACK, SYSTEM, cause=outage.cause, made_again=len(again), told=outage.told, **facts)
-        u.tell_leads("writing_back", **facts)
+        if times.claim_writing_told(u.db, u.now, outage.since):
+            u.tell_leads("writing_back", **facts)
 
 
 def settle_unwritten(world: World) -> None:

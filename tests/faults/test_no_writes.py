@@ -69,8 +69,8 @@ def ends_anyway(company: Company, doors: Doors, no_writes: Callable[[], Abstract
     assert at <= gone + 1
     ((detail,),) = company.rows("SELECT detail FROM audit WHERE event = 'grant:access:ended'")
     assert json.loads(detail)["ended_at"] == at
-    ((detail,),) = company.rows("SELECT detail FROM audit WHERE event = 'process:writing:resumed'")
-    assert (json.loads(detail)["ended"], json.loads(detail)["told"]) == (1, True)
+    found = company.rows("SELECT detail FROM audit WHERE event = 'process:writing:resumed'")
+    assert (1, True) in [(json.loads(detail)["ended"], json.loads(detail)["told"]) for (detail,) in found]
     assert command(company, "audit", "verify").returncode == 0
     until(company.bot.is_ready)
 
@@ -84,13 +84,14 @@ def test_on_a_full_disk_access_that_is_due_ends_and_is_recorded_afterwards(
     ends_anyway(company, doors, small_disk.full)
 
 
-def test_on_a_postgresql_that_became_a_standby_access_that_is_due_ends_too(
+def test_on_a_postgresql_that_became_a_standby_two_workers_do_so_and_one_reports_it(
     make_company: Callable[..., Company], postgres_url: str, tmp_path: Path
 ) -> None:
     company = make_company(environment={"DATABASE_URL": postgres_url})
     company.expect("notices of other processes come late")
     doors = with_a_door(company, tmp_path / "doors")
     company.start()
+    company.start("worker")
 
     @contextmanager
     def read_only() -> Iterator[None]:

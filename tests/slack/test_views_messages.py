@@ -457,6 +457,21 @@ SECURITY: dict[str, tuple[str, dict[str, object], str]] = {
     ),
     "resume": ("panic_off", {"by": "U0BEN", "role": "r", "person": "", "ended": 0}, "off for the role r"),
     "a clock behind": ("clock_behind", {"seconds": 60}, "clock was 1m behind"),
+    "no writes": (
+        "writing_down",
+        {"since": 1_790_000_000},
+        "The database takes no writes since 21 Sep 2026 14:13 UTC, or not all of them.\nAccess that is due ends anyway",
+    ),
+    "writes again": (
+        "writing_back",
+        {"since": 1_790_000_000, "seconds": 240, "ended": 2},
+        "takes writes again, after 4m (since 21 Sep 2026 14:13 UTC).\n2 revocations meanwhile; each",
+    ),
+    "writes again, and nothing was due": (
+        "writing_back",
+        {"since": 1_790_000_000, "seconds": 0, "ended": 0},
+        "after 1s (since 21 Sep 2026 14:13 UTC).\nNo access was due meanwhile",
+    ),
     "policy": ("policy_rejected", {"problems": ["roles.toml:3 x: bad"], "count": 12}, "and 11 more"),
     "changed roles": (
         "policy_changed",

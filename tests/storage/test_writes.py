@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 
 import psycopg
@@ -15,21 +14,8 @@ from bot.operations.check_storage import check_writing, writing_problem
 from storage import facts
 from storage.database import Database
 from tests.full_disk import SmallDisk
+from tests.locks import held
 from tests.worlds import make_world
-
-
-@contextmanager
-def held(database: Database) -> Iterator[None]:
-    """Another process holds a lock that every write needs, and reading does not."""
-    if database.is_sqlite:
-        with closing(sqlite3.connect(database._url.removeprefix("sqlite:///"), isolation_level=None)) as other:
-            other.execute("BEGIN IMMEDIATE")
-            yield
-            other.execute("ROLLBACK")
-        return
-    with psycopg.connect(database._url) as other:
-        other.execute("LOCK TABLE facts IN EXCLUSIVE MODE")
-        yield
 
 
 @pytest.fixture
@@ -46,7 +32,7 @@ def put(database: Database, value: str) -> None:
 def test_a_write_that_fails_is_known_until_one_works(impatient: Database) -> None:
     put(impatient, "one")
     assert impatient.writes.problem == "" and impatient.writes.failing_for == 0
-    with held(impatient):
+    with held(impatient, "facts"):
         with pytest.raises(StorageUnavailable) as caught:
             put(impatient, "two")
         assert impatient.writes.problem == caught.value.cause
@@ -61,7 +47,7 @@ def test_a_write_that_fails_is_known_until_one_works(impatient: Database) -> Non
 
 def test_a_transaction_that_changes_nothing_proves_nothing(impatient: Database) -> None:
     put(impatient, "one")
-    with held(impatient), pytest.raises(StorageUnavailable):
+    with held(impatient, "facts"), pytest.raises(StorageUnavailable):
         put(impatient, "two")
     with impatient.transaction():
         assert impatient.run("UPDATE facts SET value = 'x' WHERE key = 'none'") == 0
@@ -73,7 +59,7 @@ def test_a_transaction_that_changes_nothing_proves_nothing(impatient: Database) 
 
 def test_an_idle_process_notices_that_writing_works_again(impatient: Database, tmp_path: Path) -> None:
     world = make_world(tmp_path, db=impatient).world
-    with held(impatient):
+    with held(impatient, "facts"):
         with pytest.raises(StorageUnavailable):
             put(impatient, "two")
         assert writing_problem(world)

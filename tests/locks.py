@@ -1,0 +1,26 @@
+"""A lock that somebody else holds: writing waits for it in vain, and reading does not."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+
+import psycopg
+
+from storage.database import Database
+
+
+@contextmanager
+def held(database: Database, table: str) -> Iterator[None]:
+    """On PostgreSQL that of one table, on SQLite the only one there is."""
+    if database.is_sqlite:
+        path = database._url.removeprefix("sqlite:///")
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            yield
+            other.execute("ROLLBACK")
+        return
+    with psycopg.connect(database._url) as other:
+        other.execute(f"LOCK TABLE {table} IN EXCLUSIVE MODE".encode())
+        yield

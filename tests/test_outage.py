@@ -1,0 +1,329 @@
+"""Ends that can't be written are made anyway, reported once, and recorded afterwards."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import closing, suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from unittest.mock import patch
+
+import psycopg
+import pytest
+
+from bot import outage
+from bot.core.errors import OutcomeUnknown, StorageUnavailable, SystemRefused, SystemUnavailable
+from bot.core.model import Grant, GrantState, Mark
+from bot.health import Health
+from bot.operations.expire_due import expire_due
+from bot.operations.find_unwritten import find_unwritten, known_ends
+from bot.operations.keep_marks import StoredMarks
+from bot.operations.record_delivery import order_for, record_ended
+from bot.operations.renew_grant import Renewed, renew_grant
+from bot.outage import OutageWatch
+from bot.unwritten_ends import UnwrittenMarks, UnwrittenRevocations, forget_if_back
+from storage.database import Database
+from tests.fakes import FakeSystem, FakeSystems, OurSystem, until
+from tests.locks import held
+from tests.worlds import ANA, LEA, Made, make_world
+
+CHANNEL = "#access-security"
+
+
+@dataclass
+class Watched:
+    """An outage watch that looks when a test lets it. A place in `failing` raises what stands there."""
+
+    made: Made
+    system: FakeSystem
+    told: list[str] = field(default_factory=list)
+    failing: dict[str, list[Exception]] = field(default_factory=dict)
+    watch: OutageWatch = field(init=False)
+
+    def __post_init__(self) -> None:
+        world, marks = self.made.world, UnwrittenMarks(StoredMarks(self.made.world))
+        systems = FakeSystems(self.system)
+        revocations = UnwrittenRevocations(world, systems, marks, Health(world.now))  # type: ignore[arg-type]
+        self.watch = OutageWatch(world, revocations, self.tell)
+
+    def tell(self, place: str, facts: Mapping[str, object]) -> None:
+        if errors := self.failing.get(place):
+            raise errors.pop(0)
+        self.told.append(place)
+
+    def look(self, times: int = 1) -> None:
+        """Looks, and waits until what that began is done."""
+        for _ in range(times):
+            self.watch.look()
+            until(self.is_still)
+
+    def is_still(self) -> bool:
+        report, revocations = self.watch._report._thread, self.watch._revocations
+        return not (report and report.is_alive()) and float("inf") not in revocations._next_try.values()
+
+    def due(self, role: str = "shop-admin", duration: int = 3600) -> Grant:
+        grant = self.made.a_grant(role, duration=duration)
+        self.system.held.add(grant.id)
+        self.made.clock.at = max(self.made.clock.at, grant.ends_at + 20)
+        return grant
+
+    def sweep(self) -> None:
+        with suppress(StorageUnavailable):
+            expire_due(self.made.world)
+
+
+@pytest.fixture(autouse=True)
+def at_once() -> Iterator[None]:
+    """No test waits for an outage to last."""
+    waits = dict.fromkeys(("LOOK_EVERY", "STEADY", "TELL_EVERY", "LEARN_PEOPLE_EVERY"), 0.0)
+    with patch.multiple(outage, OUTAGE_AFTER=1e-9, **waits):
+        yield
+
+
+@pytest.fixture
+def watched(database_url: str, tmp_path: Path) -> Iterator[Watched]:
+    with closing(Database(database_url, wait=0.2)) as database:
+        found = Watched(make_world(tmp_path, db=database), FakeSystem())
+        found.look()
+        yield found
+
+
+@pytest.fixture
+def watched_on_sqlite(sqlite_url: str, tmp_path: Path) -> Iterator[Watched]:
+    with closing(Database(sqlite_url)) as database:
+        found = Watched(make_world(tmp_path, db=database), FakeSystem())
+        found.look()
+        yield found
+
+
+def test_while_a_lock_is_held_what_is_due_ends_and_is_recorded_afterwards(watched: Watched) -> None:
+    made, world = watched.made, watched.made.world
+    grant = watched.due()
+    gone = made.clock.at
+    with held(world.db, "grants"):
+        watched.sweep()
+        watched.look(3)
+        assert watched.system.held == set()
+        assert watched.system.told("revoke") == 1
+        assert made.grant(grant.id).state is GrantState.ACTIVE
+        assert watched.told == [CHANNEL]
+        assert not watched.watch.well()
+        made.clock.at += 60
+    watched.sweep()
+    record_ended(world, grant.id, "shop-admin")
+    assert made.grant(grant.id).ended_at == gone
+    ((detail,),) = made.log("grant:access:ended", "detail")
+    assert json.loads(detail)["ended_at"] == gone
+    with world.db.transaction():
+        world.db.run("DELETE FROM outbox WHERE kind = 'end_lease'")
+    watched.look(2)
+    assert watched.watch.well() and watched.told == [CHANNEL]
+    ((detail,),) = made.log("process:writing:resumed", "detail")
+    assert {"ended": 1, "told": True}.items() <= json.loads(detail).items()
+    assert len(made.rows("SELECT id FROM outbox WHERE data LIKE '%writing_back%'")) == 1
+    assert world.unwritten.pairs() == []
+    assert made.verdict().broken is None and made.verdict().differing == 0
+
+
+def test_ends_that_were_asked_for_are_made_when_nobody_can_take_them(watched: Watched) -> None:
+    made = watched.made
+    grant = watched.due()
+    expire_due(made.world)
+    made.clock.at += 10
+    with held(made.world.db, "outbox"):
+        with pytest.raises(StorageUnavailable), made.world.db.transaction():
+            made.world.db.run("UPDATE outbox SET due_at = 0")
+        watched.look()
+        assert watched.system.held == set()
+    assert made.world.unwritten.at(grant.id, "shop-admin") == made.clock.at
+
+
+def test_a_grant_whose_row_somebody_has_locked_ends_although_no_write_fails(postgres_url: str, tmp_path: Path) -> None:
+    with closing(Database(postgres_url, wait=0.2)) as database:
+        watched = Watched(make_world(tmp_path, db=database), FakeSystem())
+        watched.look()
+        grant = watched.due()
+        with psycopg.connect(postgres_url) as other:
+            other.execute("SELECT 1 FROM grants WHERE id = %s FOR UPDATE", [grant.id])
+            assert expire_due(watched.made.world) == 0
+            assert database.writes.problem == ""
+            watched.look()
+            assert watched.system.held == set()
+            assert watched.told == [CHANNEL] and database.writes.problem == ""
+        assert expire_due(watched.made.world) == 1
+
+
+def test_what_is_overdue_once_is_left_to_the_sweep(watched_on_sqlite: Watched) -> None:
+    """The process has started just now, or the machine was asleep."""
+    watched = watched_on_sqlite
+    grant = watched.due()
+    with patch.object(outage, "OUTAGE_AFTER", 60):
+        watched.look()
+    assert watched.system.held == {grant.id}
+    watched.sweep()
+    watched.look()
+    assert watched.system.told("revoke") == 0 and watched.told == []
+
+
+def test_a_write_that_failed_once_is_no_outage(watched: Watched) -> None:
+    with held(watched.made.world.db, "grants"), pytest.raises(StorageUnavailable):
+        watched.made.a_grant()
+    with watched.made.world.db.transaction():
+        watched.made.world.db.run("UPDATE people SET checked_at = 0")
+    with patch.object(outage, "OUTAGE_AFTER", 60):
+        watched.look(2)
+    assert watched.told == [] and watched.watch.well()
+    assert watched.made.events("process:writing:resumed") == 0
+
+
+def test_a_system_that_fails_is_tried_again(watched_on_sqlite: Watched) -> None:
+    watched, made = watched_on_sqlite, watched_on_sqlite.made
+    grant = watched.due()
+    watched.system.failing["revoke"] = SystemUnavailable("away")
+    made.world.db.writes.failed("full")
+    watched.look(3)
+    assert watched.system.told("revoke") == 1, "the next try waits"
+    assert made.world.unwritten.pairs() == []
+    watched.system.failing.clear()
+    watched.watch._revocations._next_try.clear()
+    watched.look()
+    assert watched.system.held == set()
+    assert made.world.unwritten.pairs() == [(grant.id, "shop-admin")]
+
+
+def test_rows_of_ours_are_over_without_a_call(sqlite_url: str, tmp_path: Path) -> None:
+    with closing(Database(sqlite_url)) as database:
+        watched = Watched(make_world(tmp_path, db=database), OurSystem())
+        grant = watched.due()
+        database.writes.failed("full")
+        watched.look()
+        assert watched.system.calls == []
+        assert database.is_sqlite and watched.made.world.unwritten.pairs() == [(grant.id, "shop-admin")]
+
+
+READ = """
+title = "Read"
+system = "shop-admin"
+actions = ["orders:read"]
+requesters = ["everyone"]
+approvers = ["@db-leads"]
+"""
+
+
+def test_a_grant_that_goes_on_keeps_its_actions_and_one_that_is_overdue_too_does_not(made: Made) -> None:
+    """Otherwise each of two would keep the other's access."""
+    made.set_policy(read=READ)
+    first, second = made.a_grant("shop-admin", duration=600), made.a_grant("read", duration=3600)
+
+    def kept() -> dict[str, tuple[str, ...]]:
+        return {end.order.grant: end.order.kept for end in find_unwritten(made.world, 2, asked=False)}
+
+    made.clock.at = first.ends_at + 5
+    assert kept() == {first.id: ("orders:read",)}
+    made.clock.at = second.ends_at + 5
+    assert kept() == {first.id: ("orders:read",), second.id: ()}
+
+
+def test_when_nothing_can_be_read_either_the_ends_that_were_known_are_made(watched_on_sqlite: Watched) -> None:
+    watched, made = watched_on_sqlite, watched_on_sqlite.made
+    soon, later = made.a_grant("shop-admin", duration=600), made.a_grant("reports-read", duration=7200)
+    watched.system.held |= {soon.id, later.id}
+    watched.look()
+    made.clock.at = soon.ends_at + 3
+    made.world.db.writes.failed("gone")
+    with patch.object(outage, "find_unwritten", side_effect=StorageUnavailable("gone")):
+        watched.look()
+    assert watched.system.held == {later.id}
+
+
+def test_an_end_from_memory_of_what_was_renewed_meanwhile_is_undone(watched_on_sqlite: Watched) -> None:
+    watched, made = watched_on_sqlite, watched_on_sqlite.made
+    grant = made.a_grant("shop-admin", duration=600)
+    watched.system.held.add(grant.id)
+    watched.look()
+    made.clock.at = grant.ends_at - 10
+    assert isinstance(renew_grant(made.world, grant.id, ANA, duration=600), Renewed)
+    made.clock.at = grant.ends_at + 3
+    made.world.db.writes.failed("gone")
+    with patch.object(outage, "find_unwritten", side_effect=StorageUnavailable("gone")):
+        watched.look()
+    assert watched.system.held == set()
+    made.forget_work()
+    made.world.db.writes.worked()
+    watched.look()
+    assert "extend_lease" in made.work()
+    assert made.world.unwritten.pairs() == []
+
+
+def test_a_start_that_comes_after_an_end_takes_back_its_time(made: Made) -> None:
+    grant, system = made.a_grant(), FakeSystem()
+    order = order_for(made.world, grant.id, "shop-admin")
+    assert order is not None
+    made.world.unwritten.note(grant.id, "shop-admin", 1)
+    forget_if_back(made.world.unwritten, system, order)
+    assert made.world.unwritten.at(grant.id, "shop-admin") == 1
+    system.grant(order)
+    forget_if_back(made.world.unwritten, system, order)
+    assert made.world.unwritten.at(grant.id, "shop-admin") is None
+
+
+def test_marks_are_forgotten_until_they_were_read_back(made: Made) -> None:
+    stored = StoredMarks(made.world)
+    marks, mark = UnwrittenMarks(stored), Mark("github", "g1", "ana", "team", "team")
+    marks.note(mark)
+    marks.forget(mark)
+    assert marks.of_grant("github", "g1") == marks.of_thing("github", "ana", "team") == []
+    assert marks.of_system("github") == [] and stored.of_system("github") == [mark]
+    marks.show("github", "g1")
+    assert marks.of_grant("github", "g1") == [mark]
+
+
+def test_pairs_that_another_process_has_recorded_are_forgotten(watched: Watched) -> None:
+    made = watched.made
+    grant = watched.due()
+    made.world.unwritten.note(grant.id, "shop-admin", made.clock.at)
+    expire_due(made.world)
+    watched.look()
+    assert made.world.unwritten.pairs() == [(grant.id, "shop-admin")], "its record is still to come"
+    other = replace(made.world, unwritten=type(made.world.unwritten)())
+    record_ended(other, grant.id, "shop-admin")
+    watched.look()
+    assert made.world.unwritten.pairs() == []
+
+
+LOST = OutcomeUnknown("lost")
+REPORTS: dict[str, tuple[dict[str, list[Exception]], list[str]]] = {
+    "the channel takes it": ({}, [CHANNEL]),
+    "the channel refuses": ({CHANNEL: [SystemRefused("is_archived")]}, [LEA]),
+    "Slack is away for a while": ({CHANNEL: [SystemUnavailable("away")] * 2}, [CHANNEL]),
+    "an answer is lost": ({CHANNEL: [LOST]}, [CHANNEL]),
+    "two answers are lost": ({CHANNEL: [LOST, LOST]}, []),
+    "neither channel nor lead": (
+        {CHANNEL: [SystemRefused("is_archived")] * 2, LEA: [SystemRefused("messages_tab_disabled")]},
+        [LEA],
+    ),
+}
+
+
+@pytest.mark.parametrize(("failing", "expected"), REPORTS.values(), ids=REPORTS)
+def test_the_report_goes_to_the_channel_or_to_each_lead_once(
+    watched_on_sqlite: Watched, failing: dict[str, list[Exception]], expected: list[str]
+) -> None:
+    watched = watched_on_sqlite
+    watched.failing = {place: list(errors) for place, errors in failing.items()}
+    watched.made.world.db.writes.failed("full")
+    watched.look(5)
+    assert watched.told == expected
+
+
+def test_what_is_known_by_heart_is_what_may_be_on_a_system(made: Made) -> None:
+    active = made.a_grant("shop-admin")
+    made.a_request("reports-read")
+    ending = made.a_grant("reports-read", person="U0CARA", duration=60)
+    made.clock.at = ending.ends_at
+    expire_due(made.world)
+    assert [(end.order.grant, end.at) for end in known_ends(made.world)] == [
+        (ending.id, 0),
+        (active.id, active.ends_at),
+    ]
