@@ -162,6 +162,7 @@ class _Report:
         channel, leads = to
         with suppress(StorageUnavailable):
             if not self._is_first():
+                log.info("another process reports that ends can't be written")
                 return
         try:
             if channel:

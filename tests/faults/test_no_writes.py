@@ -95,11 +95,12 @@ def test_on_a_postgresql_that_became_a_standby_two_workers_do_so_and_one_reports
 
     @contextmanager
     def read_only() -> Iterator[None]:
-        """Its sessions are cut, and the next ones can only read."""
+        """Its sessions are cut, and the next ones can only read, until one worker leaves the report to the other."""
         with psycopg.connect(postgres_url, autocommit=True) as other:
             other.execute("SET default_transaction_read_only = off")
             set_read_only(other, "on")
             yield
+            until(lambda: any("another process reports" in bot.said for bot in company.bots))
             set_read_only(other, "off")
 
     ends_anyway(company, doors, read_only)
