@@ -135,9 +135,15 @@ def _bare_url(url: re.Match[str], hide: _Hide) -> str:
     user, colon, _ = login.partition(":")
     shown = user + colon if scheme.startswith("postgres") and colon else ""
     login = shown + _without_literals(login[len(shown) : -1], hide) + login[-1:]
-    path = _RANDOM.sub(lambda match: hide(match.group()), path)
+    path = _SEGMENT.sub(lambda match: _without_random(match.group(), hide), path)
     tail = [part[:1] + _without_literals(part[1:], hide) for part in (query, fragment)]
     return "".join([scheme, login, host, path, *tail])
+
+
+def _without_random(segment: str, hide: _Hide) -> str:
+    """A long part of a path with digits in it may be all that keeps others out."""
+    letters, digits = re.search("[A-Za-z]", segment), re.search("[0-9]", segment)
+    return hide(segment) if letters and digits else segment
 
 
 def _in_quotes(text: str, hide: _Hide) -> str:
@@ -166,14 +172,18 @@ _REFERENCE = re.compile(r"(?<!\$)(\$\{[A-Za-z_][A-Za-z0-9_]*\})")
 _NAMED = r"(?:secret|token|passw|passphrase|pwd|credential|api[_-]?key|private[_-]?key|access[_-]?key)"
 _NAME = re.compile(_NAMED, re.IGNORECASE)
 _SECRET_OPTION = re.compile(rf"-{{1,2}}[\w-]*{_NAMED}[\w-]*", re.IGNORECASE)
-_ASSIGNED = re.compile(rf"""(\b[\w-]*{_NAMED}[\w-]*\s*=\s*)("[^"\n]+"|'[^'\n]+'|(?!["'\s])\S+)""", re.IGNORECASE)
-_URL = re.compile(
-    r"([A-Za-z][A-Za-z0-9+.-]*://)([^\s\"'<>]*@)?([^\s\"'<>/?#]*)([^\s\"'<>?#]*)(\?[^\s\"'<>#]*)?(#[^\s\"'<>]*)?"
+_ASSIGNED = re.compile(
+    rf"""((?<![\w-])[\w-]{{0,60}}?{_NAMED}[\w-]{{0,60}}\s{{0,20}}=\s{{0,20}})"""
+    rf"""("[^"\n]+"|'[^'\n]+'|(?!["'\s])\S+)""",
+    re.IGNORECASE,
 )
-_RANDOM = re.compile(r"(?=[\w-]*[0-9])(?=[\w-]*[A-Za-z])[\w-]{20,}", re.ASCII)
+_URL = re.compile(
+    r"([A-Za-z][A-Za-z0-9+.-]{0,30}://)([^\s\"'<>]*@)?([^\s\"'<>/?#]*)([^\s\"'<>?#]*)(\?[^\s\"'<>#]*)?(#[^\s\"'<>]*)?"
+)
+_SEGMENT = re.compile(r"[\w-]{20,}", re.ASCII)
 _TOKEN = re.compile(
-    r"xox[a-z]-[\w-]+|xapp-[\w-]+|gh[a-z]_\w{20,}|github_pat_\w+|eyJ[\w-]+\.[\w-]+\.[\w-]+"
-    r"|(?i:bearer|basic)\s+[\w.~+/=-]{8,}|-----BEGIN [^-]*PRIVATE KEY-----",
+    r"xox[a-z]-[\w-]+|xapp-[\w-]+|gh[a-z]_\w{20,}|github_pat_\w+|(?<![\w-])eyJ[\w-]+\.[\w-]+\.[\w-]+"
+    r"|(?i:bearer|basic)\s{1,20}[\w.~+/=-]{8,}|-----BEGIN [^-]*PRIVATE KEY-----",
     re.ASCII,
 )
 """Tokens of Slack, GitHub and others that are known by their beginning, JSON Web Tokens, keys."""

@@ -4,7 +4,8 @@ processes that read it.
 
 import hashlib
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bot.core import effects
@@ -16,7 +17,7 @@ from bot.core.policy_text import redacted_text
 from bot.operations._judge_start import judge_scheduled
 from bot.operations._unit import SYSTEM, Unit, World, unit
 from bot.operations.record_people import warn_undecidable
-from storage import facts
+from storage import facts, people
 
 _LOADED, _REJECTED, _SUMMARY = "policy loaded", "policy rejected", "policy summary"
 _TEXT = "policy text"
@@ -76,14 +77,29 @@ def _tell(u: Unit, channel_before: str, found: Sequence[Change]) -> None:
     other = [str(each) for each in found if not each.loosens]
     room = max(0, TOLD - len(looser))
     about = {
-        "looser": looser[:TOLD],
-        "other": other[:room],
+        "looser": _with_names(u, looser[:TOLD]),
+        "other": _with_names(u, other[:room]),
         "loosening": len(looser),
         "count": len(found),
     }
     u.tell_leads("policy_changed", **about)
     if channel_before and channel_before != u.policy.workspace.security_channel:
         u.do(effects.tell_security(channel_before, "policy_changed", **about))
+
+
+def _with_names(u: Unit, texts: Sequence[str]) -> list[str]:
+    """The texts with a name behind each id of a group or person that is known."""
+    ids = {id for text in texts for id in _ID.findall(text)}
+    names = {id: person.name for id, person in people.several(u.db, ids).items()}
+    names |= {id: handle for handle, id in u.directory.handles.items()}
+    return [_ID.sub(lambda match: _with_name(match[0], names), text) for text in texts]
+
+
+def _with_name(id: str, names: Mapping[str, str]) -> str:
+    return f"{id} ({names[id]})" if id in names else id
+
+
+_ID = re.compile(r"\b[SUW][A-Z0-9]{2,20}\b")
 
 
 def record_rejected(world: World, digest: str, problems: Sequence[Problem]) -> None:

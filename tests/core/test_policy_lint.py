@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from bot.core.breadth import LONG
 from bot.core.errors import ConfigError
 from bot.core.policy import parse_policy
-from bot.core.policy_lint import NOT_NEEDED, PolicyWarning, warnings
+from bot.core.policy_lint import MANY_RENEWALS, NOT_NEEDED, PolicyWarning, warnings
 from bot.core.policy_values import WARNINGS
 
 ROOT = Path(__file__).parents[2]
@@ -365,6 +366,7 @@ def test_what_is_meant_is_no_setting_of_a_connector_and_changes_no_role() -> Non
 
 def test_every_warning_is_in_the_documents() -> None:
     page = (ROOT / "docs/check.md").read_text()
+    assert f"more than {MANY_RENEWALS} renewals" in page and f"more than {LONG // 86_400} days" in page
     assert re.findall(r"^\| `([a-z-]+)` \|", page, re.M) == [*WARNINGS, NOT_NEEDED]
 
 

@@ -99,6 +99,7 @@ KEPT = {
     "settings": 'connector = "ssh"\nprincipals = ["deploy"]\nca_key = "/etc/ca"\nprivate = true\ntimeout = "10s"',
     "an ARN": 'instance_arn = "arn:aws:sso:::instance/ssoins-1234567890abcdef"',
     "a path": 'url = "https://hooks.example.com/a-path-of-words/v1"',
+    "a long path": 'url = "https://hooks.example.com/a-long-path-of-many-words/v1"',
     "prose": "# its secret of at least 16 characters",
 }
 
@@ -112,6 +113,21 @@ def test_everything_else_is_kept(lines: str) -> None:
 def test_a_word_of_env_that_is_no_secret_elsewhere_stays_there() -> None:
     text = '[systems.a]\nenv = { STAGE = "production" }\n[roles.a]\ntitle = "Deploy to production"\n'
     assert "Deploy to production" in redacted_text(text)[0]
+
+
+LONG = {
+    "letters": "a" * 500_000,
+    "names of secrets": "secret-" * 70_000,
+    "beginnings of URLs": "a://" * 100_000,
+    "beginnings of tokens": "eyJ" * 150_000,
+    "hyphens": "a-" * 200_000,
+}
+
+
+@pytest.mark.parametrize("words", LONG.values(), ids=LONG)
+def test_a_long_text_takes_time_in_proportion(words: str) -> None:
+    """Twice the square of this would take longer than any test may."""
+    assert len(redacted_text(f'[systems.a]\nurl = "https://h/{words}"\n# {words}\n')[0]) > 100
 
 
 def test_every_setting_is_either_shown_or_known_to_hold_secrets() -> None:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from bot.core.approval import Refused
 from bot.operations.describe_person import describe_home
 from bot.operations.describe_request import describe_request
 from bot.operations.read_audit import may_audit
+from bot.operations.record_policy import record_loaded
 from bot.operations.request_access import Ask, request_access
 from bot.operations.try_start import try_start
 from tests.builders import WORKSPACE
-from tests.worlds import ANA, BEN, LEA, Made
+from tests.worlds import ANA, BEN, LEA, Made, a_person
 
 
 @pytest.fixture(autouse=True)
@@ -35,6 +38,18 @@ def test_the_approval_message_and_app_home_name_the_handle(made: Made) -> None:
     card = describe_request(made.world, request.id)
     assert card and card.groups == ("@deciding",)
     assert describe_home(made.world, ANA).approvers["shop-admin"] == ("@deciding",)
+
+
+def test_a_change_of_the_file_is_told_with_names_and_recorded_as_it_stands(made: Made) -> None:
+    record_loaded(made.world, made.world.policy())
+    made.know(a_person(ANA))
+    made.set_policy(shop_admin=f'requesters = ["S0DECIDING", "{ANA}"]')
+    record_loaded(made.world, made.world.policy())
+    (told,) = [json.loads(data) for (data,) in made.rows("SELECT data FROM outbox WHERE kind = 'tell_security'")]
+    (looser,) = [each for each in told["looser"] if "requesters" in each]
+    assert f"S0DECIDING (@deciding), {ANA} ({a_person(ANA).name})" in looser
+    ((detail,),) = made.log("policy:file:loaded", "detail")[-1:]
+    assert f"requesters: added S0DECIDING, {ANA}; removed S0ASKING" in detail
 
 
 def test_a_start_that_is_not_made_names_the_handle(made: Made) -> None:

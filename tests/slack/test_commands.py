@@ -355,6 +355,7 @@ def test_audit_has_an_older_page_as_long_as_there_is_one(stored: Front) -> None:
     for _ in range(25):
         stored.command("request nothing-like-it fix")
         stored.made.clock.at += 60
+    stored.made.know(replace(a_person(LEA), checked_at=stored.made.clock.at))
     answer = stored.command("audit event:request:action", user=LEA)
     assert "audit_older" in str(answer)
     assert "audit_older" not in str(
