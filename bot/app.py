@@ -56,6 +56,7 @@ from bot.operations.sound_alarms import watch_ends
 from bot.operations.take_work import free_claims
 from bot.outage import OutageWatch
 from bot.roles_file import RolesFile
+from bot.roles_watch import RolesWatch
 from bot.session_watch import SessionWatch
 from bot.settings import Settings
 from bot.slack.direct_post import DirectPost
@@ -221,7 +222,7 @@ class Worker:
             "the clock": self.jobs.look,
             "the database": Commits(self._base.db.data_version, [self.jobs.find_due, self.delivery.find_due]).look,
             "the outbox": self.delivery.wake_due,
-            "roles.toml": partial(reload_roles, self._base),
+            **_roles_looks(self._base),
             "writing": WriteWatch(self._base.world).look,
         }
         return looks if self.socket is None else {**looks, "Slack's socket": self.socket.look}
@@ -293,6 +294,13 @@ def build_hands(base: Base) -> Delivery:
     client = slack_client(base.settings, timeout=1)
     people = SlackPeople(client, base.world, lambda: "")
     return _delivery(base, base.world, client, people, UsageMeter(base.world))
+
+
+def _roles_looks(base: Base) -> Looks:
+    looks: Looks = {"roles.toml": partial(reload_roles, base)}
+    if base.db.is_sqlite:  # one process, and so one file
+        return looks
+    return {**looks, "the roles.toml of others": RolesWatch(base.world, base.clock).look}
 
 
 def reload_roles(base: Base) -> None:
@@ -374,8 +382,7 @@ def serve(base: Base, *, web: bool, work: bool, migrate: bool) -> None:
         parts.append(worker or Greeting(identity, lambda: None))
         slack = _slack_events(base, identity, registry) if takes_events else None
     if worker is None:
-        looks: Looks = {"roles.toml": partial(reload_roles, base), "writing": WriteWatch(base.world).look}
-        parts.append(Watch(base.clock.exact, looks))
+        parts.append(Watch(base.clock.exact, {**_roles_looks(base), "writing": WriteWatch(base.world).look}))
     said = worker.systems if worker is not None else dict
     _serve(base, meter, parts, partial(_ready, base, worker, slack), said, slack, registry)
 

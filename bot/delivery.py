@@ -14,7 +14,7 @@ from functools import partial
 
 from bot.connectors import Systems
 from bot.core.effects import Kind, Queue
-from bot.core.errors import OutcomeUnknown, StorageUnavailable, SystemRefused, SystemUnavailable
+from bot.core.errors import OutcomeUnknown, Outdated, StorageUnavailable, SystemRefused, SystemUnavailable
 from bot.health import Health
 from bot.operations._unit import World
 from bot.operations.answer_waiting import give_up_waiting
@@ -346,7 +346,7 @@ class Delivery:
         waits = error.to_person or waits_for_person(self._world, row.data["grant"])
         patience = PERSON_PATIENCE if waits else START_PATIENCE
         if self._world.now() - row.created_at < patience:
-            if row.attempts == 1 or error.to_person:
+            if (row.attempts == 1 or error.to_person) and not isinstance(error, Outdated):
                 until = row.created_at + patience
                 record_start_delayed(self._world, row.data["grant"], error.to_person, until)
             return False
@@ -360,7 +360,8 @@ class Delivery:
     def decide_again(self, row: Row, error: SystemUnavailable) -> bool:
         if self._world.now() - row.created_at < PRESS_PATIENCE:
             return False
-        self._finish([row], [lambda world: give_up_press(world, row.data)])
+        why = str(error) if isinstance(error, Outdated) else ""
+        self._finish([row], [lambda world: give_up_press(world, row.data, why)])
         return True
 
     def ask_again(self, row: Row, error: SystemUnavailable) -> bool:

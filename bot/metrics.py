@@ -43,7 +43,9 @@ class _State(Collector):
             failing.add_metric([channel, error], 1)
         words = "Whether neither the security channel nor any lead takes messages."
         unreachable = GaugeMetricFamily("access_bot_leads_unreachable", words, counted.unreachable)
-        return [*families, failing, unreachable]
+        words = "Whether another process loaded another roles.toml since, so that this one decides nothing."
+        outdated = GaugeMetricFamily("access_bot_roles_outdated", words, counted.outdated)
+        return [*families, failing, unreachable, outdated]
 
 
 def watch(registry: CollectorRegistry, world: World) -> None:

@@ -11,6 +11,7 @@ from bot.core.effects import Kind
 from bot.core.errors import (
     NotCalled,
     OutcomeUnknown,
+    Outdated,
     SystemRefused,
     SystemUnavailable,
     already_called,
@@ -41,6 +42,7 @@ from bot.operations.record_delivery import (
     record_started,
 )
 from bot.operations.record_people import record_people
+from bot.operations.record_policy import is_outdated
 from bot.operations.refresh_messages import refresh_messages
 from bot.operations.remove_found import record_removed, refuse_removal
 from bot.operations.take_work import Row
@@ -149,6 +151,7 @@ class Works:
         return [lambda world: sum_usage(world, row.data["grants"])]
 
     def ask(self, row: Row) -> Sequence[Recording]:
+        self._must_be_in_force()
         person = self._people.look_up(row.data["person"])
         self._people.resolve(unresolved_of_role(self._world, row.data["role"]))
         return [lambda world: record_people(world, [person]), lambda world: answer_waiting(world, row.data)]
@@ -158,9 +161,15 @@ class Works:
         return []
 
     def decide(self, row: Row) -> Sequence[Recording]:
+        self._must_be_in_force()
         voter = self._people.confirm(row.data["voter"], groups_needed_for(self._world, row.data["request"]))
         self._people.resolve(unresolved_of_request(self._world, row.data["request"]))
         return [lambda world: decide_press(world, row.data, voter)]
+
+    def _must_be_in_force(self) -> None:
+        """Raises Outdated where another process has to decide."""
+        if is_outdated(self._world):
+            raise Outdated
 
     def look_up_person(self, row: Row) -> Sequence[Recording]:
         person = self._people.look_up(row.data["person"])

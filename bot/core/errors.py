@@ -9,6 +9,7 @@ It does not know who reads that sentence, nor how it is shown.
     ├── SystemUnavailable      a connected system or Slack did not do it now; a later try may get it
     │   ├── OutcomeUnknown     nobody knows whether it did it: the answer was lost
     │   └── NotCalled          it could not be called, so it did nothing
+    │       └── Outdated       another process loaded another roles.toml since; that one will do it
     ├── SystemRefused          it said no, and would say no again
     ├── ClockBehind            the machine's clock is far behind the newest record
     └── SchemaMismatch         the database's schema is older or newer than this code
@@ -103,6 +104,13 @@ class OutcomeUnknown(SystemUnavailable):
 
 class NotCalled(SystemUnavailable):
     """Nothing was sent: it can't be reached, or is not to be called as roles.toml is."""
+
+
+class Outdated(NotCalled):
+    """Another process has loaded another roles.toml since, so this one decides nothing."""
+
+    def __init__(self) -> None:
+        super().__init__("the roles.toml of this process is not the one that was loaded last", retry_after=1)
 
 
 @contextmanager

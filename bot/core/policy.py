@@ -141,6 +141,12 @@ class Policy:
     text: str = field(default="", repr=False)
     """The content of the file, which may hold secrets that somebody wrote in clear."""
 
+    @property
+    def version(self) -> str:
+        """Differs where the file does, or what its systems read from the environment."""
+        reach = sorted((name, system.reach) for name, system in self.systems.items())
+        return f"{self.digest}:{_fingerprint(*reach)}"
+
 
 def no_policy(file: str) -> Policy:
     """What is left when roles.toml can't be read: nobody may ask, decide or lead, and nothing can be given. Ending

@@ -29,7 +29,9 @@ def refuse_start(u: Unit, grant: Grant, refused: Refused) -> None:
 
 def judge_scheduled(u: Unit) -> None:
     """Ends every scheduled grant that would not be given any more. Those whose requesters Slack has not been
-    asked about yet are judged when they begin."""
+    asked about yet are judged when they begin. A process whose roles.toml is outdated judges none."""
+    if u.outdated:
+        return
     for grant in grants.lock_held(u.db, grants.scheduled(u.db)):
         role = u.policy.roles.get(grant.role)
         if role is not None and u.directory.unresolved(role.requesters):

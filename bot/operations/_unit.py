@@ -55,6 +55,14 @@ HOME_LASTS = 3600
 MANY = f"more than {MOST_APART} different refusals in a minute"
 """Why a record tells nothing more of a refusal."""
 
+POLICY_IN_FORCE = "policy in force"
+"""The fact that holds the version of the roles.toml that was loaded last, by whichever process."""
+
+OUTDATED = Refused(
+    "roles.toml was changed, and this part of the bot has not read the new one yet. Try again in a minute; if it stays "
+    "so, tell a lead."
+)
+
 _CROCKFORD = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", b"0123456789abcdefghjkmnpqrstvwxyz")
 """To Crockford's base 32, in which nothing looks like something else."""
 
@@ -125,6 +133,13 @@ class Unit:
     def directory(self) -> Directory:
         """Read at its first use; whoever changes people or groups does that before."""
         return self.world.directory()
+
+    @cached_property
+    def outdated(self) -> bool:
+        """Whether another process loaded another roles.toml since. Then this one decides nothing, and starts
+        nothing. Without a roles.toml that can be read nothing is decided anyway."""
+        in_force = facts.get(self.db, POLICY_IN_FORCE)
+        return in_force is not None and bool(self.policy.digest) and in_force != self.policy.version
 
     def record(
         self,

@@ -49,7 +49,7 @@ def _outcome(world: World, asked: Asked) -> object:
 
 
 def give_up_waiting(world: World, asked: Asked, error: str) -> None:
-    """Slack did not say in time, or will not: nothing was asked for, on record and told."""
+    """It was not found out in time who may ask and decide: nothing was asked for, on record and told."""
     role = str(asked["role"])
     why = f"Slack did not say who may ask for {role} or decide on it ({error}). Ask again, or tell a lead."
     with unit(world) as u:

@@ -23,7 +23,7 @@ from bot.core.model import Grant, Person, Request, RequestState, Vote
 from bot.core.policy import Role
 from bot.operations._begin import begin_grant
 from bot.operations._extend import extend_grant
-from bot.operations._unit import Unit, World, unit
+from bot.operations._unit import OUTDATED, Unit, World, unit
 from bot.operations.take_press import AlreadyDecided
 from storage import grants, requests
 
@@ -67,7 +67,7 @@ def approve_request(
 
 def _refusal(u: Unit, request: Request, voter: Person, vote: Vote) -> Refused | None:
     role = u.policy.roles.get(request.role)
-    refused = may_decide(role, request, voter, u.directory)
+    refused = OUTDATED if u.outdated else may_decide(role, request, voter, u.directory)
     if refused is not None or role is None:
         return refused
     return (

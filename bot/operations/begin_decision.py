@@ -17,7 +17,7 @@ def begin_decision(world: World, request_id: str, person: str, action: str) -> A
             u.refuse(Refused(f"already {request.state}"), person, action, request)
             return AlreadyDecided(request)
         role = u.policy.roles.get(request.role)
-        if role and u.directory.unresolved(role.approvers):
+        if u.outdated or (role and u.directory.unresolved(role.approvers)):
             return None
         refused = may_decide(role, request, u.person(person), u.directory)
         return u.refuse(refused, person, action, request) if refused else None

@@ -13,19 +13,21 @@ from storage import facts, grants, outbox
 class Counts:
     """`outbox` by queue; `grants` by state, without what is over; `failing` has the channels of
     roles.toml that refuse messages, with Slack's word for why. `unreachable` says that neither the
-    security channel nor any lead takes messages."""
+    security channel nor any lead takes messages, `outdated` that another process loaded another roles.toml since."""
 
     outbox: dict[str, int]
     grants: dict[str, int]
     failing: dict[str, str]
     unreachable: bool
+    outdated: bool
 
 
 def count_state(world: World) -> Counts:
     """Raises StorageUnavailable."""
     with world.db.reading():
         u = Unit(world)
-        return Counts(outbox.counts(world.db), grants.counts(world.db), _failing(u), leads_unreachable(u))
+        rows, held = outbox.counts(world.db), grants.counts(world.db)
+        return Counts(rows, held, _failing(u), leads_unreachable(u), u.outdated)
 
 
 def failing_channels(world: World) -> dict[str, str]:

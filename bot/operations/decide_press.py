@@ -29,9 +29,11 @@ def decide_press(world: World, press: Mapping[str, Any], voter: Person) -> Outco
     return outcome
 
 
-def give_up_press(world: World, press: Mapping[str, Any]) -> None:
-    """Slack did not say in time who pressed: nothing was decided, on record and told."""
-    refused = Refused("Slack did not confirm who you are, so nothing was decided. Please press again.")
+def give_up_press(world: World, press: Mapping[str, Any], why: str = "") -> None:
+    """Slack did not say in time who pressed, or `why` it could not be counted: nothing was decided, on record and
+    told."""
+    why = why or "Slack did not confirm who you are"
+    refused = Refused(f"{why[0].upper()}{why[1:]}, so nothing was decided. Please press again.")
     with unit(world) as u:
         request = requests.get(u.db, str(press["request"]))
         action = "approve" if press["approve"] else "deny"

@@ -8,7 +8,7 @@ from bot.core.asking import check_reason
 from bot.core.audit import Event
 from bot.core.lifecycle import Move
 from bot.core.model import Person, Request, RequestState
-from bot.operations._unit import World, unit
+from bot.operations._unit import OUTDATED, World, unit
 from bot.operations.take_press import AlreadyDecided
 from storage import requests
 
@@ -28,7 +28,7 @@ def deny_request(world: World, request_id: str, voter: Person, reason: str) -> D
             u.refuse(Refused(f"already {request.state}"), voter.id, "deny", request)
             return AlreadyDecided(request)
         role = u.policy.roles.get(request.role)
-        refused = may_decide(role, request, voter, u.directory) or check_reason(reason)
+        refused = OUTDATED if u.outdated else may_decide(role, request, voter, u.directory) or check_reason(reason)
         if refused is not None:
             return u.refuse(refused, voter.id, "deny", request, reason=reason)
         requests.move(u.db, request.id, Move.DENY, u.now, voter.id, reason)

@@ -45,8 +45,8 @@ def record_emails(world: World, emails: Iterable[str]) -> None:
 
 def warn_undecidable(u: Unit) -> None:
     """Tells the security channel of every role that too few people could approve, once all of its approvers are
-    resolved."""
-    for role in u.policy.roles.values():
+    resolved. A process whose roles.toml is outdated tells nothing."""
+    for role in () if u.outdated else u.policy.roles.values():
         too_few = len(u.directory.resolve(role.approvers)) < role.approvals
         if too_few and not u.directory.unresolved(role.approvers):
             u.tell_leads("nobody_can_decide", role=role.name)

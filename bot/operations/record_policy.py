@@ -15,7 +15,7 @@ from bot.core.policy import Policy
 from bot.core.policy_changes import Change, changes, summary
 from bot.core.policy_text import redacted_text
 from bot.operations._judge_start import judge_scheduled
-from bot.operations._unit import SYSTEM, Unit, World, unit
+from bot.operations._unit import POLICY_IN_FORCE, SYSTEM, Unit, World, unit
 from bot.operations.record_people import warn_undecidable
 from storage import facts, people
 
@@ -36,6 +36,7 @@ def record_loaded(world: World, policy: Policy, revision: str = "") -> list[Chan
     with unit(world) as u:
         facts.put(u.db, _REJECTED, "")
         other_text = facts.put(u.db, _LOADED, policy.digest)  # from here on, other processes wait
+        facts.put(u.db, POLICY_IN_FORCE, policy.version)
         old, new = facts.get(u.db, _SUMMARY), summary(policy)
         other_meaning = facts.put(u.db, _SUMMARY, json.dumps(new))  # the environment may have changed, too
         to_keep = facts.put(u.db, _TEXT, policy.digest)
@@ -69,6 +70,24 @@ def _content(policy: Policy, revision: str, with_text: bool) -> dict[str, Any]:
     if revision:
         found["revision"] = revision
     return found
+
+
+def is_outdated(world: World) -> bool:
+    """Whether another process loaded another roles.toml since. Raises StorageUnavailable."""
+    with world.db.reading():
+        return Unit(world).outdated
+
+
+def warn_outdated(world: World, host: str) -> None:
+    """Tells the security channel, once for each pair of files, that those of two hosts differ. Raises
+    StorageUnavailable."""
+    with unit(world) as u:
+        if not u.outdated:
+            return
+        pair = f"{facts.get(u.db, POLICY_IN_FORCE)}:{u.policy.version}"
+        channel = json.loads(facts.get(u.db, _SUMMARY) or "{}").get("workspace", {}).get("security_channel")
+        if channel and facts.claim_key(u.db, f"outdated:{pair}", u.now):
+            u.do(effects.tell_security(channel, "policy_outdated", host=host, file=u.policy.file))
 
 
 def _tell(u: Unit, channel_before: str, found: Sequence[Change]) -> None:

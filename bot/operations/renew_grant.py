@@ -11,7 +11,7 @@ from bot.core.lifecycle import renewed_end
 from bot.core.model import Grant, GrantState, Request
 from bot.core.policy import Role
 from bot.operations._extend import extend_grant
-from bot.operations._unit import Unit, World, unit
+from bot.operations._unit import OUTDATED, Unit, World, unit
 from bot.operations.find_unresolved import needed_for
 from bot.operations.request_access import (
     AlreadyPending,
@@ -72,11 +72,14 @@ def renew_grant(
 def _waiting(
     u: Unit, grant: Grant, duration: int | None, reason: str, channel: str, unsure: bool
 ) -> Waiting | Refused | None:
-    """Where nobody knows yet who may renew or approve that, Slack is asked first."""
+    """Where nobody knows yet who may renew or approve that, Slack is asked first; where roles.toml is outdated,
+    another process judges it."""
     role = u.policy.roles.get(grant.role)
-    if role is None or grant.state is not GrantState.ACTIVE:
+    if grant.state is not GrantState.ACTIVE:
         return None
-    if not unsure and not u.directory.unresolved(needed_for(role)):
+    if role is None:
+        return u.refuse(OUTDATED, grant.person, "renew", grant, reason=reason) if u.outdated else None
+    if not unsure and not u.outdated and not u.directory.unresolved(needed_for(role)):
         return None
     asked = {"grant": grant.id, "duration": duration, "reason": reason, "channel": channel}
     return wait_for_slack(u, role, grant.person, asked)

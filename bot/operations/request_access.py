@@ -12,7 +12,7 @@ from bot.core.errors import StorageUnavailable
 from bot.core.model import Grant, Request, RequestState
 from bot.core.policy import Role
 from bot.operations._end import withdraw
-from bot.operations._unit import SYSTEM, Unit, World, new_id, unit
+from bot.operations._unit import OUTDATED, SYSTEM, Unit, World, new_id, unit
 from bot.operations.find_unresolved import needed_for
 from storage import facts, grants, outbox, requests
 
@@ -49,7 +49,8 @@ class Repeated:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """Taken, and judged when Slack has said who is in the groups of the role; the answer follows as a message."""
+    """Taken, and judged when Slack has said who is in the groups of the role, by a process that has the roles.toml in
+    force; the answer follows as a message."""
 
     role: str
 
@@ -68,11 +69,14 @@ def request_access(world: World, ask: Ask, unsure: bool = False) -> Outcome:
             return Repeated()
         role = find_role(u.policy, ask.role)
         if isinstance(role, Refused):
+            role = OUTDATED if u.outdated else role
             return u.refuse(role, ask.person, "request", role=ask.role[:80], reason=ask.reason)
         if (already := _already(u, ask)) is not None:
             return already
         if (limited := too_many(u, ask.person, "request", role, ask.reason)) is not None:
             return limited
+        if u.outdated:
+            return _wait(u, role, ask)
         waits = unsure or bool(u.directory.unresolved(needed_for(role)))
         refused = _refusal_of_words(u, role, ask) if waits else _refusal(u, role, ask)
         if refused is not None:

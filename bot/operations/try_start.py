@@ -1,6 +1,7 @@
 """One try to make a grant real begins: its end is written first, then the systems may be called."""
 
 from bot.core.audit import Event
+from bot.core.errors import Outdated
 from bot.core.model import Clock, EndReason, Grant, GrantState, Lease, Order, Person
 from bot.core.policy import Policy, names_of
 from bot.operations._end import ask_end
@@ -13,10 +14,12 @@ def try_start(world: World, grant_id: str) -> list[Order]:
     """The orders for the systems of a starting grant, with the end that this try is good for: it moves with each try
     until a system made it, or may have.
 
-    Empty when there is nothing to start any more. What would not be approved any more ends instead. Raises
-    StorageUnavailable.
+    Empty when there is nothing to start any more. What would not be approved any more ends instead. Raises Outdated
+    and StorageUnavailable.
     """
     with unit(world) as u:
+        if u.outdated:
+            raise Outdated
         grant = grants.locked(u.db, grant_id)
         if grant is None or grant.state is not GrantState.STARTING:
             return []

@@ -26,6 +26,7 @@ from bot.operations._unit import World
 from bot.operations.check_storage import check_head
 from bot.operations.count_state import failing_channels
 from bot.operations.count_usage import UsageMeter
+from bot.operations.record_policy import is_outdated
 from bot.tokens import Signer
 from bot.web.auth import Auth
 from bot.web.bounds import Connections, bounded, most_connections
@@ -79,7 +80,7 @@ def build_web(
         ("/ssh/ca.pub", ["GET"], CaPub(ca_keys)),
         ("/slack/events", ["POST"], slack),
         ("/healthz", ["GET"], health),
-        ("/readyz", ["GET"], Readiness(ready, systems, partial(failing_channels, world), partial(check_head, world))),
+        ("/readyz", ["GET"], _readiness(world, ready, systems)),
         ("/metrics", ["GET"], Metrics(registry)),
     ]
     app = _Site(
@@ -94,6 +95,11 @@ def build_web(
     )
     app.router.redirect_slashes = False
     return app
+
+
+def _readiness(world: World, ready: Ready, systems: Said) -> Readiness:
+    stored = partial(failing_channels, world), partial(check_head, world), partial(is_outdated, world)
+    return Readiness(ready, systems, *stored)
 
 
 class _Site(Starlette):

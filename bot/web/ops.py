@@ -28,6 +28,8 @@ STARTING = "starting"
 NO_ANSWER = "does not answer"
 """What is said of a database that can't even be read."""
 
+OUTDATED = "another process loaded another roles.toml since: this one decides and starts nothing"
+
 
 async def health(scope: Scope, receive: Receive) -> Answer:
     """Alive: the event loop answers. Nothing else is asked, so that a lost database doesn't get us restarted."""
@@ -41,6 +43,9 @@ Said = Callable[[], Mapping[str, str]]
 Channels = Callable[[], Mapping[str, str]]
 """The channels that refuse messages, with Slack's word for why. May block."""
 
+Outdated = Callable[[], bool]
+"""Whether another process loaded another roles.toml since. May block."""
+
 LogProblem = Callable[[], tuple[int, str]]
 """The number of the newest audit record, and what is wrong with the log, or "". May block."""
 
@@ -52,16 +57,18 @@ class Readiness:
         systems: Said,
         channels: Channels = dict,
         log_problem: LogProblem = lambda: (0, ""),
+        outdated: Outdated = lambda: False,
     ) -> None:
         self._ready, self._systems = ready, systems
-        self._channels, self._log_problem = channels, log_problem
+        self._channels, self._log_problem, self._outdated = channels, log_problem, outdated
         self._limiter, self._often = CapacityLimiter(AT_ONCE), OncePerMinute()
 
     async def __call__(self, scope: Scope, receive: Receive) -> Answer:
         """200 when everything that this process needs is well, else 503; the body has every part by its name. A
         connected system that is unwell is told too, and is no reason to take this process out of service: the others
         need it. Nor is a channel that refuses messages: another process could not post there either. Nor is an audit
-        log that somebody changed: access has to end anyway."""
+        log that somebody changed: access has to end anyway. Nor is an outdated roles.toml: tokens are checked all the
+        same, and what people ask for is left to another process."""
         try:
             checks = await to_thread.run_sync(self._ready, limiter=self._limiter)
         except Exception:
@@ -82,9 +89,14 @@ class Readiness:
         try:
             channels = dict(await to_thread.run_sync(self._channels, limiter=self._limiter))
             _, problem = await to_thread.run_sync(self._log_problem, limiter=self._limiter)
+            outdated = await to_thread.run_sync(self._outdated, limiter=self._limiter)
         except StorageUnavailable:
             return {}
-        return {"channels": channels, "audit_log": f"broken: {problem}" if problem else ""}
+        return {
+            "channels": channels,
+            "audit_log": f"broken: {problem}" if problem else "",
+            "roles": OUTDATED if outdated else "",
+        }
 
 
 class Metrics:

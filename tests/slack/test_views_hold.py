@@ -80,6 +80,7 @@ SECURITY = {
     "undelivered": ("kind", "to", "error"),
     "log_broken": ("seq", "why"),
     "use_outlived": ("grant", "person", "system", "session", "origin"),
+    "policy_outdated": ("host", "file"),
 }
 
 

@@ -202,6 +202,15 @@ def _writing_back(facts: Facts) -> Message:
     )
 
 
+def _policy_outdated(facts: Facts) -> Message:
+    host, file = _name(facts["host"]), _name(facts["file"])
+    said = (
+        f"{file} on {host} is not the one that was loaded last, on another host. The bot on {host} decides and starts "
+        "nothing until the two are the same. Put the right file on every host."
+    )
+    return message(said, paragraph([said]))
+
+
 def _policy_rejected(facts: Facts) -> Message:
     lines = [str(each) for each in _list(facts["problems"])]
     count = int(str(facts["count"]))
@@ -344,6 +353,7 @@ _NOTES: Mapping[str, Callable[[Facts], Message]] = {
     "use_outlived": _use_outlived,
     "panic_on": _panic_on,
     "panic_off": _panic_off,
+    "policy_outdated": _policy_outdated,
     "policy_rejected": _policy_rejected,
     "policy_changed": _policy_changed,
     "clock_behind": _clock_behind,

@@ -1,0 +1,193 @@
+"""Two hosts have different files for a while, or for good: the one that was loaded last decides, on every host."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import pytest
+
+from bot.core.approval import Refused
+from bot.core.asking import Ask
+from bot.core.effects import Queue
+from bot.core.errors import Outdated
+from bot.core.model import Grant, GrantState
+from bot.delivery import PRESS_PATIENCE, START_PATIENCE, Delivery
+from bot.operations._unit import OUTDATED, World
+from bot.operations.approve_request import approve_request
+from bot.operations.begin_decision import begin_decision
+from bot.operations.count_state import count_state
+from bot.operations.count_usage import UsageMeter
+from bot.operations.deny_request import deny_request
+from bot.operations.record_people import record_groups
+from bot.operations.record_policy import is_outdated, record_loaded
+from bot.operations.renew_grant import renew_grant
+from bot.operations.request_access import Waiting, request_access
+from bot.operations.start_due import start_due
+from bot.operations.take_press import Press, Taken, take_press
+from bot.operations.try_start import try_start
+from bot.roles_watch import UNTOLD, RolesWatch
+from tests.builders import a_policy
+from tests.fakes import FakeSystems
+from tests.hands import Hands
+from tests.worlds import ANA, BEN, CARA, START, Made, a_person
+
+HOUR = 3600
+OLDER = a_policy(shop_admin='max_duration = "10m"')
+NEWER = a_policy()
+ELSEWHERE = a_policy(shop_admin='actions = ["orders:*"]')
+"""Files whose role refuses, gives, or gives something else than what is asked for below."""
+
+
+@dataclass
+class Two:
+    """One database, a host with the newer file, on which the tests ask and approve, and one with the older."""
+
+    made: Made
+    older: World
+
+    def asked(self) -> object:
+        return request_access(self.older, Ask(ANA, "shop-admin", "because", 600))
+
+
+@pytest.fixture
+def two(made: Made) -> Two:
+    older = replace(made.world, policy=lambda: OLDER)
+    record_loaded(older, OLDER)
+    record_loaded(made.world, NEWER)
+    return Two(made, older)
+
+
+def _scheduled(made: Made) -> Grant:
+    return made.a_started(made.a_request(start_at=START + 2 * HOUR))
+
+
+def test_an_older_file_ends_no_scheduled_access(two: Two) -> None:
+    grant = _scheduled(two.made)
+    groups = [("S0ENGINEERS", "engineers", [ANA])]
+    record_groups(two.older, groups)
+    assert two.made.state("grants", grant.id) == "scheduled"
+
+
+def test_an_older_file_starts_nothing_and_ends_nothing_that_is_due(two: Two) -> None:
+    grant = _scheduled(two.made)
+    two.made.clock.at = grant.starts_at
+    start_due(two.older)
+    with pytest.raises(Outdated):
+        try_start(two.older, grant.id)
+    assert two.made.state("grants", grant.id) == "starting"
+    assert try_start(two.made.world, grant.id) != []
+
+
+DECISIONS: dict[str, Callable[[World, str], object]] = {
+    "approve": lambda world, request: approve_request(world, request, a_person(BEN)),
+    "deny": lambda world, request: deny_request(world, request, a_person(BEN), "no"),
+}
+
+
+@pytest.mark.parametrize("decide", DECISIONS.values(), ids=DECISIONS)
+def test_an_older_file_decides_nothing(two: Two, decide: Callable[[World, str], object]) -> None:
+    request = two.made.a_request()
+    assert decide(two.older, request.id) is OUTDATED
+    assert two.made.state("requests", request.id) == "pending"
+    assert begin_decision(two.older, request.id, BEN, "deny") is None
+    assert not isinstance(decide(two.made.world, request.id), Refused)
+
+
+def test_a_request_and_a_renewal_wait_for_a_process_with_the_newer_file(two: Two) -> None:
+    assert two.asked() == Waiting("shop-admin")
+    grant = two.made.a_grant()
+    outcome = renew_grant(two.older, grant.id, ANA, duration=600)
+    assert outcome == Waiting(grant.role)
+    assert two.made.work().count("ask") == 2
+
+
+def test_a_role_that_only_the_newer_file_has_is_not_called_unknown(two: Two) -> None:
+    older = replace(two.older, policy=lambda: replace(OLDER, roles={}, digest="another"))
+    assert request_access(older, Ask(ANA, "shop-admin", "because", 600)) is OUTDATED
+
+
+def test_the_file_that_was_loaded_last_decides_be_it_by_a_restart(two: Two) -> None:
+    assert (is_outdated(two.older), is_outdated(two.made.world)) == (True, False)
+    record_loaded(two.older, OLDER)
+    assert (is_outdated(two.older), is_outdated(two.made.world)) == (False, True)
+
+
+def test_the_same_file_that_reads_other_places_from_the_environment_is_another(two: Two) -> None:
+    system = replace(NEWER.systems["shop-admin"], reach="elsewhere")
+    other = replace(NEWER, systems={**NEWER.systems, "shop-admin": system})
+    assert is_outdated(replace(two.made.world, policy=lambda: other))
+
+
+def test_before_any_file_was_recorded_and_without_one_nothing_is_outdated(made: Made) -> None:
+    assert not is_outdated(made.world)
+    record_loaded(made.world, NEWER)
+    assert not is_outdated(replace(made.world, policy=lambda: replace(NEWER, digest="")))
+
+
+class TestTwoWorkers:
+    def _older(self, hands: Hands, policy: object = ELSEWHERE) -> Delivery:
+        world = replace(hands.made.world, policy=lambda: policy)
+        record_loaded(world, ELSEWHERE)
+        record_loaded(hands.made.world, NEWER)
+        meter = UsageMeter(world)
+        return Delivery(world, FakeSystems(hands.system), hands.slack, hands.people, meter)  # type: ignore[arg-type]
+
+    def test_a_start_is_put_off_untold_and_done_by_the_other(self, hands: Hands) -> None:
+        older = self._older(hands)
+        grant = hands.starting()
+        older.drain(Queue.START)
+        assert (hands.state(grant), hands.system.calls) == (GrantState.STARTING, [])
+        hands.made.clock.at += 1
+        hands.delivery.drain(Queue.START)
+        hands.delivery.drain(Queue.SLACK)
+        assert hands.state(grant) is GrantState.ACTIVE
+        assert hands.slack.notes(ANA) == ["active"]
+
+    def test_a_start_that_no_other_worker_takes_fails_and_is_told(self, hands: Hands) -> None:
+        older = self._older(hands)
+        grant = hands.starting()
+        hands.made.clock.at += START_PATIENCE
+        older.drain(Queue.START)
+        assert (hands.state(grant), hands.system.calls) == (GrantState.FAILED, [])
+
+    def test_a_press_that_no_other_worker_takes_decides_nothing_and_says_why(self, hands: Hands) -> None:
+        older = self._older(hands)
+        request = hands.made.a_request()
+        hands.made.forget_work()
+        press = Press(request.id, BEN, True, "key", channel="C1", ts="1")
+        assert isinstance(take_press(hands.made.world, press), Taken)
+        older.drain(Queue.DECIDE)
+        assert (hands.waiting(Queue.DECIDE)[0][0], hands.made.state("requests", request.id)) == ("decide", "pending")
+        hands.made.clock.at += PRESS_PATIENCE
+        older.drain(Queue.DECIDE)
+        ((data,),) = hands.made.rows("SELECT data FROM outbox WHERE kind = 'answer'")
+        assert "not the one that was loaded last, so nothing was decided" in json.loads(data)["why"]
+
+    def test_a_request_waits_for_the_other(self, hands: Hands) -> None:
+        older = self._older(hands)
+        hands.made.a_request()
+        assert request_access(older._world, Ask(CARA, "shop-admin", "because", 600)) == Waiting("shop-admin")
+        older.drain(Queue.DECIDE)
+        assert hands.made.count("requests") == 1
+        hands.made.clock.at += 1
+        hands.delivery.drain(Queue.DECIDE)
+        assert hands.made.count("requests") == 2
+
+
+def test_files_that_differ_for_a_minute_are_told_once(two: Two, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    two.made.forget_work()
+    watches = [RolesWatch(two.older, two.made.clock) for _ in range(2)]
+    for _ in range(3):
+        for watch in watches:
+            watch.look()
+        two.made.clock.at += UNTOLD - 1
+    assert [json.loads(data)["note"] for (data,) in two.made.rows("SELECT data FROM outbox")] == ["policy_outdated"]
+    assert "nothing is decided or started here" in caplog.text
+    assert count_state(two.older).outdated and not count_state(two.made.world).outdated
+    record_loaded(two.older, OLDER)
+    watches[0].look()
+    assert "in force again" in caplog.text
