@@ -34,6 +34,7 @@ class Kind(StrEnum):
     UPDATE_APPROVAL = "update_approval"
     UPDATE_DIRECT = "update_direct"
     UPDATE_ANSWER = "update_answer"
+    CLEAR_WINDOW = "clear_window"
     REFRESH_MESSAGES = "refresh_messages"
     THREAD_NOTE = "thread_note"
     TELL_PERSON = "tell_person"
@@ -169,6 +170,11 @@ def update_direct(channel: str, ts: str) -> Effect:
 def update_answer(answer: str) -> Effect:
     """Shows an ephemeral answer as it is then."""
     return Effect(Kind.UPDATE_ANSWER, Queue.UPDATE, answer_lane(answer), {"answer": answer})
+
+
+def clear_window(window: str) -> Effect:
+    """Takes the credentials out of a modal, by its id at Slack, if it is still open."""
+    return Effect(Kind.CLEAR_WINDOW, Queue.UPDATE, f"window:{window}", {"window": window})
 
 
 def answer_lane(answer: str) -> str:

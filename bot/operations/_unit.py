@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 SYSTEM = "system"
 """The actor of what nobody asked for: the clock, and what follows by itself."""
 
-LATE_EVENTS = frozenset({Event.GRANT_RENEWED, Event.GRANT_ENDED, Event.END_FAILED})
+LATE_EVENTS = frozenset({Event.GRANT_RENEWED, Event.END_ASKED, Event.GRANT_ENDED, Event.END_FAILED})
 """After these the approval messages of a grant show what is no longer so."""
 
 REFRESHING = LATE_EVENTS | {

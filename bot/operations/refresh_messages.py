@@ -9,6 +9,7 @@ from bot.operations._end import channel_of, withdraw
 from bot.operations._leads import seen_as_lead
 from bot.operations._unit import ANSWERS_LAST, HOME_LASTS, SYSTEM, Unit, World, unit
 from bot.operations.direct_notes import stale_messages, update_messages
+from bot.operations.shown_windows import clear_windows, windows_of
 from storage import grants, outbox, private_answers, requests
 
 OVER = (GrantState.ENDED, GrantState.FAILED)
@@ -28,6 +29,7 @@ def refresh_messages(world: World, about: Sequence[str], asked: Sequence[str], c
         homes = _homes(reader, moved, seen)
         people = sorted({grant.person for grant in moved} | {request.requester for request in seen})
         answers = private_answers.of(reader.db, people, reader.now - ANSWERS_LAST)
+        windows = windows_of(reader, [grant.id for grant in moved if grant.state in (GrantState.ENDING, *OVER)])
     with unit(world) as u:
         for renewal in renewals:
             withdraw(u, renewal, SYSTEM, "the access that it would renew has ended")
@@ -35,6 +37,7 @@ def refresh_messages(world: World, about: Sequence[str], asked: Sequence[str], c
         _update_approvals(u, shown)
         _publish(u, homes)
         _update_answers(u, answers)
+        clear_windows(u, windows)
 
 
 def _update_approvals(u: Unit, shown: Sequence[tuple[str, str]]) -> None:

@@ -8,6 +8,7 @@ from bot.core.approval import Refused
 from bot.core.audit import Event
 from bot.core.model import Grant, GrantState, Order
 from bot.operations._unit import Unit, World, unit
+from bot.operations.shown_windows import keep_window
 from bot.operations.try_start import orders
 from storage import grants, tokens
 
@@ -54,12 +55,14 @@ def _token(u: Unit, grant: Grant) -> tuple[str, str]:
     return jti, token
 
 
-def confirm_shown(world: World, shown: Credentials) -> None:
+def confirm_shown(world: World, shown: Credentials, window: str = "") -> None:
     """The holder has the new token before their eyes: the earlier ones stop working. Of two shown at once the later
-    one stays, whichever is confirmed first."""
+    one stays, whichever is confirmed first. `window` is what Slack calls the modal: at the end it is cleared."""
     with unit(world) as u:
         for jti in shown.earlier:
             tokens.revoke(u.db, jti, u.now)
+        if window:
+            keep_window(u, shown.grant.id, window)
 
 
 def discard_credentials(world: World, shown: Credentials) -> None:

@@ -47,6 +47,7 @@ from bot.slack.response_urls import is_slacks, replace_answer
 from bot.slack.views import (
     answers,
     approval_message,
+    credentials_modal,
     direct_messages,
     end_alarm,
     findings,
@@ -72,6 +73,9 @@ TOGETHER: Mapping[Kind, tuple[tuple[Kind, ...], int, int]] = {
 }
 """What may be said in one message with a row of that kind: the kinds that may follow it in its lane, how many must
 wait for it to be worth it, and how many it takes. Notes for a few threads go each to its own."""
+
+_OF_GRANTS = frozenset({"access", "revoke"})
+"""Lists with buttons that are over when a grant is."""
 
 _POSTED = frozenset({RequestState.PENDING, RequestState.APPROVED})
 """States of a request in which its first message is posted."""
@@ -278,7 +282,8 @@ class Messenger:
         if data["note"] == "audit_page":
             return page(self._world, data["person"], filters_from(data["filters"]), data["before"])
         if data["note"] == "page":
-            return pages.page(self._world, data["person"], data["page"])
+            page_now = pages.page(self._world, data["person"], data["page"])
+            return answers.unchanging(page_now, self._world.now()) if data["page"]["list"] in _OF_GRANTS else page_now
         if data["note"] == "findings":
             found = read_findings(self._world, data["person"])
             if isinstance(found, Refused):
@@ -299,6 +304,15 @@ class Messenger:
         except SystemRefused:  # it was dismissed, or is too old
             return [lambda w: drop_answer(w, view.answer.id)]
         return [lambda w: record_changed(w, view)]
+
+    def clear_window(self, data: Data) -> list[Recording]:
+        """One that was closed needs nothing."""
+        try:
+            self._call("views.update", view_id=data["window"], view=credentials_modal.over())
+        except SystemRefused as refused:
+            if refused.code in LOCKED_OUT:
+                raise
+        return []
 
     def _answer_now(self, view: AnswerView) -> Message:
         now, about = self._world.now(), view.answer
@@ -392,6 +406,7 @@ _ALONE: Mapping[Kind, Callable[[Messenger, Data], list[Recording]]] = {
     Kind.UPDATE_ALARM: Messenger.update_alarm,
     Kind.UPDATE_DIRECT: Messenger.update_direct,
     Kind.UPDATE_ANSWER: Messenger.update_answer,
+    Kind.CLEAR_WINDOW: Messenger.clear_window,
     Kind.ANSWER: Messenger.answer,
     Kind.PUBLISH_HOME: Messenger.publish_home,
     Kind.SEND_EXPORT: Messenger.send_export,

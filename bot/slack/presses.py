@@ -133,7 +133,7 @@ def renew(desk: Desk, click: Click) -> None:
         if isinstance(outcome, Waiting):
             say(world, click, answers.waits_for_slack(outcome.role))
         if isinstance(outcome, AlreadyPending):
-            say(world, click, "Your request for more time is waiting for a decision already.")
+            say(world, click, "You had asked for more time before, so nothing new was sent. /access list shows it.")
         _afterwards(world, click)
 
     do_together(desk.world, act)
@@ -213,7 +213,7 @@ def revoke(desk: Desk, click: Click) -> None:
         tell(world, click, outcome)
         if not isinstance(outcome, Refused):
             roles = ", ".join(grant.role for grant in outcome.grants)
-            say(world, click, f"Revoked: {roles}. It is closed from now on; the systems are being told.")
+            say(world, click, f"Revoked: {roles}. The thread of its request says when every system has confirmed it.")
         _afterwards(world, click)
 
     do_once(desk.world, click.key, act)
@@ -248,7 +248,8 @@ def remove_found(desk: Desk, click: Click) -> None:
         outcome = ask_removal(world, click.person, click.value, click.channel)
         tell(world, click, outcome)
         if not isinstance(outcome, Refused):
-            say(world, click, f"Removing {outcome.name or outcome.grant} from {outcome.system}…")
+            gone = f"{outcome.name or outcome.grant} from {outcome.system}"
+            say(world, click, f"You asked to remove {gone}. Another message says what came of it.")
 
     do_once(desk.world, click.key, act)
 

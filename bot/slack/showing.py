@@ -46,7 +46,7 @@ def show_window(desk: Desk, trigger: str, shown: Credentials) -> bool:
     if view is None or opened is None:
         discard_credentials(desk.world, shown)
         return False
-    confirm_shown(desk.world, shown)
+    confirm_shown(desk.world, shown, opened.id)
     _Window(desk, opened, shown, view, {}).await_all(desk.ask_systems(shown.orders, {}))
     return True
 
@@ -58,7 +58,7 @@ def answer_window(desk: Desk, form: Submission) -> dict[str, Any]:
     if not isinstance(shown, Credentials) or view is None:
         why = "There is no such access." if isinstance(shown, Credentials) else shown.reason
         return {"response_action": "update", "view": request_modal.notice("Not possible", why)}
-    confirm_shown(desk.world, shown)
+    confirm_shown(desk.world, shown, form.window)
     answers = desk.ask_systems(shown.orders, _given(form))
     wait(answers.values(), AT_ONCE)
     known = {system: _said(answer) for system, answer in answers.items() if answer.done()}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from bot.core.lifecycle import Move
@@ -22,12 +24,14 @@ from bot.operations.private_answers import (
 )
 from bot.operations.record_delivery import record_ended
 from bot.operations.refresh_messages import refresh_messages
-from bot.slack.views.direct_messages import _GRANT_NOTES, _PAST
+from bot.operations.show_credentials import Credentials, confirm_shown, show_credentials
+from bot.slack.views.direct_messages import _GRANT_NOTES, _PAST, past_note
 from storage import grants, private_answers, requests
 from storage.direct_notes import DirectNote
 from tests.worlds import ANA, BEN, CARA, Made
 
 D = "D0ANA"
+REFRESHES = "SELECT data FROM outbox WHERE kind = 'refresh_messages'"
 
 
 def told(made: Made, grant: str, note: str, ts: str, place: int = 0) -> None:
@@ -96,6 +100,48 @@ def test_after_every_kind_of_end_nothing_is_current_and_the_card_is_updated(made
     assert updates(made) == [("update_direct", f"direct:{D}:1.1")]
     assert updates(made, "update_approval") == [("update_approval", f"update:{grant.request}")]
     assert made.rows("SELECT DISTINCT queue FROM outbox WHERE kind LIKE 'update_%'") == [("update",)]
+
+
+def test_from_the_moment_that_an_end_is_asked_for_nothing_offers_what_is_over(made: Made) -> None:
+    """A system may take long to confirm it."""
+    grant = made.a_grant()
+    with made.world.db.transaction():
+        requests.add_message(made.world.db, grant.request, "C1", "1.0")
+    told(made, grant.id, "active", "1.1")
+    made.forget_work()
+    with unit(made.world) as u:
+        ask_end(u, [made.grant(grant.id)], EndReason.EXPIRED, BEN)
+    assert [json.loads(data)["grants"] for (data,) in made.rows(REFRESHES)] == [[grant.id]]
+    refresh_messages(made.world, [grant.id], [], [grant.id])
+    assert updates(made) == [("update_direct", f"direct:{D}:1.1")]
+    assert updates(made, "update_approval") == [("update_approval", f"update:{grant.request}")]
+    (shown,) = describe_told(made.world, D, "1.1")
+    assert shown.past and shown.grant is not None
+    assert "Its end was asked for" in str(past_note("active", made.clock.at, shown.grant))
+
+
+def test_an_end_that_is_asked_for_and_confirmed_at_once_is_shown_by_one_update(made: Made) -> None:
+    grant = made.a_grant()
+    told(made, grant.id, "active", "1.1")
+    end(made, grant.id)
+    for _ in made.rows(REFRESHES):
+        refresh_messages(made.world, [grant.id], [], [grant.id])
+    assert len(updates(made)) == 1
+
+
+def test_the_newest_window_with_credentials_is_cleared_once(made: Made) -> None:
+    grant = made.a_grant()
+    for window in ("V1", "V2"):
+        shown = show_credentials(made.world, grant.id, ANA)
+        assert isinstance(shown, Credentials)
+        confirm_shown(made.world, shown, window)
+    refresh_messages(made.world, [grant.id], [], [])
+    assert updates(made, "clear_window") == []
+    with unit(made.world) as u:
+        ask_end(u, [made.grant(grant.id)], EndReason.RELEASED, ANA)
+    for _ in range(2):
+        refresh_messages(made.world, [grant.id], [], [])
+    assert updates(made, "clear_window") == [("clear_window", "window:V2")]
 
 
 def test_a_lost_post_loses_its_buttons_when_somebody_presses_one(made: Made) -> None:

@@ -9,6 +9,8 @@ from bot.core.model import EndReason, GrantState, Lease, RequestState
 from bot.core.use import Used
 from bot.operations.request_access import Submitted
 from bot.sandbox.blocks import validate_message
+from bot.slack.blocks import actions, button, message, paragraph
+from bot.slack.ids import Action
 from bot.slack.views import answers, approval_message, direct_messages, security_notes, thread_notes
 from tests.slack.views_samples import (
     ENDED,
@@ -512,6 +514,23 @@ def test_asking_again_while_it_waits_offers_to_cancel() -> None:
     assert labels(answers.already_pending(a_request(), NOW)) == ["Cancel"]
 
 
+def test_an_answer_that_nothing_brings_up_to_date_stays_true_and_has_no_button() -> None:
+    """Slack has no way to change what chat.postEphemeral showed."""
+    said = [
+        answers.render("asked", {"request": "r1"}, a_card(request=a_request(state=state)), NOW)
+        for state in (RequestState.PENDING, RequestState.APPROVED)
+    ]
+    assert said[0] == said[1] and labels(said[0]) == []
+    assert "was sent 22 Nov 2026" in words(said[0])
+
+
+def test_a_later_page_of_grants_has_its_time_and_no_buttons_but_more() -> None:
+    blocks = [actions(button("Renew", Action.RENEW, "g1")), actions(button("More", Action.MORE, "{}"))]
+    page = answers.unchanging(message("You have 30 grants.", paragraph(["Orders"]), *blocks), NOW)
+    assert labels(page) == ["More"]
+    assert "Read 22 Nov 2026 14:00 UTC" in words(page) and "not kept up to date" in words(page)
+
+
 def test_a_late_press_hears_who_was_first_and_when() -> None:
     request = a_request(state=RequestState.APPROVED, decided_by="U0BEN", decided_at=NOW)
     message = answers.render("already_decided", {"request": "r1"}, a_card(request=request), NOW)
@@ -520,8 +539,8 @@ def test_a_late_press_hears_who_was_first_and_when() -> None:
 
 ANSWERS: dict[str, tuple[str, dict[str, object], str]] = {
     "refused": ("refused", {"why": "No."}, "No."),
-    "counted": ("vote_counted", {"have": 1, "need": 2}, "Your approval counts: 1 of 2. 1 more is needed."),
-    "counted, two more": ("vote_counted", {"have": 1, "need": 3}, "2 more are needed."),
+    "counted": ("vote_counted", {"have": 1, "need": 2}, "Your approval was counted: with it there were 1 of 2."),
+    "asked, and gone": ("asked", {"request": "r1"}, "does not exist any more"),
     "text": ("text", {"text": "The chain is whole."}, "The chain is whole."),
     "decided, and gone": ("already_decided", {"request": "r1"}, "does not exist any more"),
 }

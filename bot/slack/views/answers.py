@@ -10,6 +10,7 @@ from bot.operations.describe_grant import GrantView
 from bot.operations.describe_request import RequestCard
 from bot.operations.request_access import Submitted
 from bot.slack.blocks import (
+    Block,
     Message,
     Part,
     actions,
@@ -24,6 +25,7 @@ from bot.slack.blocks import (
     spoken,
     who,
 )
+from bot.slack.ids import Action
 from bot.slack.views._parts import cancel, grant_buttons, role_parts, state_now, title_text
 from bot.slack.views.understood import duration_parts
 
@@ -171,10 +173,21 @@ def last_change(said: Message) -> Message:
     return message(said["text"], *blocks, context(words))
 
 
+def unchanging(said: Message, now: int) -> Message:
+    """A page that nothing brings up to date: what it shows with its time, and of its buttons only those that turn
+    pages or look again."""
+    blocks = [block for block in said["blocks"] if block["type"] != "actions" or _lasts(block)]
+    words = "As it was then, and not kept up to date. App Home and `/access list` have the buttons."
+    return message(said["text"], *blocks, paragraph(["Read ", date(now), "."]), context(words))
+
+
+def _lasts(block: Block) -> bool:
+    return all(str(each.get("action_id", "")) == Action.MORE for each in block["elements"])
+
+
 def vote_counted(have: int, need: int) -> Message:
     """An approval counted, and more are needed."""
-    more = need - have
-    words = f"Your approval counts: {have} of {need}. {more} more {'is' if more == 1 else 'are'} needed."
+    words = f"Your approval was counted: with it there were {have} of {need}. The request itself shows how it went on."
     return message(words, paragraph([words]))
 
 
@@ -235,10 +248,17 @@ def _text(facts: Facts, card: RequestCard | None, now: int) -> Message:
 
 
 def _asked(facts: Facts, card: RequestCard | None, now: int) -> Message:
-    """What became of a request that waited until Slack said who is in its groups."""
-    if card is None or card.request.state is not RequestState.PENDING:
-        return _already_decided(facts, card, now)
-    return submitted(Submitted(card.request, card.role, len(card.deciders)))
+    """A request that waited until Slack said who is in its groups was sent. Nothing brings this up to date."""
+    if card is None:
+        return refused("This request does not exist any more.")
+    request, named = card.request, role_parts(card.role, card.request.role)
+    return message(
+        f"Your request for {title_text(card.role, request.role)} was sent.",
+        paragraph(
+            ["Your request for ", *named, " was sent ", date(request.created_at), *duration_parts(request)],
+            ["A direct message says what was decided. Until then ", bold("/access list"), " has it, to cancel it."],
+        ),
+    )
 
 
 _NOTES: Mapping[str, Callable[[Facts, RequestCard | None, int], Message]] = {

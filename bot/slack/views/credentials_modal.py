@@ -45,13 +45,19 @@ def render(shown: Credentials, view: GrantView, ways: Mapping[str, Answer]) -> V
         *(block for order in shown.orders for block in _way(order.system, ways.get(order.system))),
         paragraph(
             ["It allows ", *listing(grant.actions, UNBOUNDED)] if grant.actions else [],
-            ["It is open until ", date(grant.ends_at), "."],
+            ["It is open until ", date(grant.ends_at), ", or until the access ends before: it works no longer then."],
             _replaced(shown.replaces) if shown.token else [],
         ),
     ]
     asks = any(isinstance(way, Question) for way in ways.values())
     made = modal(Modal.CREDENTIALS, "Credentials", blocks, submit="Continue" if asks else "", close="Close")
     return {**made, "private_metadata": grant.id}
+
+
+def over() -> View:
+    """What stands in the place of credentials whose access ends."""
+    words = ["This access has ended, or is about to. What was shown here is not to be used any more."]
+    return modal(Modal.NOTICE, "Credentials", [paragraph(words)], close="Close")
 
 
 def _token(shown: Credentials) -> Iterator[Block]:

@@ -62,8 +62,11 @@ def grant_note(note: str, view: GrantView, now: int) -> Message:
 def past_note(note: str, at: int, view: GrantView) -> Message:
     """What a message told when it was posted (`at`), in words that stay true, and how the access ended if it has."""
     grant, words = view.grant, _PAST[note]
-    over = grant.state in (GrantState.ENDED, GrantState.FAILED)
-    since: list[Part] = state_parts(grant) if over else ["Newer messages say how it went on."]
+    since: list[Part] = ["Newer messages say how it went on."]
+    if grant.state in (GrantState.ENDED, GrantState.FAILED):
+        since = state_parts(grant)
+    elif grant.state is GrantState.ENDING:  # stays true: a past note is not changed any more
+        since = ["Its end was asked for. A message says when every system has confirmed it."]
     return message(
         f"{title_text(view.role, grant.role)}: {words}.",
         paragraph([*role_parts(view.role, grant.role), f": {words} ", date(at), "."], since),
