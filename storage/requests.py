@@ -56,13 +56,49 @@ def latest(db: Database, state: str | None, limit: int) -> list[Request]:
     return _many(db.rows(sql, *values, limit))
 
 
+LOST = "lost channel "
+"""Begins the key of the fact that says since when a channel is archived or gone."""
+
+_POSTED = (
+    "EXISTS (SELECT 1 FROM messages m WHERE m.request_id = requests.id AND m.channel NOT LIKE 'D%' "
+    f"AND NOT EXISTS (SELECT 1 FROM facts f WHERE f.key = '{LOST}' || m.channel))"
+)
+
+
 def unposted(db: Database, limit: int) -> list[Request]:
-    """Pending requests that no channel shows, oldest first; a copy in a direct message does not count."""
-    sql = (
-        f"SELECT {_COLUMNS} FROM requests WHERE state = 'pending' AND NOT EXISTS (SELECT 1 FROM messages "
-        "WHERE request_id = requests.id AND channel NOT LIKE 'D%') ORDER BY created_at, id LIMIT ?"
-    )
+    """Pending requests that no channel shows, oldest first; a copy in a direct message, or in a channel that is
+    archived or gone, does not count."""
+    sql = f"SELECT {_COLUMNS} FROM requests WHERE state = 'pending' AND NOT {_POSTED} ORDER BY created_at, id LIMIT ?"
     return _many(db.rows(sql, limit))
+
+
+def is_posted(db: Database, request: str) -> bool:
+    """Whether a channel shows it that is neither archived nor gone."""
+    return db.row(f"SELECT 1 FROM requests WHERE id = ? AND {_POSTED}", request) is not None
+
+
+def lost_channels(db: Database) -> list[str]:
+    """The ids of channels that are known as archived or gone."""
+    keys = db.rows("SELECT key FROM facts WHERE substr(key, 1, ?) = ? ORDER BY key", len(LOST), LOST)
+    return [str(key).removeprefix(LOST) for (key,) in keys]
+
+
+def waiting_channels(db: Database) -> list[str]:
+    """The ids of channels that show pending requests."""
+    sql = (
+        "SELECT DISTINCT m.channel FROM messages m JOIN requests r ON r.id = m.request_id "
+        "WHERE r.state = 'pending' AND m.channel NOT LIKE 'D%' ORDER BY m.channel"
+    )
+    return [str(channel) for (channel,) in db.rows(sql)]
+
+
+def shown_in(db: Database, channel: str, limit: int) -> list[tuple[str, str]]:
+    """Id and role of the latest requests with a message in this channel."""
+    sql = (
+        "SELECT r.id, r.role FROM messages m JOIN requests r ON r.id = m.request_id WHERE m.channel = ? "
+        "ORDER BY m.ts DESC LIMIT ?"
+    )
+    return [(str(request), str(role)) for request, role in db.rows(sql, channel, limit)]
 
 
 def made_since(db: Database, person: str, since: int, limit: int) -> list[int]:

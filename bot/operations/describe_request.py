@@ -24,7 +24,7 @@ class Criterion:
 class RequestCard:
     """A request with what an approver needs beside the buttons. `role` is None when roles.toml has it no more;
     `notify` are ids of people and groups to mention, `copies` the `(channel, ts)` where it is shown, `used` how a
-    grant that has ended was used."""
+    grant that has ended was used. `is_posted`: one of them is in a channel that is neither archived nor gone."""
 
     request: Request
     role: Role | None
@@ -45,6 +45,7 @@ class RequestCard:
     groups: tuple[str, ...] = ()
     """The handles of the groups among the role's approvers."""
     used: Used | None = None
+    is_posted: bool = True
 
 
 def describe_request(world: World, request_id: str) -> RequestCard | None:
@@ -80,6 +81,7 @@ def _card(u: Unit, request: Request) -> RequestCard:
         notify=u.directory.named(role.notify) if role else (),
         groups=_groups(u, role) if role else (),
         used=used_of(u, [grant])[grant.id] if grant and grant.state is GrantState.ENDED else None,
+        is_posted=requests.is_posted(u.db, request.id),
     )
 
 

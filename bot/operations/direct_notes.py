@@ -77,7 +77,7 @@ def stale_messages(u: Unit, about: Sequence[str], asked: Sequence[str]) -> list[
     ]
     for note in direct_notes.of_requests(u.db, asked):
         request = requests.get(u.db, note.request)
-        if request is None or _request_past(note, request.state, requests.messages(u.db, note.request)):
+        if request is None or _request_past(note, request.state, requests.is_posted(u.db, note.request)):
             stale.append(note)
     return list(dict.fromkeys((note.channel, note.ts) for note in stale))
 
@@ -93,7 +93,7 @@ def describe_told(world: World, channel: str, ts: str) -> list[Told]:
 def _told(world: World, note: DirectNote, newest: Mapping[str, str]) -> Told:
     if note.request:
         card = describe_request(world, note.request)
-        past = card is None or _request_past(note, card.request.state, card.copies)
+        past = card is None or _request_past(note, card.request.state, card.is_posted)
         return Told(note, None, card, note.past or past)
     view = describe_grant(world, note.grant)
     past = view is None or _grant_past(note, view.grant.state, newest.get(note.grant, note.ts))
@@ -106,9 +106,8 @@ def _grant_past(note: DirectNote, state: GrantState, newest: str) -> bool:
     return note.ts < newest or TRUE_IN.get(note.note) is not state
 
 
-def _request_past(note: DirectNote, state: RequestState, copies: Sequence[Place]) -> bool:
+def _request_past(note: DirectNote, state: RequestState, is_posted: bool) -> bool:
     """A request that could not be posted is decided, or in its channel, by now."""
-    is_posted = any(not channel.startswith("D") for channel, _ in copies)
     return note.note not in LASTING and (is_posted or state is not RequestState.PENDING)
 
 

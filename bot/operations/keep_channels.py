@@ -9,6 +9,7 @@ from bot.core.audit import Event
 from bot.core.errors import StorageUnavailable
 from bot.core.policy import Policy
 from bot.operations._unit import SYSTEM, Unit, World, unit
+from bot.operations.lost_copies import note_channels, note_open
 from bot.operations.post_waiting import post_waiting
 from bot.operations.tell_each_lead import FAILING, leads_of, tell_each_lead
 from storage import facts, outbox
@@ -30,11 +31,25 @@ class Place:
     is_failing: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Every channel that the bot can see: the id of each `#name`, all ids, and those of archived channels."""
+
+    ids: Mapping[str, str]
+    seen: frozenset[str]
+    archived: frozenset[str]
+
+
 def known_place(world: World, ref: str) -> Place:
     """What is kept about a channel (id or `#name`) or a person. Raises StorageUnavailable."""
     with world.db.reading():
         kept = facts.get_all(world.db, (_ID + ref, FAILING + ref))
     return Place(kept.get(_ID + ref) or None, FAILING + ref in kept)
+
+
+def id_of(u: Unit, ref: str) -> str:
+    """The id of a channel or person, given by id or `#name`, as far as is known."""
+    return (facts.get(u.db, _ID + ref) or ref) if ref.startswith("#") else ref
 
 
 def channels_of(policy: Policy) -> set[str]:
@@ -63,9 +78,12 @@ def _queue_look_up(u: Unit) -> None:
         u.do(effects.refresh_channels())
 
 
-def record_channels(world: World, found: Mapping[str, str]) -> None:
-    """Keeps the ids by `#name` that Slack has now, and reports a name that leads elsewhere or nowhere."""
+def record_channels(world: World, listing: Listing) -> None:
+    """Keeps the ids by `#name` that Slack has now, and reports a name that leads elsewhere or nowhere. What waits in a
+    channel that is archived or gone is posted anew."""
+    found = listing.ids
     with unit(world) as u:
+        note_channels(u, listing.seen, listing.archived, channels_of(u.policy))
         wanted = {ref for ref in channels_of(u.policy) if ref.startswith("#")}
         known = {key.removeprefix(_ID): value for key, value in facts.beginning(u.db, _ID + "#")}
         for name in sorted(wanted | known.keys()):
@@ -93,7 +111,7 @@ def _report(u: Unit, event: Event, note: str, name: str, **ids: str) -> None:
         u.tell_leads(note, name=name, **ids)
 
 
-def refresh_done(world: World, found: Mapping[str, str] | None) -> None:
+def refresh_done(world: World, found: Listing | None) -> None:
     """All names were looked up, or could not be (None): keeps what they lead to, and posts requests
     that no channel shows."""
     if found is not None:
@@ -112,6 +130,7 @@ def place_works(world: World, ref: str) -> None:
     try:
         with unit(world) as u:
             facts.drop(u.db, FAILING + ref)
+            note_open(u, id_of(u, ref))
             post_waiting(u)
     except StorageUnavailable as error:
         log.warning("%s takes messages again, which is noticed at the next one: %s", ref, error)

@@ -11,6 +11,8 @@ from bot.core.effects import Kind
 from bot.core.model import Request, RequestState
 from bot.operations._end import channel_of
 from bot.operations._unit import SYSTEM, Unit, World, unit
+from bot.operations.keep_channels import id_of
+from bot.operations.lost_copies import CLOSED, note_closed, note_open
 from bot.operations.post_waiting import unpostable
 from bot.operations.tell_each_lead import FAILING, forward_to_leads, leads_of, tell_each_lead
 from storage import facts, grants, people, requests
@@ -45,6 +47,7 @@ def record_posted(world: World, request_id: str, channel: str, ts: str, shown_st
     """A copy of the approval message was posted; if the request moved on while it was, the copy is updated."""
     with unit(world) as u:
         requests.add_message(u.db, request_id, channel, ts)
+        note_open(u, channel)
         request = requests.get(u.db, request_id)
         if request is None:
             return
@@ -98,6 +101,8 @@ def _note_failing(u: Unit, to: str, error: str) -> None:
     code = error.partition(" ")[0]
     if to and code not in ABOUT_THE_MESSAGE:
         facts.put(u.db, FAILING + to, code)
+    if code in CLOSED:
+        note_closed(u, id_of(u, to))
 
 
 def record_unheard(world: World, work: Sequence[tuple[Kind, Mapping[str, Any]]], to: str, error: str) -> None:

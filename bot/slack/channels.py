@@ -3,15 +3,16 @@
 import logging
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from math import ceil
 from typing import Any
 
 from slack_sdk import WebClient
 from slack_sdk.http_retry.builtin_handlers import RateLimitErrorRetryHandler
 
-from bot.core.errors import SystemRefused
+from bot.core.errors import SystemRefused, SystemUnavailable
 from bot.operations._unit import World
-from bot.operations.keep_channels import channels_of, known_place, place_works, record_channels
+from bot.operations.keep_channels import Listing, channels_of, known_place, place_works, record_channels
 from bot.slack.api import LOCKED_OUT, Caller, sorted_errors
 
 log = logging.getLogger(__name__)
@@ -33,14 +34,22 @@ def list_channels(client: WebClient) -> Found:
 
     Waits when Slack asks for a pause. Raises SystemUnavailable, OutcomeUnknown and SystemRefused.
     """
-    found: dict[str, Mapping[str, Any]] = {}
+    return _by_name(_every(_patient(client)))
+
+
+def _every(client: WebClient) -> list[Mapping[str, Any]]:
+    kinds = "public_channel,private_channel"
     with sorted_errors("conversations.list"):
-        kinds = "public_channel,private_channel"
-        for page in _patient(client).conversations_list(types=kinds, limit=PAGE):
-            for channel in page.get("channels", []):
-                name = f"#{channel['name']}"
-                if name not in found or not channel.get("is_archived"):
-                    found[name] = channel
+        pages = client.conversations_list(types=kinds, limit=PAGE)
+        return [channel for page in pages for channel in page.get("channels", [])]
+
+
+def _by_name(channels: Sequence[Mapping[str, Any]]) -> Found:
+    found: dict[str, Mapping[str, Any]] = {}
+    for channel in channels:
+        name = f"#{channel['name']}"
+        if name not in found or not channel.get("is_archived"):
+            found[name] = channel
     return found
 
 
@@ -59,8 +68,9 @@ class Channels:
 
     def __init__(self, client: WebClient, call: Caller, world: World) -> None:
         self._client, self._call, self._world = client, call, world
-        self._lock = threading.Lock()
+        self._looking = threading.Lock()
         self._looked: dict[tuple[str, str], float] = {}
+        self._not_before = 0.0
 
     def reach(self, ref: str, method: str, **arguments: Any) -> dict[str, Any]:
         """Calls `method` with the id of a channel, given by id or `#name`, or of a person. A name
@@ -78,20 +88,18 @@ class Channels:
             place_works(self._world, ref)
         return answer
 
-    def refresh(self) -> dict[str, str] | None:
-        """The id of every channel that the bot can see, by `#name`; None where Slack refuses to say."""
+    def refresh(self) -> Listing | None:
+        """Every channel that the bot can see; None where Slack refuses to say, or nothing needs it. Waits when Slack
+        asks for a pause, and holds nobody up by that."""
         if not any(ref.startswith("#") for ref in channels_of(self._world.policy())):
-            return {}
+            return None
         try:
-            return self._listed()
+            return _listing(_every(_patient(self._client)))
         except SystemRefused as refused:
             if refused.code in LOCKED_OUT:
                 raise
             log.error("names of channels can't be looked up: %s", refused)
             return None
-
-    def _listed(self) -> dict[str, str]:
-        return {name: str(channel["id"]) for name, channel in list_channels(self._client).items()}
 
     def _id(self, ref: str, known: str | None) -> str:
         if not ref.startswith("#"):
@@ -104,8 +112,31 @@ class Channels:
         """The id of the channel that has the name now; `was` where that is still the one."""
         if not ref.startswith("#"):
             return was
-        with self._lock:
-            if time.monotonic() - self._looked.get((ref, was), -LOOKS_APART) >= LOOKS_APART:
-                record_channels(self._world, self._listed())
-                self._looked[ref, was] = time.monotonic()
-            return known_place(self._world, ref).id or was
+        self._look_up(ref, was)
+        return known_place(self._world, ref).id or was
+
+    def _look_up(self, ref: str, was: str) -> None:
+        """By one thread at a time, for which no other waits: what they have to say is tried again when it is known."""
+        if not self._looking.acquire(blocking=False):
+            raise SystemUnavailable(f"{ref} is being looked up", retry_after=1)
+        try:
+            now = time.monotonic()
+            if now - self._looked.get((ref, was), -LOOKS_APART) < LOOKS_APART:
+                return
+            if now < self._not_before:
+                raise SystemUnavailable("Slack asked for a pause", ceil(self._not_before - now))
+            record_channels(self._world, _listing(_every(self._client)))
+            self._looked[ref, was] = time.monotonic()
+        except SystemUnavailable as error:
+            self._not_before = max(self._not_before, time.monotonic() + (error.retry_after or 0))
+            raise
+        finally:
+            self._looking.release()
+
+
+def _listing(channels: Sequence[Mapping[str, Any]]) -> Listing:
+    return Listing(
+        ids={name: str(channel["id"]) for name, channel in _by_name(channels).items()},
+        seen=frozenset(str(channel["id"]) for channel in channels),
+        archived=frozenset(str(channel["id"]) for channel in channels if channel.get("is_archived")),
+    )

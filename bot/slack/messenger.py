@@ -28,6 +28,7 @@ from bot.operations.direct_notes import (
     record_told,
 )
 from bot.operations.keep_channels import refresh_done
+from bot.operations.lost_copies import CLOSED, record_closed
 from bot.operations.private_answers import (
     REVOKE,
     AnswerView,
@@ -42,7 +43,7 @@ from bot.operations.verify_audit import said, verify_audit
 from bot.slack import pages
 from bot.slack.api import LOCKED_OUT, Caller, sorted_errors
 from bot.slack.audit_query import page
-from bot.slack.channels import Channels
+from bot.slack.channels import GONE, Channels
 from bot.slack.response_urls import is_slacks, replace_answer
 from bot.slack.views import (
     answers,
@@ -137,14 +138,16 @@ class Messenger:
         if card is None:
             return []
         refusals: list[SystemRefused] = []
+        closed: list[str] = []
         for channel, ts in card.copies:
             try:
-                self._show(channel, ts, self._approval(card, channel))
+                if self._show(channel, ts, self._approval(card, channel)) in CLOSED:
+                    closed.append(channel)
             except SystemRefused as refused:  # the other copies have to be true anyway
                 refusals.append(refused)
         if refusals:
             raise refusals[0]
-        return []
+        return [lambda w: record_closed(w, closed)] if closed else []
 
     def _approval(self, card: RequestCard, channel: str) -> Message:
         """A copy in a direct message mentions nobody else and says why it is there."""
@@ -155,13 +158,15 @@ class Messenger:
             message["blocks"].insert(0, approval_message.asked_directly())
         return message
 
-    def _show(self, channel: str, ts: str, message: Message) -> None:
-        """Puts a message in the place of a posted one, if that is still there."""
+    def _show(self, channel: str, ts: str, message: Message) -> str:
+        """Puts a message in the place of a posted one, if that is still there; gives Slack's word for why not."""
         try:
             self._call("chat.update", channel=channel, ts=ts, **message)
         except SystemRefused as refused:
-            if refused.code not in ("message_not_found", "channel_not_found", "is_archived", "not_in_channel"):
+            if refused.code not in ("message_not_found", *GONE):
                 raise
+            return refused.code
+        return ""
 
     def thread_notes(self, work: Sequence[tuple[Kind, Data]]) -> list[Recording]:
         """One note goes into its request's thread, many at once become one message in their channel."""
@@ -174,13 +179,17 @@ class Messenger:
 
     def _in_thread(self, note: str, data: Data, card: RequestCard) -> None:
         """Under the first copy in a channel that is still there; without one there is no thread."""
+        gone: SystemRefused | None = None
         for channel, ts in (each for each in card.copies if not each[0].startswith("D")):
             try:
                 self.post(channel, thread_notes.render(note, data, card), thread_ts=ts)
                 return
             except SystemRefused as refused:
-                if refused.code not in ("thread_not_found", "message_not_found"):
+                if refused.code not in ("thread_not_found", "message_not_found", *GONE):
                     raise
+                gone = refused if refused.code in GONE else gone
+        if gone is not None:
+            raise gone
 
     def tell_person(self, work: Sequence[tuple[Kind, Data]]) -> list[Recording]:
         """Notes and reminders for one person; what is no longer true by now is left out."""

@@ -16,6 +16,7 @@ from slack_sdk import WebClient
 
 from bot.core import effects
 from bot.core.effects import Queue
+from bot.core.errors import SystemUnavailable
 from bot.delivery import Delivery
 from bot.operations._unit import unit
 from bot.operations.approve_request import approve_request
@@ -35,6 +36,13 @@ from tests.worlds import Made, a_person, make_world
 APPROVALS, SECURITY = "#access-approvals", "#access-security"
 OLD, OLD_SECURITY, DB = "C0APPROVAL", "G0SECURITY", "C0DBAPPROV"
 BOT = "U0ACCESSBOT"
+BY_ID = f"""
+[workspace]
+approvals_channel = "{OLD}"
+security_channel = "{OLD_SECURITY}"
+leads = ["@platform-leads"]
+timezone = "Europe/Berlin"
+"""
 
 
 @dataclass
@@ -281,6 +289,91 @@ def test_of_many_approvers_some_are_asked_directly_and_never_who_asks(office: Of
     assert not any("I ask you directly" in each for each in office.dms("ana"))
 
 
+# --- a copy in a channel that is archived or gone
+
+
+def test_what_waits_in_a_channel_that_was_archived_and_replaced_is_posted_in_the_new_one_once(office: Office) -> None:
+    request, decided = office.ask(), office.ask("dev")
+    office.turn()
+    approve_request(office.made.world, decided, a_person(office.id("ben")))
+    office.turn()
+    new = office.replace(APPROVALS, archive=True)
+    for _ in range(2):
+        office.ten_minutes()
+    assert (office.shown(request), office.shown(decided)) == ([OLD, new], [OLD])
+    assert office.dms("ben") == []
+
+
+def test_what_waits_in_an_archived_channel_reaches_approvers_directly_and_its_copies_are_true_when_it_is_back(
+    office: Office,
+) -> None:
+    request = office.ask()
+    office.turn()
+    office.sandbox.admin.archive(APPROVALS)
+    for _ in range(2):
+        office.ten_minutes()
+    assert [channel[:1] for channel in office.shown(request)] == ["C", "D", "D"]
+    assert any("I ask you directly" in each for each in office.dms("ben"))
+    assert any("to its channel now" in each for each in office.dms("ana"))
+    approve_request(office.made.world, request, a_person(office.id("ben")))
+    office.turn()
+    office.sandbox.admin.archive(APPROVALS, archived=False)
+    assert any("asks for" in each for each in office.in_channel(OLD))
+    office.ten_minutes()
+    office.delivery.drain(Queue.UPDATE)
+    assert not any("asks for" in each for each in office.in_channel(OLD))
+    assert office.shown(request).count(OLD) == 1
+
+
+def test_a_private_channel_that_the_bot_does_not_see_any_more_is_gone(office: Office) -> None:
+    request = office.made.a_request("shop-deploy", office.id("ana")).id
+    office.turn()
+    with office.made.world.db.transaction():
+        office.made.world.db.run("UPDATE messages SET channel = 'G0GONE'")
+    office.ten_minutes()
+    assert office.shown(request) == ["G0GONE", OLD]
+
+
+def test_without_names_a_channel_is_found_archived_by_what_it_refuses(office: Office) -> None:
+    office.made.set_policy(workspace=BY_ID)
+    request = office.made.a_request("shop-deploy", office.id("ana"))
+    office.turn()
+    office.sandbox.admin.archive(APPROVALS)
+    approve_request(office.made.world, request.id, a_person(office.id("chiara")))
+    office.turn()
+    assert "D" in {channel[:1] for channel in office.shown(request.id)}
+    office.sandbox.admin.archive(APPROVALS, archived=False)
+    other = office.ask("dev")
+    office.turn()
+    for _ in range(2):
+        office.ten_minutes()
+    assert (office.shown(request.id).count(OLD), office.shown(other)) == (1, [OLD])
+
+
+# --- a look-up holds nobody up
+
+
+def test_while_names_are_looked_up_or_slack_asks_for_a_pause_messages_are_put_off_and_not_refused(
+    office: Office,
+) -> None:
+    office.replace(APPROVALS, archive=True)
+    office.sandbox.faults.rate_limited("conversations.list", 30, count=1)
+    office.sandbox.inspector.forget()
+    requests = [office.ask(name) for name in ("ana", "dev", "emi")]
+    office.turn()
+    assert [office.shown(each) for each in requests] == [[], [], []]
+    assert len(office.calls("conversations.list")) == 1
+    assert office.made.events("message:delivery:failed") == 0
+
+
+def test_a_message_waits_for_no_look_up_of_another(office: Office) -> None:
+    names = office.delivery._messenger._channels
+    with names._looking, pytest.raises(SystemUnavailable) as put_off:
+        names._moved(APPROVALS, OLD)
+    assert put_off.value.retry_after == 1
+    assert names._moved(APPROVALS, OLD) == OLD
+
+
 # --- what the security channel can't take
 
 
@@ -390,14 +483,7 @@ def test_a_note_whose_thread_is_gone_troubles_nobody(office: Office) -> None:
 
 
 def test_ids_need_no_list_of_channels(office: Office) -> None:
-    workspace = f"""
-[workspace]
-approvals_channel = "{OLD}"
-security_channel = "{OLD_SECURITY}"
-leads = ["@platform-leads"]
-timezone = "Europe/Berlin"
-"""
-    office.made.set_policy(workspace=workspace)
+    office.made.set_policy(workspace=BY_ID)
     office.sandbox.inspector.forget()
     office.ten_minutes()
     request = office.ask()
