@@ -4,12 +4,13 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from secrets import token_urlsafe
 from typing import Any
 
 from slack_sdk import WebClient
 
 from bot.core.approval import Refused
-from bot.core.errors import SystemRefused, SystemUnavailable
+from bot.core.errors import OutcomeUnknown, SystemRefused, SystemUnavailable
 from bot.core.model import Order, Person
 from bot.core.reality import Answer
 from bot.operations._leads import PERSON_LASTS
@@ -159,6 +160,25 @@ def open_window(desk: Desk, trigger: str, view: dict[str, Any]) -> Opened | None
     """The same; gives what it can be changed by."""
     opened = _view_call(desk, "views.open", trigger_id=trigger, view=view)
     return None if opened is None else _opened(opened)
+
+
+def open_named_window(desk: Desk, trigger: str, view: dict[str, Any]) -> Opened | None:
+    """The same for a modal that must be known if it is open: where Slack's answer is lost, it is looked for by a name
+    of its own. Raises OutcomeUnknown where it is not found then, because it may open a moment later."""
+    named = {**view, "external_id": token_urlsafe(16)}
+    try:
+        return _opened(call(desk.client, "views.open", trigger_id=trigger, view=named))
+    except SystemUnavailable as error:
+        log.warning("views.open was perhaps not done: %s", error)
+        if error.retry_after is not None:
+            return None
+    except SystemRefused as refused:
+        log.log(logging.INFO if refused.code in USUAL else logging.WARNING, "views.open was not done: %s", refused)
+        return None
+    try:
+        return _opened(call(desk.client, "views.update", external_id=named["external_id"], view=named))
+    except (SystemUnavailable, SystemRefused) as error:
+        raise OutcomeUnknown(f"nobody knows whether a window is open ({error})") from error
 
 
 def change_window(desk: Desk, known: Opened, view: dict[str, Any]) -> Opened:

@@ -15,7 +15,7 @@ from bot.core.reality import Answer
 from bot.operations.describe_grant import GrantView, describe_grant
 from bot.operations.show_credentials import Credentials, confirm_shown, discard_credentials, show_credentials
 from bot.slack.blocks import View
-from bot.slack.desk import USUAL, Desk, Opened, change_window, open_window, update_view
+from bot.slack.desk import USUAL, Desk, Opened, change_window, open_named_window, update_view
 from bot.slack.payloads import Submission
 from bot.slack.views import credentials_modal, request_modal
 
@@ -36,10 +36,14 @@ NOT_TAKEN = "Slack can't show what the systems gave; it may be too long. The bot
 
 def show_window(desk: Desk, trigger: str, shown: Credentials) -> bool:
     """Opens the window for credentials that were just made; False when Slack would not. What the systems add comes
-    into it later. A token that could not be shown never works."""
+    into it later. A token that could not be shown never works. Where nobody knows whether it is shown, it works, and so
+    does the earlier one: the next that is shown replaces both."""
     try:
         view = describe_grant(desk.world, shown.grant.id)
-        opened = open_window(desk, trigger, credentials_modal.render(shown, view, {})) if view else None
+        opened = open_named_window(desk, trigger, credentials_modal.render(shown, view, {})) if view else None
+    except OutcomeUnknown as lost:
+        log.warning("credentials of %s: %s", shown.grant.id, lost)
+        return False
     except Exception:
         discard_credentials(desk.world, shown)
         raise

@@ -30,8 +30,8 @@ _numbers = itertools.count(1)
 
 
 class Views:
-    """A WebClient for views only. `error` is what the next calls fail with; every view is checked as Slack would. The
-    one that it opens has another hash after each change, and is not changed by who knows an older one."""
+    """A WebClient for views only. `error` is what the next calls fail with, `lost` how many answers are lost. Every
+    view is checked as Slack would. The one that it opens has another hash after each change, and is not changed by who knows an older one."""
 
     base_url = "https://slack.com/api/"
 
@@ -39,6 +39,7 @@ class Views:
         self.calls: list[tuple[str, Json]] = []
         self.hash = "h0"
         self.error: str | Exception | None = None
+        self.lost = 0
         self.before: Callable[[], None] = lambda: None
 
     def api_call(self, method: str, json: Json) -> Any:
@@ -46,6 +47,9 @@ class Views:
         self.calls.append((method, json))
         if isinstance(self.error, Exception):
             raise self.error
+        if self.lost:
+            self.lost -= 1
+            raise TimeoutError
         if self.error:
             raise SlackApiError("refused", _Answer({"ok": False, "error": self.error}))
         assert validate_view(json["view"]) == []

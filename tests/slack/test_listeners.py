@@ -229,6 +229,11 @@ def test_credentials_are_shown_in_a_modal_to_the_holder_and_replace_the_earlier(
     assert tokens[1] not in str(stored.rows("SELECT * FROM audit")) + str(stored.rows("SELECT * FROM outbox"))
 
 
+def shown_token(front: Front) -> str:
+    preformatted = [e for b in front.views.last["blocks"] for e in b.get("elements", []) if "preformatted" in e["type"]]
+    return str(preformatted[0]["elements"][0]["text"])
+
+
 def alive(front: Front, token: str) -> bool:
     claims = front.made.signer.read_token(token)
     assert not isinstance(claims, NotOurs)
@@ -236,7 +241,7 @@ def alive(front: Front, token: str) -> bool:
 
 
 @pytest.mark.parametrize(
-    "error", ["expired_trigger_id", "invalid_arguments", TimeoutError(), RuntimeError("bug")], ids=repr
+    "error", ["expired_trigger_id", "invalid_arguments", "ratelimited", RuntimeError("bug")], ids=repr
 )
 def test_a_token_that_could_not_be_shown_never_works_and_the_earlier_one_stays(
     front: Front, error: str | Exception
@@ -248,6 +253,29 @@ def test_a_token_that_could_not_be_shown_never_works_and_the_earlier_one_stays(
     assert alive(front, token)
     assert len(front.rows("SELECT 1 FROM audit WHERE event = 'grant:credentials:revoked'")) == 1
     assert len(told(front)) == 1
+
+
+def test_a_token_whose_window_is_open_although_slacks_answer_was_lost_works(front: Front) -> None:
+    grant = front.made.a_grant()
+    earlier = front.made.a_token(grant)
+    front.views.lost = 1
+    front.press(Action.SHOW_CREDENTIALS, grant.id)
+    assert [method for method, _ in front.views.calls] == ["views.open", "views.update"]
+    names = {arguments.get("external_id", arguments["view"]["external_id"]) for _, arguments in front.views.calls}
+    assert len(names) == 1
+    assert (alive(front, shown_token(front)), alive(front, earlier), told(front)) == (True, False, [])
+
+
+def test_while_nobody_knows_whether_a_token_is_shown_it_works_and_the_next_one_replaces_all(front: Front) -> None:
+    grant = front.made.a_grant()
+    earlier = front.made.a_token(grant)
+    front.views.lost = 2
+    front.press(Action.SHOW_CREDENTIALS, grant.id)
+    unsure = shown_token(front)
+    assert alive(front, unsure) and alive(front, earlier)
+    assert "press again" in told(front)[0][2]
+    front.press(Action.SHOW_CREDENTIALS, grant.id)
+    assert [alive(front, token) for token in (earlier, unsure, shown_token(front))] == [False, False, True]
 
 
 @pytest.mark.parametrize("user", [BEN, LEA])
