@@ -33,7 +33,7 @@ from bot.jobs import Every, Jobs
 from bot.metrics import watch
 from bot.operations._unit import World
 from bot.operations.check_storage import begin_log
-from bot.operations.continue_time import check_start, mark_time, tell_behind
+from bot.operations.continue_time import accept_clock, check_start, mark_time, tell_behind
 from bot.operations.count_usage import UsageMeter
 from bot.operations.find_unresolved import unresolved_at_all
 from bot.operations.keep_certificates import StoredCertificates
@@ -358,8 +358,9 @@ def build_bolt(base: Base, identity: Identity) -> App:
     return bolt
 
 
-def serve(base: Base, *, web: bool, work: bool, migrate: bool) -> None:
-    """Runs until SIGTERM or SIGINT, then finishes what is in hand.
+def serve(base: Base, *, web: bool, work: bool, migrate: bool, clock_accepted_by: str = "") -> None:
+    """Runs until SIGTERM or SIGINT, then finishes what is in hand. `clock_accepted_by` is who says that the machine's
+    clock is right and the records are not, "" for nobody.
 
     Raises SchemaMismatch, ClockBehind and StorageUnavailable before anything was started.
     """
@@ -367,6 +368,8 @@ def serve(base: Base, *, web: bool, work: bool, migrate: bool) -> None:
     raise_descriptor_limit()
     base.db.migrate() if migrate else base.db.check_schema()
     begin_log(base.world)
+    if clock_accepted_by:
+        accept_clock(base.world, clock_accepted_by)
     tell_behind(base.world, base.clock.go_on_from(check_start(base.world)))
     mark_time(base.world)
     _record_roles(base, settings.policy_revision)

@@ -36,6 +36,11 @@ def several(db: Reads, ids: Iterable[str]) -> dict[str, Person]:
     return {str(row[0]): _person(row) for row in rows}
 
 
+def forget_after(db: Database, at: int) -> None:
+    """What Slack is said to have said after `at` counts as not known."""
+    db.run("UPDATE people SET checked_at = 0 WHERE checked_at > ?", at)
+
+
 def save(db: Database, people: Iterable[Person]) -> None:
     """Keeps what Slack said, newest first; tells readers when it changes who counts as whom."""
     people = list(people)

@@ -44,6 +44,12 @@ def pending_of(db: Database, person: str, role: str | None = None) -> list[Reque
     return _many(db.rows(sql + " AND role = ?", person, role))
 
 
+def asked_after(db: Database, at: int) -> list[Request]:
+    """Pending requests that were made after `at`."""
+    sql = f"SELECT {_COLUMNS} FROM requests WHERE state = 'pending' AND created_at > ? ORDER BY created_at, id"
+    return _many(db.rows(sql, at))
+
+
 def pending(db: Database, limit: int = 1000) -> list[Request]:
     sql = f"SELECT {_COLUMNS} FROM requests WHERE state = 'pending' ORDER BY created_at, id LIMIT ?"
     return _many(db.rows(sql, limit))
@@ -101,10 +107,13 @@ def shown_in(db: Database, channel: str, limit: int) -> list[tuple[str, str]]:
     return [(str(request), str(role)) for request, role in db.rows(sql, channel, limit)]
 
 
-def made_since(db: Database, person: str, since: int, limit: int) -> list[int]:
-    """When this person made their latest requests after `since`, newest first."""
-    sql = "SELECT created_at FROM requests WHERE requester = ? AND created_at > ? ORDER BY created_at DESC LIMIT ?"
-    return [int(at) for (at,) in db.rows(sql, person, since, limit)]
+def made_between(db: Database, person: str, since: int, until: int, limit: int) -> list[int]:
+    """When this person made their latest requests after `since`, up to `until`, newest first."""
+    sql = (
+        "SELECT created_at FROM requests WHERE requester = ? AND created_at > ? AND created_at <= ? "
+        "ORDER BY created_at DESC LIMIT ?"
+    )
+    return [int(at) for (at,) in db.rows(sql, person, since, until, limit)]
 
 
 def decided_of(db: Database, person: str, limit: int) -> list[Request]:

@@ -1,18 +1,37 @@
 """The newest time that any process has stored, as far as it shows when that process was running."""
 
+from storage import facts, people
 from storage.database import Database
 
 MARK = "clock_mark"
 TOLD = "clock_told"
 WRITING_TOLD = "writing_told"
+ACCEPTED = "clock_accepted"
+"""The number of the newest audit record when the machine's clock was accepted, although records were ahead of it."""
+
+_PUT_BACK = (
+    "UPDATE seen SET at = ? WHERE at > ?",
+    "UPDATE outbox SET due_at = ? WHERE due_at > ?",
+    "UPDATE outbox SET created_at = ? WHERE created_at > ?",
+    "UPDATE outbox SET claimed_until = ? WHERE claimed_until > ?",
+    "UPDATE alarms SET next_at = ? WHERE next_at > ?",
+    "UPDATE repeats SET since = ? WHERE since > ?",
+    "UPDATE repeats SET last = ? WHERE last > ?",
+    "UPDATE private_answers SET at = ? WHERE at > ?",
+    "UPDATE open_homes SET at = ? WHERE at > ?",
+)
+"""Times that something is measured from, or waits for."""
 
 
 def newest(db: Database) -> int:
-    """UTC seconds of the mark, or of the newest audit record, idempotency key or outbox row; 0 for none."""
+    """UTC seconds of the mark, or of the newest audit record, idempotency key or outbox row; 0 for none. Records that
+    are older than an accepted clock don't count: the log can't be changed."""
     found = db.row(
-        "SELECT MAX(at) FROM (SELECT MAX(at) AS at FROM audit UNION ALL SELECT MAX(at) FROM seen "
+        "SELECT MAX(at) FROM (SELECT (SELECT at FROM audit WHERE +seq > ? ORDER BY at DESC LIMIT 1) AS at "
+        "UNION ALL SELECT MAX(at) FROM seen "
         "UNION ALL SELECT created_at FROM outbox WHERE id = (SELECT MAX(id) FROM outbox) "
         "UNION ALL SELECT CAST(value AS BIGINT) FROM facts WHERE key = ?) AS times",
+        int(facts.get(db, ACCEPTED) or 0),
         MARK,
     )
     return int(found[0] or 0) if found else 0
@@ -21,6 +40,19 @@ def newest(db: Database) -> int:
 def mark(db: Database, at: int) -> bool:
     """Keeps the time; False when a later one is kept."""
     return _forward(db, MARK, at, 1)
+
+
+def accept(db: Database, at: int) -> None:
+    """From now on it is `at`, although records say that it is later: no stored time that something waits for, or is
+    measured from, stays ahead of it. What Slack said of people and groups counts as not known."""
+    found = db.row("SELECT COALESCE(MAX(seq), 0) FROM audit")
+    facts.put(db, ACCEPTED, str(found[0] if found else 0))
+    facts.put(db, MARK, str(at))
+    for key in (TOLD, WRITING_TOLD):
+        facts.drop(db, key)
+    for statement in _PUT_BACK:
+        db.run(statement, at, at)
+    people.forget_after(db, at)
 
 
 def claim_told(db: Database, at: int, within: int) -> bool:

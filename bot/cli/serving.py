@@ -7,14 +7,21 @@ import sys
 
 import click
 
-from bot.cli.common import Wrong, load
+from bot.cli.common import Wrong, actor, load
 from storage.drivers import load_for
+
+_accept_clock = click.option(
+    "--accept-clock",
+    is_flag=True,
+    help="Once, where a start is refused because records are ahead of a right clock: ends all access.",
+)
 
 
 @click.command(epilog="Example: access-bot run")
-def run() -> None:
+@_accept_clock
+def run(accept_clock: bool) -> None:
     """Everything in one process: Slack, delivery, clock and HTTP. Brings the schema up by itself."""
-    _serve("run", web=True, work=True, migrate=True)
+    _serve("run", web=True, work=True, migrate=True, accept_clock=accept_clock)
 
 
 @click.command(epilog="Example: DATABASE_URL=postgresql://… access-bot web")
@@ -24,12 +31,13 @@ def web() -> None:
 
 
 @click.command(epilog="Example: DATABASE_URL=postgresql://… access-bot worker")
-def worker() -> None:
+@_accept_clock
+def worker(accept_clock: bool) -> None:
     """Only the rest: Slack's socket, delivery and clock. Any number on one PostgreSQL."""
-    _serve("worker", web=False, work=True, migrate=False)
+    _serve("worker", web=False, work=True, migrate=False, accept_clock=accept_clock)
 
 
-def _serve(verb: str, *, web: bool, work: bool, migrate: bool) -> None:
+def _serve(verb: str, *, web: bool, work: bool, migrate: bool, accept_clock: bool = False) -> None:
     gc.disable()  # what is imported stays: looking for garbage in it costs a tenth of the start
     settings = load(verb)
     _must_be_free(settings.host, settings.port)
@@ -42,7 +50,8 @@ def _serve(verb: str, *, web: bool, work: bool, migrate: bool) -> None:
     gc.enable()
 
     configure(settings.log_level, settings.log_format)
-    serve(build_base(settings, Source.CLOCK), web=web, work=work, migrate=migrate)
+    accepted_by = actor() if accept_clock else ""
+    serve(build_base(settings, Source.CLOCK), web=web, work=work, migrate=migrate, clock_accepted_by=accepted_by)
     _leave()
 
 

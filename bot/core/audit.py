@@ -85,6 +85,7 @@ class Event(StrEnum):
     CHANNEL_LOST = "channel:name:lost"
     CLOCK_CORRECTED = "process:clock:corrected"
     WRITING_BACK = "process:writing:resumed"
+    CLOCK_ACCEPTED = "process:clock:accepted"
 
 
 @dataclass(frozen=True, slots=True)

@@ -152,7 +152,7 @@ class _Comparison:
 def differences(story: Story, last: int, kept_since: int) -> list[Difference]:
     """Everything in which the rows of a request and its records differ, in no order."""
     c = _Comparison(story, last, kept_since)
-    for record in story.records:
+    for record in sorted(story.records, key=lambda each: each.seq):  # not by time: a clock was once ahead, perhaps
         if record.event in _TOLD:
             c.told.setdefault(record.event, []).append(record)
     if not story.requests:

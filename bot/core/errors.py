@@ -82,7 +82,8 @@ class ClockBehind(AccessBotError):
     def __init__(self, behind: str) -> None:
         super().__init__(
             f"This machine's clock is {behind} behind the newest record in the database, so access would last "
-            "too long: set the clock, turn NTP on, and start again"
+            "too long: set the clock, turn NTP on, and start again. If the clock is right and the records are not, "
+            "stop every process and start `run` or `worker` once with --accept-clock, which ends all access"
         )
 
 

@@ -2,11 +2,14 @@
 
 import logging
 
+from bot.core import effects
 from bot.core.audit import Event
 from bot.core.durations import format_duration
 from bot.core.errors import ClockBehind
+from bot.operations._end import withdraw
 from bot.operations._unit import SYSTEM, World, unit
-from storage import times
+from bot.operations.panic import end_all
+from storage import requests, times
 
 log = logging.getLogger(__name__)
 
@@ -15,6 +18,8 @@ MOST = 3600
 
 USUAL = 5
 """Seconds by which clocks of replicas differ; the security channel reads of more."""
+
+WRONG_TIME = "It was made while the bot's clock was wrong, so it was withdrawn. Please ask again."
 
 TOLD_EVERY = 600
 """Seconds in which the security channel reads of it once, however many processes start."""
@@ -32,6 +37,27 @@ def check_start(world: World) -> int:
     if (behind := newest - world.now()) > MOST:
         raise ClockBehind(format_duration(behind))
     return newest
+
+
+def accept_clock(world: World, by: str) -> bool:
+    """Takes the machine's clock for right where a start would be refused because it is behind the newest record: ends
+    all access, withdraws what was asked for in that future, and forgets the times that are ahead. Every other process
+    has to be stopped. False where there is nothing to accept. Raises StorageUnavailable.
+    """
+    if (behind := newest_record(world) - world.now()) <= MOST:
+        log.warning("--accept-clock had nothing to do: the clock is not more than an hour behind the newest record")
+        return False
+    with unit(world) as u:
+        times.accept(u.db, u.now)
+        ended = end_all(u, by, "the clock was accepted")
+        asked = requests.asked_after(u.db, u.now)
+        for request in asked:
+            withdraw(u, request, SYSTEM, WRONG_TIME)
+            u.do(effects.answer(request.requester, "", "text", text=f"Your request for {request.role}: {WRONG_TIME}"))
+        u.note(Event.CLOCK_ACCEPTED, by, seconds=behind, ended=ended, withdrawn=len(asked))
+        u.tell_leads("clock_accepted", by=by, seconds=behind, ended=ended, withdrawn=len(asked))
+    log.warning("the clock was accepted, %s behind the newest record: all access ends", format_duration(behind))
+    return True
 
 
 def tell_behind(world: World, behind: int) -> None:

@@ -14,11 +14,11 @@ def panic(world: World, by: str, *, role: str | None = None, person: str | None 
     with unit(world) as u:
         for kind, name in _switches(role, person):
             facts.switch_on(u.db, kind, name, by, u.now)
-        ended = _end_all(u, by, role, person)
+        ended = end_all(u, by, "panic switch", role, person)
         u.note(Event.PANIC_ON, by, subject=person or "", role=role or "", ended=ended)
         _tell(u, "panic_on", by, role, person, ended)
     with unit(world) as u:  # what was given before anybody else could see the switch
-        return ended + _end_all(u, by, role, person)
+        return ended + end_all(u, by, "panic switch", role, person)
 
 
 def resume(world: World, by: str, *, role: str | None = None, person: str | None = None) -> bool:
@@ -37,14 +37,14 @@ def _switches(role: str | None, person: str | None) -> list[tuple[str, str]]:
     return named or [("all", "")]
 
 
-def _end_all(u: Unit, by: str, role: str | None, person: str | None) -> int:
-    """A role and a person together mean either of the two, as their switches do."""
+def end_all(u: Unit, by: str, reason: str, role: str | None = None, person: str | None = None) -> int:
+    """Gives how many that ended. A role and a person together mean either of the two, as their switches do."""
     chosen = [(role, None), (None, person)] if role and person else [(role, person)]
     found = {g.id: g for r, p in chosen for g in grants.live(u.db, r, p, limit=1_000_000) if g.state in HELD}
     ids, ended = sorted(found), 0
     for start in range(0, len(ids), BATCH):
         batch = grants.lock_held(u.db, ids[start : start + BATCH])
-        ask_end(u, batch, EndReason.REVOKED, by, "panic switch")
+        ask_end(u, batch, EndReason.REVOKED, by, reason)
         ended += len(batch)
     return ended
 

@@ -97,7 +97,7 @@ def _already(u: Unit, ask: Ask) -> AlreadyHeld | AlreadyPending | None:
 
 def too_many(u: Unit, person: str, action: str, role: Role, reason: str, about: Grant | None = None) -> Refused | None:
     """Refuses what goes beyond MOST_REQUESTS. One record tells it until the person may ask again."""
-    made = requests.made_since(u.db, person, u.now - MOST_WITHIN, MOST_REQUESTS)
+    made = requests.made_between(u.db, person, u.now - MOST_WITHIN, u.now, MOST_REQUESTS)
     if len(made) < MOST_REQUESTS:
         return None
     again_at = made[-1] + MOST_WITHIN

@@ -134,7 +134,7 @@ class Bot:
     def __init__(self, verb: str, env: dict[str, str], folder: Path, name: str) -> None:
         self.log = folder / f"{name}.log"
         with self.log.open("wb") as out:
-            command = [sys.executable, "-m", "bot", verb]
+            command = [sys.executable, "-m", "bot", *verb.split()]
             self.process = subprocess.Popen(command, env=env, cwd=folder, stdin=subprocess.DEVNULL, stderr=out)
 
     @property

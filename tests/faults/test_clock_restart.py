@@ -66,3 +66,21 @@ def test_more_than_an_hour_behind_nothing_starts(company: Company) -> None:
         assert bot.process.wait(30) == 2
         assert "behind the newest record in the database" in bot.said
         assert "set the clock, turn NTP on, and start again" in bot.said
+        assert "--accept-clock" in bot.said
+
+
+def test_records_that_are_ahead_of_a_right_clock_are_left_behind_by_ending_all_access(company: Company) -> None:
+    if "DATABASE_URL" in company.env:
+        company.launch("migrate").process.wait(30)
+    start(company)
+    who = company.newcomer()
+    company.hold(who, "shop-admin")
+    for bot in company.bots:
+        if bot.alive:
+            assert bot.stop() == 0
+    set_back(company, 2 * 3600)
+    company.start(f"{'worker' if 'DATABASE_URL' in company.env else 'run'} --accept-clock")
+    until(lambda: company.grant(who, "shop-admin")[1] == "ended", 20)
+    assert company.bot.stop() == 0
+    start(company)
+    company.hold(company.newcomer(), "shop-admin")

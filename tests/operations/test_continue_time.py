@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+
 import pytest
 
 from bot.clock import Clock
+from bot.core.approval import Refused
 from bot.core.errors import ClockBehind
-from bot.operations.continue_time import check_start, mark_time, newest_record, tell_behind
-from tests.worlds import START, Made
+from bot.operations.continue_time import accept_clock, check_start, mark_time, newest_record, tell_behind
+from bot.operations.record_delivery import record_ended
+from bot.operations.request_access import MOST_REQUESTS, Submitted
+from bot.operations.withdraw_request import withdraw_request
+from storage import facts
+from tests.worlds import ANA, CARA, START, Made, a_person
 
 
 def test_time_goes_on_from_the_newest_record_and_the_leads_read_of_it(made: Made) -> None:
@@ -62,3 +70,68 @@ def test_each_corrected_start_is_on_record_and_the_channel_reads_of_it_once_in_t
     tell_behind(made.world, 60)
     tell_behind(made.world, 5)
     assert told() == (2, 3)
+
+
+class TestAccepted:
+    """The clock was once far ahead and is right by now."""
+
+    MONTHS = 90 * 86400
+
+    def _put_right(self, made: Made) -> None:
+        made.clock.at = START - self.MONTHS
+        with pytest.raises(ClockBehind, match=r"start `run` or `worker` once with --accept-clock"):
+            check_start(made.world)
+        assert accept_clock(made.world, "os:eve")
+
+    def test_the_start_is_not_refused_any_more_and_the_log_stays_whole(self, made: Made) -> None:
+        made.a_grant()
+        mark_time(made.world)
+        self._put_right(made)
+        assert check_start(made.world) == made.clock.at
+        assert made.log("process:clock:accepted", "actor, at") == [("os:eve", made.clock.at)]
+        ((data,),) = made.rows("SELECT data FROM outbox WHERE data LIKE '%clock_accepted%'")
+        assert json.loads(data)["ended"] == 1
+        made.clock.at += 60
+        mark_time(made.world)
+        assert newest_record(made.world) == made.clock.at
+        assert made.verdict().broken is None
+        assert not accept_clock(made.world, "os:eve")
+
+    def test_all_access_ends_and_what_was_asked_for_is_withdrawn(self, made: Made) -> None:
+        active, scheduled = made.a_grant(), made.a_started(made.a_request(person=CARA, start_at=START + 7200))
+        pending = made.a_request("reports-read")
+        self._put_right(made)
+        for grant in (active, scheduled):
+            assert made.state("grants", grant.id) == "ending"
+            for system in grant.systems:
+                record_ended(made.world, grant.id, system)
+            assert made.state("grants", grant.id) == "ended"
+        assert made.state("requests", pending.id) == "withdrawn"
+        assert made.verdict().broken is None
+
+    def test_nothing_waits_for_that_future(self, made: Made) -> None:
+        made.a_grant()
+        with made.world.db.transaction():
+            facts.claim_key(made.world.db, "key", START + 60)
+        made.clock.at = START
+        self._put_right(made)
+        now = made.clock.at
+        assert made.count("outbox", f"created_at > {now} OR due_at > {now + 60}") == 0
+        assert made.count("seen", f"at > {now}") == 0
+        assert made.count("people", f"checked_at > {now}") == 0
+        made.know(replace(a_person(deleted=True), checked_at=now))
+        assert made.rows("SELECT deleted FROM people WHERE id = ?", ANA) == [(1,)]
+
+    def test_who_asked_often_in_that_future_may_ask_again(self, made: Made) -> None:
+        for _ in range(MOST_REQUESTS):
+            withdraw_request(made.world, made.a_request().id, ANA)
+        assert isinstance(made.ask_again(), Refused)
+        self._put_right(made)
+        made.know(replace(a_person(), checked_at=made.clock.at))
+        assert isinstance(made.ask_again(), Submitted)
+
+    def test_where_the_start_is_not_refused_nothing_ends(self, made: Made) -> None:
+        grant = made.a_grant()
+        made.clock.at = START - 3600
+        assert not accept_clock(made.world, "os:eve")
+        assert made.state("grants", grant.id) == "active"

@@ -31,7 +31,8 @@ _numbers = itertools.count(1)
 
 class Views:
     """A WebClient for views only. `error` is what the next calls fail with, `lost` how many answers are lost. Every
-    view is checked as Slack would. The one that it opens has another hash after each change, and is not changed by who knows an older one."""
+    view is checked as Slack would. The one that it opens has another hash after each change, and is not changed
+    by who knows an older one."""
 
     base_url = "https://slack.com/api/"
 

@@ -81,6 +81,7 @@ SECURITY = {
     "log_broken": ("seq", "why"),
     "use_outlived": ("grant", "person", "system", "session", "origin"),
     "policy_outdated": ("host", "file"),
+    "clock_accepted": ("by",),
 }
 
 

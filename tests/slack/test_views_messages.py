@@ -474,6 +474,12 @@ SECURITY: dict[str, tuple[str, dict[str, object], str]] = {
         {"since": 1_790_000_000, "seconds": 0, "ended": 0},
         "after 1s (since 21 Sep 2026 14:13 UTC).\nNo access was due meanwhile",
     ),
+    "an accepted clock": (
+        "clock_accepted",
+        {"by": "os:eve", "seconds": 7200, "ended": 2, "withdrawn": 1},
+        "eve accepted the machine's clock, although the newest record was 2h ahead of it.\n"
+        "2 grants ended, and 1 request of that future was withdrawn.",
+    ),
     "an outdated file": ("policy_outdated", {"host": "b", "file": "roles.toml"}, "bot on b decides and starts nothing"),
     "policy": ("policy_rejected", {"problems": ["roles.toml:3 x: bad"], "count": 12}, "and 11 more"),
     "changed roles": (

@@ -202,6 +202,22 @@ def _writing_back(facts: Facts) -> Message:
     )
 
 
+def _clock_accepted(facts: Facts) -> Message:
+    by, ahead = str(facts["by"]), format_duration(int(str(facts["seconds"])))
+    ended, withdrawn = _counted(facts["ended"], "grant"), _counted(facts["withdrawn"], "request")
+    return message(
+        f"{who_text(by)} accepted the machine's clock; all access ends.",
+        paragraph(
+            [who(by), f" accepted the machine's clock, although the newest record was {ahead} ahead of it."],
+            [f"{ended} ended, and {withdrawn} of that future {_were(facts['withdrawn'])} withdrawn."],
+        ),
+    )
+
+
+def _were(count: object) -> str:
+    return "was" if count == 1 else "were"
+
+
 def _policy_outdated(facts: Facts) -> Message:
     host, file = _name(facts["host"]), _name(facts["file"])
     said = (
@@ -359,6 +375,7 @@ _NOTES: Mapping[str, Callable[[Facts], Message]] = {
     "clock_behind": _clock_behind,
     "writing_down": _writing_down,
     "writing_back": _writing_back,
+    "clock_accepted": _clock_accepted,
     "undelivered": _undelivered,
     "channel_moved": _channel_moved,
     "channel_lost": _channel_lost,
