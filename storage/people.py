@@ -39,6 +39,8 @@ def several(db: Reads, ids: Iterable[str]) -> dict[str, Person]:
 def forget_after(db: Database, at: int) -> None:
     """What Slack is said to have said after `at` counts as not known."""
     db.run("UPDATE people SET checked_at = 0 WHERE checked_at > ?", at)
+    if (read_at := groups_read_at(db)) is not None and read_at > at:
+        facts.put(db, _READ, "0")
 
 
 def save(db: Database, people: Iterable[Person]) -> None:

@@ -326,7 +326,7 @@ def test_what_waits_in_an_archived_channel_reaches_approvers_directly_and_its_co
 
 
 def test_a_private_channel_that_the_bot_does_not_see_any_more_is_gone(office: Office) -> None:
-    request = office.made.a_request("shop-deploy", office.id("ana")).id
+    request = office.ask()
     office.turn()
     with office.made.world.db.transaction():
         office.made.world.db.run("UPDATE messages SET channel = 'G0GONE'")
@@ -335,19 +335,19 @@ def test_a_private_channel_that_the_bot_does_not_see_any_more_is_gone(office: Of
 
 
 def test_without_names_a_channel_is_found_archived_by_what_it_refuses(office: Office) -> None:
-    office.made.set_policy(workspace=BY_ID)
-    request = office.made.a_request("shop-deploy", office.id("ana"))
+    office.made.set_policy(workspace=BY_ID, shop_admin="approvals = 2")
+    request = office.ask()
     office.turn()
     office.sandbox.admin.archive(APPROVALS)
-    approve_request(office.made.world, request.id, a_person(office.id("chiara")))
+    approve_request(office.made.world, request, a_person(office.id("ben")))
     office.turn()
-    assert "D" in {channel[:1] for channel in office.shown(request.id)}
+    assert "D" in {channel[:1] for channel in office.shown(request)}
     office.sandbox.admin.archive(APPROVALS, archived=False)
     other = office.ask("dev")
     office.turn()
     for _ in range(2):
         office.ten_minutes()
-    assert (office.shown(request.id).count(OLD), office.shown(other)) == (1, [OLD])
+    assert (office.shown(request).count(OLD), office.shown(other)) == (1, [OLD])
 
 
 # --- a look-up holds nobody up

@@ -319,7 +319,7 @@ def test_a_renewal_that_needs_an_approval_says_so(front: Front) -> None:
     front.pass_time(1800)
     front.press(Action.RENEW, grant.id)
     front.press(Action.RENEW, grant.id)
-    assert [text[:21] for _, _, text in told(front)] == ["Sent to the approvers", "Your request for more"]
+    assert [text[:21] for _, _, text in told(front)] == ["Sent to the approvers", "You had asked for mor"]
 
 
 @pytest.mark.parametrize("action", [Action.RENEW, Action.DONE, Action.CANCEL])
