@@ -367,7 +367,8 @@ class Delivery:
     def ask_again(self, row: Row, error: SystemUnavailable) -> bool:
         if self._world.now() < row.data["until"]:
             return False
-        self._finish([row], [lambda world: give_up_waiting(world, row.data, str(error))])
+        outdated = isinstance(error, Outdated)
+        self._finish([row], [lambda world: give_up_waiting(world, row.data, str(error), outdated=outdated)])
         return True
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from bot.core import effects
 from bot.core.approval import Refused
 from bot.core.asking import Ask
-from bot.operations._unit import World, unit
+from bot.operations._unit import OUTDATED, World, unit
 from bot.operations.renew_grant import Renewed, renew_grant
 from bot.operations.request_access import (
     AlreadyHeld,
@@ -48,10 +48,12 @@ def _outcome(world: World, asked: Asked) -> object:
     return request_access(world, Ask(**{name: asked[name] for name in names}))
 
 
-def give_up_waiting(world: World, asked: Asked, error: str) -> None:
-    """It was not found out in time who may ask and decide: nothing was asked for, on record and told."""
+def give_up_waiting(world: World, asked: Asked, error: str, *, outdated: bool = False) -> None:
+    """Slack did not say in time, or will not, or no process had the roles.toml in force (`outdated`): nothing was asked
+    for, on record and told."""
     role = str(asked["role"])
     why = f"Slack did not say who may ask for {role} or decide on it ({error}). Ask again, or tell a lead."
+    why = OUTDATED.reason if outdated else why
     with unit(world) as u:
         action = "renew" if asked.get("grant") else "request"
         u.refuse(Refused(why), str(asked["person"]), action, role=role, reason=str(asked["reason"]))

@@ -35,7 +35,7 @@ OF_REQUEST = {"approve", "deny", "edit", "cancel"}
 CLAIMS = re.compile(
     r"Active until|You have .* until|ends in |is yours until|Starts |starts later|Has it now until"
     r"|waits for a decision|Waits for a decision|Lapses |Being ended|Being set up|keep trying|was sent to its approvers"
-    r"|to its approvers yet|Nobody has seen"
+    r"|to its approvers yet|Nobody has seen|It is open until"
 )
 """Sentences in the present tense about access or a request that is not over."""
 
@@ -54,6 +54,8 @@ def visible(company: Company, people: list[Person]) -> Iterator[tuple[str, Json]
             yield f"to {person.name}: {person.plain(message)}", message
         for message in person.ephemerals():
             yield f"privately to {person.name}: {person.plain(message)}", message
+        if (window := person.view()) is not None:
+            yield f"window of {person.name}: {person.plain(window)}", window
         if (home := person.home()) is not None:
             yield f"Home of {person.name}: {person.plain(home)}", home
 
@@ -93,6 +95,8 @@ def live_all_lives(company: Company) -> list[Person]:
         each.open_home()
     expires, gives_back, revoked, renews, cancels, denied, lapses, fails, later = who
     company.hold(expires, "brief")
+    assert expires.click(company.about(expires, "brief", "Show credentials"), "Show credentials").ok
+    expires.wait_view("Credentials")
     company.hold(gives_back, "shop-admin")
     company.access(gives_back, "list")
     assert gives_back.click(company.about(gives_back, "shop-admin", "I'm done"), "I'm done").ok
@@ -148,5 +152,6 @@ def test_when_all_is_over_nothing_in_the_workspace_says_or_offers_otherwise(
     until(lambda: not company.rows("SELECT id FROM outbox WHERE queue IN ('slack', 'update', 'decide')"), 60)
     assert lies(company, people) == []
     assert company.rows("SELECT DISTINCT note FROM direct_notes WHERE past = 0") == []
+    assert any("window" in text and "This access has ended" in text for text, _ in visible(company, people))
     ended = [text for text, _ in visible(company, people) if "#access-approvals" in text and "Ended" in text]
     assert ended, "the approval messages tell the end"

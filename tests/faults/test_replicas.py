@@ -125,3 +125,19 @@ def _save(company: Company, text: str) -> None:
     written = company.roles.with_suffix(".new")
     written.write_text(text)
     os.replace(written, company.roles)  # noqa: PTH105
+
+
+def test_a_host_with_another_roles_toml_says_so_and_leaves_it_to_the_one_that_loaded_last(
+    postgres_url: str, make_company: Callable[..., Company]
+) -> None:
+    company = make_company(environment={"DATABASE_URL": postgres_url})
+    (company.folder / "older.toml").write_text(f"{company.roles.read_text()}\n# not propagated yet\n")
+    own, company.env["ACCESS_ROLES"] = company.env.get("ACCESS_ROLES", "roles.toml"), "older.toml"
+    older = company.start("run")
+    company.env["ACCESS_ROLES"] = own
+    newer = company.start("worker")
+    until(lambda: '"roles"' in older.get("/readyz")[1])
+    assert (older.get("/readyz")[0], '"roles"' in newer.get("/readyz")[1]) == (200, False)
+    assert "access_bot_roles_outdated 1.0" in older.get("/metrics")[1]
+    for _ in range(3):
+        company.hold(company.newcomer(), "shop-admin")
