@@ -66,8 +66,7 @@ def _scheduled(made: Made) -> Grant:
 
 def test_an_older_file_ends_no_scheduled_access(two: Two) -> None:
     grant = _scheduled(two.made)
-    groups = [("S0ENGINEERS", "engineers", [ANA])]
-    record_groups(two.older, groups)
+    record_groups(two.older, [("S0ENGINEERS", "engineers", [ANA])], two.made.clock.at)
     assert two.made.state("grants", grant.id) == "scheduled"
 
 

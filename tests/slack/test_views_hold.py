@@ -81,7 +81,6 @@ SECURITY = {
     "log_broken": ("seq", "why"),
     "use_outlived": ("grant", "person", "system", "session", "origin"),
     "policy_outdated": ("host", "file"),
-    "clock_accepted": ("by",),
 }
 
 
@@ -236,6 +235,9 @@ RENDERS: dict[str, Render] = {
     "thread: ended": in_thread("ended"),
     **{f"security: {note}": secured(note, keys) for note, keys in SECURITY.items()},
     "security: policy": lambda text: security_notes.render("policy_rejected", {"problems": [text] * 10, "count": 99}),
+    "security: accepted clock": lambda text: security_notes.render(
+        "clock_accepted", {"by": f"os:{text}", "seconds": 7200, "ended": 2, "withdrawn": 2}
+    ),
     "security: changed roles": lambda text: security_notes.render(
         "policy_changed", {"looser": [text] * 20, "other": [text] * 10, "loosening": 20, "count": 99}
     ),

@@ -477,7 +477,7 @@ SECURITY: dict[str, tuple[str, dict[str, object], str]] = {
     "an accepted clock": (
         "clock_accepted",
         {"by": "os:eve", "seconds": 7200, "ended": 2, "withdrawn": 1},
-        "eve accepted the machine's clock, although the newest record was 2h ahead of it.\n"
+        "eve (command line) accepted the machine's clock, although the newest record was 2h ahead of it.\n"
         "2 grants ended, and 1 request of that future was withdrawn.",
     ),
     "an outdated file": ("policy_outdated", {"host": "b", "file": "roles.toml"}, "bot on b decides and starts nothing"),
