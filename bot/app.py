@@ -29,6 +29,7 @@ from bot.core.policy import Policy
 from bot.core.policy_lint import warnings
 from bot.core.use import LOOK_EVERY
 from bot.delivery import Delivery
+from bot.health import Health
 from bot.jobs import Every, Jobs
 from bot.metrics import watch
 from bot.operations._unit import World
@@ -150,7 +151,8 @@ class Worker:
         self.jobs = Jobs(clock_world, base.clock.exact, self._others(clock_world), ending=self.delivery.ends_held)
         self.socket = _socket(base, identity, registry) if settings.slack_mode == "socket" else None
         self._watch = Watch(base.clock.exact, self._looks())
-        self._outage = _outage_watch(clock_world, self.delivery, patient)
+        revocations = build_revocations(clock_world, self.delivery.health)
+        self._outage = OutageWatch(clock_world, revocations, DirectPost(patient))
         self._world, self._started, self._stopping = clock_world, clock_world.now(), threading.Event()
 
     def start(self) -> None:
@@ -264,12 +266,12 @@ def _delivery(base: Base, world: World, client: WebClient, people: SlackPeople, 
     return Delivery(world, build_systems(base.world), Messenger(client, world), people, meter)
 
 
-def _outage_watch(world: World, delivery: Delivery, client: WebClient) -> OutageWatch:
+def build_revocations(world: World, health: Health) -> UnwrittenRevocations:
+    """For ends that can't be written: their connectors forget nothing for good."""
     tools = build_tools(world)
     marks = UnwrittenMarks(tools.marks)
     systems = build_systems(world, replace(tools, marks=marks))
-    revocations = UnwrittenRevocations(world, systems, marks, delivery.health)
-    return OutageWatch(world, revocations, DirectPost(client))
+    return UnwrittenRevocations(world, systems, marks, health)
 
 
 def build_systems(world: World, tools: Tools | None = None) -> Systems:

@@ -75,8 +75,9 @@ class UnwrittenRevocations:
         """Begins what is neither under way, nor waits for its next try."""
         for order in orders:
             pair = order.grant, order.system
-            if self._systems.ends_together(order.connector):
-                self._world.unwritten.note(*pair, self._world.now())  # every check of a token finds it over
+            if self._systems.in_our_rows(order.connector):
+                if self._systems.ends_together(order.connector) or order.ends_at <= self._world.now():
+                    self._world.unwritten.note(*pair, self._world.now())
             elif self._next_try.get(pair, 0.0) <= time.monotonic() and self._limits.enter([order.system]):
                 self._next_try[pair] = _UNDER_WAY
                 threading.Thread(target=self._revoke, args=(order,), name="unwritten-end", daemon=True).start()

@@ -134,7 +134,7 @@ class Works:
             return []
         with _calling(system), self._health.watching(system):
             connector = for_order(self.systems, order)
-            if not self.systems.ends_together(order.connector):
+            if not self.systems.in_our_rows(order.connector):
                 forget_if_back(self._world.unwritten, connector, order)
             connector.revoke(order)
             if connector.read_back(order):

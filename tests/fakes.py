@@ -103,6 +103,9 @@ class FakeSystems:
     def ends_together(self, kind: str) -> bool:
         return isinstance(self.system, OurSystem)
 
+    def in_our_rows(self, kind: str) -> bool:
+        return isinstance(self.system, OurSystem)
+
 
 @dataclass
 class FakeMessenger:

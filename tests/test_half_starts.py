@@ -37,6 +37,9 @@ class Systems:
     def ends_together(self, kind: str) -> bool:
         return False
 
+    def in_our_rows(self, kind: str) -> bool:
+        return False
+
 
 @dataclass
 class Half:

@@ -102,6 +102,9 @@ class Several:
     def ends_together(self, kind: str) -> bool:
         return False
 
+    def in_our_rows(self, kind: str) -> bool:
+        return False
+
     def free(self) -> None:
         for system in self.each.values():
             system.free()

@@ -327,3 +327,18 @@ def test_what_is_known_by_heart_is_what_may_be_on_a_system(made: Made) -> None:
         (ending.id, 0),
         (active.id, active.ends_at),
     ]
+
+
+def test_rows_of_ours_that_last_longer_are_not_called_over(sqlite_url: str, tmp_path: Path) -> None:
+    """A certificate that a lead took back is good until its own end, or until that can be written."""
+    with closing(Database(sqlite_url)) as database:
+        watched = Watched(make_world(tmp_path, db=database), OurSystem())
+        grant = watched.made.a_grant()
+        order = order_for(watched.made.world, grant.id, "shop-admin")
+        assert order is not None
+        with patch.object(FakeSystems, "ends_together", return_value=False):
+            watched.watch._revocations.begin([order])
+            assert watched.made.world.unwritten.pairs() == []
+            watched.made.clock.at = grant.ends_at
+            watched.watch._revocations.begin([order])
+            assert watched.made.world.unwritten.pairs() == [(grant.id, "shop-admin")]

@@ -34,6 +34,10 @@ class Systems:
         """Whether many ends on systems of this kind may be one transaction, as their access is rows of ours."""
         return kind == "gateway"
 
+    def in_our_rows(self, kind: str) -> bool:
+        """Whether access on systems of this kind is rows of ours, which nobody is let in by after its end."""
+        return kind in ("gateway", "ssh")
+
     def of(self, name: str, kind: str) -> Connector:
         """The connector of the system called `name`, for access that was made by a connector of this kind. Raises
         SystemUnavailable when there is none: a system that is missing in roles.toml may be there again later."""

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.app import build_systems, build_tools
+from bot.app import build_revocations, build_systems, build_tools
 from bot.connectors.base import Connector, Extends, Found, Lists, Located, Tools
 from bot.core.effects import Queue
 from bot.core.errors import SystemRefused, SystemUnavailable
@@ -25,10 +25,12 @@ from bot.health import UNKNOWN, Health
 from bot.operations.confirm_move import confirm_move
 from bot.operations.count_usage import UsageMeter
 from bot.operations.expire_due import expire_due
+from bot.operations.find_unwritten import find_unwritten
 from bot.operations.record_delivery import record_ended
 from bot.operations.release_grant import release_grant
 from tests.builders import WORKSPACE
-from tests.fakes import FakeMessenger, FakePeople
+from tests.fakes import FakeMessenger, FakePeople, until
+from tests.locks import held
 from tests.worlds import ANA, CARA, Made, a_person, make_world
 
 HOUR = 3600
@@ -313,6 +315,20 @@ class Contract:
         assert _turned(made, delivery, grant) is GrantState.ENDED
         assert made.grant(grant.id).end_reason is EndReason.EXPIRED
         assert not it.read_back(_order(made, grant, rig))
+
+    def test_it_ends_while_nothing_can_be_written(
+        self, rig: Rig, it: Connector, made: Made, delivery: Delivery
+    ) -> None:
+        grant, revocations = _active(made, delivery), build_revocations(made.world, delivery.health)
+        made.clock.at = grant.ends_at + 5
+        with held(made.world.db, "grants"):
+            revocations.begin(end.order for end in find_unwritten(made.world, 2, asked=False))
+            ended_at = until(lambda: made.world.unwritten.at(grant.id, "it"))
+            if not build_systems(made.world).in_our_rows(_order(made, grant, rig).connector):
+                assert not rig.works(it, _order(made, grant, rig))
+        expire_due(made.world)
+        assert _turned(made, delivery, grant) is GrantState.ENDED
+        assert made.grant(grant.id).ended_at == ended_at
 
     def test_an_end_that_would_look_elsewhere_is_none(
         self, rig: Rig, it: Connector, made: Made, delivery: Delivery
