@@ -1,11 +1,12 @@
 """Finds the ends that are due and could not be written, by reading alone."""
 
-from collections.abc import Collection, Iterator
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 
 from bot.core.errors import StorageUnavailable
-from bot.core.model import HELD, Grant, GrantState, Lease, Order
+from bot.core.model import HELD, Grant, GrantState, Order
 from bot.operations._unit import World, unknown_person
 from bot.operations.try_start import order_of
 from storage import grants, outbox, people
@@ -14,10 +15,10 @@ from storage.database import Reads
 BATCH = 250
 """Grants that are read at once."""
 
-KNOWN = 500
+KNOWN = 200
 """Grants that are kept in memory, in case the database can't even be read."""
 
-Needs = Collection[tuple[str, str, str, tuple[str, ...], int]]
+Need = tuple[str, tuple[str, ...], int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +70,9 @@ def _ends(
     """What of these grants has not ended, and what is to be ended `again`."""
     if not ending:
         return []
-    holders = people.several(reads, {grant.person for grant in ending})
+    people_there = {grant.person for grant in ending}
+    holders, needs = people.several(reads, people_there), _needs(reads, people_there)
     leases = grants.leases_of(reads, [grant.id for grant in ending])
-    needs = grants.needs_of(reads, sorted({grant.person for grant in ending}))
     now, policy, found = world.now(), world.policy(), []
     for grant in ending:
         person = holders.get(grant.person) or unknown_person(grant.person)
@@ -79,17 +80,21 @@ def _ends(
         for lease in leases[grant.id]:
             if lease.state is not GrantState.ENDED or (grant.id, lease.system) in again:
                 order = order_of(grant, lease, person, policy)
-                found.append(DueEnd(at, replace(order, kept=_kept(grant, lease, at or now, needs))))
+                kept = _kept(grant, at or now, needs[grant.person, lease.system])
+                found.append(DueEnd(at, replace(order, kept=kept)))
     return found
 
 
-def _kept(grant: Grant, lease: Lease, at: int, needs: Needs) -> tuple[str, ...]:
+def _needs(reads: Reads, people_there: Collection[str]) -> defaultdict[tuple[str, str], list[Need]]:
+    """What each person may have on each system: grant, actions, and when it ends."""
+    found: defaultdict[tuple[str, str], list[Need]] = defaultdict(list)
+    for person, grant, system, actions, ends_at in grants.needs_of(reads, sorted(people_there)):
+        found[person, system].append((grant, actions, ends_at))
+    return found
+
+
+def _kept(grant: Grant, at: int, needs: Iterable[Need]) -> tuple[str, ...]:
     """The actions that the holder needs there for a grant that ends later. One that is overdue itself needs nothing:
     otherwise each of two would keep the other's access."""
-    needed = {
-        action
-        for person, other, system, actions, ends_at in needs
-        if (person, system) == (grant.person, lease.system) and other != grant.id and ends_at > at
-        for action in actions
-    }
+    needed = {action for other, actions, ends_at in needs if other != grant.id and ends_at > at for action in actions}
     return tuple(sorted(needed.intersection(grant.actions)))

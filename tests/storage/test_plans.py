@@ -29,6 +29,8 @@ HOT: dict[str, Callable[[Database], object]] = {
     "grant of a request": lambda db: grants.of_request(db, "r1"),
     "due to begin": lambda db: grants.due_to_begin(db, NOW, 100),
     "due to end": lambda db: grants.due_to_end(db, NOW, 100),
+    "ends that can't be written": lambda db: (grants.overdue(db, NOW, 250), outbox.left_ends(db, NOW, 250)),
+    "next to end": lambda db: (grants.next_to_end(db, 500), grants.needs_of(db, ["U1", "U2"])),
     "due to remind": lambda db: grants.due_to_remind(db, NOW, 100),
     "unanswered": lambda db: requests.unanswered(db, NOW, 100),
     "next due": grants.next_due,
