@@ -29,7 +29,7 @@ ABOUT = (
     "Ask for time-limited access to production systems without leaving Slack. Pick a role, say why and for how long; "
     "an approver of that role decides in the approvals channel, access is granted, you are reminded before it ends, "
     "and it is revoked on time. Leads can list who holds what and read the audit trail with /access audit. Run by "
-    "your own team: no data leaves your servers."
+    "your own team, on your own servers."
 )
 
 
