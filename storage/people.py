@@ -2,7 +2,8 @@
 
 import json
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 from bot.core.model import Directory, Person, folded
 from storage import facts
@@ -13,6 +14,10 @@ _IDENTITY = "id, email, deleted, bot, guest, stranger"
 _VERSION = "directory version"
 _ANSWERED = "answered "
 _READ = "groups read"
+_BOUND = "bound "
+_MOVED = "moved "
+_FIT = "SELECT id, email FROM people WHERE email <> '' AND deleted + bot + guest + stranger = 0 ORDER BY id"
+"""An address is what a workspace lets its members write: one from outside must not hide one of ours."""
 _HELD = "state NOT IN ('ended', 'failed') AND state IN ('scheduled', 'starting', 'active')"
 """Says twice what it means, because the first half is that of an index that holds nothing else."""
 _WAITING = (
@@ -21,6 +26,20 @@ _WAITING = (
     "WHERE r.state = 'pending' AND v.voter NOT LIKE 'os:%'"
 )
 """Who asked and is not answered, and who approved what needs more than their approval."""
+
+
+Groups = Mapping[str, tuple[str, frozenset[str]]]
+"""User groups by id, each with its handle, without the @, and its members."""
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A handle or e-mail that leads to `now`, although it is bound to `bound`; it leads there alone
+    again where `now` is empty."""
+
+    ref: str
+    bound: str
+    now: list[str]
 
 
 def get(db: Database, person: str) -> Person | None:
@@ -43,8 +62,8 @@ def forget_after(db: Database, at: int) -> None:
         facts.put(db, _READ, "0")
 
 
-def save(db: Database, people: Iterable[Person]) -> None:
-    """Keeps what Slack said, newest first; tells readers when it changes who counts as whom."""
+def save(db: Database, people: Iterable[Person]) -> bool:
+    """Keeps what Slack said, newest first; returns whether that changes who counts as whom."""
     people = list(people)
     ids = [p.id for p in people]
     before = _known(db, ids)
@@ -55,8 +74,10 @@ def save(db: Database, people: Iterable[Person]) -> None:
         "guest = excluded.guest, stranger = excluded.stranger WHERE people.checked_at <= excluded.checked_at"
     )
     db.run_many(sql, sorted(_row(p) for p in people))  # in one order, so that two writers don't wait in a ring
-    if _known(db, ids) != before:
-        _changed(db)
+    if _known(db, ids) == before:
+        return False
+    _changed(db)
+    return True
 
 
 def mark_groups_read(db: Database, at: int) -> bool:
@@ -88,6 +109,51 @@ def save_groups(db: Database, groups: Iterable[tuple[str, str, Iterable[str]]]) 
     return True
 
 
+def groups(db: Database) -> Groups:
+    return {str(group): (str(handle), frozenset(json.loads(str(members)))) for group, handle, members in _groups(db)}
+
+
+def bindings(db: Database) -> dict[str, str]:
+    """The ids to which handles and e-mails of roles.toml are bound; e-mails are `folded`."""
+    return {key.removeprefix(_BOUND): bound for key, bound in facts.beginning(db, _BOUND)}
+
+
+def bind(db: Database, refs: Iterable[str]) -> list[Move]:
+    """Binds each of these handles and e-mails to the one id that it stands for, unless it is bound
+    already. Returns those that began or ceased to lead elsewhere."""
+    names = sorted({folded(ref) if "@" in ref[1:] else ref for ref in refs})
+    if not any(_to_bind(db, names)):
+        return []
+    _changed(db)  # before the rows: of two writers at once the second waits here, and looks again
+    new, moves = _to_bind(db, names)
+    for ref, owner in new:
+        facts.put(db, _BOUND + ref, owner)
+    for move in moves:
+        facts.put(db, _MOVED + move.ref, json.dumps(move.now))
+    return moves
+
+
+def _to_bind(db: Database, refs: list[str]) -> tuple[list[tuple[str, str]], list[Move]]:
+    """The bindings to make, and the moves that nobody has reported."""
+    bound, owners = bindings(db), _owners(db, refs)
+    reported = {key.removeprefix(_MOVED): json.loads(ids) for key, ids in facts.beginning(db, _MOVED)}
+    new = [(ref, owners[ref][0]) for ref in refs if ref not in bound and len(owners[ref]) == 1]
+    now = {ref: [each for each in owners[ref] if each != bound[ref]] for ref in refs if ref in bound}
+    return new, [Move(ref, bound[ref], ids) for ref, ids in now.items() if ids != reported.get(ref, [])]
+
+
+def _owners(db: Database, refs: list[str]) -> dict[str, list[str]]:
+    """The ids that each of these handles and `folded` e-mails stands for now, in order."""
+    found: dict[str, set[str]] = {ref: set() for ref in refs}
+    every = [("@" + handle, group) for group, (handle, _) in groups(db).items()]
+    if any("@" in ref[1:] for ref in refs):
+        every += [(folded(str(email)), str(person)) for person, email in db.rows(_FIT)]
+    for ref, owner in every:
+        if ref in found:
+            found[ref].add(owner)
+    return {ref: sorted(ids) for ref, ids in found.items()}
+
+
 def save_answered(db: Database, kind: str, refs: Iterable[str]) -> bool:
     """Keeps which references of this kind (groups or emails) Slack was asked about; False when they are the same."""
     new = facts.put(db, f"{_ANSWERED}{kind}", json.dumps(sorted(refs)))
@@ -108,17 +174,24 @@ def version(db: Database) -> tuple[str, int | None]:
 
 def directory(db: Database) -> Directory:
     """Everything that references in roles.toml resolve by."""
-    groups: dict[str, frozenset[str]] = {}
-    handles: dict[str, str] = {}
-    for group, handle, members in db.rows("SELECT id, handle, members FROM user_groups"):
-        handles["@" + handle] = group
-        groups[group] = groups["@" + handle] = frozenset(json.loads(members))
-    # An address is what a workspace lets its members write: one from outside must not hide one of ours.
-    fit = "SELECT id, email FROM people WHERE email <> '' AND deleted + bot + guest + stranger = 0 ORDER BY id"
-    emails = {folded(email): person for person, email in db.rows(fit)}
+    bound, known = bindings(db), groups(db)
+    handles = _sole(("@" + handle, group) for group, (handle, _) in known.items())
+    handles = {ref: group for ref, group in handles.items() if bound.get(ref, group) == group}
+    members = {group: there for group, (_, there) in known.items()}
+    members |= {ref: members[group] for ref, group in handles.items()}
+    emails = _sole((folded(str(email)), str(person)) for person, email in db.rows(_FIT))
+    emails = {ref: person for ref, person in emails.items() if bound.get(ref, person) == person}
     unfit = db.rows("SELECT id FROM people WHERE deleted + bot + guest + stranger > 0")
     answered = (ref for _, refs in facts.beginning(db, _ANSWERED) for ref in json.loads(refs))
-    return Directory(groups, emails, frozenset(person for (person,) in unfit), handles, frozenset(answered))
+    return Directory(members, emails, frozenset(person for (person,) in unfit), handles, frozenset(answered))
+
+
+def _sole(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Each reference with what it stands for; one that stands for several stands for nobody."""
+    found: dict[str, set[str]] = {}
+    for ref, owner in pairs:
+        found.setdefault(ref, set()).add(owner)
+    return {ref: owner for ref, owners in found.items() if len(owners) == 1 for owner in owners}
 
 
 def to_check(db: Database, started: int) -> list[tuple[str, int]]:

@@ -67,6 +67,8 @@ class Event(StrEnum):
     USE_OUTLIVED = "grant:use:outlived"
     POLICY_LOADED = "policy:file:loaded"
     POLICY_REJECTED = "policy:file:rejected"
+    REFERENCE_MOVED = "policy:reference:moved"
+    GROUP_CHANGED = "policy:group:changed"
     AUDIT_READ = "audit:log:read"
     AUDIT_EXPORTED = "audit:log:exported"
     AUDIT_VERIFIED = "audit:log:verified"

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from bot.core import effects
 from bot.core.model import Person
 from bot.core.policy import classify, references
+from bot.operations._bind_references import bind_references, report_group_changes
 from bot.operations._judge_start import judge_scheduled
 from bot.operations._unit import GROUPS_LAST, Unit, World, unit
 from bot.operations.offboard_person import take_everything
@@ -14,7 +15,8 @@ from storage import facts, people
 def record_people(world: World, found: Sequence[Person]) -> None:
     """Stores people as Slack describes them now. Raises StorageUnavailable."""
     with unit(world) as u:
-        people.save(u.db, found)
+        if people.save(u.db, found) and bind_references(u):
+            _judge_again(u)
         for person in found:
             if person.unfit() is not None:
                 take_everything(u, person.id)
@@ -27,10 +29,13 @@ def record_groups(world: World, groups: Iterable[tuple[str, str, Iterable[str]]]
         if not people.mark_groups_read(u.db, read_at):
             return
         named = [ref for ref in references(u.policy) if classify(ref) in ("group", "handle")]
+        before, asked = people.groups(u.db), world.directory(however_old=True).answered
         changed = people.save_groups(u.db, groups)
-        if people.save_answered(u.db, "groups", named) or changed:
-            warn_undecidable(u)
-            judge_scheduled(u)
+        moved = bind_references(u)
+        if changed:
+            report_group_changes(u, before, people.groups(u.db), asked)
+        if people.save_answered(u.db, "groups", named) or changed or moved:
+            _judge_again(u)
 
 
 def record_emails(world: World, emails: Iterable[str]) -> None:
@@ -38,9 +43,15 @@ def record_emails(world: World, emails: Iterable[str]) -> None:
     with unit(world) as u:
         asked = world.directory().answered.union(emails)
         named = [ref for ref in references(u.policy) if classify(ref) == "email" and ref in asked]
-        if people.save_answered(u.db, "emails", named):
-            warn_undecidable(u)
-            judge_scheduled(u)
+        moved = bind_references(u)
+        if people.save_answered(u.db, "emails", named) or moved:
+            _judge_again(u)
+
+
+def _judge_again(u: Unit) -> None:
+    """Does what follows when references stand for other people than before."""
+    warn_undecidable(u)
+    judge_scheduled(u)
 
 
 def warn_undecidable(u: Unit) -> None:

@@ -14,6 +14,7 @@ from bot.core.errors import Problem
 from bot.core.policy import Policy
 from bot.core.policy_changes import Change, changes, summary
 from bot.core.policy_text import redacted_text
+from bot.operations._bind_references import bind_references
 from bot.operations._judge_start import judge_scheduled
 from bot.operations._unit import POLICY_IN_FORCE, SYSTEM, Unit, World, unit
 from bot.operations.record_people import warn_undecidable
@@ -54,6 +55,7 @@ def record_loaded(world: World, policy: Policy, revision: str = "") -> list[Chan
         )
         if old and found:
             _tell(u, json.loads(old)["workspace"]["security_channel"], found)
+        bind_references(u)
         warn_undecidable(u)
         judge_scheduled(u)
         return found

@@ -108,6 +108,11 @@ def told(note: str, changes: dict[str, Any]) -> Render:
     return render
 
 
+def changed_group(text: str) -> dict[str, object]:
+    people = {"came": [text] * 5, "left": [text] * 5, "came_count": 500, "left_count": 500}
+    return {"name": text, "group": text, **people, "there": False}
+
+
 TIMES = {"opened_at": NOW, "ended_at": NOW - 60}
 
 
@@ -240,6 +245,13 @@ RENDERS: dict[str, Render] = {
     ),
     "security: changed roles": lambda text: security_notes.render(
         "policy_changed", {"looser": [text] * 20, "other": [text] * 10, "loosening": 20, "count": 99}
+    ),
+    "security: a reference that moved": lambda text: security_notes.render(
+        "reference_moved", {"reference": text, "bound": text, "now": [text] * 10}
+    ),
+    "security: changed groups": lambda text: security_notes.render(
+        "groups_changed",
+        {"groups": [changed_group(text)] * 10, "count": 99},
     ),
     "security: ends": alarmed(),
     "security: ends acknowledged": alarmed(acknowledged_by="os:eve", acknowledged_at=NOW),

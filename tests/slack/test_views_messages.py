@@ -493,6 +493,22 @@ SECURITY: dict[str, tuple[str, dict[str, object], str]] = {
         {"looser": [], "other": ["systems.b: is new"], "loosening": 0, "count": 1},
         "roles.toml was changed: 1 change, none loosens it. It is in force now. Other changes: systems.b: is new",
     ),
+    "groups unread": ("groups_unread", {"since": 1_790_000_000}, "Groups can't be read since"),
+    "a handle that moved": (
+        "reference_moved",
+        {"reference": "@db-leads", "bound": "S0OLD", "now": ["S0NEW"]},
+        "@db-leads leads to another group now: S0NEW.\nIt stood for S0OLD when roles.toml was first loaded with it.",
+    ),
+    "an e-mail that moved": (
+        "reference_moved",
+        {"reference": "lea@example.com", "bound": "U0LEA", "now": ["U0NEW"]},
+        "If the change is right, write the id of the account in roles.toml.",
+    ),
+    "a handle that is back": (
+        "reference_moved",
+        {"reference": "@db-leads", "bound": "S0OLD", "now": []},
+        "@db-leads does not lead to another group than S0OLD any more.",
+    ),
     "channel": ("undelivered", {"kind": "post_approval", "to": "#gone", "error": "e"}, "to #gone (post approval)"),
     "person": ("undelivered", {"kind": "tell_person", "to": "U0ANA", "error": "e"}, "They see the same in App Home"),
 }

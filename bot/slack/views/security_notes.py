@@ -2,7 +2,7 @@
 answered is shown as they said it, and never interpreted.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from bot.core.durations import format_duration
 from bot.slack.blocks import (
@@ -60,6 +60,53 @@ def _groups_unread(facts: Facts) -> Message:
             ["Access that is active ends as planned. ", code("access-bot doctor"), " says what is wrong."],
         ),
     )
+
+
+def _reference_moved(facts: Facts) -> Message:
+    ref, bound, now = str(facts["reference"]), str(facts["bound"]), [str(each) for each in _list(facts["now"])]
+    thing = "group" if ref.startswith("@") else "account"
+    if not now:
+        return message(
+            f"{_name(ref)} does not lead to another {thing} any more.",
+            paragraph([bold(ref, 100), f" does not lead to another {thing} than ", code(bound), " any more."]),
+        )
+    return message(
+        f"{_name(ref)} leads to another {thing} now, so nobody decides by it.",
+        paragraph(
+            [bold(ref, 100), f" leads to another {thing} now: ", *listing(now, 300), "."],
+            ["It stood for ", code(bound), " when roles.toml was first loaded with it."],
+            ["Nobody asks, decides or leads by this name until it stands for that alone again."],
+            [f"If the change is right, write the id of the {thing} in roles.toml. If not, treat it as an attack."],
+        ),
+    )
+
+
+def _groups_changed(facts: Facts) -> Message:
+    groups = [dict(each) for each in _list(facts["groups"]) if isinstance(each, Mapping)]
+    count = int(str(facts["count"]))
+    left_out = [[f"and {count - len(groups)} more groups, in the audit log."]] if count > len(groups) else []
+    names = ", ".join(_name(each["name"]) for each in groups[:3])
+    return message(
+        f"Members changed in {_counted(count, 'group')} of roles.toml: {names}{' …' if count > 3 else ''}",
+        paragraph([bold("Members changed"), " in groups that roles.toml names:"], *map(_change, groups), *left_out),
+    )
+
+
+def _change(group: Mapping[str, object]) -> list[Part]:
+    parts: list[Part] = [bold(str(group["name"]), 100), " (", code(str(group["group"]), 40), ")"]
+    for key in ("came", "left"):
+        people, count = _list(group[key]), int(str(group[f"{key}_count"]))
+        if people:
+            parts += [f", {key}: ", *_people(people)]
+            parts += [f" and {count - len(people)} more"] if count > len(people) else []
+    return [*parts, "." if group["there"] else ". The group is switched off, so it stands for nobody."]
+
+
+def _people(ids: Sequence[object]) -> list[Part]:
+    parts: list[Part] = []
+    for each in ids:
+        parts += [", "] * bool(parts) + [typed(str(each), 100)]
+    return parts
 
 
 def _start_failed(facts: Facts) -> Message:
@@ -361,6 +408,8 @@ def _scope(facts: Facts) -> str:
 _NOTES: Mapping[str, Callable[[Facts], Message]] = {
     "nobody_can_decide": _nobody_can_decide,
     "groups_unread": _groups_unread,
+    "reference_moved": _reference_moved,
+    "groups_changed": _groups_changed,
     "start_failed": _start_failed,
     "unextended": _unextended,
     "end_confirmed": _end_confirmed,

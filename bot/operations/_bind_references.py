@@ -1,0 +1,87 @@
+"""Binds the handles and e-mails of roles.toml to the ids that they stood for at first, and reports
+those that lead elsewhere later."""
+
+from collections.abc import Collection, Mapping, Sequence
+
+from bot.core.audit import Event
+from bot.core.policy import classify, references
+from bot.operations._unit import SYSTEM, Unit
+from storage import people
+
+MOST_GROUPS = 10
+MOST_PEOPLE = 5
+"""How many groups, and how many people of each, one message to the security channel names."""
+
+RECORDED_PEOPLE = 200
+"""How many people one audit record names."""
+
+
+def bind_references(u: Unit) -> bool:
+    """Must run before the directory of `u` is read. Returns whether a reference began or ceased to
+    lead elsewhere."""
+    refs = sorted(ref for ref in references(u.policy) if classify(ref) in ("handle", "email"))
+    moves = people.bind(u.db, refs)
+    for move in moves:
+        ids = move.now[:MOST_PEOPLE]
+        u.note(Event.REFERENCE_MOVED, SYSTEM, subject=move.ref, bound=move.bound, now=ids)
+        u.tell_leads("reference_moved", reference=move.ref, bound=move.bound, now=ids)
+    return bool(moves)
+
+
+def report_group_changes(u: Unit, before: people.Groups, after: people.Groups, asked: Collection[str]) -> None:
+    """Records who came to and who left the groups that roles.toml names, and notifies the security
+    channel. `asked` are the references that Slack was asked about before: a new group is a change
+    where its reference stood for nobody until now."""
+    told = []
+    for group, names in sorted(_named(u, before, after).items()):
+        was, now = (groups[group][1] if group in groups else frozenset() for groups in (before, after))
+        if was != now and (group in before or any(name in asked for name in names)):
+            told.append(_record_change(u, group, names, sorted(now - was), sorted(was - now), group in after))
+    if told:
+        u.tell_leads("groups_changed", groups=told[:MOST_GROUPS], count=len(told))
+
+
+def _named(u: Unit, *readings: people.Groups) -> Mapping[str, list[str]]:
+    """The ids of the groups that roles.toml names, each with the references that lead to it."""
+    found: dict[str, list[str]] = {}
+    bound = people.bindings(u.db)
+    for ref in sorted(references(u.policy)):
+        if classify(ref) == "group":
+            found.setdefault(ref, []).append(ref)
+        elif classify(ref) == "handle":
+            owners = {group for groups in readings for group, (handle, _) in groups.items() if "@" + handle == ref}
+            for group in {bound[ref]} if ref in bound else owners:
+                found.setdefault(group, []).append(ref)
+    return found
+
+
+def _record_change(
+    u: Unit, group: str, names: Sequence[str], came: list[str], left: list[str], there: bool
+) -> dict[str, object]:
+    """Returns what the message to the security channel says of it."""
+    u.note(
+        Event.GROUP_CHANGED,
+        SYSTEM,
+        subject=group,
+        references=list(names),
+        came=came[:RECORDED_PEOPLE],
+        left=left[:RECORDED_PEOPLE],
+        came_count=len(came),
+        left_count=len(left),
+        there=there,
+    )
+    return {
+        "name": names[0],
+        "group": group,
+        "came": _with_names(u, came[:MOST_PEOPLE]),
+        "left": _with_names(u, left[:MOST_PEOPLE]),
+        "came_count": len(came),
+        "left_count": len(left),
+        "there": there,
+    }
+
+
+def _with_names(u: Unit, ids: Sequence[str]) -> list[str]:
+    """`Ana Silva (U0ANA)`: no mention, so that nobody is pinged."""
+    known = people.several(u.db, ids)
+    return [f"{known[each].name[:60]} ({each})" if each in known else each for each in ids]

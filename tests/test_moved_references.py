@@ -1,0 +1,194 @@
+"""A handle or e-mail of roles.toml means the group or account that it stood for when it was loaded, and
+changes of the groups that roles.toml names are reported."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.core.approval import Refused
+from bot.operations._bind_references import MOST_PEOPLE, RECORDED_PEOPLE
+from bot.operations.record_people import record_emails, record_groups
+from bot.operations.record_policy import record_loaded
+from bot.operations.require_lead import require_lead
+from bot.operations.take_press import Press, Taken, take_press
+from bot.sandbox.blocks import validate_message
+from bot.slack.views import security_notes
+from storage.database import Database
+from tests.builders import WORKSPACE
+from tests.slack.views_samples import words
+from tests.test_first_start import Slack, Start
+from tests.together import together
+from tests.worlds import ANA, BEN, CARA, DAN, GROUPS, LEA, Made, a_person, make_world
+
+OLD, NEW = "S0DB-LEADS", "S0NEW"
+MAIL = "lead@example.com"
+Group = tuple[str, str, list[str]]
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def start(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Start]:
+    """Everything is known, and Slack has the same groups."""
+    url = request.getfixturevalue("postgres_url") if request.param == "postgres" else ""
+    made = make_world(tmp_path, url)
+    made.forget_work()
+    yield Start(made, Slack(dict(GROUPS)))
+    made.world.db.close()
+
+
+def _groups(*changed: Group, without: str = "") -> list[Group]:
+    usual = {f"S0{handle.upper()}": (f"S0{handle.upper()}", handle, ids) for handle, ids in GROUPS.items()}
+    usual.pop(without, None)
+    return [*(usual | {group[0]: group for group in changed}).values()]
+
+
+def _read(made: Made, *changed: Group, without: str = "") -> None:
+    """Slack was asked for all groups, and these are other ones than before."""
+    record_groups(made.world, _groups(*changed, without=without), made.clock.at)
+
+
+def _moved(made: Made) -> None:
+    """The approvers' group was switched off, and another one has its handle now."""
+    _read(made, (NEW, "db-leads", [CARA]), without=OLD)
+
+
+def _notes(start: Start, note: str) -> list[dict[str, Any]]:
+    """The notes of this kind that the security channel got."""
+    start.work()
+    return [dict(data) for said in start.said.said for _, data in said if data.get("note") == note]
+
+
+def _shown(person: str) -> str:
+    return f"{person.title()} ({person})"
+
+
+def _records(made: Made, event: str) -> list[tuple[str, dict[str, Any]]]:
+    return [(subject, json.loads(detail)) for subject, detail in made.log(event, "subject, detail")]
+
+
+def test_nobody_decides_by_a_handle_that_leads_to_another_group(start: Start) -> None:
+    request = start.made.a_request()
+    groups = [{"id": i, "handle": h, "users": u} for i, h, u in _groups((NEW, "db-leads", [CARA]), without=OLD)]
+    start.slack.usergroups_list = lambda **_: {"ok": True, "usergroups": groups}  # type: ignore[assignment, method-assign]
+    start.people.refresh_groups()
+    for person in (CARA, BEN):
+        assert isinstance(take_press(start.made.world, Press(request.id, person, True, person)), Taken | Refused)
+    start.work()
+    assert start.made.state("requests", request.id) == "pending"
+    assert start.made.log("request:approval:given") == []
+
+
+def test_a_handle_that_moved_is_recorded_and_told_once_and_again_when_it_is_back(start: Start) -> None:
+    for _ in range(3):
+        _moved(start.made)
+    (told,) = _notes(start, "reference_moved")
+    assert (told["reference"], told["bound"], told["now"]) == ("@db-leads", OLD, [NEW])
+    ((subject, detail),) = _records(start.made, "policy:reference:moved")
+    assert (subject, detail["bound"], detail["now"]) == ("@db-leads", OLD, [NEW])
+    _read(start.made)
+    assert [data["now"] for data in _notes(start, "reference_moved")] == [[NEW], []]
+    assert start.made.world.directory().resolve(["@db-leads"]) == {BEN}
+
+
+def test_a_handle_stays_bound_over_a_restart_and_however_often_roles_toml_is_saved(start: Start) -> None:
+    made = start.made
+    _moved(made)
+    made.world.db.close()
+    made.world = replace(made.world, db=Database(made.world.db._url), _directory=type(made.world._directory)())
+    made.reload(shop_admin='max_duration = "30m"')
+    record_loaded(made.world, made.world.policy())
+    _moved(made)
+    assert made.world.directory().resolve(["@db-leads"]) == frozenset()
+    made.world.db.close()
+
+
+def test_the_id_of_the_new_group_in_roles_toml_accepts_it(start: Start) -> None:
+    made = start.made
+    _moved(made)
+    made.reload(shop_admin=f'approvers = ["{NEW}"]')
+    record_loaded(made.world, made.world.policy())
+    assert made.world.directory().resolve([NEW]) == {CARA}
+
+
+def test_a_group_with_the_handle_of_another_takes_nothing_from_it_and_gives_nothing(start: Start) -> None:
+    _read(start.made, (NEW, "db-leads", [CARA]))
+    assert start.made.world.directory().resolve(["@db-leads"]) == frozenset()
+    assert [data["now"] for data in _notes(start, "reference_moved")] == [[NEW]]
+
+
+def test_a_group_that_is_switched_off_stands_for_nobody_and_is_told(start: Start) -> None:
+    _read(start.made, without=OLD)
+    assert start.made.world.directory().resolve(["@db-leads", OLD]) == frozenset()
+    (told,) = _notes(start, "groups_changed")
+    (group,) = told["groups"]
+    assert (group["name"], group["left"], group["there"]) == ("@db-leads", [_shown(BEN)], False)
+    assert _notes(start, "reference_moved") == []
+
+
+def test_who_came_to_a_group_of_roles_toml_and_who_left_it_is_recorded_and_told(start: Start) -> None:
+    _read(start.made, (OLD, "db-leads", [CARA, DAN]), ("S0OTHER", "other", [ANA]))
+    _read(start.made, (OLD, "db-leads", [CARA, DAN]), ("S0OTHER", "other", [ANA, BEN]))
+    ((group, detail),) = _records(start.made, "policy:group:changed")
+    assert (group, detail["references"]) == (OLD, ["@db-leads"])
+    assert (detail["came"], detail["left"]) == ([CARA, DAN], [BEN])
+    (told,) = _notes(start, "groups_changed")
+    shown = words(security_notes.render("groups_changed", told))
+    assert f"@db-leads ({OLD}), came: {_shown(CARA)}, {_shown(DAN)}, left: {_shown(BEN)}." in shown
+
+
+def test_a_group_made_for_a_handle_that_stood_for_nobody_is_told(start: Start) -> None:
+    start.made.set_policy(shop_admin='approvers = ["@later"]')
+    _read(start.made, ("S0LATER", "later", [CARA]))
+    (told,) = _notes(start, "groups_changed")
+    assert (told["groups"][0]["name"], told["groups"][0]["came_count"]) == ("@later", 1)
+
+
+def test_a_large_change_is_recorded_and_told_in_part_with_its_number(start: Start) -> None:
+    many = [f"U0MANY{n:04}" for n in range(1000)]
+    _read(start.made, (OLD, "db-leads", [BEN, *many]))
+    ((_, detail),) = _records(start.made, "policy:group:changed")
+    assert (len(detail["came"]), detail["came_count"]) == (RECORDED_PEOPLE, 1000)
+    (told,) = _notes(start, "groups_changed")
+    assert f"and {1000 - MOST_PEOPLE} more" in words(security_notes.render("groups_changed", told))
+
+
+def test_changes_of_many_large_groups_at_once_fit_into_one_message(start: Start) -> None:
+    many = [f"U0MANY{n:04}" for n in range(500)]
+    handles = [f"team-{n:02}-{'x' * 60}" for n in range(30)]
+    start.made.set_policy(shop_admin=f"requesters = {json.dumps(['@' + handle for handle in handles])}")
+    groups: list[Group] = [(f"S0{n:02}", handle, []) for n, handle in enumerate(handles)]
+    _read(start.made, *groups)
+    _read(start.made, *((group, handle, many) for group, handle, _ in groups))
+    messages = [security_notes.render("groups_changed", told) for told in _notes(start, "groups_changed")]
+    assert [validate_message(message) for message in messages] == [[]] * len(messages)
+    assert "and 20 more groups, in the audit log" in words(messages[-1])
+
+
+def test_an_e_mail_that_leads_to_another_account_leads_nobody(start: Start) -> None:
+    made = start.made
+    made.set_policy(workspace=WORKSPACE.replace("@platform-leads", MAIL.title()))
+    made.know(a_person(LEA, MAIL))
+    record_emails(made.world, [MAIL.title()])
+    assert require_lead(made.world, LEA, "audit") is None
+    made.know(a_person(LEA, deleted=True), a_person(CARA, MAIL.upper()))
+    assert isinstance(require_lead(made.world, CARA, "audit"), Refused)
+    ((subject, detail),) = _records(made, "policy:reference:moved")
+    assert (subject, detail["bound"], detail["now"]) == (MAIL, LEA, [CARA])
+    assert len(_notes(start, "reference_moved")) == 1
+
+
+def test_replicas_that_read_the_same_move_record_and_tell_it_once(postgres_url: str, tmp_path: Path) -> None:
+    made = make_world(tmp_path, postgres_url)
+    worlds = [replace(made.world, db=Database(postgres_url), _directory=type(made.world._directory)()) for _ in "1234"]
+    groups = _groups((NEW, "db-leads", [CARA]), without=OLD)
+    together(made.world.db, [lambda w=world: record_groups(w, groups, made.clock.at) for world in worlds])  # type: ignore[misc]
+    assert len(_records(made, "policy:reference:moved")) == 1
+    assert [group for group, _ in _records(made, "policy:group:changed")] == [OLD]
+    assert [world.directory().resolve(["@db-leads"]) for world in worlds] == [frozenset()] * 4
+    for world in (*worlds, made.world):
+        world.db.close()
