@@ -59,8 +59,8 @@ POLICY_IN_FORCE = "policy in force"
 """The fact that holds the version of the roles.toml that was loaded last, by whichever process."""
 
 OUTDATED = Refused(
-    "roles.toml was changed, and this part of the bot has not read the new one yet. Try again in a minute; if it stays "
-    "so, tell a lead."
+    "The roles.toml of this process is not the one that was loaded last, so nothing is decided by it. Try again in a "
+    "minute; if it stays so, tell a lead."
 )
 
 _CROCKFORD = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", b"0123456789abcdefghjkmnpqrstvwxyz")
