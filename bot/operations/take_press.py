@@ -58,9 +58,9 @@ def take_press(world: World, press: Press) -> Taken | AlreadyDecided | Refused:
 
 def _refusal(u: Unit, press: Press, request: Request) -> Refused | None:
     """Where nobody has looked up yet who the voter is or who may decide, nobody is refused here: Slack is asked
-    before `decide_press`."""
+    before `decide_press`. Nor where roles.toml is outdated: another process decides."""
     person, role = u.person(press.voter), u.policy.roles.get(request.role)
-    if person.checked_at == 0 or (role and u.directory.unresolved(role.approvers)):
+    if u.outdated or person.checked_at == 0 or (role and u.directory.unresolved(role.approvers)):
         return None
     refused = may_decide(role, request, person, u.directory)
     return refused or (None if press.approve else check_reason(press.reason))

@@ -95,6 +95,13 @@ def test_an_older_file_decides_nothing(two: Two, decide: Callable[[World, str], 
     assert not isinstance(decide(two.made.world, request.id), Refused)
 
 
+def test_a_press_of_somebody_whom_only_the_newer_file_lets_decide_is_taken(two: Two) -> None:
+    older = a_policy(shop_admin='approvers = ["@platform-leads"]')
+    request = two.made.a_request()
+    press = Press(request.id, BEN, True, "key", channel="C1", ts="1")
+    assert isinstance(take_press(replace(two.older, policy=lambda: older), press), Taken)
+
+
 def test_a_request_and_a_renewal_wait_for_a_process_with_the_newer_file(two: Two) -> None:
     assert two.asked() == Waiting("shop-admin")
     grant = two.made.a_grant()
