@@ -21,7 +21,7 @@ from bot.health import Health
 from bot.operations._unit import World
 from bot.operations.answer_waiting import answer_waiting
 from bot.operations.count_usage import UsageMeter, sum_usage
-from bot.operations.decide_press import decide_press
+from bot.operations.decide_press import decide_press, earlier_voters
 from bot.operations.find_unresolved import (
     groups_needed_for,
     unresolved_of_request,
@@ -164,7 +164,8 @@ class Works:
         self._must_be_in_force()
         voter = self._people.confirm(row.data["voter"], groups_needed_for(self._world, row.data["request"]))
         self._people.resolve(unresolved_of_request(self._world, row.data["request"]))
-        return [lambda world: decide_press(world, row.data, voter)]
+        earlier = [self._people.look_up(each) for each in earlier_voters(self._world, row.data)]
+        return [lambda world: decide_press(world, row.data, voter, earlier)]
 
     def _must_be_in_force(self) -> None:
         """Raises Outdated where another process has to decide."""

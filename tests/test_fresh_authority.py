@@ -50,6 +50,20 @@ def test_an_approver_taken_out_of_the_group_whose_event_was_lost_decides_nothing
     assert [why for _, why in start.made.log("request:action:refused", "actor, detail")] != []
 
 
+@pytest.mark.parametrize("now", [{"deleted": True}, {"is_restricted": True}], ids=["deactivated", "a guest"])
+def test_a_vote_counts_no_more_when_its_voter_is_gone_and_the_event_was_lost(start: Start, now: dict[str, Any]) -> None:
+    made, described = start.made, start.slack.users_info
+    made.set_policy(shop_admin=f'approvers = ["{BEN}", "{CARA}", "{LEA}"]\napprovals = 2')
+    request = _pressed(start, BEN)
+    start.work()
+    gone = {"ok": True, "user": {"id": BEN, "team_id": "T1", "profile": {}, **now}}
+    start.slack.users_info = lambda user: gone if user == BEN else described(user)  # type: ignore[method-assign]
+    for voter, state in ((CARA, "pending"), (LEA, "approved")):
+        assert isinstance(take_press(made.world, Press(request, voter, True, f"key {voter}")), Taken)
+        start.work()
+        assert made.state("requests", request) == state
+
+
 def test_a_role_decided_by_ids_alone_asks_for_no_groups(start: Start) -> None:
     start.made.set_policy(shop_admin=f'approvers = ["{BEN}"]\nrequesters = ["{ANA}"]')
     start.slack.asked.clear()

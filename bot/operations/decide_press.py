@@ -2,11 +2,11 @@
 pressed, unless the message itself shows it.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from bot.core import effects
-from bot.core.approval import NeedsApproval, Refused
+from bot.core.approval import OPERATOR, NeedsApproval, Refused
 from bot.core.effects import Effect
 from bot.core.model import Person
 from bot.operations._unit import World, unit
@@ -19,9 +19,19 @@ from storage import requests
 Outcome = Granted | Denied | NeedsApproval | AlreadyDecided | Refused
 
 
-def decide_press(world: World, press: Mapping[str, Any], voter: Person) -> Outcome:
-    """`press` is the data of a `decide` effect, `voter` as Slack describes them at this moment."""
-    record_people(world, [voter])
+def earlier_voters(world: World, press: Mapping[str, Any]) -> list[str]:
+    """The people in Slack whose approvals this one would be added to. Raises StorageUnavailable."""
+    if not press["approve"]:
+        return []
+    with world.db.reading():
+        votes = requests.votes(world.db, str(press["request"]))
+    return [each.voter for each in votes if each.voter != press["voter"] and not each.voter.startswith(OPERATOR)]
+
+
+def decide_press(world: World, press: Mapping[str, Any], voter: Person, earlier: Sequence[Person] = ()) -> Outcome:
+    """`press` is the data of a `decide` effect, `voter` and the `earlier` voters as Slack describes them at this
+    moment."""
+    record_people(world, [voter, *earlier])
     outcome = _decide(world, press, voter)
     if left := [*_told(outcome, voter.id, str(press["channel"]))]:
         with unit(world) as u:
