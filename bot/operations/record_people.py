@@ -24,9 +24,10 @@ def record_people(world: World, found: Sequence[Person]) -> None:
 
 def record_groups(world: World, groups: Iterable[tuple[str, str, Iterable[str]]], read_at: int) -> None:
     """Replaces all user groups by `(id, handle without @, members)`, for which Slack was asked at `read_at`: with it
-    every group of roles.toml is resolved. Tells the security channel of roles that nobody could approve any more."""
+    every group of roles.toml is resolved. Tells the security channel of roles that nobody could approve any more. Where
+    roles.toml is outdated it is left to another process, because the changes of other groups have to be reported."""
     with unit(world) as u:
-        if not people.mark_groups_read(u.db, read_at):
+        if u.outdated or not people.mark_groups_read(u.db, read_at):
             return
         named = [ref for ref in references(u.policy) if classify(ref) in ("group", "handle")]
         before, asked = people.groups(u.db), world.directory(however_old=True).answered
@@ -41,6 +42,8 @@ def record_groups(world: World, groups: Iterable[tuple[str, str, Iterable[str]]]
 def record_emails(world: World, emails: Iterable[str]) -> None:
     """Slack was asked who has these addresses of roles.toml, and whoever was found is recorded."""
     with unit(world) as u:
+        if u.outdated:
+            return
         asked = world.directory().answered.union(emails)
         named = [ref for ref in references(u.policy) if classify(ref) == "email" and ref in asked]
         moved = bind_references(u)

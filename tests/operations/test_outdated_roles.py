@@ -15,7 +15,8 @@ from bot.core.effects import Queue
 from bot.core.errors import Outdated
 from bot.core.model import Grant, GrantState
 from bot.delivery import PRESS_PATIENCE, START_PATIENCE, Delivery
-from bot.operations._unit import OUTDATED, World
+from bot.operations._judge_start import judge_scheduled
+from bot.operations._unit import OUTDATED, World, unit
 from bot.operations.approve_request import approve_request
 from bot.operations.begin_decision import begin_decision
 from bot.operations.count_state import count_state
@@ -66,8 +67,19 @@ def _scheduled(made: Made) -> Grant:
 
 def test_an_older_file_ends_no_scheduled_access(two: Two) -> None:
     grant = _scheduled(two.made)
-    record_groups(two.older, [("S0ENGINEERS", "engineers", [ANA])], two.made.clock.at)
+    with unit(two.older) as u:
+        judge_scheduled(u)
     assert two.made.state("grants", grant.id) == "scheduled"
+
+
+def test_changes_of_groups_are_left_to_who_reports_those_that_the_newer_file_names(two: Two) -> None:
+    older = replace(two.older, policy=lambda: replace(OLDER, roles={}, digest="another"))
+    groups = [("S0DB-LEADS", "db-leads", [BEN, CARA])]
+    two.made.clock.at += 60
+    record_groups(older, groups, two.made.clock.at)
+    assert two.made.events("policy:group:changed") == 0
+    record_groups(two.made.world, groups, two.made.clock.at)
+    assert two.made.events("policy:group:changed") >= 1
 
 
 def test_an_older_file_starts_nothing_and_ends_nothing_that_is_due(two: Two) -> None:
