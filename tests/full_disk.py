@@ -29,6 +29,18 @@ class SmallDisk:
         finally:
             ballast.unlink()
 
+    @contextmanager
+    def read_only(self) -> Iterator[None]:
+        """The file system takes no writes meanwhile, as after an error of its disk."""
+        self._remount("ro")
+        try:
+            yield
+        finally:
+            self._remount("rw")
+
+    def _remount(self, how: str) -> None:
+        subprocess.run(["mount", "-o", f"remount,{how}", str(self.folder)], check=True, capture_output=True)
+
 
 def mount(folder: Path, size: str = "8m") -> SmallDisk | str:
     """The disk, mounted at this empty folder, or why there is none."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -315,6 +316,22 @@ def test_the_report_goes_to_the_channel_or_to_each_lead_once(
     watched.made.world.db.writes.failed("full")
     watched.look(5)
     assert watched.told == expected
+
+
+def test_due_ends_are_found_when_no_connection_of_the_pool_is_free(postgres_url: str, tmp_path: Path) -> None:
+    with closing(Database(postgres_url, wait=0.2)) as database, ThreadPoolExecutor(1) as another:
+        made = make_world(tmp_path, db=database)
+        grant = made.a_grant()
+        made.clock.at = grant.ends_at + 5
+        database.close()
+        database._readers._max_connections = 1
+        with database.reading():
+            database.row("SELECT 1")
+            with pytest.raises(StorageUnavailable):
+                another.submit(expire_due, made.world).result()
+            (end,) = another.submit(find_unwritten, made.world, 2, asked=True).result()
+        assert end.pair == (grant.id, "shop-admin")
+        assert "connections" in database.writes.problem
 
 
 def test_what_is_known_by_heart_is_what_may_be_on_a_system(made: Made) -> None:

@@ -78,6 +78,27 @@ def test_a_postgresql_that_became_read_only_is_known(postgres_url: str) -> None:
         assert "read-only" in database.writes.problem
 
 
+def test_a_statement_that_times_out_is_a_write_that_failed(postgres_url: str) -> None:
+    with closing(Database(postgres_url)) as database:
+        with pytest.raises(StorageUnavailable, match="timeout"), database.transaction():
+            database.run("SET LOCAL statement_timeout = '20ms'")
+            database.rows("SELECT pg_sleep(9)")
+        assert "timeout" in database.writes.problem
+
+
+def test_a_file_system_that_became_read_only_is_known(small_disk: SmallDisk, tmp_path: Path) -> None:
+    with closing(Database(f"sqlite:///{small_disk.folder}/access.db")) as database:
+        world = make_world(tmp_path, db=database).world
+        database.close()  # a file that is open for writing keeps it from being mounted read-only
+        with small_disk.read_only():
+            with pytest.raises(StorageUnavailable):
+                check_writing(world)
+            assert database.writes.problem
+            database.close()
+        check_writing(world)
+        assert database.writes.problem == ""
+
+
 def test_the_doctor_s_trial_fails_on_a_full_disk(small_disk: SmallDisk, tmp_path: Path) -> None:
     """What is rolled back never reaches the disk, and would be taken."""
     with closing(Database(f"sqlite:///{small_disk.folder}/access.db")) as database:
