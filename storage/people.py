@@ -9,14 +9,15 @@ from bot.core.model import Directory, Person, folded
 from storage import facts
 from storage.database import Database, Reads
 
-_COLUMNS = "id, name, email, tz, team, checked_at, deleted, bot, guest, stranger"
-_IDENTITY = "id, email, deleted, bot, guest, stranger"
+_COLUMNS = "id, name, email, tz, team, checked_at, deleted, bot, guest, stranger, unconfirmed"
+_IDENTITY = "id, email, deleted, bot, guest, stranger, unconfirmed"
+_FLAGS = "deleted + bot + guest + stranger + unconfirmed"
 _VERSION = "directory version"
 _ANSWERED = "answered "
 _READ = "groups read"
 _BOUND = "bound "
 _MOVED = "moved "
-_FIT = "SELECT id, email FROM people WHERE email <> '' AND deleted + bot + guest + stranger = 0 ORDER BY id"
+_FIT = f"SELECT id, email FROM people WHERE email <> '' AND {_FLAGS} = 0 ORDER BY id"
 """An address is what a workspace lets its members write: one from outside must not hide one of ours."""
 _HELD = "state NOT IN ('ended', 'failed') AND state IN ('scheduled', 'starting', 'active')"
 """Says twice what it means, because the first half is that of an index that holds nothing else."""
@@ -68,10 +69,11 @@ def save(db: Database, people: Iterable[Person]) -> bool:
     ids = [p.id for p in people]
     before = _known(db, ids)
     sql = (
-        f"INSERT INTO people ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET "
+        f"INSERT INTO people ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET "
         "name = excluded.name, email = excluded.email, tz = excluded.tz, team = excluded.team, "
         "checked_at = excluded.checked_at, deleted = excluded.deleted, bot = excluded.bot, "
-        "guest = excluded.guest, stranger = excluded.stranger WHERE people.checked_at <= excluded.checked_at"
+        "guest = excluded.guest, stranger = excluded.stranger, unconfirmed = excluded.unconfirmed "
+        "WHERE people.checked_at <= excluded.checked_at"
     )
     db.run_many(sql, sorted(_row(p) for p in people))  # in one order, so that two writers don't wait in a ring
     if _known(db, ids) == before:
@@ -181,7 +183,7 @@ def directory(db: Database) -> Directory:
     members |= {ref: members[group] for ref, group in handles.items()}
     emails = _sole((folded(str(email)), str(person)) for person, email in db.rows(_FIT))
     emails = {ref: person for ref, person in emails.items() if bound.get(ref, person) == person}
-    unfit = db.rows("SELECT id FROM people WHERE deleted + bot + guest + stranger > 0")
+    unfit = db.rows(f"SELECT id FROM people WHERE {_FLAGS} > 0")
     answered = (ref for _, refs in facts.beginning(db, _ANSWERED) for ref in json.loads(refs))
     return Directory(members, emails, frozenset(person for (person,) in unfit), handles, frozenset(answered))
 
@@ -222,13 +224,13 @@ def _changed(db: Database) -> None:
 
 
 def _row(p: Person) -> tuple[object, ...]:
-    flags = (int(p.deleted), int(p.bot), int(p.guest), int(p.stranger))
+    flags = (int(p.deleted), int(p.bot), int(p.guest), int(p.stranger), int(p.unconfirmed))
     return (p.id, p.name, p.email, p.tz, p.team, p.checked_at, *flags)
 
 
 def _person(row: tuple[object, ...]) -> Person:
     person, name, email, tz, team, checked_at, *flags = row
-    deleted, bot, guest, stranger = (bool(flag) for flag in flags)
+    deleted, bot, guest, stranger, unconfirmed = (bool(flag) for flag in flags)
     return Person(
         str(person),
         str(name),
@@ -240,4 +242,5 @@ def _person(row: tuple[object, ...]) -> Person:
         bot,
         guest,
         stranger,
+        unconfirmed,
     )

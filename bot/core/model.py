@@ -156,6 +156,7 @@ class Person:
     bot: bool = False
     guest: bool = False
     stranger: bool = False
+    unconfirmed: bool = False
 
     def unfit(self) -> str | None:
         """Why this account may neither ask, decide nor hold anything, or None for a full member."""
@@ -164,6 +165,7 @@ class Person:
             (self.bot, "apps and bots can't use access"),
             (self.stranger, "people from other workspaces can't use access here"),
             (self.guest, "guest accounts can't use access"),
+            (self.unconfirmed, "this account was only invited, or its e-mail address is not confirmed in Slack"),
         ):
             if is_so:
                 return why
@@ -174,8 +176,8 @@ class Person:
 class Directory:
     """Who is in which group, as last read from Slack. `groups` is keyed by id and by `@handle`, `handles` gives the
     id of a handle, `emails` the person of a `folded` address; `unfit` are accounts that must never count
-    (deactivated, guests, bots, strangers). `answered` are the references that Slack was asked about, whether they stand
-    for somebody or not."""
+    (deactivated, guests, bots, strangers, unconfirmed). `answered` are the references that Slack was
+    asked about, whether they stand for somebody or not."""
 
     groups: Mapping[str, frozenset[str]] = field(default_factory=dict)
     emails: Mapping[str, str] = field(default_factory=dict)

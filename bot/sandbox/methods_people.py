@@ -31,6 +31,8 @@ def user_json(user: User, with_email: bool) -> Json:
         "is_owner": False,
         "is_restricted": user.is_restricted,
         "is_ultra_restricted": user.is_ultra_restricted,
+        "is_email_confirmed": user.is_email_confirmed,
+        **({"is_invited_user": True} if user.is_invited_user else {}),
         **({"is_stranger": True} if user.is_stranger else {}),
         "profile": {**profile, **({"email": user.email} if with_email and user.email else {})},
     }

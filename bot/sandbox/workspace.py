@@ -46,6 +46,8 @@ class User:
     is_restricted: bool = False
     is_ultra_restricted: bool = False
     is_stranger: bool = False
+    is_email_confirmed: bool = True
+    is_invited_user: bool = False
     deleted: bool = False
     title: str = ""
 

@@ -134,4 +134,5 @@ def person_from(user: dict[str, Any], now: int, team: str) -> Person:
         bot=bool(user.get("is_bot")) or user["id"] == "USLACKBOT",
         guest=bool(user.get("is_restricted") or user.get("is_ultra_restricted")),
         stranger=bool(user.get("is_stranger")) or bool(team and team not in teams),
+        unconfirmed=bool(user.get("is_invited_user")) or user.get("is_email_confirmed") is False,
     )

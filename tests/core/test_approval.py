@@ -146,7 +146,9 @@ def test_a_request_that_nobody_could_approve_is_refused(approvals: int, approver
     assert (nobody_can_decide(_role(approvals, approvers), ANA, DIRECTORY) is None) == enough
 
 
-@pytest.mark.parametrize("flags", [{}, {"deleted": True}, {"guest": True}, {"bot": True}, {"stranger": True}], ids=str)
+@pytest.mark.parametrize(
+    "flags", [{}, *({kind: True} for kind in ("deleted", "guest", "bot", "stranger", "unconfirmed"))], ids=str
+)
 def test_everyone_means_full_members(flags: dict[str, bool]) -> None:
     person = replace(Person("U9", "", "", "UTC", "T1", 1), **flags)
     assert DIRECTORY.includes(["everyone"], person) == (not flags)

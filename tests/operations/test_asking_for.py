@@ -92,7 +92,7 @@ class TestRefused:
         assert made.count("requests") == 0
         assert made.verdict().broken is None
 
-    @pytest.mark.parametrize("kind", ["deleted", "bot", "guest", "stranger"])
+    @pytest.mark.parametrize("kind", ["deleted", "bot", "guest", "stranger", "unconfirmed"])
     def test_only_full_members_ask(self, made: Made, kind: str) -> None:
         made.know(a_person("U0ODD", **{kind: True}))
         assert isinstance(_ask(made, person="U0ODD"), Refused)

@@ -56,7 +56,7 @@ class TestDecidingLater:
         decide_press(made.world, row.data, a_person(BEN))
         assert made.work()[-1] == "publish_home"
 
-    @pytest.mark.parametrize("flag", ["deleted", "guest", "bot", "stranger"])
+    @pytest.mark.parametrize("flag", ["deleted", "guest", "bot", "stranger", "unconfirmed"])
     def test_who_is_no_full_member_at_that_moment_decides_nothing_and_hears_why(self, made: Made, flag: str) -> None:
         row = _pressed(made)
         outcome = decide_press(made.world, row.data, replace(a_person(BEN), checked_at=START + 1, **{flag: True}))

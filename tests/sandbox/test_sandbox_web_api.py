@@ -201,7 +201,7 @@ def test_people_carry_what_an_access_bot_must_know(client: WebClient) -> None:
     hugo, ivy, jon = (client.users_info(user=key)["user"] for key in (HUGO, IVY, JON))
     assert hugo["is_ultra_restricted"]
     assert ivy["is_stranger"] and ivy["team_id"] == "T0PARTNER"
-    assert jon["deleted"]
+    assert jon["deleted"] and jon["is_email_confirmed"]
     assert client.users_lookupByEmail(email="ana@example.com")["user"]["id"] == ANA
 
 

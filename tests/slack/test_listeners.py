@@ -659,7 +659,7 @@ def test_nobody_is_let_in_before_our_own_workspace_is_known(made: Made) -> None:
     assert len(front.work("publish_home")) == 1
 
 
-UNFIT = ["deleted", "bot", "guest", "stranger"]
+UNFIT = ["deleted", "bot", "guest", "stranger", "unconfirmed"]
 
 
 @pytest.mark.parametrize("why", UNFIT)

@@ -64,7 +64,7 @@ class TestPeople:
         gone = self._save(database, Person("U1", "Other", "u1@example.com", "UTC", "T1", START + 2, deleted=True))
         assert (first == renamed, renamed == gone) == (True, False)
 
-    @pytest.mark.parametrize("kind", ["deleted", "bot", "guest", "stranger"])
+    @pytest.mark.parametrize("kind", ["deleted", "bot", "guest", "stranger", "unconfirmed"])
     def test_an_address_never_stands_for_somebody_unfit(self, database: Database, kind: str) -> None:
         self._save(database, a_person("U1", "boss@x"), a_person("U9", "Boss@X", **{kind: True}))
         with database.reading():
