@@ -101,6 +101,8 @@ def _names(system: System) -> set[str]:
 
 
 def _lengths(role: Role, _given: Table, _systems: Mapping[str, System]) -> Iterator[Seen]:
+    if role.duration_reason:
+        return
     if role.max_duration > LONG:
         words = "in one go is long; the end is what protects"
         yield "long-access", ("max_duration",), f"{format_duration(role.max_duration)} {words}"

@@ -113,6 +113,8 @@ class Role:
     ticket: str | None
     risk: str
     risk_reason: str = ""
+    duration_reason: str = ""
+    """Why a long maximum is right."""
     reach: tuple[str, ...] = ()
     """`System.reach` of each of its systems."""
 
@@ -411,5 +413,6 @@ def _role(name: str, table: RoleTable, approvals_channel: str, reach: Mapping[st
         ticket=table.ticket,
         risk=table.risk,
         risk_reason=table.risk_reason or "",
+        duration_reason=table.duration_reason or "",
         reach=tuple(reach[each] for each in systems),
     )

@@ -85,6 +85,7 @@ class RoleTable(_Table):
     channel: Channel | None = None
     max_duration: Span = UNITS["h"]
     default_duration: Span | None = None
+    duration_reason: Explanation | None = None
     reminders: Annotated[list[Span], Field(max_length=10)] | None = None
     pending_timeout: Span = 8 * UNITS["h"]
     max_renewals: Annotated[int, Field(ge=0, le=100)] = 2

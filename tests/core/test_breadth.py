@@ -115,6 +115,11 @@ def test_a_broad_role_is_told_with_file_line_and_key(lines: str, words: str) -> 
     assert warning.startswith("roles.toml:") and words in warning
 
 
+@pytest.mark.parametrize("lines", ['max_total = "30d"', 'max_total = "13d"'])
+def test_a_reason_for_long_access_silences_the_warning(lines: str) -> None:
+    assert told(shop_admin=f'{lines}\nduration_reason = "the migration takes a month"') == []
+
+
 @pytest.mark.parametrize("lines", ["renewal_approval = true", "max_renewals = 0"])
 def test_days_with_renewals_that_somebody_approves_are_not(lines: str) -> None:
     assert told(shop_admin=f'max_total = "13d"\n{lines}') == []
