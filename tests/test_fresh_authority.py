@@ -6,12 +6,14 @@ import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from slack_sdk.errors import SlackApiError
 
 from bot.core.approval import Refused
+from bot.core.model import Person
 from bot.operations.find_unresolved import unresolved_at_all
 from bot.operations.read_audit import Filters, read_audit
 from bot.operations.record_people import people_to_check, record_groups, warn_of_old_groups
@@ -20,6 +22,7 @@ from bot.operations.request_access import Waiting
 from bot.operations.revoke_grant import revoke_grant
 from bot.operations.take_press import Press, Taken, take_press
 from bot.slack.api import Caller
+from bot.slack.desk import Desk, admit
 from tests.builders import WORKSPACE
 from tests.test_first_start import Slack, Start, _Answer
 from tests.worlds import ANA, BEN, CARA, GROUPS, LEA, START, a_person, make_world
@@ -189,3 +192,12 @@ def test_a_lead_named_by_e_mail_who_became_a_guest_leads_nothing_a_minute_later(
     assert isinstance(read_audit(made.world, LEA, Filters()), list)
     made.know(replace(a_person(LEA), checked_at=made.clock.at, guest=True))
     assert isinstance(read_audit(made.world, LEA, Filters()), Refused)
+
+
+def test_a_lead_is_looked_up_although_the_groups_were_not_read_for_a_while(start: Start) -> None:
+    start.people.refresh_groups()
+    start.made.clock.at += 1800
+    desk = Desk(start.made.world, start.people, start.slack, lambda: "T1", lambda orders, given: {})
+    admitted = admit(desk, SimpleNamespace(person=LEA, team="T1", enterprise="", place=""), "audit")  # type: ignore[arg-type]
+    assert isinstance(admitted, Person)
+    assert isinstance(read_audit(start.made.world, LEA, Filters()), list)

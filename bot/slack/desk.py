@@ -77,9 +77,10 @@ def admit(desk: Desk, said: Said, action: str) -> Person | Refused:
     """The person behind a payload, asked of Slack when nobody has yet; a refusal is on record."""
     person = foreign(desk, said) or known(desk, said.person)
     if isinstance(person, Person):
-        person = _confirmed_lead(desk, person)
+        if person.unfit() is None:
+            learn_leads(desk)  # first: of somebody in a group that was not read for a while nobody knows who leads
+            person = _confirmed_lead(desk, person)
         if (unfit := person.unfit()) is None:
-            learn_leads(desk)
             return person
         person = Refused(f"You can't use access here: {unfit}. Ask a full member of the workspace to do it.")
     return refuse_action(desk.world, said.person, action, person)
