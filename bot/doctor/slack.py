@@ -19,6 +19,7 @@ from bot.core.errors import (
 from bot.core.model import Directory, folded
 from bot.core.policy import Policy, Role, references
 from bot.doctor.findings import Finding, Patient, fail, ok, warn
+from bot.operations.find_bindings import find_bindings
 from bot.operations.keep_channels import channels_of, known_place
 from bot.slack.api import call, sorted_errors
 from bot.slack.channels import list_channels
@@ -129,14 +130,20 @@ def channels(patient: Patient, who: Identified) -> Iterator[Finding]:
         yield ok("channels", f"{', '.join(sorted(wanted))}: there, and the bot is in them")
 
 
-def _ids_in_use(patient: Patient, wanted: Iterable[str]) -> dict[str, str]:
-    """The id that the bot has kept for each name; nothing where it never ran."""
+def _ids_in_use(patient: Patient, wanted: Iterable[str]) -> Mapping[str, str]:
+    """The id that the bot has kept for each name."""
+    world = patient.base.world
+    return _kept(patient, lambda: {ref: kept for ref in wanted if (kept := known_place(world, ref).id)})
+
+
+def _kept(patient: Patient, read: Callable[[], Mapping[str, str]]) -> Mapping[str, str]:
+    """What the database says; nothing where the bot never ran."""
     db, url = patient.base.db, patient.settings.database_url
     if db.is_sqlite and not Path(url.removeprefix("sqlite:///")).exists():
         return {}
     try:
         db.check_schema()
-        return {ref: kept for ref in wanted if (kept := known_place(patient.base.world, ref).id)}
+        return read()
     except (SchemaMismatch, StorageUnavailable):
         return {}  # reported under "database"
 
@@ -176,18 +183,34 @@ def people(patient: Patient, who: Identified) -> Iterator[Finding]:
     def count(refs: tuple[str, ...]) -> int:
         return len(directory.resolve(refs) & fit)
 
-    found = list(_people_findings(patient.policy, count, directory.called))
+    bound = _kept(patient, lambda: find_bindings(patient.base.world))
+    found = [*_moved(patient.policy, directory, bound)]
+    found += _people_findings(patient.policy, count, directory.called)
     yield from found
     if not found:
         yield ok("people", f"leads, approvers and requesters of {len(patient.policy.roles)} roles are people of today")
-    yield from _ids(patient.policy, directory)
+    yield from _ids(patient.policy, directory, bound)
 
 
-def _ids(policy: Policy, directory: Directory) -> Iterator[Finding]:
-    """The ids to write in place of handles and e-mails, which may belong to others later."""
+def _moved(policy: Policy, directory: Directory, bound: Mapping[str, str]) -> Iterator[Finding]:
+    """Handles and e-mails that lead to another group or account than the bot has bound them to."""
+    for ref, now, was in _leading(policy, directory, bound):
+        if now != was:
+            advice = f"nobody decides by it; if that is right, write {now} in roles.toml, if not, treat it as an attack"
+            yield fail(ref, f"leads to {now} now, but is bound to {was}: {advice}")
+
+
+def _leading(policy: Policy, directory: Directory, bound: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
+    """Each handle and e-mail that leads somewhere, with the id it leads to and the id it is bound to."""
     known = {**directory.handles, **directory.emails}
-    pairs = ((ref, known.get(ref) or known.get(folded(ref))) for ref in sorted(references(policy)))
-    if found := [f"{ref} is {id}" for ref, id in pairs if id]:
+    for ref in sorted(references(policy)):
+        if now := known.get(ref) or known.get(folded(ref)):
+            yield ref, now, bound.get(ref) or bound.get(folded(ref)) or now
+
+
+def _ids(policy: Policy, directory: Directory, bound: Mapping[str, str]) -> Iterator[Finding]:
+    """The ids to write in place of handles and e-mails, which may belong to others later."""
+    if found := [f"{ref} is {now}" for ref, now, was in _leading(policy, directory, bound) if now == was]:
         yield ok("ids", f"{', '.join(found)}; in roles.toml ids are safer, because a handle may change hands")
 
 

@@ -228,6 +228,15 @@ def test_ids_are_printed_for_what_roles_toml_names_otherwise(installed: Path) ->
     assert "S0ENGINEER is" not in line
 
 
+def test_a_handle_that_leads_to_another_group_is_named_and_its_new_id_is_not_recommended(installed: Path) -> None:
+    with closing(Database("sqlite:///access.db")) as db, db.transaction():
+        db.run("INSERT INTO facts (key, value) VALUES ('bound @db-leads', 'S0EARLIER')")
+    shown = run("doctor")
+    (line,) = bad(shown)
+    assert line.startswith("FAIL  @db-leads: leads to S0DBLEADS now, but is bound to S0EARLIER: nobody decides by it")
+    assert "@db-leads is" not in shown.stdout
+
+
 def test_a_group_that_is_named_by_its_id_is_told_by_its_handle(installed: Path, sandbox: Sandbox) -> None:
     roles = installed / "roles.toml"
     roles.write_text(roles.read_text().replace('["@engineers"]', '["S0ENGINEER"]'))

@@ -1,0 +1,12 @@
+"""The ids to which handles and e-mails of roles.toml are bound."""
+
+from collections.abc import Mapping
+
+from bot.operations._unit import World
+from storage import people
+
+
+def find_bindings(world: World) -> Mapping[str, str]:
+    """E-mails are `folded`. Raises StorageUnavailable."""
+    with world.db.reading():
+        return people.bindings(world.db)
