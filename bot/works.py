@@ -40,6 +40,7 @@ from bot.operations.record_delivery import (
     record_made,
     record_not_made,
     record_started,
+    was_never_told,
 )
 from bot.operations.record_people import record_people
 from bot.operations.record_policy import is_outdated
@@ -133,7 +134,12 @@ class Works:
         if order is None:
             return []
         with _calling(system), self._health.watching(system):
-            connector = for_order(self.systems, order)
+            try:
+                connector = for_order(self.systems, order)
+            except SystemUnavailable:
+                if row.data.get("late") or not was_never_told(self._world, grant):
+                    raise
+                return [lambda world: record_ended(world, grant, system)]
             if not self.systems.in_our_rows(order.connector):
                 forget_if_back(self._world.unwritten, connector, order)
             connector.revoke(order)

@@ -134,6 +134,13 @@ def order_for(world: World, grant_id: str, system: str, *, still_active: bool = 
     return replace(found[0], kept=tuple(sorted(kept.intersection(found[0].actions)))) if found else None
 
 
+def was_never_told(world: World, grant_id: str) -> bool:
+    """Whether no system was ever told to make this grant, so that its end needs none. Raises StorageUnavailable."""
+    with world.db.reading():
+        grant = grants.get(world.db, grant_id)
+        return grant is not None and grant.started_at is None and grants.clock(world.db, grant_id) is Clock.FREE
+
+
 def make_again(world: World, grant_id: str, system: str) -> None:
     """After an end on a system where access is one thing for a person: what this one's other grants there need is made
     once more, because one may have begun after it was asked what to keep."""
