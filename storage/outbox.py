@@ -1,7 +1,8 @@
 """The work that a commit left to do: added in its transaction, claimed by any process, removed when it is done.
 
 Within a lane, work is done in the order it was added, but for the renewals of a grant on different systems, and its
-ends: they wait neither for each other nor for what is in nobody's hands. A claim that isn't extended falls back.
+ends: they wait neither for each other nor for what is in nobody's hands. And people are served in turn: the second row
+that one person leaves in a queue comes after the first rows of all. A claim that isn't extended falls back.
 """
 
 import json
@@ -31,6 +32,16 @@ class Row:
     systems: tuple[str, ...] = ()
 
 
+_IN_TURN = frozenset({Queue.DECIDE, Queue.SLACK, Queue.UPDATE})
+"""Queues in which people have turns; in the others what is due first comes first, and every turn is _FIRST."""
+
+_HELD, _FIRST = 0, 1
+"""The turn of a row that is or was in somebody's hands, so that nothing passes it in its lane; and of one that nobody
+caused, or that is the person's only one."""
+
+_TURNS = "o.queue IN ('decide', 'slack', 'update')"
+"""The condition of the index of turns, word by word: SQLite finds the index by it."""
+
 _KINDS, _QUEUES = {str(kind): kind for kind in Kind}, {str(queue): queue for queue in Queue}
 _ROW = "id, kind, queue, lane, data, created_at, attempts, systems, unsure"
 _AS_TAKEN = _ROW + " + CASE WHEN claimed_by IS NULL THEN 0 ELSE 1 END"
@@ -38,14 +49,28 @@ _AS_TAKEN = _ROW + " + CASE WHEN claimed_by IS NULL THEN 0 ELSE 1 END"
 
 
 def add(db: Database, effects: Iterable[Effect], now: int) -> None:
-    rows = [
-        (e.kind, e.queue, e.lane, json.dumps(e.data), now + e.delay, now, " ".join(("", *e.systems, "")))
-        for e in effects
+    """A person's turn is the number of their waiting rows of that queue, so what they caused keeps its order."""
+    found = list(effects)
+    rows: list[tuple[object, ...]] = [
+        (e.kind, e.queue, e.lane, json.dumps(e.data), now + e.delay, now, " ".join(("", *e.systems, "")), e.person)
+        for e in found
     ]
     sql = (
-        "INSERT INTO outbox (kind, queue, lane, data, due_at, created_at, systems, attempts, unsure, error) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, 0, 0, '')"
+        "INSERT INTO outbox (kind, queue, lane, data, due_at, created_at, systems, person, turn, attempts, unsure, "
+        "error) VALUES (?, ?, ?, ?, ?, ?, ?, ?, {}, 0, 0, '')"
     )
+    if any(e.person for e in found):
+        turn = (
+            f"CASE WHEN ? = '' THEN {_FIRST} ELSE {_FIRST} + COALESCE((SELECT MAX(turn) FROM outbox "
+            "WHERE queue = ? AND person = ? AND person <> ''), 0) END"
+        )
+        rows = [(*row, e.person, e.queue, e.person) for row, e in zip(rows, found, strict=True)]
+        _insert(db, sql.format(turn), rows)
+    else:
+        _insert(db, sql.format(_FIRST), rows)
+
+
+def _insert(db: Database, sql: str, rows: Sequence[tuple[object, ...]]) -> None:
     if len(rows) == 1:
         db.run(sql, *rows[0])
     elif rows:
@@ -66,8 +91,8 @@ def next_due(db: Database) -> dict[Queue, int]:
 
 
 def any_behind(db: Database, row: Row) -> bool:
-    """Whether something waits behind this row in its lane."""
-    return db.row("SELECT 1 FROM outbox WHERE lane = ? AND id > ? LIMIT 1", row.lane, row.id) is not None
+    """Whether something else is in the lane of this row, which is in somebody's hands."""
+    return db.row("SELECT 1 FROM outbox WHERE lane = ? AND id <> ? LIMIT 1", row.lane, row.id) is not None
 
 
 def claim(
@@ -82,25 +107,29 @@ def claim(
     """
     free = "(claimed_until IS NULL OR claimed_until <= ?)"
     left = " AND o.systems NOT LIKE ?" * len(without)
+    turn, order = (f" AND {_TURNS}", "o.turn, o.due_at, o.id") if queue in _IN_TURN else ("", "o.due_at, o.id")
     sql = (
-        f"SELECT o.id FROM outbox o WHERE o.queue = ? AND o.due_at <= ? AND {free}{left} AND COALESCE("
-        "(SELECT MIN(p.id) FROM outbox p WHERE p.lane = o.lane "
+        f"SELECT o.id FROM outbox o WHERE o.queue = ?{turn} AND o.due_at <= ? AND {free}{left} AND COALESCE("
+        "(SELECT CASE WHEN p.turn < o.turn THEN 0 WHEN p.turn > o.turn THEN o.id ELSE p.id END "
+        "FROM outbox p WHERE p.lane = o.lane "
         "AND NOT (o.kind = 'end_lease' AND (p.kind = 'end_lease' OR p.claimed_by IS NULL)) "
-        "AND NOT (o.kind = 'extend_lease' AND p.kind = 'extend_lease' AND o.systems <> p.systems)), o.id) >= o.id "
-        f"ORDER BY o.due_at, o.id LIMIT ?{db.skip_locked}"
+        "AND NOT (o.kind = 'extend_lease' AND p.kind = 'extend_lease' AND o.systems <> p.systems) "
+        "ORDER BY p.turn, p.id LIMIT 1), o.id) >= o.id "
+        f"ORDER BY {order} LIMIT ?{db.skip_locked}"
     )
     ids = [row for (row,) in db.rows(sql, queue, now, now, *map(_about, without), limit)]
     if not ids:
         return []
-    return _take(db, ids, owner, until)
+    return _take(db, queue, ids, owner, until)
 
 
-def _take(db: Database, ids: Sequence[int], owner: str, until: int) -> list[Row]:
+def _take(db: Database, queue: Queue, ids: Sequence[int], owner: str, until: int) -> list[Row]:
     """A row that still has an owner was in the hands of one that died: nobody knows how far it came."""
     marks = ", ".join("?" * len(ids))
+    held = f", turn = {_HELD}" if queue in _IN_TURN else ""
     db.run(
         "UPDATE outbox SET unsure = unsure + CASE WHEN claimed_by IS NULL THEN 0 ELSE 1 END, claimed_by = ?, "
-        f"claimed_until = ?, attempts = attempts + 1 WHERE id IN ({marks})",
+        f"claimed_until = ?, attempts = attempts + 1{held} WHERE id IN ({marks})",
         owner, until, *ids,
     )  # fmt: skip
     return [_row(row) for row in db.rows(f"SELECT {_ROW} FROM outbox WHERE id IN ({marks}) ORDER BY id", *ids)]
@@ -109,13 +138,13 @@ def _take(db: Database, ids: Sequence[int], owner: str, until: int) -> list[Row]
 def next_in_lane(db: Database, row: Row, kinds: Sequence[Kind], owner: str, at_least: int, at_most: int) -> list[Row]:
     """Takes what directly follows `row` in its lane and may be done together with it, if that is enough rows and
     `row` is still in the hands of `owner`. What may have been done already goes only with its like."""
-    sql = f"SELECT {_AS_TAKEN} FROM outbox WHERE lane = ? AND id > ? ORDER BY id LIMIT ?"
+    sql = f"SELECT {_AS_TAKEN} FROM outbox WHERE lane = ? AND id <> ? ORDER BY turn, id LIMIT ?"
     found = [_row(values) for values in db.rows(sql, row.lane, row.id, at_most)]
     taken = list(takewhile(lambda r: r.kind in kinds and r.unsure == row.unsure, found))
     if len(taken) < at_least:
         return []
     held = db.row(f"SELECT claimed_until FROM outbox WHERE id = ? AND claimed_by = ?{db.lock_row}", row.id, owner)
-    return _take(db, [r.id for r in taken], owner, held[0]) if held else []
+    return _take(db, row.queue, [r.id for r in taken], owner, held[0]) if held else []
 
 
 def hurry(db: Database, lanes: Sequence[str], now: int) -> bool:

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from bot.core.model import Grant, Request
+
 
 class Queue(StrEnum):
     """Each has its own workers, so that nothing waits behind another kind of work."""
@@ -59,6 +61,8 @@ class Effect:
     delay: int = 0
     systems: tuple[str, ...] = ()
     """Which systems it calls."""
+    person: str = ""
+    """Who caused it: a person's second row waits for the first rows of all others."""
 
 
 SUM_AFTER = 3
@@ -101,14 +105,15 @@ def usage_lane(grant: str) -> str:
 
 def decide(request: str, voter: str, data: Mapping[str, object]) -> Effect:
     """A press on Approve or Deny, to be counted once Slack has confirmed who pressed."""
-    return Effect(Kind.DECIDE, Queue.DECIDE, f"decide:{request}:{voter}", {**data, "request": request, "voter": voter})
+    facts = {**data, "request": request, "voter": voter}
+    return Effect(Kind.DECIDE, Queue.DECIDE, f"decide:{request}:{voter}", facts, person=voter)
 
 
 def ask(person: str, role: str, until: int, data: Mapping[str, object]) -> Effect:
     """A request, or a renewal, to be judged once Slack has said for whom the references of the role stand; it waits
     for that `until` then."""
     facts = {**data, "person": person, "role": role, "until": until}
-    return Effect(Kind.ASK, Queue.DECIDE, ask_lane(person, role), facts)
+    return Effect(Kind.ASK, Queue.DECIDE, ask_lane(person, role), facts, person=person)
 
 
 def ask_lane(person: str, role: str) -> str:
@@ -116,7 +121,7 @@ def ask_lane(person: str, role: str) -> str:
 
 
 def look_up_person(person: str) -> Effect:
-    return Effect(Kind.LOOK_UP_PERSON, Queue.DECIDE, f"person:{person}", {"person": person})
+    return Effect(Kind.LOOK_UP_PERSON, Queue.DECIDE, f"person:{person}", {"person": person}, person=person)
 
 
 def refresh_groups() -> Effect:
@@ -135,11 +140,11 @@ def refresh_channels() -> Effect:
     return Effect(Kind.REFRESH_CHANNELS, Queue.SLACK, CHANNELS_LANE)
 
 
-def post_approval(request: str, channel: str, *, again: bool = False) -> Effect:
+def post_approval(request: Request, channel: str, *, again: bool = False) -> Effect:
     """Asks in a channel, or one approver (`channel` is their id) by direct message. `again`: posting
     it has failed before and was reported, so another failure is not reported."""
-    data = {"request": request, "channel": channel, **({"again": True} if again else {})}
-    return Effect(Kind.POST_APPROVAL, Queue.SLACK, f"to:{channel}", data)
+    data = {"request": request.id, "channel": channel, **({"again": True} if again else {})}
+    return Effect(Kind.POST_APPROVAL, Queue.SLACK, f"to:{channel}", data, person=request.requester)
 
 
 def update_approval(request: str, channel: str, delay: int = 0, *, last: bool = False) -> Effect:
@@ -185,9 +190,10 @@ def direct_lane(channel: str, ts: str) -> str:
     return f"direct:{channel}:{ts}"
 
 
-def thread_note(request: str, channel: str, note: str, **facts: object) -> Effect:
-    data = {"request": request, "channel": channel, "note": note, **facts}
-    return Effect(Kind.THREAD_NOTE, Queue.SLACK, f"to:{channel}", data)
+def thread_note(grant: Grant, channel: str, note: str, /, **facts: object) -> Effect:
+    """In the turn of the requester, so that it follows the message that it belongs to."""
+    data = {"request": grant.request, "channel": channel, "note": note, **facts}
+    return Effect(Kind.THREAD_NOTE, Queue.SLACK, f"to:{channel}", data, person=grant.person)
 
 
 def tell_person(person: str, note: str, **facts: object) -> Effect:
@@ -230,16 +236,18 @@ def alarm_lane(channel: str, ts: str) -> str:
 def answer(person: str, channel: str, note: str, **facts: object) -> Effect:
     """A private answer where the person clicked; by direct message where Slack can't show it there."""
     data = {"person": person, "channel": channel, "note": note, **facts}
-    return Effect(Kind.ANSWER, Queue.SLACK, f"answer:{person}", data)
+    return Effect(Kind.ANSWER, Queue.SLACK, f"answer:{person}", data, person=person)
 
 
 def send_export(person: str, filters: Mapping[str, object]) -> Effect:
-    return Effect(Kind.SEND_EXPORT, Queue.SLACK, f"export:{person}", {"person": person, "filters": dict(filters)})
+    data = {"person": person, "filters": dict(filters)}
+    return Effect(Kind.SEND_EXPORT, Queue.SLACK, f"export:{person}", data, person=person)
 
 
 def verify_audit(person: str, channel: str) -> Effect:
     """Walks the whole chain, which takes seconds on a large log, and answers like `answer`."""
-    return Effect(Kind.VERIFY_AUDIT, Queue.SLACK, f"verify:{person}", {"person": person, "channel": channel})
+    data = {"person": person, "channel": channel}
+    return Effect(Kind.VERIFY_AUDIT, Queue.SLACK, f"verify:{person}", data, person=person)
 
 
 def reconcile(by: str, channel: str) -> Effect:
@@ -259,7 +267,7 @@ def publish_home(person: str, section: str = "", skip: int = 0, *, last: bool = 
     `last`: after all other messages."""
     queue = Queue.UPDATE if last else Queue.SLACK
     page = {"section": section, "skip": skip} if skip else {}
-    return Effect(Kind.PUBLISH_HOME, queue, home_lane(person), {"person": person, **page})
+    return Effect(Kind.PUBLISH_HOME, queue, home_lane(person), {"person": person, **page}, person=person)
 
 
 def home_lane(person: str) -> str:

@@ -21,5 +21,5 @@ def extend_grant(u: Unit, role: Role, grant: Grant, duration: int, by: str, reas
     u.record(Event.GRANT_RENEWED, by, grant, reason=reason, ended_before=grant.ends_at, ends_at=ends_at)
     u.do(*(effects.extend_lease(grant.id, system) for system in grant.systems))
     u.do(effects.tell_person(grant.person, "renewed", grant=grant.id))
-    u.do(effects.thread_note(grant.request, role.channel, "renewed", by=by, ends_at=ends_at))
+    u.do(effects.thread_note(grant, role.channel, "renewed", by=by, ends_at=ends_at))
     return replace(grant, ends_at=ends_at, remind_at=remind_at, renewals=grant.renewals + 1)

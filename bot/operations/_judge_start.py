@@ -24,7 +24,7 @@ def refuse_start(u: Unit, grant: Grant, refused: Refused) -> None:
     """Ends a grant that the caller has locked and found scheduled or starting, and tells why."""
     ask_end(u, [grant], EndReason.REVOKED, SYSTEM, because=refused.reason)
     u.do(effects.tell_person(grant.person, "not_started", grant=grant.id, why=refused.reason))
-    u.do(effects.thread_note(grant.request, channel_of(u, grant.role), "not_started", why=refused.reason))
+    u.do(effects.thread_note(grant, channel_of(u, grant.role), "not_started", why=refused.reason))
 
 
 def judge_scheduled(u: Unit) -> None:

@@ -25,7 +25,7 @@ def post_waiting(u: Unit) -> None:
         if channel in failing and channel in tried:
             continue
         tried.add(channel)
-        u.do(effects.post_approval(request.id, channel, again=True))
+        u.do(effects.post_approval(request, channel, again=True))
 
 
 def unpostable(request: str) -> str:

@@ -263,6 +263,6 @@ def tell_ended(u: Unit, over: Sequence[Grant], holders: Mapping[str, Person]) ->
         if not holders[grant.person].deleted:  # whoever is gone can't be told, and that would look like trouble
             u.do(effects.tell_person(grant.person, "ended", grant=grant.id))
         about = {"grant": grant.id, "why": grant.end_reason or EndReason.EXPIRED}
-        u.do(effects.thread_note(grant.request, channel_of(u, grant.role), "ended", **about))
+        u.do(effects.thread_note(grant, channel_of(u, grant.role), "ended", **about))
     if over:
         u.do(effects.sum_usage([grant.id for grant in over]))

@@ -138,9 +138,9 @@ def record_unposted(world: World, request_id: str, channel: str, error: str, aga
         if error.partition(" ")[0] in ABOUT_THE_MESSAGE:
             facts.claim_key(u.db, unpostable(request_id), u.now)
         if channel != u.policy.workspace.approvals_channel:
-            u.do(effects.post_approval(request_id, u.policy.workspace.approvals_channel, again=again))
+            u.do(effects.post_approval(request, u.policy.workspace.approvals_channel, again=again))
         elif not again:
-            u.do(*(effects.post_approval(request_id, person) for person in _asked_directly(u, request)))
+            u.do(*(effects.post_approval(request, person) for person in _asked_directly(u, request)))
             u.do(effects.later(effects.tell_person(request.requester, "unposted", request=request_id), AFTER_THEM))
 
 

@@ -152,7 +152,7 @@ def _ask(u: Unit, role: Role, grant: Grant, duration: int, reason: str) -> Submi
     if not requests.insert(u.db, request):
         return already_pending(u, grant.person, role.name)
     u.record(Event.REQUEST_ASKED, grant.person, request, reason=request.reason, duration=duration, renews=grant.id)
-    u.do(effects.post_approval(request.id, role.channel))
+    u.do(effects.post_approval(request, role.channel))
     u.expect(request.lapses_at)
     return submitted(u, role, request)
 

@@ -157,7 +157,7 @@ def _submit(u: Unit, role: Role, ask: Ask) -> Submitted | AlreadyPending:
         Event.REQUEST_ASKED, ask.person, request, reason=ask.reason, duration=request.duration, ticket=ask.ticket,
         start_at=ask.start_at,
     )  # fmt: skip
-    u.do(effects.post_approval(request.id, role.channel))
+    u.do(effects.post_approval(request, role.channel))
     u.expect(request.lapses_at)
     return submitted(u, role, request)
 

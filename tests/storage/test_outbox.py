@@ -69,6 +69,85 @@ def _lanes(rows: Sequence[Row]) -> list[str]:
     return [row.lane for row in rows]
 
 
+def _of(person: str, lane: str, kind: Kind = Kind.POST_APPROVAL, queue: Queue = Queue.SLACK) -> Effect:
+    return Effect(kind, queue, lane, {"for": person}, person=person)
+
+
+def _served(db: Database, queue: Queue = Queue.SLACK, limit: int = 1) -> list[str]:
+    """For whom the rows are, in the order in which one worker does them."""
+    served: list[str] = []
+    while rows := _claim(db, limit=limit, queue=queue):
+        served += [row.data["for"] for row in rows]
+        _done(db, rows)
+    return served
+
+
+class TestTurns:
+    def test_people_are_served_in_turn_in_a_lane(self, database: Database) -> None:
+        _add(database, *[_of("ana", "#shop")] * 4, *[_of("ben", "#shop")] * 2, _of("cara", "#shop"))
+        assert _served(database) == ["ana", "ben", "cara", "ana", "ben", "ana", "ana"]
+
+    def test_thousands_of_one_persons_rows_are_behind_everybodys_first(self, database: Database) -> None:
+        _add(database, *[_of("ana", "answer:ana") for _ in range(2000)])
+        _add(database, *[_of("ana", f"decide:{number}") for number in range(50)])
+        _add(database, _of("ben", "answer:ben"), _of("ben", "#shop"), _effect("to:cara"))
+        assert [row.data["for"] for row in _claim(database, limit=4)] == ["ana", "ben", "ben", "to:cara"]
+
+    def test_what_was_claimed_is_passed_by_nobody_in_its_lane(self, database: Database) -> None:
+        _add(database, _of("ana", "#other"), _of("ana", "#shop"))
+        first, second = _claim(database)
+        _add(database, _of("ben", "#shop"))
+        assert _claim(database) == []
+        _again(database, second, NOW + 5)
+        assert _claim(database) == []
+        assert [row.id for row in _claim(database, now=NOW + 5)] == [second.id]
+        _done(database, [first, second])
+        assert [row.data["for"] for row in _claim(database)] == ["ben"]
+
+    def test_what_fell_back_from_a_killed_process_comes_first(self, database: Database) -> None:
+        _add(database, _of("ana", "#shop"), _of("ana", "#shop"))
+        (first,) = _claim(database)
+        _add(database, _of("ben", "#shop"))
+        assert [row.id for row in _claim(database, "another", now=NOW + 11)] == [first.id]
+
+    def test_a_persons_own_rows_keep_their_order(self, database: Database) -> None:
+        lanes = ["#shop", "#other", "#shop", "#other", "#shop"]
+        _add(database, *[_of("ana", lane) for lane in lanes[:3]])
+        (before,) = _claim(database, limit=1)
+        _add(database, *[_of("ana", lane) for lane in lanes[3:]])
+        _done(database, [before])
+        done: dict[str, list[int]] = {}
+        while rows := _claim(database, limit=1):
+            done.setdefault(rows[0].lane, []).append(rows[0].id)
+            _done(database, rows)
+        assert all(ids == sorted(ids) for ids in done.values()) and sum(map(len, done.values())) == 4
+
+    def test_a_thread_follows_its_message_and_goes_together_with_those_of_others(self, database: Database) -> None:
+        _add(database, _of("ana", "#shop"), _of("ana", "#shop"))
+        _add(database, _of("ana", "#shop", Kind.THREAD_NOTE), _of("ben", "#shop", Kind.THREAD_NOTE))
+        (post,) = _claim(database)
+        assert _behind(database, post, (Kind.THREAD_NOTE,), 2) == []  # a message of Ana's is between the two
+        assert _served_after(database, post) == [
+            ("ben", "thread_note"),
+            ("ana", "post_approval"),
+            ("ana", "thread_note"),
+        ]
+
+    def test_presses_of_one_person_on_many_requests_do_not_hold_up_anothers(self, database: Database) -> None:
+        _add(database, *[_of("ana", f"decide:{n}:ana", Kind.DECIDE, Queue.DECIDE) for n in range(100)])
+        _add(database, _of("ben", "decide:1:ben", Kind.DECIDE, Queue.DECIDE))
+        assert _served(database, Queue.DECIDE).index("ben") == 1
+
+
+def _served_after(db: Database, row: Row) -> list[tuple[str, str]]:
+    _done(db, [row])
+    served: list[tuple[str, str]] = []
+    while rows := _claim(db, limit=1):
+        served += [(each.data["for"], str(each.kind)) for each in rows]
+        _done(db, rows)
+    return served
+
+
 class TestLanes:
     def test_one_row_of_each_lane_is_in_hand_at_a_time(self, database: Database) -> None:
         _add(database, _effect("a"), _effect("a"), _effect("b"), _effect("a"))

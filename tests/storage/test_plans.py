@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from bot.core.effects import Queue
+from bot.core.effects import Queue, answer
 from storage import alarms, audit, facts, grants, marks, outbox, people, requests, sessions, ssh, times, tokens, usage
 from storage.audit import Filters
 from storage.database import Database
@@ -38,6 +38,8 @@ HOT: dict[str, Callable[[Database], object]] = {
     "alarms of grants": lambda db: alarms.open_of(db, ["g1", "g2"]),
     "messages of an alarm": lambda db: alarms.messages_of(db, "g1", "shop"),
     "outbox claim": lambda db: outbox.claim(db, Queue.END, "me", NOW, NOW + 9, 100),
+    "outbox claim in turn": lambda db: outbox.claim(db, Queue.SLACK, "me", NOW, NOW + 9, 100),
+    "outbox add": lambda db: outbox.add(db, [answer("U1", "C1", "refused")], NOW),
     "outbox any due": lambda db: outbox.any_due(db, Queue.END, NOW),
     "outbox hurry": lambda db: outbox.hurry(db, ["lane"], NOW),
     "outbox drop": lambda db: outbox.drop(db, ["lane"]),
