@@ -33,7 +33,7 @@ def note_closed(u: Unit, channel: str) -> None:
     posting = outbox.posting(u.db)
     for request in requests.unposted(u.db, MOST):
         if request.id not in posting and channel in dict(requests.messages(u.db, request.id)):
-            u.do(effects.post_approval(request.id, channel_of(u, request.role)))
+            u.do(effects.post_approval(request, channel_of(u, request.role)))
 
 
 def note_open(u: Unit, channel: str) -> None:
