@@ -125,7 +125,7 @@ class Place:
         now = int(time.time())
         people = [*map(someone, range(size)), BEN, LEA]
         record_people(self.world, [Person(p, p.title(), f"{p.lower()}@example.com", "UTC", TEAM, now) for p in people])
-        record_groups(self.world, [("S0DB", "db-leads", [BEN]), ("S0LEADS", "platform-leads", [LEA])], now)
+        record_groups(self.world, [("S0DBLEADS", "db-leads", [BEN]), ("S0PLATFORM", "platform-leads", [LEA])], now)
         facts = {
             "slack team": TEAM,
             "slack bot id": "B0BOT",

@@ -332,7 +332,7 @@ def test_a_first_start_refuses_nobody_and_alarms_nobody_because_slack_has_not_sa
     until(lambda: bot.alive and bot.said and bot.is_ready(), 25)
     assert '"people": "starting"' in bot.get("/readyz")[1].replace('":"', '": "')
     said = company.access(who, "request shop-admin 1h SHOP-12 a refund")
-    assert "asking Slack who is in the groups of shop-admin" in said.text
+    assert "and who is in the groups of shop-admin" in said.text
     assert company.rows("SELECT id FROM requests") == []
     company.sandbox.faults.clear()
     company.wait_card(until(lambda: next(iter(company.rows("SELECT id FROM requests")), ("",))[0]), "asks for")
