@@ -4,6 +4,8 @@ Only an event that the database cannot store is answered 503, so that Slack send
 """
 
 import logging
+import threading
+from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
@@ -20,6 +22,9 @@ from bot.slack.views import answers
 log = logging.getLogger(__name__)
 
 THREADS = 32
+
+MOST_OF_ONE = 8
+"""Payloads of one person that are worked on at once; the others wait for these, so that all others find a thread."""
 
 ANSWER_WITHIN = 2.7
 """Seconds after which the answer is sent whether the listener has returned or not."""
@@ -44,6 +49,10 @@ LATE = (
 NOT_UNDERSTOOD = "Slack sent something that can't be understood here. Nothing was changed."
 
 
+_Task = tuple["Future[BoltResponse]", object]
+"""A payload and where its answer goes."""
+
+
 class Receiver:
     """`dispatch` is that of a Bolt `App` made with `process_before_response=True`; it may block."""
 
@@ -57,10 +66,51 @@ class Receiver:
         words = "Payloads of Slack, by kind and outcome."
         self._counts = Counter("access_bot_slack_payloads", words, ["kind", "outcome"], registry=registry)
         self._often = OncePerMinute()
+        self._lock = threading.Lock()
+        self._busy: dict[str, int] = {}
+        self._waiting: dict[str, deque[_Task]] = {}
 
     def submit(self, payload: object) -> "Future[BoltResponse]":
-        """Starts the work on a payload, whatever JSON it is. The future never raises."""
-        return self._pool.submit(self._answer, payload)
+        """Starts the work on a payload, whatever JSON it is, or lets it wait for earlier ones of the same person. The
+        future never raises."""
+        person, task = _person_in(payload), (Future[BoltResponse](), payload)
+        with self._lock:
+            if self._busy.get(person, 0) >= MOST_OF_ONE and person:
+                self._waiting.setdefault(person, deque()).append(task)
+                return task[0]
+            self._busy[person] = self._busy.get(person, 0) + 1
+        self._pool.submit(self._work, person, task)
+        return task[0]
+
+    def _work(self, person: str, task: "_Task") -> None:
+        following: _Task | None = task
+        while following is not None:
+            future, payload = following
+            try:
+                future.set_result(self._answer(payload))
+            except BaseException as error:
+                future.set_exception(error)
+            following = self._next(person)
+            if following is not None and self._goes_behind_others(person, following):
+                return
+
+    def _goes_behind_others(self, person: str, task: "_Task") -> bool:
+        """False at a stop, when the pool takes nothing new."""
+        try:
+            self._pool.submit(self._work, person, task)
+        except RuntimeError:
+            return False
+        return True
+
+    def _next(self, person: str) -> "_Task | None":
+        with self._lock:
+            if waiting := self._waiting.get(person):
+                return waiting.popleft()
+            self._waiting.pop(person, None)
+            self._busy[person] -= 1
+            if not self._busy[person]:
+                del self._busy[person]
+        return None
 
     def close(self) -> None:
         """Waits for the listeners that have not returned. Nothing may be submitted any more."""
@@ -146,3 +196,14 @@ def _answer_to(kind: str, payload: object, words: str) -> BoltResponse:
 
 def _private(words: str) -> dict[str, Any]:
     return {"response_type": "ephemeral", **answers.refused(words)}
+
+
+def _person_in(payload: object) -> str:
+    """Who sent a payload, or "" where that can't be told."""
+    if not isinstance(payload, dict):
+        return ""
+    user = payload.get("user") or payload.get("user_id")
+    if isinstance(event := payload.get("event"), dict):
+        user = event.get("user")
+    found = user.get("id") if isinstance(user, dict) else user
+    return found if isinstance(found, str) else ""
