@@ -3,7 +3,7 @@ and knows neither what the person holds already nor how the answer is shown.
 """
 
 import difflib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bot.core.approval import Refused
 from bot.core.audit import storable
@@ -22,7 +22,8 @@ LATEST_START = 30 * 86400
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """What a person asks for; `duration` None means the role's default, `key` makes a repetition harmless."""
+    """What a person asks for; `duration` None means the role's default, `key` makes a repetition harmless.
+    `answer_url` is where Slack lets us change the answer that they are given, "" where it can't be changed."""
 
     person: str
     role: str
@@ -32,6 +33,7 @@ class Ask:
     start_at: int | None = None
     key: str = ""
     channel: str = ""
+    answer_url: str = field(default="", repr=False)
 
 
 def find_role(policy: Policy, name: str) -> Role | Refused:

@@ -7,6 +7,7 @@ from bot.core import effects
 from bot.core.approval import Refused
 from bot.core.asking import Ask
 from bot.operations._unit import OUTDATED, World, unit
+from bot.operations.private_answers import GRANT, REQUEST, answer_by_change
 from bot.operations.renew_grant import Renewed, renew_grant
 from bot.operations.request_access import (
     AlreadyHeld,
@@ -23,6 +24,11 @@ Asked = Mapping[str, Any]
 def answer_waiting(world: World, asked: Asked) -> None:
     """Raises StorageUnavailable."""
     outcome = _outcome(world, asked)
+    if (about := _kept(outcome)) is not None:
+        with unit(world) as u:
+            url, given_at = str(asked.get("answer_url", "")), int(asked.get("asked_at", 0))
+            if answer_by_change(u, str(asked["person"]), url, *about, given_at):
+                return
     note, facts = "refused", {"why": "This was asked for before."}
     match outcome:
         case Refused():
@@ -38,6 +44,16 @@ def answer_waiting(world: World, asked: Asked) -> None:
             return  # roles.toml was changed meanwhile: it waits for what is new there
     with unit(world) as u:
         u.do(effects.answer(str(asked["person"]), str(asked["channel"]), note, **facts))
+
+
+def _kept(outcome: object) -> tuple[str, str] | None:
+    """What an answer that is kept up to date is about."""
+    match outcome:
+        case Submitted() | AlreadyPending():
+            return REQUEST, outcome.request.id
+        case AlreadyHeld():
+            return GRANT, outcome.grant.id
+    return None
 
 
 def _outcome(world: World, asked: Asked) -> object:

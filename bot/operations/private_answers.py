@@ -46,6 +46,17 @@ def keep_answer(world: World, person: str, url: str, kind: str, about: str) -> N
         private_answers.add(world.db, kept)
 
 
+def answer_by_change(u: Unit, person: str, url: str, kind: str, about: str, given_at: int) -> bool:
+    """Has the answer that was given at `given_at` changed to what is so of a request or a grant, and kept up to date;
+    False where Slack may take no change of it any more."""
+    if not url or given_at <= u.now - ANSWERS_LAST // 2:
+        return False
+    answer = PrivateAnswer(new_id("p"), person, url, kind, about, given_at)
+    private_answers.add(u.db, answer)
+    u.do(effects.update_answer(answer.id))
+    return True
+
+
 def update_old_answer(world: World, person: str, url: str, kind: str, about: str) -> None:
     """Somebody pressed a button of an answer that may be too old to be kept: it is shown as it is now."""
     with world.db.reading():

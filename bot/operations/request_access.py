@@ -50,7 +50,7 @@ class Repeated:
 @dataclass(frozen=True, slots=True)
 class Waiting:
     """Taken, and judged when Slack has said who is in the groups of the role, by a process that has the roles.toml in
-    force; the answer follows as a message."""
+    force; the answer follows."""
 
     role: str
 
@@ -116,8 +116,9 @@ def _refusal_of_words(u: Unit, role: Role, ask: Ask) -> Refused | None:
 
 
 def _wait(u: Unit, role: Role, ask: Ask) -> Waiting | Refused:
-    names = ("reason", "duration", "ticket", "start_at", "channel")
-    return wait_for_slack(u, role, ask.person, {name: getattr(ask, name) for name in names})
+    names = ("reason", "duration", "ticket", "start_at", "channel", "answer_url")
+    asked = {name: getattr(ask, name) for name in names}
+    return wait_for_slack(u, role, ask.person, {**asked, "asked_at": u.now})
 
 
 def wait_for_slack(u: Unit, role: Role, person: str, asked: Mapping[str, object]) -> Waiting | Refused:

@@ -31,6 +31,7 @@ from bot.slack import pages
 from bot.slack.audit_query import page, parse_filters, person_named
 from bot.slack.desk import TOO_LATE, Desk, ask_who, keep, open_view, unsure
 from bot.slack.payloads import Command, unescape
+from bot.slack.response_urls import is_slacks
 from bot.slack.views import answers, help, request_modal, understood
 from bot.slack.views._fit import join
 
@@ -100,7 +101,9 @@ def request(desk: Desk, said: Command, person: Person) -> Message | None:
             why = understood.advice(bad, f"/access request {word}", rest, role.default_duration)
             return _refuse(desk, person, "request", why, role=word, reason=rest)
         duration, reason = None, rest  # an unknown role is refused below, whatever follows it
-    ask = Ask(person.id, word, reason, duration, _ticket_in(role, reason), key=said.key, channel=said.channel)
+    url = said.response_url if is_slacks(said.response_url, desk.client.base_url) else ""
+    ticket = _ticket_in(role, reason)
+    ask = Ask(person.id, word, reason, duration, ticket, key=said.key, channel=said.channel, answer_url=url)
     note = understood.default_note(reason) if duration is None else ""
     return _asked(desk, said, person, lambda w: request_access(w, ask, unsure(desk, person)), note)
 

@@ -155,3 +155,17 @@ def test_when_all_is_over_nothing_in_the_workspace_says_or_offers_otherwise(
     assert any("window" in text and "This access has ended" in text for text, _ in visible(company, people))
     ended = [text for text, _ in visible(company, people) if "#access-approvals" in text and "Ended" in text]
     assert ended, "the approval messages tell the end"
+
+
+def test_the_answer_to_who_is_asked_about_first_becomes_what_was_sent_with_cancel(company: Company) -> None:
+    who = company.newcomer()
+    assert company.access(who, "list").ok  # now Slack has described them
+    with company.db.transaction():
+        company.db.run("UPDATE people SET checked_at = checked_at - 120 WHERE id = ?", who.id)
+    assert company.access(who, "request shop-admin 1h refund").ok
+    until(lambda: "as soon as it is decided" in who.plain(who.ephemerals()[-1]))
+    sent = who.ephemerals()[-1]
+    assert "asking Slack" not in " ".join(who.plain(each) for each in who.ephemerals())
+    assert who.click(sent, "Cancel").ok
+    until(lambda: company.request(who, "shop-admin")[1] == "withdrawn")
+    until(lambda: "was withdrawn" in who.plain(who.ephemerals()[-1]))

@@ -92,7 +92,7 @@ def sent_lines(sent: Submitted, note: str = "") -> list[list[Part]]:
 
 def waits_for_slack(role: str) -> str:
     """For somebody who asked for a role before Slack has said who is in its groups."""
-    return f"Taken: I am asking Slack who you are and who is in the groups of {role}. The answer follows as a message."
+    return f"I am asking Slack who you are and who is in the groups of {role}. The answer follows in a moment."
 
 
 def already_pending(request: Request, now: int) -> Message:
@@ -136,14 +136,21 @@ def already_decided(card: RequestCard, now: int) -> Message:
 
 def request_now(card: RequestCard, now: int) -> Message:
     """What has become of a request that its requester was told of."""
-    request = card.request
+    request, named = card.request, role_parts(card.role, card.request.role)
     if request.state is RequestState.PENDING:
-        return already_pending(request, now)
+        return message(
+            f"Your request for {title_text(card.role, request.role)} waits for a decision.",
+            paragraph(
+                ["Sent ", date(request.created_at), ": ", *named, *duration_parts(request)],
+                ["You get a direct message as soon as it is decided."],
+            ),
+            actions(cancel(request, request.role)),
+        )
     how, then = _BECAME[request.state]
     when: list[Part] = [" ", date(request.decided_at)] if request.decided_at else []
     return message(
         f"Your request for {title_text(card.role, request.role)} {how}.",
-        paragraph(["Your request for ", *role_parts(card.role, request.role), f" {how}", *when, "."], [then]),
+        paragraph(["Your request for ", *named, f" {how}", *when, "."], [then]),
     )
 
 
