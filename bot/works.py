@@ -42,7 +42,7 @@ from bot.operations.record_delivery import (
     record_started,
     was_never_told,
 )
-from bot.operations.record_people import record_people
+from bot.operations.record_people import groups_read_since, record_people
 from bot.operations.record_policy import is_outdated
 from bot.operations.refresh_messages import refresh_messages
 from bot.operations.remove_found import record_removed, refuse_removal
@@ -183,7 +183,8 @@ class Works:
         return [lambda world: record_people(world, [person])]
 
     def refresh_groups(self, row: Row) -> Sequence[Recording]:
-        self._people.refresh_groups()
+        if not groups_read_since(self._world, row.created_at):
+            self._people.refresh_groups()
         return []
 
     def refresh_people(self, row: Row) -> Sequence[Recording]:

@@ -95,6 +95,11 @@ def any_behind(db: Database, row: Row) -> bool:
     return db.row("SELECT 1 FROM outbox WHERE lane = ? AND id <> ? LIMIT 1", row.lane, row.id) is not None
 
 
+def any_in_lane(db: Database, lane: str) -> bool:
+    """Whether something waits in this lane, or is being done."""
+    return db.row("SELECT 1 FROM outbox WHERE lane = ? LIMIT 1", lane) is not None
+
+
 def claim(
     db: Database, queue: Queue, owner: str, now: int, until: int, limit: int, without: Sequence[str] = ()
 ) -> list[Row]:

@@ -16,7 +16,13 @@ from bot.core.approval import Refused
 from bot.core.model import Person
 from bot.operations.find_unresolved import unresolved_at_all
 from bot.operations.read_audit import Filters, read_audit
-from bot.operations.record_people import people_to_check, record_groups, warn_of_old_groups
+from bot.operations.record_people import (
+    people_to_check,
+    record_groups,
+    refresh_old_groups,
+    save_refresh,
+    warn_of_old_groups,
+)
 from bot.operations.renew_grant import renew_grant
 from bot.operations.request_access import Waiting
 from bot.operations.revoke_grant import revoke_grant
@@ -201,3 +207,44 @@ def test_a_lead_is_looked_up_although_the_groups_were_not_read_for_a_while(start
     admitted = admit(desk, SimpleNamespace(person=LEA, team="T1", enterprise="", place=""), "audit")  # type: ignore[arg-type]
     assert isinstance(admitted, Person)
     assert isinstance(read_audit(start.made.world, LEA, Filters()), list)
+
+
+class TestOldGroups:
+    """What happens every few seconds once groups are old."""
+
+    def test_one_order_to_read_them_waits_however_long_slack_is_away(self, start: Start) -> None:
+        start.people.refresh_groups()
+        for _ in range(10):
+            start.made.clock.at += 60
+            refresh_old_groups(start.made.world)
+        assert start.made.work() == ["refresh_groups"]
+
+    def test_orders_of_one_moment_ask_slack_once(self, start: Start) -> None:
+        for _ in range(3):
+            save_refresh(start.made.world, ["groups"])
+        start.made.clock.at += 1
+        start.work()
+        assert start.slack.asked == ["usergroups.list"]
+        save_refresh(start.made.world, ["groups"])
+        start.work()
+        assert start.slack.asked == ["usergroups.list"] * 2
+
+    def test_nobody_asks_for_them_where_roles_toml_names_none(self, start: Start) -> None:
+        only = dict.fromkeys(
+            ("shop_admin", "shop_deploy", "reports_read"), f'approvers = ["{BEN}", "{CARA}"]\nrequesters = ["{ANA}"]'
+        )
+        start.made.set_policy(workspace=WORKSPACE.replace("@platform-leads", LEA), **only)
+        start.made.forget_work()
+        refresh_old_groups(start.made.world)
+        assert start.made.work() == []
+
+    def test_a_refusal_that_repeats_is_on_record_once_in_five_minutes(self, start: Start) -> None:
+        answer = _Answer({"ok": False, "error": "missing_scope"})
+        start.slack.error = SlackApiError("refused", answer)  # type: ignore[no-untyped-call]
+        start.made.clock.at += -start.made.clock.at % 300
+        for _ in range(60):
+            refresh_old_groups(start.made.world)
+            start.work()
+            start.made.clock.at += 10
+        assert len(start.slack.asked) == 60
+        assert start.made.events("message:delivery:failed") == 2

@@ -124,8 +124,11 @@ def look_up_person(person: str) -> Effect:
     return Effect(Kind.LOOK_UP_PERSON, Queue.DECIDE, f"person:{person}", {"person": person}, person=person)
 
 
+GROUPS_LANE = "groups"
+
+
 def refresh_groups() -> Effect:
-    return Effect(Kind.REFRESH_GROUPS, Queue.DECIDE, "groups")
+    return Effect(Kind.REFRESH_GROUPS, Queue.DECIDE, GROUPS_LANE)
 
 
 def refresh_people() -> Effect:

@@ -4,12 +4,12 @@ from collections.abc import Iterable, Sequence
 
 from bot.core import effects
 from bot.core.model import Person
-from bot.core.policy import classify, references
+from bot.core.policy import Policy, classify, references
 from bot.operations._bind_references import bind_references, report_group_changes
 from bot.operations._judge_start import judge_scheduled
 from bot.operations._unit import GROUPS_LAST, Unit, World, unit
 from bot.operations.offboard_person import take_everything
-from storage import facts, people
+from storage import facts, outbox, people
 
 
 def record_people(world: World, found: Sequence[Person]) -> None:
@@ -77,11 +77,26 @@ GROUPS_WITHIN = 40
 
 
 def refresh_old_groups(world: World) -> None:
-    """Has the groups read again where the last time was a while ago."""
+    """Has the groups read again where roles.toml names one and the last time was a while ago, unless that waits
+    already: decisions share what Slack allows."""
+    if not _names_groups(world.policy()):
+        return
     with world.db.reading():
         read_at = people.groups_read_at(world.db)
-    if read_at is None or read_at <= world.now() - GROUPS_WITHIN:
+        waits = outbox.any_in_lane(world.db, effects.GROUPS_LANE)
+    if not waits and (read_at is None or read_at <= world.now() - GROUPS_WITHIN):
         save_refresh(world, ["groups"])
+
+
+def groups_read_since(world: World, at: int) -> bool:
+    """Whether Slack was asked for all groups after `at`."""
+    with world.db.reading():
+        read_at = people.groups_read_at(world.db)
+    return read_at is not None and read_at > at
+
+
+def _names_groups(policy: Policy) -> bool:
+    return any(classify(ref) in ("group", "handle") for ref in references(policy))
 
 
 def warn_of_old_groups(world: World, started: int) -> None:
@@ -90,7 +105,7 @@ def warn_of_old_groups(world: World, started: int) -> None:
     with unit(world) as u:
         read_at = people.groups_read_at(u.db)
         since = started if read_at is None else read_at
-        if since >= u.now - GROUPS_LAST or not any(classify(r) in ("group", "handle") for r in references(u.policy)):
+        if since >= u.now - GROUPS_LAST or not _names_groups(u.policy):
             return
         if facts.put(u.db, "unread groups told", str(read_at)):
             u.tell_leads("groups_unread", since=since)

@@ -39,6 +39,8 @@ ABOUT_THE_MESSAGE = frozenset(
 APPROVERS_ASKED = 20
 """How many approvers get a request by direct message when no channel takes it."""
 
+REFUSED_WITHIN = 300
+
 AFTER_THEM = 5
 """Seconds that the message to the requester waits, so that it can say how many approvers have the request."""
 
@@ -81,8 +83,12 @@ def leads_told(note: str, grant: str) -> str:
 
 
 def record_undelivered(world: World, kind: str, to: str, error: str) -> None:
-    """A message can never be delivered: on record, and reported once a day for each cause."""
+    """A message can never be delivered: on record, and reported once a day for each cause. The groups are asked for
+    again every few seconds: of the same refusal of that there is one record in REFUSED_WITHIN seconds."""
     with unit(world) as u:
+        within = f"undelivered:{kind}:{error}:{u.now // REFUSED_WITHIN}"
+        if kind == effects.Kind.REFRESH_GROUPS and not facts.claim_key(u.db, within, u.now):
+            return
         _undelivered(u, kind, to, error)
         if kind == effects.Kind.SEND_EXPORT:  # whoever waits for a file would wait for ever
             u.do(effects.answer(to, "", "text", text=f"{NO_FILE} Slack said: {error}."))
