@@ -104,30 +104,62 @@ def _values(text: str, hide: _Hide) -> Iterator[Replacement]:
 
 def _kept(path: Path, value: str, before: str, hide: _Hide) -> str:
     """The value at `path` without secrets; `before` is the entry before it of the same list."""
-    key = next((part for part in path[1:] if part in SHOWN or part == "meant"), None)
-    if key is None or _SECRET_OPTION.fullmatch(before):
-        named = any(secret_name(str(part)) for part in path) or key is not None
+    setting = _setting(path)
+    explained = path[0] == "systems" and len(setting) == 2 and setting[0] == "meant"
+    shown = explained or (len(setting) == 1 and setting[0] in SHOWN)
+    if not shown or _SECRET_OPTION.fullmatch(before):
+        named = shown or any(secret_name(key) for key in setting)
         hide.least = LEAST_REPEATED if named else LEAST_UNNAMED
         return _without_literals(value, hide)
-    hide.least = LEAST_REPEATED
-    return value if key in _IDENTIFIERS else _scrubbed(value, hide)
+    if explained:
+        return _scrubbed(value, hide, _GIVEN_IN_PROSE)
+    if given := _GIVEN_ALONE.fullmatch(value):
+        return given[1] + _value_given(given, hide)
+    return _scrubbed(value, hide, _GIVEN)
 
 
-_IDENTIFIERS = frozenset({"account_id", "ca_key", "identity_store_id", "instance_arn", "meant"})
+def _setting(path: Path) -> list[str]:
+    """The key of the setting and those below it, without the table's own name, which may be any word."""
+    keys = [part for part in path if isinstance(part, str)]
+    return keys[2 if path[0] in ("systems", "oncall") else 1 :]
 
 
 def _comments(text: str, hide: _Hide) -> Iterator[Replacement]:
-    for start, end in comments(text):
+    for start, end in _blocks(text):
         old = text[start:end]
-        if (new := _scrubbed(old, hide)) != old:
+        if (new := _scrubbed(old, hide, _GIVEN_IN_PROSE)) != old:
             yield start, end, new
 
 
-def _scrubbed(text: str, hide: _Hide) -> str:
-    """`text` without the passwords of URLs, values given to a secret's name, and well-known tokens."""
+def _blocks(text: str) -> Iterator[tuple[int, int]]:
+    """Start and end of the comments; those with nothing between them are one, as a key takes many lines."""
+    block: tuple[int, int] | None = None
+    for start, end in comments(text):
+        if block and not text[block[1] : start].strip():
+            block = block[0], end
+            continue
+        if block:
+            yield block
+        block = start, end
+    if block:
+        yield block
+
+
+def _scrubbed(text: str, hide: _Hide, given: re.Pattern[str]) -> str:
+    """`text` without private keys, logins of URLs, well-known tokens, and values that are `given` to a
+    secret's name."""
+    hide.least = LEAST_REPEATED
+    text = _PRIVATE_KEY.sub(lambda match: hide(match.group()), text)
     text = _URL.sub(lambda match: _bare_url(match, hide), text)
-    text = _ASSIGNED.sub(lambda match: match[1] + _in_quotes(match[2], hide), text)
-    return _TOKEN.sub(lambda match: hide(match.group()), text)
+    text = _TOKEN.sub(lambda match: hide(match.group()), text)
+    return given.sub(lambda match: match[1] + _value_given(match, hide), text)
+
+
+def _value_given(given: re.Match[str], hide: _Hide) -> str:
+    """A plain word after a colon may be no secret at all, so it stays in the rest of the file."""
+    doubtful = ":" in given[1] and _PLAIN_WORD.fullmatch(given[2])
+    hide.least = LEAST_UNNAMED if doubtful else LEAST_REPEATED
+    return _in_quotes(given[2], hide)
 
 
 def _bare_url(url: re.Match[str], hide: _Hide) -> str:
@@ -168,22 +200,39 @@ def _escape(char: str) -> str:
 
 
 _ESCAPED = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t"}
-_REFERENCE = re.compile(r"(?<!\$)(\$\{[A-Za-z_][A-Za-z0-9_]*\})")
-_NAMED = r"(?:secret|token|passw|passphrase|pwd|credential|api[_-]?key|private[_-]?key|access[_-]?key)"
+_REFERENCE = re.compile(r"((?<!\$)\$\{[A-Za-z_][A-Za-z0-9_]*\}|\[redacted\])")
+_NAMED = r"(?:secret|token|passw|passphrase|pwd|credential|(?:api|private|access)[ _-]?key)"
 _NAME = re.compile(_NAMED, re.IGNORECASE)
 _SECRET_OPTION = re.compile(rf"-{{1,2}}[\w-]*{_NAMED}[\w-]*", re.IGNORECASE)
-_ASSIGNED = re.compile(
-    rf"""((?<![\w-])[\w-]{{0,60}}?{_NAMED}[\w-]{{0,60}}\s{{0,20}}=\s{{0,20}})"""
-    rf"""("[^"\n]+"|'[^'\n]+'|(?!["'\s])\S+)""",
+_GAP = r"[^\S\n]{0,20}"
+_NAME_BEFORE = rf"""(?<![\w-])(?<!://)[\w-]{{0,60}}?(?:{_NAMED}|authorization)[\w-]{{0,60}}\\?["'`]?{_GAP}"""
+_SCHEME = r"(?:(?:bearer|basic|token)[^\S\n]{1,20})?"
+_WORD = r"[`(*]?[A-Za-z][a-z]{0,15}(?:[-'/.][a-z]{1,16})*[`)*,.;:!?]{0,3}"
+_PLAIN_WORD = re.compile(_WORD, re.IGNORECASE)
+_SENTENCE = rf"(?-i:{_WORD})[^\S\n]{{1,20}}\S"
+_VALUE = r"""("[^"\n]+"|'[^'\n]+'|(?!["'\s])\S+)"""
+_EQUALS = r"(?:=[=>]?|:=)"
+_GIVEN = re.compile(rf"({_NAME_BEFORE}(?:{_EQUALS}|:){_GAP}{_SCHEME}){_VALUE}", re.IGNORECASE)
+_GIVEN_IN_PROSE = re.compile(
+    rf"({_NAME_BEFORE}(?:{_EQUALS}{_GAP}{_SCHEME}|:{_GAP}{_SCHEME}(?!{_SENTENCE}))){_VALUE}",
     re.IGNORECASE,
 )
+"""The same where people write sentences: "token: see the wiki" gives no value."""
+_GIVEN_ALONE = re.compile(rf"({_NAME_BEFORE}(?:{_EQUALS}|:){_GAP}{_SCHEME})(\S.*)", re.IGNORECASE | re.DOTALL)
+"""A header or an option, whose value goes on to the end."""
 _URL = re.compile(
     r"([A-Za-z][A-Za-z0-9+.-]{0,30}://)([^\s\"'<>]*@)?([^\s\"'<>/?#]*)([^\s\"'<>?#]*)(\?[^\s\"'<>#]*)?(#[^\s\"'<>]*)?"
 )
 _SEGMENT = re.compile(r"[\w-]{20,}", re.ASCII)
 _TOKEN = re.compile(
     r"xox[a-z]-[\w-]+|xapp-[\w-]+|gh[a-z]_\w{20,}|github_pat_\w+|(?<![\w-])eyJ[\w-]+\.[\w-]+\.[\w-]+"
-    r"|(?i:bearer|basic)\s{1,20}[\w.~+/=-]{8,}|-----BEGIN [^-]*PRIVATE KEY-----",
+    r"|(?i:bearer|basic)\s{1,20}[\w.~+/=-]{8,}",
     re.ASCII,
 )
-"""Tokens of Slack, GitHub and others that are known by their beginning, JSON Web Tokens, keys."""
+"""Tokens of Slack, GitHub and others that are known by their beginning, JSON Web Tokens."""
+_PRIVATE_KEY = re.compile(
+    r"-{4,5} ?BEGIN [^-\n]{0,40}PRIVATE KEY[^-\n]{0,40}----.*?"
+    r"(?:-{4,5} ?END [^-\n]{0,40}PRIVATE KEY[^-\n]{0,40}-{4,5}|\Z)",
+    re.DOTALL,
+)
+"""A private key to its END line, or to the end of the text."""
