@@ -1,4 +1,4 @@
-"""Notices that ends can't be written, has them done anyway, and reports it to Slack directly, past the outbox."""
+"""Revokes due access while the database takes no writes, and reports the outage to Slack without the outbox."""
 
 import logging
 import threading
@@ -138,8 +138,8 @@ class OutageWatch:
 
 
 class _Report:
-    """Tells the security channel once for each outage, and each lead where the channel does not take it. Of several
-    processes the first does; each of them where the database can't say which that is."""
+    """Notifies the security channel once for each outage, or each lead where the channel refuses the message. Only the
+    first of several processes does; each of them where the database can't say which one that is."""
 
     def __init__(self, tell: Tell, is_first: Callable[[], bool]) -> None:
         self._tell, self._is_first = tell, is_first
@@ -158,7 +158,7 @@ class _Report:
         self._thread.start()
 
     def _try(self, to: tuple[str, Sequence[str]], facts: Mapping[str, object]) -> None:
-        """An answer that was lost counts the second time, so that nobody reads it a third time."""
+        """After a second lost answer the report counts as delivered, so that nobody reads it a third time."""
         channel, leads = to
         with suppress(StorageUnavailable):
             if not self._is_first():

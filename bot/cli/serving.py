@@ -13,7 +13,7 @@ from storage.drivers import load_for
 _accept_clock = click.option(
     "--accept-clock",
     is_flag=True,
-    help="Once, where a start is refused because records are ahead of a right clock: ends all access.",
+    help="Start although records are ahead of the clock, and end all access. Only if the clock is right.",
 )
 
 

@@ -26,8 +26,8 @@ def migrate() -> None:
 def check() -> None:
     """Validate roles.toml offline; every problem is told at once.
 
-    It also warns where the file is broader than it may need to be, or looks strict and is open. The exit code stays 0
-    for that.
+    It also warns of access that is broader than it may need to be, and of settings that look strict and are open. The
+    exit code stays 0 for warnings.
     """
     from bot.connectors import installed, judge
     from bot.core.durations import format_duration

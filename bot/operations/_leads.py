@@ -4,7 +4,7 @@ from bot.core.approval import OPERATOR, Refused
 from bot.operations._unit import Unit
 
 PERSON_LASTS = 60
-"""Seconds for which Slack's word on who somebody is counts for a lead's verb and for a request."""
+"""Seconds for which an account that Slack confirmed may act as a lead, or send a request."""
 
 
 def leads_only(u: Unit, by: str) -> Refused | None:
@@ -17,7 +17,7 @@ def leads_only(u: Unit, by: str) -> Refused | None:
 
 
 def seen_as_lead(u: Unit, by: str) -> Refused | None:
-    """The same however long ago Slack said so: enough for what to show and whom to tell."""
+    """Like `leads_only`, however long ago Slack confirmed the account: enough for what to show and whom to notify."""
     leads = u.policy.workspace.leads
     if by.startswith(OPERATOR) or by in u.directory.resolve(leads):
         return None

@@ -1,4 +1,4 @@
-"""Keeps repeats out of the audit log: the first goes in at once, the others as one number a minute."""
+"""Counts repeated entries: the audit log has the first at once, and the others as one record a minute."""
 
 import json
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ MOST_APART = 20
 
 
 def counted(db: Database, now: int, caller: str, entry: Entry, beyond: Entry, same: Sequence[str] = ()) -> list[Entry]:
-    """What has to be recorded for `entry` now: nothing when it repeats an entry of this minute. `same` names what
+    """Returns what to record for `entry` now: nothing when it repeats an entry of this minute. `same` names what
     makes two entries the same; `beyond` stands for all that `caller` causes beyond MOST_APART."""
     key = _key(caller, *(same or _words(entry)))
     if repeats.count(db, key, now - WITHIN, now):

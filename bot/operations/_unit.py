@@ -53,10 +53,10 @@ HOME_LASTS = 3600
 """Seconds after App Home was opened in which it is kept up to date."""
 
 MANY = f"more than {MOST_APART} different refusals in a minute"
-"""Why a record tells nothing more of a refusal."""
+"""The reason that a record has in place of many different refusals."""
 
 POLICY_IN_FORCE = "policy in force"
-"""The fact that holds the version of the roles.toml that was loaded last, by whichever process."""
+"""The key of the fact with the version of the roles.toml that a process loaded last."""
 
 OUTDATED = Refused(
     "The roles.toml of this process is not the one that was loaded last, so nothing is decided by it. Try again in a "

@@ -14,7 +14,7 @@ from storage import grants, times
 
 @dataclass(frozen=True, slots=True)
 class Outage:
-    """A time without writes: since when (UTC seconds), why, how many ends were made meanwhile, and
+    """A time without writes: its start (UTC seconds), its cause, the number of ends made meanwhile, and
     whether Slack has taken the report."""
 
     since: int
@@ -36,7 +36,7 @@ def end_outage(world: World, outage: Outage) -> None:
 
 
 def settle_unwritten(world: World) -> None:
-    """The same for a failure that was too short for a report. Raises StorageUnavailable."""
+    """Settles ends that were made during a failure too short to report. Raises StorageUnavailable."""
     if ended := world.unwritten.pairs():
         with unit(world) as u:
             for pair in ended:
@@ -44,8 +44,8 @@ def settle_unwritten(world: World) -> None:
 
 
 def _is_wrong(u: Unit, grant_id: str, system: str) -> bool:
-    """Whether an end was none, and is undone. One that another process has recorded is forgotten, and one that is due
-    now stays for its ordinary record."""
+    """Undoes an end that was wrong, and returns whether it was. Forgets one that another process has recorded, and
+    keeps one that is due now for its ordinary record."""
     grant = grants.locked(u.db, grant_id)
     leases = grants.leases(u.db, grant_id) if grant is not None else []
     lease = next((each for each in leases if each.system == system), None)

@@ -1,4 +1,4 @@
-"""Finds the ends that are due and could not be written, by reading alone."""
+"""Finds due ends that could not be recorded, without writing."""
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
@@ -94,7 +94,7 @@ def _needs(reads: Reads, people_there: Collection[str]) -> defaultdict[tuple[str
 
 
 def _kept(grant: Grant, at: int, needs: Iterable[Need]) -> tuple[str, ...]:
-    """The actions that the holder needs there for a grant that ends later. One that is overdue itself needs nothing:
-    otherwise each of two would keep the other's access."""
+    """The actions that the holder needs there for a grant that ends later. A grant that is overdue needs nothing:
+    otherwise each of two overdue grants would keep the other's access."""
     needed = {action for other, actions, ends_at in needs if other != grant.id and ends_at > at for action in actions}
     return tuple(sorted(needed.intersection(grant.actions)))

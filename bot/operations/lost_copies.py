@@ -27,7 +27,7 @@ def note_channels(u: Unit, seen: Collection[str], archived: Collection[str], nam
 
 
 def note_closed(u: Unit, channel: str) -> None:
-    """What waits there is posted where its channel's name leads now, as if it had never been posted."""
+    """Posts requests that wait in this channel where its name leads now, as if they had never been posted."""
     if channel[:1] not in ("C", "G") or not facts.bind(u.db, requests.LOST + channel, str(u.now)):
         return
     posting = outbox.posting(u.db)
@@ -37,7 +37,7 @@ def note_closed(u: Unit, channel: str) -> None:
 
 
 def note_open(u: Unit, channel: str) -> None:
-    """It takes messages: what is shown there is brought up to date if it was not open before."""
+    """The channel takes messages: updates those in it if it did not take them before."""
     if facts.get(u.db, requests.LOST + channel) is None:
         return
     facts.drop(u.db, requests.LOST + channel)

@@ -100,7 +100,7 @@ def _names_groups(policy: Policy) -> bool:
 
 
 def warn_of_old_groups(world: World, started: int) -> None:
-    """Tells the leads, once, that groups could not be read for so long that nobody of them decides any more.
+    """Notifies the leads, once, that groups could not be read for so long that they give no authority any more.
     `started` is when this process began."""
     with unit(world) as u:
         read_at = people.groups_read_at(u.db)

@@ -116,7 +116,7 @@ class Channels:
         return known_place(self._world, ref).id or was
 
     def _look_up(self, ref: str, was: str) -> None:
-        """By one thread at a time, for which no other waits: what they have to say is tried again when it is known."""
+        """Looks names up on one thread at a time. Others don't wait for it: their messages are tried again."""
         if not self._looking.acquire(blocking=False):
             raise SystemUnavailable(f"{ref} is being looked up", retry_after=1)
         try:

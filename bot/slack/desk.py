@@ -29,7 +29,7 @@ from bot.slack.response_urls import is_slacks
 log = logging.getLogger(__name__)
 
 LEAD_AGAIN = 40
-"""Seconds after which a lead is looked up again before what they do, so that it is done within a minute of that."""
+"""Seconds after which a lead is looked up again before they act, so that they act within a minute of a look-up."""
 
 LOOK_AGAIN = 60
 """Seconds after which somebody who was found unfit is looked up once more before they are refused."""
@@ -164,8 +164,8 @@ def open_window(desk: Desk, trigger: str, view: dict[str, Any]) -> Opened | None
 
 
 def open_named_window(desk: Desk, trigger: str, view: dict[str, Any]) -> Opened | None:
-    """The same for a modal that must be known if it is open: where Slack's answer is lost, it is looked for by a name
-    of its own. Raises OutcomeUnknown where it is not found then, because it may open a moment later."""
+    """Opens a modal, and looks for it by a name of its own where Slack's answer was lost. Raises OutcomeUnknown where
+    it is not found then, because it may open a moment later."""
     named = {**view, "external_id": token_urlsafe(16)}
     try:
         return _opened(call(desk.client, "views.open", trigger_id=trigger, view=named))

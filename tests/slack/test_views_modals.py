@@ -220,7 +220,7 @@ def test_it_says_how_to_use_the_token_where_and_until_when() -> None:
     said = words(credentials())
     assert "Authorization: Bearer …" in said
     assert "Your token for orders-db." in said
-    assert "It is open until 22 Nov 2026 14:29 UTC, or until the access ends before" in said
+    assert "It is open until 22 Nov 2026 14:29 UTC. If the access ends before, it stops working" in said
 
 
 @pytest.mark.parametrize(("replaces", "expected"), [(True, "stops working now"), (False, "We keep no copy")])

@@ -45,7 +45,7 @@ def render(shown: Credentials, view: GrantView, ways: Mapping[str, Answer]) -> V
         *(block for order in shown.orders for block in _way(order.system, ways.get(order.system))),
         paragraph(
             ["It allows ", *listing(grant.actions, UNBOUNDED)] if grant.actions else [],
-            ["It is open until ", date(grant.ends_at), ", or until the access ends before: it works no longer then."],
+            ["It is open until ", date(grant.ends_at), ". If the access ends before, it stops working then."],
             _replaced(shown.replaces) if shown.token else [],
         ),
     ]
