@@ -13,7 +13,7 @@ def leads_only(u: Unit, by: str) -> Refused | None:
         return refused
     if u.person(by).checked_at >= u.now - PERSON_LASTS:
         return None
-    return Refused("Slack did not say in the last minute that you are still a lead. Try again in a few seconds.")
+    return Refused("Slack did not confirm in the last minute that you are still a lead. Try again in a few seconds.")
 
 
 def seen_as_lead(u: Unit, by: str) -> Refused | None:

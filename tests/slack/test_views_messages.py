@@ -507,7 +507,7 @@ SECURITY: dict[str, tuple[str, dict[str, object], str]] = {
     "a handle that is back": (
         "reference_moved",
         {"reference": "@db-leads", "bound": "S0OLD", "now": []},
-        "@db-leads does not lead to another group than S0OLD any more.",
+        "@db-leads no longer leads to another group. It stands for S0OLD only.",
     ),
     "channel": ("undelivered", {"kind": "post_approval", "to": "#gone", "error": "e"}, "to #gone (post approval)"),
     "person": ("undelivered", {"kind": "tell_person", "to": "U0ANA", "error": "e"}, "They see the same in App Home"),

@@ -67,8 +67,8 @@ def _reference_moved(facts: Facts) -> Message:
     thing = "group" if ref.startswith("@") else "account"
     if not now:
         return message(
-            f"{_name(ref)} does not lead to another {thing} any more.",
-            paragraph([bold(ref, 100), f" does not lead to another {thing} than ", code(bound), " any more."]),
+            f"{_name(ref)} no longer leads to another {thing}.",
+            paragraph([bold(ref, 100), f" no longer leads to another {thing}. It stands for ", code(bound), " only."]),
         )
     return message(
         f"{_name(ref)} leads to another {thing} now, so nobody decides by it.",
