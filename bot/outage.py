@@ -90,7 +90,9 @@ class OutageWatch:
 
     def _look_after(self, is_failing: bool) -> None:
         overdue = self._overdue(LATE if is_failing else LATE_UNTOLD, is_failing)
-        for_long = [end for end in overdue if self._is_overdue_for(end, OUTAGE_AFTER)]
+        # An end that is in the outbox may wait for its system only.
+        unwritten = [end for end in overdue if end.at or self._world.db.writes.problem]
+        for_long = [end for end in unwritten if self._is_overdue_for(end, OUTAGE_AFTER)]
         self._revocations.begin(end.order for end in (overdue if is_failing else for_long))
         writes = self._world.db.writes
         if self._outage is None and (for_long or writes.failing_for >= OUTAGE_AFTER):

@@ -11,7 +11,9 @@ import socket
 import ssl
 import threading
 import time
-from queue import Queue
+from collections.abc import Callable
+from concurrent.futures import Future, wait
+from queue import Queue, SimpleQueue
 from typing import Any
 
 from slack_bolt import App, BoltResponse
@@ -31,6 +33,10 @@ DEAF = 4 * PING
 
 GONE = getattr(select, "POLLRDHUP", 0) | select.POLLHUP | select.POLLERR
 """What the kernel says of a connection that the other side has cut; Slack's client reads on from it for ever."""
+
+
+_Given = tuple[float, "Future[BoltResponse]", Callable[[], None]]
+"""When the answer to a payload is late, the answer, and what to do then."""
 
 
 class _Patient(Queue[Any]):
@@ -54,7 +60,7 @@ class _Unread(ssl.SSLContext):
 
 
 class Socket:
-    """`client` opens the connections and nothing else; `workers` payloads are handled at the same time. `receiver`
+    """`client` opens the connections and nothing else; `workers` threads hand payloads on. `receiver`
     answers them; without one, a new one does that hands them to `app`."""
 
     def __init__(
@@ -71,11 +77,14 @@ class Socket:
         self._handler.client.message_listeners.append(self._answer)
         self._stopping, self._called = threading.Event(), threading.Event()
         self._keeper = threading.Thread(target=self._keep, name="socket-keeper", daemon=True)
+        self._given: SimpleQueue[_Given | None] = SimpleQueue()
+        self._watcher = threading.Thread(target=self._watch, name="socket-watcher", daemon=True)
         self._connected_at = 0.0
 
     def start(self) -> None:
         """Returns at once; the first connection is made, and later ones are replaced, in the background."""
         self._keeper.start()
+        self._watcher.start()
 
     def look(self) -> None:
         """Calls whoever keeps the connection as soon as it is lost; to be called once a second."""
@@ -111,6 +120,7 @@ class Socket:
             client.message_processor.shutdown()  # type: ignore[no-untyped-call]
         client.message_workers.shutdown(wait=True)
         self._receiver.close()
+        self._given.put(None)
         self._wake_reader()
         self._handler.close()  # type: ignore[no-untyped-call]
 
@@ -127,14 +137,30 @@ class Socket:
         if not isinstance(envelope := message.get("envelope_id"), str):
             return
         payload = message.get("payload")
-        future = self._receiver.submit(payload)
-        try:
-            response = future.result(self._receiver.within)
-        except TimeoutError:
-            response = self._receiver.late(payload)
-        if response.status == 200:
-            self._send(client, envelope, response)
-        future.result()  # this thread takes no other payload before, and `close` waits for it
+        future, unanswered = self._receiver.submit(payload), threading.Lock()
+
+        def answer(response: BoltResponse) -> None:
+            if response.status == 200:
+                self._send(client, envelope, response)
+
+        def in_time(done: Future[BoltResponse]) -> None:
+            if unanswered.acquire(blocking=False):
+                answer(done.result())
+
+        def too_late() -> None:
+            if unanswered.acquire(blocking=False):
+                answer(self._receiver.late(payload))
+
+        future.add_done_callback(in_time)
+        self._given.put((time.monotonic() + self._receiver.within, future, too_late))
+
+    def _watch(self) -> None:
+        """Answers payloads whose listeners take too long. All may take equally long, so the oldest is late first."""
+        while (given := self._given.get()) is not None:
+            until, future, too_late = given
+            wait([future], max(0.0, until - time.monotonic()))
+            if not future.done():
+                too_late()
 
     def _send(self, client: BaseSocketModeClient, envelope: str, response: BoltResponse) -> None:
         body = response.body or ""

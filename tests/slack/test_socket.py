@@ -102,7 +102,7 @@ ODD_PAYLOADS = [None, [], 7, "text", {}, {"type": "nobody_knows"}, {"type": "vie
 def test_every_envelope_is_acknowledged_whatever_is_in_it(line: Socket, payload: object) -> None:
     wire = Wire()
     line._answer(wire, {"envelope_id": "e1", "type": "events_api", "payload": payload}, None)  # type: ignore[arg-type]
-    assert [sent["envelope_id"] for sent in wire.sent] == ["e1"]
+    until(lambda: [sent["envelope_id"] for sent in wire.sent] == ["e1"])
 
 
 def test_a_message_that_is_no_envelope_is_left_alone(line: Socket) -> None:
@@ -121,5 +121,46 @@ def test_an_event_that_the_database_cannot_store_is_left_for_slack_to_send_again
     event = {"type": "event_callback", "event": {"type": "team_join"}}
     line._answer(wire, {"envelope_id": "e1", "payload": event}, None)  # type: ignore[arg-type]
     line._answer(wire, {"envelope_id": "e2", "payload": {"type": "block_actions"}}, None)  # type: ignore[arg-type]
-    assert [sent["envelope_id"] for sent in wire.sent] == ["e2"]
+    until(lambda: wire.sent)
     line.close()
+    assert [sent["envelope_id"] for sent in wire.sent] == ["e2"]
+
+
+def test_one_person_whose_listeners_are_slow_does_not_hold_up_another(client: WebClient) -> None:
+    go = threading.Event()
+
+    def slowly(request: BoltRequest) -> BoltResponse:
+        assert request.body["user_id"] == "U0BEN" or go.wait(20)
+        return BoltResponse(status=200, body="")
+
+    bolt = App(client=client, signing_secret="unused", token_verification_enabled=False)
+    line, wire = Socket(bolt, "xapp-test", client, receiver=Receiver(slowly)), Wire()
+    for number in range(40):
+        payload = {"command": "/access", "user_id": "U0BEN" if number == 39 else "U0ANA"}
+        envelope = {"envelope_id": str(number), "payload": payload}
+        line._handler.client.message_workers.submit(line._answer, wire, envelope, None)
+    try:
+        until(lambda: [sent["envelope_id"] for sent in wire.sent] == ["39"])
+    finally:
+        go.set()
+        line.close()
+    assert len(wire.sent) == 40
+
+
+def test_a_listener_that_takes_too_long_is_acknowledged_once(client: WebClient) -> None:
+    go = threading.Event()
+
+    def slowly(request: BoltRequest) -> BoltResponse:
+        assert go.wait(20)
+        return BoltResponse(status=200, body="")
+
+    bolt = App(client=client, signing_secret="unused", token_verification_enabled=False)
+    receiver, wire = Receiver(slowly), Wire()
+    receiver.within = 0.05
+    line = Socket(bolt, "xapp-test", client, receiver=receiver)
+    line._watcher.start()
+    line._answer(wire, {"envelope_id": "e1", "payload": {"command": "/access"}}, None)  # type: ignore[arg-type]
+    until(lambda: wire.sent)
+    go.set()
+    line.close()
+    assert [sent["envelope_id"] for sent in wire.sent] == ["e1"]

@@ -472,7 +472,7 @@ SECURITY: dict[str, tuple[str, dict[str, object], str]] = {
     "writes again, and nothing was due": (
         "writing_back",
         {"since": 1_790_000_000, "seconds": 0, "ended": 0},
-        "after 1s (since 21 Sep 2026 14:13 UTC).\nNo access was due meanwhile",
+        "after 1s (since 21 Sep 2026 14:13 UTC).\nThis process revoked nothing meanwhile",
     ),
     "an accepted clock": (
         "clock_accepted",

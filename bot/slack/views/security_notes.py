@@ -244,7 +244,7 @@ def _writing_back(facts: Facts) -> Message:
         f"The database takes writes again, after {after}.",
         paragraph(
             [bold("The database takes writes again"), f", after {after} (since ", since, ")."],
-            [done if ended else "No access was due meanwhile."],
+            [done if ended else "This process revoked nothing meanwhile."],
         ),
     )
 
@@ -268,8 +268,8 @@ def _were(count: object) -> str:
 def _policy_outdated(facts: Facts) -> Message:
     host, file = _name(facts["host"]), _name(facts["file"])
     said = (
-        f"{file} on {host} is not the one that was loaded last, on another host. The bot on {host} decides and starts "
-        "nothing until the two are the same. Put the right file on every host."
+        f"{file} on {host}, or what it reads from the environment there, is not what was loaded last, on another host. "
+        f"The bot on {host} decides and starts nothing until the two are the same. Put the right ones on every host."
     )
     return message(said, paragraph([said]))
 
