@@ -18,7 +18,7 @@ from bench.place import Child, Place, a_child, a_place
 from bot.core.effects import post_approval, start_grant
 from bot.core.model import GrantState
 from bot.sandbox import running_sandbox
-from storage import outbox
+from storage import outbox, requests
 
 FULL_ACK = (
     "the ack carries the whole answer, after 12 statements in one durable transaction with a record in the chain, that "
@@ -210,8 +210,10 @@ def troubled(
         env["BENCH_HANG"] = "10"
         sandbox.faults.latency("*", 2)
         started = place.grants(waiting, int(time.time()) + 3600, state=GrantState.STARTING, first=people)
-        posts = [post_approval(r, payloads.CHANNEL) for (r,) in place.rows("SELECT request_id FROM grants")]
+        asked = [str(request) for (request,) in place.rows("SELECT request_id FROM grants")]
         with place.world.db.transaction():
+            pending = [requests.get(place.world.db, request) for request in asked]
+            posts = [post_approval(request, payloads.CHANNEL) for request in pending if request is not None]
             outbox.add(
                 place.world.db, [*(start_grant(grant, ["shop-admin"]) for grant in started), *posts], int(time.time())
             )

@@ -38,8 +38,7 @@ def answer_waiting(world: World, asked: Asked) -> None:
         case AlreadyHeld():
             facts = {"why": f"You have {outcome.grant.role} already. /access list shows it."}
         case Renewed():
-            note = "text"
-            facts = {"text": f"Renewed: {outcome.grant.role}. A direct message says until when."}
+            return  # the direct message with the new end is the answer
         case Waiting():
             return  # roles.toml was changed meanwhile: it waits for what is new there
     with unit(world) as u:
