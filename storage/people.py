@@ -5,7 +5,7 @@ import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from bot.core.model import Directory, Person, folded
+from bot.core.model import CLOCKS_APART, Directory, Person, folded
 from storage import facts
 from storage.database import Database, Reads
 
@@ -63,8 +63,9 @@ def forget_after(db: Database, at: int) -> None:
         facts.put(db, _READ, "0")
 
 
-def save(db: Database, people: Iterable[Person]) -> bool:
-    """Keeps what Slack said, newest first; returns whether that changes who counts as whom."""
+def save(db: Database, people: Iterable[Person], now: int) -> bool:
+    """Keeps what Slack said, newest first; returns whether that changes who counts as whom. What is stored with a time
+    well after `now` is replaced: a clock was wrong."""
     people = list(people)
     ids = [p.id for p in people]
     before = _known(db, ids)
@@ -73,7 +74,7 @@ def save(db: Database, people: Iterable[Person]) -> bool:
         "name = excluded.name, email = excluded.email, tz = excluded.tz, team = excluded.team, "
         "checked_at = excluded.checked_at, deleted = excluded.deleted, bot = excluded.bot, "
         "guest = excluded.guest, stranger = excluded.stranger, unconfirmed = excluded.unconfirmed "
-        "WHERE people.checked_at <= excluded.checked_at"
+        f"WHERE people.checked_at <= excluded.checked_at OR people.checked_at > {int(now) + CLOCKS_APART}"
     )
     db.run_many(sql, sorted(_row(p) for p in people))  # in one order, so that two writers don't wait in a ring
     if _known(db, ids) == before:
@@ -82,14 +83,14 @@ def save(db: Database, people: Iterable[Person]) -> bool:
     return True
 
 
-def mark_groups_read(db: Database, at: int) -> bool:
+def mark_groups_read(db: Database, at: int, now: int) -> bool:
     """Notes that Slack was asked for all groups at `at`; False when it was asked later too, so that this answer is
-    out of date."""
+    out of date. A stored time well after `now` is replaced: a clock was wrong."""
     sql = (
         "INSERT INTO facts (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value "
-        "WHERE CAST(facts.value AS BIGINT) <= CAST(excluded.value AS BIGINT)"
+        "WHERE CAST(facts.value AS BIGINT) <= CAST(excluded.value AS BIGINT) OR CAST(facts.value AS BIGINT) > ?"
     )
-    return bool(db.run(sql, _READ, str(at)))
+    return bool(db.run(sql, _READ, str(at), now + CLOCKS_APART))
 
 
 def groups_read_at(db: Database) -> int | None:

@@ -14,6 +14,7 @@ from slack_sdk.errors import SlackApiError
 
 from bot.core.approval import Refused
 from bot.core.model import Person
+from bot.operations.approve_request import Granted, approve_request
 from bot.operations.find_unresolved import unresolved_at_all
 from bot.operations.read_audit import Filters, read_audit
 from bot.operations.record_people import (
@@ -248,3 +249,46 @@ class TestOldGroups:
             start.made.clock.at += 10
         assert len(start.slack.asked) == 60
         assert start.made.events("message:delivery:failed") == 2
+
+
+AHEAD = 1800
+
+
+class TestAClockAhead:
+    """Another process wrote down what Slack said by a clock that was half an hour ahead."""
+
+    def test_who_was_taken_out_of_a_group_approves_nothing(self, start: Start) -> None:
+        made, groups = start.made, [("S0DB-LEADS", "db-leads", [BEN])]
+        request = made.a_request()
+        made.forget_work()
+        made.clock.at += AHEAD
+        record_groups(made.world, groups, made.clock.at)
+        made.clock.at -= AHEAD
+        assert isinstance(approve_request(made.world, request.id, a_person(BEN)), Refused)
+        refresh_old_groups(made.world)
+        assert made.work().count("refresh_groups") == 1
+        record_groups(made.world, [("S0DB-LEADS", "db-leads", [CARA])], made.clock.at)
+        assert isinstance(approve_request(made.world, request.id, a_person(BEN)), Refused)
+        assert isinstance(approve_request(made.world, request.id, a_person(CARA)), Granted)
+
+    def test_a_lead_is_looked_up_again_and_what_slack_says_now_counts(self, start: Start) -> None:
+        made, now = start.made, start.made.clock.at
+        made.know(replace(a_person(LEA), checked_at=now + AHEAD))
+        assert isinstance(read_audit(made.world, LEA, Filters()), Refused)
+        assert LEA in people_to_check(made.world, START, 10)
+        desk = Desk(made.world, start.people, start.slack, lambda: "T1", lambda orders, given: {})
+        admit(desk, SimpleNamespace(person=LEA, team="T1", enterprise="", place=""), "audit")  # type: ignore[arg-type]
+        assert isinstance(read_audit(made.world, LEA, Filters()), list)
+
+    def test_whoever_became_a_guest_is_known_as_one(self, start: Start) -> None:
+        made, now = start.made, start.made.clock.at
+        made.know(replace(a_person(LEA), checked_at=now + AHEAD))
+        made.know(replace(a_person(LEA), checked_at=now, guest=True))
+        assert made.rows("SELECT guest FROM people WHERE id = ?", LEA) == [(1,)]
+
+    def test_clocks_a_little_apart_change_nothing(self, start: Start) -> None:
+        made, now = start.made, start.made.clock.at
+        record_groups(made.world, [("S0DB-LEADS", "db-leads", [CARA])], now + 60)
+        record_groups(made.world, [("S0DB-LEADS", "db-leads", [BEN])], now)
+        with made.world.db.reading():
+            assert made.world.directory().resolve(["@db-leads"]) == {CARA}

@@ -142,6 +142,15 @@ class Lease:
     target: str = ""
 
 
+CLOCKS_APART = 60
+"""Seconds by which the clocks of two processes may differ. What is stored with a time further ahead counts as old."""
+
+
+def is_recent(at: int, now: int, within: int) -> bool:
+    """Whether `at` is a time of the last `within` seconds."""
+    return now - within <= at <= now + CLOCKS_APART
+
+
 @dataclass(frozen=True, slots=True)
 class Person:
     """A member of the workspace as Slack last described them; `checked_at` is when that was."""

@@ -1,6 +1,7 @@
 """Who may do what only leads may: the leads of roles.toml, and the operator on the command line."""
 
 from bot.core.approval import OPERATOR, Refused
+from bot.core.model import is_recent
 from bot.operations._unit import Unit
 
 PERSON_LASTS = 60
@@ -11,7 +12,7 @@ def leads_only(u: Unit, by: str) -> Refused | None:
     """Refuses everybody but the leads, as Slack described them within the last minute, and the command line."""
     if (refused := seen_as_lead(u, by)) is not None or by.startswith(OPERATOR):
         return refused
-    if u.person(by).checked_at >= u.now - PERSON_LASTS:
+    if is_recent(u.person(by).checked_at, u.now, PERSON_LASTS):
         return None
     return Refused("Slack did not confirm in the last minute that you are still a lead. Try again in a few seconds.")
 

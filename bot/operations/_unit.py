@@ -15,7 +15,7 @@ from bot.core import effects
 from bot.core.approval import Refused
 from bot.core.audit import Break, Entry, Event
 from bot.core.effects import Effect, Queue
-from bot.core.model import Directory, Grant, Person, Request, Source
+from bot.core.model import Directory, Grant, Person, Request, Source, is_recent
 from bot.core.policy import Policy
 from bot.operations._repeats import MOST_APART, counted
 from bot.operations._unwritten import UnwrittenEnds
@@ -113,7 +113,7 @@ class World:
         if known != version:
             value = people.directory(self.db)
             self._directory.held = (version, value)
-        too_old = read_at is not None and read_at < self.now() - GROUPS_LAST
+        too_old = read_at is not None and not is_recent(read_at, self.now(), GROUPS_LAST)
         return value.without_groups() if too_old and not however_old else value
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from bot.core import effects
-from bot.core.model import Person
+from bot.core.model import CLOCKS_APART, Person, is_recent
 from bot.core.policy import Policy, classify, references
 from bot.operations._bind_references import bind_references, report_group_changes
 from bot.operations._judge_start import judge_scheduled
@@ -15,7 +15,7 @@ from storage import facts, outbox, people
 def record_people(world: World, found: Sequence[Person]) -> None:
     """Stores people as Slack describes them now. Raises StorageUnavailable."""
     with unit(world) as u:
-        if people.save(u.db, found) and bind_references(u):
+        if people.save(u.db, found, u.now) and bind_references(u):
             _judge_again(u)
         for person in found:
             if person.unfit() is not None:
@@ -27,7 +27,7 @@ def record_groups(world: World, groups: Iterable[tuple[str, str, Iterable[str]]]
     every group of roles.toml is resolved. Tells the security channel of roles that nobody could approve any more. Where
     roles.toml is outdated it is left to another process, because the changes of other groups have to be reported."""
     with unit(world) as u:
-        if u.outdated or not people.mark_groups_read(u.db, read_at):
+        if u.outdated or not people.mark_groups_read(u.db, read_at, u.now):
             return
         named = [ref for ref in references(u.policy) if classify(ref) in ("group", "handle")]
         before, asked = people.groups(u.db), world.directory(however_old=True).answered
@@ -84,7 +84,7 @@ def refresh_old_groups(world: World) -> None:
     with world.db.reading():
         read_at = people.groups_read_at(world.db)
         waits = outbox.any_in_lane(world.db, effects.GROUPS_LANE)
-    if not waits and (read_at is None or read_at <= world.now() - GROUPS_WITHIN):
+    if not waits and (read_at is None or not is_recent(read_at, world.now(), GROUPS_WITHIN - 1)):
         save_refresh(world, ["groups"])
 
 
@@ -92,7 +92,7 @@ def groups_read_since(world: World, at: int) -> bool:
     """Whether Slack was asked for all groups after `at`."""
     with world.db.reading():
         read_at = people.groups_read_at(world.db)
-    return read_at is not None and read_at > at
+    return read_at is not None and at < read_at <= world.now() + CLOCKS_APART
 
 
 def _names_groups(policy: Policy) -> bool:
@@ -104,7 +104,7 @@ def warn_of_old_groups(world: World, started: int) -> None:
     `started` is when this process began."""
     with unit(world) as u:
         read_at = people.groups_read_at(u.db)
-        since = started if read_at is None else read_at
+        since = read_at if read_at and read_at <= u.now + CLOCKS_APART else started
         if since >= u.now - GROUPS_LAST or not _names_groups(u.policy):
             return
         if facts.put(u.db, "unread groups told", str(read_at)):
@@ -128,6 +128,8 @@ def people_to_check(world: World, started: int, seconds: int) -> list[str]:
         known = people.several(world.db, leads)
     seen = {lead: known[lead].checked_at if lead in known else 0 for lead in sorted(leads)}
     waiting += [(lead, at if at >= started else 0) for lead, at in seen.items()]
+    latest = world.now() + CLOCKS_APART
+    waiting = [(person, at if at <= latest else 0) for person, at in waiting]
     waiting.sort(key=lambda each: each[1])  # stable: of those of one moment, the order stays
     most = -(-max(50, len(waiting)) * seconds // 60)
     due = max(WITHIN, -(-len(waiting) // most) * seconds) - world.now()

@@ -11,7 +11,7 @@ from slack_sdk import WebClient
 
 from bot.core.approval import Refused
 from bot.core.errors import OutcomeUnknown, SystemRefused, SystemUnavailable
-from bot.core.model import Order, Person
+from bot.core.model import Order, Person, is_recent
 from bot.core.reality import Answer
 from bot.operations._leads import PERSON_LASTS
 from bot.operations._unit import World
@@ -97,7 +97,7 @@ def may_wait(desk: Desk, said: Said) -> bool:
 def _confirmed_lead(desk: Desk, person: Person) -> Person:
     """Asks Slack again who a lead is, where that was a while ago; where Slack does not answer, what only leads may do
     is refused (`leads_only`)."""
-    if person.checked_at > desk.now - LEAD_AGAIN or not is_lead(desk.world, person.id):
+    if is_recent(person.checked_at, desk.now, LEAD_AGAIN - 1) or not is_lead(desk.world, person.id):
         return person
     try:
         found = desk.people.look_up(person.id)
@@ -110,13 +110,13 @@ def _confirmed_lead(desk: Desk, person: Person) -> Person:
 
 def unsure(desk: Desk, person: Person | None) -> bool:
     """Whether Slack has to be asked who this person is before they may ask for access or renew it."""
-    return person is None or person.checked_at < desk.now - PERSON_LASTS
+    return person is None or not is_recent(person.checked_at, desk.now, PERSON_LASTS)
 
 
 def ask_who(desk: Desk, person: str) -> None:
     """Has Slack asked who this person is, so that it is known when they send the request form."""
     found = find_person(desk.world, person)
-    if found is None or found.checked_at < desk.now - PERSON_LASTS // 2:
+    if found is None or not is_recent(found.checked_at, desk.now, PERSON_LASTS // 2):
         meet_person(desk.world, person)
 
 
@@ -133,7 +133,7 @@ def learn_leads(desk: Desk) -> None:
 def known(desk: Desk, person: str) -> Person | Refused:
     """What is known of a person; Slack is asked about one whom nobody knows, or who was found unfit a while ago."""
     found = find_person(desk.world, person)
-    if found is not None and (found.unfit() is None or found.checked_at > desk.now - LOOK_AGAIN):
+    if found is not None and (found.unfit() is None or is_recent(found.checked_at, desk.now, LOOK_AGAIN - 1)):
         return found
     try:
         found = desk.people.look_up(person)

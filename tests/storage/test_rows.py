@@ -49,7 +49,7 @@ class TestFacts:
 class TestPeople:
     def _save(self, db: Database, *found: Person) -> str:
         with db.transaction():
-            people.save(db, found)
+            people.save(db, found, START)
             return people.version(db)
 
     def test_what_slack_said_later_wins_whatever_arrives_last(self, database: Database) -> None:
@@ -96,7 +96,7 @@ class TestPeople:
             made.a_request(person=person)
         made.a_request("reports-read", ANA)
         with made.world.db.transaction():
-            people.save(made.world.db, [a_person(CARA), Person(ANA, "Ana", "", "UTC", "T1", START + 5)])
+            people.save(made.world.db, [a_person(CARA), Person(ANA, "Ana", "", "UTC", "T1", START + 5)], START)
         with made.world.db.reading():
             assert people.to_check(made.world.db, START) == [(CARA, START), (ANA, START + 5)]
             assert people.to_check(made.world.db, START + 60) == [(ANA, 0), (CARA, 0)]

@@ -13,7 +13,7 @@ from bot.operations.show_credentials import Credentials, show_credentials
 from storage import grants, people
 from tests.builders import a_policy
 from tests.web.conftest import Site
-from tests.worlds import ANA, a_person
+from tests.worlds import ANA, START, a_person
 
 
 def test_a_good_token_is_answered_with_who_it_is(either: Site) -> None:
@@ -217,7 +217,7 @@ USERS = [
 def test_no_name_can_break_out_of_its_header(site: Site, email: str, shown: str) -> None:
     token = site.made.a_token(site.made.a_grant())
     with site.made.world.db.transaction():
-        people.save(site.made.world.db, [a_person(ANA, email)])
+        people.save(site.made.world.db, [a_person(ANA, email)], START)
     assert site.auth(token).headers["x-access-user"] == shown
 
 

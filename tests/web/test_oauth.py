@@ -18,7 +18,7 @@ from bot.operations.release_grant import release_grant
 from storage import audit, people
 from tests.builders import SHOP_SECRET
 from tests.web.conftest import Site, serving
-from tests.worlds import ANA, a_person
+from tests.worlds import ANA, START, a_person
 
 with warnings.catch_warnings(record=True):  # it says that it will want another httpx one day
     from authlib.integrations.httpx_client import OAuth2Client
@@ -78,7 +78,7 @@ def test_an_ended_grant_is_inactive_from_the_commit_on(either: Site) -> None:
 def test_somebody_without_an_address_is_named_by_their_slack_id(site: Site) -> None:
     token = site.made.a_token(site.made.a_grant())
     with site.made.world.db.transaction():
-        people.save(site.made.world.db, [a_person(ANA, "")])
+        people.save(site.made.world.db, [a_person(ANA, "")], START)
     assert site.introspect(token).json()["username"] == ANA
 
 
