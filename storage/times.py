@@ -22,6 +22,9 @@ _PUT_BACK = (
 )
 """Times that something is measured from, or waits for."""
 
+_ONCE_IN_A_TIME = ("reconcile:", "channels:", "undelivered:")
+"""Begin the idempotency keys that name a time; taken in a future that never was, they would be taken when it comes."""
+
 
 def newest(db: Database) -> int:
     """UTC seconds of the mark, or of the newest audit record, idempotency key or outbox row; 0 for none. Records that
@@ -50,6 +53,8 @@ def accept(db: Database, at: int) -> None:
     facts.put(db, MARK, str(at))
     for key in (TOLD, WRITING_TOLD):
         facts.drop(db, key)
+    for prefix in _ONCE_IN_A_TIME:
+        db.run("DELETE FROM seen WHERE at > ? AND substr(key, 1, ?) = ?", at, len(prefix), prefix)
     for statement in _PUT_BACK:
         db.run(statement, at, at)
     people.forget_after(db, at)

@@ -13,8 +13,10 @@ import pytest
 from slack_sdk.errors import SlackApiError
 
 from bot.core.approval import Refused
+from bot.core.effects import Kind
 from bot.core.model import Person
 from bot.operations.approve_request import Granted, approve_request
+from bot.operations.end_outage import who_to_tell
 from bot.operations.find_unresolved import unresolved_at_all
 from bot.operations.read_audit import Filters, read_audit
 from bot.operations.record_people import (
@@ -24,6 +26,7 @@ from bot.operations.record_people import (
     save_refresh,
     warn_of_old_groups,
 )
+from bot.operations.record_posted import record_unheard, record_unposted
 from bot.operations.renew_grant import renew_grant
 from bot.operations.request_access import Waiting
 from bot.operations.revoke_grant import revoke_grant
@@ -292,3 +295,37 @@ class TestAClockAhead:
         record_groups(made.world, [("S0DB-LEADS", "db-leads", [BEN])], now)
         with made.world.db.reading():
             assert made.world.directory().resolve(["@db-leads"]) == {CARA}
+
+
+class TestWhileGroupsAreTooOld:
+    def test_the_leads_who_were_in_the_group_last_are_told(self, start: Start) -> None:
+        start.people.refresh_groups()
+        start.made.clock.at += 601
+        assert start.made.world.directory().unresolved(["@platform-leads"])
+        assert who_to_tell(start.made.world)[1] == [LEA]
+        record_unheard(
+            start.made.world, [(Kind.TELL_SECURITY, {"note": "groups_unread"})], "#access-security", "is_archived"
+        )
+        start.work()
+        assert start.told(LEA)
+
+    def test_approvers_get_the_request_by_direct_message_when_no_channel_takes_it(self, start: Start) -> None:
+        made = start.made
+        request = made.a_request()
+        start.people.refresh_groups()
+        made.clock.at += 601
+        made.forget_work()
+        record_unposted(made.world, request.id, "#access-approvals", "is_archived")
+        assert made.work().count("post_approval") == 1
+
+    def test_an_operator_reads_that_nobody_knows_who_may_ask(self, start: Start) -> None:
+        made = start.made
+        made.set_policy(shop_admin='requesters = ["@engineers"]')
+        request = made.a_request()
+        start.people.refresh_groups()
+        made.clock.at += 601
+        refused = approve_request(made.world, request.id, a_person("os:eve"))
+        assert isinstance(refused, Refused)
+        assert refused.reason.startswith("Slack has not said in the last ten minutes who is in @engineers.")
+        start.people.refresh_groups()
+        assert isinstance(approve_request(made.world, request.id, a_person("os:eve")), Granted)

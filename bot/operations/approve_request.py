@@ -74,11 +74,19 @@ def _refusal(u: Unit, request: Request, voter: Person, vote: Vote) -> Refused | 
         unchanged(role, request)
         or narrowed(request, vote.duration, vote.actions)
         or too_long_now(role, vote.duration)
-        or may_request(role, u.person(request.requester), u.directory)
+        or _may_still_request(u, role, request)
         or u.paused(role.name, request.requester)
         or may_renew_pending(role, request, _renewed(u, request), vote.actions, u.now)
         or something_left(role, request, [*requests.votes(u.db, request.id), vote], u.directory)
     )
+
+
+def _may_still_request(u: Unit, role: Role, request: Request) -> Refused | None:
+    refused = may_request(role, requester := u.person(request.requester), u.directory)
+    if refused is None or requester.unfit() or not (unknown := u.directory.unresolved(role.requesters)):
+        return refused
+    names = ", ".join(u.world.directory(however_old=True).called(unknown))
+    return Refused(f"Slack has not said in the last ten minutes who is in {names}. Try again when Slack answers.")
 
 
 def _renewed(u: Unit, request: Request) -> Grant | None:

@@ -78,7 +78,7 @@ def _card(u: Unit, request: Request) -> RequestCard:
         usual_duration=requests.usual_duration(u.db, request.role),
         deciders=deciders(role, request.requester, u.directory) if role else frozenset(),
         copies=tuple(requests.messages(u.db, request.id)),
-        notify=u.directory.named(role.notify) if role else (),
+        notify=u.world.directory(however_old=True).named(role.notify) if role else (),
         groups=_groups(u, role) if role else (),
         used=used_of(u, [grant])[grant.id] if grant and grant.state is GrantState.ENDED else None,
         is_posted=requests.is_posted(u.db, request.id),

@@ -151,12 +151,14 @@ def record_unposted(world: World, request_id: str, channel: str, error: str, aga
 
 
 def _asked_directly(u: Unit, request: Request) -> list[str]:
-    """Approvers who may decide, those who are notified of requests first, APPROVERS_ASKED at most."""
+    """Approvers who may decide once groups are read again, those who are notified of requests first, APPROVERS_ASKED at
+    most."""
     role = u.policy.roles.get(request.role)
     if role is None:
         return []
-    notified = u.directory.resolve(role.notify)
-    able = sorted(deciders(role, request.requester, u.directory), key=lambda who: (who not in notified, who))
+    directory = u.world.directory(however_old=True)
+    notified = directory.resolve(role.notify)
+    able = sorted(deciders(role, request.requester, directory), key=lambda who: (who not in notified, who))
     known = {person: people.get(u.db, person) for person in able}
     return [who for who, it in known.items() if it is None or it.unfit() is None][:APPROVERS_ASKED]
 

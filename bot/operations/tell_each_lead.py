@@ -19,8 +19,9 @@ LEADS_TOLD = 10
 
 
 def leads_of(u: Unit) -> list[str]:
-    """The leads who may act here, at most LEADS_TOLD of them."""
-    found = sorted(u.directory.resolve(u.policy.workspace.leads))
+    """The leads to tell, at most LEADS_TOLD of them: also by groups that are too old to act by, as those who were in
+    them last are better told than nobody."""
+    found = sorted(u.world.directory(however_old=True).resolve(u.policy.workspace.leads))
     known = {person: people.get(u.db, person) for person in found}
     able = [person for person, it in known.items() if it is None or it.unfit() is None]
     return able[:LEADS_TOLD]

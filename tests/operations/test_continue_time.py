@@ -11,7 +11,9 @@ from bot.clock import Clock
 from bot.core.approval import Refused
 from bot.core.errors import ClockBehind
 from bot.operations.continue_time import accept_clock, check_start, mark_time, newest_record, tell_behind
+from bot.operations.reconcile_nightly import reconcile_nightly
 from bot.operations.record_delivery import record_ended
+from bot.operations.record_people import record_groups, warn_of_old_groups
 from bot.operations.request_access import MOST_REQUESTS, Submitted
 from bot.operations.withdraw_request import withdraw_request
 from storage import facts
@@ -121,6 +123,24 @@ class TestAccepted:
         assert made.count("people", f"checked_at > {now}") == 0
         made.know(replace(a_person(deleted=True), checked_at=now))
         assert made.rows("SELECT deleted FROM people WHERE id = ?", ANA) == [(1,)]
+
+    def test_the_nights_of_that_future_have_their_look_at_the_systems(self, made: Made) -> None:
+        night = START - START % 86400 + 12 * 3600
+        made.clock.at = night
+        assert reconcile_nightly(made.world)
+        self._put_right(made)
+        made.clock.at = night
+        assert reconcile_nightly(made.world)
+
+    def test_the_leads_read_since_when_this_process_waits_for_groups(self, made: Made) -> None:
+        record_groups(made.world, [], START)
+        self._put_right(made)
+        started = made.clock.at
+        made.forget_work()
+        made.clock.at += 601
+        warn_of_old_groups(made.world, started)
+        ((data,),) = made.rows("SELECT data FROM outbox WHERE data LIKE '%groups_unread%'")
+        assert json.loads(data)["since"] == started
 
     def test_who_asked_often_in_that_future_may_ask_again(self, made: Made) -> None:
         for _ in range(MOST_REQUESTS):
