@@ -10,7 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from bot.connectors import Systems, for_order
+from bot.connectors import Systems, for_more
 from bot.connectors.base import Shows
 from bot.core.errors import SystemRefused, SystemUnavailable
 from bot.core.model import Order
@@ -80,7 +80,7 @@ class Ways:
     def _ask(self, order: Order, given: str) -> Answer:
         try:
             with self._one_of_few(order.system):
-                connector = for_order(self._systems, order)
+                connector = for_more(self._systems, order)
                 return connector.credentials(order, given) if isinstance(connector, Shows) else NOTHING
         except (SystemUnavailable, SystemRefused) as error:
             log.warning("%s made no credentials for %s: %s", order.system, order.grant, error)

@@ -5,7 +5,7 @@ write down when that is done. It doesn't know when it is tried again; `bot/deliv
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-from bot.connectors import Systems, for_order, target_of
+from bot.connectors import Systems, for_more, for_order, target_of
 from bot.connectors.base import EndsTogether, Extends, Shares
 from bot.core.effects import Kind
 from bot.core.errors import (
@@ -117,7 +117,7 @@ class Works:
 
     def _make(self, order: Order, extend: bool = False) -> None:
         with _calling(order.system), self._health.watching(order.system):
-            connector = for_order(self.systems, order)
+            connector = for_more(self.systems, order)
             if not order.target and not extend and (target := target_of(connector)):
                 keep_target(self._world, order.grant, order.system, target)
             if extend and isinstance(connector, Extends):

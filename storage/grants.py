@@ -13,7 +13,7 @@ _COLUMNS = (
     "id, request_id, person, role, systems, actions, state, duration, starts_at, ends_at, latest_end, started_at, "
     "renewals, remind_at, end_reason, end_by, ended_at"
 )
-_LEASE = "grant_id, system, connector, state, error, target"
+_LEASE = "grant_id, system, connector, state, error, target, reach"
 _MARKS = ", ".join("?" * 17)
 _STATES = {str(state): state for state in GrantState}
 """Calling an enumeration takes ten times as long, and thousands of rows are read at once."""
@@ -28,8 +28,8 @@ def insert(db: Database, g: Grant, leases: Iterable[Lease]) -> None:
         g.id, g.request, g.person, g.role, json.dumps(g.systems), json.dumps(g.actions), g.state, g.duration,
         g.starts_at, g.ends_at, g.latest_end, g.started_at, g.renewals, g.remind_at, g.end_reason, g.end_by, g.ended_at,
     )  # fmt: skip
-    rows = [(lease.grant, lease.system, lease.connector, lease.state, lease.error) for lease in leases]
-    db.run_many("INSERT INTO leases (grant_id, system, connector, state, error) VALUES (?, ?, ?, ?, ?)", rows)
+    rows = [(each.grant, each.system, each.connector, each.state, each.error, each.reach) for each in leases]
+    db.run_many("INSERT INTO leases (grant_id, system, connector, state, error, reach) VALUES (?, ?, ?, ?, ?, ?)", rows)
 
 
 def get(db: Database, grant: str) -> Grant | None:
@@ -194,6 +194,11 @@ def renew(db: Database, grant: str, ends_at: int, remind_at: int | None) -> bool
     """Moves the end of an active grant; False when it is not active any more."""
     extra = ", ends_at = ?, remind_at = ?, renewals = renewals + 1"
     return _move(db, grant, Move.RENEW, extra, ends_at, remind_at)
+
+
+def set_reach(db: Database, grant: str, system: str, reach: str) -> None:
+    """What was approved last is from now on what this grant may open there."""
+    db.run("UPDATE leases SET reach = ? WHERE grant_id = ? AND system = ?", reach, grant, system)
 
 
 def ask_end(db: Database, ids: Sequence[str], reason: EndReason, by: str) -> None:

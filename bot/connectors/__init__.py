@@ -38,6 +38,11 @@ class Systems:
         """Whether access on systems of this kind is rows of ours, which nobody is let in by after its end."""
         return kind in ("gateway", "ssh")
 
+    def reach(self, name: str) -> str:
+        """`System.reach` as roles.toml has it now, "" where it has no such system."""
+        system = self._find(name)
+        return system.reach if system else ""
+
     def of(self, name: str, kind: str) -> Connector:
         """The connector of the system called `name`, for access that was made by a connector of this kind. Raises
         SystemUnavailable when there is none: a system that is missing in roles.toml may be there again later."""
@@ -53,6 +58,15 @@ class Systems:
             if known is None or known[0] != system:
                 known = self._made[name] = (system, make(system, self._tools))
             return known[1]
+
+
+def for_more(systems: Systems, order: Order) -> Connector:
+    """`for_order` where something is given. Raises SystemUnavailable also where the settings give something else than
+    what was approved."""
+    connector = for_order(systems, order)
+    if order.reach and systems.reach(order.system) != order.reach:
+        raise NotCalled(f"the settings of {order.system} in roles.toml are not those that were approved")
+    return connector
 
 
 def for_order(systems: Systems, order: Order) -> Connector:

@@ -2,12 +2,12 @@
 request and votes, and answers with a value that says why; it doesn't know who clicked where or what is written down.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from bot.core.durations import format_duration
-from bot.core.model import Directory, Grant, GrantState, Person, Request, Vote
-from bot.core.policy import Role
+from bot.core.model import Directory, Grant, GrantState, Lease, Person, Request, Vote
+from bot.core.policy import Role, System
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +64,18 @@ def unchanged(role: Role, request: Request) -> Refused | None:
     return Refused(
         f"The role {role.name}, or a system of it, was changed in roles.toml after this was asked, so approving would "
         "not give what you see. Deny it, and let the requester ask again."
+    )
+
+
+def as_approved(leases: Iterable[Lease], systems: Mapping[str, System]) -> Refused | None:
+    """Refuses to give anything more under a grant whose systems give something else in roles.toml now than what was
+    approved. What its holder has already stays until its end."""
+    changed = [each.system for each in leases if (now := systems.get(each.system)) is None or now.reach != each.reach]
+    if not changed:
+        return None
+    return Refused(
+        f"The settings of {', '.join(changed)} in roles.toml are not those that were approved, so nothing more is "
+        "given under this access. What you have ends as planned. Press I'm done and ask anew to go on."
     )
 
 

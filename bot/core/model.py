@@ -132,7 +132,7 @@ class Grant:
 @dataclass(frozen=True, slots=True)
 class Lease:
     """One grant on one system: what must be made there, and later be gone from there. `target` is the place that it was
-    made in, "" where none was noted."""
+    made in, "" where none was noted. `reach` is `System.reach` as it was approved, "" where none was noted."""
 
     grant: str
     system: str
@@ -140,6 +140,7 @@ class Lease:
     state: GrantState
     error: str = ""
     target: str = ""
+    reach: str = ""
 
 
 CLOCKS_APART = 60
@@ -245,7 +246,7 @@ class Order:
     """What a connector is asked to make, extend or end: one grant on one system. `grant` and `system` together
     are the idempotency key of everything that is done for it. `names` is what the person is called elsewhere, by
     connector, as `[people]` of roles.toml has it. `kept` is only in an order to end: the actions that another grant of
-    this person on this system still needs. `target` is that of its lease."""
+    this person on this system still needs. `target` and `reach` are those of its lease."""
 
     grant: str
     system: str
@@ -258,6 +259,7 @@ class Order:
     names: Mapping[str, str] = field(default_factory=dict)
     kept: tuple[str, ...] = ()
     target: str = ""
+    reach: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
+from urllib.parse import parse_qsl
 
 from pydantic import BaseModel
 
@@ -325,30 +326,57 @@ def _is_utf8(text: str) -> bool:
     return True
 
 
-_SAME_ACCESS = frozenset({"connector", "meant", "secret", "token", "timeout"})
+_SAME_ACCESS = frozenset({"meant", "secret", "token", "timeout"})
 """Settings that may change while access stays what it is."""
+
+_SECRET = re.compile(
+    r"(.*[_-])?(secret|token|password|passwd|pass|pwd|passphrase|credentials?|(api|access|private|signing)[_-]?key)",
+    re.I,
+)
+"""What a variable, or a key that reads one, is called where it holds a secret: a new one changes no access."""
+
+_PLACES = frozenset({"host", "hostaddr", "port", "dbname", "service"})
+"""What the query of a PostgreSQL URL may name in the place of the rest of the URL."""
 
 
 def _reach(table: Mapping[str, Any]) -> str:
-    seen = {key: _place(value) for key, value in sorted(table.items()) if key not in _SAME_ACCESS}
+    seen = {key: _place(value, key) for key, value in sorted(table.items()) if key not in _SAME_ACCESS}
     return hashlib.sha256(json.dumps(seen, default=str).encode()).hexdigest()[:16]
 
 
-def _place(value: Any) -> Any:
-    """The value without passwords. From the environment, only what a URL names is looked at: host, port and path."""
+def _place(value: Any, key: str) -> Any:
+    """The value without passwords; `key` is what it stands under."""
     if isinstance(value, dict):
-        return {key: _place(each) for key, each in sorted(value.items())}
+        return {name: _place(each, name) for name, each in sorted(value.items())}
     if isinstance(value, list):
-        return [_place(each) for each in value]
+        return [_place(each, key) for each in value]
     if not isinstance(value, str):
         return value
-    named = _URL.match(value)
+    named = _named(value)
     if isinstance(value, Expanded):
-        return [value.raw, named.group(1, 2) if named else None]
-    return named.group(1, 2) if named else value
+        return [value.raw, named, {} if _SECRET.fullmatch(key) else _counted(value, is_url=named is not None)]
+    return named or value
 
 
-_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)(?:[^/?#]*@)?([^?#]*)")
+def _counted(value: Expanded, is_url: bool) -> dict[str, str]:
+    """The variables in the value that are not called like a secret. Of a URL, which may have a password in it, those
+    that the file reads into its query."""
+    written = _URL.match(value.raw) if is_url else None
+    looked_at = (written[3] or "" if written else "") if is_url else value.raw
+    read = {match.group(1) for match in _REFERENCE.finditer(looked_at)}
+    return {name: text for name, text in sorted(value.given.items()) if name in read and not _SECRET.fullmatch(name)}
+
+
+def _named(value: str) -> list[object] | None:
+    """Where a URL leads, without its user, password and what else may be secret; None for what is none."""
+    found = _URL.match(value)
+    if found is None:
+        return None
+    query = parse_qsl(found[3] or "", keep_blank_values=True)
+    return [found[1], found[2], *(pair for pair in query if pair[0].lower() in _PLACES)]
+
+
+_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)(?:[^/?#]*@)?([^?#]*)(?:\?([^#]*))?")
 
 
 def _policy(checked: Checked, tables: Mapping[str, Any], digest: str, file: str) -> Policy:

@@ -3,7 +3,7 @@
 from bot.core import effects
 from bot.core.audit import Event
 from bot.core.model import Grant, GrantState, Lease, Request
-from bot.core.policy import Role
+from bot.core.policy import Role, System
 from bot.operations._unit import Unit, new_id
 from storage import grants
 
@@ -25,8 +25,7 @@ def begin_grant(u: Unit, role: Role, request: Request, duration: int, actions: t
         ends_at=starts_at + duration,
         latest_end=starts_at + role.max_total,
     )
-    leases = [Lease(grant.id, name, u.policy.systems[name].connector, grant.state) for name in request.systems]
-    grants.insert(u.db, grant, leases)
+    grants.insert(u.db, grant, [_lease(grant, u.policy.systems[name]) for name in request.systems])
     if later:
         u.expect(starts_at)
         u.record(Event.GRANT_SCHEDULED, by, grant, starts_at=starts_at, ends_at=grant.ends_at)
@@ -34,3 +33,7 @@ def begin_grant(u: Unit, role: Role, request: Request, duration: int, actions: t
     else:
         u.do(effects.start_grant(grant.id, grant.systems))
     return grant
+
+
+def _lease(grant: Grant, system: System) -> Lease:
+    return Lease(grant.id, system.name, system.connector, grant.state, reach=system.reach)

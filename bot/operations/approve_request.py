@@ -114,6 +114,8 @@ def _approve(u: Unit, role: Role, request: Request, votes: list[Vote], counted: 
     )  # fmt: skip
     renewed = _renewed(u, request)
     if renewed is not None:
+        for system in renewed.systems:
+            grants.set_reach(u.db, renewed.id, system, u.policy.systems[system].reach)
         grant = extend_grant(u, role, renewed, duration, by)
         u.do(effects.update_approval(request.id, role.channel))
     else:

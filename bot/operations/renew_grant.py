@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 from bot.core import effects
-from bot.core.approval import Refused
+from bot.core.approval import Refused, as_approved
 from bot.core.asking import Ask, check_duration, check_reason, may_request
 from bot.core.audit import Event
 from bot.core.durations import format_duration
@@ -100,7 +100,7 @@ def _refusal(u: Unit, grant: Grant, duration: int, reason: str) -> tuple[Refused
         or (check_reason(reason) if reason else None)
         or _still_given(role, grant)
         or _limits(u, role, grant, duration)
-        or _as_approved(role, grant, duration)
+        or _unasked(u, role, grant, duration)
     )
     return refused, role
 
@@ -131,9 +131,13 @@ def _still_given(role: Role, grant: Grant) -> Refused | None:
     )
 
 
-def _as_approved(role: Role, grant: Grant, duration: int) -> Refused | None:
-    """What nobody approves anew adds no more at a time than what was approved."""
-    if role.renewal_approval or duration <= grant.duration:
+def _unasked(u: Unit, role: Role, grant: Grant, duration: int) -> Refused | None:
+    """What nobody approves anew opens what was approved, and adds no more at a time than that."""
+    if role.renewal_approval:
+        return None
+    if (refused := as_approved(grants.leases(u.db, grant.id), u.policy.systems)) is not None:
+        return refused
+    if duration <= grant.duration:
         return None
     given = format_duration(grant.duration)
     return Refused(

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from secrets import token_urlsafe
 
-from bot.core.approval import Refused
+from bot.core.approval import Refused, as_approved
 from bot.core.audit import Event
 from bot.core.model import Grant, GrantState, Order
 from bot.operations._unit import Unit, World, unit
@@ -85,4 +85,4 @@ def _refusal(u: Unit, grant: Grant | None, person: str) -> Refused | None:
         return Refused(f"You can't see credentials: {unfit}.")
     if grant.state is not GrantState.ACTIVE or grant.ends_at <= u.now:
         return Refused(f"This access is {grant.state}, so there are no credentials to show.")
-    return None
+    return as_approved(grants.leases(u.db, grant.id), u.policy.systems)

@@ -70,4 +70,5 @@ def order_of(grant: Grant, lease: Lease, person: Person, policy: Policy) -> Orde
         ends_at=grant.ends_at,
         names=names_of(policy, person),
         target=lease.target,
+        reach=lease.reach,
     )

@@ -98,9 +98,9 @@ def test_it_stays_ending_and_on_until_the_settings_are_put_back(moving: Moving) 
 
 def test_a_renewal_makes_nothing_at_the_new_place(moving: Moving) -> None:
     grant = moving.active()
-    moving.lead_to(moving.there)
     moving.made.clock.at += 1800
     assert isinstance(renew_grant(moving.made.world, grant.id, ANA), Renewed)
+    moving.lead_to(moving.there)
     moving.delivery.drain(Queue.START)
     assert not moving.open_at(moving.there, grant)
 

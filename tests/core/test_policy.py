@@ -108,7 +108,7 @@ SSH = """
 [systems.shop-admin]
 connector = "ssh"
 ca_key = "/ca"
-principals = ["deploy"]
+principals = ["deploy", "${ACCOUNTS}"]
 secret = "a-secret-of-the-hosts-0123"
 [systems.reports]
 connector = "command"
@@ -117,17 +117,33 @@ timeout = "10s"
 [systems.shop-db]
 connector = "postgres"
 url = "${URL}"
+[systems.rooms]
+connector = "command"
+argv = ["/rooms", "${BUILDING}"]
+[systems.rooms.env]
+ACCOUNT = "${ACCOUNT}"
+API_TOKEN = "${NEWEST}"
+KEY = "${API_KEY}"
+PLACE = "http://h/?of=${TENANT}&k=${KEY_TOKEN}"
 """
 SETTINGS = {
-    "other principals": ('["deploy"]', '["root"]', {}, False),
+    "other principals": ('["deploy",', '["root",', {}, False),
     "another key": ('"/ca"', '"/other"', {}, False),
-    "from anywhere": ('["deploy"]', '["deploy"]\nsource_address = "0.0.0.0/0"', {}, False),
+    "from anywhere": ('secret = "a-s', 'source_address = "0.0.0.0/0"\nsecret = "a-s', {}, False),
     "another program": ('"/lab"', '"/other"', {}, False),
     "another database server": ("", "", {"URL": "postgresql://a:b@other:5432/orders"}, False),
     "another database": ("", "", {"URL": "postgresql://a:b@db:5432/prod"}, False),
     "a new secret": ("a-secret-of", "another-secret-of", {}, True),
     "a new password": ("", "", {"URL": "postgresql://a:new@db:5432/orders"}, True),
     "a new token": ("", "", {"TOKEN": "new"}, True),
+    "another host in the query": ("", "", {"URL": "postgresql://a:b@db:5432/orders?host=other"}, False),
+    "another password in the query": ("", "", {"URL": "postgresql://a:b@db:5432/orders?password=x"}, True),
+    "other principals from the environment": ("", "", {"ACCOUNTS": "root"}, False),
+    "another word of a program": ("", "", {"BUILDING": "north"}, False),
+    "another variable of a program": ("", "", {"ACCOUNT": "prod"}, False),
+    "another variable in a query": ("", "", {"TENANT": "prod"}, False),
+    "a new secret under a name that says so": ("", "", {"NEWEST": "new"}, True),
+    "a new secret in a variable that says so": ("", "", {"API_KEY": "new", "KEY_TOKEN": "new"}, True),
     "another time-out": ('"10s"', '"20s"', {}, True),
 }
 
@@ -144,13 +160,21 @@ def test_the_fingerprint_changes_with_what_the_systems_make_of_it(
             shop_deploy='system = "shop-admin"\nactions = ["pty"]',
             reports_read='system = "reports"',
             db='system = "shop-db"\nactions = ["SELECT ON t"]\nrequesters = ["everyone"]\napprovers = ["@a"]',
+            rooms='system = "rooms"\nactions = ["pty"]\nrequesters = ["everyone"]\napprovers = ["@a"]',
             both=f'{everywhere}\nrequesters = ["everyone"]\napprovers = ["@a"]',
         )
-        first = {"URL": "postgresql://a:b@db:5432/orders", "TOKEN": "old"}
+        names = ("TOKEN", "ACCOUNTS", "BUILDING", "ACCOUNT", "NEWEST", "API_KEY", "TENANT", "KEY_TOKEN")
+        first = {"URL": "postgresql://a:b@db:5432/orders", **dict.fromkeys(names, "old")}
         roles = parse_policy(text, "roles.toml", first | more).roles
-        return roles["both"].fingerprint + roles["db"].fingerprint
+        return "".join(roles[each].fingerprint for each in ("both", "db", "rooms"))
 
     assert (fingerprint(SSH, {}) == fingerprint(SSH.replace(old, new) if old else SSH, environ)) is same
+
+
+def test_the_fingerprint_changes_with_the_connector() -> None:
+    text = policy_text().replace('"gateway"', '"custom"')
+    there = parse_policy(text, "roles.toml", ENVIRON, ("custom",)).roles["shop-admin"]
+    assert there.fingerprint != a_policy().roles["shop-admin"].fingerprint
 
 
 def test_references_are_everybody_who_has_to_be_looked_up() -> None:

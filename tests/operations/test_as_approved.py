@@ -1,0 +1,137 @@
+"""What was approved is all that active access opens: an edit of roles.toml since then gives its holder nothing more."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from bot.app import build_systems
+from bot.core.approval import Refused
+from bot.core.model import Grant
+from bot.core.policy import parse_policy
+from bot.core.reality import Question
+from bot.operations.approve_request import Granted, approve_request
+from bot.operations.release_grant import Ending, release_grant
+from bot.operations.renew_grant import Renewed, renew_grant
+from bot.operations.request_access import Submitted
+from bot.operations.show_credentials import Credentials, show_credentials
+from bot.ways import Ways
+from tests.builders import ENVIRON, SYSTEMS, policy_text
+from tests.worlds import ANA, BEN, Made, a_person
+
+HOST = """
+[systems.bastion]
+connector = "ssh"
+ca_key = "/keys/ca"
+principals = ["deploy", "${ACCOUNT}"]
+secret = "${HOST_SECRET}"
+source_address = "10.0.0.0/8"
+force_command = "/usr/bin/menu"
+"""
+ROLE = """
+title = "Bastion"
+system = "bastion"
+actions = ["pty"]
+requesters = ["everyone"]
+approvers = ["@db-leads"]
+"""
+FIRST = {"ACCOUNT": "backup", "HOST_SECRET": "a-secret-of-the-hosts-0123"}
+
+WIDER = {
+    "principals": ('"deploy"', '"root"', {}),
+    "principals from the environment": ("", "", {"ACCOUNT": "root"}),
+    "source_address": ("10.0.0.0/8", "0.0.0.0/0", {}),
+    "force_command": ('force_command = "/usr/bin/menu"', "", {}),
+    "the system is gone": ("[systems.bastion]", "[systems.other]", {}),
+}
+HARMLESS = {
+    "title, approvers and limits": ("", "", {}, 'title = "Hosts"\napprovers = ["@sre"]\nmax_renewals = 5\n'),
+    "more actions": ("", "", {}, 'actions = ["pty", "port-forwarding"]'),
+    "more approvals": ("", "", {}, "approvals = 2\nrenewal_approval = false"),
+    "a new secret": ("", "", {"HOST_SECRET": "another-secret-of-the-hosts"}, ""),
+    "a secret in clear": ("${HOST_SECRET}", "another-secret-of-the-hosts", {}, ""),
+}
+
+
+def load(made: Made, old: str = "", new: str = "", environ: dict[str, str] | None = None, more: str = "") -> None:
+    """The file with one change; where the system has another name the role is on the one that is there."""
+    hosts = HOST.replace(old, new) if old else HOST
+    role = ROLE if "[systems.bastion]" in hosts else ROLE.replace('"bastion"', '"other"')
+    again = {line.partition(" =")[0] for line in more.splitlines()}
+    lines = "\n".join(line for line in role.splitlines() if line.partition(" =")[0] not in again) + f"\n{more}"
+    text = policy_text(systems=SYSTEMS + hosts, hosts=lines)
+    made.policies.append(parse_policy(text, "roles.toml", {**ENVIRON, **FIRST, **(environ or {})}))
+    made.resolve()
+
+
+@pytest.fixture
+def grant(made: Made) -> Grant:
+    load(made)
+    grant = made.a_grant("hosts")
+    made.clock.at += 1800
+    return grant
+
+
+@pytest.mark.parametrize(("old", "new", "environ"), WIDER.values(), ids=WIDER)
+class TestChangedSettings:
+    def test_give_no_credentials(self, made: Made, grant: Grant, old: str, new: str, environ: dict[str, str]) -> None:
+        load(made, old, new, environ)
+        refused = show_credentials(made.world, grant.id, ANA)
+        assert isinstance(refused, Refused)
+        assert "bastion" in refused.reason and "ask anew" in refused.reason
+        (detail,) = made.log("request:action:refused", "detail")[-1]
+        assert json.loads(detail)["why"] == refused.reason
+        assert made.events("grant:credentials:shown") == 0
+
+    def test_are_not_renewed_unasked(
+        self, made: Made, grant: Grant, old: str, new: str, environ: dict[str, str]
+    ) -> None:
+        load(made, old, new, environ)
+        refused = renew_grant(made.world, grant.id, ANA)
+        assert isinstance(refused, Refused) and made.events("request:action:refused") == 1
+        assert made.grant(grant.id) == grant, "what is in hand ends as planned"
+
+    def test_give_nothing_to_who_was_judged_before_them(
+        self, made: Made, grant: Grant, old: str, new: str, environ: dict[str, str]
+    ) -> None:
+        shown = show_credentials(made.world, grant.id, ANA)
+        assert isinstance(shown, Credentials)
+        ways = Ways(build_systems(made.world))
+        assert isinstance(ways.ask(shown.orders, {})["bastion"].result(20), Question)
+        load(made, old, new, environ)
+        assert "not those that were approved" in str(ways.ask(shown.orders, {})["bastion"].result(20))
+
+
+@pytest.mark.parametrize(("old", "new", "environ", "more"), HARMLESS.values(), ids=HARMLESS)
+def test_what_opens_nothing_more_changes_nothing_for_the_holder(
+    made: Made, grant: Grant, old: str, new: str, environ: dict[str, str], more: str
+) -> None:
+    load(made, old, new, environ, more)
+    assert isinstance(show_credentials(made.world, grant.id, ANA), Credentials)
+    assert isinstance(renew_grant(made.world, grant.id, ANA), Renewed)
+
+
+def test_settings_that_were_put_back_are_those_that_were_approved(made: Made, grant: Grant) -> None:
+    load(made, '"deploy"', '"root"')
+    load(made)
+    assert isinstance(show_credentials(made.world, grant.id, ANA), Credentials)
+
+
+def test_a_renewal_that_is_approved_anew_approves_the_settings_of_now(made: Made, grant: Grant) -> None:
+    load(made, '"deploy"', '"ops"', more="renewal_approval = true")
+    asked = renew_grant(made.world, grant.id, ANA)
+    assert isinstance(asked, Submitted)
+    assert isinstance(show_credentials(made.world, grant.id, ANA), Refused)
+    assert isinstance(approve_request(made.world, asked.request.id, a_person(BEN)), Granted)
+    assert isinstance(show_credentials(made.world, grant.id, ANA), Credentials)
+    load(made)
+    assert isinstance(show_credentials(made.world, grant.id, ANA), Refused)
+
+
+def test_access_from_before_the_upgrade_gets_nothing_more_and_ends_as_usual(made: Made, grant: Grant) -> None:
+    with made.world.db.transaction():
+        made.world.db.run("UPDATE leases SET reach = ''")
+    assert isinstance(show_credentials(made.world, grant.id, ANA), Refused)
+    assert isinstance(renew_grant(made.world, grant.id, ANA), Refused)
+    assert isinstance(release_grant(made.world, grant.id, ANA), Ending)
