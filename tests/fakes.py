@@ -103,6 +103,9 @@ class FakeSystems:
     def ends_together(self, kind: str) -> bool:
         return isinstance(self.system, OurSystem)
 
+    def is_changed(self, order: Order) -> bool:
+        return False
+
     def in_our_rows(self, kind: str) -> bool:
         return isinstance(self.system, OurSystem)
 

@@ -37,6 +37,9 @@ class Systems:
     def ends_together(self, kind: str) -> bool:
         return False
 
+    def is_changed(self, order: Order) -> bool:
+        return False
+
     def in_our_rows(self, kind: str) -> bool:
         return False
 

@@ -11,7 +11,7 @@ import pytest
 
 from bot.core.effects import Queue
 from bot.core.errors import SystemRefused, SystemUnavailable
-from bot.core.model import Grant, GrantState
+from bot.core.model import Grant, GrantState, Order
 from bot.delivery import Delivery
 from bot.limits import DOWN, FIRST, MOST, THREADS, Limits
 from bot.operations.count_usage import UsageMeter
@@ -100,6 +100,9 @@ class Several:
         return self.each[name]
 
     def ends_together(self, kind: str) -> bool:
+        return False
+
+    def is_changed(self, order: Order) -> bool:
         return False
 
     def in_our_rows(self, kind: str) -> bool:

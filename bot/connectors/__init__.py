@@ -38,10 +38,10 @@ class Systems:
         """Whether access on systems of this kind is rows of ours, which nobody is let in by after its end."""
         return kind in ("gateway", "ssh")
 
-    def reach(self, name: str) -> str:
-        """`System.reach` as roles.toml has it now, "" where it has no such system."""
-        system = self._find(name)
-        return system.reach if system else ""
+    def is_changed(self, order: Order) -> bool:
+        """Whether roles.toml gives something else on the system now than what was approved."""
+        system = self._find(order.system)
+        return bool(order.reach) and (system is None or system.reach != order.reach)
 
     def of(self, name: str, kind: str) -> Connector:
         """The connector of the system called `name`, for access that was made by a connector of this kind. Raises
@@ -64,7 +64,7 @@ def for_more(systems: Systems, order: Order) -> Connector:
     """`for_order` where something is given. Raises SystemUnavailable also where the settings give something else than
     what was approved."""
     connector = for_order(systems, order)
-    if order.reach and systems.reach(order.system) != order.reach:
+    if systems.is_changed(order):
         raise NotCalled(f"the settings of {order.system} in roles.toml are not those that were approved")
     return connector
 
