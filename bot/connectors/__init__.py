@@ -40,8 +40,10 @@ class Systems:
 
     def is_changed(self, order: Order) -> bool:
         """Whether roles.toml gives something else on the system now than what was approved."""
+        if not order.reach:
+            return False
         system = self._find(order.system)
-        return bool(order.reach) and (system is None or system.reach != order.reach)
+        return system is None or system.reach != order.reach
 
     def of(self, name: str, kind: str) -> Connector:
         """The connector of the system called `name`, for access that was made by a connector of this kind. Raises
