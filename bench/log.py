@@ -124,7 +124,7 @@ class _Story:
                 self.grant, self.request, self.person, self.role, systems, actions, "ended", 3600, self.at,
                 self.at + 3600, self.at + 36000, self.at + 3, 0, None, "expired", "system", self.at + 6, 2,
             ),
-            "leases": (self.grant, self.system, "gateway", "ended", "", ""),
+            "leases": (self.grant, self.system, "gateway", "ended", "", "", ""),
         }[table]  # fmt: skip
 
 

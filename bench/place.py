@@ -167,7 +167,9 @@ class Place:
                     grant, asked[n], someone(first + n), role.name, role.systems, role.actions, state, 3600,
                     end - 3600, end, end + 36000, end - 3600,
                 )  # fmt: skip
-                grants.insert(db, given, [Lease(grant, system, "gateway", state)])
+                grants.insert(
+                    db, given, [Lease(grant, system, "gateway", state, reach=self.policy.systems[system].reach)]
+                )
                 grants.open_gate(db, grant, system, end)
         return ids
 
