@@ -67,8 +67,7 @@ def build_web(
     """
     answered = Tally(registry, "access_bot_http_requests", "Answers, by route and status.", "route", "status")
     words = "Checks of tokens, by system and outcome."
-    checked = Tally(registry, "access_bot_token_checks", words, "system", "outcome")
-    checks = Checks(world, signer, meter, checked)
+    checks = Checks(world, signer, meter, Tally(registry, "access_bot_token_checks", words, "system", "outcome"))
     auth = Auth(checks)
     table: list[tuple[str, list[str] | None, Handler | None]] = [
         ("/auth", None, auth),
