@@ -109,7 +109,7 @@ def test_threads_tables_and_the_inspector_fit_too(phone: Open, on: Stage) -> Non
     fits(chiara)
     chiara.thread.get_by_role("button", name="Close thread").tap()
     chiara.page.get_by_role("button", name="Inspector").tap()
-    expect(chiara.page.get_by_role("complementary", name="Inspector")).to_contain_text("users.info")
+    expect(chiara.page.get_by_role("complementary", name="Inspector")).to_contain_text("/access audit since:1h")
     fits(chiara)
     chiara.page.get_by_role("button", name="Close inspector").tap()
 

@@ -67,9 +67,9 @@ function draw() {
   );
 }
 
-/** Asks the bot what comes next. */
+/** Asks the bot what comes next. What it said last is drawn first, so that nobody jumps to what is over. */
 async function look() {
-  if (!panel.firstChild) draw();
+  draw();
   coming = state.tools.closed ? null : (await act("coming", {}).catch(() => ({}))).coming;
   draw();
 }
