@@ -22,7 +22,7 @@ from typing import TextIO
 
 import click
 
-from bot.app import Base, build_base, serve
+from bot.app import Base, build_base
 from bot.cli.common import Wrong, load
 from bot.clock import Clock
 from bot.core.effects import Queue
@@ -31,6 +31,7 @@ from bot.core.model import Grant, GrantState, Source
 from bot.logs import configure
 from bot.operations.list_rows import list_grants
 from bot.operations.take_work import leap
+from bot.process import serve
 
 
 class Ahead:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from bot.app import build_base, reload_roles
+from bot.app import build_base
 from bot.core.model import Source
+from bot.process import reload_roles
 from bot.settings import NEEDS, load_settings
 from tests.builders import ENVIRON, policy_text
 from tests.worlds import KEYS

@@ -42,9 +42,10 @@ def _serve(verb: str, *, web: bool, work: bool, migrate: bool, accept_clock: boo
     settings = load(verb)
     _must_be_free(settings.host, settings.port)
     load_for(settings.database_url)
-    from bot.app import build_base, serve
+    from bot.app import build_base
     from bot.core.model import Source
     from bot.logs import configure
+    from bot.process import serve
 
     gc.freeze()
     gc.enable()

@@ -1,0 +1,322 @@
+"""Runs one process of the bot: starts its parts in order, serves HTTP, and stops the parts in order."""
+
+import logging
+import signal
+import threading
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Protocol
+
+from prometheus_client import CollectorRegistry
+
+from bot.app import (
+    Base,
+    build_delivery,
+    build_revocations,
+    build_server,
+    build_slack_events,
+    build_socket,
+    build_systems,
+    slack_client,
+)
+from bot.core.effects import Queue
+from bot.core.errors import StorageUnavailable, SystemRefused
+from bot.core.model import Source
+from bot.core.policy import Policy
+from bot.core.policy_lint import warnings
+from bot.core.use import LOOK_EVERY
+from bot.jobs import Every, Jobs
+from bot.operations._unit import World
+from bot.operations.check_storage import begin_log
+from bot.operations.continue_time import accept_clock, check_start, mark_time, tell_behind
+from bot.operations.count_usage import UsageMeter
+from bot.operations.find_unresolved import unresolved_at_all
+from bot.operations.keep_channels import look_up_channels, look_up_channels_in_turn
+from bot.operations.private_answers import forget_answers
+from bot.operations.reconcile_nightly import reconcile_nightly
+from bot.operations.record_people import (
+    people_to_check,
+    record_people,
+    refresh_old_groups,
+    save_refresh,
+    warn_of_old_groups,
+)
+from bot.operations.record_policy import record_loaded, record_rejected
+from bot.operations.record_repeats import record_repeats
+from bot.operations.sound_alarms import watch_ends
+from bot.operations.take_work import free_claims
+from bot.outage import OutageWatch
+from bot.roles_watch import RolesWatch
+from bot.session_watch import SessionWatch
+from bot.slack.direct_post import DirectPost
+from bot.slack.greeting import Greeting
+from bot.slack.identity import Identity
+from bot.slack.people import SlackPeople
+from bot.watch import Commits, Watch
+from bot.web.bounds import raise_descriptor_limit
+from bot.web.ops import NO_ANSWER, STARTING
+from bot.web.server import Server
+from bot.web.slack_events import SlackEvents
+from bot.write_watch import WriteWatch
+
+log = logging.getLogger(__name__)
+
+CHECK_HOLDERS_EVERY = 10
+"""Seconds; with `record_people.WITHIN`, so that every holder is looked up once a minute."""
+
+ASK_SYSTEMS_EVERY = 120
+"""Seconds between two questions to every connected system whether it is well."""
+
+Looks = dict[str, Callable[[], object]]
+
+
+class Worker:
+    """Delivery, the clock and, in Socket Mode, the Slack socket of one process."""
+
+    def __init__(self, base: Base, identity: Identity, meter: UsageMeter, registry: CollectorRegistry) -> None:
+        settings, clock_world = base.settings, base.world.via(Source.CLOCK)
+        patient = slack_client(settings, timeout=10)
+        self._base, self.greeting = base, Greeting(identity, self._meet_slack)
+        self.people = SlackPeople(slack_client(settings, timeout=3), clock_world, identity.team)
+        self.delivery = build_delivery(base, clock_world, patient, self.people, meter)
+        self.jobs = Jobs(clock_world, base.clock.exact, self._others(clock_world), ending=self.delivery.ends_held)
+        self.socket = build_socket(base, identity, registry) if settings.slack_mode == "socket" else None
+        self._watch = Watch(base.clock.exact, self._looks())
+        revocations = build_revocations(clock_world, self.delivery.health)
+        self._outage = OutageWatch(clock_world, revocations, DirectPost(patient))
+        self._world, self._started, self._stopping = clock_world, clock_world.now(), threading.Event()
+
+    def start(self) -> None:
+        """Ends that are overdue come before anything that needs Slack."""
+        if self._base.db.is_sqlite:
+            free_claims(self._world)
+        self._base.bell.add(self._heard)
+        self.jobs.start()
+        self.delivery.start()
+        self._watch.start()
+        self._outage.start()
+        threading.Thread(target=self._listen, name="notices", daemon=True).start()
+        self.greeting.start()
+
+    def stop(self) -> None:
+        """Takes nothing new from Slack, finishes what is in hand, and leaves the rest in the outbox."""
+        self._stopping.set()
+        self.greeting.stop()
+        self.delivery.begin_stop()
+        self._watch.stop()
+        self._outage.stop()
+        if self.socket is not None:
+            self.socket.close()
+        self.jobs.stop()
+        self.delivery.stop()
+
+    def ready(self) -> list[tuple[str, bool, str]]:
+        """What this process needs, whether it is well, and what is wrong."""
+        parts = [
+            ("clock", self.jobs.well(), "the sweep has not run lately"),
+            ("delivery", self.delivery.well() and self._watch.well(), "a queue is not worked any more"),
+            ("ends", self._outage.well(), "due ends can't be recorded"),
+        ]
+        if self.socket is not None:
+            parts.append(("socket", self.socket.well(), "no live connection to Slack"))
+        return parts
+
+    def systems(self) -> Mapping[str, str]:
+        """How each connected system is, as far as this process has seen."""
+        return self.delivery.health.said(self._world.policy().systems)
+
+    def _heard(self, queues: frozenset[Queue], due: int | None) -> None:
+        self.delivery.wake(queues)
+        self.jobs.expect(due)
+
+    def _listen(self) -> None:
+        """Hears what other processes commit; on SQLite the watch looks for it."""
+        while not self._base.db.is_sqlite and not self._stopping.is_set():
+            try:
+                self._base.db.listen(self._told, self._stopping.is_set)
+            except StorageUnavailable as error:
+                log.warning("notices of other processes come late: %s", error)
+            except Exception:  # a notice of a newer version, say: what it tells is found by looking, a second later
+                log.exception("a notice of another process was not understood")
+            self._stopping.wait(1)
+
+    def _told(self, queues: list[str], due: int | None) -> None:
+        """An empty notice means that some may have been missed."""
+        self._heard(frozenset(map(Queue, queues)) or frozenset(Queue), due)
+
+    def _meet_slack(self) -> None:
+        save_refresh(self._world, ["groups", "people"])
+        look_up_channels(self._world)
+        if self.socket is not None:
+            self.socket.start()
+
+    def _looks(self) -> Looks:
+        looks: Looks = {
+            "the clock": self.jobs.look,
+            "the database": Commits(self._base.db.data_version, [self.jobs.find_due, self.delivery.find_due]).look,
+            "the outbox": self.delivery.wake_due,
+            **_roles_looks(self._base),
+            "writing": WriteWatch(self._base.world).look,
+        }
+        return looks if self.socket is None else {**looks, "Slack's socket": self.socket.look}
+
+    def _others(self, world: World) -> dict[str, Every]:
+        return {
+            "holders": Every(CHECK_HOLDERS_EVERY, self._check_holders),
+            "groups": Every(10, lambda: refresh_old_groups(world)),
+            "unread_groups": Every(60, lambda: warn_of_old_groups(world, self._started)),
+            "systems": Every(ASK_SYSTEMS_EVERY, self.delivery.ask_systems),
+            "unheard_ends": Every(60, lambda: watch_ends(world)),
+            "reconcile": Every(60, lambda: reconcile_nightly(world)),
+            "sessions": Every(LOOK_EVERY, SessionWatch(world, build_systems(world)).look),
+            "channels": Every(60, lambda: look_up_channels_in_turn(world)),
+            "time": Every(60, lambda: mark_time(world)),
+            "answers": Every(60, lambda: forget_answers(world)),
+            "repeats": Every(10, lambda: record_repeats(world)),
+            "people": Every(6 * 3600, lambda: save_refresh(world, ["people"])),
+        }
+
+    def _check_holders(self) -> None:
+        """Looks at who has, or waits for, something: a deactivated account loses everything within a minute."""
+        for person in people_to_check(self._world, self._started, CHECK_HOLDERS_EVERY):
+            if self._stopping.is_set():
+                return
+            try:
+                record_people(self._world, [self.people.look_up(person)])
+            except SystemRefused as error:  # about this one alone: the others have to be looked at all the same
+                log.warning("Slack does not say who %s is: %s", person, error)
+
+
+def reload_roles(base: Base) -> None:
+    """Reads roles.toml again if it was saved; groups and addresses that are new in it are asked of Slack."""
+
+    def loaded(policy: Policy) -> None:
+        _record_roles(base)
+        _log_warnings(policy)
+        save_refresh(base.world, ["groups", "people"])
+        look_up_channels(base.world)
+
+    base.roles.reload(loaded, partial(record_rejected, base.world))
+
+
+def _roles_looks(base: Base) -> Looks:
+    looks: Looks = {"roles.toml": partial(reload_roles, base)}
+    if base.db.is_sqlite:  # one process, and so one file
+        return looks
+    return {**looks, "the roles.toml of others": RolesWatch(base.world, base.clock).look}
+
+
+def _record_roles(base: Base, revision: str = "") -> None:
+    for change in record_loaded(base.world, base.roles.policy, revision):
+        log.log(logging.WARNING if change.loosens else logging.INFO, "roles.toml was changed: %s", change)
+
+
+def _log_warnings(policy: Policy) -> None:
+    if found := [each.name for each in warnings(policy)]:
+        names = ", ".join(f"{name} ({count})" for name, count in sorted(Counter(found).items()))
+        log.warning("access-bot check warns of the new roles.toml: %s", names)
+
+
+def serve(base: Base, *, web: bool, work: bool, migrate: bool, clock_accepted_by: str = "") -> None:
+    """Runs until SIGTERM or SIGINT, then finishes what is in hand. `clock_accepted_by` is who says that the machine's
+    clock is right and the records are not, "" for nobody.
+
+    Raises SchemaMismatch, ClockBehind and StorageUnavailable before anything was started.
+    """
+    settings = base.settings
+    raise_descriptor_limit()
+    base.db.migrate() if migrate else base.db.check_schema()
+    begin_log(base.world)
+    if clock_accepted_by:
+        accept_clock(base.world, clock_accepted_by)
+    tell_behind(base.world, base.clock.go_on_from(check_start(base.world)))
+    mark_time(base.world)
+    _record_roles(base, settings.policy_revision)
+    meter = UsageMeter(base.world.via(Source.HTTP))
+    takes_events = web and settings.slack_mode == "http"
+    worker: Worker | None = None
+    slack: SlackEvents | None = None
+    registry = CollectorRegistry()
+    parts: list[Part] = []
+    if work or takes_events:
+        identity = Identity(slack_client(settings, timeout=5), base.world)
+        worker = Worker(base, identity, meter, registry) if work else None
+        parts.append(worker or Greeting(identity, lambda: None))
+        slack = build_slack_events(base, identity, registry) if takes_events else None
+    if worker is None:
+        parts.append(Watch(base.clock.exact, {**_roles_looks(base), "writing": WriteWatch(base.world).look}))
+    said = worker.systems if worker is not None else dict
+    server = build_server(base, meter, partial(_ready, base, worker, slack), said, slack, registry)
+    _run(base, meter, server, parts)
+
+
+class Part(Protocol):
+    """Something that runs beside the server, for as long as it does."""
+
+    def start(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+
+def _run(base: Base, meter: UsageMeter, server: Server, parts: Sequence[Part]) -> None:
+    def stop(*_: object) -> None:
+        server.should_exit = True
+
+    # uvicorn has handlers of its own while it serves, and raises the signal again afterwards, when our parts have yet
+    # to finish; one that comes before it serves must not be lost.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+    for part in parts:
+        part.start()
+    try:
+        server.run()
+    finally:
+        log.info("stopping: finishing what is in hand")
+        for part in parts:
+            part.stop()
+        _flush(meter)
+        _mark(base)
+        base.db.close()
+
+
+def _flush(meter: UsageMeter) -> None:
+    try:
+        meter.flush()
+    except StorageUnavailable as error:
+        log.error("the last counts of token checks are lost: %s", error)
+
+
+def _mark(base: Base) -> None:
+    try:
+        mark_time(base.world)
+    except StorageUnavailable as error:
+        log.warning("the time of the stop is not kept: %s", error)  # the next start gains a minute at most
+
+
+def _ready(base: Base, worker: Worker | None, slack: SlackEvents | None) -> list[tuple[str, bool, str]]:
+    parts = worker.ready() if worker is not None else []
+    if slack is not None:
+        parts.append(("slack", *slack.state()))
+    return [("database", *_database_answers(base)), ("people", _people_known(base), STARTING), *parts]
+
+
+def _people_known(base: Base) -> bool:
+    """Whether Slack has said for whom every reference of roles.toml stands; until then a request asks for its own."""
+    try:
+        return not base.settings.slack_bot_token or not unresolved_at_all(base.world)
+    except StorageUnavailable:
+        return False
+
+
+def _database_answers(base: Base) -> tuple[bool, str]:
+    try:
+        with base.db.reading():
+            base.db.row("SELECT 1")
+    except StorageUnavailable as error:  # its words name hosts and users, and anybody may ask for readiness
+        log.warning("not ready: %s", error)
+        return False, NO_ANSWER
+    if problem := base.db.writes.problem:
+        log.warning("not ready, the last write failed: %s", problem)
+        return False, "takes no writes"
+    return True, ""
