@@ -9,7 +9,6 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +16,9 @@ import pytest
 
 from bot.connectors import installed
 from bot.connectors.base import Checks, Connector, Lists
-from bot.core.errors import SystemRefused
 from bot.core.model import Order
 from tests.connectors import contract
-from tests.connectors.contract import Contract, Rig
-from tests.worlds import a_person
+from tests.connectors.contract import Contract, Rig, without_email
 
 
 def lets_in(folder: Path, email: str) -> bool:
@@ -69,12 +66,9 @@ class TestAllowlist(Contract):
         def works(it: Connector, order: Order) -> bool:
             return lets_in(folder, order.person.email)
 
-        return Rig(f'connector = "allowlist"\nfolder = "{folder}"', ["office"], works, down, full_disk)
+        lines = f'connector = "allowlist"\nfolder = "{folder}"'
+        return Rig(lines, ["office"], works, down, full_disk, unfit=(without_email,))
 
     def test_it_lists_and_checks(self, it: Connector) -> None:
         assert isinstance(it, Lists) and isinstance(it, Checks)
         assert list(it.check({})) == []
-
-    def test_somebody_whom_it_can_t_know_is_refused(self, it: Connector, order: Callable[..., Order]) -> None:
-        with pytest.raises(SystemRefused, match="e-mail"):
-            it.grant(replace(order(), person=a_person(email="")))

@@ -36,7 +36,8 @@ class Allowlist:
 
     def grant(self, order: Order) -> None:
         if not order.person.email:
-            raise SystemRefused("no_email", "the VPN knows people by their e-mail")  # no later try would help
+            why = "the VPN knows people by their e-mail, and Slack has none of this person"
+            raise SystemRefused("no_email", why, "Slack does not show your e-mail address: tell a lead.")
         said = {"email": order.person.email, "networks": order.actions, "until": order.ends_at}
         with self._translated():
             new = self._place(order).with_suffix(".new")
