@@ -14,7 +14,7 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 
-from bench import acks, ends, gate, lifecycle, log, process, slow, workspace
+from bench import acks, ends, gate, lifecycle, log, process, slow, trace, workspace
 from bench.acks import raw_file, transactions
 from bench.measure import FULL, QUICK, Line, Scale, ms
 from bench.place import a_folder, remove_postgres
@@ -37,9 +37,19 @@ HEAD = ("", "what", "ours", "limit", "figure", "goal", "")
 def main() -> None:
     about = "Measures and prints P1 to P18, S1 of the sandbox, and C6 to C11: P6 to P11 with slow systems."
     parser = argparse.ArgumentParser(prog="python -m bench", description=about)
-    parser.add_argument("figures", nargs="*", metavar="P1", help=f"which ones of {', '.join(FIGURES)}; default: all")
+    parser.add_argument(
+        "figures",
+        nargs="*",
+        metavar="P1",
+        help=f"which ones of {', '.join(FIGURES)}; default: all. `trace` alone counts instead what a request, "
+        "Approve, an end and GET /auth run through: files, functions, calls and transactions",
+    )
     parser.add_argument("--quick", action="store_true", help="fewer rounds and less data, for a rough look")
+    parser.add_argument("--in-order", action="store_true", help="with `trace`: list every call, indented by its caller")
     asked = parser.parse_args()
+    if asked.figures == ["trace"]:
+        trace.show(1 if asked.quick else trace.RUNS, asked.in_order)
+        return
     if unknown := [name for name in asked.figures if name not in FIGURES]:
         parser.error(f"there is no figure {', '.join(unknown)}; there are {', '.join(FIGURES)}")
     sys.exit(run(asked.figures or list(FIGURES), QUICK if asked.quick else FULL))

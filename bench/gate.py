@@ -91,8 +91,14 @@ def _tokens(place: Place) -> list[str]:
     place.company(GRANTS)
     grants = place.grants(GRANTS, int(time.time()) + 3600)
     people = dict(place.rows("SELECT id, person FROM grants"))
-    shown = [show_credentials(place.world, grant, people[grant]) for grant in grants]
-    return [each.token for each in shown if isinstance(each, Credentials)]
+    return [token_of(place, grant, people[grant]) for grant in grants]
+
+
+def token_of(place: Place, grant: str, person: str) -> str:
+    """A new token for a grant, as its holder gets it."""
+    shown = show_credentials(place.world, grant, person)
+    assert isinstance(shown, Credentials), shown
+    return shown.token
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from bench import log
+from bench import log, trace
 from bench.__main__ import FIGURES
 from bench.measure import TINY
 from bench.place import postgres, remove_postgres
@@ -42,3 +42,24 @@ def test_a_figure_can_be_measured(name: str) -> None:
 def test_where_its_time_goes_can_be_said(name: str) -> None:
     for line in WHY[name](TINY):
         assert "%" in line, line
+
+
+def test_what_one_click_runs_through_is_counted() -> None:
+    """Each row has the calls of its own threads and rooms, and those of nobody else's."""
+    rows = trace.measure(1)
+    assert [row.what.split(",")[0] for row in rows] == [
+        "a request",
+        "Approve",
+        "Approve",
+        "an end by the clock",
+        "GET /auth",
+    ]
+    for row in rows:
+        assert 0 < row.files <= row.functions <= len(row.ours)
+        assert all(call.file.startswith(("bot/", "storage/")) for call in row.ours)
+        assert not any(call.file.startswith("bot/sandbox/") for call in row.ours)
+    request, updated, approved, end, check = rows
+    assert updated.files <= approved.files
+    assert all(row.transactions > 1 and len({call.thread for call in row.ours}) > 1 for row in (request, approved, end))
+    assert check.transactions == 0 and check.statements == 1
+    assert any(call.file.startswith("bot/core/") for call in approved.ours)
