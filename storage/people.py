@@ -99,21 +99,27 @@ def groups_read_at(db: Database) -> int | None:
     return int(found) if found is not None else None
 
 
-def save_groups(db: Database, groups: Iterable[tuple[str, str, Iterable[str]]]) -> bool:
-    """Replaces all groups by `(id, handle without @, members)`; False when nothing is different."""
+def save_groups(db: Database, groups: Iterable[tuple[str, str, Iterable[str]]]) -> Groups | None:
+    """Replaces all groups by `(id, handle without @, members)`. Returns the groups as they were, None when nothing
+    is different."""
     rows = sorted((i, h, json.dumps(sorted(members))) for i, h, members in groups)
     if rows == _groups(db):
-        return False
+        return None
     _changed(db)  # before the rows: of two writers at once the second waits here, and looks again
-    if rows == _groups(db):
-        return False
+    if rows == (before := _groups(db)):
+        return None
     db.run("DELETE FROM user_groups")
     db.run_many("INSERT INTO user_groups (id, handle, members) VALUES (?, ?, ?)", rows)
-    return True
+    return _by_id(before)
 
 
 def groups(db: Database) -> Groups:
-    return {str(group): (str(handle), frozenset(json.loads(str(members)))) for group, handle, members in _groups(db)}
+    return _by_id(_groups(db))
+
+
+def answered(db: Database) -> frozenset[str]:
+    """The references of roles.toml that Slack was asked about."""
+    return frozenset(ref for _, refs in facts.beginning(db, _ANSWERED) for ref in json.loads(refs))
 
 
 def bindings(db: Database) -> dict[str, str]:
@@ -165,6 +171,10 @@ def save_answered(db: Database, kind: str, refs: Iterable[str]) -> bool:
     return new
 
 
+def _by_id(rows: Iterable[tuple[object, ...]]) -> Groups:
+    return {str(group): (str(handle), frozenset(json.loads(str(members)))) for group, handle, members in rows}
+
+
 def _groups(db: Database) -> list[tuple[object, ...]]:
     return sorted(db.rows("SELECT id, handle, members FROM user_groups"))
 
@@ -185,8 +195,7 @@ def directory(db: Database) -> Directory:
     emails = _sole((folded(str(email)), str(person)) for person, email in db.rows(_FIT))
     emails = {ref: person for ref, person in emails.items() if bound.get(ref, person) == person}
     unfit = db.rows(f"SELECT id FROM people WHERE {_FLAGS} > 0")
-    answered = (ref for _, refs in facts.beginning(db, _ANSWERED) for ref in json.loads(refs))
-    return Directory(members, emails, frozenset(person for (person,) in unfit), handles, frozenset(answered))
+    return Directory(members, emails, frozenset(person for (person,) in unfit), handles, answered(db))
 
 
 def _sole(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:

@@ -2,7 +2,7 @@
 request and votes, and answers with a value that says why; it doesn't know who clicked where or what is written down.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from bot.core.durations import format_duration
@@ -90,6 +90,16 @@ def tally(role: Role, request: Request, votes: Iterable[Vote], directory: Direct
 def _counted(role: Role, request: Request, votes: Iterable[Vote], directory: Directory) -> list[Vote]:
     entitled = deciders(role, request.requester, directory)
     return [vote for vote in votes if vote.voter in entitled or vote.voter.startswith(OPERATOR)]
+
+
+def with_vote(votes: Sequence[Vote], vote: Vote) -> list[Vote]:
+    """The votes on a request once `vote` is among them, in the order in which they were given. The latest terms of a
+    voter replace the earlier ones; the same terms again change nothing."""
+    earlier = {each.voter: each for each in votes}
+    same = earlier.get(vote.voter)
+    if same is not None and (same.duration, same.actions) == (vote.duration, vote.actions):
+        return list(votes)
+    return sorted([*(each for each in votes if each.voter != vote.voter), vote], key=lambda each: (each.at, each.voter))
 
 
 def terms(request: Request, votes: Iterable[Vote]) -> tuple[int, tuple[str, ...]]:

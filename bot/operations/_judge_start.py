@@ -2,14 +2,14 @@
 
 from bot.core import effects
 from bot.core.approval import Refused, may_start
-from bot.core.model import EndReason, Grant
+from bot.core.model import EndReason, Grant, Person
 from bot.operations._end import ask_end, channel_of
 from bot.operations._unit import SYSTEM, Unit
 from storage import grants, requests
 
 
-def judge_start(u: Unit, grant: Grant) -> Refused | None:
-    """Why this grant must not begin, or begin on one more system, now. Without a roles.toml that can be
+def judge_start(u: Unit, grant: Grant, holder: Person) -> Refused | None:
+    """Why this grant of `holder` must not begin, or begin on one more system, now. Without a roles.toml that can be
     read nothing but the panic switches is judged, and `Works.start_grant` calls no system."""
     if (paused := u.paused(grant.role, grant.person)) is not None:
         return paused
@@ -17,7 +17,7 @@ def judge_start(u: Unit, grant: Grant) -> Refused | None:
     if not u.policy.digest or request is None:
         return None
     role = u.policy.roles.get(grant.role)
-    return may_start(role, request, grant, u.person(grant.person), u.directory)
+    return may_start(role, request, grant, holder, u.directory)
 
 
 def refuse_start(u: Unit, grant: Grant, refused: Refused) -> None:
@@ -36,5 +36,5 @@ def judge_scheduled(u: Unit) -> None:
         role = u.policy.roles.get(grant.role)
         if role is not None and u.directory.unresolved(role.requesters):
             continue
-        if (refused := judge_start(u, grant)) is not None:
+        if (refused := judge_start(u, grant, u.person(grant.person))) is not None:
             refuse_start(u, grant, refused)

@@ -15,6 +15,7 @@ from bot.core.approval import (
     terms,
     too_long_now,
     unchanged,
+    with_vote,
 )
 from bot.core.asking import may_request
 from bot.core.audit import Event
@@ -60,12 +61,13 @@ def approve_request(
             return AlreadyDecided(request)
         duration = request.duration if duration is None else duration
         vote = Vote(request.id, voter.id, u.now, duration, request.actions if actions is None else actions)
-        if (refused := _refusal(u, request, voter, vote)) is not None:
+        votes = with_vote(requests.votes(u.db, request.id), vote)
+        if (refused := _refusal(u, request, voter, vote, votes)) is not None:
             return u.refuse(refused, voter.id, "approve", request)
-        return _count(u, u.policy.roles[request.role], request, vote)
+        return _count(u, u.policy.roles[request.role], request, vote, votes)
 
 
-def _refusal(u: Unit, request: Request, voter: Person, vote: Vote) -> Refused | None:
+def _refusal(u: Unit, request: Request, voter: Person, vote: Vote, votes: list[Vote]) -> Refused | None:
     role = u.policy.roles.get(request.role)
     refused = OUTDATED if u.outdated else may_decide(role, request, voter, u.directory)
     if refused is not None or role is None:
@@ -77,7 +79,7 @@ def _refusal(u: Unit, request: Request, voter: Person, vote: Vote) -> Refused | 
         or _may_still_request(u, role, request)
         or u.paused(role.name, request.requester)
         or may_renew_pending(role, request, _renewed(u, request), vote.actions, u.now)
-        or something_left(role, request, [*requests.votes(u.db, request.id), vote], u.directory)
+        or something_left(role, request, votes, u.directory)
     )
 
 
@@ -93,10 +95,9 @@ def _renewed(u: Unit, request: Request) -> Grant | None:
     return grants.locked(u.db, request.renews) if request.renews else None
 
 
-def _count(u: Unit, role: Role, request: Request, vote: Vote) -> Granted | NeedsApproval:
+def _count(u: Unit, role: Role, request: Request, vote: Vote, votes: list[Vote]) -> Granted | NeedsApproval:
     if requests.add_vote(u.db, vote):
         u.record(Event.VOTE_GIVEN, vote.voter, request, duration=vote.duration, actions=list(vote.actions))
-    votes = requests.votes(u.db, request.id)
     counted = tally(role, request, votes, u.directory)
     if isinstance(counted, NeedsApproval):
         u.do(effects.update_approval(request.id, role.channel))

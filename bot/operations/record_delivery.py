@@ -128,7 +128,8 @@ def order_for(world: World, grant_id: str, system: str, *, still_active: bool = 
         grant = grants.get(world.db, grant_id)
         if grant is None or (still_active and grant.state is not GrantState.ACTIVE):
             return None
-        found = orders(Unit(world), grant_id, only=system)
+        u = Unit(world)
+        found = orders(u, grant, u.person(grant.person), only=system)
         needs = [] if still_active else grants.needs_of_others(world.db, grant_id, system)
     kept = {action for _, actions in needs for action in actions}
     return replace(found[0], kept=tuple(sorted(kept.intersection(found[0].actions)))) if found else None

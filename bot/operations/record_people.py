@@ -30,12 +30,11 @@ def record_groups(world: World, groups: Iterable[tuple[str, str, Iterable[str]]]
         if u.outdated or not people.mark_groups_read(u.db, read_at, u.now):
             return
         named = [ref for ref in references(u.policy) if classify(ref) in ("group", "handle")]
-        before, asked = people.groups(u.db), world.directory(however_old=True).answered
-        changed = people.save_groups(u.db, groups)
+        before = people.save_groups(u.db, groups)
         moved = bind_references(u)
-        if changed:
-            report_group_changes(u, before, people.groups(u.db), asked)
-        if people.save_answered(u.db, "groups", named) or changed or moved:
+        if before is not None:
+            report_group_changes(u, before, people.groups(u.db), people.answered(u.db))
+        if people.save_answered(u.db, "groups", named) or before is not None or moved:
             _judge_again(u)
 
 

@@ -38,7 +38,7 @@ def show_credentials(world: World, grant_id: str, person: str) -> Credentials | 
         grant = grants.locked(u.db, grant_id)
         if (refused := _refusal(u, grant, person)) is not None or grant is None:
             return u.refuse(refused or Refused("No such access."), person, "show credentials", grant)
-        every = orders(u, grant.id)
+        every = orders(u, grant, u.person(grant.person))
         gates = tuple(order.system for order in every if order.connector == "gateway")
         jti, token = _token(u, grant) if gates else ("", "")
         earlier = tuple(each for each in tokens.living(u.db, grant.id, u.now) if each != jti) if gates else ()

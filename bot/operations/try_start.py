@@ -1,5 +1,7 @@
 """One try to make a grant real begins: its end is written first, then the systems may be called."""
 
+from dataclasses import replace
+
 from bot.core.audit import Event
 from bot.core.errors import Outdated
 from bot.core.model import Clock, EndReason, Grant, GrantState, Lease, Order, Person
@@ -23,22 +25,24 @@ def try_start(world: World, grant_id: str) -> list[Order]:
         grant = grants.locked(u.db, grant_id)
         if grant is None or grant.state is not GrantState.STARTING:
             return []
-        if (refused := judge_start(u, grant)) is not None:
+        holder = u.person(grant.person)
+        if (refused := judge_start(u, grant, holder)) is not None:
             refuse_start(u, grant, refused)
             return []
         clock = grants.clock(u.db, grant.id)
         if clock is Clock.FREE:
             role = u.policy.roles.get(grant.role)
             total = role.max_total if role else grant.latest_end - grant.starts_at
-            grants.set_end(u.db, grant.id, u.now + grant.duration, u.now + total)
-            u.expect(u.now + grant.duration)
-            return orders(u, grant_id)
+            grant = replace(grant, ends_at=u.now + grant.duration, latest_end=u.now + total)
+            grants.set_end(u.db, grant.id, grant.ends_at, grant.latest_end)
+            u.expect(grant.ends_at)
+            return orders(u, grant, holder)
         if clock is Clock.TRYING:
             let_end_stand(u, grant, "the last try was cut off")
         if grant.ends_at <= u.now:
             ask_end(u, [grant], EndReason.EXPIRED, SYSTEM, because="It did not start in its time.")
             return []
-        return orders(u, grant_id)
+        return orders(u, grant, holder)
 
 
 def let_end_stand(u: Unit, grant: Grant, error: str, system: str = "") -> None:
@@ -47,14 +51,10 @@ def let_end_stand(u: Unit, grant: Grant, error: str, system: str = "") -> None:
     u.record(Event.START_UNSURE, SYSTEM, grant, system=system, error=error, ends_at=grant.ends_at)
 
 
-def orders(u: Unit, grant_id: str, only: str | None = None) -> list[Order]:
+def orders(u: Unit, grant: Grant, holder: Person, only: str | None = None) -> list[Order]:
     """What connectors need to know of a grant, one order for each of its systems (or for `only` that one)."""
-    grant = grants.get(u.db, grant_id)
-    if grant is None:
-        return []
-    person = u.person(grant.person)
     leases = grants.leases(u.db, grant.id)
-    return [order_of(grant, lease, person, u.policy) for lease in leases if only in (None, lease.system)]
+    return [order_of(grant, lease, holder, u.policy) for lease in leases if only in (None, lease.system)]
 
 
 def order_of(grant: Grant, lease: Lease, person: Person, policy: Policy) -> Order:

@@ -19,6 +19,7 @@ from bot.core.approval import (
     something_left,
     tally,
     terms,
+    with_vote,
 )
 from bot.core.model import Directory, Person, Request, RequestState, Vote
 from bot.core.policy import Role
@@ -114,6 +115,21 @@ def test_an_approval_has_as_many_entitled_people_as_it_needs(voters: list[str], 
 def test_the_strictest_votes_set_the_terms_in_the_order_asked() -> None:
     votes = [_vote(BEN, 600), _vote(CARA, 1200, "orders:refund")]
     assert terms(_request(_role()), votes) == (600, ("orders:refund",))
+
+
+@pytest.mark.parametrize(
+    ("earlier", "voters"),
+    [
+        ([], [CARA]),
+        ([replace(_vote(BEN), at=1)], [BEN, CARA]),
+        ([replace(_vote(BEN), at=9)], [CARA, BEN]),
+        ([replace(_vote(CARA, 60), at=1), replace(_vote(BEN), at=2)], [BEN, CARA]),
+        ([replace(_vote(CARA), at=1), replace(_vote(BEN), at=2)], [CARA, BEN]),
+    ],
+    ids=["the first", "a second", "an earlier time", "new terms count from now", "the same terms again"],
+)
+def test_a_vote_takes_its_place_among_the_others(earlier: list[Vote], voters: list[str]) -> None:
+    assert [each.voter for each in with_vote(earlier, replace(_vote(CARA), at=5))] == voters
 
 
 def test_a_vote_that_would_leave_nothing_is_refused_unless_the_other_does_not_count() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from bot.core.approval import with_vote
 from bot.core.model import GrantState, Person, Vote
 from storage import facts, grants, people, requests, usage
 from storage.database import Database
@@ -74,7 +75,7 @@ class TestPeople:
     def test_groups_that_are_the_same_change_nothing_in_any_order(self, database: Database) -> None:
         def save(*groups: tuple[str, str, list[str]]) -> bool:
             with database.transaction():
-                return people.save_groups(database, groups)
+                return people.save_groups(database, groups) is not None
 
         one, two = ("Sb", "b", ["U1", "U2"]), ("SA", "a", [])
         assert [save(one, two), save(two, one), save(two, ("Sb", "b", ["U2", "U1"])), save(one)] == [
@@ -87,7 +88,7 @@ class TestPeople:
     def test_several_processes_may_save_the_same_groups_at_once(self, database: Database) -> None:
         def save() -> bool:
             with database.transaction():
-                return people.save_groups(database, [("S1", "a", ["U1"]), ("S2", "b", [])])
+                return people.save_groups(database, [("S1", "a", ["U1"]), ("S2", "b", [])]) is not None
 
         assert sum(together(database, [save] * 6)) == 1
 
@@ -100,6 +101,18 @@ class TestPeople:
         with made.world.db.reading():
             assert people.to_check(made.world.db, START) == [(CARA, START), (ANA, START + 5)]
             assert people.to_check(made.world.db, START + 60) == [(ANA, 0), (CARA, 0)]
+
+
+class TestVotes:
+    @pytest.mark.parametrize("again", [3600, 60], ids=["the same terms", "other terms"])
+    def test_a_vote_is_stored_as_an_approval_counts_it(self, made: Made, again: int) -> None:
+        request = made.a_request()
+        with made.world.db.transaction():
+            for voter, at, duration in ((CARA, 1, 3600), (BEN, 2, 3600), (CARA, 3, again)):
+                vote = Vote(request.id, voter, at, duration, request.actions)
+                counted = with_vote(requests.votes(made.world.db, request.id), vote)
+                requests.add_vote(made.world.db, vote)
+                assert requests.votes(made.world.db, request.id) == counted
 
 
 class TestGrantRows:
