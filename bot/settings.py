@@ -49,7 +49,6 @@ NEEDS: Mapping[str, frozenset[Need]] = {
     "resume": frozenset({Need.KEYS}),
     "audit": frozenset({Need.KEYS}),
     "usage": frozenset({Need.KEYS}),
-    "verify": frozenset({Need.KEYS}),
     "systems": frozenset({Need.KEYS}),
     "accounts": frozenset({Need.KEYS}),
 }

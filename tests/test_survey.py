@@ -336,7 +336,7 @@ def test_others_are_refused_and_on_record(place: Place) -> None:
 def test_what_was_not_found_is_not_removed(place: Place, forged: str) -> None:
     one_stray(place)
     refused = ask_removal(place.made.world, LEA, forged, "C1")
-    assert isinstance(refused, Refused) and "/access verify" in refused.reason
+    assert isinstance(refused, Refused) and "/access drift" in refused.reason
 
 
 def test_what_a_grant_says_should_be_there_is_not_removed_here(place: Place) -> None:

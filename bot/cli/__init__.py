@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from bot.cli import accounts, audit, demo, grants, panic, requests, serving, setup, systems, usage, verify
+from bot.cli import accounts, audit, demo, grants, panic, requests, serving, setup, systems, usage
 from bot.core.errors import AccessBotError
 
 
@@ -68,7 +68,6 @@ for verb in (
     panic.resume,
     audit.audit,
     usage.usage,
-    verify.verify,
     systems.systems,
     accounts.accounts,
     demo.demo,

@@ -28,19 +28,19 @@ def list_(as_json: bool) -> None:
             click.echo("Nobody is bound to an account.")
 
 
-@accounts.command(epilog="Example: access-bot accounts forget code ana@example.com")
+@accounts.command(epilog="Example: access-bot accounts unlink code ana@example.com")
 @click.argument("system")
 @click.argument("user")
 @yes_option
-def forget(system: str, user: str, yes: bool) -> None:
+def unlink(system: str, user: str, yes: bool) -> None:
     """Undo a wrong binding: USER (Slack id or e-mail) is looked for anew on SYSTEM at the next grant."""
     with opened("accounts") as base:
         from bot.core.approval import Refused
-        from bot.operations.keep_pins import forget_account
+        from bot.operations.keep_pins import unlink_account
 
         person = person_named(base.world, user)
         confirm(f"{person} will be looked for anew on {system}, and the account may then be another's. Go on?", yes)
-        forgotten = forget_account(base.world, actor(), system, person)
-        if isinstance(forgotten, Refused):
-            raise Refusal(forgotten.reason)
-        click.echo(f"{person} is not bound to {forgotten} on {system} any more.")
+        unlinked = unlink_account(base.world, actor(), system, person)
+        if isinstance(unlinked, Refused):
+            raise Refusal(unlinked.reason)
+        click.echo(f"{person} is not bound to {unlinked} on {system} any more.")

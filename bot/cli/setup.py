@@ -39,7 +39,7 @@ def check() -> None:
     roles, systems = counted(len(policy.roles), "role"), counted(len(policy.systems), "system")
     click.echo(f"{policy.file} is valid: {roles}, {systems}.")
     table(
-        ("ROLE", "SYSTEMS", "ASKED FOR BY", "APPROVED BY", "AT MOST"),
+        ("ROLE", "SYSTEMS", "REQUESTERS", "APPROVERS", "MAX"),
         (
             (
                 role.name,

@@ -78,7 +78,7 @@ def for_order(systems: Systems, order: Order) -> Connector:
     if order.target and (target := target_of(connector)) and target != order.target:
         raise NotCalled(
             f"{order.system} leads elsewhere in roles.toml than when this access was made: put it back until "
-            f"that has ended, or say that it is the same system: access-bot systems moved {order.system}"
+            f"that has ended, or say that it is the same system: access-bot systems confirm-target {order.system}"
         )
     return connector
 

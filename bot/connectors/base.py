@@ -96,7 +96,7 @@ class Checks(Protocol):
 
 @runtime_checkable
 class Lists(Protocol):
-    """What reconciling and `access-bot verify` need."""
+    """What reconciling and `access-bot systems drift` need."""
 
     def list_active(self) -> Iterable[Found]:
         """Everything there that this product made, or must have made."""

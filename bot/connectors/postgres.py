@@ -147,7 +147,7 @@ class Postgres:
             raise SystemUnavailable(
                 f"{self._system} is another server than the one where this access was made: let its url lead there "
                 "until the access has ended, or say that it is the same database, restored or upgraded: "
-                f"access-bot systems moved {self._system}"
+                f"access-bot systems confirm-target {self._system}"
             )
 
     def _one(self, line: Line, order: Order) -> Role | None:

@@ -36,14 +36,14 @@ class StoredPins:
                 words = f"{account} on {system} belongs to another person here, {other}; if that is wrong: "
                 raise SystemRefused(
                     "account_taken",
-                    f"{words}access-bot accounts forget {system} {other}",
+                    f"{words}access-bot accounts unlink {system} {other}",
                     f"Your account on {system} is kept for another person here: tell a lead.",
                 )
             before = facts.get(u.db, key)
             known = _account(before, place)
             bind = facts.bind if before is None else facts.put
             if (known is None or (named and known != account)) and bind(u.db, key, value):
-                u.note(Event.ACCOUNT_BOUND, SYSTEM, subject=person, system=system, account=account)
+                u.note(Event.ACCOUNT_LINKED, SYSTEM, subject=person, system=system, account=account)
             return _account(facts.get(u.db, key), place) or account
 
 
@@ -54,7 +54,7 @@ def list_accounts(world: World) -> list[tuple[str, str, str]]:
     return [(system, person, account) for key, account in found for _, system, person in [key.split()]]
 
 
-def forget_account(world: World, actor: str, system: str, person: str) -> str | Refused:
+def unlink_account(world: World, actor: str, system: str, person: str) -> str | Refused:
     """Somebody says that a binding is wrong: the person is looked for anew, and the account may be another's. Gives the
     account. Refused while a grant has something there, because its end must not be another person's."""
     with unit(world) as u:
@@ -64,7 +64,7 @@ def forget_account(world: World, actor: str, system: str, person: str) -> str | 
         if marks.of_account(u.db, system, account):
             return Refused(f"{person} has access on {system} as {account}: end it first (access-bot grants revoke).")
         facts.drop(u.db, _key(system, person))
-        u.note(Event.ACCOUNT_UNBOUND, actor, subject=person, system=system, account=account)
+        u.note(Event.ACCOUNT_UNLINKED, actor, subject=person, system=system, account=account)
         return account
 
 

@@ -15,7 +15,7 @@ from bot.operations._leads import leads_only
 from bot.operations._unit import SYSTEM, Unit, World, new_id, unit
 from storage import findings, grants
 
-ACTION = "verify the systems"
+ACTION = "check the systems for drift"
 
 
 def ask_reconcile(world: World, by: str, channel: str) -> Refused | None:

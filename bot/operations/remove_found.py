@@ -14,7 +14,7 @@ from bot.operations._unit import Unit, World, unit
 from storage import findings, grants
 
 ACTION = "remove access"
-GONE = "It is not known to be there any more, so nothing was removed. /access verify looks again."
+GONE = "It is not known to be there any more, so nothing was removed. /access drift looks again."
 
 
 @dataclass(frozen=True, slots=True)

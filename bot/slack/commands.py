@@ -306,7 +306,7 @@ def _audit_verify(desk: Desk, said: Command, person: Person) -> Message:
     return answers.done("Checking the whole audit log… The verdict follows in a message that only you can see.")
 
 
-def verify(desk: Desk, said: Command, person: Person) -> Message:
+def drift(desk: Desk, said: Command, person: Person) -> Message:
     """Asks every system what is there; what was found follows, with buttons."""
     refused = do_once(desk.world, said.key, lambda w: ask_reconcile(w, person.id, said.channel))
     if isinstance(refused, Refused):
@@ -352,7 +352,7 @@ VERBS: Mapping[str, Verb] = {
         Verb("help", show_help),
         Verb("revoke", revoke, leads=True),
         Verb("audit", audit, leads=True),
-        Verb("verify", verify, leads=True),
+        Verb("drift", drift, leads=True),
         Verb("explain", _later("explain")),
         Verb("emergency", _later("emergency")),
         Verb("onboard", _later("onboard", leads=True), leads=True),

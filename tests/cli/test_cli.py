@@ -57,7 +57,7 @@ def test_every_verb_explains_itself_with_an_example(path: tuple[str, ...]) -> No
 def test_the_verbs_are_those_that_scripts_depend_on() -> None:
     assert {" ".join(path) for path, verb in verbs() if not isinstance(verb, click.Group)} == {
         *("run", "web", "worker", "migrate", "check", "doctor", "keys new", "manifest", "panic", "resume"),
-        *("verify", "systems moved", "accounts list", "accounts forget"),
+        *("systems drift", "systems confirm-target", "accounts list", "accounts unlink"),
         *("demo", "sandbox"),
         *("grants list", "grants revoke", "requests list", "requests approve", "requests deny"),
         *("audit list", "audit export", "audit verify", "usage list"),

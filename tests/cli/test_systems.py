@@ -17,18 +17,18 @@ def test_a_wrong_account_is_listed_and_forgotten_on_record(shop: Shop) -> None:
     assert run("accounts", "list").stdout.splitlines()[1].split() == ["code", ANA, "1701"]
     (line,) = run("accounts", "list", "--json").stdout.splitlines()
     assert json.loads(line) == {"system": "code", "person": ANA, "account": "1701"}
-    assert run("accounts", "forget", "code", ANA).exit_code == 2  # nobody to ask
-    done = run("accounts", "forget", "code", f"{ANA.lower()}@example.com", "--yes")
+    assert run("accounts", "unlink", "code", ANA).exit_code == 2  # nobody to ask
+    done = run("accounts", "unlink", "code", f"{ANA.lower()}@example.com", "--yes")
     assert (done.exit_code, done.stdout) == (0, f"{ANA} is not bound to 1701 on code any more.\n")
-    assert shop.said("person:account:unbound")
-    assert run("accounts", "forget", "code", ANA, "--yes").exit_code == 1
+    assert shop.said("person:account:unlinked")
+    assert run("accounts", "unlink", "code", ANA, "--yes").exit_code == 1
 
 
 def test_saying_that_a_system_has_moved_needs_one_that_has(shop: Shop) -> None:
-    assert "There is no system nowhere" in run("systems", "moved", "nowhere").stderr
-    done = run("systems", "moved", "shop-admin", "--yes")
+    assert "There is no system nowhere" in run("systems", "confirm-target", "nowhere").stderr
+    done = run("systems", "confirm-target", "shop-admin", "--yes")
     assert done.exit_code == 1 and "nothing was done" in done.stderr
-    assert not shop.said("system:move:confirmed")
+    assert not shop.said("system:target:confirmed")
 
 
 @pytest.mark.parametrize("typed", ["n\n", "y\n"])
@@ -38,8 +38,8 @@ def test_what_was_made_elsewhere_is_looked_for_at_the_new_place_when_somebody_sa
     grant = shop.made.a_grant()
     with shop.made.world.db.transaction():
         shop.made.world.db.run("UPDATE leases SET target = 'elsewhere'")
-    done = run("systems", "moved", "shop-admin", typed=typed)
+    done = run("systems", "confirm-target", "shop-admin", typed=typed)
     said = typed == "y\n"
     assert done.exit_code == (0 if said else 1), done.output
-    assert shop.said("system:move:confirmed") is said
+    assert shop.said("system:target:confirmed") is said
     assert shop.made.rows("SELECT target FROM leases WHERE grant_id = ?", grant.id) == [("" if said else "elsewhere",)]

@@ -138,7 +138,7 @@ def test_who_says_that_it_is_the_same_system_is_on_record_and_believed(moving: M
     assert confirm_move(moving.made.world, "os:lea", "it", target) == 1
     assert isinstance(confirm_move(moving.made.world, "os:lea", "it", target), Refused)
     assert moving.ended(grant)
-    assert moving.made.log("system:move:confirmed", "actor, system") == [("os:lea", "it")]
+    assert moving.made.log("system:target:confirmed", "actor, system") == [("os:lea", "it")]
 
 
 def test_a_database_that_is_another_server_now_is_believed_as_well_and_no_membership_forgotten(moving: Moving) -> None:

@@ -88,7 +88,7 @@ def test_a_login_is_seen_while_it_lasts_and_is_the_first_use(made: Made, it: Con
     watch.look()
     until(lambda: usage(made, grant).sessions[0].closed_at == made.clock.at)
     assert (usage(made, grant).used.times, usage(made, grant).used.open) == (1, 0)
-    assert made.events("grant:use:outlived") == 0
+    assert made.events("grant:use:after_end") == 0
 
 
 def test_a_database_that_nobody_logged_in_to_was_not_seen_in_use(made: Made, it: Connector) -> None:

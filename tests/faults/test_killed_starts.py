@@ -65,7 +65,7 @@ class Place:
 
     def found(self) -> dict[str, list[str]]:
         """What drift finds on each system, by the state of what is there."""
-        ran = command(self.company, "verify", "--json")
+        ran = command(self.company, "systems", "drift", "--json")
         assert ran.returncode == 1, ran.stdout + ran.stderr
         found: dict[str, list[str]] = {}
         for each in map(json.loads, ran.stdout.splitlines()):

@@ -68,8 +68,8 @@ def test_a_lead_sees_what_nobody_gave_and_has_it_removed(company: Company, files
     who, lead = company.newcomer(), company.chiara
     company.hold(who, "files")
     (files / "access-by-hand").write_text("<!channel>")
-    assert "Only leads" in company.access(company.ben, "verify").text
-    assert "Asking every system" in company.access(lead, "verify", channel=SECURITY).text
+    assert "Only leads" in company.access(company.ben, "drift").text
+    assert "Asking every system" in company.access(lead, "drift", channel=SECURITY).text
     found = lead.wait_ephemeral("access-by-hand")
     assert "files: access-by-hand is there without a grant" in lead.plain(found)
     assert "3 systems were asked. 1 thing differs" in lead.plain(found)
@@ -86,7 +86,7 @@ def test_access_that_vanished_is_told_to_its_holder_and_the_leads(company: Compa
     who, lead = company.newcomer(), company.chiara
     grant = company.hold(who, "files")
     (files / f"access-{grant}").unlink()
-    company.access(lead, "verify")
+    company.access(lead, "drift")
     who.wait_dm("A system has not got it any more")
     assert grant in lead.plain(lead.wait_message(SECURITY, "Access is missing"))
     lead.wait_dm("should be there until its end, and is not")

@@ -52,4 +52,4 @@ def test_a_session_after_the_end_is_told_to_the_leads_once(company: Company) -> 
     lead = company.chiara
     assert "Access outlived its grant" in lead.plain(lead.wait_message("#access-security", grant))
     company.quiet()
-    assert company.events(grant=grant).count("grant:use:outlived") == 1
+    assert company.events(grant=grant).count("grant:use:after_end") == 1

@@ -127,8 +127,8 @@ def test_sessions_beyond_the_end_are_told_one_by_one_up_to_20_a_minute(made: Mad
     made.forget_work()
     for number in range(100):
         assert isinstance(report_use(made.world, SHOP, Report(grant.id, "opened", f"s{number}")), Kept)
-    assert made.events("grant:use:outlived") == made.work().count("tell_security") == MOST_APART + 1
+    assert made.events("grant:use:after_end") == made.work().count("tell_security") == MOST_APART + 1
     assert made.count("sessions") == 100
     made.clock.at += WITHIN
     record_repeats(made.world)
-    assert _repeated(made, "grant:use:outlived")[-1] == 100 - MOST_APART - 1
+    assert _repeated(made, "grant:use:after_end")[-1] == 100 - MOST_APART - 1

@@ -10,7 +10,7 @@ from bot.core.approval import Refused
 from bot.core.errors import SystemRefused
 from bot.core.model import Grant, Mark
 from bot.operations.keep_marks import StoredMarks
-from bot.operations.keep_pins import StoredPins, forget_account, list_accounts
+from bot.operations.keep_pins import StoredPins, list_accounts, unlink_account
 from bot.operations.record_delivery import make_again, order_for, record_start_failed
 from bot.operations.release_grant import release_grant
 from tests.worlds import ANA, CARA, LEA, Made
@@ -93,12 +93,12 @@ def test_an_account_is_one_person_s_on_a_system(made: Made) -> None:
 def test_what_roles_toml_names_takes_the_place_of_what_was_found_but_not_of_another_person(made: Made) -> None:
     pins = StoredPins(made.world)
     pins.keep("it", CARA, "7")
-    with pytest.raises(SystemRefused, match=f"belongs to another person here, {CARA}; .* accounts forget it {CARA}"):
+    with pytest.raises(SystemRefused, match=f"belongs to another person here, {CARA}; .* accounts unlink it {CARA}"):
         pins.name("it", ANA, "7")
     pins.keep("it", ANA, "8")
     assert [pins.name("it", ANA, "9") for _ in range(2)] == ["9", "9"]
     assert pins.keep("it", CARA, "8") == "7"  # she has hers
-    bound = [json.loads(detail)["account"] for (detail,) in made.log("person:account:bound", "detail")]
+    bound = [json.loads(detail)["account"] for (detail,) in made.log("person:account:linked", "detail")]
     assert bound == ["7", "8", "9"]
 
 
@@ -119,11 +119,11 @@ def test_a_wrong_binding_is_undone_on_record_unless_something_was_given_to_it(ma
     pins.keep("it", ANA, "7")
     assert list_accounts(made.world) == [("it", ANA, "7")]
     marks.note(mark)
-    assert isinstance(forget_account(made.world, "os:lea", "it", ANA), Refused)
+    assert isinstance(unlink_account(made.world, "os:lea", "it", ANA), Refused)
     marks.forget(mark)
-    assert forget_account(made.world, "os:lea", "it", ANA) == "7"
-    assert made.log("person:account:unbound", "actor, subject, system") == [("os:lea", ANA, "it")]
-    assert isinstance(forget_account(made.world, "os:lea", "it", ANA), Refused)
+    assert unlink_account(made.world, "os:lea", "it", ANA) == "7"
+    assert made.log("person:account:unlinked", "actor, subject, system") == [("os:lea", ANA, "it")]
+    assert isinstance(unlink_account(made.world, "os:lea", "it", ANA), Refused)
     assert pins.keep("it", CARA, "7") == "7"
 
 

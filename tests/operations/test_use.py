@@ -165,7 +165,7 @@ class TestBeyondTheEnd:
         (shout,) = shouts(made)
         assert (shout["grant"], shout["system"], shout["session"], shout["origin"]) == (grant.id, SHOP, "s1", FROM)
         assert (shout["opened_at"], shout["ended_at"]) == (START + 660, START + 600)
-        (detail,) = (json.loads(detail) for (detail,) in made.log("grant:use:outlived", "detail"))
+        (detail,) = (json.loads(detail) for (detail,) in made.log("grant:use:after_end", "detail"))
         assert (detail["session"], detail["opened_at"], detail["ended_at"]) == ("s1", START + 660, START + 600)
 
     @pytest.mark.parametrize(
@@ -175,7 +175,7 @@ class TestBeyondTheEnd:
         grant = an_ended(made)
         made.clock.at += 7200
         told(made, grant, "opened", START + 600 + after)
-        assert len(shouts(made)) == made.events("grant:use:outlived") == loud
+        assert len(shouts(made)) == made.events("grant:use:after_end") == loud
 
     def test_a_grant_that_should_be_over_and_is_not_yet_is_no_excuse(self, made: Made) -> None:
         grant = made.a_grant(duration=600)

@@ -349,7 +349,7 @@ USES: dict[str, tuple[str, dict[str, object], str]] = {
     "silent": ("grant:use:summed", {"allowed": 0, "last": None, "known": "not reported"}, "its use is not reported"),
     "of an older version": ("grant:use:summed", {"allowed": 1, "last": NOW}, "used once, last 22 Nov 2026 14:00 UTC"),
     "beyond the end": (
-        "grant:use:outlived",
+        "grant:use:after_end",
         {"session": "pid 7", "opened_at": NOW},
         "beyond the end: session pid 7, opened 22 Nov 2026 14:00 UTC",
     ),

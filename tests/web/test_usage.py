@@ -71,7 +71,7 @@ def test_after_the_end_it_is_kept_and_the_system_hears_that_the_grant_is_over(ei
     either.made.clock.at += 300
     answer = report(either, grant.id)
     assert (answer.status_code, answer.json()["active"]) == (200, False)
-    assert either.made.events("grant:use:outlived") == 1
+    assert either.made.events("grant:use:after_end") == 1
     assert "tell_security" in either.made.work()
 
 

@@ -1,4 +1,4 @@
-"""What a lead reads after `/access verify`: what is on the systems that should not be there, with a button for each to
+"""What a lead reads after `/access drift`: what is on the systems that should not be there, with a button for each to
 have it removed; what is not there that should; and the systems that could not be asked. It decides nothing.
 """
 
@@ -43,7 +43,7 @@ def render(found: Sequence[Finding], asked: int, unasked: Mapping[str, str]) -> 
     ]
     problems, untold = fit([[block] for block in failed], 10, 3_500)
     unnamed = sorted(unasked)[len(problems) :]
-    command = "`access-bot verify` on the command line says why"
+    command = "`access-bot systems drift` on the command line says why"
     if untold:
         problems.append(paragraph(["Could not be asked either: ", *listing(unnamed, 700, "bold", command), "."]))
     return message(summary, paragraph([summary]), *problems, *_page(found, FIRST, 1 + len(problems), weight(problems)))

@@ -21,7 +21,7 @@ LEAD_VERBS: tuple[tuple[str, str], ...] = (
     ),
     ("/access audit export …", "the same as CSV, by direct message"),
     ("/access audit verify", "whether the log is complete and unchanged"),
-    ("/access verify", "what is on the systems that should not be there, and what is missing there"),
+    ("/access drift", "what is on the systems that should not be there, and what is missing there"),
 )
 
 

@@ -171,7 +171,7 @@ def _reconciled(facts: Facts) -> Message:
             [bold("The daily look at the systems")],
             *(differs if places else []),
             *(failed if unasked else []),
-            [code("/access verify"), " looks again, lists everything and can remove it."],
+            [code("/access drift"), " looks again, lists everything and can remove it."],
         ),
     )
 

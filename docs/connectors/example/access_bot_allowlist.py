@@ -65,7 +65,7 @@ class Allowlist:
             yield f"{self._name}: {self._folder} is not there, or may not be written to"
 
     def list_active(self) -> Iterator[Found]:
-        """For `access-bot verify`: all that is there, whoever made it."""
+        """For `access-bot systems drift`: all that is there, whoever made it."""
         with self._translated():
             for place in sorted(self._folder.glob("*.json")):
                 yield Found(place.name, grant=place.stem, detail=_email(place))

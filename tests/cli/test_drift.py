@@ -1,4 +1,4 @@
-"""`access-bot verify`: what it finds, its exit codes, and that it removes only what somebody confirms."""
+"""`access-bot systems drift`: what it finds, its exit codes, and that it removes only what somebody confirms."""
 
 from __future__ import annotations
 
@@ -43,34 +43,34 @@ def shop(files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
 
 
 def test_nothing_found_is_exit_code_0_and_on_record(shop: Shop) -> None:
-    shown = run("verify")
+    shown = run("systems", "drift")
     assert (shown.exit_code, shown.stdout) == (0, "Nothing was found on 1 system.\n"), shown.output
     assert shop.said("system:access:verified")
 
 
 def test_something_found_is_exit_code_1_and_nothing_is_removed(shop: Shop, files: Path) -> None:
     (files / "access-by-hand").write_text("eve")
-    shown = run("verify")
+    shown = run("systems", "drift")
     assert shown.exit_code == 1
     assert shown.stdout.splitlines()[1].split() == ["files", "stray", "access-by-hand", "–", "of", "eve"]
-    (line,) = run("verify", "--json").stdout.splitlines()
+    (line,) = run("systems", "drift", "--json").stdout.splitlines()
     assert json.loads(line)["what"] == "stray"
     assert (files / "access-by-hand").exists()
 
 
 def test_a_system_that_can_not_be_asked_is_exit_code_2_and_named(shop: Shop, files: Path) -> None:
     (files / ".down").touch()
-    shown = run("verify")
+    shown = run("systems", "drift")
     assert shown.exit_code == 2
     assert shown.stderr == "files could not be asked, or not in full: the folder is locked\n"
     assert shown.stdout == "Nothing was found on 0 systems.\n"
 
 
 def test_each_removal_is_asked_for(shop: Shop, files: Path, at_terminal: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bot.cli.verify.on_terminal", lambda: True)
+    monkeypatch.setattr("bot.cli.systems.on_terminal", lambda: True)
     for name in ("access-one", "access-two"):
         (files / name).write_text("eve")
-    shown = run("verify", "--remove", typed="n\ny\n")
+    shown = run("systems", "drift", "--remove", typed="n\ny\n")
     assert shown.exit_code == 1
     assert "Removed: access-two on files." in shown.stdout
     assert [file.name for file in files.iterdir()] == ["access-one"]
@@ -79,20 +79,20 @@ def test_each_removal_is_asked_for(shop: Shop, files: Path, at_terminal: None, m
 
 def test_yes_skips_the_questions_and_all_removed_is_exit_code_0(shop: Shop, files: Path) -> None:
     (files / "access-one").write_text("eve")
-    assert run("verify", "--remove").exit_code == 2  # nobody to ask
+    assert run("systems", "drift", "--remove").exit_code == 2  # nobody to ask
     assert (files / "access-one").exists()
-    shown = run("verify", "--remove", "--yes")
+    shown = run("systems", "drift", "--remove", "--yes")
     assert (shown.exit_code, list(files.iterdir())) == (0, []), shown.output
 
 
 def test_what_could_not_be_removed_is_told_and_exit_code_1(shop: Shop, files: Path) -> None:
     (files / "access-one").write_text("eve")
     (files / ".keeps").touch()
-    shown = run("verify", "--remove", "--yes")
+    shown = run("systems", "drift", "--remove", "--yes")
     assert shown.exit_code == 1
     assert shown.stderr == "access-one on files could not be removed: files still has it\n"
     assert not shop.said("system:access:removed")
 
 
 def test_help_tells_the_exit_codes() -> None:
-    assert "Exit code 0 nothing found" in run("verify", "--help").stdout
+    assert "Exit code 0 nothing found" in run("systems", "drift", "--help").stdout
