@@ -1,53 +1,59 @@
-"""The first schema. Times are UTC seconds; lists and details are JSON text; the audit log can only grow."""
+"""The initial schema. Times are UTC seconds, lists and details are JSON text."""
 
 SERIAL = {True: "INTEGER PRIMARY KEY AUTOINCREMENT", False: "BIGSERIAL PRIMARY KEY"}
-NUMBER = {
-    True: "INTEGER PRIMARY KEY",
-    False: "BIGINT PRIMARY KEY",
-}  # SQLite keeps the rows by it only if it is called so
+NUMBER = {True: "INTEGER PRIMARY KEY", False: "BIGINT PRIMARY KEY"}
+# By `is SQLite`: SQLite stores rows in the order of a key only if its type is INTEGER.
 
-TABLES = """
-CREATE TABLE facts (key TEXT PRIMARY KEY, value TEXT NOT NULL);
-
-CREATE TABLE seen (key TEXT PRIMARY KEY, at BIGINT NOT NULL);
-CREATE INDEX seen_at ON seen (at);
-
+PEOPLE = """
 CREATE TABLE people (
-  id TEXT PRIMARY KEY, name TEXT NOT NULL, email TEXT NOT NULL, tz TEXT NOT NULL, team TEXT NOT NULL,
-  checked_at BIGINT NOT NULL, deleted INTEGER NOT NULL, bot INTEGER NOT NULL, guest INTEGER NOT NULL,
-  stranger INTEGER NOT NULL
+  id TEXT PRIMARY KEY, name TEXT NOT NULL, email TEXT NOT NULL, tz TEXT NOT NULL,
+  team TEXT NOT NULL, checked_at BIGINT NOT NULL, deleted INTEGER NOT NULL, bot INTEGER NOT NULL,
+  guest INTEGER NOT NULL, stranger INTEGER NOT NULL, unconfirmed INTEGER NOT NULL DEFAULT 0
 );
 
 CREATE TABLE user_groups (id TEXT PRIMARY KEY, handle TEXT NOT NULL, members TEXT NOT NULL);
 
 CREATE TABLE switches (
-  kind TEXT NOT NULL, name TEXT NOT NULL, actor TEXT NOT NULL, at BIGINT NOT NULL, PRIMARY KEY (kind, name)
+  kind TEXT NOT NULL, name TEXT NOT NULL, actor TEXT NOT NULL, at BIGINT NOT NULL,
+  PRIMARY KEY (kind, name)
 );
+"""
 
+REQUESTS = """
 CREATE TABLE requests (
-  id TEXT PRIMARY KEY, requester TEXT NOT NULL, role TEXT NOT NULL, systems TEXT NOT NULL, actions TEXT NOT NULL,
-  fingerprint TEXT NOT NULL, duration BIGINT NOT NULL, reason TEXT NOT NULL, ticket TEXT NOT NULL, start_at BIGINT,
-  state TEXT NOT NULL, created_at BIGINT NOT NULL, lapses_at BIGINT NOT NULL, renews TEXT, decided_at BIGINT,
-  decided_by TEXT, decision_reason TEXT NOT NULL
+  id TEXT PRIMARY KEY, requester TEXT NOT NULL, role TEXT NOT NULL, systems TEXT NOT NULL,
+  actions TEXT NOT NULL, fingerprint TEXT NOT NULL, duration BIGINT NOT NULL, reason TEXT NOT NULL,
+  ticket TEXT NOT NULL, start_at BIGINT, state TEXT NOT NULL, created_at BIGINT NOT NULL,
+  lapses_at BIGINT NOT NULL, renews TEXT, decided_at BIGINT, decided_by TEXT,
+  decision_reason TEXT NOT NULL
 );
 CREATE UNIQUE INDEX requests_one_pending ON requests (requester, role) WHERE state = 'pending';
 CREATE INDEX requests_pending ON requests (lapses_at) WHERE state = 'pending';
 CREATE INDEX requests_by_person ON requests (requester, role, created_at);
-CREATE INDEX requests_approved ON requests (role, created_at) WHERE state = 'approved' AND renews IS NULL;
+CREATE INDEX requests_latest ON requests (requester, created_at);
+CREATE INDEX requests_approved ON requests (role, created_at)
+  WHERE state = 'approved' AND renews IS NULL;
+CREATE INDEX requests_renews ON requests (renews) WHERE renews IS NOT NULL;
 
 CREATE TABLE votes (
   request_id TEXT NOT NULL REFERENCES requests (id), voter TEXT NOT NULL, at BIGINT NOT NULL,
   duration BIGINT NOT NULL, actions TEXT NOT NULL, PRIMARY KEY (request_id, voter)
 );
+"""
 
+# `clock` is 1 while a grant is starting and its end already counts, because an earlier attempt may
+# have created the access. `target` is where a lease's access was created: a revocation at another
+# address proves nothing. `reach` is a digest of the system's settings at the time of the approval.
+GRANTS = """
 CREATE TABLE grants (
-  id TEXT PRIMARY KEY, request_id TEXT NOT NULL REFERENCES requests (id), person TEXT NOT NULL, role TEXT NOT NULL,
-  systems TEXT NOT NULL, actions TEXT NOT NULL, state TEXT NOT NULL, duration BIGINT NOT NULL,
-  starts_at BIGINT NOT NULL,
-  ends_at BIGINT NOT NULL, latest_end BIGINT NOT NULL, started_at BIGINT, renewals INTEGER NOT NULL,
-  remind_at BIGINT, end_reason TEXT, end_by TEXT, ended_at BIGINT
+  id TEXT PRIMARY KEY, request_id TEXT NOT NULL REFERENCES requests (id), person TEXT NOT NULL,
+  role TEXT NOT NULL, systems TEXT NOT NULL, actions TEXT NOT NULL, state TEXT NOT NULL,
+  duration BIGINT NOT NULL, starts_at BIGINT NOT NULL, ends_at BIGINT NOT NULL,
+  latest_end BIGINT NOT NULL, started_at BIGINT, renewals INTEGER NOT NULL, remind_at BIGINT,
+  end_reason TEXT, end_by TEXT, ended_at BIGINT, clock INTEGER NOT NULL DEFAULT 0
 );
 CREATE INDEX grants_begin ON grants (starts_at) WHERE state = 'scheduled';
+CREATE INDEX grants_starting ON grants (ends_at) WHERE state = 'starting';
 CREATE INDEX grants_end ON grants (ends_at) WHERE state = 'active';
 CREATE INDEX grants_remind ON grants (remind_at) WHERE state = 'active' AND remind_at IS NOT NULL;
 CREATE INDEX grants_live ON grants (person, role) WHERE state NOT IN ('ended', 'failed');
@@ -56,11 +62,13 @@ CREATE INDEX grants_by_request ON grants (request_id);
 
 CREATE TABLE leases (
   grant_id TEXT NOT NULL REFERENCES grants (id), system TEXT NOT NULL, connector TEXT NOT NULL,
-  state TEXT NOT NULL, error TEXT NOT NULL, PRIMARY KEY (grant_id, system)
+  state TEXT NOT NULL, error TEXT NOT NULL, target TEXT NOT NULL DEFAULT '',
+  reach TEXT NOT NULL DEFAULT '', PRIMARY KEY (grant_id, system)
 );
 
 CREATE TABLE gates (
-  grant_id TEXT NOT NULL, system TEXT NOT NULL, until BIGINT NOT NULL, PRIMARY KEY (grant_id, system)
+  grant_id TEXT NOT NULL, system TEXT NOT NULL, until BIGINT NOT NULL,
+  PRIMARY KEY (grant_id, system)
 );
 
 CREATE TABLE tokens (
@@ -68,7 +76,59 @@ CREATE TABLE tokens (
   issued_at BIGINT NOT NULL, expires_at BIGINT NOT NULL, revoked_at BIGINT
 );
 CREATE INDEX tokens_by_grant ON tokens (grant_id);
+"""
 
+# A mark is one shared access of a grant, such as a group membership, written before it is granted.
+SYSTEMS = """
+CREATE TABLE marks (
+  system TEXT NOT NULL, grant_id TEXT NOT NULL, account TEXT NOT NULL, thing TEXT NOT NULL,
+  action TEXT NOT NULL, PRIMARY KEY (system, grant_id, account, thing)
+);
+CREATE INDEX marks_of_thing ON marks (system, account, thing);
+
+CREATE TABLE ssh_access (
+  grant_id TEXT NOT NULL, system TEXT NOT NULL, until BIGINT NOT NULL,
+  PRIMARY KEY (grant_id, system)
+);
+CREATE INDEX ssh_access_by_system ON ssh_access (system);
+
+CREATE TABLE ssh_certificates (
+  serial BIGINT NOT NULL PRIMARY KEY, grant_id TEXT NOT NULL, system TEXT NOT NULL,
+  authority TEXT NOT NULL, fingerprint TEXT NOT NULL, issued_at BIGINT NOT NULL,
+  expires_at BIGINT NOT NULL, revoked_at BIGINT
+);
+CREATE INDEX ssh_certificates_by_grant ON ssh_certificates (grant_id, system);
+CREATE INDEX ssh_certificates_good ON ssh_certificates (system, expires_at)
+  WHERE revoked_at IS NULL;
+CREATE INDEX ssh_certificates_revoked ON ssh_certificates (expires_at)
+  WHERE revoked_at IS NOT NULL;
+
+CREATE TABLE ssh_keys (person TEXT PRIMARY KEY, line TEXT NOT NULL, kept_at BIGINT NOT NULL);
+
+CREATE TABLE alarms (
+  id TEXT NOT NULL UNIQUE, grant_id TEXT NOT NULL, system TEXT NOT NULL, since BIGINT NOT NULL,
+  attempts INTEGER NOT NULL, said INTEGER NOT NULL, next_at BIGINT, acknowledged_by TEXT,
+  acknowledged_at BIGINT, gone_at BIGINT, PRIMARY KEY (grant_id, system)
+);
+CREATE INDEX alarms_due ON alarms (next_at) WHERE next_at IS NOT NULL;
+
+CREATE TABLE alarm_messages (
+  channel TEXT NOT NULL, ts TEXT NOT NULL, place INTEGER NOT NULL, grant_id TEXT NOT NULL,
+  system TEXT NOT NULL, PRIMARY KEY (channel, ts, place)
+);
+CREATE INDEX alarm_messages_of ON alarm_messages (grant_id, system);
+
+CREATE TABLE findings (
+  id TEXT PRIMARY KEY, system TEXT NOT NULL, what TEXT NOT NULL, name TEXT NOT NULL,
+  grant_id TEXT NOT NULL, detail TEXT NOT NULL, found_at BIGINT NOT NULL
+);
+CREATE UNIQUE INDEX findings_once ON findings (system, what, name, grant_id);
+"""
+
+# A session's reports arrive in any order, and one may never arrive. `seen_at` is when the session
+# was last known to be open, `watched` whether the bot polls it, `outlived` whether it was used
+# after the end of its grant.
+USE = """
 CREATE TABLE usage (
   grant_id TEXT NOT NULL, system TEXT NOT NULL, source TEXT NOT NULL, minute BIGINT NOT NULL,
   outcome TEXT NOT NULL, count BIGINT NOT NULL, last_at BIGINT NOT NULL,
@@ -79,77 +139,146 @@ CREATE TABLE first_uses (
   grant_id TEXT NOT NULL, system TEXT NOT NULL, at BIGINT NOT NULL, PRIMARY KEY (grant_id, system)
 );
 
+CREATE TABLE sessions (
+  grant_id TEXT NOT NULL, system TEXT NOT NULL, name TEXT NOT NULL, source TEXT NOT NULL,
+  opened_at BIGINT, closed_at BIGINT, seen_at BIGINT NOT NULL, watched INTEGER NOT NULL,
+  outlived INTEGER NOT NULL, PRIMARY KEY (grant_id, system, name)
+);
+CREATE INDEX sessions_watched ON sessions (system) WHERE closed_at IS NULL AND watched = 1;
+CREATE INDEX sessions_by_time ON sessions (seen_at);
+"""
+
+MESSAGES = """
 CREATE TABLE messages (
-  request_id TEXT NOT NULL, channel TEXT NOT NULL, ts TEXT NOT NULL, PRIMARY KEY (request_id, channel, ts)
+  request_id TEXT NOT NULL, channel TEXT NOT NULL, ts TEXT NOT NULL,
+  PRIMARY KEY (request_id, channel, ts)
 );
 
+CREATE TABLE direct_notes (
+  channel TEXT NOT NULL, ts TEXT NOT NULL, place INTEGER NOT NULL, grant_id TEXT NOT NULL,
+  request_id TEXT NOT NULL, note TEXT NOT NULL, why TEXT NOT NULL, until BIGINT NOT NULL,
+  at BIGINT NOT NULL, past INTEGER NOT NULL, PRIMARY KEY (channel, ts, place)
+);
+CREATE INDEX direct_notes_of_grant ON direct_notes (grant_id, ts) WHERE grant_id <> '';
+CREATE INDEX direct_notes_of_request ON direct_notes (request_id) WHERE request_id <> '';
+
+CREATE TABLE private_answers (
+  id TEXT PRIMARY KEY, person TEXT NOT NULL, url TEXT NOT NULL, kind TEXT NOT NULL,
+  about TEXT NOT NULL, at BIGINT NOT NULL, uses INTEGER NOT NULL, shown TEXT NOT NULL
+);
+CREATE INDEX private_answers_of ON private_answers (person);
+
+CREATE TABLE open_homes (person TEXT PRIMARY KEY, at BIGINT NOT NULL);
+"""
+
+# `systems` lets the worker leave the rows of an unreachable system alone. `turn` numbers the
+# waiting rows of one `person`, so that people are served in turn.
+WORK = """
 CREATE TABLE outbox (
   id {serial}, kind TEXT NOT NULL, queue TEXT NOT NULL, lane TEXT NOT NULL, data TEXT NOT NULL,
-  due_at BIGINT NOT NULL, created_at BIGINT NOT NULL, attempts INTEGER NOT NULL, unsure INTEGER NOT NULL,
-  claimed_by TEXT, claimed_until BIGINT, error TEXT NOT NULL
+  due_at BIGINT NOT NULL, created_at BIGINT NOT NULL, attempts INTEGER NOT NULL,
+  unsure INTEGER NOT NULL, claimed_by TEXT, claimed_until BIGINT, error TEXT NOT NULL,
+  systems TEXT NOT NULL DEFAULT '', person TEXT NOT NULL DEFAULT '',
+  turn INTEGER NOT NULL DEFAULT 1
 );
 CREATE INDEX outbox_due ON outbox (queue, due_at);
-CREATE INDEX outbox_lane ON outbox (lane, id);
+CREATE INDEX outbox_lane ON outbox (lane, turn, id);
+CREATE INDEX outbox_turn ON outbox (queue, turn, due_at, id)
+  WHERE queue IN ('decide', 'slack', 'update');
+CREATE INDEX outbox_person ON outbox (queue, person, turn) WHERE person <> '';
 
-CREATE TABLE audit (
-  seq {number}, at BIGINT NOT NULL, event TEXT NOT NULL, actor TEXT NOT NULL, subject TEXT NOT NULL,
-  role TEXT NOT NULL, system TEXT NOT NULL, request TEXT NOT NULL, "grant" TEXT NOT NULL, reason TEXT NOT NULL,
-  detail TEXT NOT NULL, prev TEXT NOT NULL, hash TEXT NOT NULL
+CREATE TABLE facts (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+
+CREATE TABLE seen (key TEXT PRIMARY KEY, at BIGINT NOT NULL);
+CREATE INDEX seen_at ON seen (at);
+
+CREATE TABLE repeats (
+  key TEXT PRIMARY KEY, caller TEXT NOT NULL, since BIGINT NOT NULL, last BIGINT NOT NULL,
+  times BIGINT NOT NULL, entry TEXT NOT NULL
 );
-CREATE INDEX audit_actor ON audit (actor, at, seq);
-CREATE INDEX audit_subject ON audit (subject, at, seq);
+CREATE INDEX repeats_of ON repeats (caller);
+CREATE INDEX repeats_since ON repeats (since);
+"""
+
+# A search by several words at once uses one index. A person has few records of many: that index
+# also holds the other columns, so that they are compared without reading the records. Roles,
+# systems and events have many records: one index for each pair of them. A subject is searched only
+# where it differs from the actor, whose index finds the record already.
+AUDIT = """
+CREATE TABLE audit (
+  seq {number}, at BIGINT NOT NULL, event TEXT NOT NULL, actor TEXT NOT NULL,
+  subject TEXT NOT NULL, role TEXT NOT NULL, system TEXT NOT NULL, request TEXT NOT NULL,
+  "grant" TEXT NOT NULL, reason TEXT NOT NULL, detail TEXT NOT NULL, prev TEXT NOT NULL,
+  hash TEXT NOT NULL
+);
+CREATE INDEX audit_actor ON audit (actor, at, seq, role, system, event);
+CREATE INDEX audit_subject ON audit (subject, at, seq, role, system, event)
+  WHERE subject <> actor;
 CREATE INDEX audit_role ON audit (role, at, seq);
 CREATE INDEX audit_system ON audit (system, at, seq);
 CREATE INDEX audit_event ON audit (event, at, seq);
+CREATE INDEX audit_role_system ON audit (role, system, at, seq, event);
+CREATE INDEX audit_role_event ON audit (role, event, at, seq, system);
+CREATE INDEX audit_system_event ON audit (system, event, at, seq);
 CREATE INDEX audit_grant ON audit ("grant", at, seq);
 CREATE INDEX audit_request ON audit (request, at, seq);
 CREATE INDEX audit_at ON audit (at, seq);
 
 CREATE TABLE audit_head (
-  id INTEGER PRIMARY KEY CHECK (id = 1), seq BIGINT NOT NULL, hash TEXT NOT NULL, seal TEXT NOT NULL
+  id INTEGER PRIMARY KEY CHECK (id = 1), seq BIGINT NOT NULL, hash TEXT NOT NULL,
+  seal TEXT NOT NULL
 );
 """
 
+TABLES = (PEOPLE, REQUESTS, GRANTS, SYSTEMS, USE, MESSAGES, WORK, AUDIT)
+GENESIS = "0" * 64
+
+LOG = ("audit", "audit_head")
 REFUSAL = "'the audit log is append-only'"
+GROWS = "NEW.seq > OLD.seq OR (NEW.seq = 0 AND OLD.seq = 0 AND OLD.seal = '')"
+"""The head of an empty log is sealed once."""
+
 WATCHED = (
     ("audit", "UPDATE", ""),
     ("audit", "DELETE", ""),
-    ("audit_head", "UPDATE", "WHEN (NEW.seq <= OLD.seq)"),
+    ("audit_head", "UPDATE", f"WHEN (NOT ({GROWS}))"),
     ("audit_head", "DELETE", ""),
 )
-# SQLite's INSERT OR REPLACE deletes what is in its way without asking the triggers above.
+# SQLite's INSERT OR REPLACE deletes a conflicting row without firing the triggers above.
 REPLACED = (
     ("audit", "INSERT", "WHEN EXISTS (SELECT 1 FROM audit WHERE seq = NEW.seq)"),
     ("audit_head", "INSERT", "WHEN EXISTS (SELECT 1 FROM audit_head WHERE id = NEW.id)"),
 )
 
+FUNCTION = f"""
+CREATE FUNCTION audit_is_append_only() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN RAISE EXCEPTION {REFUSAL}; END $$
+"""
+CALL = "EXECUTE FUNCTION audit_is_append_only()"
+
 
 def guards(sqlite):
-    """Triggers that refuse every change of the log but its growth."""
+    """Returns the statements that make the audit log refuse every change except new records."""
     if sqlite:
-        return [
-            f"CREATE TRIGGER {table}_no_{verb.lower()} BEFORE {verb} ON {table} {condition} "
-            f"BEGIN SELECT RAISE(ABORT, {REFUSAL}); END"
-            for table, verb, condition in WATCHED + REPLACED
-        ]
-    call = "EXECUTE FUNCTION audit_is_append_only()"
+        refuse = f"BEGIN SELECT RAISE(ABORT, {REFUSAL}); END"
+        return [_trigger(*watched, refuse) for watched in WATCHED + REPLACED]
     return [
-        "CREATE FUNCTION audit_is_append_only() RETURNS trigger LANGUAGE plpgsql AS "
-        f"$$ BEGIN RAISE EXCEPTION {REFUSAL}; END $$",
-        *(
-            f"CREATE TRIGGER {table}_no_{verb.lower()} BEFORE {verb} ON {table} FOR EACH ROW {condition} {call}"
-            for table, verb, condition in WATCHED
-        ),
-        *(
-            f"CREATE TRIGGER {table}_no_truncate BEFORE TRUNCATE ON {table} FOR EACH STATEMENT {call}"
-            for table in ("audit", "audit_head")
-        ),
+        FUNCTION,
+        *(_trigger(table, verb, "FOR EACH ROW", f"{when} {CALL}") for table, verb, when in WATCHED),
+        *(_trigger(table, "TRUNCATE", "FOR EACH STATEMENT", CALL) for table in LOG),
     ]
+
+
+def _trigger(table, verb, *rest):
+    return f"CREATE TRIGGER {table}_no_{verb.lower()} BEFORE {verb} ON {table} {' '.join(rest)}"
 
 
 def up(migrator, db):
     sqlite = type(db).__name__ == "SqliteDatabase"
-    tables = TABLES.format(serial=SERIAL[sqlite], number=NUMBER[sqlite]).strip().split(";\n")
-    for statement in (*tables, *guards(sqlite)):
+    for tables in TABLES:
+        text = tables.format(serial=SERIAL[sqlite], number=NUMBER[sqlite])
+        for statement in text.strip().removesuffix(";").split(";\n"):
+            db.execute_sql(statement)
+    for statement in guards(sqlite):
         db.execute_sql(statement)
-    db.execute_sql("INSERT INTO audit_head (id, seq, hash, seal) VALUES (1, 0, '" + "0" * 64 + "', '')")
+    db.execute_sql(f"INSERT INTO audit_head (id, seq, hash, seal) VALUES (1, 0, '{GENESIS}', '')")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, suppress
@@ -31,6 +32,10 @@ print(len(database.migrate()))
 database.check_schema()
 database.close()
 """
+ADDED = """
+def up(migrator, db):
+    db.execute_sql("ALTER TABLE facts ADD COLUMN added TEXT NOT NULL DEFAULT 'by the upgrade'")
+"""
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -41,6 +46,17 @@ def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     server: Postgres = request.getfixturevalue("postgres")
     with server.a_database("template0") as url:
         yield url
+
+
+def _add_migration(folder: Path, monkeypatch: pytest.MonkeyPatch, text: str = ADDED) -> str:
+    """Makes the next version's schema: the files of this one and another. Returns its name."""
+    migrations = folder / "migrations"
+    migrations.mkdir()
+    for name in NAMES:
+        shutil.copyfile(MIGRATIONS / f"{name}.py", migrations / f"{name}.py")
+    (migrations / "0999_added.py").write_text(text)
+    monkeypatch.setattr("storage.database.MIGRATIONS", migrations)
+    return "0999_added"
 
 
 def _columns(database: Database) -> set[tuple[str, str]]:
@@ -70,27 +86,42 @@ class TestMigrations:
     def test_four_processes_that_start_at_once_migrate_once(self, empty_url: str) -> None:
         assert sorted(processes(4, MIGRATE, empty_url)) == ["0", "0", "0", str(len(NAMES))]
 
-    def test_a_database_of_any_version_is_brought_up_with_what_is_in_it(self, empty_url: str) -> None:
+    def test_a_database_of_any_version_is_upgraded_with_everything_in_it(
+        self, empty_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        names = [*NAMES, _add_migration(tmp_path, monkeypatch)]
         chain = audit.Chain(Signer(["k" * 32]))
         with closing(Database(empty_url)) as database:
-            for before in range(1, len(NAMES)):
+            for before in range(1, len(names)):
                 with database.transaction():
-                    database._runner().up(NAMES[before - 1])
-                with pytest.raises(SchemaMismatch, match=NAMES[before]):
+                    database._runner().up(names[before - 1])
+                with pytest.raises(SchemaMismatch, match=names[before]):
                     database.check_schema()
                 with database.transaction():
                     facts.put(database, f"written at {before}", "kept")
                     audit.append(database, [Entry(Event.POLICY_LOADED, "system")], before, chain)
-            assert database.migrate() == NAMES[-1:]
+            assert database.migrate() == names[-1:]
             database.check_schema()
-            assert [_get(database, f"written at {before}") for before in range(1, len(NAMES))] == ["kept"] * len(
-                NAMES[1:]
-            )
+            for before in range(1, len(names)):
+                assert _get(database, f"written at {before}") == "kept"
             records = [row[:3] for row in audit.walk(database)]
-            assert records[0][2] == Event.HEAD_BROKEN, "nobody had sealed its head"
-            assert [row[:2] for row in records[1:]] == [(n + 1, n) for n in range(1, len(NAMES))]
+            assert records[0][2] == Event.HEAD_BROKEN, "no process had sealed its head"
+            assert [row[:2] for row in records[1:]] == [(n + 1, n) for n in range(1, len(names))]
+            assert _counted(database, "facts", "added = 'by the upgrade'") == len(names) - 1
             with pytest.raises(Exception, match="append-only"), database.transaction():
                 database.run("DELETE FROM audit")
+
+    def test_an_upgrade_that_fails_changes_nothing(
+        self, empty_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with closing(Database(empty_url)) as database:
+            database.migrate()
+            name = _add_migration(tmp_path, monkeypatch, f"{ADDED}    raise KeyError\n")
+            with pytest.raises(KeyError):
+                database.migrate()
+            with pytest.raises(SchemaMismatch, match=name):
+                database.check_schema()
+            assert ("facts", "added") not in _columns(database)
 
     def test_a_second_migration_finds_nothing_to_do(self, database: Database) -> None:
         assert database.migrate() == []
