@@ -1,10 +1,10 @@
 """Everything that the approval message shows of a request, read in one go; it decides and changes nothing."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bot.core.approval import NeedsApproval, deciders, tally
 from bot.core.asking import may_request
-from bot.core.model import Grant, GrantState, Lease, Person, Request
+from bot.core.model import Grant, GrantState, Lease, Person, Request, RequestState
 from bot.core.policy import Role, ticket_matches
 from bot.core.use import Used
 from bot.operations._unit import Unit, World
@@ -23,29 +23,29 @@ class Criterion:
 @dataclass(frozen=True, slots=True)
 class RequestCard:
     """A request with what an approver needs beside the buttons. `role` is None when roles.toml has it no more;
-    `notify` are ids of people and groups to mention, `copies` the `(channel, ts)` where it is shown, `used` how a
-    grant that has ended was used. `is_posted`: one of them is in a channel that is neither archived nor gone."""
+    `copies` are the `(channel, ts)` where it is shown, `used` how a grant that has ended was used. `is_posted`: one of
+    them is in a channel that is neither archived nor gone. What follows `is_posted` is filled in only while the request
+    is pending; `notify` are ids of people and groups to mention, `groups` the handles among the role's approvers."""
 
     request: Request
     role: Role | None
     requester: Person
     grant: Grant | None
     leases: tuple[Lease, ...]
-    have: tuple[str, ...]
-    need: int
-    criteria: tuple[Criterion, ...]
-    past: tuple[Grant, ...]
-    holds: tuple[Grant, ...]
-    denied: int
-    approved: int
-    usual_duration: int | None
     deciders: frozenset[str]
     copies: tuple[tuple[str, str], ...]
-    notify: tuple[str, ...]
-    groups: tuple[str, ...] = ()
-    """The handles of the groups among the role's approvers."""
     used: Used | None = None
     is_posted: bool = True
+    have: tuple[str, ...] = ()
+    need: int = 1
+    criteria: tuple[Criterion, ...] = ()
+    past: tuple[Grant, ...] = ()
+    holds: tuple[Grant, ...] = ()
+    denied: int = 0
+    approved: int = 0
+    usual_duration: int | None = None
+    notify: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
 
 
 def describe_request(world: World, request_id: str) -> RequestCard | None:
@@ -58,30 +58,37 @@ def describe_request(world: World, request_id: str) -> RequestCard | None:
 
 def _card(u: Unit, request: Request) -> RequestCard:
     role = u.policy.roles.get(request.role)
-    requester = u.person(request.requester)
     grant = grants.get(u.db, request.renews) if request.renews else grants.of_request(u.db, request.id)
-    counted = tally(role, request, requests.votes(u.db, request.id), u.directory) if role else NeedsApproval((), 1)
-    history = requests.history(u.db, request.requester, request.role)
-    return RequestCard(
+    card = RequestCard(
         request=request,
         role=role,
-        requester=requester,
+        requester=u.person(request.requester),
         grant=grant,
         leases=tuple(grants.leases(u.db, grant.id)) if grant else (),
+        deciders=deciders(role, request.requester, u.directory) if role else frozenset(),
+        copies=tuple(requests.messages(u.db, request.id)),
+        used=used_of(u, [grant])[grant.id] if grant and grant.state is GrantState.ENDED else None,
+        is_posted=requests.is_posted(u.db, request.id),
+    )
+    return _to_decide(u, card) if request.state is RequestState.PENDING else card
+
+
+def _to_decide(u: Unit, card: RequestCard) -> RequestCard:
+    request, role = card.request, card.role
+    counted = tally(role, request, requests.votes(u.db, request.id), u.directory) if role else NeedsApproval((), 1)
+    history = requests.history(u.db, request.requester, request.role)
+    return replace(
+        card,
         have=counted.have if isinstance(counted, NeedsApproval) else counted.by,
         need=role.approvals if role else 1,
-        criteria=_criteria(u, role, request, requester),
+        criteria=_criteria(u, role, request, card.requester),
         past=tuple(g for g in grants.past(u.db, request.requester, request.role, 4) if g.request != request.id)[:3],
         holds=tuple(g for g in grants.held_by(u.db, request.requester) if g.request != request.id),
         denied=history.get("denied", 0),
         approved=history.get("approved", 0),
         usual_duration=requests.usual_duration(u.db, request.role),
-        deciders=deciders(role, request.requester, u.directory) if role else frozenset(),
-        copies=tuple(requests.messages(u.db, request.id)),
         notify=u.world.directory(however_old=True).named(role.notify) if role else (),
         groups=_groups(u, role) if role else (),
-        used=used_of(u, [grant])[grant.id] if grant and grant.state is GrantState.ENDED else None,
-        is_posted=requests.is_posted(u.db, request.id),
     )
 
 

@@ -171,7 +171,8 @@ def spoken(text: str, limit: int = 1000) -> list[Part]:
 
 def section(*parts: Part) -> Element:
     """One run of rich text; a plain string is our own words and stays as it is."""
-    return {"type": "rich_text_section", "elements": [_part(part) for part in parts if part]}
+    elements = [{"type": "text", "text": part} if isinstance(part, str) else part for part in parts if part]
+    return {"type": "rich_text_section", "elements": elements}
 
 
 def lines(*each: Sequence[Part]) -> Element:
@@ -216,10 +217,6 @@ def listing(items: Sequence[str], limit: int, style: str = "code", rest: str = "
             return [*parts, f" and {len(items) - place} more", *([" (", *spoken(rest), ")"] if rest else [])]
         parts += [", "] * (place > 0) + [typed(item, 200, style)]
     return parts
-
-
-def _part(part: Part) -> Element:
-    return {"type": "text", "text": part} if isinstance(part, str) else part
 
 
 # --- blocks

@@ -126,12 +126,12 @@ def click_from(body: Json) -> Click:
     channel = _text(_part(body, "channel"), "id") or _text(container, "channel_id")
     ts = _text(container, "message_ts") or _text(_part(body, "message"), "ts")
     name, value, where = _needed(action, "action_id"), _chosen(action), _text(view, "id") or f"{channel}:{ts}"
-    person = _sender(body)
+    sender = _who(body)
     return Click(
-        **_who(body),
+        **sender,
         channel=channel,
         trigger=_text(body, "trigger_id"),
-        key=f"action:{where}:{name}:{_digest(value)}:{person}:{_text(action, 'action_ts')}",
+        key=f"action:{where}:{name}:{_digest(value)}:{sender['person']}:{_text(action, 'action_ts')}",
         action=name,
         value=value,
         ts=ts,
@@ -336,7 +336,7 @@ def _text(body: Json, name: str) -> str:
     found = body.get(name)
     if not isinstance(found, str):
         return ""
-    if _storable(found) != found:
+    if _UNSTORABLE.search(found):
         raise BadPayload("That has characters that no text may have; type it instead of pasting it.")
     return found
 

@@ -11,6 +11,7 @@ from bot.core.approval import NeedsApproval, Refused
 from bot.core.model import Person, RequestState
 from bot.operations.approve_request import Granted, approve_request
 from bot.operations.deny_request import Denied, deny_request
+from bot.operations.describe_request import describe_request
 from bot.operations.panic import panic
 from bot.operations.record_people import record_people
 from bot.operations.take_press import AlreadyDecided, Press, Taken, take_press
@@ -334,3 +335,13 @@ class TestPress:
         request = made.a_request()
         self._press(made, request.id, channel="C1", ts="1.2")
         assert made.rows("SELECT channel, ts FROM messages") == [("C1", "1.2")]
+
+
+def test_a_decided_request_is_described_without_what_helps_to_decide(made: Made) -> None:
+    request = made.a_request()
+    pending = describe_request(made.world, request.id)
+    assert pending and pending.criteria and pending.usual_duration is None and pending.need == 1
+    deny_request(made.world, request.id, a_person(BEN), "not today")
+    decided = describe_request(made.world, request.id)
+    assert decided and decided.request.state is RequestState.DENIED
+    assert (decided.deciders, decided.criteria, decided.past) == (pending.deciders, (), ())
