@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from bot.core.model import Grant, Lease, Person, Request
+from bot.core.model import Grant, GrantState, Lease, Person, Request
 from bot.core.policy import Role
 from bot.core.use import Used
 from bot.operations._unit import Unit, World
@@ -13,16 +13,19 @@ from storage import facts, grants, requests
 
 @dataclass(frozen=True, slots=True)
 class GrantView:
-    """`role` is None when roles.toml has it no more; `why` is a sentence for the holder on what they
-    have to do first, and `until` when that is waited for. `leads_told` has the notes about this grant
-    that the leads have got."""
+    """A grant as messages and lists show it.
+
+    `role` is None when roles.toml has it no more. `used` is None before the end was asked for. `why` is
+    a sentence for the holder on what they have to do first, and `until` when that is waited for.
+    `leads_told` has the notes about this grant that the leads have got.
+    """
 
     grant: Grant
     request: Request
     role: Role | None
     person: Person
     leases: tuple[Lease, ...]
-    used: Used
+    used: Used | None
     why: str = ""
     until: int = 0
     leads_told: frozenset[str] = frozenset()
@@ -42,7 +45,7 @@ def describe_grant(world: World, grant_id: str) -> GrantView | None:
             role=u.policy.roles.get(grant.role),
             person=u.person(grant.person),
             leases=tuple(grants.leases(u.db, grant.id)),
-            used=used_of(u, [grant])[grant.id],
+            used=used_of(u, [grant])[grant.id] if grant.state in (GrantState.ENDING, GrantState.ENDED) else None,
             leads_told=_told(u, grant.id),
         )
 

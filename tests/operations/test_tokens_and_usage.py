@@ -274,6 +274,8 @@ class TestUsage:
         for outcome in ("allowed", "allowed", "expired"):
             meter.count(grant.id, "shop-admin", "10.0.0.1", outcome)
         meter.flush()
+        held = describe_grant(made.world, grant.id)
+        assert held is not None and held.used is None
         release_grant(made.world, grant.id, ANA)
         minute = START - START % 60
         assert self._sums(made, grant) == [
@@ -281,7 +283,7 @@ class TestUsage:
             '"source":"slack","sources":["10.0.0.1"]}'
         ]
         view = describe_grant(made.world, grant.id)
-        assert view is not None
+        assert view is not None and view.used is not None
         assert (view.used.times, view.used.first, view.used.last) == (2, minute, START)
 
     def test_a_grant_that_was_never_used_has_a_sum_of_nothing(self, made: Made) -> None:

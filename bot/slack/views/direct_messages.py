@@ -311,14 +311,14 @@ def _renewed(view: GrantView, now: int) -> Message:
 
 
 def _ended(view: GrantView, now: int) -> Message:
-    grant, ran = view.grant, view.grant.started_at is not None
+    grant, used = view.grant, view.used if view.grant.started_at is not None else None
     return message(
         f"Your access to {title_text(view.role, grant.role)} has ended."
-        + (f" It was {used_text(view.used)}." if ran else ""),
+        + (f" It was {used_text(used)}." if used else ""),
         paragraph(
             [*role_parts(view.role, grant.role), " has ended: ", *ended_because(grant, to_holder=True), "."],
             lasted(grant),
-            ["It was ", *used_parts(view.used), "."] if ran else [],
+            ["It was ", *used_parts(used), "."] if used else [],
             _again(grant),
         ),
     )
