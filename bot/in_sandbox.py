@@ -1,13 +1,13 @@
-"""`python -m bot.in_sandbox`: the bot as `access-bot run` runs it, but with a clock that whoever started it may move.
+"""Runs the bot like `access-bot run`, with a clock that its parent process can advance.
 
-That is how a grant of four hours is seen through in a minute in `access-bot demo`, the only place that starts it. No
-verb, setting or variable leads here, it refuses a Slack that is not on this machine, and it only goes ahead: access
-would rather end early than late. Everything in the bot asks this one clock, so everything follows. What is measured as
-time that really passes stays so: pauses that Slack asked for, time limits of calls, how often people are looked up.
+`access-bot demo` starts it as `python -m bot.in_sandbox`, to play a grant of four hours in a minute. No command,
+setting or variable leads here, it refuses any Slack that is not on this machine, and its clock never goes back: access
+may end early, but not late. Everything in the bot reads this one clock. Real time still rules the pauses that Slack
+asks for, the time limits of calls and how often people are looked up.
 
-Each line on standard input is JSON, `{"ahead": SECONDS}` with how far the clock is to be ahead of the machine's in all;
-each is answered by one line with what comes next. The first line comes before anything is started. When the input ends,
-so has the demo, and the bot goes too.
+Each line on standard input is JSON: `{"ahead": SECONDS}`, the total lead of the clock over the machine's. Each is
+answered by one line with what is due next. The first line arrives before anything starts. The bot stops when its input
+ends, because then the demo has ended.
 """
 
 import json
@@ -23,7 +23,8 @@ from typing import TextIO
 import click
 
 from bot.app import Base, build_base
-from bot.cli.common import Wrong, load
+from bot.cli.common import load
+from bot.cli.errors import Wrong
 from bot.clock import Clock
 from bot.core.effects import Queue
 from bot.core.errors import AccessBotError
@@ -35,7 +36,7 @@ from bot.process import serve
 
 
 class Ahead:
-    """The machine's clock, so many seconds ahead; never less than before."""
+    """Reads the machine's clock plus `seconds`, which never decreases."""
 
     def __init__(self, seconds: float = 0.0, wall: Callable[[], float] = time.time) -> None:
         self.seconds, self._wall = seconds, wall
@@ -44,20 +45,20 @@ class Ahead:
         return self._wall() + self.seconds
 
     def move(self, seconds: float) -> float:
-        """Goes ahead to `seconds`, and gives how far that was."""
+        """Sets the lead to `seconds` unless it is greater already, and returns the change."""
         before, self.seconds = self.seconds, max(self.seconds, seconds)
         return self.seconds - before
 
 
 class Follower(threading.Thread):
-    """Moves the clock as it is told, and says what comes next."""
+    """Advances the clock on request, and answers with what is due next."""
 
     def __init__(self, base: Base, ahead: Ahead, orders: Iterator[str], answers: TextIO) -> None:
         super().__init__(name="follower", daemon=True)
         self._base, self._ahead, self._orders, self._answers = base, ahead, orders, answers
 
     def run(self) -> None:
-        """Until whoever tells it has gone, or can't be understood: then the whole bot ends, as by SIGTERM."""
+        """Runs until the input ends or is invalid; then it stops the whole bot with SIGTERM."""
         try:
             for order in self._orders:
                 self._answer(self._obey(float(json.loads(order)["ahead"])))
@@ -76,13 +77,13 @@ class Follower(threading.Thread):
             print(json.dumps(said), file=self._answers, flush=True)
 
     def follow(self, seconds: float) -> None:
-        """Goes ahead, and has everything looked at that may be due now."""
+        """Advances the clock, and wakes every queue for work that is due by then."""
         if seconds > self._ahead.seconds:
             leap(self._base.world, lambda: self._ahead.move(seconds))
             self._base.bell.ring(frozenset(Queue), 0)
 
     def next(self) -> dict[str, object]:
-        """The time, and of all active access the next reminder and the next end."""
+        """Returns the time, and the next reminder and the next end of all active grants."""
         active = [grant for grant in list_grants(self._base.world) if grant.state is GrantState.ACTIVE]
         return {
             "now": self._base.world.now(),
@@ -98,7 +99,7 @@ def _first(grants: list[Grant], moment: Callable[[Grant], int | None]) -> dict[s
 
 @click.command()
 def main() -> None:
-    """Runs until its input ends, or it is told to stop."""
+    """Runs until the input ends or a signal stops it."""
     try:
         run()
     except AccessBotError as error:
@@ -106,13 +107,13 @@ def main() -> None:
 
 
 def run() -> None:
-    """Raises ConfigError, SchemaMismatch and StorageUnavailable before anything was started."""
+    """Raises ConfigError, SchemaMismatch and StorageUnavailable before anything starts."""
     settings = load("run")
     if not settings.slack_api_url.startswith("http://"):  # which the settings allow for loopback only
-        raise Wrong("This start is for the sandbox: SLACK_API_URL must be a stand-in on this machine.")
+        raise Wrong("Only the demo uses this command: SLACK_API_URL must be a Slack sandbox on this machine.")
     configure(settings.log_level, settings.log_format)
     if not (first := sys.stdin.readline()):
-        raise Wrong("This start is for the sandbox, which says on standard input how far its clock is ahead.")
+        raise Wrong("Only the demo uses this command: it sends the lead of its clock on standard input.")
     ahead = Ahead(float(json.loads(first)["ahead"]))
     base = build_base(settings, Source.CLOCK, clock=Clock(wall=ahead))
     Follower(base, ahead, iter(sys.stdin.readline, ""), sys.stdout).start()

@@ -1,7 +1,6 @@
-"""The command line: the table of verbs, and what every failure of theirs becomes. Nothing of the product is imported
-here, nor while the verbs are declared, so that `--help` answers at once.
-"""
+"""Defines the command line: its table of commands, and the exit code of every failure."""
 
+import logging
 import os
 import sys
 from io import TextIOWrapper
@@ -9,77 +8,78 @@ from typing import Any
 
 import click
 
-from bot.cli import accounts, audit, demo, grants, panic, requests, serving, setup, systems, usage
+from bot.cli.lazy import LazyCommand, LazyGroup
 from bot.core.errors import AccessBotError
+from bot.logs import redact
+
+log = logging.getLogger(__name__)
 
 
-class Verbs(click.Group):
-    """Turns every failure into one line on standard error and an exit code: 1 refused or nothing done, 2 something is
-    missing, wrong or out of reach, 130 interrupted."""
+class Commands(LazyGroup):
+    """Prints every failure as one line on standard error and exits.
+
+    The exit code is 1 for a refusal or nothing to do, 2 for a wrong setting or an unavailable
+    service, 130 for an interrupt.
+    """
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
         except (click.ClickException, click.exceptions.Exit, BrokenPipeError):
-            raise  # click says these itself; a closed pipe (`| head`) needs no words
+            raise  # click prints these; a closed pipe (`| head`) needs no message
         except (KeyboardInterrupt, click.Abort):
             ctx.exit(130)
         except AccessBotError as error:
             self._fail(ctx, str(error))
         except Exception as error:
-            self._fail(ctx, f"Unexpected {type(error).__name__}: {error} (LOG_LEVEL=DEBUG shows where)", error)
+            log.debug("unexpected", exc_info=error)
+            name = type(error).__name__
+            self._fail(ctx, f"Unexpected {name}: {error} (LOG_LEVEL=DEBUG shows the traceback)")
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(self.commands)  # in the order of the table
-
-    def _fail(self, ctx: click.Context, text: str, bug: Exception | None = None) -> None:
-        import logging
-
-        from bot.logs import redact
-
-        logging.getLogger(__name__).debug("unexpected", exc_info=bug)
+    def _fail(self, ctx: click.Context, text: str) -> None:
         click.echo(redact(text), err=True)
         ctx.exit(2)
 
 
 @click.group(
-    cls=Verbs,
+    cls=Commands,
+    commands=[
+        LazyCommand(name, module, help)
+        for name, module, help in (
+            ("run", "bot.cli.serving", "Run everything in one process."),
+            ("web", "bot.cli.serving", "Run HTTP only: token checks, and Slack events in HTTP mode."),
+            ("worker", "bot.cli.serving", "Run everything except HTTP."),
+            ("migrate", "bot.cli.migrate", "Bring the database schema up to date."),
+            ("check", "bot.cli.check", "Validate roles.toml offline."),
+            ("doctor", "bot.cli.doctor", "Check settings, database, Slack and every system, live."),
+            ("keys", "bot.cli.keys", "Create signing keys."),
+            ("manifest", "bot.cli.manifest", "Print the manifest of the Slack app."),
+            ("grants", "bot.cli.grants", "List and revoke access."),
+            ("requests", "bot.cli.requests", "List, approve and deny requests."),
+            ("panic", "bot.cli.panic", "End access now, and block new access until `resume`."),
+            ("resume", "bot.cli.panic", "Allow access again after `panic`."),
+            ("audit", "bot.cli.audit", "Query, export and verify the audit log."),
+            ("usage", "bot.cli.usage", "Show how access was used."),
+            ("systems", "bot.cli.systems", "Find drift, and confirm the new address of a system."),
+            ("accounts", "bot.cli.accounts", "List and correct account links."),
+            ("demo", "bot.cli.demo", "Play a whole lifecycle in a local Slack sandbox."),
+            ("sandbox", "bot.cli.demo", "Run the Slack sandbox without a bot."),
+        )
+    ],
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Example: access-bot grants list. Settings come from the environment and from .env. "
-    "Exit codes: 0 done, 1 refused or nothing done, 2 something is missing or wrong.",
+    "Exit codes: 0 done, 1 refused or nothing to do, 2 a setting is wrong or a service unavailable.",
 )
 @click.version_option(package_name="access-bot", message="access-bot %(version)s")
 def cli() -> None:
-    """Temporary production access over Slack: ask, approve, and it ends by itself."""
-
-
-for verb in (
-    serving.run,
-    serving.web,
-    serving.worker,
-    setup.migrate,
-    setup.check,
-    setup.doctor,
-    setup.keys,
-    setup.manifest,
-    grants.grants,
-    requests.requests,
-    panic.panic,
-    panic.resume,
-    audit.audit,
-    usage.usage,
-    systems.systems,
-    accounts.accounts,
-    demo.demo,
-    demo.sandbox,
-):
-    cli.add_command(verb)
+    """Temporary production access in Slack: people request it, approvers decide, and it ends
+    automatically."""
 
 
 def main() -> None:
     """The entry point of `access-bot` and of `python -m bot`."""
-    os.umask(0o077)  # the database has reasons, people and tokens in it: no other account may read it
+    os.umask(0o077)  # the database holds reasons, people and tokens: no other account may read it
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a terminal that can't show a name must not hide the list
+            stream.reconfigure(errors="replace")  # a name that the terminal lacks must not end a list
     cli(prog_name="access-bot")

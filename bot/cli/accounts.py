@@ -1,23 +1,27 @@
-"""`access-bot accounts`: whom each connected system knows people as, and correcting that."""
+"""Implements `access-bot accounts`: lists account links and removes wrong ones."""
 
 import click
 
-from bot.cli.common import Refusal, actor, confirm, json_option, opened, person_named, yes_option
+from bot.cli.common import actor, confirm, json_option, opened, person_named, yes_option
+from bot.cli.errors import Refusal
 from bot.cli.plain import json_line, table
+from bot.core.approval import Refused
+from bot.operations.keep_pins import list_accounts, unlink_account
 
 
 @click.group(epilog="Example: access-bot accounts list")
 def accounts() -> None:
-    """Whom connected systems know people as."""
+    """List and correct account links.
+
+    An account link says which account on a connected system belongs to a person.
+    """
 
 
 @accounts.command("list", epilog="Example: access-bot accounts list --json")
 @json_option
 def list_(as_json: bool) -> None:
-    """Every account that was found once and is kept since, whatever the person's e-mail becomes."""
+    """List every account link. A link stays when the person's e-mail changes."""
     with opened("accounts") as base:
-        from bot.operations.keep_pins import list_accounts
-
         found = list_accounts(base.world)
         if as_json:
             for row in found:
@@ -25,7 +29,7 @@ def list_(as_json: bool) -> None:
         elif found:
             table(("SYSTEM", "PERSON", "ACCOUNT"), found)
         else:
-            click.echo("Nobody is bound to an account.")
+            click.echo("No account links.")
 
 
 @accounts.command(epilog="Example: access-bot accounts unlink code ana@example.com")
@@ -33,14 +37,15 @@ def list_(as_json: bool) -> None:
 @click.argument("user")
 @yes_option
 def unlink(system: str, user: str, yes: bool) -> None:
-    """Undo a wrong binding: USER (Slack id or e-mail) is looked for anew on SYSTEM at the next grant."""
-    with opened("accounts") as base:
-        from bot.core.approval import Refused
-        from bot.operations.keep_pins import unlink_account
+    """Remove a wrong account link.
 
+    The next grant looks USER (Slack id or e-mail) up on SYSTEM again.
+    """
+    with opened("accounts") as base:
         person = person_named(base.world, user)
-        confirm(f"{person} will be looked for anew on {system}, and the account may then be another's. Go on?", yes)
+        again = f"The next grant looks {person} up on {system} again"
+        confirm(f"{again}, and may find another account. Continue?", yes)
         unlinked = unlink_account(base.world, actor(), system, person)
         if isinstance(unlinked, Refused):
             raise Refusal(unlinked.reason)
-        click.echo(f"{person} is not bound to {unlinked} on {system} any more.")
+        click.echo(f"{person} is no longer linked to {unlinked} on {system}.")

@@ -1,66 +1,67 @@
-"""`access-bot audit`: the log as a table, as a file, and whether it is whole. That somebody looked is in it too."""
+"""Implements `access-bot audit`: queries, exports and verifies the audit log."""
 
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import astuple
-from itertools import islice
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import click
 
-from bot.cli.common import Refusal, Verb, Wrong, actor, json_option, limit_option, opened, person_named
-from bot.cli.plain import table, utc
-
-if TYPE_CHECKING:
-    from bot.core.audit import Record
-    from bot.operations._unit import World
-    from storage.audit import Filters
+from bot.cli.common import Command, actor, json_option, limit_option, opened, person_named
+from bot.cli.errors import Refusal, Wrong
+from bot.cli.plain import progress, table, utc
+from bot.core.approval import Refused
+from bot.core.audit import Event, Record
+from bot.core.export import json_lines
+from bot.core.moments import parse_moment
+from bot.core.policy_values import did_you_mean
+from bot.operations._unit import World
+from bot.operations.read_audit import Filters, export_audit, export_csv, read_audit
+from bot.operations.record_verified import record_verified
+from bot.operations.verify_audit import said, verify_audit
 
 Row = TypeVar("Row")
 
-STEP = 5000
-"""Rows between two words on progress."""
-
 _NAMES = {"user": "person"}
 _FILTERS = {
-    "user": "Who did it, or whom it was done to: Slack id, e-mail, os:NAME, rule:NAME or system.",
-    "role": "Only of this role.",
-    "system": "Only on this system.",
-    "event": "Only this event, or all that begin like it: grant:access:ended, grant:access, grant.",
-    "request": "Only of this request.",
-    "grant": "Only of this grant.",
-    "since": "From then on: how long ago (7d), a day (2026-11-22) or a time (2026-11-22T14:05), in UTC.",
-    "until": "Until then; a day is included.",
+    "user": "Actor or subject: a Slack id, an e-mail, os:NAME, rule:NAME or system.",
+    "role": "Name of a role.",
+    "system": "Name of a system.",
+    "event": "Name of an event, or its beginning: grant:access:ended, grant:access, grant.",
+    "request": "Id of a request.",
+    "grant": "Id of a grant.",
+    "since": "First moment, in UTC: an age (7d), a day (2026-11-22) or a time (2026-11-22T14:05).",
+    "until": "Last moment, in the same forms; a day is included as a whole.",
 }
 
 
-def filter_options(verb: Verb) -> Verb:
-    """The filters that `list` and `export` have in common."""
+def filter_options(command: Command) -> Command:
+    """Declares the filters that `list` and `export` share."""
     for name, help in reversed(_FILTERS.items()):
-        verb = click.option(f"--{name}", help=help)(verb)
-    return verb
+        command = click.option(f"--{name}", help=help)(command)
+    return command
 
 
 @click.group(epilog="Example: access-bot audit list --user ana@example.com --since 7d")
 def audit() -> None:
-    """The audit log: query, export, check."""
+    """Query, export and verify the audit log."""
 
 
 @audit.command("list", epilog="Example: access-bot audit list --role shop-admin --event grant --since 7d")
 @filter_options
 @click.option(
-    "--before", type=click.IntRange(1, 2**63 - 1), help="Only records older than the one of this SEQ: the next page."
+    "--before",
+    type=click.IntRange(1, 2**63 - 1),
+    help="Only records older than record SEQ: the next page.",
+    metavar="SEQ",
 )
 @json_option
 @limit_option(20)
 def list_(before: int | None, as_json: bool, limit: int, **asked: str | None) -> None:
-    """One page of records, the newest first."""
+    """List one page of records, newest first. The query itself is recorded."""
     with opened("audit") as base:
-        from bot.core.approval import Refused
-        from bot.core.export import json_lines
-        from bot.operations.read_audit import read_audit
-
-        found = read_audit(base.world, actor(), _filters(base.world, asked), before, limit + 1)
+        filters = _filters(base.world, asked)
+        found = read_audit(base.world, actor(), filters, before, limit + 1)
         if isinstance(found, Refused):
             raise Refusal(found.reason)
         records = found[:limit]
@@ -72,40 +73,45 @@ def list_(before: int | None, as_json: bool, limit: int, **asked: str | None) ->
         else:
             _table(records)
         if len(found) > limit:
-            click.echo(f"There are older ones: --before {records[-1].seq}", err=True)
+            click.echo(f"For older records: --before {records[-1].seq}", err=True)
 
 
 @audit.command(epilog="Example: access-bot audit export --format csv --since 2026-11-01 > audit.csv")
-@click.option("--format", "form", type=click.Choice(["jsonl", "csv"]), default="jsonl", show_default=True)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["jsonl", "csv"]),
+    default="jsonl",
+    show_default=True,
+    help="JSON lines (exact), or CSV for a spreadsheet.",
+)
 @filter_options
 def export(form: str, **asked: str | None) -> None:
-    """Every matching record to standard output, the oldest first."""
+    """Write every matching record to standard output, oldest first. The export is recorded."""
     with opened("audit") as base:
-        from bot.core.export import json_lines
-        from bot.operations.read_audit import export_audit, export_csv
-
-        filters, out = _filters(base.world, asked), sys.stdout.buffer  # always UTF-8, whatever the terminal speaks
+        filters, out = _filters(base.world, asked), sys.stdout.buffer  # UTF-8 on every terminal
         if form == "csv":
-            out.writelines(export_csv(base.world, actor(), filters, _counted))
+            out.writelines(export_csv(base.world, actor(), filters, _watched))
         else:
             count, rows = export_audit(base.world, actor(), filters)
-            out.writelines(map(str.encode, json_lines(_counted(rows, count))))
+            out.writelines(map(str.encode, json_lines(_watched(rows, count))))
         out.flush()
 
 
 @audit.command(epilog="Example: access-bot audit verify || echo 'treat it as an incident'")
 def verify() -> None:
-    """Check the whole log, and that it tells what the database holds.
+    """Verify the whole chain of records, and compare the log with the database.
 
-    Exit code 0 intact, 1 broken, 2 could not be checked.
+    Exit code 0: intact. 1: broken. 2: could not be checked.
     """
     with opened("audit") as base:
-        from bot.operations.record_verified import record_verified
-        from bot.operations.verify_audit import said, verify_audit
+        with progress("Records", 0, step=1) as bar:
 
-        watched = sys.stderr.isatty()
-        verdict = verify_audit(base.world, _say_progress if watched else None)
-        click.echo("", err=True, nl=watched)
+            def advance(done: int, count: int) -> None:
+                bar.length, bar.label = max(done, count), f"{count:,} records"
+                bar.update(done - bar.pos)
+
+            verdict = verify_audit(base.world, advance)
         if verdict.broken is not None:
             raise Refusal(said(verdict))
         if verdict.unchecked:
@@ -114,73 +120,47 @@ def verify() -> None:
         click.echo(said(verdict))
 
 
-def _counted(rows: Iterable[Row], count: int) -> Iterator[Row]:
-    """The rows, with progress told on a terminal."""
-    if not sys.stderr.isatty():
-        yield from rows
-        return
-    done, rows = 0, iter(rows)
-    while batch := list(islice(rows, STEP)):
-        yield from batch
-        done += len(batch)
-        _say_progress(done, count)
-    click.echo(err=True)
+def _watched(rows: Iterable[Row], count: int) -> Iterator[Row]:
+    """Yields the rows, and shows the progress on a terminal."""
+    with progress(f"{count:,} records", count, rows) as bar:
+        yield from bar
 
 
-def _say_progress(done: int, count: int) -> None:
-    click.echo(f"\r{done:,} of {max(done, count):,} records", err=True, nl=False)
-
-
-def _filters(world: "World", asked: dict[str, str | None]) -> "Filters":
-    """What was asked for as filters; raises for what can't be meant."""
-    from bot.operations.read_audit import Filters
-
+def _filters(world: World, asked: dict[str, str | None]) -> Filters:
+    """Parses the options of `filter_options`. Raises for an unknown value."""
     given = {name: value for name, value in asked.items() if value is not None}
-    read: dict[str, Any] = {_NAMES.get(name, name): _read(world, name, value) for name, value in given.items()}
-    return Filters(**read)
+    values: dict[str, Any] = {_NAMES.get(name, name): _value(world, name, text) for name, text in given.items()}
+    return Filters(**values)
 
 
-def _read(world: "World", name: str, value: str) -> str | int:
-    from bot.core.moments import parse_moment
-
+def _value(world: World, name: str, text: str) -> str | int:
     if name == "user":
-        return value if value == "system" or value.startswith(("os:", "rule:")) else person_named(world, value)
+        is_name = text == "system" or text.startswith(("os:", "rule:"))
+        return text if is_name else person_named(world, text)
     if name == "event":
-        return _event(value)
+        return _event(text)
     if name in ("since", "until"):
-        return parse_moment(value, world.now(), "UTC", closing=name == "until")
-    return value
+        return parse_moment(text, world.now(), "UTC", closing=name == "until")
+    return text
 
 
-def _event(value: str) -> str:
-    from bot.core.audit import Event
-    from bot.core.policy_values import did_you_mean
-
-    if not any(event.startswith(value) for event in Event):
-        raise Wrong(f"No event is called “{value}”, nor begins like that{did_you_mean(value, list(Event))}")
-    return value
+def _event(text: str) -> str:
+    if not any(event.startswith(text) for event in Event):
+        raise Wrong(f"Unknown event “{text}”{did_you_mean(text, list(Event))}")
+    return text
 
 
-def _table(records: "list[Record]") -> None:
+_COLUMNS = ("event", "actor", "subject", "role", "system", "request", "grant", "reason")
+
+
+def _table(records: list[Record]) -> None:
     table(
-        ("SEQ", "AT", "EVENT", "ACTOR", "SUBJECT", "ROLE", "SYSTEM", "REQUEST", "GRANT", "REASON"),
+        ("SEQ", "AT", *map(str.upper, _COLUMNS)),
         (
             (
                 record.seq,
                 utc(record.at),
-                *(
-                    str(value) or "–"
-                    for value in (
-                        record.event,
-                        record.actor,
-                        record.subject,
-                        record.role,
-                        record.system,
-                        record.request,
-                        record.grant,
-                        record.reason,
-                    )
-                ),
+                *(str(getattr(record, column)) or "–" for column in _COLUMNS),
             )
             for record in records
         ),

@@ -1,53 +1,67 @@
-"""The verbs that show the product in a local stand-in for Slack: the whole lifecycle, or the workspace alone."""
+"""Implements `access-bot demo` and `access-bot sandbox`: the product in a local Slack sandbox."""
 
+import json
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import click
 
-from bot.cli.common import Wrong
+from bot.cli.errors import Wrong
+from bot.slack.manifest import manifest as build_manifest
 
-port_option = click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port of the page; 0 takes any.")
+try:
+    from bot.sandbox.__main__ import serve
+    from bot.sandbox.demo import main as play
+except ModuleNotFoundError as error:
+    if error.name != "websockets":  # which only the extra `sandbox` installs
+        raise
+
+port_option = click.option(
+    "--port", type=click.IntRange(0, 65535), default=0, help="Port of the page; 0 picks a free one."
+)
 
 
-@click.command(epilog="Example: access-bot demo --exit, in a checkout; exit code 0 if everything happened, else 1.")
-@click.option("--exit", "ends", is_flag=True, help="End when it has been played; without a terminal it always does.")
-@click.option("--fresh", is_flag=True, help="Start over instead of going on where you left it.")
+@click.command(
+    epilog="Example: access-bot demo --exit, in a checkout. Exit code 0: every step happened. 1: a step did not."
+)
+@click.option("--exit", "ends", is_flag=True, help="Exit after the last step, as it does without a terminal.")
+@click.option("--fresh", is_flag=True, help="Start over instead of resuming the last demo.")
 @port_option
 @click.pass_context
 def demo(ctx: click.Context, ends: bool, fresh: bool, port: int) -> None:
-    """Play one lifecycle in a workspace in the browser, then stay up to play with.
+    """Play a whole lifecycle in a local Slack sandbox.
 
-    The bot runs unmodified, on SQLite, with a real nginx that asks its gate: request, approval, token, reminder,
-    renewal, end on time, audit. It prints the address of the page, which only this machine can reach.
+    The bot runs unmodified, on SQLite, with a real nginx that asks it for every request. The demo
+    shows request, approval, token, reminder, renewal, timely end and audit log, then keeps running
+    for you to try. It prints the address of the page, which only this machine can reach.
     """
     _must_be_installed()
-    from bot.sandbox.demo import main
-
-    ctx.exit(main(ends=ends or not sys.stdout.isatty(), fresh=fresh, port=port))
+    ctx.exit(play(ends=ends or not sys.stdout.isatty(), fresh=fresh, port=port))
 
 
-@click.command(epilog="Example: access-bot sandbox --port 8000, and the bot in another terminal with what it prints.")
+@click.command(
+    epilog="Example: access-bot sandbox --port 8000; "
+    "then start a bot in another terminal with the environment that it prints."
+)
 @port_option
-@click.option("--manifest", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Another app's, JSON.")
-@click.option("--request-url", help="Deliver by signed HTTP to this URL instead of Socket Mode.")
-@click.option("--rate-limits/--no-rate-limits", default=True, help="Slack's rate limits.")
+@click.option(
+    "--manifest",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Manifest of another app, JSON.",
+)
+@click.option("--request-url", help="Deliver by signed HTTP to this URL, not by Socket Mode.")
+@click.option("--rate-limits/--no-rate-limits", default=True, help="Apply Slack's rate limits.")
 def sandbox(port: int, manifest: Path | None, request_url: str | None, rate_limits: bool) -> None:
-    """Run the workspace alone, with a page, and print the environment for a bot to join it."""
+    """Run the Slack sandbox without a bot.
+
+    It serves a page and prints the environment with which a bot joins.
+    """
     _must_be_installed()
-    import json
-
-    from bot.sandbox.__main__ import serve
-    from bot.slack.manifest import manifest as built
-
-    serve(port, json.loads(manifest.read_text()) if manifest else built("socket"), request_url, rate_limits)
+    app = json.loads(manifest.read_text()) if manifest else build_manifest("socket")
+    serve(port, app, request_url, rate_limits)
 
 
 def _must_be_installed() -> None:
-    """Refuses when the library that the stand-in needs is missing: only an extra brings it."""
-    from importlib.util import find_spec
-
     if find_spec("websockets") is None:
-        raise Wrong(
-            "The stand-in for Slack needs websockets, which is not installed: pip install 'access-bot[sandbox]'"
-        )
+        raise Wrong("The sandbox needs websockets: pip install 'access-bot[sandbox]'")

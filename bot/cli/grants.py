@@ -1,61 +1,61 @@
-"""`access-bot grants`: who has what, and ending it without Slack."""
-
-from typing import TYPE_CHECKING
+"""Implements `access-bot grants`: lists grants and revokes one without Slack."""
 
 import click
 
-from bot.cli.common import Refusal, actor, confirm, json_option, limit_option, opened, yes_option
+from bot.cli.common import actor, confirm, json_option, limit_option, opened, yes_option
+from bot.cli.errors import Refusal
+from bot.cli.hands import end_work, ending_lines
 from bot.cli.plain import clean, json_line, moment, relative, table, utc
-
-if TYPE_CHECKING:
-    from bot.core.model import Grant
-    from bot.core.use import Used
-    from bot.operations._unit import World
+from bot.core.approval import Refused
+from bot.core.model import HELD, Grant
+from bot.core.use import Used
+from bot.operations._unit import World
+from bot.operations.describe_grant import describe_grant
+from bot.operations.describe_usage import used_of_grants
+from bot.operations.list_rows import list_grants
+from bot.operations.record_people import find_person
+from bot.operations.revoke_grant import revoke_grant
 
 
 @click.group(epilog="Example: access-bot grants list")
 def grants() -> None:
-    """Who has what access now, and ending it."""
+    """List and revoke access."""
 
 
 @grants.command("list", epilog="Example: access-bot grants list --json | jq -r .grant")
 @json_option
 @limit_option(1000)
 def list_(as_json: bool, limit: int) -> None:
-    """Everything that is not over yet, the soonest end first."""
+    """List every grant that has not ended, soonest end first."""
     with opened("grants", only_ending=True) as base:
-        from bot.operations.describe_usage import used_of_grants
-        from bot.operations.list_rows import list_grants
-
         found = list_grants(base.world, limit)
         if as_json:
             used = used_of_grants(base.world, found)
             for grant in found:
                 json_line(_as_json(grant, used[grant.id]))
         elif not found:
-            click.echo("Nobody has any access.")
+            click.echo("No grants.")
         else:
             _table(base.world, found)
         if len(found) == limit:
-            click.echo(f"These are the first {limit}; pass --limit for more.", err=True)
+            click.echo(f"Showing the first {limit}; pass --limit for more.", err=True)
 
 
 @grants.command(epilog="Example: access-bot grants revoke g4k2m9p0q1rs --yes")
 @click.argument("grant")
 @yes_option
 def revoke(grant: str, yes: bool) -> None:
-    """End the access GRANT now. The id is in `grants list`, and in the header X-Access-Grant that /auth answers."""
-    with opened("grants", only_ending=True) as base:
-        from bot.cli.hands import end_work, ending_lines
-        from bot.core.approval import Refused
-        from bot.core.model import HELD
-        from bot.operations.describe_grant import describe_grant
-        from bot.operations.revoke_grant import revoke_grant
+    """Revoke GRANT now.
 
+    `grants list` shows its id, and /auth answers it in the header X-Access-Grant.
+    """
+    with opened("grants", only_ending=True) as base:
         view = describe_grant(base.world, grant)
         if view is not None and view.grant.state in HELD:
-            told = f"{clean(view.person.name)} has {view.grant.role} until {utc(view.grant.ends_at)}"
-            confirm(f"{told} ({relative(view.grant.ends_at, base.world.now())}). End it now?", yes)
+            ends_at = view.grant.ends_at
+            left = relative(ends_at, base.world.now())
+            held = f"{clean(view.person.name)} has {view.grant.role} until {utc(ends_at)} ({left})."
+            confirm(f"{held} Revoke it now?", yes)
         outcome = revoke_grant(base.world, actor(), grant=grant)
         if isinstance(outcome, Refused):
             raise Refusal(outcome.reason)
@@ -64,9 +64,7 @@ def revoke(grant: str, yes: bool) -> None:
             click.echo(line)
 
 
-def _table(world: "World", found: "list[Grant]") -> None:
-    from bot.operations.record_people import find_person
-
+def _table(world: World, found: list[Grant]) -> None:
     people = {grant.person: find_person(world, grant.person) for grant in found}
     names = {id: person.name if person else "" for id, person in people.items()}
     now = world.now()
@@ -89,7 +87,7 @@ def _table(world: "World", found: "list[Grant]") -> None:
     )
 
 
-def _as_json(grant: "Grant", used: "Used") -> dict[str, object]:
+def _as_json(grant: Grant, used: Used) -> dict[str, object]:
     return {
         "grant": grant.id,
         "request": grant.request,

@@ -1,6 +1,4 @@
-"""Does the work on real systems that a verb has left, here and now, and says what really came of it. A bot that runs
-may be quicker: then it is waited for.
-"""
+"""Starts and ends access from the command line, and reports what the systems confirmed."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -12,13 +10,14 @@ from bot.operations._unit import World
 from bot.operations.describe_grant import GrantView, describe_grant
 
 PATIENCE = 3
-"""Seconds to wait for what a running bot has in hand."""
+"""Seconds to wait for work that a running bot has already claimed."""
 
 OVER = frozenset({GrantState.ENDED, GrantState.FAILED})
 
 
 def end_work(base: Base, grants: Sequence[str]) -> None:
-    """Makes ends real. A start that an end overtook stands before it in its lane, so starts get a turn too."""
+    """Ends the grants on their systems. Starts get a turn too: a start that was queued before the
+    end holds it up."""
     hands = build_hands(base)
     for queue in (Queue.END, Queue.START, Queue.END):
         hands.drain(queue)
@@ -32,23 +31,24 @@ def end_work(base: Base, grants: Sequence[str]) -> None:
 
 
 def start_work(base: Base, grant: str) -> None:
-    """Makes a start, or an extension, real."""
+    """Starts or extends the grant on its systems."""
     build_hands(base).drain(Queue.START)
     _wait(lambda: _state(base.world, grant) is not GrantState.STARTING)
 
 
 def ending_lines(world: World, grant: str) -> list[str]:
-    """What each system of the grant has confirmed."""
+    """Reports for each system of the grant whether it has confirmed the revocation."""
     view = describe_grant(world, grant)
     return [_ending_line(view, place) for place in range(len(view.leases))] if view else []
 
 
 def _ending_line(view: GrantView, place: int) -> str:
-    lease = view.leases[place]
+    lease, grant = view.leases[place], view.grant.id
     if lease.state is GrantState.ENDED:
-        return f"{view.grant.id} ended on {lease.system}."
+        return f"{grant} ended on {lease.system}."
     why = f" ({lease.error})" if lease.error else ""
-    return f"{view.grant.id} asked; {lease.system} has not confirmed yet{why}. The bot tries until it does."
+    unconfirmed = f"{lease.system} has not confirmed the revocation yet{why}"
+    return f"{grant} is ending: {unconfirmed}. The bot retries until it does."
 
 
 def _state(world: World, grant: str) -> GrantState | None:

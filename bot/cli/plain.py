@@ -1,52 +1,76 @@
-"""Rows as aligned text for people, or as JSON lines for scripts. What somebody typed can't move the cursor."""
+"""Prints rows as a table or as JSON lines, and makes typed text safe for a terminal."""
 
+import json
+import sys
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
+from typing import Any, TypeVar
 
 import click
+from wcwidth import clip, ljust, width
+
+Row = TypeVar("Row")
 
 WIDEST = 60
-"""Characters of a cell."""
+"""Columns on the screen that a cell may take."""
+
+PROGRESS_STEP = 5000
+"""Rows between two updates of a progress bar."""
 
 
 def table(titles: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Prints rows under their titles; the last column is not padded."""
     lines = [list(titles), *([clean(str(cell)) for cell in row] for row in rows)]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    widths = [max(map(width, column)) for column in zip(*lines, strict=True)]
     for line in lines:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+        cells = (ljust(cell, wide) for cell, wide in zip(line, widths, strict=True))
+        click.echo("  ".join(cells).rstrip())
 
 
 def json_line(values: Mapping[str, object]) -> None:
-    """Prints one object; only ASCII, so that no terminal is led astray by what somebody typed."""
-    import json
-
+    """Prints one object in ASCII, so that typed text cannot control the terminal."""
     click.echo(json.dumps(values))
 
 
+def progress(
+    label: str, count: int, rows: Iterable[Row] = (), step: int = PROGRESS_STEP
+) -> AbstractContextManager[Any]:
+    """Shows a progress bar on standard error, if that is a terminal."""
+    return click.progressbar(
+        rows,
+        length=count,
+        label=label,
+        show_percent=True,
+        update_min_steps=step,
+        file=sys.stderr,
+        hidden=not sys.stderr.isatty(),
+    )
+
+
 def clean(text: str, widest: int = WIDEST) -> str:
-    """`text` on one line, without control and bidirectional characters, cut to `widest`."""
+    """Returns `text` on one line, without control and bidirectional characters, cut to `widest`."""
     plain = "".join(char if char.isprintable() else " " if char in "\n\t" else "?" for char in text)
-    return plain if len(plain) <= widest else plain[: widest - 1] + "…"
+    return plain if width(plain) <= widest else clip(plain, 0, widest - 1) + "…"
 
 
 def counted(number: int, word: str) -> str:
-    """`1 role`, `2 roles`."""
+    """Returns `1 role`, `2 roles`."""
     return f"{number:,} {word}" + ("" if number == 1 else "s")
 
 
 def utc(at: int | None) -> str:
-    """`2026-11-22 14:05 UTC`; "–" for no time."""
+    """Returns `2026-11-22 14:05 UTC`, or "–" for None."""
     return "–" if at is None else datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def moment(at: int | None) -> str | None:
-    """RFC 3339 in UTC, for JSON."""
+    """Returns RFC 3339 in UTC, for JSON."""
     return None if at is None else datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def relative(at: int, now: int) -> str:
-    """`in 29 min`, `in 3 h 05 min`, `2 d ago`; rounded towards now."""
+    """Returns `in 29 min`, `in 3 h 05 min` or `2 d ago`, rounded towards now."""
     words = _span(abs(at - now))
     return f"in {words}" if at > now else f"{words} ago" if at < now else "now"
 

@@ -1,96 +1,93 @@
-"""`access-bot systems`: compares the connected systems with the grants, and confirms a system's new address."""
+"""Implements `access-bot systems`: finds drift, and confirms the new address of a system."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import click
 
-from bot.cli.common import Refusal, Wrong, actor, confirm, json_option, on_terminal, opened, yes_option
+from bot.app import Base, build_systems
+from bot.cli.common import actor, confirm, json_option, on_terminal, opened, yes_option
+from bot.cli.errors import Refusal, Wrong
 from bot.cli.plain import clean, counted, json_line, table
-
-if TYPE_CHECKING:
-    from bot.app import Base
-    from bot.core.findings import Finding, Seen
-    from bot.survey import Survey
+from bot.connectors import target_of
+from bot.core.approval import Refused
+from bot.core.findings import EXCESS, Finding, Seen
+from bot.operations.confirm_move import confirm_move
+from bot.operations.reconcile import reconcile
+from bot.operations.remove_found import Removal, ask_removal, record_removed, said
+from bot.survey import Survey
 
 
 @click.group(epilog="Example: access-bot systems drift")
 def systems() -> None:
-    """The connected systems themselves."""
+    """Find drift, and confirm the new address of a system."""
 
 
 @systems.command("confirm-target", epilog="Example: access-bot systems confirm-target orders-db")
 @click.argument("system")
 @yes_option
 def confirm_target(system: str, yes: bool) -> None:
-    """Say that SYSTEM is the same one at its new place, so that ends there count.
+    """Confirm that SYSTEM is the same system at its new address.
 
-    Access that was made where its settings led before stays "ending" until then: what is not found elsewhere has not
-    ended. If the old one still runs, put the settings back instead until it has ended there.
+    Until then, access granted at the old address stays "ending", because its absence at another
+    address proves nothing. If the old system still runs, restore the settings instead until that
+    access has ended.
     """
     with opened("systems") as base:
-        from bot.app import build_systems
-        from bot.connectors import target_of
-        from bot.core.approval import Refused
-        from bot.operations.confirm_move import confirm_move
-
         known = base.world.policy().systems.get(system)
         if known is None:
             raise Wrong(f"There is no system {system} in roles.toml.")
         target = target_of(build_systems(base.world).of(system, known.connector))
-        confirm(f"What was made on {system} before will be ended, and looked for, where it leads now. Go on?", yes)
-        told = confirm_move(base.world, actor(), system, target)
-        if isinstance(told, Refused):
-            raise Refusal(told.reason)
-        click.echo(f"{system} is the same system at its new place, for {counted(told, 'grant')}.")
+        change = f"Access granted on {system} so far will be checked and revoked at its new address"
+        confirm(f"{change}. Continue?", yes)
+        moved = confirm_move(base.world, actor(), system, target)
+        if isinstance(moved, Refused):
+            raise Refusal(moved.reason)
+        click.echo(f"The new address of {system} is confirmed for {counted(moved, 'grant')}.")
 
 
 @systems.command(epilog="Example: access-bot systems drift || access-bot systems drift --remove")
-@click.option("--remove", is_flag=True, help="Ask for each thing that should not be there, and remove it.")
+@click.option("--remove", is_flag=True, help="Ask for each unexpected access, and remove it.")
 @yes_option
 @json_option
 @click.pass_context
 def drift(ctx: click.Context, remove: bool, yes: bool, as_json: bool) -> None:
-    """Ask every system what is there: what has ended and still is, what no grant says, what is missing.
+    """Compare the access on every system with the grants.
 
-    Exit code 0 nothing found (or all of it removed), 1 something found, 2 some system could not be asked.
+    It finds access without a grant, access of a grant that has ended, and access that is missing.
+
+    Exit code 0: no drift, or all of it removed. 1: drift. 2: a system could not be checked.
     """
     with opened("systems") as base:
-        from bot.app import build_systems
-        from bot.operations.reconcile import reconcile
-        from bot.survey import Survey
-
         if remove and not yes and not on_terminal():
-            raise Wrong("There is no terminal to ask on: pass --yes to remove it all without a question.")
+            raise Wrong("Confirmation needs a terminal: pass --yes to remove everything.")
         survey = Survey(base.world, build_systems(base.world))
         seen = survey.look()
         found = reconcile(base.world, seen, actor())
         _show(found, seen, as_json)
         left = [each for each in found if not (remove and _removed(base, survey, each, yes))]
-        unasked = [one for one in seen if one.problem]
-    ctx.exit(1 if left else 2 if unasked else 0)
+        failed = [one for one in seen if one.problem]
+    ctx.exit(1 if left else 2 if failed else 0)
 
 
-def _show(found: "Sequence[Finding]", seen: "Sequence[Seen]", as_json: bool) -> None:
+def _show(found: Sequence[Finding], seen: Sequence[Seen], as_json: bool) -> None:
     for one in seen:
         if one.problem:
-            click.echo(f"{one.system} could not be asked, or not in full: {clean(one.problem, 300)}", err=True)
+            problem = f"not checked, or not in full: {clean(one.problem, 300)}"
+            click.echo(f"{one.system}: {problem}", err=True)
     if as_json:
+        names = ("id", "system", "what", "name", "grant", "detail")
         for each in found:
-            json_line({name: getattr(each, name) for name in ("id", "system", "what", "name", "grant", "detail")})
+            json_line({name: getattr(each, name) for name in names})
     elif found:
-        rows = [(each.system, each.what, each.name or "–", each.grant or "–", each.detail or "–") for each in found]
-        table(("SYSTEM", "WHAT", "NAME", "GRANT", "DETAIL"), rows)
+        columns = ("system", "what", "name", "grant", "detail")
+        rows = [[getattr(each, column) or "–" for column in columns] for each in found]
+        table([column.upper() for column in columns], rows)
     else:
-        click.echo(f"Nothing was found on {counted(sum(not one.problem for one in seen), 'system')}.")
+        click.echo(f"No drift on {counted(sum(not one.problem for one in seen), 'system')}.")
 
 
-def _removed(base: "Base", survey: "Survey", finding: "Finding", yes: bool) -> bool:
-    """Whether it is gone: asked for, confirmed, and read back."""
-    from bot.core.approval import Refused
-    from bot.core.findings import EXCESS
-    from bot.operations.remove_found import Removal, ask_removal, record_removed, said
-
+def _removed(base: Base, survey: Survey, finding: Finding, yes: bool) -> bool:
+    """Asks for confirmation, removes the access, and tells whether the system confirmed that."""
     what = f"{clean(finding.name or finding.grant)} on {finding.system}"
     if finding.what not in EXCESS or not (yes or click.confirm(f"Remove {what}?", err=True)):
         return False
@@ -98,7 +95,8 @@ def _removed(base: "Base", survey: "Survey", finding: "Finding", yes: bool) -> b
     if isinstance(asked, Refused):
         click.echo(f"{what}: {asked.reason}", err=True)
         return False
-    removal = survey.remove(finding.id) or Removal(finding, "it is not known to be there any more: look again")
+    gone = "no longer known to be there; run `access-bot systems drift` again"
+    removal = survey.remove(finding.id) or Removal(finding, gone)
     record_removed(base.world, removal, actor())
     click.echo(clean(said(removal), 400), err=bool(removal.error))
     return not removal.error

@@ -1,12 +1,21 @@
 """Whether the database takes a write, and whether the audit log is still ours."""
 
 import secrets
+from contextlib import closing
 
 from bot.core.errors import StorageUnavailable
 from bot.operations._unit import World
 from storage import audit, facts
+from storage.database import Database
 
 _TRIAL = "trial of writing"
+
+
+def migrate_schema(url: str) -> list[str]:
+    """Brings the schema of the database at `url` up to date, and returns the names of the migrations applied. Raises
+    StorageUnavailable and SchemaMismatch."""
+    with closing(Database(url)) as db:
+        return db.migrate()
 
 
 def check_writing(world: World) -> None:

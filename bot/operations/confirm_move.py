@@ -13,7 +13,8 @@ def confirm_move(world: World, actor: str, system: str, target: str) -> int | Re
     with unit(world) as u:
         moved = max(grants.move_targets(u.db, system, target), marks.drop_places(u.db, system))
         if not moved:
-            return Refused(f"No access that is not over was made elsewhere than {system} leads to: nothing was done.")
+            elsewhere = f"No current access was granted at another address of {system}"
+            return Refused(f"{elsewhere}: nothing was changed.")
         u.note(Event.TARGET_CONFIRMED, actor, system=system, grants=moved)
         outbox.hurry_systems(u.db, Queue.END, [system], u.now)
         return moved

@@ -60,7 +60,7 @@ def unlink_account(world: World, actor: str, system: str, person: str) -> str | 
     with unit(world) as u:
         account = _account(facts.get(u.db, _key(system, person)), "")
         if account is None:
-            return Refused(f"{person} is bound to no account on {system}: nothing was done.")
+            return Refused(f"{person} is not linked to an account on {system}: nothing was changed.")
         if marks.of_account(u.db, system, account):
             return Refused(f"{person} has access on {system} as {account}: end it first (access-bot grants revoke).")
         facts.drop(u.db, _key(system, person))

@@ -6,6 +6,8 @@ from storage import grants, requests, sessions, usage
 from storage.sessions import Row
 from storage.usage import Count
 
+__all__ = ["Count", "Row", "list_grants", "list_requests", "list_usage"]
+
 
 def list_grants(world: World, limit: int = 1000) -> list[Grant]:
     """Everything not over yet, soonest end first. Raises StorageUnavailable."""

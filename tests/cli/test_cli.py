@@ -16,6 +16,7 @@ import click
 import pytest
 
 from bot.cli import cli, common
+from bot.cli.lazy import LazyCommand, loaded
 from bot.core.audit import COLUMNS
 from bot.core.policy import REPORTED
 from storage.database import Database
@@ -38,8 +39,8 @@ HEAVY = (
 
 
 def verbs(group: click.Group = cli, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
-    for name, verb in group.commands.items():
-        yield (*path, name), verb
+    for name, command in group.commands.items():
+        yield (*path, name), (verb := loaded(command))
         if isinstance(verb, click.Group):
             yield from verbs(verb, (*path, name))
 
@@ -65,9 +66,29 @@ def test_the_verbs_are_those_that_scripts_depend_on() -> None:
 
 
 def test_help_imports_nothing_heavy_so_that_it_answers_at_once() -> None:
-    script = f"import sys, bot.cli; print([name for name in {HEAVY!r} if name in sys.modules])"
+    script = (
+        "import atexit, sys, bot.cli; sys.argv[1:] = ['--help']; "
+        f"atexit.register(lambda: print([name for name in {HEAVY!r} if name in sys.modules])); bot.cli.main()"
+    )
     shown = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert shown.stdout == "[]\n"
+    *help, imported = shown.stdout.splitlines()
+    assert imported == "[]"
+    assert [line.split()[0] for line in help[help.index("Commands:") + 1 :][: len(cli.commands)]] == [*cli.commands]
+
+
+def test_the_list_of_commands_says_of_each_what_its_own_help_says() -> None:
+    listed = {name: command for name, command in cli.commands.items() if isinstance(command, LazyCommand)}
+    assert listed.keys() == cli.commands.keys()
+    for name, command in listed.items():
+        assert (command.load().help or "").startswith(command.help or "?"), name
+    assert "..." not in run("--help").output.partition("Commands:")[2]
+
+
+@pytest.mark.parametrize("words", [("usag",), ("systems", "drif")], ids=" ".join)
+def test_a_command_with_a_typing_error_is_named_as_it_is_right(words: tuple[str, ...]) -> None:
+    shown = run(*words)
+    assert shown.exit_code == 2
+    assert f"Did you mean {'usage' if len(words) == 1 else 'drift'!r}?" in shown.stderr
 
 
 def test_the_module_and_its_version_can_be_run_as_a_process() -> None:
@@ -108,17 +129,18 @@ def test_without_keys_a_verb_says_so(words: tuple[str, ...], configured: Path, m
 
 
 @pytest.mark.parametrize("verb", ["demo", "sandbox"])
-def test_the_stand_in_without_its_library_says_how_to_get_it(verb: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "websockets", None)
-    shown = run(verb)
-    assert (shown.exit_code, "pip install 'access-bot[sandbox]'" in shown.stderr) == (2, True)
+def test_the_sandbox_without_its_library_says_how_to_get_it(verb: str) -> None:
+    script = f"import sys; sys.modules['websockets'] = None; sys.argv[1:] = [{verb!r}]; import bot.cli; bot.cli.main()"
+    shown = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert (shown.returncode, shown.stdout) == (2, "")
+    assert shown.stderr == "The sandbox needs websockets: pip install 'access-bot[sandbox]'\n"
 
 
 @pytest.mark.parametrize("words", WRITING, ids=" ".join)
 def test_a_database_that_is_not_there_is_named_and_not_made(words: tuple[str, ...], configured: Path) -> None:
     shown = run(*words)
     assert shown.exit_code == 2
-    assert "there is no database access.db: `access-bot migrate` makes one" in shown.stderr
+    assert "the database access.db does not exist: create it with `access-bot migrate`" in shown.stderr
     assert not (configured / "access.db").exists()
 
 
@@ -206,7 +228,7 @@ def test_migrate_brings_the_schema_up_once(configured: Path) -> None:
     assert (first.exit_code, second.exit_code) == (0, 0)
     assert first.stdout.startswith("Applied 0001_initial")
     assert second.stdout == "The schema is up to date.\n"
-    assert run("grants", "list").stdout == "Nobody has any access.\n"
+    assert run("grants", "list").stdout == "No grants.\n"
 
 
 def test_no_other_account_may_read_a_database_that_the_bot_made(configured: Path) -> None:
@@ -294,7 +316,7 @@ def test_a_yes_on_a_real_terminal_is_enough(shop: Shop) -> None:
     os.close(ours)
     os.close(theirs)
     assert (bot.returncode, out) == (0, f"{grant.id} ended on shop-admin.\n")
-    assert "has shop-admin until" in err and "End it now?" in err
+    assert "has shop-admin until" in err and "Revoke it now?" in err
 
 
 # --- who did it, and what a terminal can show
@@ -326,7 +348,7 @@ def test_everything_is_the_same_on_postgresql(shop_on_postgresql: Shop) -> None:
     assert run("grants", "revoke", first.id, "--yes").stdout == f"{first.id} ended on shop-admin.\n"
     assert " is active until " in run("requests", "approve", request.id, "--yes").stdout
     assert "it ended 1 grant." in run("panic", "--user", ANA, "--yes").stdout
-    assert run("grants", "list").stdout == "Nobody has any access.\n"
+    assert run("grants", "list").stdout == "No grants.\n"
     assert len(run("requests", "list", "--state", "all", "--json").stdout.splitlines()) == 2
     assert run("usage", "list").exit_code == 0
     seqs = [json.loads(line)["seq"] for line in run("audit", "export").stdout.splitlines()]

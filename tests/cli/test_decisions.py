@@ -39,7 +39,7 @@ def test_a_list_that_is_cut_says_so(shop: Shop) -> None:
     shop.made.a_grant("shop-admin"), shop.made.a_grant("reports-read")
     shown = run("grants", "list", "--limit", "1")
     assert len(shown.stdout.splitlines()) == 2
-    assert shown.stderr == "These are the first 1; pass --limit for more.\n"
+    assert shown.stderr == "Showing the first 1; pass --limit for more.\n"
 
 
 def test_revoke_ends_the_access_really_and_at_once(shop: Shop) -> None:
@@ -58,7 +58,9 @@ def test_revoke_says_which_system_has_not_confirmed(shop: Shop, monkeypatch: pyt
     grant = shop.made.a_grant()
     shown = run("grants", "revoke", grant.id, "--yes")
     assert shown.exit_code == 0
-    assert shown.stdout.startswith(f"{grant.id} asked; shop-admin has not confirmed yet (shop-admin still has")
+    assert shown.stdout.startswith(
+        f"{grant.id} is ending: shop-admin has not confirmed the revocation yet (shop-admin still has"
+    )
     assert shop.made.grant(grant.id).state is GrantState.ENDING
 
 
@@ -115,7 +117,7 @@ def test_requests_are_listed_by_state(shop: Shop) -> None:
     assert listed() == {pending.id}
     assert listed("--state", "denied") == {denied.id}
     assert listed("--state", "all") == {denied.id, pending.id}
-    assert run("requests", "list", "--state", "lapsed").stdout == "No request is lapsed.\n"
+    assert run("requests", "list", "--state", "lapsed").stdout == "No lapsed requests.\n"
     assert run("requests", "list", "--state", "gone").exit_code == 2
 
 
@@ -132,7 +134,7 @@ def test_approve_gives_the_access_really(shop: Shop) -> None:
 def test_approve_tells_how_many_more_are_needed(shop: Shop) -> None:
     request = shop.ask("shop-deploy")
     shown = run("requests", "approve", request.id, "--yes")
-    assert (shown.exit_code, shown.stdout) == (0, "Your approval counts: 1 of 2, 1 more needed.\n")
+    assert (shown.exit_code, shown.stdout) == (0, "Your approval is recorded: 1 of 2, 1 more needed.\n")
     assert shop.request(request.id).state is RequestState.PENDING
 
 
@@ -169,7 +171,7 @@ def test_what_is_decided_stays_decided(words: tuple[str, ...], shop: Shop) -> No
     run("requests", "deny", request.id, "--reason", "no", "--yes")
     shown = run("requests", *(request.id if word == "ID" else word for word in words), "--yes")
     assert shown.exit_code == 1
-    assert shown.stderr.startswith(f"{request.id} is denied already, by {common.actor()} on ")
+    assert shown.stderr.startswith(f"{request.id} is already denied, by {common.actor()} on ")
 
 
 @pytest.mark.parametrize("words", [("approve", "rnone"), ("deny", "rnone", "--reason", "no")], ids=["approve", "deny"])

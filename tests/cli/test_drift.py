@@ -44,7 +44,7 @@ def shop(files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
 
 def test_nothing_found_is_exit_code_0_and_on_record(shop: Shop) -> None:
     shown = run("systems", "drift")
-    assert (shown.exit_code, shown.stdout) == (0, "Nothing was found on 1 system.\n"), shown.output
+    assert (shown.exit_code, shown.stdout) == (0, "No drift on 1 system.\n"), shown.output
     assert shop.said("system:access:verified")
 
 
@@ -62,8 +62,8 @@ def test_a_system_that_can_not_be_asked_is_exit_code_2_and_named(shop: Shop, fil
     (files / ".down").touch()
     shown = run("systems", "drift")
     assert shown.exit_code == 2
-    assert shown.stderr == "files could not be asked, or not in full: the folder is locked\n"
-    assert shown.stdout == "Nothing was found on 0 systems.\n"
+    assert shown.stderr == "files: not checked, or not in full: the folder is locked\n"
+    assert shown.stdout == "No drift on 0 systems.\n"
 
 
 def test_each_removal_is_asked_for(shop: Shop, files: Path, at_terminal: None, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -95,4 +95,4 @@ def test_what_could_not_be_removed_is_told_and_exit_code_1(shop: Shop, files: Pa
 
 
 def test_help_tells_the_exit_codes() -> None:
-    assert "Exit code 0 nothing found" in run("systems", "drift", "--help").stdout
+    assert "Exit code 0: no drift" in run("systems", "drift", "--help").stdout

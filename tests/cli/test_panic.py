@@ -18,13 +18,13 @@ def test_panic_ends_everything_and_gives_nothing_new_until_resumed(shop: Shop) -
     shown = run("panic", "--yes")
     assert shown.exit_code == 0, shown.stderr
     assert shown.stdout.splitlines() == [
-        "The panic switch is on for everything; it ended 2 grants.",
-        "Nothing new is given until: access-bot resume",
+        "The panic switch is on for all access; it ended 2 grants.",
+        "New access is blocked until: access-bot resume",
     ]
     assert {shop.made.grant(grant.id).state for grant in grants} == {GrantState.ENDED}
     refused = run("requests", "approve", waiting.id, "--yes")
     assert (refused.exit_code, "panic switch" in refused.stderr) == (1, True)
-    assert run("resume", "--yes").stdout == "The panic switch is off for everything.\n"
+    assert run("resume", "--yes").stdout == "The panic switch is off for all access.\n"
     assert run("requests", "approve", waiting.id, "--yes").exit_code == 0
     assert shop.said("panic:switch:on", "panic:switch:off")
 
@@ -33,7 +33,7 @@ def test_panic_ends_everything_and_gives_nothing_new_until_resumed(shop: Shop) -
 def test_panic_can_be_for_one_role_or_one_person(words: tuple[str, str], shop: Shop) -> None:
     hit, spared = shop.made.a_grant("shop-admin", ANA), shop.made.a_grant("reports-read", CARA)
     shown = run("panic", *words, "--yes")
-    assert shown.stdout.splitlines()[-1] == f"Nothing new is given until: access-bot resume {' '.join(words)}"
+    assert shown.stdout.splitlines()[-1] == f"New access is blocked until: access-bot resume {' '.join(words)}"
     assert shop.made.grant(hit.id).state is GrantState.ENDED
     assert shop.made.grant(spared.id).state is GrantState.ACTIVE
     assert run("resume", *words, "--yes").exit_code == 0
@@ -45,15 +45,15 @@ def test_panic_names_what_has_not_confirmed(shop: Shop, monkeypatch: pytest.Monk
     grant = shop.made.a_grant()
     shown = run("panic", "--yes")
     assert shown.exit_code == 0, shown.stderr
-    assert f"{grant.id} asked; shop-admin has not confirmed yet" in shown.stdout
+    assert f"{grant.id} is ending: shop-admin has not confirmed the revocation yet" in shown.stdout
 
 
 UNKNOWN = {
     "role": (("--role", "shop-amdin"), "There is no role “shop-amdin”; did you mean"),
-    "id": (("--user", "U0NOBODY"), "Nobody with the Slack id U0NOBODY is known here"),
-    "e-mail": (("--user", "x@example.com"), "Nobody with the e-mail x@example.com is known here"),
-    "name": (("--user", "ana"), "“ana” is nobody: give a Slack id"),
-    "handle": (("--user", "@ana"), "“@ana” is nobody: give a Slack id"),
+    "id": (("--user", "U0NOBODY"), "No member with the Slack id U0NOBODY is known"),
+    "e-mail": (("--user", "x@example.com"), "No member with the e-mail x@example.com is known"),
+    "name": (("--user", "ana"), "“ana” is not a member: give a Slack id"),
+    "handle": (("--user", "@ana"), "“@ana” is not a member: give a Slack id"),
 }
 
 
@@ -68,7 +68,7 @@ def test_panic_for_somebody_unknown_is_refused_instead_of_ending_nothing(
 
 def test_resume_of_what_is_not_on_is_told(shop: Shop) -> None:
     shown = run("resume", "--role", "shop-admin", "--yes")
-    assert (shown.exit_code, shown.stderr.startswith("No panic switch is on for everything of role shop")) == (1, True)
+    assert (shown.exit_code, shown.stderr.startswith("No panic switch is on for all access of role shop")) == (1, True)
 
 
 @pytest.mark.parametrize("content", ["", "not = toml =", "[workspace]\n"])

@@ -12,14 +12,14 @@ from tests.worlds import ANA
 
 
 def test_a_wrong_account_is_listed_and_forgotten_on_record(shop: Shop) -> None:
-    assert run("accounts", "list").stdout == "Nobody is bound to an account.\n"
+    assert run("accounts", "list").stdout == "No account links.\n"
     StoredPins(shop.made.world).keep("code", ANA, "1701")
     assert run("accounts", "list").stdout.splitlines()[1].split() == ["code", ANA, "1701"]
     (line,) = run("accounts", "list", "--json").stdout.splitlines()
     assert json.loads(line) == {"system": "code", "person": ANA, "account": "1701"}
     assert run("accounts", "unlink", "code", ANA).exit_code == 2  # nobody to ask
     done = run("accounts", "unlink", "code", f"{ANA.lower()}@example.com", "--yes")
-    assert (done.exit_code, done.stdout) == (0, f"{ANA} is not bound to 1701 on code any more.\n")
+    assert (done.exit_code, done.stdout) == (0, f"{ANA} is no longer linked to 1701 on code.\n")
     assert shop.said("person:account:unlinked")
     assert run("accounts", "unlink", "code", ANA, "--yes").exit_code == 1
 
@@ -27,7 +27,7 @@ def test_a_wrong_account_is_listed_and_forgotten_on_record(shop: Shop) -> None:
 def test_saying_that_a_system_has_moved_needs_one_that_has(shop: Shop) -> None:
     assert "There is no system nowhere" in run("systems", "confirm-target", "nowhere").stderr
     done = run("systems", "confirm-target", "shop-admin", "--yes")
-    assert done.exit_code == 1 and "nothing was done" in done.stderr
+    assert done.exit_code == 1 and "nothing was changed" in done.stderr
     assert not shop.said("system:target:confirmed")
 
 

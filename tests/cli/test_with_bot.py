@@ -64,7 +64,7 @@ def test_a_request_made_in_slack_is_decided_and_ended_on_the_command_line(sandbo
         assert "it ended 1 grant." in panicked.stdout and "not confirmed" not in panicked.stdout
         ana.wait_dm("has ended")
         sandbox.wait_for(lambda: sandbox.inspector.messages("#access-security"))
-        assert run("grants", "list").stdout == "Nobody has any access.\n"
+        assert run("grants", "list").stdout == "No grants.\n"
         assert run("audit", "verify").exit_code == 0
 
 

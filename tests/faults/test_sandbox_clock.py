@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from bot.cli import cli
+from bot.cli.lazy import loaded
 from bot.in_sandbox import Ahead
 from bot.sandbox import Person
 from tests.faults.live import ROOT, Bot, Company, until
@@ -174,8 +175,8 @@ def test_it_goes_when_it_is_told_nonsense(company: Company) -> None:
 @pytest.mark.parametrize(
     ("environment", "told", "words"),
     [
-        ({"SLACK_API_URL": "https://slack.com/api/"}, '{"ahead": 0}\n', "must be a stand-in on this machine"),
-        ({"SLACK_API_URL": ""}, '{"ahead": 0}\n', "must be a stand-in on this machine"),
+        ({"SLACK_API_URL": "https://slack.com/api/"}, '{"ahead": 0}\n', "must be a Slack sandbox on this machine"),
+        ({"SLACK_API_URL": ""}, '{"ahead": 0}\n', "must be a Slack sandbox on this machine"),
         ({}, "", "on standard input"),
     ],
     ids=["real Slack", "Slack by default", "nobody who leads"],
@@ -211,7 +212,7 @@ def test_a_bot_in_production_goes_by_the_machines_clock_whatever_it_is_told(comp
 
 
 def test_no_verb_takes_a_clock_and_nothing_leads_to_one_that_moves() -> None:
-    taken = {verb: [param.opts for param in cli.commands[verb].params] for verb in ("run", "web", "worker")}
+    taken = {verb: [param.opts for param in loaded(cli.commands[verb]).params] for verb in ("run", "web", "worker")}
     accept = [["--accept-clock"]]  # the machine's, where records are ahead of it
     assert taken == {"run": accept, "web": [], "worker": accept}
     makers, users = set(), set()

@@ -1,0 +1,41 @@
+"""Implements `access-bot check`: validates roles.toml offline and shows its roles."""
+
+import click
+
+from bot.cli.plain import counted, table
+from bot.connectors import installed, judge
+from bot.core.durations import format_duration
+from bot.core.policy import REPORTED, load_policy
+from bot.core.policy_lint import warnings
+from bot.settings import load_settings
+
+
+@click.command(epilog="Example: ACCESS_ROLES=roles.toml access-bot check")
+def check() -> None:
+    """Validate roles.toml offline.
+
+    It reports every problem at once. It also warns of access that is broader than necessary, and
+    of settings that look strict but are not. Warnings do not change the exit code.
+    """
+    settings = load_settings()
+    policy = load_policy(settings.roles_path, settings.environ, installed(), judge)
+    roles, systems = counted(len(policy.roles), "role"), counted(len(policy.systems), "system")
+    click.echo(f"{policy.file} is valid: {roles}, {systems}.")
+    table(
+        ("ROLE", "SYSTEMS", "REQUESTERS", "APPROVERS", "MAX"),
+        (
+            (
+                role.name,
+                ", ".join(role.systems),
+                ", ".join(role.requesters),
+                (f"{role.approvals} of " if role.approvals > 1 else "") + ", ".join(role.approvers),
+                format_duration(role.max_duration),
+            )
+            for role in policy.roles.values()
+        ),
+    )
+    found = warnings(policy)
+    for warning in found[:REPORTED]:
+        click.echo(f"warning: {warning}")
+    if len(found) > REPORTED:
+        click.echo(f"and {len(found) - REPORTED} more warnings")

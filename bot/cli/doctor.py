@@ -1,0 +1,23 @@
+"""Implements `access-bot doctor`: prints what the live checks found."""
+
+import click
+
+from bot.doctor import examine
+from bot.logs import configure, redact
+
+
+@click.command(epilog="Example: access-bot doctor")
+@click.pass_context
+def doctor(ctx: click.Context) -> None:
+    """Check settings, database, Slack and every system, live.
+
+    It checks tokens, scopes, channels and approvers too, and changes nothing.
+
+    Exit code 0: no check failed. 1: a check failed. 2: the configuration is wrong.
+    """
+    configure("CRITICAL", "text")  # the findings replace the log
+    worst = 0
+    for finding in examine():
+        click.echo(redact(str(finding)))
+        worst = max(worst, finding.exit_code)
+    ctx.exit(worst)

@@ -1,0 +1,24 @@
+"""Defines the failures that a command reports as one line, with their exit codes."""
+
+from typing import IO, Any
+
+import click
+
+
+class Failure(click.ClickException):
+    """Prints its message on standard error, without a prefix."""
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        click.echo(self.format_message(), file=file, err=True)
+
+
+class Refusal(Failure):
+    """The command was refused or had nothing to do, and changed nothing."""
+
+    exit_code = 1
+
+
+class Wrong(Failure):
+    """An argument or a setting is wrong."""
+
+    exit_code = 2
