@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from bot.core.effects import Kind
 from bot.core.model import Order, Person
-from bot.operations._unit import World
+from bot.operations.take_work import Work
 from tests.worlds import a_person
 
 Found = TypeVar("Found")
@@ -126,13 +126,18 @@ class FakeMessenger:
         if self.unwell is not None:
             raise self.unwell
 
-    def deliver(self, kind: Kind, work: Sequence[tuple[Kind, Mapping[str, Any]]]) -> list[Callable[[World], None]]:
+    def __getattr__(self, name: str) -> Callable[[Work], None]:
+        """Every kind of message is taken by the same method."""
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return lambda work: self.deliver(work.row.kind, [(row.kind, row.data) for row in work.rows])
+
+    def deliver(self, kind: Kind, work: Sequence[tuple[Kind, Mapping[str, Any]]]) -> None:
         self.tried.append(list(work))
         for name, errors in self.failing.items():
             if errors and any(name in map(str, data.values()) for _, data in work):
                 raise errors.pop(0)
         self.said.append(list(work))
-        return []
 
     def notes(self, to: str = "") -> list[str]:
         """The notes that were taken, of one person or channel or of all, in order."""

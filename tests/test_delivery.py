@@ -5,27 +5,28 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import pytest
 
 import bot.delivery
+import bot.queues
 from bot.core import effects
 from bot.core.effects import Kind, Queue
 from bot.core.errors import OutcomeUnknown, StorageUnavailable, SystemRefused, SystemUnavailable
 from bot.core.model import EndReason, Grant, GrantState, Order
-from bot.delivery import ENDS_AT_ONCE, PERSON_PATIENCE, START_PATIENCE, Delivery
+from bot.delivery import Delivery
 from bot.limits import FIRST
 from bot.operations._end import ask_end
-from bot.operations._unit import World, unit
+from bot.operations._unit import unit
 from bot.operations.count_usage import UsageMeter
 from bot.operations.describe_usage import describe_usage
 from bot.operations.release_grant import release_grant
 from bot.operations.renew_grant import Renewed, renew_grant
-from bot.operations.take_work import free_claims
+from bot.operations.take_work import ClaimedQueue, free_claims
 from bot.queues import LANES
+from bot.worker.provisioning import PERSON_PATIENCE, START_PATIENCE
 from tests.fakes import FakeMessenger, FakePeople, FakeSystem, FakeSystems, OurSystem, until
 from tests.hands import Hands
 from tests.worlds import ANA, Made
@@ -353,14 +354,14 @@ def test_a_message_that_makes_us_stumble_is_out_of_the_way_after_two_tries(hands
 def test_a_message_is_not_said_again_because_the_database_was_away_after_it(
     running: Hands, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, away = bot.delivery.finish_work, [StorageUnavailable("locked"), StorageUnavailable("locked")]
+    real, away = ClaimedQueue.ack, [StorageUnavailable("locked"), StorageUnavailable("locked")]
 
     def finish(*arguments: Any) -> None:
         if away:
             raise away.pop()
         real(*arguments)
 
-    monkeypatch.setattr(bot.delivery, "finish_work", finish)
+    monkeypatch.setattr(ClaimedQueue, "ack", finish)
     running.say(ANA, "hello")
     until(lambda: not running.waiting(Queue.SLACK))
     assert running.slack.notes(ANA) == ["hello"]
@@ -388,7 +389,7 @@ def test_claims_are_kept_while_a_system_takes_its_time(running: Hands) -> None:
 def test_what_a_dead_process_had_in_hand_is_taken_over_when_its_claim_has_run_out(hands: Hands) -> None:
     grant = hands.active()
     hands.release(grant)
-    assert hands.delivery.take(Queue.END, 10) != []  # and then it dies
+    assert hands.delivery.loops[Queue.END].claimed.take(10) != []  # and then it dies
     second = hands.another()
     assert second.drain(Queue.END) == 0
     hands.made.clock.at += LANES[Queue.END].claim
@@ -399,7 +400,7 @@ def test_what_a_dead_process_had_in_hand_is_taken_over_when_its_claim_has_run_ou
 def test_a_message_that_two_processes_died_with_is_not_sent_a_third_time(hands: Hands) -> None:
     hands.say(ANA, "hello")
     for _ in range(2):
-        assert len(hands.delivery.take(Queue.SLACK, 10)) == 1
+        assert len(hands.delivery.loops[Queue.SLACK].claimed.take(10)) == 1
         free_claims(hands.made.world)
     hands.turn(Queue.SLACK, 2)
     assert hands.slack.notes(ANA) == []
@@ -411,9 +412,9 @@ def test_no_more_messages_are_claimed_than_there_are_threads_to_send_them(runnin
     blocked = threading.Event()
     real = running.slack.deliver
 
-    def deliver(kind: Kind, work: Any) -> list[Callable[[World], None]]:
+    def deliver(kind: Kind, work: Any) -> None:
         assert blocked.wait(30)
-        return real(kind, work)
+        real(kind, work)
 
     running.slack.deliver = deliver  # type: ignore[method-assign]
     for number in range(30):
@@ -470,8 +471,10 @@ def test_an_end_in_our_own_rows_waits_for_the_other_system_of_its_grant(hands: H
     terms = 'systems = ["shop-admin", "reports"]\nactions = ["a"]\nrequesters = ["everyone"]\napprovers = ["@db-leads"]'
     hands.made.set_policy(both=terms)
     ending = many_ending(hands, 3, "both")
-    rows = [row for row in hands.delivery.take(Queue.END, 10) if row.data["system"] == "shop-admin"]
-    hands.delivery.work_together(rows)
+    queue = hands.delivery.loops[Queue.END]
+    rows = [row for row in queue.claimed.take(10) if row.data["system"] == "shop-admin"]
+    for work in queue.works(rows):
+        hands.delivery.handle(work)
     assert ours.together == [3]
     assert {hands.state(grant) for grant in ending} == {GrantState.ENDING}
     hands.made.clock.at += LANES[Queue.END].claim
@@ -501,16 +504,16 @@ def test_one_end_that_fails_holds_up_none_of_those_that_were_to_be_done_with_it(
 
 def test_more_are_taken_at_once_as_long_as_all_that_come_can_be_done_at_once(hands: Hands, ours: OurSystem) -> None:
     ending = many_ending(hands, LANES[Queue.END].in_hand + 40)
-    assert hands.delivery.room(Queue.END) == LANES[Queue.END].in_hand
+    assert hands.delivery.loops[Queue.END].room() == LANES[Queue.END].in_hand
     hands.delivery.drain(Queue.END)
     assert ours.together == [LANES[Queue.END].in_hand, 40]
-    assert hands.delivery.room(Queue.END) == ENDS_AT_ONCE
+    assert hands.delivery.loops[Queue.END].room() == LANES[Queue.END].together
     assert {hands.state(grant) for grant in ending} == {GrantState.ENDED}
+    hands.system = FakeSystem()
     hands.delivery = hands.another()
-    hands.delivery._works.systems = FakeSystems(FakeSystem())  # type: ignore[assignment]
     many_ending(hands, 3)
     hands.delivery.drain(Queue.END)
-    assert hands.delivery.room(Queue.END) == LANES[Queue.END].in_hand
+    assert hands.delivery.loops[Queue.END].room() == LANES[Queue.END].in_hand
 
 
 def test_ends_wait_until_all_that_are_due_have_been_asked_for(running: Hands) -> None:
@@ -538,7 +541,7 @@ def test_ends_do_not_wait_for_ever_until_all_have_been_asked_for(
 
 def test_what_others_left_or_time_made_due_is_found_by_looking(hands: Hands) -> None:
     hands.delivery.start()
-    until(lambda: all(time.monotonic() - loop.turned > 0.1 for loop in hands.delivery._loops.values()))
+    until(lambda: all(time.monotonic() - loop.turned > 0.1 for loop in hands.delivery.loops.values()))
     with unit(hands.made.world) as u:
         u.do(effects.answer(ANA, "", "now"), effects.update_approval("r1", "C1", delay=60))
     hands.delivery.wake_due()
@@ -560,19 +563,19 @@ def test_what_others_left_or_time_made_due_is_found_by_looking(hands: Hands) -> 
 def test_messages_are_tried_one_at_a_time_while_slack_takes_none(
     running: Hands, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bot.delivery, "BETWEEN", 0.0)
+    monkeypatch.setattr(bot.queues, "BETWEEN", 0.0)
     inside, most = [0], [0]
     away = threading.Event()
     real = running.slack.deliver
 
-    def deliver(kind: Kind, work: Any) -> list[Callable[[World], None]]:
+    def deliver(kind: Kind, work: Any) -> None:
         inside[0] += 1
         most[0] = max(most[0], inside[0])
         try:
             time.sleep(0.01)
             if not away.is_set():
                 raise SystemUnavailable("Slack can't be reached")
-            return real(kind, work)
+            real(kind, work)
         finally:
             inside[0] -= 1
 
@@ -580,7 +583,7 @@ def test_messages_are_tried_one_at_a_time_while_slack_takes_none(
     for number in range(40):
         running.say(f"U0READS{number}", "hello")
     in_hand = "SELECT COUNT(*) FROM outbox WHERE queue = 'slack' AND claimed_by IS NOT NULL"
-    until(lambda: running.delivery.room(Queue.SLACK) == 1 and running.rows(in_hand)[0][0] <= 1)
+    until(lambda: running.delivery.loops[Queue.SLACK].room() == 1 and running.rows(in_hand)[0][0] <= 1)
     most[0] = inside[0]
     until(lambda: all(due > running.made.clock.at for _, due, _, _ in running.waiting(Queue.SLACK)))
     assert most[0] <= 1
@@ -588,7 +591,7 @@ def test_messages_are_tried_one_at_a_time_while_slack_takes_none(
     running.made.clock.at += LANES[Queue.SLACK].longest_pause
     running.delivery.wake(list(Queue))
     until(lambda: len(running.slack.notes()) == 40)
-    assert running.delivery.room(Queue.SLACK) == LANES[Queue.SLACK].in_hand
+    assert running.delivery.loops[Queue.SLACK].room() == LANES[Queue.SLACK].in_hand
 
 
 def test_a_pause_that_slack_asks_for_slows_down_nobody_else(hands: Hands) -> None:
@@ -596,7 +599,7 @@ def test_a_pause_that_slack_asks_for_slows_down_nobody_else(hands: Hands) -> Non
         hands.slack.failing[f"U0READS{number}"] = [SystemUnavailable("Slack asks for a pause", 3)]
         hands.say(f"U0READS{number}", "hello")
     hands.delivery.drain(Queue.SLACK)
-    assert hands.delivery.room(Queue.SLACK) == LANES[Queue.SLACK].in_hand
+    assert hands.delivery.loops[Queue.SLACK].room() == LANES[Queue.SLACK].in_hand
 
 
 # --- stopping
@@ -626,7 +629,7 @@ def test_a_stop_does_not_wait_for_a_database_that_is_away(hands: Hands, monkeypa
     def away(*_: Any) -> None:
         raise StorageUnavailable("gone")
 
-    monkeypatch.setattr(bot.delivery, "finish_work", away)
+    monkeypatch.setattr(ClaimedQueue, "ack", away)
     hands.say(ANA, "hello")
     hands.delivery.start()
     until(lambda: hands.slack.notes(ANA))
@@ -638,14 +641,14 @@ def test_a_stop_does_not_wait_for_a_database_that_is_away(hands: Hands, monkeypa
 
 
 def test_no_exception_ends_a_queue(running: Hands, monkeypatch: pytest.MonkeyPatch) -> None:
-    real, trouble = bot.delivery.take_work, [RuntimeError("?"), StorageUnavailable("away"), KeyError("?")]
+    real, trouble = ClaimedQueue.take, [RuntimeError("?"), StorageUnavailable("away"), KeyError("?")]
 
     def take(*arguments: Any) -> Any:
         if trouble:
             raise trouble.pop()
         return real(*arguments)
 
-    monkeypatch.setattr(bot.delivery, "take_work", take)
+    monkeypatch.setattr(ClaimedQueue, "take", take)
     running.delivery.wake(list(Queue))
     until(lambda: not trouble)
     running.say(ANA, "hello")

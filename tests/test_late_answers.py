@@ -42,7 +42,8 @@ def overtaken(hands: Hands) -> None:
     """One process takes what is to be told a system, and its claim runs out while it is at it. Another one does it,
     and ends the grant; then the first call arrives."""
     second, real = hands.another(), hands.system.grant
-    (row,) = hands.delivery.take(Queue.START, 1)
+    queue = hands.delivery.loops[Queue.START]
+    (work,) = queue.works(queue.claimed.take(1))
 
     def slow(order: Order) -> None:
         hands.system.grant = real  # type: ignore[method-assign]
@@ -54,7 +55,7 @@ def overtaken(hands: Hands) -> None:
         real(order)
 
     hands.system.grant = slow  # type: ignore[method-assign]
-    hands.delivery.work(row)
+    hands.delivery.handle(work)
     assert hands.system.held != set()
 
 
@@ -122,7 +123,8 @@ def test_what_can_not_be_taken_back_is_ending_again_and_told(hands: Hands, do: s
 def test_an_end_that_another_process_confirmed_meanwhile_stays_confirmed(hands: Hands) -> None:
     grant, second = hands.active(), hands.another()
     hands.release(grant)
-    (row,) = hands.delivery.take(Queue.END, 1)
+    queue = hands.delivery.loops[Queue.END]
+    (work,) = queue.works(queue.claimed.take(1))
 
     def slow(order: Order) -> None:
         hands.made.clock.at += LANES[Queue.END].claim
@@ -131,7 +133,7 @@ def test_an_end_that_another_process_confirmed_meanwhile_stays_confirmed(hands: 
         raise SystemUnavailable("it has not answered")
 
     hands.system.revoke = slow  # type: ignore[method-assign]
-    hands.delivery.work(row)
+    hands.delivery.handle(work)
     assert hands.rows("SELECT state FROM leases") == [("ended",)]
     assert told(hands, SECURITY) == [] and hands.waiting(Queue.END) == []
 

@@ -11,14 +11,14 @@ from bot.operations._unit import Unit, World, unit
 from bot.operations.record_delivery import note_ended, over_at, tell_ended
 from bot.operations.take_work import Row
 from bot.operations.try_start import order_of
-from storage import grants, outbox, people
+from storage import grants, people
 
 Revoke = Callable[[Sequence[Order]], None]
 """Makes the access of all these orders not exist, and raises unless it is gone."""
 
 
-def end_together(world: World, owner: str, rows: Sequence[Row], revoke: Revoke) -> None:
-    """Ends what these `end_lease` rows ask for, confirmed by `revoke`, and removes them.
+def end_together(world: World, rows: Sequence[Row], revoke: Revoke) -> None:
+    """Ends what these `end_lease` rows ask for, confirmed by `revoke`.
 
     All or nothing: raises what `revoke` raises, and StorageUnavailable. The grants are locked before anything else,
     in one order, so that nobody who holds one of them waits for us while we wait for it.
@@ -31,7 +31,6 @@ def end_together(world: World, owner: str, rows: Sequence[Row], revoke: Revoke) 
         holders = _holders(u, found)
         revoke([order_of(found[lease.grant], lease, holders[found[lease.grant].person], u.policy) for lease in ending])
         _confirm(u, found, leases, [lease for lease in ending if lease.state is not GrantState.ENDED], holders)
-        outbox.done_all(u.db, [row.id for row in rows], owner)
 
 
 def _holders(u: Unit, found: Mapping[str, Grant]) -> dict[str, Person]:

@@ -1,9 +1,10 @@
-"""Says in Slack what outbox rows ask for: reads the rows as they are now, renders them, posts or updates. It knows no
-retries and no order (`bot/delivery.py` does) and decides nothing.
+"""Sends outbox messages to Slack: reads the rows as they are now, renders them, posts or updates.
+
+Retries and order are the business of the worker.
 """
 
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +15,7 @@ from bot.core.effects import Kind
 from bot.core.errors import OutcomeUnknown, SystemRefused, SystemUnavailable
 from bot.core.model import HELD, EndReason, GrantState, RequestState
 from bot.operations._unit import World
-from bot.operations.describe_alarms import alarms_in, describe_alarms, record_alarmed
+from bot.operations.describe_alarms import AlarmView, alarms_in, describe_alarms, record_alarmed
 from bot.operations.describe_grant import GrantView, describe_grant
 from bot.operations.describe_person import describe_home, describe_person
 from bot.operations.describe_request import RequestCard, describe_request
@@ -39,6 +40,7 @@ from bot.operations.private_answers import (
 from bot.operations.read_audit import export_csv, filters_from, may_audit
 from bot.operations.reconcile import read_findings
 from bot.operations.record_posted import record_leads_told, record_posted, record_reminded
+from bot.operations.take_work import Work
 from bot.operations.verify_audit import said, verify_audit
 from bot.slack import pages
 from bot.slack.api import LOCKED_OUT, Caller, sorted_errors
@@ -61,19 +63,6 @@ from bot.slack.views import (
 
 Data = Mapping[str, Any]
 Message = dict[str, Any]
-Recording = Callable[[World], None]
-"""What to write down, in the transaction that removes the work, once Slack has taken the message."""
-
-_DIRECT = (Kind.TELL_PERSON, Kind.REMIND)
-TOGETHER: Mapping[Kind, tuple[tuple[Kind, ...], int, int]] = {
-    Kind.TELL_PERSON: (_DIRECT, 1, 10),
-    Kind.REMIND: (_DIRECT, 1, 10),
-    Kind.TELL_SECURITY: ((Kind.TELL_SECURITY,), 1, 10),
-    Kind.ALARM: ((Kind.ALARM,), 1, 200),
-    Kind.THREAD_NOTE: ((Kind.THREAD_NOTE,), 3, 50),  # each is some 650 bytes of JSON
-}
-"""What may be said in one message with a row of that kind: the kinds that may follow it in its lane, how many must
-wait for it to be worth it, and how many it takes. Notes for a few threads go each to its own."""
 
 _OF_GRANTS = frozenset({"access", "revoke"})
 """Lists with buttons that are over when a grant is."""
@@ -81,25 +70,18 @@ _OF_GRANTS = frozenset({"access", "revoke"})
 _POSTED = frozenset({RequestState.PENDING, RequestState.APPROVED})
 """States of a request in which its first message is posted."""
 
-POSTS = frozenset(
-    {Kind.POST_APPROVAL, Kind.THREAD_NOTE, Kind.TELL_PERSON, Kind.REMIND, Kind.TELL_SECURITY, Kind.ALARM, Kind.ANSWER}
-)
-"""What would be seen twice if it were done twice."""
-
 
 class Messenger:
-    """`client` must not retry by itself. Every method raises SystemUnavailable, OutcomeUnknown or SystemRefused."""
+    """One method for each kind of message, which sends it and records what came of it.
+
+    `client` must not retry. Every method raises SystemUnavailable, OutcomeUnknown or SystemRefused,
+    and StorageUnavailable.
+    """
 
     def __init__(self, client: WebClient, world: World) -> None:
         self._client, self._world = client, world
         self._call = Caller(client)
         self._channels = Channels(client, self._call, world)
-
-    def deliver(self, kind: Kind, work: Sequence[tuple[Kind, Data]]) -> list[Recording]:
-        """Says what these rows of one lane ask for, the first of which is of `kind`; gives what to record."""
-        if kind in TOGETHER:
-            return _TOGETHER[kind](self, work)
-        return _ALONE[kind](self, work[0][1])
 
     def expect_answers(self) -> None:
         """Raises SystemUnavailable while Slack answers no post: what was sent once without an answer is not sent again
@@ -118,25 +100,23 @@ class Messenger:
             channel, "chat.postMessage", **message, unfurl_links=False, unfurl_media=False, **arguments
         )
 
-    def refresh_channels(self, data: Data) -> list[Recording]:
-        found = self._channels.refresh()
-        return [lambda w: refresh_done(w, found)]
+    def refresh_channels(self, work: Work) -> None:
+        work.finish(refresh_done, self._channels.refresh())
 
-    def post_approval(self, data: Data) -> list[Recording]:
+    def post_approval(self, work: Work) -> None:
         """A request that was over before its first post is not posted. An approved one is: the
         channel sees all access that was given."""
-        card = self._card(data)
+        card, channel = self._card(work.data), work.data["channel"]
         if card is None or (card.request.state not in _POSTED and not card.copies):
-            return []
-        answer = self.post(data["channel"], self._approval(card, data["channel"]))
-        state = card.request.state
-        return [lambda w: record_posted(w, card.request.id, answer["channel"], answer["ts"], state)]
+            return
+        answer, request = self.post(channel, self._approval(card, channel)), card.request
+        work.finish(record_posted, request.id, answer["channel"], answer["ts"], request.state)
 
-    def update_approval(self, data: Data) -> list[Recording]:
+    def update_approval(self, work: Work) -> None:
         """Every copy is shown as it is now. One that was deleted, or is out of reach, has nothing to show any more."""
-        card = self._card(data)
+        card = self._card(work.data)
         if card is None:
-            return []
+            return
         refusals: list[SystemRefused] = []
         closed: list[str] = []
         for channel, ts in card.copies:
@@ -147,7 +127,8 @@ class Messenger:
                 refusals.append(refused)
         if refusals:
             raise refusals[0]
-        return [lambda w: record_closed(w, closed)] if closed else []
+        if closed:
+            work.finish(record_closed, closed)
 
     def _approval(self, card: RequestCard, channel: str) -> Message:
         """A copy in a direct message mentions nobody else and says why it is there."""
@@ -168,14 +149,14 @@ class Messenger:
             return refused.code
         return ""
 
-    def thread_notes(self, work: Sequence[tuple[Kind, Data]]) -> list[Recording]:
+    def thread_notes(self, work: Work) -> None:
         """One note goes into its request's thread, many at once become one message in their channel."""
-        notes = [(d["note"], d, card) for _, d in work if (card := self._card(d)) is not None]
+        data = [row.data for row in work.rows]
+        notes = [(d["note"], d, card) for d in data if (card := self._card(d)) is not None]
         if len(notes) > 1:
-            self.post(work[0][1]["channel"], thread_notes.digest(notes))
+            self.post(work.data["channel"], thread_notes.digest(notes))
         elif notes and not _as_announced(*notes[0]):
             self._in_thread(*notes[0])
-        return []
 
     def _in_thread(self, note: str, data: Data, card: RequestCard) -> None:
         """Under the first copy in a channel that is still there; without one there is no thread."""
@@ -191,17 +172,21 @@ class Messenger:
         if gone is not None:
             raise gone
 
-    def tell_person(self, work: Sequence[tuple[Kind, Data]]) -> list[Recording]:
+    def tell_person(self, work: Work) -> None:
         """Notes and reminders for one person; what is no longer true by now is left out."""
-        said = [(kind, data, message) for kind, data in work if (message := self._direct(kind, data)) is not None]
+        said = [
+            (row.kind, row.data, message)
+            for row in work.rows
+            if (message := self._direct(row.kind, row.data)) is not None
+        ]
         if not said:
-            return []
+            return
         notes = _notes([(kind, data) for kind, data, _ in said], self._world.now())
         messages = [self._told(note, message) for note, (_, _, message) in zip(notes, said, strict=True)]
-        answer = self.post(work[0][1]["person"], direct_messages.join(messages))
+        answer = self.post(work.data["person"], direct_messages.join(messages))
         posted = [replace(note, channel=answer["channel"], ts=answer["ts"]) for note in notes]
-        reminded = [_reminded(data["grant"]) for kind, data, _ in said if kind is Kind.REMIND]
-        return [lambda w: record_told(w, posted), *reminded]
+        reminded = [data["grant"] for kind, data, _ in said if kind is Kind.REMIND]
+        work.finish(_record_told, posted, reminded)
 
     def _told(self, note: DirectNote, message: Message) -> Message:
         """A note that a later one of the same message overtakes is told as a past one."""
@@ -209,15 +194,15 @@ class Messenger:
         view = describe_grant(self._world, note.grant) if overtaken and note.grant else None
         return direct_messages.past_note(note.note, note.at, view) if view else message
 
-    def update_direct(self, data: Data) -> list[Recording]:
+    def update_direct(self, work: Work) -> None:
         """What is past in it loses its buttons; the rest is shown as it is now."""
-        channel, ts = data["channel"], data["ts"]
+        channel, ts = work.data["channel"], work.data["ts"]
         told = describe_told(self._world, channel, ts)
         if not told:
-            return []
+            return
         self._show(channel, ts, direct_messages.join([self._as_now(each) for each in told]))
         past = [each.note.place for each in told if each.past]
-        return [lambda w: record_shown(w, channel, ts, past)]
+        work.finish(record_shown, channel, ts, past)
 
     def _as_now(self, told: Told) -> Message:
         note, now = told.note, self._world.now()
@@ -249,41 +234,40 @@ class Messenger:
         view = replace(view, why=data.get("why", ""), until=data.get("until", 0))
         return direct_messages.grant_note(data["note"], view, now)
 
-    def tell_security(self, work: Sequence[tuple[Kind, Data]]) -> list[Recording]:
-        said = [security_notes.render(data["note"], data) for _, data in work]
-        self.post(work[0][1]["channel"], direct_messages.join(said))
-        told = [(str(data["note"]), str(data["grant"])) for _, data in work if "grant" in data]
-        return [lambda w: record_leads_told(w, told)] if told else []
+    def tell_security(self, work: Work) -> None:
+        notes = [row.data for row in work.rows]
+        said = [security_notes.render(data["note"], data) for data in notes]
+        self.post(work.data["channel"], direct_messages.join(said))
+        if told := [(str(d["note"]), str(d["grant"])) for d in notes if "grant" in d]:
+            work.finish(record_leads_told, told)
 
-    def alarms(self, work: Sequence[tuple[Kind, Data]]) -> list[Recording]:
+    def alarms(self, work: Work) -> None:
         """Ends that are not confirmed; what was confirmed or acknowledged meanwhile needs no alarm any more."""
-        pairs = list(dict.fromkeys((data["grant"], data["system"]) for _, data in work))
+        pairs = list(dict.fromkeys((row.data["grant"], row.data["system"]) for row in work.rows))
         views = [view for view in describe_alarms(self._world, pairs) if view.alarm.next_at is not None]
         if not views:
-            return []
-        answer = self.post(work[0][1]["channel"], end_alarm.render(views))
-        told = [("alarm", view.grant.id) for view in views]
-        return [
-            lambda w: record_alarmed(w, answer["channel"], answer["ts"], views),
-            lambda w: record_leads_told(w, told),
-        ]
+            return
+        answer = self.post(work.data["channel"], end_alarm.render(views))
+        work.finish(_record_alarmed, answer["channel"], answer["ts"], views)
 
-    def update_alarm(self, data: Data) -> list[Recording]:
-        if views := alarms_in(self._world, data["channel"], data["ts"]):
-            self._show(data["channel"], data["ts"], end_alarm.render(views))
-        return []
+    def update_alarm(self, work: Work) -> None:
+        channel, ts = work.data["channel"], work.data["ts"]
+        if views := alarms_in(self._world, channel, ts):
+            self._show(channel, ts, end_alarm.render(views))
 
-    def answer(self, data: Data) -> list[Recording]:
+    def answer(self, work: Work) -> None:
+        self._answer(work.data)
+
+    def _answer(self, data: Data) -> None:
         """To the person alone, in the channel where they pressed; by direct message where that can't be shown."""
         message = self._private(data)
         if data["channel"][:1] in ("C", "G"):
             try:
                 self._call("chat.postEphemeral", channel=data["channel"], user=data["person"], **message)
-                return []
+                return
             except SystemRefused:  # not a member there, or the channel is gone: the words must not be lost
                 pass
         self.post(data["person"], message)
-        return []
 
     def _private(self, data: Data) -> Message:
         """A page of the log or of a list, or what was found on the systems, is read, and whether they still may, just
@@ -301,27 +285,26 @@ class Messenger:
         card = self._card(data) if "request" in data else None
         return answers.render(data["note"], data, card, self._world.now())
 
-    def update_answer(self, data: Data) -> list[Recording]:
+    def update_answer(self, work: Work) -> None:
         """Nothing is sent while it says what is so: Slack takes five changes."""
-        view = describe_answer(self._world, data["answer"])
+        view = describe_answer(self._world, work.data["answer"])
         if view is None or not is_slacks(view.answer.url, self._client.base_url):
-            return [lambda w: drop_answer(w, data["answer"])]
+            return work.finish(drop_answer, work.data["answer"])
         if view.shown == view.answer.shown:
-            return []
+            return None
         try:
             replace_answer(view.answer.url, self._answer_now(view))
         except SystemRefused:  # it was dismissed, or is too old
-            return [lambda w: drop_answer(w, view.answer.id)]
-        return [lambda w: record_changed(w, view)]
+            return work.finish(drop_answer, view.answer.id)
+        return work.finish(record_changed, view)
 
-    def clear_window(self, data: Data) -> list[Recording]:
+    def clear_window(self, work: Work) -> None:
         """One that was closed needs nothing."""
         try:
-            self._call("views.update", view_id=data["window"], view=credentials_modal.over())
+            self._call("views.update", view_id=work.data["window"], view=credentials_modal.over())
         except SystemRefused as refused:
             if refused.code in LOCKED_OUT:
                 raise
-        return []
 
     def _answer_now(self, view: AnswerView) -> Message:
         now, about = self._world.now(), view.answer
@@ -335,30 +318,32 @@ class Messenger:
             message = lists.my_access(view.person or describe_person(self._world, about.person), now)
         return answers.last_change(message) if view.is_last else message
 
-    def publish_home(self, data: Data) -> list[Recording]:
+    def publish_home(self, work: Work) -> None:
+        data = work.data
         section, skip = data.get("section", ""), data.get("skip", 0)
         person = describe_home(self._world, data["person"], skip if section == home.EVERYTHING else 0)
         view = home.render(person, self._world.now(), section, skip)
         self._call("views.publish", user_id=data["person"], view=view)
-        return []
 
-    def send_export(self, data: Data) -> list[Recording]:
+    def send_export(self, work: Work) -> None:
         """Written to a file first: the log may be larger than memory. Whether they still may is asked at this moment:
         it may be long after they asked for it."""
-        if (refused := may_audit(self._world, data["person"])) is not None:
-            return self.answer({"person": data["person"], "channel": "", "note": "refused", "why": refused.reason})
-        pieces = export_csv(self._world, data["person"], filters_from(data["filters"]))
-        channel = self._call("conversations.open", users=data["person"])["channel"]["id"]
+        person, filters = work.data["person"], work.data["filters"]
+        if (refused := may_audit(self._world, person)) is not None:
+            why = {"note": "refused", "why": refused.reason}
+            return self._answer({"person": person, "channel": "", **why})
+        pieces = export_csv(self._world, person, filters_from(filters))
+        channel = self._call("conversations.open", users=person)["channel"]["id"]
         with tempfile.NamedTemporaryFile(suffix=".csv") as file:
             file.writelines(pieces)
             file.flush()
             upload(self._client, file.name, "access-audit.csv", channel)
-        return []
+        return None
 
-    def verify_audit(self, data: Data) -> list[Recording]:
+    def verify_audit(self, work: Work) -> None:
         verdict = verify_audit(self._world)
         incident = "" if verdict.broken is None else "\nThis is an incident."
-        return self.answer({**data, "note": "text", "text": said(verdict) + incident})
+        self._answer({**work.data, "note": "text", "text": said(verdict) + incident})
 
     def _card(self, data: Data) -> RequestCard | None:
         return describe_request(self._world, data["request"])
@@ -394,31 +379,16 @@ def _notes(work: Sequence[tuple[Kind, Data]], now: int) -> list[DirectNote]:
     return notes
 
 
-def _reminded(grant: str) -> Recording:
-    return lambda w: record_reminded(w, grant)
+def _record_told(world: World, notes: Sequence[DirectNote], reminded: Sequence[str]) -> None:
+    record_told(world, notes)
+    for grant in reminded:
+        record_reminded(world, grant)
+
+
+def _record_alarmed(world: World, channel: str, ts: str, views: Sequence[AlarmView]) -> None:
+    record_alarmed(world, channel, ts, views)
+    record_leads_told(world, [("alarm", view.grant.id) for view in views])
 
 
 def _mentions(card: RequestCard) -> tuple[str, ...]:
     return tuple(f"<!subteam^{ref}>" if ref.startswith("S") else f"<@{ref}>" for ref in card.notify)
-
-
-_TOGETHER: Mapping[Kind, Callable[[Messenger, Sequence[tuple[Kind, Data]]], list[Recording]]] = {
-    Kind.THREAD_NOTE: Messenger.thread_notes,
-    Kind.TELL_PERSON: Messenger.tell_person,
-    Kind.REMIND: Messenger.tell_person,
-    Kind.TELL_SECURITY: Messenger.tell_security,
-    Kind.ALARM: Messenger.alarms,
-}
-_ALONE: Mapping[Kind, Callable[[Messenger, Data], list[Recording]]] = {
-    Kind.POST_APPROVAL: Messenger.post_approval,
-    Kind.UPDATE_APPROVAL: Messenger.update_approval,
-    Kind.UPDATE_ALARM: Messenger.update_alarm,
-    Kind.UPDATE_DIRECT: Messenger.update_direct,
-    Kind.UPDATE_ANSWER: Messenger.update_answer,
-    Kind.CLEAR_WINDOW: Messenger.clear_window,
-    Kind.ANSWER: Messenger.answer,
-    Kind.PUBLISH_HOME: Messenger.publish_home,
-    Kind.SEND_EXPORT: Messenger.send_export,
-    Kind.VERIFY_AUDIT: Messenger.verify_audit,
-    Kind.REFRESH_CHANNELS: Messenger.refresh_channels,
-}

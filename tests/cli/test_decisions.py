@@ -11,7 +11,7 @@ from bot.cli import common
 from bot.connectors.gateway import Gateway
 from bot.core.effects import Queue
 from bot.core.model import GrantState, RequestState
-from bot.operations.take_work import take_work
+from bot.operations.take_work import ClaimedQueue
 from tests.cli.conftest import Shop, run
 from tests.worlds import ANA
 
@@ -69,7 +69,7 @@ def test_revoke_waits_for_a_running_bot_that_has_the_end_in_hand(shop: Shop, mon
     grant, world = shop.made.a_grant(), shop.made.world
 
     def taken_by_the_bot(base: object) -> object:
-        take_work(world, Queue.END, "the bot", 60, 10)
+        ClaimedQueue(world, Queue.END, "the bot", 60).take(10)
         return type("Hands", (), {"drain": lambda self, queue: 0})()
 
     monkeypatch.setattr("bot.cli.hands.build_hands", taken_by_the_bot)

@@ -21,7 +21,8 @@ from bot.connectors.webhook import Webhook, signature
 from bot.core.effects import Queue
 from bot.core.errors import OutcomeUnknown, SystemUnavailable
 from bot.core.model import GrantState, Order
-from bot.delivery import START_PATIENCE, Delivery
+from bot.delivery import Delivery
+from bot.worker.provisioning import START_PATIENCE
 from tests.connectors.contract import Contract, Rig
 from tests.connectors.hooks import A_GRANT, GOOD, NOW, hook
 from tests.connectors.raw_server import answering, raw_server, read_request, saying

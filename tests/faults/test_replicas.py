@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from bot.delivery import LANES
+from bot.queues import LANES
 from tests.faults.live import Bot, Company, until
 from tests.faults.processes import ROLES, a_seed, assert_sound, finish, ready_at, under_load
 

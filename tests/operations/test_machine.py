@@ -59,7 +59,7 @@ from bot.operations.revoke_grant import revoke_grant
 from bot.operations.show_credentials import Credentials, confirm_shown, discard_credentials, show_credentials
 from bot.operations.start_due import start_due
 from bot.operations.take_press import Press, take_press
-from bot.operations.take_work import Row, Work, finish_work, take_work
+from bot.operations.take_work import ClaimedQueue, Row, Work
 from bot.operations.try_start import try_start
 from bot.operations.withdraw_request import withdraw_request
 from storage.database import Database
@@ -162,7 +162,7 @@ class Lifecycle(RuleBasedStateMachine):
         self.made: Made = make_world(self.directory, db=db, policy=POLICY)
         self.world = self.made.world
         self.system = RemoteSystem(Gateway(POLICY.systems["shop-admin"], build_tools(self.world)))
-        self.late: list[tuple[str, Row, list[Recording]]] = []
+        self.late: list[tuple[Work, list[Recording]]] = []
         self.shown: list[Credentials] = []
         self.work: dict[int, tuple[str, str]] = {}
         self.left: set[str] = set()
@@ -291,8 +291,8 @@ class Lifecycle(RuleBasedStateMachine):
     @rule()
     def a_stopped_worker_goes_on(self) -> None:
         """Its claim may be long lost, and its work done by another."""
-        owner, row, recordings = self.late.pop(0)
-        finish_work(self.world, owner, [row.id], recordings)
+        work, recordings = self.late.pop(0)
+        work.finish(_record, recordings)
 
     # What must hold at every moment
 
@@ -444,35 +444,35 @@ class Lifecycle(RuleBasedStateMachine):
         self.keys += 1
         owner = f"worker {self.keys}"
         self._remember_work()
-        rows = take_work(self.world, queue, owner, claim=5, limit=3)
+        claimed = ClaimedQueue(self.world, queue, owner, claim=5)
+        rows = claimed.take(limit=3)
         for row in rows:
-            self._do(owner, row, how)
+            self._do(Work(claimed, [row]), row, how)
         return len(rows)
 
-    def _do(self, owner: str, row: Row, how: str) -> None:
+    def _do(self, work: Work, row: Row, how: str) -> None:
         if how == "dies before":
             return
         if how == "half" and row.kind is Kind.START_GRANT:
             self._half_start(row.data["grant"])
         if how in ("half", "fails", "refuses") and row.kind in _WORK:
-            self._give_back(owner, row, how)
+            self._give_back(work, row, how)
             return
         recordings = _WORK[row.kind](self, row.data) if row.kind in _WORK else []
         if how == "answer lost" and row.kind in _WORK:
-            self._give_back(owner, row, how)
+            self._give_back(work, row, how)
         elif how == "finishes late":
-            self.late.append((owner, row, recordings))
+            self.late.append((work, recordings))
         elif how != "dies after":
-            finish_work(self.world, owner, [row.id], recordings)
+            work.finish(_record, recordings)
 
-    def _give_back(self, owner: str, row: Row, how: str) -> None:
+    def _give_back(self, work: Work, row: Row, how: str) -> None:
         if how == "refuses" and row.kind is Kind.START_GRANT:
-            failed: Recording = lambda world: record_start_failed(world, row.data["grant"], "no")  # noqa: E731
-            finish_work(self.world, owner, [row.id], [failed])
+            work.finish(record_start_failed, row.data["grant"], "no")
             return
         if row.kind is Kind.END_LEASE:
             record_end_failed(self.world, row.data["grant"], row.data["system"], "no route", row.attempts)
-        Work(owner, [row.id]).give_back(self.world, 7, "no route", unsure=how == "answer lost")
+        work.retry(7, "no route", unsure=how == "answer lost")
 
     def _start(self, data: dict[str, Any]) -> list[Recording]:
         orders = try_start(self.world, data["grant"])
@@ -512,6 +512,11 @@ class Lifecycle(RuleBasedStateMachine):
 
     def _decide(self, data: dict[str, Any]) -> list[Recording]:
         return [lambda world: decide_press(world, data, self._person(data["voter"]))]
+
+
+def _record(world: World, recordings: list[Recording]) -> None:
+    for recording in recordings:
+        recording(world)
 
 
 _WORK: dict[Kind, Callable[[Lifecycle, dict[str, Any]], list[Recording]]] = {

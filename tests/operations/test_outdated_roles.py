@@ -14,7 +14,7 @@ from bot.core.asking import Ask
 from bot.core.effects import Queue
 from bot.core.errors import Outdated
 from bot.core.model import Grant, GrantState
-from bot.delivery import PRESS_PATIENCE, START_PATIENCE, Delivery
+from bot.delivery import Delivery
 from bot.operations._judge_start import judge_scheduled
 from bot.operations._unit import OUTDATED, World, unit
 from bot.operations.approve_request import approve_request
@@ -30,6 +30,8 @@ from bot.operations.start_due import start_due
 from bot.operations.take_press import Press, Taken, take_press
 from bot.operations.try_start import try_start
 from bot.roles_watch import UNTOLD, RolesWatch
+from bot.worker.lookups import PRESS_PATIENCE
+from bot.worker.provisioning import START_PATIENCE
 from tests.builders import a_policy
 from tests.fakes import FakeSystems
 from tests.hands import Hands

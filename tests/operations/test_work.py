@@ -24,14 +24,18 @@ from bot.operations.renew_grant import renew_grant
 from bot.operations.request_access import Repeated
 from bot.operations.revoke_grant import revoke_grant
 from bot.operations.take_press import Press, take_press
-from bot.operations.take_work import Row, Work, finish_work, keep_claims, leap, take_work
+from bot.operations.take_work import ClaimedQueue, Row, leap
 from bot.operations.withdraw_request import withdraw_request
 from tests.together import together
 from tests.worlds import ANA, BEN, CARA, LEA, START, Made, a_person
 
 
+def _queue(made: Made, queue: Queue, owner: str = "me") -> ClaimedQueue:
+    return ClaimedQueue(made.world, queue, owner, claim=5)
+
+
 def _take(made: Made, queue: Queue, owner: str = "me") -> list[Row]:
-    return take_work(made.world, queue, owner, claim=5, limit=100)
+    return _queue(made, queue, owner).take(limit=100)
 
 
 def _pressed(made: Made, approve: bool = True, by: str = BEN, channel: str = "C1") -> Row:
@@ -78,12 +82,14 @@ class TestFinishing:
         (row,) = _take(made, Queue.START)
 
         def fail(world: World) -> None:
+            record_started(world, grant.id)
             raise KeyError
 
+        queue = _queue(made, Queue.START)
         with pytest.raises(KeyError):
-            finish_work(made.world, "me", [row.id], [lambda world: record_started(world, grant.id), fail])
+            queue.ack([row.id], fail)
         assert (made.state("grants", grant.id), made.count("outbox", f"id = {row.id}")) == ("starting", 1)
-        finish_work(made.world, "me", [row.id], [lambda world: record_started(world, grant.id)])
+        queue.ack([row.id], lambda world: record_started(world, grant.id))
         assert (made.state("grants", grant.id), made.count("outbox", f"id = {row.id}")) == ("active", 0)
 
     def test_whoever_lost_the_claim_writes_down_what_happened_and_leaves_the_row(self, made: Made) -> None:
@@ -91,14 +97,14 @@ class TestFinishing:
         (row,) = _take(made, Queue.START)
         made.clock.at += 5
         assert len(_take(made, Queue.START, "another")) == 1
-        finish_work(made.world, "me", [row.id], [lambda world: record_started(world, grant.id)])
+        _queue(made, Queue.START).ack([row.id], lambda world: record_started(world, grant.id))
         assert (made.state("grants", grant.id), made.count("outbox", f"id = {row.id}")) == ("active", 1)
 
     def test_a_claim_that_is_kept_stays(self, made: Made) -> None:
         made.a_started(made.a_request())
         (row,) = _take(made, Queue.START)
         made.clock.at += 4
-        keep_claims(made.world, "me", [row.id], 5)
+        _queue(made, Queue.START).keep([row.id])
         made.clock.at += 4
         assert _take(made, Queue.START, "another") == []
 
@@ -119,7 +125,7 @@ class TestFinishing:
     def test_work_given_back_comes_after_its_pause(self, made: Made) -> None:
         made.a_started(made.a_request())
         (row,) = _take(made, Queue.START)
-        Work("me", [row.id]).give_back(made.world, 30, "no route " * 200, unsure=True)
+        _queue(made, Queue.START).retry([row.id], 30, "no route " * 200, unsure=True)
         made.clock.at += 29
         assert _take(made, Queue.START) == []
         made.clock.at += 1

@@ -7,7 +7,10 @@ from typing import Any
 
 import pytest
 
-from bot.core.effects import Kind
+from bot.core import effects
+from bot.core.effects import Queue
+from bot.operations._unit import unit
+from bot.operations.take_work import ClaimedQueue, Work
 from bot.slack.messenger import Messenger
 from tests.worlds import BEN, LEA, Made
 
@@ -30,7 +33,11 @@ class Slack:
 def _send(made: Made, to: str) -> Slack:
     slack = Slack()
     messenger = Messenger(slack, made.world)  # type: ignore[arg-type]
-    messenger.deliver(Kind.SEND_EXPORT, [(Kind.SEND_EXPORT, {"person": to, "filters": {}})])
+    made.forget_work()
+    with unit(made.world) as u:
+        u.do(effects.send_export(to, {}))
+    queue = ClaimedQueue(made.world, Queue.SLACK, "me", 60)
+    messenger.send_export(Work(queue, queue.take(1)))
     return slack
 
 

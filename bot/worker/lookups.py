@@ -1,0 +1,96 @@
+"""Handlers that ask Slack about people and groups, and decide what waited for the answer."""
+
+from bot.core.errors import Outdated, SystemRefused, SystemUnavailable
+from bot.core.model import Person
+from bot.operations._unit import World
+from bot.operations.answer_waiting import answer_waiting, give_up_waiting
+from bot.operations.decide_press import decide_press, earlier_voters, give_up_press
+from bot.operations.find_unresolved import (
+    groups_needed_for,
+    unresolved_of_request,
+    unresolved_of_role,
+)
+from bot.operations.record_people import groups_read_since, record_people
+from bot.operations.record_policy import is_outdated
+from bot.operations.take_work import Work
+from bot.worker.deps import HandlerDeps
+
+PRESS_PATIENCE = 120
+"""Seconds after which a vote no longer counts whose voter Slack does not confirm."""
+
+
+# --- votes
+
+
+def decide(deps: HandlerDeps, work: Work) -> None:
+    """Counts a vote after Slack has confirmed who pressed."""
+    _must_be_in_force(deps)
+    request = work.data["request"]
+    voter = deps.people.confirm(work.data["voter"], groups_needed_for(deps.world, request))
+    deps.people.resolve(unresolved_of_request(deps.world, request))
+    earlier = [deps.people.look_up(each) for each in earlier_voters(deps.world, work.data)]
+    work.finish(decide_press, work.data, voter, earlier)
+
+
+def delay_decision(deps: HandlerDeps, work: Work, error: SystemUnavailable) -> None:
+    """Gives the vote up when Slack has not confirmed it for too long."""
+    if deps.world.now() - work.row.created_at >= PRESS_PATIENCE:
+        work.finish(give_up_press, work.data, str(error) if isinstance(error, Outdated) else "")
+
+
+def refuse_decision(deps: HandlerDeps, work: Work, error: SystemRefused) -> None:
+    """Gives the vote up: Slack does not know who pressed."""
+    work.finish(give_up_press, work.data)
+
+
+# --- requests that wait for the members of a role
+
+
+def ask(deps: HandlerDeps, work: Work) -> None:
+    """Answers a request after Slack has said who the references of its role stand for."""
+    _must_be_in_force(deps)
+    person = deps.people.look_up(work.data["person"])
+    deps.people.resolve(unresolved_of_role(deps.world, work.data["role"]))
+    work.finish(_answer, work, person)
+
+
+def _answer(world: World, work: Work, person: Person) -> None:
+    record_people(world, [person])
+    answer_waiting(world, work.data)
+
+
+def delay_ask(deps: HandlerDeps, work: Work, error: SystemUnavailable) -> None:
+    """Gives the request up when its time is over."""
+    if deps.world.now() >= work.data["until"]:
+        is_outdated = isinstance(error, Outdated)
+        work.finish(give_up_waiting, work.data, str(error), outdated=is_outdated)
+
+
+def refuse_ask(deps: HandlerDeps, work: Work, error: SystemRefused) -> None:
+    """Gives the request up: Slack does not know a person or group of it."""
+    work.finish(give_up_waiting, work.data, str(error))
+
+
+def _must_be_in_force(deps: HandlerDeps) -> None:
+    """Raises Outdated where another process has to decide."""
+    if is_outdated(deps.world):
+        raise Outdated
+
+
+# --- people and groups
+
+
+def look_up_person(deps: HandlerDeps, work: Work) -> None:
+    """Reads one person from Slack."""
+    work.finish(record_people, [deps.people.look_up(work.data["person"])])
+
+
+def refresh_groups(deps: HandlerDeps, work: Work) -> None:
+    """Reads all user groups, unless that was done after it was asked for."""
+    if not groups_read_since(deps.world, work.row.created_at):
+        deps.people.refresh_groups()
+
+
+def refresh_people(deps: HandlerDeps, work: Work) -> None:
+    """Reads all people that roles.toml names by address."""
+    deps.people.refresh_people()

@@ -1,0 +1,34 @@
+"""Handlers that sum up usage, update outdated messages, and compare systems with our records."""
+
+from bot.operations.count_usage import sum_usage as record_sum
+from bot.operations.reconcile import reconcile as record_scan
+from bot.operations.refresh_messages import refresh_messages as update_messages
+from bot.operations.remove_found import record_removed, refuse_removal
+from bot.operations.take_work import Work
+from bot.worker.deps import HandlerDeps
+
+
+def sum_usage(deps: HandlerDeps, work: Work) -> None:
+    """Sums up how grants that have ended were used."""
+    deps.meter.flush()
+    work.finish(record_sum, work.data["grants"])
+
+
+def refresh_messages(deps: HandlerDeps, work: Work) -> None:
+    """Finds the messages that are out of date."""
+    update_messages(deps.world, work.data["grants"], work.data["requests"], work.data["cards"])
+
+
+def reconcile(deps: HandlerDeps, work: Work) -> None:
+    """Asks every system which access is there."""
+    work.finish(record_scan, deps.survey.look(), work.data["by"], work.data["channel"])
+
+
+def remove_found(deps: HandlerDeps, work: Work) -> None:
+    """Removes from a system what a lead has confirmed."""
+    removal = deps.survey.remove(work.data["finding"])
+    by, channel = work.data["by"], work.data["channel"]
+    if removal is None:
+        work.finish(refuse_removal, by, channel)
+    else:
+        work.finish(record_removed, removal, by, channel)
