@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 
 from bot.connectors import Systems, for_order
 from bot.connectors.base import Connector, Marks
+from bot.core.backoff import Backoff
 from bot.core.errors import AccessBotError, StorageUnavailable, SystemUnavailable
 from bot.core.model import Mark, Order
 from bot.health import Health
@@ -19,8 +20,8 @@ from bot.operations._unwritten import UnwrittenEnds
 
 log = logging.getLogger(__name__)
 
-LONGEST_PAUSE = 60
-"""Seconds between two tries at most."""
+BACKOFF = Backoff(first=1, longest=60)
+"""Between two tries of one end."""
 
 LOOK_AGAIN = 300
 """Seconds after which an end that was made is made again: a start that was under way may have come after it."""
@@ -111,7 +112,7 @@ class UnwrittenRevocations:
     def _settle(self, pair: tuple[str, str], failed: bool) -> None:
         with self._lock:
             tried = self._tried[pair] = self._tried.get(pair, 0) + 1 if failed else 0
-            pause = min(LONGEST_PAUSE, 2 ** min(tried, 10) / 2) if failed else LOOK_AGAIN
+            pause = BACKOFF.pause(tried) if failed else LOOK_AGAIN
             self._next_try[pair] = time.monotonic() + pause
         if not failed:
             self._world.unwritten.note(*pair, self._world.now())

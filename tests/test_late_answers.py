@@ -178,7 +178,7 @@ def test_what_was_given_up_unanswered_and_arrives_after_the_end_is_taken_away(ha
 def test_a_system_that_answers_again_is_looked_at_no_sooner(hands: Hands) -> None:
     """What it was told before it stopped answering may still arrive."""
     order = given_up(hands, "released")
-    hands.delivery.answer_again(Queue.END, [order.system])
+    hands.delivery.loops[Queue.END].claimed.run_now([order.system])
     hands.delivery.drain(Queue.END)
     hands.system.grant(order)
     hands.made.clock.at += LATE

@@ -136,7 +136,7 @@ def delivery(made: Made, several: Several) -> Iterator[Delivery]:
     delivery = Delivery(made.world, several, FakeMessenger(), FakePeople(), meter)  # type: ignore[arg-type]
     yield delivery
     several.free()
-    if delivery.well() and delivery._waits:
+    if delivery.well():
         delivery.stop()
 
 

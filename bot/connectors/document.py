@@ -12,6 +12,7 @@ from typing import Literal, get_args
 
 from bot.connectors.base import Question, Way
 from bot.core.audit import rfc3339
+from bot.core.backoff import Backoff
 from bot.core.errors import AccessBotError, SystemUnavailable
 from bot.core.model import Order, Person
 from bot.core.policy import System
@@ -23,8 +24,8 @@ PATIENCE = 10
 """Seconds for which one call asks again at most while the answer is "pending"; then the work is put off as a whole,
 because other work waits for the thread."""
 
-FIRST_PAUSE = 0.1
-"""Seconds before a pending answer is asked about for the first time; each further pause is twice as long."""
+BACKOFF = Backoff(first=0.1, longest=PATIENCE)
+"""Before a pending answer is asked about again."""
 
 MOST_CREDENTIALS, LONGEST_LABEL, LONGEST_CREDENTIAL = 10, 75, 8000
 """Long enough for a kubeconfig with its certificates, short enough for a window of Slack's."""
@@ -142,14 +143,14 @@ class Asked:
 
     def _settled(self, do: Do, order: Order) -> Reply:
         """The reply, or the state that follows on "pending". Raises SystemUnavailable when none does in time."""
-        deadline, pause = time.monotonic() + self._timeout, FIRST_PAUSE
+        deadline, pauses = time.monotonic() + self._timeout, iter(BACKOFF)
         reply = self._said(do, order, self._timeout)
         patience = min(deadline, time.monotonic() + PATIENCE)
         while reply.state == "pending":
+            pause = next(pauses)
             if (left := patience - time.monotonic() - pause) <= 0:
                 raise SystemUnavailable(f"{self._name} is still at it: it answers pending to {do}")
             time.sleep(pause)
-            pause *= 2
             reply = replace(reply, state=self._said("read_back", order, left).state)
         return reply
 

@@ -7,13 +7,14 @@ import logging
 import threading
 from collections.abc import Callable
 
+from bot.core.backoff import Backoff
 from bot.core.errors import AccessBotError
 from bot.slack.identity import Identity
 
 log = logging.getLogger(__name__)
 
-LONGEST_PAUSE = 30
-"""Seconds between two tries, at most."""
+BACKOFF = Backoff(first=1, longest=30)
+"""Between two tries."""
 
 
 class Greeting:
@@ -33,8 +34,9 @@ class Greeting:
             self._thread.join()
 
     def _run(self) -> None:
-        pause = 1
-        while not self._stopping.is_set():
+        for pause in BACKOFF:
+            if self._stopping.is_set():
+                return
             try:
                 known = self._identity.ask()
                 log.info("connected to the Slack workspace %s as %s", known.team, known.bot_user)
@@ -42,6 +44,5 @@ class Greeting:
                 return
             except Exception as error:  # whatever it is, without a next try nothing would ever come from Slack
                 trace = None if isinstance(error, AccessBotError) else error
-                log.warning("Slack does not say who we are: %s; next try in %s s", error, pause, exc_info=trace)
+                log.warning("Slack does not say who we are: %s; next try in %.0f s", error, pause, exc_info=trace)
                 self._stopping.wait(pause)
-                pause = min(pause * 2, LONGEST_PAUSE)

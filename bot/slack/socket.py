@@ -22,6 +22,7 @@ from slack_sdk import WebClient
 from slack_sdk.socket_mode.client import BaseSocketModeClient
 from slack_sdk.socket_mode.response import SocketModeResponse
 
+from bot.core.backoff import Backoff
 from bot.slack.receiver import Receiver
 
 log = logging.getLogger(__name__)
@@ -30,6 +31,9 @@ PING = 10
 """Seconds between our pings; Slack's pong to one of them is the only proof that a connection is not deaf."""
 
 DEAF = 4 * PING
+
+BACKOFF = Backoff(first=1, longest=30)
+"""Between two tries to connect."""
 
 GONE = getattr(select, "POLLRDHUP", 0) | select.POLLHUP | select.POLLERR
 """What the kernel says of a connection that the other side has cut; Slack's client reads on from it for ever."""
@@ -172,19 +176,19 @@ class Socket:
             log.warning("an answer did not reach Slack (%s), which may send the payload again", error)
 
     def _keep(self) -> None:
-        pause = 1.0
+        pauses = iter(BACKOFF)
         while not self._stopping.is_set():
             if self.well():
-                pause = 1.0
+                pauses = iter(BACKOFF)
                 self._called.wait(PING)
                 self._called.clear()
                 continue
             try:
                 self._connect()
             except Exception as error:  # whatever it is, the next try is the answer to it
+                pause = next(pauses)
                 log.warning("no connection to Slack yet (%s); next try in %.0f s", error, pause)
                 self._stopping.wait(pause)
-                pause = min(pause * 2, 30)
 
     def _connect(self) -> None:
         client = self._handler.client

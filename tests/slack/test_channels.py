@@ -52,6 +52,7 @@ class Office:
     made: Made
     sandbox: Sandbox
     delivery: Delivery
+    messenger: Messenger
     client: WebClient
 
     def id(self, name: str) -> str:
@@ -109,7 +110,7 @@ def office(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         messenger = Messenger(client, made.world)
         meter = UsageMeter(made.world)
         delivery = Delivery(made.world, FakeSystems(FakeSystem()), messenger, FakePeople(), meter)  # type: ignore[arg-type]
-        office = Office(made, sandbox, delivery, client)
+        office = Office(made, sandbox, delivery, messenger, client)
         made.know(*(a_person(office.id(name)) for name in ("ana", "ben", "chiara", "dev", "emi", "gwen")))
         made.set_groups(db_leads=[office.id("ben"), office.id("gwen")], platform_leads=[office.id("chiara")])
         made.forget_work()
@@ -367,7 +368,7 @@ def test_while_names_are_looked_up_or_slack_asks_for_a_pause_messages_are_put_of
 
 
 def test_a_message_waits_for_no_look_up_of_another(office: Office) -> None:
-    names = office.delivery._messenger._channels
+    names = office.messenger._channels
     with names._looking, pytest.raises(SystemUnavailable) as put_off:
         names._moved(APPROVALS, OLD)
     assert put_off.value.retry_after == 1
