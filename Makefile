@@ -2,6 +2,10 @@
 # PYTHON chooses the interpreter, ARGS is handed to the command.
 PYTHON ?= python3
 BIN    := .venv/bin
+UV     := .venv-uv/bin/uv
+
+# Where it is set, as in many images, every process would compile all that it imports anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 EXTRAS := --extra aws --extra postgres --extra ssh --extra sandbox
 # What shows that a set of dependencies works: every start of the documents, and every verb and button.
@@ -17,30 +21,31 @@ test: .venv/ready
 
 # Both ends of the ranges in pyproject.toml, each in an environment of its own, resolved anew each time: the newest
 # versions that are permitted, and the lowest of what pyproject.toml names, with the development tools as new as they fit.
-test-newest:
-	@rm -rf .venv-newest
-	@$(PYTHON) -m venv .venv-newest && .venv-newest/bin/pip install --quiet --disable-pip-version-check uv
-	@.venv-newest/bin/uv pip compile --quiet --python .venv-newest/bin/python $(EXTRAS) --group dev \
+test-newest: $(UV)
+	@rm -rf .venv-newest && $(UV) venv --quiet --python $(PYTHON) .venv-newest
+	@$(UV) pip compile --quiet --python .venv-newest/bin/python $(EXTRAS) --group dev \
 	  --no-emit-package access-bot --output-file .venv-newest/requirements.txt pyproject.toml
-	@.venv-newest/bin/uv pip install --quiet --python .venv-newest/bin/python -r .venv-newest/requirements.txt
-	@.venv-newest/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@$(UV) pip install --quiet --python .venv-newest/bin/python -r .venv-newest/requirements.txt
+	@$(UV) pip install --quiet --python .venv-newest/bin/python --no-deps --no-build-isolation --editable .
 	.venv-newest/bin/python -m pytest $(ARGS)
 
-test-oldest:
-	@rm -rf .venv-oldest
-	@$(PYTHON) -m venv .venv-oldest && .venv-oldest/bin/pip install --quiet --disable-pip-version-check uv
-	@.venv-oldest/bin/uv pip compile --quiet --python .venv-oldest/bin/python $(EXTRAS) --resolution lowest-direct \
+test-oldest: $(UV)
+	@rm -rf .venv-oldest && $(UV) venv --quiet --python $(PYTHON) .venv-oldest
+	@$(UV) pip compile --quiet --python .venv-oldest/bin/python $(EXTRAS) --resolution lowest-direct \
 	  --no-emit-package access-bot --output-file .venv-oldest/requirements.txt pyproject.toml
-	@.venv-oldest/bin/uv pip compile --quiet --python .venv-oldest/bin/python --group pyproject.toml:dev \
+	@$(UV) pip compile --quiet --python .venv-oldest/bin/python --group pyproject.toml:dev \
 	  --constraint .venv-oldest/requirements.txt --output-file .venv-oldest/tools.txt
-	@.venv-oldest/bin/uv pip install --quiet --python .venv-oldest/bin/python \
+	@$(UV) pip install --quiet --python .venv-oldest/bin/python \
 	  -r .venv-oldest/requirements.txt -r .venv-oldest/tools.txt
-	@.venv-oldest/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@$(UV) pip install --quiet --python .venv-oldest/bin/python --no-deps --no-build-isolation --editable .
 	.venv-oldest/bin/python -m pytest $(or $(ARGS),$(STARTS))
 
+# Side by side, because half of each is waiting.
 test-both-ends:
-	$(MAKE) test-newest ARGS="$(STARTS)"
-	$(MAKE) test-oldest
+	$(MAKE) --jobs=2 test-newest test-oldest ARGS="$(STARTS) -n 2"
+
+$(UV):
+	@$(PYTHON) -m venv --clear .venv-uv && .venv-uv/bin/pip install --quiet --disable-pip-version-check uv
 
 lint: .venv/ready
 	$(BIN)/ruff check .
@@ -65,11 +70,9 @@ screenshots: .venv/ready
 	@touch $@
 
 # Renews requirements.lock from pyproject.toml: one file for every platform, each package with its hashes.
-lock:
-	$(PYTHON) -m venv .venv-lock && .venv-lock/bin/pip install --quiet uv
-	.venv-lock/bin/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header \
+lock: $(UV)
+	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header \
 	  $(EXTRAS) --group dev --no-emit-package access-bot --output-file requirements.lock pyproject.toml
-	rm -rf .venv-lock
 
 clean:
-	rm -rf .venv .venv-lock .venv-newest .venv-oldest .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-uv .venv-newest .venv-oldest .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -6,8 +6,10 @@ import shutil
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadFileScheduling
 
 from storage.database import Database
 from tests.browser import NO_BROWSER
@@ -28,9 +30,32 @@ MISSED = {
 }
 
 
+LONGEST = ("tests/browser/", "tests/faults/", "tests/test_readme.py", "tests/test_bench.py", "tests/connectors/")
+"""What takes longest, and mostly waits, in this order; what comes after it uses the processor all the time."""
+ONE_WORKER = ("tests/browser/", "tests/connectors/test_postgres")
+"""Files that share what takes long to start: a browser with the demo, and a PostgreSQL that wants passwords."""
+
+
+def _place(item: pytest.Item) -> int:
+    found = [number for number, start in enumerate(LONGEST) if item.nodeid.startswith(start)]
+    return found[0] if found else len(LONGEST)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The tests that take longest come first, so that at the end no worker waits for another."""
-    items.sort(key=lambda item: "faults" not in item.path.parts)
+    items.sort(key=_place)
+
+
+class Files(LoadFileScheduling):
+    """A worker takes whole files, so that what a module shares is started once, and some files together."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return next((start for start in ONE_WORKER if nodeid.startswith(start)), super()._split_scope(nodeid))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Files | None:
+    return Files(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 @pytest.fixture(scope="session")
