@@ -1,6 +1,4 @@
-"""Asks everything that the bot depends on whether it is as it must be: environment, roles.toml, database, Slack, and
-every connected system. It changes nothing anywhere, and says with every failure what to do about it.
-"""
+"""Checks the environment, roles.toml, the database, Slack and every connected system, and changes nothing."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -23,28 +21,27 @@ from bot.operations.continue_time import USUAL, newest_record
 from bot.settings import NEEDS, load_settings
 
 PATIENCE = 30.0
-"""Seconds for which all connected systems together are waited for."""
+"""Seconds to wait for all connected systems together."""
 
 
 def examine(wall: Callable[[], float] = time.time) -> Iterator[Finding]:
-    """One finding after the other, as they are found. What is wrong in the configuration ends it: nothing else would
-    mean anything."""
+    """Yields each finding at once. A wrong configuration ends the checks, because all others depend on it."""
     wrong = [Finding(State.FAIL, *_split(str(problem)), 2) for problem in _problems()]
     if wrong:
         yield from wrong
         return
     settings = load_settings(need=NEEDS["doctor"])
     patient = Patient(build_base(settings, Source.CLI), slack_client(settings, timeout=10), wall)
-    yield ok("environment", f"complete, for {_MODES[settings.slack_mode]}")
+    yield ok("environment", f"complete for {_MODES[settings.slack_mode]}")
     policy = patient.policy
-    yield ok(policy.file, f"valid, {len(policy.roles)} roles on {len(policy.systems)} systems")
+    yield ok(policy.file, f"valid: {len(policy.roles)} roles on {len(policy.systems)} systems")
     for check in CHECKS:
         yield from check(patient)
     patient.base.db.close()
 
 
 def _problems() -> list[object]:
-    """Of the environment and of roles.toml together, so that one round of editing is enough."""
+    """Lists the problems of the environment and of roles.toml, so that one round of editing fixes both."""
     found: list[object] = []
     try:
         load_settings(need=NEEDS["doctor"])
@@ -66,15 +63,17 @@ def _split(problem: str) -> tuple[str, str]:
 def bolt_environment(patient: Patient) -> Iterator[Finding]:
     names = [name for name in ("SLACK_CLIENT_ID", "SLACK_CLIENT_SECRET") if patient.settings.environ.get(name)]
     if len(names) == 2:
-        yield warn("environment", f"{' and '.join(names)} are set: Slack's library takes them for OAuth; unset them")
+        yield warn("environment", f"{' and '.join(names)} are set, which turns on OAuth in Slack's library: unset them")
 
 
 def systems(patient: Patient) -> Iterator[Finding]:
-    """All at once, and none for long: one that hangs must not keep the others from being looked at."""
+    """Checks all systems in parallel with a time limit, so that a system that hangs delays no other."""
     known, connectors = patient.policy.systems, build_systems(patient.base.world)
     answers = Aside().ask({name: partial(_wrong, patient.policy, connectors, name) for name in known}, PATIENCE)
     if silent := [name for name, answer in answers.items() if answer is None]:
-        yield ok("systems", f"{', '.join(silent)}: they ask us, or can't be asked; there is nothing live to ask them")
+        yield ok(
+            "systems", f"{', '.join(silent)}: no live check, because they call the bot or their connector has none"
+        )
     for name, answer in answers.items():
         subject, kind = f"system {name}", known[name].connector
         if isinstance(answer, AccessBotError):
@@ -82,11 +81,11 @@ def systems(patient: Patient) -> Iterator[Finding]:
         elif answer is not None:
             yield from (fail(subject, f"{kind}: {problem}") for problem in answer)
             if not answer:
-                yield ok(subject, f"{kind}, answers, and can give what its roles need")
+                yield ok(subject, f"{kind}: answers, and can grant what its roles need")
 
 
 def _wrong(policy: Policy, connectors: Systems, name: str) -> list[str] | None:
-    """What is wrong with a system as it is, None where nothing can be asked."""
+    """Lists the problems of a system; None if its connector has no live check."""
     connector = connectors.of(name, policy.systems[name].connector)
     roles = {role.name: role.actions for role in policy.roles.values() if name in role.systems}
     return [*connector.check(roles)] if isinstance(connector, Checks) else None
@@ -97,25 +96,24 @@ def database(patient: Patient) -> Iterator[Finding]:
     path = Path(url.removeprefix("sqlite:///"))
     if base.db.is_sqlite and not path.exists():
         if path.parent.is_dir():
-            yield warn("database", f"{path} is not there yet: `access-bot run` or `access-bot migrate` makes it")
+            yield warn("database", f"{path} does not exist yet: `access-bot run` or `access-bot migrate` creates it")
         else:
-            yield fail("database", f"there is no directory {path.parent} to make it in: create it")
+            yield fail("database", f"the directory {path.parent} does not exist: create it")
         return
     try:
         base.db.check_schema()
         check_writing(base.world)
-        yield ok(
-            "database", f"{'SQLite' if base.db.is_sqlite else 'PostgreSQL'} answers, takes writes, schema is right"
-        )
+        kind = "SQLite" if base.db.is_sqlite else "PostgreSQL"
+        yield ok("database", f"{kind} answers and accepts writes; the schema is up to date")
         if (behind := newest_record(base.world) - int(patient.wall())) > USUAL:
-            yield fail("clock", f"{format_duration(behind)} behind the newest record: set it, and turn NTP on")
+            yield fail("clock", f"{format_duration(behind)} behind the newest record: set the clock and turn NTP on")
         number, trouble = check_head(base.world)
-        told = f"record {number} is sealed by our keys" if number else "no records yet"
-        yield fail("audit log", f"{trouble}; see `access-bot audit verify`") if trouble else ok("audit log", told)
+        told = f"the newest record, {number}, is sealed with one of the keys" if number else "no records yet"
+        yield fail("audit log", f"{trouble}: run `access-bot audit verify`") if trouble else ok("audit log", told)
     except SchemaMismatch as error:
         yield fail("database", str(error)) if error.newer else warn("database", str(error))
     except StorageUnavailable as error:
-        yield fail("database", f"{error}: check DATABASE_URL, and that the server runs and may be written to")
+        yield fail("database", f"{error}: check DATABASE_URL, the server, and that the account may write")
 
 
 _MODES = {"socket": "Socket Mode", "http": "HTTP mode"}

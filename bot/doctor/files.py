@@ -1,4 +1,4 @@
-"""Looks whether others on this machine may read the files that hold secrets, or change what decides who gets access."""
+"""Checks that no other account on this machine can read secrets or change roles.toml."""
 
 import stat
 from collections.abc import Iterator
@@ -8,16 +8,16 @@ from bot.doctor.findings import Finding, Patient, fail, ok, warn
 from bot.settings import VARIABLES
 
 OTHERS = stat.S_IRWXO | stat.S_IWGRP
-"""The owner's group may read a file with secrets, because services often get their files so."""
+"""Permissions that no file with secrets may have. Its group may read it: services often need that."""
 
 
 def files(patient: Patient) -> Iterator[Finding]:
     found = [*_private(patient), *_unchanged(patient)]
-    yield from found or [ok("files", "no other account of this machine may read or change them")]
+    yield from found or [ok("files", "no other account on this machine can read secrets or change roles.toml")]
 
 
 def _private(patient: Patient) -> Iterator[Finding]:
-    """One finding for each file with secrets that others may read or change."""
+    """Yields a finding for each file with secrets that another account can read or change."""
     environ, url = patient.settings.environ, patient.settings.database_url
     secrets = [(".env", Path(".env"))]
     for name in (f"{name}_FILE" for name, variable in VARIABLES.items() if variable.secret):
@@ -29,26 +29,26 @@ def _private(patient: Patient) -> Iterator[Finding]:
     for subject, path in secrets:
         mode = _mode(path)
         if mode & stat.S_IWOTH:
-            yield fail(subject, _words(path, "changed", mode, "0600"))
+            yield fail(subject, _words(path, "change", mode, "0600"))
         elif mode & OTHERS:
-            done = "read" if mode & stat.S_IRWXO else "changed"
-            yield warn(subject, _words(path, done, mode, "0600"))
+            verb = "read" if mode & stat.S_IRWXO else "change"
+            yield warn(subject, _words(path, verb, mode, "0600"))
 
 
 def _unchanged(patient: Patient) -> Iterator[Finding]:
-    """roles.toml holds no secret, but whoever changes it decides who gets access."""
+    """Yields a finding if every account can change roles.toml, which decides who gets access."""
     path = Path(patient.settings.roles_path)
     if (mode := _mode(path)) & stat.S_IWOTH:
-        yield fail(patient.policy.file, _words(path, "changed", mode, "o-w"))
+        yield fail(patient.policy.file, _words(path, "change", mode, "o-w"))
 
 
-def _words(path: Path, done: str, mode: int, right: str) -> str:
-    by = "everybody on this machine" if mode & stat.S_IRWXO else "its group"
-    return f"{path} may be {done} by {by} (mode {stat.S_IMODE(mode):04o}): chmod {right} {path}"
+def _words(path: Path, verb: str, mode: int, right: str) -> str:
+    by = "every account on this machine" if mode & stat.S_IRWXO else "its group"
+    return f"{by} can {verb} {path} (mode {stat.S_IMODE(mode):04o}): run `chmod {right} {path}`"
 
 
 def _mode(path: Path) -> int:
-    """0 for a file that is not there, or is none."""
+    """Returns 0 if there is no such file."""
     try:
         mode = path.stat().st_mode
     except OSError:

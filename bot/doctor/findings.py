@@ -1,4 +1,4 @@
-"""What the doctor works with: the patient, and one line for everything that was looked at."""
+"""Defines a finding, and the deployment that every check reads."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What was looked at, how it is, and what to do about it. `exit_code` is what this one means for the whole."""
+    """One line of the report: subject, state, and what to do. `exit_code` is the least of the whole command."""
 
     state: State
     subject: str
@@ -44,7 +44,7 @@ def fail(subject: str, said: str) -> Finding:
 
 @dataclass(frozen=True, slots=True)
 class Patient:
-    """What is examined; `client` carries the bot's token, `wall` is this machine's clock."""
+    """What the checks read; `client` carries the bot's token, `wall` is this machine's clock."""
 
     base: Base
     client: WebClient

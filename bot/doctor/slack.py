@@ -1,4 +1,4 @@
-"""Asks Slack: the tokens, the scopes, the channels, and whether whoever roles.toml names are people who count."""
+"""Checks Slack: tokens, scopes, channels, and the people and groups that roles.toml names."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -27,7 +27,7 @@ from bot.slack.manifest import SCOPES
 from bot.slack.people import PAGE, person_from
 
 SKEW = 5
-"""Seconds between our clock and Slack's that are still fine."""
+"""Seconds by which this machine's clock may differ from Slack's."""
 
 TRIES = 5
 """How often a call is made when Slack asks for a pause."""
@@ -35,7 +35,7 @@ TRIES = 5
 
 @dataclass(frozen=True, slots=True)
 class Identified:
-    """Slack's answer to who we are; `headers` in lower case, `at` our clock when it came."""
+    """Slack's answer to `auth.test`; names of `headers` are in lower case, `at` is this machine's time."""
 
     answer: Mapping[str, Any]
     headers: Mapping[str, str]
@@ -47,20 +47,20 @@ class Identified:
 
 
 def slack(patient: Patient) -> Iterator[Finding]:
-    """Everything of Slack's, if Slack knows us."""
+    """Yields the findings about Slack; only the first, if Slack rejects the bot token."""
     try:
         who = _identify(patient)
     except SystemRefused as error:
         yield fail(
             "SLACK_BOT_TOKEN",
-            f"Slack does not accept it ({error}): install the app, and copy its Bot User OAuth Token; "
+            f"Slack rejects it ({error}): install the app and copy its Bot User OAuth Token; "
             "scopes, channels and people were not checked",
         )
         return
     except SystemUnavailable as error:
-        yield fail("Slack", f"{error}; scopes, channels and people were not checked: try again later")
+        yield fail("Slack", f"{error}: try again later; scopes, channels and people were not checked")
         return
-    yield ok("SLACK_BOT_TOKEN", f"good, for @{who.answer.get('user')} of {who.answer.get('team')}")
+    yield ok("SLACK_BOT_TOKEN", f"valid for @{who.answer.get('user')} in {who.answer.get('team')}")
     for subject, check in LIVE.items():
         try:
             yield from check(patient, who)
@@ -76,33 +76,33 @@ def _identify(patient: Patient) -> Identified:
 
 
 def scopes(patient: Patient, who: Identified) -> Iterator[Finding]:
-    """Compares with what the manifest asks for (https://docs.slack.dev/reference/scopes)."""
+    """Compares the app's scopes with the manifest (https://docs.slack.dev/reference/scopes)."""
     granted = {scope.strip() for scope in who.headers.get("x-oauth-scopes", "").split(",")} - {""}
     for scope in (scope for scope in SCOPES if scope not in granted):
-        yield fail("scopes", f"{scope} is missing, to {SCOPES[scope]}: add it to the app, and install the app again")
+        yield fail("scopes", f"{scope} is missing; the bot needs it to {SCOPES[scope]}: add it and reinstall the app")
     if more := sorted(granted - set(SCOPES)):
-        yield warn("scopes", f"{', '.join(more)}: not needed, so better taken away from the app")
+        yield warn("scopes", f"{', '.join(more)}: not needed; remove from the app")
     if granted == set(SCOPES):
-        yield ok("scopes", f"exactly the {len(SCOPES)} that are needed")
+        yield ok("scopes", f"exactly the {len(SCOPES)} that the bot needs")
 
 
 def events(patient: Patient, who: Identified) -> Iterator[Finding]:
-    """How Slack reaches us."""
+    """Checks the secret or token with which events arrive."""
     settings = patient.settings
     if settings.slack_mode == "http":
-        yield ok("SLACK_SIGNING_SECRET", "set; only a request of Slack's can prove it")
+        yield ok("SLACK_SIGNING_SECRET", "set; only a signed request from Slack proves it right")
         return
     client = WebClient(token=settings.slack_app_token, base_url=settings.slack_api_url, timeout=10, retry_handlers=[])
     try:
         patiently(client, "apps.connections.open")
-        yield ok("SLACK_APP_TOKEN", "good, Socket Mode opens")
+        yield ok("SLACK_APP_TOKEN", "valid; Socket Mode opens")
     except SystemRefused as error:
-        advice = "make an app-level token with connections:write, and turn Socket Mode on"
-        yield fail("SLACK_APP_TOKEN", f"Slack does not accept it ({error}): {advice}")
+        advice = "create an app-level token with connections:write and turn Socket Mode on"
+        yield fail("SLACK_APP_TOKEN", f"Slack rejects it ({error}): {advice}")
 
 
 def clock(patient: Patient, who: Identified) -> Iterator[Finding]:
-    """Access ends by our clock."""
+    """Compares this machine's clock, by which access ends, with Slack's."""
     try:
         skew = round(who.at - parsedate_to_datetime(who.headers.get("date", "")).timestamp())
     except ValueError:
@@ -110,13 +110,13 @@ def clock(patient: Patient, who: Identified) -> Iterator[Finding]:
         return
     if abs(skew) > SKEW:
         way = "ahead of" if skew > 0 else "behind"
-        yield warn("clock", f"{abs(skew)} s {way} Slack's: access would end at the wrong time; turn NTP on")
+        yield warn("clock", f"{abs(skew)} s {way} Slack's: access ends at the wrong time; turn NTP on")
     else:
         yield ok("clock", f"within {SKEW} s of Slack's")
 
 
 def channels(patient: Patient, who: Identified) -> Iterator[Finding]:
-    """Every channel that the bot posts to must be there, with the bot in it, and be the one in use."""
+    """Checks that each channel exists, has the bot as a member, and is the one that the bot posts to."""
     wanted = channels_of(patient.policy)
     named = list_channels(patient.client) if any(ref.startswith("#") for ref in wanted) else {}
     used = _ids_in_use(patient, wanted)
@@ -127,17 +127,17 @@ def channels(patient: Patient, who: Identified) -> Iterator[Finding]:
             bad += 1
             yield finding
     if not bad:
-        yield ok("channels", f"{', '.join(sorted(wanted))}: there, and the bot is in them")
+        yield ok("channels", f"{', '.join(sorted(wanted))}: the bot is in each of them")
 
 
 def _ids_in_use(patient: Patient, wanted: Iterable[str]) -> Mapping[str, str]:
-    """The id that the bot has kept for each name."""
+    """Returns the channel id that the database holds for each name."""
     world = patient.base.world
     return _kept(patient, lambda: {ref: kept for ref in wanted if (kept := known_place(world, ref).id)})
 
 
 def _kept(patient: Patient, read: Callable[[], Mapping[str, str]]) -> Mapping[str, str]:
-    """What the database says; nothing where the bot never ran."""
+    """Reads from the database; returns nothing if the bot has never run."""
     db, url = patient.base.db, patient.settings.database_url
     if db.is_sqlite and not Path(url.removeprefix("sqlite:///")).exists():
         return {}
@@ -159,25 +159,25 @@ def _channel(client: WebClient, channel: str) -> Mapping[str, Any] | None:
 
 
 def _channel_findings(ref: str, found: Mapping[str, Any] | None, used: str | None, invite: str) -> Iterator[Finding]:
-    """What keeps the bot from posting there, then what makes it post elsewhere, then who reads along."""
+    """Yields what stops the bot from posting there, what makes it post elsewhere, and who else reads it."""
     subject = f"channel {ref}"
     if found is None:
         advice = f"create it, or type {invite} there if it is private"
         yield fail(subject, f"not found: {advice}{f' (the bot still uses {used})' if used else ''}")
         return
     if found.get("is_archived"):
-        yield fail(subject, "archived: unarchive it, or name another in roles.toml")
+        yield fail(subject, "archived: unarchive it, or name another channel in roles.toml")
     elif not found.get("is_member"):
         yield fail(subject, f"the bot is not in it: type {invite} there")
     if used and used != found["id"]:
-        advice = "the bot looks every ten minutes; save roles.toml or restart the bot to do it now"
+        advice = "it checks every ten minutes; save roles.toml or restart the bot to check now"
         yield fail(subject, f"is {found['id']} now, but the bot still posts to {used}: {advice}")
     if found.get("is_ext_shared") or found.get("is_pending_ext_shared"):
-        yield warn(subject, "shared with another company, whose people see everything that is asked for")
+        yield warn(subject, "shared with another company, whose members can read every request")
 
 
 def people(patient: Patient, who: Identified) -> Iterator[Finding]:
-    """Whoever is named in roles.toml must stand for people who count, read with the rules of the bot itself."""
+    """Checks that roles.toml names full members of the workspace, by the rules of the bot itself."""
     directory, fit = _directory(patient, str(who.answer.get("team_id", "")))
 
     def count(refs: tuple[str, ...]) -> int:
@@ -188,20 +188,21 @@ def people(patient: Patient, who: Identified) -> Iterator[Finding]:
     found += _people_findings(patient.policy, count, directory.called)
     yield from found
     if not found:
-        yield ok("people", f"leads, approvers and requesters of {len(patient.policy.roles)} roles are people of today")
+        yield ok("people", f"leads, approvers and requesters of {len(patient.policy.roles)} roles are full members")
     yield from _ids(patient.policy, directory, bound)
 
 
 def _moved(policy: Policy, directory: Directory, bound: Mapping[str, str]) -> Iterator[Finding]:
-    """Handles and e-mails that lead to another group or account than the bot has bound them to."""
+    """Yields handles and e-mails that lead to another group or account than the stored one."""
     for ref, now, was in _leading(policy, directory, bound):
         if now != was:
-            advice = f"nobody decides by it; if that is right, write {now} in roles.toml, if not, treat it as an attack"
-            yield fail(ref, f"leads to {now} now, but is bound to {was}: {advice}")
+            advice = f"if the change is right, write {now} in roles.toml, if not, treat it as an attack"
+            changed = f"leads to {now} now, but is bound to {was}: it gives nobody authority"
+            yield fail(ref, f"{changed}; {advice}")
 
 
 def _leading(policy: Policy, directory: Directory, bound: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
-    """Each handle and e-mail that leads somewhere, with the id it leads to and the id it is bound to."""
+    """Yields each known handle and e-mail with the id it leads to and the stored id."""
     known = {**directory.handles, **directory.emails}
     for ref in sorted(references(policy)):
         if now := known.get(ref) or known.get(folded(ref)):
@@ -209,9 +210,11 @@ def _leading(policy: Policy, directory: Directory, bound: Mapping[str, str]) -> 
 
 
 def _ids(policy: Policy, directory: Directory, bound: Mapping[str, str]) -> Iterator[Finding]:
-    """The ids to write in place of handles and e-mails, which may belong to others later."""
+    """Yields the ids that are safer in roles.toml than handles and e-mails, which can be reassigned."""
     if found := [f"{ref} is {now}" for ref, now, was in _leading(policy, directory, bound) if now == was]:
-        yield ok("ids", f"{', '.join(found)}; in roles.toml ids are safer, because a handle may change hands")
+        yield ok(
+            "ids", f"{', '.join(found)}; ids are safer in roles.toml, because handles and e-mails can be reassigned"
+        )
 
 
 Refs = Iterable[str]
@@ -222,13 +225,15 @@ def _people_findings(
 ) -> Iterator[Finding]:
     leads = policy.workspace.leads
     if not count(leads):
-        yield fail("workspace.leads", f"{', '.join(called(leads))}: nobody; no one could revoke or audit in Slack")
+        yield fail(
+            "workspace.leads", f"{', '.join(called(leads))}: no full member, so nobody can revoke or audit in Slack"
+        )
     for role in policy.roles.values():
         yield from _role_findings(role, count, called)
     nobody = [ref for ref in sorted(references(policy)) if not count((ref,))]
     if nobody:
         yield warn(
-            "people", f"{', '.join(called(nobody))}: no full member of the workspace; correct roles.toml, or the group"
+            "people", f"{', '.join(called(nobody))}: no full member of the workspace; correct roles.toml or the group"
         )
 
 
@@ -238,13 +243,15 @@ def _role_findings(
     able = count(role.approvers)
     if able < role.approvals:
         found = f"{', '.join(called(role.approvers))}: full members found: {able}, needed: {role.approvals}"
-        yield fail(f"roles.{role.name}.approvers", f"{found}; nothing can be decided")
+        yield fail(f"roles.{role.name}.approvers", f"{found}; no request can be approved")
     if "everyone" not in role.requesters and not count(role.requesters):
-        yield warn(f"roles.{role.name}.requesters", f"{', '.join(called(role.requesters))}: nobody may ask for it")
+        yield warn(
+            f"roles.{role.name}.requesters", f"{', '.join(called(role.requesters))}: nobody can request the role"
+        )
 
 
 def _directory(patient: Patient, team: str) -> tuple[Directory, frozenset[str]]:
-    """Groups and people as Slack has them now, and who of them counts."""
+    """Returns the groups and people in Slack, and the ids of the full members."""
     living = patiently(patient.client, "usergroups.list", include_users=True).get("usergroups", [])
     groups: dict[str, frozenset[str]] = {}
     handles: dict[str, str] = {}

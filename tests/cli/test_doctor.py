@@ -95,7 +95,7 @@ def test_every_connected_system_is_asked_and_named(
         monkeypatch.undo()
         connectors.installed.cache_clear()
     assert shown.exit_code == 1
-    assert "ok    system fine: folder, answers, and can give what its roles need" in shown.stdout
+    assert "ok    system fine: folder: answers, and can grant what its roles need" in shown.stdout
     assert bad(shown) == [
         "FAIL  system down: folder: the folder is locked",
         "FAIL  system hangs: folder: it has not answered within 1 s",
@@ -110,7 +110,7 @@ def test_http_mode_is_examined_too(installed: Path, sandbox: Sandbox, monkeypatc
     monkeypatch.setenv("SLACK_SIGNING_SECRET", sandbox.environment["SLACK_SIGNING_SECRET"])
     shown = run("doctor")
     assert (shown.exit_code, bad(shown)) == (0, [])
-    assert "complete, for HTTP mode" in shown.stdout
+    assert "complete for HTTP mode" in shown.stdout
 
 
 def nobody_counts(sandbox: Sandbox, leaver: str, guest: str) -> None:
@@ -132,7 +132,7 @@ def replace_channel(sandbox: Sandbox, archive: bool = False) -> str:
 TROUBLE: dict[str, tuple[Break, list[str]]] = {
     "missing scope": (
         lambda s: s.admin.grant_scopes([scope for scope in SCOPES if scope != "im:write"]),
-        ["FAIL  scopes: im:write is missing, to open the direct messages"],
+        ["FAIL  scopes: im:write is missing; the bot needs it to open the direct messages"],
     ),
     "scope too many": (
         lambda s: s.admin.grant_scopes([*SCOPES, "channels:history"]),
@@ -172,7 +172,7 @@ TROUBLE: dict[str, tuple[Break, list[str]]] = {
     "empty approver group": (
         lambda s: s.admin.set_group("@db-leads", []),
         [
-            "FAIL  roles.shop-admin.approvers: @db-leads: full members found: 0, needed: 1; nothing can be decided",
+            "FAIL  roles.shop-admin.approvers: @db-leads: full members found: 0, needed: 1; no request can be approved",
             "FAIL  roles.reports-read.approvers: @db-leads: full members found: 0",
             "warn  people: @db-leads: no full member of the workspace",
         ],
@@ -192,22 +192,22 @@ TROUBLE: dict[str, tuple[Break, list[str]]] = {
     "group switched off": (
         lambda s: s.admin.disable_group("@platform-leads"),
         [
-            "FAIL  workspace.leads: @platform-leads: nobody",
+            "FAIL  workspace.leads: @platform-leads: no full member, so nobody can revoke",
             "FAIL  roles.shop-deploy.approvers: @platform-leads, @sre: full members found: 1",
             "warn  people: @platform-leads",
         ],
     ),
     "nobody may ask": (
         lambda s: s.admin.set_group("@engineers", []),
-        ["warn  roles.shop-deploy.requesters: @engineers: nobody may ask for it", "warn  people: @engineers"],
+        ["warn  roles.shop-deploy.requesters: @engineers: nobody can request the role", "warn  people: @engineers"],
     ),
     "token revoked": (
         lambda s: s.admin.revoke_tokens(s.environment["SLACK_BOT_TOKEN"]),
-        ["FAIL  SLACK_BOT_TOKEN: Slack does not accept it (token_revoked)"],
+        ["FAIL  SLACK_BOT_TOKEN: Slack rejects it (token_revoked)"],
     ),
     "app token revoked": (
         lambda s: s.admin.revoke_tokens(s.environment["SLACK_APP_TOKEN"]),
-        ["FAIL  SLACK_APP_TOKEN: Slack does not accept it (token_revoked)"],
+        ["FAIL  SLACK_APP_TOKEN: Slack rejects it (token_revoked)"],
     ),
     "Slack is unwell": (
         lambda s: s.faults.http("*", 503),
@@ -233,7 +233,9 @@ def test_a_handle_that_leads_to_another_group_is_named_and_its_new_id_is_not_rec
         db.run("INSERT INTO facts (key, value) VALUES ('bound @db-leads', 'S0EARLIER')")
     shown = run("doctor")
     (line,) = bad(shown)
-    assert line.startswith("FAIL  @db-leads: leads to S0DBLEADS now, but is bound to S0EARLIER: nobody decides by it")
+    assert line.startswith(
+        "FAIL  @db-leads: leads to S0DBLEADS now, but is bound to S0EARLIER: it gives nobody authority"
+    )
     assert "@db-leads is" not in shown.stdout
 
 
@@ -241,7 +243,7 @@ def test_a_group_that_is_named_by_its_id_is_told_by_its_handle(installed: Path, 
     roles = installed / "roles.toml"
     roles.write_text(roles.read_text().replace('["@engineers"]', '["S0ENGINEER"]'))
     sandbox.admin.set_group("@engineers", [])
-    assert "roles.shop-deploy.requesters: @engineers: nobody may ask for it" in bad(run("doctor"))[0]
+    assert "roles.shop-deploy.requesters: @engineers: nobody can request the role" in bad(run("doctor"))[0]
 
 
 def test_a_channel_that_the_bot_still_posts_to_although_another_has_its_name_is_named(
@@ -320,7 +322,7 @@ def test_a_clock_behind_the_newest_record_is_told(installed: Path) -> None:
     with closing(Database("sqlite:///access.db")) as db, db.transaction():
         times.mark(db, int(time.time()) + 2 * 3600 + 30)
     (line,) = bad(run("doctor"))
-    assert re.match(r"FAIL  clock: 2h.* behind the newest record: set it, and turn NTP on", line)
+    assert re.match(r"FAIL  clock: 2h.* behind the newest record: set the clock and turn NTP on", line)
 
 
 def test_bolts_own_variables_are_warned_of(installed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -339,7 +341,7 @@ def test_before_the_first_start_the_database_is_only_a_warning(installed: Path) 
     (installed / "access.db").unlink()
     shown = run("doctor")
     (line,) = bad(shown)
-    assert line.startswith("warn  database: access.db is not there yet: `access-bot run`")
+    assert line.startswith("warn  database: access.db does not exist yet: `access-bot run`")
     assert shown.exit_code == 0 and not (installed / "access.db").exists()
 
 
@@ -350,7 +352,7 @@ def test_a_schema_that_is_behind_is_a_warning(installed: Path) -> None:
 
 
 DATABASES = {
-    "no directory": ("sqlite:////nowhere/access.db", "FAIL  database: there is no directory /nowhere"),
+    "no directory": ("sqlite:////nowhere/access.db", "FAIL  database: the directory /nowhere does not exist"),
     "no server": ("postgresql://bot:hunter2@127.0.0.1:1/access", "FAIL  database: The database does not answer"),
 }
 
@@ -381,15 +383,15 @@ MODES = {
     "database": (
         "access.db",
         0o644,
-        "warn  database: access.db may be read by everybody on this machine (mode 0644)",
+        "warn  database: every account on this machine can read access.db (mode 0644)",
         0,
     ),
-    "group": ("access.db", 0o660, "warn  database: access.db may be changed by its group (mode 0660)", 0),
-    "anybody's": ("access.db", 0o666, "FAIL  database: access.db may be changed by everybody on this", 1),
-    "log": ("access.db-wal", 0o604, "warn  database: access.db-wal may be read by everybody on this", 0),
-    "environment": (".env", 0o644, "warn  .env: .env may be read by everybody on this machine (mode 0644)", 0),
-    "key": ("keys", 0o644, "warn  ACCESS_SECRET_KEYS_FILE: keys may be read by everybody on this machine", 0),
-    "roles": ("roles.toml", 0o646, "FAIL  roles.toml: roles.toml may be changed by everybody on this machine", 1),
+    "group": ("access.db", 0o660, "warn  database: its group can change access.db (mode 0660)", 0),
+    "anybody's": ("access.db", 0o666, "FAIL  database: every account on this machine can change access.db", 1),
+    "log": ("access.db-wal", 0o604, "warn  database: every account on this machine can read access.db-wal", 0),
+    "environment": (".env", 0o644, "warn  .env: every account on this machine can read .env (mode 0644)", 0),
+    "key": ("keys", 0o644, "warn  ACCESS_SECRET_KEYS_FILE: every account on this machine can read keys", 0),
+    "roles": ("roles.toml", 0o646, "FAIL  roles.toml: every account on this machine can change roles.toml", 1),
 }
 
 
@@ -411,7 +413,7 @@ def test_a_file_that_other_accounts_may_read_or_change_is_told_with_what_to_do(
 
 def test_a_log_that_other_keys_have_sealed_fails(installed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert run("audit", "list").exit_code == 0
-    assert "record 1 is sealed by our keys" in run("doctor").stdout
+    assert "the newest record, 1, is sealed with one of the keys" in run("doctor").stdout
     monkeypatch.setenv("ACCESS_SECRET_KEYS", "another-key-0123456789-0123456789-0123")
     (line,) = bad(run("doctor"))
     assert line.startswith("FAIL  audit log: the head, record 1, was sealed with a key that is not in")
