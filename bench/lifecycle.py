@@ -237,10 +237,10 @@ def crowd(scale: Scale) -> Iterator[Line]:
             delivery = Delivery(place.world, made, None, Known(), None)  # type: ignore[arg-type]
 
             def approve() -> Spent:
-                each, watch = [], Watch()
+                each, watch, ben = [], Watch(), Known().look_up(BEN)
                 for _ in range(number):
                     request, began = next(waiting), time.perf_counter()
-                    assert isinstance(take_press(place.world, Press(request, BEN, True, request)), Taken)
+                    assert isinstance(take_press(place.world, Press(request, ben, True)), Taken)
                     delivery.drain(Queue.DECIDE)
                     delivery.drain(Queue.START)
                     each.append(time.perf_counter() - began)

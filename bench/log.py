@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from bench.measure import Line, Scale, Spent, Watch, interleave, median, memory_
 from bench.place import LEA, Place, a_child, a_place, answer, jobs, postgres, someone
 from bot.core.asking import Ask
 from bot.core.audit import COLUMNS, GENESIS, Event, link_hash
+from bot.operations.do_once import do_once
 from bot.operations.read_audit import Filters, export_csv
 from bot.operations.request_access import Submitted, request_access
 from bot.operations.verify_audit import verify_audit
@@ -46,8 +48,9 @@ def asking(place: Place, people: int) -> Callable[[Database], int]:
     def ask(db: Database) -> int:
         world = place.world_on(db)
         for person in map(someone, range(people)):
-            asked = Ask(person, "shop-admin", "because the benchmark asks", 3600, "", key=f"command:{person}")
-            assert isinstance(request_access(world, asked), Submitted)
+            asked = Ask(person, "shop-admin", "because the benchmark asks", 3600)
+            act = partial(request_access, ask=asked)
+            assert isinstance(do_once(world, f"command:{person}", act), Submitted)
         return people
 
     return ask

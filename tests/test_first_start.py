@@ -21,7 +21,7 @@ from bot.operations.record_policy import record_loaded
 from bot.operations.renew_grant import renew_grant
 from bot.operations.request_access import Submitted, Waiting, request_access
 from bot.operations.require_lead import require_lead
-from bot.operations.take_press import Press, Taken, take_press
+from bot.operations.take_press import Taken
 from bot.slack.people import SlackPeople
 from tests.builders import WORKSPACE
 from tests.fakes import FakeMessenger, FakeSystem, FakeSystems
@@ -187,7 +187,7 @@ def test_a_press_before_the_first_look_is_kept_and_counts_when_slack_has_said_wh
     start.made.set_policy()
     request = start.made.a_request()
     start.made.reload(shop_admin=NEW)
-    assert isinstance(take_press(start.made.world, Press(request.id, BEN, True, "k1")), Taken)
+    assert isinstance(start.made.press(request.id, BEN), Taken)
     start.work()
     assert start.made.state("requests", request.id) == "approved"
 

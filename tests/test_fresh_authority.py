@@ -30,7 +30,7 @@ from bot.operations.record_posted import record_unheard, record_unposted
 from bot.operations.renew_grant import renew_grant
 from bot.operations.request_access import Waiting
 from bot.operations.revoke_grant import revoke_grant
-from bot.operations.take_press import Press, Taken, take_press
+from bot.operations.take_press import Taken
 from bot.slack.api import Caller
 from bot.slack.desk import Desk, admit
 from tests.builders import WORKSPACE
@@ -51,7 +51,7 @@ def start(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Start]:
 def _pressed(start: Start, by: str = BEN) -> str:
     """A request on which somebody has just pressed Approve."""
     request = start.made.a_request().id
-    assert isinstance(take_press(start.made.world, Press(request, by, True, f"key {by}")), Taken)
+    assert isinstance(start.made.press(request, by), Taken)
     return request
 
 
@@ -72,7 +72,7 @@ def test_a_vote_counts_no_more_when_its_voter_is_gone_and_the_event_was_lost(sta
     gone = {"ok": True, "user": {"id": BEN, "team_id": "T1", "profile": {}, **now}}
     start.slack.users_info = lambda user: gone if user == BEN else described(user)  # type: ignore[method-assign]
     for voter, state in ((CARA, "pending"), (LEA, "approved")):
-        assert isinstance(take_press(made.world, Press(request, voter, True, f"key {voter}")), Taken)
+        assert isinstance(made.press(request, voter), Taken)
         start.work()
         assert made.state("requests", request) == state
 
@@ -147,7 +147,7 @@ def test_decisions_of_one_moment_share_a_call(start: Start, monkeypatch: pytest.
 def test_a_renewal_counts_on_what_slack_said_of_its_holder_within_a_minute(start: Start) -> None:
     made = start.made
     grant = made.a_grant()
-    assert isinstance(renew_grant(made.world, grant.id, ANA, unsure=True), Waiting)
+    assert isinstance(renew_grant(made.world, grant.id, ANA, look_up_first=True), Waiting)
     assert made.grant(grant.id).renewals == 0
     start.slack.asked.clear()
     made.clock.at += 10

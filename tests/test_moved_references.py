@@ -16,7 +16,7 @@ from bot.operations._bind_references import MOST_PEOPLE, RECORDED_PEOPLE
 from bot.operations.record_people import record_emails, record_groups
 from bot.operations.record_policy import record_loaded
 from bot.operations.require_lead import require_lead
-from bot.operations.take_press import Press, Taken, take_press
+from bot.operations.take_press import Taken
 from bot.sandbox.blocks import validate_message
 from bot.slack.views import security_notes
 from storage.database import Database
@@ -77,7 +77,7 @@ def test_nobody_decides_by_a_handle_that_leads_to_another_group(start: Start) ->
     start.slack.usergroups_list = lambda **_: {"ok": True, "usergroups": groups}  # type: ignore[assignment, method-assign]
     start.people.refresh_groups()
     for person in (CARA, BEN):
-        assert isinstance(take_press(start.made.world, Press(request.id, person, True, person)), Taken | Refused)
+        assert isinstance(start.made.press(request.id, person), Taken | Refused)
     start.work()
     assert start.made.state("requests", request.id) == "pending"
     assert start.made.log("request:approval:given") == []

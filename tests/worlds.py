@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import tempfile
 from collections.abc import Sequence
 from contextlib import closing
@@ -21,14 +20,15 @@ from bot.core.asking import Ask
 from bot.core.effects import Queue
 from bot.core.model import Grant, Person, Request
 from bot.core.policy import Policy, references
-from bot.operations._unit import World
+from bot.operations._unit import World, unknown_person
 from bot.operations.approve_request import Granted, approve_request
 from bot.operations.check_storage import begin_log
 from bot.operations.introspect_token import Claims, Closed, Open, introspect_token
 from bot.operations.record_delivery import record_ended, record_started
-from bot.operations.record_people import record_emails, record_groups, record_people
+from bot.operations.record_people import find_person, record_emails, record_groups, record_people
 from bot.operations.request_access import Submitted, request_access
 from bot.operations.show_credentials import Credentials, confirm_shown, show_credentials
+from bot.operations.take_press import Press, take_press
 from bot.operations.try_start import try_start
 from bot.operations.verify_audit import Verdict, verify_audit
 from bot.tokens import Signer
@@ -167,7 +167,12 @@ class Made:
 
     def ask_again(self, person: str = ANA) -> object:
         """Asks for the same once more, whatever comes of it."""
-        return request_access(self.world, Ask(person, "shop-admin", "because", key=secrets.token_hex(8)))
+        return request_access(self.world, Ask(person, "shop-admin", "because"))
+
+    def press(self, request: str, person: str, approve: bool = True, **more: object) -> object:
+        """A press on Approve or Deny of somebody as known now."""
+        voter = find_person(self.world, person) or unknown_person(person)
+        return take_press(self.world, Press(request, voter, approve, **more))  # type: ignore[arg-type]
 
     def break_database(self) -> None:
         """From now on the database doesn't answer."""

@@ -22,8 +22,8 @@ LATEST_START = 30 * 86400
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """What a person asks for; `duration` None means the role's default, `key` makes a repetition harmless.
-    `answer_url` is where Slack lets us change the answer that they are given, "" where it can't be changed."""
+    """What a person asks for; `duration` None means the role's default. `answer_url` is where Slack lets us change
+    the answer that they are given, "" where it can't be changed."""
 
     person: str
     role: str
@@ -31,7 +31,6 @@ class Ask:
     duration: int | None = None
     ticket: str = ""
     start_at: int | None = None
-    key: str = ""
     channel: str = ""
     answer_url: str = field(default="", repr=False)
 

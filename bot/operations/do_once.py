@@ -1,6 +1,4 @@
-"""Makes any operation, or several together, one transaction; and a redelivered payload harmless for operations that
-take no key of their own.
-"""
+"""Runs operations in one transaction, and once for each payload of Slack however often it is delivered."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -8,10 +6,14 @@ from typing import TypeVar
 
 from bot.core.effects import Queue
 from bot.operations._unit import World
-from bot.operations.request_access import Repeated
 from storage import facts
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Repeated:
+    """The same payload arrived before and has had its effect."""
 
 
 @dataclass(slots=True)
@@ -37,7 +39,7 @@ def do_together(world: World, act: Callable[[World], T]) -> T:
 
 
 def do_once(world: World, key: str, act: Callable[[World], T]) -> T | Repeated:
-    """The same, unless `key` has been through here before; the key is taken in the same transaction."""
+    """Like `do_together`, but does nothing if `key` was used before. The key is stored in the same transaction."""
 
     def once(inner: World) -> T | Repeated:
         return act(inner) if facts.claim_key(inner.db, key, inner.now()) else Repeated()

@@ -15,7 +15,6 @@ from bot.operations._unit import OUTDATED, Unit, World, unit
 from bot.operations.find_unresolved import needed_for
 from bot.operations.request_access import (
     AlreadyPending,
-    Repeated,
     Submitted,
     Waiting,
     already_pending,
@@ -25,7 +24,7 @@ from bot.operations.request_access import (
     undecidable,
     wait_for_slack,
 )
-from storage import facts, grants, requests
+from storage import grants, requests
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +32,7 @@ class Renewed:
     grant: Grant
 
 
-Outcome = Renewed | Submitted | AlreadyPending | Refused | Repeated | Waiting
+Outcome = Renewed | Submitted | AlreadyPending | Refused | Waiting
 
 
 def renew_grant(
@@ -43,22 +42,19 @@ def renew_grant(
     *,
     duration: int | None = None,
     reason: str = "",
-    key: str = "",
     channel: str = "",
-    unsure: bool = False,
+    look_up_first: bool = False,
 ) -> Outcome:
     """Extends this person's own active grant by `duration` seconds from now (None: as long as it was given for);
-    where it is `unsure` who asks, Slack is asked first.
+    with `look_up_first` Slack is asked before who asks.
 
     A role with `renewal_approval` makes it a request. Raises StorageUnavailable.
     """
     with unit(world) as u:
-        if key and not facts.claim_key(u.db, key, u.now):
-            return Repeated()
         grant = grants.locked(u.db, grant_id)
         if grant is None or grant.person != person:
             return u.refuse(Refused("Only the holder can renew access."), person, "renew", grant)
-        if (waiting := _waiting(u, grant, duration, reason, channel, unsure)) is not None:
+        if (waiting := _waiting(u, grant, duration, reason, channel, look_up_first)) is not None:
             return waiting
         length = duration if duration is not None else grant.duration
         refused, role = _refusal(u, grant, length, reason)
@@ -70,7 +66,7 @@ def renew_grant(
 
 
 def _waiting(
-    u: Unit, grant: Grant, duration: int | None, reason: str, channel: str, unsure: bool
+    u: Unit, grant: Grant, duration: int | None, reason: str, channel: str, look_up_first: bool
 ) -> Waiting | Refused | None:
     """Where nobody knows yet who may renew or approve that, Slack is asked first; where roles.toml is outdated,
     another process judges it."""
@@ -79,7 +75,7 @@ def _waiting(
         return None
     if role is None:
         return u.refuse(OUTDATED, grant.person, "renew", grant, reason=reason) if u.outdated else None
-    if not unsure and not u.outdated and not u.directory.unresolved(needed_for(role)):
+    if not look_up_first and not u.outdated and not u.directory.unresolved(needed_for(role)):
         return None
     asked = {"grant": grant.id, "duration": duration, "reason": reason, "channel": channel}
     return wait_for_slack(u, role, grant.person, asked)

@@ -43,11 +43,6 @@ class AlreadyHeld:
 
 
 @dataclass(frozen=True, slots=True)
-class Repeated:
-    """The same payload arrived before and has had its effect."""
-
-
-@dataclass(frozen=True, slots=True)
 class Waiting:
     """Taken, and judged when Slack has said who is in the groups of the role, by a process that has the roles.toml in
     force; the answer follows."""
@@ -55,18 +50,16 @@ class Waiting:
     role: str
 
 
-Outcome = Submitted | AlreadyPending | AlreadyHeld | Refused | Repeated | Waiting
+Outcome = Submitted | AlreadyPending | AlreadyHeld | Refused | Waiting
 
 
-def request_access(world: World, ask: Ask, unsure: bool = False) -> Outcome:
-    """Stores the request and the message that asks the approvers, or says why not; where it is `unsure` who asks,
-    Slack is asked first.
+def request_access(world: World, ask: Ask, look_up_first: bool = False) -> Outcome:
+    """Stores the request and the message that asks the approvers, or says why not; with `look_up_first`
+    Slack is asked before who asks.
 
     The person must have been recorded before (`record_people`); one who wasn't is treated as a stranger.
     """
     with unit(world) as u:
-        if ask.key and not facts.claim_key(u.db, ask.key, u.now):
-            return Repeated()
         role = find_role(u.policy, ask.role)
         if isinstance(role, Refused):
             role = OUTDATED if u.outdated else role
@@ -77,7 +70,7 @@ def request_access(world: World, ask: Ask, unsure: bool = False) -> Outcome:
             return limited
         if u.outdated:
             return _wait(u, role, ask)
-        waits = unsure or bool(u.directory.unresolved(needed_for(role)))
+        waits = look_up_first or bool(u.directory.unresolved(needed_for(role)))
         refused = _refusal_of_words(u, role, ask) if waits else _refusal(u, role, ask)
         if refused is not None:
             return u.refuse(refused, ask.person, "request", role=role.name, reason=ask.reason)

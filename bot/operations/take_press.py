@@ -5,20 +5,20 @@ from dataclasses import dataclass
 from bot.core import effects
 from bot.core.approval import Refused, may_decide
 from bot.core.asking import check_reason
-from bot.core.model import Request, RequestState
+from bot.core.model import Person, Request, RequestState
 from bot.operations._unit import Unit, World, unit
-from storage import facts, requests
+from storage import requests
 
 
 @dataclass(frozen=True, slots=True)
 class Press:
-    """`approve` False is a denial and needs a reason; `duration` and `actions` are set by Edit only. `key` makes a
-    redelivery harmless; `channel` and `ts` name the copy of the message, where it was pressed on one."""
+    """`approve` False is a denial and needs a reason; `duration` and `actions` are set by Edit only.
+    `voter` is as known before Slack is asked; `channel` and `ts` name the copy of the message, where it was pressed on
+    one."""
 
     request: str
-    voter: str
+    voter: Person
     approve: bool
-    key: str
     reason: str = ""
     duration: int | None = None
     actions: tuple[str, ...] | None = None
@@ -39,27 +39,25 @@ class AlreadyDecided:
 def take_press(world: World, press: Press) -> Taken | AlreadyDecided | Refused:
     """Refuses at once what can be refused without asking Slack, and leaves the rest to `decide_press`."""
     with unit(world) as u:
-        if not facts.claim_key(u.db, press.key, u.now):
-            return Taken()
         request = requests.get(u.db, press.request)
         if request is None:
-            return u.refuse(Refused("This request does not exist."), press.voter, _action(press))
+            return u.refuse(Refused("This request does not exist."), press.voter.id, _action(press))
         if press.ts:
             requests.add_message(u.db, request.id, press.channel, press.ts)
         if request.state is not RequestState.PENDING:
             refused = Refused(f"already {request.state}")
-            u.refuse(refused, press.voter, _action(press), request)
+            u.refuse(refused, press.voter.id, _action(press), request)
             return AlreadyDecided(request)
         if (refused_now := _refusal(u, press, request)) is not None:
-            return u.refuse(refused_now, press.voter, _action(press), request, reason=press.reason)
-        u.do(effects.decide(request.id, press.voter, _stored(press)))
+            return u.refuse(refused_now, press.voter.id, _action(press), request, reason=press.reason)
+        u.do(effects.decide(request.id, press.voter.id, _stored(press)))
         return Taken()
 
 
 def _refusal(u: Unit, press: Press, request: Request) -> Refused | None:
     """Where nobody has looked up yet who the voter is or who may decide, nobody is refused here: Slack is asked
     before `decide_press`. Nor where roles.toml is outdated: another process decides."""
-    person, role = u.person(press.voter), u.policy.roles.get(request.role)
+    person, role = press.voter, u.policy.roles.get(request.role)
     if u.outdated or person.checked_at == 0 or (role and u.directory.unresolved(role.approvers)):
         return None
     refused = may_decide(role, request, person, u.directory)
@@ -73,7 +71,6 @@ def _stored(press: Press) -> dict[str, object]:
         "duration": press.duration,
         "actions": press.actions,
         "channel": press.channel,
-        "key": press.key,
     }
 
 

@@ -17,26 +17,26 @@ from bot.core.spans import take_span
 from bot.operations._unit import World
 from bot.operations.ask_verify import ask_verify
 from bot.operations.describe_person import describe_person
-from bot.operations.do_once import do_once, do_together
+from bot.operations.do_once import do_once
 from bot.operations.private_answers import GRANT, LIST, REQUEST, REVOKE
 from bot.operations.read_audit import ask_export, is_lead
 from bot.operations.reconcile import ask_reconcile
 from bot.operations.refuse_action import refuse_action
 from bot.operations.release_grant import Ending, release_grant
 from bot.operations.renew_grant import Renewed, renew_grant
-from bot.operations.request_access import AlreadyHeld, AlreadyPending, Repeated, Submitted, Waiting, request_access
+from bot.operations.request_access import AlreadyHeld, AlreadyPending, Submitted, Waiting, request_access
 from bot.operations.require_lead import require_lead
 from bot.operations.withdraw_request import Withdrawn, withdraw_request
 from bot.slack import pages
 from bot.slack.audit_query import page, parse_filters, person_named
-from bot.slack.desk import TOO_LATE, Desk, ask_who, keep, open_view, unsure
+from bot.slack.desk import TOO_LATE, Desk, keep, needs_lookup, open_view, refresh_person
 from bot.slack.payloads import Command, unescape
 from bot.slack.response_urls import is_slacks
 from bot.slack.views import answers, help, request_modal, understood
 from bot.slack.views._fit import join
 
 Message = dict[str, Any]
-Asked = Submitted | AlreadyPending | AlreadyHeld | Renewed | Refused | Repeated | Waiting
+Asked = Submitted | AlreadyPending | AlreadyHeld | Renewed | Refused | Waiting
 Row = TypeVar("Row", Grant, Request)
 
 MOST_NAMED = 12
@@ -84,7 +84,7 @@ def open_form(desk: Desk, said: Command, person: Person) -> Message | None:
     """The request form, with only the roles that this person may ask for."""
     roles = describe_person(desk.world, person.id).roles
     shown = open_view(desk, said.trigger, request_modal.render(roles, None, None))
-    ask_who(desk, person.id)
+    refresh_person(desk, person)
     return None if shown else answers.refused(TOO_LATE + " Or write: /access request ROLE [DURATION] REASON")
 
 
@@ -103,9 +103,10 @@ def request(desk: Desk, said: Command, person: Person) -> Message | None:
         duration, reason = None, rest  # an unknown role is refused below, whatever follows it
     url = said.response_url if is_slacks(said.response_url, desk.client.base_url) else ""
     ticket = _ticket_in(role, reason)
-    ask = Ask(person.id, word, reason, duration, ticket, key=said.key, channel=said.channel, answer_url=url)
+    ask = Ask(person.id, word, reason, duration, ticket, channel=said.channel, answer_url=url)
     note = understood.default_note(reason) if duration is None else ""
-    return _asked(desk, said, person, lambda w: request_access(w, ask, unsure(desk, person)), note)
+    first = needs_lookup(desk.world, person)
+    return _asked(desk, said, person, lambda w: request_access(w, ask, first), note)
 
 
 def _ticket_in(role: Role | None, reason: str) -> str:
@@ -127,7 +128,7 @@ def _asked(desk: Desk, said: Command, person: Person, act: Callable[[World], Ask
             keep(desk, person.id, said.response_url, GRANT, outcome.grant.id)
         return outcome
 
-    outcome = do_together(desk.world, act_and_keep)
+    outcome = do_once(desk.world, said.key, act_and_keep)
     if isinstance(outcome, Refused):
         return _refused(outcome)
     if isinstance(outcome, AlreadyPending):
@@ -163,9 +164,8 @@ def renew(desk: Desk, said: Command, person: Person) -> Message:
         person=person.id,
         duration=duration,
         reason=reason,
-        key=said.key,
         channel=said.channel,
-        unsure=unsure(desk, person),
+        look_up_first=needs_lookup(desk.world, person),
     )
     note = understood.default_note(reason, "as long as it was given for") if duration is None else ""
     return _asked(desk, said, person, again, note)

@@ -14,7 +14,7 @@ from bot.core.errors import OutcomeUnknown, SystemRefused, SystemUnavailable
 from bot.core.model import Order, Person, is_recent
 from bot.core.reality import Answer
 from bot.operations._leads import PERSON_LASTS
-from bot.operations._unit import World
+from bot.operations._unit import World, unknown_person
 from bot.operations.find_unresolved import unresolved_leads
 from bot.operations.meet_person import meet_person
 from bot.operations.private_answers import keep_answer
@@ -86,12 +86,15 @@ def admit(desk: Desk, said: Said, action: str) -> Person | Refused:
     return refuse_action(desk.world, said.person, action, person)
 
 
-def may_wait(desk: Desk, said: Said) -> bool:
-    """Whether nothing speaks against somebody yet, so that who they are can be found out later."""
-    if foreign(desk, said) is not None:
-        return False
+def admit_unconfirmed(desk: Desk, said: Said, action: str) -> Person | Refused:
+    """Like `admit`, for presses that count only after Slack has said who pressed (`decide_press`): only a person who
+    was found unfit is looked up here."""
+    if (refused := foreign(desk, said)) is not None:
+        return refuse_action(desk.world, said.person, action, refused)
     found = find_person(desk.world, said.person)
-    return found is None or found.unfit() is None
+    if found is None:
+        return unknown_person(said.person)
+    return found if found.unfit() is None else admit(desk, said, action)
 
 
 def _confirmed_lead(desk: Desk, person: Person) -> Person:
@@ -108,16 +111,15 @@ def _confirmed_lead(desk: Desk, person: Person) -> Person:
     return found
 
 
-def unsure(desk: Desk, person: Person | None) -> bool:
-    """Whether Slack has to be asked who this person is before they may ask for access or renew it."""
-    return person is None or not is_recent(person.checked_at, desk.now, PERSON_LASTS)
+def needs_lookup(world: World, person: Person) -> bool:
+    """Whether Slack must confirm this person before they may ask for access or renew it."""
+    return not is_recent(person.checked_at, world.now(), PERSON_LASTS)
 
 
-def ask_who(desk: Desk, person: str) -> None:
-    """Has Slack asked who this person is, so that it is known when they send the request form."""
-    found = find_person(desk.world, person)
-    if found is None or not is_recent(found.checked_at, desk.now, PERSON_LASTS // 2):
-        meet_person(desk.world, person)
+def refresh_person(desk: Desk, person: Person) -> None:
+    """Queues a look-up of this person, so that Slack has confirmed them when they send the request form."""
+    if not is_recent(person.checked_at, desk.now, PERSON_LASTS // 2):
+        meet_person(desk.world, person.id)
 
 
 def learn_leads(desk: Desk) -> None:

@@ -14,10 +14,11 @@ from bot.operations._unit import World
 from bot.operations.begin_decision import check_narrowing
 from bot.operations.describe_person import describe_person
 from bot.operations.describe_request import describe_request
+from bot.operations.do_once import Repeated, do_once
 from bot.operations.refuse_action import refuse_action
 from bot.operations.request_access import AlreadyHeld, AlreadyPending, Outcome, Submitted, Waiting, request_access
-from bot.operations.take_press import AlreadyDecided, Press, Taken, take_press
-from bot.slack.desk import Desk, ask_who, open_view, unsure
+from bot.operations.take_press import AlreadyDecided, Press, take_press
+from bot.slack.desk import Desk, needs_lookup, open_view, refresh_person
 from bot.slack.ids import Field, Modal
 from bot.slack.payloads import Shortcut, Submission
 from bot.slack.showing import answer_window
@@ -58,12 +59,14 @@ def request(desk: Desk, form: Submission, person: Person) -> Reply:
         refused = Refused(str(bad), Field.DURATION)
         return _refused(form, refuse_action(desk.world, person.id, "request", refused, role=role, reason=reason))
     ticket = form.texts.get(Field.TICKET, "").strip()
-    ask = Ask(person.id, role, reason, duration, ticket, start_at, form.key)
+    ask = Ask(person.id, role, reason, duration, ticket, start_at)
     note = understood.default_note(reason) if duration is None else ""
-    return _asked(desk, form, request_access(desk.world, ask, unsure(desk, person)), note)
+    first = needs_lookup(desk.world, person)
+    outcome = do_once(desk.world, form.key, lambda world: request_access(world, ask, first))
+    return _asked(desk, form, outcome, note)
 
 
-def _asked(desk: Desk, form: Submission, outcome: Outcome, note: str) -> Reply:
+def _asked(desk: Desk, form: Submission, outcome: Outcome | Repeated, note: str) -> Reply:
     if isinstance(outcome, Refused):
         return _refused(form, outcome)
     if isinstance(outcome, AlreadyHeld):
@@ -88,8 +91,7 @@ def _sent_before(form: Submission, world: World) -> Submitted | None:
 
 
 def deny(desk: Desk, form: Submission, person: Person) -> Reply:
-    press = Press(form.metadata, person.id, False, form.key, reason=form.texts.get(Field.REASON, ""))
-    return _pressed(desk, form, take_press(desk.world, press))
+    return _pressed(desk, form, Press(form.metadata, person, False, form.texts.get(Field.REASON, "")))
 
 
 def edit(desk: Desk, form: Submission, person: Person) -> Reply:
@@ -102,11 +104,11 @@ def edit(desk: Desk, form: Submission, person: Person) -> Reply:
     actions = edit_modal.ticked(card.request.actions if card else (), form.choices)
     if (refused := check_narrowing(desk.world, form.metadata, person.id, duration, actions)) is not None:
         return _refused(form, refused)
-    press = Press(form.metadata, person.id, True, form.key, duration=duration, actions=actions)
-    return _pressed(desk, form, take_press(desk.world, press))
+    return _pressed(desk, form, Press(form.metadata, person, True, duration=duration, actions=actions))
 
 
-def _pressed(desk: Desk, form: Submission, outcome: Taken | AlreadyDecided | Refused) -> Reply:
+def _pressed(desk: Desk, form: Submission, press: Press) -> Reply:
+    outcome = do_once(desk.world, form.key, lambda world: take_press(world, press))
     if isinstance(outcome, Refused):
         return _refused(form, outcome)
     if isinstance(outcome, AlreadyDecided):
@@ -131,7 +133,7 @@ def open_shortcut(desk: Desk, said: Shortcut, person: Person) -> bool:
     roles = describe_person(desk.world, person.id).roles
     values = {str(Field.REASON): said.quote}
     shown = open_view(desk, said.trigger, request_modal.render(roles, None, values))
-    ask_who(desk, person.id)
+    refresh_person(desk, person)
     return shown
 
 

@@ -24,12 +24,11 @@ from bot.operations.refuse_action import refuse_action
 from bot.operations.show_home import show_home
 from bot.slack.blocks import Element
 from bot.slack.commands import run_command
-from bot.slack.desk import TOO_LATE, Desk, admit, foreign, known, learn_leads, may_wait, open_view
+from bot.slack.desk import TOO_LATE, Desk, admit, foreign, known, learn_leads, open_view
 from bot.slack.forms import Reply, become, error_at, open_shortcut, run_form
 from bot.slack.ids import Action, Shortcut
 from bot.slack.payloads import (
     BadPayload,
-    Click,
     Happening,
     NotUnderstood,
     Suggestion,
@@ -43,7 +42,7 @@ from bot.slack.payloads import (
     suggestion_from,
     trigger_in,
 )
-from bot.slack.presses import PRESSES, UNKNOWN, run_press, tell
+from bot.slack.presses import on_press
 from bot.slack.views import answers, request_modal
 from bot.slack.views._fit import within_reply
 
@@ -145,20 +144,8 @@ def on_command(desk: Desk, body: Body) -> Reply:
 
 
 def on_click(desk: Desk, body: Body) -> Reply:
-    click = click_from(body)
-    if (refused := _turned_away(desk, click)) is None:
-        run_press(desk, click)
-    else:
-        tell(desk.world, click, refused)
+    on_press(desk, click_from(body))
     return {}
-
-
-def _turned_away(desk: Desk, click: Click) -> Refused | None:
-    """A press that Slack is asked about before it counts needs nobody looked up here."""
-    if not PRESSES.get(click.action, UNKNOWN).known and may_wait(desk, click):
-        return None
-    person = admit(desk, click, click.action)
-    return person if isinstance(person, Refused) else None
 
 
 def on_form(desk: Desk, body: Body) -> Reply:

@@ -1,6 +1,4 @@
-"""What pressing a button or choosing from a list does: one operation, and a private answer where the messages don't
-show the outcome by themselves. Which button calls what is the table at the end.
-"""
+"""Runs the operation of a pressed button or a chosen option, by the table at the end."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -8,6 +6,7 @@ from dataclasses import asdict, dataclass
 
 from bot.core.approval import Refused
 from bot.core.durations import format_duration
+from bot.core.model import Person
 from bot.operations._unit import World
 from bot.operations.acknowledge_end import MOST as AT_ONE_PRESS
 from bot.operations.acknowledge_end import acknowledge_all as acknowledge_all_ends
@@ -16,11 +15,10 @@ from bot.operations.begin_decision import begin_decision
 from bot.operations.describe_person import describe_person
 from bot.operations.describe_request import RequestCard, describe_request
 from bot.operations.direct_notes import adopt_message
-from bot.operations.do_once import do_once, do_together
+from bot.operations.do_once import do_once
 from bot.operations.leave_answer import leave_answer
 from bot.operations.past_request import past_request
 from bot.operations.private_answers import LIST, update_old_answer
-from bot.operations.record_people import find_person
 from bot.operations.release_grant import release_grant
 from bot.operations.remove_found import ask_removal
 from bot.operations.renew_grant import renew_grant
@@ -32,7 +30,16 @@ from bot.operations.take_press import AlreadyDecided, Press, Taken, take_press
 from bot.operations.withdraw_request import Withdrawn, withdraw_request
 from bot.slack.audit_query import from_older
 from bot.slack.blocks import View
-from bot.slack.desk import TOO_LATE, Desk, ask_who, open_view, unsure, update_view
+from bot.slack.desk import (
+    TOO_LATE,
+    Desk,
+    admit,
+    admit_unconfirmed,
+    needs_lookup,
+    open_view,
+    refresh_person,
+    update_view,
+)
 from bot.slack.ids import Action, Field
 from bot.slack.pages import from_more
 from bot.slack.payloads import Click
@@ -45,35 +52,50 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """`known` False is for presses that Slack is asked about anyway before they count (`decide_press`)."""
+    """`run` does what the button says, for a person whom `admit` let through."""
 
-    run: Callable[[Desk, Click], None]
-    known: bool = True
+    run: Callable[[Desk, Click, Person], None]
+    admit: Callable[[Desk, Click, str], Person | Refused] = admit
 
 
-def run_press(desk: Desk, click: Click) -> None:
-    """Does what a button says. Raises StorageUnavailable, and BadPayload for a forged value."""
-    PRESSES.get(click.action, UNKNOWN).run(desk, click)
+def on_press(desk: Desk, click: Click) -> None:
+    """Does what a button says, or refuses who pressed it. Raises StorageUnavailable, and BadPayload for a forged
+    value."""
+    route = PRESSES.get(click.action, UNKNOWN)
+    person = route.admit(desk, click, click.action)
+    if isinstance(person, Refused):
+        return reply_outcome(desk.world, click, person)
+    route.run(desk, click, person)
     if click.action in OF_GRANT and click.ts and click.channel.startswith("D") and not click.ephemeral:
         adopt_message(desk.world, click.value, click.person, click.channel, click.ts)
     if click.action in OF_LIST and click.ephemeral and is_slacks(click.response_url, desk.client.base_url):
         update_old_answer(desk.world, click.person, click.response_url, LIST, click.person)
+    return None
 
 
-def tell(world: World, click: Click, outcome: object) -> None:
-    """Leaves word of an outcome that nothing else shows to who pressed."""
+def once(act: Callable[[World, Click, Person], object]) -> Callable[[Desk, Click, Person], None]:
+    """Runs `act` in one transaction, and once however often Slack delivers the press."""
+
+    def run(desk: Desk, click: Click, person: Person) -> None:
+        do_once(desk.world, click.key, lambda world: act(world, click, person))
+
+    return run
+
+
+def reply_outcome(world: World, click: Click, outcome: object) -> None:
+    """Queues a private reply about an outcome that no message shows."""
     if isinstance(outcome, Refused):
         leave_answer(world, click.person, click.channel, "refused", why=outcome.reason)
     elif isinstance(outcome, AlreadyDecided):
         leave_answer(world, click.person, click.channel, "already_decided", request=outcome.request.id)
 
 
-def say(world: World, click: Click, text: str) -> None:
-    """Leaves a sentence of ours for who pressed."""
+def reply_text(world: World, click: Click, text: str) -> None:
+    """Queues a private reply with a sentence of ours."""
     leave_answer(world, click.person, click.channel, "text", text=text)
 
 
-def _afterwards(world: World, click: Click) -> None:
+def _redraw_home(world: World, click: Click) -> None:
     """A press in App Home changes what App Home shows."""
     if click.view_type == "home":
         show_home(world, click.person)
@@ -82,27 +104,22 @@ def _afterwards(world: World, click: Click) -> None:
 # --- deciding
 
 
-def approve(desk: Desk, click: Click) -> None:
-    press = Press(click.value, click.person, True, click.key, channel=click.channel, ts=click.ts)
-
-    def act(world: World) -> None:
-        outcome = take_press(world, press)
-        tell(world, click, outcome)
-        if not isinstance(outcome, Taken):
-            _afterwards(world, click)
-
-    do_together(desk.world, act)
+def approve(world: World, click: Click, person: Person) -> None:
+    outcome = take_press(world, Press(click.value, person, True, channel=click.channel, ts=click.ts))
+    reply_outcome(world, click, outcome)
+    if not isinstance(outcome, Taken):
+        _redraw_home(world, click)
 
 
-def _decision_form(action: str, form: Callable[[RequestCard], View]) -> Callable[[Desk, Click], None]:
+def _decision_form(action: str, form: Callable[[RequestCard], View]) -> Callable[[Desk, Click, Person], None]:
     """Opens a form about a request for somebody who may decide on it."""
 
-    def run(desk: Desk, click: Click) -> None:
-        stopped = begin_decision(desk.world, click.value, click.person, action)
+    def run(desk: Desk, click: Click, person: Person) -> None:
+        stopped = begin_decision(desk.world, click.value, person.id, action)
         card = None if stopped else describe_request(desk.world, click.value)
         if card is None:
-            tell(desk.world, click, stopped)
-            _afterwards(desk.world, click)
+            reply_outcome(desk.world, click, stopped)
+            _redraw_home(desk.world, click)
         else:
             _open(desk, click, form(card))
 
@@ -112,93 +129,84 @@ def _decision_form(action: str, form: Callable[[RequestCard], View]) -> Callable
 # --- holding
 
 
-def credentials(desk: Desk, click: Click) -> None:
-    """Shows the way in to its holder; a token that could not be shown never works, and the earlier one stays."""
-    shown = do_once(desk.world, click.key, lambda w: show_credentials(w, click.value, click.person))
+def credentials(desk: Desk, click: Click, person: Person) -> None:
+    """Shows the credentials to the holder. A token that could not be shown never works, and the earlier one stays."""
+    shown = do_once(desk.world, click.key, lambda w: show_credentials(w, click.value, person.id))
     if not isinstance(shown, Credentials):
-        return tell(desk.world, click, shown)
+        return reply_outcome(desk.world, click, shown)
     if not show_window(desk, click.trigger, shown):
-        say(desk.world, click, TOO_LATE)
+        reply_text(desk.world, click, TOO_LATE)
     return None
 
 
-def renew(desk: Desk, click: Click) -> None:
-    waits = unsure(desk, find_person(desk.world, click.person))
-
-    def act(world: World) -> None:
-        outcome = renew_grant(world, click.value, click.person, key=click.key, channel=click.channel, unsure=waits)
-        tell(world, click, outcome)
-        if isinstance(outcome, Submitted):
-            say(world, click, "Sent to the approvers: this role is renewed only with a new approval.")
-        if isinstance(outcome, Waiting):
-            say(world, click, answers.waits_for_slack(outcome.role))
-        if isinstance(outcome, AlreadyPending):
-            say(world, click, "You had asked for more time before, so nothing new was sent. /access list shows it.")
-        _afterwards(world, click)
-
-    do_together(desk.world, act)
+def renew(world: World, click: Click, person: Person) -> None:
+    first = needs_lookup(world, person)
+    outcome = renew_grant(world, click.value, person.id, channel=click.channel, look_up_first=first)
+    reply_outcome(world, click, outcome)
+    if isinstance(outcome, Submitted):
+        reply_text(world, click, "Sent to the approvers: this role is renewed only with a new approval.")
+    if isinstance(outcome, Waiting):
+        reply_text(world, click, answers.waits_for_slack(outcome.role))
+    if isinstance(outcome, AlreadyPending):
+        why = "You had asked for more time before, so nothing new was sent. /access list shows it."
+        reply_text(world, click, why)
+    _redraw_home(world, click)
 
 
-def done(desk: Desk, click: Click) -> None:
-    def act(world: World) -> None:
-        tell(world, click, release_grant(world, click.value, click.person))
-        _afterwards(world, click)
-
-    do_once(desk.world, click.key, act)
+def done(world: World, click: Click, person: Person) -> None:
+    reply_outcome(world, click, release_grant(world, click.value, person.id))
+    _redraw_home(world, click)
 
 
-def cancel(desk: Desk, click: Click) -> None:
-    def act(world: World) -> None:
-        outcome = withdraw_request(world, click.value, click.person)
-        tell(world, click, outcome)
-        if isinstance(outcome, Withdrawn) and click.view_type != "home":
-            say(world, click, f"Withdrawn: your request for {outcome.request.role}.")
-        _afterwards(world, click)
-
-    do_once(desk.world, click.key, act)
+def cancel(world: World, click: Click, person: Person) -> None:
+    outcome = withdraw_request(world, click.value, person.id)
+    reply_outcome(world, click, outcome)
+    if isinstance(outcome, Withdrawn) and click.view_type != "home":
+        reply_text(world, click, f"Withdrawn: your request for {outcome.request.role}.")
+    _redraw_home(world, click)
 
 
 # --- asking
 
 
-def ask(desk: Desk, click: Click) -> None:
+def ask(desk: Desk, click: Click, person: Person) -> None:
     """The request form, for the role in the button's value if it names one that they may ask for."""
-    roles = describe_person(desk.world, click.person).roles
+    roles = describe_person(desk.world, person.id).roles
     chosen = next((role for role in roles if role.name == click.value), None)
     if chosen is None and click.value != home.NO_ROLE:
         why = f"You may not ask for {click.value[:75]} any more. /access roles lists what you may ask for."
         _open(desk, click, request_modal.notice("Request access", why))
-        return _afterwards(desk.world, click)
-    ask_who(desk, click.person)
+        return _redraw_home(desk.world, click)
+    refresh_person(desk, person)
     return _open(desk, click, request_modal.render(roles, chosen, None))
 
 
-def ask_again(desk: Desk, click: Click) -> None:
+def ask_again(desk: Desk, click: Click, person: Person) -> None:
     """The request form with role, duration and reason of an earlier request."""
-    found = past_request(desk.world, click.person, click.value)
+    found = past_request(desk.world, person.id, click.value)
     if isinstance(found, Refused):
         _open(desk, click, request_modal.notice("Ask again", found.reason))
-        return _afterwards(desk.world, click)
+        return _redraw_home(desk.world, click)
     request, role = found
     values = {
         Field.DURATION: format_duration(request.duration),
         Field.REASON: request.reason,
         Field.TICKET: request.ticket,
     }
-    roles = describe_person(desk.world, click.person).roles
-    ask_who(desk, click.person)
+    roles = describe_person(desk.world, person.id).roles
+    refresh_person(desk, person)
     return _open(desk, click, request_modal.render(roles, role, {str(name): text for name, text in values.items()}))
 
 
-def home_page(desk: Desk, click: Click) -> None:
+def home_page(world: World, click: Click, person: Person) -> None:
     """Shows other rows of one section of App Home."""
     section, skip = home.page_from(click.value)
-    do_once(desk.world, click.key, lambda w: show_home(w, click.person, section, skip))
+    show_home(world, person.id, section, skip)
 
 
-def choose_role(desk: Desk, click: Click) -> None:
+def choose_role(desk: Desk, click: Click, person: Person) -> None:
     """Shows what the chosen role needs; what was typed into the form stays."""
-    roles = describe_person(desk.world, click.person).roles
+    roles = describe_person(desk.world, person.id).roles
     chosen = next((role for role in roles if role.name == click.value), None)
     if chosen is not None and click.view:
         update_view(desk, click.view, click.hash, request_modal.render(roles, chosen, click.texts))
@@ -207,105 +215,89 @@ def choose_role(desk: Desk, click: Click) -> None:
 # --- leading
 
 
-def revoke(desk: Desk, click: Click) -> None:
-    def act(world: World) -> None:
-        outcome = revoke_grant(world, click.person, grant=click.value)
-        tell(world, click, outcome)
-        if not isinstance(outcome, Refused):
-            roles = ", ".join(grant.role for grant in outcome.grants)
-            say(world, click, f"Revoked: {roles}. The thread of its request says when every system has confirmed it.")
-        _afterwards(world, click)
-
-    do_once(desk.world, click.key, act)
+def revoke(world: World, click: Click, person: Person) -> None:
+    outcome = revoke_grant(world, person.id, grant=click.value)
+    reply_outcome(world, click, outcome)
+    if not isinstance(outcome, Refused):
+        roles = ", ".join(grant.role for grant in outcome.grants)
+        text = f"Revoked: {roles}. The thread of its request says when every system has confirmed it."
+        reply_text(world, click, text)
+    _redraw_home(world, click)
 
 
-def acknowledge(desk: Desk, click: Click) -> None:
+def acknowledge(world: World, click: Click, person: Person) -> None:
     """The message shows that it counts."""
-
-    def act(world: World) -> None:
-        tell(world, click, acknowledge_end(world, click.person, click.value))
-        _afterwards(world, click)
-
-    do_once(desk.world, click.key, act)
+    reply_outcome(world, click, acknowledge_end(world, person.id, click.value))
+    _redraw_home(world, click)
 
 
-def acknowledge_all(desk: Desk, click: Click) -> None:
-    """So many at a time, which is said, because it promises all."""
-
-    def act(world: World) -> None:
-        outcome = acknowledge_all_ends(world, click.person, click.value)
-        tell(world, click, outcome)
-        if outcome == AT_ONE_PRESS:
-            say(world, click, f"{outcome} are acknowledged, and there are more on that system: press it again.")
-
-    do_once(desk.world, click.key, act)
+def acknowledge_all(world: World, click: Click, person: Person) -> None:
+    """Acknowledges up to AT_ONE_PRESS alarms, and says so if more remain."""
+    outcome = acknowledge_all_ends(world, person.id, click.value)
+    reply_outcome(world, click, outcome)
+    if outcome == AT_ONE_PRESS:
+        text = f"{outcome} are acknowledged, and there are more on that system: press it again."
+        reply_text(world, click, text)
 
 
-def remove_found(desk: Desk, click: Click) -> None:
-    """What came of it follows when the system has answered."""
-
-    def act(world: World) -> None:
-        outcome = ask_removal(world, click.person, click.value, click.channel)
-        tell(world, click, outcome)
-        if not isinstance(outcome, Refused):
-            gone = f"{outcome.name or outcome.grant} from {outcome.system}"
-            say(world, click, f"You asked to remove {gone}. Another message says what came of it.")
-
-    do_once(desk.world, click.key, act)
+def remove_found(world: World, click: Click, person: Person) -> None:
+    """Another message follows when the system has answered."""
+    outcome = ask_removal(world, person.id, click.value, click.channel)
+    reply_outcome(world, click, outcome)
+    if not isinstance(outcome, Refused):
+        gone = f"{outcome.name or outcome.grant} from {outcome.system}"
+        reply_text(world, click, f"You asked to remove {gone}. Another message says what came of it.")
 
 
-def audit_older(desk: Desk, click: Click) -> None:
-    """The next page is read, and whether they may, when it is shown."""
+def audit_older(world: World, click: Click, person: Person) -> None:
+    """The next page is read, and the reader's authority checked, when the page is shown."""
     filters, before = from_older(click.value)
     given = {name: value for name, value in asdict(filters).items() if value is not None}
-
-    def act(world: World) -> None:
-        leave_answer(world, click.person, click.channel, "audit_page", filters=given, before=before)
-
-    do_once(desk.world, click.key, act)
+    leave_answer(world, person.id, click.channel, "audit_page", filters=given, before=before)
 
 
-def more(desk: Desk, click: Click) -> None:
-    """The next page of a list; it is read, and whether they may, when it is shown."""
-    given = from_more(click.value)
-    do_once(desk.world, click.key, lambda w: leave_answer(w, click.person, click.channel, "page", page=given))
+def more(world: World, click: Click, person: Person) -> None:
+    """The next page of a list is read, and the reader's authority checked, when the page is shown."""
+    leave_answer(world, person.id, click.channel, "page", page=from_more(click.value))
 
 
-def outdated(desk: Desk, click: Click) -> None:
+def outdated(desk: Desk, click: Click, person: Person) -> None:
     """A button that this version doesn't know: old, or forged."""
     log.info("unknown action %r was pressed", click.action[:80])
-    say(desk.world, click, "This button does nothing any more. /access list shows what you can do now.")
+    reply_text(desk.world, click, "This button does nothing any more. /access list shows what you can do now.")
 
 
 def _open(desk: Desk, click: Click, view: View) -> None:
     if not open_view(desk, click.trigger, view):
-        say(desk.world, click, TOO_LATE)
+        reply_text(desk.world, click, TOO_LATE)
 
 
 PRESSES: Mapping[str, Route] = {
-    Action.APPROVE: Route(approve, known=False),
+    Action.APPROVE: Route(once(approve), admit_unconfirmed),
     Action.DENY: Route(_decision_form("deny", deny_modal.render)),
     Action.EDIT: Route(_decision_form("approve", edit_modal.render)),
     Action.SHOW_CREDENTIALS: Route(credentials),
-    Action.RENEW: Route(renew),
-    Action.DONE: Route(done),
-    Action.CANCEL: Route(cancel),
+    Action.RENEW: Route(once(renew)),
+    Action.DONE: Route(once(done)),
+    Action.CANCEL: Route(once(cancel)),
     Action.REQUEST: Route(ask),
     Action.CHOOSE_ROLE: Route(choose_role),
-    Action.REVOKE: Route(revoke),
-    Action.AUDIT_OLDER: Route(audit_older),
-    Action.MORE: Route(more),
-    Action.ACKNOWLEDGE: Route(acknowledge),
-    Action.ACKNOWLEDGE_ALL: Route(acknowledge_all),
-    Action.REMOVE_FOUND: Route(remove_found),
+    Action.REVOKE: Route(once(revoke)),
+    Action.AUDIT_OLDER: Route(once(audit_older)),
+    Action.MORE: Route(once(more)),
+    Action.ACKNOWLEDGE: Route(once(acknowledge)),
+    Action.ACKNOWLEDGE_ALL: Route(once(acknowledge_all)),
+    Action.REMOVE_FOUND: Route(once(remove_found)),
     Action.ASK_AGAIN: Route(ask_again),
-    Action.HOME_PAGE: Route(home_page),
-    Action.HOME_FIRST: Route(home_page),
+    Action.HOME_PAGE: Route(once(home_page)),
+    Action.HOME_FIRST: Route(once(home_page)),
 }
+"""What each button does, by its `action_id`."""
+
 OF_GRANT = frozenset({Action.SHOW_CREDENTIALS, Action.RENEW, Action.DONE})
 """Buttons of direct messages, with the grant as their value."""
 
 OF_LIST = OF_GRANT | {Action.CANCEL}
 """Buttons of an answer that lists what its reader has."""
 
-UNKNOWN = Route(outdated, known=False)
+UNKNOWN = Route(outdated, admit_unconfirmed)

@@ -6,9 +6,10 @@ import pytest
 
 from bot.core.approval import Refused
 from bot.core.asking import Ask
+from bot.operations.do_once import Repeated, do_once
 from bot.operations.lapse_due import lapse_due
 from bot.operations.panic import panic, resume
-from bot.operations.request_access import AlreadyHeld, AlreadyPending, Outcome, Repeated, Submitted, request_access
+from bot.operations.request_access import AlreadyHeld, AlreadyPending, Outcome, Submitted, request_access
 from bot.operations.withdraw_request import Withdrawn, withdraw_request
 from tests.together import together
 from tests.worlds import ANA, BEN, LEA, START, Made, a_person
@@ -30,9 +31,13 @@ class TestStored:
         assert made.wakes == [(frozenset({"slack"}), START + 8 * 3600)]
 
     def test_a_repeated_payload_asks_once(self, made: Made) -> None:
-        found = together(made.world.db, [lambda: _ask(made, key="envelope 1")] * 6)
+        def act() -> object:
+            ask = Ask(ANA, "shop-admin", "because")
+            return do_once(made.world, "envelope 1", lambda world: request_access(world, ask))
+
+        found = together(made.world.db, [act] * 6)
         assert sorted(type(outcome).__name__ for outcome in found) == ["Repeated"] * 5 + ["Submitted"]
-        assert isinstance(_ask(made, key="envelope 1"), Repeated)
+        assert isinstance(act(), Repeated)
 
     def test_many_at_once_leave_one_pending_request(self, made: Made) -> None:
         found = together(made.world.db, [lambda: _ask(made)] * 8)

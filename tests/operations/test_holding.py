@@ -10,6 +10,7 @@ import pytest
 from bot.core.approval import Refused
 from bot.core.model import EndReason, Grant
 from bot.operations.approve_request import Granted, approve_request
+from bot.operations.do_once import Repeated, do_once
 from bot.operations.expire_due import expire_due
 from bot.operations.introspect_token import Closed
 from bot.operations.offboard_person import offboard_person
@@ -26,7 +27,7 @@ from bot.operations.record_delivery import (
 from bot.operations.release_grant import Ending, release_grant
 from bot.operations.remind_due import remind_due
 from bot.operations.renew_grant import Outcome, Renewed, renew_grant
-from bot.operations.request_access import AlreadyPending, Repeated, Submitted
+from bot.operations.request_access import AlreadyPending, Submitted
 from bot.operations.revoke_grant import revoke_grant
 from bot.operations.start_due import start_due
 from bot.operations.try_start import try_start
@@ -189,9 +190,13 @@ class TestRenewal:
     def test_pressed_many_times_at_once_is_given_once(self, made: Made) -> None:
         grant = made.a_grant(duration=HOUR)
         made.clock.at += 600
-        found = together(made.world.db, [lambda: _renew(made, grant, key="envelope")] * 6)
+
+        def act() -> object:
+            return do_once(made.world, "envelope", lambda world: renew_grant(world, grant.id, ANA))
+
+        found = together(made.world.db, [act] * 6)
         assert sorted(type(outcome).__name__ for outcome in found) == ["Renewed"] + ["Repeated"] * 5
-        assert isinstance(_renew(made, grant, key="envelope"), Repeated)
+        assert isinstance(act(), Repeated)
         assert made.grant(grant.id).renewals == 1
 
     @pytest.mark.parametrize("after", [HOUR, HOUR + 1, 2 * HOUR])

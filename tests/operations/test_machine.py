@@ -58,7 +58,6 @@ from bot.operations.request_access import request_access
 from bot.operations.revoke_grant import revoke_grant
 from bot.operations.show_credentials import Credentials, confirm_shown, discard_credentials, show_credentials
 from bot.operations.start_due import start_due
-from bot.operations.take_press import Press, take_press
 from bot.operations.take_work import ClaimedQueue, Row, Work
 from bot.operations.try_start import try_start
 from bot.operations.withdraw_request import withdraw_request
@@ -228,9 +227,8 @@ class Lifecycle(RuleBasedStateMachine):
 
     @rule(who=st.sampled_from(PEOPLE), yes=st.booleans(), place=st.integers(0, 20))
     def presses(self, who: str, yes: bool, place: int) -> None:
-        self.keys += 1
         if (request := self._pick("requests", "pending", place)) is not None:
-            take_press(self.world, Press(request, who, yes, f"key {self.keys}", "no"))
+            self.made.press(request, who, yes, reason="no")
 
     @rule(who=st.sampled_from(PEOPLE), place=st.integers(0, 20))
     def withdraws(self, who: str, place: int) -> None:

@@ -112,7 +112,7 @@ def test_an_older_file_decides_nothing(two: Two, decide: Callable[[World, str], 
 def test_a_press_of_somebody_whom_only_the_newer_file_lets_decide_is_taken(two: Two) -> None:
     older = a_policy(shop_admin='approvers = ["@platform-leads"]')
     request = two.made.a_request()
-    press = Press(request.id, BEN, True, "key", channel="C1", ts="1")
+    press = Press(request.id, a_person(BEN), True, channel="C1", ts="1")
     assert isinstance(take_press(replace(two.older, policy=lambda: older), press), Taken)
 
 
@@ -177,7 +177,7 @@ class TestTwoWorkers:
         older = self._older(hands)
         request = hands.made.a_request()
         hands.made.forget_work()
-        press = Press(request.id, BEN, True, "key", channel="C1", ts="1")
+        press = Press(request.id, a_person(BEN), True, channel="C1", ts="1")
         assert isinstance(take_press(hands.made.world, press), Taken)
         older.drain(Queue.DECIDE)
         assert (hands.waiting(Queue.DECIDE)[0][0], hands.made.state("requests", request.id)) == ("decide", "pending")

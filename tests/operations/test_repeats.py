@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import secrets
 
 import pytest
 
@@ -15,7 +14,6 @@ from bot.operations.refuse_action import refuse_action
 from bot.operations.release_grant import release_grant
 from bot.operations.report_use import Kept, Report, Unfit, report_use
 from bot.operations.request_access import request_access
-from bot.operations.take_press import Press, take_press
 from bot.operations.withdraw_request import withdraw_request
 from tests.worlds import ANA, BEN, CARA, Made
 
@@ -33,7 +31,7 @@ def _repeated(made: Made, event: str = REFUSED) -> list[object]:
 
 
 def _press(made: Made, request: str, person: str = ANA) -> object:
-    return take_press(made.world, Press(request, person, True, secrets.token_hex(8)))
+    return made.press(request, person)
 
 
 def test_a_press_that_is_refused_200_times_is_two_records(made: Made) -> None:

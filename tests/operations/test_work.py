@@ -12,7 +12,7 @@ from bot.core.approval import Refused
 from bot.core.effects import Kind, Queue
 from bot.operations._unit import World
 from bot.operations.decide_press import decide_press, give_up_press
-from bot.operations.do_once import do_once, do_together
+from bot.operations.do_once import Repeated, do_once, do_together
 from bot.operations.expire_due import expire_due
 from bot.operations.next_due import next_due
 from bot.operations.panic import panic, resume
@@ -21,9 +21,7 @@ from bot.operations.record_people import find_person, people_to_check
 from bot.operations.record_posted import record_posted, record_reminded, record_undelivered
 from bot.operations.release_grant import release_grant
 from bot.operations.renew_grant import renew_grant
-from bot.operations.request_access import Repeated
 from bot.operations.revoke_grant import revoke_grant
-from bot.operations.take_press import Press, take_press
 from bot.operations.take_work import ClaimedQueue, Row, leap
 from bot.operations.withdraw_request import withdraw_request
 from tests.together import together
@@ -41,7 +39,7 @@ def _take(made: Made, queue: Queue, owner: str = "me") -> list[Row]:
 def _pressed(made: Made, approve: bool = True, by: str = BEN, channel: str = "C1") -> Row:
     """A press in hand."""
     request = made.a_request()
-    take_press(made.world, Press(request.id, by, approve, "key", "not today", channel=channel))
+    made.press(request.id, by, approve, reason="not today", channel=channel)
     (row,) = _take(made, Queue.DECIDE)
     return row
 
