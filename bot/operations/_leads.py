@@ -2,13 +2,13 @@
 
 from bot.core.approval import OPERATOR, Refused
 from bot.core.model import is_recent
-from bot.operations._unit import Unit
+from bot.operations._unit import Snapshot
 
 PERSON_LASTS = 60
 """Seconds for which an account that Slack confirmed may act as a lead, or send a request."""
 
 
-def leads_only(u: Unit, by: str) -> Refused | None:
+def leads_only(u: Snapshot, by: str) -> Refused | None:
     """Refuses everybody but the leads, as Slack described them within the last minute, and the command line."""
     if (refused := seen_as_lead(u, by)) is not None or by.startswith(OPERATOR):
         return refused
@@ -17,7 +17,7 @@ def leads_only(u: Unit, by: str) -> Refused | None:
     return Refused("Slack did not confirm in the last minute that you are still a lead. Try again in a few seconds.")
 
 
-def seen_as_lead(u: Unit, by: str) -> Refused | None:
+def seen_as_lead(u: Snapshot, by: str) -> Refused | None:
     """Like `leads_only`, however long ago Slack confirmed the account: enough for what to show and whom to notify."""
     leads = u.policy.workspace.leads
     if by.startswith(OPERATOR) or by in u.directory.resolve(leads):

@@ -1,13 +1,10 @@
-"""The one transaction: state, audit records and the work that is left to do are committed together or not at all.
-
-It doesn't know what the state means; every operation brings its own.
-"""
+"""What operations read, and the one transaction in which state, audit records and outbox rows are committed."""
 
 import logging
 import secrets
 from base64 import b32encode
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -89,7 +86,7 @@ class World:
     """All that operations need, handed over by `bot/app.py`. `now` gives UTC seconds, `policy` the roles as they
     are at this moment, `sign` a token from its id and its end, `chain` the head of the audit log;
     `wake` is called after a commit, with the queues it left work for and the earliest deadline it set; `unwritten` has
-    the ends that could not be recorded yet."""
+    the ends that could not be recorded yet. With `in_transaction` operations join the transaction of `do_together`."""
 
     db: Database
     now: Callable[[], int]
@@ -98,6 +95,7 @@ class World:
     sign: Callable[[str, int], str]
     wake: Callable[[frozenset[Queue], int | None], None] = lambda queues, due: None
     source: Source = Source.SLACK
+    in_transaction: bool = False
     unwritten: UnwrittenEnds = field(default_factory=UnwrittenEnds)
     _directory: _DirectoryCache = field(default_factory=_DirectoryCache)
 
@@ -117,29 +115,49 @@ class World:
         return value.without_groups() if too_old and not however_old else value
 
 
-class Unit:
-    """One transaction under way: `now` and `policy` stay the same in it."""
+class Snapshot:
+    """What an operation reads inside a reading scope or a transaction; `now` and `policy` stay the same in it."""
 
     def __init__(self, world: World) -> None:
         self.world, self.db = world, world.db
         self.now, self.policy = world.now(), world.policy()
+
+    @cached_property
+    def directory(self) -> Directory:
+        """Read at its first use; an operation that changes people or groups does that before."""
+        return self.world.directory()
+
+    @cached_property
+    def outdated(self) -> bool:
+        """Whether another process has loaded another roles.toml since. Then this process decides nothing and starts
+        nothing. Without a readable roles.toml nothing is decided anyway."""
+        in_force = facts.get(self.db, POLICY_IN_FORCE)
+        return in_force is not None and bool(self.policy.digest) and in_force != self.policy.version
+
+    def person(self, person: str) -> Person:
+        """What is known of this person."""
+        return people.get(self.db, person) or unknown_person(person)
+
+    def paused(self, role: str, person: str) -> Refused | None:
+        """Refuses what a panic switch has stopped."""
+        stopped = {("all", ""), ("role", role), ("user", person)} & set(facts.switches_on(self.db))
+        if not stopped:
+            return None
+        kind, name = sorted(stopped)[0]
+        what = "All access is" if kind == "all" else f"Access for {name} is"
+        return Refused(f"{what} stopped by the panic switch. A lead can lift it with `access-bot resume`.", "role")
+
+
+class Unit(Snapshot):
+    """One transaction under way: what it read, and the records, work and deadlines that it will commit."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__(world)
         self.entries: list[Entry] = []
         self.effects: list[Effect] = []
         self.due: int | None = None
         self.moved: dict[str, Request | Grant] = {}
         self.cards: dict[str, None] = {}
-
-    @cached_property
-    def directory(self) -> Directory:
-        """Read at its first use; whoever changes people or groups does that before."""
-        return self.world.directory()
-
-    @cached_property
-    def outdated(self) -> bool:
-        """Whether another process loaded another roles.toml since. Then this one decides nothing, and starts
-        nothing. Without a roles.toml that can be read nothing is decided anyway."""
-        in_force = facts.get(self.db, POLICY_IN_FORCE)
-        return in_force is not None and bool(self.policy.digest) and in_force != self.policy.version
 
     def record(
         self,
@@ -218,40 +236,42 @@ class Unit:
         """Names deadlines that this transaction sets, so that the clock can be set to the first of them."""
         self.due = min((at for at in (self.due, *deadlines) if at is not None), default=None)
 
-    def person(self, person: str) -> Person:
-        """What is known of this person."""
-        return people.get(self.db, person) or unknown_person(person)
 
-    def paused(self, role: str, person: str) -> Refused | None:
-        """Refuses what a panic switch has stopped."""
-        stopped = {("all", ""), ("role", role), ("user", person)} & set(facts.switches_on(self.db))
-        if not stopped:
-            return None
-        kind, name = sorted(stopped)[0]
-        what = "All access is" if kind == "all" else f"Access for {name} is"
-        return Refused(f"{what} stopped by the panic switch. A lead can lift it with `access-bot resume`.", "role")
+@contextmanager
+def reading(world: World) -> Iterator[Snapshot]:
+    """Opens a scope for reading. Raises StorageUnavailable."""
+    with world.db.reading():
+        yield Snapshot(world)
 
 
 @contextmanager
 def unit(world: World) -> Iterator[Unit]:
-    """Opens the transaction; at its end the records are chained, the work is stored, and all is committed.
+    """Opens the transaction, or joins that of `do_together`; at its end the records are chained, the work is stored,
+    and all is committed.
 
     Raises StorageUnavailable when the database can't; nothing has changed then.
     """
-    with world.db.transaction():
+    with nullcontext() if world.in_transaction else world.db.transaction():
         current = Unit(world)
         yield current
         current.effects += _refresh(current)
-        with world.db.together():
-            outbox.add(current.db, current.effects, current.now)
-            broken = audit.append(current.db, current.entries, current.now, world.chain)
-            if broken is not None:
-                _alarm_broken(current, broken)
-            queues = frozenset(effect.queue for effect in current.effects)
-            if queues or current.due:
-                current.db.notify(queues, current.due)
-    if queues or current.due:
+        if current.entries or current.effects or current.due:
+            queues = _write(current)
+    if current.effects or current.due:
         world.wake(queues, current.due)
+
+
+def _write(u: Unit) -> frozenset[Queue]:
+    """Stores records and work; gives the queues that have new work."""
+    with u.db.together():
+        outbox.add(u.db, u.effects, u.now)
+        broken = audit.append(u.db, u.entries, u.now, u.world.chain)
+        if broken is not None:
+            _alarm_broken(u, broken)
+        queues = frozenset(effect.queue for effect in u.effects)
+        if queues or u.due:
+            u.db.notify(queues, u.due)
+    return queues
 
 
 def _refresh(u: Unit) -> list[Effect]:

@@ -9,7 +9,7 @@ from bot.core.audit import Entry, Event
 from bot.core.model import Grant, GrantState
 from bot.core.use import Here, Known, Used, earliest, latest
 from bot.operations._repeats import counted
-from bot.operations._unit import SYSTEM, Unit
+from bot.operations._unit import SYSTEM, Snapshot, Unit
 from storage import facts, grants, outbox, sessions, usage
 from storage.database import Database
 
@@ -77,7 +77,7 @@ def _together(checks: usage.Sum, opened: sessions.Sum) -> Here:
     )
 
 
-def used_of(u: Unit, found: Sequence[Grant]) -> dict[str, Used]:
+def used_of(u: Snapshot, found: Sequence[Grant]) -> dict[str, Used]:
     """How each of these grants was used, all its systems together."""
     counted = by_system(u.db, [grant.id for grant in found])
     used = {grant: _summed(list(here.values())) for grant, here in counted.items()}
@@ -94,7 +94,7 @@ def _summed(here: Sequence[Here]) -> Used:
     )
 
 
-def _unused(u: Unit, found: Sequence[Grant]) -> dict[str, Used]:
+def _unused(u: Snapshot, found: Sequence[Grant]) -> dict[str, Used]:
     """What is known of grants of which no use is: whether their systems would have told."""
     kinds = grants.connectors_of(u.db, [grant.id for grant in found])
     pairs = {(system, kinds.get((grant.id, system), "")) for grant in found for system in grant.systems}
@@ -108,7 +108,7 @@ def _unused(u: Unit, found: Sequence[Grant]) -> dict[str, Used]:
     }
 
 
-def known_on(u: Unit, system: str, kind: str) -> Known:
+def known_on(u: Snapshot, system: str, kind: str) -> Known:
     """How use of a system of this kind is known."""
     if kind == "gateway" or facts.get(u.db, TOLD.format(system)):
         return Known.TOLD

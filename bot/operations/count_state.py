@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from bot.operations._unit import Unit, World
+from bot.operations._unit import Snapshot, World, reading
 from bot.operations.keep_channels import channels_of
 from bot.operations.record_posted import leads_unreachable
 from bot.operations.tell_each_lead import FAILING
@@ -24,8 +24,7 @@ class Counts:
 
 def count_state(world: World) -> Counts:
     """Raises StorageUnavailable."""
-    with world.db.reading():
-        u = Unit(world)
+    with reading(world) as u:
         rows, held = outbox.counts(world.db), grants.counts(world.db)
         return Counts(rows, held, _failing(u), leads_unreachable(u), u.outdated)
 
@@ -33,9 +32,9 @@ def count_state(world: World) -> Counts:
 def failing_channels(world: World) -> dict[str, str]:
     """The channels of roles.toml that refuse messages. Raises StorageUnavailable."""
     with world.db.reading():
-        return _failing(Unit(world))
+        return _failing(Snapshot(world))
 
 
-def _failing(u: Unit) -> dict[str, str]:
+def _failing(u: Snapshot) -> dict[str, str]:
     kept = {key.removeprefix(FAILING): code for key, code in facts.beginning(u.db, FAILING)}
     return {ref: kept[ref] for ref in sorted(channels_of(u.policy)) if ref in kept}

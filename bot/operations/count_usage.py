@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 
 from bot.core.audit import Event
 from bot.core.use import Here
-from bot.operations._unit import SYSTEM, Unit, World, unit
+from bot.operations._unit import SYSTEM, Snapshot, World, unit
 from bot.operations._use import by_system, known_on
 from storage import grants, sessions, usage
 
@@ -119,7 +119,7 @@ def sum_usage(world: World, ended: Sequence[str]) -> None:
                 u.record(Event.USE_SUMMED, SYSTEM, grant, system=system, **said)
 
 
-def sources_of(u: Unit, grant: str, system: str) -> list[str]:
+def sources_of(u: Snapshot, grant: str, system: str) -> list[str]:
     """From where it was used there, the first twenty."""
     checks = usage.sources(u.db, grant, system, MOST_TOLD)
     return sorted({*checks, *sessions.sources(u.db, grant, system, MOST_TOLD)})[:MOST_TOLD]

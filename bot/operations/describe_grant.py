@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from bot.core.model import Grant, GrantState, Lease, Person, Request
 from bot.core.policy import Role
 from bot.core.use import Used
-from bot.operations._unit import Unit, World
+from bot.operations._unit import Snapshot, World, reading
 from bot.operations._use import used_of
 from bot.operations.record_posted import TOLD_OF, leads_told
 from storage import facts, grants, requests
@@ -33,8 +33,7 @@ class GrantView:
 
 def describe_grant(world: World, grant_id: str) -> GrantView | None:
     """None when there is no such grant. Raises StorageUnavailable."""
-    with world.db.reading():
-        u = Unit(world)
+    with reading(world) as u:
         grant = grants.get(u.db, grant_id)
         request = requests.get(u.db, grant.request) if grant else None
         if grant is None or request is None:
@@ -50,6 +49,6 @@ def describe_grant(world: World, grant_id: str) -> GrantView | None:
         )
 
 
-def _told(u: Unit, grant: str) -> frozenset[str]:
+def _told(u: Snapshot, grant: str) -> frozenset[str]:
     keys = {leads_told(note, grant): note for note in TOLD_OF}
     return frozenset(keys[key] for key in facts.claimed(u.db, list(keys)))

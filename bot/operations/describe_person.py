@@ -9,7 +9,7 @@ from bot.core.model import Grant, Person, Request
 from bot.core.policy import Role
 from bot.core.use import Used
 from bot.operations._leads import seen_as_lead
-from bot.operations._unit import Unit, World
+from bot.operations._unit import Snapshot, World, reading
 from bot.operations._use import used_of
 from bot.operations.describe_alarms import AlarmView, describe_alarms
 from storage import alarms, grants, people, requests
@@ -48,7 +48,7 @@ def describe_person(world: World, person_id: str) -> PersonView:
     """What one person has and waits for. An unknown person is described as a stranger, who may ask
     for nothing. Raises StorageUnavailable."""
     with world.db.reading():
-        return _own(Unit(world), person_id)
+        return _own(Snapshot(world), person_id)
 
 
 def describe_home(world: World, person_id: str, skip: int = 0) -> PersonView:
@@ -56,8 +56,7 @@ def describe_home(world: World, person_id: str, skip: int = 0) -> PersonView:
 
     Raises StorageUnavailable.
     """
-    with world.db.reading():
-        u = Unit(world)
+    with reading(world) as u:
         view = _own(u, person_id)
         if view.person.unfit():
             return view
@@ -70,7 +69,7 @@ def describe_home(world: World, person_id: str, skip: int = 0) -> PersonView:
         return _for_lead(u, view, skip) if seen_as_lead(u, person_id) is None else view
 
 
-def _own(u: Unit, person_id: str) -> PersonView:
+def _own(u: Snapshot, person_id: str) -> PersonView:
     person = u.person(person_id)
     return PersonView(
         person=person,
@@ -83,7 +82,7 @@ def _own(u: Unit, person_id: str) -> PersonView:
     )
 
 
-def _for_lead(u: Unit, view: PersonView, skip: int) -> PersonView:
+def _for_lead(u: Snapshot, view: PersonView, skip: int) -> PersonView:
     everything = tuple(grants.live(u.db, limit=PAGE, skip=skip))
     alarmed = describe_alarms(u.world, alarms.reported_open(u.db, MOST_ALARMS))
     return replace(
@@ -97,7 +96,7 @@ def _for_lead(u: Unit, view: PersonView, skip: int) -> PersonView:
     )
 
 
-def _approvers(u: Unit, role: Role) -> tuple[str, ...]:
+def _approvers(u: Snapshot, role: Role) -> tuple[str, ...]:
     """The approvers, people by their names and groups by their handles."""
     known = people.several(u.db, [ref for ref in role.approvers if ref[:1] in "UW"])
     called = zip(role.approvers, u.directory.called(role.approvers), strict=True)
@@ -106,15 +105,13 @@ def _approvers(u: Unit, role: Role) -> tuple[str, ...]:
 
 def roles_open_to(world: World, person_id: str) -> tuple[Role, ...]:
     """The roles that somebody may ask for now; none for a person who is not known. Raises StorageUnavailable."""
-    with world.db.reading():
-        u = Unit(world)
+    with reading(world) as u:
         return requestable(u, u.person(person_id))
 
 
 def readable_role(world: World, person_id: str, name: str) -> Role | None:
     """The role in full, for people who may ask for it or decide on it, and for leads. Raises StorageUnavailable."""
-    with world.db.reading():
-        u = Unit(world)
+    with reading(world) as u:
         person, role = u.person(person_id), u.policy.roles.get(name)
         if role is None or person.unfit() is not None:
             return None
@@ -122,7 +119,7 @@ def readable_role(world: World, person_id: str, name: str) -> Role | None:
         return role if any(u.directory.includes(refs, person) for refs in lists) else None
 
 
-def requestable(u: Unit, person: Person) -> tuple[Role, ...]:
+def requestable(u: Snapshot, person: Person) -> tuple[Role, ...]:
     """The roles that this person may ask for now, in the order of roles.toml; also those of which
     nobody knows yet: Slack is asked when they are asked for."""
 
@@ -134,7 +131,7 @@ def requestable(u: Unit, person: Person) -> tuple[Role, ...]:
     return tuple(filter(offered, u.policy.roles.values()))
 
 
-def _waiting(u: Unit, person: str) -> Iterable[Request]:
+def _waiting(u: Snapshot, person: str) -> Iterable[Request]:
     for request in requests.pending(u.db):
         role = u.policy.roles.get(request.role)
         if role and person in deciders(role, request.requester, u.directory):

@@ -7,7 +7,7 @@ from bot.core.asking import may_request
 from bot.core.model import Grant, GrantState, Lease, Person, Request, RequestState
 from bot.core.policy import Role, ticket_matches
 from bot.core.use import Used
-from bot.operations._unit import Unit, World
+from bot.operations._unit import Snapshot, World, reading
 from bot.operations._use import used_of
 from storage import grants, requests
 
@@ -50,13 +50,12 @@ class RequestCard:
 
 def describe_request(world: World, request_id: str) -> RequestCard | None:
     """None when there is no such request. Raises StorageUnavailable."""
-    with world.db.reading():
-        u = Unit(world)
+    with reading(world) as u:
         request = requests.get(u.db, request_id)
         return _card(u, request) if request else None
 
 
-def _card(u: Unit, request: Request) -> RequestCard:
+def _card(u: Snapshot, request: Request) -> RequestCard:
     role = u.policy.roles.get(request.role)
     grant = grants.get(u.db, request.renews) if request.renews else grants.of_request(u.db, request.id)
     card = RequestCard(
@@ -73,7 +72,7 @@ def _card(u: Unit, request: Request) -> RequestCard:
     return _to_decide(u, card) if request.state is RequestState.PENDING else card
 
 
-def _to_decide(u: Unit, card: RequestCard) -> RequestCard:
+def _to_decide(u: Snapshot, card: RequestCard) -> RequestCard:
     request, role = card.request, card.role
     counted = tally(role, request, requests.votes(u.db, request.id), u.directory) if role else NeedsApproval((), 1)
     history = requests.history(u.db, request.requester, request.role)
@@ -92,11 +91,11 @@ def _to_decide(u: Unit, card: RequestCard) -> RequestCard:
     )
 
 
-def _groups(u: Unit, role: Role) -> tuple[str, ...]:
+def _groups(u: Snapshot, role: Role) -> tuple[str, ...]:
     return tuple(ref for ref in u.directory.called(role.approvers) if ref.startswith("@"))
 
 
-def _criteria(u: Unit, role: Role | None, request: Request, requester: Person) -> tuple[Criterion, ...]:
+def _criteria(u: Snapshot, role: Role | None, request: Request, requester: Person) -> tuple[Criterion, ...]:
     if role is None:
         return (Criterion("the role is still in roles.toml", False),)
     found = [

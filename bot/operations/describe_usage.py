@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from bot.core.model import Grant
 from bot.core.use import Here, Used
-from bot.operations._unit import Unit, World
+from bot.operations._unit import Snapshot, World, reading
 from bot.operations._use import by_system, used_of
 from bot.operations.count_usage import sources_of
 from storage import grants, sessions
@@ -21,7 +21,7 @@ MOST_SESSIONS = 1000
 def used_of_grants(world: World, found: Sequence[Grant]) -> dict[str, Used]:
     """How each of these grants was used so far, by id. Raises StorageUnavailable."""
     with world.db.reading():
-        return used_of(Unit(world), found)
+        return used_of(Snapshot(world), found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +39,7 @@ class UsageView:
 def describe_usage(world: World, grant_id: str) -> UsageView | None:
     """None when there is no such grant. What other processes counted at gates in the last second may be missing.
     Raises StorageUnavailable."""
-    with world.db.reading():
-        u = Unit(world)
+    with reading(world) as u:
         grant = grants.get(u.db, grant_id)
         if grant is None:
             return None

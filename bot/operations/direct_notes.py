@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from bot.core import effects
 from bot.core.model import GrantState, RequestState
-from bot.operations._unit import Unit, World, unit
+from bot.operations._unit import Snapshot, Unit, World, unit
 from bot.operations.describe_grant import GrantView, describe_grant
 from bot.operations.describe_request import RequestCard, describe_request
 from storage import direct_notes, grants, outbox, requests
@@ -65,7 +65,7 @@ def update_messages(u: Unit, places: Sequence[Place]) -> None:
     u.do(*(effects.update_direct(*place) for place in places if effects.direct_lane(*place) not in waiting))
 
 
-def stale_messages(u: Unit, about: Sequence[str], asked: Sequence[str]) -> list[Place]:
+def stale_messages(u: Snapshot, about: Sequence[str], asked: Sequence[str]) -> list[Place]:
     """Channel and ts of the direct messages that are out of date about these grants and requests."""
     found = direct_notes.of_grants(u.db, about)
     newest = direct_notes.newest(u.db, sorted({note.grant for note in found}), LOST)

@@ -32,7 +32,7 @@ def do_together(world: World, act: Callable[[World], T]) -> T:
     """Runs `act` with a world whose operations are all committed at its end, or not at all."""
     wakes = _Wakes()
     with world.db.transaction():
-        outcome = act(replace(world, wake=wakes.note))
+        outcome = act(replace(world, wake=wakes.note, in_transaction=True))
     if wakes.queues or wakes.due:
         world.wake(frozenset(wakes.queues), min(wakes.due, default=None))
     return outcome

@@ -6,7 +6,7 @@ from typing import Any
 from bot.core import effects
 from bot.core.audit import Event
 from bot.core.model import GrantState
-from bot.operations._unit import SYSTEM, Unit, World, unit
+from bot.operations._unit import SYSTEM, Snapshot, Unit, World, unit
 from bot.operations.keep_channels import known_place
 from bot.operations.tell_each_lead import leads_of
 from storage import grants, times
@@ -64,4 +64,4 @@ def who_to_tell(world: World) -> tuple[str, list[str]]:
     channel = world.policy().workspace.security_channel
     found = known_place(world, channel).id if channel else ""
     with world.db.reading():
-        return found or channel, leads_of(Unit(world))
+        return found or channel, leads_of(Snapshot(world))

@@ -3,7 +3,7 @@
 from bot.core.approval import Refused
 from bot.core.model import Request
 from bot.core.policy import Role
-from bot.operations._unit import Unit, World
+from bot.operations._unit import World, reading
 from bot.operations.describe_person import requestable
 from storage import requests
 
@@ -11,8 +11,7 @@ from storage import requests
 def past_request(world: World, person_id: str, request_id: str) -> tuple[Request, Role] | Refused:
     """The request with its role as it is now; refuses other people's, and roles that the person may
     not ask for any more. Raises StorageUnavailable."""
-    with world.db.reading():
-        u = Unit(world)
+    with reading(world) as u:
         request = requests.get(u.db, request_id)
         if request is None or request.requester != person_id:
             return Refused("There is no such request of yours. /access opens an empty form.")

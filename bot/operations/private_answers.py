@@ -6,7 +6,7 @@ from hashlib import sha256
 from bot.core import effects
 from bot.core.model import GrantState, RequestState
 from bot.operations._leads import leads_only
-from bot.operations._unit import ANSWERS_LAST, Unit, World, new_id, unit
+from bot.operations._unit import ANSWERS_LAST, Snapshot, Unit, World, new_id, unit
 from bot.operations.describe_grant import GrantView, describe_grant
 from bot.operations.describe_person import PersonView, describe_person
 from bot.operations.describe_request import RequestCard, describe_request
@@ -91,7 +91,7 @@ def _describe(world: World, answer: PrivateAnswer) -> AnswerView | None:
         return AnswerView(answer, None, view, None, shown, last, view.grant.state in OVER)
     if answer.kind == REVOKE:
         with world.db.reading():
-            if leads_only(Unit(world), answer.person) is not None:
+            if leads_only(Snapshot(world), answer.person) is not None:
                 return None
     person = describe_person(world, answer.about)
     held = [(grant.id, grant.state, grant.ends_at) for grant in person.held]

@@ -9,7 +9,7 @@ from bot.core.approval import Refused
 from bot.core.audit import Event, Record
 from bot.core.export import csv_copied, csv_lines
 from bot.operations._leads import leads_only, seen_as_lead
-from bot.operations._unit import Unit, World, unit
+from bot.operations._unit import Snapshot, World, unit
 from storage import audit
 from storage.audit import Filters
 
@@ -79,7 +79,7 @@ def may_audit(world: World, by: str) -> Refused | None:
 def is_lead(world: World, person: str) -> bool:
     """Whether to show this person what leads see. Records nothing: it refuses nothing."""
     with world.db.reading():
-        return seen_as_lead(Unit(world), person) is None
+        return seen_as_lead(Snapshot(world), person) is None
 
 
 def filters_from(said: Mapping[str, Any]) -> Filters:

@@ -11,7 +11,7 @@ from bot.core.lifecycle import first_reminder
 from bot.core.model import Clock, EndReason, Grant, GrantState, Order, Person
 from bot.operations._alarm import AFTER_LEADS, alarm_failed, alarms_over, watch_end
 from bot.operations._end import channel_of
-from bot.operations._unit import SYSTEM, Unit, World, unit
+from bot.operations._unit import SYSTEM, Snapshot, Unit, World, unit
 from bot.operations.try_start import let_end_stand, orders
 from storage import facts, grants, outbox
 
@@ -128,7 +128,7 @@ def order_for(world: World, grant_id: str, system: str, *, still_active: bool = 
         grant = grants.get(world.db, grant_id)
         if grant is None or (still_active and grant.state is not GrantState.ACTIVE):
             return None
-        u = Unit(world)
+        u = Snapshot(world)
         found = orders(u, grant, u.person(grant.person), only=system)
         needs = [] if still_active else grants.needs_of_others(world.db, grant_id, system)
     kept = {action for _, actions in needs for action in actions}

@@ -16,7 +16,7 @@ from bot.core.policy_changes import Change, changes, summary
 from bot.core.policy_text import redacted_text
 from bot.operations._bind_references import bind_references
 from bot.operations._judge_start import judge_scheduled
-from bot.operations._unit import POLICY_IN_FORCE, SYSTEM, Unit, World, unit
+from bot.operations._unit import POLICY_IN_FORCE, SYSTEM, Snapshot, Unit, World, unit
 from bot.operations.record_people import warn_undecidable
 from storage import facts, people
 
@@ -77,7 +77,7 @@ def _content(policy: Policy, revision: str, with_text: bool) -> dict[str, Any]:
 def is_outdated(world: World) -> bool:
     """Whether another process loaded another roles.toml since. Raises StorageUnavailable."""
     with world.db.reading():
-        return Unit(world).outdated
+        return Snapshot(world).outdated
 
 
 def warn_outdated(world: World, host: str) -> None:

@@ -10,7 +10,7 @@ from bot.core.audit import Event
 from bot.core.effects import Kind
 from bot.core.model import Request, RequestState
 from bot.operations._end import channel_of
-from bot.operations._unit import SYSTEM, Unit, World, unit
+from bot.operations._unit import SYSTEM, Snapshot, Unit, World, unit
 from bot.operations.keep_channels import id_of
 from bot.operations.lost_copies import CLOSED, note_closed, note_open
 from bot.operations.post_waiting import unpostable
@@ -122,7 +122,7 @@ def record_unheard(world: World, work: Sequence[tuple[Kind, Mapping[str, Any]]],
             log.error("no lead can be told: the security channel and each direct message are refused (%s)", error)
 
 
-def leads_unreachable(u: Unit) -> bool:
+def leads_unreachable(u: Snapshot) -> bool:
     """Whether neither the security channel nor any lead takes messages now."""
     leads = leads_of(u)
     places = [u.policy.workspace.security_channel, *leads]

@@ -7,7 +7,7 @@ from bot.core.approval import deciders
 from bot.core.model import Grant, GrantState, Request
 from bot.operations._end import channel_of, withdraw
 from bot.operations._leads import seen_as_lead
-from bot.operations._unit import ANSWERS_LAST, HOME_LASTS, SYSTEM, Unit, World, unit
+from bot.operations._unit import ANSWERS_LAST, HOME_LASTS, SYSTEM, Snapshot, Unit, World, reading, unit
 from bot.operations.direct_notes import stale_messages, update_messages
 from bot.operations.shown_windows import clear_windows, windows_of
 from storage import grants, outbox, private_answers, requests
@@ -18,8 +18,7 @@ OVER = (GrantState.ENDED, GrantState.FAILED)
 def refresh_messages(world: World, about: Sequence[str], asked: Sequence[str], cards: Sequence[str]) -> None:
     """`about` are grants, `asked` requests, `cards` grants whose approval messages are out of date. It reads before it
     writes, so that ends don't wait for it. Raises StorageUnavailable."""
-    with world.db.reading():
-        reader = Unit(world)
+    with reading(world) as reader:
         moved = [grant for name in about if (grant := grants.get(reader.db, name)) is not None]
         seen = [request for name in asked if (request := requests.get(reader.db, name)) is not None]
         stale = stale_messages(reader, about, asked)
@@ -56,7 +55,7 @@ def _update_answers(u: Unit, answers: Sequence[str]) -> None:
     u.do(*(effects.update_answer(answer) for answer in answers if effects.answer_lane(answer) not in waiting))
 
 
-def _homes(u: Unit, moved: Sequence[Grant], asked: Sequence[Request]) -> list[str]:
+def _homes(u: Snapshot, moved: Sequence[Grant], asked: Sequence[Request]) -> list[str]:
     """Who has App Home open and sees there one of these."""
     looking = private_answers.open_homes(u.db, u.now - HOME_LASTS)
     if not looking:

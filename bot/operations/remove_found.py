@@ -10,7 +10,7 @@ from bot.core.audit import Event
 from bot.core.findings import EXCESS, Finding
 from bot.core.model import GrantState
 from bot.operations._leads import leads_only
-from bot.operations._unit import Unit, World, unit
+from bot.operations._unit import Snapshot, Unit, World, unit
 from storage import findings, grants
 
 ACTION = "remove access"
@@ -44,7 +44,7 @@ def to_remove(world: World, finding_id: str) -> Finding | None:
     """What is to be removed, if it still may be. Raises StorageUnavailable."""
     with world.db.reading():
         finding = findings.get(world.db, finding_id)
-        return None if finding is None or _wanted(Unit(world), finding) else finding
+        return None if finding is None or _wanted(Snapshot(world), finding) else finding
 
 
 def record_removed(world: World, removal: Removal, by: str, channel: str | None = None) -> None:
@@ -71,7 +71,7 @@ def said(removal: Removal) -> str:
     return f"{what} could not be removed: {removal.error}" if removal.error else f"Removed: {what}."
 
 
-def _wanted(u: Unit, finding: Finding) -> Refused | None:
+def _wanted(u: Snapshot, finding: Finding) -> Refused | None:
     """Refuses what a grant says should be there, or what is being ended anyway."""
     leases = grants.leases(u.db, finding.grant) if finding.grant else []
     states = {lease.system: lease.state for lease in leases}

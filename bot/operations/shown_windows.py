@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from bot.core import effects
-from bot.operations._unit import Unit
+from bot.operations._unit import Snapshot, Unit
 from storage import facts
 
 _KEY = "window "
@@ -14,7 +14,7 @@ def keep_window(u: Unit, grant: str, window: str) -> None:
     facts.put(u.db, _KEY + grant, window)
 
 
-def windows_of(u: Unit, grants: Sequence[str]) -> dict[str, str]:
+def windows_of(u: Snapshot, grants: Sequence[str]) -> dict[str, str]:
     """Those of these grants, by fact."""
     return facts.get_all(u.db, [_KEY + grant for grant in grants]) if grants else {}
 

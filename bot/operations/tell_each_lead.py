@@ -6,7 +6,7 @@ from typing import Any
 
 from bot.core import effects
 from bot.core.effects import Kind
-from bot.operations._unit import Unit
+from bot.operations._unit import Snapshot, Unit
 from storage import people
 
 log = logging.getLogger(__name__)
@@ -18,7 +18,7 @@ LEADS_TOLD = 10
 """How many leads get such messages, so that a large group is not flooded."""
 
 
-def leads_of(u: Unit) -> list[str]:
+def leads_of(u: Snapshot) -> list[str]:
     """The leads to tell, at most LEADS_TOLD of them: also by groups that are too old to act by, as those who were in
     them last are better told than nobody."""
     found = sorted(u.world.directory(however_old=True).resolve(u.policy.workspace.leads))

@@ -8,7 +8,7 @@ from bot.core.model import Clock, EndReason, Grant, GrantState, Lease, Order, Pe
 from bot.core.policy import Policy, names_of
 from bot.operations._end import ask_end
 from bot.operations._judge_start import judge_start, refuse_start
-from bot.operations._unit import SYSTEM, Unit, World, unit
+from bot.operations._unit import SYSTEM, Snapshot, Unit, World, unit
 from storage import grants
 
 
@@ -51,7 +51,7 @@ def let_end_stand(u: Unit, grant: Grant, error: str, system: str = "") -> None:
     u.record(Event.START_UNSURE, SYSTEM, grant, system=system, error=error, ends_at=grant.ends_at)
 
 
-def orders(u: Unit, grant: Grant, holder: Person, only: str | None = None) -> list[Order]:
+def orders(u: Snapshot, grant: Grant, holder: Person, only: str | None = None) -> list[Order]:
     """What connectors need to know of a grant, one order for each of its systems (or for `only` that one)."""
     leases = grants.leases(u.db, grant.id)
     return [order_of(grant, lease, holder, u.policy) for lease in leases if only in (None, lease.system)]
