@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
+from slack_sdk.web import SlackResponse
 
 from bot.core.approval import Refused
 from bot.core.asking import Ask
@@ -44,7 +45,12 @@ class Slack(WebClient):
         self.asked.append(api_method)
         if self.error is not None:
             raise self.error
-        return _Answer(getattr(self, api_method.replace(".", "_"))(**(arguments.get("params") or {})))
+        return self.answer(getattr(self, api_method.replace(".", "_"))(**(arguments.get("params") or {})))
+
+    def answer(self, data: dict[str, Any]) -> SlackResponse:
+        return SlackResponse(
+            client=self, http_verb="POST", api_url="", req_args={}, data=data, headers={}, status_code=200
+        )
 
     def usergroups_list(self, **_: Any) -> dict[str, Any]:  # type: ignore[override]
         groups = [{"id": f"S0{name.upper()}", "handle": name, "users": [*who]} for name, who in self.groups.items()]
@@ -58,18 +64,9 @@ class Slack(WebClient):
 
     def users_lookupByEmail(self, email: str) -> dict[str, Any]:  # type: ignore[override]
         if email not in self.emails:
-            answer = _Answer({"ok": False, "error": "users_not_found"})
+            answer = self.answer({"ok": False, "error": "users_not_found"})
             raise SlackApiError("refused", answer)  # type: ignore[no-untyped-call]
         return {"ok": True, "user": {"id": self.emails[email], "team_id": "T1", "profile": {"email": email}}}
-
-
-class _Answer(dict[str, Any]):
-    status_code = 200
-    headers: dict[str, str] = {}  # noqa: RUF012 - as slack_sdk's answer has it
-
-    @property
-    def data(self) -> dict[str, Any]:
-        return self
 
 
 class Start:

@@ -34,7 +34,7 @@ from bot.operations.take_press import Taken
 from bot.slack.api import Caller
 from bot.slack.desk import Desk, admit
 from tests.builders import WORKSPACE
-from tests.test_first_start import Slack, Start, _Answer
+from tests.test_first_start import Slack, Start
 from tests.worlds import ANA, BEN, CARA, GROUPS, LEA, START, a_person, make_world
 
 
@@ -89,7 +89,7 @@ def test_a_role_decided_by_ids_alone_asks_for_no_groups(start: Start) -> None:
 def test_a_rate_limit_makes_a_decision_wait_and_not_pass(start: Start) -> None:
     clock = [0.0]
     start.people._call = Caller(start.slack, lambda: clock[0])
-    answer = _Answer({"ok": False, "error": "ratelimited"})
+    answer = start.slack.answer({"ok": False, "error": "ratelimited"})
     answer.headers = {"Retry-After": "60"}
     start.slack.error = SlackApiError("refused", answer)  # type: ignore[no-untyped-call]
     request = _pressed(start)
@@ -243,7 +243,7 @@ class TestOldGroups:
         assert start.made.work() == []
 
     def test_a_refusal_that_repeats_is_on_record_once_in_five_minutes(self, start: Start) -> None:
-        answer = _Answer({"ok": False, "error": "missing_scope"})
+        answer = start.slack.answer({"ok": False, "error": "missing_scope"})
         start.slack.error = SlackApiError("refused", answer)  # type: ignore[no-untyped-call]
         start.made.clock.at += -start.made.clock.at % 300
         for _ in range(60):

@@ -19,6 +19,7 @@ from bot.doctor.slack import slack
 from bot.operations.check_storage import check_head, check_writing
 from bot.operations.continue_time import USUAL, newest_record
 from bot.settings import NEEDS, load_settings
+from bot.slack.api import patient as waiting
 
 PATIENCE = 30.0
 """Seconds to wait for all connected systems together."""
@@ -31,7 +32,7 @@ def examine(wall: Callable[[], float] = time.time) -> Iterator[Finding]:
         yield from wrong
         return
     settings = load_settings(need=NEEDS["doctor"])
-    patient = Patient(build_base(settings, Source.CLI), slack_client(settings, timeout=10), wall)
+    patient = Patient(build_base(settings, Source.CLI), waiting(slack_client(settings, timeout=10)), wall)
     yield ok("environment", f"complete for {_MODES[settings.slack_mode]}")
     policy = patient.policy
     yield ok(policy.file, f"valid: {len(policy.roles)} roles on {len(policy.systems)} systems")

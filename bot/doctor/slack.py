@@ -1,6 +1,5 @@
 """Checks Slack: tokens, scopes, channels, and the people and groups that roles.toml names."""
 
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
@@ -21,16 +20,14 @@ from bot.core.policy import Policy, Role, references
 from bot.doctor.findings import Finding, Patient, fail, ok, warn
 from bot.operations.find_bindings import find_bindings
 from bot.operations.keep_channels import channels_of, known_place
-from bot.slack.api import call, sorted_errors
+from bot.slack.api import call, pages, sorted_errors
+from bot.slack.api import patient as waiting
 from bot.slack.channels import list_channels
 from bot.slack.manifest import SCOPES
 from bot.slack.people import PAGE, person_from
 
 SKEW = 5
 """Seconds by which this machine's clock may differ from Slack's."""
-
-TRIES = 5
-"""How often a call is made when Slack asks for a pause."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +89,9 @@ def events(patient: Patient, who: Identified) -> Iterator[Finding]:
     if settings.slack_mode == "http":
         yield ok("SLACK_SIGNING_SECRET", "set; only a signed request from Slack proves it right")
         return
-    client = WebClient(token=settings.slack_app_token, base_url=settings.slack_api_url, timeout=10, retry_handlers=[])
+    client = waiting(WebClient(token=settings.slack_app_token, base_url=settings.slack_api_url, timeout=10))
     try:
-        patiently(client, "apps.connections.open")
+        call(client, "apps.connections.open")
         yield ok("SLACK_APP_TOKEN", "valid; Socket Mode opens")
     except SystemRefused as error:
         advice = "create an app-level token with connections:write and turn Socket Mode on"
@@ -150,7 +147,7 @@ def _kept(patient: Patient, read: Callable[[], Mapping[str, str]]) -> Mapping[st
 
 def _channel(client: WebClient, channel: str) -> Mapping[str, Any] | None:
     try:
-        found: Mapping[str, Any] = patiently(client, "conversations.info", channel=channel)["channel"]
+        found: Mapping[str, Any] = call(client, "conversations.info", channel=channel)["channel"]
     except SystemRefused as error:
         if error.code != "channel_not_found":
             raise
@@ -252,40 +249,18 @@ def _role_findings(
 
 def _directory(patient: Patient, team: str) -> tuple[Directory, frozenset[str]]:
     """Returns the groups and people in Slack, and the ids of the full members."""
-    living = patiently(patient.client, "usergroups.list", include_users=True).get("usergroups", [])
+    living = call(patient.client, "usergroups.list", include_users=True).get("usergroups", [])
     groups: dict[str, frozenset[str]] = {}
     handles: dict[str, str] = {}
     for group in (group for group in living if not group.get("date_delete")):
         groups[group["id"]] = groups["@" + group["handle"]] = frozenset(group.get("users") or [])
         handles["@" + group["handle"]] = group["id"]
-    members = _pages(patient.client, "users.list", "members")
+    listed = pages(patient.client, "users.list", limit=PAGE)
+    members = [user for page in listed for user in page.get("members", [])]
     known = [person_from(user, int(patient.wall()), team) for user in members]
     emails = {folded(person.email): person.id for person in known if person.email}
     fit = frozenset(person.id for person in known if person.unfit() is None)
     return Directory(groups, emails, handles=handles), fit
-
-
-def _pages(client: WebClient, method: str, key: str, **arguments: object) -> Iterator[dict[str, Any]]:
-    cursor = ""
-    while True:
-        more = {"cursor": cursor} if cursor else {}
-        answer = patiently(client, method, limit=PAGE, **arguments, **more)
-        yield from answer.get(key, [])
-        cursor = (answer.get("response_metadata") or {}).get("next_cursor") or ""
-        if not cursor:
-            return
-
-
-def patiently(client: WebClient, method: str, **arguments: object) -> dict[str, Any]:
-    """One call, repeated when Slack asks for a pause."""
-    for _ in range(TRIES - 1):
-        try:
-            return call(client, method, **arguments)
-        except SystemUnavailable as error:
-            if error.retry_after is None:
-                raise
-            time.sleep(min(error.retry_after, 30))
-    return call(client, method, **arguments)
 
 
 LIVE: Mapping[str, Callable[[Patient, Identified], Iterator[Finding]]] = {

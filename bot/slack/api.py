@@ -5,6 +5,7 @@ what is said, nor what to do about a failure.
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from copy import copy
 from http.client import HTTPException
 from math import ceil
 from typing import Any
@@ -12,6 +13,7 @@ from urllib.error import URLError
 
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError, SlackClientError
+from slack_sdk.http_retry.builtin_handlers import RateLimitErrorRetryHandler
 
 from bot.core.errors import OutcomeUnknown, SystemRefused, SystemUnavailable
 
@@ -43,6 +45,20 @@ def call(client: WebClient, method: str, **arguments: Any) -> dict[str, Any]:
         nested = any(isinstance(value, dict | list) for value in arguments.values())
         answer = client.api_call(method, json=arguments) if nested else client.api_call(method, params=arguments)
     return dict(answer.data) if isinstance(answer.data, dict) else {}
+
+
+def pages(client: WebClient, method: str, **arguments: Any) -> Iterator[dict[str, Any]]:
+    """The pages of a list, each asked for when the one before it was used. Raises what `call` does."""
+    with sorted_errors(method):
+        for page in client.api_call(method, params=arguments):
+            yield dict(page.data) if isinstance(page.data, dict) else {}
+
+
+def patient(client: WebClient) -> WebClient:
+    """The same client, but one that waits when Slack asks for a pause; for calls that nobody waits for."""
+    waiting = copy(client)
+    waiting.retry_handlers = [RateLimitErrorRetryHandler(max_retry_count=3)]
+    return waiting
 
 
 class Caller:

@@ -8,12 +8,11 @@ from math import ceil
 from typing import Any
 
 from slack_sdk import WebClient
-from slack_sdk.http_retry.builtin_handlers import RateLimitErrorRetryHandler
 
 from bot.core.errors import SystemRefused, SystemUnavailable
 from bot.operations._unit import World
 from bot.operations.keep_channels import Listing, channels_of, known_place, place_works, record_channels
-from bot.slack.api import LOCKED_OUT, Caller, sorted_errors
+from bot.slack.api import LOCKED_OUT, Caller, pages, patient
 
 log = logging.getLogger(__name__)
 
@@ -32,16 +31,15 @@ Found = Mapping[str, Mapping[str, Any]]
 def list_channels(client: WebClient) -> Found:
     """Every channel that the bot can see, by `#name`; an archived one only if no other has its name.
 
-    Waits when Slack asks for a pause. Raises SystemUnavailable, OutcomeUnknown and SystemRefused.
+    Raises SystemUnavailable, OutcomeUnknown and SystemRefused.
     """
-    return _by_name(_every(_patient(client)))
+    return _by_name(_every(client))
 
 
 def _every(client: WebClient) -> list[Mapping[str, Any]]:
     kinds = "public_channel,private_channel"
-    with sorted_errors("conversations.list"):
-        pages = client.conversations_list(types=kinds, limit=PAGE)
-        return [channel for page in pages for channel in page.get("channels", [])]
+    listed = pages(client, "conversations.list", types=kinds, limit=PAGE)
+    return [channel for page in listed for channel in page.get("channels", [])]
 
 
 def _by_name(channels: Sequence[Mapping[str, Any]]) -> Found:
@@ -51,16 +49,6 @@ def _by_name(channels: Sequence[Mapping[str, Any]]) -> Found:
         if name not in found or not channel.get("is_archived"):
             found[name] = channel
     return found
-
-
-def _patient(client: WebClient) -> WebClient:
-    return WebClient(
-        token=client.token,
-        base_url=client.base_url,
-        timeout=client.timeout,
-        ssl=client.ssl,
-        retry_handlers=[RateLimitErrorRetryHandler(max_retry_count=3)],
-    )
 
 
 class Channels:
@@ -94,7 +82,7 @@ class Channels:
         if not any(ref.startswith("#") for ref in channels_of(self._world.policy())):
             return None
         try:
-            return _listing(_every(_patient(self._client)))
+            return _listing(_every(patient(self._client)))
         except SystemRefused as refused:
             if refused.code in LOCKED_OUT:
                 raise

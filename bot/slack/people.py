@@ -3,7 +3,7 @@ counts as a full member is said in `core/model.py`.
 """
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -16,7 +16,7 @@ from bot.operations._unit import World
 from bot.operations.find_by_email import find_by_email
 from bot.operations.find_unresolved import unresolved
 from bot.operations.record_people import record_emails, record_groups, record_people
-from bot.slack.api import Caller
+from bot.slack.api import Caller, pages, patient
 
 PAGE = 200
 """Members a page; what Slack recommends (https://docs.slack.dev/apis/web-api/pagination)."""
@@ -27,7 +27,7 @@ class SlackPeople:
     our workspace, or "" as long as it is not known."""
 
     def __init__(self, client: WebClient, world: World, team: Callable[[], str]) -> None:
-        self._call, self._world, self._team = Caller(client), world, team
+        self._client, self._call, self._world, self._team = client, Caller(client), world, team
         self._resolving, self._reading = threading.Lock(), threading.Lock()
         self._begun = self._done = 0
 
@@ -77,10 +77,11 @@ class SlackPeople:
         record_groups(self._world, [(g["id"], g["handle"], g.get("users") or []) for g in living], now)
 
     def refresh_people(self) -> None:
-        """Reads every member of the workspace, page by page, and the e-mails in roles.toml that are still unknown."""
+        """Reads every member of the workspace, page by page, and the e-mails in roles.toml that are still unknown.
+        Waits when Slack asks for a pause."""
         now = self._world.now()
-        for page in self._pages():
-            record_people(self._world, [person_from(user, now, self._team()) for user in page])
+        for page in pages(patient(self._client), "users.list", limit=PAGE):
+            record_people(self._world, [person_from(user, now, self._team()) for user in page.get("members", [])])
         emails = [ref for ref in sorted(references(self._world.policy())) if classify(ref) == "email"]
         for ref in emails:
             if find_by_email(self._world, ref) is None:
@@ -98,15 +99,6 @@ class SlackPeople:
                 self._look_up_email(ref)
             if emails:
                 record_emails(self._world, emails)
-
-    def _pages(self) -> Iterator[list[dict[str, Any]]]:
-        cursor = ""
-        while True:
-            answer = self._call("users.list", limit=PAGE, **({"cursor": cursor} if cursor else {}))
-            yield answer.get("members", [])
-            cursor = (answer.get("response_metadata") or {}).get("next_cursor") or ""
-            if not cursor:
-                return
 
     def _look_up_email(self, email: str) -> None:
         try:

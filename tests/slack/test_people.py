@@ -1,13 +1,17 @@
-"""Which accounts of Slack count as full members."""
+"""Which accounts of Slack count as full members, and how all of them are read."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
+from slack_sdk import WebClient
 
+from bot.operations.record_people import find_person
+from bot.sandbox import running_sandbox
+from bot.slack import people
 from bot.slack.people import person_from
-from tests.worlds import ANA, START
+from tests.worlds import ANA, START, Made
 
 UNFIT: dict[str, dict[str, Any]] = {
     "deactivated": {"deleted": True},
@@ -31,3 +35,18 @@ def test_who_is_no_full_member_neither_asks_nor_decides(fields: dict[str, Any]) 
 def test_a_full_member_does(fields: dict[str, Any]) -> None:
     user = {"id": ANA, "team_id": "T1", "profile": {"email": "ana@example.com"}}
     assert person_from({**user, **fields}, START, "T1").unfit() is None
+
+
+def test_every_page_of_the_members_is_read_also_when_slack_asks_for_a_pause(
+    made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(people, "PAGE", 4)
+    with running_sandbox(rate_limits=False) as sandbox:
+        env = sandbox.environment
+        client = WebClient(env["SLACK_BOT_TOKEN"], base_url=env["SLACK_API_URL"], retry_handlers=[])
+        everybody = [user["id"] for page in client.users_list(limit=200) for user in page["members"]]
+        sandbox.faults.rate_limited("users.list", 1, count=1)
+        people.SlackPeople(client, made.world, lambda: "").refresh_people()
+        assert len(sandbox.inspector.calls("users.list")) > len(everybody) / 4
+    assert len(everybody) > 4
+    assert [each for each in everybody if find_person(made.world, each) is None] == []
