@@ -113,7 +113,7 @@ def idle(scale: Scale) -> Iterator[Line]:
         said,
         f"one poll a second: {limit * 1000:.3g} ms",
         ours * 100,
-        0.1,
+        0.2,
         unit="% of a core",
     )
     yield Line("resident memory", f"{memory:.1f} MiB", f"poll: {bare:.1f} MiB · peer 101 MiB", memory, 75, unit="MiB")

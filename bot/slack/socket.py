@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, wait
-from queue import Queue, SimpleQueue
+from queue import SimpleQueue
 from typing import Any
 
 from slack_bolt import App, BoltResponse
@@ -43,13 +43,6 @@ _Given = tuple[float, "Future[BoltResponse]", Callable[[], None]]
 """When the answer to a payload is late, the answer, and what to do then."""
 
 
-class _Patient(Queue[Any]):
-    """Waits for the next message for as long as it takes: Slack's client would look again every second."""
-
-    def get(self, block: bool = True, timeout: float | None = None) -> Any:
-        return super().get(block)
-
-
 class _Unread(ssl.SSLContext):
     """Reads the certificates that it trusts when the first connection needs them, which takes as long as a tenth of
     the start; Slack's client would read them for a connection without TLS too, the sandbox's."""
@@ -75,7 +68,6 @@ class Socket:
         self._handler = SocketModeHandler(
             app, app_token, web_client=client, ping_interval=PING, concurrency=workers, logger=log
         )
-        self._handler.client.message_queue = _Patient()
         # Slack's own way in would raise on odd payloads, and acknowledge only what Bolt answers with 200.
         self._handler.client.socket_mode_request_listeners.clear()
         self._handler.client.message_listeners.append(self._answer)
@@ -119,7 +111,7 @@ class Socket:
         client = self._handler.client
         client.auto_reconnect_enabled = client.default_auto_reconnect_enabled = False
         client.closed = True
-        client.message_queue.put(None)  # wakes who hands messages on, so that he sees it is over
+        client.message_queue.put(None)  # wakes the thread that hands messages on, which then ends
         if client.message_processor.is_alive():
             client.message_processor.shutdown()  # type: ignore[no-untyped-call]
         client.message_workers.shutdown(wait=True)

@@ -59,17 +59,6 @@ def test_a_context_that_is_given_is_kept(client: WebClient) -> None:
     assert client.ssl is given
 
 
-def test_whoever_hands_on_messages_waits_for_one_without_looking(line: Socket) -> None:
-    queue = line._handler.client.message_queue
-    got: list[object] = []
-    waiting = threading.Thread(target=lambda: got.append(queue.get(timeout=0.01)))
-    waiting.start()
-    time.sleep(0.1)
-    assert waiting.is_alive()
-    queue.put("hello")
-    until(lambda: got == ["hello"])
-
-
 def test_a_connection_that_is_lost_is_made_anew_when_it_is_looked_at(
     line: Socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
