@@ -49,7 +49,8 @@ LISTENERS = 32
 """Threads that handle what people do in Slack; each is busy for milliseconds."""
 
 PATIENCE = 2.5
-"""Seconds to wait for a locked database: who typed a command must hear within Slack's three that it can't be done."""
+"""Seconds to wait for a locked database: who typed a command must hear within Slack's three that it
+can't be done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,8 @@ class Bell:
 
 
 def build_base(settings: Settings, source: Source, *, only_ending: bool = False, clock: Clock | None = None) -> Base:
-    """Opens nothing yet. Raises ConfigError when roles.toml can't be read, unless access is only to be ended.
+    """Opens nothing yet. Raises ConfigError when roles.toml can't be read, unless access is only to
+    be ended.
 
     Only `bot/in_sandbox.py` brings a clock of its own; every other process goes by the machine's.
     """
@@ -119,22 +121,24 @@ def build_tools(world: World) -> Tools:
 
 
 def ca_keys(world: World, systems: Systems, wanted: str = "") -> list[tuple[str, str]]:
-    """The ssh systems, or the `wanted` one, each with the line of its CA's public key. Raises SystemUnavailable and
-    SystemRefused."""
+    """The ssh systems, or the `wanted` one, each with the line of its CA's public key. Raises
+    SystemUnavailable and SystemRefused."""
     names = [each.name for each in world.policy().systems.values() if each.connector == "ssh"]
     connectors = ((name, systems.of(name, "ssh")) for name in names if wanted in ("", name))
     return [(name, it.public_key()) for name, it in connectors if isinstance(it, Certifies)]
 
 
 def build_hands(base: Base) -> Delivery:
-    """Delivery for a process without Slack and without threads: of its queues only END and START may be drained."""
+    """Delivery for a process without Slack and without threads: of its queues only END and START
+    may be drained."""
     client = slack_client(base.settings, timeout=1)
     people = SlackPeople(client, base.world, lambda: "")
     return build_delivery(base, base.world, client, people, UsageMeter(base.world))
 
 
 def slack_client(settings: Settings, timeout: int) -> WebClient:
-    """A client of ours: it never retries by itself, because only delivery knows what may be repeated."""
+    """A client of ours: it never retries by itself, because only delivery knows what may be
+    repeated."""
     url = settings.slack_api_url
     tls = _tls() if url.startswith("https:") else None
     return WebClient(token=settings.slack_bot_token, base_url=url, timeout=timeout, ssl=tls, retry_handlers=[])
@@ -147,7 +151,8 @@ def _tls() -> ssl.SSLContext:
 
 
 def build_bolt(base: Base, identity: Identity) -> App:
-    """The Bolt app with all our listeners. Everything is passed explicitly, nothing is read from the environment."""
+    """The Bolt app with all our listeners. Everything is passed explicitly, nothing is read from
+    the environment."""
     quick = slack_client(base.settings, timeout=2)
     bolt = App(
         name="access-bot",

@@ -1,4 +1,5 @@
-"""Runs one process of the bot: starts its parts in order, serves HTTP, and stops the parts in order."""
+"""Runs one process of the bot: starts its parts in order, serves HTTP, and stops the parts in
+order."""
 
 import logging
 import signal
@@ -100,7 +101,8 @@ class Worker:
         self.greeting.start()
 
     def stop(self) -> None:
-        """Takes nothing new from Slack, finishes what is in hand, and leaves the rest in the outbox."""
+        """Takes nothing new from Slack, finishes what is in hand, and leaves the rest in the
+        outbox."""
         self._stopping.set()
         self.greeting.stop()
         self.delivery.begin_stop()
@@ -178,7 +180,8 @@ class Worker:
         }
 
     def _check_holders(self) -> None:
-        """Looks at who has, or waits for, something: a deactivated account loses everything within a minute."""
+        """Looks at who has, or waits for, something: a deactivated account loses everything within
+        a minute."""
         for person in people_to_check(self._world, self._started, CHECK_HOLDERS_EVERY):
             if self._stopping.is_set():
                 return
@@ -189,7 +192,8 @@ class Worker:
 
 
 def reload_roles(base: Base) -> None:
-    """Reads roles.toml again if it was saved; groups and addresses that are new in it are asked of Slack."""
+    """Reads roles.toml again if it was saved; groups and addresses that are new in it are asked of
+    Slack."""
 
     def loaded(policy: Policy) -> None:
         _record_roles(base)
@@ -219,8 +223,8 @@ def _log_warnings(policy: Policy) -> None:
 
 
 def serve(base: Base, *, web: bool, work: bool, migrate: bool, clock_accepted_by: str = "") -> None:
-    """Runs until SIGTERM or SIGINT, then finishes what is in hand. `clock_accepted_by` is who says that the machine's
-    clock is right and the records are not, "" for nobody.
+    """Runs until SIGTERM or SIGINT, then finishes what is in hand. `clock_accepted_by` is who says
+    that the machine's clock is right and the records are not, "" for nobody.
 
     Raises SchemaMismatch, ClockBehind and StorageUnavailable before anything was started.
     """
@@ -302,7 +306,8 @@ def _ready(base: Base, worker: Worker | None, slack: SlackEvents | None) -> list
 
 
 def _people_known(base: Base) -> bool:
-    """Whether Slack has said for whom every reference of roles.toml stands; until then a request asks for its own."""
+    """Whether Slack has said for whom every reference of roles.toml stands; until then a request
+    asks for its own."""
     try:
         return not base.settings.slack_bot_token or not unresolved_at_all(base.world)
     except StorageUnavailable:

@@ -1,4 +1,5 @@
-"""What operations read, and the one transaction in which state, audit records and outbox rows are committed."""
+"""What operations read, and the one transaction in which state, audit records and outbox rows are
+committed."""
 
 import logging
 import secrets
@@ -83,10 +84,11 @@ class _DirectoryCache:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """All that operations need, handed over by `bot/app.py`. `now` gives UTC seconds, `policy` the roles as they
-    are at this moment, `sign` a token from its id and its end, `chain` the head of the audit log;
-    `wake` is called after a commit, with the queues it left work for and the earliest deadline it set; `unwritten` has
-    the ends that could not be recorded yet. With `in_transaction` operations join the transaction of `do_together`."""
+    """All that operations need, handed over by `bot/app.py`. `now` gives UTC seconds, `policy` the
+    roles as they are at this moment, `sign` a token from its id and its end, `chain` the head of
+    the audit log; `wake` is called after a commit, with the queues it left work for and the
+    earliest deadline it set; `unwritten` has the ends that could not be recorded yet. With
+    `in_transaction` operations join the transaction of `do_together`."""
 
     db: Database
     now: Callable[[], int]
@@ -104,8 +106,8 @@ class World:
         return replace(self, source=source)
 
     def directory(self, however_old: bool = False) -> Directory:
-        """Who is in which group; read again only when another process or Slack changed it. Groups that Slack has not
-        given for GROUPS_LAST are unknown, unless `however_old`."""
+        """Who is in which group; read again only when another process or Slack changed it. Groups
+        that Slack has not given for GROUPS_LAST are unknown, unless `however_old`."""
         known, value = self._directory.held
         version, read_at = people.version(self.db)  # before the rows: a change between the two is seen next time
         if known != version:
@@ -116,7 +118,8 @@ class World:
 
 
 class Snapshot:
-    """What an operation reads inside a reading scope or a transaction; `now` and `policy` stay the same in it."""
+    """What an operation reads inside a reading scope or a transaction; `now` and `policy` stay the
+    same in it."""
 
     def __init__(self, world: World) -> None:
         self.world, self.db = world, world.db
@@ -129,8 +132,8 @@ class Snapshot:
 
     @cached_property
     def outdated(self) -> bool:
-        """Whether another process has loaded another roles.toml since. Then this process decides nothing and starts
-        nothing. Without a readable roles.toml nothing is decided anyway."""
+        """Whether another process has loaded another roles.toml since. Then this process decides
+        nothing and starts nothing. Without a readable roles.toml nothing is decided anyway."""
         in_force = facts.get(self.db, POLICY_IN_FORCE)
         return in_force is not None and bool(self.policy.digest) and in_force != self.policy.version
 
@@ -149,7 +152,8 @@ class Snapshot:
 
 
 class Unit(Snapshot):
-    """One transaction under way: what it read, and the records, work and deadlines that it will commit."""
+    """One transaction under way: what it read, and the records, work and deadlines that it will
+    commit."""
 
     def __init__(self, world: World) -> None:
         super().__init__(world)
@@ -169,8 +173,8 @@ class Unit(Snapshot):
         system: str = "",
         **detail: object,
     ) -> None:
-        """Adds an audit record; what it is about gives its subject, role, request and grant. What shows that is
-        brought up to date."""
+        """Adds an audit record; what it is about gives its subject, role, request and grant. What
+        shows that is brought up to date."""
         ids = _ids(about)
         if about is not None and event in REFRESHING:
             self.show(about)
@@ -201,7 +205,8 @@ class Unit(Snapshot):
         role: str = "",
         reason: str = "",
     ) -> Refused:
-        """Records a refusal, or counts it when it repeats one of the same minute, and hands it on."""
+        """Records a refusal, or counts it when it repeats one of the same minute, and hands it
+        on."""
         ids = _ids(about)
         detail = {"source": self.world.source, "action": action, "why": refused.reason}
         entry = Entry(
@@ -233,7 +238,8 @@ class Unit(Snapshot):
             self.do(effects.tell_security(channel, note, **facts))
 
     def expect(self, *deadlines: int | None) -> None:
-        """Names deadlines that this transaction sets, so that the clock can be set to the first of them."""
+        """Names deadlines that this transaction sets, so that the clock can be set to the first of
+        them."""
         self.due = min((at for at in (self.due, *deadlines) if at is not None), default=None)
 
 
@@ -246,8 +252,8 @@ def reading(world: World) -> Iterator[Snapshot]:
 
 @contextmanager
 def unit(world: World) -> Iterator[Unit]:
-    """Opens the transaction, or joins that of `do_together`; at its end the records are chained, the work is stored,
-    and all is committed.
+    """Opens the transaction, or joins that of `do_together`; at its end the records are chained,
+    the work is stored, and all is committed.
 
     Raises StorageUnavailable when the database can't; nothing has changed then.
     """
@@ -275,7 +281,8 @@ def _write(u: Unit) -> frozenset[Queue]:
 
 
 def _refresh(u: Unit) -> list[Effect]:
-    """Work that updates what shows the grants and requests of this transaction, if something does."""
+    """Work that updates what shows the grants and requests of this transaction, if something
+    does."""
     if not u.moved:
         return []
     moved = [each.id for each in u.moved.values() if isinstance(each, Grant)]
@@ -295,7 +302,8 @@ def _shown(u: Unit, moved: list[str], asked: list[str]) -> bool:
 
 
 def _alarm_broken(u: Unit, broken: Break) -> None:
-    """The database may be in the hands of who forged the log, so the process says it in its own log too."""
+    """The database may be in the hands of who forged the log, so the process says it in its own log
+    too."""
     log.critical("the audit log was changed behind the bot, see its record %s: %s", broken.seq, broken.why)
     known = len(u.effects)
     u.tell_leads("log_broken", seq=broken.seq, why=broken.why)
@@ -312,7 +320,8 @@ def _ids(about: Request | Grant | None) -> tuple[str, str, str, str]:
 
 
 def _systems(about: Request | Grant | None, detail: dict[str, object]) -> tuple[dict[str, object], str]:
-    """One system goes into the record's column; several go into its detail too, because a column holds one."""
+    """One system goes into the record's column; several go into its detail too, because a column
+    holds one."""
     if about is None or not about.systems:
         return detail, ""
     if len(about.systems) > 1:

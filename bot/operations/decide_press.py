@@ -1,5 +1,5 @@
-"""Counts a press that `take_press` kept, now that Slack has said who pressed; what it came to is told where it was
-pressed, unless the message itself shows it.
+"""Counts a press that `take_press` kept, now that Slack has said who pressed; what it came to is
+told where it was pressed, unless the message itself shows it.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -29,8 +29,8 @@ def earlier_voters(world: World, press: Mapping[str, Any]) -> list[str]:
 
 
 def decide_press(world: World, press: Mapping[str, Any], voter: Person, earlier: Sequence[Person] = ()) -> Outcome:
-    """`press` is the data of a `decide` effect, `voter` and the `earlier` voters as Slack describes them at this
-    moment."""
+    """`press` is the data of a `decide` effect, `voter` and the `earlier` voters as Slack describes
+    them at this moment."""
     record_people(world, [voter, *earlier])
     outcome = _decide(world, press, voter)
     if left := [*_told(outcome, voter.id, str(press["channel"]))]:
@@ -40,8 +40,8 @@ def decide_press(world: World, press: Mapping[str, Any], voter: Person, earlier:
 
 
 def give_up_press(world: World, press: Mapping[str, Any], why: str = "") -> None:
-    """Slack did not say in time who pressed, or `why` it could not be counted: nothing was decided, on record and
-    told."""
+    """Slack did not say in time who pressed, or `why` it could not be counted: nothing was decided,
+    on record and told."""
     why = why or "Slack did not confirm who you are"
     refused = Refused(f"{why[0].upper()}{why[1:]}, so nothing was decided. Please press again.")
     with unit(world) as u:

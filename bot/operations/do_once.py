@@ -1,4 +1,5 @@
-"""Runs operations in one transaction, and once for each payload of Slack however often it is delivered."""
+"""Runs operations in one transaction, and once for each payload of Slack however often it is
+delivered."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -39,7 +40,8 @@ def do_together(world: World, act: Callable[[World], T]) -> T:
 
 
 def do_once(world: World, key: str, act: Callable[[World], T]) -> T | Repeated:
-    """Like `do_together`, but does nothing if `key` was used before. The key is stored in the same transaction."""
+    """Like `do_together`, but does nothing if `key` was used before. The key is stored in the same
+    transaction."""
 
     def once(inner: World) -> T | Repeated:
         return act(inner) if facts.claim_key(inner.db, key, inner.now()) else Repeated()

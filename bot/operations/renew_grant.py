@@ -1,4 +1,5 @@
-"""A holder wants to keep access longer: within the limits at once, or by a new approval where the role says so."""
+"""A holder wants to keep access longer: within the limits at once, or by a new approval where the
+role says so."""
 
 from dataclasses import dataclass, replace
 
@@ -45,8 +46,8 @@ def renew_grant(
     channel: str = "",
     look_up_first: bool = False,
 ) -> Outcome:
-    """Extends this person's own active grant by `duration` seconds from now (None: as long as it was given for);
-    with `look_up_first` Slack is asked before who asks.
+    """Extends this person's own active grant by `duration` seconds from now (None: as long as it
+    was given for); with `look_up_first` Slack is asked before who asks.
 
     A role with `renewal_approval` makes it a request. Raises StorageUnavailable.
     """
@@ -68,8 +69,8 @@ def renew_grant(
 def _waiting(
     u: Unit, grant: Grant, duration: int | None, reason: str, channel: str, look_up_first: bool
 ) -> Waiting | Refused | None:
-    """Where nobody knows yet who may renew or approve that, Slack is asked first; where roles.toml is outdated,
-    another process judges it."""
+    """Where nobody knows yet who may renew or approve that, Slack is asked first; where roles.toml
+    is outdated, another process judges it."""
     role = u.policy.roles.get(grant.role)
     if grant.state is not GrantState.ACTIVE:
         return None

@@ -1,4 +1,5 @@
-"""Somebody asks for a role: refused with a reason, told what they have already, or put before the approvers."""
+"""Somebody asks for a role: refused with a reason, told what they have already, or put before the
+approvers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,7 +26,8 @@ MOST_WITHIN = 600
 
 @dataclass(frozen=True, slots=True)
 class Submitted:
-    """`able` is how many people could approve it; `role` is None when roles.toml has lost it meanwhile."""
+    """`able` is how many people could approve it; `role` is None when roles.toml has lost it
+    meanwhile."""
 
     request: Request
     role: Role | None
@@ -44,8 +46,8 @@ class AlreadyHeld:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """Taken, and judged when Slack has said who is in the groups of the role, by a process that has the roles.toml in
-    force; the answer follows."""
+    """Taken, and judged when Slack has said who is in the groups of the role, by a process that has
+    the roles.toml in force; the answer follows."""
 
     role: str
 
@@ -54,10 +56,11 @@ Outcome = Submitted | AlreadyPending | AlreadyHeld | Refused | Waiting
 
 
 def request_access(world: World, ask: Ask, look_up_first: bool = False) -> Outcome:
-    """Stores the request and the message that asks the approvers, or says why not; with `look_up_first`
-    Slack is asked before who asks.
+    """Stores the request and the message that asks the approvers, or says why not; with
+    `look_up_first` Slack is asked before who asks.
 
-    The person must have been recorded before (`record_people`); one who wasn't is treated as a stranger.
+    The person must have been recorded before (`record_people`); one who wasn't is treated as a
+    stranger.
     """
     with unit(world) as u:
         role = find_role(u.policy, ask.role)
@@ -89,7 +92,8 @@ def _already(u: Unit, ask: Ask) -> AlreadyHeld | AlreadyPending | None:
 
 
 def too_many(u: Unit, person: str, action: str, role: Role, reason: str, about: Grant | None = None) -> Refused | None:
-    """Refuses what goes beyond MOST_REQUESTS. One record tells it until the person may ask again."""
+    """Refuses what goes beyond MOST_REQUESTS. One record tells it until the person may ask
+    again."""
     made = requests.made_between(u.db, person, u.now - MOST_WITHIN, u.now, MOST_REQUESTS)
     if len(made) < MOST_REQUESTS:
         return None
@@ -135,8 +139,8 @@ def _refusal(u: Unit, role: Role, ask: Ask) -> Refused | None:
 
 
 def undecidable(u: Unit, role: Role, person: str) -> Refused | None:
-    """Refuses what too few people could approve. The leads are told, once an hour for each role, however often it is
-    asked for."""
+    """Refuses what too few people could approve. The leads are told, once an hour for each role,
+    however often it is asked for."""
     refused = nobody_can_decide(role, person, u.directory)
     if refused is not None and facts.claim_key(u.db, f"undecidable:{role.name}:{u.now // 3600}", u.now):
         u.tell_leads("nobody_can_decide", role=role.name)
@@ -162,7 +166,8 @@ def submitted(u: Unit, role: Role, request: Request) -> Submitted:
 
 
 def already_pending(u: Unit, person: str, role: str) -> AlreadyPending:
-    """What stood in the way of another request; should that be decided in this very moment, trying again helps."""
+    """What stood in the way of another request; should that be decided in this very moment, trying
+    again helps."""
     for request in requests.pending_of(u.db, person, role):
         return AlreadyPending(request)
     raise StorageUnavailable("two requests for the same role at the same moment")

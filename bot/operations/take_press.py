@@ -1,4 +1,5 @@
-"""A press on Approve or Deny is kept durably at once; it is counted when Slack has confirmed who pressed."""
+"""A press on Approve or Deny is kept durably at once; it is counted when Slack has confirmed who
+pressed."""
 
 from dataclasses import dataclass
 
@@ -12,9 +13,9 @@ from storage import requests
 
 @dataclass(frozen=True, slots=True)
 class Press:
-    """`approve` False is a denial and needs a reason; `duration` and `actions` are set by Edit only.
-    `voter` is as known before Slack is asked; `channel` and `ts` name the copy of the message, where it was pressed on
-    one."""
+    """`approve` False is a denial and needs a reason; `duration` and `actions` are set by Edit
+    only. `voter` is as known before Slack is asked; `channel` and `ts` name the copy of the
+    message, where it was pressed on one."""
 
     request: str
     voter: Person
@@ -28,7 +29,8 @@ class Press:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """Kept; the outcome follows in the message, or as a private answer if there is something to say."""
+    """Kept; the outcome follows in the message, or as a private answer if there is something to
+    say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,8 @@ class AlreadyDecided:
 
 
 def take_press(world: World, press: Press) -> Taken | AlreadyDecided | Refused:
-    """Refuses at once what can be refused without asking Slack, and leaves the rest to `decide_press`."""
+    """Refuses at once what can be refused without asking Slack, and leaves the rest to
+    `decide_press`."""
     with unit(world) as u:
         request = requests.get(u.db, press.request)
         if request is None:
@@ -55,8 +58,9 @@ def take_press(world: World, press: Press) -> Taken | AlreadyDecided | Refused:
 
 
 def _refusal(u: Unit, press: Press, request: Request) -> Refused | None:
-    """Where nobody has looked up yet who the voter is or who may decide, nobody is refused here: Slack is asked
-    before `decide_press`. Nor where roles.toml is outdated: another process decides."""
+    """Where nobody has looked up yet who the voter is or who may decide, nobody is refused here:
+    Slack is asked before `decide_press`. Nor where roles.toml is outdated: another process
+    decides."""
     person, role = press.voter, u.policy.roles.get(request.role)
     if u.outdated or person.checked_at == 0 or (role and u.directory.unresolved(role.approvers)):
         return None

@@ -1,5 +1,5 @@
-"""One call of Slack's Web API, with its failures sorted once: passing, unknown outcome, or final. It doesn't know
-what is said, nor what to do about a failure.
+"""One call of Slack's Web API, with its failures sorted once: passing, unknown outcome, or final.
+It doesn't know what is said, nor what to do about a failure.
 """
 
 import time
@@ -29,13 +29,16 @@ PASSING = frozenset(
         "team_added_to_org",
     ]
 )
-"""Errors in a 200 answer that say "not now" (https://docs.slack.dev/apis/web-api/); all others are final."""
+"""Errors in a 200 answer that say "not now" (https://docs.slack.dev/apis/web-api/); all others are
+final."""
 
 LOCKED_OUT = frozenset(["invalid_auth", "not_authed", "token_revoked", "token_expired", "account_inactive"])
-"""Final errors that are about our token and not about the call: an operator mends it, and then the call can be made."""
+"""Final errors that are about our token and not about the call: an operator mends it, and then the
+call can be made."""
 
 BY_CHANNEL = frozenset(["chat.postMessage"])
-"""Methods that Slack limits for each channel by itself; the others it limits for the whole workspace."""
+"""Methods that Slack limits for each channel by itself; the others it limits for the whole
+workspace."""
 
 
 def call(client: WebClient, method: str, **arguments: Any) -> dict[str, Any]:
@@ -48,22 +51,25 @@ def call(client: WebClient, method: str, **arguments: Any) -> dict[str, Any]:
 
 
 def pages(client: WebClient, method: str, **arguments: Any) -> Iterator[dict[str, Any]]:
-    """The pages of a list, each asked for when the one before it was used. Raises what `call` does."""
+    """The pages of a list, each asked for when the one before it was used. Raises what `call`
+    does."""
     with sorted_errors(method):
         for page in client.api_call(method, params=arguments):
             yield dict(page.data) if isinstance(page.data, dict) else {}
 
 
 def patient(client: WebClient) -> WebClient:
-    """The same client, but one that waits when Slack asks for a pause; for calls that nobody waits for."""
+    """The same client, but one that waits when Slack asks for a pause; for calls that nobody waits
+    for."""
     waiting = copy(client)
     waiting.retry_handlers = [RateLimitErrorRetryHandler(max_retry_count=3)]
     return waiting
 
 
 class Caller:
-    """Calls with one client and keeps the pauses that Slack asks for: until one is over, that method is not called
-    again, nor a post into that channel (https://docs.slack.dev/apis/web-api/rate-limits). `now` gives seconds."""
+    """Calls with one client and keeps the pauses that Slack asks for: until one is over, that
+    method is not called again, nor a post into that channel
+    (https://docs.slack.dev/apis/web-api/rate-limits). `now` gives seconds."""
 
     def __init__(self, client: WebClient, now: Callable[[], float] = time.monotonic) -> None:
         self._client, self._now = client, now

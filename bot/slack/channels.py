@@ -17,10 +17,10 @@ from bot.slack.api import LOCKED_OUT, Caller, pages, patient
 log = logging.getLogger(__name__)
 
 PAGE = 1000
-"""Channels on one page, the most that Slack gives: this method may be called 20 times a minute."""
+"""Channels on one page: Slack's maximum, because it allows 20 calls a minute."""
 
 GONE = frozenset(["is_archived", "not_in_channel", "channel_not_found"])
-"""Errors after which a name is looked up again: another channel may have it by now."""
+"""Errors after which a name is looked up again, because another channel may have it now."""
 
 LOOKS_APART = 10.0
 """Seconds before a name is looked up again because of the same error about the same channel."""
@@ -29,7 +29,8 @@ Found = Mapping[str, Mapping[str, Any]]
 
 
 def list_channels(client: WebClient) -> Found:
-    """Every channel that the bot can see, by `#name`; an archived one only if no other has its name.
+    """Every channel that the bot can see, by `#name`; an archived one only if no other has its
+    name.
 
     Raises SystemUnavailable, OutcomeUnknown and SystemRefused.
     """
@@ -52,7 +53,8 @@ def _by_name(channels: Sequence[Mapping[str, Any]]) -> Found:
 
 
 class Channels:
-    """`call` raises SystemUnavailable, OutcomeUnknown and SystemRefused, and so does every method."""
+    """`call` raises SystemUnavailable, OutcomeUnknown and SystemRefused, and so does every
+    method."""
 
     def __init__(self, client: WebClient, call: Caller, world: World) -> None:
         self._client, self._call, self._world = client, call, world
@@ -77,8 +79,8 @@ class Channels:
         return answer
 
     def refresh(self) -> Listing | None:
-        """Every channel that the bot can see; None where Slack refuses to say, or nothing needs it. Waits when Slack
-        asks for a pause, and holds nobody up by that."""
+        """Every channel that the bot can see; None if Slack refuses, or roles.toml names none by
+        name. Waits when Slack asks for a pause."""
         if not any(ref.startswith("#") for ref in channels_of(self._world.policy())):
             return None
         try:
@@ -97,14 +99,15 @@ class Channels:
         raise SystemRefused("channel_not_found", f"create {ref}, or invite the bot there if it is private")
 
     def _moved(self, ref: str, was: str) -> str:
-        """The id of the channel that has the name now; `was` where that is still the one."""
+        """The id of the channel that has the name now; `was` if it has not changed."""
         if not ref.startswith("#"):
             return was
         self._look_up(ref, was)
         return known_place(self._world, ref).id or was
 
     def _look_up(self, ref: str, was: str) -> None:
-        """Looks names up on one thread at a time. Others don't wait for it: their messages are tried again."""
+        """Looks names up, one thread at a time. Other threads raise instead of waiting: their
+        messages are tried again."""
         if not self._looking.acquire(blocking=False):
             raise SystemUnavailable(f"{ref} is being looked up", retry_after=1)
         try:

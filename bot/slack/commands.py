@@ -1,5 +1,5 @@
-"""The verbs of `/access`: each takes what was typed, calls one operation and answers with a message, or with None when
-it opened a form. Which verb does what is the table at the end.
+"""Handles the verbs of `/access`: each calls one operation and gives a message, or None after it
+opened a form. The table at the end lists them.
 """
 
 import difflib
@@ -40,15 +40,15 @@ Asked = Submitted | AlreadyPending | AlreadyHeld | Renewed | Refused | Waiting
 Row = TypeVar("Row", Grant, Request)
 
 MOST_NAMED = 12
-"""Roles that one sentence names."""
+"""Roles that one sentence names at most."""
 
 RENEW_HINT = "/access renew ROLE [DURATION] [REASON]"
 
 
 @dataclass(frozen=True, slots=True)
 class Verb:
-    """`leads` are the only ones who may use it, if set; `words` of `run` are what follows the verb, as Slack sends
-    it."""
+    """With `leads` only leads may use it. `run` gets the command with the text after the verb, as
+    Slack sends it."""
 
     name: str
     run: Callable[[Desk, Command, Person], Message | None]
@@ -65,7 +65,7 @@ def run_command(desk: Desk, said: Command, person: Person) -> Message | None:
 
 
 def split(text: str) -> tuple[str, str]:
-    """The first word and what follows it, "" where there is none."""
+    """The first word and the rest; "" for what is missing."""
     word, rest = (*text.split(maxsplit=1), "", "")[:2]
     return word, rest.strip()
 
@@ -81,7 +81,7 @@ def _unknown(desk: Desk, person: Person, word: str) -> Message:
 
 
 def open_form(desk: Desk, said: Command, person: Person) -> Message | None:
-    """The request form, with only the roles that this person may ask for."""
+    """Opens the request form with the roles that this person may ask for."""
     roles = describe_person(desk.world, person.id).roles
     shown = open_view(desk, said.trigger, request_modal.render(roles, None, None))
     refresh_person(desk, person)
@@ -110,7 +110,8 @@ def request(desk: Desk, said: Command, person: Person) -> Message | None:
 
 
 def _ticket_in(role: Role | None, reason: str) -> str:
-    """The first word of a reason that is a ticket as the role wants it; the reason itself keeps it."""
+    """The first word of the reason that is a ticket of the form that the role requires. The reason
+    keeps it."""
     if role is None or role.ticket is None:
         return ""
     words = (word.strip(",.;:()[]") for word in reason.split())
@@ -118,7 +119,8 @@ def _ticket_in(role: Role | None, reason: str) -> str:
 
 
 def _asked(desk: Desk, said: Command, person: Person, act: Callable[[World], Asked], note: str) -> Message:
-    """Asks or renews, and says what became of it; `note` tells where the duration comes from."""
+    """Requests or renews, and gives the message about it; `note` says where the duration comes
+    from."""
 
     def act_and_keep(world: World) -> Asked:
         outcome = act(world)
@@ -172,7 +174,7 @@ def renew(desk: Desk, said: Command, person: Person) -> Message:
 
 
 def _role_first(desk: Desk, text: str, held: Sequence[Grant]) -> tuple[str | None, str]:
-    """The role that the text begins with, if it begins with one."""
+    """The role that the text begins with, or None, and the rest of the text."""
     word, rest = split(text)
     known = word in desk.world.policy().roles or any(grant.role == word for grant in held)
     return (word, rest) if known else (None, text.strip())
@@ -208,7 +210,8 @@ def cancel(desk: Desk, said: Command, person: Person) -> Message:
 
 
 def _the_one(desk: Desk, person: Person, verb: str, rows: Sequence[Row], role: str | None) -> Row | Message:
-    """The only row there is, or the one of that role; else what to write instead, on record as a refusal."""
+    """The only row, or the one of that role; else a refusal, recorded, that says what to type
+    instead."""
     matching = [row for row in rows if role is None or row.role == role]
     if len(matching) == 1:
         return matching[0]
@@ -223,7 +226,7 @@ def _the_one(desk: Desk, person: Person, verb: str, rows: Sequence[Row], role: s
 
 
 def _few(names: Sequence[str]) -> str:
-    """As many as a sentence may have, and where the others are."""
+    """Up to MOST_NAMED names, and how many more there are."""
     shown = ", ".join(names[:MOST_NAMED])
     missing = len(names) - MOST_NAMED
     return f"{shown} and {missing} more, which /access list shows" if missing > 0 else shown
@@ -260,7 +263,7 @@ def show_help(desk: Desk, said: Command, person: Person) -> Message:
 
 
 def revoke(desk: Desk, said: Command, person: Person) -> Message:
-    """`@user [ROLE|all]`: shows what would end; the buttons there do it."""
+    """`@user [ROLE|all]`: lists the grants; the buttons there revoke them."""
     if (refused := require_lead(desk.world, person.id, "revoke")) is not None:
         return _refused(refused)
     who, rest = split(said.text)
@@ -307,7 +310,7 @@ def _audit_verify(desk: Desk, said: Command, person: Person) -> Message:
 
 
 def drift(desk: Desk, said: Command, person: Person) -> Message:
-    """Asks every system what is there; what was found follows, with buttons."""
+    """Compares every system with our records; the findings follow in a message with buttons."""
     refused = do_once(desk.world, said.key, lambda w: ask_reconcile(w, person.id, said.channel))
     if isinstance(refused, Refused):
         return _refused(refused)
@@ -321,7 +324,7 @@ _AUDIT: Mapping[str, Callable[[Desk, Command, Person], Message]] = {"export": _a
 
 
 def _later(verb: str, leads: bool = False) -> Callable[[Desk, Command, Person], Message]:
-    """A verb that has no meaning yet; one for leads refuses everybody else already."""
+    """A verb that is not available yet; one for leads already refuses all others."""
 
     def run(desk: Desk, said: Command, person: Person) -> Message:
         refused = require_lead(desk.world, person.id, verb) if leads else None
@@ -359,4 +362,4 @@ VERBS: Mapping[str, Verb] = {
         Verb("review", _later("review", leads=True), leads=True),
     )
 }
-"""What `/access` understands; the words for people are in `views/help.py`."""
+"""The verbs of `/access`; `views/help.py` describes them for people."""

@@ -1,4 +1,5 @@
-"""What every listener needs at hand, whom it serves, and the one direct answer there is: a view, opened or changed."""
+"""What listeners share: the context, the admission of people, and the calls that open and change
+views."""
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -29,21 +30,23 @@ from bot.slack.response_urls import is_slacks
 log = logging.getLogger(__name__)
 
 LEAD_AGAIN = 40
-"""Seconds after which a lead is looked up again before they act, so that they act within a minute of a look-up."""
+"""Seconds after which a lead is looked up again before they act, so that the look-up is at most a
+minute old."""
 
 LOOK_AGAIN = 60
-"""Seconds after which somebody who was found unfit is looked up once more before they are refused."""
+"""Seconds after which an ineligible person is looked up again before they are refused."""
 
 USUAL = frozenset({"expired_trigger_id", "exchanged_trigger_id", "trigger_expired", "hash_conflict", "not_found"})
-"""Slack's refusals that only mean somebody was quicker or slower than the window."""
+"""Slack's refusals for a window that was closed, changed or requested too late."""
 
 TOO_LATE = "Slack did not open the window in time. Nothing was changed; please press again."
 
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """`client` is for the views that a person waits for: it gives up within 2 seconds and never retries. `team`
-    gives the id of our workspace, "" as long as nobody knows it; `ask_systems` is `Ways.ask`."""
+    """`client` calls Slack while a person waits: it gives up within 2 seconds and never retries.
+    `team` gives the id of our workspace, or "" until Slack has said it; `ask_systems` is
+    `Ways.ask`."""
 
     world: World
     people: SlackPeople
@@ -57,14 +60,14 @@ class Desk:
 
 
 def keep(desk: Desk, person: str, url: str, kind: str, about: str) -> None:
-    """Keeps an ephemeral answer up to date, where its address is Slack's."""
+    """Keeps a private answer up to date, if its address is Slack's."""
     if is_slacks(url, desk.client.base_url):
         keep_answer(desk.world, person, url, kind, about)
 
 
 def foreign(desk: Desk, said: Said) -> Refused | None:
-    """Refuses who comes from another workspace. In one organisation people of several workspaces work together:
-    there what Slack says of the person decides (`Person.stranger`)."""
+    """Refuses people of other workspaces. Within one organisation Slack's own data about the person
+    decides (`Person.stranger`)."""
     ours = desk.team()
     if not ours:
         return Refused("I have just started and don't know yet which workspace is mine. Try again in a few seconds.")
@@ -74,11 +77,11 @@ def foreign(desk: Desk, said: Said) -> Refused | None:
 
 
 def admit(desk: Desk, said: Said, action: str) -> Person | Refused:
-    """The person behind a payload, asked of Slack when nobody has yet; a refusal is on record."""
+    """The person who sent a payload, looked up if unknown; a refusal is recorded."""
     person = foreign(desk, said) or known(desk, said.person)
     if isinstance(person, Person):
         if person.unfit() is None:
-            learn_leads(desk)  # first: of somebody in a group that was not read for a while nobody knows who leads
+            learn_leads(desk)  # before the next line: the leads may be a group that was not read for a while
             person = _confirmed_lead(desk, person)
         if (unfit := person.unfit()) is None:
             return person
@@ -87,8 +90,8 @@ def admit(desk: Desk, said: Said, action: str) -> Person | Refused:
 
 
 def admit_unconfirmed(desk: Desk, said: Said, action: str) -> Person | Refused:
-    """Like `admit`, for presses that count only after Slack has said who pressed (`decide_press`): only a person who
-    was found unfit is looked up here."""
+    """Like `admit`, for presses that count only after Slack has said who pressed (`decide_press`):
+    only a person who was found unfit is looked up here."""
     if (refused := foreign(desk, said)) is not None:
         return refuse_action(desk.world, said.person, action, refused)
     found = find_person(desk.world, said.person)
@@ -98,8 +101,8 @@ def admit_unconfirmed(desk: Desk, said: Said, action: str) -> Person | Refused:
 
 
 def _confirmed_lead(desk: Desk, person: Person) -> Person:
-    """Asks Slack again who a lead is, where that was a while ago; where Slack does not answer, what only leads may do
-    is refused (`leads_only`)."""
+    """Looks a lead up again after LEAD_AGAIN. If Slack does not answer, `leads_only` refuses what
+    only leads may do."""
     if is_recent(person.checked_at, desk.now, LEAD_AGAIN - 1) or not is_lead(desk.world, person.id):
         return person
     try:
@@ -117,14 +120,15 @@ def needs_lookup(world: World, person: Person) -> bool:
 
 
 def refresh_person(desk: Desk, person: Person) -> None:
-    """Queues a look-up of this person, so that Slack has confirmed them when they send the request form."""
+    """Queues a look-up of this person, so that Slack has confirmed them when they send the request
+    form."""
     if not is_recent(person.checked_at, desk.now, PERSON_LASTS // 2):
         meet_person(desk.world, person.id)
 
 
 def learn_leads(desk: Desk) -> None:
-    """Asks Slack who the leads are, where nobody has: right after the first start, and after a
-    reload that names others."""
+    """Looks up the leads that roles.toml names, if that was not done yet: after the first start,
+    and after a reload with other leads."""
     if refs := unresolved_leads(desk.world):
         try:
             desk.people.resolve(refs)
@@ -133,7 +137,8 @@ def learn_leads(desk: Desk) -> None:
 
 
 def known(desk: Desk, person: str) -> Person | Refused:
-    """What is known of a person; Slack is asked about one whom nobody knows, or who was found unfit a while ago."""
+    """The person as recorded; looks up an unknown one, and again one who was found ineligible a
+    while ago."""
     found = find_person(desk.world, person)
     if found is not None and (found.unfit() is None or is_recent(found.checked_at, desk.now, LOOK_AGAIN - 1)):
         return found
@@ -147,32 +152,33 @@ def known(desk: Desk, person: str) -> Person | Refused:
 
 
 def open_view(desk: Desk, trigger: str, view: dict[str, Any]) -> bool:
-    """Shows a modal to whoever made the trigger; False when Slack would not, or too late."""
+    """Opens a modal for the person who made the trigger; False when Slack refused, or it was too
+    late."""
     return open_window(desk, trigger, view) is not None
 
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A modal by its id, and which version of it we know; "" for whichever there is."""
+    """An open modal: its id, and the hash of the version that we know, or "" for any version."""
 
     id: str
     hash: str
 
 
 def open_window(desk: Desk, trigger: str, view: dict[str, Any]) -> Opened | None:
-    """The same; gives what it can be changed by."""
+    """Opens a modal; gives its id and hash, or None when Slack refused."""
     opened = _view_call(desk, "views.open", trigger_id=trigger, view=view)
     return None if opened is None else _opened(opened)
 
 
 def open_named_window(desk: Desk, trigger: str, view: dict[str, Any]) -> Opened | None:
-    """Opens a modal, and looks for it by a name of its own where Slack's answer was lost. Raises OutcomeUnknown where
-    it is not found then, because it may open a moment later."""
+    """Opens a modal under an `external_id`, by which it is found if Slack's answer was lost. Raises
+    OutcomeUnknown if it is not found then, because it may open a moment later."""
     named = {**view, "external_id": token_urlsafe(16)}
     try:
         return _opened(call(desk.client, "views.open", trigger_id=trigger, view=named))
     except SystemUnavailable as error:
-        log.warning("views.open was perhaps not done: %s", error)
+        log.warning("the outcome of views.open is unknown: %s", error)
         if error.retry_after is not None:
             return None
     except SystemRefused as refused:
@@ -181,11 +187,12 @@ def open_named_window(desk: Desk, trigger: str, view: dict[str, Any]) -> Opened 
     try:
         return _opened(call(desk.client, "views.update", external_id=named["external_id"], view=named))
     except (SystemUnavailable, SystemRefused) as error:
-        raise OutcomeUnknown(f"nobody knows whether a window is open ({error})") from error
+        raise OutcomeUnknown(f"the window may or may not be open ({error})") from error
 
 
 def change_window(desk: Desk, known: Opened, view: dict[str, Any]) -> Opened:
-    """Replaces an open modal, unless it is another version by now. Raises SystemUnavailable and SystemRefused."""
+    """Replaces an open modal, unless its hash has changed. Raises SystemUnavailable and
+    SystemRefused."""
     version = {"hash": known.hash} if known.hash else {}
     return _opened(call(desk.client, "views.update", view_id=known.id, view=view, **version))
 
@@ -196,13 +203,14 @@ def _opened(answer: dict[str, Any]) -> Opened:
 
 
 def update_view(desk: Desk, view_id: str, hash: str, view: dict[str, Any]) -> bool:
-    """Replaces an open modal; False also when it has changed since, if `hash` is given: then somebody else did it."""
+    """Replaces an open modal; False when Slack refused, also because the view no longer has this
+    `hash`."""
     known = {"hash": hash} if hash else {}
     return _view_call(desk, "views.update", view_id=view_id, view=view, **known) is not None
 
 
 def _view_call(desk: Desk, method: str, **arguments: Any) -> dict[str, Any] | None:
-    """Slack's answer, None when it refused."""
+    """Slack's answer, or None when it refused."""
     try:
         return call(desk.client, method, **arguments)
     except (SystemUnavailable, SystemRefused) as error:

@@ -1,5 +1,5 @@
-"""What submitting a modal does: one operation, and either the errors at the inputs they are about, or what the modal
-becomes. Shortcuts are here too, because all they do is to open a form.
+"""Handles submitted modals: runs one operation, and answers with errors at the inputs or with the
+next view. Shortcuts are here, too, because they only open a form.
 """
 
 from collections.abc import Callable, Mapping
@@ -31,23 +31,24 @@ CLOSE: Reply = {}
 
 
 def run_form(desk: Desk, form: Submission, person: Person) -> Reply:
-    """Does what a submitted modal asks for. Raises StorageUnavailable."""
+    """Runs the handler of a submitted modal. Raises StorageUnavailable."""
     return FORMS[form.modal](desk, form, person) if form.modal in FORMS else CLOSE
 
 
 def error_at(form: Submission, field: str, why: str) -> Reply:
-    """`why` at that input, or at the modal's first one where it has no such input; what was typed stays."""
+    """Shows `why` at that input, or at the first input of the modal if there is no such one. The
+    typed text stays."""
     at = field if field in form.fields else next(iter(form.fields), "")
     return {"response_action": "errors", "errors": {at: why[:2000]}} if at else become("Not possible", why)
 
 
 def become(title: str, text: str) -> Reply:
-    """The modal turns into a notice."""
+    """Replaces the modal with a notice."""
     return {"response_action": "update", "view": request_modal.notice(title, text)}
 
 
 def request(desk: Desk, form: Submission, person: Person) -> Reply:
-    """Asks for a role; a duration like `until 18:00` counts from the start that was picked."""
+    """Asks for a role. A duration like `until 18:00` counts from the chosen start."""
     start = form.texts.get(Field.START, "")
     start_at = int(start) if start.isdecimal() else None
     reason = form.texts.get(Field.REASON, "")
@@ -83,7 +84,7 @@ def _asked(desk: Desk, form: Submission, outcome: Outcome | Repeated, note: str)
 
 
 def _sent_before(form: Submission, world: World) -> Submitted | None:
-    """The request that a form asked for when it arrived before."""
+    """The pending request that an earlier delivery of this form made."""
     pending = describe_person(world, form.person).pending
     asked = next((request for request in pending if request.role == form.texts.get(Field.ROLE)), None)
     card = describe_request(world, asked.id) if asked else None
@@ -95,7 +96,7 @@ def deny(desk: Desk, form: Submission, person: Person) -> Reply:
 
 
 def edit(desk: Desk, form: Submission, person: Person) -> Reply:
-    """Approves less than was asked for."""
+    """Approves a shorter duration or fewer actions than requested."""
     try:
         duration = parse_span(form.texts.get(Field.DURATION, ""), desk.now, person.tz)
     except BadDuration as bad:
@@ -120,7 +121,7 @@ def _pressed(desk: Desk, form: Submission, press: Press) -> Reply:
 
 
 def credentials(desk: Desk, form: Submission, person: Person) -> Reply:
-    """What a system asked its holder for."""
+    """Answers what a system asked the holder for."""
     return answer_window(desk, form)
 
 
@@ -129,7 +130,7 @@ def _refused(form: Submission, refused: Refused) -> Reply:
 
 
 def open_shortcut(desk: Desk, said: Shortcut, person: Person) -> bool:
-    """The request form; called on a message, what it says is the beginning of the reason."""
+    """Opens the request form. The message that the shortcut was called on begins the reason."""
     roles = describe_person(desk.world, person.id).roles
     values = {str(Field.REASON): said.quote}
     shown = open_view(desk, said.trigger, request_modal.render(roles, None, values))
@@ -143,4 +144,4 @@ FORMS: Mapping[str, Callable[[Desk, Submission, Person], Reply]] = {
     Modal.EDIT: edit,
     Modal.CREDENTIALS: credentials,
 }
-"""What happens when a modal is submitted; the other modals only inform."""
+"""The handler of each modal with inputs; the other modals only inform."""

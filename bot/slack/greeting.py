@@ -1,6 +1,5 @@
-"""Learns from Slack who we are, in the background and for as long as it takes, and then lets the rest begin.
-
-Nothing that ends access waits for it.
+"""Asks Slack for our own identity in the background until Slack answers, and then calls a function
+once. Revocations do not wait for it.
 """
 
 import logging
@@ -18,7 +17,7 @@ BACKOFF = Backoff(first=1, longest=30)
 
 
 class Greeting:
-    """`then` is called once, when Slack has answered."""
+    """A thread; `then` is called once, after Slack has answered."""
 
     def __init__(self, identity: Identity, then: Callable[[], None]) -> None:
         self._identity, self._then = identity, then
@@ -42,7 +41,7 @@ class Greeting:
                 log.info("connected to the Slack workspace %s as %s", known.team, known.bot_user)
                 self._then()
                 return
-            except Exception as error:  # whatever it is, without a next try nothing would ever come from Slack
+            except Exception as error:  # without a next try no payload would ever arrive
                 trace = None if isinstance(error, AccessBotError) else error
                 log.warning("Slack does not say who we are: %s; next try in %.0f s", error, pause, exc_info=trace)
                 self._stopping.wait(pause)

@@ -1,4 +1,5 @@
-"""Who we are in Slack: the workspace and the bot's own ids, asked once and remembered for a start without Slack."""
+"""The bot's own identity in Slack: workspace and ids, asked once and stored for a start while Slack
+is down."""
 
 import logging
 import threading
@@ -16,7 +17,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Self:
-    """Empty strings as long as nobody has asked Slack."""
+    """Empty strings until Slack has answered once."""
 
     team: str = ""
     bot_id: str = ""
@@ -44,7 +45,7 @@ class Identity:
         return self.known
 
     def authorized(self) -> AuthorizeResult:
-        """For Bolt, at every payload: no call of Slack's."""
+        """The authorization that Bolt needs for each payload, without a call to Slack."""
         return AuthorizeResult(
             enterprise_id=None,
             team_id=self.known.team or None,

@@ -1,5 +1,5 @@
-"""Where Slack comes in: each kind of payload is read, its sender is admitted or refused, and one operation is called.
-Whatever goes wrong on the way ends here, in an answer that says what to do. The tables at the end are all there is.
+"""Handles every payload of Slack: parses it, admits or refuses its sender, calls one operation, and
+turns failures into an answer. The tables at the end list the routes.
 """
 
 import logging
@@ -51,17 +51,18 @@ log = logging.getLogger(__name__)
 Body = dict[str, Any]
 Handler = Callable[[Desk, Body], Reply]
 Teller = Callable[[Desk, Body, Reply], Reply]
-"""Makes the reply to a payload out of a message that says what went wrong."""
+"""Makes the reply to a payload from a message that explains the failure."""
 
 TROUBLE = "access_trouble"
-"""Where Bolt's context carries the exception that a payload was answered with, for `Receiver` to count."""
+"""The key under which Bolt's context carries a listener's exception, so that `Receiver` can count
+it."""
 
 __all__ = ["COMMAND", "EVENTS", "SHORTCUTS", "Desk", "register"]
 
 
 def register(app: App, desk: Desk) -> None:
-    """Gives the app one listener for each kind of payload; which route is taken is looked up in our own tables,
-    because Bolt tries its listeners one after the other.
+    """Gives the app one listener for each kind of payload. Our own tables choose the route, because
+    Bolt tries its listeners one after the other.
     """
     everything = re.compile("")
     app.command(COMMAND)(_listener(desk, on_command, _by_message))
@@ -74,7 +75,8 @@ def register(app: App, desk: Desk) -> None:
 
 
 def _listener(desk: Desk, handle: Handler, tell_them: Teller) -> Callable[..., None]:
-    """Acknowledges exactly once, whatever happens: a listener that raises would leave the person without a word."""
+    """Acknowledges exactly once, also when `handle` raises: otherwise the person would get no
+    answer."""
 
     def listen(ack: Ack, body: Body, context: BoltContext) -> None:
         try:
@@ -88,7 +90,8 @@ def _listener(desk: Desk, handle: Handler, tell_them: Teller) -> Callable[..., N
 
 
 def _suggestion_listener(desk: Desk) -> Callable[..., None]:
-    """Acknowledges with the matching options at once, and with none when anything fails: Slack shows no words there."""
+    """Acknowledges with the matching options, or with none when anything fails: Slack shows no text
+    in a menu."""
 
     def listen(ack: Ack, body: Body, context: BoltContext) -> None:
         try:
@@ -107,8 +110,8 @@ def _suggestion_listener(desk: Desk) -> Callable[..., None]:
 
 
 def _event_listener(desk: Desk) -> Callable[..., BoltResponse]:
-    """Answers 503 only when the database could not store the event, so that Slack sends it again; an event that can't
-    be understood could not be the next time either."""
+    """Answers 503 only when the database could not store the event, so that Slack sends it again.
+    An event that can't be parsed would fail the next time, too."""
 
     def listen(body: Body, context: BoltContext) -> BoltResponse:
         try:
@@ -126,7 +129,7 @@ def _event_listener(desk: Desk) -> Callable[..., BoltResponse]:
 
 
 def _outside(error: Exception, context: BoltContext) -> BoltResponse:
-    """Bolt failed on a payload that no listener of ours has seen."""
+    """Answers a payload on which Bolt itself failed."""
     context[TROUBLE] = NotUnderstood(error)
     log.debug("Bolt failed on a payload", exc_info=error)
     return BoltResponse(status=200, body="")
@@ -168,7 +171,8 @@ def on_shortcut(desk: Desk, body: Body) -> Reply:
 
 
 def on_suggestion(desk: Desk, body: Body) -> list[Element]:
-    """The options for what was typed. Nobody is looked up and nothing is recorded: this comes with every letter."""
+    """The options for the typed text. It looks nobody up and records nothing, because Slack asks at
+    every letter."""
     said = suggestion_from(body)
     search = SEARCHES.get(said.action)
     return [] if search is None or foreign(desk, said) else search(desk.world, said)
@@ -209,18 +213,19 @@ def _groups_changed(world: World, said: Happening) -> None:
 
 
 def _apology(desk: Desk, body: Body, error: Exception, tell_them: Teller) -> Reply:
-    """Never raises: the last thing that can still be done is to acknowledge."""
+    """Never raises, so that the payload is acknowledged in any case."""
     try:
         return tell_them(desk, body, _explained(desk, body, error))
     except StorageUnavailable as down:
         return {} if isinstance(error, StorageUnavailable) else _apology(desk, body, down, tell_them)
     except Exception:
-        log.exception("nobody could be told")
+        log.exception("the person could not be notified")
         return {}
 
 
 def _explained(desk: Desk, body: Body, error: Exception) -> Reply:
-    """What the person reads about an exception; one that nobody foresaw gets a reference that finds it in the log."""
+    """The message for a person about an exception. An unexpected one gets a reference, which is in
+    the log, too."""
     if isinstance(error, BadPayload):
         refuse_action(desk.world, sender_in(body), "send", Refused(str(error)))
         return answers.refused(str(error))
@@ -241,15 +246,15 @@ def _in_form(desk: Desk, body: Body, said: Reply) -> Reply:
 
 
 def in_form(body: Body, said: Reply) -> Reply:
-    """At the first input, so that nothing typed is lost."""
+    """Shows the message at the first input of the modal, so that the typed text stays."""
     if first := input_in(body):
         return {"response_action": "errors", "errors": {first: said["text"]}}
     return become("Not possible", said["text"])
 
 
 def _by_modal(desk: Desk, body: Body, said: Reply) -> Reply:
-    """The reply to a press carries no words. The trigger still does, unless it was used: then a message follows,
-    if the database can take it."""
+    """Opens a modal with the message, because the reply to a press can't carry text. If the trigger
+    was used already, queues a private reply."""
     try:
         told = open_view(desk, trigger_in(body), request_modal.notice("Not possible", said["text"]))
     except Exception:
@@ -265,7 +270,7 @@ def _by_modal(desk: Desk, body: Body, said: Reply) -> Reply:
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """An event that we subscribe to; `known` asks Slack who it is about before anything is shown to them."""
+    """An event that we subscribe to; with `known` its person is looked up before `run`."""
 
     run: Callable[[World, Happening], None]
     known: bool = False
@@ -273,7 +278,7 @@ class Subscription:
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """A shortcut as the manifest declares it; `kind` is Slack's: global or message."""
+    """A shortcut as the manifest declares it; `kind` is Slack's word: global or message."""
 
     id: Shortcut
     kind: str
@@ -284,7 +289,7 @@ class Opening:
 COMMAND = "/access"
 
 SEARCHES: Mapping[str, Callable[[World, Suggestion], list[Element]]] = {Action.CHOOSE_ROLE: _search_roles}
-"""Menus that are searched as people type, by their `action_id`."""
+"""Menus with options that depend on the typed text, by `action_id`."""
 
 SHORTCUTS = (
     Opening(Shortcut.REQUEST, "global", "Request access", "Ask for temporary production access"),

@@ -1,4 +1,4 @@
-"""Reads pages of long lists, for the command that asks for a list and for the More button below each page."""
+"""Reads one page of a long list, for a command or for the More button below a page."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -16,7 +16,7 @@ from bot.slack.views._fit import FIRST, Place
 
 Message = dict[str, Any]
 LONGEST = 100
-"""Characters of a search; a button has to carry them."""
+"""Characters of a search at most, because a button carries them."""
 
 
 def my_access(world: World, person: str, place: Place = FIRST) -> Message:
@@ -24,7 +24,7 @@ def my_access(world: World, person: str, place: Place = FIRST) -> Message:
 
 
 def roles(world: World, person: str, words: str, place: Place = FIRST) -> Message:
-    """One role in full where `words` are its name, else the roles that match them."""
+    """One role in full if `words` are its name, else the roles that match them."""
     if (named := readable_role(world, person, words)) is not None:
         return lists.role(named)
     open_roles = roles_open_to(world, person)
@@ -52,7 +52,8 @@ def _findings(world: World, lead: str, place: Place) -> Message:
 
 
 def from_more(value: str) -> dict[str, Any]:
-    """What a More button carries. Raises BadPayload for anything else: a button's value can be forged."""
+    """The value of a More button. Raises BadPayload for any other value, because it can be
+    forged."""
     try:
         given = json.loads(value)
         fields, known = LISTS[given["list"]][0], {"list": str, "start": int, "after": str}
@@ -67,7 +68,8 @@ def from_more(value: str) -> dict[str, Any]:
 
 
 def page(world: World, person: str, given: Mapping[str, Any]) -> Message:
-    """The page that a More button asked for, as the list is now and as far as the person may see it now."""
+    """The page that a More button asked for, from the current list and with the person's current
+    authority."""
     fields, read = LISTS[given["list"]]
     return read(world, person, *(given[name] for name in fields), Place(given["start"], given["after"]))
 
@@ -79,4 +81,4 @@ LISTS: Mapping[str, tuple[tuple[str, ...], Callable[..., Message]]] = {
     "revoke": (("person", "role"), to_revoke),
     "findings": ((), _findings),
 }
-"""By the name in the button: the words that it carries, and what reads the page."""
+"""By the name in the button: the fields that it carries, and the function that reads the page."""

@@ -1,6 +1,4 @@
-"""Asks Slack who people are and who is in which group, and keeps the answers for everybody. It decides nothing: who
-counts as a full member is said in `core/model.py`.
-"""
+"""Looks up people and user groups in Slack, and records them."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -23,8 +21,8 @@ PAGE = 200
 
 
 class SlackPeople:
-    """`client` should give up within a few seconds: somebody may be waiting for the answer. `team` gives the id of
-    our workspace, or "" as long as it is not known."""
+    """`client` should give up within a few seconds, because a person may wait for the answer.
+    `team` gives the id of our workspace, or "" while it is unknown."""
 
     def __init__(self, client: WebClient, world: World, team: Callable[[], str]) -> None:
         self._client, self._call, self._world, self._team = client, Caller(client), world, team
@@ -32,9 +30,9 @@ class SlackPeople:
         self._begun = self._done = 0
 
     def look_up(self, person: str) -> Person:
-        """The person as Slack describes them at this moment; one whom Slack doesn't know is a stranger.
+        """The person as Slack describes them now; a person unknown to Slack is a stranger.
 
-        Raises SystemUnavailable when Slack doesn't say.
+        Raises SystemUnavailable when Slack does not answer.
         """
         now = self._world.now()
         try:
@@ -46,7 +44,7 @@ class SlackPeople:
         return person_from(answer["user"], now, self._team())
 
     def confirm(self, person: str, groups: bool) -> Person:
-        """The person, and with `groups` who is in which group, both asked of Slack now and side by side. Raises what
+        """Looks up the person, and with `groups` reads all groups at the same time. Raises what
         `look_up` and `refresh_groups` do."""
         if not groups:
             return self.look_up(person)
@@ -56,9 +54,10 @@ class SlackPeople:
             return found.result()
 
     def refresh_groups(self) -> None:
-        """Reads every user group with its members. All who ask before a call begins share it: usergroups.list may be
-        called about 20 times a minute, and gives every group at once, while usergroups.users.list may be called no
-        more often and gives one (https://docs.slack.dev/apis/web-api/rate-limits).
+        """Reads every user group with its members. Callers who arrive before a call begins share
+        it: Slack allows about 20 calls of usergroups.list a minute, which gives every group, and no
+        more of usergroups.users.list, which gives one
+        (https://docs.slack.dev/apis/web-api/rate-limits).
 
         Raises SystemUnavailable, SystemRefused and StorageUnavailable.
         """
@@ -77,8 +76,8 @@ class SlackPeople:
         record_groups(self._world, [(g["id"], g["handle"], g.get("users") or []) for g in living], now)
 
     def refresh_people(self) -> None:
-        """Reads every member of the workspace, page by page, and the e-mails in roles.toml that are still unknown.
-        Waits when Slack asks for a pause."""
+        """Reads every member of the workspace, page by page, and the e-mails in roles.toml that are
+        still unknown. Waits when Slack asks for a pause."""
         now = self._world.now()
         for page in pages(patient(self._client), "users.list", limit=PAGE):
             record_people(self._world, [person_from(user, now, self._team()) for user in page.get("members", [])])
@@ -89,9 +88,10 @@ class SlackPeople:
         record_emails(self._world, emails)
 
     def resolve(self, refs: Sequence[str]) -> None:
-        """Asks for whom these references of roles.toml stand, as far as nobody has asked meanwhile."""
+        """Looks up these references of roles.toml, except those that another thread has looked up
+        meanwhile."""
         with self._resolving:
-            refs = unresolved(self._world, refs)  # another thread may have asked meanwhile
+            refs = unresolved(self._world, refs)  # another thread may have looked them up
             if any(classify(ref) != "email" for ref in refs):
                 self.refresh_groups()
             emails = [ref for ref in refs if classify(ref) == "email"]
@@ -106,13 +106,14 @@ class SlackPeople:
         except SystemRefused as refused:
             if refused.code != "users_not_found":
                 raise
-            return  # nobody has that address, so it stands for nobody
+            return  # no account has that address
         record_people(self._world, [person_from(answer["user"], self._world.now(), self._team())])
 
 
 def person_from(user: dict[str, Any], now: int, team: str) -> Person:
-    """A user object of Slack as a Person (https://docs.slack.dev/reference/objects/user-object). Whoever is not in
-    `team` is a stranger, unless an Enterprise organisation has them in several workspaces."""
+    """A user object of Slack as a Person (https://docs.slack.dev/reference/objects/user-object). An
+    account outside `team` is a stranger, unless an Enterprise organisation has it in several
+    workspaces."""
     profile = user.get("profile") or {}
     teams = {str(user.get("team_id") or ""), *(user.get("enterprise_user") or {}).get("teams", ())}
     return Person(

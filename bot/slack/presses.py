@@ -59,8 +59,8 @@ class Route:
 
 
 def on_press(desk: Desk, click: Click) -> None:
-    """Does what a button says, or refuses who pressed it. Raises StorageUnavailable, and BadPayload for a forged
-    value."""
+    """Does what a button says, or refuses who pressed it. Raises StorageUnavailable, and BadPayload
+    for a forged value."""
     route = PRESSES.get(click.action, UNKNOWN)
     person = route.admit(desk, click, click.action)
     if isinstance(person, Refused):
@@ -112,7 +112,7 @@ def approve(world: World, click: Click, person: Person) -> None:
 
 
 def _decision_form(action: str, form: Callable[[RequestCard], View]) -> Callable[[Desk, Click, Person], None]:
-    """Opens a form about a request for somebody who may decide on it."""
+    """Opens a form about a request, if the person may decide on it."""
 
     def run(desk: Desk, click: Click, person: Person) -> None:
         stopped = begin_decision(desk.world, click.value, person.id, action)
@@ -130,7 +130,8 @@ def _decision_form(action: str, form: Callable[[RequestCard], View]) -> Callable
 
 
 def credentials(desk: Desk, click: Click, person: Person) -> None:
-    """Shows the credentials to the holder. A token that could not be shown never works, and the earlier one stays."""
+    """Shows the credentials to the holder. A token that could not be shown never works, and the
+    earlier one stays."""
     shown = do_once(desk.world, click.key, lambda w: show_credentials(w, click.value, person.id))
     if not isinstance(shown, Credentials):
         return reply_outcome(desk.world, click, shown)
@@ -170,7 +171,7 @@ def cancel(world: World, click: Click, person: Person) -> None:
 
 
 def ask(desk: Desk, click: Click, person: Person) -> None:
-    """The request form, for the role in the button's value if it names one that they may ask for."""
+    """Opens the request form, with the role of the button if the person may ask for it."""
     roles = describe_person(desk.world, person.id).roles
     chosen = next((role for role in roles if role.name == click.value), None)
     if chosen is None and click.value != home.NO_ROLE:
@@ -182,7 +183,7 @@ def ask(desk: Desk, click: Click, person: Person) -> None:
 
 
 def ask_again(desk: Desk, click: Click, person: Person) -> None:
-    """The request form with role, duration and reason of an earlier request."""
+    """Opens the request form with role, duration, reason and ticket of an earlier request."""
     found = past_request(desk.world, person.id, click.value)
     if isinstance(found, Refused):
         _open(desk, click, request_modal.notice("Ask again", found.reason))
@@ -205,7 +206,7 @@ def home_page(world: World, click: Click, person: Person) -> None:
 
 
 def choose_role(desk: Desk, click: Click, person: Person) -> None:
-    """Shows what the chosen role needs; what was typed into the form stays."""
+    """Shows the inputs of the chosen role; the typed text stays."""
     roles = describe_person(desk.world, person.id).roles
     chosen = next((role for role in roles if role.name == click.value), None)
     if chosen is not None and click.view:
@@ -226,7 +227,7 @@ def revoke(world: World, click: Click, person: Person) -> None:
 
 
 def acknowledge(world: World, click: Click, person: Person) -> None:
-    """The message shows that it counts."""
+    """The alarm message shows the acknowledgement."""
     reply_outcome(world, click, acknowledge_end(world, person.id, click.value))
     _redraw_home(world, click)
 
@@ -257,12 +258,13 @@ def audit_older(world: World, click: Click, person: Person) -> None:
 
 
 def more(world: World, click: Click, person: Person) -> None:
-    """The next page of a list is read, and the reader's authority checked, when the page is shown."""
+    """The next page of a list is read, and the reader's authority checked, when the page is
+    shown."""
     leave_answer(world, person.id, click.channel, "page", page=from_more(click.value))
 
 
 def outdated(desk: Desk, click: Click, person: Person) -> None:
-    """A button that this version doesn't know: old, or forged."""
+    """Answers a button that this version doesn't know: an old or a forged one."""
     log.info("unknown action %r was pressed", click.action[:80])
     reply_text(desk.world, click, "This button does nothing any more. /access list shows what you can do now.")
 
@@ -295,9 +297,9 @@ PRESSES: Mapping[str, Route] = {
 """What each button does, by its `action_id`."""
 
 OF_GRANT = frozenset({Action.SHOW_CREDENTIALS, Action.RENEW, Action.DONE})
-"""Buttons of direct messages, with the grant as their value."""
+"""Buttons of direct messages, with the id of the grant as value."""
 
 OF_LIST = OF_GRANT | {Action.CANCEL}
-"""Buttons of an answer that lists what its reader has."""
+"""Buttons of a private list of the reader's own access."""
 
 UNKNOWN = Route(outdated, admit_unconfirmed)

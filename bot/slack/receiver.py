@@ -24,10 +24,11 @@ log = logging.getLogger(__name__)
 THREADS = 32
 
 MOST_OF_ONE = 8
-"""Payloads of one person that are worked on at once; the others wait for these, so that all others find a thread."""
+"""Payloads of one person that are handled at once; further ones wait, so that other people find a
+free thread."""
 
 ANSWER_WITHIN = 2.7
-"""Seconds after which the answer is sent whether the listener has returned or not."""
+"""Seconds after which the answer is sent even if the listener has not returned."""
 
 KINDS = frozenset(
     {
@@ -50,7 +51,7 @@ NOT_UNDERSTOOD = "Slack sent something that can't be understood here. Nothing wa
 
 
 _Task = tuple["Future[BoltResponse]", object]
-"""A payload and where its answer goes."""
+"""A payload and the future of its answer."""
 
 
 class Receiver:
@@ -71,8 +72,8 @@ class Receiver:
         self._waiting: dict[str, deque[_Task]] = {}
 
     def submit(self, payload: object) -> "Future[BoltResponse]":
-        """Starts the work on a payload, whatever JSON it is, or lets it wait for earlier ones of the same person. The
-        future never raises."""
+        """Starts to handle a payload of any JSON type, or queues it behind earlier ones of the same
+        person. The future never raises."""
         person, task = _person_in(payload), (Future[BoltResponse](), payload)
         with self._lock:
             if self._busy.get(person, 0) >= MOST_OF_ONE and person:
@@ -95,7 +96,7 @@ class Receiver:
                 return
 
     def _goes_behind_others(self, person: str, task: "_Task") -> bool:
-        """False at a stop, when the pool takes nothing new."""
+        """Submits it again; False while the pool shuts down."""
         try:
             self._pool.submit(self._work, person, task)
         except RuntimeError:
@@ -113,11 +114,11 @@ class Receiver:
         return None
 
     def close(self) -> None:
-        """Waits for the listeners that have not returned. Nothing may be submitted any more."""
+        """Waits for the listeners that have not returned. No payload may be submitted after it."""
         self._pool.shutdown()
 
     def late(self, payload: object) -> BoltResponse:
-        """The answer to a payload whose listener has not returned in time and goes on."""
+        """The answer to a payload whose listener did not return in time."""
         kind = kind_of(payload)
         self._count(kind, "late", f"{kind}: no answer within {ANSWER_WITHIN} s")
         if kind == "event_callback":
@@ -125,7 +126,7 @@ class Receiver:
         return _answer_to(kind, payload, LATE)
 
     def unreadable(self, why: str) -> BoltResponse:
-        """The answer to a body that holds no payload."""
+        """The answer to a body without a payload."""
         self._count("other", "not_understood", f"a body that can't be read: {why}")
         return BoltResponse(status=200, body="")
 
@@ -168,7 +169,7 @@ class Receiver:
 
 
 def kind_of(payload: object) -> str:
-    """What a payload is, as a label of the metric."""
+    """The kind of a payload, as a label of the metric."""
     if not isinstance(payload, dict):
         return "other"
     if isinstance(kind := payload.get("type"), str) and kind in KINDS:
@@ -186,7 +187,7 @@ def _name(kind: str, payload: Body) -> str:
 
 
 def _answer_to(kind: str, payload: object, words: str) -> BoltResponse:
-    """Where the answer can carry words, it does."""
+    """An answer with `words`, if that kind of answer can carry text."""
     if kind == "command":
         return BoltResponse(status=200, body=_private(words))
     if kind == "view_submission" and isinstance(payload, dict):
@@ -199,7 +200,7 @@ def _private(words: str) -> dict[str, Any]:
 
 
 def _person_in(payload: object) -> str:
-    """Who sent a payload, or "" where that can't be told."""
+    """The id of the sender, or "" if the payload has none."""
     if not isinstance(payload, dict):
         return ""
     user = payload.get("user") or payload.get("user_id")

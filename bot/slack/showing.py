@@ -1,5 +1,5 @@
-"""Show credentials: the one window with secrets in it. A token is there at once; what other systems make comes into it
-as they answer, because Slack waits three seconds and a system may take ten. Nothing of it is kept.
+"""Shows credentials in a modal: the token at once, and those of other systems as they answer,
+because Slack waits three seconds and a system may take ten. Nothing in the modal is stored.
 """
 
 import logging
@@ -22,22 +22,24 @@ from bot.slack.views import credentials_modal, request_modal
 log = logging.getLogger(__name__)
 
 AT_ONCE = 2.0
-"""Seconds that a sent window waits for its answer; Slack gives up after three."""
+"""Seconds that the answer to a submitted window waits for systems; Slack gives up after three."""
 
 ACKED = 1.0
-"""Seconds after which Slack has surely taken the answer to a sent window: a later change must not come before it."""
+"""Seconds after which Slack has applied the answer to a submitted window, so that a change can't
+overtake it."""
 
 TRIES, PAUSE, LONGEST_PAUSE = 3, 1, 10
-"""How often a change that Slack did not take is tried, and the seconds between: what it shows is nowhere else."""
+"""How often a failed change is tried, and the seconds between two tries: its content is nowhere
+else."""
 
 OVERTAKEN = "you pressed again meanwhile: the newer window has what works."
 NOT_TAKEN = "Slack can't show what the systems gave; it may be too long. The bot's log has the reason: tell your leads."
 
 
 def show_window(desk: Desk, trigger: str, shown: Credentials) -> bool:
-    """Opens the window for credentials that were just made; False when Slack would not. What the systems add comes
-    into it later. A token that could not be shown never works. Where nobody knows whether it is shown, it works, and so
-    does the earlier one: the next that is shown replaces both."""
+    """Opens the window for new credentials; False when Slack refused. The credentials of systems
+    are added later. A token that was not shown never works. If it is unknown whether the token was
+    shown, it works beside the earlier one until the next that is shown replaces both."""
     try:
         view = describe_grant(desk.world, shown.grant.id)
         opened = open_named_window(desk, trigger, credentials_modal.render(shown, view, {})) if view else None
@@ -56,7 +58,7 @@ def show_window(desk: Desk, trigger: str, shown: Credentials) -> bool:
 
 
 def answer_window(desk: Desk, form: Submission) -> dict[str, Any]:
-    """The holder has sent what a system asked for: everything is made anew with it. Gives the answer for Slack."""
+    """Makes all credentials again with what the holder typed. Gives the answer for Slack."""
     shown = show_credentials(desk.world, form.metadata, form.person)
     view = describe_grant(desk.world, form.metadata)
     if not isinstance(shown, Credentials) or view is None:
@@ -83,7 +85,7 @@ def _said(answer: Future[Answer]) -> Answer:
 
 
 class _Window:
-    """One that is open, and what the systems have said for it."""
+    """An open window, and the answers of the systems so far."""
 
     def __init__(
         self, desk: Desk, opened: Opened, shown: Credentials, view: GrantView, known: Mapping[str, Answer]
@@ -93,13 +95,14 @@ class _Window:
         self._lock, self._over = threading.Lock(), False
 
     def await_all(self, answers: Mapping[str, Future[Answer]]) -> None:
-        """Shows each when it is there; those that come at the same moment together."""
+        """Shows each answer when it arrives; answers that arrive at the same moment are shown
+        together."""
         for system, answer in answers.items():
             answer.add_done_callback(partial(self._came, system))
 
     def _came(self, system: str, answer: Future[Answer]) -> None:
         if answer.cancelled() and not self._opened.hash:
-            return  # it was sent once more, and what came of that is newer
+            return  # the holder submitted it again, so that answer is newer
         self._known[system] = _said(answer)
         with self._lock:
             if len(self._known) > self._seen and not self._over:
@@ -107,7 +110,7 @@ class _Window:
                 self._show(credentials_modal.render(self._shown, self._view, dict(self._known)))
 
     def _show(self, view: View) -> None:
-        """The hash keeps us from what stands there since, like the answer to what the holder has sent."""
+        """Changes the window, unless its hash shows that something else has changed it."""
         for _ in range(TRIES):
             try:
                 self._opened = change_window(self._desk, self._opened, view)
@@ -122,7 +125,8 @@ class _Window:
                 break
 
     def _refused(self, refused: SystemRefused) -> None:
-        """It was closed, or Slack takes no such view; then it must not go on saying that a system is being asked."""
+        """Stops changing a window that was closed. If Slack rejects the view itself, a notice
+        replaces it."""
         self._over = True
         if refused.code not in USUAL:
             log.error("Slack did not take the window for %s: %s", self._shown.grant.id, refused)

@@ -1,7 +1,5 @@
-"""Keeps one Socket Mode connection alive and says whether it really is. It doesn't know what comes through it.
-
-Everything that matters is done without it: ends, deliveries and checks go on while Slack is away.
-"""
+"""Keeps one Socket Mode connection alive, reports whether it works, and acknowledges every
+envelope."""
 
 import contextlib
 import json
@@ -28,7 +26,7 @@ from bot.slack.receiver import Receiver
 log = logging.getLogger(__name__)
 
 PING = 10
-"""Seconds between our pings; Slack's pong to one of them is the only proof that a connection is not deaf."""
+"""Seconds between our pings; only Slack's pong proves that messages still arrive."""
 
 DEAF = 4 * PING
 
@@ -36,16 +34,18 @@ BACKOFF = Backoff(first=1, longest=30)
 """Between two tries to connect."""
 
 GONE = getattr(select, "POLLRDHUP", 0) | select.POLLHUP | select.POLLERR
-"""What the kernel says of a connection that the other side has cut; Slack's client reads on from it for ever."""
+"""Poll events of a connection that the other side has closed; Slack's client would go on reading
+from it."""
 
 
 _Given = tuple[float, "Future[BoltResponse]", Callable[[], None]]
-"""When the answer to a payload is late, the answer, and what to do then."""
+"""The time at which an answer is late, the answer, and a function to call then."""
 
 
 class _Unread(ssl.SSLContext):
-    """Reads the certificates that it trusts when the first connection needs them, which takes as long as a tenth of
-    the start; Slack's client would read them for a connection without TLS too, the sandbox's."""
+    """Loads the trusted certificates for the first TLS connection only. Loading takes a tenth of
+    the start, and Slack's client would load them also for a connection without TLS, as to the
+    sandbox."""
 
     _read = False
 
@@ -57,8 +57,8 @@ class _Unread(ssl.SSLContext):
 
 
 class Socket:
-    """`client` opens the connections and nothing else; `workers` threads hand payloads on. `receiver`
-    answers them; without one, a new one does that hands them to `app`."""
+    """`client` opens the connections; `workers` threads hand payloads on to `receiver`, by default
+    a new one for `app`."""
 
     def __init__(
         self, app: App, app_token: str, client: WebClient, workers: int = 10, receiver: Receiver | None = None
@@ -78,17 +78,20 @@ class Socket:
         self._connected_at = 0.0
 
     def start(self) -> None:
-        """Returns at once; the first connection is made, and later ones are replaced, in the background."""
+        """Returns at once; the first connection is made, and later ones are replaced, in the
+        background."""
         self._keeper.start()
         self._watcher.start()
 
     def look(self) -> None:
-        """Calls whoever keeps the connection as soon as it is lost; to be called once a second."""
+        """Wakes the thread that keeps the connection when it is lost; to be called once a
+        second."""
         if not self.well():
             self._called.set()
 
     def well(self) -> bool:
-        """Connected, not cut, and answered lately: a wedged connection looks alive for hours."""
+        """Connected, not cut, and answered by a recent pong: a broken connection can look alive for
+        hours."""
         client = self._handler.client
         return client.is_connected() and not self._is_cut() and time.time() - self._last_answer() < DEAF
 
@@ -103,7 +106,7 @@ class Socket:
         return any(event & GONE for _, event in poller.poll(0))
 
     def close(self) -> None:
-        """Takes nothing new, finishes and acknowledges what came in, and only then hangs up."""
+        """Takes no new payloads, finishes and acknowledges the others, and then disconnects."""
         self._stopping.set()
         self._called.set()
         if self._keeper.is_alive():
@@ -121,15 +124,16 @@ class Socket:
         self._handler.close()  # type: ignore[no-untyped-call]
 
     def _wake_reader(self) -> None:
-        """The client would sit out the three seconds that its reader waits for the next frame."""
+        """Ends the reader at once, which would otherwise wait up to three seconds for the next
+        frame."""
         session = self._handler.client.current_session
         with contextlib.suppress(OSError):
             if session is not None and session.sock is not None:
                 session.sock.shutdown(socket.SHUT_RD)
 
     def _answer(self, client: BaseSocketModeClient, message: dict[str, Any], raw: str | None) -> None:
-        """Acknowledges every envelope within Slack's three seconds; one whose event the database could not store is
-        left open, so that Slack sends it again."""
+        """Acknowledges every envelope within Slack's three seconds, except an event that the
+        database could not store: Slack sends that again."""
         if not isinstance(envelope := message.get("envelope_id"), str):
             return
         payload = message.get("payload")
@@ -151,7 +155,8 @@ class Socket:
         self._given.put((time.monotonic() + self._receiver.within, future, too_late))
 
     def _watch(self) -> None:
-        """Answers payloads whose listeners take too long. All may take equally long, so the oldest is late first."""
+        """Answers payloads whose listeners take too long. All have the same time, so the oldest is
+        late first."""
         while (given := self._given.get()) is not None:
             until, future, too_late = given
             wait([future], max(0.0, until - time.monotonic()))
@@ -177,7 +182,7 @@ class Socket:
                 continue
             try:
                 self._connect()
-            except Exception as error:  # whatever it is, the next try is the answer to it
+            except Exception as error:  # any failure is answered by the next try
                 pause = next(pauses)
                 log.warning("no connection to Slack yet (%s); next try in %.0f s", error, pause)
                 self._stopping.wait(pause)
