@@ -46,16 +46,16 @@ from storage import audit
 from storage.database import Database
 
 LISTENERS = 32
-"""Threads that handle what people do in Slack; each is busy for milliseconds."""
+"""Threads that run Slack's listeners; each is busy for milliseconds."""
 
 PATIENCE = 2.5
-"""Seconds to wait for a locked database: who typed a command must hear within Slack's three that it
-can't be done."""
+"""Seconds to wait for a locked database, so that a command is answered within Slack's three
+seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """What every verb needs, the command line included: rows, roles, keys and a clock."""
+    """The services that every command needs, also on the command line."""
 
     settings: Settings
     roles: RolesFile
@@ -67,7 +67,7 @@ class Base:
 
 
 class Bell:
-    """Rings for whoever has been told to listen, when a commit left work or set a deadline."""
+    """Calls its subscribers after a commit that queued work or set a deadline."""
 
     def __init__(self) -> None:
         self._heard: list[Callable[[frozenset[Queue], int | None], None]] = []
@@ -82,9 +82,9 @@ class Bell:
 
 def build_base(settings: Settings, source: Source, *, only_ending: bool = False, clock: Clock | None = None) -> Base:
     """Opens nothing yet. Raises ConfigError when roles.toml can't be read, unless access is only to
-    be ended.
+    be ended (`only_ending`).
 
-    Only `bot/in_sandbox.py` brings a clock of its own; every other process goes by the machine's.
+    Only `bot/in_sandbox.py` brings its own clock.
     """
     roles = RolesFile(settings.roles_path, settings.environ, only_ending)
     db, signer, bell = Database(settings.database_url, PATIENCE), Signer(settings.secret_keys), Bell()
@@ -104,7 +104,7 @@ def build_delivery(base: Base, world: World, client: WebClient, people: SlackPeo
 
 
 def build_revocations(world: World, health: Health) -> UnwrittenRevocations:
-    """For ends that can't be written: their connectors forget nothing for good."""
+    """The revocations for an outage of the database; their connectors write nothing."""
     tools = build_tools(world)
     marks = UnwrittenMarks(tools.marks)
     systems = build_systems(world, replace(tools, marks=marks))
@@ -112,7 +112,7 @@ def build_revocations(world: World, health: Health) -> UnwrittenRevocations:
 
 
 def build_systems(world: World, tools: Tools | None = None) -> Systems:
-    """The connectors of all systems, as roles.toml has them at each moment."""
+    """The connectors of all systems in the current roles.toml."""
     return Systems(lambda name: world.policy().systems.get(name), tools or build_tools(world))
 
 
@@ -121,7 +121,7 @@ def build_tools(world: World) -> Tools:
 
 
 def ca_keys(world: World, systems: Systems, wanted: str = "") -> list[tuple[str, str]]:
-    """The ssh systems, or the `wanted` one, each with the line of its CA's public key. Raises
+    """The ssh systems, or only `wanted`, each with its CA's public key line. Raises
     SystemUnavailable and SystemRefused."""
     names = [each.name for each in world.policy().systems.values() if each.connector == "ssh"]
     connectors = ((name, systems.of(name, "ssh")) for name in names if wanted in ("", name))
@@ -129,16 +129,14 @@ def ca_keys(world: World, systems: Systems, wanted: str = "") -> list[tuple[str,
 
 
 def build_hands(base: Base) -> Delivery:
-    """Delivery for a process without Slack and without threads: of its queues only END and START
-    may be drained."""
+    """A delivery without Slack and threads; only its queues END and START may be drained."""
     client = slack_client(base.settings, timeout=1)
     people = SlackPeople(client, base.world, lambda: "")
     return build_delivery(base, base.world, client, people, UsageMeter(base.world))
 
 
 def slack_client(settings: Settings, timeout: int) -> WebClient:
-    """A client of ours: it never retries by itself, because only delivery knows what may be
-    repeated."""
+    """A client without retries of its own, because only delivery knows what may be repeated."""
     url = settings.slack_api_url
     tls = _tls() if url.startswith("https:") else None
     return WebClient(token=settings.slack_bot_token, base_url=url, timeout=timeout, ssl=tls, retry_handlers=[])
@@ -146,12 +144,12 @@ def slack_client(settings: Settings, timeout: int) -> WebClient:
 
 @cache
 def _tls() -> ssl.SSLContext:
-    """Made once, because reading all certificates takes longer than the call they are for."""
+    """Made once, because loading the certificates takes longer than a call."""
     return ssl.create_default_context()
 
 
 def build_bolt(base: Base, identity: Identity) -> App:
-    """The Bolt app with all our listeners. Everything is passed explicitly, nothing is read from
+    """The Bolt app with all our listeners. Its settings are passed explicitly, none is read from
     the environment."""
     quick = slack_client(base.settings, timeout=2)
     bolt = App(
@@ -171,7 +169,7 @@ def build_bolt(base: Base, identity: Identity) -> App:
 
 
 def build_slack_events(base: Base, identity: Identity, registry: CollectorRegistry) -> SlackEvents:
-    """For HTTP mode only: without a signing secret there is nothing to verify with."""
+    """For HTTP mode only, which has a signing secret."""
     receiver = Receiver(build_bolt(base, identity).dispatch, registry)
     verifier = SignatureVerifier(base.settings.slack_signing_secret)
     return SlackEvents(receiver, Signatures(verifier, registry))

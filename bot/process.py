@@ -1,5 +1,4 @@
-"""Runs one process of the bot: starts its parts in order, serves HTTP, and stops the parts in
-order."""
+"""Runs one process: starts its parts in order, serves HTTP, and stops the parts in order."""
 
 import logging
 import signal
@@ -64,16 +63,16 @@ from bot.write_watch import WriteWatch
 log = logging.getLogger(__name__)
 
 CHECK_HOLDERS_EVERY = 10
-"""Seconds; with `record_people.WITHIN`, so that every holder is looked up once a minute."""
+"""Seconds; with `record_people.WITHIN` every holder is looked up once a minute."""
 
 ASK_SYSTEMS_EVERY = 120
-"""Seconds between two questions to every connected system whether it is well."""
+"""Seconds between two health checks of every connected system."""
 
 Looks = dict[str, Callable[[], object]]
 
 
 class Worker:
-    """Delivery, the clock and, in Socket Mode, the Slack socket of one process."""
+    """The delivery, the clock and, in Socket Mode, the Slack socket of one process."""
 
     def __init__(self, base: Base, identity: Identity, meter: UsageMeter, registry: CollectorRegistry) -> None:
         settings, clock_world = base.settings, base.world.via(Source.CLOCK)
@@ -89,7 +88,7 @@ class Worker:
         self._world, self._started, self._stopping = clock_world, clock_world.now(), threading.Event()
 
     def start(self) -> None:
-        """Ends that are overdue come before anything that needs Slack."""
+        """Overdue revocations start before anything that needs Slack."""
         if self._base.db.is_sqlite:
             free_claims(self._world)
         self._base.bell.add(self._heard)
@@ -101,7 +100,7 @@ class Worker:
         self.greeting.start()
 
     def stop(self) -> None:
-        """Takes nothing new from Slack, finishes what is in hand, and leaves the rest in the
+        """Takes no new payloads from Slack, finishes the work under way, and leaves the rest in the
         outbox."""
         self._stopping.set()
         self.greeting.stop()
@@ -114,7 +113,7 @@ class Worker:
         self.delivery.stop()
 
     def ready(self) -> list[tuple[str, bool, str]]:
-        """What this process needs, whether it is well, and what is wrong."""
+        """Each part of this process: its name, whether it works, and the problem."""
         parts = [
             ("clock", self.jobs.well(), "the sweep has not run lately"),
             ("delivery", self.delivery.well() and self._watch.well(), "a queue is not worked any more"),
@@ -125,7 +124,7 @@ class Worker:
         return parts
 
     def systems(self) -> Mapping[str, str]:
-        """How each connected system is, as far as this process has seen."""
+        """The last known health of each connected system."""
         return self.delivery.health.said(self._world.policy().systems)
 
     def _heard(self, queues: frozenset[Queue], due: int | None) -> None:
@@ -133,18 +132,19 @@ class Worker:
         self.jobs.expect(due)
 
     def _listen(self) -> None:
-        """Hears what other processes commit; on SQLite the watch looks for it."""
+        """Receives the commits of other processes from PostgreSQL; on SQLite the watch polls for
+        them."""
         while not self._base.db.is_sqlite and not self._stopping.is_set():
             try:
                 self._base.db.listen(self._told, self._stopping.is_set)
             except StorageUnavailable as error:
                 log.warning("notices of other processes come late: %s", error)
-            except Exception:  # a notice of a newer version, say: what it tells is found by looking, a second later
+            except Exception:  # such as a notice of a newer version; polling finds its work a second later
                 log.exception("a notice of another process was not understood")
             self._stopping.wait(1)
 
     def _told(self, queues: list[str], due: int | None) -> None:
-        """An empty notice means that some may have been missed."""
+        """An empty notice means that notices may have been missed."""
         self._heard(frozenset(map(Queue, queues)) or frozenset(Queue), due)
 
     def _meet_slack(self) -> None:
@@ -180,19 +180,19 @@ class Worker:
         }
 
     def _check_holders(self) -> None:
-        """Looks at who has, or waits for, something: a deactivated account loses everything within
-        a minute."""
+        """Looks up every person with a grant or a request: a deactivated account loses everything
+        within a minute."""
         for person in people_to_check(self._world, self._started, CHECK_HOLDERS_EVERY):
             if self._stopping.is_set():
                 return
             try:
                 record_people(self._world, [self.people.look_up(person)])
-            except SystemRefused as error:  # about this one alone: the others have to be looked at all the same
+            except SystemRefused as error:  # about this person only, so go on with the others
                 log.warning("Slack does not say who %s is: %s", person, error)
 
 
 def reload_roles(base: Base) -> None:
-    """Reads roles.toml again if it was saved; groups and addresses that are new in it are asked of
+    """Reads roles.toml again if its file has changed, and looks up its new groups and addresses in
     Slack."""
 
     def loaded(policy: Policy) -> None:
@@ -206,7 +206,7 @@ def reload_roles(base: Base) -> None:
 
 def _roles_looks(base: Base) -> Looks:
     looks: Looks = {"roles.toml": partial(reload_roles, base)}
-    if base.db.is_sqlite:  # one process, and so one file
+    if base.db.is_sqlite:  # there is one process, so there is one file
         return looks
     return {**looks, "the roles.toml of others": RolesWatch(base.world, base.clock).look}
 
@@ -223,8 +223,8 @@ def _log_warnings(policy: Policy) -> None:
 
 
 def serve(base: Base, *, web: bool, work: bool, migrate: bool, clock_accepted_by: str = "") -> None:
-    """Runs until SIGTERM or SIGINT, then finishes what is in hand. `clock_accepted_by` is who says
-    that the machine's clock is right and the records are not, "" for nobody.
+    """Runs until SIGTERM or SIGINT, then finishes the work under way. `clock_accepted_by` names the
+    operator who confirmed that the machine's clock is right and the records are not, or is "".
 
     Raises SchemaMismatch, ClockBehind and StorageUnavailable before anything was started.
     """
@@ -256,7 +256,7 @@ def serve(base: Base, *, web: bool, work: bool, migrate: bool, clock_accepted_by
 
 
 class Part(Protocol):
-    """Something that runs beside the server, for as long as it does."""
+    """A part that runs beside the web server."""
 
     def start(self) -> None: ...
 
@@ -267,8 +267,8 @@ def _run(base: Base, meter: UsageMeter, server: uvicorn.Server, parts: Sequence[
     def stop(*_: object) -> None:
         server.should_exit = True
 
-    # uvicorn has handlers of its own while it serves, and raises the signal again afterwards, when our parts have yet
-    # to finish; one that comes before it serves must not be lost.
+    # uvicorn replaces these handlers while it serves and raises the signal again afterwards, when
+    # our parts still have to finish. A signal before it serves must not be lost either.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
     for part in parts:
@@ -276,7 +276,7 @@ def _run(base: Base, meter: UsageMeter, server: uvicorn.Server, parts: Sequence[
     try:
         server.run()
     finally:
-        log.info("stopping: finishing what is in hand")
+        log.info("stopping: finishing the work under way")
         for part in parts:
             part.stop()
         _flush(meter)
@@ -295,7 +295,7 @@ def _mark(base: Base) -> None:
     try:
         mark_time(base.world)
     except StorageUnavailable as error:
-        log.warning("the time of the stop is not kept: %s", error)  # the next start gains a minute at most
+        log.warning("the time of the stop is not kept: %s", error)  # the next start may count a minute too little
 
 
 def _ready(base: Base, worker: Worker | None, slack: SlackEvents | None) -> list[tuple[str, bool, str]]:
@@ -306,8 +306,8 @@ def _ready(base: Base, worker: Worker | None, slack: SlackEvents | None) -> list
 
 
 def _people_known(base: Base) -> bool:
-    """Whether Slack has said for whom every reference of roles.toml stands; until then a request
-    asks for its own."""
+    """Whether every reference of roles.toml was looked up; before that, a request looks up its
+    own."""
     try:
         return not base.settings.slack_bot_token or not unresolved_at_all(base.world)
     except StorageUnavailable:
@@ -318,7 +318,7 @@ def _database_answers(base: Base) -> tuple[bool, str]:
     try:
         with base.db.reading():
             base.db.row("SELECT 1")
-    except StorageUnavailable as error:  # its words name hosts and users, and anybody may ask for readiness
+    except StorageUnavailable as error:  # its text names hosts and users, and /readyz is public
         log.warning("not ready: %s", error)
         return False, NO_ANSWER
     if problem := base.db.writes.problem:

@@ -23,10 +23,10 @@ from storage.database import Database
 log = logging.getLogger(__name__)
 
 SYSTEM = "system"
-"""The actor of what nobody asked for: the clock, and what follows by itself."""
+"""The actor of events without a person: the clock, and automatic consequences."""
 
 LATE_EVENTS = frozenset({Event.GRANT_RENEWED, Event.END_ASKED, Event.GRANT_ENDED, Event.END_FAILED})
-"""After these the approval messages of a grant show what is no longer so."""
+"""Events after which the approval messages of a grant are out of date."""
 
 REFRESHING = LATE_EVENTS | {
     Event.REQUEST_ASKED,
@@ -38,23 +38,23 @@ REFRESHING = LATE_EVENTS | {
     Event.GRANT_STARTED,
     Event.GRANT_FAILED,
 }
-"""After these a message, a private answer or App Home may show what is no longer so."""
+"""Events after which a message, a private answer or App Home may be out of date."""
 
 ANSWERS_LAST = 30 * 60
-"""Seconds for which Slack takes changes of a private answer
+"""Seconds for which Slack accepts changes of a private answer
 (https://docs.slack.dev/interactivity/handling-user-interaction)."""
 
 GROUPS_LAST = 600
-"""Seconds after which groups that could not be read again decide nothing."""
+"""Seconds after which groups that could not be read again count as unknown."""
 
 HOME_LASTS = 3600
-"""Seconds after App Home was opened in which it is kept up to date."""
+"""Seconds for which App Home is kept up to date after it was opened."""
 
 MANY = f"more than {MOST_APART} different refusals in a minute"
-"""The reason that a record has in place of many different refusals."""
+"""The reason of the one record that stands for many different refusals."""
 
 POLICY_IN_FORCE = "policy in force"
-"""The key of the fact with the version of the roles.toml that a process loaded last."""
+"""The key of the version of the roles.toml that a process loaded last."""
 
 OUTDATED = Refused(
     "roles.toml was changed, and this process of the bot does not have the new one yet, so it decides nothing. Try "
@@ -62,22 +62,22 @@ OUTDATED = Refused(
 )
 
 _CROCKFORD = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", b"0123456789abcdefghjkmnpqrstvwxyz")
-"""To Crockford's base 32, in which nothing looks like something else."""
+"""From RFC 4648's base 32 to Crockford's, in which no two characters look alike."""
 
 
 def new_id(prefix: str) -> str:
-    """A name for a request (`r…`) or a grant (`g…`) that can't be guessed and can be read aloud."""
+    """An id for a request (`r…`) or a grant (`g…`) that can't be guessed and can be read aloud."""
     return prefix + b32encode(secrets.token_bytes(10)).translate(_CROCKFORD)[:11].decode()
 
 
 def unknown_person(person: str) -> Person:
-    """Somebody of whom nothing is known is a stranger, so that nobody is trusted by default."""
+    """A person without a record: a stranger, so that nobody is trusted by default."""
     return Person(person, person, "", "UTC", "", 0, stranger=True)
 
 
 @dataclass(slots=True)
 class _DirectoryCache:
-    """Version and value together, so that no thread pairs one with another's."""
+    """Version and value in one tuple, so that no thread reads a version with another value."""
 
     held: tuple[str, Directory] = ("", Directory())
 
@@ -102,7 +102,7 @@ class World:
     _directory: _DirectoryCache = field(default_factory=_DirectoryCache)
 
     def via(self, source: Source) -> "World":
-        """The same world entered by another door; the door is kept in every record."""
+        """The same world with another source, which every audit record carries."""
         return replace(self, source=source)
 
     def directory(self, however_old: bool = False) -> Directory:
@@ -173,8 +173,8 @@ class Unit(Snapshot):
         system: str = "",
         **detail: object,
     ) -> None:
-        """Adds an audit record; what it is about gives its subject, role, request and grant. What
-        shows that is brought up to date."""
+        """Adds an audit record; `about` gives its subject, role, request and grant. Messages that
+        show it are updated."""
         ids = _ids(about)
         if about is not None and event in REFRESHING:
             self.show(about)
@@ -186,13 +186,13 @@ class Unit(Snapshot):
         self.entries.append(Entry(event, actor, *ids[:2], system, *ids[2:], reason, detail))
 
     def show(self, about: Request | Grant) -> None:
-        """Brings up to date what shows this."""
+        """Updates the messages that show this request or grant."""
         self.moved[about.id] = about
 
     def note(
         self, event: Event, actor: str, *, subject: str = "", role: str = "", system: str = "", **detail: object
     ) -> None:
-        """Adds an audit record that is about no request or grant."""
+        """Adds an audit record without a request or grant."""
         self.entries.append(Entry(event, actor, subject, role, system, detail={"source": self.world.source, **detail}))
 
     def refuse(
@@ -205,8 +205,7 @@ class Unit(Snapshot):
         role: str = "",
         reason: str = "",
     ) -> Refused:
-        """Records a refusal, or counts it when it repeats one of the same minute, and hands it
-        on."""
+        """Records a refusal, or counts it if it repeats one of the same minute; returns it."""
         ids = _ids(about)
         detail = {"source": self.world.source, "action": action, "why": refused.reason}
         entry = Entry(
@@ -229,16 +228,16 @@ class Unit(Snapshot):
         return refused
 
     def do(self, *effects: Effect) -> None:
-        """Leaves work to be done after the commit."""
+        """Queues work for after the commit."""
         self.effects += effects
 
     def tell_leads(self, note: str, **facts: object) -> None:
-        """Leaves word for the security channel, if roles.toml could be read and names one."""
+        """Queues a note for the security channel, if roles.toml could be read and names one."""
         if channel := self.policy.workspace.security_channel:
             self.do(effects.tell_security(channel, note, **facts))
 
     def expect(self, *deadlines: int | None) -> None:
-        """Names deadlines that this transaction sets, so that the clock can be set to the first of
+        """Notes deadlines that this transaction sets, so that the clock wakes at the first of
         them."""
         self.due = min((at for at in (self.due, *deadlines) if at is not None), default=None)
 
@@ -281,8 +280,7 @@ def _write(u: Unit) -> frozenset[Queue]:
 
 
 def _refresh(u: Unit) -> list[Effect]:
-    """Work that updates what shows the grants and requests of this transaction, if something
-    does."""
+    """Work that updates the messages about the requests and grants of this transaction, if any."""
     if not u.moved:
         return []
     moved = [each.id for each in u.moved.values() if isinstance(each, Grant)]
@@ -302,8 +300,8 @@ def _shown(u: Unit, moved: list[str], asked: list[str]) -> bool:
 
 
 def _alarm_broken(u: Unit, broken: Break) -> None:
-    """The database may be in the hands of who forged the log, so the process says it in its own log
-    too."""
+    """Reports a broken audit log, also in the log of the process: the database may be under an
+    attacker's control."""
     log.critical("the audit log was changed behind the bot, see its record %s: %s", broken.seq, broken.why)
     known = len(u.effects)
     u.tell_leads("log_broken", seq=broken.seq, why=broken.why)
@@ -311,7 +309,7 @@ def _alarm_broken(u: Unit, broken: Break) -> None:
 
 
 def _ids(about: Request | Grant | None) -> tuple[str, str, str, str]:
-    """Subject, role, request and grant of a record about this."""
+    """Subject, role, request and grant of a record about this request or grant."""
     if about is None:
         return "", "", "", ""
     if isinstance(about, Request):
@@ -320,8 +318,7 @@ def _ids(about: Request | Grant | None) -> tuple[str, str, str, str]:
 
 
 def _systems(about: Request | Grant | None, detail: dict[str, object]) -> tuple[dict[str, object], str]:
-    """One system goes into the record's column; several go into its detail too, because a column
-    holds one."""
+    """One system goes into the record's column; several go into its detail."""
     if about is None or not about.systems:
         return detail, ""
     if len(about.systems) > 1:

@@ -1,6 +1,5 @@
-"""Counts a press that `take_press` kept, now that Slack has said who pressed; what it came to is
-told where it was pressed, unless the message itself shows it.
-"""
+"""Counts a stored press on Approve or Deny after Slack has confirmed the voter, and replies to the
+voter where the message does not show the outcome."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -20,7 +19,8 @@ Outcome = Granted | Denied | NeedsApproval | AlreadyDecided | Refused
 
 
 def earlier_voters(world: World, press: Mapping[str, Any]) -> list[str]:
-    """The people in Slack whose approvals this one would be added to. Raises StorageUnavailable."""
+    """The people in Slack whose earlier approvals count together with this one. Raises
+    StorageUnavailable."""
     if not press["approve"]:
         return []
     with world.db.reading():
@@ -29,8 +29,8 @@ def earlier_voters(world: World, press: Mapping[str, Any]) -> list[str]:
 
 
 def decide_press(world: World, press: Mapping[str, Any], voter: Person, earlier: Sequence[Person] = ()) -> Outcome:
-    """`press` is the data of a `decide` effect, `voter` and the `earlier` voters as Slack describes
-    them at this moment."""
+    """`press` is the data of a `decide` effect; `voter` and the `earlier` voters are as Slack
+    describes them now."""
     record_people(world, [voter, *earlier])
     outcome = _decide(world, press, voter)
     if left := [*_told(outcome, voter.id, str(press["channel"]))]:
@@ -40,8 +40,8 @@ def decide_press(world: World, press: Mapping[str, Any], voter: Person, earlier:
 
 
 def give_up_press(world: World, press: Mapping[str, Any], why: str = "") -> None:
-    """Slack did not say in time who pressed, or `why` it could not be counted: nothing was decided,
-    on record and told."""
+    """Drops a press that was not confirmed in time, or that could not be counted for the reason
+    `why`; records the refusal and notifies the voter."""
     why = why or "Slack did not confirm who you are"
     refused = Refused(f"{why[0].upper()}{why[1:]}, so nothing was decided. Please press again.")
     with unit(world) as u:

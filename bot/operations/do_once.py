@@ -19,7 +19,7 @@ class Repeated:
 
 @dataclass(slots=True)
 class _Wakes:
-    """What the operations inside would have woken before their work was there to be seen."""
+    """Collects the wake-ups of the inner operations, whose work is visible only after the commit."""
 
     queues: set[Queue] = field(default_factory=set)
     due: list[int] = field(default_factory=list)
@@ -30,7 +30,7 @@ class _Wakes:
 
 
 def do_together(world: World, act: Callable[[World], T]) -> T:
-    """Runs `act` with a world whose operations are all committed at its end, or not at all."""
+    """Runs `act` with a world whose operations all commit together at its end, or not at all."""
     wakes = _Wakes()
     with world.db.transaction():
         outcome = act(replace(world, wake=wakes.note, in_transaction=True))

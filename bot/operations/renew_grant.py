@@ -1,5 +1,5 @@
-"""A holder wants to keep access longer: within the limits at once, or by a new approval where the
-role says so."""
+"""Renews an active grant: at once within the limits, or by a new approval if the role requires
+it."""
 
 from dataclasses import dataclass, replace
 
@@ -46,8 +46,8 @@ def renew_grant(
     channel: str = "",
     look_up_first: bool = False,
 ) -> Outcome:
-    """Extends this person's own active grant by `duration` seconds from now (None: as long as it
-    was given for); with `look_up_first` Slack is asked before who asks.
+    """Extends this person's own active grant by `duration` seconds from now (None: by its approved
+    duration). With `look_up_first` the person is looked up in Slack before.
 
     A role with `renewal_approval` makes it a request. Raises StorageUnavailable.
     """
@@ -69,8 +69,8 @@ def renew_grant(
 def _waiting(
     u: Unit, grant: Grant, duration: int | None, reason: str, channel: str, look_up_first: bool
 ) -> Waiting | Refused | None:
-    """Where nobody knows yet who may renew or approve that, Slack is asked first; where roles.toml
-    is outdated, another process judges it."""
+    """Queues the renewal while it is unknown who may renew or approve it, or while this process has
+    an outdated roles.toml."""
     role = u.policy.roles.get(grant.role)
     if grant.state is not GrantState.ACTIVE:
         return None
@@ -119,7 +119,7 @@ def _limits(u: Unit, role: Role, grant: Grant, duration: int) -> Refused | None:
 
 
 def _still_given(role: Role, grant: Grant) -> Refused | None:
-    """Refuses more time for what roles.toml doesn't give any more."""
+    """Refuses to renew systems or actions that the role in roles.toml no longer has."""
     if set(grant.actions) <= set(role.actions) and set(grant.systems) <= set(role.systems):
         return None
     return Refused(
@@ -129,7 +129,7 @@ def _still_given(role: Role, grant: Grant) -> Refused | None:
 
 
 def _unasked(u: Unit, role: Role, grant: Grant, duration: int) -> Refused | None:
-    """What nobody approves anew opens what was approved, and adds no more at a time than that."""
+    """Limits a renewal without a new approval to the approved targets and the approved duration."""
     if role.renewal_approval:
         return None
     if (refused := as_approved(grants.leases(u.db, grant.id), u.policy.systems)) is not None:
@@ -159,7 +159,7 @@ def _ask(u: Unit, role: Role, grant: Grant, duration: int, reason: str) -> Submi
 
 
 def _renewal_request(u: Unit, role: Role, grant: Grant, duration: int, reason: str) -> Request:
-    """Asks for what the grant gives, in its first reason if no new one is given."""
+    """A request for the same access, with the first reason unless there is a new one."""
     first = requests.get(u.db, grant.request)
     words = reason or (first.reason if first else "")
     ticket = first.ticket if first else ""

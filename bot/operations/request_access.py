@@ -1,4 +1,4 @@
-"""Somebody asks for a role: refused with a reason, told what they have already, or put before the
+"""Requests a role for a person: refuses with a reason, names what they have already, or asks the
 approvers."""
 
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ from bot.operations.find_unresolved import needed_for
 from storage import facts, grants, outbox, requests
 
 MOST_REQUESTS = 30
-"""Requests of one person in MOST_WITHIN, renewals that need approval included."""
+"""Requests of one person in MOST_WITHIN, including renewals that need approval."""
 
 MOST_WITHIN = 600
 """Seconds."""
@@ -26,8 +26,8 @@ MOST_WITHIN = 600
 
 @dataclass(frozen=True, slots=True)
 class Submitted:
-    """`able` is how many people could approve it; `role` is None when roles.toml has lost it
-    meanwhile."""
+    """`able` is the number of people who could approve it; `role` is None when roles.toml no longer
+    has it."""
 
     request: Request
     role: Role | None
@@ -46,8 +46,8 @@ class AlreadyHeld:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """Taken, and judged when Slack has said who is in the groups of the role, by a process that has
-    the roles.toml in force; the answer follows."""
+    """Queued until Slack has said who is in the groups of the role, and for a process that has the
+    roles.toml in force. The answer follows."""
 
     role: str
 
@@ -56,10 +56,10 @@ Outcome = Submitted | AlreadyPending | AlreadyHeld | Refused | Waiting
 
 
 def request_access(world: World, ask: Ask, look_up_first: bool = False) -> Outcome:
-    """Stores the request and the message that asks the approvers, or says why not; with
-    `look_up_first` Slack is asked before who asks.
+    """Stores the request and the message that asks the approvers, or gives the reason why not. With
+    `look_up_first` the person is looked up in Slack before.
 
-    The person must have been recorded before (`record_people`); one who wasn't is treated as a
+    The person must have been recorded before (`record_people`); an unrecorded one is treated as a
     stranger.
     """
     with unit(world) as u:
@@ -92,8 +92,8 @@ def _already(u: Unit, ask: Ask) -> AlreadyHeld | AlreadyPending | None:
 
 
 def too_many(u: Unit, person: str, action: str, role: Role, reason: str, about: Grant | None = None) -> Refused | None:
-    """Refuses what goes beyond MOST_REQUESTS. One record tells it until the person may ask
-    again."""
+    """Refuses requests beyond MOST_REQUESTS. One record covers all refusals until the person may
+    ask again."""
     made = requests.made_between(u.db, person, u.now - MOST_WITHIN, u.now, MOST_REQUESTS)
     if len(made) < MOST_REQUESTS:
         return None
@@ -108,7 +108,7 @@ def too_many(u: Unit, person: str, action: str, role: Role, reason: str, about: 
 
 
 def _refusal_of_words(u: Unit, role: Role, ask: Ask) -> Refused | None:
-    """What can be refused whoever is in which group."""
+    """The refusals that need no group: the account, the words, the panic switch."""
     return may_ask_at_all(u.person(ask.person)) or check_words(role, ask, u.now) or u.paused(role.name, ask.person)
 
 
@@ -119,7 +119,7 @@ def _wait(u: Unit, role: Role, ask: Ask) -> Waiting | Refused:
 
 
 def wait_for_slack(u: Unit, role: Role, person: str, asked: Mapping[str, object]) -> Waiting | Refused:
-    """Keeps what was asked for until Slack has been asked, for as long as a request may wait."""
+    """Queues a request until Slack was asked, for at most as long as a request may stay pending."""
     if outbox.in_lanes(u.db, effects.ask_lane(person, "")) >= MOST_REQUESTS:
         refused = Refused(f"{MOST_REQUESTS} of your requests wait for Slack, which is the limit. Ask again later.")
         if facts.claim_key(u.db, f"too many waiting:{person}:{u.now // MOST_WITHIN}", u.now):
@@ -139,8 +139,8 @@ def _refusal(u: Unit, role: Role, ask: Ask) -> Refused | None:
 
 
 def undecidable(u: Unit, role: Role, person: str) -> Refused | None:
-    """Refuses what too few people could approve. The leads are told, once an hour for each role,
-    however often it is asked for."""
+    """Refuses a request that too few people could approve. The leads are notified once an hour for
+    each role."""
     refused = nobody_can_decide(role, person, u.directory)
     if refused is not None and facts.claim_key(u.db, f"undecidable:{role.name}:{u.now // 3600}", u.now):
         u.tell_leads("nobody_can_decide", role=role.name)
@@ -161,20 +161,20 @@ def _submit(u: Unit, role: Role, ask: Ask) -> Submitted | AlreadyPending:
 
 
 def submitted(u: Unit, role: Role, request: Request) -> Submitted:
-    """What to say of a request that was just stored."""
+    """The outcome of a request that was just stored."""
     return Submitted(request, role, len(deciders(role, request.requester, u.directory)))
 
 
 def already_pending(u: Unit, person: str, role: str) -> AlreadyPending:
-    """What stood in the way of another request; should that be decided in this very moment, trying
-    again helps."""
+    """The pending request that was in the way. If it was decided at this moment, trying again
+    helps."""
     for request in requests.pending_of(u.db, person, role):
         return AlreadyPending(request)
     raise StorageUnavailable("two requests for the same role at the same moment")
 
 
 def new_request(u: Unit, role: Role, ask: Ask, renews: str | None = None) -> Request:
-    """A pending request in the terms of the role as it is now."""
+    """A pending request with the terms that the role has now."""
     return Request(
         id=new_id("r"),
         requester=ask.person,

@@ -1,5 +1,5 @@
-"""A press on Approve or Deny is kept durably at once; it is counted when Slack has confirmed who
-pressed."""
+"""Stores a press on Approve or Deny at once; `decide_press` counts it after Slack has confirmed the
+voter."""
 
 from dataclasses import dataclass
 
@@ -29,8 +29,7 @@ class Press:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """Kept; the outcome follows in the message, or as a private answer if there is something to
-    say."""
+    """The press is stored. Its outcome is shown in the message, or in a private reply."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +38,7 @@ class AlreadyDecided:
 
 
 def take_press(world: World, press: Press) -> Taken | AlreadyDecided | Refused:
-    """Refuses at once what can be refused without asking Slack, and leaves the rest to
-    `decide_press`."""
+    """Refuses at once what needs no look-up, and queues the rest for `decide_press`."""
     with unit(world) as u:
         request = requests.get(u.db, press.request)
         if request is None:
@@ -58,9 +56,8 @@ def take_press(world: World, press: Press) -> Taken | AlreadyDecided | Refused:
 
 
 def _refusal(u: Unit, press: Press, request: Request) -> Refused | None:
-    """Where nobody has looked up yet who the voter is or who may decide, nobody is refused here:
-    Slack is asked before `decide_press`. Nor where roles.toml is outdated: another process
-    decides."""
+    """Refuses nobody before the voter and the approvers were looked up once, nor while roles.toml
+    is outdated: then `decide_press`, or another process, decides."""
     person, role = press.voter, u.policy.roles.get(request.role)
     if u.outdated or person.checked_at == 0 or (role and u.directory.unresolved(role.approvers)):
         return None
