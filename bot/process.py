@@ -116,7 +116,7 @@ class Worker:
         """Each part of this process: its name, whether it works, and the problem."""
         parts = [
             ("clock", self.jobs.well(), "the sweep has not run lately"),
-            ("delivery", self.delivery.well() and self._watch.well(), "a queue is not worked any more"),
+            ("delivery", self.delivery.well() and self._watch.well(), "a queue has stopped"),
             ("ends", self._outage.well(), "due ends can't be recorded"),
         ]
         if self.socket is not None:

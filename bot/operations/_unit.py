@@ -57,8 +57,8 @@ POLICY_IN_FORCE = "policy in force"
 """The key of the version of the roles.toml that a process loaded last."""
 
 OUTDATED = Refused(
-    "roles.toml was changed, and this process of the bot does not have the new one yet, so it decides nothing. Try "
-    "again in a minute; if it stays so, tell a lead."
+    "roles.toml has changed, and this process of the bot has not loaded it yet, so it decides "
+    "nothing. Try again in a minute; if that does not help, tell a lead."
 )
 
 _CROCKFORD = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", b"0123456789abcdefghjkmnpqrstvwxyz")

@@ -60,7 +60,7 @@ def renew_grant(
         length = duration if duration is not None else grant.duration
         refused, role = _refusal(u, grant, length, reason)
         if refused is not None or role is None:
-            return u.refuse(refused or Refused("Ask anew."), person, "renew", grant, reason=reason)
+            return u.refuse(refused or Refused("Request it again."), person, "renew", grant, reason=reason)
         if role.renewal_approval:
             return _ask(u, role, grant, length, reason)
         return Renewed(extend_grant(u, role, grant, length, person, reason))
@@ -85,9 +85,9 @@ def _waiting(
 def _refusal(u: Unit, grant: Grant, duration: int, reason: str) -> tuple[Refused | None, Role | None]:
     role = u.policy.roles.get(grant.role)
     if grant.state is not GrantState.ACTIVE:
-        return Refused(f"This access is {grant.state}, so it can't be renewed. Ask for it anew."), role
+        return Refused(f"This access is {grant.state}, so it can't be renewed. Request it again."), role
     if grant.ends_at <= u.now:
-        return Refused("This access has ended, so it can't be renewed. Ask for it anew."), role
+        return Refused("This access has ended, so it can't be renewed. Request it again."), role
     if role is None:
         return Refused(f"The role {grant.role} is no longer in roles.toml; your access ends as planned."), None
     refused = (
@@ -104,18 +104,20 @@ def _refusal(u: Unit, grant: Grant, duration: int, reason: str) -> tuple[Refused
 
 def _limits(u: Unit, role: Role, grant: Grant, duration: int) -> Refused | None:
     if role.max_renewals == 0:
-        return Refused(f"{role.name} can't be renewed. Ask for it anew when it has ended.")
+        return Refused(f"{role.name} can't be renewed. Request it again when it has ended.")
     if grant.renewals >= role.max_renewals:
         times = "once" if role.max_renewals == 1 else f"{role.max_renewals} times"
-        return Refused(f"{role.name} can be renewed {times}, and was. Ask for it anew when it has ended.")
+        return Refused(f"{role.name} can be renewed {times}, which was done. Request it again when it has ended.")
     latest_end = min(grant.latest_end, (grant.started_at or grant.starts_at) + role.max_total)
     if renewed_end(u.now, duration, grant.ends_at, latest_end) > grant.ends_at:
         return None
     if latest_end <= grant.ends_at:
         total = format_duration(role.max_total)
-        return Refused(f"{role.name} lasts {total} at most, and yours runs to that limit already. Ask for it anew.")
+        return Refused(
+            f"{role.name} lasts up to {total}, and your access already runs to that limit. Request it again."
+        )
     left = format_duration(grant.ends_at - u.now)
-    return Refused(f"Your access still runs for {left}; a renewal counts from now and would not add anything yet.")
+    return Refused(f"Your access still runs for {left}. A renewal counts from now, so it would add nothing yet.")
 
 
 def _still_given(role: Role, grant: Grant) -> Refused | None:
@@ -123,8 +125,8 @@ def _still_given(role: Role, grant: Grant) -> Refused | None:
     if set(grant.actions) <= set(role.actions) and set(grant.systems) <= set(role.systems):
         return None
     return Refused(
-        f"{role.name} was changed in roles.toml and no longer gives all that you have, so it can't be renewed. "
-        "Ask for it anew when it has ended."
+        f"{role.name} was changed in roles.toml and no longer gives all that you have, so it "
+        "can't be renewed. Request it again when it has ended."
     )
 
 
@@ -138,8 +140,8 @@ def _unasked(u: Unit, role: Role, grant: Grant, duration: int) -> Refused | None
         return None
     given = format_duration(grant.duration)
     return Refused(
-        f"This was approved for {given}; a renewal adds {given} at most. Renew it for that long, or ask for it anew "
-        "when it has ended.",
+        f"This was approved for {given}, and a renewal adds up to {given}. Renew it for that long, "
+        "or request it again when it has ended.",
         "duration",
     )
 

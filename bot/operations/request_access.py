@@ -100,7 +100,7 @@ def too_many(u: Unit, person: str, action: str, role: Role, reason: str, about: 
     again_at = made[-1] + MOST_WITHIN
     refused = Refused(
         f"You made {MOST_REQUESTS} requests within {format_duration(MOST_WITHIN)}, which is the limit. "
-        f"You may ask again in {format_duration(again_at - u.now)}."
+        f"You can ask again in {format_duration(again_at - u.now)}."
     )
     if facts.claim_key(u.db, f"too many requests:{person}:{again_at}", u.now):
         u.refuse(refused, person, action, about, role=role.name, reason=reason)

@@ -155,7 +155,7 @@ def renew(desk: Desk, said: Command, person: Person) -> Message:
         why = understood.advice(bad, f"/access renew {name or ''}".rstrip(), rest, usual)
         return _refuse(desk, person, "renew", why, role=name, reason=rest)
     if name is None and duration is None and reason:
-        why = f"“{split(rest)[0][:60]}” is no role that you hold. Write {RENEW_HINT}."
+        why = f"“{split(rest)[0][:60]}” is not a role that you hold. Write {RENEW_HINT}."
         return _refuse(desk, person, "renew", why, reason=reason)
     grant = _the_one(desk, person, "renew", held, name)
     if not isinstance(grant, Grant):
@@ -236,7 +236,7 @@ _DOES: Mapping[str, str] = {"renew": "renew", "done": "give back", "cancel": "ca
 _NOTHING: Mapping[str, str] = {
     "renew": "you hold no access right now. /access asks for some",
     "done": "you hold no access right now",
-    "cancel": "no request of yours is pending",
+    "cancel": "you have no pending request",
 }
 
 

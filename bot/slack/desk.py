@@ -70,7 +70,7 @@ def foreign(desk: Desk, said: Said) -> Refused | None:
     decides (`Person.stranger`)."""
     ours = desk.team()
     if not ours:
-        return Refused("I have just started and don't know yet which workspace is mine. Try again in a few seconds.")
+        return Refused("The bot has just started and does not know its workspace yet. Try again in a few seconds.")
     if said.team == ours or (said.enterprise and said.place == ours):
         return None
     return Refused("People from other workspaces can't use access here. Ask a member of the workspace to do it.")
@@ -146,7 +146,7 @@ def known(desk: Desk, person: str) -> Person | Refused:
         found = desk.people.look_up(person)
     except (SystemUnavailable, SystemRefused) as error:
         log.warning("Slack did not say who %s is: %s", person, error)
-        return Refused("Slack did not say who you are, so nothing was done. Please try again in a moment.")
+        return Refused("Slack did not confirm who you are, so nothing was done. Please try again in a moment.")
     record_people(desk.world, [found])
     return found
 

@@ -79,7 +79,7 @@ def _asked(desk: Desk, form: Submission, outcome: Outcome | Repeated, note: str)
         return become("Waiting already", answers.already_pending(outcome.request, desk.now)["text"])
     sent = outcome if isinstance(outcome, Submitted) else _sent_before(form, desk.world)
     if sent is None:
-        return become("Request access", "This was sent before, and has been decided since. /access list shows more.")
+        return become("Request access", "This was sent before and has been decided. /access list shows more.")
     return {"response_action": "update", "view": request_modal.sent(sent, note)}
 
 
@@ -114,9 +114,7 @@ def _pressed(desk: Desk, form: Submission, press: Press) -> Reply:
         return _refused(form, outcome)
     if isinstance(outcome, AlreadyDecided):
         how = outcome.request.state
-        return error_at(
-            form, "", f"This request is {how} already, so nothing was changed. What you wrote is still here."
-        )
+        return error_at(form, "", f"This request is already {how}, so nothing was changed. Your text is still here.")
     return CLOSE
 
 

@@ -34,7 +34,7 @@ def roles(world: World, person: str, words: str, place: Place = FIRST) -> Messag
 
 def one_role(world: World, person: str, name: str, place: Place) -> Message:
     found = readable_role(world, person, name)
-    return lists.role(found, place) if found else answers.refused("There is no such role for you any more.")
+    return lists.role(found, place) if found else answers.refused("This role is no longer open to you.")
 
 
 def to_revoke(world: World, lead: str, person: str, role: str, place: Place = FIRST) -> Message:

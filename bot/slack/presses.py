@@ -149,7 +149,7 @@ def renew(world: World, click: Click, person: Person) -> None:
     if isinstance(outcome, Waiting):
         reply_text(world, click, answers.waits_for_slack(outcome.role))
     if isinstance(outcome, AlreadyPending):
-        why = "You had asked for more time before, so nothing new was sent. /access list shows it."
+        why = "You have already requested more time, so nothing new was sent. /access list shows it."
         reply_text(world, click, why)
     _redraw_home(world, click)
 
@@ -175,7 +175,7 @@ def ask(desk: Desk, click: Click, person: Person) -> None:
     roles = describe_person(desk.world, person.id).roles
     chosen = next((role for role in roles if role.name == click.value), None)
     if chosen is None and click.value != home.NO_ROLE:
-        why = f"You may not ask for {click.value[:75]} any more. /access roles lists what you may ask for."
+        why = f"You can no longer request {click.value[:75]}. /access roles lists what you can request."
         _open(desk, click, request_modal.notice("Request access", why))
         return _redraw_home(desk.world, click)
     refresh_person(desk, person)
@@ -247,7 +247,7 @@ def remove_found(world: World, click: Click, person: Person) -> None:
     reply_outcome(world, click, outcome)
     if not isinstance(outcome, Refused):
         gone = f"{outcome.name or outcome.grant} from {outcome.system}"
-        reply_text(world, click, f"You asked to remove {gone}. Another message says what came of it.")
+        reply_text(world, click, f"You asked to remove {gone}. Another message reports the result.")
 
 
 def audit_older(world: World, click: Click, person: Person) -> None:
@@ -266,7 +266,7 @@ def more(world: World, click: Click, person: Person) -> None:
 def outdated(desk: Desk, click: Click, person: Person) -> None:
     """Answers a button that this version doesn't know: an old or a forged one."""
     log.info("unknown action %r was pressed", click.action[:80])
-    reply_text(desk.world, click, "This button does nothing any more. /access list shows what you can do now.")
+    reply_text(desk.world, click, "This button no longer works. /access list shows what you can do now.")
 
 
 def _open(desk: Desk, click: Click, view: View) -> None:

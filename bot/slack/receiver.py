@@ -45,9 +45,9 @@ KINDS = frozenset(
 """Payload types that are a label of the metric; any other type is counted as `other`."""
 
 LATE = (
-    "This takes longer than Slack waits for an answer. It may still be done: look at /access list before you try again."
+    "This takes longer than Slack waits for an answer. It may still succeed: check /access list before you try again."
 )
-NOT_UNDERSTOOD = "Slack sent something that can't be understood here. Nothing was changed."
+NOT_UNDERSTOOD = "Slack sent something that the bot can't read. Nothing was changed."
 
 
 _Task = tuple["Future[BoltResponse]", object]

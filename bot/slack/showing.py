@@ -32,8 +32,10 @@ TRIES, PAUSE, LONGEST_PAUSE = 3, 1, 10
 """How often a failed change is tried, and the seconds between two tries: its content is nowhere
 else."""
 
-OVERTAKEN = "you pressed again meanwhile: the newer window has what works."
-NOT_TAKEN = "Slack can't show what the systems gave; it may be too long. The bot's log has the reason: tell your leads."
+OVERTAKEN = "you pressed again: the newer window has the valid credentials."
+NOT_TAKEN = (
+    "Slack rejected what the systems returned; it may be too long. The bot's log has the reason: tell your leads."
+)
 
 
 def show_window(desk: Desk, trigger: str, shown: Credentials) -> bool:

@@ -212,7 +212,7 @@ def test_a_renewal_moves_the_end_as_often_as_the_role_allows(company: Company) -
     assert company.check(old) == 200
     new = company.token(who, "shop-admin")
     assert (company.check(old), company.check(new)) == (401, 200)
-    assert "would not add anything" in company.access(who, "renew 10m").text
+    assert "would add nothing" in company.access(who, "renew 10m").text
     assert "approved for 2h" in company.access(who, "renew 3h").text
     company.renew(who, "2h")
     assert who.click(renewed, "Renew").ok
@@ -259,7 +259,7 @@ def test_access_ends_on_time_and_a_reminder_came_before(company: Company) -> Non
 def test_done_and_cancel_work_by_command_and_say_what_there_is_to_choose(company: Company) -> None:
     who = company.newcomer()
     assert "you hold no access" in company.access(who, "done").text
-    assert "no request of yours is pending" in company.access(who, "cancel").text
+    assert "you have no pending request" in company.access(who, "cancel").text
     first, second = company.ask(who, "shop-admin"), company.ask(who, "reports-read")
     assert "reports-read, shop-admin" in company.access(who, "cancel").text
     assert "Withdrawn" in company.access(who, "cancel shop-admin").text

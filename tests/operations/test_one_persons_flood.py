@@ -18,7 +18,7 @@ from bot.operations.request_access import (
 from bot.operations.withdraw_request import Withdrawn, withdraw_request
 from tests.worlds import ANA, CARA, Made
 
-LIMIT = "You made 30 requests within 10m, which is the limit. You may ask again in "
+LIMIT = "You made 30 requests within 10m, which is the limit. You can ask again in "
 
 
 def _ask(made: Made, person: str = ANA) -> Outcome:

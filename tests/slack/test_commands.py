@@ -215,13 +215,13 @@ def test_a_role_that_wants_it_renews_only_with_a_new_approval(front: Front) -> N
 @pytest.mark.parametrize(
     ("typed", "said"),
     [
-        pytest.param("renew still fixing", "“still” is no role that you hold", id="no role"),
+        pytest.param("renew still fixing", "“still” is not a role that you hold", id="no role"),
         pytest.param("renew -1h", "`-1h` is not a duration", id="bad duration"),
         pytest.param("renew 999999h", "too long", id="too long"),
         pytest.param("renew reports-read 1h", "only: shop-admin", id="another role"),
         pytest.param("done reports-read", "only: shop-admin", id="done with another role"),
         pytest.param("done x\u202ey", "only: shop-admin", id="done with no role"),
-        pytest.param("cancel", "no request of yours is pending", id="nothing to cancel"),
+        pytest.param("cancel", "you have no pending request", id="nothing to cancel"),
     ],
 )
 def test_what_does_not_fit_what_i_have_is_refused_and_changes_nothing(front: Front, typed: str, said: str) -> None:
@@ -423,7 +423,7 @@ def test_fewer_words_than_a_verb_takes_never_break_anything(stored: Front) -> No
 
 def test_requests_of_one_person_do_not_get_in_the_way_of_another(front: Front) -> None:
     request_access(front.made.world, Ask(BEN, "reports-read", "why", ticket="A-1"))
-    assert "no request of yours" in words(front.command("cancel"))
+    assert "no pending request" in words(front.command("cancel"))
 
 
 def test_access_that_is_over_can_be_asked_for_again(front: Front) -> None:

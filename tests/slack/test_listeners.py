@@ -398,7 +398,7 @@ def test_the_request_button_of_a_role_chooses_it_unless_it_is_not_mine_any_more(
     assert "ticket" in [block.get("block_id") for block in front.views.last["blocks"]]
     front.press(Action.REQUEST, "shop-deploy", LEA, view=a_home())
     assert front.views.last["callback_id"] == Modal.NOTICE
-    assert "You may not ask for shop-deploy any more" in words(front.views.last)
+    assert "You can no longer request shop-deploy" in words(front.views.last)
     assert front.work("publish_home") == [{"person": LEA}]
 
 
@@ -426,7 +426,7 @@ def test_asking_again_for_a_role_that_is_gone_says_so(front: Front) -> None:
     request = front.rows("SELECT id FROM requests")[0][0]
     front.made.set_policy(shop_admin='requesters = ["@sre"]')
     front.press(Action.ASK_AGAIN, request, view=a_home())
-    assert "You may not ask for shop-admin any more" in words(front.views.last)
+    assert "You can no longer request shop-admin" in words(front.views.last)
     assert front.work("publish_home") == [{"person": ANA}]
 
 
@@ -711,7 +711,7 @@ def test_somebody_nobody_knows_is_looked_up_once_and_then_served(front: Front) -
 
 
 def test_somebody_slack_says_nothing_about_is_not_served_and_may_try_again(front: Front) -> None:
-    assert "Slack did not say who you are" in words(front.command("list", "U0NEW"))
+    assert "Slack did not confirm who you are" in words(front.command("list", "U0NEW"))
     assert front.refusals()[0][0] == "U0NEW"
 
 
@@ -780,7 +780,7 @@ def test_when_not_even_that_can_be_told_it_is_still_acknowledged(front: Front, m
 
 def test_an_unknown_action_of_an_older_version_is_answered(front: Front) -> None:
     front.press("retired_button", "x")
-    assert "does nothing any more" in told(front)[0][2]
+    assert "no longer works" in told(front)[0][2]
 
 
 MALFORMED: list[tuple[str, dict[str, Any]]] = [

@@ -159,7 +159,7 @@ def test_what_slack_can_not_show_is_said_and_not_waited_for(
     fails = iter(["view_too_large", None])
     ours.views.before = lambda: setattr(ours.views, "error", next(fails))
     asked.answer(ledger=Way({"": "a very long secret"}))
-    assert "can't show what the systems gave" in words(ours.views.last)
+    assert "rejected what the systems returned" in words(ours.views.last)
     asked.answer(vault=Way({"": "another"}))
     assert len(ours.views.calls) == 3
     assert "view_too_large" in caplog.text and "secret" not in caplog.text
