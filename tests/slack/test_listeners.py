@@ -761,8 +761,7 @@ def test_what_nobody_foresaw_is_logged_and_told_with_the_same_reference(
     def bug(*_: object) -> None:
         raise KeyError("bug")
 
-    monkeypatch.setattr("bot.slack.listeners.may_wait", bug)
-    monkeypatch.setattr("bot.slack.listeners.admit", bug)
+    monkeypatch.setattr("bot.slack.desk.foreign", bug)
     reply = front.send(dict(everything(ANA))[kind])
     assert reply.status == 200
     (record,) = [r for r in caplog.records if r.name == "bot.slack.listeners"]
