@@ -18,5 +18,5 @@ def past_request(world: World, person_id: str, request_id: str) -> tuple[Request
         roles = requestable(u, u.person(person_id))
         role = next((role for role in roles if role.name == request.role), None)
         if role is None:
-            return Refused(f"You may not ask for {request.role} any more. /access roles lists what you may ask for.")
+            return Refused(f"You can no longer request {request.role}. /access roles lists what you can request.")
         return request, role

@@ -163,7 +163,7 @@ def test_a_form_about_a_request_that_was_decided_says_so_and_keeps_what_was_type
     for modal, values in ((Modal.DENY, {Field.REASON: "no"}), (Modal.EDIT, {Field.DURATION: "30m"})):
         reply = front.submit(modal, values, BEN, metadata=request)
         assert reply["response_action"] == "errors", "the form stays open"
-        assert "denied already" in words(reply["errors"])
+        assert "already denied" in words(reply["errors"])
 
 
 @pytest.mark.parametrize("metadata", ["", "r0forged", "{}", "x" * 3000])
@@ -319,7 +319,7 @@ def test_a_renewal_that_needs_an_approval_says_so(front: Front) -> None:
     front.pass_time(1800)
     front.press(Action.RENEW, grant.id)
     front.press(Action.RENEW, grant.id)
-    assert [text[:21] for _, _, text in told(front)] == ["Sent to the approvers", "You had asked for mor"]
+    assert [text[:21] for _, _, text in told(front)] == ["Sent to the approvers", "You have already requ"]
 
 
 @pytest.mark.parametrize("action", [Action.RENEW, Action.DONE, Action.CANCEL])

@@ -176,7 +176,7 @@ def test_a_window_that_was_closed_is_not_filled(ours: Front, asked: Asked, grant
 def test_who_pressed_again_is_sent_to_the_newer_window(ours: Front, asked: Asked, grant: Grant) -> None:
     ours.press(Action.SHOW_CREDENTIALS, grant.id)
     asked.answers[-1]["ledger"].cancel()
-    assert "the newer window has what works" in words(ours.views.last)
+    assert "the newer window has the valid credentials" in words(ours.views.last)
 
 
 def test_everything_that_a_role_can_have_fits_into_the_window() -> None:
