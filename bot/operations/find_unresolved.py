@@ -26,13 +26,6 @@ def unresolved_of_start(world: World, grant_id: str) -> tuple[str, ...]:
     return unresolved(world, role.requesters) if role else ()
 
 
-def unresolved_of_request(world: World, request_id: str) -> tuple[str, ...]:
-    """Those that a decision on this request needs. Raises StorageUnavailable."""
-    with world.db.reading():
-        request = requests.get(world.db, request_id)
-    return unresolved_of_role(world, request.role) if request else ()
-
-
 def unresolved_leads(world: World) -> tuple[str, ...]:
     """Raises StorageUnavailable."""
     return unresolved(world, world.policy().workspace.leads)
@@ -44,12 +37,16 @@ def unresolved_at_all(world: World) -> tuple[str, ...]:
         return world.directory(however_old=True).unresolved(references(world.policy()))
 
 
-def groups_needed_for(world: World, request_id: str) -> bool:
-    """Whether a decision on this request depends on groups. Raises StorageUnavailable."""
+def needed_for_decision(world: World, request_id: str) -> tuple[tuple[str, ...], bool]:
+    """The references that a decision on this request needs, and whether user groups are among those that judge it.
+    Raises StorageUnavailable."""
     with world.db.reading():
         request = requests.get(world.db, request_id)
     role = world.policy().roles.get(request.role) if request else None
-    return bool(role and any(classify(ref) in ("group", "handle") for ref in (*role.requesters, *role.approvers)))
+    if role is None:
+        return (), False
+    groups = any(classify(ref) in ("group", "handle") for ref in (*role.requesters, *role.approvers))
+    return needed_for(role), groups
 
 
 def unresolved(world: World, refs: Iterable[str]) -> tuple[str, ...]:

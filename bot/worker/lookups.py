@@ -5,11 +5,7 @@ from bot.core.model import Person
 from bot.operations._unit import World
 from bot.operations.answer_waiting import answer_waiting, give_up_waiting
 from bot.operations.decide_press import decide_press, earlier_voters, give_up_press
-from bot.operations.find_unresolved import (
-    groups_needed_for,
-    unresolved_of_request,
-    unresolved_of_role,
-)
+from bot.operations.find_unresolved import needed_for_decision, unresolved, unresolved_of_role
 from bot.operations.record_people import groups_read_since, record_people
 from bot.operations.record_policy import is_outdated
 from bot.operations.take_work import Work
@@ -25,9 +21,10 @@ PRESS_PATIENCE = 120
 def decide(deps: HandlerDeps, work: Work) -> None:
     """Counts a vote after Slack has confirmed who pressed."""
     _must_be_in_force(deps)
-    request = work.data["request"]
-    voter = deps.people.confirm(work.data["voter"], groups_needed_for(deps.world, request))
-    deps.people.resolve(unresolved_of_request(deps.world, request))
+    refs, groups = needed_for_decision(deps.world, work.data["request"])
+    voter = deps.people.confirm(work.data["voter"], groups)
+    if unknown := unresolved(deps.world, refs):
+        deps.people.resolve(unknown)
     earlier = [deps.people.look_up(each) for each in earlier_voters(deps.world, work.data)]
     work.finish(decide_press, work.data, voter, earlier)
 
@@ -50,7 +47,8 @@ def ask(deps: HandlerDeps, work: Work) -> None:
     """Answers a request after Slack has said who the references of its role stand for."""
     _must_be_in_force(deps)
     person = deps.people.look_up(work.data["person"])
-    deps.people.resolve(unresolved_of_role(deps.world, work.data["role"]))
+    if unknown := unresolved_of_role(deps.world, work.data["role"]):
+        deps.people.resolve(unknown)
     work.finish(_answer, work, person)
 
 
