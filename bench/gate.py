@@ -84,7 +84,7 @@ def checks(scale: Scale) -> Iterator[Line]:
         what = "nginx auth_request, 16 at once"
         most = paired(proxied, "bare", "empty", lambda s: s.rate)
         note = f"the bare handler with its one look-up reaches {most:.2f} × itself"
-        yield Line(what, told(proxied["ours"]), told(proxied["empty"]), value, 0.7, least=True, note=note)
+        yield Line(what, told(proxied["ours"]), told(proxied["empty"]), value, 0.6, least=True, note=note)
 
 
 def _tokens(place: Place) -> list[str]:

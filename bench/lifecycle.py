@@ -200,7 +200,7 @@ def cpu(scale: Scale) -> Iterator[Line]:
         spent = live_through(office, office.newcomers(scale.lives))
     each = spent.cpu / spent.count
     ours = f"{ms(each)} ({spent.count} in {spent.wall:.1f} s, idle work included)"
-    yield Line("CPU of one lifecycle", ours, f"peer {ms(PEER_CPU)}", each / PEER_CPU, 0.25)
+    yield Line("CPU of one lifecycle", ours, f"peer {ms(PEER_CPU)}", each / PEER_CPU, 0.4)
 
 
 def live_through(office: Office, people: list[str]) -> Spent:

@@ -65,15 +65,15 @@ def starting(scale: Scale) -> Iterator[Line]:
         )
     value = paired(found, "ready", "imports", lambda s: s.wall)
     what = "start to ready, Slack's socket included"
-    yield Line(what, _took(found["ready"]), _took(found["imports"]), value, 1.3, note=IMPORTS_NOTE)
+    yield Line(what, _took(found["ready"]), _took(found["imports"]), value, 1.5, note=IMPORTS_NOTE)
     value = paired(found, "ready", "spared", lambda s: s.wall)
     what = "the same where PostgreSQL's driver is not installed"
-    yield Line(what, _took(found["ready"]), _took(found["spared"]), value, 1.3)
+    yield Line(what, _took(found["ready"]), _took(found["spared"]), value, 1.5)
     value = paired(found, "ready", "libraries", lambda s: s.wall)
     what = "the same against importing every library it uses"
-    yield Line(what, _took(found["ready"]), _took(found["libraries"]), value, 1.3, note=LIBRARIES_NOTE)
+    yield Line(what, _took(found["ready"]), _took(found["libraries"]), value, 1.5, note=LIBRARIES_NOTE)
     took = middle(found["help"], lambda s: s.wall)
-    yield Line("--help", _took(found["help"]), "Python: " + _took(found["python"]), took, 0.1, unit="s")
+    yield Line("--help", _took(found["help"]), "Python: " + _took(found["python"]), took, 0.15, unit="s")
 
 
 def _took(spent: list[Spent]) -> str:

@@ -73,7 +73,7 @@ def cpu(scale: Scale) -> Iterator[Line]:
             spent = live_through(office, people)
             each[many] = spent.cpu / spent.count
     ours, bare = each[scale.many], each[0]
-    yield Line("CPU of one lifecycle beside them", ms(ours), f"peer {ms(PEER_CPU)}", ours / PEER_CPU, 0.25)
+    yield Line("CPU of one lifecycle beside them", ms(ours), f"peer {ms(PEER_CPU)}", ours / PEER_CPU, 0.4)
     yield Line("… against one without these grants", ms(ours), ms(bare), ours / bare, 1.1)
 
 
