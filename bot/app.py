@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cache, partial
 
-import uvicorn
 from prometheus_client import CollectorRegistry
 from slack_bolt import App
 from slack_sdk import WebClient
@@ -40,6 +39,7 @@ from bot.unwritten_ends import UnwrittenMarks, UnwrittenRevocations
 from bot.ways import Ways
 from bot.web import build_web, serve_config
 from bot.web.ops import Ready, Said
+from bot.web.server import Server
 from bot.web.slack_events import SlackEvents
 from bot.web.slack_signatures import Signatures
 from storage import audit
@@ -182,11 +182,11 @@ def build_server(
     systems: Said,
     slack: SlackEvents | None,
     registry: CollectorRegistry,
-) -> uvicorn.Server:
+) -> Server:
     """The web server: token checks, health, metrics and, in HTTP mode, Slack's events."""
     watch(registry, base.world)
     world, keys = base.world.via(Source.HTTP), partial(ca_keys, base.world, build_systems(base.world))
     app = build_web(
         world, base.signer, meter, ready=ready, registry=registry, slack=slack, systems=systems, ca_keys=keys
     )
-    return uvicorn.Server(serve_config(app, base.settings.host, base.settings.port))
+    return Server(serve_config(app, base.settings.host, base.settings.port))

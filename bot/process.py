@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Protocol
 
-import uvicorn
 from prometheus_client import CollectorRegistry
 
 from bot.app import (
@@ -57,6 +56,7 @@ from bot.slack.people import SlackPeople
 from bot.watch import Commits, Watch
 from bot.web.bounds import raise_descriptor_limit
 from bot.web.ops import NO_ANSWER, STARTING
+from bot.web.server import Server
 from bot.web.slack_events import SlackEvents
 from bot.write_watch import WriteWatch
 
@@ -263,7 +263,7 @@ class Part(Protocol):
     def stop(self) -> None: ...
 
 
-def _run(base: Base, meter: UsageMeter, server: uvicorn.Server, parts: Sequence[Part]) -> None:
+def _run(base: Base, meter: UsageMeter, server: Server, parts: Sequence[Part]) -> None:
     def stop(*_: object) -> None:
         server.should_exit = True
 
