@@ -67,7 +67,7 @@ class Assignments:
         self._pins, self._account = tools.pins, settings["account_id"]
         self.target = fingerprint(*(settings.get(name, "") for name in _WHICH))
         self._instance, self._store_id = settings["instance_arn"], settings["identity_store_id"]
-        self._sso, self._store = _client("sso-admin", settings), _client("identitystore", settings)
+        self._sso, self._store = _clients(settings)
         self._arns: dict[str, str] = {}
 
     # --- who
@@ -203,12 +203,16 @@ class Assignments:
         yield from ()
 
 
-def _client(service: str, settings: Mapping[str, str]) -> Client:
-    """It tries nothing twice by itself, because only delivery knows what may be repeated."""
+def _clients(settings: Mapping[str, str]) -> tuple[Client, Client]:
+    """One for sso-admin and one for identitystore, of one session, which reads botocore's large files once.
+
+    They try nothing twice by themselves, because only delivery knows what may be repeated.
+    """
     config = Config(connect_timeout=5, read_timeout=READ_TIMEOUT, retries={"mode": "standard", "total_max_attempts": 1})
     try:
         session = boto3.session.Session(region_name=settings["region"])
-        return session.client(service, endpoint_url=settings.get("endpoint_url"), config=config)
+        known = {"endpoint_url": settings.get("endpoint_url"), "config": config}
+        return session.client("sso-admin", **known), session.client("identitystore", **known)
     except (BotoCoreError, ValueError) as error:
         raise ValueError(f"AWS can't be asked with these settings: {_clean(error)}") from None
 
