@@ -121,8 +121,8 @@ def quiet(folder: Folder) -> None:
 @pytest.mark.parametrize("mode", ["socket", "http"])
 def test_run_as_the_readme_says(folder: Folder, mode: str, tmp_path: Path) -> None:
     with a_workspace(folder, mode) as sandbox:
-        no_database = "warn  database: access.db does not exist yet: `access-bot run` or `access-bot migrate` creates it"
-        examined(folder, no_database)
+        advice = "`access-bot run` or `access-bot migrate` creates it"
+        examined(folder, f"warn  database: access.db does not exist yet: {advice}")
         with folder.start("run") as (process,):
             until(lambda: process.poll() is not None or ready(PORTS[0]), 30)
             assert process.poll() is None, folder.logs()
