@@ -18,7 +18,7 @@ from tests.worlds import a_person
 Found = TypeVar("Found")
 
 
-def until(look: Callable[[], Found | None], timeout: float = 15, every: float = 0.01) -> Found:
+def until(look: Callable[[], Found | None], timeout: float = 60, every: float = 0.01) -> Found:
     """Looks again until `look` gives something true. Raises TimeoutError."""
     give_up = time.monotonic() + timeout
     while not (found := look()):

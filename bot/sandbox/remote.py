@@ -42,7 +42,7 @@ class Control:
             raise SandboxError(verb, answer)
         return answer["result"]
 
-    def wait_for(self, look: Callable[[], Found | None], timeout: float = 10) -> Found:
+    def wait_for(self, look: Callable[[], Found | None], timeout: float = 30) -> Found:
         """Looks again after every change until `look` gives something true; raises TimeoutError."""
         until, version = time.monotonic() + timeout, 0
         while True:

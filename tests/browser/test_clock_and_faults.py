@@ -112,7 +112,7 @@ def test_slow_answers_dont_hold_up_a_press(window: Open, on: Stage, all_well: No
     approve = ben.message(asked).get_by_role("button", name="Approve")
     approve.click()
     expect(ben.message(asked)).to_contain_text("Approved by @Ben Okafor")
-    expect(trouble).to_contain_text("the slowest took 1.5 s")
+    expect(trouble).to_contain_text(re.compile(r"the slowest took (1\.[5-9]|[2-9]\.\d|\d\d) s"))
     trouble.get_by_role("button", name="Make Slack fast again").click()
     expect(banner(ben, "Slack is fast again")).to_be_visible()
 

@@ -43,7 +43,7 @@ def test_run_makes_its_database_and_stops_in_order_when_told_to(sandbox: Sandbox
     with bot("run") as process:
         sandbox.wait_connected()
         process.send_signal(number)
-        _, log = process.communicate(timeout=20)
+        _, log = process.communicate(timeout=60)
     assert process.returncode == 0
     assert Path("access.db").exists()
     assert "Traceback" not in log and " ERROR " not in log

@@ -118,7 +118,7 @@ max_duration = "12h"
 {HURRIED}"""
 
 
-def until(look: Callable[[], Found | None], timeout: float = 15, every: float = 0.05) -> Found:
+def until(look: Callable[[], Found | None], timeout: float = 60, every: float = 0.05) -> Found:
     """Looks again until `look` gives something true. Raises TimeoutError."""
     give_up = time.monotonic() + timeout
     while not (found := look()):
