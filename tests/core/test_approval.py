@@ -14,14 +14,17 @@ from bot.core.approval import (
     Refused,
     deciders,
     may_decide,
+    may_renew_pending,
     narrowed,
     nobody_can_decide,
     something_left,
     tally,
     terms,
+    too_long_now,
+    unchanged,
     with_vote,
 )
-from bot.core.model import Directory, Person, Request, RequestState, Vote
+from bot.core.model import Directory, Grant, GrantState, Person, Request, RequestState, Vote
 from bot.core.policy import Role
 from tests.builders import a_policy
 
@@ -168,3 +171,75 @@ def test_a_request_that_nobody_could_approve_is_refused(approvals: int, approver
 def test_everyone_means_full_members(flags: dict[str, bool]) -> None:
     person = replace(Person("U9", "", "", "UTC", "T1", 1), **flags)
     assert DIRECTORY.includes(["everyone"], person) == (not flags)
+
+
+NOW = 1_000
+
+
+@pytest.mark.parametrize(
+    ("now_in_file", "same"),
+    [
+        ("", True),
+        ('title = "Another title"', True),
+        ('actions = ["orders:read"]', False),
+        ('system = "reports"', False),
+        ('max_duration = "2h"', True),
+    ],
+    ids=["as it was", "another title", "other actions", "another system", "another longest time"],
+)
+def test_only_what_was_shown_and_would_be_given_is_approved(now_in_file: str, same: bool) -> None:
+    asked = _request(a_policy().roles["shop-admin"])
+    refused = unchanged(a_policy(shop_admin=now_in_file).roles["shop-admin"], asked)
+    assert (refused is None) is same
+    assert refused is None or "was changed in roles.toml" in refused.reason
+
+
+@pytest.mark.parametrize(
+    ("longest", "duration", "given"),
+    [("1h", 3600, True), ("1h", 3601, False), ("1h", 1, True), ("59m", 3600, False), ("3d", 3600, True)],
+    ids=["just as long", "a second too long", "shorter", "less than it was", "more than it was"],
+)
+def test_more_than_the_role_gives_by_now_is_refused(longest: str, duration: int, given: bool) -> None:
+    refused = too_long_now(a_policy(shop_admin=f'max_duration = "{longest}"').roles["shop-admin"], duration)
+    assert (refused is None) is given
+    assert refused is None or refused.field == "duration"
+
+
+def _held(state: GrantState = GrantState.ACTIVE, ends_at: int = NOW + 1, renewals: int = 0) -> Grant:
+    role = a_policy().roles["shop-admin"]
+    return Grant(
+        "g1", "r0", ANA, role.name, role.systems, role.actions, state, 3600, 0, ends_at, 9_000, renewals=renewals
+    )  # fmt: skip
+
+
+BOTH = ("orders:read", "orders:refund")
+
+
+@pytest.mark.parametrize(
+    ("held", "actions", "why"),
+    [
+        (_held(), BOTH, ""),
+        (_held(), BOTH[::-1], ""),
+        (_held(renewals=1), BOTH, ""),
+        (None, BOTH, "has ended meanwhile"),
+        (_held(ends_at=NOW), BOTH, "has ended meanwhile"),
+        *((_held(state), BOTH, "has ended meanwhile") for state in GrantState if state is not GrantState.ACTIVE),
+        (_held(renewals=2), BOTH, "renewed meanwhile"),
+        (_held(renewals=3), BOTH, "renewed meanwhile"),
+        (_held(), BOTH[:1], "keeps all actions"),
+        (_held(), (), "keeps all actions"),
+        (_held(), (*BOTH, "orders:delete"), "keeps all actions"),
+    ],
+)
+def test_a_renewal_that_waits_extends_what_is_active_as_it_is(
+    held: Grant | None, actions: tuple[str, ...], why: str
+) -> None:
+    role = a_policy(shop_admin="max_renewals = 2").roles["shop-admin"]
+    refused = may_renew_pending(role, replace(_request(role), renews="g1"), held, actions, NOW)
+    assert (refused is None) is (why == "")
+    assert refused is None or why in refused.reason
+
+
+def test_a_request_that_renews_nothing_is_not_held_back_by_what_is_held() -> None:
+    role = _role()
+    assert may_renew_pending(role, _request(role), None, (), NOW) is None

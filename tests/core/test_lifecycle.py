@@ -7,7 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.core.errors import IllegalMove
-from bot.core.lifecycle import GRANT, REQUEST, Move, after, first_reminder, next_reminder, renewed_end, sources
+from bot.core.lifecycle import (
+    GRANT,
+    REQUEST,
+    Move,
+    after,
+    first_reminder,
+    next_alarm,
+    next_reminder,
+    renewed_end,
+    sources,
+)
 from bot.core.model import GrantState, RequestState
 
 G, R = GrantState, RequestState
@@ -102,3 +112,40 @@ def test_the_first_reminder(now: int, ends_at: int, leads: tuple[int, ...], firs
 def test_a_reminder_lies_ahead_and_before_the_end(now: int, ends_at: int, leads: list[int]) -> None:
     for found in (first_reminder(now, ends_at, leads), next_reminder(now, ends_at, leads)):
         assert found is None or now < found < ends_at
+
+
+MINUTE, HOUR = 60, 3600
+
+
+@pytest.mark.parametrize(
+    ("passed", "told_after"),
+    [
+        (0, 15 * MINUTE),
+        (15 * MINUTE - 1, 15 * MINUTE),
+        (15 * MINUTE, HOUR),
+        (HOUR - 1, HOUR),
+        (HOUR, 5 * HOUR),
+        (5 * HOUR - 1, 5 * HOUR),
+        (5 * HOUR, 9 * HOUR),
+        (30 * HOUR, 33 * HOUR),
+    ],
+    ids=[
+        "it fails",
+        "just before the first",
+        "the first is told",
+        "just before the second",
+        "the second is told",
+        "just before the third",
+        "the third is told",
+        "nobody was running meanwhile",
+    ],
+)
+def test_an_end_that_fails_is_told_again_after(passed: int, told_after: int) -> None:
+    since = 1_790_000_000
+    assert next_alarm(since, since + passed) == since + told_after
+
+
+@given(SECONDS, st.integers(0, 200_000))
+def test_the_next_alarm_lies_ahead_and_at_most_four_hours(since: int, later: int) -> None:
+    now = since + later
+    assert now < next_alarm(since, now) <= now + 4 * HOUR
