@@ -20,15 +20,11 @@ IMPORTS = (
     "import slack_bolt, slack_bolt.adapter.socket_mode, peewee, playhouse.migrations, playhouse.pool, uvicorn, "
     "starlette.applications"
 )
-SPARED = f"import sys; sys.modules['psycopg'] = None; {IMPORTS}"
 LIBRARIES = (
-    f"{SPARED}; import apscheduler.schedulers.background, prometheus_client, itsdangerous, click, httptools; "
+    f"{IMPORTS}; import apscheduler.schedulers.background, prometheus_client, itsdangerous, click, httptools; "
     "from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError"
 )
-IMPORTS_NOTE = (
-    "peewee imports PostgreSQL's driver wherever it is installed, so it is in the first limit; the bot on SQLite does "
-    "without it, and so do the other two"
-)
+IMPORTS_NOTE = "peewee imports PostgreSQL's driver wherever it is installed, so it is in every leg"
 LIBRARIES_NOTE = "pydantic reads roles.toml, APScheduler is the clock, prometheus-client counts: none comes later"
 POLL = """
 import sqlite3, sys, time
@@ -57,7 +53,6 @@ def starting(scale: Scale) -> Iterator[Line]:
             {
                 "ready": start,
                 "imports": lambda: _ran([sys.executable, "-c", IMPORTS], env),
-                "spared": lambda: _ran([sys.executable, "-c", SPARED], env),
                 "libraries": lambda: _ran([sys.executable, "-c", LIBRARIES], env),
                 "help": lambda: _ran([sys.executable, "-m", "bot", "--help"], env),
                 "python": lambda: _ran([sys.executable, "-c", "pass"], env),
@@ -66,9 +61,6 @@ def starting(scale: Scale) -> Iterator[Line]:
     value = paired(found, "ready", "imports", lambda s: s.wall)
     what = "start to ready, Slack's socket included"
     yield Line(what, _took(found["ready"]), _took(found["imports"]), value, 1.5, note=IMPORTS_NOTE)
-    value = paired(found, "ready", "spared", lambda s: s.wall)
-    what = "the same where PostgreSQL's driver is not installed"
-    yield Line(what, _took(found["ready"]), _took(found["spared"]), value, 1.5)
     value = paired(found, "ready", "libraries", lambda s: s.wall)
     what = "the same against importing every library it uses"
     yield Line(what, _took(found["ready"]), _took(found["libraries"]), value, 1.5, note=LIBRARIES_NOTE)

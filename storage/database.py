@@ -21,7 +21,6 @@ from playhouse.migrations import Runner
 from playhouse.pool import MaxConnectionsExceeded, PooledPostgresqlDatabase
 
 from bot.core.errors import SchemaMismatch, StorageUnavailable
-from storage.one_writer import OneWriter, refuse_given_up, undone_alone
 from storage.writes import Writes
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -54,9 +53,10 @@ class Database:
     def __init__(self, url: str, wait: float = WAIT) -> None:
         self._url, self._wait = url, wait
         self.is_sqlite = url.startswith("sqlite:")
-        self._readers: Any = _sqlite(url, wait) if self.is_sqlite else _postgres(url, wait)
-        self._shared: Any = _sqlite(url, wait, shared=True) if self.is_sqlite else None
-        self._writer = OneWriter(self._shared, wait / 2) if self.is_sqlite else None
+        self._db: Any = _sqlite(url, wait) if self.is_sqlite else _postgres(url, wait)
+        self._writing = threading.Lock()
+        """The threads of this process wait here for SQLite's write lock. SQLite itself polls for it,
+        so with many threads some would time out."""
         self._translate = str if self.is_sqlite else _percent_style
         self.lock_row = "" if self.is_sqlite else " FOR UPDATE"
         self.skip_locked = "" if self.is_sqlite else " FOR UPDATE SKIP LOCKED"
@@ -68,14 +68,10 @@ class Database:
         self._local = threading.local()
 
     @property
-    def _db(self) -> Any:
-        """Where this thread reads and writes now."""
-        return self._shared if self._own_turn else self._readers
-
-    @property
-    def _own_turn(self) -> Any:
-        """The connection that writes, while it is this thread's turn."""
-        return getattr(self._local, "writing", None)
+    def _depth(self) -> int:
+        """How many nested transactions this thread is in."""
+        depth: int = getattr(self._local, "transactions", 0)
+        return depth
 
     @contextmanager
     def reading(self) -> Iterator[None]:
@@ -88,12 +84,12 @@ class Database:
         """A scope that is committed as a whole or not at all; on SQLite it has the write lock from the start. Scopes
         nest; what an inner one did is undone alone when it raises."""
         waiting: list[Callable[[], None]] = self._local.__dict__.setdefault("after_commit", [])
-        depth, before = getattr(self._local, "transactions", 0), len(waiting)
+        depth, before = self._depth, len(waiting)
         self._local.transactions = depth + 1
         if depth == 0:
             self._local.changed = False
         try:
-            with _translated(), self._written() if self._writer else self._connected_atomic():
+            with _translated(), self._turn(), self._connected(), self._atomic():
                 yield
         except BaseException as error:
             del waiting[before:]
@@ -115,41 +111,48 @@ class Database:
         self._local.after_commit.append(do)
 
     @contextmanager
-    def _connected_atomic(self) -> Iterator[None]:
-        with self._connected(), self._db.atomic():
+    def _turn(self) -> Iterator[None]:
+        """Waits until no other thread writes to SQLite; raises StorageUnavailable after half of `wait`."""
+        if not self.is_sqlite or self._depth > 1:
             yield
-            if self._db.connection().info.transaction_status.name == "INERROR":  # PostgreSQL says nothing to a commit
-                raise StorageUnavailable("the transaction was given up after an earlier error")
+            return
+        if not self._writing.acquire(timeout=self._wait / 2):
+            raise StorageUnavailable("database is locked")
+        try:
+            yield
+        finally:
+            self._writing.release()
 
     @contextmanager
-    def _written(self) -> Iterator[None]:
-        """SQLite takes one writer at a time and lets the others look again and again, some never in time. So those of
-        this process queue up here, and it is only other processes that have to be waited for so."""
-        assert self._writer is not None
-        if self._own_turn:
-            with undone_alone(self._shared):
-                yield
-            return
-        with self._writer.transaction():
-            self._local.writing = self._shared.connection()
-            try:
-                yield
-            finally:
-                self._local.writing = None
+    def _atomic(self) -> Iterator[None]:
+        if self._depth > 1:
+            self._refuse_given_up()
+        with self._db.atomic():
+            yield
+            self._refuse_given_up()
+
+    def _refuse_given_up(self) -> None:
+        """Raises StorageUnavailable if the database rolled the transaction back after an earlier
+        error. SQLite does that when the disk is full, and would then commit each statement on its
+        own; PostgreSQL would accept the commit without an error."""
+        connection = self._db.connection()
+        if self.is_sqlite:
+            given_up = not connection.in_transaction
+        else:
+            given_up = connection.info.transaction_status.name == "INERROR"
+        if given_up:
+            raise StorageUnavailable("the transaction was given up after an earlier error")
 
     @contextmanager
     def _connected(self) -> Iterator[None]:
         """Scopes nest. A SQLite connection stays with its thread, a PostgreSQL one goes back to the pool."""
-        if self._own_turn:
-            yield
-            return
         depth = getattr(self._local, "depth", 0)
         self._local.depth = depth + 1
         try:
             if self._db.is_closed():
                 self._db.connect()
             yield
-        except (*UNAVAILABLE, StorageUnavailable):  # the latter from a scope inside this one
+        except BROKEN:
             self._discard_if(depth == 0)
             raise
         finally:
@@ -158,7 +161,7 @@ class Database:
                 self._db.close()
 
     def _discard_if(self, outermost: bool) -> None:
-        """A connection that failed may be dead: the next scope starts with a new one."""
+        """Closes the connection, so that the next scope starts with a new one."""
         if outermost and not self._db.is_closed():
             if self.is_sqlite:
                 self._db.close()
@@ -174,14 +177,12 @@ class Database:
 
     @property
     def _connection(self) -> Any:
-        own = self._own_turn
-        if own is None:
-            return self._readers.connection()
-        refuse_given_up(own)
-        return own
+        if self.is_sqlite and self._depth:
+            self._refuse_given_up()
+        return self._db.connection()
 
     def _execute(self, sql: str, values: tuple[object, ...]) -> Any:
-        """Past peewee, whose own way takes longer than SQLite does."""
+        """Bypasses peewee's execute, which takes longer than SQLite does."""
         return self._connection.execute(self._translate(sql), values)
 
     def look_up(self, sql: str, *values: object) -> tuple[Any, ...] | None:
@@ -278,14 +279,12 @@ class Database:
         return {"connect_timeout": ceil(self._wait), **NOTICED_DEAD}
 
     def close(self) -> None:
-        """Closes this thread's connection and the one that writes, on PostgreSQL every idle one."""
+        """Closes this thread's connection, and on PostgreSQL every idle one."""
         if not self._db.is_closed():
             self._db.close()
         if self._first is not None:
             self._first.close()
-        if self._writer is not None:
-            self._writer.close()
-        else:
+        if not self.is_sqlite:
             self._db.close_idle()
 
     def notify(self, queues: Iterable[str], due: int | None) -> None:
@@ -402,19 +401,13 @@ def _path(url: str) -> str:
     return url.removeprefix("sqlite:///")
 
 
-def _sqlite(url: str, wait: float, shared: bool = False) -> SqliteDatabase:
-    """`shared`: one connection for all threads, which have to take turns."""
-    pragmas = {"journal_mode": "wal", "synchronous": "full", "foreign_keys": 1, "wal_autocheckpoint": 4000}
-    if shared:
-        pragmas["cache_size"] = -8_000  # KiB: a long audit log changes pages all over its indexes
+def _sqlite(url: str, wait: float) -> SqliteDatabase:
     return SqliteDatabase(
         _path(url),
-        pragmas=pragmas,
+        pragmas={"journal_mode": "wal", "synchronous": "full", "foreign_keys": 1, "wal_autocheckpoint": 4000},
         lock_type="IMMEDIATE",
         timeout=wait / 2,
         autoconnect=False,
-        thread_safe=not shared,
-        check_same_thread=not shared,
         cached_statements=256,
     )
 
@@ -447,7 +440,15 @@ def _driver_errors() -> tuple[type[Exception], ...]:
     return (sqlite3.OperationalError, InterfaceError, InternalError, OperationalError)
 
 
-UNAVAILABLE = (OperationalError, InterfaceError, InternalError, MaxConnectionsExceeded, *_driver_errors())
+UNAVAILABLE: tuple[type[Exception], ...] = (
+    OperationalError,
+    InterfaceError,
+    InternalError,
+    MaxConnectionsExceeded,
+    *_driver_errors(),
+)
+BROKEN: tuple[type[BaseException], ...] = (*UNAVAILABLE, StorageUnavailable, KeyboardInterrupt)
+"""A connection that raised one of these may be dead, or still in its transaction."""
 
 
 @contextmanager
@@ -465,8 +466,8 @@ def _translated() -> Iterator[None]:
 
 
 def _cause(error: BaseException) -> str:
-    """What went wrong first: a disk that is full also makes the rollback after it fail."""
-    first = error
-    while isinstance(first.__context__, UNAVAILABLE) and not first.__suppress_context__:
-        first = first.__context__
-    return str(first)
+    """Returns the message of the first error: after a full disk, the rollback fails too."""
+    before = error.__context__
+    if isinstance(before, (StorageUnavailable, UNAVAILABLE)) and not error.__suppress_context__:
+        return _cause(before)
+    return error.cause if isinstance(error, StorageUnavailable) else str(error)

@@ -324,7 +324,7 @@ def test_due_ends_are_found_when_no_connection_of_the_pool_is_free(postgres_url:
         grant = made.a_grant()
         made.clock.at = grant.ends_at + 5
         database.close()
-        database._readers._max_connections = 1
+        database._db._max_connections = 1
         with database.reading():
             database.row("SELECT 1")
             with pytest.raises(StorageUnavailable):
