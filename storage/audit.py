@@ -19,7 +19,6 @@ from bot.core.audit import (
     chained,
     marked_break,
 )
-from bot.core.export import COPIED_NULL
 from storage.database import Database, Reads
 
 _COLUMNS = ", ".join(f'"{name}"' if name == "grant" else name for name in COLUMNS)
@@ -198,17 +197,6 @@ def export(db: Database, filters: Filters, last: int) -> Iterator[tuple[Any, ...
     """Rows up to record `last` in the order of COLUMNS, oldest first, none of them held in memory."""
     condition, values = _where(filters, last)
     return db.stream(f"SELECT {_COLUMNS} FROM audit{condition} ORDER BY seq", *values)
-
-
-def export_csv(db: Database, filters: Filters, last: int) -> Iterator[bytes | bytearray | memoryview]:
-    """The same as lines of CSV that PostgreSQL makes, for `csv_copied`; PostgreSQL only."""
-    condition, values = _where(filters, last)
-    columns = ", ".join(_AT if column == "at" else column for column in _COLUMNS.split(", "))
-    return db.copy_csv(f"SELECT {columns} FROM audit{condition} ORDER BY seq", *values, null=COPIED_NULL)
-
-
-_AT = "to_char(timestamp '1970-01-01' + at * interval '1 second', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')"
-"""What `rfc3339` says."""
 
 
 def count(db: Database, filters: Filters, last: int) -> int:

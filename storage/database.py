@@ -260,20 +260,6 @@ class Database:
             connection.read_only = True
             yield _PostgresSnapshot(connection)
 
-    def copy_csv(self, sql: str, *values: object, null: str) -> Iterator[bytes | bytearray | memoryview]:
-        """Like `stream`, but each row is a line of CSV in UTF-8 that the server makes (COPY); PostgreSQL only. What
-        is `null` without quotes is null, what is so itself is quoted."""
-        import psycopg
-
-        options = f"FORMAT csv, ENCODING 'UTF8', NULL '{null}'"
-        copy = f"COPY ({self._translate(sql)}) TO STDOUT WITH ({options})".encode()
-        with (
-            _translated(),
-            psycopg.connect(self._url, **self._how()) as connection,
-            connection.cursor().copy(copy, values) as lines,
-        ):
-            yield from lines
-
     def _how(self) -> dict[str, Any]:
         """What a connection beside the pool has in common with those in it."""
         return {"connect_timeout": ceil(self._wait), **NOTICED_DEAD}

@@ -7,7 +7,7 @@ from typing import Any
 from bot.core import effects
 from bot.core.approval import Refused
 from bot.core.audit import Event, Record
-from bot.core.export import csv_copied, csv_lines
+from bot.core.export import csv_lines
 from bot.operations._leads import leads_only, seen_as_lead
 from bot.operations._unit import Snapshot, World, unit
 from storage import audit
@@ -45,28 +45,20 @@ def export_audit(world: World, by: str, filters: Filters) -> tuple[int, Iterator
 
     The caller has made sure who `by` is. Raises StorageUnavailable, also while the rows are read.
     """
-    count, last = _begin_export(world, by, filters)
+    with unit(world) as u:
+        last = (audit.head(u.db) or (0,))[0]
+        count = audit.count(u.db, filters, last)
+        u.note(Event.AUDIT_EXPORTED, by, filters=_said(filters), records=count)
     return count, audit.export(world.db, filters, last)
 
 
 def export_csv(
     world: World, by: str, filters: Filters, watch: Watch = lambda records, count: records
 ) -> Iterator[bytes]:
-    """The same as a CSV file, piece by piece and alike from either database. `watch` is given the records, whatever
-    they are, and their number, and hands them on."""
-    count, last = _begin_export(world, by, filters)
-    if world.db.is_sqlite:
-        return map(str.encode, csv_lines(watch(audit.export(world.db, filters, last), count)))
-    return csv_copied(watch(audit.export_csv(world.db, filters, last), count))
-
-
-def _begin_export(world: World, by: str, filters: Filters) -> tuple[int, int]:
-    """How many records there are to export, and which is the last."""
-    with unit(world) as u:
-        last = (audit.head(u.db) or (0,))[0]
-        count = audit.count(u.db, filters, last)
-        u.note(Event.AUDIT_EXPORTED, by, filters=_said(filters), records=count)
-    return count, last
+    """Like `export_audit`, but returns the pieces of a CSV file. `watch` gets the records and their
+    number, and returns the records."""
+    count, records = export_audit(world, by, filters)
+    return map(str.encode, csv_lines(watch(records, count)))
 
 
 def may_audit(world: World, by: str) -> Refused | None:
