@@ -1,1 +1,1 @@
-"""The rows: everything that outlives a process, on SQLite or PostgreSQL. Nothing outside this package knows SQL."""
+"""Stores all state in SQLite or PostgreSQL. Only this package contains SQL."""

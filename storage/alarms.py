@@ -1,5 +1,5 @@
-"""Ends that no system has confirmed yet: since when, when they are told next, who has acknowledged them, and which
-messages in the security channel tell of them."""
+"""Stores unconfirmed revocations: since when, when the next alert is due, who acknowledged it, and
+the messages about it in the security channel."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,13 +8,13 @@ from typing import Any
 from storage.database import Database
 
 Pair = tuple[str, str]
-"""A grant and a system: one lease."""
+"""A grant and a system, which is one lease."""
 
 
 @dataclass(frozen=True, slots=True)
 class Alarm:
-    """`attempts` is how often the end was tried, `said` how often it was told; `next_at` is None when it is told no
-    more, `gone_at` when the system confirmed. Times are UTC seconds."""
+    """`attempts` counts the revocation attempts, `said` the alerts sent. `next_at` is None when no
+    alert follows, `gone_at` is set when the system confirmed. Times are UTC seconds."""
 
     id: str
     grant: str
@@ -42,8 +42,8 @@ def by_id(db: Database, alarm: str) -> Alarm | None:
 
 
 def watch(db: Database, alarm: str, grant: str, system: str, now: int, next_at: int) -> None:
-    """Begins to watch an end that nothing was heard of yet, unless it is watched already; one that was gone and has to
-    be ended once more is watched anew."""
+    """Starts watching an unconfirmed revocation unless it is watched already. One that had been
+    confirmed and must be revoked once more is watched again from the start."""
     sql = (
         "INSERT INTO alarms (id, grant_id, system, since, attempts, said, next_at) VALUES (?, ?, ?, ?, 0, 0, ?) "
         "ON CONFLICT (grant_id, system) DO UPDATE SET since = excluded.since, attempts = 0, said = 0, "
@@ -58,7 +58,7 @@ def tried(db: Database, grant: str, system: str, attempts: int) -> None:
 
 
 def told(db: Database, grant: str, system: str, next_at: int) -> None:
-    """It was told once more, and is told again then."""
+    """Records that an alert was sent, and when the next one is due."""
     sql = "UPDATE alarms SET said = said + 1, next_at = ? WHERE grant_id = ? AND system = ?"
     db.run(sql, next_at, grant, system)
 
@@ -69,7 +69,8 @@ def due(db: Database, now: int, limit: int) -> list[Alarm]:
 
 
 def acknowledge(db: Database, alarm: str, by: str, at: int) -> bool:
-    """Ends the telling of it; False when it is gone, or acknowledged already."""
+    """Stops the alerts; returns False if the revocation is confirmed or was acknowledged
+    already."""
     sql = (
         "UPDATE alarms SET acknowledged_by = ?, acknowledged_at = ?, next_at = NULL WHERE id = ? "
         "AND gone_at IS NULL AND acknowledged_at IS NULL"
@@ -78,20 +79,21 @@ def acknowledge(db: Database, alarm: str, by: str, at: int) -> bool:
 
 
 def unacknowledged(db: Database, system: str, limit: int) -> list[Alarm]:
-    """Those of this system that are told again."""
+    """Returns the alarms of this system that have a next alert."""
     sql = f"SELECT {_COLUMNS} FROM alarms WHERE system = ? AND next_at IS NOT NULL ORDER BY grant_id LIMIT ?"
     return [Alarm(*row) for row in db.rows(sql, system, limit)]
 
 
 def open_of(db: Database, ids: Sequence[str]) -> list[Alarm]:
-    """Those of these grants that are not gone."""
+    """Returns the unconfirmed revocations of these grants."""
     marks = ", ".join("?" * len(ids))
     sql = f"SELECT {_COLUMNS} FROM alarms WHERE grant_id IN ({marks}) AND gone_at IS NULL ORDER BY grant_id, system"
     return [Alarm(*row) for row in db.rows(sql, *ids)]
 
 
 def reported_open(db: Database, limit: int) -> list[Pair]:
-    """Ends that were reported and are not confirmed, oldest first, those without an acknowledgement before."""
+    """Returns revocations that were reported and are not confirmed, unacknowledged ones first, then
+    oldest first."""
     sql = (
         "SELECT grant_id, system FROM alarms WHERE gone_at IS NULL AND said > 0 "
         "ORDER BY CASE WHEN acknowledged_at IS NULL THEN 0 ELSE 1 END, since, grant_id, system LIMIT ?"
@@ -109,7 +111,7 @@ def gone(db: Database, grant: str, system: str, at: int) -> None:
 
 
 def unwatched(db: Database, limit: int) -> list[Pair]:
-    """Leases whose end was asked for and that nobody watches yet."""
+    """Returns leases whose end was requested and that are not watched yet."""
     sql = (
         "SELECT l.grant_id, l.system FROM grants g JOIN leases l ON l.grant_id = g.id LEFT JOIN alarms a ON "
         "a.grant_id = l.grant_id AND a.system = l.system WHERE g.state NOT IN ('ended', 'failed') AND "
@@ -119,7 +121,7 @@ def unwatched(db: Database, limit: int) -> list[Pair]:
 
 
 def posted(db: Database, channel: str, ts: str, pairs: Sequence[Pair]) -> None:
-    """A message tells of these leases, in this order."""
+    """Records that a message shows these leases, in this order."""
     sql = (
         "INSERT INTO alarm_messages (channel, ts, place, grant_id, system) VALUES (?, ?, ?, ?, ?) "
         "ON CONFLICT (channel, ts, place) DO NOTHING"
@@ -128,19 +130,19 @@ def posted(db: Database, channel: str, ts: str, pairs: Sequence[Pair]) -> None:
 
 
 def messages_of(db: Database, grant: str, system: str) -> list[tuple[str, str]]:
-    """Channel and ts of every message that tells of this lease."""
+    """Returns channel and ts of every message that shows this lease."""
     sql = "SELECT DISTINCT channel, ts FROM alarm_messages WHERE grant_id = ? AND system = ? ORDER BY ts"
     return [(str(channel), str(ts)) for channel, ts in db.rows(sql, grant, system)]
 
 
 def in_message(db: Database, channel: str, ts: str) -> list[Pair]:
-    """The leases that a message tells of, in its order."""
+    """Returns the leases that a message shows, in its order."""
     sql = "SELECT grant_id, system FROM alarm_messages WHERE channel = ? AND ts = ? ORDER BY place"
     return [(str(grant), str(system)) for grant, system in db.rows(sql, channel, ts)]
 
 
 def forget(db: Database, before: int) -> None:
-    """Drops what was gone before then, with its messages."""
+    """Deletes alarms that were confirmed before `before`, with their messages."""
     old: tuple[Any, ...] = (before,)
     gone_ones = "SELECT 1 FROM alarms a WHERE a.grant_id = alarm_messages.grant_id AND a.system = alarm_messages.system"
     db.run(f"DELETE FROM alarm_messages WHERE EXISTS ({gone_ones} AND a.gone_at < ?)", *old)

@@ -1,6 +1,7 @@
-"""The audit log: appended to in the transaction of what it records, searched page by page, walked from the start.
+"""Appends to the audit log within the transaction that it records, searches it page by page, and
+reads it from the start.
 
-Appending takes the head row's lock last, so that there is one chain whatever the number of processes.
+Appending takes the lock of the head row last, so that any number of processes write one chain.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -29,8 +30,8 @@ _NEWEST = " ORDER BY at DESC, seq DESC"
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """What to look for; None leaves it open. `person` is an actor or a subject, `event` a whole name or the
-    beginning of one, `since` and `until` are UTC seconds, `until` itself excluded."""
+    """What to search for; None matches everything. `person` is an actor or a subject, `event` a
+    full name or a prefix. `since` and `until` are UTC seconds; `until` itself is excluded."""
 
     person: str | None = None
     role: str | None = None
@@ -43,9 +44,10 @@ class Filters:
 
 
 class Chain:
-    """The head of the log as this process knows it, so that a forged log is not built upon in silence.
+    """The head of the log as this process last wrote it, so that a forged log is noticed before it
+    is extended.
 
-    One for each process and database; any thread may append.
+    There is one for each process and database; any thread may append.
     """
 
     def __init__(self, seals: Seals) -> None:
@@ -54,7 +56,7 @@ class Chain:
         self._committed = (-1, "")
 
     def wrote(self, db: Database, seq: int, digest: str, seal: str) -> None:
-        """A transaction under way wrote this head."""
+        """Remembers a head that the current transaction wrote."""
         self._written = (seq, digest, seal)
         db.after_commit(lambda: self._commit(seq, digest))
 
@@ -62,12 +64,13 @@ class Chain:
         self._committed = max(self._committed, (seq, digest))
 
     def newest(self) -> tuple[int, str]:
-        """Number and hash of the newest head that this process has committed; number -1 for none. To be read before
-        the head that it is compared with."""
+        """Returns number and hash of the newest head that this process committed; number -1 for
+        none. Call it before you read the head that it is compared with."""
         return self._committed
 
     def problem(self, found: "Head", newest: tuple[int, str]) -> tuple[str, bool]:
-        """What is wrong with a head, "" for a good one; and whether only a key may be missing."""
+        """Returns why a head is wrong, or "" for a good one, and whether a missing key may be the
+        only reason."""
         if found[:3] != self._written:
             check = self.seals.check_seal(found.seal, found.seq, found.hash)
             if check is SealCheck.FALSE:
@@ -87,7 +90,7 @@ class Chain:
 
 
 class Head(NamedTuple):
-    """The head row, and the number of the last record that is there (0 for none)."""
+    """The head row, and the number of the last record that exists (0 for none)."""
 
     seq: int
     hash: str
@@ -98,8 +101,9 @@ class Head(NamedTuple):
 def append(db: Database, entries: Iterable[Entry], at: int, chain: Chain) -> Break | None:
     """Adds entries to the chain and seals its new head.
 
-    The head that is built upon must be ours. Where it is not, a record `audit:head:broken` goes before the entries,
-    and what was found is given back: access has to end whatever somebody did to the log.
+    The current head must be one that the bot sealed. If it is not, the record `audit:head:broken`
+    precedes the entries, and the break is returned: access has to end even if the log was tampered
+    with.
     """
     entries = list(entries)
     if not entries:
@@ -110,7 +114,7 @@ def append(db: Database, entries: Iterable[Entry], at: int, chain: Chain) -> Bre
     if why:
         entries.insert(0, _broken(found, why, key_missing))
         seq, prev = _end(db, found)
-        seq = max(seq, chain.newest()[0])  # numbers that were given once are not given again
+        seq = max(seq, chain.newest()[0])  # a number is never used twice
     rows = chained(entries, at, seq, prev)
     sql = f"INSERT INTO audit ({_COLUMNS}) VALUES ({_MARKS})"
     if len(rows) == 1:
@@ -130,7 +134,8 @@ _HEAD = f"SELECT seq, hash, seal, {_LAST} FROM audit_head WHERE id = 1"
 
 
 def _locked_head(db: Database) -> Head:
-    """The head, held until the transaction ends. Who deleted it must not stop ends: another one is made."""
+    """Returns the head, locked until the transaction ends. Creates it again if it was deleted,
+    because that must not stop the end of access."""
     row = db.row(_HEAD + db.lock_row)
     if row is None:
         insert = "INSERT INTO audit_head (id, seq, hash, seal) VALUES (1, ?, ?, '') ON CONFLICT DO NOTHING"
@@ -138,19 +143,20 @@ def _locked_head(db: Database) -> Head:
         row = db.row(_HEAD + db.lock_row)
         assert row is not None
     found = Head(*row)
-    if found.last < found.seq:  # PostgreSQL counted the records before it waited for the lock
+    if found.last < found.seq:  # PostgreSQL read it before it waited for the lock
         found = found._replace(last=_last_record(db)[0])
     return found
 
 
 def _last_record(db: Database) -> tuple[int, str]:
-    """Number and hash of the last record that is there."""
+    """Returns number and hash of the last record that exists."""
     row = db.row("SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1")
     return (int(row[0]), str(row[1])) if row else (0, GENESIS)
 
 
 def _end(db: Database, found: Head) -> tuple[int, str]:
-    """Where a broken log goes on: behind every record that is there, and behind every number that was sealed."""
+    """Returns where a broken log continues: after every record that exists and every number that
+    was sealed."""
     last = _last_record(db)
     return last if last[0] >= found.seq else (found.seq, found.hash)
 
@@ -161,12 +167,12 @@ def _broken(found: Head, why: str, key_missing: bool) -> Entry:
 
 
 def begin(db: Database, seals: Seals) -> None:
-    """Seals the head of a log that has no record yet, unless there is something that it should tell of."""
+    """Seals the head of an empty log, unless there are rows that the log should contain."""
     db.run(f"UPDATE audit_head SET seal = ? WHERE {_IS_NEW}", seals.seal(0, GENESIS), GENESIS)
 
 
 def is_new(db: Reads) -> bool:
-    """Whether nobody has sealed the head yet, and there is nothing that the log should tell of."""
+    """Tells whether the head was never sealed and there are no rows that the log should contain."""
     return db.row(f"SELECT 1 FROM audit_head WHERE {_IS_NEW}", GENESIS) is not None
 
 
@@ -176,41 +182,42 @@ _IS_NEW = "id = 1 AND seq = 0 AND seal = '' AND hash = ? AND " + " AND ".join(
 
 
 def head(db: Reads) -> Head | None:
-    """The newest record as the head row has it; None when that row is missing."""
+    """Returns the newest record according to the head row; None if that row is missing."""
     found = db.row(_HEAD)
     return Head(*found) if found else None
 
 
 def breaks(db: Reads, seals: Seals) -> Break | None:
-    """The first place where the bot noticed a log that was changed behind it."""
+    """Returns the first place where the bot noticed that the log had been changed."""
     rows = db.rows("SELECT seq, prev, detail FROM audit WHERE event = ? ORDER BY at, seq LIMIT 1000", Event.HEAD_BROKEN)
     found = (marked_break(seq, prev, detail, seals) for seq, prev, detail in rows)
     return next((each for each in found if each is not None), None)
 
 
 def walk(db: Reads) -> Iterator[tuple[Any, ...]]:
-    """Every row in the order of COLUMNS, oldest first."""
+    """Yields every row in the order of COLUMNS, oldest first."""
     return db.stream(f"SELECT {_COLUMNS} FROM audit ORDER BY seq")
 
 
 def export(db: Database, filters: Filters, last: int) -> Iterator[tuple[Any, ...]]:
-    """Rows up to record `last` in the order of COLUMNS, oldest first, none of them held in memory."""
+    """Streams rows up to record `last` in the order of COLUMNS, oldest first."""
     condition, values = _where(filters, last)
     return db.stream(f"SELECT {_COLUMNS} FROM audit{condition} ORDER BY seq", *values)
 
 
 def count(db: Database, filters: Filters, last: int) -> int:
-    """How many rows `export` gives."""
+    """Returns the number of rows that `export` yields."""
     condition, values = _where(filters, last)
     found = db.row(f"SELECT COUNT(*) FROM audit{condition}", *values)
     return int(found[0]) if found else 0
 
 
 def page(db: Database, filters: Filters, before: int | None, size: int) -> list[Record]:
-    """The newest records first, and of one second the last written first; those that stand behind record `before`.
+    """Returns the newest records before record `before`; within one second, the last written first.
 
-    A person is an actor or a subject, the beginning of an event's name means several. Each of them is read from its own
-    place in an index, in order and no further than the page goes, instead of all of them to be sorted.
+    A person is an actor or a subject, and a prefix of an event name matches several events. Each is
+    read in order from its own part of an index, only as far as the page needs, so that nothing is
+    sorted.
     """
     events = _events(filters.event or "")
     if not events:
@@ -255,33 +262,34 @@ _INDEXES = (
     ("event",),
     ("kind",),
 )
-"""An index is looked in for these, the first one of whose words all are asked for: of it there are the fewest records.
-A kind is several events, each of which is looked for. Time and number stand in every index behind its words, so a page
-is read from there in its order."""
+"""The indexes to search, most selective first: the first one whose columns are all given is used. A
+prefix of event names is searched event by event. Every index ends with time and number, so a page
+is read from it in order."""
 
 _FEW = {"grant", "request"}
 _ASIDE = "'' || "
-"""Beside one of those few, PostgreSQL would also go through the index of what many records have."""
+"""Keeps PostgreSQL from also scanning an index over many records beside the selective one."""
 
 _Part = tuple[str, list[object]]
 """A condition and its values."""
 
 _NOT_ACTOR: _Part = ("subject <> actor", [])
-"""Said by every search for a subject: the index has only these, and so nothing is found twice."""
+"""Part of every search for a subject: the index has only these rows, and no record is found
+twice."""
 
 
 def _all(parts: Iterable[_Part]) -> _Part:
-    """What follows `FROM audit` so that all of it holds."""
+    """Returns what follows `FROM audit` so that every condition holds."""
     parts = list(parts)
     where = " AND ".join(sql for sql, _ in parts)
     return f" WHERE {where}" if where else "", [value for _, values in parts for value in values]
 
 
 def _newest(db: Database, scans: Sequence[_Part], size: int) -> _Part:
-    """The page of what any of these scans finds, none of which finds what another does.
+    """Returns the page of what any of these scans finds; the scans must not overlap.
 
-    SQLite reads them side by side in order as far as the page goes. PostgreSQL does so only with a limit on each, and
-    is quicker when it carries only numbers until the page is known.
+    SQLite merges them in order, only as far as the page needs. PostgreSQL does so only if each has
+    a limit, and is faster if it carries only numbers until the page is known.
     """
     values = [value for _, values in scans for value in values]
     if db.is_sqlite or len(scans) == 1:
@@ -292,7 +300,8 @@ def _newest(db: Database, scans: Sequence[_Part], size: int) -> _Part:
 
 
 def _newest_of_events(db: Database, events: list[str], common: list[_Part], size: int) -> _Part:
-    """The same with a scan for each event. If they were written out, PostgreSQL would plan every one of them anew."""
+    """Like `_newest`, with a scan for each event. PostgreSQL would plan each of them again if they
+    were written out."""
     if db.is_sqlite:
         return _newest(db, [_all([("event = ?", [event]), *common]) for event in events], size)
     where, values = _all([("event = kind.event", []), *common])
@@ -302,14 +311,15 @@ def _newest_of_events(db: Database, events: list[str], common: list[_Part], size
 
 
 def _numbered(found: str) -> str:
-    """The page of the records whose time and number are found there."""
+    """Returns the page of the records whose time and number the subquery finds."""
     numbers = f"SELECT found.seq FROM {found} ORDER BY found.at DESC, found.seq DESC LIMIT ?"
     return f"SELECT {_COLUMNS} FROM audit WHERE seq = ANY (ARRAY({numbers})){_NEWEST}"
 
 
 def _times(since: int | None, until: int | None, before: int | None) -> list[_Part]:
-    """From then, until then, and behind record `before`. Its time is looked up in the same statement, if it is before
-    `until` at all; the plus keeps the databases from beginning at `until` and reading up to there."""
+    """Returns the conditions for `since`, `until` and record `before`. The time of `before` is
+    looked up in the same statement, if it is earlier than `until` at all. The plus keeps the
+    databases from reading all records between `before` and `until`."""
     parts: list[_Part] = []
     if since is not None:
         parts.append(("at >= ?", [since]))
@@ -326,8 +336,8 @@ _NEVER = 2**63 - 1
 
 
 def _events(beginning: str) -> list[str]:
-    """The events whose name is or begins with this. Which text begins with which is not left to the database: that
-    depends on its collation."""
+    """Returns the events whose name is or starts with `beginning`. The database does not compare
+    prefixes, because that depends on its collation."""
     return [str(event) for event in Event if event.startswith(beginning)]
 
 

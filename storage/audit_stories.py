@@ -1,4 +1,4 @@
-"""Every request with its rows and its audit records, one after another, none of the others held in memory."""
+"""Streams every request with its rows and its audit records, one request after another."""
 
 from collections.abc import Iterator
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -42,7 +42,7 @@ Row = TypeVar("Row", bound=NamedTuple)
 
 
 class _Rows(Generic[Row]):
-    """A stream of rows that begin with the id of their request, in its order."""
+    """A stream of rows that start with the id of their request, in the order of these ids."""
 
     def __init__(self, make: type[Row], rows: Iterator[tuple[Any, ...]]) -> None:
         self._make, self._rows = make, rows
@@ -50,11 +50,11 @@ class _Rows(Generic[Row]):
 
     @property
     def request(self) -> str | None:
-        """The request of the next row; None when there is none."""
+        """The request of the next row; None at the end."""
         return str(self._next[0]) if self._next is not None else None
 
     def take(self, request: str) -> list[Row]:
-        """The next rows, as far as they are of this request."""
+        """Returns the next rows that belong to this request."""
         taken: list[Row] = []
         while (row := self._next) is not None and str(row[0]) == request:
             taken.append(self._make(*row))
@@ -63,7 +63,7 @@ class _Rows(Generic[Row]):
 
 
 def stories(db: Reads) -> Iterator[Story]:
-    """The stories of all requests, those included that only a record names."""
+    """Yields the stories of all requests, including those that only an audit record names."""
 
     def rows(make: type[Row], sql: str) -> _Rows[Row]:
         return _Rows(make, db.stream(sql.format(collate=db.collate_bytes)))

@@ -1,7 +1,7 @@
-"""One database, SQLite or PostgreSQL: connections, transactions, fixed SQL and the state of its schema.
+"""Connects to SQLite or PostgreSQL, runs transactions and fixed SQL, and checks the schema.
 
-Peewee opens, pools and closes the connections and frames the transactions; statements are plain SQL with `?` for
-a value, because a built query costs some twenty times what this one costs. It knows nothing of what the rows mean.
+Peewee manages connections and transactions. Statements are plain SQL with `?` for a value, because
+building a query costs about twenty times as much as this.
 """
 
 import json
@@ -27,15 +27,16 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 WAIT = 5.0
 POSTGRES_OPTIONS = "-c timezone=UTC -c lock_timeout={milliseconds:.0f}ms -c idle_in_transaction_session_timeout=30s"
 NOTICED_DEAD = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3, "tcp_user_timeout": 10_000}
-"""How libpq finds that a server is gone which never said so: within some ten seconds."""
+"""Makes libpq notice within about ten seconds that a server is gone."""
 
 CHANNEL = "access_bot"
-REPORT_LOCK = 0x61636366  # like MIGRATION_LOCK
-MIGRATION_LOCK = 0x61636365  # any number that every process of this product agrees on
+REPORT_LOCK = 0x61636366  # see MIGRATION_LOCK
+MIGRATION_LOCK = 0x61636365  # any number that all processes share
 
 
 class Reads(Protocol):
-    """What can be read of a database; `collate_bytes` follows a text column that is sorted as Python sorts texts."""
+    """Read access to a database. `collate_bytes` follows a text column that must sort as Python
+    sorts strings."""
 
     collate_bytes: str
 
@@ -47,8 +48,9 @@ class Reads(Protocol):
 
 
 class Database:
-    """`url` is `sqlite:///relative.db`, `sqlite:////absolute.db` or `postgresql://user:password@host/name`; `wait`
-    is how many seconds it takes at most to give up on a lock or on a free connection."""
+    """A database at `url`: `sqlite:///relative.db`, `sqlite:////absolute.db` or
+    `postgresql://user:password@host/name`. `wait` is the maximum number of seconds to wait for a
+    lock or a free connection."""
 
     def __init__(self, url: str, wait: float = WAIT) -> None:
         self._url, self._wait = url, wait
@@ -62,7 +64,7 @@ class Database:
         self.skip_locked = "" if self.is_sqlite else " FOR UPDATE SKIP LOCKED"
         self.collate_bytes = _collate_bytes(self.is_sqlite)
         self.beside = "+" if self.is_sqlite else ""
-        """Stands before a column whose index is not the one to look in; SQLite can't tell by itself."""
+        """Precedes a column whose index SQLite must not use."""
         self.writes = Writes()
         self._first: Any = None
         self._local = threading.local()
@@ -75,14 +77,15 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[None]:
-        """A scope in which this thread may read; raises StorageUnavailable when the database doesn't answer."""
+        """A scope in which this thread may read; raises StorageUnavailable if the database does not
+        answer."""
         with _translated(), self._connected():
             yield
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """A scope that is committed as a whole or not at all; on SQLite it has the write lock from the start. Scopes
-        nest; what an inner one did is undone alone when it raises."""
+        """A scope that is committed as a whole or not at all. On SQLite it holds the write lock
+        from the start. Scopes nest: an inner scope that raises is rolled back alone."""
         waiting: list[Callable[[], None]] = self._local.__dict__.setdefault("after_commit", [])
         depth, before = self._depth, len(waiting)
         self._local.transactions = depth + 1
@@ -106,13 +109,14 @@ class Database:
                 do()
 
     def after_commit(self, do: Callable[[], None]) -> None:
-        """Calls `do` when the outermost transaction of this thread is committed, and not when it, or the scope that
-        asked for it, is undone."""
+        """Calls `do` after this thread's outermost transaction commits, and not if that transaction
+        or the current scope is rolled back."""
         self._local.after_commit.append(do)
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
-        """Waits until no other thread writes to SQLite; raises StorageUnavailable after half of `wait`."""
+        """Waits until no other thread writes to SQLite; raises StorageUnavailable after half of
+        `wait`."""
         if not self.is_sqlite or self._depth > 1:
             yield
             return
@@ -145,7 +149,8 @@ class Database:
 
     @contextmanager
     def _connected(self) -> Iterator[None]:
-        """Scopes nest. A SQLite connection stays with its thread, a PostgreSQL one goes back to the pool."""
+        """A scope with an open connection; scopes nest. A SQLite connection stays with its thread,
+        a PostgreSQL connection returns to the pool."""
         depth = getattr(self._local, "depth", 0)
         self._local.depth = depth + 1
         try:
@@ -186,16 +191,17 @@ class Database:
         return self._connection.execute(self._translate(sql), values)
 
     def look_up(self, sql: str, *values: object) -> tuple[Any, ...] | None:
-        """`row` in a reading scope of its own, for the check of a token: on SQLite that costs half of both."""
+        """Like `row` in its own reading scope, for the token check: on SQLite it costs half as
+        much."""
         if self.is_sqlite:
-            with suppress(PeeweeException, sqlite3.Error):  # then as it is always done, which knows what to do about it
+            with suppress(PeeweeException, sqlite3.Error):  # `reading` below reports the failure
                 found: tuple[Any, ...] | None = self._connection.execute(sql, values).fetchone()
                 return found
         with self.reading():
             return self.row(sql, *values)
 
     def run(self, sql: str, *values: object) -> int:
-        """Executes and gives the number of rows that were changed."""
+        """Executes a statement and returns the number of rows that it changed."""
         changed = int(self._execute(sql, values).rowcount)
         if changed:
             self._local.changed = True
@@ -203,8 +209,9 @@ class Database:
 
     @contextmanager
     def together(self) -> Iterator[None]:
-        """A scope in a transaction whose statements are sent to PostgreSQL without waiting for one's answer before the
-        next; reading a row waits for all before it. `run` doesn't know there how many rows it changed."""
+        """A scope in a transaction in which PostgreSQL gets statements without a round trip for
+        each; reading a row waits for all before it. `run` does not know how many rows it
+        changed."""
         if self.is_sqlite:
             yield
             return
@@ -217,10 +224,10 @@ class Database:
         self._local.changed = True
 
     def stream(self, sql: str, *values: object, batch: int = 500) -> Iterator[tuple[Any, ...]]:
-        """Rows one by one without holding them all, as they were when the first was read.
+        """Yields rows one by one as they were when the first was read, without loading them all.
 
-        On a connection of its own: it may take long, and must neither hold the write lock of SQLite meanwhile nor
-        become a part of what its reader writes.
+        Uses its own connection, because it may take long: it must not hold SQLite's write lock or
+        become part of the reader's transaction.
         """
         with _translated():
             yield from self._sqlite_rows(sql, values) if self.is_sqlite else self._postgres_rows(sql, values, batch)
@@ -230,8 +237,8 @@ class Database:
             yield from connection.execute(sql, values)
 
     def _postgres_rows(self, sql: str, values: tuple[object, ...], batch: int) -> Iterator[tuple[Any, ...]]:
-        """As the server sends them, because a plain cursor would take them all at once and one of the server's would
-        let it wait while a batch is worked on."""
+        """Streams rows in chunks. A plain cursor would load all of them, and a server-side cursor
+        would make the server wait while a batch is processed."""
         import psycopg
 
         size = batch if psycopg.capabilities.has_stream_chunked() else 1
@@ -240,8 +247,8 @@ class Database:
 
     @contextmanager
     def snapshot(self) -> Iterator[Reads]:
-        """The whole database as it was at one moment, however long the reading takes, on a connection of its own. It
-        keeps nobody from writing."""
+        """The whole database as it was at one moment, on its own connection; it blocks no
+        writer."""
         with _translated(), self._sqlite_snapshot() if self.is_sqlite else self._postgres_snapshot() as reads:
             yield reads
 
@@ -261,11 +268,11 @@ class Database:
             yield _PostgresSnapshot(connection)
 
     def _how(self) -> dict[str, Any]:
-        """What a connection beside the pool has in common with those in it."""
+        """Returns the parameters of connections outside the pool."""
         return {"connect_timeout": ceil(self._wait), **NOTICED_DEAD}
 
     def close(self) -> None:
-        """Closes this thread's connection, and on PostgreSQL every idle one."""
+        """Closes this thread's connection and, on PostgreSQL, every idle one."""
         if not self._db.is_closed():
             self._db.close()
         if self._first is not None:
@@ -274,14 +281,14 @@ class Database:
             self._db.close_idle()
 
     def notify(self, queues: Iterable[str], due: int | None) -> None:
-        """Tells other processes on PostgreSQL what this transaction leaves to do, when it commits (`listen`).
-        On SQLite they see it by `data_version`."""
+        """Tells other processes on PostgreSQL, when this transaction commits, which work it leaves
+        (`listen`). On SQLite they notice it by `data_version`."""
         if not self.is_sqlite:
             self.run("SELECT pg_notify(?, ?)", CHANNEL, json.dumps({"queues": sorted(queues), "due": due}))
 
     def listen(self, heard: Callable[[list[str], int | None], None], stopped: Callable[[], bool]) -> None:
-        """Hands on what `notify` says in any process until `stopped()`; PostgreSQL only, on a connection of its
-        own. Raises StorageUnavailable when that is lost."""
+        """Passes on what `notify` sends in any process until `stopped()`. PostgreSQL only, on its
+        own connection. Raises StorageUnavailable if that connection is lost."""
         import psycopg
 
         with _translated(), psycopg.connect(self._url, autocommit=True, **self._how()) as connection:
@@ -293,8 +300,9 @@ class Database:
                     heard(said["queues"], said["due"])
 
     def is_first(self) -> bool:
-        """Whether this process, of all on this PostgreSQL, is the one that reports what they all see; always so on
-        SQLite. It is the first that asked, and stays it until its connection ends. No write is needed for that."""
+        """Tells whether this process reports what all processes on this PostgreSQL see. The
+        first that asks holds that role until its connection ends, without a write. Always true
+        on SQLite."""
         if self.is_sqlite:
             return True
         import psycopg
@@ -310,7 +318,8 @@ class Database:
         return bool(found and found[0])
 
     def data_version(self) -> int:
-        """A number that changes when another process commits (SQLite's `data_version` pragma); 0 on PostgreSQL."""
+        """Returns a number that changes when another connection commits (SQLite's `data_version`
+        pragma); 0 on PostgreSQL."""
         if not self.is_sqlite:
             return 0
         with self.reading():
@@ -318,8 +327,9 @@ class Database:
         return int(found[0]) if found else 0
 
     def migrate(self) -> list[str]:
-        """Brings the schema up and gives the names of what was applied. Safe when several processes start at once:
-        the first holds a lock, the others find nothing left to do. Raises SchemaMismatch when it is too new."""
+        """Applies the missing migrations and returns their names. Safe when several processes start
+        at once: the first holds a lock, the others find nothing to do. Raises SchemaMismatch if the
+        schema is newer than this code."""
         with self.transaction():
             if not self.is_sqlite:
                 self.run("SET LOCAL lock_timeout = 0")
@@ -328,7 +338,7 @@ class Database:
             return list(self._runner().up())
 
     def check_schema(self) -> None:
-        """Raises SchemaMismatch unless the schema is exactly the one that this code was written for."""
+        """Raises SchemaMismatch unless the schema is exactly the one that this code expects."""
         with self.reading():
             self._refuse_newer()
             behind = [m.name for m in self._runner().status() if m.applied is None]
@@ -360,7 +370,7 @@ class _SqliteSnapshot:
 
 
 class _PostgresSnapshot:
-    """Streams with cursors of the server, because several are read side by side."""
+    """Streams with server-side cursors, because several are read side by side."""
 
     def __init__(self, connection: Any) -> None:
         self._connection, self.collate_bytes = connection, _collate_bytes(False)
@@ -418,7 +428,7 @@ def _percent_style(sql: str) -> str:
 
 
 def _driver_errors() -> tuple[type[Exception], ...]:
-    """What the drivers raise when peewee doesn't wrap them: cursors used directly."""
+    """Returns the errors that the drivers raise past peewee, when a cursor is used directly."""
     try:
         from psycopg import InterfaceError, InternalError, OperationalError
     except ImportError:
@@ -439,8 +449,8 @@ BROKEN: tuple[type[BaseException], ...] = (*UNAVAILABLE, StorageUnavailable, Key
 
 @contextmanager
 def _translated() -> Iterator[None]:
-    """The one place where an error of a driver becomes one of ours. What a statement itself got wrong (integrity,
-    syntax, data) is a bug and stays what it is."""
+    """Translates drivers' errors into ours. Errors of the statement itself (integrity, syntax,
+    data) are bugs and stay as they are."""
     try:
         yield
     except UNAVAILABLE as error:
@@ -448,7 +458,7 @@ def _translated() -> Iterator[None]:
     except (DatabaseError, sqlite3.DatabaseError) as error:
         if type(error) not in (DatabaseError, sqlite3.DatabaseError):
             raise
-        raise StorageUnavailable(str(error)) from error  # SQLite: the file is damaged, or no database at all
+        raise StorageUnavailable(str(error)) from error  # SQLite: the file is damaged or no database
 
 
 def _cause(error: BaseException) -> str:

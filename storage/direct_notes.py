@@ -1,4 +1,5 @@
-"""Direct messages that tell of grants and requests: each row is one note in one message."""
+"""Stores which direct messages show which grants and requests: each row is one note in one
+message."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,9 +13,9 @@ Place = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class DirectNote:
-    """`note` names the text, `why` and `until` are what it says beside that (`GrantView`), `at` is when it was posted
-    (UTC seconds). `past` notes are shown in words that stay true,
-    without buttons."""
+    """`note` names the text, `why` and `until` are its values (`GrantView`), `at` is when it was
+    posted (UTC seconds). A note that is `past` is worded so that it stays true, and has no
+    buttons."""
 
     channel: str
     ts: str
@@ -38,27 +39,28 @@ def add(db: Database, notes: Sequence[DirectNote]) -> None:
 
 
 def in_message(db: Database, channel: str, ts: str) -> list[DirectNote]:
-    """The notes of one message, in their order."""
+    """Returns the notes of one message, in order."""
     sql = f"SELECT {_COLUMNS} FROM direct_notes WHERE channel = ? AND ts = ? ORDER BY place"
     return [_note(row) for row in db.rows(sql, channel, ts)]
 
 
 def of_grants(db: Database, grants: Sequence[str]) -> list[DirectNote]:
-    """The notes of these grants that are not past."""
+    """Returns the notes of these grants that are not past."""
     marks = ", ".join("?" * len(grants))
     sql = f"SELECT {_COLUMNS} FROM direct_notes WHERE grant_id <> '' AND grant_id IN ({marks}) AND past = 0"
     return [_note(row) for row in db.rows(sql, *grants)] if grants else []
 
 
 def of_requests(db: Database, requests: Sequence[str]) -> list[DirectNote]:
-    """The notes of these requests that are not past."""
+    """Returns the notes of these requests that are not past."""
     marks = ", ".join("?" * len(requests))
     sql = f"SELECT {_COLUMNS} FROM direct_notes WHERE request_id <> '' AND request_id IN ({marks}) AND past = 0"
     return [_note(row) for row in db.rows(sql, *requests)] if requests else []
 
 
 def newest(db: Database, grants: Sequence[str], but: str) -> dict[str, str]:
-    """The ts of the newest message about each of these grants; notes called `but` don't count."""
+    """Returns the ts of the newest message about each of these grants, without notes named
+    `but`."""
     marks = ", ".join("?" * len(grants))
     sql = (
         f"SELECT grant_id, MAX(ts) FROM direct_notes WHERE grant_id <> '' AND grant_id IN ({marks}) AND note <> ? "
@@ -75,7 +77,8 @@ def set_past(db: Database, channel: str, ts: str, places: Sequence[int]) -> None
 
 
 def forget(db: Database, before: int, long_before: int) -> None:
-    """Drops the messages posted before then in which nothing will change, and all that are much older."""
+    """Deletes messages posted before `before` that will not change, and all that were posted before
+    `long_before`."""
     db.run(
         "DELETE FROM direct_notes WHERE at < ? OR (at < ? AND NOT EXISTS (SELECT 1 FROM direct_notes o "
         "WHERE o.channel = direct_notes.channel AND o.ts = direct_notes.ts AND o.past = 0))",

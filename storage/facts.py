@@ -1,4 +1,5 @@
-"""Small things that every process must agree on: named values, keys already handled, and the panic switches."""
+"""Stores what all processes must agree on: named values, used idempotency keys, and panic
+switches."""
 
 from collections.abc import Sequence
 
@@ -11,7 +12,7 @@ def get(db: Database, key: str) -> str | None:
 
 
 def get_all(db: Database, keys: Sequence[str]) -> dict[str, str]:
-    """Those of these keys that there are, with their values."""
+    """Returns the values of those of these keys that exist."""
     marks = ", ".join("?" * len(keys))
     return {
         str(key): str(value) for key, value in db.rows(f"SELECT key, value FROM facts WHERE key IN ({marks})", *keys)
@@ -19,7 +20,8 @@ def get_all(db: Database, keys: Sequence[str]) -> dict[str, str]:
 
 
 def put(db: Database, key: str, value: str) -> bool:
-    """Stores the value; True when it was another one before. Two writers at once agree on who changed it."""
+    """Stores the value; returns True if it changed. Two concurrent writers agree on which of them
+    changed it."""
     return bool(
         db.run(
             "INSERT INTO facts (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value "
@@ -31,18 +33,18 @@ def put(db: Database, key: str, value: str) -> bool:
 
 
 def bind(db: Database, key: str, value: str) -> bool:
-    """Stores the value unless there is one; False when there was."""
+    """Stores the value unless the key has one; returns False if it had."""
     return db.run("INSERT INTO facts (key, value) VALUES (?, ?) ON CONFLICT (key) DO NOTHING", key, value) == 1
 
 
 def keys_of(db: Database, prefix: str, value: str) -> list[str]:
-    """The keys with this beginning that have this value."""
+    """Returns the keys with this prefix and this value."""
     sql = "SELECT key FROM facts WHERE value = ? AND substr(key, 1, ?) = ?"
     return [str(key) for (key,) in db.rows(sql, value, len(prefix), prefix)]
 
 
 def beginning(db: Database, prefix: str) -> list[tuple[str, str]]:
-    """Keys with this beginning and their values, in order."""
+    """Returns the keys with this prefix and their values, in order."""
     sql = "SELECT key, value FROM facts WHERE substr(key, 1, ?) = ? ORDER BY key"
     return [(str(key), str(value)) for key, value in db.rows(sql, len(prefix), prefix)]
 
@@ -52,12 +54,13 @@ def drop(db: Database, key: str) -> None:
 
 
 def claim_key(db: Database, key: str, at: int) -> bool:
-    """Takes an idempotency key; False when it was taken before. Belongs in the transaction of its effect."""
+    """Claims an idempotency key; returns False if it was used before. Call it in the transaction of
+    its effect."""
     return db.run("INSERT INTO seen (key, at) VALUES (?, ?) ON CONFLICT (key) DO NOTHING", key, at) == 1
 
 
 def claimed(db: Database, keys: Sequence[str]) -> set[str]:
-    """Those of these idempotency keys that were taken."""
+    """Returns those of these idempotency keys that were used."""
     marks = ", ".join("?" * len(keys))
     return {str(key) for (key,) in db.rows(f"SELECT key FROM seen WHERE key IN ({marks})", *keys)}
 
@@ -71,7 +74,7 @@ def forget_keys(db: Database, before: int) -> int:
 
 
 def switch_on(db: Database, kind: str, name: str, actor: str, at: int) -> bool:
-    """Turns a panic switch on; `kind` is all, role or user. False when it was on."""
+    """Turns a panic switch on; `kind` is all, role or user. Returns False if it was on."""
     sql = "INSERT INTO switches (kind, name, actor, at) VALUES (?, ?, ?, ?) ON CONFLICT (kind, name) DO NOTHING"
     return db.run(sql, kind, name, actor, at) == 1
 

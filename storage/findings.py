@@ -1,4 +1,5 @@
-"""Where systems and rows did not agree when the systems were last asked; and the leases to ask them about."""
+"""Stores where systems and our rows differed at the last comparison, and lists the leases to
+compare."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import astuple
@@ -24,7 +25,7 @@ def every(db: Database) -> list[Finding]:
 
 
 def add(db: Database, finding: Finding, at: int) -> bool:
-    """Stores it; False when it was known already."""
+    """Stores a finding; returns False if it was known."""
     sql = f"INSERT INTO findings ({_COLUMNS}, found_at) VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
     return db.run(sql, *astuple(finding), at) == 1
 
@@ -34,20 +35,22 @@ def drop(db: Database, ids: Collection[str]) -> None:
 
 
 def leases_at(db: Database, system: str, since: int, limit: int) -> list[Lease]:
-    """The leases on this system of grants that are not over, and the latest of those that were over since then."""
+    """Returns the leases on this system of grants that are not over, and the latest of those that
+    ended since `since`."""
     live = f"{_LEASES} AND g.state NOT IN ('ended', 'failed')"
     over = f"{_LEASES} AND g.ended_at >= ? ORDER BY g.ended_at DESC LIMIT ?"
     return _leases([*db.rows(live, system), *db.rows(over, system, since, limit)])
 
 
 def leases_of(db: Database, system: str, ids: Sequence[str]) -> list[Lease]:
-    """The leases of these grants on this system, however old."""
+    """Returns the leases of these grants on this system, however old."""
     marks = ", ".join("?" * len(ids))
     return _leases(db.rows(f"{_LEASES} AND g.id IN ({marks})", system, *ids)) if ids else []
 
 
 def places(db: Database, since: int) -> list[tuple[str, str]]:
-    """Every system with the kind of its connector that grants not over, or over since then, were on."""
+    """Returns every system, with its kind of connector, that has a grant which is not over or ended
+    since `since`."""
     sql = (
         "SELECT DISTINCT l.system, l.connector FROM grants g JOIN leases l ON l.grant_id = g.id "
         "WHERE g.ended_at IS NULL OR g.ended_at >= ? ORDER BY l.system, l.connector"

@@ -1,4 +1,5 @@
-"""Grants and their leases, one lease for each system, and the gate rows that the token check reads."""
+"""Stores grants, their leases (one for each system), and the gate rows that the token check
+reads."""
 
 import json
 from collections.abc import Collection, Iterable, Sequence
@@ -16,7 +17,7 @@ _COLUMNS = (
 _LEASE = "grant_id, system, connector, state, error, target, reach"
 _MARKS = ", ".join("?" * 17)
 _STATES = {str(state): state for state in GrantState}
-"""Calling an enumeration takes ten times as long, and thousands of rows are read at once."""
+"""Calling the enumeration takes ten times as long, and thousands of rows are read at once."""
 
 _LIVE = "state NOT IN ('ended', 'failed')"
 _HELD = "state IN ('scheduled', 'starting', 'active')"
@@ -46,14 +47,14 @@ def several(db: Reads, ids: Sequence[str]) -> list[Grant]:
 
 
 def locked_all(db: Database, ids: Sequence[str]) -> dict[str, Grant]:
-    """These grants by id, held until the transaction ends; locked in one order whoever asks."""
+    """Returns these grants by id, locked in id order until the transaction ends."""
     marks = ", ".join("?" * len(ids))
     rows = db.rows(f"SELECT {_COLUMNS} FROM grants WHERE id IN ({marks}) ORDER BY id{db.lock_row}", *ids)
     return {grant.id: grant for grant in _many(rows)}
 
 
 def lock_held(db: Database, ids: Sequence[str]) -> list[Grant]:
-    """Those of these grants that are still held, locked in one order whoever asks, so that nobody waits in a ring."""
+    """Returns those of these grants that are still held. Locks in id order to avoid deadlocks."""
     marks = ", ".join("?" * len(ids))
     sql = f"SELECT {_COLUMNS} FROM grants WHERE id IN ({marks}) AND {_HELD} ORDER BY id{db.lock_row}"
     return _many(db.rows(sql, *ids)) if ids else []
@@ -64,7 +65,7 @@ def of_request(db: Database, request: str) -> Grant | None:
 
 
 def held_by(db: Database, person: str, role: str | None = None) -> list[Grant]:
-    """What this person has or is about to have, soonest end first."""
+    """Returns this person's current and upcoming grants, soonest end first."""
     sql = f"SELECT {_COLUMNS} FROM grants WHERE person = ? AND {_HELD}"
     if role is None:
         return _many(db.rows(sql + " ORDER BY ends_at, id", person))
@@ -74,7 +75,7 @@ def held_by(db: Database, person: str, role: str | None = None) -> list[Grant]:
 def live(
     db: Database, role: str | None = None, person: str | None = None, limit: int = 1000, skip: int = 0
 ) -> list[Grant]:
-    """Everything not over yet, the ends that are not confirmed included; soonest end first."""
+    """Returns the grants that are not over, including unconfirmed revocations, soonest end first."""
     sql, values = f"SELECT {_COLUMNS} FROM grants WHERE {_LIVE}", []
     for column, value in (("role", role), ("person", person)):
         if value is not None:
@@ -84,7 +85,8 @@ def live(
 
 
 def needs_of_others(db: Database, grant: str, system: str) -> list[tuple[str, tuple[str, ...]]]:
-    """The other grants that this grant's holder has on this system, or is getting there now, and their actions."""
+    """Returns the other grants that give this grant's holder access to this system, now or soon,
+    with their actions."""
     sql = (
         "SELECT other.id, other.actions FROM grants this JOIN grants other ON other.person = this.person "
         "JOIN leases ON leases.grant_id = other.id AND leases.system = ? WHERE this.id = ? AND other.id <> this.id "
@@ -94,7 +96,7 @@ def needs_of_others(db: Database, grant: str, system: str) -> list[tuple[str, tu
 
 
 def past(db: Database, person: str, role: str, limit: int) -> list[Grant]:
-    """This person's latest grants of the role, newest first."""
+    """Returns this person's latest grants of the role, newest first."""
     sql = f"SELECT {_COLUMNS} FROM grants WHERE person = ? AND role = ? ORDER BY starts_at DESC, id LIMIT ?"
     return _many(db.rows(sql, person, role, limit))
 
@@ -112,12 +114,13 @@ def scheduled(db: Database) -> list[str]:
 
 
 def due_to_end(db: Database, now: int, limit: int) -> list[Grant]:
-    """Those whose time is up, half a start included."""
+    """Returns the grants whose time is up, including those whose start is incomplete."""
     return _due_to_end(db, now, limit, db.skip_locked)
 
 
 def overdue(db: Reads, before: int, limit: int) -> list[Grant]:
-    """The same without a lock, for what could not be written: those whose time was up at `before`."""
+    """Returns the grants whose time was up at `before`, without a lock: for an outage, when ends
+    cannot be written."""
     return _due_to_end(db, before, limit)
 
 
@@ -129,7 +132,7 @@ def _due_to_end(db: Reads, now: int, limit: int, lock: str = "") -> list[Grant]:
 
 
 def next_to_end(db: Reads, limit: int) -> list[Grant]:
-    """What may be on a system now, soonest end first."""
+    """Returns the grants that may be on a system now, soonest end first."""
     sql = (
         f"SELECT {_COLUMNS} FROM grants WHERE {_LIVE} AND (state IN ('active', 'ending') OR "
         "(state = 'starting' AND clock > 0)) ORDER BY ends_at LIMIT ?"
@@ -138,7 +141,8 @@ def next_to_end(db: Reads, limit: int) -> list[Grant]:
 
 
 def needs_of(db: Reads, people: Collection[str]) -> list[tuple[str, str, str, tuple[str, ...], int]]:
-    """What these people may have on systems now: person, grant, system, actions, and when it ends."""
+    """Returns what these people may have on systems now: person, grant, system, actions, and
+    end."""
     marks = ", ".join("?" * len(people))
     sql = (
         "SELECT grants.person, grants.id, leases.system, grants.actions, grants.ends_at FROM grants "
@@ -162,7 +166,8 @@ def begin(db: Database, grant: str) -> bool:
 
 
 def set_end(db: Database, grant: str, ends_at: int, latest_end: int) -> bool:
-    """Writes the end before a try to start; False when the grant is not starting any more."""
+    """Stores the end before an attempt to start; returns False if the grant is no longer
+    starting."""
     sql = "UPDATE grants SET ends_at = ?, latest_end = ?, clock = ? WHERE id = ? AND state = 'starting'"
     return db.run(sql, ends_at, latest_end, Clock.TRYING, grant) == 1
 
@@ -177,7 +182,7 @@ def set_clock(db: Database, grant: str, clock: Clock) -> None:
 
 
 def set_started(db: Database, grant: str, at: int) -> None:
-    """The first of its systems has it."""
+    """Records that the first of its systems has created the access."""
     db.run("UPDATE grants SET started_at = ? WHERE id = ? AND started_at IS NULL", at, grant)
 
 
@@ -191,18 +196,18 @@ def fail(db: Database, grant: str, at: int) -> bool:
 
 
 def renew(db: Database, grant: str, ends_at: int, remind_at: int | None) -> bool:
-    """Moves the end of an active grant; False when it is not active any more."""
+    """Moves the end of an active grant; returns False if it is no longer active."""
     extra = ", ends_at = ?, remind_at = ?, renewals = renewals + 1"
     return _move(db, grant, Move.RENEW, extra, ends_at, remind_at)
 
 
 def set_reach(db: Database, grant: str, system: str, reach: str) -> None:
-    """What was approved last is from now on what this grant may open there."""
+    """Records what the latest approval covers on this system."""
     db.run("UPDATE leases SET reach = ? WHERE grant_id = ? AND system = ?", reach, grant, system)
 
 
 def ask_end(db: Database, ids: Sequence[str], reason: EndReason, by: str) -> None:
-    """Turns held grants, which the caller has locked, to `ending`, and their leases with them."""
+    """Sets held grants, which the caller has locked, and their leases to `ending`."""
     marks = ", ".join("?" * len(ids))
     states = ", ".join(f"'{state}'" for state in sources(GRANT, Move.END))
     db.run(
@@ -218,7 +223,7 @@ def confirm_end(db: Database, grant: str, at: int) -> bool:
 
 
 def confirm_ends(db: Database, ids: Sequence[str], at: int) -> None:
-    """The same for many, which the caller has locked and found ending."""
+    """Confirms the ends of many grants, which the caller has locked and found ending."""
     (source,) = sources(GRANT, Move.CONFIRM_END)
     marks = ", ".join("?" * len(ids))
     sql = f"UPDATE grants SET state = ?, ended_at = ? WHERE id IN ({marks}) AND state = ?"
@@ -231,7 +236,7 @@ def set_reminder(db: Database, grant: str, remind_at: int | None) -> None:
 
 
 def _move(db: Database, grant: str, move: Move, extra: str = "", *values: object) -> bool:
-    """Compare-and-set along the lifecycle table."""
+    """Moves a grant along the lifecycle table by compare-and-set."""
     (source,) = sources(GRANT, move)
     sql = f"UPDATE grants SET state = ?{extra} WHERE id = ? AND state = ?"
     return db.run(sql, after(GRANT, source, move), *values, grant, source) == 1
@@ -243,7 +248,7 @@ def leases(db: Database, grant: str) -> list[Lease]:
 
 
 def leases_of(db: Reads, ids: Sequence[str]) -> dict[str, list[Lease]]:
-    """The leases of many grants with one query."""
+    """Returns the leases of many grants with one query."""
     found: dict[str, list[Lease]] = {grant: [] for grant in ids}
     marks = ", ".join("?" * len(ids))
     sql = f"SELECT {_LEASE} FROM leases WHERE grant_id IN ({marks}) ORDER BY system"
@@ -253,14 +258,15 @@ def leases_of(db: Reads, ids: Sequence[str]) -> dict[str, list[Lease]]:
 
 
 def connectors_of(db: Database, ids: Sequence[str]) -> dict[tuple[str, str], str]:
-    """The kind of system behind each lease of these grants, by grant and system."""
+    """Returns the kind of connector behind each lease of these grants, by grant and system."""
     marks = ", ".join("?" * len(ids))
     rows = db.rows(f"SELECT grant_id, system, connector FROM leases WHERE grant_id IN ({marks})", *ids)
     return {(grant, system): connector for grant, system, connector in rows}
 
 
 def systems_in_use(db: Database) -> dict[str, str]:
-    """Every system under a grant that is not over, or with a session that was seen open; with its connector."""
+    """Returns every system, with its kind of connector, that has a grant which is not over or a
+    session that was seen open."""
     sql = (
         "SELECT leases.system, leases.connector FROM grants JOIN leases ON leases.grant_id = grants.id "
         f"WHERE {_LIVE.replace('state', 'grants.state')} UNION SELECT leases.system, leases.connector FROM sessions "
@@ -271,25 +277,27 @@ def systems_in_use(db: Database) -> dict[str, str]:
 
 
 def set_lease(db: Database, grant: str, system: str, state: GrantState, error: str = "") -> bool:
-    """False when it had ended already."""
+    """Sets a lease's state; returns False if it had ended."""
     sql = "UPDATE leases SET state = ?, error = ? WHERE grant_id = ? AND system = ? AND state <> 'ended'"
     return db.run(sql, state, error, grant, system) == 1
 
 
 def set_target(db: Database, grant: str, system: str, target: str) -> None:
-    """Notes the place in which the access is made; the first one stays, because something may be there by now."""
+    """Stores where the access is created. The first target stays, because access may exist
+    there."""
     sql = "UPDATE leases SET target = ? WHERE grant_id = ? AND system = ? AND target = ''"
     db.run(sql, target, grant, system)
 
 
 def move_targets(db: Database, system: str, target: str) -> int:
-    """What was made elsewhere counts as made in this place; gives how many leases that are not over it is about."""
+    """Records this target for access created elsewhere; returns the number of leases that are not
+    over."""
     sql = "UPDATE leases SET target = ? WHERE system = ? AND target NOT IN ('', ?) AND state <> 'ended'"
     return db.run(sql, target, system, target)
 
 
 def reopen_lease(db: Database, grant: str, system: str, error: str) -> None:
-    """It had ended, and is being ended once more."""
+    """Sets an ended lease to be revoked once more."""
     sql = "UPDATE leases SET state = 'ending', error = ? WHERE grant_id = ? AND system = ?"
     db.run(sql, error, grant, system)
 
@@ -304,8 +312,8 @@ def set_leases(db: Database, grant: str, state: GrantState) -> None:
 
 
 def open_gate(db: Database, grant: str, system: str, until: int) -> None:
-    """Lets the grant's tokens through at the system until that time, unless an end was asked for meanwhile; a late
-    repetition of an earlier call takes nothing back."""
+    """Lets the grant's tokens through at the system until `until`, unless an end was requested
+    meanwhile. A late repetition of an earlier call changes nothing."""
     sql = (
         "INSERT INTO gates (grant_id, system, until) SELECT id, ?, ? FROM grants WHERE id = ? AND state IN "
         "('starting', 'active') ON CONFLICT (grant_id, system) DO UPDATE SET until = excluded.until "
@@ -324,14 +332,14 @@ def close_gates(db: Database, pairs: Sequence[tuple[str, str]]) -> None:
 
 
 def gates_open(db: Database, ids: Sequence[str]) -> set[tuple[str, str]]:
-    """Which systems still have a gate for these grants."""
+    """Returns the pairs of grant and system that still have a gate, for these grants."""
     marks = ", ".join("?" * len(ids))
     rows = db.rows(f"SELECT grant_id, system FROM gates WHERE grant_id IN ({marks})", *ids)
     return {(str(grant), str(system)) for grant, system in rows}
 
 
 def gates_at(db: Database, system: str) -> dict[str, int]:
-    """Until when each grant has a gate at this system."""
+    """Returns the end of each grant's gate at this system."""
     rows = db.rows("SELECT grant_id, until FROM gates WHERE system = ? ORDER BY grant_id", system)
     return {str(grant): int(until) for grant, until in rows}
 
@@ -342,13 +350,13 @@ def gate_until(db: Database, grant: str, system: str) -> int | None:
 
 
 def counts(db: Database) -> dict[str, int]:
-    """How many grants are in each state, without those that are over."""
+    """Returns the number of grants in each state, without those that are over."""
     rows = db.rows(f"SELECT state, COUNT(*) FROM grants WHERE {_LIVE} GROUP BY state")
     return {str(state): int(count) for state, count in rows}
 
 
 def next_due(db: Database) -> int | None:
-    """When the clock has to act next, whatever it is; None when nothing waits."""
+    """Returns when the clock has to act next, of all kinds; None if nothing waits."""
     found = db.row(
         "SELECT MIN(due) FROM ("
         "SELECT MIN(ends_at) AS due FROM grants WHERE state = 'active' UNION ALL "
@@ -373,7 +381,7 @@ def _one(row: tuple[Any, ...] | None) -> Grant | None:
 
 @lru_cache(maxsize=1024)
 def _list(text: str) -> tuple[str, ...]:
-    """A list as it is stored; thousands of grants have the same few."""
+    """Parses a stored list. It is cached, because thousands of grants have the same few."""
     return tuple(json.loads(text))
 
 

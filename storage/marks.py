@@ -1,5 +1,5 @@
-"""What was given on systems where access is one thing for a person, one row for each grant that gave it; and on which
-server of databases it was."""
+"""Stores shared access, such as a group membership, with one row for each grant that gave it, and
+the database server it is on."""
 
 from collections.abc import Iterable
 
@@ -10,7 +10,7 @@ _COLUMNS = "system, grant_id, account, thing, action"
 
 
 def put(db: Database, mark: Mark) -> None:
-    """Stores it unless it is there."""
+    """Stores a membership unless it exists."""
     sql = f"INSERT INTO marks ({_COLUMNS}) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
     db.run(sql, mark.system, mark.grant, mark.account, mark.thing, mark.action)
 
@@ -21,7 +21,7 @@ def drop(db: Database, mark: Mark) -> None:
 
 
 def drop_places(db: Database, system: str) -> int:
-    """Forgets on which server access is that is not over; gives for how many grants."""
+    """Clears the server of memberships that are not over; returns for how many grants."""
     sql = (
         "DELETE FROM marks WHERE system = ? AND account = '' AND grant_id IN "
         "(SELECT grant_id FROM leases WHERE system = ? AND state <> 'ended')"

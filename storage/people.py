@@ -1,4 +1,4 @@
-"""People and groups as Slack last described them, shared by every process and kept over a restart."""
+"""Stores people and groups as Slack last described them, for every process and over a restart."""
 
 import json
 import secrets
@@ -18,25 +18,25 @@ _READ = "groups read"
 _BOUND = "bound "
 _MOVED = "moved "
 _FIT = f"SELECT id, email FROM people WHERE email <> '' AND {_FLAGS} = 0 ORDER BY id"
-"""An address is what a workspace lets its members write: one from outside must not hide one of ours."""
+"""Members choose their own address: an outsider's must not hide that of one of us."""
 _HELD = "state NOT IN ('ended', 'failed') AND state IN ('scheduled', 'starting', 'active')"
-"""Says twice what it means, because the first half is that of an index that holds nothing else."""
+"""Repeats the index's condition so that the planner uses the partial index."""
 _WAITING = (
     "SELECT requester, lapses_at FROM requests WHERE state = 'pending' UNION ALL "
     "SELECT v.voter, r.lapses_at FROM requests r JOIN votes v ON v.request_id = r.id "
     "WHERE r.state = 'pending' AND v.voter NOT LIKE 'os:%'"
 )
-"""Who asked and is not answered, and who approved what needs more than their approval."""
+"""Requesters of pending requests, and approvers of those that need further approvals."""
 
 
 Groups = Mapping[str, tuple[str, frozenset[str]]]
-"""User groups by id, each with its handle, without the @, and its members."""
+"""User groups by id, each with its handle (without the @) and its members."""
 
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """A handle or e-mail that leads to `now`, although it is bound to `bound`; it leads there alone
-    again where `now` is empty."""
+    """A handle or e-mail that resolves to `now` although it is bound to `bound`. An empty `now`
+    means that it resolves to `bound` again."""
 
     ref: str
     bound: str
@@ -49,7 +49,7 @@ def get(db: Database, person: str) -> Person | None:
 
 
 def several(db: Reads, ids: Iterable[str]) -> dict[str, Person]:
-    """Those of these people who are known, by id."""
+    """Returns those of these people that are known, by id."""
     wanted = sorted(ids)
     marks = ", ".join("?" * len(wanted))
     rows = db.rows(f"SELECT {_COLUMNS} FROM people WHERE id IN ({marks})", *wanted) if wanted else []
@@ -57,15 +57,15 @@ def several(db: Reads, ids: Iterable[str]) -> dict[str, Person]:
 
 
 def forget_after(db: Database, at: int) -> None:
-    """What Slack is said to have said after `at` counts as not known."""
+    """Marks what Slack supposedly said after `at` as unknown."""
     db.run("UPDATE people SET checked_at = 0 WHERE checked_at > ?", at)
     if (read_at := groups_read_at(db)) is not None and read_at > at:
         facts.put(db, _READ, "0")
 
 
 def save(db: Database, people: Iterable[Person], now: int) -> bool:
-    """Keeps what Slack said, newest first; returns whether that changes who counts as whom. What is stored with a time
-    well after `now` is replaced: a clock was wrong."""
+    """Stores people from Slack, keeping the newest version; returns whether that changes what
+    references resolve to. A stored time well after `now` is replaced, because a clock was wrong."""
     people = list(people)
     ids = [p.id for p in people]
     before = _known(db, ids)
@@ -76,7 +76,7 @@ def save(db: Database, people: Iterable[Person], now: int) -> bool:
         "guest = excluded.guest, stranger = excluded.stranger, unconfirmed = excluded.unconfirmed "
         f"WHERE people.checked_at <= excluded.checked_at OR people.checked_at > {int(now) + CLOCKS_APART}"
     )
-    db.run_many(sql, sorted(_row(p) for p in people))  # in one order, so that two writers don't wait in a ring
+    db.run_many(sql, sorted(_row(p) for p in people))  # in one order, to avoid deadlocks
     if _known(db, ids) == before:
         return False
     _changed(db)
@@ -84,8 +84,9 @@ def save(db: Database, people: Iterable[Person], now: int) -> bool:
 
 
 def mark_groups_read(db: Database, at: int, now: int) -> bool:
-    """Notes that Slack was asked for all groups at `at`; False when it was asked later too, so that this answer is
-    out of date. A stored time well after `now` is replaced: a clock was wrong."""
+    """Records that Slack was asked for all groups at `at`; returns False if it was asked later too,
+    so that this answer is outdated. A stored time well after `now` is replaced, because a clock was
+    wrong."""
     sql = (
         "INSERT INTO facts (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value "
         "WHERE CAST(facts.value AS BIGINT) <= CAST(excluded.value AS BIGINT) OR CAST(facts.value AS BIGINT) > ?"
@@ -94,18 +95,18 @@ def mark_groups_read(db: Database, at: int, now: int) -> bool:
 
 
 def groups_read_at(db: Database) -> int | None:
-    """When Slack was last asked for all groups; None when it never was."""
+    """Returns when Slack was last asked for all groups; None for never."""
     found = facts.get(db, _READ)
     return int(found) if found is not None else None
 
 
 def save_groups(db: Database, groups: Iterable[tuple[str, str, Iterable[str]]]) -> Groups | None:
-    """Replaces all groups by `(id, handle without @, members)`. Returns the groups as they were, None when nothing
-    is different."""
+    """Replaces all groups by `(id, handle without @, members)`. Returns the previous groups, or
+    None if nothing changed."""
     rows = sorted((i, h, json.dumps(sorted(members))) for i, h, members in groups)
     if rows == _groups(db):
         return None
-    _changed(db)  # before the rows: of two writers at once the second waits here, and looks again
+    _changed(db)  # before the rows: a concurrent writer waits here, then reads again
     if rows == (before := _groups(db)):
         return None
     db.run("DELETE FROM user_groups")
@@ -118,22 +119,23 @@ def groups(db: Database) -> Groups:
 
 
 def answered(db: Database) -> frozenset[str]:
-    """The references of roles.toml that Slack was asked about."""
+    """Returns the references of roles.toml that Slack was asked about."""
     return frozenset(ref for _, refs in facts.beginning(db, _ANSWERED) for ref in json.loads(refs))
 
 
 def bindings(db: Database) -> dict[str, str]:
-    """The ids to which handles and e-mails of roles.toml are bound; e-mails are `folded`."""
+    """Returns the ids to which handles and e-mails of roles.toml are bound; e-mails are
+    `folded`."""
     return {key.removeprefix(_BOUND): bound for key, bound in facts.beginning(db, _BOUND)}
 
 
 def bind(db: Database, refs: Iterable[str]) -> list[Move]:
-    """Binds each of these handles and e-mails to the one id that it stands for, unless it is bound
-    already. Returns those that began or ceased to lead elsewhere."""
+    """Binds each of these handles and e-mails to the one id that it resolves to, unless it is bound
+    already. Returns those that started or stopped resolving to another id."""
     names = sorted({folded(ref) if "@" in ref[1:] else ref for ref in refs})
     if not any(_to_bind(db, names)):
         return []
-    _changed(db)  # before the rows: of two writers at once the second waits here, and looks again
+    _changed(db)  # before the rows: a concurrent writer waits here, then reads again
     new, moves = _to_bind(db, names)
     for ref, owner in new:
         facts.put(db, _BOUND + ref, owner)
@@ -143,7 +145,7 @@ def bind(db: Database, refs: Iterable[str]) -> list[Move]:
 
 
 def _to_bind(db: Database, refs: list[str]) -> tuple[list[tuple[str, str]], list[Move]]:
-    """The bindings to make, and the moves that nobody has reported."""
+    """Returns the bindings to store, and the moves that were not reported yet."""
     bound, owners = bindings(db), _owners(db, refs)
     reported = {key.removeprefix(_MOVED): json.loads(ids) for key, ids in facts.beginning(db, _MOVED)}
     new = [(ref, owners[ref][0]) for ref in refs if ref not in bound and len(owners[ref]) == 1]
@@ -152,7 +154,7 @@ def _to_bind(db: Database, refs: list[str]) -> tuple[list[tuple[str, str]], list
 
 
 def _owners(db: Database, refs: list[str]) -> dict[str, list[str]]:
-    """The ids that each of these handles and `folded` e-mails stands for now, in order."""
+    """Returns the ids that each of these handles and `folded` e-mails resolves to now, in order."""
     found: dict[str, set[str]] = {ref: set() for ref in refs}
     every = [("@" + handle, group) for group, (handle, _) in groups(db).items()]
     if any("@" in ref[1:] for ref in refs):
@@ -164,7 +166,8 @@ def _owners(db: Database, refs: list[str]) -> dict[str, list[str]]:
 
 
 def save_answered(db: Database, kind: str, refs: Iterable[str]) -> bool:
-    """Keeps which references of this kind (groups or emails) Slack was asked about; False when they are the same."""
+    """Stores which references of this kind (groups or emails) Slack was asked about; returns False
+    if they are the same."""
     new = facts.put(db, f"{_ANSWERED}{kind}", json.dumps(sorted(refs)))
     if new:
         _changed(db)
@@ -180,13 +183,14 @@ def _groups(db: Database) -> list[tuple[object, ...]]:
 
 
 def version(db: Database) -> tuple[str, int | None]:
-    """What changes whenever `directory` would read something else, and when the groups were read."""
+    """Returns a value that changes whenever `directory` would differ, and when the groups were
+    read."""
     found = facts.get_all(db, [_VERSION, _READ])
     return found.get(_VERSION, "0"), int(found[_READ]) if _READ in found else None
 
 
 def directory(db: Database) -> Directory:
-    """Everything that references in roles.toml resolve by."""
+    """Returns everything that references in roles.toml resolve by."""
     bound, known = bindings(db), groups(db)
     handles = _sole(("@" + handle, group) for group, (handle, _) in known.items())
     handles = {ref: group for ref, group in handles.items() if bound.get(ref, group) == group}
@@ -199,7 +203,8 @@ def directory(db: Database) -> Directory:
 
 
 def _sole(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Each reference with what it stands for; one that stands for several stands for nobody."""
+    """Returns what each reference stands for; a reference with several meanings resolves to
+    nobody."""
     found: dict[str, set[str]] = {}
     for ref, owner in pairs:
         found.setdefault(ref, set()).add(owner)
@@ -207,8 +212,9 @@ def _sole(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
 
 
 def to_check(db: Database, started: int) -> list[tuple[str, int]]:
-    """People who hold something, wait for it, or gave a vote that has yet to count, with when they were looked up last,
-    0 for not since `started`: in the order in which to look them up, which is those first, longest access first."""
+    """Returns people who hold access, wait for it, or gave a vote that still counts, with the time
+    of their last look-up (0 for not since `started`), in the order in which to look them up: those
+    with 0 first, longest access first."""
     sql = (
         "SELECT h.person, CASE WHEN COALESCE(p.checked_at, 0) < ? THEN 0 ELSE p.checked_at END AS seen FROM ("
         "SELECT person, MAX(ends_at) AS until FROM ("
@@ -219,7 +225,7 @@ def to_check(db: Database, started: int) -> list[tuple[str, int]]:
 
 
 def _known(db: Database, ids: list[str]) -> dict[str, tuple[object, ...]]:
-    """What `directory` would say of these people now."""
+    """Returns what `directory` would say of these people now."""
     known = {}
     for start in range(0, len(ids), 500):
         some = ids[start : start + 500]

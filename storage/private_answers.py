@@ -1,4 +1,5 @@
-"""Ephemeral answers that Slack still lets us change through their `response_url`, and who has App Home open."""
+"""Stores ephemeral answers that Slack still lets the bot change through their `response_url`, and
+who has App Home open."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -8,8 +9,8 @@ from storage.database import Database
 
 @dataclass(frozen=True, slots=True)
 class PrivateAnswer:
-    """`kind` names the text and `about` the request or grant that it tells of; `uses` counts the changes, and `shown`
-    is a digest of the last one. `at` is when it was given (UTC seconds)."""
+    """`kind` names the text and `about` its request or grant. `uses` counts the changes, `shown` is
+    a digest of the last one, and `at` is when it was sent (UTC seconds)."""
 
     id: str
     person: str
@@ -35,7 +36,7 @@ def get(db: Database, answer: str) -> PrivateAnswer | None:
 
 
 def of(db: Database, people: Sequence[str], since: int) -> list[str]:
-    """The ids of the answers since then that these people were given, or that are about them."""
+    """Returns the ids of answers since `since` that were sent to these people or are about them."""
     marks = ", ".join("?" * len(people))
     sql = f"SELECT id FROM private_answers WHERE (person IN ({marks}) OR about IN ({marks})) AND at > ? ORDER BY at, id"
     return [str(found) for (found,) in db.rows(sql, *people, *people, since)] if people else []
@@ -62,13 +63,13 @@ def forget(db: Database, before: int) -> int:
 
 
 def open_home(db: Database, person: str, at: int) -> None:
-    """This person looks at App Home now."""
+    """Records that this person has App Home open."""
     sql = "INSERT INTO open_homes (person, at) VALUES (?, ?) ON CONFLICT (person) DO UPDATE SET at = excluded.at"
     db.run(sql, person, at)
 
 
 def open_homes(db: Database, since: int) -> list[str]:
-    """Who has opened App Home since then."""
+    """Returns the people who opened App Home since `since`."""
     return [str(person) for (person,) in db.rows("SELECT person FROM open_homes WHERE at > ?", since)]
 
 

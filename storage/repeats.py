@@ -1,4 +1,4 @@
-"""Counts the repeats of audit records, by the key of the first."""
+"""Counts repeats of audit records, by the key of the first."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from storage.database import Database
 
 @dataclass(frozen=True, slots=True)
 class Repeats:
-    """`times` is how often `entry` was repeated between `since` (its first record) and `last`."""
+    """`times` counts the repeats of `entry` between `since` (its first record) and `last`."""
 
     entry: str
     since: int
@@ -16,19 +16,19 @@ class Repeats:
 
 
 def count(db: Database, key: str, since: int, now: int) -> bool:
-    """Counts one repeat; False when nothing with this key began after `since`."""
+    """Counts a repeat; returns False if no record with this key started after `since`."""
     sql = "UPDATE repeats SET times = times + 1, last = ? WHERE key = ? AND since > ?"
     return db.run(sql, now, key, since) == 1
 
 
 def of_caller(db: Database, caller: str, since: int) -> int:
-    """How many different keys of this caller began after `since`."""
+    """Returns how many keys of this caller started after `since`."""
     found = db.row("SELECT COUNT(*) FROM repeats WHERE caller = ? AND since > ?", caller, since)
     return int(found[0]) if found else 0
 
 
 def take(db: Database, key: str) -> Repeats | None:
-    """Removes what was counted with this key."""
+    """Removes and returns the count of this key."""
     sql = f"SELECT entry, since, last, times FROM repeats WHERE key = ?{db.lock_row}"
     found = db.row(sql, key)
     db.run("DELETE FROM repeats WHERE key = ?", key)
@@ -36,7 +36,8 @@ def take(db: Database, key: str) -> Repeats | None:
 
 
 def begin(db: Database, key: str, caller: str, entry: str, now: int) -> bool:
-    """Begins to count; False when another transaction has begun with the same key meanwhile."""
+    """Starts a count; returns False if another transaction has started one with the same key
+    meanwhile."""
     sql = (
         "INSERT INTO repeats (key, caller, since, last, times, entry) VALUES (?, ?, ?, ?, 0, ?) "
         "ON CONFLICT (key) DO NOTHING"
@@ -45,7 +46,7 @@ def begin(db: Database, key: str, caller: str, entry: str, now: int) -> bool:
 
 
 def take_before(db: Database, since: int, limit: int) -> list[Repeats]:
-    """Removes what began until `since`, the oldest first, and gives it."""
+    """Removes and returns counts that started by `since`, oldest first."""
     sql = (
         "SELECT key, entry, since, last, times FROM repeats WHERE since <= ? "
         f"ORDER BY since, key LIMIT ?{db.skip_locked}"
@@ -58,5 +59,5 @@ def take_before(db: Database, since: int, limit: int) -> list[Repeats]:
 
 
 def any_before(db: Database, since: int) -> bool:
-    """Whether something began until `since`."""
+    """Tells whether a count started by `since`."""
     return db.row("SELECT 1 FROM repeats WHERE since <= ? LIMIT 1", since) is not None

@@ -1,4 +1,4 @@
-"""Requests, their votes and the messages that show them."""
+"""Stores requests, their votes, and the messages that show them."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -16,7 +16,8 @@ _MARKS = ", ".join("?" * 17)
 
 
 def insert(db: Database, r: Request) -> bool:
-    """False when this person has a pending request for this role already; nothing is stored then."""
+    """Stores a request; returns False and stores nothing if this person has a pending request for
+    the role."""
     return (
         db.run(
             f"INSERT INTO requests ({_COLUMNS}) VALUES ({_MARKS}) ON CONFLICT DO NOTHING",
@@ -33,7 +34,7 @@ def get(db: Database, request: str) -> Request | None:
 
 
 def locked(db: Database, request: str) -> Request | None:
-    """The same, held against other deciders until this transaction ends."""
+    """Returns a request, locked against other decisions until this transaction ends."""
     return _one(db.row(f"SELECT {_COLUMNS} FROM requests WHERE id = ?{db.lock_row}", request))
 
 
@@ -45,7 +46,7 @@ def pending_of(db: Database, person: str, role: str | None = None) -> list[Reque
 
 
 def asked_after(db: Database, at: int) -> list[Request]:
-    """Pending requests that were made after `at`."""
+    """Returns pending requests that were made after `at`."""
     sql = f"SELECT {_COLUMNS} FROM requests WHERE state = 'pending' AND created_at > ? ORDER BY created_at, id"
     return _many(db.rows(sql, at))
 
@@ -56,14 +57,14 @@ def pending(db: Database, limit: int = 1000) -> list[Request]:
 
 
 def latest(db: Database, state: str | None, limit: int) -> list[Request]:
-    """Newest first; for lists that people read."""
+    """Returns the newest requests first, for lists that people read."""
     condition, values = ("WHERE state = ?", [state]) if state else ("", [])
     sql = f"SELECT {_COLUMNS} FROM requests {condition} ORDER BY created_at DESC, id LIMIT ?"
     return _many(db.rows(sql, *values, limit))
 
 
 LOST = "lost channel "
-"""Begins the key of the fact that says since when a channel is archived or gone."""
+"""Prefix of the key that stores since when a channel has been archived or deleted."""
 
 _POSTED = (
     "EXISTS (SELECT 1 FROM messages m WHERE m.request_id = requests.id AND m.channel NOT LIKE 'D%' "
@@ -72,25 +73,25 @@ _POSTED = (
 
 
 def unposted(db: Database, limit: int) -> list[Request]:
-    """Pending requests that no channel shows, oldest first; a copy in a direct message, or in a channel that is
-    archived or gone, does not count."""
+    """Returns pending requests that no channel shows, oldest first. A copy in a direct message, or
+    in a channel that is archived or deleted, does not count."""
     sql = f"SELECT {_COLUMNS} FROM requests WHERE state = 'pending' AND NOT {_POSTED} ORDER BY created_at, id LIMIT ?"
     return _many(db.rows(sql, limit))
 
 
 def is_posted(db: Database, request: str) -> bool:
-    """Whether a channel shows it that is neither archived nor gone."""
+    """Tells whether a channel that is neither archived nor deleted shows the request."""
     return db.row(f"SELECT 1 FROM requests WHERE id = ? AND {_POSTED}", request) is not None
 
 
 def lost_channels(db: Database) -> list[str]:
-    """The ids of channels that are known as archived or gone."""
+    """Returns the ids of channels known as archived or deleted."""
     keys = db.rows("SELECT key FROM facts WHERE substr(key, 1, ?) = ? ORDER BY key", len(LOST), LOST)
     return [str(key).removeprefix(LOST) for (key,) in keys]
 
 
 def waiting_channels(db: Database) -> list[str]:
-    """The ids of channels that show pending requests."""
+    """Returns the ids of channels that show pending requests."""
     sql = (
         "SELECT DISTINCT m.channel FROM messages m JOIN requests r ON r.id = m.request_id "
         "WHERE r.state = 'pending' AND m.channel NOT LIKE 'D%' ORDER BY m.channel"
@@ -99,7 +100,7 @@ def waiting_channels(db: Database) -> list[str]:
 
 
 def shown_in(db: Database, channel: str, limit: int) -> list[tuple[str, str]]:
-    """Id and role of the latest requests with a message in this channel."""
+    """Returns id and role of the latest requests with a message in this channel."""
     sql = (
         "SELECT r.id, r.role FROM messages m JOIN requests r ON r.id = m.request_id WHERE m.channel = ? "
         "ORDER BY m.ts DESC LIMIT ?"
@@ -108,7 +109,8 @@ def shown_in(db: Database, channel: str, limit: int) -> list[tuple[str, str]]:
 
 
 def made_between(db: Database, person: str, since: int, until: int, limit: int) -> list[int]:
-    """When this person made their latest requests after `since`, up to `until`, newest first."""
+    """Returns when this person made their latest requests after `since`, up to `until`, newest
+    first."""
     sql = (
         "SELECT created_at FROM requests WHERE requester = ? AND created_at > ? AND created_at <= ? "
         "ORDER BY created_at DESC LIMIT ?"
@@ -117,7 +119,8 @@ def made_between(db: Database, person: str, since: int, until: int, limit: int) 
 
 
 def decided_of(db: Database, person: str, limit: int) -> list[Request]:
-    """This person's latest requests that are not pending, newest first, without those for more time."""
+    """Returns this person's latest requests that are not pending, newest first, without
+    renewals."""
     sql = (
         f"SELECT {_COLUMNS} FROM requests WHERE requester = ? AND state <> 'pending' AND renews IS NULL "
         "ORDER BY created_at DESC, id LIMIT ?"
@@ -126,7 +129,7 @@ def decided_of(db: Database, person: str, limit: int) -> list[Request]:
 
 
 def unanswered(db: Database, now: int, limit: int) -> list[Request]:
-    """Pending requests whose time is up, held by this transaction."""
+    """Returns pending requests whose time is up, locked by this transaction."""
     sql = (
         f"SELECT {_COLUMNS} FROM requests WHERE state = 'pending' AND lapses_at <= ? "
         f"ORDER BY lapses_at LIMIT ?{db.skip_locked}"
@@ -135,7 +138,8 @@ def unanswered(db: Database, now: int, limit: int) -> list[Request]:
 
 
 def move(db: Database, request: str, move: Move, at: int, by: str, reason: str = "") -> bool:
-    """Compare-and-set along the lifecycle table; False when the request was already somewhere else."""
+    """Moves a request along the lifecycle table by compare-and-set; returns False if it was in
+    another state."""
     (source,) = sources(REQUEST, move)
     sql = (
         "UPDATE requests SET state = ?, decided_at = ?, decided_by = ?, decision_reason = ? WHERE id = ? AND state = ?"
@@ -144,7 +148,8 @@ def move(db: Database, request: str, move: Move, at: int, by: str, reason: str =
 
 
 def add_vote(db: Database, vote: Vote) -> bool:
-    """One vote for each person: the latest terms replace the earlier ones. False when they are the same."""
+    """Stores a vote. Each person has one, and the latest terms replace earlier ones. Returns False
+    if they are the same."""
     sql = (
         "INSERT INTO votes (request_id, voter, at, duration, actions) VALUES (?, ?, ?, ?, ?) "
         "ON CONFLICT (request_id, voter) DO UPDATE SET at = excluded.at, duration = excluded.duration, "
@@ -160,13 +165,14 @@ def votes(db: Database, request: str) -> list[Vote]:
 
 
 def history(db: Database, person: str, role: str) -> dict[str, int]:
-    """How often this person's requests for the role ended how: `{state: count}`."""
+    """Returns how this person's requests for the role ended: `{state: count}`."""
     sql = "SELECT state, COUNT(*) FROM requests WHERE requester = ? AND role = ? AND renews IS NULL GROUP BY state"
     return {str(state): int(count) for state, count in db.rows(sql, person, role)}
 
 
 def usual_duration(db: Database, role: str, sample: int = 25) -> int | None:
-    """The median duration of the role's latest approved requests, by anybody; None when there are none."""
+    """Returns the median duration of the role's latest approved requests; None if there are
+    none."""
     sql = (
         "SELECT duration FROM requests WHERE role = ? AND state = 'approved' AND renews IS NULL "
         "ORDER BY created_at DESC LIMIT ?"
@@ -181,12 +187,14 @@ def add_message(db: Database, request: str, channel: str, ts: str) -> None:
 
 
 def messages(db: Database, request: str) -> list[tuple[str, str]]:
-    """Every posted copy as `(channel, ts)`, oldest first: the first one's thread carries what comes later."""
+    """Returns every posted copy as `(channel, ts)`, oldest first: later notes go to the thread of
+    the first."""
     return db.rows("SELECT channel, ts FROM messages WHERE request_id = ? ORDER BY ts", request)
 
 
 def shown_for(db: Database, grants: Sequence[str]) -> list[tuple[str, str]]:
-    """Id and role of the decided requests that gave or renewed these grants and have a message."""
+    """Returns id and role of the decided requests with a message that gave or renewed these
+    grants."""
     marks = ", ".join("?" * len(grants))
     has = "EXISTS (SELECT 1 FROM messages m WHERE m.request_id = r.id)"
     sql = (
@@ -197,14 +205,15 @@ def shown_for(db: Database, grants: Sequence[str]) -> list[tuple[str, str]]:
 
 
 def pending_renewals(db: Database, grants: Sequence[str]) -> list[Request]:
-    """Pending requests for more time of these grants."""
+    """Returns pending renewals of these grants."""
     marks = ", ".join("?" * len(grants))
     sql = f"SELECT {_COLUMNS} FROM requests WHERE renews IN ({marks}) AND state = 'pending' ORDER BY id"
     return _many(db.rows(sql, *grants)) if grants else []
 
 
 def forget_messages(db: Database, before: int) -> None:
-    """Drops where requests were shown that were decided before then and whose grants ended before then."""
+    """Deletes the messages of requests that were decided, and whose grants ended, before
+    `before`."""
     alive = "(g.state NOT IN ('ended', 'failed') OR g.ended_at >= ?)"
     db.run(
         "DELETE FROM messages WHERE request_id IN (SELECT r.id FROM requests r WHERE r.state <> 'pending' "

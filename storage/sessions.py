@@ -1,4 +1,5 @@
-"""Sessions by grant, system and the system's own name for them: one row each, however often it is told of one."""
+"""Stores sessions by grant, system and the system's name for the session: one row each, however
+many reports arrive."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
@@ -9,8 +10,8 @@ _COLUMNS = "grant_id, system, name, source, opened_at, closed_at, seen_at, watch
 
 
 class Row(NamedTuple):
-    """Times are UTC seconds. `opened_at` or `closed_at` is None where nobody has told yet; `seen_at` is when it was
-    last known to be open."""
+    """Times are UTC seconds. `opened_at` or `closed_at` is None if it was not reported; `seen_at`
+    is when the session was last known to be open."""
 
     grant: str
     system: str
@@ -24,7 +25,8 @@ class Row(NamedTuple):
 
 
 class Sum(NamedTuple):
-    """Sessions of a grant on a system, how many of them are open, and when the first began and the last was seen."""
+    """The number of sessions of a grant on a system, how many are open, when the first started and
+    when the last was seen."""
 
     sessions: int
     open: int
@@ -33,7 +35,8 @@ class Sum(NamedTuple):
 
 
 def open_(db: Database, grant: str, system: str, name: str, source: str, at: int) -> bool:
-    """Writes down that it was opened; False when that was known. It may have been told of its close before."""
+    """Records that a session was opened; returns False if that was known. Its close may have been
+    reported before."""
     sql = (
         f"INSERT INTO sessions ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, NULL, ?, 0, 0) "
         "ON CONFLICT (grant_id, system, name) DO UPDATE SET source = excluded.source, opened_at = "
@@ -44,7 +47,8 @@ def open_(db: Database, grant: str, system: str, name: str, source: str, at: int
 
 
 def close(db: Database, grant: str, system: str, name: str, source: str, at: int) -> bool:
-    """Writes down that it was closed, never before it was opened; False when that was known."""
+    """Records that a session was closed, never before it was opened; returns False if that was
+    known."""
     later = "CASE WHEN excluded.closed_at < sessions.{0} THEN sessions.{0} ELSE excluded.closed_at END"
     sql = (
         f"INSERT INTO sessions ({_COLUMNS}) VALUES (?, ?, ?, ?, NULL, ?, ?, 0, 0) "
@@ -56,8 +60,8 @@ def close(db: Database, grant: str, system: str, name: str, source: str, at: int
 
 
 def see(db: Database, rows: Iterable[tuple[str, str, str, str, int]], at: int) -> None:
-    """Writes down that these (grant, system, name, source, opened_at) were open at that time; one that was thought
-    closed before is not."""
+    """Records that these (grant, system, name, source, opened_at) were open at `at`, also if they
+    counted as closed."""
     sql = (
         f"INSERT INTO sessions ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, NULL, ?, 1, 0) "
         "ON CONFLICT (grant_id, system, name) DO UPDATE SET watched = 1, "
@@ -69,7 +73,7 @@ def see(db: Database, rows: Iterable[tuple[str, str, str, str, int]], at: int) -
 
 
 def miss(db: Database, keys: Iterable[tuple[str, str, str]], at: int) -> None:
-    """Closes these (grant, system, name), of which nothing was to be seen at that time."""
+    """Closes these (grant, system, name), which were not found at `at`."""
     sql = (
         "UPDATE sessions SET closed_at = ? WHERE grant_id = ? AND system = ? AND name = ? "
         "AND closed_at IS NULL AND seen_at < ?"
@@ -78,20 +82,21 @@ def miss(db: Database, keys: Iterable[tuple[str, str, str]], at: int) -> None:
 
 
 def watched_open(db: Database, system: str) -> dict[tuple[str, str], Row]:
-    """What we saw open on the system and have not missed yet, by grant and name."""
+    """Returns the sessions that the bot saw open on the system and has not missed yet, by grant and
+    name."""
     sql = f"SELECT {_COLUMNS} FROM sessions WHERE system = ? AND closed_at IS NULL AND watched = 1"
     found = [_row(row) for row in db.rows(sql, system)]
     return {(row.grant, row.name): row for row in found}
 
 
 def outlived(db: Database, grant: str, system: str, name: str) -> bool:
-    """Marks it as used beyond the end of its grant; False when it was marked."""
+    """Marks a session as used after the end of its grant; returns False if it was marked."""
     sql = "UPDATE sessions SET outlived = 1 WHERE grant_id = ? AND system = ? AND name = ? AND outlived = 0"
     return db.run(sql, grant, system, name) == 1
 
 
 def sums(db: Database, grants: Sequence[str]) -> dict[str, dict[str, Sum]]:
-    """The sessions of these grants, by grant and system."""
+    """Returns sums of the sessions of these grants, by grant and system."""
     marks = ", ".join("?" * len(grants))
     sql = (
         "SELECT grant_id, system, COUNT(*), SUM(CASE WHEN closed_at IS NULL THEN 1 ELSE 0 END), "
@@ -105,7 +110,7 @@ def sums(db: Database, grants: Sequence[str]) -> dict[str, dict[str, Sum]]:
 
 
 def sources(db: Database, grant: str, system: str, limit: int) -> list[str]:
-    """From where they came, as far as that was told."""
+    """Returns the source addresses of the sessions, if they were reported."""
     sql = (
         "SELECT DISTINCT source FROM sessions WHERE grant_id = ? AND system = ? AND source <> '' "
         "ORDER BY source LIMIT ?"
@@ -114,7 +119,7 @@ def sources(db: Database, grant: str, system: str, limit: int) -> list[str]:
 
 
 def listing(db: Database, grant: str | None, limit: int) -> list[Row]:
-    """The latest first."""
+    """Returns sessions, newest first."""
     condition, values = ("WHERE grant_id = ?", [grant]) if grant else ("", [])
     sql = f"SELECT {_COLUMNS} FROM sessions {condition} ORDER BY seen_at DESC, grant_id, system, name LIMIT ?"
     return [_row(row) for row in db.rows(sql, *values, limit)]

@@ -1,4 +1,5 @@
-"""Access by SSH certificates: who may have one issued, what was issued and revoked, and the holders' public keys."""
+"""Stores SSH certificate access: who may have certificates issued, the certificates issued and
+revoked, and people's public keys."""
 
 from collections.abc import Sequence
 
@@ -6,8 +7,8 @@ from storage.database import Database
 
 
 def allow(db: Database, grant: str, system: str, until: int) -> None:
-    """From now on certificates may be issued until that time, unless an end was asked for meanwhile; a late repetition
-    of an earlier call takes nothing back."""
+    """Lets certificates be issued until `until`, unless an end was requested meanwhile. A late
+    repetition of an earlier call changes nothing."""
     sql = (
         "INSERT INTO ssh_access (grant_id, system, until) SELECT id, ?, ? FROM grants WHERE id = ? AND state IN "
         "('starting', 'active') ON CONFLICT (grant_id, system) DO UPDATE SET until = excluded.until "
@@ -17,8 +18,8 @@ def allow(db: Database, grant: str, system: str, until: int) -> None:
 
 
 def allowed_until(db: Database, grant: str, system: str) -> int | None:
-    """Until when a certificate may be issued; None when none may. Whoever ends it has to wait for this transaction,
-    and so finds what it issues."""
+    """Returns until when a certificate may be issued; None if none may. An end waits for this
+    transaction, so it finds every certificate issued in it."""
     sql = f"SELECT until FROM ssh_access WHERE grant_id = ? AND system = ?{db.lock_row}"
     found = db.row(sql, grant, system)
     return int(found[0]) if found else None
@@ -27,8 +28,8 @@ def allowed_until(db: Database, grant: str, system: str) -> int | None:
 def add(
     db: Database, serial: int, grant: str, system: str, authority: str, fingerprint: str, at: int, until: int
 ) -> None:
-    """Writes down a certificate before there is one. `authority` is the public key of its CA in base 64, `fingerprint`
-    that of the holder's key."""
+    """Records a certificate before it is issued. `authority` is the public key of its CA in base
+    64, `fingerprint` that of the holder's key."""
     sql = (
         "INSERT INTO ssh_certificates (serial, grant_id, system, authority, fingerprint, issued_at, expires_at) "
         "VALUES (?, ?, ?, ?, ?, ?, ?)"
@@ -37,15 +38,15 @@ def add(
 
 
 def end(db: Database, doors: Sequence[tuple[str, str]], at: int) -> None:
-    """Nothing more is issued to these pairs of grant and system, and all that was is revoked. In this order: an issue
-    under way holds the row that is deleted first."""
+    """Stops issuing to these pairs of grant and system, then revokes what was issued. The order
+    matters: a concurrent issue holds the row that is deleted first."""
     db.run_many("DELETE FROM ssh_access WHERE grant_id = ? AND system = ?", doors)
     sql = "UPDATE ssh_certificates SET revoked_at = ? WHERE grant_id = ? AND system = ? AND revoked_at IS NULL"
     db.run_many(sql, [(at, grant, system) for grant, system in doors])
 
 
 def is_open(db: Database, grant: str, system: str, since: int) -> bool:
-    """Whether certificates may be issued, or some are good that expire after `since`."""
+    """Tells whether certificates may be issued, or valid ones exist that expire after `since`."""
     sql = (
         "SELECT 1 FROM ssh_access WHERE grant_id = ? AND system = ? UNION ALL SELECT 1 FROM ssh_certificates "
         "WHERE grant_id = ? AND system = ? AND revoked_at IS NULL AND expires_at > ?"
@@ -54,7 +55,8 @@ def is_open(db: Database, grant: str, system: str, since: int) -> bool:
 
 
 def open_at(db: Database, system: str, since: int) -> dict[str, tuple[bool, int]]:
-    """The grants for which `is_open` is true: whether certificates may be issued, and how many are good."""
+    """Returns the grants for which `is_open` is true: whether certificates may be issued, and how
+    many are valid."""
     doors = {grant for (grant,) in db.rows("SELECT grant_id FROM ssh_access WHERE system = ?", system)}
     sql = (
         "SELECT grant_id, COUNT(*) FROM ssh_certificates WHERE system = ? AND revoked_at IS NULL AND expires_at > ? "
@@ -65,7 +67,8 @@ def open_at(db: Database, system: str, since: int) -> dict[str, tuple[bool, int]
 
 
 def revoked(db: Database, since: int) -> dict[str, list[int]]:
-    """The serial numbers of revoked certificates that expire after `since`, by their CA's public key."""
+    """Returns the serial numbers of revoked certificates that expire after `since`, by the public
+    key of their CA."""
     sql = "SELECT authority, serial FROM ssh_certificates WHERE revoked_at IS NOT NULL AND expires_at > ?"
     found: dict[str, list[int]] = {}
     for authority, serial in sorted(db.rows(sql, since)):
@@ -74,12 +77,12 @@ def revoked(db: Database, since: int) -> dict[str, list[int]]:
 
 
 def forget(db: Database, before: int) -> int:
-    """Drops certificates that expired before then."""
+    """Deletes certificates that expired before `before`."""
     return db.run("DELETE FROM ssh_certificates WHERE expires_at < ?", before)
 
 
 def key_of(db: Database, person: str) -> str:
-    """The public key that this person gave last, "" for none."""
+    """Returns the public key that this person gave last, or ""."""
     found = db.row("SELECT line FROM ssh_keys WHERE person = ?", person)
     return str(found[0]) if found else ""
 

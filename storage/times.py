@@ -1,4 +1,4 @@
-"""The newest time that any process has stored, as far as it shows when that process was running."""
+"""Finds the newest time that any process stored while it was running."""
 
 from storage import facts, people
 from storage.database import Database
@@ -7,7 +7,8 @@ MARK = "clock_mark"
 TOLD = "clock_told"
 WRITING_TOLD = "writing_told"
 ACCEPTED = "clock_accepted"
-"""The number of the newest audit record when the machine's clock was accepted, although records were ahead of it."""
+"""Stores the number of the newest audit record at the moment when the clock was accepted although
+records were ahead of it."""
 
 _PUT_BACK = (
     "UPDATE seen SET at = ? WHERE at > ?",
@@ -27,8 +28,9 @@ _ONCE_IN_A_TIME = ("reconcile:", "channels:", "undelivered:")
 
 
 def newest(db: Database) -> int:
-    """UTC seconds of the mark, or of the newest audit record, idempotency key or outbox row; 0 for none. Records that
-    are older than an accepted clock don't count: the log can't be changed."""
+    """Returns the newest UTC second of the mark, the audit records, the idempotency keys and the
+    outbox rows; 0 for none. Records older than an accepted clock do not count, because the log
+    cannot be changed."""
     found = db.row(
         "SELECT MAX(at) FROM (SELECT (SELECT at FROM audit WHERE +seq > ? ORDER BY at DESC LIMIT 1) AS at "
         "UNION ALL SELECT MAX(at) FROM seen "
@@ -41,13 +43,13 @@ def newest(db: Database) -> int:
 
 
 def mark(db: Database, at: int) -> bool:
-    """Keeps the time; False when a later one is kept."""
+    """Stores the time; returns False if a later one is stored."""
     return _forward(db, MARK, at, 1)
 
 
 def accept(db: Database, at: int) -> None:
-    """From now on it is `at`, although records say that it is later: no stored time that something waits for, or is
-    measured from, stays ahead of it. What Slack said of people and groups counts as not known."""
+    """Accepts `at` as the time although records are later: no stored time that something waits for,
+    or is measured from, stays ahead of it. People and groups count as not looked up."""
     found = db.row("SELECT COALESCE(MAX(seq), 0) FROM audit")
     facts.put(db, ACCEPTED, str(found[0] if found else 0))
     facts.put(db, MARK, str(at))
@@ -61,12 +63,14 @@ def accept(db: Database, at: int) -> None:
 
 
 def claim_told(db: Database, at: int, within: int) -> bool:
-    """Takes the right to tell of the clock; False when it was taken within so many seconds."""
+    """Claims the right to report a wrong clock; returns False if it was claimed within `within`
+    seconds."""
     return _forward(db, TOLD, at, within)
 
 
 def claim_writing_told(db: Database, at: int, since: int) -> bool:
-    """Takes the right to tell that an outage is over; False when somebody told it after `since`."""
+    """Claims the right to report that an outage is over; returns False if that was reported after
+    `since`."""
     return _forward(db, WRITING_TOLD, at, max(1, at - since))
 
 

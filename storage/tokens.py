@@ -1,4 +1,5 @@
-"""Tokens by their id. A token itself is never here, only its hash, so a copy of the database opens nothing."""
+"""Stores tokens by id, with a hash instead of the token, so that a copy of the database opens
+nothing."""
 
 from typing import Any, NamedTuple
 
@@ -6,7 +7,7 @@ from storage.database import Database
 
 
 class Checked(NamedTuple):
-    """All that the check of a token at a gate needs, from one statement."""
+    """The result of the one statement that a token check runs."""
 
     hash: str
     grant: str
@@ -34,8 +35,8 @@ _CHECK = (
 
 
 def check(db: Database, jti: str, system: str) -> Checked | None:
-    """The token's row, its grant and its gate at `system`; a grant that isn't for that system has neither. In a
-    reading scope of its own."""
+    """Returns the token's row with its grant and its gate at `system`; a grant for another system
+    has neither. Uses its own reading scope."""
     row: tuple[Any, ...] | None = db.look_up(_CHECK, system, jti)
     return Checked(*row) if row else None
 
@@ -46,7 +47,7 @@ def add(db: Database, jti: str, grant: str, digest: str, issued_at: int, expires
 
 
 def living(db: Database, grant: str, now: int) -> tuple[str, ...]:
-    """The tokens of the grant that still work."""
+    """Returns the tokens of the grant that still work."""
     sql = "SELECT jti FROM tokens WHERE grant_id = ? AND revoked_at IS NULL AND expires_at > ?"
     return tuple(str(jti) for (jti,) in db.rows(sql, grant, now))
 
@@ -56,5 +57,5 @@ def revoke(db: Database, jti: str, at: int) -> bool:
 
 
 def forget(db: Database, before: int) -> int:
-    """Drops tokens that ended before then; they were refused by their signed end already."""
+    """Deletes tokens that ended before `before`; their signed end already refuses them."""
     return db.run("DELETE FROM tokens WHERE expires_at < ?", before)

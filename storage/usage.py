@@ -1,4 +1,5 @@
-"""What was really used: checks by grant, system, source, minute and outcome, and when each grant was first used."""
+"""Stores use: token checks by grant, system, source, minute and outcome, and when each grant was
+first used."""
 
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
@@ -7,7 +8,8 @@ from storage.database import Database
 
 
 class Count(NamedTuple):
-    """`minute` is UTC seconds of the minute's start, `outcome` is `allowed` or why it was refused."""
+    """`minute` is the UTC second at which the minute starts, `outcome` is `allowed` or the reason
+    for a refusal."""
 
     grant: str
     system: str
@@ -19,7 +21,8 @@ class Count(NamedTuple):
 
 
 class Sum(NamedTuple):
-    """Checks that were let through and refused; the minute of the first and the second of the last let through."""
+    """Checks allowed and refused, the minute of the first and the second of the last allowed
+    check."""
 
     allowed: int
     refused: int
@@ -28,7 +31,7 @@ class Sum(NamedTuple):
 
 
 def add(db: Database, counts: Iterable[Count]) -> None:
-    """Adds to what is counted already."""
+    """Adds to the stored counts."""
     sql = (
         "INSERT INTO usage (grant_id, system, source, minute, outcome, count, last_at) VALUES (?, ?, ?, ?, ?, ?, ?) "
         "ON CONFLICT (grant_id, system, source, minute, outcome) DO UPDATE SET "
@@ -39,13 +42,13 @@ def add(db: Database, counts: Iterable[Count]) -> None:
 
 
 def first(db: Database, grant: str, system: str, at: int) -> bool:
-    """True the first time ever that the grant is used on the system."""
+    """Returns True the first time that the grant is used on the system."""
     sql = "INSERT INTO first_uses (grant_id, system, at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
     return db.run(sql, grant, system, at) == 1
 
 
 def sums(db: Database, grants: Sequence[str]) -> dict[str, dict[str, Sum]]:
-    """What was counted of these grants, by grant and system."""
+    """Returns the counts of these grants, by grant and system."""
     allowed = "CASE WHEN outcome = 'allowed' THEN {} END"
     marks = ", ".join("?" * len(grants))
     sql = (
@@ -60,7 +63,7 @@ def sums(db: Database, grants: Sequence[str]) -> dict[str, dict[str, Sum]]:
 
 
 def sources(db: Database, grant: str, system: str, limit: int) -> list[str]:
-    """From where the grant was used on the system."""
+    """Returns the source addresses from which the grant was used on the system."""
     sql = (
         "SELECT DISTINCT source FROM usage WHERE grant_id = ? AND system = ? AND outcome = 'allowed' "
         "ORDER BY source LIMIT ?"
@@ -69,7 +72,7 @@ def sources(db: Database, grant: str, system: str, limit: int) -> list[str]:
 
 
 def listing(db: Database, grant: str | None, limit: int) -> list[Count]:
-    """Newest minutes first."""
+    """Returns counts, newest minutes first."""
     condition, values = ("WHERE grant_id = ?", [grant]) if grant else ("", [])
     sql = (
         f"SELECT grant_id, system, source, minute, outcome, count, last_at FROM usage {condition} "

@@ -1,11 +1,11 @@
-"""Whether the database takes writes, as far as this process has tried."""
+"""Tracks whether the database accepts writes, by this process's own transactions."""
 
 import time
 
 
 class Writes:
-    """Each transaction reports here whether it could be written. One that changes nothing reports no success, because
-    a full disk takes it, too."""
+    """The outcome of this process's transactions. A transaction that changes nothing does not count
+    as a success, because a full disk accepts it."""
 
     def __init__(self) -> None:
         self._failing: tuple[float, str] | None = None
@@ -21,14 +21,14 @@ class Writes:
 
     @property
     def problem(self) -> str:
-        """Why the last write failed; "" when it worked, or none was tried."""
+        """Why the last write failed; "" if it worked or none was tried."""
         return self._failing[1] if self._failing else ""
 
     @property
     def failing_for(self) -> float:
-        """Seconds since the first of the writes that failed in a row; 0 when the last one worked."""
+        """Seconds since the first failure of the current series; 0 if the last write worked."""
         return time.monotonic() - self._failing[0] if self._failing else 0.0
 
     def failed_within(self, seconds: float) -> bool:
-        """Whether any write failed in the last `seconds`, although others may have worked since."""
+        """Tells whether a write failed in the last `seconds`, even if others have worked since."""
         return time.monotonic() - self._last_failure < seconds
