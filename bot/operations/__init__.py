@@ -1,1 +1,1 @@
-"""What the product does: one verb a file, one public function of the same name. `ls` is the feature list."""
+"""The operations of the product, one folder for each subject. Each operation is one transaction."""

@@ -1,6 +1,5 @@
-"""Ends that a system does not confirm: watched from their first failure on, told to the leads on a schedule, until the
-system confirms or a lead has acknowledged it. Trying goes on whatever is told.
-"""
+"""Alerts the leads, on a schedule, about revocations that a system does not confirm, until it
+confirms or a lead acknowledges. The bot keeps retrying in any case."""
 
 from collections.abc import Collection, Sequence
 
@@ -13,15 +12,18 @@ from storage import alarms, outbox
 from storage.alarms import Alarm
 
 UNANSWERED = 60
-"""Seconds after which an end that neither failed nor was confirmed is told too: its system may hang."""
+"""Seconds after which a revocation that neither failed nor was confirmed is reported: its system
+may hang."""
 
 
 AFTER_LEADS = 3
-"""Seconds that a message to the holder waits, so that it can say whether the leads have been told."""
+"""Seconds that a message to the holder waits, so that it can say whether the leads were
+notified."""
 
 
 def watch_end(u: Unit, pairs: Sequence[tuple[str, str]]) -> None:
-    """From now on these pairs of grant and system are told of, unless they are confirmed soon."""
+    """Starts watching these pairs of grant and system, and reports them unless they are confirmed
+    soon."""
     for grant, system in pairs:
         alarms.watch(u.db, new_id("a"), grant, system, u.now, u.now + UNANSWERED)
     if pairs:
@@ -29,7 +31,7 @@ def watch_end(u: Unit, pairs: Sequence[tuple[str, str]]) -> None:
 
 
 def alarm_failed(u: Unit, grant: Grant, system: str, error: str, attempts: int) -> None:
-    """A try has failed, which is told unless the end is told of already."""
+    """Reports a failed revocation, unless it is reported already."""
     alarms.watch(u.db, new_id("a"), grant.id, system, u.now, u.now)
     alarms.tried(u.db, grant.id, system, attempts)
     known = alarms.get(u.db, grant.id, system)
@@ -38,7 +40,8 @@ def alarm_failed(u: Unit, grant: Grant, system: str, error: str, attempts: int) 
 
 
 def sound(u: Unit, grant: Grant, known: Alarm, error: str) -> None:
-    """Tells the leads, on record, and sets when to tell them next; the holder hears of it once."""
+    """Alerts the leads, with an audit record, and schedules the next alert; notifies the holder
+    once."""
     next_at = next_alarm(known.since, u.now)
     alarms.told(u.db, grant.id, known.system, next_at)
     u.record(Event.END_FAILED, SYSTEM, grant, system=known.system, error=error, attempts=known.attempts)
@@ -50,7 +53,7 @@ def sound(u: Unit, grant: Grant, known: Alarm, error: str) -> None:
 
 
 def alarms_over(u: Unit, gone: Collection[tuple[str, str]]) -> None:
-    """The systems have confirmed these pairs of grant and system: what was told of them is told to be over, once."""
+    """Resolves the alerts about these pairs of grant and system, which are confirmed now."""
     known = alarms.open_of(u.db, sorted({grant for grant, _ in gone})) if gone else []
     over = [each for each in known if (each.grant, each.system) in gone]
     for each in over:
@@ -61,7 +64,7 @@ def alarms_over(u: Unit, gone: Collection[tuple[str, str]]) -> None:
 
 
 def show_alarm(u: Unit, *pairs: tuple[str, str]) -> None:
-    """Every message that tells of these shows how they are now; many changes of one message are one update."""
+    """Updates every message that shows these alerts; many changes of one message are one update."""
     messages = [each for grant, system in pairs for each in alarms.messages_of(u.db, grant, system)]
     for channel, ts in dict.fromkeys(messages):
         if not outbox.hurry(u.db, [effects.alarm_lane(channel, ts)], u.now):

@@ -1,4 +1,4 @@
-"""Writes a grant down before anything is made on a system: its leases, its end, and the work to start it."""
+"""Stores a grant, its leases, its end and the work to start it, before any system is called."""
 
 from bot.core import effects
 from bot.core.audit import Event
@@ -9,7 +9,8 @@ from storage import grants
 
 
 def begin_grant(u: Unit, role: Role, request: Request, duration: int, actions: tuple[str, ...], by: str) -> Grant:
-    """Stores the grant of an approved request, scheduled or about to start; its clock starts when it is active."""
+    """Stores the grant of an approved request as scheduled or starting; its time runs from when it
+    is active."""
     later = request.start_at is not None and request.start_at > u.now
     starts_at = request.start_at if later and request.start_at is not None else u.now
     grant = Grant(

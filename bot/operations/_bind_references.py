@@ -1,5 +1,5 @@
-"""Binds the handles and e-mails of roles.toml to the ids that they stood for at first, and reports
-those that lead elsewhere later."""
+"""Binds the handles and e-mails of roles.toml to the ids that they first resolved to, and reports
+those that later resolve to others."""
 
 from collections.abc import Collection, Mapping, Sequence
 
@@ -10,15 +10,15 @@ from storage import people
 
 MOST_GROUPS = 10
 MOST_PEOPLE = 5
-"""How many groups, and how many people of each, one message to the security channel names."""
+"""The maximum of groups, and of people in each, that a message to the security channel names."""
 
 RECORDED_PEOPLE = 200
-"""How many people one audit record names."""
+"""The maximum of people that an audit record names."""
 
 
 def bind_references(u: Unit) -> bool:
-    """Must run before the directory of `u` is read. Returns whether a reference began or ceased to
-    lead elsewhere."""
+    """Binds references; call it before the directory of `u` is read. Returns whether a reference
+    started or stopped resolving to another id."""
     refs = sorted(ref for ref in references(u.policy) if classify(ref) in ("handle", "email"))
     moves = people.bind(u.db, refs)
     for move in moves:
@@ -29,9 +29,9 @@ def bind_references(u: Unit) -> bool:
 
 
 def report_group_changes(u: Unit, before: people.Groups, after: people.Groups, asked: Collection[str]) -> None:
-    """Records who came to and who left the groups that roles.toml names, and notifies the security
+    """Records who joined or left the groups that roles.toml names, and notifies the security
     channel. `asked` are the references that Slack was asked about before: a new group is a change
-    where its reference stood for nobody until now."""
+    if its reference resolved to nobody until now."""
     told = []
     for group, names in sorted(_named(u, before, after).items()):
         was, now = (groups[group][1] if group in groups else frozenset() for groups in (before, after))
@@ -42,7 +42,8 @@ def report_group_changes(u: Unit, before: people.Groups, after: people.Groups, a
 
 
 def _named(u: Unit, *readings: people.Groups) -> Mapping[str, list[str]]:
-    """The ids of the groups that roles.toml names, each with the references that lead to it."""
+    """Returns the ids of the groups that roles.toml names, with the references that resolve to
+    each."""
     found: dict[str, list[str]] = {}
     bound = people.bindings(u.db)
     for ref in sorted(references(u.policy)):
@@ -58,7 +59,7 @@ def _named(u: Unit, *readings: people.Groups) -> Mapping[str, list[str]]:
 def _record_change(
     u: Unit, group: str, names: Sequence[str], came: list[str], left: list[str], there: bool
 ) -> dict[str, object]:
-    """Returns what the message to the security channel says of it."""
+    """Returns the values for the message to the security channel."""
     u.note(
         Event.GROUP_CHANGED,
         SYSTEM,
@@ -82,6 +83,6 @@ def _record_change(
 
 
 def _with_names(u: Unit, ids: Sequence[str]) -> list[str]:
-    """`Ana Silva (U0ANA)`: no mention, so that nobody is pinged."""
+    """Formats people as `Ana Silva (U0ANA)`, without a mention, so that nobody is pinged."""
     known = people.several(u.db, ids)
     return [f"{known[each].name[:60]} ({each})" if each in known else each for each in ids]

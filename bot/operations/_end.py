@@ -1,6 +1,5 @@
-"""Asks for the end of grants, whoever wants it: from this commit on no gate lets them through, and every system is
-told until it confirms.
-"""
+"""Requests the end of grants: this commit closes their gates and queues the revocation on every
+system."""
 
 from collections.abc import Sequence
 
@@ -13,14 +12,14 @@ from storage import grants, outbox, requests
 
 
 def ask_end(u: Unit, ending: Sequence[Grant], why: EndReason, by: str, reason: str = "", because: str = "") -> None:
-    """Ends grants that the caller has locked and found held. `by` is the audit actor, `reason` what they typed,
-    `because` our own words for what nobody asked for."""
+    """Ends grants that the caller has locked and found held. `by` is the audit actor, `reason` what
+    they typed, `because` our own explanation if nobody requested the end."""
     if not ending:
         return
     grants.ask_end(u.db, [grant.id for grant in ending], why, by)
     lanes = [effects.grant_lane(grant.id) for grant in ending]
     late = outbox.tried(u.db, lanes)
-    outbox.drop(u.db, lanes)  # a start or an extension that waits for its turn, or its next try, is over
+    outbox.drop(u.db, lanes)  # cancels starts and renewals that have not been claimed
     for grant in ending:
         words = {"because": because} if because else {}
         u.record(Event.END_ASKED, by, grant, reason=reason, why=why, ends_at=grant.ends_at, **words)
@@ -29,7 +28,7 @@ def ask_end(u: Unit, ending: Sequence[Grant], why: EndReason, by: str, reason: s
 
 
 def withdraw(u: Unit, request: Request, by: str, why: str = "") -> bool:
-    """Closes a pending request without a decision; False when it was decided meanwhile."""
+    """Closes a pending request without a decision; returns False if it was decided meanwhile."""
     if not requests.move(u.db, request.id, Move.WITHDRAW, u.now, by, why):
         return False
     u.record(Event.REQUEST_WITHDRAWN, by, request, why=why)
@@ -38,6 +37,6 @@ def withdraw(u: Unit, request: Request, by: str, why: str = "") -> bool:
 
 
 def channel_of(u: Unit, role: str) -> str:
-    """Where messages about a role go, also when the role is gone from roles.toml."""
+    """Returns the channel for messages about a role, even if roles.toml no longer has the role."""
     found = u.policy.roles.get(role)
     return found.channel if found else u.policy.workspace.approvals_channel

@@ -12,7 +12,7 @@ from storage import grants
 
 
 def extend_grant(u: Unit, role: Role, grant: Grant, duration: int, by: str, reason: str = "") -> Grant:
-    """Extends a grant that the caller has locked and found active, and gives it with its new end."""
+    """Extends a grant that the caller has locked and found active; returns it with its new end."""
     latest_end = min(grant.latest_end, (grant.started_at or grant.starts_at) + role.max_total)
     ends_at = renewed_end(u.now, duration, grant.ends_at, latest_end)
     remind_at = first_reminder(u.now, ends_at, role.reminders)

@@ -1,4 +1,5 @@
-"""Asks again, before access begins, what an approval asked: what was approved may not be given any more."""
+"""Repeats the checks of an approval before access starts, because the rules may have changed
+since."""
 
 from bot.core import effects
 from bot.core.approval import Refused, may_start
@@ -9,8 +10,8 @@ from storage import grants, requests
 
 
 def judge_start(u: Unit, grant: Grant, holder: Person) -> Refused | None:
-    """Why this grant of `holder` must not begin, or begin on one more system, now. Without a roles.toml that can be
-    read nothing but the panic switches is judged, and `Works.start_grant` calls no system."""
+    """Returns why this grant of `holder` must not start now, or not on another system. Without a
+    readable roles.toml it checks only the panic switches, and the start handler calls no system."""
     if (paused := u.paused(grant.role, grant.person)) is not None:
         return paused
     request = requests.get(u.db, grant.request)
@@ -21,15 +22,16 @@ def judge_start(u: Unit, grant: Grant, holder: Person) -> Refused | None:
 
 
 def refuse_start(u: Unit, grant: Grant, refused: Refused) -> None:
-    """Ends a grant that the caller has locked and found scheduled or starting, and tells why."""
+    """Ends a grant that the caller has locked and found scheduled or starting, and reports why."""
     ask_end(u, [grant], EndReason.REVOKED, SYSTEM, because=refused.reason)
     u.do(effects.tell_person(grant.person, "not_started", grant=grant.id, why=refused.reason))
     u.do(effects.thread_note(grant, channel_of(u, grant.role), "not_started", why=refused.reason))
 
 
 def judge_scheduled(u: Unit) -> None:
-    """Ends every scheduled grant that would not be given any more. Those whose requesters Slack has not been
-    asked about yet are judged when they begin. A process whose roles.toml is outdated judges none."""
+    """Ends every scheduled grant that would not be approved any more. If Slack has not been asked
+    about the requester, the grant is checked when it starts. A process with an outdated roles.toml
+    checks none."""
     if u.outdated:
         return
     for grant in grants.lock_held(u.db, grants.scheduled(u.db)):

@@ -1,15 +1,16 @@
-"""Who may do what only leads may: the leads of roles.toml, and the operator on the command line."""
+"""Checks that a caller is a lead of roles.toml or an operator on the command line."""
 
 from bot.core.approval import OPERATOR, Refused
 from bot.core.model import is_recent
 from bot.operations._unit import Snapshot
 
 PERSON_LASTS = 60
-"""Seconds for which an account that Slack confirmed may act as a lead, or send a request."""
+"""Seconds for which an account that Slack confirmed may act as a lead or send a request."""
 
 
 def leads_only(u: Snapshot, by: str) -> Refused | None:
-    """Refuses everybody but the leads, as Slack described them within the last minute, and the command line."""
+    """Refuses everybody except the command line and leads that Slack described within the last
+    minute."""
     if (refused := seen_as_lead(u, by)) is not None or by.startswith(OPERATOR):
         return refused
     if is_recent(u.person(by).checked_at, u.now, PERSON_LASTS):
@@ -18,7 +19,8 @@ def leads_only(u: Snapshot, by: str) -> Refused | None:
 
 
 def seen_as_lead(u: Snapshot, by: str) -> Refused | None:
-    """Like `leads_only`, however long ago Slack confirmed the account: enough for what to show and whom to notify."""
+    """Like `leads_only`, but however long ago Slack confirmed the account: enough to show things
+    and to notify."""
     leads = u.policy.workspace.leads
     if by.startswith(OPERATOR) or by in u.directory.resolve(leads):
         return None

@@ -1,4 +1,5 @@
-"""Counts repeated entries: the audit log has the first at once, and the others as one record a minute."""
+"""Counts repeated entries: the audit log gets the first at once, and the others as one record a
+minute."""
 
 import json
 from collections.abc import Sequence
@@ -10,15 +11,17 @@ from storage import repeats
 from storage.database import Database
 
 WITHIN = 60
-"""Seconds in which repeats are counted as one record."""
+"""Seconds within which repeats are counted as one record."""
 
 MOST_APART = 20
-"""Different entries of one caller in a minute that are told apart; what goes beyond is counted as one entry."""
+"""The number of different entries of one caller in a minute; further ones are counted as one
+entry."""
 
 
 def counted(db: Database, now: int, caller: str, entry: Entry, beyond: Entry, same: Sequence[str] = ()) -> list[Entry]:
-    """Returns what to record for `entry` now: nothing when it repeats an entry of this minute. `same` names what
-    makes two entries the same; `beyond` stands for all that `caller` causes beyond MOST_APART."""
+    """Returns the entries to record for `entry` now: none if it repeats one of this minute. `same`
+    lists what makes two entries the same; `beyond` replaces everything that `caller` causes beyond
+    MOST_APART."""
     key = _key(caller, *(same or _words(entry)))
     if repeats.count(db, key, now - WITHIN, now):
         return []
@@ -32,7 +35,7 @@ def counted(db: Database, now: int, caller: str, entry: Entry, beyond: Entry, sa
 
 
 def summed(found: Sequence[repeats.Repeats]) -> list[Entry]:
-    """One record for each entry that was repeated, with how often and when."""
+    """Returns a record for each repeated entry, with how often and when."""
     entries = []
     for each in found:
         if each.times:
@@ -44,7 +47,7 @@ def summed(found: Sequence[repeats.Repeats]) -> list[Entry]:
 
 
 def _words(entry: Entry) -> tuple[str, ...]:
-    """What makes two refusals the same, whatever was typed as the reason."""
+    """Returns what makes two refusals the same, whatever reason was typed."""
     detail = entry.detail or {}
     said = (str(detail.get(name, "")) for name in ("action", "why"))
     return (entry.event, entry.actor, entry.subject, entry.role, entry.system, entry.request, entry.grant, *said)

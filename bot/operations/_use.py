@@ -1,6 +1,4 @@
-"""What every sign of a session leads to: the first use of its grant is on record, and use beyond the end is shouted
-about, once.
-"""
+"""Records the first use of a grant, and alerts once when it is used after its end."""
 
 from collections.abc import Sequence
 
@@ -14,13 +12,13 @@ from storage import facts, grants, outbox, sessions, usage
 from storage.database import Database
 
 TOLD, SEEN = "sessions are told by {}", "sessions are seen on {}"
-"""Facts about a system: it has reported a session, or has answered when it was asked for them. Where neither is so,
-and no token is checked, nobody could tell of use."""
+"""Keys of stored values: the system has reported a session, or has answered when asked for sessions.
+Without either, and without token checks, use of the system is unknown."""
 
 
 def note_session(u: Unit, grant: Grant, system: str, name: str, source: str, opened_at: int | None) -> None:
-    """A session is use: the first of a grant on a system is on record, and of a grant that was summed up already the
-    sum as it is now."""
+    """Records a session as use: the first one of a grant on a system, and a new sum if the grant
+    was summed up already."""
     over = grant.state in (GrantState.ENDED, GrantState.FAILED)
     if over and not outbox.hurry(u.db, [effects.usage_lane(grant.id)], u.now + effects.SUM_AFTER):
         u.do(effects.sum_usage([grant.id]))
@@ -32,8 +30,9 @@ def note_session(u: Unit, grant: Grant, system: str, name: str, source: str, ope
 def note_outlived(
     u: Unit, grant: Grant, system: str, name: str, source: str, opened_at: int | None, seen_at: int | None = None
 ) -> None:
-    """Shouts when this session, written down by now, shows that access outlived its grant. `seen_at` is when we saw
-    it open ourselves. Beyond some sessions a minute of a grant on a system, the others are counted as one."""
+    """Alerts when this recorded session shows that access outlived its grant. `seen_at` is when the
+    bot saw it open itself. Beyond some sessions a minute of a grant on a system, further ones are
+    counted as one."""
     if not use.outlived(grant, opened_at, seen_at) or not sessions.outlived(u.db, grant.id, system, name):
         return
     when = {"opened_at": opened_at, "ended_at": use.over_at(grant)}
@@ -52,7 +51,7 @@ def note_outlived(
 
 
 def by_system(db: Database, ids: Sequence[str]) -> dict[str, dict[str, Here]]:
-    """Use of these grants, by grant and system; two statements whatever their number."""
+    """Returns the use of these grants, by grant and system, with two statements."""
     if not ids:
         return {}
     checks, opened = usage.sums(db, ids), sessions.sums(db, ids)
@@ -78,7 +77,7 @@ def _together(checks: usage.Sum, opened: sessions.Sum) -> Here:
 
 
 def used_of(u: Snapshot, found: Sequence[Grant]) -> dict[str, Used]:
-    """How each of these grants was used, all its systems together."""
+    """Returns how each of these grants was used, over all its systems."""
     counted = by_system(u.db, [grant.id for grant in found])
     used = {grant: _summed(list(here.values())) for grant, here in counted.items()}
     unused = [grant for grant in found if not used[grant.id].times]
@@ -95,7 +94,7 @@ def _summed(here: Sequence[Here]) -> Used:
 
 
 def _unused(u: Snapshot, found: Sequence[Grant]) -> dict[str, Used]:
-    """What is known of grants of which no use is: whether their systems would have told."""
+    """Returns what is known about unused grants: whether their systems would have reported use."""
     kinds = grants.connectors_of(u.db, [grant.id for grant in found])
     pairs = {(system, kinds.get((grant.id, system), "")) for grant in found for system in grant.systems}
     known = {system: known_on(u, system, kind) for system, kind in sorted(pairs)}
@@ -109,7 +108,7 @@ def _unused(u: Snapshot, found: Sequence[Grant]) -> dict[str, Used]:
 
 
 def known_on(u: Snapshot, system: str, kind: str) -> Known:
-    """How use of a system of this kind is known."""
+    """Returns how use of a system of this kind is known."""
     if kind == "gateway" or facts.get(u.db, TOLD.format(system)):
         return Known.TOLD
     return Known.SEEN if facts.get(u.db, SEEN.format(system)) else Known.SILENT

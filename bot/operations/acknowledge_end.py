@@ -1,4 +1,4 @@
-"""A lead has heard of an end that a system does not confirm: nothing more is said of it, and it is tried on."""
+"""Lets a lead acknowledge an unconfirmed revocation: alerts stop, and the bot keeps retrying."""
 
 from bot.core.approval import Refused
 from bot.core.audit import Event
@@ -9,12 +9,12 @@ from storage import alarms, grants
 
 ACTION = "acknowledge an end"
 MOST = 1000
-"""At one press."""
+"""The maximum for one click."""
 
 
 def acknowledge_end(world: World, by: str, alarm: str) -> Refused | None:
-    """None when it counts; `alarm` is its id. Refuses who is no lead, and what is over already. Raises
-    StorageUnavailable."""
+    """Acknowledges the alert with id `alarm`. Refuses callers who are not leads, and alerts that
+    are resolved. Raises StorageUnavailable."""
     with unit(world) as u:
         known = alarms.by_id(u.db, alarm)
         grant = grants.locked(u.db, known.grant) if known else None
@@ -28,7 +28,8 @@ def acknowledge_end(world: World, by: str, alarm: str) -> Refused | None:
 
 
 def acknowledge_all(world: World, by: str, alarm: str) -> int | Refused:
-    """The same for every end that the system of this alarm has not confirmed, MOST at most, and how many they were."""
+    """Acknowledges every unconfirmed revocation on the system of this alarm, up to MOST, and
+    returns their number."""
     with unit(world) as u:
         known = alarms.by_id(u.db, alarm)
         if (refused := leads_only(u, by)) is not None:

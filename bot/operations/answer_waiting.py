@@ -1,4 +1,4 @@
-"""A request that waited until Slack said who is in its groups is judged, and its person is answered."""
+"""Decides a request that waited until Slack described its groups, and answers the requester."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -22,7 +22,7 @@ Asked = Mapping[str, Any]
 
 
 def answer_waiting(world: World, asked: Asked) -> None:
-    """Raises StorageUnavailable."""
+    """Makes the request and queues the answer. Raises StorageUnavailable."""
     outcome = _outcome(world, asked)
     if (about := _kept(outcome)) is not None:
         with unit(world) as u:
@@ -38,15 +38,15 @@ def answer_waiting(world: World, asked: Asked) -> None:
         case AlreadyHeld():
             facts = {"why": f"You have {outcome.grant.role} already. /access list shows it."}
         case Renewed():
-            return  # the direct message with the new end is the answer
+            return  # the direct message with the new end answers
         case Waiting():
-            return  # roles.toml was changed meanwhile: it waits for what is new there
+            return  # roles.toml changed: it waits again, for its new references
     with unit(world) as u:
         u.do(effects.answer(str(asked["person"]), str(asked["channel"]), note, **facts))
 
 
 def _kept(outcome: object) -> tuple[str, str] | None:
-    """What an answer that is kept up to date is about."""
+    """Returns kind and subject of an answer that is kept up to date."""
     match outcome:
         case Submitted() | AlreadyPending():
             return REQUEST, outcome.request.id
@@ -64,8 +64,8 @@ def _outcome(world: World, asked: Asked) -> object:
 
 
 def give_up_waiting(world: World, asked: Asked, error: str, *, outdated: bool = False) -> None:
-    """Slack did not say in time, or will not, or no process had the roles.toml in force (`outdated`): nothing was asked
-    for, on record and told."""
+    """Gives up a request because Slack did not or will not answer, or because no process had the
+    current roles.toml (`outdated`). Nothing was requested; the requester is notified."""
     role = str(asked["role"])
     why = f"Slack did not say who may ask for {role} or decide on it ({error}). Ask again, or tell a lead."
     why = OUTDATED.reason if outdated else why

@@ -1,4 +1,5 @@
-"""An approver says yes. With the last yes that is needed, the grant is written down and its start set going."""
+"""Counts an approval; with the last one that is needed, the grant is stored and its start
+queued."""
 
 from dataclasses import dataclass
 
@@ -31,7 +32,7 @@ from storage import grants, requests
 
 @dataclass(frozen=True, slots=True)
 class Granted:
-    """The request is approved; `grant` is on its way, or was extended."""
+    """The request is approved; `grant` is starting, or was extended."""
 
     request: Request
     grant: Grant
@@ -48,9 +49,9 @@ def approve_request(
     duration: int | None = None,
     actions: tuple[str, ...] | None = None,
 ) -> Outcome:
-    """Counts the approval of `voter`, who must have been looked up for this press.
+    """Counts the approval of `voter`, who must have been looked up for this click.
 
-    `duration` (seconds) and `actions` may give less than was asked for. Raises StorageUnavailable.
+    `duration` (seconds) and `actions` may give less than was requested. Raises StorageUnavailable.
     """
     with unit(world) as u:
         request = requests.locked(u.db, request_id)
@@ -106,7 +107,7 @@ def _count(u: Unit, role: Role, request: Request, vote: Vote, votes: list[Vote])
 
 
 def _approve(u: Unit, role: Role, request: Request, votes: list[Vote], counted: Approved, by: str) -> Granted:
-    """`by` gave the last vote that was needed."""
+    """Approves the request; `by` gave the last vote that was needed."""
     duration, actions = terms(request, [vote for vote in votes if vote.voter in counted.by])
     requests.move(u.db, request.id, Move.APPROVE, u.now, ",".join(counted.by))
     u.record(

@@ -1,4 +1,4 @@
-"""A lead asks whether the audit log is whole; the walk takes its time and the verdict is told when it is known."""
+"""Queues a check of the whole audit log for a lead."""
 
 from bot.core import effects
 from bot.core.approval import Refused
@@ -7,7 +7,7 @@ from bot.operations._unit import World, unit
 
 
 def ask_verify(world: World, by: str, channel: str) -> Refused | None:
-    """Leaves word to check the chain and to answer in `channel`; None means that it is on its way."""
+    """Queues the check and its answer in `channel`; returns None if it is queued."""
     with unit(world) as u:
         if (refused := leads_only(u, by)) is not None:
             return u.refuse(refused, by, "verify the audit log")

@@ -1,4 +1,4 @@
-"""An approver opens the form to deny or narrow a request: who can't decide hears so before they type anything."""
+"""Checks that an approver may decide before a form opens to deny or edit a request."""
 
 from bot.core.approval import Refused, may_decide, narrowed
 from bot.core.model import RequestState
@@ -8,7 +8,8 @@ from storage import requests
 
 
 def begin_decision(world: World, request_id: str, person: str, action: str) -> AlreadyDecided | Refused | None:
-    """None means go on: whether they may is asked again when they submit. Raises StorageUnavailable."""
+    """Returns None if the form may open; the check is repeated on submission. Raises
+    StorageUnavailable."""
     with unit(world) as u:
         request = requests.get(u.db, request_id)
         if request is None:
@@ -26,7 +27,7 @@ def begin_decision(world: World, request_id: str, person: str, action: str) -> A
 def check_narrowing(
     world: World, request_id: str, person: str, duration: int, actions: tuple[str, ...] | None
 ) -> Refused | None:
-    """Whether an edited approval gives no more than was asked for, told while the form is still open."""
+    """Refuses an edited approval that gives more than was requested, while the form is still open."""
     with unit(world) as u:
         request = requests.get(u.db, request_id)
         if request is None or request.state is not RequestState.PENDING:

@@ -1,4 +1,4 @@
-"""Whether the database takes a write, and whether the audit log is still ours."""
+"""Checks that the database accepts a write, and that the head of the audit log is intact."""
 
 import secrets
 from contextlib import closing
@@ -12,15 +12,15 @@ _TRIAL = "trial of writing"
 
 
 def migrate_schema(url: str) -> list[str]:
-    """Brings the schema of the database at `url` up to date, and returns the names of the migrations applied. Raises
+    """Applies missing migrations to the database at `url`, and returns their names. Raises
     StorageUnavailable and SchemaMismatch."""
     with closing(Database(url)) as db:
         return db.migrate()
 
 
 def check_writing(world: World) -> None:
-    """Writes something and removes it. Both are committed, because what is rolled back never reaches a full disk.
-    Raises StorageUnavailable when the database doesn't take it."""
+    """Writes a value and removes it. Both are committed, because a rolled-back write never reaches
+    a full disk. Raises StorageUnavailable."""
     with world.db.transaction():
         facts.put(world.db, _TRIAL, secrets.token_hex(8))
     with world.db.transaction():
@@ -28,7 +28,7 @@ def check_writing(world: World) -> None:
 
 
 def writing_problem(world: World) -> str:
-    """Why the last write of this process failed, "" when it worked. After a failure it tries again."""
+    """Returns why the last write of this process failed, or "". After a failure it tries again."""
     if not world.db.writes.problem:
         return ""
     try:
@@ -48,8 +48,8 @@ def begin_log(world: World) -> None:
 
 
 def check_head(world: World) -> tuple[int, str]:
-    """The number of the newest audit record, and what is wrong with the log as far as its head and its own records
-    tell, or "". Costs two look-ups, so that it can be asked often; `verify_audit` reads everything."""
+    """Returns the number of the newest audit record, and what its head and own records show to be
+    wrong, or "". Two look-ups, so it can run often; `verify_audit` reads everything."""
     newest = world.chain.newest()
     with world.db.reading():
         if newest[0] < 0 and audit.is_new(world.db):

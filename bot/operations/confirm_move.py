@@ -1,4 +1,4 @@
-"""Somebody says that a system whose settings lead elsewhere now is the same one: ends there count again."""
+"""Confirms that a system at its new address is the same system, so that revocations there count."""
 
 from bot.core.approval import Refused
 from bot.core.audit import Event
@@ -8,8 +8,8 @@ from storage import grants, marks, outbox
 
 
 def confirm_move(world: World, actor: str, system: str, target: str) -> int | Refused:
-    """`target` is where its settings lead; what waits to end there is tried at once. Gives how many grants this is
-    about. Raises StorageUnavailable."""
+    """Confirms `target`, where the settings of the system lead; waiting revocations there run at
+    once. Returns the number of grants concerned. Raises StorageUnavailable."""
     with unit(world) as u:
         moved = max(grants.move_targets(u.db, system, target), marks.drop_places(u.db, system))
         if not moved:

@@ -1,4 +1,5 @@
-"""Compares the clock with the newest record at a start, because a clock that was set back lengthens access."""
+"""Compares the clock with the newest record at a start, because a clock that was set back extends
+access."""
 
 import logging
 
@@ -14,25 +15,26 @@ from storage import requests, times
 log = logging.getLogger(__name__)
 
 MOST = 3600
-"""Seconds behind the newest record from which on a start is refused."""
+"""Seconds behind the newest record from which a start is refused."""
 
 USUAL = 5
-"""Seconds by which clocks of replicas differ; the security channel reads of more."""
+"""Seconds by which clocks of replicas usually differ; the security channel is notified of more."""
 
 WRONG_TIME = "It was made while the bot's clock was wrong, so it was withdrawn. Please ask again."
 
 TOLD_EVERY = 600
-"""Seconds in which the security channel reads of it once, however many processes start."""
+"""Seconds between two notifications of the security channel, however many processes start."""
 
 
 def newest_record(world: World) -> int:
-    """When the newest record was written, in UTC seconds. Raises StorageUnavailable."""
+    """Returns when the newest record was written, in UTC seconds. Raises StorageUnavailable."""
     with world.db.reading():
         return times.newest(world.db)
 
 
 def check_start(world: World) -> int:
-    """The moment from which time has to go on. Raises ClockBehind when that is more than an hour ahead."""
+    """Returns the moment from which time continues. Raises ClockBehind if it is more than an hour
+    ahead."""
     newest = newest_record(world)
     if (behind := newest - world.now()) > MOST:
         raise ClockBehind(format_duration(behind))
@@ -40,10 +42,10 @@ def check_start(world: World) -> int:
 
 
 def accept_clock(world: World, by: str) -> bool:
-    """Takes the machine's clock for right where a start would be refused because it is behind the newest record: ends
-    all access, withdraws what was asked for in that future, and forgets the times that are ahead. Every other process
-    has to be stopped. False where there is nothing to accept. Raises StorageUnavailable.
-    """
+    """Accepts the machine's clock where a start would be refused because it is behind the newest
+    record: ends all access, withdraws requests made in that future, and drops times that are ahead.
+    All other processes must be stopped. Returns False if there is nothing to accept. Raises
+    StorageUnavailable."""
     if (behind := newest_record(world) - world.now()) <= MOST:
         log.warning("--accept-clock had nothing to do: the clock is not more than an hour behind the newest record")
         return False
@@ -61,7 +63,8 @@ def accept_clock(world: World, by: str) -> bool:
 
 
 def tell_behind(world: World, behind: int) -> None:
-    """Reports a clock that was behind by so many seconds: in both logs, and to the security channel."""
+    """Reports by how many seconds the clock was behind: in both logs and to the security
+    channel."""
     if behind <= USUAL:
         return
     log.warning("the clock is %s behind the newest record; time goes on from there", format_duration(behind))
@@ -72,7 +75,7 @@ def tell_behind(world: World, behind: int) -> None:
 
 
 def mark_time(world: World) -> None:
-    """Keeps what time it is, so that a start with a clock that was set back gains less than a minute.
-    Raises StorageUnavailable."""
+    """Stores the current time, so that a start with a clock that was set back gains less than a
+    minute. Raises StorageUnavailable."""
     with world.db.transaction():
         times.mark(world.db, world.now())

@@ -1,4 +1,4 @@
-"""How much of everything there is right now, for the metrics."""
+"""Counts outbox rows, grants, requests and failing channels for the metrics."""
 
 from dataclasses import dataclass
 
@@ -11,9 +11,10 @@ from storage import facts, grants, outbox
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """`outbox` by queue; `grants` by state, without what is over; `failing` has the channels of
-    roles.toml that refuse messages, with Slack's word for why. `unreachable` says that neither the
-    security channel nor any lead takes messages, `outdated` that another process loaded another roles.toml since."""
+    """`outbox` is by queue, `grants` by state without those that are over. `failing` has the
+    channels of roles.toml that refuse messages, with Slack's error. `unreachable` means that
+    neither the security channel nor any lead accepts messages, `outdated` that another process has
+    loaded another roles.toml since."""
 
     outbox: dict[str, int]
     grants: dict[str, int]
@@ -23,14 +24,14 @@ class Counts:
 
 
 def count_state(world: World) -> Counts:
-    """Raises StorageUnavailable."""
+    """Returns the counts. Raises StorageUnavailable."""
     with reading(world) as u:
         rows, held = outbox.counts(world.db), grants.counts(world.db)
         return Counts(rows, held, _failing(u), leads_unreachable(u), u.outdated)
 
 
 def failing_channels(world: World) -> dict[str, str]:
-    """The channels of roles.toml that refuse messages. Raises StorageUnavailable."""
+    """Returns the channels of roles.toml that refuse messages. Raises StorageUnavailable."""
     with world.db.reading():
         return _failing(Snapshot(world))
 

@@ -1,6 +1,5 @@
-"""Counts the checks at the gates. The first use of a grant on a system is written down before the answer; the rest
-is added up in memory and written every second.
-"""
+"""Counts token checks: the first use of a grant on a system is stored before the answer, the rest
+is summed in memory and stored every second."""
 
 import threading
 from collections.abc import Sequence
@@ -14,19 +13,20 @@ from storage import grants, sessions, usage
 
 ALLOWED = "allowed"
 MOST_SOURCES = 10_000
-"""Different counters held between two writes; what goes past that is counted under the source `other`."""
+"""The maximum of counters held between two writes; further ones are counted under the source
+`other`."""
 
 MOST_IN_A_MINUTE = 100
-"""Sources told apart of one grant on one system in a minute; the rest is counted under `other`. A holder has a few,
-and who makes them up must not fill the database."""
+"""The maximum of sources for one grant on one system in a minute; further ones are counted under
+`other`. A holder has a few, and invented ones must not fill the database."""
 
 MOST_TOLD = 20
-"""Sources named in the audit record of a grant's end."""
+"""The number of sources in the audit record of a grant's end."""
 
 
 @dataclass(slots=True)
 class UsageMeter:
-    """One for each process; any thread may count."""
+    """The counter of one process; any thread may count."""
 
     world: World
     _counts: dict[tuple[str, str, str, int, str], tuple[int, int]] = field(default_factory=dict)
@@ -37,8 +37,8 @@ class UsageMeter:
     _writing: threading.Lock = field(default_factory=threading.Lock)
 
     def count(self, grant: str, system: str, source: str, outcome: str = ALLOWED) -> None:
-        """Counts one check. Raises StorageUnavailable when a first use can't be written down: then the answer
-        must be no, because nobody could prove the use later."""
+        """Counts one check. Raises StorageUnavailable if a first use cannot be stored: then the
+        check must be refused, because the use could not be proved later."""
         now = self.world.now()
         if outcome == ALLOWED and (grant, system) not in self._known:
             record_first_use(self.world, grant, system, source)
@@ -62,12 +62,12 @@ class UsageMeter:
 
     @property
     def has_counts(self) -> bool:
-        """Whether there is something that is not written yet."""
+        """Tells whether there are counts to store."""
         return bool(self._counts) or self._writing.locked()
 
     def flush(self) -> int:
-        """Writes what was counted and gives the number of rows; on an error nothing counted is lost. What another
-        thread is writing is written when this returns."""
+        """Stores the counts and returns the number of rows; on an error no count is lost. Counts
+        that another thread is storing are stored when this returns."""
         with self._writing:
             with self._lock:
                 taken, self._counts = self._counts, {}
@@ -94,7 +94,7 @@ class UsageMeter:
 
 
 def record_first_use(world: World, grant_id: str, system: str, source: str) -> None:
-    """Writes down that the grant has been used on the system, once."""
+    """Records the first use of the grant on the system."""
     with world.db.reading():
         if usage.was_used(world.db, grant_id, system):
             return
@@ -105,14 +105,12 @@ def record_first_use(world: World, grant_id: str, system: str, source: str) -> N
 
 
 def sum_usage(world: World, ended: Sequence[str]) -> None:
-    """Puts what was really used into the audit chain, when these grants have ended."""
+    """Adds the sums of use to the audit log when these grants have ended."""
     with unit(world) as u:
         counted = by_system(u.db, ended)
         kinds = grants.connectors_of(u.db, ended)
         for grant in grants.several(u.db, ended):
-            for system in dict.fromkeys(
-                [*grant.systems, *counted[grant.id]]
-            ):  # also where the token is good for nothing
+            for system in dict.fromkeys([*grant.systems, *counted[grant.id]]):  # also if the token opens nothing
                 here = counted[grant.id].get(system, Here())
                 known = known_on(u, system, kinds.get((grant.id, system), "gateway"))
                 said = {**asdict(here), "known": known, "sources": sources_of(u, grant.id, system)}
@@ -120,6 +118,6 @@ def sum_usage(world: World, ended: Sequence[str]) -> None:
 
 
 def sources_of(u: Snapshot, grant: str, system: str) -> list[str]:
-    """From where it was used there, the first twenty."""
+    """Returns the first twenty sources from which the grant was used on the system."""
     checks = usage.sources(u.db, grant, system, MOST_TOLD)
     return sorted({*checks, *sessions.sources(u.db, grant, system, MOST_TOLD)})[:MOST_TOLD]

@@ -1,4 +1,4 @@
-"""An approver says no, with a reason; one denial ends the request."""
+"""Denies a request with a reason; one denial ends the request."""
 
 from dataclasses import dataclass
 
@@ -19,7 +19,8 @@ class Denied:
 
 
 def deny_request(world: World, request_id: str, voter: Person, reason: str) -> Denied | AlreadyDecided | Refused:
-    """Ends a pending request. `voter` must have been looked up for this press. Raises StorageUnavailable."""
+    """Ends a pending request. `voter` must have been looked up for this click. Raises
+    StorageUnavailable."""
     with unit(world) as u:
         request = requests.locked(u.db, request_id)
         if request is None:

@@ -1,4 +1,5 @@
-"""Ends that are not confirmed as the security channel reads of them, and which messages tell of which."""
+"""Describes unconfirmed revocations for the security channel, and records which messages show
+them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from storage.alarms import Alarm, Pair
 
 @dataclass(frozen=True, slots=True)
 class AlarmView:
-    """`error` is what the system said last."""
+    """`error` is the system's latest error."""
 
     alarm: Alarm
     grant: Grant
@@ -21,21 +22,23 @@ class AlarmView:
 
 
 def describe_alarms(world: World, pairs: Sequence[Pair]) -> list[AlarmView]:
-    """Those of these pairs of grant and system that there are, in this order. Raises StorageUnavailable."""
+    """Returns those of these pairs of grant and system that have an alarm, in this order. Raises
+    StorageUnavailable."""
     with world.db.reading():
         found = (_view(world, grant, system) for grant, system in pairs)
         return [view for view in found if view is not None]
 
 
 def alarms_in(world: World, channel: str, ts: str) -> list[AlarmView]:
-    """What a posted message tells of."""
+    """Returns the alarms that a posted message shows."""
     with world.db.reading():
         pairs = alarms.in_message(world.db, channel, ts)
     return describe_alarms(world, pairs)
 
 
 def record_alarmed(world: World, channel: str, ts: str, views: Sequence[AlarmView]) -> None:
-    """A message that tells of these was posted; it is shown anew if something has happened to them meanwhile."""
+    """Records that a message with these alarms was posted, and updates it if they have changed
+    meanwhile."""
     pairs = [(view.grant.id, view.alarm.system) for view in views]
     with unit(world) as u:
         alarms.posted(u.db, channel, ts, pairs)

@@ -1,4 +1,4 @@
-"""One grant with its request, role and leases, for messages and lists; it decides and changes nothing."""
+"""Describes a grant with its request, role and leases, for messages and lists."""
 
 from dataclasses import dataclass
 
@@ -15,9 +15,9 @@ from storage import facts, grants, requests
 class GrantView:
     """A grant as messages and lists show it.
 
-    `role` is None when roles.toml has it no more. `used` is None before the end was asked for. `why` is
-    a sentence for the holder on what they have to do first, and `until` when that is waited for.
-    `leads_told` has the notes about this grant that the leads have got.
+    `role` is None if roles.toml no longer has it. `used` is None until the end is requested. `why`
+    is a sentence for the holder about what they have to do first, and `until` when the bot stops
+    waiting for it. `leads_told` has the notes about this grant that the leads received.
     """
 
     grant: Grant
@@ -32,7 +32,7 @@ class GrantView:
 
 
 def describe_grant(world: World, grant_id: str) -> GrantView | None:
-    """None when there is no such grant. Raises StorageUnavailable."""
+    """Returns None if there is no such grant. Raises StorageUnavailable."""
     with reading(world) as u:
         grant = grants.get(u.db, grant_id)
         request = requests.get(u.db, grant.request) if grant else None

@@ -1,4 +1,5 @@
-"""What one person has, waits for and may decide, for App Home and the lists; leads see everything active."""
+"""Describes a person's grants, requests and open decisions for App Home and lists; leads see every
+active grant."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -16,7 +17,7 @@ from storage import alarms, grants, people, requests
 
 RECENT = 5
 PAGE = 50
-"""Active grants that are read for one page of a lead's Home."""
+"""Active grants on one page of a lead's Home."""
 
 MOST_ALARMS = 200
 
@@ -24,9 +25,9 @@ MOST_ALARMS = 200
 @dataclass(frozen=True, slots=True)
 class PersonView:
     """`everything` is None for a person who is not a lead; for a lead it is a page of the `active`
-    grants, and `used` tells of each grant in it how it was used so far. `approvers` gives the names
-    of each role's approvers, `names` those of the holders in `everything`, `alarms` the ends that
-    are not confirmed, `open_alarms` how many."""
+    grants, and `used` has the use of each so far. `approvers` has the names of each role's
+    approvers, `names` those of the holders in `everything`, `alarms` the unconfirmed revocations
+    and `open_alarms` their number."""
 
     person: Person
     roles: tuple[Role, ...]
@@ -45,17 +46,15 @@ class PersonView:
 
 
 def describe_person(world: World, person_id: str) -> PersonView:
-    """What one person has and waits for. An unknown person is described as a stranger, who may ask
-    for nothing. Raises StorageUnavailable."""
+    """Describes a person's grants and requests. An unknown person counts as a stranger, who may
+    request nothing. Raises StorageUnavailable."""
     with world.db.reading():
         return _own(Snapshot(world), person_id)
 
 
 def describe_home(world: World, person_id: str, skip: int = 0) -> PersonView:
-    """The same with what App Home shows beside it; `skip` active grants are left out for a lead.
-
-    Raises StorageUnavailable.
-    """
+    """Describes a person for App Home; for a lead, the first `skip` active grants are left out.
+    Raises StorageUnavailable."""
     with reading(world) as u:
         view = _own(u, person_id)
         if view.person.unfit():
@@ -97,20 +96,22 @@ def _for_lead(u: Snapshot, view: PersonView, skip: int) -> PersonView:
 
 
 def _approvers(u: Snapshot, role: Role) -> tuple[str, ...]:
-    """The approvers, people by their names and groups by their handles."""
+    """Returns the approvers: people by name, groups by handle."""
     known = people.several(u.db, [ref for ref in role.approvers if ref[:1] in "UW"])
     called = zip(role.approvers, u.directory.called(role.approvers), strict=True)
     return tuple(known[ref].name if ref in known else handle for ref, handle in called)
 
 
 def roles_open_to(world: World, person_id: str) -> tuple[Role, ...]:
-    """The roles that somebody may ask for now; none for a person who is not known. Raises StorageUnavailable."""
+    """Returns the roles that a person may request now; none for an unknown person. Raises
+    StorageUnavailable."""
     with reading(world) as u:
         return requestable(u, u.person(person_id))
 
 
 def readable_role(world: World, person_id: str, name: str) -> Role | None:
-    """The role in full, for people who may ask for it or decide on it, and for leads. Raises StorageUnavailable."""
+    """Returns the role for people who may request it or decide on it, and for leads. Raises
+    StorageUnavailable."""
     with reading(world) as u:
         person, role = u.person(person_id), u.policy.roles.get(name)
         if role is None or person.unfit() is not None:
@@ -120,8 +121,8 @@ def readable_role(world: World, person_id: str, name: str) -> Role | None:
 
 
 def requestable(u: Snapshot, person: Person) -> tuple[Role, ...]:
-    """The roles that this person may ask for now, in the order of roles.toml; also those of which
-    nobody knows yet: Slack is asked when they are asked for."""
+    """Returns the roles that this person may request now, in the order of roles.toml, including
+    those that depend on references which Slack has not been asked about yet."""
 
     def offered(role: Role) -> bool:
         if may_request(role, person, u.directory) is None:

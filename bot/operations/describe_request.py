@@ -1,4 +1,4 @@
-"""Everything that the approval message shows of a request, read in one go; it decides and changes nothing."""
+"""Reads everything that the approval message shows of a request."""
 
 from dataclasses import dataclass, replace
 
@@ -22,10 +22,11 @@ class Criterion:
 
 @dataclass(frozen=True, slots=True)
 class RequestCard:
-    """A request with what an approver needs beside the buttons. `role` is None when roles.toml has it no more;
-    `copies` are the `(channel, ts)` where it is shown, `used` how a grant that has ended was used. `is_posted`: one of
-    them is in a channel that is neither archived nor gone. What follows `is_posted` is filled in only while the request
-    is pending; `notify` are ids of people and groups to mention, `groups` the handles among the role's approvers."""
+    """A request with what an approver needs beside the buttons. `role` is None if roles.toml no
+    longer has it; `copies` are the `(channel, ts)` of its messages, `used` the use of an ended
+    grant. `is_posted` means that a copy is in a channel that is neither archived nor deleted. The
+    fields after `is_posted` are only set while the request is pending; `notify` are ids of people
+    and groups to mention, `groups` the handles among the role's approvers."""
 
     request: Request
     role: Role | None
@@ -49,7 +50,7 @@ class RequestCard:
 
 
 def describe_request(world: World, request_id: str) -> RequestCard | None:
-    """None when there is no such request. Raises StorageUnavailable."""
+    """Returns None if there is no such request. Raises StorageUnavailable."""
     with reading(world) as u:
         request = requests.get(u.db, request_id)
         return _card(u, request) if request else None

@@ -1,6 +1,5 @@
-"""What was really used of one grant: its systems, first and last use, how often, from where, and its sessions. It
-decides and changes nothing.
-"""
+"""Describes the use of one grant: its systems, first and last use, how often, from where, and its
+sessions."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,15 +18,15 @@ MOST_SESSIONS = 1000
 
 
 def used_of_grants(world: World, found: Sequence[Grant]) -> dict[str, Used]:
-    """How each of these grants was used so far, by id. Raises StorageUnavailable."""
+    """Returns how each of these grants was used so far, by id. Raises StorageUnavailable."""
     with world.db.reading():
         return used_of(Snapshot(world), found)
 
 
 @dataclass(frozen=True, slots=True)
 class UsageView:
-    """`used` is all of it together; `systems` have their own sums by name, those of the grant that were not used
-    included, and `sources` whence; `sessions` are the latest thousand, newest first."""
+    """`used` is the total; `systems` has the sums by system, including the grant's unused systems,
+    and `sources` where the use came from. `sessions` are the latest thousand, newest first."""
 
     grant: Grant
     used: Used
@@ -37,8 +36,8 @@ class UsageView:
 
 
 def describe_usage(world: World, grant_id: str) -> UsageView | None:
-    """None when there is no such grant. What other processes counted at gates in the last second may be missing.
-    Raises StorageUnavailable."""
+    """Returns None if there is no such grant. Checks that other processes counted in the last
+    second may be missing. Raises StorageUnavailable."""
     with reading(world) as u:
         grant = grants.get(u.db, grant_id)
         if grant is None:

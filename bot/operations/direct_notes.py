@@ -1,4 +1,5 @@
-"""Direct messages about grants and requests: which of them are out of date, and what each shows now."""
+"""Finds direct messages about grants and requests that are outdated, and describes what each shows
+now."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ __all__ = ["DirectNote", "Told", "adopt_message", "describe_told", "record_shown
 
 REMINDER = "reminder"
 LOST = "lost"
-"""A message whose post Slack never confirmed, found by a press on it."""
+"""A message whose post Slack never confirmed, known from a click on it."""
 
 TRUE_IN: Mapping[str, GrantState] = {
     "scheduled": GrantState.SCHEDULED,
@@ -30,7 +31,7 @@ TRUE_IN: Mapping[str, GrantState] = {
     "failed": GrantState.FAILED,
     "ended": GrantState.ENDED,
 }
-"""The state of its grant in which each note is true."""
+"""The state of the grant in which each note is true."""
 
 LASTING = frozenset({"failed", "not_started", "ended", "denied", "lapsed"})
 """Notes that stay true."""
@@ -38,8 +39,8 @@ LASTING = frozenset({"failed", "not_started", "ended", "denied", "lapsed"})
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """One note of a direct message with the grant or request that it tells of, and whether it is past: then it is shown
-    in words that stay true, without buttons."""
+    """One note of a direct message, with its grant or request. A note that is `past` is worded so
+    that it stays true, and has no buttons."""
 
     note: DirectNote
     grant: GrantView | None
@@ -48,25 +49,27 @@ class Told:
 
 
 def record_told(world: World, notes: Sequence[DirectNote]) -> None:
-    """Slack took a direct message with these notes. Earlier ones about the same grants are past from now on."""
+    """Records a direct message with these notes. Earlier notes about the same grants are past from
+    now on."""
     with unit(world) as u:
         direct_notes.add(u.db, notes)
         update_stale(u, [n.grant for n in notes if n.grant], [n.request for n in notes if n.request])
 
 
 def update_stale(u: Unit, about: Sequence[str], asked: Sequence[str]) -> None:
-    """Leaves one update for each direct message that is out of date about these grants and requests."""
+    """Queues an update of each direct message that is outdated about these grants and requests."""
     update_messages(u, stale_messages(u, about, asked))
 
 
 def update_messages(u: Unit, places: Sequence[Place]) -> None:
-    """Leaves one update for each of these messages, unless one waits already."""
+    """Queues an update of each of these messages, unless one is queued."""
     waiting = outbox.waiting(u.db, [effects.direct_lane(*place) for place in places])
     u.do(*(effects.update_direct(*place) for place in places if effects.direct_lane(*place) not in waiting))
 
 
 def stale_messages(u: Snapshot, about: Sequence[str], asked: Sequence[str]) -> list[Place]:
-    """Channel and ts of the direct messages that are out of date about these grants and requests."""
+    """Returns channel and ts of the direct messages that are outdated about these grants and
+    requests."""
     found = direct_notes.of_grants(u.db, about)
     newest = direct_notes.newest(u.db, sorted({note.grant for note in found}), LOST)
     states = {grant: grants.get(u.db, grant) for grant in {note.grant for note in found}}
@@ -83,7 +86,7 @@ def stale_messages(u: Snapshot, about: Sequence[str], asked: Sequence[str]) -> l
 
 
 def describe_told(world: World, channel: str, ts: str) -> list[Told]:
-    """What a direct message tells, in its order, as it is now."""
+    """Returns the notes of a direct message, in order, as they are now."""
     with world.db.reading():
         notes = direct_notes.in_message(world.db, channel, ts)
         newest = direct_notes.newest(world.db, [note.grant for note in notes if note.grant], LOST)
@@ -107,19 +110,19 @@ def _grant_past(note: DirectNote, state: GrantState, newest: str) -> bool:
 
 
 def _request_past(note: DirectNote, state: RequestState, is_posted: bool) -> bool:
-    """A request that could not be posted is decided, or in its channel, by now."""
+    """Tells whether a request that could not be posted is decided or in its channel by now."""
     return note.note not in LASTING and (is_posted or state is not RequestState.PENDING)
 
 
 def record_shown(world: World, channel: str, ts: str, places: Sequence[int]) -> None:
-    """These notes of a message are shown as past ones."""
+    """Records that these notes of a message are shown as past."""
     with world.db.transaction():
         direct_notes.set_past(world.db, channel, ts, places)
 
 
 def adopt_message(world: World, grant: str, person: str, channel: str, ts: str) -> None:
-    """Somebody pressed a button of this grant in a direct message that is not on record, because its post was never
-    confirmed: it loses its buttons, unless it is the only one that is known."""
+    """Records a direct message whose post was never confirmed, after a click on this grant's button
+    in it. It loses its buttons unless it is the only known message."""
     with world.db.reading():
         found = grants.get(world.db, grant)
         if found is None or found.person != person or direct_notes.in_message(world.db, channel, ts):

@@ -1,4 +1,5 @@
-"""Records that the database takes writes again, and settles what was ended meanwhile."""
+"""Records that the database accepts writes again, and settles revocations made during the
+outage."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -14,8 +15,8 @@ from storage import grants, times
 
 @dataclass(frozen=True, slots=True)
 class Outage:
-    """A time without writes: its start (UTC seconds), its cause, the number of ends made meanwhile, and
-    whether Slack has taken the report."""
+    """A time without writes: its start (UTC seconds), its cause, the number of revocations
+    meanwhile, and whether Slack accepted the report."""
 
     since: int
     cause: str
@@ -24,8 +25,8 @@ class Outage:
 
 
 def end_outage(world: World, outage: Outage) -> None:
-    """Puts the outage on record, as this process saw it, and tells the leads once that it is over. An
-    end that was made from memory, of a grant that another process has renewed, is undone. Raises
+    """Records the outage as this process saw it, and notifies the leads once that it is over.
+    Undoes a revocation from memory if another process had renewed the grant. Raises
     StorageUnavailable."""
     with unit(world) as u:
         again = [pair for pair in world.unwritten.pairs() if _is_wrong(u, *pair)]
@@ -36,7 +37,7 @@ def end_outage(world: World, outage: Outage) -> None:
 
 
 def settle_unwritten(world: World) -> None:
-    """Settles ends that were made during a failure too short to report. Raises StorageUnavailable."""
+    """Settles revocations made during a failure too short to report. Raises StorageUnavailable."""
     if ended := world.unwritten.pairs():
         with unit(world) as u:
             for pair in ended:
@@ -44,8 +45,8 @@ def settle_unwritten(world: World) -> None:
 
 
 def _is_wrong(u: Unit, grant_id: str, system: str) -> bool:
-    """Undoes an end that was wrong, and returns whether it was. Forgets one that another process has recorded, and
-    keeps one that is due now for its ordinary record."""
+    """Undoes a wrong revocation and returns whether it was one. Drops one that another process has
+    recorded, and keeps one that is due now for its ordinary record."""
     grant = grants.locked(u.db, grant_id)
     leases = grants.leases(u.db, grant_id) if grant is not None else []
     lease = next((each for each in leases if each.system == system), None)
@@ -59,8 +60,8 @@ def _is_wrong(u: Unit, grant_id: str, system: str) -> bool:
 
 
 def who_to_tell(world: World) -> tuple[str, list[str]]:
-    """The id of the security channel, or its name where no id is known, and the leads who may act.
-    Raises StorageUnavailable."""
+    """Returns the id of the security channel, or its name if no id is known, and the leads who may
+    act. Raises StorageUnavailable."""
     channel = world.policy().workspace.security_channel
     found = known_place(world, channel).id if channel else ""
     with world.db.reading():

@@ -1,6 +1,5 @@
-"""Many ends at once, on systems where access is nothing but rows of ours: what is closed, read back, confirmed and
-written down is one transaction, and a handful of statements whatever the number.
-"""
+"""Ends many grants at once on systems whose access is rows of our database: closing, reading back
+and recording is one transaction with a few statements, however many grants."""
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -14,14 +13,14 @@ from bot.operations.try_start import order_of
 from storage import grants, people
 
 Revoke = Callable[[Sequence[Order]], None]
-"""Makes the access of all these orders not exist, and raises unless it is gone."""
+"""Revokes the access of all these orders, and raises unless it is gone."""
 
 
 def end_together(world: World, rows: Sequence[Row], revoke: Revoke) -> None:
-    """Ends what these `end_lease` rows ask for, confirmed by `revoke`.
+    """Ends the leases of these `end_lease` rows with `revoke`, which confirms each end.
 
-    All or nothing: raises what `revoke` raises, and StorageUnavailable. The grants are locked before anything else,
-    in one order, so that nobody who holds one of them waits for us while we wait for it.
+    All or nothing: raises what `revoke` raises, and StorageUnavailable. The grants are locked
+    before anything else, in one order, to avoid deadlocks.
     """
     with unit(world) as u:
         found = grants.locked_all(u.db, [row.data["grant"] for row in rows])
@@ -46,7 +45,7 @@ def _confirm(
     ended: Sequence[Lease],
     holders: Mapping[str, Person],
 ) -> None:
-    """What `record_ended` does for one, for many."""
+    """Does for many grants what `record_ended` does for one."""
     grants.end_leases(u.db, ended)
     gone = {(lease.grant, lease.system) for lease in ended}
     alarms_over(u, gone)

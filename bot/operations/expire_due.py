@@ -1,4 +1,4 @@
-"""Ends what is due, a batch in each transaction, before the clock does anything else."""
+"""Ends due grants, a batch in each transaction, before the clock does anything else."""
 
 from bot.core.model import EndReason
 from bot.operations._end import ask_end
@@ -6,11 +6,12 @@ from bot.operations._unit import SYSTEM, World, unit
 from storage import grants
 
 BATCH = 250
-"""More would keep others from writing for longer, fewer would write the same pages of the indexes more often."""
+"""A larger batch would block other writers for longer, a smaller one would rewrite the same index
+pages more often."""
 
 
 def expire_due(world: World) -> int:
-    """Asks for the end of every grant whose time is up and gives their number."""
+    """Requests the end of every grant whose time is up; returns their number."""
     ended = 0
     while True:
         with unit(world) as u:

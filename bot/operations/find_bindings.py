@@ -1,4 +1,4 @@
-"""The ids to which handles and e-mails of roles.toml are bound."""
+"""Reads the ids to which handles and e-mails of roles.toml are bound."""
 
 from collections.abc import Mapping
 
@@ -7,6 +7,6 @@ from storage import people
 
 
 def find_bindings(world: World) -> Mapping[str, str]:
-    """E-mails are `folded`. Raises StorageUnavailable."""
+    """Returns the bindings; e-mails are `folded`. Raises StorageUnavailable."""
     with world.db.reading():
         return people.bindings(world.db)

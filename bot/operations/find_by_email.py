@@ -1,10 +1,11 @@
-"""Whom an e-mail address stands for, as Slack last described people."""
+"""Finds the person with an e-mail address, as Slack last described people."""
 
 from bot.core.model import folded
 from bot.operations._unit import World
 
 
 def find_by_email(world: World, email: str) -> str | None:
-    """The person's id, or None for an address that nobody here has. Raises StorageUnavailable."""
+    """Returns the person's id, or None if nobody in the workspace has the address. Raises
+    StorageUnavailable."""
     with world.db.reading():
         return world.directory().emails.get(folded(email))

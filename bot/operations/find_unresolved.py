@@ -1,4 +1,4 @@
-"""For whom references of roles.toml stand that Slack has not been asked about yet."""
+"""Finds references of roles.toml that Slack has not been asked about yet."""
 
 from collections.abc import Iterable
 
@@ -8,18 +8,21 @@ from storage import grants, requests
 
 
 def needed_for(role: Role) -> tuple[str, ...]:
-    """Every reference by which a request for this role is judged, decided or made known."""
+    """Returns every reference that decides who may request, approve or be notified for this
+    role."""
     return (*role.requesters, *role.approvers, *role.notify)
 
 
 def unresolved_of_role(world: World, name: str) -> tuple[str, ...]:
-    """Those that a request for this role needs. Raises StorageUnavailable."""
+    """Returns the unresolved references that a request for this role needs. Raises
+    StorageUnavailable."""
     role = world.policy().roles.get(name)
     return unresolved(world, needed_for(role)) if role else ()
 
 
 def unresolved_of_start(world: World, grant_id: str) -> tuple[str, ...]:
-    """Those by which it is judged whether this grant may begin. Raises StorageUnavailable."""
+    """Returns the unresolved references that decide whether this grant may start. Raises
+    StorageUnavailable."""
     with world.db.reading():
         grant = grants.get(world.db, grant_id)
     role = world.policy().roles.get(grant.role) if grant else None
@@ -27,19 +30,20 @@ def unresolved_of_start(world: World, grant_id: str) -> tuple[str, ...]:
 
 
 def unresolved_leads(world: World) -> tuple[str, ...]:
-    """Raises StorageUnavailable."""
+    """Returns the unresolved references among the leads. Raises StorageUnavailable."""
     return unresolved(world, world.policy().workspace.leads)
 
 
 def unresolved_at_all(world: World) -> tuple[str, ...]:
-    """Those of all roles.toml that Slack has never been asked about. Raises StorageUnavailable."""
+    """Returns the references of the whole roles.toml that Slack was never asked about. Raises
+    StorageUnavailable."""
     with world.db.reading():
         return world.directory(however_old=True).unresolved(references(world.policy()))
 
 
 def needed_for_decision(world: World, request_id: str) -> tuple[tuple[str, ...], bool]:
-    """The references that a decision on this request needs, and whether user groups are among those that judge it.
-    Raises StorageUnavailable."""
+    """Returns the references that a decision on this request needs, and whether user groups are
+    among those that decide it. Raises StorageUnavailable."""
     with world.db.reading():
         request = requests.get(world.db, request_id)
     role = world.policy().roles.get(request.role) if request else None
@@ -50,6 +54,6 @@ def needed_for_decision(world: World, request_id: str) -> tuple[tuple[str, ...],
 
 
 def unresolved(world: World, refs: Iterable[str]) -> tuple[str, ...]:
-    """Those of `refs` that Slack has not been asked about. Raises StorageUnavailable."""
+    """Returns those of `refs` that Slack has not been asked about. Raises StorageUnavailable."""
     with world.db.reading():
         return world.directory().unresolved(refs)

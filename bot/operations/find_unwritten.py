@@ -1,4 +1,4 @@
-"""Finds due ends that could not be recorded, without writing."""
+"""Finds due revocations that could not be recorded, without writing."""
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
@@ -16,14 +16,15 @@ BATCH = 250
 """Grants that are read at once."""
 
 KNOWN = 200
-"""Grants that are kept in memory, in case the database can't even be read."""
+"""Grants kept in memory, in case the database cannot be read either."""
 
 Need = tuple[str, tuple[str, ...], int]
 
 
 @dataclass(frozen=True, slots=True)
 class DueEnd:
-    """An end on one system, and when it is due (UTC seconds); 0 where it was asked for already."""
+    """A revocation on one system, and when it is due (UTC seconds); 0 if it was requested
+    before."""
 
     at: int
     order: Order
@@ -34,8 +35,9 @@ class DueEnd:
 
 
 def find_unwritten(world: World, late: int, *, asked: bool) -> list[DueEnd]:
-    """The ends that were due `late` seconds ago and that no process has written; with `asked` also those that were
-    written and that no process takes from the outbox. Raises StorageUnavailable."""
+    """Returns revocations that were due `late` seconds ago and are not recorded by any process;
+    with `asked` also those that are recorded and that no process claims from the outbox. Raises
+    StorageUnavailable."""
     before = world.now() - late
     with _reading(world) as reads:
         ending = grants.overdue(reads, before, BATCH)
@@ -47,14 +49,14 @@ def find_unwritten(world: World, late: int, *, asked: bool) -> list[DueEnd]:
 
 
 def known_ends(world: World) -> list[DueEnd]:
-    """The ends that come next, to be kept in memory. Raises StorageUnavailable."""
+    """Returns the next revocations, to keep in memory. Raises StorageUnavailable."""
     with world.db.reading():
         return _ends(world, world.db, grants.next_to_end(world.db, KNOWN))
 
 
 @contextmanager
 def _reading(world: World) -> Iterator[Reads]:
-    """On a connection beside the pool where that has none left."""
+    """Reads on a connection outside the pool if the pool has none left."""
     with ExitStack() as scope:
         try:
             scope.enter_context(world.db.reading())
@@ -67,7 +69,7 @@ def _reading(world: World) -> Iterator[Reads]:
 def _ends(
     world: World, reads: Reads, ending: Collection[Grant], again: Collection[tuple[str, str]] = ()
 ) -> list[DueEnd]:
-    """What of these grants has not ended, and what is to be ended `again`."""
+    """Returns the leases of these grants that have not ended, and those to revoke `again`."""
     if not ending:
         return []
     people_there = {grant.person for grant in ending}
@@ -86,7 +88,7 @@ def _ends(
 
 
 def _needs(reads: Reads, people_there: Collection[str]) -> defaultdict[tuple[str, str], list[Need]]:
-    """What each person may have on each system: grant, actions, and when it ends."""
+    """Returns what each person may have on each system: grant, actions, and end."""
     found: defaultdict[tuple[str, str], list[Need]] = defaultdict(list)
     for person, grant, system, actions, ends_at in grants.needs_of(reads, sorted(people_there)):
         found[person, system].append((grant, actions, ends_at))
@@ -94,7 +96,7 @@ def _needs(reads: Reads, people_there: Collection[str]) -> defaultdict[tuple[str
 
 
 def _kept(grant: Grant, at: int, needs: Iterable[Need]) -> tuple[str, ...]:
-    """The actions that the holder needs there for a grant that ends later. A grant that is overdue needs nothing:
-    otherwise each of two overdue grants would keep the other's access."""
+    """Returns the actions that the holder needs there for a grant that ends later. An overdue grant
+    needs none: otherwise each of two overdue grants would keep the other's access."""
     needed = {action for other, actions, ends_at in needs if other != grant.id and ends_at > at for action in actions}
     return tuple(sorted(needed.intersection(grant.actions)))

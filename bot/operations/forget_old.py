@@ -1,4 +1,4 @@
-"""Drops what can have no effect any more."""
+"""Deletes rows that can have no effect any more."""
 
 from bot.operations._unit import World, unit
 from storage import alarms, direct_notes, facts, private_answers, requests, ssh, tokens
@@ -7,9 +7,9 @@ DAY, WEEK, MONTH = 86400, 7 * 86400, 30 * 86400
 
 
 def forget_old(world: World) -> None:
-    """Idempotency keys after a week; dead tokens and certificates, alarms that are over, and where approval messages of
-    access that is over are, after a month; direct messages in which nothing changes any more after a day, all others
-    after three months. Raises StorageUnavailable."""
+    """Deletes idempotency keys after a week. After a month: dead tokens and certificates, resolved
+    alerts, and the approval messages of access that is over. Direct messages go after a day if they
+    will not change, all others after three months. Raises StorageUnavailable."""
     with unit(world) as u:
         facts.forget_keys(u.db, u.now - WEEK)
         tokens.forget(u.db, u.now - MONTH)

@@ -1,6 +1,5 @@
-"""Whether a token opens a system right now, answered from the rows of its grant; a token that is good for another
-system is told apart, so that the door that may say so can.
-"""
+"""Checks whether a token opens a system now, from the rows of its grant. A valid token of another
+system is reported as such."""
 
 import json
 from dataclasses import dataclass
@@ -13,7 +12,8 @@ from storage import tokens
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What a token says of itself, after its signature was found good. `digest` is the SHA-256 of the whole."""
+    """The content of a token whose signature is valid. `digest` is the SHA-256 of the whole
+    token."""
 
     jti: str
     exp: int
@@ -37,7 +37,8 @@ class Open:
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """It does not. `grant` is set where the token is ours, and `elsewhere` where it is good, but not here."""
+    """The token does not open the system. `grant` is set if the token is ours, `elsewhere` if it is
+    valid for another system."""
 
     why: str
     grant: str = ""
@@ -47,7 +48,7 @@ class Closed:
 def introspect_token(world: World, claims: Claims, system: str) -> Open | Closed:
     """Checks claims against the token's row, its grant and its gate. Raises StorageUnavailable.
 
-    One statement, on the caller's thread; it records nothing (`count_usage` does).
+    Runs one statement on the caller's thread and records nothing (`count_usage` does).
     """
     now = world.now()
     row = tokens.check(world.db, claims.jti, system)

@@ -1,6 +1,5 @@
-"""SSH certificates on record: each has its serial number here before it exists, so that an end finds and revokes it.
-The certificates themselves are nowhere; the connector signs them and shows them to their holder.
-"""
+"""Records SSH certificates by serial number before they exist, so that an end finds and revokes
+them. The certificates themselves are never stored."""
 
 import secrets
 from collections.abc import Mapping, Sequence
@@ -11,11 +10,12 @@ from bot.operations._unit import World, unit
 from storage import grants, ssh
 
 CLOCKS_DIFFER = 3600
-"""Seconds by which a host's clock may be wrong: for so long after its end a revoked certificate stays on the list."""
+"""Seconds by which a host's clock may be wrong: a revoked certificate stays on the list that long
+after its end."""
 
 
 class StoredCertificates:
-    """Raises StorageUnavailable, which delivery takes for a system that can't be reached."""
+    """Raises StorageUnavailable, which the worker handles like an unreachable system."""
 
     def __init__(self, world: World) -> None:
         self._world, self._db = world, world.db
@@ -25,8 +25,8 @@ class StoredCertificates:
             ssh.allow(self._db, grant, system, until)
 
     def issue(self, grant: str, system: str, authority: str, fingerprint: str, until: int) -> Certificate | None:
-        """One serial number of its own: random, so that also a database that was put back to an older copy gives none
-        a second time."""
+        """Issues a random serial number, so that a database restored from an older copy repeats
+        none."""
         with unit(self._world) as u:
             allowed = ssh.allowed_until(u.db, grant, system)
             held = grants.get(u.db, grant)

@@ -1,4 +1,4 @@
-"""Keeps which channel each name in roles.toml leads to, and which places take no message now."""
+"""Stores which channel each name in roles.toml resolves to, and which places accept no messages."""
 
 import logging
 from collections.abc import Mapping
@@ -17,14 +17,14 @@ from storage import facts, outbox
 log = logging.getLogger(__name__)
 
 LOOKED_UP_EVERY = 600
-"""Seconds; once for all processes."""
+"""Seconds between two look-ups, for all processes together."""
 
 _ID = "channel "
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A channel or a person as far as is known: `id` of a channel's name, and whether messages to it
+    """A channel or person as far as known: the `id` of a channel's name, and whether messages to it
     were refused lately."""
 
     id: str | None
@@ -33,7 +33,8 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """Every channel that the bot can see: the id of each `#name`, all ids, and those of archived channels."""
+    """Every channel that the bot can see: the id of each `#name`, all ids, and those of archived
+    channels."""
 
     ids: Mapping[str, str]
     seen: frozenset[str]
@@ -41,31 +42,32 @@ class Listing:
 
 
 def known_place(world: World, ref: str) -> Place:
-    """What is kept about a channel (id or `#name`) or a person. Raises StorageUnavailable."""
+    """Returns what is stored about a channel (id or `#name`) or a person. Raises
+    StorageUnavailable."""
     with world.db.reading():
         kept = facts.get_all(world.db, (_ID + ref, FAILING + ref))
     return Place(kept.get(_ID + ref) or None, FAILING + ref in kept)
 
 
 def id_of(u: Unit, ref: str) -> str:
-    """The id of a channel or person, given by id or `#name`, as far as is known."""
+    """Returns the id of a channel or person, given by id or `#name`, as far as known."""
     return (facts.get(u.db, _ID + ref) or ref) if ref.startswith("#") else ref
 
 
 def channels_of(policy: Policy) -> set[str]:
-    """Every channel that roles.toml names, by id or `#name`."""
+    """Returns every channel that roles.toml names, by id or `#name`."""
     named = {policy.workspace.approvals_channel, policy.workspace.security_channel}
     return (named | {role.channel for role in policy.roles.values()}) - {""}
 
 
 def look_up_channels(world: World) -> None:
-    """Queues looking all names up, unless that is queued already. Raises StorageUnavailable."""
+    """Queues a look-up of all names, unless one is queued. Raises StorageUnavailable."""
     with unit(world) as u:
         _queue_look_up(u)
 
 
 def look_up_channels_in_turn(world: World) -> bool:
-    """The same once in every LOOKED_UP_EVERY seconds, whichever process asks first."""
+    """Queues a look-up once in LOOKED_UP_EVERY seconds, whichever process asks first."""
     with unit(world) as u:
         if not facts.claim_key(u.db, f"channels:{u.now // LOOKED_UP_EVERY}", u.now):
             return False
@@ -79,8 +81,8 @@ def _queue_look_up(u: Unit) -> None:
 
 
 def record_channels(world: World, listing: Listing) -> None:
-    """Keeps the ids by `#name` that Slack has now, and reports a name that leads elsewhere or nowhere. What waits in a
-    channel that is archived or gone is posted anew."""
+    """Stores the id of each `#name`, and reports a name that now resolves to another channel or to
+    none. Requests waiting in a channel that is archived or deleted are posted again."""
     found = listing.ids
     with unit(world) as u:
         note_channels(u, listing.seen, listing.archived, channels_of(u.policy))
@@ -101,7 +103,8 @@ def _keep(u: Unit, name: str, was: str, now: str) -> None:
 
 
 def _report(u: Unit, event: Event, note: str, name: str, **ids: str) -> None:
-    """To the security channel; each lead by direct message where that is the one it is about."""
+    """Reports to the security channel, or to each lead by direct message if that channel is
+    concerned."""
     log.warning("%s: %s %s", event, name, ids)
     u.note(event, SYSTEM, subject=name, **ids)
     is_security = name == u.policy.workspace.security_channel
@@ -112,8 +115,8 @@ def _report(u: Unit, event: Event, note: str, name: str, **ids: str) -> None:
 
 
 def refresh_done(world: World, found: Listing | None) -> None:
-    """All names were looked up, or could not be (None): keeps what they lead to, and posts requests
-    that no channel shows."""
+    """Stores the result of a look-up of all names (None if it failed), and posts requests that no
+    channel shows."""
     if found is not None:
         record_channels(world, found)
     with unit(world) as u:
@@ -125,8 +128,8 @@ def refresh_done(world: World, found: Listing | None) -> None:
 
 
 def place_works(world: World, ref: str) -> None:
-    """A message was taken where others were refused: what waited for that is posted. Never raises,
-    because the message must not be repeated for this."""
+    """Posts what waited for this place, after it accepted a message again. Never raises, because
+    the message must not be repeated for this."""
     try:
         with unit(world) as u:
             facts.drop(u.db, FAILING + ref)

@@ -1,4 +1,5 @@
-"""Small things that Slack said once and every process should know: who we are, which id a channel's name stands for."""
+"""Stores small values from Slack that every process needs, such as the bot's identity or a
+channel's id."""
 
 from collections.abc import Mapping
 
@@ -7,13 +8,13 @@ from storage import facts
 
 
 def known_fact(world: World, name: str) -> str | None:
-    """What was kept under that name, or None. Raises StorageUnavailable."""
+    """Returns the value stored under that name, or None. Raises StorageUnavailable."""
     with world.db.reading():
         return facts.get(world.db, name) or None
 
 
 def keep_facts(world: World, found: Mapping[str, str]) -> None:
-    """Keeps `{name: value}`; an empty value forgets the name."""
+    """Stores `{name: value}`; an empty value deletes the name."""
     with world.db.transaction():
         for name, value in found.items():
             facts.put(world.db, name, value)

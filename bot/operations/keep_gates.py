@@ -1,4 +1,4 @@
-"""The gates of the gateway connector: rows that every token check reads, opened and closed by the connector alone."""
+"""Stores the gates of the gateway connector, which every token check reads."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ from storage import grants
 
 
 class StoredGates:
-    """Raises StorageUnavailable, which delivery takes for a system that can't be reached."""
+    """Raises StorageUnavailable, which the worker handles like an unreachable system."""
 
     def __init__(self, world: World) -> None:
         self._db = world.db
@@ -29,7 +29,7 @@ class StoredGates:
             return grants.gates_open(self._db, [grant for grant, _ in doors]) & set(doors)
 
     def open_at(self, system: str) -> dict[str, int]:
-        """Until when each grant's gate is open there."""
+        """Returns the end of each grant's gate there."""
         with self._db.reading():
             return grants.gates_at(self._db, system)
 

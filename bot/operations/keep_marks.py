@@ -1,4 +1,5 @@
-"""What this product gave where access is one thing for a person, so that an end takes nothing that was there before."""
+"""Stores which shared access the bot gave, so that a revocation leaves memberships that existed
+before."""
 
 from collections.abc import Sequence
 
@@ -8,7 +9,7 @@ from storage import marks
 
 
 class StoredMarks:
-    """Raises StorageUnavailable, which delivery takes for a system that can't be reached."""
+    """Raises StorageUnavailable, which the worker handles like an unreachable system."""
 
     def __init__(self, world: World) -> None:
         self._db = world.db

@@ -1,4 +1,4 @@
-"""Who a person is on a connected system: bound once, on record, and never guessed again."""
+"""Links people to their accounts on connected systems: once, recorded, and never guessed again."""
 
 from bot.core.approval import Refused
 from bot.core.audit import Event
@@ -10,7 +10,7 @@ _KEY, _AT = "account ", " @ "
 
 
 class StoredPins:
-    """Raises StorageUnavailable, which delivery takes for a system that can't be reached."""
+    """Raises StorageUnavailable, which the worker handles like an unreachable system."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -20,12 +20,14 @@ class StoredPins:
             return _account(facts.get(self._world.db, _key(system, person)), place)
 
     def keep(self, system: str, person: str, account: str, place: str = "") -> str:
-        """The first binding stays, also when two are tried at the same moment. An account is one person's: whoever has
-        an address now that another had before does not get that one's account. Raises SystemRefused."""
+        """Links an account; the first link stays, even if two are tried at once. An account belongs
+        to one person: a later owner of an e-mail address does not get the account of the earlier
+        one. Raises SystemRefused."""
         return self._bound(system, person, account, place, named=False)
 
     def name(self, system: str, person: str, account: str, place: str = "") -> str:
-        """What roles.toml names takes the place of what was found. Raises SystemRefused."""
+        """Links the account that roles.toml names, in place of one that was found. Raises
+        SystemRefused."""
         return self._bound(system, person, account, place, named=True)
 
     def _bound(self, system: str, person: str, account: str, place: str, named: bool) -> str:
@@ -48,15 +50,16 @@ class StoredPins:
 
 
 def list_accounts(world: World) -> list[tuple[str, str, str]]:
-    """System, person and account of every binding. Raises StorageUnavailable."""
+    """Returns system, person and account of every link. Raises StorageUnavailable."""
     with world.db.reading():
         found = facts.beginning(world.db, _KEY)
     return [(system, person, account) for key, account in found for _, system, person in [key.split()]]
 
 
 def unlink_account(world: World, actor: str, system: str, person: str) -> str | Refused:
-    """Somebody says that a binding is wrong: the person is looked for anew, and the account may be another's. Gives the
-    account. Refused while a grant has something there, because its end must not be another person's."""
+    """Removes a wrong link and returns its account: the person is looked up again, and the account
+    may be linked to another. Refused while a grant has access there, because its revocation must
+    not hit another person. Raises StorageUnavailable."""
     with unit(world) as u:
         account = _account(facts.get(u.db, _key(system, person)), "")
         if account is None:
@@ -69,7 +72,7 @@ def unlink_account(world: World, actor: str, system: str, person: str) -> str | 
 
 
 def _account(value: str | None, place: str) -> str | None:
-    """The account in what is stored, None for one of another place."""
+    """Returns the stored account, or None if it belongs to another place."""
     account, _, at = (value or "").partition(_AT)
     return (account or None) if not place or at in ("", place) else None
 

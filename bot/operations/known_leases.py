@@ -1,4 +1,4 @@
-"""What the rows say should be on each system, for asking it whether that is so."""
+"""Lists what each system should have according to our rows."""
 
 from collections.abc import Sequence
 
@@ -7,17 +7,18 @@ from bot.operations._unit import World
 from storage import findings
 
 LOOK_BACK = 30 * 86400
-"""Seconds for which a system is asked whether what has ended there is really gone."""
+"""Seconds for which a system is asked whether ended access is really gone."""
 
 ENDED_AT_MOST = 500
-"""Of each system; what was made and is listed by it is found however old it is."""
+"""The maximum of ended leases for each system. Access that the bot created and the system lists is
+found however old it is."""
 
 CHUNK = 500
 
 
 def known_systems(world: World) -> list[tuple[str, str]]:
-    """Every system to ask with the kind of its connector: those of roles.toml, and those that were, as long as there
-    may be something there. Raises StorageUnavailable."""
+    """Returns every system to ask, with its kind of connector: those of roles.toml, and former ones
+    as long as access may remain there. Raises StorageUnavailable."""
     ours = [(system.name, system.connector) for system in world.policy().systems.values()]
     with world.db.reading():
         used = findings.places(world.db, world.now() - LOOK_BACK)
@@ -25,8 +26,8 @@ def known_systems(world: World) -> list[tuple[str, str]]:
 
 
 def known_leases(world: World, system: str, also: Sequence[str]) -> list[Lease]:
-    """The leases of this system that are not over or ended lately, the latest first, and those of the grants `also`.
-    Raises StorageUnavailable."""
+    """Returns the leases of this system that are not over or ended lately, latest first, and those
+    of the grants `also`. Raises StorageUnavailable."""
     with world.db.reading():
         lately = findings.leases_at(world.db, system, world.now() - LOOK_BACK, ENDED_AT_MOST)
         missing = sorted(set(also) - {lease.grant for lease in lately} - {""})

@@ -1,4 +1,4 @@
-"""Closes requests that nobody answered in time."""
+"""Closes requests that were not answered in time."""
 
 from bot.core import effects
 from bot.core.audit import Event
@@ -11,7 +11,7 @@ BATCH = 100
 
 
 def lapse_due(world: World) -> int:
-    """Lapses every pending request whose time is up and gives their number."""
+    """Lapses every pending request whose time is up; returns their number."""
     lapsed = 0
     while True:
         with unit(world) as u:

@@ -1,4 +1,4 @@
-"""The SSH certificates that hosts must refuse although they have not expired."""
+"""Lists the SSH certificates that hosts must refuse although they have not expired."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -9,14 +9,15 @@ from storage import ssh
 
 
 class Revoked(NamedTuple):
-    """As it is at this moment: the serial numbers by the public key of their CA (base 64), and what time it is."""
+    """The serial numbers by the public key of their CA (base 64), and the current time."""
 
     at: int
     serials: Mapping[str, Sequence[int]]
 
 
 def list_revoked(world: World) -> Revoked:
-    """Raises StorageUnavailable. Those that expired are left out, once no host's clock can be that wrong."""
+    """Returns the list; certificates are left out once they have expired by any host's clock.
+    Raises StorageUnavailable."""
     now = world.now()
     with world.db.reading():
         return Revoked(now, ssh.revoked(world.db, now - CLOCKS_DIFFER))

@@ -1,4 +1,4 @@
-"""The lists of the command line: grants that are not over, requests, and what was really used."""
+"""Lists grants, requests and use for the command line."""
 
 from bot.core.model import Grant, Request
 from bot.operations._unit import World
@@ -10,19 +10,19 @@ __all__ = ["Count", "Row", "list_grants", "list_requests", "list_usage"]
 
 
 def list_grants(world: World, limit: int = 1000) -> list[Grant]:
-    """Everything not over yet, soonest end first. Raises StorageUnavailable."""
+    """Returns the grants that are not over, soonest end first. Raises StorageUnavailable."""
     with world.db.reading():
         return grants.live(world.db, limit=limit)
 
 
 def list_requests(world: World, state: str | None = "pending", limit: int = 1000) -> list[Request]:
-    """Requests in one state, or all of them, newest first."""
+    """Returns requests in one state, or all of them, newest first."""
     with world.db.reading():
         return requests.latest(world.db, state, limit)
 
 
 def list_usage(world: World, grant: str | None = None, limit: int = 1000) -> list[Count | Row]:
-    """What was counted at the gates minute by minute, and the sessions, the latest first."""
+    """Returns the token checks by minute and the sessions, newest first."""
     with world.db.reading():
         found: list[Count | Row] = [*usage.listing(world.db, grant, limit), *sessions.listing(world.db, grant, limit)]
     return sorted(found, key=_when, reverse=True)[:limit]

@@ -1,6 +1,5 @@
-"""Copies of approval messages in channels that are archived or gone: nobody can press there, so what still waits for a
-decision is posted anew, and what was decided meanwhile is shown there should the channel come back.
-"""
+"""Replaces approval messages in channels that are archived or deleted: pending requests are posted
+again, and decided ones are updated there if the channel comes back."""
 
 from collections.abc import Collection
 
@@ -10,14 +9,15 @@ from bot.operations._unit import Unit, World, unit
 from storage import facts, outbox, requests
 
 CLOSED = frozenset({"is_archived", "channel_not_found"})
-"""Slack's errors after which nobody sees, or can press, what was posted there."""
+"""Slack's errors that mean that nobody can see or click a message there."""
 
 MOST = 1000
 
 
 def note_channels(u: Unit, seen: Collection[str], archived: Collection[str], named: Collection[str]) -> None:
-    """`seen` and `archived` are the ids of all channels that the bot sees. One that roles.toml names by its id
-    (`named`) may be of a kind that is not listed, so it isn't gone because it is not seen."""
+    """Compares stored channels with the ids of all channels that the bot sees (`seen`) and of
+    archived ones. A channel that roles.toml names by id (`named`) may be of a kind that is not
+    listed, so it does not count as deleted."""
     for channel in requests.lost_channels(u.db):
         if channel in seen and channel not in archived:
             note_open(u, channel)
@@ -27,7 +27,8 @@ def note_channels(u: Unit, seen: Collection[str], archived: Collection[str], nam
 
 
 def note_closed(u: Unit, channel: str) -> None:
-    """Posts requests that wait in this channel where its name leads now, as if they had never been posted."""
+    """Posts requests that wait in this channel to where its name leads now, as if they had never
+    been posted."""
     if channel[:1] not in ("C", "G") or not facts.bind(u.db, requests.LOST + channel, str(u.now)):
         return
     posting = outbox.posting(u.db)
@@ -37,7 +38,7 @@ def note_closed(u: Unit, channel: str) -> None:
 
 
 def note_open(u: Unit, channel: str) -> None:
-    """The channel takes messages: updates those in it if it did not take them before."""
+    """Updates the messages in a channel that accepts messages again."""
     if facts.get(u.db, requests.LOST + channel) is None:
         return
     facts.drop(u.db, requests.LOST + channel)
@@ -46,7 +47,8 @@ def note_open(u: Unit, channel: str) -> None:
 
 
 def record_closed(world: World, channels: Collection[str]) -> None:
-    """Updates of messages there were refused. Raises StorageUnavailable."""
+    """Records that updates of messages in these channels were refused. Raises
+    StorageUnavailable."""
     with unit(world) as u:
         for channel in channels:
             note_closed(u, channel)

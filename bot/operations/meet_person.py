@@ -1,10 +1,10 @@
-"""Somebody joined the workspace: Slack is asked who they are before anything depends on it."""
+"""Queues a look-up of a person who joined the workspace, before anything depends on it."""
 
 from bot.core import effects
 from bot.operations._unit import World, unit
 
 
 def meet_person(world: World, person: str) -> None:
-    """Raises StorageUnavailable."""
+    """Queues the look-up. Raises StorageUnavailable."""
     with unit(world) as u:
         u.do(effects.look_up_person(person))

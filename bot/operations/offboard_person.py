@@ -1,4 +1,5 @@
-"""Somebody's account was deactivated, or is no longer a full member: their requests are closed, their access ends."""
+"""Closes the requests and ends the access of a person whose account was deactivated or is no longer
+a full member."""
 
 from bot.core.model import EndReason
 from bot.operations._end import ask_end, withdraw
@@ -7,7 +8,8 @@ from storage import grants, requests
 
 
 def offboard_person(world: World, person: str) -> int:
-    """Takes everything from a person whose account no longer counts; gives how many grants that ended.
+    """Ends everything of a person whose account no longer counts; returns the number of grants
+    ended.
 
     Does nothing for a full member. Raises StorageUnavailable.
     """
@@ -16,7 +18,7 @@ def offboard_person(world: World, person: str) -> int:
 
 
 def take_everything(u: Unit, person: str) -> int:
-    """The same inside a transaction under way."""
+    """Ends everything of the person within the current transaction."""
     unfit = u.person(person).unfit()
     if unfit is None:
         return 0

@@ -1,4 +1,4 @@
-"""The big red switch: everything (of a role, of a person) ends now, and nothing new of it is given until resumed."""
+"""Ends all access (of a role, of a person) now, and blocks new access until it is resumed."""
 
 from bot.core.audit import Event
 from bot.core.model import HELD, EndReason
@@ -10,19 +10,19 @@ BATCH = 1000
 
 
 def panic(world: World, by: str, *, role: str | None = None, person: str | None = None) -> int:
-    """Turns the switch on and gives how many grants that ended. Raises StorageUnavailable."""
+    """Turns the switch on and returns the number of grants ended. Raises StorageUnavailable."""
     with unit(world) as u:
         for kind, name in _switches(role, person):
             facts.switch_on(u.db, kind, name, by, u.now)
         ended = end_all(u, by, "panic switch", role, person)
         u.note(Event.PANIC_ON, by, subject=person or "", role=role or "", ended=ended)
         _tell(u, "panic_on", by, role, person, ended)
-    with unit(world) as u:  # what was given before anybody else could see the switch
+    with unit(world) as u:  # access given before others could see the switch
         return ended + end_all(u, by, "panic switch", role, person)
 
 
 def resume(world: World, by: str, *, role: str | None = None, person: str | None = None) -> bool:
-    """Turns the switch off again; False when it was not on. What was ended stays ended."""
+    """Turns the switch off; returns False if it was off. Ended access stays ended."""
     with unit(world) as u:
         lifted = [facts.switch_off(u.db, kind, name) for kind, name in _switches(role, person)]
         if not any(lifted):
@@ -38,7 +38,8 @@ def _switches(role: str | None, person: str | None) -> list[tuple[str, str]]:
 
 
 def end_all(u: Unit, by: str, reason: str, role: str | None = None, person: str | None = None) -> int:
-    """Gives how many that ended. A role and a person together mean either of the two, as their switches do."""
+    """Ends grants and returns their number. A role and a person together mean either of the two, as
+    their switches do."""
     chosen = [(role, None), (None, person)] if role and person else [(role, person)]
     found = {g.id: g for r, p in chosen for g in grants.live(u.db, r, p, limit=1_000_000) if g.state in HELD}
     ids, ended = sorted(found), 0

@@ -1,4 +1,4 @@
-"""Finds an earlier request of a person, so that they can ask for the same again."""
+"""Finds an earlier request of a person, so that they can repeat it."""
 
 from bot.core.approval import Refused
 from bot.core.model import Request
@@ -9,8 +9,8 @@ from storage import requests
 
 
 def past_request(world: World, person_id: str, request_id: str) -> tuple[Request, Role] | Refused:
-    """The request with its role as it is now; refuses other people's, and roles that the person may
-    not ask for any more. Raises StorageUnavailable."""
+    """Returns the request with its current role; refuses other people's requests, and roles that
+    the person may not request any more. Raises StorageUnavailable."""
     with reading(world) as u:
         request = requests.get(u.db, request_id)
         if request is None or request.requester != person_id:

@@ -1,4 +1,4 @@
-"""Posts pending requests that no channel shows, because it could not be posted to when they were asked."""
+"""Posts pending requests that no channel shows because posting failed when they were made."""
 
 from bot.core import effects
 from bot.core.model import Request
@@ -11,10 +11,9 @@ _MOST = 1000
 
 
 def post_waiting(u: Unit) -> None:
-    """Queues a post of each to the first of its channels that takes messages. Of those whose
-    channels all refuse them only the oldest is tried: when it is taken, the others follow.
-    """
-    posting = outbox.posting(u.db)  # before the requests: a post that finishes in between has its copy by then
+    """Queues a post of each to the first of its channels that accepts messages. If all channels of
+    some requests refuse, only the oldest is tried: when it is accepted, the others follow."""
+    posting = outbox.posting(u.db)  # read before the requests: a post that finishes in between has a copy by then
     failing = {key.removeprefix(FAILING) for key, _ in facts.beginning(u.db, FAILING)}
     tried: set[str] = set()
     for request in requests.unposted(u.db, _MOST):
@@ -29,7 +28,8 @@ def post_waiting(u: Unit) -> None:
 
 
 def unpostable(request: str) -> str:
-    """The key of a request whose message is refused wherever it goes, or may have been posted already."""
+    """Returns the key of a request whose message is refused everywhere, or may have been posted
+    already."""
     return f"unpostable:{request}"
 
 

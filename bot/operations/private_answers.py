@@ -1,4 +1,4 @@
-"""Ephemeral answers that are kept up to date for as long as Slack takes changes of them."""
+"""Keeps ephemeral answers up to date as long as Slack lets the bot change them."""
 
 from dataclasses import dataclass
 from hashlib import sha256
@@ -14,18 +14,20 @@ from storage import private_answers
 from storage.private_answers import PrivateAnswer
 
 REQUEST, GRANT, LIST, REVOKE = "request", "grant", "list", "revoke"
-"""What an answer is about: one request, one grant, what its reader has, or what somebody else has."""
+"""The subject of an answer: one request, one grant, the reader's own access, or another person's."""
 
 USES = 5
-"""Changes that Slack takes of one answer (https://docs.slack.dev/interactivity/handling-user-interaction)."""
+"""The number of changes that Slack accepts for one answer
+(https://docs.slack.dev/interactivity/handling-user-interaction)."""
 
 OVER = (GrantState.ENDED, GrantState.FAILED)
 
 
 @dataclass(frozen=True, slots=True)
 class AnswerView:
-    """An answer with what it tells of; one of the three is set. `is_last` is for the last change that Slack takes, and
-    `is_over` for an answer in which nothing will change any more. `shown` is a digest of what it says."""
+    """An answer with its subject; one of the three is set. `is_last` marks the last change that
+    Slack accepts, `is_over` an answer that will not change any more. `shown` is a digest of its
+    content."""
 
     answer: PrivateAnswer
     request: RequestCard | None
@@ -37,7 +39,7 @@ class AnswerView:
 
 
 def keep_answer(world: World, person: str, url: str, kind: str, about: str) -> None:
-    """Keeps an answer up to date that this person is given just now. The address is deleted after half an hour."""
+    """Keeps a new answer to this person up to date. Its address is deleted after half an hour."""
     answer = PrivateAnswer(new_id("p"), person, url, kind, about, world.now())
     if (view := _describe(world, answer)) is None or view.is_over:
         return
@@ -47,8 +49,8 @@ def keep_answer(world: World, person: str, url: str, kind: str, about: str) -> N
 
 
 def answer_by_change(u: Unit, person: str, url: str, kind: str, about: str, given_at: int) -> bool:
-    """Has the answer that was given at `given_at` changed to what is so of a request or a grant, and kept up to date;
-    False where Slack may take no change of it any more."""
+    """Queues a change of the answer given at `given_at` to the current state of a request or grant,
+    and keeps it up to date; returns False if Slack may accept no change any more."""
     if not url or given_at <= u.now - ANSWERS_LAST // 2:
         return False
     answer = PrivateAnswer(new_id("p"), person, url, kind, about, given_at)
@@ -58,7 +60,8 @@ def answer_by_change(u: Unit, person: str, url: str, kind: str, about: str, give
 
 
 def update_old_answer(world: World, person: str, url: str, kind: str, about: str) -> None:
-    """Somebody pressed a button of an answer that may be too old to be kept: it is shown as it is now."""
+    """Shows an answer in its current state after a click on a button of it, even if it may be too
+    old to keep up to date."""
     with world.db.reading():
         if private_answers.of(world.db, [person], world.now() - ANSWERS_LAST):
             return
@@ -69,7 +72,7 @@ def update_old_answer(world: World, person: str, url: str, kind: str, about: str
 
 
 def describe_answer(world: World, answer: str) -> AnswerView | None:
-    """None for an answer that Slack takes no change of any more."""
+    """Returns None for an answer that Slack no longer lets the bot change."""
     with world.db.reading():
         found = private_answers.get(world.db, answer)
     if found is None or found.at <= world.now() - ANSWERS_LAST or found.uses >= USES:
@@ -104,7 +107,7 @@ def _digest(*shown: object) -> str:
 
 
 def record_changed(world: World, view: AnswerView) -> None:
-    """Slack took the change."""
+    """Records that Slack accepted the change."""
     with world.db.transaction():
         if view.is_last or view.is_over:
             private_answers.drop(world.db, view.answer.id)
@@ -113,13 +116,14 @@ def record_changed(world: World, view: AnswerView) -> None:
 
 
 def drop_answer(world: World, answer: str) -> None:
-    """Slack takes no change of it any more."""
+    """Drops an answer that Slack no longer lets the bot change."""
     with world.db.transaction():
         private_answers.drop(world.db, answer)
 
 
 def forget_answers(world: World) -> None:
-    """Deletes the addresses of answers that Slack takes no change of any more. Raises StorageUnavailable."""
+    """Deletes the addresses of answers that Slack no longer lets the bot change. Raises
+    StorageUnavailable."""
     with world.db.reading():
         old = private_answers.any_before(world.db, world.now() - ANSWERS_LAST)
     if old:

@@ -1,4 +1,4 @@
-"""Leads, and operators on the command line, read the audit log; that they looked is in the log too."""
+"""Reads and exports the audit log for leads and operators; each access is recorded in the log."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
@@ -23,7 +23,8 @@ Watch = Callable[[Iterator[Any], int], Iterator[Any]]
 def read_audit(
     world: World, by: str, filters: Filters, before: int | None = None, size: int = PAGE
 ) -> list[Record] | Refused:
-    """One page, the newest first, of records older than record `before`. Raises StorageUnavailable."""
+    """Returns one page of records older than record `before`, newest first. Raises
+    StorageUnavailable."""
     with unit(world) as u:
         if (refused := leads_only(u, by)) is not None:
             return u.refuse(refused, by, "read the audit log")
@@ -32,7 +33,7 @@ def read_audit(
 
 
 def ask_export(world: World, by: str, filters: Filters) -> Refused | None:
-    """Leaves word to send a lead the records as a file; None means it is on its way."""
+    """Queues an export as a file to a lead; returns None if it is queued."""
     with unit(world) as u:
         if (refused := leads_only(u, by)) is not None:
             return u.refuse(refused, by, "export the audit log")
@@ -41,9 +42,9 @@ def ask_export(world: World, by: str, filters: Filters) -> Refused | None:
 
 
 def export_audit(world: World, by: str, filters: Filters) -> tuple[int, Iterator[tuple[Any, ...]]]:
-    """The number of records, and the records in the order of COLUMNS, oldest first, streamed from the database.
+    """Returns the number of records, and streams them in the order of COLUMNS, oldest first.
 
-    The caller has made sure who `by` is. Raises StorageUnavailable, also while the rows are read.
+    The caller has verified `by`. Raises StorageUnavailable, also while the rows are read.
     """
     with unit(world) as u:
         last = (audit.head(u.db) or (0,))[0]
@@ -62,20 +63,21 @@ def export_csv(
 
 
 def may_audit(world: World, by: str) -> Refused | None:
-    """Whether this person is a lead; a refusal is recorded."""
+    """Refuses a person who is not a lead; the refusal is recorded."""
     with unit(world) as u:
         refused = leads_only(u, by)
         return u.refuse(refused, by, "audit") if refused else None
 
 
 def is_lead(world: World, person: str) -> bool:
-    """Whether to show this person what leads see. Records nothing: it refuses nothing."""
+    """Tells whether to show this person what leads see. Records nothing, because it refuses
+    nothing."""
     with world.db.reading():
         return seen_as_lead(Snapshot(world), person) is None
 
 
 def filters_from(said: Mapping[str, Any]) -> Filters:
-    """The filters that an effect carries."""
+    """Returns the filters in an effect's data."""
     return Filters(**said)
 
 

@@ -1,7 +1,6 @@
-"""Puts on record where systems and rows don't agree, and tells who should know. It changes nothing on any system: what
-should not be there a lead may have removed, and what is missing is not made again, as somebody may have taken it away
-on purpose.
-"""
+"""Records where systems and our rows differ, and notifies the leads. It changes nothing on a
+system: a lead may remove unexpected access, and missing access is not created again, because it may
+have been removed on purpose."""
 
 from collections.abc import Sequence
 
@@ -19,7 +18,8 @@ ACTION = "check the systems for drift"
 
 
 def ask_reconcile(world: World, by: str, channel: str) -> Refused | None:
-    """Leaves word to ask every system, and to answer the lead in `channel`; None means that it is on its way."""
+    """Queues a comparison of every system, with the answer to the lead in `channel`; returns None
+    if it is queued."""
     with unit(world) as u:
         if (refused := leads_only(u, by)) is not None:
             return u.refuse(refused, by, ACTION)
@@ -28,22 +28,22 @@ def ask_reconcile(world: World, by: str, channel: str) -> Refused | None:
 
 
 def reconcile(world: World, seen: Sequence[Seen], by: str, channel: str | None = None) -> list[Finding]:
-    """What was found, as far as it is so still, with ids. New differences are told and on record; what was found
-    earlier and is no more is forgotten, where the system could be asked. `by` is a lead who is answered in `channel`,
-    an operator, or the clock. Raises StorageUnavailable."""
+    """Returns the differences that still hold, with ids. New ones are recorded and reported;
+    earlier ones that are gone are dropped if the system could be asked. `by` is a lead, who is
+    answered in `channel`, an operator, or the clock. Raises StorageUnavailable."""
     with unit(world) as u:
         found = [each for one in seen for each in _kept(u, one)]
         unasked = {one.system: one.problem for one in seen if one.problem}
         u.note(Event.SYSTEMS_VERIFIED, by, found=len(found), unasked=sorted(unasked))
         if by == SYSTEM and (unasked or any(each.what is not What.ENDING for each in found)):
             _tell_counts(u, found, unasked)
-        if by != SYSTEM and channel is not None:  # what was found is read when it is shown
+        if by != SYSTEM and channel is not None:  # the findings are read when they are shown
             u.do(effects.answer(by, channel, "findings", asked=len(seen), unasked=unasked))
     return found
 
 
 def read_findings(world: World, by: str) -> list[Finding] | Refused:
-    """What was found when the systems were last asked, for a lead. Raises StorageUnavailable."""
+    """Returns the differences of the last comparison, for a lead. Raises StorageUnavailable."""
     with unit(world) as u:
         if (refused := leads_only(u, by)) is not None:
             return u.refuse(refused, by, ACTION)
@@ -71,7 +71,8 @@ def _key(finding: Finding) -> tuple[str, str, str]:
 
 
 def _still_so(u: Unit, finding: Finding) -> bool:
-    """Whether the rows say now what they said when it was found: an end may have been asked for since."""
+    """Tells whether our rows still say the same as when the difference was found: an end may have
+    been requested since."""
     grant = grants.get(u.db, finding.grant) if finding.grant else None
     states = {lease.system: lease.state for lease in grants.leases(u.db, grant.id)} if grant else {}
     wanted = {What.MISSING: GrantState.ACTIVE, What.ENDING: GrantState.ENDING, What.LEFT: GrantState.ENDED}

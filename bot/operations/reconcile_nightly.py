@@ -1,4 +1,4 @@
-"""Once a night, in the workspace's time zone, every system is asked whether it agrees with the rows."""
+"""Queues a comparison of every system with our rows once a night, in the workspace's time zone."""
 
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -8,11 +8,12 @@ from bot.operations._unit import SYSTEM, World, unit
 from storage import facts
 
 HOUR = 3
-"""From then on, local time; a night that was missed because nobody was running is made up for when somebody is."""
+"""The local hour from which it runs; a night that was missed because no process ran is made up for
+at the next start."""
 
 
 def reconcile_nightly(world: World) -> bool:
-    """Leaves word to ask every system, unless that was done this night, by whichever process. Raises
+    """Queues the comparison, unless a process has queued it this night. Raises
     StorageUnavailable."""
     local = datetime.fromtimestamp(world.now(), ZoneInfo(world.policy().workspace.timezone))
     if local.hour < HOUR:

@@ -1,4 +1,5 @@
-"""What Slack says about people and groups is kept for every process; who no longer counts loses everything at once."""
+"""Stores what Slack says about people and groups; a person who no longer counts loses all access at
+once."""
 
 from collections.abc import Iterable, Sequence
 
@@ -23,9 +24,10 @@ def record_people(world: World, found: Sequence[Person]) -> None:
 
 
 def record_groups(world: World, groups: Iterable[tuple[str, str, Iterable[str]]], read_at: int) -> None:
-    """Replaces all user groups by `(id, handle without @, members)`, for which Slack was asked at `read_at`: with it
-    every group of roles.toml is resolved. Tells the security channel of roles that nobody could approve any more. Where
-    roles.toml is outdated it is left to another process, because the changes of other groups have to be reported."""
+    """Replaces all user groups by `(id, handle without @, members)`, for which Slack was asked at
+    `read_at`; this resolves every group of roles.toml. Notifies the security channel of roles that
+    nobody could approve any more. With an outdated roles.toml it is left to another process,
+    because the changes of other groups must be reported."""
     with unit(world) as u:
         if u.outdated or not people.mark_groups_read(u.db, read_at, u.now):
             return
@@ -39,7 +41,7 @@ def record_groups(world: World, groups: Iterable[tuple[str, str, Iterable[str]]]
 
 
 def record_emails(world: World, emails: Iterable[str]) -> None:
-    """Slack was asked who has these addresses of roles.toml, and whoever was found is recorded."""
+    """Records the people with these addresses of roles.toml, and that Slack was asked for them."""
     with unit(world) as u:
         if u.outdated:
             return
@@ -51,14 +53,14 @@ def record_emails(world: World, emails: Iterable[str]) -> None:
 
 
 def _judge_again(u: Unit) -> None:
-    """Does what follows when references stand for other people than before."""
+    """Applies what follows when references resolve to other people than before."""
     warn_undecidable(u)
     judge_scheduled(u)
 
 
 def warn_undecidable(u: Unit) -> None:
-    """Tells the security channel of every role that too few people could approve, once all of its approvers are
-    resolved. A process whose roles.toml is outdated tells nothing."""
+    """Notifies the security channel of every role that too few people could approve, once all of
+    its approvers are resolved. A process with an outdated roles.toml reports none."""
     for role in () if u.outdated else u.policy.roles.values():
         too_few = len(u.directory.resolve(role.approvers)) < role.approvals
         if too_few and not u.directory.unresolved(role.approvers):
@@ -66,18 +68,18 @@ def warn_undecidable(u: Unit) -> None:
 
 
 def find_person(world: World, person: str) -> Person | None:
-    """What is known of a person, or None for one whom nobody has looked up."""
+    """Returns a person, or None if nobody has looked them up."""
     with world.db.reading():
         return people.get(world.db, person)
 
 
 GROUPS_WITHIN = 40
-"""Seconds after which all groups are read again, so that what is known of them is at most a minute old."""
+"""Seconds after which all groups are read again, so that they are at most a minute old."""
 
 
 def refresh_old_groups(world: World) -> None:
-    """Has the groups read again where roles.toml names one and the last time was a while ago, unless that waits
-    already: decisions share what Slack allows."""
+    """Queues reading the groups again if roles.toml names one and the last time was a while ago,
+    unless it is queued: decisions share Slack's rate limit."""
     if not _names_groups(world.policy()):
         return
     with world.db.reading():
@@ -88,7 +90,7 @@ def refresh_old_groups(world: World) -> None:
 
 
 def groups_read_since(world: World, at: int) -> bool:
-    """Whether Slack was asked for all groups after `at`."""
+    """Tells whether Slack was asked for all groups after `at`."""
     with world.db.reading():
         read_at = people.groups_read_at(world.db)
     return read_at is not None and at < read_at <= world.now() + CLOCKS_APART
@@ -99,8 +101,8 @@ def _names_groups(policy: Policy) -> bool:
 
 
 def warn_of_old_groups(world: World, started: int) -> None:
-    """Notifies the leads, once, that groups could not be read for so long that they give no authority any more.
-    `started` is when this process began."""
+    """Notifies the leads, once, that groups could not be read for so long that they give no
+    authority any more. `started` is when this process started."""
     with unit(world) as u:
         read_at = people.groups_read_at(u.db)
         since = read_at if read_at and read_at <= u.now + CLOCKS_APART else started
@@ -111,16 +113,17 @@ def warn_of_old_groups(world: World, started: int) -> None:
 
 
 WITHIN = 50
-"""Seconds after which a holder must have been looked up again; a minute when there are more than can be by then."""
+"""Seconds after which a holder must be looked up again; a minute if there are too many for that."""
 
 
 def people_to_check(world: World, started: int, seconds: int) -> list[str]:
-    """Whom to look up now, when that is asked every `seconds`, so that every holder and lead is looked up once a
-    minute: 50 a minute, and more only in proportion when there are more of them than that. `started` is when this
-    process began.
+    """Returns whom to look up now, if called every `seconds`, so that every holder and lead is
+    looked up once a minute: 50 a minute, and more only if there are more of them. `started` is when
+    this process started.
 
-    Nobody before it has to be, because other processes look too; but of many who were looked up at one moment, as all
-    are at the start, some have to be soon, or the last of them would be too late."""
+    Other processes look people up too. If many were looked up at the same moment, as at the start,
+    some are returned early, or the last of them would be too late.
+    """
     with world.db.reading():
         waiting = people.to_check(world.db, started)
         leads = world.directory().resolve(world.policy().workspace.leads) - {person for person, _ in waiting}
@@ -129,16 +132,16 @@ def people_to_check(world: World, started: int, seconds: int) -> list[str]:
     waiting += [(lead, at if at >= started else 0) for lead, at in seen.items()]
     latest = world.now() + CLOCKS_APART
     waiting = [(person, at if at <= latest else 0) for person, at in waiting]
-    waiting.sort(key=lambda each: each[1])  # stable: of those of one moment, the order stays
+    waiting.sort(key=lambda each: each[1])  # stable: equal times keep their order
     most = -(-max(50, len(waiting)) * seconds // 60)
     due = max(WITHIN, -(-len(waiting) // most) * seconds) - world.now()
-    later = (max(0, (seen + due) // seconds) for _, seen in waiting)  # how often each may still be put off
+    later = (max(0, (seen + due) // seconds) for _, seen in waiting)  # how often each may still be postponed
     needed = max((place - most * times for place, times in enumerate(later, 1)), default=0)
     return [person for person, _ in waiting[: max(0, min(needed, most))]]
 
 
 def save_refresh(world: World, kinds: Iterable[str]) -> None:
-    """Leaves word that groups, or people, have to be read from Slack again."""
+    """Queues reading groups, or people, from Slack again."""
     table = {"groups": effects.refresh_groups, "people": effects.refresh_people}
     with unit(world) as u:
         u.do(*(table[kind]() for kind in kinds))

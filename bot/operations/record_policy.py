@@ -1,6 +1,5 @@
-"""A roles.toml was read, or could not be: both are on record, once for each content and whatever the number of
-processes that read it.
-"""
+"""Records that a roles.toml was loaded or rejected, once for each content however many processes
+read it."""
 
 import hashlib
 import json
@@ -26,17 +25,19 @@ _TEXT = "policy text"
 
 RECORDED = 200
 TOLD = 30
-"""How many changes are in the audit record, and in the message to the security channel."""
+"""The number of changes in the audit record and in the message to the security channel."""
 
 
 def record_loaded(world: World, policy: Policy, revision: str = "") -> list[Change]:
-    """`policy` is in force from now on. Returns its changes to the caller that recorded them, and nothing to others.
+    """Records that `policy` is in force. Returns its changes to the caller that recorded them, and
+    nothing to others.
 
-    `revision` names the version of the file where it is kept, "" when it is not known. Raises StorageUnavailable.
+    `revision` is the version of the file in its repository, "" if unknown. Raises
+    StorageUnavailable.
     """
     with unit(world) as u:
         facts.put(u.db, _REJECTED, "")
-        other_text = facts.put(u.db, _LOADED, policy.digest)  # from here on, other processes wait
+        other_text = facts.put(u.db, _LOADED, policy.digest)  # other processes wait from here on
         facts.put(u.db, POLICY_IN_FORCE, policy.version)
         old, new = facts.get(u.db, _SUMMARY), summary(policy)
         other_meaning = facts.put(u.db, _SUMMARY, json.dumps(new))  # the environment may have changed, too
@@ -62,7 +63,8 @@ def record_loaded(world: World, policy: Policy, revision: str = "") -> list[Chan
 
 
 def _content(policy: Policy, revision: str, with_text: bool) -> dict[str, Any]:
-    """`sha256` is that of the text as it is recorded: a digest of the secrets, too, would let them be guessed."""
+    """Returns the recorded content. `sha256` covers only the recorded text: a digest that includes
+    the secrets would let them be guessed."""
     text, secrets = redacted_text(policy.text)
     found: dict[str, Any] = {"sha256": hashlib.sha256(text.encode()).hexdigest()}
     if secrets:
@@ -75,14 +77,15 @@ def _content(policy: Policy, revision: str, with_text: bool) -> dict[str, Any]:
 
 
 def is_outdated(world: World) -> bool:
-    """Whether another process loaded another roles.toml since. Raises StorageUnavailable."""
+    """Tells whether another process has loaded another roles.toml since. Raises
+    StorageUnavailable."""
     with world.db.reading():
         return Snapshot(world).outdated
 
 
 def warn_outdated(world: World, host: str) -> None:
-    """Tells the security channel, once for each pair of files, that those of two hosts differ. Raises
-    StorageUnavailable."""
+    """Notifies the security channel, once for each pair of files, that two hosts have different
+    ones. Raises StorageUnavailable."""
     with unit(world) as u:
         if not u.outdated:
             return
@@ -93,7 +96,8 @@ def warn_outdated(world: World, host: str) -> None:
 
 
 def _tell(u: Unit, channel_before: str, found: Sequence[Change]) -> None:
-    """Also tells the channel that was the security channel so far: moving it must not be a way to hide the rest."""
+    """Also notifies the previous security channel: moving it must not be a way to hide the other
+    changes."""
     looser = [str(each) for each in found if each.loosens]
     other = [str(each) for each in found if not each.loosens]
     room = max(0, TOLD - len(looser))
@@ -109,7 +113,7 @@ def _tell(u: Unit, channel_before: str, found: Sequence[Change]) -> None:
 
 
 def _with_names(u: Unit, texts: Sequence[str]) -> list[str]:
-    """The texts with a name behind each id of a group or person that is known."""
+    """Returns the texts with a name behind each known id of a group or person."""
     ids = {id for text in texts for id in _ID.findall(text)}
     names = {id: person.name for id, person in people.several(u.db, ids).items()}
     names |= {id: handle for handle, id in u.directory.handles.items()}
@@ -124,7 +128,8 @@ _ID = re.compile(r"\b[SUW][A-Z0-9]{2,20}\b")
 
 
 def record_rejected(world: World, digest: str, problems: Sequence[Problem]) -> None:
-    """A changed file is bad; the last good one stays in force. `digest` tells one bad content from the next."""
+    """Records a bad new file; the last good one stays in force. `digest` distinguishes bad
+    contents."""
     with unit(world) as u:
         if not facts.put(u.db, _REJECTED, digest):
             return

@@ -1,4 +1,5 @@
-"""What became of messages: where an approval was posted, that a reminder went out, what could not be delivered."""
+"""Records results of Slack messages: posted approvals, sent reminders, and undeliverable
+messages."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -34,19 +35,21 @@ ABOUT_THE_MESSAGE = frozenset(
         "thread_not_found",
     ]
 )
-"""Errors that say nothing about the channel or person that a message went to."""
+"""Errors that do not concern the channel or person that the message was for."""
 
 APPROVERS_ASKED = 20
-"""How many approvers get a request by direct message when no channel takes it."""
+"""The number of approvers that get a request by direct message if no channel accepts it."""
 
 REFUSED_WITHIN = 300
 
 AFTER_THEM = 5
-"""Seconds that the message to the requester waits, so that it can say how many approvers have the request."""
+"""Seconds that the message to the requester waits, so that it can say how many approvers have the
+request."""
 
 
 def record_posted(world: World, request_id: str, channel: str, ts: str, shown_state: str) -> None:
-    """A copy of the approval message was posted; if the request moved on while it was, the copy is updated."""
+    """Records a posted copy of the approval message, and queues its update if the request has
+    changed meanwhile."""
     with unit(world) as u:
         requests.add_message(u.db, request_id, channel, ts)
         note_open(u, channel)
@@ -59,7 +62,7 @@ def record_posted(world: World, request_id: str, channel: str, ts: str, shown_st
 
 
 def record_reminded(world: World, grant_id: str) -> None:
-    """Slack took a reminder for the holder."""
+    """Records that Slack accepted a reminder for the holder."""
     with unit(world) as u:
         grant = grants.get(u.db, grant_id)
         if grant is not None:
@@ -67,7 +70,7 @@ def record_reminded(world: World, grant_id: str) -> None:
 
 
 def record_leads_told(world: World, told: Sequence[tuple[str, str]]) -> None:
-    """The leads have these notes, each with the grant that it is about."""
+    """Records that the leads received these notes, each with its grant."""
     with unit(world) as u:
         for note, grant in told:
             facts.claim_key(u.db, leads_told(note, grant), u.now)
@@ -78,24 +81,26 @@ TOLD_OF = ("alarm", "missing", "start_failed", "unextended")
 
 
 def leads_told(note: str, grant: str) -> str:
-    """The key that says so."""
+    """Returns the key that stores it."""
     return f"leads told:{note}:{grant}"
 
 
 def record_undelivered(world: World, kind: str, to: str, error: str) -> None:
-    """A message can never be delivered: on record, and reported once a day for each cause. The groups are asked for
-    again every few seconds: of the same refusal of that there is one record in REFUSED_WITHIN seconds."""
+    """Records a message that can never be delivered, and reports it once a day for each cause.
+    Groups are requested every few seconds: the same refusal of that is recorded once in
+    REFUSED_WITHIN seconds."""
     with unit(world) as u:
         within = f"undelivered:{kind}:{error}:{u.now // REFUSED_WITHIN}"
         if kind == effects.Kind.REFRESH_GROUPS and not facts.claim_key(u.db, within, u.now):
             return
         _undelivered(u, kind, to, error)
-        if kind == effects.Kind.SEND_EXPORT:  # whoever waits for a file would wait for ever
+        if kind == effects.Kind.SEND_EXPORT:  # the lead would wait for the file indefinitely
             u.do(effects.answer(to, "", "text", text=f"{NO_FILE} Slack said: {error}."))
 
 
 def _undelivered(u: Unit, kind: str, to: str, error: str) -> None:
-    """To the security channel; what is about that channel to each lead by direct message."""
+    """Reports to the security channel, or to each lead by direct message if that channel is
+    concerned."""
     u.note(Event.MESSAGE_UNDELIVERED, SYSTEM, subject=to, kind=kind, error=error)
     _note_failing(u, to, error)
     if facts.claim_key(u.db, f"undelivered:{to}:{error}:{u.now // 86400}", u.now):
@@ -112,8 +117,8 @@ def _note_failing(u: Unit, to: str, error: str) -> None:
 
 
 def record_unheard(world: World, work: Sequence[tuple[Kind, Mapping[str, Any]]], to: str, error: str) -> None:
-    """Notes or alarms that the security channel has refused go to each lead by direct message. What a
-    lead's direct messages refuse as well stays in the log."""
+    """Sends notes or alerts that the security channel refused to each lead by direct message. What
+    a lead's direct messages refuse as well stays in the log."""
     with unit(world) as u:
         _undelivered(u, work[0][0], to, error)
         if not _is_person(to):
@@ -123,16 +128,16 @@ def record_unheard(world: World, work: Sequence[tuple[Kind, Mapping[str, Any]]],
 
 
 def leads_unreachable(u: Snapshot) -> bool:
-    """Whether neither the security channel nor any lead takes messages now."""
+    """Tells whether neither the security channel nor any lead accepts messages now."""
     leads = leads_of(u)
     places = [u.policy.workspace.security_channel, *leads]
     return len(facts.get_all(u.db, [FAILING + place for place in places])) == len(places)
 
 
 def record_unposted(world: World, request_id: str, channel: str, error: str, again: bool = False) -> None:
-    """A request could not be put before its approvers: the workspace's channel is asked instead. Where
-    that fails too, approvers get it by direct message, and the requester hears what has happened. What
-    was reported before (`again`) is only tried."""
+    """Handles a request that could not be posted for its approvers: the workspace's channel is
+    tried instead. If that fails too, approvers get it by direct message, and the requester is
+    notified. With `again` it was reported before and is only retried."""
     with unit(world) as u:
         if again:
             _note_failing(u, channel, error)
@@ -151,8 +156,8 @@ def record_unposted(world: World, request_id: str, channel: str, error: str, aga
 
 
 def _asked_directly(u: Unit, request: Request) -> list[str]:
-    """Approvers who may decide once groups are read again, those who are notified of requests first, APPROVERS_ASKED at
-    most."""
+    """Returns up to APPROVERS_ASKED approvers who may decide once groups are read again, those who
+    are notified of requests first."""
     role = u.policy.roles.get(request.role)
     if role is None:
         return []

@@ -9,7 +9,7 @@ AT_ONCE = 500
 
 
 def record_repeats(world: World) -> None:
-    """Raises StorageUnavailable."""
+    """Records the counts that are complete. Raises StorageUnavailable."""
     with world.db.reading():
         if not repeats.any_before(world.db, world.now() - WITHIN):
             return

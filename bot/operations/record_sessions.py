@@ -1,4 +1,4 @@
-"""What is open on a system, as it was seen there: new sessions, those that go on, and those that are gone."""
+"""Records the sessions that a system lists: new ones, open ones, and ones that are gone."""
 
 from collections.abc import Sequence
 
@@ -9,24 +9,26 @@ from bot.operations._use import SEEN, note_outlived, note_session
 from storage import facts, grants, sessions
 
 LONGEST = 200
-"""Characters that are kept of what a system calls a session, and of where it comes from."""
+"""The maximum of characters stored of a session's name and source."""
 
 
 def systems_to_watch(world: World) -> dict[str, str]:
-    """Where there may be sessions, with the kind of system: under grants that are not over, and what we saw open."""
+    """Returns systems that may have sessions, with their kind of connector: those under grants that
+    are not over, and those where the bot saw open sessions."""
     with world.db.reading():
         return grants.systems_in_use(world.db)
 
 
 def claim_look(world: World, system: str, slot: int) -> bool:
-    """Takes the look number `slot` at a system; False when another process has. Raises StorageUnavailable."""
+    """Claims poll number `slot` of a system; returns False if another process has it. Raises
+    StorageUnavailable."""
     with world.db.transaction():
         return facts.put(world.db, f"look at sessions of {system}", str(slot))
 
 
 def record_sessions(world: World, system: str, found: Sequence[Session], asked_at: int) -> None:
-    """Writes down what the system said was open when it was asked (UTC seconds). What another process saw there
-    after that is left alone. Raises StorageUnavailable."""
+    """Records the sessions that were open on the system at `asked_at` (UTC seconds). What another
+    process saw there later stays. Raises StorageUnavailable."""
     with unit(world) as u:
         facts.bind(u.db, SEEN.format(system), "yes")
         known = {grant.id: grant for grant in grants.several(u.db, sorted({each.grant for each in found}))}

@@ -1,4 +1,5 @@
-"""Finds everything in Slack that shows a grant or request which moved on, and leaves one update for each message."""
+"""Finds everything in Slack that shows a grant or request which has changed, and queues one update
+for each message."""
 
 from collections.abc import Sequence
 
@@ -16,8 +17,9 @@ OVER = (GrantState.ENDED, GrantState.FAILED)
 
 
 def refresh_messages(world: World, about: Sequence[str], asked: Sequence[str], cards: Sequence[str]) -> None:
-    """`about` are grants, `asked` requests, `cards` grants whose approval messages are out of date. It reads before it
-    writes, so that ends don't wait for it. Raises StorageUnavailable."""
+    """Queues updates: `about` are grants, `asked` requests, `cards` grants whose approval messages
+    are outdated. It reads before it writes, so that ends do not wait for it. Raises
+    StorageUnavailable."""
     with reading(world) as reader:
         moved = [grant for name in about if (grant := grants.get(reader.db, name)) is not None]
         seen = [request for name in asked if (request := requests.get(reader.db, name)) is not None]
@@ -56,7 +58,7 @@ def _update_answers(u: Unit, answers: Sequence[str]) -> None:
 
 
 def _homes(u: Snapshot, moved: Sequence[Grant], asked: Sequence[Request]) -> list[str]:
-    """Who has App Home open and sees there one of these."""
+    """Returns the people who have App Home open and see one of these there."""
     looking = private_answers.open_homes(u.db, u.now - HOME_LASTS)
     if not looking:
         return []

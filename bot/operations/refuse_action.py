@@ -1,10 +1,12 @@
-"""Records a refusal that was found before any operation could: a foreign workspace, words that make no sense."""
+"""Records a refusal that was decided before any operation ran, such as a foreign workspace or an
+invalid command."""
 
 from bot.core.approval import Refused
 from bot.operations._unit import World, unit
 
 
 def refuse_action(world: World, by: str, action: str, refused: Refused, *, role: str = "", reason: str = "") -> Refused:
-    """Writes down that `by` was refused `action` and hands the refusal on. Raises StorageUnavailable."""
+    """Records that `by` was refused `action`, and returns the refusal. Raises
+    StorageUnavailable."""
     with unit(world) as u:
         return u.refuse(refused, by, action, role=role[:80], reason=reason)

@@ -1,4 +1,4 @@
-"""The holder gives access back before its end."""
+"""Ends a grant early for its holder."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,8 @@ from storage import grants
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """The end is asked for and holds at every gate from now on; the systems' confirmation follows."""
+    """The end is requested and holds at every gate from now on; the systems' confirmation
+    follows."""
 
     grants: tuple[Grant, ...]
 

@@ -1,6 +1,5 @@
-"""Reminds holders before their access ends. What was missed while nobody was running is said once, with the time
-that is really left.
-"""
+"""Reminds holders before their access ends. A reminder that was missed while no process ran is sent
+once, with the time that is really left."""
 
 from bot.core import effects
 from bot.core.lifecycle import next_reminder
@@ -11,7 +10,7 @@ BATCH = 100
 
 
 def remind_due(world: World) -> int:
-    """Leaves a reminder for every grant that is due for one and gives their number."""
+    """Queues a reminder for every grant that is due for one; returns their number."""
     reminded = 0
     while True:
         with unit(world) as u:

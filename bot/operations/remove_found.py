@@ -1,6 +1,5 @@
-"""A lead has something removed from a system that no grant says should be there: what they pressed is on record before
-the system is told, and what came of it afterwards.
-"""
+"""Removes access that no grant explains from a system, for a lead: the request is recorded before
+the system is called, and the result afterwards."""
 
 from dataclasses import dataclass
 
@@ -19,15 +18,16 @@ GONE = "It is not known to be there any more, so nothing was removed. /access dr
 
 @dataclass(frozen=True, slots=True)
 class Removal:
-    """What came of it; `error` is "" when it is gone."""
+    """The result; `error` is "" if the access is gone."""
 
     finding: Finding
     error: str = ""
 
 
 def ask_removal(world: World, by: str, finding_id: str, channel: str | None = None) -> Finding | Refused:
-    """Whether `by` may have it removed. With a `channel`, word is left to do so and to answer there; without, the
-    caller does it. Refuses who is no lead, and what is no longer known to be there. Raises StorageUnavailable."""
+    """Checks that `by` may have it removed. With a `channel`, queues the removal and its answer
+    there; without, the caller removes it. Refuses callers who are not leads, and findings that no
+    longer exist. Raises StorageUnavailable."""
     with unit(world) as u:
         if (refused := leads_only(u, by)) is not None:
             return u.refuse(refused, by, ACTION)
@@ -41,14 +41,15 @@ def ask_removal(world: World, by: str, finding_id: str, channel: str | None = No
 
 
 def to_remove(world: World, finding_id: str) -> Finding | None:
-    """What is to be removed, if it still may be. Raises StorageUnavailable."""
+    """Returns the access to remove, if it may still be removed. Raises StorageUnavailable."""
     with world.db.reading():
         finding = findings.get(world.db, finding_id)
         return None if finding is None or _wanted(Snapshot(world), finding) else finding
 
 
 def record_removed(world: World, removal: Removal, by: str, channel: str | None = None) -> None:
-    """The system was asked once more and it is gone, or what the system said; the lead is told in `channel`."""
+    """Records whether the access is gone, or the system's error, and notifies the lead in
+    `channel`."""
     finding = removal.finding
     with unit(world) as u:
         if not removal.error:
@@ -59,20 +60,20 @@ def record_removed(world: World, removal: Removal, by: str, channel: str | None 
 
 
 def refuse_removal(world: World, by: str, channel: str) -> None:
-    """Between the press and now it has gone, or a grant says that it should be there."""
+    """Notifies the lead that the access disappeared, or that a grant explains it now."""
     with unit(world) as u:
         u.do(effects.answer(by, channel, "refused", why=GONE))
 
 
 def said(removal: Removal) -> str:
-    """What came of it as a sentence."""
+    """Formats the result as a sentence."""
     finding = removal.finding
     what = f"{finding.name or finding.grant} on {finding.system}"
     return f"{what} could not be removed: {removal.error}" if removal.error else f"Removed: {what}."
 
 
 def _wanted(u: Snapshot, finding: Finding) -> Refused | None:
-    """Refuses what a grant says should be there, or what is being ended anyway."""
+    """Refuses access that a grant explains, or that is being revoked anyway."""
     leases = grants.leases(u.db, finding.grant) if finding.grant else []
     states = {lease.system: lease.state for lease in leases}
     if finding.what in EXCESS and states.get(finding.system) in (None, GrantState.ENDED):

@@ -1,4 +1,5 @@
-"""A system tells that a session was opened or closed under a grant; told again, it changes nothing."""
+"""Records a system's report that a session was opened or closed under a grant; a repeated report
+changes nothing."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -14,7 +15,8 @@ from storage import facts, grants, sessions
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What the system says: `session` is its own name for it, `source` from where, `at` UTC seconds or None for now."""
+    """A system's report: `session` is its own name for the session, `source` where it came from,
+    `at` UTC seconds or None for now."""
 
     grant: str
     event: Literal["opened", "closed"]
@@ -25,8 +27,8 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """It is on record; `is_new` is False for what was told before. `active` says whether the grant is: where it is
-    not, the system had better end the session."""
+    """The report is recorded; `is_new` is False for a repetition. If the grant is not `active`, the
+    system should end the session."""
 
     is_new: bool
     active: bool
@@ -34,14 +36,14 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class Unfit:
-    """It can't be kept, and why."""
+    """The report is refused, and why."""
 
     kind: Literal["no grant", "other system", "time"]
     why: str
 
 
 def report_use(world: World, system: str, report: Report) -> Kept | Unfit:
-    """Keeps the report of `system`, which has proved itself. Raises StorageUnavailable."""
+    """Records the report of `system`, which has authenticated itself. Raises StorageUnavailable."""
     with unit(world) as u:
         grant = grants.get(u.db, report.grant)
         if grant is None:
@@ -67,7 +69,7 @@ def _keep(u: Unit, grant: Grant, system: str, report: Report, at: int) -> Kept:
 
 
 def _refuse(u: Unit, system: str, report: Report, grant: Grant | None, unfit: Unfit) -> Unfit:
-    """One record a minute for each system and kind, with the first grant that was named."""
+    """Records one refusal a minute for each system and kind, with the first grant named."""
     said = {"source": u.world.source, "action": "report use", "why": unfit.why, "session": report.session}
     entry = Entry(Event.ACTION_REFUSED, SYSTEM, system=system, detail={**said, "named": report.grant})
     if grant is not None:

@@ -1,4 +1,4 @@
-"""Whether somebody may do what only leads may; a refusal names what was tried and is on record."""
+"""Refuses callers who are not leads, and records what they tried."""
 
 from bot.core.approval import Refused
 from bot.operations._leads import leads_only
@@ -6,7 +6,7 @@ from bot.operations._unit import World, unit
 
 
 def require_lead(world: World, by: str, action: str) -> Refused | None:
-    """None for a lead of roles.toml and for the command line. Raises StorageUnavailable."""
+    """Returns None for a lead of roles.toml and for the command line. Raises StorageUnavailable."""
     with unit(world) as u:
         refused = leads_only(u, by)
         return u.refuse(refused, by, action) if refused else None

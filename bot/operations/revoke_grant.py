@@ -1,4 +1,4 @@
-"""A lead, or an operator on the command line, ends somebody's access now."""
+"""Ends a person's access now, for a lead or an operator on the command line."""
 
 from bot.core.approval import Refused
 from bot.core.model import EndReason
@@ -12,7 +12,7 @@ from storage import grants
 def revoke_grant(
     world: World, by: str, *, grant: str | None = None, person: str | None = None, role: str | None = None
 ) -> Ending | Refused:
-    """Ends one grant by its id, or everything `person` holds (of `role`, if given).
+    """Ends one grant by its id, or everything that `person` holds (of `role`, if given).
 
     `by` is a lead's Slack id or `os:USER`; anybody else is refused. Raises StorageUnavailable.
     """

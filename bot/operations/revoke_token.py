@@ -1,4 +1,4 @@
-"""A system hands a token back as no longer wanted (RFC 7009); the grant itself goes on to its end."""
+"""Revokes one token that a system returns (RFC 7009); the grant stays until its end."""
 
 from bot.core.audit import Event
 from bot.operations._unit import SYSTEM, World, unit
@@ -7,7 +7,7 @@ from storage import grants, tokens
 
 
 def revoke_token(world: World, claims: Claims, system: str) -> bool:
-    """Ends that one token for good; False, and nothing happens, when it isn't a living token of this system."""
+    """Revokes that token for good; returns False if it is not a working token of this system."""
     checked: Open | Closed = introspect_token(world, claims, system)
     if isinstance(checked, Closed):
         return False

@@ -1,4 +1,4 @@
-"""The holder asks to see the way in: a new token is made for the grant, and replaces the one shown before."""
+"""Creates a new token for the holder of a grant, which replaces the one shown before."""
 
 from dataclasses import dataclass
 from hashlib import sha256
@@ -15,9 +15,9 @@ from storage import grants, tokens
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """Something to show once and keep nowhere. `token` is for the systems `gates` behind a gateway, "" where there is
-    none; `replaces` is whether an earlier one stops working by it, `earlier` are the ids of those that do. `orders` are
-    for the other systems, which make credentials of their own."""
+    """Credentials to show once and store nowhere. `token` is for the systems `gates` behind a
+    gateway, "" if there are none. `replaces` tells whether earlier tokens stop working, `earlier`
+    are their ids. `orders` are for the other systems, which create their own credentials."""
 
     grant: Grant
     jti: str
@@ -32,8 +32,8 @@ class Credentials:
 
 
 def show_credentials(world: World, grant_id: str, person: str) -> Credentials | Refused:
-    """Makes a token until the grant's end for its holder. The caller shows it, and then calls
-    `confirm_shown` or `discard_credentials`. Raises StorageUnavailable."""
+    """Creates a token for the holder, valid until the grant's end. The caller shows it, and then
+    calls `confirm_shown` or `discard_credentials`. Raises StorageUnavailable."""
     with unit(world) as u:
         grant = grants.locked(u.db, grant_id)
         if (refused := _refusal(u, grant, person)) is not None or grant is None:
@@ -48,7 +48,7 @@ def show_credentials(world: World, grant_id: str, person: str) -> Credentials | 
 
 
 def _token(u: Unit, grant: Grant) -> tuple[str, str]:
-    """The id and the text of a new one."""
+    """Returns the id and the text of a new token."""
     jti = token_urlsafe(16)
     token = u.world.sign(jti, grant.ends_at)
     tokens.add(u.db, jti, grant.id, sha256(token.encode()).hexdigest(), u.now, grant.ends_at)
@@ -56,8 +56,9 @@ def _token(u: Unit, grant: Grant) -> tuple[str, str]:
 
 
 def confirm_shown(world: World, shown: Credentials, window: str = "") -> None:
-    """The holder has the new token before their eyes: the earlier ones stop working. Of two shown at once the later
-    one stays, whichever is confirmed first. `window` is what Slack calls the modal: at the end it is cleared."""
+    """Activates the token that the holder sees; the earlier ones stop working. Of two shown at once
+    the later one stays, whichever is confirmed first. `window` is Slack's id of the modal, which is
+    cleared at the end."""
     with unit(world) as u:
         for jti in shown.earlier:
             tokens.revoke(u.db, jti, u.now)
@@ -66,7 +67,8 @@ def confirm_shown(world: World, shown: Credentials, window: str = "") -> None:
 
 
 def discard_credentials(world: World, shown: Credentials) -> None:
-    """The token could not be shown: it never works, and the earlier one stays as it was."""
+    """Discards a token that could not be shown: it never works, and the earlier one stays as it
+    was."""
     with unit(world) as u:
         tokens.revoke(u.db, shown.jti, u.now)
         u.record(

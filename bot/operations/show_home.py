@@ -1,4 +1,4 @@
-"""Shows a person their App Home, and keeps it up to date for a while."""
+"""Queues a person's App Home, and keeps it up to date for a while."""
 
 from bot.core import effects
 from bot.operations._unit import World, unit
@@ -6,7 +6,8 @@ from storage import private_answers
 
 
 def show_home(world: World, person: str, section: str = "", skip: int = 0) -> None:
-    """`section` begins after `skip` rows, the others at their first. Raises StorageUnavailable."""
+    """Queues App Home; `section` starts after `skip` rows, the others at their first. Raises
+    StorageUnavailable."""
     with unit(world) as u:
         private_answers.open_home(u.db, person, u.now)
         u.do(effects.publish_home(person, section, skip))

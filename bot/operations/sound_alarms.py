@@ -1,4 +1,4 @@
-"""Tells the leads again of ends that no system has confirmed, and notices those that nothing was heard of at all."""
+"""Repeats alerts about unconfirmed revocations, and notices revocations without any answer."""
 
 from bot.core.model import GrantState
 from bot.operations._alarm import sound, watch_end
@@ -11,7 +11,7 @@ NO_ANSWER = "the system has not answered"
 
 
 def sound_alarms(world: World) -> int:
-    """Tells what is due to be told and gives its number. Raises StorageUnavailable."""
+    """Sends the alerts that are due and returns their number. Raises StorageUnavailable."""
     told = 0
     while True:
         with unit(world) as u:
@@ -26,13 +26,14 @@ def sound_alarms(world: World) -> int:
 def _sound(u: Unit, known: Alarm) -> None:
     grant = grants.get(u.db, known.grant)
     lease = next((one for one in grants.leases(u.db, known.grant) if one.system == known.system), None)
-    if grant is None or lease is None or lease.state is not GrantState.ENDING:  # ended while somebody began to watch it
+    if grant is None or lease is None or lease.state is not GrantState.ENDING:  # ended while the watch began
         return alarms.gone(u.db, known.grant, known.system, u.now)
     return sound(u, grant, known, lease.error or NO_ANSWER)
 
 
 def watch_ends(world: World) -> int:
-    """Begins to watch the ends that were asked for and that nothing was heard of yet, and gives their number."""
+    """Starts watching revocations that were requested and not answered yet; returns their
+    number."""
     watched = 0
     while True:
         with unit(world) as u:

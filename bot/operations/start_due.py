@@ -1,4 +1,4 @@
-"""Sets the scheduled grants going whose time has come."""
+"""Starts scheduled grants whose time has come."""
 
 from bot.core import effects
 from bot.operations._unit import World, unit
@@ -8,7 +8,7 @@ BATCH = 100
 
 
 def start_due(world: World) -> int:
-    """Turns every scheduled grant that is due to `starting` and gives their number."""
+    """Moves every due scheduled grant to `starting`; returns their number."""
     started = 0
     while True:
         with unit(world) as u:

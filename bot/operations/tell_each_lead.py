@@ -1,4 +1,4 @@
-"""Tells each lead by direct message what the security channel can't take."""
+"""Sends each lead by direct message what the security channel does not accept."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -12,15 +12,15 @@ from storage import people
 log = logging.getLogger(__name__)
 
 FAILING = "failing "
-"""Begins the key under which a channel or lead is kept that refuses messages."""
+"""Prefix of the key that stores a channel or lead that refuses messages."""
 
 LEADS_TOLD = 10
-"""How many leads get such messages, so that a large group is not flooded."""
+"""The number of leads that get such messages, so that a large group is not flooded."""
 
 
 def leads_of(u: Snapshot) -> list[str]:
-    """The leads to tell, at most LEADS_TOLD of them: also by groups that are too old to act by, as those who were in
-    them last are better told than nobody."""
+    """Returns the leads to notify, at most LEADS_TOLD: also from groups that are too old to give
+    authority, because notifying their last members is better than notifying nobody."""
     found = sorted(u.world.directory(however_old=True).resolve(u.policy.workspace.leads))
     known = {person: people.get(u.db, person) for person in found}
     able = [person for person, it in known.items() if it is None or it.unfit() is None]
@@ -32,7 +32,7 @@ def tell_each_lead(u: Unit, note: str, **facts: object) -> None:
 
 
 def forward_to_leads(u: Unit, work: Sequence[tuple[Kind, Mapping[str, Any]]], error: str) -> None:
-    """Hands on what the security channel has refused, alarms first; `error` says why it did."""
+    """Forwards what the security channel refused, alerts first; `error` is the reason."""
     leads = leads_of(u)
     if not leads:
         log.error("nobody is told: the security channel refuses messages (%s), and there is no lead", error)

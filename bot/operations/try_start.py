@@ -1,4 +1,4 @@
-"""One try to make a grant real begins: its end is written first, then the systems may be called."""
+"""Begins one attempt to start a grant: its end is stored first, then the systems may be called."""
 
 from dataclasses import replace
 
@@ -13,11 +13,11 @@ from storage import grants
 
 
 def try_start(world: World, grant_id: str) -> list[Order]:
-    """The orders for the systems of a starting grant, with the end that this try is good for: it moves with each try
-    until a system made it, or may have.
+    """Returns the orders for the systems of a starting grant, with the end of this attempt: it
+    moves with each attempt until a system has created the access, or may have.
 
-    Empty when there is nothing to start any more. What would not be approved any more ends instead. Raises Outdated
-    and StorageUnavailable.
+    Empty if there is nothing to start any more. A grant that would not be approved any more ends
+    instead. Raises Outdated and StorageUnavailable.
     """
     with unit(world) as u:
         if u.outdated:
@@ -46,19 +46,19 @@ def try_start(world: World, grant_id: str) -> list[Order]:
 
 
 def let_end_stand(u: Unit, grant: Grant, error: str, system: str = "") -> None:
-    """A system may have made what the caller's locked grant gives: from now on its end does not move any more."""
+    """Fixes the end of the caller's locked grant, because a system may have created its access."""
     grants.set_clock(u.db, grant.id, Clock.STANDS)
     u.record(Event.START_UNSURE, SYSTEM, grant, system=system, error=error, ends_at=grant.ends_at)
 
 
 def orders(u: Snapshot, grant: Grant, holder: Person, only: str | None = None) -> list[Order]:
-    """What connectors need to know of a grant, one order for each of its systems (or for `only` that one)."""
+    """Returns an order for each system of a grant, or for `only` that one."""
     leases = grants.leases(u.db, grant.id)
     return [order_of(grant, lease, holder, u.policy) for lease in leases if only in (None, lease.system)]
 
 
 def order_of(grant: Grant, lease: Lease, person: Person, policy: Policy) -> Order:
-    """The order for one system of a grant."""
+    """Returns the order for one system of a grant."""
     return Order(
         grant=grant.id,
         system=lease.system,

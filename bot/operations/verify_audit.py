@@ -1,4 +1,5 @@
-"""Checks the whole audit log: its chain, its seal, and whether it tells the same as the rows that it is about."""
+"""Checks the whole audit log: its chain, its seal, and whether it agrees with the rows that it is
+about."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,17 +16,18 @@ from storage.database import Reads
 
 STEP = 5000
 MOST_TOLD = 20
-"""Differences that are listed; the others are counted."""
+"""The number of differences that are listed; the others are counted."""
 
 CLOCKS_DIFFER = 86400
-"""Seconds by which clocks of replicas may differ when one of them deletes what is old."""
+"""Seconds by which clocks of replicas may differ when one of them deletes old rows."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`broken` is the first place that does not hold, None for none. `records` is how many records hold, `head` the
-    hash of the last of them. `differing` counts the differences between log and rows, of which `differences` has the
-    first. `unchecked` is why nothing can be said of a log that holds in itself, "" for nothing."""
+    """`broken` is the first broken place, or None. `records` counts the valid records, `head` is
+    the hash of the last of them. `differing` counts the differences between log and rows, and
+    `differences` has the first of them. `unchecked` says why an intact chain proves nothing, or is
+    ""."""
 
     records: int
     head: str
@@ -36,7 +38,7 @@ class Verdict:
 
 
 def said(verdict: Verdict) -> str:
-    """The verdict for people: a line, and one for each difference that is listed."""
+    """Formats the verdict for people: one line, and one for each listed difference."""
     if verdict.broken is not None:
         lines = [f"The audit log is BROKEN at record {verdict.broken.seq}: {verdict.broken.why}."]
         if verdict.differing > 1:
@@ -52,10 +54,11 @@ def said(verdict: Verdict) -> str:
 
 
 def verify_audit(world: World, progress: Callable[[int, int], None] | None = None) -> Verdict:
-    """Finds an edited, deleted, inserted, reordered or cut-off record, a log that was changed before more was written,
-    and requests, votes, grants, leases, tokens and certificates that differ from it. Raises StorageUnavailable.
+    """Finds an edited, deleted, inserted, reordered or cut-off record, a log that was changed
+    before more was written, and requests, votes, grants, leases, tokens and certificates that
+    differ from it. Raises StorageUnavailable.
 
-    Everything is read as it was at one moment; nobody is kept from writing.
+    Reads everything as it was at one moment, and blocks no writer.
     """
     newest = world.chain.newest()
     with world.db.snapshot() as view:
@@ -78,7 +81,7 @@ def verify_audit(world: World, progress: Callable[[int, int], None] | None = Non
 def _walk(
     world: World, view: Reads, head: audit.Head, progress: Callable[[int, int], None] | None
 ) -> tuple[Break | None, int, str]:
-    """The first break of the chain in itself, and number and hash of the last good record."""
+    """Returns the first break of the chain itself, and number and hash of the last good record."""
     rows, seq, digest, marked = audit.walk(view), 0, GENESIS, None
     sealed = {head.seq: head.hash}
     while batch := list(islice(rows, STEP)):
@@ -102,7 +105,7 @@ def _walk(
 
 
 def _marked(world: World, batch: list[tuple[object, ...]]) -> Break | None:
-    """The first record that says that the log was found changed."""
+    """Returns the first record that says that the log was found changed."""
     for row in batch:
         if row[2] == Event.HEAD_BROKEN:
             found = marked_break(int(str(row[0])), str(row[11]), str(row[10]), world.chain.seals)
@@ -112,7 +115,8 @@ def _marked(world: World, batch: list[tuple[object, ...]]) -> Break | None:
 
 
 def _compared(verdict: Verdict, view: Reads, now: int) -> Verdict:
-    """The verdict with all in which log and rows differ; the first of it is where the log is broken."""
+    """Returns the verdict with all differences between log and rows; the first one is where the log
+    is broken."""
     count = 0
 
     def found() -> Iterator[Difference]:

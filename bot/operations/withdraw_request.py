@@ -1,4 +1,4 @@
-"""The requester takes a pending request back."""
+"""Withdraws a pending request of the requester."""
 
 from dataclasses import dataclass
 
