@@ -1,6 +1,4 @@
-"""Turns what Slack sends into typed input: who did what where, and the words as they were typed. It decides nothing,
-asks nobody and trusts nothing that is not in the payload's own fields.
-"""
+"""Turns payloads of Slack into typed input, from the fields of the payload only."""
 
 import hashlib
 import json
@@ -15,11 +13,12 @@ Json = Mapping[str, Any]
 
 
 class BadPayload(AccessBotError):
-    """What Slack sent lacks something, or has characters that can't be stored; the sentence is for the sender."""
+    """The payload lacks a field, or has characters that can't be stored; the text is for the
+    sender."""
 
 
 class NotUnderstood(Exception):
-    """Bolt failed on a payload before a listener of ours saw it."""
+    """Bolt failed on a payload before one of our listeners ran."""
 
     def __init__(self, error: Exception) -> None:
         super().__init__(f"{type(error).__name__} {ascii(str(error))[:80]}")
@@ -27,8 +26,9 @@ class NotUnderstood(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Said:
-    """What every payload says. `team` is the sender's own workspace, `place` the one it happened in, `enterprise`
-    the organisation it belongs to ("" for none); `key` is the same for every delivery of this payload."""
+    """The fields of every payload. `team` is the sender's own workspace, `place` the one where it
+    happened, `enterprise` its organisation ("" for none); `key` is the same for every delivery of
+    this payload."""
 
     person: str
     team: str
@@ -50,9 +50,9 @@ class Command(Said):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Click(Said):
-    """A press or a choice. `value` is the button's value or what was chosen; `ts` is set on a message, `view` and
-    `hash` in a modal or Home, whose `texts` are what stands in its inputs by their block id. `ephemeral` is for a
-    message that only this person sees."""
+    """A press or a choice. `value` is the button's value or the chosen option; `ts` is set on a
+    message, `view` and `hash` in a modal or Home, where `texts` are the values of the inputs by
+    block id. `ephemeral` is a message that only this person sees."""
 
     action: str
     value: str
@@ -67,8 +67,8 @@ class Click(Said):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submission(Said):
-    """A modal that was sent, and the view's id (`window`). `texts` has what was typed or chosen and `choices` what was
-    ticked, both by block id; `fields` are the input blocks that it had, in their order."""
+    """A submitted modal and the id of its view (`window`). `texts` has what was typed or chosen and
+    `choices` the ticked boxes, both by block id; `fields` are its input blocks in their order."""
 
     window: str
     modal: str
@@ -80,7 +80,8 @@ class Submission(Said):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shortcut(Said):
-    """`quote` is what the message says that it was called on, with a link to it; "" for a global one."""
+    """`quote` is the text of the message that it was called on, with a link to it; "" for a global
+    one."""
 
     shortcut: str
     quote: str = ""
@@ -88,7 +89,7 @@ class Shortcut(Said):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suggestion(Said):
-    """What was typed so far into a menu that is searched."""
+    """The text typed so far into a searched menu."""
 
     action: str
     typed: str
@@ -207,20 +208,21 @@ def happening_from(body: Json) -> Happening:
 
 
 def input_in(body: Json) -> str:
-    """The block id of the first input of a modal that was sent, in the same spirit as `trigger_in`; "" for none."""
+    """The block id of the first input of a submitted modal, or "", however malformed the payload
+    is."""
     blocks = _list(_part(body, "view").get("blocks"))
     inputs = [block.get("block_id") for block in blocks if isinstance(block, Mapping) and block.get("type") == "input"]
     return next((block for block in inputs if isinstance(block, str)), "")
 
 
 def trigger_in(body: Json) -> str:
-    """The trigger of any payload, however little else makes sense in it."""
+    """The trigger of a payload, or "", however malformed the payload is."""
     trigger = body.get("trigger_id")
     return trigger if isinstance(trigger, str) else ""
 
 
 def sender_in(body: Json) -> str:
-    """Who sent it, in the same spirit; "" when it doesn't say."""
+    """The id of the sender of a payload, or "", however malformed the payload is."""
     user = _part(body, "user").get("id") or body.get("user_id")
     return _storable(user) if isinstance(user, str) else ""
 
@@ -295,7 +297,7 @@ def _texts(view: Json) -> dict[str, str]:
 
 
 def _ticked(state: Json) -> tuple[str, ...] | None:
-    """The values of ticked boxes, or None for what is no set of boxes."""
+    """The values of ticked boxes, or None for an element without boxes."""
     if "selected_options" not in state:
         return None
     options = _list(state["selected_options"])
@@ -303,7 +305,7 @@ def _ticked(state: Json) -> tuple[str, ...] | None:
 
 
 def _chosen(element: Json) -> str:
-    """What an element holds: a button's value, the words typed, the option chosen, the moment picked."""
+    """The value of an element: of a button, a text, a chosen option or a chosen time."""
     option = element.get("selected_option")
     if isinstance(option, Mapping):
         return _text(option, "value")
@@ -327,17 +329,18 @@ def _first(found: object) -> Json:
 
 def _needed(body: Json, name: str) -> str:
     if not (found := _text(body, name)):
-        raise BadPayload("Slack sent something that can't be understood here. Nothing was changed.")
+        raise BadPayload("Slack sent something that the bot can't read. Nothing was changed.")
     return found
 
 
 def _text(body: Json, name: str) -> str:
-    """A text field, "" where it is missing; what no database can store is refused and never shortened."""
+    """A text field, "" if it is missing. Text that no database can store is refused, never
+    shortened."""
     found = body.get(name)
     if not isinstance(found, str):
         return ""
     if _UNSTORABLE.search(found):
-        raise BadPayload("That has characters that no text may have; type it instead of pasting it.")
+        raise BadPayload("Your text has characters that can't be stored. Type it instead of pasting it.")
     return found
 
 

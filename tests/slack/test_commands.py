@@ -130,7 +130,7 @@ def test_the_ticket_is_found_in_the_reason_and_the_reason_keeps_it(front: Front)
         pytest.param("request shop-admin " + "x" * 10_000, "10,000 characters", id="10,000 characters"),
         pytest.param("request " + "x" * 10_000 + " fix", "There is no role", id="10,000 characters of role"),
         pytest.param("request shop-admin \u202e\u200b\u2060", "Say why", id="nothing that can be read"),
-        pytest.param("request shop-admin a\x00b", "characters that no text may have", id="NUL"),
+        pytest.param("request shop-admin a\x00b", "characters that can't be stored", id="NUL"),
     ],
 )
 def test_a_request_that_can_not_be_is_refused_in_words_and_on_record(front: Front, typed: str, said: str) -> None:
