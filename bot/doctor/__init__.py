@@ -14,12 +14,12 @@ from bot.core.errors import AccessBotError, ConfigError, SchemaMismatch, Storage
 from bot.core.model import Source
 from bot.core.policy import Policy, load_policy
 from bot.doctor.files import files
-from bot.doctor.findings import Finding, Patient, State, fail, ok, warn
+from bot.doctor.findings import Deployment, Finding, State, fail, ok, warn
 from bot.doctor.slack import slack
 from bot.operations.check_storage import check_head, check_writing
 from bot.operations.continue_time import USUAL, newest_record
 from bot.settings import NEEDS, load_settings
-from bot.slack.api import patient as waiting
+from bot.slack.api import patient
 
 PATIENCE = 30.0
 """Seconds to wait for all connected systems together."""
@@ -32,13 +32,13 @@ def examine(wall: Callable[[], float] = time.time) -> Iterator[Finding]:
         yield from wrong
         return
     settings = load_settings(need=NEEDS["doctor"])
-    patient = Patient(build_base(settings, Source.CLI), waiting(slack_client(settings, timeout=10)), wall)
+    deployment = Deployment(build_base(settings, Source.CLI), patient(slack_client(settings, timeout=10)), wall)
     yield ok("environment", f"complete for {_MODES[settings.slack_mode]}")
-    policy = patient.policy
+    policy = deployment.policy
     yield ok(policy.file, f"valid: {len(policy.roles)} roles on {len(policy.systems)} systems")
     for check in CHECKS:
-        yield from check(patient)
-    patient.base.db.close()
+        yield from check(deployment)
+    deployment.base.db.close()
 
 
 def _problems() -> list[object]:
@@ -57,20 +57,20 @@ def _problems() -> list[object]:
 
 
 def _split(problem: str) -> tuple[str, str]:
-    subject, _, said = problem.partition(": ")
-    return subject, said
+    subject, _, text = problem.partition(": ")
+    return subject, text
 
 
-def bolt_environment(patient: Patient) -> Iterator[Finding]:
-    names = [name for name in ("SLACK_CLIENT_ID", "SLACK_CLIENT_SECRET") if patient.settings.environ.get(name)]
+def bolt_environment(deployment: Deployment) -> Iterator[Finding]:
+    names = [name for name in ("SLACK_CLIENT_ID", "SLACK_CLIENT_SECRET") if deployment.settings.environ.get(name)]
     if len(names) == 2:
         yield warn("environment", f"{' and '.join(names)} are set, which turns on OAuth in Slack's library: unset them")
 
 
-def systems(patient: Patient) -> Iterator[Finding]:
+def systems(deployment: Deployment) -> Iterator[Finding]:
     """Checks all systems in parallel with a time limit, so that a system that hangs delays no other."""
-    known, connectors = patient.policy.systems, build_systems(patient.base.world)
-    answers = Aside().ask({name: partial(_wrong, patient.policy, connectors, name) for name in known}, PATIENCE)
+    known, connectors = deployment.policy.systems, build_systems(deployment.base.world)
+    answers = Aside().ask({name: partial(_wrong, deployment.policy, connectors, name) for name in known}, PATIENCE)
     if silent := [name for name, answer in answers.items() if answer is None]:
         yield ok(
             "systems", f"{', '.join(silent)}: no live check, because they call the bot or their connector has none"
@@ -92,8 +92,8 @@ def _wrong(policy: Policy, connectors: Systems, name: str) -> list[str] | None:
     return [*connector.check(roles)] if isinstance(connector, Checks) else None
 
 
-def database(patient: Patient) -> Iterator[Finding]:
-    base, url = patient.base, patient.settings.database_url
+def database(deployment: Deployment) -> Iterator[Finding]:
+    base, url = deployment.base, deployment.settings.database_url
     path = Path(url.removeprefix("sqlite:///"))
     if base.db.is_sqlite and not path.exists():
         if path.parent.is_dir():
@@ -106,7 +106,7 @@ def database(patient: Patient) -> Iterator[Finding]:
         check_writing(base.world)
         kind = "SQLite" if base.db.is_sqlite else "PostgreSQL"
         yield ok("database", f"{kind} answers and accepts writes; the schema is up to date")
-        if (behind := newest_record(base.world) - int(patient.wall())) > USUAL:
+        if (behind := newest_record(base.world) - int(deployment.wall())) > USUAL:
             yield fail("clock", f"{format_duration(behind)} behind the newest record: set the clock and turn NTP on")
         number, trouble = check_head(base.world)
         told = f"the newest record, {number}, is sealed with one of the keys" if number else "no records yet"
@@ -118,7 +118,7 @@ def database(patient: Patient) -> Iterator[Finding]:
 
 
 _MODES = {"socket": "Socket Mode", "http": "HTTP mode"}
-CHECKS: tuple[Callable[[Patient], Iterator[Finding]], ...] = (
+CHECKS: tuple[Callable[[Deployment], Iterator[Finding]], ...] = (
     bolt_environment,
     files,
     systems,

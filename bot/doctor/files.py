@@ -4,26 +4,26 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from bot.doctor.findings import Finding, Patient, fail, ok, warn
+from bot.doctor.findings import Deployment, Finding, fail, ok, warn
 from bot.settings import VARIABLES
 
 OTHERS = stat.S_IRWXO | stat.S_IWGRP
 """Permissions that no file with secrets may have. Its group may read it: services often need that."""
 
 
-def files(patient: Patient) -> Iterator[Finding]:
-    found = [*_private(patient), *_unchanged(patient)]
+def files(deployment: Deployment) -> Iterator[Finding]:
+    found = [*_private(deployment), *_unchanged(deployment)]
     yield from found or [ok("files", "no other account on this machine can read secrets or change roles.toml")]
 
 
-def _private(patient: Patient) -> Iterator[Finding]:
+def _private(deployment: Deployment) -> Iterator[Finding]:
     """Yields a finding for each file with secrets that another account can read or change."""
-    environ, url = patient.settings.environ, patient.settings.database_url
+    environ, url = deployment.settings.environ, deployment.settings.database_url
     secrets = [(".env", Path(".env"))]
     for name in (f"{name}_FILE" for name, variable in VARIABLES.items() if variable.secret):
         if named := environ.get(name, "").strip():
             secrets.append((name, Path(named)))
-    if patient.base.db.is_sqlite:
+    if deployment.base.db.is_sqlite:
         database = url.removeprefix("sqlite:///")
         secrets += [("database", Path(database + end)) for end in ("", "-wal", "-shm")]
     for subject, path in secrets:
@@ -35,11 +35,11 @@ def _private(patient: Patient) -> Iterator[Finding]:
             yield warn(subject, _words(path, verb, mode, "0600"))
 
 
-def _unchanged(patient: Patient) -> Iterator[Finding]:
+def _unchanged(deployment: Deployment) -> Iterator[Finding]:
     """Yields a finding if every account can change roles.toml, which decides who gets access."""
-    path = Path(patient.settings.roles_path)
+    path = Path(deployment.settings.roles_path)
     if (mode := _mode(path)) & stat.S_IWOTH:
-        yield fail(patient.policy.file, _words(path, "change", mode, "o-w"))
+        yield fail(deployment.policy.file, _words(path, "change", mode, "o-w"))
 
 
 def _words(path: Path, verb: str, mode: int, right: str) -> str:

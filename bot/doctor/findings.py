@@ -23,27 +23,27 @@ class Finding:
 
     state: State
     subject: str
-    said: str
+    text: str
     exit_code: int = 0
 
     def __str__(self) -> str:
-        return f"{self.state:<5} {self.subject}: {self.said}"
+        return f"{self.state:<5} {self.subject}: {self.text}"
 
 
-def ok(subject: str, said: str) -> Finding:
-    return Finding(State.OK, subject, said)
+def ok(subject: str, text: str) -> Finding:
+    return Finding(State.OK, subject, text)
 
 
-def warn(subject: str, said: str) -> Finding:
-    return Finding(State.WARN, subject, said)
+def warn(subject: str, text: str) -> Finding:
+    return Finding(State.WARN, subject, text)
 
 
-def fail(subject: str, said: str) -> Finding:
-    return Finding(State.FAIL, subject, said, 1)
+def fail(subject: str, text: str) -> Finding:
+    return Finding(State.FAIL, subject, text, 1)
 
 
 @dataclass(frozen=True, slots=True)
-class Patient:
+class Deployment:
     """What the checks read; `client` carries the bot's token, `wall` is this machine's clock."""
 
     base: Base

@@ -17,11 +17,10 @@ from bot.core.errors import (
 )
 from bot.core.model import Directory, folded
 from bot.core.policy import Policy, Role, references
-from bot.doctor.findings import Finding, Patient, fail, ok, warn
+from bot.doctor.findings import Deployment, Finding, fail, ok, warn
 from bot.operations.find_bindings import find_bindings
 from bot.operations.keep_channels import channels_of, known_place
-from bot.slack.api import call, pages, sorted_errors
-from bot.slack.api import patient as waiting
+from bot.slack.api import call, pages, patient, sorted_errors
 from bot.slack.channels import list_channels
 from bot.slack.manifest import SCOPES
 from bot.slack.people import PAGE, person_from
@@ -43,10 +42,10 @@ class Identified:
         return f"/invite @{self.answer.get('user', 'access')}"
 
 
-def slack(patient: Patient) -> Iterator[Finding]:
+def slack(deployment: Deployment) -> Iterator[Finding]:
     """Yields the findings about Slack; only the first, if Slack rejects the bot token."""
     try:
-        who = _identify(patient)
+        who = _identify(deployment)
     except SystemRefused as error:
         yield fail(
             "SLACK_BOT_TOKEN",
@@ -60,19 +59,19 @@ def slack(patient: Patient) -> Iterator[Finding]:
     yield ok("SLACK_BOT_TOKEN", f"valid for @{who.answer.get('user')} in {who.answer.get('team')}")
     for subject, check in LIVE.items():
         try:
-            yield from check(patient, who)
+            yield from check(deployment, who)
         except AccessBotError as error:
             yield fail(subject, f"could not be checked: {error}")
 
 
-def _identify(patient: Patient) -> Identified:
+def _identify(deployment: Deployment) -> Identified:
     with sorted_errors("auth.test"):
-        answer = patient.client.api_call("auth.test")
+        answer = deployment.client.api_call("auth.test")
     headers = {str(name).lower(): str(value) for name, value in answer.headers.items()}
-    return Identified(answer.data if isinstance(answer.data, dict) else {}, headers, patient.wall())
+    return Identified(answer.data if isinstance(answer.data, dict) else {}, headers, deployment.wall())
 
 
-def scopes(patient: Patient, who: Identified) -> Iterator[Finding]:
+def scopes(deployment: Deployment, who: Identified) -> Iterator[Finding]:
     """Compares the app's scopes with the manifest (https://docs.slack.dev/reference/scopes)."""
     granted = {scope.strip() for scope in who.headers.get("x-oauth-scopes", "").split(",")} - {""}
     for scope in (scope for scope in SCOPES if scope not in granted):
@@ -83,13 +82,13 @@ def scopes(patient: Patient, who: Identified) -> Iterator[Finding]:
         yield ok("scopes", f"exactly the {len(SCOPES)} that the bot needs")
 
 
-def events(patient: Patient, who: Identified) -> Iterator[Finding]:
+def events(deployment: Deployment, who: Identified) -> Iterator[Finding]:
     """Checks the secret or token with which events arrive."""
-    settings = patient.settings
+    settings = deployment.settings
     if settings.slack_mode == "http":
         yield ok("SLACK_SIGNING_SECRET", "set; only a signed request from Slack proves it right")
         return
-    client = waiting(WebClient(token=settings.slack_app_token, base_url=settings.slack_api_url, timeout=10))
+    client = patient(WebClient(token=settings.slack_app_token, base_url=settings.slack_api_url, timeout=10))
     try:
         call(client, "apps.connections.open")
         yield ok("SLACK_APP_TOKEN", "valid; Socket Mode opens")
@@ -98,7 +97,7 @@ def events(patient: Patient, who: Identified) -> Iterator[Finding]:
         yield fail("SLACK_APP_TOKEN", f"Slack rejects it ({error}): {advice}")
 
 
-def clock(patient: Patient, who: Identified) -> Iterator[Finding]:
+def clock(deployment: Deployment, who: Identified) -> Iterator[Finding]:
     """Compares this machine's clock, by which access ends, with Slack's."""
     try:
         skew = round(who.at - parsedate_to_datetime(who.headers.get("date", "")).timestamp())
@@ -112,14 +111,14 @@ def clock(patient: Patient, who: Identified) -> Iterator[Finding]:
         yield ok("clock", f"within {SKEW} s of Slack's")
 
 
-def channels(patient: Patient, who: Identified) -> Iterator[Finding]:
+def channels(deployment: Deployment, who: Identified) -> Iterator[Finding]:
     """Checks that each channel exists, has the bot as a member, and is the one that the bot posts to."""
-    wanted = channels_of(patient.policy)
-    named = list_channels(patient.client) if any(ref.startswith("#") for ref in wanted) else {}
-    used = _ids_in_use(patient, wanted)
+    wanted = channels_of(deployment.policy)
+    named = list_channels(deployment.client) if any(ref.startswith("#") for ref in wanted) else {}
+    used = _ids_in_use(deployment, wanted)
     bad = 0
     for ref in sorted(wanted):
-        found = named.get(ref) if ref.startswith("#") else _channel(patient.client, ref)
+        found = named.get(ref) if ref.startswith("#") else _channel(deployment.client, ref)
         for finding in _channel_findings(ref, found, used.get(ref), who.invite):
             bad += 1
             yield finding
@@ -127,15 +126,15 @@ def channels(patient: Patient, who: Identified) -> Iterator[Finding]:
         yield ok("channels", f"{', '.join(sorted(wanted))}: the bot is in each of them")
 
 
-def _ids_in_use(patient: Patient, wanted: Iterable[str]) -> Mapping[str, str]:
+def _ids_in_use(deployment: Deployment, wanted: Iterable[str]) -> Mapping[str, str]:
     """Returns the channel id that the database holds for each name."""
-    world = patient.base.world
-    return _kept(patient, lambda: {ref: kept for ref in wanted if (kept := known_place(world, ref).id)})
+    world = deployment.base.world
+    return _kept(deployment, lambda: {ref: kept for ref in wanted if (kept := known_place(world, ref).id)})
 
 
-def _kept(patient: Patient, read: Callable[[], Mapping[str, str]]) -> Mapping[str, str]:
+def _kept(deployment: Deployment, read: Callable[[], Mapping[str, str]]) -> Mapping[str, str]:
     """Reads from the database; returns nothing if the bot has never run."""
-    db, url = patient.base.db, patient.settings.database_url
+    db, url = deployment.base.db, deployment.settings.database_url
     if db.is_sqlite and not Path(url.removeprefix("sqlite:///")).exists():
         return {}
     try:
@@ -173,20 +172,20 @@ def _channel_findings(ref: str, found: Mapping[str, Any] | None, used: str | Non
         yield warn(subject, "shared with another company, whose members can read every request")
 
 
-def people(patient: Patient, who: Identified) -> Iterator[Finding]:
+def people(deployment: Deployment, who: Identified) -> Iterator[Finding]:
     """Checks that roles.toml names full members of the workspace, by the rules of the bot itself."""
-    directory, fit = _directory(patient, str(who.answer.get("team_id", "")))
+    directory, fit = _directory(deployment, str(who.answer.get("team_id", "")))
 
     def count(refs: tuple[str, ...]) -> int:
         return len(directory.resolve(refs) & fit)
 
-    bound = _kept(patient, lambda: find_bindings(patient.base.world))
-    found = [*_moved(patient.policy, directory, bound)]
-    found += _people_findings(patient.policy, count, directory.called)
+    bound = _kept(deployment, lambda: find_bindings(deployment.base.world))
+    found = [*_moved(deployment.policy, directory, bound)]
+    found += _people_findings(deployment.policy, count, directory.called)
     yield from found
     if not found:
-        yield ok("people", f"leads, approvers and requesters of {len(patient.policy.roles)} roles are full members")
-    yield from _ids(patient.policy, directory, bound)
+        yield ok("people", f"leads, approvers and requesters of {len(deployment.policy.roles)} roles are full members")
+    yield from _ids(deployment.policy, directory, bound)
 
 
 def _moved(policy: Policy, directory: Directory, bound: Mapping[str, str]) -> Iterator[Finding]:
@@ -247,23 +246,23 @@ def _role_findings(
         )
 
 
-def _directory(patient: Patient, team: str) -> tuple[Directory, frozenset[str]]:
+def _directory(deployment: Deployment, team: str) -> tuple[Directory, frozenset[str]]:
     """Returns the groups and people in Slack, and the ids of the full members."""
-    living = call(patient.client, "usergroups.list", include_users=True).get("usergroups", [])
+    living = call(deployment.client, "usergroups.list", include_users=True).get("usergroups", [])
     groups: dict[str, frozenset[str]] = {}
     handles: dict[str, str] = {}
     for group in (group for group in living if not group.get("date_delete")):
         groups[group["id"]] = groups["@" + group["handle"]] = frozenset(group.get("users") or [])
         handles["@" + group["handle"]] = group["id"]
-    listed = pages(patient.client, "users.list", limit=PAGE)
+    listed = pages(deployment.client, "users.list", limit=PAGE)
     members = [user for page in listed for user in page.get("members", [])]
-    known = [person_from(user, int(patient.wall()), team) for user in members]
+    known = [person_from(user, int(deployment.wall()), team) for user in members]
     emails = {folded(person.email): person.id for person in known if person.email}
     fit = frozenset(person.id for person in known if person.unfit() is None)
     return Directory(groups, emails, handles=handles), fit
 
 
-LIVE: Mapping[str, Callable[[Patient, Identified], Iterator[Finding]]] = {
+LIVE: Mapping[str, Callable[[Deployment, Identified], Iterator[Finding]]] = {
     "scopes": scopes,
     "Slack's events": events,
     "clock": clock,
