@@ -29,6 +29,8 @@ POSTGRES_OPTIONS = "-c timezone=UTC -c lock_timeout={milliseconds:.0f}ms -c idle
 NOTICED_DEAD = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3, "tcp_user_timeout": 10_000}
 """Makes libpq notice within about ten seconds that a server is gone."""
 
+GIVEN_UP = "the transaction was given up after an earlier error"
+
 CHANNEL = "access_bot"
 REPORT_LOCK = 0x61636366  # see MIGRATION_LOCK
 MIGRATION_LOCK = 0x61636365  # any number that all processes share
@@ -45,6 +47,15 @@ class Reads(Protocol):
     def rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]: ...
 
     def stream(self, sql: str, *values: object) -> Iterator[tuple[Any, ...]]: ...
+
+
+class _Local(threading.local):
+    """The scopes that one thread has open."""
+
+    def __init__(self) -> None:
+        self.scopes = self.transactions = 0
+        self.changed = False
+        self.after_commit: list[Callable[[], None]] = []
 
 
 class Database:
@@ -67,13 +78,7 @@ class Database:
         """Precedes a column whose index SQLite must not use."""
         self.writes = Writes()
         self._first: Any = None
-        self._local = threading.local()
-
-    @property
-    def _depth(self) -> int:
-        """How many nested transactions this thread is in."""
-        depth: int = getattr(self._local, "transactions", 0)
-        return depth
+        self._local = _Local()
 
     @contextmanager
     def reading(self) -> Iterator[None]:
@@ -86,8 +91,8 @@ class Database:
     def transaction(self) -> Iterator[None]:
         """A scope that is committed as a whole or not at all. On SQLite it holds the write lock
         from the start. Scopes nest: an inner scope that raises is rolled back alone."""
-        waiting: list[Callable[[], None]] = self._local.__dict__.setdefault("after_commit", [])
-        depth, before = self._depth, len(waiting)
+        waiting = self._local.after_commit
+        depth, before = self._local.transactions, len(waiting)
         self._local.transactions = depth + 1
         if depth == 0:
             self._local.changed = False
@@ -117,7 +122,7 @@ class Database:
     def _turn(self) -> Iterator[None]:
         """Waits until no other thread writes to SQLite; raises StorageUnavailable after half of
         `wait`."""
-        if not self.is_sqlite or self._depth > 1:
+        if not self.is_sqlite or self._local.transactions > 1:
             yield
             return
         if not self._writing.acquire(timeout=self._wait / 2):
@@ -129,7 +134,7 @@ class Database:
 
     @contextmanager
     def _atomic(self) -> Iterator[None]:
-        if self._depth > 1:
+        if self._local.transactions > 1:
             self._refuse_given_up()
         with self._db.atomic():
             yield
@@ -145,14 +150,14 @@ class Database:
         else:
             given_up = connection.info.transaction_status.name == "INERROR"
         if given_up:
-            raise StorageUnavailable("the transaction was given up after an earlier error")
+            raise StorageUnavailable(GIVEN_UP)
 
     @contextmanager
     def _connected(self) -> Iterator[None]:
         """A scope with an open connection; scopes nest. A SQLite connection stays with its thread,
         a PostgreSQL connection returns to the pool."""
-        depth = getattr(self._local, "depth", 0)
-        self._local.depth = depth + 1
+        depth = self._local.scopes
+        self._local.scopes = depth + 1
         try:
             if self._db.is_closed():
                 self._db.connect()
@@ -161,7 +166,7 @@ class Database:
             self._discard_if(depth == 0)
             raise
         finally:
-            self._local.depth = depth
+            self._local.scopes = depth
             if depth == 0 and not self.is_sqlite and not self._db.is_closed():
                 self._db.close()
 
@@ -174,21 +179,20 @@ class Database:
                 self._db.manual_close()
 
     def rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
-        return list(self._execute(sql, values).fetchall())
+        return list(self._connection.execute(self._translate(sql), values).fetchall())
 
     def row(self, sql: str, *values: object) -> tuple[Any, ...] | None:
-        found: tuple[Any, ...] | None = self._execute(sql, values).fetchone()
+        found: tuple[Any, ...] | None = self._connection.execute(self._translate(sql), values).fetchone()
         return found
 
     @property
     def _connection(self) -> Any:
-        if self.is_sqlite and self._depth:
-            self._refuse_given_up()
-        return self._db.connection()
-
-    def _execute(self, sql: str, values: tuple[object, ...]) -> Any:
-        """Bypasses peewee's execute, which takes longer than SQLite does."""
-        return self._connection.execute(self._translate(sql), values)
+        """The connection of this thread. Statements go to it directly: peewee's execute takes
+        longer than SQLite does."""
+        connection = self._db.connection()
+        if self.is_sqlite and self._local.transactions and not connection.in_transaction:
+            raise StorageUnavailable(GIVEN_UP)
+        return connection
 
     def look_up(self, sql: str, *values: object) -> tuple[Any, ...] | None:
         """Like `row` in its own reading scope, for the token check: on SQLite it costs half as
@@ -202,7 +206,7 @@ class Database:
 
     def run(self, sql: str, *values: object) -> int:
         """Executes a statement and returns the number of rows that it changed."""
-        changed = int(self._execute(sql, values).rowcount)
+        changed = int(self._connection.execute(self._translate(sql), values).rowcount)
         if changed:
             self._local.changed = True
         return changed
