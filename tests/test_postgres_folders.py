@@ -12,7 +12,6 @@ import pytest
 
 from tests.postgres import remove_left_behind
 
-
 LIVING, GONE = "living", "gone"
 
 
