@@ -152,13 +152,20 @@ class TestOnce:
         assert sum(isinstance(outcome, Repeated) for outcome in found) == 4
         assert made.events("grant:end:asked") == 1
 
-    def test_what_failed_can_be_done_again(self, made: Made) -> None:
+    def test_what_failed_left_nothing_and_can_be_done_again(self, made: Made) -> None:
+        grant = made.a_grant()
+        made.wakes.clear()
+
         def fail(world: World) -> None:
+            assert not isinstance(release_grant(world, grant.id, ANA), Refused)
             raise KeyError
 
         with pytest.raises(KeyError):
             do_once(made.world, "key", fail)
-        assert do_once(made.world, "key", lambda world: "done") == "done"
+        assert (made.events("grant:end:asked"), made.wakes) == (0, [])
+        outcome = do_once(made.world, "key", lambda world: release_grant(world, grant.id, ANA))
+        assert not isinstance(outcome, Refused | Repeated)
+        assert made.events("grant:end:asked") == 1
 
 
 class TestMessages:
