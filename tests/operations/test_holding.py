@@ -175,7 +175,7 @@ class TestRenewal:
         assert made.grant(grant.id).ends_at == START + 5 * HOUR
         refused = _renew(made, grant, 4 * HOUR)
         assert isinstance(refused, Refused)
-        assert "lasts 5h at most" in refused.reason
+        assert "lasts up to 5h" in refused.reason
 
     @pytest.mark.parametrize("allowed", [0, 1, 3])
     def test_is_given_as_often_as_the_role_says(self, made: Made, allowed: int) -> None:
