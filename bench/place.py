@@ -20,8 +20,10 @@ from pathlib import Path
 from typing import Any
 
 from bot.clock import Clock
+from bot.connectors import KINDS
 from bot.core.model import Grant, GrantState, Lease, Person, Request, RequestState, Source
-from bot.core.policy import Policy, parse_policy
+from bot.core.policy import parse_policy
+from bot.core.roles import Policy
 from bot.operations._unit import World
 from bot.operations.check_storage import begin_log
 from bot.operations.keep_fact import keep_facts
@@ -104,7 +106,7 @@ class Place:
 
     @cached_property
     def policy(self) -> Policy:
-        return parse_policy(ROLES, "roles.toml", {"SHOP_ADMIN_SECRET": SECRET})
+        return parse_policy(ROLES, "roles.toml", {"SHOP_ADMIN_SECRET": SECRET}, KINDS)
 
     @cached_property
     def signer(self) -> Signer:

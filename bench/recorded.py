@@ -18,7 +18,7 @@ from bot.cli import main
 from bot.connectors.base import Connector, Tools
 from bot.core.errors import SystemUnavailable
 from bot.core.model import Order
-from bot.core.policy import System
+from bot.core.roles import System
 from bot.slack.people import SlackPeople
 
 _file = Path(os.environ["BENCH_RECORD"]).open("a", buffering=1)  # noqa: SIM115 - kept for the life of the process

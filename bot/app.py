@@ -13,7 +13,7 @@ from slack_sdk import WebClient
 from slack_sdk.signature import SignatureVerifier
 
 from bot.clock import Clock
-from bot.connectors import Systems
+from bot.connectors import KINDS, Systems
 from bot.connectors.base import Certifies, Tools
 from bot.core.effects import Queue
 from bot.core.model import Source
@@ -86,7 +86,7 @@ def build_base(settings: Settings, source: Source, *, only_ending: bool = False,
 
     Only `bot/in_sandbox.py` brings its own clock.
     """
-    roles = RolesFile(settings.roles_path, settings.environ, only_ending)
+    roles = RolesFile(settings.roles_path, settings.environ, KINDS, only_ending)
     db, signer, bell = Database(settings.database_url, PATIENCE), Signer(settings.secret_keys), Bell()
     clock = clock or Clock()
     world = World(db, clock, roles.current, audit.Chain(signer), signer.sign_token, bell.ring, source)
@@ -121,10 +121,11 @@ def build_tools(world: World) -> Tools:
 
 
 def ca_keys(world: World, systems: Systems, wanted: str = "") -> list[tuple[str, str]]:
-    """The ssh systems, or only `wanted`, each with its CA's public key line. Raises
+    """The systems whose hosts trust a key of ours, or the `wanted` one, each with the line of that key. Raises
     SystemUnavailable and SystemRefused."""
-    names = [each.name for each in world.policy().systems.values() if each.connector == "ssh"]
-    connectors = ((name, systems.of(name, "ssh")) for name in names if wanted in ("", name))
+    known = world.policy().systems
+    names = [each.name for each in known.values() if systems.abilities(each.connector).certifies]
+    connectors = ((name, systems.of(name, known[name].connector)) for name in names if wanted in ("", name))
     return [(name, it.public_key()) for name, it in connectors if isinstance(it, Certifies)]
 
 

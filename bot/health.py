@@ -16,7 +16,7 @@ from bot.connectors import Systems
 from bot.connectors.base import Checks
 from bot.core.audit import rfc3339
 from bot.core.errors import AccessBotError, StorageUnavailable, SystemRefused, SystemUnavailable
-from bot.core.policy import System
+from bot.core.roles import System
 
 log = logging.getLogger(__name__)
 

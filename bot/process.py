@@ -23,8 +23,8 @@ from bot.app import (
 from bot.core.effects import Queue
 from bot.core.errors import StorageUnavailable, SystemRefused
 from bot.core.model import Source
-from bot.core.policy import Policy
 from bot.core.policy_lint import warnings
+from bot.core.roles import Policy
 from bot.core.use import LOOK_EVERY
 from bot.jobs import Every, Jobs
 from bot.operations._unit import World

@@ -1,4 +1,4 @@
-"""Keeps the roles.toml in force, and reads the file again when it changes; a bad file changes nothing."""
+"""Keeps the roles.toml in force, and reads the file again when it changes. A bad file changes nothing."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from bot.connectors import installed, judge
 from bot.core.errors import ConfigError, Problem
-from bot.core.policy import Policy, decode_policy, no_policy, read_content
+from bot.core.policy import decode_policy, read_content
+from bot.core.roles import Policy, SystemKind, no_policy
 
 log = logging.getLogger(__name__)
 
@@ -41,8 +41,10 @@ class RolesFile:
     """Raises ConfigError when it can't be read at the start: without roles nothing can be decided. `only_ending`
     is for verbs that end access, which a bad file must not prevent."""
 
-    def __init__(self, path: str, environ: Mapping[str, str], only_ending: bool = False) -> None:
-        self._path, self._environ = path, environ
+    def __init__(
+        self, path: str, environ: Mapping[str, str], kinds: Mapping[str, SystemKind], only_ending: bool = False
+    ) -> None:
+        self._path, self._environ, self._kinds = path, environ, kinds
         self._judged = self._look()
         self._pending, self._times = self._judged, LOOKS
         self._good = self._judged.size
@@ -52,7 +54,7 @@ class RolesFile:
             if not only_ending:
                 raise
             log.warning("%s can't be read, but access can be ended all the same:\n%s", path, error)
-            self.policy = no_policy(path)
+            self.policy = no_policy(path, self._kinds)
 
     def current(self) -> Policy:
         return self.policy
@@ -84,7 +86,7 @@ class RolesFile:
     def _read(self, look: _Look) -> Policy:
         if look.content is None:
             raise look.error or AssertionError("a file that can't be read has an error")
-        return decode_policy(look.content, self._path, self._environ, installed(), judge)
+        return decode_policy(look.content, self._path, self._environ, self._kinds)
 
     def _look(self) -> _Look:
         try:

@@ -4,7 +4,9 @@ A builder here knows the product's values and nothing of Slack or of a database.
 
 from __future__ import annotations
 
-from bot.core.policy import Policy, parse_policy
+from bot.connectors import KINDS
+from bot.core.policy import parse_policy
+from bot.core.roles import Policy
 from tests.bot_environment import REPORTS, ROLE_SECRETS, SHOP
 
 SHOP_SECRET, REPORTS_SECRET, ENVIRON = SHOP, REPORTS, ROLE_SECRETS
@@ -64,7 +66,7 @@ def a_policy(**overrides: str) -> Policy:
     `a_policy(shop_admin='max_duration = "30m"')`, or a role of its own: `a_policy(mine='system = …')`.
     A key given again replaces the one above. `workspace` and `systems` replace those parts as a whole.
     """
-    return parse_policy(policy_text(**overrides), "roles.toml", ENVIRON)
+    return parse_policy(policy_text(**overrides), "roles.toml", ENVIRON, KINDS)
 
 
 def policy_text(workspace: str = WORKSPACE, systems: str = SYSTEMS, **roles: str) -> str:

@@ -10,6 +10,7 @@ import pytest
 import bot.connectors
 import bot.health
 from bot.app import build_systems
+from bot.connectors import KINDS
 from bot.core.errors import OutcomeUnknown, StorageUnavailable, SystemRefused, SystemUnavailable
 from bot.core.policy import parse_policy
 from bot.health import Health
@@ -88,11 +89,7 @@ def test_a_call_that_does_not_come_back_is_told_without_waiting_for_it(
     assert health.said(["db"]) == {"db": "well"}
 
 
-def test_every_system_that_can_be_asked_is_asked_at_once(
-    health: Health, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for kind, where in folder.KINDS.items():
-        monkeypatch.setitem(bot.connectors.KINDS, kind, where)  # type: ignore[arg-type]
+def test_every_system_that_can_be_asked_is_asked_at_once(health: Health, tmp_path: Path) -> None:
     kinds = {"fine": "folder", "down": "folder", "hangs": "folder", "dark": "blind"}
     tables = "".join(folder.settings(name, tmp_path / name, kind) for name, kind in kinds.items())
     tables += '[systems.wrong]\nconnector = "folder"\nfolder = "relative"\n'
@@ -100,8 +97,9 @@ def test_every_system_that_can_be_asked_is_asked_at_once(
         (tmp_path / name).mkdir()
     (tmp_path / "down" / ".down").touch()
     (tmp_path / "hangs" / ".hang").touch()
-    made = make_world(tmp_path, policy=parse_policy(WORKSPACE + tables, "roles.toml", {}, tuple(folder.KINDS)))
-    health.ask(build_systems(made.world), made.world.policy().systems, patience=0.5)
+    with folder.installed(tmp_path / "packages"):
+        made = make_world(tmp_path, policy=parse_policy(WORKSPACE + tables, "roles.toml", {}, KINDS))
+        health.ask(build_systems(made.world), made.world.policy().systems, patience=0.5)
     (tmp_path / "hangs" / ".hang").unlink()
     made.world.db.close()
     said = health.said(made.world.policy().systems)

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from bot.connectors import KINDS
 from bot.core.errors import ConfigError, Problem, StorageUnavailable
-from bot.core.policy import Policy
+from bot.core.roles import Policy
 from bot.roles_file import LOOKS, LOOKS_WHEN_SHORTER, RolesFile
 from tests.builders import ENVIRON, policy_text
 
@@ -42,7 +43,7 @@ class Saved:
 def saved(tmp_path: Path) -> Saved:
     path = tmp_path / "roles.toml"
     path.write_text(STRICT)
-    return Saved(path, RolesFile(str(path), ENVIRON))
+    return Saved(path, RolesFile(str(path), ENVIRON, KINDS))
 
 
 def in_place(path: Path, text: str) -> None:
@@ -138,4 +139,4 @@ def test_what_could_not_be_recorded_is_recorded_at_the_next_look(saved: Saved) -
 
 def test_a_start_without_a_good_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="can't be read"):
-        RolesFile(str(tmp_path / "none.toml"), ENVIRON)
+        RolesFile(str(tmp_path / "none.toml"), ENVIRON, KINDS)

@@ -13,6 +13,7 @@ import pytest
 import bot.connectors
 import bot.survey
 from bot.app import build_systems
+from bot.connectors import KINDS
 from bot.core.approval import Refused
 from bot.core.effects import Queue
 from bot.core.findings import Finding, What
@@ -82,17 +83,16 @@ class Place:
 
 
 @pytest.fixture
-def place(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
-    for kind, where in folder.KINDS.items():
-        monkeypatch.setitem(bot.connectors.KINDS, kind, where)  # type: ignore[arg-type]
+def place(database: Database, tmp_path: Path) -> Iterator[Place]:
     tables = ""
     for name, kind in (("files", "folder"), ("dark", "blind")):
         (tmp_path / name).mkdir()
         tables += folder.settings(name, tmp_path / name, kind)
-    policy = parse_policy(WORKSPACE + tables, "roles.toml", {}, tuple(folder.KINDS))
-    made = make_world(tmp_path, policy=policy, db=database)
-    made.forget_work()
-    yield Place(made, tmp_path)
+    with folder.installed(tmp_path / "packages"):
+        policy = parse_policy(WORKSPACE + tables, "roles.toml", {}, KINDS)
+        made = make_world(tmp_path, policy=policy, db=database)
+        made.forget_work()
+        yield Place(made, tmp_path)
     for each in tmp_path.glob("*/.hang"):
         each.unlink()
     for asking in [each for each in threading.enumerate() if each.name.startswith("ask-")]:

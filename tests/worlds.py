@@ -19,7 +19,7 @@ import bot.operations.request_access as asking_for
 from bot.core.asking import Ask
 from bot.core.effects import Queue
 from bot.core.model import Grant, Person, Request
-from bot.core.policy import Policy, references
+from bot.core.roles import Policy, references
 from bot.operations._unit import World, unknown_person
 from bot.operations.approve_request import Granted, approve_request
 from bot.operations.check_storage import begin_log

@@ -3,7 +3,7 @@
 import click
 
 from bot.cli.plain import counted, table
-from bot.connectors import installed, judge
+from bot.connectors import KINDS
 from bot.core.durations import format_duration
 from bot.core.policy import REPORTED, load_policy
 from bot.core.policy_lint import warnings
@@ -18,7 +18,7 @@ def check() -> None:
     of settings that look strict but are not. Warnings do not change the exit code.
     """
     settings = load_settings()
-    policy = load_policy(settings.roles_path, settings.environ, installed(), judge)
+    policy = load_policy(settings.roles_path, settings.environ, KINDS)
     roles, systems = counted(len(policy.roles), "role"), counted(len(policy.systems), "system")
     click.echo(f"{policy.file} is valid: {roles}, {systems}.")
     table(

@@ -14,7 +14,7 @@ import click
 from bot.app import Base, build_base
 from bot.cli.errors import Refusal, Wrong
 from bot.core.model import Source
-from bot.core.policy import classify
+from bot.core.policy_values import classify
 from bot.logs import configure
 from bot.operations._unit import World
 from bot.operations.check_storage import begin_log

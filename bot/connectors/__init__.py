@@ -1,42 +1,80 @@
-"""The real systems: one file for each kind, one line in this table, and the same contract tests for all.
-
-A connector is made for each system of roles.toml when it is first needed, and its library is imported only then.
+"""The connectors by kind: one file or folder and one line for each. A kind is imported when it is first needed, and the
+connector of a system is made then.
 """
 
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from functools import cache
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache, partial
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 
-from bot.connectors.base import Connector, Judges, Located, Make, Tools
+from pydantic import BaseModel, ConfigDict
+
+from bot.connectors.base import Connector, ConnectorKind, Located, Tools
 from bot.connectors.redaction import Redaction, redacting
 from bot.core.errors import NotCalled
 from bot.core.model import Order
-from bot.core.policy import System
+from bot.core.roles import NO_ABILITIES, Abilities, System
 
 log = logging.getLogger(__name__)
 
 GROUP = "access_bot.connectors"
-"""The entry points of installed packages that bring a connector: its name, and its factory."""
+"""The entry points of installed packages: the name of a connector, and its ConnectorKind."""
+
+OURS: Mapping[str, str] = {
+    "gateway": "bot.connectors.gateway",
+    "postgres": "bot.connectors.postgres_kind",
+    "ssh": "bot.connectors.ssh_kind",
+    "aws": "bot.connectors.aws_kind",
+    "webhook": "bot.connectors.webhook",
+    "command": "bot.connectors.command",
+    "github": "bot.connectors.github",
+    "okta": "bot.connectors.okta",
+    "kubernetes": "bot.connectors.kubernetes",
+}
+"""The module that exports the KIND of each connector of ours."""
+
+
+class Kinds(Mapping[str, ConnectorKind]):
+    """Every kind of connector by its name, those of installed packages too. Only those that are asked for are
+    imported."""
+
+    def __getitem__(self, name: str) -> ConnectorKind:
+        return _of_ours(name) if name in OURS else _from_package(installed()[name])
+
+    def __contains__(self, name: object) -> bool:
+        return name in OURS or name in installed()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter([*OURS, *installed()])
+
+    def __len__(self) -> int:
+        return len(OURS) + len(installed())
+
+
+KINDS = Kinds()
 
 
 class Systems:
     """Every system's connector. `find` gives a system as roles.toml has it now, None where it has not."""
 
-    def __init__(self, find: Callable[[str], System | None], tools: Tools) -> None:
-        self._find, self._tools = find, tools
+    def __init__(
+        self, find: Callable[[str], System | None], tools: Tools, kinds: Mapping[str, ConnectorKind] = KINDS
+    ) -> None:
+        self._find, self._tools, self._kinds = find, tools, kinds
         self._made: dict[str, tuple[System, Connector]] = {}
         self._lock = threading.Lock()
 
+    def abilities(self, kind: str) -> Abilities:
+        """What systems of this kind can do; nothing for an unknown kind."""
+        return self._kinds[kind].abilities if kind in self._kinds else NO_ABILITIES
+
     def ends_together(self, kind: str) -> bool:
-        """Whether many ends on systems of this kind may be one transaction, as their access is rows of ours."""
-        return kind == "gateway"
+        return self.abilities(kind).ends_together
 
     def in_our_rows(self, kind: str) -> bool:
-        """Whether access on systems of this kind is rows of ours, which nobody is let in by after its end."""
-        return kind in ("gateway", "ssh")
+        return self.abilities(kind).in_our_rows
 
     def is_changed(self, order: Order) -> bool:
         """Whether roles.toml gives something else on the system now than what was approved."""
@@ -49,8 +87,8 @@ class Systems:
         """The connector of the system called `name`, for access that was made by a connector of this kind. Raises
         SystemUnavailable when there is none: a system that is missing in roles.toml may be there again later."""
         system = self._find(name)
-        if kind == "gateway" or (kind == "ssh" and (system is None or system.connector != kind)):
-            system = System(name, kind, {})  # access there is nothing but rows of ours, whatever roles.toml says
+        if (system is None or system.connector != kind) and self.abilities(kind).in_our_rows:
+            system = System(name, kind, {})  # its access is in our database, whatever roles.toml says
         elif system is None:
             raise NotCalled(f"{name} is not in roles.toml any more, but has still access to end: put it back")
         elif system.connector != kind:
@@ -58,7 +96,7 @@ class Systems:
         with self._lock:
             known = self._made.get(name)
             if known is None or known[0] != system:
-                known = self._made[name] = (system, make(system, self._tools))
+                known = self._made[name] = (system, make(system, self._tools, self._kinds))
             return known[1]
 
 
@@ -88,62 +126,62 @@ def target_of(connector: Connector) -> str:
     return connector.target if isinstance(connector, Located) else ""
 
 
-def make(system: System, tools: Tools) -> Connector:
+def make(system: System, tools: Tools, kinds: Mapping[str, ConnectorKind] = KINDS) -> Connector:
     """A connector for this system, which repeats no secret of it. Raises SystemUnavailable with what is missing or
     wrong."""
     with Redaction(system).calling():
-        return redacting(_made(system, tools), system)
+        return redacting(_made(system, tools, kinds), system)
 
 
-def _made(system: System, tools: Tools) -> Connector:
+def _made(system: System, tools: Tools, kinds: Mapping[str, ConnectorKind]) -> Connector:
+    if system.connector not in kinds:
+        raise NotCalled(f"there is no connector {system.connector}: is its package installed?")
     try:
-        return _factory(system.connector)(system, tools)
+        return kinds[system.connector].make(system, tools)
     except ImportError as error:
-        extra = f"pip install 'access-bot[{system.connector}]'" if system.connector in KINDS else "see its package"
+        extra = f"pip install 'access-bot[{system.connector}]'" if system.connector in OURS else "see its package"
         raise NotCalled(f"{system.name} needs {error.name}, which is not installed: {extra}") from error
     except ValueError as error:
         raise NotCalled(f"{system.name} can't be used: {error}") from error
 
 
-def _factory(kind: str) -> Make:
-    if kind in KINDS:
-        module, _, name = KINDS[kind].partition(":")
-        return getattr(import_module(module), name)  # type: ignore[no-any-return]
-    if kind in installed():
-        return installed()[kind].load()  # type: ignore[no-any-return]
-    raise NotCalled(f"there is no connector {kind}: is its package installed?")
+@cache
+def _of_ours(name: str) -> ConnectorKind:
+    return import_module(OURS[name]).KIND  # type: ignore[no-any-return]
 
 
 @cache
 def installed() -> Mapping[str, EntryPoint]:
     """The connectors of installed packages by name; none of them takes the place of one of ours."""
     found = {point.name: point for point in entry_points(group=GROUP)}
-    for name in KINDS.keys() & found.keys():
+    for name in OURS.keys() & found.keys():
         log.warning("the package %s brings a connector %s, which is ours: it is not used", found[name].value, name)
-    return {name: point for name, point in found.items() if name not in KINDS}
+    return {name: point for name, point in found.items() if name not in OURS}
 
 
-def judge(kind: str, settings: Mapping[str, object]) -> Sequence[tuple[str, str]]:
-    """What the connector of a package says is wrong with its settings, as pairs of a key and a sentence. One that has
-    nothing to say, or can't, is heard by the doctor and when it is first needed."""
-    if kind not in installed():
-        return ()
+class AnyTable(BaseModel):
+    """Takes every setting."""
+
+    model_config = ConfigDict(extra="allow", defer_build=True)
+
+
+@cache
+def _from_package(point: EntryPoint) -> ConnectorKind:
+    """The kind that a package brings. One that can't be imported must not keep the rest of roles.toml from being read:
+    its settings are taken as they are, and it fails when a system of it is needed."""
     try:
-        factory = installed()[kind].load()
-        return [*factory.wrong_settings(settings)] if isinstance(factory, Judges) else ()
+        return _loaded(point)
     except Exception as error:
-        log.warning("the connector %s can't say whether its settings are right: %s", kind, type(error).__name__)
-        return ()
+        log.warning("the connector %s can't be used: %s", point.name, type(error).__name__)
+        return ConnectorKind(make=partial(_make_late, point), table=AnyTable, reads_names=True)
 
 
-KINDS: Mapping[str, str] = {
-    "gateway": "bot.connectors.gateway:Gateway",
-    "postgres": "bot.connectors.postgres:Postgres",
-    "webhook": "bot.connectors.webhook:Webhook",
-    "command": "bot.connectors.command:Command",
-    "aws": "bot.connectors.aws:make",
-    "github": "bot.connectors.github:make",
-    "okta": "bot.connectors.okta:make",
-    "kubernetes": "bot.connectors.kubernetes:Kubernetes",
-    "ssh": "bot.connectors.ssh:Ssh",
-}
+def _make_late(point: EntryPoint, system: System, tools: Tools) -> Connector:
+    return _loaded(point).make(system, tools)
+
+
+def _loaded(point: EntryPoint) -> ConnectorKind:
+    found = point.load()
+    if not isinstance(found, ConnectorKind):
+        raise ValueError(f"{point.value} of its package is not a ConnectorKind")
+    return found

@@ -18,13 +18,14 @@ from botocore.exceptions import (
     ReadTimeoutError,
 )
 
+from bot.connectors.aws_kind import wrong_settings
 from bot.connectors.base import Tools, Way, fingerprint
 from bot.connectors.redaction import redacted
 from bot.connectors.shared import Has, Shared, refuse_unknown
 from bot.core.errors import OutcomeUnknown, SystemRefused, SystemUnavailable
 from bot.core.model import Order, folded
-from bot.core.policy import System
 from bot.core.policy_settings import refuse_wrong
+from bot.core.roles import System
 
 ARN = re.compile(r"arn:aws[a-z-]*:sso:::permissionSet/ssoins-[0-9a-zA-Z]{16}/ps-[0-9a-zA-Z]{16}")
 PAUSES = (0.2, 0.5, 1, 2, 3, 3, 3)
@@ -63,7 +64,7 @@ class Assignments:
 
     def __init__(self, system: System, tools: Tools) -> None:
         settings = {name: str(value) for name, value in system.settings.items() if value is not None}
-        refuse_wrong("aws", settings)
+        refuse_wrong(wrong_settings(settings))
         self._pins, self._account = tools.pins, settings["account_id"]
         self.target = fingerprint(*(settings.get(name, "") for name in _WHICH))
         self._instance, self._store_id = settings["instance_arn"], settings["identity_store_id"]

@@ -7,24 +7,26 @@ get, and SystemRefused for what no try will.
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from bot.core.model import Certificate, Mark, Order
-from bot.core.policy import System
+from bot.core.policy_actions import broad_name
 from bot.core.reality import Found, Question, Session, Way
+from bot.core.roles import Abilities, System, SystemKind
 
 __all__ = [
+    "Abilities",
     "Certificates",
     "Certifies",
     "Checks",
     "Connector",
+    "ConnectorKind",
     "EndsTogether",
     "Extends",
     "Found",
     "Gates",
-    "Judges",
     "Lists",
     "Located",
     "Make",
@@ -212,15 +214,14 @@ def fingerprint(*settings: object) -> str:
     return hashlib.sha256(json.dumps([str(each) for each in settings]).encode()).hexdigest()[:16]
 
 
-class Make(Protocol):
-    """A connector's factory. Raises ValueError, with a sentence, for settings that can't be right."""
-
-    def __call__(self, system: System, tools: Tools) -> Connector: ...
+Make = Callable[[System, Tools], Connector]
+"""A connector's factory. It calls no system yet, and raises ValueError, with a sentence, for wrong settings."""
 
 
-@runtime_checkable
-class Judges(Protocol):
-    """A factory of a package that wants wrong settings to be refused with roles.toml, not when it is first needed."""
+@dataclass(frozen=True, kw_only=True)
+class ConnectorKind(SystemKind):
+    """What a connector's module exports: one kind of system, and how its connector is made."""
 
-    def wrong_settings(self, settings: Mapping[str, object]) -> Iterable[tuple[str, str]]:
-        """Pairs of a key and what is wrong with it, in words that repeat no value. Calls nothing."""
+    make: Make
+    """Imports a library that not everybody has installed only when it is called."""
+    broad_action: Callable[[str], str] = broad_name

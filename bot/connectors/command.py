@@ -10,15 +10,19 @@ import shutil
 import stat
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Annotated
 
-from bot.connectors.base import Tools, fingerprint
+from pydantic import Field
+
+from bot.connectors.base import ConnectorKind, Tools, fingerprint
 from bot.connectors.document import Asked, Do, Reply, document, key_of, read_reply
 from bot.connectors.process import Ran, run
 from bot.connectors.redaction import LEAST_SECRET, redacted
 from bot.core.errors import OutcomeUnknown, SystemRefused, SystemUnavailable
 from bot.core.model import Order
-from bot.core.policy import System
-from bot.core.policy_settings import refuse_wrong
+from bot.core.policy_settings import Span, SystemTable, Text, checking, refuse_wrong, timeout
+from bot.core.policy_values import quoted
+from bot.core.roles import Settings, System, Warned, Written
 
 TRY_AGAIN = 75
 """EX_TEMPFAIL of sysexits.h."""
@@ -36,7 +40,7 @@ class Command(Asked):
     """Settings: `argv`, `timeout`, and `env`, which is added to the environment."""
 
     def __init__(self, system: System, _tools: Tools) -> None:
-        refuse_wrong("command", system.settings)
+        refuse_wrong(_wrong_settings(system.settings))
         super().__init__(system, self._run)
         argv, env = system.settings["argv"], system.settings.get("env")
         self._argv = [str(word) for word in argv] if isinstance(argv, list) else []
@@ -87,3 +91,50 @@ def _said(errors: bytes, env: Mapping[str, str]) -> str:
         text = text.replace(value, f"[{name}]") if len(value) >= LEAST_SECRET else text
     line = " ".join("".join(char if char.isprintable() else " " for char in text).split())
     return f": {line if len(line) <= MOST_WORDS else '…' + line[-MOST_WORDS + 1 :]}" if line else ""
+
+
+class CommandTable(SystemTable):
+    argv: Annotated[list[Text], Field(min_length=1)]
+    timeout: Span = 30
+    env: dict[str, Text] = Field(default={})
+
+
+def _argv(argv: object, _: Settings) -> None:
+    """What can't be run, or would depend on where we were started."""
+    words = [str(word) for word in argv] if isinstance(argv, list) else []
+    if not words or ("/" in words[0] and not words[0].startswith("/")):
+        raise ValueError("the first of argv must be an absolute path, or a name that is found in PATH")
+    _without_nul(words)
+
+
+def _env(env: object, _: Settings) -> None:
+    pairs = {str(name): str(value) for name, value in env.items()} if isinstance(env, dict) else {}
+    if any(not name or "=" in name for name in pairs):
+        raise ValueError("a name in env must not be empty or hold an equals sign")
+    _without_nul([*pairs, *pairs.values()])
+
+
+def _without_nul(words: list[str]) -> None:
+    if any("\0" in word for word in words):
+        raise ValueError("argv and env must not hold a NUL character")
+
+
+def _lint(systems: Sequence[Written]) -> Iterator[Warned]:
+    """Values of the environment in arguments of the executable."""
+    for each in systems:
+        for place, word in enumerate(each.table.get("argv", ())):
+            if "${" in word.replace("$${", ""):
+                words = "shows on this machine's list of processes: if it is a secret, hand it over in env"
+                yield "secret-in-argv", (each.system.name, "argv", place), f"{quoted(word)} {words}"
+
+
+_wrong_settings = checking({"argv": _argv, "timeout": timeout, "env": _env})
+
+KIND = ConnectorKind(
+    make=Command,
+    table=CommandTable,
+    wrong_settings=_wrong_settings,
+    shown=frozenset({"argv", "timeout"}),
+    warnings=("secret-in-argv",),
+    lint=_lint,
+)

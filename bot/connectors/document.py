@@ -15,7 +15,7 @@ from bot.core.audit import rfc3339
 from bot.core.backoff import Backoff
 from bot.core.errors import AccessBotError, SystemUnavailable
 from bot.core.model import Order, Person
-from bot.core.policy import System
+from bot.core.roles import System
 
 Do = Literal["grant", "extend", "revoke", "read_back"]
 State = Literal["active", "ended", "pending"]

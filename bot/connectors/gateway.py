@@ -3,13 +3,16 @@
 It doesn't know who checks the gate, nor anything of tokens.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 
-from bot.connectors.base import Found, Tools
+from bot.connectors.base import Abilities, ConnectorKind, Found, Tools
 from bot.core.audit import rfc3339
 from bot.core.errors import SystemUnavailable
 from bot.core.model import Order
-from bot.core.policy import System
+from bot.core.policy_settings import Secret, SystemTable
+from bot.core.policy_values import quoted
+from bot.core.roles import System
 
 
 class Gateway:
@@ -40,3 +43,22 @@ class Gateway:
 
     def remove(self, found: Found) -> None:
         self._gates.close(found.grant, self._name)
+
+
+class GatewayTable(SystemTable):
+    secret: Secret
+
+
+def _wrong_scope(action: str) -> str:
+    return "" if _SCOPE.fullmatch(action) else f"{quoted(action)} is not a scope: no spaces, quotes or backslashes"
+
+
+_SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")  # RFC 6749 section 3.3: scope-token
+
+KIND = ConnectorKind(
+    make=Gateway,
+    table=GatewayTable,
+    settings_identify=False,
+    wrong_action=_wrong_scope,
+    abilities=Abilities(in_our_rows=True, ends_together=True, checks_tokens=True, reports_use=True),
+)

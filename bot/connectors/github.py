@@ -9,14 +9,15 @@ import time
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from bot.connectors.base import Tools, fingerprint
+from bot.connectors.base import ConnectorKind, Tools, fingerprint
 from bot.connectors.http import Answer
 from bot.connectors.rest import Rest
 from bot.connectors.shared import Has, Shared, refuse_unknown
 from bot.core.errors import SystemRefused, SystemUnavailable
 from bot.core.model import Order, folded
-from bot.core.policy import System
-from bot.core.policy_settings import refuse_wrong
+from bot.core.policy_settings import SystemTable, Text, api_url, checking, refuse_wrong, token
+from bot.core.policy_values import quoted
+from bot.core.roles import Settings, System
 
 API = "https://api.github.com"
 PIN = '; pin the login: [people."E-MAIL"] github = "LOGIN" in roles.toml'
@@ -33,7 +34,7 @@ class Teams:
     `thing` is a team's slug and numeric id, because a slug can be taken by another team too."""
 
     def __init__(self, system: System, tools: Tools) -> None:
-        refuse_wrong("github", system.settings)
+        refuse_wrong(_wrong_settings(system.settings))
         self._system, self._pins, self._org = system.name, tools.pins, str(system.settings["org"])
         headers = {
             "Authorization": f"Bearer {system.settings['token']}",
@@ -170,3 +171,31 @@ def _limited(answer: Answer) -> int | None:
         return answer.retry_after
     reset = answer.headers.get("x-ratelimit-reset", "")
     return int(reset) - int(time.time()) + 1 if re.fullmatch("[0-9]{1,12}", reset) else 60
+
+
+class GithubTable(SystemTable):
+    org: Text
+    token: Text
+    url: Text | None = None
+
+
+def _org(org: object, _: Settings) -> None:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9-]{0,99}", str(org)):
+        raise ValueError("org must be the organisation's name as it stands in its address")
+
+
+def _wrong_slug(action: str) -> str:
+    words = "is not a team's slug: the end of its address, small letters, digits, - and _"
+    return "" if re.fullmatch(r"[a-z0-9_-]{1,100}", action) else f"{quoted(action)} {words}"
+
+
+_wrong_settings = checking({"org": _org, "url": api_url, "token": token})
+
+KIND = ConnectorKind(
+    make=make,
+    table=GithubTable,
+    wrong_settings=_wrong_settings,
+    shown=frozenset({"org", "url"}),
+    wrong_action=_wrong_slug,
+    reads_names=True,
+)

@@ -4,17 +4,20 @@ Calls and answers are those of the published API reference, groups rbac.authoriz
 authorization.k8s.io/v1. What a binding gives it gives to the user who is called by the person's e-mail.
 """
 
+import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from bot.connectors.base import Found, Tools, Way, fingerprint
+from bot.connectors.base import ConnectorKind, Found, Tools, Way, fingerprint
 from bot.connectors.rest import PAGES, Rest
 from bot.connectors.shared import refuse_unknown
 from bot.core.errors import SystemRefused, SystemUnavailable, already_called
 from bot.core.model import Order
-from bot.core.policy import System
-from bot.core.policy_settings import refuse_wrong
+from bot.core.policy_actions import broad_in
+from bot.core.policy_settings import SystemTable, Text, api_url, checking, refuse_wrong, token
+from bot.core.policy_values import quoted
+from bot.core.roles import Role, Settings, System
 
 RBAC = "rbac.authorization.k8s.io"
 PIN = '; or name them: [people."USER-ID"] kubernetes = "NAME" in roles.toml'
@@ -28,7 +31,7 @@ class Kubernetes:
 
     def __init__(self, system: System, _tools: Tools) -> None:
         self._system, settings = system.name, system.settings
-        refuse_wrong("kubernetes", settings)
+        refuse_wrong(_wrong_settings(settings))
         self._namespace = str(settings.get("namespace") or "")
         headers = {"Authorization": f"Bearer {settings['token']}", "Accept": "application/json"}
         self.target = fingerprint(str(settings["server"]).rstrip("/"), self._namespace)
@@ -207,3 +210,54 @@ def _labels(binding: Any) -> dict[str, str]:
 def _told(binding: Any) -> str:
     who = ", ".join(str(subject.get("name")) for subject in binding.get("subjects") or [])
     return f"{binding['roleRef']['name']} for {who}"
+
+
+class KubernetesTable(SystemTable):
+    server: Text
+    token: Text
+    ca: Text
+    namespace: Text | None = None
+
+
+def _namespace(namespace: object, _: Settings) -> None:
+    if not re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", str(namespace)):  # RFC 1123 label
+        raise ValueError("namespace must be the name of one namespace")
+
+
+def _ca(ca: object, _: Settings) -> None:
+    if "-----" in str(ca):
+        raise ValueError("ca must be the path of a file with the cluster's certificate, not the certificate")
+
+
+def _wrong_role(action: str) -> str:
+    """What Kubernetes lets a Role or ClusterRole be called: anything that can stand as one part of a path."""
+    fine = action not in (".", "..") and not re.search(r"[/%\s]", action) and action.isprintable()
+    return "" if fine else f"{quoted(action)} is not the name of a Role or ClusterRole"
+
+
+def _whole_cluster(role: Role, system: System) -> Iterator[tuple[str, str]]:
+    """What is much in a namespace is everything in a cluster (ClusterRoles `admin` and `edit` read every Secret)."""
+    if not system.settings.get("namespace") and {"admin", "edit"} & set(role.actions):
+        yield "whole-cluster", f"{system.name} has no namespace: it is given, Secrets included, in the whole cluster"
+
+
+_wrong_settings = checking({"server": api_url, "ca": _ca, "namespace": _namespace, "token": token})
+
+KIND = ConnectorKind(
+    make=Kubernetes,
+    table=KubernetesTable,
+    wrong_settings=_wrong_settings,
+    shown=frozenset({"server", "ca", "namespace"}),
+    wrong_action=_wrong_role,
+    broad_action=broad_in(
+        [
+            (
+                re.compile("^(?:cluster-admin|system:masters)$"),
+                "may do everything in the cluster; bind a Role that does the job",
+            )
+        ]
+    ),
+    warnings=("whole-cluster",),
+    lint_role=_whole_cluster,
+    reads_names=True,
+)

@@ -10,13 +10,15 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from bot.connectors.base import Tools, fingerprint
+from bot.connectors.base import ConnectorKind, Tools, fingerprint
 from bot.connectors.http import Answer
 from bot.connectors.rest import Rest
 from bot.connectors.shared import Has, Shared, refuse_unknown
 from bot.core.errors import SystemRefused, SystemUnavailable
 from bot.core.model import Order, folded
-from bot.core.policy import System
+from bot.core.policy_actions import broad_in
+from bot.core.policy_settings import SystemTable, Text, api_url, checking, token
+from bot.core.roles import System
 
 _FIT = frozenset({"ACTIVE", "PASSWORD_EXPIRED", "RECOVERY", "LOCKED_OUT", "PROVISIONED", "STAGED"})
 """Okta's states of users who are, or will be, able to sign in; not SUSPENDED or DEPROVISIONED."""
@@ -118,3 +120,17 @@ def _limited(answer: Answer) -> int | None:
     except ValueError:
         now = time.time()
     return int(reset) - int(now) + 1
+
+
+class OktaTable(SystemTable):
+    url: Text
+    token: Text
+
+
+KIND = ConnectorKind(
+    make=make,
+    table=OktaTable,
+    wrong_settings=checking({"url": api_url, "token": token}),
+    shown=frozenset({"url"}),
+    broad_action=broad_in([(re.compile("^everyone$", re.IGNORECASE), "is the group of everybody")]),
+)

@@ -1,7 +1,7 @@
 """Databases of PostgreSQL 16 and newer: a login role for each grant, with exactly its actions, gone at the end.
 
 It doesn't know how the server is reached (postgres_server.py), how a role is known again (postgres_roles.py) and ended
-(postgres_end.py), nor how an action is read (core/postgres_actions.py) and given (postgres_grants.py).
+(postgres_end.py), nor how an action is read (postgres_actions.py) and given (postgres_grants.py).
 """
 
 import secrets
@@ -19,7 +19,7 @@ from bot.connectors.postgres_roles import Role, find_roles, find_sessions, join,
 from bot.connectors.postgres_server import Line, Server, do, row, told
 from bot.core.errors import SystemRefused, SystemUnavailable
 from bot.core.model import Mark, Order
-from bot.core.policy import System
+from bot.core.roles import System
 
 OLDEST = 16
 """The first version in which an account with CREATEROLE rules only the roles that it made."""

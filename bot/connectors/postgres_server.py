@@ -15,6 +15,7 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
 from bot.connectors.base import fingerprint
+from bot.connectors.postgres_kind import wrong_settings
 from bot.connectors.redaction import redacted
 from bot.core.errors import OutcomeUnknown, SystemRefused, SystemUnavailable
 from bot.core.policy_settings import refuse_wrong
@@ -119,7 +120,7 @@ def _cut(wire: socket.socket) -> None:
 
 
 def _parsed(url: str) -> dict[str, Any]:
-    refuse_wrong("postgres", {"url": url})
+    refuse_wrong(wrong_settings({"url": url}))
     try:
         params = {name: value for name, value in conninfo_to_dict(url).items() if value is not None}
     except psycopg.ProgrammingError:

@@ -15,7 +15,7 @@ from urllib.parse import quote, quote_plus, unquote, urlsplit
 
 from bot.connectors.base import Connector, Found, Question, Session
 from bot.core.errors import AccessBotError, SystemUnavailable
-from bot.core.policy import System
+from bot.core.roles import System
 
 LEAST_SECRET = 6
 """Characters of a value that is redacted; a shorter one would be found in words that mean nothing, and so be told."""

@@ -12,7 +12,7 @@ from typing import Protocol
 from bot.connectors.base import Found, Tools
 from bot.core.errors import SystemRefused, SystemUnavailable, already_called
 from bot.core.model import Mark, Order
-from bot.core.policy import System
+from bot.core.roles import System
 
 
 class Has(StrEnum):

@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from bot.connectors.base import Found, Question, Tools, Way
 from bot.connectors.ssh_ca import Authority, authority_of
 from bot.connectors.ssh_keys import Given, read_key
+from bot.connectors.ssh_kind import EXTENSIONS, HOST
 from bot.connectors.ssh_wire import Content, certificate
 from bot.core.errors import SystemRefused, SystemUnavailable
 from bot.core.model import Certificate, Order
-from bot.core.policy import System
-from bot.core.policy_actions import SSH_EXTENSIONS
-from bot.core.policy_values import HOST
+from bot.core.roles import System
 
 SKEW = 60
 """Seconds before now at which a certificate begins to be good, for hosts whose clock is behind ours."""
@@ -121,8 +120,8 @@ class Ssh:
             yield str(error)
         for role, actions in roles.items():
             for action in actions:
-                if action not in SSH_EXTENSIONS:
-                    yield f"{role}: {action} is no extension of a certificate: {', '.join(SSH_EXTENSIONS)}"
+                if action not in EXTENSIONS:
+                    yield f"{role}: {action} is no extension of a certificate: {', '.join(EXTENSIONS)}"
 
     def public_key(self) -> str:
         """The line of the CA's public key, which hosts are to trust."""

@@ -19,9 +19,9 @@ from cryptography.hazmat.primitives.serialization import (
 
 from bot.connectors.ssh_agent import Agent
 from bot.connectors.ssh_keys import TYPES, line_of, read_key
+from bot.connectors.ssh_kind import AGENT_KEY
 from bot.connectors.ssh_wire import PrivateKey, SshKey, is_signed, signature
 from bot.core.errors import SystemUnavailable
-from bot.core.policy_values import AGENT_KEY
 
 LARGEST = 64 * 1024
 OTHERS = stat.S_IRWXO | stat.S_IWGRP

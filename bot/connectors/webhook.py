@@ -7,21 +7,23 @@ import hashlib
 import hmac
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from urllib.parse import urlsplit
 
-from bot.connectors.base import Tools, fingerprint
+from bot.connectors.base import ConnectorKind, Tools, fingerprint
 from bot.connectors.document import Asked, Do, Reply, document, key_of, nobody, read_reply
 from bot.connectors.http import Answer, call
 from bot.core.errors import AccessBotError, SystemRefused, SystemUnavailable
 from bot.core.model import Order
-from bot.core.policy import System
-from bot.core.policy_settings import refuse_wrong
+from bot.core.policy_settings import Secret, Span, SystemTable, Text, checking, refuse_wrong, timeout
+from bot.core.roles import Settings, System, Warned, Written
+from bot.core.urls import checked_url, is_metadata
 
 
 class Webhook(Asked):
     """Settings: `url`, `secret`, `timeout`, and `private`, without which no private address is called."""
 
     def __init__(self, system: System, _tools: Tools) -> None:
-        refuse_wrong("webhook", system.settings)
+        refuse_wrong(_wrong_settings(system.settings))
         super().__init__(system, self._post)
         self._url, self._secret = str(system.settings["url"]), str(system.secret).encode()
         self.target = fingerprint(self._url)
@@ -67,3 +69,34 @@ def signature(secret: bytes, body: bytes, at: int) -> str:
     """The value of X-Access-Signature for a body that is sent at that time (UTC seconds)."""
     signed = hmac.new(secret, b"%d.%b" % (at, body), hashlib.sha256).hexdigest()
     return f"t={at},v1={signed}"
+
+
+class WebhookTable(SystemTable):
+    url: Text
+    secret: Secret
+    timeout: Span = 10
+    private: bool = False
+
+
+def _hook(url: object, settings: Settings) -> None:
+    checked_url(str(url), allow_private=settings.get("private") is True)
+
+
+def _lint(systems: Sequence[Written]) -> Iterator[Warned]:
+    for system in (each.system for each in systems):
+        private = system.settings.get("private") is True
+        if private and is_metadata(urlsplit(str(system.settings.get("url"))).hostname or ""):
+            words = "leads to a link-local address, where clouds hand out credentials of this machine"
+            yield "link-local", (system.name, "url"), words
+
+
+_wrong_settings = checking({"url": _hook, "timeout": timeout})
+
+KIND = ConnectorKind(
+    make=Webhook,
+    table=WebhookTable,
+    wrong_settings=_wrong_settings,
+    shown=frozenset({"url", "timeout", "private"}),
+    warnings=("link-local",),
+    lint=_lint,
+)

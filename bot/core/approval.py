@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from bot.core.durations import format_duration
 from bot.core.model import Directory, Grant, GrantState, Lease, Person, Request, Vote
-from bot.core.policy import Role, System
+from bot.core.roles import Role, System
 
 
 @dataclass(frozen=True, slots=True)

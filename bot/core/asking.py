@@ -9,7 +9,7 @@ from bot.core.approval import Refused
 from bot.core.audit import storable
 from bot.core.durations import format_duration
 from bot.core.model import Directory, Person
-from bot.core.policy import Policy, Role, ticket_matches
+from bot.core.roles import Policy, Role, ticket_matches
 
 REASON_LIMIT = 3000
 """Characters; what Slack's multi-line input takes (plain_text_input, `max_length`)."""

@@ -1,6 +1,4 @@
-"""Decides what roles.toml means: who may ask for what, who decides, for how long, on which systems.
-It does not know who is in a group, what time it is, or what anybody asked for.
-"""
+"""Reads roles.toml: fills in `${NAME}`, checks everything, and makes the policy of it."""
 
 from __future__ import annotations
 
@@ -8,9 +6,9 @@ import hashlib
 import json
 import re
 import tomllib
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -20,28 +18,13 @@ from pydantic import BaseModel
 
 from bot.core.errors import ConfigError, Problem
 from bot.core.lifecycle import longest_run
-from bot.core.model import Person, folded
-from bot.core.policy_rules import Checked, Judge, check, trusting
-from bot.core.policy_schema import Found, RoleTable
-from bot.core.policy_values import YEAR, Expanded, Kind, classify, quoted, ticket_validator
-from bot.core.toml_lines import Path as TomlPath
+from bot.core.policy_rules import Checked, check
+from bot.core.policy_schema import KeyProblem, RoleTable
+from bot.core.policy_text import redacted_text
+from bot.core.policy_types import ticket_validator
+from bot.core.policy_values import YEAR, Expanded, quoted
+from bot.core.roles import Key, Policy, Role, System, SystemKind, Workspace, no_ticket
 from bot.core.toml_lines import key_lines, line_of
-
-__all__ = [
-    "Kind",
-    "Policy",
-    "Role",
-    "System",
-    "Workspace",
-    "classify",
-    "dotted",
-    "load_policy",
-    "names_of",
-    "parse_policy",
-    "problems_at",
-    "references",
-    "ticket_matches",
-]
 
 LARGEST = 1024 * 1024  # bytes: far above any real file, far below what would hurt
 REPORTED = 50
@@ -61,112 +44,13 @@ _NOT_IN_KEYS = "${ is not read in a key"
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
-@dataclass(frozen=True, slots=True)
-class Workspace:
-    """Where the bot speaks and who leads."""
-
-    approvals_channel: str
-    security_channel: str
-    leads: tuple[str, ...]
-    timezone: str
-
-
-@dataclass(frozen=True, slots=True)
-class System:
-    """A real system; `settings` are those of its connector and never shown, because they hold passwords. `secrets` are
-    the variables of the environment that its table in roles.toml reads, by name."""
-
-    name: str
-    connector: str
-    settings: Mapping[str, object] = field(repr=False)
-    reach: str = ""
-    """A digest of the settings that decide what access is there: changes with them, not with a new password."""
-    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
-
-    @property
-    def secret(self) -> str | None:
-        """What the system proves itself with at our endpoints (gateway), else None."""
-        secret = self.settings.get("secret")
-        return secret if isinstance(secret, str) else None
-
-
-@dataclass(frozen=True, slots=True)
-class Role:
-    """One thing that people may ask for. All durations are seconds; reminders count back from the end."""
-
-    name: str
-    title: str
-    description: str
-    systems: tuple[str, ...]
-    actions: tuple[str, ...]
-    requesters: tuple[str, ...]
-    approvers: tuple[str, ...]
-    notify: tuple[str, ...]
-    approvals: int
-    channel: str
-    max_duration: int
-    default_duration: int
-    reminders: tuple[int, ...]
-    pending_timeout: int
-    max_renewals: int
-    renewal_approval: bool
-    max_total: int
-    ticket: str | None
-    risk: str
-    risk_reason: str = ""
-    duration_reason: str = ""
-    """Why a long maximum is right."""
-    reach: tuple[str, ...] = ()
-    """`System.reach` of each of its systems."""
-
-    @property
-    def fingerprint(self) -> str:
-        """Changes when what an approver looked at changes: the systems, what their settings make of it, the actions,
-        how many must agree."""
-        return _fingerprint(self.systems, self.reach, self.actions, self.approvals)
-
-
-@lru_cache(maxsize=1024)
-def _fingerprint(*seen: object) -> str:
-    return hashlib.sha256(json.dumps(seen).encode()).hexdigest()[:12]
-
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """A whole valid roles.toml; `digest` is the SHA-256 of the file's bytes in hex."""
-
-    workspace: Workspace
-    systems: Mapping[str, System]
-    roles: Mapping[str, Role]
-    people: Mapping[str, Mapping[str, str]]
-    digest: str
-    file: str
-    text: str = field(default="", repr=False)
-    """The content of the file, which may hold secrets that somebody wrote in clear."""
-
-    @property
-    def version(self) -> str:
-        """Differs where the file does, or what its systems read from the environment."""
-        reach = sorted((name, system.reach) for name, system in self.systems.items())
-        return f"{self.digest}:{_fingerprint(*reach)}"
-
-
-def no_policy(file: str) -> Policy:
-    """What is left when roles.toml can't be read: nobody may ask, decide or lead, and nothing can be given. Ending
-    access needs no more than that."""
-    nothing: Mapping[str, Any] = MappingProxyType({})
-    return Policy(Workspace("", "", (), "UTC"), nothing, nothing, nothing, "", file)
-
-
-def load_policy(
-    path: str, environ: Mapping[str, str], connectors: Collection[str] = (), judge: Judge = trusting
-) -> Policy:
-    """The policy in the file at `path`; `environ` gives the values of `${NAME}`, `connectors` are those of installed
-    packages, whose settings only they can judge: `judge` asks them.
+def load_policy(path: str, environ: Mapping[str, str], kinds: Mapping[str, SystemKind]) -> Policy:
+    """The policy in the file at `path`; `environ` gives the values of `${NAME}`, `kinds` are those of systems, by the
+    name that `connector` has in the file.
 
     Raises ConfigError with everything that is wrong: no such file, too big, not UTF-8, not TOML, or content.
     """
-    return decode_policy(read_content(path), path, environ, connectors, judge)
+    return decode_policy(read_content(path), path, environ, kinds)
 
 
 def read_content(path: str) -> bytes:
@@ -179,9 +63,7 @@ def read_content(path: str) -> bytes:
         raise _refusal(path, f"can't be read: {reason or 'not a path'}") from None
 
 
-def decode_policy(
-    content: bytes, path: str, environ: Mapping[str, str], connectors: Collection[str] = (), judge: Judge = trusting
-) -> Policy:
+def decode_policy(content: bytes, path: str, environ: Mapping[str, str], kinds: Mapping[str, SystemKind]) -> Policy:
     """`load_policy` for the content of a file that was read already."""
     try:
         text = content.decode()
@@ -189,12 +71,10 @@ def decode_policy(
         if len(content) > LARGEST:
             raise _refusal(path, _TOO_BIG) from None
         raise _refusal(path, "is not UTF-8", content.count(b"\n", 0, error.start) + 1) from None
-    return parse_policy(text, path, environ, connectors, judge)
+    return parse_policy(text, path, environ, kinds)
 
 
-def parse_policy(
-    text: str, file: str, environ: Mapping[str, str], connectors: Collection[str] = (), judge: Judge = trusting
-) -> Policy:
+def parse_policy(text: str, file: str, environ: Mapping[str, str], kinds: Mapping[str, SystemKind]) -> Policy:
     """The policy in the text of a roles.toml; `file` is what problems call it, the rest as `load_policy` has it.
 
     Raises ConfigError with everything that is wrong, in the order of the file, the first 50 in full.
@@ -205,43 +85,20 @@ def parse_policy(
     if not text.strip():
         raise _refusal(file, "is empty: it needs a [workspace] and at least one [roles.NAME]")
     whole, text = text, text.removeprefix("\ufeff")
-    found: list[Found] = []
+    found: list[KeyProblem] = []
     try:
         data = _expanded(tomllib.loads(text), environ, (), found)
     except RecursionError:
         raise _refusal(file, "is nested too deeply") from None
     except ValueError as error:
         raise _refusal(file, f"is not TOML: {error}", _line_in(str(error))) from None
-    checked = check(data, connectors, judge)
+    checked = check(data, kinds)
     unset = {path for path, _ in found}
     if found := found + [each for each in checked.found if each[0] not in unset]:
         raise ConfigError(problems_at(found, text, file))
     policy = _policy(checked, data.get("systems", {}), hashlib.sha256(content).hexdigest(), file)
-    return replace(policy, text=whole)
-
-
-def ticket_matches(role: Role, ticket: str) -> bool:
-    """Whether the whole ticket is what the role asks for; true when it asks for none, never above 100
-    characters. Takes time in proportion to both lengths, whatever the pattern is.
-    """
-    return role.ticket is None or ticket_validator(role.ticket).isinstance_python(ticket)
-
-
-def names_of(policy: Policy, person: Person) -> Mapping[str, str]:
-    """What `[people]` says this person is called on other systems, by connector; a user id goes before an e-mail."""
-    email = folded(person.email)
-    by_email = next((table for name, table in policy.people.items() if email and folded(name) == email), {})
-    return {**by_email, **policy.people.get(person.id, {})}
-
-
-def references(policy: Policy) -> frozenset[str]:
-    """Every user, group, handle and e-mail that decides, asks, leads or is pinged; `everyone` is left out,
-    because there is nothing to look up.
-    """
-    people = set(policy.workspace.leads)
-    for role in policy.roles.values():
-        people.update(role.requesters, role.approvers, role.notify)
-    return frozenset(people - {"everyone"})
+    shown = {name: kinds[system.connector].shown for name, system in policy.systems.items()}
+    return replace(policy, text=whole, redacted=partial(redacted_text, whole, shown))
 
 
 def _refusal(file: str, text: str, line: int = 0) -> ConfigError:
@@ -253,7 +110,7 @@ def _line_in(message: str) -> int:
     return int(match.group(1)) if match else 0
 
 
-def problems_at(found: list[Found], text: str, file: str) -> list[Problem]:
+def problems_at(found: list[KeyProblem], text: str, file: str) -> list[Problem]:
     """What was found at its place in the text of the file, in the order of the file, the first 50 in full."""
     lines = key_lines(text)
     every = sorted((line_of(path, lines), dotted(path), words) for path, words in found)
@@ -263,7 +120,7 @@ def problems_at(found: list[Found], text: str, file: str) -> list[Problem]:
     return problems
 
 
-def dotted(path: TomlPath) -> str:
+def dotted(path: Key) -> str:
     """`roles.orders-read.reminders[0]`, with quotes around a key that would need them in the file."""
     parts = [f"[{part}]" if isinstance(part, int) else f".{_key(part)}" for part in path]
     return "".join(parts).removeprefix(".")
@@ -273,7 +130,7 @@ def _key(part: str) -> str:
     return part if re.fullmatch("[A-Za-z0-9_-]{1,80}", part) else quoted(part)
 
 
-def _expanded(value: Any, environ: Mapping[str, str], path: TomlPath, found: list[Found]) -> Any:
+def _expanded(value: Any, environ: Mapping[str, str], path: Key, found: list[KeyProblem]) -> Any:
     """The value with every `${NAME}` in its texts replaced where that is allowed, and `$${` for a plain `${`."""
     if isinstance(value, dict):
         found += [((*path, key), _NOT_IN_KEYS) for key in value if "${" in key]
@@ -288,7 +145,7 @@ def _expanded(value: Any, environ: Mapping[str, str], path: TomlPath, found: lis
     return _filled(value, environ, path, found)
 
 
-def _filled(text: str, environ: Mapping[str, str], path: TomlPath, found: list[Found]) -> str:
+def _filled(text: str, environ: Mapping[str, str], path: Key, found: list[KeyProblem]) -> str:
     given: dict[str, str] = {}
 
     def fill(match: re.Match[str]) -> str:
@@ -403,6 +260,7 @@ def _policy(checked: Checked, tables: Mapping[str, Any], digest: str, file: str)
         people=MappingProxyType({name: MappingProxyType(table) for name, table in checked.people.items()}),
         digest=digest,
         file=file,
+        kinds=checked.kinds,
     )
 
 
@@ -443,4 +301,5 @@ def _role(name: str, table: RoleTable, approvals_channel: str, reach: Mapping[st
         risk_reason=table.risk_reason or "",
         duration_reason=table.duration_reason or "",
         reach=tuple(reach[each] for each in systems),
+        is_ticket=ticket_validator(table.ticket).isinstance_python if table.ticket is not None else no_ticket,
     )

@@ -1,58 +1,49 @@
-"""Decides what the actions of a role may be, by the kind of system that they are for. It knows no system: whether one
-has what an action names, `access-bot doctor` asks.
-"""
+"""Finds actions that are broad by their name, whatever the kind of system is."""
+
+from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 
-from bot.core import postgres_actions
-from bot.core.policy_values import SCOPE, did_you_mean, quoted
-
-
-def _scope(action: str) -> str:
-    return "" if SCOPE.fullmatch(action) else f"{quoted(action)} is not a scope: no spaces, quotes or backslashes"
+Broad = Sequence[tuple[re.Pattern[str], str]]
+"""What an action looks like, and what is said about it; the first that fits counts."""
 
 
-def _postgres(action: str) -> str:
-    wrong = postgres_actions.problem(action)
-    return wrong and f"{quoted(action)} is not the body of a GRANT: {wrong}"
+def broad_name(action: str) -> str:
+    """Why an action with this name may give more than needed, "" where nothing is known."""
+    return _first(_ANYWHERE, action) or administrators(action)
 
 
-def _permission_set(action: str) -> str:
-    """Its name or ARN, as the API reference of IAM Identity Center has them."""
-    arn = r"arn:aws[a-z-]*:sso:::permissionSet/ssoins-[0-9a-zA-Z]{16}/ps-[0-9a-zA-Z]{16}"
-    fine = re.fullmatch(rf"[\w+=,.@-]{{1,32}}|{arn}", action, re.ASCII)
-    return "" if fine else f"{quoted(action)} is not the name of a permission set, nor its ARN"
+def broad_in(known: Broad) -> Callable[[str], str]:
+    """The same for a kind of system that has broad names of its own."""
+    return lambda action: _first(known, action) or broad_name(action)
 
 
-def _slug(action: str) -> str:
-    words = "is not a team's slug: the end of its address, small letters, digits, - and _"
-    return "" if re.fullmatch(r"[a-z0-9_-]{1,100}", action) else f"{quoted(action)} {words}"
+def administrators(action: str) -> str:
+    """Why a name may be an administrator's, "" where it is not."""
+    return LIKE_ADMIN if _ADMIN.search(_CAMEL.sub("-", action)) and not _READS.search(action) else ""
 
 
-def _role_name(action: str) -> str:
-    """What Kubernetes lets a Role or ClusterRole be called: anything that can stand as one part of a path."""
-    fine = action not in (".", "..") and not re.search(r"[/%\s]", action) and action.isprintable()
-    return "" if fine else f"{quoted(action)} is not the name of a Role or ClusterRole"
+def _first(known: Broad, action: str) -> str:
+    return next((words for pattern, words in known if pattern.search(action)), "")
 
 
-SSH_EXTENSIONS = ("pty", "port-forwarding", "agent-forwarding", "X11-forwarding", "user-rc")
-"""What a certificate may permit besides running a command (OpenSSH's PROTOCOL.certkeys, "Extensions")."""
+ADMIN = r"(?<![a-z])(?:[a-z]*admin(?:s|istrators?)?|super-?users?|power-?users?|root|sudo|owners?)(?![a-z])"
+"""What names of administrators look like."""
 
+LIKE_ADMIN = "reads like an administrator's; the least that does the job is safer"
 
-def _extension(action: str) -> str:
-    if action in SSH_EXTENSIONS:
-        return ""
-    near = (type(action) is str and did_you_mean(action, SSH_EXTENSIONS)) or ": " + ", ".join(SSH_EXTENSIONS)
-    return f"{quoted(action)} is no extension of an SSH certificate{near}"
+_ADMIN = re.compile(ADMIN, re.IGNORECASE)
+_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+"""Between the words of a name like AdminAccess or DBAdmin."""
 
+_READS = re.compile(r"[:./_-](?:read|view|list|get)(?:-?only)?$", re.IGNORECASE)
+"""Actions that end so only read, also where their name has an administrator in it."""
 
-ACTIONS: Mapping[str, Callable[[str], str]] = {
-    "aws": _permission_set,
-    "gateway": _scope,
-    "github": _slug,
-    "kubernetes": _role_name,
-    "postgres": _postgres,
-    "ssh": _extension,
-}
-"""What is wrong with one action, "" when nothing is; every kind that is not here takes what it is given."""
+_ANYWHERE: Broad = (
+    (re.compile(r"\*"), "is a wildcard: it gives what comes later, too"),
+    (
+        re.compile("(?:^|[:./])(?:all|any|everything|full|full-?access)$", re.IGNORECASE),
+        "reads like everything; the least that does the job is safer",
+    ),
+)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bot.core.durations import format_duration
-from bot.core.policy import Policy
+from bot.core.roles import Policy
 
 Summary = Mapping[str, Any]
 """JSON of the parts of a roles.toml that decide who gets what; systems' settings are in it as a digest only."""

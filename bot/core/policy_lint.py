@@ -1,24 +1,23 @@
-"""Decides what `access-bot check` warns of: where a valid roles.toml looks strict and is open."""
+"""Warns where a valid roles.toml looks strict and is open, or gives more than it may need to."""
 
 from __future__ import annotations
 
-import ipaddress
 import re
-import socket
 import tomllib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
-from bot.core import breadth
-from bot.core.breadth import Seen, Table
+from bot.core.durations import UNITS, format_duration
 from bot.core.errors import Problem
-from bot.core.policy import Policy, Role, System, dotted, ticket_matches
+from bot.core.policy import dotted
 from bot.core.policy_text import secret_name
 from bot.core.policy_values import classify, quoted
-from bot.core.toml_lines import Path, key_lines, line_of
+from bot.core.roles import Key, Policy, Role, System, Warned, Written, ticket_matches
+from bot.core.toml_lines import key_lines, line_of
+
+Table = Mapping[str, Any]
 
 NOT_NEEDED = "not-needed"
 """The name of the warning that a `meant` is about nothing. It can't be meant itself."""
@@ -26,7 +25,10 @@ NOT_NEEDED = "not-needed"
 MANY_RENEWALS = 5
 """Renewals that nobody approves, up to which nothing is said."""
 
-_WORKSPACE: Path = ("workspace",)
+LONG = 3 * UNITS["d"]
+LONG_TOTAL = 2 * UNITS["w"]
+
+_WORKSPACE: Key = ("workspace",)
 _STALE = "nothing gives this warning any more: take it out, or it would hide the next one"
 
 SHOWN_ENTRIES = 3
@@ -38,7 +40,7 @@ class PolicyWarning:
     """One warning: its name, the table whose `meant` can say that it is meant, and place and reason."""
 
     name: str
-    table: Path
+    table: Key
     problem: Problem
 
     def __str__(self) -> str:
@@ -71,24 +73,46 @@ def warnings(policy: Policy) -> list[PolicyWarning]:
     return sorted(made, key=lambda each: (each.problem.line, each.problem.key, each.name, each.problem.text))
 
 
-def _tables(given: Table) -> Iterator[tuple[Path, Table]]:
+def _tables(given: Table) -> Iterator[tuple[Key, Table]]:
     yield _WORKSPACE, given["workspace"]
     for section in ("systems", "roles"):
         yield from (((section, name), table) for name, table in given.get(section, {}).items())
 
 
-def _all(policy: Policy, given: Table) -> Iterator[Seen]:
+def _all(policy: Policy, given: Table) -> Iterator[Warned]:
     for look in _FILE_LOOKS:
         yield from look(policy, given)
     for name, system in policy.systems.items():
         for look_at in _SYSTEM_LOOKS:
             yield from _below(("systems", name), look_at(system, given.get("systems", {}).get(name, {})))
     for name, role in policy.roles.items():
-        for look_into in (*breadth.ROLE_LOOKS, *_ROLE_LOOKS):
-            yield from _below(("roles", name), look_into(role, given["roles"][name], policy.systems))
+        table = given["roles"][name]
+        for look_into in _ROLE_LOOKS:
+            yield from _below(("roles", name), look_into(role, table))
+        yield from _below(("roles", name), _of_kinds(policy, role, table))
+    for kind in dict.fromkeys(system.connector for system in policy.systems.values()):
+        systems = [
+            Written(system, given["systems"][name])
+            for name, system in policy.systems.items()
+            if system.connector == kind
+        ]
+        yield from _below(("systems",), policy.kinds[kind].lint(systems))
 
 
-def _below(table: Path, seen: Iterable[Seen]) -> Iterator[Seen]:
+def _of_kinds(policy: Policy, role: Role, given: Table) -> Iterator[Warned]:
+    """What the kinds of a role's systems say of it."""
+    systems = [policy.systems[name] for name in role.systems]
+    kinds = [policy.kinds[name] for name in sorted({system.connector for system in systems})]
+    for place, action in enumerate(role.actions):
+        if words := next((words for kind in kinds if (words := kind.broad_action(action))), ""):
+            yield "broad-action", ("actions", place), f"{quoted(given['actions'][place])} {words}"
+    for place, system in enumerate(systems):
+        where: Key = ("systems", place) if "systems" in given else ("system",)
+        for name, words in policy.kinds[system.connector].lint_role(role, system):
+            yield name, where, words
+
+
+def _below(table: Key, seen: Iterable[Warned]) -> Iterator[Warned]:
     yield from ((name, (*table, *path), words) for name, path, words in seen)
 
 
@@ -102,14 +126,9 @@ def _named(entries: Iterable[str]) -> str:
 # --- the whole file
 
 
-def _hosts(policy: Policy, given: Table) -> Iterator[Seen]:
-    yield from breadth.shared_hosts(policy.systems)
-    yield from breadth.listed_secrets(given.get("systems", {}))
-
-
-def _channels(policy: Policy, given: Table) -> Iterator[Seen]:
+def _channels(policy: Policy, given: Table) -> Iterator[Warned]:
     security = policy.workspace.security_channel
-    tables: list[tuple[Path, Table]] = [(_WORKSPACE, given["workspace"])]
+    tables: list[tuple[Key, Table]] = [(_WORKSPACE, given["workspace"])]
     tables += [(("roles", name), table) for name, table in given["roles"].items()]
     for table, values in tables:
         for key in ("approvals_channel", "security_channel", "channel"):
@@ -121,7 +140,7 @@ def _channels(policy: Policy, given: Table) -> Iterator[Seen]:
                 yield "same-channel", (*table, key), f"{quoted(channel)} {words}"
 
 
-def _leads(policy: Policy, _given: Table) -> Iterator[Seen]:
+def _leads(policy: Policy, _given: Table) -> Iterator[Warned]:
     for place, lead in enumerate(policy.workspace.leads):
         roles = [role.name for role in policy.roles.values() if lead.lower() in _lowered(role.requesters)]
         if roles and classify(lead) in ("group", "handle"):
@@ -129,7 +148,7 @@ def _leads(policy: Policy, _given: Table) -> Iterator[Seen]:
             yield "leads-may-ask", ("workspace", "leads", place), f"may ask for {_named(roles)}, {words}"
 
 
-def _shared_secrets(policy: Policy, _given: Table) -> Iterator[Seen]:
+def _shared_secrets(policy: Policy, _given: Table) -> Iterator[Warned]:
     first: dict[str, str] = {}
     for name, system in policy.systems.items():
         if system.secret and (other := first.setdefault(system.secret, name)) != name:
@@ -137,8 +156,8 @@ def _shared_secrets(policy: Policy, _given: Table) -> Iterator[Seen]:
             yield "shared-secret", ("systems", name, "secret"), words
 
 
-def _references(policy: Policy, given: Table) -> Iterator[Seen]:
-    lists: list[tuple[Path, object]] = [(("workspace", "leads"), policy.workspace.leads)]
+def _references(policy: Policy, given: Table) -> Iterator[Warned]:
+    lists: list[tuple[Key, object]] = [(("workspace", "leads"), policy.workspace.leads)]
     for name, table in given["roles"].items():
         lists += [(("roles", name, key), table.get(key, ())) for key in ("requesters", "approvers", "notify")]
     lists += [(("people", name), (name,)) for name in policy.people]
@@ -148,9 +167,9 @@ def _references(policy: Policy, given: Table) -> Iterator[Seen]:
             yield "handle-or-email", path, f"{_named(found)} {words}"
 
 
-def _weaker_roles(policy: Policy, _given: Table) -> Iterator[Seen]:
+def _weaker_roles(policy: Policy, _given: Table) -> Iterator[Warned]:
     """Roles that give what another one gives, and ask less for it."""
-    places = {name: _place(system) for name, system in policy.systems.items()}
+    places = {name: _place(policy, system) for name, system in policy.systems.items()}
     giving: dict[tuple[str, str], list[Role]] = defaultdict(list)
     for role in policy.roles.values():
         actions = {" ".join(action.split()).lower() for action in role.actions} or {""}
@@ -185,16 +204,16 @@ def _weaker(roles: list[Role]) -> Iterator[tuple[str, str, str]]:
             yield role.name, "approvers", f"is decided by fewer in roles.{fewest.name} than here"
 
 
-def _place(system: System) -> str:
-    """The same for two tables that lead to the same system. A gateway says only here which one it is."""
-    named = not system.reach or system.connector == "gateway"
-    return system.name if named else f"{system.connector} {system.reach}"
+def _place(policy: Policy, system: System) -> str:
+    """The same for two tables that lead to the same system."""
+    identified = system.reach and policy.kinds[system.connector].settings_identify
+    return f"{system.connector} {system.reach}" if identified else system.name
 
 
 # --- one system
 
 
-def _weak_secret(system: System, _given: Table) -> Iterator[Seen]:
+def _weak_secret(system: System, _given: Table) -> Iterator[Warned]:
     if system.secret and (why := _why_weak(system.secret, system.name)):
         words = f"{why}: it can be guessed; access-bot keys new prints a good one"
         yield "weak-secret", ("secret",), words
@@ -210,7 +229,7 @@ def _why_weak(secret: str, system: str) -> str:
     return ""
 
 
-def _secret_in_file(_system: System, given: Table) -> Iterator[Seen]:
+def _secret_in_file(_system: System, given: Table) -> Iterator[Warned]:
     for path, value in _texts(given, ()):
         literal = "${" not in value.replace("$${", "")
         if path[0] in ("secret", "token") or (path[0] == "env" and secret_name(str(path[-1]))):
@@ -222,38 +241,10 @@ def _secret_in_file(_system: System, given: Table) -> Iterator[Seen]:
             yield "secret-in-file", path, words
 
 
-def _any_address(system: System, given: Table) -> Iterator[Seen]:
-    for each in str(system.settings.get("source_address") or "").split(","):
-        if each and (network := ipaddress.ip_network(each)).prefixlen < _LEAST_PREFIX[network.version]:
-            words = f"{quoted(given['source_address'])} lets in a large part of the internet"
-            yield "any-address", ("source_address",), words
-
-
-def _link_local(system: System, _given: Table) -> Iterator[Seen]:
-    private = system.settings.get("private") is True
-    if private and _is_metadata(urlsplit(str(system.settings.get("url"))).hostname or ""):
-        words = "leads to a link-local address, where clouds hand out credentials of this machine"
-        yield "link-local", ("url",), words
-
-
-def _is_metadata(host: str) -> bool:
-    if host.rstrip(".") in _METADATA:
-        return True
-    try:
-        address = ipaddress.ip_address(host.partition("%")[0])
-    except ValueError:
-        try:
-            address = ipaddress.ip_address(socket.inet_aton(host))  # 169.254 as one number
-        except OSError:
-            return False
-    mapped = getattr(address, "ipv4_mapped", None)
-    return (mapped or address).is_link_local or str(address) in _METADATA
-
-
 # --- one role
 
 
-def _approvers(role: Role, _given: Table, _systems: Systems) -> Iterator[Seen]:
+def _approvers(role: Role, _given: Table) -> Iterator[Warned]:
     if _lowered(role.approvers) == _lowered(role.requesters):
         words = "are exactly those who may ask: they approve each other"
         yield "approvers-are-requesters", ("approvers",), words
@@ -264,14 +255,14 @@ def _approvers(role: Role, _given: Table, _systems: Systems) -> Iterator[Seen]:
         seen.add(approver.lower())
 
 
-def _everyone(role: Role, _given: Table, _systems: Systems) -> Iterator[Seen]:
+def _everyone(role: Role, _given: Table) -> Iterator[Warned]:
     others = [each for each in role.requesters if each != "everyone"]
     if 0 < len(others) < len(role.requesters):
         words = "changes nothing beside everyone: name only those who may ask"
         yield "everyone-and-others", ("requesters",), f"{_named(others)} {words}"
 
 
-def _ticket(role: Role, _given: Table, _systems: Systems) -> Iterator[Seen]:
+def _ticket(role: Role, _given: Table) -> Iterator[Warned]:
     if role.ticket is None:
         return
     if junk := [each for each in _JUNK if ticket_matches(role, each)]:
@@ -280,16 +271,47 @@ def _ticket(role: Role, _given: Table, _systems: Systems) -> Iterator[Seen]:
         yield "weak-ticket", ("ticket",), "is the same text for every request, so it proves nothing"
 
 
-def _risk_reason(role: Role, _given: Table, _systems: Systems) -> Iterator[Seen]:
+def _risk_reason(role: Role, _given: Table) -> Iterator[Warned]:
     if role.risk_reason and len(role.risk_reason.split()) == 1:
         words = "is one word: say why one approver is enough for a high risk"
         yield "one-word-reason", ("risk_reason",), f"{quoted(role.risk_reason)} {words}"
 
 
-def _renewals(role: Role, _given: Table, _systems: Systems) -> Iterator[Seen]:
+def _renewals(role: Role, _given: Table) -> Iterator[Warned]:
     if role.max_renewals > MANY_RENEWALS and not role.renewal_approval:
         words = "renewals without anybody's approval: allow fewer, or set renewal_approval = true"
         yield "many-renewals", ("max_renewals",), f"{role.max_renewals} {words}"
+
+
+def _lengths(role: Role, _given: Table) -> Iterator[Warned]:
+    if role.duration_reason:
+        return
+    if role.max_duration > LONG:
+        words = "in one go is long; the end is what protects"
+        yield "long-access", ("max_duration",), f"{format_duration(role.max_duration)} {words}"
+    if role.max_total > LONG_TOTAL:
+        words = "with renewals is nearly permanent access"
+        yield "long-access", ("max_total",), f"{format_duration(role.max_total)} {words}"
+    elif role.max_total > max(LONG, role.max_duration) and role.max_renewals and not role.renewal_approval:
+        words = "with renewals that nobody approves is long: shorten it, or set renewal_approval = true"
+        yield "long-access", ("max_total",), f"{format_duration(role.max_total)} {words}"
+
+
+def _unasked(role: Role, given: Table) -> Iterator[Warned]:
+    """Rules under which nobody has to agree."""
+    for place, rule in enumerate(given.get("auto_approve", [])):
+        if "everyone" in role.requesters and not rule.get("members"):
+            yield (
+                "nobody-approves",
+                ("auto_approve", place),
+                "everybody may ask and nobody has to approve: name members",
+            )
+        if role.risk == "high":
+            yield (
+                "nobody-approves",
+                ("auto_approve", place),
+                "the risk is high, and under this rule nobody looks at a request",
+            )
 
 
 # --- helpers and tables
@@ -303,7 +325,7 @@ def _strings(value: object) -> list[str]:
     return [each for each in value if isinstance(each, str)] if isinstance(value, list | tuple) else []
 
 
-def _texts(value: Any, path: Path) -> Iterator[tuple[Path, str]]:
+def _texts(value: Any, path: Key) -> Iterator[tuple[Key, str]]:
     if isinstance(value, str):
         yield path, value
     elif isinstance(value, Mapping):
@@ -314,34 +336,28 @@ def _texts(value: Any, path: Path) -> Iterator[tuple[Path, str]]:
             yield from _texts(each, (*path, place))
 
 
-Systems = Mapping[str, System]
-
 _EVERYBODYS = frozenset({"#general", "#random"})
 _JUNK = ("x", "-", "1", "none", "n/a", "a-b", "no ticket", "TEST", "?")
 _USUAL = re.compile(r"password|passwd|secret|change-?me|example|default|letmein|qwerty|12345|abcdef", re.IGNORECASE)
 _LOGIN = re.compile(r"://[^/\s:@]*:([^\s@]+)@")
-_LEAST_PREFIX = {4: 8, 6: 16}
-_METADATA = frozenset({"metadata.google.internal", "instance-data", "fd00:ec2::254", "100.100.100.200"})
-"""Where clouds answer for the machine's own credentials, besides 169.254.169.254."""
 
-_FILE_LOOKS: tuple[Callable[[Policy, Table], Iterator[Seen]], ...] = (
-    _hosts,
+_FILE_LOOKS: tuple[Callable[[Policy, Table], Iterator[Warned]], ...] = (
     _channels,
     _leads,
     _shared_secrets,
     _references,
     _weaker_roles,
 )
-_SYSTEM_LOOKS: tuple[Callable[[System, Table], Iterator[Seen]], ...] = (
+_SYSTEM_LOOKS: tuple[Callable[[System, Table], Iterator[Warned]], ...] = (
     _weak_secret,
     _secret_in_file,
-    _any_address,
-    _link_local,
 )
-_ROLE_LOOKS: tuple[Callable[[Role, Table, Systems], Iterator[Seen]], ...] = (
+_ROLE_LOOKS: tuple[Callable[[Role, Table], Iterator[Warned]], ...] = (
     _approvers,
     _everyone,
     _ticket,
     _risk_reason,
     _renewals,
+    _lengths,
+    _unasked,
 )

@@ -1,10 +1,8 @@
-"""Decides whether a whole roles.toml holds together: every table valid, and all of them fitting each other.
-It does not know the file, its lines, or what any of it will be used for.
-"""
+"""Checks a whole roles.toml: that every table is valid, and that all of them fit each other."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,11 +10,9 @@ from pydantic import BaseModel
 
 from bot.core import policy_schema as schema
 from bot.core.durations import format_duration
-from bot.core.policy_actions import ACTIONS
-from bot.core.policy_schema import Found
-from bot.core.policy_settings import wrong_settings
+from bot.core.policy_schema import KeyProblem
 from bot.core.policy_values import NAME, classify, did_you_mean, quoted, seconds
-from bot.core.toml_lines import Path
+from bot.core.roles import Key, SystemKind
 
 Table = dict[str, Any]
 
@@ -30,40 +26,34 @@ NOT_YET = frozenset(
 )
 
 _TOP = ("workspace", "systems", "roles", "bundles", "people")
-_WITHOUT_ACTIONS = frozenset({"ssh"})  # its actions are extensions of the certificate: none is the least
 _DEFAULT_LONGEST = schema.RoleTable.model_fields["max_duration"].default
 _IF_NOT_GIVEN = format_duration(_DEFAULT_LONGEST)
-
-
-Judge = Callable[[str, Mapping[str, Any]], Iterable[tuple[str, str]]]
-
-
-def trusting(_connector: str, _settings: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
-    """A judge who finds nothing wrong."""
-    return ()
 
 
 @dataclass(slots=True)
 class Checked:
     """The valid tables of a file by name, and what is wrong with the others."""
 
+    kinds: Mapping[str, SystemKind]
     workspace: schema.WorkspaceTable | None = None
     systems: dict[str, tuple[str, BaseModel]] = field(default_factory=dict, repr=False)
     roles: dict[str, schema.RoleTable] = field(default_factory=dict)
     people: dict[str, dict[str, str]] = field(default_factory=dict)
-    found: list[Found] = field(default_factory=list)
-    connectors: Mapping[str, type[BaseModel]] = field(default_factory=lambda: schema.CONNECTORS)
-    judge: Judge = trusting
+    found: list[KeyProblem] = field(default_factory=list)
+
+    def warnings(self) -> Iterator[str]:
+        """The names of the warnings that the kinds of systems have."""
+        for kind in self.kinds.values():
+            yield from kind.warnings
 
 
-def check(data: Table, more: Collection[str] = (), judge: Judge = trusting) -> Checked:
-    """Everything valid and everything wrong in the (expanded) content of a roles.toml; `more` are connectors of
-    installed packages, and `judge` says what is wrong with their settings."""
-    checked = Checked(connectors=schema.CONNECTORS | dict.fromkeys(more, schema.ForeignTable), judge=judge)
+def check(data: Table, kinds: Mapping[str, SystemKind]) -> Checked:
+    """Everything valid and everything wrong in the (expanded) content of a roles.toml."""
+    checked = Checked(kinds)
     checked.found += _top_problems(data)
     workspace = data.get("workspace")
     if workspace is not None:
-        checked.workspace, found = schema.validate(schema.WorkspaceTable, workspace, ("workspace",))
+        checked.workspace, found = schema.validate(schema.WorkspaceTable, workspace, ("workspace",), checked.warnings)
         checked.found += found
     for section, check_table in _SECTIONS.items():
         for name, table in _tables(data, section).items():
@@ -76,7 +66,7 @@ def _tables(data: Table, section: str) -> Table:
     return tables if isinstance(tables, dict) else {}
 
 
-def _top_problems(data: Table) -> Iterator[Found]:
+def _top_problems(data: Table) -> Iterator[KeyProblem]:
     for key in data:
         if key not in _TOP:
             yield (key,), "unknown key" + did_you_mean(key, _TOP)
@@ -91,62 +81,63 @@ def _top_problems(data: Table) -> Iterator[Found]:
         yield from _not_yet("bundles", ("bundles",))
 
 
-def _not_yet(feature: str, path: Path) -> Iterator[Found]:
+def _not_yet(feature: str, path: Key) -> Iterator[KeyProblem]:
     if feature in NOT_YET:
         yield path, f"not yet supported: {feature}"
 
 
-def _name_problems(section: str, name: str) -> Iterator[Found]:
+def _name_problems(section: str, name: str) -> Iterator[KeyProblem]:
     if not NAME.fullmatch(name):
         yield (section, name), f"{quoted(name)} is not a name: small letters, digits and hyphens, at most 63"
 
 
-def _system(checked: Checked, _data: Table, name: str, table: object) -> Iterator[Found]:
+def _system(checked: Checked, _data: Table, name: str, table: object) -> Iterator[KeyProblem]:
     yield from _name_problems("systems", name)
     path = ("systems", name)
     settings = dict(table) if isinstance(table, dict) else {}
     connector = settings.pop("connector", None)
     meant = {"meant": settings.pop("meant")} if "meant" in settings else {}
-    yield from schema.validate(schema.MeantTable, meant, path)[1]
+    yield from schema.validate(schema.MeantTable, meant, path, checked.warnings)[1]
     if not isinstance(table, dict):
         yield path, "must be a table"
     elif connector is None:
-        yield (*path, "connector"), f"is required: one of {', '.join(checked.connectors)}"
-    elif not isinstance(connector, str) or connector not in checked.connectors:
+        yield (*path, "connector"), f"is required: one of {', '.join(checked.kinds)}"
+    elif not isinstance(connector, str) or connector not in checked.kinds:
         text = quoted(connector) if isinstance(connector, str) else "this"
-        near = did_you_mean(str(connector), checked.connectors) if type(connector) is str else ""
+        near = did_you_mean(str(connector), checked.kinds) if type(connector) is str else ""
         yield (*path, "connector"), f"{text} is not a connector{near}"
     else:
-        model, found = schema.validate(checked.connectors[connector], settings, path)
+        kind = checked.kinds[connector]
+        model, found = schema.validate(kind.table, settings, path)
         yield from found
-        yield from _not_yet(f"connector {connector}", (*path, "connector"))
         if model is not None:
             checked.systems[name] = (str(connector), model)
-            for judge in (wrong_settings, checked.judge):
-                yield from (((*path, key), words) for key, words in judge(str(connector), model.model_dump()))
+            yield from (((*path, key), words) for key, words in kind.wrong_settings(model.model_dump()))
 
 
-def _role(checked: Checked, data: Table, name: str, table: object) -> Iterator[Found]:
+def _role(checked: Checked, data: Table, name: str, table: object) -> Iterator[KeyProblem]:
     yield from _name_problems("roles", name)
     path = ("roles", name)
-    role, found = schema.validate(schema.RoleTable, table, path)
+    role, found = schema.validate(schema.RoleTable, table, path, checked.warnings)
     yield from found
     if role is not None:
         checked.roles[name] = role
     if isinstance(table, dict):
-        for check_role in (_system_problems, _action_problems, _span_problems, _rule_problems, _risk_problems):
-            yield from (((*path, *where), text) for where, text in check_role(table, _tables(data, "systems")))
+        systems = _tables(data, "systems")
+        for check_role in (_system_problems, _span_problems, _rule_problems, _risk_problems):
+            yield from (((*path, *where), text) for where, text in check_role(table, systems))
+        yield from (((*path, *where), text) for where, text in _action_problems(table, systems, checked.kinds))
 
 
-def _systems_of(role: Table) -> list[tuple[Path, str]]:
+def _systems_of(role: Table) -> list[tuple[Key, str]]:
     """Where and which: the systems that a role names, as far as they are texts."""
     many = role.get("systems")
     named = [(("systems", place), each) for place, each in enumerate(many if isinstance(many, list) else [])]
-    every: list[tuple[Path, object]] = [(("system",), role.get("system")), *named]
+    every: list[tuple[Key, object]] = [(("system",), role.get("system")), *named]
     return [(where, each) for where, each in every if isinstance(each, str)]
 
 
-def _system_problems(role: Table, systems: Table) -> Iterator[Found]:
+def _system_problems(role: Table, systems: Table) -> Iterator[KeyProblem]:
     if ("system" in role) == ("systems" in role):
         yield ("systems",) if "systems" in role else ("system",), "give exactly one of system and systems"
     seen = set()
@@ -160,20 +151,22 @@ def _system_problems(role: Table, systems: Table) -> Iterator[Found]:
         seen.add(name)
 
 
-def _action_problems(role: Table, systems: Table) -> Iterator[Found]:
+def _action_problems(role: Table, systems: Table, kinds: Mapping[str, SystemKind]) -> Iterator[KeyProblem]:
     actions = role.get("actions", [])
     used = [systems[name] for _, name in _systems_of(role) if name in systems]
     connectors = {str(system.get("connector")) for system in used if isinstance(system, dict)}
-    if actions == [] and not (connectors and connectors <= _WITHOUT_ACTIONS):
+    known = {name: kinds[name] for name in sorted(connectors) if name in kinds}
+    may_be_none = bool(connectors) and all(name in known and not known[name].needs_actions for name in connectors)
+    if actions == [] and not may_be_none:
         yield ("actions",), "is required and must not be empty: the least that does the job"
-    wrong = list(_unfit(actions, [ACTIONS[kind] for kind in sorted(connectors) if kind in ACTIONS]))
+    wrong = list(_unfit(actions, [kind.wrong_action for kind in known.values()]))
     yield from wrong
     if wrong and len(connectors) > 1:
-        kinds = " and ".join(sorted(connectors))
-        yield ("actions",), f"are for every system of the role, and these are {kinds}: make a role for each"
+        named = " and ".join(sorted(connectors))
+        yield ("actions",), f"are for every system of the role, and these are {named}: make a role for each"
 
 
-def _unfit(actions: object, checks: Sequence[Callable[[str], str]]) -> Iterator[Found]:
+def _unfit(actions: object, checks: Sequence[Callable[[str], str]]) -> Iterator[KeyProblem]:
     for place, action in enumerate(actions if isinstance(actions, list) else []):
         wrong = [check(action) for check in checks if isinstance(action, str) and action]
         yield from ((("actions", place), words) for words in wrong if words)
@@ -189,7 +182,7 @@ def _seconds(role: Table, key: str, default: int | None = None) -> int | None:
         return None
 
 
-def _span_problems(role: Table, _systems: Table) -> Iterator[Found]:
+def _span_problems(role: Table, _systems: Table) -> Iterator[KeyProblem]:
     longest = _seconds(role, "max_duration", _DEFAULT_LONGEST)
     if longest is None:
         return
@@ -205,7 +198,7 @@ def _span_problems(role: Table, _systems: Table) -> Iterator[Found]:
             yield ("reminders", place), f"must be shorter than {limit}, or it would come before the start"
 
 
-def _rule_problems(role: Table, _systems: Table) -> Iterator[Found]:
+def _rule_problems(role: Table, _systems: Table) -> Iterator[KeyProblem]:
     for feature in ("auto_approve", "emergency"):
         if feature in role:
             yield from _not_yet(feature, (feature,))
@@ -215,13 +208,13 @@ def _rule_problems(role: Table, _systems: Table) -> Iterator[Found]:
             yield ("auto_approve", place), f"has no condition: give at least one of {_CONDITIONS}"
 
 
-def _risk_problems(role: Table, _systems: Table) -> Iterator[Found]:
+def _risk_problems(role: Table, _systems: Table) -> Iterator[KeyProblem]:
     approvals = role.get("approvals", 1)
     if role.get("risk") == "high" and type(approvals) is int and approvals < 2 and "risk_reason" not in role:
         yield ("risk",), "high needs approvals = 2 or more, or a risk_reason that says why one approver is enough"
 
 
-def _bundle(_checked: Checked, data: Table, name: str, table: object) -> Iterator[Found]:
+def _bundle(_checked: Checked, data: Table, name: str, table: object) -> Iterator[KeyProblem]:
     yield from _name_problems("bundles", name)
     path = ("bundles", name)
     yield from schema.validate(schema.BundleTable, table, path)[1]
@@ -234,7 +227,7 @@ def _bundle(_checked: Checked, data: Table, name: str, table: object) -> Iterato
                 yield (*path, "stages", place, "roles", position), f"there is no role {quoted(role)}{near}"
 
 
-def _person(checked: Checked, _data: Table, name: str, table: object) -> Iterator[Found]:
+def _person(checked: Checked, _data: Table, name: str, table: object) -> Iterator[KeyProblem]:
     path = ("people", name)
     if classify(name) not in ("user", "email"):
         yield path, f"{quoted(name)} is not a person: write an e-mail or a user id (U…, W…)"
@@ -247,14 +240,15 @@ def _person(checked: Checked, _data: Table, name: str, table: object) -> Iterato
         yield from _shared_accounts(checked, name)
 
 
-def _unread_names(checked: Checked, path: tuple[str, str], table: Table) -> Iterator[Found]:
+def _unread_names(checked: Checked, path: tuple[str, str], table: Table) -> Iterator[KeyProblem]:
     """A name that no connector reads would be a pin that pins nothing."""
-    read = schema.READ_NAMES | (set(checked.connectors) - set(schema.CONNECTORS))
-    for key in table.keys() - read:
-        yield (*path, key), f"no connector reads this name: {', '.join(sorted(read))} do{did_you_mean(key, read)}"
+    unread = [key for key in table if not (key in checked.kinds and checked.kinds[key].reads_names)]
+    read = sorted(name for name, kind in checked.kinds.items() if kind.reads_names) if unread else []
+    for key in unread:
+        yield (*path, key), f"no connector reads this name: {', '.join(read)} do{did_you_mean(key, read)}"
 
 
-def _shared_accounts(checked: Checked, name: str) -> Iterator[Found]:
+def _shared_accounts(checked: Checked, name: str) -> Iterator[KeyProblem]:
     """An account is one person's: the end of what one gets there would take it from the other."""
     for connector, account in checked.people[name].items():
         others = [names.get(connector, "") for other, names in checked.people.items() if other != name]
@@ -263,7 +257,7 @@ def _shared_accounts(checked: Checked, name: str) -> Iterator[Found]:
 
 
 _CONDITIONS = ", ".join(sorted(schema.CONDITIONS))
-_SECTIONS: Mapping[str, Callable[[Checked, Table, str, object], Iterator[Found]]] = {
+_SECTIONS: Mapping[str, Callable[[Checked, Table, str, object], Iterator[KeyProblem]]] = {
     "systems": _system,
     "roles": _role,
     "bundles": _bundle,

@@ -1,46 +1,38 @@
-"""Decides what roles.toml may say: which tables and keys there are, which of them must be there.
-It does not know whether two values fit each other (policy_rules.py) nor what they mean (policy.py).
-"""
+"""The tables and keys that roles.toml may have, but for the settings of systems: each connector brings its own."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from bot.core.durations import UNITS
-from bot.core.policy_values import (
-    Account,
+from bot.core.policy_types import (
     Action,
-    CaKey,
     Channel,
-    Command,
     Decider,
     Deciders,
     Description,
     Explanation,
-    Host,
     Hours,
     Line,
     Meant,
     Name,
-    Networks,
     Offset,
     Person,
-    Principal,
     Quota,
-    Secret,
     Span,
-    Text,
     Ticket,
     Zone,
-    did_you_mean,
 )
-from bot.core.toml_lines import Path
+from bot.core.policy_values import did_you_mean
+from bot.core.roles import Key
 
-Found = tuple[Path, str]
+KeyProblem = tuple[Key, str]
+"""A key and what is wrong with it."""
+
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -117,93 +109,6 @@ class BundleTable(_Table):
     stages: Annotated[list[StageTable], Field(min_length=1)]
 
 
-class SystemTable(_Table):
-    """Any system may have a secret, with which it proves itself at our endpoints."""
-
-    secret: Secret | None = None
-
-
-class GatewayTable(SystemTable):
-    secret: Secret
-
-
-class PostgresTable(SystemTable):
-    url: Text
-    address: Text | None = None
-
-
-class SshTable(SystemTable):
-    ca_key: CaKey
-    principals: Annotated[list[Principal], Field(min_length=1, max_length=256)]
-    source_address: Networks | None = None
-    force_command: Command | None = None
-    address: Host | None = None
-
-
-class AwsTable(SystemTable):
-    region: Text
-    instance_arn: Text
-    identity_store_id: Text
-    account_id: Account
-    endpoint_url: Text | None = None
-
-
-class WebhookTable(SystemTable):
-    url: Text
-    secret: Secret
-    timeout: Span = 10
-    private: bool = False
-
-
-class CommandTable(SystemTable):
-    argv: Annotated[list[Text], Field(min_length=1)]
-    timeout: Span = 30
-    env: dict[str, Text] = {}
-
-
-class GithubTable(SystemTable):
-    org: Text
-    token: Text
-    url: Text | None = None
-
-
-class OktaTable(SystemTable):
-    url: Text
-    token: Text
-
-
-class KubernetesTable(SystemTable):
-    server: Text
-    token: Text
-    ca: Text
-    namespace: Text | None = None
-
-
-class ForeignTable(BaseModel):
-    """The settings of a connector that a package brings."""
-
-    model_config = ConfigDict(extra="allow", defer_build=True)
-
-
-CONNECTORS: dict[str, type[BaseModel]] = {
-    "gateway": GatewayTable,
-    "postgres": PostgresTable,
-    "ssh": SshTable,
-    "aws": AwsTable,
-    "webhook": WebhookTable,
-    "command": CommandTable,
-    "github": GithubTable,
-    "okta": OktaTable,
-    "kubernetes": KubernetesTable,
-}
-
-
-READ_NAMES = frozenset({"github", "kubernetes"})
-"""The connectors of ours that read what a person is called there. The others know people by what their systems show:
-`gateway` and `webhook` and `command` hand on what Slack says, `aws` and `okta` find the e-mail and keep the account,
-`postgres` makes a role of its own, `ssh` a certificate."""
-
-
 class PeopleTable(BaseModel):
     """Names of one person elsewhere, by connector: `github = "ana-dev"`."""
 
@@ -233,10 +138,13 @@ _WORDS: Mapping[str, str] = {
 }
 
 
-def validate(model: type[Model], value: object, path: Path) -> tuple[Model | None, list[Found]]:
-    """The table at `path` as a checked model, or None and everything that is wrong with it."""
+def validate(
+    model: type[Model], value: object, path: Key, warnings: Callable[[], Iterable[str]] = tuple
+) -> tuple[Model | None, list[KeyProblem]]:
+    """The table at `path` as a checked model, or None and everything that is wrong with it. `warnings` gives the names
+    that `meant` may have beside those of any roles.toml."""
     try:
-        return model.model_validate(value), []
+        return model.model_validate(value, context=warnings), []
     except ValidationError as error:
         found = error.errors(include_url=False, include_input=False)
         return None, [((*path, *each["loc"]), _words(each, model)) for each in found]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 
 from bot.core.toml_lines import Path, comments, scalars
 
@@ -13,33 +13,9 @@ REDACTED = "[redacted]"
 SECTIONS = frozenset({"systems", "oncall", "tickets", "stream"})
 """The tables that may hold secrets. Everything else of the file may be shown in Slack anyway."""
 
-SHOWN = frozenset(
-    {
-        "account_id",
-        "address",
-        "argv",
-        "ca",
-        "ca_key",
-        "connector",
-        "endpoint_url",
-        "force_command",
-        "group",
-        "identity_store_id",
-        "instance_arn",
-        "kind",
-        "namespace",
-        "org",
-        "principals",
-        "private",
-        "region",
-        "server",
-        "source_address",
-        "timeout",
-        "url",
-    }
-)
-"""Keys of those tables whose values are kept, except for the secrets inside them. The values of all
-other keys are redacted: `secret`, `token`, `env`, and what installed connectors bring."""
+SHOWN = frozenset({"connector", "group", "kind", "url"})
+"""Keys of those tables whose values are kept, except for the secrets inside them; of a system also those that its kind
+names. The values of all other keys are redacted."""
 
 LEAST_REPEATED = 6
 """Characters of a redacted value that is looked for in the rest of the file, such as in a comment."""
@@ -48,14 +24,15 @@ LEAST_UNNAMED = 16
 """The same for a value whose key does not say that it is a secret, such as "production" in `env`."""
 
 
-def redacted_text(text: str) -> tuple[str, int]:
-    """A valid roles.toml without its literal secrets, and how many were taken out. `${NAME}` stays."""
+def redacted_text(text: str, shown: Mapping[str, Collection[str]]) -> tuple[str, int]:
+    """A valid roles.toml without its literal secrets, and how many were taken out. `${NAME}` stays. `shown` has the
+    keys of each system that may be kept, by the system's name."""
     if text.startswith("\ufeff"):
-        kept, count = redacted_text(text[1:])
+        kept, count = redacted_text(text[1:], shown)
         return "\ufeff" + kept, count
     hide = _Hide()
     parts, done = [], 0
-    for start, end, new in sorted([*_values(text, hide), *_comments(text, hide)]):
+    for start, end, new in sorted([*_values(text, shown, hide), *_comments(text, hide)]):
         parts += [text[done:start], new]
         done = end
     kept = "".join([*parts, text[done:]])
@@ -90,23 +67,30 @@ def secret_name(name: str) -> bool:
     return _NAME.search(name) is not None
 
 
-def _values(text: str, hide: _Hide) -> Iterator[Replacement]:
+def _values(text: str, shown: Mapping[str, Collection[str]], hide: _Hide) -> Iterator[Replacement]:
     before: tuple[Path, str] = ((), "")
     for scalar in scalars(text):
         value = tomllib.loads(f"it = {text[scalar.start : scalar.end]}")["it"]
         if scalar.path[0] in SECTIONS and not isinstance(value, bool):
             after = before[1] if before[0] == scalar.path[:-1] else ""
-            new = _kept(scalar.path, str(value), after, hide)
+            new = _kept(scalar.path, str(value), after, _may_show(scalar.path, shown), hide)
             if new != str(value):
                 yield scalar.start, scalar.end, _quoted(new)
         before = (scalar.path[:-1], str(value))
 
 
-def _kept(path: Path, value: str, before: str, hide: _Hide) -> str:
+def _may_show(path: Path, shown: Mapping[str, Collection[str]]) -> bool:
+    """Whether the key at `path` is one whose value is kept."""
+    setting = _setting(path)
+    more = shown.get(str(path[1]), ()) if path[0] == "systems" else ()
+    return len(setting) == 1 and (setting[0] in SHOWN or setting[0] in more)
+
+
+def _kept(path: Path, value: str, before: str, may_show: bool, hide: _Hide) -> str:
     """The value at `path` without secrets; `before` is the entry before it of the same list."""
     setting = _setting(path)
     explained = path[0] == "systems" and len(setting) == 2 and setting[0] == "meant"
-    shown = explained or (len(setting) == 1 and setting[0] in SHOWN)
+    shown = explained or may_show
     if not shown or _SECRET_OPTION.fullmatch(before):
         named = shown or any(secret_name(key) for key in setting)
         hide.least = LEAST_REPEATED if named else LEAST_UNNAMED

@@ -4,7 +4,7 @@ import unicodedata
 from collections.abc import Iterable
 from functools import lru_cache
 
-from bot.core.policy import Role
+from bot.core.roles import Role
 
 MOST = 100
 """Matches of one search; Slack shows no more options in a menu."""

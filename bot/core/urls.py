@@ -1,6 +1,8 @@
-"""Decides which URLs of roles.toml can be called. It calls none, and knows no host."""
+"""Checks which URLs of roles.toml can be called. It calls none."""
 
+import ipaddress
 import re
+import socket
 from urllib.parse import SplitResult, urlsplit
 
 SCHEMES = {"http": 80, "https": 443}
@@ -32,3 +34,22 @@ def checked_base(url: str) -> None:
         raise ValueError("its URL must begin with https://; http:// is only for this machine")
     if parts.query or parts.fragment:
         raise ValueError("its URL must not have a ? or a #")
+
+
+def is_metadata(host: str) -> bool:
+    """Whether a cloud answers there for the credentials of this machine."""
+    if host.rstrip(".") in _METADATA:
+        return True
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        try:
+            address = ipaddress.ip_address(socket.inet_aton(host))  # 169.254 as one number
+        except OSError:
+            return False
+    mapped = getattr(address, "ipv4_mapped", None)
+    return (mapped or address).is_link_local or str(address) in _METADATA
+
+
+_METADATA = frozenset({"metadata.google.internal", "instance-data", "fd00:ec2::254", "100.100.100.200"})
+"""Where clouds answer for the machine's own credentials, besides 169.254.169.254."""

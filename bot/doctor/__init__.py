@@ -7,12 +7,13 @@ from pathlib import Path
 
 from bot.app import build_base, build_systems, slack_client
 from bot.aside import Aside
-from bot.connectors import Systems, installed, judge
+from bot.connectors import KINDS, Systems
 from bot.connectors.base import Checks
 from bot.core.durations import format_duration
 from bot.core.errors import AccessBotError, ConfigError, SchemaMismatch, StorageUnavailable
 from bot.core.model import Source
-from bot.core.policy import Policy, load_policy
+from bot.core.policy import load_policy
+from bot.core.roles import Policy
 from bot.doctor.files import files
 from bot.doctor.findings import Deployment, Finding, State, fail, ok, warn
 from bot.doctor.slack import slack
@@ -50,7 +51,7 @@ def _problems() -> list[object]:
         found += error.problems
     try:
         settings = load_settings()
-        load_policy(settings.roles_path, settings.environ, installed(), judge)
+        load_policy(settings.roles_path, settings.environ, KINDS)
     except ConfigError as error:
         found += [problem for problem in error.problems if problem not in found]
     return found

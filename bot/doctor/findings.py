@@ -7,7 +7,7 @@ from enum import StrEnum
 from slack_sdk import WebClient
 
 from bot.app import Base
-from bot.core.policy import Policy
+from bot.core.roles import Policy
 from bot.settings import Settings
 
 

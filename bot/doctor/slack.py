@@ -16,7 +16,7 @@ from bot.core.errors import (
     SystemUnavailable,
 )
 from bot.core.model import Directory, folded
-from bot.core.policy import Policy, Role, references
+from bot.core.roles import Policy, Role, references
 from bot.doctor.findings import Deployment, Finding, fail, ok, warn
 from bot.operations.find_bindings import find_bindings
 from bot.operations.keep_channels import channels_of, known_place

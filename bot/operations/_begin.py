@@ -3,7 +3,7 @@
 from bot.core import effects
 from bot.core.audit import Event
 from bot.core.model import Grant, GrantState, Lease, Request
-from bot.core.policy import Role, System
+from bot.core.roles import Role, System
 from bot.operations._unit import Unit, new_id
 from storage import grants
 

@@ -4,7 +4,8 @@ those that later resolve to others."""
 from collections.abc import Collection, Mapping, Sequence
 
 from bot.core.audit import Event
-from bot.core.policy import classify, references
+from bot.core.policy_values import classify
+from bot.core.roles import references
 from bot.operations._unit import SYSTEM, Unit
 from storage import people
 

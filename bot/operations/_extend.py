@@ -6,7 +6,7 @@ from bot.core import effects
 from bot.core.audit import Event
 from bot.core.lifecycle import first_reminder, renewed_end
 from bot.core.model import Grant
-from bot.core.policy import Role
+from bot.core.roles import Role
 from bot.operations._unit import Unit
 from storage import grants
 

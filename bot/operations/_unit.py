@@ -14,7 +14,7 @@ from bot.core.approval import Refused
 from bot.core.audit import Break, Entry, Event
 from bot.core.effects import Effect, Queue
 from bot.core.model import Directory, Grant, Person, Request, Source, is_recent
-from bot.core.policy import Policy
+from bot.core.roles import Policy
 from bot.operations._repeats import MOST_APART, counted
 from bot.operations._unwritten import UnwrittenEnds
 from storage import audit, direct_notes, facts, outbox, people, private_answers

@@ -109,6 +109,6 @@ def _unused(u: Snapshot, found: Sequence[Grant]) -> dict[str, Used]:
 
 def known_on(u: Snapshot, system: str, kind: str) -> Known:
     """Returns how use of a system of this kind is known."""
-    if kind == "gateway" or facts.get(u.db, TOLD.format(system)):
+    if u.policy.abilities(kind).reports_use or facts.get(u.db, TOLD.format(system)):
         return Known.TOLD
     return Known.SEEN if facts.get(u.db, SEEN.format(system)) else Known.SILENT

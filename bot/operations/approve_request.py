@@ -22,7 +22,7 @@ from bot.core.asking import may_request
 from bot.core.audit import Event
 from bot.core.lifecycle import Move
 from bot.core.model import Grant, Person, Request, RequestState, Vote
-from bot.core.policy import Role
+from bot.core.roles import Role
 from bot.operations._begin import begin_grant
 from bot.operations._extend import extend_grant
 from bot.operations._unit import OUTDATED, Unit, World, unit

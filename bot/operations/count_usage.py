@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 
 from bot.core.audit import Event
-from bot.core.use import Here
+from bot.core.use import Here, Known
 from bot.operations._unit import SYSTEM, Snapshot, World, unit
 from bot.operations._use import by_system, known_on
 from storage import grants, sessions, usage
@@ -110,9 +110,10 @@ def sum_usage(world: World, ended: Sequence[str]) -> None:
         counted = by_system(u.db, ended)
         kinds = grants.connectors_of(u.db, ended)
         for grant in grants.several(u.db, ended):
-            for system in dict.fromkeys([*grant.systems, *counted[grant.id]]):  # also if the token opens nothing
+            for system in dict.fromkeys([*grant.systems, *counted[grant.id]]):
                 here = counted[grant.id].get(system, Here())
-                known = known_on(u, system, kinds.get((grant.id, system), "gateway"))
+                kind = kinds.get((grant.id, system))  # none where the token is good for nothing: it was counted
+                known = known_on(u, system, kind) if kind else Known.TOLD
                 said = {**asdict(here), "known": known, "sources": sources_of(u, grant.id, system)}
                 u.record(Event.USE_SUMMED, SYSTEM, grant, system=system, **said)
 

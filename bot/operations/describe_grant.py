@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from bot.core.model import Grant, GrantState, Lease, Person, Request
-from bot.core.policy import Role
+from bot.core.roles import Role
 from bot.core.use import Used
 from bot.operations._unit import Snapshot, World, reading
 from bot.operations._use import used_of

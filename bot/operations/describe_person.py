@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from bot.core.approval import deciders
 from bot.core.asking import may_request
 from bot.core.model import Grant, Person, Request
-from bot.core.policy import Role
+from bot.core.roles import Role
 from bot.core.use import Used
 from bot.operations._leads import seen_as_lead
 from bot.operations._unit import Snapshot, World, reading

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from bot.core.approval import NeedsApproval, deciders, tally
 from bot.core.asking import may_request
 from bot.core.model import Grant, GrantState, Lease, Person, Request, RequestState
-from bot.core.policy import Role, ticket_matches
+from bot.core.roles import Role, ticket_matches
 from bot.core.use import Used
 from bot.operations._unit import Snapshot, World, reading
 from bot.operations._use import used_of
@@ -47,6 +47,8 @@ class RequestCard:
     usual_duration: int | None = None
     notify: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
+    certified: tuple[str, ...] = ()
+    """The systems of the grant whose hosts fetch a list of what is revoked."""
 
 
 def describe_request(world: World, request_id: str) -> RequestCard | None:
@@ -59,12 +61,14 @@ def describe_request(world: World, request_id: str) -> RequestCard | None:
 def _card(u: Snapshot, request: Request) -> RequestCard:
     role = u.policy.roles.get(request.role)
     grant = grants.get(u.db, request.renews) if request.renews else grants.of_request(u.db, request.id)
+    leases = tuple(grants.leases(u.db, grant.id)) if grant else ()
     card = RequestCard(
         request=request,
         role=role,
         requester=u.person(request.requester),
         grant=grant,
-        leases=tuple(grants.leases(u.db, grant.id)) if grant else (),
+        leases=leases,
+        certified=tuple(each.system for each in leases if u.policy.abilities(each.connector).certifies),
         deciders=deciders(role, request.requester, u.directory) if role else frozenset(),
         copies=tuple(requests.messages(u.db, request.id)),
         used=used_of(u, [grant])[grant.id] if grant and grant.state is GrantState.ENDED else None,

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable
 
-from bot.core.policy import Role, classify, references
+from bot.core.policy_values import classify
+from bot.core.roles import Role, references
 from bot.operations._unit import World
 from storage import grants, requests
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from bot.core import effects
 from bot.core.audit import Event
 from bot.core.errors import StorageUnavailable
-from bot.core.policy import Policy
+from bot.core.roles import Policy
 from bot.operations._unit import SYSTEM, Unit, World, unit
 from bot.operations.lost_copies import note_channels, note_open
 from bot.operations.post_waiting import post_waiting

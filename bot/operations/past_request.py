@@ -2,7 +2,7 @@
 
 from bot.core.approval import Refused
 from bot.core.model import Request
-from bot.core.policy import Role
+from bot.core.roles import Role
 from bot.operations._unit import World, reading
 from bot.operations.describe_person import requestable
 from storage import requests

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Sequence
 
 from bot.core import effects
 from bot.core.model import CLOCKS_APART, Person, is_recent
-from bot.core.policy import Policy, classify, references
+from bot.core.policy_values import classify
+from bot.core.roles import Policy, references
 from bot.operations._bind_references import bind_references, report_group_changes
 from bot.operations._judge_start import judge_scheduled
 from bot.operations._unit import GROUPS_LAST, Unit, World, unit

@@ -10,9 +10,8 @@ from typing import Any
 from bot.core import effects
 from bot.core.audit import Event
 from bot.core.errors import Problem
-from bot.core.policy import Policy
 from bot.core.policy_changes import Change, changes, summary
-from bot.core.policy_text import redacted_text
+from bot.core.roles import Policy
 from bot.operations._bind_references import bind_references
 from bot.operations._judge_start import judge_scheduled
 from bot.operations._unit import POLICY_IN_FORCE, SYSTEM, Snapshot, Unit, World, unit
@@ -65,7 +64,7 @@ def record_loaded(world: World, policy: Policy, revision: str = "") -> list[Chan
 def _content(policy: Policy, revision: str, with_text: bool) -> dict[str, Any]:
     """Returns the recorded content. `sha256` covers only the recorded text: a digest that includes
     the secrets would let them be guessed."""
-    text, secrets = redacted_text(policy.text)
+    text, secrets = policy.redacted()
     found: dict[str, Any] = {"sha256": hashlib.sha256(text.encode()).hexdigest()}
     if secrets:
         found["redacted"] = secrets

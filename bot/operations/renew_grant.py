@@ -10,7 +10,7 @@ from bot.core.audit import Event
 from bot.core.durations import format_duration
 from bot.core.lifecycle import renewed_end
 from bot.core.model import Grant, GrantState, Request
-from bot.core.policy import Role
+from bot.core.roles import Role
 from bot.operations._extend import extend_grant
 from bot.operations._unit import OUTDATED, Unit, World, unit
 from bot.operations.find_unresolved import needed_for

@@ -11,7 +11,7 @@ from bot.core.audit import Event
 from bot.core.durations import format_duration
 from bot.core.errors import StorageUnavailable
 from bot.core.model import Grant, Request, RequestState
-from bot.core.policy import Role
+from bot.core.roles import Role
 from bot.operations._end import withdraw
 from bot.operations._unit import OUTDATED, SYSTEM, Unit, World, new_id, unit
 from bot.operations.find_unresolved import needed_for

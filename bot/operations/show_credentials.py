@@ -39,11 +39,11 @@ def show_credentials(world: World, grant_id: str, person: str) -> Credentials | 
         if (refused := _refusal(u, grant, person)) is not None or grant is None:
             return u.refuse(refused or Refused("No such access."), person, "show credentials", grant)
         every = orders(u, grant, u.person(grant.person))
-        gates = tuple(order.system for order in every if order.connector == "gateway")
+        gates = tuple(order.system for order in every if u.policy.abilities(order.connector).checks_tokens)
         jti, token = _token(u, grant) if gates else ("", "")
         earlier = tuple(each for each in tokens.living(u.db, grant.id, u.now) if each != jti) if gates else ()
         u.record(Event.CREDENTIALS_SHOWN, person, grant, jti=jti, replaces=bool(earlier), ends_at=grant.ends_at)
-        others = tuple(order for order in every if order.connector != "gateway")
+        others = tuple(order for order in every if order.system not in gates)
         return Credentials(grant, jti, token, bool(earlier), earlier, gates, others)
 
 

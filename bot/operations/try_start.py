@@ -5,7 +5,7 @@ from dataclasses import replace
 from bot.core.audit import Event
 from bot.core.errors import Outdated
 from bot.core.model import Clock, EndReason, Grant, GrantState, Lease, Order, Person
-from bot.core.policy import Policy, names_of
+from bot.core.roles import Policy, names_of
 from bot.operations._end import ask_end
 from bot.operations._judge_start import judge_start, refuse_start
 from bot.operations._unit import SYSTEM, Snapshot, Unit, World, unit

@@ -12,7 +12,7 @@ from bot.core.approval import Refused
 from bot.core.asking import Ask, find_role
 from bot.core.durations import BadDuration
 from bot.core.model import Grant, Person, Request
-from bot.core.policy import Role, ticket_matches
+from bot.core.roles import Role, ticket_matches
 from bot.core.spans import take_span
 from bot.operations._unit import World
 from bot.operations.ask_verify import ask_verify

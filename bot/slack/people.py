@@ -9,7 +9,8 @@ from slack_sdk import WebClient
 
 from bot.core.errors import SystemRefused
 from bot.core.model import Person
-from bot.core.policy import classify, references
+from bot.core.policy_values import classify
+from bot.core.roles import references
 from bot.operations._unit import World
 from bot.operations.find_by_email import find_by_email
 from bot.operations.find_unresolved import unresolved

@@ -10,7 +10,7 @@ from typing import TypeVar
 from anyio import CapacityLimiter, to_thread
 from starlette.types import Scope
 
-from bot.core.policy import System
+from bot.core.roles import System
 from bot.operations._unit import World
 from bot.operations.count_usage import ALLOWED, UsageMeter, record_first_use
 from bot.operations.introspect_token import Claims, Closed, Open, introspect_token
@@ -37,8 +37,9 @@ class Checks:
 
     def gateway(self, name: str) -> System | None:
         """The system of that name, if it is one that checks tokens."""
-        system = self.world.policy().systems.get(name)
-        return system if system is not None and system.connector == "gateway" else None
+        policy = self.world.policy()
+        system = policy.systems.get(name)
+        return system if system is not None and policy.abilities(system.connector).checks_tokens else None
 
     async def check(self, token: str, system: str, source: str) -> Open | Closed:
         """Whether the token opens the system now; `source` is the address that uses it. Raises StorageUnavailable:

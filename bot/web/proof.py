@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from hashlib import sha256
 from urllib.parse import unquote_plus
 
-from bot.core.policy import System
+from bot.core.roles import System
 from bot.web.plain import as_json
 
 SHORTEST = 16

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import bot.connectors
+from bot.connectors import KINDS
 from bot.core.policy import parse_policy
 from tests.builders import WORKSPACE
 from tests.cli.conftest import Shop, run
@@ -34,7 +35,7 @@ def shop(files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
     monkeypatch.syspath_prepend(tmp_path / "packages")
     monkeypatch.setenv("ACCESS_SECRET_KEYS", ",".join(KEYS))
     bot.connectors.installed.cache_clear()
-    made = make_world(tmp_path, policy=parse_policy(text, "roles.toml", {}, tuple(folder.KINDS)))
+    made = make_world(tmp_path, policy=parse_policy(text, "roles.toml", {}, {**KINDS, **folder.KINDS}))
     made.clock.at = int(time.time())
     with closing(made.world.db):
         yield Shop(made)

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from bot.app import build_revocations, build_systems, build_tools
+from bot.connectors import KINDS
 from bot.connectors.base import Connector, Extends, Found, Lists, Located, Tools
 from bot.core.effects import Queue
 from bot.core.errors import SystemRefused, SystemUnavailable
@@ -94,7 +95,7 @@ class Contract:
     @pytest.fixture
     def made(self, rig: Rig, tmp_path: Path) -> Iterator[Made]:
         """A world by the machine's clock at first, because the system goes by that; it can be moved."""
-        made = make_world(tmp_path, policy=parse_policy(rig.roles_toml, "roles.toml", {}, PLUGINS))
+        made = make_world(tmp_path, policy=parse_policy(rig.roles_toml, "roles.toml", {}, KINDS))
         made.clock.at = int(time.time())
         with closing(made.world.db):
             yield made
@@ -359,10 +360,6 @@ class Contract:
         expire_due(made.world)
         assert _turned(made, delivery, grant) is GrantState.ENDED
         assert not rig.works(it, _order(made, grant, rig))
-
-
-PLUGINS: tuple[str, ...] = ()
-"""Connectors that only a test knows."""
 
 
 def _about(found: Found, order: Order) -> bool:

@@ -7,14 +7,18 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
-from bot.connectors.base import Found, Tools
+from bot import connectors
+from bot.connectors.base import ConnectorKind, Found, Tools
 from bot.core.errors import SystemUnavailable
 from bot.core.model import Order
-from bot.core.policy import System
+from bot.core.policy_settings import SystemTable, Text
+from bot.core.roles import System
 
 
 class Blind:
@@ -96,8 +100,27 @@ def install(where: Path) -> None:
     info = where / "folder_connectors-1.0.dist-info"
     info.mkdir(parents=True)
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: folder-connectors\nVersion: 1.0\n")
-    points = "\n".join(f"{kind} = {place}" for kind, place in KINDS.items())
+    points = "\n".join(f"{kind} = tests.connectors.folder:{kind.upper()}" for kind in KINDS)
     (info / "entry_points.txt").write_text(f"[access_bot.connectors]\n{points}\n")
 
 
-KINDS = {"folder": "tests.connectors.folder:Folder", "blind": "tests.connectors.folder:Blind"}
+@contextmanager
+def installed(where: Path) -> Iterator[None]:
+    """A while in which that package is installed there."""
+    install(where)
+    sys.path.insert(0, str(where))
+    connectors.installed.cache_clear()
+    try:
+        yield
+    finally:
+        sys.path.remove(str(where))
+        connectors.installed.cache_clear()
+
+
+class FolderTable(SystemTable):
+    folder: Text
+
+
+FOLDER = ConnectorKind(make=Folder, table=FolderTable)
+BLIND = ConnectorKind(make=Blind, table=FolderTable)
+KINDS = {"folder": FOLDER, "blind": BLIND}

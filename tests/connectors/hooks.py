@@ -7,7 +7,7 @@ from typing import Any
 from bot.connectors import make
 from bot.connectors.webhook import Webhook
 from bot.core.model import Order
-from bot.core.policy import System
+from bot.core.roles import System
 from tests.connectors.receiver import SECRET
 from tests.worlds import a_person
 

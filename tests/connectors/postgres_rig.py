@@ -19,7 +19,7 @@ from bot.connectors.base import Connector, Shows, Tools, Way
 from bot.connectors.postgres import Postgres
 from bot.core.errors import SystemRefused, SystemUnavailable
 from bot.core.model import Mark, Order
-from bot.core.policy import System
+from bot.core.roles import System
 from tests.conftest import NO_POSTGRES
 from tests.connectors.contract import HOUR
 from tests.postgres import new_folder

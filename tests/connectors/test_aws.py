@@ -15,7 +15,7 @@ from bot.connectors import aws
 from bot.connectors.base import Checks, Connector, Shows, Tools, Way
 from bot.core.errors import OutcomeUnknown, SystemRefused, SystemUnavailable
 from bot.core.model import Order
-from bot.core.policy import System
+from bot.core.roles import System
 from tests.connectors.contract import Contract, Rig, unknown_there, without_email
 from tests.connectors.shared_tests import SharedContract
 from tests.connectors.standins.aws import Aws

@@ -18,7 +18,7 @@ from bot.connectors.base import Connector, Way
 from bot.connectors.command import MOST_WORDS, Command
 from bot.core.errors import OutcomeUnknown, SystemRefused, SystemUnavailable
 from bot.core.model import Order
-from bot.core.policy import System
+from bot.core.roles import System
 from tests.connectors.contract import Contract, Rig
 from tests.connectors.doors import Doors
 from tests.worlds import CARA, a_person

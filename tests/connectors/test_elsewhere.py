@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 
 from bot.app import build_systems, build_tools
-from bot.connectors import for_order, make, target_of
+from bot.connectors import KINDS, for_order, make, target_of
 from bot.core.approval import Refused
 from bot.core.effects import Queue
 from bot.core.errors import SystemUnavailable
 from bot.core.model import Grant, GrantState, Mark
-from bot.core.policy import System, parse_policy
+from bot.core.policy import parse_policy
+from bot.core.roles import System
 from bot.delivery import Delivery
 from bot.operations.confirm_move import confirm_move
 from bot.operations.count_usage import UsageMeter
@@ -54,7 +55,7 @@ class Moving:
         settings = f'url = "{receiver.url}"\nsecret = "{SECRET}"\nprivate = true\n'
         role = 'system = "it"\nactions = ["a"]\nrequesters = ["everyone"]\napprovers = ["@db-leads"]\n'
         text = f'{WORKSPACE}\n[systems.it]\nconnector = "webhook"\n{settings}[roles.it]\n{role}'
-        self.made.policies.append(parse_policy(text, "roles.toml", {}))
+        self.made.policies.append(parse_policy(text, "roles.toml", {}, KINDS))
 
     def active(self) -> Grant:
         grant = self.made.a_started(self.made.a_request("it"))

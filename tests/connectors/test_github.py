@@ -17,7 +17,7 @@ from bot.connectors.http import Answer
 from bot.core.effects import Queue
 from bot.core.errors import SystemRefused, SystemUnavailable
 from bot.core.model import Order
-from bot.core.policy import System
+from bot.core.roles import System
 from bot.delivery import Delivery
 from bot.operations.record_delivery import order_for
 from bot.operations.release_grant import release_grant

@@ -13,7 +13,7 @@ from bot.connectors.base import Checks, Connector, Lists, Shows, Tools, Way
 from bot.connectors.kubernetes import Kubernetes as Connecting
 from bot.core.errors import SystemRefused, SystemUnavailable
 from bot.core.model import Order
-from bot.core.policy import System
+from bot.core.roles import System
 from tests.connectors.contract import Contract, Rig, without_email
 from tests.connectors.raw_server import certificate
 from tests.connectors.shared_tests import RestContract

@@ -14,7 +14,7 @@ from bot.connectors.http import Answer
 from bot.connectors.okta import _limited, make
 from bot.core.errors import SystemRefused, SystemUnavailable
 from bot.core.model import Order
-from bot.core.policy import System
+from bot.core.roles import System
 from tests.connectors.contract import Contract, Rig, unknown_there, without_email
 from tests.connectors.shared_tests import RestContract, SharedContract
 from tests.connectors.standins.okta import TOKEN, Okta

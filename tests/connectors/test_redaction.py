@@ -17,13 +17,27 @@ from urllib.parse import quote
 import pytest
 
 from bot.app import build_systems
-from bot.connectors import make
-from bot.connectors.base import Checks, EndsTogether, Extends, Found, Lists, Located, Question, Shows, Tools, Watches
+from bot.connectors import KINDS, AnyTable, make
+from bot.connectors.base import (
+    Checks,
+    Connector,
+    ConnectorKind,
+    EndsTogether,
+    Extends,
+    Found,
+    Lists,
+    Located,
+    Question,
+    Shows,
+    Tools,
+    Watches,
+)
 from bot.connectors.redaction import redacting
 from bot.core.effects import Queue
 from bot.core.errors import AccessBotError, SystemRefused, SystemUnavailable
 from bot.core.model import GrantState, Order
-from bot.core.policy import Policy, System, parse_policy
+from bot.core.policy import parse_policy
+from bot.core.roles import Policy, System
 from bot.delivery import Delivery
 from bot.operations.count_usage import UsageMeter
 from tests.builders import ENVIRON, SYSTEMS, policy_text
@@ -40,7 +54,7 @@ def a_policy_with(system: str, action: str = "open", **environ: str) -> Policy:
     """A valid roles.toml with one more system, called `it`, which a role needs."""
     role = f'system = "it"\nactions = ["{action}"]\nrequesters = ["everyone"]\napprovers = ["@db-leads"]'
     text = policy_text(systems=f"{SYSTEMS}\n[systems.it]\n{system}", it=role)
-    return parse_policy(text, "roles.toml", {**ENVIRON, **environ})
+    return parse_policy(text, "roles.toml", {**ENVIRON, **environ}, KINDS)
 
 
 def program(folder: Path, text: str) -> Path:
@@ -108,15 +122,11 @@ def test_a_database_out_of_reach_does_not_tell_the_password_of_its_url() -> None
 
 
 def test_settings_that_a_connector_refuses_are_not_repeated() -> None:
-    class Picky:
-        def __new__(cls, system: System, tools: object) -> Any:
-            raise ValueError(f"what is {system.settings['token']}?")
+    def refuse(system: System, _: object) -> Connector:
+        raise ValueError(f"what is {system.settings['token']}?")
 
-    from bot import connectors
-
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(connectors, "_factory", lambda kind: Picky)
-        words = said(make, System("it", "picky", {"token": SECRET}, secrets={"TOKEN": SECRET}), TOOLS)
+    kinds = {"picky": ConnectorKind(make=refuse, table=AnyTable)}
+    words = said(make, System("it", "picky", {"token": SECRET}, secrets={"TOKEN": SECRET}), TOOLS, kinds)
     assert "what is [TOKEN]?" in words and "hidden" not in words
 
 

@@ -14,12 +14,14 @@ import httpx
 import pytest
 
 from bot.app import build_systems, build_tools
+from bot.connectors import KINDS
 from bot.connectors.base import Connector, Question, Way
 from bot.connectors.ssh import HINT, Ssh
 from bot.connectors.ssh_keys import ON_TOKENS, fingerprint_of
 from bot.core.errors import SystemRefused
 from bot.core.model import Certificate, Order
-from bot.core.policy import System, parse_policy
+from bot.core.policy import parse_policy
+from bot.core.roles import System
 from bot.operations.keep_certificates import StoredCertificates
 from tests.connectors.contract import Contract, Rig, well
 from tests.connectors.hosts import MISSING, NO_SSHD, USER, Host, a_pair, keygen
@@ -250,7 +252,8 @@ class TestOwn(Ground):
         host.fetch(bearer.url)
         assert host.lets_in(shown)
         text = Rig("connector = 'gateway'\nsecret = '0123456789abcdef'", ["a"], bearer.gets_in, well).roles_toml
-        made.policies.append(parse_policy(text.replace("it]", "other]").replace("'it'", "'other'"), "roles.toml", {}))
+        text = text.replace("it]", "other]").replace("'it'", "'other'")
+        made.policies.append(parse_policy(text, "roles.toml", {}, KINDS))
         gone = build_systems(made.world).of("it", "ssh")
         gone.revoke(asked)
         assert not gone.read_back(asked)

@@ -25,7 +25,7 @@ from bot.connectors.ssh_ca import AgentKey, Authority, FileKey, authority_of
 from bot.connectors.ssh_keys import ON_TOKENS, Given, fingerprint_of, read_key
 from bot.connectors.ssh_wire import Content, certificate, is_signed, string
 from bot.core.errors import SystemUnavailable
-from bot.core.policy import System
+from bot.core.roles import System
 from tests.connectors.hosts import MISSING, NO_SSHD, a_pair, keygen
 from tests.connectors.ssh_token import Token
 

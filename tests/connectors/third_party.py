@@ -14,10 +14,8 @@ from typing import Any
 
 import pytest
 
-from bot.connectors import installed
 from bot.connectors.base import Checks, Connector, Lists
 from bot.core.model import Order
-from tests.connectors import contract
 from tests.connectors.contract import Contract, Rig, without_email
 
 
@@ -52,8 +50,7 @@ def full_disk(step: int) -> Iterator[None]:
 
 class TestAllowlist(Contract):
     @pytest.fixture
-    def rig(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Rig:
-        monkeypatch.setattr(contract, "PLUGINS", tuple(installed()))
+    def rig(self, tmp_path: Path) -> Rig:
         folder = tmp_path / "allowed"
         folder.mkdir()
 

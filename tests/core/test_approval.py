@@ -25,7 +25,7 @@ from bot.core.approval import (
     with_vote,
 )
 from bot.core.model import Directory, Grant, GrantState, Person, Request, RequestState, Vote
-from bot.core.policy import Role
+from bot.core.roles import Role
 from tests.builders import a_policy
 
 ANA, BEN, CARA = "U0ANA", "U0BEN", "U0CARA"

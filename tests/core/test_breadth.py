@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from bot.core.breadth import too_much
+from bot.connectors import KINDS
 from bot.core.errors import ConfigError, Problem
-from bot.core.policy import Policy, System, parse_policy
+from bot.core.policy import parse_policy
 from bot.core.policy_lint import warnings
+from bot.core.roles import Policy, System
 from tests.builders import ENVIRON, SYSTEMS, WORKSPACE
 from tests.builders import policy_text as any_policy_text
 
@@ -31,7 +32,7 @@ def problems(policy: Policy) -> list[Problem]:
 def told(**roles: str) -> list[str]:
     """What is said of a roles.toml in which only these lines are out of the ordinary."""
     text = policy_text(**{name: f"{LIMITED}\n{roles[name]}" if name in roles else LIMITED for name in ALL_LIMITED})
-    return [str(each) for each in problems(parse_policy(text, "roles.toml", STRONG))]
+    return [str(each) for each in problems(parse_policy(text, "roles.toml", STRONG, KINDS))]
 
 
 def test_a_roles_file_without_anything_broad_is_told_nothing() -> None:
@@ -93,12 +94,12 @@ FINE = {
 
 @pytest.mark.parametrize(("kind", "action", "words"), ACTIONS.values(), ids=ACTIONS)
 def test_a_broad_action_is_told(kind: str, action: str, words: str) -> None:
-    assert words in too_much(kind, action)
+    assert words in KINDS[kind].broad_action(action)
 
 
 @pytest.mark.parametrize(("kind", "action"), FINE.values(), ids=FINE)
 def test_an_ordinary_action_is_not(kind: str, action: str) -> None:
-    assert too_much(kind, action) == ""
+    assert KINDS[kind].broad_action(action) == ""
 
 
 ROLES = {
@@ -127,7 +128,7 @@ def test_days_with_renewals_that_somebody_approves_are_not(lines: str) -> None:
 
 def _with(**roles: str) -> list[str]:
     text = policy_text(**{**ALL_LIMITED, **roles})
-    return [str(each) for each in problems(parse_policy(text, "roles.toml", STRONG))]
+    return [str(each) for each in problems(parse_policy(text, "roles.toml", STRONG, KINDS))]
 
 
 def test_a_secret_that_the_list_of_processes_would_show_is_told() -> None:
@@ -137,14 +138,14 @@ argv = ["/bin/open", "--token=${LAB_TOKEN}", "$${PLAIN}"]
 env = { TOKEN = "${LAB_TOKEN}" }
 """
     text = policy_text(systems=SYSTEMS + table, **dict.fromkeys(ALL_LIMITED, LIMITED))
-    (line,) = problems(parse_policy(text, "roles.toml", {**STRONG, "LAB_TOKEN": "hunter22"}))
+    (line,) = problems(parse_policy(text, "roles.toml", {**STRONG, "LAB_TOKEN": "hunter22"}, KINDS))
     assert "list of processes" in str(line) and "env" in str(line) and "hunter22" not in str(line)
     assert 'systems.lab.argv[1]: "--token=${LAB_TOKEN}" shows' in str(line)
 
 
 def test_a_host_where_one_would_be_root_is_told() -> None:
     text = policy_text(**ALL_LIMITED)
-    policy = parse_policy(text, "roles.toml", STRONG)
+    policy = parse_policy(text, "roles.toml", STRONG, KINDS)
     ssh = System("reports", "ssh", {"principals": ["deploy", "root"]})
     (warning,) = problems(replace(policy, systems={**policy.systems, "reports": ssh}))
     assert (warning.key, warning.text.split(";")[0]) == (
@@ -167,14 +168,14 @@ OTHER = {
 def test_systems_whose_hosts_can_t_tell_them_apart_are_told(key: str, principals: str, said: bool) -> None:
     ssh = SYSTEM.format("web", "/ca", '["deploy"]') + SYSTEM.format("db", key, principals)
     text = f"{policy_text(**ALL_LIMITED)}\n{ssh}"
-    found = [str(each) for each in problems(parse_policy(text, "roles.toml", {**STRONG, "CA": "/ca"}))]
+    found = [str(each) for each in problems(parse_policy(text, "roles.toml", {**STRONG, "CA": "/ca"}, KINDS))]
     words = "systems.db.principals: it has its ca_key and a principal in common with web: a certificate of one opens"
     assert len(found) == said and all(words in each for each in found)
 
 
 def test_root_for_one_command_only_is_not() -> None:
     text = policy_text(**ALL_LIMITED)
-    policy = parse_policy(text, "roles.toml", STRONG)
+    policy = parse_policy(text, "roles.toml", STRONG, KINDS)
     ssh = System("reports", "ssh", {"principals": ["root"], "force_command": "/usr/local/bin/menu"})
     assert problems(replace(policy, systems={**policy.systems, "reports": ssh})) == []
 
@@ -186,7 +187,7 @@ def test_what_is_much_in_a_namespace_is_told_for_a_whole_cluster(
     namespace: str | None, action: str, broad: bool
 ) -> None:
     text = policy_text(**{**ALL_LIMITED, "reports_read": f'{LIMITED}\nactions = ["{action}"]'})
-    policy = parse_policy(text, "roles.toml", STRONG)
+    policy = parse_policy(text, "roles.toml", STRONG, KINDS)
     cluster = System("reports", "kubernetes", {"namespace": namespace})
     found = problems(replace(policy, systems={**policy.systems, "reports": cluster}))
     assert ["in the whole cluster" in each.text for each in found] == [True] * broad
@@ -211,7 +212,7 @@ RULES = {
 @pytest.mark.parametrize(("role", "rule", "words"), RULES.values(), ids=RULES)
 def test_a_rule_under_which_nobody_agrees_is_told(role: str, rule: str, words: list[str]) -> None:
     text = policy_text(**{**ALL_LIMITED, "shop_admin": f"{LIMITED}\n{role}"})
-    policy = parse_policy(text, "roles.toml", STRONG)
+    policy = parse_policy(text, "roles.toml", STRONG, KINDS)
     found = problems(replace(policy, text=text + f"\n[[roles.shop-admin.auto_approve]]\n{rule}\n"))
     assert [each.key for each in found] == ["roles.shop-admin.auto_approve[0]"] * len(words)
     assert all(each.text.startswith(said) for each, said in zip(found, words, strict=True))
@@ -231,10 +232,10 @@ HIGH = {
 def test_a_high_risk_needs_two_approvers_or_a_reason(lines: str, valid: bool) -> None:
     text = policy_text(shop_admin=lines)
     if valid:
-        role = parse_policy(text, "roles.toml", ENVIRON).roles["shop-admin"]
+        role = parse_policy(text, "roles.toml", ENVIRON, KINDS).roles["shop-admin"]
         assert bool(role.risk_reason) == ("risk_reason" in lines)
         return
     with pytest.raises(ConfigError) as caught:
-        parse_policy(text, "roles.toml", ENVIRON)
+        parse_policy(text, "roles.toml", ENVIRON, KINDS)
     (problem,) = caught.value.problems
     assert problem.key.startswith("roles.shop-admin.risk")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bot.core.model import folded
-from bot.core.policy import names_of
+from bot.core.roles import names_of
 from bot.operations.find_by_email import find_by_email
 from bot.operations.record_people import find_person, record_people
 from bot.slack.people import person_from

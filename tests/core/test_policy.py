@@ -13,10 +13,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bot.connectors import KINDS
 from bot.core.errors import ConfigError
-from bot.core.policy import Policy, classify, load_policy, parse_policy, references, ticket_matches
+from bot.core.policy import load_policy, parse_policy
 from bot.core.policy_schema import WorkspaceTable
-from bot.core.policy_values import YEAR
+from bot.core.policy_values import YEAR, classify
+from bot.core.roles import Policy, references, ticket_matches
 from tests.builders import ENVIRON, REPORTS_SECRET, SHOP_SECRET, SYSTEMS, a_policy, policy_text
 
 REPOSITORY = Path(__file__).parents[2]
@@ -24,7 +26,7 @@ REPOSITORY = Path(__file__).parents[2]
 
 def told(text: str, environ: dict[str, str] = ENVIRON) -> str:
     with pytest.raises(ConfigError) as caught:
-        parse_policy(text, "roles.toml", environ)
+        parse_policy(text, "roles.toml", environ, KINDS)
     return str(caught.value)
 
 
@@ -85,7 +87,7 @@ def test_the_digest_is_that_of_the_file(tmp_path: Path) -> None:
     file = tmp_path / "roles.toml"
     for content in (policy_text().encode(), b"\xef\xbb\xbf" + policy_text().replace("\n", "\r\n").encode()):
         file.write_bytes(content)
-        assert load_policy(str(file), ENVIRON).digest == hashlib.sha256(content).hexdigest()
+        assert load_policy(str(file), ENVIRON, KINDS).digest == hashlib.sha256(content).hexdigest()
 
 
 @pytest.mark.parametrize(
@@ -165,7 +167,7 @@ def test_the_fingerprint_changes_with_what_the_systems_make_of_it(
         )
         names = ("TOKEN", "ACCOUNTS", "BUILDING", "ACCOUNT", "NEWEST", "API_KEY", "TENANT", "KEY_TOKEN")
         first = {"URL": "postgresql://a:b@db:5432/orders", **dict.fromkeys(names, "old")}
-        roles = parse_policy(text, "roles.toml", first | more).roles
+        roles = parse_policy(text, "roles.toml", first | more, KINDS).roles
         return "".join(roles[each].fingerprint for each in ("both", "db", "rooms"))
 
     assert (fingerprint(SSH, {}) == fingerprint(SSH.replace(old, new) if old else SSH, environ)) is same
@@ -173,7 +175,7 @@ def test_the_fingerprint_changes_with_what_the_systems_make_of_it(
 
 def test_the_fingerprint_changes_with_the_connector() -> None:
     text = policy_text().replace('"gateway"', '"custom"')
-    there = parse_policy(text, "roles.toml", ENVIRON, ("custom",)).roles["shop-admin"]
+    there = parse_policy(text, "roles.toml", ENVIRON, {**KINDS, "custom": KINDS["gateway"]}).roles["shop-admin"]
     assert there.fingerprint != a_policy().roles["shop-admin"].fingerprint
 
 
@@ -189,7 +191,7 @@ def test_references_are_everybody_who_has_to_be_looked_up() -> None:
     }
 
 
-KINDS = {
+REFERENCES = {
     "U024BE7LH": "user",
     "W012A3CDE": "user",
     "S0614TZR7": "group",
@@ -207,7 +209,7 @@ KINDS = {
 }
 
 
-@pytest.mark.parametrize(("ref", "kind"), KINDS.items(), ids=map(repr, KINDS))
+@pytest.mark.parametrize(("ref", "kind"), REFERENCES.items(), ids=map(repr, REFERENCES))
 def test_references_to_people_are_told_apart_by_their_form(ref: str, kind: str | None) -> None:
     assert classify(ref) == kind
 
@@ -253,7 +255,7 @@ def test_no_pattern_can_keep_the_bot_busy(pattern: str) -> None:
 def test_variables_are_filled_in_and_a_double_dollar_is_a_plain_one() -> None:
     lab = '[systems.lab]\nconnector = "command"\nargv = ["/lab", "${WHO}: $${WHO} $5"]\n'
     text = policy_text(systems=SYSTEMS + lab, shop_admin='title = "$${WHO} $5"')
-    policy = parse_policy(text, "roles.toml", ENVIRON | {"WHO": "${X} Ana"})
+    policy = parse_policy(text, "roles.toml", ENVIRON | {"WHO": "${X} Ana"}, KINDS)
     assert policy.systems["lab"].settings["argv"] == ["/lab", "${X} Ana: ${WHO} $5"]
     assert policy.roles["shop-admin"].title == "${WHO} $5"
     assert policy.systems["shop-admin"].secret == SHOP_SECRET
@@ -297,7 +299,7 @@ def test_what_comes_from_the_environment_is_never_shown_from_a_list(key: str) ->
 
 def _attempt(text: str) -> Policy | None:
     try:
-        return parse_policy(text, "roles.toml", ENVIRON)
+        return parse_policy(text, "roles.toml", ENVIRON, KINDS)
     except ConfigError as error:
         assert error.problems and str(error)
         assert SHOP_SECRET not in str(error) and REPORTS_SECRET not in str(error)
@@ -336,7 +338,7 @@ def test_no_change_of_a_good_file_does_anything_but_give_a_policy_or_a_refusal(d
 
 
 def test_the_example_at_the_top_of_the_repository_is_valid() -> None:
-    policy = load_policy(str(REPOSITORY / "roles.toml"), ENVIRON)
+    policy = load_policy(str(REPOSITORY / "roles.toml"), ENVIRON, KINDS)
     assert set(policy.systems) == {"shop-admin", "reports"}
     assert {role.approvals for role in policy.roles.values()} == {1, 2}
     assert all(classify(each) == "group" for each in references(policy)), "a handle may lead to another group later"

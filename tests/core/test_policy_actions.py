@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from bot.connectors import KINDS
 from bot.core.errors import ConfigError
 from bot.core.policy import parse_policy
-from bot.core.policy_actions import ACTIONS
 from tests.builders import ENVIRON, SYSTEMS, policy_text
 
 ROLE = 'requesters = ["everyone"]\napprovers = ["@sre"]\n'
@@ -37,12 +37,12 @@ WRONG = [
 
 @pytest.mark.parametrize(("kind", "action"), GOOD)
 def test_a_name_that_the_system_could_have_is_taken(kind: str, action: str) -> None:
-    assert ACTIONS[kind](action) == ""
+    assert KINDS[kind].wrong_action(action) == ""
 
 
 @pytest.mark.parametrize(("kind", "action"), WRONG)
 def test_a_name_that_it_could_not_is_wrong_and_shown_cleanly(kind: str, action: str) -> None:
-    said = ACTIONS[kind](action)
+    said = KINDS[kind].wrong_action(action)
     assert " is not " in said and said.isprintable()
 
 
@@ -51,7 +51,7 @@ def test_systems_whose_actions_mean_different_things_need_a_role_for_each(action
     database = SYSTEMS + '\n[systems.orders-db]\nconnector = "postgres"\nurl = "postgresql://bot@db/orders"\n'
     both = f'systems = ["shop-admin", "orders-db"]\nactions = ["{action}"]'
     with pytest.raises(ConfigError) as caught:
-        parse_policy(policy_text(systems=database, both=ROLE + both), "roles.toml", ENVIRON)
+        parse_policy(policy_text(systems=database, both=ROLE + both), "roles.toml", ENVIRON, KINDS)
     first, last = sorted(caught.value.problems, key=lambda problem: problem.key)[::-1]
     assert first.key == "roles.both.actions[0]" and " is not " in first.text
     assert last.key == "roles.both.actions"

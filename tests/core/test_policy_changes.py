@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from bot.connectors import KINDS
 from bot.core.policy import parse_policy
 from bot.core.policy_changes import changes, summary
 from tests.builders import ENVIRON, SYSTEMS, WORKSPACE, policy_text
@@ -52,8 +53,8 @@ ROLE = {
 
 def compared(before: str, after: str, environ: dict[str, str] | None = None) -> list[tuple[str, bool]]:
     """The changes as they are found when the first of the two was kept as JSON."""
-    old = summary(parse_policy(before, "roles.toml", ENVIRON))
-    new = summary(parse_policy(after, "roles.toml", environ or ENVIRON))
+    old = summary(parse_policy(before, "roles.toml", ENVIRON, KINDS))
+    new = summary(parse_policy(after, "roles.toml", environ or ENVIRON, KINDS))
     return [(str(each), each.loosens) for each in changes(json.loads(json.dumps(old)), new)]
 
 

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from bot.core import policy_schema as schema
-from bot.core.policy_text import SHOWN, redacted_text
+from bot.connectors import KINDS
+from bot.core.policy_text import SHOWN
+from bot.core.policy_text import redacted_text as redacted_of
 from bot.core.toml_lines import scalars
 
 EXAMPLE = (Path(__file__).parents[2] / "roles.toml").read_text()
@@ -37,6 +38,17 @@ c = """x"""""
 f = \'\'\'it's\'\'\'\'
 [crlf]
 '''.replace("\\'", "'").replace("[crlf]\n", "[crlf]\r\na = 1 # x\r\nb = [\r\n2]\r\n")
+
+
+SETTINGS = {name for kind in KINDS.values() for name in kind.shown}
+SYSTEMS = dict.fromkeys(
+    [*tomllib.loads(EXAMPLE)["systems"], "a", "b", "secret", "secrets", *SHOWN, *SETTINGS, "meant"], SETTINGS
+)
+"""Each of these systems has all the settings that some kind shows."""
+
+
+def redacted_text(text: str) -> tuple[str, int]:
+    return redacted_of(text, SYSTEMS)
 
 
 def flat(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], Any]]:
@@ -120,16 +132,22 @@ def test_a_literal_secret_is_redacted(before: str, lines: str) -> None:
     assert tomllib.loads(kept.removeprefix("\ufeff"))
 
 
-@pytest.mark.parametrize("name", [*sorted(SHOWN), "meant"])
+@pytest.mark.parametrize("name", [*sorted(SHOWN), *sorted(SETTINGS), "meant"])
 @pytest.mark.parametrize("table", ["[systems.{}]", "[oncall.{}]", "[[oncall.{}]]", "[tickets.{}]", "[[stream.{}]]"])
 def test_the_name_of_a_table_does_not_show_its_secret(table: str, name: str) -> None:
     before = table.format(name)
     assert redacted_text(f'{before}\nsecret = "hunter2"') == (f'{before}\nsecret = "[redacted]"', 1)
 
 
-@pytest.mark.parametrize("table", ["[systems.secret]", "[oncall.token]", "[[oncall.x]]", "[tickets]", "[[stream]]"])
-def test_a_setting_that_is_shown_is_kept_in_every_table(table: str) -> None:
-    text = f'{table}\nserver = "https://db"\nargv = ["/bin/lab"]\nregion = "eu"\n'
+TABLES = {
+    "[systems.secret]": 'server = "https://db"\nargv = ["/bin/lab"]\nregion = "eu"\n',
+    **dict.fromkeys(["[oncall.token]", "[[oncall.x]]", "[tickets]", "[[stream]]"], 'url = "https://db"\nkind = "eu"\n'),
+}
+
+
+@pytest.mark.parametrize(("table", "lines"), TABLES.items(), ids=TABLES)
+def test_a_setting_that_is_shown_is_kept_in_every_table(table: str, lines: str) -> None:
+    text = f"{table}\n{lines}"
     assert redacted_text(text) == (text, 0)
 
 
@@ -205,8 +223,15 @@ def test_a_long_text_takes_time_in_proportion(words: str) -> None:
 
 
 def test_every_setting_is_either_shown_or_known_to_hold_secrets() -> None:
-    settings = {key for table in schema.CONNECTORS.values() for key in table.model_fields}
-    assert settings - SHOWN == {"secret", "token", "env"}
+    for kind in KINDS.values():
+        assert set(kind.table.model_fields) - kind.shown <= {"secret", "token", "env"}
+        assert not kind.shown & {"secret", "token", "env"}
+
+
+def test_a_setting_is_kept_only_where_its_own_kind_shows_it() -> None:
+    text = '[systems.a]\nplace = "south"\n[systems.b]\nplace = "north"\n'
+    kept, _ = redacted_of(text, {"a": {"place"}})
+    assert kept == text.replace("north", "[redacted]")
 
 
 @pytest.mark.parametrize("word", ["correcthorse", "CorrectHorse of old", "correcthorsebatterystaple of old"])

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bot.connectors import KINDS
 from bot.core.errors import ConfigError
 from bot.core.policy import parse_policy
 from bot.core.postgres_actions import Membership, Privilege, Privileges, Target, parse_action, problem
@@ -161,10 +162,10 @@ def roles_toml(action: str) -> str:
 
 
 def test_roles_toml_with_a_good_action_is_taken() -> None:
-    policy = parse_policy(roles_toml("SELECT ON ALL TABLES IN SCHEMA public"), "roles.toml", {})
+    policy = parse_policy(roles_toml("SELECT ON ALL TABLES IN SCHEMA public"), "roles.toml", {}, KINDS)
     assert policy.roles["read"].actions == ("SELECT ON ALL TABLES IN SCHEMA public",)
 
 
 def test_roles_toml_with_a_bad_action_is_told_with_its_line() -> None:
     with pytest.raises(ConfigError, match=r'roles.read.actions\[0\]: "SELECT ON t TO app" is not the body of a GRANT'):
-        parse_policy(roles_toml("SELECT ON t TO app"), "roles.toml", {})
+        parse_policy(roles_toml("SELECT ON t TO app"), "roles.toml", {}, KINDS)

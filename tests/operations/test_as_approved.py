@@ -7,6 +7,7 @@ import json
 import pytest
 
 from bot.app import build_systems
+from bot.connectors import KINDS
 from bot.core.approval import Refused
 from bot.core.model import Grant
 from bot.core.policy import parse_policy
@@ -61,7 +62,7 @@ def load(made: Made, old: str = "", new: str = "", environ: dict[str, str] | Non
     again = {line.partition(" =")[0] for line in more.splitlines()}
     lines = "\n".join(line for line in role.splitlines() if line.partition(" =")[0] not in again) + f"\n{more}"
     text = policy_text(systems=SYSTEMS + hosts, hosts=lines)
-    made.policies.append(parse_policy(text, "roles.toml", {**ENVIRON, **FIRST, **(environ or {})}))
+    made.policies.append(parse_policy(text, "roles.toml", {**ENVIRON, **FIRST, **(environ or {})}, KINDS))
     made.resolve()
 
 

@@ -29,7 +29,7 @@ from bot.connectors.gateway import Gateway
 from bot.core.asking import Ask
 from bot.core.effects import Kind, Queue
 from bot.core.model import Order, Person
-from bot.core.policy import Policy
+from bot.core.roles import Policy
 from bot.operations._unit import World
 from bot.operations.approve_request import approve_request
 from bot.operations.count_usage import sum_usage

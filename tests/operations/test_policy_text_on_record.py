@@ -8,6 +8,7 @@ import json
 from hashlib import sha256
 from typing import Any
 
+from bot.connectors import KINDS
 from bot.core.approval import Refused
 from bot.core.export import json_lines
 from bot.core.policy import parse_policy
@@ -39,7 +40,7 @@ def test_another_value_in_the_environment_is_on_record_without_the_text_again(ma
     text = policy_text(systems=SYSTEMS + POSTGRES)
     for host in ("one", "two"):
         environ = {**ENVIRON, "ORDERS_DB_URL": f"postgresql://bot:hunter2@{host}/orders"}
-        record_loaded(made.world, parse_policy(text, "roles.toml", environ))
+        record_loaded(made.world, parse_policy(text, "roles.toml", environ, KINDS))
     assert [each.get("text") for each in kept(made)] == [text, None]
     assert "revision" not in kept(made)[0] and "hunter2" not in json.dumps(kept(made))
 
@@ -54,7 +55,7 @@ def test_a_text_that_an_earlier_version_loaded_is_kept_at_the_next_start(made: M
 
 def test_a_secret_in_clear_is_not_in_the_log_and_can_not_be_guessed_from_a_digest(made: Made) -> None:
     systems = SYSTEMS.replace("${REPORTS_SECRET}", "hunter2-hunter2-hunter2")
-    policy = parse_policy(policy_text(systems=systems), "roles.toml", ENVIRON)
+    policy = parse_policy(policy_text(systems=systems), "roles.toml", ENVIRON, KINDS)
     record_loaded(made.world, policy)
     (found,) = kept(made)
     assert "hunter2" not in json.dumps(found) and 'secret = "[redacted]"' in found["text"]

@@ -8,7 +8,8 @@ from dataclasses import replace
 
 import pytest
 
-from bot.connectors import Systems
+from bot.connectors import KINDS, AnyTable, Systems
+from bot.connectors.base import ConnectorKind
 from bot.core.errors import SystemUnavailable
 from bot.core.model import Grant, Order
 from bot.core.policy import parse_policy
@@ -64,8 +65,9 @@ def asked() -> Asked:
 @pytest.fixture
 def ours(front: Front, asked: Asked, monkeypatch: pytest.MonkeyPatch) -> Front:
     monkeypatch.setattr(type(front.desk), "ask_systems", property(lambda desk: asked), raising=False)
+    custom = ConnectorKind(make=lambda *_: None, table=AnyTable)  # type: ignore[arg-type, return-value]
     text = policy_text(systems=SYSTEMS + CUSTOM, ledger=ROLE)
-    front.made.policies.append(parse_policy(text, "roles.toml", ENVIRON, ("custom",)))
+    front.made.policies.append(parse_policy(text, "roles.toml", ENVIRON, {**KINDS, "custom": custom}))
     return front
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from bot.core.audit import Record
 from bot.core.model import EndReason, Grant, GrantState, Lease, Person, Request, RequestState
-from bot.core.policy import Role
+from bot.core.roles import Role
 from bot.core.use import Used
 from bot.operations.describe_grant import GrantView
 from bot.operations.describe_person import PersonView

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from bot.core.policy import System
+from bot.core.roles import System
 from bot.operations.release_grant import release_grant
 from bot.operations.renew_grant import Renewed, renew_grant
 from bot.operations.show_credentials import Credentials, show_credentials

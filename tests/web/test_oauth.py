@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bot.core.audit import Event
-from bot.core.policy import System
+from bot.core.roles import System
 from bot.operations.release_grant import release_grant
 from storage import audit, people
 from tests.builders import SHOP_SECRET

@@ -11,6 +11,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from bot.app import build_systems, ca_keys
+from bot.connectors import KINDS
 from bot.connectors.ssh_ca import FileKey
 from bot.connectors.ssh_wire import Content, certificate
 from bot.core.policy import parse_policy
@@ -109,7 +110,7 @@ def ca_pub(made: Made, path: str, **files: Path) -> httpx.Response:
         f'[systems.{name}]\nconnector = "ssh"\nca_key = "{file}"\nprincipals = ["deploy"]\n'
         for name, file in files.items()
     )
-    made.policies.append(parse_policy(policy_text(systems=SYSTEMS + "".join(tables)), "roles.toml", ENVIRON))
+    made.policies.append(parse_policy(policy_text(systems=SYSTEMS + "".join(tables)), "roles.toml", ENVIRON, KINDS))
     meter, registry = UsageMeter(made.world), CollectorRegistry()
     app = build_web(
         made.world, made.signer, meter, ready=list, registry=registry,

@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from bot.core.policy import System
+from bot.core.roles import System
 from bot.operations.describe_usage import describe_usage
 from bot.operations.release_grant import release_grant
 from bot.web import usage

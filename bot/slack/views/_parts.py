@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from bot.core.durations import format_duration
 from bot.core.model import EndReason, Grant, GrantState, Request
-from bot.core.policy import Role
+from bot.core.roles import Role
 from bot.core.use import LOOK_EVERY, Used
 from bot.slack.blocks import (
     Element,

@@ -9,7 +9,7 @@ from itertools import islice
 
 from bot.core.durations import format_duration
 from bot.core.model import Grant, GrantState, Request
-from bot.core.policy import Role
+from bot.core.roles import Role
 from bot.operations.describe_alarms import AlarmView
 from bot.operations.describe_person import PersonView
 from bot.slack.blocks import (

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from bot.core.durations import format_duration
 from bot.core.model import Grant, Request
-from bot.core.policy import Role
+from bot.core.roles import Role
 from bot.operations.describe_person import PersonView
 from bot.slack.blocks import (
     Block,

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from bot.core.asking import REASON_LIMIT
 from bot.core.durations import format_duration
-from bot.core.policy import Role
+from bot.core.roles import Role
 from bot.operations.request_access import Submitted
 from bot.slack.blocks import (
     Block,

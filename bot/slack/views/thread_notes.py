@@ -4,7 +4,7 @@ message of the channel. It doesn't know which thread.
 
 from collections.abc import Callable, Mapping, Sequence
 
-from bot.core.model import Grant, Lease
+from bot.core.model import Grant
 from bot.operations.describe_request import RequestCard
 from bot.slack.blocks import Message, Part, bold, date, listing, message, paragraph, rich, section, typed, who
 from bot.slack.views._fit import MESSAGE_CHARACTERS, fit
@@ -49,12 +49,11 @@ def _ended(facts: Facts, card: RequestCard) -> list[Part]:
         return ["Ended: ", why_words(str(facts["why"]))]
     when: list[Part] = [" ", date(grant.ended_at)] if grant.ended_at else []
     used = ["; ", *used_parts(card.used)] if card.used is not None and grant.started_at is not None else []
-    return ["Ended", *when, ": ", *ended_because(grant), *used, *_not_yet_heard(grant, card.leases)]
+    return ["Ended", *when, ": ", *ended_because(grant), *used, *_not_yet_heard(grant, card.certified)]
 
 
-def _not_yet_heard(grant: Grant, leases: Sequence[Lease]) -> list[Part]:
-    """Where we end access by a list that hosts fetch, none of them tells us when it has."""
-    systems = [lease.system for lease in leases if lease.connector == "ssh"]
+def _not_yet_heard(grant: Grant, systems: Sequence[str]) -> list[Part]:
+    """Where access is ended by a list that hosts fetch, no host reports when it has fetched it."""
     early = grant.started_at is not None and grant.ended_at is not None and grant.ended_at < grant.ends_at
     if not systems or not early:
         return []

@@ -7,30 +7,22 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from bot.connectors.base import Found, Tools, fingerprint
+from bot.connectors.base import ConnectorKind, Found, Tools, fingerprint
 from bot.core.errors import SystemRefused, SystemUnavailable
 from bot.core.model import Order
-from bot.core.policy import System
+from bot.core.policy_settings import SystemTable, Text, checking, refuse_wrong
+from bot.core.roles import Settings, System
 
 
 class Allowlist:
-    """One for each `[systems.NAME]` with `connector = "allowlist"`; the settings are for it alone to judge."""
+    """One for each `[systems.NAME]` with `connector = "allowlist"`."""
 
     def __init__(self, system: System, tools: Tools) -> None:
         """Raises ValueError, with a sentence, for settings that can't be right. It must not call the system yet."""
-        for key, words in self.wrong_settings(system.settings):
-            raise ValueError(f"{key} {words}")
+        refuse_wrong(_wrong_settings(system.settings))
         self._name = system.name
         self._folder = Path(str(system.settings["folder"]))
         self.target = fingerprint(self._folder)  # which system it is: an end in another folder proves nothing
-
-    @staticmethod
-    def wrong_settings(settings: Mapping[str, object]) -> Iterator[tuple[str, str]]:
-        """For `access-bot check` and every start: key and words, from the settings alone."""
-        for key in sorted(settings.keys() - {"folder"}):
-            yield key, "is no setting of an allowlist; folder is the only one"
-        if not Path(str(settings.get("folder", ""))).is_absolute():
-            yield "folder", "must be an absolute path"
 
     # --- what every connector has: each call may come twice, at any time, in any order
 
@@ -94,3 +86,32 @@ def _email(place: Path) -> str:
         return str(said["email"])
     except (ValueError, KeyError, TypeError):
         return "not written by the bot"
+
+
+# --- what roles.toml may say of it: `access-bot check`, every start and every reload go by this
+
+
+class AllowlistTable(SystemTable):
+    """The settings of `[systems.NAME]`. Other keys are refused, with file and line."""
+
+    folder: Text
+
+
+def _folder(folder: object, _: Settings) -> None:
+    if not Path(str(folder)).is_absolute():
+        raise ValueError("folder must be an absolute path")
+
+
+def _wrong_action(action: str) -> str:
+    return "" if action.islower() else f"{action} is not a network: small letters"
+
+
+_wrong_settings = checking({"folder": _folder})
+
+KIND = ConnectorKind(
+    make=Allowlist,
+    table=AllowlistTable,
+    wrong_settings=_wrong_settings,
+    shown=frozenset({"folder"}),  # the audit log keeps its value; all others are redacted
+    wrong_action=_wrong_action,
+)

@@ -1,0 +1,235 @@
+"""The values that the core decides with: the workspace, its systems, its roles, and what each kind of system can do."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from types import MappingProxyType
+from typing import Any
+
+from bot.core.model import Person, folded
+
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+Key = tuple[str | int, ...]
+"""Where a key stands in a TOML file: `("systems", "shop", "argv", 0)`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """Where the bot speaks and who leads."""
+
+    approvals_channel: str
+    security_channel: str
+    leads: tuple[str, ...]
+    timezone: str
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """A real system. `settings` are never shown, because they hold passwords. `secrets` are the environment variables
+    that its table in roles.toml reads, by name."""
+
+    name: str
+    connector: str
+    settings: Mapping[str, object] = field(repr=False)
+    reach: str = ""
+    """A digest of the settings that decide which access is there. A new password does not change it."""
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def secret(self) -> str | None:
+        """The secret with which the system proves itself at our endpoints, else None."""
+        secret = self.settings.get("secret")
+        return secret if isinstance(secret, str) else None
+
+
+def no_ticket(_ticket: str) -> bool:
+    """Refuses every ticket."""
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """One thing that people may ask for. All durations are seconds; reminders count back from the end."""
+
+    name: str
+    title: str
+    description: str
+    systems: tuple[str, ...]
+    actions: tuple[str, ...]
+    requesters: tuple[str, ...]
+    approvers: tuple[str, ...]
+    notify: tuple[str, ...]
+    approvals: int
+    channel: str
+    max_duration: int
+    default_duration: int
+    reminders: tuple[int, ...]
+    pending_timeout: int
+    max_renewals: int
+    renewal_approval: bool
+    max_total: int
+    ticket: str | None
+    risk: str
+    risk_reason: str = ""
+    duration_reason: str = ""
+    """Why a long maximum is right."""
+    reach: tuple[str, ...] = ()
+    """`System.reach` of each of its systems."""
+    is_ticket: Callable[[str], bool] = field(default=no_ticket, repr=False, compare=False)
+    """Whether a whole text matches `ticket`; takes time in proportion to the lengths of both."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes when what an approver looked at changes: the systems, what their settings make of it, the actions,
+        how many must agree."""
+        return _fingerprint(self.systems, self.reach, self.actions, self.approvals)
+
+
+@lru_cache(maxsize=1024)
+def _fingerprint(*seen: object) -> str:
+    return hashlib.sha256(json.dumps(seen).encode()).hexdigest()[:12]
+
+
+# --- kinds of systems
+
+
+@dataclass(frozen=True, slots=True)
+class Abilities:
+    """What systems of one kind can do, as far as somebody else than their connector must know it."""
+
+    in_our_rows: bool = False
+    """Access is only rows in our database: nobody gets in after its end, whatever else fails."""
+    ends_together: bool = False
+    """Many grants can be ended in one transaction."""
+    checks_tokens: bool = False
+    """Its systems ask us whether a token is good, and prove themselves with their secret. Holders are shown a token."""
+    reports_use: bool = False
+    """Every use is counted, so that none counted means none."""
+    certifies: bool = False
+    """Its hosts trust a key of ours, and fetch the list of revoked certificates."""
+
+
+NO_ABILITIES = Abilities()
+
+Settings = Mapping[str, object]
+Wrong = Iterable[tuple[str, str]]
+"""Pairs of a key and a sentence that repeats no value, because values hold secrets."""
+
+Warned = tuple[str, Key, str]
+"""The name of a warning, the key that it is about, and a sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A system and its table as the file has it, without the values of the environment."""
+
+    system: System
+    table: Mapping[str, Any]
+
+
+def _fine(_action: str) -> str:
+    return ""
+
+
+def _no_problem(_settings: Settings) -> Wrong:
+    return ()
+
+
+def _no_lint(_systems: Sequence[Written]) -> Iterable[Warned]:
+    return ()
+
+
+def _no_role_lint(_role: Role, _system: System) -> Iterable[tuple[str, str]]:
+    return ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class SystemKind:
+    """One kind of system, described by its connector: what roles.toml may say of it, and what it can do."""
+
+    table: type[Any]
+    """A pydantic model of the settings that `[systems.NAME]` may have."""
+    wrong_settings: Callable[[Settings], Wrong] = _no_problem
+    """What is wrong with settings of the right types. Calls no system."""
+    shown: frozenset[str] = frozenset()
+    """Settings that the audit log may keep, except for secrets inside them. All others are redacted."""
+    settings_identify: bool = True
+    """Whether two systems with equal settings are the same one."""
+
+    needs_actions: bool = True
+    wrong_action: Callable[[str], str] = _fine
+    """What is wrong with an action of a role, "" for nothing. Calls no system."""
+    broad_action: Callable[[str], str] = _fine
+    """Why an action may give more than needed, "" where nothing is known."""
+
+    warnings: tuple[str, ...] = ()
+    """The names of the warnings that `lint` and `lint_role` give."""
+    lint: Callable[[Sequence[Written]], Iterable[Warned]] = _no_lint
+    """Warnings about all systems of this kind. Keys begin with the system's name."""
+    lint_role: Callable[[Role, System], Iterable[tuple[str, str]]] = _no_role_lint
+    """Warnings about a role on one of its systems: name and sentence."""
+
+    reads_names: bool = False
+    """Whether it reads what `[people]` says a person is called there."""
+    abilities: Abilities = NO_ABILITIES
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """A whole valid roles.toml; `digest` is the SHA-256 of the file's bytes in hex."""
+
+    workspace: Workspace
+    systems: Mapping[str, System]
+    roles: Mapping[str, Role]
+    people: Mapping[str, Mapping[str, str]]
+    digest: str
+    file: str
+    text: str = field(default="", repr=False)
+    """The content of the file, which may hold secrets that somebody wrote in clear."""
+    redacted: Callable[[], tuple[str, int]] = field(default=lambda: ("", 0), repr=False, compare=False)
+    """Gives the content without these secrets, and how many were taken out."""
+    kinds: Mapping[str, SystemKind] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def version(self) -> str:
+        """Differs where the file does, or what its systems read from the environment."""
+        reach = sorted((name, system.reach) for name, system in self.systems.items())
+        return f"{self.digest}:{_fingerprint(*reach)}"
+
+    def abilities(self, kind: str) -> Abilities:
+        """What systems of this kind can do; nothing for an unknown kind."""
+        known = self.kinds.get(kind)
+        return known.abilities if known else NO_ABILITIES
+
+
+def no_policy(file: str, kinds: Mapping[str, SystemKind] = _NOTHING) -> Policy:
+    """The policy when roles.toml can't be read: nobody may ask, decide or lead, and nothing can be given. Ending
+    access needs no more than that."""
+    return Policy(Workspace("", "", (), "UTC"), _NOTHING, _NOTHING, _NOTHING, "", file, kinds=kinds)
+
+
+def ticket_matches(role: Role, ticket: str) -> bool:
+    """Whether the whole ticket is what the role asks for; true when it asks for none."""
+    return role.ticket is None or role.is_ticket(ticket)
+
+
+def names_of(policy: Policy, person: Person) -> Mapping[str, str]:
+    """What `[people]` says this person is called on other systems, by connector; a user id goes before an e-mail."""
+    email = folded(person.email)
+    by_email = next((table for name, table in policy.people.items() if email and folded(name) == email), {})
+    return {**by_email, **policy.people.get(person.id, {})}
+
+
+def references(policy: Policy) -> frozenset[str]:
+    """Every user, group, handle and e-mail that decides, asks, leads or is pinged; `everyone` is left out,
+    because there is nothing to look up.
+    """
+    people = set(policy.workspace.leads)
+    for role in policy.roles.values():
+        people.update(role.requesters, role.approvers, role.notify)
+    return frozenset(people - {"everyone"})
