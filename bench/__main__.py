@@ -1,5 +1,5 @@
-"""`python -m bench [P1 P9 …] [--quick]` measures, and prints every figure beside its goal and its limit, which the same
-run measured. It knows the table of figures and nothing of what they measure.
+"""`python -m bench [P1 P9 …] [--quick]` measures, and prints every figure beside its goal and its
+limit, which the same run measured. It knows the table of figures and nothing of what they measure.
 """
 
 from __future__ import annotations
@@ -35,17 +35,29 @@ HEAD = ("", "what", "ours", "limit", "figure", "goal", "")
 
 
 def main() -> None:
-    about = "Measures and prints P1 to P18, S1 of the sandbox, and C6 to C11: P6 to P11 with slow systems."
+    about = (
+        "Measures and prints P1 to P18, S1 of the sandbox, and C6 to C11: P6 to P11 with slow"
+        " systems."
+    )
     parser = argparse.ArgumentParser(prog="python -m bench", description=about)
     parser.add_argument(
         "figures",
         nargs="*",
         metavar="P1",
-        help=f"which ones of {', '.join(FIGURES)}; default: all. `trace` alone counts instead what a request, "
-        "Approve, an end and GET /auth run through: files, functions, calls and transactions",
+        help=(
+            f"which ones of {', '.join(FIGURES)}; default: all. `trace` alone counts instead what a"
+            " request, Approve, an end and GET /auth run through: files, functions, calls and"
+            " transactions"
+        ),
     )
-    parser.add_argument("--quick", action="store_true", help="fewer rounds and less data, for a rough look")
-    parser.add_argument("--in-order", action="store_true", help="with `trace`: list every call, indented by its caller")
+    parser.add_argument(
+        "--quick", action="store_true", help="fewer rounds and less data, for a rough look"
+    )
+    parser.add_argument(
+        "--in-order",
+        action="store_true",
+        help="with `trace`: list every call, indented by its caller",
+    )
     asked = parser.parse_args()
     if asked.figures == ["trace"]:
         trace.show(1 if asked.quick else trace.RUNS, asked.in_order)
@@ -58,7 +70,9 @@ def main() -> None:
 def run(names: list[str], scale: Scale) -> int:
     """Prints the table; the exit code is 1 only when something could not be measured."""
     began, failed, lines, took = time.monotonic(), [], list[tuple[str, Line]](), dict[str, float]()
-    logging.disable(logging.CRITICAL)  # of the stand-in for Slack, whose calls are cut off at the end of a figure
+    logging.disable(
+        logging.CRITICAL
+    )  # of the stand-in for Slack, whose calls are cut off at the end of a figure
     print(f"{scale.name}: {scale.rounds} rounds, medians, legs interleaved. {machine()}")
     show(HEAD)
     with ExitStack() as stack:
@@ -112,15 +126,23 @@ def machine() -> str:
     with a_folder() as folder, raw_file(folder) as connection:
         commit = transactions(connection, 50).p50
     load = f", load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
-    return f"{os.cpu_count()} cores{load}, Python {sys.version.split()[0]}, a durable commit takes {ms(commit)}."
+    return (
+        f"{os.cpu_count()} cores{load}, Python {sys.version.split()[0]}, a durable commit takes"
+        f" {ms(commit)}."
+    )
 
 
 def show(cells: tuple[str, ...]) -> None:
     progress("")
-    wrapped = [textwrap.wrap(cell, width) or [""] for cell, width in zip(cells, WIDTHS, strict=True)]
+    wrapped = [
+        textwrap.wrap(cell, width) or [""] for cell, width in zip(cells, WIDTHS, strict=True)
+    ]
     for number in range(max(map(len, wrapped))):
         row = [part[number] if number < len(part) else "" for part in wrapped]
-        print("  ".join(text.ljust(width) for text, width in zip(row, WIDTHS, strict=True)).rstrip(), flush=True)
+        print(
+            "  ".join(text.ljust(width) for text, width in zip(row, WIDTHS, strict=True)).rstrip(),
+            flush=True,
+        )
 
 
 def progress(words: str) -> None:

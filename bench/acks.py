@@ -1,6 +1,6 @@
-"""P1 to P4: how soon Slack gets its answer. Ours is a command or a press that is stored durably before the answer; the
-limit is Bolt with a listener that does nothing, behind the same server and the same socket client, and one raw durable
-transaction.
+"""P1 to P4: how soon Slack gets its answer. Ours is a command or a press that is stored durably
+before the answer; the limit is Bolt with a listener that does nothing, behind the same server and
+the same socket client, and one raw durable transaction.
 """
 
 from __future__ import annotations
@@ -22,23 +22,37 @@ from bot.sandbox import running_sandbox
 from storage import outbox, requests
 
 FULL_ACK = (
-    "the ack carries the whole answer, after 12 statements in one durable transaction with a record in the chain, that "
-    "change some 25 pages; the limit is a listener that does nothing and answers nothing, and one durable row"
+    "the ack carries the whole answer, after 12 statements in one durable transaction with a record"
+    " in the chain, that change some 25 pages; the limit is a listener that does nothing and"
+    " answers nothing, and one durable row"
 )
 ASK = "request shop-admin 1h because the benchmark asks"
 
 
 class Desk:
-    """A bot and a bare Bolt over HTTP, with people who have not asked yet and requests that nobody has decided."""
+    """A bot and a bare Bolt over HTTP, with people who have not asked yet and requests that nobody
+    has decided."""
 
     def __init__(
-        self, stack: ExitStack, people: int, pending: int = 0, module: str = "bot", env: Mapping[str, str] | None = None
+        self,
+        stack: ExitStack,
+        people: int,
+        pending: int = 0,
+        module: str = "bot",
+        env: Mapping[str, str] | None = None,
     ) -> None:
         self.place: Place = stack.enter_context(a_place())
         self.place.company(people + pending)
-        self._people, self._pending = iter(range(people)), iter(self.place.requests(people, pending))
-        self.bot: Bot = stack.enter_context(a_bot("web", self.place.env | dict(env or {}), self.place.folder, module))
-        self.bare: Child = stack.enter_context(a_child("bench.bare", "bolt", str(self.place.folder)))
+        self._people, self._pending = (
+            iter(range(people)),
+            iter(self.place.requests(people, pending)),
+        )
+        self.bot: Bot = stack.enter_context(
+            a_bot("web", self.place.env | dict(env or {}), self.place.folder, module)
+        )
+        self.bare: Child = stack.enter_context(
+            a_child("bench.bare", "bolt", str(self.place.folder))
+        )
         self.load: Child = stack.enter_context(a_child("bench.load"))
         until(lambda: self.bot.status("/healthz") == 200)
 
@@ -52,10 +66,14 @@ class Desk:
         return fire(self.load, self.place.folder, self.bot.port, self.bot.pid, requests, at_once)
 
     def theirs(self, requests: list[bytes], at_once: int) -> Spent:
-        return fire(self.load, self.place.folder, self.bare.ready["port"], self.bare.pid, requests, at_once)
+        return fire(
+            self.load, self.place.folder, self.bare.ready["port"], self.bare.pid, requests, at_once
+        )
 
 
-def fire(load: Child, folder: Path, port: int, pid: int, requests: list[bytes], at_once: int) -> Spent:
+def fire(
+    load: Child, folder: Path, port: int, pid: int, requests: list[bytes], at_once: int
+) -> Spent:
     """One leg: every request is answered with 200."""
     path, before = payloads.keep(folder, requests), cpu_of(pid)
     said = load.ask(port=port, requests=path, connections=at_once)
@@ -96,7 +114,15 @@ def commands(scale: Scale) -> Iterator[Line]:
             else:
                 value = paired(found, "ours", "limit", lambda s: s.rate)
                 what = f"/access request, {at_once} at once"
-                yield Line(what, told(found["ours"]), told(found["limit"]), value, 0.5, least=True, note=FULL_ACK)
+                yield Line(
+                    what,
+                    told(found["ours"]),
+                    told(found["limit"]),
+                    value,
+                    0.5,
+                    least=True,
+                    note=FULL_ACK,
+                )
 
 
 def clicks(scale: Scale) -> Iterator[Line]:
@@ -109,13 +135,21 @@ def clicks(scale: Scale) -> Iterator[Line]:
             scale.rounds,
             {
                 "ours": lambda: desk.ours(desk.pressed(number), 1),
-                "bare": lambda: desk.theirs([payloads.signed(payloads.click("r0")) for _ in range(number)], 1),
+                "bare": lambda: desk.theirs(
+                    [payloads.signed(payloads.click("r0")) for _ in range(number)], 1
+                ),
                 "raw": lambda: transactions(raw, number),
             },
         )
     found["limit"] = limit = durable(found)
     value = paired(found, "ours", "limit", lambda s: s.p50)
-    yield Line("Approve pressed, kept durably, acked", told(found["ours"], True), told(limit, True), value, 2.0)
+    yield Line(
+        "Approve pressed, kept durably, acked",
+        told(found["ours"], True),
+        told(limit, True),
+        value,
+        2.0,
+    )
 
 
 def durable(found: Mapping[str, Sequence[Spent]]) -> list[Spent]:
@@ -132,7 +166,9 @@ def raw_file(folder: Path) -> Iterator[sqlite3.Connection]:
     connection = sqlite3.connect(folder / "raw.db", isolation_level=None)
     for pragma in ("journal_mode = wal", "synchronous = full"):
         connection.execute(f"PRAGMA {pragma}")
-    connection.execute("CREATE TABLE pressed (id INTEGER PRIMARY KEY, who TEXT, at INTEGER, data TEXT)")
+    connection.execute(
+        "CREATE TABLE pressed (id INTEGER PRIMARY KEY, who TEXT, at INTEGER, data TEXT)"
+    )
     try:
         yield connection
     finally:
@@ -144,7 +180,9 @@ def transactions(connection: sqlite3.Connection, number: int) -> Spent:
     for n in range(number):
         began = time.perf_counter()
         connection.execute("BEGIN IMMEDIATE")
-        connection.execute("INSERT INTO pressed (who, at, data) VALUES (?, ?, ?)", ("U0BENOKAFO", n, "x" * 200))
+        connection.execute(
+            "INSERT INTO pressed (who, at, data) VALUES (?, ?, ?)", ("U0BENOKAFO", n, "x" * 200)
+        )
         connection.execute("COMMIT")
         each.append(time.perf_counter() - began)
     return watch.spent(number, each)
@@ -162,12 +200,21 @@ def sockets(scale: Scale) -> Iterator[Line]:
             slack = stack.enter_context(a_child("bench.envelopes"))
             address = f"http://127.0.0.1:{slack.ready['port']}/api/"
             child = stack.enter_context(
-                a_child("bench.bare", kind, str(place.folder), env=place.env | {"SLACK_API_URL": address})
+                a_child(
+                    "bench.bare",
+                    kind,
+                    str(place.folder),
+                    env=place.env | {"SLACK_API_URL": address},
+                )
             )
 
             def fire() -> Spent:
                 path = place.folder / f"envelopes-{time.monotonic_ns()}"
-                path.write_text("\n".join(payloads.envelope(payloads.command(person(), ASK)) for _ in range(number)))
+                path.write_text(
+                    "\n".join(
+                        payloads.envelope(payloads.command(person(), ASK)) for _ in range(number)
+                    )
+                )
                 before = cpu_of(child.pid)
                 said = slack.ask(envelopes=str(path), at_once=at_once)
                 return Spent(said["wall"], cpu_of(child.pid) - before, number, said["each"])
@@ -184,7 +231,9 @@ def sockets(scale: Scale) -> Iterator[Line]:
     found["limit"] = durable(found)
     value = paired(found, "ours", "limit", lambda s: s.rate)
     what = f"/access request over Socket Mode, {at_once} at once"
-    yield Line(what, told(found["ours"]), told(found["limit"]), value, 0.4, least=True, note=FULL_ACK)
+    yield Line(
+        what, told(found["ours"]), told(found["limit"]), value, 0.4, least=True, note=FULL_ACK
+    )
 
 
 def under_trouble(scale: Scale) -> Iterator[Line]:
@@ -196,11 +245,19 @@ def under_trouble(scale: Scale) -> Iterator[Line]:
 
         found = interleave(
             scale.rounds,
-            {"idle": lambda: under_load(load, *idle, number), "hung": lambda: under_load(load, *hung, number)},
+            {
+                "idle": lambda: under_load(load, *idle, number),
+                "hung": lambda: under_load(load, *hung, number),
+            },
         )
-    p99 = {name: Spent(1, 1, 1, sorted(t for s in legs for t in s.each)) for name, legs in found.items()}
+    p99 = {
+        name: Spent(1, 1, 1, sorted(t for s in legs for t in s.each))
+        for name, legs in found.items()
+    }
     value = p99["hung"].quantile(0.99) / p99["idle"].quantile(0.99)
-    ours, limit = (f"p99 {ms(p99[name].quantile(0.99))} · {told(found[name])}" for name in ("hung", "idle"))
+    ours, limit = (
+        f"p99 {ms(p99[name].quantile(0.99))} · {told(found[name])}" for name in ("hung", "idle")
+    )
     yield Line("acks while every system hangs 10 s and Slack takes 2 s", ours, limit, value, 1.5)
     worst = p99["hung"].quantile(0.99) * 1000
     yield Line("the same, p99 in milliseconds", ours, limit, worst, 100, unit="ms")
@@ -214,23 +271,37 @@ def troubled(
     module: str = "bench.recorded",
     more: Mapping[str, str] | None = None,
 ) -> tuple[Place, Bot, Iterator[int]]:
-    """The whole bot in one process, with work waiting for systems and for Slack when there is trouble."""
+    """The whole bot in one process, with work waiting for systems and for Slack when there is
+    trouble."""
     place: Place = stack.enter_context(a_place())
     people, waiting = number * (scale.rounds + 1), min(200, scale.many)
     place.company(people + waiting)
     sandbox = stack.enter_context(running_sandbox(rate_limits=False))
-    env = place.env | sandbox.environment | dict(more or {}) | {"BENCH_RECORD": str(place.folder / "record")}
+    env = (
+        place.env
+        | sandbox.environment
+        | dict(more or {})
+        | {"BENCH_RECORD": str(place.folder / "record")}
+    )
     env |= {"SLACK_APP_TOKEN": "", "SLACK_SIGNING_SECRET": payloads.SIGNING}
     if trouble:
         env["BENCH_HANG"] = "10"
         sandbox.faults.latency("*", 2)
-        started = place.grants(waiting, int(time.time()) + 3600, state=GrantState.STARTING, first=people)
+        started = place.grants(
+            waiting, int(time.time()) + 3600, state=GrantState.STARTING, first=people
+        )
         asked = [str(request) for (request,) in place.rows("SELECT request_id FROM grants")]
         with place.world.db.transaction():
             pending = [requests.get(place.world.db, request) for request in asked]
-            posts = [post_approval(request, payloads.CHANNEL) for request in pending if request is not None]
+            posts = [
+                post_approval(request, payloads.CHANNEL)
+                for request in pending
+                if request is not None
+            ]
             outbox.add(
-                place.world.db, [*(start_grant(grant, ["shop-admin"]) for grant in started), *posts], int(time.time())
+                place.world.db,
+                [*(start_grant(grant, ["shop-admin"]) for grant in started), *posts],
+                int(time.time()),
             )
     bot = stack.enter_context(a_bot("run", env, place.folder, module))
     until(bot.is_ready)

@@ -1,6 +1,7 @@
-"""The limits, a process of their own: the same server or socket client as ours, with nothing of ours behind it. Run as
-`python -m bench.bare KIND FOLDER`; `bolt` answers Slack with a no-op listener, `gate` checks a token with one look-up,
-`empty` answers 204; `socket-bare` and `socket-ours` answer over Socket Mode.
+"""The limits, a process of their own: the same server or socket client as ours, with nothing of
+ours behind it. Run as `python -m bench.bare KIND FOLDER`; `bolt` answers Slack with a no-op
+listener, `gate` checks a token with one look-up, `empty` answers 204; `socket-bare` and
+`socket-ours` answer over Socket Mode.
 """
 
 from __future__ import annotations
@@ -22,11 +23,11 @@ from slack_sdk import WebClient
 from slack_sdk.signature import SignatureVerifier
 
 from bench.place import KEY, SIGNING, TEAM, answer, jobs
-from bot.operations.introspect_token import Claims
+from bot.operations.tokens.introspect_token import Claims
 from bot.slack.receiver import Receiver
 from bot.tokens import Signer
 from bot.web import listening, serve_config
-from bot.web.plain import Answer, header_values, send_answer
+from bot.web.responses import Answer, header_values, send_answer
 from bot.web.slack_events import SlackEvents
 from bot.web.slack_signatures import Signatures
 from storage import tokens
@@ -38,7 +39,11 @@ def bolt() -> App:
         logger=logging.getLogger("slack_bolt"),
         client=WebClient(token="xoxb-bench"),
         authorize=lambda context: AuthorizeResult(
-            enterprise_id=None, team_id=TEAM, bot_token="xoxb-bench", bot_id="B0BOT", bot_user_id="U0BOT"
+            enterprise_id=None,
+            team_id=TEAM,
+            bot_token="xoxb-bench",
+            bot_id="B0BOT",
+            bot_user_id="U0BOT",
         ),
         signing_secret=SIGNING,
         request_verification_enabled=False,
@@ -107,8 +112,8 @@ def serve(make: Any, folder: Path) -> None:
 def hear(ours: bool) -> None:
     """Keeps one Socket Mode connection, as the worker does, without delivery beside it."""
     from bot.app import build_base, build_bolt, slack_client
+    from bot.config.settings import NEEDS, load_settings
     from bot.core.model import Source
-    from bot.settings import NEEDS, load_settings
     from bot.slack.identity import Identity
     from bot.slack.socket import Socket
 

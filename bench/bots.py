@@ -1,5 +1,5 @@
-"""The real bot as a process, started as an operator starts it, and watched from outside. It knows nothing of what is
-measured.
+"""The real bot as a process, started as an operator starts it, and watched from outside. It knows
+nothing of what is measured.
 """
 
 from __future__ import annotations
@@ -29,14 +29,19 @@ def until(look: Callable[[], Found | None], timeout: float = 30, every: float = 
 
 
 class Bot:
-    """One process; `module` is `bot`, or `bench.recorded` for one that writes down when it called which system."""
+    """One process; `module` is `bot`, or `bench.recorded` for one that writes down when it called
+    which system."""
 
     def __init__(self, verb: str, env: dict[str, str], folder: Path, module: str = "bot") -> None:
         self.log = folder / f"bot-{time.monotonic_ns()}.log"
         self.started = time.monotonic()
         with self.log.open("wb") as out:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", module, verb], env=env, cwd=folder, stdin=subprocess.DEVNULL, stderr=out
+                [sys.executable, "-m", module, verb],
+                env=env,
+                cwd=folder,
+                stdin=subprocess.DEVNULL,
+                stderr=out,
             )
 
     @property

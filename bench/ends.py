@@ -1,5 +1,5 @@
-"""P9 to P11: many grants that end at the same second, one that ends at its second, and ends that came while nobody was
-running. The limit is the same SQL sent by a bare loop through the driver.
+"""P9 to P11: many grants that end at the same second, one that ends at its second, and ends that
+came while nobody was running. The limit is the same SQL sent by a bare loop through the driver.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from bench.measure import Line, Scale, Spent, interleave, median, ms, paired
 from bench.place import Child, Place, a_child, a_place, answer, jobs, postgres
 from bot.app import build_systems
 from bot.core.effects import Queue
-from bot.delivery import Delivery
-from bot.operations.expire_due import expire_due
+from bot.operations.grants.expire_due import expire_due
+from bot.worker.dispatcher import Dispatcher
 from storage.database import Database
 
 ASKED = "SELECT COUNT(*), COUNT(DISTINCT \"grant\") FROM audit WHERE event = 'grant:end:asked'"
@@ -58,7 +58,9 @@ def _ending(kind: str, url: str, scale: Scale) -> Iterator[Line]:
         found = interleave(
             min(scale.rounds, 3),
             {
-                "ours": lambda: replay.ours(place, end, lambda db: once_each(db, ASKED, scale.many)),
+                "ours": lambda: replay.ours(
+                    place, end, lambda db: once_each(db, ASKED, scale.many)
+                ),
                 "bare": lambda: replay.theirs(place, sent, scale.many),
             },
             warm=False,
@@ -84,7 +86,7 @@ def _confirming(kind: str, url: str, many: int, rounds: int) -> Iterator[Line]:
 def _confirmed(kind: str, place: Place, many: int, rounds: int) -> Line:
     def confirm(db: Database) -> int:
         world = place.world_on(db)
-        delivery = Delivery(world, build_systems(world), None, None, None)  # type: ignore[arg-type]
+        delivery = Dispatcher(world, build_systems(world), None, None, None)  # type: ignore[arg-type]
         return delivery.drain(Queue.END)
 
     sent = replay.record(place, confirm)
@@ -98,7 +100,11 @@ def _confirmed(kind: str, place: Place, many: int, rounds: int) -> Line:
     )
     value = paired(found, "ours", "bare", lambda s: s.wall)
     return Line(
-        f"{many:,} of them confirmed by the system, {kind}", told(found["ours"]), told(found["bare"]), value, 2.0
+        f"{many:,} of them confirmed by the system, {kind}",
+        told(found["ours"]),
+        told(found["bare"]),
+        value,
+        2.0,
     )
 
 
@@ -118,10 +124,14 @@ def _replicas(scale: Scale) -> Iterator[Line]:
                     child.send(go=True)
                 said = [child.hear() for child in workers]
                 once_each(place.world.db, ASKED, scale.many)
-                return Spent(max(s["ended"] for s in said) - began, sum(s["cpu"] for s in said), scale.many)
+                return Spent(
+                    max(s["ended"] for s in said) - began, sum(s["cpu"] for s in said), scale.many
+                )
 
         found = interleave(
-            min(scale.rounds, 3), {"two": lambda: leg(children), "one": lambda: leg(children[:1])}, warm=False
+            min(scale.rounds, 3),
+            {"two": lambda: leg(children), "one": lambda: leg(children[:1])},
+            warm=False,
         )
     value = paired(found, "two", "one", lambda s: s.rate)
     what = f"{scale.many:,} ends, two processes on one PostgreSQL against one"
@@ -138,15 +148,22 @@ def lateness(scale: Scale) -> Iterator[Line]:
         number = max(2, int(scale.seconds * 3))
         grants = place.grants(number, first, spread=scale.seconds)
         ends = dict(place.rows("SELECT id, ends_at FROM grants"))
-        stack.enter_context(a_bot("run", place.env | {"BENCH_RECORD": str(record)}, place.folder, "bench.recorded"))
+        stack.enter_context(
+            a_bot("run", place.env | {"BENCH_RECORD": str(record)}, place.folder, "bench.recorded")
+        )
         until(lambda: len(revoked(record)) >= number, scale.seconds + 30, 0.2)
         ours, p99 = told_late(record, grants, ends)
-    yield Line("an end at light load, to the system's call", ours, "0 ms", p99 * 1000, 50, unit="ms")
+    yield Line(
+        "an end at light load, to the system's call", ours, "0 ms", p99 * 1000, 50, unit="ms"
+    )
 
 
 def told_late(record: Path, grants: list[str], ends: Mapping[str, int]) -> tuple[str, float]:
-    """How late the system was told of each of these ends, in words, and the 99th percentile in seconds."""
-    late = sorted(began - ends[grant] for grant, began in revoked(record).items() if grant in grants)
+    """How late the system was told of each of these ends, in words, and the 99th percentile in
+    seconds."""
+    late = sorted(
+        began - ends[grant] for grant, began in revoked(record).items() if grant in grants
+    )
     p99 = late[min(len(late) - 1, int(0.99 * len(late)))]
     return f"p50 {ms(median(late))} · p99 {ms(p99)} ({len(late)} ends)", p99
 
@@ -182,7 +199,15 @@ def overdue(scale: Scale) -> Iterator[Line]:
         once_each(place.world.db, ENDED, scale.many)
     what = f"{scale.many:,} overdue after SIGKILL and restart: closed after readiness"
     late = max(0.0, closed - ready)
-    yield Line(what, ms(late), "–", late, 2.0, unit="s", note="killed twice on the way; none lost, none doubled")
+    yield Line(
+        what,
+        ms(late),
+        "–",
+        late,
+        2.0,
+        unit="s",
+        note="killed twice on the way; none lost, none doubled",
+    )
     yield Line("… and confirmed by the system", ms(took), "–", took, 2.0, unit="s")
 
 

@@ -1,5 +1,6 @@
-"""Slack's end of Socket Mode as a load generator, a process of its own: opens a connection for whoever asks, sends
-prepared envelopes with so many unanswered at a time, and tells how long each ack took.
+"""Slack's end of Socket Mode as a load generator, a process of its own: opens a connection for
+whoever asks, sends prepared envelopes with so many unanswered at a time, and tells how long each
+ack took.
 """
 
 from __future__ import annotations
@@ -37,7 +38,9 @@ class Slack:
 
     async def serve(self, socket: WebSocket) -> None:
         await socket.accept()
-        await socket.send_json({"type": "hello", "num_connections": 1, "connection_info": {"app_id": "A1"}})
+        await socket.send_json(
+            {"type": "hello", "num_connections": 1, "connection_info": {"app_id": "A1"}}
+        )
         self.socket: Any = socket
         try:
             while True:
@@ -70,15 +73,22 @@ def main() -> None:
     listener = listening("127.0.0.1", 0)
     slack = Slack(listener.getsockname()[1])
     app = Starlette(
-        routes=[Route("/api/{method}", slack.api, methods=["POST"]), WebSocketRoute("/socket", slack.serve)]
+        routes=[
+            Route("/api/{method}", slack.api, methods=["POST"]),
+            WebSocketRoute("/socket", slack.serve),
+        ]
     )
     config = uvicorn.Config(app, log_config=None, lifespan="off", ws_ping_interval=None)
     server, loop = uvicorn.Server(config), asyncio.new_event_loop()
-    threading.Thread(target=loop.run_until_complete, args=(server.serve([listener]),), daemon=True).start()
+    threading.Thread(
+        target=loop.run_until_complete, args=(server.serve([listener]),), daemon=True
+    ).start()
     answer(port=slack.port)
     for job in jobs():
         envelopes = Path(job["envelopes"]).read_text().splitlines()
-        wall, took = asyncio.run_coroutine_threadsafe(slack.fire(envelopes, job["at_once"]), loop).result()
+        wall, took = asyncio.run_coroutine_threadsafe(
+            slack.fire(envelopes, job["at_once"]), loop
+        ).result()
         answer(wall=wall, each=took)
     sys.stdout.flush()
 

@@ -1,5 +1,5 @@
-"""P12: the check of a token over HTTP. The limit is a bare ASGI handler behind the same server, with the same signature
-check and one look-up; behind nginx it is an empty 204 from the same server.
+"""P12: the check of a token over HTTP. The limit is a bare ASGI handler behind the same server,
+with the same signature check and one look-up; behind nginx it is an empty 204 from the same server.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from bench.acks import fire, told
 from bench.bots import a_bot, until
 from bench.measure import Line, Scale, interleave, paired
 from bench.place import Place, a_child, a_place
-from bot.operations.show_credentials import Credentials, show_credentials
+from bot.operations.grants.show_credentials import Credentials, show_credentials
 from bot.sandbox.gateway import free_port
 
 CONFIG = """
@@ -64,11 +64,20 @@ def checks(scale: Scale) -> Iterator[Line]:
             scale.rounds,
             {
                 "ours": lambda: fire(load, place.folder, bot.port, bot.pid, asked("/auth"), 16),
-                "bare": lambda: fire(load, place.folder, gate.ready["port"], gate.pid, asked("/auth"), 16),
+                "bare": lambda: fire(
+                    load, place.folder, gate.ready["port"], gate.pid, asked("/auth"), 16
+                ),
             },
         )
         value = paired(direct, "ours", "bare", lambda s: s.rate)
-        yield Line("GET /auth, 16 at once", told(direct["ours"]), told(direct["bare"]), value, 0.6, least=True)
+        yield Line(
+            "GET /auth, 16 at once",
+            told(direct["ours"]),
+            told(direct["bare"]),
+            value,
+            0.6,
+            least=True,
+        )
         port = stack.enter_context(
             _nginx(place.folder, ours=bot.port, bare=gate.ready["port"], empty=empty.ready["port"])
         )
@@ -77,14 +86,18 @@ def checks(scale: Scale) -> Iterator[Line]:
             {
                 "ours": lambda: fire(load, place.folder, port, bot.pid, asked("/ours/page"), 16),
                 "bare": lambda: fire(load, place.folder, port, gate.pid, asked("/bare/page"), 16),
-                "empty": lambda: fire(load, place.folder, port, empty.pid, asked("/empty/page"), 16),
+                "empty": lambda: fire(
+                    load, place.folder, port, empty.pid, asked("/empty/page"), 16
+                ),
             },
         )
         value = paired(proxied, "ours", "empty", lambda s: s.rate)
         what = "nginx auth_request, 16 at once"
         most = paired(proxied, "bare", "empty", lambda s: s.rate)
         note = f"the bare handler with its one look-up reaches {most:.2f} × itself"
-        yield Line(what, told(proxied["ours"]), told(proxied["empty"]), value, 0.6, least=True, note=note)
+        yield Line(
+            what, told(proxied["ours"]), told(proxied["empty"]), value, 0.6, least=True, note=note
+        )
 
 
 def _tokens(place: Place) -> list[str]:

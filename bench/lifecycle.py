@@ -1,5 +1,5 @@
-"""P5 to P8: one lifecycle from request to end, with the real bot as a process and a stand-in for Slack. The limits are
-those of the closest peer, and are constants: the peer doesn't run here.
+"""P5 to P8: one lifecycle from request to end, with the real bot as a process and a stand-in for
+Slack. The limits are those of the closest peer, and are constants: the peer doesn't run here.
 """
 
 from __future__ import annotations
@@ -21,11 +21,12 @@ from bench.place import BEN, TEAM, Place, a_place
 from bot.app import build_systems
 from bot.core.effects import Queue
 from bot.core.model import Person
-from bot.delivery import Delivery
-from bot.operations.take_press import Press, Taken, take_press
+from bot.operations.requests.accept_vote import Press, Taken, submit_vote
 from bot.sandbox import Sandbox, running_sandbox
+from bot.worker.dispatcher import Dispatcher
 
-# Of the closest peer, measured once on another machine (PERFORMANCE.md): they only give an order of magnitude.
+# Of the closest peer, measured once on another machine (PERFORMANCE.md): they only give an order of
+# magnitude.
 PEER_CALLS = 18
 PEER_CLICK = 0.532
 PEER_CPU = 0.068
@@ -55,7 +56,9 @@ class Office:
         said = who.command("/access", f"request {role} because the benchmark asks")
         assert said.ok, said
         return str(
-            self.place.rows("SELECT id FROM requests WHERE requester = ? ORDER BY created_at DESC", who.id)[0][0]
+            self.place.rows(
+                "SELECT id FROM requests WHERE requester = ? ORDER BY created_at DESC", who.id
+            )[0][0]
         )
 
     def card(self, request: str) -> dict[str, Any]:
@@ -75,7 +78,9 @@ class Office:
 
     def grant(self, request: str, state: str, timeout: float = 30) -> str:
         sql = "SELECT id FROM grants WHERE request_id = ? AND state = ?"
-        return str(until(lambda: next(iter(self.place.rows(sql, request, state)), None), timeout)[0])
+        return str(
+            until(lambda: next(iter(self.place.rows(sql, request, state)), None), timeout)[0]
+        )
 
     def quiet(self) -> None:
         """Nothing is left to do; but for sums that come later, and for the system that hangs."""
@@ -96,7 +101,9 @@ class Office:
 
 
 @contextmanager
-def an_office(module: str = "bench.recorded", more: Mapping[str, str] | None = None) -> Iterator[Office]:
+def an_office(
+    module: str = "bench.recorded", more: Mapping[str, str] | None = None
+) -> Iterator[Office]:
     with ExitStack() as stack:
         place = stack.enter_context(a_place())
         sandbox = stack.enter_context(running_sandbox(rate_limits=False))
@@ -117,18 +124,46 @@ def calls(scale: Scale) -> Iterator[Line]:
         wrong = [words for person in ("ana", "dev") for words in _left_wrong(office, person)]
     note = "the response_url of the answer to the request counts as a call"
     peer = f"peer {PEER_CALLS}"
-    yield Line("Slack calls in one lifecycle, warm", _counted(warm), peer, len(warm), 10, unit="", note=note)
-    yield Line("Slack calls in one lifecycle, cold", _counted(cold), peer, len(cold), 12, unit="", note=note)
+    yield Line(
+        "Slack calls in one lifecycle, warm",
+        _counted(warm),
+        peer,
+        len(warm),
+        10,
+        unit="",
+        note=note,
+    )
+    yield Line(
+        "Slack calls in one lifecycle, cold",
+        _counted(cold),
+        peer,
+        len(cold),
+        12,
+        unit="",
+        note=note,
+    )
     yield Line("messages left wrong", "; ".join(wrong) or "none", "–", len(wrong), 0, unit="")
     note = "the look-ups of the approver and of their group, side by side"
-    yield Line("calls between the click and the grant", _counted(between), "–", len(between), 2, unit="", note=note)
+    yield Line(
+        "calls between the click and the grant",
+        _counted(between),
+        "–",
+        len(between),
+        2,
+        unit="",
+        note=note,
+    )
 
 
 def _left_wrong(office: Office, name: str) -> list[str]:
-    """Every message that shows this person's lifecycle, which is over, and has a button of it or says that it goes
-    on."""
+    """Every message that shows this person's lifecycle, which is over, and has a button of it or
+    says that it goes on."""
     person = office.sandbox.person(name)
-    seen = [*person.dms(), *person.ephemerals(), *office.sandbox.inspector.messages("#access-approvals")]
+    seen = [
+        *person.dms(),
+        *person.ephemerals(),
+        *office.sandbox.inspector.messages("#access-approvals"),
+    ]
     said = [(json.dumps(message), person.plain(message)) for message in seen]
     return [text[:60] for whole, text in said if '"action_id"' in whole or STILL.search(text)]
 
@@ -136,11 +171,17 @@ def _left_wrong(office: Office, name: str) -> list[str]:
 def _counted(methods: list[str]) -> str:
     """`chat.postMessage ×5, users.info`"""
     number = Counter(methods)
-    return ", ".join(method if times == 1 else f"{method} ×{times}" for method, times in number.items()) or "none"
+    return (
+        ", ".join(
+            method if times == 1 else f"{method} ×{times}" for method, times in number.items()
+        )
+        or "none"
+    )
 
 
 def _one(office: Office, person: str) -> tuple[list[str], list[str]]:
-    """The calls of one lifecycle, and those of them between the click and the call of the system."""
+    """The calls of one lifecycle, and those of them between the click and the call of the
+    system."""
     office.sandbox.inspector.forget()
     request = office.ask(person, "brief")
     pressed = office.approve(request)
@@ -148,7 +189,11 @@ def _one(office: Office, person: str) -> tuple[list[str], list[str]]:
     office.quiet()
     time.sleep(0.3)
     opened = next(began for who, began, _ in office.noted("grant") if who == grant)
-    made = [call for call in office.sandbox.inspector.calls() if call["method"] not in NOT_OF_A_LIFECYCLE]
+    made = [
+        call
+        for call in office.sandbox.inspector.calls()
+        if call["method"] not in NOT_OF_A_LIFECYCLE
+    ]
     between = [call["method"] for call in made if pressed <= call["at"] <= opened]
     rest = [call["method"] for call in made if not pressed <= call["at"] <= opened]
     return between + [method for method in rest if method != GROUPS], between
@@ -168,11 +213,18 @@ def click_to_grant(scale: Scale) -> Iterator[Line]:
             office.sandbox.faults.clear()
             office.quiet()
             opened = next(began for who, began, _ in office.noted("grant") if who == grant)
-            looked = [at for _, *at in office.noted("look up") if pressed <= at[0] and at[1] <= opened]
+            looked = [
+                at for _, *at in office.noted("look up") if pressed <= at[0] and at[1] <= opened
+            ]
             total.append(opened - pressed)
-            rest.append(opened - pressed - (max(at[1] for at in looked) - min(at[0] for at in looked)))
+            rest.append(
+                opened - pressed - (max(at[1] for at in looked) - min(at[0] for at in looked))
+            )
     limit = f"peer {ms(PEER_CLICK)}"
-    note = "the product demands the look-ups of the approver and of their group: two calls of 100 ms, side by side"
+    note = (
+        "the product demands the look-ups of the approver and of their group: two calls of 100 ms,"
+        " side by side"
+    )
     yield Line(
         "click to the system's call, 100 ms a Slack call",
         f"p50 {ms(median(total))}",
@@ -219,7 +271,9 @@ class Known:
     """Stands in for asking Slack who pressed: that is not what is measured."""
 
     def look_up(self, person: str) -> Person:
-        return Person(person, person.title(), f"{person.lower()}@example.com", "UTC", TEAM, int(time.time()))
+        return Person(
+            person, person.title(), f"{person.lower()}@example.com", "UTC", TEAM, int(time.time())
+        )
 
 
 def crowd(scale: Scale) -> Iterator[Line]:
@@ -234,13 +288,13 @@ def crowd(scale: Scale) -> Iterator[Line]:
             place.grants(active, int(time.time()) + 3600, first=people) if active else None
             waiting = iter(place.requests(0, number * left))
             made = build_systems(place.world)
-            delivery = Delivery(place.world, made, None, Known(), None)  # type: ignore[arg-type]
+            delivery = Dispatcher(place.world, made, None, Known(), None)  # type: ignore[arg-type]
 
             def approve() -> Spent:
                 each, watch, ben = [], Watch(), Known().look_up(BEN)
                 for _ in range(number):
                     request, began = next(waiting), time.perf_counter()
-                    assert isinstance(take_press(place.world, Press(request, ben, True)), Taken)
+                    assert isinstance(submit_vote(place.world, Press(request, ben, True)), Taken)
                     delivery.drain(Queue.DECIDE)
                     delivery.drain(Queue.START)
                     each.append(time.perf_counter() - began)
@@ -252,7 +306,12 @@ def crowd(scale: Scale) -> Iterator[Line]:
     value = paired(found, "many", "none", lambda s: s.cpu)
     what = f"an approval with {scale.many:,} active grants against none (CPU)"
     yield Line(
-        what, told(found["many"], True), told(found["none"], True), value, 1.1, note=f"the peer: {PEER_CROWD} × at 100"
+        what,
+        told(found["many"], True),
+        told(found["none"], True),
+        value,
+        1.1,
+        note=f"the peer: {PEER_CROWD} × at 100",
     )
 
 

@@ -1,5 +1,5 @@
-"""The least that an app over Socket Mode can be, a process of its own: Slack's own client, and an answer at once to
-whatever comes. It says when it is connected and ends when its input does.
+"""The least that an app over Socket Mode can be, a process of its own: Slack's own client, and an
+answer at once to whatever comes. It says when it is connected and ends when its input does.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ ANSWERS = {"slash_commands": {"text": "Here you are."}}
 
 def acked(client: BaseSocketModeClient, request: SocketModeRequest) -> None:
     payload = ANSWERS.get(request.type)
-    client.send_socket_mode_response(SocketModeResponse(envelope_id=request.envelope_id, payload=payload))
+    client.send_socket_mode_response(
+        SocketModeResponse(envelope_id=request.envelope_id, payload=payload)
+    )
 
 
 if __name__ == "__main__":

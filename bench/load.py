@@ -1,5 +1,5 @@
-"""The load generator, a process of its own: sends prepared requests over kept connections to loopback, one after the
-other on each, and tells how long every answer took. It knows no endpoint.
+"""The load generator, a process of its own: sends prepared requests over kept connections to
+loopback, one after the other on each, and tells how long every answer took. It knows no endpoint.
 """
 
 from __future__ import annotations
@@ -28,11 +28,16 @@ class Line:
     come: bytes = b""
 
 
-def fire(port: int, requests: list[bytes], connections: int) -> tuple[float, list[float], dict[str, int]]:
+def fire(
+    port: int, requests: list[bytes], connections: int
+) -> tuple[float, list[float], dict[str, int]]:
     """Seconds in all, seconds of each, and how often which status came."""
     waiting, took, statuses = iter(requests), list[float](), dict[str, int]()
     with selectors.DefaultSelector() as selector:
-        lines = [Line(socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)) for _ in range(connections)]
+        lines = [
+            Line(socket.create_connection(("127.0.0.1", port), timeout=PATIENCE))
+            for _ in range(connections)
+        ]
         started = time.perf_counter()
         for line in lines:
             line.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -1,5 +1,5 @@
-"""P13 to P16: writing a request with its audit record, and reading, exporting and verifying a long audit log. The limit
-is the driver alone: the same rows in, the same rows out.
+"""P13 to P16: writing a request with its audit record, and reading, exporting and verifying a long
+audit log. The limit is the driver alone: the same rows in, the same rows out.
 """
 
 from __future__ import annotations
@@ -18,14 +18,25 @@ from typing import Any
 
 from bench import replay
 from bench.acks import told
-from bench.measure import Line, Scale, Spent, Watch, interleave, median, memory_of, middle, ms, paired
+from bench.measure import (
+    Line,
+    Scale,
+    Spent,
+    Watch,
+    interleave,
+    median,
+    memory_of,
+    middle,
+    ms,
+    paired,
+)
 from bench.place import LEA, Place, a_child, a_place, answer, jobs, postgres, someone
-from bot.core.asking import Ask
 from bot.core.audit import COLUMNS, GENESIS, Event, link_hash
-from bot.operations.do_once import do_once
-from bot.operations.read_audit import Filters, export_csv
-from bot.operations.request_access import Submitted, request_access
-from bot.operations.verify_audit import verify_audit
+from bot.core.eligibility import Ask
+from bot.operations.audit.read_audit import Filters, export_csv
+from bot.operations.audit.verify_audit import verify_audit
+from bot.operations.idempotency import do_once
+from bot.operations.requests.request_access import Submitted, request_access
 from storage import audit
 from storage.database import Database
 
@@ -57,8 +68,8 @@ def asking(place: Place, people: int) -> Callable[[Database], int]:
 
 
 QUESTIONS = (
-    "the limit only writes; before we write we ask who, what is held, what is pending, what is stopped and where the "
-    "chain ends, and on PostgreSQL each of these is a round trip"
+    "the limit only writes; before we write we ask who, what is held, what is pending, what is"
+    " stopped and where the chain ends, and on PostgreSQL each of these is a round trip"
 )
 
 
@@ -90,7 +101,8 @@ STORY = (
 
 
 class _Story:
-    """The records and the rows of one grant, as a busy company has them: 300 people, 40 roles, 12 systems."""
+    """The records and the rows of one grant, as a busy company has them: 300 people, 40 roles, 12
+    systems."""
 
     def __init__(self, n: int, at: int) -> None:
         self.request, self.grant, self.at = f"r{n:08d}", f"g{n:08d}", at
@@ -131,7 +143,9 @@ class _Story:
         }[table]  # fmt: skip
 
 
-def _records(stories: list[_Story], sealed: Callable[[int, str], None]) -> Iterator[tuple[Any, ...]]:
+def _records(
+    stories: list[_Story], sealed: Callable[[int, str], None]
+) -> Iterator[tuple[Any, ...]]:
     """A chain of the records of these, a second between two."""
     prev, count = GENESIS, len(stories) * len(STORY)
     for seq in range(1, count + 1):
@@ -151,21 +165,30 @@ def _fill(place: Place, count: int) -> None:
     with place.world.db.transaction():
         for table in ("requests", "votes", "grants", "leases"):
             rows = [story.row(table) for story in stories]
-            place.world.db.run_many(f"INSERT INTO {table} VALUES ({', '.join('?' * len(rows[0]))})", rows)
+            place.world.db.run_many(
+                f"INSERT INTO {table} VALUES ({', '.join('?' * len(rows[0]))})", rows
+            )
         seal = place.signer.seal(*head)
-        place.world.db.run("UPDATE audit_head SET seq = ?, hash = ?, seal = ? WHERE id = 1", *head, seal)
+        place.world.db.run(
+            "UPDATE audit_head SET seq = ?, hash = ?, seal = ? WHERE id = 1", *head, seal
+        )
 
 
 def _fill_sqlite(place: Place, rows: Iterator[tuple[Any, ...]]) -> None:
     with closing(sqlite3.connect(place.folder / "access.db", isolation_level=None)) as connection:
         for pragma in ("synchronous = off", "cache_size = -200000"):
             connection.execute(f"PRAGMA {pragma}")
-        kinds = "SELECT name, sql, type FROM sqlite_master WHERE tbl_name = 'audit' AND type <> 'table' AND sql <> ''"
+        kinds = (
+            "SELECT name, sql, type FROM sqlite_master WHERE tbl_name = 'audit' AND type <> 'table'"
+            " AND sql <> ''"
+        )
         made = connection.execute(kinds).fetchall()
         for name, _, kind in made:
             connection.execute(f"DROP {kind} {name}")
         connection.execute("BEGIN")
-        connection.executemany(f"INSERT INTO audit ({audit._COLUMNS}) VALUES ({audit._MARKS})", rows)
+        connection.executemany(
+            f"INSERT INTO audit ({audit._COLUMNS}) VALUES ({audit._MARKS})", rows
+        )
         for _, sql, _ in made:
             connection.execute(sql)
         connection.execute("COMMIT")
@@ -175,7 +198,10 @@ def _fill_postgres(place: Place, rows: Iterator[tuple[Any, ...]]) -> None:
     import psycopg
 
     with psycopg.connect(place.url, autocommit=True) as connection, connection.cursor() as cursor:
-        kinds = "SELECT indexname, indexdef FROM pg_indexes WHERE tablename = 'audit' AND indexname <> 'audit_pkey'"
+        kinds = (
+            "SELECT indexname, indexdef FROM pg_indexes WHERE tablename = 'audit' AND indexname <>"
+            " 'audit_pkey'"
+        )
         made = cursor.execute(kinds).fetchall()
         for name, _ in made:
             cursor.execute(f'DROP INDEX "{name}"'.encode())
@@ -189,7 +215,8 @@ def _fill_postgres(place: Place, rows: Iterator[tuple[Any, ...]]) -> None:
 
 @contextmanager
 def long_log(kind: str, scale: Scale) -> Iterator[Place | None]:
-    """A place with a long log on SQLite or PostgreSQL; kept for the other figures of the same run."""
+    """A place with a long log on SQLite or PostgreSQL; kept for the other figures of the same
+    run."""
     if (found := _kept.get(kind)) is None:
         url = ""
         if kind == "PostgreSQL":
@@ -228,7 +255,9 @@ def searching(scale: Scale) -> Iterator[Line]:
                 yield _searching(kind, place, scale, "three filters", _triples())
 
 
-def _searching(kind: str, place: Place, scale: Scale, what: str, filters: dict[str, Filters]) -> Line:
+def _searching(
+    kind: str, place: Place, scale: Scale, what: str, filters: dict[str, Filters]
+) -> Line:
     worst = ("", 0.0, 0.0)
     with closing(replay.Recording(place.url)) as db:
         for name, wanted in filters.items():
@@ -236,10 +265,18 @@ def _searching(kind: str, place: Place, scale: Scale, what: str, filters: dict[s
                 took, sent = _pages(db, wanted, before, 20 if worst[1] < 0.01 else 5)
                 p50 = median(took)
                 if p50 > worst[1]:
-                    bare = median([replay.again(place.url, sent).wall / len(took) for _ in range(3)])
-                    worst = (f"{name}, {'first page' if before is None else f'before {before:,}'}", p50, bare)
+                    bare = median(
+                        [replay.again(place.url, sent).wall / len(took) for _ in range(3)]
+                    )
+                    worst = (
+                        f"{name}, {'first page' if before is None else f'before {before:,}'}",
+                        p50,
+                        bare,
+                    )
     said = f"search {scale.rows:,} records, {what}, {kind}; slowest: {worst[0]}"
-    return Line(said, f"p50 {ms(worst[1])}", f"driver {ms(worst[2])}", worst[1] * 1000, 1.0, unit="ms")
+    return Line(
+        said, f"p50 {ms(worst[1])}", f"driver {ms(worst[2])}", worst[1] * 1000, 1.0, unit="ms"
+    )
 
 
 def _pages(
@@ -294,9 +331,13 @@ def _triples() -> dict[str, Filters]:
     return {
         "person, role, system": Filters(person=someone(7), role="role-7", system="system-7"),
         "person, role, event": Filters(person=someone(7), role="role-7", event=started),
-        "person, system, kind of event": Filters(person=someone(7), system="system-7", event="grant:"),
+        "person, system, kind of event": Filters(
+            person=someone(7), system="system-7", event="grant:"
+        ),
         "role, system, event": Filters(role="role-7", system="system-7", event=started),
-        "role, another's system, kind of event": Filters(role="role-7", system="system-4", event="grant:"),
+        "role, another's system, kind of event": Filters(
+            role="role-7", system="system-4", event="grant:"
+        ),
     }
 
 
@@ -320,12 +361,18 @@ def exporting(scale: Scale) -> Iterator[Line]:
                 child.ask(how="export")
                 grown = memory_of(child.pid, "VmHWM") - before
                 found = interleave(
-                    min(scale.rounds, 2), {"ours": lambda: leg("export"), "bare": lambda: leg("bare")}, warm=False
+                    min(scale.rounds, 2),
+                    {"ours": lambda: leg("export"), "bare": lambda: leg("bare")},
+                    warm=False,
                 )
             rate = middle(found["ours"], lambda s: s.rate)
             what = f"export {scale.rows:,} records as CSV, {kind} ({WITH[kind]})"
-            yield Line(what, told(found["ours"]), told(found["bare"]), rate, 50_000, least=True, unit="/s")
-            yield Line(f"memory growth of that, {kind}", f"{grown:.1f} MiB", "–", grown, 16, unit="MiB")
+            yield Line(
+                what, told(found["ours"]), told(found["bare"]), rate, 50_000, least=True, unit="/s"
+            )
+            yield Line(
+                f"memory growth of that, {kind}", f"{grown:.1f} MiB", "–", grown, 16, unit="MiB"
+            )
 
 
 def verifying(scale: Scale) -> Iterator[Line]:
@@ -342,7 +389,9 @@ def verifying(scale: Scale) -> Iterator[Line]:
         legs = {"ours": verify, "bare": lambda: _read_and_hash(place, scale)}
         found = interleave(min(scale.rounds, 2), legs, warm=False)
     value = paired(found, "ours", "bare", lambda s: s.wall)
-    yield Line(f"verify {scale.rows:,} records", told(found["ours"]), told(found["bare"]), value, 1.3)
+    yield Line(
+        f"verify {scale.rows:,} records", told(found["ours"]), told(found["bare"]), value, 1.3
+    )
 
 
 def _read_and_hash(place: Place, scale: Scale) -> Spent:
@@ -371,7 +420,10 @@ def _bare(place: Place, file: Path) -> None:
 
 def _bare_sqlite(url: str, file: Path) -> None:
     path = url.removeprefix("sqlite:///")
-    with closing(sqlite3.connect(path)) as connection, file.open("w", encoding="utf-8", newline="") as out:
+    with (
+        closing(sqlite3.connect(path)) as connection,
+        file.open("w", encoding="utf-8", newline="") as out,
+    ):
         write = csv.writer(out)
         write.writerow(COLUMNS)
         write.writerows(connection.execute(ROWS))
@@ -381,7 +433,11 @@ def _bare_postgres(url: str, file: Path) -> None:
     import psycopg
 
     sql = f"COPY ({ROWS}) TO STDOUT WITH (FORMAT csv, HEADER)".encode()
-    with psycopg.connect(url) as connection, connection.cursor().copy(sql) as copy, file.open("wb") as out:
+    with (
+        psycopg.connect(url) as connection,
+        connection.cursor().copy(sql) as copy,
+        file.open("wb") as out,
+    ):
         out.writelines(copy)
 
 

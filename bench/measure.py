@@ -1,5 +1,5 @@
-"""How every figure is measured: the legs of a comparison interleaved over several rounds, the median of them, and CPU
-time beside wall time. It knows nothing of what is measured.
+"""How every figure is measured: the legs of a comparison interleaved over several rounds, the
+median of them, and CPU time beside wall time. It knows nothing of what is measured.
 """
 
 from __future__ import annotations
@@ -10,13 +10,25 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
-__all__ = ["FULL", "QUICK", "TINY", "Line", "Scale", "Spent", "Watch", "cpu_of", "interleave", "median", "paired"]
+__all__ = [
+    "FULL",
+    "QUICK",
+    "TINY",
+    "Line",
+    "Scale",
+    "Spent",
+    "Watch",
+    "cpu_of",
+    "interleave",
+    "median",
+    "paired",
+]
 
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """How much is measured: rounds of each comparison, requests in each leg, grants that end at once, audit records,
-    lifecycles, and seconds of watching a process."""
+    """How much is measured: rounds of each comparison, requests in each leg, grants that end at
+    once, audit records, lifecycles, and seconds of watching a process."""
 
     name: str
     rounds: int
@@ -34,8 +46,8 @@ TINY = Scale("tiny", rounds=1, loads=8, many=30, rows=300, lives=1, seconds=0.3)
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of the table. `value` is compared with `goal`, `least` says that more is better; `note` is what a
-    reader has to know about this number."""
+    """One line of the table. `value` is compared with `goal`, `least` says that more is better;
+    `note` is what a reader has to know about this number."""
 
     what: str
     ours: str
@@ -67,8 +79,8 @@ def _figure(value: float, unit: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """What one leg took: seconds, CPU seconds of the process that is measured, how many things were done, and how
-    long each of them took."""
+    """What one leg took: seconds, CPU seconds of the process that is measured, how many things were
+    done, and how long each of them took."""
 
     wall: float
     cpu: float
@@ -92,8 +104,8 @@ Leg = Callable[[], Spent]
 
 
 def interleave(rounds: int, legs: Mapping[str, Leg], warm: bool = True) -> dict[str, list[Spent]]:
-    """Runs every leg once in each round, in turning order, so that what disturbs one disturbs the other too. With
-    `warm` a first round is thrown away."""
+    """Runs every leg once in each round, in turning order, so that what disturbs one disturbs the
+    other too. With `warm` a first round is thrown away."""
     found: dict[str, list[Spent]] = {name: [] for name in legs}
     for number in range(-1 if warm and rounds > 1 else 0, rounds):
         order = list(legs.items())
@@ -104,7 +116,9 @@ def interleave(rounds: int, legs: Mapping[str, Leg], warm: bool = True) -> dict[
     return found
 
 
-def paired(found: Mapping[str, Sequence[Spent]], a: str, b: str, by: Callable[[Spent], float]) -> float:
+def paired(
+    found: Mapping[str, Sequence[Spent]], a: str, b: str, by: Callable[[Spent], float]
+) -> float:
     """The median over the rounds of `a` divided by `b`, both of the same round."""
     return median([by(x) / by(y) for x, y in zip(found[a], found[b], strict=True)])
 
@@ -124,7 +138,8 @@ class Watch:
 
 
 def cpu_of(pid: int) -> float:
-    """CPU seconds that a process and all its threads have used; as exact as the system tells (Linux: nanoseconds)."""
+    """CPU seconds that a process and all its threads have used; as exact as the system tells
+    (Linux: nanoseconds)."""
     total = 0.0
     for thread in Path(f"/proc/{pid}/task").iterdir():
         try:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.place import BEN, CHANNEL, SIGNING, TEAM, someone
-from bot.sandbox.courier import as_form, as_payload, signature
+from bot.sandbox.event_delivery import as_form, as_payload, signature
 
 _numbers = count(1)
 
@@ -28,7 +28,13 @@ def command(person: int, text: str) -> dict[str, Any]:
 def click(request: str) -> dict[str, Any]:
     """Ben presses Approve on the message of that request."""
     number, ts = next(_numbers), f"1700000000.{next(_numbers):06d}"
-    action = {"type": "button", "action_id": "approve", "block_id": "b", "value": request, "action_ts": str(number)}
+    action = {
+        "type": "button",
+        "action_id": "approve",
+        "block_id": "b",
+        "value": request,
+        "action_ts": str(number),
+    }
     return {
         "type": "block_actions", "user": {"id": BEN, "username": "ben", "name": "ben", "team_id": TEAM},
         "team": {"id": TEAM, "domain": "example"}, "api_app_id": "A1", "token": "unused", "enterprise": None,
@@ -41,18 +47,30 @@ def click(request: str) -> dict[str, Any]:
 def signed(payload: dict[str, Any]) -> bytes:
     """The POST with which Slack delivers it over HTTP."""
     kind, body = as_payload(payload) if "actions" in payload else as_form(payload)
-    headers = {"Content-Type": kind, "Content-Length": str(len(body)), **signature(SIGNING, body, time.time())}
+    headers = {
+        "Content-Type": kind,
+        "Content-Length": str(len(body)),
+        **signature(SIGNING, body, time.time()),
+    }
     return _http("POST", "/slack/events", headers) + body
 
 
 def check(token: str, path: str = "/auth", system: str = "shop-admin") -> bytes:
     """A proxy's question about a token."""
-    headers = {"Authorization": f"Bearer {token}", "X-Access-System": system, "X-Forwarded-For": "192.0.2.7"}
+    headers = {
+        "Authorization": f"Bearer {token}",
+        "X-Access-System": system,
+        "X-Forwarded-For": "192.0.2.7",
+    }
     return _http("GET", path, headers)
 
 
 def _http(method: str, path: str, headers: dict[str, str]) -> bytes:
-    lines = [f"{method} {path} HTTP/1.1", "Host: 127.0.0.1", *(f"{name}: {value}" for name, value in headers.items())]
+    lines = [
+        f"{method} {path} HTTP/1.1",
+        "Host: 127.0.0.1",
+        *(f"{name}: {value}" for name, value in headers.items()),
+    ]
     return ("\r\n".join(lines) + "\r\n\r\n").encode()
 
 
@@ -67,7 +85,14 @@ def envelope(payload: dict[str, Any]) -> str:
     """The same as it goes over a socket."""
     number = next(_numbers)
     kind = "interactive" if "actions" in payload else "slash_commands"
-    return json.dumps({"type": kind, "envelope_id": f"e{number}", "payload": payload, "accepts_response_payload": True})
+    return json.dumps(
+        {
+            "type": kind,
+            "envelope_id": f"e{number}",
+            "payload": payload,
+            "accepts_response_payload": True,
+        }
+    )
 
 
 __all__ = ["check", "click", "command", "envelope", "keep", "signed"]

@@ -1,5 +1,6 @@
-"""Places to measure in: a folder with roles, a migrated database and a company in it, and a real PostgreSQL. People
-and grants are written in bulk here, because making them one by one would take longer than measuring.
+"""Places to measure in: a folder with roles, a migrated database and a company in it, and a real
+PostgreSQL. People and grants are written in bulk here, because making them one by one would take
+longer than measuring.
 """
 
 from __future__ import annotations
@@ -20,14 +21,14 @@ from pathlib import Path
 from typing import Any
 
 from bot.clock import Clock
+from bot.config.roles.parse import parse_policy
 from bot.connectors import KINDS
 from bot.core.model import Grant, GrantState, Lease, Person, Request, RequestState, Source
-from bot.core.policy import parse_policy
 from bot.core.roles import Policy
-from bot.operations._unit import World
-from bot.operations.check_storage import begin_log
-from bot.operations.keep_fact import keep_facts
-from bot.operations.record_people import record_groups, record_people
+from bot.operations._unit_of_work import Context
+from bot.operations.people.record_people import record_groups, record_people
+from bot.operations.process.check_storage import begin_log
+from bot.operations.remembered import remember
 from bot.tokens import Signer
 from storage import audit, grants, requests
 from storage.database import Database
@@ -85,7 +86,8 @@ def someone(number: int) -> str:
 
 
 class Place:
-    """One installation: `env` starts a process of the bot in it, `world` does the same work in this process."""
+    """One installation: `env` starts a process of the bot in it, `world` does the same work in this
+    process."""
 
     def __init__(self, folder: Path, url: str = "") -> None:
         self.folder, self.url = folder, url or f"sqlite:///{folder / 'access.db'}"
@@ -113,32 +115,48 @@ class Place:
         return Signer([KEY])
 
     @cached_property
-    def world(self) -> World:
+    def world(self) -> Context:
         world = self.world_on(Database(self.url))
         begin_log(world)
         return world
 
-    def world_on(self, db: Database) -> World:
-        return World(
-            db, Clock(), lambda: self.policy, audit.Chain(self.signer), self.signer.sign_token, source=Source.SLACK
+    def world_on(self, db: Database) -> Context:
+        return Context(
+            db,
+            Clock(),
+            lambda: self.policy,
+            audit.Chain(self.signer),
+            self.signer.sign_token,
+            source=Source.SLACK,
         )
 
     def company(self, size: int) -> None:
         """So many people whom the bot knows, and who decides."""
         now = int(time.time())
         people = [*map(someone, range(size)), BEN, LEA]
-        record_people(self.world, [Person(p, p.title(), f"{p.lower()}@example.com", "UTC", TEAM, now) for p in people])
-        record_groups(self.world, [("S0DBLEADS", "db-leads", [BEN]), ("S0PLATFORM", "platform-leads", [LEA])], now)
+        record_people(
+            self.world,
+            [Person(p, p.title(), f"{p.lower()}@example.com", "UTC", TEAM, now) for p in people],
+        )
+        record_groups(
+            self.world,
+            [("S0DBLEADS", "db-leads", [BEN]), ("S0PLATFORM", "platform-leads", [LEA])],
+            now,
+        )
         facts = {
             "slack team": TEAM,
             "slack bot id": "B0BOT",
             "slack bot user": "U0BOT",
             "channel #access-approvals": CHANNEL,
         }
-        keep_facts(self.world, facts)
+        remember(self.world, facts)
 
     def requests(
-        self, first: int, count: int, state: RequestState = RequestState.PENDING, name: str = "shop-admin"
+        self,
+        first: int,
+        count: int,
+        state: RequestState = RequestState.PENDING,
+        name: str = "shop-admin",
     ) -> list[str]:
         """Requests for a role, one of each person from `first` on."""
         ids, now, role = new_ids("r", count), int(time.time()), self.policy.roles[name]
@@ -160,7 +178,8 @@ class Place:
         first: int = 0,
         name: str = "shop-admin",
     ) -> list[str]:
-        """Grants of a role with their request, lease and gate, that end at `ends_at` and up to `spread` later."""
+        """Grants of a role with their request, lease and gate, that end at `ends_at` and up to
+        `spread` later."""
         asked, ids = self.requests(first, count, RequestState.APPROVED, name), new_ids("g", count)
         role, system, db = self.policy.roles[name], name, self.world.db
         with db.transaction():
@@ -171,7 +190,13 @@ class Place:
                     end - 3600, end, end + 36000, end - 3600,
                 )  # fmt: skip
                 grants.insert(
-                    db, given, [Lease(grant, system, "gateway", state, reach=self.policy.systems[system].reach)]
+                    db,
+                    given,
+                    [
+                        Lease(
+                            grant, system, "gateway", state, reach=self.policy.systems[system].reach
+                        )
+                    ],
                 )
                 grants.open_gate(db, grant, system, end)
         return ids
@@ -243,7 +268,8 @@ class Postgres:
 
 @cache
 def postgres() -> Postgres | None:
-    """The one server of this run; None where there is none to be had, and then the lines for it are left out."""
+    """The one server of this run; None where there is none to be had, and then the lines for it are
+    left out."""
     try:
         return Postgres()
     except Exception as error:
@@ -258,8 +284,8 @@ def remove_postgres() -> None:
 
 
 class Child:
-    """A process of the benchmark's own that says one line of JSON when it is ready, and then one for each line it is
-    sent; it ends when its input does."""
+    """A process of the benchmark's own that says one line of JSON when it is ready, and then one
+    for each line it is sent; it ends when its input does."""
 
     def __init__(self, *arguments: str, env: dict[str, str] | None = None) -> None:
         command = [sys.executable, "-m", *arguments]

@@ -1,5 +1,5 @@
-"""P17 and P18: the process itself. Its start is compared with importing what it can't do without, its idle hours with a
-loop that looks once a second.
+"""P17 and P18: the process itself. Its start is compared with importing what it can't do without,
+its idle hours with a loop that looks once a second.
 """
 
 from __future__ import annotations
@@ -17,15 +17,19 @@ from bench.place import ROOT, a_place
 from bot.sandbox import running_sandbox
 
 IMPORTS = (
-    "import slack_bolt, slack_bolt.adapter.socket_mode, peewee, playhouse.migrations, playhouse.pool, uvicorn, "
-    "starlette.applications"
+    "import slack_bolt, slack_bolt.adapter.socket_mode, peewee, playhouse.migrations,"
+    " playhouse.pool, uvicorn, starlette.applications"
 )
 LIBRARIES = (
-    f"{IMPORTS}; import apscheduler.schedulers.background, prometheus_client, itsdangerous, click, httptools; "
-    "from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError"
+    f"{IMPORTS}; import apscheduler.schedulers.background, prometheus_client, itsdangerous, click,"
+    " httptools; from pydantic import BaseModel, BeforeValidator, ConfigDict, Field,"
+    " ValidationError"
 )
 IMPORTS_NOTE = "peewee imports PostgreSQL's driver wherever it is installed, so it is in every leg"
-LIBRARIES_NOTE = "pydantic reads roles.toml, APScheduler is the clock, prometheus-client counts: none comes later"
+LIBRARIES_NOTE = (
+    "pydantic reads roles.toml, APScheduler is the clock, prometheus-client counts: none comes"
+    " later"
+)
 POLL = """
 import sqlite3, sys, time
 connection = sqlite3.connect(sys.argv[1])
@@ -63,9 +67,13 @@ def starting(scale: Scale) -> Iterator[Line]:
     yield Line(what, _took(found["ready"]), _took(found["imports"]), value, 1.5, note=IMPORTS_NOTE)
     value = paired(found, "ready", "libraries", lambda s: s.wall)
     what = "the same against importing every library it uses"
-    yield Line(what, _took(found["ready"]), _took(found["libraries"]), value, 1.5, note=LIBRARIES_NOTE)
+    yield Line(
+        what, _took(found["ready"]), _took(found["libraries"]), value, 1.5, note=LIBRARIES_NOTE
+    )
     took = middle(found["help"], lambda s: s.wall)
-    yield Line("--help", _took(found["help"]), "Python: " + _took(found["python"]), took, 0.15, unit="s")
+    yield Line(
+        "--help", _took(found["help"]), "Python: " + _took(found["python"]), took, 0.15, unit="s"
+    )
 
 
 def _took(spent: list[Spent]) -> str:
@@ -76,7 +84,9 @@ def _ran(command: list[str], env: Mapping[str, str]) -> Spent:
     began, before = time.monotonic(), os.times()
     subprocess.run(command, env=dict(env), cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
     wall, after = time.monotonic() - began, os.times()
-    used = after.children_user + after.children_system - before.children_user - before.children_system
+    used = (
+        after.children_user + after.children_system - before.children_user - before.children_system
+    )
     return Spent(wall, used)
 
 
@@ -87,7 +97,9 @@ def idle(scale: Scale) -> Iterator[Line]:
         place.company(10)
         sandbox = stack.enter_context(running_sandbox(rate_limits=False))
         bot: Bot = stack.enter_context(a_bot("run", place.env | sandbox.environment, place.folder))
-        poll = stack.enter_context(subprocess.Popen([sys.executable, "-c", POLL, str(place.folder / "access.db")]))
+        poll = stack.enter_context(
+            subprocess.Popen([sys.executable, "-c", POLL, str(place.folder / "access.db")])
+        )
         stack.callback(poll.terminate)
         until(bot.is_ready)
         until(lambda: not place.rows("SELECT id FROM outbox"))
@@ -95,7 +107,8 @@ def idle(scale: Scale) -> Iterator[Line]:
         before = cpu_of(bot.pid), cpu_of(poll.pid)
         time.sleep(scale.seconds)
         ours, limit = (
-            (cpu_of(pid) - was) / scale.seconds for pid, was in zip((bot.pid, poll.pid), before, strict=True)
+            (cpu_of(pid) - was) / scale.seconds
+            for pid, was in zip((bot.pid, poll.pid), before, strict=True)
         )
         memory = memory_of(bot.pid)
         bare = memory_of(poll.pid)
@@ -108,7 +121,14 @@ def idle(scale: Scale) -> Iterator[Line]:
         0.2,
         unit="% of a core",
     )
-    yield Line("resident memory", f"{memory:.1f} MiB", f"poll: {bare:.1f} MiB · peer 101 MiB", memory, 75, unit="MiB")
+    yield Line(
+        "resident memory",
+        f"{memory:.1f} MiB",
+        f"poll: {bare:.1f} MiB · peer 101 MiB",
+        memory,
+        75,
+        unit="MiB",
+    )
 
 
 FIGURES = {"P17": starting, "P18": idle}

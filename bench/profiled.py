@@ -1,6 +1,6 @@
-"""The real bot with every thread of it under Python's profiler, by CPU time. Run as `python -m bench.profiled VERB`; at
-its end it writes where its time went since SIGUSR1 into the file BENCH_PROFILE (seconds by part, as JSON). With
-BENCH_RECORD it is the bot of `bench.recorded`.
+"""The real bot with every thread of it under Python's profiler, by CPU time. Run as `python -m
+bench.profiled VERB`; at its end it writes where its time went since SIGUSR1 into the file
+BENCH_PROFILE (seconds by part, as JSON). With BENCH_RECORD it is the bot of `bench.recorded`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from typing import Any
 
 Function = tuple[str, int, str]
 Stats = Mapping[Function, Any]
-"""As `pstats` has them: `(calls, calls without recursion, own seconds, all seconds, callers)` of each."""
+"""As `pstats` has them: `(calls, calls without recursion, own seconds, all seconds, callers)` of
+each."""
 
 PROFILER = "the profiler"
 PARTS: tuple[tuple[str, str], ...] = (
@@ -43,7 +44,8 @@ PARTS: tuple[tuple[str, str], ...] = (
     ("/bot/web/", "ours: HTTP"),
     ("/bot/", "ours: delivery and clock"),
 )
-"""What the name of a function or its file holds, and which part of the work it is then; the first that fits counts."""
+"""What the name of a function or its file holds, and which part of the work it is then; the first
+that fits counts."""
 
 REST = "Python's library"
 DEEP = 8
@@ -66,7 +68,8 @@ def by_part(stats: Stats) -> dict[str, float]:
 
 
 def since(stats: Stats, before: Stats) -> Stats:
-    """What was spent after `before` was taken: who works for whom is another matter at the start."""
+    """What was spent after `before` was taken: who works for whom is another matter at the
+    start."""
     spent: dict[Function, Any] = {}
     for function, (calls, simple, own, whole, callers) in stats.items():
         _, _, own_before, _, callers_before = before.get(function, (0, 0, 0.0, 0.0, {}))
@@ -78,9 +81,14 @@ def since(stats: Stats, before: Stats) -> Stats:
     return spent
 
 
-def _for_callers(function: Function, stats: Stats, known: Mapping[Function, dict[str, float]]) -> dict[str, float]:
-    """The parts that a function works for, with their shares of it: its own, or those of its callers."""
-    callers = {caller: own for caller, (_, _, own, _) in stats[function][4].items() if caller in known}
+def _for_callers(
+    function: Function, stats: Stats, known: Mapping[Function, dict[str, float]]
+) -> dict[str, float]:
+    """The parts that a function works for, with their shares of it: its own, or those of its
+    callers."""
+    callers = {
+        caller: own for caller, (_, _, own, _) in stats[function][4].items() if caller in known
+    }
     whole = sum(callers.values())
     if _part(function) != REST or not whole:
         return known[function]
@@ -100,7 +108,9 @@ def shares(parts: Mapping[str, float], least: float = 0.02) -> str:
     """`Bolt 31 %, SQLite: statements 20 %, …`, the largest first."""
     total = sum(parts.values()) or 1
     largest = sorted(parts.items(), key=lambda item: -item[1])
-    return ", ".join(f"{part} {seconds / total:.0%}" for part, seconds in largest if seconds / total >= least)
+    return ", ".join(
+        f"{part} {seconds / total:.0%}" for part, seconds in largest if seconds / total >= least
+    )
 
 
 class Profiled:
@@ -128,7 +138,8 @@ class Profiled:
 
     def write(self, path: Path) -> None:
         spent = (
-            by_part(since(stats, before)) for stats, before in zip_longest(self._taken(), self._before, fillvalue={})
+            by_part(since(stats, before))
+            for stats, before in zip_longest(self._taken(), self._before, fillvalue={})
         )
         path.write_text(json.dumps(sum(map(Counter, spent), Counter[str]())))
 

@@ -1,6 +1,7 @@
-"""The real bot with a record beside it: when which system was called, and how long Slack took to say who pressed. Run
-as `python -m bench.recorded VERB`; BENCH_RECORD names the file, BENCH_HANG makes every system take so many seconds.
-With BENCH_SLOW they are no rows of ours: each call of a system takes so many seconds, and one of `archive` hangs.
+"""The real bot with a record beside it: when which system was called, and how long Slack took to
+say who pressed. Run as `python -m bench.recorded VERB`; BENCH_RECORD names the file, BENCH_HANG
+makes every system take so many seconds. With BENCH_SLOW they are no rows of ours: each call of a
+system takes so many seconds, and one of `archive` hangs.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ from typing import Any
 
 from bot import connectors
 from bot.cli import main
-from bot.connectors.base import Connector, Tools
+from bot.connectors.base import Connector, ConnectorDeps
 from bot.core.errors import SystemUnavailable
-from bot.core.model import Order
+from bot.core.model import ProvisionOrder
 from bot.core.roles import System
 from bot.slack.people import SlackPeople
 
@@ -37,19 +38,19 @@ class Recorded:
     def __init__(self, inner: Connector, hangs: bool) -> None:
         self._inner, self._hangs = inner, hangs
 
-    def grant(self, order: Order) -> None:
+    def grant(self, order: ProvisionOrder) -> None:
         self._called("grant", order, _hang)
         self._inner.grant(order)
 
-    def revoke(self, order: Order) -> None:
+    def revoke(self, order: ProvisionOrder) -> None:
         self._called("revoke", order, _hang)
         self._inner.revoke(order)
 
-    def read_back(self, order: Order) -> bool:
+    def read_back(self, order: ProvisionOrder) -> bool:
         time.sleep(_slow)
         return self._inner.read_back(order)
 
-    def _called(self, what: str, order: Order, hang: float) -> None:
+    def _called(self, what: str, order: ProvisionOrder, hang: float) -> None:
         _note(what, order.grant, time.time())
         time.sleep(hang or _slow)
         if self._hangs:
@@ -60,14 +61,22 @@ class Recorded:
         found = getattr(self._inner, name)
         return partial(self._revoke_all, found) if name == "revoke_all" else found
 
-    def _revoke_all(self, revoke_all: Callable[[Sequence[Order]], None], orders: Sequence[Order]) -> None:
+    def _revoke_all(
+        self,
+        revoke_all: Callable[[Sequence[ProvisionOrder]], None],
+        orders: Sequence[ProvisionOrder],
+    ) -> None:
         for order in orders:
             _note("revoke", order.grant, time.time())
         revoke_all(orders)
 
 
-def _recorded(make: Callable[[System, Tools], Connector]) -> Callable[[System, Tools], Connector]:
-    return lambda system, tools: Recorded(make(system, tools), bool(_slow) and system.name == "archive")
+def _recorded(
+    make: Callable[[System, ConnectorDeps], Connector],
+) -> Callable[[System, ConnectorDeps], Connector]:
+    return lambda system, tools: Recorded(
+        make(system, tools), bool(_slow) and system.name == "archive"
+    )
 
 
 def _timed(ask: Callable[..., Any]) -> Callable[..., Any]:

@@ -1,5 +1,5 @@
-"""The same SQL without the product: what an operation sent to the database is kept, and sent again through the bare
-driver, on a copy of the database as it was before.
+"""The same SQL without the product: what an operation sent to the database is kept, and sent again
+through the bare driver, on a copy of the database as it was before.
 """
 
 from __future__ import annotations
@@ -69,15 +69,26 @@ def changes(sent: list[Sent]) -> list[Sent]:
 def again(url: str, sent: list[Sent]) -> Spent:
     """Sends it all through the driver of that database."""
     if url.startswith("sqlite:"):
-        with closing(sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)) as connection:
+        with closing(
+            sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)
+        ) as connection:
             for pragma in ("journal_mode = wal", "synchronous = full", "foreign_keys = 1"):
                 connection.execute(f"PRAGMA {pragma}")
-            ready = [("BEGIN IMMEDIATE" if sql == BEGIN else sql, values, many) for sql, values, many in sent]
+            ready = [
+                ("BEGIN IMMEDIATE" if sql == BEGIN else sql, values, many)
+                for sql, values, many in sent
+            ]
             return _send(connection.cursor(), ready)
     import psycopg
 
     with psycopg.connect(url, autocommit=True) as connection, connection.cursor() as cursor:
-        return _send(cursor, [(sql.replace("%", "%%").replace("?", "%s"), values, many) for sql, values, many in sent])
+        return _send(
+            cursor,
+            [
+                (sql.replace("%", "%%").replace("?", "%s"), values, many)
+                for sql, values, many in sent
+            ],
+        )
 
 
 def _send(cursor: Any, sent: list[Sent]) -> Spent:
@@ -122,8 +133,11 @@ def record(place: Place, act: Callable[[Database], object]) -> list[Sent]:
         return db.sent
 
 
-def ours(place: Place, act: Callable[[Database], int], check: Callable[[Database], None] | None = None) -> Spent:
-    """What `act` takes on a fresh copy; it gives how many things it did, and `check` says whether they were right."""
+def ours(
+    place: Place, act: Callable[[Database], int], check: Callable[[Database], None] | None = None
+) -> Spent:
+    """What `act` takes on a fresh copy; it gives how many things it did, and `check` says whether
+    they were right."""
     with copied(place) as url, closing(Database(url)) as db:
         with db.reading():
             db.row("SELECT 1")

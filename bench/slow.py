@@ -1,5 +1,5 @@
-"""C6 to C11: what P6 to P11 measure, with ten thousand grants on a system of which every call takes 5 ms, while another
-system hangs and has grants to start and to end too.
+"""C6 to C11: what P6 to P11 measure, with ten thousand grants on a system of which every call takes
+5 ms, while another system hangs and has grants to start and to end too.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from bench.measure import Line, Scale, median, ms
 from bench.place import Place, a_place
 from bot.core.effects import start_grant
 from bot.core.model import GrantState
-from bot.limits import MOST
+from bot.worker.concurrency import MOST
 from storage import outbox
 
 CALL = 0.005
@@ -29,7 +29,9 @@ def _stuck(place: Place, many: int, number: int) -> None:
     now = int(time.time())
     place.company(many + 2 * number + 10)
     place.grants(number, now - 60, first=many, name="archive")
-    waiting = place.grants(number, now + 3600, state=GrantState.STARTING, first=many + number, name="archive")
+    waiting = place.grants(
+        number, now + 3600, state=GrantState.STARTING, first=many + number, name="archive"
+    )
     with place.world.db.transaction():
         outbox.add(place.world.db, [start_grant(grant, ["archive"]) for grant in waiting], now)
 
@@ -55,7 +57,9 @@ def click_to_grant(scale: Scale) -> Iterator[Line]:
             grant = office.grant(request, "active")
             office.sandbox.faults.clear()
             opened = next(began for who, began, _ in office.noted("grant") if who == grant)
-            looked = next(ended - began for _, began, ended in office.noted("look up") if began >= pressed)
+            looked = next(
+                ended - began for _, began, ended in office.noted("look up") if began >= pressed
+            )
             total.append(opened - pressed)
             rest.append(opened - pressed - looked)
     said = f"p50 {ms(median(rest))}, with the look-up {ms(median(total))}"
@@ -73,7 +77,9 @@ def cpu(scale: Scale) -> Iterator[Line]:
             spent = live_through(office, people)
             each[many] = spent.cpu / spent.count
     ours, bare = each[scale.many], each[0]
-    yield Line("CPU of one lifecycle beside them", ms(ours), f"peer {ms(PEER_CPU)}", ours / PEER_CPU, 0.4)
+    yield Line(
+        "CPU of one lifecycle beside them", ms(ours), f"peer {ms(PEER_CPU)}", ours / PEER_CPU, 0.4
+    )
     yield Line("… against one without these grants", ms(ours), ms(bare), ours / bare, 1.1)
 
 
@@ -90,11 +96,23 @@ def lateness(scale: Scale) -> Iterator[Line]:
         grants = place.grants(number, first, spread=scale.seconds, first=scale.many + 2 * STUCK)
         ends = dict(place.rows("SELECT id, ends_at FROM grants"))
         stack.enter_context(
-            a_bot("run", place.env | SLOW | {"BENCH_RECORD": str(record)}, place.folder, "bench.recorded")
+            a_bot(
+                "run",
+                place.env | SLOW | {"BENCH_RECORD": str(record)},
+                place.folder,
+                "bench.recorded",
+            )
         )
         until(lambda: len(revoked(record).keys() & set(grants)) >= number, scale.seconds + 60, 0.2)
         ours, p99 = told_late(record, grants, ends)
-    yield Line("an end beside a system that hangs, to the system's call", ours, "0 ms", p99 * 1000, 50, unit="ms")
+    yield Line(
+        "an end beside a system that hangs, to the system's call",
+        ours,
+        "0 ms",
+        p99 * 1000,
+        50,
+        unit="ms",
+    )
 
 
 def overdue(scale: Scale) -> Iterator[Line]:
@@ -113,7 +131,14 @@ def overdue(scale: Scale) -> Iterator[Line]:
         took = time.monotonic() - began
         once_each(place.world.db, f"{ENDED} AND role = 'shop-admin'", scale.many)
         once_each(place.world.db, f"{ASKED} AND role = 'shop-admin'", scale.many)
-    yield Line(f"{scale.many:,} overdue, all asked for after readiness", ms(asked), "–", asked, 2.0, unit="s")
+    yield Line(
+        f"{scale.many:,} overdue, all asked for after readiness",
+        ms(asked),
+        "–",
+        asked,
+        2.0,
+        unit="s",
+    )
     bare = scale.many * 2 * CALL / MOST
     what = f"… confirmed, two calls of 5 ms each, {MOST} at a time"
     yield Line(what, ms(took), f"calls alone {ms(bare)}", took / bare, 2.0)

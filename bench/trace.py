@@ -1,4 +1,5 @@
-"""`python -m bench trace` counts what one click runs through: files, functions, calls and transactions."""
+"""`python -m bench trace` counts what one click runs through: files, functions, calls and
+transactions."""
 
 from __future__ import annotations
 
@@ -163,7 +164,9 @@ def show(runs: int, in_order: bool = False) -> None:
     rows = measure(runs)
     print(f"{'':50}  files  functions  calls  transactions  statements")
     for row in rows:
-        print(f"{row.what:50}{row.files:7}{row.functions:11}{len(row.ours):7}{row.transactions:14}{row.statements:12}")
+        print(
+            f"{row.what:50}{row.files:7}{row.functions:11}{len(row.ours):7}{row.transactions:14}{row.statements:12}"
+        )
     print(DEFINED.format(runs=runs))
     for row in rows if in_order else ():
         print(f"\n{row.what}")
@@ -203,7 +206,9 @@ class Tracer:
                 return
         self._write(_depth(frame), name)
 
-    def _traced(self, connect: Callable[..., sqlite3.Connection]) -> Callable[..., sqlite3.Connection]:
+    def _traced(
+        self, connect: Callable[..., sqlite3.Connection]
+    ) -> Callable[..., sqlite3.Connection]:
         def traced(*given: Any, **named: Any) -> sqlite3.Connection:
             connection = connect(*given, **named)
             connection.set_trace_callback(self._sent)
@@ -224,10 +229,16 @@ def _name(code: CodeType) -> str:
     """`file<TAB>function` when the code is one of our functions, else nothing."""
     path = code.co_filename
     is_ours = path.startswith(OURS) and not path.startswith(NOT_OURS)
-    is_function = code.co_flags & IN_A_FUNCTION and (code.co_name == "<lambda>" or code.co_name[0] != "<")
+    is_function = code.co_flags & IN_A_FUNCTION and (
+        code.co_name == "<lambda>" or code.co_name[0] != "<"
+    )
     if not is_ours or not is_function:
         return ""
-    function = code.co_qualname if code.co_name != "<lambda>" else f"{code.co_qualname}:{code.co_firstlineno}"
+    function = (
+        code.co_qualname
+        if code.co_name != "<lambda>"
+        else f"{code.co_qualname}:{code.co_firstlineno}"
+    )
     return f"{Path(path).relative_to(ROOT)}\t{function}"
 
 

@@ -1,5 +1,5 @@
-"""Where the time goes of the figures that miss their goal: the same work once more under Python's profiler, which makes
-everything slower and so is never what is measured.
+"""Where the time goes of the figures that miss their goal: the same work once more under Python's
+profiler, which makes everything slower and so is never what is measured.
 """
 
 from __future__ import annotations
@@ -66,7 +66,10 @@ def clicks(scale: Scale) -> Iterator[str]:
             office.grant(request, "active")
         made = Counter(call["method"] for call in office.sandbox.inspector.calls())
         calls = ", ".join(f"{method} ×{number}" for method, number in made.most_common())
-        yield f"{len(asked)} clicks on Approve until their access is active ({calls}): {told(office.bot)}"
+        yield (
+            f"{len(asked)} clicks on Approve until their access is active ({calls}):"
+            f" {told(office.bot)}"
+        )
 
 
 def lifecycles(scale: Scale) -> Iterator[str]:
@@ -120,7 +123,10 @@ def exporting(scale: Scale) -> Iterator[str]:
     for kind in ("SQLite", "PostgreSQL"):
         with long_log(kind, scale) as place:
             if place is not None:
-                yield f"an export, {kind}: {_here(partial(export, place, place.folder / 'export.csv'))}"
+                yield (
+                    f"an export, {kind}:"
+                    f" {_here(partial(export, place, place.folder / 'export.csv'))}"
+                )
 
 
 def starting(scale: Scale) -> Iterator[str]:
@@ -128,10 +134,14 @@ def starting(scale: Scale) -> Iterator[str]:
     with ExitStack() as stack:
         place = stack.enter_context(a_place())
         env = place.env | stack.enter_context(running_sandbox(rate_limits=False)).environment
-        bot = stack.enter_context(a_bot("run", env | {"PYTHONPROFILEIMPORTTIME": "1"}, place.folder))
+        bot = stack.enter_context(
+            a_bot("run", env | {"PYTHONPROFILEIMPORTTIME": "1"}, place.folder)
+        )
         until(bot.is_ready, every=0.005)
         whole, parts = time.monotonic() - bot.started, dict[str, float]()
-        for own, name in re.findall(r"import time: +(\d+) \| +\d+ \| +([\w.]+)", bot.log.read_text()):
+        for own, name in re.findall(
+            r"import time: +(\d+) \| +\d+ \| +([\w.]+)", bot.log.read_text()
+        ):
             parts[_package(name)] = parts.get(_package(name), 0) + int(own) / 1e6
     parts["everything but imports"] = whole - sum(parts.values())
     yield f"{whole:.2f} s until it is ready, of them to import: {shares(parts)}"
@@ -165,7 +175,8 @@ def _here(work: Callable[[], object]) -> str:
 
 @contextmanager
 def profiled() -> Iterator[tuple[dict[str, str], Callable[[Bot], str]]]:
-    """What a bot's environment needs to be profiled, and how to end it and hear where its time went."""
+    """What a bot's environment needs to be profiled, and how to end it and hear where its time
+    went."""
     with a_folder() as folder:
         path = folder / "profile"
 

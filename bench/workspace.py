@@ -1,5 +1,6 @@
-"""S1: how much the workspace of the sandbox carries. People type commands and press buttons on its page; each goes over
-Socket Mode to an app that does nothing but answer, and comes back as Slack would show it.
+"""S1: how much the workspace of the sandbox carries. People type commands and press buttons on its
+page; each goes over Socket Mode to an app that does nothing but answer, and comes back as Slack
+would show it.
 """
 
 from __future__ import annotations
@@ -29,7 +30,9 @@ BLOCKS = [
     {
         "type": "actions",
         "block_id": "b",
-        "elements": [{"type": "button", "action_id": "go", "text": {"type": "plain_text", "text": "Go"}}],
+        "elements": [
+            {"type": "button", "action_id": "go", "text": {"type": "plain_text", "text": "Go"}}
+        ],
     }
 ]
 
@@ -52,7 +55,9 @@ class Workspace:
     def post(self) -> str:
         """A message with a button, where everybody is; gives its ts."""
         self.sandbox.admin.add_to_channel(CHANNEL)
-        client = WebClient(self.environment["SLACK_BOT_TOKEN"], base_url=self.environment["SLACK_API_URL"])
+        client = WebClient(
+            self.environment["SLACK_BOT_TOKEN"], base_url=self.environment["SLACK_API_URL"]
+        )
         return str(client.chat_postMessage(channel=CHANNEL, text="Press", blocks=BLOCKS)["ts"])
 
     def close(self) -> None:
@@ -100,7 +105,10 @@ def open_windows(workspace: Workspace, number: int) -> Iterator[None]:
 def done(verb: str, person: str, **asked: str) -> bytes:
     """What the page sends when somebody does something."""
     body = json.dumps(asked)
-    head = f"POST /page/do/{verb}?as={person} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+    head = (
+        f"POST /page/do/{verb}?as={person} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type:"
+        " application/json\r\n"
+    )
     return f"{head}X-Sandbox-Page: 1\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
 
 
@@ -129,14 +137,20 @@ def interactions(scale: Scale) -> Iterator[Line]:
         def press(person: str) -> bytes:
             return done("press", person, channel=CHANNEL, ts=ts, block_id="b", action_id="go")
 
-        found = interleave(scale.rounds, {"a slash command": lambda: leg(command), "a button": lambda: leg(press)})
+        found = interleave(
+            scale.rounds, {"a slash command": lambda: leg(command), "a button": lambda: leg(press)}
+        )
         with open_windows(workspace, WINDOWS):
-            found |= interleave(scale.rounds, {f"a button, {WINDOWS} windows open": lambda: leg(press)})
+            found |= interleave(
+                scale.rounds, {f"a button, {WINDOWS} windows open": lambda: leg(press)}
+            )
         there = ms(median(spent_there))
     for name, spent in found.items():
         rate, cpu = middle(spent, lambda s: s.rate), middle(spent, lambda s: s.cpu / s.count)
         ours = f"p50 {ms(middle(spent, lambda s: s.p50))} · CPU {ms(cpu)}"
-        yield Line(f"{name}, over Socket Mode", ours, f"CPU of the app {there}", rate, WANTED, True, "/s")
+        yield Line(
+            f"{name}, over Socket Mode", ours, f"CPU of the app {there}", rate, WANTED, True, "/s"
+        )
 
 
 FIGURES = {"S1": interactions}

@@ -13,35 +13,35 @@ from slack_sdk import WebClient
 from slack_sdk.signature import SignatureVerifier
 
 from bot.clock import Clock
+from bot.config.roles.file import RolesFile
+from bot.config.settings import Settings
 from bot.connectors import KINDS, Systems
-from bot.connectors.base import Certifies, Tools
+from bot.connectors.base import Certifies, ConnectorDeps
+from bot.connectors.credentials import CredentialService
+from bot.connectors.health import Health
 from bot.core.effects import Queue
 from bot.core.model import Source
-from bot.delivery import Delivery
-from bot.health import Health
-from bot.metrics import watch
-from bot.operations._unit import World
-from bot.operations.count_usage import UsageMeter
-from bot.operations.keep_certificates import StoredCertificates
-from bot.operations.keep_gates import StoredGates
-from bot.operations.keep_marks import StoredMarks
-from bot.operations.keep_pins import StoredPins
-from bot.roles_file import RolesFile
-from bot.settings import Settings
+from bot.operations._unit_of_work import Context
+from bot.operations.systems.account_links import StoredPins
+from bot.operations.systems.certificates import StoredCertificates
+from bot.operations.systems.gates import StoredGates
+from bot.operations.systems.memberships import StoredMarks
+from bot.operations.usage.count_usage import UsageMeter
 from bot.slack.identity import Identity
-from bot.slack.listeners import Desk, register
+from bot.slack.listeners import ListenerContext, register
 from bot.slack.messenger import Messenger
 from bot.slack.people import SlackPeople
 from bot.slack.receiver import Receiver
 from bot.slack.socket import Socket
 from bot.tokens import Signer
-from bot.unwritten_ends import UnwrittenMarks, UnwrittenRevocations
-from bot.ways import Ways
 from bot.web import build_web, serve_config
-from bot.web.ops import Ready, Said
+from bot.web.health import Ready, Said
 from bot.web.server import Server
 from bot.web.slack_events import SlackEvents
 from bot.web.slack_signatures import Signatures
+from bot.web.state_metrics import watch
+from bot.worker.dispatcher import Dispatcher
+from bot.worker.unwritten_ends import UnwrittenMarks, UnwrittenRevocations
 from storage import audit
 from storage.database import Database
 
@@ -54,7 +54,7 @@ seconds."""
 
 
 @dataclass(frozen=True, slots=True)
-class Base:
+class Services:
     """The services that every command needs, also on the command line."""
 
     settings: Settings
@@ -62,11 +62,11 @@ class Base:
     db: Database
     signer: Signer
     clock: Clock
-    world: World
-    bell: "Bell"
+    world: Context
+    bell: "WakeUps"
 
 
-class Bell:
+class WakeUps:
     """Calls its subscribers after a commit that queued work or set a deadline."""
 
     def __init__(self) -> None:
@@ -80,30 +80,40 @@ class Bell:
             heard(queues, due)
 
 
-def build_base(settings: Settings, source: Source, *, only_ending: bool = False, clock: Clock | None = None) -> Base:
+def build_base(
+    settings: Settings, source: Source, *, only_ending: bool = False, clock: Clock | None = None
+) -> Services:
     """Opens nothing yet. Raises ConfigError when roles.toml can't be read, unless access is only to
     be ended (`only_ending`).
 
-    Only `bot/in_sandbox.py` brings its own clock.
+    Only `bot/cli/demo_bot.py` brings its own clock.
     """
     roles = RolesFile(settings.roles_path, settings.environ, KINDS, only_ending)
-    db, signer, bell = Database(settings.database_url, PATIENCE), Signer(settings.secret_keys), Bell()
+    db, signer, bell = (
+        Database(settings.database_url, PATIENCE),
+        Signer(settings.secret_keys),
+        WakeUps(),
+    )
     clock = clock or Clock()
-    world = World(db, clock, roles.current, audit.Chain(signer), signer.sign_token, bell.ring, source)
-    return Base(settings, roles, db, signer, clock, world, bell)
+    world = Context(
+        db, clock, roles.current, audit.Chain(signer), signer.sign_token, bell.ring, source
+    )
+    return Services(settings, roles, db, signer, clock, world, bell)
 
 
-def build_socket(base: Base, identity: Identity, registry: CollectorRegistry) -> Socket:
+def build_socket(base: Services, identity: Identity, registry: CollectorRegistry) -> Socket:
     bolt, client = build_bolt(base, identity), slack_client(base.settings, timeout=10)
     receiver = Receiver(bolt.dispatch, registry)
     return Socket(bolt, base.settings.slack_app_token, client, receiver=receiver)
 
 
-def build_delivery(base: Base, world: World, client: WebClient, people: SlackPeople, meter: UsageMeter) -> Delivery:
-    return Delivery(world, build_systems(base.world), Messenger(client, world), people, meter)
+def build_delivery(
+    base: Services, world: Context, client: WebClient, people: SlackPeople, meter: UsageMeter
+) -> Dispatcher:
+    return Dispatcher(world, build_systems(base.world), Messenger(client, world), people, meter)
 
 
-def build_revocations(world: World, health: Health) -> UnwrittenRevocations:
+def build_revocations(world: Context, health: Health) -> UnwrittenRevocations:
     """The revocations for an outage of the database; their connectors write nothing."""
     tools = build_tools(world)
     marks = UnwrittenMarks(tools.marks)
@@ -111,25 +121,29 @@ def build_revocations(world: World, health: Health) -> UnwrittenRevocations:
     return UnwrittenRevocations(world, systems, marks, health)
 
 
-def build_systems(world: World, tools: Tools | None = None) -> Systems:
+def build_systems(world: Context, tools: ConnectorDeps | None = None) -> Systems:
     """The connectors of all systems in the current roles.toml."""
     return Systems(lambda name: world.policy().systems.get(name), tools or build_tools(world))
 
 
-def build_tools(world: World) -> Tools:
-    return Tools(StoredGates(world), StoredPins(world), StoredCertificates(world), StoredMarks(world))
+def build_tools(world: Context) -> ConnectorDeps:
+    return ConnectorDeps(
+        StoredGates(world), StoredPins(world), StoredCertificates(world), StoredMarks(world)
+    )
 
 
-def ca_keys(world: World, systems: Systems, wanted: str = "") -> list[tuple[str, str]]:
-    """The systems whose hosts trust a key of ours, or the `wanted` one, each with the line of that key. Raises
-    SystemUnavailable and SystemRefused."""
+def ca_keys(world: Context, systems: Systems, wanted: str = "") -> list[tuple[str, str]]:
+    """The systems whose hosts trust a key of ours, or the `wanted` one, each with the line of that
+    key. Raises SystemUnavailable and SystemRefused."""
     known = world.policy().systems
     names = [each.name for each in known.values() if systems.abilities(each.connector).certifies]
-    connectors = ((name, systems.of(name, known[name].connector)) for name in names if wanted in ("", name))
+    connectors = (
+        (name, systems.of(name, known[name].connector)) for name in names if wanted in ("", name)
+    )
     return [(name, it.public_key()) for name, it in connectors if isinstance(it, Certifies)]
 
 
-def build_hands(base: Base) -> Delivery:
+def build_hands(base: Services) -> Dispatcher:
     """A delivery without Slack and threads; only its queues END and START may be drained."""
     client = slack_client(base.settings, timeout=1)
     people = SlackPeople(client, base.world, lambda: "")
@@ -140,7 +154,9 @@ def slack_client(settings: Settings, timeout: int) -> WebClient:
     """A client without retries of its own, because only delivery knows what may be repeated."""
     url = settings.slack_api_url
     tls = _tls() if url.startswith("https:") else None
-    return WebClient(token=settings.slack_bot_token, base_url=url, timeout=timeout, ssl=tls, retry_handlers=[])
+    return WebClient(
+        token=settings.slack_bot_token, base_url=url, timeout=timeout, ssl=tls, retry_handlers=[]
+    )
 
 
 @cache
@@ -149,7 +165,7 @@ def _tls() -> ssl.SSLContext:
     return ssl.create_default_context()
 
 
-def build_bolt(base: Base, identity: Identity) -> App:
+def build_bolt(base: Services, identity: Identity) -> App:
     """The Bolt app with all our listeners. Its settings are passed explicitly, none is read from
     the environment."""
     quick = slack_client(base.settings, timeout=2)
@@ -159,17 +175,23 @@ def build_bolt(base: Base, identity: Identity) -> App:
         client=quick,
         authorize=lambda context: identity.authorized(),
         signing_secret=base.settings.slack_signing_secret or "unused in Socket Mode",
-        request_verification_enabled=False,  # `bot/web/slack_events.py` has verified what comes this far
+        # `bot/web/slack_events.py` has verified what comes this far
+        request_verification_enabled=False,
         process_before_response=True,
         listener_executor=ThreadPoolExecutor(LISTENERS, thread_name_prefix="listener"),
     )
     world = base.world.via(Source.SLACK)
-    people, ways = SlackPeople(quick, world, identity.team), Ways(build_systems(base.world))
-    register(bolt, Desk(world, people, quick, identity.team, ways.ask))
+    people, ways = (
+        SlackPeople(quick, world, identity.team),
+        CredentialService(build_systems(base.world)),
+    )
+    register(bolt, ListenerContext(world, people, quick, identity.team, ways.ask))
     return bolt
 
 
-def build_slack_events(base: Base, identity: Identity, registry: CollectorRegistry) -> SlackEvents:
+def build_slack_events(
+    base: Services, identity: Identity, registry: CollectorRegistry
+) -> SlackEvents:
     """For HTTP mode only, which has a signing secret."""
     receiver = Receiver(build_bolt(base, identity).dispatch, registry)
     verifier = SignatureVerifier(base.settings.slack_signing_secret)
@@ -177,7 +199,7 @@ def build_slack_events(base: Base, identity: Identity, registry: CollectorRegist
 
 
 def build_server(
-    base: Base,
+    base: Services,
     meter: UsageMeter,
     ready: Ready,
     systems: Said,
@@ -186,8 +208,18 @@ def build_server(
 ) -> Server:
     """The web server: token checks, health, metrics and, in HTTP mode, Slack's events."""
     watch(registry, base.world)
-    world, keys = base.world.via(Source.HTTP), partial(ca_keys, base.world, build_systems(base.world))
+    world, keys = (
+        base.world.via(Source.HTTP),
+        partial(ca_keys, base.world, build_systems(base.world)),
+    )
     app = build_web(
-        world, base.signer, meter, ready=ready, registry=registry, slack=slack, systems=systems, ca_keys=keys
+        world,
+        base.signer,
+        meter,
+        ready=ready,
+        registry=registry,
+        slack=slack,
+        systems=systems,
+        ca_keys=keys,
     )
     return Server(serve_config(app, base.settings.host, base.settings.port))

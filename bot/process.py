@@ -11,7 +11,7 @@ from typing import Protocol
 from prometheus_client import CollectorRegistry
 
 from bot.app import (
-    Base,
+    Services,
     build_delivery,
     build_revocations,
     build_server,
@@ -20,45 +20,45 @@ from bot.app import (
     build_systems,
     slack_client,
 )
+from bot.config.roles.lint import warnings
 from bot.core.effects import Queue
 from bot.core.errors import StorageUnavailable, SystemRefused
 from bot.core.model import Source
-from bot.core.policy_lint import warnings
 from bot.core.roles import Policy
-from bot.core.use import LOOK_EVERY
-from bot.jobs import Every, Jobs
-from bot.operations._unit import World
-from bot.operations.check_storage import begin_log
-from bot.operations.continue_time import accept_clock, check_start, mark_time, tell_behind
-from bot.operations.count_usage import UsageMeter
-from bot.operations.find_unresolved import unresolved_at_all
-from bot.operations.keep_channels import look_up_channels, look_up_channels_in_turn
-from bot.operations.private_answers import forget_answers
-from bot.operations.reconcile_nightly import reconcile_nightly
-from bot.operations.record_people import (
+from bot.core.usage import LOOK_EVERY
+from bot.operations._unit_of_work import Context
+from bot.operations.audit.record_repeats import record_repeats
+from bot.operations.claim_work import free_claims
+from bot.operations.messages.keep_channels import look_up_channels, look_up_channels_in_turn
+from bot.operations.messages.private_answers import forget_answers
+from bot.operations.people.record_people import (
     people_to_check,
     record_people,
     refresh_old_groups,
     save_refresh,
     warn_of_old_groups,
 )
-from bot.operations.record_policy import record_loaded, record_rejected
-from bot.operations.record_repeats import record_repeats
-from bot.operations.sound_alarms import watch_ends
-from bot.operations.take_work import free_claims
-from bot.outage import OutageWatch
-from bot.roles_watch import RolesWatch
-from bot.session_watch import SessionWatch
+from bot.operations.policy.find_unresolved import unresolved_at_all
+from bot.operations.policy.record_policy import record_loaded, record_rejected
+from bot.operations.process.check_storage import begin_log
+from bot.operations.process.continue_time import accept_clock, check_start, mark_time, tell_behind
+from bot.operations.systems.alert_due import watch_ends
+from bot.operations.systems.reconcile_nightly import reconcile_nightly
+from bot.operations.usage.count_usage import UsageMeter
+from bot.slack.connect import ConnectLoop
 from bot.slack.direct_post import DirectPost
-from bot.slack.greeting import Greeting
 from bot.slack.identity import Identity
 from bot.slack.people import SlackPeople
-from bot.watch import Commits, Watch
-from bot.web.bounds import raise_descriptor_limit
-from bot.web.ops import NO_ANSWER, STARTING
+from bot.web.health import NO_ANSWER, STARTING
+from bot.web.request_limits import raise_descriptor_limit
 from bot.web.server import Server
 from bot.web.slack_events import SlackEvents
-from bot.write_watch import WriteWatch
+from bot.worker.outage import OutageWatch
+from bot.worker.roles_watch import RolesWatch
+from bot.worker.scheduler import PeriodicJob, Scheduler
+from bot.worker.session_poller import SessionWatch
+from bot.worker.ticker import CommitWatcher, Ticker
+from bot.worker.write_watch import WriteWatch
 
 log = logging.getLogger(__name__)
 
@@ -74,18 +74,28 @@ Looks = dict[str, Callable[[], object]]
 class Worker:
     """The delivery, the clock and, in Socket Mode, the Slack socket of one process."""
 
-    def __init__(self, base: Base, identity: Identity, meter: UsageMeter, registry: CollectorRegistry) -> None:
+    def __init__(
+        self, base: Services, identity: Identity, meter: UsageMeter, registry: CollectorRegistry
+    ) -> None:
         settings, clock_world = base.settings, base.world.via(Source.CLOCK)
         patient = slack_client(settings, timeout=10)
-        self._base, self.greeting = base, Greeting(identity, self._meet_slack)
+        self._base, self.greeting = base, ConnectLoop(identity, self._meet_slack)
         self.people = SlackPeople(slack_client(settings, timeout=3), clock_world, identity.team)
         self.delivery = build_delivery(base, clock_world, patient, self.people, meter)
-        self.jobs = Jobs(clock_world, base.clock.exact, self._others(clock_world), ending=self.delivery.ends_held)
-        self.socket = build_socket(base, identity, registry) if settings.slack_mode == "socket" else None
-        self._watch = Watch(base.clock.exact, self._looks())
+        self.jobs = Scheduler(
+            clock_world, base.clock.exact, self._others(clock_world), ending=self.delivery.ends_held
+        )
+        self.socket = (
+            build_socket(base, identity, registry) if settings.slack_mode == "socket" else None
+        )
+        self._watch = Ticker(base.clock.exact, self._looks())
         revocations = build_revocations(clock_world, self.delivery.health)
         self._outage = OutageWatch(clock_world, revocations, DirectPost(patient))
-        self._world, self._started, self._stopping = clock_world, clock_world.now(), threading.Event()
+        self._world, self._started, self._stopping = (
+            clock_world,
+            clock_world.now(),
+            threading.Event(),
+        )
 
     def start(self) -> None:
         """Overdue revocations start before anything that needs Slack."""
@@ -139,7 +149,9 @@ class Worker:
                 self._base.db.listen(self._told, self._stopping.is_set)
             except StorageUnavailable as error:
                 log.warning("notices of other processes come late: %s", error)
-            except Exception:  # such as a notice of a newer version; polling finds its work a second later
+            except (
+                Exception
+            ):  # such as a notice of a newer version; polling finds its work a second later
                 log.exception("a notice of another process was not understood")
             self._stopping.wait(1)
 
@@ -156,27 +168,29 @@ class Worker:
     def _looks(self) -> Looks:
         looks: Looks = {
             "the clock": self.jobs.look,
-            "the database": Commits(self._base.db.data_version, [self.jobs.find_due, self.delivery.find_due]).look,
+            "the database": CommitWatcher(
+                self._base.db.data_version, [self.jobs.find_due, self.delivery.find_due]
+            ).look,
             "the outbox": self.delivery.wake_due,
             **_roles_looks(self._base),
             "writing": WriteWatch(self._base.world).look,
         }
         return looks if self.socket is None else {**looks, "Slack's socket": self.socket.look}
 
-    def _others(self, world: World) -> dict[str, Every]:
+    def _others(self, world: Context) -> dict[str, PeriodicJob]:
         return {
-            "holders": Every(CHECK_HOLDERS_EVERY, self._check_holders),
-            "groups": Every(10, lambda: refresh_old_groups(world)),
-            "unread_groups": Every(60, lambda: warn_of_old_groups(world, self._started)),
-            "systems": Every(ASK_SYSTEMS_EVERY, self.delivery.ask_systems),
-            "unheard_ends": Every(60, lambda: watch_ends(world)),
-            "reconcile": Every(60, lambda: reconcile_nightly(world)),
-            "sessions": Every(LOOK_EVERY, SessionWatch(world, build_systems(world)).look),
-            "channels": Every(60, lambda: look_up_channels_in_turn(world)),
-            "time": Every(60, lambda: mark_time(world)),
-            "answers": Every(60, lambda: forget_answers(world)),
-            "repeats": Every(10, lambda: record_repeats(world)),
-            "people": Every(6 * 3600, lambda: save_refresh(world, ["people"])),
+            "holders": PeriodicJob(CHECK_HOLDERS_EVERY, self._check_holders),
+            "groups": PeriodicJob(10, lambda: refresh_old_groups(world)),
+            "unread_groups": PeriodicJob(60, lambda: warn_of_old_groups(world, self._started)),
+            "systems": PeriodicJob(ASK_SYSTEMS_EVERY, self.delivery.ask_systems),
+            "unheard_ends": PeriodicJob(60, lambda: watch_ends(world)),
+            "reconcile": PeriodicJob(60, lambda: reconcile_nightly(world)),
+            "sessions": PeriodicJob(LOOK_EVERY, SessionWatch(world, build_systems(world)).look),
+            "channels": PeriodicJob(60, lambda: look_up_channels_in_turn(world)),
+            "time": PeriodicJob(60, lambda: mark_time(world)),
+            "answers": PeriodicJob(60, lambda: forget_answers(world)),
+            "repeats": PeriodicJob(10, lambda: record_repeats(world)),
+            "people": PeriodicJob(6 * 3600, lambda: save_refresh(world, ["people"])),
         }
 
     def _check_holders(self) -> None:
@@ -191,7 +205,7 @@ class Worker:
                 log.warning("Slack does not say who %s is: %s", person, error)
 
 
-def reload_roles(base: Base) -> None:
+def reload_roles(base: Services) -> None:
     """Reads roles.toml again if its file has changed, and looks up its new groups and addresses in
     Slack."""
 
@@ -204,16 +218,20 @@ def reload_roles(base: Base) -> None:
     base.roles.reload(loaded, partial(record_rejected, base.world))
 
 
-def _roles_looks(base: Base) -> Looks:
+def _roles_looks(base: Services) -> Looks:
     looks: Looks = {"roles.toml": partial(reload_roles, base)}
     if base.db.is_sqlite:  # there is one process, so there is one file
         return looks
     return {**looks, "the roles.toml of others": RolesWatch(base.world, base.clock).look}
 
 
-def _record_roles(base: Base, revision: str = "") -> None:
+def _record_roles(base: Services, revision: str = "") -> None:
     for change in record_loaded(base.world, base.roles.policy, revision):
-        log.log(logging.WARNING if change.loosens else logging.INFO, "roles.toml was changed: %s", change)
+        log.log(
+            logging.WARNING if change.loosens else logging.INFO,
+            "roles.toml was changed: %s",
+            change,
+        )
 
 
 def _log_warnings(policy: Policy) -> None:
@@ -222,7 +240,9 @@ def _log_warnings(policy: Policy) -> None:
         log.warning("access-bot check warns of the new roles.toml: %s", names)
 
 
-def serve(base: Base, *, web: bool, work: bool, migrate: bool, clock_accepted_by: str = "") -> None:
+def serve(
+    base: Services, *, web: bool, work: bool, migrate: bool, clock_accepted_by: str = ""
+) -> None:
     """Runs until SIGTERM or SIGINT, then finishes the work under way. `clock_accepted_by` names the
     operator who confirmed that the machine's clock is right and the records are not, or is "".
 
@@ -242,20 +262,22 @@ def serve(base: Base, *, web: bool, work: bool, migrate: bool, clock_accepted_by
     worker: Worker | None = None
     slack: SlackEvents | None = None
     registry = CollectorRegistry()
-    parts: list[Part] = []
+    parts: list[Component] = []
     if work or takes_events:
         identity = Identity(slack_client(settings, timeout=5), base.world)
         worker = Worker(base, identity, meter, registry) if work else None
-        parts.append(worker or Greeting(identity, lambda: None))
+        parts.append(worker or ConnectLoop(identity, lambda: None))
         slack = build_slack_events(base, identity, registry) if takes_events else None
     if worker is None:
-        parts.append(Watch(base.clock.exact, {**_roles_looks(base), "writing": WriteWatch(base.world).look}))
+        parts.append(
+            Ticker(base.clock.exact, {**_roles_looks(base), "writing": WriteWatch(base.world).look})
+        )
     said = worker.systems if worker is not None else dict
     server = build_server(base, meter, partial(_ready, base, worker, slack), said, slack, registry)
     _run(base, meter, server, parts)
 
 
-class Part(Protocol):
+class Component(Protocol):
     """A part that runs beside the web server."""
 
     def start(self) -> None: ...
@@ -263,7 +285,7 @@ class Part(Protocol):
     def stop(self) -> None: ...
 
 
-def _run(base: Base, meter: UsageMeter, server: Server, parts: Sequence[Part]) -> None:
+def _run(base: Services, meter: UsageMeter, server: Server, parts: Sequence[Component]) -> None:
     def stop(*_: object) -> None:
         server.should_exit = True
 
@@ -291,21 +313,29 @@ def _flush(meter: UsageMeter) -> None:
         log.error("the last counts of token checks are lost: %s", error)
 
 
-def _mark(base: Base) -> None:
+def _mark(base: Services) -> None:
     try:
         mark_time(base.world)
     except StorageUnavailable as error:
-        log.warning("the time of the stop is not kept: %s", error)  # the next start may count a minute too little
+        log.warning(
+            "the time of the stop is not kept: %s", error
+        )  # the next start may count a minute too little
 
 
-def _ready(base: Base, worker: Worker | None, slack: SlackEvents | None) -> list[tuple[str, bool, str]]:
+def _ready(
+    base: Services, worker: Worker | None, slack: SlackEvents | None
+) -> list[tuple[str, bool, str]]:
     parts = worker.ready() if worker is not None else []
     if slack is not None:
         parts.append(("slack", *slack.state()))
-    return [("database", *_database_answers(base)), ("people", _people_known(base), STARTING), *parts]
+    return [
+        ("database", *_database_answers(base)),
+        ("people", _people_known(base), STARTING),
+        *parts,
+    ]
 
 
-def _people_known(base: Base) -> bool:
+def _people_known(base: Services) -> bool:
     """Whether every reference of roles.toml was looked up; before that, a request looks up its
     own."""
     try:
@@ -314,7 +344,7 @@ def _people_known(base: Base) -> bool:
         return False
 
 
-def _database_answers(base: Base) -> tuple[bool, str]:
+def _database_answers(base: Services) -> tuple[bool, str]:
     try:
         with base.db.reading():
             base.db.row("SELECT 1")

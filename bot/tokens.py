@@ -1,5 +1,5 @@
-"""Signs and reads access tokens, and seals the head of the audit chain. It decides whether a text was signed with one
-of our keys, and knows neither what the time is nor whether a grant lives.
+"""Signs and reads access tokens, and seals the head of the audit chain. It decides whether a text
+was signed with one of our keys, and knows neither what the time is nor whether a grant lives.
 """
 
 import hashlib
@@ -13,35 +13,40 @@ import itsdangerous
 from itsdangerous import BadData, URLSafeSerializer
 
 from bot.core.audit import SealCheck
-from bot.operations.introspect_token import Claims
+from bot.operations.tokens.introspect_token import Claims
 
 LONGEST = 2048
-"""Characters; ours have about 110. Anything longer is refused before a signature is computed over it."""
+"""Characters; ours have about 110. Anything longer is refused before a signature is computed over
+it."""
 
 MOST_KNOWN = 4096
-"""Tokens whose signature is remembered as good, by their hash; when there are more, it begins anew."""
+"""Tokens whose signature is remembered as good, by their hash; when there are more, it begins
+anew."""
 
-_SHAPE = re.compile(r"\.?[A-Za-z0-9_-]+\.[A-Za-z0-9_-]{43}")  # payload, dot, HMAC-SHA256 in base64url
+_SHAPE = re.compile(
+    r"\.?[A-Za-z0-9_-]+\.[A-Za-z0-9_-]{43}"
+)  # payload, dot, HMAC-SHA256 in base64url
 _SEAL = re.compile(r"[0-9a-f]{8}\.[A-Za-z0-9_-]{43}")
 _JTI = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 @dataclass(frozen=True, slots=True)
-class NotOurs:
+class ForeignToken:
     """It doesn't look like a token of ours at all: somebody else's, or junk."""
 
     why: str = "not ours"
 
 
 @dataclass(frozen=True, slots=True)
-class Bad:
+class BadSignature:
     """It looks like one of ours, but none of our keys signed it, or what was signed is no token."""
 
     why: str = "bad signature"
 
 
 class Signer:
-    """Signs with the last of `keys` and verifies with all of them, so that keys can be changed without a gap.
+    """Signs with the last of `keys` and verifies with all of them, so that keys can be changed
+    without a gap.
 
     Raises ValueError without a key, because an empty list would sign nothing.
     """
@@ -61,22 +66,22 @@ class Signer:
         """A token of that id that is good until `exp` (UTC seconds, itself excluded)."""
         return self._tokens.dumps({"jti": jti, "exp": exp})
 
-    def read_token(self, token: str) -> Claims | NotOurs | Bad:
+    def read_token(self, token: str) -> Claims | ForeignToken | BadSignature:
         """What the token says, if we signed it. Never raises, whatever it is given.
 
-        What was signed once stays signed, so a token that comes with every request of a page is verified once;
-        whether it still opens anything is never remembered.
+        What was signed once stays signed, so a token that comes with every request of a page is
+        verified once; whether it still opens anything is never remembered.
         """
         if len(token) > LONGEST or not _SHAPE.fullmatch(token):
-            return NotOurs()
+            return ForeignToken()
         digest = hashlib.sha256(token.encode()).hexdigest()
         if (known := self._known.get(digest)) is not None:
             return known
         try:
             claims = _claims(self._tokens.loads(token), digest)
         except BadData:
-            return Bad()
-        return self._remember(claims) if claims is not None else Bad()
+            return BadSignature()
+        return self._remember(claims) if claims is not None else BadSignature()
 
     def _remember(self, claims: Claims) -> Claims:
         if len(self._known) >= MOST_KNOWN:
@@ -85,8 +90,8 @@ class Signer:
         return claims
 
     def seal(self, seq: int, digest: str) -> str:
-        """The seal of the audit record of that number and hash, when it is the newest: the id of the key, a dot, the
-        signature. The id says nothing about the key."""
+        """The seal of the audit record of that number and hash, when it is the newest: the id of
+        the key, a dot, the signature. The id says nothing about the key."""
         return f"{self._key_ids[-1]}.{self._seals.get_signature(f'{seq}:{digest}').decode()}"
 
     def check_seal(self, seal: str, seq: int, digest: str) -> SealCheck:
@@ -108,7 +113,9 @@ class _Derived(itsdangerous.Signer):
         self._derived = {key: super(_Derived, self).derive_key(key) for key in self.secret_keys}
 
     def derive_key(self, secret_key: str | bytes | None = None) -> bytes:
-        return self._derived[self.secret_keys[-1] if secret_key is None else itsdangerous.want_bytes(secret_key)]
+        return self._derived[
+            self.secret_keys[-1] if secret_key is None else itsdangerous.want_bytes(secret_key)
+        ]
 
 
 class _Serializer(URLSafeSerializer):
@@ -123,7 +130,8 @@ class _Serializer(URLSafeSerializer):
 
 
 def _key_id(derived: bytes) -> str:
-    """Names a key without saying anything about it, so that a missing key is told from a forged seal."""
+    """Names a key without saying anything about it, so that a missing key is told from a forged
+    seal."""
     return hmac.new(derived, b"key id", hashlib.sha256).hexdigest()[:8]
 
 

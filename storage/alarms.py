@@ -28,11 +28,16 @@ class Alarm:
     gone_at: int | None = None
 
 
-_COLUMNS = "id, grant_id, system, since, attempts, said, next_at, acknowledged_by, acknowledged_at, gone_at"
+_COLUMNS = (
+    "id, grant_id, system, since, attempts, said, next_at, acknowledged_by, acknowledged_at,"
+    " gone_at"
+)
 
 
 def get(db: Database, grant: str, system: str) -> Alarm | None:
-    found = db.row(f"SELECT {_COLUMNS} FROM alarms WHERE grant_id = ? AND system = ?", grant, system)
+    found = db.row(
+        f"SELECT {_COLUMNS} FROM alarms WHERE grant_id = ? AND system = ?", grant, system
+    )
     return Alarm(*found) if found else None
 
 
@@ -45,16 +50,18 @@ def watch(db: Database, alarm: str, grant: str, system: str, now: int, next_at: 
     """Starts watching an unconfirmed revocation unless it is watched already. One that had been
     confirmed and must be revoked once more is watched again from the start."""
     sql = (
-        "INSERT INTO alarms (id, grant_id, system, since, attempts, said, next_at) VALUES (?, ?, ?, ?, 0, 0, ?) "
-        "ON CONFLICT (grant_id, system) DO UPDATE SET since = excluded.since, attempts = 0, said = 0, "
-        "next_at = excluded.next_at, acknowledged_by = NULL, acknowledged_at = NULL, gone_at = NULL "
-        "WHERE alarms.gone_at IS NOT NULL"
+        "INSERT INTO alarms (id, grant_id, system, since, attempts, said, next_at) VALUES (?, ?, ?,"
+        " ?, 0, 0, ?) ON CONFLICT (grant_id, system) DO UPDATE SET since = excluded.since, attempts"
+        " = 0, said = 0, next_at = excluded.next_at, acknowledged_by = NULL, acknowledged_at ="
+        " NULL, gone_at = NULL WHERE alarms.gone_at IS NOT NULL"
     )
     db.run(sql, alarm, grant, system, now, next_at)
 
 
 def tried(db: Database, grant: str, system: str, attempts: int) -> None:
-    db.run("UPDATE alarms SET attempts = ? WHERE grant_id = ? AND system = ?", attempts, grant, system)
+    db.run(
+        "UPDATE alarms SET attempts = ? WHERE grant_id = ? AND system = ?", attempts, grant, system
+    )
 
 
 def told(db: Database, grant: str, system: str, next_at: int) -> None:
@@ -64,7 +71,9 @@ def told(db: Database, grant: str, system: str, next_at: int) -> None:
 
 
 def due(db: Database, now: int, limit: int) -> list[Alarm]:
-    sql = f"SELECT {_COLUMNS} FROM alarms WHERE next_at <= ? ORDER BY next_at LIMIT ?{db.skip_locked}"
+    sql = (
+        f"SELECT {_COLUMNS} FROM alarms WHERE next_at <= ? ORDER BY next_at LIMIT ?{db.skip_locked}"
+    )
     return [Alarm(*row) for row in db.rows(sql, now, limit)]
 
 
@@ -80,14 +89,20 @@ def acknowledge(db: Database, alarm: str, by: str, at: int) -> bool:
 
 def unacknowledged(db: Database, system: str, limit: int) -> list[Alarm]:
     """Returns the alarms of this system that have a next alert."""
-    sql = f"SELECT {_COLUMNS} FROM alarms WHERE system = ? AND next_at IS NOT NULL ORDER BY grant_id LIMIT ?"
+    sql = (
+        f"SELECT {_COLUMNS} FROM alarms WHERE system = ? AND next_at IS NOT NULL ORDER BY grant_id"
+        " LIMIT ?"
+    )
     return [Alarm(*row) for row in db.rows(sql, system, limit)]
 
 
 def open_of(db: Database, ids: Sequence[str]) -> list[Alarm]:
     """Returns the unconfirmed revocations of these grants."""
     marks = ", ".join("?" * len(ids))
-    sql = f"SELECT {_COLUMNS} FROM alarms WHERE grant_id IN ({marks}) AND gone_at IS NULL ORDER BY grant_id, system"
+    sql = (
+        f"SELECT {_COLUMNS} FROM alarms WHERE grant_id IN ({marks}) AND gone_at IS NULL ORDER BY"
+        " grant_id, system"
+    )
     return [Alarm(*row) for row in db.rows(sql, *ids)]
 
 
@@ -95,8 +110,8 @@ def reported_open(db: Database, limit: int) -> list[Pair]:
     """Returns revocations that were reported and are not confirmed, unacknowledged ones first, then
     oldest first."""
     sql = (
-        "SELECT grant_id, system FROM alarms WHERE gone_at IS NULL AND said > 0 "
-        "ORDER BY CASE WHEN acknowledged_at IS NULL THEN 0 ELSE 1 END, since, grant_id, system LIMIT ?"
+        "SELECT grant_id, system FROM alarms WHERE gone_at IS NULL AND said > 0 ORDER BY CASE WHEN"
+        " acknowledged_at IS NULL THEN 0 ELSE 1 END, since, grant_id, system LIMIT ?"
     )
     return [(str(grant), str(system)) for grant, system in db.rows(sql, limit)]
 
@@ -107,15 +122,21 @@ def count_reported_open(db: Database) -> int:
 
 
 def gone(db: Database, grant: str, system: str, at: int) -> None:
-    db.run("UPDATE alarms SET gone_at = ?, next_at = NULL WHERE grant_id = ? AND system = ?", at, grant, system)
+    db.run(
+        "UPDATE alarms SET gone_at = ?, next_at = NULL WHERE grant_id = ? AND system = ?",
+        at,
+        grant,
+        system,
+    )
 
 
 def unwatched(db: Database, limit: int) -> list[Pair]:
     """Returns leases whose end was requested and that are not watched yet."""
     sql = (
-        "SELECT l.grant_id, l.system FROM grants g JOIN leases l ON l.grant_id = g.id LEFT JOIN alarms a ON "
-        "a.grant_id = l.grant_id AND a.system = l.system WHERE g.state NOT IN ('ended', 'failed') AND "
-        "g.state = 'ending' AND l.state = 'ending' AND a.grant_id IS NULL LIMIT ?"
+        "SELECT l.grant_id, l.system FROM grants g JOIN leases l ON l.grant_id = g.id LEFT JOIN"
+        " alarms a ON a.grant_id = l.grant_id AND a.system = l.system WHERE g.state NOT IN"
+        " ('ended', 'failed') AND g.state = 'ending' AND l.state = 'ending' AND a.grant_id IS NULL"
+        " LIMIT ?"
     )
     return [(str(grant), str(system)) for grant, system in db.rows(sql, limit)]
 
@@ -131,7 +152,10 @@ def posted(db: Database, channel: str, ts: str, pairs: Sequence[Pair]) -> None:
 
 def messages_of(db: Database, grant: str, system: str) -> list[tuple[str, str]]:
     """Returns channel and ts of every message that shows this lease."""
-    sql = "SELECT DISTINCT channel, ts FROM alarm_messages WHERE grant_id = ? AND system = ? ORDER BY ts"
+    sql = (
+        "SELECT DISTINCT channel, ts FROM alarm_messages WHERE grant_id = ? AND system = ? ORDER"
+        " BY ts"
+    )
     return [(str(channel), str(ts)) for channel, ts in db.rows(sql, grant, system)]
 
 
@@ -144,6 +168,9 @@ def in_message(db: Database, channel: str, ts: str) -> list[Pair]:
 def forget(db: Database, before: int) -> None:
     """Deletes alarms that were confirmed before `before`, with their messages."""
     old: tuple[Any, ...] = (before,)
-    gone_ones = "SELECT 1 FROM alarms a WHERE a.grant_id = alarm_messages.grant_id AND a.system = alarm_messages.system"
+    gone_ones = (
+        "SELECT 1 FROM alarms a WHERE a.grant_id = alarm_messages.grant_id AND a.system ="
+        " alarm_messages.system"
+    )
     db.run(f"DELETE FROM alarm_messages WHERE EXISTS ({gone_ones} AND a.gone_at < ?)", *old)
     db.run("DELETE FROM alarms WHERE gone_at < ?", *old)

@@ -77,13 +77,28 @@ class Chain:
                 what = f"record {found.seq}" if found.seq else "of an empty log"
                 return f"the head, {what}, did not carry our seal", False
             if found.seq < newest[0]:
-                return f"the log was put back to record {found.seq}, after record {newest[0]} was written", False
+                return (
+                    (
+                        f"the log was put back to record {found.seq}, after record {newest[0]} was"
+                        " written"
+                    ),
+                    False,
+                )
             if found.seq == newest[0] and found.hash != newest[1]:
                 return f"record {found.seq} is not the one that was written", False
             if check is SealCheck.OTHER_KEY:
-                return f"the head, record {found.seq}, was sealed with a key that is not in ACCESS_SECRET_KEYS", True
+                return (
+                    (
+                        f"the head, record {found.seq}, was sealed with a key that is not in"
+                        " ACCESS_SECRET_KEYS"
+                    ),
+                    True,
+                )
         if found.last > found.seq:
-            return f"records {found.seq + 1} to {found.last} were added behind the sealed end", False
+            return (
+                f"records {found.seq + 1} to {found.last} were added behind the sealed end",
+                False,
+            )
         if found.last < found.seq:
             return f"records {found.last + 1} to {found.seq} were cut off", False
         return "", False
@@ -138,7 +153,10 @@ def _locked_head(db: Database) -> Head:
     because that must not stop the end of access."""
     row = db.row(_HEAD + db.lock_row)
     if row is None:
-        insert = "INSERT INTO audit_head (id, seq, hash, seal) VALUES (1, ?, ?, '') ON CONFLICT DO NOTHING"
+        insert = (
+            "INSERT INTO audit_head (id, seq, hash, seal) VALUES (1, ?, ?, '') ON CONFLICT DO"
+            " NOTHING"
+        )
         db.run(insert, *_last_record(db))
         row = db.row(_HEAD + db.lock_row)
         assert row is not None
@@ -162,7 +180,13 @@ def _end(db: Database, found: Head) -> tuple[int, str]:
 
 
 def _broken(found: Head, why: str, key_missing: bool) -> Entry:
-    detail = {"why": why, "head": found.seq, "hash": found.hash, "seal": found.seal, "last": found.last}
+    detail = {
+        "why": why,
+        "head": found.seq,
+        "hash": found.hash,
+        "seal": found.seal,
+        "last": found.last,
+    }
     return Entry(Event.HEAD_BROKEN, "system", detail={**detail, "key_missing": key_missing})
 
 
@@ -189,7 +213,10 @@ def head(db: Reads) -> Head | None:
 
 def breaks(db: Reads, seals: Seals) -> Break | None:
     """Returns the first place where the bot noticed that the log had been changed."""
-    rows = db.rows("SELECT seq, prev, detail FROM audit WHERE event = ? ORDER BY at, seq LIMIT 1000", Event.HEAD_BROKEN)
+    rows = db.rows(
+        "SELECT seq, prev, detail FROM audit WHERE event = ? ORDER BY at, seq LIMIT 1000",
+        Event.HEAD_BROKEN,
+    )
     found = (marked_break(seq, prev, detail, seals) for seq, prev, detail in rows)
     return next((each for each in found if each is not None), None)
 
@@ -231,15 +258,23 @@ def page(db: Database, filters: Filters, before: int | None, size: int) -> list[
     def equal(name: str, column: str, value: object) -> _Part:
         return f"{'' if name in indexed else aside}{column} = ?", [value]
 
-    common = [equal(name, column, getattr(filters, name)) for name, column in _COLUMN.items() if name in asked]
+    common = [
+        equal(name, column, getattr(filters, name))
+        for name, column in _COLUMN.items()
+        if name in asked
+    ]
     if "event" in asked:
         common.append(equal("event", "event", events[0]))
     elif "kind" in asked and "kind" not in indexed:
         common.append((f"{aside}event IN ({_marks(events)})", [*events]))
     common += _times(filters.since, filters.until, before)
     if "person" in asked:
-        actor, subject = (equal("person", column, filters.person) for column in ("actor", "subject"))
-        sql, values = _newest(db, [_all([actor, *common]), _all([subject, _NOT_ACTOR, *common])], size)
+        actor, subject = (
+            equal("person", column, filters.person) for column in ("actor", "subject")
+        )
+        sql, values = _newest(
+            db, [_all([actor, *common]), _all([subject, _NOT_ACTOR, *common])], size
+        )
     elif "kind" in indexed:
         sql, values = _newest_of_events(db, events, common, size)
     else:
@@ -295,8 +330,13 @@ def _newest(db: Database, scans: Sequence[_Part], size: int) -> _Part:
     if db.is_sqlite or len(scans) == 1:
         found = " UNION ALL ".join(f"SELECT {_COLUMNS} FROM audit{where}" for where, _ in scans)
         return f"{found}{_NEWEST} LIMIT ?", [*values, size]
-    found = " UNION ALL ".join(f"(SELECT at, seq FROM audit{where}{_NEWEST} LIMIT ?)" for where, _ in scans)
-    return _numbered(f"({found}) AS found"), [*(v for _, values in scans for v in (*values, size)), size]
+    found = " UNION ALL ".join(
+        f"(SELECT at, seq FROM audit{where}{_NEWEST} LIMIT ?)" for where, _ in scans
+    )
+    return _numbered(f"({found}) AS found"), [
+        *(v for _, values in scans for v in (*values, size)),
+        size,
+    ]
 
 
 def _newest_of_events(db: Database, events: list[str], common: list[_Part], size: int) -> _Part:
@@ -356,5 +396,7 @@ def _where(filters: Filters, last: int) -> tuple[str, list[object]]:
         events = _events(filters.event)
         parts.append((f"event IN ({_marks(events) or 'NULL'})", [*events]))
     if filters.person is not None:
-        parts.append((f"(actor = ? OR subject = ? AND {_NOT_ACTOR[0]})", [filters.person, filters.person]))
+        parts.append(
+            (f"(actor = ? OR subject = ? AND {_NOT_ACTOR[0]})", [filters.person, filters.person])
+        )
     return _all(parts)

@@ -16,26 +16,35 @@ from bot.core.audit_story import (
 from storage.database import Reads
 
 _REQUESTS = (
-    "SELECT id, requester, role, systems, actions, duration, state, created_at, renews, decided_at, decided_by "
-    "FROM requests ORDER BY id{collate}"
+    "SELECT id, requester, role, systems, actions, duration, state, created_at, renews, decided_at,"
+    " decided_by FROM requests ORDER BY id{collate}"
 )
 _VOTES = "SELECT request_id, voter, at, duration, actions FROM votes ORDER BY request_id{collate}"
 _GRANTS = (
-    "SELECT request_id, id, person, role, systems, actions, state, duration, starts_at, ends_at, started_at, renewals, "
-    "end_reason, end_by, ended_at FROM grants ORDER BY request_id{collate}, id"
+    "SELECT request_id, id, person, role, systems, actions, state, duration, starts_at, ends_at,"
+    " started_at, renewals, end_reason, end_by, ended_at FROM grants ORDER BY"
+    " request_id{collate}, id"
 )
-_OF_GRANTS = "SELECT g.request_id, {columns} FROM grants g JOIN {table} x ON x.grant_id = g.id ORDER BY g.request_id"
+_OF_GRANTS = (
+    "SELECT g.request_id, {columns} FROM grants g JOIN {table} x ON x.grant_id = g.id ORDER BY"
+    " g.request_id"
+)
 _LEASES = _OF_GRANTS.format(columns="x.grant_id, x.system, x.state", table="leases") + "{collate}"
 _TOKENS = (
-    _OF_GRANTS.format(columns="x.jti, x.grant_id, x.issued_at, x.expires_at, x.revoked_at", table="tokens")
+    _OF_GRANTS.format(
+        columns="x.jti, x.grant_id, x.issued_at, x.expires_at, x.revoked_at", table="tokens"
+    )
     + "{collate}"
 )
 _CERTIFICATES = (
-    _OF_GRANTS.format(columns="x.serial, x.grant_id, x.system, x.expires_at", table="ssh_certificates") + "{collate}"
+    _OF_GRANTS.format(
+        columns="x.serial, x.grant_id, x.system, x.expires_at", table="ssh_certificates"
+    )
+    + "{collate}"
 )
 _RECORDS = (
-    "SELECT request, seq, at, event, actor, subject, role, system, \"grant\", detail FROM audit WHERE request > '' "
-    "ORDER BY request{collate}, at, seq"
+    'SELECT request, seq, at, event, actor, subject, role, system, "grant", detail FROM audit'
+    " WHERE request > '' ORDER BY request{collate}, at, seq"
 )
 
 Row = TypeVar("Row", bound=NamedTuple)
@@ -68,7 +77,11 @@ def stories(db: Reads) -> Iterator[Story]:
     def rows(make: type[Row], sql: str) -> _Rows[Row]:
         return _Rows(make, db.stream(sql.format(collate=db.collate_bytes)))
 
-    requests, votes, grants = rows(RequestRow, _REQUESTS), rows(VoteRow, _VOTES), rows(GrantRow, _GRANTS)
+    requests, votes, grants = (
+        rows(RequestRow, _REQUESTS),
+        rows(VoteRow, _VOTES),
+        rows(GrantRow, _GRANTS),
+    )
     leases, tokens = rows(LeaseRow, _LEASES), rows(TokenRow, _TOKENS)
     certificates, records = rows(CertificateRow, _CERTIFICATES), rows(RecordRow, _RECORDS)
     every = (requests, votes, grants, leases, tokens, certificates, records)

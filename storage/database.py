@@ -15,7 +15,14 @@ from math import ceil
 from pathlib import Path
 from typing import Any, Protocol
 
-from peewee import DatabaseError, InterfaceError, InternalError, OperationalError, PeeweeException, SqliteDatabase
+from peewee import (
+    DatabaseError,
+    InterfaceError,
+    InternalError,
+    OperationalError,
+    PeeweeException,
+    SqliteDatabase,
+)
 from playhouse.db_url import parse
 from playhouse.migrations import Runner
 from playhouse.pool import MaxConnectionsExceeded, PooledPostgresqlDatabase
@@ -25,8 +32,16 @@ from storage.writes import Writes
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 WAIT = 5.0
-POSTGRES_OPTIONS = "-c timezone=UTC -c lock_timeout={milliseconds:.0f}ms -c idle_in_transaction_session_timeout=30s"
-NOTICED_DEAD = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3, "tcp_user_timeout": 10_000}
+POSTGRES_OPTIONS = (
+    "-c timezone=UTC -c lock_timeout={milliseconds:.0f}ms -c"
+    " idle_in_transaction_session_timeout=30s"
+)
+NOTICED_DEAD = {
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}
 """Makes libpq notice within about ten seconds that a server is gone."""
 
 GIVEN_UP = "the transaction was given up after an earlier error"
@@ -68,8 +83,8 @@ class Database:
         self.is_sqlite = url.startswith("sqlite:")
         self._db: Any = _sqlite(url, wait) if self.is_sqlite else _postgres(url, wait)
         self._writing = threading.Lock()
-        """The threads of this process wait here for SQLite's write lock. SQLite itself polls for it,
-        so with many threads some would time out."""
+        """The threads of this process wait here for SQLite's write lock. SQLite itself polls for
+        it, so with many threads some would time out."""
         self._translate = str if self.is_sqlite else _percent_style
         self.lock_row = "" if self.is_sqlite else " FOR UPDATE"
         self.skip_locked = "" if self.is_sqlite else " FOR UPDATE SKIP LOCKED"
@@ -182,7 +197,9 @@ class Database:
         return list(self._connection.execute(self._translate(sql), values).fetchall())
 
     def row(self, sql: str, *values: object) -> tuple[Any, ...] | None:
-        found: tuple[Any, ...] | None = self._connection.execute(self._translate(sql), values).fetchone()
+        found: tuple[Any, ...] | None = self._connection.execute(
+            self._translate(sql), values
+        ).fetchone()
         return found
 
     @property
@@ -234,13 +251,19 @@ class Database:
         become part of the reader's transaction.
         """
         with _translated():
-            yield from self._sqlite_rows(sql, values) if self.is_sqlite else self._postgres_rows(sql, values, batch)
+            yield from (
+                self._sqlite_rows(sql, values)
+                if self.is_sqlite
+                else self._postgres_rows(sql, values, batch)
+            )
 
     def _sqlite_rows(self, sql: str, values: tuple[object, ...]) -> Iterator[tuple[Any, ...]]:
         with closing(sqlite3.connect(_path(self._url), timeout=self._wait)) as connection:
             yield from connection.execute(sql, values)
 
-    def _postgres_rows(self, sql: str, values: tuple[object, ...], batch: int) -> Iterator[tuple[Any, ...]]:
+    def _postgres_rows(
+        self, sql: str, values: tuple[object, ...], batch: int
+    ) -> Iterator[tuple[Any, ...]]:
         """Streams rows in chunks. A plain cursor would load all of them, and a server-side cursor
         would make the server wait while a batch is processed."""
         import psycopg
@@ -253,12 +276,17 @@ class Database:
     def snapshot(self) -> Iterator[Reads]:
         """The whole database as it was at one moment, on its own connection; it blocks no
         writer."""
-        with _translated(), self._sqlite_snapshot() if self.is_sqlite else self._postgres_snapshot() as reads:
+        with (
+            _translated(),
+            self._sqlite_snapshot() if self.is_sqlite else self._postgres_snapshot() as reads,
+        ):
             yield reads
 
     @contextmanager
     def _sqlite_snapshot(self) -> Iterator[Reads]:
-        with closing(sqlite3.connect(_path(self._url), timeout=self._wait, isolation_level=None)) as connection:
+        with closing(
+            sqlite3.connect(_path(self._url), timeout=self._wait, isolation_level=None)
+        ) as connection:
             connection.execute("BEGIN")
             yield _SqliteSnapshot(connection)
 
@@ -288,14 +316,23 @@ class Database:
         """Tells other processes on PostgreSQL, when this transaction commits, which work it leaves
         (`listen`). On SQLite they notice it by `data_version`."""
         if not self.is_sqlite:
-            self.run("SELECT pg_notify(?, ?)", CHANNEL, json.dumps({"queues": sorted(queues), "due": due}))
+            self.run(
+                "SELECT pg_notify(?, ?)",
+                CHANNEL,
+                json.dumps({"queues": sorted(queues), "due": due}),
+            )
 
-    def listen(self, heard: Callable[[list[str], int | None], None], stopped: Callable[[], bool]) -> None:
+    def listen(
+        self, heard: Callable[[list[str], int | None], None], stopped: Callable[[], bool]
+    ) -> None:
         """Passes on what `notify` sends in any process until `stopped()`. PostgreSQL only, on its
         own connection. Raises StorageUnavailable if that connection is lost."""
         import psycopg
 
-        with _translated(), psycopg.connect(self._url, autocommit=True, **self._how()) as connection:
+        with (
+            _translated(),
+            psycopg.connect(self._url, autocommit=True, **self._how()) as connection,
+        ):
             connection.execute(f"LISTEN {CHANNEL}")
             heard([], None)
             while not stopped():
@@ -315,7 +352,9 @@ class Database:
             if self._first is None or self._first.closed:
                 self._first = psycopg.connect(self._url, autocommit=True, **self._how())
             try:
-                found = self._first.execute("SELECT pg_try_advisory_lock(%s)", [REPORT_LOCK]).fetchone()
+                found = self._first.execute(
+                    "SELECT pg_try_advisory_lock(%s)", [REPORT_LOCK]
+                ).fetchone()
             except psycopg.Error:
                 self._first.close()
                 raise
@@ -381,7 +420,9 @@ class _PostgresSnapshot:
         self._numbers = count()
 
     def row(self, sql: str, *values: object) -> tuple[Any, ...] | None:
-        found: tuple[Any, ...] | None = self._connection.execute(_percent_style(sql), values).fetchone()
+        found: tuple[Any, ...] | None = self._connection.execute(
+            _percent_style(sql), values
+        ).fetchone()
         return found
 
     def rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
@@ -404,7 +445,12 @@ def _path(url: str) -> str:
 def _sqlite(url: str, wait: float) -> SqliteDatabase:
     return SqliteDatabase(
         _path(url),
-        pragmas={"journal_mode": "wal", "synchronous": "full", "foreign_keys": 1, "wal_autocheckpoint": 4000},
+        pragmas={
+            "journal_mode": "wal",
+            "synchronous": "full",
+            "foreign_keys": 1,
+            "wal_autocheckpoint": 4000,
+        },
         lock_type="IMMEDIATE",
         timeout=wait / 2,
         autoconnect=False,
@@ -413,7 +459,11 @@ def _sqlite(url: str, wait: float) -> SqliteDatabase:
 
 
 def _postgres(url: str, wait: float) -> Any:
-    settings = {"connect_timeout": ceil(wait), **NOTICED_DEAD, **parse(url, unquote_user=True, unquote_password=True)}
+    settings = {
+        "connect_timeout": ceil(wait),
+        **NOTICED_DEAD,
+        **parse(url, unquote_user=True, unquote_password=True),
+    }
     return PooledPostgresqlDatabase(
         **settings,
         prefer_psycopg3=True,
@@ -462,7 +512,9 @@ def _translated() -> Iterator[None]:
     except (DatabaseError, sqlite3.DatabaseError) as error:
         if type(error) not in (DatabaseError, sqlite3.DatabaseError):
             raise
-        raise StorageUnavailable(str(error)) from error  # SQLite: the file is damaged or no database
+        raise StorageUnavailable(
+            str(error)
+        ) from error  # SQLite: the file is damaged or no database
 
 
 def _cause(error: BaseException) -> str:

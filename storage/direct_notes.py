@@ -33,8 +33,14 @@ _COLUMNS = "channel, ts, place, grant_id, request_id, note, at, past, why, until
 
 
 def add(db: Database, notes: Sequence[DirectNote]) -> None:
-    sql = f"INSERT INTO direct_notes ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
-    rows = [(n.channel, n.ts, n.place, n.grant, n.request, n.note, n.at, int(n.past), n.why, n.until) for n in notes]
+    sql = (
+        f"INSERT INTO direct_notes ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT"
+        " DO NOTHING"
+    )
+    rows = [
+        (n.channel, n.ts, n.place, n.grant, n.request, n.note, n.at, int(n.past), n.why, n.until)
+        for n in notes
+    ]
     db.run_many(sql, rows)
 
 
@@ -47,14 +53,20 @@ def in_message(db: Database, channel: str, ts: str) -> list[DirectNote]:
 def of_grants(db: Database, grants: Sequence[str]) -> list[DirectNote]:
     """Returns the notes of these grants that are not past."""
     marks = ", ".join("?" * len(grants))
-    sql = f"SELECT {_COLUMNS} FROM direct_notes WHERE grant_id <> '' AND grant_id IN ({marks}) AND past = 0"
+    sql = (
+        f"SELECT {_COLUMNS} FROM direct_notes WHERE grant_id <> '' AND grant_id IN ({marks}) AND"
+        " past = 0"
+    )
     return [_note(row) for row in db.rows(sql, *grants)] if grants else []
 
 
 def of_requests(db: Database, requests: Sequence[str]) -> list[DirectNote]:
     """Returns the notes of these requests that are not past."""
     marks = ", ".join("?" * len(requests))
-    sql = f"SELECT {_COLUMNS} FROM direct_notes WHERE request_id <> '' AND request_id IN ({marks}) AND past = 0"
+    sql = (
+        f"SELECT {_COLUMNS} FROM direct_notes WHERE request_id <> '' AND request_id IN ({marks})"
+        " AND past = 0"
+    )
     return [_note(row) for row in db.rows(sql, *requests)] if requests else []
 
 
@@ -63,8 +75,8 @@ def newest(db: Database, grants: Sequence[str], but: str) -> dict[str, str]:
     `but`."""
     marks = ", ".join("?" * len(grants))
     sql = (
-        f"SELECT grant_id, MAX(ts) FROM direct_notes WHERE grant_id <> '' AND grant_id IN ({marks}) AND note <> ? "
-        "GROUP BY grant_id"
+        f"SELECT grant_id, MAX(ts) FROM direct_notes WHERE grant_id <> '' AND grant_id IN ({marks})"
+        " AND note <> ? GROUP BY grant_id"
     )
     return {str(grant): str(ts) for grant, ts in db.rows(sql, *grants, but)} if grants else {}
 
@@ -72,7 +84,9 @@ def newest(db: Database, grants: Sequence[str], but: str) -> dict[str, str]:
 def set_past(db: Database, channel: str, ts: str, places: Sequence[int]) -> None:
     marks = ", ".join("?" * len(places))
     if places:
-        sql = f"UPDATE direct_notes SET past = 1 WHERE channel = ? AND ts = ? AND place IN ({marks})"
+        sql = (
+            f"UPDATE direct_notes SET past = 1 WHERE channel = ? AND ts = ? AND place IN ({marks})"
+        )
         db.run(sql, channel, ts, *places)
 
 
@@ -80,8 +94,9 @@ def forget(db: Database, before: int, long_before: int) -> None:
     """Deletes messages posted before `before` that will not change, and all that were posted before
     `long_before`."""
     db.run(
-        "DELETE FROM direct_notes WHERE at < ? OR (at < ? AND NOT EXISTS (SELECT 1 FROM direct_notes o "
-        "WHERE o.channel = direct_notes.channel AND o.ts = direct_notes.ts AND o.past = 0))",
+        "DELETE FROM direct_notes WHERE at < ? OR (at < ? AND NOT EXISTS (SELECT 1 FROM"
+        " direct_notes o WHERE o.channel = direct_notes.channel AND o.ts = direct_notes.ts AND"
+        " o.past = 0))",
         long_before,
         before,
     )

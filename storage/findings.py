@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import astuple
 from typing import Any
 
-from bot.core.findings import Finding, What
+from bot.core.drift import Finding, What
 from bot.core.model import GrantState, Lease
 from storage.database import Database
 
@@ -13,11 +13,15 @@ _COLUMNS = "system, what, name, grant_id, detail, id"
 
 
 def get(db: Database, finding: str) -> Finding | None:
-    return next(iter(_many(db.rows(f"SELECT {_COLUMNS} FROM findings WHERE id = ?", finding))), None)
+    return next(
+        iter(_many(db.rows(f"SELECT {_COLUMNS} FROM findings WHERE id = ?", finding))), None
+    )
 
 
 def of_system(db: Database, system: str) -> list[Finding]:
-    return _many(db.rows(f"SELECT {_COLUMNS} FROM findings WHERE system = ? ORDER BY what, name, id", system))
+    return _many(
+        db.rows(f"SELECT {_COLUMNS} FROM findings WHERE system = ? ORDER BY what, name, id", system)
+    )
 
 
 def every(db: Database) -> list[Finding]:
@@ -26,7 +30,10 @@ def every(db: Database) -> list[Finding]:
 
 def add(db: Database, finding: Finding, at: int) -> bool:
     """Stores a finding; returns False if it was known."""
-    sql = f"INSERT INTO findings ({_COLUMNS}, found_at) VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+    sql = (
+        f"INSERT INTO findings ({_COLUMNS}, found_at) VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO"
+        " NOTHING"
+    )
     return db.run(sql, *astuple(finding), at) == 1
 
 
@@ -59,14 +66,20 @@ def places(db: Database, since: int) -> list[tuple[str, str]]:
 
 
 _LEASES = (
-    "SELECT l.grant_id, l.system, l.connector, l.state, l.error FROM grants g JOIN leases l ON l.grant_id = g.id "
-    "WHERE l.system = ?"
+    "SELECT l.grant_id, l.system, l.connector, l.state, l.error FROM grants g JOIN leases l ON"
+    " l.grant_id = g.id WHERE l.system = ?"
 )
 
 
 def _leases(rows: Sequence[tuple[Any, ...]]) -> list[Lease]:
-    return [Lease(grant, system, kind, GrantState(state), error) for grant, system, kind, state, error in rows]
+    return [
+        Lease(grant, system, kind, GrantState(state), error)
+        for grant, system, kind, state, error in rows
+    ]
 
 
 def _many(rows: Sequence[tuple[Any, ...]]) -> list[Finding]:
-    return [Finding(system, What(what), name, grant, detail, id) for system, what, name, grant, detail, id in rows]
+    return [
+        Finding(system, What(what), name, grant, detail, id)
+        for system, what, name, grant, detail, id in rows
+    ]

@@ -11,8 +11,8 @@ from bot.core.model import Clock, EndReason, Grant, GrantState, Lease
 from storage.database import Database, Reads
 
 _COLUMNS = (
-    "id, request_id, person, role, systems, actions, state, duration, starts_at, ends_at, latest_end, started_at, "
-    "renewals, remind_at, end_reason, end_by, ended_at"
+    "id, request_id, person, role, systems, actions, state, duration, starts_at, ends_at,"
+    " latest_end, started_at, renewals, remind_at, end_reason, end_by, ended_at"
 )
 _LEASE = "grant_id, system, connector, state, error, target, reach"
 _MARKS = ", ".join("?" * 17)
@@ -29,8 +29,15 @@ def insert(db: Database, g: Grant, leases: Iterable[Lease]) -> None:
         g.id, g.request, g.person, g.role, json.dumps(g.systems), json.dumps(g.actions), g.state, g.duration,
         g.starts_at, g.ends_at, g.latest_end, g.started_at, g.renewals, g.remind_at, g.end_reason, g.end_by, g.ended_at,
     )  # fmt: skip
-    rows = [(each.grant, each.system, each.connector, each.state, each.error, each.reach) for each in leases]
-    db.run_many("INSERT INTO leases (grant_id, system, connector, state, error, reach) VALUES (?, ?, ?, ?, ?, ?)", rows)
+    rows = [
+        (each.grant, each.system, each.connector, each.state, each.error, each.reach)
+        for each in leases
+    ]
+    db.run_many(
+        "INSERT INTO leases (grant_id, system, connector, state, error, reach) VALUES (?, ?, ?, ?,"
+        " ?, ?)",
+        rows,
+    )
 
 
 def get(db: Database, grant: str) -> Grant | None:
@@ -43,20 +50,28 @@ def locked(db: Database, grant: str) -> Grant | None:
 
 def several(db: Reads, ids: Sequence[str]) -> list[Grant]:
     marks = ", ".join("?" * len(ids))
-    return _many(db.rows(f"SELECT {_COLUMNS} FROM grants WHERE id IN ({marks}) ORDER BY id", *ids)) if ids else []
+    return (
+        _many(db.rows(f"SELECT {_COLUMNS} FROM grants WHERE id IN ({marks}) ORDER BY id", *ids))
+        if ids
+        else []
+    )
 
 
 def locked_all(db: Database, ids: Sequence[str]) -> dict[str, Grant]:
     """Returns these grants by id, locked in id order until the transaction ends."""
     marks = ", ".join("?" * len(ids))
-    rows = db.rows(f"SELECT {_COLUMNS} FROM grants WHERE id IN ({marks}) ORDER BY id{db.lock_row}", *ids)
+    rows = db.rows(
+        f"SELECT {_COLUMNS} FROM grants WHERE id IN ({marks}) ORDER BY id{db.lock_row}", *ids
+    )
     return {grant.id: grant for grant in _many(rows)}
 
 
 def lock_held(db: Database, ids: Sequence[str]) -> list[Grant]:
     """Returns those of these grants that are still held. Locks in id order to avoid deadlocks."""
     marks = ", ".join("?" * len(ids))
-    sql = f"SELECT {_COLUMNS} FROM grants WHERE id IN ({marks}) AND {_HELD} ORDER BY id{db.lock_row}"
+    sql = (
+        f"SELECT {_COLUMNS} FROM grants WHERE id IN ({marks}) AND {_HELD} ORDER BY id{db.lock_row}"
+    )
     return _many(db.rows(sql, *ids)) if ids else []
 
 
@@ -73,9 +88,14 @@ def held_by(db: Database, person: str, role: str | None = None) -> list[Grant]:
 
 
 def live(
-    db: Database, role: str | None = None, person: str | None = None, limit: int = 1000, skip: int = 0
+    db: Database,
+    role: str | None = None,
+    person: str | None = None,
+    limit: int = 1000,
+    skip: int = 0,
 ) -> list[Grant]:
-    """Returns the grants that are not over, including unconfirmed revocations, soonest end first."""
+    """Returns the grants that are not over, including unconfirmed revocations, soonest end
+    first."""
     sql, values = f"SELECT {_COLUMNS} FROM grants WHERE {_LIVE}", []
     for column, value in (("role", role), ("person", person)):
         if value is not None:
@@ -88,29 +108,35 @@ def needs_of_others(db: Database, grant: str, system: str) -> list[tuple[str, tu
     """Returns the other grants that give this grant's holder access to this system, now or soon,
     with their actions."""
     sql = (
-        "SELECT other.id, other.actions FROM grants this JOIN grants other ON other.person = this.person "
-        "JOIN leases ON leases.grant_id = other.id AND leases.system = ? WHERE this.id = ? AND other.id <> this.id "
-        "AND other.state NOT IN ('ended', 'failed') AND other.state IN ('starting', 'active') ORDER BY other.id"
+        "SELECT other.id, other.actions FROM grants this JOIN grants other ON other.person ="
+        " this.person JOIN leases ON leases.grant_id = other.id AND leases.system = ? WHERE this.id"
+        " = ? AND other.id <> this.id AND other.state NOT IN ('ended', 'failed') AND other.state IN"
+        " ('starting', 'active') ORDER BY other.id"
     )
     return [(str(id), _list(actions)) for id, actions in db.rows(sql, system, grant)]
 
 
 def past(db: Database, person: str, role: str, limit: int) -> list[Grant]:
     """Returns this person's latest grants of the role, newest first."""
-    sql = f"SELECT {_COLUMNS} FROM grants WHERE person = ? AND role = ? ORDER BY starts_at DESC, id LIMIT ?"
+    sql = (
+        f"SELECT {_COLUMNS} FROM grants WHERE person = ? AND role = ? ORDER BY starts_at DESC, id"
+        " LIMIT ?"
+    )
     return _many(db.rows(sql, person, role, limit))
 
 
 def due_to_begin(db: Database, now: int, limit: int) -> list[Grant]:
     sql = (
-        f"SELECT {_COLUMNS} FROM grants WHERE state = 'scheduled' AND starts_at <= ? ORDER BY starts_at "
-        f"LIMIT ?{db.skip_locked}"
+        f"SELECT {_COLUMNS} FROM grants WHERE state = 'scheduled' AND starts_at <= ? ORDER BY"
+        f" starts_at LIMIT ?{db.skip_locked}"
     )
     return _many(db.rows(sql, now, limit))
 
 
 def scheduled(db: Database) -> list[str]:
-    return [str(id) for (id,) in db.rows("SELECT id FROM grants WHERE state = 'scheduled' ORDER BY id")]
+    return [
+        str(id) for (id,) in db.rows("SELECT id FROM grants WHERE state = 'scheduled' ORDER BY id")
+    ]
 
 
 def due_to_end(db: Database, now: int, limit: int) -> list[Grant]:
@@ -125,7 +151,10 @@ def overdue(db: Reads, before: int, limit: int) -> list[Grant]:
 
 
 def _due_to_end(db: Reads, now: int, limit: int, lock: str = "") -> list[Grant]:
-    sql = f"SELECT {_COLUMNS} FROM grants WHERE state = 'active' AND ends_at <= ? ORDER BY ends_at LIMIT ?{lock}"
+    sql = (
+        f"SELECT {_COLUMNS} FROM grants WHERE state = 'active' AND ends_at <= ? ORDER BY ends_at"
+        f" LIMIT ?{lock}"
+    )
     found = _many(db.rows(sql, now, limit))
     half = sql.replace("state = 'active'", "state = 'starting' AND clock > 0")
     return found + _many(db.rows(half, now, limit - len(found))) if len(found) < limit else found
@@ -140,23 +169,28 @@ def next_to_end(db: Reads, limit: int) -> list[Grant]:
     return _many(db.rows(sql, limit))
 
 
-def needs_of(db: Reads, people: Collection[str]) -> list[tuple[str, str, str, tuple[str, ...], int]]:
+def needs_of(
+    db: Reads, people: Collection[str]
+) -> list[tuple[str, str, str, tuple[str, ...], int]]:
     """Returns what these people may have on systems now: person, grant, system, actions, and
     end."""
     marks = ", ".join("?" * len(people))
     sql = (
-        "SELECT grants.person, grants.id, leases.system, grants.actions, grants.ends_at FROM grants "
-        f"JOIN leases ON leases.grant_id = grants.id WHERE grants.person IN ({marks}) "
-        "AND grants.state NOT IN ('ended', 'failed') "
-        "AND (grants.state = 'active' OR (grants.state = 'starting' AND grants.clock > 0))"
+        "SELECT grants.person, grants.id, leases.system, grants.actions, grants.ends_at FROM"
+        f" grants JOIN leases ON leases.grant_id = grants.id WHERE grants.person IN ({marks}) AND"
+        " grants.state NOT IN ('ended', 'failed') AND (grants.state = 'active' OR (grants.state ="
+        " 'starting' AND grants.clock > 0))"
     )
-    return [(str(p), str(g), str(s), _list(actions), int(at)) for p, g, s, actions, at in db.rows(sql, *people)]
+    return [
+        (str(p), str(g), str(s), _list(actions), int(at))
+        for p, g, s, actions, at in db.rows(sql, *people)
+    ]
 
 
 def due_to_remind(db: Database, now: int, limit: int) -> list[Grant]:
     sql = (
-        f"SELECT {_COLUMNS} FROM grants WHERE state = 'active' AND remind_at <= ? ORDER BY remind_at "
-        f"LIMIT ?{db.skip_locked}"
+        f"SELECT {_COLUMNS} FROM grants WHERE state = 'active' AND remind_at <= ? ORDER BY"
+        f" remind_at LIMIT ?{db.skip_locked}"
     )
     return _many(db.rows(sql, now, limit))
 
@@ -168,7 +202,10 @@ def begin(db: Database, grant: str) -> bool:
 def set_end(db: Database, grant: str, ends_at: int, latest_end: int) -> bool:
     """Stores the end before an attempt to start; returns False if the grant is no longer
     starting."""
-    sql = "UPDATE grants SET ends_at = ?, latest_end = ?, clock = ? WHERE id = ? AND state = 'starting'"
+    sql = (
+        "UPDATE grants SET ends_at = ?, latest_end = ?, clock = ? WHERE id = ? AND state ="
+        " 'starting'"
+    )
     return db.run(sql, ends_at, latest_end, Clock.TRYING, grant) == 1
 
 
@@ -206,7 +243,7 @@ def set_reach(db: Database, grant: str, system: str, reach: str) -> None:
     db.run("UPDATE leases SET reach = ? WHERE grant_id = ? AND system = ?", reach, grant, system)
 
 
-def ask_end(db: Database, ids: Sequence[str], reason: EndReason, by: str) -> None:
+def request_end(db: Database, ids: Sequence[str], reason: EndReason, by: str) -> None:
     """Sets held grants, which the caller has locked, and their leases to `ending`."""
     marks = ", ".join("?" * len(ids))
     states = ", ".join(f"'{state}'" for state in sources(GRANT, Move.END))
@@ -215,7 +252,9 @@ def ask_end(db: Database, ids: Sequence[str], reason: EndReason, by: str) -> Non
         f"WHERE id IN ({marks}) AND state IN ({states})",
         reason, by, *ids,
     )  # fmt: skip
-    db.run(f"UPDATE leases SET state = 'ending' WHERE grant_id IN ({marks}) AND state <> 'ended'", *ids)
+    db.run(
+        f"UPDATE leases SET state = 'ending' WHERE grant_id IN ({marks}) AND state <> 'ended'", *ids
+    )
 
 
 def confirm_end(db: Database, grant: str, at: int) -> bool:
@@ -260,7 +299,9 @@ def leases_of(db: Reads, ids: Sequence[str]) -> dict[str, list[Lease]]:
 def connectors_of(db: Database, ids: Sequence[str]) -> dict[tuple[str, str], str]:
     """Returns the kind of connector behind each lease of these grants, by grant and system."""
     marks = ", ".join("?" * len(ids))
-    rows = db.rows(f"SELECT grant_id, system, connector FROM leases WHERE grant_id IN ({marks})", *ids)
+    rows = db.rows(
+        f"SELECT grant_id, system, connector FROM leases WHERE grant_id IN ({marks})", *ids
+    )
     return {(grant, system): connector for grant, system, connector in rows}
 
 
@@ -268,17 +309,21 @@ def systems_in_use(db: Database) -> dict[str, str]:
     """Returns every system, with its kind of connector, that has a grant which is not over or a
     session that was seen open."""
     sql = (
-        "SELECT leases.system, leases.connector FROM grants JOIN leases ON leases.grant_id = grants.id "
-        f"WHERE {_LIVE.replace('state', 'grants.state')} UNION SELECT leases.system, leases.connector FROM sessions "
-        "JOIN leases ON leases.grant_id = sessions.grant_id AND leases.system = sessions.system "
-        "WHERE sessions.closed_at IS NULL AND sessions.watched = 1 ORDER BY 1, 2"
+        "SELECT leases.system, leases.connector FROM grants JOIN leases ON leases.grant_id ="
+        f" grants.id WHERE {_LIVE.replace('state', 'grants.state')} UNION SELECT leases.system,"
+        " leases.connector FROM sessions JOIN leases ON leases.grant_id = sessions.grant_id AND"
+        " leases.system = sessions.system WHERE sessions.closed_at IS NULL AND sessions.watched ="
+        " 1 ORDER BY 1, 2"
     )
     return {str(system): str(connector) for system, connector in db.rows(sql)}
 
 
 def set_lease(db: Database, grant: str, system: str, state: GrantState, error: str = "") -> bool:
     """Sets a lease's state; returns False if it had ended."""
-    sql = "UPDATE leases SET state = ?, error = ? WHERE grant_id = ? AND system = ? AND state <> 'ended'"
+    sql = (
+        "UPDATE leases SET state = ?, error = ? WHERE grant_id = ? AND system = ? AND state <>"
+        " 'ended'"
+    )
     return db.run(sql, state, error, grant, system) == 1
 
 
@@ -292,7 +337,10 @@ def set_target(db: Database, grant: str, system: str, target: str) -> None:
 def move_targets(db: Database, system: str, target: str) -> int:
     """Records this target for access created elsewhere; returns the number of leases that are not
     over."""
-    sql = "UPDATE leases SET target = ? WHERE system = ? AND target NOT IN ('', ?) AND state <> 'ended'"
+    sql = (
+        "UPDATE leases SET target = ? WHERE system = ? AND target NOT IN ('', ?) AND state <>"
+        " 'ended'"
+    )
     return db.run(sql, target, system, target)
 
 
@@ -315,9 +363,9 @@ def open_gate(db: Database, grant: str, system: str, until: int) -> None:
     """Lets the grant's tokens through at the system until `until`, unless an end was requested
     meanwhile. A late repetition of an earlier call changes nothing."""
     sql = (
-        "INSERT INTO gates (grant_id, system, until) SELECT id, ?, ? FROM grants WHERE id = ? AND state IN "
-        "('starting', 'active') ON CONFLICT (grant_id, system) DO UPDATE SET until = excluded.until "
-        "WHERE gates.until < excluded.until"
+        "INSERT INTO gates (grant_id, system, until) SELECT id, ?, ? FROM grants WHERE id = ? AND"
+        " state IN ('starting', 'active') ON CONFLICT (grant_id, system) DO UPDATE SET until ="
+        " excluded.until WHERE gates.until < excluded.until"
     )
     db.run(sql, system, until, grant)
 
@@ -358,13 +406,12 @@ def counts(db: Database) -> dict[str, int]:
 def next_due(db: Database) -> int | None:
     """Returns when the clock has to act next, of all kinds; None if nothing waits."""
     found = db.row(
-        "SELECT MIN(due) FROM ("
-        "SELECT MIN(ends_at) AS due FROM grants WHERE state = 'active' UNION ALL "
-        "SELECT MIN(ends_at) FROM grants WHERE state = 'starting' AND clock > 0 UNION ALL "
-        "SELECT MIN(starts_at) FROM grants WHERE state = 'scheduled' UNION ALL "
-        "SELECT MIN(remind_at) FROM grants WHERE state = 'active' AND remind_at IS NOT NULL UNION ALL "
-        "SELECT MIN(next_at) FROM alarms WHERE next_at IS NOT NULL UNION ALL "
-        "SELECT MIN(lapses_at) FROM requests WHERE state = 'pending') AS waiting"
+        "SELECT MIN(due) FROM (SELECT MIN(ends_at) AS due FROM grants WHERE state = 'active' UNION"
+        " ALL SELECT MIN(ends_at) FROM grants WHERE state = 'starting' AND clock > 0 UNION ALL"
+        " SELECT MIN(starts_at) FROM grants WHERE state = 'scheduled' UNION ALL SELECT"
+        " MIN(remind_at) FROM grants WHERE state = 'active' AND remind_at IS NOT NULL UNION ALL"
+        " SELECT MIN(next_at) FROM alarms WHERE next_at IS NOT NULL UNION ALL SELECT MIN(lapses_at)"
+        " FROM requests WHERE state = 'pending') AS waiting"
     )
     return int(found[0]) if found and found[0] is not None else None
 

@@ -55,17 +55,26 @@ def add(db: Database, effects: Iterable[Effect], now: int) -> None:
     keep their order."""
     found = list(effects)
     rows: list[tuple[object, ...]] = [
-        (e.kind, e.queue, e.lane, json.dumps(e.data), now + e.delay, now, " ".join(("", *e.systems, "")), e.person)
+        (
+            e.kind,
+            e.queue,
+            e.lane,
+            json.dumps(e.data),
+            now + e.delay,
+            now,
+            " ".join(("", *e.systems, "")),
+            e.person,
+        )
         for e in found
     ]
     sql = (
-        "INSERT INTO outbox (kind, queue, lane, data, due_at, created_at, systems, person, turn, attempts, unsure, "
-        "error) VALUES (?, ?, ?, ?, ?, ?, ?, ?, {}, 0, 0, '')"
+        "INSERT INTO outbox (kind, queue, lane, data, due_at, created_at, systems, person, turn,"
+        " attempts, unsure, error) VALUES (?, ?, ?, ?, ?, ?, ?, ?, {}, 0, 0, '')"
     )
     if any(e.person for e in found):
         turn = (
-            f"CASE WHEN ? = '' THEN {_FIRST} ELSE {_FIRST} + COALESCE((SELECT MAX(turn) FROM outbox "
-            "WHERE queue = ? AND person = ? AND person <> ''), 0) END"
+            f"CASE WHEN ? = '' THEN {_FIRST} ELSE {_FIRST} + COALESCE((SELECT MAX(turn) FROM outbox"
+            " WHERE queue = ? AND person = ? AND person <> ''), 0) END"
         )
         rows = [(*row, e.person, e.queue, e.person) for row, e in zip(rows, found, strict=True)]
         _insert(db, sql.format(turn), rows)
@@ -96,7 +105,10 @@ def next_due(db: Database) -> dict[Queue, int]:
 
 def any_behind(db: Database, row: Row) -> bool:
     """Tells whether the lane of this claimed row has another row."""
-    return db.row("SELECT 1 FROM outbox WHERE lane = ? AND id <> ? LIMIT 1", row.lane, row.id) is not None
+    return (
+        db.row("SELECT 1 FROM outbox WHERE lane = ? AND id <> ? LIMIT 1", row.lane, row.id)
+        is not None
+    )
 
 
 def any_in_lane(db: Database, lane: str) -> bool:
@@ -105,7 +117,13 @@ def any_in_lane(db: Database, lane: str) -> bool:
 
 
 def claim(
-    db: Database, queue: Queue, owner: str, now: int, until: int, limit: int, without: Sequence[str] = ()
+    db: Database,
+    queue: Queue,
+    owner: str,
+    now: int,
+    until: int,
+    limit: int,
+    without: Sequence[str] = (),
 ) -> list[Row]:
     """Claims due rows of one queue for `owner` until `until`, at most one of each lane, and none
     that calls one of the systems `without`. Only ends of one grant, and its renewals on different
@@ -118,15 +136,18 @@ def claim(
     """
     free = "(claimed_until IS NULL OR claimed_until <= ?)"
     left = " AND o.systems NOT LIKE ?" * len(without)
-    turn, order = (f" AND {_TURNS}", "o.turn, o.due_at, o.id") if queue in _IN_TURN else ("", "o.due_at, o.id")
+    turn, order = (
+        (f" AND {_TURNS}", "o.turn, o.due_at, o.id")
+        if queue in _IN_TURN
+        else ("", "o.due_at, o.id")
+    )
     sql = (
-        f"SELECT o.id FROM outbox o WHERE o.queue = ?{turn} AND o.due_at <= ? AND {free}{left} AND COALESCE("
-        "(SELECT CASE WHEN p.turn < o.turn THEN 0 WHEN p.turn > o.turn THEN o.id ELSE p.id END "
-        "FROM outbox p WHERE p.lane = o.lane "
-        "AND NOT (o.kind = 'end_lease' AND (p.kind = 'end_lease' OR p.claimed_by IS NULL)) "
-        "AND NOT (o.kind = 'extend_lease' AND p.kind = 'extend_lease' AND o.systems <> p.systems) "
-        "ORDER BY p.turn, p.id LIMIT 1), o.id) >= o.id "
-        f"ORDER BY {order} LIMIT ?{db.skip_locked}"
+        f"SELECT o.id FROM outbox o WHERE o.queue = ?{turn} AND o.due_at <= ? AND {free}{left} AND"
+        " COALESCE((SELECT CASE WHEN p.turn < o.turn THEN 0 WHEN p.turn > o.turn THEN o.id ELSE"
+        " p.id END FROM outbox p WHERE p.lane = o.lane AND NOT (o.kind = 'end_lease' AND (p.kind ="
+        " 'end_lease' OR p.claimed_by IS NULL)) AND NOT (o.kind = 'extend_lease' AND p.kind ="
+        " 'extend_lease' AND o.systems <> p.systems) ORDER BY p.turn, p.id LIMIT 1), o.id) >= o.id"
+        f" ORDER BY {order} LIMIT ?{db.skip_locked}"
     )
     ids = [row for (row,) in db.rows(sql, queue, now, now, *map(_about, without), limit)]
     if not ids:
@@ -144,10 +165,15 @@ def _take(db: Database, queue: Queue, ids: Sequence[int], owner: str, until: int
         f"claimed_until = ?, attempts = attempts + 1{held} WHERE id IN ({marks})",
         owner, until, *ids,
     )  # fmt: skip
-    return [_row(row) for row in db.rows(f"SELECT {_ROW} FROM outbox WHERE id IN ({marks}) ORDER BY id", *ids)]
+    return [
+        _row(row)
+        for row in db.rows(f"SELECT {_ROW} FROM outbox WHERE id IN ({marks}) ORDER BY id", *ids)
+    ]
 
 
-def next_in_lane(db: Database, row: Row, kinds: Sequence[Kind], owner: str, at_least: int, at_most: int) -> list[Row]:
+def next_in_lane(
+    db: Database, row: Row, kinds: Sequence[Kind], owner: str, at_least: int, at_most: int
+) -> list[Row]:
     """Claims the rows that directly follow `row` in its lane and can be handled together with it,
     if there are at least `at_least` and `owner` still has `row`. Rows that may have been handled
     before are only taken with each other."""
@@ -156,11 +182,15 @@ def next_in_lane(db: Database, row: Row, kinds: Sequence[Kind], owner: str, at_l
     taken = list(takewhile(lambda r: r.kind in kinds and r.unsure == row.unsure, found))
     if len(taken) < at_least:
         return []
-    held = db.row(f"SELECT claimed_until FROM outbox WHERE id = ? AND claimed_by = ?{db.lock_row}", row.id, owner)
+    held = db.row(
+        f"SELECT claimed_until FROM outbox WHERE id = ? AND claimed_by = ?{db.lock_row}",
+        row.id,
+        owner,
+    )
     return _take(db, row.queue, [r.id for r in taken], owner, held[0]) if held else []
 
 
-def hurry(db: Database, lanes: Sequence[str], now: int) -> bool:
+def run_now(db: Database, lanes: Sequence[str], now: int) -> bool:
     """Makes the waiting rows of these lanes due now; returns False if there are none."""
     marks = ", ".join("?" * len(lanes))
     sql = f"UPDATE outbox SET due_at = ? WHERE lane IN ({marks}) AND claimed_by IS NULL"
@@ -171,7 +201,10 @@ def waiting(db: Database, lanes: Sequence[str]) -> set[str]:
     """Returns those of these lanes with a row that nobody has claimed; nobody claims it before this
     transaction ends."""
     marks = ", ".join("?" * len(lanes))
-    sql = f"SELECT lane FROM outbox WHERE lane IN ({marks}) AND claimed_by IS NULL ORDER BY id{db.lock_row}"
+    sql = (
+        f"SELECT lane FROM outbox WHERE lane IN ({marks}) AND claimed_by IS NULL ORDER BY"
+        f" id{db.lock_row}"
+    )
     return {str(lane) for (lane,) in db.rows(sql, *lanes)} if lanes else set()
 
 
@@ -179,13 +212,19 @@ def tried(db: Database, lanes: Sequence[str]) -> set[str]:
     """Returns those of these lanes with a row that is claimed or waits for another attempt."""
     marks = ", ".join("?" * len(lanes))
     return {
-        str(lane) for (lane,) in db.rows(f"SELECT lane FROM outbox WHERE lane IN ({marks}) AND attempts > 0", *lanes)
+        str(lane)
+        for (lane,) in db.rows(
+            f"SELECT lane FROM outbox WHERE lane IN ({marks}) AND attempts > 0", *lanes
+        )
     }
 
 
 def is_ending(db: Database, lane: str, system: str) -> bool:
     """Tells whether an end on this system is claimed."""
-    sql = "SELECT 1 FROM outbox WHERE lane = ? AND kind = 'end_lease' AND claimed_by IS NOT NULL AND systems LIKE ?"
+    sql = (
+        "SELECT 1 FROM outbox WHERE lane = ? AND kind = 'end_lease' AND claimed_by IS NOT NULL AND"
+        " systems LIKE ?"
+    )
     return db.row(sql, lane, _about(system)) is not None
 
 
@@ -218,11 +257,13 @@ def done(db: Database, row: int, owner: str) -> bool:
     return db.run("DELETE FROM outbox WHERE id = ? AND claimed_by = ?", row, owner) == 1
 
 
-def again(db: Database, row: int, owner: str, due_at: int, error: str, unsure: bool = False) -> None:
+def again(
+    db: Database, row: int, owner: str, due_at: int, error: str, unsure: bool = False
+) -> None:
     """Releases a row for a later attempt."""
     sql = (
-        "UPDATE outbox SET claimed_by = NULL, claimed_until = NULL, due_at = ?, error = ?, unsure = unsure + ? "
-        "WHERE id = ? AND claimed_by = ?"
+        "UPDATE outbox SET claimed_by = NULL, claimed_until = NULL, due_at = ?, error = ?, unsure ="
+        " unsure + ? WHERE id = ? AND claimed_by = ?"
     )
     db.run(sql, due_at, error, int(unsure), row, owner)
 
@@ -242,8 +283,8 @@ def hurry_systems(db: Database, queue: Queue, systems: Sequence[str], now: int) 
     """Makes rows that wait for another attempt at these systems due now. A check after an end that
     is not due yet stays: it waits for access that may still appear."""
     sql = (
-        "UPDATE outbox SET due_at = ? WHERE queue = ? AND due_at > ? AND attempts > 0 AND claimed_by IS NULL "
-        "AND systems LIKE ?"
+        "UPDATE outbox SET due_at = ? WHERE queue = ? AND due_at > ? AND attempts > 0 AND"
+        " claimed_by IS NULL AND systems LIKE ?"
     )
     for system in systems:
         db.run(sql, now, queue, now, _about(system))
@@ -258,7 +299,10 @@ def done_all(db: Database, rows: Sequence[int], owner: str) -> None:
 def carry_claims(db: Database, seconds: float) -> None:
     """Extends every claim when the clock jumps: a claim measures how long a worker has been
     silent."""
-    db.run("UPDATE outbox SET claimed_until = claimed_until + ? WHERE claimed_until IS NOT NULL", math.ceil(seconds))
+    db.run(
+        "UPDATE outbox SET claimed_until = claimed_until + ? WHERE claimed_until IS NOT NULL",
+        math.ceil(seconds),
+    )
 
 
 def free_claims(db: Database) -> int:
@@ -275,7 +319,10 @@ def in_lanes(db: Database, prefix: str) -> int:
 
 def posting(db: Database) -> set[str]:
     """Returns the requests whose channel message waits to be posted."""
-    sql = "SELECT data FROM outbox WHERE kind = 'post_approval' AND lane NOT LIKE 'to:U%' AND lane NOT LIKE 'to:W%'"
+    sql = (
+        "SELECT data FROM outbox WHERE kind = 'post_approval' AND lane NOT LIKE 'to:U%' AND lane"
+        " NOT LIKE 'to:W%'"
+    )
     return {str(json.loads(data)["request"]) for (data,) in db.rows(sql)}
 
 
@@ -288,7 +335,17 @@ def counts(db: Database) -> dict[str, int]:
 def _row(row: tuple[Any, ...]) -> Row:
     number, kind, queue, lane, data, created_at, attempts, systems, unsure = row
     about = tuple(systems.split())
-    return Row(number, _KINDS[kind], _QUEUES[queue], lane, json.loads(data), created_at, attempts, unsure, about)
+    return Row(
+        number,
+        _KINDS[kind],
+        _QUEUES[queue],
+        lane,
+        json.loads(data),
+        created_at,
+        attempts,
+        unsure,
+        about,
+    )
 
 
 def _about(system: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from bot.core.model import CLOCKS_APART, Directory, Person, folded
-from storage import facts
+from storage import key_values
 from storage.database import Database, Reads
 
 _COLUMNS = "id, name, email, tz, team, checked_at, deleted, bot, guest, stranger, unconfirmed"
@@ -52,7 +52,9 @@ def several(db: Reads, ids: Iterable[str]) -> dict[str, Person]:
     """Returns those of these people that are known, by id."""
     wanted = sorted(ids)
     marks = ", ".join("?" * len(wanted))
-    rows = db.rows(f"SELECT {_COLUMNS} FROM people WHERE id IN ({marks})", *wanted) if wanted else []
+    rows = (
+        db.rows(f"SELECT {_COLUMNS} FROM people WHERE id IN ({marks})", *wanted) if wanted else []
+    )
     return {str(row[0]): _person(row) for row in rows}
 
 
@@ -60,7 +62,7 @@ def forget_after(db: Database, at: int) -> None:
     """Marks what Slack supposedly said after `at` as unknown."""
     db.run("UPDATE people SET checked_at = 0 WHERE checked_at > ?", at)
     if (read_at := groups_read_at(db)) is not None and read_at > at:
-        facts.put(db, _READ, "0")
+        key_values.put(db, _READ, "0")
 
 
 def save(db: Database, people: Iterable[Person], now: int) -> bool:
@@ -70,11 +72,12 @@ def save(db: Database, people: Iterable[Person], now: int) -> bool:
     ids = [p.id for p in people]
     before = _known(db, ids)
     sql = (
-        f"INSERT INTO people ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET "
-        "name = excluded.name, email = excluded.email, tz = excluded.tz, team = excluded.team, "
-        "checked_at = excluded.checked_at, deleted = excluded.deleted, bot = excluded.bot, "
-        "guest = excluded.guest, stranger = excluded.stranger, unconfirmed = excluded.unconfirmed "
-        f"WHERE people.checked_at <= excluded.checked_at OR people.checked_at > {int(now) + CLOCKS_APART}"
+        f"INSERT INTO people ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id)"
+        " DO UPDATE SET name = excluded.name, email = excluded.email, tz = excluded.tz, team ="
+        " excluded.team, checked_at = excluded.checked_at, deleted = excluded.deleted, bot ="
+        " excluded.bot, guest = excluded.guest, stranger = excluded.stranger, unconfirmed ="
+        " excluded.unconfirmed WHERE people.checked_at <= excluded.checked_at OR people.checked_at"
+        f" > {int(now) + CLOCKS_APART}"
     )
     db.run_many(sql, sorted(_row(p) for p in people))  # in one order, to avoid deadlocks
     if _known(db, ids) == before:
@@ -88,15 +91,16 @@ def mark_groups_read(db: Database, at: int, now: int) -> bool:
     so that this answer is outdated. A stored time well after `now` is replaced, because a clock was
     wrong."""
     sql = (
-        "INSERT INTO facts (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value "
-        "WHERE CAST(facts.value AS BIGINT) <= CAST(excluded.value AS BIGINT) OR CAST(facts.value AS BIGINT) > ?"
+        "INSERT INTO facts (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value ="
+        " excluded.value WHERE CAST(facts.value AS BIGINT) <= CAST(excluded.value AS BIGINT) OR"
+        " CAST(facts.value AS BIGINT) > ?"
     )
     return bool(db.run(sql, _READ, str(at), now + CLOCKS_APART))
 
 
 def groups_read_at(db: Database) -> int | None:
     """Returns when Slack was last asked for all groups; None for never."""
-    found = facts.get(db, _READ)
+    found = key_values.get(db, _READ)
     return int(found) if found is not None else None
 
 
@@ -120,13 +124,15 @@ def groups(db: Database) -> Groups:
 
 def answered(db: Database) -> frozenset[str]:
     """Returns the references of roles.toml that Slack was asked about."""
-    return frozenset(ref for _, refs in facts.beginning(db, _ANSWERED) for ref in json.loads(refs))
+    return frozenset(
+        ref for _, refs in key_values.beginning(db, _ANSWERED) for ref in json.loads(refs)
+    )
 
 
 def bindings(db: Database) -> dict[str, str]:
     """Returns the ids to which handles and e-mails of roles.toml are bound; e-mails are
     `folded`."""
-    return {key.removeprefix(_BOUND): bound for key, bound in facts.beginning(db, _BOUND)}
+    return {key.removeprefix(_BOUND): bound for key, bound in key_values.beginning(db, _BOUND)}
 
 
 def bind(db: Database, refs: Iterable[str]) -> list[Move]:
@@ -138,19 +144,25 @@ def bind(db: Database, refs: Iterable[str]) -> list[Move]:
     _changed(db)  # before the rows: a concurrent writer waits here, then reads again
     new, moves = _to_bind(db, names)
     for ref, owner in new:
-        facts.put(db, _BOUND + ref, owner)
+        key_values.put(db, _BOUND + ref, owner)
     for move in moves:
-        facts.put(db, _MOVED + move.ref, json.dumps(move.now))
+        key_values.put(db, _MOVED + move.ref, json.dumps(move.now))
     return moves
 
 
 def _to_bind(db: Database, refs: list[str]) -> tuple[list[tuple[str, str]], list[Move]]:
     """Returns the bindings to store, and the moves that were not reported yet."""
     bound, owners = bindings(db), _owners(db, refs)
-    reported = {key.removeprefix(_MOVED): json.loads(ids) for key, ids in facts.beginning(db, _MOVED)}
+    reported = {
+        key.removeprefix(_MOVED): json.loads(ids) for key, ids in key_values.beginning(db, _MOVED)
+    }
     new = [(ref, owners[ref][0]) for ref in refs if ref not in bound and len(owners[ref]) == 1]
-    now = {ref: [each for each in owners[ref] if each != bound[ref]] for ref in refs if ref in bound}
-    return new, [Move(ref, bound[ref], ids) for ref, ids in now.items() if ids != reported.get(ref, [])]
+    now = {
+        ref: [each for each in owners[ref] if each != bound[ref]] for ref in refs if ref in bound
+    }
+    return new, [
+        Move(ref, bound[ref], ids) for ref, ids in now.items() if ids != reported.get(ref, [])
+    ]
 
 
 def _owners(db: Database, refs: list[str]) -> dict[str, list[str]]:
@@ -168,14 +180,17 @@ def _owners(db: Database, refs: list[str]) -> dict[str, list[str]]:
 def save_answered(db: Database, kind: str, refs: Iterable[str]) -> bool:
     """Stores which references of this kind (groups or emails) Slack was asked about; returns False
     if they are the same."""
-    new = facts.put(db, f"{_ANSWERED}{kind}", json.dumps(sorted(refs)))
+    new = key_values.put(db, f"{_ANSWERED}{kind}", json.dumps(sorted(refs)))
     if new:
         _changed(db)
     return new
 
 
 def _by_id(rows: Iterable[tuple[object, ...]]) -> Groups:
-    return {str(group): (str(handle), frozenset(json.loads(str(members)))) for group, handle, members in rows}
+    return {
+        str(group): (str(handle), frozenset(json.loads(str(members))))
+        for group, handle, members in rows
+    }
 
 
 def _groups(db: Database) -> list[tuple[object, ...]]:
@@ -185,7 +200,7 @@ def _groups(db: Database) -> list[tuple[object, ...]]:
 def version(db: Database) -> tuple[str, int | None]:
     """Returns a value that changes whenever `directory` would differ, and when the groups were
     read."""
-    found = facts.get_all(db, [_VERSION, _READ])
+    found = key_values.get_all(db, [_VERSION, _READ])
     return found.get(_VERSION, "0"), int(found[_READ]) if _READ in found else None
 
 
@@ -199,7 +214,9 @@ def directory(db: Database) -> Directory:
     emails = _sole((folded(str(email)), str(person)) for person, email in db.rows(_FIT))
     emails = {ref: person for ref, person in emails.items() if bound.get(ref, person) == person}
     unfit = db.rows(f"SELECT id FROM people WHERE {_FLAGS} > 0")
-    return Directory(members, emails, frozenset(person for (person,) in unfit), handles, answered(db))
+    return Directory(
+        members, emails, frozenset(person for (person,) in unfit), handles, answered(db)
+    )
 
 
 def _sole(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
@@ -216,10 +233,10 @@ def to_check(db: Database, started: int) -> list[tuple[str, int]]:
     of their last look-up (0 for not since `started`), in the order in which to look them up: those
     with 0 first, longest access first."""
     sql = (
-        "SELECT h.person, CASE WHEN COALESCE(p.checked_at, 0) < ? THEN 0 ELSE p.checked_at END AS seen FROM ("
-        "SELECT person, MAX(ends_at) AS until FROM ("
-        f"SELECT person, ends_at FROM grants WHERE {_HELD} UNION ALL {_WAITING}) AS x GROUP BY person) AS h "
-        "LEFT JOIN people p ON p.id = h.person ORDER BY seen, h.until DESC"
+        "SELECT h.person, CASE WHEN COALESCE(p.checked_at, 0) < ? THEN 0 ELSE p.checked_at END AS"
+        " seen FROM (SELECT person, MAX(ends_at) AS until FROM (SELECT person, ends_at FROM grants"
+        f" WHERE {_HELD} UNION ALL {_WAITING}) AS x GROUP BY person) AS h LEFT JOIN people p ON"
+        " p.id = h.person ORDER BY seen, h.until DESC"
     )
     return [(str(person), int(seen)) for person, seen in db.rows(sql, started)]
 
@@ -230,13 +247,15 @@ def _known(db: Database, ids: list[str]) -> dict[str, tuple[object, ...]]:
     for start in range(0, len(ids), 500):
         some = ids[start : start + 500]
         marks = ", ".join("?" * len(some))
-        for person, *rest in db.rows(f"SELECT {_IDENTITY} FROM people WHERE id IN ({marks})", *some):
+        for person, *rest in db.rows(
+            f"SELECT {_IDENTITY} FROM people WHERE id IN ({marks})", *some
+        ):
             known[str(person)] = tuple(rest)
     return known
 
 
 def _changed(db: Database) -> None:
-    facts.put(db, _VERSION, secrets.token_hex(8))
+    key_values.put(db, _VERSION, secrets.token_hex(8))
 
 
 def _row(p: Person) -> tuple[object, ...]:

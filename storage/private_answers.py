@@ -26,7 +26,10 @@ _COLUMNS = "id, person, url, kind, about, at, uses, shown"
 
 
 def add(db: Database, a: PrivateAnswer) -> None:
-    sql = f"INSERT INTO private_answers ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+    sql = (
+        f"INSERT INTO private_answers ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO"
+        " NOTHING"
+    )
     db.run(sql, a.id, a.person, a.url, a.kind, a.about, a.at, a.uses, a.shown)
 
 
@@ -38,7 +41,10 @@ def get(db: Database, answer: str) -> PrivateAnswer | None:
 def of(db: Database, people: Sequence[str], since: int) -> list[str]:
     """Returns the ids of answers since `since` that were sent to these people or are about them."""
     marks = ", ".join("?" * len(people))
-    sql = f"SELECT id FROM private_answers WHERE (person IN ({marks}) OR about IN ({marks})) AND at > ? ORDER BY at, id"
+    sql = (
+        f"SELECT id FROM private_answers WHERE (person IN ({marks}) OR about IN ({marks})) AND at >"
+        " ? ORDER BY at, id"
+    )
     return [str(found) for (found,) in db.rows(sql, *people, *people, since)] if people else []
 
 
@@ -64,13 +70,18 @@ def forget(db: Database, before: int) -> int:
 
 def open_home(db: Database, person: str, at: int) -> None:
     """Records that this person has App Home open."""
-    sql = "INSERT INTO open_homes (person, at) VALUES (?, ?) ON CONFLICT (person) DO UPDATE SET at = excluded.at"
+    sql = (
+        "INSERT INTO open_homes (person, at) VALUES (?, ?) ON CONFLICT (person) DO UPDATE SET at ="
+        " excluded.at"
+    )
     db.run(sql, person, at)
 
 
 def open_homes(db: Database, since: int) -> list[str]:
     """Returns the people who opened App Home since `since`."""
-    return [str(person) for (person,) in db.rows("SELECT person FROM open_homes WHERE at > ?", since)]
+    return [
+        str(person) for (person,) in db.rows("SELECT person FROM open_homes WHERE at > ?", since)
+    ]
 
 
 def forget_homes(db: Database, before: int) -> None:

@@ -9,8 +9,8 @@ from bot.core.model import Request, RequestState, Vote
 from storage.database import Database
 
 _COLUMNS = (
-    "id, requester, role, systems, actions, fingerprint, duration, reason, ticket, start_at, state, created_at, "
-    "lapses_at, renews, decided_at, decided_by, decision_reason"
+    "id, requester, role, systems, actions, fingerprint, duration, reason, ticket, start_at, state,"
+    " created_at, lapses_at, renews, decided_at, decided_by, decision_reason"
 )
 _MARKS = ", ".join("?" * 17)
 
@@ -47,7 +47,10 @@ def pending_of(db: Database, person: str, role: str | None = None) -> list[Reque
 
 def asked_after(db: Database, at: int) -> list[Request]:
     """Returns pending requests that were made after `at`."""
-    sql = f"SELECT {_COLUMNS} FROM requests WHERE state = 'pending' AND created_at > ? ORDER BY created_at, id"
+    sql = (
+        f"SELECT {_COLUMNS} FROM requests WHERE state = 'pending' AND created_at > ? ORDER BY"
+        " created_at, id"
+    )
     return _many(db.rows(sql, at))
 
 
@@ -75,7 +78,10 @@ _POSTED = (
 def unposted(db: Database, limit: int) -> list[Request]:
     """Returns pending requests that no channel shows, oldest first. A copy in a direct message, or
     in a channel that is archived or deleted, does not count."""
-    sql = f"SELECT {_COLUMNS} FROM requests WHERE state = 'pending' AND NOT {_POSTED} ORDER BY created_at, id LIMIT ?"
+    sql = (
+        f"SELECT {_COLUMNS} FROM requests WHERE state = 'pending' AND NOT {_POSTED} ORDER BY"
+        " created_at, id LIMIT ?"
+    )
     return _many(db.rows(sql, limit))
 
 
@@ -86,7 +92,9 @@ def is_posted(db: Database, request: str) -> bool:
 
 def lost_channels(db: Database) -> list[str]:
     """Returns the ids of channels known as archived or deleted."""
-    keys = db.rows("SELECT key FROM facts WHERE substr(key, 1, ?) = ? ORDER BY key", len(LOST), LOST)
+    keys = db.rows(
+        "SELECT key FROM facts WHERE substr(key, 1, ?) = ? ORDER BY key", len(LOST), LOST
+    )
     return [str(key).removeprefix(LOST) for (key,) in keys]
 
 
@@ -102,8 +110,8 @@ def waiting_channels(db: Database) -> list[str]:
 def shown_in(db: Database, channel: str, limit: int) -> list[tuple[str, str]]:
     """Returns id and role of the latest requests with a message in this channel."""
     sql = (
-        "SELECT r.id, r.role FROM messages m JOIN requests r ON r.id = m.request_id WHERE m.channel = ? "
-        "ORDER BY m.ts DESC LIMIT ?"
+        "SELECT r.id, r.role FROM messages m JOIN requests r ON r.id = m.request_id WHERE m.channel"
+        " = ? ORDER BY m.ts DESC LIMIT ?"
     )
     return [(str(request), str(role)) for request, role in db.rows(sql, channel, limit)]
 
@@ -112,8 +120,8 @@ def made_between(db: Database, person: str, since: int, until: int, limit: int) 
     """Returns when this person made their latest requests after `since`, up to `until`, newest
     first."""
     sql = (
-        "SELECT created_at FROM requests WHERE requester = ? AND created_at > ? AND created_at <= ? "
-        "ORDER BY created_at DESC LIMIT ?"
+        "SELECT created_at FROM requests WHERE requester = ? AND created_at > ? AND created_at <= ?"
+        " ORDER BY created_at DESC LIMIT ?"
     )
     return [int(at) for (at,) in db.rows(sql, person, since, until, limit)]
 
@@ -122,8 +130,8 @@ def decided_of(db: Database, person: str, limit: int) -> list[Request]:
     """Returns this person's latest requests that are not pending, newest first, without
     renewals."""
     sql = (
-        f"SELECT {_COLUMNS} FROM requests WHERE requester = ? AND state <> 'pending' AND renews IS NULL "
-        "ORDER BY created_at DESC, id LIMIT ?"
+        f"SELECT {_COLUMNS} FROM requests WHERE requester = ? AND state <> 'pending' AND renews IS"
+        " NULL ORDER BY created_at DESC, id LIMIT ?"
     )
     return _many(db.rows(sql, person, limit))
 
@@ -142,7 +150,8 @@ def move(db: Database, request: str, move: Move, at: int, by: str, reason: str =
     another state."""
     (source,) = sources(REQUEST, move)
     sql = (
-        "UPDATE requests SET state = ?, decided_at = ?, decided_by = ?, decision_reason = ? WHERE id = ? AND state = ?"
+        "UPDATE requests SET state = ?, decided_at = ?, decided_by = ?, decision_reason = ? WHERE"
+        " id = ? AND state = ?"
     )
     return db.run(sql, after(REQUEST, source, move), at, by, reason, request, source) == 1
 
@@ -151,22 +160,34 @@ def add_vote(db: Database, vote: Vote) -> bool:
     """Stores a vote. Each person has one, and the latest terms replace earlier ones. Returns False
     if they are the same."""
     sql = (
-        "INSERT INTO votes (request_id, voter, at, duration, actions) VALUES (?, ?, ?, ?, ?) "
-        "ON CONFLICT (request_id, voter) DO UPDATE SET at = excluded.at, duration = excluded.duration, "
-        "actions = excluded.actions WHERE votes.duration <> excluded.duration OR votes.actions <> excluded.actions"
+        "INSERT INTO votes (request_id, voter, at, duration, actions) VALUES (?, ?, ?, ?, ?) ON"
+        " CONFLICT (request_id, voter) DO UPDATE SET at = excluded.at, duration ="
+        " excluded.duration, actions = excluded.actions WHERE votes.duration <> excluded.duration"
+        " OR votes.actions <> excluded.actions"
     )
-    return db.run(sql, vote.request, vote.voter, vote.at, vote.duration, json.dumps(vote.actions)) == 1
+    return (
+        db.run(sql, vote.request, vote.voter, vote.at, vote.duration, json.dumps(vote.actions)) == 1
+    )
 
 
 def votes(db: Database, request: str) -> list[Vote]:
-    sql = "SELECT request_id, voter, at, duration, actions FROM votes WHERE request_id = ? ORDER BY at, voter"
+    sql = (
+        "SELECT request_id, voter, at, duration, actions FROM votes WHERE request_id = ? ORDER BY"
+        " at, voter"
+    )
     rows = db.rows(sql, request)
-    return [Vote(req, voter, at, duration, tuple(json.loads(actions))) for req, voter, at, duration, actions in rows]
+    return [
+        Vote(req, voter, at, duration, tuple(json.loads(actions)))
+        for req, voter, at, duration, actions in rows
+    ]
 
 
 def history(db: Database, person: str, role: str) -> dict[str, int]:
     """Returns how this person's requests for the role ended: `{state: count}`."""
-    sql = "SELECT state, COUNT(*) FROM requests WHERE requester = ? AND role = ? AND renews IS NULL GROUP BY state"
+    sql = (
+        "SELECT state, COUNT(*) FROM requests WHERE requester = ? AND role = ? AND renews IS NULL"
+        " GROUP BY state"
+    )
     return {str(state): int(count) for state, count in db.rows(sql, person, role)}
 
 
@@ -198,16 +219,24 @@ def shown_for(db: Database, grants: Sequence[str]) -> list[tuple[str, str]]:
     marks = ", ".join("?" * len(grants))
     has = "EXISTS (SELECT 1 FROM messages m WHERE m.request_id = r.id)"
     sql = (
-        f"SELECT r.id, r.role FROM grants g JOIN requests r ON r.id = g.request_id WHERE g.id IN ({marks}) AND {has} "
-        f"UNION SELECT r.id, r.role FROM requests r WHERE r.renews IN ({marks}) AND r.state = 'approved' AND {has}"
+        "SELECT r.id, r.role FROM grants g JOIN requests r ON r.id = g.request_id WHERE g.id IN"
+        f" ({marks}) AND {has} UNION SELECT r.id, r.role FROM requests r WHERE r.renews IN"
+        f" ({marks}) AND r.state = 'approved' AND {has}"
     )
-    return [(str(request), str(role)) for request, role in db.rows(sql, *grants, *grants)] if grants else []
+    return (
+        [(str(request), str(role)) for request, role in db.rows(sql, *grants, *grants)]
+        if grants
+        else []
+    )
 
 
 def pending_renewals(db: Database, grants: Sequence[str]) -> list[Request]:
     """Returns pending renewals of these grants."""
     marks = ", ".join("?" * len(grants))
-    sql = f"SELECT {_COLUMNS} FROM requests WHERE renews IN ({marks}) AND state = 'pending' ORDER BY id"
+    sql = (
+        f"SELECT {_COLUMNS} FROM requests WHERE renews IN ({marks}) AND state = 'pending' ORDER"
+        " BY id"
+    )
     return _many(db.rows(sql, *grants)) if grants else []
 
 

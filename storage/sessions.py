@@ -38,10 +38,10 @@ def open_(db: Database, grant: str, system: str, name: str, source: str, at: int
     """Records that a session was opened; returns False if that was known. Its close may have been
     reported before."""
     sql = (
-        f"INSERT INTO sessions ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, NULL, ?, 0, 0) "
-        "ON CONFLICT (grant_id, system, name) DO UPDATE SET source = excluded.source, opened_at = "
-        "CASE WHEN sessions.closed_at < excluded.opened_at THEN sessions.closed_at ELSE excluded.opened_at END "
-        "WHERE sessions.opened_at IS NULL"
+        f"INSERT INTO sessions ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, NULL, ?, 0, 0) ON CONFLICT"
+        " (grant_id, system, name) DO UPDATE SET source = excluded.source, opened_at = CASE WHEN"
+        " sessions.closed_at < excluded.opened_at THEN sessions.closed_at ELSE excluded.opened_at"
+        " END WHERE sessions.opened_at IS NULL"
     )
     return db.run(sql, grant, system, name, source, at, at) == 1
 
@@ -49,7 +49,9 @@ def open_(db: Database, grant: str, system: str, name: str, source: str, at: int
 def close(db: Database, grant: str, system: str, name: str, source: str, at: int) -> bool:
     """Records that a session was closed, never before it was opened; returns False if that was
     known."""
-    later = "CASE WHEN excluded.closed_at < sessions.{0} THEN sessions.{0} ELSE excluded.closed_at END"
+    later = (
+        "CASE WHEN excluded.closed_at < sessions.{0} THEN sessions.{0} ELSE excluded.closed_at END"
+    )
     sql = (
         f"INSERT INTO sessions ({_COLUMNS}) VALUES (?, ?, ?, ?, NULL, ?, ?, 0, 0) "
         "ON CONFLICT (grant_id, system, name) DO UPDATE SET "
@@ -63,11 +65,12 @@ def see(db: Database, rows: Iterable[tuple[str, str, str, str, int]], at: int) -
     """Records that these (grant, system, name, source, opened_at) were open at `at`, also if they
     counted as closed."""
     sql = (
-        f"INSERT INTO sessions ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, NULL, ?, 1, 0) "
-        "ON CONFLICT (grant_id, system, name) DO UPDATE SET watched = 1, "
-        "opened_at = COALESCE(sessions.opened_at, excluded.opened_at), "
-        "closed_at = CASE WHEN sessions.closed_at < excluded.seen_at THEN NULL ELSE sessions.closed_at END, "
-        "seen_at = CASE WHEN sessions.seen_at < excluded.seen_at THEN excluded.seen_at ELSE sessions.seen_at END"
+        f"INSERT INTO sessions ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, NULL, ?, 1, 0) ON CONFLICT"
+        " (grant_id, system, name) DO UPDATE SET watched = 1, opened_at ="
+        " COALESCE(sessions.opened_at, excluded.opened_at), closed_at = CASE WHEN"
+        " sessions.closed_at < excluded.seen_at THEN NULL ELSE sessions.closed_at END, seen_at ="
+        " CASE WHEN sessions.seen_at < excluded.seen_at THEN excluded.seen_at ELSE"
+        " sessions.seen_at END"
     )
     db.run_many(sql, [(*row, at) for row in sorted(rows)])
 
@@ -91,7 +94,10 @@ def watched_open(db: Database, system: str) -> dict[tuple[str, str], Row]:
 
 def outlived(db: Database, grant: str, system: str, name: str) -> bool:
     """Marks a session as used after the end of its grant; returns False if it was marked."""
-    sql = "UPDATE sessions SET outlived = 1 WHERE grant_id = ? AND system = ? AND name = ? AND outlived = 0"
+    sql = (
+        "UPDATE sessions SET outlived = 1 WHERE grant_id = ? AND system = ? AND name = ? AND"
+        " outlived = 0"
+    )
     return db.run(sql, grant, system, name) == 1
 
 
@@ -121,7 +127,10 @@ def sources(db: Database, grant: str, system: str, limit: int) -> list[str]:
 def listing(db: Database, grant: str | None, limit: int) -> list[Row]:
     """Returns sessions, newest first."""
     condition, values = ("WHERE grant_id = ?", [grant]) if grant else ("", [])
-    sql = f"SELECT {_COLUMNS} FROM sessions {condition} ORDER BY seen_at DESC, grant_id, system, name LIMIT ?"
+    sql = (
+        f"SELECT {_COLUMNS} FROM sessions {condition} ORDER BY seen_at DESC, grant_id, system, name"
+        " LIMIT ?"
+    )
     return [_row(row) for row in db.rows(sql, *values, limit)]
 
 

@@ -10,9 +10,9 @@ def allow(db: Database, grant: str, system: str, until: int) -> None:
     """Lets certificates be issued until `until`, unless an end was requested meanwhile. A late
     repetition of an earlier call changes nothing."""
     sql = (
-        "INSERT INTO ssh_access (grant_id, system, until) SELECT id, ?, ? FROM grants WHERE id = ? AND state IN "
-        "('starting', 'active') ON CONFLICT (grant_id, system) DO UPDATE SET until = excluded.until "
-        "WHERE ssh_access.until < excluded.until"
+        "INSERT INTO ssh_access (grant_id, system, until) SELECT id, ?, ? FROM grants WHERE id = ?"
+        " AND state IN ('starting', 'active') ON CONFLICT (grant_id, system) DO UPDATE SET until ="
+        " excluded.until WHERE ssh_access.until < excluded.until"
     )
     db.run(sql, system, until, grant)
 
@@ -26,13 +26,20 @@ def allowed_until(db: Database, grant: str, system: str) -> int | None:
 
 
 def add(
-    db: Database, serial: int, grant: str, system: str, authority: str, fingerprint: str, at: int, until: int
+    db: Database,
+    serial: int,
+    grant: str,
+    system: str,
+    authority: str,
+    fingerprint: str,
+    at: int,
+    until: int,
 ) -> None:
     """Records a certificate before it is issued. `authority` is the public key of its CA in base
     64, `fingerprint` that of the holder's key."""
     sql = (
-        "INSERT INTO ssh_certificates (serial, grant_id, system, authority, fingerprint, issued_at, expires_at) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?)"
+        "INSERT INTO ssh_certificates (serial, grant_id, system, authority, fingerprint, issued_at,"
+        " expires_at) VALUES (?, ?, ?, ?, ?, ?, ?)"
     )
     db.run(sql, serial, grant, system, authority, fingerprint, at, until)
 
@@ -41,15 +48,19 @@ def end(db: Database, doors: Sequence[tuple[str, str]], at: int) -> None:
     """Stops issuing to these pairs of grant and system, then revokes what was issued. The order
     matters: a concurrent issue holds the row that is deleted first."""
     db.run_many("DELETE FROM ssh_access WHERE grant_id = ? AND system = ?", doors)
-    sql = "UPDATE ssh_certificates SET revoked_at = ? WHERE grant_id = ? AND system = ? AND revoked_at IS NULL"
+    sql = (
+        "UPDATE ssh_certificates SET revoked_at = ? WHERE grant_id = ? AND system = ? AND"
+        " revoked_at IS NULL"
+    )
     db.run_many(sql, [(at, grant, system) for grant, system in doors])
 
 
 def is_open(db: Database, grant: str, system: str, since: int) -> bool:
     """Tells whether certificates may be issued, or valid ones exist that expire after `since`."""
     sql = (
-        "SELECT 1 FROM ssh_access WHERE grant_id = ? AND system = ? UNION ALL SELECT 1 FROM ssh_certificates "
-        "WHERE grant_id = ? AND system = ? AND revoked_at IS NULL AND expires_at > ?"
+        "SELECT 1 FROM ssh_access WHERE grant_id = ? AND system = ? UNION ALL SELECT 1 FROM"
+        " ssh_certificates WHERE grant_id = ? AND system = ? AND revoked_at IS NULL AND"
+        " expires_at > ?"
     )
     return db.row(sql, grant, system, grant, system, since) is not None
 
@@ -57,10 +68,12 @@ def is_open(db: Database, grant: str, system: str, since: int) -> bool:
 def open_at(db: Database, system: str, since: int) -> dict[str, tuple[bool, int]]:
     """Returns the grants for which `is_open` is true: whether certificates may be issued, and how
     many are valid."""
-    doors = {grant for (grant,) in db.rows("SELECT grant_id FROM ssh_access WHERE system = ?", system)}
+    doors = {
+        grant for (grant,) in db.rows("SELECT grant_id FROM ssh_access WHERE system = ?", system)
+    }
     sql = (
-        "SELECT grant_id, COUNT(*) FROM ssh_certificates WHERE system = ? AND revoked_at IS NULL AND expires_at > ? "
-        "GROUP BY grant_id"
+        "SELECT grant_id, COUNT(*) FROM ssh_certificates WHERE system = ? AND revoked_at IS NULL"
+        " AND expires_at > ? GROUP BY grant_id"
     )
     good = {str(grant): int(count) for grant, count in db.rows(sql, system, since)}
     return {grant: (grant in doors, good.get(grant, 0)) for grant in sorted(doors | good.keys())}
@@ -69,7 +82,10 @@ def open_at(db: Database, system: str, since: int) -> dict[str, tuple[bool, int]
 def revoked(db: Database, since: int) -> dict[str, list[int]]:
     """Returns the serial numbers of revoked certificates that expire after `since`, by the public
     key of their CA."""
-    sql = "SELECT authority, serial FROM ssh_certificates WHERE revoked_at IS NOT NULL AND expires_at > ?"
+    sql = (
+        "SELECT authority, serial FROM ssh_certificates WHERE revoked_at IS NOT NULL AND"
+        " expires_at > ?"
+    )
     found: dict[str, list[int]] = {}
     for authority, serial in sorted(db.rows(sql, since)):
         found.setdefault(authority, []).append(int(serial))
@@ -89,7 +105,8 @@ def key_of(db: Database, person: str) -> str:
 
 def keep_key(db: Database, person: str, line: str, at: int) -> None:
     sql = (
-        "INSERT INTO ssh_keys (person, line, kept_at) VALUES (?, ?, ?) ON CONFLICT (person) DO UPDATE SET "
-        "line = excluded.line, kept_at = excluded.kept_at WHERE ssh_keys.line <> excluded.line"
+        "INSERT INTO ssh_keys (person, line, kept_at) VALUES (?, ?, ?) ON CONFLICT (person) DO"
+        " UPDATE SET line = excluded.line, kept_at = excluded.kept_at WHERE ssh_keys.line <>"
+        " excluded.line"
     )
     db.run(sql, person, line, at)

@@ -1,6 +1,6 @@
 """Finds the newest time that any process stored while it was running."""
 
-from storage import facts, people
+from storage import key_values, people
 from storage.database import Database
 
 MARK = "clock_mark"
@@ -24,7 +24,8 @@ _PUT_BACK = (
 """Times that something is measured from, or waits for."""
 
 _ONCE_IN_A_TIME = ("reconcile:", "channels:", "undelivered:")
-"""Begin the idempotency keys that name a time; taken in a future that never was, they would be taken when it comes."""
+"""Begin the idempotency keys that name a time; taken in a future that never was, they would be
+taken when it comes."""
 
 
 def newest(db: Database) -> int:
@@ -32,11 +33,11 @@ def newest(db: Database) -> int:
     outbox rows; 0 for none. Records older than an accepted clock do not count, because the log
     cannot be changed."""
     found = db.row(
-        "SELECT MAX(at) FROM (SELECT (SELECT at FROM audit WHERE +seq > ? ORDER BY at DESC LIMIT 1) AS at "
-        "UNION ALL SELECT MAX(at) FROM seen "
-        "UNION ALL SELECT created_at FROM outbox WHERE id = (SELECT MAX(id) FROM outbox) "
-        "UNION ALL SELECT CAST(value AS BIGINT) FROM facts WHERE key = ?) AS times",
-        int(facts.get(db, ACCEPTED) or 0),
+        "SELECT MAX(at) FROM (SELECT (SELECT at FROM audit WHERE +seq > ? ORDER BY at DESC LIMIT 1)"
+        " AS at UNION ALL SELECT MAX(at) FROM seen UNION ALL SELECT created_at FROM outbox WHERE id"
+        " = (SELECT MAX(id) FROM outbox) UNION ALL SELECT CAST(value AS BIGINT) FROM facts WHERE"
+        " key = ?) AS times",
+        int(key_values.get(db, ACCEPTED) or 0),
         MARK,
     )
     return int(found[0] or 0) if found else 0
@@ -51,10 +52,10 @@ def accept(db: Database, at: int) -> None:
     """Accepts `at` as the time although records are later: no stored time that something waits for,
     or is measured from, stays ahead of it. People and groups count as not looked up."""
     found = db.row("SELECT COALESCE(MAX(seq), 0) FROM audit")
-    facts.put(db, ACCEPTED, str(found[0] if found else 0))
-    facts.put(db, MARK, str(at))
+    key_values.put(db, ACCEPTED, str(found[0] if found else 0))
+    key_values.put(db, MARK, str(at))
     for key in (TOLD, WRITING_TOLD):
-        facts.drop(db, key)
+        key_values.drop(db, key)
     for prefix in _ONCE_IN_A_TIME:
         db.run("DELETE FROM seen WHERE at > ? AND substr(key, 1, ?) = ?", at, len(prefix), prefix)
     for statement in _PUT_BACK:
@@ -76,7 +77,7 @@ def claim_writing_told(db: Database, at: int, since: int) -> bool:
 
 def _forward(db: Database, key: str, at: int, least: int) -> bool:
     sql = (
-        "INSERT INTO facts (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value "
-        "WHERE CAST(facts.value AS BIGINT) <= CAST(excluded.value AS BIGINT) - ?"
+        "INSERT INTO facts (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value ="
+        " excluded.value WHERE CAST(facts.value AS BIGINT) <= CAST(excluded.value AS BIGINT) - ?"
     )
     return db.run(sql, key, str(at), least) == 1

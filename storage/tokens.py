@@ -25,12 +25,11 @@ class Checked(NamedTuple):
 
 
 _CHECK = (
-    "SELECT t.hash, g.id, g.person, g.role, g.actions, g.state, t.issued_at, t.expires_at, t.revoked_at, g.ends_at, "
-    "COALESCE(p.email, ''), l.system, x.until "
-    "FROM tokens t JOIN grants g ON g.id = t.grant_id "
-    "LEFT JOIN leases l ON l.grant_id = g.id AND l.system = ? "
-    "LEFT JOIN gates x ON x.grant_id = g.id AND x.system = l.system "
-    "LEFT JOIN people p ON p.id = g.person WHERE t.jti = ?"
+    "SELECT t.hash, g.id, g.person, g.role, g.actions, g.state, t.issued_at, t.expires_at,"
+    " t.revoked_at, g.ends_at, COALESCE(p.email, ''), l.system, x.until FROM tokens t JOIN grants g"
+    " ON g.id = t.grant_id LEFT JOIN leases l ON l.grant_id = g.id AND l.system = ? LEFT JOIN gates"
+    " x ON x.grant_id = g.id AND x.system = l.system LEFT JOIN people p ON p.id = g.person WHERE"
+    " t.jti = ?"
 )
 
 
@@ -53,7 +52,10 @@ def living(db: Database, grant: str, now: int) -> tuple[str, ...]:
 
 
 def revoke(db: Database, jti: str, at: int) -> bool:
-    return db.run("UPDATE tokens SET revoked_at = ? WHERE jti = ? AND revoked_at IS NULL", at, jti) == 1
+    return (
+        db.run("UPDATE tokens SET revoked_at = ? WHERE jti = ? AND revoked_at IS NULL", at, jti)
+        == 1
+    )
 
 
 def forget(db: Database, before: int) -> int:

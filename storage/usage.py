@@ -33,10 +33,10 @@ class Sum(NamedTuple):
 def add(db: Database, counts: Iterable[Count]) -> None:
     """Adds to the stored counts."""
     sql = (
-        "INSERT INTO usage (grant_id, system, source, minute, outcome, count, last_at) VALUES (?, ?, ?, ?, ?, ?, ?) "
-        "ON CONFLICT (grant_id, system, source, minute, outcome) DO UPDATE SET "
-        "count = usage.count + excluded.count, "
-        "last_at = CASE WHEN usage.last_at > excluded.last_at THEN usage.last_at ELSE excluded.last_at END"
+        "INSERT INTO usage (grant_id, system, source, minute, outcome, count, last_at) VALUES (?,"
+        " ?, ?, ?, ?, ?, ?) ON CONFLICT (grant_id, system, source, minute, outcome) DO UPDATE SET"
+        " count = usage.count + excluded.count, last_at = CASE WHEN usage.last_at >"
+        " excluded.last_at THEN usage.last_at ELSE excluded.last_at END"
     )
     db.run_many(sql, sorted(counts))
 
@@ -52,9 +52,9 @@ def sums(db: Database, grants: Sequence[str]) -> dict[str, dict[str, Sum]]:
     allowed = "CASE WHEN outcome = 'allowed' THEN {} END"
     marks = ", ".join("?" * len(grants))
     sql = (
-        f"SELECT grant_id, system, COALESCE(SUM({allowed.format('count')}), 0), SUM(count), "
-        f"MIN({allowed.format('minute')}), MAX({allowed.format('last_at')}) FROM usage WHERE grant_id IN ({marks}) "
-        "GROUP BY grant_id, system"
+        f"SELECT grant_id, system, COALESCE(SUM({allowed.format('count')}), 0), SUM(count),"
+        f" MIN({allowed.format('minute')}), MAX({allowed.format('last_at')}) FROM usage WHERE"
+        f" grant_id IN ({marks}) GROUP BY grant_id, system"
     )
     found: dict[str, dict[str, Sum]] = {grant: {} for grant in grants}
     for grant, system, through, checks, first_minute, last_at in db.rows(sql, *grants):
@@ -65,8 +65,8 @@ def sums(db: Database, grants: Sequence[str]) -> dict[str, dict[str, Sum]]:
 def sources(db: Database, grant: str, system: str, limit: int) -> list[str]:
     """Returns the source addresses from which the grant was used on the system."""
     sql = (
-        "SELECT DISTINCT source FROM usage WHERE grant_id = ? AND system = ? AND outcome = 'allowed' "
-        "ORDER BY source LIMIT ?"
+        "SELECT DISTINCT source FROM usage WHERE grant_id = ? AND system = ? AND outcome ="
+        " 'allowed' ORDER BY source LIMIT ?"
     )
     return [str(source) for (source,) in db.rows(sql, grant, system, limit)]
 
@@ -82,4 +82,7 @@ def listing(db: Database, grant: str | None, limit: int) -> list[Count]:
 
 
 def was_used(db: Database, grant: str, system: str) -> bool:
-    return db.row("SELECT 1 FROM first_uses WHERE grant_id = ? AND system = ?", grant, system) is not None
+    return (
+        db.row("SELECT 1 FROM first_uses WHERE grant_id = ? AND system = ?", grant, system)
+        is not None
+    )

@@ -1,4 +1,5 @@
-"""The environment of the bot in tests: exactly the variables that the documents tell an operator to set."""
+"""The environment of the bot in tests: exactly the variables that the documents tell an operator to
+set."""
 
 from __future__ import annotations
 
@@ -28,11 +29,14 @@ OPTIONAL = {
 """All the rest, set to something that changes nothing of what a test looks at."""
 
 
-def bot_environment(slack: Mapping[str, str], mode: str = "socket", *, all_set: bool = False) -> dict[str, str]:
+def bot_environment(
+    slack: Mapping[str, str], mode: str = "socket", *, all_set: bool = False
+) -> dict[str, str]:
     """The required variables of a mode, and with `all_set` every optional one too.
 
-    `slack` is what the stand-in prints. Two variables are there because of the tests alone: SLACK_API_URL leads to
-    the stand-in, and PORT=0 lets many bots run side by side. PATH and HOME are the machine's; nothing else is.
+    `slack` is what the stand-in prints. Two variables are there because of the tests alone:
+    SLACK_API_URL leads to the stand-in, and PORT=0 lets many bots run side by side. PATH and HOME
+    are the machine's; nothing else is.
     """
     known = {**slack, "ACCESS_SECRET_KEYS": KEY}
     names = [*MODES[mode], *(["SLACK_SIGNING_SECRET"] if all_set else [])]

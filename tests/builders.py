@@ -4,8 +4,8 @@ A builder here knows the product's values and nothing of Slack or of a database.
 
 from __future__ import annotations
 
+from bot.config.roles.parse import parse_policy
 from bot.connectors import KINDS
-from bot.core.policy import parse_policy
 from bot.core.roles import Policy
 from tests.bot_environment import REPORTS, ROLE_SECRETS, SHOP
 
@@ -61,10 +61,12 @@ renewal_approval = true
 
 
 def a_policy(**overrides: str) -> Policy:
-    """A small valid policy; `overrides` are more lines of TOML for a role, with _ for - in its name:
+    """A small valid policy; `overrides` are more lines of TOML for a role, with _ for - in its
+    name:
 
-    `a_policy(shop_admin='max_duration = "30m"')`, or a role of its own: `a_policy(mine='system = …')`.
-    A key given again replaces the one above. `workspace` and `systems` replace those parts as a whole.
+    `a_policy(shop_admin='max_duration = "30m"')`, or a role of its own: `a_policy(mine='system =
+    …')`. A key given again replaces the one above. `workspace` and `systems` replace those parts as
+    a whole.
     """
     return parse_policy(policy_text(**overrides), "roles.toml", ENVIRON, KINDS)
 
@@ -72,8 +74,12 @@ def a_policy(**overrides: str) -> Policy:
 def policy_text(workspace: str = WORKSPACE, systems: str = SYSTEMS, **roles: str) -> str:
     """The roles.toml that `a_policy` parses."""
     named = {name.replace("_", "-"): lines for name, lines in roles.items()}
-    tables = {name: _replaced(ROLES.get(name, ""), named.get(name, "")) for name in {**ROLES, **named}}
-    return "\n".join([workspace, systems, *(f"[roles.{name}]\n{lines}" for name, lines in tables.items())])
+    tables = {
+        name: _replaced(ROLES.get(name, ""), named.get(name, "")) for name in {**ROLES, **named}
+    }
+    return "\n".join(
+        [workspace, systems, *(f"[roles.{name}]\n{lines}" for name, lines in tables.items())]
+    )
 
 
 def _replaced(lines: str, more: str) -> str:

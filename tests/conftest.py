@@ -14,11 +14,11 @@ from xdist.scheduler import LoadFileScheduling
 from storage.database import Database
 from tests.browser import NO_BROWSER
 from tests.connectors.hosts import NO_SSHD
+from tests.delivery_harness import DeliveryHarness, some_hands
+from tests.factories import Made, make_world
 from tests.full_disk import NO_DISK, SmallDisk, mount, unmount
-from tests.hands import Hands, some_hands
 from tests.postgres import Postgres
 from tests.readme import PORT_TAKEN
-from tests.worlds import Made, make_world
 
 NO_POSTGRES = "PostgreSQL could not be started"
 MISSED = {
@@ -30,10 +30,18 @@ MISSED = {
 }
 
 
-LONGEST = ("tests/browser/", "tests/faults/", "tests/test_readme.py", "tests/test_bench.py", "tests/connectors/")
-"""What takes longest, and mostly waits, in this order; what comes after it uses the processor all the time."""
+LONGEST = (
+    "tests/browser/",
+    "tests/faults/",
+    "tests/test_readme.py",
+    "tests/test_bench.py",
+    "tests/connectors/",
+)
+"""What takes longest, and mostly waits, in this order; what comes after it uses the processor all
+the time."""
 ONE_WORKER = ("tests/browser/", "tests/connectors/test_postgres")
-"""Files that share what takes long to start: a browser with the demo, and a PostgreSQL that wants passwords."""
+"""Files that share what takes long to start: a browser with the demo, and a PostgreSQL that wants
+passwords."""
 
 
 def _place(item: pytest.Item) -> int:
@@ -47,10 +55,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 class Files(LoadFileScheduling):
-    """A worker takes whole files, so that what a module shares is started once, and some files together."""
+    """A worker takes whole files, so that what a module shares is started once, and some files
+    together."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return next((start for start in ONE_WORKER if nodeid.startswith(start)), super()._split_scope(nodeid))
+        return next(
+            (start for start in ONE_WORKER if nodeid.startswith(start)),
+            super()._split_scope(nodeid),
+        )
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -60,7 +72,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Files | None
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
-    """The server of this test process. Where it can't start, what needs it is skipped, and the summary says so."""
+    """The server of this test process. Where it can't start, what needs it is skipped, and the
+    summary says so."""
     try:
         server = Postgres()
     except Exception as error:
@@ -93,7 +106,9 @@ def postgres_url(postgres: Postgres) -> Iterator[str]:
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest) -> str:
     """The URL of a fresh, migrated database: every test that uses it runs once on each."""
-    return str(request.getfixturevalue("sqlite_url" if request.param == "sqlite" else "postgres_url"))
+    return str(
+        request.getfixturevalue("sqlite_url" if request.param == "sqlite" else "postgres_url")
+    )
 
 
 @pytest.fixture
@@ -104,7 +119,8 @@ def database(database_url: str) -> Iterator[Database]:
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[SmallDisk]:
-    """A disk that can be full. Where none can be mounted, what needs it is skipped, and the summary says so."""
+    """A disk that can be full. Where none can be mounted, what needs it is skipped, and the summary
+    says so."""
     folder = tmp_path / "disk"
     folder.mkdir()
     disk = mount(folder)
@@ -121,13 +137,13 @@ def made(database: Database, tmp_path: Path) -> Made:
 
 
 @pytest.fixture
-def hands(tmp_path: Path) -> Iterator[Hands]:
+def hands(tmp_path: Path) -> Iterator[DeliveryHarness]:
     with some_hands(tmp_path) as hands:
         yield hands
 
 
 @pytest.fixture
-def running(hands: Hands) -> Iterator[Hands]:
+def running(hands: DeliveryHarness) -> Iterator[DeliveryHarness]:
     """The same with its threads."""
     hands.start()
     yield hands

@@ -1,5 +1,5 @@
-"""Systems, Slack and people that remember what they were told and fail as a test wants them to: small classes.
-They know the product's protocols and nothing of how a test checks them.
+"""Systems, Slack and people that remember what they were told and fail as a test wants them to:
+small classes. They know the product's protocols and nothing of how a test checks them.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from bot.core.effects import Kind
-from bot.core.model import Order, Person
-from bot.operations.take_work import Work
-from tests.worlds import a_person
+from bot.core.model import Person, ProvisionOrder
+from bot.operations.claim_work import Work
+from tests.factories import a_person
 
 Found = TypeVar("Found")
 
@@ -30,8 +30,9 @@ def until(look: Callable[[], Found | None], timeout: float = 60, every: float = 
 
 @dataclass
 class FakeSystem:
-    """A connected system. `held` is who has access there, `calls` what it was told, in order. A call `do` of a grant
-    that is in `hanging` (or of any, for "*") waits until `free`; one in `failing` raises what stands there."""
+    """A connected system. `held` is who has access there, `calls` what it was told, in order. A
+    call `do` of a grant that is in `hanging` (or of any, for "*") waits until `free`; one in
+    `failing` raises what stands there."""
 
     held: set[str] = field(default_factory=set)
     calls: list[tuple[str, str]] = field(default_factory=list)
@@ -41,15 +42,15 @@ class FakeSystem:
     _freed: threading.Event = field(default_factory=threading.Event)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def grant(self, order: Order) -> None:
+    def grant(self, order: ProvisionOrder) -> None:
         self._call("grant", order.grant)
         self.held.add(order.grant)
 
-    def revoke(self, order: Order) -> None:
+    def revoke(self, order: ProvisionOrder) -> None:
         self._call("revoke", order.grant)
         self.held.discard(order.grant)
 
-    def read_back(self, order: Order) -> bool:
+    def read_back(self, order: ProvisionOrder) -> bool:
         return order.grant in self.held
 
     def hang(self, do: str, grant: str = "*") -> None:
@@ -79,13 +80,14 @@ class FakeSystem:
 
 
 class OurSystem(FakeSystem):
-    """One whose access is nothing but rows of ours, so that many ends may be one; `together` says how many were."""
+    """One whose access is nothing but rows of ours, so that many ends may be one; `together` says
+    how many were."""
 
     def __init__(self) -> None:
         super().__init__()
         self.together: list[int] = []
 
-    def revoke_all(self, orders: Sequence[Order]) -> None:
+    def revoke_all(self, orders: Sequence[ProvisionOrder]) -> None:
         self.together.append(len(orders))
         for order in orders:
             self.revoke(order)
@@ -103,7 +105,7 @@ class FakeSystems:
     def ends_together(self, kind: str) -> bool:
         return isinstance(self.system, OurSystem)
 
-    def is_changed(self, order: Order) -> bool:
+    def is_changed(self, order: ProvisionOrder) -> bool:
         return False
 
     def in_our_rows(self, kind: str) -> bool:
@@ -112,8 +114,9 @@ class FakeSystems:
 
 @dataclass
 class FakeMessenger:
-    """Slack's side of delivery. `said` is what was taken, one entry for each message. A message whose data hold a key
-    of `failing` raises the next exception that stands there; `unwell` is raised when it is asked how it is."""
+    """Slack's side of delivery. `said` is what was taken, one entry for each message. A message
+    whose data hold a key of `failing` raises the next exception that stands there; `unwell` is
+    raised when it is asked how it is."""
 
     said: list[list[tuple[Kind, Mapping[str, Any]]]] = field(default_factory=list)
     tried: list[list[tuple[Kind, Mapping[str, Any]]]] = field(default_factory=list)
@@ -150,7 +153,10 @@ class FakeMessenger:
 
     def attempts(self, to: str) -> int:
         """How often something was tried to be said to that person or channel."""
-        return sum(any(to in (d.get("person"), d.get("channel")) for _, d in message) for message in list(self.tried))
+        return sum(
+            any(to in (d.get("person"), d.get("channel")) for _, d in message)
+            for message in list(self.tried)
+        )
 
 
 class FakePeople:

@@ -39,7 +39,9 @@ class SmallDisk:
             self._remount("rw")
 
     def _remount(self, how: str) -> None:
-        subprocess.run(["mount", "-o", f"remount,{how}", str(self.folder)], check=True, capture_output=True)
+        subprocess.run(
+            ["mount", "-o", f"remount,{how}", str(self.folder)], check=True, capture_output=True
+        )
 
 
 def mount(folder: Path, size: str = "8m") -> SmallDisk | str:

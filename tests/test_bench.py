@@ -1,4 +1,5 @@
-"""Every figure of the benchmark can be measured: on next to nothing here, so only that it gives numbers is held."""
+"""Every figure of the benchmark can be measured: on next to nothing here, so only that it gives
+numbers is held."""
 
 from __future__ import annotations
 
@@ -27,7 +28,14 @@ def _tidy() -> Iterator[None]:
 
 
 def test_there_is_a_figure_for_every_goal() -> None:
-    assert list(FIGURES) == [*(f"P{number}" for number in range(1, 19)), "S1", "C6", "C8", "C10", "C11"]
+    assert list(FIGURES) == [
+        *(f"P{number}" for number in range(1, 19)),
+        "S1",
+        "C6",
+        "C8",
+        "C10",
+        "C11",
+    ]
 
 
 @pytest.mark.parametrize("name", FIGURES)
@@ -37,7 +45,8 @@ def test_a_figure_can_be_measured(name: str) -> None:
         assert line.what and line.said and line.wanted
 
 
-# One of each way to profile: a bot of its own, this process, what is imported. The rest repeat P7 under another load.
+# One of each way to profile: a bot of its own, this process, what is imported. The rest repeat P7
+# under another load.
 @pytest.mark.parametrize("name", ("P7", "P13", "P17"))
 def test_where_its_time_goes_can_be_said(name: str) -> None:
     for line in WHY[name](TINY):
@@ -60,6 +69,9 @@ def test_what_one_click_runs_through_is_counted() -> None:
         assert not any(call.file.startswith("bot/sandbox/") for call in row.ours)
     request, updated, approved, end, check = rows
     assert updated.files <= approved.files
-    assert all(row.transactions > 1 and len({call.thread for call in row.ours}) > 1 for row in (request, approved, end))
+    assert all(
+        row.transactions > 1 and len({call.thread for call in row.ours}) > 1
+        for row in (request, approved, end)
+    )
     assert check.transactions == 0 and check.statements == 1
     assert any(call.file.startswith("bot/core/") for call in approved.ours)

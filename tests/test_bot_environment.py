@@ -1,4 +1,5 @@
-"""The environment that tests start the bot with is the one that the documents describe and the code requires."""
+"""The environment that tests start the bot with is the one that the documents describe and the code
+requires."""
 
 from __future__ import annotations
 
@@ -7,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from bot.config.settings import NEEDS, VARIABLES, load_settings
 from bot.core.errors import ConfigError
-from bot.settings import NEEDS, VARIABLES, load_settings
 from tests.bot_environment import MODES, OPTIONAL, ROLE_SECRETS, bot_environment
 from tests.readme import BLOCKS
 
@@ -57,8 +58,12 @@ def test_the_example_roles_file_reads_exactly_the_secrets_that_the_documents_wri
 
 @IN_MODES
 @pytest.mark.parametrize("verb", ["run", "worker", "doctor"])
-def test_what_is_required_is_enough_and_without_any_of_it_the_start_is_refused(mode: str, verb: str) -> None:
-    enough = {name: value for name, value in bot_environment(SLACK, mode).items() if name in MODES[mode]}
+def test_what_is_required_is_enough_and_without_any_of_it_the_start_is_refused(
+    mode: str, verb: str
+) -> None:
+    enough = {
+        name: value for name, value in bot_environment(SLACK, mode).items() if name in MODES[mode]
+    }
     assert load_settings(enough, None, NEEDS[verb]).slack_mode == mode
     for name in MODES[mode]:
         with pytest.raises(ConfigError):

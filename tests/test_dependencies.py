@@ -1,4 +1,5 @@
-"""Every library that the code imports is named in pyproject.toml, so that both ends of its range can be tested."""
+"""Every library that the code imports is named in pyproject.toml, so that both ends of its range
+can be tested."""
 
 from __future__ import annotations
 
@@ -31,7 +32,10 @@ def normal(name: str) -> str:
 
 def test_every_library_that_the_code_imports_is_a_dependency_of_its_own() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    named = [*project["dependencies"], *(each for extra in project["optional-dependencies"].values() for each in extra)]
+    named = [
+        *project["dependencies"],
+        *(each for extra in project["optional-dependencies"].values() for each in extra),
+    ]
     declared = {normal(re.split(r"[\[<>=]", each)[0]) for each in named}
     owners = packages_distributions()
     needed = {normal(owner) for library in imported() for owner in owners[library][:1]}
@@ -40,5 +44,8 @@ def test_every_library_that_the_code_imports_is_a_dependency_of_its_own() -> Non
 
 def test_every_dependency_has_a_lowest_version() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    named = [*project["dependencies"], *(each for extra in project["optional-dependencies"].values() for each in extra)]
+    named = [
+        *project["dependencies"],
+        *(each for extra in project["optional-dependencies"].values() for each in extra),
+    ]
     assert [each for each in named if ">=" not in each] == []

@@ -1,4 +1,5 @@
-"""The README's tables are held against the code, so that a newcomer is never sent to a place that is not there."""
+"""The README's tables are held against the code, so that a newcomer is never sent to a place that
+is not there."""
 
 import re
 from pathlib import Path
@@ -12,7 +13,11 @@ README = (ROOT / "README.md").read_text()
 
 
 def drawn(table) -> list[str]:
-    return [f"  {state} --{move}--> {after}" for state, moves in table.items() for move, after in moves.items()]
+    return [
+        f"  {state} --{move}--> {after}"
+        for state, moves in table.items()
+        for move, after in moves.items()
+    ]
 
 
 def test_the_states_in_the_readme_are_those_of_the_code():
@@ -20,7 +25,9 @@ def test_the_states_in_the_readme_are_those_of_the_code():
     assert picture == "\n".join(["request", *drawn(REQUEST), "", "grant", *drawn(GRANT)])
 
 
-ROWS = re.findall(r"^\| (.*\?) \| (.*) \|$", README.split("## Where is…?")[1].split("\n## ")[0], re.MULTILINE)
+ROWS = re.findall(
+    r"^\| (.*\?) \| (.*) \|$", README.split("## Where is…?")[1].split("\n## ")[0], re.MULTILINE
+)
 
 
 @pytest.mark.parametrize(("question", "answer"), ROWS, ids=[question for question, _ in ROWS])
@@ -36,7 +43,13 @@ def test_the_questions_are_not_lost():
 
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text()
 PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
-LINKS = sorted({(page, link) for page in PAGES for link in re.findall(r"\]\((?!https?:)([^)\s]+)\)", page.read_text())})
+LINKS = sorted(
+    {
+        (page, link)
+        for page in PAGES
+        for link in re.findall(r"\]\((?!https?:)([^)\s]+)\)", page.read_text())
+    }
+)
 
 
 def anchors(page: Path) -> set[str]:
@@ -45,7 +58,9 @@ def anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-@pytest.mark.parametrize(("page", "link"), LINKS, ids=[f"{page.name}: {link}" for page, link in LINKS])
+@pytest.mark.parametrize(
+    ("page", "link"), LINKS, ids=[f"{page.name}: {link}" for page, link in LINKS]
+)
 def test_every_link_leads_somewhere(page, link):
     path, _, fragment = link.partition("#")
     target = page.parent / path if path else page
@@ -57,10 +72,16 @@ def test_the_files_and_targets_that_contributors_are_sent_to_are_there():
     named = re.findall(r"`((?:bot|tests|storage)/[\w./-]+)`", CONTRIBUTING)
     assert len(named) >= 8
     assert [place for place in named if not (ROOT / place).exists()] == []
-    targets = {word for line in re.findall(r"^make ([a-z ]+)", CONTRIBUTING, re.MULTILINE) for word in line.split()}
+    targets = {
+        word
+        for line in re.findall(r"^make ([a-z ]+)", CONTRIBUTING, re.MULTILINE)
+        for word in line.split()
+    }
     makefile = (ROOT / "Makefile").read_text()
     assert targets >= {"test", "lint", "types", "demo"}
-    assert [target for target in targets if not re.search(rf"^{target}:", makefile, re.MULTILINE)] == []
+    assert [
+        target for target in targets if not re.search(rf"^{target}:", makefile, re.MULTILINE)
+    ] == []
 
 
 def test_the_verbs_of_the_procfile_exist():
@@ -114,6 +135,8 @@ def test_a_room_imports_only_what_it_may(room):
 
 def test_peewee_stays_in_the_storage_room():
     outside = [
-        p for p in (ROOT / "bot").rglob("*.py") if {"peewee", "playhouse"} & {n.split(".")[0] for n in imported(p)}
+        p
+        for p in (ROOT / "bot").rglob("*.py")
+        if {"peewee", "playhouse"} & {n.split(".")[0] for n in imported(p)}
     ]
     assert outside == []

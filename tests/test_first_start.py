@@ -1,4 +1,5 @@
-"""Nothing is refused and nobody is alarmed because Slack has not been asked yet who is in a group."""
+"""Nothing is refused and nobody is alarmed because Slack has not been asked yet who is in a
+group."""
 
 from __future__ import annotations
 
@@ -12,21 +13,21 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.web import SlackResponse
 
 from bot.core.approval import Refused
-from bot.core.asking import Ask
 from bot.core.effects import Queue
+from bot.core.eligibility import Ask
 from bot.core.errors import SystemUnavailable
-from bot.delivery import Delivery
-from bot.operations.count_usage import UsageMeter
-from bot.operations.find_unresolved import unresolved_at_all
-from bot.operations.record_policy import record_loaded
-from bot.operations.renew_grant import renew_grant
-from bot.operations.request_access import Submitted, Waiting, request_access
-from bot.operations.require_lead import require_lead
-from bot.operations.take_press import Taken
+from bot.operations.grants.renew_grant import renew_grant
+from bot.operations.people.require_lead import require_lead
+from bot.operations.policy.find_unresolved import unresolved_at_all
+from bot.operations.policy.record_policy import record_loaded
+from bot.operations.requests.accept_vote import Taken
+from bot.operations.requests.request_access import Submitted, Waiting, request_access
+from bot.operations.usage.count_usage import UsageMeter
 from bot.slack.people import SlackPeople
+from bot.worker.dispatcher import Dispatcher
 from tests.builders import WORKSPACE
+from tests.factories import ANA, BEN, GROUPS, LEA, Made, make_world
 from tests.fakes import FakeMessenger, FakeSystem, FakeSystems
-from tests.worlds import ANA, BEN, GROUPS, LEA, Made, make_world
 
 NEW = 'approvers = ["@new-team"]'
 LED = WORKSPACE.replace("@platform-leads", "@new-leads")
@@ -36,7 +37,9 @@ ALL = {**GROUPS, "new-team": [BEN], "new-leads": [LEA]}
 class Slack(WebClient):
     """What Slack answers about groups and people. `error` is what every call is refused with."""
 
-    def __init__(self, groups: dict[str, Sequence[str]], emails: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, groups: dict[str, Sequence[str]], emails: dict[str, str] | None = None
+    ) -> None:
         self.groups, self.emails = groups, emails or {}
         self.error: Exception | None = None
         self.asked: list[str] = []
@@ -45,15 +48,26 @@ class Slack(WebClient):
         self.asked.append(api_method)
         if self.error is not None:
             raise self.error
-        return self.answer(getattr(self, api_method.replace(".", "_"))(**(arguments.get("params") or {})))
+        return self.answer(
+            getattr(self, api_method.replace(".", "_"))(**(arguments.get("params") or {}))
+        )
 
     def answer(self, data: dict[str, Any]) -> SlackResponse:
         return SlackResponse(
-            client=self, http_verb="POST", api_url="", req_args={}, data=data, headers={}, status_code=200
+            client=self,
+            http_verb="POST",
+            api_url="",
+            req_args={},
+            data=data,
+            headers={},
+            status_code=200,
         )
 
     def usergroups_list(self, **_: Any) -> dict[str, Any]:  # type: ignore[override]
-        groups = [{"id": f"S0{name.upper()}", "handle": name, "users": [*who]} for name, who in self.groups.items()]
+        groups = [
+            {"id": f"S0{name.upper()}", "handle": name, "users": [*who]}
+            for name, who in self.groups.items()
+        ]
         return {"ok": True, "usergroups": groups}
 
     def users_list(self, **_: Any) -> dict[str, Any]:  # type: ignore[override]
@@ -66,17 +80,21 @@ class Slack(WebClient):
         if email not in self.emails:
             answer = self.answer({"ok": False, "error": "users_not_found"})
             raise SlackApiError("refused", answer)  # type: ignore[no-untyped-call]
-        return {"ok": True, "user": {"id": self.emails[email], "team_id": "T1", "profile": {"email": email}}}
+        return {
+            "ok": True,
+            "user": {"id": self.emails[email], "team_id": "T1", "profile": {"email": email}},
+        }
 
 
 class Start:
-    """A process that has just been started with a new roles.toml, and whose first look at Slack is still to come."""
+    """A process that has just been started with a new roles.toml, and whose first look at Slack is
+    still to come."""
 
     def __init__(self, made: Made, slack: Slack) -> None:
         self.made, self.slack, self.said = made, slack, FakeMessenger()
         self.people = SlackPeople(slack, made.world, lambda: "T1")
         systems, meter = FakeSystems(FakeSystem()), UsageMeter(made.world)
-        self.delivery = Delivery(made.world, systems, self.said, self.people, meter)  # type: ignore[arg-type]
+        self.delivery = Dispatcher(made.world, systems, self.said, self.people, meter)  # type: ignore[arg-type]
 
     def ask(self, role: str = "shop-admin", **more: Any) -> object:
         return request_access(self.made.world, Ask(ANA, role, "because", ticket="OPS-1", **more))
@@ -99,7 +117,9 @@ def start(tmp_path: Path) -> Iterator[Start]:
     made.world.db.close()
 
 
-def test_a_first_start_alarms_nobody_before_slack_was_asked_and_nobody_after_it_when_all_is_well(start: Start) -> None:
+def test_a_first_start_alarms_nobody_before_slack_was_asked_and_nobody_after_it_when_all_is_well(
+    start: Start,
+) -> None:
     record_loaded(start.made.world, start.made.world.policy())
     assert unresolved_at_all(start.made.world)
     start.work()
@@ -109,7 +129,9 @@ def test_a_first_start_alarms_nobody_before_slack_was_asked_and_nobody_after_it_
     assert start.said.notes() == [] and not unresolved_at_all(start.made.world)
 
 
-def test_what_really_nobody_can_decide_is_told_when_slack_has_answered_for_all_of_its_approvers(start: Start) -> None:
+def test_what_really_nobody_can_decide_is_told_when_slack_has_answered_for_all_of_its_approvers(
+    start: Start,
+) -> None:
     start.slack.groups = {**GROUPS, "new-leads": [LEA]}
     record_loaded(start.made.world, start.made.world.policy())
     start.work()
@@ -143,7 +165,9 @@ def test_a_request_while_slack_is_down_waits_for_it_over_a_restart_and_is_answer
     assert [data["note"] for data in again.told(ANA)] == ["asked"]
 
 
-def test_a_request_that_slack_does_not_answer_for_is_refused_in_the_end_and_on_record(start: Start) -> None:
+def test_a_request_that_slack_does_not_answer_for_is_refused_in_the_end_and_on_record(
+    start: Start,
+) -> None:
     start.slack.error = SystemUnavailable("Slack is down")
     start.ask()
     start.made.clock.at += 8 * 3600 + 1
@@ -180,7 +204,9 @@ def test_an_address_that_nobody_asked_about_is_looked_up_too_and_one_that_nobody
     assert start.slack.asked.count("users.lookupByEmail") == 2
 
 
-def test_a_press_before_the_first_look_is_kept_and_counts_when_slack_has_said_who_may_decide(start: Start) -> None:
+def test_a_press_before_the_first_look_is_kept_and_counts_when_slack_has_said_who_may_decide(
+    start: Start,
+) -> None:
     start.made.set_policy()
     request = start.made.a_request()
     start.made.reload(shop_admin=NEW)
@@ -202,7 +228,9 @@ def test_a_renewal_before_the_first_look_waits_too(start: Start) -> None:
 
 def test_who_may_be_a_lead_is_not_told_that_they_are_none(start: Start) -> None:
     refused = require_lead(start.made.world, LEA, "read the audit log")
-    assert refused is not None and "has not said yet who the leads are (@new-leads)" in refused.reason
+    assert (
+        refused is not None and "has not said yet who the leads are (@new-leads)" in refused.reason
+    )
     start.people.resolve(["@new-leads"])
     assert require_lead(start.made.world, LEA, "read the audit log") is None
     other = require_lead(start.made.world, ANA, "read the audit log")

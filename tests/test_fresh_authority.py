@@ -1,4 +1,5 @@
-"""Authority is fresh: a decision asks Slack about its person and groups, and what is old decides nothing."""
+"""Authority is fresh: a decision asks Slack about its person and groups, and what is old decides
+nothing."""
 
 from __future__ import annotations
 
@@ -15,27 +16,27 @@ from slack_sdk.errors import SlackApiError
 from bot.core.approval import Refused
 from bot.core.effects import Kind
 from bot.core.model import Person
-from bot.operations.approve_request import Granted, approve_request
-from bot.operations.end_outage import who_to_tell
-from bot.operations.find_unresolved import unresolved_at_all
-from bot.operations.read_audit import Filters, read_audit
-from bot.operations.record_people import (
+from bot.operations.audit.read_audit import Filters, read_audit
+from bot.operations.grants.renew_grant import renew_grant
+from bot.operations.grants.revoke_grant import revoke_grant
+from bot.operations.messages.record_posted import record_unheard, record_unposted
+from bot.operations.people.record_people import (
     people_to_check,
     record_groups,
     refresh_old_groups,
     save_refresh,
     warn_of_old_groups,
 )
-from bot.operations.record_posted import record_unheard, record_unposted
-from bot.operations.renew_grant import renew_grant
-from bot.operations.request_access import Waiting
-from bot.operations.revoke_grant import revoke_grant
-from bot.operations.take_press import Taken
+from bot.operations.policy.find_unresolved import unresolved_at_all
+from bot.operations.process.end_outage import who_to_tell
+from bot.operations.requests.accept_vote import Taken
+from bot.operations.requests.approve_request import Granted, approve_request
+from bot.operations.requests.request_access import Waiting
 from bot.slack.api import Caller
-from bot.slack.desk import Desk, admit
+from bot.slack.context import ListenerContext, admit
 from tests.builders import WORKSPACE
+from tests.factories import ANA, BEN, CARA, GROUPS, LEA, START, a_person, make_world
 from tests.test_first_start import Slack, Start
-from tests.worlds import ANA, BEN, CARA, GROUPS, LEA, START, a_person, make_world
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -55,7 +56,9 @@ def _pressed(start: Start, by: str = BEN) -> str:
     return request
 
 
-def test_an_approver_taken_out_of_the_group_whose_event_was_lost_decides_nothing(start: Start) -> None:
+def test_an_approver_taken_out_of_the_group_whose_event_was_lost_decides_nothing(
+    start: Start,
+) -> None:
     start.slack.groups["db-leads"] = [CARA]
     request = _pressed(start)
     start.work()
@@ -63,8 +66,12 @@ def test_an_approver_taken_out_of_the_group_whose_event_was_lost_decides_nothing
     assert [why for _, why in start.made.log("request:action:refused", "actor, detail")] != []
 
 
-@pytest.mark.parametrize("now", [{"deleted": True}, {"is_restricted": True}], ids=["deactivated", "a guest"])
-def test_a_vote_counts_no_more_when_its_voter_is_gone_and_the_event_was_lost(start: Start, now: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "now", [{"deleted": True}, {"is_restricted": True}], ids=["deactivated", "a guest"]
+)
+def test_a_vote_counts_no_more_when_its_voter_is_gone_and_the_event_was_lost(
+    start: Start, now: dict[str, Any]
+) -> None:
     made, described = start.made, start.slack.users_info
     made.set_policy(shop_admin=f'approvers = ["{BEN}", "{CARA}", "{LEA}"]\napprovals = 2')
     request = _pressed(start, BEN)
@@ -118,7 +125,9 @@ class _Counted:
         self._lock.release()
 
 
-def test_decisions_of_one_moment_share_a_call(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_decisions_of_one_moment_share_a_call(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
     go_on, lock = threading.Event(), _Counted(threading.Lock())
     start.people._reading = lock  # type: ignore[assignment]
     read = start.slack.usergroups_list
@@ -156,11 +165,17 @@ def test_a_renewal_counts_on_what_slack_said_of_its_holder_within_a_minute(start
     assert made.grant(grant.id).renewals == 1
 
 
-def test_the_person_and_the_groups_are_asked_for_side_by_side(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_person_and_the_groups_are_asked_for_side_by_side(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
     both = threading.Barrier(2, timeout=20)
     for method in ("usergroups_list", "users_info"):
         original = getattr(start.slack, method)
-        monkeypatch.setattr(start.slack, method, lambda original=original, **asked: (both.wait(), original(**asked))[1])
+        monkeypatch.setattr(
+            start.slack,
+            method,
+            lambda original=original, **asked: (both.wait(), original(**asked))[1],
+        )
     assert start.people.confirm(BEN, groups=True).id == BEN
 
 
@@ -172,7 +187,9 @@ def test_an_answer_that_is_older_than_what_is_known_changes_nothing(start: Start
         assert world.directory().resolve(["@db-leads"]) == {CARA}
 
 
-def test_groups_unread_for_ten_minutes_decide_nothing_and_the_leads_are_told_once(start: Start) -> None:
+def test_groups_unread_for_ten_minutes_decide_nothing_and_the_leads_are_told_once(
+    start: Start,
+) -> None:
     made = start.made
     start.people.refresh_groups()
     grant = made.a_grant()
@@ -190,7 +207,9 @@ def test_groups_unread_for_ten_minutes_decide_nothing_and_the_leads_are_told_onc
     assert not isinstance(revoke_grant(made.world, LEA, grant=grant.id), Refused)
 
 
-def test_a_lead_named_by_e_mail_who_became_a_guest_leads_nothing_a_minute_later(start: Start) -> None:
+def test_a_lead_named_by_e_mail_who_became_a_guest_leads_nothing_a_minute_later(
+    start: Start,
+) -> None:
     made = start.made
     made.set_policy(workspace=WORKSPACE.replace("@platform-leads", "u0lea@example.com"))
     grant = made.a_grant()
@@ -207,7 +226,9 @@ def test_a_lead_named_by_e_mail_who_became_a_guest_leads_nothing_a_minute_later(
 def test_a_lead_is_looked_up_although_the_groups_were_not_read_for_a_while(start: Start) -> None:
     start.people.refresh_groups()
     start.made.clock.at += 1800
-    desk = Desk(start.made.world, start.people, start.slack, lambda: "T1", lambda orders, given: {})
+    desk = ListenerContext(
+        start.made.world, start.people, start.slack, lambda: "T1", lambda orders, given: {}
+    )
     admitted = admit(desk, SimpleNamespace(person=LEA, team="T1", enterprise="", place=""), "audit")  # type: ignore[arg-type]
     assert isinstance(admitted, Person)
     assert isinstance(read_audit(start.made.world, LEA, Filters()), list)
@@ -235,7 +256,8 @@ class TestOldGroups:
 
     def test_nobody_asks_for_them_where_roles_toml_names_none(self, start: Start) -> None:
         only = dict.fromkeys(
-            ("shop_admin", "shop_deploy", "reports_read"), f'approvers = ["{BEN}", "{CARA}"]\nrequesters = ["{ANA}"]'
+            ("shop_admin", "shop_deploy", "reports_read"),
+            f'approvers = ["{BEN}", "{CARA}"]\nrequesters = ["{ANA}"]',
         )
         start.made.set_policy(workspace=WORKSPACE.replace("@platform-leads", LEA), **only)
         start.made.forget_work()
@@ -279,7 +301,9 @@ class TestAClockAhead:
         made.know(replace(a_person(LEA), checked_at=now + AHEAD))
         assert isinstance(read_audit(made.world, LEA, Filters()), Refused)
         assert LEA in people_to_check(made.world, START, 10)
-        desk = Desk(made.world, start.people, start.slack, lambda: "T1", lambda orders, given: {})
+        desk = ListenerContext(
+            made.world, start.people, start.slack, lambda: "T1", lambda orders, given: {}
+        )
         admit(desk, SimpleNamespace(person=LEA, team="T1", enterprise="", place=""), "audit")  # type: ignore[arg-type]
         assert isinstance(read_audit(made.world, LEA, Filters()), list)
 
@@ -304,12 +328,17 @@ class TestWhileGroupsAreTooOld:
         assert start.made.world.directory().unresolved(["@platform-leads"])
         assert who_to_tell(start.made.world)[1] == [LEA]
         record_unheard(
-            start.made.world, [(Kind.TELL_SECURITY, {"note": "groups_unread"})], "#access-security", "is_archived"
+            start.made.world,
+            [(Kind.TELL_SECURITY, {"note": "groups_unread"})],
+            "#access-security",
+            "is_archived",
         )
         start.work()
         assert start.told(LEA)
 
-    def test_approvers_get_the_request_by_direct_message_when_no_channel_takes_it(self, start: Start) -> None:
+    def test_approvers_get_the_request_by_direct_message_when_no_channel_takes_it(
+        self, start: Start
+    ) -> None:
         made = start.made
         request = made.a_request()
         start.people.refresh_groups()
@@ -326,6 +355,8 @@ class TestWhileGroupsAreTooOld:
         made.clock.at += 601
         refused = approve_request(made.world, request.id, a_person("os:eve"))
         assert isinstance(refused, Refused)
-        assert refused.reason.startswith("Slack has not said in the last ten minutes who is in @engineers.")
+        assert refused.reason.startswith(
+            "Slack has not said in the last ten minutes who is in @engineers."
+        )
         start.people.refresh_groups()
         assert isinstance(approve_request(made.world, request.id, a_person("os:eve")), Granted)

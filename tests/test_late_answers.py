@@ -1,5 +1,5 @@
-"""Systems that answer late, or not at all, to what they were told before an end: the end waits for no pause, and what
-arrives after it is taken away and told.
+"""Systems that answer late, or not at all, to what they were told before an end: the end waits for
+no pause, and what arrives after it is taken away and told.
 """
 
 from __future__ import annotations
@@ -8,24 +8,24 @@ import threading
 
 import pytest
 
-import bot.queues
+import bot.worker.queue_worker
 from bot.core.effects import Queue
 from bot.core.errors import SystemUnavailable
-from bot.core.model import EndReason, Grant, GrantState, Order
-from bot.operations.expire_due import expire_due
-from bot.operations.record_delivery import LATE
-from bot.operations.renew_grant import Renewed, renew_grant
-from bot.operations.sound_alarms import sound_alarms, watch_ends
-from bot.queues import LANES, LONGEST_ASKED
+from bot.core.model import EndReason, Grant, GrantState, ProvisionOrder
+from bot.operations.grants.expire_due import expire_due
+from bot.operations.grants.record_results import LATE
+from bot.operations.grants.renew_grant import Renewed, renew_grant
+from bot.operations.systems.alert_due import send_due_alerts, watch_ends
+from bot.worker.queue_worker import LANES, LONGEST_ASKED
+from tests.delivery_harness import DeliveryHarness
+from tests.factories import ANA
 from tests.fakes import until
-from tests.hands import Hands
-from tests.worlds import ANA
 
 SECURITY = "#access-security"
 DAY = 86400
 
 
-def renewed(hands: Hands) -> Grant:
+def renewed(hands: DeliveryHarness) -> Grant:
     """An active grant whose system has to learn of a new end."""
     grant = hands.active()
     hands.made.clock.at += 600
@@ -33,25 +33,28 @@ def renewed(hands: Hands) -> Grant:
     return grant
 
 
-def told(hands: Hands, to: str) -> list[str]:
+def told(hands: DeliveryHarness, to: str) -> list[str]:
     hands.delivery.drain(Queue.SLACK)
     return hands.slack.notes(to)
 
 
-def overtaken(hands: Hands) -> None:
-    """One process takes what is to be told a system, and its claim runs out while it is at it. Another one does it,
-    and ends the grant; then the first call arrives."""
+def overtaken(hands: DeliveryHarness) -> None:
+    """One process takes what is to be told a system, and its claim runs out while it is at it.
+    Another one does it, and ends the grant; then the first call arrives."""
     second, real = hands.another(), hands.system.grant
     queue = hands.delivery.loops[Queue.START]
     (work,) = queue.works(queue.claimed.take(1))
 
-    def slow(order: Order) -> None:
+    def slow(order: ProvisionOrder) -> None:
         hands.system.grant = real  # type: ignore[method-assign]
         hands.made.clock.at += LANES[Queue.START].claim
         assert second.drain(Queue.START) == 1
         hands.release(hands.made.grant(order.grant))
         assert second.drain(Queue.END) == 1
-        assert (hands.state(hands.made.grant(order.grant)), hands.system.held) == (GrantState.ENDED, set())
+        assert (hands.state(hands.made.grant(order.grant)), hands.system.held) == (
+            GrantState.ENDED,
+            set(),
+        )
         real(order)
 
     hands.system.grant = slow  # type: ignore[method-assign]
@@ -63,7 +66,9 @@ def overtaken(hands: Hands) -> None:
 
 
 @pytest.mark.parametrize("do", ["start", "extension"])
-def test_an_end_passes_what_failed_while_it_was_asked_for(running: Hands, do: str) -> None:
+def test_an_end_passes_what_failed_while_it_was_asked_for(
+    running: DeliveryHarness, do: str
+) -> None:
     """The system wants an hour, and the end was asked for while it was being told."""
     running.system.hang("grant")
     grant = running.starting() if do == "start" else renewed(running)
@@ -83,7 +88,7 @@ def test_an_end_passes_what_failed_while_it_was_asked_for(running: Hands, do: st
 
 @pytest.mark.parametrize(("asked", "paused"), [(60, 60), (DAY, LONGEST_ASKED), (0, 1)])
 def test_an_end_is_tried_again_before_long_however_long_a_pause_the_system_wants(
-    hands: Hands, asked: int, paused: int
+    hands: DeliveryHarness, asked: int, paused: int
 ) -> None:
     grant = hands.active()
     hands.system.failing["revoke"] = SystemUnavailable("slow down", asked)
@@ -96,7 +101,9 @@ def test_an_end_is_tried_again_before_long_however_long_a_pause_the_system_wants
 
 
 @pytest.mark.parametrize("do", ["start", "extension"])
-def test_what_a_process_makes_that_has_lost_its_claim_is_taken_back(hands: Hands, do: str) -> None:
+def test_what_a_process_makes_that_has_lost_its_claim_is_taken_back(
+    hands: DeliveryHarness, do: str
+) -> None:
     grant = hands.starting() if do == "start" else renewed(hands)
     overtaken(hands)
     hands.delivery.drain(Queue.END)
@@ -105,7 +112,9 @@ def test_what_a_process_makes_that_has_lost_its_claim_is_taken_back(hands: Hands
 
 
 @pytest.mark.parametrize("do", ["start", "extension"])
-def test_what_can_not_be_taken_back_is_ending_again_and_told(hands: Hands, do: str) -> None:
+def test_what_can_not_be_taken_back_is_ending_again_and_told(
+    hands: DeliveryHarness, do: str
+) -> None:
     grant = hands.starting() if do == "start" else renewed(hands)
     overtaken(hands)
     hands.system.failing["revoke"] = SystemUnavailable("down")
@@ -120,13 +129,15 @@ def test_what_can_not_be_taken_back_is_ending_again_and_told(hands: Hands, do: s
     assert hands.state(grant) is GrantState.ENDED and hands.made.events("grant:access:ended") == 2
 
 
-def test_an_end_that_another_process_confirmed_meanwhile_stays_confirmed(hands: Hands) -> None:
+def test_an_end_that_another_process_confirmed_meanwhile_stays_confirmed(
+    hands: DeliveryHarness,
+) -> None:
     grant, second = hands.active(), hands.another()
     hands.release(grant)
     queue = hands.delivery.loops[Queue.END]
     (work,) = queue.works(queue.claimed.take(1))
 
-    def slow(order: Order) -> None:
+    def slow(order: ProvisionOrder) -> None:
         hands.made.clock.at += LANES[Queue.END].claim
         del hands.system.revoke
         assert second.drain(Queue.END) == 1
@@ -138,12 +149,13 @@ def test_an_end_that_another_process_confirmed_meanwhile_stays_confirmed(hands: 
     assert told(hands, SECURITY) == [] and hands.waiting(Queue.END) == []
 
 
-def given_up(hands: Hands, how: str) -> Order:
-    """A grant has ended after its system was told to make it, or to make it last, and gave no answer to this."""
+def given_up(hands: DeliveryHarness, how: str) -> ProvisionOrder:
+    """A grant has ended after its system was told to make it, or to make it last, and gave no
+    answer to this."""
     grant = renewed(hands) if how == "extended" else hands.starting()
-    asked: list[Order] = []
+    asked: list[ProvisionOrder] = []
 
-    def silent(order: Order) -> None:
+    def silent(order: ProvisionOrder) -> None:
         asked.append(order)
         raise SystemUnavailable("it has not answered within 10 s")
 
@@ -165,7 +177,9 @@ def given_up(hands: Hands, how: str) -> Order:
 
 
 @pytest.mark.parametrize("how", ["released", "failed", "extended"])
-def test_what_was_given_up_unanswered_and_arrives_after_the_end_is_taken_away(hands: Hands, how: str) -> None:
+def test_what_was_given_up_unanswered_and_arrives_after_the_end_is_taken_away(
+    hands: DeliveryHarness, how: str
+) -> None:
     order = given_up(hands, how)
     hands.system.grant(order)
     hands.made.clock.at += LATE
@@ -175,7 +189,7 @@ def test_what_was_given_up_unanswered_and_arrives_after_the_end_is_taken_away(ha
     assert hands.waiting(Queue.END) == [] and told(hands, SECURITY) in ([], ["start_failed"])
 
 
-def test_a_system_that_answers_again_is_looked_at_no_sooner(hands: Hands) -> None:
+def test_a_system_that_answers_again_is_looked_at_no_sooner(hands: DeliveryHarness) -> None:
     """What it was told before it stopped answering may still arrive."""
     order = given_up(hands, "released")
     hands.delivery.loops[Queue.END].claimed.run_now([order.system])
@@ -186,7 +200,7 @@ def test_a_system_that_answers_again_is_looked_at_no_sooner(hands: Hands) -> Non
     assert (hands.system.held, hands.waiting(Queue.END)) == (set(), [])
 
 
-def test_an_end_after_answers_is_not_looked_at_again(hands: Hands) -> None:
+def test_an_end_after_answers_is_not_looked_at_again(hands: DeliveryHarness) -> None:
     grant = hands.starting()
     hands.delivery.drain(Queue.START)
     hands.release(grant)
@@ -197,12 +211,12 @@ def test_an_end_after_answers_is_not_looked_at_again(hands: Hands) -> None:
 # --- who hears of it
 
 
-def test_a_holder_hears_of_an_end_that_hangs_before_it_fails(hands: Hands) -> None:
+def test_a_holder_hears_of_an_end_that_hangs_before_it_fails(hands: DeliveryHarness) -> None:
     grant = hands.active()
     hands.release(grant)
     watch_ends(hands.made.world)
     hands.made.clock.at += 61
-    assert sound_alarms(hands.made.world) == 1
+    assert send_due_alerts(hands.made.world) == 1
     hands.system.failing["revoke"] = SystemUnavailable("it has not answered")
     hands.turn(Queue.END, 3)
     assert told(hands, ANA) == ["end_delayed"]
@@ -212,8 +226,10 @@ def test_a_holder_hears_of_an_end_that_hangs_before_it_fails(hands: Hands) -> No
 # --- a stop
 
 
-def test_a_stop_waits_so_long_for_a_system_and_no_longer(hands: Hands, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bot.queues, "STOPS_WITHIN", 0.3)
+def test_a_stop_waits_so_long_for_a_system_and_no_longer(
+    hands: DeliveryHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bot.worker.queue_worker, "STOPS_WITHIN", 0.3)
     grant = hands.active()
     hands.system.hang("revoke")
     hands.release(grant)

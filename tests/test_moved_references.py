@@ -1,5 +1,5 @@
-"""A handle or e-mail of roles.toml means the group or account that it stood for when it was loaded, and
-changes of the groups that roles.toml names are reported."""
+"""A handle or e-mail of roles.toml means the group or account that it stood for when it was loaded,
+and changes of the groups that roles.toml names are reported."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ import pytest
 
 from bot.core.approval import Refused
 from bot.operations._bind_references import MOST_PEOPLE, RECORDED_PEOPLE
-from bot.operations.record_people import record_emails, record_groups
-from bot.operations.record_policy import record_loaded
-from bot.operations.require_lead import require_lead
-from bot.operations.take_press import Taken
+from bot.operations.people.record_people import record_emails, record_groups
+from bot.operations.people.require_lead import require_lead
+from bot.operations.policy.record_policy import record_loaded
+from bot.operations.requests.accept_vote import Taken
 from bot.sandbox.blocks import validate_message
 from bot.slack.views import security_notes
 from storage.database import Database
 from tests.builders import WORKSPACE
+from tests.concurrency import together
+from tests.factories import ANA, BEN, CARA, DAN, GROUPS, LEA, Made, a_person, make_world
 from tests.slack.views_samples import words
 from tests.test_first_start import Slack, Start
-from tests.together import together
-from tests.worlds import ANA, BEN, CARA, DAN, GROUPS, LEA, Made, a_person, make_world
 
 OLD, NEW = "S0DB-LEADS", "S0NEW"
 MAIL = "lead@example.com"
@@ -42,7 +42,10 @@ def start(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Start]:
 
 
 def _groups(*changed: Group, without: str = "") -> list[Group]:
-    usual = {f"S0{handle.upper()}": (f"S0{handle.upper()}", handle, ids) for handle, ids in GROUPS.items()}
+    usual = {
+        f"S0{handle.upper()}": (f"S0{handle.upper()}", handle, ids)
+        for handle, ids in GROUPS.items()
+    }
     usual.pop(without, None)
     return [*(usual | {group[0]: group for group in changed}).values()]
 
@@ -73,7 +76,10 @@ def _records(made: Made, event: str) -> list[tuple[str, dict[str, Any]]]:
 
 def test_nobody_decides_by_a_handle_that_leads_to_another_group(start: Start) -> None:
     request = start.made.a_request()
-    groups = [{"id": i, "handle": h, "users": u} for i, h, u in _groups((NEW, "db-leads", [CARA]), without=OLD)]
+    groups = [
+        {"id": i, "handle": h, "users": u}
+        for i, h, u in _groups((NEW, "db-leads", [CARA]), without=OLD)
+    ]
     start.slack.usergroups_list = lambda **_: {"ok": True, "usergroups": groups}  # type: ignore[assignment, method-assign]
     start.people.refresh_groups()
     for person in (CARA, BEN):
@@ -83,7 +89,9 @@ def test_nobody_decides_by_a_handle_that_leads_to_another_group(start: Start) ->
     assert start.made.log("request:approval:given") == []
 
 
-def test_a_handle_that_moved_is_recorded_and_told_once_and_again_when_it_is_back(start: Start) -> None:
+def test_a_handle_that_moved_is_recorded_and_told_once_and_again_when_it_is_back(
+    start: Start,
+) -> None:
     for _ in range(3):
         _moved(start.made)
     (told,) = _notes(start, "reference_moved")
@@ -95,11 +103,15 @@ def test_a_handle_that_moved_is_recorded_and_told_once_and_again_when_it_is_back
     assert start.made.world.directory().resolve(["@db-leads"]) == {BEN}
 
 
-def test_a_handle_stays_bound_over_a_restart_and_however_often_roles_toml_is_saved(start: Start) -> None:
+def test_a_handle_stays_bound_over_a_restart_and_however_often_roles_toml_is_saved(
+    start: Start,
+) -> None:
     made = start.made
     _moved(made)
     made.world.db.close()
-    made.world = replace(made.world, db=Database(made.world.db._url), _directory=type(made.world._directory)())
+    made.world = replace(
+        made.world, db=Database(made.world.db._url), _directory=type(made.world._directory)()
+    )
     made.reload(shop_admin='max_duration = "30m"')
     record_loaded(made.world, made.world.policy())
     _moved(made)
@@ -115,7 +127,9 @@ def test_the_id_of_the_new_group_in_roles_toml_accepts_it(start: Start) -> None:
     assert made.world.directory().resolve([NEW]) == {CARA}
 
 
-def test_a_group_with_the_handle_of_another_takes_nothing_from_it_and_gives_nothing(start: Start) -> None:
+def test_a_group_with_the_handle_of_another_takes_nothing_from_it_and_gives_nothing(
+    start: Start,
+) -> None:
     _read(start.made, (NEW, "db-leads", [CARA]))
     assert start.made.world.directory().resolve(["@db-leads"]) == frozenset()
     assert [data["now"] for data in _notes(start, "reference_moved")] == [[NEW]]
@@ -130,7 +144,9 @@ def test_a_group_that_is_switched_off_stands_for_nobody_and_is_told(start: Start
     assert _notes(start, "reference_moved") == []
 
 
-def test_who_came_to_a_group_of_roles_toml_and_who_left_it_is_recorded_and_told(start: Start) -> None:
+def test_who_came_to_a_group_of_roles_toml_and_who_left_it_is_recorded_and_told(
+    start: Start,
+) -> None:
     _read(start.made, (OLD, "db-leads", [CARA, DAN]), ("S0OTHER", "other", [ANA]))
     _read(start.made, (OLD, "db-leads", [CARA, DAN]), ("S0OTHER", "other", [ANA, BEN]))
     ((group, detail),) = _records(start.made, "policy:group:changed")
@@ -160,11 +176,15 @@ def test_a_large_change_is_recorded_and_told_in_part_with_its_number(start: Star
 def test_changes_of_many_large_groups_at_once_fit_into_one_message(start: Start) -> None:
     many = [f"U0MANY{n:04}" for n in range(500)]
     handles = [f"team-{n:02}-{'x' * 60}" for n in range(30)]
-    start.made.set_policy(shop_admin=f"requesters = {json.dumps(['@' + handle for handle in handles])}")
+    start.made.set_policy(
+        shop_admin=f"requesters = {json.dumps(['@' + handle for handle in handles])}"
+    )
     groups: list[Group] = [(f"S0{n:02}", handle, []) for n, handle in enumerate(handles)]
     _read(start.made, *groups)
     _read(start.made, *((group, handle, many) for group, handle, _ in groups))
-    messages = [security_notes.render("groups_changed", told) for told in _notes(start, "groups_changed")]
+    messages = [
+        security_notes.render("groups_changed", told) for told in _notes(start, "groups_changed")
+    ]
     assert [validate_message(message) for message in messages] == [[]] * len(messages)
     assert "and 20 more groups, in the audit log" in words(messages[-1])
 
@@ -182,11 +202,18 @@ def test_an_e_mail_that_leads_to_another_account_leads_nobody(start: Start) -> N
     assert len(_notes(start, "reference_moved")) == 1
 
 
-def test_replicas_that_read_the_same_move_record_and_tell_it_once(postgres_url: str, tmp_path: Path) -> None:
+def test_replicas_that_read_the_same_move_record_and_tell_it_once(
+    postgres_url: str, tmp_path: Path
+) -> None:
     made = make_world(tmp_path, postgres_url)
-    worlds = [replace(made.world, db=Database(postgres_url), _directory=type(made.world._directory)()) for _ in "1234"]
+    worlds = [
+        replace(made.world, db=Database(postgres_url), _directory=type(made.world._directory)())
+        for _ in "1234"
+    ]
     groups = _groups((NEW, "db-leads", [CARA]), without=OLD)
-    together(made.world.db, [lambda w=world: record_groups(w, groups, made.clock.at) for world in worlds])  # type: ignore[misc]
+    together(
+        made.world.db, [lambda w=world: record_groups(w, groups, made.clock.at) for world in worlds]
+    )  # type: ignore[misc]
     assert len(_records(made, "policy:reference:moved")) == 1
     assert [group for group, _ in _records(made, "policy:group:changed")] == [OLD]
     assert [world.directory().resolve(["@db-leads"]) for world in worlds] == [frozenset()] * 4

@@ -13,28 +13,29 @@ from unittest.mock import patch
 import psycopg
 import pytest
 
-from bot import outage
+from bot.connectors.health import Health
 from bot.core.errors import OutcomeUnknown, StorageUnavailable, SystemRefused, SystemUnavailable
-from bot.core.model import Grant, GrantState, Mark
-from bot.health import Health
-from bot.operations.expire_due import expire_due
-from bot.operations.find_unwritten import find_unwritten, known_ends
-from bot.operations.keep_marks import StoredMarks
-from bot.operations.record_delivery import order_for, record_ended
-from bot.operations.renew_grant import Renewed, renew_grant
-from bot.outage import OutageWatch
-from bot.unwritten_ends import UnwrittenMarks, UnwrittenRevocations, forget_if_back
+from bot.core.model import Grant, GrantState, Membership
+from bot.operations.grants.expire_due import expire_due
+from bot.operations.grants.record_results import order_for, record_ended
+from bot.operations.grants.renew_grant import Renewed, renew_grant
+from bot.operations.process.find_unwritten import find_unwritten, known_ends
+from bot.operations.systems.memberships import StoredMarks
+from bot.worker import outage
+from bot.worker.outage import OutageWatch
+from bot.worker.unwritten_ends import UnwrittenMarks, UnwrittenRevocations, forget_if_back
 from storage.database import Database
+from tests.factories import ANA, LEA, Made, make_world
 from tests.fakes import FakeSystem, FakeSystems, OurSystem, until
 from tests.locks import held
-from tests.worlds import ANA, LEA, Made, make_world
 
 CHANNEL = "#access-security"
 
 
 @dataclass
 class Watched:
-    """An outage watch that looks when a test lets it. A place in `failing` raises what stands there."""
+    """An outage watch that looks when a test lets it. A place in `failing` raises what stands
+    there."""
 
     made: Made
     system: FakeSystem
@@ -61,7 +62,10 @@ class Watched:
 
     def is_still(self) -> bool:
         report, revocations = self.watch._report._thread, self.watch._revocations
-        return not (report and report.is_alive()) and float("inf") not in revocations._next_try.values()
+        return (
+            not (report and report.is_alive())
+            and float("inf") not in revocations._next_try.values()
+        )
 
     def due(self, role: str = "shop-admin", duration: int = 3600) -> Grant:
         grant = self.made.a_grant(role, duration=duration)
@@ -140,7 +144,9 @@ def test_ends_that_were_asked_for_are_made_when_nobody_can_take_them(watched: Wa
     assert made.world.unwritten.at(grant.id, "shop-admin") == made.clock.at
 
 
-def test_a_grant_whose_row_somebody_has_locked_ends_although_no_write_fails(postgres_url: str, tmp_path: Path) -> None:
+def test_a_grant_whose_row_somebody_has_locked_ends_although_no_write_fails(
+    postgres_url: str, tmp_path: Path
+) -> None:
     with closing(Database(postgres_url, wait=0.2)) as database:
         watched = Watched(make_world(tmp_path, db=database), FakeSystem())
         watched.look()
@@ -200,7 +206,9 @@ def test_rows_of_ours_are_over_without_a_call(sqlite_url: str, tmp_path: Path) -
         database.writes.failed("full")
         watched.look()
         assert watched.system.calls == []
-        assert database.is_sqlite and watched.made.world.unwritten.pairs() == [(grant.id, "shop-admin")]
+        assert database.is_sqlite and watched.made.world.unwritten.pairs() == [
+            (grant.id, "shop-admin")
+        ]
 
 
 READ = """
@@ -212,13 +220,17 @@ approvers = ["@db-leads"]
 """
 
 
-def test_a_grant_that_goes_on_keeps_its_actions_and_one_that_is_overdue_too_does_not(made: Made) -> None:
+def test_a_grant_that_goes_on_keeps_its_actions_and_one_that_is_overdue_too_does_not(
+    made: Made,
+) -> None:
     """Otherwise each of two would keep the other's access."""
     made.set_policy(read=READ)
     first, second = made.a_grant("shop-admin", duration=600), made.a_grant("read", duration=3600)
 
     def kept() -> dict[str, tuple[str, ...]]:
-        return {end.order.grant: end.order.kept for end in find_unwritten(made.world, 2, asked=False)}
+        return {
+            end.order.grant: end.order.kept for end in find_unwritten(made.world, 2, asked=False)
+        }
 
     made.clock.at = first.ends_at + 5
     assert kept() == {first.id: ("orders:read",)}
@@ -226,9 +238,14 @@ def test_a_grant_that_goes_on_keeps_its_actions_and_one_that_is_overdue_too_does
     assert kept() == {first.id: ("orders:read",), second.id: ()}
 
 
-def test_when_nothing_can_be_read_either_the_ends_that_were_known_are_made(watched_on_sqlite: Watched) -> None:
+def test_when_nothing_can_be_read_either_the_ends_that_were_known_are_made(
+    watched_on_sqlite: Watched,
+) -> None:
     watched, made = watched_on_sqlite, watched_on_sqlite.made
-    soon, later = made.a_grant("shop-admin", duration=600), made.a_grant("reports-read", duration=7200)
+    soon, later = (
+        made.a_grant("shop-admin", duration=600),
+        made.a_grant("reports-read", duration=7200),
+    )
     watched.system.held |= {soon.id, later.id}
     watched.look()
     made.clock.at = soon.ends_at + 3
@@ -238,7 +255,9 @@ def test_when_nothing_can_be_read_either_the_ends_that_were_known_are_made(watch
     assert watched.system.held == {later.id}
 
 
-def test_an_end_from_memory_of_what_was_renewed_meanwhile_is_undone(watched_on_sqlite: Watched) -> None:
+def test_an_end_from_memory_of_what_was_renewed_meanwhile_is_undone(
+    watched_on_sqlite: Watched,
+) -> None:
     watched, made = watched_on_sqlite, watched_on_sqlite.made
     grant = made.a_grant("shop-admin", duration=600)
     watched.system.held.add(grant.id)
@@ -271,7 +290,7 @@ def test_a_start_that_comes_after_an_end_takes_back_its_time(made: Made) -> None
 
 def test_marks_are_forgotten_until_they_were_read_back(made: Made) -> None:
     stored = StoredMarks(made.world)
-    marks, mark = UnwrittenMarks(stored), Mark("github", "g1", "ana", "team", "team")
+    marks, mark = UnwrittenMarks(stored), Membership("github", "g1", "ana", "team", "team")
     marks.note(mark)
     marks.forget(mark)
     assert marks.of_grant("github", "g1") == marks.of_thing("github", "ana", "team") == []
@@ -301,7 +320,10 @@ REPORTS: dict[str, tuple[dict[str, list[Exception]], list[str]]] = {
     "an answer is lost": ({CHANNEL: [LOST]}, [CHANNEL]),
     "two answers are lost": ({CHANNEL: [LOST, LOST]}, []),
     "neither channel nor lead": (
-        {CHANNEL: [SystemRefused("is_archived")] * 2, LEA: [SystemRefused("messages_tab_disabled")]},
+        {
+            CHANNEL: [SystemRefused("is_archived")] * 2,
+            LEA: [SystemRefused("messages_tab_disabled")],
+        },
         [LEA],
     ),
 }
@@ -318,7 +340,9 @@ def test_the_report_goes_to_the_channel_or_to_each_lead_once(
     assert watched.told == expected
 
 
-def test_due_ends_are_found_when_no_connection_of_the_pool_is_free(postgres_url: str, tmp_path: Path) -> None:
+def test_due_ends_are_found_when_no_connection_of_the_pool_is_free(
+    postgres_url: str, tmp_path: Path
+) -> None:
     with closing(Database(postgres_url, wait=0.2)) as database, ThreadPoolExecutor(1) as another:
         made = make_world(tmp_path, db=database)
         grant = made.a_grant()
@@ -347,7 +371,8 @@ def test_what_is_known_by_heart_is_what_may_be_on_a_system(made: Made) -> None:
 
 
 def test_rows_of_ours_that_last_longer_are_not_called_over(sqlite_url: str, tmp_path: Path) -> None:
-    """A certificate that a lead took back is good until its own end, or until that can be written."""
+    """A certificate that a lead took back is good until its own end, or until that can be
+    written."""
     with closing(Database(sqlite_url)) as database:
         watched = Watched(make_world(tmp_path, db=database), OurSystem())
         grant = watched.made.a_grant()

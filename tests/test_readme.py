@@ -1,4 +1,5 @@
-"""Somebody who follows the README and docs/running.md to the letter gets a bot that gives access and ends it."""
+"""Somebody who follows the README and docs/running.md to the letter gets a bot that gives access
+and ends it."""
 
 from __future__ import annotations
 
@@ -15,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from bot.sandbox import Sandbox, running_sandbox
-from tests.faults.live import parts, until
+from tests.faults.running_bot import parts, until
 from tests.postgres import Postgres
 from tests.readme import PORT_TAKEN, Folder, an_empty_folder, is_free
 from tests.web.proxies import a_proxy
@@ -87,13 +88,16 @@ def examined(folder: Folder, *warnings: str) -> None:
 
 def ready(port: int) -> bool:
     try:
-        return bool(urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=2).status == 200)
+        return bool(
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=2).status == 200
+        )
     except OSError:
         return False
 
 
 def live_once(sandbox: Sandbox, tmp: Path) -> None:
-    """A request, its approval, the credentials, a page through the gate of docs/gateways.md, and the end."""
+    """A request, its approval, the credentials, a page through the gate of docs/gateways.md, and
+    the end."""
     ana, ben = sandbox.person("ana"), sandbox.person("ben")
     assert ana.command("/access", "request shop-admin 1h refund for SHOP-12").ok
     card = ben.wait_message("#access-approvals", "Ana Souza", timeout=20)
@@ -133,7 +137,9 @@ def test_run_as_the_readme_says(folder: Folder, mode: str, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("mode", ["socket", "http"])
-def test_web_and_worker_as_the_docs_say(folder: Folder, mode: str, postgres: Postgres, tmp_path: Path) -> None:
+def test_web_and_worker_as_the_docs_say(
+    folder: Folder, mode: str, postgres: Postgres, tmp_path: Path
+) -> None:
     with ExitStack() as stack:
         sandbox = stack.enter_context(a_workspace(folder, mode))
         url = stack.enter_context(postgres.a_database("template0"))
@@ -143,7 +149,9 @@ def test_web_and_worker_as_the_docs_say(folder: Folder, mode: str, postgres: Pos
         assert "Applied 0001_initial" in folder.run("migrate")
         examined(folder)
         with folder.start("replicas") as processes:
-            until(lambda: any(process.poll() for process in processes) or all(map(ready, PORTS)), 30)
+            until(
+                lambda: any(process.poll() for process in processes) or all(map(ready, PORTS)), 30
+            )
             assert [process.poll() for process in processes] == [None, None], folder.logs()
             live_once(sandbox, tmp_path)
         assert [process.returncode for process in processes] == [0, 0], folder.logs()

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from bot.app import build_base
+from bot.config.settings import NEEDS, load_settings
 from bot.core.model import Source
 from bot.process import reload_roles
-from bot.settings import NEEDS, load_settings
 from tests.builders import ENVIRON, policy_text
-from tests.worlds import KEYS
+from tests.factories import KEYS
 
 
 def test_the_names_of_warnings_are_in_the_log_once_for_each_change(
@@ -31,7 +31,9 @@ def test_the_names_of_warnings_are_in_the_log_once_for_each_change(
         db.migrate()
         reload_roles(base)
         assert caplog.messages == []
-        roles.write_text(policy_text(shop_admin='max_renewals = 9\nrequesters = ["everyone", "@engineers"]'))
+        roles.write_text(
+            policy_text(shop_admin='max_renewals = 9\nrequesters = ["everyone", "@engineers"]')
+        )
         for _ in range(5):
             reload_roles(base)
     (line,) = [line for line in caplog.messages if "access-bot check" in line]

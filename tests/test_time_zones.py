@@ -1,4 +1,5 @@
-"""Nothing depends on the zone of the machine, nor on what its wall clock does when summer time begins or ends."""
+"""Nothing depends on the zone of the machine, nor on what its wall clock does when summer time
+begins or ends."""
 
 from __future__ import annotations
 
@@ -8,7 +9,7 @@ import sys
 
 import pytest
 
-from tests.together import ROOT
+from tests.concurrency import ROOT
 
 TIMES = [
     "tests/core/test_durations.py",
@@ -38,5 +39,7 @@ def test_everything_about_time_holds_where(place: dict[str, str]) -> None:
         "-k",
         "not postgresql",
     ]
-    found = subprocess.run([*command, *TIMES], cwd=ROOT, env={**os.environ, **place}, capture_output=True, text=True)
+    found = subprocess.run(
+        [*command, *TIMES], cwd=ROOT, env={**os.environ, **place}, capture_output=True, text=True
+    )
     assert found.returncode == 0, found.stdout[-4000:] + found.stderr[-1000:]

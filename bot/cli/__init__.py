@@ -9,8 +9,8 @@ from typing import Any
 import click
 
 from bot.cli.lazy import LazyCommand, LazyGroup
+from bot.config.logging import redact
 from bot.core.errors import AccessBotError
-from bot.logs import redact
 
 log = logging.getLogger(__name__)
 
@@ -46,9 +46,9 @@ class Commands(LazyGroup):
     commands=[
         LazyCommand(name, module, help)
         for name, module, help in (
-            ("run", "bot.cli.serving", "Run everything in one process."),
-            ("web", "bot.cli.serving", "Run HTTP only: token checks, and Slack events in HTTP mode."),
-            ("worker", "bot.cli.serving", "Run everything except HTTP."),
+            ("run", "bot.cli.serve", "Run everything in one process."),
+            ("web", "bot.cli.serve", "Run HTTP only: token checks, and Slack events in HTTP mode."),
+            ("worker", "bot.cli.serve", "Run everything except HTTP."),
             ("migrate", "bot.cli.migrate", "Bring the database schema up to date."),
             ("check", "bot.cli.check", "Validate roles.toml offline."),
             ("doctor", "bot.cli.doctor", "Check settings, database, Slack and every system, live."),
@@ -67,8 +67,10 @@ class Commands(LazyGroup):
         )
     ],
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Example: access-bot grants list. Settings come from the environment and from .env. "
-    "Exit codes: 0 done, 1 refused or nothing to do, 2 a setting is wrong or a service unavailable.",
+    epilog=(
+        "Example: access-bot grants list. Settings come from the environment and from .env. Exit"
+        " codes: 0 done, 1 refused or nothing to do, 2 a setting is wrong or a service unavailable."
+    ),
 )
 @click.version_option(package_name="access-bot", message="access-bot %(version)s")
 def cli() -> None:
@@ -81,5 +83,7 @@ def main() -> None:
     os.umask(0o077)  # the database holds reasons, people and tokens: no other account may read it
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a name that the terminal lacks must not end a list
+            stream.reconfigure(
+                errors="replace"
+            )  # a name that the terminal lacks must not end a list
     cli(prog_name="access-bot")

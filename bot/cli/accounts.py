@@ -4,9 +4,9 @@ import click
 
 from bot.cli.common import actor, confirm, json_option, opened, person_named, yes_option
 from bot.cli.errors import Refusal
-from bot.cli.plain import json_line, table
+from bot.cli.output import json_line, table
 from bot.core.approval import Refused
-from bot.operations.keep_pins import list_accounts, unlink_account
+from bot.operations.systems.account_links import list_accounts, unlink_account
 
 
 @click.group(epilog="Example: access-bot accounts list")

@@ -9,16 +9,16 @@ import click
 
 from bot.cli.common import Command, actor, json_option, limit_option, opened, person_named
 from bot.cli.errors import Refusal, Wrong
-from bot.cli.plain import progress, table, utc
+from bot.cli.output import progress, table, utc
 from bot.core.approval import Refused
 from bot.core.audit import Event, Record
-from bot.core.export import json_lines
-from bot.core.moments import parse_moment
-from bot.core.policy_values import did_you_mean
-from bot.operations._unit import World
-from bot.operations.read_audit import Filters, export_audit, export_csv, read_audit
-from bot.operations.record_verified import record_verified
-from bot.operations.verify_audit import said, verify_audit
+from bot.core.audit_export import json_lines
+from bot.core.time_filters import parse_moment
+from bot.core.values import did_you_mean
+from bot.operations._unit_of_work import Context
+from bot.operations.audit.read_audit import Filters, export_audit, export_csv, read_audit
+from bot.operations.audit.record_verified import record_verified
+from bot.operations.audit.verify_audit import said, verify_audit
 
 Row = TypeVar("Row")
 
@@ -47,7 +47,9 @@ def audit() -> None:
     """Query, export and verify the audit log."""
 
 
-@audit.command("list", epilog="Example: access-bot audit list --role shop-admin --event grant --since 7d")
+@audit.command(
+    "list", epilog="Example: access-bot audit list --role shop-admin --event grant --since 7d"
+)
 @filter_options
 @click.option(
     "--before",
@@ -76,7 +78,9 @@ def list_(before: int | None, as_json: bool, limit: int, **asked: str | None) ->
             click.echo(f"For older records: --before {records[-1].seq}", err=True)
 
 
-@audit.command(epilog="Example: access-bot audit export --format csv --since 2026-11-01 > audit.csv")
+@audit.command(
+    epilog="Example: access-bot audit export --format csv --since 2026-11-01 > audit.csv"
+)
 @click.option(
     "--format",
     "form",
@@ -126,14 +130,16 @@ def _watched(rows: Iterable[Row], count: int) -> Iterator[Row]:
         yield from bar
 
 
-def _filters(world: World, asked: dict[str, str | None]) -> Filters:
+def _filters(world: Context, asked: dict[str, str | None]) -> Filters:
     """Parses the options of `filter_options`. Raises for an unknown value."""
     given = {name: value for name, value in asked.items() if value is not None}
-    values: dict[str, Any] = {_NAMES.get(name, name): _value(world, name, text) for name, text in given.items()}
+    values: dict[str, Any] = {
+        _NAMES.get(name, name): _value(world, name, text) for name, text in given.items()
+    }
     return Filters(**values)
 
 
-def _value(world: World, name: str, text: str) -> str | int:
+def _value(world: Context, name: str, text: str) -> str | int:
     if name == "user":
         is_name = text == "system" or text.startswith(("os:", "rule:"))
         return text if is_name else person_named(world, text)

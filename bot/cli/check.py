@@ -2,12 +2,12 @@
 
 import click
 
-from bot.cli.plain import counted, table
+from bot.cli.output import counted, table
+from bot.config.roles.lint import warnings
+from bot.config.roles.parse import REPORTED, load_policy
+from bot.config.settings import load_settings
 from bot.connectors import KINDS
 from bot.core.durations import format_duration
-from bot.core.policy import REPORTED, load_policy
-from bot.core.policy_lint import warnings
-from bot.settings import load_settings
 
 
 @click.command(epilog="Example: ACCESS_ROLES=roles.toml access-bot check")

@@ -11,17 +11,17 @@ from typing import Any, TypeVar
 
 import click
 
-from bot.app import Base, build_base
+from bot.app import Services, build_base
 from bot.cli.errors import Refusal, Wrong
+from bot.config.logging import configure
+from bot.config.settings import NEEDS, Settings, load_settings
 from bot.core.model import Source
-from bot.core.policy_values import classify
-from bot.logs import configure
-from bot.operations._unit import World
-from bot.operations.check_storage import begin_log
-from bot.operations.continue_time import newest_record
-from bot.operations.find_by_email import find_by_email
-from bot.operations.record_people import find_person
-from bot.settings import NEEDS, Settings, load_settings
+from bot.core.values import classify
+from bot.operations._unit_of_work import Context
+from bot.operations.people.find_by_email import find_by_email
+from bot.operations.people.record_people import find_person
+from bot.operations.process.check_storage import begin_log
+from bot.operations.process.continue_time import newest_record
 
 try:
     import pwd
@@ -31,7 +31,9 @@ except ImportError:  # the platform has no account database
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 yes_option = click.option("--yes", is_flag=True, help="Skip the confirmation prompt.")
-json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON object per line."
+)
 
 
 def limit_option(default: int) -> Callable[[Command], Command]:
@@ -47,7 +49,7 @@ def load(command: str) -> Settings:
 
 
 @contextmanager
-def opened(command: str, *, only_ending: bool = False) -> Iterator[Base]:
+def opened(command: str, *, only_ending: bool = False) -> Iterator[Services]:
     """Opens the database for one command. Raises for wrong settings, roles, database or schema.
 
     With `only_ending`, an invalid roles.toml does not stop a command that only ends access.
@@ -104,7 +106,7 @@ def confirm(question: str, yes: bool) -> None:
         raise Refusal("Cancelled: nothing was changed.")
 
 
-def person_known(world: World, text: str) -> str:
+def person_known(world: Context, text: str) -> str:
     """Returns the id of a person that the database knows, from a Slack id or an e-mail."""
     person = person_named(world, text)
     if find_person(world, person) is None:
@@ -113,7 +115,7 @@ def person_known(world: World, text: str) -> str:
     return person
 
 
-def person_named(world: World, text: str) -> str:
+def person_named(world: Context, text: str) -> str:
     """Returns the id of a person from a Slack id or an e-mail."""
     if classify(text) == "user":
         return text

@@ -23,9 +23,14 @@ port_option = click.option(
 
 
 @click.command(
-    epilog="Example: access-bot demo --exit, in a checkout. Exit code 0: every step happened. 1: a step did not."
+    epilog=(
+        "Example: access-bot demo --exit, in a checkout. Exit code 0: every step happened. 1: a"
+        " step did not."
+    )
 )
-@click.option("--exit", "ends", is_flag=True, help="Exit after the last step, as it does without a terminal.")
+@click.option(
+    "--exit", "ends", is_flag=True, help="Exit after the last step, as it does without a terminal."
+)
 @click.option("--fresh", is_flag=True, help="Start over instead of resuming the last demo.")
 @port_option
 @click.pass_context
@@ -41,8 +46,10 @@ def demo(ctx: click.Context, ends: bool, fresh: bool, port: int) -> None:
 
 
 @click.command(
-    epilog="Example: access-bot sandbox --port 8000; "
-    "then start a bot in another terminal with the environment that it prints."
+    epilog=(
+        "Example: access-bot sandbox --port 8000; "
+        "then start a bot in another terminal with the environment that it prints."
+    )
 )
 @port_option
 @click.option(

@@ -2,8 +2,8 @@
 
 import click
 
+from bot.config.logging import configure, redact
 from bot.doctor import examine
-from bot.logs import configure, redact
 
 
 @click.command(epilog="Example: access-bot doctor")

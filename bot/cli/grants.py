@@ -4,17 +4,17 @@ import click
 
 from bot.cli.common import actor, confirm, json_option, limit_option, opened, yes_option
 from bot.cli.errors import Refusal
-from bot.cli.hands import end_work, ending_lines
-from bot.cli.plain import clean, json_line, moment, relative, table, utc
+from bot.cli.inline_worker import end_work, ending_lines
+from bot.cli.output import clean, json_line, moment, relative, table, utc
 from bot.core.approval import Refused
 from bot.core.model import HELD, Grant
-from bot.core.use import Used
-from bot.operations._unit import World
-from bot.operations.describe_grant import describe_grant
-from bot.operations.describe_usage import used_of_grants
-from bot.operations.list_rows import list_grants
-from bot.operations.record_people import find_person
-from bot.operations.revoke_grant import revoke_grant
+from bot.core.usage import GrantUsage
+from bot.operations._unit_of_work import Context
+from bot.operations.grants.describe_grant import describe_grant
+from bot.operations.grants.list_grants import list_grants
+from bot.operations.grants.revoke_grant import revoke_grant
+from bot.operations.people.record_people import find_person
+from bot.operations.usage.describe_usage import used_of_grants
 
 
 @click.group(epilog="Example: access-bot grants list")
@@ -64,7 +64,7 @@ def revoke(grant: str, yes: bool) -> None:
             click.echo(line)
 
 
-def _table(world: World, found: list[Grant]) -> None:
+def _table(world: Context, found: list[Grant]) -> None:
     people = {grant.person: find_person(world, grant.person) for grant in found}
     names = {id: person.name if person else "" for id, person in people.items()}
     now = world.now()
@@ -87,7 +87,7 @@ def _table(world: World, found: list[Grant]) -> None:
     )
 
 
-def _as_json(grant: Grant, used: Used) -> dict[str, object]:
+def _as_json(grant: Grant, used: GrantUsage) -> dict[str, object]:
     return {
         "grant": grant.id,
         "request": grant.request,

@@ -7,7 +7,8 @@ import click
 
 
 class LazyCommand(click.Command):
-    """The name and one-line help of the command that `module` defines as a variable of that name."""
+    """The name and one-line help of the command that `module` defines as a variable of that
+    name."""
 
     def __init__(self, name: str, module: str, help: str) -> None:
         super().__init__(name, help=help)

@@ -2,8 +2,8 @@
 
 import click
 
-from bot.operations.check_storage import migrate_schema
-from bot.settings import load_settings
+from bot.config.settings import load_settings
+from bot.operations.process.check_storage import migrate_schema
 
 
 @click.command(epilog="Example: access-bot migrate")

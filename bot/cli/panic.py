@@ -1,16 +1,17 @@
-"""Implements `access-bot panic` and `access-bot resume`: ends and blocks access, and allows it again."""
+"""Implements `access-bot panic` and `access-bot resume`: ends and blocks access, and allows it
+again."""
 
 import click
 
 from bot.cli.common import actor, confirm, opened, person_known, person_named, yes_option
 from bot.cli.errors import Refusal, Wrong
-from bot.cli.hands import OVER, end_work, ending_lines
-from bot.cli.plain import counted
+from bot.cli.inline_worker import OVER, end_work, ending_lines
+from bot.cli.output import counted
 from bot.core.model import GrantState
-from bot.core.policy_values import did_you_mean
-from bot.operations import panic as switch
-from bot.operations._unit import World
-from bot.operations.list_rows import list_grants
+from bot.core.values import did_you_mean
+from bot.operations._unit_of_work import Context
+from bot.operations.grants import panic as switch
+from bot.operations.grants.list_grants import list_grants
 
 role_option = click.option("--role", help="Only this role.")
 user_option = click.option("--user", help="Only this person: Slack id or e-mail.")
@@ -34,7 +35,11 @@ def panic(role: str | None, user: str | None, yes: bool) -> None:
         ended = switch.panic(base.world, actor(), role=role, person=person)
         every = list_grants(base.world, 1_000_000)
         ending = [grant for grant in every if grant.state is GrantState.ENDING]
-        hit = [grant.id for grant in ending if not (role or person) or grant.role == role or grant.person == person]
+        hit = [
+            grant.id
+            for grant in ending
+            if not (role or person) or grant.role == role or grant.person == person
+        ]
         end_work(base, hit)
         click.echo(f"The panic switch is on for {what}; it ended {counted(ended, 'grant')}.")
         left = {g.id for g in list_grants(base.world, 1_000_000) if g.state not in OVER}
@@ -61,7 +66,7 @@ def resume(role: str | None, user: str | None, yes: bool) -> None:
         click.echo(f"The panic switch is off for {what}.")
 
 
-def _must_be_role(world: World, role: str) -> None:
+def _must_be_role(world: Context, role: str) -> None:
     """Raises for an unknown role. A role that was removed from roles.toml may still have grants."""
     known = set(world.policy().roles)
     if role not in known and all(grant.role != role for grant in list_grants(world, 1_000_000)):

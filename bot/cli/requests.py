@@ -12,18 +12,18 @@ from bot.cli.common import (
     yes_option,
 )
 from bot.cli.errors import Refusal, Wrong
-from bot.cli.hands import start_work
-from bot.cli.plain import clean, json_line, moment, relative, table, utc
+from bot.cli.inline_worker import start_work
+from bot.cli.output import clean, json_line, moment, relative, table, utc
 from bot.core.approval import NeedsApproval, Refused
 from bot.core.durations import format_duration
 from bot.core.model import GrantState, Person, Request, RequestState
-from bot.operations._unit import World
-from bot.operations.approve_request import Granted, approve_request
-from bot.operations.deny_request import deny_request
-from bot.operations.describe_grant import describe_grant
-from bot.operations.describe_request import describe_request
-from bot.operations.list_rows import list_requests
-from bot.operations.take_press import AlreadyDecided
+from bot.operations._unit_of_work import Context
+from bot.operations.grants.describe_grant import describe_grant
+from bot.operations.grants.list_grants import list_requests
+from bot.operations.requests.accept_vote import AlreadyDecided
+from bot.operations.requests.approve_request import Granted, approve_request
+from bot.operations.requests.deny_request import deny_request
+from bot.operations.requests.describe_request import describe_request
 
 STATES = ("pending", "approved", "denied", "withdrawn", "lapsed", "all")
 
@@ -81,7 +81,9 @@ def approve(request: str, yes: bool) -> None:
         _report_start(base.world, outcome)
 
 
-@requests.command(epilog='Example: access-bot requests deny r4k2m9p0q1rs --reason "use the replica" --yes')
+@requests.command(
+    epilog='Example: access-bot requests deny r4k2m9p0q1rs --reason "use the replica" --yes'
+)
 @click.argument("request")
 @click.option("--reason", default="", help="Reason for the requester; a terminal prompts for it.")
 @yes_option
@@ -100,7 +102,7 @@ def deny(request: str, reason: str, yes: bool) -> None:
         click.echo(f"{request} is denied. The bot sends the reason to the requester.")
 
 
-def _ask(world: World, request: str, question: str, yes: bool) -> bool:
+def _ask(world: Context, request: str, question: str, yes: bool) -> bool:
     """Asks for confirmation of a decision on a pending request; False for any other, because its
     refusal names its state."""
     card = describe_request(world, request)
@@ -113,17 +115,20 @@ def _ask(world: World, request: str, question: str, yes: bool) -> bool:
     return True
 
 
-def _operator(world: World) -> Person:
+def _operator(world: Context) -> Person:
     """Returns the operator as a person who may decide (`core/approval.py`, OPERATOR)."""
     return Person(actor(), actor(), "", "UTC", "", world.now())
 
 
 def _decided(outcome: AlreadyDecided) -> str:
     request = outcome.request
-    return f"{request.id} is already {request.state}, by {request.decided_by} on {utc(request.decided_at)}."
+    return (
+        f"{request.id} is already {request.state}, by {request.decided_by} on"
+        f" {utc(request.decided_at)}."
+    )
 
 
-def _report_start(world: World, outcome: Granted) -> None:
+def _report_start(world: Context, outcome: Granted) -> None:
     """Prints the state of the access as the systems have confirmed it so far."""
     view = describe_grant(world, outcome.grant.id)
     grant = view.grant if view else outcome.grant
@@ -153,7 +158,11 @@ def _table(found: list[Request], now: int) -> None:
                 format_duration(request.duration),
                 request.state,
                 utc(request.created_at),
-                f"lapses {relative(request.lapses_at, now)}" if request.state == "pending" else request.decided_by,
+                (
+                    f"lapses {relative(request.lapses_at, now)}"
+                    if request.state == "pending"
+                    else request.decided_by
+                ),
                 request.ticket or "–",
                 request.reason,
             )

@@ -4,17 +4,17 @@ from collections.abc import Sequence
 
 import click
 
-from bot.app import Base, build_systems
+from bot.app import Services, build_systems
 from bot.cli.common import actor, confirm, json_option, on_terminal, opened, yes_option
 from bot.cli.errors import Refusal, Wrong
-from bot.cli.plain import clean, counted, json_line, table
+from bot.cli.output import clean, counted, json_line, table
 from bot.connectors import target_of
 from bot.core.approval import Refused
-from bot.core.findings import EXCESS, Finding, Seen
-from bot.operations.confirm_move import confirm_move
-from bot.operations.reconcile import reconcile
-from bot.operations.remove_found import Removal, ask_removal, record_removed, said
-from bot.survey import Survey
+from bot.core.drift import EXCESS, Finding, ScanResult
+from bot.operations.systems.confirm_target import confirm_target as confirm_move
+from bot.operations.systems.reconcile import reconcile
+from bot.operations.systems.remove_orphan import Removal, ask_removal, record_removed, said
+from bot.worker.inventory import InventoryScan
 
 
 @click.group(epilog="Example: access-bot systems drift")
@@ -60,7 +60,7 @@ def drift(ctx: click.Context, remove: bool, yes: bool, as_json: bool) -> None:
     with opened("systems") as base:
         if remove and not yes and not on_terminal():
             raise Wrong("Confirmation needs a terminal: pass --yes to remove everything.")
-        survey = Survey(base.world, build_systems(base.world))
+        survey = InventoryScan(base.world, build_systems(base.world))
         seen = survey.look()
         found = reconcile(base.world, seen, actor())
         _show(found, seen, as_json)
@@ -69,7 +69,7 @@ def drift(ctx: click.Context, remove: bool, yes: bool, as_json: bool) -> None:
     ctx.exit(1 if left else 2 if failed else 0)
 
 
-def _show(found: Sequence[Finding], seen: Sequence[Seen], as_json: bool) -> None:
+def _show(found: Sequence[Finding], seen: Sequence[ScanResult], as_json: bool) -> None:
     for one in seen:
         if one.problem:
             problem = f"not checked, or not in full: {clean(one.problem, 300)}"
@@ -86,7 +86,7 @@ def _show(found: Sequence[Finding], seen: Sequence[Seen], as_json: bool) -> None
         click.echo(f"No drift on {counted(sum(not one.problem for one in seen), 'system')}.")
 
 
-def _removed(base: Base, survey: Survey, finding: Finding, yes: bool) -> bool:
+def _removed(base: Services, survey: InventoryScan, finding: Finding, yes: bool) -> bool:
     """Asks for confirmation, removes the access, and tells whether the system confirmed that."""
     what = f"{clean(finding.name or finding.grant)} on {finding.system}"
     if finding.what not in EXCESS or not (yes or click.confirm(f"Remove {what}?", err=True)):

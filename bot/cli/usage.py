@@ -3,9 +3,9 @@
 import click
 
 from bot.cli.common import json_option, limit_option, opened
-from bot.cli.plain import clean, counted, json_line, moment, table, utc
-from bot.operations.describe_usage import UsageView, describe_usage
-from bot.operations.list_rows import Count, Row, list_usage
+from bot.cli.output import clean, counted, json_line, moment, table, utc
+from bot.operations.grants.list_grants import Count, Row, list_usage
+from bot.operations.usage.describe_usage import UsageView, describe_usage
 
 
 @click.group(epilog="Example: access-bot usage list")

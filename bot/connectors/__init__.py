@@ -1,5 +1,5 @@
-"""The connectors by kind: one file or folder and one line for each. A kind is imported when it is first needed, and the
-connector of a system is made then.
+"""The connectors by kind: one file or folder and one line for each. A kind is imported when it is
+first needed, and the connector of a system is made then.
 """
 
 import logging
@@ -11,10 +11,10 @@ from importlib.metadata import EntryPoint, entry_points
 
 from pydantic import BaseModel, ConfigDict
 
-from bot.connectors.base import Connector, ConnectorKind, Located, Tools
+from bot.connectors.base import Connector, ConnectorDeps, ConnectorKind, Located
 from bot.connectors.redaction import Redaction, redacting
 from bot.core.errors import NotCalled
-from bot.core.model import Order
+from bot.core.model import ProvisionOrder
 from bot.core.roles import NO_ABILITIES, Abilities, System
 
 log = logging.getLogger(__name__)
@@ -24,9 +24,9 @@ GROUP = "access_bot.connectors"
 
 OURS: Mapping[str, str] = {
     "gateway": "bot.connectors.gateway",
-    "postgres": "bot.connectors.postgres_kind",
-    "ssh": "bot.connectors.ssh_kind",
-    "aws": "bot.connectors.aws_kind",
+    "postgres": "bot.connectors.postgres.kind",
+    "ssh": "bot.connectors.ssh.kind",
+    "aws": "bot.connectors.aws.kind",
     "webhook": "bot.connectors.webhook",
     "command": "bot.connectors.command",
     "github": "bot.connectors.github",
@@ -37,8 +37,8 @@ OURS: Mapping[str, str] = {
 
 
 class Kinds(Mapping[str, ConnectorKind]):
-    """Every kind of connector by its name, those of installed packages too. Only those that are asked for are
-    imported."""
+    """Every kind of connector by its name, those of installed packages too. Only those that are
+    asked for are imported."""
 
     def __getitem__(self, name: str) -> ConnectorKind:
         return _of_ours(name) if name in OURS else _from_package(installed()[name])
@@ -57,10 +57,14 @@ KINDS = Kinds()
 
 
 class Systems:
-    """Every system's connector. `find` gives a system as roles.toml has it now, None where it has not."""
+    """Every system's connector. `find` gives a system as roles.toml has it now, None where it has
+    not."""
 
     def __init__(
-        self, find: Callable[[str], System | None], tools: Tools, kinds: Mapping[str, ConnectorKind] = KINDS
+        self,
+        find: Callable[[str], System | None],
+        tools: ConnectorDeps,
+        kinds: Mapping[str, ConnectorKind] = KINDS,
     ) -> None:
         self._find, self._tools, self._kinds = find, tools, kinds
         self._made: dict[str, tuple[System, Connector]] = {}
@@ -76,7 +80,7 @@ class Systems:
     def in_our_rows(self, kind: str) -> bool:
         return self.abilities(kind).in_our_rows
 
-    def is_changed(self, order: Order) -> bool:
+    def is_changed(self, order: ProvisionOrder) -> bool:
         """Whether roles.toml gives something else on the system now than what was approved."""
         if not order.reach:
             return False
@@ -84,15 +88,22 @@ class Systems:
         return system is None or system.reach != order.reach
 
     def of(self, name: str, kind: str) -> Connector:
-        """The connector of the system called `name`, for access that was made by a connector of this kind. Raises
-        SystemUnavailable when there is none: a system that is missing in roles.toml may be there again later."""
+        """The connector of the system called `name`, for access that was made by a connector of
+        this kind. Raises SystemUnavailable when there is none: a system that is missing in
+        roles.toml may be there again later."""
         system = self._find(name)
         if (system is None or system.connector != kind) and self.abilities(kind).in_our_rows:
-            system = System(name, kind, {})  # its access is in our database, whatever roles.toml says
+            system = System(
+                name, kind, {}
+            )  # its access is in our database, whatever roles.toml says
         elif system is None:
-            raise NotCalled(f"{name} is not in roles.toml any more, but has still access to end: put it back")
+            raise NotCalled(
+                f"{name} is not in roles.toml any more, but has still access to end: put it back"
+            )
         elif system.connector != kind:
-            raise NotCalled(f"{name} was of kind {kind} when this access was made, and is {system.connector}")
+            raise NotCalled(
+                f"{name} was of kind {kind} when this access was made, and is {system.connector}"
+            )
         with self._lock:
             known = self._made.get(name)
             if known is None or known[0] != system:
@@ -100,23 +111,27 @@ class Systems:
             return known[1]
 
 
-def for_more(systems: Systems, order: Order) -> Connector:
-    """`for_order` where something is given. Raises SystemUnavailable also where the settings give something else than
-    what was approved."""
+def for_more(systems: Systems, order: ProvisionOrder) -> Connector:
+    """`for_order` where something is given. Raises SystemUnavailable also where the settings give
+    something else than what was approved."""
     connector = for_order(systems, order)
     if systems.is_changed(order):
-        raise NotCalled(f"the settings of {order.system} in roles.toml are not those that were approved")
+        raise NotCalled(
+            f"the settings of {order.system} in roles.toml are not those that were approved"
+        )
     return connector
 
 
-def for_order(systems: Systems, order: Order) -> Connector:
-    """The connector for what an order is about. Raises SystemUnavailable also where the settings lead elsewhere than
-    when this access was made: it would be looked for in the wrong place, and not finding it there is no end."""
+def for_order(systems: Systems, order: ProvisionOrder) -> Connector:
+    """The connector for what an order is about. Raises SystemUnavailable also where the settings
+    lead elsewhere than when this access was made: it would be looked for in the wrong place, and
+    not finding it there is no end."""
     connector = systems.of(order.system, order.connector)
     if order.target and (target := target_of(connector)) and target != order.target:
         raise NotCalled(
-            f"{order.system} leads elsewhere in roles.toml than when this access was made: put it back until "
-            f"that has ended, or say that it is the same system: access-bot systems confirm-target {order.system}"
+            f"{order.system} leads elsewhere in roles.toml than when this access was made: put it"
+            " back until that has ended, or say that it is the same system: access-bot systems"
+            f" confirm-target {order.system}"
         )
     return connector
 
@@ -126,21 +141,29 @@ def target_of(connector: Connector) -> str:
     return connector.target if isinstance(connector, Located) else ""
 
 
-def make(system: System, tools: Tools, kinds: Mapping[str, ConnectorKind] = KINDS) -> Connector:
-    """A connector for this system, which repeats no secret of it. Raises SystemUnavailable with what is missing or
-    wrong."""
+def make(
+    system: System, tools: ConnectorDeps, kinds: Mapping[str, ConnectorKind] = KINDS
+) -> Connector:
+    """A connector for this system, which repeats no secret of it. Raises SystemUnavailable with
+    what is missing or wrong."""
     with Redaction(system).calling():
         return redacting(_made(system, tools, kinds), system)
 
 
-def _made(system: System, tools: Tools, kinds: Mapping[str, ConnectorKind]) -> Connector:
+def _made(system: System, tools: ConnectorDeps, kinds: Mapping[str, ConnectorKind]) -> Connector:
     if system.connector not in kinds:
         raise NotCalled(f"there is no connector {system.connector}: is its package installed?")
     try:
         return kinds[system.connector].make(system, tools)
     except ImportError as error:
-        extra = f"pip install 'access-bot[{system.connector}]'" if system.connector in OURS else "see its package"
-        raise NotCalled(f"{system.name} needs {error.name}, which is not installed: {extra}") from error
+        extra = (
+            f"pip install 'access-bot[{system.connector}]'"
+            if system.connector in OURS
+            else "see its package"
+        )
+        raise NotCalled(
+            f"{system.name} needs {error.name}, which is not installed: {extra}"
+        ) from error
     except ValueError as error:
         raise NotCalled(f"{system.name} can't be used: {error}") from error
 
@@ -155,7 +178,11 @@ def installed() -> Mapping[str, EntryPoint]:
     """The connectors of installed packages by name; none of them takes the place of one of ours."""
     found = {point.name: point for point in entry_points(group=GROUP)}
     for name in OURS.keys() & found.keys():
-        log.warning("the package %s brings a connector %s, which is ours: it is not used", found[name].value, name)
+        log.warning(
+            "the package %s brings a connector %s, which is ours: it is not used",
+            found[name].value,
+            name,
+        )
     return {name: point for name, point in found.items() if name not in OURS}
 
 
@@ -167,8 +194,9 @@ class AnyTable(BaseModel):
 
 @cache
 def _from_package(point: EntryPoint) -> ConnectorKind:
-    """The kind that a package brings. One that can't be imported must not keep the rest of roles.toml from being read:
-    its settings are taken as they are, and it fails when a system of it is needed."""
+    """The kind that a package brings. One that can't be imported must not keep the rest of
+    roles.toml from being read: its settings are taken as they are, and it fails when a system of it
+    is needed."""
     try:
         return _loaded(point)
     except Exception as error:
@@ -176,7 +204,7 @@ def _from_package(point: EntryPoint) -> ConnectorKind:
         return ConnectorKind(make=partial(_make_late, point), table=AnyTable, reads_names=True)
 
 
-def _make_late(point: EntryPoint, system: System, tools: Tools) -> Connector:
+def _make_late(point: EntryPoint, system: System, tools: ConnectorDeps) -> Connector:
     return _loaded(point).make(system, tools)
 
 

@@ -1,8 +1,9 @@
-"""What every real system has to be able to do. A connector knows its system and nothing of Slack, requests or rows.
+"""What every real system has to be able to do. A connector knows its system and nothing of Slack,
+requests or rows.
 
-Each call may be repeated at any time: `grant` a second time extends or confirms, `revoke` of what is not there is
-fine. Whether it worked is not believed but read back. Every method raises SystemUnavailable for what a later try may
-get, and SystemRefused for what no try will.
+Each call may be repeated at any time: `grant` a second time extends or confirms, `revoke` of what
+is not there is fine. Whether it worked is not believed but read back. Every method raises
+SystemUnavailable for what a later try may get, and SystemRefused for what no try will.
 """
 
 import hashlib
@@ -11,48 +12,50 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from bot.core.model import Certificate, Mark, Order
-from bot.core.policy_actions import broad_name
-from bot.core.reality import Found, Question, Session, Way
+from bot.connectors.actions import broad_name
+from bot.core.model import Certificate, Membership, ProvisionOrder
+from bot.core.observed import AccessInstructions, ObservedAccess, Prompt, Session
 from bot.core.roles import Abilities, System, SystemKind
 
 __all__ = [
     "Abilities",
+    "AccessInstructions",
+    "AccountLinks",
     "Certificates",
     "Certifies",
     "Checks",
     "Connector",
+    "ConnectorDeps",
     "ConnectorKind",
     "EndsTogether",
     "Extends",
-    "Found",
     "Gates",
     "Lists",
     "Located",
     "Make",
-    "Marks",
-    "Pins",
-    "Question",
+    "Memberships",
+    "ObservedAccess",
+    "Prompt",
     "Session",
     "Shares",
     "Shows",
-    "Tools",
     "Watches",
-    "Way",
     "fingerprint",
 ]
 
 
 class Connector(Protocol):
-    """One system. The protocols below are extras: a connector has those of their methods that its system can do."""
+    """One system. The protocols below are extras: a connector has those of their methods that its
+    system can do."""
 
-    def grant(self, order: Order) -> None:
-        """Makes the access exist, until `order.ends_at` where the system keeps an end of its own."""
+    def grant(self, order: ProvisionOrder) -> None:
+        """Makes the access exist, until `order.ends_at` where the system keeps an end of its
+        own."""
 
-    def revoke(self, order: Order) -> None:
+    def revoke(self, order: ProvisionOrder) -> None:
         """Makes the access not exist."""
 
-    def read_back(self, order: Order) -> bool:
+    def read_back(self, order: ProvisionOrder) -> bool:
         """Whether the access exists there now, asked of the system itself."""
 
 
@@ -60,7 +63,7 @@ class Connector(Protocol):
 class Extends(Protocol):
     """Without it a renewal is `grant` again."""
 
-    def extend(self, order: Order) -> None:
+    def extend(self, order: ProvisionOrder) -> None:
         """Moves the end of access that exists to `order.ends_at`."""
 
 
@@ -68,23 +71,24 @@ class Extends(Protocol):
 class EndsTogether(Protocol):
     """For access that is nothing but rows of ours."""
 
-    def revoke_all(self, orders: Sequence[Order]) -> None:
+    def revoke_all(self, orders: Sequence[ProvisionOrder]) -> None:
         """Ends many in one transaction, and raises unless all of them are gone."""
 
 
 @runtime_checkable
 class Shares(Protocol):
-    """For access that is one thing for a person, however many grants gave it, like the membership of a group: an end
-    leaves what its order says is kept. After one, what another grant of this person needs is made once more, in case
-    it began at the same moment."""
+    """For access that is one thing for a person, however many grants gave it, like the membership
+    of a group: an end leaves what its order says is kept. After one, what another grant of this
+    person needs is made once more, in case it began at the same moment."""
 
     shares: bool
 
 
 @runtime_checkable
 class Located(Protocol):
-    """For settings that say which system it is: where they lead elsewhere by the end, nothing that is seen there is a
-    proof of it. `target` is a `fingerprint` of just these settings, without passwords and tokens."""
+    """For settings that say which system it is: where they lead elsewhere by the end, nothing that
+    is seen there is a proof of it. `target` is a `fingerprint` of just these settings, without
+    passwords and tokens."""
 
     target: str
 
@@ -92,26 +96,27 @@ class Located(Protocol):
 @runtime_checkable
 class Checks(Protocol):
     def check(self, roles: Mapping[str, Sequence[str]]) -> Iterable[str]:
-        """What is wrong with the system as it is now: it can't be reached, our account may not do what it must, or
-        the actions of one of these roles (by name) can't be given. Changes nothing."""
+        """What is wrong with the system as it is now: it can't be reached, our account may not do
+        what it must, or the actions of one of these roles (by name) can't be given. Changes
+        nothing."""
 
 
 @runtime_checkable
 class Lists(Protocol):
     """What reconciling and `access-bot systems drift` need."""
 
-    def list_active(self) -> Iterable[Found]:
+    def list_active(self) -> Iterable[ObservedAccess]:
         """Everything there that this product made, or must have made."""
 
-    def remove(self, found: Found) -> None:
+    def remove(self, found: ObservedAccess) -> None:
         """Takes away one of them that has no grant; only ever called for what a lead confirmed."""
 
 
 @runtime_checkable
 class Shows(Protocol):
-    def credentials(self, order: Order, given: str) -> Way | Question:
-        """Makes what the holder needs to get in until `order.ends_at`; what was shown before may stop working. `given`
-        is their answer to our question, "" as long as they were not asked."""
+    def credentials(self, order: ProvisionOrder, given: str) -> AccessInstructions | Prompt:
+        """Makes what the holder needs to get in until `order.ends_at`; what was shown before may
+        stop working. `given` is their answer to our question, "" as long as they were not asked."""
 
 
 @runtime_checkable
@@ -144,48 +149,56 @@ class Gates(Protocol):
     def open_at(self, system: str) -> Mapping[str, int]: ...
 
 
-class Pins(Protocol):
-    """Who a person is on a system, found once and then kept, whatever their e-mail becomes. `place` is where its ids
-    are good: when that is another one, so is whoever is called by the same id there, and the binding counts as none."""
+class AccountLinks(Protocol):
+    """Who a person is on a system, found once and then kept, whatever their e-mail becomes. `place`
+    is where its ids are good: when that is another one, so is whoever is called by the same id
+    there, and the binding counts as none."""
 
     def get(self, system: str, person: str, place: str = "") -> str | None:
         """The id of this person (a Slack id) there, or None."""
 
     def keep(self, system: str, person: str, account: str, place: str = "") -> str:
-        """Binds them, unless they are bound; gives the account that they are bound to. Raises SystemRefused when it is
-        another person's."""
+        """Binds them, unless they are bound; gives the account that they are bound to. Raises
+        SystemRefused when it is another person's."""
 
     def name(self, system: str, person: str, account: str, place: str = "") -> str:
-        """The same where somebody said who they are there: it takes the place of what they were bound to."""
+        """The same where somebody said who they are there: it takes the place of what they were
+        bound to."""
 
 
-class Marks(Protocol):
-    """What grants gave to accounts where access is one thing for a person. Noted before it is given and forgotten when
-    it is seen to be gone, so that an end takes nothing that was there before. Of a database, on which server it was."""
+class Memberships(Protocol):
+    """What grants gave to accounts where access is one thing for a person. Noted before it is given
+    and forgotten when it is seen to be gone, so that an end takes nothing that was there before. Of
+    a database, on which server it was."""
 
-    def note(self, mark: Mark) -> None: ...
+    def note(self, mark: Membership) -> None: ...
 
-    def forget(self, mark: Mark) -> None: ...
+    def forget(self, mark: Membership) -> None: ...
 
-    def of_grant(self, system: str, grant: str) -> Sequence[Mark]: ...
+    def of_grant(self, system: str, grant: str) -> Sequence[Membership]: ...
 
-    def of_thing(self, system: str, account: str, thing: str) -> Sequence[Mark]: ...
+    def of_thing(self, system: str, account: str, thing: str) -> Sequence[Membership]: ...
 
-    def of_system(self, system: str) -> Sequence[Mark]: ...
+    def of_system(self, system: str) -> Sequence[Membership]: ...
 
 
 class Certificates(Protocol):
-    """Rows of ours about SSH certificates, and the public keys of those who get them. Times are UTC seconds."""
+    """Rows of ours about SSH certificates, and the public keys of those who get them. Times are UTC
+    seconds."""
 
     def allow(self, grant: str, system: str, until: int) -> None:
         """From now on certificates may be issued, which end at `until` at the latest."""
 
-    def issue(self, grant: str, system: str, authority: str, fingerprint: str, until: int) -> Certificate | None:
-        """Writes down a new certificate, before it is signed: by the CA with this public key (base 64), for the
-        holder's key with this fingerprint. None where none may be issued (any more)."""
+    def issue(
+        self, grant: str, system: str, authority: str, fingerprint: str, until: int
+    ) -> Certificate | None:
+        """Writes down a new certificate, before it is signed: by the CA with this public key (base
+        64), for the holder's key with this fingerprint. None where none may be issued (any
+        more)."""
 
     def end(self, doors: Sequence[tuple[str, str]]) -> None:
-        """Nothing more is issued to these pairs of grant and system, and what was issued is revoked."""
+        """Nothing more is issued to these pairs of grant and system, and what was issued is
+        revoked."""
 
     def is_open(self, grant: str, system: str) -> bool:
         """Whether certificates may be issued, or one that was is neither revoked nor over."""
@@ -200,13 +213,13 @@ class Certificates(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Tools:
+class ConnectorDeps:
     """What a connector may need of us."""
 
     gates: Gates
-    pins: Pins
+    pins: AccountLinks
     certificates: Certificates
-    marks: Marks
+    marks: Memberships
 
 
 def fingerprint(*settings: object) -> str:
@@ -214,8 +227,9 @@ def fingerprint(*settings: object) -> str:
     return hashlib.sha256(json.dumps([str(each) for each in settings]).encode()).hexdigest()[:16]
 
 
-Make = Callable[[System, Tools], Connector]
-"""A connector's factory. It calls no system yet, and raises ValueError, with a sentence, for wrong settings."""
+Make = Callable[[System, ConnectorDeps], Connector]
+"""A connector's factory. It calls no system yet, and raises ValueError, with a sentence, for wrong
+settings."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,5 @@
-"""Systems that are reached by an executable of the operator's: it gets the document on standard input, never a shell.
+"""Systems that are reached by an executable of the operator's: it gets the document on standard
+input, never a shell.
 
 It does not know what the executable does. What is sent, and what answers mean, is in document.py.
 """
@@ -14,15 +15,22 @@ from typing import Annotated
 
 from pydantic import Field
 
-from bot.connectors.base import ConnectorKind, Tools, fingerprint
-from bot.connectors.document import Asked, Do, Reply, document, key_of, read_reply
-from bot.connectors.process import Ran, run
+from bot.connectors.base import ConnectorDeps, ConnectorKind, fingerprint
 from bot.connectors.redaction import LEAST_SECRET, redacted
+from bot.connectors.settings import Span, SystemTable, Text, checking, refuse_wrong, timeout
+from bot.connectors.transport.document import (
+    Do,
+    DocumentConnector,
+    Reply,
+    document,
+    key_of,
+    read_reply,
+)
+from bot.connectors.transport.process import Ran, run
 from bot.core.errors import OutcomeUnknown, SystemRefused, SystemUnavailable
-from bot.core.model import Order
-from bot.core.policy_settings import Span, SystemTable, Text, checking, refuse_wrong, timeout
-from bot.core.policy_values import quoted
+from bot.core.model import ProvisionOrder
 from bot.core.roles import Settings, System, Warned, Written
+from bot.core.values import quoted
 
 TRY_AGAIN = 75
 """EX_TEMPFAIL of sysexits.h."""
@@ -31,22 +39,29 @@ MOST_WORDS = 300
 """Characters of standard error that go into the record: the last ones."""
 
 _HANDED_ON: Mapping[str, str] = {"PATH": os.defpath, "HOME": "/", "LANG": "C.UTF-8"}
-"""What the executable sees of our environment, and what stands there when we have none ourselves."""
+"""What the executable sees of our environment, and what stands there when we have none
+ourselves."""
 
-_ESCAPE = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")  # ECMA-48 section 5.4: colours, and moves of the cursor
+_ESCAPE = re.compile(
+    r"\x1b\[[0-9;?]*[ -/]*[@-~]"
+)  # ECMA-48 section 5.4: colours, and moves of the cursor
 
 
-class Command(Asked):
+class Command(DocumentConnector):
     """Settings: `argv`, `timeout`, and `env`, which is added to the environment."""
 
-    def __init__(self, system: System, _tools: Tools) -> None:
+    def __init__(self, system: System, _tools: ConnectorDeps) -> None:
         refuse_wrong(_wrong_settings(system.settings))
         super().__init__(system, self._run)
         argv, env = system.settings["argv"], system.settings.get("env")
         self._argv = [str(word) for word in argv] if isinstance(argv, list) else []
         self.target = fingerprint(*self._argv)
-        self._more = more = {str(name): str(value) for name, value in env.items()} if isinstance(env, dict) else {}
-        self._env = {name: os.environ.get(name) or usual for name, usual in _HANDED_ON.items()} | more
+        self._more = more = (
+            {str(name): str(value) for name, value in env.items()} if isinstance(env, dict) else {}
+        )
+        self._env = {
+            name: os.environ.get(name) or usual for name, usual in _HANDED_ON.items()
+        } | more
 
     def check(self, roles: Mapping[str, Sequence[str]]) -> Iterator[str]:
         """Also whether the executable is there, and nobody else may change it."""
@@ -55,10 +70,13 @@ class Command(Asked):
             yield f"{self._name}: {self._argv[0]} is not there, or may not be executed"
             return
         if Path(found).stat().st_mode & stat.S_IWOTH:
-            yield f"{self._name}: everybody on this machine may write to {found}, and so decide what it does"
+            yield (
+                f"{self._name}: everybody on this machine may write to {found}, and so decide what"
+                " it does"
+            )
         yield from super().check(roles)
 
-    def _run(self, do: Do, order: Order, timeout: float) -> Reply:
+    def _run(self, do: Do, order: ProvisionOrder, timeout: float) -> Reply:
         try:
             ran = run(self._argv, document(do, key_of(do, order), order), self._env, timeout)
         except SystemUnavailable as error:
@@ -80,12 +98,15 @@ class Command(Asked):
         try:
             return read_reply(json.loads(ran.out), self._name)
         except (ValueError, RecursionError):
-            raise SystemUnavailable(f"{self._name} wrote what is not JSON to its standard output") from None
+            raise SystemUnavailable(
+                f"{self._name} wrote what is not JSON to its standard output"
+            ) from None
 
 
 def _said(errors: bytes, env: Mapping[str, str]) -> str:
-    """What it wrote to standard error in one short line, without what moves a cursor or turns a text round, and with
-    the names of what `env` gave it in place of the values, which may be secrets."""
+    """What it wrote to standard error in one short line, without what moves a cursor or turns a
+    text round, and with the names of what `env` gave it in place of the values, which may be
+    secrets."""
     text = redacted(_ESCAPE.sub("", errors.decode(errors="replace")))
     for name, value in sorted(env.items(), key=lambda pair: -len(pair[1])):
         text = text.replace(value, f"[{name}]") if len(value) >= LEAST_SECRET else text
@@ -103,7 +124,9 @@ def _argv(argv: object, _: Settings) -> None:
     """What can't be run, or would depend on where we were started."""
     words = [str(word) for word in argv] if isinstance(argv, list) else []
     if not words or ("/" in words[0] and not words[0].startswith("/")):
-        raise ValueError("the first of argv must be an absolute path, or a name that is found in PATH")
+        raise ValueError(
+            "the first of argv must be an absolute path, or a name that is found in PATH"
+        )
     _without_nul(words)
 
 
@@ -124,7 +147,10 @@ def _lint(systems: Sequence[Written]) -> Iterator[Warned]:
     for each in systems:
         for place, word in enumerate(each.table.get("argv", ())):
             if "${" in word.replace("$${", ""):
-                words = "shows on this machine's list of processes: if it is a secret, hand it over in env"
+                words = (
+                    "shows on this machine's list of processes: if it is a secret, hand it over"
+                    " in env"
+                )
                 yield "secret-in-argv", (each.system.name, "argv", place), f"{quoted(word)} {words}"
 
 

@@ -1,4 +1,5 @@
-"""Systems behind a gateway that checks our tokens: access is an open gate, kept where the check reads it.
+"""Systems behind a gateway that checks our tokens: access is an open gate, kept where the check
+reads it.
 
 It doesn't know who checks the gate, nor anything of tokens.
 """
@@ -6,42 +7,42 @@ It doesn't know who checks the gate, nor anything of tokens.
 import re
 from collections.abc import Iterable, Sequence
 
-from bot.connectors.base import Abilities, ConnectorKind, Found, Tools
+from bot.connectors.base import Abilities, ConnectorDeps, ConnectorKind, ObservedAccess
+from bot.connectors.settings import Secret, SystemTable
 from bot.core.audit import rfc3339
 from bot.core.errors import SystemUnavailable
-from bot.core.model import Order
-from bot.core.policy_settings import Secret, SystemTable
-from bot.core.policy_values import quoted
+from bot.core.model import ProvisionOrder
 from bot.core.roles import System
+from bot.core.values import quoted
 
 
 class Gateway:
     """A grant's gate at one system. Nothing is told to the system: it asks at every request."""
 
-    def __init__(self, system: System, tools: Tools) -> None:
+    def __init__(self, system: System, tools: ConnectorDeps) -> None:
         self._name, self._gates = system.name, tools.gates
 
-    def grant(self, order: Order) -> None:
+    def grant(self, order: ProvisionOrder) -> None:
         self._gates.open(order.grant, order.system, order.ends_at)
 
-    def revoke(self, order: Order) -> None:
+    def revoke(self, order: ProvisionOrder) -> None:
         self._gates.close(order.grant, order.system)
 
-    def revoke_all(self, orders: Sequence[Order]) -> None:
+    def revoke_all(self, orders: Sequence[ProvisionOrder]) -> None:
         """Many ends in one transaction: all that is done is done in rows of ours."""
         doors = [(order.grant, order.system) for order in orders]
         self._gates.close_all(doors)
         if left := self._gates.still_open(doors):
             raise SystemUnavailable(f"{len(left)} gates are still open")
 
-    def read_back(self, order: Order) -> bool:
+    def read_back(self, order: ProvisionOrder) -> bool:
         return self._gates.until(order.grant, order.system) is not None
 
-    def list_active(self) -> Iterable[Found]:
+    def list_active(self) -> Iterable[ObservedAccess]:
         for grant, until in self._gates.open_at(self._name).items():
-            yield Found(grant, grant, f"a gate that is open until {rfc3339(until)}")
+            yield ObservedAccess(grant, grant, f"a gate that is open until {rfc3339(until)}")
 
-    def remove(self, found: Found) -> None:
+    def remove(self, found: ObservedAccess) -> None:
         self._gates.close(found.grant, self._name)
 
 
@@ -50,7 +51,11 @@ class GatewayTable(SystemTable):
 
 
 def _wrong_scope(action: str) -> str:
-    return "" if _SCOPE.fullmatch(action) else f"{quoted(action)} is not a scope: no spaces, quotes or backslashes"
+    return (
+        ""
+        if _SCOPE.fullmatch(action)
+        else f"{quoted(action)} is not a scope: no spaces, quotes or backslashes"
+    )
 
 
 _SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")  # RFC 6749 section 3.3: scope-token

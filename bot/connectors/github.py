@@ -1,7 +1,7 @@
 """GitHub teams: a grant is a membership of teams of one organisation.
 
-Calls and answers are those of GitHub's published REST API description, version 2022-11-28: "Team members",
-"Organization members", "Users" and "Search".
+Calls and answers are those of GitHub's published REST API description, version 2022-11-28: "Team
+members", "Organization members", "Users" and "Search".
 """
 
 import re
@@ -9,31 +9,32 @@ import time
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from bot.connectors.base import ConnectorKind, Tools, fingerprint
-from bot.connectors.http import Answer
-from bot.connectors.rest import Rest
-from bot.connectors.shared import Has, Shared, refuse_unknown
+from bot.connectors.base import ConnectorDeps, ConnectorKind, fingerprint
+from bot.connectors.membership import MembershipState, SharedMembership, refuse_unknown
+from bot.connectors.settings import SystemTable, Text, api_url, checking, refuse_wrong, token
+from bot.connectors.transport.http import Answer
+from bot.connectors.transport.rest import Rest
 from bot.core.errors import SystemRefused, SystemUnavailable
-from bot.core.model import Order, folded
-from bot.core.policy_settings import SystemTable, Text, api_url, checking, refuse_wrong, token
-from bot.core.policy_values import quoted
+from bot.core.model import ProvisionOrder, folded
 from bot.core.roles import Settings, System
+from bot.core.values import quoted
 
 API = "https://api.github.com"
 PIN = '; pin the login: [people."E-MAIL"] github = "LOGIN" in roles.toml'
-_STATES = {"active": Has.YES, "pending": Has.PENDING}
+_STATES = {"active": MembershipState.YES, "pending": MembershipState.PENDING}
 
 
-def make(system: System, tools: Tools) -> Shared:
+def make(system: System, tools: ConnectorDeps) -> SharedMembership:
     """The connector of `[systems.NAME]`. Raises ValueError for settings that can't be right."""
-    return Shared(system, tools, Teams(system, tools))
+    return SharedMembership(system, tools, Teams(system, tools))
 
 
 class Teams:
-    """`account` is GitHub's numeric id of a user, because a login can be renamed and then be taken by somebody else;
-    `thing` is a team's slug and numeric id, because a slug can be taken by another team too."""
+    """`account` is GitHub's numeric id of a user, because a login can be renamed and then be taken
+    by somebody else; `thing` is a team's slug and numeric id, because a slug can be taken by
+    another team too."""
 
-    def __init__(self, system: System, tools: Tools) -> None:
+    def __init__(self, system: System, tools: ConnectorDeps) -> None:
         refuse_wrong(_wrong_settings(system.settings))
         self._system, self._pins, self._org = system.name, tools.pins, str(system.settings["org"])
         headers = {
@@ -50,7 +51,7 @@ class Teams:
 
     # --- who
 
-    def account(self, order: Order) -> str:
+    def account(self, order: ProvisionOrder) -> str:
         if named := order.names.get("github"):
             found = self._member(self._user("users", named), named)
             return self._pins.name(order.system, order.person.id, found, self._place)
@@ -60,7 +61,8 @@ class Teams:
         return self._pins.keep(order.system, order.person.id, found, self._place)
 
     def _by_email(self, email: str) -> str:
-        """The one user who shows this e-mail on their profile; GitHub lets them choose among verified ones only."""
+        """The one user who shows this e-mail on their profile; GitHub lets them choose among
+        verified ones only."""
         logins = self._search(email) if email else []
         users = [user for login in logins if (user := self._rest.get("users", login))]
         ours = [user for user in users if folded(str(user.get("email") or "")) == folded(email)]
@@ -81,8 +83,8 @@ class Teams:
         return found if found and found.get("type") == "User" else None
 
     def _member(self, user: dict[str, object] | None, login: str) -> str:
-        """The id of a user who is in the organisation, asked each time. Nobody is invited by us: they would stay after
-        the end."""
+        """The id of a user who is in the organisation, asked each time. Nobody is invited by us:
+        they would stay after the end."""
         if user is None:
             raise SystemRefused(
                 "unknown_person",
@@ -94,7 +96,8 @@ class Teams:
             raise SystemRefused(
                 "not_a_member",
                 f"{login} is not in the organisation {self._org}: invite them first",
-                f"Your account {login} is not in the organisation {self._org} on GitHub: ask for an invitation.",
+                f"Your account {login} is not in the organisation {self._org} on GitHub: ask for an"
+                " invitation.",
             )
         if found.get("state") != "active":
             raise SystemUnavailable(
@@ -113,7 +116,9 @@ class Teams:
     def thing(self, action: str) -> str:
         found = self._rest.get("orgs", self._org, "teams", action)
         if found is None:
-            raise SystemRefused("no_team", f"{self._org} has no team {action} that our token may see")
+            raise SystemRefused(
+                "no_team", f"{self._org} has no team {action} that our token may see"
+            )
         return f"{action} {found['id']}"
 
     def _slug(self, thing: str) -> str:
@@ -121,22 +126,32 @@ class Teams:
         slug, _, team = thing.partition(" ")
         found = self._rest.get("orgs", self._org, "teams", slug)
         if found is None:
-            raise SystemUnavailable(f"GitHub does not show the team {slug}: it is gone, or our token lost its rights")
+            raise SystemUnavailable(
+                f"GitHub does not show the team {slug}: it is gone, or our token lost its rights"
+            )
         if team and str(found["id"]) != team:
             raise SystemUnavailable(
                 f"the team {slug} is another one now: the one of this grant was renamed, or is gone"
             )
         return slug
 
-    def has(self, account: str, thing: str) -> Has:
+    def has(self, account: str, thing: str) -> MembershipState:
         login, slug = self._login(account), self._slug(thing)
         found = self._rest.get(*self._path(slug, login)) if login else self._listed(account, slug)
-        return Has.NOT if found is None else _STATES.get(str(found.get("state")), Has.PENDING)
+        return (
+            MembershipState.NOT
+            if found is None
+            else _STATES.get(str(found.get("state")), MembershipState.PENDING)
+        )
 
     def _listed(self, account: str, slug: str) -> dict[str, str] | None:
         """The membership of a user who is not shown any more: deleted, or hidden for a while."""
         pages = self._rest.pages("orgs", self._org, "teams", slug, "members", per_page="100")
-        return {"state": "active"} if any(str(one["id"]) == account for page in pages for one in page) else None
+        return (
+            {"state": "active"}
+            if any(str(one["id"]) == account for page in pages for one in page)
+            else None
+        )
 
     def give(self, account: str, thing: str) -> None:
         login = self._login(account)
@@ -162,10 +177,12 @@ class Teams:
 
 
 def _limited(answer: Answer) -> int | None:
-    """Seconds, for a 403 or 429 that means too many calls: Retry-After, else until X-RateLimit-Reset (GitHub's "Rate
-    limits for the REST API")."""
+    """Seconds, for a 403 or 429 that means too many calls: Retry-After, else until
+    X-RateLimit-Reset (GitHub's "Rate limits for the REST API")."""
     used_up = answer.headers.get("x-ratelimit-remaining") == "0"
-    if answer.status not in (403, 429) or not (used_up or answer.retry_after is not None or answer.status == 429):
+    if answer.status not in (403, 429) or not (
+        used_up or answer.retry_after is not None or answer.status == 429
+    ):
         return None
     if answer.retry_after is not None:
         return answer.retry_after

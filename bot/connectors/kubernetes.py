@@ -1,7 +1,9 @@
-"""Kubernetes: a grant is a RoleBinding of its own for each role, or a ClusterRoleBinding where no namespace is set.
+"""Kubernetes: a grant is a RoleBinding of its own for each role, or a ClusterRoleBinding where no
+namespace is set.
 
 Calls and answers are those of the published API reference, groups rbac.authorization.k8s.io/v1 and
-authorization.k8s.io/v1. What a binding gives it gives to the user who is called by the person's e-mail.
+authorization.k8s.io/v1. What a binding gives it gives to the user who is called by the person's
+e-mail.
 """
 
 import re
@@ -9,15 +11,21 @@ import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from bot.connectors.base import ConnectorKind, Found, Tools, Way, fingerprint
-from bot.connectors.rest import PAGES, Rest
-from bot.connectors.shared import refuse_unknown
+from bot.connectors.actions import broad_in
+from bot.connectors.base import (
+    AccessInstructions,
+    ConnectorDeps,
+    ConnectorKind,
+    ObservedAccess,
+    fingerprint,
+)
+from bot.connectors.membership import refuse_unknown
+from bot.connectors.settings import SystemTable, Text, api_url, checking, refuse_wrong, token
+from bot.connectors.transport.rest import PAGES, Rest
 from bot.core.errors import SystemRefused, SystemUnavailable, already_called
-from bot.core.model import Order
-from bot.core.policy_actions import broad_in
-from bot.core.policy_settings import SystemTable, Text, api_url, checking, refuse_wrong, token
-from bot.core.policy_values import quoted
+from bot.core.model import ProvisionOrder
 from bot.core.roles import Role, Settings, System
+from bot.core.values import quoted
 
 RBAC = "rbac.authorization.k8s.io"
 PIN = '; or name them: [people."USER-ID"] kubernetes = "NAME" in roles.toml'
@@ -29,7 +37,7 @@ _SYSTEM, _GRANT = "access-bot/system", "access-bot/grant"
 class Kubernetes:
     """One cluster, or one namespace of it. Raises ValueError for settings that can't be right."""
 
-    def __init__(self, system: System, _tools: Tools) -> None:
+    def __init__(self, system: System, _tools: ConnectorDeps) -> None:
         self._system, settings = system.name, system.settings
         refuse_wrong(_wrong_settings(settings))
         self._namespace = str(settings.get("namespace") or "")
@@ -40,11 +48,13 @@ class Kubernetes:
         self._kind = "RoleBinding" if self._namespace else "ClusterRoleBinding"
         self._bindings = (*_ROOT, *place, f"{self._kind.lower()}s")
 
-    def grant(self, order: Order) -> None:
+    def grant(self, order: ProvisionOrder) -> None:
         user = _user(order)
         if not user:
             raise refuse_unknown("", 0, "Kubernetes", PIN)
-        first, *others = (self._binding(order.grant, name, action, user) for name, action in _names(order))
+        first, *others = (
+            self._binding(order.grant, name, action, user) for name, action in _names(order)
+        )
         self._bind(first)
         with already_called():
             for binding in others:
@@ -64,34 +74,40 @@ class Kubernetes:
         raise SystemUnavailable(f"the old {self._kind} {name} is not gone yet")
 
     def _stands(self, wanted: dict[str, Any]) -> bool:
-        """Whether the binding of that name is the wanted one. Raises SystemRefused when it is not ours."""
+        """Whether the binding of that name is the wanted one. Raises SystemRefused when it is not
+        ours."""
         name = wanted["metadata"]["name"]
         found = self._rest.get(*self._bindings, name)
         if found is not None and _labels(found) != wanted["metadata"]["labels"]:
-            raise SystemRefused("taken", f"there is a {self._kind} {name} that this product did not make")
+            raise SystemRefused(
+                "taken", f"there is a {self._kind} {name} that this product did not make"
+            )
         return found is not None and _same(found, wanted)
 
-    def revoke(self, order: Order) -> None:
+    def revoke(self, order: ProvisionOrder) -> None:
         for name in self._there(order):
             self._delete(name)
 
-    def read_back(self, order: Order) -> bool:
+    def read_back(self, order: ProvisionOrder) -> bool:
         return bool(self._there(order))
 
-    def _there(self, order: Order) -> set[str]:
-        """The bindings of this grant: those with its label, and those with its name whatever their labels are."""
+    def _there(self, order: ProvisionOrder) -> set[str]:
+        """The bindings of this grant: those with its label, and those with its name whatever their
+        labels are."""
         labelled = {_name(found) for found in self._list({_GRANT: order.grant})}
-        named = {name for name, _ in _names(order) if self._rest.get(*self._bindings, name) is not None}
+        named = {
+            name for name, _ in _names(order) if self._rest.get(*self._bindings, name) is not None
+        }
         return labelled | named
 
     def _delete(self, name: str) -> None:
         self._rest.ask("DELETE", self._rest.url_of(*self._bindings, name))
 
-    def credentials(self, order: Order, given: str) -> Way:
+    def credentials(self, order: ProvisionOrder, given: str) -> AccessInstructions:
         """Nothing secret: the holder logs in to the cluster as ever."""
         place = f"the namespace {self._namespace}" if self._namespace else "the whole cluster"
         option = f" --namespace {shlex.quote(self._namespace)}" if self._namespace else ""
-        return Way(
+        return AccessInstructions(
             {},
             (
                 f"In {place}, with your own login to the cluster as {_user(order)}.",
@@ -121,16 +137,20 @@ class Kubernetes:
 
     # --- what is there
 
-    def list_active(self) -> Iterator[Found]:
+    def list_active(self) -> Iterator[ObservedAccess]:
         """One for each grant; `name` has all of its bindings."""
         grants: dict[str, list[Any]] = {}
         for found in self._list({}):
             grants.setdefault(_labels(found).get(_GRANT, ""), []).append(found)
         for grant, bindings in grants.items():
             for group in [bindings] if grant else [[each] for each in bindings]:
-                yield Found(", ".join(sorted(map(_name, group))), grant, "; ".join(sorted(map(_told, group))))
+                yield ObservedAccess(
+                    ", ".join(sorted(map(_name, group))),
+                    grant,
+                    "; ".join(sorted(map(_told, group))),
+                )
 
-    def remove(self, found: Found) -> None:
+    def remove(self, found: ObservedAccess) -> None:
         listed = {_name(each) for each in self._list({})}
         for name in found.name.split(", "):
             if name in listed:
@@ -139,7 +159,10 @@ class Kubernetes:
     def _list(self, labels: Mapping[str, str]) -> Iterator[Any]:
         """Every binding with our labels and these."""
         wanted = {**_OURS, _SYSTEM: self._system, **labels}
-        query = {"labelSelector": ",".join(f"{name}={value}" for name, value in wanted.items()), "limit": "500"}
+        query = {
+            "labelSelector": ",".join(f"{name}={value}" for name, value in wanted.items()),
+            "limit": "500",
+        }
         for _ in range(PAGES):
             page = self._rest.get(*self._bindings, **query)
             if page is None:
@@ -153,7 +176,8 @@ class Kubernetes:
     # --- the doctor
 
     def check(self, roles: Mapping[str, Sequence[str]]) -> Iterator[str]:
-        """Asks for each role with a dry run, which is refused where we may not give it (API reference, `dryRun`)."""
+        """Asks for each role with a dry run, which is refused where we may not give it (API
+        reference, `dryRun`)."""
         try:
             next(self._list({}), None)
             yield from self._missing()
@@ -166,10 +190,19 @@ class Kubernetes:
     def _missing(self) -> Iterator[str]:
         """The rights that no dry run shows."""
         for verb in ("get", "delete"):
-            what = {"group": RBAC, "resource": self._bindings[-1], "verb": verb, "namespace": self._namespace}
+            what = {
+                "group": RBAC,
+                "resource": self._bindings[-1],
+                "verb": verb,
+                "namespace": self._namespace,
+            }
             body = {"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview"}
-            url = self._rest.url_of("apis", "authorization.k8s.io", "v1", "selfsubjectaccessreviews")
-            answer = self._rest.ask("POST", url, {**body, "spec": {"resourceAttributes": what}}, also=())
+            url = self._rest.url_of(
+                "apis", "authorization.k8s.io", "v1", "selfsubjectaccessreviews"
+            )
+            answer = self._rest.ask(
+                "POST", url, {**body, "spec": {"resourceAttributes": what}}, also=()
+            )
             if not answer.json()["status"]["allowed"]:
                 yield f"our token may not {verb} {self._bindings[-1]}"
 
@@ -183,20 +216,26 @@ class Kubernetes:
                 yield f"{role}: {action}: {error}"
 
 
-def _user(order: Order) -> str:
+def _user(order: ProvisionOrder) -> str:
     """What the holder is called in the cluster, whose user names know small and capital letters."""
     return order.names.get("kubernetes") or order.person.email
 
 
-def _names(order: Order) -> list[tuple[str, str]]:
+def _names(order: ProvisionOrder) -> list[tuple[str, str]]:
     """The name of each action's binding: the grant's, and a number from the second on."""
     first = f"access-{order.grant}"
-    return [(first if place == 0 else f"{first}-{place + 1}", action) for place, action in enumerate(order.actions)]
+    return [
+        (first if place == 0 else f"{first}-{place + 1}", action)
+        for place, action in enumerate(order.actions)
+    ]
 
 
 def _same(found: Any, wanted: Any) -> bool:
     """A ClusterRole that is bound stays so, also when there is a Role of that name by now."""
-    return bool(found["roleRef"]["name"] == wanted["roleRef"]["name"] and found.get("subjects") == wanted["subjects"])
+    return bool(
+        found["roleRef"]["name"] == wanted["roleRef"]["name"]
+        and found.get("subjects") == wanted["subjects"]
+    )
 
 
 def _name(binding: Any) -> str:
@@ -226,19 +265,26 @@ def _namespace(namespace: object, _: Settings) -> None:
 
 def _ca(ca: object, _: Settings) -> None:
     if "-----" in str(ca):
-        raise ValueError("ca must be the path of a file with the cluster's certificate, not the certificate")
+        raise ValueError(
+            "ca must be the path of a file with the cluster's certificate, not the certificate"
+        )
 
 
 def _wrong_role(action: str) -> str:
-    """What Kubernetes lets a Role or ClusterRole be called: anything that can stand as one part of a path."""
+    """What Kubernetes lets a Role or ClusterRole be called: anything that can stand as one part of
+    a path."""
     fine = action not in (".", "..") and not re.search(r"[/%\s]", action) and action.isprintable()
     return "" if fine else f"{quoted(action)} is not the name of a Role or ClusterRole"
 
 
 def _whole_cluster(role: Role, system: System) -> Iterator[tuple[str, str]]:
-    """What is much in a namespace is everything in a cluster (ClusterRoles `admin` and `edit` read every Secret)."""
+    """What is much in a namespace is everything in a cluster (ClusterRoles `admin` and `edit` read
+    every Secret)."""
     if not system.settings.get("namespace") and {"admin", "edit"} & set(role.actions):
-        yield "whole-cluster", f"{system.name} has no namespace: it is given, Secrets included, in the whole cluster"
+        yield (
+            "whole-cluster",
+            f"{system.name} has no namespace: it is given, Secrets included, in the whole cluster",
+        )
 
 
 _wrong_settings = checking({"server": api_url, "ca": _ca, "namespace": _namespace, "token": token})

@@ -10,42 +10,51 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from bot.connectors.base import ConnectorKind, Tools, fingerprint
-from bot.connectors.http import Answer
-from bot.connectors.rest import Rest
-from bot.connectors.shared import Has, Shared, refuse_unknown
+from bot.connectors.actions import broad_in
+from bot.connectors.base import ConnectorDeps, ConnectorKind, fingerprint
+from bot.connectors.membership import MembershipState, SharedMembership, refuse_unknown
+from bot.connectors.settings import SystemTable, Text, api_url, checking, token
+from bot.connectors.transport.http import Answer
+from bot.connectors.transport.rest import Rest
 from bot.core.errors import SystemRefused, SystemUnavailable
-from bot.core.model import Order, folded
-from bot.core.policy_actions import broad_in
-from bot.core.policy_settings import SystemTable, Text, api_url, checking, token
+from bot.core.model import ProvisionOrder, folded
 from bot.core.roles import System
 
 _FIT = frozenset({"ACTIVE", "PASSWORD_EXPIRED", "RECOVERY", "LOCKED_OUT", "PROVISIONED", "STAGED"})
 """Okta's states of users who are, or will be, able to sign in; not SUSPENDED or DEPROVISIONED."""
 
 
-def make(system: System, tools: Tools) -> Shared:
+def make(system: System, tools: ConnectorDeps) -> SharedMembership:
     """The connector of `[systems.NAME]`. Raises ValueError for settings that can't be right."""
-    return Shared(system, tools, Groups(system, tools))
+    return SharedMembership(system, tools, Groups(system, tools))
 
 
 class Groups:
     """`account` and `thing` are Okta's ids of a user and a group."""
 
-    def __init__(self, system: System, tools: Tools) -> None:
+    def __init__(self, system: System, tools: ConnectorDeps) -> None:
         self._pins = tools.pins
-        headers = {"Authorization": f"SSWS {system.settings['token']}", "Accept": "application/json"}
+        headers = {
+            "Authorization": f"SSWS {system.settings['token']}",
+            "Accept": "application/json",
+        }
         url = str(system.settings["url"])
         self._rest = Rest(url, headers, limited=_limited, said=_said)
         self.target = fingerprint(url.rstrip("/"))
         self._place = urlsplit(url).netloc
 
-    def account(self, order: Order) -> str:
+    def account(self, order: ProvisionOrder) -> str:
         if known := self._pins.get(order.system, order.person.id, self._place):
             return known
         email = order.person.email
-        pages = self._rest.pages("api", "v1", "users", search=f"profile.email eq {_quoted(email)}") if email else ()
-        users = [user for page in pages for user in page if _same(user["profile"].get("email"), email)]
+        pages = (
+            self._rest.pages("api", "v1", "users", search=f"profile.email eq {_quoted(email)}")
+            if email
+            else ()
+        )
+        users = [
+            user for page in pages for user in page if _same(user["profile"].get("email"), email)
+        ]
         if len(users) != 1:
             raise refuse_unknown(email, len(users), "Okta")
         if users[0].get("status") not in _FIT:
@@ -58,24 +67,41 @@ class Groups:
         return self._pins.keep(order.system, order.person.id, str(users[0]["id"]), self._place)
 
     def thing(self, action: str) -> str:
-        """The id of the one group that is called so, or has that id, and whose members may be changed."""
+        """The id of the one group that is called so, or has that id, and whose members may be
+        changed."""
         search = f"profile.name eq {_quoted(action)} or id eq {_quoted(action)}"
         pages = self._rest.pages("api", "v1", "groups", search=search)
-        found = [group for page in pages for group in page if action in (group["id"], group["profile"]["name"])]
+        found = [
+            group
+            for page in pages
+            for group in page
+            if action in (group["id"], group["profile"]["name"])
+        ]
         if len(found) != 1:
             many = "more than one group" if found else "no group"
-            raise SystemRefused("no_group", f"Okta has {many} {action}{'; give its id' if found else ''}")
+            raise SystemRefused(
+                "no_group", f"Okta has {many} {action}{'; give its id' if found else ''}"
+            )
         if found[0].get("type") != "OKTA_GROUP":
-            raise SystemRefused("not_ours_to_change", f"the members of {action} come from elsewhere, or are everyone")
+            raise SystemRefused(
+                "not_ours_to_change",
+                f"the members of {action} come from elsewhere, or are everyone",
+            )
         return str(found[0]["id"])
 
-    def has(self, account: str, thing: str) -> Has:
-        groups = [group["id"] for page in self._rest.pages("api", "v1", "users", account, "groups") for group in page]
+    def has(self, account: str, thing: str) -> MembershipState:
+        groups = [
+            group["id"]
+            for page in self._rest.pages("api", "v1", "users", account, "groups")
+            for group in page
+        ]
         if thing in groups or (not groups and self._listed(account, thing)):
-            return Has.YES
+            return MembershipState.YES
         if self._rest.get("api", "v1", "groups", thing) is None:
-            raise SystemUnavailable(f"Okta does not show the group {thing}: it is gone, or our token lost its rights")
-        return Has.NOT
+            raise SystemUnavailable(
+                f"Okta does not show the group {thing}: it is gone, or our token lost its rights"
+            )
+        return MembershipState.NOT
 
     def _listed(self, account: str, thing: str) -> bool:
         """For a user who is not shown: everybody who is has a group, that of everyone."""
@@ -83,7 +109,9 @@ class Groups:
         return any(user["id"] == account for page in pages for user in page)
 
     def give(self, account: str, thing: str) -> None:
-        self._rest.ask("PUT", self._rest.url_of("api", "v1", "groups", thing, "users", account), also=())
+        self._rest.ask(
+            "PUT", self._rest.url_of("api", "v1", "groups", thing, "users", account), also=()
+        )
 
     def take(self, account: str, thing: str) -> None:
         self._rest.ask("DELETE", self._rest.url_of("api", "v1", "groups", thing, "users", account))
@@ -98,7 +126,8 @@ def _said(body: Any) -> object:
 
 
 def _quoted(text: str) -> str:
-    r"""A text in a search expression (SCIM, RFC 7644 section 3.4.2.2): as in JSON, with \ before " and itself."""
+    r"""A text in a search expression (SCIM, RFC 7644 section 3.4.2.2): as in JSON, with \ before "
+    and itself."""
     if not text.isprintable():
         raise SystemRefused("bad_name", "a name with control characters is nobody's")
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

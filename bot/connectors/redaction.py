@@ -1,5 +1,5 @@
-"""Takes the values that `${…}` gave a system's settings out of everything that the system says, in every encoding that
-it may repeat them in.
+"""Takes the values that `${…}` gave a system's settings out of everything that the system says, in
+every encoding that it may repeat them in.
 """
 
 import json
@@ -13,35 +13,40 @@ from html import escape
 from typing import Any, cast
 from urllib.parse import quote, quote_plus, unquote, urlsplit
 
-from bot.connectors.base import Connector, Found, Question, Session
+from bot.connectors.base import Connector, ObservedAccess, Prompt, Session
 from bot.core.errors import AccessBotError, SystemUnavailable
 from bot.core.roles import System
 
 LEAST_SECRET = 6
-"""Characters of a value that is redacted; a shorter one would be found in words that mean nothing, and so be told."""
+"""Characters of a value that is redacted; a shorter one would be found in words that mean nothing,
+and so be told."""
 
 LEAST_LINE = 16
-"""Characters of a line of a value with several lines, or of a part of its base64, that is redacted by itself."""
+"""Characters of a line of a value with several lines, or of a part of its base64, that is redacted
+by itself."""
 
 _PERCENT = re.compile("%[0-9A-F]{2}")
 _CURRENT: ContextVar["Redaction | None"] = ContextVar("redaction", default=None)
 
 
 def redacted(text: str) -> str:
-    """`text` without the secrets of the system that this thread is calling. A connector that cuts a text calls it
-    before: nobody finds half a secret afterwards."""
+    """`text` without the secrets of the system that this thread is calling. A connector that cuts a
+    text calls it before: nobody finds half a secret afterwards."""
     current = _CURRENT.get()
     return current.clean(text) if current else text
 
 
 def redacting(connector: Connector, system: System) -> Connector:
-    """The connector, with the same protocols, whose errors and words hold no secret of this system."""
+    """The connector, with the same protocols, whose errors and words hold no secret of this
+    system."""
     redaction = Redaction(system)
     if not redaction:
         return connector
     members: dict[str, object] = {}
     for names, wrapped in ((_CALLS, _call), (_LISTS, _list), (_VALUES, _value)):
-        members |= {name: wrapped(connector, name, redaction) for name in names if hasattr(connector, name)}
+        members |= {
+            name: wrapped(connector, name, redaction) for name in names if hasattr(connector, name)
+        }
     return cast(Connector, type(f"Redacting{type(connector).__name__}", (), members)())
 
 
@@ -66,7 +71,8 @@ class Redaction:
 
     @contextmanager
     def calling(self) -> Iterator[None]:
-        """Cleans what is raised inside. The errors that led to it are dropped, because a log shows them, too."""
+        """Cleans what is raised inside. The errors that led to it are dropped, because a log shows
+        them, too."""
         token = _CURRENT.set(self)
         try:
             yield
@@ -82,20 +88,25 @@ class Redaction:
             _CURRENT.reset(token)
 
     def clean_said(self, said: Any) -> Any:
-        """What a method gave. The credentials of a holder are theirs, and the name of a thing is what finds it."""
+        """What a method gave. The credentials of a holder are theirs, and the name of a thing is
+        what finds it."""
         match said:
             case str():
                 return self.clean(said)
-            case Question():
+            case Prompt():
                 return replace(said, hint=self.clean(said.hint), wrong=self.clean(said.wrong))
-            case Found():
-                return replace(said, detail=self.clean(said.detail), lacks=tuple(map(self.clean, said.lacks)))
+            case ObservedAccess():
+                return replace(
+                    said, detail=self.clean(said.detail), lacks=tuple(map(self.clean, said.lacks))
+                )
             case Session():
                 return replace(said, source=self.clean(said.source))
         return said
 
     def _clean_error(self, error: BaseException) -> None:
-        error.args = tuple(self.clean(each) if isinstance(each, str) else each for each in error.args)
+        error.args = tuple(
+            self.clean(each) if isinstance(each, str) else each for each in error.args
+        )
         for name, value in vars(error).items():
             if isinstance(value, str):
                 setattr(error, name, self.clean(value))
@@ -117,9 +128,21 @@ def _forms(value: str) -> set[str]:
     for each in (each for each in plain if len(each) >= LEAST_SECRET):
         quotes = {quote(each), quote(each, safe=""), quote_plus(each)}
         quotes |= {_PERCENT.sub(lambda match: match.group().lower(), form) for form in quotes}
-        as_json = {json.dumps(each)[1:-1], json.dumps(each, ensure_ascii=False)[1:-1], repr(each)[1:-1]}
+        as_json = {
+            json.dumps(each)[1:-1],
+            json.dumps(each, ensure_ascii=False)[1:-1],
+            repr(each)[1:-1],
+        }
         data = each.encode()
-        found |= {each, *quotes, *as_json, escape(each), data.hex(), data.hex().upper(), *_base64_of(data)}
+        found |= {
+            each,
+            *quotes,
+            *as_json,
+            escape(each),
+            data.hex(),
+            data.hex().upper(),
+            *_base64_of(data),
+        }
     return found
 
 
@@ -149,7 +172,16 @@ def _base64_of(data: bytes) -> Iterator[str]:
 
 # --- a connector's members, by what they give
 
-_CALLS = ("grant", "extend", "revoke", "revoke_all", "read_back", "remove", "credentials", "public_key")
+_CALLS = (
+    "grant",
+    "extend",
+    "revoke",
+    "revoke_all",
+    "read_back",
+    "remove",
+    "credentials",
+    "public_key",
+)
 _LISTS = ("check", "list_active", "sessions")
 _VALUES = ("shares", "target")
 

@@ -1,6 +1,8 @@
-"""Systems that are told over HTTPS: a signed POST says what to do, and the answer says how it stands.
+"""Systems that are told over HTTPS: a signed POST says what to do, and the answer says how it
+stands.
 
-It does not know what the receiver does with it. What is sent, and what answers mean, is in document.py.
+It does not know what the receiver does with it. What is sent, and what answers mean, is in
+document.py.
 """
 
 import hashlib
@@ -9,20 +11,29 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from urllib.parse import urlsplit
 
-from bot.connectors.base import ConnectorKind, Tools, fingerprint
-from bot.connectors.document import Asked, Do, Reply, document, key_of, nobody, read_reply
-from bot.connectors.http import Answer, call
+from bot.connectors.base import ConnectorDeps, ConnectorKind, fingerprint
+from bot.connectors.settings import Secret, Span, SystemTable, Text, checking, refuse_wrong, timeout
+from bot.connectors.transport.document import (
+    Do,
+    DocumentConnector,
+    Reply,
+    document,
+    key_of,
+    nobody,
+    read_reply,
+)
+from bot.connectors.transport.http import Answer, call
+from bot.connectors.transport.urls import checked_url, is_metadata
 from bot.core.errors import AccessBotError, SystemRefused, SystemUnavailable
-from bot.core.model import Order
-from bot.core.policy_settings import Secret, Span, SystemTable, Text, checking, refuse_wrong, timeout
+from bot.core.model import ProvisionOrder
 from bot.core.roles import Settings, System, Warned, Written
-from bot.core.urls import checked_url, is_metadata
 
 
-class Webhook(Asked):
-    """Settings: `url`, `secret`, `timeout`, and `private`, without which no private address is called."""
+class Webhook(DocumentConnector):
+    """Settings: `url`, `secret`, `timeout`, and `private`, without which no private address is
+    called."""
 
-    def __init__(self, system: System, _tools: Tools) -> None:
+    def __init__(self, system: System, _tools: ConnectorDeps) -> None:
         refuse_wrong(_wrong_settings(system.settings))
         super().__init__(system, self._post)
         self._url, self._secret = str(system.settings["url"]), str(system.secret).encode()
@@ -30,23 +41,29 @@ class Webhook(Asked):
         self._private = system.settings.get("private") is True
 
     def check(self, roles: Mapping[str, Sequence[str]]) -> Iterator[str]:
-        """Also whether the receiver does what somebody says who doesn't know the secret. That is only asked for its
-        roles, by `access-bot doctor`: every few minutes it would be an attack in the receiver's log."""
+        """Also whether the receiver does what somebody says who doesn't know the secret. That is
+        only asked for its roles, by `access-bot doctor`: every few minutes it would be an attack in
+        the receiver's log."""
         problems = list(super().check(roles))
         yield from problems
         if roles and not problems and self._answers_a_stranger():
-            yield f"{self._name} answers what is not signed with the secret: it must refuse that with 401"
+            yield (
+                f"{self._name} answers what is not signed with the secret: it must refuse that"
+                " with 401"
+            )
 
-    def _post(self, do: Do, order: Order, timeout: float) -> Reply:
+    def _post(self, do: Do, order: ProvisionOrder, timeout: float) -> Reply:
         answer = self._send(do, order, timeout, self._secret)
         answer.raise_if_passing()
         if answer.status >= 400:
             if do == "grant":
                 raise SystemRefused(f"{self._name} answered {answer.status} to the start")
-            raise SystemUnavailable(f"{self._name} answered {answer.status} to {do}", answer.retry_after)
+            raise SystemUnavailable(
+                f"{self._name} answered {answer.status} to {do}", answer.retry_after
+            )
         return read_reply(answer.json(), self._name)
 
-    def _send(self, do: Do, order: Order, timeout: float, secret: bytes) -> Answer:
+    def _send(self, do: Do, order: ProvisionOrder, timeout: float, secret: bytes) -> Answer:
         key = key_of(do, order)
         body = document(do, key, order)
         headers = {
@@ -56,11 +73,21 @@ class Webhook(Asked):
             "Idempotency-Key": key,
             "X-Access-Signature": signature(secret, body, int(time.time())),
         }
-        return call("POST", self._url, headers=headers, body=body, timeout=timeout, allow_private=self._private)
+        return call(
+            "POST",
+            self._url,
+            headers=headers,
+            body=body,
+            timeout=timeout,
+            allow_private=self._private,
+        )
 
     def _answers_a_stranger(self) -> bool:
         try:
-            return self._send("read_back", nobody(self._name), self._timeout, b"not the secret").status < 300
+            return (
+                self._send("read_back", nobody(self._name), self._timeout, b"not the secret").status
+                < 300
+            )
         except AccessBotError:
             return False
 
@@ -86,7 +113,9 @@ def _lint(systems: Sequence[Written]) -> Iterator[Warned]:
     for system in (each.system for each in systems):
         private = system.settings.get("private") is True
         if private and is_metadata(urlsplit(str(system.settings.get("url"))).hostname or ""):
-            words = "leads to a link-local address, where clouds hand out credentials of this machine"
+            words = (
+                "leads to a link-local address, where clouds hand out credentials of this machine"
+            )
             yield "link-local", (system.name, "url"), words
 
 

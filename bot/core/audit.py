@@ -1,10 +1,11 @@
-"""The audit record: its columns, its event names, its canonical form and its hash. It doesn't know where the chain
-is kept; `storage/audit.py` appends to it and `operations/verify_audit.py` walks it.
+"""The audit record: its columns, its event names, its canonical form and its hash. It doesn't know
+where the chain is kept; `storage/audit.py` appends to it and `operations/verify_audit.py` walks it.
 
-Canonical form: the JSON array `[seq, at, event, actor, subject, role, system, request, grant, reason, detail, prev]`
-without white space and with characters outside ASCII as they are, in UTF-8; `at` as RFC 3339, `detail` as the JSON
-text that is stored, a missing value as the empty string. `hash` is its SHA-256 in lower-case hex, `prev` the hash of
-the record before, and sixty-four zeros before the first.
+Canonical form: the JSON array `[seq, at, event, actor, subject, role, system, request, grant,
+reason, detail, prev]` without white space and with characters outside ASCII as they are, in UTF-8;
+`at` as RFC 3339, `detail` as the JSON text that is stored, a missing value as the empty string.
+`hash` is its SHA-256 in lower-case hex, `prev` the hash of the record before, and sixty-four zeros
+before the first.
 """
 
 import json
@@ -154,7 +155,8 @@ class Seals(Protocol):
 def marked_break(seq: int, prev: str, detail: str, seals: Seals) -> Break | None:
     """What a record `audit:head:broken` says, from its number, `prev` and detail.
 
-    None when only a key was missing: the head that the record follows carries a seal that we can check now.
+    None when only a key was missing: the head that the record follows carries a seal that we can
+    check now.
     """
     found = parsed_detail(detail)
     why, head, seal = str(found.get("why", "")), found.get("head"), str(found.get("seal", ""))
@@ -166,7 +168,8 @@ def marked_break(seq: int, prev: str, detail: str, seals: Seals) -> Break | None
 
 
 def parsed_detail(detail: str) -> Mapping[str, object]:
-    """The detail of a record; empty for a text that is no JSON object, which only a forger writes."""
+    """The detail of a record; empty for a text that is no JSON object, which only a forger
+    writes."""
     try:
         found = json.loads(detail)
     except ValueError:
@@ -194,18 +197,22 @@ def canonical_detail(detail: Mapping[str, object] | None) -> str:
 _canonical = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
 
 
-def storable(text: str) -> str:
-    """The text byte for byte, except for what no database or file takes: NUL and lone surrogates become `�`."""
+def without_unstorable(text: str) -> str:
+    """The text byte for byte, except for what no database or file takes: NUL and lone surrogates
+    become `�`."""
     if text.isascii() and "\x00" not in text:
         return text
-    return text.replace("\x00", "\ufffd").encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return (
+        text.replace("\x00", "\ufffd").encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    )
 
 
 def link_hash(values: tuple[object, ...]) -> str:
-    """The hash of one record from its columns `seq` (int), `at` (UTC seconds) … `prev`, without `hash`.
+    """The hash of one record from its columns `seq` (int), `at` (UTC seconds) … `prev`, without
+    `hash`.
 
-    The JSON is put together here, because a million records are verified with it. Raises TypeError for a value that
-    is none of ours.
+    The JSON is put together here, because a million records are verified with it. Raises TypeError
+    for a value that is none of ours.
     """
     seq, at, *texts = values
     rest = ",".join(map(encode_basestring, texts))  # type: ignore[arg-type]
@@ -213,13 +220,14 @@ def link_hash(values: tuple[object, ...]) -> str:
 
 
 def chained(entries: Iterable[Entry], at: int, seq: int, prev: str) -> list[tuple[object, ...]]:
-    """The rows that follow record `seq` whose hash is `prev`, one for each entry, in the order of COLUMNS."""
+    """The rows that follow record `seq` whose hash is `prev`, one for each entry, in the order of
+    COLUMNS."""
     rows = []
     for entry in entries:
         seq += 1
         row: tuple[object, ...] = (
-            seq, at, str(entry.event), entry.actor, entry.subject, storable(entry.role), entry.system, entry.request,
-            entry.grant, storable(entry.reason), storable(canonical_detail(entry.detail)), prev,
+            seq, at, str(entry.event), entry.actor, entry.subject, without_unstorable(entry.role), entry.system, entry.request,
+            entry.grant, without_unstorable(entry.reason), without_unstorable(canonical_detail(entry.detail)), prev,
         )  # fmt: skip
         prev = link_hash(row)
         rows.append((*row, prev))
@@ -229,11 +237,18 @@ def chained(entries: Iterable[Entry], at: int, seq: int, prev: str) -> list[tupl
 def _matches(row: tuple[object, ...]) -> bool:
     try:
         return link_hash(row[:12]) == row[12]
-    except (ValueError, TypeError, OverflowError, OSError):  # what a forger put there is no value of ours at all
+    except (
+        ValueError,
+        TypeError,
+        OverflowError,
+        OSError,
+    ):  # what a forger put there is no value of ours at all
         return False
 
 
-def check_links(rows: Iterable[tuple[object, ...]], seq: int = 0, prev: str = GENESIS) -> tuple[Break | None, int, str]:
+def check_links(
+    rows: Iterable[tuple[object, ...]], seq: int = 0, prev: str = GENESIS
+) -> tuple[Break | None, int, str]:
     """Walks rows in the order of COLUMNS that should follow record `seq` with hash `prev`.
 
     Gives the first break, or None, and the number and hash of the last good record.

@@ -87,7 +87,8 @@ class RecordRow(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """The rows and the records of one request. Rows hold lists as JSON texts; times are UTC seconds."""
+    """The rows and the records of one request. Rows hold lists as JSON texts; times are UTC
+    seconds."""
 
     id: str
     requests: Sequence[RequestRow]
@@ -101,8 +102,8 @@ class Story:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Difference:
-    """What rows and records do not agree about. `seq` is the record that tells otherwise, or the last one of the
-    log where no record tells of it."""
+    """What rows and records do not agree about. `seq` is the record that tells otherwise, or the
+    last one of the log where no record tells of it."""
 
     seq: int
     what: str
@@ -125,8 +126,8 @@ _TOLD = frozenset(
 
 @dataclass(slots=True)
 class _Comparison:
-    """One story under comparison. `last` is the number of the newest record of the whole log; tokens and certificates
-    that ended before `kept_since` may have been deleted."""
+    """One story under comparison. `last` is the number of the newest record of the whole log;
+    tokens and certificates that ended before `kept_since` may have been deleted."""
 
     story: Story
     last: int
@@ -146,13 +147,17 @@ class _Comparison:
         for name, (row, told) in pairs.items():
             if row != told:
                 name = name.replace("_", " ")
-                self.say(f"{what}: {name} is {row!s:.60}, record {record.seq} says {told!s:.60}", record)
+                self.say(
+                    f"{what}: {name} is {row!s:.60}, record {record.seq} says {told!s:.60}", record
+                )
 
 
 def differences(story: Story, last: int, kept_since: int) -> list[Difference]:
     """Everything in which the rows of a request and its records differ, in no order."""
     c = _Comparison(story, last, kept_since)
-    for record in sorted(story.records, key=lambda each: each.seq):  # not by time: a clock was once ahead, perhaps
+    for record in sorted(
+        story.records, key=lambda each: each.seq
+    ):  # not by time: a clock was once ahead, perhaps
         if record.event in _TOLD:
             c.told.setdefault(record.event, []).append(record)
     if not story.requests:
@@ -193,7 +198,11 @@ def _request(c: _Comparison, request: RequestRow) -> None:
         c.say(f"{what} is {request.state}, and no record says so")
     for record in decided:
         detail = _detail(record)
-        by = ",".join(_items(detail, "approvers")) if record.event == Event.APPROVAL_GIVEN else record.actor
+        by = (
+            ",".join(_items(detail, "approvers"))
+            if record.event == Event.APPROVAL_GIVEN
+            else record.actor
+        )
         c.same(
             what, record,
             state=(request.state, DECISIONS[Event(record.event)]), decider=(request.decided_by, by),
@@ -203,7 +212,10 @@ def _request(c: _Comparison, request: RequestRow) -> None:
     if len(c.story.grants) < wanted:
         c.say(f"{what} was approved, and its grant is not there", c.of(Event.APPROVAL_GIVEN)[0])
     elif len(c.story.grants) > wanted:
-        c.say(f"grant {c.story.grants[-1].id} of {c.story.grants[-1].person}: no record says that it was approved")
+        c.say(
+            f"grant {c.story.grants[-1].id} of {c.story.grants[-1].person}: no record says that it"
+            " was approved"
+        )
 
 
 def _votes(c: _Comparison, request: RequestRow) -> None:
@@ -219,7 +231,11 @@ def _votes(c: _Comparison, request: RequestRow) -> None:
             actions=(_list(vote.actions), _items(detail, "actions")),
         )  # fmt: skip
     for voter, record in latest.items():
-        c.say(f"vote of {voter} on request {request.id}, which record {record.seq} names, is not there", record)
+        c.say(
+            f"vote of {voter} on request {request.id}, which record {record.seq} names, is not"
+            " there",
+            record,
+        )
 
 
 def _grant(c: _Comparison, request: RequestRow, grant: GrantRow) -> None:
@@ -244,10 +260,12 @@ def _grant(c: _Comparison, request: RequestRow, grant: GrantRow) -> None:
 def _grant_state(c: _Comparison, grant: GrantRow, what: str, systems: Sequence[str]) -> None:
     """The state that the records tell, with the times that belong to it."""
     scheduled, failed, asked = (
-        c.of(event, grant.id) for event in (Event.GRANT_SCHEDULED, Event.GRANT_FAILED, Event.END_ASKED)
+        c.of(event, grant.id)
+        for event in (Event.GRANT_SCHEDULED, Event.GRANT_FAILED, Event.END_ASKED)
     )
     started, renewed, ended = (
-        c.of(event, grant.id) for event in (Event.GRANT_STARTED, Event.GRANT_RENEWED, Event.GRANT_ENDED)
+        c.of(event, grant.id)
+        for event in (Event.GRANT_STARTED, Event.GRANT_RENEWED, Event.GRANT_ENDED)
     )
     if failed:
         c.same(what, failed[-1], state=(grant.state, "failed"), end=(grant.ended_at, failed[-1].at))
@@ -259,11 +277,18 @@ def _grant_state(c: _Comparison, grant: GrantRow, what: str, systems: Sequence[s
             end_reason=(grant.end_reason, detail.get("why")), end_asked_by=(grant.end_by, record.actor),
             planned_end=(grant.ends_at, detail.get("ends_at")),
         )  # fmt: skip
-        if is_over and not any(grant.ended_at in (each.at, _detail(each).get("ended_at")) for each in ended):
-            c.say(f"{what}: its end is {grant.ended_at}, and no record says that it ended then", ended[-1])
+        if is_over and not any(
+            grant.ended_at in (each.at, _detail(each).get("ended_at")) for each in ended
+        ):
+            c.say(
+                f"{what}: its end is {grant.ended_at}, and no record says that it ended then",
+                ended[-1],
+            )
     elif {each.system for each in started}.issuperset(systems):
         record = max([*started, *renewed], key=lambda each: each.seq)
-        if grant.state == "starting":  # its last system has it, and the start is about to be finished
+        if (
+            grant.state == "starting"
+        ):  # its last system has it, and the start is about to be finished
             c.same(what, record, end=(grant.ends_at, _detail(record).get("ends_at")))
             return
         c.same(
@@ -286,15 +311,26 @@ def _grant_state(c: _Comparison, grant: GrantRow, what: str, systems: Sequence[s
 def _leases(c: _Comparison, grant: GrantRow, what: str, systems: Sequence[str]) -> None:
     leases = [lease for lease in c.story.leases if lease.grant == grant.id]
     if sorted(lease.system for lease in leases) != sorted(systems):
-        c.say(f"{what}: it is for {systems!s:.60}, and has leases on {[lease.system for lease in leases]!s:.60}")
-    gone = {record.system for event in (Event.GRANT_ENDED, Event.START_UNDONE) for record in c.of(event, grant.id)}
+        c.say(
+            f"{what}: it is for {systems!s:.60}, and has leases on"
+            f" {[lease.system for lease in leases]!s:.60}"
+        )
+    gone = {
+        record.system
+        for event in (Event.GRANT_ENDED, Event.START_UNDONE)
+        for record in c.of(event, grant.id)
+    }
     for lease in leases:
         if lease.state == "ended" and lease.system not in gone:
             c.say(f"{what} has ended on {lease.system}, and no record says so")
 
 
 def _tokens(c: _Comparison) -> None:
-    shown = {str(jti): each for each in c.of(Event.CREDENTIALS_SHOWN) if (jti := _detail(each).get("jti"))}
+    shown = {
+        str(jti): each
+        for each in c.of(Event.CREDENTIALS_SHOWN)
+        if (jti := _detail(each).get("jti"))
+    }
     revoked = {str(_detail(each).get("jti")): each for each in c.of(Event.CREDENTIALS_REVOKED)}
     for token in c.story.tokens:
         what = f"token {token.jti:.40} of grant {token.grant}"
@@ -306,14 +342,19 @@ def _tokens(c: _Comparison) -> None:
             end=(token.expires_at, _detail(record).get("ends_at")),
         )  # fmt: skip
         if token.jti in revoked and token.revoked_at is None:
-            c.say(f"{what} works, and record {revoked[token.jti].seq} says that it was revoked", revoked[token.jti])
+            c.say(
+                f"{what} works, and record {revoked[token.jti].seq} says that it was revoked",
+                revoked[token.jti],
+            )
     for jti, record in shown.items():
         if _is_kept(c, record):
             c.say(f"token {jti:.40}, which record {record.seq} names, is not there", record)
 
 
 def _certificates(c: _Comparison) -> None:
-    issued = {str(_detail(record).get("serial")): record for record in c.of(Event.CERTIFICATE_ISSUED)}
+    issued = {
+        str(_detail(record).get("serial")): record for record in c.of(Event.CERTIFICATE_ISSUED)
+    }
     for row in c.story.certificates:
         what = f"certificate {row.serial} of grant {row.grant}"
         if (record := issued.pop(str(row.serial), None)) is None:
@@ -325,7 +366,9 @@ def _certificates(c: _Comparison) -> None:
         )  # fmt: skip
     for serial, record in issued.items():
         if _is_kept(c, record):
-            c.say(f"certificate {serial:.40}, which record {record.seq} names, is not there", record)
+            c.say(
+                f"certificate {serial:.40}, which record {record.seq} names, is not there", record
+            )
 
 
 def _is_kept(c: _Comparison, record: RecordRow) -> bool:

@@ -11,7 +11,8 @@ _MOST_DOUBLINGS = 30
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
-    """The `first` pause, then each twice as long as the one before, up to the `longest`; seconds."""
+    """The `first` pause, then each twice as long as the one before, up to the `longest`;
+    seconds."""
 
     first: float
     longest: float

@@ -18,10 +18,13 @@ class BadDuration(AccessBotError, ValueError):
     """`text` is not a usable duration; `why` is the rest of the sentence about it.
 
     `likely` is what was probably meant, for people to copy. `sure` is False where the text may well
-    be part of a reason, as in "30 refunds". `rest` is the reason that is left if `likely` was meant.
+    be part of a reason, as in "30 refunds". `rest` is the reason that is left if `likely` was
+    meant.
     """
 
-    def __init__(self, text: str, why: str = _NOT_ONE, *, likely: str = "", sure: bool = True) -> None:
+    def __init__(
+        self, text: str, why: str = _NOT_ONE, *, likely: str = "", sure: bool = True
+    ) -> None:
         self.text, self.why, self.likely, self.sure = text, why, likely, sure
         self.rest = ""
         meant = f". Did you mean `{likely}`?" if likely else ""
@@ -34,7 +37,8 @@ class BadDuration(AccessBotError, ValueError):
 
 
 def parse_duration(text: str, *, allow_zero: bool = False) -> int:
-    """Seconds of `90s`, `30m`, `2h`, `2h30m`, `3d`, `1w`: ASCII digits, each unit once, longest first.
+    """Seconds of `90s`, `30m`, `2h`, `2h30m`, `3d`, `1w`: ASCII digits, each unit once, longest
+    first.
 
     One space between the parts is fine, because that is how `format_duration` writes them.
     Raises BadDuration for anything else, for zero (unless allowed) and for more than ten years.
@@ -55,7 +59,8 @@ def parse_duration(text: str, *, allow_zero: bool = False) -> int:
 
 
 def format_duration(seconds: float) -> str:
-    """`2h 30m`, `45s`, `3d` for whole seconds: exact to the second, never rounded up; a past end is `0s`."""
+    """`2h 30m`, `45s`, `3d` for whole seconds: exact to the second, never rounded up; a past end is
+    `0s`."""
     left = max(0, int(seconds))
     parts = []
     for unit in ("d", "h", "m", "s"):
@@ -69,7 +74,9 @@ def find_zone(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise BadDuration(name, "is not a time zone; write for example Europe/Berlin or UTC") from None
+        raise BadDuration(
+            name, "is not a time zone; write for example Europe/Berlin or UTC"
+        ) from None
 
 
 def too_long(text: str) -> BadDuration:

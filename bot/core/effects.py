@@ -1,7 +1,9 @@
-"""What has to happen after a commit: one small value for each kind of work, kept as an outbox row until it is done.
+"""What has to happen after a commit: one small value for each kind of work, kept as an outbox row
+until it is done.
 
-An effect names rows by id and never carries what a person typed or anything secret; whoever carries it out reads
-the rows as they are then. `queue` says who does it, `lane` what it must stay in order with.
+An effect names rows by id and never carries what a person typed or anything secret; whoever carries
+it out reads the rows as they are then. `queue` says who does it, `lane` what it must stay in order
+with.
 """
 
 from collections.abc import Mapping, Sequence
@@ -70,7 +72,8 @@ SUM_AFTER = 3
 
 
 REFRESH_AFTER = 2
-"""Seconds after a change in which the next one often follows, so that messages are updated once for both."""
+"""Seconds after a change in which the next one often follows, so that messages are updated once for
+both."""
 
 
 def grant_lane(grant: str) -> str:
@@ -79,7 +82,9 @@ def grant_lane(grant: str) -> str:
 
 
 def start_grant(grant: str, systems: Sequence[str]) -> Effect:
-    return Effect(Kind.START_GRANT, Queue.START, grant_lane(grant), {"grant": grant}, systems=tuple(systems))
+    return Effect(
+        Kind.START_GRANT, Queue.START, grant_lane(grant), {"grant": grant}, systems=tuple(systems)
+    )
 
 
 def extend_lease(grant: str, system: str) -> Effect:
@@ -88,15 +93,18 @@ def extend_lease(grant: str, system: str) -> Effect:
 
 
 def end_lease(grant: str, system: str, *, late: bool = False, delay: int = 0) -> Effect:
-    """In the lane of its grant: an end never overtakes a start that is under way, so nothing is made after it. `late`:
-    a try to make it was given up without an answer, so it is looked at again when it has ended."""
+    """In the lane of its grant: an end never overtakes a start that is under way, so nothing is
+    made after it. `late`: a try to make it was given up without an answer, so it is looked at again
+    when it has ended."""
     data = {"grant": grant, "system": system, **({"late": True} if late else {})}
     return Effect(Kind.END_LEASE, Queue.END, grant_lane(grant), data, delay, systems=(system,))
 
 
 def sum_usage(grants: Sequence[str]) -> Effect:
     """A little later than their end, when every process has written down the checks it counted."""
-    return Effect(Kind.SUM_USAGE, Queue.START, usage_lane(grants[0]), {"grants": [*grants]}, SUM_AFTER)
+    return Effect(
+        Kind.SUM_USAGE, Queue.START, usage_lane(grants[0]), {"grants": [*grants]}, SUM_AFTER
+    )
 
 
 def usage_lane(grant: str) -> str:
@@ -110,8 +118,8 @@ def decide(request: str, voter: str, data: Mapping[str, object]) -> Effect:
 
 
 def ask(person: str, role: str, until: int, data: Mapping[str, object]) -> Effect:
-    """A request, or a renewal, to be judged once Slack has said for whom the references of the role stand; it waits
-    for that `until` then."""
+    """A request, or a renewal, to be judged once Slack has said for whom the references of the role
+    stand; it waits for that `until` then."""
     facts = {**data, "person": person, "role": role, "until": until}
     return Effect(Kind.ASK, Queue.DECIDE, ask_lane(person, role), facts, person=person)
 
@@ -121,7 +129,9 @@ def ask_lane(person: str, role: str) -> str:
 
 
 def look_up_person(person: str) -> Effect:
-    return Effect(Kind.LOOK_UP_PERSON, Queue.DECIDE, f"person:{person}", {"person": person}, person=person)
+    return Effect(
+        Kind.LOOK_UP_PERSON, Queue.DECIDE, f"person:{person}", {"person": person}, person=person
+    )
 
 
 GROUPS_LANE = "groups"
@@ -144,15 +154,16 @@ def refresh_channels() -> Effect:
 
 
 def post_approval(request: Request, channel: str, *, again: bool = False) -> Effect:
-    """Asks in a channel, or one approver (`channel` is their id) by direct message. `again`: posting
-    it has failed before and was reported, so another failure is not reported."""
+    """Asks in a channel, or one approver (`channel` is their id) by direct message. `again`:
+    posting it has failed before and was reported, so another failure is not reported."""
     data = {"request": request.id, "channel": channel, **({"again": True} if again else {})}
     return Effect(Kind.POST_APPROVAL, Queue.SLACK, f"to:{channel}", data, person=request.requester)
 
 
 def update_approval(request: str, channel: str, delay: int = 0, *, last: bool = False) -> Effect:
-    """Shows every posted copy as it is then. An approval leaves a moment for the start, so that one update tells
-    both; a start that is quicker than that hurries it (`storage/outbox.py`). `last`: after all other messages."""
+    """Shows every posted copy as it is then. An approval leaves a moment for the start, so that one
+    update tells both; a start that is quicker than that hurries it (`storage/outbox.py`). `last`:
+    after all other messages."""
     data = {"request": request, "channel": channel}
     queue = Queue.UPDATE if last else Queue.SLACK
     return Effect(Kind.UPDATE_APPROVAL, queue, update_lane(request), data, delay)
@@ -162,9 +173,12 @@ def update_lane(request: str) -> str:
     return f"update:{request}"
 
 
-def refresh_messages(grants: Sequence[str], requests: Sequence[str], cards: Sequence[str]) -> Effect:
-    """Finds the messages that show these grants and requests and updates those that are out of date; `cards` are
-    the grants whose approval messages are out of date too. A little later, so that one update tells several changes."""
+def refresh_messages(
+    grants: Sequence[str], requests: Sequence[str], cards: Sequence[str]
+) -> Effect:
+    """Finds the messages that show these grants and requests and updates those that are out of
+    date; `cards` are the grants whose approval messages are out of date too. A little later, so
+    that one update tells several changes."""
     data = {"grants": [*grants], "requests": [*requests], "cards": [*cards]}
     first = next(iter((*grants, *requests)))
     return Effect(Kind.REFRESH_MESSAGES, Queue.UPDATE, f"refresh:{first}", data, REFRESH_AFTER)
@@ -172,7 +186,9 @@ def refresh_messages(grants: Sequence[str], requests: Sequence[str], cards: Sequ
 
 def update_direct(channel: str, ts: str) -> Effect:
     """Shows a direct message as it is then."""
-    return Effect(Kind.UPDATE_DIRECT, Queue.UPDATE, direct_lane(channel, ts), {"channel": channel, "ts": ts})
+    return Effect(
+        Kind.UPDATE_DIRECT, Queue.UPDATE, direct_lane(channel, ts), {"channel": channel, "ts": ts}
+    )
 
 
 def update_answer(answer: str) -> Effect:
@@ -199,21 +215,33 @@ def thread_note(grant: Grant, channel: str, note: str, /, **facts: object) -> Ef
     return Effect(Kind.THREAD_NOTE, Queue.SLACK, f"to:{channel}", data, person=grant.person)
 
 
-def tell_person(person: str, note: str, **facts: object) -> Effect:
-    return Effect(Kind.TELL_PERSON, Queue.SLACK, f"to:{person}", {"person": person, "note": note, **facts})
+def notify_person(person: str, note: str, **facts: object) -> Effect:
+    return Effect(
+        Kind.TELL_PERSON, Queue.SLACK, f"to:{person}", {"person": person, "note": note, **facts}
+    )
 
 
 def remind(grant: str, person: str) -> Effect:
     return Effect(Kind.REMIND, Queue.SLACK, f"to:{person}", {"grant": grant, "person": person})
 
 
-def tell_security(channel: str, note: str, **facts: object) -> Effect:
-    return Effect(Kind.TELL_SECURITY, Queue.SLACK, f"to:{channel}", {"channel": channel, "note": note, **facts})
+def notify_security(channel: str, note: str, **facts: object) -> Effect:
+    return Effect(
+        Kind.TELL_SECURITY,
+        Queue.SLACK,
+        f"to:{channel}",
+        {"channel": channel, "note": note, **facts},
+    )
 
 
 def alarm(channel: str, grant: str, system: str) -> Effect:
     """Tells the security channel of an end that is not confirmed, as it is then."""
-    return Effect(Kind.ALARM, Queue.SLACK, f"to:{channel}", {"channel": channel, "grant": grant, "system": system})
+    return Effect(
+        Kind.ALARM,
+        Queue.SLACK,
+        f"to:{channel}",
+        {"channel": channel, "grant": grant, "system": system},
+    )
 
 
 def alarm_lead(lead: str, grant: str, system: str) -> Effect:
@@ -229,7 +257,9 @@ def later(effect: Effect, seconds: int) -> Effect:
 
 def update_alarm(channel: str, ts: str) -> Effect:
     """Shows what has become of the ends that a posted alarm tells of."""
-    return Effect(Kind.UPDATE_ALARM, Queue.SLACK, alarm_lane(channel, ts), {"channel": channel, "ts": ts})
+    return Effect(
+        Kind.UPDATE_ALARM, Queue.SLACK, alarm_lane(channel, ts), {"channel": channel, "ts": ts}
+    )
 
 
 def alarm_lane(channel: str, ts: str) -> str:
@@ -237,7 +267,8 @@ def alarm_lane(channel: str, ts: str) -> str:
 
 
 def answer(person: str, channel: str, note: str, **facts: object) -> Effect:
-    """A private answer where the person clicked; by direct message where Slack can't show it there."""
+    """A private answer where the person clicked; by direct message where Slack can't show it
+    there."""
     data = {"person": person, "channel": channel, "note": note, **facts}
     return Effect(Kind.ANSWER, Queue.SLACK, f"answer:{person}", data, person=person)
 
@@ -254,14 +285,19 @@ def verify_audit(person: str, channel: str) -> Effect:
 
 
 def reconcile(by: str, channel: str) -> Effect:
-    """Asks every system what is there; one such round at a time, as it may take a minute. `by` is a lead who is
-    answered in `channel`, or "system"."""
+    """Asks every system what is there; one such round at a time, as it may take a minute. `by` is a
+    lead who is answered in `channel`, or "system"."""
     return Effect(Kind.RECONCILE, Queue.DECIDE, "reconcile", {"by": by, "channel": channel})
 
 
-def remove_found(finding: str, by: str, channel: str) -> Effect:
+def remove_orphan(finding: str, by: str, channel: str) -> Effect:
     """Removes from a system what a lead has confirmed."""
-    return Effect(Kind.REMOVE_FOUND, Queue.DECIDE, "remove", {"finding": finding, "by": by, "channel": channel})
+    return Effect(
+        Kind.REMOVE_FOUND,
+        Queue.DECIDE,
+        "remove",
+        {"finding": finding, "by": by, "channel": channel},
+    )
 
 
 def publish_home(person: str, section: str = "", skip: int = 0, *, last: bool = False) -> Effect:
@@ -270,7 +306,9 @@ def publish_home(person: str, section: str = "", skip: int = 0, *, last: bool = 
     `last`: after all other messages."""
     queue = Queue.UPDATE if last else Queue.SLACK
     page = {"section": section, "skip": skip} if skip else {}
-    return Effect(Kind.PUBLISH_HOME, queue, home_lane(person), {"person": person, **page}, person=person)
+    return Effect(
+        Kind.PUBLISH_HOME, queue, home_lane(person), {"person": person, **page}, person=person
+    )
 
 
 def home_lane(person: str) -> str:

@@ -46,11 +46,14 @@ def names_day(token: Token) -> bool:
 def names_clock(tokens: Sequence[Token], place: int) -> bool:
     """Whether a time of day begins here that can't be anything else."""
     token = at(tokens, place)
-    return token.kind == "clock" or (token.kind == "number" and bool(_meridiem(tokens, place + 1)[0]))
+    return token.kind == "clock" or (
+        token.kind == "number" and bool(_meridiem(tokens, place + 1)[0])
+    )
 
 
 def read_end(tokens: Sequence[Token], place: int, now: int, tz: str) -> Length:
-    """Seconds from `now` (UTC epoch seconds) to the end that begins at this token, in the IANA zone `tz`.
+    """Seconds from `now` (UTC epoch seconds) to the end that begins at this token, in the IANA zone
+    `tz`.
 
     A local time that occurs twice means its first occurrence (PEP 495, fold=0). Raises BadDuration
     for everything that is not such a time, for times that are past or that never occur.
@@ -114,7 +117,11 @@ def _meridiem(tokens: Sequence[Token], place: int) -> tuple[str, int]:
         return "", place
     if len(token.text) == 2:
         return token.text, place + 1
-    if at(tokens, place + 1).text == "." and at(tokens, place + 2).text == "m" and not at(tokens, place + 2).gap:
+    if (
+        at(tokens, place + 1).text == "."
+        and at(tokens, place + 2).text == "m"
+        and not at(tokens, place + 2).gap
+    ):
         dot = at(tokens, place + 3)
         return token.text + "m", place + (4 if dot.text == "." and not dot.gap else 3)
     return "", place
@@ -148,7 +155,9 @@ def _bare(tokens: Sequence[Token], place: int, said: str, until: str) -> _When:
     if len(dotted) == 2 and int(dotted[0][:3]) < 24 and len(dotted[1]) == 2:
         raise BadDuration(said, _NOT_A_TIME, likely=f"{until}{dotted[0]}:{dotted[1]}")
     likely = f"{until}{hour + 12 if hour < 12 else hour}:00" if 1 <= hour <= 12 else ""
-    raise BadDuration(said, _NOT_A_TIME + ("" if likely else _EXAMPLES), likely=likely, sure=not glued)
+    raise BadDuration(
+        said, _NOT_A_TIME + ("" if likely else _EXAMPLES), likely=likely, sure=not glued
+    )
 
 
 def _has_unit(tokens: Sequence[Token], place: int) -> bool:
@@ -169,11 +178,14 @@ def _not_a_time(tokens: Sequence[Token], place: int) -> BadDuration:
 
 
 def _refuse_zone(tokens: Sequence[Token], when: _When, said: str, tz: str) -> None:
-    """Refuses `18:00 UTC`: times are read in the person's own zone, and another one must not be lost."""
+    """Refuses `18:00 UTC`: times are read in the person's own zone, and another one must not be
+    lost."""
     zone = at(tokens, when.beyond)
     if when.clock is not None and zone.text in _ZONES:
         text = f"{said}{' ' if zone.gap else ''}{zone.raw}"
-        raise BadDuration(text, f"names a time zone; write the time in yours, which Slack says is {tz}")
+        raise BadDuration(
+            text, f"names a time zone; write the time in yours, which Slack says is {tz}"
+        )
 
 
 def _date(word: str, today: date, said: str) -> date:
@@ -202,9 +214,12 @@ def _seconds_to(day: date, clock: time, zone: ZoneInfo, said: str, now: int) -> 
 
 
 def _past(when: _When, clock: time, said: str, now: int, tz: str) -> BadDuration:
-    """A past end with what was probably meant: the afternoon for `6:00`, else the same time tomorrow."""
+    """A past end with what was probably meant: the afternoon for `6:00`, else the same time
+    tomorrow."""
     if when.day not in ("", "today"):
-        return BadDuration(said, "is already past; write for example until tomorrow 09:00", sure=False)
+        return BadDuration(
+            said, "is already past; write for example until tomorrow 09:00", sure=False
+        )
     local = datetime.fromtimestamp(now, find_zone(tz)).time()
     later = clock.replace(hour=(clock.hour + 12) % 24)
     if 0 < clock.hour < 10 and ":" in said and f" 0{clock.hour}" not in said and later > local:

@@ -1,12 +1,12 @@
 """The exceptions of the product, each carrying its facts and building its own sentence.
 It does not know who reads that sentence, nor how it is shown.
 
-    AccessBotError
-    ├── ConfigError            settings or roles.toml are wrong; every problem at once
-    ├── BadDuration            a length of time that nobody can mean (durations.py; also a ValueError)
-    ├── IllegalMove            a state that can't follow the present one; a bug wherever it is seen
-    ├── StorageUnavailable     the database can't be reached, is locked for too long, or its disk is full
-    ├── SystemUnavailable      a connected system or Slack did not do it now; a later try may get it
+    AccessBotError ├── ConfigError            settings or roles.toml are wrong; every problem at
+    once ├── BadDuration            a length of time that nobody can mean (durations.py; also a
+    ValueError) ├── IllegalMove            a state that can't follow the present one; a bug wherever
+    it is seen ├── StorageUnavailable     the database can't be reached, is locked for too long, or
+    its disk is full ├── SystemUnavailable      a connected system or Slack did not do it now; a
+    later try may get it
     │   ├── OutcomeUnknown     nobody knows whether it did it: the answer was lost
     │   └── NotCalled          it could not be called, so it did nothing
     │       └── Outdated       another process loaded another roles.toml since; that one will do it
@@ -28,7 +28,8 @@ class AccessBotError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing wrong in a file or in the environment; `line` is 0 and `key` "" where there is none."""
+    """One thing wrong in a file or in the environment; `line` is 0 and `key` "" where there is
+    none."""
 
     file: str
     line: int
@@ -61,18 +62,28 @@ class StorageUnavailable(AccessBotError):
 
     def __init__(self, cause: str) -> None:
         self.cause = cause
-        super().__init__(f"The database does not answer ({cause.strip().splitlines()[0] if cause.strip() else '?'})")
+        super().__init__(
+            "The database does not answer"
+            f" ({cause.strip().splitlines()[0] if cause.strip() else '?'})"
+        )
 
 
 class SchemaMismatch(AccessBotError):
-    """Names the migrations that are missing in the database, or those that only a newer version knows."""
+    """Names the migrations that are missing in the database, or those that only a newer version
+    knows."""
 
     def __init__(self, behind: Sequence[str] = (), newer: Sequence[str] = ()) -> None:
         self.behind, self.newer = tuple(behind), tuple(newer)
         if self.newer:
-            text = f"The database is newer than this version (it has {', '.join(newer)}): run the newer version"
+            text = (
+                f"The database is newer than this version (it has {', '.join(newer)}): run the"
+                " newer version"
+            )
         else:
-            text = f"The database is behind (it lacks {', '.join(behind)}): run `access-bot migrate` first"
+            text = (
+                f"The database is behind (it lacks {', '.join(behind)}): run `access-bot migrate`"
+                " first"
+            )
         super().__init__(text)
 
 
@@ -81,15 +92,16 @@ class ClockBehind(AccessBotError):
 
     def __init__(self, behind: str) -> None:
         super().__init__(
-            f"This machine's clock is {behind} behind the newest record in the database, so access would last "
-            "too long: set the clock, turn NTP on, and start again. If the clock is right and the records are not, "
-            "stop every process and start `run` or `worker` once with --accept-clock, which ends all access"
+            f"This machine's clock is {behind} behind the newest record in the database, so access"
+            " would last too long: set the clock, turn NTP on, and start again. If the clock is"
+            " right and the records are not, stop every process and start `run` or `worker` once"
+            " with --accept-clock, which ends all access"
         )
 
 
 class SystemUnavailable(AccessBotError):
-    """A passing failure of another system. `retry_after` is how many seconds it asked us to wait, or
-    None; `system` is its name in roles.toml, where it is one of those. `to_person` is "", or a
+    """A passing failure of another system. `retry_after` is how many seconds it asked us to wait,
+    or None; `system` is its name in roles.toml, where it is one of those. `to_person` is "", or a
     sentence for the person whose access it is: then it waits for them, and the system is well."""
 
     system = ""
@@ -111,12 +123,15 @@ class Outdated(NotCalled):
     """Another process has loaded another roles.toml since, so this one decides nothing."""
 
     def __init__(self) -> None:
-        super().__init__("the roles.toml of this process is not the one that was loaded last", retry_after=1)
+        super().__init__(
+            "the roles.toml of this process is not the one that was loaded last", retry_after=1
+        )
 
 
 @contextmanager
 def already_called() -> Iterator[None]:
-    """For a step after one that may have made access: that nothing was sent in this step proves nothing."""
+    """For a step after one that may have made access: that nothing was sent in this step proves
+    nothing."""
     try:
         yield
     except NotCalled as error:
@@ -124,8 +139,9 @@ def already_called() -> Iterator[None]:
 
 
 class SystemRefused(AccessBotError):
-    """A final answer. `code` is the other system's own word for it, which stands behind the sentence.
-    `to_person` is "", or a sentence for the person whose access it is: then it is about them."""
+    """A final answer. `code` is the other system's own word for it, which stands behind the
+    sentence. `to_person` is "", or a sentence for the person whose access it is: then it is about
+    them."""
 
     def __init__(self, code: str, hint: str = "", to_person: str = "") -> None:
         self.code, self.hint, self.to_person = code, hint, to_person

@@ -1,6 +1,8 @@
-"""What may follow what: the two state tables of the product, and the arithmetic of ends, renewals and reminders.
+"""What may follow what: the two state tables of the product, and the arithmetic of ends, renewals
+and reminders.
 
-A pair that is missing from a table can't happen. This module knows no people, no policy and no storage.
+A pair that is missing from a table can't happen. This module knows no people, no policy and no
+storage.
 """
 
 from collections.abc import Iterable, Mapping
@@ -57,7 +59,8 @@ State = TypeVar("State", R, G)
 
 
 def after(table: Mapping[State, Mapping[Move, State]], state: State, move: Move) -> State:
-    """The state that `move` leads to from `state`; raises IllegalMove where the table has no such pair."""
+    """The state that `move` leads to from `state`; raises IllegalMove where the table has no such
+    pair."""
     try:
         return table[state][move]
     except KeyError:
@@ -70,18 +73,21 @@ def sources(table: Mapping[State, Mapping[Move, State]], move: Move) -> tuple[St
 
 
 def renewed_end(now: int, duration: int, ends_at: int, latest_end: int) -> int:
-    """When a grant ends that is renewed now: never earlier than before, never after its hard limit."""
+    """When a grant ends that is renewed now: never earlier than before, never after its hard
+    limit."""
     return max(ends_at, min(now + duration, latest_end))
 
 
 def longest_run(duration: int, renewals: int, total: int) -> int:
-    """Seconds that a grant of `duration` can last when it is renewed `renewals` times, each time at its very end."""
+    """Seconds that a grant of `duration` can last when it is renewed `renewals` times, each time at
+    its very end."""
     return min(total, duration * (renewals + 1))
 
 
 def first_reminder(now: int, ends_at: int, leads: Iterable[int]) -> int | None:
-    """When to remind a holder whose access has just begun, or was just renewed, at `now`. A grant shorter than
-    every lead time gets one reminder when a quarter of it is left; without lead times there is none."""
+    """When to remind a holder whose access has just begun, or was just renewed, at `now`. A grant
+    shorter than every lead time gets one reminder when a quarter of it is left; without lead times
+    there is none."""
     leads = tuple(leads)
     planned = next_reminder(now, ends_at, leads)
     if planned is None and leads and ends_at - now >= 4:
@@ -90,13 +96,16 @@ def first_reminder(now: int, ends_at: int, leads: Iterable[int]) -> int | None:
 
 
 def next_reminder(now: int, ends_at: int, leads: Iterable[int]) -> int | None:
-    """The next of the reminders `leads` (seconds before the end) that still lies ahead; what was missed while
-    nobody was running is not sent late, because the next one says the same with the right time left."""
+    """The next of the reminders `leads` (seconds before the end) that still lies ahead; what was
+    missed while nobody was running is not sent late, because the next one says the same with the
+    right time left."""
     return min((ends_at - lead for lead in leads if ends_at - lead > now), default=None)
 
 
 def next_alarm(since: int, now: int) -> int:
-    """When to tell again, after now, of an end that has failed since then. What was missed while nobody was running is
-    told once."""
+    """When to tell again, after now, of an end that has failed since then. What was missed while
+    nobody was running is told once."""
     later = next((since + after for after in ALARMS if since + after > now), None)
-    return later or since + ALARMS[-1] + ALARMS_THEN * ((now - since - ALARMS[-1]) // ALARMS_THEN + 1)
+    return later or since + ALARMS[-1] + ALARMS_THEN * (
+        (now - since - ALARMS[-1]) // ALARMS_THEN + 1
+    )

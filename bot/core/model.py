@@ -1,7 +1,8 @@
-"""The nouns of the product as plain values: requests, votes, grants, leases, people and the groups they are in.
+"""The nouns of the product as plain values: requests, votes, grants, leases, people and the groups
+they are in.
 
-Every time is UTC in whole seconds since the epoch, every duration is in seconds. Nothing here knows where the
-values are kept, who shows them or what the clock says.
+Every time is UTC in whole seconds since the epoch, every duration is in seconds. Nothing here knows
+where the values are kept, who shows them or what the clock says.
 """
 
 from collections.abc import Iterable, Mapping
@@ -61,8 +62,9 @@ _CAPITALS = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvw
 
 
 def folded(email: str) -> str:
-    """An address as it is compared: A to Z alone count as a to z. Every other letter is itself, because Unicode's own
-    folding makes one address of two (the Kelvin sign of a k), and whoever chooses theirs could take another's."""
+    """An address as it is compared: A to Z alone count as a to z. Every other letter is itself,
+    because Unicode's own folding makes one address of two (the Kelvin sign of a k), and whoever
+    chooses theirs could take another's."""
     return email.translate(_CAPITALS)
 
 
@@ -72,8 +74,9 @@ HELD = frozenset({GrantState.SCHEDULED, GrantState.STARTING, GrantState.ACTIVE})
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Somebody asks for a role. `renews` names the grant that an approval would extend, `systems` and `actions`
-    are what the requester asked for when asking, and `fingerprint` pins the role as it was shown then."""
+    """Somebody asks for a role. `renews` names the grant that an approval would extend, `systems`
+    and `actions` are what the requester asked for when asking, and `fingerprint` pins the role as
+    it was shown then."""
 
     id: str
     requester: str
@@ -107,8 +110,9 @@ class Vote:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """Access that exists, will exist or did exist. `ends_at` is written before anything is made on a system;
-    `latest_end` is the hard limit that no renewal passes, `duration` what one start or renewal is good for."""
+    """Access that exists, will exist or did exist. `ends_at` is written before anything is made on
+    a system; `latest_end` is the hard limit that no renewal passes, `duration` what one start or
+    renewal is good for."""
 
     id: str
     request: str
@@ -131,8 +135,9 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """One grant on one system: what must be made there, and later be gone from there. `target` is the place that it was
-    made in, "" where none was noted. `reach` is `System.reach` as it was approved, "" where none was noted."""
+    """One grant on one system: what must be made there, and later be gone from there. `target` is
+    the place that it was made in, "" where none was noted. `reach` is `System.reach` as it was
+    approved, "" where none was noted."""
 
     grant: str
     system: str
@@ -144,7 +149,8 @@ class Lease:
 
 
 CLOCKS_APART = 60
-"""Seconds by which the clocks of two processes may differ. What is stored with a time further ahead counts as old."""
+"""Seconds by which the clocks of two processes may differ. What is stored with a time further ahead
+counts as old."""
 
 
 def is_recent(at: int, now: int, within: int) -> bool:
@@ -168,14 +174,17 @@ class Person:
     stranger: bool = False
     unconfirmed: bool = False
 
-    def unfit(self) -> str | None:
+    def ineligible_reason(self) -> str | None:
         """Why this account may neither ask, decide nor hold anything, or None for a full member."""
         for is_so, why in (
             (self.deleted, "this Slack account is deactivated"),
             (self.bot, "apps and bots can't use access"),
             (self.stranger, "people from other workspaces can't use access here"),
             (self.guest, "guest accounts can't use access"),
-            (self.unconfirmed, "this account was only invited, or its e-mail address is not confirmed in Slack"),
+            (
+                self.unconfirmed,
+                "this account was only invited, or its e-mail address is not confirmed in Slack",
+            ),
         ):
             if is_so:
                 return why
@@ -184,10 +193,10 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Directory:
-    """Who is in which group, as last read from Slack. `groups` is keyed by id and by `@handle`, `handles` gives the
-    id of a handle, `emails` the person of a `folded` address; `unfit` are accounts that must never count
-    (deactivated, guests, bots, strangers, unconfirmed). `answered` are the references that Slack was
-    asked about, whether they stand for somebody or not."""
+    """Who is in which group, as last read from Slack. `groups` is keyed by id and by `@handle`,
+    `handles` gives the id of a handle, `emails` the person of a `folded` address; `unfit` are
+    accounts that must never count (deactivated, guests, bots, strangers, unconfirmed). `answered`
+    are the references that Slack was asked about, whether they stand for somebody or not."""
 
     groups: Mapping[str, frozenset[str]] = field(default_factory=dict)
     emails: Mapping[str, str] = field(default_factory=dict)
@@ -211,7 +220,8 @@ class Directory:
         return replace(self, groups={}, handles={}, answered=kept)
 
     def named(self, refs: Iterable[str]) -> tuple[str, ...]:
-        """The ids of people and groups that Slack can mention for `refs`; unknown ones are left out."""
+        """The ids of people and groups that Slack can mention for `refs`; unknown ones are left
+        out."""
         ids = (self.handles.get(ref) or self.emails.get(folded(ref)) or ref for ref in refs)
         return tuple(dict.fromkeys(i for i in ids if i[:1] in ("U", "W", "S") and "@" not in i))
 
@@ -221,8 +231,8 @@ class Directory:
         return tuple(handles.get(ref, ref) for ref in refs)
 
     def resolve(self, refs: Iterable[str]) -> frozenset[str]:
-        """The people that `refs` (ids, group ids, @handles, e-mails; not `everyone`) stand for. What is unknown
-        stands for nobody, so a set that can't be read gives no authority."""
+        """The people that `refs` (ids, group ids, @handles, e-mails; not `everyone`) stand for.
+        What is unknown stands for nobody, so a set that can't be read gives no authority."""
         found: set[str] = set()
         for ref in refs:
             if ref[:1] in ("U", "W") and "@" not in ref:
@@ -235,18 +245,19 @@ class Directory:
 
     def includes(self, refs: Iterable[str], person: Person) -> bool:
         """Whether this fit person is one of `refs`, with `everyone` meaning every full member."""
-        if person.unfit():
+        if person.ineligible_reason():
             return False
         refs = tuple(refs)
         return "everyone" in refs or person.id in self.resolve(refs)
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
-    """What a connector is asked to make, extend or end: one grant on one system. `grant` and `system` together
-    are the idempotency key of everything that is done for it. `names` is what the person is called elsewhere, by
-    connector, as `[people]` of roles.toml has it. `kept` is only in an order to end: the actions that another grant of
-    this person on this system still needs. `target` and `reach` are those of its lease."""
+class ProvisionOrder:
+    """What a connector is asked to make, extend or end: one grant on one system. `grant` and
+    `system` together are the idempotency key of everything that is done for it. `names` is what the
+    person is called elsewhere, by connector, as `[people]` of roles.toml has it. `kept` is only in
+    an order to end: the actions that another grant of this person on this system still needs.
+    `target` and `reach` are those of its lease."""
 
     grant: str
     system: str
@@ -264,7 +275,8 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """One SSH certificate: the number by which it can be revoked, and from when to when it is good."""
+    """One SSH certificate: the number by which it can be revoked, and from when to when it is
+    good."""
 
     serial: int
     issued_at: int
@@ -272,8 +284,9 @@ class Certificate:
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
-    """One grant gave (or was about to give) `action` to an account of its system, which calls it `thing`."""
+class Membership:
+    """One grant gave (or was about to give) `action` to an account of its system, which calls it
+    `thing`."""
 
     system: str
     grant: str

@@ -1,4 +1,5 @@
-"""Compares two versions of roles.toml and lists the differences that matter, those that loosen it first."""
+"""Compares two versions of roles.toml and lists the differences that matter, those that loosen it
+first."""
 
 from __future__ import annotations
 
@@ -10,7 +11,8 @@ from bot.core.durations import format_duration
 from bot.core.roles import Policy
 
 Summary = Mapping[str, Any]
-"""JSON of the parts of a roles.toml that decide who gets what; systems' settings are in it as a digest only."""
+"""JSON of the parts of a roles.toml that decide who gets what; systems' settings are in it as a
+digest only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +28,8 @@ class Change:
 
 
 def summary(policy: Policy) -> Summary:
-    """The policy as `changes` compares it, for keeping: an edit while the bot is down is found at its next start."""
+    """The policy as `changes` compares it, for keeping: an edit while the bot is down is found at
+    its next start."""
     workspace = policy.workspace
     return {
         "workspace": {
@@ -36,18 +39,23 @@ def summary(policy: Policy) -> Summary:
             "timezone": workspace.timezone,
         },
         "systems": {
-            name: {"connector": system.connector, "settings": system.reach} for name, system in policy.systems.items()
+            name: {"connector": system.connector, "settings": system.reach}
+            for name, system in policy.systems.items()
         },
         "people": {name: dict(names) for name, names in policy.people.items()},
-        "roles": {name: {key: _plain(getattr(role, key)) for key in _ROLE} for name, role in policy.roles.items()},
+        "roles": {
+            name: {key: _plain(getattr(role, key)) for key in _ROLE}
+            for name, role in policy.roles.items()
+        },
     }
 
 
 def changes(old: Summary, new: Summary) -> list[Change]:
-    """Every difference between the two, those that loosen first, each half in the order of the file.
+    """Every difference between the two, those that loosen first, each half in the order of the
+    file.
 
-    What can't be compared, such as two ticket patterns, counts as looser. A key that `old` does not have was not
-    known to the version of the bot that wrote it, and is no change.
+    What can't be compared, such as two ticket patterns, counts as looser. A key that `old` does not
+    have was not known to the version of the bot that wrote it, and is no change.
     """
     found = [
         *_keys("workspace", old["workspace"], new["workspace"], _WORKSPACE),
@@ -130,10 +138,13 @@ _ROLE: Mapping[str, tuple[Judge, Show]] = {
     "default_duration": (_never, format_duration),
     "channel": (_never, _said),
 }
-"""Whether a new value loosens a role, and how a value is shown. Other keys, such as a title, decide nothing."""
+"""Whether a new value loosens a role, and how a value is shown. Other keys, such as a title, decide
+nothing."""
 
 
-def _keys(table: str, old: Summary, new: Summary, known: Mapping[str, tuple[Judge, Show]]) -> Iterator[Change]:
+def _keys(
+    table: str, old: Summary, new: Summary, known: Mapping[str, tuple[Judge, Show]]
+) -> Iterator[Change]:
     for key, (loosens, show) in known.items():
         if key not in old or _same(old[key], new[key]):
             continue
@@ -153,7 +164,10 @@ def _entries(old: list[str], new: list[str]) -> str:
     added = [each for each in new if each not in old]
     removed = [each for each in old if each not in new]
     return "; ".join(
-        [*(["added " + ", ".join(added)] if added else []), *(["removed " + ", ".join(removed)] if removed else [])]
+        [
+            *(["added " + ", ".join(added)] if added else []),
+            *(["removed " + ", ".join(removed)] if removed else []),
+        ]
     )
 
 
@@ -165,9 +179,13 @@ def _systems(old: Summary, new: Summary) -> Iterator[Change]:
         elif name not in new:
             yield Change(False, where, "was removed")
         elif old[name]["connector"] != new[name]["connector"]:
-            yield Change(True, where, f"connector was {old[name]['connector']}, is {new[name]['connector']}")
+            yield Change(
+                True, where, f"connector was {old[name]['connector']}, is {new[name]['connector']}"
+            )
         elif old[name]["settings"] != new[name]["settings"]:
-            yield Change(True, where, "has other settings: access may be on another system, or wider there")
+            yield Change(
+                True, where, "has other settings: access may be on another system, or wider there"
+            )
 
 
 def _people(old: Summary, new: Summary) -> Iterator[Change]:
@@ -193,8 +211,8 @@ def _roles(old: Summary, new: Summary) -> Iterator[Change]:
 
 def _outline(role: Summary) -> str:
     return (
-        f"for {', '.join(role['requesters'])}; {role['approvals']} of {', '.join(role['approvers'])} decide, "
-        f"at most {format_duration(role['max_duration'])}"
+        f"for {', '.join(role['requesters'])}; {role['approvals']} of"
+        f" {', '.join(role['approvers'])} decide, at most {format_duration(role['max_duration'])}"
     )
 
 

@@ -14,10 +14,12 @@ _PLAIN = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "ı": "i", "æ": "ae", 
 
 
 def search_roles(roles: Iterable[Role], query: str, most: int = MOST) -> list[Role]:
-    """Roles whose name, title or description has every word of `query`; equally good ones keep their order.
+    """Roles whose name, title or description has every word of `query`; equally good ones keep
+    their order.
 
     Exact names and titles come first, then beginnings of them, beginnings of their words, and other
-    places. Case, accents, width and punctuation make no difference. An empty query matches every role.
+    places. Case, accents, width and punctuation make no difference. An empty query matches every
+    role.
     """
     words = fold(query[:LONGEST_QUERY])
     ranked = [(rank, role) for role in roles if (rank := _rank(role, words)) is not None]
@@ -28,7 +30,9 @@ def search_roles(roles: Iterable[Role], query: str, most: int = MOST) -> list[Ro
 def fold(text: str) -> str:
     """`text` as it is compared: lower case without accents, its words separated by one space."""
     plain = unicodedata.normalize("NFKD", text).casefold().translate(_PLAIN)
-    letters = (char for char in unicodedata.normalize("NFKD", plain) if not unicodedata.combining(char))
+    letters = (
+        char for char in unicodedata.normalize("NFKD", plain) if not unicodedata.combining(char)
+    )
     return " ".join("".join(char if char.isalnum() else " " for char in letters).split())
 
 

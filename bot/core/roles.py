@@ -1,4 +1,5 @@
-"""The values that the core decides with: the workspace, its systems, its roles, and what each kind of system can do."""
+"""The values that the core decides with: the workspace, its systems, its roles, and what each kind
+of system can do."""
 
 from __future__ import annotations
 
@@ -30,14 +31,15 @@ class Workspace:
 
 @dataclass(frozen=True, slots=True)
 class System:
-    """A real system. `settings` are never shown, because they hold passwords. `secrets` are the environment variables
-    that its table in roles.toml reads, by name."""
+    """A real system. `settings` are never shown, because they hold passwords. `secrets` are the
+    environment variables that its table in roles.toml reads, by name."""
 
     name: str
     connector: str
     settings: Mapping[str, object] = field(repr=False)
     reach: str = ""
-    """A digest of the settings that decide which access is there. A new password does not change it."""
+    """A digest of the settings that decide which access is there. A new password does not change
+    it."""
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
@@ -54,7 +56,8 @@ def no_ticket(_ticket: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """One thing that people may ask for. All durations are seconds; reminders count back from the end."""
+    """One thing that people may ask for. All durations are seconds; reminders count back from the
+    end."""
 
     name: str
     title: str
@@ -85,8 +88,8 @@ class Role:
 
     @property
     def fingerprint(self) -> str:
-        """Changes when what an approver looked at changes: the systems, what their settings make of it, the actions,
-        how many must agree."""
+        """Changes when what an approver looked at changes: the systems, what their settings make of
+        it, the actions, how many must agree."""
         return _fingerprint(self.systems, self.reach, self.actions, self.approvals)
 
 
@@ -100,14 +103,16 @@ def _fingerprint(*seen: object) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Abilities:
-    """What systems of one kind can do, as far as somebody else than their connector must know it."""
+    """What systems of one kind can do, as far as somebody else than their connector must know
+    it."""
 
     in_our_rows: bool = False
     """Access is only rows in our database: nobody gets in after its end, whatever else fails."""
     ends_together: bool = False
     """Many grants can be ended in one transaction."""
     checks_tokens: bool = False
-    """Its systems ask us whether a token is good, and prove themselves with their secret. Holders are shown a token."""
+    """Its systems ask us whether a token is good, and prove themselves with their secret. Holders
+    are shown a token."""
     reports_use: bool = False
     """Every use is counted, so that none counted means none."""
     certifies: bool = False
@@ -150,14 +155,16 @@ def _no_role_lint(_role: Role, _system: System) -> Iterable[tuple[str, str]]:
 
 @dataclass(frozen=True, kw_only=True)
 class SystemKind:
-    """One kind of system, described by its connector: what roles.toml may say of it, and what it can do."""
+    """One kind of system, described by its connector: what roles.toml may say of it, and what it
+    can do."""
 
     table: type[Any]
     """A pydantic model of the settings that `[systems.NAME]` may have."""
     wrong_settings: Callable[[Settings], Wrong] = _no_problem
     """What is wrong with settings of the right types. Calls no system."""
     shown: frozenset[str] = frozenset()
-    """Settings that the audit log may keep, except for secrets inside them. All others are redacted."""
+    """Settings that the audit log may keep, except for secrets inside them. All others are
+    redacted."""
     settings_identify: bool = True
     """Whether two systems with equal settings are the same one."""
 
@@ -191,7 +198,9 @@ class Policy:
     file: str
     text: str = field(default="", repr=False)
     """The content of the file, which may hold secrets that somebody wrote in clear."""
-    redacted: Callable[[], tuple[str, int]] = field(default=lambda: ("", 0), repr=False, compare=False)
+    redacted: Callable[[], tuple[str, int]] = field(
+        default=lambda: ("", 0), repr=False, compare=False
+    )
     """Gives the content without these secrets, and how many were taken out."""
     kinds: Mapping[str, SystemKind] = field(default_factory=dict, repr=False, compare=False)
 
@@ -208,8 +217,8 @@ class Policy:
 
 
 def no_policy(file: str, kinds: Mapping[str, SystemKind] = _NOTHING) -> Policy:
-    """The policy when roles.toml can't be read: nobody may ask, decide or lead, and nothing can be given. Ending
-    access needs no more than that."""
+    """The policy when roles.toml can't be read: nobody may ask, decide or lead, and nothing can be
+    given. Ending access needs no more than that."""
     return Policy(Workspace("", "", (), "UTC"), _NOTHING, _NOTHING, _NOTHING, "", file, kinds=kinds)
 
 
@@ -219,15 +228,18 @@ def ticket_matches(role: Role, ticket: str) -> bool:
 
 
 def names_of(policy: Policy, person: Person) -> Mapping[str, str]:
-    """What `[people]` says this person is called on other systems, by connector; a user id goes before an e-mail."""
+    """What `[people]` says this person is called on other systems, by connector; a user id goes
+    before an e-mail."""
     email = folded(person.email)
-    by_email = next((table for name, table in policy.people.items() if email and folded(name) == email), {})
+    by_email = next(
+        (table for name, table in policy.people.items() if email and folded(name) == email), {}
+    )
     return {**by_email, **policy.people.get(person.id, {})}
 
 
 def references(policy: Policy) -> frozenset[str]:
-    """Every user, group, handle and e-mail that decides, asks, leads or is pinged; `everyone` is left out,
-    because there is nothing to look up.
+    """Every user, group, handle and e-mail that decides, asks, leads or is pinged; `everyone` is
+    left out, because there is nothing to look up.
     """
     people = set(policy.workspace.leads)
     for role in policy.roles.values():

@@ -29,7 +29,8 @@ _OTHER_MEANING = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class _Span:
-    """`likely` is the span itself, to copy; `open` tells that a quotation mark before it is not closed."""
+    """`likely` is the span itself, to copy; `open` tells that a quotation mark before it is not
+    closed."""
 
     seconds: int
     beyond: int
@@ -39,7 +40,8 @@ class _Span:
 
 
 def take_span(text: str, now: int, tz: str) -> tuple[int | None, str]:
-    """Splits `[DURATION] reason…` into seconds from `now` (None: not given) and the reason, byte for byte.
+    """Splits `[DURATION] reason…` into seconds from `now` (None: not given) and the reason, byte
+    for byte.
 
     `now` is UTC epoch seconds, `tz` the person's IANA zone. Raises BadDuration for a beginning that
     looks like a time and is none, for two times, and for a reason with "for 2h" or "until 18:00" in
@@ -68,7 +70,8 @@ def _take(text: str, now: int, tz: str) -> tuple[int | None, str]:
 
 
 def parse_span(text: str, now: int, tz: str) -> int:
-    """Seconds from `now` of a text that is one duration or end and nothing else. Raises BadDuration."""
+    """Seconds from `now` of a text that is one duration or end and nothing else. Raises
+    BadDuration."""
     try:
         return _parse(text, now, tz)
     except BadDuration as bad:
@@ -107,7 +110,8 @@ def _with_usable_hint(bad: BadDuration, now: int, tz: str) -> BadDuration:
 
 
 def named_time(text: str) -> str:
-    """The first words in a reason that name a time of day, a date or a duration; "" where none do."""
+    """The first words in a reason that name a time of day, a date or a duration; "" where none
+    do."""
     tokens = tokens_of(text)
     for place, token in enumerate(tokens):
         if token.kind in ("clock", "date"):
@@ -141,7 +145,9 @@ def _opened(tokens: Sequence[Token], place: int) -> int:
     return place
 
 
-def _bounded(tokens: Sequence[Token], first: int, found: Length, opened: int, likely: str, *, is_end: bool) -> _Span:
+def _bounded(
+    tokens: Sequence[Token], first: int, found: Length, opened: int, likely: str, *, is_end: bool
+) -> _Span:
     """Takes the closing quotes along; raises BadDuration where something is glued to the span."""
     beyond = found.beyond
     while opened and at(tokens, beyond).kind == "other" and at(tokens, beyond).text in CLOSE:
@@ -186,7 +192,9 @@ def _separated(tokens: Sequence[Token], place: int) -> int:
     return place + 1 if is_dash or (token.kind == "other" and token.text in _SEPARATORS) else place
 
 
-def _refuse_second(text: str, tokens: Sequence[Token], span: _Span, place: int, now: int, tz: str) -> None:
+def _refuse_second(
+    text: str, tokens: Sequence[Token], span: _Span, place: int, now: int, tz: str
+) -> None:
     """Refuses `1h to 2h` and `2h until 18:00`; the longer duration is the likely one."""
     place = place + 1 if at(tokens, place).text in _BETWEEN else place
     likely = span.likely
@@ -207,7 +215,8 @@ def _refuse_second(text: str, tokens: Sequence[Token], span: _Span, place: int, 
 
 
 def _refuse_day(text: str, tokens: Sequence[Token]) -> None:
-    """Refuses a reason that begins with a day and a time, or with "by" a time: an end without "until"."""
+    """Refuses a reason that begins with a day and a time, or with "by" a time: an end without
+    "until"."""
     first = 1 if at(tokens, 0).text == "by" else 0
     day = names_day(at(tokens, first))
     clock = first + 1 if day else first

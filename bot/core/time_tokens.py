@@ -59,7 +59,8 @@ def shown(tokens: Sequence[Token], first: int, beyond: int) -> str:
 
 
 def _fold(text: str) -> tuple[str, list[int]]:
-    """Full-width forms become ASCII, invisible characters go; with the place of each character that is left."""
+    """Full-width forms become ASCII, invisible characters go; with the place of each character that
+    is left."""
     if text.isascii():
         return text, list(range(len(text)))
     kept = [(_ascii(char), place) for place, char in enumerate(text)]

@@ -18,8 +18,32 @@ _WORDS: Mapping[str, str] = {
     "s": "s sec secs second seconds",
 }
 _UNITS = {word: unit for unit, words in _WORDS.items() for word in words.split()}
-_CALENDAR = {"mo": 30, "mos": 30, "month": 30, "months": 30, "y": 365, "yr": 365, "yrs": 365, "year": 365, "years": 365}
-_NUMBERS = ("half", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+_CALENDAR = {
+    "mo": 30,
+    "mos": 30,
+    "month": 30,
+    "months": 30,
+    "y": 365,
+    "yr": 365,
+    "yrs": 365,
+    "year": 365,
+    "years": 365,
+}
+_NUMBERS = (
+    "half",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+)
 _COUNTS = {"a": 1, "an": 1, **{word: count for count, word in enumerate(_NUMBERS)}}
 _SIGNS = frozenset("-+−–—~<>≤≥±≈")
 _RANGE = frozenset("-–—/")
@@ -46,7 +70,8 @@ class _Part:
 
 
 def parse_length(text: str) -> int | None:
-    """Seconds of a text that is one duration; None where it does not begin like one. Raises BadDuration."""
+    """Seconds of a text that is one duration; None where it does not begin like one. Raises
+    BadDuration."""
     tokens = tokens_of(text)
     found = read_length(tokens, 0)
     if found is not None and found.beyond < len(tokens):
@@ -96,9 +121,13 @@ def _signed(tokens: Sequence[Token], place: int) -> Length | None:
     try:
         found = read_length(tokens, inner)
     except BadDuration as bad:
-        raise BadDuration(shown(tokens, place, inner + 1), NOT_ONE, likely=bad.likely, sure=bad.sure) from None
+        raise BadDuration(
+            shown(tokens, place, inner + 1), NOT_ONE, likely=bad.likely, sure=bad.sure
+        ) from None
     if found is not None:
-        raise BadDuration(shown(tokens, place, found.beyond), NOT_ONE, likely=format_duration(found.seconds))
+        raise BadDuration(
+            shown(tokens, place, found.beyond), NOT_ONE, likely=format_duration(found.seconds)
+        )
     return None
 
 
@@ -151,28 +180,41 @@ def _part(tokens: Sequence[Token], place: int, smallest: int) -> _Part | None:
 def _minutes(tokens: Sequence[Token], place: int, seconds: int, beyond: int) -> Length:
     """Adds the minutes of `1h30`; a bare number after a space, as in `1h 30`, has two readings."""
     token = at(tokens, beyond)
-    minutes = int(token.text) if token.kind == "number" and token.text.isascii() and len(token.text) < 3 else 60
+    minutes = (
+        int(token.text)
+        if token.kind == "number" and token.text.isascii() and len(token.text) < 3
+        else 60
+    )
     if minutes > 59 or not _alone(tokens, beyond):
         return _checked(tokens, place, seconds, beyond)
     if token.gap or len(token.text) != 2:
         likely = format_duration(seconds + minutes * 60)
-        raise BadDuration(shown(tokens, place, beyond + 1), NOT_ONE, likely=likely, sure=not token.gap)
+        raise BadDuration(
+            shown(tokens, place, beyond + 1), NOT_ONE, likely=likely, sure=not token.gap
+        )
     return _checked(tokens, place, seconds + minutes * 60, beyond + 1)
 
 
 def _alone(tokens: Sequence[Token], place: int) -> bool:
     """Whether a number has nothing glued to it but punctuation."""
     after, later = at(tokens, place + 1), at(tokens, place + 2)
-    return after.gap or (after.text in _AFTER_NUMBER and (later.gap or later.kind not in ("number", "word")))
+    return after.gap or (
+        after.text in _AFTER_NUMBER and (later.gap or later.kind not in ("number", "word"))
+    )
 
 
 def _no_unit(tokens: Sequence[Token], place: int) -> Length | None:
-    """Refuses a number that may be a duration; `5xx`, `10%` and `192.168.0.1` are left to the reason."""
+    """Refuses a number that may be a duration; `5xx`, `10%` and `192.168.0.1` are left to the
+    reason."""
     number, following = at(tokens, place), at(tokens, place + 1)
     said = shown(tokens, place, place + 2)
     if following.kind == "word" and (likely := _nearly(number, following)):
         raise BadDuration(said, NOT_ONE, likely=likely, sure=following.text not in MERIDIEM)
-    if following.text in _RANGE and at(tokens, place + 2).kind == "number" and (unit := _unit(tokens, place + 3)):
+    if (
+        following.text in _RANGE
+        and at(tokens, place + 2).kind == "number"
+        and (unit := _unit(tokens, place + 3))
+    ):
         longer = f"{at(tokens, place + 2).text}{unit}"
         raise BadDuration(shown(tokens, place, place + 4), NOT_ONE, likely=longer)
     if not number.text.isascii() and _unit(tokens, place + 1):
@@ -202,7 +244,8 @@ def _bare(number: str) -> str:
 
 
 def _in_words(tokens: Sequence[Token], place: int) -> Length | None:
-    """Refuses `two hours` and `half an hour` with the duration in digits; other words are the reason."""
+    """Refuses `two hours` and `half an hour` with the duration in digits; other words are the
+    reason."""
     count, beyond = _COUNTS[at(tokens, place).text], place + 1
     if count == 0 and at(tokens, beyond).text in ("a", "an"):
         beyond += 1

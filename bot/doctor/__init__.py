@@ -1,4 +1,5 @@
-"""Checks the environment, roles.toml, the database, Slack and every connected system, and changes nothing."""
+"""Checks the environment, roles.toml, the database, Slack and every connected system, and changes
+nothing."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -6,20 +7,20 @@ from functools import partial
 from pathlib import Path
 
 from bot.app import build_base, build_systems, slack_client
-from bot.aside import Aside
+from bot.config.roles.parse import load_policy
+from bot.config.settings import NEEDS, load_settings
 from bot.connectors import KINDS, Systems
 from bot.connectors.base import Checks
+from bot.connectors.fan_out import FanOut
 from bot.core.durations import format_duration
 from bot.core.errors import AccessBotError, ConfigError, SchemaMismatch, StorageUnavailable
 from bot.core.model import Source
-from bot.core.policy import load_policy
 from bot.core.roles import Policy
 from bot.doctor.files import files
 from bot.doctor.findings import Deployment, Finding, State, fail, ok, warn
 from bot.doctor.slack import slack
-from bot.operations.check_storage import check_head, check_writing
-from bot.operations.continue_time import USUAL, newest_record
-from bot.settings import NEEDS, load_settings
+from bot.operations.process.check_storage import check_head, check_writing
+from bot.operations.process.continue_time import USUAL, newest_record
 from bot.slack.api import patient
 
 PATIENCE = 30.0
@@ -27,13 +28,16 @@ PATIENCE = 30.0
 
 
 def examine(wall: Callable[[], float] = time.time) -> Iterator[Finding]:
-    """Yields each finding at once. A wrong configuration ends the checks, because all others depend on it."""
+    """Yields each finding at once. A wrong configuration ends the checks, because all others depend
+    on it."""
     wrong = [Finding(State.FAIL, *_split(str(problem)), 2) for problem in _problems()]
     if wrong:
         yield from wrong
         return
     settings = load_settings(need=NEEDS["doctor"])
-    deployment = Deployment(build_base(settings, Source.CLI), patient(slack_client(settings, timeout=10)), wall)
+    deployment = Deployment(
+        build_base(settings, Source.CLI), patient(slack_client(settings, timeout=10)), wall
+    )
     yield ok("environment", f"complete for {_MODES[settings.slack_mode]}")
     policy = deployment.policy
     yield ok(policy.file, f"valid: {len(policy.roles)} roles on {len(policy.systems)} systems")
@@ -43,7 +47,8 @@ def examine(wall: Callable[[], float] = time.time) -> Iterator[Finding]:
 
 
 def _problems() -> list[object]:
-    """Lists the problems of the environment and of roles.toml, so that one round of editing fixes both."""
+    """Lists the problems of the environment and of roles.toml, so that one round of editing fixes
+    both."""
     found: list[object] = []
     try:
         load_settings(need=NEEDS["doctor"])
@@ -63,18 +68,30 @@ def _split(problem: str) -> tuple[str, str]:
 
 
 def bolt_environment(deployment: Deployment) -> Iterator[Finding]:
-    names = [name for name in ("SLACK_CLIENT_ID", "SLACK_CLIENT_SECRET") if deployment.settings.environ.get(name)]
+    names = [
+        name
+        for name in ("SLACK_CLIENT_ID", "SLACK_CLIENT_SECRET")
+        if deployment.settings.environ.get(name)
+    ]
     if len(names) == 2:
-        yield warn("environment", f"{' and '.join(names)} are set, which turns on OAuth in Slack's library: unset them")
+        yield warn(
+            "environment",
+            f"{' and '.join(names)} are set, which turns on OAuth in Slack's library: unset them",
+        )
 
 
 def systems(deployment: Deployment) -> Iterator[Finding]:
-    """Checks all systems in parallel with a time limit, so that a system that hangs delays no other."""
+    """Checks all systems in parallel with a time limit, so that a system that hangs delays no
+    other."""
     known, connectors = deployment.policy.systems, build_systems(deployment.base.world)
-    answers = Aside().ask({name: partial(_wrong, deployment.policy, connectors, name) for name in known}, PATIENCE)
+    answers = FanOut().ask(
+        {name: partial(_wrong, deployment.policy, connectors, name) for name in known}, PATIENCE
+    )
     if silent := [name for name, answer in answers.items() if answer is None]:
         yield ok(
-            "systems", f"{', '.join(silent)}: no live check, because they call the bot or their connector has none"
+            "systems",
+            f"{', '.join(silent)}: no live check, because they call the bot or their connector has"
+            " none",
         )
     for name, answer in answers.items():
         subject, kind = f"system {name}", known[name].connector
@@ -98,7 +115,10 @@ def database(deployment: Deployment) -> Iterator[Finding]:
     path = Path(url.removeprefix("sqlite:///"))
     if base.db.is_sqlite and not path.exists():
         if path.parent.is_dir():
-            yield warn("database", f"{path} does not exist yet: `access-bot run` or `access-bot migrate` creates it")
+            yield warn(
+                "database",
+                f"{path} does not exist yet: `access-bot run` or `access-bot migrate` creates it",
+            )
         else:
             yield fail("database", f"the directory {path.parent} does not exist: create it")
         return
@@ -108,14 +128,28 @@ def database(deployment: Deployment) -> Iterator[Finding]:
         kind = "SQLite" if base.db.is_sqlite else "PostgreSQL"
         yield ok("database", f"{kind} answers and accepts writes; the schema is up to date")
         if (behind := newest_record(base.world) - int(deployment.wall())) > USUAL:
-            yield fail("clock", f"{format_duration(behind)} behind the newest record: set the clock and turn NTP on")
+            yield fail(
+                "clock",
+                f"{format_duration(behind)} behind the newest record: set the clock and turn"
+                " NTP on",
+            )
         number, trouble = check_head(base.world)
-        told = f"the newest record, {number}, is sealed with one of the keys" if number else "no records yet"
-        yield fail("audit log", f"{trouble}: run `access-bot audit verify`") if trouble else ok("audit log", told)
+        told = (
+            f"the newest record, {number}, is sealed with one of the keys"
+            if number
+            else "no records yet"
+        )
+        yield (
+            fail("audit log", f"{trouble}: run `access-bot audit verify`")
+            if trouble
+            else ok("audit log", told)
+        )
     except SchemaMismatch as error:
         yield fail("database", str(error)) if error.newer else warn("database", str(error))
     except StorageUnavailable as error:
-        yield fail("database", f"{error}: check DATABASE_URL, the server, and that the account may write")
+        yield fail(
+            "database", f"{error}: check DATABASE_URL, the server, and that the account may write"
+        )
 
 
 _MODES = {"socket": "Socket Mode", "http": "HTTP mode"}

@@ -4,16 +4,19 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from bot.config.settings import VARIABLES
 from bot.doctor.findings import Deployment, Finding, fail, ok, warn
-from bot.settings import VARIABLES
 
 OTHERS = stat.S_IRWXO | stat.S_IWGRP
-"""Permissions that no file with secrets may have. Its group may read it: services often need that."""
+"""Permissions that no file with secrets may have. Its group may read it: services often need
+that."""
 
 
 def files(deployment: Deployment) -> Iterator[Finding]:
     found = [*_private(deployment), *_unchanged(deployment)]
-    yield from found or [ok("files", "no other account on this machine can read secrets or change roles.toml")]
+    yield from found or [
+        ok("files", "no other account on this machine can read secrets or change roles.toml")
+    ]
 
 
 def _private(deployment: Deployment) -> Iterator[Finding]:

@@ -6,9 +6,9 @@ from enum import StrEnum
 
 from slack_sdk import WebClient
 
-from bot.app import Base
+from bot.app import Services
+from bot.config.settings import Settings
 from bot.core.roles import Policy
-from bot.settings import Settings
 
 
 class State(StrEnum):
@@ -19,7 +19,8 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line of the report: subject, state, and what to do. `exit_code` is the least of the whole command."""
+    """One line of the report: subject, state, and what to do. `exit_code` is the least of the whole
+    command."""
 
     state: State
     subject: str
@@ -46,7 +47,7 @@ def fail(subject: str, text: str) -> Finding:
 class Deployment:
     """What the checks read; `client` carries the bot's token, `wall` is this machine's clock."""
 
-    base: Base
+    base: Services
     client: WebClient
     wall: Callable[[], float]
 

@@ -18,8 +18,8 @@ from bot.core.errors import (
 from bot.core.model import Directory, folded
 from bot.core.roles import Policy, Role, references
 from bot.doctor.findings import Deployment, Finding, fail, ok, warn
-from bot.operations.find_bindings import find_bindings
-from bot.operations.keep_channels import channels_of, known_place
+from bot.operations.messages.keep_channels import channels_of, known_place
+from bot.operations.policy.find_bindings import find_bindings
 from bot.slack.api import call, pages, patient, sorted_errors
 from bot.slack.channels import list_channels
 from bot.slack.manifest import SCOPES
@@ -31,7 +31,8 @@ SKEW = 5
 
 @dataclass(frozen=True, slots=True)
 class Identified:
-    """Slack's answer to `auth.test`; names of `headers` are in lower case, `at` is this machine's time."""
+    """Slack's answer to `auth.test`; names of `headers` are in lower case, `at` is this machine's
+    time."""
 
     answer: Mapping[str, Any]
     headers: Mapping[str, str]
@@ -54,7 +55,9 @@ def slack(deployment: Deployment) -> Iterator[Finding]:
         )
         return
     except SystemUnavailable as error:
-        yield fail("Slack", f"{error}: try again later; scopes, channels and people were not checked")
+        yield fail(
+            "Slack", f"{error}: try again later; scopes, channels and people were not checked"
+        )
         return
     yield ok("SLACK_BOT_TOKEN", f"valid for @{who.answer.get('user')} in {who.answer.get('team')}")
     for subject, check in LIVE.items():
@@ -68,14 +71,20 @@ def _identify(deployment: Deployment) -> Identified:
     with sorted_errors("auth.test"):
         answer = deployment.client.api_call("auth.test")
     headers = {str(name).lower(): str(value) for name, value in answer.headers.items()}
-    return Identified(answer.data if isinstance(answer.data, dict) else {}, headers, deployment.wall())
+    return Identified(
+        answer.data if isinstance(answer.data, dict) else {}, headers, deployment.wall()
+    )
 
 
 def scopes(deployment: Deployment, who: Identified) -> Iterator[Finding]:
     """Compares the app's scopes with the manifest (https://docs.slack.dev/reference/scopes)."""
     granted = {scope.strip() for scope in who.headers.get("x-oauth-scopes", "").split(",")} - {""}
     for scope in (scope for scope in SCOPES if scope not in granted):
-        yield fail("scopes", f"{scope} is missing; the bot needs it to {SCOPES[scope]}: add it and reinstall the app")
+        yield fail(
+            "scopes",
+            f"{scope} is missing; the bot needs it to {SCOPES[scope]}: add it and reinstall"
+            " the app",
+        )
     if more := sorted(granted - set(SCOPES)):
         yield warn("scopes", f"{', '.join(more)}: not needed; remove from the app")
     if granted == set(SCOPES):
@@ -88,7 +97,9 @@ def events(deployment: Deployment, who: Identified) -> Iterator[Finding]:
     if settings.slack_mode == "http":
         yield ok("SLACK_SIGNING_SECRET", "set; only a signed request from Slack proves it right")
         return
-    client = patient(WebClient(token=settings.slack_app_token, base_url=settings.slack_api_url, timeout=10))
+    client = patient(
+        WebClient(token=settings.slack_app_token, base_url=settings.slack_api_url, timeout=10)
+    )
     try:
         call(client, "apps.connections.open")
         yield ok("SLACK_APP_TOKEN", "valid; Socket Mode opens")
@@ -106,13 +117,16 @@ def clock(deployment: Deployment, who: Identified) -> Iterator[Finding]:
         return
     if abs(skew) > SKEW:
         way = "ahead of" if skew > 0 else "behind"
-        yield warn("clock", f"{abs(skew)} s {way} Slack's: access ends at the wrong time; turn NTP on")
+        yield warn(
+            "clock", f"{abs(skew)} s {way} Slack's: access ends at the wrong time; turn NTP on"
+        )
     else:
         yield ok("clock", f"within {SKEW} s of Slack's")
 
 
 def channels(deployment: Deployment, who: Identified) -> Iterator[Finding]:
-    """Checks that each channel exists, has the bot as a member, and is the one that the bot posts to."""
+    """Checks that each channel exists, has the bot as a member, and is the one that the bot posts
+    to."""
     wanted = channels_of(deployment.policy)
     named = list_channels(deployment.client) if any(ref.startswith("#") for ref in wanted) else {}
     used = _ids_in_use(deployment, wanted)
@@ -129,7 +143,9 @@ def channels(deployment: Deployment, who: Identified) -> Iterator[Finding]:
 def _ids_in_use(deployment: Deployment, wanted: Iterable[str]) -> Mapping[str, str]:
     """Returns the channel id that the database holds for each name."""
     world = deployment.base.world
-    return _kept(deployment, lambda: {ref: kept for ref in wanted if (kept := known_place(world, ref).id)})
+    return _kept(
+        deployment, lambda: {ref: kept for ref in wanted if (kept := known_place(world, ref).id)}
+    )
 
 
 def _kept(deployment: Deployment, read: Callable[[], Mapping[str, str]]) -> Mapping[str, str]:
@@ -154,8 +170,11 @@ def _channel(client: WebClient, channel: str) -> Mapping[str, Any] | None:
     return found
 
 
-def _channel_findings(ref: str, found: Mapping[str, Any] | None, used: str | None, invite: str) -> Iterator[Finding]:
-    """Yields what stops the bot from posting there, what makes it post elsewhere, and who else reads it."""
+def _channel_findings(
+    ref: str, found: Mapping[str, Any] | None, used: str | None, invite: str
+) -> Iterator[Finding]:
+    """Yields what stops the bot from posting there, what makes it post elsewhere, and who else
+    reads it."""
     subject = f"channel {ref}"
     if found is None:
         advice = f"create it, or type {invite} there if it is private"
@@ -173,7 +192,8 @@ def _channel_findings(ref: str, found: Mapping[str, Any] | None, used: str | Non
 
 
 def people(deployment: Deployment, who: Identified) -> Iterator[Finding]:
-    """Checks that roles.toml names full members of the workspace, by the rules of the bot itself."""
+    """Checks that roles.toml names full members of the workspace, by the rules of the bot
+    itself."""
     directory, fit = _directory(deployment, str(who.answer.get("team_id", "")))
 
     def count(refs: tuple[str, ...]) -> int:
@@ -184,7 +204,11 @@ def people(deployment: Deployment, who: Identified) -> Iterator[Finding]:
     found += _people_findings(deployment.policy, count, directory.called)
     yield from found
     if not found:
-        yield ok("people", f"leads, approvers and requesters of {len(deployment.policy.roles)} roles are full members")
+        yield ok(
+            "people",
+            f"leads, approvers and requesters of {len(deployment.policy.roles)} roles are full"
+            " members",
+        )
     yield from _ids(deployment.policy, directory, bound)
 
 
@@ -192,12 +216,16 @@ def _moved(policy: Policy, directory: Directory, bound: Mapping[str, str]) -> It
     """Yields handles and e-mails that lead to another group or account than the stored one."""
     for ref, now, was in _leading(policy, directory, bound):
         if now != was:
-            advice = f"if the change is right, write {now} in roles.toml, if not, treat it as an attack"
+            advice = (
+                f"if the change is right, write {now} in roles.toml, if not, treat it as an attack"
+            )
             changed = f"leads to {now} now, but is bound to {was}: it gives nobody authority"
             yield fail(ref, f"{changed}; {advice}")
 
 
-def _leading(policy: Policy, directory: Directory, bound: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
+def _leading(
+    policy: Policy, directory: Directory, bound: Mapping[str, str]
+) -> Iterator[tuple[str, str, str]]:
     """Yields each known handle and e-mail with the id it leads to and the stored id."""
     known = {**directory.handles, **directory.emails}
     for ref in sorted(references(policy)):
@@ -206,10 +234,15 @@ def _leading(policy: Policy, directory: Directory, bound: Mapping[str, str]) -> 
 
 
 def _ids(policy: Policy, directory: Directory, bound: Mapping[str, str]) -> Iterator[Finding]:
-    """Yields the ids that are safer in roles.toml than handles and e-mails, which can be reassigned."""
-    if found := [f"{ref} is {now}" for ref, now, was in _leading(policy, directory, bound) if now == was]:
+    """Yields the ids that are safer in roles.toml than handles and e-mails, which can be
+    reassigned."""
+    if found := [
+        f"{ref} is {now}" for ref, now, was in _leading(policy, directory, bound) if now == was
+    ]:
         yield ok(
-            "ids", f"{', '.join(found)}; ids are safer in roles.toml, because handles and e-mails can be reassigned"
+            "ids",
+            f"{', '.join(found)}; ids are safer in roles.toml, because handles and e-mails can be"
+            " reassigned",
         )
 
 
@@ -222,14 +255,17 @@ def _people_findings(
     leads = policy.workspace.leads
     if not count(leads):
         yield fail(
-            "workspace.leads", f"{', '.join(called(leads))}: no full member, so nobody can revoke or audit in Slack"
+            "workspace.leads",
+            f"{', '.join(called(leads))}: no full member, so nobody can revoke or audit in Slack",
         )
     for role in policy.roles.values():
         yield from _role_findings(role, count, called)
     nobody = [ref for ref in sorted(references(policy)) if not count((ref,))]
     if nobody:
         yield warn(
-            "people", f"{', '.join(called(nobody))}: no full member of the workspace; correct roles.toml or the group"
+            "people",
+            f"{', '.join(called(nobody))}: no full member of the workspace; correct roles.toml or"
+            " the group",
         )
 
 
@@ -238,11 +274,15 @@ def _role_findings(
 ) -> Iterator[Finding]:
     able = count(role.approvers)
     if able < role.approvals:
-        found = f"{', '.join(called(role.approvers))}: full members found: {able}, needed: {role.approvals}"
+        found = (
+            f"{', '.join(called(role.approvers))}: full members found: {able}, needed:"
+            f" {role.approvals}"
+        )
         yield fail(f"roles.{role.name}.approvers", f"{found}; no request can be approved")
     if "everyone" not in role.requesters and not count(role.requesters):
         yield warn(
-            f"roles.{role.name}.requesters", f"{', '.join(called(role.requesters))}: nobody can request the role"
+            f"roles.{role.name}.requesters",
+            f"{', '.join(called(role.requesters))}: nobody can request the role",
         )
 
 
@@ -258,7 +298,7 @@ def _directory(deployment: Deployment, team: str) -> tuple[Directory, frozenset[
     members = [user for page in listed for user in page.get("members", [])]
     known = [person_from(user, int(deployment.wall()), team) for user in members]
     emails = {folded(person.email): person.id for person in known if person.email}
-    fit = frozenset(person.id for person in known if person.unfit() is None)
+    fit = frozenset(person.id for person in known if person.ineligible_reason() is None)
     return Directory(groups, emails, handles=handles), fit
 
 

@@ -4,9 +4,9 @@ those that later resolve to others."""
 from collections.abc import Collection, Mapping, Sequence
 
 from bot.core.audit import Event
-from bot.core.policy_values import classify
 from bot.core.roles import references
-from bot.operations._unit import SYSTEM, Unit
+from bot.core.values import classify
+from bot.operations._unit_of_work import SYSTEM, UnitOfWork
 from storage import people
 
 MOST_GROUPS = 10
@@ -17,7 +17,7 @@ RECORDED_PEOPLE = 200
 """The maximum of people that an audit record names."""
 
 
-def bind_references(u: Unit) -> bool:
+def bind_references(u: UnitOfWork) -> bool:
     """Binds references; call it before the directory of `u` is read. Returns whether a reference
     started or stopped resolving to another id."""
     refs = sorted(ref for ref in references(u.policy) if classify(ref) in ("handle", "email"))
@@ -29,20 +29,28 @@ def bind_references(u: Unit) -> bool:
     return bool(moves)
 
 
-def report_group_changes(u: Unit, before: people.Groups, after: people.Groups, asked: Collection[str]) -> None:
+def report_group_changes(
+    u: UnitOfWork, before: people.Groups, after: people.Groups, asked: Collection[str]
+) -> None:
     """Records who joined or left the groups that roles.toml names, and notifies the security
     channel. `asked` are the references that Slack was asked about before: a new group is a change
     if its reference resolved to nobody until now."""
     told = []
     for group, names in sorted(_named(u, before, after).items()):
-        was, now = (groups[group][1] if group in groups else frozenset() for groups in (before, after))
+        was, now = (
+            groups[group][1] if group in groups else frozenset() for groups in (before, after)
+        )
         if was != now and (group in before or any(name in asked for name in names)):
-            told.append(_record_change(u, group, names, sorted(now - was), sorted(was - now), group in after))
+            told.append(
+                _record_change(
+                    u, group, names, sorted(now - was), sorted(was - now), group in after
+                )
+            )
     if told:
         u.tell_leads("groups_changed", groups=told[:MOST_GROUPS], count=len(told))
 
 
-def _named(u: Unit, *readings: people.Groups) -> Mapping[str, list[str]]:
+def _named(u: UnitOfWork, *readings: people.Groups) -> Mapping[str, list[str]]:
     """Returns the ids of the groups that roles.toml names, with the references that resolve to
     each."""
     found: dict[str, list[str]] = {}
@@ -51,14 +59,19 @@ def _named(u: Unit, *readings: people.Groups) -> Mapping[str, list[str]]:
         if classify(ref) == "group":
             found.setdefault(ref, []).append(ref)
         elif classify(ref) == "handle":
-            owners = {group for groups in readings for group, (handle, _) in groups.items() if "@" + handle == ref}
+            owners = {
+                group
+                for groups in readings
+                for group, (handle, _) in groups.items()
+                if "@" + handle == ref
+            }
             for group in {bound[ref]} if ref in bound else owners:
                 found.setdefault(group, []).append(ref)
     return found
 
 
 def _record_change(
-    u: Unit, group: str, names: Sequence[str], came: list[str], left: list[str], there: bool
+    u: UnitOfWork, group: str, names: Sequence[str], came: list[str], left: list[str], there: bool
 ) -> dict[str, object]:
     """Returns the values for the message to the security channel."""
     u.note(
@@ -83,7 +96,7 @@ def _record_change(
     }
 
 
-def _with_names(u: Unit, ids: Sequence[str]) -> list[str]:
+def _with_names(u: UnitOfWork, ids: Sequence[str]) -> list[str]:
     """Formats people as `Ana Silva (U0ANA)`, without a mention, so that nobody is pinged."""
     known = people.several(u.db, ids)
     return [f"{known[each].name[:60]} ({each})" if each in known else each for each in ids]

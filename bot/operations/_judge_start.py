@@ -4,12 +4,12 @@ since."""
 from bot.core import effects
 from bot.core.approval import Refused, may_start
 from bot.core.model import EndReason, Grant, Person
-from bot.operations._end import ask_end, channel_of
-from bot.operations._unit import SYSTEM, Unit
+from bot.operations._end_grant import channel_of, request_end
+from bot.operations._unit_of_work import SYSTEM, UnitOfWork
 from storage import grants, requests
 
 
-def judge_start(u: Unit, grant: Grant, holder: Person) -> Refused | None:
+def judge_start(u: UnitOfWork, grant: Grant, holder: Person) -> Refused | None:
     """Returns why this grant of `holder` must not start now, or not on another system. Without a
     readable roles.toml it checks only the panic switches, and the start handler calls no system."""
     if (paused := u.paused(grant.role, grant.person)) is not None:
@@ -21,14 +21,14 @@ def judge_start(u: Unit, grant: Grant, holder: Person) -> Refused | None:
     return may_start(role, request, grant, holder, u.directory)
 
 
-def refuse_start(u: Unit, grant: Grant, refused: Refused) -> None:
+def refuse_start(u: UnitOfWork, grant: Grant, refused: Refused) -> None:
     """Ends a grant that the caller has locked and found scheduled or starting, and reports why."""
-    ask_end(u, [grant], EndReason.REVOKED, SYSTEM, because=refused.reason)
-    u.do(effects.tell_person(grant.person, "not_started", grant=grant.id, why=refused.reason))
+    request_end(u, [grant], EndReason.REVOKED, SYSTEM, because=refused.reason)
+    u.do(effects.notify_person(grant.person, "not_started", grant=grant.id, why=refused.reason))
     u.do(effects.thread_note(grant, channel_of(u, grant.role), "not_started", why=refused.reason))
 
 
-def judge_scheduled(u: Unit) -> None:
+def judge_scheduled(u: UnitOfWork) -> None:
     """Ends every scheduled grant that would not be approved any more. If Slack has not been asked
     about the requester, the grant is checked when it starts. A process with an outdated roles.toml
     checks none."""

@@ -18,7 +18,9 @@ MOST_APART = 20
 entry."""
 
 
-def counted(db: Database, now: int, caller: str, entry: Entry, beyond: Entry, same: Sequence[str] = ()) -> list[Entry]:
+def counted(
+    db: Database, now: int, caller: str, entry: Entry, beyond: Entry, same: Sequence[str] = ()
+) -> list[Entry]:
     """Returns the entries to record for `entry` now: none if it repeats one of this minute. `same`
     lists what makes two entries the same; `beyond` replaces everything that `caller` causes beyond
     MOST_APART."""
@@ -40,7 +42,11 @@ def summed(found: Sequence[repeats.Repeats]) -> list[Entry]:
     for each in found:
         if each.times:
             known = json.loads(each.entry)
-            told = {"repeated": each.times, "since": rfc3339(each.since), "until": rfc3339(each.last)}
+            told = {
+                "repeated": each.times,
+                "since": rfc3339(each.since),
+                "until": rfc3339(each.last),
+            }
             first = Entry(**{**known, "event": Event(known["event"])})
             entries.append(replace(first, detail={**(first.detail or {}), **told}))
     return entries
@@ -50,7 +56,16 @@ def _words(entry: Entry) -> tuple[str, ...]:
     """Returns what makes two refusals the same, whatever reason was typed."""
     detail = entry.detail or {}
     said = (str(detail.get(name, "")) for name in ("action", "why"))
-    return (entry.event, entry.actor, entry.subject, entry.role, entry.system, entry.request, entry.grant, *said)
+    return (
+        entry.event,
+        entry.actor,
+        entry.subject,
+        entry.role,
+        entry.system,
+        entry.request,
+        entry.grant,
+        *said,
+    )
 
 
 def _key(*words: str) -> str:

@@ -1,4 +1,5 @@
-"""`python -m bot.sandbox`: runs a stand-in until it is interrupted, and prints the environment for a bot.
+"""`python -m bot.sandbox`: runs a stand-in until it is interrupted, and prints the environment for
+a bot.
 
 It doesn't start the bot.
 """
@@ -18,7 +19,9 @@ from bot.sandbox.server import PortTaken, running_sandbox
 
 @click.command()
 @click.option("--port", default=0, help="Port on 127.0.0.1; 0 takes a free one.")
-@click.option("--manifest", type=click.Path(exists=True, path_type=Path), help="The app's manifest, JSON.")
+@click.option(
+    "--manifest", type=click.Path(exists=True, path_type=Path), help="The app's manifest, JSON."
+)
 @click.option("--request-url", help="Deliver by signed HTTP to this URL instead of Socket Mode.")
 @click.option("--rate-limits/--no-rate-limits", default=True, help="Slack's rate limits.")
 def main(port: int, manifest: Path | None, request_url: str | None, rate_limits: bool) -> None:
@@ -27,11 +30,14 @@ def main(port: int, manifest: Path | None, request_url: str | None, rate_limits:
 
 
 def serve(port: int, manifest: Json | None, request_url: str | None, rate_limits: bool) -> None:
-    """Runs a stand-in until it is interrupted; prints the environment, and as a comment the page's address."""
+    """Runs a stand-in until it is interrupted; prints the environment, and as a comment the page's
+    address."""
     with contextlib.ExitStack() as stack:
         try:
             sandbox = stack.enter_context(
-                running_sandbox(port=port, manifest=manifest, request_url=request_url, rate_limits=rate_limits)
+                running_sandbox(
+                    port=port, manifest=manifest, request_url=request_url, rate_limits=rate_limits
+                )
             )
         except PortTaken as taken:
             raise click.UsageError(str(taken)) from None

@@ -68,7 +68,8 @@ def create_group(world: World, asked: Json) -> Json:
 
 
 def set_group(world: World, asked: Json) -> Json:
-    """Changes the members of a group (`users`) or switches it off (`date_delete`); the app hears of it."""
+    """Changes the members of a group (`users`) or switches it off (`date_delete`); the app hears of
+    it."""
     group, before = group_of(world, asked["group"]), set[str]()
     before.update(group.users)
     group.users = list(asked.get("users", group.users))
@@ -95,7 +96,8 @@ def set_group(world: World, asked: Json) -> Json:
 
 
 def create_channel(world: World, asked: Json) -> Json:
-    """A new channel with these members; a name that another one has, archived or not, is refused."""
+    """A new channel with these members; a name that another one has, archived or not, is
+    refused."""
     _refuse_taken(world, asked["name"])
     asked.setdefault("id", world.workspace.new_id("C"))
     channel = Channel(**asked)
@@ -150,7 +152,8 @@ def advance_clock(world: World, asked: Json) -> float:
 
 
 def set_limits(world: World, asked: Json) -> None:
-    """Switches rate limits on or off, and sets those of single methods: {method: [per_minute, burst]}."""
+    """Switches rate limits on or off, and sets those of single methods: {method: [per_minute,
+    burst]}."""
     world.limits.on = bool(asked.get("on", world.limits.on))
     for method, (per_minute, burst) in asked.get("methods", {}).items():
         world.limits.overrides[method] = Rate(float(per_minute), int(burst))
@@ -167,7 +170,9 @@ def set_delivery(world: World, asked: Json) -> None:
 
 def set_fault(world: World, asked: Json) -> None:
     """Adds a fault to a method or `*`."""
-    world.faults.set(asked["method"], Fault(asked["kind"], asked.get("value", 0), asked.get("count")))
+    world.faults.set(
+        asked["method"], Fault(asked["kind"], asked.get("value", 0), asked.get("count"))
+    )
 
 
 def clear_faults(world: World, asked: Json) -> None:
@@ -179,7 +184,9 @@ def set_socket_fault(world: World, asked: Json) -> None:
     """Switches a fault of the sockets on or off."""
     if asked["kind"] not in SOCKET_KINDS:
         raise ValueError(f"unknown fault {asked['kind']}, known: {', '.join(SOCKET_KINDS)}")
-    (world.faults.sockets.add if asked.get("on", True) else world.faults.sockets.discard)(asked["kind"])
+    (world.faults.sockets.add if asked.get("on", True) else world.faults.sockets.discard)(
+        asked["kind"]
+    )
 
 
 def drop_sockets(world: World, asked: Json) -> int:
@@ -194,15 +201,22 @@ def set_link(world: World, asked: Json) -> None:
 
 
 def gate_answered(world: World, asked: Json) -> None:
-    """A gate beside the workspace let a browser in, or kept it out: {open, who}, `who` being an e-mail.
+    """A gate beside the workspace let a browser in, or kept it out: {open, who}, `who` being an
+    e-mail.
 
-    A page that is open asks its gate again and again: only a first answer, another one, and one after a break is news.
+    A page that is open asks its gate again and again: only a first answer, another one, and one
+    after a break is news.
     """
     who = unquote(str(asked["who"]))
-    found = next((user.id for user in world.workspace.users.values() if who and user.email == who), "")
+    found = next(
+        (user.id for user in world.workspace.users.values() if who and user.email == who), ""
+    )
     now, last = world.workspace.now(), world.gate
     said = {"open": bool(asked["open"]), "who": found}
-    if all(last.get(name) == value for name, value in said.items()) and now - last["seen"] < GATE_BREAK_SECONDS:
+    if (
+        all(last.get(name) == value for name, value in said.items())
+        and now - last["seen"] < GATE_BREAK_SECONDS
+    ):
         last["seen"] = now
         return
     world.gate = {**said, "at": now, "seen": now}
@@ -210,7 +224,8 @@ def gate_answered(world: World, asked: Json) -> None:
 
 
 def close_tools(world: World, asked: Json) -> None:
-    """Says why nobody on the page may move the clock or make trouble just now; without `why` they may again."""
+    """Says why nobody on the page may move the clock or make trouble just now; without `why` they
+    may again."""
     world.scenes.closed = str(asked.get("why", ""))
     world.workspace.changed("tools_changed")
 

@@ -1,4 +1,5 @@
-"""The Web API endpoint: faults, token, rate, scope, arguments in this order, the method, then the record.
+"""The Web API endpoint: faults, token, rate, scope, arguments in this order, the method, then the
+record.
 
 It doesn't know what a method does: the tables of the `methods_*` modules have the handlers.
 """
@@ -42,7 +43,8 @@ class CutOff(Response):
 
 
 async def read_arguments(request: Request) -> Json:
-    """The arguments of a call: query, form or JSON. Raises SlackError when the body can't be read."""
+    """The arguments of a call: query, form or JSON. Raises SlackError when the body can't be
+    read."""
     args: Json = dict(request.query_params)
     body, kind = await request.body(), request.headers.get("content-type", "")
     if kind.startswith("application/json"):
@@ -95,7 +97,9 @@ def refuse_call(world: World, method: str, args: Json) -> None:
     needed = missing_scopes(method, set(scopes))
     if needed:
         raise SlackError("missing_scope", needed=",".join(needed), provided=",".join(scopes))
-    missing = missing_arguments(method, {name for name, value in args.items() if value not in (None, "")})
+    missing = missing_arguments(
+        method, {name for name, value in args.items() if value not in (None, "")}
+    )
     if missing:
         messages = [f"[ERROR] missing required field: {name}" for name in missing]
         raise SlackError("invalid_arguments", response_metadata={"messages": messages})
@@ -153,7 +157,9 @@ INSTEAD: dict[str, Callable[[float], Answer]] = {
 }
 
 
-async def with_faults(world: World, request: Request, method: str, work: Callable[[], Answer]) -> tuple[Answer, bool]:
+async def with_faults(
+    world: World, request: Request, method: str, work: Callable[[], Answer]
+) -> tuple[Answer, bool]:
     """The answer, faulty or not, and whether the connection is to be cut instead of giving it."""
     struck = world.faults.take(method)
     if "latency" in struck:
@@ -179,7 +185,9 @@ async def hang(world: World, request: Request) -> None:
         task.cancel()
 
 
-def record(world: World, method: str, args: Json, answer: Answer, lost: bool, started: float) -> None:
+def record(
+    world: World, method: str, args: Json, answer: Answer, lost: bool, started: float
+) -> None:
     """Writes a call down for the inspector."""
     status, body, _ = answer
     world.recorded(
@@ -198,7 +206,9 @@ def record(world: World, method: str, args: Json, answer: Answer, lost: bool, st
     )
 
 
-async def answer_call(world: World, request: Request, method: str, args: Json, work: Callable[[], Answer]) -> Response:
+async def answer_call(
+    world: World, request: Request, method: str, args: Json, work: Callable[[], Answer]
+) -> Response:
     """Does `work` under the faults of `method`, records it and answers."""
     started = time.monotonic()
     answer, lost = await with_faults(world, request, method, work)
@@ -227,7 +237,9 @@ def web_api(world: World) -> Endpoint:
         except SlackError as refused:
             return JSONResponse({"ok": False, "error": refused.error})
         token = token_of(request, args)
-        return await answer_call(world, request, method, args, lambda: attempt(world, method, args, token))
+        return await answer_call(
+            world, request, method, args, lambda: attempt(world, method, args, token)
+        )
 
     return endpoint
 

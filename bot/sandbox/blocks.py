@@ -51,7 +51,9 @@ ALL = frozenset({"message", "modal", "home"})
 
 def same_width(value: Any, path: str, seen: Inspection) -> None:
     """Every row has as many cells as the first."""
-    widths = {len(row) for row in value if isinstance(row, list)} if isinstance(value, list) else set()
+    widths = (
+        {len(row) for row in value if isinstance(row, list)} if isinstance(value, list) else set()
+    )
     if len(widths) > 1:
         seen.wrong("all rows must have the same number of cells", path)
 
@@ -113,7 +115,10 @@ def matching_categories(value: Any, path: str, seen: Inspection) -> None:
             seen.wrong("labels must match axis_config categories", f"{path}/series/{index}/data")
 
 
-XY = both(shape({**KIND, "series!": both(SERIES, unique("name")), "axis_config!": AXIS}), matching_categories)
+XY = both(
+    shape({**KIND, "series!": both(SERIES, unique("name")), "axis_config!": AXIS}),
+    matching_categories,
+)
 CHARTS: dict[str, Check] = {
     "pie": shape({**KIND, "segments!": array(shape({"label!": shown(20), "value!": positive}), 6)}),
     "bar": XY,
@@ -180,7 +185,9 @@ BLOCKS: dict[str, tuple[frozenset[str], Check]] = {
         shape(
             {
                 **BLOCK,
-                "elements!": array(typed({"plain_text": text(2000), "mrkdwn": text(2000), "image": IMAGE}), 10),
+                "elements!": array(
+                    typed({"plain_text": text(2000), "mrkdwn": text(2000), "image": IMAGE}), 10
+                ),
             }
         ),
     ),
@@ -189,7 +196,9 @@ BLOCKS: dict[str, tuple[frozenset[str], Check]] = {
         shape(
             {
                 **BLOCK,
-                "elements!": both(array(typed(ACTION_ELEMENTS, "element type"), 25), unique("action_id")),
+                "elements!": both(
+                    array(typed(ACTION_ELEMENTS, "element type"), 25), unique("action_id")
+                ),
             }
         ),
     ),
@@ -201,7 +210,13 @@ BLOCKS: dict[str, tuple[frozenset[str], Check]] = {
         counted(
             "table",
             1,
-            shape({**BLOCK, "rows!": ten_thousand(array(ROW, 100)), "column_settings": array(column, 20, 0)}),
+            shape(
+                {
+                    **BLOCK,
+                    "rows!": ten_thousand(array(ROW, 100)),
+                    "column_settings": array(column, 20, 0),
+                }
+            ),
         ),
     ),
     "data_table": (
@@ -218,11 +233,19 @@ BLOCKS: dict[str, tuple[frozenset[str], Check]] = {
     ),
     "data_visualization": (
         MESSAGE,
-        counted("data_visualization", 2, shape({**BLOCK, "title!": shown(50), "chart!": typed(CHARTS)})),
+        counted(
+            "data_visualization", 2, shape({**BLOCK, "title!": shown(50), "chart!": typed(CHARTS)})
+        ),
     ),
     "alert": (
         frozenset({"modal"}),
-        shape({**BLOCK, "text!": text(200), "level": choice("default", "info", "warning", "error", "success")}),
+        shape(
+            {
+                **BLOCK,
+                "text!": text(200),
+                "level": choice("default", "info", "warning", "error", "success"),
+            }
+        ),
     ),
     "card": (ALL, CARD),
     "carousel": (
@@ -230,17 +253,29 @@ BLOCKS: dict[str, tuple[frozenset[str], Check]] = {
         shape({**BLOCK, "elements!": array(typed({"card": CARD}), 10)}),
     ),
     "task_card": (MESSAGE, TASK),
-    "plan": (MESSAGE, shape({**BLOCK, "title!": shown(), "tasks": array(typed({"task_card": TASK}))})),
+    "plan": (
+        MESSAGE,
+        shape({**BLOCK, "title!": shown(), "tasks": array(typed({"task_card": TASK}))}),
+    ),
     "context_actions": (
         MESSAGE,
-        shape({**BLOCK, "elements!": array(typed({"feedback_buttons": anything, "icon_button": anything}), 5)}),
+        shape(
+            {
+                **BLOCK,
+                "elements!": array(
+                    typed({"feedback_buttons": anything, "icon_button": anything}), 5
+                ),
+            }
+        ),
     ),
 }
 
 
 SUGGESTIONS: dict[str, Check] = {
     "options": array(PLAIN_OPTION, 100, 0),
-    "option_groups": array(shape({"label!": plain(75), "options!": array(PLAIN_OPTION, 100, 0)}), 100, 0),
+    "option_groups": array(
+        shape({"label!": plain(75), "options!": array(PLAIN_OPTION, 100, 0)}), 100, 0
+    ),
 }
 
 
@@ -310,7 +345,8 @@ def inspect_blocks(blocks: Any, surface: str, path: str = "/blocks") -> Inspecti
 
 
 def validate_blocks(blocks: Any, surface: str = "message") -> list[str]:
-    """The problems that Slack would have with `blocks` on `surface` (message, modal, home); none is []."""
+    """The problems that Slack would have with `blocks` on `surface` (message, modal, home); none is
+    []."""
     seen = inspect_blocks(blocks, surface)
     if seen.characters > MAX_TOTAL:
         seen.wrong(f"msg_blocks_too_long: {seen.characters} of {MAX_TOTAL} characters", "/blocks")
@@ -326,7 +362,9 @@ def validate_view(view: Any) -> list[str]:
     VIEWS[str(kind)](view, "/view", seen)
     if kind == "modal" and not view.get("submit") and _has_input(view.get("blocks")):
         seen.wrong("missing required field: submit", "/view")
-    return seen.problems + inspect_blocks(view.get("blocks", []), str(kind), "/view/blocks").problems
+    return (
+        seen.problems + inspect_blocks(view.get("blocks", []), str(kind), "/view/blocks").problems
+    )
 
 
 def validate_suggestions(ack: Json) -> list[str]:
@@ -348,5 +386,7 @@ def validate_message(message: Json) -> list[str]:
     """The problems of a whole message: its text and its blocks."""
     words, blocks = str(message.get("text") or ""), message.get("blocks") or []
     missing = [] if words or blocks else ["[ERROR] no_text [json-pointer:/text]"]
-    long = [f"[ERROR] msg_too_long: {len(words)} characters [json-pointer:/text]"] * (len(words) > MAX_TEXT)
+    long = [f"[ERROR] msg_too_long: {len(words)} characters [json-pointer:/text]"] * (
+        len(words) > MAX_TEXT
+    )
     return missing + long + validate_blocks(blocks, "message")

@@ -1,4 +1,5 @@
-"""Small pure checks that a table of shapes is built from, and the inspection that collects what is wrong.
+"""Small pure checks that a table of shapes is built from, and the inspection that collects what is
+wrong.
 
 It doesn't know a single Slack block: `blocks.py` has the tables.
 """
@@ -14,7 +15,8 @@ Json = dict[str, Any]
 
 @dataclass
 class Inspection:
-    """One walk over a message or view: its problems, its total of characters and what it counted."""
+    """One walk over a message or view: its problems, its total of characters and what it
+    counted."""
 
     surface: str
     problems: list[str] = field(default_factory=list)

@@ -6,8 +6,8 @@ It doesn't know the server's insides; it talks JSON to the endpoints under /sand
 from __future__ import annotations
 
 from bot.sandbox.checks import Json
+from bot.sandbox.http_client import Admin, Control, FaultControl, Inspector
 from bot.sandbox.person import Person
-from bot.sandbox.remote import Admin, Control, FaultControl, Inspector
 
 
 class Sandbox(Control):
@@ -25,13 +25,16 @@ class Sandbox(Control):
     def person(self, name: str) -> Person:
         """Somebody of the workspace, by handle or id. Raises KeyError for nobody."""
         users: dict[str, Json] = self.call("directory")["users"]
-        found = users.get(name) or next((user for user in users.values() if user["name"] == name), None)
+        found = users.get(name) or next(
+            (user for user in users.values() if user["name"] == name), None
+        )
         if found is None:
             raise KeyError(name)
         return Person(self, found["id"], found["name"], found["tz"])
 
     def deliver(self, kind: str, payload: Json, attempt: int = 0) -> Json:
-        """Sends any payload to the app as it is and gives the delivery. Kinds: those of Socket Mode."""
+        """Sends any payload to the app as it is and gives the delivery. Kinds: those of Socket
+        Mode."""
         return dict(self.call("deliver", kind=kind, payload=payload, attempt=attempt))
 
     def replay(self, number: int, same_envelope: bool = True) -> Json:

@@ -1,4 +1,5 @@
-"""The endpoints under /sandbox: people's acts, the owner's changes and what an onlooker may read, as JSON.
+"""The endpoints under /sandbox: people's acts, the owner's changes and what an onlooker may read,
+as JSON.
 
 They don't exist in Slack; nothing of the app under test calls them.
 """
@@ -15,13 +16,13 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from bot.sandbox.acting import ACTS, actor
 from bot.sandbox.admin import VERBS
 from bot.sandbox.api import Endpoint
 from bot.sandbox.checks import Json
-from bot.sandbox.keeping import kept
 from bot.sandbox.methods_views import view_json
 from bot.sandbox.payloads import escaped_command
+from bot.sandbox.snapshot import kept
+from bot.sandbox.user_actions import ACTS, actor
 from bot.sandbox.workspace import SlackError
 from bot.sandbox.world import World
 
@@ -145,7 +146,9 @@ async def changes(world: World, asked: Json) -> Json:
 
 async def deliver(world: World, asked: Json) -> Json:
     """Sends any payload as it is: forged, stale, repeated."""
-    return asdict(await world.courier.deliver(asked["kind"], asked["payload"], asked.get("attempt", 0)))
+    return asdict(
+        await world.courier.deliver(asked["kind"], asked["payload"], asked.get("attempt", 0))
+    )
 
 
 async def replay(world: World, asked: Json) -> Json:
@@ -199,7 +202,8 @@ async def perform(world: World, verb: str, asked: Json) -> Json:
 
 
 def control(world: World) -> Endpoint:
-    """The endpoint of /sandbox/{verb}. Only JSON, so that no page of another site can post to it."""
+    """The endpoint of /sandbox/{verb}. Only JSON, so that no page of another site can post to
+    it."""
 
     async def endpoint(request: Request) -> Response:
         if not request.headers.get("content-type", "").startswith("application/json"):

@@ -1,7 +1,8 @@
-"""One lifecycle of access, played by people of the stand-in against the real bot, unmodified, in a process of its own.
+"""One lifecycle of access, played by people of the stand-in against the real bot, unmodified, in a
+process of its own.
 
-It knows the bot only from outside: its command, its environment, Slack's protocols and the gate. Every step fails
-loudly when what it shows did not happen.
+It knows the bot only from outside: its command, its environment, Slack's protocols and the gate.
+Every step fails loudly when what it shows did not happen.
 """
 
 from __future__ import annotations
@@ -17,9 +18,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from bot.sandbox.demo_environment import Stage, stage
+from bot.sandbox.http_client import SandboxError
 from bot.sandbox.process import PATIENCE, DemoFailed
-from bot.sandbox.remote import SandboxError
-from bot.sandbox.stage import Stage, stage
 
 Json = dict[str, Any]
 
@@ -36,7 +37,9 @@ class Demo:
 
     def __init__(self, on: Stage) -> None:
         self.page, self.bot = on.page, on.bot
-        self.ana, self.ben, self.chiara = (on.sandbox.person(name) for name in ("ana", "ben", "chiara"))
+        self.ana, self.ben, self.chiara = (
+            on.sandbox.person(name) for name in ("ana", "ben", "chiara")
+        )
         self.token = ""
         self.message: Json = {}
 
@@ -63,7 +66,9 @@ class Demo:
         _tell("Ana, by direct message", self.ana.plain(self.ana.dms()[-1]))
 
     def _decided(self) -> Json | None:
-        now = next(m for m in self.ben.messages("#access-approvals") if m["ts"] == self.message["ts"])
+        now = next(
+            m for m in self.ben.messages("#access-approvals") if m["ts"] == self.message["ts"]
+        )
         has_buttons = any(block["type"] == "actions" for block in now["blocks"])
         return None if has_buttons else now
 
@@ -110,7 +115,10 @@ class Demo:
             time.sleep(0.02)
         late = time.time() - ends_at
         _expect(-1 < late < 1.5, f"the page closed {late:+.2f} s from the end")
-        _tell("the page", f"401: closed {abs(late) * 1000:.0f} ms {'after' if late >= 0 else 'before'} the end")
+        _tell(
+            "the page",
+            f"401: closed {abs(late) * 1000:.0f} ms {'after' if late >= 0 else 'before'} the end",
+        )
         ended = self.ana.wait_dm("ended", timeout=PATIENCE)
         _tell("Ana, by direct message", self.ana.plain(ended))
         told = self.ben.wait_message("#access-approvals", "Ended", timeout=PATIENCE)
@@ -122,7 +130,9 @@ class Demo:
 
     def audit(self) -> None:
         outcome = self.chiara.command("/access", "audit @ana since:1h")
-        _expect("grant:access:ended" in outcome.text, f"the end is not in the audit log: {outcome.text}")
+        _expect(
+            "grant:access:ended" in outcome.text, f"the end is not in the audit log: {outcome.text}"
+        )
         _tell("Chiara, a lead, only she", outcome.text)
         _tell("access-bot audit verify", self._command("audit", "verify"))
 
@@ -148,14 +158,17 @@ STEPS: tuple[tuple[str, Callable[[Demo], None]], ...] = (
 def main(ends: bool = True, fresh: bool = False, port: int = 0) -> int:
     """Plays all steps and gives the exit code.
 
-    With `ends` that is all, in a folder of its own. Else it stays up until it is interrupted, and what was there the
-    last time is there again, unless it is to be `fresh`.
+    With `ends` that is all, in a folder of its own. Else it stays up until it is interrupted, and
+    what was there the last time is there again, unless it is to be `fresh`.
     """
     for ending in (signal.SIGTERM, signal.SIGHUP):  # so that the bot and nginx are ended too
         signal.signal(ending, lambda number, _: sys.exit(128 + number))
     try:
         with stage(None if ends else FOLDER, port, fresh) as on:
-            print(f"The workspace: {on.sandbox.base_url}/\nThe protected system: {on.page.address}", flush=True)
+            print(
+                f"The workspace: {on.sandbox.base_url}/\nThe protected system: {on.page.address}",
+                flush=True,
+            )
             if on.fresh:
                 on.sandbox.admin.close_tools(PLAYING)
                 pause = 0.0 if ends else _wait_for_somebody(on)
@@ -172,9 +185,12 @@ def main(ends: bool = True, fresh: bool = False, port: int = 0) -> int:
 
 
 def _wait_for_somebody(on: Stage) -> float:
-    """Gives people time to open the page, and gives the seconds to leave between the first steps."""
+    """Gives people time to open the page, and gives the seconds to leave between the first
+    steps."""
     print(
-        f"Open the workspace now: it is played before your eyes, at the latest in {OPENING_SECONDS:.0f} s.", flush=True
+        "Open the workspace now: it is played before your eyes, at the latest in"
+        f" {OPENING_SECONDS:.0f} s.",
+        flush=True,
     )
     until = time.monotonic() + OPENING_SECONDS
     while time.monotonic() < until:
@@ -186,13 +202,17 @@ def _wait_for_somebody(on: Stage) -> float:
 
 
 def _play(demo: Demo, pause: float) -> None:
-    """All steps; `pause` seconds before each of the first ones, after which the clock of the access runs."""
+    """All steps; `pause` seconds before each of the first ones, after which the clock of the access
+    runs."""
     began = time.monotonic()
     for number, (title, step) in enumerate(STEPS, 1):
         time.sleep(pause if number <= UNHURRIED else 0)
         print(f"\n[{number}/{len(STEPS)}] {title}", flush=True)
         step(demo)
-    print(f"\nDone in {time.monotonic() - began:.0f} s: asked, approved, used, reminded, renewed, ended, on record.")
+    print(
+        f"\nDone in {time.monotonic() - began:.0f} s: asked, approved, used, reminded, renewed,"
+        " ended, on record."
+    )
 
 
 def _stay(on: Stage) -> None:

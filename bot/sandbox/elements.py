@@ -1,4 +1,5 @@
-"""The tables of what may stand inside a block: text objects, options, interactive elements, rich text, cells.
+"""The tables of what may stand inside a block: text objects, options, interactive elements, rich
+text, cells.
 
 It doesn't know blocks or surfaces: `blocks.py` puts these together.
 Figures: docs.slack.dev/reference/block-kit.
@@ -49,8 +50,12 @@ CONFIRM = shape(
         "style": choice("primary", "danger"),
     }
 )
-OPTION = shape({"text!": text(75), "value!": string(150), "description": text(75), "url": string(3000)})
-PLAIN_OPTION = shape({"text!": plain(75), "value!": string(150), "description": plain(75), "url": string(3000)})
+OPTION = shape(
+    {"text!": text(75), "value!": string(150), "description": text(75), "url": string(3000)}
+)
+PLAIN_OPTION = shape(
+    {"text!": plain(75), "value!": string(150), "description": plain(75), "url": string(3000)}
+)
 GROUP = shape({"label!": plain(75), "options!": array(PLAIN_OPTION, 100)})
 OPTIONS = array(PLAIN_OPTION, 100)
 GROUPS = array(GROUP, 100)
@@ -61,7 +66,9 @@ FILTER = shape(
         "exclude_bot_users": boolean,
     }
 )
-DISPATCH = shape({"trigger_actions_on": array(choice("on_enter_pressed", "on_character_entered"), 2)})
+DISPATCH = shape(
+    {"trigger_actions_on": array(choice("on_enter_pressed", "on_character_entered"), 2)}
+)
 IMAGE_SOURCE = {"image_url": string(3000), "slack_file": anything, "alt_text!": shown(2000)}
 IMAGE = both(shape({**KIND, **IMAGE_SOURCE}), at_least_one("image_url", "slack_file"))
 
@@ -81,7 +88,9 @@ CHOSEN = string(255)
 MANY = array(string(255))
 
 
-def _select(name: str, single: dict[str, Check], several: dict[str, Check], rule: Check) -> dict[str, Check]:
+def _select(
+    name: str, single: dict[str, Check], several: dict[str, Check], rule: Check
+) -> dict[str, Check]:
     """A select and its multi twin."""
     return {
         f"{name}_select": both(shape({**FIELD, **single}), rule),
@@ -111,15 +120,23 @@ SELECTS: dict[str, Check] = {
             "filter": FILTER,
             **RESPOND,
         },
-        {"initial_conversations": MANY, "default_to_current_conversation": boolean, "filter": FILTER},
+        {
+            "initial_conversations": MANY,
+            "default_to_current_conversation": boolean,
+            "filter": FILTER,
+        },
         anything,
     ),
-    **_select("channels", {"initial_channel": CHOSEN, **RESPOND}, {"initial_channels": MANY}, anything),
+    **_select(
+        "channels", {"initial_channel": CHOSEN, **RESPOND}, {"initial_channels": MANY}, anything
+    ),
 }
 PICKERS: dict[str, Check] = {
     "datepicker": shape({**FIELD, "initial_date": string(10)}),
     "timepicker": shape({**FIELD, "initial_time": string(5), "timezone": string()}),
-    "datetimepicker": shape({**ACTION, "focus_on_load": boolean, "initial_date_time": integer(1_000_000_000)}),
+    "datetimepicker": shape(
+        {**ACTION, "focus_on_load": boolean, "initial_date_time": integer(1_000_000_000)}
+    ),
 }
 CHOICES: dict[str, Check] = {
     "checkboxes": shape(
@@ -131,7 +148,12 @@ CHOICES: dict[str, Check] = {
         }
     ),
     "radio_buttons": shape(
-        {**ACTION, "options!": array(OPTION, 10), "initial_option": OPTION, "focus_on_load": boolean}
+        {
+            **ACTION,
+            "options!": array(OPTION, 10),
+            "initial_option": OPTION,
+            "focus_on_load": boolean,
+        }
     ),
 }
 BUTTON = shape(
@@ -182,7 +204,9 @@ WRITTEN: dict[str, Check] = {
 }
 FREE: dict[str, Check] = {
     "rich_text_input": shape({**TYPED_INPUT, "initial_value": anything}),
-    "file_input": shape({**KIND, "action_id": ID, "filetypes": array(string()), "max_files": integer(1, 10)}),
+    "file_input": shape(
+        {**KIND, "action_id": ID, "filetypes": array(string()), "max_files": integer(1, 10)}
+    ),
 }
 IMAGES: dict[str, Check] = {"image": IMAGE}
 INPUT_ELEMENTS = {**SELECTS, **PICKERS, **CHOICES, **WRITTEN, **FREE}
@@ -196,12 +220,25 @@ ACTION_ELEMENTS = {
 }
 ACCESSORIES = {**ACTION_ELEMENTS, **IMAGES}
 
-STYLES = ("bold", "italic", "strike", "code", "underline", "highlight", "client_highlight", "unlink")
+STYLES = (
+    "bold",
+    "italic",
+    "strike",
+    "code",
+    "underline",
+    "highlight",
+    "client_highlight",
+    "unlink",
+)
 STYLE = shape(dict.fromkeys(STYLES, boolean))
 RICH_PARTS: dict[str, Check] = {
     "text": shape({**KIND, "text!": shown(), "style": STYLE}),
-    "link": shape({**KIND, "url!": string(3000), "text": shown(), "unsafe": boolean, "style": STYLE}),
-    "emoji": shape({**KIND, "name!": string(), "unicode": string(), "skin_tone": integer(1, 6), "style": STYLE}),
+    "link": shape(
+        {**KIND, "url!": string(3000), "text": shown(), "unsafe": boolean, "style": STYLE}
+    ),
+    "emoji": shape(
+        {**KIND, "name!": string(), "unicode": string(), "skin_tone": integer(1, 6), "style": STYLE}
+    ),
     "user": shape({**KIND, "user_id!": string(), "style": STYLE}),
     "usergroup": shape({**KIND, "usergroup_id!": string(), "style": STYLE}),
     "channel": shape({**KIND, "channel_id!": string(), "style": STYLE}),
@@ -232,7 +269,9 @@ RICH: dict[str, Check] = {
             "border": integer(0, 1),
         }
     ),
-    "rich_text_preformatted": shape({**KIND, "elements!": PARTS, "border": integer(0, 1), "language": string()}),
+    "rich_text_preformatted": shape(
+        {**KIND, "elements!": PARTS, "border": integer(0, 1), "language": string()}
+    ),
     "rich_text_quote": shape({**KIND, "elements!": PARTS, "border": integer(0, 1)}),
 }
 BLOCK: dict[str, Check] = {**KIND, "block_id": ID}

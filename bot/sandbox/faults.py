@@ -24,7 +24,8 @@ SOCKET_KINDS = ("silent", "duplicate", "reorder", "refuse")
 
 @dataclass
 class Fault:
-    """One kind of trouble; `value` is seconds or a status, `count` how often (None: until cleared)."""
+    """One kind of trouble; `value` is seconds or a status, `count` how often (None: until
+    cleared)."""
 
     kind: str
     value: float = 0
@@ -56,7 +57,8 @@ class Faults:
         self.cleared = asyncio.Event()
 
     def take(self, method: str) -> dict[str, float]:
-        """The faults that strike this call, {kind: value}: latency, and the first of the other kinds."""
+        """The faults that strike this call, {kind: value}: latency, and the first of the other
+        kinds."""
         struck: dict[str, float] = {}
         for name in (method, "*"):
             for fault in list(self.methods.get(name, [])):
@@ -74,7 +76,9 @@ class Faults:
     def shown(self) -> dict[str, Any]:
         """All that is set, for the inspector."""
         return {
-            "methods": {name: [asdict(fault) for fault in faults] for name, faults in self.methods.items()},
+            "methods": {
+                name: [asdict(fault) for fault in faults] for name, faults in self.methods.items()
+            },
             "sockets": sorted(self.sockets),
             "hanging": self.hanging,
         }

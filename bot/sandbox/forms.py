@@ -34,12 +34,19 @@ SLOTS: dict[str, tuple[str, str]] = {
     "datetimepicker": ("selected_date_time", "initial_date_time"),
     "file_input": ("files", "initial_files"),
 }
-MANY = {"selected_options", "selected_users", "selected_conversations", "selected_channels", "files"}
+MANY = {
+    "selected_options",
+    "selected_users",
+    "selected_conversations",
+    "selected_channels",
+    "files",
+}
 OPTION_SLOTS = {"selected_option", "selected_options"}
 
 
 def elements(blocks: list[Json]) -> Iterator[tuple[Json, Json]]:
-    """Each interactive element with the block it stands in, nested containers and cards included."""
+    """Each interactive element with the block it stands in, nested containers and cards
+    included."""
     for block in blocks:
         inside = [block.get("element"), block.get("accessory"), *(block.get("elements") or [])]
         for element in [*inside, *(block.get("actions") or [])]:
@@ -62,7 +69,9 @@ def state_values(blocks: list[Json], drafts: dict[str, dict[str, Json]]) -> Json
         if element["type"] in SLOTS:
             drafted = drafts.get(block["block_id"], {}).get(element["action_id"])
             kept = drafted if drafted and drafted["type"] == element["type"] else None
-            values.setdefault(block["block_id"], {})[element["action_id"]] = kept or first_value(element)
+            values.setdefault(block["block_id"], {})[element["action_id"]] = kept or first_value(
+                element
+            )
     return values
 
 
@@ -90,7 +99,11 @@ def _problem(block: Json, element: Json, value: Any) -> str | None:
         return _number_problem(element, str(value))
     if element["type"] == "plain_text_input":
         return _length_problem(element, len(str(value)))
-    if len(value) > element.get("max_selected_items", len(value)) if isinstance(value, list) else False:
+    if (
+        len(value) > element.get("max_selected_items", len(value))
+        if isinstance(value, list)
+        else False
+    ):
         return f"Please select no more than {element['max_selected_items']} items."
     return None
 

@@ -1,8 +1,8 @@
-"""A protected system behind a real nginx that asks `GET /auth` before it lets anybody through: for a program at
-`/hello`, for a browser at `/`, which closes by itself when the access ends.
+"""A protected system behind a real nginx that asks `GET /auth` before it lets anybody through: for
+a program at `/hello`, for a browser at `/`, which closes by itself when the access ends.
 
-It knows the endpoint's headers and nothing else of the bot, and tells the workspace what it answered to a browser.
-nginx comes from its wheel, or from the system.
+It knows the endpoint's headers and nothing else of the bot, and tells the workspace what it
+answered to a browser. nginx comes from its wheel, or from the system.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 SHOP, LEASH = Path(__file__).parent / "shop", Path(__file__).parent / "leash.py"
-# A browser can't send the header by itself: the page keeps the token in a cookie, and nginx makes the header of it.
+# A browser can't send the header by itself: the page keeps the token in a cookie, and nginx makes
+# the header of it.
 CONFIG = """
 daemon off; master_process off; worker_processes 1; pid {folder}/nginx.pid; error_log stderr error;
 events {{ worker_connections 64; }}
@@ -58,7 +59,8 @@ connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
   }}
 }}
 """
-# nginx copies what it has decided to the workspace, without a header of the visitor: the token stays here.
+# nginx copies what it has decided to the workspace, without a header of the visitor: the token
+# stays here.
 TELLING = """
     location = {path} {{
       internal; auth_request off; proxy_pass http://{told}/sandbox/gate_answered; proxy_method POST;
@@ -90,7 +92,9 @@ class Page:
     def visit(self, token: str | None = None) -> tuple[int, str]:
         """The status and the text that a program with this token gets."""
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)) as line:
+        with contextlib.closing(
+            http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+        ) as line:
             line.request("GET", "/hello", headers=headers)
             answer = line.getresponse()
             return answer.status, answer.read().decode().strip()
@@ -98,7 +102,8 @@ class Page:
 
 @contextlib.contextmanager
 def guarded_page(folder: Path, auth: str, system: str, told: str = "") -> Iterator[Page]:
-    """Runs nginx in front of a page until the block ends; `auth` is the bot's `host:port`, `told` the workspace's.
+    """Runs nginx in front of a page until the block ends; `auth` is the bot's `host:port`, `told`
+    the workspace's.
 
     Raises FileNotFoundError when there is no nginx on this machine.
     """
@@ -107,14 +112,27 @@ def guarded_page(folder: Path, auth: str, system: str, told: str = "") -> Iterat
     config = folder / "nginx.conf"
     names = {"folder": folder, "port": page.port, "auth": auth, "system": system, "shop": SHOP}
     config.write_text(CONFIG.format(**names, **_telling(told)))
-    leashed = [sys.executable, "-I", "-S", str(LEASH), *command, "-p", str(folder), "-c", str(config)]
-    with subprocess.Popen(leashed, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True):
+    leashed = [
+        sys.executable,
+        "-I",
+        "-S",
+        str(LEASH),
+        *command,
+        "-p",
+        str(folder),
+        "-c",
+        str(config),
+    ]
+    with subprocess.Popen(
+        leashed, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True
+    ):
         _wait(page)
         yield page  # at the end of the block its input is closed, and that ends it
 
 
 def _telling(told: str) -> dict[str, str]:
-    """The parts of the configuration by which the workspace hears; empty when nobody is to be told."""
+    """The parts of the configuration by which the workspace hears; empty when nobody is to be
+    told."""
     if not told:
         return {"let_in": "", "kept_out": "", "telling": ""}
     answers = ((LET_IN, "true"), (KEPT_OUT, "false"))

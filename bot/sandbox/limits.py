@@ -1,4 +1,5 @@
-"""Counts calls against Slack's rate limits: a bucket for each method, and for each channel where it is so.
+"""Counts calls against Slack's rate limits: a bucket for each method, and for each channel where it
+is so.
 
 It doesn't know the methods themselves: names, keys and times come in, seconds to wait go out.
 """

@@ -1,4 +1,5 @@
-"""The Web API methods that post, change and delete messages and files, and what a response_url does.
+"""The Web API methods that post, change and delete messages and files, and what a response_url
+does.
 
 It doesn't know tokens or limits: `api.py` has checked them before a method here is called.
 """
@@ -22,8 +23,9 @@ NO_TEXT = "missing_text_in_message"
 
 
 def with_ids(blocks: list[Json]) -> list[Json]:
-    """A copy in which every block and interactive element has an id, as Slack would make one up. What is published once
-    more unchanged keeps its ids, so that somebody who is just pressing there still presses the same."""
+    """A copy in which every block and interactive element has an id, as Slack would make one up.
+    What is published once more unchanged keeps its ids, so that somebody who is just pressing there
+    still presses the same."""
     blocks = copy.deepcopy(blocks)
     told: Counter[str] = Counter()
     for block in blocks:
@@ -33,7 +35,12 @@ def with_ids(blocks: list[Json]) -> list[Json]:
             block["block_id"] = hashlib.sha256(f"{told[whole]} {whole}".encode()).hexdigest()[:10]
         inside = [block.get("element"), block.get("accessory"), *(block.get("elements") or [])]
         for element in [*inside, *(block.get("actions") or [])]:
-            if isinstance(element, dict) and block["type"] in {"actions", "section", "input", "card"}:
+            if isinstance(element, dict) and block["type"] in {
+                "actions",
+                "section",
+                "input",
+                "card",
+            }:
                 element.setdefault("action_id", secrets.token_urlsafe(4))
         if "child_blocks" in block:
             block["child_blocks"] = with_ids(block["child_blocks"])
@@ -43,7 +50,8 @@ def with_ids(blocks: list[Json]) -> list[Json]:
 
 
 def refuse_bad_blocks(blocks: Any, surface: str = "message") -> None:
-    """Raises what Slack answers to bad blocks; each problem stands in response_metadata.messages."""
+    """Raises what Slack answers to bad blocks; each problem stands in
+    response_metadata.messages."""
     seen = inspect_blocks(blocks, surface)
     if seen.problems:
         metadata = {"messages": seen.problems}
@@ -53,7 +61,8 @@ def refuse_bad_blocks(blocks: Any, surface: str = "message") -> None:
 
 
 def content(call: Call) -> Json:
-    """The checked text, blocks and metadata of a message; raises SlackError for what Slack refuses."""
+    """The checked text, blocks and metadata of a message; raises SlackError for what Slack
+    refuses."""
     blocks, text = call.structure("blocks", "invalid_blocks_format"), call.text("text")
     if not text and not blocks:
         raise SlackError("no_text")
@@ -64,7 +73,8 @@ def content(call: Call) -> Json:
         call.warnings.append(NO_TEXT)
     metadata = call.structure("metadata", "invalid_metadata_format")
     if metadata and not (
-        isinstance(metadata.get("event_type"), str) and isinstance(metadata.get("event_payload"), dict)
+        isinstance(metadata.get("event_type"), str)
+        and isinstance(metadata.get("event_payload"), dict)
     ):
         raise SlackError("invalid_metadata_format")
     fields: Json = {"text": text, **({"metadata": metadata} if metadata else {})}
@@ -120,7 +130,12 @@ def update_message(call: Call) -> Json:
     fields = content(call)
     edited = {"user": call.workspace.app.bot_user, "ts": f"{call.workspace.now():.6f}"}
     call.workspace.edit(message, **fields, edited=edited)
-    return {"channel": channel.id, "ts": message["ts"], "text": message["text"], "message": public(message)}
+    return {
+        "channel": channel.id,
+        "ts": message["ts"],
+        "text": message["text"],
+        "message": public(message),
+    }
 
 
 def delete_message(call: Call) -> Json:
@@ -140,7 +155,9 @@ def post_ephemeral(call: Call) -> Json:
     user = workspace.user(call.text("user"))
     if user.id not in channel.members:
         raise SlackError("user_not_in_channel")
-    return {"message_ts": workspace.whisper(user.id, channel.id, {**author(workspace), **fields})["ts"]}
+    return {
+        "message_ts": workspace.whisper(user.id, channel.id, {**author(workspace), **fields})["ts"]
+    }
 
 
 def permalink(call: Call) -> Json:
@@ -177,7 +194,10 @@ def complete_upload(call: Call) -> Json:
         raise SlackError("invalid_arguments")
     if call.text("channel_id"):
         channel = destination(call.workspace, call.text("channel_id"))
-        fields: Json = {"text": call.text("initial_comment"), "files": [_file_json(item) for item in files]}
+        fields: Json = {
+            "text": call.text("initial_comment"),
+            "files": [_file_json(item) for item in files],
+        }
         if call.text("thread_ts"):
             fields["thread_ts"] = call.text("thread_ts")
         call.workspace.post(channel, {**author(call.workspace), **fields})
@@ -198,7 +218,8 @@ def _uploaded(workspace: Workspace, entry: Json) -> Json:
 
 
 def answer_response_url(world: World, path: str, args: Json) -> Json:
-    """What a POST to a response_url does: five uses within 30 minutes. Gives the message it made."""
+    """What a POST to a response_url does: five uses within 30 minutes. Gives the message it
+    made."""
     link = world.workspace.response_urls.get(path)
     if link is None:
         raise SlackError("invalid_url")
@@ -221,11 +242,14 @@ def _respond(call: Call, link: Json) -> Json:
     if call.flag("replace_original") and origin is not None:
         call.workspace.edit(origin, **{"blocks": [], **fields}, seen_by=link["user"])
         return dict(origin)
-    return answer_in_place(call.workspace, link["user"], link["channel"], fields, call.text("response_type"))
+    return answer_in_place(
+        call.workspace, link["user"], link["channel"], fields, call.text("response_type")
+    )
 
 
 def answer_in_place(workspace: Workspace, user: str, channel: str, fields: Json, kind: str) -> Json:
-    """Shows an answer where the person is: to them alone, or with `in_channel` to everybody there."""
+    """Shows an answer where the person is: to them alone, or with `in_channel` to everybody
+    there."""
     if kind == "in_channel":
         return workspace.post(workspace.channel(channel), {**author(workspace), **fields})
     return workspace.whisper(user, channel, {**author(workspace), **fields})

@@ -53,13 +53,20 @@ def group_json(group: Group, with_users: bool = False) -> Json:
 
 def channel_type(channel: Channel) -> str:
     """The word of conversations.list for this kind of conversation."""
-    return "im" if channel.im_user else "private_channel" if channel.is_private else "public_channel"
+    return (
+        "im" if channel.im_user else "private_channel" if channel.is_private else "public_channel"
+    )
 
 
 def channel_json(channel: Channel, bot: str) -> Json:
     """A conversation as conversations.info shows it."""
     if channel.im_user:
-        return {"id": channel.id, "is_im": True, "user": channel.im_user, "is_archived": channel.is_archived}
+        return {
+            "id": channel.id,
+            "is_im": True,
+            "user": channel.im_user,
+            "is_archived": channel.is_archived,
+        }
     return {
         "id": channel.id,
         "name": channel.name,
@@ -75,7 +82,8 @@ def channel_json(channel: Channel, bot: str) -> Json:
 
 
 def visible_channel(workspace: Workspace, ref: str) -> Channel:
-    """The conversation, unless it is a private one without the bot: that one doesn't exist for it."""
+    """The conversation, unless it is a private one without the bot: that one doesn't exist for
+    it."""
     channel = workspace.channel(ref)
     if channel.is_private and workspace.app.bot_user not in channel.members:
         raise SlackError("channel_not_found")
@@ -120,7 +128,9 @@ def connections_open(call: Call) -> Json:
     sockets = call.world.courier.sockets
     if len(sockets.connections) >= MAX_CONNECTIONS:
         raise SlackError("too_many_websockets")
-    return {"url": f"ws{call.world.base_url.removeprefix('http')}/socket?ticket={sockets.new_ticket()}"}
+    return {
+        "url": f"ws{call.world.base_url.removeprefix('http')}/socket?ticket={sockets.new_ticket()}"
+    }
 
 
 def conversations_open(call: Call) -> Json:

@@ -60,7 +60,8 @@ def new_hash(workspace: Workspace) -> str:
 
 
 def spend_trigger(workspace: Workspace, trigger_id: str) -> str:
-    """Uses a trigger up and gives the person's id; raises SlackError when it is used, late or unknown."""
+    """Uses a trigger up and gives the person's id; raises SlackError when it is used, late or
+    unknown."""
     trigger = workspace.triggers.get(trigger_id)
     if trigger is None:
         raise SlackError("invalid_trigger_id")
@@ -161,9 +162,15 @@ def views_publish(call: Call) -> Json:
 def blocks_validate(call: Call) -> Json:
     """blocks.validate: checks without showing anything; a missing text is not its business."""
     view, blocks = call.structure("view"), call.structure("blocks")
-    problems = validate_view(view) if view is not None else validate_message({"text": "x", "blocks": blocks})
+    problems = (
+        validate_view(view)
+        if view is not None
+        else validate_message({"text": "x", "blocks": blocks})
+    )
     if problems:
-        raise SlackError("invalid_blocks", errors=problems, response_metadata={"messages": problems})
+        raise SlackError(
+            "invalid_blocks", errors=problems, response_metadata={"messages": problems}
+        )
     return {}
 
 

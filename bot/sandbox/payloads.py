@@ -43,14 +43,19 @@ def _channel_link(workspace: Workspace, name: str) -> str:
 
 
 def escaped_command(workspace: Workspace, text: str) -> str:
-    """Command text under `should_escape`: people, groups, channels and links become ids in brackets."""
+    """Command text under `should_escape`: people, groups, channels and links become ids in
+    brackets."""
 
     def replace(match: re.Match[str]) -> str:
         if match["url"]:
             return f"<{match['url']}>"
         if match["mail"]:
             return f"<mailto:{match['mail']}|{match['mail']}>"
-        return _mention(workspace, match["at"]) if match["at"] else _channel_link(workspace, match["channel"])
+        return (
+            _mention(workspace, match["at"])
+            if match["at"]
+            else _channel_link(workspace, match["channel"])
+        )
 
     return TYPED.sub(replace, escape(text))
 
@@ -75,7 +80,10 @@ def response_link(world: World, user: str, channel: str, origin: Json | None) ->
 def slash_command(world: World, user: User, command: str, text: str, channel_id: str) -> Json:
     """A slash command as it goes to the app."""
     workspace = world.workspace
-    known = {item["command"]: item for item in workspace.app.manifest.get("features", {}).get("slash_commands", [])}
+    known = {
+        item["command"]: item
+        for item in workspace.app.manifest.get("features", {}).get("slash_commands", [])
+    }
     if workspace.app.manifest and command not in known:
         raise SlackError("unknown_command", detail=f"{command} is not a valid command.")
     escaping = known.get(command, {}).get("should_escape", not workspace.app.manifest)
@@ -115,7 +123,11 @@ def interaction(world: World, kind: str, user: User, **more: Any) -> Json:
 def on_view(world: World, view: View) -> Json:
     """The fields of an interaction inside a modal or home."""
     shown = view_json(world.workspace, view)
-    return {"container": {"type": "view", "view_id": view.id}, "view": shown, "state": shown["state"]}
+    return {
+        "container": {"type": "view", "view_id": view.id},
+        "view": shown,
+        "state": shown["state"],
+    }
 
 
 def on_message(world: World, user: User, message: Json) -> Json:

@@ -1,4 +1,5 @@
-"""Somebody who uses the app: types, clicks, fills forms and reads, as Slack's own client would let them.
+"""Somebody who uses the app: types, clicks, fills forms and reads, as Slack's own client would let
+them.
 
 It doesn't know the app. It talks to a running stand-in, so it works from any process.
 """
@@ -11,17 +12,18 @@ from functools import cached_property
 from typing import Any, TypeVar
 
 from bot.sandbox.checks import Json
-from bot.sandbox.choices import find, options_of, press_action, state_of, where
+from bot.sandbox.element_state import find, options_of, press_action, state_of, where
 from bot.sandbox.forms import elements
-from bot.sandbox.plain import Reader, plain
-from bot.sandbox.remote import Control
+from bot.sandbox.http_client import Control
+from bot.sandbox.text_render import Reader, plain
 
 Found = TypeVar("Found")
 
 
 @dataclass
 class Outcome:
-    """What came of an act: how it was delivered, what the person was shown, which modal is open now."""
+    """What came of an act: how it was delivered, what the person was shown, which modal is open
+    now."""
 
     outcome: str
     error: str = ""
@@ -100,9 +102,11 @@ class Person:
         value: str | None = None,
         trigger_id: str | None = None,
     ) -> Outcome:
-        """Presses a button of a message or view, by its words or action id, and accepts its confirm.
+        """Presses a button of a message or view, by its words or action id, and accepts its
+        confirm.
 
-        `value` forges the button's value; `trigger_id` an old trigger. Raises LookupError for no such button.
+        `value` forges the button's value; `trigger_id` an old trigger. Raises LookupError for no
+        such button.
         """
         block, element = self.find(target, label, action_id)
         action = press_action(block, element, label or value)
@@ -110,13 +114,17 @@ class Person:
             action["value"] = value
         return self._press(target, action, trigger_id)
 
-    def choose(self, target: Json, choice: Any, label: str | None = None, *, action_id: str | None = None) -> Outcome:
+    def choose(
+        self, target: Json, choice: Any, label: str | None = None, *, action_id: str | None = None
+    ) -> Outcome:
         """Picks something in a select, picker or checkbox group that stands outside an input."""
         block, element = self.find(target, label, action_id)
         state = self.state_for(target, block, element, choice)
         return self._press(target, {**where(block, element), **state}, None)
 
-    def find(self, target: Json, label: str | None = None, action_id: str | None = None) -> tuple[Json, Json]:
+    def find(
+        self, target: Json, label: str | None = None, action_id: str | None = None
+    ) -> tuple[Json, Json]:
         """The block and element by words or action id. Raises LookupError naming what there is."""
         found: tuple[Json, Json] = find(target, label, action_id)
         return found
@@ -146,7 +154,8 @@ class Person:
     def fill(self, values: dict[str, Any]) -> Json:
         """Types values into the open modal, each by label, block id or action id; gives the view.
 
-        An option goes by its text or value, a person or channel by id or name, a date as ISO text or an object.
+        An option goes by its text or value, a person or channel by id or name, a date as ISO text
+        or an object.
         """
         for name, value in values.items():
             view = self._open_view()
@@ -163,7 +172,8 @@ class Person:
         return self._act("submit")
 
     def fill_and_submit(self, values: dict[str, Any] | None = None) -> Outcome:
-        """Fills the modal and submits it; `errors` holds what Slack's client or the app refuses, by block id."""
+        """Fills the modal and submits it; `errors` holds what Slack's client or the app refuses, by
+        block id."""
         self.fill(values or {})
         return self.submit()
 
@@ -172,12 +182,15 @@ class Person:
         return self._act("close")
 
     def options(self, target: Json, name: str, query: str = "") -> list[Json]:
-        """What an external select offers for `query`; `name` is its label, block id or action id."""
+        """What an external select offers for `query`; `name` is its label, block id or action
+        id."""
         block, element = self._field(target, name)
         return self._suggest(target, block, element, query)
 
     def _suggest(self, target: Json, block: Json, element: Json, query: str) -> list[Json]:
-        return self._act("suggest", **self._spot(target), **where(block, element), value=query).options
+        return self._act(
+            "suggest", **self._spot(target), **where(block, element), value=query
+        ).options
 
     def _open_view(self) -> Json:
         view = self.view()
@@ -196,13 +209,22 @@ class Person:
         raise LookupError(f"no field {name!r} among {seen}")
 
     def state_for(self, target: Json, block: Json, element: Json, value: Any) -> Json:
-        """What Slack's client would hold in `state.values` for a value given in a person's words."""
-        return state_of(element, value, lambda wanted: self._offered(target, block, element, wanted), self.tz, self._id)
+        """What Slack's client would hold in `state.values` for a value given in a person's
+        words."""
+        return state_of(
+            element,
+            value,
+            lambda wanted: self._offered(target, block, element, wanted),
+            self.tz,
+            self._id,
+        )
 
     def _offered(self, target: Json, block: Json, element: Json, wanted: str) -> list[Json]:
         if "external" not in element["type"]:
             return options_of(element)
-        return self._suggest(target, block, element, wanted) or self._suggest(target, block, element, "")
+        return self._suggest(target, block, element, wanted) or self._suggest(
+            target, block, element, ""
+        )
 
     def _id(self, ref: str) -> str:
         bare = ref.lstrip("@#")
@@ -246,8 +268,11 @@ class Person:
         """The newest ephemeral that contains these words, once there is one."""
         return self._wait(self.ephemerals, contains, timeout)
 
-    def wait_message(self, channel: str, contains: str = "", thread: str | None = None, timeout: float = 30) -> Json:
-        """The newest message of a channel or thread that contains these words, once there is one."""
+    def wait_message(
+        self, channel: str, contains: str = "", thread: str | None = None, timeout: float = 30
+    ) -> Json:
+        """The newest message of a channel or thread that contains these words, once there is
+        one."""
         return self._wait(lambda: self.messages(channel, thread), contains, timeout)
 
     def _wait(self, look: Callable[[], list[Any]], contains: str, timeout: float) -> Json:

@@ -1,6 +1,8 @@
-"""The bot as a process that can be ended, killed and started again, and that follows the workspace's clock.
+"""The bot as a process that can be ended, killed and started again, and that follows the
+workspace's clock.
 
-It knows the bot only from outside: its commands, its environment, and the line on which it is told the time.
+It knows the bot only from outside: its commands, its environment, and the line on which it is told
+the time.
 """
 
 from __future__ import annotations
@@ -28,10 +30,11 @@ class DemoFailed(Exception):
 
 
 class Bot:
-    """The process, in the folder of its `log`. `ahead` is how many seconds the workspace's clock is ahead of the
-    machine's.
+    """The process, in the folder of its `log`. `ahead` is how many seconds the workspace's clock is
+    ahead of the machine's.
 
-    It holds the other end of the bot's standard input, so the bot ends when this process does, however that happens.
+    It holds the other end of the bot's standard input, so the bot ends when this process does,
+    however that happens.
     """
 
     def __init__(self, environment: dict[str, str], log: Path, ahead: float = 0.0) -> None:
@@ -60,7 +63,7 @@ class Bot:
         self.ready = False
         with self.log.open("ab") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "bot.in_sandbox"],
+                [sys.executable, "-m", "bot.cli.demo_bot"],
                 env=self.environment,
                 cwd=self.log.parent,
                 stdin=subprocess.PIPE,
@@ -106,8 +109,8 @@ class Bot:
         self.coming()
 
     def coming(self) -> Json | None:
-        """What it says comes next: `now`, `reminder` and `end`. One that is dead says nothing, but what it said last is
-        still so: `stale`. None when nothing is known."""
+        """What it says comes next: `now`, `reminder` and `end`. One that is dead says nothing, but
+        what it said last is still so: `stale`. None when nothing is known."""
         if self.state != RUNNING or self.process is None:
             return {**self._said, "stale": True} if self._said else None
         with self._line, contextlib.suppress(OSError, ValueError):
@@ -129,7 +132,9 @@ class Bot:
         assert process.stdout is not None
         found, until = b"", time.monotonic() + patience
         while not found.endswith(b"\n"):
-            ready, _, _ = select.select([process.stdout], [], [], max(0.0, until - time.monotonic()))
+            ready, _, _ = select.select(
+                [process.stdout], [], [], max(0.0, until - time.monotonic())
+            )
             part = os.read(process.stdout.fileno(), 65536) if ready else b""
             if not part:
                 break
@@ -140,7 +145,12 @@ class Bot:
         """Runs one of its verbs beside it, which goes by the machine's clock."""
         call = [sys.executable, "-m", "bot", *words]
         return subprocess.run(
-            call, env=self.environment, cwd=self.log.parent, capture_output=True, text=True, check=False
+            call,
+            env=self.environment,
+            cwd=self.log.parent,
+            capture_output=True,
+            text=True,
+            check=False,
         )
 
     def last_words(self) -> str:

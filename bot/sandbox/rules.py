@@ -1,4 +1,5 @@
-"""Slack's rules in one place: token, scope, arguments and rate of each method; Block Kit comes along.
+"""Slack's rules in one place: token, scope, arguments and rate of each method; Block Kit comes
+along.
 
 It doesn't know the workspace: whether a channel exists is for the methods to say.
 Figures: docs.slack.dev/reference/methods and docs.slack.dev/apis/web-api/rate-limits.
@@ -8,8 +9,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bot.sandbox.blocks import validate_blocks, validate_message, validate_suggestions, validate_view
-from bot.sandbox.notices import notifications
+from bot.sandbox.blocks import (
+    validate_blocks,
+    validate_message,
+    validate_suggestions,
+    validate_view,
+)
+from bot.sandbox.mrkdwn_effects import notifications
 
 __all__ = [
     "METHODS",
@@ -51,12 +57,17 @@ MAX_CONNECTIONS = 10
 MAX_STACK = 3
 # The first retry is at once, then after a minute, then after five: docs.slack.dev/apis/events-api
 RETRY_DELAYS = (0.0, 60.0, 300.0)
-READ_CHANNELS = {"public_channel": "channels:read", "private_channel": "groups:read", "im": "im:read"}
+READ_CHANNELS = {
+    "public_channel": "channels:read",
+    "private_channel": "groups:read",
+    "im": "im:read",
+}
 
 
 @dataclass(frozen=True)
 class Method:
-    """What one Web API method asks for. `scopes` are all needed; of a group in `required`, one is enough."""
+    """What one Web API method asks for. `scopes` are all needed; of a group in `required`, one is
+    enough."""
 
     tier: str
     scopes: tuple[str, ...] = ()

@@ -1,6 +1,7 @@
 """Serves one workspace over HTTP and WebSocket on loopback, in a thread of this process.
 
-It doesn't know the company or the tests: it is handed a workspace and hands back a `Sandbox` to drive it with.
+It doesn't know the company or the tests: it is handed a workspace and hands back a `Sandbox` to
+drive it with.
 """
 
 from __future__ import annotations
@@ -16,14 +17,14 @@ from starlette.middleware import Middleware
 from starlette.routing import Route, WebSocketRoute
 
 from bot.sandbox.api import response_url, upload, web_api
-from bot.sandbox.backstage import Backstage
 from bot.sandbox.checks import Json
 from bot.sandbox.client import Sandbox
-from bot.sandbox.company import company
 from bot.sandbox.control import control
-from bot.sandbox.courier import Courier
+from bot.sandbox.dev_controls import Backstage
+from bot.sandbox.event_delivery import Courier
 from bot.sandbox.faults import Faults
 from bot.sandbox.page import Guard, page_routes
+from bot.sandbox.seed_data import company
 from bot.sandbox.sockets import Sockets
 from bot.sandbox.transport import CuttableHttp, mutable_websocket
 from bot.sandbox.workspace import Workspace
@@ -58,15 +59,16 @@ class PortTaken(OSError):
     def __init__(self, port: int, why: str) -> None:
         other = f"--port {port + 1}" if 1024 <= port < 65535 else "--port 8000"
         super().__init__(
-            f"can't listen on 127.0.0.1:{port} ({why}): stop what uses it, choose another with {other}, "
-            "or leave --port out to get any that is free"
+            f"can't listen on 127.0.0.1:{port} ({why}): stop what uses it, choose another with"
+            f" {other}, or leave --port out to get any that is free"
         )
 
 
 def loopback(port: int) -> socket.socket:
     """A listening socket on 127.0.0.1; port 0 takes a free one. Raises PortTaken.
 
-    It says that it is TCP, else asyncio leaves Nagle's algorithm on and every answer in two parts takes 40 ms.
+    It says that it is TCP, else asyncio leaves Nagle's algorithm on and every answer in two parts
+    takes 40 ms.
     """
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -80,7 +82,8 @@ def loopback(port: int) -> socket.socket:
 
 
 class Server(uvicorn.Server):
-    """uvicorn that lets open windows go before it ends; else their streams would be cut off with a traceback each."""
+    """uvicorn that lets open windows go before it ends; else their streams would be cut off with a
+    traceback each."""
 
     def __init__(self, world: World, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -125,12 +128,14 @@ def running_sandbox(
 ) -> Iterator[Sandbox]:
     """Runs a stand-in in a thread and gives the handle to it.
 
-    `manifest` decides scopes, events, commands and shortcuts; `request_url` switches from Socket Mode to
-    signed HTTP; `workspace` replaces the small company; `backstage` is the app for people on the page to kill, start
-    and take along in time. Raises PortTaken.
+    `manifest` decides scopes, events, commands and shortcuts; `request_url` switches from Socket
+    Mode to signed HTTP; `workspace` replaces the small company; `backstage` is the app for people
+    on the page to kill, start and take along in time. Raises PortTaken.
     """
     listener = loopback(port)
-    world = build_world(workspace or company(manifest), f"http://127.0.0.1:{listener.getsockname()[1]}")
+    world = build_world(
+        workspace or company(manifest), f"http://127.0.0.1:{listener.getsockname()[1]}"
+    )
     world.scenes.stage = backstage
     world.limits.on, world.courier.request_url = rate_limits, request_url
     server = build_server(world)

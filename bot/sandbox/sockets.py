@@ -1,6 +1,7 @@
 """The Socket Mode side: tickets, up to ten connections, each envelope to one of them, acks back.
 
-It doesn't know what an envelope is about, nor what happens when nobody answers: that is `courier.py`.
+It doesn't know what an envelope is about, nor what happens when nobody answers: that is
+`courier.py`.
 """
 
 from __future__ import annotations
@@ -75,7 +76,11 @@ class Sockets:
             "type": "hello",
             "num_connections": len(self.connections),
             "connection_info": {"app_id": self.app_id},
-            "debug_info": {"host": "sandbox", "build_number": 1, "approximate_connection_time": 18060},
+            "debug_info": {
+                "host": "sandbox",
+                "build_number": 1,
+                "approximate_connection_time": 18060,
+            },
         }
 
     async def _listen(self, socket: WebSocket) -> None:

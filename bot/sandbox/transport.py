@@ -1,4 +1,5 @@
-"""uvicorn's protocols with what ASGI has no words for: cutting a connection, and not answering pings.
+"""uvicorn's protocols with what ASGI has no words for: cutting a connection, and not answering
+pings.
 
 It doesn't know Slack: whoever handles a request decides.
 """

@@ -1,4 +1,5 @@
-"""The state of one workspace: people, groups, channels, messages, views, files, the app; and its clock.
+"""The state of one workspace: people, groups, channels, messages, views, files, the app; and its
+clock.
 
 It doesn't know HTTP, tokens or limits: it stores and tells whoever listens what has changed.
 """
@@ -113,7 +114,8 @@ def forget_oldest(kept: dict[str, Json]) -> None:
 
 
 class Workspace:
-    """Everything that is true in the workspace; `changed` is the one place that every change goes through."""
+    """Everything that is true in the workspace; `changed` is the one place that every change goes
+    through."""
 
     def __init__(self, app: AppInstall) -> None:
         self.team_id, self.team_name, self.domain = "T0SANDBOX", "Sandbox", "sandbox"
@@ -138,11 +140,13 @@ class Workspace:
         self._last_micros = 0
 
     def now(self) -> float:
-        """Seconds since the epoch in the workspace, which a test may move ahead of the real clock."""
+        """Seconds since the epoch in the workspace, which a test may move ahead of the real
+        clock."""
         return time.time() + self.clock_offset
 
     def changed(self, kind: str, **what: Any) -> None:
-        """Tells every listener that something has changed, and remembers it with a rising number."""
+        """Tells every listener that something has changed, and remembers it with a rising
+        number."""
         self.version += 1
         change = {"version": self.version, "kind": kind, **what}
         self.changes.append(change)
@@ -206,10 +210,13 @@ class Workspace:
         return message
 
     def edit(self, message: Json, *, seen_by: str = "", **fields: Any) -> None:
-        """Replaces fields of a stored message; `seen_by` is the one person who sees an ephemeral one."""
+        """Replaces fields of a stored message; `seen_by` is the one person who sees an ephemeral
+        one."""
         message.update(fields)
         if message.get("is_ephemeral"):
-            self.changed("ephemeral_shown", user=seen_by, channel=message["channel"], ts=message["ts"])
+            self.changed(
+                "ephemeral_shown", user=seen_by, channel=message["channel"], ts=message["ts"]
+            )
             return
         self.changed("message_changed", channel=message["channel"], ts=message["ts"])
 

@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from bot.sandbox.backstage import Scenes
 from bot.sandbox.checks import Json
-from bot.sandbox.courier import Courier
+from bot.sandbox.dev_controls import Scenes
+from bot.sandbox.event_delivery import Courier
 from bot.sandbox.faults import Faults
 from bot.sandbox.limits import RateLimits
 from bot.sandbox.workspace import SlackError, Workspace
@@ -25,12 +25,13 @@ KEPT_ANSWERS = 500
 
 @dataclass
 class World:
-    """The workspace, its faults and limits, the way to the app, and the record of calls and of their answers.
+    """The workspace, its faults and limits, the way to the app, and the record of calls and of
+    their answers.
 
-    `links` are further addresses that the page offers, {title: address}; `gate` what a protected system beside the
-    workspace last answered to a browser: {open, who, at, seen}; `viewers` how many windows are open on
-    it; `scenes` what goes on behind them; `ending` whether it goes down; `marks` and `waiting` what it has worked out
-    already.
+    `links` are further addresses that the page offers, {title: address}; `gate` what a protected
+    system beside the workspace last answered to a browser: {open, who, at, seen}; `viewers` how
+    many windows are open on it; `scenes` what goes on behind them; `ending` whether it goes down;
+    `marks` and `waiting` what it has worked out already.
     """
 
     workspace: Workspace
@@ -85,7 +86,8 @@ class Call:
         return str(self.args.get(name, "")).lower() in {"true", "1"}
 
     def structure(self, name: str, error: str = "invalid_arguments") -> Any:
-        """An argument that is JSON, in a form or as it is; raises SlackError when it can't be read."""
+        """An argument that is JSON, in a form or as it is; raises SlackError when it can't be
+        read."""
         value = self.args.get(name)
         if not isinstance(value, str):
             return value

@@ -32,7 +32,9 @@ PASSING = frozenset(
 """Errors in a 200 answer that say "not now" (https://docs.slack.dev/apis/web-api/); all others are
 final."""
 
-LOCKED_OUT = frozenset(["invalid_auth", "not_authed", "token_revoked", "token_expired", "account_inactive"])
+LOCKED_OUT = frozenset(
+    ["invalid_auth", "not_authed", "token_revoked", "token_expired", "account_inactive"]
+)
 """Final errors that are about our token and not about the call: an operator mends it, and then the
 call can be made."""
 
@@ -46,7 +48,11 @@ def call(client: WebClient, method: str, **arguments: Any) -> dict[str, Any]:
     with sorted_errors(method):
         # Slack's reading methods take no JSON, and its writing ones want it for what is nested.
         nested = any(isinstance(value, dict | list) for value in arguments.values())
-        answer = client.api_call(method, json=arguments) if nested else client.api_call(method, params=arguments)
+        answer = (
+            client.api_call(method, json=arguments)
+            if nested
+            else client.api_call(method, params=arguments)
+        )
     return dict(answer.data) if isinstance(answer.data, dict) else {}
 
 
@@ -100,7 +106,9 @@ def sorted_errors(method: str) -> Iterator[None]:
     except URLError as error:  # the connection failed before the call was sent
         raise SystemUnavailable(f"Slack can't be reached ({error.reason})") from error
     except (TimeoutError, ConnectionError, HTTPException) as error:
-        raise OutcomeUnknown(f"Slack's answer to {method} was lost ({type(error).__name__})") from error
+        raise OutcomeUnknown(
+            f"Slack's answer to {method} was lost ({type(error).__name__})"
+        ) from error
     except SlackClientError as error:
         raise SystemUnavailable(f"Slack's answer to {method} makes no sense ({error})") from error
 

@@ -1,5 +1,5 @@
-"""Reads the filters of `/access audit`, and carries them from one page to the next. Whether somebody may look is
-decided by `operations/read_audit.py`, each time.
+"""Reads the filters of `/access audit`, and carries them from one page to the next. Whether
+somebody may look is decided by `operations/read_audit.py`, each time.
 """
 
 import difflib
@@ -11,20 +11,24 @@ from typing import Any
 from bot.core.approval import Refused
 from bot.core.audit import Event, rfc3339
 from bot.core.durations import BadDuration
-from bot.core.moments import parse_moment
-from bot.operations._unit import World
-from bot.operations.find_by_email import find_by_email
-from bot.operations.read_audit import PAGE, Filters, filters_from, read_audit
+from bot.core.time_filters import parse_moment
+from bot.operations._unit_of_work import Context
+from bot.operations.audit.read_audit import PAGE, Filters, filters_from, read_audit
+from bot.operations.people.find_by_email import find_by_email
 from bot.slack.payloads import BadPayload, mentioned, unescape
 from bot.slack.views import answers, audit_table
 
-ACCEPTED = "@user, role:ROLE, system:SYSTEM, event:EVENT, request:ID, grant:ID, since:7d, until:2026-11-22"
+ACCEPTED = (
+    "@user, role:ROLE, system:SYSTEM, event:EVENT, request:ID, grant:ID, since:7d, until:2026-11-22"
+)
 LONGEST = 150
-"""Characters of one filter: more than any name has, and few enough for a button to carry them all."""
+"""Characters of one filter: more than any name has, and few enough for a button to carry them
+all."""
 
 
-def page(world: World, by: str, filters: Filters, before: int | None) -> dict[str, Any]:
-    """One page of the log as a message, with a button for the older one; the refusal for who is not a lead."""
+def page(world: Context, by: str, filters: Filters, before: int | None) -> dict[str, Any]:
+    """One page of the log as a message, with a button for the older one; the refusal for who is not
+    a lead."""
     found = read_audit(world, by, filters, before, PAGE + 1)
     if isinstance(found, Refused):
         return answers.refused(found.reason)
@@ -33,14 +37,15 @@ def page(world: World, by: str, filters: Filters, before: int | None) -> dict[st
     return audit_table.render(records, said(filters), older, world.now())
 
 
-def person_named(world: World, word: str) -> str | None:
+def person_named(world: Context, word: str) -> str | None:
     """Whom a word of a command names: by mention, by id, or by an e-mail that is known."""
     plain = unescape(word)
     return mentioned(word) or (find_by_email(world, plain) if "@" in plain else None)
 
 
-def parse_filters(world: World, words: list[str], tz: str) -> Filters | Refused:
-    """The filters that these words of a command (as Slack sends them) stand for; each may be given once."""
+def parse_filters(world: Context, words: list[str], tz: str) -> Filters | Refused:
+    """The filters that these words of a command (as Slack sends them) stand for; each may be given
+    once."""
     found: dict[str, Any] = {}
     for word in words:
         try:
@@ -68,20 +73,23 @@ def older_value(filters: Filters, before: int) -> str:
 
 
 def from_older(value: str) -> tuple[Filters, int]:
-    """What `older_value` made; raises BadPayload for anything else, since a button's value can be forged."""
+    """What `older_value` made; raises BadPayload for anything else, since a button's value can be
+    forged."""
     try:
         given = json.loads(value)
         before = given.pop("before")
         filters = filters_from(given)
     except (ValueError, KeyError, TypeError, AttributeError):
         raise BadPayload("This button is broken. Ask again with /access audit.") from None
-    well_typed = all(v is None or isinstance(v, _TYPES.get(n, str)) for n, v in asdict(filters).items())
+    well_typed = all(
+        v is None or isinstance(v, _TYPES.get(n, str)) for n, v in asdict(filters).items()
+    )
     if not well_typed or not isinstance(before, int):
         raise BadPayload("This button is broken. Ask again with /access audit.")
     return filters, before
 
 
-def _one(world: World, word: str, tz: str) -> tuple[str | None, Any]:
+def _one(world: Context, word: str, tz: str) -> tuple[str | None, Any]:
     """Name and value of one filter; no name for a word that is none, with a hint as its value."""
     person, plain = person_named(world, word), unescape(word)
     if person or plain.startswith(("os:", "rule:")) or plain == "system":

@@ -1,8 +1,9 @@
-"""The small pieces that every view is made of: Block Kit values as plain dicts, cleaned, escaped and cut to Slack's
-limits (docs.slack.dev/reference/block-kit). It doesn't know requests, grants or roles.
+"""The small pieces that every view is made of: Block Kit values as plain dicts, cleaned, escaped
+and cut to Slack's limits (docs.slack.dev/reference/block-kit). It doesn't know requests, grants or
+roles.
 
-What a person typed goes through `typed`, `quote`, `preformatted` or `plain`, which Slack never interprets; `mrkdwn` is
-for our own words only.
+What a person typed goes through `typed`, `quote`, `preformatted` or `plain`, which Slack never
+interprets; `mrkdwn` is for our own words only.
 """
 
 import re
@@ -41,10 +42,13 @@ MOST_PINGED = 100
 def clean(text: str, limit: int, *, lines: bool = False) -> str:
     """`text` as it may be shown, at most `limit` characters, "…" at the end where it was cut.
 
-    Control, bidirectional and zero-width characters are visibly replaced. With `lines` its line breaks stay, unless
-    there are so many that they would push the buttons off a screen; else it becomes one line.
+    Control, bidirectional and zero-width characters are visibly replaced. With `lines` its line
+    breaks stay, unless there are so many that they would push the buttons off a screen; else it
+    becomes one line.
     """
-    if text.isascii() and text.isprintable() and len(text) <= limit:  # nearly everything: nothing in it to replace
+    if (
+        text.isascii() and text.isprintable() and len(text) <= limit
+    ):  # nearly everything: nothing in it to replace
         return text.strip() if lines else " ".join(text.split())
     start = text[: limit * 2 + 100].replace("\r\n", "\n").replace("\r", "\n")
     seen = "".join(map(_visible, _PILED.sub(r"\1", _JOINER.sub("", start))))
@@ -61,7 +65,8 @@ def cut(text: str, limit: int) -> str:
 
 
 def escape(text: str) -> str:
-    """Text as it is safe in mrkdwn and in a message's `text`: no mention and no link can be made of it."""
+    """Text as it is safe in mrkdwn and in a message's `text`: no mention and no link can be made of
+    it."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
@@ -109,20 +114,28 @@ def left(seconds: int) -> str:
 
 
 def is_slack_id(actor: str) -> bool:
-    """Whether this names a member of the workspace, and not the command line, a rule or the bot itself."""
+    """Whether this names a member of the workspace, and not the command line, a rule or the bot
+    itself."""
     return _SLACK_ID.fullmatch(actor) is not None
 
 
 def actor_words(actor: str) -> str:
-    """An actor that is no Slack member, readably: `ann (command line)`, `rule “on call”`, `Access Bot`."""
+    """An actor that is no Slack member, readably: `ann (command line)`, `rule “on call”`, `Access
+    Bot`."""
     kind, _, name = actor.partition(":")
-    words = {"os": f"{name} (command line)", "rule": f"rule “{name}”", "system": name or "Access Bot"}
+    words = {
+        "os": f"{name} (command line)",
+        "rule": f"rule “{name}”",
+        "system": name or "Access Bot",
+    }
     return clean(words.get(kind, actor), 80) or "somebody"
 
 
 def who(actor: str) -> Element:
     """Whoever did something, for rich text."""
-    return {"type": "user", "user_id": actor} if is_slack_id(actor) else typed(actor_words(actor), 80)
+    return (
+        {"type": "user", "user_id": actor} if is_slack_id(actor) else typed(actor_words(actor), 80)
+    )
 
 
 def place(ref: str) -> Element:
@@ -131,7 +144,8 @@ def place(ref: str) -> Element:
 
 
 def named(ref: str) -> Element:
-    """Somebody as roles.toml writes them: user, group, handle or e-mail. Only for where nobody is pinged by it."""
+    """Somebody as roles.toml writes them: user, group, handle or e-mail. Only for where nobody is
+    pinged by it."""
     if _GROUP_ID.fullmatch(ref):
         return {"type": "usergroup", "usergroup_id": ref}
     return who(ref) if is_slack_id(ref) else bold(ref, 100)
@@ -160,7 +174,8 @@ def code(text: str, limit: int = 200) -> Element:
 
 
 def spoken(text: str, limit: int = 1000) -> list[Part]:
-    """A sentence of ours that may quote what was typed: inert, with what stands in backticks as code."""
+    """A sentence of ours that may quote what was typed: inert, with what stands in backticks as
+    code."""
     parts = re.split("`([^`]+)`", clean(text, limit, lines=True))
     return [
         {"type": "text", "text": part, **({"style": {"code": True}} if place % 2 else {})}
@@ -171,7 +186,9 @@ def spoken(text: str, limit: int = 1000) -> list[Part]:
 
 def section(*parts: Part) -> Element:
     """One run of rich text; a plain string is our own words and stays as it is."""
-    elements = [{"type": "text", "text": part} if isinstance(part, str) else part for part in parts if part]
+    elements = [
+        {"type": "text", "text": part} if isinstance(part, str) else part for part in parts if part
+    ]
     return {"type": "rich_text_section", "elements": elements}
 
 
@@ -188,7 +205,11 @@ def paragraph(*each: Sequence[Part]) -> Block:
 
 def bullets(items: Iterable[Sequence[Part]]) -> Element:
     """A bulleted list for `rich`; at least one item."""
-    return {"type": "rich_text_list", "style": "bullet", "elements": [section(*item) for item in items]}
+    return {
+        "type": "rich_text_list",
+        "style": "bullet",
+        "elements": [section(*item) for item in items],
+    }
 
 
 def quote(text: str, limit: int = 3000) -> Element:
@@ -207,14 +228,18 @@ def rich(*elements: Element) -> Block:
 
 
 def listing(items: Sequence[str], limit: int, style: str = "code", rest: str = "") -> list[Part]:
-    """Names one after the other, as many as fit into `limit` characters, how many more there are, and in `rest` what
-    shows those: words of ours, with commands in backticks."""
+    """Names one after the other, as many as fit into `limit` characters, how many more there are,
+    and in `rest` what shows those: words of ours, with commands in backticks."""
     parts: list[Part] = []
     room = limit
     for place, item in enumerate(items):
         room -= len(item[:200]) + 2
         if room < 0 and parts:
-            return [*parts, f" and {len(items) - place} more", *([" (", *spoken(rest), ")"] if rest else [])]
+            return [
+                *parts,
+                f" and {len(items) - place} more",
+                *([" (", *spoken(rest), ")"] if rest else []),
+            ]
         parts += [", "] * (place > 0) + [typed(item, 200, style)]
     return parts
 
@@ -236,13 +261,17 @@ def context(words: str) -> Block:
 
 
 def mentions(who: Sequence[str], words: str) -> list[Block]:
-    """A line that pings `who` (ready `<@U…>` or `<!subteam^S…>`), or nothing when there is nobody."""
+    """A line that pings `who` (ready `<@U…>` or `<!subteam^S…>`), or nothing when there is
+    nobody."""
     if not who:
         return []
     pinged = list(dict.fromkeys(who))
     said = " ".join(pinged[:MOST_PINGED]) + " " + words
     if len(pinged) > MOST_PINGED:
-        said += f" {len(pinged) - MOST_PINGED} others who may decide are not pinged and find it in App Home."
+        said += (
+            f" {len(pinged) - MOST_PINGED} others who may decide are not pinged and find it in App"
+            " Home."
+        )
     return [{"type": "section", "text": mrkdwn(said)}]
 
 
@@ -251,10 +280,21 @@ def actions(*buttons: Element) -> Block:
 
 
 def button(
-    label: str, action: str, value: str, about: str = "", style: str = "", confirm: Element | None = None
+    label: str,
+    action: str,
+    value: str,
+    about: str = "",
+    style: str = "",
+    confirm: Element | None = None,
 ) -> Element:
-    """A button that carries the id of one row; `about` tells a screen reader which of many it is."""
-    made: Element = {"type": "button", "text": plain(label, 75), "action_id": str(action), "value": value}
+    """A button that carries the id of one row; `about` tells a screen reader which of many it
+    is."""
+    made: Element = {
+        "type": "button",
+        "text": plain(label, 75),
+        "action_id": str(action),
+        "value": value,
+    }
     more = {
         "accessibility_label": clean(f"{label}: {about}", 75) if about else "",
         "style": style,
@@ -271,30 +311,52 @@ def confirm(title: str, text: str, yes: str, no: str = "Not now", style: str = "
 
 
 def text_input(
-    name: str, label: str, hint: str = "", *, optional: bool = False, initial: str = "", **settings: Any
+    name: str,
+    label: str,
+    hint: str = "",
+    *,
+    optional: bool = False,
+    initial: str = "",
+    **settings: Any,
 ) -> Block:
-    """An input for words; block and element are both called `name`, so Slack keeps what was typed on an update."""
+    """An input for words; block and element are both called `name`, so Slack keeps what was typed
+    on an update."""
     element: Element = {"type": "plain_text_input", "action_id": str(name), **settings}
     if initial:
         element["initial_value"] = initial[: settings.get("max_length", 3000)]
     return input_block(name, label, element, hint, optional)
 
 
-def input_block(name: str, label: str, element: Element, hint: str = "", optional: bool = False) -> Block:
+def input_block(
+    name: str, label: str, element: Element, hint: str = "", optional: bool = False
+) -> Block:
     """An input block called `name` around an element."""
-    block: Block = {"type": "input", "block_id": str(name), "label": plain(label, 2000), "element": element}
+    block: Block = {
+        "type": "input",
+        "block_id": str(name),
+        "label": plain(label, 2000),
+        "element": element,
+    }
     block["optional"] = optional
     return {**block, "hint": plain(hint, 2000)} if hint else block
 
 
-def modal(callback: str, title: str, blocks: Sequence[Block], submit: str = "", close: str = "Cancel") -> View:
+def modal(
+    callback: str, title: str, blocks: Sequence[Block], submit: str = "", close: str = "Cancel"
+) -> View:
     """A modal view; without `submit` it only informs."""
-    view: View = {"type": "modal", "callback_id": str(callback), "title": plain(title, 24), "close": plain(close, 24)}
+    view: View = {
+        "type": "modal",
+        "callback_id": str(callback),
+        "title": plain(title, 24),
+        "close": plain(close, 24),
+    }
     if submit:
         view["submit"] = plain(submit, 24)
     return {**view, "blocks": list(blocks)}
 
 
 def message(text: str, *blocks: Block) -> Message:
-    """`text` is what notifications and screen readers say; it is escaped already and nobody typed it."""
+    """`text` is what notifications and screen readers say; it is escaped already and nobody typed
+    it."""
     return {"text": cut(text, 3000), "blocks": list(blocks)}

@@ -10,8 +10,14 @@ from typing import Any
 from slack_sdk import WebClient
 
 from bot.core.errors import SystemRefused, SystemUnavailable
-from bot.operations._unit import World
-from bot.operations.keep_channels import Listing, channels_of, known_place, place_works, record_channels
+from bot.operations._unit_of_work import Context
+from bot.operations.messages.keep_channels import (
+    Listing,
+    channels_of,
+    known_place,
+    place_works,
+    record_channels,
+)
 from bot.slack.api import LOCKED_OUT, Caller, pages, patient
 
 log = logging.getLogger(__name__)
@@ -56,7 +62,7 @@ class Channels:
     """`call` raises SystemUnavailable, OutcomeUnknown and SystemRefused, and so does every
     method."""
 
-    def __init__(self, client: WebClient, call: Caller, world: World) -> None:
+    def __init__(self, client: WebClient, call: Caller, world: Context) -> None:
         self._client, self._call, self._world = client, call, world
         self._looking = threading.Lock()
         self._looked: dict[tuple[str, str], float] = {}
@@ -96,7 +102,9 @@ class Channels:
             return ref
         if found := known or self._moved(ref, ""):
             return found
-        raise SystemRefused("channel_not_found", f"create {ref}, or invite the bot there if it is private")
+        raise SystemRefused(
+            "channel_not_found", f"create {ref}, or invite the bot there if it is private"
+        )
 
     def _moved(self, ref: str, was: str) -> str:
         """The id of the channel that has the name now; `was` if it has not changed."""
@@ -129,5 +137,7 @@ def _listing(channels: Sequence[Mapping[str, Any]]) -> Listing:
     return Listing(
         ids={name: str(channel["id"]) for name, channel in _by_name(channels).items()},
         seen=frozenset(str(channel["id"]) for channel in channels),
-        archived=frozenset(str(channel["id"]) for channel in channels if channel.get("is_archived")),
+        archived=frozenset(
+            str(channel["id"]) for channel in channels if channel.get("is_archived")
+        ),
     )

@@ -9,27 +9,40 @@ from functools import partial
 from typing import Any, TypeVar
 
 from bot.core.approval import Refused
-from bot.core.asking import Ask, find_role
 from bot.core.durations import BadDuration
+from bot.core.eligibility import Ask, find_role
 from bot.core.model import Grant, Person, Request
 from bot.core.roles import Role, ticket_matches
 from bot.core.spans import take_span
-from bot.operations._unit import World
-from bot.operations.ask_verify import ask_verify
-from bot.operations.describe_person import describe_person
-from bot.operations.do_once import do_once
-from bot.operations.private_answers import GRANT, LIST, REQUEST, REVOKE
-from bot.operations.read_audit import ask_export, is_lead
-from bot.operations.reconcile import ask_reconcile
-from bot.operations.refuse_action import refuse_action
-from bot.operations.release_grant import Ending, release_grant
-from bot.operations.renew_grant import Renewed, renew_grant
-from bot.operations.request_access import AlreadyHeld, AlreadyPending, Submitted, Waiting, request_access
-from bot.operations.require_lead import require_lead
-from bot.operations.withdraw_request import Withdrawn, withdraw_request
+from bot.operations._unit_of_work import Context
+from bot.operations.audit.ask_verify import ask_verify
+from bot.operations.audit.read_audit import ask_export, is_lead
+from bot.operations.grants.release_grant import Ending, release_grant
+from bot.operations.grants.renew_grant import Renewed, renew_grant
+from bot.operations.idempotency import do_once
+from bot.operations.messages.private_answers import GRANT, LIST, REQUEST, REVOKE
+from bot.operations.people.describe_person import describe_person
+from bot.operations.people.require_lead import require_lead
+from bot.operations.requests.record_refusal import refuse_action
+from bot.operations.requests.request_access import (
+    AlreadyHeld,
+    AlreadyPending,
+    Submitted,
+    Waiting,
+    request_access,
+)
+from bot.operations.requests.withdraw_request import Withdrawn, withdraw_request
+from bot.operations.systems.reconcile import ask_reconcile
 from bot.slack import pages
 from bot.slack.audit_query import page, parse_filters, person_named
-from bot.slack.desk import TOO_LATE, Desk, keep, needs_lookup, open_view, refresh_person
+from bot.slack.context import (
+    TOO_LATE,
+    ListenerContext,
+    keep,
+    needs_lookup,
+    open_view,
+    refresh_person,
+)
 from bot.slack.payloads import Command, unescape
 from bot.slack.response_urls import is_slacks
 from bot.slack.views import answers, help, request_modal, understood
@@ -51,11 +64,11 @@ class Verb:
     Slack sends it."""
 
     name: str
-    run: Callable[[Desk, Command, Person], Message | None]
+    run: Callable[[ListenerContext, Command, Person], Message | None]
     leads: bool = False
 
 
-def run_command(desk: Desk, said: Command, person: Person) -> Message | None:
+def run_command(desk: ListenerContext, said: Command, person: Person) -> Message | None:
     """Answers `/access …` of an admitted person. Raises StorageUnavailable."""
     word, rest = split(said.text)
     verb = VERBS.get(word.lower())
@@ -70,25 +83,35 @@ def split(text: str) -> tuple[str, str]:
     return word, rest.strip()
 
 
-def _unknown(desk: Desk, person: Person, word: str) -> Message:
+def _unknown(desk: ListenerContext, person: Person, word: str) -> Message:
     near = difflib.get_close_matches(word.lower(), [name for name in VERBS if name], n=1)
-    meant = f"request {word} REASON" if word in desk.world.policy().roles else near[0] if near else ""
-    said = answers.refused(f"There is no command “{word[:60]}”. Did you mean /access {meant}?") if meant else None
+    meant = (
+        f"request {word} REASON" if word in desk.world.policy().roles else near[0] if near else ""
+    )
+    said = (
+        answers.refused(f"There is no command “{word[:60]}”. Did you mean /access {meant}?")
+        if meant
+        else None
+    )
     return join([said or answers.unknown_verb(word), help.render(is_lead(desk.world, person.id))])
 
 
 # --- asking
 
 
-def open_form(desk: Desk, said: Command, person: Person) -> Message | None:
+def open_form(desk: ListenerContext, said: Command, person: Person) -> Message | None:
     """Opens the request form with the roles that this person may ask for."""
     roles = describe_person(desk.world, person.id).roles
     shown = open_view(desk, said.trigger, request_modal.render(roles, None, None))
     refresh_person(desk, person)
-    return None if shown else answers.refused(TOO_LATE + " Or write: /access request ROLE [DURATION] REASON")
+    return (
+        None
+        if shown
+        else answers.refused(TOO_LATE + " Or write: /access request ROLE [DURATION] REASON")
+    )
 
 
-def request(desk: Desk, said: Command, person: Person) -> Message | None:
+def request(desk: ListenerContext, said: Command, person: Person) -> Message | None:
     """`[ROLE [DURATION] REASON…]`"""
     if not said.text:
         return open_form(desk, said, person)
@@ -118,11 +141,13 @@ def _ticket_in(role: Role | None, reason: str) -> str:
     return next((word for word in words if ticket_matches(role, word)), "")
 
 
-def _asked(desk: Desk, said: Command, person: Person, act: Callable[[World], Asked], note: str) -> Message:
+def _asked(
+    desk: ListenerContext, said: Command, person: Person, act: Callable[[Context], Asked], note: str
+) -> Message:
     """Requests or renews, and gives the message about it; `note` says where the duration comes
     from."""
 
-    def act_and_keep(world: World) -> Asked:
+    def act_and_keep(world: Context) -> Asked:
         outcome = act(world)
         if isinstance(outcome, Submitted | AlreadyPending):
             keep(desk, person.id, said.response_url, REQUEST, outcome.request.id)
@@ -141,10 +166,14 @@ def _asked(desk: Desk, said: Command, person: Person, act: Callable[[World], Ask
         return answers.already_held(outcome.grant, desk.now)
     if isinstance(outcome, Renewed):
         return answers.renewed(outcome.grant, desk.now, note)
-    return answers.submitted(outcome, note) if isinstance(outcome, Submitted) else show_list(desk, said, person)
+    return (
+        answers.submitted(outcome, note)
+        if isinstance(outcome, Submitted)
+        else show_list(desk, said, person)
+    )
 
 
-def renew(desk: Desk, said: Command, person: Person) -> Message:
+def renew(desk: ListenerContext, said: Command, person: Person) -> Message:
     """`[ROLE] [DURATION] [REASON…]`"""
     held = describe_person(desk.world, person.id).held
     name, rest = _role_first(desk, unescape(said.text), held)
@@ -169,11 +198,13 @@ def renew(desk: Desk, said: Command, person: Person) -> Message:
         channel=said.channel,
         look_up_first=needs_lookup(desk.world, person),
     )
-    note = understood.default_note(reason, "as long as it was given for") if duration is None else ""
+    note = (
+        understood.default_note(reason, "as long as it was given for") if duration is None else ""
+    )
     return _asked(desk, said, person, again, note)
 
 
-def _role_first(desk: Desk, text: str, held: Sequence[Grant]) -> tuple[str | None, str]:
+def _role_first(desk: ListenerContext, text: str, held: Sequence[Grant]) -> tuple[str | None, str]:
     """The role that the text begins with, or None, and the rest of the text."""
     word, rest = split(text)
     known = word in desk.world.policy().roles or any(grant.role == word for grant in held)
@@ -183,7 +214,7 @@ def _role_first(desk: Desk, text: str, held: Sequence[Grant]) -> tuple[str | Non
 # --- giving back
 
 
-def done(desk: Desk, said: Command, person: Person) -> Message:
+def done(desk: ListenerContext, said: Command, person: Person) -> Message:
     """`[ROLE]`"""
     held = describe_person(desk.world, person.id).held
     grant = _the_one(desk, person, "done", held, split(unescape(said.text))[0] or None)
@@ -192,12 +223,13 @@ def done(desk: Desk, said: Command, person: Person) -> Message:
     outcome = do_once(desk.world, said.key, lambda w: release_grant(w, grant.id, person.id))
     if isinstance(outcome, Ending):
         return answers.done(
-            f"{grant.role} is closed from now on. A message follows when every system has confirmed it."
+            f"{grant.role} is closed from now on. A message follows when every system has"
+            " confirmed it."
         )
     return _refused(outcome) if isinstance(outcome, Refused) else show_list(desk, said, person)
 
 
-def cancel(desk: Desk, said: Command, person: Person) -> Message:
+def cancel(desk: ListenerContext, said: Command, person: Person) -> Message:
     """`[ROLE]`"""
     pending = describe_person(desk.world, person.id).pending
     waiting = _the_one(desk, person, "cancel", pending, split(unescape(said.text))[0] or None)
@@ -209,7 +241,9 @@ def cancel(desk: Desk, said: Command, person: Person) -> Message:
     return _refused(outcome) if isinstance(outcome, Refused) else show_list(desk, said, person)
 
 
-def _the_one(desk: Desk, person: Person, verb: str, rows: Sequence[Row], role: str | None) -> Row | Message:
+def _the_one(
+    desk: ListenerContext, person: Person, verb: str, rows: Sequence[Row], role: str | None
+) -> Row | Message:
     """The only row, or the one of that role; else a refusal, recorded, that says what to type
     instead."""
     matching = [row for row in rows if role is None or row.role == role]
@@ -243,56 +277,60 @@ _NOTHING: Mapping[str, str] = {
 # --- looking
 
 
-def show_list(desk: Desk, said: Command, person: Person) -> Message:
+def show_list(desk: ListenerContext, said: Command, person: Person) -> Message:
     view = describe_person(desk.world, person.id)
     if view.held or view.pending:
         keep(desk, person.id, said.response_url, LIST, person.id)
     return pages.my_access(desk.world, person.id)
 
 
-def show_roles(desk: Desk, said: Command, person: Person) -> Message:
+def show_roles(desk: ListenerContext, said: Command, person: Person) -> Message:
     """`[ROLE or WORDS…]`"""
     return pages.roles(desk.world, person.id, unescape(said.text).strip())
 
 
-def show_help(desk: Desk, said: Command, person: Person) -> Message:
+def show_help(desk: ListenerContext, said: Command, person: Person) -> Message:
     return help.render(is_lead(desk.world, person.id))
 
 
 # --- leads
 
 
-def revoke(desk: Desk, said: Command, person: Person) -> Message:
+def revoke(desk: ListenerContext, said: Command, person: Person) -> Message:
     """`@user [ROLE|all]`: lists the grants; the buttons there revoke them."""
     if (refused := require_lead(desk.world, person.id, "revoke")) is not None:
         return _refused(refused)
     who, rest = split(said.text)
     target = person_named(desk.world, who)
     if target is None:
-        return answers.refused("Whose access? Write /access revoke @user, and choose the person from Slack's list.")
+        return answers.refused(
+            "Whose access? Write /access revoke @user, and choose the person from Slack's list."
+        )
     role = split(unescape(rest))[0]
-    if role not in ("", "all") and isinstance(unknown := find_role(desk.world.policy(), role), Refused):
+    if role not in ("", "all") and isinstance(
+        unknown := find_role(desk.world.policy(), role), Refused
+    ):
         return _refused(unknown)
     if any(role in ("", "all", grant.role) for grant in describe_person(desk.world, target).held):
         keep(desk, person.id, said.response_url, REVOKE, target)
     return pages.to_revoke(desk.world, person.id, target, role)
 
 
-def audit(desk: Desk, said: Command, person: Person) -> Message:
+def audit(desk: ListenerContext, said: Command, person: Person) -> Message:
     """`[export|verify] [filters…]`"""
     word, rest = split(said.text)
     run = _AUDIT.get(word.lower(), _audit_page)
     return run(desk, replace(said, text=rest if word.lower() in _AUDIT else said.text), person)
 
 
-def _audit_page(desk: Desk, said: Command, person: Person) -> Message:
+def _audit_page(desk: ListenerContext, said: Command, person: Person) -> Message:
     filters = parse_filters(desk.world, said.text.split(), person.tz)
     if isinstance(filters, Refused):
         return _refused(require_lead(desk.world, person.id, "read the audit log") or filters)
     return page(desk.world, person.id, filters, None)
 
 
-def _audit_export(desk: Desk, said: Command, person: Person) -> Message:
+def _audit_export(desk: ListenerContext, said: Command, person: Person) -> Message:
     filters = parse_filters(desk.world, said.text.split(), person.tz)
     if isinstance(filters, Refused):
         return _refused(require_lead(desk.world, person.id, "export the audit log") or filters)
@@ -302,39 +340,56 @@ def _audit_export(desk: Desk, said: Command, person: Person) -> Message:
     return answers.done("The records are on their way to you as a CSV file, in a direct message.")
 
 
-def _audit_verify(desk: Desk, said: Command, person: Person) -> Message:
+def _audit_verify(desk: ListenerContext, said: Command, person: Person) -> Message:
     refused = do_once(desk.world, said.key, lambda w: ask_verify(w, person.id, said.channel))
     if isinstance(refused, Refused):
         return _refused(refused)
-    return answers.done("Checking the whole audit log… The verdict follows in a message that only you can see.")
+    return answers.done(
+        "Checking the whole audit log… The verdict follows in a message that only you can see."
+    )
 
 
-def drift(desk: Desk, said: Command, person: Person) -> Message:
+def drift(desk: ListenerContext, said: Command, person: Person) -> Message:
     """Compares every system with our records; the findings follow in a message with buttons."""
     refused = do_once(desk.world, said.key, lambda w: ask_reconcile(w, person.id, said.channel))
     if isinstance(refused, Refused):
         return _refused(refused)
-    return answers.done("Asking every system what is there… What was found follows in a message only you can see.")
+    return answers.done(
+        "Asking every system what is there… What was found follows in a message only you can see."
+    )
 
 
-_AUDIT: Mapping[str, Callable[[Desk, Command, Person], Message]] = {"export": _audit_export, "verify": _audit_verify}
+_AUDIT: Mapping[str, Callable[[ListenerContext, Command, Person], Message]] = {
+    "export": _audit_export,
+    "verify": _audit_verify,
+}
 
 
 # --- later
 
 
-def _later(verb: str, leads: bool = False) -> Callable[[Desk, Command, Person], Message]:
+def _later(verb: str, leads: bool = False) -> Callable[[ListenerContext, Command, Person], Message]:
     """A verb that is not available yet; one for leads already refuses all others."""
 
-    def run(desk: Desk, said: Command, person: Person) -> Message:
+    def run(desk: ListenerContext, said: Command, person: Person) -> Message:
         refused = require_lead(desk.world, person.id, verb) if leads else None
         return _refused(refused) if refused else answers.later(verb)
 
     return run
 
 
-def _refuse(desk: Desk, person: Person, action: str, why: str, *, role: str | None = None, reason: str = "") -> Message:
-    refused = refuse_action(desk.world, person.id, action, Refused(why), role=role or "", reason=reason)
+def _refuse(
+    desk: ListenerContext,
+    person: Person,
+    action: str,
+    why: str,
+    *,
+    role: str | None = None,
+    reason: str = "",
+) -> Message:
+    refused = refuse_action(
+        desk.world, person.id, action, Refused(why), role=role or "", reason=reason
+    )
     return _refused(refused)
 
 

@@ -19,4 +19,6 @@ class DirectPost:
     def __call__(self, place: str, facts: Mapping[str, object]) -> None:
         """To a channel or person. Raises SystemUnavailable, OutcomeUnknown and SystemRefused."""
         message = security_notes.render(NOTE, facts)
-        self._call("chat.postMessage", channel=place, **message, unfurl_links=False, unfurl_media=False)
+        self._call(
+            "chat.postMessage", channel=place, **message, unfurl_links=False, unfurl_media=False
+        )

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from slack_bolt.authorization import AuthorizeResult
 from slack_sdk import WebClient
 
-from bot.operations._unit import World
-from bot.operations.keep_fact import keep_facts, known_fact
+from bot.operations._unit_of_work import Context
+from bot.operations.remembered import recall, remember
 from bot.slack.api import call
 
 log = logging.getLogger(__name__)
@@ -27,10 +27,12 @@ class Self:
 class Identity:
     """`client` carries the bot's token."""
 
-    def __init__(self, client: WebClient, world: World) -> None:
+    def __init__(self, client: WebClient, world: Context) -> None:
         self._client, self._world = client, world
         self._lock = threading.Lock()
-        self.known = Self(*(known_fact(world, f"slack {part}") or "" for part in ("team", "bot id", "bot user")))
+        self.known = Self(
+            *(recall(world, f"slack {part}") or "" for part in ("team", "bot id", "bot user"))
+        )
 
     def team(self) -> str:
         return self.known.team
@@ -40,8 +42,12 @@ class Identity:
         answer = call(self._client, "auth.test")
         with self._lock:
             self.known = Self(answer["team_id"], answer.get("bot_id") or "", answer["user_id"])
-        parts = {"team": self.known.team, "bot id": self.known.bot_id, "bot user": self.known.bot_user}
-        keep_facts(self._world, {f"slack {part}": value for part, value in parts.items()})
+        parts = {
+            "team": self.known.team,
+            "bot id": self.known.bot_id,
+            "bot user": self.known.bot_user,
+        }
+        remember(self._world, {f"slack {part}": value for part, value in parts.items()})
         return self.known
 
     def authorized(self) -> AuthorizeResult:

@@ -1,12 +1,13 @@
-"""The names that Slack hands back to us: actions, views, shortcuts and input blocks. They are stored in posted messages
-for as long as those exist, so a name is never given a new meaning.
+"""The names that Slack hands back to us: actions, views, shortcuts and input blocks. They are
+stored in posted messages for as long as those exist, so a name is never given a new meaning.
 """
 
 from enum import StrEnum
 
 
 class Action(StrEnum):
-    """`action_id` of everything that can be pressed or chosen; a button's value is the id of one row, or a cursor."""
+    """`action_id` of everything that can be pressed or chosen; a button's value is the id of one
+    row, or a cursor."""
 
     APPROVE = "approve"
     DENY = "deny"
@@ -46,8 +47,9 @@ class Shortcut(StrEnum):
 
 
 class Field(StrEnum):
-    """`block_id` of every input; the element in it has the same name as its `action_id`, but for the role's select,
-    which is CHOOSE_ROLE. They are the names that a Refused uses for its `field`."""
+    """`block_id` of every input; the element in it has the same name as its `action_id`, but for
+    the role's select, which is CHOOSE_ROLE. They are the names that a Refused uses for its
+    `field`."""
 
     ROLE = "role"
     DURATION = "duration"

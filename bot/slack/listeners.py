@@ -14,23 +14,31 @@ from slack_bolt import Ack, App, BoltContext, BoltResponse
 from bot.core.approval import Refused
 from bot.core.errors import StorageUnavailable
 from bot.core.role_search import search_roles
-from bot.operations._unit import World
-from bot.operations.describe_person import roles_open_to
-from bot.operations.do_once import do_once
-from bot.operations.leave_answer import leave_answer
-from bot.operations.meet_person import meet_person
-from bot.operations.record_people import save_refresh
-from bot.operations.refuse_action import refuse_action
-from bot.operations.show_home import show_home
+from bot.operations._unit_of_work import Context
+from bot.operations.idempotency import do_once
+from bot.operations.people.describe_person import roles_open_to
+from bot.operations.people.meet_person import queue_lookup
+from bot.operations.people.record_people import save_refresh
+from bot.operations.people.show_home import queue_home
+from bot.operations.reply import queue_reply
+from bot.operations.requests.record_refusal import refuse_action
+from bot.slack.actions import on_press
 from bot.slack.blocks import Element
 from bot.slack.commands import run_command
-from bot.slack.desk import TOO_LATE, Desk, admit, foreign, known, learn_leads, open_view
-from bot.slack.forms import Reply, become, error_at, open_shortcut, run_form
+from bot.slack.context import (
+    TOO_LATE,
+    ListenerContext,
+    admit,
+    find_or_look_up,
+    learn_leads,
+    open_view,
+    refuse_other_workspace,
+)
 from bot.slack.ids import Action, Shortcut
 from bot.slack.payloads import (
     BadPayload,
-    Happening,
     NotUnderstood,
+    SlackEvent,
     Suggestion,
     click_from,
     command_from,
@@ -42,25 +50,25 @@ from bot.slack.payloads import (
     suggestion_from,
     trigger_in,
 )
-from bot.slack.presses import on_press
+from bot.slack.submissions import Reply, field_error, open_shortcut, replace_with_notice, run_form
 from bot.slack.views import answers, request_modal
 from bot.slack.views._fit import within_reply
 
 log = logging.getLogger(__name__)
 
 Body = dict[str, Any]
-Handler = Callable[[Desk, Body], Reply]
-Teller = Callable[[Desk, Body, Reply], Reply]
+Handler = Callable[[ListenerContext, Body], Reply]
+Teller = Callable[[ListenerContext, Body, Reply], Reply]
 """Makes the reply to a payload from a message that explains the failure."""
 
 TROUBLE = "access_trouble"
 """The key under which Bolt's context carries a listener's exception, so that `Receiver` can count
 it."""
 
-__all__ = ["COMMAND", "EVENTS", "SHORTCUTS", "Desk", "register"]
+__all__ = ["COMMAND", "EVENTS", "SHORTCUTS", "ListenerContext", "register"]
 
 
-def register(app: App, desk: Desk) -> None:
+def register(app: App, desk: ListenerContext) -> None:
     """Gives the app one listener for each kind of payload. Our own tables choose the route, because
     Bolt tries its listeners one after the other.
     """
@@ -74,7 +82,7 @@ def register(app: App, desk: Desk) -> None:
     app.error(_outside)
 
 
-def _listener(desk: Desk, handle: Handler, tell_them: Teller) -> Callable[..., None]:
+def _listener(desk: ListenerContext, handle: Handler, tell_them: Teller) -> Callable[..., None]:
     """Acknowledges exactly once, also when `handle` raises: otherwise the person would get no
     answer."""
 
@@ -89,7 +97,7 @@ def _listener(desk: Desk, handle: Handler, tell_them: Teller) -> Callable[..., N
     return listen
 
 
-def _suggestion_listener(desk: Desk) -> Callable[..., None]:
+def _suggestion_listener(desk: ListenerContext) -> Callable[..., None]:
     """Acknowledges with the matching options, or with none when anything fails: Slack shows no text
     in a menu."""
 
@@ -109,7 +117,7 @@ def _suggestion_listener(desk: Desk) -> Callable[..., None]:
     return listen
 
 
-def _event_listener(desk: Desk) -> Callable[..., BoltResponse]:
+def _event_listener(desk: ListenerContext) -> Callable[..., BoltResponse]:
     """Answers 503 only when the database could not store the event, so that Slack sends it again.
     An event that can't be parsed would fail the next time, too."""
 
@@ -138,7 +146,7 @@ def _outside(error: Exception, context: BoltContext) -> BoltResponse:
 # --- one for each kind of payload
 
 
-def on_command(desk: Desk, body: Body) -> Reply:
+def on_command(desk: ListenerContext, body: Body) -> Reply:
     said = command_from(body)
     person = admit(desk, said, f"{COMMAND} {said.text.split(' ')[0][:20]}".strip())
     if isinstance(person, Refused):
@@ -146,84 +154,86 @@ def on_command(desk: Desk, body: Body) -> Reply:
     return run_command(desk, said, person) or {}
 
 
-def on_click(desk: Desk, body: Body) -> Reply:
+def on_click(desk: ListenerContext, body: Body) -> Reply:
     on_press(desk, click_from(body))
     return {}
 
 
-def on_form(desk: Desk, body: Body) -> Reply:
+def on_form(desk: ListenerContext, body: Body) -> Reply:
     form = submission_from(body)
     person = admit(desk, form, form.modal)
     if isinstance(person, Refused):
-        return error_at(form, "", person.reason)
+        return field_error(form, "", person.reason)
     return run_form(desk, form, person)
 
 
-def on_shortcut(desk: Desk, body: Body) -> Reply:
+def on_shortcut(desk: ListenerContext, body: Body) -> Reply:
     said = shortcut_from(body)
     person = admit(desk, said, said.shortcut)
     if isinstance(person, Refused):
         open_view(desk, said.trigger, request_modal.notice("Not possible", person.reason))
         return {}
     if not open_shortcut(desk, said, person):
-        leave_answer(desk.world, said.person, "", "text", text=TOO_LATE)
+        queue_reply(desk.world, said.person, "", "text", text=TOO_LATE)
     return {}
 
 
-def on_suggestion(desk: Desk, body: Body) -> list[Element]:
+def on_suggestion(desk: ListenerContext, body: Body) -> list[Element]:
     """The options for the typed text. It looks nobody up and records nothing, because Slack asks at
     every letter."""
     said = suggestion_from(body)
     search = SEARCHES.get(said.action)
-    return [] if search is None or foreign(desk, said) else search(desk.world, said)
+    return [] if search is None or refuse_other_workspace(desk, said) else search(desk.world, said)
 
 
-def _search_roles(world: World, said: Suggestion) -> list[Element]:
+def _search_roles(world: Context, said: Suggestion) -> list[Element]:
     found = search_roles(roles_open_to(world, said.person), said.typed)
     options = [request_modal.option(role) for role in found]
     return options[: within_reply(options)]
 
 
-def on_event(desk: Desk, body: Body) -> None:
+def on_event(desk: ListenerContext, body: Body) -> None:
     said = happening_from(body)
-    if desk.team() and foreign(desk, said):
+    if desk.team() and refuse_other_workspace(desk, said):
         return log.info("%s from another workspace was left alone", said.event)
     subscription = EVENTS[said.event]
     if subscription.known:
-        known(desk, said.person)
+        find_or_look_up(desk, said.person)
         learn_leads(desk)
     do_once(desk.world, said.key, lambda w: subscription.run(w, said))
     return None
 
 
-def _home_opened(world: World, said: Happening) -> None:
+def _home_opened(world: Context, said: SlackEvent) -> None:
     if said.tab == "home":
-        show_home(world, said.person)
+        queue_home(world, said.person)
 
 
-def _joined(world: World, said: Happening) -> None:
-    meet_person(world, said.person)
+def _joined(world: Context, said: SlackEvent) -> None:
+    queue_lookup(world, said.person)
 
 
-def _groups_changed(world: World, said: Happening) -> None:
+def _groups_changed(world: Context, said: SlackEvent) -> None:
     save_refresh(world, ["groups"])
 
 
 # --- when something goes wrong
 
 
-def _apology(desk: Desk, body: Body, error: Exception, tell_them: Teller) -> Reply:
+def _apology(desk: ListenerContext, body: Body, error: Exception, tell_them: Teller) -> Reply:
     """Never raises, so that the payload is acknowledged in any case."""
     try:
         return tell_them(desk, body, _explained(desk, body, error))
     except StorageUnavailable as down:
-        return {} if isinstance(error, StorageUnavailable) else _apology(desk, body, down, tell_them)
+        return (
+            {} if isinstance(error, StorageUnavailable) else _apology(desk, body, down, tell_them)
+        )
     except Exception:
         log.exception("the person could not be notified")
         return {}
 
 
-def _explained(desk: Desk, body: Body, error: Exception) -> Reply:
+def _explained(desk: ListenerContext, body: Body, error: Exception) -> Reply:
     """The message for a person about an exception. An unexpected one gets a reference, which is in
     the log, too."""
     if isinstance(error, BadPayload):
@@ -237,11 +247,11 @@ def _explained(desk: Desk, body: Body, error: Exception) -> Reply:
     return answers.broken(reference)
 
 
-def _by_message(desk: Desk, body: Body, said: Reply) -> Reply:
+def _by_message(desk: ListenerContext, body: Body, said: Reply) -> Reply:
     return said
 
 
-def _in_form(desk: Desk, body: Body, said: Reply) -> Reply:
+def _in_form(desk: ListenerContext, body: Body, said: Reply) -> Reply:
     return in_form(body, said)
 
 
@@ -249,10 +259,10 @@ def in_form(body: Body, said: Reply) -> Reply:
     """Shows the message at the first input of the modal, so that the typed text stays."""
     if first := input_in(body):
         return {"response_action": "errors", "errors": {first: said["text"]}}
-    return become("Not possible", said["text"])
+    return replace_with_notice("Not possible", said["text"])
 
 
-def _by_modal(desk: Desk, body: Body, said: Reply) -> Reply:
+def _by_modal(desk: ListenerContext, body: Body, said: Reply) -> Reply:
     """Opens a modal with the message, because the reply to a press can't carry text. If the trigger
     was used already, queues a private reply."""
     try:
@@ -261,7 +271,7 @@ def _by_modal(desk: Desk, body: Body, said: Reply) -> Reply:
         log.exception("no window could be opened")
         told = False
     if not told:
-        leave_answer(desk.world, sender_in(body), "", "text", text=said["text"])
+        queue_reply(desk.world, sender_in(body), "", "text", text=said["text"])
     return {}
 
 
@@ -272,12 +282,12 @@ def _by_modal(desk: Desk, body: Body, said: Reply) -> Reply:
 class Subscription:
     """An event that we subscribe to; with `known` its person is looked up before `run`."""
 
-    run: Callable[[World, Happening], None]
+    run: Callable[[Context, SlackEvent], None]
     known: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Opening:
+class ShortcutDef:
     """A shortcut as the manifest declares it; `kind` is Slack's word: global or message."""
 
     id: Shortcut
@@ -288,12 +298,16 @@ class Opening:
 
 COMMAND = "/access"
 
-SEARCHES: Mapping[str, Callable[[World, Suggestion], list[Element]]] = {Action.CHOOSE_ROLE: _search_roles}
+SEARCHES: Mapping[str, Callable[[Context, Suggestion], list[Element]]] = {
+    Action.CHOOSE_ROLE: _search_roles
+}
 """Menus with options that depend on the typed text, by `action_id`."""
 
 SHORTCUTS = (
-    Opening(Shortcut.REQUEST, "global", "Request access", "Ask for temporary production access"),
-    Opening(
+    ShortcutDef(
+        Shortcut.REQUEST, "global", "Request access", "Ask for temporary production access"
+    ),
+    ShortcutDef(
         Shortcut.REQUEST_FOR_MESSAGE,
         "message",
         "Request access for this",

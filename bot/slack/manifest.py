@@ -1,11 +1,12 @@
-"""The Slack app manifest (https://docs.slack.dev/reference/app-manifest), made from the tables that register the
-listeners, so that Slack sends exactly what is listened to. It knows no token and no workspace.
+"""The Slack app manifest (https://docs.slack.dev/reference/app-manifest), made from the tables that
+register the listeners, so that Slack sends exactly what is listened to. It knows no token and no
+workspace.
 """
 
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from bot.slack.listeners import COMMAND, EVENTS, SHORTCUTS, Opening
+from bot.slack.listeners import COMMAND, EVENTS, SHORTCUTS, ShortcutDef
 
 NAME = "Access"
 ENDPOINT = "/slack/events"
@@ -26,22 +27,25 @@ SCOPES: Mapping[str, str] = {
 USAGE = "request [role] [2h] [reason] | list | renew | done | cancel | roles | audit | help"
 
 ABOUT = (
-    "Ask for time-limited access to production systems without leaving Slack. Pick a role, say why and for how long; "
-    "an approver of that role decides in the approvals channel, access is granted, you are reminded before it ends, "
-    "and it is revoked on time. Leads can list who holds what and read the audit trail with /access audit. Run by "
-    "your own team, on your own servers."
+    "Ask for time-limited access to production systems without leaving Slack. Pick a role, say why"
+    " and for how long; an approver of that role decides in the approvals channel, access is"
+    " granted, you are reminded before it ends, and it is revoked on time. Leads can list who holds"
+    " what and read the audit trail with /access audit. Run by your own team, on your own servers."
 )
 
 
 def manifest(mode: Literal["socket", "http"], url: str | None = None) -> dict[str, Any]:
-    """The manifest as Slack takes it. `url` is where people's Slack reaches the bot, needed for `http` only.
+    """The manifest as Slack takes it. `url` is where people's Slack reaches the bot, needed for
+    `http` only.
 
     Raises ValueError for an unknown mode, and for `http` without an https address.
     """
     if mode not in ("socket", "http"):
         raise ValueError(f"“{mode}” is no mode; socket and http are")
     if mode == "http" and not (url or "").startswith("https://"):
-        raise ValueError("HTTP mode needs the public address of the bot, for example https://access.example.com")
+        raise ValueError(
+            "HTTP mode needs the public address of the bot, for example https://access.example.com"
+        )
     address = _endpoint(url or "") if mode == "http" else None
     return {
         "_metadata": {"major_version": 2, "minor_version": 0},
@@ -80,7 +84,7 @@ def _features(address: str | None) -> dict[str, Any]:
     }
 
 
-def _shortcut(opening: Opening) -> dict[str, str]:
+def _shortcut(opening: ShortcutDef) -> dict[str, str]:
     return {
         "name": opening.name,
         "type": opening.kind,

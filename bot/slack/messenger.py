@@ -14,12 +14,12 @@ from bot.core.approval import Refused
 from bot.core.effects import Kind
 from bot.core.errors import OutcomeUnknown, SystemRefused, SystemUnavailable
 from bot.core.model import HELD, EndReason, GrantState, RequestState
-from bot.operations._unit import World
-from bot.operations.describe_alarms import AlarmView, alarms_in, describe_alarms, record_alarmed
-from bot.operations.describe_grant import GrantView, describe_grant
-from bot.operations.describe_person import describe_home, describe_person
-from bot.operations.describe_request import RequestCard, describe_request
-from bot.operations.direct_notes import (
+from bot.operations._unit_of_work import Context
+from bot.operations.audit.read_audit import export_csv, filters_from, may_audit
+from bot.operations.audit.verify_audit import said, verify_audit
+from bot.operations.claim_work import Work
+from bot.operations.grants.describe_grant import GrantView, describe_grant
+from bot.operations.messages.direct_notes import (
     LASTING,
     REMINDER,
     DirectNote,
@@ -28,20 +28,25 @@ from bot.operations.direct_notes import (
     record_shown,
     record_told,
 )
-from bot.operations.keep_channels import refresh_done
-from bot.operations.lost_copies import CLOSED, record_closed
-from bot.operations.private_answers import (
+from bot.operations.messages.keep_channels import refresh_done
+from bot.operations.messages.lost_copies import CLOSED, record_closed
+from bot.operations.messages.private_answers import (
     REVOKE,
     AnswerView,
     describe_answer,
     drop_answer,
     record_changed,
 )
-from bot.operations.read_audit import export_csv, filters_from, may_audit
-from bot.operations.reconcile import read_findings
-from bot.operations.record_posted import record_leads_told, record_posted, record_reminded
-from bot.operations.take_work import Work
-from bot.operations.verify_audit import said, verify_audit
+from bot.operations.messages.record_posted import record_leads_told, record_posted, record_reminded
+from bot.operations.people.describe_person import describe_home, describe_person
+from bot.operations.requests.describe_request import RequestCard, describe_request
+from bot.operations.systems.describe_alerts import (
+    AlarmView,
+    alarms_in,
+    describe_alarms,
+    record_alarmed,
+)
+from bot.operations.systems.reconcile import read_findings
 from bot.slack import pages
 from bot.slack.api import LOCKED_OUT, Caller, sorted_errors
 from bot.slack.audit_query import page
@@ -78,26 +83,35 @@ class Messenger:
     and StorageUnavailable.
     """
 
-    def __init__(self, client: WebClient, world: World) -> None:
+    def __init__(self, client: WebClient, world: Context) -> None:
         self._client, self._world = client, world
         self._call = Caller(client)
         self._channels = Channels(client, self._call, world)
 
     def expect_answers(self) -> None:
-        """Raises SystemUnavailable while Slack answers no post: what was sent once without an answer is not sent again
-        before there is a chance of one, because it may not be sent a third time."""
+        """Raises SystemUnavailable while Slack answers no post: what was sent once without an
+        answer is not sent again before there is a chance of one, because it may not be sent a third
+        time."""
         try:
             self._call("chat.postMessage", channel="NOWHERE", text="")
         except OutcomeUnknown as error:
             raise SystemUnavailable(str(error)) from error
-        except SystemRefused as refused:  # a post of nothing to nowhere: to be refused is the answer
+        except (
+            SystemRefused
+        ) as refused:  # a post of nothing to nowhere: to be refused is the answer
             if refused.code in LOCKED_OUT:
                 raise
 
     def post(self, channel: str, message: Message, **arguments: Any) -> dict[str, Any]:
-        """Posts to a channel (id or `#name`) or a person (id); nothing in it is unfurled or parsed further."""
+        """Posts to a channel (id or `#name`) or a person (id); nothing in it is unfurled or parsed
+        further."""
         return self._channels.reach(
-            channel, "chat.postMessage", **message, unfurl_links=False, unfurl_media=False, **arguments
+            channel,
+            "chat.postMessage",
+            **message,
+            unfurl_links=False,
+            unfurl_media=False,
+            **arguments,
         )
 
     def refresh_channels(self, work: Work) -> None:
@@ -113,7 +127,8 @@ class Messenger:
         work.finish(record_posted, request.id, answer["channel"], answer["ts"], request.state)
 
     def update_approval(self, work: Work) -> None:
-        """Every copy is shown as it is now. One that was deleted, or is out of reach, has nothing to show any more."""
+        """Every copy is shown as it is now. One that was deleted, or is out of reach, has nothing
+        to show any more."""
         card = self._card(work.data)
         if card is None:
             return
@@ -140,7 +155,8 @@ class Messenger:
         return message
 
     def _show(self, channel: str, ts: str, message: Message) -> str:
-        """Puts a message in the place of a posted one, if that is still there; gives Slack's word for why not."""
+        """Puts a message in the place of a posted one, if that is still there; gives Slack's word
+        for why not."""
         try:
             self._call("chat.update", channel=channel, ts=ts, **message)
         except SystemRefused as refused:
@@ -150,7 +166,8 @@ class Messenger:
         return ""
 
     def thread_notes(self, work: Work) -> None:
-        """One note goes into its request's thread, many at once become one message in their channel."""
+        """One note goes into its request's thread, many at once become one message in their
+        channel."""
         data = [row.data for row in work.rows]
         notes = [(d["note"], d, card) for d in data if (card := self._card(d)) is not None]
         if len(notes) > 1:
@@ -182,7 +199,9 @@ class Messenger:
         if not said:
             return
         notes = _notes([(kind, data) for kind, data, _ in said], self._world.now())
-        messages = [self._told(note, message) for note, (_, _, message) in zip(notes, said, strict=True)]
+        messages = [
+            self._told(note, message) for note, (_, _, message) in zip(notes, said, strict=True)
+        ]
         answer = self.post(work.data["person"], direct_messages.join(messages))
         posted = [replace(note, channel=answer["channel"], ts=answer["ts"]) for note in notes]
         reminded = [data["grant"] for kind, data, _ in said if kind is Kind.REMIND]
@@ -216,7 +235,9 @@ class Messenger:
             return direct_messages.past_note(note.note, note.at, told.grant)
         if note.note == REMINDER:
             return direct_messages.reminder(told.grant, now)
-        return direct_messages.grant_note(note.note, replace(told.grant, why=note.why, until=note.until), now)
+        return direct_messages.grant_note(
+            note.note, replace(told.grant, why=note.why, until=note.until), now
+        )
 
     def _direct(self, kind: Kind, data: Data) -> Message | None:
         now = self._world.now()
@@ -242,9 +263,12 @@ class Messenger:
             work.finish(record_leads_told, told)
 
     def alarms(self, work: Work) -> None:
-        """Ends that are not confirmed; what was confirmed or acknowledged meanwhile needs no alarm any more."""
+        """Ends that are not confirmed; what was confirmed or acknowledged meanwhile needs no alarm
+        any more."""
         pairs = list(dict.fromkeys((row.data["grant"], row.data["system"]) for row in work.rows))
-        views = [view for view in describe_alarms(self._world, pairs) if view.alarm.next_at is not None]
+        views = [
+            view for view in describe_alarms(self._world, pairs) if view.alarm.next_at is not None
+        ]
         if not views:
             return
         answer = self.post(work.data["channel"], end_alarm.render(views))
@@ -259,24 +283,33 @@ class Messenger:
         self._answer(work.data)
 
     def _answer(self, data: Data) -> None:
-        """To the person alone, in the channel where they pressed; by direct message where that can't be shown."""
+        """To the person alone, in the channel where they pressed; by direct message where that
+        can't be shown."""
         message = self._private(data)
         if data["channel"][:1] in ("C", "G"):
             try:
-                self._call("chat.postEphemeral", channel=data["channel"], user=data["person"], **message)
+                self._call(
+                    "chat.postEphemeral", channel=data["channel"], user=data["person"], **message
+                )
                 return
-            except SystemRefused:  # not a member there, or the channel is gone: the words must not be lost
+            except (
+                SystemRefused
+            ):  # not a member there, or the channel is gone: the words must not be lost
                 pass
         self.post(data["person"], message)
 
     def _private(self, data: Data) -> Message:
-        """A page of the log or of a list, or what was found on the systems, is read, and whether they still may, just
-        now."""
+        """A page of the log or of a list, or what was found on the systems, is read, and whether
+        they still may, just now."""
         if data["note"] == "audit_page":
             return page(self._world, data["person"], filters_from(data["filters"]), data["before"])
         if data["note"] == "page":
             page_now = pages.page(self._world, data["person"], data["page"])
-            return answers.unchanging(page_now, self._world.now()) if data["page"]["list"] in _OF_GRANTS else page_now
+            return (
+                answers.unchanging(page_now, self._world.now())
+                if data["page"]["list"] in _OF_GRANTS
+                else page_now
+            )
         if data["note"] == "findings":
             found = read_findings(self._world, data["person"])
             if isinstance(found, Refused):
@@ -315,19 +348,23 @@ class Messenger:
         elif view.person is not None and about.kind == REVOKE:
             message = revoke_confirm.render(view.person.held, about.about, now, view.person.titles)
         else:
-            message = lists.my_access(view.person or describe_person(self._world, about.person), now)
+            message = lists.my_access(
+                view.person or describe_person(self._world, about.person), now
+            )
         return answers.last_change(message) if view.is_last else message
 
     def publish_home(self, work: Work) -> None:
         data = work.data
         section, skip = data.get("section", ""), data.get("skip", 0)
-        person = describe_home(self._world, data["person"], skip if section == home.EVERYTHING else 0)
+        person = describe_home(
+            self._world, data["person"], skip if section == home.EVERYTHING else 0
+        )
         view = home.render(person, self._world.now(), section, skip)
         self._call("views.publish", user_id=data["person"], view=view)
 
     def send_export(self, work: Work) -> None:
-        """Written to a file first: the log may be larger than memory. Whether they still may is asked at this moment:
-        it may be long after they asked for it."""
+        """Written to a file first: the log may be larger than memory. Whether they still may is
+        asked at this moment: it may be long after they asked for it."""
         person, filters = work.data["person"], work.data["filters"]
         if (refused := may_audit(self._world, person)) is not None:
             why = {"note": "refused", "why": refused.reason}
@@ -363,7 +400,8 @@ def _overtaken(note: str, view: GrantView) -> bool:
 
 
 def _as_announced(note: str, data: Data, card: RequestCard) -> bool:
-    """An end at the time that the approval message gave is told by that message alone, which is updated."""
+    """An end at the time that the approval message gave is told by that message alone, which is
+    updated."""
     return note == "ended" and data.get("why") == EndReason.EXPIRED and bool(card.copies)
 
 
@@ -375,17 +413,19 @@ def _notes(work: Sequence[tuple[Kind, Data]], now: int) -> list[DirectNote]:
         grant, note = data.get("grant", ""), REMINDER if kind is Kind.REMIND else data["note"]
         past = note in LASTING or (grant != "" and last[grant] > place)
         said_too = (data.get("why", ""), data.get("until", 0))
-        notes.append(DirectNote("", "", place, grant, data.get("request", ""), note, now, past, *said_too))
+        notes.append(
+            DirectNote("", "", place, grant, data.get("request", ""), note, now, past, *said_too)
+        )
     return notes
 
 
-def _record_told(world: World, notes: Sequence[DirectNote], reminded: Sequence[str]) -> None:
+def _record_told(world: Context, notes: Sequence[DirectNote], reminded: Sequence[str]) -> None:
     record_told(world, notes)
     for grant in reminded:
         record_reminded(world, grant)
 
 
-def _record_alarmed(world: World, channel: str, ts: str, views: Sequence[AlarmView]) -> None:
+def _record_alarmed(world: Context, channel: str, ts: str, views: Sequence[AlarmView]) -> None:
     record_alarmed(world, channel, ts, views)
     record_leads_told(world, [("alarm", view.grant.id) for view in views])
 

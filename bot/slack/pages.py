@@ -6,10 +6,10 @@ from typing import Any
 
 from bot.core.approval import Refused
 from bot.core.role_search import search_roles
-from bot.operations._unit import World
-from bot.operations.describe_person import describe_person, readable_role, roles_open_to
-from bot.operations.reconcile import read_findings
-from bot.operations.require_lead import require_lead
+from bot.operations._unit_of_work import Context
+from bot.operations.people.describe_person import describe_person, readable_role, roles_open_to
+from bot.operations.people.require_lead import require_lead
+from bot.operations.systems.reconcile import read_findings
 from bot.slack.payloads import BadPayload
 from bot.slack.views import answers, findings, lists, revoke_confirm
 from bot.slack.views._fit import FIRST, Place
@@ -19,11 +19,11 @@ LONGEST = 100
 """Characters of a search at most, because a button carries them."""
 
 
-def my_access(world: World, person: str, place: Place = FIRST) -> Message:
+def my_access(world: Context, person: str, place: Place = FIRST) -> Message:
     return lists.my_access(describe_person(world, person), world.now(), place)
 
 
-def roles(world: World, person: str, words: str, place: Place = FIRST) -> Message:
+def roles(world: Context, person: str, words: str, place: Place = FIRST) -> Message:
     """One role in full if `words` are its name, else the roles that match them."""
     if (named := readable_role(world, person, words)) is not None:
         return lists.role(named)
@@ -32,12 +32,16 @@ def roles(world: World, person: str, words: str, place: Place = FIRST) -> Messag
     return lists.roles(search_roles(open_roles, searched, len(open_roles)), searched, place)
 
 
-def one_role(world: World, person: str, name: str, place: Place) -> Message:
+def one_role(world: Context, person: str, name: str, place: Place) -> Message:
     found = readable_role(world, person, name)
-    return lists.role(found, place) if found else answers.refused("This role is no longer open to you.")
+    return (
+        lists.role(found, place)
+        if found
+        else answers.refused("This role is no longer open to you.")
+    )
 
 
-def to_revoke(world: World, lead: str, person: str, role: str, place: Place = FIRST) -> Message:
+def to_revoke(world: Context, lead: str, person: str, role: str, place: Place = FIRST) -> Message:
     """The grants of `person` for a lead, all of them or those of one role."""
     if (refused := require_lead(world, lead, "revoke")) is not None:
         return answers.refused(refused.reason)
@@ -46,9 +50,11 @@ def to_revoke(world: World, lead: str, person: str, role: str, place: Place = FI
     return revoke_confirm.render(held, person, world.now(), view.titles, role=role, place=place)
 
 
-def _findings(world: World, lead: str, place: Place) -> Message:
+def _findings(world: Context, lead: str, place: Place) -> Message:
     found = read_findings(world, lead)
-    return answers.refused(found.reason) if isinstance(found, Refused) else findings.more(found, place)
+    return (
+        answers.refused(found.reason) if isinstance(found, Refused) else findings.more(found, place)
+    )
 
 
 def from_more(value: str) -> dict[str, Any]:
@@ -67,11 +73,13 @@ def from_more(value: str) -> dict[str, Any]:
     return dict(given)
 
 
-def page(world: World, person: str, given: Mapping[str, Any]) -> Message:
+def page(world: Context, person: str, given: Mapping[str, Any]) -> Message:
     """The page that a More button asked for, from the current list and with the person's current
     authority."""
     fields, read = LISTS[given["list"]]
-    return read(world, person, *(given[name] for name in fields), Place(given["start"], given["after"]))
+    return read(
+        world, person, *(given[name] for name in fields), Place(given["start"], given["after"])
+    )
 
 
 LISTS: Mapping[str, tuple[tuple[str, ...], Callable[..., Message]]] = {

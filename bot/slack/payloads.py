@@ -25,7 +25,7 @@ class NotUnderstood(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Said:
+class Payload:
     """The fields of every payload. `team` is the sender's own workspace, `place` the one where it
     happened, `enterprise` its organisation ("" for none); `key` is the same for every delivery of
     this payload."""
@@ -40,16 +40,16 @@ class Said:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Command(Said):
-    """`text` is as Slack sends it, with people and channels as `<@U…|name>` and `&`, `<`, `>` escaped. The
-    answer can be changed through `response_url`."""
+class Command(Payload):
+    """`text` is as Slack sends it, with people and channels as `<@U…|name>` and `&`, `<`, `>`
+    escaped. The answer can be changed through `response_url`."""
 
     text: str
     response_url: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Click(Said):
+class Click(Payload):
     """A press or a choice. `value` is the button's value or the chosen option; `ts` is set on a
     message, `view` and `hash` in a modal or Home, where `texts` are the values of the inputs by
     block id. `ephemeral` is a message that only this person sees."""
@@ -66,7 +66,7 @@ class Click(Said):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Submission(Said):
+class Submission(Payload):
     """A submitted modal and the id of its view (`window`). `texts` has what was typed or chosen and
     `choices` the ticked boxes, both by block id; `fields` are its input blocks in their order."""
 
@@ -79,7 +79,7 @@ class Submission(Said):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shortcut(Said):
+class Shortcut(Payload):
     """`quote` is the text of the message that it was called on, with a link to it; "" for a global
     one."""
 
@@ -88,7 +88,7 @@ class Shortcut(Said):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Suggestion(Said):
+class Suggestion(Payload):
     """The text typed so far into a searched menu."""
 
     action: str
@@ -96,7 +96,7 @@ class Suggestion(Said):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Happening(Said):
+class SlackEvent(Payload):
     """An event of the Events API; `tab` only for an opened App Home."""
 
     event: str
@@ -121,18 +121,25 @@ def command_from(body: Json) -> Command:
 
 
 def click_from(body: Json) -> Click:
-    """A `block_actions` payload (https://docs.slack.dev/reference/interaction-payloads/block_actions-payload)."""
+    """A `block_actions` payload
+    (https://docs.slack.dev/reference/interaction-payloads/block_actions-payload)."""
     action = _first(body.get("actions"))
     container, view = _part(body, "container"), _part(body, "view")
     channel = _text(_part(body, "channel"), "id") or _text(container, "channel_id")
     ts = _text(container, "message_ts") or _text(_part(body, "message"), "ts")
-    name, value, where = _needed(action, "action_id"), _chosen(action), _text(view, "id") or f"{channel}:{ts}"
+    name, value, where = (
+        _needed(action, "action_id"),
+        _chosen(action),
+        _text(view, "id") or f"{channel}:{ts}",
+    )
     sender = _who(body)
     return Click(
         **sender,
         channel=channel,
         trigger=_text(body, "trigger_id"),
-        key=f"action:{where}:{name}:{_digest(value)}:{sender['person']}:{_text(action, 'action_ts')}",
+        key=(
+            f"action:{where}:{name}:{_digest(value)}:{sender['person']}:{_text(action, 'action_ts')}"
+        ),
         action=name,
         value=value,
         ts=ts,
@@ -146,7 +153,8 @@ def click_from(body: Json) -> Click:
 
 
 def submission_from(body: Json) -> Submission:
-    """A `view_submission` payload. Its key changes with every try, because a refused modal is sent again."""
+    """A `view_submission` payload. Its key changes with every try, because a refused modal is sent
+    again."""
     view = _part(body, "view")
     trigger = _text(body, "trigger_id")
     return Submission(
@@ -157,7 +165,9 @@ def submission_from(body: Json) -> Submission:
         modal=_needed(view, "callback_id"),
         metadata=_text(view, "private_metadata"),
         texts=_texts(view),
-        choices={block: ticked for block, state in _state(view) if (ticked := _ticked(state)) is not None},
+        choices={
+            block: ticked for block, state in _state(view) if (ticked := _ticked(state)) is not None
+        },
         fields=tuple(
             _text(block, "block_id")
             for block in _list(view.get("blocks"))
@@ -179,8 +189,9 @@ def shortcut_from(body: Json) -> Shortcut:
 
 
 def suggestion_from(body: Json) -> Suggestion:
-    """A `block_suggestion` payload (https://docs.slack.dev/reference/interaction-payloads/block_suggestion-payload).
-    Characters that no database can store are left out: the words are only compared."""
+    """A `block_suggestion` payload
+    (https://docs.slack.dev/reference/interaction-payloads/block_suggestion-payload). Characters
+    that no database can store are left out: the words are only compared."""
     typed = body.get("value")
     return Suggestion(
         **_who(body),
@@ -190,13 +201,13 @@ def suggestion_from(body: Json) -> Suggestion:
     )
 
 
-def happening_from(body: Json) -> Happening:
+def happening_from(body: Json) -> SlackEvent:
     """An `event_callback` payload; `person` is whom it is about, "" when it is about nobody."""
     event = _part(body, "event")
     user = event.get("user")
     person = _text(user, "id") if isinstance(user, Mapping) else _text(event, "user")
     team = _text(body, "team_id")
-    return Happening(
+    return SlackEvent(
         person=person,
         team=team,
         place=team,
@@ -211,7 +222,11 @@ def input_in(body: Json) -> str:
     """The block id of the first input of a submitted modal, or "", however malformed the payload
     is."""
     blocks = _list(_part(body, "view").get("blocks"))
-    inputs = [block.get("block_id") for block in blocks if isinstance(block, Mapping) and block.get("type") == "input"]
+    inputs = [
+        block.get("block_id")
+        for block in blocks
+        if isinstance(block, Mapping) and block.get("type") == "input"
+    ]
     return next((block for block in inputs if isinstance(block, str)), "")
 
 
@@ -232,7 +247,8 @@ _PERSON = re.compile(r"<@([UW][A-Z0-9]+)(?:\|[^<>]*)?>|([UW][A-Z0-9]{5,})")
 
 
 def unescape(text: str) -> str:
-    """What was typed, as far as Slack tells it: `<@U1|ana>` is `@ana`, `<#C1|ops>` is `#ops`, `&amp;` is `&`."""
+    """What was typed, as far as Slack tells it: `<@U1|ana>` is `@ana`, `<#C1|ops>` is `#ops`,
+    `&amp;` is `&`."""
     plain = _LINK.sub(_typed, text)
     return plain.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
 
@@ -253,27 +269,38 @@ def _typed(match: re.Match[str]) -> str:
 
 
 def _quote(body: Json) -> str:
-    """The permalink is made here, because asking Slack for it could cost the trigger's three seconds."""
+    """The permalink is made here, because asking Slack for it could cost the trigger's three
+    seconds."""
     message, channel = _part(body, "message"), _text(_part(body, "channel"), "id")
     domain = _text(_part(body, "team"), "domain")
     ts = _text(message, "ts") or _text(body, "message_ts")
     said = message.get("text")
     words = unescape(_storable(said)).strip() if isinstance(said, str) else ""
-    link = f"https://{domain}.slack.com/archives/{channel}/p{ts.replace('.', '')}" if domain and ts else ""
+    link = (
+        f"https://{domain}.slack.com/archives/{channel}/p{ts.replace('.', '')}"
+        if domain and ts
+        else ""
+    )
     room = QUOTED - len(link)
     quoted = f"“{words if len(words) <= room else words[: room - 1] + '…'}”" if words else ""
     return " ".join(part for part in (quoted, link) if part)
 
 
 QUOTED = 2500
-"""Characters of a quotation: what is left of Slack's 3,000 of an input is for the person's own words."""
+"""Characters of a quotation: what is left of Slack's 3,000 of an input is for the person's own
+words."""
 
 
 def _who(body: Json) -> dict[str, str]:
     user, place = _part(body, "user"), _text(_part(body, "team"), "id")
     home = _text(user, "team_id") or place
     organisation = _text(_part(body, "enterprise"), "id")
-    return {"person": _sender(body), "team": home, "place": place or home, "enterprise": organisation}
+    return {
+        "person": _sender(body),
+        "team": home,
+        "place": place or home,
+        "enterprise": organisation,
+    }
 
 
 def _sender(body: Json) -> str:
@@ -340,7 +367,9 @@ def _text(body: Json, name: str) -> str:
     if not isinstance(found, str):
         return ""
     if _UNSTORABLE.search(found):
-        raise BadPayload("Your text has characters that can't be stored. Type it instead of pasting it.")
+        raise BadPayload(
+            "Your text has characters that can't be stored. Type it instead of pasting it."
+        )
     return found
 
 

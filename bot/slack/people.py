@@ -9,12 +9,12 @@ from slack_sdk import WebClient
 
 from bot.core.errors import SystemRefused
 from bot.core.model import Person
-from bot.core.policy_values import classify
 from bot.core.roles import references
-from bot.operations._unit import World
-from bot.operations.find_by_email import find_by_email
-from bot.operations.find_unresolved import unresolved
-from bot.operations.record_people import record_emails, record_groups, record_people
+from bot.core.values import classify
+from bot.operations._unit_of_work import Context
+from bot.operations.people.find_by_email import find_by_email
+from bot.operations.people.record_people import record_emails, record_groups, record_people
+from bot.operations.policy.find_unresolved import unresolved
 from bot.slack.api import Caller, pages, patient
 
 PAGE = 200
@@ -25,7 +25,7 @@ class SlackPeople:
     """`client` should give up within a few seconds, because a person may wait for the answer.
     `team` gives the id of our workspace, or "" while it is unknown."""
 
-    def __init__(self, client: WebClient, world: World, team: Callable[[], str]) -> None:
+    def __init__(self, client: WebClient, world: Context, team: Callable[[], str]) -> None:
         self._client, self._call, self._world, self._team = client, Caller(client), world, team
         self._resolving, self._reading = threading.Lock(), threading.Lock()
         self._begun = self._done = 0
@@ -74,15 +74,22 @@ class SlackPeople:
         now = self._world.now()
         answer = self._call("usergroups.list", include_users=True)
         living = (group for group in answer.get("usergroups", []) if not group.get("date_delete"))
-        record_groups(self._world, [(g["id"], g["handle"], g.get("users") or []) for g in living], now)
+        record_groups(
+            self._world, [(g["id"], g["handle"], g.get("users") or []) for g in living], now
+        )
 
     def refresh_people(self) -> None:
         """Reads every member of the workspace, page by page, and the e-mails in roles.toml that are
         still unknown. Waits when Slack asks for a pause."""
         now = self._world.now()
         for page in pages(patient(self._client), "users.list", limit=PAGE):
-            record_people(self._world, [person_from(user, now, self._team()) for user in page.get("members", [])])
-        emails = [ref for ref in sorted(references(self._world.policy())) if classify(ref) == "email"]
+            record_people(
+                self._world,
+                [person_from(user, now, self._team()) for user in page.get("members", [])],
+            )
+        emails = [
+            ref for ref in sorted(references(self._world.policy())) if classify(ref) == "email"
+        ]
         for ref in emails:
             if find_by_email(self._world, ref) is None:
                 self._look_up_email(ref)
@@ -119,7 +126,9 @@ def person_from(user: dict[str, Any], now: int, team: str) -> Person:
     teams = {str(user.get("team_id") or ""), *(user.get("enterprise_user") or {}).get("teams", ())}
     return Person(
         id=user["id"],
-        name=str(profile.get("real_name") or user.get("real_name") or user.get("name") or user["id"]),
+        name=str(
+            profile.get("real_name") or user.get("real_name") or user.get("name") or user["id"]
+        ),
         email=str(profile.get("email") or ""),
         tz=str(user.get("tz") or "UTC"),
         team=str(user.get("team_id") or ""),

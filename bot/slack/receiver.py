@@ -13,8 +13,8 @@ from typing import Any
 from prometheus_client import CollectorRegistry, Counter
 from slack_bolt import BoltRequest, BoltResponse
 
+from bot.config.logging import OncePerMinute
 from bot.core.errors import StorageUnavailable
-from bot.logs import OncePerMinute
 from bot.slack.listeners import TROUBLE, Body, in_form
 from bot.slack.payloads import BadPayload, NotUnderstood
 from bot.slack.views import answers
@@ -45,7 +45,8 @@ KINDS = frozenset(
 """Payload types that are a label of the metric; any other type is counted as `other`."""
 
 LATE = (
-    "This takes longer than Slack waits for an answer. It may still succeed: check /access list before you try again."
+    "This takes longer than Slack waits for an answer. It may still succeed: check /access list"
+    " before you try again."
 )
 NOT_UNDERSTOOD = "Slack sent something that the bot can't read. Nothing was changed."
 
@@ -65,7 +66,9 @@ class Receiver:
         self._dispatch, self.within = dispatch, ANSWER_WITHIN
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="slack")
         words = "Payloads of Slack, by kind and outcome."
-        self._counts = Counter("access_bot_slack_payloads", words, ["kind", "outcome"], registry=registry)
+        self._counts = Counter(
+            "access_bot_slack_payloads", words, ["kind", "outcome"], registry=registry
+        )
         self._often = OncePerMinute()
         self._lock = threading.Lock()
         self._busy: dict[str, int] = {}
@@ -144,7 +147,9 @@ class Receiver:
             trouble = NotUnderstood(error)
         return self._judge(kind, payload, trouble, response)
 
-    def _judge(self, kind: str, payload: Body, trouble: object, response: BoltResponse | None) -> BoltResponse:
+    def _judge(
+        self, kind: str, payload: Body, trouble: object, response: BoltResponse | None
+    ) -> BoltResponse:
         answered = response is not None and response.status == 200
         if isinstance(trouble, StorageUnavailable):
             self._count(kind, "not_stored", f"{kind} was not stored: {trouble}")

@@ -61,14 +61,20 @@ class Socket:
     a new one for `app`."""
 
     def __init__(
-        self, app: App, app_token: str, client: WebClient, workers: int = 10, receiver: Receiver | None = None
+        self,
+        app: App,
+        app_token: str,
+        client: WebClient,
+        workers: int = 10,
+        receiver: Receiver | None = None,
     ) -> None:
         self._receiver = receiver or Receiver(app.dispatch)
         client.ssl = client.ssl or _Unread(ssl.PROTOCOL_TLS_CLIENT)
         self._handler = SocketModeHandler(
             app, app_token, web_client=client, ping_interval=PING, concurrency=workers, logger=log
         )
-        # Slack's own way in would raise on odd payloads, and acknowledge only what Bolt answers with 200.
+        # Slack's own way in would raise on odd payloads, and acknowledge only what Bolt answers
+        # with 200.
         self._handler.client.socket_mode_request_listeners.clear()
         self._handler.client.message_listeners.append(self._answer)
         self._stopping, self._called = threading.Event(), threading.Event()
@@ -93,7 +99,11 @@ class Socket:
         """Connected, not cut, and answered by a recent pong: a broken connection can look alive for
         hours."""
         client = self._handler.client
-        return client.is_connected() and not self._is_cut() and time.time() - self._last_answer() < DEAF
+        return (
+            client.is_connected()
+            and not self._is_cut()
+            and time.time() - self._last_answer() < DEAF
+        )
 
     def _is_cut(self) -> bool:
         session = self._handler.client.current_session
@@ -131,7 +141,9 @@ class Socket:
             if session is not None and session.sock is not None:
                 session.sock.shutdown(socket.SHUT_RD)
 
-    def _answer(self, client: BaseSocketModeClient, message: dict[str, Any], raw: str | None) -> None:
+    def _answer(
+        self, client: BaseSocketModeClient, message: dict[str, Any], raw: str | None
+    ) -> None:
         """Acknowledges every envelope within Slack's three seconds, except an event that the
         database could not store: Slack sends that again."""
         if not isinstance(envelope := message.get("envelope_id"), str):
@@ -170,7 +182,9 @@ class Socket:
         try:
             client.send_socket_mode_response(SocketModeResponse(envelope, words if body else None))
         except Exception as error:  # the connection is gone, and the keeper makes another
-            log.warning("an answer did not reach Slack (%s), which may send the payload again", error)
+            log.warning(
+                "an answer did not reach Slack (%s), which may send the payload again", error
+            )
 
     def _keep(self) -> None:
         pauses = iter(BACKOFF)

@@ -1,5 +1,5 @@
-"""HTTP: which path is answered by what, and how the server is set. One endpoint a file; none of them decides about
-access, they ask operations.
+"""HTTP: which path is answered by what, and how the server is set. One endpoint a file; none of
+them decides about access, they ask operations.
 """
 
 import asyncio
@@ -20,21 +20,21 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from bot.config.logging import limit_lines_of_server
 from bot.core.errors import StorageUnavailable
-from bot.logs import limit_lines_of_server
-from bot.operations._unit import World
-from bot.operations.check_storage import check_head
-from bot.operations.count_state import failing_channels
-from bot.operations.count_usage import UsageMeter
-from bot.operations.record_policy import is_outdated
+from bot.operations._unit_of_work import Context
+from bot.operations.policy.record_policy import is_outdated
+from bot.operations.process.check_storage import check_head
+from bot.operations.process.count_state import failing_channels
+from bot.operations.usage.count_usage import UsageMeter
 from bot.tokens import Signer
 from bot.web.auth import Auth
-from bot.web.bounds import Connections, bounded, most_connections
-from bot.web.checks import Checks
+from bot.web.health import Metrics, Readiness, Ready, Said, health
 from bot.web.oauth import Introspect, Revoke
-from bot.web.ops import Metrics, Readiness, Ready, Said, health
-from bot.web.plain import ALWAYS, Endpoint, Handler, Tally
+from bot.web.request_limits import Connections, bounded, most_connections
+from bot.web.responses import ALWAYS, Endpoint, Handler, RequestCounter
 from bot.web.ssh import CaKeys, CaPub, Krl, no_ca_keys
+from bot.web.token_check import Checks
 from bot.web.usage import Usage
 
 __all__ = ["build_web", "listening", "serve_config"]
@@ -42,7 +42,8 @@ __all__ = ["build_web", "listening", "serve_config"]
 log = logging.getLogger(__name__)
 
 WRITE_EVERY = 1.0
-"""Seconds between two writings of what was counted (PRODUCT.md section 7: at least every second)."""
+"""Seconds between two writings of what was counted (PRODUCT.md section 7: at least every
+second)."""
 
 
 BACKLOG = 128
@@ -50,7 +51,7 @@ BACKLOG = 128
 
 
 def build_web(
-    world: World,
+    world: Context,
     signer: Signer,
     meter: UsageMeter,
     *,
@@ -60,14 +61,22 @@ def build_web(
     systems: Said = dict,
     ca_keys: CaKeys = no_ca_keys,
 ) -> Starlette:
-    """All endpoints as one ASGI application; `slack` is a SlackEvents in HTTP mode, else None and its path not there;
-    `systems` says how each connected system is, for readiness, `ca_keys` the public keys of ssh systems.
+    """All endpoints as one ASGI application; `slack` is a SlackEvents in HTTP mode, else None and
+    its path not there; `systems` says how each connected system is, for readiness, `ca_keys` the
+    public keys of ssh systems.
 
     While it runs, what `meter` counted is written every second, and once more when it stops.
     """
-    answered = Tally(registry, "access_bot_http_requests", "Answers, by route and status.", "route", "status")
+    answered = RequestCounter(
+        registry, "access_bot_http_requests", "Answers, by route and status.", "route", "status"
+    )
     words = "Checks of tokens, by system and outcome."
-    checks = Checks(world, signer, meter, Tally(registry, "access_bot_token_checks", words, "system", "outcome"))
+    checks = Checks(
+        world,
+        signer,
+        meter,
+        RequestCounter(registry, "access_bot_token_checks", words, "system", "outcome"),
+    )
     auth = Auth(checks)
     table: list[tuple[str, list[str] | None, Handler | None]] = [
         ("/auth", None, auth),
@@ -96,13 +105,18 @@ def build_web(
     return app
 
 
-def _readiness(world: World, ready: Ready, systems: Said) -> Readiness:
-    stored = partial(failing_channels, world), partial(check_head, world), partial(is_outdated, world)
+def _readiness(world: Context, ready: Ready, systems: Said) -> Readiness:
+    stored = (
+        partial(failing_channels, world),
+        partial(check_head, world),
+        partial(is_outdated, world),
+    )
     return Readiness(ready, systems, *stored)
 
 
 class _Site(Starlette):
-    """Starlette, with paths that are answered before it looks at anything: a proxy asks at every request."""
+    """Starlette, with paths that are answered before it looks at anything: a proxy asks at every
+    request."""
 
     def __init__(self, hot: Mapping[str, ASGIApp], **how: Any) -> None:
         super().__init__(**how)
@@ -114,11 +128,12 @@ class _Site(Starlette):
 
 
 def serve_config(app: ASGIApp, host: str, port: int) -> uvicorn.Config:
-    """How uvicorn serves it: `uvicorn.Server(serve_config(…)).run()`, in the main thread or any other.
+    """How uvicorn serves it: `uvicorn.Server(serve_config(…)).run()`, in the main thread or any
+    other.
 
-    It logs through the loggers that are set up already and writes no access log, because the lines would hold what
-    clients send. Forwarded headers are read where they matter, by us. Connections stay open longer than nginx (60 s)
-    keeps them, so that no request meets a closing one.
+    It logs through the loggers that are set up already and writes no access log, because the lines
+    would hold what clients send. Forwarded headers are read where they matter, by us. Connections
+    stay open longer than nginx (60 s) keeps them, so that no request meets a closing one.
     """
     limit_lines_of_server()
     return uvicorn.Config(
@@ -140,11 +155,11 @@ def serve_config(app: ASGIApp, host: str, port: int) -> uvicorn.Config:
 
 
 def listening(host: str, port: int) -> socket.socket:
-    """A bound socket for `Server.run(sockets=[…])`, for when the port must be known before (0 takes a free one).
-    Raises OSError.
+    """A bound socket for `Server.run(sockets=[…])`, for when the port must be known before (0 takes
+    a free one). Raises OSError.
 
-    Its protocol is named, because asyncio turns Nagle's algorithm off only then; without that every answer with a
-    body would wait 40 ms.
+    Its protocol is named, because asyncio turns Nagle's algorithm off only then; without that every
+    answer with a body would wait 40 ms.
     """
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
     family, kind, protocol, _, address = found[0]
@@ -158,11 +173,15 @@ def listening(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _no_such(answered: Tally) -> Callable[[Request, Exception], Awaitable[Response]]:
+def _no_such(answered: RequestCounter) -> Callable[[Request, Exception], Awaitable[Response]]:
     """404 and 405 in the form of the other answers, all unknown paths counted as one."""
 
-    async def answer(request: Request, error: Exception) -> Response:  # in the event loop, where it is counted
-        status, headers = (error.status_code, error.headers) if isinstance(error, HTTPException) else (500, None)
+    async def answer(
+        request: Request, error: Exception
+    ) -> Response:  # in the event loop, where it is counted
+        status, headers = (
+            (error.status_code, error.headers) if isinstance(error, HTTPException) else (500, None)
+        )
         answered.add("other", status)
         words = {404: "not_found", 405: "method_not_allowed"}.get(status, "server_error")
         every = {name.decode(): value.decode() for name, value in ALWAYS} | dict(headers or {})
@@ -171,7 +190,9 @@ def _no_such(answered: Tally) -> Callable[[Request, Exception], Awaitable[Respon
     return answer
 
 
-def _writing(world: World, meter: UsageMeter) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
+def _writing(
+    world: Context, meter: UsageMeter
+) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         writer = asyncio.create_task(_write_for_ever(meter))

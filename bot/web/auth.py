@@ -1,5 +1,6 @@
-"""`/auth`: forward authentication for nginx, Caddy, Traefik and Envoy (docs/gateways.md). A proxy asks before every
-request, and reads the status and the X-Access headers; the body is for the person in front of it.
+"""`/auth`: forward authentication for nginx, Caddy, Traefik and Envoy (docs/gateways.md). A proxy
+asks before every request, and reads the status and the X-Access headers; the body is for the person
+in front of it.
 """
 
 import re
@@ -9,19 +10,24 @@ from urllib.parse import parse_qs, quote
 from starlette.types import Receive, Scope
 
 from bot.core.audit import rfc3339
-from bot.operations.introspect_token import Closed, Open
-from bot.web.checks import Checks, source_address
-from bot.web.plain import Answer, Header, as_text, header_values
+from bot.operations.tokens.introspect_token import TokenActive, TokenInactive
+from bot.web.responses import Answer, Header, as_text, header_values
+from bot.web.token_check import Checks, source_address
 
-_PLAIN = re.compile(r"[!-$&-~]+")  # what a header may hold as it is; % is left out, because it begins an escape
+_PLAIN = re.compile(
+    r"[!-$&-~]+"
+)  # what a header may hold as it is; % is left out, because it begins an escape
 
 NO_TOKEN = as_text(
     401,
-    "This needs an access token: send it as “Authorization: Bearer …”. /access request in Slack gives one.",
+    "This needs an access token: send it as “Authorization: Bearer …”. /access request in Slack"
+    " gives one.",
     (b"www-authenticate", b'Bearer realm="access"'),
 )
 UNKNOWN_SYSTEM = as_text(
-    401, "This gateway is not set up: roles.toml has no such system.", (b"www-authenticate", b'Bearer realm="access"')
+    401,
+    "This gateway is not set up: roles.toml has no such system.",
+    (b"www-authenticate", b'Bearer realm="access"'),
 )
 OTHER_SYSTEM = as_text(
     403,
@@ -29,7 +35,9 @@ OTHER_SYSTEM = as_text(
     (b"www-authenticate", b'Bearer realm="access", error="insufficient_scope"'),
 )
 UNCLEAR_SYSTEM = as_text(
-    400, "This gateway is not set up: the proxy must name one system, in X-Access-System or as ?system=."
+    400,
+    "This gateway is not set up: the proxy must name one system, in X-Access-System or as"
+    " ?system=.",
 )
 
 
@@ -38,8 +46,8 @@ class Auth:
         self._checks = checks
 
     async def __call__(self, scope: Scope, receive: Receive) -> Answer:
-        """200 with who it is; 401 for no, a bad or an ended token; 403 for one of another system (RFC 6750
-        section 3); 400 when the proxy doesn't say which system it asks for."""
+        """200 with who it is; 401 for no, a bad or an ended token; 403 for one of another system
+        (RFC 6750 section 3); 400 when the proxy doesn't say which system it asks for."""
         system = _system(scope)
         if system is None:
             return UNCLEAR_SYSTEM
@@ -52,25 +60,36 @@ class Auth:
         if token is None:
             return NO_TOKEN
         found = await self._checks.check(token, system, source_address(scope))
-        if isinstance(found, Open):
-            return Answer(200, headers=_who(found.email or found.person, found.role, found.grant, found.expires_at))
+        if isinstance(found, TokenActive):
+            return Answer(
+                200,
+                headers=_who(
+                    found.email or found.person, found.role, found.grant, found.expires_at
+                ),
+            )
         return OTHER_SYSTEM if found.elsewhere else _refused(found)
 
 
 def _system(scope: Scope) -> str | None:
-    """The one system that the header and the query name; None for none or several. Below `/auth/` only the header
-    counts: there the path and the query are those of the client's own request (Envoy)."""
+    """The one system that the header and the query name; None for none or several. Below `/auth/`
+    only the header counts: there the path and the query are those of the client's own request
+    (Envoy)."""
     named = set(header_values(scope, b"x-access-system"))
     if scope["query_string"] and scope["path"] == "/auth":
         try:
-            named |= set(parse_qs(scope["query_string"].decode("latin-1"), max_num_fields=20).get("system", []))
+            named |= set(
+                parse_qs(scope["query_string"].decode("latin-1"), max_num_fields=20).get(
+                    "system", []
+                )
+            )
         except ValueError:
             return None
     return named.pop() if len(named) == 1 else None
 
 
 def _bearer(authorization: str) -> str | None:
-    """The token of `Bearer TOKEN`, the scheme in any case (RFC 9110 section 11.1); None for another scheme."""
+    """The token of `Bearer TOKEN`, the scheme in any case (RFC 9110 section 11.1); None for another
+    scheme."""
     scheme, _, token = authorization.strip().partition(" ")
     return token.strip() if scheme.lower() == "bearer" and token.strip() else None
 
@@ -86,8 +105,11 @@ def _who(user: str, role: str, grant: str, expires_at: int) -> tuple[Header, ...
 
 
 def _header_safe(text: str) -> bytes:
-    """Visible ASCII as it is, everything else percent-encoded, so that no value can end a header or begin one."""
-    return (text if _PLAIN.fullmatch(text) else quote(text, safe="!#$&'()*+,/:;=?@[]~^`{|}<>\"\\")).encode()
+    """Visible ASCII as it is, everything else percent-encoded, so that no value can end a header or
+    begin one."""
+    return (
+        text if _PLAIN.fullmatch(text) else quote(text, safe="!#$&'()*+,/:;=?@[]~^`{|}<>\"\\")
+    ).encode()
 
 
 _WORDS = {
@@ -100,10 +122,12 @@ _WORDS = {
 }
 
 
-def _refused(found: Closed) -> Answer:
+def _refused(found: TokenInactive) -> Answer:
     return _invalid(_WORDS.get(found.why, f"the access is {found.why}"))
 
 
 def _invalid(why: str) -> Answer:
     challenge = f'Bearer realm="access", error="invalid_token", error_description="{why}"'
-    return as_text(401, f"This access token doesn't work: {why}.", (b"www-authenticate", challenge.encode()))
+    return as_text(
+        401, f"This access token doesn't work: {why}.", (b"www-authenticate", challenge.encode())
+    )

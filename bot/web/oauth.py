@@ -1,5 +1,5 @@
-"""`/oauth2/introspect` (RFC 7662) and `/oauth2/revoke` (RFC 7009), for systems that check tokens themselves. A system
-proves itself first; what it may learn then is about tokens for itself only.
+"""`/oauth2/introspect` (RFC 7662) and `/oauth2/revoke` (RFC 7009), for systems that check tokens
+themselves. A system proves itself first; what it may learn then is about tokens for itself only.
 """
 
 from typing import NamedTuple
@@ -8,11 +8,11 @@ from urllib.parse import parse_qs
 from starlette.types import Receive, Scope
 
 from bot.core.model import Source
-from bot.operations.introspect_token import Claims, Open
-from bot.operations.revoke_token import revoke_token
-from bot.web.checks import Checks, source_address
-from bot.web.plain import FORM, TOO_BIG, Answer, as_json, content_type, header_values, read_body
-from bot.web.proof import WHO_ARE_YOU, proved
+from bot.operations.tokens.introspect_token import Claims, TokenActive
+from bot.operations.tokens.revoke_token import revoke_token
+from bot.web.basic_auth import WHO_ARE_YOU, proved
+from bot.web.responses import FORM, TOO_BIG, Answer, as_json, content_type, header_values, read_body
+from bot.web.token_check import Checks, source_address
 
 LARGEST_BODY = 64 * 1024
 CLIENT_ID = "access-bot"
@@ -31,12 +31,13 @@ class Introspect:
         self._checks = checks
 
     async def __call__(self, scope: Scope, receive: Receive) -> Answer:
-        """RFC 7662 section 2.2: what the token is good for here; `{"active": false}` for everything else."""
+        """RFC 7662 section 2.2: what the token is good for here; `{"active": false}` for everything
+        else."""
         asked = await _asked(self._checks, scope, receive)
         if isinstance(asked, Answer):
             return asked
         found = await self._checks.check(asked.token, asked.system, source_address(scope))
-        return as_json(200, _described(found)) if isinstance(found, Open) else INACTIVE
+        return as_json(200, _described(found)) if isinstance(found, TokenActive) else INACTIVE
 
 
 class Revoke:
@@ -44,7 +45,8 @@ class Revoke:
         self._checks, self._world = checks, checks.world.via(Source.HTTP)
 
     async def __call__(self, scope: Scope, receive: Receive) -> Answer:
-        """RFC 7009 section 2.2: 200 whether or not there was anything to end; another system's token goes on."""
+        """RFC 7009 section 2.2: 200 whether or not there was anything to end; another system's
+        token goes on."""
         asked = await _asked(self._checks, scope, receive)
         if isinstance(asked, Answer):
             return asked
@@ -55,8 +57,8 @@ class Revoke:
 
 
 async def _asked(checks: Checks, scope: Scope, receive: Receive) -> Asked | Answer:
-    """Which system asks about which token; an answer when that isn't clear. The body is read only of a system that
-    has proved itself."""
+    """Which system asks about which token; an answer when that isn't clear. The body is read only
+    of a system that has proved itself."""
     system = proved(checks.gateway, header_values(scope, b"authorization"))
     if system is None:
         return WHO_ARE_YOU
@@ -78,7 +80,7 @@ def _invalid(why: str) -> Answer:
     return as_json(400, {"error": "invalid_request", "error_description": why})
 
 
-def _described(found: Open) -> dict[str, object]:
+def _described(found: TokenActive) -> dict[str, object]:
     return {
         "active": True,
         "scope": found.scope,

@@ -4,14 +4,16 @@ import math
 import time
 from collections.abc import Callable
 
-from bot.web.plain import Answer, as_json
+from bot.web.responses import Answer, as_json
 
 
 class Rates:
-    """A bucket for each name, which holds `burst` calls and gets `each_second` back. Only the event loop asks, and only
-    about names that are in roles.toml."""
+    """A bucket for each name, which holds `burst` calls and gets `each_second` back. Only the event
+    loop asks, and only about names that are in roles.toml."""
 
-    def __init__(self, each_second: float, burst: int, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, each_second: float, burst: int, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._each_second, self._burst, self._clock = each_second, burst, clock
         self._left: dict[str, tuple[float, float]] = {}
 

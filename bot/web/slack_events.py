@@ -1,4 +1,5 @@
-"""Answers `/slack/events`, Slack in HTTP mode: what Slack signed goes to the receiver, and nothing else does."""
+"""Answers `/slack/events`, Slack in HTTP mode: what Slack signed goes to the receiver, and nothing
+else does."""
 
 import asyncio
 import json
@@ -9,7 +10,7 @@ from urllib.parse import parse_qs, parse_qsl
 from slack_bolt import BoltResponse
 from starlette.types import Receive, Scope
 
-from bot.web.plain import FORM, TOO_BIG, Answer, as_json, content_type, header_values, read_body
+from bot.web.responses import FORM, TOO_BIG, Answer, as_json, content_type, header_values, read_body
 from bot.web.slack_signatures import Signatures
 
 LARGEST_BODY = 1024 * 1024
@@ -19,7 +20,8 @@ NOT_SLACK = as_json(401, {"error": "invalid_signature"})
 
 
 class Receives(Protocol):
-    """`bot/slack/receiver.py`: it answers every payload, and is asked for another answer when that comes too late."""
+    """`bot/slack/receiver.py`: it answers every payload, and is asked for another answer when that
+    comes too late."""
 
     within: float
 
@@ -63,7 +65,8 @@ class SlackEvents:
 
 
 def payload_in(text: str, kind: str) -> object:
-    """JSON as it is, a form's `payload`, or the form itself. Raises ValueError and RecursionError."""
+    """JSON as it is, a form's `payload`, or the form itself. Raises ValueError and
+    RecursionError."""
     if kind == "application/json" or text.startswith("{"):
         return json.loads(text)
     fields = dict(parse_qsl(text, keep_blank_values=True, max_num_fields=MOST_FIELDS))
@@ -71,13 +74,17 @@ def payload_in(text: str, kind: str) -> object:
 
 
 def _answer(response: BoltResponse) -> Answer:
-    kind = response.first_headers_without_set_cookie().get("content-type", "text/plain; charset=utf-8")
+    kind = response.first_headers_without_set_cookie().get(
+        "content-type", "text/plain; charset=utf-8"
+    )
     return Answer(response.status, (response.body or "").encode(), kind.encode())
 
 
 def _is_ssl_check(scope: Scope, body: bytes) -> bool:
     """Slack asks so, unsigned, whether our certificate is good; nothing happens by it."""
     try:
-        return content_type(scope) == FORM and parse_qs(body, max_num_fields=20).get(b"ssl_check") == [b"1"]
+        return content_type(scope) == FORM and parse_qs(body, max_num_fields=20).get(
+            b"ssl_check"
+        ) == [b"1"]
     except ValueError:
         return False

@@ -1,4 +1,5 @@
-"""Decides whether Slack signed a request just now, and tells a clock that is off from a signature that is wrong.
+"""Decides whether Slack signed a request just now, and tells a clock that is off from a signature
+that is wrong.
 
 Who does not have the signing secret can't make this process look unwell.
 """
@@ -13,8 +14,8 @@ from collections.abc import Callable, Sequence
 from prometheus_client import CollectorRegistry, Counter
 from slack_sdk.signature import SignatureVerifier
 
+from bot.config.logging import OncePerMinute
 from bot.core.durations import format_duration
-from bot.logs import OncePerMinute
 
 log = logging.getLogger(__name__)
 
@@ -22,7 +23,8 @@ TOO_OLD = 300
 """Seconds between Slack's timestamp and our clock; the SDK's verifier has the same."""
 
 NO_TIMESTAMP = (
-    "a request to /slack/events was refused: it has no timestamp of Slack's. Nothing but Slack should reach that path"
+    "a request to /slack/events was refused: it has no timestamp of Slack's. Nothing but Slack"
+    " should reach that path"
 )
 WRONG_SIGNATURE = (
     "a request to /slack/events was refused: its signature is wrong. Either Slack did not send it, "
@@ -31,7 +33,8 @@ WRONG_SIGNATURE = (
 
 
 class Signatures:
-    """`verifier` has the secret and the machine's clock; `steady` never goes back. Any thread may ask."""
+    """`verifier` has the secret and the machine's clock; `steady` never goes back. Any thread may
+    ask."""
 
     def __init__(
         self,
@@ -99,8 +102,8 @@ def _off(seconds: float) -> str:
 
 def _stale(age: float) -> str:
     return (
-        "a request to /slack/events was refused: Slack signed it, but its timestamp is stale, because "
-        f"{_off(age)}. Set the clock, and turn NTP on"
+        "a request to /slack/events was refused: Slack signed it, but its timestamp is stale,"
+        f" because {_off(age)}. Set the clock, and turn NTP on"
     )
 
 

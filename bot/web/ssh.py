@@ -1,5 +1,5 @@
-"""`/ssh/krl` and `/ssh/ca.pub`, for the hosts of ssh systems (docs/connectors/ssh.md). Neither says anything that is
-secret: numbers of certificates that open nothing any more, and public keys.
+"""`/ssh/krl` and `/ssh/ca.pub`, for the hosts of ssh systems (docs/connectors/ssh.md). Neither says
+anything that is secret: numbers of certificates that open nothing any more, and public keys.
 """
 
 import logging
@@ -9,12 +9,12 @@ from urllib.parse import parse_qs
 from anyio import CapacityLimiter, to_thread
 from starlette.types import Receive, Scope
 
+from bot.config.logging import OncePerMinute
 from bot.core.errors import SystemRefused, SystemUnavailable
-from bot.logs import OncePerMinute
-from bot.operations._unit import World
-from bot.operations.list_revoked import list_revoked
+from bot.operations._unit_of_work import Context
+from bot.operations.systems.revoked_certificates import list_revoked
 from bot.web.krl import encode_krl
-from bot.web.plain import UNAVAILABLE, Answer, as_text
+from bot.web.responses import UNAVAILABLE, Answer, as_text
 
 log = logging.getLogger(__name__)
 
@@ -22,10 +22,12 @@ AT_ONCE = 4
 """Answers under way at most: anybody may ask, and an agent or the database may be slow."""
 
 CaKeys = Callable[[str], Sequence[tuple[str, str]]]
-"""The ssh system of that name, or all for "", each with the line of its CA's public key. May block; raises
-SystemUnavailable when not every one can be told."""
+"""The ssh system of that name, or all for "", each with the line of its CA's public key. May block;
+raises SystemUnavailable when not every one can be told."""
 
-NO_SYSTEM = as_text(404, "There is no such ssh system in roles.toml; ask with ?system=NAME, or for all without.")
+NO_SYSTEM = as_text(
+    404, "There is no such ssh system in roles.toml; ask with ?system=NAME, or for all without."
+)
 
 
 def no_ca_keys(_system: str) -> Sequence[tuple[str, str]]:
@@ -33,7 +35,7 @@ def no_ca_keys(_system: str) -> Sequence[tuple[str, str]]:
 
 
 class Krl:
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: Context) -> None:
         self._world, self._limiter = world, CapacityLimiter(AT_ONCE)
 
     async def __call__(self, scope: Scope, receive: Receive) -> Answer:
@@ -52,8 +54,9 @@ class CaPub:
         self._often = OncePerMinute()
 
     async def __call__(self, scope: Scope, receive: Receive) -> Answer:
-        """One line for each CA, named after its systems; all of them or none, because a list that lacks one would lock
-        its holders out. `?system=NAME` asks for the one that a host of that system is to trust."""
+        """One line for each CA, named after its systems; all of them or none, because a list that
+        lacks one would lock its holders out. `?system=NAME` asks for the one that a host of that
+        system is to trust."""
         wanted = _wanted(scope["query_string"])
         if wanted is None:
             return NO_SYSTEM
@@ -73,8 +76,8 @@ class CaPub:
 
 
 def _wanted(query: bytes) -> str | None:
-    """The system that is asked for, "" for all without any query. None for a query that names no system: a host that
-    asked for one, and for nothing because of a slip, would trust all."""
+    """The system that is asked for, "" for all without any query. None for a query that names no
+    system: a host that asked for one, and for nothing because of a slip, would trust all."""
     if not query:
         return ""
     try:

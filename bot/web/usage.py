@@ -1,5 +1,5 @@
-"""`POST /usage`: a system tells that a session was opened or closed under a grant. It proves itself first; what it may
-tell of then are grants for itself only.
+"""`POST /usage`: a system tells that a session was opened or closed under a grant. It proves itself
+first; what it may tell of then are grants for itself only.
 """
 
 import ipaddress
@@ -13,18 +13,19 @@ from typing import Any
 from starlette.types import Receive, Scope
 
 from bot.core.model import Source
-from bot.operations.report_use import Report, Unfit, report_use
-from bot.web.checks import Checks
-from bot.web.plain import TOO_BIG, Answer, as_json, content_type, header_values, read_body
-from bot.web.proof import WHO_ARE_YOU, proved
+from bot.operations.usage.report_session import Report, Unfit, report_use
+from bot.web.basic_auth import WHO_ARE_YOU, proved
 from bot.web.rates import Rates, too_many
+from bot.web.responses import TOO_BIG, Answer, as_json, content_type, header_values, read_body
+from bot.web.token_check import Checks
 
 LARGEST_BODY = 16 * 1024
 LONGEST = 200
 """Characters of a session's name and of where it comes from."""
 
 REPORTS_A_SECOND, REPORTS_AT_ONCE = 50, 1000
-"""Of one system and process. A job that opens a session on a thousand hosts at once is within the bound."""
+"""Of one system and process. A job that opens a session on a thousand hosts at once is within the
+bound."""
 
 _GRANT = re.compile("[a-z0-9]{1,63}")
 _MOMENT = re.compile(  # RFC 3339 section 5.6: with its zone, or it could mean anything
@@ -43,9 +44,12 @@ class Usage:
         self._rates = Rates(REPORTS_A_SECOND, REPORTS_AT_ONCE)
 
     async def __call__(self, scope: Scope, receive: Receive) -> Answer:
-        """200 when it is on record by now, however often it is told; 400 for what makes no sense, 401 for who does not
-        prove itself, 403 for a grant of other systems, 404 for none, 429 for a system that tells too much."""
-        system = proved(self._checks.world.policy().systems.get, header_values(scope, b"authorization"))
+        """200 when it is on record by now, however often it is told; 400 for what makes no sense,
+        401 for who does not prove itself, 403 for a grant of other systems, 404 for none, 429 for a
+        system that tells too much."""
+        system = proved(
+            self._checks.world.policy().systems.get, header_values(scope, b"authorization")
+        )
         if system is None:
             return WHO_ARE_YOU
         if wait := self._rates.take(system):
@@ -112,7 +116,12 @@ def _event(key: str, value: Any) -> str:
 
 
 def _line(key: str, value: Any) -> str:
-    if not isinstance(value, str) or not value.strip() or len(value) > LONGEST or not value.isprintable():
+    if (
+        not isinstance(value, str)
+        or not value.strip()
+        or len(value) > LONGEST
+        or not value.isprintable()
+    ):
         raise Wrong(f"{key} must be one line of text, 1 to {LONGEST} characters")
     return value.strip()
 

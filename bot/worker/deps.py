@@ -3,22 +3,22 @@
 from dataclasses import dataclass
 
 from bot.connectors import Systems
-from bot.health import Health
-from bot.operations._unit import World
-from bot.operations.count_usage import UsageMeter
+from bot.connectors.health import Health
+from bot.operations._unit_of_work import Context
+from bot.operations.usage.count_usage import UsageMeter
 from bot.slack.messenger import Messenger
 from bot.slack.people import SlackPeople
-from bot.survey import Survey
+from bot.worker.inventory import InventoryScan
 
 
 @dataclass(frozen=True, slots=True)
 class HandlerDeps:
     """One for each process."""
 
-    world: World
+    world: Context
     systems: Systems
     people: SlackPeople
     messenger: Messenger
     meter: UsageMeter
     health: Health
-    survey: Survey
+    survey: InventoryScan

@@ -2,13 +2,17 @@
 
 from bot.core.errors import Outdated, SystemRefused, SystemUnavailable
 from bot.core.model import Person
-from bot.operations._unit import World
-from bot.operations.answer_waiting import answer_waiting, give_up_waiting
-from bot.operations.decide_press import decide_press, earlier_voters, give_up_press
-from bot.operations.find_unresolved import needed_for_decision, unresolved, unresolved_of_role
-from bot.operations.record_people import groups_read_since, record_people
-from bot.operations.record_policy import is_outdated
-from bot.operations.take_work import Work
+from bot.operations._unit_of_work import Context
+from bot.operations.claim_work import Work
+from bot.operations.people.record_people import groups_read_since, record_people
+from bot.operations.policy.find_unresolved import (
+    needed_for_decision,
+    unresolved,
+    unresolved_of_role,
+)
+from bot.operations.policy.record_policy import is_outdated
+from bot.operations.requests.answer_waiting import answer_waiting, give_up_waiting
+from bot.operations.requests.count_vote import abandon_vote, count_vote, earlier_voters
 from bot.worker.deps import HandlerDeps
 
 PRESS_PATIENCE = 120
@@ -26,18 +30,18 @@ def decide(deps: HandlerDeps, work: Work) -> None:
     if unknown := unresolved(deps.world, refs):
         deps.people.resolve(unknown)
     earlier = [deps.people.look_up(each) for each in earlier_voters(deps.world, work.data)]
-    work.finish(decide_press, work.data, voter, earlier)
+    work.finish(count_vote, work.data, voter, earlier)
 
 
 def delay_decision(deps: HandlerDeps, work: Work, error: SystemUnavailable) -> None:
     """Gives the vote up when Slack has not confirmed it for too long."""
     if deps.world.now() - work.row.created_at >= PRESS_PATIENCE:
-        work.finish(give_up_press, work.data, str(error) if isinstance(error, Outdated) else "")
+        work.finish(abandon_vote, work.data, str(error) if isinstance(error, Outdated) else "")
 
 
 def refuse_decision(deps: HandlerDeps, work: Work, error: SystemRefused) -> None:
     """Gives the vote up: Slack does not know who pressed."""
-    work.finish(give_up_press, work.data)
+    work.finish(abandon_vote, work.data)
 
 
 # --- requests that wait for the members of a role
@@ -52,7 +56,7 @@ def ask(deps: HandlerDeps, work: Work) -> None:
     work.finish(_answer, work, person)
 
 
-def _answer(world: World, work: Work, person: Person) -> None:
+def _answer(world: Context, work: Work, person: Person) -> None:
     record_people(world, [person])
     answer_waiting(world, work.data)
 

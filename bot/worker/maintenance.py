@@ -1,10 +1,10 @@
 """Handlers that sum up usage, update outdated messages, and compare systems with our records."""
 
-from bot.operations.count_usage import sum_usage as record_sum
-from bot.operations.reconcile import reconcile as record_scan
-from bot.operations.refresh_messages import refresh_messages as update_messages
-from bot.operations.remove_found import record_removed, refuse_removal
-from bot.operations.take_work import Work
+from bot.operations.claim_work import Work
+from bot.operations.messages.refresh_messages import refresh_messages as update_messages
+from bot.operations.systems.reconcile import reconcile as record_scan
+from bot.operations.systems.remove_orphan import record_removed, refuse_removal
+from bot.operations.usage.count_usage import sum_usage as record_sum
 from bot.worker.deps import HandlerDeps
 
 

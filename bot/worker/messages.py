@@ -3,13 +3,18 @@
 from collections.abc import Callable
 
 from bot.core.errors import SystemRefused
-from bot.operations.record_posted import record_undelivered, record_unheard, record_unposted
-from bot.operations.take_work import Work
+from bot.operations.claim_work import Work
+from bot.operations.messages.record_posted import (
+    record_undelivered,
+    record_unheard,
+    record_unposted,
+)
 from bot.worker.deps import HandlerDeps
 
 
 def with_usage(send: Callable[[HandlerDeps, Work], None]) -> Callable[[HandlerDeps, Work], None]:
-    """Writes down the token checks counted so far before a message that says how a grant was used."""
+    """Writes down the token checks counted so far before a message that says how a grant was
+    used."""
 
     def run(deps: HandlerDeps, work: Work) -> None:
         if deps.meter.has_counts and any(row.data.get("note") == "ended" for row in work.rows):

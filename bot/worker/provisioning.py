@@ -13,31 +13,31 @@ from bot.core.errors import (
     SystemUnavailable,
     already_called,
 )
-from bot.core.model import Order
-from bot.operations._unit import World
-from bot.operations.end_together import end_together
-from bot.operations.find_unresolved import unresolved_of_start
-from bot.operations.keep_target import keep_target
-from bot.operations.record_delivery import (
-    look_again,
-    make_again,
+from bot.core.model import ProvisionOrder
+from bot.operations._unit_of_work import Context
+from bot.operations.claim_work import Work
+from bot.operations.grants.begin_attempt import begin_attempt
+from bot.operations.grants.end_many import end_many as end_together
+from bot.operations.grants.record_results import (
     order_for,
+    reapply_shared_access,
+    recheck_late_start,
     record_end_failed,
     record_ended,
     record_extend_failed,
     record_extended,
-    record_made,
     record_not_made,
     record_start_delayed,
     record_start_failed,
     record_started,
+    record_system_ready,
     waits_for_person,
     was_never_told,
 )
-from bot.operations.take_work import Work
-from bot.operations.try_start import try_start
-from bot.unwritten_ends import forget_if_back
+from bot.operations.policy.find_unresolved import unresolved_of_start
+from bot.operations.systems.targets import keep_target
 from bot.worker.deps import HandlerDeps
+from bot.worker.unwritten_ends import forget_if_back
 
 START_PATIENCE = 600
 """Seconds after which a start has failed whose system does not answer."""
@@ -54,7 +54,7 @@ def start_grant(deps: HandlerDeps, work: Work) -> None:
     grant = work.data["grant"]
     if unknown := unresolved_of_start(deps.world, grant):
         deps.people.resolve(unknown)
-    orders = try_start(deps.world, grant)
+    orders = begin_attempt(deps.world, grant)
     if orders and not deps.world.policy().digest:
         raise NotCalled("roles.toml can't be read, so nothing is started")
     for order in orders:
@@ -64,14 +64,15 @@ def start_grant(deps: HandlerDeps, work: Work) -> None:
             surely = _made_nothing(deps, order, error)
             record_not_made(deps.world, order.grant, order.system, str(error), surely=surely)
             raise
-        if len(orders) > 1 and not record_made(deps.world, order.grant, order.system):
+        if len(orders) > 1 and not record_system_ready(deps.world, order.grant, order.system):
             return
     if orders:
         work.finish(record_started, grant)
 
 
 def delay_start(deps: HandlerDeps, work: Work, error: SystemUnavailable) -> None:
-    """Notifies the requester that the start is retried; when it has been for too long, it failed."""
+    """Notifies the requester that the start is retried; when it has been for too long, it
+    failed."""
     row, grant = work.row, work.data["grant"]
     waits = error.to_person or waits_for_person(deps.world, grant)
     patience = PERSON_PATIENCE if waits else START_PATIENCE
@@ -86,7 +87,7 @@ def fail_start(deps: HandlerDeps, work: Work, error: SystemUnavailable | SystemR
     work.finish(record_start_failed, work.data["grant"], str(error), error.to_person)
 
 
-def _made_nothing(deps: HandlerDeps, order: Order, error: SystemUnavailable) -> bool:
+def _made_nothing(deps: HandlerDeps, order: ProvisionOrder, error: SystemUnavailable) -> bool:
     """Whether the access that a system failed to create is not there, now or later."""
     try:
         connector = for_order(deps.systems, order)
@@ -116,7 +117,7 @@ def extend_lease(deps: HandlerDeps, work: Work) -> None:
     work.finish(record_extended, grant, system, attempts)
 
 
-def _make(deps: HandlerDeps, order: Order, extend: bool = False) -> None:
+def _make(deps: HandlerDeps, order: ProvisionOrder, extend: bool = False) -> None:
     with _calling(deps, order.system):
         connector = for_more(deps.systems, order)
         if not order.target and not extend and (target := target_of(connector)):
@@ -155,12 +156,12 @@ def end_lease(deps: HandlerDeps, work: Work) -> None:
     work.finish(_record_ended, grant, system, is_shared=isinstance(connector, Shares), late=late)
 
 
-def _record_ended(world: World, grant: str, system: str, *, is_shared: bool, late: bool) -> None:
+def _record_ended(world: Context, grant: str, system: str, *, is_shared: bool, late: bool) -> None:
     record_ended(world, grant, system)
     if is_shared:
-        make_again(world, grant, system)
+        reapply_shared_access(world, grant, system)
     if late:
-        look_again(world, grant, system)
+        recheck_late_start(world, grant, system)
 
 
 def delay_end(deps: HandlerDeps, work: Work, error: SystemUnavailable) -> None:
@@ -172,7 +173,7 @@ def delay_end(deps: HandlerDeps, work: Work, error: SystemUnavailable) -> None:
 def end_many(deps: HandlerDeps, work: Work) -> None:
     """Ends all these grants in one transaction: their access is rows in our database."""
 
-    def revoke(orders: Sequence[Order]) -> None:
+    def revoke(orders: Sequence[ProvisionOrder]) -> None:
         connector = deps.systems.of(orders[0].system, orders[0].connector)
         if not isinstance(connector, EndsTogether):
             raise TypeError(f"{orders[0].connector} can't end many at once")

@@ -1,4 +1,5 @@
-"""A real Chromium, the real bot on the demo's stage, and windows that belong to people of the company.
+"""A real Chromium, the real bot on the demo's stage, and windows that belong to people of the
+company.
 
 Without Chromium everything here is skipped, and `make test` says so.
 """
@@ -12,12 +13,13 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from bot.sandbox import Sandbox
-from bot.sandbox.stage import Stage, stage
+from bot.sandbox.demo_environment import Stage, stage
 from tests.browser import NO_BROWSER
 from tests.browser.windows import PATIENCE, Window
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-# No sandbox of its own, as it runs as root in continuous integration; and not a word to the network.
+# No sandbox of its own, as it runs as root in continuous integration; and not a word to the
+# network.
 ARGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -46,7 +48,8 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture(scope="package")
 def on(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    """The stage with the real bot on it, without Slack's rate limits: what one test did doesn't slow the next."""
+    """The stage with the real bot on it, without Slack's rate limits: what one test did doesn't
+    slow the next."""
     with stage(tmp_path_factory.mktemp("stage")) as up:
         up.sandbox.admin.rate_limits(False)
         yield up
@@ -54,14 +57,16 @@ def on(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 @pytest.fixture
 def nobody_holds(on: Stage) -> None:
-    """Nobody has access, whatever was played before: what comes next is what the test itself brings about."""
+    """Nobody has access, whatever was played before: what comes next is what the test itself brings
+    about."""
     while held := (on.bot.coming() or {}).get("end"):
         on.sandbox.person(held["person"]).command("/access", f"done {held['role']}")
 
 
 @pytest.fixture
 def wrong(request: pytest.FixtureRequest) -> Iterator[list[str]]:
-    """What went wrong in the windows of a test: scripts that failed, and words in the console that say so."""
+    """What went wrong in the windows of a test: scripts that failed, and words in the console that
+    say so."""
     found: list[str] = []
     yield found
     assert not found
@@ -69,7 +74,8 @@ def wrong(request: pytest.FixtureRequest) -> Iterator[list[str]]:
 
 @pytest.fixture
 def open_page(chromium: Browser, wrong: list[str]) -> Iterator[Callable[..., Page]]:
-    """Opens an address in a browser profile of its own; what is given further is for the profile."""
+    """Opens an address in a browser profile of its own; what is given further is for the
+    profile."""
     contexts = []
 
     def open_one(address: str, **profile: object) -> Page:
@@ -87,20 +93,23 @@ def open_page(chromium: Browser, wrong: list[str]) -> Iterator[Callable[..., Pag
 
 
 def watch(page: Page, wrong: list[str]) -> None:
-    """Writes down what fails in a window. A refused answer of the server is no failure of the page."""
+    """Writes down what fails in a window. A refused answer of the server is no failure of the
+    page."""
     page.on("pageerror", lambda error: wrong.append(str(error)))
     page.on(
         "console",
         lambda said: (
-            wrong.append(said.text) if said.type == "error" and not said.text.startswith("Failed to load") else None
+            wrong.append(said.text)
+            if said.type == "error" and not said.text.startswith("Failed to load")
+            else None
         ),
     )
 
 
 @pytest.fixture
 def window(open_page: Callable[..., Page], on: Stage) -> Iterator[Open]:
-    """Opens a window of the workspace as somebody: `window("ana", "#access-approvals", viewport=…)`. Modals that are
-    left open are closed in the end."""
+    """Opens a window of the workspace as somebody: `window("ana", "#access-approvals",
+    viewport=…)`. Modals that are left open are closed in the end."""
     yield opening(open_page, on.sandbox)
     for name in PEOPLE:
         person = on.sandbox.person(name)

@@ -1,4 +1,5 @@
-"""axe-core finds nothing serious on the page: light and dark, at a desk and on a phone, with everything open once.
+"""axe-core finds nothing serious on the page: light and dark, at a desk and on a phone, with
+everything open once.
 
 The rules are those of axe-core, which comes with the wheel of axe-playwright-python.
 """
@@ -12,7 +13,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from bot.sandbox.stage import Stage
+from bot.sandbox.demo_environment import Stage
 from tests.browser.conftest import Open
 from tests.browser.test_phone import PHONE
 from tests.browser.windows import Window, choose
@@ -34,13 +35,16 @@ def audited(page: Page) -> None:
 
 @pytest.fixture(scope="package")
 def asked(on: Stage) -> None:
-    """Something in every place: a request that waits, one that was decided, access that goes on, and a thread."""
+    """Something in every place: a request that waits, one that was decided, access that goes on,
+    and a thread."""
     farid, ben, gwen = (on.sandbox.person(name) for name in ("farid", "ben", "gwen"))
     farid.command("/access", f"request shop-admin 2h {MARK}, decided")
     ben.click(ben.wait_message("#access-approvals", f"{MARK}, decided"), "Approve")
     gwen.command("/access", f"request shop-admin 1h {MARK}, waiting")
     message = ben.wait_message("#access-approvals", f"{MARK}, waiting")
-    ben.say("#access-approvals", "Which customer is it? <@U0GWENMOOR> *please*", thread_ts=message["ts"])
+    ben.say(
+        "#access-approvals", "Which customer is it? <@U0GWENMOOR> *please*", thread_ts=message["ts"]
+    )
     farid.wait_dm("You have Shop admin")
 
 
@@ -112,7 +116,9 @@ PROFILES: dict[str, dict[str, object]] = {
 
 
 @pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)
-def test_nothing_serious_is_found_wherever_one_goes(window: Open, asked: None, profile: dict[str, object]) -> None:
+def test_nothing_serious_is_found_wherever_one_goes(
+    window: Open, asked: None, profile: dict[str, object]
+) -> None:
     ben = window("ben", "#access-approvals", reduced_motion="reduce", **profile)
     for scene in SCENES:
         scene(ben)
@@ -129,7 +135,9 @@ def put_away(ben: Window) -> None:
         expect(open_one.filter(visible=True)).to_have_count(0)
 
 
-def test_the_audit_table_and_the_door_too(window: Open, open_page: Callable[..., Page], on: Stage) -> None:
+def test_the_audit_table_and_the_door_too(
+    window: Open, open_page: Callable[..., Page], on: Stage
+) -> None:
     for profile in PROFILES.values():
         chiara = window("chiara", "#general", **profile)
         chiara.write("/access audit since:1d")
@@ -143,6 +151,9 @@ def test_the_audit_table_and_the_door_too(window: Open, open_page: Callable[...,
 
 def test_the_check_itself_sees_what_is_wrong(open_page: Callable[..., Page]) -> None:
     page = open_page("about:blank")
-    page.set_content("<html><title>x</title><main><input><p style='color:#aaa;background:#fff'>pale</p></main></html>")
+    page.set_content(
+        "<html><title>x</title><main><input><p"
+        " style='color:#aaa;background:#fff'>pale</p></main></html>"
+    )
     with pytest.raises(AssertionError, match="label"):
         audited(page)

@@ -1,4 +1,5 @@
-"""Behind the scenes of the page: hours that pass in a moment, and trouble in which nothing is lost."""
+"""Behind the scenes of the page: hours that pass in a moment, and trouble in which nothing is
+lost."""
 
 from __future__ import annotations
 
@@ -9,8 +10,8 @@ import httpx
 import pytest
 from playwright.sync_api import Locator, expect
 
+from bot.sandbox.demo_environment import Stage
 from bot.sandbox.process import RUNNING
-from bot.sandbox.stage import Stage
 from tests.browser.conftest import Open
 from tests.browser.windows import Window
 
@@ -21,7 +22,9 @@ def all_well(on: Stage) -> Iterator[None]:
     yield
     for verb in ("end_trouble", *(["start_app"] if on.bot.state != RUNNING else [])):
         as_page = {"X-Sandbox-Page": "1"}
-        httpx.post(f"{on.sandbox.base_url}/page/do/{verb}?as=chiara", json={}, headers=as_page, timeout=30)
+        httpx.post(
+            f"{on.sandbox.base_url}/page/do/{verb}?as=chiara", json={}, headers=as_page, timeout=30
+        )
 
 
 def granted(on: Stage, name: str, asked: str) -> None:
@@ -37,7 +40,9 @@ def banner(one: Window, title: str) -> Locator:
     return one.page.get_by_role("region", name=title)
 
 
-def test_four_hours_are_seen_through_in_a_moment(window: Open, on: Stage, nobody_holds: None) -> None:
+def test_four_hours_are_seen_through_in_a_moment(
+    window: Open, on: Stage, nobody_holds: None
+) -> None:
     emi = window("emi")
     clock = emi.tool("Clock")
     expect(clock.get_by_role("button", name=re.compile("^The end"))).to_be_disabled()
@@ -48,14 +53,16 @@ def test_four_hours_are_seen_through_in_a_moment(window: Open, on: Stage, nobody
     granted(on, "emi", "shop-admin 4h The whole afternoon on order 4760")
     emi.app("Messages")
     expect(emi.message("You have Shop admin")).to_contain_text("4h")
-    expect(emi.tool("Clock").get_by_role("button", name=re.compile("^Next reminder"))).to_contain_text(
-        "in 3 h 30 min: Emi Tanaka"
-    )
+    expect(
+        emi.tool("Clock").get_by_role("button", name=re.compile("^Next reminder"))
+    ).to_contain_text("in 3 h 30 min: Emi Tanaka")
     emi.page.keyboard.press("Escape")
     emi.jump("Next reminder")
     expect(emi.message("Still working?")).to_contain_text("in 30 min")
     expect(
-        emi.page.locator("#tools").get_by_role("button", name=re.compile(r"^Clock: \d\d:\d\d.*\(\+"))
+        emi.page.locator("#tools").get_by_role(
+            "button", name=re.compile(r"^Clock: \d\d:\d\d.*\(\+")
+        )
     ).to_be_visible()
 
     # Until the bot has answered, the reminder that is over can't be jumped to again.
@@ -71,7 +78,9 @@ def test_four_hours_are_seen_through_in_a_moment(window: Open, on: Stage, nobody
     expect(emi.message("has ended")).to_contain_text("expired")
 
 
-def test_a_press_while_slack_is_down_counts_once_it_is_back(window: Open, on: Stage, all_well: None) -> None:
+def test_a_press_while_slack_is_down_counts_once_it_is_back(
+    window: Open, on: Stage, all_well: None
+) -> None:
     asked = "Order 4770, in bad weather"
     on.sandbox.person("emi").command("/access", f"request reports-read 1h {asked}")
     gwen = window("gwen", "#db-approvals")
@@ -80,7 +89,9 @@ def test_a_press_while_slack_is_down_counts_once_it_is_back(window: Open, on: St
     trouble = banner(gwen, "Slack is down")
     expect(trouble).to_contain_text("Press Approve on a request now")
     gwen.message(asked).get_by_role("button", name="Approve").click()
-    expect(trouble.get_by_role("list", name="Calls that were refused")).to_contain_text("users.info")
+    expect(trouble.get_by_role("list", name="Calls that were refused")).to_contain_text(
+        "users.info"
+    )
     expect(gwen.message(asked).get_by_role("button", name="Approve")).to_be_visible()
 
     trouble.get_by_role("button", name="Bring Slack back").click()
@@ -91,13 +102,17 @@ def test_a_press_while_slack_is_down_counts_once_it_is_back(window: Open, on: St
     expect(gwen.page.get_by_role("region")).to_have_count(0)
 
 
-def test_a_limited_rate_delays_a_request_and_loses_nothing(window: Open, all_well: None, on: Stage) -> None:
+def test_a_limited_rate_delays_a_request_and_loses_nothing(
+    window: Open, all_well: None, on: Stage
+) -> None:
     asked = "Order 4780, one word at a time"
     ben = window("ben", "#db-approvals")
     ben.tool("Faults").get_by_role("button", name="Slack limits the rate").click()
     trouble = banner(ben, "Slack limits the rate")
     on.sandbox.person("ana").command("/access", f"request reports-read 1h {asked}")
-    expect(trouble.get_by_role("list", name="Calls that were refused")).to_contain_text("users.info")
+    expect(trouble.get_by_role("list", name="Calls that were refused")).to_contain_text(
+        "users.info"
+    )
     trouble.get_by_role("button", name="Lift the limit").click()
     expect(ben.message(asked)).to_be_visible()
     expect(ben.main.get_by_role("article").filter(has_text=asked)).to_have_count(1)

@@ -1,10 +1,11 @@
-"""The app's home: what each person has, waits for and may decide, as it was when they last opened it."""
+"""The app's home: what each person has, waits for and may decide, as it was when they last opened
+it."""
 
 from __future__ import annotations
 
 from playwright.sync_api import Locator, expect
 
-from bot.sandbox.stage import Stage
+from bot.sandbox.demo_environment import Stage
 from tests.browser.conftest import Open
 from tests.browser.windows import Window, choose
 

@@ -1,32 +1,43 @@
-"""A reason that means harm stays words wherever it is shown: nothing runs, nobody is called, nothing can be followed,
-and the buttons stay where they belong."""
+"""A reason that means harm stays words wherever it is shown: nothing runs, nobody is called,
+nothing can be followed, and the buttons stay where they belong."""
 
 from __future__ import annotations
 
 from playwright.sync_api import Locator, expect
 
-from bot.sandbox.stage import Stage
+from bot.sandbox.demo_environment import Stage
 from tests.browser.conftest import Open
 from tests.browser.windows import Window, box_of, choose
 
 MARK = "Ticket 4730."
 HARM = (
-    f"{MARK} <script>window.harmed = 1</script><img src=x onerror='window.harmed = 1'> "
-    "<!channel> <!here> @channel <@U0BENOKAFO> <https://evil.example/|Approve> https://evil.example/login "
-    "[Approve](https://evil.example/) javascript:alert(1) *bold* _it_ `code` ```pre``` > quote :key: "
-    "\u202eevorppA\u202c שלום, זה דחוף مرحبا \u200b\u0301\u0301\u0301\u0301 &lt;b&gt; &amp; "
+    f"{MARK} <script>window.harmed = 1</script><img src=x onerror='window.harmed = 1'> <!channel>"
+    " <!here> @channel <@U0BENOKAFO> <https://evil.example/|Approve> https://evil.example/login"
+    " [Approve](https://evil.example/) javascript:alert(1) *bold* _it_ `code` ```pre``` > quote"
+    " :key: \u202eevorppA\u202c שלום, זה דחוף مرحبا \u200b\u0301\u0301\u0301\u0301 &lt;b&gt;"
+    " &amp; "
 )
 LONG = (HARM + "W" * 3000)[:3000]
 
 
 def harmless(one: Window, shown: Locator) -> None:
     """What was typed is there word for word, and did nothing."""
-    for words in ("<script>window.harmed = 1</script>", "<!channel>", "<https://evil.example/|Approve>", "*bold*"):
+    for words in (
+        "<script>window.harmed = 1</script>",
+        "<!channel>",
+        "<https://evil.example/|Approve>",
+        "*bold*",
+    ):
         expect(shown).to_contain_text(words)
-    expect(shown.locator("script, img[onerror], iframe, a[href*=evil], a[href^=javascript]")).to_have_count(0)
+    expect(
+        shown.locator("script, img[onerror], iframe, a[href*=evil], a[href^=javascript]")
+    ).to_have_count(0)
     expect(shown.locator(".mention").filter(has_text="channel")).to_have_count(0)
     assert one.page.evaluate("window.harmed") is None
-    sideways = "node => [node, document.documentElement].some((one) => one.scrollWidth > one.clientWidth + 1)"
+    sideways = (
+        "node => [node, document.documentElement].some((one) => one.scrollWidth > one.clientWidth"
+        " + 1)"
+    )
     assert not shown.evaluate(sideways), "something is wider than its place"
 
 
@@ -46,7 +57,10 @@ def test_a_reason_that_means_harm_stays_words(window: Open, on: Stage) -> None:
     message = ben.message(MARK)
     harmless(ben, message)
     expect(message.locator(".mention")).to_have_text(["@Farid Haddad"])
-    buttons = message.get_by_role("button", name="Approve"), message.get_by_role("button", name="Deny")
+    buttons = (
+        message.get_by_role("button", name="Approve"),
+        message.get_by_role("button", name="Deny"),
+    )
     expect(buttons[0]).to_have_text("Approve")
     author, approve, deny = (box_of(one) for one in (message.locator(".author"), *buttons))
     assert author["x"] == approve["x"] < deny["x"]
@@ -74,7 +88,10 @@ def test_a_reason_that_means_harm_stays_words(window: Open, on: Stage) -> None:
 
 def test_what_a_person_writes_stays_words_too(window: Open) -> None:
     dev, ben = window("dev", "#general"), window("ben", "#general")
-    dev.write("<script>window.harmed = 1</script> <img src=x onerror='window.harmed = 1'> <!channel> said so")
+    dev.write(
+        "<script>window.harmed = 1</script> <img src=x onerror='window.harmed = 1'> <!channel>"
+        " said so"
+    )
     message = ben.message("said so")
     expect(message).to_contain_text("<script>window.harmed = 1</script>")
     expect(message.locator("script, img, .mention")).to_have_count(0)

@@ -1,10 +1,11 @@
-"""Without a mouse: everything can be reached, chosen and left with keys, and the focus comes back to where it was."""
+"""Without a mouse: everything can be reached, chosen and left with keys, and the focus comes back
+to where it was."""
 
 from __future__ import annotations
 
 from playwright.sync_api import Page, expect
 
-from bot.sandbox.stage import Stage
+from bot.sandbox.demo_environment import Stage
 from tests.browser.conftest import Open
 from tests.browser.windows import Window
 
@@ -92,7 +93,9 @@ def test_arrows_go_through_messages_and_tab_into_their_buttons(window: Open, on:
 
 
 def test_a_question_is_answered_by_keys_and_no_is_where_one_lands(window: Open, on: Stage) -> None:
-    on.sandbox.person("chiara").command("/access", "request customer-data 1h SHOP-51 to be taken back")
+    on.sandbox.person("chiara").command(
+        "/access", "request customer-data 1h SHOP-51 to be taken back"
+    )
     chiara = window("chiara")
     chiara.app("Home")
     cancel = chiara.main.get_by_role("button", name="Cancel: Customer records")

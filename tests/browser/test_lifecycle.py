@@ -1,4 +1,5 @@
-"""The whole lifecycle by clicking, as three people in three windows and at the door of a real nginx."""
+"""The whole lifecycle by clicking, as three people in three windows and at the door of a real
+nginx."""
 
 from __future__ import annotations
 
@@ -6,7 +7,7 @@ import re
 
 from playwright.sync_api import Page, expect
 
-from bot.sandbox.stage import LINK
+from bot.sandbox.demo_environment import LINK
 from tests.browser.conftest import Open
 from tests.browser.windows import Window, choose
 
@@ -14,7 +15,8 @@ WHY = "Order 4711: the customer waits for a refund"
 
 
 def test_from_the_question_to_the_locked_door(window: Open, nobody_holds: None) -> None:
-    """Asked in a form, approved by a button, used at the door, reminded, renewed, given back, and on record.
+    """Asked in a form, approved by a button, used at the door, reminded, renewed, given back, and
+    on record.
 
     All that is done on the page; no window is loaded anew.
     """
@@ -116,7 +118,12 @@ def read_the_log(chiara: Window) -> None:
     chiara.write("/access audit @ana role:shop-admin since:1d")
     log = chiara.message("Audit log, newest first")
     expect(log).to_contain_text("Only visible to you")
-    events = ["grant:access:ended", "grant:access:renewed", "request:approval:given", "request:access:asked"]
+    events = [
+        "grant:access:ended",
+        "grant:access:renewed",
+        "request:approval:given",
+        "request:access:asked",
+    ]
     for event in events:
         expect(log.get_by_role("row").filter(has_text=event)).to_have_count(1)
     expect(log.get_by_role("row").filter(has_text="request:access:asked")).to_contain_text(WHY)

@@ -1,4 +1,5 @@
-"""A channel of a thousand messages: all of them can be scrolled through, and news don't tear anybody away."""
+"""A channel of a thousand messages: all of them can be scrolled through, and news don't tear
+anybody away."""
 
 from __future__ import annotations
 
@@ -8,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from bot.sandbox import Sandbox, running_sandbox
-from bot.sandbox.company import BEN, company
+from bot.sandbox.seed_data import BEN, company
 from tests.browser.conftest import opening
 from tests.browser.windows import Window
 
@@ -21,7 +22,9 @@ def alone() -> Iterator[Sandbox]:
     workspace = company()
     general = workspace.channel("#general")
     for number in range(MANY):
-        workspace.post(general, {"user": BEN, "text": f"Message {number}: " + "and so on, " * (number % 30)})
+        workspace.post(
+            general, {"user": BEN, "text": f"Message {number}: " + "and so on, " * (number % 30)}
+        )
     with running_sandbox(workspace=workspace) as sandbox:
         yield sandbox
 
@@ -50,10 +53,14 @@ def test_a_thousand_messages_are_there_in_order_and_news_wait_below(
         dev.page.mouse.wheel(0, -3000)
         if before == MANY and dev.message("Message 0:").is_visible():
             break
-        dev.page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        dev.page.evaluate(
+            "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
+        )
     expect(articles).to_have_count(MANY)
     expect(dev.message("Message 0:")).to_be_in_viewport()
-    found = articles.evaluate_all("all => all.map((one) => parseInt(one.textContent.match(/Message (\\d+):/)[1]))")
+    found = articles.evaluate_all(
+        "all => all.map((one) => parseInt(one.textContent.match(/Message (\\d+):/)[1]))"
+    )
     assert found == list(range(MANY))
 
     reading = top_of(dev)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from playwright.sync_api import Locator, expect
 
-from bot.sandbox.stage import Stage
+from bot.sandbox.demo_environment import Stage
 from tests.browser.conftest import Open
 from tests.browser.windows import choose, error_of
 
@@ -78,7 +78,9 @@ def test_why_not_is_asked_and_handed_on(window: Open, on: Stage) -> None:
     for words in ("Denied by @Ben Okafor", "Farid has it already: ask him"):
         expect(ben.message(asked)).to_contain_text(words)
     dev.app("Messages")
-    expect(dev.message("@Ben Okafor denied your request")).to_contain_text("Farid has it already: ask him")
+    expect(dev.message("@Ben Okafor denied your request")).to_contain_text(
+        "Farid has it already: ask him"
+    )
 
 
 def test_an_approver_may_give_less_than_was_asked_for(window: Open, on: Stage) -> None:
@@ -91,5 +93,9 @@ def test_an_approver_may_give_less_than_was_asked_for(window: Open, on: Stage) -
     form.get_by_role("checkbox", name="orders:refund").uncheck()
     form.get_by_role("button", name="Approve").click()
     gwen.no_dialog()
-    for words in ("Approved by @Gwen Moore", "Given for 30m, less than was asked for.", "Only: orders:read"):
+    for words in (
+        "Approved by @Gwen Moore",
+        "Given for 30m, less than was asked for.",
+        "Only: orders:read",
+    ):
         expect(gwen.message(asked)).to_contain_text(words)

@@ -1,11 +1,12 @@
-"""The page on a phone: 390 pixels wide, nothing beside the screen, everything within reach of a thumb."""
+"""The page on a phone: 390 pixels wide, nothing beside the screen, everything within reach of a
+thumb."""
 
 from __future__ import annotations
 
 import pytest
 from playwright.sync_api import Locator, ViewportSize, expect
 
-from bot.sandbox.stage import Stage
+from bot.sandbox.demo_environment import Stage
 from tests.browser.conftest import Open
 from tests.browser.windows import Window, box_of, choose
 
@@ -84,7 +85,9 @@ def test_a_request_is_made_and_decided_with_a_thumb(phone: Open, on: Stage) -> N
     gwen.no_dialog()
     gwen.page.get_by_role("button", name="Back to the list").tap()
     gwen.app("Messages")
-    within_reach(gwen.message("You have Customer records").get_by_role("button", name="Show credentials"))
+    within_reach(
+        gwen.message("You have Customer records").get_by_role("button", name="Show credentials")
+    )
     fits(gwen)
     gwen.tab("Home")
     within_reach(gwen.main.get_by_role("button", name="Show credentials"))
@@ -105,11 +108,15 @@ def test_threads_tables_and_the_inspector_fit_too(phone: Open, on: Stage) -> Non
     within_reach(reply)
     reply.fill("and an answer")
     reply.press("Enter")
-    expect(chiara.thread.get_by_role("article").filter(has_text="and an answer")).to_be_in_viewport()
+    expect(
+        chiara.thread.get_by_role("article").filter(has_text="and an answer")
+    ).to_be_in_viewport()
     fits(chiara)
     chiara.thread.get_by_role("button", name="Close thread").tap()
     chiara.page.get_by_role("button", name="Inspector").tap()
-    expect(chiara.page.get_by_role("complementary", name="Inspector")).to_contain_text("/access audit since:1h")
+    expect(chiara.page.get_by_role("complementary", name="Inspector")).to_contain_text(
+        "/access audit since:1h"
+    )
     fits(chiara)
     chiara.page.get_by_role("button", name="Close inspector").tap()
 

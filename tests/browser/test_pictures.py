@@ -1,5 +1,6 @@
-"""The pictures of the README. `make screenshots` takes them anew; every other run compares what they show, in words,
-with what is shown now, so that no picture goes stale. Beside each lies what a screen reader finds on it.
+"""The pictures of the README. `make screenshots` takes them anew; every other run compares what
+they show, in words, with what is shown now, so that no picture goes stale. Beside each lies what a
+screen reader finds on it.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Locator, Page, ViewportSize, expect
 
-from bot.sandbox.stage import Stage, stage
+from bot.sandbox.demo_environment import Stage, stage
 from tests.browser.conftest import opening
 from tests.browser.windows import Window
 
@@ -31,7 +32,8 @@ PASSING = {
 
 @pytest.fixture(scope="module")
 def story(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    """A stage of its own, on which only this has happened, so that the pictures are the same each time."""
+    """A stage of its own, on which only this has happened, so that the pictures are the same each
+    time."""
     with stage(tmp_path_factory.mktemp("pictures")) as on:
         ana, ben, dev, gwen = (on.sandbox.person(name) for name in ("ana", "ben", "dev", "gwen"))
         ana.command("/access", f"request shop-admin 2h {WHY}")
@@ -60,7 +62,9 @@ def compared(name: str, window: Window, area: Locator) -> None:
         window.page.screenshot(path=picture, animations="disabled", caret="hide")
         words.write_text(now)
     assert picture.stat().st_size < HEAVIEST
-    assert words.read_text() == now, f"docs/images/{name}.png shows something else: run make screenshots"
+    assert words.read_text() == now, (
+        f"docs/images/{name}.png shows something else: run make screenshots"
+    )
 
 
 @pytest.fixture
@@ -69,7 +73,9 @@ def photographed(open_page: Callable[..., Page], story: Stage) -> Callable[..., 
 
     def open_as(name: str, place: str, width: int, height: int) -> Window:
         size = ViewportSize(width=width, height=height)
-        return opening(open_page, story.sandbox)(name, place, viewport=size, locale="en-GB", color_scheme="light")
+        return opening(open_page, story.sandbox)(
+            name, place, viewport=size, locale="en-GB", color_scheme="light"
+        )
 
     return open_as
 

@@ -1,4 +1,5 @@
-"""The guided tour: somebody who knows nothing does only what it says, and comes to the end of the story."""
+"""The guided tour: somebody who knows nothing does only what it says, and comes to the end of the
+story."""
 
 from __future__ import annotations
 
@@ -8,7 +9,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from bot.sandbox import running_sandbox
-from bot.sandbox.stage import Stage
+from bot.sandbox.demo_environment import Stage
 from tests.browser.conftest import Open
 from tests.browser.windows import choose
 
@@ -45,13 +46,11 @@ def use(page: Page) -> None:
     pointed = page.locator(".pointed")
     expect(pointed).to_have_count(1)
     expect(pointed).to_be_in_viewport()
-    page.wait_for_function(
-        """() => {
+    page.wait_for_function("""() => {
           const box = document.querySelector('.pointed')?.getBoundingClientRect();
           const at = box && document.elementFromPoint(box.x + box.width / 2, box.y + box.height / 2);
           return Boolean(at?.closest('.pointed'));
-        }"""
-    )
+        }""")
     pointed.click()
 
 
@@ -60,7 +59,8 @@ def step(page: Page, number: int) -> None:
 
 
 def until(page: Page, words: str) -> None:
-    """Goes ahead with the clock as pointed at, as often as it takes: others may have reminders and ends before."""
+    """Goes ahead with the clock as pointed at, as often as it takes: others may have reminders and
+    ends before."""
     row = page.locator(".pointed[data-clock=reminder], .pointed[data-clock=end]")
     for _ in range(10):
         use(page)
@@ -143,7 +143,9 @@ def test_a_newcomer_who_does_what_the_tour_says_sees_all_of_the_story(
     step(page, 1)
 
 
-def test_it_goes_on_after_a_reload_and_in_another_window_and_can_be_left(arrive: Arrive, on: Stage) -> None:
+def test_it_goes_on_after_a_reload_and_in_another_window_and_can_be_left(
+    arrive: Arrive, on: Stage
+) -> None:
     page = arrive()
     ask(page)
     page.reload()
@@ -178,7 +180,9 @@ def test_it_goes_on_after_a_reload_and_in_another_window_and_can_be_left(arrive:
     expect(tour(page).get_by_role("heading")).to_be_focused()
 
 
-def test_a_denial_is_no_approval_and_access_from_before_is_gone_on_with(arrive: Arrive, on: Stage) -> None:
+def test_a_denial_is_no_approval_and_access_from_before_is_gone_on_with(
+    arrive: Arrive, on: Stage
+) -> None:
     page = arrive()
     ask(page)
     press(page, "Be Ben")
@@ -196,7 +200,9 @@ def test_a_denial_is_no_approval_and_access_from_before_is_gone_on_with(arrive: 
     fresh = arrive()
     press(fresh, "Start the tour")
     press(fresh, "Be Dev")
-    fresh.get_by_role("textbox", name="Message #shop").fill("/access request shop-admin 1h once more")
+    fresh.get_by_role("textbox", name="Message #shop").fill(
+        "/access request shop-admin 1h once more"
+    )
     fresh.keyboard.press("Enter")
     step(fresh, 3)
     press(fresh, "Go to Access")

@@ -1,10 +1,11 @@
-"""One browser, several people: switching, a second window beside the first, and what each hears of the others."""
+"""One browser, several people: switching, a second window beside the first, and what each hears of
+the others."""
 
 from __future__ import annotations
 
 from playwright.sync_api import Locator, expect
 
-from bot.sandbox.stage import Stage
+from bot.sandbox.demo_environment import Stage
 from tests.browser.conftest import Open
 from tests.browser.windows import Window, box_of
 

@@ -1,6 +1,7 @@
 """One person's window, with everything found as a person finds it: by roles, labels and words.
 
-It doesn't know what the tests are about. Nothing here sleeps: each look waits for what it looks for.
+It doesn't know what the tests are about. Nothing here sleeps: each look waits for what it looks
+for.
 """
 
 from __future__ import annotations
@@ -38,13 +39,18 @@ class Window:
         return self.page.get_by_role("main")
 
     def entry(self, place: str) -> Locator:
-        """A channel, `#general`, or the app by its name, in that list; what is unread is part of it."""
-        return self.side.get_by_role("link", name=re.compile(rf"^{re.escape(place.removeprefix('#'))}\b(?!-)"))
+        """A channel, `#general`, or the app by its name, in that list; what is unread is part of
+        it."""
+        return self.side.get_by_role(
+            "link", name=re.compile(rf"^{re.escape(place.removeprefix('#'))}\b(?!-)")
+        )
 
     def go(self, place: str) -> Window:
         """Opens a channel or the app."""
         self.entry(place).click()
-        expect(self.main.get_by_role("heading", name=place.removeprefix("#"), level=1)).to_be_visible()
+        expect(
+            self.main.get_by_role("heading", name=place.removeprefix("#"), level=1)
+        ).to_be_visible()
         return self
 
     def app(self, tab: str) -> Window:

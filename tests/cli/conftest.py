@@ -15,13 +15,13 @@ import pytest
 from click.testing import CliRunner, Result
 
 from bot.cli import cli
-from bot.core.asking import Ask
+from bot.core.eligibility import Ask
 from bot.core.model import Request
-from bot.operations.request_access import Submitted, request_access
+from bot.operations.requests.request_access import Submitted, request_access
 from storage import audit, requests
 from storage.database import Database
 from tests.builders import ENVIRON, policy_text
-from tests.worlds import ANA, KEYS, Made, make_world
+from tests.factories import ANA, KEYS, Made, make_world
 
 OURS = ("SLACK_", "ACCESS_", "DATABASE_URL", "LOG_", "HOST", "PORT")
 
@@ -36,7 +36,11 @@ def clean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.chdir(tmp_path)
     root, levels = logging.getLogger(), {}
     handlers, level = root.handlers[:], root.level
-    levels = {name: logger.level for name, logger in root.manager.loggerDict.items() if hasattr(logger, "level")}
+    levels = {
+        name: logger.level
+        for name, logger in root.manager.loggerDict.items()
+        if hasattr(logger, "level")
+    }
     yield
     root.handlers[:], root.level = handlers, level
     for name, before in levels.items():
@@ -59,7 +63,9 @@ class Shop:
     made: Made
 
     def ask(self, role: str = "shop-admin", reason: str = "refund order 7") -> Request:
-        asked = request_access(self.made.world, Ask(ANA, role, reason, duration=3600, ticket="OPS-1"))
+        asked = request_access(
+            self.made.world, Ask(ANA, role, reason, duration=3600, ticket="OPS-1")
+        )
         assert isinstance(asked, Submitted), asked
         return asked.request
 
@@ -75,7 +81,11 @@ class Shop:
 
     def said(self, *events: str) -> bool:
         """Whether somebody on the command line caused each of these events."""
-        ours = {event for event, actor, detail in self.events() if actor.startswith("os:") and '"cli"' in detail}
+        ours = {
+            event
+            for event, actor, detail in self.events()
+            if actor.startswith("os:") and '"cli"' in detail
+        }
         return ours.issuperset(events)
 
 
@@ -88,7 +98,9 @@ def shop(configured: Path) -> Iterator[Shop]:
 
 
 @pytest.fixture
-def shop_on_postgresql(configured: Path, postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
+def shop_on_postgresql(
+    configured: Path, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Shop]:
     monkeypatch.setenv("DATABASE_URL", postgres_url)
     with closing(Database(postgres_url)) as database:
         made = make_world(configured, db=database)
@@ -111,5 +123,9 @@ def run(*words: str, typed: str | None = None) -> Result:
 def run_process(*words: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     """One verb as it is run in production."""
     return subprocess.run(
-        [sys.executable, "-m", "bot", *words], stdin=subprocess.DEVNULL, capture_output=True, text=True, env=env
+        [sys.executable, "-m", "bot", *words],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        env=env,
     )

@@ -1,4 +1,5 @@
-"""`audit` and `usage`: the log as a table and as a file, whether it is whole, and what was really used."""
+"""`audit` and `usage`: the log as a table and as a file, whether it is whole, and what was really
+used."""
 
 from __future__ import annotations
 
@@ -14,18 +15,25 @@ import sys
 import pytest
 
 from bot.core.audit import COLUMNS
-from bot.operations.report_use import Report, report_use
+from bot.operations.usage.report_session import Report, report_use
 from storage import usage
 from tests.cli.conftest import Shop, run
-from tests.worlds import BEN
+from tests.factories import BEN
 
 
 def test_usage_is_listed_by_minute(shop: Shop) -> None:
     grant, now = shop.made.a_grant(), shop.made.clock.at
     db = shop.made.world.db
     with db.transaction():
-        usage.add(db, [usage.Count(grant.id, "shop-admin", "192.0.2.7", now - now % 60, "allowed", 3, now)])
-    assert re.search(rf"{grant.id}  shop-admin  192\.0\.2\.7  .* UTC  allowed  3$", run("usage", "list").stdout, re.M)
+        usage.add(
+            db,
+            [usage.Count(grant.id, "shop-admin", "192.0.2.7", now - now % 60, "allowed", 3, now)],
+        )
+    assert re.search(
+        rf"{grant.id}  shop-admin  192\.0\.2\.7  .* UTC  allowed  3$",
+        run("usage", "list").stdout,
+        re.M,
+    )
     (line,) = run("usage", "list", "--grant", grant.id, "--json").stdout.splitlines()
     assert json.loads(line)["checks"] == 3
     assert run("usage", "list", "--grant", "gother").stdout == "No usage recorded.\n"
@@ -38,7 +46,10 @@ def test_a_grant_has_one_timeline_of_checks_and_sessions(shop: Shop) -> None:
         "  shop-admin: 0 checks, 0 sessions",
     ]
     with world.db.transaction():
-        usage.add(world.db, [usage.Count(grant.id, "shop-admin", "192.0.2.7", now - now % 60, "allowed", 3, now)])
+        usage.add(
+            world.db,
+            [usage.Count(grant.id, "shop-admin", "192.0.2.7", now - now % 60, "allowed", 3, now)],
+        )
     for name in ("a", "b\x1b[31m"):
         report_use(world, "shop-admin", Report(grant.id, "opened", name, "198.51.100.1"))
     report_use(world, "shop-admin", Report(grant.id, "closed", "a"))
@@ -59,13 +70,19 @@ def test_the_audit_log_is_read_page_by_page_and_the_looking_is_in_it(shop: Shop)
     assert newest == [newest[0], newest[0] - 1]
     assert first.stderr == f"For older records: --before {newest[-1]}\n"
     older = run("audit", "list", "--limit", "2", "--json", "--before", str(newest[-1]))
-    assert [json.loads(line)["seq"] for line in older.stdout.splitlines()] == [newest[0] - 2, newest[0] - 3]
+    assert [json.loads(line)["seq"] for line in older.stdout.splitlines()] == [
+        newest[0] - 2,
+        newest[0] - 3,
+    ]
     assert shop.said("audit:log:read")
 
 
 FILTERS = {
     "user by id": (("--user", BEN), {"request:vote:given", "request:approval:given"}),
-    "user by e-mail": (("--user", "U0BEN@example.com"), {"request:vote:given", "request:approval:given"}),
+    "user by e-mail": (
+        ("--user", "U0BEN@example.com"),
+        {"request:vote:given", "request:approval:given"},
+    ),
     "system": (("--user", "system"), {"grant:access:started"}),
     "event": (("--event", "grant:access:started"), {"grant:access:started"}),
     "beginning of events": (("--event", "request:v"), {"request:vote:given"}),
@@ -85,7 +102,9 @@ def test_the_audit_log_can_be_filtered(
 ) -> None:
     shop.made.a_grant()
     shown = run("audit", *verb, *words)
-    found = {json.loads(line)["event"] for line in shown.stdout.splitlines() if line.startswith("{")}
+    found = {
+        json.loads(line)["event"] for line in shown.stdout.splitlines() if line.startswith("{")
+    }
     assert shown.exit_code == 0
     assert found == events
 
@@ -99,7 +118,9 @@ WRONG = {
 
 
 @pytest.mark.parametrize(("option", "value", "said"), WRONG.values(), ids=WRONG)
-def test_a_filter_that_can_mean_nothing_is_refused(option: str, value: str, said: str, shop: Shop) -> None:
+def test_a_filter_that_can_mean_nothing_is_refused(
+    option: str, value: str, said: str, shop: Shop
+) -> None:
     shown = run("audit", "list", option, value)
     assert (shown.exit_code, shown.stdout) == (2, "")
     assert shown.stderr.startswith(said)
@@ -115,7 +136,9 @@ def test_an_export_is_the_whole_log_oldest_first_in_either_format(shop: Shop) ->
     lines = [json.loads(line) for line in run("audit", "export").stdout.splitlines()]
     assert [line["seq"] for line in lines] == list(range(1, len(lines) + 1))
     assert list(lines[0]) == COLUMNS
-    rows = list(csv.DictReader(io.StringIO(run("audit", "export", "--format", "csv").stdout, newline="")))
+    rows = list(
+        csv.DictReader(io.StringIO(run("audit", "export", "--format", "csv").stdout, newline=""))
+    )
     assert len(rows) == len(lines) + 1  # the first export is in the second
     reason = COLUMNS.index("reason")
     assert lines[0][COLUMNS[reason]] == '=HYPERLINK("x") ü'
@@ -138,7 +161,10 @@ def test_progress_is_told_on_a_terminal_only(verb: tuple[str, ...], shop: Shop) 
     shop.ask()
     ours, theirs = pty.openpty()
     shown = subprocess.run(
-        [sys.executable, "-m", "bot", "audit", *verb], stdout=subprocess.PIPE, stderr=theirs, text=True
+        [sys.executable, "-m", "bot", "audit", *verb],
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+        text=True,
     )
     os.close(theirs)
     assert shown.returncode == 0 and "\r" not in shown.stdout
@@ -158,7 +184,9 @@ def test_a_broken_chain_is_1_and_names_the_first_record(shop: Shop) -> None:
     shop.made.a_grant()
     db = shop.made.world.db
     with db.transaction():
-        for (name,) in db.rows("SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'audit'"):
+        for (name,) in db.rows(
+            "SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'audit'"
+        ):
             db.run(f"DROP TRIGGER {name}")
         db.run("UPDATE audit SET actor = 'U0EVE' WHERE seq = 2")
     before = len(shop.events())

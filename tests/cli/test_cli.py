@@ -1,4 +1,5 @@
-"""What all verbs have in common: help, problems, questions, and who did it; and those that set the bot up."""
+"""What all verbs have in common: help, problems, questions, and who did it; and those that set the
+bot up."""
 
 from __future__ import annotations
 
@@ -17,14 +18,17 @@ import pytest
 
 from bot.cli import cli, common
 from bot.cli.lazy import LazyCommand, loaded
+from bot.config.roles.parse import REPORTED
 from bot.core.audit import COLUMNS
-from bot.core.policy import REPORTED
 from storage.database import Database
 from tests.builders import policy_text
 from tests.cli.conftest import Shop, run, run_process
-from tests.worlds import ANA
+from tests.factories import ANA
 
-ROLE = 'system = "reports"\nactions = ["reports:read"]\nrequesters = ["everyone"]\napprovers = ["@db-leads"]\n'
+ROLE = (
+    'system = "reports"\nactions = ["reports:read"]\nrequesters = ["everyone"]\napprovers ='
+    ' ["@db-leads"]\n'
+)
 HEAVY = (
     "slack_sdk",
     "slack_bolt",
@@ -38,7 +42,9 @@ HEAVY = (
 )
 
 
-def verbs(group: click.Group = cli, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+def verbs(
+    group: click.Group = cli, path: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], click.Command]]:
     for name, command in group.commands.items():
         yield (*path, name), (verb := loaded(command))
         if isinstance(verb, click.Group):
@@ -57,7 +63,18 @@ def test_every_verb_explains_itself_with_an_example(path: tuple[str, ...]) -> No
 
 def test_the_verbs_are_those_that_scripts_depend_on() -> None:
     assert {" ".join(path) for path, verb in verbs() if not isinstance(verb, click.Group)} == {
-        *("run", "web", "worker", "migrate", "check", "doctor", "keys new", "manifest", "panic", "resume"),
+        *(
+            "run",
+            "web",
+            "worker",
+            "migrate",
+            "check",
+            "doctor",
+            "keys new",
+            "manifest",
+            "panic",
+            "resume",
+        ),
         *("systems drift", "systems confirm-target", "accounts list", "accounts unlink"),
         *("demo", "sandbox"),
         *("grants list", "grants revoke", "requests list", "requests approve", "requests deny"),
@@ -67,17 +84,23 @@ def test_the_verbs_are_those_that_scripts_depend_on() -> None:
 
 def test_help_imports_nothing_heavy_so_that_it_answers_at_once() -> None:
     script = (
-        "import atexit, sys, bot.cli; sys.argv[1:] = ['--help']; "
-        f"atexit.register(lambda: print([name for name in {HEAVY!r} if name in sys.modules])); bot.cli.main()"
+        "import atexit, sys, bot.cli; sys.argv[1:] = ['--help']; atexit.register(lambda:"
+        f" print([name for name in {HEAVY!r} if name in sys.modules])); bot.cli.main()"
     )
-    shown = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    shown = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
     *help, imported = shown.stdout.splitlines()
     assert imported == "[]"
-    assert [line.split()[0] for line in help[help.index("Commands:") + 1 :][: len(cli.commands)]] == [*cli.commands]
+    assert [
+        line.split()[0] for line in help[help.index("Commands:") + 1 :][: len(cli.commands)]
+    ] == [*cli.commands]
 
 
 def test_the_list_of_commands_says_of_each_what_its_own_help_says() -> None:
-    listed = {name: command for name, command in cli.commands.items() if isinstance(command, LazyCommand)}
+    listed = {
+        name: command for name, command in cli.commands.items() if isinstance(command, LazyCommand)
+    }
     assert listed.keys() == cli.commands.keys()
     for name, command in listed.items():
         assert (command.load().help or "").startswith(command.help or "?"), name
@@ -102,7 +125,9 @@ def test_without_any_settings_each_problem_is_one_line_and_the_exit_code_is_2(ve
     shown = run(verb)
     assert shown.exit_code == 2
     lines = [line for line in shown.output.splitlines() if "environment" in line]
-    assert [word for line in lines for word in ("SLACK_BOT_TOKEN", "ACCESS_SECRET_KEYS") if word in line] == [
+    assert [
+        word for line in lines for word in ("SLACK_BOT_TOKEN", "ACCESS_SECRET_KEYS") if word in line
+    ] == [
         "SLACK_BOT_TOKEN",
         "ACCESS_SECRET_KEYS",
     ]
@@ -121,7 +146,9 @@ WRITING = [
 
 
 @pytest.mark.parametrize("words", WRITING, ids=" ".join)
-def test_without_keys_a_verb_says_so(words: tuple[str, ...], configured: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_keys_a_verb_says_so(
+    words: tuple[str, ...], configured: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("ACCESS_SECRET_KEYS")
     shown = run(*words)
     assert (shown.exit_code, shown.stdout) == (2, "")
@@ -130,17 +157,24 @@ def test_without_keys_a_verb_says_so(words: tuple[str, ...], configured: Path, m
 
 @pytest.mark.parametrize("verb", ["demo", "sandbox"])
 def test_the_sandbox_without_its_library_says_how_to_get_it(verb: str) -> None:
-    script = f"import sys; sys.modules['websockets'] = None; sys.argv[1:] = [{verb!r}]; import bot.cli; bot.cli.main()"
+    script = (
+        f"import sys; sys.modules['websockets'] = None; sys.argv[1:] = [{verb!r}]; import bot.cli;"
+        " bot.cli.main()"
+    )
     shown = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert (shown.returncode, shown.stdout) == (2, "")
     assert shown.stderr == "The sandbox needs websockets: pip install 'access-bot[sandbox]'\n"
 
 
 @pytest.mark.parametrize("words", WRITING, ids=" ".join)
-def test_a_database_that_is_not_there_is_named_and_not_made(words: tuple[str, ...], configured: Path) -> None:
+def test_a_database_that_is_not_there_is_named_and_not_made(
+    words: tuple[str, ...], configured: Path
+) -> None:
     shown = run(*words)
     assert shown.exit_code == 2
-    assert "the database access.db does not exist: create it with `access-bot migrate`" in shown.stderr
+    assert (
+        "the database access.db does not exist: create it with `access-bot migrate`" in shown.stderr
+    )
     assert not (configured / "access.db").exists()
 
 
@@ -199,18 +233,28 @@ def test_a_closed_pipe_is_quiet(shop: Shop) -> None:
 # --- setting up
 
 
-def test_check_needs_no_keys_and_shows_the_roles(configured: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_check_needs_no_keys_and_shows_the_roles(
+    configured: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("ACCESS_SECRET_KEYS")
     shown = run("check")
     assert shown.exit_code == 0
     lines = shown.stdout.splitlines()
     assert lines[0] == "roles.toml is valid: 3 roles, 2 systems."
-    assert re.split(r"  +", lines[3]) == ["shop-deploy", "shop-admin", "@engineers", "2 of @platform-leads, @sre", "4h"]
+    assert re.split(r"  +", lines[3]) == [
+        "shop-deploy",
+        "shop-admin",
+        "@engineers",
+        "2 of @platform-leads, @sre",
+        "4h",
+    ]
 
 
 def test_check_tells_every_problem_with_its_line(configured: Path) -> None:
     path = configured / "roles.toml"
-    path.write_text(path.read_text().replace("approvals = 2", "aprovals = 2").replace('["@db-leads"]', "[]"))
+    path.write_text(
+        path.read_text().replace("approvals = 2", "aprovals = 2").replace('["@db-leads"]', "[]")
+    )
     shown = run("check")
     assert (shown.exit_code, shown.stdout) == (2, "")
     problems = shown.stderr.splitlines()
@@ -220,7 +264,10 @@ def test_check_tells_every_problem_with_its_line(configured: Path) -> None:
 
 def test_check_without_a_file_is_one_line() -> None:
     shown = run("check")
-    assert (shown.exit_code, shown.stderr) == (2, "roles.toml: can't be read: No such file or directory\n")
+    assert (shown.exit_code, shown.stderr) == (
+        2,
+        "roles.toml: can't be read: No such file or directory\n",
+    )
 
 
 def test_migrate_brings_the_schema_up_once(configured: Path) -> None:
@@ -236,18 +283,29 @@ def test_no_other_account_may_read_a_database_that_the_bot_made(configured: Path
     try:
         assert run_process("migrate").returncode == 0
         with closing(Database("sqlite:///access.db")) as db, db.transaction():
-            beside = {path.name: path.stat().st_mode & 0o777 for path in configured.glob("access.db*")}
+            beside = {
+                path.name: path.stat().st_mode & 0o777 for path in configured.glob("access.db*")
+            }
     finally:
         os.umask(before)
     assert set(beside.values()) == {0o600} and len(beside) == 3, beside
 
 
 def test_a_role_that_is_broad_is_a_warning_and_no_problem(configured: Path) -> None:
-    (configured / "roles.toml").write_text(policy_text(shop_admin='max_duration = "1h"\nactions = ["orders:*"]'))
+    (configured / "roles.toml").write_text(
+        policy_text(shop_admin='max_duration = "1h"\nactions = ["orders:*"]')
+    )
     shown = run("check")
     assert shown.exit_code == 0
-    (line,) = [line for line in shown.stdout.splitlines() if line.startswith("warning:") and "actions" in line]
-    assert 'roles.shop-admin.actions[0]: "orders:*" is a wildcard: it gives what comes later, too' in line
+    (line,) = [
+        line
+        for line in shown.stdout.splitlines()
+        if line.startswith("warning:") and "actions" in line
+    ]
+    assert (
+        'roles.shop-admin.actions[0]: "orders:*" is a wildcard: it gives what comes later, too'
+        in line
+    )
     assert line.endswith('(if meant: meant = { broad-action = "why" } in [roles.shop-admin])')
 
 
@@ -259,7 +317,9 @@ def test_of_many_warnings_check_shows_the_first_and_counts_the_others(configured
     assert re.fullmatch(r"and \d+ more warnings", lines[-1])
 
 
-def test_a_new_key_is_long_and_another_one_each_time(configured: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_new_key_is_long_and_another_one_each_time(
+    configured: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     first, second = (run("keys", "new").stdout.strip() for _ in range(2))
     assert len(first) >= 43 and first != second
     monkeypatch.setenv("ACCESS_SECRET_KEYS", f"{first},{second}")
@@ -268,12 +328,16 @@ def test_a_new_key_is_long_and_another_one_each_time(configured: Path, monkeypat
 
 def test_the_manifest_is_json_for_either_mode() -> None:
     socket = json.loads(run("manifest", "--mode", "socket").stdout)
-    http = json.loads(run("manifest", "--mode", "http", "--url", "https://access.example.com").stdout)
+    http = json.loads(
+        run("manifest", "--mode", "http", "--url", "https://access.example.com").stdout
+    )
     assert socket["settings"]["socket_mode_enabled"] and not http["settings"]["socket_mode_enabled"]
     assert "https://access.example.com/slack/events" in json.dumps(http)
 
 
-@pytest.mark.parametrize("words", [(), ("--mode", "http"), ("--mode", "http", "--url", "http://x"), ("--mode", "web")])
+@pytest.mark.parametrize(
+    "words", [(), ("--mode", "http"), ("--mode", "http", "--url", "http://x"), ("--mode", "web")]
+)
 def test_a_manifest_that_slack_would_refuse_is_not_printed(words: tuple[str, ...]) -> None:
     shown = run("manifest", *words)
     assert (shown.exit_code, shown.stdout) == (2, "")
@@ -281,25 +345,40 @@ def test_a_manifest_that_slack_would_refuse_is_not_printed(words: tuple[str, ...
 
 # --- questions
 
-QUESTIONS = [("panic",), ("resume",), ("grants", "revoke", "GRANT"), ("requests", "approve", "REQUEST")]
+QUESTIONS = [
+    ("panic",),
+    ("resume",),
+    ("grants", "revoke", "GRANT"),
+    ("requests", "approve", "REQUEST"),
+]
 
 
 @pytest.mark.parametrize("words", QUESTIONS, ids=" ".join)
-def test_without_a_terminal_nothing_is_asked_and_nothing_done(words: tuple[str, ...], shop: Shop) -> None:
+def test_without_a_terminal_nothing_is_asked_and_nothing_done(
+    words: tuple[str, ...], shop: Shop
+) -> None:
     grant, request = shop.made.a_grant(), shop.ask("reports-read")
     before = shop.events()
-    shown = run(*({"GRANT": grant.id, "REQUEST": request.id}.get(word, word) for word in words), typed="y\n")
+    shown = run(
+        *({"GRANT": grant.id, "REQUEST": request.id}.get(word, word) for word in words), typed="y\n"
+    )
     assert shown.exit_code == 2
     assert "--yes" in shown.stderr
     assert shop.events() == before
 
 
 @pytest.mark.parametrize("words", QUESTIONS, ids=" ".join)
-@pytest.mark.parametrize(("typed", "code"), [("n\n", 1), ("\n", 1), ("", 130)], ids=["no", "enter", "end of input"])
-def test_only_yes_is_a_yes(words: tuple[str, ...], typed: str, code: int, shop: Shop, at_terminal: None) -> None:
+@pytest.mark.parametrize(
+    ("typed", "code"), [("n\n", 1), ("\n", 1), ("", 130)], ids=["no", "enter", "end of input"]
+)
+def test_only_yes_is_a_yes(
+    words: tuple[str, ...], typed: str, code: int, shop: Shop, at_terminal: None
+) -> None:
     grant, request = shop.made.a_grant(), shop.ask("reports-read")
     before = shop.events()
-    shown = run(*({"GRANT": grant.id, "REQUEST": request.id}.get(word, word) for word in words), typed=typed)
+    shown = run(
+        *({"GRANT": grant.id, "REQUEST": request.id}.get(word, word) for word in words), typed=typed
+    )
     assert shown.exit_code == code
     assert shop.events() == before
 
@@ -322,14 +401,18 @@ def test_a_yes_on_a_real_terminal_is_enough(shop: Shop) -> None:
 # --- who did it, and what a terminal can show
 
 
-def test_the_actor_is_the_account_of_the_process_whatever_user_claims(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_actor_is_the_account_of_the_process_whatever_user_claims(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("USER", "somebody-else")
     monkeypatch.setenv("LOGNAME", "somebody-else")
     assert re.fullmatch(r"os:[\w.@-]+", common.actor())
     assert common.actor() != "os:somebody-else"
 
 
-def test_an_account_with_a_strange_name_cant_write_anything_strange(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_account_with_a_strange_name_cant_write_anything_strange(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(common, "_account", lambda: "a b\n\x1b[31m" + "x" * 99)
     assert re.fullmatch(r"os:[\w.@-]{1,64}", common.actor())
 

@@ -11,9 +11,9 @@ from bot.cli import common
 from bot.connectors.gateway import Gateway
 from bot.core.effects import Queue
 from bot.core.model import GrantState, RequestState
-from bot.operations.take_work import ClaimedQueue
+from bot.operations.claim_work import ClaimedQueue
 from tests.cli.conftest import Shop, run
-from tests.worlds import ANA
+from tests.factories import ANA
 
 # --- grants
 
@@ -21,7 +21,17 @@ from tests.worlds import ANA
 def test_grants_are_listed_with_what_is_left(shop: Shop) -> None:
     grant = shop.made.a_grant(duration=1800 + 30)
     titles, row = run("grants", "list").stdout.splitlines()
-    assert titles.split() == ["GRANT", "PERSON", "NAME", "ROLE", "SYSTEMS", "STATE", "STARTS", "ENDS", "LEFT"]
+    assert titles.split() == [
+        "GRANT",
+        "PERSON",
+        "NAME",
+        "ROLE",
+        "SYSTEMS",
+        "STATE",
+        "STARTS",
+        "ENDS",
+        "LEFT",
+    ]
     assert row.startswith(f"{grant.id}  {ANA}")
     assert re.search(r"active .* UTC  in (29|30) min$", row)
     assert titles.index("LEFT") == row.rindex("in ")
@@ -52,34 +62,42 @@ def test_revoke_ends_the_access_really_and_at_once(shop: Shop) -> None:
     assert shop.said("grant:end:asked")
 
 
-def test_revoke_says_which_system_has_not_confirmed(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bot.cli.hands.PATIENCE", 0)
+def test_revoke_says_which_system_has_not_confirmed(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.cli.inline_worker.PATIENCE", 0)
     monkeypatch.setattr(Gateway, "read_back", lambda self, order: True)
     grant = shop.made.a_grant()
     shown = run("grants", "revoke", grant.id, "--yes")
     assert shown.exit_code == 0
     assert shown.stdout.startswith(
-        f"{grant.id} is ending: shop-admin has not confirmed the revocation yet (shop-admin still has"
+        f"{grant.id} is ending: shop-admin has not confirmed the revocation yet (shop-admin"
+        " still has"
     )
     assert shop.made.grant(grant.id).state is GrantState.ENDING
 
 
-def test_revoke_waits_for_a_running_bot_that_has_the_end_in_hand(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The bot takes the row the moment it is committed, and finishes it while the command line waits."""
+def test_revoke_waits_for_a_running_bot_that_has_the_end_in_hand(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The bot takes the row the moment it is committed, and finishes it while the command line
+    waits."""
     grant, world = shop.made.a_grant(), shop.made.world
 
     def taken_by_the_bot(base: object) -> object:
         ClaimedQueue(world, Queue.END, "the bot", 60).take(10)
         return type("Hands", (), {"drain": lambda self, queue: 0})()
 
-    monkeypatch.setattr("bot.cli.hands.build_hands", taken_by_the_bot)
+    monkeypatch.setattr("bot.cli.inline_worker.build_hands", taken_by_the_bot)
     monkeypatch.setattr("time.sleep", lambda seconds: shop.made.close_gates(grant))
     assert run("grants", "revoke", grant.id, "--yes").stdout == f"{grant.id} ended on shop-admin.\n"
 
 
-def test_a_start_that_waits_is_overtaken_by_its_end(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_start_that_waits_is_overtaken_by_its_end(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr("bot.cli.hands.PATIENCE", 0)
+        patch.setattr("bot.cli.inline_worker.PATIENCE", 0)
         patch.setattr(Gateway, "read_back", lambda self, order: False)
         asked = shop.ask()
         shown = run("requests", "approve", asked.id, "--yes")
@@ -112,7 +130,10 @@ def test_requests_are_listed_by_state(shop: Shop) -> None:
     run("requests", "deny", denied.id, "--reason", "not today", "--yes")
 
     def listed(*words: str) -> set[str]:
-        return {json.loads(line)["request"] for line in run("requests", "list", "--json", *words).stdout.splitlines()}
+        return {
+            json.loads(line)["request"]
+            for line in run("requests", "list", "--json", *words).stdout.splitlines()
+        }
 
     assert listed() == {pending.id}
     assert listed("--state", "denied") == {denied.id}
@@ -125,7 +146,9 @@ def test_approve_gives_the_access_really(shop: Shop) -> None:
     request = shop.ask()
     shown = run("requests", "approve", request.id, "--yes")
     assert shown.exit_code == 0
-    assert re.search(r"^Approved: g\w+, shop-admin for U0Ana, is active until .* UTC \(in (59|1)", shown.stdout)
+    assert re.search(
+        r"^Approved: g\w+, shop-admin for U0Ana, is active until .* UTC \(in (59|1)", shown.stdout
+    )
     approved = shop.request(request.id)
     assert (approved.state, approved.decided_by) == (RequestState.APPROVED, common.actor())
     assert shop.said("request:vote:given", "request:approval:given")
@@ -134,7 +157,10 @@ def test_approve_gives_the_access_really(shop: Shop) -> None:
 def test_approve_tells_how_many_more_are_needed(shop: Shop) -> None:
     request = shop.ask("shop-deploy")
     shown = run("requests", "approve", request.id, "--yes")
-    assert (shown.exit_code, shown.stdout) == (0, "Your approval is recorded: 1 of 2, 1 more needed.\n")
+    assert (shown.exit_code, shown.stdout) == (
+        0,
+        "Your approval is recorded: 1 of 2, 1 more needed.\n",
+    )
     assert shop.request(request.id).state is RequestState.PENDING
 
 
@@ -165,7 +191,9 @@ def test_deny_asks_for_the_reason_on_a_terminal(shop: Shop, at_terminal: None) -
     assert (denied.state, denied.decision_reason) == (RequestState.DENIED, "use the replica")
 
 
-@pytest.mark.parametrize("words", [("approve", "ID"), ("deny", "ID", "--reason", "no")], ids=["approve", "deny"])
+@pytest.mark.parametrize(
+    "words", [("approve", "ID"), ("deny", "ID", "--reason", "no")], ids=["approve", "deny"]
+)
 def test_what_is_decided_stays_decided(words: tuple[str, ...], shop: Shop) -> None:
     request = shop.ask()
     run("requests", "deny", request.id, "--reason", "no", "--yes")
@@ -174,7 +202,9 @@ def test_what_is_decided_stays_decided(words: tuple[str, ...], shop: Shop) -> No
     assert shown.stderr.startswith(f"{request.id} is already denied, by {common.actor()} on ")
 
 
-@pytest.mark.parametrize("words", [("approve", "rnone"), ("deny", "rnone", "--reason", "no")], ids=["approve", "deny"])
+@pytest.mark.parametrize(
+    "words", [("approve", "rnone"), ("deny", "rnone", "--reason", "no")], ids=["approve", "deny"]
+)
 def test_a_request_that_does_not_exist_is_refused(words: tuple[str, ...], shop: Shop) -> None:
     shown = run("requests", *words)
     assert (shown.exit_code, shown.stderr) == (1, "This request does not exist.\n")

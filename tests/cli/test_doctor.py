@@ -1,4 +1,5 @@
-"""`access-bot doctor` against a workspace that is as it should be, and one for everything that can be wrong."""
+"""`access-bot doctor` against a workspace that is as it should be, and one for everything that can
+be wrong."""
 
 from __future__ import annotations
 
@@ -34,7 +35,8 @@ def sandbox() -> Iterator[Sandbox]:
 
 @pytest.fixture
 def installed(configured: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Everything is as it should be: settings, roles.toml, an up-to-date database, the app in its channels."""
+    """Everything is as it should be: settings, roles.toml, an up-to-date database, the app in its
+    channels."""
     for name, value in bot_environment(sandbox.environment).items():
         monkeypatch.setenv(name, value)
     db = Database("sqlite:///access.db")
@@ -55,7 +57,15 @@ def bad(shown: Result) -> list[str]:
 def test_all_is_well_and_nothing_was_changed(installed: Path, sandbox: Sandbox) -> None:
     shown = run("doctor")
     assert (shown.exit_code, bad(shown)) == (0, [])
-    for subject in ("environment", "roles.toml", "database", "audit log", "SLACK_BOT_TOKEN", "scopes", "channels"):
+    for subject in (
+        "environment",
+        "roles.toml",
+        "database",
+        "audit log",
+        "SLACK_BOT_TOKEN",
+        "scopes",
+        "channels",
+    ):
         assert f"ok    {subject}: " in shown.stdout
     assert {call["method"] for call in sandbox.inspector.calls()} <= {
         "auth.test",
@@ -78,8 +88,14 @@ def test_every_connected_system_is_asked_and_named(
     names = ("fine", "down", "hangs", "broad", "wrong")
     tables = "".join(folder.settings(name, tmp_path / name) for name in names)
     tables = tables.replace(f'"{tmp_path / "wrong"}"', '"relative"')
-    tables += tables[tables.index("[roles.broad]") :].partition("[systems")[0].replace(".broad]", ".more]")
-    (installed / "roles.toml").write_text(policy_text() + tables.replace('["in"]', '["out"]').replace("out", "in", 3))
+    tables += (
+        tables[tables.index("[roles.broad]") :]
+        .partition("[systems")[0]
+        .replace(".broad]", ".more]")
+    )
+    (installed / "roles.toml").write_text(
+        policy_text() + tables.replace('["in"]', '["out"]').replace("out", "in", 3)
+    )
     for name in names:
         (tmp_path / name).mkdir()
     (tmp_path / "down" / ".down").touch()
@@ -105,7 +121,9 @@ def test_every_connected_system_is_asked_and_named(
     ]
 
 
-def test_http_mode_is_examined_too(installed: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_http_mode_is_examined_too(
+    installed: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("SLACK_APP_TOKEN")
     monkeypatch.setenv("SLACK_SIGNING_SECRET", sandbox.environment["SLACK_SIGNING_SECRET"])
     shown = run("doctor")
@@ -151,7 +169,10 @@ TROUBLE: dict[str, tuple[Break, list[str]]] = {
     ),
     "not in a private channel": (
         lambda s: s.admin.remove_from_channel("#access-security"),
-        ["FAIL  channel #access-security: not found: create it, or type /invite @access there if it is private"],
+        [
+            "FAIL  channel #access-security: not found: create it, or type /invite @access there if"
+            " it is private"
+        ],
     ),
     "archived channel": (
         lambda s: s.admin.archive("#access-approvals"),
@@ -163,7 +184,10 @@ TROUBLE: dict[str, tuple[Break, list[str]]] = {
     ),
     "channel that is to be shared": (
         lambda s: s.admin.set_channel("#access-approvals", is_ext_shared=True, is_archived=True),
-        ["FAIL  channel #access-approvals: archived", "warn  channel #access-approvals: shared with another"],
+        [
+            "FAIL  channel #access-approvals: archived",
+            "warn  channel #access-approvals: shared with another",
+        ],
     ),
     "shared channel": (
         lambda s: s.admin.set_channel("#access-approvals", is_ext_shared=True),
@@ -172,7 +196,10 @@ TROUBLE: dict[str, tuple[Break, list[str]]] = {
     "empty approver group": (
         lambda s: s.admin.set_group("@db-leads", []),
         [
-            "FAIL  roles.shop-admin.approvers: @db-leads: full members found: 0, needed: 1; no request can be approved",
+            (
+                "FAIL  roles.shop-admin.approvers: @db-leads: full members found: 0, needed: 1; no"
+                " request can be approved"
+            ),
             "FAIL  roles.reports-read.approvers: @db-leads: full members found: 0",
             "warn  people: @db-leads: no full member of the workspace",
         ],
@@ -187,7 +214,10 @@ TROUBLE: dict[str, tuple[Break, list[str]]] = {
     ),
     "fewer approvers than approvals": (
         lambda s: s.admin.set_group("@sre", [s.person("chiara").id]),
-        ["FAIL  roles.shop-deploy.approvers: @platform-leads, @sre: full members found: 1, needed: 2"],
+        [
+            "FAIL  roles.shop-deploy.approvers: @platform-leads, @sre: full members found: 1,"
+            " needed: 2"
+        ],
     ),
     "group switched off": (
         lambda s: s.admin.disable_group("@platform-leads"),
@@ -199,7 +229,10 @@ TROUBLE: dict[str, tuple[Break, list[str]]] = {
     ),
     "nobody may ask": (
         lambda s: s.admin.set_group("@engineers", []),
-        ["warn  roles.shop-deploy.requesters: @engineers: nobody can request the role", "warn  people: @engineers"],
+        [
+            "warn  roles.shop-deploy.requesters: @engineers: nobody can request the role",
+            "warn  people: @engineers",
+        ],
     ),
     "token revoked": (
         lambda s: s.admin.revoke_tokens(s.environment["SLACK_BOT_TOKEN"]),
@@ -222,28 +255,38 @@ TROUBLE: dict[str, tuple[Break, list[str]]] = {
 
 def test_ids_are_printed_for_what_roles_toml_names_otherwise(installed: Path) -> None:
     roles = installed / "roles.toml"
-    roles.write_text(roles.read_text().replace('["@engineers"]', '["Ana@example.com", "S0ENGINEER"]'))
+    roles.write_text(
+        roles.read_text().replace('["@engineers"]', '["Ana@example.com", "S0ENGINEER"]')
+    )
     (line,) = [line for line in run("doctor").stdout.splitlines() if line.startswith("ok    ids: ")]
     assert "@db-leads is S0DBLEADS, " in line and "Ana@example.com is U0ANASOUZA" in line
     assert "S0ENGINEER is" not in line
 
 
-def test_a_handle_that_leads_to_another_group_is_named_and_its_new_id_is_not_recommended(installed: Path) -> None:
+def test_a_handle_that_leads_to_another_group_is_named_and_its_new_id_is_not_recommended(
+    installed: Path,
+) -> None:
     with closing(Database("sqlite:///access.db")) as db, db.transaction():
         db.run("INSERT INTO facts (key, value) VALUES ('bound @db-leads', 'S0EARLIER')")
     shown = run("doctor")
     (line,) = bad(shown)
     assert line.startswith(
-        "FAIL  @db-leads: leads to S0DBLEADS now, but is bound to S0EARLIER: it gives nobody authority"
+        "FAIL  @db-leads: leads to S0DBLEADS now, but is bound to S0EARLIER: it gives nobody"
+        " authority"
     )
     assert "@db-leads is" not in shown.stdout
 
 
-def test_a_group_that_is_named_by_its_id_is_told_by_its_handle(installed: Path, sandbox: Sandbox) -> None:
+def test_a_group_that_is_named_by_its_id_is_told_by_its_handle(
+    installed: Path, sandbox: Sandbox
+) -> None:
     roles = installed / "roles.toml"
     roles.write_text(roles.read_text().replace('["@engineers"]', '["S0ENGINEER"]'))
     sandbox.admin.set_group("@engineers", [])
-    assert "roles.shop-deploy.requesters: @engineers: nobody can request the role" in bad(run("doctor"))[0]
+    assert (
+        "roles.shop-deploy.requesters: @engineers: nobody can request the role"
+        in bad(run("doctor"))[0]
+    )
 
 
 def test_a_channel_that_the_bot_still_posts_to_although_another_has_its_name_is_named(
@@ -255,11 +298,15 @@ def test_a_channel_that_the_bot_still_posts_to_although_another_has_its_name_is_
     new = replace_channel(sandbox)
     shown = run("doctor")
     (line,) = bad(shown)
-    assert line.startswith(f"FAIL  channel #access-approvals: is {new} now, but the bot still posts to C0APPROVAL: ")
+    assert line.startswith(
+        f"FAIL  channel #access-approvals: is {new} now, but the bot still posts to C0APPROVAL: "
+    )
     assert shown.exit_code == 1
 
 
-def test_a_name_that_leads_nowhere_is_named_with_the_channel_still_in_use(installed: Path, sandbox: Sandbox) -> None:
+def test_a_name_that_leads_nowhere_is_named_with_the_channel_still_in_use(
+    installed: Path, sandbox: Sandbox
+) -> None:
     with closing(Database("sqlite:///access.db")) as db, db.transaction():
         db.run("INSERT INTO facts (key, value) VALUES ('channel #access-approvals', 'C0APPROVAL')")
     sandbox.admin.rename("#access-approvals", "renamed")
@@ -293,15 +340,22 @@ def test_slack_out_of_reach_is_one_line(installed: Path, monkeypatch: pytest.Mon
     assert shown.exit_code == 1
 
 
-def test_references_by_id_and_e_mail_are_looked_up_as_the_bot_does(installed: Path, sandbox: Sandbox) -> None:
+def test_references_by_id_and_e_mail_are_looked_up_as_the_bot_does(
+    installed: Path, sandbox: Sandbox
+) -> None:
     ben, jon = sandbox.person("ben"), sandbox.person("jon")
     text = policy_text(
         workspace=WORKSPACE.replace('"#access-approvals"', '"C0APPROVAL"'),
-        shop_admin=f'approvers = ["{ben.id}", "S0DBLEADS", "Ben@Example.com"]\nnotify = ["{jon.id}", "no@example.com"]',
+        shop_admin=(
+            f'approvers = ["{ben.id}", "S0DBLEADS", "Ben@Example.com"]\nnotify = ["{jon.id}",'
+            ' "no@example.com"]'
+        ),
     )
     (installed / "roles.toml").write_text(text)
     (line,) = bad(run("doctor"))
-    assert line.startswith(f"warn  people: {jon.id}, no@example.com: no full member of the workspace")
+    assert line.startswith(
+        f"warn  people: {jon.id}, no@example.com: no full member of the workspace"
+    )
 
 
 def test_a_channel_id_that_does_not_exist_is_named(installed: Path) -> None:
@@ -311,7 +365,9 @@ def test_a_channel_id_that_does_not_exist_is_named(installed: Path) -> None:
 
 
 @pytest.mark.parametrize(("skew", "way"), [(60, "ahead of"), (-60, "behind")])
-def test_a_clock_that_is_off_is_told(skew: int, way: str, installed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_clock_that_is_off_is_told(
+    skew: int, way: str, installed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     found = [str(each) for each in doctor.examine(wall=lambda: time.time() + skew)]
     (line,) = [line for line in found if not line.startswith("ok")]
     assert re.match(rf"warn  clock: (59|60|61) s {way} Slack's", line)
@@ -322,10 +378,14 @@ def test_a_clock_behind_the_newest_record_is_told(installed: Path) -> None:
     with closing(Database("sqlite:///access.db")) as db, db.transaction():
         times.mark(db, int(time.time()) + 2 * 3600 + 30)
     (line,) = bad(run("doctor"))
-    assert re.match(r"FAIL  clock: 2h.* behind the newest record: set the clock and turn NTP on", line)
+    assert re.match(
+        r"FAIL  clock: 2h.* behind the newest record: set the clock and turn NTP on", line
+    )
 
 
-def test_bolts_own_variables_are_warned_of(installed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bolts_own_variables_are_warned_of(
+    installed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("SLACK_CLIENT_ID", "1.2")
     monkeypatch.setenv("SLACK_CLIENT_SECRET", "hush-hush")
     shown = run("doctor")
@@ -352,8 +412,14 @@ def test_a_schema_that_is_behind_is_a_warning(installed: Path) -> None:
 
 
 DATABASES = {
-    "no directory": ("sqlite:////nowhere/access.db", "FAIL  database: the directory /nowhere does not exist"),
-    "no server": ("postgresql://bot:hunter2@127.0.0.1:1/access", "FAIL  database: The database does not answer"),
+    "no directory": (
+        "sqlite:////nowhere/access.db",
+        "FAIL  database: the directory /nowhere does not exist",
+    ),
+    "no server": (
+        "postgresql://bot:hunter2@127.0.0.1:1/access",
+        "FAIL  database: The database does not answer",
+    ),
 }
 
 
@@ -368,7 +434,9 @@ def test_a_database_out_of_reach_fails(
     assert shown.exit_code == 1
 
 
-def test_a_database_that_can_only_be_read_fails(installed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_database_that_can_only_be_read_fails(
+    installed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def read_only(*_: object) -> None:
         from bot.core.errors import StorageUnavailable
 
@@ -376,7 +444,9 @@ def test_a_database_that_can_only_be_read_fails(installed: Path, monkeypatch: py
 
     monkeypatch.setattr(doctor, "check_writing", read_only)
     (line,) = bad(run("doctor"))
-    assert line.startswith("FAIL  database: The database does not answer (attempt to write a readonly database)")
+    assert line.startswith(
+        "FAIL  database: The database does not answer (attempt to write a readonly database)"
+    )
 
 
 MODES = {
@@ -387,11 +457,36 @@ MODES = {
         0,
     ),
     "group": ("access.db", 0o660, "warn  database: its group can change access.db (mode 0660)", 0),
-    "anybody's": ("access.db", 0o666, "FAIL  database: every account on this machine can change access.db", 1),
-    "log": ("access.db-wal", 0o604, "warn  database: every account on this machine can read access.db-wal", 0),
-    "environment": (".env", 0o644, "warn  .env: every account on this machine can read .env (mode 0644)", 0),
-    "key": ("keys", 0o644, "warn  ACCESS_SECRET_KEYS_FILE: every account on this machine can read keys", 0),
-    "roles": ("roles.toml", 0o646, "FAIL  roles.toml: every account on this machine can change roles.toml", 1),
+    "anybody's": (
+        "access.db",
+        0o666,
+        "FAIL  database: every account on this machine can change access.db",
+        1,
+    ),
+    "log": (
+        "access.db-wal",
+        0o604,
+        "warn  database: every account on this machine can read access.db-wal",
+        0,
+    ),
+    "environment": (
+        ".env",
+        0o644,
+        "warn  .env: every account on this machine can read .env (mode 0644)",
+        0,
+    ),
+    "key": (
+        "keys",
+        0o644,
+        "warn  ACCESS_SECRET_KEYS_FILE: every account on this machine can read keys",
+        0,
+    ),
+    "roles": (
+        "roles.toml",
+        0o646,
+        "FAIL  roles.toml: every account on this machine can change roles.toml",
+        1,
+    ),
 }
 
 
@@ -407,16 +502,23 @@ def test_a_file_that_other_accounts_may_read_or_change_is_told_with_what_to_do(
     (installed / name).chmod(mode)
     shown = run("doctor")
     (line,) = bad(shown)
-    assert line.startswith(told) and f"chmod {'o-w' if name == 'roles.toml' else '0600'} {name}" in line
+    assert (
+        line.startswith(told)
+        and f"chmod {'o-w' if name == 'roles.toml' else '0600'} {name}" in line
+    )
     assert shown.exit_code == code
 
 
-def test_a_log_that_other_keys_have_sealed_fails(installed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_log_that_other_keys_have_sealed_fails(
+    installed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert run("audit", "list").exit_code == 0
     assert "the newest record, 1, is sealed with one of the keys" in run("doctor").stdout
     monkeypatch.setenv("ACCESS_SECRET_KEYS", "another-key-0123456789-0123456789-0123")
     (line,) = bad(run("doctor"))
-    assert line.startswith("FAIL  audit log: the head, record 1, was sealed with a key that is not in")
+    assert line.startswith(
+        "FAIL  audit log: the head, record 1, was sealed with a key that is not in"
+    )
 
 
 def test_the_doctor_leaves_nothing_in_the_database(installed: Path) -> None:

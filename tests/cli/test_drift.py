@@ -1,4 +1,5 @@
-"""`access-bot systems drift`: what it finds, its exit codes, and that it removes only what somebody confirms."""
+"""`access-bot systems drift`: what it finds, its exit codes, and that it removes only what somebody
+confirms."""
 
 from __future__ import annotations
 
@@ -11,12 +12,12 @@ from pathlib import Path
 import pytest
 
 import bot.connectors
+from bot.config.roles.parse import parse_policy
 from bot.connectors import KINDS
-from bot.core.policy import parse_policy
 from tests.builders import WORKSPACE
 from tests.cli.conftest import Shop, run
 from tests.connectors import folder
-from tests.worlds import KEYS, make_world
+from tests.factories import KEYS, make_world
 
 
 @pytest.fixture
@@ -28,14 +29,17 @@ def files(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def shop(files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
-    """A database, and a roles.toml with that system, whose connector an installed package brings."""
+    """A database, and a roles.toml with that system, whose connector an installed package
+    brings."""
     text = WORKSPACE + folder.settings("files", files)
     (tmp_path / "roles.toml").write_text(text)
     folder.install(tmp_path / "packages")
     monkeypatch.syspath_prepend(tmp_path / "packages")
     monkeypatch.setenv("ACCESS_SECRET_KEYS", ",".join(KEYS))
     bot.connectors.installed.cache_clear()
-    made = make_world(tmp_path, policy=parse_policy(text, "roles.toml", {}, {**KINDS, **folder.KINDS}))
+    made = make_world(
+        tmp_path, policy=parse_policy(text, "roles.toml", {}, {**KINDS, **folder.KINDS})
+    )
     made.clock.at = int(time.time())
     with closing(made.world.db):
         yield Shop(made)
@@ -53,7 +57,14 @@ def test_something_found_is_exit_code_1_and_nothing_is_removed(shop: Shop, files
     (files / "access-by-hand").write_text("eve")
     shown = run("systems", "drift")
     assert shown.exit_code == 1
-    assert shown.stdout.splitlines()[1].split() == ["files", "stray", "access-by-hand", "–", "of", "eve"]
+    assert shown.stdout.splitlines()[1].split() == [
+        "files",
+        "stray",
+        "access-by-hand",
+        "–",
+        "of",
+        "eve",
+    ]
     (line,) = run("systems", "drift", "--json").stdout.splitlines()
     assert json.loads(line)["what"] == "stray"
     assert (files / "access-by-hand").exists()
@@ -67,7 +78,9 @@ def test_a_system_that_can_not_be_asked_is_exit_code_2_and_named(shop: Shop, fil
     assert shown.stdout == "No drift on 0 systems.\n"
 
 
-def test_each_removal_is_asked_for(shop: Shop, files: Path, at_terminal: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_removal_is_asked_for(
+    shop: Shop, files: Path, at_terminal: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("bot.cli.systems.on_terminal", lambda: True)
     for name in ("access-one", "access-two"):
         (files / name).write_text("eve")

@@ -5,22 +5,33 @@ from __future__ import annotations
 import pytest
 from wcwidth import width
 
-from bot.cli.plain import WIDEST, clean, table
+from bot.cli.output import WIDEST, clean, table
 
-NAMES = {"letters": "Ana", "wide": "東京太郎", "emoji": "Ana 👍", "accents": "Zoe\u0301", "nothing": ""}
+NAMES = {
+    "letters": "Ana",
+    "wide": "東京太郎",
+    "emoji": "Ana 👍",
+    "accents": "Zoe\u0301",
+    "nothing": "",
+}
 
 
 @pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
-def test_columns_line_up_on_the_screen_after_any_name(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_columns_line_up_on_the_screen_after_any_name(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     table(("NAME", "ROLE"), [(name, "shop-admin"), ("somebody", "reports")])
     titles, first, second = capsys.readouterr().out.splitlines()
     columns = [
-        width(line[: line.index(word)]) for line, word in ((titles, "ROLE"), (first, "shop"), (second, "reports"))
+        width(line[: line.index(word)])
+        for line, word in ((titles, "ROLE"), (first, "shop"), (second, "reports"))
     ]
     assert columns == [10, 10, 10]
 
 
-@pytest.mark.parametrize("text", ["x" * 200, "東" * 200, "x" + "東" * 200], ids=["letters", "wide", "both"])
+@pytest.mark.parametrize(
+    "text", ["x" * 200, "東" * 200, "x" + "東" * 200], ids=["letters", "wide", "both"]
+)
 def test_a_long_cell_is_cut_to_what_the_screen_shows(text: str) -> None:
     shown = clean(text)
     assert shown.endswith("…") and WIDEST - 1 <= width(shown) <= WIDEST

@@ -1,4 +1,5 @@
-"""`panic` and `resume`: everything ends at once, and nothing that was mistyped looks as if it had."""
+"""`panic` and `resume`: everything ends at once, and nothing that was mistyped looks as if it
+had."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ import pytest
 from bot.connectors.gateway import Gateway
 from bot.core.model import GrantState
 from tests.cli.conftest import Shop, run
-from tests.worlds import ANA, CARA
+from tests.factories import ANA, CARA
 
 
 def test_panic_ends_everything_and_gives_nothing_new_until_resumed(shop: Shop) -> None:
@@ -29,18 +30,23 @@ def test_panic_ends_everything_and_gives_nothing_new_until_resumed(shop: Shop) -
     assert shop.said("panic:switch:on", "panic:switch:off")
 
 
-@pytest.mark.parametrize("words", [("--role", "shop-admin"), ("--user", ANA), ("--user", "u0ana@example.com")])
+@pytest.mark.parametrize(
+    "words", [("--role", "shop-admin"), ("--user", ANA), ("--user", "u0ana@example.com")]
+)
 def test_panic_can_be_for_one_role_or_one_person(words: tuple[str, str], shop: Shop) -> None:
     hit, spared = shop.made.a_grant("shop-admin", ANA), shop.made.a_grant("reports-read", CARA)
     shown = run("panic", *words, "--yes")
-    assert shown.stdout.splitlines()[-1] == f"New access is blocked until: access-bot resume {' '.join(words)}"
+    assert (
+        shown.stdout.splitlines()[-1]
+        == f"New access is blocked until: access-bot resume {' '.join(words)}"
+    )
     assert shop.made.grant(hit.id).state is GrantState.ENDED
     assert shop.made.grant(spared.id).state is GrantState.ACTIVE
     assert run("resume", *words, "--yes").exit_code == 0
 
 
 def test_panic_names_what_has_not_confirmed(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bot.cli.hands.PATIENCE", 0)
+    monkeypatch.setattr("bot.cli.inline_worker.PATIENCE", 0)
     monkeypatch.setattr(Gateway, "read_back", lambda self, order: True)
     grant = shop.made.a_grant()
     shown = run("panic", "--yes")
@@ -68,11 +74,16 @@ def test_panic_for_somebody_unknown_is_refused_instead_of_ending_nothing(
 
 def test_resume_of_what_is_not_on_is_told(shop: Shop) -> None:
     shown = run("resume", "--role", "shop-admin", "--yes")
-    assert (shown.exit_code, shown.stderr.startswith("No panic switch is on for all access of role shop")) == (1, True)
+    assert (
+        shown.exit_code,
+        shown.stderr.startswith("No panic switch is on for all access of role shop"),
+    ) == (1, True)
 
 
 @pytest.mark.parametrize("content", ["", "not = toml =", "[workspace]\n"])
-def test_a_bad_roles_file_stops_nobody_from_ending_access(content: str, shop: Shop, configured: Path) -> None:
+def test_a_bad_roles_file_stops_nobody_from_ending_access(
+    content: str, shop: Shop, configured: Path
+) -> None:
     first, second = shop.made.a_grant("shop-admin"), shop.made.a_grant("reports-read")
     (configured / "roles.toml").write_text(content)
     assert run("grants", "revoke", first.id, "--yes").exit_code == 0

@@ -1,4 +1,5 @@
-"""`access-bot systems` and `access-bot accounts`: what only somebody who knows can say, and that it is on record."""
+"""`access-bot systems` and `access-bot accounts`: what only somebody who knows can say, and that it
+is on record."""
 
 from __future__ import annotations
 
@@ -6,9 +7,9 @@ import json
 
 import pytest
 
-from bot.operations.keep_pins import StoredPins
+from bot.operations.systems.account_links import StoredPins
 from tests.cli.conftest import Shop, run
-from tests.worlds import ANA
+from tests.factories import ANA
 
 
 def test_a_wrong_account_is_listed_and_forgotten_on_record(shop: Shop) -> None:
@@ -42,4 +43,6 @@ def test_what_was_made_elsewhere_is_looked_for_at_the_new_place_when_somebody_sa
     said = typed == "y\n"
     assert done.exit_code == (0 if said else 1), done.output
     assert shop.said("system:target:confirmed") is said
-    assert shop.made.rows("SELECT target FROM leases WHERE grant_id = ?", grant.id) == [("" if said else "elsewhere",)]
+    assert shop.made.rows("SELECT target FROM leases WHERE grant_id = ?", grant.id) == [
+        ("" if said else "elsewhere",)
+    ]

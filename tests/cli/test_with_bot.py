@@ -1,4 +1,5 @@
-"""The verbs while `access-bot run` works on the same database, and how that process starts and stops."""
+"""The verbs while `access-bot run` works on the same database, and how that process starts and
+stops."""
 
 from __future__ import annotations
 
@@ -30,7 +31,9 @@ def sandbox(configured: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandb
 @contextmanager
 def bot(*words: str) -> Iterator[subprocess.Popen[str]]:
     """A process that is ended in the end, whatever happens."""
-    process = subprocess.Popen([sys.executable, "-m", "bot", *words], stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bot", *words], stderr=subprocess.PIPE, text=True
+    )
     try:
         yield process
     finally:
@@ -39,7 +42,9 @@ def bot(*words: str) -> Iterator[subprocess.Popen[str]]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
-def test_run_makes_its_database_and_stops_in_order_when_told_to(sandbox: Sandbox, number: signal.Signals) -> None:
+def test_run_makes_its_database_and_stops_in_order_when_told_to(
+    sandbox: Sandbox, number: signal.Signals
+) -> None:
     with bot("run") as process:
         sandbox.wait_connected()
         process.send_signal(number)

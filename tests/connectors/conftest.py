@@ -1,4 +1,5 @@
-"""One server of PostgreSQL that wants passwords, and one sshd, for every test of their connectors in this process."""
+"""One server of PostgreSQL that wants passwords, and one sshd, for every test of their connectors
+in this process."""
 
 from __future__ import annotations
 
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.connectors.postgres import Postgres
+from bot.connectors.postgres.connector import Postgres
 from tests.connectors.hosts import Host, a_pair
 from tests.connectors.postgres_rig import PasswordServer, connector, server_or_skip, url
 from tests.connectors.postgres_wire import Wire

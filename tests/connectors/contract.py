@@ -15,45 +15,47 @@ from pathlib import Path
 import pytest
 
 from bot.app import build_revocations, build_systems, build_tools
+from bot.config.roles.parse import parse_policy
 from bot.connectors import KINDS
-from bot.connectors.base import Connector, Extends, Found, Lists, Located, Tools
+from bot.connectors.base import Connector, ConnectorDeps, Extends, Lists, Located, ObservedAccess
+from bot.connectors.health import UNKNOWN, Health
 from bot.core.effects import Queue
 from bot.core.errors import SystemRefused, SystemUnavailable
-from bot.core.model import EndReason, Grant, GrantState, Order
-from bot.core.policy import parse_policy
-from bot.delivery import Delivery
-from bot.health import UNKNOWN, Health
-from bot.operations.confirm_move import confirm_move
-from bot.operations.count_usage import UsageMeter
-from bot.operations.expire_due import expire_due
-from bot.operations.find_unwritten import find_unwritten
-from bot.operations.record_delivery import record_ended
-from bot.operations.release_grant import release_grant
+from bot.core.model import EndReason, Grant, GrantState, ProvisionOrder
+from bot.operations.grants.expire_due import expire_due
+from bot.operations.grants.record_results import record_ended
+from bot.operations.grants.release_grant import release_grant
+from bot.operations.process.find_unwritten import find_unwritten
+from bot.operations.systems.confirm_target import confirm_target
+from bot.operations.usage.count_usage import UsageMeter
+from bot.worker.dispatcher import Dispatcher
 from tests.builders import WORKSPACE
+from tests.factories import ANA, CARA, Made, a_person, make_world
 from tests.fakes import FakeMessenger, FakePeople, until
 from tests.locks import held
-from tests.worlds import ANA, CARA, Made, a_person, make_world
 
 HOUR = 3600
 STEPS = 100
-"""More calls than any connector makes for one grant or end, of which each can break before or after it arrives."""
+"""More calls than any connector makes for one grant or end, of which each can break before or after
+it arrives."""
 
 
 @dataclass
 class Rig:
-    """A real system to try a connector on. `settings` is what stands in its `[systems.it]`; `works` really gets in as
-    the holder, with what the connector gives them to see, and says whether that went well; `down` is a while in which
-    the system can't be reached; `breaking(n)` is a while in which the n-th call that the connector makes (from 1)
-    fails and so do all after it, before or after the system did what it was asked: None where all is one call."""
+    """A real system to try a connector on. `settings` is what stands in its `[systems.it]`; `works`
+    really gets in as the holder, with what the connector gives them to see, and says whether that
+    went well; `down` is a while in which the system can't be reached; `breaking(n)` is a while in
+    which the n-th call that the connector makes (from 1) fails and so do all after it, before or
+    after the system did what it was asked: None where all is one call."""
 
     settings: str
     actions: Sequence[str]
-    works: Callable[[Connector, Order], bool]
+    works: Callable[[Connector, ProvisionOrder], bool]
     down: Callable[[], AbstractContextManager[None]]
     breaking: Callable[[int], AbstractContextManager[None]] | None = None
     more: str = ""
     """Further tables of roles.toml, like `[people]`."""
-    unfit: Sequence[Callable[[Order], Order]] = ()
+    unfit: Sequence[Callable[[ProvisionOrder], ProvisionOrder]] = ()
     """Each makes of an order one that can't be given, for a reason that is about the person."""
 
     @property
@@ -77,11 +79,11 @@ def it_fails() -> pytest.RaisesExc[SystemUnavailable | SystemRefused]:
     return pytest.raises((SystemUnavailable, SystemRefused))
 
 
-def without_email(order: Order) -> Order:
+def without_email(order: ProvisionOrder) -> ProvisionOrder:
     return replace(order, person=a_person(order.person.id, ""), names={})
 
 
-def unknown_there(order: Order) -> Order:
+def unknown_there(order: ProvisionOrder) -> ProvisionOrder:
     return replace(order, person=a_person(order.person.id, "nobody@example.com"), names={})
 
 
@@ -94,14 +96,15 @@ class Contract:
 
     @pytest.fixture
     def made(self, rig: Rig, tmp_path: Path) -> Iterator[Made]:
-        """A world by the machine's clock at first, because the system goes by that; it can be moved."""
+        """A world by the machine's clock at first, because the system goes by that; it can be
+        moved."""
         made = make_world(tmp_path, policy=parse_policy(rig.roles_toml, "roles.toml", {}, KINDS))
         made.clock.at = int(time.time())
         with closing(made.world.db):
             yield made
 
     @pytest.fixture
-    def tools(self, made: Made) -> Tools:
+    def tools(self, made: Made) -> ConnectorDeps:
         return build_tools(made.world)
 
     @pytest.fixture
@@ -109,15 +112,16 @@ class Contract:
         return build_systems(made.world).of("it", made.world.policy().systems["it"].connector)
 
     @pytest.fixture
-    def order(self, made: Made, rig: Rig) -> Callable[..., Order]:
-        """An order for a grant that exists and is starting, because access that is rows of ours wants one."""
+    def order(self, made: Made, rig: Rig) -> Callable[..., ProvisionOrder]:
+        """An order for a grant that exists and is starting, because access that is rows of ours
+        wants one."""
 
-        def ordered(person: str = ANA, seconds: int = HOUR) -> Order:
+        def ordered(person: str = ANA, seconds: int = HOUR) -> ProvisionOrder:
             grant = made.a_started(made.a_request("it", person, seconds))
             kind = made.world.policy().systems["it"].connector
             names = {kind: person.lower()} if rig.more else {}
             who = a_person(person)
-            return Order(
+            return ProvisionOrder(
                 grant.id, "it", kind, who, "it", tuple(rig.actions), grant.starts_at, grant.ends_at, names
             )  # fmt: skip
 
@@ -125,7 +129,9 @@ class Contract:
 
     # --- one access
 
-    def test_access_that_is_made_is_there_and_works(self, it: Connector, rig: Rig, order: Callable[..., Order]) -> None:
+    def test_access_that_is_made_is_there_and_works(
+        self, it: Connector, rig: Rig, order: Callable[..., ProvisionOrder]
+    ) -> None:
         asked = order()
         assert not it.read_back(asked)
         it.grant(asked)
@@ -133,7 +139,7 @@ class Contract:
         assert rig.works(it, asked)
 
     def test_access_that_is_ended_is_gone_and_works_no_more(
-        self, it: Connector, rig: Rig, order: Callable[..., Order]
+        self, it: Connector, rig: Rig, order: Callable[..., ProvisionOrder]
     ) -> None:
         asked = order()
         it.grant(asked)
@@ -142,7 +148,9 @@ class Contract:
         assert not it.read_back(asked)
         assert not rig.works(it, asked)
 
-    def test_each_call_may_be_repeated(self, it: Connector, rig: Rig, order: Callable[..., Order]) -> None:
+    def test_each_call_may_be_repeated(
+        self, it: Connector, rig: Rig, order: Callable[..., ProvisionOrder]
+    ) -> None:
         asked = order()
         for _ in range(2):
             it.grant(asked)
@@ -151,12 +159,16 @@ class Contract:
             it.revoke(asked)
         assert not it.read_back(asked)
 
-    def test_an_end_before_any_start_is_fine(self, it: Connector, order: Callable[..., Order]) -> None:
+    def test_an_end_before_any_start_is_fine(
+        self, it: Connector, order: Callable[..., ProvisionOrder]
+    ) -> None:
         asked = order()
         it.revoke(asked)
         assert not it.read_back(asked)
 
-    def test_a_renewal_keeps_it_open(self, it: Connector, rig: Rig, order: Callable[..., Order]) -> None:
+    def test_a_renewal_keeps_it_open(
+        self, it: Connector, rig: Rig, order: Callable[..., ProvisionOrder]
+    ) -> None:
         asked = order()
         it.grant(asked)
         later = replace(asked, ends_at=asked.ends_at + HOUR)
@@ -166,7 +178,9 @@ class Contract:
 
     # --- more than one
 
-    def test_two_people_don_t_touch_each_other(self, it: Connector, rig: Rig, order: Callable[..., Order]) -> None:
+    def test_two_people_don_t_touch_each_other(
+        self, it: Connector, rig: Rig, order: Callable[..., ProvisionOrder]
+    ) -> None:
         hers, other = order(), order(CARA)
         it.grant(hers)
         it.grant(other)
@@ -175,7 +189,7 @@ class Contract:
         assert it.read_back(other) and rig.works(it, other)
 
     def test_two_grants_of_one_person_don_t_cut_each_other(
-        self, rig: Rig, it: Connector, made: Made, delivery: Delivery
+        self, rig: Rig, it: Connector, made: Made, delivery: Dispatcher
     ) -> None:
         first, second = _active(made, delivery), _active(made, delivery, "also")
         less = replace(_order(made, second, rig), role="also", actions=tuple(rig.actions[:1]))
@@ -189,7 +203,7 @@ class Contract:
     # --- trouble
 
     def test_what_can_t_be_reached_is_neither_there_nor_gone(
-        self, it: Connector, rig: Rig, order: Callable[..., Order]
+        self, it: Connector, rig: Rig, order: Callable[..., ProvisionOrder]
     ) -> None:
         asked = order()
         with rig.down():
@@ -200,7 +214,7 @@ class Contract:
         assert it.read_back(asked)
 
     def test_what_is_about_the_person_is_said_to_them_and_not_of_the_system(
-        self, it: Connector, rig: Rig, order: Callable[..., Order]
+        self, it: Connector, rig: Rig, order: Callable[..., ProvisionOrder]
     ) -> None:
         if not rig.unfit:
             pytest.skip("this system refuses nobody")
@@ -212,14 +226,14 @@ class Contract:
         assert health.said(["it"]) == {"it": UNKNOWN}
 
     def test_an_outage_is_not_reported_to_the_person_as_their_own_fault(
-        self, it: Connector, rig: Rig, order: Callable[..., Order]
+        self, it: Connector, rig: Rig, order: Callable[..., ProvisionOrder]
     ) -> None:
         with rig.down(), it_fails() as no:
             it.grant(order())
         assert no.value.to_person == ""
 
     def test_a_start_that_broke_anywhere_can_be_repeated(
-        self, it: Connector, rig: Rig, made: Made, order: Callable[..., Order]
+        self, it: Connector, rig: Rig, made: Made, order: Callable[..., ProvisionOrder]
     ) -> None:
         for step, breaking in _steps(rig):
             asked = order((ANA, CARA)[step % 2])
@@ -234,7 +248,7 @@ class Contract:
                 break
 
     def test_an_end_that_broke_anywhere_can_be_repeated(
-        self, it: Connector, rig: Rig, made: Made, order: Callable[..., Order]
+        self, it: Connector, rig: Rig, made: Made, order: Callable[..., ProvisionOrder]
     ) -> None:
         for step, breaking in _steps(rig):
             asked = order((ANA, CARA)[step % 2])
@@ -248,7 +262,7 @@ class Contract:
                 break
 
     def test_a_start_that_broke_half_way_is_taken_back_whole(
-        self, it: Connector, rig: Rig, made: Made, order: Callable[..., Order]
+        self, it: Connector, rig: Rig, made: Made, order: Callable[..., ProvisionOrder]
     ) -> None:
         for step, breaking in _steps(rig):
             asked = order((ANA, CARA)[step % 2])
@@ -264,7 +278,7 @@ class Contract:
     # --- what is there
 
     def test_what_it_made_is_listed_and_can_be_taken_away(
-        self, it: Connector, rig: Rig, order: Callable[..., Order]
+        self, it: Connector, rig: Rig, order: Callable[..., ProvisionOrder]
     ) -> None:
         if not isinstance(it, Lists):
             pytest.skip("this connector can't list what it made")
@@ -280,12 +294,14 @@ class Contract:
     # --- with the product around it
 
     @pytest.fixture
-    def delivery(self, made: Made) -> Delivery:
+    def delivery(self, made: Made) -> Dispatcher:
         people = FakePeople()
         systems = build_systems(made.world)
-        return Delivery(made.world, systems, FakeMessenger(), people, UsageMeter(made.world))  # type: ignore[arg-type]
+        return Dispatcher(made.world, systems, FakeMessenger(), people, UsageMeter(made.world))  # type: ignore[arg-type]
 
-    def test_it_starts_and_it_ends(self, rig: Rig, it: Connector, made: Made, delivery: Delivery) -> None:
+    def test_it_starts_and_it_ends(
+        self, rig: Rig, it: Connector, made: Made, delivery: Dispatcher
+    ) -> None:
         grant = _active(made, delivery)
         assert rig.works(it, _order(made, grant, rig))
         release_grant(made.world, grant.id, grant.person)
@@ -293,16 +309,18 @@ class Contract:
         assert not rig.works(it, _order(made, grant, rig))
 
     def test_an_end_while_it_starts_leaves_nothing(
-        self, rig: Rig, it: Connector, made: Made, delivery: Delivery
+        self, rig: Rig, it: Connector, made: Made, delivery: Dispatcher
     ) -> None:
         grant = made.a_started(made.a_request("it"))
-        it.grant(_order(made, grant, rig))  # the system was told, and nobody has written it down yet
+        it.grant(
+            _order(made, grant, rig)
+        )  # the system was told, and nobody has written it down yet
         release_grant(made.world, grant.id, grant.person)
         assert _turned(made, delivery, grant) is GrantState.ENDED
         assert not it.read_back(_order(made, grant, rig))
 
     def test_a_system_that_is_down_at_the_end_is_asked_until_it_is_back(
-        self, rig: Rig, it: Connector, made: Made, delivery: Delivery
+        self, rig: Rig, it: Connector, made: Made, delivery: Dispatcher
     ) -> None:
         grant = _active(made, delivery)
         with rig.down():
@@ -318,7 +336,7 @@ class Contract:
         assert not it.read_back(_order(made, grant, rig))
 
     def test_it_ends_while_nothing_can_be_written(
-        self, rig: Rig, it: Connector, made: Made, delivery: Delivery
+        self, rig: Rig, it: Connector, made: Made, delivery: Dispatcher
     ) -> None:
         grant, revocations = _active(made, delivery), build_revocations(made.world, delivery.health)
         made.clock.at = grant.ends_at + 5
@@ -332,7 +350,7 @@ class Contract:
         assert made.grant(grant.id).ended_at == ended_at
 
     def test_an_end_that_would_look_elsewhere_is_none(
-        self, rig: Rig, it: Connector, made: Made, delivery: Delivery
+        self, rig: Rig, it: Connector, made: Made, delivery: Dispatcher
     ) -> None:
         if not isinstance(it, Located):
             pytest.skip("the settings of this connector don't say which system it is")
@@ -344,14 +362,16 @@ class Contract:
         release_grant(made.world, grant.id, grant.person)
         assert _turned(made, delivery, grant) is GrantState.ENDING
         assert rig.works(it, _order(made, grant, rig))
-        assert any("leads elsewhere" in detail for (detail,) in made.log("grant:end:failed", "detail"))
-        assert confirm_move(made.world, "os:lea", "it", it.target) == 1
+        assert any(
+            "leads elsewhere" in detail for (detail,) in made.log("grant:end:failed", "detail")
+        )
+        assert confirm_target(made.world, "os:lea", "it", it.target) == 1
         assert _turned(made, delivery, grant) is GrantState.ENDED
         assert not rig.works(it, _order(made, grant, rig))
 
     @pytest.mark.parametrize("skew", [-60, 60])
     def test_a_clock_that_is_a_minute_wrong_neither_keeps_it_from_starting_nor_from_ending(
-        self, rig: Rig, it: Connector, made: Made, delivery: Delivery, skew: int
+        self, rig: Rig, it: Connector, made: Made, delivery: Dispatcher, skew: int
     ) -> None:
         made.clock.at += skew
         grant = _active(made, delivery)
@@ -362,26 +382,33 @@ class Contract:
         assert not rig.works(it, _order(made, grant, rig))
 
 
-def _about(found: Found, order: Order) -> bool:
+def _about(found: ObservedAccess, order: ProvisionOrder) -> bool:
     return order.grant in (found.grant, found.name) or order.grant in found.name
 
 
-def _forget(made: Made, order: Order) -> None:
+def _forget(made: Made, order: ProvisionOrder) -> None:
     """Writes down that this grant is over, so that its holder may have another one."""
     release_grant(made.world, order.grant, order.person.id)
     record_ended(made.world, order.grant, order.system)
 
 
 def _steps(rig: Rig) -> Iterator[tuple[int, AbstractContextManager[None]]]:
-    """Each step at which a call may break. The test has to stop at the first one that breaks nothing."""
+    """Each step at which a call may break. The test has to stop at the first one that breaks
+    nothing."""
     if rig.breaking is None:
         pytest.skip("each call of this connector is one step: it happens whole or not at all")
     for step in range(1, STEPS):
         yield step, rig.breaking(step)
-    pytest.fail(f"the connector still broke at step {STEPS - 1}: raise STEPS, or find out why it never ends")
+    pytest.fail(
+        f"the connector still broke at step {STEPS - 1}: raise STEPS, or find out why it never ends"
+    )
 
 
-def _broken(call: Callable[[Order], None], order: Order, breaking: AbstractContextManager[None]) -> bool:
+def _broken(
+    call: Callable[[ProvisionOrder], None],
+    order: ProvisionOrder,
+    breaking: AbstractContextManager[None],
+) -> bool:
     """Whether the call failed while something was broken."""
     with breaking:
         try:
@@ -391,15 +418,17 @@ def _broken(call: Callable[[Order], None], order: Order, breaking: AbstractConte
     return False
 
 
-def _active(made: Made, delivery: Delivery, role: str = "it") -> Grant:
+def _active(made: Made, delivery: Dispatcher, role: str = "it") -> Grant:
     grant = made.a_started(made.a_request(role))
     delivery.drain(Queue.START)
     grant = made.grant(grant.id)
-    assert grant.state is GrantState.ACTIVE, made.rows("SELECT error FROM outbox WHERE queue = 'start'")
+    assert grant.state is GrantState.ACTIVE, made.rows(
+        "SELECT error FROM outbox WHERE queue = 'start'"
+    )
     return grant
 
 
-def _turned(made: Made, delivery: Delivery, grant: Grant) -> GrantState:
+def _turned(made: Made, delivery: Dispatcher, grant: Grant) -> GrantState:
     """The state of the grant when everything due was done, however often that had to be put off."""
     for _ in itertools.repeat(None, 20):
         delivery.drain(Queue.END)
@@ -409,8 +438,10 @@ def _turned(made: Made, delivery: Delivery, grant: Grant) -> GrantState:
     return made.grant(grant.id).state
 
 
-def _order(made: Made, grant: Grant, rig: Rig) -> Order:
+def _order(made: Made, grant: Grant, rig: Rig) -> ProvisionOrder:
     kind = made.world.policy().systems["it"].connector
     who = a_person(grant.person)
     names = {kind: who.id.lower()} if rig.more else {}
-    return Order(grant.id, "it", kind, who, "it", tuple(rig.actions), grant.starts_at, grant.ends_at, names)
+    return ProvisionOrder(
+        grant.id, "it", kind, who, "it", tuple(rig.actions), grant.starts_at, grant.ends_at, names
+    )

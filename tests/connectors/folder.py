@@ -1,6 +1,7 @@
-"""A real system that is as small as can be: a folder with one file for each access. A file `.down` in it makes it fail,
-one called `.hang` makes it hang, one called `.keeps` makes it ignore every end, one called `.mute` keeps it from saying
-what it did, and one called `.dies` kills the process that calls it, once, when the access is made.
+"""A real system that is as small as can be: a folder with one file for each access. A file `.down`
+in it makes it fail, one called `.hang` makes it hang, one called `.keeps` makes it ignore every
+end, one called `.mute` keeps it from saying what it did, and one called `.dies` kills the process
+that calls it, once, when the access is made.
 """
 
 from __future__ import annotations
@@ -14,34 +15,34 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bot import connectors
-from bot.connectors.base import ConnectorKind, Found, Tools
+from bot.connectors.base import ConnectorDeps, ConnectorKind, ObservedAccess
+from bot.connectors.settings import SystemTable, Text
 from bot.core.errors import SystemUnavailable
-from bot.core.model import Order
-from bot.core.policy_settings import SystemTable, Text
+from bot.core.model import ProvisionOrder
 from bot.core.roles import System
 
 
 class Blind:
     """Without any extras."""
 
-    def __init__(self, system: System, _tools: Tools) -> None:
+    def __init__(self, system: System, _tools: ConnectorDeps) -> None:
         self._folder = Path(str(system.settings["folder"]))
         if not self._folder.is_absolute():
             raise ValueError("folder must be an absolute path")
 
-    def grant(self, order: Order) -> None:
+    def grant(self, order: ProvisionOrder) -> None:
         self._file(order.grant).write_text(order.person.id)
         if (dies := self._folder / ".dies").exists():
             dies.unlink()
             os.kill(os.getpid(), signal.SIGKILL)
         self._answers()
 
-    def revoke(self, order: Order) -> None:
+    def revoke(self, order: ProvisionOrder) -> None:
         file = self._file(order.grant)
         if not (self._folder / ".keeps").exists():
             file.unlink(missing_ok=True)
 
-    def read_back(self, order: Order) -> bool:
+    def read_back(self, order: ProvisionOrder) -> bool:
         self._answers()
         return self._file(order.grant).exists()
 
@@ -61,13 +62,15 @@ class Blind:
 
 
 class Folder(Blind):
-    def list_active(self) -> Iterable[Found]:
+    def list_active(self) -> Iterable[ObservedAccess]:
         self._ready()
         for file in sorted(self._folder.glob("access-*")):
             grant = file.name.removeprefix("access-")
-            yield Found(file.name, grant if grant.startswith("g") else "", f"of {file.read_text()}")
+            yield ObservedAccess(
+                file.name, grant if grant.startswith("g") else "", f"of {file.read_text()}"
+            )
 
-    def remove(self, found: Found) -> None:
+    def remove(self, found: ObservedAccess) -> None:
         self._ready()
         if not (self._folder / ".keeps").exists():
             (self._folder / found.name).unlink(missing_ok=True)
@@ -77,7 +80,12 @@ class Folder(Blind):
             self._ready()
         except SystemUnavailable as error:
             return [str(error)]
-        return [f"{role}: {action} is nothing here" for role, can in roles.items() for action in can if action != "in"]
+        return [
+            f"{role}: {action} is nothing here"
+            for role, can in roles.items()
+            for action in can
+            if action != "in"
+        ]
 
 
 def settings(name: str, folder: Path, kind: str = "folder") -> str:
@@ -96,7 +104,8 @@ approvers = ["@db-leads"]
 
 
 def install(where: Path) -> None:
-    """Makes a directory that, on the path of Python, is an installed package with these connectors."""
+    """Makes a directory that, on the path of Python, is an installed package with these
+    connectors."""
     info = where / "folder_connectors-1.0.dist-info"
     info.mkdir(parents=True)
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: folder-connectors\nVersion: 1.0\n")

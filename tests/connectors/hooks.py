@@ -6,19 +6,25 @@ from typing import Any
 
 from bot.connectors import make
 from bot.connectors.webhook import Webhook
-from bot.core.model import Order
+from bot.core.model import ProvisionOrder
 from bot.core.roles import System
 from tests.connectors.receiver import SECRET
-from tests.worlds import a_person
+from tests.factories import a_person
 
 NOW = 1_790_000_000
-A_GRANT = Order("g1", "warehouse", "webhook", a_person(), "count", ("stock:count",), NOW, NOW + 3600)
+A_GRANT = ProvisionOrder(
+    "g1", "warehouse", "webhook", a_person(), "count", ("stock:count",), NOW, NOW + 3600
+)
 GOOD = b'{"state": "active"}'
 TOOLS: Any = None
 
 
 def hook(url: str, **settings: object) -> Webhook:
-    system = System("warehouse", "webhook", {"url": url, "secret": SECRET, "timeout": 5, "private": True} | settings)
+    system = System(
+        "warehouse",
+        "webhook",
+        {"url": url, "secret": SECRET, "timeout": 5, "private": True} | settings,
+    )
     found = make(system, TOOLS)
     assert isinstance(found, Webhook)
     return found

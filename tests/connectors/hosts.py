@@ -1,4 +1,5 @@
-"""A host with a real sshd that lets in whoever has a certificate, and somebody who logs in there with the real ssh."""
+"""A host with a real sshd that lets in whoever has a certificate, and somebody who logs in there
+with the real ssh."""
 
 from __future__ import annotations
 
@@ -46,7 +47,9 @@ DOCS = Path(__file__).parents[2] / "docs" / "connectors" / "ssh.md"
 
 def script(name: str, place: Path) -> Path:
     """A script of the documentation, as an operator saves it."""
-    found = re.search(rf"<!-- file: {name} -->\n( *)```sh\n(.*?)\n *```", DOCS.read_text(), re.DOTALL)
+    found = re.search(
+        rf"<!-- file: {name} -->\n( *)```sh\n(.*?)\n *```", DOCS.read_text(), re.DOTALL
+    )
     assert found, name
     file = place / name
     file.write_text("".join(f"{line.removeprefix(found[1])}\n" for line in found[2].split("\n")))
@@ -56,7 +59,9 @@ def script(name: str, place: Path) -> Path:
 
 def keygen(*arguments: str | Path) -> str:
     """What ssh-keygen says; raises CalledProcessError."""
-    return subprocess.run(["ssh-keygen", *map(str, arguments)], check=True, capture_output=True, text=True).stdout
+    return subprocess.run(
+        ["ssh-keygen", *map(str, arguments)], check=True, capture_output=True, text=True
+    ).stdout
 
 
 def a_pair(file: Path, kind: str = "ed25519", *more: str) -> str:
@@ -87,7 +92,9 @@ class Host:
             (self.place / "new").write_bytes(answer.content)
             (self.place / "new").replace(self.place / name)
 
-    def log_in(self, certificate: str, *command: str, options: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
+    def log_in(
+        self, certificate: str, *command: str, options: Sequence[str] = ()
+    ) -> subprocess.CompletedProcess[str]:
         file = self.place / "certificate"
         file.write_text(certificate + "\n")
         given = ["-F", "none", "-i", self.place / "id", "-p", self.port, *options]
@@ -101,7 +108,9 @@ class Host:
         ):
             given += ["-o", option]
         words = ["ssh", *map(str, given), f"{USER}@127.0.0.1", *(command or ("true",))]
-        return subprocess.run(words, capture_output=True, text=True, timeout=30, stdin=subprocess.DEVNULL)
+        return subprocess.run(
+            words, capture_output=True, text=True, timeout=30, stdin=subprocess.DEVNULL
+        )
 
     def lets_in(self, certificate: str) -> bool:
         return self.log_in(certificate).returncode == 0
@@ -115,7 +124,9 @@ class Host:
     @contextmanager
     def running(self) -> Iterator[Host]:
         if os.getuid() == 0:
-            Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # where it separates privileges; made at boot otherwise
+            Path("/run/sshd").mkdir(
+                mode=0o755, exist_ok=True
+            )  # where it separates privileges; made at boot otherwise
         with self.log.open("wb") as log:
             process = self._start(log.fileno())
         try:

@@ -1,4 +1,5 @@
-"""A real PostgreSQL server that wants passwords and logs every statement, set up as the docs tell, and people at it."""
+"""A real PostgreSQL server that wants passwords and logs every statement, set up as the docs tell,
+and people at it."""
 
 from __future__ import annotations
 
@@ -15,16 +16,16 @@ from urllib.parse import quote
 import psycopg
 import pytest
 
-from bot.connectors.base import Connector, Shows, Tools, Way
-from bot.connectors.postgres import Postgres
+from bot.connectors.base import AccessInstructions, Connector, ConnectorDeps, Shows
+from bot.connectors.postgres.connector import Postgres
 from bot.core.errors import SystemRefused, SystemUnavailable
-from bot.core.model import Mark, Order
+from bot.core.model import Membership, ProvisionOrder
 from bot.core.roles import System
 from tests.conftest import NO_POSTGRES
 from tests.connectors.contract import HOUR
+from tests.factories import ANA, a_person
 from tests.postgres import new_folder
 from tests.web.proxies import free_port
-from tests.worlds import ANA, a_person
 
 DOCS = Path(__file__).parents[2] / "docs" / "connectors" / "postgres.md"
 ADMIN_PASSWORD = "p@ss/word:1%"
@@ -59,7 +60,8 @@ MAKER = ("CREATE, USAGE ON SCHEMA lab", *ACTIONS)
 
 
 class PasswordServer:
-    """A server on TCP. `execute` is the superuser's; `admin_url` has the account that the docs tell to make."""
+    """A server on TCP. `execute` is the superuser's; `admin_url` has the account that the docs tell
+    to make."""
 
     def __init__(self) -> None:
         with warnings.catch_warnings():
@@ -108,7 +110,9 @@ def server_or_skip() -> Iterator[PasswordServer]:
         server.execute("CREATE DATABASE orders")
         server.execute("CREATE DATABASE other")
         server.execute(BEFORE, "orders")
-        (account,) = re.findall(r"^```sql\n(.*?)^```$", DOCS.read_text(encoding="utf-8"), re.M | re.S)
+        (account,) = re.findall(
+            r"^```sql\n(.*?)^```$", DOCS.read_text(encoding="utf-8"), re.M | re.S
+        )
         server.execute(account, "orders")
         server.execute(f"ALTER ROLE access_bot PASSWORD '{ADMIN_PASSWORD}'; {AFTER}", "orders")
         yield server
@@ -116,25 +120,27 @@ def server_or_skip() -> Iterator[PasswordServer]:
         server.remove()
 
 
-def url(port: int, database: str = "orders", user: str = "access_bot", password: str = ADMIN_PASSWORD) -> str:
+def url(
+    port: int, database: str = "orders", user: str = "access_bot", password: str = ADMIN_PASSWORD
+) -> str:
     secret = quote(password, safe="")
     return f"postgresql://{user}:{secret}@127.0.0.1:{port}/{database}?sslmode=disable&gssencmode=disable"
 
 
-def shown(it: Connector, order: Order) -> str:
+def shown(it: Connector, order: ProvisionOrder) -> str:
     assert isinstance(it, Shows)
     way = it.credentials(order, "")
-    assert isinstance(way, Way)
+    assert isinstance(way, AccessInstructions)
     (secret,) = way.secrets.values()
     return secret
 
 
-def holder(it: Connector, order: Order) -> psycopg.Connection[tuple[object, ...]]:
+def holder(it: Connector, order: ProvisionOrder) -> psycopg.Connection[tuple[object, ...]]:
     """A session of the holder's."""
     return psycopg.connect(shown(it, order), autocommit=True, connect_timeout=5)
 
 
-def works(it: Connector, order: Order) -> bool:
+def works(it: Connector, order: ProvisionOrder) -> bool:
     try:
         with holder(it, order) as line:
             if "ROLE reporting" in order.actions:
@@ -147,40 +153,52 @@ def works(it: Connector, order: Order) -> bool:
 NUMBERS = itertools.count(1)
 
 
-def an_order(*actions: str, person: str = ANA, seconds: int = HOUR, email: str | None = None, grant: str = "") -> Order:
+def an_order(
+    *actions: str, person: str = ANA, seconds: int = HOUR, email: str | None = None, grant: str = ""
+) -> ProvisionOrder:
     now = int(time.time())
     name = grant or f"g{next(NUMBERS):011}"
     who = a_person(person, email)
-    return Order(name, "orders-db", "postgres", who, "it", actions or ACTIONS, now, now + seconds)
+    return ProvisionOrder(
+        name, "orders-db", "postgres", who, "it", actions or ACTIONS, now, now + seconds
+    )
 
 
 class Notes:
     """Marks in memory; a connector whose url has changed keeps those that it had."""
 
     def __init__(self) -> None:
-        self._marks: set[Mark] = set()
+        self._marks: set[Membership] = set()
         self.marks = self
 
-    def note(self, mark: Mark) -> None:
+    def note(self, mark: Membership) -> None:
         self._marks.add(mark)
 
-    def forget(self, mark: Mark) -> None:
+    def forget(self, mark: Membership) -> None:
         self._marks.discard(mark)
 
-    def of_grant(self, system: str, grant: str) -> list[Mark]:
+    def of_grant(self, system: str, grant: str) -> list[Membership]:
         return [mark for mark in self._marks if (mark.system, mark.grant) == (system, grant)]
 
 
-def connector(url: str, name: str = "orders-db", notes: Notes | None = None, **settings: str) -> Postgres:
-    return Postgres(System(name, "postgres", {"url": url, **settings}), cast(Tools, notes or Notes()))
+def connector(
+    url: str, name: str = "orders-db", notes: Notes | None = None, **settings: str
+) -> Postgres:
+    return Postgres(
+        System(name, "postgres", {"url": url, **settings}), cast(ConnectorDeps, notes or Notes())
+    )
 
 
 @contextmanager
-def as_admin(server: PasswordServer, database: str = "orders") -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
+def as_admin(
+    server: PasswordServer, database: str = "orders"
+) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
     with psycopg.connect(url(server.port, database), autocommit=True) as line:
         yield line
 
 
 def roles(server: PasswordServer) -> set[str]:
     """Every role but those of PostgreSQL itself."""
-    return {name for (name,) in server.execute("SELECT rolname FROM pg_roles WHERE rolname !~ '^pg_'")}
+    return {
+        name for (name,) in server.execute("SELECT rolname FROM pg_roles WHERE rolname !~ '^pg_'")
+    }

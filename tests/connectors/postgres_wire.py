@@ -1,4 +1,5 @@
-"""A wire to a server that can be cut or held up at any question; it reads as much of the protocol as that needs."""
+"""A wire to a server that can be cut or held up at any question; it reads as much of the protocol
+as that needs."""
 
 from __future__ import annotations
 
@@ -9,7 +10,8 @@ from contextlib import contextmanager, suppress
 
 
 class Wire:
-    """Stands between the connector and the server. It counts what the connector sends that wants an answer."""
+    """Stands between the connector and the server. It counts what the connector sends that wants an
+    answer."""
 
     def __init__(self, port: int) -> None:
         self._to = port
@@ -65,7 +67,8 @@ class Wire:
 
     @contextmanager
     def breaking(self, number: int) -> Iterator[None]:
-        """Odd: cut off before a question reaches the server; even: when it has done what it was asked."""
+        """Odd: cut off before a question reaches the server; even: when it has done what it was
+        asked."""
         self._sent, self._cut_at, self._before = 0, (number + 1) // 2, number % 2 == 1
         try:
             yield
@@ -97,7 +100,8 @@ class Wire:
     async def _questions(
         self, client: asyncio.StreamReader, server: asyncio.StreamWriter, muted: asyncio.Event
     ) -> None:
-        """What the client says (section 54.7 of the manual): a first message without a type, then typed ones."""
+        """What the client says (section 54.7 of the manual): a first message without a type, then
+        typed ones."""
         with suppress(OSError, asyncio.IncompleteReadError):
             size = await client.readexactly(4)
             server.write(size + await client.readexactly(int.from_bytes(size) - 4))
@@ -118,7 +122,9 @@ class Wire:
         self._sent += 1
         return self._sent == self._cut_at
 
-    async def _answers(self, server: asyncio.StreamReader, client: asyncio.StreamWriter, muted: asyncio.Event) -> None:
+    async def _answers(
+        self, server: asyncio.StreamReader, client: asyncio.StreamWriter, muted: asyncio.Event
+    ) -> None:
         with suppress(OSError, asyncio.IncompleteReadError):
             while True:
                 head = await server.readexactly(5)

@@ -1,4 +1,5 @@
-"""Servers that misbehave in any way a test wants: each connection is handed to a function of the test's.
+"""Servers that misbehave in any way a test wants: each connection is handed to a function of the
+test's.
 
 They know sockets and nothing of HTTP.
 """
@@ -76,7 +77,9 @@ def read_request(line: socket.socket) -> bytes:
     while b"\r\n\r\n" not in got:
         got += _more(line)
     head, _, body = got.partition(b"\r\n\r\n")
-    announced = [each for each in head.lower().split(b"\r\n") if each.startswith(b"content-length:")]
+    announced = [
+        each for each in head.lower().split(b"\r\n") if each.startswith(b"content-length:")
+    ]
     while announced and len(body) < int(announced[0].split(b":")[1]):
         body += _more(line)
     return head + b"\r\n\r\n" + body
@@ -90,7 +93,9 @@ def _more(line: socket.socket) -> bytes:
 
 def answering(status: str, body: bytes = b"", *headers: str) -> Serve:
     """Reads the request and answers this."""
-    head = "".join(f"{each}\r\n" for each in (f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *headers))
+    head = "".join(
+        f"{each}\r\n" for each in (f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *headers)
+    )
 
     def serve(line: socket.socket, _over: threading.Event) -> None:
         read_request(line)
@@ -137,7 +142,8 @@ def endless(line: socket.socket, over: threading.Event) -> None:
 
 
 def certificate(folder: Path, name: str) -> tuple[ssl.SSLContext, str]:
-    """For a server that is called `name`: its TLS, and the file in which its own certificate is to be trusted."""
+    """For a server that is called `name`: its TLS, and the file in which its own certificate is to
+    be trusted."""
     import datetime
 
     from cryptography import x509
@@ -145,15 +151,28 @@ def certificate(folder: Path, name: str) -> tuple[ssl.SSLContext, str]:
     from cryptography.hazmat.primitives.asymmetric import ec
     from cryptography.x509.oid import NameOID
 
-    key, who = ec.generate_private_key(ec.SECP256R1()), x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    key, who = (
+        ec.generate_private_key(ec.SECP256R1()),
+        x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]),
+    )
     now, day = datetime.datetime.now(datetime.UTC), datetime.timedelta(days=1)
-    made = x509.CertificateBuilder().subject_name(who).issuer_name(who).public_key(key.public_key()).serial_number(7)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(who)
+        .issuer_name(who)
+        .public_key(key.public_key())
+        .serial_number(7)
+    )
     made = made.not_valid_before(now - day).not_valid_after(now + day)
     made = made.add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
     made = made.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
     both = folder / f"{name}.pem"
     both.write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
         + (public := made.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
     )
     trusted = folder / f"{name}.crt"

@@ -1,4 +1,5 @@
-"""The receiver of docs/connectors/webhook.md as a process, and something between the bot and it that breaks calls.
+"""The receiver of docs/connectors/webhook.md as a process, and something between the bot and it
+that breaks calls.
 
 It takes the receiver from the page itself, so that the page can't go wrong unseen.
 """
@@ -91,8 +92,8 @@ FAULTS = (LOST, UNHEARD, FAILED, BUSY, GARBLED, MOVED)
 
 @dataclass
 class Between:
-    """Hands calls on to the receiver. From the call number `since` on (from 1) all suffer `fault`. `seen` are the
-    requests as they came; `elsewhere` is where redirects lead."""
+    """Hands calls on to the receiver. From the call number `since` on (from 1) all suffer `fault`.
+    `seen` are the requests as they came; `elsewhere` is where redirects lead."""
 
     receiver: Receiver
     elsewhere: str = "http://127.0.0.1:1/"
@@ -125,7 +126,10 @@ class Between:
 
     @staticmethod
     def _say(line: socket.socket, status: str, body: bytes = b"", *headers: str) -> None:
-        head = "".join(f"{each}\r\n" for each in (f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *headers))
+        head = "".join(
+            f"{each}\r\n"
+            for each in (f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *headers)
+        )
         line.sendall(head.encode() + b"\r\n" + body)
 
     def _hand_on(self, request: bytes) -> bytes:

@@ -12,20 +12,22 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from bot.app import build_systems, ca_keys
-from bot.connectors.base import Connector, Way
-from bot.connectors.ssh import Ssh
+from bot.connectors.base import AccessInstructions, Connector
+from bot.connectors.ssh.connector import Ssh
 from bot.core.errors import SystemRefused, SystemUnavailable
-from bot.core.model import Order
-from bot.operations.count_usage import UsageMeter
-from bot.operations.keep_certificates import StoredCertificates
+from bot.core.model import ProvisionOrder
+from bot.operations.systems.certificates import StoredCertificates
+from bot.operations.usage.count_usage import UsageMeter
 from bot.web import build_web
 from tests.connectors.hosts import Host
+from tests.factories import Made
 from tests.web.conftest import serving
-from tests.worlds import Made
 
 
 def settings(ca_file: Path, *more: str) -> str:
-    return "\n".join(["connector = 'ssh'", f"ca_key = '{ca_file}'", "principals = ['deploy']", *more])
+    return "\n".join(
+        ["connector = 'ssh'", f"ca_key = '{ca_file}'", "principals = ['deploy']", *more]
+    )
 
 
 class Bearer:
@@ -35,17 +37,17 @@ class Bearer:
         self.host, self.url = host, ""
         self.shown: dict[str, list[str]] = {}
 
-    def gets_in(self, it: Connector, order: Order) -> bool:
+    def gets_in(self, it: Connector, order: ProvisionOrder) -> bool:
         with suppress(SystemRefused):
             self.shown.setdefault(order.grant, []).append(certificate(it, order, self.host))
         self.host.fetch(self.url)
         return any(self.host.lets_in(each) for each in self.shown.get(order.grant, []))
 
 
-def certificate(it: Connector, order: Order, host: Host) -> str:
+def certificate(it: Connector, order: ProvisionOrder, host: Host) -> str:
     assert isinstance(it, Ssh)
     way = it.credentials(order, host.public)
-    assert isinstance(way, Way), way
+    assert isinstance(way, AccessInstructions), way
     return way.secrets["Certificate"]
 
 

@@ -1,5 +1,5 @@
-"""A security token in software, behind an ssh-agent as ssh expects one: it signs as OpenSSH's PROTOCOL.u2f has it. No
-hardware, no touch; sshd can't tell the difference.
+"""A security token in software, behind an ssh-agent as ssh expects one: it signs as OpenSSH's
+PROTOCOL.u2f has it. No hardware, no touch; sshd can't tell the difference.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from bot.connectors.ssh_wire import _mpint, string, strings
+from bot.connectors.ssh.wire import _mpint, string, strings
 
 APPLICATION = b"ssh:"
 TOUCHED, COUNTER = 1, 7
@@ -30,7 +30,9 @@ class Token:
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
-        self._key = Ed25519PrivateKey.generate() if "ed25519" in kind else generate_private_key(SECP256R1())
+        self._key = (
+            Ed25519PrivateKey.generate() if "ed25519" in kind else generate_private_key(SECP256R1())
+        )
         self.blob = string(kind.encode()) + self._public() + string(APPLICATION)
         self.line = f"{kind} {b64encode(self.blob).decode()}"
 

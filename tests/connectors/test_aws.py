@@ -11,21 +11,21 @@ from typing import Any
 import boto3
 import pytest
 
-from bot.connectors import aws
-from bot.connectors.base import Checks, Connector, Shows, Tools, Way
+from bot.connectors.aws import connector
+from bot.connectors.base import AccessInstructions, Checks, Connector, ConnectorDeps, Shows
 from bot.core.errors import OutcomeUnknown, SystemRefused, SystemUnavailable
-from bot.core.model import Order
+from bot.core.model import ProvisionOrder
 from bot.core.roles import System
 from tests.connectors.contract import Contract, Rig, unknown_there, without_email
 from tests.connectors.shared_tests import SharedContract
 from tests.connectors.standins.aws import Aws
 from tests.connectors.standins.server import BUSY, HANG, LOST, Reply
-from tests.worlds import ANA, CARA, a_person
+from tests.factories import ANA, CARA, a_person
 
 ACCOUNT, STORE, REGION = "123456789012", "d-1234567890", "eu-central-1"
 SETS = ("ReadOnly", "Operator")
 EMAIL = a_person(ANA).email
-Ordered = Callable[..., Order]
+Ordered = Callable[..., ProvisionOrder]
 
 
 @pytest.fixture(scope="module")
@@ -45,10 +45,14 @@ def straight(port: int) -> tuple[Any, Any]:
 class TestAws(Contract, SharedContract):
     @pytest.fixture(autouse=True)
     def _environment(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        known = {"ACCESS_KEY_ID": "AKIATEST", "SECRET_ACCESS_KEY": "secret", "CONFIG_FILE": "/dev/null"}
+        known = {
+            "ACCESS_KEY_ID": "AKIATEST",
+            "SECRET_ACCESS_KEY": "secret",
+            "CONFIG_FILE": "/dev/null",
+        }
         for name, value in known.items():
             monkeypatch.setenv(f"AWS_{name}", value)
-        monkeypatch.setattr(aws, "PAUSES", (0.0,) * 8)
+        monkeypatch.setattr(connector, "PAUSES", (0.0,) * 8)
 
     @pytest.fixture
     def server(self, front: Aws, _environment: None) -> Aws:
@@ -64,7 +68,12 @@ class TestAws(Contract, SharedContract):
 
     def join(self, email: str) -> str:
         name = {"GivenName": "A", "FamilyName": "B"}
-        shown = {"UserName": email, "DisplayName": email, "Name": name, "Emails": [{"Value": email, "Primary": True}]}
+        shown = {
+            "UserName": email,
+            "DisplayName": email,
+            "Name": name,
+            "Emails": [{"Value": email, "Primary": True}],
+        }
         self.users[email] = str(self.store.create_user(IdentityStoreId=STORE, **shown)["UserId"])
         return self.users[email]
 
@@ -76,24 +85,36 @@ class TestAws(Contract, SharedContract):
         raise LookupError(name)
 
     def may(self, user: str, name: str) -> bool:
-        """Whether the user gets at what the permission set may in the account; straight from moto."""
-        asked = {"InstanceArn": self.instance, "AccountId": ACCOUNT, "PermissionSetArn": self.arn(name)}
+        """Whether the user gets at what the permission set may in the account; straight from
+        moto."""
+        asked = {
+            "InstanceArn": self.instance,
+            "AccountId": ACCOUNT,
+            "PermissionSetArn": self.arn(name),
+        }
         found = self.sso.list_account_assignments(**asked)["AccountAssignments"]
         return any(each["PrincipalId"] == user for each in found)
 
     def settings(self, server: Aws, **more: str) -> System:
-        known = {"region": REGION, "instance_arn": self.instance, "identity_store_id": STORE, "account_id": ACCOUNT}
+        known = {
+            "region": REGION,
+            "instance_arn": self.instance,
+            "identity_store_id": STORE,
+            "account_id": ACCOUNT,
+        }
         return System("it", "aws", {**known, "endpoint_url": server.url} | more)
 
     @pytest.fixture
     def rig(self, server: Aws) -> Rig:
-        def works(_it: Connector, order: Order) -> bool:
+        def works(_it: Connector, order: ProvisionOrder) -> bool:
             for request in list(server.requests.values()):  # AWS goes on by itself
                 while request.status == "IN_PROGRESS":
                     server._turn(request)
             return all(self.may(self.users[order.person.email], name) for name in order.actions)
 
-        lines = "".join(f'{key} = "{value}"\n' for key, value in self.settings(server).settings.items())
+        lines = "".join(
+            f'{key} = "{value}"\n' for key, value in self.settings(server).settings.items()
+        )
         return Rig(
             f'connector = "aws"\n{lines}',
             SETS,
@@ -114,16 +135,21 @@ class TestAws(Contract, SharedContract):
     def assign(self, email: str, name: str) -> None:
         target = {"TargetId": ACCOUNT, "TargetType": "AWS_ACCOUNT"}
         who = {"PrincipalType": "USER", "PrincipalId": self.users[email]}
-        asked: dict[str, Any] = {"InstanceArn": self.instance, "PermissionSetArn": self.arn(name), **target, **who}
+        asked: dict[str, Any] = {
+            "InstanceArn": self.instance,
+            "PermissionSetArn": self.arn(name),
+            **target,
+            **who,
+        }
         self.sso.create_account_assignment(**asked)
 
-    def had(self, order: Order) -> None:
+    def had(self, order: ProvisionOrder) -> None:
         self.assign(order.person.email, order.actions[0])
 
     # --- who and what
 
     def test_a_person_is_found_once_and_then_pinned_whatever_their_e_mail_becomes(
-        self, it: Connector, order: Ordered, tools: Tools
+        self, it: Connector, order: Ordered, tools: ConnectorDeps
     ) -> None:
         asked = order()
         it.grant(replace(asked, person=a_person(ANA, EMAIL.upper())))
@@ -134,7 +160,9 @@ class TestAws(Contract, SharedContract):
         with pytest.raises(SystemRefused, match="belongs to another person"):
             it.grant(replace(order(CARA), person=a_person(CARA, EMAIL)))
 
-    def test_nobody_with_the_e_mail_is_refused_and_ends_well(self, it: Connector, order: Ordered) -> None:
+    def test_nobody_with_the_e_mail_is_refused_and_ends_well(
+        self, it: Connector, order: Ordered
+    ) -> None:
         asked = replace(order(), person=a_person(ANA, "none@example.com"))
         with pytest.raises(SystemRefused, match="knows nobody by none@example"):
             it.grant(asked)
@@ -157,19 +185,21 @@ class TestAws(Contract, SharedContract):
     def test_a_request_that_takes_too_long_is_found_again_and_not_made_twice(
         self, it: Connector, server: Aws, order: Ordered, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(aws, "PAUSES", (0.0,))
+        monkeypatch.setattr(connector, "PAUSES", (0.0,))
         asked, server.takes = replace(order(), actions=("ReadOnly",)), 12
         with pytest.raises(SystemUnavailable, match="still busy") as late:
             it.grant(asked)
         assert late.value.retry_after == 10
-        monkeypatch.setattr(aws, "PAUSES", (0.0,) * 20)
+        monkeypatch.setattr(connector, "PAUSES", (0.0,) * 20)
         it.grant(asked)
-        assert server.seen.count("CreateAccountAssignment") == 1 and self.may(self.users[EMAIL], "ReadOnly")
+        assert server.seen.count("CreateAccountAssignment") == 1 and self.may(
+            self.users[EMAIL], "ReadOnly"
+        )
 
     def test_an_end_while_aws_is_still_making_it_waits_for_that_and_takes_it_away(
         self, it: Connector, rig: Rig, server: Aws, order: Ordered, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(aws, "PAUSES", ())
+        monkeypatch.setattr(connector, "PAUSES", ())
         asked, server.takes = order(), 15
         with pytest.raises(SystemUnavailable):
             it.grant(asked)
@@ -177,7 +207,7 @@ class TestAws(Contract, SharedContract):
             it.revoke(asked)
         with pytest.raises(SystemUnavailable, match="still being made"):
             it.read_back(asked)
-        monkeypatch.setattr(aws, "PAUSES", (0.0,) * 40)
+        monkeypatch.setattr(connector, "PAUSES", (0.0,) * 40)
         it.revoke(asked)
         assert not rig.works(it, asked) and not it.read_back(asked)
 
@@ -186,14 +216,14 @@ class TestAws(Contract, SharedContract):
     ) -> None:
         asked = replace(order(), actions=("ReadOnly",))
         it.grant(asked)
-        monkeypatch.setattr(aws, "PAUSES", ())
+        monkeypatch.setattr(connector, "PAUSES", ())
         server.takes = 15
         with pytest.raises(SystemUnavailable, match="still busy with the deletion"):
             it.revoke(asked)
         other = replace(asked, grant="g-other")
         with pytest.raises(SystemUnavailable, match="still busy with the deletion"):
             it.grant(other)
-        monkeypatch.setattr(aws, "PAUSES", (0.0,) * 40)
+        monkeypatch.setattr(connector, "PAUSES", (0.0,) * 40)
         it.grant(other)
         assert it.read_back(other) and rig.works(it, other)
 
@@ -230,30 +260,43 @@ class TestAws(Contract, SharedContract):
         self, it: Connector, rig: Rig, server: Aws, order: Ordered
     ) -> None:
         asked = order()
-        with server.failing(lambda number: BUSY), pytest.raises(SystemUnavailable, match="AWS: ThrottlingException"):
+        with (
+            server.failing(lambda number: BUSY),
+            pytest.raises(SystemUnavailable, match="AWS: ThrottlingException"),
+        ):
             it.grant(asked)
-        with server.failing(lambda number: LOST if number > 6 else None), pytest.raises(OutcomeUnknown):
+        with (
+            server.failing(lambda number: LOST if number > 6 else None),
+            pytest.raises(OutcomeUnknown),
+        ):
             it.grant(asked)
         it.grant(asked)
         assert rig.works(it, asked)
 
     def test_a_hanging_system_ends_in_time(
-        self, server: Aws, tools: Tools, order: Ordered, monkeypatch: pytest.MonkeyPatch
+        self, server: Aws, tools: ConnectorDeps, order: Ordered, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(aws, "READ_TIMEOUT", 0.2)
-        it = aws.make(self.settings(server), tools)
-        with server.failing(lambda number: HANG), pytest.raises(OutcomeUnknown, match="ReadTimeoutError"):
+        monkeypatch.setattr(connector, "READ_TIMEOUT", 0.2)
+        it = connector.make(self.settings(server), tools)
+        with (
+            server.failing(lambda number: HANG),
+            pytest.raises(OutcomeUnknown, match="ReadTimeoutError"),
+        ):
             it.grant(order())
 
     def test_a_refusal_of_our_account_is_a_no_and_nothing_secret_is_told(
         self, it: Connector, server: Aws, order: Ordered, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         asked = order()
-        words = "User: arn:aws:iam::1:user/bot is not authorized to perform: sso:ListAccountAssignments"
+        words = (
+            "User: arn:aws:iam::1:user/bot is not authorized to perform: sso:ListAccountAssignments"
+        )
         denied = Reply(400, {"__type": "AccessDeniedException", "message": words})
         monkeypatch.setattr(server, "_answer", lambda *_: denied)
         for call in (it.grant, it.revoke, it.read_back):
-            with pytest.raises(SystemRefused, match=r"is not authorized to perform.* \(not_allowed\)"):
+            with pytest.raises(
+                SystemRefused, match=r"is not authorized to perform.* \(not_allowed\)"
+            ):
                 call(asked)
         assert isinstance(it, Checks)
         (trouble,) = it.check({"it": SETS})
@@ -267,14 +310,23 @@ class TestAws(Contract, SharedContract):
         (trouble,) = it.check({"it": [*SETS, "Gone"]})
         assert trouble.startswith("it: Gone: ") and trouble.endswith("(no_permission_set)")
 
-    def test_the_holder_is_told_how_to_sign_in_and_nothing_secret(self, it: Connector, order: Ordered) -> None:
+    def test_the_holder_is_told_how_to_sign_in_and_nothing_secret(
+        self, it: Connector, order: Ordered
+    ) -> None:
         assert isinstance(it, Shows)
         way = it.credentials(order(), "")
-        assert isinstance(way, Way) and not way.secrets
+        assert isinstance(way, AccessInstructions) and not way.secrets
         assert any("aws sso login" in line for line in way.how) and ACCOUNT in way.how[0]
-        assert "`aws configure sso --profile it`" in way.how[1] and "`aws sso login --profile it`" in way.how[1]
+        assert (
+            "`aws configure sso --profile it`" in way.how[1]
+            and "`aws sso login --profile it`" in way.how[1]
+        )
 
-    @pytest.mark.parametrize("wrong", [{"endpoint_url": "http://aws.example.com"}, {"region": "not a region"}])
-    def test_settings_that_can_t_be_right_are_refused(self, server: Aws, tools: Tools, wrong: dict[str, str]) -> None:
+    @pytest.mark.parametrize(
+        "wrong", [{"endpoint_url": "http://aws.example.com"}, {"region": "not a region"}]
+    )
+    def test_settings_that_can_t_be_right_are_refused(
+        self, server: Aws, tools: ConnectorDeps, wrong: dict[str, str]
+    ) -> None:
         with pytest.raises(ValueError, match=r"URL must|AWS can't be asked"):
-            aws.make(self.settings(server, **wrong), tools)
+            connector.make(self.settings(server, **wrong), tools)

@@ -1,4 +1,5 @@
-"""The command connector, with the executable of its page and with executables that hang, lie and break."""
+"""The command connector, with the executable of its page and with executables that hang, lie and
+break."""
 
 from __future__ import annotations
 
@@ -14,17 +15,17 @@ from typing import Any
 import pytest
 
 from bot.connectors import make
-from bot.connectors.base import Connector, Way
+from bot.connectors.base import AccessInstructions, Connector
 from bot.connectors.command import MOST_WORDS, Command
 from bot.core.errors import OutcomeUnknown, SystemRefused, SystemUnavailable
-from bot.core.model import Order
+from bot.core.model import ProvisionOrder
 from bot.core.roles import System
 from tests.connectors.contract import Contract, Rig
-from tests.connectors.doors import Doors
-from tests.worlds import CARA, a_person
+from tests.connectors.gates_client import Doors
+from tests.factories import CARA, a_person
 
 NOW = 1_790_000_000
-A_GRANT = Order("g1", "lab", "command", a_person(), "enter", ("enter",), NOW, NOW + 3600)
+A_GRANT = ProvisionOrder("g1", "lab", "command", a_person(), "enter", ("enter",), NOW, NOW + 3600)
 TOOLS: Any = None
 
 
@@ -40,12 +41,12 @@ class TestCommand(Contract):
     def rig(self, doors: Doors) -> Rig:
         codes: dict[str, str] = {}
 
-        def works(it: Connector, order: Order) -> bool:
+        def works(it: Connector, order: ProvisionOrder) -> bool:
             """Asks to see the code, and tries the newest one that was ever shown."""
             assert isinstance(it, Command)
             with suppress(SystemUnavailable):
                 way = it.credentials(order, "")
-                assert isinstance(way, Way)
+                assert isinstance(way, AccessInstructions)
                 codes[order.grant] = way.secrets["Door code"]
             return order.grant in codes and doors.open_by(codes[order.grant])
 
@@ -56,7 +57,7 @@ class TestCommand(Contract):
 
     @pytest.mark.parametrize("fault", ["away", "fails", "dies"])
     def test_whatever_becomes_of_a_call_it_can_be_made_again_and_taken_back(
-        self, it: Command, rig: Rig, order: Callable[..., Order], doors: Doors, fault: str
+        self, it: Command, rig: Rig, order: Callable[..., ProvisionOrder], doors: Doors, fault: str
     ) -> None:
         asked, other = order(), order(CARA)
         with doors.breaking(fault):
@@ -71,7 +72,7 @@ class TestCommand(Contract):
         assert it.read_back(other) and rig.works(it, other)
 
     def test_a_start_that_comes_after_the_end_opens_nothing(
-        self, it: Command, rig: Rig, order: Callable[..., Order]
+        self, it: Command, rig: Rig, order: Callable[..., ProvisionOrder]
     ) -> None:
         asked = order()
         it.revoke(asked)
@@ -100,12 +101,18 @@ def lab(folder: Path, program: str, **settings: object) -> Command:
 ALL = ("grant", "extend", "revoke", "read_back")
 
 
-def test_it_gets_the_document_and_a_fixed_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_gets_the_document_and_a_fixed_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("SLACK_BOT_TOKEN", "xoxb-1")
     monkeypatch.setenv("ACCESS_SECRET_KEYS", "k" * 40)
     monkeypatch.setenv("HOME", "/home/bot")
     monkeypatch.delenv("LANG", raising=False)
-    it = lab(tmp_path, f"cat > {tmp_path}/said; env > {tmp_path}/env", env={"TEAM": "a b", "BOT": "$HOME"})
+    it = lab(
+        tmp_path,
+        f"cat > {tmp_path}/said; env > {tmp_path}/env",
+        env={"TEAM": "a b", "BOT": "$HOME"},
+    )
     it.grant(A_GRANT)
     assert json.loads((tmp_path / "said").read_text()) == {
         "do": "grant",
@@ -121,14 +128,22 @@ def test_it_gets_the_document_and_a_fixed_environment(tmp_path: Path, monkeypatc
     names = dict(line.split("=", 1) for line in (tmp_path / "env").read_text().splitlines())
     for set_by_the_shell in ("PWD", "SHLVL", "_", "OLDPWD"):
         names.pop(set_by_the_shell, None)
-    expected = {"PATH": os.environ["PATH"], "HOME": "/home/bot", "LANG": "C.UTF-8", "TEAM": "a b", "BOT": "$HOME"}
+    expected = {
+        "PATH": os.environ["PATH"],
+        "HOME": "/home/bot",
+        "LANG": "C.UTF-8",
+        "TEAM": "a b",
+        "BOT": "$HOME",
+    }
     assert names == expected
 
 
 def test_nothing_that_a_person_is_called_is_ever_run(tmp_path: Path) -> None:
     it = lab(tmp_path, f"cat > {tmp_path}/said")
     evil = a_person(email=f"`touch {tmp_path}/x`@example.com", id="U0")
-    it.grant(replace(A_GRANT, person=evil, actions=(f"$(touch {tmp_path}/x)", "--help", "\u202e\0")))
+    it.grant(
+        replace(A_GRANT, person=evil, actions=(f"$(touch {tmp_path}/x)", "--help", "\u202e\0"))
+    )
     assert not (tmp_path / "x").exists()
     assert json.loads((tmp_path / "said").read_text())["actions"][2] == "\u202e\0"
 
@@ -145,7 +160,9 @@ def test_to_say_nothing_is_no_answer_to_a_question(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("code", [1, 2, 64, 74, 76, 127, 255])
-def test_any_exit_code_but_two_is_final_for_a_start_and_for_nothing_else(tmp_path: Path, code: int) -> None:
+def test_any_exit_code_but_two_is_final_for_a_start_and_for_nothing_else(
+    tmp_path: Path, code: int
+) -> None:
     it = lab(tmp_path, f'echo \'{{"state": "active"}}\'; exit {code}')
     with pytest.raises(SystemRefused, match=f"lab exited with {code}"):
         it.grant(A_GRANT)
@@ -165,7 +182,9 @@ def test_any_exit_code_but_two_is_final_for_a_start_and_for_nothing_else(tmp_pat
         ("cat /dev/zero", "more than 1048576 bytes"),
     ],
 )
-def test_trouble_is_tried_again_and_is_never_active(tmp_path: Path, program: str, words: str) -> None:
+def test_trouble_is_tried_again_and_is_never_active(
+    tmp_path: Path, program: str, words: str
+) -> None:
     it = lab(tmp_path, program)
     for do in ALL:
         with pytest.raises(SystemUnavailable, match=f"lab.*{words}"):
@@ -180,7 +199,8 @@ def test_one_that_hangs_is_given_the_timeout(tmp_path: Path) -> None:
 def test_what_is_pending_is_asked_about_until_it_is_so(tmp_path: Path) -> None:
     program = f"cat >> {tmp_path}/said; echo >> {tmp_path}/said\n"
     program += (
-        f'[ $(wc -l < {tmp_path}/said) -lt 3 ] && echo \'{{"state": "pending"}}\' || echo \'{{"state": "active"}}\''
+        f'[ $(wc -l < {tmp_path}/said) -lt 3 ] && echo \'{{"state": "pending"}}\' || echo'
+        ' \'{"state": "active"}\''
     )
     lab(tmp_path, program).grant(A_GRANT)
     asked = [json.loads(line) for line in (tmp_path / "said").read_text().splitlines()]
@@ -189,7 +209,9 @@ def test_what_is_pending_is_asked_about_until_it_is_so(tmp_path: Path) -> None:
 
 
 def test_what_it_complains_about_is_in_the_error_short_and_clean(tmp_path: Path) -> None:
-    complaint = r"printf 'first\n\033[31mno \342\200\256door\033[0m\007 <!channel>\377\n' >&2; exit 3"
+    complaint = (
+        r"printf 'first\n\033[31mno \342\200\256door\033[0m\007 <!channel>\377\n' >&2; exit 3"
+    )
     with pytest.raises(SystemRefused) as caught:
         lab(tmp_path, complaint).grant(A_GRANT)
     assert str(caught.value) == "lab exited with 3: first no door <!channel>\ufffd"
@@ -226,7 +248,9 @@ def test_what_is_shown_is_never_in_an_error(tmp_path: Path) -> None:
         ({"timeout": 301}, "timeout must be at most 5m"),
     ],
 )
-def test_settings_that_can_t_be_right_are_told(tmp_path: Path, settings: dict[str, Any], words: str) -> None:
+def test_settings_that_can_t_be_right_are_told(
+    tmp_path: Path, settings: dict[str, Any], words: str
+) -> None:
     with pytest.raises(SystemUnavailable, match=f"lab can't be used: .*{words}"):
         lab(tmp_path, "true", **settings)
 

@@ -1,4 +1,5 @@
-"""A system whose settings lead elsewhere while somebody has access there: nothing at the new place proves an end."""
+"""A system whose settings lead elsewhere while somebody has access there: nothing at the new place
+proves an end."""
 
 from __future__ import annotations
 
@@ -10,24 +11,24 @@ from pathlib import Path
 import pytest
 
 from bot.app import build_systems, build_tools
+from bot.config.roles.parse import parse_policy
 from bot.connectors import KINDS, for_order, make, target_of
 from bot.core.approval import Refused
 from bot.core.effects import Queue
 from bot.core.errors import SystemUnavailable
-from bot.core.model import Grant, GrantState, Mark
-from bot.core.policy import parse_policy
+from bot.core.model import Grant, GrantState, Membership
 from bot.core.roles import System
-from bot.delivery import Delivery
-from bot.operations.confirm_move import confirm_move
-from bot.operations.count_usage import UsageMeter
-from bot.operations.keep_marks import StoredMarks
-from bot.operations.record_delivery import order_for
-from bot.operations.release_grant import release_grant
-from bot.operations.renew_grant import Renewed, renew_grant
+from bot.operations.grants.record_results import order_for
+from bot.operations.grants.release_grant import release_grant
+from bot.operations.grants.renew_grant import Renewed, renew_grant
+from bot.operations.systems.confirm_target import confirm_target
+from bot.operations.systems.memberships import StoredMarks
+from bot.operations.usage.count_usage import UsageMeter
+from bot.worker.dispatcher import Dispatcher
 from tests.builders import WORKSPACE
 from tests.connectors.receiver import SECRET, Receiver, running_receiver
+from tests.factories import ANA, Made, make_world
 from tests.fakes import FakeMessenger, FakePeople
-from tests.worlds import ANA, Made, make_world
 
 
 @pytest.fixture(scope="module")
@@ -49,11 +50,13 @@ class Moving:
         systems = build_systems(self.made.world)
         people, meter = FakePeople(), UsageMeter(self.made.world)
         self.systems = systems
-        self.delivery = Delivery(self.made.world, systems, FakeMessenger(), people, meter)  # type: ignore[arg-type]
+        self.delivery = Dispatcher(self.made.world, systems, FakeMessenger(), people, meter)  # type: ignore[arg-type]
 
     def lead_to(self, receiver: Receiver) -> None:
         settings = f'url = "{receiver.url}"\nsecret = "{SECRET}"\nprivate = true\n'
-        role = 'system = "it"\nactions = ["a"]\nrequesters = ["everyone"]\napprovers = ["@db-leads"]\n'
+        role = (
+            'system = "it"\nactions = ["a"]\nrequesters = ["everyone"]\napprovers = ["@db-leads"]\n'
+        )
         text = f'{WORKSPACE}\n[systems.it]\nconnector = "webhook"\n{settings}[roles.it]\n{role}'
         self.made.policies.append(parse_policy(text, "roles.toml", {}, KINDS))
 
@@ -80,7 +83,9 @@ class Moving:
 @pytest.fixture
 def moving(tmp_path: Path, receivers: tuple[Receiver, Receiver]) -> Iterator[Moving]:
     made = make_world(tmp_path)
-    made.clock.at = 2_000_000_000  # the receivers go by their own clock, and nothing there shall end by itself
+    made.clock.at = (
+        2_000_000_000  # the receivers go by their own clock, and nothing there shall end by itself
+    )
     with closing(made.world.db):
         moving = Moving(made, *receivers)
         moving.lead_to(moving.here)
@@ -114,7 +119,9 @@ def test_a_start_that_may_have_made_something_makes_nothing_elsewhere(moving: Mo
     moving.lead_to(moving.there)
     moving.made.clock.at += 900
     moving.delivery.drain(Queue.START)
-    assert moving.made.grant(grant.id).state is GrantState.ENDING, "the role is not what was approved"
+    assert moving.made.grant(grant.id).state is GrantState.ENDING, (
+        "the role is not what was approved"
+    )
     assert not moving.open_at(moving.there, grant)
     moving.lead_to(moving.here)
     moving.ended(grant)
@@ -136,21 +143,26 @@ def test_who_says_that_it_is_the_same_system_is_on_record_and_believed(moving: M
     release_grant(moving.made.world, grant.id, ANA)
     assert not moving.ended(grant)
     target = target_of(moving.systems.of("it", "webhook"))
-    assert confirm_move(moving.made.world, "os:lea", "it", target) == 1
-    assert isinstance(confirm_move(moving.made.world, "os:lea", "it", target), Refused)
+    assert confirm_target(moving.made.world, "os:lea", "it", target) == 1
+    assert isinstance(confirm_target(moving.made.world, "os:lea", "it", target), Refused)
     assert moving.ended(grant)
     assert moving.made.log("system:target:confirmed", "actor, system") == [("os:lea", "it")]
 
 
-def test_a_database_that_is_another_server_now_is_believed_as_well_and_no_membership_forgotten(moving: Moving) -> None:
+def test_a_database_that_is_another_server_now_is_believed_as_well_and_no_membership_forgotten(
+    moving: Moving,
+) -> None:
     """It was restored, or upgraded, and its settings are the same."""
     grant, marks = moving.active(), StoredMarks(moving.made.world)
-    server, team = Mark("it", grant.id, "", "7312", ""), Mark("it", grant.id, "ana", "team", "writers")
-    other = Mark("another", grant.id, "", "7312", "")
+    server, team = (
+        Membership("it", grant.id, "", "7312", ""),
+        Membership("it", grant.id, "ana", "team", "writers"),
+    )
+    other = Membership("another", grant.id, "", "7312", "")
     for mark in (server, team, other):
         marks.note(mark)
     target = target_of(moving.systems.of("it", "webhook"))
-    assert confirm_move(moving.made.world, "os:lea", "it", target) == 1
+    assert confirm_target(moving.made.world, "os:lea", "it", target) == 1
     assert [*marks.of_grant("it", grant.id), *marks.of_grant("another", grant.id)] == [team, other]
 
 
@@ -170,7 +182,11 @@ AWS = {
 DATABASE = {"url": "postgresql://bot:one@db.example.com/orders"}
 SAME = {
     "another secret": ("webhook", HOOK, {"secret": SECRET + "x", "timeout": 5}),
-    "another password": ("postgres", DATABASE, {"url": "postgresql://other:two@db.example.com/orders?sslmode=require"}),
+    "another password": (
+        "postgres",
+        DATABASE,
+        {"url": "postgresql://other:two@db.example.com/orders?sslmode=require"},
+    ),
     "a longer time": ("command", COMMAND, {"timeout": 60, "env": {"A": "b"}}),
     "another token of a team": ("github", GITHUB, {"token": "u", "org": "Acme"}),
     "another token of a group": ("okta", OKTA, {"token": "u", "url": "https://acme.okta.com/"}),
@@ -200,7 +216,9 @@ def target(made: Made, kind: str, settings: dict[str, object]) -> str:
 def test_what_changes_often_does_not_make_it_another_system(
     moving: Moving, kind: str, settings: dict[str, object], changed: dict[str, object]
 ) -> None:
-    assert target(moving.made, kind, settings) == target(moving.made, kind, settings | changed) != ""
+    assert (
+        target(moving.made, kind, settings) == target(moving.made, kind, settings | changed) != ""
+    )
 
 
 @pytest.mark.parametrize(("kind", "settings", "changed"), OTHER.values(), ids=OTHER)

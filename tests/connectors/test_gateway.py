@@ -10,8 +10,8 @@ import pytest
 
 from bot.connectors.base import Connector
 from bot.core.errors import StorageUnavailable, SystemUnavailable
-from bot.core.model import Order
-from bot.operations.keep_gates import StoredGates
+from bot.core.model import ProvisionOrder
+from bot.operations.systems.gates import StoredGates
 from tests.connectors.contract import Contract, Rig
 
 
@@ -28,10 +28,15 @@ class TestGateway(Contract):
                     patch.setattr(StoredGates, name, away)
                 yield
 
-        return Rig('connector = "gateway"\nsecret = "0123456789abcdef0123"', ["orders:read"], _lets_in, down)
+        return Rig(
+            'connector = "gateway"\nsecret = "0123456789abcdef0123"',
+            ["orders:read"],
+            _lets_in,
+            down,
+        )
 
 
-def _lets_in(it: Connector, order: Order) -> bool:
+def _lets_in(it: Connector, order: ProvisionOrder) -> bool:
     try:
         return it.read_back(order)
     except StorageUnavailable:

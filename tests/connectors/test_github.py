@@ -1,4 +1,5 @@
-"""The github connector, tried on a stand-in that was written from GitHub's published API description."""
+"""The github connector, tried on a stand-in that was written from GitHub's published API
+description."""
 
 from __future__ import annotations
 
@@ -11,24 +12,24 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from bot.connectors.base import Checks, Connector, Tools
+from bot.connectors.base import Checks, Connector, ConnectorDeps
 from bot.connectors.github import _limited, make
-from bot.connectors.http import Answer
+from bot.connectors.transport.http import Answer
 from bot.core.effects import Queue
 from bot.core.errors import SystemRefused, SystemUnavailable
-from bot.core.model import Order
+from bot.core.model import ProvisionOrder
 from bot.core.roles import System
-from bot.delivery import Delivery
-from bot.operations.record_delivery import order_for
-from bot.operations.release_grant import release_grant
+from bot.operations.grants.record_results import order_for
+from bot.operations.grants.release_grant import release_grant
+from bot.worker.dispatcher import Dispatcher
 from tests.connectors.contract import Contract, Rig, unknown_there, without_email
 from tests.connectors.shared_tests import RestContract, SharedContract
 from tests.connectors.standins.github import TOKEN, GitHub
-from tests.worlds import ANA, CARA, Made, a_person
+from tests.factories import ANA, CARA, Made, a_person
 
 TEAMS = ("deployers", "on-call")
 EMAIL = a_person(ANA).email
-Ordered = Callable[..., Order]
+Ordered = Callable[..., ProvisionOrder]
 
 
 def settings(server: GitHub, **more: str) -> System:
@@ -48,36 +49,38 @@ class TestGitHub(Contract, SharedContract, RestContract):
     def rig(self, server: GitHub) -> Rig:
         """Its orders name the login as `[people]` does."""
 
-        def works(_it: Connector, order: Order) -> bool:
+        def works(_it: Connector, order: ProvisionOrder) -> bool:
             return all(server.may(order.names["github"], team) for team in order.actions)
 
         lines = f'connector = "github"\norg = "acme"\ntoken = "{TOKEN}"\nurl = "{server.url}"'
-        people = "".join(f'[people."{person}"]\ngithub = "{person.lower()}"\n' for person in (ANA, CARA))
+        people = "".join(
+            f'[people."{person}"]\ngithub = "{person.lower()}"\n' for person in (ANA, CARA)
+        )
         server.join("invited", state="pending")
         server.join("stranger", state="")
 
-        def named(login: str) -> Callable[[Order], Order]:
+        def named(login: str) -> Callable[[ProvisionOrder], ProvisionOrder]:
             return lambda order: replace(order, names={"github": login})
 
         unfit = (without_email, unknown_there, *map(named, ("invited", "stranger", "no-such-user")))
         return Rig(lines, TEAMS, works, server.down, server.breaking, people, unfit)
 
     @pytest.fixture
-    def wrong_token(self, server: GitHub, tools: Tools) -> Connector:
+    def wrong_token(self, server: GitHub, tools: ConnectorDeps) -> Connector:
         return make(settings(server, token="not-the-token"), tools)
 
-    def had(self, order: Order) -> None:
+    def had(self, order: ProvisionOrder) -> None:
         user = self.github.named(order.names["github"])
         assert user is not None
         self.github.org.teams[order.actions[0]][user.id] = "active"
 
     # --- who
 
-    def by_email(self, order: Ordered, email: str = EMAIL, person: str = ANA) -> Order:
+    def by_email(self, order: Ordered, email: str = EMAIL, person: str = ANA) -> ProvisionOrder:
         return replace(order(person), names={}, person=a_person(person, email))
 
     def test_somebody_who_shows_the_e_mail_is_found_once_and_then_pinned(
-        self, it: Connector, server: GitHub, order: Ordered, tools: Tools
+        self, it: Connector, server: GitHub, order: Ordered, tools: ConnectorDeps
     ) -> None:
         user = server.join("Ana-Dev", EMAIL.upper())
         server.join("not-ana", f"x{EMAIL}")
@@ -107,7 +110,9 @@ class TestGitHub(Contract, SharedContract, RestContract):
         with pytest.raises(SystemRefused, match="GitHub knows nobody"):
             it.grant(self.by_email(order, email))
 
-    def test_a_search_that_is_not_finished_decides_nothing(self, it: Connector, server: GitHub, order: Ordered) -> None:
+    def test_a_search_that_is_not_finished_decides_nothing(
+        self, it: Connector, server: GitHub, order: Ordered
+    ) -> None:
         server.join("ana-dev", EMAIL)
         server.incomplete = True
         with pytest.raises(SystemUnavailable, match="did not finish"):
@@ -121,7 +126,9 @@ class TestGitHub(Contract, SharedContract, RestContract):
         with pytest.raises(SystemRefused, match="belongs to another person"):
             it.grant(self.by_email(order, EMAIL, CARA))
 
-    def test_who_is_not_in_the_organisation_is_not_invited(self, it: Connector, server: GitHub, order: Ordered) -> None:
+    def test_who_is_not_in_the_organisation_is_not_invited(
+        self, it: Connector, server: GitHub, order: Ordered
+    ) -> None:
         server.join("stranger", state="")
         with pytest.raises(SystemRefused, match="stranger is not in the organisation acme"):
             it.grant(replace(order(), names={"github": "stranger"}))
@@ -156,7 +163,10 @@ class TestGitHub(Contract, SharedContract, RestContract):
         server.join("new", state="pending")
         with pytest.raises(SystemUnavailable, match="has to accept the invitation") as waits:
             it.grant(replace(order(), names={"github": "new"}))
-        assert waits.value.to_person == f"Accept the invitation to acme on {urlsplit(server.url).netloc}."
+        assert (
+            waits.value.to_person
+            == f"Accept the invitation to acme on {urlsplit(server.url).netloc}."
+        )
 
     def test_a_membership_that_is_pending_is_neither_active_nor_left_at_the_end(
         self, it: Connector, server: GitHub, order: Ordered
@@ -195,7 +205,7 @@ class TestGitHub(Contract, SharedContract, RestContract):
     # --- two at the same moment
 
     def test_a_grant_that_starts_while_another_ends_has_what_it_needs_in_the_end(
-        self, it: Connector, rig: Rig, made: Made, delivery: Delivery, server: GitHub
+        self, it: Connector, rig: Rig, made: Made, delivery: Dispatcher, server: GitHub
     ) -> None:
         first = made.a_started(made.a_request("it"))
         delivery.drain(Queue.START)
@@ -217,7 +227,9 @@ class TestGitHub(Contract, SharedContract, RestContract):
     ) -> None:
         asked, user = order(), server.named(ANA.lower())
         assert user is not None
-        server.org.teams["deployers"] |= {server.join(f"other-{number}").id: "active" for number in range(1)}
+        server.org.teams["deployers"] |= {
+            server.join(f"other-{number}").id: "active" for number in range(1)
+        }
         it.grant(asked)
         server.hidden.add(user.id)
         assert it.read_back(asked)
@@ -248,23 +260,34 @@ class TestGitHub(Contract, SharedContract, RestContract):
         assert user is not None
         it.grant(asked)
         teams, server.ids["renamed"] = server.org.teams, server.ids["deployers"]
-        teams["renamed"], teams["deployers"], server.ids["deployers"] = teams["deployers"], {user.id: "active"}, 77
+        teams["renamed"], teams["deployers"], server.ids["deployers"] = (
+            teams["deployers"],
+            {user.id: "active"},
+            77,
+        )
         for call in (it.revoke, it.read_back):
             with pytest.raises(SystemUnavailable, match="is another one now"):
                 call(asked)
         assert teams["deployers"] == teams["renamed"] == {user.id: "active"}
-        teams["deployers"], server.ids["deployers"] = teams.pop("renamed"), server.ids.pop("renamed")
+        teams["deployers"], server.ids["deployers"] = (
+            teams.pop("renamed"),
+            server.ids.pop("renamed"),
+        )
         it.revoke(asked)
         assert not any(teams.values())
 
     @pytest.mark.parametrize("team", ["none", "..", "a/b", "x?y", ""])
-    def test_a_team_that_is_none_is_refused_whatever_its_name(self, it: Connector, order: Ordered, team: str) -> None:
+    def test_a_team_that_is_none_is_refused_whatever_its_name(
+        self, it: Connector, order: Ordered, team: str
+    ) -> None:
         with pytest.raises(SystemRefused):
             it.grant(replace(order(), actions=(team,)))
 
     # --- settings, limits, the doctor
 
-    def test_the_doctor_hears_which_role_names_no_team(self, it: Connector, wrong_token: Connector) -> None:
+    def test_the_doctor_hears_which_role_names_no_team(
+        self, it: Connector, wrong_token: Connector
+    ) -> None:
         assert isinstance(it, Checks) and isinstance(wrong_token, Checks)
         assert list(it.check({"it": TEAMS})) == []
         (trouble,) = it.check({"it": TEAMS, "more": ["gone"]})
@@ -274,10 +297,16 @@ class TestGitHub(Contract, SharedContract, RestContract):
 
     @pytest.mark.parametrize(
         "wrong",
-        [{"org": "a/b"}, {"org": ".."}, {"url": "http://github.example.com"}, {"url": "https://x/?a=b"}, {"url": "x"}],
+        [
+            {"org": "a/b"},
+            {"org": ".."},
+            {"url": "http://github.example.com"},
+            {"url": "https://x/?a=b"},
+            {"url": "x"},
+        ],
     )
     def test_settings_that_can_t_be_right_are_refused(
-        self, server: GitHub, tools: Tools, wrong: dict[str, str]
+        self, server: GitHub, tools: ConnectorDeps, wrong: dict[str, str]
     ) -> None:
         with pytest.raises(ValueError, match=r"org must|URL must"):
             make(settings(server, **wrong), tools)

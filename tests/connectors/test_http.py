@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bot.connectors.http import LONGEST_WAIT, Answer, call, checked_url, is_public
+from bot.connectors.transport.http import LONGEST_WAIT, Answer, call, checked_url, is_public
 from bot.core.errors import OutcomeUnknown, SystemUnavailable
 from tests.connectors.raw_server import (
     RawServer,
@@ -28,7 +28,11 @@ SECRET = "s3cret-token-0123456789"
 
 
 def ask(url: str, method: str = "POST", timeout: float = 5, **more: Any) -> Answer:
-    more = {"headers": {"Authorization": f"Bearer {SECRET}"}, "body": b'{"a": 1}', "allow_private": True} | more
+    more = {
+        "headers": {"Authorization": f"Bearer {SECRET}"},
+        "body": b'{"a": 1}',
+        "allow_private": True,
+    } | more
     return call(method, url, timeout=timeout, **more)
 
 
@@ -43,7 +47,11 @@ def fine() -> Iterator[RawServer]:
 
 def test_the_answer_has_status_headers_and_body(fine: RawServer) -> None:
     answer = ask(fine.url)
-    assert (answer.status, answer.headers["x-thing"], answer.json()) == (200, "7", {"state": "active"})
+    assert (answer.status, answer.headers["x-thing"], answer.json()) == (
+        200,
+        "7",
+        {"state": "active"},
+    )
 
 
 def test_the_request_is_sent_as_asked() -> None:
@@ -59,7 +67,9 @@ def test_the_request_is_sent_as_asked() -> None:
     head, _, body = got[0].partition(b"\r\n\r\n")
     first, *headers = head.decode().split("\r\n")
     assert first == "POST /hook?team=a%20b HTTP/1.1" and body == b'{"a": 1}'
-    assert {f"Host: 127.0.0.1:{server.port}", "Content-Length: 8", "Idempotency-Key: k 1"} <= set(headers)
+    assert {f"Host: 127.0.0.1:{server.port}", "Content-Length: 8", "Idempotency-Key: k 1"} <= set(
+        headers
+    )
     assert b"Content-Length" not in got[1]
 
 
@@ -96,7 +106,9 @@ def test_what_answers_the_question_does_not_raise(status: int) -> None:
         ("9" * 30, None),
     ],
 )
-def test_how_long_to_wait_is_a_number_or_a_date_and_never_too_long(text: str, wait: int | None) -> None:
+def test_how_long_to_wait_is_a_number_or_a_date_and_never_too_long(
+    text: str, wait: int | None
+) -> None:
     assert Answer(503, {"retry-after": text}, b"").retry_after == wait
 
 
@@ -138,9 +150,15 @@ def test_a_server_that_takes_no_byte_of_a_big_request_ends_in_time_too() -> None
     [
         (endless, "bigger than 1048576 bytes"),
         (saying(), "it broke off"),
-        (saying(b"HTTP/1.1 200 OK\r\nContent-Length: 19\r\n\r\n", b'{"state": "act'), "it broke off"),
+        (
+            saying(b"HTTP/1.1 200 OK\r\nContent-Length: 19\r\n\r\n", b'{"state": "act'),
+            "it broke off",
+        ),
         (saying(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{}"), "it broke off"),
-        (saying(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-5\r\n{}\r\n0\r\n\r\n"), "it is not HTTP"),
+        (
+            saying(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-5\r\n{}\r\n0\r\n\r\n"),
+            "it is not HTTP",
+        ),
         (saying(b"SSH-2.0-OpenSSH_9.2\r\n"), "it is not HTTP"),
         (saying(b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 200 + b"\r\n"), "more than 100 headers"),
         (saying(b"HTTP/1.1 200 OK\r\nA: " + b"b" * 70000 + b"\r\n\r\n"), "it is not HTTP"),
@@ -164,7 +182,9 @@ def test_no_whole_answer_leaves_it_unknown(serve: Any, words: str) -> None:
 def test_a_server_that_is_not_there_was_told_nothing() -> None:
     with raw_server(silent) as server:
         pass
-    with pytest.raises(SystemUnavailable, match=r"127\.0\.0\.1 can't be reached: Connection refused") as caught:
+    with pytest.raises(
+        SystemUnavailable, match=r"127\.0\.0\.1 can't be reached: Connection refused"
+    ) as caught:
         ask(server.url)
     assert not isinstance(caught.value, OutcomeUnknown)
 
@@ -180,13 +200,17 @@ def test_a_name_without_an_address_was_told_nothing(host: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["Authorization", f"X-{SECRET}\r\nY"])
-def test_a_header_that_can_t_be_sent_is_not_repeated_in_the_error(fine: RawServer, name: str) -> None:
+def test_a_header_that_can_t_be_sent_is_not_repeated_in_the_error(
+    fine: RawServer, name: str
+) -> None:
     with pytest.raises(SystemUnavailable, match="a line break") as caught:
         ask(fine.url, headers={name: f"Bearer {SECRET}\n"})
     assert SECRET not in repr(caught.value) + str(caught.value)
 
 
-@pytest.mark.parametrize("serve", [saying(), saying(SECRET.encode()), answering("500 " + SECRET), silent])
+@pytest.mark.parametrize(
+    "serve", [saying(), saying(SECRET.encode()), answering("500 " + SECRET), silent]
+)
 def test_no_secret_is_in_an_error(serve: Any) -> None:
     with raw_server(serve) as server, pytest.raises(SystemUnavailable) as caught:
         answer = ask(f"{server.url}/{SECRET}?key={SECRET}", timeout=0.4)
@@ -257,7 +281,12 @@ def test_what_is_an_address_of_the_internet(address: str, public: bool) -> None:
 
 def test_a_private_address_is_not_called_unless_that_is_allowed(fine: RawServer) -> None:
     before = fine.taken
-    for host in ("127.0.0.1", "localhost", "2130706433", "0x7f.1"):  # the resolver takes all of them
+    for host in (
+        "127.0.0.1",
+        "localhost",
+        "2130706433",
+        "0x7f.1",
+    ):  # the resolver takes all of them
         with pytest.raises(SystemUnavailable, match="private address"):
             ask(f"https://{host}:{fine.port}/", allow_private=False)
     assert fine.taken == before
@@ -271,10 +300,15 @@ class Names:
 
     def __call__(self, host: str, port: int, **_: Any) -> list[Any]:
         self.asked += 1
-        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (each, port)) for each in self.answers.pop(0)]
+        return [
+            (socket.AF_INET, socket.SOCK_STREAM, 6, "", (each, port))
+            for each in self.answers.pop(0)
+        ]
 
 
-def test_one_private_address_among_public_ones_is_enough_to_refuse(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_private_address_among_public_ones_is_enough_to_refuse(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", Names(["93.184.215.14", "10.0.0.1"]))
     with pytest.raises(SystemUnavailable, match="private address"):
         ask("https://hooks.example.com/", allow_private=False)

@@ -1,4 +1,5 @@
-"""A connector is one file or folder and one line in the table of kinds; no other place knows it by name."""
+"""A connector is one file or folder and one line in the table of kinds; no other place knows it by
+name."""
 
 from __future__ import annotations
 
@@ -17,9 +18,13 @@ from tests.builders import a_policy
 ROOT = Path(__file__).parents[2]
 REGISTRY = ROOT / "bot/connectors/__init__.py"
 PLAIN_WORDS = {"command", "postgres", "webhook"}
-"""Kinds whose names are also other things, such as a slash command: only a comparison of a connector counts."""
+"""Kinds whose names are also other things, such as a slash command: only a comparison of a
+connector counts."""
 
-HOME = {name: module.removesuffix(".kind").removesuffix("_kind").replace(".", "/") for name, module in OURS.items()}
+HOME = {
+    name: module.removesuffix(".kind").removesuffix("_kind").replace(".", "/")
+    for name, module in OURS.items()
+}
 """The file without its ending, or the folder, of each kind."""
 
 
@@ -34,10 +39,16 @@ def written() -> Iterator[Path]:
 def named(path: Path) -> Iterator[tuple[int, str]]:
     """Where the file names a kind that it is not the home of."""
     here = str(path.relative_to(ROOT))
-    strange = {kind for kind in OURS if not here.startswith((f"{HOME[kind]}.py", f"{HOME[kind]}/", f"{HOME[kind]}_"))}
+    strange = {
+        kind
+        for kind in OURS
+        if not here.startswith((f"{HOME[kind]}.py", f"{HOME[kind]}/", f"{HOME[kind]}_"))
+    }
     for node in ast.walk(ast.parse(path.read_text())):
         texts = {
-            each.value for each in ast.walk(node) if isinstance(each, ast.Constant) and isinstance(each.value, str)
+            each.value
+            for each in ast.walk(node)
+            if isinstance(each, ast.Constant) and isinstance(each.value, str)
         }
         if isinstance(node, ast.Constant) and texts & (strange - PLAIN_WORDS):
             yield node.lineno, str(node.value)
@@ -58,7 +69,9 @@ def test_no_other_file_knows_a_kind_of_system_by_its_name() -> None:
         'y = order.connector != "command"',
     ],
 )
-def test_a_file_that_does_is_found(code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_does_is_found(
+    code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(globals(), "ROOT", tmp_path)
     (tmp_path / "x.py").write_text(code)
     assert [*named(tmp_path / "x.py")]
@@ -70,7 +83,11 @@ def test_each_kind_of_ours_is_one_value(name: str) -> None:
 
 
 def test_an_unknown_kind_can_do_nothing() -> None:
-    assert a_policy().abilities("laboratory") == no_policy("roles.toml").abilities("gateway") == Abilities()
+    assert (
+        a_policy().abilities("laboratory")
+        == no_policy("roles.toml").abilities("gateway")
+        == Abilities()
+    )
     assert a_policy().abilities("gateway").checks_tokens
 
 
@@ -96,4 +113,7 @@ def test_a_system_whose_settings_are_wrong_is_refused_with_its_name() -> None:
     from bot.core.errors import SystemUnavailable
 
     with pytest.raises(SystemUnavailable, match="hook can't be used: timeout must be at most 5m"):
-        make(System("hook", "webhook", {"url": "https://x", "secret": "s" * 16, "timeout": 301}), None)  # type: ignore[arg-type]
+        make(
+            System("hook", "webhook", {"url": "https://x", "secret": "s" * 16, "timeout": 301}),
+            None,
+        )  # type: ignore[arg-type]

@@ -1,4 +1,5 @@
-"""The kubernetes connector, tried by TLS on a stand-in that was written from the published API reference."""
+"""The kubernetes connector, tried by TLS on a stand-in that was written from the published API
+reference."""
 
 from __future__ import annotations
 
@@ -9,19 +10,19 @@ from pathlib import Path
 
 import pytest
 
-from bot.connectors.base import Checks, Connector, Lists, Shows, Tools, Way
+from bot.connectors.base import AccessInstructions, Checks, Connector, ConnectorDeps, Lists, Shows
 from bot.connectors.kubernetes import Kubernetes as Connecting
 from bot.core.errors import SystemRefused, SystemUnavailable
-from bot.core.model import Order
+from bot.core.model import ProvisionOrder
 from bot.core.roles import System
 from tests.connectors.contract import Contract, Rig, without_email
 from tests.connectors.raw_server import certificate
 from tests.connectors.shared_tests import RestContract
 from tests.connectors.standins.kubernetes import TOKEN, Kubernetes
-from tests.worlds import ANA, CARA, a_person
+from tests.factories import ANA, CARA, a_person
 
 EMAIL = a_person(ANA).email
-Ordered = Callable[..., Order]
+Ordered = Callable[..., ProvisionOrder]
 
 
 @pytest.fixture(scope="module")
@@ -48,30 +49,38 @@ class InNamespace(Contract, RestContract):
     def settings(self, cluster: tuple[Kubernetes, str], **more: str) -> System:
         server, trusted = cluster
         place = {"namespace": self.namespace} if self.namespace else {}
-        return System("it", "kubernetes", {"server": server.url, "token": TOKEN, "ca": trusted} | place | more)
+        return System(
+            "it", "kubernetes", {"server": server.url, "token": TOKEN, "ca": trusted} | place | more
+        )
 
     @pytest.fixture
     def rig(self, server: Kubernetes, cluster: tuple[Kubernetes, str]) -> Rig:
-        def works(_it: Connector, order: Order) -> bool:
+        def works(_it: Connector, order: ProvisionOrder) -> bool:
             user = order.names.get("kubernetes", order.person.email)
             return all(server.may(user, "prod", role) for role in order.actions)
 
         settings = self.settings(cluster).settings
-        lines = 'connector = "kubernetes"\n' + "".join(f'{key} = "{value}"\n' for key, value in settings.items())
+        lines = 'connector = "kubernetes"\n' + "".join(
+            f'{key} = "{value}"\n' for key, value in settings.items()
+        )
         return Rig(lines, self.actions, works, server.down, server.breaking, unfit=(without_email,))
 
     @pytest.fixture
-    def wrong_token(self, cluster: tuple[Kubernetes, str], tools: Tools) -> Connector:
+    def wrong_token(self, cluster: tuple[Kubernetes, str], tools: ConnectorDeps) -> Connector:
         return Connecting(self.settings(cluster, token="not-the-token"), tools)
 
 
 class TestKubernetes(InNamespace):
     __test__ = True
 
-    def test_what_is_made_says_whose_it_is(self, it: Connector, server: Kubernetes, order: Ordered) -> None:
+    def test_what_is_made_says_whose_it_is(
+        self, it: Connector, server: Kubernetes, order: Ordered
+    ) -> None:
         asked = order()
         it.grant(asked)
-        first, second = (server.bindings["prod", f"access-{asked.grant}{more}"] for more in ("", "-2"))
+        first, second = (
+            server.bindings["prod", f"access-{asked.grant}{more}"] for more in ("", "-2")
+        )
         assert first["metadata"]["labels"] == {
             "app.kubernetes.io/managed-by": "access-bot",
             "access-bot/system": "it",
@@ -92,17 +101,21 @@ class TestKubernetes(InNamespace):
         assert not server.may(address.lower(), "prod", "view")
         assert isinstance(it, Shows)
         way = it.credentials(asked, "")
-        assert isinstance(way, Way) and (named or address) in way.how[0]
+        assert isinstance(way, AccessInstructions) and (named or address) in way.how[0]
 
-    def test_the_holder_is_told_as_whom_and_how_to_see_what_it_allows(self, it: Connector, order: Ordered) -> None:
+    def test_the_holder_is_told_as_whom_and_how_to_see_what_it_allows(
+        self, it: Connector, order: Ordered
+    ) -> None:
         assert isinstance(it, Shows)
         way = it.credentials(order(), "")
-        assert isinstance(way, Way) and not way.secrets
+        assert isinstance(way, AccessInstructions) and not way.secrets
         assert EMAIL in way.how[0] and (self.namespace or "whole cluster") in way.how[0]
         option = f" --namespace {self.namespace}" if self.namespace else ""
         assert way.how[1] == f"`kubectl auth can-i --list{option}` shows what you may do."
 
-    def test_a_role_that_is_none_or_that_we_may_not_give_is_refused(self, it: Connector, order: Ordered) -> None:
+    def test_a_role_that_is_none_or_that_we_may_not_give_is_refused(
+        self, it: Connector, order: Ordered
+    ) -> None:
         asked = order()
         with pytest.raises(SystemRefused, match="no Role or ClusterRole none"):
             it.grant(replace(asked, actions=("none",)))
@@ -112,12 +125,16 @@ class TestKubernetes(InNamespace):
         assert not it.read_back(replace(asked, actions=("view",)))
 
     @pytest.mark.parametrize("role", ["..", "view/../admin", "a?b=c", ""])
-    def test_a_name_leads_nowhere_else(self, it: Connector, server: Kubernetes, order: Ordered, role: str) -> None:
+    def test_a_name_leads_nowhere_else(
+        self, it: Connector, server: Kubernetes, order: Ordered, role: str
+    ) -> None:
         with pytest.raises(SystemRefused):
             it.grant(replace(order(), actions=(role,)))
         assert not server.bindings
 
-    def test_somebody_without_an_e_mail_is_refused_and_ends_well(self, it: Connector, order: Ordered) -> None:
+    def test_somebody_without_an_e_mail_is_refused_and_ends_well(
+        self, it: Connector, order: Ordered
+    ) -> None:
         asked = replace(order(), person=a_person(ANA, ""))
         with pytest.raises(SystemRefused, match="no e-mail"):
             it.grant(asked)
@@ -131,7 +148,9 @@ class TestKubernetes(InNamespace):
         it.grant(asked)
         later = replace(asked, person=a_person(ANA, "new@example.com"))
         it.grant(later)
-        assert server.may("new@example.com", "prod", "view") and not server.may(EMAIL, "prod", "view")
+        assert server.may("new@example.com", "prod", "view") and not server.may(
+            EMAIL, "prod", "view"
+        )
         it.revoke(asked)
         assert not server.bindings
 
@@ -143,7 +162,9 @@ class TestKubernetes(InNamespace):
         server.roles.add(("prod", "view"))
         it.grant(asked)
         server.roles.discard(("prod", "view"))
-        assert server.bindings["prod", f"access-{asked.grant}-2"]["roleRef"]["kind"] == "ClusterRole"
+        assert (
+            server.bindings["prod", f"access-{asked.grant}-2"]["roleRef"]["kind"] == "ClusterRole"
+        )
 
     def test_a_binding_that_somebody_else_made_by_that_name_is_not_touched_by_a_start(
         self, it: Connector, server: Kubernetes, order: Ordered
@@ -157,7 +178,9 @@ class TestKubernetes(InNamespace):
         it.revoke(asked)
         assert not server.bindings
 
-    def test_what_a_finalizer_keeps_is_still_there(self, it: Connector, server: Kubernetes, order: Ordered) -> None:
+    def test_what_a_finalizer_keeps_is_still_there(
+        self, it: Connector, server: Kubernetes, order: Ordered
+    ) -> None:
         asked = order()
         it.grant(asked)
         server.sticky = True
@@ -172,7 +195,11 @@ class TestKubernetes(InNamespace):
         asked = [replace(one, grant=f"g{number}") for number in range(4)]
         for each in asked:
             it.grant(each)
-        other = {"metadata": {"name": "theirs", "labels": {}}, "roleRef": {"name": "view"}, "subjects": []}
+        other = {
+            "metadata": {"name": "theirs", "labels": {}},
+            "roleRef": {"name": "view"},
+            "subjects": [],
+        }
         server.bindings["prod", "theirs"] = other
         found = {each.grant: each for each in it.list_active()}
         assert set(found) == {each.grant for each in asked}
@@ -195,7 +222,7 @@ class TestKubernetes(InNamespace):
         assert trouble == "localhost: Unauthorized (token_not_accepted)"
 
     def test_a_cluster_with_another_certificate_is_not_called(
-        self, cluster: tuple[Kubernetes, str], tools: Tools, order: Ordered, tmp_path: Path
+        self, cluster: tuple[Kubernetes, str], tools: ConnectorDeps, order: Ordered, tmp_path: Path
     ) -> None:
         _, other = certificate(tmp_path, "localhost")
         it = Connecting(self.settings(cluster, ca=other), tools)
@@ -204,10 +231,15 @@ class TestKubernetes(InNamespace):
 
     @pytest.mark.parametrize(
         "wrong",
-        [{"namespace": "a/b"}, {"namespace": ".."}, {"server": "http://cluster.example.com"}, {"ca": "-----BEGIN"}],
+        [
+            {"namespace": "a/b"},
+            {"namespace": ".."},
+            {"server": "http://cluster.example.com"},
+            {"ca": "-----BEGIN"},
+        ],
     )
     def test_settings_that_can_t_be_right_are_refused(
-        self, cluster: tuple[Kubernetes, str], tools: Tools, wrong: dict[str, str]
+        self, cluster: tuple[Kubernetes, str], tools: ConnectorDeps, wrong: dict[str, str]
     ) -> None:
         with pytest.raises(ValueError, match=r"namespace must|URL must|ca must"):
             Connecting(self.settings(cluster, **wrong), tools)

@@ -9,20 +9,20 @@ from email.utils import formatdate
 
 import pytest
 
-from bot.connectors.base import Checks, Connector, Tools
-from bot.connectors.http import Answer
+from bot.connectors.base import Checks, Connector, ConnectorDeps
 from bot.connectors.okta import _limited, make
+from bot.connectors.transport.http import Answer
 from bot.core.errors import SystemRefused, SystemUnavailable
-from bot.core.model import Order
+from bot.core.model import ProvisionOrder
 from bot.core.roles import System
 from tests.connectors.contract import Contract, Rig, unknown_there, without_email
 from tests.connectors.shared_tests import RestContract, SharedContract
 from tests.connectors.standins.okta import TOKEN, Okta
-from tests.worlds import ANA, CARA, a_person
+from tests.factories import ANA, CARA, a_person
 
 GROUPS = ('Prod "deploy", \\EU', "on-call")
 EMAIL = a_person(ANA).email
-Ordered = Callable[..., Order]
+Ordered = Callable[..., ProvisionOrder]
 
 
 def settings(server: Okta, **more: str) -> System:
@@ -44,30 +44,32 @@ class TestOkta(Contract, SharedContract, RestContract):
 
     @pytest.fixture
     def rig(self, server: Okta) -> Rig:
-        def works(_it: Connector, order: Order) -> bool:
+        def works(_it: Connector, order: ProvisionOrder) -> bool:
             return all(server.may(order.person.email, group) for group in order.actions)
 
         lines = f'connector = "okta"\nurl = "{server.url}"\ntoken = "{TOKEN}"'
         server.join("left@example.com", "SUSPENDED")
 
-        def left(order: Order) -> Order:
+        def left(order: ProvisionOrder) -> ProvisionOrder:
             return replace(order, person=a_person(order.person.id, "left@example.com"))
 
         unfit = (without_email, unknown_there, left)
         return Rig(lines, GROUPS, works, server.down, server.breaking, unfit=unfit)
 
     @pytest.fixture
-    def wrong_token(self, server: Okta, tools: Tools) -> Connector:
+    def wrong_token(self, server: Okta, tools: ConnectorDeps) -> Connector:
         return make(settings(server, token="not-the-token"), tools)
 
-    def had(self, order: Order) -> None:
+    def had(self, order: ProvisionOrder) -> None:
         user = next(user for user in self.okta.users.values() if user.email == order.person.email)
-        next(g for g in self.okta.groups.values() if g.name == order.actions[0]).members.add(user.id)
+        next(g for g in self.okta.groups.values() if g.name == order.actions[0]).members.add(
+            user.id
+        )
 
     # --- who
 
     def test_a_person_is_found_once_and_then_pinned_whatever_their_e_mail_becomes(
-        self, it: Connector, server: Okta, order: Ordered, tools: Tools
+        self, it: Connector, server: Okta, order: Ordered, tools: ConnectorDeps
     ) -> None:
         asked = order()
         it.grant(asked)
@@ -76,7 +78,9 @@ class TestOkta(Contract, SharedContract, RestContract):
         user.email = "renamed@example.com"
         other = server.join(EMAIL)
         it.grant(replace(asked, grant="g-later"))
-        assert server.may("renamed@example.com", GROUPS[0]) and not server.may(other.email, GROUPS[0])
+        assert server.may("renamed@example.com", GROUPS[0]) and not server.may(
+            other.email, GROUPS[0]
+        )
 
     @pytest.mark.parametrize(("more", "words"), [(0, "nobody"), (2, "more than one account")])
     def test_nobody_or_two_with_the_e_mail_are_refused(
@@ -99,12 +103,16 @@ class TestOkta(Contract, SharedContract, RestContract):
         with pytest.raises(SystemRefused, match="belongs to another person"):
             it.grant(replace(order(CARA), person=a_person(CARA, EMAIL)))
 
-    def test_a_suspended_user_gets_nothing(self, it: Connector, server: Okta, order: Ordered) -> None:
+    def test_a_suspended_user_gets_nothing(
+        self, it: Connector, server: Okta, order: Ordered
+    ) -> None:
         server.join("gone@example.com", "SUSPENDED")
         with pytest.raises(SystemRefused, match="is SUSPENDED"):
             it.grant(replace(order(), person=a_person(ANA, "gone@example.com")))
 
-    def test_a_user_who_was_deleted_has_nothing_any_more(self, it: Connector, server: Okta, order: Ordered) -> None:
+    def test_a_user_who_was_deleted_has_nothing_any_more(
+        self, it: Connector, server: Okta, order: Ordered
+    ) -> None:
         asked = order()
         it.grant(asked)
         server.users.clear()
@@ -113,7 +121,9 @@ class TestOkta(Contract, SharedContract, RestContract):
 
     # --- what
 
-    def test_a_group_may_be_named_by_its_id(self, it: Connector, server: Okta, order: Ordered) -> None:
+    def test_a_group_may_be_named_by_its_id(
+        self, it: Connector, server: Okta, order: Ordered
+    ) -> None:
         group = next(group for group in server.groups.values() if group.name == "Prod")
         asked = replace(order(), actions=(group.id,))
         it.grant(asked)
@@ -131,7 +141,9 @@ class TestOkta(Contract, SharedContract, RestContract):
         it.revoke(asked)
         assert not server.may(EMAIL, "Renamed")
 
-    @pytest.mark.parametrize("group", ["none", 'x" or id eq "00g00000000000000000', "Everyone", "twice", "a\nb"])
+    @pytest.mark.parametrize(
+        "group", ["none", 'x" or id eq "00g00000000000000000', "Everyone", "twice", "a\nb"]
+    )
     def test_a_group_that_is_none_or_two_or_not_ours_to_change_is_refused(
         self, it: Connector, server: Okta, order: Ordered, group: str
     ) -> None:
@@ -171,13 +183,17 @@ class TestOkta(Contract, SharedContract, RestContract):
 
     # --- the doctor, settings, limits
 
-    def test_the_doctor_hears_which_role_names_no_group(self, it: Connector, wrong_token: Connector) -> None:
+    def test_the_doctor_hears_which_role_names_no_group(
+        self, it: Connector, wrong_token: Connector
+    ) -> None:
         assert isinstance(it, Checks) and isinstance(wrong_token, Checks)
         assert list(it.check({"it": GROUPS})) == []
         assert list(it.check({"it": ["gone"]})) == ["it: gone: Okta has no group gone (no_group)"]
-        assert list(wrong_token.check({"it": GROUPS})) == ["127.0.0.1: Invalid token provided (token_not_accepted)"]
+        assert list(wrong_token.check({"it": GROUPS})) == [
+            "127.0.0.1: Invalid token provided (token_not_accepted)"
+        ]
 
-    def test_plain_http_is_only_for_this_machine(self, server: Okta, tools: Tools) -> None:
+    def test_plain_http_is_only_for_this_machine(self, server: Okta, tools: ConnectorDeps) -> None:
         with pytest.raises(ValueError, match="https://"):
             make(settings(server, url="http://10.0.0.1"), tools)
 

@@ -14,11 +14,11 @@ import psycopg
 import pytest
 
 from bot.connectors.base import Connector, Watches
-from bot.connectors.postgres import Postgres, role_name
+from bot.connectors.postgres.connector import Postgres, role_name
 from bot.core.errors import SystemRefused, SystemUnavailable
-from bot.delivery import Delivery
-from bot.operations.describe_usage import describe_usage
-from bot.operations.record_sessions import record_sessions
+from bot.operations.usage.describe_usage import describe_usage
+from bot.operations.usage.record_sessions import record_sessions
+from bot.worker.dispatcher import Dispatcher
 from tests.connectors import contract
 from tests.connectors.contract import Contract, Rig
 from tests.connectors.postgres_rig import (
@@ -35,8 +35,8 @@ from tests.connectors.postgres_rig import (
     works,
 )
 from tests.connectors.postgres_wire import Wire
+from tests.factories import ANA, CARA, Made
 from tests.fakes import until
-from tests.worlds import ANA, CARA, Made
 
 GONE = (psycopg.errors.AdminShutdown, psycopg.OperationalError)
 
@@ -44,11 +44,13 @@ GONE = (psycopg.errors.AdminShutdown, psycopg.OperationalError)
 class TestPostgres(Contract):
     @pytest.fixture
     def rig(self, server: PasswordServer, wire: Wire) -> Rig:
-        settings = f"connector = 'postgres'\nurl = '{url(wire.port)}'\naddress = '127.0.0.1:{server.port}'"
+        settings = (
+            f"connector = 'postgres'\nurl = '{url(wire.port)}'\naddress = '127.0.0.1:{server.port}'"
+        )
         return Rig(settings, ACTIONS, works, wire.down, wire.breaking)
 
     def test_a_login_is_in_the_grant_s_timeline(
-        self, rig: Rig, it: Connector, made: Made, delivery: Delivery, server: PasswordServer
+        self, rig: Rig, it: Connector, made: Made, delivery: Dispatcher, server: PasswordServer
     ) -> None:
         assert isinstance(it, Watches)
         grant = contract._active(made, delivery)
@@ -62,7 +64,11 @@ class TestPostgres(Contract):
         usage = describe_usage(made.world, grant.id)
         assert usage is not None
         (session,) = usage.sessions
-        assert (session.source, session.closed_at, session.outlived) == ("127.0.0.1", made.clock.at, False)
+        assert (session.source, session.closed_at, session.outlived) == (
+            "127.0.0.1",
+            made.clock.at,
+            False,
+        )
         assert usage.used.times == 1 and made.events("grant:use:first") == 1
 
 
@@ -165,20 +171,25 @@ def owners(server: PasswordServer, database: str = "orders") -> set[tuple[str, s
     return {
         (name, owner)
         for name, owner in server.execute(
-            "SELECT relname, relowner::regrole::text FROM pg_class WHERE relname ~ '^left_' AND relkind <> 'i' UNION "
-            "SELECT proname, proowner::regrole::text FROM pg_proc WHERE proname ~ '^left_' UNION "
-            "SELECT typname, typowner::regrole::text FROM pg_type WHERE typname ~ '^left_m'",
+            "SELECT relname, relowner::regrole::text FROM pg_class WHERE relname ~ '^left_' AND"
+            " relkind <> 'i' UNION SELECT proname, proowner::regrole::text FROM pg_proc WHERE"
+            " proname ~ '^left_' UNION SELECT typname, typowner::regrole::text FROM pg_type WHERE"
+            " typname ~ '^left_m'",
             database,
         )
     }
 
 
-def test_what_a_holder_made_is_kept_and_theirs_no_more(it: Postgres, server: PasswordServer) -> None:
+def test_what_a_holder_made_is_kept_and_theirs_no_more(
+    it: Postgres, server: PasswordServer
+) -> None:
     order = an_order(*MAKER)
     it.grant(order)
     with holder(it, order) as line:
         line.execute("CREATE TABLE lab.left_table AS SELECT * FROM orders")
-        line.execute("CREATE FUNCTION lab.left_function() RETURNS text SECURITY DEFINER RETURN current_user")
+        line.execute(
+            "CREATE FUNCTION lab.left_function() RETURNS text SECURITY DEFINER RETURN current_user"
+        )
         line.execute("CREATE TYPE lab.left_mood AS ENUM ('well')")
     it.revoke(order)
     assert not it.read_back(order)
@@ -187,11 +198,17 @@ def test_what_a_holder_made_is_kept_and_theirs_no_more(it: Postgres, server: Pas
     with as_admin(server) as line:
         assert line.execute("SELECT what FROM lab.left_table").fetchall() == [("tea",)]
         assert line.execute("SELECT lab.left_function()").fetchone() == (shelf,)
-        assert line.execute("SELECT has_schema_privilege('access_bot_left', 'lab', 'CREATE')").fetchone() == (False,)
-        line.execute("DROP TABLE lab.left_table; DROP FUNCTION lab.left_function; DROP TYPE lab.left_mood")
+        assert line.execute(
+            "SELECT has_schema_privilege('access_bot_left', 'lab', 'CREATE')"
+        ).fetchone() == (False,)
+        line.execute(
+            "DROP TABLE lab.left_table; DROP FUNCTION lab.left_function; DROP TYPE lab.left_mood"
+        )
 
 
-def test_a_schema_that_a_holder_made_goes_with_all_that_is_in_it(it: Postgres, server: PasswordServer) -> None:
+def test_a_schema_that_a_holder_made_goes_with_all_that_is_in_it(
+    it: Postgres, server: PasswordServer
+) -> None:
     order = an_order("CREATE ON DATABASE orders", *ACTIONS)
     it.grant(order)
     with holder(it, order) as line:
@@ -200,16 +217,24 @@ def test_a_schema_that_a_holder_made_goes_with_all_that_is_in_it(it: Postgres, s
         line.execute("CREATE FUNCTION mine.left_called() RETURNS text RETURN 'x'")
     it.revoke(order)
     assert not it.read_back(order)
-    assert owners(server) == {("left_inside", "access_bot_left"), ("left_called", "access_bot_left")}
+    assert owners(server) == {
+        ("left_inside", "access_bot_left"),
+        ("left_called", "access_bot_left"),
+    }
     with as_admin(server) as line:
-        assert line.execute("SELECT has_schema_privilege('access_bot_left', 'mine', 'CREATE')").fetchone() == (True,)
+        assert line.execute(
+            "SELECT has_schema_privilege('access_bot_left', 'mine', 'CREATE')"
+        ).fetchone() == (True,)
         line.execute("DROP SCHEMA mine CASCADE")
 
 
 LEFT_BY_RIGHT_OF = {
     "a parent": ("ROLE reporting", "CREATE FUNCTION reports.left_f() RETURNS int RETURN 1"),
     "the database": ("CREATE ON DATABASE orders", "CREATE PUBLICATION left_p"),
-    "a wrapper": ("USAGE ON FOREIGN DATA WRAPPER files", "CREATE SERVER left_s FOREIGN DATA WRAPPER files"),
+    "a wrapper": (
+        "USAGE ON FOREIGN DATA WRAPPER files",
+        "CREATE SERVER left_s FOREIGN DATA WRAPPER files",
+    ),
     "nothing": ("ROLE reporting", "SELECT lo_create(4711)"),
 }
 
@@ -235,7 +260,9 @@ def test_a_prepared_transaction_can_t_hold_up_the_end_either(it: Postgres, datab
     """It survives its session, and here it has locked the holder's role."""
     order = an_order()
     it.grant(order)
-    with psycopg.connect(shown(it, order).replace("/orders", f"/{database}"), autocommit=True) as line:
+    with psycopg.connect(
+        shown(it, order).replace("/orders", f"/{database}"), autocommit=True
+    ) as line:
         line.execute("BEGIN")
         line.execute("ALTER ROLE CURRENT_USER PASSWORD 'mine'")
         line.execute("PREPARE TRANSACTION 'it''s mine'")
@@ -243,7 +270,9 @@ def test_a_prepared_transaction_can_t_hold_up_the_end_either(it: Postgres, datab
     assert not it.read_back(order)
 
 
-def test_what_a_holder_made_in_another_database_is_found(it: Postgres, server: PasswordServer) -> None:
+def test_what_a_holder_made_in_another_database_is_found(
+    it: Postgres, server: PasswordServer
+) -> None:
     server.execute("GRANT CREATE ON SCHEMA public TO PUBLIC", "other")
     order = an_order()
     it.grant(order)
@@ -255,12 +284,16 @@ def test_what_a_holder_made_in_another_database_is_found(it: Postgres, server: P
     server.execute("DROP TABLE left_elsewhere", "other")
 
 
-def test_what_keeps_it_from_ending_is_told_and_nobody_gets_in_meanwhile(it: Postgres, server: PasswordServer) -> None:
+def test_what_keeps_it_from_ending_is_told_and_nobody_gets_in_meanwhile(
+    it: Postgres, server: PasswordServer
+) -> None:
     order = an_order()
     it.grant(order)
     secret = shown(it, order)
     server.execute(f"GRANT SELECT ON hidden.keys TO {role_name(order)}", "orders")
-    with pytest.raises(SystemRefused, match=r"cannot be dropped .*: privileges for table hidden\.keys"):
+    with pytest.raises(
+        SystemRefused, match=r"cannot be dropped .*: privileges for table hidden\.keys"
+    ):
         it.revoke(order)
     assert it.read_back(order)
     with pytest.raises(psycopg.OperationalError):
@@ -283,7 +316,9 @@ def test_what_another_holder_has_locked_holds_up_neither_the_end_of_access_nor_a
     it.grant(order)
     secret = shown(it, order)
     with holder(it, other) as line, ThreadPoolExecutor(1) as pool:
-        line.execute(f"CREATE TABLE lab.waits (); BEGIN; GRANT SELECT ON lab.waits TO {role_name(order)}".encode())
+        line.execute(
+            f"CREATE TABLE lab.waits (); BEGIN; GRANT SELECT ON lab.waits TO {role_name(order)}".encode()
+        )
         end = pool.submit(it.revoke, order)
         before = time.monotonic()
         it.grant(next_one)

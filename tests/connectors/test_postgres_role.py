@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 import psycopg
 import pytest
 
-from bot.connectors.base import Way
-from bot.connectors.postgres import Postgres, role_name
+from bot.connectors.base import AccessInstructions
+from bot.connectors.postgres.connector import Postgres, role_name
 from bot.core.errors import SystemRefused
-from bot.core.reality import Found
+from bot.core.observed import ObservedAccess
 from tests.connectors.postgres_rig import (
     PasswordServer,
     an_order,
@@ -21,25 +21,28 @@ from tests.connectors.postgres_rig import (
     url,
     works,
 )
-from tests.worlds import CARA
+from tests.factories import CARA
 
 # --- the role
 
 
-def test_the_role_is_what_it_has_to_be_and_nothing_more(it: Postgres, server: PasswordServer) -> None:
+def test_the_role_is_what_it_has_to_be_and_nothing_more(
+    it: Postgres, server: PasswordServer
+) -> None:
     order = an_order(email="Ana.Díaz+db@example.com")
     it.grant(order)
     name = f"access_ana_diaz_db_{order.grant}"
     (row,) = server.execute(
-        "SELECT rolcanlogin, rolinherit, rolsuper, rolcreatedb, rolcreaterole, rolreplication, rolbypassrls, "
-        "rolconnlimit, rolpassword IS NULL, extract(epoch FROM rolvaliduntil)::bigint, "
-        f"shobj_description(oid, 'pg_authid') FROM pg_authid WHERE rolname = '{name}'"
+        "SELECT rolcanlogin, rolinherit, rolsuper, rolcreatedb, rolcreaterole, rolreplication,"
+        " rolbypassrls, rolconnlimit, rolpassword IS NULL, extract(epoch FROM"
+        " rolvaliduntil)::bigint, shobj_description(oid, 'pg_authid') FROM pg_authid WHERE rolname"
+        f" = '{name}'"
     )
     mark = f"Access Bot: grant {order.grant} on orders-db"
     assert row == (True, False, False, False, False, False, False, 10, True, order.ends_at, mark)
     members = server.execute(
-        "SELECT roleid::regrole::text, inherit_option, set_option, admin_option FROM pg_auth_members "
-        f"WHERE member = '{name}'::regrole"
+        "SELECT roleid::regrole::text, inherit_option, set_option, admin_option FROM"
+        f" pg_auth_members WHERE member = '{name}'::regrole"
     )
     assert members == [("reporting", True, False, False)]
 
@@ -62,7 +65,9 @@ def test_a_holder_may_do_nothing_else(it: Postgres) -> None:
     it.grant(order)
     with holder(it, order) as line:
         for what, statement in REFUSED_TO_THE_HOLDER.items():
-            with pytest.raises((psycopg.errors.InsufficientPrivilege, psycopg.errors.UndefinedTable)):
+            with pytest.raises(
+                (psycopg.errors.InsufficientPrivilege, psycopg.errors.UndefinedTable)
+            ):
                 line.execute(statement.format(me=role_name(order)).encode())
                 pytest.fail(what)
 
@@ -78,7 +83,9 @@ def test_only_so_many_sessions_at_once(it: Postgres) -> None:
         line.close()
 
 
-def test_connecting_is_implied_also_where_not_everybody_may(it: Postgres, server: PasswordServer) -> None:
+def test_connecting_is_implied_also_where_not_everybody_may(
+    it: Postgres, server: PasswordServer
+) -> None:
     server.execute("REVOKE CONNECT ON DATABASE orders FROM PUBLIC")
     try:
         order = an_order()
@@ -159,7 +166,8 @@ def test_the_end_is_exact_whatever_the_server_s_time_zone_and_style_of_dates(
 ) -> None:
     order = an_order()
     server.execute(
-        "ALTER ROLE access_bot SET timezone = 'Asia/Kolkata'; ALTER ROLE access_bot SET datestyle = 'German'"
+        "ALTER ROLE access_bot SET timezone = 'Asia/Kolkata'; ALTER ROLE access_bot SET datestyle ="
+        " 'German'"
     )
     try:
         it.grant(order)
@@ -167,9 +175,15 @@ def test_the_end_is_exact_whatever_the_server_s_time_zone_and_style_of_dates(
         (found,) = it.list_active()
     finally:
         server.execute("ALTER ROLE access_bot RESET ALL")
-    until = f"SELECT extract(epoch FROM rolvaliduntil)::bigint FROM pg_roles WHERE rolname = '{role_name(order)}'"
+    until = (
+        "SELECT extract(epoch FROM rolvaliduntil)::bigint FROM pg_roles WHERE rolname ="
+        f" '{role_name(order)}'"
+    )
     assert server.execute(until) == [(order.ends_at,)]
-    assert found.detail == f"may log in until {datetime.fromtimestamp(order.ends_at, UTC):%Y-%m-%d %H:%M:%S}+00"
+    assert (
+        found.detail
+        == f"may log in until {datetime.fromtimestamp(order.ends_at, UTC):%Y-%m-%d %H:%M:%S}+00"
+    )
 
 
 def test_what_is_gone_shows_nothing(it: Postgres) -> None:
@@ -186,14 +200,16 @@ def test_a_way_in_is_not_shown_by_accident(it: Postgres) -> None:
     order = an_order()
     it.grant(order)
     way = it.credentials(order, "")
-    assert isinstance(way, Way)
+    assert isinstance(way, AccessInstructions)
     assert next(iter(way.secrets.values())) not in repr(way)
 
 
 # --- ours, and not ours
 
 
-def test_a_role_of_that_name_that_we_did_not_make_is_not_taken(it: Postgres, server: PasswordServer) -> None:
+def test_a_role_of_that_name_that_we_did_not_make_is_not_taken(
+    it: Postgres, server: PasswordServer
+) -> None:
     order = an_order()
     server.execute(f"CREATE ROLE {role_name(order)} LOGIN CREATEDB PASSWORD 'known'")
     try:
@@ -203,7 +219,9 @@ def test_a_role_of_that_name_that_we_did_not_make_is_not_taken(it: Postgres, ser
         server.execute(f"DROP ROLE {role_name(order)}")
 
 
-def test_a_role_that_lost_its_comment_is_still_listed_and_ended(it: Postgres, server: PasswordServer) -> None:
+def test_a_role_that_lost_its_comment_is_still_listed_and_ended(
+    it: Postgres, server: PasswordServer
+) -> None:
     order = an_order()
     it.grant(order)
     server.execute(f"COMMENT ON ROLE {role_name(order)} IS NULL")
@@ -225,8 +243,8 @@ def test_a_role_that_somebody_renamed_is_still_ended(it: Postgres, server: Passw
 
 
 def test_only_what_is_listed_can_be_removed(it: Postgres, server: PasswordServer) -> None:
-    it.remove(Found("app"))
-    it.remove(Found("access_bot_left"))
+    it.remove(ObservedAccess("app"))
+    it.remove(ObservedAccess("access_bot_left"))
     assert {"app", "access_bot"} <= roles(server)
 
 

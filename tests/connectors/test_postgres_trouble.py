@@ -1,4 +1,5 @@
-"""What the postgres connector does not give, and what it makes of servers, accounts and settings that are not well."""
+"""What the postgres connector does not give, and what it makes of servers, accounts and settings
+that are not well."""
 
 from __future__ import annotations
 
@@ -10,8 +11,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from bot.connectors import postgres, postgres_server
-from bot.connectors.postgres import Postgres
+from bot.connectors.postgres import connector as postgres
+from bot.connectors.postgres import server as postgres_server
+from bot.connectors.postgres.connector import Postgres
 from bot.core.errors import SystemRefused, SystemUnavailable
 from tests.connectors.postgres_rig import (
     ACTIONS,
@@ -41,8 +43,14 @@ NOT_OURS = {
     "a keyword is a name": ("SELECT ON public.select", 'relation "public.select" does not exist'),
     "no such schema": ("USAGE ON SCHEMA none", 'schema "none" does not exist'),
     "no such role": ("ROLE none", "none"),
-    "no such column": ("SELECT (none) ON orders", 'column "none" of relation "orders" does not exist'),
-    "no such function": ("EXECUTE ON FUNCTION f(integer)", "function public.f(integer) does not exist"),
+    "no such column": (
+        "SELECT (none) ON orders",
+        'column "none" of relation "orders" does not exist',
+    ),
+    "no such function": (
+        "EXECUTE ON FUNCTION f(integer)",
+        "function public.f(integer) does not exist",
+    ),
     "a statement": ("SELECT ON orders TO app; DROP TABLE orders", "no ; may be in it"),
     "somebody else": ("SELECT ON orders TO app", "nothing may follow"),
     "a grant option": ("SELECT ON orders WITH GRANT OPTION", "nothing may follow"),
@@ -91,7 +99,8 @@ def test_checking_changes_nothing(it: Postgres, server: PasswordServer) -> None:
     it.read_back(an_order())
     before = roles(server)
     assert it.check({"good": list(ACTIONS), "bad": ["DELETE ON orders", "SELECT ON orders"]}) == [
-        "role bad, DELETE ON orders: our account may not hand this on: it needs it WITH GRANT OPTION (01007)"
+        "role bad, DELETE ON orders: our account may not hand this on: it needs it WITH GRANT"
+        " OPTION (01007)"
     ]
     assert roles(server) == before
 
@@ -100,22 +109,36 @@ def test_a_look_without_roles_writes_nothing(it: Postgres, server: PasswordServe
     before = len(server.log)
     assert it.check({}) == []
     said = server.log[before:]
-    assert "SELECT rolname, rolsuper" in said and not re.search("statement: (CREATE|COMMENT|GRANT|ALTER)", said)
+    assert "SELECT rolname, rolsuper" in said and not re.search(
+        "statement: (CREATE|COMMENT|GRANT|ALTER)", said
+    )
 
 
 def test_an_account_that_may_too_much_or_too_little_is_told(server: PasswordServer) -> None:
-    server.execute("CREATE ROLE root_too LOGIN SUPERUSER PASSWORD 'x'; CREATE ROLE weak LOGIN PASSWORD 'x'")
+    server.execute(
+        "CREATE ROLE root_too LOGIN SUPERUSER PASSWORD 'x'; CREATE ROLE weak LOGIN PASSWORD 'x'"
+    )
     try:
-        (problem,) = connector(url(server.port, user="root_too", password="x")).check({"it": ACTIONS})
-        assert problem == "our account root_too is a superuser, which is far more than it needs: CREATEROLE is enough"
-        assert connector(url(server.port, user="root_too", password="x")).check({}) == []  # it is well, for all that
+        (problem,) = connector(url(server.port, user="root_too", password="x")).check(
+            {"it": ACTIONS}
+        )
+        assert (
+            problem
+            == "our account root_too is a superuser, which is far more than it needs: CREATEROLE is"
+            " enough"
+        )
+        assert (
+            connector(url(server.port, user="root_too", password="x")).check({}) == []
+        )  # it is well, for all that
         (problem,) = connector(url(server.port, user="weak", password="x")).check({"it": ACTIONS})
         assert problem == "our account weak may not create roles: ALTER ROLE weak CREATEROLE"
     finally:
         server.execute("DROP ROLE root_too, weak")
 
 
-def test_a_server_that_takes_no_writes_proves_no_end_and_is_told(it: Postgres, server: PasswordServer) -> None:
+def test_a_server_that_takes_no_writes_proves_no_end_and_is_told(
+    it: Postgres, server: PasswordServer
+) -> None:
     order = an_order()
     it.grant(order)
     server.execute("ALTER ROLE access_bot SET default_transaction_read_only = on")
@@ -158,7 +181,9 @@ def test_a_superuser_does_it_too(server: PasswordServer) -> None:
     server.execute("DROP ROLE root_too_left; DROP OWNED BY root_too; DROP ROLE root_too")
 
 
-def test_a_server_that_can_t_be_used_is_told_without_a_secret(server: PasswordServer, wire: Wire) -> None:
+def test_a_server_that_can_t_be_used_is_told_without_a_secret(
+    server: PasswordServer, wire: Wire
+) -> None:
     with wire.down():
         (problem,) = connector(url(wire.port)).check({})
     assert problem.startswith("orders-db can't be reached")
@@ -168,11 +193,14 @@ def test_a_server_that_can_t_be_used_is_told_without_a_secret(server: PasswordSe
     assert 'database "none" does not exist' in problem
 
 
-def test_a_parent_whose_rights_a_holder_could_hand_on_is_told(it: Postgres, server: PasswordServer) -> None:
+def test_a_parent_whose_rights_a_holder_could_hand_on_is_told(
+    it: Postgres, server: PasswordServer
+) -> None:
     server.execute(
-        "CREATE ROLE quiet; CREATE ROLE loud; GRANT loud TO reporting; GRANT loud, quiet TO access_bot WITH ADMIN TRUE;"
-        "GRANT SELECT (what) ON orders TO loud WITH GRANT OPTION; GRANT quiet TO reporting WITH ADMIN TRUE;"
-        "CREATE TABLE lab.summed (); ALTER TABLE lab.summed OWNER TO loud",
+        "CREATE ROLE quiet; CREATE ROLE loud; GRANT loud TO reporting; GRANT loud, quiet TO"
+        " access_bot WITH ADMIN TRUE;GRANT SELECT (what) ON orders TO loud WITH GRANT OPTION; GRANT"
+        " quiet TO reporting WITH ADMIN TRUE;CREATE TABLE lab.summed (); ALTER TABLE lab.summed"
+        " OWNER TO loud",
         "orders",
     )
     try:
@@ -193,17 +221,24 @@ def test_another_server_behind_the_url_proves_no_end(server: PasswordServer) -> 
     """Nothing of ours is there, and nothing has ended."""
     notes, order = Notes(), an_order()
     with contextmanager(server_or_skip)() as another:
-        here, there = connector(url(server.port), notes=notes), connector(url(another.port), notes=notes)
+        here, there = (
+            connector(url(server.port), notes=notes),
+            connector(url(another.port), notes=notes),
+        )
         here.grant(order)
         for call in (there.revoke, there.read_back):
-            with pytest.raises(SystemUnavailable, match="orders-db is another server than the one where"):
+            with pytest.raises(
+                SystemUnavailable, match="orders-db is another server than the one where"
+            ):
                 call(order)
         assert works(here, order)
         here.revoke(order)
         assert not here.read_back(order) and not there.read_back(order)
 
 
-def test_where_a_server_does_not_tell_which_it_is_access_is_given_and_ended(server: PasswordServer) -> None:
+def test_where_a_server_does_not_tell_which_it_is_access_is_given_and_ended(
+    server: PasswordServer,
+) -> None:
     it, order = connector(url(server.port), notes=Notes()), an_order()
     server.execute("REVOKE EXECUTE ON FUNCTION pg_control_system() FROM PUBLIC", "orders")
     try:
@@ -231,7 +266,9 @@ def test_a_server_that_is_too_old_starts_nothing_and_has_nothing_to_end(
 # --- a server that hangs
 
 
-def test_a_server_that_answers_no_more_is_let_go(server: PasswordServer, wire: Wire, monkeypatch: Any) -> None:
+def test_a_server_that_answers_no_more_is_let_go(
+    server: PasswordServer, wire: Wire, monkeypatch: Any
+) -> None:
     monkeypatch.setattr(postgres_server, "CALL", 0.2)
     it, order = connector(url(wire.port)), an_order()
     for step in (1, 3):
@@ -242,14 +279,19 @@ def test_a_server_that_answers_no_more_is_let_go(server: PasswordServer, wire: W
 
 def test_a_server_that_never_says_hello_is_let_go(monkeypatch: Any) -> None:
     monkeypatch.setattr(postgres_server, "CONNECT", 1)
-    with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(SystemUnavailable, match="can't be reached"):
+    with (
+        socket.create_server(("127.0.0.1", 0)) as silent,
+        pytest.raises(SystemUnavailable, match="can't be reached"),
+    ):
         connector(url(silent.getsockname()[1])).read_back(an_order())
 
 
 def test_a_start_that_still_waits_for_its_commit_is_not_said_to_be_gone(
     it: Postgres, server: PasswordServer, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr(postgres_server, "LIMITS", f"{postgres_server.LIMITS} -c lock_timeout=100ms")
+    monkeypatch.setattr(
+        postgres_server, "LIMITS", f"{postgres_server.LIMITS} -c lock_timeout=100ms"
+    )
     it.read_back(an_order())
     with as_admin(server) as line, line.transaction(force_rollback=True):
         line.execute("COMMENT ON ROLE access_bot_left IS 'a start has its turn'")
@@ -263,21 +305,39 @@ def test_a_start_that_still_waits_for_its_commit_is_not_said_to_be_gone(
 
 WRONG = {
     "no url": ("db.example.com", None, "url has to begin with postgresql://"),
-    "another database": ("mysql://a:hunter2@db/orders", None, "url has to begin with postgresql://"),
+    "another database": (
+        "mysql://a:hunter2@db/orders",
+        None,
+        "url has to begin with postgresql://",
+    ),
     "not encoded": ("postgresql://a:hunter2%zz@db/orders", None, "url can't be read"),
-    "an unknown parameter": ("postgresql://a:hunter2@db/orders?nothing=hunter2", None, "url can't be read"),
+    "an unknown parameter": (
+        "postgresql://a:hunter2@db/orders?nothing=hunter2",
+        None,
+        "url can't be read",
+    ),
     "no account": ("postgresql://db/orders", None, "url has to name our account"),
     "no database": ("postgresql://a:hunter2@db", None, "url has to name the database"),
-    "a password in the address": ("postgresql://a:b@db/orders", "c:hunter2@db", "without a user and a password"),
+    "a password in the address": (
+        "postgresql://a:b@db/orders",
+        "c:hunter2@db",
+        "without a user and a password",
+    ),
     "no host in the address": ("postgresql://a:b@db/orders", ":5432", "address is HOST"),
     "a bad port": ("postgresql://a:b@db/orders", "db:hunter2", "address is not HOST"),
     "two words": ("postgresql://a:b@db/orders", "db or so", "address is HOST"),
-    "an unknown parameter of the address": ("postgresql://a:b@db/orders", "db?x=1", "address is not HOST"),
+    "an unknown parameter of the address": (
+        "postgresql://a:b@db/orders",
+        "db?x=1",
+        "address is not HOST",
+    ),
 }
 
 
 @pytest.mark.parametrize(("url", "address", "problem"), WRONG.values(), ids=WRONG)
-def test_wrong_settings_are_told_without_a_secret(url: str, address: str | None, problem: str) -> None:
+def test_wrong_settings_are_told_without_a_secret(
+    url: str, address: str | None, problem: str
+) -> None:
     with pytest.raises(ValueError, match=problem) as caught:
         connector(url, **({"address": address} if address else {}))
     assert "hunter2" not in str(caught.value)
@@ -285,8 +345,16 @@ def test_wrong_settings_are_told_without_a_secret(url: str, address: str | None,
 
 SHOWN = {
     "from the url": ("postgresql://a:b@db:6432/orders", None, "u:p%2F@db:6432/orders"),
-    "the port that goes without saying": ("postgresql://a:b@db/orders", None, "u:p%2F@db:5432/orders"),
-    "with TLS": ("postgres://a:b@db/o?sslmode=require&options=-cx", None, "u:p%2F@db:5432/o?sslmode=require"),
+    "the port that goes without saying": (
+        "postgresql://a:b@db/orders",
+        None,
+        "u:p%2F@db:5432/orders",
+    ),
+    "with TLS": (
+        "postgres://a:b@db/o?sslmode=require&options=-cx",
+        None,
+        "u:p%2F@db:5432/o?sslmode=require",
+    ),
     "a public CA": (
         "postgres://a:b@db/o?sslmode=verify-full&sslrootcert=system",
         None,
@@ -300,10 +368,18 @@ SHOWN = {
     "two hosts": ("postgresql://a:b@db1:1,db2:2/o", None, "u:p%2F@db1:1,db2:2/o"),
     "a socket": ("postgresql://a:b@%2Frun%2Fpg/o", None, "u:p%2F@%2Frun%2Fpg:5432/o"),
     "a database to encode": ("postgresql://a:b@db/my%20db", None, "u:p%2F@db:5432/my%20db"),
-    "another host": ("postgresql://a:b@db:6432/orders", "pg.example.com", "u:p%2F@pg.example.com:6432/orders"),
+    "another host": (
+        "postgresql://a:b@db:6432/orders",
+        "pg.example.com",
+        "u:p%2F@pg.example.com:6432/orders",
+    ),
     "another port": ("postgresql://a:b@db/orders", "pg:7000", "u:p%2F@pg:7000/orders"),
     "another name": ("postgresql://a:b@db/orders", "pg:7000/shop", "u:p%2F@pg:7000/shop"),
-    "all of it": ("postgresql://a:b@db/o", "postgresql://pg/x?sslmode=require", "u:p%2F@pg:5432/x?sslmode=require"),
+    "all of it": (
+        "postgresql://a:b@db/o",
+        "postgresql://pg/x?sslmode=require",
+        "u:p%2F@pg:5432/x?sslmode=require",
+    ),
     "IPv6": ("postgresql://a:b@db/orders", "[::1]:7000", "u:p%2F@[::1]:7000/orders"),
 }
 

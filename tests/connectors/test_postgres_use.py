@@ -11,15 +11,15 @@ import pytest
 from bot.connectors import Systems
 from bot.connectors.base import Connector
 from bot.core.model import Grant
-from bot.operations.describe_usage import UsageView, describe_usage
-from bot.operations.record_delivery import order_for, record_ended, record_started
-from bot.operations.release_grant import release_grant
-from bot.operations.try_start import try_start
-from bot.session_watch import SessionWatch
+from bot.operations.grants.begin_attempt import begin_attempt
+from bot.operations.grants.record_results import order_for, record_ended, record_started
+from bot.operations.grants.release_grant import release_grant
+from bot.operations.usage.describe_usage import UsageView, describe_usage
+from bot.worker.session_poller import SessionWatch
 from tests.builders import SYSTEMS, a_policy
 from tests.connectors.postgres_rig import PasswordServer, connector, holder, server_or_skip, url
+from tests.factories import ANA, Made
 from tests.fakes import until
-from tests.worlds import ANA, Made
 
 ROLE = """system = "orders-db"
 actions = ["SELECT ON orders"]
@@ -36,7 +36,9 @@ def server() -> Iterator[PasswordServer]:
 @pytest.fixture
 def it(server: PasswordServer, made: Made) -> Connector:
     """The connector, in a world whose roles.toml has its system and whose clock goes."""
-    systems = f'{SYSTEMS}\n[systems.orders-db]\nconnector = "postgres"\nurl = "{url(server.port)}"\n'
+    systems = (
+        f'{SYSTEMS}\n[systems.orders-db]\nconnector = "postgres"\nurl = "{url(server.port)}"\n'
+    )
     made.policies.append(a_policy(systems=systems, orders_read=ROLE))
     made.clock.at = int(time.time())
     return cast(Connector, connector(url(server.port)))
@@ -53,7 +55,7 @@ class Only(Systems):
 
 def a_grant(made: Made, it: Connector) -> Grant:
     grant = made.a_started(made.a_request("orders-read"))
-    for order in try_start(made.world, grant.id):
+    for order in begin_attempt(made.world, grant.id):
         it.grant(order)
     record_started(made.world, grant.id)
     return made.grant(grant.id)

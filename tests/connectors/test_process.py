@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.connectors.process import KEPT_ERRORS, MOST_OUTPUT, Ran, run
+from bot.connectors.transport.process import KEPT_ERRORS, MOST_OUTPUT, Ran, run
 from bot.core.errors import OutcomeUnknown, SystemUnavailable
 from tests.fakes import until
 
@@ -33,7 +33,10 @@ def gone(pid: str) -> bool:
 
 
 def test_input_output_and_exit_code_come_through() -> None:
-    ran = python("import sys; print(sys.stdin.read()[::-1]); print('oh', file=sys.stderr); sys.exit(7)", b"abc")
+    ran = python(
+        "import sys; print(sys.stdin.read()[::-1]); print('oh', file=sys.stderr); sys.exit(7)",
+        b"abc",
+    )
     assert (ran.code, ran.out, ran.errors) == (7, b"cba\n", b"oh\n")
     assert "cba" not in repr(ran)
 
@@ -56,18 +59,25 @@ def test_it_runs_in_the_root_folder_and_has_only_its_three_files() -> None:
 
 
 def test_no_shell_sees_the_arguments(tmp_path: Path) -> None:
-    ran = run(["/bin/echo", f"$(touch {tmp_path}/x); `touch {tmp_path}/x`", "a b", "*"], b"", ENV, 20)
+    ran = run(
+        ["/bin/echo", f"$(touch {tmp_path}/x); `touch {tmp_path}/x`", "a b", "*"], b"", ENV, 20
+    )
     assert ran.out.decode() == f"$(touch {tmp_path}/x); `touch {tmp_path}/x` a b *\n"
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("program", ["pass", "import sys; sys.stdin.read()", "import os; os.close(0)"])
+@pytest.mark.parametrize(
+    "program", ["pass", "import sys; sys.stdin.read()", "import os; os.close(0)"]
+)
 def test_a_big_input_keeps_nobody_waiting_whether_it_is_read_or_not(program: str) -> None:
     assert python(program, b"x" * 3_000_000).code == 0
 
 
 def test_much_that_is_written_on_both_sides_at_once_comes_through() -> None:
-    program = "import sys; sys.stderr.write('e' * 900_000); sys.stdout.write(sys.stdin.read()); sys.stderr.write('end')"
+    program = (
+        "import sys; sys.stderr.write('e' * 900_000); sys.stdout.write(sys.stdin.read());"
+        " sys.stderr.write('end')"
+    )
     ran = python(program, b"x" * 900_000)
     assert ran.out == b"x" * 900_000
     assert len(ran.errors) == KEPT_ERRORS and ran.errors.endswith(b"eend")
@@ -79,7 +89,8 @@ def test_more_output_than_anybody_wants_ends_it() -> None:
 
 
 @pytest.mark.parametrize(
-    "program", ["sleep 60", "trap '' TERM INT HUP; while :; do sleep 60; done", "exec >&- 2>&-; sleep 60"]
+    "program",
+    ["sleep 60", "trap '' TERM INT HUP; while :; do sleep 60; done", "exec >&- 2>&-; sleep 60"],
 )
 def test_what_takes_too_long_is_ended(program: str) -> None:
     with pytest.raises(OutcomeUnknown, match="took too long"):
@@ -92,8 +103,12 @@ def test_what_it_started_is_ended_with_it(tmp_path: Path) -> None:
     until(lambda: gone((tmp_path / "grandchild").read_text()))
 
 
-def test_what_it_leaves_behind_when_it_is_done_is_ended_too_and_not_waited_for(tmp_path: Path) -> None:
-    ran = shell(f"sleep 60 & echo $! > {tmp_path}/child; echo done")  # the child holds its output open
+def test_what_it_leaves_behind_when_it_is_done_is_ended_too_and_not_waited_for(
+    tmp_path: Path,
+) -> None:
+    ran = shell(
+        f"sleep 60 & echo $! > {tmp_path}/child; echo done"
+    )  # the child holds its output open
     assert (ran.code, ran.out) == (0, b"done\n")
     until(lambda: gone((tmp_path / "child").read_text()))
 

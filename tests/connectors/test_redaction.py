@@ -17,42 +17,45 @@ from urllib.parse import quote
 import pytest
 
 from bot.app import build_systems
+from bot.config.roles.parse import parse_policy
 from bot.connectors import KINDS, AnyTable, make
 from bot.connectors.base import (
     Checks,
     Connector,
+    ConnectorDeps,
     ConnectorKind,
     EndsTogether,
     Extends,
-    Found,
     Lists,
     Located,
-    Question,
+    ObservedAccess,
+    Prompt,
     Shows,
-    Tools,
     Watches,
 )
 from bot.connectors.redaction import redacting
 from bot.core.effects import Queue
 from bot.core.errors import AccessBotError, SystemRefused, SystemUnavailable
-from bot.core.model import GrantState, Order
-from bot.core.policy import parse_policy
+from bot.core.model import GrantState, ProvisionOrder
 from bot.core.roles import Policy, System
-from bot.delivery import Delivery
-from bot.operations.count_usage import UsageMeter
+from bot.operations.usage.count_usage import UsageMeter
+from bot.worker.dispatcher import Dispatcher
 from tests.builders import ENVIRON, SYSTEMS, policy_text
 from tests.connectors.hooks import A_GRANT
 from tests.connectors.raw_server import answering, raw_server
+from tests.factories import make_world
 from tests.fakes import FakeMessenger, FakePeople
-from tests.worlds import make_world
 
 SECRET = 'p@ss/w0rd+"hidden"=='
-TOOLS: Any = Tools(*[cast(Any, None)] * 4)
+TOOLS: Any = ConnectorDeps(*[cast(Any, None)] * 4)
 
 
 def a_policy_with(system: str, action: str = "open", **environ: str) -> Policy:
     """A valid roles.toml with one more system, called `it`, which a role needs."""
-    role = f'system = "it"\nactions = ["{action}"]\nrequesters = ["everyone"]\napprovers = ["@db-leads"]'
+    role = (
+        f'system = "it"\nactions = ["{action}"]\nrequesters = ["everyone"]\napprovers ='
+        ' ["@db-leads"]'
+    )
     text = policy_text(systems=f"{SYSTEMS}\n[systems.it]\n{system}", it=role)
     return parse_policy(text, "roles.toml", {**ENVIRON, **environ}, KINDS)
 
@@ -67,7 +70,9 @@ def program(folder: Path, text: str) -> Path:
 # --- everywhere that words of a system go
 
 
-def test_a_secret_in_argv_that_the_program_repeats_is_nowhere(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_secret_in_argv_that_the_program_repeats_is_nowhere(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     """Not in the audit log, the outbox, a message to people, or the bot's log."""
     caplog.set_level(logging.DEBUG)
     place = program(tmp_path, 'echo "usage: open --token $2: no such token" >&2; exit 3')
@@ -76,7 +81,9 @@ def test_a_secret_in_argv_that_the_program_repeats_is_nowhere(tmp_path: Path, ca
     messenger: Any = FakeMessenger()
     people: Any = FakePeople()
     with closing(made.world.db):
-        delivery = Delivery(made.world, build_systems(made.world), messenger, people, UsageMeter(made.world))
+        delivery = Dispatcher(
+            made.world, build_systems(made.world), messenger, people, UsageMeter(made.world)
+        )
         grant = made.a_started(made.a_request("it"))
         delivery.drain(Queue.START)
         delivery.drain(Queue.SLACK)
@@ -104,7 +111,9 @@ def test_a_rest_system_that_answers_with_its_token_does_not_tell_it() -> None:
     token = "ghp_" + "t0ken" * 8
     body = json.dumps({"message": "x" * 180 + f" {token} is bad"}).encode()
     with raw_server(answering("403 No", body)) as server:
-        settings = f'connector = "github"\norg = "acme"\nurl = "{server.url}"\ntoken = "${{GITHUB_TOKEN}}"'
+        settings = (
+            f'connector = "github"\norg = "acme"\nurl = "{server.url}"\ntoken = "${{GITHUB_TOKEN}}"'
+        )
         it = make(a_policy_with(settings, GITHUB_TOKEN=token).systems["it"], TOOLS)
         assert isinstance(it, Checks)
         words = "\n".join(it.check({"it": ["team"]}))
@@ -114,7 +123,9 @@ def test_a_rest_system_that_answers_with_its_token_does_not_tell_it() -> None:
 def test_a_database_out_of_reach_does_not_tell_the_password_of_its_url() -> None:
     url = 'connector = "postgres"\nurl = "postgresql://bot:${PG_PASSWORD}@127.0.0.1:1/${PG_NAME}"'
     it = make(
-        a_policy_with(url, "SELECT ON orders", PG_PASSWORD="hunter%2Fhunter", PG_NAME="crown-jewels").systems["it"],
+        a_policy_with(
+            url, "SELECT ON orders", PG_PASSWORD="hunter%2Fhunter", PG_NAME="crown-jewels"
+        ).systems["it"],
         TOOLS,
     )
     words = said(it.read_back, A_GRANT)
@@ -126,7 +137,9 @@ def test_settings_that_a_connector_refuses_are_not_repeated() -> None:
         raise ValueError(f"what is {system.settings['token']}?")
 
     kinds = {"picky": ConnectorKind(make=refuse, table=AnyTable)}
-    words = said(make, System("it", "picky", {"token": SECRET}, secrets={"TOKEN": SECRET}), TOOLS, kinds)
+    words = said(
+        make, System("it", "picky", {"token": SECRET}, secrets={"TOKEN": SECRET}), TOOLS, kinds
+    )
     assert "what is [TOKEN]?" in words and "hidden" not in words
 
 
@@ -136,7 +149,9 @@ SPELLINGS = {
     "as it is": SECRET,
     "in a URL": quote(SECRET),
     "in a query": quote(SECRET, safe=""),
-    "in a URL, in small letters": re.sub("%..", lambda found: found.group().lower(), quote(SECRET, safe="")),
+    "in a URL, in small letters": re.sub(
+        "%..", lambda found: found.group().lower(), quote(SECRET, safe="")
+    ),
     "in JSON": json.dumps(SECRET),
     "as Python shows it": repr([SECRET]),
     "in base64": base64.b64encode(SECRET.encode()).decode(),
@@ -155,35 +170,39 @@ class Talkative:
     def __init__(self, text: str) -> None:
         self.text = text
 
-    def grant(self, order: Order) -> None:
+    def grant(self, order: ProvisionOrder) -> None:
         try:
             raise KeyError(self.text)
         except KeyError as error:
-            raise SystemRefused(f"code {self.text}", f"hint {self.text}", f"you {self.text}") from error
+            raise SystemRefused(
+                f"code {self.text}", f"hint {self.text}", f"you {self.text}"
+            ) from error
 
-    def revoke(self, order: Order) -> None:
+    def revoke(self, order: ProvisionOrder) -> None:
         raise SystemUnavailable(f"later {self.text}", 7, self.text)
 
-    def read_back(self, order: Order) -> bool:
+    def read_back(self, order: ProvisionOrder) -> bool:
         raise RuntimeError(f"surprise {self.text}")
 
     def check(self, roles: object) -> Iterator[str]:
         yield f"wrong {self.text}"
         raise SystemUnavailable(self.text)
 
-    def list_active(self) -> Iterable[Found]:
-        return [Found("a", "b", self.text, (self.text,))]
+    def list_active(self) -> Iterable[ObservedAccess]:
+        return [ObservedAccess("a", "b", self.text, (self.text,))]
 
-    def remove(self, found: Found) -> None:
+    def remove(self, found: ObservedAccess) -> None:
         raise SystemUnavailable(self.text)
 
-    def credentials(self, order: Order, given: str) -> Question:
-        return Question("Key", self.text, self.text)
+    def credentials(self, order: ProvisionOrder, given: str) -> Prompt:
+        return Prompt("Key", self.text, self.text)
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS.values(), ids=SPELLINGS)
 def test_no_spelling_of_it_is_in_what_a_connector_gives_or_raises(spelling: str) -> None:
-    it: Any = redacting(Talkative(spelling), System("it", "talkative", {}, secrets={"TOKEN": SECRET}))
+    it: Any = redacting(
+        Talkative(spelling), System("it", "talkative", {}, secrets={"TOKEN": SECRET})
+    )
     assert "RuntimeError" in (surprise := said(it.read_back, A_GRANT)) and spelling not in surprise
     heard = [said(call, A_GRANT) for call in (it.grant, it.revoke, it.remove)]
     problems = it.check({})
@@ -213,7 +232,9 @@ def test_a_connector_can_do_what_it_could_do_before_and_its_errors_keep_their_fa
 def test_an_address_that_is_secret_as_a_whole_is_not_told_by_its_parts() -> None:
     url = "https://user:pass%2Fword@hooks.example.com/services/T0/B0/s3cret?key=abcdef"
     for part in ("/services/T0/B0/s3cret?key=abcdef", "pass/word", "pass%2Fword", "key=abcdef"):
-        it: Any = redacting(Talkative(f"POST {part}: no"), System("it", "talkative", {}, secrets={"HOOK": url}))
+        it: Any = redacting(
+            Talkative(f"POST {part}: no"), System("it", "talkative", {}, secrets={"HOOK": url})
+        )
         assert part not in said(it.revoke, A_GRANT)
 
 
@@ -227,7 +248,10 @@ def test_short_values_and_the_system_s_own_name_are_left_alone(secrets: dict[str
 
 
 def test_a_system_knows_the_variables_of_its_own_table_only() -> None:
-    hook = 'connector = "webhook"\nurl = "https://h.example.com/${PART}"\nsecret = "${A_SECRET}-$${PLAIN}"'
+    hook = (
+        'connector = "webhook"\nurl = "https://h.example.com/${PART}"\nsecret ='
+        ' "${A_SECRET}-$${PLAIN}"'
+    )
     policy = a_policy_with(hook, PART="abc", A_SECRET="s" * 20)
     assert policy.systems["it"].secrets == {"PART": "abc", "A_SECRET": "s" * 20}
     assert "s" * 20 not in repr(policy)

@@ -1,4 +1,5 @@
-"""What the documentation puts on a host: the script that fetches the list, and the hook that reports logins."""
+"""What the documentation puts on a host: the script that fetches the list, and the hook that
+reports logins."""
 
 from __future__ import annotations
 
@@ -12,18 +13,18 @@ from pathlib import Path
 import pytest
 
 from bot.connectors.base import Connector
-from bot.connectors.ssh import Place, _content
-from bot.connectors.ssh_ca import FileKey
-from bot.connectors.ssh_keys import Given, read_key
-from bot.connectors.ssh_wire import certificate as signed
-from bot.connectors.ssh_wire import string
-from bot.core.model import Certificate, Order, Person
+from bot.connectors.ssh.ca import FileKey
+from bot.connectors.ssh.connector import Place, _content
+from bot.connectors.ssh.keys import Given, read_key
+from bot.connectors.ssh.wire import certificate as signed
+from bot.connectors.ssh.wire import string
+from bot.core.model import Certificate, Person, ProvisionOrder
 from bot.web.krl import encode_krl
 from tests.connectors.contract import Contract, Rig, well
 from tests.connectors.hosts import MISSING, NO_SSHD, Host, keygen, script
 from tests.connectors.ssh_rig import Bearer, Ground, certificate, settings
+from tests.factories import ANA, Made
 from tests.fakes import until
-from tests.worlds import ANA, Made
 
 ON_LINUX = Path("/proc/self/stat").exists()
 pytestmark = [
@@ -41,14 +42,19 @@ class TestHost(Ground):
         return Rig(settings(ca_file, f"secret = '{SECRET}'"), [], bearer.gets_in, well)
 
     @pytest.fixture
-    def asked(self, it: Connector, order: Callable[..., Order]) -> Order:
+    def asked(self, it: Connector, order: Callable[..., ProvisionOrder]) -> ProvisionOrder:
         asked = order()
         it.grant(asked)
         return asked
 
     def fetch(self, bearer: Bearer, place: Path, url: str = "") -> int:
         """Runs the script once, as a timer does."""
-        words = [script("access-krl", place), url or f"{bearer.url}/ssh/krl", place / "krl", place / "sessions"]
+        words = [
+            script("access-krl", place),
+            url or f"{bearer.url}/ssh/krl",
+            place / "krl",
+            place / "sessions",
+        ]
         return subprocess.run(words, capture_output=True).returncode
 
     @contextmanager
@@ -59,15 +65,22 @@ class TestHost(Ground):
         (place / "usage.curl").write_text(f'url = "{bearer.url}/usage"\nuser = "it:{SECRET}"\n')
         hook = f"{script('access-session', place)} {place}/usage.curl {place}/sessions"
         steps = f"PAM_TYPE={event} {hook}; echo in; read _; echo out"
-        env = {**os.environ, "PAM_RHOST": "192.0.2.7", "PAM_USER": "deploy", "SSH_AUTH_INFO_0": f"publickey {line}\n"}
-        process = subprocess.Popen(["sh", "-c", steps], env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        env = {
+            **os.environ,
+            "PAM_RHOST": "192.0.2.7",
+            "PAM_USER": "deploy",
+            "SSH_AUTH_INFO_0": f"publickey {line}\n",
+        }
+        process = subprocess.Popen(
+            ["sh", "-c", steps], env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
         with process:
             assert process.stdout is not None and process.stdout.readline() == b"in\n"
             yield process
             process.kill()
 
     def test_the_script_fetches_the_list_in_one_step(
-        self, it: Connector, asked: Order, bearer: Bearer, host: Host, tmp_path: Path
+        self, it: Connector, asked: ProvisionOrder, bearer: Bearer, host: Host, tmp_path: Path
     ) -> None:
         shown = certificate(it, asked, host)
         (tmp_path / "c-cert.pub").write_text(shown)
@@ -80,17 +93,26 @@ class TestHost(Ground):
         assert (tmp_path / "krl").stat().st_mode & 0o777 == 0o644
         assert {path.name for path in tmp_path.glob("krl*")} == {"krl"}
 
-    @pytest.mark.parametrize("answer", ["nobody there", "not found", "another file", "an empty file"])
-    def test_what_is_no_list_changes_nothing(self, bearer: Bearer, tmp_path: Path, answer: str) -> None:
+    @pytest.mark.parametrize(
+        "answer", ["nobody there", "not found", "another file", "an empty file"]
+    )
+    def test_what_is_no_list_changes_nothing(
+        self, bearer: Bearer, tmp_path: Path, answer: str
+    ) -> None:
         assert self.fetch(bearer, tmp_path) == 0
         before = (tmp_path / "krl").read_bytes()
         (tmp_path / "other").write_text("hello" if answer == "another file" else "")
-        urls = {"nobody there": "http://127.0.0.1:9/ssh/krl", "not found": f"{bearer.url}/ssh/other"}
+        urls = {
+            "nobody there": "http://127.0.0.1:9/ssh/krl",
+            "not found": f"{bearer.url}/ssh/other",
+        }
         assert self.fetch(bearer, tmp_path, urls.get(answer, f"file://{tmp_path}/other")) == 1
         assert (tmp_path / "krl").read_bytes() == before
         assert {path.name for path in tmp_path.glob("krl*")} == {"krl"}
 
-    def test_a_list_beyond_all_measure_is_cut_off_and_not_taken(self, bearer: Bearer, tmp_path: Path) -> None:
+    def test_a_list_beyond_all_measure_is_cut_off_and_not_taken(
+        self, bearer: Bearer, tmp_path: Path
+    ) -> None:
         assert self.fetch(bearer, tmp_path) == 0
         before = (tmp_path / "krl").read_bytes()
         authority = b64encode(string(b"ssh-ed25519") + string(b"\0" * 32)).decode()
@@ -99,12 +121,20 @@ class TestHost(Ground):
         assert (tmp_path / "krl").read_bytes() == before and len(list(tmp_path.glob("krl*"))) == 1
 
     def test_the_hook_reports_a_login_and_its_end(
-        self, made: Made, it: Connector, asked: Order, bearer: Bearer, host: Host, tmp_path: Path
+        self,
+        made: Made,
+        it: Connector,
+        asked: ProvisionOrder,
+        bearer: Bearer,
+        host: Host,
+        tmp_path: Path,
     ) -> None:
         with self.a_session(bearer, tmp_path, certificate(it, asked, host)) as session:
             columns = "grant_id, system, source, closed_at IS NULL"
             until(lambda: made.count("sessions"))
-            assert made.rows(f"SELECT {columns} FROM sessions") == [(asked.grant, "it", "192.0.2.7", 1)]
+            assert made.rows(f"SELECT {columns} FROM sessions") == [
+                (asked.grant, "it", "192.0.2.7", 1)
+            ]
             (noted,) = (tmp_path / "sessions").iterdir()
             assert noted.stat().st_mode & 0o777 == 0o600
             assert session.communicate(b"\n")[0] == b"out\n"
@@ -112,7 +142,7 @@ class TestHost(Ground):
         assert made.count("sessions") == 1 and not noted.exists()
 
     def test_the_hook_does_nothing_when_a_session_is_closed(
-        self, it: Connector, asked: Order, bearer: Bearer, host: Host, tmp_path: Path
+        self, it: Connector, asked: ProvisionOrder, bearer: Bearer, host: Host, tmp_path: Path
     ) -> None:
         """By then the environment is what the account's owner made of it."""
         with self.a_session(bearer, tmp_path, certificate(it, asked, host), "close_session"):
@@ -122,15 +152,28 @@ class TestHost(Ground):
         self, made: Made, bearer: Bearer, host: Host, tmp_path: Path
     ) -> None:
         (tmp_path / "id.pub").write_text(host.public)
-        keygen("-q", "-s", host.place / "id", "-I", "somebody else", "-n", "deploy", "-V", "+1h", tmp_path / "id.pub")
+        keygen(
+            "-q",
+            "-s",
+            host.place / "id",
+            "-I",
+            "somebody else",
+            "-n",
+            "deploy",
+            "-V",
+            "+1h",
+            tmp_path / "id.pub",
+        )
         line = (tmp_path / "id-cert.pub").read_text().strip()
         for shown in (line, " ".join(host.public.split()[:2])):
             with self.a_session(bearer, tmp_path, shown) as session:
-                assert not (tmp_path / "sessions").exists() or not list((tmp_path / "sessions").iterdir())
+                assert not (tmp_path / "sessions").exists() or not list(
+                    (tmp_path / "sessions").iterdir()
+                )
                 assert session.communicate(b"\n")[0] == b"out\n"
 
     def test_an_open_session_is_ended_when_its_certificate_is_revoked(
-        self, it: Connector, asked: Order, bearer: Bearer, host: Host, tmp_path: Path
+        self, it: Connector, asked: ProvisionOrder, bearer: Bearer, host: Host, tmp_path: Path
     ) -> None:
         with self.a_session(bearer, tmp_path, certificate(it, asked, host)) as session:
             assert self.fetch(bearer, tmp_path) == 0 and session.poll() is None
@@ -147,7 +190,9 @@ class TestHost(Ground):
         nobody = "http://127.0.0.1:9/"
         with self.a_session(bearer, tmp_path, made_by_hand(ca_file, host, 2**33)) as session:
             assert self.fetch(bearer, tmp_path, nobody) == 1 and session.poll() is None
-        with self.a_session(bearer, tmp_path, made_by_hand(ca_file, host, 1_790_000_000)) as session:
+        with self.a_session(
+            bearer, tmp_path, made_by_hand(ca_file, host, 1_790_000_000)
+        ) as session:
             assert self.fetch(bearer, tmp_path, nobody) == 1
             assert session.wait(10) < 0
 
@@ -155,7 +200,7 @@ class TestHost(Ground):
 def made_by_hand(ca_file: Path, host: Host, expires_at: int) -> str:
     """A certificate of our kind that was never on record."""
     person = Person(ANA, "Ana", "ana@example.com", "UTC", "T1", 0)
-    order = Order("g4k2m9p0q1rs", "it", "ssh", person, "it", (), 0, expires_at)
+    order = ProvisionOrder("g4k2m9p0q1rs", "it", "ssh", person, "it", (), 0, expires_at)
     key, signer = read_key(host.public), FileKey(str(ca_file)).open()
     assert isinstance(key, Given)
     place = Place(["deploy"], "deploy", "HOST", "", "", "")

@@ -19,11 +19,11 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.hashes import SHA1, SHA256, SHA512, HashAlgorithm
 from cryptography.hazmat.primitives.serialization import load_ssh_private_key
 
-from bot.connectors.base import Tools
-from bot.connectors.ssh import Ssh
-from bot.connectors.ssh_ca import AgentKey, Authority, FileKey, authority_of
-from bot.connectors.ssh_keys import ON_TOKENS, Given, fingerprint_of, read_key
-from bot.connectors.ssh_wire import Content, certificate, is_signed, string
+from bot.connectors.base import ConnectorDeps
+from bot.connectors.ssh.ca import AgentKey, Authority, FileKey, authority_of
+from bot.connectors.ssh.connector import Ssh
+from bot.connectors.ssh.keys import ON_TOKENS, Given, fingerprint_of, read_key
+from bot.connectors.ssh.wire import Content, certificate, is_signed, string
 from bot.core.errors import SystemUnavailable
 from bot.core.roles import System
 from tests.connectors.hosts import MISSING, NO_SSHD, a_pair, keygen
@@ -95,18 +95,28 @@ def test_what_is_no_good_key_is_told_and_not_repeated(pasted: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ON_TOKENS)
-def test_a_key_on_a_security_token_is_taken_and_certified(keys: Path, tmp_path: Path, kind: str) -> None:
+def test_a_key_on_a_security_token_is_taken_and_certified(
+    keys: Path, tmp_path: Path, kind: str
+) -> None:
     token = Token(kind)
     given = read_key(f"{token.line} ana@laptop\n")
     assert isinstance(given, Given)
     (tmp_path / "token.pub").write_text(token.line)
-    assert (given.line, given.fingerprint) == (token.line, keygen("-l", "-f", tmp_path / "token.pub").split()[1])
+    assert (given.line, given.fingerprint) == (
+        token.line,
+        keygen("-l", "-f", tmp_path / "token.pub").split()[1],
+    )
     said = seen(signed(FileKey(str(keys / "ed25519")), token.line), tmp_path)
     certified = kind.replace("@", "-cert-v01@")
-    assert f"Type: {certified} user certificate\n" in said and given.fingerprint in said.split("Signing CA")[0]
+    assert (
+        f"Type: {certified} user certificate\n" in said
+        and given.fingerprint in said.split("Signing CA")[0]
+    )
 
 
-def test_a_ca_key_may_not_be_on_a_security_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_ca_key_may_not_be_on_a_security_token(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     token = Token(ON_TOKENS[0])
     with token.plugged_in(tmp_path / "agent"):
         monkeypatch.setenv("SSH_AUTH_SOCK", f"{tmp_path}/agent")
@@ -159,7 +169,9 @@ def test_a_ca_key_in_a_file_signs(keys: Path, tmp_path: Path, name: str) -> None
 def test_other_forms_of_key_files_are_read(keys: Path, tmp_path: Path, form: str) -> None:
     shutil.copy(keys / "ecdsa 256", tmp_path / "key")
     keygen("-q", "-p", "-N", "", "-m", form, "-f", tmp_path / "key")
-    assert FileKey(str(tmp_path / "key")).open().line == FileKey(str(keys / "ecdsa 256")).open().line
+    assert (
+        FileKey(str(tmp_path / "key")).open().line == FileKey(str(keys / "ecdsa 256")).open().line
+    )
 
 
 @pytest.mark.parametrize("mode", [0o604, 0o620, 0o666, 0o644, 0o601])
@@ -190,7 +202,9 @@ def test_a_group_may_read_the_file(keys: Path, tmp_path: Path) -> None:
         ("locked", "has a passphrase"),
     ],
 )
-def test_what_is_wrong_with_the_file_is_said(keys: Path, tmp_path: Path, what: str, words: str) -> None:
+def test_what_is_wrong_with_the_file_is_said(
+    keys: Path, tmp_path: Path, what: str, words: str
+) -> None:
     path = tmp_path / what if "\0" not in what else what
     if what == "directory":
         Path(path).mkdir(mode=0o700)
@@ -204,7 +218,11 @@ def test_what_is_wrong_with_the_file_is_said(keys: Path, tmp_path: Path, what: s
         Path(path).chmod(0o600)
     if what == "secp256k1":
         from cryptography.hazmat.primitives.asymmetric.ec import SECP256K1, generate_private_key
-        from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+        from cryptography.hazmat.primitives.serialization import (
+            Encoding,
+            NoEncryption,
+            PrivateFormat,
+        )
 
         key = generate_private_key(SECP256K1())
         Path(path).write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
@@ -221,14 +239,18 @@ def an_agent(place: Path, *keys: Path) -> Iterator[str]:
     try:
         assert process.stdout is not None and process.stdout.readline()
         for key in keys:
-            subprocess.run(["ssh-add", "-q", key], env={**os.environ, "SSH_AUTH_SOCK": path}, check=True)
+            subprocess.run(
+                ["ssh-add", "-q", key], env={**os.environ, "SSH_AUTH_SOCK": path}, check=True
+            )
         yield path
     finally:
         process.terminate()
         process.communicate()
 
 
-def test_a_ca_key_in_an_agent_signs(keys: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_ca_key_in_an_agent_signs(
+    keys: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with an_agent(tmp_path, *(keys / name for name in GOOD)) as path:
         monkeypatch.setenv("SSH_AUTH_SOCK", path)
         for name in GOOD:
@@ -241,7 +263,9 @@ def test_a_ca_key_in_an_agent_signs(keys: Path, tmp_path: Path, monkeypatch: pyt
                 assert 'Key ID: "ana g1"' in said and "deploy" in said
 
 
-def test_an_agent_that_can_t_sign_is_told(keys: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_agent_that_can_t_sign_is_told(
+    keys: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     authority = AgentKey(keygen("-l", "-f", keys / "ed25519.pub").split()[1])
     monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
     with pytest.raises(SystemUnavailable, match="SSH_AUTH_SOCK is not set"):
@@ -257,8 +281,8 @@ def test_an_agent_that_can_t_sign_is_told(keys: Path, tmp_path: Path, monkeypatc
 
 @contextmanager
 def answering(path: str, *answers: bytes) -> Iterator[None]:
-    """Something at `path` that answers whatever it is asked with these, each on a line of its own, and then says
-    nothing."""
+    """Something at `path` that answers whatever it is asked with these, each on a line of its own,
+    and then says nothing."""
 
     def serve() -> None:
         for answer in answers:
@@ -276,14 +300,19 @@ def answering(path: str, *answers: bytes) -> Iterator[None]:
         thread.join()
 
 
-def test_an_agent_that_lies_is_not_believed(keys: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_agent_that_lies_is_not_believed(
+    keys: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     line = (keys / "ed25519.pub").read_text()
     blob = b64decode(line.split()[1])
     known = string(b"\x0c" + (1).to_bytes(4, "big") + string(blob) + string(b"ca"))
     authority = AgentKey(fingerprint_of(blob))
     told = {
         "no signature": (string(b"\x0e"), "not good"),
-        "another's": (string(b"\x0e" + string(string(b"ssh-ed25519") + string(b"\0" * 64))), "not good"),
+        "another's": (
+            string(b"\x0e" + string(string(b"ssh-ed25519") + string(b"\0" * 64))),
+            "not good",
+        ),
         "refused": (string(b"\x05"), "refuses"),
         "endless": (b"\xff" * 4, "no known way"),
         "cut off": (b"\0\0\0\x09\x0e", "time out"),
@@ -293,11 +322,13 @@ def test_an_agent_that_lies_is_not_believed(keys: Path, tmp_path: Path, monkeypa
         monkeypatch.setenv("SSH_AUTH_SOCK", path)
         with answering(path, known, answer), pytest.raises(SystemUnavailable, match=words):
             if name == "cut off":
-                monkeypatch.setattr("bot.connectors.ssh_agent.WAIT", 0.2)
+                monkeypatch.setattr("bot.connectors.ssh.agent.WAIT", 0.2)
             signed(authority, line)
 
 
-@pytest.mark.parametrize(("kind", "of"), [(b"rsa-sha2-512", SHA512), (b"rsa-sha2-256", SHA256), (b"ssh-rsa", SHA1)])
+@pytest.mark.parametrize(
+    ("kind", "of"), [(b"rsa-sha2-512", SHA512), (b"rsa-sha2-256", SHA256), (b"ssh-rsa", SHA1)]
+)
 def test_a_signature_with_sha_1_is_none(keys: Path, kind: bytes, of: type[HashAlgorithm]) -> None:
     """sshd takes it no more, and an agent that is old makes no other."""
     key = load_ssh_private_key((keys / "rsa 3072").read_bytes(), None)
@@ -308,7 +339,8 @@ def test_a_signature_with_sha_1_is_none(keys: Path, kind: bytes, of: type[HashAl
 
 
 @pytest.mark.parametrize(
-    "ca_key", ["agent:", "agent:SHA256:short", "agent:MD5:aa", "-----BEGIN OPENSSH PRIVATE KEY-----\nb3Bl"]
+    "ca_key",
+    ["agent:", "agent:SHA256:short", "agent:MD5:aa", "-----BEGIN OPENSSH PRIVATE KEY-----\nb3Bl"],
 )
 def test_a_setting_that_names_no_key_is_refused_without_being_repeated(ca_key: str) -> None:
     with pytest.raises(ValueError) as caught:
@@ -319,7 +351,7 @@ def test_a_setting_that_names_no_key_is_refused_without_being_repeated(ca_key: s
 def test_check_says_whether_it_could_sign(keys: Path, tmp_path: Path) -> None:
     def wrong(path: Path, *actions: str) -> list[str]:
         settings = {"ca_key": str(path), "principals": ["deploy"]}
-        tools = Tools(*[None] * len(fields(Tools)))  # type: ignore[arg-type]
+        tools = ConnectorDeps(*[None] * len(fields(ConnectorDeps)))  # type: ignore[arg-type]
         return list(Ssh(System("bastion", "ssh", settings), tools).check({"admin": actions}))
 
     assert wrong(keys / "ed25519", "pty") == []

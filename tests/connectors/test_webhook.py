@@ -1,4 +1,5 @@
-"""The webhook connector, against the receiver of its page, and against receivers that hang, lie and break."""
+"""The webhook connector, against the receiver of its page, and against receivers that hang, lie and
+break."""
 
 from __future__ import annotations
 
@@ -15,19 +16,29 @@ from typing import Any
 import pytest
 
 from bot.connectors.base import Connector
-from bot.connectors.document import document, key_of, nobody
-from bot.connectors.http import call
+from bot.connectors.transport.document import document, key_of, nobody
+from bot.connectors.transport.http import call
 from bot.connectors.webhook import Webhook, signature
 from bot.core.effects import Queue
 from bot.core.errors import OutcomeUnknown, SystemUnavailable
-from bot.core.model import GrantState, Order
-from bot.delivery import Delivery
+from bot.core.model import GrantState, ProvisionOrder
+from bot.worker.dispatcher import Dispatcher
 from bot.worker.provisioning import START_PATIENCE
 from tests.connectors.contract import Contract, Rig
 from tests.connectors.hooks import A_GRANT, GOOD, NOW, hook
 from tests.connectors.raw_server import answering, raw_server, read_request, saying
-from tests.connectors.receiver import CLAIMED, FAULTS, LATE, LOST, MOVED, SECRET, Between, Receiver, running_receiver
-from tests.worlds import CARA, Made, a_person
+from tests.connectors.receiver import (
+    CLAIMED,
+    FAULTS,
+    LATE,
+    LOST,
+    MOVED,
+    SECRET,
+    Between,
+    Receiver,
+    running_receiver,
+)
+from tests.factories import CARA, Made, a_person
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +63,7 @@ def between(receiver: Receiver) -> Iterator[InFront]:
 def rig(receiver: Receiver, between: InFront) -> Rig:
     codes: dict[str, str] = {}
 
-    def works(it: Connector, order: Order) -> bool:
+    def works(it: Connector, order: ProvisionOrder) -> bool:
         """Asks to see the code, and tries the newest one that was ever shown."""
         assert isinstance(it, Webhook)
         with suppress(SystemUnavailable):
@@ -67,7 +78,10 @@ def rig(receiver: Receiver, between: InFront) -> Rig:
         finally:
             receiver.start()
 
-    settings = f'connector = "webhook"\nurl = "{between.url}"\nsecret = "{SECRET}"\ntimeout = "5s"\nprivate = true'
+    settings = (
+        f'connector = "webhook"\nurl = "{between.url}"\nsecret = "{SECRET}"\ntimeout ='
+        ' "5s"\nprivate = true'
+    )
     return Rig(settings, ["stock:count"], works, down, lambda step: between.breaking(LOST, step))
 
 
@@ -78,7 +92,12 @@ class TestWebhook(Contract):
 
     @pytest.mark.parametrize("fault", FAULTS)
     def test_whatever_becomes_of_a_call_it_can_be_made_again_and_taken_back(
-        self, it: Webhook, rig: Rig, order: Callable[..., Order], between: InFront, fault: str
+        self,
+        it: Webhook,
+        rig: Rig,
+        order: Callable[..., ProvisionOrder],
+        between: InFront,
+        fault: str,
     ) -> None:
         asked = order()
         with between.breaking(fault):
@@ -93,9 +112,11 @@ class TestWebhook(Contract):
         it.grant(other)
         assert it.read_back(other) and rig.works(it, other)
 
-    def test_two_grants_of_one_person_don_t_cut_each_other(self, it: Webhook, rig: Rig, made: Made) -> None:
+    def test_two_grants_of_one_person_don_t_cut_each_other(
+        self, it: Webhook, rig: Rig, made: Made
+    ) -> None:
         now = made.world.now()
-        first = Order("a" * 8, "it", "webhook", a_person(), "it", (), now, now + 600)
+        first = ProvisionOrder("a" * 8, "it", "webhook", a_person(), "it", (), now, now + 600)
         second = replace(first, grant="b" * 8, ends_at=now + 1200)
         it.grant(first)
         it.grant(second)
@@ -104,7 +125,7 @@ class TestWebhook(Contract):
         assert it.read_back(second) and rig.works(it, second)
 
     def test_a_receiver_that_says_active_and_does_nothing_is_not_believed(
-        self, it: Webhook, made: Made, delivery: Delivery, between: InFront
+        self, it: Webhook, made: Made, delivery: Dispatcher, between: InFront
     ) -> None:
         grant = made.a_started(made.a_request("it"))
         with between.breaking(CLAIMED):
@@ -120,13 +141,20 @@ class TestWebhook(Contract):
     def test_a_start_that_is_answered_after_the_time_is_one_access_with_one_key(
         self, rig: Rig, between: InFront, receiver: Receiver
     ) -> None:
-        it, asked = hook(between.url), replace(A_GRANT, grant="late", ends_at=int(time.time()) + 600)
+        it, asked = (
+            hook(between.url),
+            replace(A_GRANT, grant="late", ends_at=int(time.time()) + 600),
+        )
         between.seen.clear()
         with between.breaking(LATE), pytest.raises(OutcomeUnknown):
             hook(between.url, timeout=1).grant(asked)
         assert it.read_back(asked)  # it did it
         it.grant(asked)
-        keys = {json.loads(each.partition(b"\r\n\r\n")[2])["key"] for each in between.seen if b'"grant", "k' in each}
+        keys = {
+            json.loads(each.partition(b"\r\n\r\n")[2])["key"]
+            for each in between.seen
+            if b'"grant", "k' in each
+        }
         assert keys == {"late:warehouse:grant"}
         it.revoke(asked)
         assert not rig.works(it, asked)
@@ -145,7 +173,7 @@ class TestWebhook(Contract):
 # --- what is sent
 
 
-def sent(do: str, order: Order = A_GRANT) -> tuple[dict[str, str], bytes]:
+def sent(do: str, order: ProvisionOrder = A_GRANT) -> tuple[dict[str, str], bytes]:
     """Headers and body of the call that this makes."""
     seen: list[bytes] = []
     answer = {"revoke": b'{"state": "ended"}'}.get(do, GOOD)
@@ -158,7 +186,9 @@ def sent(do: str, order: Order = A_GRANT) -> tuple[dict[str, str], bytes]:
         getattr(hook(server.url), do)(order)
     head, _, body = seen[0].partition(b"\r\n\r\n")
     assert head.startswith(b"POST /hook HTTP/1.1\r\n")
-    return {n: v for n, _, v in (line.partition(": ") for line in head.decode().split("\r\n")[1:])}, body
+    return {
+        n: v for n, _, v in (line.partition(": ") for line in head.decode().split("\r\n")[1:])
+    }, body
 
 
 @pytest.mark.parametrize("do", ["grant", "extend", "revoke", "read_back"])
@@ -181,10 +211,15 @@ def test_the_document_says_everything_there_is_to_know(do: str) -> None:
 
 
 def test_the_signature_is_over_time_and_body_as_they_are_sent() -> None:
-    headers, body = sent("grant", replace(A_GRANT, role="größe", person=a_person(email='"x"\u202e@example.com')))
+    headers, body = sent(
+        "grant", replace(A_GRANT, role="größe", person=a_person(email='"x"\u202e@example.com'))
+    )
     found = re.fullmatch(r"t=(\d+),v1=([0-9a-f]{64})", headers["X-Access-Signature"])
     assert found and abs(int(found[1]) - time.time()) < 60
-    assert found[2] == hmac.new(SECRET.encode(), found[1].encode() + b"." + body, hashlib.sha256).hexdigest()
+    assert (
+        found[2]
+        == hmac.new(SECRET.encode(), found[1].encode() + b"." + body, hashlib.sha256).hexdigest()
+    )
 
 
 def test_a_key_is_the_same_for_every_try_of_one_thing_and_of_nothing_else() -> None:
@@ -239,7 +274,9 @@ def test_the_check_finds_what_is_wrong_with_a_receiver(serve: Any, words: str) -
     assert words in problem
 
 
-def test_a_look_at_how_it_is_asks_only_once_and_signed(receiver: Receiver, between: InFront) -> None:
+def test_a_look_at_how_it_is_asks_only_once_and_signed(
+    receiver: Receiver, between: InFront
+) -> None:
     between.calls = 0
     assert list(hook(between.url).check({})) == []
     assert between.calls == 1
@@ -248,12 +285,16 @@ def test_a_look_at_how_it_is_asks_only_once_and_signed(receiver: Receiver, betwe
 # --- the receiver of the page
 
 
-def told(receiver: Receiver, order: Order, do: str = "grant", **how: Any) -> int:
+def told(receiver: Receiver, order: ProvisionOrder, do: str = "grant", **how: Any) -> int:
     """The status that the receiver answers to such a call."""
     body = document(do, "k", order)  # type: ignore[arg-type]
-    signed = signature(how.get("secret", SECRET).encode(), how.get("signs", body), how.get("at", int(time.time())))
+    signed = signature(
+        how.get("secret", SECRET).encode(), how.get("signs", body), how.get("at", int(time.time()))
+    )
     headers = {"X-Access-Signature": how.get("header", signed)}
-    return call("POST", receiver.url, headers=headers, body=body, timeout=5, allow_private=True).status
+    return call(
+        "POST", receiver.url, headers=headers, body=body, timeout=5, allow_private=True
+    ).status
 
 
 @pytest.mark.parametrize(
@@ -269,7 +310,9 @@ def told(receiver: Receiver, order: Order, do: str = "grant", **how: Any) -> int
         {"header": f"v1={'0' * 64}"},
     ],
 )
-def test_the_receiver_does_nothing_for_a_call_that_is_not_signed_well(receiver: Receiver, how: dict[str, Any]) -> None:
+def test_the_receiver_does_nothing_for_a_call_that_is_not_signed_well(
+    receiver: Receiver, how: dict[str, Any]
+) -> None:
     asked = replace(nobody("warehouse"), ends_at=int(time.time()) + 60)
     assert told(receiver, asked, **how) == 401
     assert not hook(receiver.url).read_back(asked)
@@ -283,7 +326,9 @@ def test_a_start_that_is_sent_again_after_the_end_opens_nothing(receiver: Receiv
     assert not it.read_back(asked)
 
 
-def test_the_receiver_lets_nobody_in_after_the_end_whatever_becomes_of_the_bot(receiver: Receiver) -> None:
+def test_the_receiver_lets_nobody_in_after_the_end_whatever_becomes_of_the_bot(
+    receiver: Receiver,
+) -> None:
     it, asked = hook(receiver.url), nobody("warehouse")
     with pytest.raises(SystemUnavailable, match="answered ended"):
         it.grant(asked)  # its end has come already

@@ -1,4 +1,5 @@
-"""What the webhook connector makes of answers: of good ones, slow ones, credentials, and everything else."""
+"""What the webhook connector makes of answers: of good ones, slow ones, credentials, and everything
+else."""
 
 from __future__ import annotations
 
@@ -9,10 +10,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.connectors.document import read_reply
+from bot.connectors.transport.document import read_reply
 from bot.core.errors import OutcomeUnknown, SystemRefused, SystemUnavailable
 from tests.connectors.hooks import A_GRANT, GOOD, hook
-from tests.connectors.raw_server import answering, dripping, endless, raw_server, read_request, saying, silent
+from tests.connectors.raw_server import (
+    answering,
+    dripping,
+    endless,
+    raw_server,
+    read_request,
+    saying,
+    silent,
+)
 
 PASSING = ["500 Oops", "503 Busy", "599 Odd", "429 Slow down", "408 Late", "302 Found", "304 Same"]
 
@@ -26,7 +35,9 @@ def test_trouble_is_tried_again_and_is_never_active(status: str, do: str) -> Non
         assert caught.value.retry_after == (None if status[0] == "3" else 7)
 
 
-@pytest.mark.parametrize("status", ["400 Bad", "401 No", "403 No", "404 None", "409 Clash", "422 What", "499 Odd"])
+@pytest.mark.parametrize(
+    "status", ["400 Bad", "401 No", "403 No", "404 None", "409 Clash", "422 What", "499 Odd"]
+)
 def test_any_other_no_is_final_for_a_start_and_for_nothing_else(status: str) -> None:
     with raw_server(answering(status, b"", "Retry-After: 7")) as server:
         it = hook(server.url)
@@ -63,7 +74,9 @@ def test_no_answer_or_one_that_says_no_state_is_tried_again(serve: Any) -> None:
                 call(A_GRANT)
 
 
-@pytest.mark.parametrize("serve", [silent, dripping(b"HTTP/1.1 200 OK\r\n\r\n" + GOOD)], ids=["silent", "dripping"])
+@pytest.mark.parametrize(
+    "serve", [silent, dripping(b"HTTP/1.1 200 OK\r\n\r\n" + GOOD)], ids=["silent", "dripping"]
+)
 def test_a_receiver_that_takes_for_ever_is_given_the_timeout(serve: Any) -> None:
     with raw_server(serve) as server, pytest.raises(OutcomeUnknown, match="the time was over"):
         hook(server.url, timeout=1).grant(A_GRANT)
@@ -91,7 +104,10 @@ def test_a_state_that_is_not_what_was_asked_for_is_not_taken_for_it() -> None:
         for call in (it.grant, it.extend):
             with pytest.raises(SystemUnavailable, match="answered ended to"):
                 call(A_GRANT)
-    with raw_server(answering("200 OK", GOOD)) as server, pytest.raises(SystemUnavailable, match="active to revoke"):
+    with (
+        raw_server(answering("200 OK", GOOD)) as server,
+        pytest.raises(SystemUnavailable, match="active to revoke"),
+    ):
         hook(server.url).revoke(A_GRANT)
 
 
@@ -110,7 +126,9 @@ def slow(pending: int, then: bytes) -> tuple[Any, list[str]]:
     return serve, asked
 
 
-@pytest.mark.parametrize(("do", "then"), [("grant", "active"), ("extend", "active"), ("revoke", "ended")])
+@pytest.mark.parametrize(
+    ("do", "then"), [("grant", "active"), ("extend", "active"), ("revoke", "ended")]
+)
 def test_what_is_pending_is_asked_about_until_it_is_so(do: str, then: str) -> None:
     serve, asked = slow(2, json.dumps({"state": then}).encode())
     with raw_server(serve) as server:
@@ -121,14 +139,20 @@ def test_what_is_pending_is_asked_about_until_it_is_so(do: str, then: str) -> No
 @pytest.mark.parametrize("do", ["grant", "revoke", "read_back"])
 def test_what_stays_pending_is_put_off_in_time(do: str) -> None:
     serve, asked = slow(1000, b"")
-    with raw_server(serve) as server, pytest.raises(SystemUnavailable, match=r"still at it|the time was over"):
+    with (
+        raw_server(serve) as server,
+        pytest.raises(SystemUnavailable, match=r"still at it|the time was over"),
+    ):
         getattr(hook(server.url, timeout=1), do)(A_GRANT)
     assert asked[0] == do and len(asked) <= 5
 
 
 def test_what_turns_out_otherwise_after_pending_is_not_taken_for_it() -> None:
     serve, _ = slow(1, b'{"state": "ended"}')
-    with raw_server(serve) as server, pytest.raises(SystemUnavailable, match="answered ended to grant"):
+    with (
+        raw_server(serve) as server,
+        pytest.raises(SystemUnavailable, match="answered ended to grant"),
+    ):
         hook(server.url).grant(A_GRANT)
 
 
@@ -150,7 +174,10 @@ def test_credentials_are_shown_by_their_labels_and_not_in_a_repr() -> None:
 
 def test_looking_at_access_that_has_ended_does_not_make_it_again() -> None:
     serve, asked = slow(0, b'{"state": "ended"}')
-    with raw_server(serve) as server, pytest.raises(SystemUnavailable, match="has not got the access"):
+    with (
+        raw_server(serve) as server,
+        pytest.raises(SystemUnavailable, match="has not got the access"),
+    ):
         hook(server.url).credentials(A_GRANT, "")
     assert asked == ["read_back"]
 
@@ -178,7 +205,9 @@ def test_a_receiver_that_gives_none_is_said_to() -> None:
         {str(number): "s3cret" for number in range(11)},
     ],
 )
-def test_credentials_that_can_t_be_shown_are_refused_without_repeating_them(credentials: object) -> None:
+def test_credentials_that_can_t_be_shown_are_refused_without_repeating_them(
+    credentials: object,
+) -> None:
     with pytest.raises(SystemUnavailable, match="credentials") as caught:
         shown(credentials)
     assert "s3cret" not in str(caught.value)

@@ -1,5 +1,5 @@
-"""The contract, kept by the example package of docs/connectors/example; run by test_third_party.py, where the package
-is installed."""
+"""The contract, kept by the example package of docs/connectors/example; run by test_third_party.py,
+where the package is installed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from bot.connectors.base import Checks, Connector, Lists
-from bot.core.model import Order
+from bot.core.model import ProvisionOrder
 from tests.connectors.contract import Contract, Rig, without_email
 
 
@@ -27,7 +27,8 @@ def lets_in(folder: Path, email: str) -> bool:
 
 @contextmanager
 def full_disk(step: int) -> Iterator[None]:
-    """The n-th call for the disk fails, and so do all after it: before it did anything, and with the next n after."""
+    """The n-th call for the disk fails, and so do all after it: before it did anything, and with
+    the next n after."""
     calls, first, before = 0, (step + 1) // 2, step % 2 == 1
 
     def breaking(real: Callable[..., Any]) -> Callable[..., Any]:
@@ -60,7 +61,7 @@ class TestAllowlist(Contract):
             yield
             away.rename(folder)
 
-        def works(it: Connector, order: Order) -> bool:
+        def works(it: Connector, order: ProvisionOrder) -> bool:
             return lets_in(folder, order.person.email)
 
         lines = f'connector = "allowlist"\nfolder = "{folder}"'

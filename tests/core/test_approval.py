@@ -36,7 +36,9 @@ DIRECTORY = Directory(
 
 
 def _role(approvals: int = 1, approvers: str = '["@db-leads"]') -> Role:
-    return a_policy(shop_admin=f"approvals = {approvals}\napprovers = {approvers}").roles["shop-admin"]
+    return a_policy(shop_admin=f"approvals = {approvals}\napprovers = {approvers}").roles[
+        "shop-admin"
+    ]
 
 
 def _request(role: Role) -> Request:
@@ -73,7 +75,16 @@ def test_where_no_actions_are_the_least_none_is_enough_and_none_may_be_added() -
         (["U0GONE", BEN], {BEN}),
         (["@db-leads", BEN, "ben@x"], LEADS),
     ],
-    ids=["handle", "group id", "person", "address", "everyone is nobody", "unknown is nobody", "unfit", "all of them"],
+    ids=[
+        "handle",
+        "group id",
+        "person",
+        "address",
+        "everyone is nobody",
+        "unknown is nobody",
+        "unfit",
+        "all of them",
+    ],
 )
 def test_references_stand_for(refs: list[str], people: set[str]) -> None:
     assert DIRECTORY.resolve(refs) == people
@@ -86,7 +97,9 @@ def test_the_requester_is_never_among_the_deciders() -> None:
 @pytest.mark.parametrize("who", [ANA, "U0DAN", "U0GONE"])
 def test_who_is_no_decider_may_not_decide(who: str) -> None:
     role = _role()
-    assert isinstance(may_decide(role, _request(role), Person(who, who, "", "UTC", "T1", 1), DIRECTORY), Refused)
+    assert isinstance(
+        may_decide(role, _request(role), Person(who, who, "", "UTC", "T1", 1), DIRECTORY), Refused
+    )
 
 
 @pytest.mark.parametrize(
@@ -100,7 +113,15 @@ def test_who_is_no_decider_may_not_decide(who: str) -> None:
         ([BEN, CARA], Approved((BEN, CARA))),
         ([BEN, "os:root"], Approved((BEN, "os:root"))),
     ],
-    ids=["none", "one", "one twice", "the requester", "no approver any more", "two", "the command line"],
+    ids=[
+        "none",
+        "one",
+        "one twice",
+        "the requester",
+        "no approver any more",
+        "two",
+        "the command line",
+    ],
 )
 def test_votes_are_counted_as_people(voters: list[str], outcome: object) -> None:
     role = _role(2)
@@ -129,7 +150,13 @@ def test_the_strictest_votes_set_the_terms_in_the_order_asked() -> None:
         ([replace(_vote(CARA, 60), at=1), replace(_vote(BEN), at=2)], [BEN, CARA]),
         ([replace(_vote(CARA), at=1), replace(_vote(BEN), at=2)], [CARA, BEN]),
     ],
-    ids=["the first", "a second", "an earlier time", "new terms count from now", "the same terms again"],
+    ids=[
+        "the first",
+        "a second",
+        "an earlier time",
+        "new terms count from now",
+        "the same terms again",
+    ],
 )
 def test_a_vote_takes_its_place_among_the_others(earlier: list[Vote], voters: list[str]) -> None:
     assert [each.voter for each in with_vote(earlier, replace(_vote(CARA), at=5))] == voters
@@ -139,8 +166,12 @@ def test_a_vote_that_would_leave_nothing_is_refused_unless_the_other_does_not_co
     role = _role(2)
     request = _request(role)
     mine = _vote(CARA, 60, "orders:refund")
-    assert isinstance(something_left(role, request, [_vote(BEN, 60, "orders:read"), mine], DIRECTORY), Refused)
-    assert something_left(role, request, [_vote("U0DAN", 60, "orders:read"), mine], DIRECTORY) is None
+    assert isinstance(
+        something_left(role, request, [_vote(BEN, 60, "orders:read"), mine], DIRECTORY), Refused
+    )
+    assert (
+        something_left(role, request, [_vote("U0DAN", 60, "orders:read"), mine], DIRECTORY) is None
+    )
     assert something_left(role, request, [_vote(CARA, 60, "orders:read"), mine], DIRECTORY) is None
 
 
@@ -161,12 +192,16 @@ def test_edit_shortens_only(duration: int) -> None:
     ],
     ids=["one of two", "two of two", "three of two", "only the requester", "an empty group"],
 )
-def test_a_request_that_nobody_could_approve_is_refused(approvals: int, approvers: str, enough: bool) -> None:
+def test_a_request_that_nobody_could_approve_is_refused(
+    approvals: int, approvers: str, enough: bool
+) -> None:
     assert (nobody_can_decide(_role(approvals, approvers), ANA, DIRECTORY) is None) == enough
 
 
 @pytest.mark.parametrize(
-    "flags", [{}, *({kind: True} for kind in ("deleted", "guest", "bot", "stranger", "unconfirmed"))], ids=str
+    "flags",
+    [{}, *({kind: True} for kind in ("deleted", "guest", "bot", "stranger", "unconfirmed"))],
+    ids=str,
 )
 def test_everyone_means_full_members(flags: dict[str, bool]) -> None:
     person = replace(Person("U9", "", "", "UTC", "T1", 1), **flags)
@@ -196,16 +231,28 @@ def test_only_what_was_shown_and_would_be_given_is_approved(now_in_file: str, sa
 
 @pytest.mark.parametrize(
     ("longest", "duration", "given"),
-    [("1h", 3600, True), ("1h", 3601, False), ("1h", 1, True), ("59m", 3600, False), ("3d", 3600, True)],
+    [
+        ("1h", 3600, True),
+        ("1h", 3601, False),
+        ("1h", 1, True),
+        ("59m", 3600, False),
+        ("3d", 3600, True),
+    ],
     ids=["just as long", "a second too long", "shorter", "less than it was", "more than it was"],
 )
-def test_more_than_the_role_gives_by_now_is_refused(longest: str, duration: int, given: bool) -> None:
-    refused = too_long_now(a_policy(shop_admin=f'max_duration = "{longest}"').roles["shop-admin"], duration)
+def test_more_than_the_role_gives_by_now_is_refused(
+    longest: str, duration: int, given: bool
+) -> None:
+    refused = too_long_now(
+        a_policy(shop_admin=f'max_duration = "{longest}"').roles["shop-admin"], duration
+    )
     assert (refused is None) is given
     assert refused is None or refused.field == "duration"
 
 
-def _held(state: GrantState = GrantState.ACTIVE, ends_at: int = NOW + 1, renewals: int = 0) -> Grant:
+def _held(
+    state: GrantState = GrantState.ACTIVE, ends_at: int = NOW + 1, renewals: int = 0
+) -> Grant:
     role = a_policy().roles["shop-admin"]
     return Grant(
         "g1", "r0", ANA, role.name, role.systems, role.actions, state, 3600, 0, ends_at, 9_000, renewals=renewals
@@ -223,7 +270,11 @@ BOTH = ("orders:read", "orders:refund")
         (_held(renewals=1), BOTH, ""),
         (None, BOTH, "has ended meanwhile"),
         (_held(ends_at=NOW), BOTH, "has ended meanwhile"),
-        *((_held(state), BOTH, "has ended meanwhile") for state in GrantState if state is not GrantState.ACTIVE),
+        *(
+            (_held(state), BOTH, "has ended meanwhile")
+            for state in GrantState
+            if state is not GrantState.ACTIVE
+        ),
         (_held(renewals=2), BOTH, "renewed meanwhile"),
         (_held(renewals=3), BOTH, "renewed meanwhile"),
         (_held(), BOTH[:1], "keeps all actions"),

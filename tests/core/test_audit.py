@@ -1,4 +1,5 @@
-"""The record, its canonical form and its hash: fixed for ever, because old chains are checked with it."""
+"""The record, its canonical form and its hash: fixed for ever, because old chains are checked with
+it."""
 
 from __future__ import annotations
 
@@ -20,14 +21,27 @@ from bot.core.audit import (
     check_links,
     link_hash,
     rfc3339,
-    storable,
+    without_unstorable,
 )
-from bot.core.export import csv_lines, json_lines
+from bot.core.audit_export import csv_lines, json_lines
 
 AT = 1_790_000_000
-ENTRY = Entry(Event.REQUEST_ASKED, "U1", "U2", "role", "system", "r1", "g1", 'naïve "修复"\n', {"b": 1, "a": ["ü"]})
+ENTRY = Entry(
+    Event.REQUEST_ASKED,
+    "U1",
+    "U2",
+    "role",
+    "system",
+    "r1",
+    "g1",
+    'naïve "修复"\n',
+    {"b": 1, "a": ["ü"]},
+)
 TEXT = st.text(st.characters(exclude_categories=[]), max_size=20)
-ENTRIES = st.lists(st.builds(Entry, st.sampled_from(Event), TEXT.map(storable), reason=TEXT, role=TEXT), max_size=6)
+ENTRIES = st.lists(
+    st.builds(Entry, st.sampled_from(Event), TEXT.map(without_unstorable), reason=TEXT, role=TEXT),
+    max_size=6,
+)
 
 
 def test_the_canonical_form_is_what_the_documentation_says() -> None:
@@ -58,9 +72,15 @@ def test_event_names_follow_one_grammar_and_are_never_taken_away() -> None:
 
 @pytest.mark.parametrize(
     ("at", "text"),
-    [(0, "1970-01-01T00:00:00Z"), (1_792_890_000, "2026-10-25T01:00:00Z"), (1_774_746_000, "2026-03-29T01:00:00Z")],
+    [
+        (0, "1970-01-01T00:00:00Z"),
+        (1_792_890_000, "2026-10-25T01:00:00Z"),
+        (1_774_746_000, "2026-03-29T01:00:00Z"),
+    ],
 )
-def test_times_are_utc_whatever_the_machine_thinks(monkeypatch: pytest.MonkeyPatch, at: int, text: str) -> None:
+def test_times_are_utc_whatever_the_machine_thinks(
+    monkeypatch: pytest.MonkeyPatch, at: int, text: str
+) -> None:
     for zone in ("Asia/Kolkata", "Europe/Berlin", "America/New_York"):
         monkeypatch.setenv("TZ", zone)
         time.tzset()
@@ -79,20 +99,29 @@ def test_what_is_chained_checks_in_any_batches(first: list[Entry], second: list[
 
 
 @given(
-    st.lists(st.builds(Entry, st.sampled_from(Event), st.just("U1"), reason=TEXT), min_size=2, max_size=5), st.data()
+    st.lists(
+        st.builds(Entry, st.sampled_from(Event), st.just("U1"), reason=TEXT), min_size=2, max_size=5
+    ),
+    st.data(),
 )
-def test_any_change_of_any_field_of_any_record_is_found_where_it_is(entries: list[Entry], data: st.DataObject) -> None:
+def test_any_change_of_any_field_of_any_record_is_found_where_it_is(
+    entries: list[Entry], data: st.DataObject
+) -> None:
     rows = [list(row) for row in chained(entries, AT, 0, GENESIS)]
     place = data.draw(st.integers(0, len(rows) - 1))
     column = data.draw(st.integers(1, 12))
-    rows[place][column] = int(str(rows[place][1])) + 1 if column == 1 else str(rows[place][column]) + "x"
+    rows[place][column] = (
+        int(str(rows[place][1])) + 1 if column == 1 else str(rows[place][column]) + "x"
+    )
     broken, good, _ = check_links([tuple(row) for row in rows])
     assert broken is not None
     assert (broken.seq, good) == (place + 1, place)
 
 
 @pytest.mark.parametrize(
-    "value", [None, b"bytes", 1.5, "text", 10**30, -(10**30)], ids=["null", "bytes", "float", "text", "late", "early"]
+    "value",
+    [None, b"bytes", 1.5, "text", 10**30, -(10**30)],
+    ids=["null", "bytes", "float", "text", "late", "early"],
 )
 @pytest.mark.parametrize("column", ["at", "reason", "detail"])
 def test_what_is_no_value_of_ours_is_a_break_and_no_crash(column: str, value: object) -> None:
@@ -105,7 +134,7 @@ def test_what_is_no_value_of_ours_is_a_break_and_no_crash(column: str, value: ob
 
 @given(TEXT)
 def test_what_is_stored_is_what_was_typed_but_for_what_no_file_takes(typed: str) -> None:
-    kept = storable(typed)
+    kept = without_unstorable(typed)
     kept.encode()
     assert "\x00" not in kept
     if "\x00" not in typed and not any("\ud800" <= char <= "\udfff" for char in typed):
@@ -113,7 +142,10 @@ def test_what_is_stored_is_what_was_typed_but_for_what_no_file_takes(typed: str)
 
 
 def test_details_are_sorted_and_compact() -> None:
-    assert (canonical_detail({"b": None, "a": "é"}), canonical_detail(None)) == ('{"a":"é","b":null}', "{}")
+    assert (canonical_detail({"b": None, "a": "é"}), canonical_detail(None)) == (
+        '{"a":"é","b":null}',
+        "{}",
+    )
 
 
 class TestExport:
@@ -125,17 +157,35 @@ class TestExport:
             assert list(record) == COLUMNS
             form = [record[name] for name in COLUMNS[:-1]]
             text = json.dumps(form, ensure_ascii=False, separators=(",", ":"))
-            assert (record["prev"], record["hash"]) == (prev, hashlib.sha256(text.encode()).hexdigest())
+            assert (record["prev"], record["hash"]) == (
+                prev,
+                hashlib.sha256(text.encode()).hexdigest(),
+            )
             prev = record["hash"]
 
     @pytest.mark.parametrize(
         "typed",
-        ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "＝1", "＋1", "－1", "＠1", '=HYPERLINK("http://x")'],
+        [
+            "=1+1",
+            "+1",
+            "-1",
+            "@SUM(A1)",
+            "\t=1",
+            "\r=1",
+            "\n=1",
+            "＝1",
+            "＋1",
+            "－1",
+            "＠1",
+            '=HYPERLINK("http://x")',
+        ],
     )
     def test_a_csv_cell_never_becomes_a_formula(self, typed: str) -> None:
         assert "'" + typed in self._reasons(typed)
 
-    @pytest.mark.parametrize("typed", ["plain", "a=b", "1-1", 'say "so", then\nleave', "", "'quoted'"])
+    @pytest.mark.parametrize(
+        "typed", ["plain", "a=b", "1-1", 'say "so", then\nleave', "", "'quoted'"]
+    )
     def test_other_csv_cells_stay_what_they_are(self, typed: str) -> None:
         assert typed in self._reasons(typed)
 

@@ -17,7 +17,9 @@ from bot.core.backoff import Backoff
         pytest.param(Backoff(5, 1), [1, 1], id="a first pause that is too long"),
     ],
 )
-def test_each_pause_is_twice_the_one_before_up_to_the_longest(backoff: Backoff, pauses: list[float]) -> None:
+def test_each_pause_is_twice_the_one_before_up_to_the_longest(
+    backoff: Backoff, pauses: list[float]
+) -> None:
     assert list(islice(backoff, len(pauses))) == pauses
     assert [backoff.pause(failures) for failures in range(1, len(pauses) + 1)] == pauses
 

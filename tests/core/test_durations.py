@@ -63,7 +63,9 @@ BAD = {
 
 @pytest.mark.parametrize("text", BAD.values(), ids=BAD)
 def test_what_is_no_duration_is_refused_with_examples_of_good_ones(text: str) -> None:
-    with pytest.raises(BadDuration, match="is not a duration; write for example 30m, 2h, 2h30m or 3d") as caught:
+    with pytest.raises(
+        BadDuration, match="is not a duration; write for example 30m, 2h, 2h30m or 3d"
+    ) as caught:
         parse_duration(text)
     assert caught.value.text == text
 
@@ -75,7 +77,9 @@ def test_zero_is_no_time_at_all_except_where_it_is_asked_for(text: str) -> None:
     assert parse_duration(text, allow_zero=True) == 0
 
 
-@pytest.mark.parametrize("text", ["999999h", "3651d", "3650d1s", "9" * 9 + "w", "9" * 5000 + "s"], ids=len)
+@pytest.mark.parametrize(
+    "text", ["999999h", "3651d", "3650d1s", "9" * 9 + "w", "9" * 5000 + "s"], ids=len
+)
 def test_more_than_ten_years_is_too_long(text: str) -> None:
     with pytest.raises(BadDuration, match="is too long"):
         parse_duration(text)
@@ -110,7 +114,9 @@ def test_what_is_shown_can_be_typed_again(seconds: int) -> None:
     assert parse_duration(shown) == seconds
 
 
-@pytest.mark.parametrize("name", ["", "Mars/Olympus", "../../etc/passwd", "Europe", "a\0b", "x" * 300])
+@pytest.mark.parametrize(
+    "name", ["", "Mars/Olympus", "../../etc/passwd", "Europe", "a\0b", "x" * 300]
+)
 def test_an_unknown_time_zone_is_refused(name: str) -> None:
     with pytest.raises(BadDuration, match="is not a time zone"):
         find_zone(name)

@@ -6,11 +6,11 @@ import pytest
 
 from bot.core.model import folded
 from bot.core.roles import names_of
-from bot.operations.find_by_email import find_by_email
-from bot.operations.record_people import find_person, record_people
+from bot.operations.people.find_by_email import find_by_email
+from bot.operations.people.record_people import find_person, record_people
 from bot.slack.people import person_from
 from tests.builders import SYSTEMS
-from tests.worlds import ANA, Made, a_person
+from tests.factories import ANA, Made, a_person
 
 ADDRESS = "Ana.Lopez+Prod@Example.com"
 
@@ -25,7 +25,9 @@ ADDRESS = "Ana.Lopez+Prod@Example.com"
         ("strasse@example.com", "stra\N{LATIN SMALL LETTER SHARP S}e@example.com", False),
     ],
 )
-def test_capitals_of_a_to_z_make_no_difference_and_every_other_letter_does(one: str, other: str, same: bool) -> None:
+def test_capitals_of_a_to_z_make_no_difference_and_every_other_letter_does(
+    one: str, other: str, same: bool
+) -> None:
     assert (folded(one) == folded(other)) is same
 
 
@@ -34,7 +36,11 @@ def test_what_slack_says_is_kept_as_it_is_and_found_however_it_is_typed(made: Ma
     record_people(made.world, [person_from(user, made.clock.at, "T1")])
     known = find_person(made.world, "U0ANALO")
     assert known is not None and known.email == ADDRESS
-    assert find_by_email(made.world, ADDRESS.lower()) == find_by_email(made.world, ADDRESS.upper()) == "U0ANALO"
+    assert (
+        find_by_email(made.world, ADDRESS.lower())
+        == find_by_email(made.world, ADDRESS.upper())
+        == "U0ANALO"
+    )
     assert made.world.directory().resolve([ADDRESS.lower()]) == {"U0ANALO"}
 
 

@@ -61,7 +61,10 @@ def test_a_grant_moves_only_where_the_table_says(state: GrantState, move: Move) 
 
 
 def test_what_is_over_stays_over() -> None:
-    over = [REQUEST[state] for state in R if state is not R.PENDING] + [GRANT[G.ENDED], GRANT[G.FAILED]]
+    over = [REQUEST[state] for state in R if state is not R.PENDING] + [
+        GRANT[G.ENDED],
+        GRANT[G.FAILED],
+    ]
     assert over == [{}] * 6
 
 
@@ -78,14 +81,22 @@ def test_an_end_can_be_asked_for_whatever_is_held() -> None:
         (100, 60, 110, 110, 110),
         (100, 60, 110, 90, 110),
     ],
-    ids=["counts from now", "never earlier", "up to the limit", "at the limit already", "a limit that was lowered"],
+    ids=[
+        "counts from now",
+        "never earlier",
+        "up to the limit",
+        "at the limit already",
+        "a limit that was lowered",
+    ],
 )
 def test_a_renewal_ends(now: int, duration: int, ends_at: int, latest: int, renewed: int) -> None:
     assert renewed_end(now, duration, ends_at, latest) == renewed
 
 
 @given(SECONDS, SECONDS, SECONDS, SECONDS)
-def test_a_renewal_never_takes_and_never_passes_its_limit(now: int, duration: int, ends_at: int, latest: int) -> None:
+def test_a_renewal_never_takes_and_never_passes_its_limit(
+    now: int, duration: int, ends_at: int, latest: int
+) -> None:
     renewed = renewed_end(now, duration, ends_at, latest)
     assert renewed >= ends_at
     assert renewed == ends_at or renewed <= min(latest, now + duration)
@@ -102,9 +113,19 @@ def test_a_renewal_never_takes_and_never_passes_its_limit(now: int, duration: in
         (0, 0, (1800,), None),
         (10, 0, (1800,), None),
     ],
-    ids=["the longest", "the next", "a quarter left", "the shortest", "too short", "no time", "already over"],
+    ids=[
+        "the longest",
+        "the next",
+        "a quarter left",
+        "the shortest",
+        "too short",
+        "no time",
+        "already over",
+    ],
 )
-def test_the_first_reminder(now: int, ends_at: int, leads: tuple[int, ...], first: int | None) -> None:
+def test_the_first_reminder(
+    now: int, ends_at: int, leads: tuple[int, ...], first: int | None
+) -> None:
     assert first_reminder(now, ends_at, leads) == first
 
 

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
+from bot.config.roles.parse import parse_policy
 from bot.connectors import KINDS
-from bot.core.policy import parse_policy
 from bot.core.policy_changes import changes, summary
 from tests.builders import ENVIRON, SYSTEMS, WORKSPACE, policy_text
 
@@ -27,17 +27,33 @@ requesters = ["@engineers"]
 ROLE = {
     "fewer approvals": ("approvals = 1", "approvals: was 2, is 1", True),
     "more approvals": ("approvals = 3", "approvals: was 2, is 3", False),
-    "another approver": ('approvers = ["@db-leads", "@sre", "@new"]', "approvers: added @new", True),
-    "another approver instead": ('approvers = ["@new", "@sre"]', "approvers: added @new; removed @db-leads", True),
+    "another approver": (
+        'approvers = ["@db-leads", "@sre", "@new"]',
+        "approvers: added @new",
+        True,
+    ),
+    "another approver instead": (
+        'approvers = ["@new", "@sre"]',
+        "approvers: added @new; removed @db-leads",
+        True,
+    ),
     "an approver less": ('approvers = ["@sre"]', "approvers: removed @db-leads", False),
-    "everybody may ask": ('requesters = ["everyone"]', "requesters: added everyone; removed @engineers", True),
+    "everybody may ask": (
+        'requesters = ["everyone"]',
+        "requesters: added everyone; removed @engineers",
+        True,
+    ),
     "an action more": (
         'actions = ["orders:read", "orders:refund", "orders:write"]',
         "actions: added orders:write",
         True,
     ),
     "an action less": ('actions = ["orders:read"]', "actions: removed orders:refund", False),
-    "another system": ('systems = ["shop-admin", "reports"]\nsystem = "x"', "systems: added reports", True),
+    "another system": (
+        'systems = ["shop-admin", "reports"]\nsystem = "x"',
+        "systems: added reports",
+        True,
+    ),
     "a longer maximum": ('max_duration = "5h"', "max_duration: was 4h, is 5h", True),
     "a shorter maximum": ('max_duration = "3h"', "max_duration: was 4h, is 3h", False),
     "a longer total": ('max_total = "9h"', "max_total: was 8h, is 9h", True),
@@ -51,7 +67,9 @@ ROLE = {
 }
 
 
-def compared(before: str, after: str, environ: dict[str, str] | None = None) -> list[tuple[str, bool]]:
+def compared(
+    before: str, after: str, environ: dict[str, str] | None = None
+) -> list[tuple[str, bool]]:
     """The changes as they are found when the first of the two was kept as JSON."""
     old = summary(parse_policy(before, "roles.toml", ENVIRON, KINDS))
     new = summary(parse_policy(after, "roles.toml", environ or ENVIRON, KINDS))
@@ -74,24 +92,41 @@ def test_a_ticket_that_is_asked_for_no_more_is_looser_and_a_new_one_is_not() -> 
 
 
 def test_what_loosens_comes_first() -> None:
-    after = policy_text(shop_admin='channel = "#c"', reports_read='approvers = ["@db-leads", "@new"]')
+    after = policy_text(
+        shop_admin='channel = "#c"', reports_read='approvers = ["@db-leads", "@new"]'
+    )
     assert [loosens for _, loosens in compared(policy_text(), after)] == [True, False]
 
 
 def test_words_and_order_decide_nothing() -> None:
     before = policy_text(shop_admin='approvers = ["@a", "@b"]')
-    assert compared(before, "# more\n" + policy_text(shop_admin='title = "T"\napprovers = ["@b", "@a"]')) == []
+    assert (
+        compared(
+            before, "# more\n" + policy_text(shop_admin='title = "T"\napprovers = ["@b", "@a"]')
+        )
+        == []
+    )
 
 
 def test_a_new_role_is_looser_and_says_for_whom_and_a_removed_one_is_not() -> None:
-    role = '\n[roles.new]\nsystem = "reports"\nactions = ["a"]\nrequesters = ["everyone"]\napprovers = ["@sre"]\n'
+    role = (
+        '\n[roles.new]\nsystem = "reports"\nactions = ["a"]\nrequesters = ["everyone"]\napprovers ='
+        ' ["@sre"]\n'
+    )
     after = policy_text() + role + 'max_duration = "2h"\n'
-    assert compared(policy_text(), after) == [("roles.new: is new, for everyone; 1 of @sre decide, at most 2h", True)]
+    assert compared(policy_text(), after) == [
+        ("roles.new: is new, for everyone; 1 of @sre decide, at most 2h", True)
+    ]
     assert compared(after, policy_text()) == [("roles.new: was removed", False)]
 
 
 WORKSPACES = {
-    "a lead more": ('leads = ["@platform-leads"]', 'leads = ["@platform-leads", "U0EVE"]', "leads: added U0EVE", True),
+    "a lead more": (
+        'leads = ["@platform-leads"]',
+        'leads = ["@platform-leads", "U0EVE"]',
+        "leads: added U0EVE",
+        True,
+    ),
     "watched elsewhere": (
         "#access-security",
         "#quiet",
@@ -103,7 +138,9 @@ WORKSPACES = {
 
 
 @pytest.mark.parametrize(("old", "new", "text", "loosens"), WORKSPACES.values(), ids=WORKSPACES)
-def test_a_change_of_the_workspace_is_told_and_judged(old: str, new: str, text: str, loosens: bool) -> None:
+def test_a_change_of_the_workspace_is_told_and_judged(
+    old: str, new: str, text: str, loosens: bool
+) -> None:
     found = compared(policy_text(), policy_text(workspace=WORKSPACE.replace(old, new)))
     assert found == [(f"workspace.{text}", loosens)]
 
@@ -114,9 +151,21 @@ SYSTEM = {
     "a new password": ({"URL": "postgresql://bot:new@db:5432/orders"}, DB, []),
     "a new secret": ({"SECRET": "another-secret-0123456789"}, DB, []),
     "a secret from elsewhere": ({}, DB.replace("${SECRET}", "${OTHER}"), []),
-    "another host": ({"URL": "postgresql://bot:old@evil:5432/orders"}, DB, [(LEADS_ELSEWHERE, True)]),
-    "another database": ({"URL": "postgresql://bot:old@db:5432/prod"}, DB, [(LEADS_ELSEWHERE, True)]),
-    "another variable": ({"OTHER": "postgresql://bot:old@db:5432/orders"}, DB.replace("${URL}", "${OTHER}"), ...),
+    "another host": (
+        {"URL": "postgresql://bot:old@evil:5432/orders"},
+        DB,
+        [(LEADS_ELSEWHERE, True)],
+    ),
+    "another database": (
+        {"URL": "postgresql://bot:old@db:5432/prod"},
+        DB,
+        [(LEADS_ELSEWHERE, True)],
+    ),
+    "another variable": (
+        {"OTHER": "postgresql://bot:old@db:5432/orders"},
+        DB.replace("${URL}", "${OTHER}"),
+        ...,
+    ),
     "another address": ({}, DB.replace('"a"', '"b"'), [(LEADS_ELSEWHERE, True)]),
     "removed": ({}, "", [("systems.db: was removed", False)]),
     "another connector": (
@@ -131,7 +180,11 @@ SYSTEM = {
 def test_a_change_of_a_system_is_told_unless_only_its_password_is_new(
     environ: dict[str, str], system: str, expected: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = {"URL": "postgresql://bot:old@db:5432/orders", "SECRET": "a-secret-of-the-db-0123", "OTHER": "o" * 20}
+    first = {
+        "URL": "postgresql://bot:old@db:5432/orders",
+        "SECRET": "a-secret-of-the-db-0123",
+        "OTHER": "o" * 20,
+    }
     for name, value in first.items():
         monkeypatch.setitem(ENVIRON, name, value)  # type: ignore[arg-type]
     before, after = policy_text(systems=SYSTEMS + DB), policy_text(systems=SYSTEMS + system)

@@ -1,4 +1,5 @@
-"""What `access-bot check` warns of, each with a case that is just not one; and how a file says that it is meant."""
+"""What `access-bot check` warns of, each with a case that is just not one; and how a file says that
+it is meant."""
 
 from __future__ import annotations
 
@@ -7,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from bot.config.roles.lint import LONG, MANY_RENEWALS, NOT_NEEDED, PolicyWarning, warnings
+from bot.config.roles.parse import parse_policy
+from bot.config.roles.values import WARNINGS
 from bot.connectors import KINDS
 from bot.core.errors import ConfigError
-from bot.core.policy import parse_policy
-from bot.core.policy_lint import LONG, MANY_RENEWALS, NOT_NEEDED, PolicyWarning, warnings
-from bot.core.policy_types import WARNINGS
 
 ROOT = Path(__file__).parents[2]
 STRONG = {"SHOP_ADMIN_SECRET": "Zq3vN8xKw2LrT7hB", "REPORTS_SECRET": "pM5yD9sGc4VfJ6nX"}
@@ -37,14 +38,18 @@ requesters = ["S0ENGINEERS"]
 approvers = ["S0LEADS", "S0DBLEADS"]
 """
 SSH = '[systems.bastion]\nconnector = "ssh"\nca_key = "/ca"\nprincipals = ["deploy"]\n'
-HOOK = '[systems.hook]\nconnector = "webhook"\nurl = "https://example.com/a"\nsecret = "${HOOK_SECRET}"\n'
+HOOK = (
+    '[systems.hook]\nconnector = "webhook"\nurl = "https://example.com/a"\nsecret ='
+    ' "${HOOK_SECRET}"\n'
+)
 LAB = '[systems.lab]\nconnector = "command"\nargv = ["/lab"]\n'
 POSTGRES = '[systems.db]\nconnector = "postgres"\nurl = "${URL}"\n'
 ENVIRON = {**STRONG, "HOOK_SECRET": "w8Rk2Tq7Lz5Vb9Nc", "URL": "postgresql://bot:hunter2@db/orders"}
 
 
 def file(*lines: str, workspace: str = WORKSPACE, systems: str = SYSTEMS, role: str = ROLE) -> str:
-    """A roles.toml without any warning, and these lines at its end. A key given again replaces the one above."""
+    """A roles.toml without any warning, and these lines at its end. A key given again replaces the
+    one above."""
     return _merged(workspace) + _merged(systems) + _merged(role) + "\n".join(lines)
 
 
@@ -52,14 +57,20 @@ def _merged(table: str) -> str:
     """The table in which the last of several lines for a key counts."""
     kept: dict[str, str] = {}
     for number, line in enumerate(table.splitlines()):
-        key = line.partition("=")[0].strip() if "=" in line and not line.startswith("[") else f"{number}"
+        key = (
+            line.partition("=")[0].strip()
+            if "=" in line and not line.startswith("[")
+            else f"{number}"
+        )
         section = sum(each.startswith("[") for each in table.splitlines()[: number + 1])
         kept[f"{section} {key}"] = line
     return "\n".join(kept.values()) + "\n"
 
 
 def found(text: str, environ: dict[str, str] | None = None) -> list[PolicyWarning]:
-    return warnings(parse_policy(text, "roles.toml", ENVIRON if environ is None else environ, KINDS))
+    return warnings(
+        parse_policy(text, "roles.toml", ENVIRON if environ is None else environ, KINDS)
+    )
 
 
 def names(text: str, environ: dict[str, str] | None = None) -> list[str]:
@@ -77,7 +88,10 @@ def test_the_example_is_told_nothing() -> None:
 OPEN: dict[str, tuple[str, str, str]] = {
     "approvers who are the requesters": (
         "approvers-are-requesters",
-        file(role=ROLE + 'requesters = ["S0DBLEADS", "S0OTHERS"]\napprovers = ["S0OTHERS", "S0DBLEADS"]'),
+        file(
+            role=ROLE
+            + 'requesters = ["S0DBLEADS", "S0OTHERS"]\napprovers = ["S0OTHERS", "S0DBLEADS"]'
+        ),
         file(role=ROLE + 'requesters = ["S0DBLEADS", "S0OTHERS"]\napprovers = ["S0DBLEADS"]'),
     ),
     "an approver named twice": (
@@ -115,7 +129,11 @@ OPEN: dict[str, tuple[str, str, str]] = {
         file(role=ROLE + "max_renewals = 6"),
         file(role=ROLE + "max_renewals = 6\nrenewal_approval = true"),
     ),
-    "a few renewals": ("many-renewals", file(role=ROLE + "max_renewals = 20"), file(role=ROLE + "max_renewals = 5")),
+    "a few renewals": (
+        "many-renewals",
+        file(role=ROLE + "max_renewals = 20"),
+        file(role=ROLE + "max_renewals = 5"),
+    ),
     "another role that needs fewer": (
         "weaker-role",
         file(OTHER + "approvals = 1", role=ROLE + 'approvals = 2\nactions = ["orders:read", "x"]'),
@@ -124,7 +142,10 @@ OPEN: dict[str, tuple[str, str, str]] = {
     "another role without a ticket": (
         "weaker-role",
         file(OTHER.replace("read", "refund"), role=ROLE + "ticket = '[A-Z]+-\\d+'"),
-        file(OTHER.replace("read", "refund") + "ticket = '#\\d+'", role=ROLE + "ticket = '[A-Z]+-\\d+'"),
+        file(
+            OTHER.replace("read", "refund") + "ticket = '#\\d+'",
+            role=ROLE + "ticket = '[A-Z]+-\\d+'",
+        ),
     ),
     "another role that more decide": (
         "weaker-role",
@@ -140,7 +161,9 @@ OPEN: dict[str, tuple[str, str, str]] = {
         ),
         file(
             OTHER.replace("shop", "db2").replace("orders:read", "SELECT ON orders"),
-            systems=SYSTEMS + POSTGRES + POSTGRES.replace("db]", "db2]").replace("${URL}", "postgresql://db2/orders"),
+            systems=SYSTEMS
+            + POSTGRES
+            + POSTGRES.replace("db]", "db2]").replace("${URL}", "postgresql://db2/orders"),
             role=ROLE + 'approvals = 2\nsystem = "db"\nactions = ["SELECT ON orders"]',
         ),
     ),
@@ -261,7 +284,9 @@ OPEN: dict[str, tuple[str, str, str]] = {
 
 
 @pytest.mark.parametrize(("name", "case", "near"), OPEN.values(), ids=OPEN)
-def test_what_looks_strict_and_is_open_is_told_and_what_is_near_is_not(name: str, case: str, near: str) -> None:
+def test_what_looks_strict_and_is_open_is_told_and_what_is_near_is_not(
+    name: str, case: str, near: str
+) -> None:
     assert names(case) == [name]
     assert name not in names(near)
 
@@ -292,20 +317,29 @@ def test_two_systems_with_one_secret_are_told() -> None:
 
 def test_a_warning_has_its_line_its_reason_and_how_to_say_that_it_is_meant() -> None:
     (told,) = found(file(role=ROLE + 'requesters = ["everyone", "S0ENGINEERS"]'))
-    assert str(told) == (
-        'roles.toml:11 roles.refund.requesters: "S0ENGINEERS" changes nothing beside everyone: name only those who '
-        'may ask (if meant: meant = { everyone-and-others = "why" } in [roles.refund])'
+    assert (
+        str(told)
+        == 'roles.toml:11 roles.refund.requesters: "S0ENGINEERS" changes nothing beside everyone:'
+        ' name only those who may ask (if meant: meant = { everyone-and-others = "why" } in'
+        " [roles.refund])"
     )
 
 
 MEANT = {
-    "in a role": file(role=ROLE + 'ticket = "OPS-1"\nmeant = { weak-ticket = "one ticket for the whole audit" }'),
-    "in a role's table": file('[roles.refund.meant]\nweak-ticket = "one ticket"', role=ROLE + 'ticket = "OPS-1"'),
+    "in a role": file(
+        role=ROLE + 'ticket = "OPS-1"\nmeant = { weak-ticket = "one ticket for the whole audit" }'
+    ),
+    "in a role's table": file(
+        '[roles.refund.meant]\nweak-ticket = "one ticket"', role=ROLE + 'ticket = "OPS-1"'
+    ),
     "in a system": file(
-        systems=SYSTEMS + SSH + 'source_address = "0.0.0.0/0"\nmeant = { any-address = "hosts are behind a VPN" }'
+        systems=SYSTEMS
+        + SSH
+        + 'source_address = "0.0.0.0/0"\nmeant = { any-address = "hosts are behind a VPN" }'
     ),
     "in the workspace": file(
-        workspace=WORKSPACE + 'leads = ["@leads"]\nmeant = { handle-or-email = "handles are ours alone" }',
+        workspace=WORKSPACE
+        + 'leads = ["@leads"]\nmeant = { handle-or-email = "handles are ours alone" }',
         role=ROLE + 'approvers = ["@db-leads"]',
     ),
 }
@@ -337,8 +371,14 @@ WRONG = {
     ),
     "a near one": ('meant = { weak-tickets = "why" }', 'did you mean "weak-ticket"?'),
     "no reason": ('meant = { weak-ticket = "" }', ".meant: weak-ticket must not be empty"),
-    "a reason of spaces": ('meant = { weak-ticket = "  " }', ".meant: weak-ticket must say why it is meant"),
-    "a reason that is no text": ("meant = { weak-ticket = true }", ".meant: weak-ticket must be text in quotes"),
+    "a reason of spaces": (
+        'meant = { weak-ticket = "  " }',
+        ".meant: weak-ticket must say why it is meant",
+    ),
+    "a reason that is no text": (
+        "meant = { weak-ticket = true }",
+        ".meant: weak-ticket must be text in quotes",
+    ),
     "no table": ('meant = "weak-ticket"', ".meant: must be a table"),
     "what can't be meant": ('meant = { not-needed = "why" }', "has no such warning"),
 }
@@ -369,7 +409,9 @@ EVERY = [*WARNINGS, *(name for kind in KINDS.values() for name in kind.warnings)
 
 def test_every_warning_is_in_the_documents() -> None:
     page = (ROOT / "docs/check.md").read_text()
-    assert f"more than {MANY_RENEWALS} renewals" in page and f"more than {LONG // 86_400} days" in page
+    assert (
+        f"more than {MANY_RENEWALS} renewals" in page and f"more than {LONG // 86_400} days" in page
+    )
     assert sorted(re.findall(r"^\| `([a-z-]+)` \|", page, re.M)) == sorted([*EVERY, NOT_NEEDED])
 
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
+from bot.config.roles.redact import SHOWN
+from bot.config.roles.redact import redacted_text as redacted_of
+from bot.config.roles.toml_lines import scalars
 from bot.connectors import KINDS
-from bot.core.policy_text import SHOWN
-from bot.core.policy_text import redacted_text as redacted_of
-from bot.core.toml_lines import scalars
 
 EXAMPLE = (Path(__file__).parents[2] / "roles.toml").read_text()
 
@@ -42,7 +42,8 @@ f = \'\'\'it's\'\'\'\'
 
 SETTINGS = {name for kind in KINDS.values() for name in kind.shown}
 SYSTEMS = dict.fromkeys(
-    [*tomllib.loads(EXAMPLE)["systems"], "a", "b", "secret", "secrets", *SHOWN, *SETTINGS, "meant"], SETTINGS
+    [*tomllib.loads(EXAMPLE)["systems"], "a", "b", "secret", "secrets", *SHOWN, *SETTINGS, "meant"],
+    SETTINGS,
 )
 """Each of these systems has all the settings that some kind shows."""
 
@@ -51,7 +52,9 @@ def redacted_text(text: str) -> tuple[str, int]:
     return redacted_of(text, SYSTEMS)
 
 
-def flat(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], Any]]:
+def flat(
+    value: Any, path: tuple[str | int, ...] = ()
+) -> Iterator[tuple[tuple[str | int, ...], Any]]:
     if isinstance(value, dict | list):
         for key, each in value.items() if isinstance(value, dict) else enumerate(value):
             yield from flat(each, (*path, key))
@@ -61,7 +64,10 @@ def flat(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[s
 
 @pytest.mark.parametrize("text", [EXAMPLE, ODD], ids=["the example", "odd"])
 def test_the_place_of_every_value_is_found(text: str) -> None:
-    found = {each.path: tomllib.loads(f"it = {text[each.start : each.end]}")["it"] for each in scalars(text)}
+    found = {
+        each.path: tomllib.loads(f"it = {text[each.start : each.end]}")["it"]
+        for each in scalars(text)
+    }
     assert found == dict(flat(tomllib.loads(text)))
 
 
@@ -118,9 +124,13 @@ SECRETS = {
     "a private key as an identifier": f'ca_key = """\n{PRIVATE_KEY}"""',
     "a private key of PGP": f'ca = """\n{PRIVATE_KEY.replace("Y-----", "Y BLOCK-----")}"""',
     "a private key in a comment": indent(PRIVATE_KEY, "# "),
-    "a private key that a comment gives to a name": "# private_key: " + indent(PRIVATE_KEY, "  # ").strip("# "),
+    "a private key that a comment gives to a name": (
+        "# private_key: " + indent(PRIVATE_KEY, "  # ").strip("# ")
+    ),
     "a private key behind a value": "private = true # " + indent(PRIVATE_KEY, "#").strip("#"),
-    "a private key without its end in a comment": indent(PRIVATE_KEY.partition("-----END")[0], "# "),
+    "a private key without its end in a comment": indent(
+        PRIVATE_KEY.partition("-----END")[0], "# "
+    ),
 }
 
 
@@ -133,7 +143,9 @@ def test_a_literal_secret_is_redacted(before: str, lines: str) -> None:
 
 
 @pytest.mark.parametrize("name", [*sorted(SHOWN), *sorted(SETTINGS), "meant"])
-@pytest.mark.parametrize("table", ["[systems.{}]", "[oncall.{}]", "[[oncall.{}]]", "[tickets.{}]", "[[stream.{}]]"])
+@pytest.mark.parametrize(
+    "table", ["[systems.{}]", "[oncall.{}]", "[[oncall.{}]]", "[tickets.{}]", "[[stream.{}]]"]
+)
 def test_the_name_of_a_table_does_not_show_its_secret(table: str, name: str) -> None:
     before = table.format(name)
     assert redacted_text(f'{before}\nsecret = "hunter2"') == (f'{before}\nsecret = "[redacted]"', 1)
@@ -141,7 +153,10 @@ def test_the_name_of_a_table_does_not_show_its_secret(table: str, name: str) -> 
 
 TABLES = {
     "[systems.secret]": 'server = "https://db"\nargv = ["/bin/lab"]\nregion = "eu"\n',
-    **dict.fromkeys(["[oncall.token]", "[[oncall.x]]", "[tickets]", "[[stream]]"], 'url = "https://db"\nkind = "eu"\n'),
+    **dict.fromkeys(
+        ["[oncall.token]", "[[oncall.x]]", "[tickets]", "[[stream]]"],
+        'url = "https://db"\nkind = "eu"\n',
+    ),
 }
 
 
@@ -153,7 +168,10 @@ def test_a_setting_that_is_shown_is_kept_in_every_table(table: str, lines: str) 
 
 def test_a_private_key_takes_no_other_line_with_it() -> None:
     text = f'# before\n{indent(PRIVATE_KEY, "# ")}# after\n[systems.a]\nregion = "eu" # too\n'
-    assert redacted_text(text)[0] == '# before\n# [redacted]\n# after\n[systems.a]\nregion = "eu" # too\n'
+    assert (
+        redacted_text(text)[0]
+        == '# before\n# [redacted]\n# after\n[systems.a]\nregion = "eu" # too\n'
+    )
 
 
 def test_a_text_without_its_secrets_has_none() -> None:
@@ -170,7 +188,10 @@ def test_a_secret_in_an_inline_table_is_redacted() -> None:
 KEPT = {
     "a reference": 'secret = "${NAME}"',
     "a reference in a URL": 'url = "postgresql://bot:${PASSWORD}@db/orders"',
-    "settings": 'connector = "ssh"\nprincipals = ["deploy"]\nca_key = "/etc/ca"\nprivate = true\ntimeout = "10s"',
+    "settings": (
+        'connector = "ssh"\nprincipals = ["deploy"]\nca_key = "/etc/ca"\nprivate = true\ntimeout ='
+        ' "10s"'
+    ),
     "an ARN": 'instance_arn = "arn:aws:sso:::instance/ssoins-1234567890abcdef"',
     "a path": 'url = "https://hooks.example.com/a-path-of-words/v1"',
     "a long path": 'url = "https://hooks.example.com/a-long-path-of-many-words/v1"',
@@ -181,7 +202,9 @@ KEPT = {
     "a command after a colon": "# its API key: `access-bot keys new` prints one",
     "a colon at the end of a line": "# token:\n# the one of the team",
     "a reason with a colon": 'meant.open = "its token: nobody has one"',
-    "a reference in a header": 'argv = ["curl", "-H", "X-Api-Key: ${KEY}", "-H", "X-Auth-Token: Bearer ${KEY}"]',
+    "a reference in a header": (
+        'argv = ["curl", "-H", "X-Api-Key: ${KEY}", "-H", "X-Auth-Token: Bearer ${KEY}"]'
+    ),
     "a reference in a comment": "# token: ${NAME}",
     "a user who is called token": 'url = "postgresql://token:${PASSWORD}@db/orders"',
     "a certificate": f'ca = """\n{PRIVATE_KEY.replace("OPENSSH PRIVATE KEY", "CERTIFICATE")}"""',
@@ -234,7 +257,9 @@ def test_a_setting_is_kept_only_where_its_own_kind_shows_it() -> None:
     assert kept == text.replace("north", "[redacted]")
 
 
-@pytest.mark.parametrize("word", ["correcthorse", "CorrectHorse of old", "correcthorsebatterystaple of old"])
+@pytest.mark.parametrize(
+    "word", ["correcthorse", "CorrectHorse of old", "correcthorsebatterystaple of old"]
+)
 def test_a_value_of_letters_in_a_comment_is_redacted(word: str) -> None:
     kept, count = redacted_text(f"# password: {word}\n")
     assert (kept, count) == (f"# password: [redacted]{word[len(word.split()[0]) :]}\n", 1)

@@ -1,4 +1,5 @@
-"""Searching roles: every word counts, the best match comes first, and spelling does not stand in the way."""
+"""Searching roles: every word counts, the best match comes first, and spelling does not stand in
+the way."""
 
 from __future__ import annotations
 
@@ -44,7 +45,9 @@ def test_an_exact_name_comes_before_beginnings_then_words_then_the_middle_of_wor
         ("dtbs", []),
     ],
 )
-def test_every_word_is_found_in_name_title_or_description_however_it_is_written(query: str, found: list[str]) -> None:
+def test_every_word_is_found_in_name_title_or_description_however_it_is_written(
+    query: str, found: list[str]
+) -> None:
     assert names(query) == found
 
 
@@ -55,11 +58,15 @@ def test_an_empty_query_gives_every_role_in_the_order_of_the_file(query: str) ->
 
 def test_of_many_matches_the_best_hundred_are_given_and_equal_ones_keep_their_order() -> None:
     many = [a_role(name=f"db-{n:03}", title="A database") for n in range(250)]
-    assert [role.name for role in search_roles(many, "database")] == [f"db-{n:03}" for n in range(MOST)]
+    assert [role.name for role in search_roles(many, "database")] == [
+        f"db-{n:03}" for n in range(MOST)
+    ]
     assert [role.name for role in search_roles(many, "249")] == ["db-249"]
     assert search_roles([*many, a_role(name="database")], "database")[0].name == "database"
 
 
-@pytest.mark.parametrize("query", ["x" * 100_000, "a " * 50_000, "\u0300" * 50_000, "(?:a+)+$", "%_"])
+@pytest.mark.parametrize(
+    "query", ["x" * 100_000, "a " * 50_000, "\u0300" * 50_000, "(?:a+)+$", "%_"]
+)
 def test_a_strange_query_finds_what_it_finds_and_costs_little(query: str) -> None:
     assert names(query) in ([], [role.name for role in ROLES])

@@ -86,7 +86,9 @@ UNDERSTOOD = {
 
 
 @pytest.mark.parametrize(("typed", "seconds"), UNDERSTOOD.values(), ids=UNDERSTOOD)
-def test_what_people_type_is_understood_in_the_command_and_in_the_modal(typed: str, seconds: int) -> None:
+def test_what_people_type_is_understood_in_the_command_and_in_the_modal(
+    typed: str, seconds: int
+) -> None:
     assert take_span(f"{typed} fix  *this*", MONDAY, BERLIN) == (seconds, "fix  *this*")
     assert parse_span(typed, MONDAY, BERLIN) == seconds
 
@@ -101,7 +103,9 @@ def test_every_documented_form_is_understood(typed: str) -> None:
     assert parse_span(typed, MONDAY, BERLIN) > 0
 
 
-@pytest.mark.parametrize("typed", sorted({*re.findall(r"`([^`]+)`", " ".join(REFUSALS))} - {"for", "until"}))
+@pytest.mark.parametrize(
+    "typed", sorted({*re.findall(r"`([^`]+)`", " ".join(REFUSALS))} - {"for", "until"})
+)
 def test_every_documented_refusal_is_one(typed: str) -> None:
     with pytest.raises(BadDuration):
         take_span(typed, MONDAY, BERLIN)
@@ -154,7 +158,9 @@ LIKELY = {
 
 
 @pytest.mark.parametrize(("typed", "likely"), LIKELY.items(), ids=LIKELY)
-def test_what_has_two_readings_is_refused_with_the_likely_one_to_copy(typed: str, likely: str) -> None:
+def test_what_has_two_readings_is_refused_with_the_likely_one_to_copy(
+    typed: str, likely: str
+) -> None:
     with pytest.raises(BadDuration) as caught:
         take_span(f"{typed} fix", MONDAY, BERLIN)
     assert caught.value.likely == likely
@@ -183,7 +189,9 @@ REFUSED = {
     "until 2025-01-01T10:00": "is already past",
     "until 9999-12-31T23:59": "is too long",
     "until the fix is out": "is not a time to end at",
-    "until 18:00 UTC fix": "names a time zone; write the time in yours, which Slack says is Europe/Berlin",
+    "until 18:00 UTC fix": (
+        "names a time zone; write the time in yours, which Slack says is Europe/Berlin"
+    ),
     "2h until tomorrow": "give one of the two",
     "2h until 18:00 fix": "give one of the two",
     "until 18:00 2h fix": "give one of the two",
@@ -254,7 +262,9 @@ LATER = {
 
 
 @pytest.mark.parametrize(("text", "likely", "rest"), LATER.values(), ids=LATER)
-def test_a_duration_that_stands_in_the_reason_is_not_lost(text: str, likely: str, rest: str) -> None:
+def test_a_duration_that_stands_in_the_reason_is_not_lost(
+    text: str, likely: str, rest: str
+) -> None:
     with pytest.raises(BadDuration, match="stands in the reason") as caught:
         take_span(text, MONDAY, BERLIN)
     assert (caught.value.likely, caught.value.rest) == (likely, rest)
@@ -277,7 +287,9 @@ def test_a_time_in_a_reason_is_found_so_that_the_answer_can_quote_it(text: str, 
     assert named_time(text) == named
 
 
-@pytest.mark.parametrize("text", ["", " ", "soon", "the fix", "2h fix", "until 18:00 fix", "2h 5xx"])
+@pytest.mark.parametrize(
+    "text", ["", " ", "soon", "the fix", "2h fix", "until 18:00 fix", "2h 5xx"]
+)
 def test_a_field_for_a_duration_takes_nothing_else(text: str) -> None:
     with pytest.raises(BadDuration):
         parse_span(text, MONDAY, BERLIN)
@@ -334,7 +346,20 @@ def test_long_hostile_words_are_judged_at_once() -> None:
 
 PIECES = st.sampled_from(
     [
-        *("until", "till", "for", "tomorrow", "fri", "2h", "30m", "-1h", "18:00", "1:30", "6", "pm"),
+        *(
+            "until",
+            "till",
+            "for",
+            "tomorrow",
+            "fri",
+            "2h",
+            "30m",
+            "-1h",
+            "18:00",
+            "1:30",
+            "6",
+            "pm",
+        ),
         *("2026-11-23T18:00", "9999-12-31", "٣h", "T", ":", "0", ",", "(", ")", "“", "”", "-", "M"),
         *("1,5", "half", "an", "hour", "and", "by", "2mo", "UTC", "1h30", "fix"),
     ]
@@ -367,13 +392,38 @@ def test_a_likely_reading_can_be_copied_as_it_stands(text: str) -> None:
 
 
 WORDS = st.sampled_from(
-    ["fix", "the", "till", "since", "of", "from", "ago", "for", "until", "at", "in", "and", "please", ",", "(", ")"]
+    [
+        "fix",
+        "the",
+        "till",
+        "since",
+        "of",
+        "from",
+        "ago",
+        "for",
+        "until",
+        "at",
+        "in",
+        "and",
+        "please",
+        ",",
+        "(",
+        ")",
+    ]
 )
-UNIT = st.sampled_from(["h", "H", "hr", "hrs", "hours", "m", "min", "minutes", "d", "days", "w", "s", "sec"])
+UNIT = st.sampled_from(
+    ["h", "H", "hr", "hrs", "hours", "m", "min", "minutes", "d", "days", "w", "s", "sec"]
+)
 
 
 @settings(deadline=None)
-@given(st.lists(WORDS), st.integers(1, 500), st.sampled_from(["", " ", "\u00a0"]), UNIT, st.lists(WORDS))
+@given(
+    st.lists(WORDS),
+    st.integers(1, 500),
+    st.sampled_from(["", " ", "\u00a0"]),
+    UNIT,
+    st.lists(WORDS),
+)
 @example(["refund"], 2, "", "h", ["ago"])
 def test_a_number_with_a_unit_is_never_taken_as_the_reason_in_silence(
     before: list[str], number: int, space: str, unit: str, after: list[str]

@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
-from tests.faults.live import Company, running_company
+from tests.faults.running_bot import Company, running_company
 
 
 @pytest.fixture(scope="module")
 def company(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Company]:
-    """One for a whole module, with the bot running; without rate limits, which most tests only wait for."""
+    """One for a whole module, with the bot running; without rate limits, which most tests only wait
+    for."""
     with running_company(tmp_path_factory.mktemp("company")) as found:
         found.start()
         yield found
@@ -24,7 +25,8 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Company]:
 
 @pytest.fixture
 def make_company(tmp_path: Path) -> Iterator[Callable[..., Company]]:
-    """Makes companies of a test's own, in which nothing runs yet; takes what `running_company` takes."""
+    """Makes companies of a test's own, in which nothing runs yet; takes what `running_company`
+    takes."""
     with ExitStack() as stack:
         made = 0
 

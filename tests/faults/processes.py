@@ -1,4 +1,5 @@
-"""People who keep a bot busy while it is killed, stopped or cut off, and what must be true of it afterwards."""
+"""People who keep a bot busy while it is killed, stopped or cut off, and what must be true of it
+afterwards."""
 
 from __future__ import annotations
 
@@ -15,7 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from bot.sandbox import Person, SandboxError
-from tests.faults.live import HURRIED, WORKSPACE, Bot, Company, parts, until
+from tests.faults.running_bot import HURRIED, WORKSPACE, Bot, Company, parts, until
 
 ROLES = f"""{WORKSPACE}
 [roles.quick]
@@ -51,8 +52,8 @@ CHANNEL = "#access-approvals"
 
 
 class Load:
-    """Some people ask, renew, give back and cancel, and two approve everything they see, until it is enough. What they
-    do while no bot is there comes to nothing, as with Slack."""
+    """Some people ask, renew, give back and cancel, and two approve everything they see, until it
+    is enough. What they do while no bot is there comes to nothing, as with Slack."""
 
     def __init__(self, company: Company, seed: int, people: int = 4) -> None:
         self.company, self.pressed = company, 0
@@ -139,17 +140,22 @@ def finish(company: Company, load: Load) -> None:
     """Lets everything that was asked for come to its end."""
     load.stop()
     until(lambda: not company.rows("SELECT id FROM requests WHERE state = 'pending'"), 30)
-    until(lambda: not company.rows("SELECT id FROM grants WHERE state NOT IN ('ended', 'failed')"), 30)
+    until(
+        lambda: not company.rows("SELECT id FROM grants WHERE state NOT IN ('ended', 'failed')"), 30
+    )
     company.quiet(30)
 
 
 def assert_sound(company: Company, times: int = 1) -> None:
-    """Each thing was done once, each message said `times` at most, nothing is open, and the log tells all of it."""
+    """Each thing was done once, each message said `times` at most, nothing is open, and the log
+    tells all of it."""
     undelivered = len(company.events(event="message:delivery:failed"))
     requests = company.rows("SELECT id, state, renews FROM requests")
     assert requests, "the load asked for nothing"
     assert {state for _, state, _ in requests} <= {"approved", "denied", "withdrawn", "lapsed"}
-    approved = {request for request, state, renews in requests if state == "approved" and not renews}
+    approved = {
+        request for request, state, renews in requests if state == "approved" and not renews
+    }
     made = Counter(request for (request,) in company.rows("SELECT request_id FROM grants"))
     assert made == dict.fromkeys(approved, 1)
     _assert_recorded_once(company, approved)
@@ -161,16 +167,25 @@ def assert_sound(company: Company, times: int = 1) -> None:
 
 
 def _assert_recorded_once(company: Company, approved: set[str]) -> None:
-    for event, column in (("request:access:asked", "request"), ("request:approval:given", "request")):
-        rows = company.rows(f'SELECT "{column}", COUNT(*) FROM audit WHERE event = ? GROUP BY 1', event)
+    for event, column in (
+        ("request:access:asked", "request"),
+        ("request:approval:given", "request"),
+    ):
+        rows = company.rows(
+            f'SELECT "{column}", COUNT(*) FROM audit WHERE event = ? GROUP BY 1', event
+        )
         assert not [row for row in rows if row[1] != 1], event
     given = company.rows("SELECT request FROM audit WHERE event = 'request:approval:given'")
     assert approved <= {request for (request,) in given}
-    leases = Counter((grant, system) for grant, system in company.rows("SELECT grant_id, system FROM leases"))
+    leases = Counter(
+        (grant, system) for grant, system in company.rows("SELECT grant_id, system FROM leases")
+    )
     for event, each in (("grant:access:started", False), ("grant:access:ended", True)):
         found = Counter(
             (grant, system)
-            for grant, system in company.rows('SELECT "grant", system FROM audit WHERE event = ?', event)
+            for grant, system in company.rows(
+                'SELECT "grant", system FROM audit WHERE event = ?', event
+            )
         )
         assert not [key for key, count in found.items() if count != 1], event
         assert found.keys() <= leases.keys()
@@ -188,14 +203,23 @@ def _assert_said(company: Company, requests: set[str], times: int, undelivered: 
             ids = {(part.get("action_id"), part.get("value")) for part in parts(call["args"])}
             cards.update(str(value) for action, value in ids if action == "approve")
             text = json.dumps(call["args"])
-            begun.update(str(value) for action, value in ids if action == "show_credentials" and "Renewed" not in text)
+            begun.update(
+                str(value)
+                for action, value in ids
+                if action == "show_credentials" and "Renewed" not in text
+            )
     assert max(cards.values(), default=0) <= times
-    assert max((count for grant, count in begun.items() if re.match("g", grant)), default=0) <= times + 1  # a reminder
+    assert (
+        max((count for grant, count in begun.items() if re.match("g", grant)), default=0)
+        <= times + 1
+    )  # a reminder
     missing = requests - cards.keys() - _closed_unposted(company)
     assert len(missing) <= undelivered, missing
 
 
-def _lives(company: Company, found: Counter[tuple[str, str]]) -> dict[str, list[tuple[object, ...]]]:
+def _lives(
+    company: Company, found: Counter[tuple[str, str]]
+) -> dict[str, list[tuple[object, ...]]]:
     """Everything on record about these grants, for whoever reads the failure."""
     sql = 'SELECT seq, at, event, system, reason, detail FROM audit WHERE "grant" = ? ORDER BY seq'
     return {grant: company.rows(sql, grant) for grant, _ in found}

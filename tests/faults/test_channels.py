@@ -1,5 +1,5 @@
-"""Channels that change while the bot runs, as processes see it: found at a start and after a save, and told by the
-endpoints; with two workers on PostgreSQL names are looked up once.
+"""Channels that change while the bot runs, as processes see it: found at a start and after a save,
+and told by the endpoints; with two workers on PostgreSQL names are looked up once.
 """
 
 from __future__ import annotations
@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
-from tests.faults.live import Company, until
+from tests.faults.running_bot import Company, until
 
 OLD, SECURITY = "C0APPROVAL", "G0SECURITY"
 BOT = "U0ACCESSBOT"
@@ -53,23 +53,41 @@ def test_a_start_posts_what_waits_since_the_bot_was_thrown_out(own_company: Comp
     assert company.bot.stop() == 0
     company.sandbox.admin.add_to_channel("#access-approvals")
     company.start()
-    until(lambda: company.rows("SELECT 1 FROM messages WHERE request_id = ? AND channel = ?", request, OLD))
+    until(
+        lambda: company.rows(
+            "SELECT 1 FROM messages WHERE request_id = ? AND channel = ?", request, OLD
+        )
+    )
     assert company.ben.click(card, "Approve").ok
     until(lambda: "Approved by" in company.ben.plain(company.ben.dms()[0]))
-    until(lambda: any("Approved by" in company.ben.plain(each) for each in company.sandbox.inspector.messages(OLD)))
+    until(
+        lambda: any(
+            "Approved by" in company.ben.plain(each)
+            for each in company.sandbox.inspector.messages(OLD)
+        )
+    )
 
 
-def test_readiness_and_metrics_tell_of_a_closed_security_channel_and_stay_well(own_company: Company) -> None:
+def test_readiness_and_metrics_tell_of_a_closed_security_channel_and_stay_well(
+    own_company: Company,
+) -> None:
     company = own_company
     company.expect("can't be done")
     assert '"channels"' not in company.bot.get("/readyz")[1]
     company.sandbox.admin.archive("#access-security")
     company.roles.write_text("this is no roles.toml")
     company.expect("roles.toml was changed and is bad")
-    until(lambda: '"#access-security":"is_archived"' in company.bot.get("/readyz")[1].replace(" ", ""), 20)
+    until(
+        lambda: (
+            '"#access-security":"is_archived"' in company.bot.get("/readyz")[1].replace(" ", "")
+        ),
+        20,
+    )
     assert company.bot.get("/readyz")[0] == 200
     metrics = company.bot.get("/metrics")[1]
-    assert 'access_bot_channel_failing{channel="#access-security",error="is_archived"} 1.0' in metrics
+    assert (
+        'access_bot_channel_failing{channel="#access-security",error="is_archived"} 1.0' in metrics
+    )
     assert "access_bot_leads_unreachable 0.0" in metrics
     company.chiara.wait_dm("the last good one stays in force")
 

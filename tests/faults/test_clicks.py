@@ -1,4 +1,5 @@
-"""Presses that cross, repeat, come late, come from the wrong person or were forged: one decision, by whoever may."""
+"""Presses that cross, repeat, come late, come from the wrong person or were forged: one decision,
+by whoever may."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from bot.sandbox import Outcome, Person
-from tests.faults.live import ROLES, Company, parts, until
+from tests.faults.running_bot import ROLES, Company, parts, until
 
 Json = dict[str, Any]
 DB_LEADS = ["ben", "gwen"]
@@ -31,7 +32,11 @@ def decisions(company: Company, request: str) -> list[str]:
 def members(company: Company, handle: str) -> set[str]:
     """Who is in a group, as far as the bot knows."""
     found = company.rows("SELECT members FROM user_groups WHERE handle = ?", handle)
-    return {person for row in found for person in row[0].strip('[]"').replace('", "', '","').split('","')}
+    return {
+        person
+        for row in found
+        for person in row[0].strip('[]"').replace('", "', '","').split('","')
+    }
 
 
 def set_group(company: Company, handle: str, people: list[str]) -> None:
@@ -42,7 +47,8 @@ def set_group(company: Company, handle: str, people: list[str]) -> None:
 
 @contextmanager
 def roles_changed(company: Company, old: str, new: str) -> Iterator[None]:
-    """Saves another roles.toml, and the usual one again at the end; the bot has read it each time."""
+    """Saves another roles.toml, and the usual one again at the end; the bot has read it each
+    time."""
 
     def save(text: str) -> None:
         before = len(company.events(event="policy:file:loaded"))
@@ -59,7 +65,9 @@ def roles_changed(company: Company, old: str, new: str) -> Iterator[None]:
 
 def forged(company: Company, by: str, **changes: Any) -> Json:
     """A payload like that of this person's newest press, with changes."""
-    sent = [each for each in company.sandbox.inspector.deliveries() if each["kind"] == "interactive"]
+    sent = [
+        each for each in company.sandbox.inspector.deliveries() if each["kind"] == "interactive"
+    ]
     found = [each["payload"] for each in sent if each["payload"]["user"]["id"] == by]
     return {**copy.deepcopy(found[-1]), **changes}
 
@@ -79,7 +87,9 @@ def labels(message: Json) -> list[str]:
 # --- at the same moment
 
 
-def test_of_twenty_approvers_at_once_one_decides_and_all_others_are_told_who(company: Company) -> None:
+def test_of_twenty_approvers_at_once_one_decides_and_all_others_are_told_who(
+    company: Company,
+) -> None:
     crowd = [company.newcomer() for _ in range(20)]
     for each in crowd:
         company.sandbox.admin.add_to_channel("#access-approvals", each.id)
@@ -92,7 +102,11 @@ def test_of_twenty_approvers_at_once_one_decides_and_all_others_are_told_who(com
     company.quiet()
     assert decisions(company, request) == ["request:approval:given"]
     assert len(company.rows("SELECT id FROM grants WHERE request_id = ?", request)) == 1
-    told = [who for who in crowd if who.ephemerals() and "approved already by" in who.plain(who.ephemerals()[-1])]
+    told = [
+        who
+        for who in crowd
+        if who.ephemerals() and "approved already by" in who.plain(who.ephemerals()[-1])
+    ]
     assert len(told) == 19
     set_group(company, "sre", [company.farid.id])
     assert company.access(company.emi, "done oncall").ok
@@ -135,7 +149,12 @@ def test_what_slack_delivers_again_has_no_second_effect(company: Company) -> Non
     company.quiet()
     assert who.view() is None and company.check(token) == 200
     events = company.events(request=request)
-    for once in ("request:vote:given", "request:approval:given", "grant:credentials:shown", "grant:access:renewed"):
+    for once in (
+        "request:vote:given",
+        "request:approval:given",
+        "grant:credentials:shown",
+        "grant:access:renewed",
+    ):
         assert events.count(once) == 1
     done = who.click(given, "I'm done")
     who.wait_dm("you gave it back")
@@ -177,7 +196,9 @@ def test_two_presses_in_a_row_do_the_thing_once(company: Company) -> None:
 # --- late
 
 
-def test_buttons_from_before_a_restart_still_work_and_old_ones_say_what_happened(own_company: Company) -> None:
+def test_buttons_from_before_a_restart_still_work_and_old_ones_say_what_happened(
+    own_company: Company,
+) -> None:
     company = own_company
     request = company.ask(company.ana, "shop-admin")
     card = company.card(request)
@@ -216,7 +237,9 @@ def test_an_expired_trigger_is_told_and_changes_nothing(company: Company) -> Non
 # --- who may no more
 
 
-def test_a_role_that_was_changed_or_removed_while_a_request_waits_is_not_given(company: Company) -> None:
+def test_a_role_that_was_changed_or_removed_while_a_request_waits_is_not_given(
+    company: Company,
+) -> None:
     who = company.newcomer()
     request = company.ask(who, "shop-admin")
     wider = '"orders:read", "orders:refund", "orders:delete"'
@@ -231,7 +254,9 @@ def test_a_role_that_was_changed_or_removed_while_a_request_waits_is_not_given(c
     company.wait_card(request, "Approved by")
 
 
-def test_an_approver_who_left_the_group_decides_nothing_and_their_vote_counts_no_more(company: Company) -> None:
+def test_an_approver_who_left_the_group_decides_nothing_and_their_vote_counts_no_more(
+    company: Company,
+) -> None:
     who = company.newcomer()
     request = company.ask(who, "shop-admin")
     dual = company.ask(company.dev, "shop-deploy")
@@ -251,7 +276,9 @@ def test_an_approver_who_left_the_group_decides_nothing_and_their_vote_counts_no
 
 
 @pytest.mark.parametrize(("name", "role"), [("ben", "shop-admin"), ("chiara", "shop-deploy")])
-def test_nobody_decides_on_their_own_request_whatever_they_are(company: Company, name: str, role: str) -> None:
+def test_nobody_decides_on_their_own_request_whatever_they_are(
+    company: Company, name: str, role: str
+) -> None:
     """Ben is in the approvers' group, Chiara is an approver and a lead."""
     who, other = company.sandbox.person(name), company.newcomer()
     set_group(company, "sre", [company.farid.id, company.emi.id])
@@ -260,7 +287,13 @@ def test_nobody_decides_on_their_own_request_whatever_they_are(company: Company,
     for label in ("Approve", "Deny", "Edit"):
         assert "your own request" in answer_to(who, card, label) and who.view() is None
     assert "your own request" in answer_to(who, company.card(foreign), "Approve", request)
-    view = {"callback_id": "deny_modal", "private_metadata": request, "id": "V1", "blocks": [], "type": "modal"}
+    view = {
+        "callback_id": "deny_modal",
+        "private_metadata": request,
+        "id": "V1",
+        "blocks": [],
+        "type": "modal",
+    }
     state = {"values": {"reason": {"reason": {"type": "plain_text_input", "value": "no"}}}}
     submission = forged(company, who.id, type="view_submission", view={**view, "state": state})
     company.sandbox.deliver("interactive", submission)
@@ -270,11 +303,19 @@ def test_nobody_decides_on_their_own_request_whatever_they_are(company: Company,
     set_group(company, "sre", [company.farid.id])
 
 
-OUTSIDERS = {"guest": "hugo", "stranger": "ivy", "deactivated": "jon", "bot": "deploybot", "nobody": ""}
+OUTSIDERS = {
+    "guest": "hugo",
+    "stranger": "ivy",
+    "deactivated": "jon",
+    "bot": "deploybot",
+    "nobody": "",
+}
 
 
 @pytest.mark.parametrize("name", OUTSIDERS.values(), ids=OUTSIDERS)
-def test_who_is_no_full_member_decides_nothing_even_as_a_member_of_the_group(company: Company, name: str) -> None:
+def test_who_is_no_full_member_decides_nothing_even_as_a_member_of_the_group(
+    company: Company, name: str
+) -> None:
     outsider: Person | None = company.sandbox.person(name) if name else None
     user = outsider.id if outsider else "U0NOBODY000"
     team = company.sandbox.inspector.directory()["users"].get(user, {}).get("team_id", "T0PARTNER")
@@ -284,9 +325,15 @@ def test_who_is_no_full_member_decides_nothing_even_as_a_member_of_the_group(com
     set_group(company, "db-leads", [*everybody, user])
     assert company.ben.click(company.card(earlier), "Approve").ok
     company.wait_card(earlier, "Approved by")
-    press = forged(company, company.ben.id, user={"id": user, "team_id": team, "username": "x", "name": "x"})
+    press = forged(
+        company, company.ben.id, user={"id": user, "team_id": team, "username": "x", "name": "x"}
+    )
     card = company.card(request)
-    press["container"] = {"type": "message", "channel_id": card["channel"], "message_ts": card["ts"]}
+    press["container"] = {
+        "type": "message",
+        "channel_id": card["channel"],
+        "message_ts": card["ts"],
+    }
     press["actions"][0].update(value=request, action_id="approve")
     assert company.sandbox.deliver("interactive", press)["outcome"] == "acked"
     company.expect("answer can't be done")
@@ -313,7 +360,9 @@ def test_a_forged_value_is_answered_and_does_nothing(company: Company, value: st
 # --- leavers
 
 
-def test_who_left_while_the_bot_was_away_loses_everything_soon_after_its_start(own_company: Company) -> None:
+def test_who_left_while_the_bot_was_away_loses_everything_soon_after_its_start(
+    own_company: Company,
+) -> None:
     company = own_company
     grant = company.hold(company.ana, "shop-admin")
     token = company.token(company.ana, "shop-admin")
@@ -340,7 +389,11 @@ def test_who_is_deactivated_in_slack_loses_everything_within_a_minute(company: C
         company.sandbox.admin.deactivate(who.id)
     try:
         press["actions"][0].update(value=pending, action_id="approve")
-        press["container"] = {"type": "message", "channel_id": card["channel"], "message_ts": card["ts"]}
+        press["container"] = {
+            "type": "message",
+            "channel_id": card["channel"],
+            "message_ts": card["ts"],
+        }
         company.expect("answer can't be done")
         company.sandbox.deliver("interactive", press)
         until(lambda: "request:action:refused" in company.events(actor=leaver.id, request=pending))

@@ -1,5 +1,5 @@
-"""The machine's clock is set forward, set back, stands in another zone or in the hour of a change of daylight saving:
-access ends when it should, and never later.
+"""The machine's clock is set forward, set back, stands in another zone or in the hour of a change
+of daylight saving: access ends when it should, and never later.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ import apscheduler.schedulers.base
 import apscheduler.triggers.interval
 import pytest
 
-import bot.jobs
+import bot.worker.scheduler
 from bot.clock import Clock
 from bot.core.model import Grant, GrantState
-from bot.delivery import Delivery
-from bot.jobs import Every, Jobs
-from bot.operations.count_usage import UsageMeter
-from bot.operations.record_people import record_people
-from bot.watch import Watch
+from bot.operations.people.record_people import record_people
+from bot.operations.usage.count_usage import UsageMeter
+from bot.worker.dispatcher import Dispatcher
+from bot.worker.scheduler import PeriodicJob, Scheduler
+from bot.worker.ticker import Ticker
+from tests.factories import ANA, Made, a_person, make_world
 from tests.fakes import FakeMessenger, FakePeople, FakeSystem, FakeSystems
-from tests.faults.live import Company, until
-from tests.worlds import ANA, Made, a_person, make_world
+from tests.faults.running_bot import Company, until
 
 HOUR = 3600
 
@@ -112,7 +112,8 @@ def test_time_never_goes_back_whatever_the_machine_does() -> None:
 
 
 class Machine:
-    """The machine's clock as APScheduler and we read it: the real one, and what a test sets it by."""
+    """The machine's clock as APScheduler and we read it: the real one, and what a test sets it
+    by."""
 
     def __init__(self) -> None:
         self.ahead = 0.0
@@ -154,13 +155,15 @@ class Working:
 
 
 @pytest.fixture
-def make_working(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Working]]:
+def make_working(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[..., Working]]:
     stops: list[Callable[[], None]] = []
 
     def make(at: float | None = None) -> Working:
         """The sweep is not going to look for itself while a test waits: it has to notice."""
         machine, made = Machine(), make_world(tmp_path)
-        monkeypatch.setattr(bot.jobs, "LONGEST_SLEEP", 3600)
+        monkeypatch.setattr(bot.worker.scheduler, "LONGEST_SLEEP", 3600)
         for module in (apscheduler.schedulers.base, apscheduler.triggers.interval):
             monkeypatch.setattr(module, "datetime", machine.as_datetime())
         if at is not None:
@@ -168,11 +171,25 @@ def make_working(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ca
         clock = Clock(wall=machine.wall)
         ticks: list[float] = []
         system, world = FakeSystem(), replace(made.world, now=clock)
-        delivery = Delivery(world, FakeSystems(system), FakeMessenger(), FakePeople(), UsageMeter(world))  # type: ignore[arg-type]
-        jobs = Jobs(world, clock.exact, {"tick": Every(1, lambda: ticks.append(time.monotonic()))}, machine.wall)
-        made.world = replace(world, wake=lambda queues, due: (delivery.wake(queues), jobs.expect(due)))  # type: ignore[arg-type,return-value]
-        looks = {"clock": jobs.look, "jobs": jobs.find_due, "rows": delivery.find_due, "due": delivery.wake_due}
-        watch = Watch(clock.exact, looks)
+        delivery = Dispatcher(
+            world, FakeSystems(system), FakeMessenger(), FakePeople(), UsageMeter(world)
+        )  # type: ignore[arg-type]
+        jobs = Scheduler(
+            world,
+            clock.exact,
+            {"tick": PeriodicJob(1, lambda: ticks.append(time.monotonic()))},
+            machine.wall,
+        )
+        made.world = replace(
+            world, wake=lambda queues, due: (delivery.wake(queues), jobs.expect(due))
+        )  # type: ignore[arg-type,return-value]
+        looks = {
+            "clock": jobs.look,
+            "jobs": jobs.find_due,
+            "rows": delivery.find_due,
+            "due": delivery.wake_due,
+        }
+        watch = Ticker(clock.exact, looks)
         jobs.start()
         delivery.start()
         watch.start()
@@ -221,7 +238,9 @@ def test_a_clock_set_back_stops_none_of_the_other_jobs(working: Working) -> None
     until(lambda: len(working.ticks) >= seen + 3)
 
 
-def test_a_grant_given_while_the_clock_was_wrong_lasts_as_long_as_it_was_given_for(working: Working) -> None:
+def test_a_grant_given_while_the_clock_was_wrong_lasts_as_long_as_it_was_given_for(
+    working: Working,
+) -> None:
     working.machine.ahead += HOUR
     until(lambda: working.clock() > time.time() + HOUR / 2)
     grant = started(working, 3)
@@ -246,7 +265,10 @@ CHANGES = {
 
 @pytest.mark.parametrize(("zone", "change"), CHANGES.values(), ids=CHANGES)
 def test_daylight_saving_and_the_machines_zone_change_no_end(
-    zone: str, change: datetime, make_working: Callable[..., Working], monkeypatch: pytest.MonkeyPatch
+    zone: str,
+    change: datetime,
+    make_working: Callable[..., Working],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Given a second before the change, over just after it."""
     before = os.environ.get("TZ")
@@ -269,7 +291,9 @@ def test_daylight_saving_and_the_machines_zone_change_no_end(
 # --- a process that stood still
 
 
-def test_what_fell_due_while_the_machine_slept_is_done_when_it_wakes(make_company: Callable[..., Company]) -> None:
+def test_what_fell_due_while_the_machine_slept_is_done_when_it_wakes(
+    make_company: Callable[..., Company],
+) -> None:
     company = make_company(environment={"TZ": "Asia/Kolkata"})
     bot = company.start()
     who = company.newcomer()

@@ -1,4 +1,5 @@
-"""A process starts again with its clock set back: access ends at its time at the latest, or nothing starts."""
+"""A process starts again with its clock set back: access ends at its time at the latest, or nothing
+starts."""
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.live import Company, until
+from tests.faults.running_bot import Company, until
 
 SHIFT = """import time
 _wall = time.time
@@ -25,8 +26,8 @@ def set_back(company: Company, seconds: int) -> None:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def company(request: pytest.FixtureRequest) -> Company:
-    """With everything in one process on SQLite, and with web and worker apart on PostgreSQL, whose database goes only
-    when they have stopped."""
+    """With everything in one process on SQLite, and with web and worker apart on PostgreSQL, whose
+    database goes only when they have stopped."""
     url = request.getfixturevalue("postgres_url") if request.param == "postgresql" else None
     make_company: Callable[..., Company] = request.getfixturevalue("make_company")
     return make_company(environment={"DATABASE_URL": url}) if url else make_company()
@@ -48,9 +49,16 @@ def test_access_ends_at_its_time_at_the_latest(company: Company) -> None:
             assert bot.stop() == 0
     set_back(company, 60)
     start(company)
-    until(lambda: company.grant(who, "brief")[1] == "ended", 45)  # uncorrected, it would be 60 s more
+    until(
+        lambda: company.grant(who, "brief")[1] == "ended", 45
+    )  # uncorrected, it would be 60 s more
     assert company.events(event="process:clock:corrected")
-    until(lambda: any("behind when the bot" in str(each) for each in company.chiara.messages("#access-security")))
+    until(
+        lambda: any(
+            "behind when the bot" in str(each)
+            for each in company.chiara.messages("#access-security")
+        )
+    )
 
 
 def test_more_than_an_hour_behind_nothing_starts(company: Company) -> None:
@@ -69,7 +77,9 @@ def test_more_than_an_hour_behind_nothing_starts(company: Company) -> None:
         assert "--accept-clock" in bot.said
 
 
-def test_records_that_are_ahead_of_a_right_clock_are_left_behind_by_ending_all_access(company: Company) -> None:
+def test_records_that_are_ahead_of_a_right_clock_are_left_behind_by_ending_all_access(
+    company: Company,
+) -> None:
     if "DATABASE_URL" in company.env:
         company.launch("migrate").process.wait(30)
     start(company)

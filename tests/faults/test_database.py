@@ -1,5 +1,5 @@
-"""The database is locked, full, gone for a while or not the right one: whoever waits hears so, nothing is half done,
-no gate opens, and afterwards everything goes on.
+"""The database is locked, full, gone for a while or not the right one: whoever waits hears so,
+nothing is half done, no gate opens, and afterwards everything goes on.
 """
 
 from __future__ import annotations
@@ -20,14 +20,17 @@ from pathlib import Path
 import pytest
 
 from bot.core.errors import StorageUnavailable
-from storage import facts
+from storage import key_values
 from storage.database import Database
-from tests.faults.live import Bot, Company, until
 from tests.faults.processes import command, ready_at
+from tests.faults.running_bot import Bot, Company, until
 from tests.postgres import Postgres
 
 DOWN = "The database does not answer right now, so nothing was changed."
-LOGGED = (r"nothing was changed: The database does not answer", r"the last counts of token checks are lost")
+LOGGED = (
+    r"nothing was changed: The database does not answer",
+    r"the last counts of token checks are lost",
+)
 
 
 def counted(company: Company) -> list[int]:
@@ -41,7 +44,9 @@ def counted(company: Company) -> list[int]:
 @contextmanager
 def locked(company: Company) -> Iterator[None]:
     """Another process holds the write lock and doesn't let go."""
-    with closing(sqlite3.connect(company.folder / "access.db", isolation_level=None, timeout=10)) as other:
+    with closing(
+        sqlite3.connect(company.folder / "access.db", isolation_level=None, timeout=10)
+    ) as other:
         other.execute("BEGIN IMMEDIATE")
         yield
         other.execute("ROLLBACK")
@@ -62,7 +67,9 @@ def test_a_locked_database_is_told_in_time_and_changes_nothing(own_company: Comp
         assert said.ok and DOWN in said.text
         assert company.ben.click(card, "Approve").ok
         assert DOWN in company.ben.plain(company.ben.wait_view())
-        until(lambda: company.check(token) != 200)  # it is over, although nobody can write that down
+        until(
+            lambda: company.check(token) != 200
+        )  # it is over, although nobody can write that down
         assert counted(company) == before
     until(lambda: company.grant(who, "brief") == (held, "ended"))
     assert company.ask(who, "reports-read", "1h once more")
@@ -73,7 +80,8 @@ def test_a_locked_database_is_told_in_time_and_changes_nothing(own_company: Comp
 
 @contextmanager
 def full_disk(bot: Bot, company: Company) -> Iterator[None]:
-    """No file of the process may be written beyond what the log still needs; the database's log of writes is longer."""
+    """No file of the process may be written beyond what the log still needs; the database's log of
+    writes is longer."""
     limit = bot.log.stat().st_size + 64 * 1024
     wal = company.folder / "access.db-wal"
     with closing(sqlite3.connect(company.folder / "access.db", timeout=10)) as other:
@@ -129,7 +137,7 @@ def test_many_writers_of_one_process_all_get_their_turn(tmp_path: Path) -> None:
             for turn in range(25):
                 try:
                     with database.transaction():
-                        facts.put(database, f"{name}-{turn}", "written")
+                        key_values.put(database, f"{name}-{turn}", "written")
                 except StorageUnavailable as error:
                     failed.append(error)
 
@@ -200,8 +208,12 @@ def refused(company: Company, verb: str) -> list[str]:
 
 @pytest.fixture
 def nowhere() -> Iterator[dict[str, str]]:
-    """Databases that don't answer: nobody listens, somebody listens and says nothing, a directory that isn't there."""
-    with closing(socket.create_server(("127.0.0.1", 0))) as silent, closing(socket.socket()) as closed:
+    """Databases that don't answer: nobody listens, somebody listens and says nothing, a directory
+    that isn't there."""
+    with (
+        closing(socket.create_server(("127.0.0.1", 0))) as silent,
+        closing(socket.socket()) as closed,
+    ):
         closed.bind(("127.0.0.1", 0))
         yield {
             "closed": f"postgresql://bot:secret-word@127.0.0.1:{closed.getsockname()[1]}/access",
@@ -236,7 +248,9 @@ def test_a_schema_newer_than_the_code_refuses_to_start(
 
 
 @pytest.mark.parametrize("verb", ["web", "worker"])
-def test_a_schema_that_is_behind_is_left_to_migrate_and_run(make_company: Callable[..., Company], verb: str) -> None:
+def test_a_schema_that_is_behind_is_left_to_migrate_and_run(
+    make_company: Callable[..., Company], verb: str
+) -> None:
     company = make_company()
     (line,) = refused(company, verb)
     assert "access-bot migrate" in line
@@ -245,7 +259,9 @@ def test_a_schema_that_is_behind_is_left_to_migrate_and_run(make_company: Callab
     ready_at(bot)
 
 
-def test_run_brings_the_schema_up_by_itself(make_company: Callable[..., Company], postgres: Postgres) -> None:
+def test_run_brings_the_schema_up_by_itself(
+    make_company: Callable[..., Company], postgres: Postgres
+) -> None:
     with postgres.a_database("template0") as url:
         company = make_company(environment={"DATABASE_URL": url})
         company.start("run")
@@ -255,7 +271,9 @@ def test_run_brings_the_schema_up_by_itself(make_company: Callable[..., Company]
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
-def test_several_may_migrate_at_once(make_company: Callable[..., Company], postgres: Postgres, kind: str) -> None:
+def test_several_may_migrate_at_once(
+    make_company: Callable[..., Company], postgres: Postgres, kind: str
+) -> None:
     with postgres.a_database("template0") as url:
         company = make_company(environment={"DATABASE_URL": url} if kind == "postgresql" else {})
         at_once = [

@@ -1,4 +1,5 @@
-"""Slack over HTTP: only what Slack signed, just now, does anything; and then everything works as over a socket."""
+"""Slack over HTTP: only what Slack signed, just now, does anything; and then everything works as
+over a socket."""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ from urllib.parse import urlencode, urlsplit
 
 import pytest
 
-from tests.faults.live import Company, running_company, until
+from tests.faults.running_bot import Company, running_company, until
 
 Headers = list[tuple[str, str]]
 AT, SIGNATURE = "X-Slack-Request-Timestamp", "X-Slack-Signature"
@@ -79,13 +80,21 @@ SPOILED: dict[str, Spoil] = {
     "a fraction": lambda secret, body, now: signed(secret, body, f"{now}.5"),
     "empty signature": lambda secret, body, now: [(AT, now), (SIGNATURE, "")],
     "not ascii": lambda secret, body, now: [(AT, now), (SIGNATURE, "v0=\xe9")],
-    "signed twice": lambda secret, body, now: [*signed(secret, body, now), *signed("0" * 32, body, now)[1:]],
-    "timed twice": lambda secret, body, now: [*signed(secret, body, now), (AT, str(int(now) - 360))],
+    "signed twice": lambda secret, body, now: [
+        *signed(secret, body, now),
+        *signed("0" * 32, body, now)[1:],
+    ],
+    "timed twice": lambda secret, body, now: [
+        *signed(secret, body, now),
+        (AT, str(int(now) - 360)),
+    ],
 }
 
 
 @pytest.mark.parametrize("spoil", SPOILED.values(), ids=SPOILED)
-def test_what_slack_did_not_sign_just_now_is_refused_and_does_nothing(company: Company, spoil: Spoil) -> None:
+def test_what_slack_did_not_sign_just_now_is_refused_and_does_nothing(
+    company: Company, spoil: Spoil
+) -> None:
     who = company.newcomer()
     secret = company.sandbox.environment["SLACK_SIGNING_SECRET"]
     body = command(company, who, "request shop-admin 1h because")
@@ -95,7 +104,9 @@ def test_what_slack_did_not_sign_just_now_is_refused_and_does_nothing(company: C
     assert company.rows("SELECT count(*) FROM audit") == before
 
 
-def test_what_slack_signed_works_and_the_same_request_again_has_no_second_effect(company: Company) -> None:
+def test_what_slack_signed_works_and_the_same_request_again_has_no_second_effect(
+    company: Company,
+) -> None:
     who = company.newcomer()
     secret = company.sandbox.environment["SLACK_SIGNING_SECRET"]
     body = command(company, who, "request shop-admin 1h because")
@@ -108,9 +119,9 @@ def test_the_whole_lifecycle_works_over_http(company: Company) -> None:
     who = company.newcomer()
     company.access(who, "")
     who.wait_view("Reason")
-    assert list(who.fill_and_submit({"Role": "Shop admin", "Duration": "9h", "Reason": "because"}).errors) == [
-        "duration"
-    ]
+    assert list(
+        who.fill_and_submit({"Role": "Shop admin", "Duration": "9h", "Reason": "because"}).errors
+    ) == ["duration"]
     assert who.fill_and_submit({"Duration": "1h"}).errors == {}
     request = company.request(who, "shop-admin")[0]
     assert company.ben.click(company.card(request), "Edit").ok
@@ -138,14 +149,19 @@ def test_the_whole_lifecycle_works_over_http(company: Company) -> None:
 def test_group_changes_and_app_home_arrive_over_http_too(company: Company) -> None:
     company.sandbox.admin.set_group("@oncall-backend", [company.emi.id, company.dev.id])
     until(
-        lambda: company.dev.id in str(company.rows("SELECT members FROM user_groups WHERE handle = 'oncall-backend'"))
+        lambda: (
+            company.dev.id
+            in str(company.rows("SELECT members FROM user_groups WHERE handle = 'oncall-backend'"))
+        )
     )
     assert "oncall" in company.access(company.dev, "roles").text
     company.sandbox.admin.set_group("@oncall-backend", [company.emi.id])
 
 
 @pytest.mark.parametrize("verb", ["run", "web"])
-def test_without_a_signing_secret_it_refuses_to_start(make_company: Callable[..., Company], verb: str) -> None:
+def test_without_a_signing_secret_it_refuses_to_start(
+    make_company: Callable[..., Company], verb: str
+) -> None:
     company = make_company(mode="http", environment={"SLACK_SIGNING_SECRET": ""})
     bot = company.launch(verb)
     assert bot.process.wait(20) == 2

@@ -1,4 +1,5 @@
-"""The bot is killed with SIGKILL while people are at work, and started again: nothing twice, nothing forgotten."""
+"""The bot is killed with SIGKILL while people are at work, and started again: nothing twice,
+nothing forgotten."""
 
 from __future__ import annotations
 
@@ -6,8 +7,8 @@ import random
 import time
 from collections.abc import Callable
 
-from tests.faults.live import Company, until
 from tests.faults.processes import ROLES, a_seed, assert_sound, finish, ready_at, under_load
+from tests.faults.running_bot import Company, until
 
 ROUNDS = 2
 OVERDUE = 2
@@ -47,6 +48,12 @@ def _assert_overdue_ends_are_done_at_once(company: Company) -> None:
     bot = company.launch()
     ready = ready_at(bot)
     for grant, _ in held:
-        until(lambda it=grant: company.rows("SELECT 1 FROM grants WHERE id = ? AND state = 'ended'", it))
-        ended = company.rows("SELECT at FROM audit WHERE \"grant\" = ? AND event = 'grant:access:ended'", grant)
+        until(
+            lambda it=grant: company.rows(
+                "SELECT 1 FROM grants WHERE id = ? AND state = 'ended'", it
+            )
+        )
+        ended = company.rows(
+            "SELECT at FROM audit WHERE \"grant\" = ? AND event = 'grant:access:ended'", grant
+        )
         assert ended and all(at <= ready + OVERDUE for (at,) in ended), (grant, ended, ready)

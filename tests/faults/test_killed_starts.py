@@ -1,5 +1,5 @@
-"""The bot is killed between a system's call and its record, or while what was approved for later changes: access never
-passes its first possible end, and what may have been made is found."""
+"""The bot is killed between a system's call and its record, or while what was approved for later
+changes: access never passes its first possible end, and what may have been made is found."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import pytest
 
 from bot.sandbox import Person
 from tests.connectors import folder
-from tests.faults.live import ROLES, ROOT, Company, until
 from tests.faults.processes import command
+from tests.faults.running_bot import ROLES, ROOT, Company, until
 from tests.faults.test_sandbox_clock import launch
 
 HOUR = 3600
@@ -51,12 +51,16 @@ class Place:
         return until(lambda: company.grant(who, role)[0])
 
     def row(self, grant: str) -> tuple[object, ...]:
-        return self.company.rows("SELECT state, end_reason, started_at, ends_at FROM grants WHERE id = ?", grant)[0]
+        return self.company.rows(
+            "SELECT state, end_reason, started_at, ends_at FROM grants WHERE id = ?", grant
+        )[0]
 
     def ends_on_record(self, grant: str) -> set[object]:
         """The end that each record of this start names."""
         events = "'grant:access:started', 'grant:start:unsure'"
-        found = self.company.rows(f'SELECT detail FROM audit WHERE "grant" = ? AND event IN ({events})', grant)
+        found = self.company.rows(
+            f'SELECT detail FROM audit WHERE "grant" = ? AND event IN ({events})', grant
+        )
         return {json.loads(detail)["ends_at"] for (detail,) in found}
 
     def died(self) -> None:
@@ -84,8 +88,11 @@ def place(make_company: Callable[..., Company], tmp_path: Path) -> Iterator[Plac
 
 
 @pytest.mark.parametrize("dies", ["first", "second"])
-def test_a_half_start_that_is_killed_before_its_record_ends_at_its_first_possible_end(place: Place, dies: str) -> None:
-    """The other system answers "try again" before the kill or after it, for as long as the access may last."""
+def test_a_half_start_that_is_killed_before_its_record_ends_at_its_first_possible_end(
+    place: Place, dies: str
+) -> None:
+    """The other system answers "try again" before the kill or after it, for as long as the access
+    may last."""
     company, who = place.company, place.company.newcomer()
     killer, other = (place.first, place.second) if dies == "first" else (place.second, place.first)
     (killer / ".dies").touch()
@@ -131,7 +138,9 @@ def test_what_a_system_made_and_could_not_say_ends_and_is_found(place: Place) ->
     assert place.found() == {"first": ["left"]}
 
 
-def test_what_was_approved_for_later_and_changed_while_the_bot_was_down_does_not_start(place: Place) -> None:
+def test_what_was_approved_for_later_and_changed_while_the_bot_was_down_does_not_start(
+    place: Place,
+) -> None:
     company = place.company
     removed, shorter, same = (company.newcomer() for _ in range(3))
     wanted = {removed: "first", shorter: "Shop admin", same: "second"}
@@ -139,14 +148,23 @@ def test_what_was_approved_for_later_and_changed_while_the_bot_was_down_does_not
     for who, title in wanted.items():
         company.access(who, "")
         start = int(time.time()) + HOUR // 2
-        assert who.fill_and_submit({"Role": title, "Duration": "1h", "Reason": "tonight", "Start": start}).errors == {}
+        assert (
+            who.fill_and_submit(
+                {"Role": title, "Duration": "1h", "Reason": "tonight", "Start": start}
+            ).errors
+            == {}
+        )
         assert company.ben.click(company.card(company.request(who, roles[who])[0]), "Approve").ok
     grants = {who: until(lambda it=who: company.grant(it, roles[it])[0]) for who in wanted}
     assert {place.row(grant)[0] for grant in grants.values()} == {"scheduled"}
     company.bot.kill()
-    text = company.roles.read_text().replace(folder.settings("first", place.first), "").replace(BOTH, "")
+    text = (
+        company.roles.read_text()
+        .replace(folder.settings("first", place.first), "")
+        .replace(BOTH, "")
+    )
     company.roles.write_text(text.replace(LONGER, SHORTER, 1))
-    launch(company, ["bot.in_sandbox"], HOUR)
+    launch(company, ["bot.cli.demo_bot"], HOUR)
     until(lambda: place.row(grants[same])[0] == "active", 30)
     assert [file.name for file in place.second.glob("access-*")] == [f"access-{grants[same]}"]
     for who, why in ((removed, "no longer in roles.toml"), (shorter, "at most 10m by now")):

@@ -1,4 +1,5 @@
-"""Every verb and button as people use them, against the real bot: what they press and read, and what is open then."""
+"""Every verb and button as people use them, against the real bot: what they press and read, and
+what is open then."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from bot.sandbox import Person
-from tests.faults.live import Company, parts, until
+from tests.faults.running_bot import Company, parts, until
 
 ENDED = "has ended"
 
@@ -30,7 +31,9 @@ def deny(approver: Person, card: dict[str, Any], reason: str) -> None:
 # --- asking
 
 
-def test_the_form_puts_each_error_at_its_input_and_asks_for_a_ticket_when_the_role_does(company: Company) -> None:
+def test_the_form_puts_each_error_at_its_input_and_asks_for_a_ticket_when_the_role_does(
+    company: Company,
+) -> None:
     dev = company.dev
     form = company.access(dev, "").view
     assert form is not None and "Ticket" not in dev.plain(form)
@@ -66,14 +69,18 @@ def test_the_form_puts_each_error_at_its_input_and_asks_for_a_ticket_when_the_ro
         ("customer-data 1h because", "customer-data is only for @engineers"),
     ],
 )
-def test_a_refused_command_says_why_and_is_on_record(company: Company, words: str, says: str) -> None:
+def test_a_refused_command_says_why_and_is_on_record(
+    company: Company, words: str, says: str
+) -> None:
     who = company.newcomer()
     said = company.access(who, f"request {words}")
     assert says in said.text
     assert company.events(actor=who.id) == ["request:action:refused"]
 
 
-def test_what_is_pending_or_held_is_not_asked_for_twice_and_offers_more_time(company: Company) -> None:
+def test_what_is_pending_or_held_is_not_asked_for_twice_and_offers_more_time(
+    company: Company,
+) -> None:
     who = company.newcomer()
     request = company.ask(who, "shop-admin", "1h first")
     assert "it waits for a decision" in company.access(who, "request shop-admin again").text
@@ -105,7 +112,9 @@ def test_both_shortcuts_open_the_form_and_the_message_becomes_the_reason(company
 # --- deciding
 
 
-def test_an_approved_request_opens_the_gate_for_its_holder_until_it_is_given_back(company: Company) -> None:
+def test_an_approved_request_opens_the_gate_for_its_holder_until_it_is_given_back(
+    company: Company,
+) -> None:
     who = company.newcomer()
     request = company.ask(who, "shop-admin", "1h to look at orders")
     assert company.ben.click(company.card(request), "Approve").ok
@@ -155,7 +164,9 @@ def test_edit_gives_less_and_never_more(company: Company) -> None:
     assert company.ben.fill_and_submit({"Duration": "30m", "Actions": ["orders:read"]}).ok
     assert "less than you asked for" in who.plain(who.wait_dm("Show credentials"))
     found = company.rows("SELECT duration, actions FROM grants WHERE request_id = ?", request)
-    assert [(seconds, json.loads(actions)) for seconds, actions in found] == [(1800, ["orders:read"])]
+    assert [(seconds, json.loads(actions)) for seconds, actions in found] == [
+        (1800, ["orders:read"])
+    ]
     assert "Given for 30m" in company.card_text(request)
 
 
@@ -226,7 +237,9 @@ def test_a_role_with_renewal_approval_asks_again(company: Company) -> None:
     assert company.access(who, "renew reports-read 2h more work").ok
     request = until(lambda: company.rows("SELECT id FROM requests WHERE renews = ?", grant))[0][0]
     assert company.rows("SELECT ends_at FROM grants WHERE id = ?", grant)[0][0] == before
-    assert "as a renewal" in company.card_text(request) and "more work" in company.card_text(request)
+    assert "as a renewal" in company.card_text(request) and "more work" in company.card_text(
+        request
+    )
     assert company.ben.click(company.card(request), "Approve").ok
     who.wait_dm("Renewed")
     assert company.rows("SELECT ends_at FROM grants WHERE id = ?", grant)[0][0] > before + 3000
@@ -300,14 +313,22 @@ def test_the_token_stands_in_the_modal_only_and_the_next_one_replaces_it(company
     assert other.click(company.about(other, "shop-admin"), "Show credentials", value=grant).ok
     other.wait_dm("Only the holder")
     assert other.view() is None
-    posted = json.dumps([call for call in company.sandbox.inspector.calls() if not call["method"].startswith("views.")])
+    posted = json.dumps(
+        [
+            call
+            for call in company.sandbox.inspector.calls()
+            if not call["method"].startswith("views.")
+        ]
+    )
     assert first not in posted and second not in posted and second not in json.dumps(who.dms())
 
 
 # --- looking
 
 
-def test_home_shows_what_is_mine_what_waits_for_me_and_to_leads_everything(company: Company) -> None:
+def test_home_shows_what_is_mine_what_waits_for_me_and_to_leads_everything(
+    company: Company,
+) -> None:
     who = company.newcomer()
     who.open_home()
     assert "Request access" in labels(who.wait_home("You have no access right now"))
@@ -317,20 +338,29 @@ def test_home_shows_what_is_mine_what_waits_for_me_and_to_leads_everything(compa
     company.ben.open_home()
     home = company.ben.wait_home("for the home page")
     assert "Waiting for you" in company.ben.plain(home)
-    place = next(part for part in parts(home) if part.get("value") == request and part.get("action_id") == "approve")
+    place = next(
+        part
+        for part in parts(home)
+        if part.get("value") == request and part.get("action_id") == "approve"
+    )
     assert company.ben.click(home, action_id="approve", value=place["value"]).ok
     who.wait_dm("Show credentials")
     who.open_home()
     who.wait_home("Active until")
     company.chiara.open_home()
-    assert f"@{who.name}" in company.sandbox.person("chiara").plain(company.chiara.wait_home("Everything active"))
+    assert f"@{who.name}" in company.sandbox.person("chiara").plain(
+        company.chiara.wait_home("Everything active")
+    )
     assert who.click(who.wait_home("Active until"), "I'm done").ok
     who.wait_home("You have no access right now")
 
 
 def test_help_roles_and_list_answer_and_later_verbs_say_so(company: Company) -> None:
     who = company.newcomer()
-    assert "/access renew" in company.access(who, "help").text and "For leads" not in company.access(who, "help").text
+    assert (
+        "/access renew" in company.access(who, "help").text
+        and "For leads" not in company.access(who, "help").text
+    )
     assert "For leads" in company.access(company.chiara, "help").text
     listed = company.access(who, "roles").text
     assert "shop-admin" in listed and "customer-data" not in listed
@@ -353,9 +383,13 @@ def test_the_audit_log_is_filtered_paged_exported_and_checked(company: Company) 
     page = company.access(lead, f"audit @{who.name}").messages[-1]
     said = lead.plain(page)
     assert "request:access:asked" in said and "grant:access:ended" in said
-    only = lead.plain(company.access(lead, f"audit @{who.name} event:grant:access:ended since:1h").messages[-1])
+    only = lead.plain(
+        company.access(lead, f"audit @{who.name} event:grant:access:ended since:1h").messages[-1]
+    )
     assert "grant:access:ended" in only and "request:access:asked" not in only
-    assert "role:shop-admin" in lead.plain(company.access(lead, "audit role:shop-admin system:shop-admin").messages[-1])
+    assert "role:shop-admin" in lead.plain(
+        company.access(lead, "audit role:shop-admin system:shop-admin").messages[-1]
+    )
     assert "is no filter" in company.access(lead, "audit color:red").text
     for _ in range(21):
         company.access(lead, "audit event:audit:log:read")
@@ -363,11 +397,18 @@ def test_the_audit_log_is_filtered_paged_exported_and_checked(company: Company) 
     assert lead.click(first, "Older").ok
     lead.wait_dm("Audit log, newest first")
     assert "on their way" in company.access(lead, f"audit export @{who.name}").text
-    files = until(lambda: [each for each in company.sandbox.inspector.files() if who.id in each["content"]])
+    files = until(
+        lambda: [each for each in company.sandbox.inspector.files() if who.id in each["content"]]
+    )
     rows = list(csv.DictReader(io.StringIO(files[-1]["content"])))
     assert rows[0]["event"] == "request:access:asked"
     assert rows[0]["reason"] == '\'=HYPERLINK("http://evil.example")'
-    assert not [cell for row in rows for cell in row.values() if cell.startswith(("=", "+", "-", "@", "\t", "\r"))]
+    assert not [
+        cell
+        for row in rows
+        for cell in row.values()
+        if cell.startswith(("=", "+", "-", "@", "\t", "\r"))
+    ]
     assert company.access(lead, "audit verify").ok
     lead.wait_dm("The audit log is intact")
 
@@ -386,7 +427,9 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("reason", HOSTILE.values(), ids=HOSTILE)
-def test_a_hostile_reason_is_stored_as_typed_and_does_nothing_anywhere(company: Company, reason: str) -> None:
+def test_a_hostile_reason_is_stored_as_typed_and_does_nothing_anywhere(
+    company: Company, reason: str
+) -> None:
     who = company.newcomer()
     company.access(who, "")
     who.wait_view("Reason")

@@ -1,5 +1,5 @@
-"""Two thousand grants end in the same second while Slack is down: all are over at once, and when Slack is back it is
-told in far fewer posts than there were grants, at the pace that it allows.
+"""Two thousand grants end in the same second while Slack is down: all are over at once, and when
+Slack is back it is told in far fewer posts than there were grants, at the pace that it allows.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from bot.core.model import Grant, GrantState, Lease, Request, RequestState
 from bot.tokens import Signer
 from storage import audit, direct_notes, grants, requests
 from storage.direct_notes import DirectNote
-from tests.faults.live import Company, until
 from tests.faults.processes import ROLES, command
+from tests.faults.running_bot import Company, until
 
 GRANTS = {"sqlite": 500, "postgresql": 2000}  # the latter's statements each take a journey
 PEOPLE = 50
@@ -26,7 +26,8 @@ TOLD = 60
 
 
 def put_in(company: Company, number: int, ends_at: int) -> None:
-    """Active grants in the rows and the log, as if each had been asked for, approved and started an hour before."""
+    """Active grants in the rows and the log, as if each had been asked for, approved and started an
+    hour before."""
     chain, entries = audit.Chain(Signer([company.env["ACCESS_SECRET_KEYS"]])), []
     people = [company.newcomer().id for _ in range(PEOPLE)]
     began = ends_at - 3600
@@ -43,9 +44,20 @@ def put_in(company: Company, number: int, ends_at: int) -> None:
             )  # fmt: skip
             requests.insert(company.db, asked)
             requests.add_message(company.db, request, *CARD)
-            grants.insert(company.db, held, [Lease(grant, "shop-admin", "gateway", GrantState.ACTIVE)])
+            grants.insert(
+                company.db, held, [Lease(grant, "shop-admin", "gateway", GrantState.ACTIVE)]
+            )
             grants.open_gate(company.db, grant, "shop-admin", ends_at)
-            note = DirectNote(f"D{who[1:]}", "1700000000.000002", each // PEOPLE, grant, "", "active", began, False)
+            note = DirectNote(
+                f"D{who[1:]}",
+                "1700000000.000002",
+                each // PEOPLE,
+                grant,
+                "",
+                "active",
+                began,
+                False,
+            )
             direct_notes.add(company.db, [note])
             about = {"subject": who, "role": "quick", "system": "shop-admin", "request": request}
             terms = {"duration": 3600, "actions": ["orders:read"], "approvers": [company.ben.id]}
@@ -69,7 +81,9 @@ def test_thousands_of_ends_in_one_second_wait_for_no_slack_and_flood_none(
     put_in(company, number, ends_at)
     assert time.time() < ends_at, "the machine is too slow to put them in"
     until(lambda: company.rows("SELECT COUNT(*) FROM gates") == [(0,)], 60)
-    until(lambda: company.rows("SELECT COUNT(*) FROM grants WHERE state = 'ended'") == [(number,)], 30)
+    until(
+        lambda: company.rows("SELECT COUNT(*) FROM grants WHERE state = 'ended'") == [(number,)], 30
+    )
     over = company.rows("SELECT ended_at FROM grants")
     assert min(over)[0] >= ends_at
     ended = company.rows("SELECT \"grant\" FROM audit WHERE event = 'grant:access:ended'")
@@ -79,8 +93,12 @@ def test_thousands_of_ends_in_one_second_wait_for_no_slack_and_flood_none(
     company.sandbox.admin.rate_limits(True)
     company.sandbox.faults.clear()
     until(lambda: not company.rows("SELECT id FROM outbox WHERE queue <> 'update'"), TOLD + 30)
-    updates = company.rows("SELECT kind, lane FROM outbox WHERE claimed_by IS NULL AND attempts = 0")
-    assert len(updates) == len(set(updates)), "one untried update a message, however often it is out of date"
+    updates = company.rows(
+        "SELECT kind, lane FROM outbox WHERE claimed_by IS NULL AND attempts = 0"
+    )
+    assert len(updates) == len(set(updates)), (
+        "one untried update a message, however often it is out of date"
+    )
     assert len([lane for kind, lane in updates if kind == "update_direct"]) <= PEOPLE
     posts = [call for call in company.sandbox.inspector.calls("chat.postMessage") if call["ok"]]
     public = [call for call in posts if call["args"]["channel"] == CARD[0]]

@@ -1,5 +1,5 @@
-"""Whole lifecycles of every kind, and afterwards every message that anybody can see in the workspace: none offers or
-claims what is over.
+"""Whole lifecycles of every kind, and afterwards every message that anybody can see in the
+workspace: none offers or claims what is over.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from bot.sandbox import Person
-from tests.faults.live import ROLES, Company, parts, until
 from tests.faults.processes import command
+from tests.faults.running_bot import ROLES, Company, parts, until
 
 Json = dict[str, Any]
 REST = f"""{ROLES}
@@ -34,7 +34,8 @@ OF_GRANT = {"show_credentials", "renew", "done", "revoke"}
 OF_REQUEST = {"approve", "deny", "edit", "cancel"}
 CLAIMS = re.compile(
     r"Active until|You have .* until|ends in |is yours until|Starts |starts later|Has it now until"
-    r"|waits for a decision|Waits for a decision|Lapses |Being ended|Being set up|keep trying|was sent to its approvers"
+    r"|waits for a decision|Waits for a decision|Lapses |Being ended|Being set up|keep trying|was"
+    r" sent to its approvers"
     r"|to its approvers yet|Nobody has seen|It is open until"
 )
 """Sentences in the present tense about access or a request that is not over."""
@@ -62,7 +63,11 @@ def visible(company: Company, people: list[Person]) -> Iterator[tuple[str, Json]
 
 def offers(thing: Json) -> set[tuple[str, str]]:
     """Action and value of the buttons of a message or view."""
-    return {(str(p["action_id"]), str(p["value"])) for p in parts(thing) if p.get("type") == "button" and "value" in p}
+    return {
+        (str(p["action_id"]), str(p["value"]))
+        for p in parts(thing)
+        if p.get("type") == "button" and "value" in p
+    }
 
 
 def lies(company: Company, people: list[Person]) -> list[str]:
@@ -79,7 +84,11 @@ def twice_offered(people: list[Person]) -> list[str]:
     """Grants whose buttons are in more than one direct message."""
     found = []
     for person in people:
-        shown = [value for dm in person.dms() for value in {value for act, value in offers(dm) if act in OF_GRANT}]
+        shown = [
+            value
+            for dm in person.dms()
+            for value in {value for act, value in offers(dm) if act in OF_GRANT}
+        ]
         found += [f"{person.name}: {value}" for value in shown if shown.count(value) > 1]
     return found
 
@@ -124,7 +133,12 @@ def live_all_lives(company: Company) -> list[Person]:
     later.fill({"Role": "Shop admin"})
     later.wait_view("Duration")
     start = int(time.time()) + 7200
-    assert later.fill_and_submit({"Duration": "1h", "Reason": "for the evening", "Start": start}).errors == {}
+    assert (
+        later.fill_and_submit(
+            {"Duration": "1h", "Reason": "for the evening", "Start": start}
+        ).errors
+        == {}
+    )
     later.close_view()
     approve(company, company.request(later, "shop-admin")[0])
     later.wait_dm("starts")
@@ -135,7 +149,9 @@ def live_all_lives(company: Company) -> list[Person]:
     until(lambda: company.grant(revoked, "shop-admin")[1] == "ended")
     stopped = command(company, "panic", "--yes")
     assert stopped.returncode == 0, stopped.stderr
-    until(lambda: not company.rows("SELECT id FROM grants WHERE state NOT IN ('ended', 'failed')"), 30)
+    until(
+        lambda: not company.rows("SELECT id FROM grants WHERE state NOT IN ('ended', 'failed')"), 30
+    )
     until(lambda: not company.rows("SELECT id FROM requests WHERE state = 'pending'"), 30)
     return [*who, company.ben, company.gwen, company.chiara]
 
@@ -149,15 +165,28 @@ def test_when_all_is_over_nothing_in_the_workspace_says_or_offers_otherwise(
     company.expect("start_grant can't be done: broken exited with 1")
     company.start()
     people = live_all_lives(company)
-    until(lambda: not company.rows("SELECT id FROM outbox WHERE queue IN ('slack', 'update', 'decide')"), 60)
+    until(
+        lambda: (
+            not company.rows("SELECT id FROM outbox WHERE queue IN ('slack', 'update', 'decide')")
+        ),
+        60,
+    )
     assert lies(company, people) == []
     assert company.rows("SELECT DISTINCT note FROM direct_notes WHERE past = 0") == []
-    assert any("window" in text and "This access has ended" in text for text, _ in visible(company, people))
-    ended = [text for text, _ in visible(company, people) if "#access-approvals" in text and "Ended" in text]
+    assert any(
+        "window" in text and "This access has ended" in text for text, _ in visible(company, people)
+    )
+    ended = [
+        text
+        for text, _ in visible(company, people)
+        if "#access-approvals" in text and "Ended" in text
+    ]
     assert ended, "the approval messages tell the end"
 
 
-def test_the_answer_to_who_is_asked_about_first_becomes_what_was_sent_with_cancel(company: Company) -> None:
+def test_the_answer_to_who_is_asked_about_first_becomes_what_was_sent_with_cancel(
+    company: Company,
+) -> None:
     who = company.newcomer()
     assert company.access(who, "list").ok  # now Slack has described them
     with company.db.transaction():

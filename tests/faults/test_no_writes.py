@@ -1,4 +1,5 @@
-"""No write gets through: what is due ends on its system anyway, the leads read of it, and all of it is recorded."""
+"""No write gets through: what is due ends on its system anyway, the leads read of it, and all of it
+is recorded."""
 
 from __future__ import annotations
 
@@ -12,9 +13,9 @@ from typing import Any
 
 import psycopg
 
-from tests.connectors.doors import Doors
-from tests.faults.live import ROLES, Bot, Company, until
+from tests.connectors.gates_client import Doors
 from tests.faults.processes import command
+from tests.faults.running_bot import ROLES, Bot, Company, until
 from tests.full_disk import SmallDisk
 
 ROLE = """
@@ -33,13 +34,17 @@ def with_a_door(company: Company, folder: Path) -> Doors:
     """Adds the role `lab`, whose access is a file in that folder."""
     folder.mkdir()
     argv = json.dumps([sys.executable, "-I", str(folder / "run")])
-    system = f'\n[systems.lab]\nconnector = "command"\nargv = {argv}\nenv = {{ DOORS = "{folder}" }}\n'
+    system = (
+        f'\n[systems.lab]\nconnector = "command"\nargv = {argv}\nenv = {{ DOORS = "{folder}" }}\n'
+    )
     company.roles.write_text(ROLES + system + ROLE)
     return Doors(folder)
 
 
 def reports(company: Company, words: str) -> int:
-    return sum(words in str(each) for each in company.sandbox.inspector.messages("#access-security"))
+    return sum(
+        words in str(each) for each in company.sandbox.inspector.messages("#access-security")
+    )
 
 
 def database_of(bot: Bot) -> str:
@@ -52,7 +57,9 @@ def resumptions(company: Company) -> list[Any]:
     return [json.loads(detail) for (detail,) in found]
 
 
-def ends_anyway(company: Company, doors: Doors, no_writes: Callable[[], AbstractContextManager[None]]) -> None:
+def ends_anyway(
+    company: Company, doors: Doors, no_writes: Callable[[], AbstractContextManager[None]]
+) -> None:
     """Somebody's access comes to its end while nothing can be written."""
     company.expect("nothing was changed: The database does not answer")
     who, refused = company.newcomer(), company.newcomer()
@@ -76,7 +83,8 @@ def ends_anyway(company: Company, doors: Doors, no_writes: Callable[[], Abstract
     assert at <= before_writes
     ((detail,),) = company.rows("SELECT detail FROM audit WHERE event = 'grant:access:ended'")
     assert json.loads(detail)["ended_at"] == at
-    # Of two workers one may have made the end and the other the report; each records what it did itself.
+    # Of two workers one may have made the end and the other the report; each records what it did
+    # itself.
     until(lambda: (resumed := resumptions(company)) and sum(each["ended"] for each in resumed) == 1)
     until(lambda: any(each["told"] for each in resumptions(company)))
     assert command(company, "audit", "verify").returncode == 0
@@ -103,7 +111,8 @@ def test_on_a_postgresql_that_became_a_standby_two_workers_do_so_and_one_reports
 
     @contextmanager
     def read_only() -> Iterator[None]:
-        """Its sessions are cut, and the next ones can only read, until one worker leaves the report to the other."""
+        """Its sessions are cut, and the next ones can only read, until one worker leaves the report
+        to the other."""
         with psycopg.connect(postgres_url, autocommit=True) as other:
             other.execute("SET default_transaction_read_only = off")
             set_read_only(other, "on")
@@ -116,7 +125,9 @@ def test_on_a_postgresql_that_became_a_standby_two_workers_do_so_and_one_reports
 
 def set_read_only(line: psycopg.Connection[tuple[object, ...]], value: str) -> None:
     database = line.info.dbname
-    line.execute(f'ALTER DATABASE "{database}" SET default_transaction_read_only = {value}'.encode())
+    line.execute(
+        f'ALTER DATABASE "{database}" SET default_transaction_read_only = {value}'.encode()
+    )
     line.execute(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
         "WHERE datname = current_database() AND pid <> pg_backend_pid()"

@@ -1,11 +1,12 @@
-"""One person asks, cancels and presses without end; another one asks, is approved and gets in as if nobody did."""
+"""One person asks, cancels and presses without end; another one asks, is approved and gets in as if
+nobody did."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 
-from tests.faults.live import ROLES, Company, until
+from tests.faults.running_bot import ROLES, Company, until
 
 FLOOD = 25
 MANY_ROLES = "".join(
@@ -22,7 +23,9 @@ max_duration = "1h"
 )
 
 
-def test_a_flood_of_one_person_does_not_hold_up_another(make_company: Callable[..., Company]) -> None:
+def test_a_flood_of_one_person_does_not_hold_up_another(
+    make_company: Callable[..., Company],
+) -> None:
     company = make_company(rate_limits=True)
     company.roles.write_text(ROLES + MANY_ROLES)
     company.start()
@@ -39,7 +42,9 @@ def test_a_flood_of_one_person_does_not_hold_up_another(make_company: Callable[.
     times = {"asked": time.monotonic() - began}
     card = company.card(request, 30)
     times["posted"] = time.monotonic() - began
-    assert len(_posted(company, asked)) - posted_before <= 3, "one is on its way, and one may follow with the other's"
+    assert len(_posted(company, asked)) - posted_before <= 3, (
+        "one is on its way, and one may follow with the other's"
+    )
     assert len(_posted(company, asked)) < FLOOD, "the flood is still there"
     assert company.ben.click(card, "Approve").ok
     until(lambda: company.grant(other, "shop-admin")[1] == "active", 30)
@@ -48,11 +53,14 @@ def test_a_flood_of_one_person_does_not_hold_up_another(make_company: Callable[.
     print(f"the other's times: {said}")  # noqa: T201
     assert len(_posted(company, asked)) < FLOOD, "the flood is still there"
     refused = company.rows(
-        "SELECT COUNT(*) FROM audit WHERE event = 'request:action:refused' AND actor = ?", flooder.id
+        "SELECT COUNT(*) FROM audit WHERE event = 'request:action:refused' AND actor = ?",
+        flooder.id,
     )
     assert refused[0][0] <= 4, "60 refusals are two kinds, and each is counted"
 
 
 def _posted(company: Company, requests: list[str]) -> set[str]:
     """Those of these requests that are in their channel."""
-    return {request for (request,) in company.rows("SELECT DISTINCT request_id FROM messages")} & set(requests)
+    return {
+        request for (request,) in company.rows("SELECT DISTINCT request_id FROM messages")
+    } & set(requests)

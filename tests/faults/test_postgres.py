@@ -1,4 +1,5 @@
-"""From a click in Slack to a real login in a real database, and to one that fails when the access has ended."""
+"""From a click in Slack to a real login in a real database, and to one that fails when the access
+has ended."""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ import pytest
 
 from bot.sandbox import Person
 from tests.connectors.postgres_rig import ACTIONS, PasswordServer, as_admin, server_or_skip, url
-from tests.faults.live import ROLES, Company, parts, running_company, until
+from tests.faults.running_bot import ROLES, Company, parts, running_company, until
 
 DATABASE = f"""
 [systems.orders-db]
@@ -78,7 +79,10 @@ def gets_in(secret: str) -> bool:
 
 def names_of(server: PasswordServer, grant: str) -> list[str]:
     with as_admin(server) as line:
-        return [name for (name,) in line.execute("SELECT rolname FROM pg_roles WHERE rolname ~ %s", [grant])]
+        return [
+            name
+            for (name,) in line.execute("SELECT rolname FROM pg_roles WHERE rolname ~ %s", [grant])
+        ]
 
 
 def left_behind(company: Company) -> Iterator[tuple[str, bytes]]:
@@ -91,10 +95,15 @@ def left_behind(company: Company) -> Iterator[tuple[str, bytes]]:
             yield call["method"], str(call).encode()
 
 
-def test_a_click_opens_the_database_and_giving_it_back_closes_it(company: Company, server: PasswordServer) -> None:
+def test_a_click_opens_the_database_and_giving_it_back_closes_it(
+    company: Company, server: PasswordServer
+) -> None:
     grant = company.hold(company.ana, "orders-read", "1h why is the tea late")
     secret = way_in(company, company.ana, "orders-read")
-    assert re.fullmatch(rf"postgresql://access_[a-z0-9_]+_{grant}:[^@/]+@127\.0\.0\.1:{server.port}/orders.*", secret)
+    assert re.fullmatch(
+        rf"postgresql://access_[a-z0-9_]+_{grant}:[^@/]+@127\.0\.0\.1:{server.port}/orders.*",
+        secret,
+    )
     assert gets_in(secret)
     assert names_of(server, grant) == [urlsplit(secret).username]
     with psycopg.connect(secret, autocommit=True) as line:

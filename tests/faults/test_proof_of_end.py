@@ -1,5 +1,5 @@
-"""Access on a system that does not end it, or has what nobody gave: what leads read in Slack, press and prove, with the
-real bot and a system whose connector an installed package brings.
+"""Access on a system that does not end it, or has what nobody gave: what leads read in Slack, press
+and prove, with the real bot and a system whose connector an installed package brings.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.connectors import folder
-from tests.faults.live import ROLES, ROOT, Company, running_company, until
+from tests.faults.running_bot import ROLES, ROOT, Company, running_company, until
 
 SECURITY = "#access-security"
 
@@ -82,7 +82,9 @@ def test_a_lead_sees_what_nobody_gave_and_has_it_removed(company: Company, files
     lead.wait_ephemeral("not known to be there any more")
 
 
-def test_access_that_vanished_is_told_to_its_holder_and_the_leads(company: Company, files: Path) -> None:
+def test_access_that_vanished_is_told_to_its_holder_and_the_leads(
+    company: Company, files: Path
+) -> None:
     who, lead = company.newcomer(), company.chiara
     grant = company.hold(who, "files")
     (files / f"access-{grant}").unlink()
@@ -94,7 +96,9 @@ def test_access_that_vanished_is_told_to_its_holder_and_the_leads(company: Compa
     assert company.grant(who, "files")[1] == "active"
 
 
-def test_readiness_tells_which_system_is_unwell_and_stays_ready(company: Company, files: Path) -> None:
+def test_readiness_tells_which_system_is_unwell_and_stays_ready(
+    company: Company, files: Path
+) -> None:
     who = company.newcomer()
     company.hold(who, "files")
     (files / ".down").touch()

@@ -1,4 +1,5 @@
-"""Several processes on one PostgreSQL: each thing is done once, by whoever is there, and at once."""
+"""Several processes on one PostgreSQL: each thing is done once, by whoever is there, and at
+once."""
 
 from __future__ import annotations
 
@@ -10,9 +11,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from bot.queues import LANES
-from tests.faults.live import Bot, Company, until
+from bot.worker.queue_worker import LANES
 from tests.faults.processes import ROLES, a_seed, assert_sound, finish, ready_at, under_load
+from tests.faults.running_bot import Bot, Company, until
 
 RELOADED = 5
 """Seconds in which a saved file is in force (PRODUCT.md section 3)."""
@@ -28,8 +29,12 @@ class Replicas:
 
 
 @pytest.fixture
-def replicas(postgres_url: str, make_company: Callable[..., Company], request: pytest.FixtureRequest) -> Replicas:
-    company = make_company(environment={"DATABASE_URL": postgres_url}, mode=getattr(request, "param", "socket"))
+def replicas(
+    postgres_url: str, make_company: Callable[..., Company], request: pytest.FixtureRequest
+) -> Replicas:
+    company = make_company(
+        environment={"DATABASE_URL": postgres_url}, mode=getattr(request, "param", "socket")
+    )
     company.roles.write_text(ROLES)
     first = [company.launch(verb) for verb in ("worker", "worker", "web")]
     last = company.start("web")
@@ -45,13 +50,20 @@ def test_everything_is_done_once_whoever_does_it(replicas: Replicas) -> None:
         until(lambda: company.rows("SELECT COUNT(*) FROM grants")[0][0] >= 15, 40)
         finish(company, load)
     assert_sound(company)
-    reminded = Counter(company.rows("SELECT \"grant\" FROM audit WHERE event = 'grant:reminder:sent'"))
-    ends = {(grant,): 1 + renewals for grant, renewals in company.rows("SELECT id, renewals FROM grants")}
+    reminded = Counter(
+        company.rows("SELECT \"grant\" FROM audit WHERE event = 'grant:reminder:sent'")
+    )
+    ends = {
+        (grant,): 1 + renewals
+        for grant, renewals in company.rows("SELECT id, renewals FROM grants")
+    }
     assert all(times <= ends[grant] for grant, times in reminded.items())
     assert [bot.alive for bot in company.bots] == [True] * 4
 
 
-def test_a_token_is_checked_by_every_web_and_closed_at_all_of_them_at_once(replicas: Replicas) -> None:
+def test_a_token_is_checked_by_every_web_and_closed_at_all_of_them_at_once(
+    replicas: Replicas,
+) -> None:
     company = replicas.company
     who = company.newcomer()
     company.hold(who, "quick", "1h at every door")
@@ -69,7 +81,11 @@ def test_a_deadline_set_in_a_web_is_kept_by_a_worker_in_its_second(replicas: Rep
     people = [company.newcomer() for _ in range(5)]
     for who in people:
         request = company.ask(who, "hurried")
-        until(lambda it=request: company.rows("SELECT 1 FROM requests WHERE id = ? AND state = 'lapsed'", it))
+        until(
+            lambda it=request: company.rows(
+                "SELECT 1 FROM requests WHERE id = ? AND state = 'lapsed'", it
+            )
+        )
     late = company.rows("SELECT decided_at - lapses_at FROM requests WHERE state = 'lapsed'")
     assert len(late) == len(people) and {seconds for (seconds,) in late} <= {0, 1}
 
@@ -83,7 +99,12 @@ def test_what_a_killed_worker_had_in_hand_is_taken_over(replicas: Replicas) -> N
     first.kill()
     company.sandbox.faults.clear()
     for grant in grants:
-        until(lambda it=grant: company.rows("SELECT 1 FROM grants WHERE id = ? AND state = 'ended'", it), 10)
+        until(
+            lambda it=grant: company.rows(
+                "SELECT 1 FROM grants WHERE id = ? AND state = 'ended'", it
+            ),
+            10,
+        )
     company.quiet(max(lanes.claim for lanes in LANES.values()) + 20)
     who = company.newcomer()
     company.hold(who, "quick", "the other one goes on")
@@ -105,7 +126,9 @@ def test_a_saved_roles_file_is_on_record_once_and_in_force_everywhere(replicas: 
         until(lambda expected=before + turn: recorded() == expected, RELOADED + 5)
     _save(company, ROLES.replace("[roles.hurried]", "[roles.rushed]"))
     saved = time.monotonic()
-    until(lambda: "rushed" in company.access(who, "roles").text)  # said by a web, which no worker tells
+    until(
+        lambda: "rushed" in company.access(who, "roles").text
+    )  # said by a web, which no worker tells
     assert time.monotonic() - saved < RELOADED + 2
     until(lambda: recorded() == before + 4)
     until(lambda: told(company, "roles.rushed: is new"))
@@ -131,7 +154,9 @@ def test_a_host_with_another_roles_toml_says_so_and_leaves_it_to_the_one_that_lo
     postgres_url: str, make_company: Callable[..., Company]
 ) -> None:
     company = make_company(environment={"DATABASE_URL": postgres_url})
-    (company.folder / "older.toml").write_text(f"{company.roles.read_text()}\n# not propagated yet\n")
+    (company.folder / "older.toml").write_text(
+        f"{company.roles.read_text()}\n# not propagated yet\n"
+    )
     own, company.env["ACCESS_ROLES"] = company.env.get("ACCESS_ROLES", "roles.toml"), "older.toml"
     older = company.start("run")
     company.env["ACCESS_ROLES"] = own

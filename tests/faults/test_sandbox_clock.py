@@ -1,4 +1,5 @@
-"""The bot of the demo follows the demo's clock, with everything in it; a bot in production can't be made to."""
+"""The bot of the demo follows the demo's clock, with everything in it; a bot in production can't be
+made to."""
 
 from __future__ import annotations
 
@@ -14,10 +15,10 @@ from typing import Any
 import pytest
 
 from bot.cli import cli
+from bot.cli.demo_bot import OffsetClock
 from bot.cli.lazy import loaded
-from bot.in_sandbox import Ahead
 from bot.sandbox import Person
-from tests.faults.live import ROOT, Bot, Company, until
+from tests.faults.running_bot import ROOT, Bot, Company, until
 
 MINUTE, HOUR = 60, 3600
 
@@ -46,7 +47,8 @@ class Led(Bot):
 
 
 def launch(company: Company, command: list[str], ahead: float) -> Led:
-    """Starts a process, tells it once, and waits until it is ready and knows the people and groups."""
+    """Starts a process, tells it once, and waits until it is ready and knows the people and
+    groups."""
     bot = Led(command, company.env, company.folder, f"led{len(company.bots)}")
     company.bots.append(bot)
     bot.tell(ahead)
@@ -73,12 +75,13 @@ def times(company: Company, grant: str) -> tuple[int, int]:
 
 
 class Led4Hours:
-    """Somebody with access for four hours in a workspace whose clock can be moved; both clocks go together."""
+    """Somebody with access for four hours in a workspace whose clock can be moved; both clocks go
+    together."""
 
     def __init__(self, company: Company, ahead: float = 0.0) -> None:
         self.company, self.ahead = company, 0.0
         self.move(ahead)
-        self.bot = launch(company, ["bot.in_sandbox"], ahead)
+        self.bot = launch(company, ["bot.cli.demo_bot"], ahead)
         self.who: Person = company.newcomer()
         self.grant = company.hold(self.who, "shop-admin", "4h to be seen through in a minute")
         self.token = company.token(self.who, "shop-admin")
@@ -115,7 +118,10 @@ def test_a_grant_of_four_hours_is_seen_through_in_a_minute(company: Company) -> 
     assert float(led.who.dms()[-1]["ts"]) >= ends
     assert led.bot.lead(led.ahead) | {"now": 0} == {"now": 0, "reminder": None, "end": None}
     verified = subprocess.run(
-        [sys.executable, "-m", "bot", "audit", "verify"], env=company.env, cwd=company.folder, capture_output=True
+        [sys.executable, "-m", "bot", "audit", "verify"],
+        env=company.env,
+        cwd=company.folder,
+        capture_output=True,
     )
     assert verified.returncode == 0
 
@@ -135,7 +141,11 @@ def test_what_is_on_its_way_while_the_clock_leaps_is_not_sent_twice(company: Com
     company.quiet()
     company.sandbox.faults.latency("*", 1.5)
     company.access(led.who, "done shop-admin")
-    until(lambda: company.rows("SELECT id FROM outbox WHERE claimed_by IS NOT NULL AND queue = 'slack'"))
+    until(
+        lambda: company.rows(
+            "SELECT id FROM outbox WHERE claimed_by IS NOT NULL AND queue = 'slack'"
+        )
+    )
     led.jump(ends)
     time.sleep(1)
     assert company.rows("SELECT id FROM outbox WHERE unsure > 0") == []
@@ -150,13 +160,13 @@ def test_a_bot_that_was_dead_does_what_came_due_meanwhile(company: Company) -> N
     _, ends = times(company, led.grant)
     led.bot.kill()
     led.move(ends + HOUR - time.time())
-    led.bot = launch(company, ["bot.in_sandbox"], led.ahead)
+    led.bot = launch(company, ["bot.cli.demo_bot"], led.ahead)
     assert company.check(led.token) == 401
     until(lambda: company.grant(led.who, "shop-admin")[1] == "ended")
 
 
 def test_it_goes_when_whoever_started_it_has_gone(company: Company) -> None:
-    bot = launch(company, ["bot.in_sandbox"], 0)
+    bot = launch(company, ["bot.cli.demo_bot"], 0)
     assert bot.process.stdin is not None
     bot.process.stdin.close()
     assert bot.process.wait(20) == 0
@@ -165,7 +175,7 @@ def test_it_goes_when_whoever_started_it_has_gone(company: Company) -> None:
 def test_it_goes_when_it_is_told_nonsense(company: Company) -> None:
     """Better no bot than one that has stopped following."""
     company.expect("follower", "Traceback", "JSONDecodeError")
-    bot = launch(company, ["bot.in_sandbox"], 0)
+    bot = launch(company, ["bot.cli.demo_bot"], 0)
     assert bot.process.stdin is not None
     bot.process.stdin.write(b"an hour, please\n")
     bot.process.stdin.flush()
@@ -175,7 +185,11 @@ def test_it_goes_when_it_is_told_nonsense(company: Company) -> None:
 @pytest.mark.parametrize(
     ("environment", "told", "words"),
     [
-        ({"SLACK_API_URL": "https://slack.com/api/"}, '{"ahead": 0}\n', "must be a Slack sandbox on this machine"),
+        (
+            {"SLACK_API_URL": "https://slack.com/api/"},
+            '{"ahead": 0}\n',
+            "must be a Slack sandbox on this machine",
+        ),
         ({"SLACK_API_URL": ""}, '{"ahead": 0}\n', "must be a Slack sandbox on this machine"),
         ({}, "", "on standard input"),
     ],
@@ -185,7 +199,7 @@ def test_it_does_not_start_outside_the_sandbox(
     company: Company, environment: dict[str, str], told: str, words: str
 ) -> None:
     ended = subprocess.run(
-        [sys.executable, "-m", "bot.in_sandbox"],
+        [sys.executable, "-m", "bot.cli.demo_bot"],
         env=company.env | environment, cwd=company.folder, input=told, capture_output=True, text=True, timeout=30,
     )  # fmt: skip
     assert (ended.returncode != 0, words in ended.stderr) == (True, True), ended.stderr
@@ -195,8 +209,18 @@ def test_it_does_not_start_outside_the_sandbox(
 # --- production
 
 
-def test_a_bot_in_production_goes_by_the_machines_clock_whatever_it_is_told(company: Company) -> None:
-    names = ("AHEAD", "CLOCK", "CLOCK_OFFSET", "ACCESS_AHEAD", "ACCESS_CLOCK", "SANDBOX", "SLACK_CLOCK")
+def test_a_bot_in_production_goes_by_the_machines_clock_whatever_it_is_told(
+    company: Company,
+) -> None:
+    names = (
+        "AHEAD",
+        "CLOCK",
+        "CLOCK_OFFSET",
+        "ACCESS_AHEAD",
+        "ACCESS_CLOCK",
+        "SANDBOX",
+        "SLACK_CLOCK",
+    )
     company.env |= dict.fromkeys(names, str(10 * HOUR))
     bot = launch(company, ["bot", "run"], 10 * HOUR)
     who = company.newcomer()
@@ -212,16 +236,23 @@ def test_a_bot_in_production_goes_by_the_machines_clock_whatever_it_is_told(comp
 
 
 def test_no_verb_takes_a_clock_and_nothing_leads_to_one_that_moves() -> None:
-    taken = {verb: [param.opts for param in loaded(cli.commands[verb]).params] for verb in ("run", "web", "worker")}
+    taken = {
+        verb: [param.opts for param in loaded(cli.commands[verb]).params]
+        for verb in ("run", "web", "worker")
+    }
     accept = [["--accept-clock"]]  # the machine's, where records are ahead of it
     assert taken == {"run": accept, "web": [], "worker": accept}
     makers, users = set(), set()
     for room in ("bot", "storage"):
         for path in (ROOT / room).rglob("*.py"):
             tree = ast.parse(path.read_text())
-            called = {node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and _named(node)}
+            called = {
+                node.func.id
+                for node in ast.walk(tree)
+                if isinstance(node, ast.Call) and _named(node)
+            }
             makers |= {path.name} if "Clock" in called and "bot.clock" in _names(tree) else set()
-            users |= {path.name} if _names(tree) & {"bot.in_sandbox", "in_sandbox"} else set()
+            users |= {path.name} if _names(tree) & {"bot.cli.demo_bot", "in_sandbox"} else set()
     assert makers == {"app.py", "in_sandbox.py"}
     assert users == set()
 
@@ -241,5 +272,11 @@ def _names(tree: ast.AST) -> set[str]:
 
 
 def test_how_far_ahead_only_grows() -> None:
-    ahead = Ahead(wall=lambda: 1000.0)
-    assert (ahead(), ahead.move(50.0), ahead(), ahead.move(20.0), ahead()) == (1000.0, 50.0, 1050.0, 0.0, 1050.0)
+    ahead = OffsetClock(wall=lambda: 1000.0)
+    assert (ahead(), ahead.move(50.0), ahead(), ahead.move(20.0), ahead()) == (
+        1000.0,
+        50.0,
+        1050.0,
+        0.0,
+        1050.0,
+    )

@@ -1,4 +1,5 @@
-"""After a whole lifecycle, told in as much detail as the bot can log, no secret is anywhere but where it belongs."""
+"""After a whole lifecycle, told in as much detail as the bot can log, no secret is anywhere but
+where it belongs."""
 
 from __future__ import annotations
 
@@ -13,7 +14,7 @@ from urllib.parse import urlencode
 import pytest
 
 from tests.bot_environment import KEY, REPORTS, SHOP
-from tests.faults.live import Company, running_company, until
+from tests.faults.running_bot import Company, running_company, until
 
 
 class Lived(NamedTuple):
@@ -40,20 +41,32 @@ def database_files(folder: Path) -> bytes:
 
 
 def live_through(company: Company) -> dict[str, str]:
-    """One lifecycle with everything that a secret goes through; gives the tokens that were shown."""
+    """One lifecycle with everything that a secret goes through; gives the tokens that were
+    shown."""
     who, lead = company.ana, company.chiara
     company.hold(who, "shop-admin", "1h to find secrets")
-    tokens = {"first token": company.token(who, "shop-admin"), "second token": company.token(who, "shop-admin")}
+    tokens = {
+        "first token": company.token(who, "shop-admin"),
+        "second token": company.token(who, "shop-admin"),
+    }
     newest = tokens["second token"]
     assert company.check(newest) == 200 and json.loads(introspect(company, newest))["active"]
-    assert company.bot.get(f"/auth?system=shop-admin&token={newest}", Authorization=newest)[0] == 401
-    assert company.bot.get(f"/auth/{newest}", X_Access_System="shop-admin", Authorization="Bearer " + newest[:-3])[0]
+    assert (
+        company.bot.get(f"/auth?system=shop-admin&token={newest}", Authorization=newest)[0] == 401
+    )
+    assert company.bot.get(
+        f"/auth/{newest}", X_Access_System="shop-admin", Authorization="Bearer " + newest[:-3]
+    )[0]
     who.open_home()
     who.wait_home("Active until")
     company.renew(who, "shop-admin 1h")
     tokens["third token"] = company.token(who, "shop-admin")
     introspect(company, tokens["third token"], "revoke")
-    company.access(who, f"request reports-read 1h my token is no longer {company.sandbox.environment['SLACK_API_URL']}")
+    company.access(
+        who,
+        "request reports-read 1h my token is no longer"
+        f" {company.sandbox.environment['SLACK_API_URL']}",
+    )
     company.access(who, "done shop-admin")
     who.wait_dm("you gave it back")
     company.access(lead, "audit")
@@ -64,7 +77,9 @@ def live_through(company: Company) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module", params=["text", "json"])
-def lived(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lived]:
+def lived(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Lived]:
     told = {"LOG_LEVEL": "DEBUG", "LOG_FORMAT": request.param}
     with running_company(tmp_path_factory.mktemp("company"), environment=told) as company:
         company.start()
@@ -72,7 +87,11 @@ def lived(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         metrics = company.bot.get("/metrics")[1]
         assert company.bot.stop() == 0
         calls = company.sandbox.inspector.calls()
-        modals = [call for call in calls if call["method"] == "views.open" and "Your token for" in json.dumps(call)]
+        modals = [
+            call
+            for call in calls
+            if call["method"] == "views.open" and "Your token for" in json.dumps(call)
+        ]
         assert len(modals) == 3
         acks = [each["ack"] for each in company.sandbox.inspector.deliveries()]
         places = {
@@ -84,7 +103,10 @@ def lived(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         }
         found = {name: text.encode() for name, text in places.items()}
         found["database"] = database_files(company.folder)
-        slack = {name: company.sandbox.environment[name] for name in ("SLACK_BOT_TOKEN", "SLACK_SIGNING_SECRET")}
+        slack = {
+            name: company.sandbox.environment[name]
+            for name in ("SLACK_BOT_TOKEN", "SLACK_SIGNING_SECRET")
+        }
         slack["SLACK_APP_TOKEN"] = company.sandbox.environment["SLACK_APP_TOKEN"]
         ours = {"key": KEY, "secret of shop-admin": SHOP, "secret of reports": REPORTS}
         yield Lived(found, {**tokens, **slack, **ours})
@@ -94,7 +116,9 @@ def test_no_secret_is_in_log_message_export_metric_or_database(lived: Lived) -> 
     assert all(len(place) > 100 for place in lived.places.values())
     for what, secret in lived.secrets.items():
         for form in (secret, base64.b64encode(secret.encode()).decode().rstrip("=")):
-            assert [name for name, place in lived.places.items() if form.encode() in place] == [], what
+            assert [name for name, place in lived.places.items() if form.encode() in place] == [], (
+                what
+            )
 
 
 def test_not_even_the_part_of_a_token_that_proves_it_is_kept(lived: Lived) -> None:

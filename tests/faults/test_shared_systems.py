@@ -1,5 +1,6 @@
-"""From a click in Slack to a team, a group, a role binding and an assignment that let somebody in, and to none of them
-when the access has ended; each on the stand-in that its connector's own tests are tried on.
+"""From a click in Slack to a team, a group, a role binding and an assignment that let somebody in,
+and to none of them when the access has ended; each on the stand-in that its connector's own tests
+are tried on.
 """
 
 from __future__ import annotations
@@ -15,11 +16,15 @@ import pytest
 from tests.connectors.raw_server import certificate
 from tests.connectors.standins import github, kubernetes, okta
 from tests.connectors.standins.aws import Aws
-from tests.faults.live import ROLES, Company, running_company, until
+from tests.faults.running_bot import ROLES, Company, running_company, until
 
 ANA = "ana@example.com"
 STORE, ACCOUNT, REGION = "d-1234567890", "123456789012", "eu-central-1"
-KEYS = {"AWS_ACCESS_KEY_ID": "AKIATEST", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_CONFIG_FILE": "/dev/null"}
+KEYS = {
+    "AWS_ACCESS_KEY_ID": "AKIATEST",
+    "AWS_SECRET_ACCESS_KEY": "secret",
+    "AWS_CONFIG_FILE": "/dev/null",
+}
 
 ROLE = """
 [systems.{kind}]
@@ -54,7 +59,9 @@ def on_github(stack: ExitStack, people: list[str]) -> Place:
     for email in people:
         server.join(email.partition("@")[0], email)
     settings = {"org": "acme", "token": github.TOKEN, "url": server.url}
-    return Place(settings, ["deployers"], lambda email: server.may(email.partition("@")[0], "deployers"))
+    return Place(
+        settings, ["deployers"], lambda email: server.may(email.partition("@")[0], "deployers")
+    )
 
 
 def on_okta(stack: ExitStack, people: list[str]) -> Place:
@@ -62,14 +69,20 @@ def on_okta(stack: ExitStack, people: list[str]) -> Place:
     server.add("Operators")
     for email in people:
         server.join(email)
-    return Place({"url": server.url, "token": okta.TOKEN}, ["Operators"], lambda email: server.may(email, "Operators"))
+    return Place(
+        {"url": server.url, "token": okta.TOKEN},
+        ["Operators"],
+        lambda email: server.may(email, "Operators"),
+    )
 
 
 def on_kubernetes(stack: ExitStack, tmp_path_factory: pytest.TempPathFactory) -> Place:
     tls, trusted = certificate(tmp_path_factory.mktemp("tls"), "localhost")
     server = stack.enter_context(closing(kubernetes.Kubernetes(tls)))
     settings = {"server": server.url, "token": kubernetes.TOKEN, "ca": trusted, "namespace": "prod"}
-    return Place(settings, ["deployer", "view"], lambda email: server.may(email, "prod", "deployer"))
+    return Place(
+        settings, ["deployer", "view"], lambda email: server.may(email, "prod", "deployer")
+    )
 
 
 def on_aws(stack: ExitStack, people: list[str]) -> Place:
@@ -77,9 +90,14 @@ def on_aws(stack: ExitStack, people: list[str]) -> Place:
     server.reset()  # moto's memory is that of this process, and others have played in it
     at = {"region_name": REGION, "endpoint_url": f"http://127.0.0.1:{server.moto_port}"}
     secrets = {"aws_access_key_id": "AKIATEST", "aws_secret_access_key": "secret"}
-    sso, store = boto3.client("sso-admin", **at, **secrets), boto3.client("identitystore", **at, **secrets)
+    sso, store = (
+        boto3.client("sso-admin", **at, **secrets),
+        boto3.client("identitystore", **at, **secrets),
+    )
     instance = sso.list_instances()["Instances"][0]["InstanceArn"]
-    arn = sso.create_permission_set(Name="Operator", InstanceArn=instance)["PermissionSet"]["PermissionSetArn"]
+    arn = sso.create_permission_set(Name="Operator", InstanceArn=instance)["PermissionSet"][
+        "PermissionSetArn"
+    ]
     ids = {
         email: store.create_user(
             IdentityStoreId=STORE,
@@ -93,9 +111,17 @@ def on_aws(stack: ExitStack, people: list[str]) -> Place:
 
     def gets_in(email: str) -> bool:
         asked = {"InstanceArn": instance, "AccountId": ACCOUNT, "PermissionSetArn": arn}
-        return any(a["PrincipalId"] == ids[email] for a in sso.list_account_assignments(**asked)["AccountAssignments"])
+        return any(
+            a["PrincipalId"] == ids[email]
+            for a in sso.list_account_assignments(**asked)["AccountAssignments"]
+        )
 
-    settings = {"region": REGION, "instance_arn": instance, "identity_store_id": STORE, "account_id": ACCOUNT}
+    settings = {
+        "region": REGION,
+        "instance_arn": instance,
+        "identity_store_id": STORE,
+        "account_id": ACCOUNT,
+    }
     return Place(settings | {"endpoint_url": server.url}, ["Operator"], gets_in)
 
 
@@ -108,12 +134,19 @@ class World:
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     with ExitStack() as stack:
-        company = stack.enter_context(running_company(tmp_path_factory.mktemp("company"), environment=KEYS))
+        company = stack.enter_context(
+            running_company(tmp_path_factory.mktemp("company"), environment=KEYS)
+        )
         found = World(company, {})
         people = [ANA]
         found.places |= {"github": on_github(stack, people), "okta": on_okta(stack, people)}
-        found.places |= {"kubernetes": on_kubernetes(stack, tmp_path_factory), "aws": on_aws(stack, people)}
-        company.roles.write_text(ROLES + "".join(place.toml(kind) for kind, place in found.places.items()))
+        found.places |= {
+            "kubernetes": on_kubernetes(stack, tmp_path_factory),
+            "aws": on_aws(stack, people),
+        }
+        company.roles.write_text(
+            ROLES + "".join(place.toml(kind) for kind, place in found.places.items())
+        )
         company.start()
         yield found
         assert company.complaints() == []

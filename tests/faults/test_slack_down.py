@@ -1,4 +1,5 @@
-"""Slack in trouble: slow, silent, refusing, half gone. Nothing is lost, nothing said too often, and no end waits."""
+"""Slack in trouble: slow, silent, refusing, half gone. Nothing is lost, nothing said too often, and
+no end waits."""
 
 from __future__ import annotations
 
@@ -15,7 +16,7 @@ from slack_sdk import WebClient
 
 from bot.sandbox import Person, Sandbox, running_sandbox
 from bot.slack import socket as slack_socket
-from tests.faults.live import Company, until
+from tests.faults.running_bot import Company, until
 
 APPROVALS, DB_APPROVALS, SECURITY = "C0APPROVAL", "C0DBAPPROV", "G0SECURITY"
 
@@ -111,7 +112,9 @@ def test_a_post_that_is_cut_off_again_and_again_still_arrives_once(company: Comp
     assert len(posts_about(company, who, APPROVALS)) == 1
 
 
-def test_a_lost_answer_repeats_that_message_at_most_once_and_every_copy_can_be_used(company: Company) -> None:
+def test_a_lost_answer_repeats_that_message_at_most_once_and_every_copy_can_be_used(
+    company: Company,
+) -> None:
     first, second = known(company), known(company)
     company.sandbox.faults.lost_answer("chat.postMessage", count=1)
     for who in (first, second):
@@ -127,7 +130,9 @@ def test_a_lost_answer_repeats_that_message_at_most_once_and_every_copy_can_be_u
         assert "Approved by" in company.ben.plain(copy)
 
 
-def test_answers_that_are_lost_again_and_again_make_two_copies_and_never_three(company: Company) -> None:
+def test_answers_that_are_lost_again_and_again_make_two_copies_and_never_three(
+    company: Company,
+) -> None:
     company.expect("post_approval can't be done")
     who = known(company)
     company.sandbox.faults.lost_answer("chat.postMessage", count=3)
@@ -139,7 +144,9 @@ def test_answers_that_are_lost_again_and_again_make_two_copies_and_never_three(c
 # --- what can't be delivered
 
 
-def test_a_closed_channel_is_told_to_security_once_and_another_channel_is_asked(company: Company) -> None:
+def test_a_closed_channel_is_told_to_security_once_and_another_channel_is_asked(
+    company: Company,
+) -> None:
     company.expect("can't be done")
     dev, first = company.dev, known(company)
     company.sandbox.admin.archive("#db-approvals")
@@ -166,12 +173,16 @@ def test_who_asks_hears_that_nobody_saw_it_when_no_channel_takes_it(company: Com
             who.wait_dm("to its channel now", timeout=30)
         company.quiet()
         told = [company.chiara.plain(each) for each in company.sandbox.inspector.messages(SECURITY)]
-        assert sum("can't be delivered" in each and "access-approvals" in each for each in told) == 1
+        assert (
+            sum("can't be delivered" in each and "access-approvals" in each for each in told) == 1
+        )
     finally:
         company.sandbox.admin.add_to_channel("#access-approvals")
 
 
-def test_a_missing_scope_reaches_the_security_channel_once_and_whoever_waits_for_the_file(company: Company) -> None:
+def test_a_missing_scope_reaches_the_security_channel_once_and_whoever_waits_for_the_file(
+    company: Company,
+) -> None:
     company.expect("can't be done")
     scopes = company.sandbox.call("set_app")["scopes"]
     company.sandbox.admin.grant_scopes([scope for scope in scopes if scope != "files:write"])
@@ -221,7 +232,9 @@ def test_an_approver_whom_slack_will_not_name_decides_nothing_and_is_told(compan
 # --- sockets
 
 
-def test_a_refused_or_cut_socket_comes_back_and_until_then_the_bot_is_not_ready(company: Company) -> None:
+def test_a_refused_or_cut_socket_comes_back_and_until_then_the_bot_is_not_ready(
+    company: Company,
+) -> None:
     company.expect("bot.slack.socket")
     who = known(company)
     company.sandbox.faults.socket("refuse")
@@ -257,8 +270,8 @@ def test_payloads_that_arrive_twice_or_in_another_order_have_one_effect(company:
 
 @pytest.fixture
 def collected() -> Iterator[None]:
-    """Slack's client drops a deaf connection without closing it, and its threads hold on to it until their last read is
-    over; that warning belongs here, not to a later test."""
+    """Slack's client drops a deaf connection without closing it, and its threads hold on to it
+    until their last read is over; that warning belongs here, not to a later test."""
     before = set(threading.enumerate())
     yield
     until(lambda: not set(threading.enumerate()) - before)
@@ -314,7 +327,9 @@ def test_a_slow_slack_slows_down_no_end_and_no_gate(company: Company) -> None:
     holder = company.newcomer()
     company.hold(holder, "shop-admin", "6s work")
     token = company.token(holder, "shop-admin")
-    ends_at = company.rows("SELECT ends_at FROM grants WHERE id = ?", company.grant(holder, "shop-admin")[0])[0][0]
+    ends_at = company.rows(
+        "SELECT ends_at FROM grants WHERE id = ?", company.grant(holder, "shop-admin")[0]
+    )[0][0]
     company.sandbox.faults.hang("*")
     until(lambda: time.time() >= ends_at)
     assert company.check(token) == 401
@@ -335,7 +350,11 @@ def test_a_first_start_refuses_nobody_and_alarms_nobody_because_slack_has_not_sa
     assert "and who is in the groups of shop-admin" in said.text
     assert company.rows("SELECT id FROM requests") == []
     company.sandbox.faults.clear()
-    company.wait_card(until(lambda: next(iter(company.rows("SELECT id FROM requests")), ("",))[0]), "asks for")
+    company.wait_card(
+        until(lambda: next(iter(company.rows("SELECT id FROM requests")), ("",))[0]), "asks for"
+    )
     until(lambda: "starting" not in bot.get("/readyz")[1])
-    assert not [each for each in company.sandbox.inspector.messages(SECURITY) if "Too few" in str(each)]
+    assert not [
+        each for each in company.sandbox.inspector.messages(SECURITY) if "Too few" in str(each)
+    ]
     assert not company.events(event="request:action:refused")

@@ -1,4 +1,5 @@
-"""From a click in Slack to a real login on a real host, and to one that fails when the access has ended."""
+"""From a click in Slack to a real login on a real host, and to one that fails when the access has
+ended."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ import pytest
 
 from bot.sandbox import Person
 from tests.connectors.hosts import MISSING, NO_SSHD, USER, Host, a_pair, keygen
-from tests.faults.live import ROLES, Company, parts, running_company, until
+from tests.faults.running_bot import ROLES, Company, parts, running_company, until
 
 pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"{NO_SSHD}: {', '.join(MISSING)}")
 
@@ -50,9 +51,13 @@ def company(host: Host, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Co
     folder = tmp_path_factory.mktemp("company")
     a_pair(folder / "ca_key")
     with running_company(folder, environment={"LOG_LEVEL": "DEBUG"}) as company:
-        company.roles.write_text(ROLES + HOSTS.format(ca=folder / "ca_key", user=USER, port=host.port))
+        company.roles.write_text(
+            ROLES + HOSTS.format(ca=folder / "ca_key", user=USER, port=host.port)
+        )
         company.start()
-        host.fetch(company.bot.url)  # a host that never has lets nobody in, whichever test comes first
+        host.fetch(
+            company.bot.url
+        )  # a host that never has lets nobody in, whichever test comes first
         yield company
         assert company.complaints() == []
 
@@ -61,7 +66,11 @@ def asked_for_key(company: Company, who: Person, role: str) -> str:
     """Opens the window, and gives what stands in its input."""
     assert who.click(company.about(who, role), "Show credentials").ok
     view = who.wait_view("Public key")
-    (given,) = [block["element"].get("initial_value", "") for block in view["blocks"] if block["type"] == "input"]
+    (given,) = [
+        block["element"].get("initial_value", "")
+        for block in view["blocks"]
+        if block["type"] == "input"
+    ]
     return str(given)
 
 
@@ -71,7 +80,9 @@ def certificate(who: Person, key: str) -> str:
 
     def shown() -> str | None:
         texts = [str(part.get("text", "")) for part in parts(who.wait_view())]
-        return next((text for text in texts if text.startswith("ssh-ed25519-cert-v01@openssh.com ")), None)
+        return next(
+            (text for text in texts if text.startswith("ssh-ed25519-cert-v01@openssh.com ")), None
+        )
 
     found = until(shown)
     who.close_view()
@@ -95,7 +106,9 @@ def test_a_click_opens_the_host_and_giving_it_back_closes_it(company: Company, h
     assert [place for place, content in left_behind(company) if shown.split()[1] in content] == []
 
 
-def test_it_ends_by_itself_on_time_whatever_the_host_has_fetched(company: Company, host: Host) -> None:
+def test_it_ends_by_itself_on_time_whatever_the_host_has_fetched(
+    company: Company, host: Host
+) -> None:
     who = company.newcomer()
     grant = company.hold(who, "host-brief", "9s a look")
     asked_for_key(company, who, "host-brief")
@@ -122,7 +135,9 @@ def test_a_private_key_goes_nowhere_and_the_key_on_file_is_offered_again(
     assert asked_for_key(company, who, "host") == " ".join(public.split()[:2])
     who.close_view()
     company.quiet()
-    assert [place for place, content in left_behind(company) if private.splitlines()[2] in content] == []
+    assert [
+        place for place, content in left_behind(company) if private.splitlines()[2] in content
+    ] == []
 
 
 def left_behind(company: Company) -> Iterator[tuple[str, str]]:

@@ -1,4 +1,5 @@
-"""The bot starts with exactly the variables that the documents call required, and with every optional one too."""
+"""The bot starts with exactly the variables that the documents call required, and with every
+optional one too."""
 
 from __future__ import annotations
 
@@ -6,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.faults.live import Company, until
+from tests.faults.running_bot import Company, until
 
 SETTINGS = pytest.mark.parametrize("all_set", [False, True], ids=["required", "all"])
 MODES = pytest.mark.parametrize("mode", ["socket", "http"])
@@ -25,7 +26,9 @@ def live_once(company: Company) -> None:
 
 @SETTINGS
 @MODES
-def test_run_starts_and_gives_access(make_company: Callable[..., Company], mode: str, all_set: bool) -> None:
+def test_run_starts_and_gives_access(
+    make_company: Callable[..., Company], mode: str, all_set: bool
+) -> None:
     company = make_company(mode=mode, all_set=all_set)
     company.start()
     live_once(company)
@@ -45,17 +48,23 @@ def test_web_and_worker_start_and_give_access(
     assert [bot.stop() for bot in company.bots] == [0, 0]
 
 
-def test_web_in_socket_mode_needs_nothing_of_slack(make_company: Callable[..., Company], postgres_url: str) -> None:
+def test_web_in_socket_mode_needs_nothing_of_slack(
+    make_company: Callable[..., Company], postgres_url: str
+) -> None:
     company = make_company(environment={"DATABASE_URL": postgres_url})
     worker = company.launch("worker")
     until(worker.is_ready)
-    company.env = {name: value for name, value in company.env.items() if not name.startswith("SLACK_")}
+    company.env = {
+        name: value for name, value in company.env.items() if not name.startswith("SLACK_")
+    }
     company.start("web")
     live_once(company)
     assert [bot.stop() for bot in company.bots] == [0, 0]
 
 
-def test_web_in_socket_mode_does_not_call_slack(make_company: Callable[..., Company], postgres_url: str) -> None:
+def test_web_in_socket_mode_does_not_call_slack(
+    make_company: Callable[..., Company], postgres_url: str
+) -> None:
     company = make_company(environment={"DATABASE_URL": postgres_url}, all_set=True)
     company.start("web")
     assert company.bot.stop() == 0

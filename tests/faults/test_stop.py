@@ -1,4 +1,5 @@
-"""The bot is asked to end: it finishes what it has begun, loses nothing, and is gone in time, with exit code 0."""
+"""The bot is asked to end: it finishes what it has begun, loses nothing, and is gone in time, with
+exit code 0."""
 
 from __future__ import annotations
 
@@ -9,9 +10,9 @@ from pathlib import Path
 from signal import SIGINT, SIGTERM
 
 from tests.connectors import folder
-from tests.faults.live import ROLES as LIVE_ROLES
-from tests.faults.live import ROOT, Bot, Company, until
 from tests.faults.processes import ROLES, a_seed, assert_sound, finish, ready_at, under_load
+from tests.faults.running_bot import ROLES as LIVE_ROLES
+from tests.faults.running_bot import ROOT, Bot, Company, until
 
 IN_TIME = 15
 
@@ -33,7 +34,9 @@ def stopped_under_load(company: Company, number: signal.Signals) -> None:
     with under_load(company, a_seed()) as load:
         until(lambda: len(company.rows("SELECT id FROM grants")) > 5, 30)
         assert ended_in_time(company.bot, number) == 0
-        assert company.rows("SELECT id FROM outbox WHERE claimed_by IS NOT NULL OR unsure > 0") == []
+        assert (
+            company.rows("SELECT id FROM outbox WHERE claimed_by IS NOT NULL OR unsure > 0") == []
+        )
         ready_at(company.launch())
         finish(company, load)
     assert_sound(company)
@@ -78,7 +81,11 @@ def test_a_system_that_hangs_keeps_nobody_from_stopping_and_its_end_is_made_up_f
     grant = company.hold(who, "files")
     (files / ".hang").touch()
     assert company.access(who, "done").ok
-    until(lambda: company.rows("SELECT id FROM outbox WHERE kind = 'end_lease' AND claimed_by IS NOT NULL"))
+    until(
+        lambda: company.rows(
+            "SELECT id FROM outbox WHERE kind = 'end_lease' AND claimed_by IS NOT NULL"
+        )
+    )
     assert ended_in_time(company.bot, SIGTERM) == 0
     assert (files / f"access-{grant}").exists()
     (files / ".hang").unlink()
@@ -109,5 +116,7 @@ def test_a_second_signal_breaks_nothing_off(own_company: Company) -> None:
     company.start()
     company.quiet()
     request, _ = company.request(who, "shop-admin")
-    posted = [m for m in company.sandbox.inspector.messages("#access-approvals") if request in str(m)]
+    posted = [
+        m for m in company.sandbox.inspector.messages("#access-approvals") if request in str(m)
+    ]
     assert len(posted) == 1

@@ -1,5 +1,5 @@
-"""From a press in Slack to a door that really opens, and shuts at the end: systems that are told by a webhook, by an
-executable, by both at once, and by a connector of a package."""
+"""From a press in Slack to a door that really opens, and shuts at the end: systems that are told by
+a webhook, by an executable, by both at once, and by a connector of a package."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 
 from bot.sandbox import Person
-from tests.connectors.doors import Doors
 from tests.connectors.example import ROOT, install
+from tests.connectors.gates_client import Doors
 from tests.connectors.receiver import SECRET, Receiver, running_receiver
 from tests.connectors.third_party import lets_in
-from tests.faults.live import ROLES, Company, parts, running_company, until
+from tests.faults.running_bot import ROLES, Company, parts, running_company, until
 
 ROLE = """
 [roles.{name}]
@@ -33,7 +33,8 @@ default_duration = "1h"
 
 @dataclass
 class Place:
-    """A company with two doors: the receiver of docs/connectors/webhook.md, and the executable of command.md."""
+    """A company with two doors: the receiver of docs/connectors/webhook.md, and the executable of
+    command.md."""
 
     company: Company
     receiver: Receiver
@@ -58,10 +59,15 @@ class Place:
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    folders = [tmp_path_factory.mktemp(name) for name in ("company", "receiver", "doors", "package")]
+    folders = [
+        tmp_path_factory.mktemp(name) for name in ("company", "receiver", "doors", "package")
+    ]
     install(folders[3])
     environment = {"PYTHONPATH": f"{ROOT}:{folders[3]}"}
-    with running_receiver(folders[1]) as receiver, running_company(folders[0], environment=environment) as company:
+    with (
+        running_receiver(folders[1]) as receiver,
+        running_company(folders[0], environment=environment) as company,
+    ):
         doors = Doors(folders[2])
         company.roles.write_text(ROLES + systems(receiver, doors.folder))
         company.start()
@@ -73,13 +79,18 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
 def systems(receiver: Receiver, doors: Path) -> str:
     argv = json.dumps([sys.executable, "-I", str(doors / "run")])
     tables = (
-        f'\n[systems.warehouse]\nconnector = "webhook"\nurl = "{receiver.url}"\nsecret = "{SECRET}"\nprivate = true\n',
+        (
+            f'\n[systems.warehouse]\nconnector = "webhook"\nurl = "{receiver.url}"\nsecret ='
+            f' "{SECRET}"\nprivate = true\n'
+        ),
         f'\n[systems.lab]\nconnector = "command"\nargv = {argv}\nenv = {{ DOORS = "{doors}" }}\n',
         f'\n[systems.moody]\nconnector = "command"\nargv = ["/bin/sh", "{doors}/moody"]\n',
         f'\n[systems.vpn]\nconnector = "allowlist"\nfolder = "{doors}/vpn"\n',
     )
     (doors / "vpn").mkdir()
-    (doors / "moody").write_text("printf '<!channel> \\033[31mthe \\342\\200\\256door is stuck' >&2; exit 3")
+    (doors / "moody").write_text(
+        "printf '<!channel> \\033[31mthe \\342\\200\\256door is stuck' >&2; exit 3"
+    )
     names = {
         "Warehouse": ["warehouse"],
         "Laboratory": ["lab"],
@@ -87,7 +98,9 @@ def systems(receiver: Receiver, doors: Path) -> str:
         "Moody": ["moody"],
         "Vpn": ["vpn"],
     }
-    roles = (ROLE.format(name=title.lower(), title=title, systems=its) for title, its in names.items())
+    roles = (
+        ROLE.format(name=title.lower(), title=title, systems=its) for title, its in names.items()
+    )
     return "".join((*tables, *roles))
 
 

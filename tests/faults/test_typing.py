@@ -1,4 +1,5 @@
-"""Somebody types into the menu of 250 roles, over Socket Mode and over HTTP, and gets the one they meant."""
+"""Somebody types into the menu of 250 roles, over Socket Mode and over HTTP, and gets the one they
+meant."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 
 from bot.sandbox import Person
-from tests.faults.live import ROLES, Company, parts
+from tests.faults.running_bot import ROLES, Company, parts
 
 MANY = "".join(
     f"""
@@ -26,7 +27,9 @@ approvers = ["@db-leads"]
 
 
 @pytest.mark.parametrize("mode", ["socket", "http"])
-def test_any_of_250_roles_is_found_by_typing_and_asked_for(make_company: Callable[..., Company], mode: str) -> None:
+def test_any_of_250_roles_is_found_by_typing_and_asked_for(
+    make_company: Callable[..., Company], mode: str
+) -> None:
     company = make_company(mode=mode)
     company.roles.write_text(ROLES + MANY)
     company.start()
@@ -55,4 +58,7 @@ def test_any_of_250_roles_is_found_by_typing_and_asked_for(make_company: Callabl
 def _unseen(person: Person, seen: set[str]) -> dict[str, Any] | None:
     """The newest answer that is not among `seen`."""
     newest = [*person.ephemerals(), *person.dms()]
-    return next((page for page in reversed(newest) if "–" in person.plain(page) and page["ts"] not in seen), None)
+    return next(
+        (page for page in reversed(newest) if "–" in person.plain(page) and page["ts"] not in seen),
+        None,
+    )

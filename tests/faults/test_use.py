@@ -1,4 +1,5 @@
-"""What is told in Slack about use, by the real bot: how often at the end, and loudly when access outlived its grant."""
+"""What is told in Slack about use, by the real bot: how often at the end, and loudly when access
+outlived its grant."""
 
 from __future__ import annotations
 
@@ -7,21 +8,24 @@ from typing import Any
 
 import httpx
 
-from bot.core.use import LATE
+from bot.core.usage import LATE
 from tests.bot_environment import SHOP
-from tests.faults.live import Company, until
+from tests.faults.running_bot import Company, until
 
 
 def report(company: Company, grant: str, event: str) -> dict[str, Any]:
     """What a system is answered when it reports a session."""
     said = {"grant": grant, "event": event, "session": "tty1", "source": "192.0.2.7"}
-    answer = httpx.post(f"{company.bot.url}/usage", json=said, auth=("shop-admin", SHOP), trust_env=False)
+    answer = httpx.post(
+        f"{company.bot.url}/usage", json=said, auth=("shop-admin", SHOP), trust_env=False
+    )
     assert answer.status_code == 200, answer.text
     return dict(answer.json())
 
 
 def ended(company: Company, words: str, uses: int) -> str:
-    """A grant that was given back after so many checks at the gate, and one session if there were any."""
+    """A grant that was given back after so many checks at the gate, and one session if there were
+    any."""
     who = company.newcomer()
     grant = company.hold(who, "shop-admin", f"1h {words}")
     token = company.token(who, "shop-admin") if uses else ""
@@ -39,7 +43,9 @@ def ended(company: Company, words: str, uses: int) -> str:
 def test_the_end_says_how_often_it_was_used_and_the_log_has_the_sum(company: Company) -> None:
     grant = ended(company, "to use it", 3)
     until(lambda: "grant:use:summed" in company.events(grant=grant))
-    ((detail,),) = company.rows("SELECT detail FROM audit WHERE event = 'grant:use:summed' AND \"grant\" = ?", grant)
+    ((detail,),) = company.rows(
+        "SELECT detail FROM audit WHERE event = 'grant:use:summed' AND \"grant\" = ?", grant
+    )
     assert '"allowed":3' in detail and '"sessions":1' in detail and "192.0.2.7" in detail
     assert company.events(grant=grant).count("grant:use:first") == 1
 

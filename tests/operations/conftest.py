@@ -7,14 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from bot.operations.verify_audit import verify_audit
+from bot.operations.audit.verify_audit import verify_audit
 from storage.database import Database
-from tests.worlds import Made, make_world
+from tests.factories import Made, make_world
 
 
 @pytest.fixture
 def made(database: Database, tmp_path: Path) -> Iterator[Made]:
-    """A world with people in it, on each of the two databases. A test that changes rows by hand sets `forged`."""
+    """A world with people in it, on each of the two databases. A test that changes rows by hand
+    sets `forged`."""
     made = make_world(tmp_path, db=database)
     world = made.world
     yield made

@@ -1,4 +1,5 @@
-"""Ends that no system confirms: told on a schedule, until a lead has acknowledged them or they are gone."""
+"""Ends that no system confirms: told on a schedule, until a lead has acknowledged them or they are
+gone."""
 
 from __future__ import annotations
 
@@ -7,18 +8,18 @@ from dataclasses import replace
 
 import pytest
 
-import bot.operations.acknowledge_end as acknowledge_end_file
+import bot.operations.systems.acknowledge_alert as acknowledge_end_file
 from bot.core.approval import Refused
 from bot.core.lifecycle import next_alarm
 from bot.core.model import Grant
-from bot.operations.acknowledge_end import acknowledge_all, acknowledge_end
-from bot.operations.describe_alarms import alarms_in, describe_alarms, record_alarmed
-from bot.operations.forget_old import forget_old
-from bot.operations.next_due import next_due
-from bot.operations.record_delivery import record_end_failed, record_start_failed
-from bot.operations.release_grant import release_grant
-from bot.operations.sound_alarms import sound_alarms, watch_ends
-from tests.worlds import ANA, LEA, Made, a_person
+from bot.operations.grants.record_results import record_end_failed, record_start_failed
+from bot.operations.grants.release_grant import release_grant
+from bot.operations.process.forget_old import forget_old
+from bot.operations.process.next_due import next_due
+from bot.operations.systems.acknowledge_alert import acknowledge_all, acknowledge_end
+from bot.operations.systems.alert_due import send_due_alerts, watch_ends
+from bot.operations.systems.describe_alerts import alarms_in, describe_alarms, record_alarmed
+from tests.factories import ANA, LEA, Made, a_person
 
 MINUTE, HOUR = 60, 3600
 SHOP = "shop-admin"
@@ -55,7 +56,9 @@ def alarm(made: Made, grant: Grant) -> str:
         (100 * HOUR, 101 * HOUR),
     ],
 )
-def test_it_is_told_after_a_quarter_an_hour_then_after_an_hour_then_every_four(age: int, after: int) -> None:
+def test_it_is_told_after_a_quarter_an_hour_then_after_an_hour_then_every_four(
+    age: int, after: int
+) -> None:
     assert next_alarm(1000, 1000 + age) == 1000 + after
 
 
@@ -65,7 +68,7 @@ def test_the_schedule_is_kept_by_rows_however_often_it_is_tried(made: Made) -> N
     for minute in range(1, 10 * 60):
         made.clock.at = start + minute * MINUTE
         failing(made, minute + 1, made.grant(made.rows("SELECT id FROM grants")[0][0]))
-        assert sound_alarms(made.world) in (0, 1)
+        assert send_due_alerts(made.world) in (0, 1)
     assert told(made) == [1, 16, 61, 301, 541]
     assert made.work().count("alarm") == 5
 
@@ -76,18 +79,25 @@ def test_the_clock_is_set_to_the_next_time(made: Made) -> None:
     assert next_due(made.world) == start + 15 * MINUTE
     assert any(due == start + 15 * MINUTE for _, due in made.wakes)
     made.clock.at = start + 3 * HOUR  # nobody was running meanwhile: what was missed is told once
-    assert sound_alarms(made.world) == 1
-    assert sound_alarms(made.world) == 0
+    assert send_due_alerts(made.world) == 1
+    assert send_due_alerts(made.world) == 0
     assert next_due(made.world) == start + 5 * HOUR
 
 
 def test_a_system_that_never_answers_is_told_too(made: Made) -> None:
     grant = made.a_grant()
     release_grant(made.world, grant.id, ANA)
-    assert (watch_ends(made.world), watch_ends(made.world), sound_alarms(made.world)) == (1, 0, 0)
+    assert (watch_ends(made.world), watch_ends(made.world), send_due_alerts(made.world)) == (
+        1,
+        0,
+        0,
+    )
     made.clock.at += MINUTE
-    assert sound_alarms(made.world) == 1
-    assert json.loads(made.log("grant:end:failed", "detail")[0][0])["error"] == "the system has not answered"
+    assert send_due_alerts(made.world) == 1
+    assert (
+        json.loads(made.log("grant:end:failed", "detail")[0][0])["error"]
+        == "the system has not answered"
+    )
     record_end_failed(made.world, grant.id, SHOP, "at last an error", 1)
     assert told(made) == [0]
 
@@ -96,7 +106,7 @@ def test_what_is_taken_back_after_a_failed_start_is_watched_as_well(made: Made) 
     grant = made.a_started(made.a_request())
     record_start_failed(made.world, grant.id, "refused")
     made.clock.at += MINUTE
-    assert sound_alarms(made.world) == 1
+    assert send_due_alerts(made.world) == 1
     made.close_gates(grant)
     assert made.rows("SELECT gone_at FROM alarms") == [(made.clock.at,)]
 
@@ -107,7 +117,7 @@ def test_an_end_that_was_confirmed_before_it_was_told_is_not_told(made: Made) ->
     watch_ends(made.world)
     made.close_gates(grant)
     made.clock.at += HOUR
-    assert sound_alarms(made.world) == 0
+    assert send_due_alerts(made.world) == 0
     assert "tell_security" not in made.work()
 
 
@@ -116,10 +126,12 @@ class TestAcknowledging:
         grant = failing(made)
         assert acknowledge_end(made.world, LEA, alarm(made, grant)) is None
         made.clock.at += 30 * HOUR
-        assert sound_alarms(made.world) == 0
+        assert send_due_alerts(made.world) == 0
         record_end_failed(made.world, grant.id, SHOP, "still", 99)
         assert told(made) == [1]
-        assert made.log("grant:end:acknowledged", 'actor, system, "grant"') == [(LEA, SHOP, grant.id)]
+        assert made.log("grant:end:acknowledged", 'actor, system, "grant"') == [
+            (LEA, SHOP, grant.id)
+        ]
         assert made.state("grants", grant.id) == "ending"
 
     def test_others_are_refused_with_the_reason_and_on_record(self, made: Made) -> None:
@@ -128,7 +140,7 @@ class TestAcknowledging:
         assert isinstance(refused, Refused) and "Only leads" in refused.reason
         assert made.log("request:action:refused", 'actor, "grant"') == [(ANA, grant.id)]
         made.clock.at += HOUR
-        assert sound_alarms(made.world) == 1
+        assert send_due_alerts(made.world) == 1
 
     def test_a_lead_who_leads_no_more_is_refused(self, made: Made) -> None:
         grant = failing(made)
@@ -148,31 +160,43 @@ class TestAcknowledging:
         one, other = failing(made), failing(made, grant=made.a_grant(person="U0CARA"))
         acknowledge_end(made.world, LEA, alarm(made, one))
         made.clock.at += HOUR
-        assert sound_alarms(made.world) == 1
+        assert send_due_alerts(made.world) == 1
         assert made.log("grant:end:failed", '"grant"')[-1] == (other.id,)
 
 
 class TestAcknowledgingAll:
     """A system that is down leaves many; nobody should have to press for each."""
 
-    def test_all_of_one_system_fall_silent_each_on_record_and_each_message_is_shown_once(self, made: Made) -> None:
-        ends = [failing(made, grant=made.a_grant(person=person)) for person in (ANA, "U0CARA", "U0DAN")]
+    def test_all_of_one_system_fall_silent_each_on_record_and_each_message_is_shown_once(
+        self, made: Made
+    ) -> None:
+        ends = [
+            failing(made, grant=made.a_grant(person=person)) for person in (ANA, "U0CARA", "U0DAN")
+        ]
         other = made.a_grant("reports-read")
         release_grant(made.world, other.id, ANA)
         record_end_failed(made.world, other.id, "reports", "down", 1)
-        record_alarmed(made.world, "C1", "1.1", describe_alarms(made.world, [(each.id, SHOP) for each in ends]))
+        record_alarmed(
+            made.world, "C1", "1.1", describe_alarms(made.world, [(each.id, SHOP) for each in ends])
+        )
         made.forget_work()
         assert acknowledge_all(made.world, LEA, alarm(made, ends[1])) == 3
         assert made.work() == ["update_alarm"]
-        assert {grant for (grant,) in made.log("grant:end:acknowledged", '"grant"')} == {each.id for each in ends}
+        assert {grant for (grant,) in made.log("grant:end:acknowledged", '"grant"')} == {
+            each.id for each in ends
+        }
         made.clock.at += HOUR
-        assert sound_alarms(made.world) == 1
+        assert send_due_alerts(made.world) == 1
         assert made.log("grant:end:failed", '"grant"')[-1] == (other.id,)
         assert isinstance(acknowledge_all(made.world, LEA, alarm(made, ends[0])), Refused)
 
-    def test_what_one_press_has_no_room_for_takes_another(self, made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_what_one_press_has_no_room_for_takes_another(
+        self, made: Made, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.setattr(acknowledge_end_file, "MOST", 2)
-        ends = [failing(made, grant=made.a_grant(person=person)) for person in (ANA, "U0CARA", "U0DAN")]
+        ends = [
+            failing(made, grant=made.a_grant(person=person)) for person in (ANA, "U0CARA", "U0DAN")
+        ]
         assert [acknowledge_all(made.world, LEA, alarm(made, ends[0])) for _ in range(2)] == [2, 1]
 
     def test_others_and_what_is_no_alarm_are_refused(self, made: Made) -> None:
@@ -185,7 +209,9 @@ class TestAcknowledgingAll:
 
 class TestGoneAtLast:
     @pytest.mark.parametrize("acknowledged", [False, True])
-    def test_it_is_said_once_whoever_has_acknowledged_it(self, made: Made, acknowledged: bool) -> None:
+    def test_it_is_said_once_whoever_has_acknowledged_it(
+        self, made: Made, acknowledged: bool
+    ) -> None:
         grant = failing(made)
         if acknowledged:
             acknowledge_end(made.world, LEA, alarm(made, grant))
@@ -194,7 +220,7 @@ class TestGoneAtLast:
         made.close_gates(grant)
         assert made.work().count("tell_security") == 1
         made.clock.at += HOUR
-        assert sound_alarms(made.world) == 0
+        assert send_due_alerts(made.world) == 0
         made.know(replace(a_person(LEA), checked_at=made.clock.at))
         refused = acknowledge_end(made.world, LEA, alarm(made, grant))
         assert isinstance(refused, Refused) and "confirmed" in refused.reason
@@ -225,7 +251,10 @@ class TestMessages:
         acknowledge_end(made.world, LEA, alarm(made, grant))
         acknowledge_end(made.world, LEA, alarm(made, other))
         assert made.work() == ["update_alarm", "update_alarm"]
-        assert [view.alarm.acknowledged_by for view in alarms_in(made.world, "C1", "2.2")] == [LEA, LEA]
+        assert [view.alarm.acknowledged_by for view in alarms_in(made.world, "C1", "2.2")] == [
+            LEA,
+            LEA,
+        ]
 
     def test_what_happened_while_it_was_posted_is_shown_afterwards(self, made: Made) -> None:
         grant = failing(made)

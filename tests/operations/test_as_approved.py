@@ -1,4 +1,5 @@
-"""What was approved is all that active access opens: an edit of roles.toml since then gives its holder nothing more."""
+"""What was approved is all that active access opens: an edit of roles.toml since then gives its
+holder nothing more."""
 
 from __future__ import annotations
 
@@ -7,19 +8,19 @@ import json
 import pytest
 
 from bot.app import build_systems
+from bot.config.roles.parse import parse_policy
 from bot.connectors import KINDS
+from bot.connectors.credentials import CredentialService
 from bot.core.approval import Refused
 from bot.core.model import Grant
-from bot.core.policy import parse_policy
-from bot.core.reality import Question
-from bot.operations.approve_request import Granted, approve_request
-from bot.operations.release_grant import Ending, release_grant
-from bot.operations.renew_grant import Renewed, renew_grant
-from bot.operations.request_access import Submitted
-from bot.operations.show_credentials import Credentials, show_credentials
-from bot.ways import Ways
+from bot.core.observed import Prompt
+from bot.operations.grants.release_grant import Ending, release_grant
+from bot.operations.grants.renew_grant import Renewed, renew_grant
+from bot.operations.grants.show_credentials import Credentials, show_credentials
+from bot.operations.requests.approve_request import Granted, approve_request
+from bot.operations.requests.request_access import Submitted
 from tests.builders import ENVIRON, SYSTEMS, policy_text
-from tests.worlds import ANA, BEN, Made, a_person
+from tests.factories import ANA, BEN, Made, a_person
 
 HOST = """
 [systems.bastion]
@@ -47,7 +48,12 @@ WIDER = {
     "the system is gone": ("[systems.bastion]", "[systems.other]", {}),
 }
 HARMLESS = {
-    "title, approvers and limits": ("", "", {}, 'title = "Hosts"\napprovers = ["@sre"]\nmax_renewals = 5\n'),
+    "title, approvers and limits": (
+        "",
+        "",
+        {},
+        'title = "Hosts"\napprovers = ["@sre"]\nmax_renewals = 5\n',
+    ),
     "more actions": ("", "", {}, 'actions = ["pty", "port-forwarding"]'),
     "more approvals": ("", "", {}, "approvals = 2\nrenewal_approval = false"),
     "a new secret": ("", "", {"HOST_SECRET": "another-secret-of-the-hosts"}, ""),
@@ -55,14 +61,22 @@ HARMLESS = {
 }
 
 
-def load(made: Made, old: str = "", new: str = "", environ: dict[str, str] | None = None, more: str = "") -> None:
-    """The file with one change; where the system has another name the role is on the one that is there."""
+def load(
+    made: Made, old: str = "", new: str = "", environ: dict[str, str] | None = None, more: str = ""
+) -> None:
+    """The file with one change; where the system has another name the role is on the one that is
+    there."""
     hosts = HOST.replace(old, new) if old else HOST
     role = ROLE if "[systems.bastion]" in hosts else ROLE.replace('"bastion"', '"other"')
     again = {line.partition(" =")[0] for line in more.splitlines()}
-    lines = "\n".join(line for line in role.splitlines() if line.partition(" =")[0] not in again) + f"\n{more}"
+    lines = (
+        "\n".join(line for line in role.splitlines() if line.partition(" =")[0] not in again)
+        + f"\n{more}"
+    )
     text = policy_text(systems=SYSTEMS + hosts, hosts=lines)
-    made.policies.append(parse_policy(text, "roles.toml", {**ENVIRON, **FIRST, **(environ or {})}, KINDS))
+    made.policies.append(
+        parse_policy(text, "roles.toml", {**ENVIRON, **FIRST, **(environ or {})}, KINDS)
+    )
     made.resolve()
 
 
@@ -76,7 +90,9 @@ def grant(made: Made) -> Grant:
 
 @pytest.mark.parametrize(("old", "new", "environ"), WIDER.values(), ids=WIDER)
 class TestChangedSettings:
-    def test_give_no_credentials(self, made: Made, grant: Grant, old: str, new: str, environ: dict[str, str]) -> None:
+    def test_give_no_credentials(
+        self, made: Made, grant: Grant, old: str, new: str, environ: dict[str, str]
+    ) -> None:
         load(made, old, new, environ)
         refused = show_credentials(made.world, grant.id, ANA)
         assert isinstance(refused, Refused)
@@ -98,10 +114,12 @@ class TestChangedSettings:
     ) -> None:
         shown = show_credentials(made.world, grant.id, ANA)
         assert isinstance(shown, Credentials)
-        ways = Ways(build_systems(made.world))
-        assert isinstance(ways.ask(shown.orders, {})["bastion"].result(20), Question)
+        ways = CredentialService(build_systems(made.world))
+        assert isinstance(ways.ask(shown.orders, {})["bastion"].result(20), Prompt)
         load(made, old, new, environ)
-        assert "not those that were approved" in str(ways.ask(shown.orders, {})["bastion"].result(20))
+        assert "not those that were approved" in str(
+            ways.ask(shown.orders, {})["bastion"].result(20)
+        )
 
 
 @pytest.mark.parametrize(("old", "new", "environ", "more"), HARMLESS.values(), ids=HARMLESS)
@@ -119,7 +137,9 @@ def test_settings_that_were_put_back_are_those_that_were_approved(made: Made, gr
     assert isinstance(show_credentials(made.world, grant.id, ANA), Credentials)
 
 
-def test_a_renewal_that_is_approved_anew_approves_the_settings_of_now(made: Made, grant: Grant) -> None:
+def test_a_renewal_that_is_approved_anew_approves_the_settings_of_now(
+    made: Made, grant: Grant
+) -> None:
     load(made, '"deploy"', '"ops"', more="renewal_approval = true")
     asked = renew_grant(made.world, grant.id, ANA)
     assert isinstance(asked, Submitted)
@@ -130,7 +150,9 @@ def test_a_renewal_that_is_approved_anew_approves_the_settings_of_now(made: Made
     assert isinstance(show_credentials(made.world, grant.id, ANA), Refused)
 
 
-def test_access_from_before_the_upgrade_gets_nothing_more_and_ends_as_usual(made: Made, grant: Grant) -> None:
+def test_access_from_before_the_upgrade_gets_nothing_more_and_ends_as_usual(
+    made: Made, grant: Grant
+) -> None:
     with made.world.db.transaction():
         made.world.db.run("UPDATE leases SET reach = ''")
     assert isinstance(show_credentials(made.world, grant.id, ANA), Refused)

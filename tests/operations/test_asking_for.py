@@ -5,17 +5,25 @@ from __future__ import annotations
 import pytest
 
 from bot.core.approval import Refused
-from bot.core.asking import Ask
-from bot.operations.do_once import Repeated, do_once
-from bot.operations.lapse_due import lapse_due
-from bot.operations.panic import panic, resume
-from bot.operations.request_access import AlreadyHeld, AlreadyPending, Outcome, Submitted, request_access
-from bot.operations.withdraw_request import Withdrawn, withdraw_request
-from tests.together import together
-from tests.worlds import ANA, BEN, LEA, START, Made, a_person
+from bot.core.eligibility import Ask
+from bot.operations.grants.panic import panic, resume
+from bot.operations.idempotency import Repeated, do_once
+from bot.operations.requests.lapse_due import lapse_due
+from bot.operations.requests.request_access import (
+    AlreadyHeld,
+    AlreadyPending,
+    Outcome,
+    Submitted,
+    request_access,
+)
+from bot.operations.requests.withdraw_request import Withdrawn, withdraw_request
+from tests.concurrency import together
+from tests.factories import ANA, BEN, LEA, START, Made, a_person
 
 
-def _ask(made: Made, role: str = "shop-admin", person: str = ANA, reason: str = "because", **more: object) -> Outcome:
+def _ask(
+    made: Made, role: str = "shop-admin", person: str = ANA, reason: str = "because", **more: object
+) -> Outcome:
     return request_access(made.world, Ask(person, role, reason, **more))  # type: ignore[arg-type]
 
 
@@ -24,9 +32,9 @@ class TestStored:
         made.wakes.clear()
         asked = _ask(made, reason="fix: prod outage")
         assert isinstance(asked, Submitted)
-        assert made.log("request:access:asked", 'actor, subject, role, system, request, "grant", reason') == [
-            (ANA, ANA, "shop-admin", "shop-admin", asked.request.id, "", "fix: prod outage")
-        ]
+        assert made.log(
+            "request:access:asked", 'actor, subject, role, system, request, "grant", reason'
+        ) == [(ANA, ANA, "shop-admin", "shop-admin", asked.request.id, "", "fix: prod outage")]
         assert made.work()[-1] == "post_approval"
         assert made.wakes == [(frozenset({"slack"}), START + 8 * 3600)]
 
@@ -36,12 +44,16 @@ class TestStored:
             return do_once(made.world, "envelope 1", lambda world: request_access(world, ask))
 
         found = together(made.world.db, [act] * 6)
-        assert sorted(type(outcome).__name__ for outcome in found) == ["Repeated"] * 5 + ["Submitted"]
+        assert sorted(type(outcome).__name__ for outcome in found) == ["Repeated"] * 5 + [
+            "Submitted"
+        ]
         assert isinstance(act(), Repeated)
 
     def test_many_at_once_leave_one_pending_request(self, made: Made) -> None:
         found = together(made.world.db, [lambda: _ask(made)] * 8)
-        assert sorted(type(outcome).__name__ for outcome in found) == ["AlreadyPending"] * 7 + ["Submitted"]
+        assert sorted(type(outcome).__name__ for outcome in found) == ["AlreadyPending"] * 7 + [
+            "Submitted"
+        ]
         assert made.count("requests") == 1
 
     def test_another_role_may_be_pending_beside_it(self, made: Made) -> None:
@@ -78,10 +90,18 @@ REFUSALS: dict[str, tuple[dict[str, object], str, str]] = {
     "a ticket too long": ({"ticket": "T" * 201}, "ticket", "at most 200"),
     "a ticket with NUL": ({"ticket": "OPS\x00"}, "ticket", "can be read"),
     "no ticket where one is needed": ({"role": "reports-read"}, "ticket", "it is missing"),
-    "a ticket that does not match": ({"role": "reports-read", "ticket": "ops 1"}, "ticket", "does not match"),
+    "a ticket that does not match": (
+        {"role": "reports-read", "ticket": "ops 1"},
+        "ticket",
+        "does not match",
+    ),
     "a start in the past": ({"start_at": START - 1}, "start", "in the past"),
     "a start too far ahead": ({"start_at": START + 31 * 86400}, "start", "30d ahead"),
-    "not among the requesters": ({"role": "shop-deploy", "person": LEA}, "role", "only for @engineers"),
+    "not among the requesters": (
+        {"role": "shop-deploy", "person": LEA},
+        "role",
+        "only for @engineers",
+    ),
     "nobody else could approve": ({"person": BEN}, "", "no one but you"),
     "a stranger": ({"person": "U0NOBODY"}, "role", "other workspaces"),
 }
@@ -89,7 +109,9 @@ REFUSALS: dict[str, tuple[dict[str, object], str, str]] = {
 
 class TestRefused:
     @pytest.mark.parametrize(("asked", "field", "why"), REFUSALS.values(), ids=REFUSALS)
-    def test_says_why_and_is_on_record(self, made: Made, asked: dict[str, object], field: str, why: str) -> None:
+    def test_says_why_and_is_on_record(
+        self, made: Made, asked: dict[str, object], field: str, why: str
+    ) -> None:
         outcome = _ask(made, **asked)  # type: ignore[arg-type]
         assert isinstance(outcome, Refused)
         assert (outcome.field, why in outcome.reason) == (field, True), outcome
@@ -115,7 +137,9 @@ class TestRefused:
         assert "needs 2 approvals, but only 1" in outcome.reason
 
     @pytest.mark.parametrize(
-        "switch", [{}, {"role": "shop-admin"}, {"person": ANA}], ids=["everything", "the role", "the person"]
+        "switch",
+        [{}, {"role": "shop-admin"}, {"person": ANA}],
+        ids=["everything", "the role", "the person"],
     )
     def test_nothing_is_asked_for_while_stopped(self, made: Made, switch: dict[str, str]) -> None:
         panic(made.world, LEA, **switch)

@@ -1,4 +1,5 @@
-"""The audit log as leads see it, and what its check finds of whatever somebody did to the rows behind our back."""
+"""The audit log as leads see it, and what its check finds of whatever somebody did to the rows
+behind our back."""
 
 from __future__ import annotations
 
@@ -15,18 +16,25 @@ import pytest
 from bot.core.approval import Refused
 from bot.core.audit import COLUMNS, GENESIS, Record, chained, check_links
 from bot.core.errors import Problem, StorageUnavailable
-from bot.operations._unit import World
-from bot.operations.list_rows import list_grants, list_requests
-from bot.operations.read_audit import ask_export, export_audit, export_csv, is_lead, may_audit, read_audit
-from bot.operations.record_policy import record_loaded, record_rejected
-from bot.operations.release_grant import release_grant
-from bot.operations.verify_audit import verify_audit
+from bot.operations._unit_of_work import Context
+from bot.operations.audit.read_audit import (
+    ask_export,
+    export_audit,
+    export_csv,
+    is_lead,
+    may_audit,
+    read_audit,
+)
+from bot.operations.audit.verify_audit import verify_audit
+from bot.operations.grants.list_grants import list_grants, list_requests
+from bot.operations.grants.release_grant import release_grant
+from bot.operations.policy.record_policy import record_loaded, record_rejected
 from bot.tokens import Signer
 from storage import audit
 from storage.audit import Filters
 from tests.builders import WORKSPACE, a_policy
-from tests.together import together
-from tests.worlds import ANA, BEN, KEYS, LEA, START, Made, make_world
+from tests.concurrency import together
+from tests.factories import ANA, BEN, KEYS, LEA, START, Made, make_world
 
 NAMES = ", ".join(f'"{name}"' for name in COLUMNS)
 MARKS = ", ".join("?" * len(COLUMNS))
@@ -49,7 +57,7 @@ def _unguarded(made: Made, *statements: tuple[str, tuple[object, ...]]) -> None:
 OTHER = "key-two-0123456789-0123456789-0123456789"
 
 
-def _with_keys(made: Made, *keys: str) -> World:
+def _with_keys(made: Made, *keys: str) -> Context:
     """The same world in a process that has just begun, with these keys."""
     return replace(made.world, chain=audit.Chain(Signer(keys)))
 
@@ -59,11 +67,14 @@ def _do(sql: str, *values: object) -> tuple[str, tuple[object, ...]]:
 
 
 def _rechained(made: Made, since: int) -> list[tuple[object, ...]]:
-    """The rows from `since` on with hashes that fit again, as a forger without our key would make them."""
+    """The rows from `since` on with hashes that fit again, as a forger without our key would make
+    them."""
     rows = made.rows(f"SELECT {NAMES} FROM audit ORDER BY seq")
     before = str(rows[since - 2][12])
     entries = [
-        audit.Entry(row[2], row[3], row[4], row[5], row[6], row[7], row[8], row[9], json.loads(row[10]))  # type: ignore[arg-type]
+        audit.Entry(
+            row[2], row[3], row[4], row[5], row[6], row[7], row[8], row[9], json.loads(row[10])
+        )  # type: ignore[arg-type]
         for row in rows[since - 1 :]
     ]
     return chained(entries, START, since - 1, before)
@@ -164,10 +175,15 @@ class TestCheck:
 
         assert verify_audit(log.world, grow).broken is None
 
-    def test_a_seal_of_an_earlier_key_still_counts_and_one_of_a_lost_key_can_not_be_checked(self, log: Made) -> None:
+    def test_a_seal_of_an_earlier_key_still_counts_and_one_of_a_lost_key_can_not_be_checked(
+        self, log: Made
+    ) -> None:
         assert verify_audit(_with_keys(log, *KEYS, OTHER)).unchecked == ""
         lost = verify_audit(_with_keys(log, OTHER))
-        assert (lost.broken, "a key that is not in ACCESS_SECRET_KEYS" in lost.unchecked) == (None, True)
+        assert (lost.broken, "a key that is not in ACCESS_SECRET_KEYS" in lost.unchecked) == (
+            None,
+            True,
+        )
 
     def test_the_whole_product_writes_one_chain_from_many_threads(self, made: Made) -> None:
         def ask_and_look() -> None:
@@ -188,9 +204,9 @@ class TestReading:
         assert isinstance(older, list)
         assert [record.seq for record in (*first, *older)] == [6, 5, 4, 3, 2, 1]
         assert all(isinstance(record, Record) for record in first)
-        assert [json.loads(detail)["filters"] for (detail,) in log.log("audit:log:read", "detail")] == [
-            {"person": ANA}
-        ] * 2
+        assert [
+            json.loads(detail)["filters"] for (detail,) in log.log("audit:log:read", "detail")
+        ] == [{"person": ANA}] * 2
 
     @pytest.mark.parametrize("who", [ANA, BEN, "U0NOBODY"])
     def test_nobody_else_does_and_that_they_tried_is_in_it_too(self, log: Made, who: str) -> None:
@@ -216,7 +232,10 @@ class TestReading:
     def test_an_asked_export_carries_its_filters(self, log: Made) -> None:
         assert ask_export(log.world, LEA, Filters(role="shop-admin", since=START)) is None
         ((data,),) = log.rows("SELECT data FROM outbox WHERE kind = 'send_export'")
-        assert json.loads(data) == {"person": LEA, "filters": {"role": "shop-admin", "since": START}}
+        assert json.loads(data) == {
+            "person": LEA,
+            "filters": {"role": "shop-admin", "since": START},
+        }
 
     def test_lists_for_the_command_line(self, log: Made) -> None:
         assert [grant.state for grant in list_grants(log.world)] == ["ending"]
@@ -261,7 +280,9 @@ def test_both_databases_export_the_same_bytes_whatever_is_in_them(
         Filters(event="grant", request="plain"),
         Filters(event="no such event"),
     ):
-        (count, rows), (_, others) = (export_audit(made.world, LEA, filters) for made in (one, other))
+        (count, rows), (_, others) = (
+            export_audit(made.world, LEA, filters) for made in (one, other)
+        )
         assert list(rows) == list(others), filters
         seen: list[int] = []
 
@@ -270,7 +291,9 @@ def test_both_databases_export_the_same_bytes_whatever_is_in_them(
             seen.extend((count, len(watched)))
             return iter(watched)
 
-        mine, theirs = (b"".join(export_csv(made.world, LEA, filters, watch)) for made in (one, other))
+        mine, theirs = (
+            b"".join(export_csv(made.world, LEA, filters, watch)) for made in (one, other)
+        )
         assert mine == theirs, filters
         assert seen == [count + (filters == Filters())] * 4  # the first export is in the second
     one.world.db.close()
@@ -294,7 +317,9 @@ class TestPolicyOnRecord:
         assert made.events("policy:file:rejected") == 2
         assert made.work().count("tell_security") == 2
 
-    def test_a_looser_file_is_on_record_and_told_once_with_what_became_looser_first(self, made: Made) -> None:
+    def test_a_looser_file_is_on_record_and_told_once_with_what_became_looser_first(
+        self, made: Made
+    ) -> None:
         record_loaded(made.world, a_policy())
         made.forget_work()
         made.set_policy(shop_deploy='approvals = 1\nrenewal_approval = true\nchannel = "#deploys"')
@@ -305,11 +330,15 @@ class TestPolicyOnRecord:
         detail = json.loads(made.log("policy:file:loaded", "detail")[-1][0])
         assert (detail["changes"], detail["loosening"]) == ([loosened, other], 1)
         (told,) = made.rows("SELECT data FROM outbox WHERE kind = 'tell_security'")
-        assert json.loads(told[0])["looser"] == [loosened] and json.loads(told[0])["other"] == [other]
+        assert json.loads(told[0])["looser"] == [loosened] and json.loads(told[0])["other"] == [
+            other
+        ]
 
     def test_an_edit_while_the_bot_was_down_is_told_at_its_next_start(self, made: Made) -> None:
         record_loaded(made.world, a_policy())
-        found = record_loaded(made.world, a_policy(shop_admin='approvers = ["@db-leads", "@engineers"]'))
+        found = record_loaded(
+            made.world, a_policy(shop_admin='approvers = ["@db-leads", "@engineers"]')
+        )
         assert [str(each) for each in found] == ["roles.shop-admin.approvers: added @engineers"]
         assert record_loaded(made.world, a_policy(shop_admin='title = "Another"')) != []
         assert record_loaded(made.world, a_policy()) == [], "a title decides nothing"
@@ -319,14 +348,20 @@ class TestPolicyOnRecord:
         made.policies.append(a_policy(workspace=WORKSPACE.replace("#access-security", "#quiet")))
         made.forget_work()
         record_loaded(made.world, made.policies[-1])
-        told = [json.loads(data) for (data,) in made.rows("SELECT data FROM outbox WHERE kind = 'tell_security'")]
+        told = [
+            json.loads(data)
+            for (data,) in made.rows("SELECT data FROM outbox WHERE kind = 'tell_security'")
+        ]
         assert {each["channel"] for each in told} == {"#access-security", "#quiet"}
         moved = ["workspace.security_channel: was #access-security, is #quiet"]
         assert [each["looser"] for each in told] == [moved, moved]
 
     def test_a_role_that_nobody_can_decide_is_told_when_it_is_loaded(self, made: Made) -> None:
         made.set_policy(
-            orphan='system = "reports"\nactions = ["a"]\nrequesters = ["everyone"]\napprovers = ["@nobody"]'
+            orphan=(
+                'system = "reports"\nactions = ["a"]\nrequesters = ["everyone"]\napprovers ='
+                ' ["@nobody"]'
+            )
         )
         made.forget_work()
         record_loaded(made.world, made.policies[-1])

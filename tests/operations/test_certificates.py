@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from bot.core.model import Certificate, EndReason, Grant
-from bot.operations.forget_old import MONTH, forget_old
-from bot.operations.keep_certificates import CLOCKS_DIFFER, StoredCertificates
-from bot.operations.list_revoked import list_revoked
+from bot.operations.process.forget_old import MONTH, forget_old
+from bot.operations.systems.certificates import CLOCKS_DIFFER, StoredCertificates
+from bot.operations.systems.revoked_certificates import list_revoked
 from storage import grants
-from tests.together import together
-from tests.worlds import ANA, Made
+from tests.concurrency import together
+from tests.factories import ANA, Made
 
 CA, OTHER_CA, KEY = "AAAAca", "AAAAother", "SHA256:her-key"
 
@@ -26,7 +26,9 @@ def allowed(made: Made, kept: StoredCertificates) -> Grant:
     return grant
 
 
-def issued(kept: StoredCertificates, grant: Grant, authority: str = CA, until: int | None = None) -> Certificate:
+def issued(
+    kept: StoredCertificates, grant: Grant, authority: str = CA, until: int | None = None
+) -> Certificate:
     made = kept.issue(grant.id, "bastion", authority, KEY, until or grant.ends_at)
     assert made is not None
     return made
@@ -45,7 +47,9 @@ def test_a_certificate_is_on_record_before_it_exists(made: Made, kept: StoredCer
     assert f'"serial":"{one.serial}"' in detail and f'"key":"{KEY}"' in detail
 
 
-def test_it_ends_with_the_grant_and_never_later_than_was_allowed(made: Made, kept: StoredCertificates) -> None:
+def test_it_ends_with_the_grant_and_never_later_than_was_allowed(
+    made: Made, kept: StoredCertificates
+) -> None:
     grant = allowed(made, kept)
     assert issued(kept, grant, until=grant.ends_at + 60).expires_at == grant.ends_at
     kept.allow(grant.id, "bastion", grant.ends_at + 600)
@@ -53,7 +57,9 @@ def test_it_ends_with_the_grant_and_never_later_than_was_allowed(made: Made, kep
     assert issued(kept, grant, until=grant.ends_at + 60).expires_at == grant.ends_at + 60
 
 
-@pytest.mark.parametrize("how", ["never allowed", "another system", "end asked", "ended", "time over"])
+@pytest.mark.parametrize(
+    "how", ["never allowed", "another system", "end asked", "ended", "time over"]
+)
 def test_nothing_is_issued_without_access(made: Made, kept: StoredCertificates, how: str) -> None:
     grant, system = made.a_grant() if how == "never allowed" else allowed(made, kept), "bastion"
     if how == "another system":
@@ -61,7 +67,7 @@ def test_nothing_is_issued_without_access(made: Made, kept: StoredCertificates, 
     if how == "end asked":
         made.forged = True
         with made.world.db.transaction():
-            grants.ask_end(made.world.db, [grant.id], EndReason.REVOKED, "U0LEA")
+            grants.request_end(made.world.db, [grant.id], EndReason.REVOKED, "U0LEA")
     if how == "ended":
         kept.end([(grant.id, "bastion")])
     if how == "time over":
@@ -70,7 +76,9 @@ def test_nothing_is_issued_without_access(made: Made, kept: StoredCertificates, 
     assert made.count("ssh_certificates") == made.events("grant:certificate:issued") == 0
 
 
-def test_an_end_revokes_every_certificate_of_the_grant_there_and_no_other(made: Made, kept: StoredCertificates) -> None:
+def test_an_end_revokes_every_certificate_of_the_grant_there_and_no_other(
+    made: Made, kept: StoredCertificates
+) -> None:
     grant = allowed(made, kept)
     kept.allow(grant.id, "elsewhere", grant.ends_at)
     stays = kept.issue(grant.id, "elsewhere", CA, KEY, grant.ends_at)

@@ -10,14 +10,20 @@ import pytest
 from bot.clock import Clock
 from bot.core.approval import Refused
 from bot.core.errors import ClockBehind
-from bot.operations.continue_time import accept_clock, check_start, mark_time, newest_record, tell_behind
-from bot.operations.reconcile_nightly import reconcile_nightly
-from bot.operations.record_delivery import record_ended
-from bot.operations.record_people import record_groups, warn_of_old_groups
-from bot.operations.request_access import MOST_REQUESTS, Submitted
-from bot.operations.withdraw_request import withdraw_request
-from storage import facts
-from tests.worlds import ANA, CARA, START, Made, a_person
+from bot.operations.grants.record_results import record_ended
+from bot.operations.people.record_people import record_groups, warn_of_old_groups
+from bot.operations.process.continue_time import (
+    accept_clock,
+    check_start,
+    mark_time,
+    newest_record,
+    tell_behind,
+)
+from bot.operations.requests.request_access import MOST_REQUESTS, Submitted
+from bot.operations.requests.withdraw_request import withdraw_request
+from bot.operations.systems.reconcile_nightly import reconcile_nightly
+from storage import key_values
+from tests.factories import ANA, CARA, START, Made, a_person
 
 
 def test_time_goes_on_from_the_newest_record_and_the_leads_read_of_it(made: Made) -> None:
@@ -57,11 +63,15 @@ def test_the_mark_of_the_time_only_goes_forward(made: Made) -> None:
     assert newest_record(made.world) == START + 60
 
 
-def test_each_corrected_start_is_on_record_and_the_channel_reads_of_it_once_in_ten_minutes(made: Made) -> None:
+def test_each_corrected_start_is_on_record_and_the_channel_reads_of_it_once_in_ten_minutes(
+    made: Made,
+) -> None:
     def told() -> tuple[int, int]:
         with made.world.db.reading():
             notes = made.world.db.rows("SELECT id FROM outbox WHERE data LIKE '%clock_behind%'")
-            records = made.world.db.rows("SELECT seq FROM audit WHERE event = 'process:clock:corrected'")
+            records = made.world.db.rows(
+                "SELECT seq FROM audit WHERE event = 'process:clock:corrected'"
+            )
         return len(notes), len(records)
 
     tell_behind(made.world, 60)
@@ -100,7 +110,10 @@ class TestAccepted:
         assert not accept_clock(made.world, "os:eve")
 
     def test_all_access_ends_and_what_was_asked_for_is_withdrawn(self, made: Made) -> None:
-        active, scheduled = made.a_grant(), made.a_started(made.a_request(person=CARA, start_at=START + 7200))
+        active, scheduled = (
+            made.a_grant(),
+            made.a_started(made.a_request(person=CARA, start_at=START + 7200)),
+        )
         pending = made.a_request("reports-read")
         self._put_right(made)
         for grant in (active, scheduled):
@@ -114,7 +127,7 @@ class TestAccepted:
     def test_nothing_waits_for_that_future(self, made: Made) -> None:
         made.a_grant()
         with made.world.db.transaction():
-            facts.claim_key(made.world.db, "key", START + 60)
+            key_values.claim_key(made.world.db, "key", START + 60)
         made.clock.at = START
         self._put_right(made)
         now = made.clock.at

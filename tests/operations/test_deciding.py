@@ -1,4 +1,5 @@
-"""Approving and denying: who may, what it gives, and that there is one decision whoever presses when."""
+"""Approving and denying: who may, what it gives, and that there is one decision whoever presses
+when."""
 
 from __future__ import annotations
 
@@ -9,16 +10,16 @@ import pytest
 
 from bot.core.approval import NeedsApproval, Refused
 from bot.core.model import Person, RequestState
-from bot.operations.approve_request import Granted, approve_request
-from bot.operations.deny_request import Denied, deny_request
-from bot.operations.describe_request import describe_request
-from bot.operations.do_once import do_once
-from bot.operations.panic import panic
-from bot.operations.record_people import record_people
-from bot.operations.take_press import AlreadyDecided, Press, Taken, take_press
-from bot.operations.withdraw_request import Withdrawn, withdraw_request
-from tests.together import together
-from tests.worlds import ANA, BEN, CARA, DAN, LEA, START, Made, a_person
+from bot.operations.grants.panic import panic
+from bot.operations.idempotency import do_once
+from bot.operations.people.record_people import record_people
+from bot.operations.requests.accept_vote import AlreadyDecided, Press, Taken, submit_vote
+from bot.operations.requests.approve_request import Granted, approve_request
+from bot.operations.requests.deny_request import Denied, deny_request
+from bot.operations.requests.describe_request import describe_request
+from bot.operations.requests.withdraw_request import Withdrawn, withdraw_request
+from tests.concurrency import together
+from tests.factories import ANA, BEN, CARA, DAN, LEA, START, Made, a_person
 
 DEPLOY = "shop-deploy"
 """Needs two approvals, by @platform-leads or @sre."""
@@ -34,7 +35,9 @@ class TestOneDecision:
         record_people(made.world, [a_person(id) for id in approvers])
         made.set_groups(db_leads=approvers)
         request = made.a_request()
-        found = together(made.world.db, [lambda by=by: _approve(made, request.id, by) for by in approvers])
+        found = together(
+            made.world.db, [lambda by=by: _approve(made, request.id, by) for by in approvers]
+        )
         assert [type(outcome) for outcome in found].count(Granted) == 1
         assert [type(outcome) for outcome in found].count(AlreadyDecided) == 19
         assert made.events("request:approval:given") == 1
@@ -65,7 +68,9 @@ class TestOneDecision:
         assert sum(isinstance(outcome, Granted | Withdrawn) for outcome in found) == 1
 
     @pytest.mark.parametrize("decide", ["approve", "deny"])
-    def test_a_second_click_changes_nothing_and_says_who_decided(self, made: Made, decide: str) -> None:
+    def test_a_second_click_changes_nothing_and_says_who_decided(
+        self, made: Made, decide: str
+    ) -> None:
         grant = made.a_grant()
         made.clock.at += 600
         late = (
@@ -78,7 +83,10 @@ class TestOneDecision:
         assert made.grant(grant.id) == grant
 
     def test_an_unknown_request_is_refused_and_on_record(self, made: Made) -> None:
-        for outcome in (_approve(made, "r0", BEN), deny_request(made.world, "r0", a_person(BEN), "no")):
+        for outcome in (
+            _approve(made, "r0", BEN),
+            deny_request(made.world, "r0", a_person(BEN), "no"),
+        ):
             assert isinstance(outcome, Refused)
         assert made.events("request:action:refused") == 2
 
@@ -91,7 +99,9 @@ class TestQuorum:
 
     def test_two_simultaneous_approvals_grant_once_and_never_get_stuck(self, made: Made) -> None:
         request = made.a_request(DEPLOY)
-        found = together(made.world.db, [lambda by=by: _approve(made, request.id, by) for by in (CARA, LEA)])
+        found = together(
+            made.world.db, [lambda by=by: _approve(made, request.id, by) for by in (CARA, LEA)]
+        )
         assert sorted(type(outcome).__name__ for outcome in found) == ["Granted", "NeedsApproval"]
         assert made.count("grants") == 1
 
@@ -152,7 +162,9 @@ class TestTerms:
         ],
         ids=["longer", "nothing long", "negative", "an action more", "no action"],
     )
-    def test_edit_never_gives_more_and_never_nothing(self, made: Made, terms: dict[str, object], field: str) -> None:
+    def test_edit_never_gives_more_and_never_nothing(
+        self, made: Made, terms: dict[str, object], field: str
+    ) -> None:
         request = made.a_request(duration=3600)
         refused = _approve(made, request.id, BEN, **terms)
         assert isinstance(refused, Refused)
@@ -167,7 +179,9 @@ class TestTerms:
         assert isinstance(granted, Granted)
         assert (granted.grant.duration, granted.grant.actions) == (1200, ("b",))
 
-    def test_approvers_who_agree_on_no_action_are_told_instead_of_granting_nothing(self, made: Made) -> None:
+    def test_approvers_who_agree_on_no_action_are_told_instead_of_granting_nothing(
+        self, made: Made
+    ) -> None:
         made.set_policy(shop_deploy='actions = ["a", "b"]')
         request = made.a_request(DEPLOY)
         _approve(made, request.id, CARA, actions=("a",))
@@ -218,11 +232,18 @@ class TestAuthority:
         )
         assert isinstance(outcome, Refused)
         assert made.state("requests", request.id) == "pending"
-        assert made.log("request:action:refused", "actor, subject, request") == [(who.id, ANA, request.id)]
+        assert made.log("request:action:refused", "actor, subject, request") == [
+            (who.id, ANA, request.id)
+        ]
 
     @pytest.mark.parametrize(
         "approvers",
-        ['["@db-leads"]', f'["{ANA}", "{BEN}"]', '["u0ana@example.com", "@db-leads"]', '["@engineers", "@db-leads"]'],
+        [
+            '["@db-leads"]',
+            f'["{ANA}", "{BEN}"]',
+            '["u0ana@example.com", "@db-leads"]',
+            '["@engineers", "@db-leads"]',
+        ],
         ids=["by group", "by id", "by address", "by either of two groups"],
     )
     def test_the_requester_never_decides_by_whatever_way(self, made: Made, approvers: str) -> None:
@@ -298,7 +319,9 @@ class TestDenial:
     def test_is_kept_word_for_word_and_told(self, made: Made) -> None:
         request = made.a_request()
         deny_request(made.world, request.id, a_person(BEN), "fix: *later* <@U0ANA>")
-        assert made.log("request:denial:given", "actor, subject, reason") == [(BEN, ANA, "fix: *later* <@U0ANA>")]
+        assert made.log("request:denial:given", "actor, subject, reason") == [
+            (BEN, ANA, "fix: *later* <@U0ANA>")
+        ]
         assert made.work()[-2:] == ["update_approval", "tell_person"]
 
 
@@ -317,7 +340,7 @@ class TestPress:
         press = Press(request.id, a_person(BEN), True)
 
         def act() -> object:
-            return do_once(made.world, "envelope", lambda world: take_press(world, press))
+            return do_once(made.world, "envelope", lambda world: submit_vote(world, press))
 
         found = together(made.world.db, [act] * 6)
         assert sorted(type(outcome).__name__ for outcome in found) == ["Repeated"] * 5 + ["Taken"]

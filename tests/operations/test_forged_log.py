@@ -1,5 +1,6 @@
-"""Somebody with the database's password and without our key forges the log: cut, rewritten, emptied, put back. It is
-found before the next record and after it, after a restart, and said truly by a process that has not the key."""
+"""Somebody with the database's password and without our key forges the log: cut, rewritten,
+emptied, put back. It is found before the next record and after it, after a restart, and said truly
+by a process that has not the key."""
 
 from __future__ import annotations
 
@@ -12,23 +13,23 @@ import pytest
 
 from bot.core.audit import COLUMNS, Entry, Event, chained
 from bot.core.model import Grant
-from bot.operations._unit import World, unit
-from bot.operations.check_storage import begin_log, check_head
-from bot.operations.expire_due import expire_due
-from bot.operations.forget_old import MONTH, forget_old
-from bot.operations.lapse_due import lapse_due
-from bot.operations.verify_audit import Verdict, said, verify_audit
+from bot.operations._unit_of_work import Context, unit
+from bot.operations.audit.verify_audit import Verdict, said, verify_audit
+from bot.operations.grants.expire_due import expire_due
+from bot.operations.process.check_storage import begin_log, check_head
+from bot.operations.process.forget_old import MONTH, forget_old
+from bot.operations.requests.lapse_due import lapse_due
 from bot.tokens import Signer
 from storage import audit
-from tests.together import together
-from tests.worlds import ANA, KEYS, START, Made
+from tests.concurrency import together
+from tests.factories import ANA, KEYS, START, Made
 
 NAMES = ", ".join(f'"{name}"' for name in COLUMNS)
 MARKS = ", ".join("?" * len(COLUMNS))
 OTHER = "key-two-0123456789-0123456789-0123456789"
 
 
-def _restarted(made: Made, *keys: str) -> World:
+def _restarted(made: Made, *keys: str) -> Context:
     """The world of a process that has just begun."""
     world = replace(made.world, chain=audit.Chain(Signer(keys or KEYS)))
     begin_log(world)
@@ -86,7 +87,11 @@ def _cut(made: Made) -> None:
 
 def _rewrite(made: Made) -> None:
     """Without the vote, the approval and the start; every hash fits again."""
-    kept = [_entry(row) for row in _rows(made) if str(row[2]) not in ("request:vote:given", "grant:access:started")]
+    kept = [
+        _entry(row)
+        for row in _rows(made)
+        if str(row[2]) not in ("request:vote:given", "grant:access:started")
+    ]
     rows = chained(kept, START, 0, "0" * 64)
     _put(made, rows, rows[-1][0], rows[-1][12], _seal(made))
 
@@ -130,7 +135,7 @@ def grant(made: Made) -> Grant:
     return made.a_grant()
 
 
-def _record(world: World) -> None:
+def _record(world: Context) -> None:
     """The next record, whoever causes it."""
     with unit(world) as u:
         u.note(Event.AUDIT_READ, "U0LEA")
@@ -169,12 +174,17 @@ def test_a_forged_log_stops_no_end_and_no_decision(made: Made, grant: Grant, how
     made.close_gates(made.grant(grant.id))
     made.clock.at = request.lapses_at
     assert lapse_due(made.world) == 1
-    assert (made.state("grants", grant.id), made.state("requests", request.id)) == ("ended", "lapsed")
+    assert (made.state("grants", grant.id), made.state("requests", request.id)) == (
+        "ended",
+        "lapsed",
+    )
     assert made.events("audit:head:broken") == 1
 
 
 @pytest.mark.parametrize("how", FORGED)
-def test_without_the_key_a_forged_log_is_never_called_intact(made: Made, grant: Grant, how: str) -> None:
+def test_without_the_key_a_forged_log_is_never_called_intact(
+    made: Made, grant: Grant, how: str
+) -> None:
     FORGED[how](made)
     world = _restarted(made, OTHER)
     verdict = verify_audit(world)
@@ -185,7 +195,9 @@ def test_without_the_key_a_forged_log_is_never_called_intact(made: Made, grant: 
 
 
 @pytest.mark.parametrize("how", FORGED)
-def test_a_process_without_the_key_makes_no_forged_log_good_by_its_records(made: Made, grant: Grant, how: str) -> None:
+def test_a_process_without_the_key_makes_no_forged_log_good_by_its_records(
+    made: Made, grant: Grant, how: str
+) -> None:
     FORGED[how](made)
     for _ in range(2):
         _record(_restarted(made, OTHER))
@@ -197,10 +209,14 @@ def test_a_process_without_the_key_makes_no_forged_log_good_by_its_records(made:
 def test_without_the_key_a_good_log_could_not_be_checked(made: Made, grant: Grant) -> None:
     verdict = verify_audit(_restarted(made, OTHER))
     assert (verdict.broken, verdict.records) == (None, 4)
-    assert said(verdict).startswith("The audit log could not be checked: the head, record 4, was sealed with a key")
+    assert said(verdict).startswith(
+        "The audit log could not be checked: the head, record 4, was sealed with a key"
+    )
 
 
-def test_a_seal_of_an_invented_key_is_not_good_and_is_broken_from_the_next_record_on(made: Made, grant: Grant) -> None:
+def test_a_seal_of_an_invented_key_is_not_good_and_is_broken_from_the_next_record_on(
+    made: Made, grant: Grant
+) -> None:
     _invented_key(made)
     assert "intact" not in said(verify_audit(_restarted(made)))
     _record(_restarted(made))
@@ -234,7 +250,9 @@ class TestPutBack:
         assert f"grant {grant.id} of {ANA}: no record says that it was approved" in text
         assert "no record says that it was shown" in text
 
-    @pytest.mark.parametrize("keys", [None, KEYS, (OTHER,)], ids=["the same process", "after a restart", "no key"])
+    @pytest.mark.parametrize(
+        "keys", [None, KEYS, (OTHER,)], ids=["the same process", "after a restart", "no key"]
+    )
     def test_is_found_before_the_next_record_and_ever_after(
         self, made: Made, back: Callable[[], None], keys: tuple[str, ...] | None
     ) -> None:
@@ -242,13 +260,22 @@ class TestPutBack:
         back()
         world = made.world if keys is None else _restarted(made, *keys)
         assert _place(verify_audit(world)) == 1
-        assert ("was put back to record 1" if keys is None else grant.id) in said(verify_audit(world))
+        assert ("was put back to record 1" if keys is None else grant.id) in said(
+            verify_audit(world)
+        )
         _record(world)
         _record(world)
-        for later in (world, _restarted(made), _restarted(made, OTHER), _restarted(made, *KEYS, OTHER)):
+        for later in (
+            world,
+            _restarted(made),
+            _restarted(made, OTHER),
+            _restarted(made, *KEYS, OTHER),
+        ):
             _place(verify_audit(later))
 
-    def test_is_on_record_when_the_process_that_wrote_more_goes_on(self, made: Made, back: Callable[[], None]) -> None:
+    def test_is_on_record_when_the_process_that_wrote_more_goes_on(
+        self, made: Made, back: Callable[[], None]
+    ) -> None:
         _record(made.world)
         back()
         assert _place(made.verdict()) == 1, "although no row is about it"
@@ -257,7 +284,9 @@ class TestPutBack:
         assert "put back to record 1, after record 2 was written" in detail
         assert _place(verify_audit(_restarted(made))) == 2
 
-    def test_a_record_of_a_break_that_is_taken_away_again_is_another_break(self, made: Made, grant: Grant) -> None:
+    def test_a_record_of_a_break_that_is_taken_away_again_is_another_break(
+        self, made: Made, grant: Grant
+    ) -> None:
         before, seal = _rows(made), _seal(made)
         _rewrite(made)
         _record(made.world)
@@ -267,7 +296,9 @@ class TestPutBack:
         _place(verify_audit(_restarted(made)))
 
 
-def test_several_that_find_the_break_at_once_make_one_record_of_it(made: Made, grant: Grant) -> None:
+def test_several_that_find_the_break_at_once_make_one_record_of_it(
+    made: Made, grant: Grant
+) -> None:
     _rewrite(made)
     together(made.world.db, [lambda: _record(_restarted(made))] * 6)
     assert made.events("audit:head:broken") == 1
@@ -298,7 +329,13 @@ def test_what_was_rolled_back_is_not_missed_later(made: Made, grant: Grant) -> N
 def test_a_forger_can_not_say_it_first(made: Made, grant: Grant) -> None:
     """A record of a break that somebody invents is one that nobody sealed."""
     last, seal = str(_rows(made)[-1][12]), _seal(made)
-    detail = {"why": "a key was missing", "head": 4, "hash": last, "seal": seal, "key_missing": True}
+    detail = {
+        "why": "a key was missing",
+        "head": 4,
+        "hash": last,
+        "seal": seal,
+        "key_missing": True,
+    }
     (row,) = chained([Entry(Event.HEAD_BROKEN, "system", detail=detail)], START, 4, last)
     _put(made, [*_rows(made), row], 5, row[12], seal)
     _record(_restarted(made))
@@ -306,13 +343,17 @@ def test_a_forger_can_not_say_it_first(made: Made, grant: Grant) -> None:
 
 
 class TestKeys:
-    def test_a_key_that_was_changed_in_order_leaves_no_trace(self, made: Made, grant: Grant) -> None:
+    def test_a_key_that_was_changed_in_order_leaves_no_trace(
+        self, made: Made, grant: Grant
+    ) -> None:
         for keys in ((OTHER, *KEYS), (*KEYS, OTHER)):
             _record(_restarted(made, *keys))
         assert verify_audit(_restarted(made, OTHER)).broken is None
         assert made.events("audit:head:broken") == 0
 
-    def test_a_key_that_was_missing_for_a_while_is_forgiven_when_it_is_back(self, made: Made, grant: Grant) -> None:
+    def test_a_key_that_was_missing_for_a_while_is_forgiven_when_it_is_back(
+        self, made: Made, grant: Grant
+    ) -> None:
         _record(_restarted(made, OTHER))
         assert made.events("audit:head:broken") == 1
         lost = verify_audit(_restarted(made, OTHER))
@@ -369,7 +410,9 @@ ROWS: dict[str, tuple[str, str]] = {
 
 
 @pytest.mark.parametrize("what", ROWS)
-def test_rows_that_tell_otherwise_than_the_log_are_found(made: Made, grant: Grant, what: str) -> None:
+def test_rows_that_tell_otherwise_than_the_log_are_found(
+    made: Made, grant: Grant, what: str
+) -> None:
     made.a_token(grant)
     sql, told = ROWS[what]
     made.forged = True
@@ -387,7 +430,9 @@ def test_a_request_that_is_gone_is_found(made: Made) -> None:
         made.world.db.run("DELETE FROM requests")
     verdict = made.verdict()
     assert _place(verdict) == 1
-    assert verdict.differences[0].what == f"request {request.id}, which record 1 names, is not there"
+    assert (
+        verdict.differences[0].what == f"request {request.id}, which record 1 names, is not there"
+    )
 
 
 def test_an_invented_grant_is_found(made: Made) -> None:
@@ -396,9 +441,10 @@ def test_an_invented_grant_is_found(made: Made) -> None:
     with made.world.db.transaction():
         made.world.db.run("UPDATE requests SET state = 'approved'")
         made.world.db.run(
-            "INSERT INTO grants (id, request_id, person, role, systems, actions, state, duration, starts_at, ends_at, "
-            "latest_end, renewals) SELECT 'ginvented', id, requester, role, systems, actions, 'starting', duration, "
-            "created_at, created_at, created_at, 0 FROM requests"
+            "INSERT INTO grants (id, request_id, person, role, systems, actions, state, duration,"
+            " starts_at, ends_at, latest_end, renewals) SELECT 'ginvented', id, requester, role,"
+            " systems, actions, 'starting', duration, created_at, created_at, created_at, 0 FROM"
+            " requests"
         )
     text = said(made.verdict())
     assert "grant ginvented of U0ANA: no record says that it was approved" in text
@@ -443,7 +489,11 @@ def test_the_log_is_verified_as_it_was_at_one_moment(made: Made, grant: Grant) -
     assert made.state("grants", grant.id) == "ending"
 
 
-def test_a_break_is_said_in_the_log_of_the_process(made: Made, grant: Grant, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_break_is_said_in_the_log_of_the_process(
+    made: Made, grant: Grant, caplog: pytest.LogCaptureFixture
+) -> None:
     _rewrite(made)
     _record(made.world)
-    assert [each.levelno for each in caplog.records if each.name == "bot.operations._unit"] == [logging.CRITICAL]
+    assert [
+        each.levelno for each in caplog.records if each.name == "bot.operations._unit_of_work"
+    ] == [logging.CRITICAL]

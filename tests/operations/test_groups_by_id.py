@@ -7,14 +7,14 @@ import json
 import pytest
 
 from bot.core.approval import Refused
-from bot.operations.describe_person import describe_home
-from bot.operations.describe_request import describe_request
-from bot.operations.read_audit import may_audit
-from bot.operations.record_policy import record_loaded
-from bot.operations.request_access import Ask, request_access
-from bot.operations.try_start import try_start
+from bot.operations.audit.read_audit import may_audit
+from bot.operations.grants.begin_attempt import begin_attempt
+from bot.operations.people.describe_person import describe_home
+from bot.operations.policy.record_policy import record_loaded
+from bot.operations.requests.describe_request import describe_request
+from bot.operations.requests.request_access import Ask, request_access
 from tests.builders import WORKSPACE
-from tests.worlds import ANA, BEN, LEA, Made, a_person
+from tests.factories import ANA, BEN, LEA, Made, a_person
 
 
 @pytest.fixture(autouse=True)
@@ -45,7 +45,10 @@ def test_a_change_of_the_file_is_told_with_names_and_recorded_as_it_stands(made:
     made.know(a_person(ANA))
     made.set_policy(shop_admin=f'requesters = ["S0DECIDING", "{ANA}"]')
     record_loaded(made.world, made.world.policy())
-    (told,) = [json.loads(data) for (data,) in made.rows("SELECT data FROM outbox WHERE kind = 'tell_security'")]
+    (told,) = [
+        json.loads(data)
+        for (data,) in made.rows("SELECT data FROM outbox WHERE kind = 'tell_security'")
+    ]
     (looser,) = [each for each in told["looser"] if "requesters" in each]
     assert f"S0DECIDING (@deciding), {ANA} ({a_person(ANA).name})" in looser
     ((detail,),) = made.log("policy:file:loaded", "detail")[-1:]
@@ -55,6 +58,6 @@ def test_a_change_of_the_file_is_told_with_names_and_recorded_as_it_stands(made:
 def test_a_start_that_is_not_made_names_the_handle(made: Made) -> None:
     grant = made.a_started(made.a_request())
     made.set_groups(leads=[LEA], asking=[BEN], deciding=[BEN])
-    assert try_start(made.world, grant.id) == []
+    assert begin_attempt(made.world, grant.id) == []
     ((detail,),) = made.log("grant:end:asked", "detail")
     assert "only for @asking now" in detail

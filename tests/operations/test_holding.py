@@ -1,4 +1,5 @@
-"""A grant's life: it starts when its system has it, is renewed within its limits, and ends for everybody to see."""
+"""A grant's life: it starts when its system has it, is renewed within its limits, and ends for
+everybody to see."""
 
 from __future__ import annotations
 
@@ -9,13 +10,10 @@ import pytest
 
 from bot.core.approval import Refused
 from bot.core.model import EndReason, Grant
-from bot.operations.approve_request import Granted, approve_request
-from bot.operations.do_once import Repeated, do_once
-from bot.operations.expire_due import expire_due
-from bot.operations.introspect_token import Closed
-from bot.operations.offboard_person import offboard_person
-from bot.operations.panic import panic, resume
-from bot.operations.record_delivery import (
+from bot.operations.grants.begin_attempt import begin_attempt
+from bot.operations.grants.expire_due import expire_due
+from bot.operations.grants.panic import panic, resume
+from bot.operations.grants.record_results import (
     order_for,
     record_end_failed,
     record_ended,
@@ -24,15 +22,18 @@ from bot.operations.record_delivery import (
     record_start_failed,
     record_started,
 )
-from bot.operations.release_grant import Ending, release_grant
-from bot.operations.remind_due import remind_due
-from bot.operations.renew_grant import Outcome, Renewed, renew_grant
-from bot.operations.request_access import AlreadyPending, Submitted
-from bot.operations.revoke_grant import revoke_grant
-from bot.operations.start_due import start_due
-from bot.operations.try_start import try_start
-from tests.together import together
-from tests.worlds import ANA, BEN, CARA, LEA, START, Made, a_person
+from bot.operations.grants.release_grant import Ending, release_grant
+from bot.operations.grants.remind_due import remind_due
+from bot.operations.grants.renew_grant import Outcome, Renewed, renew_grant
+from bot.operations.grants.revoke_grant import revoke_grant
+from bot.operations.grants.start_due import start_due
+from bot.operations.idempotency import Repeated, do_once
+from bot.operations.people.offboard_person import offboard_person
+from bot.operations.requests.approve_request import Granted, approve_request
+from bot.operations.requests.request_access import AlreadyPending, Submitted
+from bot.operations.tokens.introspect_token import TokenInactive
+from tests.concurrency import together
+from tests.factories import ANA, BEN, CARA, LEA, START, Made, a_person
 
 HOUR = 3600
 
@@ -42,18 +43,28 @@ def _renew(made: Made, grant: Grant, duration: int | None = None, **more: str) -
 
 
 class TestStart:
-    def test_the_end_is_written_before_a_system_is_called_and_again_while_none_can_have_it(self, made: Made) -> None:
+    def test_the_end_is_written_before_a_system_is_called_and_again_while_none_can_have_it(
+        self, made: Made
+    ) -> None:
         grant = made.a_started(made.a_request(duration=HOUR))
         made.clock.at += 100
-        assert [order.ends_at for order in try_start(made.world, grant.id)] == [START + 100 + HOUR]
+        assert [order.ends_at for order in begin_attempt(made.world, grant.id)] == [
+            START + 100 + HOUR
+        ]
         record_not_made(made.world, grant.id, "shop-admin", "can't be reached", surely=True)
         made.clock.at += 50
-        assert [order.ends_at for order in try_start(made.world, grant.id)] == [START + 150 + HOUR]
+        assert [order.ends_at for order in begin_attempt(made.world, grant.id)] == [
+            START + 150 + HOUR
+        ]
         made.clock.at += 20
         record_started(made.world, grant.id)
         active = made.grant(grant.id)
-        assert (active.state, active.started_at, active.ends_at) == ("active", START + 170, START + 150 + HOUR)
-        assert try_start(made.world, grant.id) == []
+        assert (active.state, active.started_at, active.ends_at) == (
+            "active",
+            START + 170,
+            START + 150 + HOUR,
+        )
+        assert begin_attempt(made.world, grant.id) == []
 
     def test_a_start_is_told_once_however_often_it_is_recorded(self, made: Made) -> None:
         grant = made.a_grant()
@@ -61,9 +72,11 @@ class TestStart:
         record_started(made.world, grant.id)
         assert (made.events("grant:access:started"), made.work()) == (1, [])
 
-    def test_a_start_that_comes_back_after_the_end_was_asked_starts_nothing(self, made: Made) -> None:
+    def test_a_start_that_comes_back_after_the_end_was_asked_starts_nothing(
+        self, made: Made
+    ) -> None:
         grant = made.a_started(made.a_request())
-        try_start(made.world, grant.id)
+        begin_attempt(made.world, grant.id)
         release_grant(made.world, grant.id, ANA)
         record_started(made.world, grant.id)
         assert made.state("grants", grant.id) == "ending"
@@ -71,7 +84,7 @@ class TestStart:
 
     def test_what_a_start_made_after_the_end_was_confirmed_is_taken_back(self, made: Made) -> None:
         grant = made.a_started(made.a_request())
-        try_start(made.world, grant.id)
+        begin_attempt(made.world, grant.id)
         release_grant(made.world, grant.id, ANA)
         record_ended(made.world, grant.id, "shop-admin")
         made.forget_work()
@@ -93,8 +106,15 @@ class TestStart:
         for _ in range(2):
             record_start_failed(made.world, grant.id, "no such table")
         assert made.state("grants", grant.id) == "failed"
-        assert made.log("grant:access:failed", 'actor, subject, "grant"') == [("system", ANA, grant.id)]
-        assert sorted(made.work()) == ["end_lease", "tell_person", "tell_security", "update_approval"]
+        assert made.log("grant:access:failed", 'actor, subject, "grant"') == [
+            ("system", ANA, grant.id)
+        ]
+        assert sorted(made.work()) == [
+            "end_lease",
+            "tell_person",
+            "tell_security",
+            "update_approval",
+        ]
         for _ in range(2):
             record_ended(made.world, grant.id, "shop-admin")
         assert made.state("grants", grant.id) == "failed"
@@ -105,7 +125,10 @@ class TestStart:
         made.set_policy(both='systems = ["shop-admin", "reports"]\nactions = ["a"]\nrequesters = ["everyone"]\n'
                              'approvers = ["@db-leads"]\n')  # fmt: skip
         grant = made.a_grant("both")
-        assert [system for (system,) in made.log("grant:access:started", "system")] == ["shop-admin", "reports"]
+        assert [system for (system,) in made.log("grant:access:started", "system")] == [
+            "shop-admin",
+            "reports",
+        ]
         release_grant(made.world, grant.id, ANA)
         record_ended(made.world, grant.id, "reports")
         assert made.state("grants", grant.id) == "ending"
@@ -121,9 +144,13 @@ class TestScheduled:
 
     def test_a_later_start_waits_for_its_time(self, made: Made) -> None:
         grant = self._scheduled(made)
-        assert (grant.state, grant.starts_at, grant.ends_at) == ("scheduled", START + 7200, START + 7200 + HOUR)
+        assert (grant.state, grant.starts_at, grant.ends_at) == (
+            "scheduled",
+            START + 7200,
+            START + 7200 + HOUR,
+        )
         made.clock.at = START + 7199
-        assert (start_due(made.world), try_start(made.world, grant.id)) == (0, [])
+        assert (start_due(made.world), begin_attempt(made.world, grant.id)) == (0, [])
         made.clock.at = START + 7200
         assert (start_due(made.world), start_due(made.world)) == (1, 0)
         assert made.start(grant).state == "active"
@@ -160,7 +187,12 @@ class TestRenewal:
         assert renewed.grant == made.grant(grant.id)
         assert renewed.grant.ends_at == START + 1800 + 2 * HOUR
         assert made.log("grant:access:renewed") == [(ANA, "still at it")]
-        assert made.work()[-4:] == ["extend_lease", "tell_person", "thread_note", "refresh_messages"]
+        assert made.work()[-4:] == [
+            "extend_lease",
+            "tell_person",
+            "thread_note",
+            "refresh_messages",
+        ]
 
     def test_never_ends_earlier_than_before(self, made: Made) -> None:
         grant = made.a_grant(duration=HOUR)
@@ -200,7 +232,9 @@ class TestRenewal:
         assert made.grant(grant.id).renewals == 1
 
     @pytest.mark.parametrize("after", [HOUR, HOUR + 1, 2 * HOUR])
-    def test_of_what_is_over_is_refused_even_before_the_clock_noticed(self, made: Made, after: int) -> None:
+    def test_of_what_is_over_is_refused_even_before_the_clock_noticed(
+        self, made: Made, after: int
+    ) -> None:
         grant = made.a_grant(duration=HOUR)
         made.clock.at += after
         assert isinstance(_renew(made, grant), Refused)
@@ -239,7 +273,11 @@ class TestRenewalByApproval:
 
     def test_asks_with_the_first_reason_and_ticket(self, made: Made) -> None:
         grant, asked = self._asked(made)
-        assert (asked.request.renews, asked.request.reason, asked.request.ticket) == (grant.id, "because", "OPS-1")
+        assert (asked.request.renews, asked.request.reason, asked.request.ticket) == (
+            grant.id,
+            "because",
+            "OPS-1",
+        )
         assert made.grant(grant.id).ends_at == grant.ends_at
         assert isinstance(_renew(made, grant, 2 * HOUR), AlreadyPending)
 
@@ -271,7 +309,9 @@ class TestRenewalByApproval:
         ],
         ids=["given back", "past its end"],
     )
-    def test_of_what_is_over_is_refused(self, made: Made, over: Callable[[Made, Grant], object]) -> None:
+    def test_of_what_is_over_is_refused(
+        self, made: Made, over: Callable[[Made, Grant], object]
+    ) -> None:
         grant, asked = self._asked(made)
         over(made, grant)
         refused = approve_request(made.world, asked.request.id, a_person(BEN))
@@ -292,8 +332,16 @@ ENDS: dict[str, tuple[Callable[[Made, Grant], object], EndReason, str]] = {
         EndReason.EXPIRED,
         "system",
     ),
-    "the holder is done": (lambda made, grant: release_grant(made.world, grant.id, ANA), EndReason.RELEASED, ANA),
-    "a lead revokes it": (lambda made, grant: revoke_grant(made.world, LEA, grant=grant.id), EndReason.REVOKED, LEA),
+    "the holder is done": (
+        lambda made, grant: release_grant(made.world, grant.id, ANA),
+        EndReason.RELEASED,
+        ANA,
+    ),
+    "a lead revokes it": (
+        lambda made, grant: revoke_grant(made.world, LEA, grant=grant.id),
+        EndReason.REVOKED,
+        LEA,
+    ),
     "the command line revokes it": (
         lambda made, grant: revoke_grant(made.world, "os:root", person=ANA, role="shop-admin"),
         EndReason.REVOKED,
@@ -310,14 +358,16 @@ ENDS: dict[str, tuple[Callable[[Made, Grant], object], EndReason, str]] = {
 
 class TestEnd:
     @pytest.mark.parametrize("name", ENDS)
-    def test_closes_every_gate_at_once_and_stays_until_the_system_confirms(self, made: Made, name: str) -> None:
+    def test_closes_every_gate_at_once_and_stays_until_the_system_confirms(
+        self, made: Made, name: str
+    ) -> None:
         end, why, by = ENDS[name]
         grant = made.a_grant()
         token = made.a_token(grant)
         end(made, grant)
         ending = made.grant(grant.id)
         assert (ending.state, ending.end_reason, ending.end_by) == ("ending", why, by)
-        assert isinstance(made.check(token), Closed)
+        assert isinstance(made.check(token), TokenInactive)
         assert made.log("grant:end:asked", 'actor, subject, "grant"') == [(by, ANA, grant.id)]
         assert made.work().count("end_lease") == 1
         made.close_gates(grant)
@@ -361,7 +411,9 @@ class TestEnd:
         assert isinstance(found[1], Ending)
         assert made.state("grants", grant.id) == "ending"
 
-    @pytest.mark.parametrize("by", [ANA, BEN, "U0NOBODY"], ids=["the holder", "an approver", "a stranger"])
+    @pytest.mark.parametrize(
+        "by", [ANA, BEN, "U0NOBODY"], ids=["the holder", "an approver", "a stranger"]
+    )
     def test_only_leads_revoke(self, made: Made, by: str) -> None:
         grant = made.a_grant()
         assert isinstance(revoke_grant(made.world, by, grant=grant.id), Refused)
@@ -377,7 +429,10 @@ class TestEnd:
     def test_revoking_a_person_ends_all_or_one_role(self, made: Made) -> None:
         one, other = made.a_grant(), made.a_grant("reports-read")
         revoke_grant(made.world, LEA, person=ANA, role="reports-read")
-        assert (made.state("grants", one.id), made.state("grants", other.id)) == ("active", "ending")
+        assert (made.state("grants", one.id), made.state("grants", other.id)) == (
+            "active",
+            "ending",
+        )
         revoke_grant(made.world, LEA, person=ANA)
         assert made.state("grants", one.id) == "ending"
 
@@ -396,7 +451,9 @@ class TestEnd:
         assert made.events("grant:end:failed") == 1
         assert made.work() == ["alarm", "tell_person", "refresh_messages"]
 
-    def test_a_failure_told_after_another_worker_succeeded_changes_nothing(self, made: Made) -> None:
+    def test_a_failure_told_after_another_worker_succeeded_changes_nothing(
+        self, made: Made
+    ) -> None:
         grant = made.a_grant()
         release_grant(made.world, grant.id, ANA)
         made.close_gates(grant)
@@ -409,7 +466,7 @@ class TestEnd:
         grant = made.a_started(made.a_request())
         release_grant(made.world, grant.id, ANA)
         assert "start_grant" not in made.work()
-        assert try_start(made.world, grant.id) == []
+        assert begin_attempt(made.world, grant.id) == []
         assert order_for(made.world, grant.id, "shop-admin", still_active=True) is None
         assert order_for(made.world, grant.id, "shop-admin") is not None
 
@@ -420,14 +477,18 @@ class TestOverlap:
         """Two roles of one person on one system, each with its token."""
         made.set_policy(shop_deploy="approvals = 1")
         one = made.a_grant(duration=HOUR)
-        return one, made.start(made.a_started(made.a_request("shop-deploy", duration=2 * HOUR), by=CARA))
+        return one, made.start(
+            made.a_started(made.a_request("shop-deploy", duration=2 * HOUR), by=CARA)
+        )
 
     @pytest.mark.parametrize("first", [0, 1], ids=["the shorter", "the longer"])
-    def test_the_end_of_one_leaves_the_other_whole(self, made: Made, both: tuple[Grant, Grant], first: int) -> None:
+    def test_the_end_of_one_leaves_the_other_whole(
+        self, made: Made, both: tuple[Grant, Grant], first: int
+    ) -> None:
         tokens = [made.a_token(grant) for grant in both]
         release_grant(made.world, both[first].id, ANA)
         made.close_gates(both[first])
-        assert isinstance(made.check(tokens[first]), Closed)
+        assert isinstance(made.check(tokens[first]), TokenInactive)
         assert made.opens(tokens[1 - first])
         assert made.state("grants", both[1 - first].id) == "active"
 
@@ -465,13 +526,18 @@ class TestPanic:
         active, starting = made.a_grant(), made.a_started(made.a_request("reports-read"))
         assert panic(made.world, LEA) == 2
         assert {made.state("grants", grant.id) for grant in (active, starting)} == {"ending"}
-        assert try_start(made.world, starting.id) == []
+        assert begin_attempt(made.world, starting.id) == []
         assert made.log("panic:switch:on", "actor") == [(LEA,)]
         assert "tell_security" in made.work()
 
     @pytest.mark.parametrize(
         ("chosen", "ended"),
-        [({"role": "reports-read"}, 1), ({"person": BEN}, 0), ({"person": ANA}, 2), ({"role": "x", "person": ANA}, 2)],
+        [
+            ({"role": "reports-read"}, 1),
+            ({"person": BEN}, 0),
+            ({"person": ANA}, 2),
+            ({"role": "x", "person": ANA}, 2),
+        ],
         ids=["a role", "another person", "a person", "a role and a person"],
     )
     def test_ends_what_was_chosen(self, made: Made, chosen: dict[str, str], ended: int) -> None:
@@ -481,9 +547,11 @@ class TestPanic:
 
     def test_stops_a_start_that_was_approved_in_the_same_moment(self, made: Made) -> None:
         request = made.a_request()
-        together(made.world.db, [lambda: panic(made.world, LEA), lambda: made.try_to_approve(request)])
+        together(
+            made.world.db, [lambda: panic(made.world, LEA), lambda: made.try_to_approve(request)]
+        )
         for (grant,) in made.rows("SELECT id FROM grants"):
-            assert try_start(made.world, grant) == []
+            assert begin_attempt(made.world, grant) == []
             assert made.state("grants", grant) == "ending"
 
     def test_is_lifted_once_and_what_was_ended_stays_ended(self, made: Made) -> None:

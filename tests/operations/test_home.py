@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from bot.operations.deny_request import deny_request
-from bot.operations.describe_person import PAGE, describe_home
-from bot.operations.record_delivery import record_end_failed
-from bot.operations.release_grant import release_grant
-from bot.operations.withdraw_request import withdraw_request
+from bot.operations.grants.record_results import record_end_failed
+from bot.operations.grants.release_grant import release_grant
+from bot.operations.people.describe_person import PAGE, describe_home
+from bot.operations.requests.deny_request import deny_request
+from bot.operations.requests.withdraw_request import withdraw_request
 from bot.slack.views import home
-from tests.worlds import ANA, BEN, LEA, Made, a_person
+from tests.factories import ANA, BEN, LEA, Made, a_person
 
 
 def test_my_last_five_requests_are_the_newest_that_were_decided(made: Made) -> None:
@@ -42,7 +42,10 @@ def test_only_a_lead_reads_what_others_hold_and_what_did_not_end(made: Made) -> 
 
 def test_approvers_are_named_as_people_know_them(made: Made) -> None:
     made.set_policy(shop_admin='approvers = ["U0BEN", "@db-leads"]')
-    assert describe_home(made.world, ANA).approvers["shop-admin"] == (a_person(BEN).name, "@db-leads")
+    assert describe_home(made.world, ANA).approvers["shop-admin"] == (
+        a_person(BEN).name,
+        "@db-leads",
+    )
 
 
 def test_the_rest_of_everything_is_read_by_skipping(made: Made) -> None:

@@ -1,4 +1,5 @@
-"""Whatever became of a role and its people since the approval: a start asks again what the approval asked."""
+"""Whatever became of a role and its people since the approval: a start asks again what the approval
+asked."""
 
 from __future__ import annotations
 
@@ -9,12 +10,12 @@ from dataclasses import replace
 import pytest
 
 from bot.core.model import Grant
-from bot.operations.panic import panic
-from bot.operations.record_delivery import record_ended
-from bot.operations.record_policy import record_loaded
-from bot.operations.start_due import start_due
-from bot.operations.try_start import try_start
-from tests.worlds import ANA, BEN, LEA, START, Made, a_person
+from bot.operations.grants.begin_attempt import begin_attempt
+from bot.operations.grants.panic import panic
+from bot.operations.grants.record_results import record_ended
+from bot.operations.grants.start_due import start_due
+from bot.operations.policy.record_policy import record_loaded
+from tests.factories import ANA, BEN, LEA, START, Made, a_person
 
 HOUR = 3600
 ONLY_ENGINEERS = 'requesters = ["@engineers"]'
@@ -28,17 +29,31 @@ def without_role(made: Made) -> None:
 
 CHANGES: dict[str, tuple[Callable[[Made], object], str]] = {
     "the role is gone": (without_role, "no longer in roles.toml"),
-    "the maximum fell": (lambda made: made.set_policy(shop_admin='max_duration = "10m"'), "at most 10m by now"),
-    "it gives more": (lambda made: made.set_policy(shop_admin='actions = ["orders:*"]'), "was changed"),
-    "it is another system": (lambda made: made.set_policy(shop_admin='system = "reports"'), "was changed"),
+    "the maximum fell": (
+        lambda made: made.set_policy(shop_admin='max_duration = "10m"'),
+        "at most 10m by now",
+    ),
+    "it gives more": (
+        lambda made: made.set_policy(shop_admin='actions = ["orders:*"]'),
+        "was changed",
+    ),
+    "it is another system": (
+        lambda made: made.set_policy(shop_admin='system = "reports"'),
+        "was changed",
+    ),
     "more must agree": (lambda made: made.set_policy(shop_admin="approvals = 2"), "was changed"),
-    "others may ask": (lambda made: made.set_policy(shop_admin='requesters = ["@sre"]'), "only for @sre now"),
+    "others may ask": (
+        lambda made: made.set_policy(shop_admin='requesters = ["@sre"]'),
+        "only for @sre now",
+    ),
 }
 
 
 @pytest.mark.parametrize(("change", "why"), CHANGES.values(), ids=CHANGES)
 class TestChangedRole:
-    def test_a_scheduled_grant_ends_at_the_reload(self, made: Made, change: Callable[[Made], object], why: str) -> None:
+    def test_a_scheduled_grant_ends_at_the_reload(
+        self, made: Made, change: Callable[[Made], object], why: str
+    ) -> None:
         grant = _scheduled(made)
         record_loaded(made.world, made.world.policy())
         made.forget_work()
@@ -46,21 +61,25 @@ class TestChangedRole:
         record_loaded(made.world, made.world.policy())
         _ended_before_it_began(made, grant, why)
 
-    def test_one_that_is_due_does_not_start(self, made: Made, change: Callable[[Made], object], why: str) -> None:
+    def test_one_that_is_due_does_not_start(
+        self, made: Made, change: Callable[[Made], object], why: str
+    ) -> None:
         grant = _scheduled(made)
         made.clock.at = grant.starts_at
         assert start_due(made.world) == 1
         made.forget_work()
         change(made)
-        assert try_start(made.world, grant.id) == []
+        assert begin_attempt(made.world, grant.id) == []
         _ended_before_it_began(made, grant, why)
 
-    def test_a_start_that_is_tried_again_ends(self, made: Made, change: Callable[[Made], object], why: str) -> None:
+    def test_a_start_that_is_tried_again_ends(
+        self, made: Made, change: Callable[[Made], object], why: str
+    ) -> None:
         grant = made.a_started(made.a_request())
-        assert try_start(made.world, grant.id) != []
+        assert begin_attempt(made.world, grant.id) != []
         made.forget_work()
         change(made)
-        assert try_start(made.world, grant.id) == []
+        assert begin_attempt(made.world, grant.id) == []
         _ended_before_it_began(made, grant, why)
 
 
@@ -70,10 +89,18 @@ def _scheduled(made: Made) -> Grant:
 
 def _ended_before_it_began(made: Made, grant: Grant, why: str) -> None:
     found = made.grant(grant.id)
-    assert (found.state, found.end_reason, found.end_by, found.started_at) == ("ending", "revoked", "system", None)
+    assert (found.state, found.end_reason, found.end_by, found.started_at) == (
+        "ending",
+        "revoked",
+        "system",
+        None,
+    )
     (detail,) = made.log("grant:end:asked", "detail")[0]
     assert why in json.loads(detail)["because"]
-    told = [json.loads(data) for (data,) in made.rows("SELECT data FROM outbox WHERE kind = 'tell_person'")]
+    told = [
+        json.loads(data)
+        for (data,) in made.rows("SELECT data FROM outbox WHERE kind = 'tell_person'")
+    ]
     assert [(each["note"], why in each["why"]) for each in told] == [("not_started", True)]
     assert {"end_lease", "thread_note"} <= set(made.work())
     record_ended(made.world, grant.id, grant.systems[0])
@@ -92,10 +119,10 @@ class TestGroups:
     def test_who_left_between_two_tries_does_not_start(self, made: Made) -> None:
         made.set_policy(shop_admin=ONLY_ENGINEERS)
         grant = made.a_started(made.a_request())
-        try_start(made.world, grant.id)
+        begin_attempt(made.world, grant.id)
         made.forget_work()
         made.set_groups(engineers=[BEN])
-        assert try_start(made.world, grant.id) == []
+        assert begin_attempt(made.world, grant.id) == []
         _ended_before_it_began(made, grant, "only for @engineers now")
 
     def test_who_stays_starts(self, made: Made) -> None:
@@ -116,7 +143,9 @@ class TestGroups:
 
 def test_what_changes_nothing_for_it_starts(made: Made) -> None:
     grant = _scheduled(made)
-    made.set_policy(shop_admin='title = "Shop"\nmax_duration = "2h"\nmax_renewals = 0\napprovers = ["@sre"]')
+    made.set_policy(
+        shop_admin='title = "Shop"\nmax_duration = "2h"\nmax_renewals = 0\napprovers = ["@sre"]'
+    )
     record_loaded(made.world, made.world.policy())
     made.clock.at = grant.starts_at
     start_due(made.world)
@@ -132,9 +161,9 @@ def test_what_is_active_is_left_alone(made: Made) -> None:
 
 def test_a_panic_stops_a_start_that_waits_for_its_next_try(made: Made) -> None:
     grant = made.a_started(made.a_request())
-    try_start(made.world, grant.id)
+    begin_attempt(made.world, grant.id)
     panic(made.world, LEA)
-    assert (try_start(made.world, grant.id), made.state("grants", grant.id)) == ([], "ending")
+    assert (begin_attempt(made.world, grant.id), made.state("grants", grant.id)) == ([], "ending")
 
 
 def test_an_account_that_is_a_guest_now_starts_nothing(made: Made) -> None:

@@ -1,5 +1,6 @@
-"""Anything in any order: people ask, decide, renew and leave, systems fail, workers die, time passes; and at no moment
-is there access without a living grant, a second decision, a self-approval, lost work, or a step that is not on record.
+"""Anything in any order: people ask, decide, renew and leave, systems fail, workers die, time
+passes; and at no moment is there access without a living grant, a second decision, a self-approval,
+lost work, or a step that is not on record.
 """
 
 from __future__ import annotations
@@ -26,60 +27,71 @@ from hypothesis.stateful import (
 
 from bot.app import build_tools
 from bot.connectors.gateway import Gateway
-from bot.core.asking import Ask
 from bot.core.effects import Kind, Queue
-from bot.core.model import Order, Person
+from bot.core.eligibility import Ask
+from bot.core.model import Person, ProvisionOrder
 from bot.core.roles import Policy
-from bot.operations._unit import World
-from bot.operations.approve_request import approve_request
-from bot.operations.count_usage import sum_usage
-from bot.operations.decide_press import decide_press
-from bot.operations.deny_request import deny_request
-from bot.operations.expire_due import expire_due
-from bot.operations.introspect_token import Open
-from bot.operations.lapse_due import lapse_due
-from bot.operations.next_due import next_due
-from bot.operations.panic import panic, resume
-from bot.operations.record_delivery import (
+from bot.operations._unit_of_work import Context
+from bot.operations.claim_work import ClaimedQueue, Row, Work
+from bot.operations.grants.begin_attempt import begin_attempt
+from bot.operations.grants.expire_due import expire_due
+from bot.operations.grants.panic import panic, resume
+from bot.operations.grants.record_results import (
     order_for,
     record_end_failed,
     record_ended,
-    record_made,
     record_not_made,
     record_start_failed,
     record_started,
+    record_system_ready,
 )
-from bot.operations.record_policy import record_loaded
-from bot.operations.record_posted import record_reminded
-from bot.operations.release_grant import release_grant
-from bot.operations.remind_due import remind_due
-from bot.operations.renew_grant import renew_grant
-from bot.operations.request_access import request_access
-from bot.operations.revoke_grant import revoke_grant
-from bot.operations.show_credentials import Credentials, confirm_shown, discard_credentials, show_credentials
-from bot.operations.start_due import start_due
-from bot.operations.take_work import ClaimedQueue, Row, Work
-from bot.operations.try_start import try_start
-from bot.operations.withdraw_request import withdraw_request
+from bot.operations.grants.release_grant import release_grant
+from bot.operations.grants.remind_due import remind_due
+from bot.operations.grants.renew_grant import renew_grant
+from bot.operations.grants.revoke_grant import revoke_grant
+from bot.operations.grants.show_credentials import (
+    Credentials,
+    confirm_shown,
+    discard_credentials,
+    show_credentials,
+)
+from bot.operations.grants.start_due import start_due
+from bot.operations.messages.record_posted import record_reminded
+from bot.operations.policy.record_policy import record_loaded
+from bot.operations.process.next_due import next_due
+from bot.operations.requests.approve_request import approve_request
+from bot.operations.requests.count_vote import count_vote
+from bot.operations.requests.deny_request import deny_request
+from bot.operations.requests.lapse_due import lapse_due
+from bot.operations.requests.request_access import request_access
+from bot.operations.requests.withdraw_request import withdraw_request
+from bot.operations.tokens.introspect_token import TokenActive
+from bot.operations.usage.count_usage import sum_usage
 from storage.database import Database
 from tests.builders import a_policy
+from tests.factories import ANA, BEN, CARA, DAN, LEA, Made, a_person, make_world
 from tests.postgres import Postgres
-from tests.worlds import ANA, BEN, CARA, DAN, LEA, Made, a_person, make_world
 
 POLICY = a_policy(
     shop_admin='max_duration = "2h"\nmax_total = "3h"\npending_timeout = "1h"\nmax_renewals = 2',
     reports_read="ticket = '.*'",
-    both='systems = ["shop-admin", "reports"]\nactions = ["a", "b"]\nrequesters = ["everyone"]\n'
-    'approvers = ["@sre", "@db-leads"]\napprovals = 2\n',
+    both=(
+        'systems = ["shop-admin", "reports"]\nactions = ["a", "b"]\nrequesters = ["everyone"]\n'
+        'approvers = ["@sre", "@db-leads"]\napprovals = 2\n'
+    ),
 )
 NARROWER = a_policy(
     shop_admin='max_duration = "30m"\nmax_total = "3h"\npending_timeout = "1h"\nmax_renewals = 2',
-    both='systems = ["shop-admin", "reports"]\nactions = ["a", "b"]\nrequesters = ["@sre"]\n'
-    'approvers = ["@sre", "@db-leads"]\napprovals = 2\n',
+    both=(
+        'systems = ["shop-admin", "reports"]\nactions = ["a", "b"]\nrequesters = ["@sre"]\n'
+        'approvers = ["@sre", "@db-leads"]\napprovals = 2\n'
+    ),
 )
 """A roles.toml that gives less, and to fewer."""
 
-WITHOUT = replace(POLICY, roles={name: POLICY.roles[name] for name in ("both", "reports-read")}, digest="another")
+WITHOUT = replace(
+    POLICY, roles={name: POLICY.roles[name] for name in ("both", "reports-read")}, digest="another"
+)
 """A roles.toml without the role that most people have."""
 
 PEOPLE = (ANA, BEN, CARA, DAN, LEA)
@@ -100,8 +112,15 @@ STEPS = {
 }
 """What the latest record about a grant says, in each of its states."""
 
-TOLD = {"denied": "denied", "lapsed": "lapsed", "active": "active", "ended": "ended", "failed": "failed"}
-"""What the requester is told of a request or a grant that got this far, unless their account is gone."""
+TOLD = {
+    "denied": "denied",
+    "lapsed": "lapsed",
+    "active": "active",
+    "ended": "ended",
+    "failed": "failed",
+}
+"""What the requester is told of a request or a grant that got this far, unless their account is
+gone."""
 
 OUTCOMES = (
     "works",
@@ -115,17 +134,27 @@ OUTCOMES = (
     "finishes late",
     "refuses",
 )
-Recording = Callable[[World], object]
+Recording = Callable[[Context], object]
 
 RARE: dict[str, Callable[[Lifecycle, str, bool], object]] = {
-    "a lead revokes": lambda self, who, on: revoke_grant(self.world, LEA if on else ANA, person=who),
-    "an account is deactivated": lambda self, who, on: self.leaves(who) if on else self.comes_back(who),
-    "another is on call": lambda self, who, on: self.made.set_groups(sre=[who, DAN] if on else [BEN, CARA, DAN]),
+    "a lead revokes": lambda self, who, on: revoke_grant(
+        self.world, LEA if on else ANA, person=who
+    ),
+    "an account is deactivated": lambda self, who, on: (
+        self.leaves(who) if on else self.comes_back(who)
+    ),
+    "another is on call": lambda self, who, on: self.made.set_groups(
+        sre=[who, DAN] if on else [BEN, CARA, DAN]
+    ),
     "roles.toml is saved": lambda self, who, on: self.saves(NARROWER if on else POLICY),
     "a role is removed": lambda self, who, on: self.saves(WITHOUT if on else POLICY),
     "the red button": lambda self, who, on: (panic if on else resume)(self.world, LEA),
-    "the red button of a role": lambda self, who, on: (panic if on else resume)(self.world, LEA, role=ROLES[0]),
-    "the red button of a person": lambda self, who, on: (panic if on else resume)(self.world, LEA, person=who),
+    "the red button of a role": lambda self, who, on: (panic if on else resume)(
+        self.world, LEA, role=ROLES[0]
+    ),
+    "the red button of a person": lambda self, who, on: (panic if on else resume)(
+        self.world, LEA, person=who
+    ),
     "all workers work": lambda self, who, on: [self._work(queue, "works") for queue in Queue],
 }
 
@@ -138,18 +167,19 @@ class RemoteSystem:
     has: set[tuple[str, str]] = field(default_factory=set)
     since: dict[str, int] = field(default_factory=dict)
 
-    def grant(self, order: Order) -> None:
+    def grant(self, order: ProvisionOrder) -> None:
         self.gateway.grant(order)
         self.has.add((order.grant, order.system))
         self.since.setdefault(order.grant, order.ends_at)
 
-    def revoke(self, order: Order) -> None:
+    def revoke(self, order: ProvisionOrder) -> None:
         self.gateway.revoke(order)
         self.has.discard((order.grant, order.system))
 
 
 class Lifecycle(RuleBasedStateMachine):
-    """The real operations and the real database; a simulated delivery, a simulated system, a clock."""
+    """The real operations and the real database; a simulated delivery, a simulated system, a
+    clock."""
 
     a_database: Callable[[], AbstractContextManager[Database]]
     directory: Path
@@ -180,7 +210,9 @@ class Lifecycle(RuleBasedStateMachine):
     def gets_access(self, person: str, role: str, duration: int, wait: int, how: str) -> None:
         """The usual course of things, as far as nothing is in its way."""
         self.asks(person, role, duration, wait)
-        for (request,) in self.made.rows("SELECT id FROM requests WHERE requester = ? AND state = 'pending'", person):
+        for (request,) in self.made.rows(
+            "SELECT id FROM requests WHERE requester = ? AND state = 'pending'", person
+        ):
             for who in (BEN, CARA, DAN):
                 approve_request(self.world, request, self._person(who))
         self._work(Queue.START, how)
@@ -192,7 +224,8 @@ class Lifecycle(RuleBasedStateMachine):
         order=st.permutations(("end", "claim lost", "start", "end there", "late")),
     )  # fmt: skip
     def an_end_meets_a_start(self, role: str, how: str, again: str, order: list[str]) -> None:
-        """Dan gives back what is only just being made, and everything that may happen then happens in any order."""
+        """Dan gives back what is only just being made, and everything that may happen then happens
+        in any order."""
         self.gets_access(DAN, role, 3600, 0, how)
         steps: dict[str, Callable[[], object]] = {
             "end": lambda: revoke_grant(self.world, LEA, person=DAN),
@@ -217,7 +250,9 @@ class Lifecycle(RuleBasedStateMachine):
         who=st.sampled_from(PEOPLE), yes=st.sampled_from([True, True, True, False]), place=st.integers(0, 20),
         length=st.sampled_from([None, 60, 99_999]), part=st.sampled_from([None, None, ("a",), ()]),
     )  # fmt: skip
-    def decides(self, who: str, yes: bool, place: int, length: int | None, part: tuple[str, ...] | None) -> None:
+    def decides(
+        self, who: str, yes: bool, place: int, length: int | None, part: tuple[str, ...] | None
+    ) -> None:
         if (request := self._pick("requests", "pending", place)) is None:
             return
         if yes:
@@ -258,7 +293,11 @@ class Lifecycle(RuleBasedStateMachine):
             (confirm_shown if visible else discard_credentials)(self.world, shown)
             self.shown += [shown] if visible else []
 
-    @rule(what=st.sampled_from(sorted(RARE)), who=st.sampled_from(PEOPLE), on=st.sampled_from([False, False, True]))
+    @rule(
+        what=st.sampled_from(sorted(RARE)),
+        who=st.sampled_from(PEOPLE),
+        on=st.sampled_from([False, False, True]),
+    )
     def something_rare_happens(self, what: str, who: str, on: bool) -> None:
         RARE[what](self, who, on)
 
@@ -306,7 +345,7 @@ class Lifecycle(RuleBasedStateMachine):
         for shown in self.shown:
             for system in shown.grant.systems:
                 found = self.made.check(shown.token, system)
-                if isinstance(found, Open):
+                if isinstance(found, TokenActive):
                     assert self.now < found.expires_at <= living[found.grant]
                     assert newest[found.grant] == shown.token
                     assert (found.grant, system) in self.system.has
@@ -319,7 +358,9 @@ class Lifecycle(RuleBasedStateMachine):
             found = {event: told[id, event] for event in DECISIONS.values() if told[id, event]}
             assert found == ({DECISIONS[state]: 1} if state != "pending" else {})
         votes = "'request:vote:given', 'request:approval:given', 'request:denial:given'"
-        assert not self.made.rows(f"SELECT seq FROM audit WHERE event IN ({votes}) AND actor = subject")
+        assert not self.made.rows(
+            f"SELECT seq FROM audit WHERE event IN ({votes}) AND actor = subject"
+        )
 
     @invariant()
     def a_person_holds_a_role_once(self) -> None:
@@ -334,8 +375,12 @@ class Lifecycle(RuleBasedStateMachine):
         for (grant,) in self.made.rows("SELECT id FROM grants WHERE state = 'starting'"):
             assert any(grant in data for data in left), f"nobody will start {grant}"
         left = [data for _, kind, data in waiting if kind == Kind.END_LEASE]
-        for grant, system in self.made.rows("SELECT grant_id, system FROM leases WHERE state = 'ending'"):
-            assert any(grant in data and system in data for data in left), f"nobody will end {grant} on {system}"
+        for grant, system in self.made.rows(
+            "SELECT grant_id, system FROM leases WHERE state = 'ending'"
+        ):
+            assert any(grant in data and system in data for data in left), (
+                f"nobody will end {grant} on {system}"
+            )
 
     @invariant()
     def no_deadline_is_forgotten(self) -> None:
@@ -348,13 +393,21 @@ class Lifecycle(RuleBasedStateMachine):
     def every_step_is_on_record(self) -> None:
         events = [event for events in STEPS.values() for event in events if event]
         marks = ", ".join("?" * len(events))
-        rows = self.made.rows(f'SELECT "grant", event FROM audit WHERE event IN ({marks}) ORDER BY seq', *events)
+        rows = self.made.rows(
+            f'SELECT "grant", event FROM audit WHERE event IN ({marks}) ORDER BY seq', *events
+        )
         latest = dict(rows)
-        again = {id for (id,) in self.made.rows("SELECT grant_id FROM leases WHERE state = 'ending'")}
+        again = {
+            id for (id,) in self.made.rows("SELECT grant_id FROM leases WHERE state = 'ending'")
+        }
         for id, state in self.made.rows("SELECT id, state FROM grants"):
             # What a late start made after the end is ended once more, and a try at that may fail.
-            expected = STEPS[state] | ({"grant:end:failed"} if state == "ended" and id in again else set())
-            assert latest.get(id) in expected, f"{id} is {state}, and last on record as {latest.get(id)}"
+            expected = STEPS[state] | (
+                {"grant:end:failed"} if state == "ended" and id in again else set()
+            )
+            assert latest.get(id) in expected, (
+                f"{id} is {state}, and last on record as {latest.get(id)}"
+            )
 
     @invariant()
     def every_step_was_told(self) -> None:
@@ -363,12 +416,16 @@ class Lifecycle(RuleBasedStateMachine):
         for table, who in (("requests", "requester"), ("grants", "person")):
             for id, state, person in self.made.rows(f"SELECT id, state, {who} FROM {table}"):
                 if state in TOLD and person not in self.left:
-                    assert any(id in data and f'"{TOLD[state]}"' in data for data in said), f"{id} {state} was not told"
+                    assert any(id in data and f'"{TOLD[state]}"' in data for data in said), (
+                        f"{id} {state} was not told"
+                    )
 
     @invariant()
     def no_grant_passes_its_limits(self) -> None:
         assert not self.made.rows("SELECT id FROM grants WHERE ends_at > latest_end")
-        for role, renewals, duration in self.made.rows("SELECT role, renewals, duration FROM grants"):
+        for role, renewals, duration in self.made.rows(
+            "SELECT role, renewals, duration FROM grants"
+        ):
             assert renewals <= POLICY.roles[role].max_renewals
             assert 0 < duration <= POLICY.roles[role].max_duration
 
@@ -383,7 +440,9 @@ class Lifecycle(RuleBasedStateMachine):
         for id, state in self.made.rows(f"SELECT id, state FROM grants WHERE {over}"):
             if any(grant == id for grant, _ in self.system.has):
                 due = next_due(self.world)
-                assert due is not None and due <= self.now, f"nobody will end {id}, which is {state}"
+                assert due is not None and due <= self.now, (
+                    f"nobody will end {id}, which is {state}"
+                )
 
     def _check(self) -> None:
         for holds in (self.nobody_has_access_that_has_ended, self.no_work_is_lost, self.every_step_is_on_record,
@@ -391,7 +450,8 @@ class Lifecycle(RuleBasedStateMachine):
             holds()
 
     def teardown(self) -> None:
-        """However it went: when all is well again everything comes to its end, and the log is one chain."""
+        """However it went: when all is well again everything comes to its end, and the log is one
+        chain."""
         try:
             self._come_to_rest()
         finally:
@@ -408,7 +468,10 @@ class Lifecycle(RuleBasedStateMachine):
         self.every_step_was_told()
         self.every_step_is_on_record()
         assert not self.system.has
-        assert {state for (state,) in self.made.rows("SELECT state FROM grants")} <= {"ended", "failed"}
+        assert {state for (state,) in self.made.rows("SELECT state FROM grants")} <= {
+            "ended",
+            "failed",
+        }
         assert self.made.count("leases", "state <> 'ended'") == 0
         assert self.made.count("requests", "state = 'pending'") == 0
         assert (self.made.work(), self.made.count("gates")) == ([], 0)
@@ -469,27 +532,29 @@ class Lifecycle(RuleBasedStateMachine):
             work.finish(record_start_failed, row.data["grant"], "no")
             return
         if row.kind is Kind.END_LEASE:
-            record_end_failed(self.world, row.data["grant"], row.data["system"], "no route", row.attempts)
+            record_end_failed(
+                self.world, row.data["grant"], row.data["system"], "no route", row.attempts
+            )
         work.retry(7, "no route", unsure=how == "answer lost")
 
     def _start(self, data: dict[str, Any]) -> list[Recording]:
-        orders = try_start(self.world, data["grant"])
+        orders = begin_attempt(self.world, data["grant"])
         assert not orders or self.made.state("grants", data["grant"]) == "starting"
         self._assert_judged(data["grant"], orders)
         for order in orders:
             self.system.grant(order)
-            if len(orders) > 1 and not record_made(self.world, order.grant, order.system):
+            if len(orders) > 1 and not record_system_ready(self.world, order.grant, order.system):
                 return []
         return [lambda world: record_started(world, data["grant"])] if orders else []
 
     def _half_start(self, grant: str) -> None:
         """The first system makes it, and the next one gives no answer."""
-        for order in try_start(self.world, grant)[:1]:
+        for order in begin_attempt(self.world, grant)[:1]:
             self.system.grant(order)
-            record_made(self.world, grant, order.system)
+            record_system_ready(self.world, grant, order.system)
             record_not_made(self.world, grant, "another", "no answer", surely=False)
 
-    def _assert_judged(self, id: str, orders: list[Order]) -> None:
+    def _assert_judged(self, id: str, orders: list[ProvisionOrder]) -> None:
         """Whatever begins is what roles.toml gives at this moment, to somebody who may have it."""
         if orders:
             grant, policy = self.made.grant(id), self.world.policy()
@@ -498,7 +563,9 @@ class Lifecycle(RuleBasedStateMachine):
             assert self.world.directory().includes(role.requesters, self._person(grant.person))
 
     def _extend(self, data: dict[str, Any]) -> list[Recording]:
-        if (order := order_for(self.world, data["grant"], data["system"], still_active=True)) is not None:
+        if (
+            order := order_for(self.world, data["grant"], data["system"], still_active=True)
+        ) is not None:
             self.system.grant(order)
         return []
 
@@ -509,10 +576,10 @@ class Lifecycle(RuleBasedStateMachine):
         return [lambda world: record_ended(world, data["grant"], data["system"])]
 
     def _decide(self, data: dict[str, Any]) -> list[Recording]:
-        return [lambda world: decide_press(world, data, self._person(data["voter"]))]
+        return [lambda world: count_vote(world, data, self._person(data["voter"]))]
 
 
-def _record(world: World, recordings: list[Recording]) -> None:
+def _record(world: Context, recordings: list[Recording]) -> None:
     for recording in recordings:
         recording(world)
 
@@ -528,13 +595,21 @@ _WORK: dict[Kind, Callable[[Lifecycle, dict[str, Any]], list[Recording]]] = {
 
 
 def _run(
-    a_database: Callable[[], AbstractContextManager[Database]], directory: Path, examples: int, steps: int
+    a_database: Callable[[], AbstractContextManager[Database]],
+    directory: Path,
+    examples: int,
+    steps: int,
 ) -> None:
-    machine = type("Lifecycle", (Lifecycle,), {"a_database": staticmethod(a_database), "directory": directory})
+    machine = type(
+        "Lifecycle", (Lifecycle,), {"a_database": staticmethod(a_database), "directory": directory}
+    )
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=examples, stateful_step_count=steps, deadline=None, suppress_health_check=list(HealthCheck)
+            max_examples=examples,
+            stateful_step_count=steps,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
         ),
     )
 

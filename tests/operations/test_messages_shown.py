@@ -8,11 +8,19 @@ import pytest
 
 from bot.core.lifecycle import Move
 from bot.core.model import EndReason, GrantState
-from bot.operations._end import ask_end
-from bot.operations._unit import unit
-from bot.operations.direct_notes import LASTING, TRUE_IN, adopt_message, describe_told, record_shown, record_told
-from bot.operations.forget_old import forget_old
-from bot.operations.private_answers import (
+from bot.operations._end_grant import request_end
+from bot.operations._unit_of_work import unit
+from bot.operations.grants.record_results import record_ended
+from bot.operations.grants.show_credentials import Credentials, confirm_shown, show_credentials
+from bot.operations.messages.direct_notes import (
+    LASTING,
+    TRUE_IN,
+    adopt_message,
+    describe_told,
+    record_shown,
+    record_told,
+)
+from bot.operations.messages.private_answers import (
     GRANT,
     LIST,
     REQUEST,
@@ -22,20 +30,21 @@ from bot.operations.private_answers import (
     keep_answer,
     record_changed,
 )
-from bot.operations.record_delivery import record_ended
-from bot.operations.refresh_messages import refresh_messages
-from bot.operations.show_credentials import Credentials, confirm_shown, show_credentials
+from bot.operations.messages.refresh_messages import refresh_messages
+from bot.operations.process.forget_old import forget_old
 from bot.slack.views.direct_messages import _GRANT_NOTES, _PAST, past_note
 from storage import grants, private_answers, requests
 from storage.direct_notes import DirectNote
-from tests.worlds import ANA, BEN, CARA, Made
+from tests.factories import ANA, BEN, CARA, Made
 
 D = "D0ANA"
 REFRESHES = "SELECT data FROM outbox WHERE kind = 'refresh_messages'"
 
 
 def told(made: Made, grant: str, note: str, ts: str, place: int = 0) -> None:
-    record_told(made.world, [DirectNote(D, ts, place, grant, "", note, made.clock.at, note in LASTING)])
+    record_told(
+        made.world, [DirectNote(D, ts, place, grant, "", note, made.clock.at, note in LASTING)]
+    )
 
 
 def updates(made: Made, kind: str = "update_direct") -> list[tuple[str, str]]:
@@ -44,7 +53,7 @@ def updates(made: Made, kind: str = "update_direct") -> list[tuple[str, str]]:
 
 def end(made: Made, grant: str, why: EndReason = EndReason.EXPIRED) -> None:
     with unit(made.world) as u:
-        ask_end(u, [made.grant(grant)], why, BEN)
+        request_end(u, [made.grant(grant)], why, BEN)
     for system in made.grant(grant).systems:
         record_ended(made.world, grant, system)
 
@@ -60,7 +69,9 @@ def test_a_newer_message_makes_the_earlier_one_past(made: Made) -> None:
     assert updates(made) == []
     told(made, grant.id, "reminder", "1.2")
     assert updates(made) == [("update_direct", f"direct:{D}:1.1")]
-    assert [(each.note.note, each.past) for each in describe_told(made.world, D, "1.1")] == [("active", True)]
+    assert [(each.note.note, each.past) for each in describe_told(made.world, D, "1.1")] == [
+        ("active", True)
+    ]
     assert [each.past for each in describe_told(made.world, D, "1.2")] == [False]
 
 
@@ -89,7 +100,9 @@ def test_a_message_about_several_grants_waits_for_one_update(made: Made) -> None
 
 
 @pytest.mark.parametrize("why", list(EndReason))
-def test_after_every_kind_of_end_nothing_is_current_and_the_card_is_updated(made: Made, why: EndReason) -> None:
+def test_after_every_kind_of_end_nothing_is_current_and_the_card_is_updated(
+    made: Made, why: EndReason
+) -> None:
     grant = made.a_grant()
     with made.world.db.transaction():
         requests.add_message(made.world.db, grant.request, "C1", "1.0")
@@ -99,7 +112,9 @@ def test_after_every_kind_of_end_nothing_is_current_and_the_card_is_updated(made
     refresh_messages(made.world, [grant.id], [], [grant.id])
     assert updates(made) == [("update_direct", f"direct:{D}:1.1")]
     assert updates(made, "update_approval") == [("update_approval", f"update:{grant.request}")]
-    assert made.rows("SELECT DISTINCT queue FROM outbox WHERE kind LIKE 'update_%'") == [("update",)]
+    assert made.rows("SELECT DISTINCT queue FROM outbox WHERE kind LIKE 'update_%'") == [
+        ("update",)
+    ]
 
 
 def test_from_the_moment_that_an_end_is_asked_for_nothing_offers_what_is_over(made: Made) -> None:
@@ -110,7 +125,7 @@ def test_from_the_moment_that_an_end_is_asked_for_nothing_offers_what_is_over(ma
     told(made, grant.id, "active", "1.1")
     made.forget_work()
     with unit(made.world) as u:
-        ask_end(u, [made.grant(grant.id)], EndReason.EXPIRED, BEN)
+        request_end(u, [made.grant(grant.id)], EndReason.EXPIRED, BEN)
     assert [json.loads(data)["grants"] for (data,) in made.rows(REFRESHES)] == [[grant.id]]
     refresh_messages(made.world, [grant.id], [], [grant.id])
     assert updates(made) == [("update_direct", f"direct:{D}:1.1")]
@@ -138,7 +153,7 @@ def test_the_newest_window_with_credentials_is_cleared_once(made: Made) -> None:
     refresh_messages(made.world, [grant.id], [], [])
     assert updates(made, "clear_window") == []
     with unit(made.world) as u:
-        ask_end(u, [made.grant(grant.id)], EndReason.RELEASED, ANA)
+        request_end(u, [made.grant(grant.id)], EndReason.RELEASED, ANA)
     for _ in range(2):
         refresh_messages(made.world, [grant.id], [], [])
     assert updates(made, "clear_window") == [("clear_window", "window:V2")]
@@ -195,7 +210,9 @@ def test_an_answer_is_due_for_a_change_only_when_it_says_something_else(made: Ma
     view = describe_answer(made.world, answer)
     assert view is not None and view.shown != view.answer.shown and view.is_over
     record_changed(made.world, view)
-    assert made.rows("SELECT COUNT(*) FROM private_answers") == [(0,)], "nothing will change any more"
+    assert made.rows("SELECT COUNT(*) FROM private_answers") == [(0,)], (
+        "nothing will change any more"
+    )
 
 
 def test_the_last_change_that_slack_takes_is_known_as_such(made: Made) -> None:
@@ -223,7 +240,9 @@ def test_the_address_of_an_answer_is_deleted_after_half_an_hour(made: Made) -> N
 
 
 def test_the_address_of_an_answer_is_not_in_its_repr() -> None:
-    answer = private_answers.PrivateAnswer("p1", ANA, "https://hooks.slack.com/commands/T1/1/x", LIST, ANA, 0)
+    answer = private_answers.PrivateAnswer(
+        "p1", ANA, "https://hooks.slack.com/commands/T1/1/x", LIST, ANA, 0
+    )
     assert "hooks" not in repr(answer)
 
 

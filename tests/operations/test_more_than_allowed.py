@@ -10,18 +10,18 @@ from typing import Any
 import pytest
 
 from bot.core.approval import NeedsApproval, Refused
-from bot.core.asking import Ask
+from bot.core.eligibility import Ask
 from bot.core.model import Grant
-from bot.operations.approve_request import Granted, approve_request
-from bot.operations.expire_due import expire_due
-from bot.operations.panic import panic
-from bot.operations.record_people import people_to_check
-from bot.operations.renew_grant import Renewed, Submitted, renew_grant
-from bot.operations.request_access import request_access
-from bot.operations.withdraw_request import withdraw_request
+from bot.operations.grants.expire_due import expire_due
+from bot.operations.grants.panic import panic
+from bot.operations.grants.renew_grant import Renewed, Submitted, renew_grant
+from bot.operations.people.record_people import people_to_check
+from bot.operations.requests.approve_request import Granted, approve_request
+from bot.operations.requests.request_access import request_access
+from bot.operations.requests.withdraw_request import withdraw_request
 from storage import grants
 from storage.database import Database
-from tests.worlds import ANA, BEN, CARA, LEA, START, Made, a_person, make_world
+from tests.factories import ANA, BEN, CARA, LEA, START, Made, a_person, make_world
 
 HOUR = 3600
 
@@ -45,7 +45,9 @@ class TestShortened:
         assert made.grant(grant.id).ends_at == START + 600
 
     @pytest.mark.parametrize("duration", [None, 600])
-    def test_it_is_renewed_for_as_long_as_was_approved(self, made: Made, duration: int | None) -> None:
+    def test_it_is_renewed_for_as_long_as_was_approved(
+        self, made: Made, duration: int | None
+    ) -> None:
         grant = self._grant(made)
         assert isinstance(renew_grant(made.world, grant.id, ANA, duration=duration), Renewed)
         assert made.grant(grant.id).ends_at == START + 900
@@ -59,8 +61,12 @@ class TestUnaskedRenewal:
     """Nobody approves it, so it adds at most what was approved."""
 
     @pytest.mark.parametrize("asked", [301, HOUR, 4 * HOUR])
-    def test_two_who_agreed_on_five_minutes_are_not_asked_for_hours(self, made: Made, asked: int) -> None:
-        made.set_policy(shop_deploy='renewal_approval = false\nmax_duration = "4h"\nmax_total = "12h"')
+    def test_two_who_agreed_on_five_minutes_are_not_asked_for_hours(
+        self, made: Made, asked: int
+    ) -> None:
+        made.set_policy(
+            shop_deploy='renewal_approval = false\nmax_duration = "4h"\nmax_total = "12h"'
+        )
         request = made.a_request("shop-deploy", duration=300)
         made.try_to_approve(request, CARA)
         grant = made.start(made.a_started(request))
@@ -84,10 +90,14 @@ class TestUnaskedRenewal:
 
 class TestRoleThatGivesLessByNow:
     @pytest.mark.parametrize(
-        "lines", ['actions = ["orders:read"]', 'system = "reports"'], ids=["fewer actions", "another system"]
+        "lines",
+        ['actions = ["orders:read"]', 'system = "reports"'],
+        ids=["fewer actions", "another system"],
     )
     @pytest.mark.parametrize("approval", ["false", "true"])
-    def test_what_it_gave_before_is_not_renewed(self, made: Made, lines: str, approval: str) -> None:
+    def test_what_it_gave_before_is_not_renewed(
+        self, made: Made, lines: str, approval: str
+    ) -> None:
         grant = made.a_grant(duration=HOUR)
         made.set_policy(shop_admin=f"{lines}\nrenewal_approval = {approval}")
         made.clock.at += 600
@@ -103,7 +113,9 @@ class TestRoleThatGivesLessByNow:
         assert isinstance(renew_grant(made.world, grant.id, ANA), Renewed)
         assert made.grant(grant.id).actions == grant.actions
 
-    def test_more_than_its_present_maximum_is_not_approved_but_may_be_shortened_to_it(self, made: Made) -> None:
+    def test_more_than_its_present_maximum_is_not_approved_but_may_be_shortened_to_it(
+        self, made: Made
+    ) -> None:
         request = made.a_request(duration=4 * HOUR)
         made.set_policy(shop_admin='max_duration = "30m"')
         refused = approve_request(made.world, request.id, a_person(BEN))
@@ -127,7 +139,9 @@ def test_whoever_gave_one_of_two_approvals_is_looked_up_until_it_counts(made: Ma
     assert people_to_check(made.world, START, 60) == [LEA]
 
 
-def test_a_renewal_that_nobody_answered_in_time_does_not_stand_in_the_way_of_a_new_request(made: Made) -> None:
+def test_a_renewal_that_nobody_answered_in_time_does_not_stand_in_the_way_of_a_new_request(
+    made: Made,
+) -> None:
     grant = made.a_grant("reports-read", duration=HOUR)
     made.clock.at += 1800
     asked = renew_grant(made.world, grant.id, ANA)
@@ -165,7 +179,8 @@ def test_the_command_line_is_never_looked_up_in_slack(made: Made) -> None:
 def test_panic_ends_what_was_started_before_its_switch_could_be_seen(
     postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """On PostgreSQL nobody waits for a panic that is under way: an approval and a start may pass it by."""
+    """On PostgreSQL nobody waits for a panic that is under way: an approval and a start may pass it
+    by."""
     database = Database(postgres_url)
     made = make_world(tmp_path, db=database)
     request = made.a_request()

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from bot.core.approval import Refused
-from bot.core.asking import Ask
-from bot.operations.renew_grant import renew_grant
-from bot.operations.request_access import (
+from bot.core.eligibility import Ask
+from bot.operations.grants.renew_grant import renew_grant
+from bot.operations.requests.request_access import (
     MOST_REQUESTS,
     MOST_WITHIN,
     Outcome,
@@ -15,8 +15,8 @@ from bot.operations.request_access import (
     Waiting,
     request_access,
 )
-from bot.operations.withdraw_request import Withdrawn, withdraw_request
-from tests.worlds import ANA, CARA, Made
+from bot.operations.requests.withdraw_request import Withdrawn, withdraw_request
+from tests.factories import ANA, CARA, Made
 
 LIMIT = "You made 30 requests within 10m, which is the limit. You can ask again in "
 
@@ -50,7 +50,9 @@ def test_a_hundred_requests_beyond_the_limit_are_one_record(made: Made) -> None:
     _ask_and_cancel(made, MOST_REQUESTS)
     before = made.count("audit"), made.count("outbox")
     assert {_ask(made) for _ in range(100)} == {Refused(f"{LIMIT}10m.")}
-    assert made.log("request:action:refused", "actor, role, reason") == [(ANA, "shop-admin", "because")]
+    assert made.log("request:action:refused", "actor, role, reason") == [
+        (ANA, "shop-admin", "because")
+    ]
     assert (made.count("audit"), made.count("outbox")) == (before[0] + 1, before[1])
     made.clock.at += MOST_WITHIN
     _ask_and_cancel(made, MOST_REQUESTS)

@@ -1,4 +1,5 @@
-"""Two hosts have different files for a while, or for good: the one that was loaded last decides, on every host."""
+"""Two hosts have different files for a while, or for good: the one that was loaded last decides, on
+every host."""
 
 from __future__ import annotations
 
@@ -10,32 +11,32 @@ from dataclasses import dataclass, replace
 import pytest
 
 from bot.core.approval import Refused
-from bot.core.asking import Ask
 from bot.core.effects import Queue
+from bot.core.eligibility import Ask
 from bot.core.errors import Outdated
 from bot.core.model import Grant, GrantState
-from bot.delivery import Delivery
 from bot.operations._judge_start import judge_scheduled
-from bot.operations._unit import OUTDATED, World, unit
-from bot.operations.approve_request import approve_request
-from bot.operations.begin_decision import begin_decision
-from bot.operations.count_state import count_state
-from bot.operations.count_usage import UsageMeter
-from bot.operations.deny_request import deny_request
-from bot.operations.record_people import record_groups
-from bot.operations.record_policy import is_outdated, record_loaded
-from bot.operations.renew_grant import renew_grant
-from bot.operations.request_access import Waiting, request_access
-from bot.operations.start_due import start_due
-from bot.operations.take_press import Press, Taken, take_press
-from bot.operations.try_start import try_start
-from bot.roles_watch import UNTOLD, RolesWatch
+from bot.operations._unit_of_work import OUTDATED, Context, unit
+from bot.operations.grants.begin_attempt import begin_attempt
+from bot.operations.grants.renew_grant import renew_grant
+from bot.operations.grants.start_due import start_due
+from bot.operations.people.record_people import record_groups
+from bot.operations.policy.record_policy import is_outdated, record_loaded
+from bot.operations.process.count_state import count_state
+from bot.operations.requests.accept_vote import Press, Taken, submit_vote
+from bot.operations.requests.approve_request import approve_request
+from bot.operations.requests.check_decision import check_decision
+from bot.operations.requests.deny_request import deny_request
+from bot.operations.requests.request_access import Waiting, request_access
+from bot.operations.usage.count_usage import UsageMeter
+from bot.worker.dispatcher import Dispatcher
 from bot.worker.lookups import PRESS_PATIENCE
 from bot.worker.provisioning import START_PATIENCE
+from bot.worker.roles_watch import UNTOLD, RolesWatch
 from tests.builders import a_policy
+from tests.delivery_harness import DeliveryHarness
+from tests.factories import ANA, BEN, CARA, START, Made, a_person
 from tests.fakes import FakeSystems
-from tests.hands import Hands
-from tests.worlds import ANA, BEN, CARA, START, Made, a_person
 
 HOUR = 3600
 OLDER = a_policy(shop_admin='max_duration = "10m"')
@@ -46,10 +47,11 @@ ELSEWHERE = a_policy(shop_admin='actions = ["orders:*"]')
 
 @dataclass
 class Two:
-    """One database, a host with the newer file, on which the tests ask and approve, and one with the older."""
+    """One database, a host with the newer file, on which the tests ask and approve, and one with
+    the older."""
 
     made: Made
-    older: World
+    older: Context
 
     def asked(self) -> object:
         return request_access(self.older, Ask(ANA, "shop-admin", "because", 600))
@@ -74,7 +76,9 @@ def test_an_older_file_ends_no_scheduled_access(two: Two) -> None:
     assert two.made.state("grants", grant.id) == "scheduled"
 
 
-def test_changes_of_groups_are_left_to_who_reports_those_that_the_newer_file_names(two: Two) -> None:
+def test_changes_of_groups_are_left_to_who_reports_those_that_the_newer_file_names(
+    two: Two,
+) -> None:
     older = replace(two.older, policy=lambda: replace(OLDER, roles={}, digest="another"))
     groups = [("S0DB-LEADS", "db-leads", [BEN, CARA])]
     two.made.clock.at += 60
@@ -89,23 +93,23 @@ def test_an_older_file_starts_nothing_and_ends_nothing_that_is_due(two: Two) -> 
     two.made.clock.at = grant.starts_at
     start_due(two.older)
     with pytest.raises(Outdated):
-        try_start(two.older, grant.id)
+        begin_attempt(two.older, grant.id)
     assert two.made.state("grants", grant.id) == "starting"
-    assert try_start(two.made.world, grant.id) != []
+    assert begin_attempt(two.made.world, grant.id) != []
 
 
-DECISIONS: dict[str, Callable[[World, str], object]] = {
+DECISIONS: dict[str, Callable[[Context, str], object]] = {
     "approve": lambda world, request: approve_request(world, request, a_person(BEN)),
     "deny": lambda world, request: deny_request(world, request, a_person(BEN), "no"),
 }
 
 
 @pytest.mark.parametrize("decide", DECISIONS.values(), ids=DECISIONS)
-def test_an_older_file_decides_nothing(two: Two, decide: Callable[[World, str], object]) -> None:
+def test_an_older_file_decides_nothing(two: Two, decide: Callable[[Context, str], object]) -> None:
     request = two.made.a_request()
     assert decide(two.older, request.id) is OUTDATED
     assert two.made.state("requests", request.id) == "pending"
-    assert begin_decision(two.older, request.id, BEN, "deny") is None
+    assert check_decision(two.older, request.id, BEN, "deny") is None
     assert not isinstance(decide(two.made.world, request.id), Refused)
 
 
@@ -113,7 +117,7 @@ def test_a_press_of_somebody_whom_only_the_newer_file_lets_decide_is_taken(two: 
     older = a_policy(shop_admin='approvers = ["@platform-leads"]')
     request = two.made.a_request()
     press = Press(request.id, a_person(BEN), True, channel="C1", ts="1")
-    assert isinstance(take_press(replace(two.older, policy=lambda: older), press), Taken)
+    assert isinstance(submit_vote(replace(two.older, policy=lambda: older), press), Taken)
 
 
 def test_a_request_and_a_renewal_wait_for_a_process_with_the_newer_file(two: Two) -> None:
@@ -148,14 +152,14 @@ def test_before_any_file_was_recorded_and_without_one_nothing_is_outdated(made: 
 
 
 class TestTwoWorkers:
-    def _older(self, hands: Hands, policy: object = ELSEWHERE) -> Delivery:
+    def _older(self, hands: DeliveryHarness, policy: object = ELSEWHERE) -> Dispatcher:
         world = replace(hands.made.world, policy=lambda: policy)
         record_loaded(world, ELSEWHERE)
         record_loaded(hands.made.world, NEWER)
         meter = UsageMeter(world)
-        return Delivery(world, FakeSystems(hands.system), hands.slack, hands.people, meter)  # type: ignore[arg-type]
+        return Dispatcher(world, FakeSystems(hands.system), hands.slack, hands.people, meter)  # type: ignore[arg-type]
 
-    def test_a_start_is_put_off_untold_and_done_by_the_other(self, hands: Hands) -> None:
+    def test_a_start_is_put_off_untold_and_done_by_the_other(self, hands: DeliveryHarness) -> None:
         older = self._older(hands)
         grant = hands.starting()
         older.drain(Queue.START)
@@ -166,30 +170,39 @@ class TestTwoWorkers:
         assert hands.state(grant) is GrantState.ACTIVE
         assert hands.slack.notes(ANA) == ["active"]
 
-    def test_a_start_that_no_other_worker_takes_fails_and_is_told(self, hands: Hands) -> None:
+    def test_a_start_that_no_other_worker_takes_fails_and_is_told(
+        self, hands: DeliveryHarness
+    ) -> None:
         older = self._older(hands)
         grant = hands.starting()
         hands.made.clock.at += START_PATIENCE
         older.drain(Queue.START)
         assert (hands.state(grant), hands.system.calls) == (GrantState.FAILED, [])
 
-    def test_a_press_that_no_other_worker_takes_decides_nothing_and_says_why(self, hands: Hands) -> None:
+    def test_a_press_that_no_other_worker_takes_decides_nothing_and_says_why(
+        self, hands: DeliveryHarness
+    ) -> None:
         older = self._older(hands)
         request = hands.made.a_request()
         hands.made.forget_work()
         press = Press(request.id, a_person(BEN), True, channel="C1", ts="1")
-        assert isinstance(take_press(hands.made.world, press), Taken)
+        assert isinstance(submit_vote(hands.made.world, press), Taken)
         older.drain(Queue.DECIDE)
-        assert (hands.waiting(Queue.DECIDE)[0][0], hands.made.state("requests", request.id)) == ("decide", "pending")
+        assert (hands.waiting(Queue.DECIDE)[0][0], hands.made.state("requests", request.id)) == (
+            "decide",
+            "pending",
+        )
         hands.made.clock.at += PRESS_PATIENCE
         older.drain(Queue.DECIDE)
         ((data,),) = hands.made.rows("SELECT data FROM outbox WHERE kind = 'answer'")
         assert "not the one that was loaded last, so nothing was decided" in json.loads(data)["why"]
 
-    def test_a_request_waits_for_the_other(self, hands: Hands) -> None:
+    def test_a_request_waits_for_the_other(self, hands: DeliveryHarness) -> None:
         older = self._older(hands)
         hands.made.a_request()
-        assert request_access(older._world, Ask(CARA, "shop-admin", "because", 600)) == Waiting("shop-admin")
+        assert request_access(older._world, Ask(CARA, "shop-admin", "because", 600)) == Waiting(
+            "shop-admin"
+        )
         older.drain(Queue.DECIDE)
         assert hands.made.count("requests") == 1
         hands.made.clock.at += 1
@@ -197,7 +210,9 @@ class TestTwoWorkers:
         assert hands.made.count("requests") == 2
 
 
-def test_files_that_differ_for_a_minute_are_told_once(two: Two, caplog: pytest.LogCaptureFixture) -> None:
+def test_files_that_differ_for_a_minute_are_told_once(
+    two: Two, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.INFO)
     two.made.forget_work()
     watches = [RolesWatch(two.older, two.made.clock) for _ in range(2)]
@@ -205,7 +220,9 @@ def test_files_that_differ_for_a_minute_are_told_once(two: Two, caplog: pytest.L
         for watch in watches:
             watch.look()
         two.made.clock.at += UNTOLD - 1
-    assert [json.loads(data)["note"] for (data,) in two.made.rows("SELECT data FROM outbox")] == ["policy_outdated"]
+    assert [json.loads(data)["note"] for (data,) in two.made.rows("SELECT data FROM outbox")] == [
+        "policy_outdated"
+    ]
     assert "nothing is decided or started here" in caplog.text
     assert count_state(two.older).outdated and not count_state(two.made.world).outdated
     record_loaded(two.older, OLDER)

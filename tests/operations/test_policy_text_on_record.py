@@ -1,4 +1,5 @@
-"""The audit log keeps the text of each roles.toml that came into force, and none of the secrets in it."""
+"""The audit log keeps the text of each roles.toml that came into force, and none of the secrets in
+it."""
 
 from __future__ import annotations
 
@@ -8,16 +9,16 @@ import json
 from hashlib import sha256
 from typing import Any
 
+from bot.config.roles.parse import parse_policy
 from bot.connectors import KINDS
 from bot.core.approval import Refused
-from bot.core.export import json_lines
-from bot.core.policy import parse_policy
-from bot.operations.read_audit import Filters, export_audit, export_csv, read_audit
-from bot.operations.record_policy import record_loaded
+from bot.core.audit_export import json_lines
+from bot.operations.audit.read_audit import Filters, export_audit, export_csv, read_audit
+from bot.operations.policy.record_policy import record_loaded
 from bot.slack.views import audit_table
-from storage import facts
+from storage import key_values
 from tests.builders import ENVIRON, SYSTEMS, WORKSPACE, a_policy, policy_text
-from tests.worlds import LEA, Made
+from tests.factories import LEA, Made
 
 LOADED = Filters(event="policy:file:loaded")
 POSTGRES = '[systems.orders]\nconnector = "postgres"\nurl = "${ORDERS_DB_URL}"\n'
@@ -48,12 +49,14 @@ def test_another_value_in_the_environment_is_on_record_without_the_text_again(ma
 def test_a_text_that_an_earlier_version_loaded_is_kept_at_the_next_start(made: Made) -> None:
     record_loaded(made.world, a_policy())
     with made.world.db.transaction():
-        facts.drop(made.world.db, "policy text")
+        key_values.drop(made.world.db, "policy text")
     record_loaded(made.world, a_policy())
     assert ["text" in each for each in kept(made)] == [True, True]
 
 
-def test_a_secret_in_clear_is_not_in_the_log_and_can_not_be_guessed_from_a_digest(made: Made) -> None:
+def test_a_secret_in_clear_is_not_in_the_log_and_can_not_be_guessed_from_a_digest(
+    made: Made,
+) -> None:
     systems = SYSTEMS.replace("${REPORTS_SECRET}", "hunter2-hunter2-hunter2")
     policy = parse_policy(policy_text(systems=systems), "roles.toml", ENVIRON, KINDS)
     record_loaded(made.world, policy)

@@ -1,4 +1,5 @@
-"""What one person, or one system, has refused again and again is on record once a minute, with a number."""
+"""What one person, or one system, has refused again and again is on record once a minute, with a
+number."""
 
 from __future__ import annotations
 
@@ -7,15 +8,15 @@ import json
 import pytest
 
 from bot.core.approval import Refused
-from bot.core.asking import Ask
+from bot.core.eligibility import Ask
 from bot.operations._repeats import MOST_APART, WITHIN
-from bot.operations.record_repeats import record_repeats
-from bot.operations.refuse_action import refuse_action
-from bot.operations.release_grant import release_grant
-from bot.operations.report_use import Kept, Report, Unfit, report_use
-from bot.operations.request_access import request_access
-from bot.operations.withdraw_request import withdraw_request
-from tests.worlds import ANA, BEN, CARA, Made
+from bot.operations.audit.record_repeats import record_repeats
+from bot.operations.grants.release_grant import release_grant
+from bot.operations.requests.record_refusal import refuse_action
+from bot.operations.requests.request_access import request_access
+from bot.operations.requests.withdraw_request import withdraw_request
+from bot.operations.usage.report_session import Kept, Report, Unfit, report_use
+from tests.factories import ANA, BEN, CARA, Made
 
 SHOP = "shop-admin"
 REFUSED = "request:action:refused"
@@ -46,7 +47,12 @@ def test_a_press_that_is_refused_200_times_is_two_records(made: Made) -> None:
     record_repeats(made.world)
     assert made.log(REFUSED, "actor, subject, request") == [(ANA, ANA, request.id)] * 2
     first, then = _details(made)
-    assert then == {**first, "repeated": 200, "since": "2026-09-21T14:13:20Z", "until": "2026-09-21T14:13:40Z"}
+    assert then == {
+        **first,
+        "repeated": 200,
+        "since": "2026-09-21T14:13:20Z",
+        "until": "2026-09-21T14:13:40Z",
+    }
     assert made.count("repeats") == 0
 
 
@@ -61,8 +67,12 @@ def test_a_press_on_what_cannot_be_decided_is_counted_too(made: Made, is_over: b
 
 def test_commands_that_are_refused_are_counted_whatever_the_reason_they_give(made: Made) -> None:
     for number in range(5):
-        assert isinstance(request_access(made.world, Ask(ANA, "nope", f"because {number}")), Refused)
-        refuse_action(made.world, ANA, "request", Refused("“30” has two readings."), reason=f"30 {number}")
+        assert isinstance(
+            request_access(made.world, Ask(ANA, "nope", f"because {number}")), Refused
+        )
+        refuse_action(
+            made.world, ANA, "request", Refused("“30” has two readings."), reason=f"30 {number}"
+        )
     assert made.log(REFUSED, "reason") == [("because 0",), ("30 0",)]
     made.clock.at += WITHIN
     record_repeats(made.world)
@@ -102,7 +112,9 @@ def test_who_varies_what_is_refused_gets_no_more_than_20_records_a_minute(made: 
 def test_unknown_grants_are_one_record_a_minute_and_system(made: Made) -> None:
     for number in range(100):
         for system in (SHOP, "reports"):
-            assert isinstance(report_use(made.world, system, Report(f"g{number}", "opened", "s1")), Unfit)
+            assert isinstance(
+                report_use(made.world, system, Report(f"g{number}", "opened", "s1")), Unfit
+            )
     assert made.log(REFUSED, "actor, system") == [("system", SHOP), ("system", "reports")]
     made.clock.at += WITHIN
     record_repeats(made.world)
@@ -113,7 +125,9 @@ def test_grants_of_other_systems_are_one_record_a_minute(made: Made) -> None:
     grants = [made.a_grant(person=person) for person in (ANA, CARA)]
     for _ in range(5):
         for grant in grants:
-            assert isinstance(report_use(made.world, "reports", Report(grant.id, "opened", "s1")), Unfit)
+            assert isinstance(
+                report_use(made.world, "reports", Report(grant.id, "opened", "s1")), Unfit
+            )
     assert made.log(REFUSED, '"grant"') == [(grants[0].id,)]
 
 
@@ -124,8 +138,12 @@ def test_sessions_beyond_the_end_are_told_one_by_one_up_to_20_a_minute(made: Mad
     made.clock.at += 300
     made.forget_work()
     for number in range(100):
-        assert isinstance(report_use(made.world, SHOP, Report(grant.id, "opened", f"s{number}")), Kept)
-    assert made.events("grant:use:after_end") == made.work().count("tell_security") == MOST_APART + 1
+        assert isinstance(
+            report_use(made.world, SHOP, Report(grant.id, "opened", f"s{number}")), Kept
+        )
+    assert (
+        made.events("grant:use:after_end") == made.work().count("tell_security") == MOST_APART + 1
+    )
     assert made.count("sessions") == 100
     made.clock.at += WITHIN
     record_repeats(made.world)

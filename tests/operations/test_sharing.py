@@ -8,17 +8,22 @@ import pytest
 
 from bot.core.approval import Refused
 from bot.core.errors import SystemRefused
-from bot.core.model import Grant, Mark
-from bot.operations.keep_marks import StoredMarks
-from bot.operations.keep_pins import StoredPins, list_accounts, unlink_account
-from bot.operations.record_delivery import make_again, order_for, record_start_failed
-from bot.operations.release_grant import release_grant
-from tests.worlds import ANA, CARA, LEA, Made
+from bot.core.model import Grant, Membership
+from bot.operations.grants.record_results import (
+    order_for,
+    reapply_shared_access,
+    record_start_failed,
+)
+from bot.operations.grants.release_grant import release_grant
+from bot.operations.systems.account_links import StoredPins, list_accounts, unlink_account
+from bot.operations.systems.memberships import StoredMarks
+from tests.factories import ANA, CARA, LEA, Made
 
 
 @pytest.fixture
 def one(made: Made) -> Grant:
-    """Ana reads and refunds at shop-admin; there is another role there that only reads, and one elsewhere."""
+    """Ana reads and refunds at shop-admin; there is another role there that only reads, and one
+    elsewhere."""
     made.set_policy(
         mine='title = "Read"\nsystem = "shop-admin"\nactions = ["orders:read"]\n'
         'requesters = ["everyone"]\napprovers = ["@db-leads"]'
@@ -59,7 +64,9 @@ def test_another_person_and_another_system_keep_nothing(made: Made, one: Grant) 
     assert kept(made, one) == ()
 
 
-def test_an_order_to_extend_keeps_nothing_because_it_wants_all_of_it(made: Made, one: Grant) -> None:
+def test_an_order_to_extend_keeps_nothing_because_it_wants_all_of_it(
+    made: Made, one: Grant
+) -> None:
     made.a_grant("mine")
     order = order_for(made.world, one.id, "shop-admin", still_active=True)
     assert order is not None and order.kept == ()
@@ -69,7 +76,7 @@ def test_after_an_end_what_another_grant_needs_is_made_again(made: Made, one: Gr
     starting = made.a_started(made.a_request("mine"))
     release_grant(made.world, one.id, ANA)
     made.forget_work()
-    make_again(made.world, one.id, "shop-admin")
+    reapply_shared_access(made.world, one.id, "shop-admin")
     assert extended(made) == [f"grant:{starting.id}"]
 
 
@@ -77,7 +84,7 @@ def test_after_the_last_end_nothing_is_made_again(made: Made, one: Grant) -> Non
     made.a_grant("mine", CARA)
     release_grant(made.world, one.id, ANA)
     made.forget_work()
-    make_again(made.world, one.id, "shop-admin")
+    reapply_shared_access(made.world, one.id, "shop-admin")
     assert extended(made) == []
 
 
@@ -90,22 +97,31 @@ def test_an_account_is_one_person_s_on_a_system(made: Made) -> None:
     assert pins.get("it", CARA) is None
 
 
-def test_what_roles_toml_names_takes_the_place_of_what_was_found_but_not_of_another_person(made: Made) -> None:
+def test_what_roles_toml_names_takes_the_place_of_what_was_found_but_not_of_another_person(
+    made: Made,
+) -> None:
     pins = StoredPins(made.world)
     pins.keep("it", CARA, "7")
-    with pytest.raises(SystemRefused, match=f"belongs to another person here, {CARA}; .* accounts unlink it {CARA}"):
+    with pytest.raises(
+        SystemRefused, match=f"belongs to another person here, {CARA}; .* accounts unlink it {CARA}"
+    ):
         pins.name("it", ANA, "7")
     pins.keep("it", ANA, "8")
     assert [pins.name("it", ANA, "9") for _ in range(2)] == ["9", "9"]
     assert pins.keep("it", CARA, "8") == "7"  # she has hers
-    bound = [json.loads(detail)["account"] for (detail,) in made.log("person:account:linked", "detail")]
+    bound = [
+        json.loads(detail)["account"] for (detail,) in made.log("person:account:linked", "detail")
+    ]
     assert bound == ["7", "8", "9"]
 
 
 def test_an_id_of_another_place_is_another_account(made: Made) -> None:
     pins = StoredPins(made.world)
     assert (
-        pins.keep("it", ANA, "7", "a.example.com") == "7" == pins.get("it", ANA) == pins.get("it", ANA, "a.example.com")
+        pins.keep("it", ANA, "7", "a.example.com")
+        == "7"
+        == pins.get("it", ANA)
+        == pins.get("it", ANA, "a.example.com")
     )
     assert pins.get("it", ANA, "b.example.com") is None
     assert pins.keep("it", CARA, "7", "b.example.com") == "7"
@@ -115,7 +131,11 @@ def test_an_id_of_another_place_is_another_account(made: Made) -> None:
 
 
 def test_a_wrong_binding_is_undone_on_record_unless_something_was_given_to_it(made: Made) -> None:
-    pins, marks, mark = StoredPins(made.world), StoredMarks(made.world), Mark("it", "g1", "7", "team", "team")
+    pins, marks, mark = (
+        StoredPins(made.world),
+        StoredMarks(made.world),
+        Membership("it", "g1", "7", "team", "team"),
+    )
     pins.keep("it", ANA, "7")
     assert list_accounts(made.world) == [("it", ANA, "7")]
     marks.note(mark)
@@ -128,8 +148,8 @@ def test_a_wrong_binding_is_undone_on_record_unless_something_was_given_to_it(ma
 
 
 def test_a_mark_is_kept_once_until_it_is_forgotten(made: Made) -> None:
-    marks, mark = StoredMarks(made.world), Mark("it", "g1", "7", "team", "team")
-    other = Mark("it", "g2", "7", "team", "team")
+    marks, mark = StoredMarks(made.world), Membership("it", "g1", "7", "team", "team")
+    other = Membership("it", "g2", "7", "team", "team")
     for each in (mark, mark, other):
         marks.note(each)
     assert marks.of_thing("it", "7", "team") == [mark, other] == marks.of_system("it")

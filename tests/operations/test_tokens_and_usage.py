@@ -1,4 +1,5 @@
-"""Credentials are shown to their holder alone and replace each other; what was really used is counted and not lost."""
+"""Credentials are shown to their holder alone and replace each other; what was really used is
+counted and not lost."""
 
 from __future__ import annotations
 
@@ -12,17 +13,27 @@ import pytest
 from bot.core.approval import Refused
 from bot.core.errors import StorageUnavailable
 from bot.core.model import Grant
-from bot.operations.count_usage import MOST_IN_A_MINUTE, UsageMeter, sum_usage
-from bot.operations.describe_grant import describe_grant
-from bot.operations.forget_old import forget_old
-from bot.operations.introspect_token import Claims, Closed, Open, introspect_token
-from bot.operations.release_grant import release_grant
-from bot.operations.renew_grant import renew_grant
-from bot.operations.revoke_token import revoke_token
-from bot.operations.show_credentials import Credentials, confirm_shown, discard_credentials, show_credentials
+from bot.operations.grants.describe_grant import describe_grant
+from bot.operations.grants.release_grant import release_grant
+from bot.operations.grants.renew_grant import renew_grant
+from bot.operations.grants.show_credentials import (
+    Credentials,
+    confirm_shown,
+    discard_credentials,
+    show_credentials,
+)
+from bot.operations.process.forget_old import forget_old
+from bot.operations.tokens.introspect_token import (
+    Claims,
+    TokenActive,
+    TokenInactive,
+    introspect_token,
+)
+from bot.operations.tokens.revoke_token import revoke_token
+from bot.operations.usage.count_usage import MOST_IN_A_MINUTE, UsageMeter, sum_usage
 from storage import usage
-from tests.together import together
-from tests.worlds import ANA, BEN, LEA, START, Made, a_person
+from tests.concurrency import together
+from tests.factories import ANA, BEN, LEA, START, Made, a_person
 
 HOUR = 3600
 
@@ -35,7 +46,7 @@ def _show(made: Made, grant: Grant) -> Credentials:
 
 def _why(made: Made, token: str, system: str = "shop-admin") -> str:
     checked = made.check(token, system)
-    return checked.why if isinstance(checked, Closed) else "open"
+    return checked.why if isinstance(checked, TokenInactive) else "open"
 
 
 class TestShowing:
@@ -47,7 +58,10 @@ class TestShowing:
         assert (first.replaces, second.replaces) == (False, True)
         assert [_why(made, shown.token) for shown in (first, second)] == ["open", "open"]
         confirm_shown(made.world, second)
-        assert [_why(made, shown.token) for shown in (first, second)] == ["replaced or revoked", "open"]
+        assert [_why(made, shown.token) for shown in (first, second)] == [
+            "replaced or revoked",
+            "open",
+        ]
 
     def test_one_that_could_not_be_shown_never_works_and_replaces_nothing(self, made: Made) -> None:
         grant = made.a_grant()
@@ -66,7 +80,9 @@ class TestShowing:
             confirm_shown(made.world, shown[place])
         assert [made.opens(each.token) for each in shown] == [False, True]
 
-    @pytest.mark.parametrize("who", [BEN, LEA, "U0NOBODY"], ids=["the approver", "a lead", "a stranger"])
+    @pytest.mark.parametrize(
+        "who", [BEN, LEA, "U0NOBODY"], ids=["the approver", "a lead", "a stranger"]
+    )
     def test_is_for_the_holder_alone(self, made: Made, who: str) -> None:
         grant = made.a_grant()
         assert isinstance(show_credentials(made.world, grant.id, who), Refused)
@@ -100,21 +116,24 @@ class TestChecking:
     def test_an_open_gate_says_for_whom_and_until_when(self, made: Made) -> None:
         grant = made.a_grant()
         found = made.check(made.a_token(grant))
-        assert isinstance(found, Open)
+        assert isinstance(found, TokenActive)
         assert (found.grant, found.person, found.email, found.role, found.scope, found.system) == (
             grant.id, ANA, "u0ana@example.com", "shop-admin", "orders:read orders:refund", "shop-admin",
         )  # fmt: skip
         assert (found.issued_at, found.expires_at) == (START, START + HOUR)
 
     @pytest.mark.parametrize(
-        ("after", "why"), [(0, "open"), (HOUR - 1, "open"), (HOUR, "expired"), (HOUR + 1, "expired")]
+        ("after", "why"),
+        [(0, "open"), (HOUR - 1, "open"), (HOUR, "expired"), (HOUR + 1, "expired")],
     )
     def test_a_token_ends_at_its_second(self, made: Made, after: int, why: str) -> None:
         token = made.a_token(made.a_grant(duration=HOUR))
         made.clock.at += after
         assert _why(made, token) == why
 
-    def test_a_token_works_until_the_end_it_was_signed_for_and_a_new_one_until_the_new(self, made: Made) -> None:
+    def test_a_token_works_until_the_end_it_was_signed_for_and_a_new_one_until_the_new(
+        self, made: Made
+    ) -> None:
         grant = made.a_grant(duration=HOUR)
         old = made.a_token(grant)
         made.clock.at += 1800
@@ -129,7 +148,7 @@ class TestChecking:
     def test_a_good_token_of_another_system_is_told_apart(self, made: Made) -> None:
         grant = made.a_grant()
         found = made.check(made.a_token(grant), "reports")
-        assert found == Closed("other system", grant.id, elsewhere=True)
+        assert found == TokenInactive("other system", grant.id, elsewhere=True)
 
     def test_a_gate_that_is_not_open_yet_lets_nobody_through(self, made: Made) -> None:
         grant = made.a_grant()
@@ -144,7 +163,7 @@ class TestChecking:
         with made.world.db.transaction():
             made.world.db.run("UPDATE gates SET until = ?", START + 60)
         found = made.check(token)
-        assert isinstance(found, Open)
+        assert isinstance(found, TokenActive)
         assert found.expires_at == START + 60
         made.clock.at = START + 60
         assert _why(made, token) == "gate closed"
@@ -153,7 +172,7 @@ class TestChecking:
         claims = made.signer.read_token(made.a_token(made.a_grant()))
         assert isinstance(claims, Claims)
         for forged in (replace(claims, digest="0" * 64), replace(claims, jti="another")):
-            assert introspect_token(made.world, forged, "shop-admin") == Closed("unknown")
+            assert introspect_token(made.world, forged, "shop-admin") == TokenInactive("unknown")
 
     def test_a_token_given_back_by_its_system_is_dead_and_the_grant_lives(self, made: Made) -> None:
         grant = made.a_grant()
@@ -205,7 +224,9 @@ class TestUsage:
         for meter in (UsageMeter(made.world), UsageMeter(made.world)):
             meter.count(grant.id, "shop-admin", "10.0.0.1")
             meter.count(grant.id, "shop-admin", "10.0.0.2")
-        assert made.log("grant:use:first", 'actor, system, "grant"') == [(ANA, "shop-admin", grant.id)]
+        assert made.log("grant:use:first", 'actor, system, "grant"') == [
+            (ANA, "shop-admin", grant.id)
+        ]
         assert made.count("usage") == 0
 
     def test_of_many_first_uses_at_once_one_is_the_first(self, made: Made) -> None:
@@ -227,7 +248,9 @@ class TestUsage:
             meter.count(grant.id, "shop-admin", source, outcome)
         assert (meter.flush(), meter.flush()) == (3, 0)
         minute = START - START % 60
-        assert made.rows("SELECT source, minute, outcome, count, last_at FROM usage ORDER BY minute, source") == [
+        assert made.rows(
+            "SELECT source, minute, outcome, count, last_at FROM usage ORDER BY minute, source"
+        ) == [
             ("a", minute, "allowed", 2, minute + 1),
             ("b", minute, "expired", 1, minute + 2),
             ("a", minute + 60, "allowed", 1, minute + 60),
@@ -279,7 +302,8 @@ class TestUsage:
         release_grant(made.world, grant.id, ANA)
         minute = START - START % 60
         assert self._sums(made, grant) == [
-            f'{{"allowed":2,"first":{minute},"known":"every use","last":{START},"open":0,"refused":1,"sessions":0,'
+            f'{{"allowed":2,"first":{minute},"known":"every'
+            f' use","last":{START},"open":0,"refused":1,"sessions":0,'
             '"source":"slack","sources":["10.0.0.1"]}'
         ]
         view = describe_grant(made.world, grant.id)
@@ -288,6 +312,7 @@ class TestUsage:
 
     def test_a_grant_that_was_never_used_has_a_sum_of_nothing(self, made: Made) -> None:
         (summed,) = self._sums(made, made.a_grant())
-        assert '"allowed":0,"first":null,"known":"every use","last":null,"open":0,"refused":0,"sessions":0' in str(
-            summed
+        assert (
+            '"allowed":0,"first":null,"known":"every'
+            ' use","last":null,"open":0,"refused":0,"sessions":0' in str(summed)
         )

@@ -1,5 +1,5 @@
-"""Sessions under a grant, told by a system or seen there: each is counted once, whatever is repeated and in whatever
-order, and one beyond the end of its grant is shouted about."""
+"""Sessions under a grant, told by a system or seen there: each is counted once, whatever is
+repeated and in whatever order, and one beyond the end of its grant is shouted about."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from hypothesis import strategies as st
 
 from bot.connectors.base import Session
 from bot.core.model import EndReason, Grant
-from bot.operations.count_usage import UsageMeter, sum_usage
-from bot.operations.describe_usage import UsageView, describe_usage
-from bot.operations.record_sessions import claim_look, record_sessions, systems_to_watch
-from bot.operations.release_grant import release_grant
-from bot.operations.report_use import Kept, Report, Unfit, report_use
+from bot.operations.grants.release_grant import release_grant
+from bot.operations.usage.count_usage import UsageMeter, sum_usage
+from bot.operations.usage.describe_usage import UsageView, describe_usage
+from bot.operations.usage.record_sessions import claim_look, record_sessions, systems_to_watch
+from bot.operations.usage.report_session import Kept, Report, Unfit, report_use
 from storage import grants
 from storage.database import Database
-from tests.together import together
-from tests.worlds import ANA, START, Made, make_world
+from tests.concurrency import together
+from tests.factories import ANA, START, Made, make_world
 
 SHOP = "shop-admin"
 FROM = "192.0.2.7"
@@ -42,10 +42,17 @@ def told(made: Made, grant: Grant, event: str, at: int | None = None, session: s
     return kept
 
 
-def seen(made: Made, *found: tuple[Grant, str, int], at: int | None = None, system: str = SHOP) -> None:
+def seen(
+    made: Made, *found: tuple[Grant, str, int], at: int | None = None, system: str = SHOP
+) -> None:
     """A look at the system: these sessions, opened then, are open there."""
     now = made.world.now() if at is None else at
-    record_sessions(made.world, system, [Session(grant.id, name, FROM, opened) for grant, name, opened in found], now)
+    record_sessions(
+        made.world,
+        system,
+        [Session(grant.id, name, FROM, opened) for grant, name, opened in found],
+        now,
+    )
 
 
 def usage_of(made: Made, grant: Grant) -> UsageView:
@@ -55,7 +62,9 @@ def usage_of(made: Made, grant: Grant) -> UsageView:
 
 
 def times(made: Made, grant: Grant) -> list[tuple[str, int | None, int | None]]:
-    return sorted((row.name, row.opened_at, row.closed_at) for row in usage_of(made, grant).sessions)
+    return sorted(
+        (row.name, row.opened_at, row.closed_at) for row in usage_of(made, grant).sessions
+    )
 
 
 def an_ended(made: Made, at: int = START + 600) -> Grant:
@@ -68,7 +77,10 @@ def an_ended(made: Made, at: int = START + 600) -> Grant:
 
 
 def shouts(made: Made) -> list[dict[str, object]]:
-    found = [json.loads(data) for (data,) in made.rows("SELECT data FROM outbox WHERE kind = 'tell_security'")]
+    found = [
+        json.loads(data)
+        for (data,) in made.rows("SELECT data FROM outbox WHERE kind = 'tell_security'")
+    ]
     return [data for data in found if data["note"] == "use_outlived"]
 
 
@@ -77,8 +89,12 @@ class TestTold:
         grant = made.a_grant()
         made.clock.at = START + 100
         assert told(made, grant, "opened") == Kept(True, True)
-        assert told(made, grant, "closed", START + 90) == Kept(True, True), "its clock may be a little behind"
-        assert times(made, grant) == [("s1", START + 100, START + 100)], "never closed before it was opened"
+        assert told(made, grant, "closed", START + 90) == Kept(True, True), (
+            "its clock may be a little behind"
+        )
+        assert times(made, grant) == [("s1", START + 100, START + 100)], (
+            "never closed before it was opened"
+        )
         assert made.log("grant:use:first", 'actor, system, "grant"') == [(ANA, SHOP, grant.id)]
         (detail,) = (json.loads(detail) for (detail,) in made.log("grant:use:first", "detail"))
         assert (detail["session"], detail["source_address"]) == ("s1", FROM)
@@ -87,8 +103,13 @@ class TestTold:
         grant = made.a_grant()
         assert [told(made, grant, "opened", START).is_new for _ in range(3)] == [True, False, False]
         made.clock.at += 60
-        assert [told(made, grant, "closed").is_new, told(made, grant, "closed", START + 1).is_new] == [True, False]
-        assert told(made, grant, "opened").is_new is False, "a late repetition does not open it again"
+        assert [
+            told(made, grant, "closed").is_new,
+            told(made, grant, "closed", START + 1).is_new,
+        ] == [True, False]
+        assert told(made, grant, "opened").is_new is False, (
+            "a late repetition does not open it again"
+        )
         assert times(made, grant) == [("s1", START, START + 60)]
         assert made.events("grant:use:first") == 1
 
@@ -106,13 +127,21 @@ class TestTold:
             told(made, grant, "opened", START + 300, session)
         assert made.work() == ["sum_usage"]
         sum_usage(made.world, [grant.id])
-        assert [json.loads(detail)["sessions"] for (detail,) in made.log("grant:use:summed", "detail")] == [0, 2]
+        assert [
+            json.loads(detail)["sessions"] for (detail,) in made.log("grant:use:summed", "detail")
+        ] == [0, 2]
 
     @pytest.mark.parametrize("order", list(permutations(range(4))), ids=str)
-    def test_in_whatever_order_it_arrives_it_comes_to_the_same(self, made: Made, order: tuple[int, ...]) -> None:
+    def test_in_whatever_order_it_arrives_it_comes_to_the_same(
+        self, made: Made, order: tuple[int, ...]
+    ) -> None:
         grant = made.a_grant()
         made.clock.at = START + 900
-        reports = [("opened", START + 10, "a"), ("closed", START + 70, "a"), ("opened", START + 20, "b")]
+        reports = [
+            ("opened", START + 10, "a"),
+            ("closed", START + 70, "a"),
+            ("opened", START + 20, "b"),
+        ]
         reports.append(("closed", START + 80, "b"))
         for place in (*order, *order):
             told(made, grant, *reports[place])
@@ -136,9 +165,13 @@ class TestTold:
         found = report_use(made.world, SHOP, Report(grant.id, "opened", "s1", FROM, at))
         assert isinstance(found, Kept) is fine
         assert made.count("sessions") == int(fine)
-        assert all(row.opened_at <= START + 600 for row in usage_of(made, grant).sessions), "nothing is from the future"
+        assert all(row.opened_at <= START + 600 for row in usage_of(made, grant).sessions), (
+            "nothing is from the future"
+        )
 
-    def test_a_grant_that_is_not_there_or_not_for_the_system_is_refused_and_on_record_once(self, made: Made) -> None:
+    def test_a_grant_that_is_not_there_or_not_for_the_system_is_refused_and_on_record_once(
+        self, made: Made
+    ) -> None:
         grant = made.a_grant()
         for _ in range(3):
             nowhere = report_use(made.world, SHOP, Report("gnone", "opened", "s1"))
@@ -147,7 +180,10 @@ class TestTold:
         assert (nowhere.kind, elsewhere.kind) == ("no grant", "other system")
         assert made.count("sessions") == 0
         logged = made.log("request:action:refused", 'actor, system, "grant", detail')
-        assert [row[:3] for row in logged] == [("system", SHOP, ""), ("system", "reports", grant.id)]
+        assert [row[:3] for row in logged] == [
+            ("system", SHOP, ""),
+            ("system", "reports", grant.id),
+        ]
         assert json.loads(logged[0][3])["named"] == "gnone"
 
     def test_a_grant_that_has_not_begun_has_no_use(self, made: Made) -> None:
@@ -156,20 +192,33 @@ class TestTold:
 
 
 class TestBeyondTheEnd:
-    def test_a_session_opened_after_the_end_is_kept_and_shouted_about_once(self, made: Made) -> None:
+    def test_a_session_opened_after_the_end_is_kept_and_shouted_about_once(
+        self, made: Made
+    ) -> None:
         grant = an_ended(made)
         made.clock.at += 60
         for _ in range(3):
             assert told(made, grant, "opened").active is False
         assert times(made, grant) == [("s1", START + 660, None)]
         (shout,) = shouts(made)
-        assert (shout["grant"], shout["system"], shout["session"], shout["origin"]) == (grant.id, SHOP, "s1", FROM)
+        assert (shout["grant"], shout["system"], shout["session"], shout["origin"]) == (
+            grant.id,
+            SHOP,
+            "s1",
+            FROM,
+        )
         assert (shout["opened_at"], shout["ended_at"]) == (START + 660, START + 600)
         (detail,) = (json.loads(detail) for (detail,) in made.log("grant:use:after_end", "detail"))
-        assert (detail["session"], detail["opened_at"], detail["ended_at"]) == ("s1", START + 660, START + 600)
+        assert (detail["session"], detail["opened_at"], detail["ended_at"]) == (
+            "s1",
+            START + 660,
+            START + 600,
+        )
 
     @pytest.mark.parametrize(
-        ("after", "loud"), [(-60, 0), (0, 0), (5, 0), (6, 1), (3600, 1)], ids=lambda value: str(value)
+        ("after", "loud"),
+        [(-60, 0), (0, 0), (5, 0), (6, 1), (3600, 1)],
+        ids=lambda value: str(value),
     )
     def test_a_few_seconds_are_nobodys_alarm(self, made: Made, after: int, loud: int) -> None:
         grant = an_ended(made)
@@ -192,7 +241,9 @@ class TestBeyondTheEnd:
         told(made, grant, "closed")
         assert (shouts(made), times(made, grant)) == ([], [("s1", START, START + 300)])
 
-    def test_one_that_is_seen_open_well_after_the_confirmed_end_is_shouted_about_once(self, made: Made) -> None:
+    def test_one_that_is_seen_open_well_after_the_confirmed_end_is_shouted_about_once(
+        self, made: Made
+    ) -> None:
         grant = made.a_grant()
         seen(made, (grant, "pid 1", START))
         made.clock.at = START + 600
@@ -213,7 +264,12 @@ class TestBeyondTheEnd:
 class TestSeen:
     def test_sessions_open_and_close_between_two_looks(self, made: Made) -> None:
         grant = made.a_grant()
-        for second, found in ((15, [("a", 5)]), (30, [("a", 5), ("b", 20)]), (45, [("b", 20)]), (60, [])):
+        for second, found in (
+            (15, [("a", 5)]),
+            (30, [("a", 5), ("b", 20)]),
+            (45, [("b", 20)]),
+            (60, []),
+        ):
             made.clock.at = START + second
             seen(made, *((grant, name, START + opened) for name, opened in found))
         assert times(made, grant) == [("a", START + 5, START + 45), ("b", START + 20, START + 60)]
@@ -240,7 +296,9 @@ class TestSeen:
         seen(made, (grant, "a", START), at=START + 30)
         assert times(made, grant) == [("a", START, None)]
 
-    def test_one_that_was_told_is_not_closed_because_it_is_called_otherwise_there(self, made: Made) -> None:
+    def test_one_that_was_told_is_not_closed_because_it_is_called_otherwise_there(
+        self, made: Made
+    ) -> None:
         grant = made.a_grant()
         told(made, grant, "opened", session="told")
         seen(made, at=START + 60)
@@ -254,9 +312,16 @@ class TestSeen:
 
     def test_odd_names_are_kept_as_far_as_they_can_be(self, made: Made) -> None:
         grant = made.a_grant()
-        record_sessions(made.world, SHOP, [Session(grant.id, "a\x00" + "b" * 500, "\ud800", START + 99)], START)
+        record_sessions(
+            made.world, SHOP, [Session(grant.id, "a\x00" + "b" * 500, "\ud800", START + 99)], START
+        )
         (row,) = usage_of(made, grant).sessions
-        assert (len(row.name), row.name[:2], row.source, row.opened_at) == (200, "a\ufffd", "\ufffd", START)
+        assert (len(row.name), row.name[:2], row.source, row.opened_at) == (
+            200,
+            "a\ufffd",
+            "\ufffd",
+            START,
+        )
 
     def test_systems_are_watched_while_there_may_be_sessions(self, made: Made) -> None:
         assert systems_to_watch(made.world) == {}
@@ -276,15 +341,22 @@ class TestSeen:
 
 STEPS = st.lists(
     st.tuples(
-        st.sampled_from(["opened", "closed", "look"]), st.sampled_from("abc"), st.integers(0, 300), st.booleans()
+        st.sampled_from(["opened", "closed", "look"]),
+        st.sampled_from("abc"),
+        st.integers(0, 300),
+        st.booleans(),
     ),
     max_size=25,
 )
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(steps=STEPS)
-def test_whatever_is_told_seen_or_repeated_each_session_counts_once(made_on_sqlite: Made, steps: list[Step]) -> None:
+def test_whatever_is_told_seen_or_repeated_each_session_counts_once(
+    made_on_sqlite: Made, steps: list[Step]
+) -> None:
     made = made_on_sqlite
     made.clock.at = START
     grant = made.a_grant()
@@ -302,7 +374,11 @@ def test_whatever_is_told_seen_or_repeated_each_session_counts_once(made_on_sqli
     made.close_gates(grant)
     assert {row.name for row in view.sessions} == names and view.used.times == len(names)
     assert all(row.opened_at is not None or row.closed_at is not None for row in view.sessions)
-    assert all(row.opened_at <= row.closed_at for row in view.sessions if None not in (row.opened_at, row.closed_at))
+    assert all(
+        row.opened_at <= row.closed_at
+        for row in view.sessions
+        if None not in (row.opened_at, row.closed_at)
+    )
     assert view.used.open == sum(row.closed_at is None for row in view.sessions)
     assert made.count("first_uses", f"grant_id = '{grant.id}'") == bool(names)
 
@@ -313,21 +389,44 @@ class TestTheWhole:
         made.clock.at = START + 300
         told(made, grant, "opened")
         made.clock.at = START + 600
-        for source, outcome in (("10.0.0.1", "allowed"), ("10.0.0.1", "allowed"), ("10.0.0.9", "expired")):
+        for source, outcome in (
+            ("10.0.0.1", "allowed"),
+            ("10.0.0.1", "allowed"),
+            ("10.0.0.9", "expired"),
+        ):
             meter.count(grant.id, SHOP, source, outcome)
         meter.flush()
         view = usage_of(made, grant)
-        assert (view.used.times, view.used.first, view.used.last, view.used.open) == (3, START + 300, START + 600, 1)
+        assert (view.used.times, view.used.first, view.used.last, view.used.open) == (
+            3,
+            START + 300,
+            START + 600,
+            1,
+        )
         here = view.systems[SHOP]
         assert (here.allowed, here.refused, here.sessions, here.open) == (2, 1, 1, 1)
         assert view.sources == {SHOP: ["10.0.0.1", FROM]}
         sum_usage(made.world, [grant.id])
         ((summed,),) = made.log("grant:use:summed", "detail")
-        said = {"allowed": 2, "refused": 1, "sessions": 1, "open": 1, "first": START + 300, "last": START + 600}
-        assert json.loads(summed) == {**said, "known": "every use", "sources": ["10.0.0.1", FROM], "source": "slack"}
+        said = {
+            "allowed": 2,
+            "refused": 1,
+            "sessions": 1,
+            "open": 1,
+            "first": START + 300,
+            "last": START + 600,
+        }
+        assert json.loads(summed) == {
+            **said,
+            "known": "every use",
+            "sources": ["10.0.0.1", FROM],
+            "source": "slack",
+        }
 
     @pytest.mark.parametrize("use", ["nothing", "a look", "a report elsewhere"])
-    def test_a_grant_never_used_is_said_to_be_so_only_where_it_would_show(self, made: Made, use: str) -> None:
+    def test_a_grant_never_used_is_said_to_be_so_only_where_it_would_show(
+        self, made: Made, use: str
+    ) -> None:
         grant, other = made.a_grant(), made.a_grant(person="U0CARA")
         with made.world.db.transaction():
             made.world.db.run("UPDATE leases SET connector = 'aws'")
@@ -336,7 +435,11 @@ class TestTheWhole:
         elif use == "a report elsewhere":
             told(made, other, "opened")
         used = usage_of(made, grant).used
-        known = {"nothing": ((SHOP,), False), "a look": ((), True), "a report elsewhere": ((), False)}
+        known = {
+            "nothing": ((SHOP,), False),
+            "a look": ((), True),
+            "a report elsewhere": ((), False),
+        }
         assert (used.times, used.silent, used.glimpsed) == (0, *known[use])
 
     def test_a_gate_would_have_told(self, made: Made) -> None:
@@ -355,7 +458,9 @@ class TestTheWhole:
         told(made, grant, "opened")
         assert shouts(made) == []
         with made.world.db.transaction():
-            grants.ask_end(made.world.db, [grant.id], EndReason.REVOKED, "U0LEA")
+            grants.request_end(made.world.db, [grant.id], EndReason.REVOKED, "U0LEA")
         made.clock.at = START + 3500
         told(made, grant, "opened", session="s2")
-        assert shouts(made) == [], "it still exists, and everybody was told that its end is not confirmed"
+        assert shouts(made) == [], (
+            "it still exists, and everybody was told that its end is not confirmed"
+        )

@@ -1,4 +1,5 @@
-"""Work in hand: presses counted when Slack has said who pressed, results written down once, wakes after the commit."""
+"""Work in hand: presses counted when Slack has said who pressed, results written down once, wakes
+after the commit."""
 
 from __future__ import annotations
 
@@ -10,22 +11,22 @@ import pytest
 
 from bot.core.approval import Refused
 from bot.core.effects import Kind, Queue
-from bot.operations._unit import World
-from bot.operations.decide_press import decide_press, give_up_press
-from bot.operations.do_once import Repeated, do_once, do_together
-from bot.operations.expire_due import expire_due
-from bot.operations.next_due import next_due
-from bot.operations.panic import panic, resume
-from bot.operations.record_delivery import record_started
-from bot.operations.record_people import find_person, people_to_check
-from bot.operations.record_posted import record_posted, record_reminded, record_undelivered
-from bot.operations.release_grant import release_grant
-from bot.operations.renew_grant import renew_grant
-from bot.operations.revoke_grant import revoke_grant
-from bot.operations.take_work import ClaimedQueue, Row, leap
-from bot.operations.withdraw_request import withdraw_request
-from tests.together import together
-from tests.worlds import ANA, BEN, CARA, LEA, START, Made, a_person
+from bot.operations._unit_of_work import Context
+from bot.operations.claim_work import ClaimedQueue, Row, advance_clock
+from bot.operations.grants.expire_due import expire_due
+from bot.operations.grants.panic import panic, resume
+from bot.operations.grants.record_results import record_started
+from bot.operations.grants.release_grant import release_grant
+from bot.operations.grants.renew_grant import renew_grant
+from bot.operations.grants.revoke_grant import revoke_grant
+from bot.operations.idempotency import Repeated, do_once, do_together
+from bot.operations.messages.record_posted import record_posted, record_reminded, record_undelivered
+from bot.operations.people.record_people import find_person, people_to_check
+from bot.operations.process.next_due import next_due
+from bot.operations.requests.count_vote import abandon_vote, count_vote
+from bot.operations.requests.withdraw_request import withdraw_request
+from tests.concurrency import together
+from tests.factories import ANA, BEN, CARA, LEA, START, Made, a_person
 
 
 def _queue(made: Made, queue: Queue, owner: str = "me") -> ClaimedQueue:
@@ -46,30 +47,40 @@ def _pressed(made: Made, approve: bool = True, by: str = BEN, channel: str = "C1
 
 class TestDecidingLater:
     @pytest.mark.parametrize(("approve", "state"), [(True, "approved"), (False, "denied")])
-    def test_a_press_counts_when_slack_has_said_who_pressed(self, made: Made, approve: bool, state: str) -> None:
+    def test_a_press_counts_when_slack_has_said_who_pressed(
+        self, made: Made, approve: bool, state: str
+    ) -> None:
         row = _pressed(made, approve)
-        decide_press(made.world, row.data, a_person(BEN))
+        count_vote(made.world, row.data, a_person(BEN))
         assert made.state("requests", row.data["request"]) == state
         assert not {"answer", "publish_home"} & set(made.work())
 
     @pytest.mark.parametrize("approve", [True, False])
-    def test_a_press_in_app_home_or_in_a_form_shows_home_anew(self, made: Made, approve: bool) -> None:
+    def test_a_press_in_app_home_or_in_a_form_shows_home_anew(
+        self, made: Made, approve: bool
+    ) -> None:
         row = _pressed(made, approve, channel="")
-        decide_press(made.world, row.data, a_person(BEN))
+        count_vote(made.world, row.data, a_person(BEN))
         assert made.work()[-1] == "publish_home"
 
     @pytest.mark.parametrize("flag", ["deleted", "guest", "bot", "stranger", "unconfirmed"])
-    def test_who_is_no_full_member_at_that_moment_decides_nothing_and_hears_why(self, made: Made, flag: str) -> None:
+    def test_who_is_no_full_member_at_that_moment_decides_nothing_and_hears_why(
+        self, made: Made, flag: str
+    ) -> None:
         row = _pressed(made)
-        outcome = decide_press(made.world, row.data, replace(a_person(BEN), checked_at=START + 1, **{flag: True}))
+        outcome = count_vote(
+            made.world, row.data, replace(a_person(BEN), checked_at=START + 1, **{flag: True})
+        )
         assert isinstance(outcome, Refused)
         assert made.state("requests", row.data["request"]) == "pending"
         assert made.work()[-1] == "answer"
 
     def test_a_press_that_slack_never_confirms_is_given_up_and_on_record(self, made: Made) -> None:
         row = _pressed(made, approve=False)
-        give_up_press(made.world, row.data)
-        assert made.log("request:action:refused", "actor, request, reason") == [(BEN, row.data["request"], "not today")]
+        abandon_vote(made.world, row.data)
+        assert made.log("request:action:refused", "actor, request, reason") == [
+            (BEN, row.data["request"], "not today")
+        ]
         assert made.work()[-1] == "answer"
         assert made.state("requests", row.data["request"]) == "pending"
 
@@ -79,24 +90,35 @@ class TestFinishing:
         grant = made.a_started(made.a_request())
         (row,) = _take(made, Queue.START)
 
-        def fail(world: World) -> None:
+        def fail(world: Context) -> None:
             record_started(world, grant.id)
             raise KeyError
 
         queue = _queue(made, Queue.START)
         with pytest.raises(KeyError):
             queue.ack([row.id], fail)
-        assert (made.state("grants", grant.id), made.count("outbox", f"id = {row.id}")) == ("starting", 1)
+        assert (made.state("grants", grant.id), made.count("outbox", f"id = {row.id}")) == (
+            "starting",
+            1,
+        )
         queue.ack([row.id], lambda world: record_started(world, grant.id))
-        assert (made.state("grants", grant.id), made.count("outbox", f"id = {row.id}")) == ("active", 0)
+        assert (made.state("grants", grant.id), made.count("outbox", f"id = {row.id}")) == (
+            "active",
+            0,
+        )
 
-    def test_whoever_lost_the_claim_writes_down_what_happened_and_leaves_the_row(self, made: Made) -> None:
+    def test_whoever_lost_the_claim_writes_down_what_happened_and_leaves_the_row(
+        self, made: Made
+    ) -> None:
         grant = made.a_started(made.a_request())
         (row,) = _take(made, Queue.START)
         made.clock.at += 5
         assert len(_take(made, Queue.START, "another")) == 1
         _queue(made, Queue.START).ack([row.id], lambda world: record_started(world, grant.id))
-        assert (made.state("grants", grant.id), made.count("outbox", f"id = {row.id}")) == ("active", 1)
+        assert (made.state("grants", grant.id), made.count("outbox", f"id = {row.id}")) == (
+            "active",
+            1,
+        )
 
     def test_a_claim_that_is_kept_stays(self, made: Made) -> None:
         made.a_started(made.a_request())
@@ -114,7 +136,7 @@ class TestFinishing:
             made.clock.at += 4 * 3600
             return 4 * 3600
 
-        leap(made.world, move)
+        advance_clock(made.world, move)
         made.clock.at += 4
         assert _take(made, Queue.START, "another") == []
         made.clock.at += 1
@@ -156,7 +178,7 @@ class TestOnce:
         grant = made.a_grant()
         made.wakes.clear()
 
-        def fail(world: World) -> None:
+        def fail(world: Context) -> None:
             assert not isinstance(release_grant(world, grant.id, ANA), Refused)
             raise KeyError
 
@@ -169,7 +191,9 @@ class TestOnce:
 
 
 class TestMessages:
-    def test_a_copy_posted_while_the_request_moved_on_is_brought_up_to_date(self, made: Made) -> None:
+    def test_a_copy_posted_while_the_request_moved_on_is_brought_up_to_date(
+        self, made: Made
+    ) -> None:
         request = made.a_request()
         made.forget_work()
         record_posted(made.world, request.id, "C1", "1.1", "pending")
@@ -187,7 +211,12 @@ class TestMessages:
 
     def test_what_can_not_be_delivered_is_told_once_a_day_for_each_cause(self, made: Made) -> None:
         made.forget_work()
-        for to, error in (("C1", "no_channel"), ("C1", "no_channel"), ("C2", "no_channel"), ("C1", "archived")):
+        for to, error in (
+            ("C1", "no_channel"),
+            ("C1", "no_channel"),
+            ("C2", "no_channel"),
+            ("C1", "archived"),
+        ):
             record_undelivered(made.world, "post_approval", to, error)
         assert made.work() == ["tell_security"] * 3
         made.clock.at += 86400
@@ -196,7 +225,9 @@ class TestMessages:
 
     def test_that_the_security_channel_is_deaf_is_told_to_each_lead(self, made: Made) -> None:
         made.forget_work()
-        record_undelivered(made.world, "tell_security", made.policies[-1].workspace.security_channel, "is_archived")
+        record_undelivered(
+            made.world, "tell_security", made.policies[-1].workspace.security_channel, "is_archived"
+        )
         assert made.rows("SELECT kind, lane FROM outbox") == [("tell_security", f"to:{LEA}")]
         assert made.events("message:delivery:failed") == 1
 
@@ -206,8 +237,8 @@ class TestPeople:
     def test_every_holder_is_looked_up_within_a_minute_also_when_all_were_at_one_moment(
         self, made: Made, holders: int, processes: int
     ) -> None:
-        """And so is every lead. Fifty a minute, or as many as there are, and less than twice as many when several
-        processes look."""
+        """And so is every lead. Fifty a minute, or as many as there are, and less than twice as
+        many when several processes look."""
         seen, looked = {LEA: START, **{f"U0N{n}": START for n in range(1, holders)}}, 0
         made.know(*map(a_person, seen))
         for person in seen:
@@ -257,8 +288,13 @@ def test_everything_at_once_never_waits_in_a_ring_and_loses_nothing(made: Made) 
             lambda: revoke_grant(made.world, LEA, person=chosen.choice(people)),
             lambda: renew_grant(made.world, chosen.choice(ids), chosen.choice(people)),
             lambda: release_grant(made.world, chosen.choice(ids), chosen.choice(people)),
-            lambda: (panic(made.world, LEA, role="reports-read"), resume(made.world, LEA, role="reports-read")),
-            lambda: made.know(replace(a_person(chosen.choice(people)), deleted=True, checked_at=START + 1)),
+            lambda: (
+                panic(made.world, LEA, role="reports-read"),
+                resume(made.world, LEA, role="reports-read"),
+            ),
+            lambda: made.know(
+                replace(a_person(chosen.choice(people)), deleted=True, checked_at=START + 1)
+            ),
             lambda: made.set_groups(sre=[chosen.choice(people)]),
             lambda: expire_due(made.world),
             lambda: made.ask_again(chosen.choice(people)),

@@ -66,9 +66,12 @@ def connect(sandbox: Sandbox, app: App, client: WebClient) -> Iterator[Connect]:
 
 
 def end(sandbox: Sandbox, handlers: list[SocketModeHandler]) -> None:
-    """Closes Slack's clients at once: cut off, they don't sit out the three seconds of their last read."""
+    """Closes Slack's clients at once: cut off, they don't sit out the three seconds of their last
+    read."""
     for handler in handlers:
-        handler.client.auto_reconnect_enabled = handler.client.default_auto_reconnect_enabled = False
+        handler.client.auto_reconnect_enabled = handler.client.default_auto_reconnect_enabled = (
+            False
+        )
     sandbox.faults.drop_sockets()
     for handler in handlers:
         handler.close()

@@ -77,11 +77,16 @@ def ask(ack: Any, command: Json, client: WebClient) -> None:
 @app.view("poll")
 def asked(ack: Any, view: Json, client: WebClient) -> None:
     values = view["state"]["values"]
-    places = [line.strip() for line in values["places"]["places"]["value"].splitlines() if line.strip()]
+    places = [
+        line.strip() for line in values["places"]["places"]["value"].splitlines() if line.strip()
+    ]
     if len(places) < 2:
         ack(response_action="errors", errors={"places": "Name two places at least."})
         return
-    done = {**form("Lunch is asked"), "blocks": [{"type": "section", "text": plain(f"{len(places)} places")}]}
+    done = {
+        **form("Lunch is asked"),
+        "blocks": [{"type": "section", "text": plain(f"{len(places)} places")}],
+    }
     del done["submit"]
     ack(response_action="update", view=done)
     client.chat_postMessage(
@@ -102,7 +107,10 @@ def voted(ack: Any, body: Json, action: Json, client: WebClient) -> None:
     moved = {place: [name for name in people if name != person] for place, people in votes.items()}
     moved[action["block_id"]].append(person)
     client.chat_update(
-        channel=body["channel"]["id"], ts=body["message"]["ts"], text="Where do we eat?", blocks=poll(moved)
+        channel=body["channel"]["id"],
+        ts=body["message"]["ts"],
+        text="Where do we eat?",
+        blocks=poll(moved),
     )
 
 

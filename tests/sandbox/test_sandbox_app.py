@@ -1,4 +1,5 @@
-"""A small real Bolt app, unchanged, over Socket Mode and over signed HTTP; and people who use it."""
+"""A small real Bolt app, unchanged, over Socket Mode and over signed HTTP; and people who use
+it."""
 
 from __future__ import annotations
 
@@ -52,11 +53,19 @@ FORM: Json = {
         field("Reason", {"type": "plain_text_input", "min_length": 3, "max_length": 20}),
         field("Start", {"type": "datetimepicker"}, optional=True),
         field("Mentor", {"type": "users_select"}, optional=True),
-        field("Days", {"type": "number_input", "is_decimal_allowed": False, "max_value": "7"}, optional=True),
+        field(
+            "Days",
+            {"type": "number_input", "is_decimal_allowed": False, "max_value": "7"},
+            optional=True,
+        ),
         field("Also", {"type": "checkboxes", "options": [option("a"), option("b")]}, optional=True),
         field("Day", {"type": "datepicker"}, optional=True),
         field("Channel", {"type": "conversations_select"}, optional=True),
-        field("Level", {"type": "radio_buttons", "options": [option("low"), option("high")]}, optional=True),
+        field(
+            "Level",
+            {"type": "radio_buttons", "options": [option("low"), option("high")]},
+            optional=True,
+        ),
     ],
 }
 BUTTON = {
@@ -64,10 +73,18 @@ BUTTON = {
     "action_id": "approve",
     "text": plain("Approve"),
     "value": "r1",
-    "confirm": {"title": plain("?"), "text": plain("sure"), "confirm": plain("y"), "deny": plain("n")},
+    "confirm": {
+        "title": plain("?"),
+        "text": plain("sure"),
+        "confirm": plain("y"),
+        "deny": plain("n"),
+    },
 }
 CARD: list[Json] = [
-    {"type": "section", "text": {"type": "mrkdwn", "text": "*Ana* asks <!date^1800000000^{date_num} {time}|x>"}},
+    {
+        "type": "section",
+        "text": {"type": "mrkdwn", "text": "*Ana* asks <!date^1800000000^{date_num} {time}|x>"},
+    },
     {"type": "actions", "elements": [BUTTON]},
 ]
 
@@ -155,7 +172,9 @@ def talking(request: pytest.FixtureRequest, app: App, seen: list[Json]) -> list[
     return seen
 
 
-def test_a_command_is_answered_to_its_person_alone(talking: list[Json], sandbox: Sandbox, ana: Person) -> None:
+def test_a_command_is_answered_to_its_person_alone(
+    talking: list[Json], sandbox: Sandbox, ana: Person
+) -> None:
     answer = ana.command("/access", "roles")
     assert (answer.ok, answer.text) == (True, "heard: roles")
     assert [ana.plain(item) for item in ana.ephemerals()] == ["heard: roles"]
@@ -163,10 +182,14 @@ def test_a_command_is_answered_to_its_person_alone(talking: list[Json], sandbox:
 
 
 def test_names_and_links_in_a_command_become_ids(talking: list[Json], ana: Person) -> None:
-    ana.command("/access", "explain @ben #general <b> & @db-leads @nobody a@example.com https://x.example/?a=1&b")
-    assert talking[0]["text"] == (
-        "explain <@U0BENOKAFO|ben> <#C0GENERAL|general> &lt;b&gt; &amp; <!subteam^S0DBLEADS|@db-leads> @nobody"
-        " <mailto:a@example.com|a@example.com> <https://x.example/?a=1&amp;b>"
+    ana.command(
+        "/access",
+        "explain @ben #general <b> & @db-leads @nobody a@example.com https://x.example/?a=1&b",
+    )
+    assert (
+        talking[0]["text"] == "explain <@U0BENOKAFO|ben> <#C0GENERAL|general> &lt;b&gt; &amp;"
+        " <!subteam^S0DBLEADS|@db-leads> @nobody <mailto:a@example.com|a@example.com>"
+        " <https://x.example/?a=1&amp;b>"
     )
 
 
@@ -222,7 +245,9 @@ CLIENT_REFUSALS = {
 }
 
 
-def test_what_slacks_client_refuses_never_reaches_the_app(seen: list[Json], connect: Any, ana: Person) -> None:
+def test_what_slacks_client_refuses_never_reaches_the_app(
+    seen: list[Json], connect: Any, ana: Person
+) -> None:
     connect()
     for values, errors in CLIENT_REFUSALS.values():
         ana.command("/access")
@@ -235,7 +260,9 @@ def test_what_slacks_client_refuses_never_reaches_the_app(seen: list[Json], conn
         ana.fill({"Colour": "red"})
 
 
-def test_the_app_answers_a_form_with_errors_another_view_or_the_end(talking: list[Json], ana: Person) -> None:
+def test_the_app_answers_a_form_with_errors_another_view_or_the_end(
+    talking: list[Json], ana: Person
+) -> None:
     ana.command("/access")
     refused = ana.fill_and_submit({"Role": "shop-admin", "Reason": "wrong"})
     assert refused.errors == {"reason": "say more"} and refused.view
@@ -249,7 +276,9 @@ def test_the_app_answers_a_form_with_errors_another_view_or_the_end(talking: lis
     ana.fill_and_submit({"Reason": "push"})
     cleared = ana.fill_and_submit({"Role": "shop-admin", "Reason": "clear"})
     assert cleared.ok and cleared.view is None
-    assert [body["view"]["title"]["text"] for body in talking if body.get("type") == "view_closed"] == ["More"]
+    assert [
+        body["view"]["title"]["text"] for body in talking if body.get("type") == "view_closed"
+    ] == ["More"]
 
 
 def test_an_external_select_is_filtered_by_the_app(talking: list[Json], ana: Person) -> None:
@@ -265,7 +294,10 @@ def test_an_external_select_is_asked_for_as_slack_asks(talking: list[Json], ana:
     ana.options(view, "Role", "shop")
     asked = talking[-1]
     assert (asked["type"], asked["action_id"], asked["value"]) == ("block_suggestion", "it", "shop")
-    assert asked["container"] == {"type": "view", "view_id": view["id"]} and asked["view"]["id"] == view["id"]
+    assert (
+        asked["container"] == {"type": "view", "view_id": view["id"]}
+        and asked["view"]["id"] == view["id"]
+    )
     assert asked.keys().isdisjoint({"trigger_id", "response_url", "state", "actions"})
 
 
@@ -280,14 +312,18 @@ def test_an_external_select_is_not_asked_for_until_enough_is_typed(
     assert [item["value"] for item in ana.options(view, "Role", "sho")] == ["shop-admin"]
 
 
-def test_what_is_no_external_select_has_no_options_to_ask_for(talking: list[Json], ana: Person) -> None:
+def test_what_is_no_external_select_has_no_options_to_ask_for(
+    talking: list[Json], ana: Person
+) -> None:
     view = ana.command("/access").view
     assert view is not None
     with pytest.raises(SandboxError, match="action_not_found"):
         ana.options(view, "Reason", "x")
 
 
-def test_shortcuts_home_and_a_button_there(talking: list[Json], sandbox: Sandbox, ana: Person) -> None:
+def test_shortcuts_home_and_a_button_there(
+    talking: list[Json], sandbox: Sandbox, ana: Person
+) -> None:
     assert ana.shortcut("request_access").view
     ana.close_view()
     said = ana.say("#general", "orders are slow")
@@ -310,7 +346,9 @@ def test_the_app_hears_of_groups_and_newcomers(talking: list[Json], sandbox: San
     assert events["subteam_updated"]["subteam"]["users"] == [user]
 
 
-def test_a_forged_click_and_a_repeated_one_reach_the_app(talking: list[Json], sandbox: Sandbox, ana: Person) -> None:
+def test_a_forged_click_and_a_repeated_one_reach_the_app(
+    talking: list[Json], sandbox: Sandbox, ana: Person
+) -> None:
     ana.command("/access")
     ana.fill_and_submit({"Role": "shop-admin", "Reason": "why"})
     message = ana.wait_dm("asks")
@@ -370,19 +408,27 @@ def test_a_manifest_decides_commands_shortcuts_and_events() -> None:
 
 
 def test_over_http_options_need_an_address_in_the_manifest() -> None:
-    settings: Json = {"interactivity": {"is_enabled": True, "request_url": "https://app.example.com"}}
+    settings: Json = {
+        "interactivity": {"is_enabled": True, "request_url": "https://app.example.com"}
+    }
     menu = {"type": "external_select", "action_id": "it", "min_query_length": 0}
     with running_sandbox(manifest={"settings": settings}) as sandbox:
         sandbox.admin.delivery(request_url="http://127.0.0.1:9/slack/events")
         token, ana = sandbox.environment["SLACK_BOT_TOKEN"], sandbox.person("ana")
         client = WebClient(token, base_url=sandbox.environment["SLACK_API_URL"])
-        client.chat_postMessage(channel=ana.id, text="x", blocks=[{"type": "actions", "elements": [menu]}])
+        client.chat_postMessage(
+            channel=ana.id, text="x", blocks=[{"type": "actions", "elements": [menu]}]
+        )
         with pytest.raises(SandboxError, match="no_options_url"):
             ana.options(ana.dms()[-1], "it")
 
 
-def test_the_response_url_of_a_command_replaces_what_its_ack_showed(talking: list[Json], ana: Person) -> None:
+def test_the_response_url_of_a_command_replaces_what_its_ack_showed(
+    talking: list[Json], ana: Person
+) -> None:
     shown = ana.command("/access", "menu").messages[-1]
-    answer = WebhookClient(talking[-1]["response_url"]).send_dict({"replace_original": True, "text": "decided"})
+    answer = WebhookClient(talking[-1]["response_url"]).send_dict(
+        {"replace_original": True, "text": "decided"}
+    )
     assert answer.status_code == 200
     assert [(one["ts"], one["text"]) for one in ana.ephemerals()] == [(shown["ts"], "decided")]

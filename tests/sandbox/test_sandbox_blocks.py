@@ -1,4 +1,5 @@
-"""Block Kit: what Slack refuses, the stand-in refuses, and hostile text is seen for what it does."""
+"""Block Kit: what Slack refuses, the stand-in refuses, and hostile text is seen for what it
+does."""
 
 from __future__ import annotations
 
@@ -6,7 +7,13 @@ from typing import Any
 
 import pytest
 
-from bot.sandbox.rules import notifications, validate_blocks, validate_message, validate_suggestions, validate_view
+from bot.sandbox.rules import (
+    notifications,
+    validate_blocks,
+    validate_message,
+    validate_suggestions,
+    validate_view,
+)
 
 Block = dict[str, Any]
 
@@ -54,12 +61,20 @@ def data_table(rows: int, **fields: Any) -> Block:
 
 def pie(*values: float, title: str = "Share") -> Block:
     segments = [{"label": f"s{i}", "value": value} for i, value in enumerate(values)]
-    return {"type": "data_visualization", "title": title, "chart": {"type": "pie", "segments": segments}}
+    return {
+        "type": "data_visualization",
+        "title": title,
+        "chart": {"type": "pie", "segments": segments},
+    }
 
 
 def bars(*labels: str) -> Block:
     data = [{"label": label, "value": 1} for label in labels]
-    chart = {"type": "bar", "series": [{"name": "June", "data": data}], "axis_config": {"categories": ["db"]}}
+    chart = {
+        "type": "bar",
+        "series": [{"name": "June", "data": data}],
+        "axis_config": {"categories": ["db"]},
+    }
     return {"type": "data_visualization", "title": "Grants", "chart": chart}
 
 
@@ -102,14 +117,20 @@ BAD = {
     "long button": ([actions(button(text=plain("x" * 76)))], "less than 76"),
     "long value": ([actions(button(value="x" * 2001))], "less than 2001"),
     "style": ([actions(button(style="red"))], "must be one of"),
-    "101 options": ([actions(select(options=[option(value=str(i)) for i in range(101)]))], "no more than 100"),
+    "101 options": (
+        [actions(select(options=[option(value=str(i)) for i in range(101)]))],
+        "no more than 100",
+    ),
     "no options": ([actions(select(options=[]))], "must provide one of"),
     "long option": ([actions(select(options=[option("x" * 76)]))], "less than 76"),
     "six in overflow": (
         [actions({"type": "overflow", "action_id": "o", "options": [option()] * 6})],
         "no more than 5",
     ),
-    "confirm": ([actions(button(confirm={"title": plain("x" * 101), "text": plain("y")}))], "less than 101"),
+    "confirm": (
+        [actions(button(confirm={"title": plain("x" * 101), "text": plain("y")}))],
+        "less than 101",
+    ),
     "unknown block": ([{"type": "nope"}], "unsupported type: nope"),
     "no type": ([{}], "unsupported type"),
     "unknown key": ([section(colour="red")], "invalid additional property: colour"),
@@ -159,7 +180,13 @@ def test_an_alert_is_for_modals_only() -> None:
 
 def modal(**fields: Any) -> Block:
     text = field({"type": "plain_text_input", "action_id": "t", "max_length": 500})
-    return {"type": "modal", "title": plain("Ask"), "submit": plain("Send"), "blocks": [text], **fields}
+    return {
+        "type": "modal",
+        "title": plain("Ask"),
+        "submit": plain("Send"),
+        "blocks": [text],
+        **fields,
+    }
 
 
 VIEWS = {
@@ -167,7 +194,10 @@ VIEWS = {
     "long submit": (modal(submit=plain("x" * 25)), "less than 25"),
     "metadata": (modal(private_metadata="x" * 3001), "less than 3001"),
     "callback": (modal(callback_id="x" * 256), "less than 256"),
-    "no title": ({key: value for key, value in modal().items() if key != "title"}, "required field: title"),
+    "no title": (
+        {key: value for key, value in modal().items() if key != "title"},
+        "required field: title",
+    ),
     "input without submit": (modal(submit=None), "submit"),
     "element": (modal(blocks=[field(button())]), "unsupported element type"),
     "max_length": (
@@ -175,7 +205,10 @@ VIEWS = {
         "between 1 and 3000",
     ),
     "unknown kind": ({"type": "drawer"}, "unsupported type"),
-    "home with a title": ({"type": "home", "title": plain("x"), "blocks": []}, "additional property: title"),
+    "home with a title": (
+        {"type": "home", "title": plain("x"), "blocks": []},
+        "additional property: title",
+    ),
 }
 
 
@@ -224,7 +257,9 @@ ACTING = {
 INERT = {
     "escaped": {"text": "&lt;!channel&gt; &lt;@U123&gt;"},
     "date": {"text": "<!date^1^{date}|d>"},
-    "plain text": {"blocks": [{"type": "header", "text": plain("<!channel> https://evil.example")}]},
+    "plain text": {
+        "blocks": [{"type": "header", "text": plain("<!channel> https://evil.example")}]
+    },
     "rich text": {"blocks": [rich({"type": "text", "text": "<!channel> https://evil.example"})]},
     "verbatim": {"blocks": [section(text={**mrkdwn("https://evil.example"), "verbatim": True})]},
     "cell": {"blocks": [{"type": "table", "rows": [[{"type": "raw_text", "text": "<!channel>"}]]}]},

@@ -1,4 +1,5 @@
-"""Delivery: acks, retries, sockets that come, go, fall silent or repeat themselves, and signatures."""
+"""Delivery: acks, retries, sockets that come, go, fall silent or repeat themselves, and
+signatures."""
 
 from __future__ import annotations
 
@@ -72,7 +73,11 @@ def test_the_inspector_keeps_each_ack_and_how_long_it_took(
     connect()
     ana.command("/access", "x")
     delivery = sandbox.inspector.deliveries()[-1]
-    assert (delivery["kind"], delivery["ack"], delivery["acks"]) == ("slash_commands", {"text": "heard"}, 1)
+    assert (delivery["kind"], delivery["ack"], delivery["acks"]) == (
+        "slash_commands",
+        {"text": "heard"},
+        1,
+    )
     assert delivery["seconds"] > 0
 
 
@@ -91,7 +96,9 @@ def test_ten_connections_are_the_most(sandbox: Sandbox) -> None:
     web = WebClient(base_url=env["SLACK_API_URL"])
 
     def open_one() -> Any:
-        return websocket(web.apps_connections_open(app_token=env["SLACK_APP_TOKEN"])["url"], proxy=None)
+        return websocket(
+            web.apps_connections_open(app_token=env["SLACK_APP_TOKEN"])["url"], proxy=None
+        )
 
     with ExitStack() as sockets:
         for _ in range(10):
@@ -104,7 +111,9 @@ def test_ten_connections_are_the_most(sandbox: Sandbox) -> None:
 
 def test_a_ticket_opens_one_socket(sandbox: Sandbox) -> None:
     env = sandbox.environment
-    url = WebClient(base_url=env["SLACK_API_URL"]).apps_connections_open(app_token=env["SLACK_APP_TOKEN"])["url"]
+    url = WebClient(base_url=env["SLACK_API_URL"]).apps_connections_open(
+        app_token=env["SLACK_APP_TOKEN"]
+    )["url"]
     with websocket(url, proxy=None) as socket:
         assert '"hello"' in str(socket.recv())
     with pytest.raises(InvalidStatus):
@@ -121,13 +130,17 @@ def test_an_event_without_an_ack_comes_again_with_its_number_and_reason(
     sandbox.wait_for(lambda: len(sandbox.inspector.deliveries()) >= 2)
     sandbox.faults.socket("silent", on=False)
     sandbox.wait_for(lambda: heard)
-    last = sandbox.wait_for(lambda: [d for d in sandbox.inspector.deliveries() if d["outcome"] == "acked"])[-1]
+    last = sandbox.wait_for(
+        lambda: [d for d in sandbox.inspector.deliveries() if d["outcome"] == "acked"]
+    )[-1]
     assert last["attempt"] >= 1 and last["retry_reason"] == "http_timeout"
     assert heard[-1]["retry"] == str(last["attempt"])
     assert len({d["payload"]["event_id"] for d in sandbox.inspector.deliveries()}) == 1
 
 
-def test_an_event_waits_for_the_app_to_come_up(sandbox: Sandbox, heard: list[Json], connect: Any) -> None:
+def test_an_event_waits_for_the_app_to_come_up(
+    sandbox: Sandbox, heard: list[Json], connect: Any
+) -> None:
     sandbox.admin.delivery(retry_delays=[0.2] * 100)
     join(sandbox)
     connect()
@@ -135,7 +148,9 @@ def test_an_event_waits_for_the_app_to_come_up(sandbox: Sandbox, heard: list[Jso
     assert int(heard[0]["retry"]) >= 0
 
 
-def test_a_refreshed_socket_loses_nothing(sandbox: Sandbox, heard: list[Json], connect: Any, ana: Person) -> None:
+def test_a_refreshed_socket_loses_nothing(
+    sandbox: Sandbox, heard: list[Json], connect: Any, ana: Person
+) -> None:
     handler = connect()
     before = handler.client.session_id()
     sandbox.faults.disconnect_sockets("refresh_requested")
@@ -212,7 +227,9 @@ def test_http_deliveries_are_signed_and_a_wrong_secret_is_refused(
     assert len(heard) == 1
 
 
-def test_http_events_are_repeated_with_the_retry_headers(sandbox: Sandbox, heard: list[Json], http_app: App) -> None:
+def test_http_events_are_repeated_with_the_retry_headers(
+    sandbox: Sandbox, heard: list[Json], http_app: App
+) -> None:
     sandbox.admin.delivery(retry_delays=[0.0, 0.0, 60.0])
     secret = sandbox.environment["SLACK_SIGNING_SECRET"]
     sandbox.call("set_app", signing_secret="another-secret-altogether")

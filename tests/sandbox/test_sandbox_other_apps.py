@@ -1,4 +1,5 @@
-"""Slack's own clients and an app that is not this bot, unchanged: a program of its own with the environment lines."""
+"""Slack's own clients and an app that is not this bot, unchanged: a program of its own with the
+environment lines."""
 
 from __future__ import annotations
 
@@ -26,11 +27,16 @@ LUNCH = Path(__file__).parent / "lunch.py"
 MANIFEST: Json = {
     "display_information": {"name": "Lunch"},
     "features": {
-        "slash_commands": [{"command": "/lunch", "description": "Where do we eat?", "usage_hint": "[help]"}],
+        "slash_commands": [
+            {"command": "/lunch", "description": "Where do we eat?", "usage_hint": "[help]"}
+        ],
         "app_home": {"home_tab_enabled": True, "messages_tab_enabled": True},
     },
     "oauth_config": {"scopes": {"bot": ["commands", "chat:write", "im:write", "users:read"]}},
-    "settings": {"event_subscriptions": {"bot_events": ["app_home_opened", "team_join"]}, "socket_mode_enabled": True},
+    "settings": {
+        "event_subscriptions": {"bot_events": ["app_home_opened", "team_join"]},
+        "socket_mode_enabled": True,
+    },
 }
 
 
@@ -46,7 +52,9 @@ def place() -> Iterator[Sandbox]:
 def program(place: Sandbox) -> Iterator[subprocess.Popen[bytes]]:
     """Lunch, up and connected; killed in the end."""
     before = place.inspector.connections()
-    with subprocess.Popen([sys.executable, str(LUNCH)], env={**os.environ, **place.environment}) as running:
+    with subprocess.Popen(
+        [sys.executable, str(LUNCH)], env={**os.environ, **place.environment}
+    ) as running:
         try:
             place.wait_connected(before + 1)
             yield running
@@ -86,7 +94,9 @@ def test_what_slack_would_refuse_is_refused_to_any_app_and_shown(place: Sandbox)
     ana = place.person("ana")
     with program(place):
         ask(ana, "Canteen\nNoodles", "#shop")
-        place.wait_for(lambda: [call for call in place.inspector.calls("chat.postMessage") if call["error"]])
+        place.wait_for(
+            lambda: [call for call in place.inspector.calls("chat.postMessage") if call["error"]]
+        )
     assert place.inspector.calls("chat.postMessage")[-1]["error"] == "not_in_channel"
 
 
@@ -103,20 +113,26 @@ def test_an_app_that_is_killed_and_started_again_goes_on(place: Sandbox) -> None
         ana.wait_message("#general", "Noodles: 1")
 
 
-def test_slacks_socket_client_alone_answers_envelopes_and_comes_back_by_itself(sandbox: Sandbox, ana: Person) -> None:
+def test_slacks_socket_client_alone_answers_envelopes_and_comes_back_by_itself(
+    sandbox: Sandbox, ana: Person
+) -> None:
     env, seen, back = sandbox.environment, list[str](), threading.Event()
     web = WebClient(env["SLACK_BOT_TOKEN"], base_url=env["SLACK_API_URL"])
 
     def answer(client: BaseSocketModeClient, request: SocketModeRequest) -> None:
         seen.append(request.type)
-        client.send_socket_mode_response(SocketModeResponse(request.envelope_id, {"text": "by hand"}))
+        client.send_socket_mode_response(
+            SocketModeResponse(request.envelope_id, {"text": "by hand"})
+        )
 
     client = SocketModeClient(env["SLACK_APP_TOKEN"], web_client=web, ping_interval=1)
     client.socket_mode_request_listeners.append(answer)
     client.connect()
     try:
         assert ana.command("/access", "x").text == "by hand"
-        client.message_listeners.append(lambda _, message, __: back.set() if message.get("type") == "hello" else None)
+        client.message_listeners.append(
+            lambda _, message, __: back.set() if message.get("type") == "hello" else None
+        )
         sandbox.faults.drop_sockets()
         assert back.wait(20), "it opens a new session by itself"
         sandbox.wait_for(lambda: ana.command("/access", "x").ok, 20)
@@ -127,14 +143,19 @@ def test_slacks_socket_client_alone_answers_envelopes_and_comes_back_by_itself(s
         client.close()
 
 
-def test_slacks_web_client_pages_through_lists_and_raises_slacks_errors(sandbox: Sandbox, client: WebClient) -> None:
+def test_slacks_web_client_pages_through_lists_and_raises_slacks_errors(
+    sandbox: Sandbox, client: WebClient
+) -> None:
     by_page = [member["id"] for page in client.users_list(limit=2) for member in page["members"]]
     assert by_page == [member["id"] for member in client.users_list()["members"]]
     cursor = client.conversations_list(limit=1)["response_metadata"]["next_cursor"]
     assert cursor and client.conversations_list(limit=1, cursor=cursor)["channels"]
     with pytest.raises(SlackApiError) as refused:
         client.chat_postMessage(channel="C0GENERAL", text="x")
-    assert (refused.value.response.status_code, refused.value.response["error"]) == (200, "not_in_channel")
+    assert (refused.value.response.status_code, refused.value.response["error"]) == (
+        200,
+        "not_in_channel",
+    )
     with pytest.raises(SlackApiError) as unknown:
         client.api_call("chat.noSuchMethod")
     assert unknown.value.response["error"] == "unknown_method"

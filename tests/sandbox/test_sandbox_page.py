@@ -1,4 +1,5 @@
-"""The page's server side: who may ask, what each person sees, what they do, and what they are told live."""
+"""The page's server side: who may ask, what each person sees, what they do, and what they are told
+live."""
 
 from __future__ import annotations
 
@@ -17,15 +18,22 @@ from slack_sdk import WebClient
 
 from bot.sandbox import Sandbox
 from bot.sandbox.checks import Json
+from bot.sandbox.http_client import SandboxError
 from bot.sandbox.page.files import known
-from bot.sandbox.remote import SandboxError
 
 GENERAL, APPROVALS, SECURITY = "C0GENERAL", "C0APPROVAL", "G0SECURITY"
 OURS = {"Content-Type": "application/json", "X-Sandbox-Page": "1"}
 BUTTON: Json = {
     "type": "actions",
     "block_id": "b",
-    "elements": [{"type": "button", "action_id": "go", "value": "7", "text": {"type": "plain_text", "text": "Go"}}],
+    "elements": [
+        {
+            "type": "button",
+            "action_id": "go",
+            "value": "7",
+            "text": {"type": "plain_text", "text": "Go"},
+        }
+    ],
 }
 FORM: Json = {
     "type": "modal",
@@ -55,9 +63,13 @@ class Window:
     def __init__(self, sandbox: Sandbox, name: str) -> None:
         self.sandbox, self.name = sandbox, name
 
-    def ask(self, method: str, path: str, body: str | None = None, **headers: str) -> tuple[int, dict[str, str], bytes]:
+    def ask(
+        self, method: str, path: str, body: str | None = None, **headers: str
+    ) -> tuple[int, dict[str, str], bytes]:
         """One request, as a browser would send it; `Host` and `Origin` may be forged."""
-        with closing(http.client.HTTPConnection(urlsplit(self.sandbox.base_url).netloc, timeout=10)) as line:
+        with closing(
+            http.client.HTTPConnection(urlsplit(self.sandbox.base_url).netloc, timeout=10)
+        ) as line:
             line.request(method, path, body, headers)
             answer = line.getresponse()
             found = {name.lower(): value for name, value in answer.getheaders()}
@@ -120,10 +132,17 @@ def as_(sandbox: Sandbox) -> Callable[[str], Window]:
 # --- who may ask
 
 
-@pytest.mark.parametrize("path", ["/", "/page/begin?as=ana", "/page/events?as=ana", "/api/api.test", "/sandbox/info"])
+@pytest.mark.parametrize(
+    "path", ["/", "/page/begin?as=ana", "/page/events?as=ana", "/api/api.test", "/sandbox/info"]
+)
 @pytest.mark.parametrize(
     "headers",
-    [{"Host": "evil.example"}, {"Host": "evil.example:80"}, {"Host": "127.0.0.1.evil.example"}, {"Host": ""}],
+    [
+        {"Host": "evil.example"},
+        {"Host": "evil.example:80"},
+        {"Host": "127.0.0.1.evil.example"},
+        {"Host": ""},
+    ],
     ids=str,
 )
 def test_a_name_that_points_at_loopback_opens_nothing(
@@ -132,9 +151,13 @@ def test_a_name_that_points_at_loopback_opens_nothing(
     assert as_("ana").ask("GET", path, **headers)[0] == 403
 
 
-@pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://127.0.0.1:1", "https://127.0.0.1"])
+@pytest.mark.parametrize(
+    "origin", ["http://evil.example", "null", "http://127.0.0.1:1", "https://127.0.0.1"]
+)
 @pytest.mark.parametrize("path", ["/page/do/say?as=ana", "/sandbox/say", "/api/chat.postMessage"])
-def test_another_sites_page_can_change_nothing(as_: Callable[[str], Window], path: str, origin: str) -> None:
+def test_another_sites_page_can_change_nothing(
+    as_: Callable[[str], Window], path: str, origin: str
+) -> None:
     body = json.dumps({"user": "U0ANASOUZA", "channel": GENERAL, "text": "hi"})
     assert as_("ana").ask("POST", path, body, **OURS, Origin=origin)[0] == 403
 
@@ -148,7 +171,9 @@ def test_another_sites_page_can_change_nothing(as_: Callable[[str], Window], pat
     ],
     ids=["without the page's header", "as a form could send it", "across sites"],
 )
-def test_what_is_done_needs_our_own_page(as_: Callable[[str], Window], headers: dict[str, str]) -> None:
+def test_what_is_done_needs_our_own_page(
+    as_: Callable[[str], Window], headers: dict[str, str]
+) -> None:
     body = json.dumps({"channel": GENERAL, "text": "hi"})
     assert as_("ana").ask("POST", "/page/do/say?as=ana", body, **headers)[0] == 403
     assert as_("ana").look("messages", channel=GENERAL)["messages"] == []
@@ -163,11 +188,15 @@ def test_the_page_may_run_nothing_but_its_own_files(as_: Callable[[str], Window]
     assert b"<script>" not in body and b"style=" not in body and b"onclick" not in body
 
 
-def test_every_file_of_the_page_is_served_and_nothing_beside_it(as_: Callable[[str], Window]) -> None:
+def test_every_file_of_the_page_is_served_and_nothing_beside_it(
+    as_: Callable[[str], Window],
+) -> None:
     ana = as_("ana")
     for name in known():
         status, headers, body = ana.ask("GET", f"/static/{name}")
-        assert (status, bool(body), headers["x-content-type-options"]) == (200, True, "nosniff"), name
+        assert (status, bool(body), headers["x-content-type-options"]) == (200, True, "nosniff"), (
+            name
+        )
     for name in ("..%2froutes.py", "routes.py", "../routes.py", "nothing.js", "%2e%2e/routes.py"):
         assert ana.ask("GET", f"/static/{name}")[0] == 404, name
 
@@ -176,14 +205,23 @@ def test_no_script_puts_text_in_as_markup() -> None:
     for name, path in known().items():
         if name.endswith(".js"):
             text = path.read_text()
-            for bad in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "new Function"):
+            for bad in (
+                "innerHTML",
+                "outerHTML",
+                "insertAdjacentHTML",
+                "document.write",
+                "eval(",
+                "new Function",
+            ):
                 assert bad not in text, f"{name}: {bad}"
 
 
 def test_nothing_is_loaded_from_elsewhere() -> None:
     for name, path in known().items():
         assert not [
-            word for word in ('src="http', 'href="http', "url(http", 'from "http') if word in path.read_text()
+            word
+            for word in ('src="http', 'href="http', "url(http", 'from "http')
+            if word in path.read_text()
         ], name
 
 
@@ -191,7 +229,8 @@ def test_nothing_is_loaded_from_elsewhere() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "error"), [("nobody", "user_not_found"), ("jon", "account_inactive"), ("deploybot", "user_not_found")]
+    ("name", "error"),
+    [("nobody", "user_not_found"), ("jon", "account_inactive"), ("deploybot", "user_not_found")],
 )
 def test_one_can_be_everybody_who_can_sign_in_and_nobody_else(
     as_: Callable[[str], Window], name: str, error: str
@@ -221,7 +260,10 @@ def test_unread_counts_what_others_wrote_and_knows_whom_it_calls(
     ben, chiara = as_("ben"), as_("chiara")
     chiara.do("say", channel=APPROVALS, text="@ben?")
     found = ben.look("begin")
-    assert found["unread"] == {APPROVALS: {"count": 3, "pings": 2}, "D0BENOKAFO": {"count": 1, "pings": 1}}
+    assert found["unread"] == {
+        APPROVALS: {"count": 3, "pings": 2},
+        "D0BENOKAFO": {"count": 1, "pings": 1},
+    }
     assert chiara.look("begin")["unread"] == {APPROVALS: {"count": 2, "pings": 0}}
     assert found["waiting"]["U0BENOKAFO"] == 3
     ben.do("read", channel=APPROVALS)
@@ -243,23 +285,32 @@ def test_a_thousand_messages_come_in_pages_without_a_gap(
     assert seen == [f"message {number}" for number in range(230)]
 
 
-def test_what_only_one_person_was_shown_stands_in_its_place(as_: Callable[[str], Window], client: WebClient) -> None:
+def test_what_only_one_person_was_shown_stands_in_its_place(
+    as_: Callable[[str], Window], client: WebClient
+) -> None:
     client.chat_postMessage(channel=APPROVALS, text="one")
     client.chat_postEphemeral(channel=APPROVALS, user="U0BENOKAFO", text="psst")
     client.chat_postMessage(channel=APPROVALS, text="two")
     ben, chiara = as_("ben"), as_("chiara")
     found = ben.look("messages", channel=APPROVALS)["messages"]
     assert [message["text"] for message in found] == ["one", "psst", "two"]
-    assert [message["text"] for message in chiara.look("messages", channel=APPROVALS)["messages"]] == ["one", "two"]
+    assert [
+        message["text"] for message in chiara.look("messages", channel=APPROVALS)["messages"]
+    ] == ["one", "two"]
     ben.do("dismiss", ts=found[1]["ts"])
-    assert [message["text"] for message in ben.look("messages", channel=APPROVALS)["messages"]] == ["one", "two"]
+    assert [message["text"] for message in ben.look("messages", channel=APPROVALS)["messages"]] == [
+        "one",
+        "two",
+    ]
 
 
 def test_answers_stand_in_the_thread_only(as_: Callable[[str], Window]) -> None:
     ana, ben = as_("ana"), as_("ben")
     top = ana.do("say", channel=GENERAL, text="question")
     ben.do("say", channel=GENERAL, text="answer", thread_ts=top["ts"])
-    assert [message["text"] for message in ana.look("messages", channel=GENERAL)["messages"]] == ["question"]
+    assert [message["text"] for message in ana.look("messages", channel=GENERAL)["messages"]] == [
+        "question"
+    ]
     thread = ana.look("thread", channel=GENERAL, ts=top["ts"])["messages"]
     assert [message["text"] for message in thread] == ["question", "answer"]
     assert thread[0]["reply_count"] == 1
@@ -274,7 +325,9 @@ def test_an_attached_file_is_only_for_those_who_see_its_message(
     address = f"/page/file/{message['files'][0]['id']}"
     status, headers, body = as_("ana").ask("GET", f"{address}?as=ana")
     assert (status, body) == (200, b"a,b\n<script>")
-    assert headers["content-disposition"] == "attachment" and headers["content-type"].startswith("text/plain")
+    assert headers["content-disposition"] == "attachment" and headers["content-type"].startswith(
+        "text/plain"
+    )
     assert as_("ben").ask("GET", f"{address}?as=ben")[0] == 400
 
 
@@ -329,13 +382,21 @@ def test_a_form_is_filled_in_the_readers_zone_and_its_errors_come_back(
     trigger = sandbox.call("trigger", user="U0ANASOUZA")
     client.views_open(trigger_id=trigger, view={**FORM, "callback_id": "form"})
     view = ana.look("begin")["modal"]
-    blocked = ana.do("submit", view_id=view["id"], values={"why": {"why": ""}, "when": {"when": None}})
-    assert blocked["blocked"] and blocked["errors"] == {"why": "Please complete this required field."}
+    blocked = ana.do(
+        "submit", view_id=view["id"], values={"why": {"why": ""}, "when": {"when": None}}
+    )
+    assert blocked["blocked"] and blocked["errors"] == {
+        "why": "Please complete this required field."
+    }
     values = {"why": {"why": "because"}, "when": {"when": "2026-11-22T14:05"}}
-    assert ana.do("submit", view_id=view["id"], values=values)["errors"] == {"why": "Not good enough"}
+    assert ana.do("submit", view_id=view["id"], values=values)["errors"] == {
+        "why": "Not good enough"
+    }
     state = sent.get(timeout=5)
     assert state["why"]["why"]["value"] == "because"
-    assert state["when"]["when"]["selected_date_time"] == 1795367100  # 17:05 UTC, three hours behind in São Paulo
+    assert (
+        state["when"]["when"]["selected_date_time"] == 1795367100
+    )  # 17:05 UTC, three hours behind in São Paulo
     with pytest.raises(SandboxError, match="view_not_found"):
         as_("ben").do("submit", view_id=view["id"], values={})
     ana.do("close", view_id=view["id"])
@@ -345,10 +406,17 @@ def test_a_form_is_filled_in_the_readers_zone_and_its_errors_come_back(
 
 @pytest.mark.parametrize(
     ("verb", "asked"),
-    [("press", {}), ("say", {"channel": GENERAL}), ("say", {"channel": GENERAL, "text": " "}), ("nothing", {})],
+    [
+        ("press", {}),
+        ("say", {"channel": GENERAL}),
+        ("say", {"channel": GENERAL, "text": " "}),
+        ("nothing", {}),
+    ],
     ids=str,
 )
-def test_nonsense_is_refused_and_not_a_crash(as_: Callable[[str], Window], verb: str, asked: Json) -> None:
+def test_nonsense_is_refused_and_not_a_crash(
+    as_: Callable[[str], Window], verb: str, asked: Json
+) -> None:
     with pytest.raises(SandboxError):
         as_("ana").do(verb, **asked)
 
@@ -406,7 +474,11 @@ def test_the_inspector_shows_calls_with_their_refusals_and_payloads_with_their_a
     ben = as_("ben")
     ben.do("press", channel=APPROVALS, ts=posted["ts"], block_id="b", action_id="go")
     first, second, third = ben.look("record")["entries"][-3:]
-    assert (first["title"], first["ok"], first["answer"]["ts"]) == ("chat.postMessage", True, posted["ts"])
+    assert (first["title"], first["ok"], first["answer"]["ts"]) == (
+        "chat.postMessage",
+        True,
+        posted["ts"],
+    )
     assert (second["ok"], second["error"]) == (False, "invalid_blocks")
     assert second["problems"] == ["[ERROR] unsupported type: nope [json-pointer:/blocks/0/type]"]
     assert (third["kind"], third["title"], third["about"], third["outcome"]) == (

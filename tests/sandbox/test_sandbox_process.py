@@ -22,7 +22,9 @@ from bot.sandbox import Sandbox, running_sandbox
 
 def test_it_prints_the_environment_and_is_driven_from_another_process() -> None:
     command = [sys.executable, "-m", "bot.sandbox", "--no-rate-limits"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, preexec_fn=listen_to_interrupts) as process:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, preexec_fn=listen_to_interrupts
+    ) as process:
         assert process.stdout is not None
         env = dict(process.stdout.readline().strip().split("=", 1) for _ in range(4))
         client = WebClient(env["SLACK_BOT_TOKEN"], base_url=env["SLACK_API_URL"])
@@ -32,12 +34,19 @@ def test_it_prints_the_environment_and_is_driven_from_another_process() -> None:
         assert ana.plain(ana.wait_dm()) == "over the border"
         process.send_signal(signal.SIGINT)
         assert process.wait(20) == 1
-    assert set(env) == {"SLACK_API_URL", "SLACK_BOT_TOKEN", "SLACK_APP_TOKEN", "SLACK_SIGNING_SECRET"}
+    assert set(env) == {
+        "SLACK_API_URL",
+        "SLACK_BOT_TOKEN",
+        "SLACK_APP_TOKEN",
+        "SLACK_SIGNING_SECRET",
+    }
 
 
 def test_the_verb_runs_it_with_the_bots_own_manifest_and_a_page() -> None:
     command = [sys.executable, "-m", "bot", "sandbox"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, preexec_fn=listen_to_interrupts) as process:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, preexec_fn=listen_to_interrupts
+    ) as process:
         assert process.stdout is not None
         lines = [process.stdout.readline().strip() for _ in range(5)]
         address = lines[4].removeprefix("# The page: ")
@@ -67,7 +76,9 @@ def test_it_imports_nothing_of_the_bot() -> None:
 def test_a_window_that_is_open_at_the_end_is_let_go(caplog: pytest.LogCaptureFixture) -> None:
     with ExitStack() as outliving:
         with running_sandbox() as sandbox:
-            line = outliving.enter_context(closing(HTTPConnection(urlsplit(sandbox.base_url).netloc, timeout=10)))
+            line = outliving.enter_context(
+                closing(HTTPConnection(urlsplit(sandbox.base_url).netloc, timeout=10))
+            )
             line.request("GET", "/page/events?as=ana")
             answer = line.getresponse()
             sandbox.wait_for(lambda: sandbox.inspector.viewers() == 1)

@@ -22,7 +22,9 @@ APPROVALS = "#access-approvals"
 def once(sandbox: Sandbox) -> WebClient:
     """A client that never tries again by itself."""
     env = sandbox.environment
-    return WebClient(env["SLACK_BOT_TOKEN"], base_url=env["SLACK_API_URL"], retry_handlers=[], timeout=1)
+    return WebClient(
+        env["SLACK_BOT_TOKEN"], base_url=env["SLACK_API_URL"], retry_handlers=[], timeout=1
+    )
 
 
 def post(client: WebClient) -> Any:
@@ -79,7 +81,9 @@ def test_a_faulty_answer_does_nothing_and_ends_when_cleared(
     assert post(once)["ok"]
 
 
-def test_a_reset_loses_the_call_and_a_lost_answer_only_the_answer(sandbox: Sandbox, once: WebClient) -> None:
+def test_a_reset_loses_the_call_and_a_lost_answer_only_the_answer(
+    sandbox: Sandbox, once: WebClient
+) -> None:
     sandbox.faults.reset("chat.postMessage", count=1)
     with pytest.raises((OSError, HTTPException)):
         post(once)
@@ -92,7 +96,9 @@ def test_a_reset_loses_the_call_and_a_lost_answer_only_the_answer(sandbox: Sandb
     assert post(once)["ok"]
 
 
-def test_slacks_own_retry_after_a_lost_answer_posts_twice(sandbox: Sandbox, client: WebClient) -> None:
+def test_slacks_own_retry_after_a_lost_answer_posts_twice(
+    sandbox: Sandbox, client: WebClient
+) -> None:
     sandbox.faults.lost_answer("chat.postMessage", count=1)
     post(client)
     assert posted(sandbox) == 2

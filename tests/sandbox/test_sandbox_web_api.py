@@ -1,4 +1,5 @@
-"""The Web API as Slack's own client meets it: tokens, scopes, arguments, errors, pages, files, links."""
+"""The Web API as Slack's own client meets it: tokens, scopes, arguments, errors, pages, files,
+links."""
 
 from __future__ import annotations
 
@@ -13,12 +14,16 @@ from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 
 from bot.sandbox import Person, Sandbox
-from bot.sandbox.company import ANA, DEPLOYBOT, HUGO, IVY, JON
+from bot.sandbox.seed_data import ANA, DEPLOYBOT, HUGO, IVY, JON
 
 APPROVALS = "#access-approvals"
 BLOCKS = [{"type": "section", "text": {"type": "mrkdwn", "text": "hi"}}]
 HOME: dict[str, Any] = {"type": "home", "blocks": BLOCKS}
-MODAL: dict[str, Any] = {"type": "modal", "title": {"type": "plain_text", "text": "Ask"}, "blocks": BLOCKS}
+MODAL: dict[str, Any] = {
+    "type": "modal",
+    "title": {"type": "plain_text", "text": "Ask"},
+    "blocks": BLOCKS,
+}
 
 
 def error_of(work: Callable[[], Any]) -> dict[str, Any]:
@@ -36,11 +41,20 @@ def test_the_bot_learns_who_it_is_and_what_it_was_granted(client: WebClient) -> 
 
 REFUSED: dict[str, tuple[str, Callable[[WebClient], Any]]] = {
     "unknown method": ("unknown_method", lambda c: c.api_call("chat.shout")),
-    "unknown channel": ("channel_not_found", lambda c: c.chat_postMessage(channel="C404", text="x")),
+    "unknown channel": (
+        "channel_not_found",
+        lambda c: c.chat_postMessage(channel="C404", text="x"),
+    ),
     "not invited": ("not_in_channel", lambda c: c.chat_postMessage(channel="#general", text="x")),
     "no text": ("no_text", lambda c: c.api_call("chat.postMessage", json={"channel": APPROVALS})),
-    "long text": ("msg_too_long", lambda c: c.chat_postMessage(channel=APPROVALS, text="x" * 40_001)),
-    "no channel": ("invalid_arguments", lambda c: c.api_call("chat.postMessage", json={"text": "x"})),
+    "long text": (
+        "msg_too_long",
+        lambda c: c.chat_postMessage(channel=APPROVALS, text="x" * 40_001),
+    ),
+    "no channel": (
+        "invalid_arguments",
+        lambda c: c.api_call("chat.postMessage", json={"text": "x"}),
+    ),
     "bad blocks": (
         "invalid_blocks",
         lambda c: c.chat_postMessage(channel=APPROVALS, text="x", blocks=[{"type": "nope"}]),
@@ -65,22 +79,37 @@ REFUSED: dict[str, tuple[str, Callable[[WebClient], Any]]] = {
         "thread_not_found",
         lambda c: c.chat_postMessage(channel=APPROVALS, text="x", thread_ts="1.1"),
     ),
-    "no such message": ("message_not_found", lambda c: c.chat_update(channel="C0APPROVAL", ts="1.1", text="x")),
+    "no such message": (
+        "message_not_found",
+        lambda c: c.chat_update(channel="C0APPROVAL", ts="1.1", text="x"),
+    ),
     "ephemeral outside": (
         "user_not_in_channel",
         lambda c: c.chat_postEphemeral(channel=APPROVALS, user=ANA, text="x"),
     ),
-    "message to a leaver": ("channel_not_found", lambda c: c.chat_postMessage(channel=JON, text="x")),
+    "message to a leaver": (
+        "channel_not_found",
+        lambda c: c.chat_postMessage(channel=JON, text="x"),
+    ),
     "dm to a leaver": ("user_disabled", lambda c: c.conversations_open(users=JON)),
     "dm to a bot": ("cannot_dm_bot", lambda c: c.conversations_open(users=DEPLOYBOT)),
     "no such user": ("user_not_found", lambda c: c.users_info(user="U404")),
     "no such address": ("users_not_found", lambda c: c.users_lookupByEmail(email="x@example.com")),
-    "a leaver's address": ("users_not_found", lambda c: c.users_lookupByEmail(email="jon@example.com")),
+    "a leaver's address": (
+        "users_not_found",
+        lambda c: c.users_lookupByEmail(email="jon@example.com"),
+    ),
     "no such group": ("no_such_subteam", lambda c: c.usergroups_users_list(usergroup="S404")),
     "bad cursor": ("invalid_cursor", lambda c: c.users_list(cursor="!")),
     "im without a scope": ("missing_scope", lambda c: c.conversations_list(types="im")),
-    "private without the bot": ("channel_not_found", lambda c: c.conversations_info(channel="C404")),
-    "made-up trigger": ("invalid_trigger_id", lambda c: c.views_open(trigger_id="1.2.3", view=MODAL)),
+    "private without the bot": (
+        "channel_not_found",
+        lambda c: c.conversations_info(channel="C404"),
+    ),
+    "made-up trigger": (
+        "invalid_trigger_id",
+        lambda c: c.views_open(trigger_id="1.2.3", view=MODAL),
+    ),
     "bad view": ("invalid_arguments", lambda c: c.views_publish(user_id=ANA, view=MODAL)),
     "no such view": ("not_found", lambda c: c.views_update(view_id="V404", view=MODAL)),
     "blocks.validate": ("invalid_blocks", lambda c: c.blocks_validate(blocks=[{"type": "nope"}])),
@@ -95,8 +124,12 @@ def test_a_call_that_slack_refuses_is_refused_with_slacks_word(
 
 
 def test_bad_blocks_are_explained(client: WebClient) -> None:
-    answer = error_of(lambda: client.chat_postMessage(channel=APPROVALS, text="x", blocks=[{"type": "nope"}]))
-    assert answer["response_metadata"]["messages"] == ["[ERROR] unsupported type: nope [json-pointer:/blocks/0/type]"]
+    answer = error_of(
+        lambda: client.chat_postMessage(channel=APPROVALS, text="x", blocks=[{"type": "nope"}])
+    )
+    assert answer["response_metadata"]["messages"] == [
+        "[ERROR] unsupported type: nope [json-pointer:/blocks/0/type]"
+    ]
 
 
 def test_tokens_are_told_apart(sandbox: Sandbox, client: WebClient) -> None:
@@ -132,7 +165,9 @@ def test_a_manifest_decides_the_scopes_and_the_token_may_come_in_the_body(sandbo
     assert "token" not in sandbox.inspector.calls("users.info")[0]["args"]
 
 
-def test_a_message_lives_in_a_channel_a_thread_and_a_direct_conversation(sandbox: Sandbox, client: WebClient) -> None:
+def test_a_message_lives_in_a_channel_a_thread_and_a_direct_conversation(
+    sandbox: Sandbox, client: WebClient
+) -> None:
     ben = sandbox.person("ben")
     first = client.chat_postMessage(channel=APPROVALS, text="please decide", blocks=BLOCKS)
     client.chat_postMessage(channel=first["channel"], text="decided", thread_ts=first["ts"])
@@ -159,7 +194,9 @@ def test_the_bot_changes_only_its_own_messages(sandbox: Sandbox, client: WebClie
     assert error_of(lambda: client.chat_delete(**place))["error"] == "cant_delete_message"
 
 
-def test_an_archived_channel_and_one_that_threw_the_bot_out(sandbox: Sandbox, client: WebClient) -> None:
+def test_an_archived_channel_and_one_that_threw_the_bot_out(
+    sandbox: Sandbox, client: WebClient
+) -> None:
     def post(channel: str) -> str:
         return str(error_of(lambda: client.chat_postMessage(channel=channel, text="x"))["error"])
 
@@ -169,7 +206,10 @@ def test_an_archived_channel_and_one_that_threw_the_bot_out(sandbox: Sandbox, cl
     assert post("#db-approvals") == "not_in_channel"
     sandbox.admin.remove_from_channel("#access-security")
     assert post("#access-security") == "channel_not_found"
-    assert error_of(lambda: client.conversations_info(channel="G0SECURITY"))["error"] == "channel_not_found"
+    assert (
+        error_of(lambda: client.conversations_info(channel="G0SECURITY"))["error"]
+        == "channel_not_found"
+    )
 
 
 def test_an_ephemeral_is_seen_by_one_person(sandbox: Sandbox, client: WebClient) -> None:
@@ -206,17 +246,23 @@ def test_people_carry_what_an_access_bot_must_know(client: WebClient) -> None:
 
 
 def test_groups_show_their_members_and_hide_the_disabled(client: WebClient) -> None:
-    groups = {group["handle"]: group for group in client.usergroups_list(include_users=True)["usergroups"]}
+    groups = {
+        group["handle"]: group for group in client.usergroups_list(include_users=True)["usergroups"]
+    }
     assert len(groups["db-leads"]["users"]) == 2
     assert "old-team" not in groups
     everything = client.usergroups_list(include_disabled=True)["usergroups"]
     assert [group["handle"] for group in everything if group["date_delete"]] == ["old-team"]
-    assert client.usergroups_users_list(usergroup="S0DBLEADS")["users"] == groups["db-leads"]["users"]
+    assert (
+        client.usergroups_users_list(usergroup="S0DBLEADS")["users"] == groups["db-leads"]["users"]
+    )
 
 
 def test_a_file_is_uploaded_and_shared(sandbox: Sandbox, client: WebClient, ana: Person) -> None:
     channel = client.conversations_open(users=ana.id)["channel"]["id"]
-    client.files_upload_v2(channel=channel, filename="audit.csv", content="a,b\n1,2\n", initial_comment="Here")
+    client.files_upload_v2(
+        channel=channel, filename="audit.csv", content="a,b\n1,2\n", initial_comment="Here"
+    )
     assert ana.plain(ana.wait_dm("Here")) == "Here\n[file: audit.csv]"
     assert sandbox.inspector.files()[0]["content"] == "a,b\n1,2\n"
 
@@ -229,26 +275,38 @@ def test_a_home_is_published_and_a_stale_hash_refused(client: WebClient, ana: Pe
     assert ana.plain(ana.home()) == "hi"
 
 
-def test_a_trigger_works_once_for_three_seconds(sandbox: Sandbox, client: WebClient, ana: Person) -> None:
+def test_a_trigger_works_once_for_three_seconds(
+    sandbox: Sandbox, client: WebClient, ana: Person
+) -> None:
     trigger = sandbox.call("trigger", user=ana.id)
     opened = client.views_open(trigger_id=trigger, view=MODAL)["view"]
     assert ana.plain(ana.view()) == "Ask\nhi"
     again = error_of(lambda: client.views_open(trigger_id=trigger, view=MODAL))
     assert again["error"] == "exchanged_trigger_id"
     client.views_update(view_id=opened["id"], hash=opened["hash"], view=MODAL)
-    stale = error_of(lambda: client.views_update(view_id=opened["id"], hash=opened["hash"], view=MODAL))
+    stale = error_of(
+        lambda: client.views_update(view_id=opened["id"], hash=opened["hash"], view=MODAL)
+    )
     assert stale["error"] == "hash_conflict"
     late = sandbox.call("trigger", user=ana.id)
     sandbox.admin.advance_clock(3.1)
-    assert error_of(lambda: client.views_push(trigger_id=late, view=MODAL))["error"] == "expired_trigger_id"
+    assert (
+        error_of(lambda: client.views_push(trigger_id=late, view=MODAL))["error"]
+        == "expired_trigger_id"
+    )
 
 
-def test_at_most_three_modals_lie_on_each_other(sandbox: Sandbox, client: WebClient, ana: Person) -> None:
+def test_at_most_three_modals_lie_on_each_other(
+    sandbox: Sandbox, client: WebClient, ana: Person
+) -> None:
     client.views_open(trigger_id=sandbox.call("trigger", user=ana.id), view=MODAL)
     for _ in range(2):
         client.views_push(trigger_id=sandbox.call("trigger", user=ana.id), view=MODAL)
     fourth = sandbox.call("trigger", user=ana.id)
-    assert error_of(lambda: client.views_push(trigger_id=fourth, view=MODAL))["error"] == "push_limit_reached"
+    assert (
+        error_of(lambda: client.views_push(trigger_id=fourth, view=MODAL))["error"]
+        == "push_limit_reached"
+    )
 
 
 def test_blocks_without_text_are_only_warned_about(sandbox: Sandbox, client: WebClient) -> None:
@@ -263,7 +321,9 @@ def test_the_inspector_tells_every_call_with_its_error(sandbox: Sandbox, client:
 
 
 def test_control_endpoints_take_nothing_that_a_foreign_page_could_send(sandbox: Sandbox) -> None:
-    request = urllib.request.Request(sandbox.base_url + "/sandbox/info", b"{}", {"Content-Type": "text/plain"})
+    request = urllib.request.Request(
+        sandbox.base_url + "/sandbox/info", b"{}", {"Content-Type": "text/plain"}
+    )
     with pytest.raises(urllib.error.HTTPError) as refused:
         urllib.request.urlopen(request, timeout=10)
     refused.value.close()

@@ -1,4 +1,5 @@
-"""The bot as Slack sees it: on SQLite for words and routes, and on both databases for what is committed."""
+"""The bot as Slack sees it: on SQLite for words and routes, and on both databases for what is
+committed."""
 
 from __future__ import annotations
 
@@ -9,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from storage.database import Database
-from tests.slack.front import Front, make_front
-from tests.worlds import Made, make_world
+from tests.factories import Made, make_world
+from tests.slack.slack_driver import Front, make_front
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
-"""Channels that are renamed, archived, replaced, or that the bot is thrown out of: the real messenger over the real
-stand-in for Slack and a real database, with a clock that only the test moves.
+"""Channels that are renamed, archived, replaced, or that the bot is thrown out of: the real
+messenger over the real stand-in for Slack and a real database, with a clock that only the test
+moves.
 """
 
 from __future__ import annotations
@@ -17,21 +18,25 @@ from slack_sdk import WebClient
 from bot.core import effects
 from bot.core.effects import Queue
 from bot.core.errors import SystemUnavailable
-from bot.delivery import Delivery
-from bot.operations._unit import unit
-from bot.operations.approve_request import approve_request
-from bot.operations.count_state import count_state
-from bot.operations.count_usage import UsageMeter
-from bot.operations.keep_channels import known_place, look_up_channels, look_up_channels_in_turn
-from bot.operations.record_delivery import record_end_failed, record_start_failed
-from bot.operations.release_grant import release_grant
-from bot.operations.withdraw_request import withdraw_request
+from bot.operations._unit_of_work import unit
+from bot.operations.grants.record_results import record_end_failed, record_start_failed
+from bot.operations.grants.release_grant import release_grant
+from bot.operations.messages.keep_channels import (
+    known_place,
+    look_up_channels,
+    look_up_channels_in_turn,
+)
+from bot.operations.process.count_state import count_state
+from bot.operations.requests.approve_request import approve_request
+from bot.operations.requests.withdraw_request import withdraw_request
+from bot.operations.usage.count_usage import UsageMeter
 from bot.sandbox import Sandbox, running_sandbox
 from bot.slack import channels
 from bot.slack.messenger import Messenger
+from bot.worker.dispatcher import Dispatcher
 from storage.database import Database
+from tests.factories import Made, a_person, make_world
 from tests.fakes import FakePeople, FakeSystem, FakeSystems
-from tests.worlds import Made, a_person, make_world
 
 APPROVALS, SECURITY = "#access-approvals", "#access-security"
 OLD, OLD_SECURITY, DB = "C0APPROVAL", "G0SECURITY", "C0DBAPPROV"
@@ -51,7 +56,7 @@ class Office:
 
     made: Made
     sandbox: Sandbox
-    delivery: Delivery
+    delivery: Dispatcher
     messenger: Messenger
     client: WebClient
 
@@ -93,7 +98,9 @@ class Office:
         """The channels in which the request has a message, oldest first."""
         return [
             channel
-            for (channel,) in self.made.rows("SELECT channel FROM messages WHERE request_id = ? ORDER BY ts", request)
+            for (channel,) in self.made.rows(
+                "SELECT channel FROM messages WHERE request_id = ? ORDER BY ts", request
+            )
         ]
 
     def calls(self, method: str) -> list[dict[str, Any]]:
@@ -109,10 +116,14 @@ def office(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         client = WebClient(env["SLACK_BOT_TOKEN"], base_url=env["SLACK_API_URL"], retry_handlers=[])
         messenger = Messenger(client, made.world)
         meter = UsageMeter(made.world)
-        delivery = Delivery(made.world, FakeSystems(FakeSystem()), messenger, FakePeople(), meter)  # type: ignore[arg-type]
+        delivery = Dispatcher(made.world, FakeSystems(FakeSystem()), messenger, FakePeople(), meter)  # type: ignore[arg-type]
         office = Office(made, sandbox, delivery, messenger, client)
-        made.know(*(a_person(office.id(name)) for name in ("ana", "ben", "chiara", "dev", "emi", "gwen")))
-        made.set_groups(db_leads=[office.id("ben"), office.id("gwen")], platform_leads=[office.id("chiara")])
+        made.know(
+            *(a_person(office.id(name)) for name in ("ana", "ben", "chiara", "dev", "emi", "gwen"))
+        )
+        made.set_groups(
+            db_leads=[office.id("ben"), office.id("gwen")], platform_leads=[office.id("chiara")]
+        )
         made.forget_work()
         look_up_channels(made.world)
         office.turn()
@@ -131,10 +142,18 @@ def test_a_name_means_the_channel_that_has_it_after_ten_minutes_at_most(office: 
     office.turn()
     assert (office.shown(before), office.shown(after)) == ([OLD], [new])
     assert office.made.log("channel:name:moved", "subject, detail")[0][0] == APPROVALS
-    assert sum(f"{APPROVALS} is another channel now" in each for each in office.in_channel(OLD_SECURITY)) == 1
+    assert (
+        sum(
+            f"{APPROVALS} is another channel now" in each
+            for each in office.in_channel(OLD_SECURITY)
+        )
+        == 1
+    )
 
 
-def test_a_channel_that_was_archived_and_replaced_is_found_at_the_next_message(office: Office) -> None:
+def test_a_channel_that_was_archived_and_replaced_is_found_at_the_next_message(
+    office: Office,
+) -> None:
     new = office.replace(APPROVALS, archive=True)
     request = office.ask()
     office.turn()
@@ -157,7 +176,10 @@ def test_a_name_that_leads_nowhere_any_more_is_not_kept_in_silence(office: Offic
     office.ten_minutes()
     assert known_place(office.made.world, APPROVALS).id is None
     assert office.made.events("channel:name:lost") == 1
-    assert sum(f"I see no channel {APPROVALS}" in each for each in office.in_channel(OLD_SECURITY)) == 1
+    assert (
+        sum(f"I see no channel {APPROVALS}" in each for each in office.in_channel(OLD_SECURITY))
+        == 1
+    )
     request = office.ask()
     office.turn()
     assert OLD not in office.shown(request)
@@ -206,7 +228,9 @@ def test_all_pages_of_channels_are_read_also_when_slack_asks_for_a_pause(
 # --- what could not be posted is posted later
 
 
-def test_a_request_that_no_channel_took_reaches_approvers_directly_and_the_channel_later(office: Office) -> None:
+def test_a_request_that_no_channel_took_reaches_approvers_directly_and_the_channel_later(
+    office: Office,
+) -> None:
     office.sandbox.admin.remove_from_channel(APPROVALS)
     request = office.ask()
     office.turn()
@@ -230,7 +254,9 @@ def test_a_request_that_no_channel_took_reaches_approvers_directly_and_the_chann
         assert "Approved by" in card and "I ask you directly" not in card
 
 
-def test_while_a_channel_is_closed_one_request_is_tried_and_when_it_opens_all_are_posted_once(office: Office) -> None:
+def test_while_a_channel_is_closed_one_request_is_tried_and_when_it_opens_all_are_posted_once(
+    office: Office,
+) -> None:
     office.sandbox.admin.archive(APPROVALS)
     asked = [office.ask(name) for name in ("ana", "dev", "emi")]
     office.turn()
@@ -278,7 +304,10 @@ def test_a_message_that_slack_may_have_taken_is_not_posted_a_third_time(office: 
 
 
 def test_of_many_approvers_some_are_asked_directly_and_never_who_asks(office: Office) -> None:
-    many = [office.sandbox.admin.create_user(f"approver{n}", f"Approver {n}", join=False) for n in range(25)]
+    many = [
+        office.sandbox.admin.create_user(f"approver{n}", f"Approver {n}", join=False)
+        for n in range(25)
+    ]
     office.made.know(*map(a_person, many))
     office.made.set_groups(db_leads=[*many, office.id("ana")], platform_leads=[office.id("chiara")])
     office.made.forget_work()
@@ -293,7 +322,9 @@ def test_of_many_approvers_some_are_asked_directly_and_never_who_asks(office: Of
 # --- a copy in a channel that is archived or gone
 
 
-def test_what_waits_in_a_channel_that_was_archived_and_replaced_is_posted_in_the_new_one_once(office: Office) -> None:
+def test_what_waits_in_a_channel_that_was_archived_and_replaced_is_posted_in_the_new_one_once(
+    office: Office,
+) -> None:
     request, decided = office.ask(), office.ask("dev")
     office.turn()
     approve_request(office.made.world, decided, a_person(office.id("ben")))
@@ -402,7 +433,9 @@ def test_alarms_reach_each_lead_with_their_button_and_are_kept_up_to_date(office
     office.turn()
     (alarm,) = [each for each in office.dms("chiara") if "Access may still exist" in each]
     assert "Acknowledge" in alarm
-    assert "The leads were told." in next(each for each in office.dms("ana") if "has not confirmed" in each)
+    assert "The leads were told." in next(
+        each for each in office.dms("ana") if "has not confirmed" in each
+    )
     made.close_gates(grant)
     office.turn()
     assert not any("Access may still exist" in each for each in office.dms("chiara"))
@@ -416,7 +449,14 @@ def test_an_alarm_to_a_lead_waits_for_no_other_message(office: Office) -> None:
     release_grant(made.world, grant.id, grant.person)
     made.forget_work()
     with unit(made.world) as u:
-        u.do(effects.later(effects.tell_security(office.id("chiara"), "panic_off", by="", role="", person=""), 3600))
+        u.do(
+            effects.later(
+                effects.notify_security(
+                    office.id("chiara"), "panic_off", by="", role="", person=""
+                ),
+                3600,
+            )
+        )
     record_end_failed(made.world, grant.id, "shop-admin", "no answer", 1)
     office.turn()
     assert any("may still exist" in each for each in office.dms("chiara"))
@@ -452,7 +492,9 @@ def test_without_any_lead_the_log_says_what_nobody_was_told(
     assert count_state(office.made.world).unreachable
 
 
-def test_the_security_channel_that_works_again_takes_what_comes_and_the_leads_are_left_alone(office: Office) -> None:
+def test_the_security_channel_that_works_again_takes_what_comes_and_the_leads_are_left_alone(
+    office: Office,
+) -> None:
     office.sandbox.admin.archive(SECURITY)
     with unit(office.made.world) as u:
         u.tell_leads("panic_off", by="os:eve", role="", person="")
@@ -502,10 +544,15 @@ def test_without_the_scope_for_names_what_waits_is_posted_all_the_same(office: O
     office.sandbox.admin.add_to_channel(APPROVALS)
     office.ten_minutes()
     assert office.shown(request).count(OLD) == 1
-    assert json.dumps(office.made.log("message:delivery:failed", "subject")).count("access-approvals") == 1
+    assert (
+        json.dumps(office.made.log("message:delivery:failed", "subject")).count("access-approvals")
+        == 1
+    )
 
 
-def test_requests_that_were_cancelled_before_their_first_post_are_not_posted(office: Office) -> None:
+def test_requests_that_were_cancelled_before_their_first_post_are_not_posted(
+    office: Office,
+) -> None:
     for _ in range(10):
         withdraw_request(office.made.world, office.ask(), office.id("ana"))
     other = office.ask("gwen")

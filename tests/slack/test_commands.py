@@ -1,4 +1,5 @@
-"""`/access` and its verbs, sent through Bolt to a real database: what is answered, stored and left to do."""
+"""`/access` and its verbs, sent through Bolt to a real database: what is answered, stored and left
+to do."""
 
 from __future__ import annotations
 
@@ -6,18 +7,18 @@ from dataclasses import replace
 
 import pytest
 
-from bot.core.asking import Ask
 from bot.core.durations import format_duration
+from bot.core.eligibility import Ask
 from bot.core.spans import take_span
-from bot.operations.release_grant import release_grant
-from bot.operations.request_access import request_access
+from bot.operations.grants.release_grant import release_grant
+from bot.operations.requests.request_access import request_access
 from bot.slack.commands import VERBS
 from bot.slack.ids import Field, Modal
 from bot.slack.views.help import LEAD_VERBS
 from bot.slack.views.help import VERBS as HELP_VERBS
 from tests.builders import a_policy
-from tests.slack.front import Front, a_command, words
-from tests.worlds import ANA, BEN, LEA, START, a_person
+from tests.factories import ANA, BEN, LEA, START, a_person
+from tests.slack.slack_driver import Front, a_command, words
 
 LATER = {"explain", "emergency", "onboard", "review"}
 
@@ -25,10 +26,22 @@ LATER = {"explain", "emergency", "onboard", "review"}
 # --- asking
 
 
-def test_a_request_in_one_line_is_stored_as_typed_and_put_before_the_approvers(stored: Front) -> None:
-    answer = stored.command("request shop-admin 2h “refund” order 7 for <@U0BEN|ben> &amp; co &lt;now&gt;  *twice*")
+def test_a_request_in_one_line_is_stored_as_typed_and_put_before_the_approvers(
+    stored: Front,
+) -> None:
+    answer = stored.command(
+        "request shop-admin 2h “refund” order 7 for <@U0BEN|ben> &amp; co &lt;now&gt;  *twice*"
+    )
     assert stored.requests() == [
-        (ANA, "shop-admin", 7200, "“refund” order 7 for @ben & co <now>  *twice*", "", "pending", None)
+        (
+            ANA,
+            "shop-admin",
+            7200,
+            "“refund” order 7 for @ben & co <now>  *twice*",
+            "",
+            "pending",
+            None,
+        )
     ]
     assert "Your request for Shop admin" in answer["text"]
     assert [work["channel"] for work in stored.work("post_approval")] == ["#access-approvals"]
@@ -39,9 +52,13 @@ def test_without_a_duration_the_role_says_how_long(front: Front) -> None:
     assert front.requests()[0][2:4] == (3600, "fix the till")
 
 
-def test_a_request_waits_for_slack_when_nobody_asked_for_a_minute_who_its_person_is(front: Front) -> None:
+def test_a_request_waits_for_slack_when_nobody_asked_for_a_minute_who_its_person_is(
+    front: Front,
+) -> None:
     front.made.clock.at += 61
-    assert "I am asking Slack who you are" in words(front.command("request shop-admin fix the till"))
+    assert "I am asking Slack who you are" in words(
+        front.command("request shop-admin fix the till")
+    )
     assert front.requests() == [] and len(front.work("ask")) == 1
 
 
@@ -63,7 +80,9 @@ def test_an_end_is_meant_in_the_zone_of_who_asks(front: Front) -> None:
         ("till 1:30pm refund", 3 * 3600 + 1800),
     ],
 )
-def test_a_duration_as_people_type_it_is_understood_and_said(front: Front, typed: str, seconds: int) -> None:
+def test_a_duration_as_people_type_it_is_understood_and_said(
+    front: Front, typed: str, seconds: int
+) -> None:
     front.made.clock.at = 1_790_064_000  # 2026-09-22 10:00 in Berlin
     front.made.know(replace(a_person(ANA), checked_at=front.made.clock.at))
     said = words(front.command(f"request shop-admin {typed}"))
@@ -74,11 +93,26 @@ def test_a_duration_as_people_type_it_is_understood_and_said(front: Front, typed
 @pytest.mark.parametrize(
     ("typed", "copied"),
     [
-        ("30 refunds", ["/access request shop-admin 30m refunds", "/access request shop-admin 1h: 30 refunds"]),
+        (
+            "30 refunds",
+            ["/access request shop-admin 30m refunds", "/access request shop-admin 1h: 30 refunds"],
+        ),
         ("1h-2h fix", ["/access request shop-admin 2h fix"]),
-        ("refund for 2h", ["/access request shop-admin 2h refund", "/access request shop-admin 1h: refund for 2h"]),
+        (
+            "refund for 2h",
+            [
+                "/access request shop-admin 2h refund",
+                "/access request shop-admin 1h: refund for 2h",
+            ],
+        ),
         ("till 9am fix", ["/access request shop-admin until tomorrow 09:00 fix"]),
-        ("fix until 18", ["/access request shop-admin until 18 fix", "/access request shop-admin 1h: fix until 18"]),
+        (
+            "fix until 18",
+            [
+                "/access request shop-admin until 18 fix",
+                "/access request shop-admin 1h: fix until 18",
+            ],
+        ),
     ],
 )
 def test_a_time_with_two_readings_is_refused_with_commands_that_work(
@@ -88,13 +122,20 @@ def test_a_time_with_two_readings_is_refused_with_commands_that_work(
     said = words(front.command(f"request shop-admin {typed}"))
     assert front.requests() == [] and all(command in said for command in copied)
     for command in copied:
-        take_span(command.removeprefix("/access request shop-admin "), front.made.clock.at, "Europe/Berlin")
+        take_span(
+            command.removeprefix("/access request shop-admin "),
+            front.made.clock.at,
+            "Europe/Berlin",
+        )
 
 
 def test_a_time_that_is_part_of_the_reason_is_named_in_the_answer(front: Front) -> None:
     said = words(front.command("request shop-admin fix 5xx since 14:00"))
     assert front.requests()[0][2:4] == (3600, "fix 5xx since 14:00")
-    assert "You gave no duration, so this is the role's default." in said and "was read as part" in said
+    assert (
+        "You gave no duration, so this is the role's default." in said
+        and "was read as part" in said
+    )
 
 
 def test_renew_understands_the_same_and_says_until_when(front: Front) -> None:
@@ -116,7 +157,9 @@ def test_the_ticket_is_found_in_the_reason_and_the_reason_keeps_it(front: Front)
     ("typed", "said"),
     [
         pytest.param("request shop-admn fix it", "Did you mean shop-admin?", id="unknown role"),
-        pytest.param("request nothing-like-it fix it", "/access roles lists", id="unknown role like no other"),
+        pytest.param(
+            "request nothing-like-it fix it", "/access roles lists", id="unknown role like no other"
+        ),
         pytest.param("request shop-admin", "Say why", id="no reason"),
         pytest.param("request shop-admin 2h", "Say why", id="no reason after a duration"),
         pytest.param("request shop-admin -1h fix", "`-1h` is not a duration", id="negative"),
@@ -124,22 +167,36 @@ def test_the_ticket_is_found_in_the_reason_and_the_reason_keeps_it(front: Front)
         pytest.param("request shop-admin 999999h fix", "too long", id="longer than anything"),
         pytest.param("request shop-admin 30d fix", "at most 4h", id="longer than the role"),
         pytest.param("request shop-admin 90 fix", "is not a duration", id="no unit"),
-        pytest.param("request shop-admin 2h until tomorrow 09:00 fix", "one of the two", id="two ends"),
-        pytest.param("request shop-admin 2h until tomorrow", "one of the two", id="two ends and no reason"),
+        pytest.param(
+            "request shop-admin 2h until tomorrow 09:00 fix", "one of the two", id="two ends"
+        ),
+        pytest.param(
+            "request shop-admin 2h until tomorrow", "one of the two", id="two ends and no reason"
+        ),
         pytest.param("request reports-read 1h no ticket here", "needs a ticket", id="no ticket"),
-        pytest.param("request shop-admin " + "x" * 10_000, "10,000 characters", id="10,000 characters"),
-        pytest.param("request " + "x" * 10_000 + " fix", "There is no role", id="10,000 characters of role"),
-        pytest.param("request shop-admin \u202e\u200b\u2060", "Say why", id="nothing that can be read"),
+        pytest.param(
+            "request shop-admin " + "x" * 10_000, "10,000 characters", id="10,000 characters"
+        ),
+        pytest.param(
+            "request " + "x" * 10_000 + " fix", "There is no role", id="10,000 characters of role"
+        ),
+        pytest.param(
+            "request shop-admin \u202e\u200b\u2060", "Say why", id="nothing that can be read"
+        ),
         pytest.param("request shop-admin a\x00b", "characters that can't be stored", id="NUL"),
     ],
 )
-def test_a_request_that_can_not_be_is_refused_in_words_and_on_record(front: Front, typed: str, said: str) -> None:
+def test_a_request_that_can_not_be_is_refused_in_words_and_on_record(
+    front: Front, typed: str, said: str
+) -> None:
     assert said in words(front.command(typed))
     assert front.requests() == []
     assert [actor for actor, _, _ in front.refusals()] == [ANA]
 
 
-def test_control_and_bidirectional_characters_are_kept_in_the_reason_and_not_shown(front: Front) -> None:
+def test_control_and_bidirectional_characters_are_kept_in_the_reason_and_not_shown(
+    front: Front,
+) -> None:
     front.command("request shop-admin 1h fix \u202egpj\u200b\x07 now")
     assert front.requests()[0][3] == "fix \u202egpj\u200b\x07 now"
 
@@ -185,7 +242,9 @@ def test_renew_extends_the_only_access(front: Front) -> None:
     front.pass_time(1800)
     assert "Renewed: shop-admin" in words(front.command("renew 2h still fixing"))
     assert front.made.grant(grant.id).ends_at == front.made.clock.at + 7200
-    assert front.rows("SELECT reason FROM audit WHERE event = 'grant:access:renewed'") == [("still fixing",)]
+    assert front.rows("SELECT reason FROM audit WHERE event = 'grant:access:renewed'") == [
+        ("still fixing",)
+    ]
 
 
 def test_renew_with_a_role_and_a_reason_takes_the_duration_of_the_grant(front: Front) -> None:
@@ -224,7 +283,9 @@ def test_a_role_that_wants_it_renews_only_with_a_new_approval(front: Front) -> N
         pytest.param("cancel", "you have no pending request", id="nothing to cancel"),
     ],
 )
-def test_what_does_not_fit_what_i_have_is_refused_and_changes_nothing(front: Front, typed: str, said: str) -> None:
+def test_what_does_not_fit_what_i_have_is_refused_and_changes_nothing(
+    front: Front, typed: str, said: str
+) -> None:
     grant = front.made.a_grant()
     assert said in words(front.command(typed))
     assert front.made.grant(grant.id) == grant
@@ -299,7 +360,9 @@ def test_an_unknown_word_is_answered_with_help(front: Front, typed: str, said: s
 def test_help_has_every_verb_that_does_something_and_no_other() -> None:
     told = {line.split()[1] for line, _ in [*HELP_VERBS, *LEAD_VERBS] if " " in line}
     assert told == set(VERBS) - LATER - {""}
-    assert {line.split()[1] for line, _ in LEAD_VERBS} == {v.name for v in VERBS.values() if v.leads} - LATER
+    assert {line.split()[1] for line, _ in LEAD_VERBS} == {
+        v.name for v in VERBS.values() if v.leads
+    } - LATER
 
 
 @pytest.mark.parametrize("verb", sorted(LATER))
@@ -348,7 +411,9 @@ def test_audit_shows_the_newest_records_first_and_records_the_look(front: Front)
     front.command("request shop-admin 1h fix the till")
     answer = front.command("audit <@U0ANA|ana> role:shop-admin since:7d", user=LEA)
     assert "request:access:asked" in words(answer) and "fix the till" in words(answer)
-    assert front.rows("SELECT COUNT(*) FROM audit WHERE event = 'audit:log:read' AND actor = ?", LEA) == [(1,)]
+    assert front.rows(
+        "SELECT COUNT(*) FROM audit WHERE event = 'audit:log:read' AND actor = ?", LEA
+    ) == [(1,)]
 
 
 def test_audit_has_an_older_page_as_long_as_there_is_one(stored: Front) -> None:
@@ -389,7 +454,9 @@ def test_every_filter_is_understood(front: Front, typed: str) -> None:
         ("export role", "is no filter"),
     ],
 )
-def test_a_filter_that_means_nothing_is_refused_with_what_does(front: Front, typed: str, said: str) -> None:
+def test_a_filter_that_means_nothing_is_refused_with_what_does(
+    front: Front, typed: str, said: str
+) -> None:
     assert said in words(front.command(f"audit {typed}", user=LEA))
 
 
@@ -417,7 +484,13 @@ def test_a_lead_s_own_access_is_ended_by_the_same_rules(front: Front) -> None:
 def test_fewer_words_than_a_verb_takes_never_break_anything(stored: Front) -> None:
     for user in (ANA, LEA):
         for verb in VERBS:
-            for typed in (verb, f"{verb} x", f"{verb} <@U0ANA|ana>", f"{verb} \u202e \x07", f" {verb.upper()}  "):
+            for typed in (
+                verb,
+                f"{verb} x",
+                f"{verb} <@U0ANA|ana>",
+                f"{verb} \u202e \x07",
+                f" {verb.upper()}  ",
+            ):
                 assert "went wrong" not in words(stored.command(typed, user=user))
 
 

@@ -9,10 +9,10 @@ import pytest
 
 from bot.core import effects
 from bot.core.effects import Queue
-from bot.operations._unit import unit
-from bot.operations.take_work import ClaimedQueue, Work
+from bot.operations._unit_of_work import unit
+from bot.operations.claim_work import ClaimedQueue, Work
 from bot.slack.messenger import Messenger
-from tests.worlds import BEN, LEA, Made
+from tests.factories import BEN, LEA, Made
 
 
 class Slack:
@@ -22,7 +22,9 @@ class Slack:
         self.called: list[tuple[str, dict[str, Any]]] = []
         self.files: list[str] = []
 
-    def api_call(self, method: str, json: dict[str, Any] | None = None, params: dict[str, Any] | None = None) -> object:
+    def api_call(
+        self, method: str, json: dict[str, Any] | None = None, params: dict[str, Any] | None = None
+    ) -> object:
         self.called.append((method, json or params or {}))
         return SimpleNamespace(data={"ok": True, "channel": {"id": "D1"}, "ts": "1.0"})
 
@@ -52,5 +54,9 @@ def test_who_leads_no_more_when_it_is_sent_hears_that(made: Made, person: str) -
     slack = _send(made, person)
     assert (slack.files, made.events("audit:log:exported")) == ([], 0)
     ((method, said),) = slack.called
-    assert (method, said["channel"], "Only leads" in said["text"]) == ("chat.postMessage", person, True)
+    assert (method, said["channel"], "Only leads" in said["text"]) == (
+        "chat.postMessage",
+        person,
+        True,
+    )
     assert made.log("request:action:refused", "actor") == [(person,)]

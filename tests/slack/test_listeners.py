@@ -1,5 +1,5 @@
-"""Buttons, forms, shortcuts and events, sent through Bolt to a real database: who is let in, what is stored, what is
-left to do, and what people read when it can't be.
+"""Buttons, forms, shortcuts and events, sent through Bolt to a real database: who is let in, what
+is stored, what is left to do, and what people read when it can't be.
 """
 
 from __future__ import annotations
@@ -11,21 +11,22 @@ from typing import Any
 
 import pytest
 
-from bot.core.asking import Ask
 from bot.core.durations import format_duration
+from bot.core.eligibility import Ask
 from bot.core.errors import StorageUnavailable
 from bot.core.model import Source
-from bot.operations.decide_press import decide_press
-from bot.operations.deny_request import deny_request
-from bot.operations.introspect_token import Open, introspect_token
-from bot.operations.record_people import record_people
-from bot.operations.request_access import Submitted, request_access
+from bot.operations.people.record_people import record_people
+from bot.operations.requests.count_vote import count_vote
+from bot.operations.requests.deny_request import deny_request
+from bot.operations.requests.request_access import Submitted, request_access
+from bot.operations.tokens.introspect_token import TokenActive, introspect_token
+from bot.slack.actions import PRESSES
 from bot.slack.ids import Action, Field, Modal, Shortcut
 from bot.slack.listeners import EVENTS
-from bot.slack.presses import PRESSES
 from bot.slack.views.home import NO_ROLE
-from bot.tokens import NotOurs
-from tests.slack.front import (
+from bot.tokens import ForeignToken
+from tests.factories import ANA, BEN, LEA, START, Made, a_person
+from tests.slack.slack_driver import (
     Front,
     a_click,
     a_command,
@@ -37,9 +38,13 @@ from tests.slack.front import (
     make_front,
     words,
 )
-from tests.worlds import ANA, BEN, LEA, START, Made, a_person
 
-FORM = {Field.ROLE: "shop-admin", Field.DURATION: "1h", Field.REASON: "fix the till", Field.START: None}
+FORM = {
+    Field.ROLE: "shop-admin",
+    Field.DURATION: "1h",
+    Field.REASON: "fix the till",
+    Field.START: None,
+}
 
 
 def pending(front: Front, role: str = "shop-admin", person: str = ANA, **more: Any) -> str:
@@ -55,7 +60,10 @@ def deny(front: Front, request: str) -> None:
 
 def told(front: Front) -> list[tuple[str, str, str]]:
     """Who was left a private answer, where, and in which words or by which note."""
-    return [(w["person"], w["channel"], str(w.get("text") or w.get("why") or w["note"])) for w in front.work("answer")]
+    return [
+        (w["person"], w["channel"], str(w.get("text") or w.get("why") or w["note"]))
+        for w in front.work("answer")
+    ]
 
 
 # --- deciding
@@ -65,8 +73,15 @@ def test_approve_is_kept_to_be_counted_with_the_copy_that_was_pressed(stored: Fr
     request = pending(stored)
     stored.press(Action.APPROVE, request, BEN)
     (work,) = stored.work("decide")
-    assert (work["request"], work["voter"], work["approve"], work["channel"]) == (request, BEN, True, "C0OPS")
-    assert stored.rows("SELECT request_id, channel, ts FROM messages") == [(request, "C0OPS", "17.5")]
+    assert (work["request"], work["voter"], work["approve"], work["channel"]) == (
+        request,
+        BEN,
+        True,
+        "C0OPS",
+    )
+    assert stored.rows("SELECT request_id, channel, ts FROM messages") == [
+        (request, "C0OPS", "17.5")
+    ]
     assert told(stored) == [] and stored.views.calls == []
 
 
@@ -114,13 +129,19 @@ def test_a_stale_press_hears_who_was_first(front: Front, action: Action) -> None
 
 
 @pytest.mark.parametrize("action", list(Action))
-@pytest.mark.parametrize("value", ["", "r0forged", "' OR 1=1 --", "x" * 2000, "{}", '{"before":1,"sql":"x"}', "\u202e"])
-def test_a_forged_value_does_nothing_and_breaks_nothing(front: Front, action: Action, value: str) -> None:
+@pytest.mark.parametrize(
+    "value", ["", "r0forged", "' OR 1=1 --", "x" * 2000, "{}", '{"before":1,"sql":"x"}', "\u202e"]
+)
+def test_a_forged_value_does_nothing_and_breaks_nothing(
+    front: Front, action: Action, value: str
+) -> None:
     grant, request = front.made.a_grant(), pending(front, "reports-read")
     for user in (ANA, BEN, LEA):
         front.press(action, value, user)
     assert front.made.grant(grant.id) == grant
-    assert [row[0] for row in front.rows("SELECT state FROM requests WHERE id = ?", request)] == ["pending"]
+    assert [row[0] for row in front.rows("SELECT state FROM requests WHERE id = ?", request)] == [
+        "pending"
+    ]
     assert "went wrong" not in str(front.work("answer")) + words([c for _, c in front.views.calls])
 
 
@@ -128,15 +149,28 @@ def test_deny_asks_for_a_reason_and_then_denies_with_it(front: Front) -> None:
     request = pending(front)
     front.press(Action.DENY, request, BEN)
     assert front.views.last["callback_id"] == Modal.DENY
-    assert front.submit(Modal.DENY, {Field.REASON: "ask <the> team & \u202ethem"}, BEN, metadata=request) == {}
+    assert (
+        front.submit(
+            Modal.DENY, {Field.REASON: "ask <the> team & \u202ethem"}, BEN, metadata=request
+        )
+        == {}
+    )
     (work,) = front.work("decide")
     assert (work["approve"], work["reason"]) == (False, "ask <the> team & \u202ethem")
 
 
 @pytest.mark.parametrize(
-    ("reason", "said"), [("", "Say why"), (" \u200b", "Say why"), ("x" * 10_000, "10,000 characters"), ("…", "Say why")]
+    ("reason", "said"),
+    [
+        ("", "Say why"),
+        (" \u200b", "Say why"),
+        ("x" * 10_000, "10,000 characters"),
+        ("…", "Say why"),
+    ],
 )
-def test_a_denial_without_a_good_reason_is_refused_at_its_input(front: Front, reason: str, said: str) -> None:
+def test_a_denial_without_a_good_reason_is_refused_at_its_input(
+    front: Front, reason: str, said: str
+) -> None:
     reply = front.submit(Modal.DENY, {Field.REASON: reason}, BEN, metadata=pending(front))
     assert reply["response_action"] == "errors"
     assert said in reply["errors"][Field.REASON]
@@ -157,10 +191,15 @@ def test_a_denial_sent_twice_is_counted_once(stored: Front) -> None:
     assert len(stored.work("decide")) == 1
 
 
-def test_a_form_about_a_request_that_was_decided_says_so_and_keeps_what_was_typed(front: Front) -> None:
+def test_a_form_about_a_request_that_was_decided_says_so_and_keeps_what_was_typed(
+    front: Front,
+) -> None:
     request = pending(front)
     deny(front, request)
-    for modal, values in ((Modal.DENY, {Field.REASON: "no"}), (Modal.EDIT, {Field.DURATION: "30m"})):
+    for modal, values in (
+        (Modal.DENY, {Field.REASON: "no"}),
+        (Modal.EDIT, {Field.DURATION: "30m"}),
+    ):
         reply = front.submit(modal, values, BEN, metadata=request)
         assert reply["response_action"] == "errors", "the form stays open"
         assert "already denied" in words(reply["errors"])
@@ -180,11 +219,17 @@ def test_edit_approves_less_than_was_asked_for(stored: Front) -> None:
     assert stored.views.last["callback_id"] == Modal.EDIT
     assert "1h 30m" in words(stored.views.last)
     assert (
-        stored.submit(Modal.EDIT, {Field.DURATION: "30m", Field.ACTIONS: ["orders:read"]}, BEN, metadata=request) == {}
+        stored.submit(
+            Modal.EDIT,
+            {Field.DURATION: "30m", Field.ACTIONS: ["orders:read"]},
+            BEN,
+            metadata=request,
+        )
+        == {}
     )
     (work,) = stored.work("decide")
     assert (work["approve"], work["duration"], work["actions"]) == (True, 1800, ["orders:read"])
-    decide_press(stored.made.world, work, a_person(BEN))
+    count_vote(stored.made.world, work, a_person(BEN))
     assert stored.rows("SELECT duration, actions FROM grants") == [(1800, '["orders:read"]')]
 
 
@@ -201,7 +246,12 @@ def test_edit_takes_the_duration_as_it_was_written_there(front: Front) -> None:
         pytest.param({"duration": "-1h"}, "duration", "is not a duration", id="negative"),
         pytest.param({"duration": ""}, "duration", "is not a duration", id="empty"),
         pytest.param({"duration": "1h", "actions": []}, "actions", "at least one", id="no actions"),
-        pytest.param({"duration": "1h", "actions": ["admin"]}, "actions", "at least one", id="an action not asked for"),
+        pytest.param(
+            {"duration": "1h", "actions": ["admin"]},
+            "actions",
+            "at least one",
+            id="an action not asked for",
+        ),
     ],
 )
 def test_an_edit_that_would_give_more_or_nothing_is_refused_at_its_input(
@@ -216,32 +266,46 @@ def test_an_edit_that_would_give_more_or_nothing_is_refused_at_its_input(
 # --- holding
 
 
-def test_credentials_are_shown_in_a_modal_to_the_holder_and_replace_the_earlier(stored: Front) -> None:
+def test_credentials_are_shown_in_a_modal_to_the_holder_and_replace_the_earlier(
+    stored: Front,
+) -> None:
     grant = stored.made.a_grant()
     tokens = []
     for _ in range(2):
         stored.press(Action.SHOW_CREDENTIALS, grant.id)
         preformatted = [
-            e for b in stored.views.last["blocks"] for e in b.get("elements", []) if "preformatted" in e["type"]
+            e
+            for b in stored.views.last["blocks"]
+            for e in b.get("elements", [])
+            if "preformatted" in e["type"]
         ]
         tokens.append(preformatted[0]["elements"][0]["text"])
     assert [alive(stored, token) for token in tokens] == [False, True]
-    assert tokens[1] not in str(stored.rows("SELECT * FROM audit")) + str(stored.rows("SELECT * FROM outbox"))
+    assert tokens[1] not in str(stored.rows("SELECT * FROM audit")) + str(
+        stored.rows("SELECT * FROM outbox")
+    )
 
 
 def shown_token(front: Front) -> str:
-    preformatted = [e for b in front.views.last["blocks"] for e in b.get("elements", []) if "preformatted" in e["type"]]
+    preformatted = [
+        e
+        for b in front.views.last["blocks"]
+        for e in b.get("elements", [])
+        if "preformatted" in e["type"]
+    ]
     return str(preformatted[0]["elements"][0]["text"])
 
 
 def alive(front: Front, token: str) -> bool:
     claims = front.made.signer.read_token(token)
-    assert not isinstance(claims, NotOurs)
-    return isinstance(introspect_token(front.made.world, claims, "shop-admin"), Open)  # type: ignore[arg-type]
+    assert not isinstance(claims, ForeignToken)
+    return isinstance(introspect_token(front.made.world, claims, "shop-admin"), TokenActive)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
-    "error", ["expired_trigger_id", "invalid_arguments", "ratelimited", RuntimeError("bug")], ids=repr
+    "error",
+    ["expired_trigger_id", "invalid_arguments", "ratelimited", RuntimeError("bug")],
+    ids=repr,
 )
 def test_a_token_that_could_not_be_shown_never_works_and_the_earlier_one_stays(
     front: Front, error: str | Exception
@@ -261,12 +325,21 @@ def test_a_token_whose_window_is_open_although_slacks_answer_was_lost_works(fron
     front.views.lost = 1
     front.press(Action.SHOW_CREDENTIALS, grant.id)
     assert [method for method, _ in front.views.calls] == ["views.open", "views.update"]
-    names = {arguments.get("external_id", arguments["view"]["external_id"]) for _, arguments in front.views.calls}
+    names = {
+        arguments.get("external_id", arguments["view"]["external_id"])
+        for _, arguments in front.views.calls
+    }
     assert len(names) == 1
-    assert (alive(front, shown_token(front)), alive(front, earlier), told(front)) == (True, False, [])
+    assert (alive(front, shown_token(front)), alive(front, earlier), told(front)) == (
+        True,
+        False,
+        [],
+    )
 
 
-def test_while_nobody_knows_whether_a_token_is_shown_it_works_and_the_next_one_replaces_all(front: Front) -> None:
+def test_while_nobody_knows_whether_a_token_is_shown_it_works_and_the_next_one_replaces_all(
+    front: Front,
+) -> None:
     grant = front.made.a_grant()
     earlier = front.made.a_token(grant)
     front.views.lost = 2
@@ -275,7 +348,11 @@ def test_while_nobody_knows_whether_a_token_is_shown_it_works_and_the_next_one_r
     assert alive(front, unsure) and alive(front, earlier)
     assert "press again" in told(front)[0][2]
     front.press(Action.SHOW_CREDENTIALS, grant.id)
-    assert [alive(front, token) for token in (earlier, unsure, shown_token(front))] == [False, False, True]
+    assert [alive(front, token) for token in (earlier, unsure, shown_token(front))] == [
+        False,
+        False,
+        True,
+    ]
 
 
 @pytest.mark.parametrize("user", [BEN, LEA])
@@ -319,7 +396,10 @@ def test_a_renewal_that_needs_an_approval_says_so(front: Front) -> None:
     front.pass_time(1800)
     front.press(Action.RENEW, grant.id)
     front.press(Action.RENEW, grant.id)
-    assert [text[:21] for _, _, text in told(front)] == ["Sent to the approvers", "You have already requ"]
+    assert [text[:21] for _, _, text in told(front)] == [
+        "Sent to the approvers",
+        "You have already requ",
+    ]
 
 
 @pytest.mark.parametrize("action", [Action.RENEW, Action.DONE, Action.CANCEL])
@@ -371,7 +451,9 @@ def test_the_older_page_is_left_to_be_shown_where_it_was_asked_for(front: Front)
     ]
 
 
-@pytest.mark.parametrize("value", ["[]", "7", '{"before":"7"}', '{"before":7,"role":5}', '{"before":7,"since":"x"}'])
+@pytest.mark.parametrize(
+    "value", ["[]", "7", '{"before":"7"}', '{"before":7,"role":5}', '{"before":7,"since":"x"}']
+)
 def test_a_forged_older_page_is_refused(front: Front, value: str) -> None:
     front.press(Action.AUDIT_OLDER, value, LEA)
     assert front.work("answer") == []
@@ -385,7 +467,9 @@ def test_the_request_button_opens_the_form_and_a_role_chosen_in_it_changes_it(fr
     front.press(Action.REQUEST, NO_ROLE, view=a_home())
     assert front.views.last["callback_id"] == Modal.REQUEST
     view = {**a_home("V1"), "type": "modal"}
-    view["state"] = {"values": {"reason": {"reason": {"type": "plain_text_input", "value": "typed"}}}}
+    view["state"] = {
+        "values": {"reason": {"reason": {"type": "plain_text_input", "value": "typed"}}}
+    }
     front.press(Action.CHOOSE_ROLE, "reports-read", view=view)
     method, call = front.views.calls[-1]
     assert (method, call["view_id"], call["hash"]) == ("views.update", "V1", "h")
@@ -393,7 +477,9 @@ def test_the_request_button_opens_the_form_and_a_role_chosen_in_it_changes_it(fr
     assert "typed" in words(call["view"])
 
 
-def test_the_request_button_of_a_role_chooses_it_unless_it_is_not_mine_any_more(front: Front) -> None:
+def test_the_request_button_of_a_role_chooses_it_unless_it_is_not_mine_any_more(
+    front: Front,
+) -> None:
     front.press(Action.REQUEST, "reports-read", view=a_home())
     assert "ticket" in [block.get("block_id") for block in front.views.last["blocks"]]
     front.press(Action.REQUEST, "shop-deploy", LEA, view=a_home())
@@ -407,7 +493,9 @@ def test_ask_again_opens_the_form_with_role_duration_and_reason(front: Front) ->
     request = front.rows("SELECT id FROM requests")[0][0]
     front.command("cancel")
     front.press(Action.ASK_AGAIN, request, view=a_home())
-    blocks = {block.get("block_id"): block.get("element", {}) for block in front.views.last["blocks"]}
+    blocks = {
+        block.get("block_id"): block.get("element", {}) for block in front.views.last["blocks"]
+    }
     assert blocks[Field.ROLE]["initial_option"]["value"] == "shop-admin"
     assert blocks[Field.DURATION]["initial_value"] == "1h 30m"
     assert blocks[Field.REASON]["initial_value"] == "order 7 *twice*"
@@ -442,7 +530,9 @@ def test_end_now_in_home_ends_it_once_and_says_what_is_so_to_who_is_late(stored:
     stored.press(Action.REVOKE, grant.id, LEA, view=a_home())
     stored.press(Action.REVOKE, grant.id, LEA, view=a_home())
     said = [text for _, _, text in told(stored)]
-    assert said[0].startswith("Revoked: shop-admin") and said[1].endswith("access to shop-admin is ending already.")
+    assert said[0].startswith("Revoked: shop-admin") and said[1].endswith(
+        "access to shop-admin is ending already."
+    )
     assert stored.work("publish_home") == [{"person": LEA}] * 2
 
 
@@ -455,7 +545,9 @@ def test_the_form_stores_the_request_and_becomes_its_confirmation(stored: Front)
     reply = stored.submit(Modal.REQUEST, {**FORM, Field.REASON: " two\nlines & <!channel> "})
     assert reply["response_action"] == "update"
     assert "It needs 1 approval" in words(reply["view"])
-    assert stored.requests() == [(ANA, "shop-admin", 3600, " two\nlines & <!channel> ", "", "pending", None)]
+    assert stored.requests() == [
+        (ANA, "shop-admin", 3600, " two\nlines & <!channel> ", "", "pending", None)
+    ]
 
 
 def test_the_form_sent_twice_asks_once_and_confirms_both_times(stored: Front) -> None:
@@ -483,9 +575,18 @@ def test_a_start_later_is_stored_and_an_end_counts_from_it(front: Front) -> None
 
 @pytest.mark.parametrize(
     ("typed", "seconds"),
-    [("2 hours", 7200), ("“2h”", 7200), ("1,5h", 5400), ("1:30", 5400), ("for 90min", 5400), ("２Ｈ", 7200)],
+    [
+        ("2 hours", 7200),
+        ("“2h”", 7200),
+        ("1,5h", 5400),
+        ("1:30", 5400),
+        ("for 90min", 5400),
+        ("２Ｈ", 7200),
+    ],
 )
-def test_the_form_and_the_edit_form_understand_what_people_type(front: Front, typed: str, seconds: int) -> None:
+def test_the_form_and_the_edit_form_understand_what_people_type(
+    front: Front, typed: str, seconds: int
+) -> None:
     said = words(front.submit(Modal.REQUEST, {**FORM, Field.DURATION: typed})["view"])
     assert front.requests()[0][2] == seconds
     assert f"{format_duration(seconds)} True , until" in said and "if it starts now" in said
@@ -497,7 +598,9 @@ def test_the_form_and_the_edit_form_understand_what_people_type(front: Front, ty
 def test_an_empty_duration_in_the_form_says_that_the_default_is_used(front: Front) -> None:
     values = {**FORM, Field.DURATION: "", Field.REASON: "down since 14:00"}
     said = words(front.submit(Modal.REQUEST, values)["view"])
-    assert "You gave no duration, so this is the role's default" in said and "was read as part" in said
+    assert (
+        "You gave no duration, so this is the role's default" in said and "was read as part" in said
+    )
 
 
 @pytest.mark.parametrize(
@@ -507,18 +610,38 @@ def test_an_empty_duration_in_the_form_says_that_the_default_is_used(front: Fron
         pytest.param({"duration": "0m"}, "duration", "no time at all", id="nothing"),
         pytest.param({"duration": "999999h"}, "duration", "too long", id="longer than anything"),
         pytest.param({"duration": "30d"}, "duration", "at most 4h", id="longer than the role"),
-        pytest.param({"duration": "2h until tomorrow"}, "duration", "one of the two", id="two ends"),
-        pytest.param({"duration": "until 09:00 or so"}, "duration", "past", id="an end in the past"),
-        pytest.param({"duration": "1h for the till"}, "duration", "Did you mean `1h`?", id="a duration and more"),
+        pytest.param(
+            {"duration": "2h until tomorrow"}, "duration", "one of the two", id="two ends"
+        ),
+        pytest.param(
+            {"duration": "until 09:00 or so"}, "duration", "past", id="an end in the past"
+        ),
+        pytest.param(
+            {"duration": "1h for the till"},
+            "duration",
+            "Did you mean `1h`?",
+            id="a duration and more",
+        ),
         pytest.param({"duration": "30"}, "duration", "Did you mean `30m`?", id="two readings"),
         pytest.param({"reason": ""}, "reason", "Say why", id="no reason"),
         pytest.param({"reason": "\u202e\u200b"}, "reason", "Say why", id="nothing to read"),
-        pytest.param({"reason": "x" * 10_000}, "reason", "10,000 characters", id="10,000 characters"),
+        pytest.param(
+            {"reason": "x" * 10_000}, "reason", "10,000 characters", id="10,000 characters"
+        ),
         pytest.param({"role": "shop-admn"}, "role", "Did you mean shop-admin?", id="unknown role"),
-        pytest.param({"role": "reports-read", "ticket": "no"}, "ticket", "does not match", id="bad ticket"),
-        pytest.param({"role": "reports-read"}, "role", "it is missing", id="a ticket the form did not ask for"),
+        pytest.param(
+            {"role": "reports-read", "ticket": "no"}, "ticket", "does not match", id="bad ticket"
+        ),
+        pytest.param(
+            {"role": "reports-read"},
+            "role",
+            "it is missing",
+            id="a ticket the form did not ask for",
+        ),
         pytest.param({"start": START - 3600}, "start", "in the past", id="a start in the past"),
-        pytest.param({"start": START + 99 * 86_400}, "start", "too far away", id="a start too far away"),
+        pytest.param(
+            {"start": START + 99 * 86_400}, "start", "too far away", id="a start too far away"
+        ),
     ],
 )
 def test_what_the_form_gets_wrong_is_said_at_its_input(
@@ -571,7 +694,9 @@ def test_a_form_that_comes_too_late_for_a_shortcut_is_told_by_message(front: Fro
 
 
 @pytest.mark.parametrize("action", [Action.DENY, Action.EDIT, Action.REQUEST])
-def test_a_form_that_comes_too_late_for_a_press_is_told_by_message(front: Front, action: Action) -> None:
+def test_a_form_that_comes_too_late_for_a_press_is_told_by_message(
+    front: Front, action: Action
+) -> None:
     front.views.error = "expired_trigger_id"
     front.press(action, pending(front), BEN)
     assert "in time" in told(front)[0][2]
@@ -635,7 +760,9 @@ def everything(user: str, **more: Any) -> list[tuple[str, dict[str, Any]]]:
 
 
 @pytest.mark.parametrize("kind", [kind for kind, _ in everything(ANA)])
-def test_somebody_from_another_workspace_is_refused_everywhere_and_on_record(front: Front, kind: str) -> None:
+def test_somebody_from_another_workspace_is_refused_everywhere_and_on_record(
+    front: Front, kind: str
+) -> None:
     body = dict(everything(ANA, team="T0OTHER"))[kind]
     reply = front.send(body)
     said = reply.body + words([call for _, call in front.views.calls]) + str(front.work("answer"))
@@ -664,7 +791,9 @@ UNFIT = ["deleted", "bot", "guest", "stranger", "unconfirmed"]
 
 @pytest.mark.parametrize("why", UNFIT)
 @pytest.mark.parametrize("kind", [kind for kind, _ in everything(ANA)])
-def test_guests_bots_strangers_and_deactivated_accounts_are_refused(front: Front, kind: str, why: str) -> None:
+def test_guests_bots_strangers_and_deactivated_accounts_are_refused(
+    front: Front, kind: str, why: str
+) -> None:
     record_people(front.made.world, [a_person("U0GUEST", **{why: True})])
     reply = front.send(dict(everything("U0GUEST"))[kind])
     said = reply.body + words([call for _, call in front.views.calls]) + str(front.work("answer"))
@@ -694,7 +823,9 @@ def test_an_approver_who_is_a_full_member_again_is_heard_after_a_minute(front: F
 @pytest.mark.parametrize(
     "make", [lambda r: a_click(Action.APPROVE, r, BEN), lambda _: a_submission(Modal.REQUEST, FORM)]
 )
-def test_the_same_payload_delivered_by_many_at_the_same_moment_counts_once(stored: Front, make: Any) -> None:
+def test_the_same_payload_delivered_by_many_at_the_same_moment_counts_once(
+    stored: Front, make: Any
+) -> None:
     body = make(pending(stored, "reports-read"))
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda _: stored.send(body).status, range(8)))
@@ -747,7 +878,9 @@ def test_when_the_database_does_not_answer_the_person_reads_that_nothing_changed
     assert front.rows("SELECT COUNT(*) FROM outbox") == [(0,)]
 
 
-def test_a_form_keeps_what_was_typed_while_the_database_is_away(front: Front, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_form_keeps_what_was_typed_while_the_database_is_away(
+    front: Front, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with monkeypatch.context() as broken:
         storage_down(front, broken)
         reply = front.submit(Modal.REQUEST, FORM)
@@ -761,7 +894,7 @@ def test_what_nobody_foresaw_is_logged_and_told_with_the_same_reference(
     def bug(*_: object) -> None:
         raise KeyError("bug")
 
-    monkeypatch.setattr("bot.slack.desk.foreign", bug)
+    monkeypatch.setattr("bot.slack.context.refuse_other_workspace", bug)
     reply = front.send(dict(everything(ANA))[kind])
     assert reply.status == 200
     (record,) = [r for r in caplog.records if r.name == "bot.slack.listeners"]
@@ -770,7 +903,9 @@ def test_what_nobody_foresaw_is_logged_and_told_with_the_same_reference(
     assert reference in reply.body + words([call for _, call in front.views.calls])
 
 
-def test_when_not_even_that_can_be_told_it_is_still_acknowledged(front: Front, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_when_not_even_that_can_be_told_it_is_still_acknowledged(
+    front: Front, monkeypatch: pytest.MonkeyPatch
+) -> None:
     front.views.error = RuntimeError("no network")
     with monkeypatch.context() as broken:
         storage_down(front, broken)
@@ -783,7 +918,10 @@ def test_an_unknown_action_of_an_older_version_is_answered(front: Front) -> None
 
 
 MALFORMED: list[tuple[str, dict[str, Any]]] = [
-    ("press without an action's name", {**a_click("approve", "x"), "actions": [{"type": "button", "action_id": ""}]}),
+    (
+        "press without an action's name",
+        {**a_click("approve", "x"), "actions": [{"type": "button", "action_id": ""}]},
+    ),
     ("press of nobody", {**a_click("approve", "x"), "user": {}}),
     ("press with a NUL", a_click("approve", "r\x00")),
     ("form of nobody", {**a_submission(Modal.REQUEST, FORM), "user": {}}),
@@ -793,8 +931,12 @@ MALFORMED: list[tuple[str, dict[str, Any]]] = [
 ]
 
 
-@pytest.mark.parametrize("body", [body for _, body in MALFORMED], ids=[name for name, _ in MALFORMED])
-def test_a_malformed_payload_is_answered_and_changes_nothing(stored: Front, body: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "body", [body for _, body in MALFORMED], ids=[name for name, _ in MALFORMED]
+)
+def test_a_malformed_payload_is_answered_and_changes_nothing(
+    stored: Front, body: dict[str, Any]
+) -> None:
     assert stored.send(body).status == 200
     assert stored.rows("SELECT COUNT(*) FROM outbox") == [(0,)]
     assert stored.requests() == []

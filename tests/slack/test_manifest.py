@@ -14,7 +14,9 @@ from bot.slack.listeners import COMMAND, EVENTS, SHORTCUTS
 from bot.slack.manifest import SCOPES, USAGE, manifest
 
 URL = "https://access.example.com"
-BOTH = pytest.mark.parametrize("made", [manifest("socket"), manifest("http", URL)], ids=["socket", "http"])
+BOTH = pytest.mark.parametrize(
+    "made", [manifest("socket"), manifest("http", URL)], ids=["socket", "http"]
+)
 
 # https://docs.slack.dev/reference/app-manifest: where a text is, and how long it may be
 LIMITS = [
@@ -56,21 +58,31 @@ def test_slack_sends_what_is_listened_to_and_nothing_else(made: dict[str, Any]) 
 
 @BOTH
 @pytest.mark.parametrize(("path", "least", "most"), LIMITS)
-def test_every_text_has_a_length_that_slack_takes(made: dict[str, Any], path: str, least: int, most: int) -> None:
+def test_every_text_has_a_length_that_slack_takes(
+    made: dict[str, Any], path: str, least: int, most: int
+) -> None:
     assert least <= len(at(made, path)) <= most
 
 
 @BOTH
-def test_people_arrive_as_ids_so_nobody_can_be_named_by_somebody_else_s_name(made: dict[str, Any]) -> None:
+def test_people_arrive_as_ids_so_nobody_can_be_named_by_somebody_else_s_name(
+    made: dict[str, Any],
+) -> None:
     assert made["features"]["slash_commands"][0]["should_escape"] is True
 
 
 @BOTH
-def test_every_scope_has_its_reason_and_the_dangerous_ones_are_not_asked_for(made: dict[str, Any]) -> None:
+def test_every_scope_has_its_reason_and_the_dangerous_ones_are_not_asked_for(
+    made: dict[str, Any],
+) -> None:
     scopes = made["oauth_config"]["scopes"]
     assert scopes == {"bot": list(SCOPES)}
     assert all(SCOPES.values())
-    assert not [scope for scope in SCOPES if re.search(r"admin|history|public|customize|:write:|search", scope)]
+    assert not [
+        scope
+        for scope in SCOPES
+        if re.search(r"admin|history|public|customize|:write:|search", scope)
+    ]
 
 
 @BOTH
@@ -107,7 +119,8 @@ def test_http_mode_names_the_endpoint_everywhere_slack_calls(url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("mode", "url"), [("http", None), ("http", ""), ("http", "http://access.example.com"), ("smoke", URL)]
+    ("mode", "url"),
+    [("http", None), ("http", ""), ("http", "http://access.example.com"), ("smoke", URL)],
 )
 def test_a_manifest_that_could_not_work_is_refused(mode: Any, url: str | None) -> None:
     with pytest.raises(ValueError, match=r"no mode|public address"):

@@ -1,4 +1,5 @@
-"""Lists that are longer than a message: the More button leads through all of them, for those who may see them."""
+"""Lists that are longer than a message: the More button leads through all of them, for those who
+may see them."""
 
 from __future__ import annotations
 
@@ -7,21 +8,24 @@ from typing import Any
 
 import pytest
 
-from bot.core.findings import Finding, What
-from bot.operations._unit import unit
+from bot.core.drift import Finding, What
+from bot.operations._unit_of_work import unit
 from bot.sandbox.blocks import validate_message
 from bot.slack import pages
 from bot.slack.ids import Action, Field, Modal
 from storage import findings
-from tests.slack.front import Front, words
+from tests.factories import ANA, BEN, LEA
+from tests.slack.slack_driver import Front, words
 from tests.slack.test_suggestions import MANY
 from tests.slack.views_samples import elements
-from tests.worlds import ANA, BEN, LEA
 
 
 def more_in(message: dict[str, Any]) -> str | None:
     """The value of the More button, None on the last page."""
-    return next((each["value"] for each in elements(message, "button") if each["action_id"] == Action.MORE), None)
+    return next(
+        (each["value"] for each in elements(message, "button") if each["action_id"] == Action.MORE),
+        None,
+    )
 
 
 def press_more(front: Front, value: str, user: str) -> dict[str, Any]:
@@ -41,7 +45,12 @@ def all_pages(front: Front, text: str, user: str = ANA) -> list[dict[str, Any]]:
 
 
 def values(made: list[dict[str, Any]], action: Action) -> list[str]:
-    return [each["value"] for page in made for each in elements(page, "button") if each["action_id"] == action]
+    return [
+        each["value"]
+        for page in made
+        for each in elements(page, "button")
+        if each["action_id"] == action
+    ]
 
 
 @pytest.fixture
@@ -51,9 +60,13 @@ def many(front: Front) -> list[str]:
     return [front.made.a_grant(name).id for name in list(MANY)[:120]]
 
 
-def test_every_grant_is_in_my_list_and_in_a_lead_s_list_to_revoke(front: Front, many: list[str]) -> None:
+def test_every_grant_is_in_my_list_and_in_a_lead_s_list_to_revoke(
+    front: Front, many: list[str]
+) -> None:
     assert sorted(values(all_pages(front, "list"), Action.DONE)) == sorted(many)
-    assert sorted(values(all_pages(front, f"revoke <@{ANA}> all", LEA), Action.REVOKE)) == sorted(many)
+    assert sorted(values(all_pages(front, f"revoke <@{ANA}> all", LEA), Action.REVOKE)) == sorted(
+        many
+    )
 
 
 def test_what_a_lead_may_see_is_checked_again_at_each_page(front: Front, many: list[str]) -> None:
@@ -63,7 +76,9 @@ def test_what_a_lead_may_see_is_checked_again_at_each_page(front: Front, many: l
     assert values([press_more(front, value, BEN)], Action.REVOKE) == []
 
 
-def test_with_many_roles_a_refusal_names_some_and_where_the_others_are(front: Front, many: list[str]) -> None:
+def test_with_many_roles_a_refusal_names_some_and_where_the_others_are(
+    front: Front, many: list[str]
+) -> None:
     said = words(front.command("renew"))
     assert "Which one?" in said and "and 108 more, which /access list shows" in said
 
@@ -78,7 +93,9 @@ def test_every_role_is_listed_searched_and_shown_in_full(front: Front) -> None:
     assert "that matches" in words(front.command("roles xyzzy"))
 
 
-def test_a_role_is_shown_in_full_to_people_who_ask_decide_or_lead_and_to_nobody_else(front: Front) -> None:
+def test_a_role_is_shown_in_full_to_people_who_ask_decide_or_lead_and_to_nobody_else(
+    front: Front,
+) -> None:
     shown = "requesters = ['U0DAN']\n" + 'approvers = ["@db-leads"]'
     front.made.set_policy(shop_deploy=shown.replace("'", '"'))
     for person, sees in (("U0DAN", True), (BEN, True), (LEA, True), (ANA, False)):
@@ -88,13 +105,17 @@ def test_a_role_is_shown_in_full_to_people_who_ask_decide_or_lead_and_to_nobody_
 def test_every_finding_is_shown_to_leads_page_by_page(front: Front) -> None:
     with unit(front.made.world) as u:
         for n in range(250):
-            findings.add(u.db, Finding("shop-admin", What.STRAY, f"role_{n:03}", id=f"f{n}"), u.now)
+            findings.add(
+                u.db, Finding("shop-admin", What.UNMANAGED, f"role_{n:03}", id=f"f{n}"), u.now
+            )
     value = json.dumps({"list": "findings", "start": 0, "after": ""})
     made = [press_more(front, value, LEA)]
     while (value := more_in(made[-1]) or "") != "":
         made.append(press_more(front, value, LEA))
     assert len(values(made, Action.REMOVE_FOUND)) == 250
-    assert "Only leads" in words(press_more(front, json.dumps({"list": "findings", "start": 0, "after": ""}), ANA))
+    assert "Only leads" in words(
+        press_more(front, json.dumps({"list": "findings", "start": 0, "after": ""}), ANA)
+    )
 
 
 FORGED = {
@@ -121,7 +142,9 @@ def test_40_actions_can_be_narrowed_in_the_form(stored: Front) -> None:
     stored.made.set_policy(shop_admin=f"actions = {json.dumps(actions)}")
     request = stored.made.a_request()
     stored.press(Action.EDIT, request.id, BEN)
-    (menu,) = [block for block in stored.views.last["blocks"] if block.get("block_id") == Field.ACTIONS]
+    (menu,) = [
+        block for block in stored.views.last["blocks"] if block.get("block_id") == Field.ACTIONS
+    ]
     options = [option["value"] for option in menu["element"]["options"]]
     assert len(options) == 40
     form = {Field.DURATION: "30m", Field.ACTIONS: options[38:]}

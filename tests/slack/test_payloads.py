@@ -16,7 +16,15 @@ from bot.slack.payloads import (
     submission_from,
     unescape,
 )
-from tests.slack.front import a_click, a_command, a_home, a_message_shortcut, a_shortcut, a_submission, an_event
+from tests.slack.slack_driver import (
+    a_click,
+    a_command,
+    a_home,
+    a_message_shortcut,
+    a_shortcut,
+    a_submission,
+    an_event,
+)
 
 
 @pytest.mark.parametrize(
@@ -28,12 +36,20 @@ from tests.slack.front import a_click, a_command, a_home, a_message_shortcut, a_
         pytest.param("<!subteam^S0DB|@db-leads> <!subteam^S0DB>", "@db-leads @S0DB", id="groups"),
         pytest.param("<!here> <!channel|channel>", "@here @channel", id="broadcasts"),
         pytest.param("<http://example.com|example.com>", "example.com", id="a link made of a name"),
-        pytest.param("<https://example.com/a?b=1&amp;c=2>", "https://example.com/a?b=1&c=2", id="a link"),
-        pytest.param("<mailto:ana@example.com|ana@example.com>", "ana@example.com", id="an address"),
+        pytest.param(
+            "<https://example.com/a?b=1&amp;c=2>", "https://example.com/a?b=1&c=2", id="a link"
+        ),
+        pytest.param(
+            "<mailto:ana@example.com|ana@example.com>", "ana@example.com", id="an address"
+        ),
         pytest.param("a &lt; b &amp;&amp; c &gt; d", "a < b && c > d", id="Slack's three escapes"),
         pytest.param("&amp;lt;", "&lt;", id="an escape that somebody typed"),
         pytest.param("&lt;@U0ANA&gt;", "<@U0ANA>", id="brackets that somebody typed"),
-        pytest.param("“quoted” – ‘so’ \u202ex\u200b  two", "“quoted” – ‘so’ \u202ex\u200b  two", id="left alone"),
+        pytest.param(
+            "“quoted” – ‘so’ \u202ex\u200b  two",
+            "“quoted” – ‘so’ \u202ex\u200b  two",
+            id="left alone",
+        ),
     ],
 )
 def test_text_of_a_command_is_turned_back_into_what_was_typed(sent: str, typed: str) -> None:
@@ -60,12 +76,23 @@ def test_a_word_names_a_person_by_mention_or_id(word: str, person: str | None) -
 def test_a_command_tells_who_where_and_what() -> None:
     said = command_from(a_command("list", trigger_id="9.t", enterprise_id="E1"))
     assert (said.person, said.team, said.place, said.enterprise) == ("U0ANA", "T1", "T1", "E1")
-    assert (said.channel, said.text, said.trigger, said.key) == ("C0OPS", "list", "9.t", "command:9.t")
+    assert (said.channel, said.text, said.trigger, said.key) == (
+        "C0OPS",
+        "list",
+        "9.t",
+        "command:9.t",
+    )
 
 
 def test_a_press_on_a_message_names_the_copy_it_was_on() -> None:
     click = click_from(a_click("approve", "r1"))
-    assert (click.action, click.value, click.channel, click.ts, click.view) == ("approve", "r1", "C0OPS", "17.5", "")
+    assert (click.action, click.value, click.channel, click.ts, click.view) == (
+        "approve",
+        "r1",
+        "C0OPS",
+        "17.5",
+        "",
+    )
 
 
 def test_a_press_in_home_has_no_channel_and_no_copy() -> None:
@@ -85,7 +112,9 @@ def test_the_option_chosen_in_a_modal_is_the_value() -> None:
 
 
 def test_a_submission_tells_what_was_typed_ticked_and_picked() -> None:
-    body = a_submission("m", {"reason": " why\n", "ticket": None, "actions": ["a", "b"], "start": 1790000000})
+    body = a_submission(
+        "m", {"reason": " why\n", "ticket": None, "actions": ["a", "b"], "start": 1790000000}
+    )
     form = submission_from(body)
     assert form.texts == {"reason": " why\n", "ticket": "", "start": "1790000000"}
     assert form.choices == {"actions": ("a", "b")}
@@ -95,7 +124,9 @@ def test_a_submission_tells_what_was_typed_ticked_and_picked() -> None:
 def test_a_modal_that_is_sent_again_after_an_error_has_a_new_key() -> None:
     first = a_submission("m", {"reason": "x"})
     again = {**first, "trigger_id": "another"}
-    assert submission_from(first).key == submission_from(dict(first)).key != submission_from(again).key
+    assert (
+        submission_from(first).key == submission_from(dict(first)).key != submission_from(again).key
+    )
 
 
 def test_the_sender_of_an_interaction_comes_from_their_own_workspace() -> None:
@@ -106,7 +137,9 @@ def test_the_sender_of_an_interaction_comes_from_their_own_workspace() -> None:
 
 
 def test_a_message_shortcut_quotes_the_message_and_links_to_it() -> None:
-    said = shortcut_from(a_message_shortcut("request_access_from_message", "ask <@U0BEN|ben> &amp; fix\x00"))
+    said = shortcut_from(
+        a_message_shortcut("request_access_from_message", "ask <@U0BEN|ben> &amp; fix\x00")
+    )
     link = "https://example.slack.com/archives/C0OPS/p1700000000000100"
     assert said.quote == f"“ask @ben & fix” {link}"
 
@@ -140,7 +173,11 @@ BAD: list[tuple[str, Any, dict[str, Any]]] = [
     ("a press on nothing", click_from, {**a_click("approve", "r1"), "actions": []}),
     ("a press of nobody", click_from, {**a_click("approve", "r1"), "user": None}),
     ("an action that is text", click_from, {**a_click("approve", "r1"), "actions": ["approve"]}),
-    ("an action without a name", click_from, {**a_click("approve", "r1"), "actions": [{"value": "r1"}]}),
+    (
+        "an action without a name",
+        click_from,
+        {**a_click("approve", "r1"), "actions": [{"value": "r1"}]},
+    ),
     ("a submission without a view", submission_from, {**a_submission("m", {}), "view": None}),
     ("a submission with a NUL", submission_from, a_submission("m", {"reason": "a\x00b"})),
     ("an event without an id", happening_from, {**an_event("team_join"), "event_id": None}),
@@ -148,7 +185,9 @@ BAD: list[tuple[str, Any, dict[str, Any]]] = [
 ]
 
 
-@pytest.mark.parametrize(("read", "body"), [case[1:] for case in BAD], ids=[case[0] for case in BAD])
+@pytest.mark.parametrize(
+    ("read", "body"), [case[1:] for case in BAD], ids=[case[0] for case in BAD]
+)
 def test_what_makes_no_sense_is_refused_in_a_sentence(read: Any, body: dict[str, Any]) -> None:
     with pytest.raises(BadPayload, match=r"^[A-Z].*\."):
         read(body)

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from slack_sdk import WebClient
 
-from bot.operations.record_people import find_person
+from bot.operations.people.record_people import find_person
 from bot.sandbox import running_sandbox
 from bot.slack import people
 from bot.slack.people import person_from
-from tests.worlds import ANA, START, Made
+from tests.factories import ANA, START, Made
 
 UNFIT: dict[str, dict[str, Any]] = {
     "deactivated": {"deleted": True},
@@ -28,13 +28,15 @@ UNFIT: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("fields", UNFIT.values(), ids=UNFIT)
 def test_who_is_no_full_member_neither_asks_nor_decides(fields: dict[str, Any]) -> None:
     user = {"id": ANA, "team_id": "T1", "profile": {"email": "ana@example.com"}}
-    assert person_from({**user, **fields}, START, "T1").unfit() is not None
+    assert person_from({**user, **fields}, START, "T1").ineligible_reason() is not None
 
 
-@pytest.mark.parametrize("fields", [{}, {"is_email_confirmed": True}, {"is_invited_user": False}], ids=str)
+@pytest.mark.parametrize(
+    "fields", [{}, {"is_email_confirmed": True}, {"is_invited_user": False}], ids=str
+)
 def test_a_full_member_does(fields: dict[str, Any]) -> None:
     user = {"id": ANA, "team_id": "T1", "profile": {"email": "ana@example.com"}}
-    assert person_from({**user, **fields}, START, "T1").unfit() is None
+    assert person_from({**user, **fields}, START, "T1").ineligible_reason() is None
 
 
 def test_every_page_of_the_members_is_read_also_when_slack_asks_for_a_pause(
@@ -44,7 +46,9 @@ def test_every_page_of_the_members_is_read_also_when_slack_asks_for_a_pause(
     with running_sandbox(rate_limits=False) as sandbox:
         env = sandbox.environment
         client = WebClient(env["SLACK_BOT_TOKEN"], base_url=env["SLACK_API_URL"], retry_handlers=[])
-        everybody = [user["id"] for page in client.users_list(limit=200) for user in page["members"]]
+        everybody = [
+            user["id"] for page in client.users_list(limit=200) for user in page["members"]
+        ]
         sandbox.faults.rate_limited("users.list", 1, count=1)
         people.SlackPeople(client, made.world, lambda: "").refresh_people()
         assert len(sandbox.inspector.calls("users.list")) > len(everybody) / 4

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot.logs import redact
+from bot.config.logging import redact
 from bot.slack.response_urls import is_slacks
 
 SLACK = "https://slack.com/api/"
@@ -33,4 +33,6 @@ def test_an_address_is_slacks_or_is_left_alone(url: str, api: str, is_right: boo
 
 
 def test_an_address_never_gets_into_the_log() -> None:
-    assert "Zm9vYmFy" not in redact("no answer from https://hooks.slack.com/commands/T012AB/345/Zm9vYmFy")
+    assert "Zm9vYmFy" not in redact(
+        "no answer from https://hooks.slack.com/commands/T012AB/345/Zm9vYmFy"
+    )

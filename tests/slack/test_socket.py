@@ -1,4 +1,5 @@
-"""What the Socket Mode connection adds to Slack's own client: no looking without need, no certificates without TLS."""
+"""What the Socket Mode connection adds to Slack's own client: no looking without need, no
+certificates without TLS."""
 
 from __future__ import annotations
 
@@ -84,7 +85,15 @@ class Wire:
         self.sent.append(response.to_dict())
 
 
-ODD_PAYLOADS = [None, [], 7, "text", {}, {"type": "nobody_knows"}, {"type": "view_submission", "view": {}}]
+ODD_PAYLOADS = [
+    None,
+    [],
+    7,
+    "text",
+    {},
+    {"type": "nobody_knows"},
+    {"type": "view_submission", "view": {}},
+]
 
 
 @pytest.mark.parametrize("payload", ODD_PAYLOADS, ids=repr)
@@ -100,7 +109,9 @@ def test_a_message_that_is_no_envelope_is_left_alone(line: Socket) -> None:
     assert wire.sent == []
 
 
-def test_an_event_that_the_database_cannot_store_is_left_for_slack_to_send_again(client: WebClient) -> None:
+def test_an_event_that_the_database_cannot_store_is_left_for_slack_to_send_again(
+    client: WebClient,
+) -> None:
     def down(request: BoltRequest) -> BoltResponse:
         request.context[TROUBLE] = StorageUnavailable("it is gone")
         return BoltResponse(status=200, body="")

@@ -1,4 +1,5 @@
-"""One word for each state and each end, in the model, in messages, on the command line and in the README."""
+"""One word for each state and each end, in the model, in messages, on the command line and in the
+README."""
 
 from __future__ import annotations
 
@@ -18,7 +19,9 @@ README = (Path(__file__).parents[2] / "README.md").read_text()
 
 
 def said(parts: list[object]) -> str:
-    return " ".join(str(part.get("text", "") if isinstance(part, dict) else part) for part in parts).lower()
+    return " ".join(
+        str(part.get("text", "") if isinstance(part, dict) else part) for part in parts
+    ).lower()
 
 
 @pytest.mark.parametrize("state", GrantState)
@@ -30,7 +33,11 @@ def test_a_grant_s_state_is_said_with_its_own_word(state: GrantState) -> None:
 @pytest.mark.parametrize("reason", EndReason)
 def test_why_it_ended_is_said_with_its_own_words(reason: EndReason) -> None:
     grant = a_grant(state=GrantState.ENDED, end_reason=reason, ended_at=NOW, end_by="U0LEA")
-    for text in (why_words(reason), said(ended_because(grant)), said(ended_because(grant, to_holder=True))):
+    for text in (
+        why_words(reason),
+        said(ended_because(grant)),
+        said(ended_because(grant, to_holder=True)),
+    ):
         assert all(word in text for word in reason.split("_"))
 
 
@@ -48,7 +55,9 @@ def test_the_command_line_lists_requests_by_the_same_words() -> None:
     assert (*RequestState, "all") == STATES
 
 
-@pytest.mark.parametrize(("of", "kind"), [("a request", RequestState), ("a grant", GrantState), ("an end", EndReason)])
+@pytest.mark.parametrize(
+    ("of", "kind"), [("a request", RequestState), ("a grant", GrantState), ("an end", EndReason)]
+)
 def test_the_readme_has_the_same_words(of: str, kind: type[StrEnum]) -> None:
     (row,) = re.findall(rf"^\| {of} \| (.*) \|$", README, re.MULTILINE)
     assert re.findall(r"`(\w+)`", row) == list(kind)

@@ -1,4 +1,5 @@
-"""The menu of roles while somebody types: matches at once, and only roles that the person may ask for."""
+"""The menu of roles while somebody types: matches at once, and only roles that the person may ask
+for."""
 
 from __future__ import annotations
 
@@ -9,9 +10,9 @@ import pytest
 
 from bot.core.errors import StorageUnavailable
 from bot.core.model import Person
-from bot.operations.record_people import record_people
-from tests.slack.front import Front, a_suggestion
-from tests.worlds import ANA, LEA, a_person
+from bot.operations.people.record_people import record_people
+from tests.factories import ANA, LEA, a_person
+from tests.slack.slack_driver import Front, a_suggestion
 
 MANY = {
     f"db-{n:03}": f"""
@@ -40,7 +41,10 @@ def test_a_hundred_of_250_roles_are_offered_at_once_and_any_other_by_typing(fron
 
 def test_an_option_shows_title_and_name(front: Front) -> None:
     (option,) = front.options("shop-admin")
-    assert (option["text"]["text"], option["description"]["text"]) == ("Shop admin, read and refund", "shop-admin")
+    assert (option["text"]["text"], option["description"]["text"]) == (
+        "Shop admin, read and refund",
+        "shop-admin",
+    )
 
 
 def test_a_role_that_somebody_may_not_ask_for_is_not_offered(front: Front) -> None:
@@ -99,7 +103,9 @@ def test_typing_leaves_nothing_in_the_log_of_access(front: Front) -> None:
     assert front.made.count("audit") == before
 
 
-@pytest.mark.parametrize("error", [StorageUnavailable("the database is away"), RuntimeError("a defect")])
+@pytest.mark.parametrize(
+    "error", [StorageUnavailable("the database is away"), RuntimeError("a defect")]
+)
 def test_the_menu_stays_empty_while_the_database_is_away(
     front: Front, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
@@ -111,7 +117,9 @@ def test_the_menu_stays_empty_while_the_database_is_away(
 
 
 def test_a_reply_is_never_larger_than_socket_mode_can_carry(front: Front) -> None:
-    front.made.set_policy(**{name: lines.replace("Database", "\N{ROCKET}" * 60) for name, lines in MANY.items()})
+    front.made.set_policy(
+        **{name: lines.replace("Database", "\N{ROCKET}" * 60) for name, lines in MANY.items()}
+    )
     assert 50 <= len(front.options()) < 100
     assert len(front.send(a_suggestion()).body.encode()) < 65_000
     assert len(json.dumps(front.command("roles"))) < 65_000

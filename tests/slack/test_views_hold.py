@@ -1,5 +1,5 @@
-"""What holds for every message, modal and Home view, whatever is in it: Slack takes it, nothing typed does anything,
-and nobody needs to see colours to use it.
+"""What holds for every message, modal and Home view, whatever is in it: Slack takes it, nothing
+typed does anything, and nobody needs to see colours to use it.
 """
 
 import json
@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from bot.core.audit import Event
-from bot.core.findings import Finding, What
+from bot.core.drift import Finding, What
 from bot.core.model import EndReason, GrantState, RequestState
-from bot.core.use import Used
-from bot.operations.describe_alarms import AlarmView
-from bot.operations.show_credentials import Credentials
+from bot.core.usage import GrantUsage
+from bot.operations.grants.show_credentials import Credentials
+from bot.operations.systems.describe_alerts import AlarmView
 from bot.slack.pages import from_more
 from bot.slack.views import (
     answers,
@@ -89,20 +89,33 @@ def decided(state: RequestState) -> Render:
         card = worst_card(text)
         actions = tuple(f"{text} {n}" for n in range(50))
         grant = a_grant(
-            state=GrantState.ENDING, end_reason=EndReason.REVOKED, end_by=text, actions=actions, duration=60
+            state=GrantState.ENDING,
+            end_reason=EndReason.REVOKED,
+            end_by=text,
+            actions=actions,
+            duration=60,
         )
-        leases = tuple(replace(lease, error=text) for lease in a_grant_view(systems=card.request.systems).leases)
+        leases = tuple(
+            replace(lease, error=text)
+            for lease in a_grant_view(systems=card.request.systems).leases
+        )
         request = replace(card.request, state=state, **DECIDED)
-        return approval_message.render(replace(card, request=request, grant=grant, leases=leases), NOW)
+        return approval_message.render(
+            replace(card, request=request, grant=grant, leases=leases), NOW
+        )
 
     return render
 
 
 def told(note: str, changes: dict[str, Any]) -> Render:
     def render(text: str) -> dict[str, Any]:
-        view = a_grant_view(**{**changes, "end_by": text, "actions": tuple(f"{n} {text}" for n in range(50))})
-        view = replace(view, role=a_role(title=text[:75]), request=a_request(reason=text, duration=10**6))
-        used = Used(silent=tuple(f"system-{n}-{'s' * 50}" for n in range(20)))
+        view = a_grant_view(
+            **{**changes, "end_by": text, "actions": tuple(f"{n} {text}" for n in range(50))}
+        )
+        view = replace(
+            view, role=a_role(title=text[:75]), request=a_request(reason=text, duration=10**6)
+        )
+        used = GrantUsage(silent=tuple(f"system-{n}-{'s' * 50}" for n in range(20)))
         return direct_messages.grant_note(note, replace(view, used=used), NOW)
 
     return render
@@ -117,18 +130,27 @@ TIMES = {"opened_at": NOW, "ended_at": NOW - 60}
 
 
 def secured(note: str, keys: tuple[str, ...]) -> Render:
-    return lambda text: security_notes.render(note, {**dict.fromkeys(keys, text), "since": NOW, "ended": 2, **TIMES})
+    return lambda text: security_notes.render(
+        note, {**dict.fromkeys(keys, text), "since": NOW, "ended": 2, **TIMES}
+    )
 
 
 def found_on_systems(text: str) -> dict[str, Any]:
-    found = [Finding(text[:63], What(what), text, text, text, f"f{n}") for n, what in enumerate([*What] * 30)]
+    found = [
+        Finding(text[:63], What(what), text, text, text, f"f{n}")
+        for n, what in enumerate([*What] * 30)
+    ]
     return findings.render(found, 40, {f"{n}{text}"[:63]: text for n in range(40)})
 
 
 def alarmed(number: int = end_alarm.EACH, **state: Any) -> Render:
     def render(text: str) -> dict[str, Any]:
         alarm = Alarm("a1", "g1", text[:63], NOW - HOUR, 5, 2, NOW, **state)
-        many = [replace(alarm, system=f"{n % 20}{text}"[:63]) for n in range(number)] if number > 8 else [alarm] * 8
+        many = (
+            [replace(alarm, system=f"{n % 20}{text}"[:63]) for n in range(number)]
+            if number > 8
+            else [alarm] * 8
+        )
         return end_alarm.render([AlarmView(each, a_grant(role=text[:63]), text) for each in many])
 
     return render
@@ -137,7 +159,9 @@ def alarmed(number: int = end_alarm.EACH, **state: Any) -> Render:
 def test_many_ends_are_one_message_that_counts_those_of_each_system() -> None:
     def view(n: int, system: str, **state: Any) -> AlarmView:
         return AlarmView(
-            Alarm(f"a{n}", f"g{n}", system, NOW - n, 5, 2, NOW, **state), a_grant(id=f"g{n}"), f"error {n}"
+            Alarm(f"a{n}", f"g{n}", system, NOW - n, 5, 2, NOW, **state),
+            a_grant(id=f"g{n}"),
+            f"error {n}",
         )
 
     known, gone = {"acknowledged_by": "U0LEA", "acknowledged_at": NOW}, {"gone_at": NOW}
@@ -147,17 +171,26 @@ def test_many_ends_are_one_message_that_counts_those_of_each_system() -> None:
     ]
     said = words(end_alarm.render(views))
     assert "10 ends are not confirmed" in said and "1 more that this told of are confirmed" in said
-    assert "orders" in said and "9 since" in said and "3 of them acknowledged" in said and "error 8" in said
+    assert (
+        "orders" in said
+        and "9 since" in said
+        and "3 of them acknowledged" in said
+        and "error 8" in said
+    )
     assert [each["value"] for each in elements(end_alarm.render(views), "button")] == ["a8", "a10"]
     over = end_alarm.render([view(n, "orders", **gone) for n in range(200)])
     assert "all 200" in words(over) and not elements(over, "button")
 
 
-def test_systems_without_room_in_an_alarm_are_named_and_move_up_when_others_are_acknowledged() -> None:
+def test_systems_without_room_in_an_alarm_are_named_and_move_up_when_others_are_acknowledged() -> (
+    None
+):
     known = {"acknowledged_by": "U0LEA", "acknowledged_at": NOW}
 
     def views(first: dict[str, Any]) -> list[AlarmView]:
-        of = [(f"a{n}", f"system-{n:02}", first if n < end_alarm.SYSTEMS else {}) for n in range(30)]
+        of = [
+            (f"a{n}", f"system-{n:02}", first if n < end_alarm.SYSTEMS else {}) for n in range(30)
+        ]
         alarms = [Alarm(id, "g1", system, NOW, 5, 2, NOW, **state) for id, system, state in of]
         return [AlarmView(alarm, a_grant(), "down") for alarm in alarms]
 
@@ -178,31 +211,53 @@ def many_people(text: str) -> dict[str, Any]:
         everything=tuple(a_grant(id=f"e{n}", role=f"role-{n}") for n in range(200)),
         roles=tuple(a_role(name=f"role-{n}", title=text[:75]) for n in range(150)),
         titles={"orders-read": text},
-        used={f"e{n}": Used(10**9, NOW, NOW, open=9) for n in range(200)},
+        used={f"e{n}": GrantUsage(10**9, NOW, NOW, open=9) for n in range(200)},
         active=9_999,
         recent=tuple(a_request(id=f"p{n}", role="role-1", reason=text) for n in range(5)),
         approvers={f"role-{n}": (text,) * 9 for n in range(150)},
-        alarms=tuple(AlarmView(Alarm("a", "g", text[:63], NOW, 1, 1), a_grant(), text) for _ in range(200)),
+        alarms=tuple(
+            AlarmView(Alarm("a", "g", text[:63], NOW, 1, 1), a_grant(), text) for _ in range(200)
+        ),
         open_alarms=200,
         names={"U0ANA": text},
     )
-    return {"home": home.render(view, NOW), "access": lists.my_access(view, NOW), "roles": lists.roles(view.roles)}
+    return {
+        "home": home.render(view, NOW),
+        "access": lists.my_access(view, NOW),
+        "roles": lists.roles(view.roles),
+    }
 
 
 def wide_modal(text: str) -> dict[str, Any]:
-    roles = [a_role(name=f"role-{n}", title=text[:75], description=text[:2000], ticket="^A$") for n in range(150)]
-    return request_modal.render(roles, roles[149], dict.fromkeys(("duration", "reason", "ticket", "start"), text))
+    roles = [
+        a_role(name=f"role-{n}", title=text[:75], description=text[:2000], ticket="^A$")
+        for n in range(150)
+    ]
+    return request_modal.render(
+        roles, roles[149], dict.fromkeys(("duration", "reason", "ticket", "start"), text)
+    )
 
 
 def audit_page(text: str) -> dict[str, Any]:
-    record = a_record(actor=text, subject=text, role=text, system=text, reason=text, request=text, grant=text)
+    record = a_record(
+        actor=text, subject=text, role=text, system=text, reason=text, request=text, grant=text
+    )
     return audit_table.render([record] * 20, text, "cursor", NOW)
 
 
 def audit_of_use(text: str) -> dict[str, Any]:
-    said = {"session": text, "source_address": text, "opened_at": NOW, "allowed": 10**9, "last": NOW, "known": text}
+    said = {
+        "session": text,
+        "source_address": text,
+        "opened_at": NOW,
+        "allowed": 10**9,
+        "last": NOW,
+        "known": text,
+    }
     events = [event for event in Event if event.startswith("grant:use:")]
-    return audit_table.render([a_record(event=event, detail=json.dumps(said)) for event in events * 6], "", None, NOW)
+    return audit_table.render(
+        [a_record(event=event, detail=json.dumps(said)) for event in events * 6], "", None, NOW
+    )
 
 
 def edited(text: str) -> dict[str, Any]:
@@ -215,7 +270,7 @@ def in_thread(note: str) -> Render:
     facts = {"by": "U0BEN", "ends_at": NOW, "why": "revoked"}
 
     def render(text: str) -> dict[str, Any]:
-        used = Used(silent=tuple(f"system-{n}-{'s' * 50}" for n in range(20)))
+        used = GrantUsage(silent=tuple(f"system-{n}-{'s' * 50}" for n in range(20)))
         grant = a_grant(**{**ENDED, "end_reason": EndReason.REVOKED, "end_by": text})
         card = replace(worst_card(text), grant=grant, used=used)
         return thread_notes.digest([(note, {**facts, "by": text}, card)] * 100)
@@ -304,7 +359,15 @@ def test_slack_takes_it_with_ordinary_words(render: Render) -> None:
 @every_render
 def test_nothing_that_was_typed_is_interpreted(render: Render) -> None:
     read = interpreted(render(HOSTILE))
-    for dangerous in ("<!channel>", "<@U0BOSS>", "<!subteam^S0ALL>", "<https", "\u202e", "\u200b", "\x07"):
+    for dangerous in (
+        "<!channel>",
+        "<@U0BOSS>",
+        "<!subteam^S0ALL>",
+        "<https",
+        "\u202e",
+        "\u200b",
+        "\x07",
+    ):
         assert dangerous not in read
 
 
@@ -318,7 +381,10 @@ def test_nothing_that_was_typed_becomes_a_live_element(render: Render) -> None:
 
 @every_render
 def test_invisible_characters_are_shown_as_such_everywhere(render: Render) -> None:
-    shown = [each["text"] for each in elements(render(HOSTILE), "text", "plain_text", "raw_text", "mrkdwn")]
+    shown = [
+        each["text"]
+        for each in elements(render(HOSTILE), "text", "plain_text", "raw_text", "mrkdwn")
+    ]
     assert not [text for text in shown if {"\u202e", "\u200b", "\x07"} & set(text)]
 
 
@@ -337,15 +403,21 @@ def test_danger_is_only_on_revoke_and_remove_and_asks_again(render: Render) -> N
 
 
 @every_render
-def test_every_button_carries_one_id_and_says_to_a_screen_reader_what_it_is_about(render: Render) -> None:
+def test_every_button_carries_one_id_and_says_to_a_screen_reader_what_it_is_about(
+    render: Render,
+) -> None:
     for button in elements(render(HOSTILE), "button"):
         if button["text"]["text"] != "Request access":
-            known = re.fullmatch("[a-z0-9-]+(:[0-9]+)?", button["value"])  # an id, a role, or a page of Home
+            known = re.fullmatch(
+                "[a-z0-9-]+(:[0-9]+)?", button["value"]
+            )  # an id, a role, or a page of Home
             assert known or from_more(button["value"])
             assert button["accessibility_label"].startswith(button["text"]["text"] + ": ")
 
 
 def test_one_button_of_a_message_is_the_primary_one() -> None:
     for name in ("pending", "told active", "told renewed", "reminder"):
-        primary = [b for b in elements(RENDERS[name]("words"), "button") if b.get("style") == "primary"]
+        primary = [
+            b for b in elements(RENDERS[name]("words"), "button") if b.get("style") == "primary"
+        ]
         assert len(primary) == 1, name

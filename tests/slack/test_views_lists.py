@@ -1,4 +1,5 @@
-"""What people read about themselves, and leads about everybody: Home, the lists, the audit page, revoking, help."""
+"""What people read about themselves, and leads about everybody: Home, the lists, the audit page,
+revoking, help."""
 
 import json
 from collections.abc import Callable
@@ -6,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from bot.core.findings import Finding, What
+from bot.core.drift import Finding, What
 from bot.core.model import GrantState, Person, RequestState
-from bot.core.use import Used
-from bot.operations.describe_alarms import AlarmView
+from bot.core.usage import GrantUsage
+from bot.operations.systems.describe_alerts import AlarmView
 from bot.slack.ids import Action
 from bot.slack.pages import from_more
 from bot.slack.payloads import BadPayload
@@ -62,7 +63,9 @@ def test_home_shows_what_i_wait_for() -> None:
 def test_home_of_somebody_new_says_what_this_is_and_how_to_ask() -> None:
     view = home.render(a_person_view(held=(), pending=(), waiting_for_me=()), NOW)
     assert "You have no access right now." in words(view)
-    assert "choose a role, say why, and an approver decides" in words(view) and "/access help" in words(view)
+    assert "choose a role, say why, and an approver decides" in words(
+        view
+    ) and "/access help" in words(view)
     assert labels(view) == ["Request access", "Request"]
 
 
@@ -70,9 +73,14 @@ def test_home_shows_what_i_may_ask_for_at_most_how_long_and_who_decides() -> Non
     role = a_role(approvers=("U0BEN", "@db-leads", "gwen@example.com", "@sre", "@oncall"))
     names = {role.name: ("Ben Okafor", *role.approvers[1:])}
     view = home.render(a_person_view(**{**ALONE, "roles": (role,)}, approvers=names), NOW)
-    asked = "(orders-read): at most 4h, decided by Ben Okafor, @db-leads, gwen@example.com and 2 more"
+    asked = (
+        "(orders-read): at most 4h, decided by Ben Okafor, @db-leads, gwen@example.com and 2 more"
+    )
     assert asked in words(view)
-    assert [b["value"] for b in elements(view, "button") if b["action_id"] == Action.REQUEST] == ["-", "orders-read"]
+    assert [b["value"] for b in elements(view, "button") if b["action_id"] == Action.REQUEST] == [
+        "-",
+        "orders-read",
+    ]
 
 
 def test_home_offers_to_ask_again_for_my_last_requests_that_i_may_still_ask_for() -> None:
@@ -83,7 +91,9 @@ def test_home_offers_to_ask_again_for_my_last_requests_that_i_may_still_ask_for(
     view = home.render(a_person_view(**{**ALONE, "roles": (a_role(),)}, recent=recent), NOW)
     assert "Orders database, read only for 1h, approved: " in words(view)
     assert "gone for 30m, denied: " in words(view)
-    assert [b["value"] for b in elements(view, "button") if b["action_id"] == Action.ASK_AGAIN] == ["r7"]
+    assert [b["value"] for b in elements(view, "button") if b["action_id"] == Action.ASK_AGAIN] == [
+        "r7"
+    ]
     assert "choose a role, say why" not in words(view)
 
 
@@ -103,7 +113,9 @@ def test_home_of_who_may_ask_for_nothing_has_no_request_button() -> None:
     ],
     ids=["guest", "deactivated", "stranger", "unknown"],
 )
-def test_home_of_an_account_that_may_do_nothing_shows_nothing_but_why(person: Person, why: str) -> None:
+def test_home_of_an_account_that_may_do_nothing_shows_nothing_but_why(
+    person: Person, why: str
+) -> None:
     view = home.render(a_person_view(person=person, everything=ALL_200), NOW)
     assert why in words(view)
     assert labels(view) == []
@@ -113,8 +125,12 @@ def home_pages(view_of: Callable[[int], dict[str, Any]], section: str) -> list[d
     """Every page of a section, by its own "Show more"."""
     found, skip = [view_of(0)], 0
     while True:
-        turned = [b["value"] for b in elements(found[-1], "button") if b["action_id"] == Action.HOME_PAGE]
-        more = [skips for name, skips in map(home.page_from, turned) if name == section and skips > skip]
+        turned = [
+            b["value"] for b in elements(found[-1], "button") if b["action_id"] == Action.HOME_PAGE
+        ]
+        more = [
+            skips for name, skips in map(home.page_from, turned) if name == section and skips > skip
+        ]
         if not more:
             return found
         skip = more[0]
@@ -124,31 +140,48 @@ def home_pages(view_of: Callable[[int], dict[str, Any]], section: str) -> list[d
 
 MANY: dict[str, tuple[str, dict[str, Any], Action]] = {
     "held": ("held", {"held": tuple(a_grant(id=f"x{n}") for n in range(60))}, Action.DONE),
-    "pending": ("pending", {"pending": tuple(a_request(id=f"x{n}") for n in range(60))}, Action.CANCEL),
-    "to decide": ("decide", {"waiting_for_me": tuple(a_request(id=f"x{n}") for n in range(60))}, Action.DENY),
+    "pending": (
+        "pending",
+        {"pending": tuple(a_request(id=f"x{n}") for n in range(60))},
+        Action.CANCEL,
+    ),
+    "to decide": (
+        "decide",
+        {"waiting_for_me": tuple(a_request(id=f"x{n}") for n in range(60))},
+        Action.DENY,
+    ),
     "roles": ("ask", {"roles": tuple(a_role(name=f"x{n}") for n in range(60))}, Action.REQUEST),
 }
 
 
 @pytest.mark.parametrize(("section", "many", "action"), MANY.values(), ids=MANY)
-def test_every_row_of_home_is_on_one_of_its_pages(section: str, many: dict[str, Any], action: Action) -> None:
+def test_every_row_of_home_is_on_one_of_its_pages(
+    section: str, many: dict[str, Any], action: Action
+) -> None:
     view = a_person_view(**{**ALONE, **many})
     found = home_pages(lambda skip: home.render(view, NOW, section, skip), section)
-    pressed = [b["value"] for one in found for b in elements(one, "button") if b["action_id"] == action]
+    pressed = [
+        b["value"] for one in found for b in elements(one, "button") if b["action_id"] == action
+    ]
     assert [value for value in pressed if value != home.NO_ROLE] == [f"x{n}" for n in range(60)]
     assert "1 to " in words(found[0]) and "of 60 are shown" in words(found[0])
 
 
 def test_a_lead_reaches_every_active_grant_with_end_now_at_each() -> None:
     def page(skip: int) -> dict[str, Any]:
-        read = a_person_view(everything=ALL_200[skip : skip + 50], active=200, names={"U00": "Ben Okafor"})
+        read = a_person_view(
+            everything=ALL_200[skip : skip + 50], active=200, names={"U00": "Ben Okafor"}
+        )
         return home.render(read, NOW, "everything", skip)
 
     found = home_pages(page, "everything")
     ends = [b for one in found for b in elements(one, "button") if b["text"]["text"] == "End now"]
     assert [b["value"] for b in ends] == [grant.id for grant in ALL_200]
     assert "Everything active (200)" in words(found[0])
-    assert ends[0]["action_id"] == Action.REVOKE and "of Ben Okafor ends at once" in ends[0]["confirm"]["text"]["text"]
+    assert (
+        ends[0]["action_id"] == Action.REVOKE
+        and "of Ben Okafor ends at once" in ends[0]["confirm"]["text"]["text"]
+    )
 
 
 def test_a_lead_can_not_end_what_is_being_ended() -> None:
@@ -159,17 +192,24 @@ def test_a_lead_can_not_end_what_is_being_ended() -> None:
 
 def test_a_lead_sees_the_ends_that_are_not_confirmed() -> None:
     alarms = tuple(
-        AlarmView(Alarm(f"a{n}", "g1", f"system-{n}", NOW, 3, 1, NOW), a_grant(id="g1"), "timed out") for n in range(9)
+        AlarmView(
+            Alarm(f"a{n}", "g1", f"system-{n}", NOW, 3, 1, NOW), a_grant(id="g1"), "timed out"
+        )
+        for n in range(9)
     )
     view = home.render(a_person_view(**ALONE, everything=(), alarms=alarms, open_alarms=9), NOW)
     assert "Ends not confirmed (9)" in words(view)
-    assert "system-0 has not confirmed the end of Orders database, read only of @U0ANA since" in words(view)
+    assert (
+        "system-0 has not confirmed the end of Orders database, read only of @U0ANA since"
+        in words(view)
+    )
     pressed = [b["value"] for b in elements(view, "button") if b["action_id"] == Action.ACKNOWLEDGE]
     assert pressed == ["a0", "a1", "a2", "a3"] and "Show more" in labels(view)
 
 
 @pytest.mark.parametrize(
-    "value", ["", "held", "held:", "held:-1", "held:x", "held:١", "nothing:1", "held:9999999", "a:b:c"]
+    "value",
+    ["", "held", "held:", "held:-1", "held:x", "held:١", "nothing:1", "held:9999999", "a:b:c"],
 )
 def test_a_forged_page_of_home_is_refused(value: str) -> None:
     with pytest.raises(BadPayload):
@@ -183,20 +223,22 @@ def test_a_page_that_is_beyond_the_end_by_now_leads_back() -> None:
 
 def test_only_leads_see_everything_active() -> None:
     assert "Everything active" not in words(home.render(a_person_view(), NOW))
-    assert "Everything active (1)" in words(home.render(a_person_view(everything=(a_grant(),)), NOW))
+    assert "Everything active (1)" in words(
+        home.render(a_person_view(everything=(a_grant(),)), NOW)
+    )
     assert "Nobody has any access" in words(home.render(a_person_view(everything=()), NOW))
 
 
 @pytest.mark.parametrize(
     ("used", "told"),
     [
-        (Used(), "Not used yet."),
-        (Used(2, NOW, NOW), "Used 2 times, last 22 Nov 2026 14:00 UTC."),
-        (Used(1, NOW, NOW, open=1), "Used once, last 22 Nov 2026 14:00 UTC. In use now."),
-        (Used(silent=("a",)), "Its use is not reported."),
+        (GrantUsage(), "Not used yet."),
+        (GrantUsage(2, NOW, NOW), "Used 2 times, last 22 Nov 2026 14:00 UTC."),
+        (GrantUsage(1, NOW, NOW, open=1), "Used once, last 22 Nov 2026 14:00 UTC. In use now."),
+        (GrantUsage(silent=("a",)), "Its use is not reported."),
     ],
 )
-def test_a_lead_sees_of_everything_whether_it_is_used(used: Used, told: str) -> None:
+def test_a_lead_sees_of_everything_whether_it_is_used(used: GrantUsage, told: str) -> None:
     view = a_person_view(everything=(a_grant(),), used={"g1": used})
     assert told in words(home.render(view, NOW))
     scheduled = a_grant(state=GrantState.SCHEDULED, started_at=None)
@@ -223,18 +265,24 @@ BUTTONS = {
 
 
 @pytest.mark.parametrize(("state", "expected"), BUTTONS.items(), ids=BUTTONS)
-def test_a_grant_offers_what_can_be_done_in_its_state(state: GrantState, expected: list[str]) -> None:
+def test_a_grant_offers_what_can_be_done_in_its_state(
+    state: GrantState, expected: list[str]
+) -> None:
     view = a_person_view(held=(a_grant(state=state),), pending=())
     assert labels(lists.my_access(view, NOW)) == expected
 
 
 def test_an_empty_list_says_how_to_begin() -> None:
-    assert "/access asks for something" in words(lists.my_access(a_person_view(held=(), pending=()), NOW))
+    assert "/access asks for something" in words(
+        lists.my_access(a_person_view(held=(), pending=()), NOW)
+    )
 
 
 def more_of(message: dict[str, Any]) -> dict[str, Any] | None:
     """What the More button of a page carries, None on the last page."""
-    found = [each["value"] for each in elements(message, "button") if each["action_id"] == Action.MORE]
+    found = [
+        each["value"] for each in elements(message, "button") if each["action_id"] == Action.MORE
+    ]
     return from_more(found[0]) if found else None
 
 
@@ -251,7 +299,12 @@ def pages(render: Callable[[Place], dict[str, Any]]) -> list[dict[str, Any]]:
 def test_300_grants_are_all_listed_each_once_with_its_buttons() -> None:
     view = a_person_view(held=tuple(a_grant(id=f"g{n}") for n in range(300)))
     made = pages(lambda place: lists.my_access(view, NOW, place))
-    renews = [each["value"] for page in made for each in elements(page, "button") if each["action_id"] == Action.RENEW]
+    renews = [
+        each["value"]
+        for page in made
+        for each in elements(page, "button")
+        if each["action_id"] == Action.RENEW
+    ]
     assert renews == [f"g{n}" for n in range(300)]
     assert "1–" in words(made[0]) and " of 301" in words(made[0])
     assert "Cancel" in labels(made[-1]) and more_of(made[-1]) is None
@@ -266,7 +319,9 @@ def test_a_page_begins_behind_the_last_row_that_was_seen_even_when_others_are_go
     assert elements(lists.my_access(fewer, NOW, after), "button")[0]["value"] == f"g{start}"
     without_it = a_person_view(held=tuple(each for each in held if each.id != given["after"]))
     assert elements(lists.my_access(without_it, NOW, after), "button")[0]["value"] == f"g{start}"
-    assert "There are no more." in words(lists.my_access(a_person_view(held=(), pending=(a_request(),)), NOW, after))
+    assert "There are no more." in words(
+        lists.my_access(a_person_view(held=(), pending=(a_request(),)), NOW, after)
+    )
 
 
 def test_250_roles_are_all_listed() -> None:
@@ -320,7 +375,11 @@ def test_the_log_is_a_table_with_each_record_in_a_row() -> None:
 
 @pytest.mark.parametrize(
     ("actor", "expected"),
-    [("system", "Access Bot"), ("os:eve", "eve (command line)"), ("rule:on call", "rule “on call”")],
+    [
+        ("system", "Access Bot"),
+        ("os:eve", "eve (command line)"),
+        ("rule:on call", "rule “on call”"),
+    ],
 )
 def test_actors_who_are_no_members_are_named_readably(actor: str, expected: str) -> None:
     assert elements(rows(audit({"actor": actor}))[1][3], "text")[0]["text"] == expected
@@ -332,7 +391,9 @@ def test_an_empty_cell_is_never_empty_to_slack() -> None:
 
 def test_the_plain_twin_has_the_records_but_not_what_was_typed() -> None:
     message = audit({"reason": "<!channel>"})
-    assert "7 · 22 Nov 2026 14:00 UTC · request:access:asked · U0ANA · orders-read" in message["text"]
+    assert (
+        "7 · 22 Nov 2026 14:00 UTC · request:access:asked · U0ANA · orders-read" in message["text"]
+    )
     assert "channel" not in message["text"]
 
 
@@ -344,10 +405,26 @@ USES: dict[str, tuple[str, dict[str, object], str]] = {
         {"allowed": 2, "sessions": 1, "last": NOW, "known": "every use"},
         "used 3 times, last 22 Nov 2026 14:00 UTC",
     ),
-    "never": ("grant:use:summed", {"allowed": 0, "sessions": 0, "last": None, "known": "every use"}, "never used"),
-    "looked at": ("grant:use:summed", {"allowed": 0, "last": None, "known": "looked at"}, "not seen in use"),
-    "silent": ("grant:use:summed", {"allowed": 0, "last": None, "known": "not reported"}, "its use is not reported"),
-    "of an older version": ("grant:use:summed", {"allowed": 1, "last": NOW}, "used once, last 22 Nov 2026 14:00 UTC"),
+    "never": (
+        "grant:use:summed",
+        {"allowed": 0, "sessions": 0, "last": None, "known": "every use"},
+        "never used",
+    ),
+    "looked at": (
+        "grant:use:summed",
+        {"allowed": 0, "last": None, "known": "looked at"},
+        "not seen in use",
+    ),
+    "silent": (
+        "grant:use:summed",
+        {"allowed": 0, "last": None, "known": "not reported"},
+        "its use is not reported",
+    ),
+    "of an older version": (
+        "grant:use:summed",
+        {"allowed": 1, "last": NOW},
+        "used once, last 22 Nov 2026 14:00 UTC",
+    ),
     "beyond the end": (
         "grant:use:after_end",
         {"session": "pid 7", "opened_at": NOW},
@@ -358,7 +435,9 @@ USES: dict[str, tuple[str, dict[str, object], str]] = {
 
 
 @pytest.mark.parametrize(("event", "detail", "told"), USES.values(), ids=USES)
-def test_a_record_of_use_says_how_it_was_used(event: str, detail: dict[str, object], told: str) -> None:
+def test_a_record_of_use_says_how_it_was_used(
+    event: str, detail: dict[str, object], told: str
+) -> None:
     message = audit({"event": event, "detail": json.dumps(detail)})
     assert (shown(rows(message)[1][7]).strip(), problems(message)) == (told, [])
 
@@ -366,7 +445,9 @@ def test_a_record_of_use_says_how_it_was_used(event: str, detail: dict[str, obje
 @pytest.mark.parametrize("reason", ["", "again and again"])
 def test_of_repeats_it_tells_how_many_there_were(reason: str) -> None:
     detail = {"action": "approve", "why": "no", "repeated": 41}
-    row = rows(audit({"event": "request:action:refused", "reason": reason, "detail": json.dumps(detail)}))[1]
+    row = rows(
+        audit({"event": "request:action:refused", "reason": reason, "detail": json.dumps(detail)})
+    )[1]
     said = "".join(each["text"] for each in elements(row[7], "text"))
     assert said == (f"{reason} · " if reason else "") + "41 times more"
 
@@ -397,7 +478,9 @@ def test_whom_it_was_asked_about_is_shown_by_name(found: tuple[dict[str, Any], .
 
 
 def test_each_grant_can_be_revoked_by_a_button_that_asks_again() -> None:
-    message = revoke_confirm.render([a_grant(), a_grant(id="g2")], "U0ANA", NOW, {"orders-read": "Orders"})
+    message = revoke_confirm.render(
+        [a_grant(), a_grant(id="g2")], "U0ANA", NOW, {"orders-read": "Orders"}
+    )
     assert [b["value"] for b in elements(message, "button")] == ["g1", "g2"]
     assert "Orders of <@" not in json.dumps(elements(message, "button"))
     assert all(b["style"] == "danger" and "confirm" in b for b in elements(message, "button"))
@@ -410,21 +493,31 @@ def test_nothing_to_revoke_is_said() -> None:
 def test_of_300_grants_each_can_be_revoked() -> None:
     many = [a_grant(id=f"g{n}") for n in range(300)]
     made = pages(lambda place: revoke_confirm.render(many, "U0ANA", NOW, role="all", place=place))
-    revokes = [each["value"] for page in made for each in elements(page, "button") if each["text"]["text"] == "Revoke"]
+    revokes = [
+        each["value"]
+        for page in made
+        for each in elements(page, "button")
+        if each["text"]["text"] == "Revoke"
+    ]
     assert revokes == [each.id for each in many]
     given = more_of(made[0])
     assert given is not None and (given["person"], given["role"]) == ("U0ANA", "all")
 
 
 def test_of_300_findings_each_can_be_removed_and_each_unasked_system_is_named() -> None:
-    many = [Finding("orders-db", What.STRAY, f"role_{n}", id=f"f{n}") for n in range(300)]
+    many = [Finding("orders-db", What.UNMANAGED, f"role_{n}", id=f"f{n}") for n in range(300)]
     unasked = {f"system-{n:02}": "no answer " * 30 for n in range(40)}
 
     def render(place: Place) -> dict[str, Any]:
         return findings.render(many, 50, unasked) if place is FIRST else findings.more(many, place)
 
     made = pages(render)
-    removes = [each["value"] for page in made for each in elements(page, "button") if each["text"]["text"] == "Remove"]
+    removes = [
+        each["value"]
+        for page in made
+        for each in elements(page, "button")
+        if each["text"]["text"] == "Remove"
+    ]
     assert removes == [each.id for each in many]
     assert all(system in words(made[0]) for system in unasked)
 

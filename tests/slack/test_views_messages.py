@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from bot.core.model import EndReason, GrantState, Lease, RequestState
-from bot.core.use import Used
-from bot.operations.request_access import Submitted
+from bot.core.usage import GrantUsage
+from bot.operations.requests.request_access import Submitted
 from bot.sandbox.blocks import validate_message
 from bot.slack.blocks import actions, button, message, paragraph
 from bot.slack.ids import Action
@@ -37,14 +37,21 @@ def decided(state: RequestState, **changes: Any) -> dict[str, Any]:
 
 def test_the_first_line_says_who_wants_what_for_how_long() -> None:
     first = approval_message.render(a_card(), NOW)["blocks"][0]
-    assert words({"blocks": [first]}).strip() == (
-        "Ana Silva (@U0ANA) asks for Orders database, read only (orders-read) for 1h."
+    assert (
+        words({"blocks": [first]}).strip()
+        == "Ana Silva (@U0ANA) asks for Orders database, read only (orders-read) for 1h."
     )
 
 
 def test_reason_ticket_systems_and_actions_are_shown() -> None:
     said = words(approval_message.render(a_card(), NOW))
-    for part in ("it was charged twice", "OPS-17", "orders-db", "SELECT ON ALL TABLES IN SCHEMA public", "Risk: low"):
+    for part in (
+        "it was charged twice",
+        "OPS-17",
+        "orders-db",
+        "SELECT ON ALL TABLES IN SCHEMA public",
+        "Risk: low",
+    ):
         assert part in said
 
 
@@ -69,7 +76,8 @@ def test_who_is_to_be_pinged_is_pinged_while_it_waits_and_not_after() -> None:
 
 
 def test_nobody_is_pinged_who_has_to_know_nothing() -> None:
-    """Users in a card's past, and approvers by id who are not to be notified, are not mentioned by it."""
+    """Users in a card's past, and approvers by id who are not to be notified, are not mentioned by
+    it."""
     past = a_grant(**{**ENDED, "end_reason": EndReason.REVOKED, "end_by": "U0EVE"})
     card = a_card(past=(past,), approved=1, role=a_role(approvers=("U0EVE", "S0ALL")))
     message = approval_message.render(card, NOW)
@@ -81,30 +89,57 @@ DECISION_CARD = {
     "a criterion that is met": ({}, "✓ met: within the role's maximum"),
     "a criterion that is not": ({}, "✗ not met: the ticket matches"),
     "first time": ({}, "First time for this role"),
-    "first time, but denied before": ({"denied": 2}, "First time for this role; denied before: 2 times"),
+    "first time, but denied before": (
+        {"denied": 2},
+        "First time for this role; denied before: 2 times",
+    ),
     "history": ({"approved": 1, "denied": 3}, "Approved before: once; denied: 3 times"),
     "last grants": ({"approved": 1, "past": (a_grant(**ENDED),)}, "13:30 UTC for 1h, expired"),
     "holds nothing": ({}, "Holds nothing else now"),
     "holds": ({"holds": (a_grant(role="shop-admin"),)}, "Holds now: shop-admin"),
     "holds much": ({"holds": (a_grant(),) * 50}, "and 45 more"),
     "usual duration": ({"usual_duration": 2 * HOUR}, "Usual duration: 2h"),
-    "longer than usual": ({"usual_duration": 1800}, "Usual duration: 30m, shorter than asked for now"),
+    "longer than usual": (
+        {"usual_duration": 1800},
+        "Usual duration: 30m, shorter than asked for now",
+    ),
     "no usual duration": ({}, "No usual duration yet"),
-    "why you": ({}, "You are asked because you approve this role (@db-leads); 3 people can decide, one approval"),
+    "why you": (
+        {},
+        (
+            "You are asked because you approve this role (@db-leads); 3 people can decide, one"
+            " approval"
+        ),
+    ),
     "one decider": ({"deciders": frozenset({"U0BEN"})}, "1 person can decide"),
     "quorum": ({"need": 2, "have": ("U0BEN",)}, "1 of 2 approvals (@U0BEN)"),
     "quorum, nobody yet": ({"need": 2}, "0 of 2 approvals"),
-    "start later": ({"request": a_request(start_at=NOW + HOUR)}, "for 1h, from 22 Nov 2026 15:00 UTC"),
+    "start later": (
+        {"request": a_request(start_at=NOW + HOUR)},
+        "for 1h, from 22 Nov 2026 15:00 UTC",
+    ),
     "a renewal": ({"request": a_request(renews="g1")}, "for 1h more, as a renewal"),
     "role gone": ({"role": None}, "asks for orders-read for 1h"),
-    "nobody decides on a role that is gone": ({"role": None}, "no longer in roles.toml, so nobody can decide"),
+    "nobody decides on a role that is gone": (
+        {"role": None},
+        "no longer in roles.toml, so nobody can decide",
+    ),
     "what a renewal would extend": (
         {"request": a_request(renews="g1"), "grant": a_grant()},
         "Has it now until 22 Nov 2026 14:29 UTC",
     ),
-    "what may follow without asking": ({}, "Can be extended twice without asking again, at most 3h in all"),
-    "what may follow, once": ({"role": a_role(max_renewals=1)}, "extended once without asking again, at most 2h"),
-    "what may follow, within the longest total": ({"role": a_role(max_total=9000)}, "asking again, at most 2h 30m"),
+    "what may follow without asking": (
+        {},
+        "Can be extended twice without asking again, at most 3h in all",
+    ),
+    "what may follow, once": (
+        {"role": a_role(max_renewals=1)},
+        "extended once without asking again, at most 2h",
+    ),
+    "what may follow, within the longest total": (
+        {"role": a_role(max_total=9000)},
+        "asking again, at most 2h 30m",
+    ),
     "what may follow a start later": (
         {"request": a_request(start_at=NOW + HOUR)},
         "at most 3h in all, until 22 Nov 2026 18:00 UTC",
@@ -127,7 +162,9 @@ OUTCOMES = {
 
 
 @pytest.mark.parametrize(("state", "expected"), OUTCOMES.items(), ids=OUTCOMES)
-def test_a_decided_request_says_who_and_when_and_has_no_buttons(state: RequestState, expected: str) -> None:
+def test_a_decided_request_says_who_and_when_and_has_no_buttons(
+    state: RequestState, expected: str
+) -> None:
     message = decided(state, decision_reason="Use the replica")
     assert expected in words(message)
     assert "Use the replica" in words(message)
@@ -135,7 +172,9 @@ def test_a_decided_request_says_who_and_when_and_has_no_buttons(state: RequestSt
 
 
 def test_everybody_who_approved_is_named_also_from_the_command_line() -> None:
-    request = a_request(state=RequestState.APPROVED, decided_by="U0BEN,os:eve,rule:on call", decided_at=NOW)
+    request = a_request(
+        state=RequestState.APPROVED, decided_by="U0BEN,os:eve,rule:on call", decided_at=NOW
+    )
     said = words(approval_message.render(a_card(request=request), NOW))
     assert "Approved by @U0BEN, eve (command line), rule “on call” 22 Nov" in said
 
@@ -147,25 +186,46 @@ FATES = {
     ),
     "starting": ({"state": GrantState.STARTING}, "Starting: it is being set up"),
     "active": ({}, "Active until 22 Nov 2026 14:29 UTC."),
-    "active, and may be extended": ({}, "extended twice without asking again, at most until 22 Nov 2026 16:29 UTC."),
+    "active, and may be extended": (
+        {},
+        "extended twice without asking again, at most until 22 Nov 2026 16:29 UTC.",
+    ),
     "scheduled, and may be extended": (
-        {"state": GrantState.SCHEDULED, "starts_at": NOW, "ends_at": NOW + HOUR, "started_at": None},
+        {
+            "state": GrantState.SCHEDULED,
+            "starts_at": NOW,
+            "ends_at": NOW + HOUR,
+            "started_at": None,
+        },
         "extended twice without asking again, at most until 22 Nov 2026 17:00 UTC.",
     ),
-    "extended, and may be once more": ({"renewals": 1}, "extended once more without asking again, at most until 22"),
-    "ending": ({"state": GrantState.ENDING, "end_reason": EndReason.RELEASED}, "Not confirmed yet by orders-db."),
+    "extended, and may be once more": (
+        {"renewals": 1},
+        "extended once more without asking again, at most until 22",
+    ),
+    "ending": (
+        {"state": GrantState.ENDING, "end_reason": EndReason.RELEASED},
+        "Not confirmed yet by orders-db.",
+    ),
     "ended": (ENDED, "Ended 22 Nov 2026 14:00 UTC: expired."),
-    "failed": ({"state": GrantState.FAILED}, "Failed: it could not be set up, so it was not given; what was made"),
+    "failed": (
+        {"state": GrantState.FAILED},
+        "Failed: it could not be set up, so it was not given; what was made",
+    ),
     "shorter": ({"duration": 1800}, "Given for 30m, less than was asked for."),
     "narrower": ({"actions": ()}, "Only: "),
 }
 
 
 @pytest.mark.parametrize(("changes", "expected"), FATES.values(), ids=FATES)
-def test_an_approved_request_says_what_became_of_the_access(changes: dict[str, Any], expected: str) -> None:
+def test_an_approved_request_says_what_became_of_the_access(
+    changes: dict[str, Any], expected: str
+) -> None:
     grant = a_grant(**changes)
     request = a_request(state=RequestState.APPROVED, decided_by="U0BEN", decided_at=NOW)
-    card = a_card(request=request, grant=grant, leases=(Lease("g1", "orders-db", "gateway", grant.state),))
+    card = a_card(
+        request=request, grant=grant, leases=(Lease("g1", "orders-db", "gateway", grant.state),)
+    )
     assert expected in words(approval_message.render(card, NOW))
 
 
@@ -180,7 +240,9 @@ def test_an_approved_request_says_what_became_of_the_access(changes: dict[str, A
     ],
     ids=["only by approval", "never", "as long as it may last", "as often as it may", "it ends"],
 )
-def test_nothing_is_said_of_extensions_that_nobody_gets(role: dict[str, Any], grant: dict[str, Any]) -> None:
+def test_nothing_is_said_of_extensions_that_nobody_gets(
+    role: dict[str, Any], grant: dict[str, Any]
+) -> None:
     request = a_request(state=RequestState.APPROVED, decided_by="U0BEN", decided_at=NOW)
     card = a_card(request=request, role=a_role(**role), grant=a_grant(**grant))
     assert "xtended" not in words(approval_message.render(card, NOW))
@@ -190,7 +252,11 @@ def test_nothing_is_said_of_extensions_that_nobody_gets(role: dict[str, Any], gr
 
 def test_only_the_answer_of_the_systems_makes_access_active() -> None:
     request = a_request(state=RequestState.APPROVED, decided_by="U0BEN", decided_at=NOW)
-    said = words(approval_message.render(a_card(request=request, grant=a_grant(state=GrantState.STARTING)), NOW))
+    said = words(
+        approval_message.render(
+            a_card(request=request, grant=a_grant(state=GrantState.STARTING)), NOW
+        )
+    )
     assert "Active" not in said
 
 
@@ -203,22 +269,42 @@ NOTES: dict[str, tuple[str, dict[str, Any], list[str], list[str]]] = {
         ["starts 22 Nov 2026 15:00 UTC for 1h"],
         ["I'm done"],
     ),
-    "active": ("active", {}, ["until 22 Nov 2026 14:29 UTC (1h)"], ["Show credentials", "Renew", "I'm done"]),
-    "active, less than asked for": ("active", {"duration": 900}, ["less than you asked for: 15m of orders-db"], []),
+    "active": (
+        "active",
+        {},
+        ["until 22 Nov 2026 14:29 UTC (1h)"],
+        ["Show credentials", "Renew", "I'm done"],
+    ),
+    "active, less than asked for": (
+        "active",
+        {"duration": 900},
+        ["less than you asked for: 15m of orders-db"],
+        [],
+    ),
     "delayed": (
         "delayed",
         {"state": GrantState.STARTING},
         ["keep trying", "starts with the first system that has it"],
         ["I'm done"],
     ),
-    "failed on one of its systems": ("failed", {"state": GrantState.FAILED}, ["set up everywhere, so it ends"], []),
+    "failed on one of its systems": (
+        "failed",
+        {"state": GrantState.FAILED},
+        ["set up everywhere, so it ends"],
+        [],
+    ),
     "failed": (
         "failed",
         {"state": GrantState.FAILED, "started_at": None},
         ["you do not have it", "leads have not been told"],
         [],
     ),
-    "renewed": ("renewed", {}, ["now ends 22 Nov 2026 14:29 UTC"], ["Show credentials", "Renew", "I'm done"]),
+    "renewed": (
+        "renewed",
+        {},
+        ["now ends 22 Nov 2026 14:29 UTC"],
+        ["Show credentials", "Renew", "I'm done"],
+    ),
     "renewed, but not everywhere": (
         "unextended",
         {},
@@ -229,30 +315,62 @@ NOTES: dict[str, tuple[str, dict[str, Any], list[str], list[str]]] = {
         ],
         ["Show credentials", "Renew", "I'm done"],
     ),
-    "renewed everywhere at last": ("extended", {}, ["now has", "is yours until 22 Nov 2026 14:29 UTC."], []),
+    "renewed everywhere at last": (
+        "extended",
+        {},
+        ["now has", "is yours until 22 Nov 2026 14:29 UTC."],
+        [],
+    ),
     "not confirmed yet": (
         "end_delayed",
         {**ENDED, "state": GrantState.ENDING, "ended_at": None},
         ["is over, but", "orders-db", "has not confirmed it yet", "Please don't use it"],
         [],
     ),
-    "expired": ("ended", ENDED, ["has ended: expired", "from 22 Nov 2026 13:30 UTC to 22 Nov 2026 14:00 UTC"], []),
-    "given back": ("ended", {**ENDED, "end_reason": EndReason.RELEASED, "end_by": "U0ANA"}, ["you gave it back"], []),
-    "revoked": ("ended", {**ENDED, "end_reason": EndReason.REVOKED, "end_by": "U0BEN"}, ["revoked by @U0BEN"], []),
+    "expired": (
+        "ended",
+        ENDED,
+        ["has ended: expired", "from 22 Nov 2026 13:30 UTC to 22 Nov 2026 14:00 UTC"],
+        [],
+    ),
+    "given back": (
+        "ended",
+        {**ENDED, "end_reason": EndReason.RELEASED, "end_by": "U0ANA"},
+        ["you gave it back"],
+        [],
+    ),
+    "revoked": (
+        "ended",
+        {**ENDED, "end_reason": EndReason.REVOKED, "end_by": "U0BEN"},
+        ["revoked by @U0BEN"],
+        [],
+    ),
     "revoked on the command line": (
         "ended",
         {**ENDED, "end_reason": EndReason.REVOKED, "end_by": "os:eve"},
         ["revoked by eve (command line)"],
         [],
     ),
-    "offboarded": ("ended", {**ENDED, "end_reason": EndReason.OFFBOARDED}, ["the account was offboarded"], []),
-    "ended before it started": ("ended", {**ENDED, "started_at": None}, ["It had not started yet."], []),
+    "offboarded": (
+        "ended",
+        {**ENDED, "end_reason": EndReason.OFFBOARDED},
+        ["the account was offboarded"],
+        [],
+    ),
+    "ended before it started": (
+        "ended",
+        {**ENDED, "started_at": None},
+        ["It had not started yet."],
+        [],
+    ),
     "overtaken by the end": ("active", {**ENDED}, ["Ended 22 Nov 2026 14:00 UTC"], []),
 }
 
 
 @pytest.mark.parametrize(("note", "changes", "expected", "buttons"), NOTES.values(), ids=NOTES)
-def test_a_person_is_told(note: str, changes: dict[str, Any], expected: list[str], buttons: list[str]) -> None:
+def test_a_person_is_told(
+    note: str, changes: dict[str, Any], expected: list[str], buttons: list[str]
+) -> None:
     message = direct_messages.grant_note(note, a_grant_view(**changes), NOW)
     assert [part for part in expected if part not in words(message)] == []
     assert not buttons or labels(message) == buttons
@@ -260,10 +378,14 @@ def test_a_person_is_told(note: str, changes: dict[str, Any], expected: list[str
 
 def test_who_has_to_do_something_first_reads_what_and_until_when_it_helps() -> None:
     view = replace(
-        a_grant_view(state=GrantState.STARTING), why="Accept the invitation to acme on github.com.", until=NOW + 3600
+        a_grant_view(state=GrantState.STARTING),
+        why="Accept the invitation to acme on github.com.",
+        until=NOW + 3600,
     )
     message = direct_messages.grant_note("delayed", view, NOW)
-    assert "waits for you.\nAccept the invitation to acme on github.com. It starts then" in words(message)
+    assert "waits for you.\nAccept the invitation to acme on github.com. It starts then" in words(
+        message
+    )
     assert "before 22 Nov 2026 15:00 UTC." in words(message) and "a system" not in words(message)
     assert message["text"].endswith("waits for you: Accept the invitation to acme on github.com.")
 
@@ -278,47 +400,76 @@ def test_who_was_refused_for_a_reason_about_them_reads_it_and_what_follows() -> 
     ("note", "to_leads"),
     [("failed", "start_failed"), ("unextended",) * 2, ("missing",) * 2, ("end_delayed", "alarm")],
 )
-def test_a_holder_reads_that_the_leads_were_told_only_when_they_were(note: str, to_leads: str) -> None:
-    state = {"failed": GrantState.FAILED, "end_delayed": GrantState.ENDING}.get(note, GrantState.ACTIVE)
+def test_a_holder_reads_that_the_leads_were_told_only_when_they_were(
+    note: str, to_leads: str
+) -> None:
+    state = {"failed": GrantState.FAILED, "end_delayed": GrantState.ENDING}.get(
+        note, GrantState.ACTIVE
+    )
     view = a_grant_view(state=state)
     said = {
-        told: words(direct_messages.grant_note(note, replace(view, leads_told=frozenset(told)), NOW))
+        told: words(
+            direct_messages.grant_note(note, replace(view, leads_told=frozenset(told)), NOW)
+        )
         for told in ((), ("something else",), (to_leads,))
     }
     assert ["The leads were told" in each for each in said.values()] == [False, False, True]
-    assert ["The leads have not been told yet: please tell one." in each for each in said.values()] == [
+    assert [
+        "The leads have not been told yet: please tell one." in each for each in said.values()
+    ] == [
         True,
         True,
         False,
     ]
 
 
-USED: dict[str, tuple[Used, str, str]] = {
-    "often": (Used(1234, NOW - 900, NOW - 60), "used 1,234 times, last 22 Nov 2026 13:59 UTC", "used 1,234 times"),
-    "once": (Used(1, NOW, NOW), "used once, last 22 Nov 2026 14:00 UTC", "used once"),
-    "never": (Used(), "never used", "never used"),
-    "looked at": (Used(glimpsed=True), "not seen in use, at a look every 15 seconds", "not seen in use"),
-    "nobody tells": (Used(silent=("orders-aws",)), "not seen in use; orders-aws told of none", "not seen in use"),
+USED: dict[str, tuple[GrantUsage, str, str]] = {
+    "often": (
+        GrantUsage(1234, NOW - 900, NOW - 60),
+        "used 1,234 times, last 22 Nov 2026 13:59 UTC",
+        "used 1,234 times",
+    ),
+    "once": (GrantUsage(1, NOW, NOW), "used once, last 22 Nov 2026 14:00 UTC", "used once"),
+    "never": (GrantUsage(), "never used", "never used"),
+    "looked at": (
+        GrantUsage(glimpsed=True),
+        "not seen in use, at a look every 15 seconds",
+        "not seen in use",
+    ),
+    "nobody tells": (
+        GrantUsage(silent=("orders-aws",)),
+        "not seen in use; orders-aws told of none",
+        "not seen in use",
+    ),
 }
 
 
 @pytest.mark.parametrize(("used", "told", "short"), USED.values(), ids=USED)
-def test_an_end_says_how_it_was_used_and_no_more_than_is_known(used: Used, told: str, short: str) -> None:
+def test_an_end_says_how_it_was_used_and_no_more_than_is_known(
+    used: GrantUsage, told: str, short: str
+) -> None:
     message = direct_messages.grant_note("ended", replace(a_grant_view(**ENDED), used=used), NOW)
     assert f"It was {told}." in words(message)
     assert message["text"].endswith(f" has ended. It was {short}.")
-    thread = thread_notes.render("ended", {"grant": "g1", "why": "expired"}, a_card(grant=a_grant(**ENDED), used=used))
+    thread = thread_notes.render(
+        "ended", {"grant": "g1", "why": "expired"}, a_card(grant=a_grant(**ENDED), used=used)
+    )
     assert f": expired; {told}." in words(thread)
 
 
 def test_what_never_started_was_not_unused() -> None:
-    message = direct_messages.grant_note("ended", a_grant_view(**{**ENDED, "started_at": None}), NOW)
+    message = direct_messages.grant_note(
+        "ended", a_grant_view(**{**ENDED, "started_at": None}), NOW
+    )
     assert "used" not in words(message) + message["text"]
 
 
 def test_half_a_start_says_where_it_is_and_until_when() -> None:
     view = a_grant_view(state=GrantState.STARTING)
-    leases = (Lease("g1", "reports", "gateway", GrantState.ACTIVE), Lease("g1", "shop", "gateway", GrantState.STARTING))
+    leases = (
+        Lease("g1", "reports", "gateway", GrantState.ACTIVE),
+        Lease("g1", "shop", "gateway", GrantState.STARTING),
+    )
     said = words(direct_messages.grant_note("delayed", replace(view, leases=leases), NOW))
     assert "You have it on reports until 22 Nov 2026 14:29 UTC; shop is still being set up." in said
 
@@ -347,7 +498,9 @@ def test_giving_back_asks_once_more() -> None:
 
 
 def test_a_denial_says_who_and_quotes_why_and_what_to_do() -> None:
-    request = a_request(state=RequestState.DENIED, decided_by="U0BEN", decision_reason="Use the *replica*")
+    request = a_request(
+        state=RequestState.DENIED, decided_by="U0BEN", decision_reason="Use the *replica*"
+    )
     message = direct_messages.request_note("denied", a_card(request=request), NOW)
     assert "@U0BEN denied your request for Orders database, read only" in words(message)
     assert "Use the *replica*" in words(message)
@@ -362,7 +515,9 @@ def test_a_lapsed_request_says_how_long_it_waited() -> None:
 
 def test_a_denied_renewal_does_not_take_what_is_held() -> None:
     card = a_card(request=a_request(renews="g1", decided_by="U0BEN"))
-    assert "Your access ends as planned." in words(direct_messages.request_note("denied", card, NOW))
+    assert "Your access ends as planned." in words(
+        direct_messages.request_note("denied", card, NOW)
+    )
 
 
 def test_several_notes_in_one_post_are_all_said_or_said_in_short() -> None:
@@ -402,7 +557,10 @@ def test_a_thread_hears_of_renewals_and_ends() -> None:
 def test_a_thread_hears_that_hosts_learn_of_an_early_end_by_themselves(
     kind: str, changes: dict[str, Any], said: bool
 ) -> None:
-    card = a_card(grant=a_grant(**{**ENDED, **changes}), leases=(Lease("g1", "bastion", kind, GrantState.ENDED),))
+    card = a_card(
+        grant=a_grant(**{**ENDED, **changes}),
+        leases=(Lease("g1", "bastion", kind, GrantState.ENDED),),
+    )
     ended = words(thread_notes.render("ended", {"grant": "g1", "why": "revoked"}, card))
     assert ("; hosts of bastion refuse it from when they next fetch the list." in ended) == said
 
@@ -422,10 +580,20 @@ LATER = {"opened_at": NOW + 60, "ended_at": NOW}
 SECURITY: dict[str, tuple[str, dict[str, object], str]] = {
     "a renewal that a system does not confirm": (
         "unextended",
-        {"grant": "g1", "system": "orders-db", "role": "orders-read", "person": "U0ANA", "error": "it is down"},
+        {
+            "grant": "g1",
+            "system": "orders-db",
+            "role": "orders-read",
+            "person": "U0ANA",
+            "error": "it is down",
+        },
         "A renewal is not confirmed by orders-db: access may end earlier there.",
     ),
-    "nobody": ("nobody_can_decide", {"role": "orders-read"}, "Too few people can decide on requests for orders-read"),
+    "nobody": (
+        "nobody_can_decide",
+        {"role": "orders-read"},
+        "Too few people can decide on requests for orders-read",
+    ),
     "start": ("start_failed", {"grant": "g1", "error": "role *x*"}, "What was said: role *x*"),
     "end": (
         "end_confirmed",
@@ -434,9 +602,18 @@ SECURITY: dict[str, tuple[str, dict[str, object], str]] = {
     ),
     "used beyond the end": (
         "use_outlived",
-        {"grant": "g1", "person": "U0ANA", "system": "orders-db", "session": "pid 7", "origin": "192.0.2.7", **LATER},
-        "a session of @U0ANA from 192.0.2.7\nwas opened after it had ended. Opened 22 Nov 2026 14:01 UTC; "
-        "grant g1 ended 22 Nov 2026 14:00 UTC.\nThe session is pid 7.",
+        {
+            "grant": "g1",
+            "person": "U0ANA",
+            "system": "orders-db",
+            "session": "pid 7",
+            "origin": "192.0.2.7",
+            **LATER,
+        },
+        (
+            "a session of @U0ANA from 192.0.2.7\nwas opened after it had ended. Opened 22 Nov 2026"
+            " 14:01 UTC; grant g1 ended 22 Nov 2026 14:00 UTC.\nThe session is pid 7."
+        ),
     ),
     "still open after the end": (
         "use_outlived",
@@ -451,23 +628,37 @@ SECURITY: dict[str, tuple[str, dict[str, object], str]] = {
         },
         "a session of @U0ANA\nis still open, although it has ended",
     ),
-    "panic": ("panic_on", {"by": "os:eve", "role": "", "person": "", "ended": 2}, "for all access, by eve"),
+    "panic": (
+        "panic_on",
+        {"by": "os:eve", "role": "", "person": "", "ended": 2},
+        "for all access, by eve",
+    ),
     "panic on a role and a person": (
         "panic_on",
         {"by": "U0BEN", "role": "r", "person": "U0ANA", "ended": 1},
         "for the role r and @U0ANA, by @U0BEN.\n1 grant ended now",
     ),
-    "resume": ("panic_off", {"by": "U0BEN", "role": "r", "person": "", "ended": 0}, "off for the role r"),
+    "resume": (
+        "panic_off",
+        {"by": "U0BEN", "role": "r", "person": "", "ended": 0},
+        "off for the role r",
+    ),
     "a clock behind": ("clock_behind", {"seconds": 60}, "clock was 1m behind"),
     "no writes": (
         "writing_down",
         {"since": 1_790_000_000},
-        "The database takes no writes since 21 Sep 2026 14:13 UTC, or not all of them.\nAccess that is due ends anyway",
+        (
+            "The database takes no writes since 21 Sep 2026 14:13 UTC, or not all of them.\nAccess"
+            " that is due ends anyway"
+        ),
     ),
     "writes again": (
         "writing_back",
         {"since": 1_790_000_000, "seconds": 240, "ended": 2},
-        "takes writes again, after 4m (since 21 Sep 2026 14:13 UTC).\n2 revocations meanwhile; each",
+        (
+            "takes writes again, after 4m (since 21 Sep 2026 14:13 UTC).\n2 revocations meanwhile;"
+            " each"
+        ),
     ),
     "writes again, and nothing was due": (
         "writing_back",
@@ -477,27 +668,51 @@ SECURITY: dict[str, tuple[str, dict[str, object], str]] = {
     "an accepted clock": (
         "clock_accepted",
         {"by": "os:eve", "seconds": 7200, "ended": 2, "withdrawn": 1},
-        "eve (command line) accepted the machine's clock, although the newest record was 2h ahead of it.\n"
-        "2 grants ended, and 1 request of that future was withdrawn.",
+        (
+            "eve (command line) accepted the machine's clock, although the newest record was 2h"
+            " ahead of it.\n2 grants ended, and 1 request of that future was withdrawn."
+        ),
     ),
-    "an outdated file": ("policy_outdated", {"host": "b", "file": "roles.toml"}, "bot on b decides and starts nothing"),
-    "policy": ("policy_rejected", {"problems": ["roles.toml:3 x: bad"], "count": 12}, "and 11 more"),
+    "an outdated file": (
+        "policy_outdated",
+        {"host": "b", "file": "roles.toml"},
+        "bot on b decides and starts nothing",
+    ),
+    "policy": (
+        "policy_rejected",
+        {"problems": ["roles.toml:3 x: bad"], "count": 12},
+        "and 11 more",
+    ),
     "changed roles": (
         "policy_changed",
-        {"looser": ["roles.a.approvals: was 2, is 1"], "other": ["systems.b: is new"], "loosening": 1, "count": 5},
-        "roles.toml was changed: 5 changes, 1 of them loosens it. It is in force now. Looser than before: "
-        "roles.a.approvals: was 2, is 1 Other changes: systems.b: is new and 3 more, in the audit log.",
+        {
+            "looser": ["roles.a.approvals: was 2, is 1"],
+            "other": ["systems.b: is new"],
+            "loosening": 1,
+            "count": 5,
+        },
+        (
+            "roles.toml was changed: 5 changes, 1 of them loosens it. It is in force now. Looser"
+            " than before: roles.a.approvals: was 2, is 1 Other changes: systems.b: is new and 3"
+            " more, in the audit log."
+        ),
     ),
     "roles changed for the stricter": (
         "policy_changed",
         {"looser": [], "other": ["systems.b: is new"], "loosening": 0, "count": 1},
-        "roles.toml was changed: 1 change, none loosens it. It is in force now. Other changes: systems.b: is new",
+        (
+            "roles.toml was changed: 1 change, none loosens it. It is in force now. Other changes:"
+            " systems.b: is new"
+        ),
     ),
     "groups unread": ("groups_unread", {"since": 1_790_000_000}, "Groups can't be read since"),
     "a handle that moved": (
         "reference_moved",
         {"reference": "@db-leads", "bound": "S0OLD", "now": ["S0NEW"]},
-        "@db-leads leads to another group now: S0NEW.\nIt stood for S0OLD when roles.toml was first loaded with it.",
+        (
+            "@db-leads leads to another group now: S0NEW.\nIt stood for S0OLD when roles.toml was"
+            " first loaded with it."
+        ),
     ),
     "an e-mail that moved": (
         "reference_moved",
@@ -509,8 +724,16 @@ SECURITY: dict[str, tuple[str, dict[str, object], str]] = {
         {"reference": "@db-leads", "bound": "S0OLD", "now": []},
         "@db-leads no longer leads to another group. It stands for S0OLD only.",
     ),
-    "channel": ("undelivered", {"kind": "post_approval", "to": "#gone", "error": "e"}, "to #gone (post approval)"),
-    "person": ("undelivered", {"kind": "tell_person", "to": "U0ANA", "error": "e"}, "They see the same in App Home"),
+    "channel": (
+        "undelivered",
+        {"kind": "post_approval", "to": "#gone", "error": "e"},
+        "to #gone (post approval)",
+    ),
+    "person": (
+        "undelivered",
+        {"kind": "tell_person", "to": "U0ANA", "error": "e"},
+        "They see the same in App Home",
+    ),
 }
 
 
@@ -525,7 +748,9 @@ def test_the_security_channel_is_told(note: str, facts: dict[str, object], expec
 def test_a_refusal_is_said_word_for_word_and_shows_commands_as_code() -> None:
     message = answers.refused("`-1h` is not a duration; write for example 30m")
     assert words(message).strip() == "-1h is not a duration; write for example 30m"
-    assert [e["text"] for e in elements(message, "text") if e.get("style") == {"code": True}] == ["-1h"]
+    assert [e["text"] for e in elements(message, "text") if e.get("style") == {"code": True}] == [
+        "-1h"
+    ]
 
 
 def test_asking_for_what_is_held_offers_renew() -> None:
@@ -547,7 +772,10 @@ def test_an_answer_that_nothing_brings_up_to_date_stays_true_and_has_no_button()
 
 
 def test_a_later_page_of_grants_has_its_time_and_no_buttons_but_more() -> None:
-    blocks = [actions(button("Renew", Action.RENEW, "g1")), actions(button("More", Action.MORE, "{}"))]
+    blocks = [
+        actions(button("Renew", Action.RENEW, "g1")),
+        actions(button("More", Action.MORE, "{}")),
+    ]
     page = answers.unchanging(message("You have 30 grants.", paragraph(["Orders"]), *blocks), NOW)
     assert labels(page) == ["More"]
     assert "Read 22 Nov 2026 14:00 UTC" in words(page) and "not kept up to date" in words(page)
@@ -561,7 +789,11 @@ def test_a_late_press_hears_who_was_first_and_when() -> None:
 
 ANSWERS: dict[str, tuple[str, dict[str, object], str]] = {
     "refused": ("refused", {"why": "No."}, "No."),
-    "counted": ("vote_counted", {"have": 1, "need": 2}, "Your approval was counted: with it there were 1 of 2."),
+    "counted": (
+        "vote_counted",
+        {"have": 1, "need": 2},
+        "Your approval was counted: with it there were 1 of 2.",
+    ),
     "asked, and gone": ("asked", {"request": "r1"}, "does not exist any more"),
     "text": ("text", {"text": "The chain is whole."}, "The chain is whole."),
     "decided, and gone": ("already_decided", {"request": "r1"}, "does not exist any more"),

@@ -1,4 +1,5 @@
-"""The forms: what they ask for, what they carry, and what stays in them when they are drawn again."""
+"""The forms: what they ask for, what they carry, and what stays in them when they are drawn
+again."""
 
 from dataclasses import replace
 from typing import Any
@@ -6,7 +7,7 @@ from typing import Any
 import pytest
 
 from bot.core.durations import parse_duration
-from bot.operations.show_credentials import Credentials
+from bot.operations.grants.show_credentials import Credentials
 from bot.slack.ids import Action, Field, Modal
 from bot.slack.views import credentials_modal, deny_modal, edit_modal, request_modal
 from tests.slack.views_samples import (
@@ -22,7 +23,10 @@ from tests.slack.views_samples import (
     words,
 )
 
-TWO = [a_role(), a_role(name="reports-read", title="Reports", ticket=r"^[A-Z]+-\d+$", max_duration=7200)]
+TWO = [
+    a_role(),
+    a_role(name="reports-read", title="Reports", ticket=r"^[A-Z]+-\d+$", max_duration=7200),
+]
 
 
 def inputs(view: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -48,13 +52,20 @@ def test_choosing_a_role_reaches_us_at_once_under_the_names_that_are_listened_to
     block = inputs(request_modal.render(TWO))["Role"]
     assert (block["block_id"], block["element"]["action_id"]) == (Field.ROLE, Action.CHOOSE_ROLE)
     assert block["dispatch_action"] is True
-    assert (block["element"]["type"], block["element"]["min_query_length"]) == ("external_select", 0)
+    assert (block["element"]["type"], block["element"]["min_query_length"]) == (
+        "external_select",
+        0,
+    )
 
 
 def test_every_input_keeps_its_name_when_a_role_is_chosen_so_that_what_was_typed_stays() -> None:
     before, after = inputs(request_modal.render(TWO)), inputs(request_modal.render(TWO, TWO[1]))
     names = [(label, b["block_id"], b["element"]["action_id"]) for label, b in before.items()]
-    again = [(label, b["block_id"], b["element"]["action_id"]) for label, b in after.items() if label in before]
+    again = [
+        (label, b["block_id"], b["element"]["action_id"])
+        for label, b in after.items()
+        if label in before
+    ]
     assert names == again
 
 
@@ -80,13 +91,22 @@ def test_the_only_role_there_is_needs_no_choosing() -> None:
 
 
 def test_a_chosen_role_shows_what_it_gives_and_who_decides() -> None:
-    said = words(request_modal.render(TWO, replace(TWO[0], approvers=("@db-leads", "U0BEN", "ann@example.com"))))
+    said = words(
+        request_modal.render(
+            TWO, replace(TWO[0], approvers=("@db-leads", "U0BEN", "ann@example.com"))
+        )
+    )
     assert "Gives orders-db: SELECT ON ALL TABLES IN SCHEMA public." in said
     assert "Needs 1 approval from @db-leads, @U0BEN, ann@example.com." in said
 
 
 def test_a_form_can_begin_filled_in() -> None:
-    values = {"reason": "see the thread", "duration": "30m", "start": str(NOW), "ticket": "OPS-1" + "7" * 200}
+    values = {
+        "reason": "see the thread",
+        "duration": "30m",
+        "start": str(NOW),
+        "ticket": "OPS-1" + "7" * 200,
+    }
     found = inputs(request_modal.render(TWO, TWO[1], values))
     assert found["Reason"]["element"]["initial_value"] == "see the thread"
     assert found["Duration"]["element"]["initial_value"] == "30m"
@@ -144,7 +164,9 @@ ACTIONS = {
 
 
 @pytest.mark.parametrize(("actions", "kind"), ACTIONS.values(), ids=ACTIONS)
-def test_actions_are_offered_as_far_as_slack_can(actions: tuple[str, ...], kind: str | None) -> None:
+def test_actions_are_offered_as_far_as_slack_can(
+    actions: tuple[str, ...], kind: str | None
+) -> None:
     view = edit_modal.render(a_card(request=a_request(actions=actions)))
     block = inputs(view).get("Actions")
     assert (block["element"]["type"] if block else None) == kind
@@ -166,7 +188,10 @@ def test_an_action_that_is_too_long_for_an_option_can_be_chosen_and_is_shown_in_
     actions = ("read", "w" * 199, "w" * 200)
     view = edit_modal.render(a_card(request=a_request(actions=actions)))
     options = inputs(view)["Actions"]["element"]["options"]
-    assert edit_modal.ticked(actions, {"actions": [options[2]["value"], options[0]["value"]]}) == ("w" * 200, "read")
+    assert edit_modal.ticked(actions, {"actions": [options[2]["value"], options[0]["value"]]}) == (
+        "w" * 200,
+        "read",
+    )
     assert edit_modal.ticked(actions, {"actions": ["sha256:forged"]}) == ("sha256:forged",)
     assert edit_modal.ticked(actions, {}) is None
     assert all(action in words(view) for action in actions)
@@ -180,7 +205,10 @@ def test_everything_that_the_requester_holds_is_in_the_form() -> None:
 
 
 def test_the_form_shows_everything_that_a_large_role_gives() -> None:
-    large = a_role(actions=tuple(f"{n:02}{'a' * 198}" for n in range(50)), approvers=tuple(f"@g{n}" for n in range(40)))
+    large = a_role(
+        actions=tuple(f"{n:02}{'a' * 198}" for n in range(50)),
+        approvers=tuple(f"@g{n}" for n in range(40)),
+    )
     view = request_modal.render([large])
     assert all(each in words(view) for each in (*large.actions, *large.approvers))
     assert problems(view) == []
@@ -199,7 +227,9 @@ def test_a_long_action_is_shown_whole_in_two_lines() -> None:
 
 def credentials(replaces: bool = False) -> dict[str, Any]:
     return credentials_modal.render(
-        Credentials(a_grant(), "j", "eyJ.token_-1", replaces, gates=("orders-db",)), a_grant_view(), {}
+        Credentials(a_grant(), "j", "eyJ.token_-1", replaces, gates=("orders-db",)),
+        a_grant_view(),
+        {},
     )
 
 
@@ -220,10 +250,15 @@ def test_it_says_how_to_use_the_token_where_and_until_when() -> None:
     said = words(credentials())
     assert "Authorization: Bearer …" in said
     assert "Your token for orders-db." in said
-    assert "It is open until 22 Nov 2026 14:29 UTC. If the access ends before, it stops working" in said
+    assert (
+        "It is open until 22 Nov 2026 14:29 UTC. If the access ends before, it stops working"
+        in said
+    )
 
 
-@pytest.mark.parametrize(("replaces", "expected"), [(True, "stops working now"), (False, "We keep no copy")])
+@pytest.mark.parametrize(
+    ("replaces", "expected"), [(True, "stops working now"), (False, "We keep no copy")]
+)
 def test_it_says_whether_an_earlier_token_was_replaced(replaces: bool, expected: str) -> None:
     assert expected in words(credentials(replaces))
 

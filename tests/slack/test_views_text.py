@@ -1,11 +1,23 @@
-"""The small pieces: cleaning, cutting, escaping, times, and whole messages within Slack's limits."""
+"""The small pieces: cleaning, cutting, escaping, times, and whole messages within Slack's
+limits."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.sandbox.blocks import inspect_blocks
-from bot.slack.blocks import HOLE, clean, date, escape, left, listing, paragraph, spoken, who, who_text
+from bot.slack.blocks import (
+    HOLE,
+    clean,
+    date,
+    escape,
+    left,
+    listing,
+    paragraph,
+    spoken,
+    who,
+    who_text,
+)
 from bot.slack.views._fit import fit, join, weight
 from tests.slack.views_samples import NOW, shown
 
@@ -39,7 +51,9 @@ def test_line_breaks_of_a_reason_stay_but_not_hundreds_of_them() -> None:
 
 
 @given(st.text(max_size=300), st.integers(1, 200), st.booleans())
-def test_whatever_it_is_it_is_cut_and_has_nothing_invisible(text: str, limit: int, lines: bool) -> None:
+def test_whatever_it_is_it_is_cut_and_has_nothing_invisible(
+    text: str, limit: int, lines: bool
+) -> None:
     cleaned = clean(text, limit, lines=lines)
     assert len(cleaned) <= limit
     assert all(char.isprintable() or char == "\n" for char in cleaned)
@@ -90,7 +104,10 @@ ACTORS = {
     "system": ({"type": "text", "text": "Access Bot"}, "Access Bot"),
     "system:shop-admin": ({"type": "text", "text": "shop-admin"}, "shop-admin"),
     "rule:on call": ({"type": "text", "text": "rule “on call”"}, "rule “on call”"),
-    "os:<!here>": ({"type": "text", "text": "<!here> (command line)"}, "&lt;!here&gt; (command line)"),
+    "os:<!here>": (
+        {"type": "text", "text": "<!here> (command line)"},
+        "&lt;!here&gt; (command line)",
+    ),
     "U0ANA> <!here": ({"type": "text", "text": "U0ANA> <!here"}, "U0ANA&gt; &lt;!here"),
     "": ({"type": "text", "text": "somebody"}, "somebody"),
 }
@@ -102,7 +119,10 @@ def test_every_actor_has_a_readable_name(actor: str) -> None:
 
 
 def test_a_long_list_says_how_many_more_there_are() -> None:
-    assert shown(paragraph(listing([f"name-{n}" for n in range(10)], 20))) == "name-0, name-1 and 8 more"
+    assert (
+        shown(paragraph(listing([f"name-{n}" for n in range(10)], 20)))
+        == "name-0, name-1 and 8 more"
+    )
 
 
 def test_backticks_of_ours_become_code_and_a_lone_one_stays() -> None:

@@ -1,4 +1,5 @@
-"""Requests, grants and views for tests of what people see: ordinary ones, and the worst that can be asked or typed."""
+"""Requests, grants and views for tests of what people see: ordinary ones, and the worst that can be
+asked or typed."""
 
 import json
 from dataclasses import replace
@@ -7,19 +8,19 @@ from typing import Any
 from bot.core.audit import Record
 from bot.core.model import EndReason, Grant, GrantState, Lease, Person, Request, RequestState
 from bot.core.roles import Role
-from bot.core.use import Used
-from bot.operations.describe_grant import GrantView
-from bot.operations.describe_person import PersonView
-from bot.operations.describe_request import Criterion, RequestCard
-from bot.operations.request_access import Submitted
+from bot.core.usage import GrantUsage
+from bot.operations.grants.describe_grant import GrantView
+from bot.operations.people.describe_person import PersonView
+from bot.operations.requests.describe_request import Criterion, RequestCard
+from bot.operations.requests.request_access import Submitted
 from bot.sandbox.blocks import validate_message, validate_view
 
 NOW = 1_795_356_000
 HOUR = 3600
 
 HOSTILE = (
-    "<!channel> <@U0BOSS> <!subteam^S0ALL> <https://evil.example|Approve> *bold* `code` :tada: &amp; "
-    "\u202egpj\u200b\x07"
+    "<!channel> <@U0BOSS> <!subteam^S0ALL> <https://evil.example|Approve> *bold* `code` :tada:"
+    " &amp; \u202egpj\u200b\x07"
 )
 NASTY: dict[str, str] = {
     "mentions, links, formatting": HOSTILE,
@@ -106,7 +107,9 @@ ENDED = {
 
 
 def a_person(**changes: Any) -> Person:
-    return replace(Person("U0ANA", "Ana Silva", "ana@example.com", "Europe/Lisbon", "T1", NOW), **changes)
+    return replace(
+        Person("U0ANA", "Ana Silva", "ana@example.com", "Europe/Lisbon", "T1", NOW), **changes
+    )
 
 
 def a_card(**changes: Any) -> RequestCard:
@@ -118,7 +121,10 @@ def a_card(**changes: Any) -> RequestCard:
         leases=(),
         have=(),
         need=1,
-        criteria=(Criterion("within the role's maximum", True), Criterion("the ticket matches", False)),
+        criteria=(
+            Criterion("within the role's maximum", True),
+            Criterion("the ticket matches", False),
+        ),
         past=(),
         holds=(),
         denied=0,
@@ -135,7 +141,9 @@ def a_card(**changes: Any) -> RequestCard:
 def a_grant_view(**changes: Any) -> GrantView:
     grant = a_grant(**changes)
     leases = tuple(Lease(grant.id, name, "gateway", grant.state) for name in grant.systems)
-    return GrantView(grant, a_request(), a_role(), a_person(), leases, Used(3, NOW - 900, NOW - 60))
+    return GrantView(
+        grant, a_request(), a_role(), a_person(), leases, GrantUsage(3, NOW - 900, NOW - 60)
+    )
 
 
 def a_person_view(**changes: Any) -> PersonView:
@@ -153,20 +161,39 @@ def a_person_view(**changes: Any) -> PersonView:
 
 def a_record(**changes: Any) -> Record:
     record = Record(
-        7, NOW, "request:access:asked", "U0ANA", "U0ANA", "orders-read", "orders-db", "r1", "", "why", "{}", "p", "h"
+        7,
+        NOW,
+        "request:access:asked",
+        "U0ANA",
+        "U0ANA",
+        "orders-read",
+        "orders-db",
+        "r1",
+        "",
+        "why",
+        "{}",
+        "p",
+        "h",
     )
     return replace(record, **changes)
 
 
 def worst_card(text: str) -> RequestCard:
-    """Everything that somebody outside can write is `text`, and everything there can be many of is many."""
+    """Everything that somebody outside can write is `text`, and everything there can be many of is
+    many."""
     systems = tuple(f"system-{n}-{'s' * 50}" for n in range(20))
     actions = tuple(f"action {n} {'a' * 180}" for n in range(50))
-    request = a_request(systems=systems, actions=actions, reason=text, ticket=text, decision_reason=text)
+    request = a_request(
+        systems=systems, actions=actions, reason=text, ticket=text, decision_reason=text
+    )
     holds = tuple(a_grant(id=f"g{n}", role=f"role-{n}-{'r' * 50}") for n in range(50))
     return a_card(
         request=request,
-        role=a_role(title="T" * 75, approvals=5, approvers=tuple(f"@group-{n}-{'g' * 60}" for n in range(30))),
+        role=a_role(
+            title="T" * 75,
+            approvals=5,
+            approvers=tuple(f"@group-{n}-{'g' * 60}" for n in range(30)),
+        ),
         requester=a_person(name=text),
         have=tuple(f"U0VOTER{n}" for n in range(30)),
         need=40,
@@ -204,7 +231,9 @@ def shown(value: Any) -> str:
     own = value["text"] if isinstance(value.get("text"), str) else ""
     joint = "" if str(value.get("type", "")).startswith("rich_text_") else " "
     inner = joint.join(
-        shown(each) for name, each in value.items() if name != "confirm" and isinstance(each, dict | list)
+        shown(each)
+        for name, each in value.items()
+        if name != "confirm" and isinstance(each, dict | list)
     )
     if value.get("type") in ("rich_text_section", "rich_text_quote", "rich_text_preformatted"):
         inner = "".join(map(shown, value["elements"]))
@@ -233,4 +262,9 @@ def labels(rendered: dict[str, Any]) -> list[str]:
 
 def interpreted(rendered: dict[str, Any]) -> str:
     """Everything in which Slack looks for mentions, links and formatting."""
-    return json.dumps([rendered.get("text", ""), *(each["text"] for each in elements(rendered["blocks"], "mrkdwn"))])
+    return json.dumps(
+        [
+            rendered.get("text", ""),
+            *(each["text"] for each in elements(rendered["blocks"], "mrkdwn")),
+        ]
+    )

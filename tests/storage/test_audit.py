@@ -1,4 +1,5 @@
-"""The audit log on both databases: it only grows, it is one chain whoever writes, and it is found by what it says."""
+"""The audit log on both databases: it only grows, it is one chain whoever writes, and it is found
+by what it says."""
 
 from __future__ import annotations
 
@@ -15,7 +16,7 @@ from bot.tokens import Signer
 from storage import audit
 from storage.audit import Filters
 from storage.database import Database
-from tests.together import processes, together
+from tests.concurrency import processes, together
 
 AT = 1_790_000_000
 SPOILS = {
@@ -26,14 +27,20 @@ SPOILS = {
     "delete of the head": "DELETE FROM audit_head",
 }
 SQLITE_SPOILS = {
-    "replace": "INSERT OR REPLACE INTO audit SELECT seq, at, event, 'somebody', subject, role, system, request, "
-    '"grant", reason, detail, prev, hash FROM audit WHERE seq = 2',
-    "replace of the head": "INSERT OR REPLACE INTO audit_head (id, seq, hash, seal) VALUES (1, 0, 'x', '')",
+    "replace": (
+        "INSERT OR REPLACE INTO audit SELECT seq, at, event, 'somebody', subject, role, system,"
+        ' request, "grant", reason, detail, prev, hash FROM audit WHERE seq = 2'
+    ),
+    "replace of the head": (
+        "INSERT OR REPLACE INTO audit_head (id, seq, hash, seal) VALUES (1, 0, 'x', '')"
+    ),
 }
 POSTGRES_SPOILS = {
     "truncate": "TRUNCATE audit",
     "truncate of the head": "TRUNCATE audit_head",
-    "overwriting insert": "INSERT INTO audit SELECT * FROM audit WHERE seq = 2 ON CONFLICT (seq) DO UPDATE SET at = 0",
+    "overwriting insert": (
+        "INSERT INTO audit SELECT * FROM audit WHERE seq = 2 ON CONFLICT (seq) DO UPDATE SET at = 0"
+    ),
 }
 APPEND = """
 import sys
@@ -52,7 +59,9 @@ database.close()
 SIGNER = Signer(["k" * 32])
 
 
-def _append(db: Database, *entries: Entry, at: int = AT, chain: audit.Chain | None = None) -> Break | None:
+def _append(
+    db: Database, *entries: Entry, at: int = AT, chain: audit.Chain | None = None
+) -> Break | None:
     """As a process that begins with this append, unless `chain` says which."""
     with db.transaction():
         audit.begin(db, SIGNER)
@@ -64,13 +73,18 @@ def _walked(db: Database) -> list[tuple[object, ...]]:
 
 
 def _said(number: int, **facts: str) -> list[Entry]:
-    return [Entry(Event.REQUEST_ASKED, "U0ANA", reason=f"record {n}", **facts) for n in range(number)]  # type: ignore[arg-type]
+    return [
+        Entry(Event.REQUEST_ASKED, "U0ANA", reason=f"record {n}", **facts) for n in range(number)
+    ]  # type: ignore[arg-type]
 
 
 def _refuses(db: Database, sql: str) -> None:
     _append(db, *_said(3))
     before = _walked(db)
-    with pytest.raises((sqlite3.DatabaseError, psycopg.DatabaseError), match="append-only"), db.transaction():
+    with (
+        pytest.raises((sqlite3.DatabaseError, psycopg.DatabaseError), match="append-only"),
+        db.transaction(),
+    ):
         db.run(sql)
     assert _walked(db) == before
 
@@ -147,15 +161,26 @@ class TestChain:
         ],
         ids=["other scripts", "SQL", "control characters", "NUL", "a lone surrogate"],
     )
-    def test_a_reason_is_kept_as_it_was_typed(self, database: Database, typed: str, kept: str) -> None:
-        _append(database, Entry(Event.ACTION_REFUSED, "U1", reason=typed, role=typed, detail={"why": typed}))
+    def test_a_reason_is_kept_as_it_was_typed(
+        self, database: Database, typed: str, kept: str
+    ) -> None:
+        _append(
+            database,
+            Entry(Event.ACTION_REFUSED, "U1", reason=typed, role=typed, detail={"why": typed}),
+        )
         (row,) = _walked(database)
         assert (row[9], row[5]) == (kept, kept)
         assert check_links([row])[0] is None
 
 
 PEOPLE = ("U1", "U2", "U3")
-EVENTS = (Event.REQUEST_ASKED, Event.APPROVAL_GIVEN, Event.GRANT_STARTED, Event.END_ASKED, Event.PANIC_ON)
+EVENTS = (
+    Event.REQUEST_ASKED,
+    Event.APPROVAL_GIVEN,
+    Event.GRANT_STARTED,
+    Event.END_ASKED,
+    Event.PANIC_ON,
+)
 FILTERS: dict[str, tuple[Filters, Callable[[Sequence[object]], bool]]] = {
     "everything": (Filters(), lambda row: True),
     "who did it or had it done": (Filters(person="U2"), lambda row: "U2" in (row[3], row[4])),
@@ -179,7 +204,13 @@ FILTERS: dict[str, tuple[Filters, Callable[[Sequence[object]], bool]]] = {
 def _a_log(db: Database) -> list[tuple[object, ...]]:
     for n in range(60):
         entry = Entry(
-            EVENTS[n % 5], PEOPLE[n % 3], PEOPLE[n // 3 % 3], f"r{n % 4}", f"s{n % 2}", f"q{n % 7}", f"g{n % 6}"
+            EVENTS[n % 5],
+            PEOPLE[n % 3],
+            PEOPLE[n // 3 % 3],
+            f"r{n % 4}",
+            f"s{n % 2}",
+            f"q{n % 7}",
+            f"g{n % 6}",
         )
         _append(db, entry, at=AT + n)
     return _walked(db)
@@ -228,13 +259,22 @@ class TestSearch:
         with database.reading():
             assert audit.count(database, filters, 60) == len(wanted)
 
-    def test_any_words_together_are_found_in_the_order_of_their_times(self, database: Database) -> None:
+    def test_any_words_together_are_found_in_the_order_of_their_times(
+        self, database: Database
+    ) -> None:
         """Also when the clock was set back, and when several records have one time."""
         for n in range(120):
-            facts = {"role": f"r{n % 4}", "system": f"s{n % 3}", "request": f"q{n % 7}", "grant": f"g{n % 6}"}
+            facts = {
+                "role": f"r{n % 4}",
+                "system": f"s{n % 3}",
+                "request": f"q{n % 7}",
+                "grant": f"g{n % 6}",
+            }
             entry = Entry(EVENTS[n % 5], PEOPLE[n % 3], PEOPLE[n // 3 % 3], **facts)  # type: ignore[arg-type]
             _append(database, entry, at=AT + n * 7 % 30)
-        log = sorted(_walked(database), key=lambda row: (int(str(row[1])), int(str(row[0]))), reverse=True)
+        log = sorted(
+            _walked(database), key=lambda row: (int(str(row[1])), int(str(row[0]))), reverse=True
+        )
         for given in product(*WORDS.values()):
             filters = Filters(**dict(zip(WORDS, given, strict=True)))
             wanted = [row[0] for row in log if _matches(filters, row)]

@@ -13,17 +13,22 @@ from psycopg import Error
 
 from bot.core.audit import Entry, Event
 from bot.core.errors import SchemaMismatch, StorageUnavailable
-from bot.operations.withdraw_request import withdraw_request
+from bot.operations.requests.withdraw_request import withdraw_request
 from bot.tokens import Signer
-from storage import audit, facts
+from storage import audit, key_values
 from storage.database import MIGRATIONS, Database
+from tests.concurrency import processes, together
+from tests.factories import ANA, make_world
 from tests.postgres import Postgres
-from tests.together import processes, together
-from tests.worlds import ANA, make_world
 
 NAMES = sorted(file.stem for file in MIGRATIONS.glob("0*.py"))
-COLUMNS_SQLITE = "SELECT m.name, p.name FROM sqlite_master m JOIN pragma_table_info(m.name) p WHERE m.type = 'table'"
-COLUMNS_POSTGRES = "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = 'public'"
+COLUMNS_SQLITE = (
+    "SELECT m.name, p.name FROM sqlite_master m JOIN pragma_table_info(m.name) p WHERE m.type ="
+    " 'table'"
+)
+COLUMNS_POSTGRES = (
+    "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = 'public'"
+)
 MIGRATE = """
 import sys
 from storage.database import Database
@@ -62,17 +67,21 @@ def _add_migration(folder: Path, monkeypatch: pytest.MonkeyPatch, text: str = AD
 def _columns(database: Database) -> set[tuple[str, str]]:
     with database.reading():
         found = database.rows(COLUMNS_SQLITE if database.is_sqlite else COLUMNS_POSTGRES)
-    return {(table, column) for table, column in found if not table.startswith(("sqlite_", "schema_migration"))}
+    return {
+        (table, column)
+        for table, column in found
+        if not table.startswith(("sqlite_", "schema_migration"))
+    }
 
 
 def _put(database: Database, key: str, value: str = "x") -> None:
     with database.transaction():
-        facts.put(database, key, value)
+        key_values.put(database, key, value)
 
 
 def _get(database: Database, key: str) -> str | None:
     with database.reading():
-        return facts.get(database, key)
+        return key_values.get(database, key)
 
 
 def _counted(database: Database, table: str, condition: str = "1 = 1") -> int:
@@ -98,7 +107,7 @@ class TestMigrations:
                 with pytest.raises(SchemaMismatch, match=names[before]):
                     database.check_schema()
                 with database.transaction():
-                    facts.put(database, f"written at {before}", "kept")
+                    key_values.put(database, f"written at {before}", "kept")
                     audit.append(database, [Entry(Event.POLICY_LOADED, "system")], before, chain)
             assert database.migrate() == names[-1:]
             database.check_schema()
@@ -127,19 +136,26 @@ class TestMigrations:
         assert database.migrate() == []
 
     def test_an_empty_database_is_behind_and_told_what_to_do(self, empty_url: str) -> None:
-        with closing(Database(empty_url)) as database, pytest.raises(SchemaMismatch, match="access-bot migrate"):
+        with (
+            closing(Database(empty_url)) as database,
+            pytest.raises(SchemaMismatch, match="access-bot migrate"),
+        ):
             database.check_schema()
 
     @pytest.mark.parametrize("check", [Database.migrate, Database.check_schema])
     def test_a_newer_schema_refuses_to_start(self, database: Database, check: object) -> None:
         with database.transaction():
             database.run(
-                "INSERT INTO schema_migration (name, applied) VALUES (?, ?)", "0999_later", "2030-01-01 00:00:00"
+                "INSERT INTO schema_migration (name, applied) VALUES (?, ?)",
+                "0999_later",
+                "2030-01-01 00:00:00",
             )
         with pytest.raises(SchemaMismatch, match=r"newer than this version .*0999_later"):
             check(database)  # type: ignore[operator]
 
-    def test_both_databases_get_the_same_tables_and_columns(self, sqlite_url: str, postgres_url: str) -> None:
+    def test_both_databases_get_the_same_tables_and_columns(
+        self, sqlite_url: str, postgres_url: str
+    ) -> None:
         with closing(Database(sqlite_url)) as one, closing(Database(postgres_url)) as other:
             assert _columns(one) == _columns(other)
             assert ("grants", "ends_at") in _columns(one)
@@ -148,23 +164,25 @@ class TestMigrations:
 class TestScopes:
     def test_what_fails_in_a_transaction_leaves_nothing(self, database: Database) -> None:
         with pytest.raises(KeyError), database.transaction():
-            facts.put(database, "half", "written")
+            key_values.put(database, "half", "written")
             raise KeyError
         assert _get(database, "half") is None
 
     def test_a_failing_inner_scope_takes_only_its_own_back(self, database: Database) -> None:
         with database.transaction():
-            facts.put(database, "outer", "kept")
+            key_values.put(database, "outer", "kept")
             with pytest.raises(KeyError), database.transaction():
-                facts.put(database, "inner", "lost")
+                key_values.put(database, "inner", "lost")
                 raise KeyError
         assert (_get(database, "outer"), _get(database, "inner")) == ("kept", None)
 
-    def test_whoever_swallows_an_error_is_not_told_that_what_is_gone_was_committed(self, postgres_url: str) -> None:
+    def test_whoever_swallows_an_error_is_not_told_that_what_is_gone_was_committed(
+        self, postgres_url: str
+    ) -> None:
         """PostgreSQL answers such a commit without an error, and rolls back."""
         with closing(Database(postgres_url)) as database:
             with pytest.raises(StorageUnavailable, match="given up"), database.transaction():
-                facts.put(database, "half", "written")
+                key_values.put(database, "half", "written")
                 with suppress(Error):
                     database.run("INSERT INTO nowhere VALUES (1)")
             assert _get(database, "half") is None
@@ -174,7 +192,9 @@ class TestScopes:
         together(database, [lambda n=n: _put(database, f"key {n}") for n in range(30)])
         assert [_get(database, f"key {n}") for n in range(30)] == ["x"] * 30
 
-    def test_a_stream_holds_no_lock_and_no_transaction_of_its_reader(self, database: Database) -> None:
+    def test_a_stream_holds_no_lock_and_no_transaction_of_its_reader(
+        self, database: Database
+    ) -> None:
         for n in range(5):
             _put(database, f"key {n}")
         rows = database.stream("SELECT key FROM facts ORDER BY key")
@@ -184,18 +204,24 @@ class TestScopes:
         assert [first, *rows] == [(f"key {n}",) for n in range(5)]
         assert _get(database, "key 9") == "x"
 
-    def test_a_stream_that_is_not_read_to_its_end_leaves_nothing_open(self, database: Database) -> None:
+    def test_a_stream_that_is_not_read_to_its_end_leaves_nothing_open(
+        self, database: Database
+    ) -> None:
         _put(database, "key")
         rows = database.stream("SELECT key FROM facts")
         next(rows)
         rows.close()  # type: ignore[attr-defined]
         _put(database, "another")
 
-    def test_a_percent_sign_and_a_question_mark_in_a_value_stay_what_they_are(self, database: Database) -> None:
+    def test_a_percent_sign_and_a_question_mark_in_a_value_stay_what_they_are(
+        self, database: Database
+    ) -> None:
         _put(database, "100 % sure?", "100 %s or ?")
         assert _get(database, "100 % sure?") == "100 %s or ?"
 
-    def test_a_notice_reaches_who_listens_when_its_transaction_commits(self, postgres_url: str) -> None:
+    def test_a_notice_reaches_who_listens_when_its_transaction_commits(
+        self, postgres_url: str
+    ) -> None:
         heard: list[tuple[list[str], int | None]] = []
 
         def hear(queues: list[str], due: int | None) -> None:
@@ -204,7 +230,10 @@ class TestScopes:
                 with speaker.transaction():
                     speaker.notify(["start", "end"], 17)
 
-        with closing(Database(postgres_url)) as speaker, closing(Database(postgres_url)) as listener:
+        with (
+            closing(Database(postgres_url)) as speaker,
+            closing(Database(postgres_url)) as listener,
+        ):
             listener.listen(hear, stopped=lambda: len(heard) == 2)
         assert heard == [([], None), (["end", "start"], 17)]
 
@@ -216,9 +245,14 @@ class TestScopes:
 
 
 class TestFailures:
-    def test_a_locked_file_is_unavailable_after_the_wait_and_well_again_later(self, sqlite_url: str) -> None:
+    def test_a_locked_file_is_unavailable_after_the_wait_and_well_again_later(
+        self, sqlite_url: str
+    ) -> None:
         path = sqlite_url.removeprefix("sqlite:///")
-        with closing(Database(sqlite_url, wait=1)) as database, closing(sqlite3.connect(path)) as other:
+        with (
+            closing(Database(sqlite_url, wait=1)) as database,
+            closing(sqlite3.connect(path)) as other,
+        ):
             other.execute("BEGIN IMMEDIATE")
             assert _get(database, "key") is None, "reading needs no lock"
             with pytest.raises(StorageUnavailable, match="locked"):
@@ -226,15 +260,17 @@ class TestFailures:
             other.rollback()
             _put(database, "key")
 
-    def test_a_full_disk_is_unavailable_and_leaves_nothing_half_written(self, sqlite_url: str, tmp_path: Path) -> None:
+    def test_a_full_disk_is_unavailable_and_leaves_nothing_half_written(
+        self, sqlite_url: str, tmp_path: Path
+    ) -> None:
         with closing(Database(sqlite_url)) as database:
             with database.transaction():
                 pages = database.row("PRAGMA page_count")
                 assert pages is not None
                 database.rows(f"PRAGMA max_page_count = {pages[0] + 3}")
             with pytest.raises(StorageUnavailable, match="full"), database.transaction():
-                facts.put(database, "first", "small")
-                facts.put(database, "second", "x" * 100_000)
+                key_values.put(database, "first", "small")
+                key_values.put(database, "second", "x" * 100_000)
             assert (_get(database, "first"), _get(database, "second")) == (None, None)
             _put(database, "small", "still fits")
 
@@ -251,15 +287,26 @@ class TestFailures:
             with pytest.raises(StorageUnavailable):
                 while True:
                     withdraw_request(made.world, made.a_request().id, ANA)
-            assert _counted(database, "requests") == _counted(database, "audit", "event = 'request:access:asked'")
-            assert _counted(database, "requests") == _counted(database, "outbox", "kind = 'post_approval'")
+            assert _counted(database, "requests") == _counted(
+                database, "audit", "event = 'request:access:asked'"
+            )
+            assert _counted(database, "requests") == _counted(
+                database, "outbox", "kind = 'post_approval'"
+            )
             assert len(made.wakes) == _counted(database, "outbox")
 
-    @pytest.mark.parametrize("content", [b"this is no database" * 100, b"\x00" * 4096], ids=["text", "zeros"])
-    def test_a_file_that_is_no_database_is_unavailable(self, tmp_path: Path, content: bytes) -> None:
+    @pytest.mark.parametrize(
+        "content", [b"this is no database" * 100, b"\x00" * 4096], ids=["text", "zeros"]
+    )
+    def test_a_file_that_is_no_database_is_unavailable(
+        self, tmp_path: Path, content: bytes
+    ) -> None:
         path = tmp_path / "notes.txt"
         path.write_bytes(content)
-        with closing(Database(f"sqlite:///{path}")) as database, pytest.raises(StorageUnavailable, match="database"):
+        with (
+            closing(Database(f"sqlite:///{path}")) as database,
+            pytest.raises(StorageUnavailable, match="database"),
+        ):
             database.migrate()
 
     def test_a_file_in_no_folder_is_unavailable(self, tmp_path: Path) -> None:
@@ -276,7 +323,9 @@ class TestFailures:
         with closing(Database(url, wait=1)) as database, pytest.raises(StorageUnavailable):
             database.check_schema()
 
-    def test_a_server_that_was_stopped_and_started_is_used_again(self, postgres: Postgres, postgres_url: str) -> None:
+    def test_a_server_that_was_stopped_and_started_is_used_again(
+        self, postgres: Postgres, postgres_url: str
+    ) -> None:
         with closing(Database(postgres_url, wait=1)) as database:
             together(database, [lambda n=n: _put(database, f"before {n}") for n in range(5)])
             postgres.stop()
@@ -287,7 +336,11 @@ class TestFailures:
             finally:
                 postgres.start()
             together(database, [lambda n=n: _put(database, f"after {n}") for n in range(5)])
-            assert (_get(database, "before 4"), _get(database, "meanwhile"), _get(database, "after 4")) == (
+            assert (
+                _get(database, "before 4"),
+                _get(database, "meanwhile"),
+                _get(database, "after 4"),
+            ) == (
                 "x",
                 None,
                 "x",
@@ -301,15 +354,20 @@ class TestFailures:
                 (found,) = database.rows("SELECT pg_backend_pid()")
                 postgres.execute(f"SELECT pg_terminate_backend({found[0]}, 5000)")
                 with database.transaction():
-                    facts.put(database, "lost", "x")
+                    key_values.put(database, "lost", "x")
             _put(database, "kept")
             assert (_get(database, "lost"), _get(database, "kept")) == (None, "x")
 
-    def test_a_lock_that_nobody_gives_back_is_unavailable_after_the_wait(self, postgres_url: str) -> None:
-        with closing(Database(postgres_url)) as holder, closing(Database(postgres_url, wait=1)) as database:
+    def test_a_lock_that_nobody_gives_back_is_unavailable_after_the_wait(
+        self, postgres_url: str
+    ) -> None:
+        with (
+            closing(Database(postgres_url)) as holder,
+            closing(Database(postgres_url, wait=1)) as database,
+        ):
             _put(holder, "key")
             with holder.transaction():
-                facts.put(holder, "key", "held")
+                key_values.put(holder, "key", "held")
                 with pytest.raises(StorageUnavailable, match="lock"):
                     _put(database, "key", "other")
             assert _get(database, "key") == "held"

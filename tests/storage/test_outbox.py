@@ -1,4 +1,5 @@
-"""Work that commits leave to do: lanes keep their order, claims fall back, and nothing is done twice."""
+"""Work that commits leave to do: lanes keep their order, claims fall back, and nothing is done
+twice."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ from bot.core.effects import Effect, Kind, Queue, end_lease, extend_lease
 from storage import outbox
 from storage.database import Database
 from storage.outbox import Row
-from tests.together import processes
+from tests.concurrency import processes
 
 NOW = 1_790_000_000
 EARLIER = "SELECT id FROM outbox WHERE lane = ? AND id < ?"
@@ -36,7 +37,9 @@ database.close()
 """
 
 
-def _effect(lane: str, kind: Kind = Kind.TELL_PERSON, queue: Queue = Queue.SLACK, delay: int = 0) -> Effect:
+def _effect(
+    lane: str, kind: Kind = Kind.TELL_PERSON, queue: Queue = Queue.SLACK, delay: int = 0
+) -> Effect:
     return Effect(kind, queue, lane, {"for": lane}, delay)
 
 
@@ -45,7 +48,9 @@ def _add(db: Database, *effects: Effect) -> None:
         outbox.add(db, effects, NOW)
 
 
-def _claim(db: Database, owner: str = "me", now: int = NOW, limit: int = 100, queue: Queue = Queue.SLACK) -> list[Row]:
+def _claim(
+    db: Database, owner: str = "me", now: int = NOW, limit: int = 100, queue: Queue = Queue.SLACK
+) -> list[Row]:
     with db.transaction():
         return outbox.claim(db, queue, owner, now, now + 10, limit)
 
@@ -60,7 +65,9 @@ def _again(db: Database, row: Row, due_at: int, unsure: bool = False) -> None:
         outbox.again(db, row.id, "me", due_at, "no answer", unsure)
 
 
-def _behind(db: Database, row: Row, kinds: Sequence[Kind], least: int = 1, owner: str = "me") -> list[Row]:
+def _behind(
+    db: Database, row: Row, kinds: Sequence[Kind], least: int = 1, owner: str = "me"
+) -> list[Row]:
     with db.transaction():
         return outbox.next_in_lane(db, row, kinds, owner, least, 10)
 
@@ -69,7 +76,9 @@ def _lanes(rows: Sequence[Row]) -> list[str]:
     return [row.lane for row in rows]
 
 
-def _of(person: str, lane: str, kind: Kind = Kind.POST_APPROVAL, queue: Queue = Queue.SLACK) -> Effect:
+def _of(
+    person: str, lane: str, kind: Kind = Kind.POST_APPROVAL, queue: Queue = Queue.SLACK
+) -> Effect:
     return Effect(kind, queue, lane, {"for": person}, person=person)
 
 
@@ -87,11 +96,18 @@ class TestTurns:
         _add(database, *[_of("ana", "#shop")] * 4, *[_of("ben", "#shop")] * 2, _of("cara", "#shop"))
         assert _served(database) == ["ana", "ben", "cara", "ana", "ben", "ana", "ana"]
 
-    def test_thousands_of_one_persons_rows_are_behind_everybodys_first(self, database: Database) -> None:
+    def test_thousands_of_one_persons_rows_are_behind_everybodys_first(
+        self, database: Database
+    ) -> None:
         _add(database, *[_of("ana", "answer:ana") for _ in range(2000)])
         _add(database, *[_of("ana", f"decide:{number}") for number in range(50)])
         _add(database, _of("ben", "answer:ben"), _of("ben", "#shop"), _effect("to:cara"))
-        assert [row.data["for"] for row in _claim(database, limit=4)] == ["ana", "ben", "ben", "to:cara"]
+        assert [row.data["for"] for row in _claim(database, limit=4)] == [
+            "ana",
+            "ben",
+            "ben",
+            "to:cara",
+        ]
 
     def test_what_was_claimed_is_passed_by_nobody_in_its_lane(self, database: Database) -> None:
         _add(database, _of("ana", "#other"), _of("ana", "#shop"))
@@ -120,21 +136,32 @@ class TestTurns:
         while rows := _claim(database, limit=1):
             done.setdefault(rows[0].lane, []).append(rows[0].id)
             _done(database, rows)
-        assert all(ids == sorted(ids) for ids in done.values()) and sum(map(len, done.values())) == 4
+        assert (
+            all(ids == sorted(ids) for ids in done.values()) and sum(map(len, done.values())) == 4
+        )
 
-    def test_a_thread_follows_its_message_and_goes_together_with_those_of_others(self, database: Database) -> None:
+    def test_a_thread_follows_its_message_and_goes_together_with_those_of_others(
+        self, database: Database
+    ) -> None:
         _add(database, _of("ana", "#shop"), _of("ana", "#shop"))
         _add(database, _of("ana", "#shop", Kind.THREAD_NOTE), _of("ben", "#shop", Kind.THREAD_NOTE))
         (post,) = _claim(database)
-        assert _behind(database, post, (Kind.THREAD_NOTE,), 2) == []  # a message of Ana's is between the two
+        assert (
+            _behind(database, post, (Kind.THREAD_NOTE,), 2) == []
+        )  # a message of Ana's is between the two
         assert _served_after(database, post) == [
             ("ben", "thread_note"),
             ("ana", "post_approval"),
             ("ana", "thread_note"),
         ]
 
-    def test_presses_of_one_person_on_many_requests_do_not_hold_up_anothers(self, database: Database) -> None:
-        _add(database, *[_of("ana", f"decide:{n}:ana", Kind.DECIDE, Queue.DECIDE) for n in range(100)])
+    def test_presses_of_one_person_on_many_requests_do_not_hold_up_anothers(
+        self, database: Database
+    ) -> None:
+        _add(
+            database,
+            *[_of("ana", f"decide:{n}:ana", Kind.DECIDE, Queue.DECIDE) for n in range(100)],
+        )
         _add(database, _of("ben", "decide:1:ben", Kind.DECIDE, Queue.DECIDE))
         assert _served(database, Queue.DECIDE).index("ben") == 1
 
@@ -154,28 +181,42 @@ class TestLanes:
         assert _lanes(_claim(database)) == ["a", "b"]
         assert _claim(database, "another") == []
 
-    def test_the_next_row_of_a_lane_follows_when_the_first_is_done(self, database: Database) -> None:
+    def test_the_next_row_of_a_lane_follows_when_the_first_is_done(
+        self, database: Database
+    ) -> None:
         _add(database, _effect("a"), _effect("a"))
         first = _claim(database)
         _done(database, first)
         (second,) = _claim(database)
         assert second.id > first[0].id
 
-    def test_a_row_that_waits_for_its_next_try_holds_its_lane_back(self, database: Database) -> None:
+    def test_a_row_that_waits_for_its_next_try_holds_its_lane_back(
+        self, database: Database
+    ) -> None:
         _add(database, _effect("a"), _effect("a"), _effect("b"))
         _again(database, _claim(database, limit=1)[0], NOW + 5)
         assert _lanes(_claim(database)) == ["b"]
         assert len(_claim(database, now=NOW + 5)) == 1
 
     def test_a_lane_keeps_its_order_over_two_queues(self, database: Database) -> None:
-        _add(database, _effect("grant:g", Kind.START_GRANT, Queue.START), _effect("grant:g", Kind.END_LEASE, Queue.END))
+        _add(
+            database,
+            _effect("grant:g", Kind.START_GRANT, Queue.START),
+            _effect("grant:g", Kind.END_LEASE, Queue.END),
+        )
         started = _claim(database, queue=Queue.START)
         assert _claim(database, queue=Queue.END) == []
         _done(database, started)
         assert [row.kind for row in _claim(database, queue=Queue.END)] == [Kind.END_LEASE]
 
-    def test_an_end_waits_for_a_start_in_hand_and_for_none_that_waits_itself(self, database: Database) -> None:
-        _add(database, _effect("grant:g", Kind.START_GRANT, Queue.START), _effect("grant:g", Kind.END_LEASE, Queue.END))
+    def test_an_end_waits_for_a_start_in_hand_and_for_none_that_waits_itself(
+        self, database: Database
+    ) -> None:
+        _add(
+            database,
+            _effect("grant:g", Kind.START_GRANT, Queue.START),
+            _effect("grant:g", Kind.END_LEASE, Queue.END),
+        )
         (start,) = _claim(database, queue=Queue.START)
         assert _claim(database, queue=Queue.END, now=NOW + 9) == []
         _again(database, start, NOW + 900)
@@ -189,9 +230,14 @@ class TestLanes:
             outbox.put_back(database, [new.id, back.id], "me")
         _again(database, failed, NOW + 900)
         with database.reading():
-            assert outbox.tried(database, ["new", "in hand", "failed", "put back", "none"]) == {"in hand", "failed"}
+            assert outbox.tried(database, ["new", "in hand", "failed", "put back", "none"]) == {
+                "in hand",
+                "failed",
+            }
 
-    def test_renewals_on_different_systems_do_not_wait_for_each_other(self, database: Database) -> None:
+    def test_renewals_on_different_systems_do_not_wait_for_each_other(
+        self, database: Database
+    ) -> None:
         """The second of each system waits for its first, and an end for those in hand."""
         renewed = [extend_lease("g", system) for system in ("a", "b", "a", "b")]
         _add(database, *renewed, end_lease("g", "a"))
@@ -221,7 +267,9 @@ class TestLanes:
 
 
 class TestClaims:
-    def test_a_claim_that_nobody_extends_falls_back_and_counts_as_unsure(self, database: Database) -> None:
+    def test_a_claim_that_nobody_extends_falls_back_and_counts_as_unsure(
+        self, database: Database
+    ) -> None:
         _add(database, _effect("a"))
         (mine,) = _claim(database)
         assert _claim(database, "another", NOW + 9) == []
@@ -244,7 +292,9 @@ class TestClaims:
             outbox.extend_claims(database, "another", [row.id], NOW + 60)
         assert len(_claim(database, "another", NOW + 10)) == 1
 
-    @pytest.mark.parametrize(("unsure", "counted"), [(False, 0), (True, 1)], ids=["a clear no", "no answer"])
+    @pytest.mark.parametrize(
+        ("unsure", "counted"), [(False, 0), (True, 1)], ids=["a clear no", "no answer"]
+    )
     def test_a_row_given_back_knows_whether_it_may_have_been_done(
         self, database: Database, unsure: bool, counted: int
     ) -> None:
@@ -260,7 +310,9 @@ class TestClaims:
         _again(database, mine, NOW + 10)
         assert _done(database, [taken], "another") == [True]
 
-    def test_a_restart_of_the_only_process_frees_everything_at_once(self, database: Database) -> None:
+    def test_a_restart_of_the_only_process_frees_everything_at_once(
+        self, database: Database
+    ) -> None:
         _add(database, _effect("a"))
         _claim(database)
         with database.transaction():
@@ -275,7 +327,9 @@ class TestClaims:
             assert not outbox.any_due(database, Queue.SLACK, NOW)
             assert outbox.any_due(database, Queue.SLACK, NOW + 5)
 
-    def test_the_first_of_each_queue_says_when_it_is_due_in_whoever_s_hands_it_is(self, database: Database) -> None:
+    def test_the_first_of_each_queue_says_when_it_is_due_in_whoever_s_hands_it_is(
+        self, database: Database
+    ) -> None:
         with database.reading():
             assert outbox.next_due(database) == {}
         _add(database, _effect("a", delay=5), _effect("b"), _effect("c", queue=Queue.END, delay=9))
@@ -287,7 +341,9 @@ class TestClaims:
 class TestTogether:
     TELL, NOTE = Kind.TELL_PERSON, Kind.THREAD_NOTE
 
-    def test_rows_of_one_kind_that_follow_each_other_are_taken_together(self, database: Database) -> None:
+    def test_rows_of_one_kind_that_follow_each_other_are_taken_together(
+        self, database: Database
+    ) -> None:
         kinds = (self.TELL, self.NOTE, self.TELL, Kind.REMIND, self.TELL)
         _add(database, *(_effect("a", kind) for kind in kinds))
         (first,) = _claim(database)
@@ -301,7 +357,9 @@ class TestTogether:
         assert _behind(database, first, [self.TELL], least=3) == []
         assert len(_behind(database, first, [self.TELL], least=2)) == 2
 
-    def test_nothing_is_taken_behind_a_row_that_is_anothers_by_now(self, database: Database) -> None:
+    def test_nothing_is_taken_behind_a_row_that_is_anothers_by_now(
+        self, database: Database
+    ) -> None:
         _add(database, *[_effect("a")] * 3)
         (first,) = _claim(database)
         _claim(database, "another", NOW + 10)
@@ -320,14 +378,14 @@ class TestHurry:
     def test_what_waits_becomes_due_at_once(self, database: Database) -> None:
         _add(database, _effect("a", delay=60), _effect("b", delay=60))
         with database.transaction():
-            assert outbox.hurry(database, ["a"], NOW)
+            assert outbox.run_now(database, ["a"], NOW)
         assert _lanes(_claim(database)) == ["a"]
 
     def test_what_is_in_hand_is_not_hurried(self, database: Database) -> None:
         _add(database, _effect("a"))
         _claim(database)
         with database.transaction():
-            assert not outbox.hurry(database, ["a"], NOW)
+            assert not outbox.run_now(database, ["a"], NOW)
 
     def test_what_waits_is_dropped_and_what_is_in_hand_is_not(self, database: Database) -> None:
         _add(database, _effect("a"), _effect("a"), _effect("b"))
@@ -338,7 +396,9 @@ class TestHurry:
         assert _done(database, [held]) == [True]
 
 
-def test_four_processes_do_two_hundred_rows_once_and_each_lane_in_order(database: Database, database_url: str) -> None:
+def test_four_processes_do_two_hundred_rows_once_and_each_lane_in_order(
+    database: Database, database_url: str
+) -> None:
     _add(database, *(_effect(f"lane {n % 20}") for n in range(200)))
     printed = " ".join(processes(4, WORKER, database_url)).split()
     assert sorted(map(int, printed)) == list(range(1, 201))

@@ -1,4 +1,5 @@
-"""Small things the rows have to get right: facts, people and groups, gates, leases, votes, usage."""
+"""Small things the rows have to get right: facts, people and groups, gates, leases, votes,
+usage."""
 
 from __future__ import annotations
 
@@ -6,45 +7,50 @@ import pytest
 
 from bot.core.approval import with_vote
 from bot.core.model import GrantState, Person, Vote
-from storage import facts, grants, people, requests, usage
+from storage import grants, key_values, people, requests, usage
 from storage.database import Database
 from storage.usage import Count, Sum
-from tests.together import together
-from tests.worlds import ANA, BEN, CARA, START, Made, a_person
+from tests.concurrency import together
+from tests.factories import ANA, BEN, CARA, START, Made, a_person
 
 
 class TestFacts:
     def test_a_value_is_new_once(self, database: Database) -> None:
         with database.transaction():
-            assert [facts.put(database, "k", value) for value in ("a", "a", "b", "b")] == [True, False, True, False]
+            assert [key_values.put(database, "k", value) for value in ("a", "a", "b", "b")] == [
+                True,
+                False,
+                True,
+                False,
+            ]
 
     def test_of_many_writers_of_one_value_one_changed_it(self, database: Database) -> None:
         def put() -> bool:
             with database.transaction():
-                return facts.put(database, "k", "v")
+                return key_values.put(database, "k", "v")
 
         assert sum(together(database, [put] * 8)) == 1
 
     def test_a_key_is_claimed_once_by_whoever_comes_first(self, database: Database) -> None:
         def claim() -> bool:
             with database.transaction():
-                return facts.claim_key(database, "k", START)
+                return key_values.claim_key(database, "k", START)
 
         assert sum(together(database, [claim] * 8)) == 1
 
     def test_a_key_comes_free_with_the_transaction_that_failed(self, database: Database) -> None:
         with pytest.raises(KeyError), database.transaction():
-            facts.claim_key(database, "k", START)
+            key_values.claim_key(database, "k", START)
             raise KeyError
         with database.transaction():
-            assert facts.claim_key(database, "k", START)
+            assert key_values.claim_key(database, "k", START)
 
     def test_old_keys_are_forgotten(self, database: Database) -> None:
         with database.transaction():
-            facts.claim_key(database, "old", START - 1)
-            facts.claim_key(database, "new", START)
-            assert facts.forget_keys(database, START) == 1
-            assert not facts.claim_key(database, "new", START)
+            key_values.claim_key(database, "old", START - 1)
+            key_values.claim_key(database, "new", START)
+            assert key_values.forget_keys(database, START) == 1
+            assert not key_values.claim_key(database, "new", START)
 
 
 class TestPeople:
@@ -61,12 +67,18 @@ class TestPeople:
 
     def test_the_version_changes_with_who_counts_as_whom_only(self, database: Database) -> None:
         first = self._save(database, a_person("U1"))
-        renamed = self._save(database, Person("U1", "Other", "u1@example.com", "UTC", "T1", START + 1))
-        gone = self._save(database, Person("U1", "Other", "u1@example.com", "UTC", "T1", START + 2, deleted=True))
+        renamed = self._save(
+            database, Person("U1", "Other", "u1@example.com", "UTC", "T1", START + 1)
+        )
+        gone = self._save(
+            database, Person("U1", "Other", "u1@example.com", "UTC", "T1", START + 2, deleted=True)
+        )
         assert (first == renamed, renamed == gone) == (True, False)
 
     @pytest.mark.parametrize("kind", ["deleted", "bot", "guest", "stranger", "unconfirmed"])
-    def test_an_address_never_stands_for_somebody_unfit(self, database: Database, kind: str) -> None:
+    def test_an_address_never_stands_for_somebody_unfit(
+        self, database: Database, kind: str
+    ) -> None:
         self._save(database, a_person("U1", "boss@x"), a_person("U9", "Boss@X", **{kind: True}))
         with database.reading():
             found = people.directory(database)
@@ -78,7 +90,12 @@ class TestPeople:
                 return people.save_groups(database, groups) is not None
 
         one, two = ("Sb", "b", ["U1", "U2"]), ("SA", "a", [])
-        assert [save(one, two), save(two, one), save(two, ("Sb", "b", ["U2", "U1"])), save(one)] == [
+        assert [
+            save(one, two),
+            save(two, one),
+            save(two, ("Sb", "b", ["U2", "U1"])),
+            save(one),
+        ] == [
             True,
             False,
             False,
@@ -88,16 +105,24 @@ class TestPeople:
     def test_several_processes_may_save_the_same_groups_at_once(self, database: Database) -> None:
         def save() -> bool:
             with database.transaction():
-                return people.save_groups(database, [("S1", "a", ["U1"]), ("S2", "b", [])]) is not None
+                return (
+                    people.save_groups(database, [("S1", "a", ["U1"]), ("S2", "b", [])]) is not None
+                )
 
         assert sum(together(database, [save] * 6)) == 1
 
-    def test_holders_are_looked_up_longest_unseen_first_and_at_start_longest_access_first(self, made: Made) -> None:
+    def test_holders_are_looked_up_longest_unseen_first_and_at_start_longest_access_first(
+        self, made: Made
+    ) -> None:
         for person in (ANA, CARA):
             made.a_request(person=person)
         made.a_request("reports-read", ANA)
         with made.world.db.transaction():
-            people.save(made.world.db, [a_person(CARA), Person(ANA, "Ana", "", "UTC", "T1", START + 5)], START)
+            people.save(
+                made.world.db,
+                [a_person(CARA), Person(ANA, "Ana", "", "UTC", "T1", START + 5)],
+                START,
+            )
         with made.world.db.reading():
             assert people.to_check(made.world.db, START) == [(CARA, START), (ANA, START + 5)]
             assert people.to_check(made.world.db, START + 60) == [(ANA, 0), (CARA, 0)]
@@ -120,7 +145,7 @@ class TestGrantRows:
         grant = made.a_grant()
         with made.world.db.transaction():
             grants.open_gate(made.world.db, grant.id, "elsewhere", grant.ends_at)
-            grants.ask_end(made.world.db, [grant.id], grants.EndReason.REVOKED, "U0LEA")
+            grants.request_end(made.world.db, [grant.id], grants.EndReason.REVOKED, "U0LEA")
             grants.close_gate(made.world.db, grant.id, "elsewhere")
             grants.open_gate(made.world.db, grant.id, "elsewhere", grant.ends_at)
             assert grants.gate_until(made.world.db, grant.id, "elsewhere") is None
@@ -136,7 +161,9 @@ class TestGrantRows:
         grant, db = made.a_grant(), made.world.db
         with db.transaction():
             assert grants.set_lease(db, grant.id, "shop-admin", GrantState.ENDED)
-            assert not grants.set_lease(db, grant.id, "shop-admin", GrantState.ENDING, "late failure")
+            assert not grants.set_lease(
+                db, grant.id, "shop-admin", GrantState.ENDING, "late failure"
+            )
             assert [lease.error for lease in grants.leases(db, grant.id)] == [""]
 
     def test_the_next_deadline_is_the_first_of_all_kinds(self, made: Made) -> None:
@@ -151,7 +178,10 @@ class TestGrantRows:
     def test_a_vote_is_counted_once_and_its_latest_terms_hold(self, made: Made) -> None:
         request, db = made.a_request(), made.world.db
         with db.transaction():
-            said = [requests.add_vote(db, Vote(request.id, BEN, START, length, ("a",))) for length in (60, 60, 30)]
+            said = [
+                requests.add_vote(db, Vote(request.id, BEN, START, length, ("a",)))
+                for length in (60, 60, 30)
+            ]
             assert said == [True, False, True]
             assert [vote.duration for vote in requests.votes(db, request.id)] == [30]
 
@@ -163,8 +193,14 @@ class TestUsageRows:
 
         with database.transaction():
             usage.add(database, [count("allowed", 0), count("expired", 60)])
-            usage.add(database, [count("allowed", 0), count("allowed", 120, "10.0.0.2"), count("allowed", 60)])
-            assert usage.sums(database, ["g1", "g2"]) == {"g1": {"shop": Sum(8, 2, 0, 127)}, "g2": {}}
+            usage.add(
+                database,
+                [count("allowed", 0), count("allowed", 120, "10.0.0.2"), count("allowed", 60)],
+            )
+            assert usage.sums(database, ["g1", "g2"]) == {
+                "g1": {"shop": Sum(8, 2, 0, 127)},
+                "g2": {},
+            }
             assert usage.sources(database, "g1", "shop", 20) == ["10.0.0.1", "10.0.0.2"]
             assert [c.minute for c in usage.listing(database, "g1", 2)] == [120, 60]
 

@@ -13,9 +13,9 @@ import peewee
 import pytest
 
 from bot.core.errors import StorageUnavailable
-from storage import facts
+from storage import key_values
 from storage.database import Database
-from tests.together import together
+from tests.concurrency import together
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def _names(database: Database) -> set[str]:
 
 def _put(database: Database, key: str) -> None:
     with database.transaction():
-        facts.put(database, key, "value")
+        key_values.put(database, key, "value")
 
 
 def _fail_to(commit: Callable[[], None], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -51,7 +51,7 @@ def test_everything_that_many_threads_committed_is_in_the_database(database: Dat
 def test_a_transaction_that_raises_undoes_no_other_threads_work(database: Database) -> None:
     def act(n: int) -> None:
         with suppress(ValueError), database.transaction():
-            facts.put(database, f"n{n}", "value")
+            key_values.put(database, f"n{n}", "value")
             if n % 3 == 0:
                 raise ValueError(n)
 
@@ -59,7 +59,9 @@ def test_a_transaction_that_raises_undoes_no_other_threads_work(database: Databa
     assert _names(database) == {f"n{n}" for n in range(30) if n % 3}
 
 
-def test_a_thread_that_waits_too_long_for_the_lock_gives_up_and_changes_nothing(sqlite_url: str) -> None:
+def test_a_thread_that_waits_too_long_for_the_lock_gives_up_and_changes_nothing(
+    sqlite_url: str,
+) -> None:
     with closing(Database(sqlite_url, wait=0.4)) as database:
         held, leave = threading.Event(), threading.Event()
 
@@ -79,7 +81,9 @@ def test_a_thread_that_waits_too_long_for_the_lock_gives_up_and_changes_nothing(
         assert _names(database) == {"n2"}
 
 
-@pytest.mark.parametrize("error", [sqlite3.OperationalError("disk I/O error"), KeyboardInterrupt()], ids=repr)
+@pytest.mark.parametrize(
+    "error", [sqlite3.OperationalError("disk I/O error"), KeyboardInterrupt()], ids=repr
+)
 def test_a_commit_that_fails_leaves_nothing_and_blocks_no_other_thread(
     database: Database, monkeypatch: pytest.MonkeyPatch, error: BaseException
 ) -> None:
@@ -120,11 +124,11 @@ def _fill(database: Database) -> None:
 
 def _too_large(database: Database) -> None:
     with suppress(sqlite3.OperationalError):
-        facts.put(database, "n2", "x" * 200_000)
+        key_values.put(database, "n2", "x" * 200_000)
 
 
 def _statement(database: Database) -> None:
-    facts.put(database, "n3", "after")
+    key_values.put(database, "n3", "after")
 
 
 def _many(database: Database) -> None:
@@ -133,7 +137,7 @@ def _many(database: Database) -> None:
 
 def _scope(database: Database) -> None:
     with database.transaction():
-        facts.put(database, "n3", "after")
+        key_values.put(database, "n3", "after")
 
 
 def _nothing(database: Database) -> None:
@@ -147,7 +151,7 @@ def test_a_swallowed_error_of_a_full_disk_still_undoes_the_whole_transaction(
     """SQLite rolled everything back, and would commit each later statement on its own."""
     _fill(database)
     with pytest.raises(StorageUnavailable, match="given up"), database.transaction():
-        facts.put(database, "n1", "before")
+        key_values.put(database, "n1", "before")
         _too_large(database)
         then(database)
     assert _names(database) == set()

@@ -10,12 +10,12 @@ import psycopg
 import pytest
 
 from bot.core.errors import StorageUnavailable
-from bot.operations.check_storage import check_writing, writing_problem
-from storage import facts
+from bot.operations.process.check_storage import check_writing, writing_problem
+from storage import key_values
 from storage.database import Database
+from tests.factories import make_world
 from tests.full_disk import SmallDisk
 from tests.locks import held
-from tests.worlds import make_world
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def impatient(database_url: str) -> Iterator[Database]:
 
 def put(database: Database, value: str) -> None:
     with database.transaction():
-        facts.put(database, "key", value)
+        key_values.put(database, "key", value)
 
 
 def test_a_write_that_fails_is_known_until_one_works(impatient: Database) -> None:
@@ -38,7 +38,7 @@ def test_a_write_that_fails_is_known_until_one_works(impatient: Database) -> Non
         assert impatient.writes.problem == caught.value.cause
         assert impatient.writes.failing_for > 0
         with impatient.reading():
-            assert facts.get(impatient, "key") == "one"
+            assert key_values.get(impatient, "key") == "one"
         assert impatient.writes.problem
     put(impatient, "three")
     assert impatient.writes.problem == "" and impatient.writes.failing_for == 0
@@ -57,7 +57,9 @@ def test_a_transaction_that_changes_nothing_proves_nothing(impatient: Database) 
     assert impatient.writes.problem == ""
 
 
-def test_an_idle_process_notices_that_writing_works_again(impatient: Database, tmp_path: Path) -> None:
+def test_an_idle_process_notices_that_writing_works_again(
+    impatient: Database, tmp_path: Path
+) -> None:
     world = make_world(tmp_path, db=impatient).world
     with held(impatient, "facts"):
         with pytest.raises(StorageUnavailable):
@@ -71,7 +73,9 @@ def test_a_postgresql_that_became_read_only_is_known(postgres_url: str) -> None:
         put(database, "one")
         with psycopg.connect(postgres_url, autocommit=True) as other:
             name = other.info.dbname
-            other.execute(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on'.encode())
+            other.execute(
+                f'ALTER DATABASE "{name}" SET default_transaction_read_only = on'.encode()
+            )
         database.close()
         with pytest.raises(StorageUnavailable, match="read-only"):
             put(database, "two")
@@ -86,7 +90,9 @@ def test_a_statement_that_times_out_is_a_write_that_failed(postgres_url: str) ->
         assert "timeout" in database.writes.problem
 
 
-def test_a_file_system_that_became_read_only_is_known(small_disk: SmallDisk, tmp_path: Path) -> None:
+def test_a_file_system_that_became_read_only_is_known(
+    small_disk: SmallDisk, tmp_path: Path
+) -> None:
     with closing(Database(f"sqlite:///{small_disk.folder}/access.db")) as database:
         world = make_world(tmp_path, db=database).world
         database.close()  # a file that is open for writing keeps it from being mounted read-only

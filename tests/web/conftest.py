@@ -1,4 +1,5 @@
-"""The real application over a real database; served on a loopback port where a test needs a socket."""
+"""The real application over a real database; served on a loopback port where a test needs a
+socket."""
 
 from __future__ import annotations
 
@@ -16,12 +17,12 @@ import uvicorn
 from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 
-from bot.operations.count_usage import UsageMeter
+from bot.operations.usage.count_usage import UsageMeter
 from bot.tokens import Signer
 from bot.web import build_web, listening, serve_config
-from bot.web.plain import Handler
+from bot.web.responses import Handler
 from storage.database import Database
-from tests.worlds import Made, make_world
+from tests.factories import Made, make_world
 
 
 @dataclass
@@ -40,17 +41,23 @@ class Site:
     async def gather(
         self, calls: list[Callable[[httpx.AsyncClient], Awaitable[httpx.Response]]]
     ) -> list[httpx.Response]:
-        transport = httpx.ASGITransport(self.app, raise_app_exceptions=True, client=("192.0.2.7", 40000))
+        transport = httpx.ASGITransport(
+            self.app, raise_app_exceptions=True, client=("192.0.2.7", 40000)
+        )
         async with httpx.AsyncClient(transport=transport, base_url="http://bot") as client:
             return list(await asyncio.gather(*(call(client) for call in calls)))
 
-    def auth(self, token: str | None = None, system: str = "shop-admin", **headers: str) -> httpx.Response:
+    def auth(
+        self, token: str | None = None, system: str = "shop-admin", **headers: str
+    ) -> httpx.Response:
         given = {"X-Access-System": system, **headers}
         if token is not None:
             given["Authorization"] = f"Bearer {token}"
         return self.call("GET", "/auth", headers=given)
 
-    def introspect(self, token: str, system: str = "shop-admin", secret: str = "") -> httpx.Response:
+    def introspect(
+        self, token: str, system: str = "shop-admin", secret: str = ""
+    ) -> httpx.Response:
         secret = secret or str(self.made.policies[-1].systems[system].secret)
         return self.call("POST", "/oauth2/introspect", data={"token": token}, auth=(system, secret))
 
@@ -69,7 +76,12 @@ def build_site(
 ) -> Site:
     meter, registry = UsageMeter(made.world), registry or CollectorRegistry()
     app = build_web(
-        made.world, signer or made.signer, meter, ready=lambda: [("database", True, "")], registry=registry, slack=slack
+        made.world,
+        signer or made.signer,
+        meter,
+        ready=lambda: [("database", True, "")],
+        registry=registry,
+        slack=slack,
     )
     return Site(made, meter, registry, app)
 

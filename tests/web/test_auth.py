@@ -7,13 +7,13 @@ from dataclasses import replace
 import pytest
 
 from bot.core.roles import System
-from bot.operations.release_grant import release_grant
-from bot.operations.renew_grant import Renewed, renew_grant
-from bot.operations.show_credentials import Credentials, show_credentials
+from bot.operations.grants.release_grant import release_grant
+from bot.operations.grants.renew_grant import Renewed, renew_grant
+from bot.operations.grants.show_credentials import Credentials, show_credentials
 from storage import grants, people
 from tests.builders import a_policy
+from tests.factories import ANA, START, a_person
 from tests.web.conftest import Site
-from tests.worlds import ANA, START, a_person
 
 
 def test_a_good_token_is_answered_with_who_it_is(either: Site) -> None:
@@ -21,7 +21,9 @@ def test_a_good_token_is_answered_with_who_it_is(either: Site) -> None:
     answer = either.auth(either.made.a_token(grant))
     assert answer.status_code == 200
     assert answer.content == b""
-    assert {name: value for name, value in answer.headers.items() if name.startswith("x-access")} == {
+    assert {
+        name: value for name, value in answer.headers.items() if name.startswith("x-access")
+    } == {
         "x-access-user": "u0ana@example.com",
         "x-access-role": "shop-admin",
         "x-access-grant": grant.id,
@@ -120,7 +122,10 @@ def test_a_known_id_with_a_later_end_opens_nothing(either: Site) -> None:
     grant = either.made.a_grant()
     shown = show_credentials(either.made.world, grant.id, ANA)
     assert isinstance(shown, Credentials)
-    assert either.auth(either.made.signer.sign_token(shown.jti, grant.ends_at + 3600)).status_code == 401
+    assert (
+        either.auth(either.made.signer.sign_token(shown.jti, grant.ends_at + 3600)).status_code
+        == 401
+    )
     assert either.auth(shown.token).status_code == 200
 
 
@@ -134,7 +139,9 @@ NO_TOKEN = [
 
 
 @pytest.mark.parametrize("headers", NO_TOKEN)
-def test_without_a_token_it_says_how_without_an_error_code(site: Site, headers: dict[str, str]) -> None:
+def test_without_a_token_it_says_how_without_an_error_code(
+    site: Site, headers: dict[str, str]
+) -> None:
     """RFC 6750 section 3.1: no error code for a request that lacks any authentication."""
     refused = site.auth(**headers)
     assert refused.status_code == 401
@@ -148,10 +155,14 @@ def test_the_scheme_may_be_written_in_any_case(site: Site, scheme: str) -> None:
     assert site.auth(Authorization=f"{scheme} {token}").status_code == 200
 
 
-@pytest.mark.parametrize("junk", ["x", "a.b", "a.b.c", "x" * 5000, "a b", "%00", "ä".encode().decode("latin-1")])
+@pytest.mark.parametrize(
+    "junk", ["x", "a.b", "a.b.c", "x" * 5000, "a b", "%00", "ä".encode().decode("latin-1")]
+)
 def test_junk_is_a_bad_token(site: Site, junk: str) -> None:
     refused = site.call(
-        "GET", "/auth?system=shop-admin", headers={b"Authorization": b"Bearer " + junk.encode("latin-1")}
+        "GET",
+        "/auth?system=shop-admin",
+        headers={b"Authorization": b"Bearer " + junk.encode("latin-1")},
     )
     assert refused.status_code == 401
     assert 'error="invalid_token"' in refused.headers["www-authenticate"]
@@ -159,7 +170,11 @@ def test_junk_is_a_bad_token(site: Site, junk: str) -> None:
 
 def test_two_authorization_headers_are_refused_even_if_one_is_good(site: Site) -> None:
     token = site.made.a_token(site.made.a_grant())
-    headers = [("X-Access-System", "shop-admin"), ("Authorization", f"Bearer {token}"), ("Authorization", "Bearer x")]
+    headers = [
+        ("X-Access-System", "shop-admin"),
+        ("Authorization", f"Bearer {token}"),
+        ("Authorization", "Bearer x"),
+    ]
     assert site.call("GET", "/auth", headers=headers).status_code == 401
     assert site.call("GET", "/auth", headers=[*headers[:2], headers[1]]).status_code == 401
 
@@ -199,7 +214,10 @@ def test_envoy_may_ask_with_the_clients_own_method(site: Site, method: str) -> N
     token = site.made.a_token(site.made.a_grant())
     headers = {"X-Access-System": "shop-admin", "Authorization": f"Bearer {token}"}
     assert site.call(method, "/auth/orders/1", headers=headers).status_code == 200
-    assert site.call(method, "/auth/orders/1", headers={"X-Access-System": "shop-admin"}).status_code == 401
+    assert (
+        site.call(method, "/auth/orders/1", headers={"X-Access-System": "shop-admin"}).status_code
+        == 401
+    )
 
 
 USERS = [
@@ -225,9 +243,16 @@ def test_a_system_that_leaves_roles_toml_is_closed_at_once(site: Site) -> None:
     token = site.made.a_token(site.made.a_grant())
     assert site.auth(token).status_code == 200
     only = '[systems.other]\nconnector = "gateway"\nsecret = "0123456789abcdef0123"\n'
-    role = 'system = "other"\nactions = ["a"]\nrequesters = ["everyone"]\napprovers = ["@db-leads"]\n'
+    role = (
+        'system = "other"\nactions = ["a"]\nrequesters = ["everyone"]\napprovers = ["@db-leads"]\n'
+    )
     site.made.policies.append(
-        a_policy(systems=only, shop_admin=role, shop_deploy='system = "other"', reports_read='system = "other"')
+        a_policy(
+            systems=only,
+            shop_admin=role,
+            shop_deploy='system = "other"',
+            reports_read='system = "other"',
+        )
     )
     assert site.auth(token).status_code == 401
 

@@ -1,4 +1,5 @@
-"""Every check is counted, the first use is durable before the answer, and what can't be written means no."""
+"""Every check is counted, the first use is durable before the answer, and what can't be written
+means no."""
 
 from __future__ import annotations
 
@@ -13,14 +14,14 @@ import pytest
 
 from bot.core.audit import Event
 from bot.core.errors import StorageUnavailable
-from bot.operations.count_usage import sum_usage
-from bot.operations.release_grant import release_grant
-from bot.web import checks
+from bot.operations.grants.release_grant import release_grant
+from bot.operations.usage.count_usage import sum_usage
+from bot.web import token_check
 from storage import audit, usage
 from storage.database import Database
 from tests.builders import SHOP_SECRET
+from tests.factories import ANA, START
 from tests.web.conftest import Site
-from tests.worlds import ANA, START
 
 
 def counted(site: Site, grant: str) -> dict[tuple[str, str, str], int]:
@@ -33,7 +34,9 @@ def counted(site: Site, grant: str) -> dict[tuple[str, str, str], int]:
 
 def uses(site: Site, grant: str) -> list[audit.Record]:
     with site.made.world.db.reading():
-        return audit.page(site.made.world.db, audit.Filters(event=Event.USE_FIRST, grant=grant), None, 10)
+        return audit.page(
+            site.made.world.db, audit.Filters(event=Event.USE_FIRST, grant=grant), None, 10
+        )
 
 
 def test_counts_are_exact_by_system_source_and_outcome(either: Site) -> None:
@@ -59,7 +62,9 @@ def test_counts_are_exact_by_system_source_and_outcome(either: Site) -> None:
     sum_usage(either.made.world, [grant.id])
     with either.made.world.db.reading():
         sums = audit.page(either.made.world.db, audit.Filters(event=Event.USE_SUMMED), None, 10)
-    counted_by_system = {r.system: (json.loads(r.detail)["allowed"], json.loads(r.detail)["refused"]) for r in sums}
+    counted_by_system = {
+        r.system: (json.loads(r.detail)["allowed"], json.loads(r.detail)["refused"]) for r in sums
+    }
     assert counted_by_system == {"shop-admin": (5, 2), "reports": (0, 1)}
 
 
@@ -134,7 +139,9 @@ def test_a_database_that_does_not_answer_never_means_yes(either: Site, faulty: F
     with faulty.failing("transaction", "reading", "look_up"):
         assert either.auth(token).status_code == 503
         assert either.introspect(token).status_code == 503
-        revoked = either.call("POST", "/oauth2/revoke", data={"token": token}, auth=("shop-admin", SHOP_SECRET))
+        revoked = either.call(
+            "POST", "/oauth2/revoke", data={"token": token}, auth=("shop-admin", SHOP_SECRET)
+        )
         assert revoked.status_code == 503
         assert either.auth("junk").status_code == 401, "junk is told without asking it"
     assert either.auth(token).status_code == 200
@@ -154,13 +161,13 @@ def test_an_end_during_the_first_write_is_seen(site: Site, monkeypatch: pytest.M
     """The write may wait for a lock; the access may end while it does."""
     grant = site.made.a_grant()
     token = site.made.a_token(grant)
-    write = checks.record_first_use
+    write = token_check.record_first_use
 
     def slowly(*given: object) -> None:
         write(*given)  # type: ignore[arg-type]
         site.made.clock.at = grant.ends_at
 
-    monkeypatch.setattr(checks, "record_first_use", slowly)
+    monkeypatch.setattr(token_check, "record_first_use", slowly)
     assert site.auth(token).status_code == 401
 
 
@@ -191,23 +198,41 @@ def test_sources_without_end_do_not_fill_the_database(site: Site) -> None:
 
 SOURCES = [
     pytest.param([("X-Forwarded-For", "198.51.100.9")], "198.51.100.9", id="the proxy's word"),
-    pytest.param([("X-Forwarded-For", "1.1.1.1, 198.51.100.9")], "198.51.100.9", id="the last entry, not the client's"),
-    pytest.param([("X-Forwarded-For", "1.1.1.1"), ("X-Forwarded-For", "198.51.100.9")], "198.51.100.9", id="two lines"),
+    pytest.param(
+        [("X-Forwarded-For", "1.1.1.1, 198.51.100.9")],
+        "198.51.100.9",
+        id="the last entry, not the client's",
+    ),
+    pytest.param(
+        [("X-Forwarded-For", "1.1.1.1"), ("X-Forwarded-For", "198.51.100.9")],
+        "198.51.100.9",
+        id="two lines",
+    ),
     pytest.param([("X-Real-IP", "198.51.100.9")], "198.51.100.9", id="X-Real-IP"),
-    pytest.param([("X-Real-IP", "1.1.1.1"), ("X-Forwarded-For", "198.51.100.9")], "198.51.100.9", id="both"),
+    pytest.param(
+        [("X-Real-IP", "1.1.1.1"), ("X-Forwarded-For", "198.51.100.9")], "198.51.100.9", id="both"
+    ),
     pytest.param([("X-Forwarded-For", "2001:DB8:0::1")], "2001:db8::1", id="IPv6 in one spelling"),
     pytest.param([("X-Forwarded-For", "unknown")], "192.0.2.7", id="no address"),
     pytest.param([("X-Forwarded-For", "")], "192.0.2.7", id="empty"),
-    pytest.param([("X-Forwarded-For", "fe80::1%<script>")], "192.0.2.7", id="a zone could be anything"),
+    pytest.param(
+        [("X-Forwarded-For", "fe80::1%<script>")], "192.0.2.7", id="a zone could be anything"
+    ),
     pytest.param([("X-Forwarded-For", "9" * 5000)], "192.0.2.7", id="huge"),
     pytest.param([], "192.0.2.7", id="nothing said"),
 ]
 
 
 @pytest.mark.parametrize(("said", "source"), SOURCES)
-def test_the_source_is_what_the_proxy_says(site: Site, said: list[tuple[str, str]], source: str) -> None:
+def test_the_source_is_what_the_proxy_says(
+    site: Site, said: list[tuple[str, str]], source: str
+) -> None:
     grant = site.made.a_grant()
-    headers = [("Authorization", f"Bearer {site.made.a_token(grant)}"), ("X-Access-System", "shop-admin"), *said]
+    headers = [
+        ("Authorization", f"Bearer {site.made.a_token(grant)}"),
+        ("X-Access-System", "shop-admin"),
+        *said,
+    ]
     assert site.call("GET", "/auth", headers=headers).status_code == 200
     assert counted(site, grant.id) == {("shop-admin", source, "allowed"): 1}
 
@@ -235,7 +260,7 @@ def test_no_token_and_no_secret_is_logged(
     site.auth(token)
     site.introspect(token)
     site.introspect(token, secret="a-wrong-secret-0123")
-    monkeypatch.setattr(checks, "introspect_token", lambda *given: 1 / 0)
+    monkeypatch.setattr(token_check, "introspect_token", lambda *given: 1 / 0)
     assert site.auth(token).status_code == 500
     assert caplog.records
     for secret in (token, token.partition(".")[2], SHOP_SECRET, "a-wrong-secret-0123"):
@@ -244,7 +269,9 @@ def test_no_token_and_no_secret_is_logged(
 
 
 @pytest.mark.parametrize("zone", ["UTC", "Asia/Kolkata", "America/New_York"])
-def test_ends_do_not_depend_on_the_zone_of_the_machine(site: Site, monkeypatch: pytest.MonkeyPatch, zone: str) -> None:
+def test_ends_do_not_depend_on_the_zone_of_the_machine(
+    site: Site, monkeypatch: pytest.MonkeyPatch, zone: str
+) -> None:
     with monkeypatch.context() as patched:
         patched.setenv("TZ", zone)
         time.tzset()

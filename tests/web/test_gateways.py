@@ -1,4 +1,5 @@
-"""docs/gateways.md is tried out word for word: real proxies, the real application under uvicorn, a real database."""
+"""docs/gateways.md is tried out word for word: real proxies, the real application under uvicorn, a
+real database."""
 
 from __future__ import annotations
 
@@ -9,11 +10,11 @@ import httpx
 import pytest
 
 from bot.core.model import EndReason
-from bot.operations.release_grant import Ending
-from bot.operations.revoke_grant import revoke_grant
+from bot.operations.grants.release_grant import Ending
+from bot.operations.grants.revoke_grant import revoke_grant
+from tests.factories import LEA, Made
 from tests.web.conftest import Site, serving
 from tests.web.proxies import PROXIES, a_proxy
-from tests.worlds import LEA, Made
 
 
 @pytest.fixture(params=PROXIES)
@@ -37,7 +38,10 @@ def test_only_a_token_for_this_system_opens_the_page(door: httpx.Client, made: M
     assert without.status_code == 401
     assert without.headers["www-authenticate"].startswith("Bearer")
     assert door.get("/orders", headers=bearer("junk")).status_code == 401
-    assert door.get("/orders", headers=bearer(made.a_token(made.a_grant("reports-read")))).status_code == 403
+    assert (
+        door.get("/orders", headers=bearer(made.a_token(made.a_grant("reports-read")))).status_code
+        == 403
+    )
 
     grant = made.a_grant()
     headers = seen(door.get("/orders?system=reports", headers=bearer(made.a_token(grant))))
@@ -79,7 +83,9 @@ FORGED = (
 )  # fmt: skip
 
 
-def test_nothing_that_a_client_says_of_itself_reaches_the_page(door: httpx.Client, made: Made) -> None:
+def test_nothing_that_a_client_says_of_itself_reaches_the_page(
+    door: httpx.Client, made: Made
+) -> None:
     token = made.a_token(made.a_grant())
     forged = [(name, "root") for name in FORGED]
     headers = seen(door.get("/", headers=[*bearer(token).items(), *forged]))
@@ -87,14 +93,20 @@ def test_nothing_that_a_client_says_of_itself_reaches_the_page(door: httpx.Clien
     assert door.get("/", headers=forged).status_code == 401
 
 
-def test_a_client_can_not_have_the_identity_taken_away_on_the_way(door: httpx.Client, made: Made) -> None:
-    """A proxy removes the headers that `Connection` names (RFC 9110 section 7.6.1), those of the answer included."""
+def test_a_client_can_not_have_the_identity_taken_away_on_the_way(
+    door: httpx.Client, made: Made
+) -> None:
+    """A proxy removes the headers that `Connection` names (RFC 9110 section 7.6.1), those of the
+    answer included."""
     grant = made.a_grant()
     token = bearer(made.a_token(grant))
     named = "X-Access-User, X-Access-Role, X-Access-Grant, X-Access-Expires"
     for connection in (f"close, {named}", f"keep-alive, {named}", named.lower()):
         headers = dict(seen(door.get("/", headers={**token, "Connection": connection})))
-        assert headers.get("x-access-user") == "u0ana@example.com" and headers.get("x-access-grant") == grant.id
+        assert (
+            headers.get("x-access-user") == "u0ana@example.com"
+            and headers.get("x-access-grant") == grant.id
+        )
         assert headers.get("x-access-role") == "shop-admin" and "x-access-expires" in headers
         assert "authorization" not in headers
     upgrade = {**token, "Upgrade": "websocket", "Connection": f"Upgrade, {named}"}
@@ -107,7 +119,9 @@ def test_a_client_can_not_choose_the_system(door: httpx.Client, made: Made) -> N
 
 
 @pytest.mark.parametrize("kind", PROXIES)
-def test_without_the_bot_the_page_is_closed(kind: str, site: Site, made: Made, tmp_path: Path) -> None:
+def test_without_the_bot_the_page_is_closed(
+    kind: str, site: Site, made: Made, tmp_path: Path
+) -> None:
     token = made.a_token(made.a_grant())
     with serving(site.app) as bot:
         port = bot

@@ -12,8 +12,8 @@ from contextlib import ExitStack, closing
 
 import pytest
 
-from bot.web import bounds
-from bot.web.bounds import raise_descriptor_limit
+from bot.web import request_limits
+from bot.web.request_limits import raise_descriptor_limit
 
 FLOOD = 2500
 SERVER = """
@@ -48,7 +48,9 @@ def many_descriptors() -> None:
 
 @pytest.mark.usefixtures("many_descriptors")
 def test_2500_idle_connections_exhaust_no_descriptors() -> None:
-    server = subprocess.Popen([sys.executable, "-c", SERVER], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    server = subprocess.Popen(
+        [sys.executable, "-c", SERVER], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
     try:
         assert server.stdout is not None
         port = int(server.stdout.readline())
@@ -56,7 +58,9 @@ def test_2500_idle_connections_exhaust_no_descriptors() -> None:
             for _ in range(FLOOD):
                 address = ("127.0.0.1", port)
                 stack.enter_context(closing(socket.create_connection(address, timeout=30)))
-            other = stack.enter_context(closing(http.client.HTTPConnection("127.0.0.1", port, timeout=30)))
+            other = stack.enter_context(
+                closing(http.client.HTTPConnection("127.0.0.1", port, timeout=30))
+            )
             assert _get(other) == _get(other) == b"well"
     finally:
         server.terminate()
@@ -82,7 +86,7 @@ def test_the_longest_idle_connection_goes_first_and_one_line_a_minute_tells(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     now = [0.0]
-    open_ = bounds.Connections(3, lambda: now[0])
+    open_ = request_limits.Connections(3, lambda: now[0])
     busy, used, idle = _Connection(idle=False), _Connection(), _Connection()
     for each in (busy, used, idle):
         open_.add(each)  # type: ignore[arg-type]

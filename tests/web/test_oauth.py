@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 
 from bot.core.audit import Event
 from bot.core.roles import System
-from bot.operations.release_grant import release_grant
+from bot.operations.grants.release_grant import release_grant
 from storage import audit, people
 from tests.builders import SHOP_SECRET
+from tests.factories import ANA, START, a_person
 from tests.web.conftest import Site, serving
-from tests.worlds import ANA, START, a_person
 
 with warnings.catch_warnings(record=True):  # it says that it will want another httpx one day
     from authlib.integrations.httpx_client import OAuth2Client
@@ -55,7 +55,9 @@ def test_everything_else_is_exactly_inactive(either: Site) -> None:
     answers = [either.introspect(text) for text in (old, other, "junk", token[:-2], "x" * 60_000)]
     either.made.clock.at = grant.ends_at
     answers.append(either.introspect(token))
-    assert [(answer.status_code, answer.content) for answer in answers] == [(200, INACTIVE)] * len(answers)
+    assert [(answer.status_code, answer.content) for answer in answers] == [(200, INACTIVE)] * len(
+        answers
+    )
 
 
 def test_it_is_never_active_at_its_exp(either: Site) -> None:
@@ -82,7 +84,9 @@ def test_somebody_without_an_address_is_named_by_their_slack_id(site: Site) -> N
     assert site.introspect(token).json()["username"] == ANA
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(junk=st.text(min_size=1))
 def test_any_junk_is_inactive(site: Site, junk: str) -> None:
     answer = site.call(
@@ -109,7 +113,9 @@ NOBODY = [
     pytest.param([basic("reports", SHOP_SECRET)], id="the secret of another system"),
     pytest.param([basic("shop-admin", "")], id="an empty secret"),
     pytest.param([basic("", "")], id="nothing at all"),
-    pytest.param([basic("shop-admin", SHOP_SECRET).replace("Basic", "Bearer")], id="another scheme"),
+    pytest.param(
+        [basic("shop-admin", SHOP_SECRET).replace("Basic", "Bearer")], id="another scheme"
+    ),
     pytest.param(["Basic"], id="the scheme alone"),
     pytest.param(["Basic !!!"], id="no base64"),
     pytest.param(["Basic " + b64encode(b"\xff\xfe:x").decode()], id="no text"),
@@ -120,7 +126,9 @@ NOBODY = [
 
 @pytest.mark.parametrize("path", ["/oauth2/introspect", "/oauth2/revoke"])
 @pytest.mark.parametrize("authorization", NOBODY)
-def test_who_does_not_prove_itself_learns_nothing(site: Site, path: str, authorization: list[str]) -> None:
+def test_who_does_not_prove_itself_learns_nothing(
+    site: Site, path: str, authorization: list[str]
+) -> None:
     policy = site.made.policies[-1]
     others = {"orders-db": System("orders-db", "postgres", {})}
     site.made.policies.append(replace(policy, systems={**policy.systems, **others}))
@@ -159,16 +167,25 @@ BODIES = [
 
 @pytest.mark.parametrize("path", ["/oauth2/introspect", "/oauth2/revoke"])
 @pytest.mark.parametrize(("body", "status"), BODIES)
-def test_a_form_with_one_token_is_needed(site: Site, path: str, body: str | bytes, status: int) -> None:
-    headers = {"Authorization": basic("shop-admin", SHOP_SECRET), "Content-Type": "application/x-www-form-urlencoded"}
+def test_a_form_with_one_token_is_needed(
+    site: Site, path: str, body: str | bytes, status: int
+) -> None:
+    headers = {
+        "Authorization": basic("shop-admin", SHOP_SECRET),
+        "Content-Type": "application/x-www-form-urlencoded",
+    }
     answer = site.call("POST", path, content=body, headers=headers)
     assert answer.status_code == status
     assert status != 400 or answer.json()["error"] == "invalid_request"
 
 
-@pytest.mark.parametrize("kind", ["application/json", "text/plain", "multipart/form-data; boundary=x", None])
+@pytest.mark.parametrize(
+    "kind", ["application/json", "text/plain", "multipart/form-data; boundary=x", None]
+)
 def test_a_body_that_is_no_form_is_refused(site: Site, kind: str | None) -> None:
-    headers = {"Authorization": basic("shop-admin", SHOP_SECRET)} | ({"Content-Type": kind} if kind else {})
+    headers = {"Authorization": basic("shop-admin", SHOP_SECRET)} | (
+        {"Content-Type": kind} if kind else {}
+    )
     answer = site.call("POST", "/oauth2/introspect", content=b"token=a", headers=headers)
     assert answer.status_code == 400
 
@@ -178,13 +195,20 @@ def test_a_token_in_the_address_is_not_read(site: Site) -> None:
     token = site.made.a_token(site.made.a_grant())
     auth = ("shop-admin", SHOP_SECRET)
     assert site.call("GET", f"/oauth2/introspect?token={token}", auth=auth).status_code == 405
-    assert site.call("POST", f"/oauth2/introspect?token={token}", data={"a": "b"}, auth=auth).status_code == 400
+    assert (
+        site.call(
+            "POST", f"/oauth2/introspect?token={token}", data={"a": "b"}, auth=auth
+        ).status_code
+        == 400
+    )
 
 
 def test_a_system_ends_its_own_token_and_the_grant_goes_on(either: Site) -> None:
     grant = either.made.a_grant()
     token = either.made.a_token(grant)
-    answer = either.call("POST", "/oauth2/revoke", data={"token": token}, auth=("shop-admin", SHOP_SECRET))
+    answer = either.call(
+        "POST", "/oauth2/revoke", data={"token": token}, auth=("shop-admin", SHOP_SECRET)
+    )
     assert (answer.status_code, answer.content) == (200, b"")
     assert either.introspect(token).content == INACTIVE
     assert either.made.grant(grant.id).state == "active"
@@ -198,8 +222,12 @@ def test_a_system_ends_its_own_token_and_the_grant_goes_on(either: Site) -> None
 
 def test_a_system_can_not_end_the_token_of_another(either: Site) -> None:
     token = either.made.a_token(either.made.a_grant("reports-read"))
-    answer = either.call("POST", "/oauth2/revoke", data={"token": token}, auth=("shop-admin", SHOP_SECRET))
-    assert (answer.status_code, answer.content) == (200, b""), "as for any unknown token: RFC 7009 section 2.2"
+    answer = either.call(
+        "POST", "/oauth2/revoke", data={"token": token}, auth=("shop-admin", SHOP_SECRET)
+    )
+    assert (answer.status_code, answer.content) == (200, b""), (
+        "as for any unknown token: RFC 7009 section 2.2"
+    )
     assert either.auth(token, "reports").status_code == 200
 
 
@@ -208,17 +236,24 @@ def test_an_unknown_or_ended_token_is_revoked_without_a_word(either: Site) -> No
     token = either.made.a_token(grant)
     release_grant(either.made.world, grant.id, ANA)
     for text in ("junk", token, either.made.signer.sign_token("made-up", 2_000_000_000)):
-        answer = either.call("POST", "/oauth2/revoke", data={"token": text}, auth=("shop-admin", SHOP_SECRET))
+        answer = either.call(
+            "POST", "/oauth2/revoke", data={"token": text}, auth=("shop-admin", SHOP_SECRET)
+        )
         assert (answer.status_code, answer.content) == (200, b"")
 
 
 def test_a_library_that_nobody_here_wrote_reads_the_answers(site: Site) -> None:
     token = site.made.a_token(site.made.a_grant())
-    with serving(site.app) as port, OAuth2Client("shop-admin", SHOP_SECRET, trust_env=False) as client:
+    with (
+        serving(site.app) as port,
+        OAuth2Client("shop-admin", SHOP_SECRET, trust_env=False) as client,
+    ):
         bot = f"http://127.0.0.1:{port}/oauth2"
         said = client.introspect_token(f"{bot}/introspect", token=token).json()
         assert (said["active"], said["sub"], said["token_type"]) == (True, ANA, "Bearer")
         assert client.revoke_token(f"{bot}/revoke", token=token).status_code == 200
         assert client.introspect_token(f"{bot}/introspect", token=token).json() == {"active": False}
     with serving(site.app) as port, httpx.Client(trust_env=False) as plain:
-        assert plain.get(f"http://127.0.0.1:{port}/healthz").status_code == 200, "the server can be started again"
+        assert plain.get(f"http://127.0.0.1:{port}/healthz").status_code == 200, (
+            "the server can be started again"
+        )

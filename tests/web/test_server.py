@@ -1,4 +1,5 @@
-"""The endpoints for whoever runs the bot, and the server itself: sockets, shutdown, and what no answer may hold."""
+"""The endpoints for whoever runs the bot, and the server itself: sockets, shutdown, and what no
+answer may hold."""
 
 from __future__ import annotations
 
@@ -11,11 +12,11 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from bot.core.errors import StorageUnavailable
-from bot.operations.count_usage import UsageMeter
+from bot.operations.usage.count_usage import UsageMeter
 from bot.web import build_web, listening
 from storage import usage
+from tests.factories import Made
 from tests.web.conftest import Site, serving
-from tests.worlds import Made
 
 
 def test_it_is_alive_whatever_happens_to_the_database(site: Site) -> None:
@@ -42,17 +43,28 @@ READINESS = [
 
 
 @pytest.mark.parametrize(("ready", "status", "checks"), READINESS)
-def test_readiness_names_every_part(made: Made, ready: object, status: int, checks: dict[str, str]) -> None:
+def test_readiness_names_every_part(
+    made: Made, ready: object, status: int, checks: dict[str, str]
+) -> None:
     registry, meter = CollectorRegistry(), UsageMeter(made.world)
     app = build_web(made.world, made.signer, meter, ready=ready, registry=registry)  # type: ignore[arg-type]
     answer = Site(made, meter, registry, app).call("GET", "/readyz")
-    assert (answer.status_code, answer.json()) == (status, {"ready": status == 200, "checks": checks})
+    assert (answer.status_code, answer.json()) == (
+        status,
+        {"ready": status == 200, "checks": checks},
+    )
 
 
 def test_a_system_that_is_unwell_is_told_and_makes_nobody_unready(made: Made) -> None:
-    registry, meter, systems = CollectorRegistry(), UsageMeter(made.world), {"db": "unwell since …", "shop": "well"}
+    registry, meter, systems = (
+        CollectorRegistry(),
+        UsageMeter(made.world),
+        {"db": "unwell since …", "shop": "well"},
+    )
     ready = says(("database", True, ""))
-    app = build_web(made.world, made.signer, meter, ready=ready, registry=registry, systems=lambda: systems)  # type: ignore[arg-type]
+    app = build_web(
+        made.world, made.signer, meter, ready=ready, registry=registry, systems=lambda: systems
+    )  # type: ignore[arg-type]
     answer = Site(made, meter, registry, app).call("GET", "/readyz")
     assert answer.status_code == 200
     assert answer.json() == {"ready": True, "checks": {"database": "well"}, "systems": systems}
@@ -64,12 +76,22 @@ def test_metrics_count_answers_by_route_and_status(site: Site) -> None:
     site.call("DELETE", "/healthz")
     answer = site.call("GET", "/metrics")
     assert answer.headers["content-type"].startswith("text/plain")
-    for route, status, count in (("/healthz", 200, 1), ("/auth", 400, 1), ("other", 404, 3), ("other", 405, 1)):
-        assert f'access_bot_http_requests_total{{route="{route}",status="{status}"}} {count}.0' in answer.text
+    for route, status, count in (
+        ("/healthz", 200, 1),
+        ("/auth", 400, 1),
+        ("other", 404, 3),
+        ("other", 405, 1),
+    ):
+        assert (
+            f'access_bot_http_requests_total{{route="{route}",status="{status}"}} {count}.0'
+            in answer.text
+        )
     assert "made-up" not in answer.text
 
 
-@pytest.mark.parametrize("path", ["/", "/usages", "/ssh", "/docs", "/auth2", "/healthz/", "/../etc/passwd", "//auth"])
+@pytest.mark.parametrize(
+    "path", ["/", "/usages", "/ssh", "/docs", "/auth2", "/healthz/", "/../etc/passwd", "//auth"]
+)
 def test_an_unknown_path_is_not_found(site: Site, path: str) -> None:
     answer = site.call("GET", f"http://bot{path}")
     assert (answer.status_code, answer.json()) == (404, {"error": "not_found"})
@@ -94,7 +116,10 @@ def test_another_method_is_told_which_one(site: Site, method: str, path: str, al
 def test_what_was_counted_is_written_when_the_server_stops(site: Site) -> None:
     grant = site.made.a_grant()
     token = site.made.a_token(grant)
-    with serving(site.app) as port, httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
+    with (
+        serving(site.app) as port,
+        httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client,
+    ):
         headers = {"Authorization": f"Bearer {token}", "X-Access-System": "shop-admin"}
         for _ in range(5):
             answer = client.get("/auth", headers=headers)
@@ -113,7 +138,9 @@ def test_many_clients_at_once_over_sockets(site: Site) -> None:
 
     def client(port: int) -> None:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as connection:
-            found.extend(connection.get("/auth", headers=headers).status_code for headers in (good, bad) * 4)
+            found.extend(
+                connection.get("/auth", headers=headers).status_code for headers in (good, bad) * 4
+            )
 
     with serving(site.app) as port:
         threads = [threading.Thread(target=client, args=(port,)) for _ in range(16)]
@@ -125,16 +152,24 @@ def test_many_clients_at_once_over_sockets(site: Site) -> None:
 
 
 RAW = [
-    pytest.param(b"GET /auth?system=shop-admin HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer \xff\r\n\r\n", b"401"),
+    pytest.param(
+        b"GET /auth?system=shop-admin HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer \xff\r\n\r\n",
+        b"401",
+    ),
     pytest.param(b"GET /%00%ff%2e%2e HTTP/1.1\r\nHost: x\r\n\r\n", b"404"),
     pytest.param(b"nonsense\r\n\r\n", b"400"),
-    pytest.param(b"POST /oauth2/introspect HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n", b"401"),
+    pytest.param(
+        b"POST /oauth2/introspect HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n", b"401"
+    ),
 ]
 
 
 @pytest.mark.parametrize(("request_", "status"), RAW)
 def test_odd_bytes_get_an_answer(site: Site, request_: bytes, status: bytes) -> None:
-    with serving(site.app) as port, socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
+    with (
+        serving(site.app) as port,
+        socket.create_connection(("127.0.0.1", port), timeout=60) as connection,
+    ):
         connection.sendall(request_)
         assert connection.recv(65536).split(b" ")[1] == status
 

@@ -1,4 +1,5 @@
-"""`/slack/events`: only what Slack signed reaches Bolt, and nothing that was sent makes the endpoint fall over."""
+"""`/slack/events`: only what Slack signed reaches Bolt, and nothing that was sent makes the
+endpoint fall over."""
 
 from __future__ import annotations
 
@@ -21,8 +22,8 @@ from slack_sdk.signature import Clock, SignatureVerifier
 from bot.slack.receiver import Receiver
 from bot.web.slack_events import SlackEvents
 from bot.web.slack_signatures import Signatures
+from tests.factories import Made
 from tests.web.conftest import Site, build_site
-from tests.worlds import Made
 
 SECRET = "signing-secret-0123456789"
 NOW = 1_790_000_000
@@ -48,7 +49,9 @@ class Heard:
         return self.answer
 
 
-def a_site(made: Made, dispatch: Callable[[BoltRequest], BoltResponse], within: float = 30.0) -> Site:
+def a_site(
+    made: Made, dispatch: Callable[[BoltRequest], BoltResponse], within: float = 30.0
+) -> Site:
     """With the moment `NOW` as the machine's time."""
     registry = CollectorRegistry()
     receiver = Receiver(dispatch, registry)
@@ -57,9 +60,15 @@ def a_site(made: Made, dispatch: Callable[[BoltRequest], BoltResponse], within: 
     return build_site(made, slack=slack, registry=registry)
 
 
-def signed(body: str | bytes, at: int = NOW, kind: str = "application/x-www-form-urlencoded") -> dict[str, str]:
+def signed(
+    body: str | bytes, at: int = NOW, kind: str = "application/x-www-form-urlencoded"
+) -> dict[str, str]:
     signature = verifier.generate_signature(timestamp=str(at), body=body)
-    return {"Content-Type": kind, "X-Slack-Request-Timestamp": str(at), "X-Slack-Signature": str(signature)}
+    return {
+        "Content-Type": kind,
+        "X-Slack-Request-Timestamp": str(at),
+        "X-Slack-Signature": str(signature),
+    }
 
 
 def send(site: Site, body: str | bytes, headers: dict[str, str]) -> httpx.Response:
@@ -71,7 +80,9 @@ def an_app() -> App:
         signing_secret=SECRET,
         process_before_response=True,
         request_verification_enabled=False,
-        authorize=lambda: AuthorizeResult(enterprise_id=None, team_id="T1", bot_token="xoxb-1", bot_user_id="U0BOT"),
+        authorize=lambda: AuthorizeResult(
+            enterprise_id=None, team_id="T1", bot_token="xoxb-1", bot_user_id="U0BOT"
+        ),
     )
 
     @app.command("/access")
@@ -128,7 +139,9 @@ UNSIGNED = [
 
 
 @pytest.mark.parametrize(("body", "headers"), UNSIGNED)
-def test_what_slack_did_not_sign_has_no_effect(made: Made, body: str | bytes, headers: dict[str, str]) -> None:
+def test_what_slack_did_not_sign_has_no_effect(
+    made: Made, body: str | bytes, headers: dict[str, str]
+) -> None:
     heard = Heard()
     raw = {name.encode(): value.encode("latin-1") for name, value in headers.items()}
     answer = a_site(made, heard).call("POST", "/slack/events", content=body, headers=raw)
@@ -139,7 +152,12 @@ def test_what_slack_did_not_sign_has_no_effect(made: Made, body: str | bytes, he
 def test_two_signatures_are_none(made: Made) -> None:
     heard = Heard()
     headers = [*signed(COMMAND).items(), ("X-Slack-Signature", "v0=00")]
-    assert a_site(made, heard).call("POST", "/slack/events", content=COMMAND, headers=headers).status_code == 401
+    assert (
+        a_site(made, heard)
+        .call("POST", "/slack/events", content=COMMAND, headers=headers)
+        .status_code
+        == 401
+    )
     assert heard.requests == []
 
 
@@ -151,7 +169,18 @@ def test_slack_may_check_the_certificate_unsigned(made: Made) -> None:
 
 
 NONSENSE = ["[]", "1", "{", "[" * 100_000, "payload", "null", '"text"', "", "{}", "[[[]]]", "NaN"]
-FORMS = ["payload", "payload=", "payload=1", "payload=[]", "payload={", "payload=%00", "a=1&a=2", "&&&", "=", "%ff"]
+FORMS = [
+    "payload",
+    "payload=",
+    "payload=1",
+    "payload=[]",
+    "payload={",
+    "payload=%00",
+    "a=1&a=2",
+    "&&&",
+    "=",
+    "%ff",
+]
 
 
 @pytest.mark.parametrize("body", NONSENSE)
@@ -200,8 +229,12 @@ def test_whatever_bolt_raises_is_acknowledged_and_logged_in_one_line(
     site = a_site(made, fails)
     answers = [send(site, COMMAND, signed(COMMAND)) for _ in range(5)]
     assert {answer.status_code for answer in answers} == {200}
-    assert "can't be understood" in answers[0].json()["text"] and "inner words" not in answers[0].text
-    assert [record.getMessage() for record in caplog.records] == ["Slack sent command: RuntimeError 'inner words'"]
+    assert (
+        "can't be understood" in answers[0].json()["text"] and "inner words" not in answers[0].text
+    )
+    assert [record.getMessage() for record in caplog.records] == [
+        "Slack sent command: RuntimeError 'inner words'"
+    ]
     assert outcomes(site) == {"not_understood": 5}
 
 
@@ -223,7 +256,8 @@ def test_a_command_that_takes_too_long_is_answered_in_time_and_goes_on(made: Mad
 
 
 def test_a_listener_that_waits_does_not_hold_up_the_others(made: Made) -> None:
-    """Bolt is synchronous: in the event loop one slow listener would stop every check of a token."""
+    """Bolt is synchronous: in the event loop one slow listener would stop every check of a
+    token."""
     waiting = threading.Barrier(3, timeout=60)
 
     def waits(request: BoltRequest) -> BoltResponse:

@@ -1,4 +1,5 @@
-"""Slack's own sample payloads, whole and spoilt, at `/slack/events`: every one that is signed is answered 200."""
+"""Slack's own sample payloads, whole and spoilt, at `/slack/events`: every one that is signed is
+answered 200."""
 
 from __future__ import annotations
 
@@ -13,14 +14,16 @@ from urllib.parse import urlencode
 import httpx
 import pytest
 
-from bot.operations.record_people import record_people
+from bot.operations.people.record_people import record_people
 from bot.slack.listeners import EVENTS
-from tests.slack.front import make_front
+from tests.factories import ANA, Made, a_person
+from tests.slack.slack_driver import make_front
 from tests.web.conftest import Site
 from tests.web.test_slack_events import a_site, signed
-from tests.worlds import ANA, Made, a_person
 
-SAMPLES: dict[str, Any] = json.loads((Path(__file__).parents[1] / "slack_samples" / "payloads.json").read_text())
+SAMPLES: dict[str, Any] = json.loads(
+    (Path(__file__).parents[1] / "slack_samples" / "payloads.json").read_text()
+)
 
 FILLED = {
     "team_id": "T1",
@@ -36,7 +39,21 @@ FILLED = {
 }
 """What the samples leave empty and our listeners look at, by key."""
 
-ODD: list[Any] = [None, "", 7, 1e300, True, [], {}, [[]], [None], {"id": []}, "\x00", "\ud800", "x" * 5000]
+ODD: list[Any] = [
+    None,
+    "",
+    7,
+    1e300,
+    True,
+    [],
+    {},
+    [[]],
+    [None],
+    {"id": []},
+    "\x00",
+    "\ud800",
+    "x" * 5000,
+]
 
 
 def filled(value: Any, key: str = "", place: str = "") -> Any:
@@ -54,17 +71,25 @@ def filled(value: Any, key: str = "", place: str = "") -> Any:
 
 def paths(value: Any) -> Iterator[tuple[Any, ...]]:
     """The way to every key and item."""
-    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    items = (
+        value.items()
+        if isinstance(value, dict)
+        else enumerate(value)
+        if isinstance(value, list)
+        else ()
+    )
     for name, each in items:
         yield (name,)
         yield from ((name, *rest) for rest in paths(each))
 
 
 def spoilt(name: str, sample: Any) -> Iterator[Any]:
-    """The sample as it is, with ids, without each of its keys, and with something odd in the place of each. Of events
-    that we don't subscribe to, only the envelope and the event's own keys; of a message that was pressed in, not the
-    thousand places in its blocks, which no listener reads."""
-    ours = not name.startswith("events/") or any(sample.get("event", {}).get("type") == event for event in EVENTS)
+    """The sample as it is, with ids, without each of its keys, and with something odd in the place
+    of each. Of events that we don't subscribe to, only the envelope and the event's own keys; of a
+    message that was pressed in, not the thousand places in its blocks, which no listener reads."""
+    ours = not name.startswith("events/") or any(
+        sample.get("event", {}).get("type") == event for event in EVENTS
+    )
     whole = filled(sample)
     yield sample
     yield whole
@@ -123,7 +148,9 @@ async def sent(site: Site, bodies: list[tuple[str, str]]) -> list[int]:
 
     async def all_of(client: httpx.AsyncClient) -> Any:
         return [
-            (await client.post("/slack/events", content=body, headers=signed(body, kind=kind))).status_code
+            (
+                await client.post("/slack/events", content=body, headers=signed(body, kind=kind))
+            ).status_code
             for body, kind in bodies
         ]
 

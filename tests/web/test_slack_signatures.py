@@ -1,4 +1,5 @@
-"""A clock that is off is told from a signature that is wrong, in one line a minute and in the readiness."""
+"""A clock that is off is told from a signature that is wrong, in one line a minute and in the
+readiness."""
 
 from __future__ import annotations
 
@@ -24,23 +25,43 @@ class Machine(Clock):
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
 
     def __post_init__(self) -> None:
-        self.signatures = Signatures(SignatureVerifier(SECRET, self), self.registry, lambda: self.passed)
+        self.signatures = Signatures(
+            SignatureVerifier(SECRET, self), self.registry, lambda: self.passed
+        )
 
     def now(self) -> float:
         return SLACK + self.passed + self.ahead
 
-    def takes(self, at: float | str | None = None, secret: str = SECRET, body: bytes = BODY) -> bool:
-        """Whether it takes a request that Slack signs now, or at another time, or somebody with another secret."""
-        time = str(int(SLACK + self.passed)) if at is None else at if isinstance(at, str) else str(int(at))
-        digest = hmac.new(secret.encode(), b"v0:%s:%s" % (time.encode(), BODY), hashlib.sha256).hexdigest()
+    def takes(
+        self, at: float | str | None = None, secret: str = SECRET, body: bytes = BODY
+    ) -> bool:
+        """Whether it takes a request that Slack signs now, or at another time, or somebody with
+        another secret."""
+        time = (
+            str(int(SLACK + self.passed))
+            if at is None
+            else at
+            if isinstance(at, str)
+            else str(int(at))
+        )
+        digest = hmac.new(
+            secret.encode(), b"v0:%s:%s" % (time.encode(), BODY), hashlib.sha256
+        ).hexdigest()
         return self.signatures.are_right(body, [time], [f"v0={digest}"])
 
     def refused(self) -> dict[str, float]:
-        samples = [s for family in self.registry.collect() for s in family.samples if s.name.endswith("_total")]
+        samples = [
+            s
+            for family in self.registry.collect()
+            for s in family.samples
+            if s.name.endswith("_total")
+        ]
         return {sample.labels["reason"]: sample.value for sample in samples}
 
 
-@pytest.mark.parametrize(("ahead", "words"), [(420, "7m ahead of"), (-420, "7m behind"), (90_000, "1d 1h ahead of")])
+@pytest.mark.parametrize(
+    ("ahead", "words"), [(420, "7m ahead of"), (-420, "7m behind"), (90_000, "1d 1h ahead of")]
+)
 def test_a_clock_that_is_off_is_said_by_how_much_and_readiness_says_what_to_do(
     ahead: int, words: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -63,7 +84,9 @@ def test_readiness_recovers_with_the_next_fresh_request() -> None:
     assert machine.signatures.state() == (True, "")
 
 
-def test_readiness_recovers_when_the_clock_was_set_although_a_proxy_sends_nothing_to_who_is_not_ready() -> None:
+def test_readiness_recovers_when_the_clock_was_set_although_a_proxy_sends_nothing_to_who_is_not_ready() -> (
+    None
+):
     machine = Machine(ahead=-420)
     machine.takes()
     machine.passed += 3600
@@ -74,7 +97,9 @@ def test_readiness_recovers_when_the_clock_was_set_although_a_proxy_sends_nothin
 
 FORGED = [
     pytest.param({"secret": "another"}, "signature", id="another secret"),
-    pytest.param({"secret": "another", "at": SLACK - 9000}, "signature", id="another secret and an old time"),
+    pytest.param(
+        {"secret": "another", "at": SLACK - 9000}, "signature", id="another secret and an old time"
+    ),
     pytest.param({"body": b"another"}, "signature", id="another body"),
     pytest.param({"at": "soon"}, "timestamp", id="a time that is no number"),
     pytest.param({"at": "1790000000.5"}, "timestamp", id="a fraction"),
@@ -95,7 +120,9 @@ def test_who_has_no_secret_can_not_make_it_look_unwell(
     assert "stale" not in caplog.text
 
 
-def test_an_old_request_that_is_sent_again_does_not_make_it_look_unwell(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_old_request_that_is_sent_again_does_not_make_it_look_unwell(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     machine = Machine()
     machine.takes()
     machine.passed += 3600
@@ -105,7 +132,9 @@ def test_an_old_request_that_is_sent_again_does_not_make_it_look_unwell(caplog: 
     assert "1h ago, and newer ones have come since" in caplog.text
 
 
-def test_each_reason_is_logged_once_a_minute_with_how_many_were_left_out(caplog: pytest.LogCaptureFixture) -> None:
+def test_each_reason_is_logged_once_a_minute_with_how_many_were_left_out(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     machine = Machine()
     for _ in range(50):
         machine.takes(secret="another")

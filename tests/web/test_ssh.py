@@ -1,4 +1,5 @@
-"""What the hosts of ssh systems fetch: the list of the revoked, as OpenSSH reads it, and the keys to trust."""
+"""What the hosts of ssh systems fetch: the list of the revoked, as OpenSSH reads it, and the keys
+to trust."""
 
 from __future__ import annotations
 
@@ -11,18 +12,18 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from bot.app import build_systems, ca_keys
+from bot.config.roles.parse import parse_policy
 from bot.connectors import KINDS
-from bot.connectors.ssh_ca import FileKey
-from bot.connectors.ssh_wire import Content, certificate
-from bot.core.policy import parse_policy
-from bot.operations.count_usage import UsageMeter
-from bot.operations.keep_certificates import StoredCertificates
+from bot.connectors.ssh.ca import FileKey
+from bot.connectors.ssh.wire import Content, certificate
+from bot.operations.systems.certificates import StoredCertificates
+from bot.operations.usage.count_usage import UsageMeter
 from bot.web import build_web
 from bot.web.krl import encode_krl
 from tests.builders import ENVIRON, SYSTEMS, policy_text
 from tests.connectors.hosts import MISSING, NO_SSHD, a_pair, keygen
+from tests.factories import START, Made
 from tests.web.conftest import Site, build_site
-from tests.worlds import START, Made
 
 pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"{NO_SSHD}: {', '.join(MISSING)}")
 
@@ -48,7 +49,9 @@ def is_revoked(krl: bytes, ca: FileKey, serial: int, place: Path) -> bool:
     )  # fmt: skip
     (place / "certificate").write_text(certificate(content, signer.blob, signer.sign))
     (place / "krl").write_bytes(krl)
-    asked = subprocess.run(["ssh-keygen", "-Q", "-f", place / "krl", place / "certificate"], capture_output=True)
+    asked = subprocess.run(
+        ["ssh-keygen", "-Q", "-f", place / "krl", place / "certificate"], capture_output=True
+    )
     said = asked.stdout.decode()
     assert (asked.returncode, said.strip().endswith("REVOKED")) in ((0, False), (1, True)), asked
     return asked.returncode == 1
@@ -66,16 +69,27 @@ def test_an_empty_list_revokes_nothing(cas: Sequence[FileKey], tmp_path: Path) -
         assert not is_revoked(krl, cas[0], 1, tmp_path)
 
 
-def test_exactly_the_numbers_of_exactly_that_ca_are_revoked(cas: Sequence[FileKey], tmp_path: Path) -> None:
+def test_exactly_the_numbers_of_exactly_that_ca_are_revoked(
+    cas: Sequence[FileKey], tmp_path: Path
+) -> None:
     one, two = cas
-    many: Mapping[str, Sequence[int]] = {authority(one): [1, 2**32, 2**63 - 1, *range(10, 1000)], authority(two): [7]}
+    many: Mapping[str, Sequence[int]] = {
+        authority(one): [1, 2**32, 2**63 - 1, *range(10, 1000)],
+        authority(two): [7],
+    }
     krl = encode_krl(START, many)
-    assert [is_revoked(krl, one, serial, tmp_path) for serial in (1, 2**32, 2**63 - 1, 999)] == [True] * 4
-    assert [is_revoked(krl, one, serial, tmp_path) for serial in (2, 2**32 + 1, 2**63, 1000, 7)] == [False] * 5
+    assert [is_revoked(krl, one, serial, tmp_path) for serial in (1, 2**32, 2**63 - 1, 999)] == [
+        True
+    ] * 4
+    assert [
+        is_revoked(krl, one, serial, tmp_path) for serial in (2, 2**32 + 1, 2**63, 1000, 7)
+    ] == [False] * 5
     assert [is_revoked(krl, two, serial, tmp_path) for serial in (7, 1)] == [True, False]
 
 
-def test_the_list_is_what_was_revoked_on_either_database(either: Site, cas: Sequence[FileKey], tmp_path: Path) -> None:
+def test_the_list_is_what_was_revoked_on_either_database(
+    either: Site, cas: Sequence[FileKey], tmp_path: Path
+) -> None:
     made, kept = either.made, StoredCertificates(either.made.world)
     grant = made.a_grant()
     kept.allow(grant.id, "bastion", grant.ends_at)
@@ -84,7 +98,10 @@ def test_the_list_is_what_was_revoked_on_either_database(either: Site, cas: Sequ
 
     def fetched() -> bytes:
         answer = either.call("GET", "/ssh/krl")
-        assert (answer.status_code, answer.headers["content-type"]) == (200, "application/octet-stream")
+        assert (answer.status_code, answer.headers["content-type"]) == (
+            200,
+            "application/octet-stream",
+        )
         assert answer.headers["cache-control"] == "no-store"
         return answer.content
 
@@ -110,7 +127,9 @@ def ca_pub(made: Made, path: str, **files: Path) -> httpx.Response:
         f'[systems.{name}]\nconnector = "ssh"\nca_key = "{file}"\nprincipals = ["deploy"]\n'
         for name, file in files.items()
     )
-    made.policies.append(parse_policy(policy_text(systems=SYSTEMS + "".join(tables)), "roles.toml", ENVIRON, KINDS))
+    made.policies.append(
+        parse_policy(policy_text(systems=SYSTEMS + "".join(tables)), "roles.toml", ENVIRON, KINDS)
+    )
     meter, registry = UsageMeter(made.world), CollectorRegistry()
     app = build_web(
         made.world, made.signer, meter, ready=list, registry=registry,
@@ -119,21 +138,34 @@ def ca_pub(made: Made, path: str, **files: Path) -> httpx.Response:
     return Site(made, meter, registry, app).call("GET", path)
 
 
-def test_the_keys_to_trust_are_one_line_each(made: Made, keys: Mapping[str, str], tmp_path: Path) -> None:
+def test_the_keys_to_trust_are_one_line_each(
+    made: Made, keys: Mapping[str, str], tmp_path: Path
+) -> None:
     one, other = (" ".join(keys[name].split()[:2]) for name in ("a", "b"))
     answer = ca_pub(made, "/ssh/ca.pub", web=tmp_path / "a", db=tmp_path / "b", more=tmp_path / "a")
     assert answer.status_code == 200 and answer.headers["content-type"].startswith("text/plain")
     assert answer.text == f"{one} web,more\n{other} db\n"
 
 
-def test_a_host_asks_for_the_key_of_its_own_system(made: Made, keys: Mapping[str, str], tmp_path: Path) -> None:
+def test_a_host_asks_for_the_key_of_its_own_system(
+    made: Made, keys: Mapping[str, str], tmp_path: Path
+) -> None:
     files = {"web": tmp_path / "a", "db": tmp_path / "b"}
-    assert ca_pub(made, "/ssh/ca.pub?system=db", **files).text == " ".join([*keys["b"].split()[:2], "db\n"])
+    assert ca_pub(made, "/ssh/ca.pub?system=db", **files).text == " ".join(
+        [*keys["b"].split()[:2], "db\n"]
+    )
     assert ca_pub(made, "/ssh/ca.pub?system=shop-admin", **files).status_code == 404
-    assert ca_pub(made, "/ssh/ca.pub?system=db", web=tmp_path / "missing", db=tmp_path / "b").status_code == 200
+    assert (
+        ca_pub(
+            made, "/ssh/ca.pub?system=db", web=tmp_path / "missing", db=tmp_path / "b"
+        ).status_code
+        == 200
+    )
 
 
-@pytest.mark.parametrize("query", ["system=", "sytem=db", "db", "system=db&system=web", "&".join(["a=1"] * 30), "%"])
+@pytest.mark.parametrize(
+    "query", ["system=", "sytem=db", "db", "system=db&system=web", "&".join(["a=1"] * 30), "%"]
+)
 def test_a_slip_of_the_pen_does_not_give_all_keys(
     made: Made, keys: Mapping[str, str], tmp_path: Path, query: str
 ) -> None:
@@ -141,7 +173,9 @@ def test_a_slip_of_the_pen_does_not_give_all_keys(
     assert answer.status_code == 404 and "ssh-ed25519" not in answer.text
 
 
-def test_a_key_that_can_t_be_told_is_told_by_nobody(made: Made, keys: Mapping[str, str], tmp_path: Path) -> None:
+def test_a_key_that_can_t_be_told_is_told_by_nobody(
+    made: Made, keys: Mapping[str, str], tmp_path: Path
+) -> None:
     answer = ca_pub(made, "/ssh/ca.pub", web=tmp_path / "missing", db=tmp_path / "b")
     assert answer.status_code == 503 and "missing" not in answer.text
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from itsdangerous import URLSafeSerializer
 
 from bot.core.audit import SealCheck
-from bot.operations.introspect_token import Claims
-from bot.tokens import LONGEST, MOST_KNOWN, Bad, NotOurs, Signer
+from bot.operations.tokens.introspect_token import Claims
+from bot.tokens import LONGEST, MOST_KNOWN, BadSignature, ForeignToken, Signer
 
 OLD, NEW = "old-key-" * 5, "new-key-" * 5
 signer = Signer([OLD])
@@ -36,14 +36,16 @@ def test_a_token_says_what_was_signed() -> None:
 @example("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U")
 @example("." + "A" * 200 + "." + "A" * 43)
 def test_junk_is_never_a_token_and_never_an_exception(junk: str) -> None:
-    assert isinstance(signer.read_token(junk), NotOurs | Bad)
+    assert isinstance(signer.read_token(junk), ForeignToken | BadSignature)
 
 
 @given(st.integers(0, len(GOOD) - 1), st.characters())
 def test_one_other_character_makes_it_another_token(place: int, character: str) -> None:
     changed = GOOD[:place] + character + GOOD[place + 1 :]
     read = signer.read_token(changed)
-    if changed != GOOD and isinstance(read, Claims):  # base64 has spare bits at its end: the hash tells them apart
+    if changed != GOOD and isinstance(
+        read, Claims
+    ):  # base64 has spare bits at its end: the hash tells them apart
         assert place in (len(GOOD) - 1, GOOD.index(".") - 1)
         original = signer.read_token(GOOD)
         assert isinstance(original, Claims)
@@ -51,16 +53,20 @@ def test_one_other_character_makes_it_another_token(place: int, character: str) 
 
 
 STRANGE = [
-    pytest.param("hello", NotOurs(), id="a word"),
-    pytest.param("a.b.c", NotOurs(), id="a JWT has three parts"),
-    pytest.param("x" * (LONGEST + 1), NotOurs(), id="too long to look at"),
-    pytest.param(Signer([NEW]).sign_token("an-id", 1), Bad(), id="signed with another key"),
-    pytest.param(GOOD.partition(".")[0] + "." + "A" * 43, Bad(), id="a made-up signature"),
+    pytest.param("hello", ForeignToken(), id="a word"),
+    pytest.param("a.b.c", ForeignToken(), id="a JWT has three parts"),
+    pytest.param("x" * (LONGEST + 1), ForeignToken(), id="too long to look at"),
+    pytest.param(
+        Signer([NEW]).sign_token("an-id", 1), BadSignature(), id="signed with another key"
+    ),
+    pytest.param(GOOD.partition(".")[0] + "." + "A" * 43, BadSignature(), id="a made-up signature"),
 ]
 
 
 @pytest.mark.parametrize(("token", "kind"), STRANGE)
-def test_what_is_not_ours_differs_from_what_is_ours_and_bad(token: str, kind: NotOurs | Bad) -> None:
+def test_what_is_not_ours_differs_from_what_is_ours_and_bad(
+    token: str, kind: ForeignToken | BadSignature
+) -> None:
     assert signer.read_token(token) == kind
 
 
@@ -69,17 +75,19 @@ def test_what_is_not_ours_differs_from_what_is_ours_and_bad(token: str, kind: No
                                      {"jti": "a", "exp": 1.5}])  # fmt: skip
 def test_a_signed_payload_that_is_no_token_is_bad(payload: object) -> None:
     signed = _serializer("access-token").dumps(payload)
-    assert isinstance(signer.read_token(signed), Bad)
+    assert isinstance(signer.read_token(signed), BadSignature)
 
 
 def _serializer(salt: str) -> URLSafeSerializer:
-    return URLSafeSerializer(OLD, salt=salt, signer_kwargs={"key_derivation": "hmac", "digest_method": hashlib.sha256})
+    return URLSafeSerializer(
+        OLD, salt=salt, signer_kwargs={"key_derivation": "hmac", "digest_method": hashlib.sha256}
+    )
 
 
 def test_what_was_signed_for_another_purpose_is_no_token() -> None:
     payload = {"jti": "an-id", "exp": 1}
     assert isinstance(signer.read_token(_serializer("access-token").dumps(payload)), Claims)
-    assert isinstance(signer.read_token(_serializer("audit-head").dumps(payload)), Bad)
+    assert isinstance(signer.read_token(_serializer("audit-head").dumps(payload)), BadSignature)
 
 
 def test_keys_are_changed_without_a_gap() -> None:
@@ -87,7 +95,7 @@ def test_keys_are_changed_without_a_gap() -> None:
     old_token, new_token = before.sign_token("a", 1), both.sign_token("b", 1)
     assert isinstance(both.read_token(old_token), Claims)
     assert isinstance(after.read_token(new_token), Claims), "the last key signs"
-    assert isinstance(after.read_token(old_token), Bad), "a key that is gone opens nothing"
+    assert isinstance(after.read_token(old_token), BadSignature), "a key that is gone opens nothing"
     old_seal, new_seal = before.seal(1, "ab"), both.seal(1, "ab")
     assert both.check_seal(old_seal, 1, "ab") is SealCheck.OURS
     assert after.check_seal(new_seal, 1, "ab") is SealCheck.OURS
@@ -117,7 +125,11 @@ def test_a_seal_holds_for_one_number_and_one_hash() -> None:
 
 def test_a_seal_names_its_key_and_gives_nothing_of_it_away() -> None:
     key_id, _, signature = signer.seal(7, "ab").partition(".")
-    assert key_id == signer.seal(8, "ac").partition(".")[0] != Signer([NEW]).seal(7, "ab").partition(".")[0]
+    assert (
+        key_id
+        == signer.seal(8, "ac").partition(".")[0]
+        != Signer([NEW]).seal(7, "ab").partition(".")[0]
+    )
     assert signer.check_seal(f"00000000.{signature}", 7, "ab") is SealCheck.OTHER_KEY
     assert signer.check_seal(signature, 7, "ab") is SealCheck.FALSE
 

@@ -1,4 +1,5 @@
-"""Systems report sessions, on both databases: who proves itself is believed about its own grants, once."""
+"""Systems report sessions, on both databases: who proves itself is believed about its own grants,
+once."""
 
 from __future__ import annotations
 
@@ -15,13 +16,13 @@ import httpx
 import pytest
 
 from bot.core.roles import System
-from bot.operations.describe_usage import describe_usage
-from bot.operations.release_grant import release_grant
+from bot.operations.grants.release_grant import release_grant
+from bot.operations.usage.describe_usage import describe_usage
 from bot.web import usage
 from bot.web.rates import Rates
 from tests.builders import REPORTS_SECRET, SHOP_SECRET
+from tests.factories import ANA, START
 from tests.web.conftest import Site, build_site, serving
-from tests.worlds import ANA, START
 
 DOCS = Path(__file__).parents[2] / "docs" / "usage.md"
 DB_SECRET = "orders-db-secret-01"
@@ -33,7 +34,9 @@ def report(
     said = {"grant": of, "event": "opened", "session": "tty1", "source": "192.0.2.7", **more}
     body = {key: value for key, value in said.items() if value is not None}
     headers = {"Content-Type": "application/json"}
-    return site.call("POST", "/usage", content=json.dumps(body), headers=headers, auth=(system, secret))
+    return site.call(
+        "POST", "/usage", content=json.dumps(body), headers=headers, auth=(system, secret)
+    )
 
 
 def kept(site: Site) -> list[tuple[object, ...]]:
@@ -43,14 +46,19 @@ def kept(site: Site) -> list[tuple[object, ...]]:
 def test_a_session_is_reported_and_seen_in_the_timeline(either: Site) -> None:
     grant = either.made.a_grant()
     answer = report(either, grant.id)
-    assert (answer.status_code, answer.json()) == (200, {"recorded": True, "new": True, "active": True})
+    assert (answer.status_code, answer.json()) == (
+        200,
+        {"recorded": True, "new": True, "active": True},
+    )
     assert answer.headers["cache-control"] == "no-store"
     either.made.clock.at += 600
     assert report(either, grant.id, event="closed", source=None).json()["new"] is True
     assert kept(either) == [("tty1", "192.0.2.7", START, START + 600)]
     view = describe_usage(either.made.world, grant.id)
     assert view is not None and view.used.times == 1
-    assert either.made.log("grant:use:first", 'actor, system, "grant"') == [(ANA, "shop-admin", grant.id)]
+    assert either.made.log("grant:use:first", 'actor, system, "grant"') == [
+        (ANA, "shop-admin", grant.id)
+    ]
 
 
 def test_told_again_it_is_answered_alike_and_counted_once(either: Site) -> None:
@@ -87,9 +95,20 @@ def test_after_the_end_it_is_kept_and_the_system_hears_that_the_grant_is_over(ei
         ("no-secret", "", "own", 401),
         ("short", "short", "own", 401),
     ],
-    ids=["another system", "no such grant", "a wrong secret", "none", "unknown", "any kind", "has none", "too short"],
+    ids=[
+        "another system",
+        "no such grant",
+        "a wrong secret",
+        "none",
+        "unknown",
+        "any kind",
+        "has none",
+        "too short",
+    ],
 )
-def test_only_a_system_of_the_grant_is_believed(site: Site, system: str, secret: str, grant: str, status: int) -> None:
+def test_only_a_system_of_the_grant_is_believed(
+    site: Site, system: str, secret: str, grant: str, status: int
+) -> None:
     policy = site.made.policies[-1]
     others = {
         "orders-db": System("orders-db", "postgres", {"secret": DB_SECRET}),
@@ -136,7 +155,9 @@ def test_a_time_is_read_in_each_of_its_forms(site: Site, said: dict[str, object]
     ("said", "stored"),
     [("2001:DB8::0:1", "2001:db8::1"), (" bastion.example.com ", "bastion.example.com")],
 )
-def test_where_from_is_an_address_in_its_one_spelling_or_what_was_said(site: Site, said: str, stored: str) -> None:
+def test_where_from_is_an_address_in_its_one_spelling_or_what_was_said(
+    site: Site, said: str, stored: str
+) -> None:
     assert report(site, site.made.a_grant().id, source=said).status_code == 200
     assert kept(site)[0][1] == stored
 
@@ -170,7 +191,9 @@ BAD: dict[str, tuple[dict[str, object], str]] = {
 
 
 @pytest.mark.parametrize(("said", "words"), BAD.values(), ids=BAD)
-def test_what_makes_no_sense_is_told_and_changes_nothing(site: Site, said: dict[str, object], words: str) -> None:
+def test_what_makes_no_sense_is_told_and_changes_nothing(
+    site: Site, said: dict[str, object], words: str
+) -> None:
     answer = report(site, site.made.a_grant().id, **said)
     assert answer.status_code == 400
     assert answer.json()["error"] == "invalid_request"
@@ -200,7 +223,9 @@ def test_a_body_that_is_no_report_is_refused(site: Site, body: bytes, status: in
 @pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "text/json", None])
 def test_only_json_is_read(site: Site, kind: str | None) -> None:
     headers = {"Content-Type": kind} if kind else {}
-    answer = site.call("POST", "/usage", content=b"{}", headers=headers, auth=("shop-admin", SHOP_SECRET))
+    answer = site.call(
+        "POST", "/usage", content=b"{}", headers=headers, auth=("shop-admin", SHOP_SECRET)
+    )
     assert answer.status_code == 400
 
 
@@ -222,9 +247,13 @@ def test_what_the_docs_tell_to_run_is_a_report(site: Site) -> None:
     (script,) = re.findall(r"^```bash\n(curl .*?)^```$", DOCS.read_text(), re.M | re.S)
     grant = site.made.a_grant()
     with serving(site.app) as port:
-        script = script.replace("g4k2m9p0q1rs", grant.id).replace("127.0.0.1:3000", f"127.0.0.1:{port}")
+        script = script.replace("g4k2m9p0q1rs", grant.id).replace(
+            "127.0.0.1:3000", f"127.0.0.1:{port}"
+        )
         script = script.replace("bastion:$BASTION_SECRET", f"shop-admin:{SHOP_SECRET}")
-        said = subprocess.run(["sh", "-c", script], capture_output=True, text=True, env={"PATH": os.environ["PATH"]})
+        said = subprocess.run(
+            ["sh", "-c", script], capture_output=True, text=True, env={"PATH": os.environ["PATH"]}
+        )
     assert json.loads(said.stdout) == {"recorded": True, "new": True, "active": True}, said.stderr
     assert kept(site) == [("host-1 4711", "192.0.2.7", START, None)]
 
@@ -264,9 +293,21 @@ NOTHING_WRITTEN = {
         "/oauth2/introspect",
         {"data": {"token": "x"}, "auth": ("shop-admin", SHOP_SECRET)},
     ),
-    "revoke, a wrong secret": ("POST", "/oauth2/revoke", {"data": {"token": "x"}, "auth": ("shop-admin", "x" * 20)}),
-    "revoke, a wrong token": ("POST", "/oauth2/revoke", {"data": {"token": "x"}, "auth": ("shop-admin", SHOP_SECRET)}),
-    "auth, a wrong token": ("GET", "/auth?system=shop-admin", {"headers": {"Authorization": "Bearer x.y.z"}}),
+    "revoke, a wrong secret": (
+        "POST",
+        "/oauth2/revoke",
+        {"data": {"token": "x"}, "auth": ("shop-admin", "x" * 20)},
+    ),
+    "revoke, a wrong token": (
+        "POST",
+        "/oauth2/revoke",
+        {"data": {"token": "x"}, "auth": ("shop-admin", SHOP_SECRET)},
+    ),
+    "auth, a wrong token": (
+        "GET",
+        "/auth?system=shop-admin",
+        {"headers": {"Authorization": "Bearer x.y.z"}},
+    ),
     "auth, none": ("GET", "/auth?system=shop-admin", {}),
     "auth, an unknown system": ("GET", "/auth?system=nope", {}),
     "usage, a wrong secret": ("POST", "/usage", {"json": {}, "auth": ("shop-admin", "x" * 20)}),
@@ -292,7 +333,9 @@ def test_calls_that_prove_nothing_write_nothing(
 
 
 @pytest.mark.parametrize("path", ["/auth?system=shop-admin", "/ssh/krl", "/usage"])
-def test_a_database_that_is_away_is_one_line_a_minute(site: Site, caplog: pytest.LogCaptureFixture, path: str) -> None:
+def test_a_database_that_is_away_is_one_line_a_minute(
+    site: Site, caplog: pytest.LogCaptureFixture, path: str
+) -> None:
     token = site.made.a_token(site.made.a_grant())
     site.made.break_database()
     site = build_site(site.made)

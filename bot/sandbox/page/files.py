@@ -32,7 +32,8 @@ SAFE = {
 
 
 def known() -> dict[str, Path]:
-    """The files that are served, by name: what lies in the folder and nothing that a path could reach."""
+    """The files that are served, by name: what lies in the folder and nothing that a path could
+    reach."""
     return {path.name: path for path in FOLDER.iterdir() if path.suffix in TYPES}
 
 

@@ -1,7 +1,8 @@
 """Who may talk to the stand-in: programs of this machine, and pages that it served itself.
 
-It doesn't know what is asked. Another site in the same browser can reach loopback: by a name that it points at
-127.0.0.1 (DNS rebinding, so the Host must be loopback's own) or across origins (so an Origin must be ours).
+It doesn't know what is asked. Another site in the same browser can reach loopback: by a name that
+it points at 127.0.0.1 (DNS rebinding, so the Host must be loopback's own) or across origins (so an
+Origin must be ours).
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
-# The page's own calls carry it: no other site can set it without asking first, and it is never told yes.
+# The page's own calls carry it: no other site can set it without asking first, and it is never told
+# yes.
 HEADER, HEADER_VALUE = "x-sandbox-page", "1"
 
 

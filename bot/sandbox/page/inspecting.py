@@ -1,4 +1,5 @@
-"""What went on between the app and the workspace: its calls with answers, and the payloads with their acks.
+"""What went on between the app and the workspace: its calls with answers, and the payloads with
+their acks.
 
 It doesn't know people: a developer looks at the whole.
 """
@@ -10,7 +11,7 @@ from itertools import islice
 from typing import Any
 
 from bot.sandbox.checks import Json
-from bot.sandbox.courier import Delivery
+from bot.sandbox.event_delivery import Delivery
 from bot.sandbox.world import World
 
 NEWEST = 200
@@ -27,11 +28,16 @@ def target(world: World, args: Json) -> str:
 
 
 def record(world: World, asked: Json) -> Json:
-    """Calls and payloads in one list by time, oldest first; `call` and `delivery` are the last numbers known."""
+    """Calls and payloads in one list by time, oldest first; `call` and `delivery` are the last
+    numbers known."""
     calls = _newest(world.calls, int(asked.get("call") or 0), lambda call: int(call["number"]))
-    deliveries = _newest(world.courier.deliveries.values(), int(asked.get("delivery") or 0), lambda item: item.number)
+    deliveries = _newest(
+        world.courier.deliveries.values(), int(asked.get("delivery") or 0), lambda item: item.number
+    )
     answers = dict(world.answers)
-    entries = [_call(world, call, answers) for call in calls] + [_delivery(item) for item in deliveries]
+    entries = [_call(world, call, answers) for call in calls] + [
+        _delivery(item) for item in deliveries
+    ]
     return {"entries": sorted(entries, key=lambda entry: float(entry["at"]))}
 
 
@@ -54,7 +60,9 @@ def _call(world: World, call: Json, answers: dict[int, Json]) -> Json:
         "title": call["method"],
         "about": target(world, call["args"]),
         "ok": call["ok"] and not call["lost"],
-        "error": "connection cut" if call["lost"] else call["error"] or (None if call["ok"] else str(call["status"])),
+        "error": "connection cut"
+        if call["lost"]
+        else call["error"] or (None if call["ok"] else str(call["status"])),
         "problems": ((answer or {}).get("response_metadata") or {}).get("messages", []),
         "warnings": call["warnings"],
         "seconds": call["seconds"],
@@ -85,7 +93,14 @@ def _delivery(item: Delivery) -> Json:
 
 
 def _about(payload: Json) -> str:
-    """What a payload is about, in a word or two: the action, the view, the words after a command."""
+    """What a payload is about, in a word or two: the action, the view, the words after a
+    command."""
     actions = ", ".join(str(action.get("action_id")) for action in payload.get("actions", []))
     view = payload.get("view") or {}
-    return str(actions or payload.get("callback_id") or view.get("callback_id") or payload.get("text") or "")
+    return str(
+        actions
+        or payload.get("callback_id")
+        or view.get("callback_id")
+        or payload.get("text")
+        or ""
+    )

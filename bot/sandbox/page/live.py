@@ -1,7 +1,9 @@
-"""What changes, as server-sent events for one person: only what that person may see, and nothing missed.
+"""What changes, as server-sent events for one person: only what that person may see, and nothing
+missed.
 
-Every batch has the number of its last change as id; after a break the browser names the last one that it got. When
-that is too long ago, or of another run, the page is told to start over. It doesn't know how anything is drawn.
+Every batch has the number of its last change as id; after a break the browser names the last one
+that it got. When that is too long ago, or of another run, the page is told to start over. It
+doesn't know how anything is drawn.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from bot.sandbox.checks import Json
-from bot.sandbox.page import seeing, steering
+from bot.sandbox.page import controls, queries
 from bot.sandbox.workspace import SlackError, User
 from bot.sandbox.world import World
 
@@ -21,7 +23,14 @@ from bot.sandbox.world import World
 RUN = secrets.token_hex(4)
 # A burst of changes goes out as one batch; a quiet line says now and then that it is there.
 GATHER_SECONDS, QUIET_SECONDS = 0.05, 15.0
-DIRECTORY = {"team_join", "user_change", "group_changed", "channel_changed", "im_opened", "app_changed"}
+DIRECTORY = {
+    "team_join",
+    "user_change",
+    "group_changed",
+    "channel_changed",
+    "im_opened",
+    "app_changed",
+}
 TOOLS = {"tools_changed", "sockets"}
 Part = Callable[[World, User, Json], Any]
 
@@ -53,20 +62,21 @@ MODALS = {"view_opened", "view_changed", "views_closed"}
 
 
 def batch(world: World, user: User, changes: list[Json]) -> Json:
-    """What these changes are for this person: messages, and of everything else the present state."""
+    """What these changes are for this person: messages, and of everything else the present
+    state."""
     kinds = {change["kind"] for change in changes}
     mine = {change["kind"] for change in changes if change.get("user") == user.id}
     found: Json = {"now": world.workspace.now(), "messages": _messages(world, user, changes)}
     if mine & MODALS:
-        found["modal"] = seeing.modal(world, user)
+        found["modal"] = queries.modal(world, user)
     if "home_published" in mine:
-        found["home"] = seeing.home(world, user)
+        found["home"] = queries.home(world, user)
     if kinds & DIRECTORY:
-        found["directory"] = seeing.directory(world, user)
+        found["directory"] = queries.directory(world, user)
     if kinds & {"sockets", "app_changed"}:
-        found["app"] = seeing.app(world)
+        found["app"] = queries.app(world)
     if kinds & {"message_posted", "message_deleted", "read", "channel_changed", "group_changed"}:
-        found.update(unread=seeing.unread_all(world, user), waiting=seeing.waiting(world))
+        found.update(unread=queries.unread_all(world, user), waiting=queries.waiting(world))
     if "links_changed" in kinds:
         found["links"] = world.links
     if "gate_answered" in kinds:
@@ -74,7 +84,7 @@ def batch(world: World, user: User, changes: list[Json]) -> Json:
     if kinds & {"api_call", "delivered"}:
         found["record"] = True
     if kinds & TOOLS or (found.get("record") and any(world.scenes.troubles())):
-        found["tools"] = steering.tools(world)
+        found["tools"] = controls.tools(world)
     return found
 
 
@@ -95,7 +105,11 @@ def _parent(world: World, told: Json) -> Json | None:
     """The message above an answer in a thread: it counts its answers."""
     thread = str((told["message"] or {}).get("thread_ts", told["ts"]))
     above = world.workspace.messages.get(str(told["channel"]), {}).get(thread)
-    return {"channel": told["channel"], "ts": thread, "message": above} if above and thread != told["ts"] else None
+    return (
+        {"channel": told["channel"], "ts": thread, "message": above}
+        if above and thread != told["ts"]
+        else None
+    )
 
 
 def worth_telling(told: Json) -> bool:
@@ -109,11 +123,16 @@ def event(number: int, kind: str, data: Json) -> bytes:
 
 
 def resumed(world: World, last: str) -> int | None:
-    """The number of the last change that the browser has; None when what came after it isn't known any more."""
+    """The number of the last change that the browser has; None when what came after it isn't known
+    any more."""
     run, _, number = last.partition(".")
     if run != RUN or not number.isdigit() or int(number) > world.workspace.version:
         return None
-    oldest = world.workspace.changes[0]["version"] if world.workspace.changes else world.workspace.version + 1
+    oldest = (
+        world.workspace.changes[0]["version"]
+        if world.workspace.changes
+        else world.workspace.version + 1
+    )
     return int(number) if int(number) >= oldest - 1 else None
 
 
@@ -147,4 +166,4 @@ async def stream(world: World, user: User, last: str) -> AsyncIterator[bytes]:
 
 
 def _still_here(world: World, user: User) -> User:
-    return seeing.person(world, user.id)
+    return queries.person(world, user.id)

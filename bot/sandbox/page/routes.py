@@ -1,6 +1,7 @@
 """The table of the page's addresses. Everything is asked as somebody: `?as=ana`.
 
-It doesn't know what is seen or done: `seeing.py`, `doing.py`, `inspecting.py` and `live.py` have that.
+It doesn't know what is seen or done: `seeing.py`, `doing.py`, `inspecting.py` and `live.py` have
+that.
 """
 
 from __future__ import annotations
@@ -14,11 +15,11 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from bot.sandbox.checks import Json
-from bot.sandbox.page import files, inspecting, seeing
-from bot.sandbox.page.doing import DOINGS
+from bot.sandbox.page import files, inspecting, queries
+from bot.sandbox.page.actions import DOINGS
+from bot.sandbox.page.controls import STEERINGS, tools
 from bot.sandbox.page.guard import from_page
 from bot.sandbox.page.live import RUN, stream
-from bot.sandbox.page.steering import STEERINGS, tools
 from bot.sandbox.workspace import SlackError, User
 from bot.sandbox.world import World
 
@@ -29,7 +30,7 @@ UNCACHED = {**files.SAFE, "Cache-Control": "no-store"}
 
 def viewer(world: World, request: Request) -> User:
     """Who asks. Raises SlackError for nobody."""
-    return seeing.person(world, request.query_params.get("as", ""))
+    return queries.person(world, request.query_params.get("as", ""))
 
 
 def refused(error: SlackError) -> Response:
@@ -107,7 +108,8 @@ def now(world: World) -> Endpoint:
 
 
 def file(world: World) -> Endpoint:
-    """An uploaded file, for somebody who sees the message that it hangs on; always as a download."""
+    """An uploaded file, for somebody who sees the message that it hangs on; always as a
+    download."""
 
     async def endpoint(request: Request) -> Response:
         try:
@@ -117,20 +119,22 @@ def file(world: World) -> Endpoint:
         wanted = request.path_params["file_id"]
         if not any(
             wanted == attached["id"]
-            for channel in seeing.conversations(world, user)
+            for channel in queries.conversations(world, user)
             for message in world.workspace.messages.get(channel.id, {}).values()
             for attached in message.get("files", [])
         ):
             return refused(SlackError("file_not_found"))
         headers = {**UNCACHED, "Content-Disposition": "attachment"}
-        return Response(world.workspace.files[wanted]["content"], media_type="text/plain", headers=headers)
+        return Response(
+            world.workspace.files[wanted]["content"], media_type="text/plain", headers=headers
+        )
 
     return endpoint
 
 
 def begin(world: World, user: User, asked: Json) -> Json:
     """All that the page needs to begin with, and from where on to listen."""
-    found = seeing.everything(world, user)
+    found = queries.everything(world, user)
     return {**found, "tools": tools(world), "last": f"{RUN}.{found['version']}"}
 
 
@@ -142,9 +146,12 @@ def page_routes(world: World) -> list[Route]:
         Route("/page/who", who(world)),
         Route("/page/now", now(world)),
         Route("/page/begin", reading(world, begin)),
-        Route("/page/messages", reading(world, seeing.messages)),
-        Route("/page/thread", reading(world, seeing.thread)),
-        Route("/page/record", reading(world, lambda world, user, asked: inspecting.record(world, asked))),
+        Route("/page/messages", reading(world, queries.messages)),
+        Route("/page/thread", reading(world, queries.thread)),
+        Route(
+            "/page/record",
+            reading(world, lambda world, user, asked: inspecting.record(world, asked)),
+        ),
         Route("/page/file/{file_id}", file(world)),
         Route("/page/events", events(world)),
         Route("/page/do/{verb}", acting(world), methods=["POST"]),

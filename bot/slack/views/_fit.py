@@ -1,5 +1,5 @@
-"""Keeps whole messages and views within Slack's limits: so many blocks, so many characters over all of them, and never
-a silent cut. It doesn't know what the blocks say.
+"""Keeps whole messages and views within Slack's limits: so many blocks, so many characters over all
+of them, and never a silent cut. It doesn't know what the blocks say.
 """
 
 import json
@@ -15,10 +15,13 @@ MESSAGE_CHARACTERS = 12_500
 """A little under the 13,200 that Slack takes over all blocks of a message."""
 
 REPLY_BYTES = 45_000
-"""JSON of one reply: slack_sdk's Socket Mode client can't send a frame of more than 65,535 bytes."""
+"""JSON of one reply: slack_sdk's Socket Mode client can't send a frame of more than 65,535
+bytes."""
 
 SHORT_ROOM = 2_400
-_UNSHOWN = frozenset({"type", "action_id", "block_id", "value", "style", "format", "user_id", "channel_id"})
+_UNSHOWN = frozenset(
+    {"type", "action_id", "block_id", "value", "style", "format", "user_id", "channel_id"}
+)
 
 
 def weight(value: object) -> int:
@@ -42,9 +45,12 @@ def within_reply(items: Iterable[Any], most: int = REPLY_BYTES) -> int:
 
 
 def fit(
-    groups: Iterable[Sequence[Block]], blocks: int = MESSAGE_BLOCKS, characters: int = MESSAGE_CHARACTERS
+    groups: Iterable[Sequence[Block]],
+    blocks: int = MESSAGE_BLOCKS,
+    characters: int = MESSAGE_CHARACTERS,
 ) -> tuple[list[Block], int]:
-    """The first groups that fit together, and the number of groups that don't. Order is never changed."""
+    """The first groups that fit together, and the number of groups that don't. Order is never
+    changed."""
     shown: list[Block] = []
     waiting = list(groups)
     for place, group in enumerate(waiting):
@@ -64,13 +70,15 @@ Row = tuple[str, Sequence[Block]]
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a page of a list begins: behind the row `after`, or at number `start` when that row is gone."""
+    """Where a page of a list begins: behind the row `after`, or at number `start` when that row is
+    gone."""
 
     start: int = 0
     after: str = ""
 
     def within(self, ids: Sequence[str]) -> int:
-        """The number of the first row to show. Where the row `after` is gone, one row may be shown twice."""
+        """The number of the first row to show. Where the row `after` is gone, one row may be shown
+        twice."""
         if self.after in ids:
             return ids.index(self.after) + 1
         return min(max(0, self.start - bool(self.after)), len(ids))
@@ -88,8 +96,9 @@ def one_page(
     blocks: int = MESSAGE_BLOCKS,
     characters: int = MESSAGE_CHARACTERS,
 ) -> list[Block]:
-    """The rows from `place` on that fit, and a More button where there are others. `name` and `words` are what
-    `bot/slack/pages.py` finds the list by; `about` tells a screen reader what there is more of."""
+    """The rows from `place` on that fit, and a More button where there are others. `name` and
+    `words` are what `bot/slack/pages.py` finds the list by; `about` tells a screen reader what
+    there is more of."""
     begin = place.within([id for id, _ in rows])
     groups = [list(group) for _, group in rows[begin:]]
     small = within_reply(groups)
@@ -107,15 +116,20 @@ def one_page(
 
 
 def join(messages: Sequence[Message]) -> Message:
-    """Several messages to one reader as one, within Slack's limits; of what has no room, the `text` is shown."""
+    """Several messages to one reader as one, within Slack's limits; of what has no room, the `text`
+    is shown."""
     if len(messages) == 1:
         return messages[0]
-    groups = [[*([divider()] if place else []), *each["blocks"]] for place, each in enumerate(messages)]
+    groups = [
+        [*([divider()] if place else []), *each["blocks"]] for place, each in enumerate(messages)
+    ]
     shown, missing = fit(groups, MESSAGE_BLOCKS - 1, MESSAGE_CHARACTERS - SHORT_ROOM - 100)
     lines = [each["text"] for each in messages]
     rest = ["And in short, for want of room:", *lines[len(lines) - missing :]] if missing else []
     return message(
-        "\n".join(lines), *shown, *([{"type": "section", "text": mrkdwn(_whole(rest, SHORT_ROOM))}] if rest else [])
+        "\n".join(lines),
+        *shown,
+        *([{"type": "section", "text": mrkdwn(_whole(rest, SHORT_ROOM))}] if rest else []),
     )
 
 

@@ -1,5 +1,5 @@
-"""Words and buttons that several views share: how a role, a grant's state and its end are called, and what can be
-pressed. It doesn't know in which message they stand.
+"""Words and buttons that several views share: how a role, a grant's state and its end are called,
+and what can be pressed. It doesn't know in which message they stand.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from bot.core.durations import format_duration
 from bot.core.model import EndReason, Grant, GrantState, Request
 from bot.core.roles import Role
-from bot.core.use import LOOK_EVERY, Used
+from bot.core.usage import LOOK_EVERY, GrantUsage
 from bot.slack.blocks import (
     Element,
     Part,
@@ -28,7 +28,8 @@ SYSTEMS_ROOM = 900
 ACTIONS_ROOM = 2200
 SILENT_ROOM = 70
 UNBOUNDED = 100_000
-"""More characters than the lists of any role have: at most 20 systems and 50 actions of 200 characters."""
+"""More characters than the lists of any role have: at most 20 systems and 50 actions of 200
+characters."""
 
 
 def title_of(role: Role | None, name: str) -> str:
@@ -48,14 +49,19 @@ def role_parts(role: Role | None, name: str) -> list[Part]:
 
 
 def gives(systems: Sequence[str], actions: Sequence[str], rest: str) -> list[Part]:
-    """On which systems, and what may be done there, as far as a message has room; `rest` says where the others are."""
+    """On which systems, and what may be done there, as far as a message has room; `rest` says where
+    the others are."""
     shown = listing(actions, ACTIONS_ROOM, rest=rest) or ["no actions"]
     return [*listing(systems, SYSTEMS_ROOM, "bold", rest), ": ", *shown]
 
 
 def gives_in_full(systems: Sequence[str], actions: Sequence[str]) -> list[Part]:
     """The same in a modal, which has room for all that a role can give."""
-    return [*listing(systems, UNBOUNDED, "bold"), ": ", *(listing(actions, UNBOUNDED) or ["no actions"])]
+    return [
+        *listing(systems, UNBOUNDED, "bold"),
+        ": ",
+        *(listing(actions, UNBOUNDED) or ["no actions"]),
+    ]
 
 
 def ended_because(grant: Grant, to_holder: bool = False) -> list[Part]:
@@ -89,7 +95,9 @@ def state_parts(grant: Grant) -> list[Part]:
 
 def state_now(grant: Grant, now: int) -> list[Part]:
     """The same for what is read at once, with the time that is left."""
-    in_time: list[Part] = [f" {left(grant.ends_at - now)} left."] if grant.state is GrantState.ACTIVE else []
+    in_time: list[Part] = (
+        [f" {left(grant.ends_at - now)} left."] if grant.state is GrantState.ACTIVE else []
+    )
     return [*state_parts(grant), *in_time]
 
 
@@ -101,8 +109,18 @@ _STATES: Mapping[GrantState, Callable[[Grant], list[Part]]] = {
         "Starting: it is being set up, and its time begins with the first system that has it."
     ],
     GrantState.ACTIVE: lambda g: ["Active until ", date(g.ends_at), "."],
-    GrantState.ENDING: lambda g: ["Ending (", *ended_because(g), "); every system has to confirm it."],
-    GrantState.ENDED: lambda g: ["Ended ", date(g.ended_at or g.ends_at), ": ", *ended_because(g), "."],
+    GrantState.ENDING: lambda g: [
+        "Ending (",
+        *ended_because(g),
+        "); every system has to confirm it.",
+    ],
+    GrantState.ENDED: lambda g: [
+        "Ended ",
+        date(g.ended_at or g.ends_at),
+        ": ",
+        *ended_because(g),
+        ".",
+    ],
     GrantState.FAILED: lambda g: [
         "Failed: it could not be set up, so it was not given; what was made of it is taken back."
     ],
@@ -113,27 +131,36 @@ def lasted(grant: Grant) -> list[Part]:
     """From when to when somebody really had it."""
     if grant.started_at is None:
         return ["It had not started yet."]
-    return ["It ran from ", date(grant.started_at), " to ", date(grant.ended_at or grant.ends_at), "."]
+    return [
+        "It ran from ",
+        date(grant.started_at),
+        " to ",
+        date(grant.ended_at or grant.ends_at),
+        ".",
+    ]
 
 
-def used_text(used: Used) -> str:
+def used_text(used: GrantUsage) -> str:
     """How access was used, in words for "it was …"; for a message's `text`."""
     if used.times:
         return "used once" if used.times == 1 else f"used {used.times:,} times"
     return "not seen in use" if used.silent or used.glimpsed else "never used"
 
 
-def used_parts(used: Used) -> list[Part]:
+def used_parts(used: GrantUsage) -> list[Part]:
     """The same with when it was last, or why it is not known better."""
     if used.times:
         last: list[Part] = [", last ", date(used.last)] if used.last else []
         return [used_text(used), *last]
     if used.silent:
         return [used_text(used), "; ", *listing(used.silent, SILENT_ROOM), " told of none"]
-    return [used_text(used), *([f", at a look every {LOOK_EVERY} seconds"] if used.glimpsed else [])]
+    return [
+        used_text(used),
+        *([f", at a look every {LOOK_EVERY} seconds"] if used.glimpsed else []),
+    ]
 
 
-def used_so_far(used: Used) -> list[Part]:
+def used_so_far(used: GrantUsage) -> list[Part]:
     """The same in sentences about access that goes on."""
     if not used.times:
         return ["Its use is not reported." if used.silent else "Not used yet."]
@@ -156,7 +183,9 @@ def grant_buttons(grant: Grant, title: str, primary: bool = False) -> list[Eleme
 
 
 def show_credentials(grant: Grant, title: str, primary: bool = False) -> Element:
-    return button("Show credentials", Action.SHOW_CREDENTIALS, grant.id, title, "primary" if primary else "")
+    return button(
+        "Show credentials", Action.SHOW_CREDENTIALS, grant.id, title, "primary" if primary else ""
+    )
 
 
 def renew(grant: Grant, title: str, primary: bool = False) -> Element:
@@ -166,7 +195,8 @@ def renew(grant: Grant, title: str, primary: bool = False) -> Element:
 def done(grant: Grant, title: str) -> Element:
     asked = confirm(
         "Give it back now?",
-        f"{clean(title, 75)} ends at once on every system. To have it again you would have to ask again.",
+        f"{clean(title, 75)} ends at once on every system. To have it again you would have to ask"
+        " again.",
         "I'm done",
         "Keep it",
     )
@@ -186,7 +216,8 @@ def cancel(request: Request, title: str) -> Element:
 def revoke(grant: Grant, title: str, holder: str, label: str = "Revoke") -> Element:
     asked = confirm(
         f"{label}?" if label != "Revoke" else "Revoke it now?",
-        f"{clean(title, 75)} of {clean(holder, 60)} ends at once on every system. The message to them says who did it.",
+        f"{clean(title, 75)} of {clean(holder, 60)} ends at once on every system. The message to"
+        " them says who did it.",
         label,
         "Keep it",
         "danger",

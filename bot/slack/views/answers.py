@@ -1,14 +1,14 @@
-"""What is said privately to whoever just did something: refusals with what to do about them, and confirmations.
-It doesn't know where it is shown.
+"""What is said privately to whoever just did something: refusals with what to do about them, and
+confirmations. It doesn't know where it is shown.
 """
 
 from collections.abc import Callable, Mapping
 
 from bot.core.durations import format_duration
 from bot.core.model import HELD, Grant, GrantState, Request, RequestState
-from bot.operations.describe_grant import GrantView
-from bot.operations.describe_request import RequestCard
-from bot.operations.request_access import Submitted
+from bot.operations.grants.describe_grant import GrantView
+from bot.operations.requests.describe_request import RequestCard
+from bot.operations.requests.request_access import Submitted
 from bot.slack.blocks import (
     Block,
     Message,
@@ -33,8 +33,8 @@ Facts = Mapping[str, object]
 
 
 def render(note: str, facts: Facts, card: RequestCard | None, now: int) -> Message:
-    """The answer of an outbox effect: refused {why}, already_decided {request}, vote_counted {have, need} or
-    text {text}. `card` is the request's, where the note names one."""
+    """The answer of an outbox effect: refused {why}, already_decided {request}, vote_counted {have,
+    need} or text {text}. `card` is the request's, where the note names one."""
     return _NOTES[note](facts, card, now)
 
 
@@ -70,7 +70,15 @@ def renewed(grant: Grant, now: int, note: str = "") -> Message:
     return message(
         f"Renewed: {_name(grant.role)} for {lasts} from now.",
         paragraph(
-            ["Renewed: ", code(grant.role), " for ", bold(lasts), " from now, until ", date(grant.ends_at), "."],
+            [
+                "Renewed: ",
+                code(grant.role),
+                " for ",
+                bold(lasts),
+                " from now, until ",
+                date(grant.ends_at),
+                ".",
+            ],
             spoken(note) if note else [],
         ),
     )
@@ -85,14 +93,20 @@ def sent_lines(sent: Submitted, note: str = "") -> list[list[Part]]:
     return [
         ["Sent: ", *role_parts(sent.role, request.role), *duration_parts(request)],
         spoken(note) if note else [],
-        [f"It needs {need}; {people} can give one. You get a direct message as soon as it is decided."],
+        [
+            f"It needs {need}; {people} can give one. You get a direct message as soon as it is"
+            " decided."
+        ],
         ["Unanswered, it lapses ", date(request.lapses_at), "."],
     ]
 
 
 def waits_for_slack(role: str) -> str:
     """For somebody who asked for a role before Slack has said who is in its groups."""
-    return f"I am asking Slack who you are and who is in the groups of {role}. The answer follows in a moment."
+    return (
+        f"I am asking Slack who you are and who is in the groups of {role}. The answer follows in a"
+        " moment."
+    )
 
 
 def already_pending(request: Request, now: int) -> Message:
@@ -100,7 +114,13 @@ def already_pending(request: Request, now: int) -> Message:
     return message(
         f"Your request for {_name(request.role)} is waiting already.",
         paragraph(
-            ["You asked for ", code(request.role), " ", date(request.created_at), ", and it waits for a decision."],
+            [
+                "You asked for ",
+                code(request.role),
+                " ",
+                date(request.created_at),
+                ", and it waits for a decision.",
+            ],
             ["There is nothing more to do. To change it, cancel it and ask again."],
         ),
         actions(cancel(request, request.role)),
@@ -110,7 +130,11 @@ def already_pending(request: Request, now: int) -> Message:
 def already_held(grant: Grant, now: int) -> Message:
     """The person has the role already, and may want more time."""
     buttons = grant_buttons(grant, grant.role)
-    hint = "Renew gives you more time." if grant.state is GrantState.ACTIVE else "You get a message when it works."
+    hint = (
+        "Renew gives you more time."
+        if grant.state is GrantState.ACTIVE
+        else "You get a message when it works."
+    )
     return message(
         f"You have {_name(grant.role)} already.",
         paragraph(["You have ", code(grant.role), " already. ", *state_now(grant, now)], [hint]),
@@ -158,7 +182,10 @@ _BECAME: Mapping[RequestState, tuple[str, str]] = {
     RequestState.APPROVED: ("was approved", "Your direct messages say how it went on."),
     RequestState.DENIED: ("was denied", "Your direct messages say why."),
     RequestState.WITHDRAWN: ("was withdrawn", "Nobody is asked about it any more."),
-    RequestState.LAPSED: ("was not answered in time", "Ask again, and tell an approver that it waits."),
+    RequestState.LAPSED: (
+        "was not answered in time",
+        "Ask again, and tell an approver that it waits.",
+    ),
 }
 
 
@@ -181,8 +208,8 @@ def last_change(said: Message) -> Message:
 
 
 def unchanging(said: Message, now: int) -> Message:
-    """A page that nothing brings up to date: what it shows with its time, and of its buttons only those that turn
-    pages or look again."""
+    """A page that nothing brings up to date: what it shows with its time, and of its buttons only
+    those that turn pages or look again."""
     blocks = [block for block in said["blocks"] if block["type"] != "actions" or _lasts(block)]
     words = "As it was then, and not kept up to date. App Home and `/access list` have the buttons."
     return message(said["text"], *blocks, paragraph(["Read ", date(now), "."]), context(words))
@@ -194,17 +221,33 @@ def _lasts(block: Block) -> bool:
 
 def vote_counted(have: int, need: int) -> Message:
     """An approval counted, and more are needed."""
-    words = f"Your approval was counted: with it there were {have} of {need}. The request itself shows how it went on."
+    words = (
+        f"Your approval was counted: with it there were {have} of {need}. The request itself shows"
+        " how it went on."
+    )
     return message(words, paragraph([words]))
 
 
 def unknown_verb(word: str) -> Message:
-    """A first word of the command that means nothing; it may be a role's name, so it says how to ask."""
+    """A first word of the command that means nothing; it may be a role's name, so it says how to
+    ask."""
     return message(
         "There is no such command. /access help lists what there is.",
         paragraph(
-            ["There is no command ", code(word, 60), ". ", bold("/access help"), " lists what there is."],
-            ["To ask for a role: ", bold("/access request ROLE REASON"), ", or ", bold("/access"), " for a form."],
+            [
+                "There is no command ",
+                code(word, 60),
+                ". ",
+                bold("/access help"),
+                " lists what there is.",
+            ],
+            [
+                "To ask for a role: ",
+                bold("/access request ROLE REASON"),
+                ", or ",
+                bold("/access"),
+                " for a form.",
+            ],
         ),
     )
 
@@ -214,14 +257,22 @@ def later(verb: str) -> Message:
     return message(
         "This comes with a later version.",
         paragraph(
-            [code(f"/access {verb}", 80), " comes with a later version. ", bold("/access help"), " lists the rest."]
+            [
+                code(f"/access {verb}", 80),
+                " comes with a later version. ",
+                bold("/access help"),
+                " lists the rest.",
+            ]
         ),
     )
 
 
 def broken(reference: str) -> Message:
     """Something went wrong that nobody foresaw; `reference` finds it in the log."""
-    words = "Something went wrong on our side, and nothing was changed. Try again; if it happens again, tell a lead "
+    words = (
+        "Something went wrong on our side, and nothing was changed. Try again; if it happens again,"
+        " tell a lead "
+    )
     return message(
         f"{words}the reference {escape(clean(reference, 60))}.",
         paragraph([words, "the reference ", code(reference, 60), "."]),
@@ -255,15 +306,26 @@ def _text(facts: Facts, card: RequestCard | None, now: int) -> Message:
 
 
 def _asked(facts: Facts, card: RequestCard | None, now: int) -> Message:
-    """A request that waited until Slack said who is in its groups was sent. Nothing brings this up to date."""
+    """A request that waited until Slack said who is in its groups was sent. Nothing brings this up
+    to date."""
     if card is None:
         return refused("This request does not exist any more.")
     request, named = card.request, role_parts(card.role, card.request.role)
     return message(
         f"Your request for {title_text(card.role, request.role)} was sent.",
         paragraph(
-            ["Your request for ", *named, " was sent ", date(request.created_at), *duration_parts(request)],
-            ["A direct message says what was decided. Until then ", bold("/access list"), " has it, to cancel it."],
+            [
+                "Your request for ",
+                *named,
+                " was sent ",
+                date(request.created_at),
+                *duration_parts(request),
+            ],
+            [
+                "A direct message says what was decided. Until then ",
+                bold("/access list"),
+                " has it, to cancel it.",
+            ],
         ),
     )
 

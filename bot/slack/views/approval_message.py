@@ -1,5 +1,5 @@
-"""The message that asks approvers: who wants what, for how long and why, and what they need to know to decide.
-It shows a request in whatever state it is, and doesn't know where its copies are.
+"""The message that asks approvers: who wants what, for how long and why, and what they need to know
+to decide. It shows a request in whatever state it is, and doesn't know where its copies are.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from bot.core.durations import format_duration
 from bot.core.lifecycle import longest_run
 from bot.core.model import Grant, GrantState, RequestState
-from bot.operations.describe_request import RequestCard
+from bot.operations.requests.describe_request import RequestCard
 from bot.slack.blocks import (
     Block,
     Message,
@@ -44,9 +44,11 @@ ONLY_ROOM = 1500
 
 
 def render(card: RequestCard, now: int, mentions: Sequence[str] = ()) -> Message:
-    """The approval message as the request is at `now`; `mentions` (ready `<@U…>`, `<!subteam^S…>`) are pinged while it
-    waits for a decision."""
-    return _pending(card, mentions) if card.request.state is RequestState.PENDING else _decided(card)
+    """The approval message as the request is at `now`; `mentions` (ready `<@U…>`, `<!subteam^S…>`)
+    are pinged while it waits for a decision."""
+    return (
+        _pending(card, mentions) if card.request.state is RequestState.PENDING else _decided(card)
+    )
 
 
 def asked_directly() -> Block:
@@ -73,7 +75,8 @@ def _decided(card: RequestCard) -> Message:
     request = card.request
     title = title_text(card.role, request.role)
     return message(
-        f"The request of {who_text(request.requester)} for {title} was {_OUTCOME_WORDS[request.state]}.",
+        f"The request of {who_text(request.requester)} for {title} was"
+        f" {_OUTCOME_WORDS[request.state]}.",
         paragraph(_headline(card)),
         rich(section(*_outcome(card)), *_said(card)),
         *_fate(card),
@@ -87,7 +90,17 @@ def _headline(card: RequestCard) -> list[Part]:
     wants = [*role_parts(card.role, request.role), " for ", bold(format_duration(request.duration))]
     more: list[Part] = [" more, as a renewal"] if request.renews else []
     start: list[Part] = [", from ", date(request.start_at)] if request.start_at else []
-    return [bold(card.requester.name, 80), " (", who(request.requester), ")", asks, *wants, *more, *start, "."]
+    return [
+        bold(card.requester.name, 80),
+        " (",
+        who(request.requester),
+        ")",
+        asks,
+        *wants,
+        *more,
+        *start,
+        ".",
+    ]
 
 
 def _why_and_what(card: RequestCard) -> list[Block]:
@@ -109,7 +122,10 @@ def _in_full(card: RequestCard) -> str:
 def _waiting(card: RequestCard) -> Iterator[list[Part]]:
     if card.need > 1 or card.have:
         names: list[Part] = [part for voter in card.have for part in (", ", who(voter))][1:]
-        yield [f"{len(card.have)} of {card.need} approvals", *([" (", *names, ")"] if names else [])]
+        yield [
+            f"{len(card.have)} of {card.need} approvals",
+            *([" (", *names, ")"] if names else []),
+        ]
     if card.request.renews and card.grant:
         yield ["Has it now until ", date(card.grant.ends_at)]
     yield from _unasked(card)
@@ -123,9 +139,17 @@ def _unasked(card: RequestCard) -> Iterator[list[Part]]:
         return
     longest = longest_run(request.duration, role.max_renewals, role.max_total)
     if longest > request.duration:
-        until: list[Part] = [", until ", date(request.start_at + longest)] if request.start_at else []
+        until: list[Part] = (
+            [", until ", date(request.start_at + longest)] if request.start_at else []
+        )
         often = _often(role.max_renewals)
-        yield [f"Can be extended {often} without asking again, at most {format_duration(longest)} in all", *until]
+        yield [
+            (
+                f"Can be extended {often} without asking again, at most {format_duration(longest)}"
+                " in all"
+            ),
+            *until,
+        ]
 
 
 def _extended(card: RequestCard, grant: Grant) -> Iterator[list[Part]]:
@@ -137,7 +161,11 @@ def _extended(card: RequestCard, grant: Grant) -> Iterator[list[Part]]:
     latest = min(latest, grant.ends_at + left * grant.duration)
     if latest > grant.ends_at and grant.state in (GrantState.SCHEDULED, GrantState.ACTIVE):
         again = " more" if grant.renewals else ""
-        yield [f"Can be extended {_often(left)}{again} without asking again, at most until ", date(latest), "."]
+        yield [
+            f"Can be extended {_often(left)}{again} without asking again, at most until ",
+            date(latest),
+            ".",
+        ]
 
 
 def _often(times: int) -> str:
@@ -149,7 +177,8 @@ def _often(times: int) -> str:
 
 def _decision_card(card: RequestCard) -> list[list[Part]]:
     lines: list[list[Part]] = [
-        ["✓ met: " if criterion.met else "✗ not met: ", typed(criterion.text)] for criterion in card.criteria
+        ["✓ met: " if criterion.met else "✗ not met: ", typed(criterion.text)]
+        for criterion in card.criteria
     ]
     return [*lines, *_history(card), _holds(card), _usual(card), _why_you(card)]
 
@@ -167,9 +196,17 @@ def _times(count: int) -> str:
 
 
 def _past(grant: Grant) -> list[Part]:
-    said: list[Part] = ["Had it ", date(grant.started_at or grant.starts_at), f" for {format_duration(grant.duration)}"]
+    said: list[Part] = [
+        "Had it ",
+        date(grant.started_at or grant.starts_at),
+        f" for {format_duration(grant.duration)}",
+    ]
     if grant.end_reason is not None:
-        return [*said, ", ", why_words(grant.end_reason)]  # without who: a card pings nobody but its readers
+        return [
+            *said,
+            ", ",
+            why_words(grant.end_reason),
+        ]  # without who: a card pings nobody but its readers
     return [*said, ", failed: it could not be set up"] if grant.state is GrantState.FAILED else said
 
 
@@ -190,11 +227,20 @@ def _usual(card: RequestCard) -> list[Part]:
 
 def _why_you(card: RequestCard) -> list[Part]:
     if card.role is None:
-        return ["The role is no longer in roles.toml, so nobody can decide on it; its requester can cancel it"]
+        return [
+            "The role is no longer in roles.toml, so nobody can decide on it; its requester can"
+            " cancel it"
+        ]
     need = "one approval is enough" if card.need == 1 else f"{card.need} approvals are needed"
     people = f"{len(card.deciders)} people" if len(card.deciders) != 1 else "1 person"
-    groups: list[Part] = [" (", *listing(card.groups, 200, "bold", _in_full(card)), ")"] if card.groups else []
-    return ["You are asked because you approve this role", *groups, f"; {people} can decide, {need}"]
+    groups: list[Part] = (
+        [" (", *listing(card.groups, 200, "bold", _in_full(card)), ")"] if card.groups else []
+    )
+    return [
+        "You are asked because you approve this role",
+        *groups,
+        f"; {people} can decide, {need}",
+    ]
 
 
 # --- after the decision
@@ -239,7 +285,11 @@ def _fate(card: RequestCard) -> list[Block]:
     if grant.state is GrantState.STARTING and len(card.leases) > 1:
         made = [lease.system for lease in card.leases if lease.state is GrantState.ACTIVE]
         lines.append(
-            [f"{len(made)} of {len(card.leases)} systems", *([": ", *listing(made, UNBOUNDED)] if made else []), "."]
+            [
+                f"{len(made)} of {len(card.leases)} systems",
+                *([": ", *listing(made, UNBOUNDED)] if made else []),
+                ".",
+            ]
         )
     waiting = [lease.system for lease in card.leases if lease.state is not GrantState.ENDED]
     if grant.state is GrantState.ENDING and waiting:

@@ -1,5 +1,5 @@
-"""One page of the audit log as a table, the newest record first. It doesn't know how it was filtered, and says only
-what it is told about that.
+"""One page of the audit log as a table, the newest record first. It doesn't know how it was
+filtered, and says only what it is told about that.
 """
 
 import json
@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from bot.core.audit import Event, Record
-from bot.core.use import Known, Used
+from bot.core.usage import GrantUsage, Known
 from bot.slack.blocks import (
     Block,
     Element,
@@ -31,23 +31,39 @@ from bot.slack.ids import Action
 from bot.slack.views._parts import used_parts
 
 PAGE = 20
-COLUMNS = ("No.", "When", "Event", "Who", "Whose", "Role", "System", "Reason, use", "Request, grant")
+COLUMNS = (
+    "No.",
+    "When",
+    "Event",
+    "Who",
+    "Whose",
+    "Role",
+    "System",
+    "Reason, use",
+    "Request, grant",
+)
 
 
 def render(records: Sequence[Record], filters: str, older: str | None, now: int) -> Message:
-    """At most 20 records. `filters` is what was looked for, as it was typed; `older` the value of the button for the
-    next page, None on the last."""
+    """At most 20 records. `filters` is what was looked for, as it was typed; `older` the value of
+    the button for the next page, None on the last."""
     page = list(records[:PAGE])
     if not page:
         return message(
-            "No audit records match.", paragraph(["No audit records match", *_filtered(filters or "that"), "."])
+            "No audit records match.",
+            paragraph(["No audit records match", *_filtered(filters or "that"), "."]),
         )
     return message(
         _twin(page),
-        paragraph(["Audit log, newest first", *([":"] if filters else []), *_filtered(filters), "."]),
+        paragraph(
+            ["Audit log, newest first", *([":"] if filters else []), *_filtered(filters), "."]
+        ),
         _table(page),
         *([actions(button("Older", Action.AUDIT_OLDER, older, "audit records"))] if older else []),
-        context("`/access audit export` sends every matching record as CSV; that you looked is on record."),
+        context(
+            "`/access audit export` sends every matching record as CSV; that you looked is on"
+            " record."
+        ),
     )
 
 
@@ -81,7 +97,8 @@ def _row(record: Record) -> list[Element]:
 
 
 def _why(record: Record) -> Element:
-    """What somebody gave as reason; for a record of use, what it says of that; of repeats, how many there were."""
+    """What somebody gave as reason; for a record of use, what it says of that; of repeats, how many
+    there were."""
     use = _USE.get(record.event)
     if use is None and '"repeated":' not in record.detail:
         return _cell(record.reason, 120)
@@ -102,15 +119,23 @@ def _first(detail: Mapping[str, Any]) -> list[Part]:
 def _summed(detail: Mapping[str, Any]) -> list[Part]:
     times = int(detail["allowed"]) + int(detail.get("sessions", 0))
     if times:
-        return used_parts(Used(times=times, last=detail["last"]))
+        return used_parts(GrantUsage(times=times, last=detail["last"]))
     return [_UNUSED.get(str(detail.get("known")), "never used")]
 
 
 def _outlived(detail: Mapping[str, Any]) -> list[Part]:
-    return ["beyond the end: session ", typed(str(detail["session"]), 100), ", opened ", date(int(detail["opened_at"]))]
+    return [
+        "beyond the end: session ",
+        typed(str(detail["session"]), 100),
+        ", opened ",
+        date(int(detail["opened_at"])),
+    ]
 
 
-_UNUSED: Mapping[str, str] = {Known.SILENT: "its use is not reported", Known.SEEN: "not seen in use"}
+_UNUSED: Mapping[str, str] = {
+    Known.UNREPORTED: "its use is not reported",
+    Known.OBSERVED: "not seen in use",
+}
 _USE: Mapping[str, Callable[[Mapping[str, Any]], list[Part]]] = {
     Event.USE_FIRST: _first,
     Event.USE_SUMMED: _summed,

@@ -1,12 +1,12 @@
-"""The one place where credentials are shown: a modal that the holder opened. Nothing here is kept or logged.
-It knows the token of the gateways; the other systems bring their own words.
+"""The one place where credentials are shown: a modal that the holder opened. Nothing here is kept
+or logged. It knows the token of the gateways; the other systems bring their own words.
 """
 
 from collections.abc import Iterator, Mapping
 
-from bot.core.reality import Answer, Question, Way
-from bot.operations.describe_grant import GrantView
-from bot.operations.show_credentials import Credentials
+from bot.core.observed import AccessInstructions, CredentialAnswer, Prompt
+from bot.operations.grants.describe_grant import GrantView
+from bot.operations.grants.show_credentials import Credentials
 from bot.slack.blocks import (
     Block,
     Element,
@@ -35,28 +35,43 @@ def field(system: str) -> str:
     return f"{FIELD}{system}"
 
 
-def render(shown: Credentials, view: GrantView, ways: Mapping[str, Answer]) -> View:
-    """Everything that is needed to get in, ready to copy, and until when. Secrets are never changed or cut. `ways`
-    has what each system besides the gateways said; one that is missing is still being asked."""
+def render(shown: Credentials, view: GrantView, ways: Mapping[str, CredentialAnswer]) -> View:
+    """Everything that is needed to get in, ready to copy, and until when. Secrets are never changed
+    or cut. `ways` has what each system besides the gateways said; one that is missing is still
+    being asked."""
     grant = shown.grant
     blocks = [
-        paragraph(["Your way into ", *role_parts(view.role, grant.role), ". Only you can see it; do not share it."]),
+        paragraph(
+            [
+                "Your way into ",
+                *role_parts(view.role, grant.role),
+                ". Only you can see it; do not share it.",
+            ]
+        ),
         *_token(shown),
         *(block for order in shown.orders for block in _way(order.system, ways.get(order.system))),
         paragraph(
             ["It allows ", *listing(grant.actions, UNBOUNDED)] if grant.actions else [],
-            ["It is open until ", date(grant.ends_at), ". If the access ends before, it stops working then."],
+            [
+                "It is open until ",
+                date(grant.ends_at),
+                ". If the access ends before, it stops working then.",
+            ],
             _replaced(shown.replaces) if shown.token else [],
         ),
     ]
-    asks = any(isinstance(way, Question) for way in ways.values())
-    made = modal(Modal.CREDENTIALS, "Credentials", blocks, submit="Continue" if asks else "", close="Close")
+    asks = any(isinstance(way, Prompt) for way in ways.values())
+    made = modal(
+        Modal.CREDENTIALS, "Credentials", blocks, submit="Continue" if asks else "", close="Close"
+    )
     return {**made, "private_metadata": grant.id}
 
 
 def over() -> View:
     """What stands in the place of credentials whose access ends."""
-    words = ["This access has ended, or is about to. What was shown here is not to be used any more."]
+    words = [
+        "This access has ended, or is about to. What was shown here is not to be used any more."
+    ]
     return modal(Modal.NOTICE, "Credentials", [paragraph(words)], close="Close")
 
 
@@ -73,18 +88,20 @@ def _token(shown: Credentials) -> Iterator[Block]:
         )
 
 
-def _way(system: str, way: Answer | None) -> Iterator[Block]:
-    if isinstance(way, Question):
+def _way(system: str, way: CredentialAnswer | None) -> Iterator[Block]:
+    if isinstance(way, Prompt):
         yield paragraph([bold(system)])
         hint = f"{way.wrong} {way.hint}".strip()
         yield text_input(field(system), way.label, hint, initial=way.given, multiline=True)
-    elif isinstance(way, Way):
+    elif isinstance(way, AccessInstructions):
         yield rich(*_shown(system, way))
     else:
-        yield paragraph([bold(system), ": ", *spoken(way or "is being asked; this takes a moment…")])
+        yield paragraph(
+            [bold(system), ": ", *spoken(way or "is being asked; this takes a moment…")]
+        )
 
 
-def _shown(system: str, way: Way) -> Iterator[Element]:
+def _shown(system: str, way: AccessInstructions) -> Iterator[Element]:
     """In one block whatever there is: a window takes a hundred of them."""
     for label, secret in way.secrets.items():
         yield section(bold(f"{system}, {label}" if label else system))

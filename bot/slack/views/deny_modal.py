@@ -1,8 +1,8 @@
 """The modal that asks an approver why they say no. It carries the request's id and nothing else."""
 
-from bot.core.asking import REASON_LIMIT
 from bot.core.durations import format_duration
-from bot.operations.describe_request import RequestCard
+from bot.core.eligibility import REASON_LIMIT
+from bot.operations.requests.describe_request import RequestCard
 from bot.slack.blocks import View, bold, modal, paragraph, quote, rich, section, text_input, who
 from bot.slack.ids import Field, Modal
 from bot.slack.views._parts import role_parts
@@ -13,7 +13,16 @@ def render(card: RequestCard) -> View:
     request = card.request
     wants = [*role_parts(card.role, request.role), " for ", bold(format_duration(request.duration))]
     blocks = [
-        paragraph([bold(card.requester.name, 80), " (", who(request.requester), ") asks for ", *wants, "."]),
+        paragraph(
+            [
+                bold(card.requester.name, 80),
+                " (",
+                who(request.requester),
+                ") asks for ",
+                *wants,
+                ".",
+            ]
+        ),
         rich(section("Their reason"), quote(request.reason)),
         text_input(
             Field.REASON,

@@ -1,14 +1,14 @@
-"""What the bot says to a person about their own requests and access, on every change of state and before the end.
-It doesn't know who carries the message, nor when.
+"""What the bot says to a person about their own requests and access, on every change of state and
+before the end. It doesn't know who carries the message, nor when.
 """
 
 from collections.abc import Callable, Mapping
 
 from bot.core.durations import format_duration
 from bot.core.model import EndReason, Grant, GrantState, Request
-from bot.operations.describe_grant import GrantView
-from bot.operations.describe_request import RequestCard
-from bot.operations.direct_notes import TRUE_IN
+from bot.operations.grants.describe_grant import GrantView
+from bot.operations.messages.direct_notes import TRUE_IN
+from bot.operations.requests.describe_request import RequestCard
 from bot.slack.blocks import (
     Block,
     Message,
@@ -60,7 +60,8 @@ def grant_note(note: str, view: GrantView, now: int) -> Message:
 
 
 def past_note(note: str, at: int, view: GrantView) -> Message:
-    """What a message told when it was posted (`at`), in words that stay true, and how the access ended if it has."""
+    """What a message told when it was posted (`at`), in words that stay true, and how the access
+    ended if it has."""
     grant, words = view.grant, _PAST[note]
     since: list[Part] = ["Newer messages say how it went on."]
     if grant.state in (GrantState.ENDED, GrantState.FAILED):
@@ -79,7 +80,11 @@ def past_request_note(card: RequestCard) -> Message:
     return message(
         f"Your request for {title} could not be posted at first.",
         paragraph(
-            ["Your request for ", *role_parts(card.role, card.request.role), " could not be posted at first."],
+            [
+                "Your request for ",
+                *role_parts(card.role, card.request.role),
+                " could not be posted at first.",
+            ],
             ["Newer messages say how it went on."],
         ),
     )
@@ -99,7 +104,14 @@ def reminder(view: GrantView, now: int) -> Message:
     return message(
         f"Your access to {title_text(view.role, grant.role)} ends in {in_time}.",
         paragraph(
-            [*role_parts(view.role, grant.role), " ends ", bold(f"in {in_time}"), ": ", date(grant.ends_at), "."],
+            [
+                *role_parts(view.role, grant.role),
+                " ends ",
+                bold(f"in {in_time}"),
+                ": ",
+                date(grant.ends_at),
+                ".",
+            ],
             ["Still working? Renew it. Finished? Give it back now."],
         ),
         actions(renew(grant, title, primary=True), done(grant, title)),
@@ -121,7 +133,13 @@ def _scheduled(view: GrantView, now: int) -> Message:
     return message(
         f"Approved: {title_text(view.role, grant.role)} starts later.",
         paragraph(
-            ["Approved: ", *role_parts(view.role, grant.role), " starts ", date(grant.starts_at), f" for {lasts}."],
+            [
+                "Approved: ",
+                *role_parts(view.role, grant.role),
+                " starts ",
+                date(grant.starts_at),
+                f" for {lasts}.",
+            ],
             ["You get a message when it works."],
         ),
         *_buttons(view),
@@ -134,7 +152,13 @@ def _active(view: GrantView, now: int) -> Message:
     return message(
         f"You have {title_text(view.role, grant.role)} now, for {lasts}.",
         paragraph(
-            ["You have ", *role_parts(view.role, grant.role), " until ", date(grant.ends_at), f" ({lasts})."],
+            [
+                "You have ",
+                *role_parts(view.role, grant.role),
+                " until ",
+                date(grant.ends_at),
+                f" ({lasts}).",
+            ],
             _narrowed(view),
             ["Show credentials opens the way in, for your eyes only."],
         ),
@@ -177,7 +201,14 @@ def _half(view: GrantView) -> list[list[Part]]:
         return [["Your time starts with the first system that has it, or may have it."]]
     until: list[Part] = [" until ", date(view.grant.ends_at)]
     return [
-        ["You have it on ", *listing(made, 900, "bold"), *until, "; ", *listing(rest, 900), " is still being set up."]
+        [
+            "You have it on ",
+            *listing(made, 900, "bold"),
+            *until,
+            "; ",
+            *listing(rest, 900),
+            " is still being set up.",
+        ]
     ]
 
 
@@ -188,7 +219,12 @@ def _waits(view: GrantView) -> Message:
         f"{title_text(view.role, grant.role)} is approved, and waits for you: {escape(view.why)}",
         paragraph(
             [*role_parts(view.role, grant.role), " is approved, and waits for you."],
-            [view.why, " It starts then, and your time with it, if that is before ", date(view.until), "."],
+            [
+                view.why,
+                " It starts then, and your time with it, if that is before ",
+                date(view.until),
+                ".",
+            ],
         ),
         *_buttons(view),
     )
@@ -197,9 +233,15 @@ def _waits(view: GrantView) -> Message:
 def _failed(view: GrantView, now: int) -> Message:
     grant = view.grant
     return message(
-        f"{title_text(view.role, grant.role)} could not be set up. You have no access from this request.",
+        f"{title_text(view.role, grant.role)} could not be set up. You have no access from this"
+        " request.",
         paragraph(
-            [*role_parts(view.role, grant.role), " was approved but could not be set up", *_not_had(view), "."],
+            [
+                *role_parts(view.role, grant.role),
+                " was approved but could not be set up",
+                *_not_had(view),
+                ".",
+            ],
             _taken_back(view),
             [view.why] if view.why else [],
             _ask_anew(view),
@@ -211,7 +253,10 @@ def _not_started(view: GrantView, now: int) -> Message:
     """It stays true, whatever became of the end since."""
     return message(
         f"{title_text(view.role, view.grant.role)} was approved, but does not start.",
-        paragraph([*role_parts(view.role, view.grant.role), " was approved, but does not start."], [view.why]),
+        paragraph(
+            [*role_parts(view.role, view.grant.role), " was approved, but does not start."],
+            [view.why],
+        ),
     )
 
 
@@ -224,7 +269,11 @@ def _ask_anew(view: GrantView) -> list[Part]:
     if view.why:
         return ["Then ", *ask]
     told = _leads(view, "start_failed", " why")
-    return [told, " Talk to one of them, or " if "start_failed" in view.leads_told else " Or ", *ask]
+    return [
+        told,
+        " Talk to one of them, or " if "start_failed" in view.leads_told else " Or ",
+        *ask,
+    ]
 
 
 def _taken_back(view: GrantView) -> list[Part]:
@@ -234,7 +283,11 @@ def _taken_back(view: GrantView) -> list[Part]:
     left = [lease.system for lease in view.leases if lease.state is not GrantState.ENDED]
     if not left:
         return ["Whatever some of its systems had already was taken back."]
-    return ["Whatever some of its systems had already is being taken back: ", *listing(left, 2000), "."]
+    return [
+        "Whatever some of its systems had already is being taken back: ",
+        *listing(left, 2000),
+        ".",
+    ]
 
 
 def _leads(view: GrantView, note: str, what: str = "") -> str:
@@ -245,11 +298,18 @@ def _leads(view: GrantView, note: str, what: str = "") -> str:
 
 
 def _end_delayed(view: GrantView, now: int) -> Message:
-    waiting = ", ".join(lease.system for lease in view.leases if lease.state is not GrantState.ENDED)
+    waiting = ", ".join(
+        lease.system for lease in view.leases if lease.state is not GrantState.ENDED
+    )
     return message(
         f"The end of {title_text(view.role, view.grant.role)} is not confirmed yet.",
         paragraph(
-            [*role_parts(view.role, view.grant.role), " is over, but ", waiting, " has not confirmed it yet."],
+            [
+                *role_parts(view.role, view.grant.role),
+                " is over, but ",
+                waiting,
+                " has not confirmed it yet.",
+            ],
             [f"We keep trying. {_leads(view, 'alarm')} Please don't use it any more."],
         ),
     )
@@ -257,10 +317,19 @@ def _end_delayed(view: GrantView, now: int) -> Message:
 
 def _unextended(view: GrantView, now: int) -> Message:
     return message(
-        f"Your access to {title_text(view.role, view.grant.role)} may stop earlier than you were told.",
+        f"Your access to {title_text(view.role, view.grant.role)} may stop earlier than you were"
+        " told.",
         paragraph(
-            [*role_parts(view.role, view.grant.role), " is yours until ", date(view.grant.ends_at), "."],
-            ["But a system has not confirmed that yet, and may end it there when it would have ended before."],
+            [
+                *role_parts(view.role, view.grant.role),
+                " is yours until ",
+                date(view.grant.ends_at),
+                ".",
+            ],
+            [
+                "But a system has not confirmed that yet, and may end it there when it would have"
+                " ended before."
+            ],
             [view.why] if view.why else [],
             [f"We keep trying and tell you when it has. {_leads(view, 'unextended')}"],
         ),
@@ -273,7 +342,12 @@ def _extended(view: GrantView, now: int) -> Message:
         f"Confirmed: your access to {title_text(view.role, view.grant.role)} works to its end.",
         paragraph(
             ["The system that had not confirmed it now has."],
-            [*role_parts(view.role, view.grant.role), " is yours until ", date(view.grant.ends_at), "."],
+            [
+                *role_parts(view.role, view.grant.role),
+                " is yours until ",
+                date(view.grant.ends_at),
+                ".",
+            ],
             ["Show credentials gives you what works until then."],
         ),
         *_buttons(view),
@@ -290,7 +364,10 @@ def _missing(view: GrantView, now: int) -> Message:
                 date(view.grant.ends_at),
                 ", but it is gone, or a part of it.",
             ],
-            [f"A system has not got it any more, and nobody here ended it. {_leads(view, 'missing')}"],
+            [
+                "A system has not got it any more, and nobody here ended it."
+                f" {_leads(view, 'missing')}"
+            ],
             ["It is not made again by itself: talk to a lead, or press I'm done and ask again."],
         ),
         *_buttons(view),
@@ -303,8 +380,17 @@ def _renewed(view: GrantView, now: int) -> Message:
     return message(
         f"Renewed: you have {title_text(view.role, grant.role)} for another {lasts}.",
         paragraph(
-            ["Renewed: ", *role_parts(view.role, grant.role), " now ends ", date(grant.ends_at), f" ({lasts} left)."],
-            ["What you were shown before works until its old end. Show credentials gives you the new ones."],
+            [
+                "Renewed: ",
+                *role_parts(view.role, grant.role),
+                " now ends ",
+                date(grant.ends_at),
+                f" ({lasts} left).",
+            ],
+            [
+                "What you were shown before works until its old end. Show credentials gives you the"
+                " new ones."
+            ],
         ),
         *_buttons(view),
     )
@@ -316,7 +402,12 @@ def _ended(view: GrantView, now: int) -> Message:
         f"Your access to {title_text(view.role, grant.role)} has ended."
         + (f" It was {used_text(used)}." if used else ""),
         paragraph(
-            [*role_parts(view.role, grant.role), " has ended: ", *ended_because(grant, to_holder=True), "."],
+            [
+                *role_parts(view.role, grant.role),
+                " has ended: ",
+                *ended_because(grant, to_holder=True),
+                ".",
+            ],
             lasted(grant),
             ["It was ", *used_parts(used), "."] if used else [],
             _again(grant),
@@ -333,10 +424,19 @@ def _again(grant: Grant) -> list[Part]:
 def _denied(card: RequestCard) -> Message:
     request = card.request
     by = request.decided_by or "system"
-    words = quote(request.decision_reason) if request.decision_reason else section("No reason was given.")
+    words = (
+        quote(request.decision_reason)
+        if request.decision_reason
+        else section("No reason was given.")
+    )
     return message(
         f"{who_text(by)} denied your request for {title_text(card.role, request.role)}.",
-        rich(section(who(by), " denied your request for ", *role_parts(card.role, request.role), ":"), words),
+        rich(
+            section(
+                who(by), " denied your request for ", *role_parts(card.role, request.role), ":"
+            ),
+            words,
+        ),
         paragraph([_nothing(request), " Talk to them, or ask again with what is missing."]),
     )
 
@@ -364,9 +464,16 @@ def _unposted(card: RequestCard) -> Message:
     return message(
         f"Your request for {title_text(card.role, card.request.role)} could not be posted yet.",
         paragraph(
-            ["I can't post your request for ", *role_parts(card.role, card.request.role), " to its channel now."],
+            [
+                "I can't post your request for ",
+                *role_parts(card.role, card.request.role),
+                " to its channel now.",
+            ],
             [f"Its approvers find it in their App Home.{directly}"],
-            ["I post it as soon as the channel works again. If it is urgent, speak to an approver."],
+            [
+                "I post it as soon as the channel works again. If it is urgent, speak to an"
+                " approver."
+            ],
         ),
     )
 

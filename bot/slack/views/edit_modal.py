@@ -1,10 +1,11 @@
-"""The modal in which an approver gives less than was asked for: a shorter duration, fewer actions."""
+"""The modal in which an approver gives less than was asked for: a shorter duration, fewer
+actions."""
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 
 from bot.core.durations import format_duration
-from bot.operations.describe_request import RequestCard
+from bot.operations.requests.describe_request import RequestCard
 from bot.slack.blocks import (
     Block,
     Element,
@@ -29,7 +30,8 @@ from bot.slack.views._parts import UNBOUNDED, role_parts
 from bot.slack.views.approval_message import SHOWN_HOLDS
 
 CHECKBOXES, OPTIONS, VALUE, LINE = 10, 100, 150, 75
-"""Slack's limits: options of a group of checkboxes, of a select, characters of an option's value and of its texts."""
+"""Slack's limits: options of a group of checkboxes, of a select, characters of an option's value
+and of its texts."""
 
 
 def render(card: RequestCard) -> View:
@@ -39,28 +41,46 @@ def render(card: RequestCard) -> View:
     wants = [*role_parts(card.role, request.role), " for ", bold(asked)]
     hint = f"{asked} or less, for example 30m."
     blocks = [
-        paragraph([bold(card.requester.name, 80), " (", who(request.requester), ") asks for ", *wants, "."]),
+        paragraph(
+            [
+                bold(card.requester.name, 80),
+                " (",
+                who(request.requester),
+                ") asks for ",
+                *wants,
+                ".",
+            ]
+        ),
         rich(section("Their reason"), quote(request.reason)),
         *_holds(card),
         text_input(Field.DURATION, "Duration", hint, initial=asked, max_length=60),
         *_actions(request.actions),
     ]
-    return {**modal(Modal.EDIT, "Edit and approve", blocks, "Approve"), "private_metadata": request.id}
+    return {
+        **modal(Modal.EDIT, "Edit and approve", blocks, "Approve"),
+        "private_metadata": request.id,
+    }
 
 
 def ticked(actions: Sequence[str], choices: Mapping[str, Sequence[str]]) -> tuple[str, ...] | None:
-    """The actions that stand ticked in a submitted form, None where it asked for none. A value that is none of ours
-    stays as it is, and is refused where actions are compared."""
+    """The actions that stand ticked in a submitted form, None where it asked for none. A value that
+    is none of ours stays as it is, and is refused where actions are compared."""
     named = {_value(action): action for action in actions}
     groups = [values for block, values in choices.items() if block.startswith(Field.ACTIONS)]
-    return tuple(named.get(value, value) for values in groups for value in values) if groups else None
+    return (
+        tuple(named.get(value, value) for values in groups for value in values) if groups else None
+    )
 
 
 def _holds(card: RequestCard) -> list[Block]:
     """What the approval message may have had no room for."""
     if len(card.holds) <= SHOWN_HOLDS:
         return []
-    return [paragraph(["They hold now: ", *listing([grant.role for grant in card.holds], UNBOUNDED), "."])]
+    return [
+        paragraph(
+            ["They hold now: ", *listing([grant.role for grant in card.holds], UNBOUNDED), "."]
+        )
+    ]
 
 
 def _actions(actions: Sequence[str]) -> list[Block]:
@@ -68,7 +88,11 @@ def _actions(actions: Sequence[str]) -> list[Block]:
         return []
     groups = [actions[begin : begin + OPTIONS] for begin in range(0, len(actions), OPTIONS)]
     long = [action for action in actions if len(clean(action, 10_000)) > 2 * LINE]
-    in_full = [rich(section("In full:"), bullets([code(action, 10_000)] for action in long))] if long else []
+    in_full = (
+        [rich(section("In full:"), bullets([code(action, 10_000)] for action in long))]
+        if long
+        else []
+    )
     return [*_groups(groups), *in_full]
 
 
@@ -78,22 +102,31 @@ def _groups(groups: Sequence[Sequence[str]]) -> Iterator[Block]:
         options = [_option(action) for action in group]
         name = f"{Field.ACTIONS}{number or ''}"
         element: Element = {
-            "type": "checkboxes" if len(group) <= CHECKBOXES and len(groups) == 1 else "multi_static_select",
+            "type": "checkboxes"
+            if len(group) <= CHECKBOXES and len(groups) == 1
+            else "multi_static_select",
             "action_id": name,
             "options": options,
             "initial_options": options,
         }
         label = "Actions" if len(groups) == 1 else f"Actions, part {number + 1} of {len(groups)}"
-        yield input_block(name, label, element, "Untick what is not needed for the reason.", len(groups) > 1)
+        yield input_block(
+            name, label, element, "Untick what is not needed for the reason.", len(groups) > 1
+        )
 
 
 def _option(action: str) -> Element:
-    """Slack shows 75 characters of an option; the rest of a longer action goes into the line below."""
+    """Slack shows 75 characters of an option; the rest of a longer action goes into the line
+    below."""
     shown = clean(action, 2 * LINE + 100)
     option: Element = {"text": plain(shown[:LINE], LINE), "value": _value(action)}
-    return {**option, "description": plain("…" + shown[LINE:], LINE)} if len(shown) > LINE else option
+    return (
+        {**option, "description": plain("…" + shown[LINE:], LINE)} if len(shown) > LINE else option
+    )
 
 
 def _value(action: str) -> str:
     """The action itself, or what stands for one that is too long for Slack."""
-    return action if len(action) <= VALUE else f"sha256:{hashlib.sha256(action.encode()).hexdigest()}"
+    return (
+        action if len(action) <= VALUE else f"sha256:{hashlib.sha256(action.encode()).hexdigest()}"
+    )

@@ -1,5 +1,5 @@
-"""The security channel's message about access that may still exist although it has to end, with a button by which a
-lead says that they know. What systems answered is shown as they said it.
+"""The security channel's message about access that may still exist although it has to end, with a
+button by which a lead says that they know. What systems answered is shown as they said it.
 """
 
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from itertools import groupby
 
 from bot.core.audit import Event
 from bot.core.durations import format_duration
-from bot.operations.describe_alarms import AlarmView
+from bot.operations.systems.describe_alerts import AlarmView
 from bot.slack.blocks import (
     Block,
     Element,
@@ -50,8 +50,14 @@ def render(views: Sequence[AlarmView]) -> Message:
     if len(views) > EACH:
         return _many(views)
     said = join([_one(view) for view in views])
-    told = [view.alarm for view in views if view.alarm.gone_at is None and view.alarm.acknowledged_at is None]
-    of_system = {alarm.system: [each.id for each in told if each.system == alarm.system] for alarm in told}
+    told = [
+        view.alarm
+        for view in views
+        if view.alarm.gone_at is None and view.alarm.acknowledged_at is None
+    ]
+    of_system = {
+        alarm.system: [each.id for each in told if each.system == alarm.system] for alarm in told
+    }
     several = {system: ids for system, ids in of_system.items() if len(ids) > 1}
     if several:
         said["blocks"].append(actions(*(_all(system, ids[0]) for system, ids in several.items())))
@@ -59,12 +65,20 @@ def render(views: Sequence[AlarmView]) -> Message:
 
 
 def _many(views: Sequence[AlarmView]) -> Message:
-    """Of each system how many, since when, whose, and what it said: a day of trouble leaves hundreds."""
+    """Of each system how many, since when, whose, and what it said: a day of trouble leaves
+    hundreds."""
     open_ones = [view for view in views if view.alarm.gone_at is None]
     if not open_ones:
         what = f"{len(views)} ends are confirmed at last."
-        return message(what, paragraph([bold("Gone"), f": all {len(views)} that this told of are confirmed by now."]))
-    by_system = sorted(open_ones, key=lambda view: (view.alarm.system, view.alarm.since, view.grant.id))
+        return message(
+            what,
+            paragraph(
+                [bold("Gone"), f": all {len(views)} that this told of are confirmed by now."]
+            ),
+        )
+    by_system = sorted(
+        open_ones, key=lambda view: (view.alarm.system, view.alarm.since, view.grant.id)
+    )
     groups = [[*each] for _, each in groupby(by_system, key=lambda view: view.alarm.system)]
     groups.sort(key=lambda group: all(view.alarm.acknowledged_at is not None for view in group))
     gone = len(views) - len(open_ones)
@@ -72,10 +86,20 @@ def _many(views: Sequence[AlarmView]) -> Message:
     return message(
         f"{len(open_ones)} ends are not confirmed.",
         paragraph(
-            [bold("Access may still exist"), f" although it has to end: {len(open_ones)} ends are not confirmed."],
-            ["They are tried on until their systems confirm. What is gone or broken, end there by hand."],
+            [
+                bold("Access may still exist"),
+                f" although it has to end: {len(open_ones)} ends are not confirmed.",
+            ],
+            [
+                "They are tried on until their systems confirm. What is gone or broken, end there"
+                " by hand."
+            ],
             *([[f"{gone} more that this told of are confirmed by now."]] if gone else []),
-            *([_others([group[0].alarm.system for group in groups[SYSTEMS:]])] if len(groups) > SYSTEMS else []),
+            *(
+                [_others([group[0].alarm.system for group in groups[SYSTEMS:]])]
+                if len(groups) > SYSTEMS
+                else []
+            ),
         ),
         *blocks,
     )
@@ -94,7 +118,16 @@ def _of_system(group: Sequence[AlarmView]) -> list[Block]:
     rest = f"`{LOG} system:{system}` lists them"
     whose = listing([f"{view.grant.id} ({view.grant.role})" for view in group], 400, rest=rest)
     return [
-        paragraph([bold(system), f": {len(group)} since ", date(first.alarm.since), f"{known}. ", *whose, "."]),
+        paragraph(
+            [
+                bold(system),
+                f": {len(group)} since ",
+                date(first.alarm.since),
+                f"{known}. ",
+                *whose,
+                ".",
+            ]
+        ),
         rich(section("What was said of the first:"), preformatted(first.error, ERROR_ROOM)),
         *([actions(_all(system, told[0]))] if told else []),
     ]
@@ -108,9 +141,18 @@ def _one(view: AlarmView) -> Message:
     return message(
         f"Access {_name(grant.id)} could not be ended on {_name(alarm.system)} yet.",
         paragraph(
-            [bold("Access may still exist"), " on ", bold(alarm.system), ", although it has to end."],
+            [
+                bold("Access may still exist"),
+                " on ",
+                bold(alarm.system),
+                ", although it has to end.",
+            ],
             [code(grant.role), " of ", who(grant.person), ", grant ", code(grant.id), "."],
-            [f"Tried {tried} since ", date(alarm.since), ", and tried on until the system confirms."],
+            [
+                f"Tried {tried} since ",
+                date(alarm.since),
+                ", and tried on until the system confirms.",
+            ],
             ["If the system is gone or broken, end it there by hand."],
         ),
         rich(section("What was said:"), preformatted(view.error, ERROR_ROOM)),
@@ -124,8 +166,23 @@ def _gone(view: AlarmView) -> Message:
     return message(
         f"Access {_name(grant.id)} is gone from {_name(alarm.system)}.",
         paragraph(
-            [bold("Gone"), " from ", bold(alarm.system), ": ", code(grant.role), " of ", who(grant.person), "."],
-            ["Grant ", code(grant.id), ": the system confirmed it ", date(alarm.gone_at or 0), f", after {lasted}."],
+            [
+                bold("Gone"),
+                " from ",
+                bold(alarm.system),
+                ": ",
+                code(grant.role),
+                " of ",
+                who(grant.person),
+                ".",
+            ],
+            [
+                "Grant ",
+                code(grant.id),
+                ": the system confirmed it ",
+                date(alarm.gone_at or 0),
+                f", after {lasted}.",
+            ],
         ),
     )
 
@@ -134,7 +191,12 @@ def acknowledgement(view: AlarmView) -> Block:
     """The button by which a lead takes note, or who did."""
     alarm = view.alarm
     if alarm.acknowledged_by and alarm.acknowledged_at is not None:
-        words: list[Part] = ["Acknowledged by ", who(alarm.acknowledged_by), " ", date(alarm.acknowledged_at)]
+        words: list[Part] = [
+            "Acknowledged by ",
+            who(alarm.acknowledged_by),
+            " ",
+            date(alarm.acknowledged_at),
+        ]
         return paragraph([*words, ": nothing more is said until it is gone. It is tried on."])
     asked = confirm(
         "Acknowledge it?",
@@ -148,7 +210,8 @@ def acknowledgement(view: AlarmView) -> Block:
 def _all(system: str, alarm: str) -> Element:
     asked = confirm(
         "Acknowledge all of them?",
-        f"Nothing more is said here of any end that {clean(system, 63)} has not confirmed by now. They are tried on.",
+        f"Nothing more is said here of any end that {clean(system, 63)} has not confirmed by now."
+        " They are tried on.",
         "Acknowledge all",
     )
     label = f"Acknowledge all on {clean(system, 40)}"

@@ -1,10 +1,11 @@
-"""What a lead reads after `/access drift`: what is on the systems that should not be there, with a button for each to
-have it removed; what is not there that should; and the systems that could not be asked. It decides nothing.
+"""What a lead reads after `/access drift`: what is on the systems that should not be there, with a
+button for each to have it removed; what is not there that should; and the systems that could not be
+asked. It decides nothing.
 """
 
 from collections.abc import Mapping, Sequence
 
-from bot.core.findings import EXCESS, Finding, What
+from bot.core.drift import EXCESS, Finding, What
 from bot.slack.blocks import (
     Block,
     Message,
@@ -24,18 +25,27 @@ from bot.slack.blocks import (
     typed,
 )
 from bot.slack.ids import Action
-from bot.slack.views._fit import FIRST, MESSAGE_BLOCKS, MESSAGE_CHARACTERS, Place, fit, one_page, weight
+from bot.slack.views._fit import (
+    FIRST,
+    MESSAGE_BLOCKS,
+    MESSAGE_CHARACTERS,
+    Place,
+    fit,
+    one_page,
+    weight,
+)
 
 WORDS: Mapping[What, str] = {
-    What.LEFT: "has ended, and is still there",
-    What.STRAY: "is there without a grant",
+    What.LINGERING: "has ended, and is still there",
+    What.UNMANAGED: "is there without a grant",
     What.ENDING: "is being ended and still there; it is tried on",
     What.MISSING: "should be there until its end, and is not, or not all of it",
 }
 
 
 def render(found: Sequence[Finding], asked: int, unasked: Mapping[str, str]) -> Message:
-    """`asked` is how many systems there are; `unasked` says of some why they could not be asked, or not all of it."""
+    """`asked` is how many systems there are; `unasked` says of some why they could not be asked, or
+    not all of it."""
     summary = _summary(found, asked, unasked)
     failed = [
         rich(section("Could not be asked: ", bold(system), ". It says:"), preformatted(why, 300))
@@ -45,8 +55,15 @@ def render(found: Sequence[Finding], asked: int, unasked: Mapping[str, str]) -> 
     unnamed = sorted(unasked)[len(problems) :]
     command = "`access-bot systems drift` on the command line says why"
     if untold:
-        problems.append(paragraph(["Could not be asked either: ", *listing(unnamed, 700, "bold", command), "."]))
-    return message(summary, paragraph([summary]), *problems, *_page(found, FIRST, 1 + len(problems), weight(problems)))
+        problems.append(
+            paragraph(["Could not be asked either: ", *listing(unnamed, 700, "bold", command), "."])
+        )
+    return message(
+        summary,
+        paragraph([summary]),
+        *problems,
+        *_page(found, FIRST, 1 + len(problems), weight(problems)),
+    )
 
 
 def more(found: Sequence[Finding], place: Place) -> Message:
@@ -65,13 +82,25 @@ def _summary(found: Sequence[Finding], asked: int, unasked: Mapping[str, str]) -
     systems = "1 system was" if asked == 1 else f"{asked} systems were"
     things = "Nothing" if not found else "1 thing" if len(found) == 1 else f"{len(found)} things"
     but = f", but {len(unasked)} could not be asked or not in full" if unasked else ""
-    verdict = "is there that should not be, and nothing is missing" if not found else "differ from what should be"
-    return f"{systems} asked{but}. {things} {verdict if len(found) != 1 else 'differs from what should be'}."
+    verdict = (
+        "is there that should not be, and nothing is missing"
+        if not found
+        else "differ from what should be"
+    )
+    return (
+        f"{systems} asked{but}. {things}"
+        f" {verdict if len(found) != 1 else 'differs from what should be'}."
+    )
 
 
 def _finding(finding: Finding) -> list[Block]:
     name = finding.name or finding.grant or "?"
-    words: list[Part] = [bold(finding.system, 75), ": ", code(name, 150), f" {WORDS[finding.what]}."]
+    words: list[Part] = [
+        bold(finding.system, 75),
+        ": ",
+        code(name, 150),
+        f" {WORDS[finding.what]}.",
+    ]
     about: list[Part] = ["Grant ", code(finding.grant, 60), ". "] if finding.grant else []
     if finding.detail:
         about.append(typed(finding.detail, 200))
@@ -82,9 +111,12 @@ def _finding(finding: Finding) -> list[Block]:
 def _remove(finding: Finding, name: str) -> dict[str, object]:
     asked = confirm(
         "Remove it now?",
-        f"{clean(name, 120)} is taken away from {clean(finding.system, 63)}. Who still works with it is cut off.",
+        f"{clean(name, 120)} is taken away from {clean(finding.system, 63)}. Who still works with"
+        " it is cut off.",
         "Remove",
         "Leave it",
         "danger",
     )
-    return button("Remove", Action.REMOVE_FOUND, finding.id, f"{name} from {finding.system}", "danger", asked)
+    return button(
+        "Remove", Action.REMOVE_FOUND, finding.id, f"{name} from {finding.system}", "danger", asked
+    )

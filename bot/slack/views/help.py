@@ -1,10 +1,14 @@
-"""What `/access help` says. The verbs and what they do are one table; it doesn't know who listens to them."""
+"""What `/access help` says. The verbs and what they do are one table; it doesn't know who listens
+to them."""
 
 from bot.slack.blocks import Message, Part, bold, bullets, code, message, paragraph, rich, section
 
 VERBS: tuple[tuple[str, str], ...] = (
     ("/access", "a form to ask for access"),
-    ("/access request ROLE [DURATION] REASON", "the same in one line; DURATION like 30m, 2 hours or until 18:00"),
+    (
+        "/access request ROLE [DURATION] REASON",
+        "the same in one line; DURATION like 30m, 2 hours or until 18:00",
+    ),
     ("/access list", "what you have and wait for, with buttons"),
     ("/access renew [ROLE] [DURATION] [REASON]", "keep what you have longer"),
     ("/access done [ROLE]", "give it back before its end"),
@@ -30,7 +34,12 @@ def render(is_lead: bool) -> Message:
     leads = [rich(section(bold("For leads")), bullets(map(_line, LEAD_VERBS)))] if is_lead else []
     return message(
         "How to use /access: " + ", ".join(verb.split(" [")[0] for verb, _ in VERBS) + ".",
-        paragraph(["Ask for a role, somebody entitled approves it, and it ends by itself. App Home shows all of it."]),
+        paragraph(
+            [
+                "Ask for a role, somebody entitled approves it, and it ends by itself. App Home"
+                " shows all of it."
+            ]
+        ),
         rich(section(bold("Commands")), bullets(map(_line, VERBS))),
         *leads,
     )

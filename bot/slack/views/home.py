@@ -10,8 +10,8 @@ from itertools import islice
 from bot.core.durations import format_duration
 from bot.core.model import Grant, GrantState, Request
 from bot.core.roles import Role
-from bot.operations.describe_alarms import AlarmView
-from bot.operations.describe_person import PersonView
+from bot.operations.people.describe_person import PersonView
+from bot.operations.systems.describe_alerts import AlarmView
 from bot.slack.blocks import (
     Block,
     Element,
@@ -41,7 +41,14 @@ from bot.slack.views.lists import held_rows, pending_rows
 NO_ROLE = "-"
 """The request button's value: no role can be called this."""
 
-HELD, PENDING, DECIDE, ASK, ALARMS, EVERYTHING = "held", "pending", "decide", "ask", "alarms", "everything"
+HELD, PENDING, DECIDE, ASK, ALARMS, EVERYTHING = (
+    "held",
+    "pending",
+    "decide",
+    "ask",
+    "alarms",
+    "everything",
+)
 """The sections that are shown page by page, as their buttons name them."""
 
 BLOCKS = 100
@@ -65,10 +72,16 @@ class _Page:
 
 
 def page_from(value: str) -> tuple[str, int]:
-    """Section and rows to skip of a button's value; raises BadPayload, since a value can be forged."""
+    """Section and rows to skip of a button's value; raises BadPayload, since a value can be
+    forged."""
     section, _, skip = value.partition(":")
     known = section in (HELD, PENDING, DECIDE, ASK, ALARMS, EVERYTHING)
-    if not known or not skip.isdecimal() or not skip.isascii() or not 0 <= int(skip[:7]) <= _FURTHEST:
+    if (
+        not known
+        or not skip.isdecimal()
+        or not skip.isascii()
+        or not 0 <= int(skip[:7]) <= _FURTHEST
+    ):
         raise BadPayload("This button is broken. Open Home again.")
     return section, int(skip)
 
@@ -77,9 +90,12 @@ def render(view: PersonView, now: int, section: str = "", skip: int = 0) -> View
     """The Home of one person; `section` begins after `skip` rows, the others at their first."""
     if view.person.checked_at == 0:
         return _home(
-            [header("Access"), paragraph(["Slack has not said yet who you are. Open Home again in a moment."])]
+            [
+                header("Access"),
+                paragraph(["Slack has not said yet who you are. Open Home again in a moment."]),
+            ]
         )
-    if unfit := view.person.unfit():
+    if unfit := view.person.ineligible_reason():
         return _home([header("Access"), paragraph([f"There is nothing for you here: {unfit}."])])
     page = _Page(section, skip)
     blocks = [
@@ -87,7 +103,9 @@ def render(view: PersonView, now: int, section: str = "", skip: int = 0) -> View
         *_start(view),
         *(_rows(held_rows(view, now), HELD, page, len(view.held), 16) or [_nothing(view)]),
         *_titled("Waiting for a decision", pending_rows(view), PENDING, page, len(view.pending), 8),
-        *_titled("Waiting for you", _waiting_rows(view), DECIDE, page, len(view.waiting_for_me), 18),
+        *_titled(
+            "Waiting for you", _waiting_rows(view), DECIDE, page, len(view.waiting_for_me), 18
+        ),
         *_titled("What you may ask for", _role_rows(view), ASK, page, len(view.roles), 8),
         *_recent(view),
         *_titled("Ends not confirmed", _alarm_rows(view), ALARMS, page, view.open_alarms, 9),
@@ -101,7 +119,9 @@ def _home(blocks: Sequence[Block]) -> View:
 
 def _start(view: PersonView) -> list[Block]:
     if not view.roles:
-        return [paragraph(["There is no role that you may ask for. Ask a lead which one you need."])]
+        return [
+            paragraph(["There is no role that you may ask for. Ask a lead which one you need."])
+        ]
     return [actions(button("Request access", Action.REQUEST, NO_ROLE, style="primary"))]
 
 
@@ -111,13 +131,23 @@ def _nothing(view: PersonView) -> Block:
         return paragraph(["You have no access right now."])
     return paragraph(
         ["You have no access right now."],
-        ["Here you get access to production for a limited time: choose a role, say why, and an approver decides."],
-        ["It ends automatically, and a message tells you before it does. ", bold("/access help"), " has the commands."],
+        [
+            "Here you get access to production for a limited time: choose a role, say why, and an"
+            " approver decides."
+        ],
+        [
+            "It ends automatically, and a message tells you before it does. ",
+            bold("/access help"),
+            " has the commands.",
+        ],
     )
 
 
-def _rows(rows: Iterable[list[Block]], section: str, page: _Page, count: int, room: int, had: int = 0) -> list[Block]:
-    """The rows of one page in at most `room` blocks, then the buttons to the others if there are any.
+def _rows(
+    rows: Iterable[list[Block]], section: str, page: _Page, count: int, room: int, had: int = 0
+) -> list[Block]:
+    """The rows of one page in at most `room` blocks, then the buttons to the others if there are
+    any.
 
     `had` rows are not in `rows` any more, because they were skipped when they were read.
     """
@@ -142,7 +172,9 @@ def _turn(section: str, skip: int, here: int, count: int) -> list[Block]:
     return [context(f"{about} are shown." if here else "There are no more."), actions(*buttons)]
 
 
-def _titled(title: str, rows: Iterable[list[Block]], section: str, page: _Page, count: int, room: int) -> list[Block]:
+def _titled(
+    title: str, rows: Iterable[list[Block]], section: str, page: _Page, count: int, room: int
+) -> list[Block]:
     blocks = _rows(rows, section, page, count, room) if count else []
     return [divider(), header(f"{title} ({count})"), *blocks] if blocks else []
 
@@ -191,9 +223,12 @@ def _recent(view: PersonView) -> list[Block]:
 def _again(view: PersonView, request: Request, may_ask: bool) -> Block:
     title = view.titles.get(request.role, request.role)
     words = (
-        f"{clean(title, 75)} for {format_duration(request.duration)}, {request.state}: {clean(request.reason, _REASON)}"
+        f"{clean(title, 75)} for {format_duration(request.duration)}, {request.state}:"
+        f" {clean(request.reason, _REASON)}"
     )
-    return _with_button(words, button("Ask again", Action.ASK_AGAIN, request.id, title) if may_ask else None)
+    return _with_button(
+        words, button("Ask again", Action.ASK_AGAIN, request.id, title) if may_ask else None
+    )
 
 
 def _with_button(words: str, pressed: Element | None) -> Block:
@@ -239,7 +274,14 @@ def _grant(view: PersonView, grant: Grant, now: int) -> list[Block]:
     title = view.titles.get(grant.role, grant.role)
     used = view.used.get(grant.id)
     said = [" ", *used_so_far(used)] if used is not None and grant.started_at is not None else []
-    words: list[Part] = [who(grant.person), ", ", bold(title, 75), ". ", *state_now(grant, now), *said]
+    words: list[Part] = [
+        who(grant.person),
+        ", ",
+        bold(title, 75),
+        ". ",
+        *state_now(grant, now),
+        *said,
+    ]
     holder = view.names.get(grant.person, grant.person)
     ends = grant.state in (GrantState.SCHEDULED, GrantState.STARTING, GrantState.ACTIVE)
     return [paragraph(words), *([actions(revoke(grant, title, holder, "End now"))] if ends else [])]

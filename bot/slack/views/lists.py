@@ -1,5 +1,5 @@
-"""What a person reads about themselves on a command: what they have and wait for, and what they may ask for.
-It doesn't know where the lists come from.
+"""What a person reads about themselves on a command: what they have and wait for, and what they may
+ask for. It doesn't know where the lists come from.
 """
 
 from collections.abc import Iterable, Sequence
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from bot.core.durations import format_duration
 from bot.core.model import Grant, Request
 from bot.core.roles import Role
-from bot.operations.describe_person import PersonView
+from bot.operations.people.describe_person import PersonView
 from bot.slack.blocks import (
     Block,
     Message,
@@ -42,9 +42,18 @@ def my_access(view: PersonView, now: int, place: Place = FIRST) -> Message:
     if not rows:
         return message(
             "You have no access and no requests.",
-            paragraph(["You have no access and wait for nothing. ", bold("/access"), " asks for something."]),
+            paragraph(
+                [
+                    "You have no access and wait for nothing. ",
+                    bold("/access"),
+                    " asks for something.",
+                ]
+            ),
         )
-    counted = f"You have {_counted(len(view.held), 'grant')} and {_counted(len(view.pending), 'open request')}"
+    counted = (
+        f"You have {_counted(len(view.held), 'grant')} and"
+        f" {_counted(len(view.pending), 'open request')}"
+    )
     page = one_page(rows, place, "access", "my access", blocks=MESSAGE_BLOCKS - 1)
     return message(f"{counted}.", header("My access"), *page)
 
@@ -54,7 +63,10 @@ def held_rows(view: PersonView, now: int) -> Iterable[list[Block]]:
     for grant in view.held:
         title = view.titles.get(grant.role, grant.role)
         buttons = grant_buttons(grant, title)
-        yield [paragraph(_named(title, grant), state_now(grant, now)), *([actions(*buttons)] if buttons else [])]
+        yield [
+            paragraph(_named(title, grant), state_now(grant, now)),
+            *([actions(*buttons)] if buttons else []),
+        ]
 
 
 def pending_rows(view: PersonView) -> Iterable[list[Block]]:
@@ -66,18 +78,24 @@ def pending_rows(view: PersonView) -> Iterable[list[Block]]:
 
 
 def roles(found: Sequence[Role], words: str = "", place: Place = FIRST) -> Message:
-    """The roles that a person may ask for and that match `words`, with what each gives and for how long."""
+    """The roles that a person may ask for and that match `words`, with what each gives and for how
+    long."""
     if not found:
         said = "There is no role that you may ask for"
         matching: list[Part] = [" and that matches ", typed(words, 100)] if words else []
         hint = "/access roles lists all of yours." if words else "Ask a lead which one you need."
         return message(f"{said}.", paragraph([said, *matching, f". {hint}"]))
     groups = [found[begin : begin + EACH_ROLES] for begin in range(0, len(found), EACH_ROLES)]
-    rows: list[Row] = [(group[-1].name, [rich(bullets([_role(role) for role in group]))]) for group in groups]
+    rows: list[Row] = [
+        (group[-1].name, [rich(bullets([_role(role) for role in group]))]) for group in groups
+    ]
     return message(
         f"You may ask for {_counted(len(found), 'role')}{' that match' if words else ''}.",
         header("What you may ask for"),
-        context(f"{len(found)} roles. `/access roles WORDS` searches them, `/access roles ROLE` shows one in full."),
+        context(
+            f"{len(found)} roles. `/access roles WORDS` searches them, `/access roles ROLE` shows"
+            " one in full."
+        ),
         *one_page(rows, place, "roles", "roles", {"words": words}, blocks=MESSAGE_BLOCKS - 2),
     )
 
@@ -89,7 +107,10 @@ def role(shown: Role, place: Place = FIRST) -> Message:
         ("On", [[bold(system)] for system in shown.systems]),
         ("What it gives", [[code(action, 1000)] for action in shown.actions]),
     ]
-    about: list[list[Part]] = [_role(shown), [typed(shown.description, 2000)] if shown.description else []]
+    about: list[list[Part]] = [
+        _role(shown),
+        [typed(shown.description, 2000)] if shown.description else [],
+    ]
     rows: list[Row] = [("about", [paragraph(*about)])]
     for title, items in parts:
         for begin in range(0, len(items), EACH_ROLES):
@@ -103,11 +124,20 @@ def _role(role: Role) -> list[Part]:
     usual, most = format_duration(role.default_duration), format_duration(role.max_duration)
     approvals = "1 approval" if role.approvals == 1 else f"{role.approvals} approvals"
     ticket = ", with a ticket" if role.ticket else ""
-    return [bold(role.title, 75), " (", code(role.name, 63), f"): {usual}, at most {most}; {approvals}{ticket}"]
+    return [
+        bold(role.title, 75),
+        " (",
+        code(role.name, 63),
+        f"): {usual}, at most {most}; {approvals}{ticket}",
+    ]
 
 
 def _named(title: str, row: Grant | Request) -> list[Part]:
-    return [bold(title, 75)] if title == row.role else [bold(title, 75), " (", typed(row.role, 63, "code"), ")"]
+    return (
+        [bold(title, 75)]
+        if title == row.role
+        else [bold(title, 75), " (", typed(row.role, 63, "code"), ")"]
+    )
 
 
 def _counted(count: int, what: str) -> str:

@@ -1,13 +1,13 @@
-"""The modal that asks for access, what it becomes once it was sent, and modals that only say something.
-It shows the roles it is given; it doesn't know who may ask for what.
+"""The modal that asks for access, what it becomes once it was sent, and modals that only say
+something. It shows the roles it is given; it doesn't know who may ask for what.
 """
 
 from collections.abc import Mapping, Sequence
 
-from bot.core.asking import REASON_LIMIT
 from bot.core.durations import format_duration
+from bot.core.eligibility import REASON_LIMIT
 from bot.core.roles import Role
-from bot.operations.request_access import Submitted
+from bot.operations.requests.request_access import Submitted
 from bot.slack.blocks import (
     Block,
     Element,
@@ -30,11 +30,16 @@ FEW = 10
 """Roles that are found without a hint."""
 
 
-def render(roles: Sequence[Role], chosen: Role | None = None, values: Mapping[str, str] | None = None) -> View:
-    """The form. `values` fills inputs in at first, by the names of `Field`; what was typed into an open form stays
-    by itself, because every input keeps its name. The only role there is needs no choosing."""
+def render(
+    roles: Sequence[Role], chosen: Role | None = None, values: Mapping[str, str] | None = None
+) -> View:
+    """The form. `values` fills inputs in at first, by the names of `Field`; what was typed into an
+    open form stays by itself, because every input keeps its name. The only role there is needs no
+    choosing."""
     if not roles:
-        return nothing_to_ask("No role in roles.toml is open to you. Ask a lead which one you need.")
+        return nothing_to_ask(
+            "No role in roles.toml is open to you. Ask a lead which one you need."
+        )
     given = values or {}
     role = chosen or (roles[0] if len(roles) == 1 else None)
     blocks = [
@@ -50,7 +55,9 @@ def render(roles: Sequence[Role], chosen: Role | None = None, values: Mapping[st
 
 def sent(stored: Submitted, note: str = "") -> View:
     """What the form becomes when the request is stored."""
-    return modal(Modal.NOTICE, "Request sent", [paragraph(*sent_lines(stored, note))], close="Close")
+    return modal(
+        Modal.NOTICE, "Request sent", [paragraph(*sent_lines(stored, note))], close="Close"
+    )
 
 
 def nothing_to_ask(why: str) -> View:
@@ -73,7 +80,10 @@ def _role_select(roles: Sequence[Role], chosen: Role | None) -> Block:
     }
     if chosen is not None:
         select["initial_option"] = option(chosen)
-    hint = f"You may ask for {len(roles)} roles. Type a part of a name, title or description to find one."
+    hint = (
+        f"You may ask for {len(roles)} roles. Type a part of a name, title or description to find"
+        " one."
+    )
     block = input_block(Field.ROLE, "Role", select, hint if len(roles) > FEW else "")
     return {**block, "dispatch_action": True}
 
@@ -89,7 +99,9 @@ def _about(role: Role | None) -> list[Block]:
     words: list[list[Part]] = [[typed(role.description, 2000)]] if role.description else []
     need = "1 approval" if role.approvals == 1 else f"{role.approvals} approvals"
     approvers: list[Part] = [f"Needs {need} from ", *_approvers(role), "."]
-    return [paragraph(*words, ["Gives ", *gives_in_full(role.systems, role.actions), "."], approvers)]
+    return [
+        paragraph(*words, ["Gives ", *gives_in_full(role.systems, role.actions), "."], approvers)
+    ]
 
 
 def _approvers(role: Role) -> list[Part]:
@@ -102,7 +114,9 @@ def _duration(role: Role | None, given: Mapping[str, str]) -> Block:
         usual, most = format_duration(role.default_duration), format_duration(role.max_duration)
         hint = f"For example 30m, 2 hours or until 18:00: at most {most}. Empty means {usual}."
     initial = given.get(Field.DURATION) or (format_duration(role.default_duration) if role else "")
-    return text_input(Field.DURATION, "Duration", hint, optional=True, initial=initial, max_length=60)
+    return text_input(
+        Field.DURATION, "Duration", hint, optional=True, initial=initial, max_length=60
+    )
 
 
 def _reason(given: Mapping[str, str]) -> Block:
@@ -120,11 +134,17 @@ def _ticket(role: Role | None, given: Mapping[str, str]) -> list[Block]:
     if role is None or role.ticket is None:
         return []
     hint = f"Has to match {role.ticket}"
-    return [text_input(Field.TICKET, "Ticket", hint, initial=given.get(Field.TICKET, ""), max_length=100)]
+    return [
+        text_input(
+            Field.TICKET, "Ticket", hint, initial=given.get(Field.TICKET, ""), max_length=100
+        )
+    ]
 
 
 def _start(given: Mapping[str, str]) -> Block:
     picker: Element = {"type": "datetimepicker", "action_id": str(Field.START)}
     if given.get(Field.START, "").isdecimal():
         picker["initial_date_time"] = int(given[Field.START])
-    return input_block(Field.START, "Start", picker, "Empty means as soon as it is approved.", optional=True)
+    return input_block(
+        Field.START, "Start", picker, "Empty means as soon as it is approved.", optional=True
+    )

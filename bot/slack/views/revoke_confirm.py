@@ -1,5 +1,5 @@
-"""What a lead is asked before somebody's access is ended: each grant with a Revoke button, which asks once more.
-It decides nothing; the press is checked again.
+"""What a lead is asked before somebody's access is ended: each grant with a Revoke button, which
+asks once more. It decides nothing; the press is checked again.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,7 +27,8 @@ def render(
     role: str = "",
     place: Place = FIRST,
 ) -> Message:
-    """The grants of `person` (a Slack id); `titles` gives a role's title by its name. `role` is what the lead named."""
+    """The grants of `person` (a Slack id); `titles` gives a role's title by its name. `role` is
+    what the lead named."""
     if not grants:
         return message(
             f"{who_text(person)} has no access right now.",

@@ -1,5 +1,5 @@
-"""What the security channel is told: failures, emergencies, and what no one would notice otherwise. What systems
-answered is shown as they said it, and never interpreted.
+"""What the security channel is told: failures, emergencies, and what no one would notice otherwise.
+What systems answered is shown as they said it, and never interpreted.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -45,30 +45,58 @@ def _nobody_can_decide(facts: Facts) -> Message:
     return message(
         f"Too few people can decide on requests for {_name(role)}, so they are refused.",
         paragraph(
-            [bold("Too few people can decide"), " on requests for ", code(role), ", so they are refused."],
-            ["Check its ", code("approvers"), " in roles.toml, and that their groups still have members."],
+            [
+                bold("Too few people can decide"),
+                " on requests for ",
+                code(role),
+                ", so they are refused.",
+            ],
+            [
+                "Check its ",
+                code("approvers"),
+                " in roles.toml, and that their groups still have members.",
+            ],
         ),
     )
 
 
 def _groups_unread(facts: Facts) -> Message:
     return message(
-        "Slack has not said for ten minutes who is in which group, so nobody decides by being in one.",
+        "Slack has not said for ten minutes who is in which group, so nobody decides by being in"
+        " one.",
         paragraph(
             [bold("Groups can't be read"), " since ", date(int(str(facts["since"]))), "."],
-            ["Nobody can ask, decide or lead by being in a group until Slack says again who is in it."],
-            ["Access that is active ends as planned. ", code("access-bot doctor"), " says what is wrong."],
+            [
+                "Nobody can ask, decide or lead by being in a group until Slack says again who is"
+                " in it."
+            ],
+            [
+                "Access that is active ends as planned. ",
+                code("access-bot doctor"),
+                " says what is wrong.",
+            ],
         ),
     )
 
 
 def _reference_moved(facts: Facts) -> Message:
-    ref, bound, now = str(facts["reference"]), str(facts["bound"]), [str(each) for each in _list(facts["now"])]
+    ref, bound, now = (
+        str(facts["reference"]),
+        str(facts["bound"]),
+        [str(each) for each in _list(facts["now"])],
+    )
     thing = "group" if ref.startswith("@") else "account"
     if not now:
         return message(
             f"{_name(ref)} no longer leads to another {thing}.",
-            paragraph([bold(ref, 100), f" no longer leads to another {thing}. It stands for ", code(bound), " only."]),
+            paragraph(
+                [
+                    bold(ref, 100),
+                    f" no longer leads to another {thing}. It stands for ",
+                    code(bound),
+                    " only.",
+                ]
+            ),
         )
     return message(
         f"{_name(ref)} leads to another {thing} now, so nobody decides by it.",
@@ -76,7 +104,10 @@ def _reference_moved(facts: Facts) -> Message:
             [bold(ref, 100), f" leads to another {thing} now: ", *listing(now, 300), "."],
             ["It stood for ", code(bound), " when roles.toml was first loaded with it."],
             ["Nobody asks, decides or leads by this name until it stands for that alone again."],
-            [f"If the change is right, write the id of the {thing} in roles.toml. If not, treat it as an attack."],
+            [
+                f"If the change is right, write the id of the {thing} in roles.toml. If not, treat"
+                " it as an attack."
+            ],
         ),
     )
 
@@ -84,11 +115,20 @@ def _reference_moved(facts: Facts) -> Message:
 def _groups_changed(facts: Facts) -> Message:
     groups = [dict(each) for each in _list(facts["groups"]) if isinstance(each, Mapping)]
     count = int(str(facts["count"]))
-    left_out = [[f"and {count - len(groups)} more groups, in the audit log."]] if count > len(groups) else []
+    left_out = (
+        [[f"and {count - len(groups)} more groups, in the audit log."]]
+        if count > len(groups)
+        else []
+    )
     names = ", ".join(_name(each["name"]) for each in groups[:3])
     return message(
-        f"Members changed in {_counted(count, 'group')} of roles.toml: {names}{' …' if count > 3 else ''}",
-        paragraph([bold("Members changed"), " in groups that roles.toml names:"], *map(_change, groups), *left_out),
+        f"Members changed in {_counted(count, 'group')} of roles.toml:"
+        f" {names}{' …' if count > 3 else ''}",
+        paragraph(
+            [bold("Members changed"), " in groups that roles.toml names:"],
+            *map(_change, groups),
+            *left_out,
+        ),
     )
 
 
@@ -99,7 +139,10 @@ def _change(group: Mapping[str, object]) -> list[Part]:
         if people:
             parts += [f", {key}: ", *_people(people)]
             parts += [f" and {count - len(people)} more"] if count > len(people) else []
-    return [*parts, "." if group["there"] else ". The group is switched off, so it stands for nobody."]
+    return [
+        *parts,
+        "." if group["there"] else ". The group is switched off, so it stands for nobody.",
+    ]
 
 
 def _people(ids: Sequence[object]) -> list[Part]:
@@ -123,10 +166,23 @@ def _start_failed(facts: Facts) -> Message:
 def _unextended(facts: Facts) -> Message:
     system, person = str(facts["system"]), str(facts["person"])
     return message(
-        f"Access {_name(facts['grant'])} may end earlier on {_name(system)} than its holder was told.",
+        f"Access {_name(facts['grant'])} may end earlier on {_name(system)} than its holder was"
+        " told.",
         paragraph(
-            [bold("A renewal is not confirmed"), " by ", bold(system), ": access may end earlier there."],
-            [code(str(facts["role"])), " of ", who(person), ", grant ", code(str(facts["grant"])), "."],
+            [
+                bold("A renewal is not confirmed"),
+                " by ",
+                bold(system),
+                ": access may end earlier there.",
+            ],
+            [
+                code(str(facts["role"])),
+                " of ",
+                who(person),
+                ", grant ",
+                code(str(facts["grant"])),
+                ".",
+            ],
             ["It is tried on until the system confirms, or the access is over."],
         ),
         _said(facts["error"]),
@@ -137,8 +193,19 @@ def _end_confirmed(facts: Facts) -> Message:
     return message(
         f"Access {_name(facts['grant'])} is gone from {_name(facts['system'])} at last.",
         paragraph(
-            [bold("Gone at last"), " from ", bold(str(facts["system"])), ": the system has confirmed the end."],
-            ["Grant ", code(str(facts["grant"])), ", which did not end since ", date(int(str(facts["since"]))), "."],
+            [
+                bold("Gone at last"),
+                " from ",
+                bold(str(facts["system"])),
+                ": the system has confirmed the end.",
+            ],
+            [
+                "Grant ",
+                code(str(facts["grant"])),
+                ", which did not end since ",
+                date(int(str(facts["since"]))),
+                ".",
+            ],
         ),
     )
 
@@ -147,12 +214,21 @@ def _missing(facts: Facts) -> Message:
     system, grant, person = str(facts["system"]), str(facts["grant"]), str(facts["person"])
     part = str(facts.get("part") or "")
     return message(
-        f"Access {_name(grant)} is not {'all ' if part else ''}on {_name(system)} any more, although it is active.",
+        f"Access {_name(grant)} is not {'all ' if part else ''}on {_name(system)} any more,"
+        " although it is active.",
         paragraph(
-            [bold("Access is missing"), " on ", bold(system), ", although nobody here has ended it."],
+            [
+                bold("Access is missing"),
+                " on ",
+                bold(system),
+                ", although nobody here has ended it.",
+            ],
             *([[code(part)]] if part else []),
             [code(str(facts["role"])), " of ", who(person), ", grant ", code(grant), "."],
-            ["It is not made again by itself: somebody may have taken it away on purpose. If not, they ask again."],
+            [
+                "It is not made again by itself: somebody may have taken it away on purpose. If"
+                " not, they ask again."
+            ],
         ),
     )
 
@@ -162,11 +238,21 @@ def _reconciled(facts: Facts) -> Message:
     unasked = [str(each) for each in _list(facts["unasked"])]
     places = listing([str(each) for each in _list(facts["places"])], 600, "bold")
     differs: list[list[Part]] = [
-        [f"{_counted(excess, 'thing')} there that should not be, {missing} not there that should: ", *places, "."]
+        [
+            (
+                f"{_counted(excess, 'thing')} there that should not be, {missing} not there that"
+                " should: "
+            ),
+            *places,
+            ".",
+        ]
     ]
-    failed: list[list[Part]] = [["Could not be asked, or not in full: ", *listing(unasked, 600, "bold"), "."]]
+    failed: list[list[Part]] = [
+        ["Could not be asked, or not in full: ", *listing(unasked, 600, "bold"), "."]
+    ]
     return message(
-        f"The daily look at the systems: {excess} too much, {missing} missing, {len(unasked)} not asked.",
+        f"The daily look at the systems: {excess} too much, {missing} missing, {len(unasked)} not"
+        " asked.",
         paragraph(
             [bold("The daily look at the systems")],
             *(differs if places else []),
@@ -179,14 +265,40 @@ def _reconciled(facts: Facts) -> Message:
 def _use_outlived(facts: Facts) -> Message:
     system, person = str(facts["system"]), str(facts["person"])
     opened, ended = int(str(facts["opened_at"])), int(str(facts["ended_at"]))
-    origin: list[Part] = [" from ", typed(str(facts["origin"]), 200, "code")] if facts["origin"] else []
-    story = "was opened after it had ended" if opened > ended else "is still open, although it has ended"
+    origin: list[Part] = (
+        [" from ", typed(str(facts["origin"]), 200, "code")] if facts["origin"] else []
+    )
+    story = (
+        "was opened after it had ended"
+        if opened > ended
+        else "is still open, although it has ended"
+    )
     return message(
-        f"Access {_name(facts['grant'])} of {who_text(person)} was used on {_name(system)} beyond its end.",
+        f"Access {_name(facts['grant'])} of {who_text(person)} was used on {_name(system)} beyond"
+        " its end.",
         paragraph(
-            [bold("Access outlived its grant"), " on ", bold(system), ": a session of ", who(person), *origin],
-            [f"{story}. Opened ", date(opened), "; grant ", code(str(facts["grant"])), " ended ", date(ended), "."],
-            ["The session is ", typed(str(facts["session"]), 200, "code"), ". End it there, and find out what let it."],
+            [
+                bold("Access outlived its grant"),
+                " on ",
+                bold(system),
+                ": a session of ",
+                who(person),
+                *origin,
+            ],
+            [
+                f"{story}. Opened ",
+                date(opened),
+                "; grant ",
+                code(str(facts["grant"])),
+                " ended ",
+                date(ended),
+                ".",
+            ],
+            [
+                "The session is ",
+                typed(str(facts["session"]), 200, "code"),
+                ". End it there, and find out what let it.",
+            ],
         ),
     )
 
@@ -198,7 +310,11 @@ def _panic_on(facts: Facts) -> Message:
         f"Panic switch on for {what}, by {who_text(by)}.",
         paragraph(
             [bold("Panic switch on"), " for ", *_scope_parts(facts), ", by ", who(by), "."],
-            [f"{ended} ended now, and nothing new of it is given until ", code("access-bot resume"), "."],
+            [
+                f"{ended} ended now, and nothing new of it is given until ",
+                code("access-bot resume"),
+                ".",
+            ],
         ),
     )
 
@@ -217,8 +333,8 @@ def _panic_off(facts: Facts) -> Message:
 def _clock_behind(facts: Facts) -> Message:
     behind = format_duration(int(str(facts["seconds"])))
     said = (
-        f"The machine's clock was {behind} behind when the bot started. Time goes on from the newest "
-        "record, so access may end early. Set the clock, and turn NTP on."
+        f"The machine's clock was {behind} behind when the bot started. Time goes on from the"
+        " newest record, so access may end early. Set the clock, and turn NTP on."
     )
     return message(said, paragraph([said]))
 
@@ -226,12 +342,20 @@ def _clock_behind(facts: Facts) -> Message:
 def _writing_down(facts: Facts) -> Message:
     since = date(int(str(facts["since"])))
     return message(
-        "Ends of access can't be recorded now: the database takes no writes, or not all. Access ends anyway.",
+        "Ends of access can't be recorded now: the database takes no writes, or not all. Access"
+        " ends anyway.",
         paragraph(
             [bold("The database takes no writes"), " since ", since, ", or not all of them."],
-            ["Access that is due ends anyway: the bot revokes it on its system now and records it afterwards."],
+            [
+                "Access that is due ends anyway: the bot revokes it on its system now and records"
+                " it afterwards."
+            ],
             ["Requests, approvals and renewals may be refused until then."],
-            ["Is the disk full? Is the database read-only, or locked? ", code("access-bot doctor"), " says more."],
+            [
+                "Is the disk full? Is the database read-only, or locked? ",
+                code("access-bot doctor"),
+                " says more.",
+            ],
         ),
     )
 
@@ -255,8 +379,17 @@ def _clock_accepted(facts: Facts) -> Message:
     return message(
         f"{who_text(by)} accepted the machine's clock; all access ends.",
         paragraph(
-            [who(by), f" accepted the machine's clock, although the newest record was {ahead} ahead of it."],
-            [f"{ended} ended, and {withdrawn} of that future {_were(facts['withdrawn'])} withdrawn."],
+            [
+                who(by),
+                (
+                    f" accepted the machine's clock, although the newest record was {ahead} ahead"
+                    " of it."
+                ),
+            ],
+            [
+                f"{ended} ended, and {withdrawn} of that future {_were(facts['withdrawn'])}"
+                " withdrawn."
+            ],
         ),
     )
 
@@ -268,8 +401,9 @@ def _were(count: object) -> str:
 def _policy_outdated(facts: Facts) -> Message:
     host, file = _name(facts["host"]), _name(facts["file"])
     said = (
-        f"{file} on {host}, or what it reads from the environment there, is not what was loaded last, on another host. "
-        f"The bot on {host} decides and starts nothing until the two are the same. Put the right ones on every host."
+        f"{file} on {host}, or what it reads from the environment there, is not what was loaded"
+        f" last, on another host. The bot on {host} decides and starts nothing until the two are"
+        " the same. Put the right ones on every host."
     )
     return message(said, paragraph([said]))
 
@@ -278,12 +412,18 @@ def _policy_rejected(facts: Facts) -> Message:
     lines = [str(each) for each in _list(facts["problems"])]
     count = int(str(facts["count"]))
     more = (
-        [paragraph([f"and {count - len(lines)} more; access-bot check lists them all."])] if count > len(lines) else []
+        [paragraph([f"and {count - len(lines)} more; access-bot check lists them all."])]
+        if count > len(lines)
+        else []
     )
     return message(
-        f"The changed roles.toml has {_counted(count, 'problem')}; the last good one stays in force.",
+        f"The changed roles.toml has {_counted(count, 'problem')}; the last good one stays in"
+        " force.",
         paragraph(
-            [bold(f"The changed roles.toml has {_counted(count, 'problem')}"), "; the last good one stays in force."]
+            [
+                bold(f"The changed roles.toml has {_counted(count, 'problem')}"),
+                "; the last good one stays in force.",
+            ]
         ),
         *([rich(preformatted("\n".join(clean(line, 300) for line in lines)))] if lines else []),
         *more,
@@ -291,14 +431,29 @@ def _policy_rejected(facts: Facts) -> Message:
 
 
 def _policy_changed(facts: Facts) -> Message:
-    looser, other = ([clean(str(each), 300) for each in _list(facts[key])] for key in ("looser", "other"))
+    looser, other = (
+        [clean(str(each), 300) for each in _list(facts[key])] for key in ("looser", "other")
+    )
     loosening, count = int(str(facts["loosening"])), int(str(facts["count"]))
     left = count - len(looser) - len(other)
-    verdict = f"{loosening} of them {'loosens' if loosening == 1 else 'loosen'} it" if loosening else "none loosens it"
+    verdict = (
+        f"{loosening} of them {'loosens' if loosening == 1 else 'loosen'} it"
+        if loosening
+        else "none loosens it"
+    )
     return message(
         f"roles.toml was changed: {_counted(count, 'change')}, {verdict}.",
-        paragraph([bold("roles.toml was changed"), f": {_counted(count, 'change')}, {verdict}. It is in force now."]),
-        *([rich(section("Looser than before:"), preformatted("\n".join(looser)))] if looser else []),
+        paragraph(
+            [
+                bold("roles.toml was changed"),
+                f": {_counted(count, 'change')}, {verdict}. It is in force now.",
+            ]
+        ),
+        *(
+            [rich(section("Looser than before:"), preformatted("\n".join(looser)))]
+            if looser
+            else []
+        ),
         *([rich(section("Other changes:"), preformatted("\n".join(other)))] if other else []),
         *([paragraph([f"and {left} more, in the audit log."])] if left else []),
     )
@@ -308,11 +463,18 @@ def _log_broken(facts: Facts) -> Message:
     return message(
         f"The audit log was changed behind the bot: see its record {_name(facts['seq'])}.",
         paragraph(
-            [bold("The audit log was changed behind the bot"), "; its record ", code(str(facts["seq"])), " says so."],
+            [
+                bold("The audit log was changed behind the bot"),
+                "; its record ",
+                code(str(facts["seq"])),
+                " says so.",
+            ],
             ["Found: ", typed(str(facts["why"]), 300), "."],
             [
-                "Access goes on and ends as planned. Treat it as an incident: keep a copy of the database, and compare "
-                "the log with exports. ",
+                (
+                    "Access goes on and ends as planned. Treat it as an incident: keep a copy of"
+                    " the database, and compare the log with exports. "
+                ),
                 code("access-bot audit verify"),
                 " reports it from now on.",
             ],
@@ -338,7 +500,13 @@ def _channel_lost(facts: Facts) -> Message:
         f"There is no channel {_name(name)} that I can see any more.",
         paragraph(
             [bold("A channel is missing"), ": I see no channel ", bold(name, 100), " any more."],
-            ["It was ", place(was), " (", code(was), "). It was renamed or deleted, or is private and I am not in it."],
+            [
+                "It was ",
+                place(was),
+                " (",
+                code(was),
+                "). It was renamed or deleted, or is private and I am not in it.",
+            ],
             ["Invite the bot there, or correct the channel in roles.toml."],
         ),
     )
@@ -347,7 +515,9 @@ def _channel_lost(facts: Facts) -> Message:
 _CHANNEL_HINTS: Mapping[str, str] = {
     "is_archived": "Unarchive it, or name another channel in roles.toml.",
     "not_in_channel": "Invite the bot there.",
-    "channel_not_found": "Create it, invite the bot there if it is private, or correct the channel in roles.toml.",
+    "channel_not_found": (
+        "Create it, invite the bot there if it is private, or correct the channel in roles.toml."
+    ),
     "missing_scope": "Add the scope to the app and install it again; access-bot doctor names it.",
 }
 _PERSON_HINTS: Mapping[str, str] = {

@@ -1,14 +1,33 @@
-"""What is said in the thread of an approval message after the decision, and the same of many requests at once as one
-message of the channel. It doesn't know which thread.
+"""What is said in the thread of an approval message after the decision, and the same of many
+requests at once as one message of the channel. It doesn't know which thread.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 
 from bot.core.model import Grant
-from bot.operations.describe_request import RequestCard
-from bot.slack.blocks import Message, Part, bold, date, listing, message, paragraph, rich, section, typed, who
+from bot.operations.requests.describe_request import RequestCard
+from bot.slack.blocks import (
+    Message,
+    Part,
+    bold,
+    date,
+    listing,
+    message,
+    paragraph,
+    rich,
+    section,
+    typed,
+    who,
+)
 from bot.slack.views._fit import MESSAGE_CHARACTERS, fit
-from bot.slack.views._parts import SILENT_ROOM, ended_because, role_parts, title_text, used_parts, why_words
+from bot.slack.views._parts import (
+    SILENT_ROOM,
+    ended_because,
+    role_parts,
+    title_text,
+    used_parts,
+    why_words,
+)
 
 Facts = Mapping[str, object]
 
@@ -48,16 +67,35 @@ def _ended(facts: Facts, card: RequestCard) -> list[Part]:
     if grant is None or grant.end_reason is None:
         return ["Ended: ", why_words(str(facts["why"]))]
     when: list[Part] = [" ", date(grant.ended_at)] if grant.ended_at else []
-    used = ["; ", *used_parts(card.used)] if card.used is not None and grant.started_at is not None else []
-    return ["Ended", *when, ": ", *ended_because(grant), *used, *_not_yet_heard(grant, card.certified)]
+    used = (
+        ["; ", *used_parts(card.used)]
+        if card.used is not None and grant.started_at is not None
+        else []
+    )
+    return [
+        "Ended",
+        *when,
+        ": ",
+        *ended_because(grant),
+        *used,
+        *_not_yet_heard(grant, card.certified),
+    ]
 
 
 def _not_yet_heard(grant: Grant, systems: Sequence[str]) -> list[Part]:
     """Where access is ended by a list that hosts fetch, no host reports when it has fetched it."""
-    early = grant.started_at is not None and grant.ended_at is not None and grant.ended_at < grant.ends_at
+    early = (
+        grant.started_at is not None
+        and grant.ended_at is not None
+        and grant.ended_at < grant.ends_at
+    )
     if not systems or not early:
         return []
-    return ["; hosts of ", *listing(systems, SILENT_ROOM, "bold"), " refuse it from when they next fetch the list"]
+    return [
+        "; hosts of ",
+        *listing(systems, SILENT_ROOM, "bold"),
+        " refuse it from when they next fetch the list",
+    ]
 
 
 _NOTES: Mapping[str, Callable[[Facts, RequestCard], list[Part]]] = {

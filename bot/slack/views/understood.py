@@ -18,12 +18,16 @@ def duration_parts(request: Request) -> list[Part]:
 
 
 def default_note(reason: str, used: str = "the role's default") -> str:
-    """Says that nobody named a duration, and quotes a time in the reason that was not taken as one."""
+    """Says that nobody named a duration, and quotes a time in the reason that was not taken as
+    one."""
     named = named_time(reason)
     note = f"You gave no duration, so this is {used}."
     if not named:
         return note
-    return f"{note} `{named}` was read as part of the reason; to ask for another duration, put it before the reason."
+    return (
+        f"{note} `{named}` was read as part of the reason; to ask for another duration, put it"
+        " before the reason."
+    )
 
 
 def advice(bad: BadDuration, command: str, text: str, default: int) -> str:

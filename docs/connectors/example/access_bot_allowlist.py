@@ -1,4 +1,5 @@
-"""A connector of its own package: a folder in which a VPN server looks whom to let in, one file for each grant."""
+"""A connector of its own package: a folder in which a VPN server looks whom to let in, one file for
+each grant."""
 
 import json
 import os
@@ -7,29 +8,34 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from bot.connectors.base import ConnectorKind, Found, Tools, fingerprint
+from bot.connectors.base import ConnectorDeps, ConnectorKind, ObservedAccess, fingerprint
+from bot.connectors.settings import SystemTable, Text, checking, refuse_wrong
 from bot.core.errors import SystemRefused, SystemUnavailable
-from bot.core.model import Order
-from bot.core.policy_settings import SystemTable, Text, checking, refuse_wrong
+from bot.core.model import ProvisionOrder
 from bot.core.roles import Settings, System
 
 
 class Allowlist:
     """One for each `[systems.NAME]` with `connector = "allowlist"`."""
 
-    def __init__(self, system: System, tools: Tools) -> None:
-        """Raises ValueError, with a sentence, for settings that can't be right. It must not call the system yet."""
+    def __init__(self, system: System, tools: ConnectorDeps) -> None:
+        """Raises ValueError, with a sentence, for settings that can't be right. It must not call
+        the system yet."""
         refuse_wrong(_wrong_settings(system.settings))
         self._name = system.name
         self._folder = Path(str(system.settings["folder"]))
-        self.target = fingerprint(self._folder)  # which system it is: an end in another folder proves nothing
+        self.target = fingerprint(
+            self._folder
+        )  # which system it is: an end in another folder proves nothing
 
     # --- what every connector has: each call may come twice, at any time, in any order
 
-    def grant(self, order: Order) -> None:
+    def grant(self, order: ProvisionOrder) -> None:
         if not order.person.email:
             why = "the VPN knows people by their e-mail, and Slack has none of this person"
-            raise SystemRefused("no_email", why, "Slack does not show your e-mail address: tell a lead.")
+            raise SystemRefused(
+                "no_email", why, "Slack does not show your e-mail address: tell a lead."
+            )
         said = {"email": order.person.email, "networks": order.actions, "until": order.ends_at}
         with self._translated():
             new = self._place(order).with_suffix(".new")
@@ -39,13 +45,14 @@ class Allowlist:
                 os.fsync(file.fileno())
             os.replace(new, self._place(order))  # noqa: PTH105, whole or not at all
 
-    def revoke(self, order: Order) -> None:
+    def revoke(self, order: ProvisionOrder) -> None:
         with self._translated():
             for place in (self._place(order), self._place(order).with_suffix(".new")):
                 place.unlink(missing_ok=True)
 
-    def read_back(self, order: Order) -> bool:
-        """Whether it is there now, asked of the system itself. What can't be looked at is neither there nor gone."""
+    def read_back(self, order: ProvisionOrder) -> bool:
+        """Whether it is there now, asked of the system itself. What can't be looked at is neither
+        there nor gone."""
         with self._translated():
             return self._place(order).exists()
 
@@ -56,19 +63,19 @@ class Allowlist:
         if not os.access(self._folder, os.R_OK | os.W_OK | os.X_OK):
             yield f"{self._name}: {self._folder} is not there, or may not be written to"
 
-    def list_active(self) -> Iterator[Found]:
+    def list_active(self) -> Iterator[ObservedAccess]:
         """For `access-bot systems drift`: all that is there, whoever made it."""
         with self._translated():
             for place in sorted(self._folder.glob("*.json")):
-                yield Found(place.name, grant=place.stem, detail=_email(place))
+                yield ObservedAccess(place.name, grant=place.stem, detail=_email(place))
 
-    def remove(self, found: Found) -> None:
+    def remove(self, found: ObservedAccess) -> None:
         with self._translated():
             (self._folder / Path(found.name).name).unlink(missing_ok=True)
 
     # --- the edge: the system's own errors become ours in one place
 
-    def _place(self, order: Order) -> Path:
+    def _place(self, order: ProvisionOrder) -> Path:
         return self._folder / f"{order.grant}.json"
 
     @contextmanager
@@ -77,7 +84,9 @@ class Allowlist:
             self._folder.stat()  # one that is away is not an empty one
             yield
         except OSError as error:
-            raise SystemUnavailable(f"{self._name} can't be read or written: {error.strerror}") from error
+            raise SystemUnavailable(
+                f"{self._name} can't be read or written: {error.strerror}"
+            ) from error
 
 
 def _email(place: Path) -> str:

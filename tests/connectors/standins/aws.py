@@ -1,9 +1,10 @@
 """A real moto server, and in front of it what moto has not: time.
 
 moto (sso-admin, identitystore) does at once what AWS does a little later, and has no
-ListAccountAssignmentCreationStatus and …DeletionStatus. This front answers these two, and CreateAccountAssignment,
-DeleteAccountAssignment and their Describe…Status, as the published API reference of IAM Identity Center has them: a
-request is IN_PROGRESS for some calls, then it reaches moto and has SUCCEEDED, or FAILED. Everything else is moto's own.
+ListAccountAssignmentCreationStatus and …DeletionStatus. This front answers these two, and
+CreateAccountAssignment, DeleteAccountAssignment and their Describe…Status, as the published API
+reference of IAM Identity Center has them: a request is IN_PROGRESS for some calls, then it reaches
+moto and has SUCCEEDED, or FAILED. Everything else is moto's own.
 """
 
 from __future__ import annotations
@@ -41,7 +42,8 @@ class Aws(StandIn):
         _, self.moto_port = self.moto.get_host_and_port()
         self.requests: dict[str, Request] = {}
         self.takes, self.fails, self.lag = 2, "", 0
-        """Calls that a request takes; why requests fail; calls for which the list of assignments is an old one."""
+        """Calls that a request takes; why requests fail; calls for which the list of assignments is
+        an old one."""
         self._old: dict[str, Reply] = {}
 
     def close(self) -> None:
@@ -63,14 +65,18 @@ class Aws(StandIn):
             body = answer.read()
         finally:
             line.close()
-        kept = {name: value for name, value in answer.getheaders() if name.lower().startswith("x-amz")}
+        kept = {
+            name: value for name, value in answer.getheaders() if name.lower().startswith("x-amz")
+        }
         kind = answer.getheader("Content-Type", "application/x-amz-json-1.1")
         return Reply(answer.status, json.loads(body or b"null"), {**kept, "Content-Type": kind})
 
     def breaking(self, step: int) -> Any:
         """At every second call, because moto takes its time and one grant is many calls."""
         way = BEFORE if step % 4 < 2 else LOST
-        return self.failing(lambda number: None if number < 2 * step else way if number == 2 * step else HANG_UP)
+        return self.failing(
+            lambda number: None if number < 2 * step else way if number == 2 * step else HANG_UP
+        )
 
     def busy(self) -> Reply:
         body = {"__type": "ThrottlingException", "message": "Rate exceeded"}
@@ -108,25 +114,45 @@ class Aws(StandIn):
         headers = {**request.headers, "x-amz-target": f"{TARGET}{verb}AccountAssignment"}
         headers.pop("content-length", None)
         done = verb == "Create" and self._there(request)
-        reply = None if done else self.straight("POST", "/", headers, json.dumps(request.asked).encode())
+        reply = (
+            None
+            if done
+            else self.straight("POST", "/", headers, json.dumps(request.asked).encode())
+        )
         if reply is None or reply.status == 200:
             request.status = "SUCCEEDED"
         else:
-            request.status, request.reason = "FAILED", "Received a 404 status error: Profile not found."
+            request.status, request.reason = (
+                "FAILED",
+                "Received a 404 status error: Profile not found.",
+            )
 
     def _there(self, request: Request) -> bool:
         """moto would make a second one of the same."""
         asked = request.asked
-        wanted = {"AccountId": asked["TargetId"]} | {name: asked[name] for name in ("InstanceArn", "PermissionSetArn")}
+        wanted = {"AccountId": asked["TargetId"]} | {
+            name: asked[name] for name in ("InstanceArn", "PermissionSetArn")
+        }
         headers = {**request.headers, "x-amz-target": f"{TARGET}ListAccountAssignments"}
         headers.pop("content-length", None)
-        found = self.straight("POST", "/", headers, json.dumps(wanted).encode()).body["AccountAssignments"]
+        found = self.straight("POST", "/", headers, json.dumps(wanted).encode()).body[
+            "AccountAssignments"
+        ]
         return any(each["PrincipalId"] == asked["PrincipalId"] for each in found)
 
     def _begin(self, what: str, asked: dict[str, str], headers: Mapping[str, str]) -> Reply:
-        fields = {"InstanceArn", "TargetId", "TargetType", "PermissionSetArn", "PrincipalType", "PrincipalId"}
+        fields = {
+            "InstanceArn",
+            "TargetId",
+            "TargetType",
+            "PermissionSetArn",
+            "PrincipalType",
+            "PrincipalId",
+        }
         assert set(asked) == fields and asked["TargetType"] == "AWS_ACCOUNT"
-        if any(each.asked == asked and each.status == "IN_PROGRESS" for each in self.requests.values()):
+        if any(
+            each.asked == asked and each.status == "IN_PROGRESS" for each in self.requests.values()
+        ):
             words = "There is a conflicting operation in process."
             return Reply(400, {"__type": "ConflictException", "message": words})
         id = str(uuid.uuid4())
@@ -137,7 +163,12 @@ class Aws(StandIn):
         request = self.requests.get(id)
         if request is None or request.what != what:
             return Reply(400, {"__type": "ResourceNotFoundException", "message": "no such request"})
-        told: dict[str, Any] = {"RequestId": id, "Status": request.status, "CreatedDate": 1.7e9, **request.asked}
+        told: dict[str, Any] = {
+            "RequestId": id,
+            "Status": request.status,
+            "CreatedDate": 1.7e9,
+            **request.asked,
+        }
         del told["InstanceArn"]
         if request.reason:
             told["FailureReason"] = request.reason

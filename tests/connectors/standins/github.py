@@ -1,7 +1,9 @@
-"""GitHub as its published REST API description (2022-11-28) has it: "Team members", "Teams", "Organizations",
-"Organization members", "Users" and "Search users", as far as the connector asks for them.
+"""GitHub as its published REST API description (2022-11-28) has it: "Team members", "Teams",
+"Organizations", "Organization members", "Users" and "Search users", as far as the connector asks
+for them.
 
-Written from the description, not from the service: where the two differ, this goes wrong with the description.
+Written from the description, not from the service: where the two differ, this goes wrong with the
+description.
 """
 
 from __future__ import annotations
@@ -46,7 +48,9 @@ class GitHub(StandIn):
 
     def join(self, login: str, email: str | None = None, state: str = "active") -> User:
         """A user, who is in the organisation unless `state` is empty."""
-        user = self.users.setdefault(len(self.users) + 501, User(len(self.users) + 501, login, email))
+        user = self.users.setdefault(
+            len(self.users) + 501, User(len(self.users) + 501, login, email)
+        )
         if state:
             self.org.members[user.id] = state
         return user
@@ -63,7 +67,11 @@ class GitHub(StandIn):
     # --- what the description says
 
     def refusal(self, status: int, words: str) -> Any:
-        return {"message": words, "documentation_url": "https://docs.github.com/rest", "status": str(status)}
+        return {
+            "message": words,
+            "documentation_url": "https://docs.github.com/rest",
+            "status": str(status),
+        }
 
     def admits(self, headers: Mapping[str, str]) -> Reply | None:
         assert headers.get("x-github-api-version") == "2022-11-28"
@@ -78,7 +86,11 @@ class GitHub(StandIn):
         return Reply(404, self.refusal(404, "Not Found"))
 
     def organisation(self, asked: Asked) -> Reply:
-        return Reply(200, {"login": "acme", "id": 1}) if asked.parts["org"] == "acme" else self.missing()
+        return (
+            Reply(200, {"login": "acme", "id": 1})
+            if asked.parts["org"] == "acme"
+            else self.missing()
+        )
 
     def team(self, asked: Asked) -> dict[int, str] | None:
         if self.blind or asked.parts["org"] != "acme":
@@ -124,10 +136,17 @@ class GitHub(StandIn):
     def list_members(self, asked: Asked) -> Reply:
         if (team := self.team(asked)) is None:
             return self.missing()
-        page, ids = int(asked.query.get("page", 1)), sorted(id for id, state in team.items() if state == "active")
+        page, ids = (
+            int(asked.query.get("page", 1)),
+            sorted(id for id, state in team.items() if state == "active"),
+        )
         rest = ids[PAGE * (page - 1) :]
         path = f"/orgs/acme/teams/{asked.parts['team']}/members?per_page=100&page={page + 1}"
-        link = {"Link": f'<{self.url}{path}>; rel="next", <{self.url}{path}>; rel="last"'} if rest[PAGE:] else {}
+        link = (
+            {"Link": f'<{self.url}{path}>; rel="next", <{self.url}{path}>; rel="last"'}
+            if rest[PAGE:]
+            else {}
+        )
         return Reply(200, [{"id": id, "login": self.users[id].login} for id in rest[:PAGE]], link)
 
     def get_user(self, asked: Asked) -> Reply:
@@ -142,22 +161,34 @@ class GitHub(StandIn):
         found = re.fullmatch(r'"([^"]+)" in:email type:user', asked.query["q"])
         assert found, asked.query["q"]
         # The search matches words in an address, not only whole addresses.
-        near = [user for user in self.users.values() if user.email and found[1].lower() in user.email.lower()]
+        near = [
+            user
+            for user in self.users.values()
+            if user.email and found[1].lower() in user.email.lower()
+        ]
         items = [{"id": user.id, "login": user.login, "type": user.type} for user in near]
-        return Reply(200, {"total_count": len(items), "incomplete_results": self.incomplete, "items": items})
+        return Reply(
+            200, {"total_count": len(items), "incomplete_results": self.incomplete, "items": items}
+        )
 
     def busy(self) -> Reply:
         return Reply(
-            403, self.refusal(403, "API rate limit exceeded"), {"X-RateLimit-Remaining": "0", "Retry-After": "7"}
+            403,
+            self.refusal(403, "API rate limit exceeded"),
+            {"X-RateLimit-Remaining": "0", "Retry-After": "7"},
         )
 
     routes = (
         Route("GET", "/orgs/{org}", organisation),
         Route("GET", "/orgs/{org}/teams/{team}", get_team),
-        Route("GET", "/orgs/{org}/teams/{team}/members", list_members, ("per_page", "page", "role")),
+        Route(
+            "GET", "/orgs/{org}/teams/{team}/members", list_members, ("per_page", "page", "role")
+        ),
         Route("GET", "/orgs/{org}/memberships/{login}", get_member),
         Route("GET", "/orgs/{org}/teams/{team}/memberships/{login}", get_membership),
-        Route("PUT", "/orgs/{org}/teams/{team}/memberships/{login}", put_membership, fields=("role",)),
+        Route(
+            "PUT", "/orgs/{org}/teams/{team}/memberships/{login}", put_membership, fields=("role",)
+        ),
         Route("DELETE", "/orgs/{org}/teams/{team}/memberships/{login}", delete_membership),
         Route("GET", "/users/{login}", get_user),
         Route("GET", "/user/{id}", get_user_by_id),

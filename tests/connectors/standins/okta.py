@@ -1,6 +1,8 @@
-"""Okta as its published Management API has it: "Groups", "Users" and "Rate limits", as far as the connector asks.
+"""Okta as its published Management API has it: "Groups", "Users" and "Rate limits", as far as the
+connector asks.
 
-Written from the description, not from the service: where the two differ, this goes wrong with the description.
+Written from the description, not from the service: where the two differ, this goes wrong with the
+description.
 """
 
 from __future__ import annotations
@@ -28,7 +30,11 @@ class User:
     status: str = "ACTIVE"
 
     def shown(self) -> dict[str, Any]:
-        return {"id": self.id, "status": self.status, "profile": {"login": self.email, "email": self.email}}
+        return {
+            "id": self.id,
+            "status": self.status,
+            "profile": {"login": self.email, "email": self.email},
+        }
 
 
 @dataclass
@@ -39,7 +45,11 @@ class Group:
     members: set[str] = field(default_factory=set)
 
     def shown(self) -> dict[str, Any]:
-        return {"id": self.id, "type": self.type, "profile": {"name": self.name, "description": None}}
+        return {
+            "id": self.id,
+            "type": self.type,
+            "profile": {"name": self.name, "description": None},
+        }
 
 
 class Okta(StandIn):
@@ -60,12 +70,20 @@ class Okta(StandIn):
     def may(self, email: str, group: str) -> bool:
         """Whether the user with this e-mail gets at what the group may."""
         user = next((user for user in self.users.values() if user.email == email), None)
-        return user is not None and any(user.id in g.members for g in self.groups.values() if group in (g.id, g.name))
+        return user is not None and any(
+            user.id in g.members for g in self.groups.values() if group in (g.id, g.name)
+        )
 
     # --- what the description says
 
     def refusal(self, status: int, words: str) -> Any:
-        return {"errorCode": "E0000000", "errorSummary": words, "errorLink": "", "errorId": "oae", "errorCauses": []}
+        return {
+            "errorCode": "E0000000",
+            "errorSummary": words,
+            "errorLink": "",
+            "errorId": "oae",
+            "errorCauses": [],
+        }
 
     def admits(self, headers: Mapping[str, str]) -> Reply | None:
         assert headers.get("accept") == "application/json"
@@ -80,7 +98,10 @@ class Okta(StandIn):
         """Two entries and a Link to the next ones, by a cursor, as "Pagination" has it."""
         start = int(asked.query.get("after", 0))
         more = "".join(f"&{name}={value}" for name, value in asked.query.items() if name == "limit")
-        link = f'<{self.url}{path}>; rel="self", <{self.url}{path}?after={start + PAGE}{more}>; rel="next"'
+        link = (
+            f'<{self.url}{path}>; rel="self", <{self.url}{path}?after={start + PAGE}{more}>;'
+            ' rel="next"'
+        )
         headers = {"Link": link} if len(all) > start + PAGE else {}
         return Reply(200, [each.shown() for each in all[start : start + PAGE]], headers)
 
@@ -88,16 +109,29 @@ class Okta(StandIn):
         found = _TERM.fullmatch(asked.query["search"])
         assert found and found[1] == "profile.email", asked.query
         email = re.sub(r"\\(.)", r"\1", found[2]).lower()
-        return Reply(200, [user.shown() for user in self.users.values() if user.email.lower() == email])
+        return Reply(
+            200, [user.shown() for user in self.users.values() if user.email.lower() == email]
+        )
 
     def list_groups(self, asked: Asked) -> Reply:
         if "search" not in asked.query:
             return Reply(200, [])
         terms = asked.query["search"].split(" or ")
-        wanted = {(found[1], re.sub(r"\\(.)", r"\1", found[2])) for term in terms if (found := _TERM.fullmatch(term))}
+        wanted = {
+            (found[1], re.sub(r"\\(.)", r"\1", found[2]))
+            for term in terms
+            if (found := _TERM.fullmatch(term))
+        }
         assert len(wanted) == len(terms), asked.query
         seen = [] if self.blind else self.groups.values()
-        return Reply(200, [g.shown() for g in seen if ("id", g.id) in wanted or ("profile.name", g.name) in wanted])
+        return Reply(
+            200,
+            [
+                g.shown()
+                for g in seen
+                if ("id", g.id) in wanted or ("profile.name", g.name) in wanted
+            ],
+        )
 
     def get_group(self, asked: Asked) -> Reply:
         group = None if self.blind else self.groups.get(asked.parts["group"])
@@ -125,13 +159,19 @@ class Okta(StandIn):
         if group is None or user is None or self.blind:
             return self.missing()
         if group.type != "OKTA_GROUP":
-            return Reply(403, self.refusal(403, "You do not have permission to perform the requested action"))
+            return Reply(
+                403, self.refusal(403, "You do not have permission to perform the requested action")
+            )
         group.members.add(user.id)
         return Reply(204)
 
     def delete_member(self, asked: Asked) -> Reply:
         group = self.groups.get(asked.parts["group"])
-        if group is None or asked.parts["user"] not in self.users.keys() - self.hidden or self.blind:
+        if (
+            group is None
+            or asked.parts["user"] not in self.users.keys() - self.hidden
+            or self.blind
+        ):
             return self.missing()
         group.members.discard(asked.parts["user"])
         return Reply(204)
@@ -139,8 +179,16 @@ class Okta(StandIn):
     def busy(self) -> Reply:
         """It says when, by its own clock, which is two minutes ahead here."""
         now = int(time.time()) + 120
-        headers = {"X-Rate-Limit-Remaining": "0", "X-Rate-Limit-Reset": str(now + 6), "Date": formatdate(now)}
-        return Reply(429, self.refusal(429, "API call exceeded rate limit due to too many requests."), headers)
+        headers = {
+            "X-Rate-Limit-Remaining": "0",
+            "X-Rate-Limit-Reset": str(now + 6),
+            "Date": formatdate(now),
+        }
+        return Reply(
+            429,
+            self.refusal(429, "API call exceeded rate limit due to too many requests."),
+            headers,
+        )
 
     routes = (
         Route("GET", "/api/v1/users", list_users, ("search", "filter", "q", "limit", "after")),

@@ -1,7 +1,9 @@
-"""A real HTTP server to write a provider's stand-in on: strict about what it is asked, and able to fail as told.
+"""A real HTTP server to write a provider's stand-in on: strict about what it is asked, and able to
+fail as told.
 
-It knows HTTP and no provider. A stand-in lists its routes; every path, method, parameter, header and field that a
-route does not name is refused, so that a connector can't lean on what the provider's description does not have.
+It knows HTTP and no provider. A stand-in lists its routes; every path, method, parameter, header
+and field that a route does not name is refused, so that a connector can't lean on what the
+provider's description does not have.
 """
 
 from __future__ import annotations
@@ -37,8 +39,8 @@ class Reply:
 
 @dataclass(frozen=True)
 class Route:
-    """`path` has {names} for its parts, `query` and `fields` the parameters and body fields that there may be; `needs`
-    the fields that there must be."""
+    """`path` has {names} for its parts, `query` and `fields` the parameters and body fields that
+    there may be; `needs` the fields that there must be."""
 
     method: str
     path: str
@@ -49,15 +51,19 @@ class Route:
 
     def parts(self, path: str) -> dict[str, str] | None:
         found = re.fullmatch(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", self.path), path)
-        return {name: unquote(value) for name, value in found.groupdict().items()} if found else None
+        return (
+            {name: unquote(value) for name, value in found.groupdict().items()} if found else None
+        )
 
 
 BEFORE, LOST, HANG, BUSY = "before", "lost", "hang", "busy"
-"""How a call fails: nothing done and 503, done and the answer lost, no answer at all, too many calls."""
+"""How a call fails: nothing done and 503, done and the answer lost, no answer at all, too many
+calls."""
 
 
 class StandIn:
-    """Give it `routes` and `refusal`; its memory is behind `lock`, and calls are `seen` in order."""
+    """Give it `routes` and `refusal`; its memory is behind `lock`, and calls are `seen` in
+    order."""
 
     routes: Sequence[Route] = ()
 
@@ -115,13 +121,18 @@ class StandIn:
             yield
 
     def breaking(self, step: int) -> Any:
-        """The contract's: from the step-th half on, odd ones before and even ones after the system did its part."""
+        """The contract's: from the step-th half on, odd ones before and even ones after the system
+        did its part."""
         first, way = (step + 1) // 2, BEFORE if step % 2 else LOST
-        return self.failing(lambda number: None if number < first else way if number == first else HANG_UP)
+        return self.failing(
+            lambda number: None if number < first else way if number == first else HANG_UP
+        )
 
     # --- one call
 
-    def handle(self, method: str, target: str, headers: Mapping[str, str], raw: bytes) -> Reply | None:
+    def handle(
+        self, method: str, target: str, headers: Mapping[str, str], raw: bytes
+    ) -> Reply | None:
         """None for a call that gets no answer."""
         with self.lock:
             self._number += 1
@@ -141,17 +152,28 @@ class StandIn:
         url = urlsplit(target)
         for route in self.routes:
             if route.method == method and (parts := route.parts(url.path)) is not None:
-                query = dict(parse_qsl(url.query, strict_parsing=bool(url.query), keep_blank_values=True))
+                query = dict(
+                    parse_qsl(url.query, strict_parsing=bool(url.query), keep_blank_values=True)
+                )
                 wrong = self._wrong(route, query, headers, raw)
-                return wrong or route.answer(self, Asked(parts, query, json.loads(raw) if raw else None, headers))
+                return wrong or route.answer(
+                    self, Asked(parts, query, json.loads(raw) if raw else None, headers)
+                )
         raise AssertionError(f"{method} {url.path} is not in the provider's description")
 
-    def _wrong(self, route: Route, query: Mapping[str, str], headers: Mapping[str, str], raw: bytes) -> Reply | None:
-        """What a strict reading of the description refuses; what no provider would answer fails the test."""
-        assert not (unknown := set(query) - set(route.query)), f"{route.path} has no parameter {unknown}"
+    def _wrong(
+        self, route: Route, query: Mapping[str, str], headers: Mapping[str, str], raw: bytes
+    ) -> Reply | None:
+        """What a strict reading of the description refuses; what no provider would answer fails the
+        test."""
+        assert not (unknown := set(query) - set(route.query)), (
+            f"{route.path} has no parameter {unknown}"
+        )
         assert (route.fields is None) == (not raw), f"{route.method} {route.path}: body {raw!r}"
         if raw:
-            assert headers.get("content-type", "").startswith("application/json"), headers.get("content-type")
+            assert headers.get("content-type", "").startswith("application/json"), headers.get(
+                "content-type"
+            )
             body = json.loads(raw)
             assert set(route.needs) <= set(body) <= set(route.fields or ()), body
         return self.admits(headers)

@@ -1,0 +1,1 @@
+"""What an administrator configures: settings, logging and roles.toml."""

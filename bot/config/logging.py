@@ -1,0 +1,115 @@
+"""How this program logs: to standard error, as text or as JSON lines, and never a secret."""
+
+import json
+import logging
+import re
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+_SECRETS = re.compile(
+    r"xox[a-z]-[\w-]+|xapp-[\w-]+|(?i:bearer|basic)\s+[\w.~+/=-]{8,}|(?<=://)(?!USER:PASSWORD@)[^/\s:@]+:[^/\s@]+(?=@)"
+    r"|(?<=/)(?:commands|actions|app)/[TE]\w+/\w+/\w+"
+)
+"""Slack's tokens and the addresses by which its answers are changed, what an Authorization header
+carries, and the user and password of a URL, except in our own example of one."""
+
+NOISY = ("slack_sdk", "slack_bolt", "apscheduler", "peewee", "httpx", "uvicorn", "bot.slack.socket")
+"""Libraries that log whole payloads at DEBUG, credentials among them, the last through a logger of
+ours: they never go below INFO."""
+
+
+class Redacting(logging.Formatter):
+    """Text lines, with everything that looks like a secret taken out, tracebacks included."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return redact(super().format(record))
+
+
+class Json(Redacting):
+    """One object a line: `at level logger message`, and `exception` where there is one."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        said = {
+            "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": redact(record.getMessage()),
+        }
+        if record.exc_info:
+            said["exception"] = redact(self.formatException(record.exc_info))
+        return json.dumps(said, ensure_ascii=False)
+
+
+def redact(text: str) -> str:
+    """`text` without anything that looks like a secret."""
+    return _SECRETS.sub("[redacted]", text)
+
+
+def configure(level: str, style: str) -> None:
+    """Sets up the root logger; `style` is text or json."""
+    handler = logging.StreamHandler()
+    plain = Redacting("%(asctime)s %(levelname)-7s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%S%z")
+    handler.setFormatter(Json() if style == "json" else plain)
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+    for name in NOISY:
+        logging.getLogger(name).setLevel(max(logging.INFO, logging.getLevelName(level)))
+    logging.getLogger("apscheduler").setLevel(logging.WARNING)
+    logging.getLogger("slack_bolt").setLevel(logging.ERROR)  # warns of what we do on purpose
+    logging.getLogger("slack_sdk.webhook").setLevel(
+        logging.CRITICAL
+    )  # what it logs is raised as well
+    logging.getLogger("psycopg").setLevel(
+        logging.ERROR
+    )  # warns of errors that are raised as well, with values
+
+
+class OncePerMinute:
+    """Limits log lines that others can cause: each key is due once a minute. Any thread may ask."""
+
+    MOST_KEYS = 100
+
+    def __init__(self, steady: Callable[[], float] = time.monotonic) -> None:
+        self._steady, self._lock = steady, threading.Lock()
+        self._seen: dict[str, tuple[float, int]] = {}
+
+    def due(self, key: str) -> str | None:
+        """None while the key's minute is not over, else the end of the line: how many were left
+        out."""
+        now = self._steady()
+        with self._lock:
+            since, left_out = self._seen.get(key, (float("-inf"), 0))
+            if now - since < 60:
+                self._seen[key] = since, left_out + 1
+                return None
+            if len(self._seen) >= self.MOST_KEYS:
+                self._seen.clear()
+            self._seen[key] = now, 0
+        return f" ({left_out} more of these since the last line)" if left_out else ""
+
+
+class Seldom(logging.Filter):
+    """Lets a warning of a library through once a minute, because anybody who connects can cause
+    it."""
+
+    def __init__(self, often: OncePerMinute | None = None) -> None:
+        super().__init__()
+        self._often = often or OncePerMinute()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.levelno < logging.WARNING:
+            return True
+        left_out = self._often.due(str(record.msg).partition("\n")[0][:80])
+        if left_out:
+            record.msg = f"{record.msg}{left_out}"
+        return left_out is not None
+
+
+def limit_lines_of_server() -> None:
+    """The HTTP server and the event loop warn of each request that is not HTTP, and of each
+    connection that fails."""
+    for name in ("uvicorn.error", "asyncio"):
+        logger = logging.getLogger(name)
+        if not any(isinstance(each, Seldom) for each in logger.filters):
+            logger.addFilter(Seldom())

@@ -1,0 +1,1 @@
+"""Reads roles.toml into the values of `bot.core.roles`."""

@@ -1,0 +1,114 @@
+"""Keeps the roles.toml in force, and reads the file again when it changes. A bad file changes
+nothing."""
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from bot.config.roles.parse import decode_policy, read_content
+from bot.core.errors import ConfigError, Problem
+from bot.core.roles import Policy, SystemKind, no_policy
+
+log = logging.getLogger(__name__)
+
+Rejected = Callable[[str, list[Problem]], None]
+
+LOOKS = 2
+LOOKS_WHEN_SHORTER = 4
+"""How many looks in a row, a second apart, must see the same content before it counts. Half of a
+file may be valid and laxer than the whole, so a file that became shorter has to stay so for
+longer."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """The file at one moment. `content` is None where it can't be read, and `error` says why."""
+
+    content: bytes | None
+    error: ConfigError | None
+    mark: tuple[object, ...]
+
+    @property
+    def digest(self) -> str:
+        return sha256(
+            str(self.error).encode() if self.content is None else self.content
+        ).hexdigest()
+
+    @property
+    def size(self) -> int:
+        return len(self.content or b"")
+
+
+class RolesFile:
+    """Raises ConfigError when it can't be read at the start: without roles nothing can be decided.
+    `only_ending` is for verbs that end access, which a bad file must not prevent."""
+
+    def __init__(
+        self,
+        path: str,
+        environ: Mapping[str, str],
+        kinds: Mapping[str, SystemKind],
+        only_ending: bool = False,
+    ) -> None:
+        self._path, self._environ, self._kinds = path, environ, kinds
+        self._judged = self._look()
+        self._pending, self._times = self._judged, LOOKS
+        self._good = self._judged.size
+        try:
+            self.policy = self._read(self._judged)
+        except ConfigError as error:
+            if not only_ending:
+                raise
+            log.warning("%s can't be read, but access can be ended all the same:\n%s", path, error)
+            self.policy = no_policy(path, self._kinds)
+
+    def current(self) -> Policy:
+        return self.policy
+
+    def reload(self, loaded: Callable[[Policy], None], rejected: Rejected) -> None:
+        """Looks at the file once, and puts it in force if it was saved and saving has finished.
+        `rejected` gets a digest of the bad content, and its problems. A failed `loaded` or
+        `rejected` is tried again at the next look."""
+        look = self._look()
+        self._times = self._times + 1 if self._same(look) else 1
+        self._pending = look
+        if look.digest == self._judged.digest:
+            return
+        if self._times < (LOOKS_WHEN_SHORTER if look.size < self._good else LOOKS):
+            return
+        try:
+            found = self._read(look)
+        except ConfigError as error:
+            rejected(look.digest, error.problems)
+            log.error(
+                "roles.toml was changed and is bad; the last good one stays in force:\n%s", error
+            )
+        else:
+            self.policy = found
+            loaded(found)
+            self._good = look.size
+        self._judged = look
+
+    def _same(self, look: _Look) -> bool:
+        return (look.mark, look.digest) == (self._pending.mark, self._pending.digest)
+
+    def _read(self, look: _Look) -> Policy:
+        if look.content is None:
+            raise look.error or AssertionError("a file that can't be read has an error")
+        return decode_policy(look.content, self._path, self._environ, self._kinds)
+
+    def _look(self) -> _Look:
+        try:
+            content = read_content(self._path)
+            stat = Path(self._path).stat()
+        except ConfigError as error:
+            return _Look(None, error, ())
+        except OSError as error:
+            return _Look(
+                None,
+                ConfigError([Problem(self._path, 0, "", f"can't be read: {error.strerror}")]),
+                (),
+            )
+        return _Look(content, None, (stat.st_mtime_ns, stat.st_size, stat.st_ino))

@@ -1,0 +1,402 @@
+"""Warns where a valid roles.toml looks strict and is open, or gives more than it may need to."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bot.config.roles.parse import dotted
+from bot.config.roles.redact import secret_name
+from bot.config.roles.toml_lines import key_lines, line_of
+from bot.core.durations import UNITS, format_duration
+from bot.core.errors import Problem
+from bot.core.roles import Key, Policy, Role, System, Warned, Written, ticket_matches
+from bot.core.values import classify, quoted
+
+Table = Mapping[str, Any]
+
+NOT_NEEDED = "not-needed"
+"""The name of the warning that a `meant` is about nothing. It can't be meant itself."""
+
+MANY_RENEWALS = 5
+"""Renewals that nobody approves, up to which nothing is said."""
+
+LONG = 3 * UNITS["d"]
+LONG_TOTAL = 2 * UNITS["w"]
+
+_WORKSPACE: Key = ("workspace",)
+_STALE = "nothing gives this warning any more: take it out, or it would hide the next one"
+
+SHOWN_ENTRIES = 3
+"""How many entries of a list a warning names."""
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyWarning:
+    """One warning: its name, the table whose `meant` can say that it is meant, and place and
+    reason."""
+
+    name: str
+    table: Key
+    problem: Problem
+
+    def __str__(self) -> str:
+        if self.name == NOT_NEEDED:
+            return str(self.problem)
+        return (
+            f'{self.problem} (if meant: meant = {{ {self.name} = "why" }} in'
+            f" [{dotted(self.table)}])"
+        )
+
+
+def warnings(policy: Policy) -> list[PolicyWarning]:
+    """What is worth a second look and not said to be meant, in the order of the file.
+
+    `meant` in [workspace] holds for the whole file, elsewhere for its own table.
+    """
+    text = policy.text.removeprefix("\ufeff")
+    given = tomllib.loads(text)
+    meant = {(table, name) for table, each in _tables(given) for name in each.get("meant", {})}
+    told, used = [], set()
+    for name, path, words in _all(policy, given):
+        table = path[:2] if path[0] in ("roles", "systems") else _WORKSPACE
+        if answers := meant & {(table, name), (_WORKSPACE, name)}:
+            used |= answers
+        else:
+            told.append((name, table, path, words))
+    told += [(NOT_NEEDED, table, (*table, "meant", name), _STALE) for table, name in meant - used]
+    lines = key_lines(text)
+    made = [
+        PolicyWarning(name, table, Problem(policy.file, line_of(path, lines), dotted(path), words))
+        for name, table, path, words in told
+    ]
+    return sorted(
+        made, key=lambda each: (each.problem.line, each.problem.key, each.name, each.problem.text)
+    )
+
+
+def _tables(given: Table) -> Iterator[tuple[Key, Table]]:
+    yield _WORKSPACE, given["workspace"]
+    for section in ("systems", "roles"):
+        yield from (((section, name), table) for name, table in given.get(section, {}).items())
+
+
+def _all(policy: Policy, given: Table) -> Iterator[Warned]:
+    for look in _FILE_LOOKS:
+        yield from look(policy, given)
+    for name, system in policy.systems.items():
+        for look_at in _SYSTEM_LOOKS:
+            yield from _below(
+                ("systems", name), look_at(system, given.get("systems", {}).get(name, {}))
+            )
+    for name, role in policy.roles.items():
+        table = given["roles"][name]
+        for look_into in _ROLE_LOOKS:
+            yield from _below(("roles", name), look_into(role, table))
+        yield from _below(("roles", name), _of_kinds(policy, role, table))
+    for kind in dict.fromkeys(system.connector for system in policy.systems.values()):
+        systems = [
+            Written(system, given["systems"][name])
+            for name, system in policy.systems.items()
+            if system.connector == kind
+        ]
+        yield from _below(("systems",), policy.kinds[kind].lint(systems))
+
+
+def _of_kinds(policy: Policy, role: Role, given: Table) -> Iterator[Warned]:
+    """What the kinds of a role's systems say of it."""
+    systems = [policy.systems[name] for name in role.systems]
+    kinds = [policy.kinds[name] for name in sorted({system.connector for system in systems})]
+    for place, action in enumerate(role.actions):
+        if words := next((words for kind in kinds if (words := kind.broad_action(action))), ""):
+            yield "broad-action", ("actions", place), f"{quoted(given['actions'][place])} {words}"
+    for place, system in enumerate(systems):
+        where: Key = ("systems", place) if "systems" in given else ("system",)
+        for name, words in policy.kinds[system.connector].lint_role(role, system):
+            yield name, where, words
+
+
+def _below(table: Key, seen: Iterable[Warned]) -> Iterator[Warned]:
+    yield from ((name, (*table, *path), words) for name, path, words in seen)
+
+
+def _named(entries: Iterable[str]) -> str:
+    """Some of the entries, in quotes."""
+    every = list(entries)
+    more = len(every) - SHOWN_ENTRIES
+    return ", ".join(map(quoted, every[:SHOWN_ENTRIES])) + (f" and {more} more" if more > 0 else "")
+
+
+# --- the whole file
+
+
+def _channels(policy: Policy, given: Table) -> Iterator[Warned]:
+    security = policy.workspace.security_channel
+    tables: list[tuple[Key, Table]] = [(_WORKSPACE, given["workspace"])]
+    tables += [(("roles", name), table) for name, table in given["roles"].items()]
+    for table, values in tables:
+        for key in ("approvals_channel", "security_channel", "channel"):
+            if (channel := values.get(key)) in _EVERYBODYS:
+                words = (
+                    "everybody is in it, reads who asks for what and why, and overlooks what"
+                    " matters"
+                )
+                yield "public-channel", (*table, key), f"{quoted(channel)}: {words}"
+            if key != "security_channel" and channel == security:
+                words = "is the security channel, too: warnings go under between requests"
+                yield "same-channel", (*table, key), f"{quoted(channel)} {words}"
+
+
+def _leads(policy: Policy, _given: Table) -> Iterator[Warned]:
+    for place, lead in enumerate(policy.workspace.leads):
+        roles = [
+            role.name for role in policy.roles.values() if lead.lower() in _lowered(role.requesters)
+        ]
+        if roles and classify(lead) in ("group", "handle"):
+            words = "so they read the log of their own access, and may end that of others"
+            yield (
+                "leads-may-ask",
+                ("workspace", "leads", place),
+                f"may ask for {_named(roles)}, {words}",
+            )
+
+
+def _shared_secrets(policy: Policy, _given: Table) -> Iterator[Warned]:
+    first: dict[str, str] = {}
+    for name, system in policy.systems.items():
+        if system.secret and (other := first.setdefault(system.secret, name)) != name:
+            words = f"is that of {other}, too: each of the two can pass as the other"
+            yield "shared-secret", ("systems", name, "secret"), words
+
+
+def _references(policy: Policy, given: Table) -> Iterator[Warned]:
+    lists: list[tuple[Key, object]] = [(("workspace", "leads"), policy.workspace.leads)]
+    for name, table in given["roles"].items():
+        lists += [
+            (("roles", name, key), table.get(key, ()))
+            for key in ("requesters", "approvers", "notify")
+        ]
+    lists += [(("people", name), (name,)) for name in policy.people]
+    for path, refs in lists:
+        if found := [ref for ref in _strings(refs) if classify(ref) in ("handle", "email")]:
+            words = "may belong to others tomorrow: write ids, which access-bot doctor prints"
+            yield "handle-or-email", path, f"{_named(found)} {words}"
+
+
+def _weaker_roles(policy: Policy, _given: Table) -> Iterator[Warned]:
+    """Roles that give what another one gives, and ask less for it."""
+    places = {name: _place(policy, system) for name, system in policy.systems.items()}
+    giving: dict[tuple[str, str], list[Role]] = defaultdict(list)
+    for role in policy.roles.values():
+        actions = {" ".join(action.split()).lower() for action in role.actions} or {""}
+        for place in dict.fromkeys(places[name] for name in role.systems):
+            for action in sorted(actions):
+                giving[place, action].append(role)
+    told: set[tuple[str, str]] = set()
+    for (_, action), roles in giving.items():
+        for name, key, words in _weaker(roles):
+            if (name, key) not in told:
+                told.add((name, key))
+                what = quoted(action) if action else "the same access"
+                yield "weaker-role", ("roles", name, key), f"{what} {words}"
+
+
+def _weaker(roles: list[Role]) -> Iterator[tuple[str, str, str]]:
+    """Role, key and reason for each that asks less than the strictest of those that give the
+    same."""
+    strict = max(roles, key=lambda role: role.approvals)
+    ticketed = next((role for role in roles if role.ticket), None)
+    fewest = min(roles, key=lambda role: len(_lowered(role.approvers)))
+    for role in roles:
+        if role.approvals < strict.approvals:
+            yield (
+                role.name,
+                "approvals",
+                f"needs {strict.approvals} approvals in roles.{strict.name}, {role.approvals} here",
+            )
+        if ticketed and not role.ticket and role.approvals <= ticketed.approvals:
+            yield role.name, "ticket", f"needs a ticket in roles.{ticketed.name}, and none here"
+        more = _lowered(role.approvers) > _lowered(fewest.approvers)
+        if more and role.approvals <= fewest.approvals:
+            yield role.name, "approvers", f"is decided by fewer in roles.{fewest.name} than here"
+
+
+def _place(policy: Policy, system: System) -> str:
+    """The same for two tables that lead to the same system."""
+    identified = system.reach and policy.kinds[system.connector].settings_identify
+    return f"{system.connector} {system.reach}" if identified else system.name
+
+
+# --- one system
+
+
+def _weak_secret(system: System, _given: Table) -> Iterator[Warned]:
+    if system.secret and (why := _why_weak(system.secret, system.name)):
+        words = f"{why}: it can be guessed; access-bot keys new prints a good one"
+        yield "weak-secret", ("secret",), words
+
+
+def _why_weak(secret: str, system: str) -> str:
+    if len(set(secret)) < 8:
+        return "has only a few different characters"
+    if (secret + secret).find(secret, 1) < len(secret):
+        return "is a shorter one, repeated"
+    if secret.isdigit() or _USUAL.search(secret) or system in secret:
+        return "has words or numbers that many secrets have"
+    return ""
+
+
+def _secret_in_file(_system: System, given: Table) -> Iterator[Warned]:
+    for path, value in _texts(given, ()):
+        literal = "${" not in value.replace("$${", "")
+        if path[0] in ("secret", "token") or (path[0] == "env" and secret_name(str(path[-1]))):
+            found = literal
+        else:
+            found = any("${" not in each[1].replace("$${", "") for each in _LOGIN.finditer(value))
+        if found and path[0] != "meant":
+            words = "stands in the file in clear: write ${NAME}, and the value into the environment"
+            yield "secret-in-file", path, words
+
+
+# --- one role
+
+
+def _approvers(role: Role, _given: Table) -> Iterator[Warned]:
+    if _lowered(role.approvers) == _lowered(role.requesters):
+        words = "are exactly those who may ask: they approve each other"
+        yield "approvers-are-requesters", ("approvers",), words
+    seen: set[str] = set()
+    for place, approver in enumerate(role.approvers):
+        if approver.lower() in seen:
+            yield (
+                "approver-twice",
+                ("approvers", place),
+                f"{quoted(approver)} is there twice and counts once",
+            )
+        seen.add(approver.lower())
+
+
+def _everyone(role: Role, _given: Table) -> Iterator[Warned]:
+    others = [each for each in role.requesters if each != "everyone"]
+    if 0 < len(others) < len(role.requesters):
+        words = "changes nothing beside everyone: name only those who may ask"
+        yield "everyone-and-others", ("requesters",), f"{_named(others)} {words}"
+
+
+def _ticket(role: Role, _given: Table) -> Iterator[Warned]:
+    if role.ticket is None:
+        return
+    if junk := [each for each in _JUNK if ticket_matches(role, each)]:
+        yield (
+            "weak-ticket",
+            ("ticket",),
+            f"is matched by {_named(junk)}, too: say what a ticket looks like",
+        )
+    elif re.fullmatch(r"\^?[\w\s/#-]+\$?", role.ticket):
+        yield "weak-ticket", ("ticket",), "is the same text for every request, so it proves nothing"
+
+
+def _risk_reason(role: Role, _given: Table) -> Iterator[Warned]:
+    if role.risk_reason and len(role.risk_reason.split()) == 1:
+        words = "is one word: say why one approver is enough for a high risk"
+        yield "one-word-reason", ("risk_reason",), f"{quoted(role.risk_reason)} {words}"
+
+
+def _renewals(role: Role, _given: Table) -> Iterator[Warned]:
+    if role.max_renewals > MANY_RENEWALS and not role.renewal_approval:
+        words = "renewals without anybody's approval: allow fewer, or set renewal_approval = true"
+        yield "many-renewals", ("max_renewals",), f"{role.max_renewals} {words}"
+
+
+def _lengths(role: Role, _given: Table) -> Iterator[Warned]:
+    if role.duration_reason:
+        return
+    if role.max_duration > LONG:
+        words = "in one go is long; the end is what protects"
+        yield "long-access", ("max_duration",), f"{format_duration(role.max_duration)} {words}"
+    if role.max_total > LONG_TOTAL:
+        words = "with renewals is nearly permanent access"
+        yield "long-access", ("max_total",), f"{format_duration(role.max_total)} {words}"
+    elif (
+        role.max_total > max(LONG, role.max_duration)
+        and role.max_renewals
+        and not role.renewal_approval
+    ):
+        words = (
+            "with renewals that nobody approves is long: shorten it, or set renewal_approval = true"
+        )
+        yield "long-access", ("max_total",), f"{format_duration(role.max_total)} {words}"
+
+
+def _unasked(role: Role, given: Table) -> Iterator[Warned]:
+    """Rules under which nobody has to agree."""
+    for place, rule in enumerate(given.get("auto_approve", [])):
+        if "everyone" in role.requesters and not rule.get("members"):
+            yield (
+                "nobody-approves",
+                ("auto_approve", place),
+                "everybody may ask and nobody has to approve: name members",
+            )
+        if role.risk == "high":
+            yield (
+                "nobody-approves",
+                ("auto_approve", place),
+                "the risk is high, and under this rule nobody looks at a request",
+            )
+
+
+# --- helpers and tables
+
+
+def _lowered(refs: Iterable[str]) -> set[str]:
+    return {each.lower() for each in refs}
+
+
+def _strings(value: object) -> list[str]:
+    return (
+        [each for each in value if isinstance(each, str)] if isinstance(value, list | tuple) else []
+    )
+
+
+def _texts(value: Any, path: Key) -> Iterator[tuple[Key, str]]:
+    if isinstance(value, str):
+        yield path, value
+    elif isinstance(value, Mapping):
+        for key, each in value.items():
+            yield from _texts(each, (*path, key))
+    elif isinstance(value, list):
+        for place, each in enumerate(value):
+            yield from _texts(each, (*path, place))
+
+
+_EVERYBODYS = frozenset({"#general", "#random"})
+_JUNK = ("x", "-", "1", "none", "n/a", "a-b", "no ticket", "TEST", "?")
+_USUAL = re.compile(
+    r"password|passwd|secret|change-?me|example|default|letmein|qwerty|12345|abcdef", re.IGNORECASE
+)
+_LOGIN = re.compile(r"://[^/\s:@]*:([^\s@]+)@")
+
+_FILE_LOOKS: tuple[Callable[[Policy, Table], Iterator[Warned]], ...] = (
+    _channels,
+    _leads,
+    _shared_secrets,
+    _references,
+    _weaker_roles,
+)
+_SYSTEM_LOOKS: tuple[Callable[[System, Table], Iterator[Warned]], ...] = (
+    _weak_secret,
+    _secret_in_file,
+)
+_ROLE_LOOKS: tuple[Callable[[Role, Table], Iterator[Warned]], ...] = (
+    _approvers,
+    _everyone,
+    _ticket,
+    _risk_reason,
+    _renewals,
+    _lengths,
+    _unasked,
+)

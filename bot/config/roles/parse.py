@@ -1,0 +1,348 @@
+"""Reads roles.toml: fills in `${NAME}`, checks everything, and makes the policy of it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+from urllib.parse import parse_qsl
+
+from pydantic import BaseModel
+
+from bot.config.roles.redact import redacted_text
+from bot.config.roles.rules import Checked, check
+from bot.config.roles.schema import KeyProblem, RoleTable
+from bot.config.roles.toml_lines import key_lines, line_of
+from bot.config.roles.values import ticket_validator
+from bot.core.errors import ConfigError, Problem
+from bot.core.lifecycle import longest_run
+from bot.core.roles import Key, Policy, Role, System, SystemKind, Workspace, no_ticket
+from bot.core.values import YEAR, Expanded, quoted
+
+LARGEST = 1024 * 1024  # bytes: far above any real file, far below what would hurt
+REPORTED = 50
+
+_TOO_BIG = f"is too big: at most {LARGEST // 1024} KiB"
+_HOUR = 3600
+_REMINDERS = (1800, 300)
+_REFERENCE = re.compile(r"\$\$\{|\$\{([^}]*)\}|\$\{")
+_OURS = frozenset(
+    {
+        "SLACK_BOT_TOKEN",
+        "SLACK_APP_TOKEN",
+        "SLACK_SIGNING_SECRET",
+        "DATABASE_URL",
+        "ACCESS_SECRET_KEYS",
+    }
+)
+"""The bot's own secrets, which no system may read either."""
+
+_FILLED_BELOW = ("systems", "oncall", "tickets", "stream")
+"""Tables whose values may hold `${NAME}`. Everything else of the file may be shown in Slack."""
+
+_NOT_HERE = (
+    "${ is read only below [systems], [oncall], [tickets] and [[stream]]; write $${ for a plain ${"
+)
+_NOT_IN_KEYS = "${ is not read in a key"
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+def load_policy(path: str, environ: Mapping[str, str], kinds: Mapping[str, SystemKind]) -> Policy:
+    """The policy in the file at `path`; `environ` gives the values of `${NAME}`, `kinds` are those
+    of systems, by the name that `connector` has in the file.
+
+    Raises ConfigError with everything that is wrong: no such file, too big, not UTF-8, not TOML, or
+    content.
+    """
+    return decode_policy(read_content(path), path, environ, kinds)
+
+
+def read_content(path: str) -> bytes:
+    """The bytes of the file, as far as they can make a policy. Raises ConfigError."""
+    try:
+        with Path(path).open("rb") as file:
+            return file.read(LARGEST + 1)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else None
+        raise _refusal(path, f"can't be read: {reason or 'not a path'}") from None
+
+
+def decode_policy(
+    content: bytes, path: str, environ: Mapping[str, str], kinds: Mapping[str, SystemKind]
+) -> Policy:
+    """`load_policy` for the content of a file that was read already."""
+    try:
+        text = content.decode()
+    except UnicodeDecodeError as error:
+        if len(content) > LARGEST:
+            raise _refusal(path, _TOO_BIG) from None
+        raise _refusal(path, "is not UTF-8", content.count(b"\n", 0, error.start) + 1) from None
+    return parse_policy(text, path, environ, kinds)
+
+
+def parse_policy(
+    text: str, file: str, environ: Mapping[str, str], kinds: Mapping[str, SystemKind]
+) -> Policy:
+    """The policy in the text of a roles.toml; `file` is what problems call it, the rest as
+    `load_policy` has it.
+
+    Raises ConfigError with everything that is wrong, in the order of the file, the first 50 in
+    full.
+    """
+    content = text.encode(errors="surrogatepass")
+    if len(content) > LARGEST:
+        raise _refusal(file, _TOO_BIG)
+    if not text.strip():
+        raise _refusal(file, "is empty: it needs a [workspace] and at least one [roles.NAME]")
+    whole, text = text, text.removeprefix("\ufeff")
+    found: list[KeyProblem] = []
+    try:
+        data = _expanded(tomllib.loads(text), environ, (), found)
+    except RecursionError:
+        raise _refusal(file, "is nested too deeply") from None
+    except ValueError as error:
+        raise _refusal(file, f"is not TOML: {error}", _line_in(str(error))) from None
+    checked = check(data, kinds)
+    unset = {path for path, _ in found}
+    if found := found + [each for each in checked.found if each[0] not in unset]:
+        raise ConfigError(problems_at(found, text, file))
+    policy = _policy(checked, data.get("systems", {}), hashlib.sha256(content).hexdigest(), file)
+    shown = {name: kinds[system.connector].shown for name, system in policy.systems.items()}
+    return replace(policy, text=whole, redacted=partial(redacted_text, whole, shown))
+
+
+def _refusal(file: str, text: str, line: int = 0) -> ConfigError:
+    return ConfigError([Problem(file, line, "", text)])
+
+
+def _line_in(message: str) -> int:
+    match = re.search(r"\(at line (\d+), ", message)
+    return int(match.group(1)) if match else 0
+
+
+def problems_at(found: list[KeyProblem], text: str, file: str) -> list[Problem]:
+    """What was found at its place in the text of the file, in the order of the file, the first 50
+    in full."""
+    lines = key_lines(text)
+    every = sorted((line_of(path, lines), dotted(path), words) for path, words in found)
+    problems = [Problem(file, line, key, words) for line, key, words in every[:REPORTED]]
+    if left := len(every) - REPORTED:
+        problems += [Problem(file, 0, "", f"and {left} more problems")] if left > 0 else []
+    return problems
+
+
+def dotted(path: Key) -> str:
+    """`roles.orders-read.reminders[0]`, with quotes around a key that would need them in the
+    file."""
+    parts = [f"[{part}]" if isinstance(part, int) else f".{_key(part)}" for part in path]
+    return "".join(parts).removeprefix(".")
+
+
+def _key(part: str) -> str:
+    return part if re.fullmatch("[A-Za-z0-9_-]{1,80}", part) else quoted(part)
+
+
+def _expanded(value: Any, environ: Mapping[str, str], path: Key, found: list[KeyProblem]) -> Any:
+    """The value with every `${NAME}` in its texts replaced where that is allowed, and `$${` for a
+    plain `${`."""
+    if isinstance(value, dict):
+        found += [((*path, key), _NOT_IN_KEYS) for key in value if "${" in key]
+        return {key: _expanded(each, environ, (*path, key), found) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_expanded(each, environ, (*path, place), found) for place, each in enumerate(value)]
+    if not isinstance(value, str) or "${" not in value:
+        return value
+    if path[0] not in _FILLED_BELOW and "${" in value.replace("$${", ""):
+        found.append((path, _NOT_HERE))
+        return value
+    return _filled(value, environ, path, found)
+
+
+def _filled(text: str, environ: Mapping[str, str], path: Key, found: list[KeyProblem]) -> str:
+    given: dict[str, str] = {}
+
+    def fill(match: re.Match[str]) -> str:
+        if match.group() == "$${":
+            return "${"
+        name = match.group(1) or ""
+        if not _VARIABLE.fullmatch(name):
+            found.append((path, "${ needs the name of a variable and }; write $${ for a plain ${"))
+        elif name in _OURS:
+            found.append(
+                (path, f"{name} is the bot's own secret; give what needs a secret one of its own")
+            )
+        elif name not in environ:
+            found.append((path, f"the environment variable {name} is not set"))
+        elif not _is_utf8(environ[name]):
+            found.append((path, f"the environment variable {name} is not UTF-8"))
+        else:
+            given[name] = environ[name]
+        return environ.get(name, "")
+
+    return Expanded(_REFERENCE.sub(fill, text), text, given)
+
+
+def _given(value: Any) -> dict[str, str]:
+    """The variables of the environment that texts in this value have read."""
+    if isinstance(value, Expanded):
+        return dict(value.given)
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return {name: text for each in inner for name, text in _given(each).items()}
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+_SAME_ACCESS = frozenset({"meant", "secret", "token", "timeout"})
+"""Settings that may change while access stays what it is."""
+
+_SECRET = re.compile(
+    r"(.*[_-])?(secret|token|password|passwd|pass|pwd|passphrase|credentials?|(api|access|private|signing)[_-]?key)",
+    re.I,
+)
+"""What a variable, or a key that reads one, is called where it holds a secret: a new one changes no
+access."""
+
+_PLACES = frozenset({"host", "hostaddr", "port", "dbname", "service"})
+"""What the query of a PostgreSQL URL may name in the place of the rest of the URL."""
+
+
+def _reach(table: Mapping[str, Any]) -> str:
+    seen = {
+        key: _place(value, key) for key, value in sorted(table.items()) if key not in _SAME_ACCESS
+    }
+    return hashlib.sha256(json.dumps(seen, default=str).encode()).hexdigest()[:16]
+
+
+def _place(value: Any, key: str) -> Any:
+    """The value without passwords; `key` is what it stands under."""
+    if isinstance(value, dict):
+        return {name: _place(each, name) for name, each in sorted(value.items())}
+    if isinstance(value, list):
+        return [_place(each, key) for each in value]
+    if not isinstance(value, str):
+        return value
+    named = _named(value)
+    if isinstance(value, Expanded):
+        return [
+            value.raw,
+            named,
+            {} if _SECRET.fullmatch(key) else _counted(value, is_url=named is not None),
+        ]
+    return named or value
+
+
+def _counted(value: Expanded, is_url: bool) -> dict[str, str]:
+    """The variables in the value that are not called like a secret. Of a URL, which may have a
+    password in it, those that the file reads into its query."""
+    written = _URL.match(value.raw) if is_url else None
+    looked_at = (written[3] or "" if written else "") if is_url else value.raw
+    read = {match.group(1) for match in _REFERENCE.finditer(looked_at)}
+    return {
+        name: text
+        for name, text in sorted(value.given.items())
+        if name in read and not _SECRET.fullmatch(name)
+    }
+
+
+def _named(value: str) -> list[object] | None:
+    """Where a URL leads, without its user, password and what else may be secret; None for what is
+    none."""
+    found = _URL.match(value)
+    if found is None:
+        return None
+    query = parse_qsl(found[3] or "", keep_blank_values=True)
+    return [found[1], found[2], *(pair for pair in query if pair[0].lower() in _PLACES)]
+
+
+_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)(?:[^/?#]*@)?([^?#]*)(?:\?([^#]*))?")
+
+
+def _policy(checked: Checked, tables: Mapping[str, Any], digest: str, file: str) -> Policy:
+    workspace = checked.workspace
+    if workspace is None:
+        raise AssertionError("a file without a [workspace] was refused before")
+    reach = {name: _reach(tables[name]) for name in checked.systems}
+    return Policy(
+        workspace=Workspace(
+            workspace.approvals_channel,
+            workspace.security_channel,
+            tuple(workspace.leads),
+            workspace.timezone,
+        ),
+        systems=MappingProxyType(
+            {
+                name: System(name, kind, _settings(model), reach[name], _given(tables[name]))
+                for name, (kind, model) in checked.systems.items()
+            }
+        ),
+        roles=MappingProxyType(
+            {
+                name: _role(name, role, workspace.approvals_channel, reach)
+                for name, role in checked.roles.items()
+            }
+        ),
+        people=MappingProxyType(
+            {name: MappingProxyType(table) for name, table in checked.people.items()}
+        ),
+        digest=digest,
+        file=file,
+        kinds=checked.kinds,
+    )
+
+
+def _settings(model: BaseModel) -> Mapping[str, object]:
+    return MappingProxyType(model.model_dump())
+
+
+def _renewal_approval(table: RoleTable) -> bool:
+    """What needed more than one look to be given is not kept longer without one."""
+    if table.renewal_approval is not None:
+        return table.renewal_approval
+    return table.risk != "low" or table.approvals > 1
+
+
+def _role(name: str, table: RoleTable, approvals_channel: str, reach: Mapping[str, str]) -> Role:
+    longest, systems = table.max_duration, tuple(table.systems or [str(table.system)])
+    reminders = (
+        table.reminders if table.reminders is not None else [r for r in _REMINDERS if r < longest]
+    )
+    return Role(
+        name=name,
+        title=table.title or name[:75],
+        description=table.description,
+        systems=systems,
+        actions=tuple(table.actions),
+        requesters=tuple(table.requesters),
+        approvers=tuple(table.approvers),
+        notify=tuple(table.approvers if table.notify is None else table.notify),
+        approvals=table.approvals,
+        channel=table.channel or approvals_channel,
+        max_duration=longest,
+        default_duration=table.default_duration or min(_HOUR, longest),
+        reminders=tuple(sorted(set(reminders), reverse=True)),
+        pending_timeout=table.pending_timeout,
+        max_renewals=table.max_renewals,
+        renewal_approval=_renewal_approval(table),
+        max_total=table.max_total or longest_run(longest, table.max_renewals, YEAR),
+        ticket=table.ticket,
+        risk=table.risk,
+        risk_reason=table.risk_reason or "",
+        duration_reason=table.duration_reason or "",
+        reach=tuple(reach[each] for each in systems),
+        is_ticket=ticket_validator(table.ticket).isinstance_python
+        if table.ticket is not None
+        else no_ticket,
+    )

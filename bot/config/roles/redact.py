@@ -1,0 +1,232 @@
+"""Redacts the secrets that stand in the text of a roles.toml, so that the audit log may keep it."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Collection, Iterator, Mapping
+
+from bot.config.roles.toml_lines import Path, comments, scalars
+
+REDACTED = "[redacted]"
+
+SECTIONS = frozenset({"systems", "oncall", "tickets", "stream"})
+"""The tables that may hold secrets. Everything else of the file may be shown in Slack anyway."""
+
+SHOWN = frozenset({"connector", "group", "kind", "url"})
+"""Keys of those tables whose values are kept, except for the secrets inside them; of a system also
+those that its kind names. The values of all other keys are redacted."""
+
+LEAST_REPEATED = 6
+"""Characters of a redacted value that is looked for in the rest of the file, such as in a
+comment."""
+
+LEAST_UNNAMED = 16
+"""The same for a value whose key does not say that it is a secret, such as "production" in
+`env`."""
+
+
+def redacted_text(text: str, shown: Mapping[str, Collection[str]]) -> tuple[str, int]:
+    """A valid roles.toml without its literal secrets, and how many were taken out. `${NAME}` stays.
+    `shown` has the keys of each system that may be kept, by the system's name."""
+    if text.startswith("\ufeff"):
+        kept, count = redacted_text(text[1:], shown)
+        return "\ufeff" + kept, count
+    hide = _Hide()
+    parts, done = [], 0
+    for start, end, new in sorted([*_values(text, shown, hide), *_comments(text, hide)]):
+        parts += [text[done:start], new]
+        done = end
+    kept = "".join([*parts, text[done:]])
+    for value in sorted(hide.repeated, key=len, reverse=True):
+        kept = kept.replace(value, REDACTED)
+    return kept, hide.count
+
+
+class _Hide:
+    """Takes a literal, gives what stands in its place, and keeps what has to go everywhere."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.least = LEAST_REPEATED
+        self.repeated: set[str] = set()
+
+    def __call__(self, literal: str) -> str:
+        if literal.strip("….") == "":  # what documentation writes instead of a password
+            return literal
+        self.count += 1
+        if len(literal) >= self.least:
+            self.repeated.add(literal)
+        return REDACTED
+
+
+Replacement = tuple[int, int, str]
+"""Start, end, and the text that goes there."""
+
+
+def secret_name(name: str) -> bool:
+    """Whether what is called so is a secret."""
+    return _NAME.search(name) is not None
+
+
+def _values(text: str, shown: Mapping[str, Collection[str]], hide: _Hide) -> Iterator[Replacement]:
+    before: tuple[Path, str] = ((), "")
+    for scalar in scalars(text):
+        value = tomllib.loads(f"it = {text[scalar.start : scalar.end]}")["it"]
+        if scalar.path[0] in SECTIONS and not isinstance(value, bool):
+            after = before[1] if before[0] == scalar.path[:-1] else ""
+            new = _kept(scalar.path, str(value), after, _may_show(scalar.path, shown), hide)
+            if new != str(value):
+                yield scalar.start, scalar.end, _quoted(new)
+        before = (scalar.path[:-1], str(value))
+
+
+def _may_show(path: Path, shown: Mapping[str, Collection[str]]) -> bool:
+    """Whether the key at `path` is one whose value is kept."""
+    setting = _setting(path)
+    more = shown.get(str(path[1]), ()) if path[0] == "systems" else ()
+    return len(setting) == 1 and (setting[0] in SHOWN or setting[0] in more)
+
+
+def _kept(path: Path, value: str, before: str, may_show: bool, hide: _Hide) -> str:
+    """The value at `path` without secrets; `before` is the entry before it of the same list."""
+    setting = _setting(path)
+    explained = path[0] == "systems" and len(setting) == 2 and setting[0] == "meant"
+    shown = explained or may_show
+    if not shown or _SECRET_OPTION.fullmatch(before):
+        named = shown or any(secret_name(key) for key in setting)
+        hide.least = LEAST_REPEATED if named else LEAST_UNNAMED
+        return _without_literals(value, hide)
+    if explained:
+        return _scrubbed(value, hide, _GIVEN_IN_PROSE)
+    if given := _GIVEN_ALONE.fullmatch(value):
+        return given[1] + _value_given(given, hide)
+    return _scrubbed(value, hide, _GIVEN)
+
+
+def _setting(path: Path) -> list[str]:
+    """The key of the setting and those below it, without the table's own name, which may be any
+    word."""
+    keys = [part for part in path if isinstance(part, str)]
+    return keys[2 if path[0] in ("systems", "oncall") else 1 :]
+
+
+def _comments(text: str, hide: _Hide) -> Iterator[Replacement]:
+    for start, end in _blocks(text):
+        old = text[start:end]
+        if (new := _scrubbed(old, hide, _GIVEN_IN_PROSE)) != old:
+            yield start, end, new
+
+
+def _blocks(text: str) -> Iterator[tuple[int, int]]:
+    """Start and end of the comments; those with nothing between them are one, as a key takes many
+    lines."""
+    block: tuple[int, int] | None = None
+    for start, end in comments(text):
+        if block and not text[block[1] : start].strip():
+            block = block[0], end
+            continue
+        if block:
+            yield block
+        block = start, end
+    if block:
+        yield block
+
+
+def _scrubbed(text: str, hide: _Hide, given: re.Pattern[str]) -> str:
+    """`text` without private keys, logins of URLs, well-known tokens, and values that are `given`
+    to a secret's name."""
+    hide.least = LEAST_REPEATED
+    text = _PRIVATE_KEY.sub(lambda match: hide(match.group()), text)
+    text = _URL.sub(lambda match: _bare_url(match, hide), text)
+    text = _TOKEN.sub(lambda match: hide(match.group()), text)
+    return given.sub(lambda match: match[1] + _value_given(match, hide), text)
+
+
+def _value_given(given: re.Match[str], hide: _Hide) -> str:
+    """A plain word after a colon may be no secret at all, so it stays in the rest of the file."""
+    doubtful = ":" in given[1] and _PLAIN_WORD.fullmatch(given[2])
+    hide.least = LEAST_UNNAMED if doubtful else LEAST_REPEATED
+    return _in_quotes(given[2], hide)
+
+
+def _bare_url(url: re.Match[str], hide: _Hide) -> str:
+    scheme, login, host, path, query, fragment = url.groups("")
+    user, colon, _ = login.partition(":")
+    shown = user + colon if scheme.startswith("postgres") and colon else ""
+    login = shown + _without_literals(login[len(shown) : -1], hide) + login[-1:]
+    path = _SEGMENT.sub(lambda match: _without_random(match.group(), hide), path)
+    tail = [part[:1] + _without_literals(part[1:], hide) for part in (query, fragment)]
+    return "".join([scheme, login, host, path, *tail])
+
+
+def _without_random(segment: str, hide: _Hide) -> str:
+    """A long part of a path with digits in it may be all that keeps others out."""
+    letters, digits = re.search("[A-Za-z]", segment), re.search("[0-9]", segment)
+    return hide(segment) if letters and digits else segment
+
+
+def _in_quotes(text: str, hide: _Hide) -> str:
+    quote = text[0] if text[0] in "\"'" else ""
+    inner = text.removeprefix(quote).removesuffix(quote) if quote else text
+    return f"{quote}{_without_literals(inner, hide)}{quote}"
+
+
+def _without_literals(text: str, hide: _Hide) -> str:
+    """`text` with nothing left of it but references to the environment."""
+    pieces = _REFERENCE.split(text)
+    return "".join(
+        piece if place % 2 else hide(piece) for place, piece in enumerate(pieces) if piece
+    )
+
+
+def _quoted(value: str) -> str:
+    """`value` as a basic string of TOML."""
+    return '"' + "".join(_ESCAPED.get(char) or _escape(char) for char in value) + '"'
+
+
+def _escape(char: str) -> str:
+    return char if char.isprintable() else f"\\U{ord(char):08x}"
+
+
+_ESCAPED = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t"}
+_REFERENCE = re.compile(r"((?<!\$)\$\{[A-Za-z_][A-Za-z0-9_]*\}|\[redacted\])")
+_NAMED = r"(?:secret|token|passw|passphrase|pwd|credential|(?:api|private|access)[ _-]?key)"
+_NAME = re.compile(_NAMED, re.IGNORECASE)
+_SECRET_OPTION = re.compile(rf"-{{1,2}}[\w-]*{_NAMED}[\w-]*", re.IGNORECASE)
+_GAP = r"[^\S\n]{0,20}"
+_NAME_BEFORE = (
+    rf"""(?<![\w-])(?<!://)[\w-]{{0,60}}?(?:{_NAMED}|authorization)[\w-]{{0,60}}\\?["'`]?{_GAP}"""
+)
+_SCHEME = r"(?:(?:bearer|basic|token)[^\S\n]{1,20})?"
+_WORD = r"[`(*]?[A-Za-z][a-z]{0,15}(?:[-'/.][a-z]{1,16})*[`)*,.;:!?]{0,3}"
+_PLAIN_WORD = re.compile(_WORD, re.IGNORECASE)
+_SENTENCE = rf"(?-i:{_WORD})[^\S\n]{{1,20}}\S"
+_VALUE = r"""("[^"\n]+"|'[^'\n]+'|(?!["'\s])\S+)"""
+_EQUALS = r"(?:=[=>]?|:=)"
+_GIVEN = re.compile(rf"({_NAME_BEFORE}(?:{_EQUALS}|:){_GAP}{_SCHEME}){_VALUE}", re.IGNORECASE)
+_GIVEN_IN_PROSE = re.compile(
+    rf"({_NAME_BEFORE}(?:{_EQUALS}{_GAP}{_SCHEME}|:{_GAP}{_SCHEME}(?!{_SENTENCE}))){_VALUE}",
+    re.IGNORECASE,
+)
+"""The same where people write sentences: "token: see the wiki" gives no value."""
+_GIVEN_ALONE = re.compile(
+    rf"({_NAME_BEFORE}(?:{_EQUALS}|:){_GAP}{_SCHEME})(\S.*)", re.IGNORECASE | re.DOTALL
+)
+"""A header or an option, whose value goes on to the end."""
+_URL = re.compile(
+    r"([A-Za-z][A-Za-z0-9+.-]{0,30}://)([^\s\"'<>]*@)?([^\s\"'<>/?#]*)([^\s\"'<>?#]*)(\?[^\s\"'<>#]*)?(#[^\s\"'<>]*)?"
+)
+_SEGMENT = re.compile(r"[\w-]{20,}", re.ASCII)
+_TOKEN = re.compile(
+    r"xox[a-z]-[\w-]+|xapp-[\w-]+|gh[a-z]_\w{20,}|github_pat_\w+|(?<![\w-])eyJ[\w-]+\.[\w-]+\.[\w-]+"
+    r"|(?i:bearer|basic)\s{1,20}[\w.~+/=-]{8,}",
+    re.ASCII,
+)
+"""Tokens of Slack, GitHub and others that are known by their beginning, JSON Web Tokens."""
+_PRIVATE_KEY = re.compile(
+    r"-{4,5} ?BEGIN [^-\n]{0,40}PRIVATE KEY[^-\n]{0,40}----.*?"
+    r"(?:-{4,5} ?END [^-\n]{0,40}PRIVATE KEY[^-\n]{0,40}-{4,5}|\Z)",
+    re.DOTALL,
+)
+"""A private key to its END line, or to the end of the text."""

@@ -1,0 +1,163 @@
+"""The tables and keys that roles.toml may have, but for the settings of systems: each connector
+brings its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
+
+from bot.config.roles.values import (
+    Action,
+    Channel,
+    Decider,
+    Deciders,
+    Description,
+    Explanation,
+    Hours,
+    Line,
+    Meant,
+    Name,
+    Offset,
+    Person,
+    Quota,
+    Span,
+    Ticket,
+    Zone,
+)
+from bot.core.durations import UNITS
+from bot.core.roles import Key
+from bot.core.values import did_you_mean
+
+KeyProblem = tuple[Key, str]
+"""A key and what is wrong with it."""
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, defer_build=True)
+
+
+class WorkspaceTable(_Table):
+    approvals_channel: Channel
+    security_channel: Channel
+    leads: Deciders
+    timezone: Zone = "UTC"
+    meant: Meant = {}
+
+
+class AutoApproveTable(_Table):
+    name: Line
+    members: Deciders | None = None
+    max_duration: Span | None = None
+    hours: Hours | None = None
+    quota: Quota | None = None
+
+
+CONDITIONS = frozenset(AutoApproveTable.model_fields) - {"name"}
+
+
+class EmergencyTable(_Table):
+    members: Annotated[list[Person], Field(min_length=1)]
+    max_duration: Span
+
+
+class RoleTable(_Table):
+    title: Line | None = None
+    description: Description = ""
+    system: Name | None = None
+    systems: Annotated[list[Name], Field(min_length=1, max_length=20)] | None = None
+    actions: Annotated[list[Action], Field(max_length=50)] = []
+    requesters: Annotated[list[Person], Field(min_length=1)]
+    approvers: Deciders
+    notify: list[Decider] | None = None
+    approvals: Annotated[int, Field(ge=1, le=10)] = 1
+    channel: Channel | None = None
+    max_duration: Span = UNITS["h"]
+    default_duration: Span | None = None
+    duration_reason: Explanation | None = None
+    reminders: Annotated[list[Span], Field(max_length=10)] | None = None
+    pending_timeout: Span = 8 * UNITS["h"]
+    max_renewals: Annotated[int, Field(ge=0, le=100)] = 2
+    renewal_approval: bool | None = None
+    max_total: Span | None = None
+    ticket: Ticket | None = None
+    risk: Literal["low", "medium", "high"] = "low"
+    risk_reason: Explanation | None = None
+    auto_approve: list[AutoApproveTable] = []
+    emergency: EmergencyTable | None = None
+    meant: Meant = {}
+
+
+class MeantTable(_Table):
+    """What a system's table says of warnings; it is no setting of its connector."""
+
+    meant: Meant = {}
+
+
+class StageTable(_Table):
+    after: Offset
+    roles: Annotated[list[Name], Field(min_length=1)]
+    duration: Span
+
+
+class BundleTable(_Table):
+    title: Line
+    mentor_approves: bool = False
+    stages: Annotated[list[StageTable], Field(min_length=1)]
+
+
+class PeopleTable(BaseModel):
+    """Names of one person elsewhere, by connector: `github = "ana-dev"`."""
+
+    model_config = ConfigDict(extra="allow", strict=True, defer_build=True)
+    __pydantic_extra__: dict[str, Line]
+
+
+_NESTED: Mapping[object, type[_Table]] = {
+    "auto_approve": AutoApproveTable,
+    "emergency": EmergencyTable,
+    "stages": StageTable,
+}
+
+# pydantic's error types in our words; what is not here keeps pydantic's own sentence, which shows
+# no value.
+_WORDS: Mapping[str, str] = {
+    "missing": "is required",
+    "int_type": "must be a whole number without quotes",
+    "bool_type": "must be true or false, without quotes",
+    "list_type": "must be a list: [ … ]",
+    "dict_type": "must be a table",
+    "model_type": "must be a table",
+    "too_short": "must not be empty",
+    "too_long": "has too many entries: at most {max_length}",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than_equal": "must be at most {le}",
+    "literal_error": "must be {expected}",
+}
+
+
+def validate(
+    model: type[Model], value: object, path: Key, warnings: Callable[[], Iterable[str]] = tuple
+) -> tuple[Model | None, list[KeyProblem]]:
+    """The table at `path` as a checked model, or None and everything that is wrong with it.
+    `warnings` gives the names that `meant` may have beside those of any roles.toml."""
+    try:
+        return model.model_validate(value, context=warnings), []
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_input=False)
+        return None, [((*path, *each["loc"]), _words(each, model)) for each in found]
+
+
+def _words(error: ErrorDetails, model: type[BaseModel]) -> str:
+    context = error.get("ctx", {})
+    if error["type"] == "extra_forbidden":
+        *around, key = error["loc"]
+        table = next((_NESTED[part] for part in reversed(around) if part in _NESTED), model)
+        return "unknown key" + did_you_mean(str(key), list(table.model_fields))
+    if error["type"] == "value_error":
+        return str(context["error"])
+    return _WORDS.get(error["type"], error["msg"]).format(**context)

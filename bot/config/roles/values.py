@@ -1,0 +1,155 @@
+"""Checks the values of roles.toml that only configuration reads: people, channels, hours, tickets,
+warnings."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field, ValidationInfo
+from pydantic_core import PydanticCustomError, SchemaError, SchemaValidator, core_schema
+
+from bot.core.durations import BadDuration, find_zone
+from bot.core.values import NAME, classify, did_you_mean, like, quoted, seconds, span, string, text
+
+_CHANNEL = re.compile(r"#[^\s#@,<>]{1,80}|[CG][A-Z0-9]{2,20}")
+_DAY = "(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)"
+_TIME = "(?:[01][0-9]|2[0-3]):[0-5][0-9]"
+_HOURS = re.compile(rf"{_DAY}(?:-{_DAY})? (?!({_TIME})-\1$){_TIME}-(?:{_TIME}|24:00)")
+_QUOTA = re.compile(r"[1-9][0-9]{0,3}/(?:day|week|month)")
+
+WARNINGS = (
+    "broad-action",
+    "long-access",
+    "nobody-approves",
+    "approvers-are-requesters",
+    "approver-twice",
+    "everyone-and-others",
+    "weak-ticket",
+    "one-word-reason",
+    "many-renewals",
+    "weaker-role",
+    "public-channel",
+    "same-channel",
+    "leads-may-ask",
+    "weak-secret",
+    "shared-secret",
+    "secret-in-file",
+    "handle-or-email",
+)
+"""The names of the warnings about any roles.toml, by which `meant` says that it is meant. Each kind
+of system may have more of its own."""
+
+
+@lru_cache(maxsize=256)
+def ticket_validator(pattern: str) -> SchemaValidator:
+    """Matches the whole of a ticket of at most 100 characters. The engine behind pydantic works in
+    linear time, so that no pattern and no ticket can keep it busy, as Python's own could be.
+
+    Raises SchemaError for what is no regular expression, or needs back references or look-around.
+    """
+    SchemaValidator(core_schema.str_schema(pattern=pattern))
+    return SchemaValidator(
+        core_schema.str_schema(pattern=rf"\A(?:{pattern})\z", max_length=100, strict=True)
+    )
+
+
+def _line(value: object) -> str:
+    found = text(75)(value)
+    if not found.isprintable() or found != found.strip():
+        raise ValueError("must be one line without control characters, and no space at its ends")
+    return found
+
+
+def _person(value: object) -> str:
+    found = string(value)
+    if classify(found) is None:
+        raise ValueError(
+            f"{quoted(found)} is nobody: write a user id (U…, W…), a user-group id (S…), "
+            "a group's @handle, an e-mail or everyone"
+        )
+    return str(found)
+
+
+def _decider(value: object) -> str:
+    if _person(value) == "everyone":
+        raise ValueError(
+            '"everyone" can\'t be meant here: then anybody could decide; name people or groups'
+        )
+    return str(value)
+
+
+def _zone(value: object) -> str:
+    found = string(value)
+    try:
+        return find_zone(found).key
+    except BadDuration as bad:
+        raise ValueError(f"{quoted(found)} {bad.why}") from None
+
+
+def _ticket(value: object) -> str:
+    found = text(200)(value)
+    try:
+        ticket_validator(found)
+    except SchemaError:
+        raise ValueError(
+            f"{quoted(string(value))} is not a regular expression (back references and look-around"
+            " are not supported, so that no ticket can keep it busy)"
+        ) from None
+    return found
+
+
+def _hours(value: object) -> str:
+    found = string(value)
+    if not all(_HOURS.fullmatch(part.strip()) for part in found.split(",")):
+        raise ValueError(
+            f"{quoted(found)} is not a list of hours like Mon-Fri 08:00-19:00, Sat 22:00-02:00"
+        )
+    return str(found)
+
+
+def _meant(value: object, info: ValidationInfo) -> dict[str, str]:
+    """The context of the validation gives the names of the warnings that kinds of systems have."""
+    if not isinstance(value, dict):
+        raise PydanticCustomError("dict_type", "must be a table")
+    if any(name not in WARNINGS for name in value):
+        every = (*WARNINGS, *(info.context() if info.context else ()))
+        if unknown := [name for name in value if name not in every]:
+            named = ", ".join(map(quoted, unknown))
+            raise ValueError(
+                f"{named}: access-bot check has no such warning{did_you_mean(unknown[0], every)}"
+            )
+    return {name: _reason(name, why) for name, why in value.items()}
+
+
+def _reason(name: str, why: object) -> str:
+    try:
+        found = text(500)(why)
+    except ValueError as error:
+        raise ValueError(f"{name} {error}") from None
+    if not found.strip():
+        raise ValueError(f"{name} must say why it is meant")
+    return found
+
+
+Line = Annotated[str, BeforeValidator(_line)]
+Action = Annotated[str, BeforeValidator(text(200))]
+Name = Annotated[
+    str, BeforeValidator(like(NAME, "a name: small letters, digits and hyphens, at most 63"))
+]
+Channel = Annotated[
+    str, BeforeValidator(like(_CHANNEL, "a channel: write its id (C…, G…) or #name"))
+]
+Span = Annotated[int, BeforeValidator(seconds)]
+Offset = Annotated[int, BeforeValidator(span(zero=True))]
+Person = Annotated[str, BeforeValidator(_person)]
+Decider = Annotated[str, BeforeValidator(_decider)]
+Deciders = Annotated[list[Decider], Field(min_length=1)]
+Zone = Annotated[str, BeforeValidator(_zone)]
+Ticket = Annotated[str, BeforeValidator(_ticket)]
+Hours = Annotated[str, BeforeValidator(_hours)]
+Quota = Annotated[str, BeforeValidator(like(_QUOTA, "a quota like 3/week (day, week, month)"))]
+Description = Annotated[str, BeforeValidator(text(2000, least=0))]
+Explanation = Annotated[str, BeforeValidator(text(500))]
+Meant = Annotated[dict[str, str], BeforeValidator(_meant)]

@@ -1,0 +1,51 @@
+"""Finds actions that are broad by their name, whatever the kind of system is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+
+Broad = Sequence[tuple[re.Pattern[str], str]]
+"""What an action looks like, and what is said about it; the first that fits counts."""
+
+
+def broad_name(action: str) -> str:
+    """Why an action with this name may give more than needed, "" where nothing is known."""
+    return _first(_ANYWHERE, action) or administrators(action)
+
+
+def broad_in(known: Broad) -> Callable[[str], str]:
+    """The same for a kind of system that has broad names of its own."""
+    return lambda action: _first(known, action) or broad_name(action)
+
+
+def administrators(action: str) -> str:
+    """Why a name may be an administrator's, "" where it is not."""
+    return (
+        LIKE_ADMIN if _ADMIN.search(_CAMEL.sub("-", action)) and not _READS.search(action) else ""
+    )
+
+
+def _first(known: Broad, action: str) -> str:
+    return next((words for pattern, words in known if pattern.search(action)), "")
+
+
+ADMIN = r"(?<![a-z])(?:[a-z]*admin(?:s|istrators?)?|super-?users?|power-?users?|root|sudo|owners?)(?![a-z])"
+"""What names of administrators look like."""
+
+LIKE_ADMIN = "reads like an administrator's; the least that does the job is safer"
+
+_ADMIN = re.compile(ADMIN, re.IGNORECASE)
+_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+"""Between the words of a name like AdminAccess or DBAdmin."""
+
+_READS = re.compile(r"[:./_-](?:read|view|list|get)(?:-?only)?$", re.IGNORECASE)
+"""Actions that end so only read, also where their name has an administrator in it."""
+
+_ANYWHERE: Broad = (
+    (re.compile(r"\*"), "is a wildcard: it gives what comes later, too"),
+    (
+        re.compile("(?:^|[:./])(?:all|any|everything|full|full-?access)$", re.IGNORECASE),
+        "reads like everything; the least that does the job is safer",
+    ),
+)

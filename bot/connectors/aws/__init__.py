@@ -1,0 +1,1 @@
+"""The connector for AWS IAM Identity Center."""

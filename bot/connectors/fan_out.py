@@ -1,0 +1,88 @@
+"""Asks connected systems something that may hang: each on a thread of its own, all side by side,
+for so long and no longer. It doesn't know what is asked.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Generic, TypeVar
+
+from bot.core.errors import AccessBotError, StorageUnavailable, SystemRefused, SystemUnavailable
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+GLANCE = 0.1
+"""Seconds between two looks whether the waiting is to stop."""
+
+
+class _Call(threading.Thread, Generic[T]):
+    """One question. A thread that hangs must not keep the process from ending, so it is a
+    daemon."""
+
+    def __init__(self, system: str, ask: Callable[[], T]) -> None:
+        super().__init__(name=f"ask-{system}", daemon=True)
+        self._system, self._ask = system, ask
+        self.answer: T | AccessBotError = SystemUnavailable("it has not answered")
+
+    def run(self) -> None:
+        try:
+            self.answer = self._ask()
+        except (SystemUnavailable, SystemRefused, StorageUnavailable) as error:
+            self.answer = error
+        except Exception as error:
+            log.exception("asking %s failed unexpectedly", self._system)
+            self.answer = SystemUnavailable(f"unexpected {type(error).__name__}, see the log")
+
+    def said(self, until: float, patience: float, stopping: threading.Event) -> T | AccessBotError:
+        """The answer, waited for until then. Raises SystemUnavailable when the waiting is to
+        stop."""
+        while self.is_alive() and (left := until - time.monotonic()) > 0:
+            self.join(min(left, GLANCE))
+            if stopping.is_set() and self.is_alive():
+                raise SystemUnavailable("this process stops, so it did not wait for the answer")
+        return (
+            SystemUnavailable(f"it has not answered within {patience:g} s")
+            if self.is_alive()
+            else self.answer
+        )
+
+
+class FanOut:
+    """A system that still owes an answer is not asked again meanwhile, so at most one thread for
+    each hangs."""
+
+    def __init__(self) -> None:
+        self._under_way: dict[str, threading.Thread] = {}
+        self._lock, self._stopping = threading.Lock(), threading.Event()
+
+    def stop(self) -> None:
+        """Whoever waits for an answer waits no more."""
+        self._stopping.set()
+
+    def ask(
+        self, questions: Mapping[str, Callable[[], T]], patience: float
+    ) -> dict[str, T | AccessBotError]:
+        """Each system's answer, or what kept it from answering; takes at most `patience` seconds.
+        Raises SystemUnavailable when it was stopped meanwhile."""
+        until, owed = (
+            time.monotonic() + patience,
+            SystemUnavailable("it still owes the answer to an earlier question"),
+        )
+        calls = [(system, self._begun(system, question)) for system, question in questions.items()]
+        return {
+            system: call.said(until, patience, self._stopping) if call else owed
+            for system, call in calls
+        }
+
+    def _begun(self, system: str, question: Callable[[], T]) -> _Call[T] | None:
+        with self._lock:
+            before = self._under_way.get(system)
+            if before is not None and before.is_alive():
+                return None
+            call = _Call(system, question)
+            self._under_way[system] = call
+            call.start()
+            return call

@@ -1,0 +1,118 @@
+"""Which connected system is unwell: what each was like when it was last told something, or asked
+how it is. It is kept in memory, so that whoever wants to know waits for no system.
+"""
+
+import itertools
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+
+from bot.connectors import Systems
+from bot.connectors.base import Checks
+from bot.connectors.fan_out import FanOut
+from bot.core.audit import rfc3339
+from bot.core.errors import AccessBotError, StorageUnavailable, SystemRefused, SystemUnavailable
+from bot.core.roles import System
+
+log = logging.getLogger(__name__)
+
+PATIENCE = 20.0
+"""Seconds for which a system that is asked how it is is waited for."""
+
+HANGS = 30.0
+"""Seconds after which a call that has not come back means that the system hangs."""
+
+UNKNOWN, WELL = "not asked yet", "well"
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """`problem` is "" while it is well; `since` is UTC seconds."""
+
+    problem: str
+    since: int
+
+
+class Health:
+    """One for each process that talks to systems. `now` is UTC seconds."""
+
+    def __init__(self, now: Callable[[], int]) -> None:
+        self._now = now
+        self._states: dict[str, _State] = {}
+        self._calls: dict[int, tuple[str, float]] = {}
+        self._numbers, self._lock, self._aside = itertools.count(), threading.Lock(), FanOut()
+
+    @contextmanager
+    def watching(self, system: str) -> Iterator[None]:
+        """While a system is told or asked something: what comes of it is what it is like."""
+        number = next(self._numbers)
+        self._calls[number] = (system, time.monotonic())
+        try:
+            yield
+        except (SystemRefused, StorageUnavailable):
+            raise  # it answered, or it was not asked at all
+        except Exception as error:
+            if isinstance(error, SystemUnavailable) and error.to_person:
+                raise  # it answered, and waits for the person
+            self.note(
+                system, str(error) if isinstance(error, SystemUnavailable) else type(error).__name__
+            )
+            raise
+        else:
+            self.note(system, "")
+        finally:
+            del self._calls[number]
+
+    def stop(self) -> None:
+        """Whoever waits for a system's answer waits no more."""
+        self._aside.stop()
+
+    def note(self, system: str, problem: str) -> None:
+        """`problem` is "" for a system that is well."""
+        with self._lock:
+            known = self._states.get(system)
+            if known is not None and bool(known.problem) == bool(problem):
+                return
+            self._states[system] = _State(problem, self._now())
+        if problem:
+            log.warning("the system %s is unwell: %s", system, problem)
+        elif known is not None:
+            log.info("the system %s is well again", system)
+
+    def said(self, systems: Iterable[str]) -> dict[str, str]:
+        """How each of these is, in words that name neither hosts nor accounts. Never waits for
+        anything."""
+        calls = list(self._calls.values())  # in one step, while others come and go
+        began = dict(sorted(calls, key=lambda call: -call[1]))  # of each system the oldest
+        return {system: self._words(system, began.get(system)) for system in systems}
+
+    def _words(self, system: str, began: float | None) -> str:
+        state = self._states.get(system)
+        if began is not None and time.monotonic() - began > HANGS:
+            return f"unwell: it has not answered for {time.monotonic() - began:.0f} s"
+        if state is None:
+            return UNKNOWN
+        since = f"unwell since {rfc3339(state.since)}: see the log, or access-bot doctor"
+        return since if state.problem else WELL
+
+    def ask(
+        self, systems: Systems, known: Mapping[str, System], patience: float = PATIENCE
+    ) -> None:
+        """Asks every one of these systems that can be asked how it is, all at once; takes
+        `patience` seconds at most."""
+        questions = {name: partial(_problems, systems, system) for name, system in known.items()}
+        for name, answer in self._aside.ask(questions, patience).items():
+            if isinstance(answer, AccessBotError):
+                self.note(name, str(answer))
+            elif answer is not None:
+                self.note(name, "; ".join(answer))
+
+
+def _problems(systems: Systems, system: System) -> list[str] | None:
+    """What is wrong with it, None where nothing can be asked."""
+    connector = systems.of(system.name, system.connector)
+    return [*connector.check({})] if isinstance(connector, Checks) else None

@@ -1,0 +1,184 @@
+"""Access that is one thing for a person, however many grants gave it: a membership, an assignment.
+
+It decides what a grant may take away again at its end: only what a grant gave, and no other still
+needs. It knows no system; `Members` is what one has to be able to do.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from enum import StrEnum
+from itertools import groupby
+from typing import Protocol
+
+from bot.connectors.base import ConnectorDeps, ObservedAccess
+from bot.core.errors import SystemRefused, SystemUnavailable, already_called
+from bot.core.model import Membership, ProvisionOrder
+from bot.core.roles import System
+
+
+class MembershipState(StrEnum):
+    """Whether an account has something. PENDING is neither: somebody has to do something first,
+    like accept."""
+
+    NOT = "not"
+    PENDING = "pending"
+    YES = "yes"
+
+
+class Members(Protocol):
+    """One system's own calls. `target` is as `Located` has it, `account` and `thing` are its
+    lasting ids. Every method raises SystemUnavailable for what a later try may get, and
+    SystemRefused for what none will."""
+
+    target: str
+
+    def account(self, order: ProvisionOrder) -> str:
+        """Who the person is there: found once, and then bound."""
+
+    def thing(self, action: str) -> str:
+        """What the action names there."""
+
+    def has(self, account: str, thing: str) -> MembershipState:
+        """NOT only where it is sure: what can't be seen may be there."""
+
+    def give(self, account: str, thing: str) -> None: ...
+
+    def take(self, account: str, thing: str) -> None:
+        """Fine where there is nothing to take."""
+
+    def troubles(self) -> Iterable[str]:
+        """What keeps our account from doing all this."""
+
+
+class SharedMembership:
+    """The connector around a system's `Members`."""
+
+    shares = True
+
+    def __init__(self, system: System, tools: ConnectorDeps, members: Members) -> None:
+        self._name, self._settings = system.name, system.settings
+        self._marks, self._members = tools.marks, members
+        self.target = members.target
+
+    def grant(self, order: ProvisionOrder) -> None:
+        """Raises SystemRefused where the person has it already, and not by a grant: an end would be
+        none then."""
+        account = self._members.account(order)
+        first, *others = (
+            Membership(self._name, order.grant, account, self._members.thing(action), action)
+            for action in order.actions
+        )
+        self._give(first)
+        with already_called():
+            for mark in others:
+                self._give(mark)
+
+    def _give(self, mark: Membership) -> None:
+        ours = self._marks.of_thing(
+            self._name, mark.account, mark.thing
+        )  # before asking: an end asks, then forgets
+        if not ours and self._members.has(mark.account, mark.thing) is not MembershipState.NOT:
+            raise SystemRefused(
+                "had_before",
+                f"this person has {mark.action} on {self._name} already, and not by a grant, so it"
+                " would not end with one: there is nothing to give, or somebody takes it away"
+                " there first",
+                f"You have {mark.action} on {self._name} already, and not by a grant: use that, or"
+                " have it taken away there.",
+            )
+        self._marks.note(mark)
+        try:
+            self._members.give(mark.account, mark.thing)
+        finally:  # an end that overtook this call has forgotten the mark
+            self._marks.note(mark)
+        with already_called():
+            has = self._members.has(mark.account, mark.thing)
+        if has is not MembershipState.YES:
+            what = f"{mark.action} on {self._name}"
+            if has is MembershipState.PENDING:
+                accept = f"Accept the invitation to {what}."
+                raise SystemUnavailable(f"{what} waits to be accepted by the person", None, accept)
+            raise SystemUnavailable(f"{what} is not there yet")
+
+    def revoke(self, order: ProvisionOrder) -> None:
+        marks = self._marks.of_grant(self._name, order.grant)
+        if not marks:
+            self._ask_anything()  # nothing was given, but who can't be asked is not called clean
+        for mark in marks:
+            self._end(mark, kept=mark.action in order.kept)
+
+    def _end(self, mark: Membership, kept: bool) -> None:
+        """Takes it away and sees it gone, unless it is kept for another grant to the same
+        account."""
+        others = [each for each in self._of_thing(mark) if each.grant != mark.grant]
+        if not (kept and others):
+            self._members.take(mark.account, mark.thing)
+            if self._members.has(mark.account, mark.thing) is not MembershipState.NOT:
+                raise SystemUnavailable(f"{mark.action} is still there on {self._name}")
+        self._marks.forget(mark)
+
+    def _of_thing(self, mark: Membership) -> Sequence[Membership]:
+        return self._marks.of_thing(self._name, mark.account, mark.thing)
+
+    def read_back(self, order: ProvisionOrder) -> bool:
+        """Whether anything that this grant gave is there."""
+        given = self._marks.of_grant(self._name, order.grant)
+        if not given:
+            self._ask_anything()
+        return any(
+            self._members.has(mark.account, mark.thing) is MembershipState.YES for mark in given
+        )
+
+    def _ask_anything(self) -> None:
+        """Raises SystemUnavailable or SystemRefused where the system can't be asked."""
+        for trouble in self._members.troubles():
+            raise SystemUnavailable(trouble)
+
+    # --- what is there
+
+    def list_active(self) -> Iterator[ObservedAccess]:
+        """One for each grant and account that has anything left of what was given."""
+        for (grant, account), marks in groupby(
+            self._marks.of_system(self._name), lambda m: (m.grant, m.account)
+        ):
+            has = [
+                (mark.action, self._members.has(account, mark.thing) is not MembershipState.NOT)
+                for mark in marks
+            ]
+            there = [action for action, is_there in has if is_there]
+            if there:
+                lacks = tuple(action for action, is_there in has if not is_there)
+                yield ObservedAccess(f"{account} {grant}", grant, ", ".join(there), lacks)
+
+    def remove(self, found: ObservedAccess) -> None:
+        """What another grant gave to the same account too is only forgotten for this one."""
+        for mark in self._marks.of_grant(self._name, found.grant):
+            if f"{mark.account} {mark.grant}" == found.name:
+                self._end(mark, kept=True)
+
+    def check(self, roles: Mapping[str, Sequence[str]]) -> Iterator[str]:
+        try:
+            yield from self._members.troubles()
+        except (SystemUnavailable, SystemRefused) as error:
+            yield str(error)
+            return
+        for role, actions in roles.items():
+            for action in actions:
+                try:
+                    self._members.thing(action)
+                except (SystemUnavailable, SystemRefused) as error:
+                    yield f"{role}: {action}: {error}"
+
+
+def refuse_unknown(email: str, number: int, where: str, pin: str = "") -> SystemRefused:
+    """The refusal for an e-mail by which not exactly one account was found."""
+    if not email:
+        return SystemRefused(
+            "no_email",
+            f"Slack has no e-mail of this person, so {where} can't be asked for them{pin}",
+            f"Slack does not show your e-mail address, by which {where} knows you: tell a lead.",
+        )
+    what, code = (
+        ("nobody", "unknown_person") if number == 0 else ("more than one account", "ambiguous")
+    )
+    said = f"{where} knows {what} by {email}"
+    return SystemRefused(code, said + pin, f"{said}: tell a lead what your account there is.")

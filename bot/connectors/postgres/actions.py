@@ -1,0 +1,234 @@
+"""Reads the actions of roles on PostgreSQL systems: each the body of a GRANT, `SELECT ON ALL TABLES
+IN SCHEMA public` or `ROLE reporting`. It knows no database: nothing here is ever sent as it was
+written, the connector builds a statement of its own from the parts, each name quoted.
+
+The grammar is that of https://www.postgresql.org/docs/current/sql-grant.html up to TO, without what
+nobody needs for a while: large objects, parameters, tablespaces. Names are those that need no
+quotes, in small letters whatever the case.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+Part = TypeVar("Part")
+
+LONGEST_NAME = 63
+"""Bytes: PostgreSQL cuts what is longer, and so would mean something else (NAMEDATALEN)."""
+
+_TOKEN = re.compile(r" +|[A-Za-z_][A-Za-z0-9_$]*|\[\]|[(),.]")
+_WORD = re.compile(r"[a-z_][a-z0-9_$]*")
+
+_COLUMNS = frozenset({"SELECT", "INSERT", "UPDATE", "REFERENCES", "ALL"})
+_TABLE = _COLUMNS | {"DELETE", "TRUNCATE", "TRIGGER", "MAINTAIN"}
+_SEQUENCE = frozenset({"USAGE", "SELECT", "UPDATE", "ALL"})
+_ROUTINE = frozenset({"EXECUTE", "ALL"})
+_USAGE = frozenset({"USAGE", "ALL"})
+
+_IN_SCHEMA: Mapping[str, frozenset[str]] = {
+    "ALL TABLES IN SCHEMA": _TABLE,
+    "ALL SEQUENCES IN SCHEMA": _SEQUENCE,
+    "ALL FUNCTIONS IN SCHEMA": _ROUTINE,
+    "ALL PROCEDURES IN SCHEMA": _ROUTINE,
+    "ALL ROUTINES IN SCHEMA": _ROUTINE,
+}
+_ALONE: Mapping[str, frozenset[str]] = {
+    "DATABASE": frozenset({"CREATE", "CONNECT", "TEMPORARY", "TEMP", "ALL"}),
+    "SCHEMA": frozenset({"CREATE", "USAGE", "ALL"}),
+    "LANGUAGE": _USAGE,
+    "FOREIGN DATA WRAPPER": _USAGE,
+    "FOREIGN SERVER": _USAGE,
+}
+_INSIDE: Mapping[str, frozenset[str]] = {
+    "TABLE": _TABLE,
+    "SEQUENCE": _SEQUENCE,
+    "FUNCTION": _ROUTINE,
+    "PROCEDURE": _ROUTINE,
+    "ROUTINE": _ROUTINE,
+    "TYPE": _USAGE,
+    "DOMAIN": _USAGE,
+}
+"""What is in a schema: without one, it is in `public`."""
+
+_KINDS: Mapping[str, frozenset[str]] = {**_IN_SCHEMA, **_ALONE, **_INSIDE}
+"""What an action can be on, and the privileges that there are on it."""
+
+_CALLED = frozenset({"FUNCTION", "PROCEDURE", "ROUTINE"})
+_KNOWN = frozenset[str]().union(*_KINDS.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Privilege:
+    """A word like SELECT, perhaps for some columns only."""
+
+    word: str
+    columns: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A name in one part or, within a schema, two; `arguments` are the types that tell functions of
+    one name apart."""
+
+    name: tuple[str, ...]
+    arguments: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Privileges:
+    """`kind` is what stands after ON, like `ALL TABLES IN SCHEMA` or `TABLE`."""
+
+    privileges: tuple[Privilege, ...]
+    kind: str
+    targets: tuple[Target, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """Being a member of these roles."""
+
+    roles: tuple[str, ...]
+
+
+def parse_action(action: str) -> Privileges | Membership:
+    """What an action gives. Raises ValueError, with a few words on what is wrong, for everything
+    else."""
+    words = _Words(action)
+    given = Membership(words.many(words.name)) if words.take("ROLE") else _privileges(words)
+    words.end()
+    return given
+
+
+def problem(action: str) -> str:
+    """What is wrong with an action, "" when nothing is."""
+    try:
+        parse_action(action)
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
+class _Words:
+    """The words of an action, read from the left."""
+
+    def __init__(self, action: str) -> None:
+        self._left: list[str] = []
+        place = 0
+        while place < len(action):
+            token = _TOKEN.match(action, place)
+            if token is None:
+                raise ValueError(_stray(action[place]))
+            place = token.end()
+            if token[0].strip():
+                self._left.append(token[0])
+
+    def take(self, words: str) -> bool:
+        """Goes on past these words when they are next."""
+        wanted = words.split()
+        if [word.upper() for word in self._left[: len(wanted)]] != wanted:
+            return False
+        del self._left[: len(wanted)]
+        return True
+
+    def ahead(self, word: str) -> bool:
+        return self._left[:1] == [word]
+
+    def need(self, word: str) -> None:
+        if not self.take(word):
+            raise ValueError(f"{word} is missing{self._before()}")
+
+    def name(self) -> str:
+        if not self._left or not _WORD.fullmatch(self._left[0].lower()):
+            raise ValueError(f"a name is missing{self._before()}")
+        found = self._left.pop(0).lower()
+        if len(found) > LONGEST_NAME:
+            raise ValueError(f"{found} is too long for a name: at most {LONGEST_NAME} characters")
+        return found
+
+    def many(self, one: Callable[[], Part]) -> tuple[Part, ...]:
+        """One or more with commas between them."""
+        found = [one()]
+        while self.take(","):
+            found.append(one())
+        return tuple(found)
+
+    def end(self) -> None:
+        if self._left:
+            raise ValueError(
+                f"nothing may follow, but {' '.join(self._left)} does: to whom and until when"
+                " we say"
+            )
+
+    def _before(self) -> str:
+        return f" before {self._left[0]}" if self._left else " at the end"
+
+
+def _stray(sign: str) -> str:
+    shown = sign if sign.isprintable() else f"character {ord(sign)}"
+    return (
+        f"no {shown} may be in it: names are those that need no quotes, and it is one GRANT's body"
+        " and nothing more"
+    )
+
+
+def _privileges(words: _Words) -> Privileges:
+    privileges = words.many(lambda: _privilege(words))
+    words.need("ON")
+    kind = next((kind for kind in _KINDS if words.take(kind)), "TABLE")
+    for each in privileges:
+        if each.word not in _KINDS[kind]:
+            raise ValueError(
+                f"there is no {each.word} on {_shown(kind)}: {', '.join(sorted(_KINDS[kind]))}"
+            )
+        if each.columns and (kind != "TABLE" or each.word not in _COLUMNS):
+            raise ValueError(f"{each.word} on {_shown(kind)} can't be for some columns only")
+    return Privileges(privileges, kind, words.many(lambda: _target(words, kind)))
+
+
+def _privilege(words: _Words) -> Privilege:
+    word = words.name().upper()
+    if word not in _KNOWN:
+        raise ValueError(
+            f"{word} is no privilege; it is like SELECT ON ALL TABLES IN SCHEMA public, or ROLE"
+            " reporting"
+        )
+    if word == "ALL":
+        words.take("PRIVILEGES")
+    columns: tuple[str, ...] = ()
+    if words.take("("):
+        columns = words.many(words.name)
+        words.need(")")
+    return Privilege(word, columns)
+
+
+def _target(words: _Words, kind: str) -> Target:
+    name = [words.name()]
+    if kind in _INSIDE:
+        name = [*name, words.name()] if words.take(".") else ["public", *name]
+    if kind not in _CALLED or not words.take("("):
+        return Target(tuple(name))
+    arguments: tuple[str, ...] = ()
+    if not words.take(")"):
+        arguments = words.many(lambda: _type(words))
+        words.need(")")
+    return Target(tuple(name), arguments)
+
+
+def _type(words: _Words) -> str:
+    """A type as it is written, like `double precision`, `public.mood` or `integer[]`: words, so it
+    needs no quotes."""
+    found = words.name()
+    while not words.ahead(",") and not words.ahead(")"):
+        found += (
+            "[]"
+            if words.take("[]")
+            else f".{words.name()}"
+            if words.take(".")
+            else f" {words.name()}"
+        )
+    return found
+
+
+def _shown(kind: str) -> str:
+    return f"a {kind}" if kind in _INSIDE or kind in _ALONE else kind

@@ -1,0 +1,114 @@
+"""How an action of a role becomes a GRANT to one login role, and when the server gave less than it
+says. It knows neither grants of ours nor how the server is reached.
+"""
+
+from collections.abc import Iterable, Iterator
+
+import psycopg
+from psycopg import sql
+
+from bot.connectors.postgres.actions import Membership, Privilege, Privileges, Target, parse_action
+from bot.connectors.postgres.server import Line, row
+from bot.core.errors import SystemRefused
+
+# warning_privilege_not_granted: a GRANT that gave nothing, or less than it says, is no error
+_NOT_GIVEN = "01007"
+_LASTING = """SELECT r.rolname,
+    r.rolsuper OR EXISTS (SELECT FROM pg_shdepend
+        WHERE refclassid = 'pg_authid'::regclass AND refobjid = r.oid AND deptype = 'o'),
+    EXISTS (SELECT FROM pg_auth_members WHERE member = r.oid AND admin_option),
+    EXISTS (SELECT FROM (SELECT relacl FROM pg_class UNION ALL SELECT attacl FROM pg_attribute
+        UNION ALL SELECT nspacl FROM pg_namespace UNION ALL SELECT proacl FROM pg_proc
+        UNION ALL SELECT datacl FROM pg_database) acls(acl), aclexplode(acl) WHERE grantee = r.oid AND is_grantable)
+    FROM pg_roles r
+    WHERE EXISTS (SELECT FROM pg_roles p WHERE p.rolname = ANY(%s) AND pg_has_role(p.oid, r.oid, 'USAGE')) ORDER BY 1"""
+_MAY_CONNECT = (
+    "SELECT current_database(), has_database_privilege(%s, current_database(), 'CONNECT')"
+)
+
+
+def give_action(line: Line, role: str, action: str) -> None:
+    """One action to the role. Raises SystemRefused for what is none, and for what our account can't
+    hand on."""
+    try:
+        wanted = parse_action(action)
+    except ValueError as error:
+        raise SystemRefused("action", str(error)) from None
+    to = sql.Identifier(role)
+    _grant(
+        line, _membership(wanted, to) if isinstance(wanted, Membership) else _privileges(wanted, to)
+    )
+
+
+def lasting(line: Line, action: str) -> Iterator[str]:
+    """Why a holder could hand on what a given action gives, by a GRANT that nobody takes back at
+    the end: what a parent may grant, its members grant in its name."""
+    if not isinstance(wanted := parse_action(action), Membership):
+        return
+    for name, owns, admin, grants in line.execute(_LASTING.encode(), [[*wanted.roles]]).fetchall():
+        whys = {
+            "owns things": owns,
+            "has ADMIN on a role": admin,
+            "has rights WITH GRANT OPTION": grants,
+        }
+        if found := " and ".join(why for why, so in whys.items() if so):
+            yield f"{name} {found}, so a holder could hand that on, and it would outlive the access"
+
+
+def give_connect(line: Line, role: str) -> None:
+    """Everybody may connect, unless that was taken from PUBLIC."""
+    database, may = row(line, _MAY_CONNECT, role)
+    if not may:
+        statement = sql.SQL("GRANT CONNECT ON DATABASE {} TO {}")
+        _grant(line, statement.format(sql.Identifier(database), sql.Identifier(role)))
+
+
+def _grant(line: Line, statement: sql.Composed) -> None:
+    said: list[str | None] = []
+
+    def hear(notice: psycopg.errors.Diagnostic) -> None:
+        said.append(notice.sqlstate)
+
+    line.add_notice_handler(hear)
+    try:
+        line.execute(statement)
+    finally:
+        line.remove_notice_handler(hear)
+    if _NOT_GIVEN in said:
+        raise SystemRefused(
+            _NOT_GIVEN, "our account may not hand this on: it needs it WITH GRANT OPTION"
+        )
+
+
+def _membership(wanted: Membership, role: sql.Identifier) -> sql.Composed:
+    """The rights of the parents, without becoming them: what a holder makes has to be found as
+    theirs at the end."""
+    parents = _listed(sql.Identifier(parent) for parent in wanted.roles)
+    return sql.SQL("GRANT {} TO {} WITH INHERIT TRUE, SET FALSE").format(parents, role)
+
+
+def _privileges(wanted: Privileges, role: sql.Identifier) -> sql.Composed:
+    """Words and kinds are those of the grammar's own tables, types of arguments are nothing but
+    words."""
+    what = _listed(map(_privilege, wanted.privileges))
+    where = _listed(map(_target, wanted.targets))
+    return sql.SQL("GRANT {} ON {} {} TO {}").format(what, sql.SQL(wanted.kind), where, role)
+
+
+def _privilege(privilege: Privilege) -> sql.Composable:
+    if not privilege.columns:
+        return sql.SQL(privilege.word)
+    return sql.SQL(privilege.word) + sql.SQL(" ({})").format(
+        _listed(map(sql.Identifier, privilege.columns))
+    )
+
+
+def _target(target: Target) -> sql.Composable:
+    name = sql.Identifier(*target.name)
+    if target.arguments is None:
+        return name
+    return name + sql.SQL("({})").format(_listed(map(sql.SQL, target.arguments)))
+
+
+def _listed(parts: Iterable[sql.Composable]) -> sql.Composed:
+    return sql.SQL(", ").join(parts)

@@ -1,0 +1,103 @@
+"""The end of a role on a PostgreSQL server: nobody gets in, nobody is in, what it made is kept, and
+it is gone. It doesn't know why it ends, nor who asked.
+"""
+
+import psycopg
+from psycopg import sql
+
+from bot.connectors.postgres.roles import Role, join, leftover_owner, take_turn
+from bot.connectors.postgres.server import Line, Server, do, row
+from bot.core.errors import SystemUnavailable
+
+PATIENCE = 2000
+"""Milliseconds in which the sessions that were told to end have to be gone."""
+
+TRIES = 10
+"""How often the role is set to NOLOGIN against sessions that open again and again, and lock it each
+time."""
+
+_PREPARED = "SELECT gid FROM pg_prepared_xacts WHERE owner = %s AND database = current_database()"
+_PREPARED_IN = "SELECT DISTINCT database FROM pg_prepared_xacts WHERE owner = %s"
+_OWNS_IN = """SELECT DISTINCT d.datname FROM pg_shdepend s JOIN pg_database d ON d.oid = s.dbid
+    WHERE s.refclassid = 'pg_authid'::regclass AND s.refobjid = %s AND d.datname <> current_database()"""
+_TELL = """SELECT pg_terminate_backend(pid, %s / count(*) OVER ()) FROM pg_stat_activity WHERE usesysid = %s"""
+
+
+def end_role(server: Server, line: Line, role: Role) -> None:
+    """Nobody gets in any more before anything is waited for: who opens sessions faster than they
+    end, or has one that doesn't, would hold up the rest. Raises SystemUnavailable and
+    SystemRefused; what was done until then stays done."""
+    join(line, role.sql)
+    if role.open:
+        _lock_out(server, line, role)
+    _close_sessions(line, role)
+    _undo_prepared(server, line, role)
+    for (database,) in line.execute(_OWNS_IN.encode(), [role.oid]).fetchall():
+        with server.connected(database) as there, there.transaction():
+            take_turn(there)
+            _hand_over(there, role)
+    with line.transaction():
+        take_turn(line)
+        _hand_over(line, role)
+        if _open_sessions(line, role):
+            raise SystemUnavailable(f"a session of {role.name} was opened while it ended", 1)
+        do(line, "DROP ROLE {role}", role=role.sql)
+
+
+def _lock_out(server: Server, line: Line, role: Role) -> None:
+    """A session, or a prepared transaction, that changes its own password has locked the row that
+    NOLOGIN goes to. So they are told to end in the same breath; whoever comes next waits behind
+    us."""
+    for left in reversed(range(TRIES)):
+        try:
+            with line.transaction():
+                do(line, "SET LOCAL lock_timeout = '500ms'")
+                _tell_sessions(line, role)
+                do(line, "ALTER ROLE {role} NOLOGIN PASSWORD NULL", role=role.sql)
+            return
+        except (
+            psycopg.errors.LockNotAvailable,
+            psycopg.errors.InternalError_,
+        ):  # the latter: changed meanwhile
+            if not left:
+                raise
+        _undo_prepared(server, line, role)
+
+
+def _undo_prepared(server: Server, line: Line, role: Role) -> None:
+    """Only who prepared a transaction may undo it, and only in its database."""
+    for (database,) in line.execute(_PREPARED_IN.encode(), [role.name]).fetchall():
+        with server.connected(database) as there:
+            for (gid,) in there.execute(_PREPARED.encode(), [role.name]).fetchall():
+                do(there, "GRANT {role} TO CURRENT_USER WITH INHERIT TRUE, SET TRUE", role=role.sql)
+                do(there, "SET ROLE {role}", role=role.sql)
+                do(there, "ROLLBACK PREPARED {gid}", gid=sql.Literal(gid))
+                do(there, "RESET ROLE")
+
+
+def _close_sessions(line: Line, role: Role) -> None:
+    _tell_sessions(line, role)
+    _tell_sessions(line, role, PATIENCE)
+    if left := _open_sessions(line, role):
+        raise SystemUnavailable(f"{left} sessions of {role.name} don't end")
+
+
+def _tell_sessions(line: Line, role: Role, patience: int = 0) -> None:
+    """Tells all of them to end, and waits for each its share of `patience` milliseconds."""
+    line.execute(_TELL.encode(), [patience, role.oid])
+
+
+def _open_sessions(line: Line, role: Role) -> int:
+    return int(row(line, "SELECT count(*) FROM pg_stat_activity WHERE usesysid = %s", role.oid)[0])
+
+
+def _hand_over(line: Line, role: Role) -> None:
+    """What the role owns in this database goes to the shelf, what it may here is taken back. The
+    owner of a function or a publication has to be allowed to make one there, so the shelf has the
+    role's rights for this moment."""
+    shelf = sql.Identifier(leftover_owner(line))
+    do(line, "SET LOCAL lock_timeout = '1s'")  # others wait for their turn, and this is tried again
+    do(line, "GRANT {role} TO {shelf} WITH INHERIT TRUE, SET FALSE", role=role.sql, shelf=shelf)
+    do(line, "REASSIGN OWNED BY {role} TO {shelf}", role=role.sql, shelf=shelf)
+    do(line, "REVOKE {role} FROM {shelf}", role=role.sql, shelf=shelf)
+    do(line, "DROP OWNED BY {role}", role=role.sql)

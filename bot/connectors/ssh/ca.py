@@ -1,0 +1,151 @@
+"""The key that signs an ssh system's certificates: in a file, or in an ssh-agent, which never gives
+it away. It is read anew for each certificate, so that it is not kept in memory and can be replaced.
+It knows not what it signs for whom.
+"""
+
+import os
+import stat
+from base64 import b64decode, b64encode
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import (
+    load_pem_private_key,
+    load_ssh_private_key,
+    load_ssh_public_key,
+)
+
+from bot.connectors.ssh.agent import Agent
+from bot.connectors.ssh.keys import TYPES, line_of, read_key
+from bot.connectors.ssh.kind import AGENT_KEY
+from bot.connectors.ssh.wire import PrivateKey, SshKey, is_signed, signature
+from bot.core.errors import SystemUnavailable
+
+LARGEST = 64 * 1024
+OTHERS = stat.S_IRWXO | stat.S_IWGRP
+"""What nobody but the owner may do with the file; its group may read it, because services often get
+keys so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Signer:
+    """The key as it is now: what it is called on record is what it signs with, also when the file
+    is replaced between the two. `line` is its public half as in a .pub file; `sign` gives a
+    signature as it goes over the wire, and raises SystemUnavailable."""
+
+    line: str
+    sign: Callable[[bytes], bytes]
+
+    @property
+    def blob(self) -> bytes:
+        return b64decode(self.line.split()[1])
+
+
+class Authority(Protocol):
+    def open(self) -> Signer:
+        """Raises SystemUnavailable with what is wrong with the key."""
+
+
+def authority_of(ca_key: str) -> Authority:
+    """What the setting `ca_key` says: a path, or `agent:` and a fingerprint. Raises ValueError."""
+    if "PRIVATE KEY" in ca_key:
+        raise ValueError("ca_key is the path of a file, never the key itself")
+    if not ca_key.startswith("agent:"):
+        return FileKey(ca_key)
+    if not (found := AGENT_KEY.fullmatch(ca_key)):
+        raise ValueError(
+            "ca_key = agent:SHA256:… needs the whole fingerprint, as ssh-add -l prints it"
+        )
+    return AgentKey(found[1])
+
+
+class FileKey:
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def open(self) -> Signer:
+        key = self._key()
+        return Signer(line_of(key.public_key()), partial(signature, key))
+
+    def _key(self) -> PrivateKey:
+        data = _read(self._path)
+        load = (
+            load_ssh_private_key if b"BEGIN OPENSSH PRIVATE KEY" in data else load_pem_private_key
+        )
+        try:
+            key = load(data, None)
+            wrong = (
+                read_key(line_of(key.public_key()))
+                if isinstance(key, PrivateKey)
+                else "not Ed25519, ECDSA or RSA"
+            )
+        except TypeError:
+            raise SystemUnavailable(
+                "the file of ca_key has a passphrase: put the key into an ssh-agent and write"
+                " ca_key = agent:SHA256:…"
+            ) from None
+        except (ValueError, UnsupportedAlgorithm):
+            raise SystemUnavailable(
+                "the file of ca_key has no private key in it that can be read"
+            ) from None
+        if not isinstance(key, PrivateKey) or isinstance(wrong, str):
+            raise SystemUnavailable(f"the key of ca_key can't be used: {wrong}")
+        return key
+
+
+class AgentKey:
+    """A key in the agent behind SSH_AUTH_SOCK, by its fingerprint."""
+
+    def __init__(self, fingerprint: str) -> None:
+        self._fingerprint = fingerprint
+
+    def open(self) -> Signer:
+        with Agent() as agent:
+            blob = agent.find(self._fingerprint)
+        return Signer(_public_line(blob), partial(_signed_by_agent, blob))
+
+
+def _signed_by_agent(blob: bytes, data: bytes) -> bytes:
+    """Raises SystemUnavailable unless the signature is good: nobody is given what opens nothing."""
+    with Agent() as agent:
+        signed = agent.sign(blob, data)
+    key = load_ssh_public_key(_public_line(blob).encode())
+    if not isinstance(key, SshKey) or not is_signed(key, signed, data):
+        raise SystemUnavailable("the signature of the ssh-agent is not good")
+    return signed
+
+
+def _public_line(blob: bytes) -> str:
+    kind = blob[4 : 4 + int.from_bytes(blob[:4], "big")].decode("latin-1")
+    line = f"{kind} {b64encode(blob).decode()}"
+    if kind not in TYPES or isinstance(wrong := read_key(line), str):
+        raise SystemUnavailable(
+            f"the key of ca_key can't be used: {wrong if kind in TYPES else kind}"
+        )
+    return line
+
+
+def _read(path: str) -> bytes:
+    """What is in the file, unless others could read or change it. Looks at the file that it opened,
+    so that nobody can put another one in its place between the two."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else "not a path"
+        raise SystemUnavailable(f"the file of ca_key can't be read: {why}") from None
+    try:
+        mode = os.fstat(handle).st_mode
+        if not stat.S_ISREG(mode):
+            raise SystemUnavailable("the file of ca_key is no regular file")
+        if mode & OTHERS:
+            words = (
+                "the file of ca_key may be read by others than its owner and group, or changed by"
+                " them"
+            )
+            raise SystemUnavailable(f"{words} (mode {stat.S_IMODE(mode):04o}): chmod 0600")
+        return os.read(handle, LARGEST)
+    finally:
+        os.close(handle)

@@ -1,0 +1,1 @@
+"""What connectors talk through: HTTP, REST and processes."""

@@ -1,0 +1,43 @@
+"""Formats audit records as CSV or as lines of JSON."""
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import Any
+
+from bot.core.audit import COLUMNS, rfc3339
+
+_FORMULA = frozenset("=+-@\t\r\n＝＋－＠")
+_ROWS = 500
+
+
+def csv_lines(rows: Iterable[tuple[Any, ...]]) -> Iterator[str]:
+    """Yields a header and a line for each row, in the order of COLUMNS (RFC 4180), up to 500 lines
+    at a time.
+
+    A cell that a spreadsheet would take for a formula gets a leading apostrophe (OWASP, "CSV
+    Injection").
+    """
+    rows, text = iter(rows), io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(COLUMNS)
+    yield text.getvalue()
+    while some := list(islice(rows, _ROWS)):
+        text = io.StringIO()
+        csv.writer(text).writerows(map(_cells, some))
+        yield text.getvalue()
+
+
+def _cells(row: tuple[Any, ...]) -> tuple[Any, ...]:
+    seq, at, *texts = row
+    return (seq, rfc3339(at), *["'" + text if text[:1] in _FORMULA else text for text in texts])
+
+
+def json_lines(rows: Iterable[tuple[Any, ...]]) -> Iterator[str]:
+    """One JSON object for each row, exact: from it the chain can be checked without this program.
+    `detail` is the stored JSON text, so that the hash can be computed from it."""
+    encode = json.JSONEncoder(ensure_ascii=False).encode
+    for seq, at, *rest in rows:
+        yield encode(dict(zip(COLUMNS, (seq, rfc3339(at), *rest), strict=True))) + "\n"

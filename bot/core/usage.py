@@ -1,0 +1,87 @@
+"""Decides what counts as use of a grant, and when it was used although it had ended. It knows
+neither who told of it nor where that is kept.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from bot.core.model import Grant, GrantState
+
+SKEW = 60
+"""Seconds by which a system's clock may be ahead of ours, or behind it at the start of a grant."""
+
+LATE = 5
+"""Seconds after the end in which a session is nobody's alarm: clocks differ a little, and reports
+travel."""
+
+CLOSING = 60
+"""Seconds after a confirmed end for which a session may be seen that is on its way out."""
+
+
+LOOK_EVERY = 15
+"""Seconds between two looks at what is open on a system; a shorter session may be missed."""
+
+
+class Known(StrEnum):
+    """How use on a system is known: each time, by a look now and then, or not at all."""
+
+    REPORTED = "every use"
+    OBSERVED = "looked at"
+    UNREPORTED = "not reported"
+
+
+@dataclass(frozen=True, slots=True)
+class SystemUsage:
+    """Use of a grant on one system: checks that let it through and those that did not, sessions and
+    how many of them are open, when first and last; the first check is known by its minute. Times
+    are UTC seconds."""
+
+    allowed: int = 0
+    refused: int = 0
+    sessions: int = 0
+    open: int = 0
+    first: int | None = None
+    last: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GrantUsage:
+    """How a grant was used: checks that let it through and sessions together, when first and last,
+    and what is open now. `silent` are its systems that tell nothing of use, `glimpsed` is whether
+    the others are only looked at now and then: without any use, that is what is known."""
+
+    times: int = 0
+    first: int | None = None
+    last: int | None = None
+    open: int = 0
+    silent: tuple[str, ...] = ()
+    glimpsed: bool = False
+
+
+def earliest(times: Iterable[int | None]) -> int | None:
+    return min((at for at in times if at is not None), default=None)
+
+
+def latest(times: Iterable[int | None]) -> int | None:
+    return max((at for at in times if at is not None), default=None)
+
+
+def over_at(grant: Grant) -> int:
+    """When the grant had to be over, or was: a system that kept it on longer is what this is to
+    find."""
+    return min(grant.ends_at, grant.ended_at if grant.ended_at is not None else grant.ends_at)
+
+
+def outlived(grant: Grant, opened_at: int | None, seen_at: int | None = None) -> bool:
+    """Whether a session shows that access outlived its grant: opened after the end, or seen open
+    (`seen_at`, by our own look) well after the system confirmed it."""
+    if opened_at is not None and opened_at > over_at(grant) + LATE:
+        return True
+    over = grant.state in (GrantState.ENDED, GrantState.FAILED) and grant.ended_at is not None
+    return over and seen_at is not None and seen_at > (grant.ended_at or 0) + CLOSING
+
+
+def fits(grant: Grant, at: int, now: int) -> bool:
+    """Whether something can have happened under this grant at that time, give or take a clock."""
+    return grant.starts_at - SKEW <= at <= now + SKEW

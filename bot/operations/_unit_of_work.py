@@ -1,0 +1,350 @@
+"""What operations read, and the one transaction in which state, audit records and outbox rows are
+committed."""
+
+import logging
+import secrets
+from base64 import b32encode
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+from bot.core import effects
+from bot.core.approval import Refused
+from bot.core.audit import Break, Entry, Event
+from bot.core.effects import Effect, Queue
+from bot.core.model import Directory, Grant, Person, Request, Source, is_recent
+from bot.core.roles import Policy
+from bot.operations._repeats import MOST_APART, counted
+from bot.operations._unwritten import UnwrittenEnds
+from storage import audit, direct_notes, key_values, outbox, people, private_answers
+from storage.database import Database
+
+log = logging.getLogger(__name__)
+
+SYSTEM = "system"
+"""The actor of events without a person: the clock, and automatic consequences."""
+
+LATE_EVENTS = frozenset({Event.GRANT_RENEWED, Event.END_ASKED, Event.GRANT_ENDED, Event.END_FAILED})
+"""Events after which the approval messages of a grant are out of date."""
+
+REFRESHING = LATE_EVENTS | {
+    Event.REQUEST_ASKED,
+    Event.APPROVAL_GIVEN,
+    Event.DENIAL_GIVEN,
+    Event.REQUEST_WITHDRAWN,
+    Event.REQUEST_LAPSED,
+    Event.GRANT_SCHEDULED,
+    Event.GRANT_STARTED,
+    Event.GRANT_FAILED,
+}
+"""Events after which a message, a private answer or App Home may be out of date."""
+
+ANSWERS_LAST = 30 * 60
+"""Seconds for which Slack accepts changes of a private answer
+(https://docs.slack.dev/interactivity/handling-user-interaction)."""
+
+GROUPS_LAST = 600
+"""Seconds after which groups that could not be read again count as unknown."""
+
+HOME_LASTS = 3600
+"""Seconds for which App Home is kept up to date after it was opened."""
+
+MANY = f"more than {MOST_APART} different refusals in a minute"
+"""The reason of the one record that stands for many different refusals."""
+
+POLICY_IN_FORCE = "policy in force"
+"""The key of the version of the roles.toml that a process loaded last."""
+
+OUTDATED = Refused(
+    "roles.toml has changed, and this process of the bot has not loaded it yet, so it decides "
+    "nothing. Try again in a minute; if that does not help, tell a lead."
+)
+
+_CROCKFORD = bytes.maketrans(
+    b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", b"0123456789abcdefghjkmnpqrstvwxyz"
+)
+"""From RFC 4648's base 32 to Crockford's, in which no two characters look alike."""
+
+
+def new_id(prefix: str) -> str:
+    """An id for a request (`r…`) or a grant (`g…`) that can't be guessed and can be read aloud."""
+    return prefix + b32encode(secrets.token_bytes(10)).translate(_CROCKFORD)[:11].decode()
+
+
+def unknown_person(person: str) -> Person:
+    """A person without a record: a stranger, so that nobody is trusted by default."""
+    return Person(person, person, "", "UTC", "", 0, stranger=True)
+
+
+@dataclass(slots=True)
+class _DirectoryCache:
+    """Version and value in one tuple, so that no thread reads a version with another value."""
+
+    held: tuple[str, Directory] = ("", Directory())
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """All that operations need, handed over by `bot/app.py`. `now` gives UTC seconds, `policy` the
+    roles as they are at this moment, `sign` a token from its id and its end, `chain` the head of
+    the audit log; `wake` is called after a commit, with the queues it left work for and the
+    earliest deadline it set; `unwritten` has the ends that could not be recorded yet. With
+    `in_transaction` operations join the transaction of `do_together`."""
+
+    db: Database
+    now: Callable[[], int]
+    policy: Callable[[], Policy]
+    chain: audit.Chain
+    sign: Callable[[str, int], str]
+    wake: Callable[[frozenset[Queue], int | None], None] = lambda queues, due: None
+    source: Source = Source.SLACK
+    in_transaction: bool = False
+    unwritten: UnwrittenEnds = field(default_factory=UnwrittenEnds)
+    _directory: _DirectoryCache = field(default_factory=_DirectoryCache)
+
+    def via(self, source: Source) -> "Context":
+        """The same world with another source, which every audit record carries."""
+        return replace(self, source=source)
+
+    def directory(self, however_old: bool = False) -> Directory:
+        """Who is in which group; read again only when another process or Slack changed it. Groups
+        that Slack has not given for GROUPS_LAST are unknown, unless `however_old`."""
+        known, value = self._directory.held
+        version, read_at = people.version(
+            self.db
+        )  # before the rows: a change between the two is seen next time
+        if known != version:
+            value = people.directory(self.db)
+            self._directory.held = (version, value)
+        too_old = read_at is not None and not is_recent(read_at, self.now(), GROUPS_LAST)
+        return value.without_groups() if too_old and not however_old else value
+
+
+class Snapshot:
+    """What an operation reads inside a reading scope or a transaction; `now` and `policy` stay the
+    same in it."""
+
+    def __init__(self, world: Context) -> None:
+        self.world, self.db = world, world.db
+        self.now, self.policy = world.now(), world.policy()
+
+    @cached_property
+    def directory(self) -> Directory:
+        """Read at its first use; an operation that changes people or groups does that before."""
+        return self.world.directory()
+
+    @cached_property
+    def outdated(self) -> bool:
+        """Whether another process has loaded another roles.toml since. Then this process decides
+        nothing and starts nothing. Without a readable roles.toml nothing is decided anyway."""
+        in_force = key_values.get(self.db, POLICY_IN_FORCE)
+        return in_force is not None and bool(self.policy.digest) and in_force != self.policy.version
+
+    def person(self, person: str) -> Person:
+        """What is known of this person."""
+        return people.get(self.db, person) or unknown_person(person)
+
+    def paused(self, role: str, person: str) -> Refused | None:
+        """Refuses what a panic switch has stopped."""
+        stopped = {("all", ""), ("role", role), ("user", person)} & set(
+            key_values.switches_on(self.db)
+        )
+        if not stopped:
+            return None
+        kind, name = sorted(stopped)[0]
+        what = "All access is" if kind == "all" else f"Access for {name} is"
+        return Refused(
+            f"{what} stopped by the panic switch. A lead can lift it with `access-bot resume`.",
+            "role",
+        )
+
+
+class UnitOfWork(Snapshot):
+    """One transaction under way: what it read, and the records, work and deadlines that it will
+    commit."""
+
+    def __init__(self, world: Context) -> None:
+        super().__init__(world)
+        self.entries: list[Entry] = []
+        self.effects: list[Effect] = []
+        self.due: int | None = None
+        self.moved: dict[str, Request | Grant] = {}
+        self.cards: dict[str, None] = {}
+
+    def record(
+        self,
+        event: Event,
+        actor: str,
+        about: Request | Grant | None = None,
+        *,
+        reason: str = "",
+        system: str = "",
+        **detail: object,
+    ) -> None:
+        """Adds an audit record; `about` gives its subject, role, request and grant. Messages that
+        show it are updated."""
+        ids = _ids(about)
+        if about is not None and event in REFRESHING:
+            self.show(about)
+            if event in LATE_EVENTS:
+                self.cards[about.id] = None
+        detail = {"source": self.world.source, **detail}
+        if not system:
+            detail, system = _systems(about, detail)
+        self.entries.append(Entry(event, actor, *ids[:2], system, *ids[2:], reason, detail))
+
+    def show(self, about: Request | Grant) -> None:
+        """Updates the messages that show this request or grant."""
+        self.moved[about.id] = about
+
+    def note(
+        self,
+        event: Event,
+        actor: str,
+        *,
+        subject: str = "",
+        role: str = "",
+        system: str = "",
+        **detail: object,
+    ) -> None:
+        """Adds an audit record without a request or grant."""
+        self.entries.append(
+            Entry(
+                event, actor, subject, role, system, detail={"source": self.world.source, **detail}
+            )
+        )
+
+    def refuse(
+        self,
+        refused: Refused,
+        actor: str,
+        action: str,
+        about: Request | Grant | None = None,
+        *,
+        role: str = "",
+        reason: str = "",
+    ) -> Refused:
+        """Records a refusal, or counts it if it repeats one of the same minute; returns it."""
+        ids = _ids(about)
+        detail = {"source": self.world.source, "action": action, "why": refused.reason}
+        entry = Entry(
+            Event.ACTION_REFUSED,
+            actor,
+            ids[0],
+            ids[1] or role,
+            "",
+            ids[2],
+            ids[3],
+            reason=reason,
+            detail=detail,
+        )
+        if actor == SYSTEM:
+            self.entries.append(entry)
+        else:
+            said = {"source": self.world.source, "action": "several", "why": MANY}
+            beyond = Entry(Event.ACTION_REFUSED, actor, detail=said)
+            self.entries += counted(self.db, self.now, f"refused {actor}", entry, beyond)
+        return refused
+
+    def do(self, *effects: Effect) -> None:
+        """Queues work for after the commit."""
+        self.effects += effects
+
+    def tell_leads(self, note: str, **facts: object) -> None:
+        """Queues a note for the security channel, if roles.toml could be read and names one."""
+        if channel := self.policy.workspace.security_channel:
+            self.do(effects.notify_security(channel, note, **facts))
+
+    def expect(self, *deadlines: int | None) -> None:
+        """Notes deadlines that this transaction sets, so that the clock wakes at the first of
+        them."""
+        self.due = min((at for at in (self.due, *deadlines) if at is not None), default=None)
+
+
+@contextmanager
+def reading(world: Context) -> Iterator[Snapshot]:
+    """Opens a scope for reading. Raises StorageUnavailable."""
+    with world.db.reading():
+        yield Snapshot(world)
+
+
+@contextmanager
+def unit(world: Context) -> Iterator[UnitOfWork]:
+    """Opens the transaction, or joins that of `do_together`; at its end the records are chained,
+    the work is stored, and all is committed.
+
+    Raises StorageUnavailable when the database can't; nothing has changed then.
+    """
+    with nullcontext() if world.in_transaction else world.db.transaction():
+        current = UnitOfWork(world)
+        yield current
+        current.effects += _refresh(current)
+        if current.entries or current.effects or current.due:
+            queues = _write(current)
+    if current.effects or current.due:
+        world.wake(queues, current.due)
+
+
+def _write(u: UnitOfWork) -> frozenset[Queue]:
+    """Stores records and work; gives the queues that have new work."""
+    with u.db.together():
+        outbox.add(u.db, u.effects, u.now)
+        broken = audit.append(u.db, u.entries, u.now, u.world.chain)
+        if broken is not None:
+            _alarm_broken(u, broken)
+        queues = frozenset(effect.queue for effect in u.effects)
+        if queues or u.due:
+            u.db.notify(queues, u.due)
+    return queues
+
+
+def _refresh(u: UnitOfWork) -> list[Effect]:
+    """Work that updates the messages about the requests and grants of this transaction, if any."""
+    if not u.moved:
+        return []
+    moved = [each.id for each in u.moved.values() if isinstance(each, Grant)]
+    asked = [each.id for each in u.moved.values() if isinstance(each, Request)]
+    if u.cards or _shown(u, moved, asked):
+        return [effects.refresh_messages(moved, asked, list(u.cards))]
+    return []
+
+
+def _shown(u: UnitOfWork, moved: list[str], asked: list[str]) -> bool:
+    return bool(
+        private_answers.any_since(u.db, u.now - ANSWERS_LAST)
+        or private_answers.open_homes(u.db, u.now - HOME_LASTS)
+        or direct_notes.of_grants(u.db, moved)
+        or direct_notes.of_requests(u.db, asked)
+    )
+
+
+def _alarm_broken(u: UnitOfWork, broken: Break) -> None:
+    """Reports a broken audit log, also in the log of the process: the database may be under an
+    attacker's control."""
+    log.critical(
+        "the audit log was changed behind the bot, see its record %s: %s", broken.seq, broken.why
+    )
+    known = len(u.effects)
+    u.tell_leads("log_broken", seq=broken.seq, why=broken.why)
+    outbox.add(u.db, u.effects[known:], u.now)
+
+
+def _ids(about: Request | Grant | None) -> tuple[str, str, str, str]:
+    """Subject, role, request and grant of a record about this request or grant."""
+    if about is None:
+        return "", "", "", ""
+    if isinstance(about, Request):
+        return about.requester, about.role, about.id, about.renews or ""
+    return about.person, about.role, about.request, about.id
+
+
+def _systems(
+    about: Request | Grant | None, detail: dict[str, object]
+) -> tuple[dict[str, object], str]:
+    """One system goes into the record's column; several go into its detail."""
+    if about is None or not about.systems:
+        return detail, ""
+    if len(about.systems) > 1:
+        detail = {**detail, "systems": list(about.systems)}
+    return detail, about.systems[0] if len(about.systems) == 1 else ""

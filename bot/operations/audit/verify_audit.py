@@ -1,0 +1,143 @@
+"""Checks the whole audit log: its chain, its seal, and whether it agrees with the rows that it is
+about."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from heapq import nsmallest
+from itertools import islice
+
+from bot.core.audit import GENESIS, Break, Event, check_links, marked_break
+from bot.core.audit_story import Difference, differences
+from bot.operations._unit_of_work import Context
+from bot.operations.process.forget_old import MONTH
+from storage import audit
+from storage.audit_stories import stories
+from storage.database import Reads
+
+STEP = 5000
+MOST_TOLD = 20
+"""The number of differences that are listed; the others are counted."""
+
+CLOCKS_DIFFER = 86400
+"""Seconds by which clocks of replicas may differ when one of them deletes old rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """`broken` is the first broken place, or None. `records` counts the valid records, `head` is
+    the hash of the last of them. `differing` counts the differences between log and rows, and
+    `differences` has the first of them. `unchecked` says why an intact chain proves nothing, or is
+    ""."""
+
+    records: int
+    head: str
+    broken: Break | None
+    differences: tuple[Difference, ...] = ()
+    differing: int = 0
+    unchecked: str = ""
+
+
+def said(verdict: Verdict) -> str:
+    """Formats the verdict for people: one line, and one for each listed difference."""
+    if verdict.broken is not None:
+        lines = [f"The audit log is BROKEN at record {verdict.broken.seq}: {verdict.broken.why}."]
+        if verdict.differing > 1:
+            lines += [f"{verdict.differing:,} differences in all; by record:"]
+            lines += [f"- {each.seq}: {each.what}" for each in verdict.differences]
+        if (more := verdict.differing - len(verdict.differences)) > 0:
+            lines.append(f"and {more:,} more.")
+        return "\n".join(lines)
+    if verdict.unchecked:
+        held = f"Its {verdict.records:,} records follow each other"
+        return f"The audit log could not be checked: {verdict.unchecked}. {held}."
+    return f"The audit log is intact: {verdict.records:,} records, head {verdict.head}."
+
+
+def verify_audit(world: Context, progress: Callable[[int, int], None] | None = None) -> Verdict:
+    """Finds an edited, deleted, inserted, reordered or cut-off record, a log that was changed
+    before more was written, and requests, votes, grants, leases, tokens and certificates that
+    differ from it. Raises StorageUnavailable.
+
+    Reads everything as it was at one moment, and blocks no writer.
+    """
+    newest = world.chain.newest()
+    with world.db.snapshot() as view:
+        head = audit.head(view)
+        if head is None:
+            return Verdict(0, GENESIS, Break(1, "the head of the chain is missing"))
+        broken, records, digest = _walk(world, view, head, progress)
+        unchecked = ""
+        if broken is None:
+            why, key_missing = world.chain.problem(head, newest)
+            if key_missing:
+                unchecked = why
+            elif why:
+                broken = Break(
+                    max(head.seq, 1), f"{why}: the log was rewritten, cut off or put back"
+                )
+        if broken is not None:
+            return Verdict(records, digest, broken)
+        return _compared(Verdict(records, digest, None, unchecked=unchecked), view, world.now())
+
+
+def _walk(
+    world: Context, view: Reads, head: audit.Head, progress: Callable[[int, int], None] | None
+) -> tuple[Break | None, int, str]:
+    """Returns the first break of the chain itself, and number and hash of the last good record."""
+    rows, seq, digest, marked = audit.walk(view), 0, GENESIS, None
+    sealed = {head.seq: head.hash}
+    while batch := list(islice(rows, STEP)):
+        before = seq
+        broken, seq, digest = check_links(batch, seq, digest)
+        marked = marked or _marked(world, batch[: seq - before])
+        if broken is not None:
+            return marked or broken, seq, digest
+        for number in [each for each in sealed if before < each <= seq]:
+            if batch[number - before - 1][12] != sealed.pop(number):
+                return (
+                    marked or Break(number, "it is not the record that was sealed as the newest"),
+                    seq,
+                    digest,
+                )
+        if progress:
+            progress(seq, head.seq)
+    if seq < head.seq:
+        return (
+            marked or Break(seq + 1, f"records {seq + 1} to {head.seq} were cut off"),
+            seq,
+            digest,
+        )
+    if head.seq == 0 and head.hash != GENESIS:
+        return Break(1, "the head of an empty log is not empty"), seq, digest
+    if seq > head.seq:
+        return marked or Break(head.seq + 1, "it was added behind the sealed end"), seq, digest
+    return marked, seq, digest
+
+
+def _marked(world: Context, batch: list[tuple[object, ...]]) -> Break | None:
+    """Returns the first record that says that the log was found changed."""
+    for row in batch:
+        if row[2] == Event.HEAD_BROKEN:
+            found = marked_break(int(str(row[0])), str(row[11]), str(row[10]), world.chain.seals)
+            if found is not None:
+                return found
+    return None
+
+
+def _compared(verdict: Verdict, view: Reads, now: int) -> Verdict:
+    """Returns the verdict with all differences between log and rows; the first one is where the log
+    is broken."""
+    count = 0
+
+    def found() -> Iterator[Difference]:
+        nonlocal count
+        for story in stories(view):
+            for each in differences(story, verdict.records, now - MONTH + CLOCKS_DIFFER):
+                count += 1
+                yield each
+
+    first = tuple(nsmallest(MOST_TOLD, found()))
+    broken = (
+        Break(first[0].seq, f"the log and the database differ: {first[0].what}") if first else None
+    )
+    return Verdict(verdict.records, verdict.head, broken, first, count, verdict.unchecked)

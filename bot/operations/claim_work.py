@@ -1,0 +1,205 @@
+"""Claims outbox rows; extends, acknowledges, retries or releases the claims.
+
+What a row asks for is done by the handlers of the worker.
+"""
+
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any, Concatenate, ParamSpec
+
+from bot.core.effects import Kind, Queue
+from bot.core.errors import StorageUnavailable
+from bot.operations._unit_of_work import Context
+from storage import outbox
+from storage.outbox import Row
+
+__all__ = ["Batch", "ClaimedQueue", "Row", "Work", "advance_clock", "free_claims", "next_work"]
+
+log = logging.getLogger(__name__)
+
+Given = ParamSpec("Given")
+
+NEXT_TRY = 1
+"""Seconds between two tries to record what was done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Which rows may be done together with a row that they follow in its lane: their kinds, how
+    many must wait for it to be worth it, and how many it takes."""
+
+    kinds: Sequence[Kind]
+    at_least: int
+    at_most: int
+
+
+class ClaimedQueue:
+    """The rows of one queue that `owner` has claimed, each for `claim` seconds at a time.
+
+    Every method is one transaction of its own, and raises StorageUnavailable.
+    """
+
+    def __init__(self, world: Context, queue: Queue, owner: str, claim: int) -> None:
+        self.world, self.queue = world, queue
+        self._owner, self._claim = owner, claim
+
+    def take(self, limit: int, without: Sequence[str] = ()) -> list[Row]:
+        """Claims up to `limit` due rows, but none that calls a system of `without`."""
+        with self.world.db.reading():
+            if not outbox.any_due(self.world.db, self.queue, self.world.now()):
+                return []
+        with self._transaction() as now:
+            until = now + self._claim
+            return outbox.claim(self.world.db, self.queue, self._owner, now, until, limit, without)
+
+    def take_behind(self, row: Row, batch: Batch) -> list[Row]:
+        """Claims rows behind `row` that may be done with it."""
+        with self.world.db.reading():
+            if not outbox.any_behind(self.world.db, row):
+                return []
+        with self._transaction():
+            return outbox.next_in_lane(
+                self.world.db, row, batch.kinds, self._owner, batch.at_least, batch.at_most
+            )
+
+    def keep(self, rows: Sequence[int]) -> None:
+        """Extends the claims of rows that are still being worked on."""
+        with self._transaction() as now:
+            outbox.extend_claims(self.world.db, self._owner, rows, now + self._claim)
+
+    def release(self, rows: Sequence[int]) -> None:
+        """Returns rows that nobody has begun."""
+        with self._transaction():
+            outbox.put_back(self.world.db, rows, self._owner)
+
+    def retry(self, rows: Sequence[int], pause: int, error: str, unsure: bool) -> None:
+        """Returns rows for another try in `pause` seconds; `unsure` when this try may have
+        succeeded."""
+        with self._transaction() as now:
+            for row in rows:
+                outbox.again(self.world.db, row, self._owner, now + pause, error[:500], unsure)
+
+    def ack(self, rows: Sequence[int], record: Callable[[Context], object]) -> None:
+        """Removes the rows and records what they came to, in one transaction.
+
+        A row that another worker has claimed meanwhile is left to that worker. What happened is
+        recorded anyway, so `record` must be safe to repeat.
+        """
+        calls: list[tuple[frozenset[Queue], int | None]] = []
+        quiet = replace(self.world, wake=lambda queues, due: calls.append((queues, due)))
+        with self._transaction():
+            record(quiet)
+            outbox.done_all(self.world.db, rows, self._owner)
+        for queues, due in calls:
+            self.world.wake(queues, due)
+
+    def run_now(self, systems: Sequence[str]) -> None:
+        """Makes due at once what waits for its next try on these systems."""
+        with self._transaction() as now:
+            outbox.hurry_systems(self.world.db, self.queue, systems, now)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[int]:
+        with self.world.db.transaction():
+            yield self.world.now()
+
+
+class Work:
+    """Rows that are done together: one row, and what is done with it.
+
+    `wait` waits for a number of seconds and tells whether there is time left to go on.
+    """
+
+    def __init__(
+        self,
+        queue: ClaimedQueue,
+        rows: Sequence[Row],
+        wait: Callable[[float], bool] = lambda seconds: False,
+    ) -> None:
+        self._queue, self._wait = queue, wait
+        self.rows = list(rows)
+        self.is_done = self.is_recorded = False
+
+    @property
+    def row(self) -> Row:
+        return self.rows[0]
+
+    @property
+    def data(self) -> Mapping[str, Any]:
+        return self.rows[0].data
+
+    @property
+    def systems(self) -> tuple[str, ...]:
+        """The systems that the work calls; ends that are done together call none."""
+        return self.row.systems if len(self.rows) == 1 else ()
+
+    def alone(self) -> list["Work"]:
+        """The same rows, each to be done for itself."""
+        return [Work(self._queue, [row], self._wait) for row in self.rows]
+
+    def take_behind(self, batch: Batch) -> None:
+        """Adds the rows that may be done together with the first one."""
+        self.rows += self._queue.take_behind(self.row, batch)
+
+    def finish(
+        self,
+        record: Callable[Concatenate[Context, Given], object],
+        *args: Given.args,
+        **kwargs: Given.kwargs,
+    ) -> None:
+        """Removes the rows and records what they came to, in one transaction.
+
+        The work must not be repeated only because the database is unavailable, so this waits for
+        the database, and raises StorageUnavailable when there is no time left. That is why
+        `record` is a function and not the body of a `with` statement: it may run several times.
+        """
+        self.is_done = True
+        while True:
+            try:
+                self.finish_once(record, *args, **kwargs)
+                return
+            except StorageUnavailable as error:
+                log.warning("work %s is done but can't be recorded yet: %s", self.row.id, error)
+                self._note_ends()
+                if not self._wait(NEXT_TRY):
+                    raise
+
+    def finish_once(
+        self, record: Callable[Concatenate[Context, Given], object], *args: Given.args, **kwargs: Given.kwargs
+    ) -> None:  # fmt: skip
+        """Like `finish`, but does not wait for the database."""
+        self._queue.ack([row.id for row in self.rows], lambda world: record(world, *args, **kwargs))
+        self.is_recorded = True
+
+    def retry(self, pause: int, error: str, *, unsure: bool) -> None:
+        """Returns the rows for another try in `pause` seconds; `unsure` when this try may have
+        succeeded. Raises StorageUnavailable."""
+        self._queue.retry([row.id for row in self.rows], pause, error, unsure)
+
+    def _note_ends(self) -> None:
+        """A confirmed end is recorded with its own time, however late the record is written."""
+        world = self._queue.world
+        for row in self.rows:
+            if row.kind is Kind.END_LEASE:
+                world.unwritten.note(row.data["grant"], row.data["system"], world.now())
+
+
+def next_work(world: Context) -> dict[Queue, int]:
+    """When the first row of each queue is due, claimed or not. Raises StorageUnavailable."""
+    with world.db.reading():
+        return outbox.next_due(world.db)
+
+
+def advance_clock(world: Context, move: Callable[[], float]) -> None:
+    """Lets `move` set the clock of a sandbox ahead while nobody claims work, and gives how far that
+    was in seconds. Claims move along, so that no claimed row is taken for lost and done twice."""
+    with world.db.transaction():
+        outbox.carry_claims(world.db, move())
+
+
+def free_claims(world: Context) -> None:
+    """Frees what a killed process had claimed, at the start of the only worker on a SQLite file."""
+    with world.db.transaction():
+        outbox.free_claims(world.db)

@@ -1,0 +1,1 @@
+"""Grants: begin, renew, end, remind."""

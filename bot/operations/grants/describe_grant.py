@@ -1,0 +1,56 @@
+"""Describes a grant with its request, role and leases, for messages and lists."""
+
+from dataclasses import dataclass
+
+from bot.core.model import Grant, GrantState, Lease, Person, Request
+from bot.core.roles import Role
+from bot.core.usage import GrantUsage
+from bot.operations._unit_of_work import Context, Snapshot, reading
+from bot.operations._usage import used_of
+from bot.operations.messages.record_posted import TOLD_OF, leads_told
+from storage import grants, key_values, requests
+
+
+@dataclass(frozen=True, slots=True)
+class GrantView:
+    """A grant as messages and lists show it.
+
+    `role` is None if roles.toml no longer has it. `used` is None until the end is requested. `why`
+    is a sentence for the holder about what they have to do first, and `until` when the bot stops
+    waiting for it. `leads_told` has the notes about this grant that the leads received.
+    """
+
+    grant: Grant
+    request: Request
+    role: Role | None
+    person: Person
+    leases: tuple[Lease, ...]
+    used: GrantUsage | None
+    why: str = ""
+    until: int = 0
+    leads_told: frozenset[str] = frozenset()
+
+
+def describe_grant(world: Context, grant_id: str) -> GrantView | None:
+    """Returns None if there is no such grant. Raises StorageUnavailable."""
+    with reading(world) as u:
+        grant = grants.get(u.db, grant_id)
+        request = requests.get(u.db, grant.request) if grant else None
+        if grant is None or request is None:
+            return None
+        return GrantView(
+            grant=grant,
+            request=request,
+            role=u.policy.roles.get(grant.role),
+            person=u.person(grant.person),
+            leases=tuple(grants.leases(u.db, grant.id)),
+            used=used_of(u, [grant])[grant.id]
+            if grant.state in (GrantState.ENDING, GrantState.ENDED)
+            else None,
+            leads_told=_told(u, grant.id),
+        )
+
+
+def _told(u: Snapshot, grant: str) -> frozenset[str]:
+    keys = {leads_told(note, grant): note for note in TOLD_OF}
+    return frozenset(keys[key] for key in key_values.claimed(u.db, list(keys)))

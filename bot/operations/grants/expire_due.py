@@ -1,0 +1,22 @@
+"""Ends due grants, a batch in each transaction, before the clock does anything else."""
+
+from bot.core.model import EndReason
+from bot.operations._end_grant import request_end
+from bot.operations._unit_of_work import SYSTEM, Context, unit
+from storage import grants
+
+BATCH = 250
+"""A larger batch would block other writers for longer, a smaller one would rewrite the same index
+pages more often."""
+
+
+def expire_due(world: Context) -> int:
+    """Requests the end of every grant whose time is up; returns their number."""
+    ended = 0
+    while True:
+        with unit(world) as u:
+            due = grants.due_to_end(u.db, u.now, BATCH)
+            request_end(u, due, EndReason.EXPIRED, SYSTEM)
+        ended += len(due)
+        if len(due) < BATCH:
+            return ended

@@ -1,0 +1,318 @@
+"""What the systems answered becomes state: access is told as active or ended here, and nowhere
+else."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from bot.core import effects
+from bot.core.audit import Event
+from bot.core.lifecycle import first_reminder
+from bot.core.model import Clock, EndReason, Grant, GrantState, Person, ProvisionOrder
+from bot.operations._end_alert import AFTER_LEADS, alarm_failed, resolve_alerts, watch_end
+from bot.operations._end_grant import channel_of
+from bot.operations._unit_of_work import SYSTEM, Context, Snapshot, UnitOfWork, unit
+from bot.operations.grants.begin_attempt import let_end_stand, provisioning_orders
+from storage import grants, key_values, outbox
+
+EXTENDS_UNTOLD = 3
+"""Tries to move an end on a system that may fail within some seconds before anybody hears of it."""
+
+LATE = 300
+"""Seconds after an end in which an order that was given up unanswered may still arrive: as long as
+the slowest system may take (`bot/connectors/transport/document.py`)."""
+
+
+def record_started(world: Context, grant_id: str) -> None:
+    """Every system of the grant was read back and has it. Where the grant is over by then, because
+    this try came back after its claim was lost, what it made is taken back."""
+    with unit(world) as u:
+        grant = grants.locked(u.db, grant_id)
+        if grant is None or grant.state is GrantState.ACTIVE:
+            return
+        if grant.state is not GrantState.STARTING:
+            u.do(*(effects.end_lease(grant.id, system) for system in grant.systems))
+            return
+        role = u.policy.roles.get(grant.role)
+        remind_at = first_reminder(u.now, grant.ends_at, role.reminders if role else ())
+        had = {
+            lease.system
+            for lease in grants.leases(u.db, grant.id)
+            if lease.state is GrantState.ACTIVE
+        }
+        for system in [each for each in grant.systems if each not in had]:
+            u.record(Event.GRANT_STARTED, SYSTEM, grant, system=system, ends_at=grant.ends_at)
+        grants.confirm_start(u.db, grant.id, u.now, remind_at)
+        grants.set_leases(u.db, grant.id, GrantState.ACTIVE)
+        u.expect(grant.ends_at, remind_at)
+        u.do(effects.notify_person(grant.person, "active", grant=grant.id))
+        _show(u, grant)
+
+
+def record_system_ready(world: Context, grant_id: str, system: str) -> bool:
+    """One of several systems has it: from the first one on the end stands for all of them. False
+    where the grant is over by then, and what was made is taken back. The holder gets in when all
+    have it."""
+    with unit(world) as u:
+        grant = grants.locked(u.db, grant_id)
+        if grant is None or grant.state is not GrantState.STARTING:
+            u.do(
+                *(
+                    [effects.end_lease(grant_id, system)]
+                    if grant and grant.state is not GrantState.ACTIVE
+                    else []
+                )
+            )
+            return False
+        had = {
+            lease.system
+            for lease in grants.leases(u.db, grant.id)
+            if lease.state is GrantState.ACTIVE
+        }
+        if system not in had:
+            grants.set_clock(u.db, grant.id, Clock.STANDS)
+            grants.set_started(u.db, grant.id, u.now)
+            grants.set_lease(u.db, grant.id, system, GrantState.ACTIVE)
+            u.record(Event.GRANT_STARTED, SYSTEM, grant, system=system, ends_at=grant.ends_at)
+            u.expect(grant.ends_at)
+            _show(u, grant)
+        return True
+
+
+def record_not_made(
+    world: Context, grant_id: str, system: str, error: str, *, surely: bool
+) -> None:
+    """A try did not succeed. Unless it is sure that the system made nothing, the end stands from
+    now on."""
+    with unit(world) as u:
+        grant = grants.locked(u.db, grant_id)
+        if grant is None or grant.state is not GrantState.STARTING:
+            return
+        if grants.clock(u.db, grant.id) is Clock.TRYING:
+            if surely:
+                grants.set_clock(u.db, grant.id, Clock.FREE)
+            else:
+                let_end_stand(u, grant, error, system)
+
+
+def record_start_delayed(
+    world: Context, grant_id: str, to_person: str = "", until: int = 0
+) -> None:
+    """A try did not succeed, and more follow `until` then. The requester is told it once, and each
+    thing once that they have to do first (`to_person`)."""
+    with unit(world) as u:
+        grant = grants.get(u.db, grant_id)
+        if grant is None or grant.state is not GrantState.STARTING:
+            return
+        if to_person and not key_values.claim_key(u.db, f"waits:{grant.id}:{to_person}", u.now):
+            return
+        if to_person:
+            key_values.claim_key(u.db, _waits(grant.id), u.now)
+        waits = {"why": to_person, "until": until} if to_person else {}
+        u.do(effects.notify_person(grant.person, "delayed", grant=grant.id, **waits))
+        _show(u, grant)
+
+
+def waits_for_person(world: Context, grant_id: str) -> bool:
+    """Whether a try of this start was told to its person as waiting for them. Raises
+    StorageUnavailable."""
+    with world.db.reading():
+        return key_values.is_claimed(world.db, _waits(grant_id))
+
+
+def _waits(grant: str) -> str:
+    return f"waits:{grant}"
+
+
+def record_start_failed(world: Context, grant_id: str, error: str, to_person: str = "") -> None:
+    """The grant can't be made: it never was active, and whatever was made of it is taken back.
+    Where it is about the requester, they are told why (`to_person`)."""
+    with unit(world) as u:
+        grant = grants.locked(u.db, grant_id)
+        if grant is None or not grants.fail(u.db, grant.id, u.now):
+            return
+        u.record(Event.GRANT_FAILED, SYSTEM, grant, error=error)
+        grants.set_leases(u.db, grant.id, GrantState.ENDING)
+        u.do(*(effects.end_lease(grant.id, system, late=True) for system in grant.systems))
+        watch_end(u, [(grant.id, system) for system in grant.systems])
+        why = {"why": to_person} if to_person else {}
+        to_holder = effects.notify_person(grant.person, "failed", grant=grant.id, **why)
+        u.do(effects.later(to_holder, AFTER_LEADS))
+        u.tell_leads("start_failed", grant=grant.id, error=error)
+        _show(u, grant)
+
+
+def order_for(
+    world: Context, grant_id: str, system: str, *, still_active: bool = False
+) -> ProvisionOrder | None:
+    """What to tell a system about a grant as it is now; None when the grant has no such system, or
+    when it should be active and is not any more. An order to end says what the holder's other
+    grants still need."""
+    with world.db.reading():
+        grant = grants.get(world.db, grant_id)
+        if grant is None or (still_active and grant.state is not GrantState.ACTIVE):
+            return None
+        u = Snapshot(world)
+        found = provisioning_orders(u, grant, u.person(grant.person), only=system)
+        needs = [] if still_active else grants.needs_of_others(world.db, grant_id, system)
+    kept = {action for _, actions in needs for action in actions}
+    return (
+        replace(found[0], kept=tuple(sorted(kept.intersection(found[0].actions))))
+        if found
+        else None
+    )
+
+
+def was_never_told(world: Context, grant_id: str) -> bool:
+    """Whether no system was ever told to make this grant, so that its end needs none. Raises
+    StorageUnavailable."""
+    with world.db.reading():
+        grant = grants.get(world.db, grant_id)
+        return (
+            grant is not None
+            and grant.started_at is None
+            and grants.clock(world.db, grant_id) is Clock.FREE
+        )
+
+
+def reapply_shared_access(world: Context, grant_id: str, system: str) -> None:
+    """After an end on a system where access is one thing for a person: what this one's other grants
+    there need is made once more, because one may have begun after it was asked what to keep."""
+    with unit(world) as u:
+        ended = grants.get(u.db, grant_id)
+        for other, actions in grants.needs_of_others(u.db, grant_id, system):
+            if ended is not None and set(actions) & set(ended.actions):
+                u.do(effects.extend_lease(other, system))
+
+
+def record_ended(world: Context, grant_id: str, system: str) -> None:
+    """The system was read back and the grant is gone from it; with the last one the grant has
+    ended."""
+    with unit(world) as u:
+        grant = grants.locked(u.db, grant_id)
+        if grant is None:
+            return
+        ended = grants.set_lease(u.db, grant.id, system, GrantState.ENDED)
+        resolve_alerts(u, [(grant.id, system)])
+        if not ended:
+            return
+        note_ended(u, grant, system)
+        if grant.state is not GrantState.ENDING or any(
+            lease.state is not GrantState.ENDED for lease in grants.leases(u.db, grant.id)
+        ):
+            return
+        grants.confirm_end(u.db, grant.id, over_at(u, grant))
+        tell_ended(u, [grant], {grant.person: u.person(grant.person)})
+
+
+def over_at(u: UnitOfWork, grant: Grant) -> int:
+    """When the grant really ended: before now where that could not be written then."""
+    unwritten = u.world.unwritten
+    at = unwritten.over(grant)
+    for system in grant.systems:
+        if unwritten.at(grant.id, system) is not None:
+            u.db.after_commit(partial(unwritten.forget, grant.id, system))
+    return u.now if at is None else at
+
+
+def recheck_late_start(world: Context, grant_id: str, system: str) -> None:
+    """It is gone, but a try to make it was given up without an answer, and may still arrive
+    there."""
+    with unit(world) as u:
+        u.do(effects.end_lease(grant_id, system, delay=LATE))
+
+
+def note_ended(u: UnitOfWork, grant: Grant, system: str) -> None:
+    """Puts a confirmed end on one system on record, or that nothing is left there of a start that
+    failed; with `ended_at` where it was confirmed while it could not be written."""
+    at = u.world.unwritten.at(grant.id, system)
+    earlier: dict[str, Any] = {} if at is None else {"ended_at": at}
+    if grant.state is GrantState.FAILED:
+        u.record(Event.START_UNDONE, SYSTEM, grant, system=system, **earlier)
+        return
+    u.record(
+        Event.GRANT_ENDED, SYSTEM, grant, system=system, why=grant.end_reason or "", by=grant.end_by or "",
+        started_at=grant.started_at, **earlier,
+    )  # fmt: skip
+
+
+def connectors_of(world: Context, leases: Sequence[tuple[str, str]]) -> list[str]:
+    """The kind of system behind each of these pairs of grant and system, "" for one that is not
+    there."""
+    with world.db.reading():
+        kinds = grants.connectors_of(world.db, [grant for grant, _ in leases])
+    return [kinds.get(pair, "") for pair in leases]
+
+
+def record_end_failed(
+    world: Context, grant_id: str, system: str, error: str, attempts: int
+) -> None:
+    """The system did not confirm the end: it stays `ending`, or is so again. The holder hears of it
+    once, the leads on a schedule until it is gone or one of them has acknowledged it."""
+    with unit(world) as u:
+        grant = grants.locked(u.db, grant_id)
+        if grant is None:
+            return
+        if not grants.set_lease(u.db, grant.id, system, GrantState.ENDING, error):
+            if not outbox.is_ending(u.db, effects.grant_lane(grant.id), system):
+                return  # another worker's try succeeded meanwhile
+            grants.reopen_lease(u.db, grant.id, system, error)
+        alarm_failed(u, grant, system, error, attempts)
+
+
+def record_extend_failed(
+    world: Context, grant_id: str, system: str, error: str, attempts: int, to_person: str = ""
+) -> None:
+    """The system has not confirmed the new end, and may end the access earlier: its holder and the
+    leads hear it once, when the first tries have failed."""
+    if attempts != EXTENDS_UNTOLD:
+        return
+    with unit(world) as u:
+        grant = grants.locked(u.db, grant_id)
+        if grant is not None and grant.state is GrantState.ACTIVE:
+            u.record(
+                Event.RENEWAL_FAILED,
+                SYSTEM,
+                grant,
+                system=system,
+                error=error,
+                ends_at=grant.ends_at,
+            )
+            why = {"why": to_person} if to_person else {}
+            to_holder = effects.notify_person(grant.person, "unextended", grant=grant.id, **why)
+            u.do(effects.later(to_holder, AFTER_LEADS))
+            about = {"role": grant.role, "person": grant.person}
+            u.tell_leads("unextended", grant=grant.id, system=system, error=error, **about)
+
+
+def record_extended(world: Context, grant_id: str, system: str, attempts: int) -> None:
+    """The system has confirmed it: who was told otherwise hears so. Where the grant is over by
+    then, because this try came back after its claim was lost, what it made is taken back."""
+    with unit(world) as u:
+        grant = grants.locked(u.db, grant_id)
+        if grant is not None and grant.state is not GrantState.ACTIVE:
+            u.do(effects.end_lease(grant.id, system))
+        elif grant is not None and attempts > EXTENDS_UNTOLD:
+            u.record(Event.RENEWAL_CONFIRMED, SYSTEM, grant, system=system, ends_at=grant.ends_at)
+            u.do(effects.notify_person(grant.person, "extended", grant=grant.id))
+
+
+def _show(u: UnitOfWork, grant: Grant) -> None:
+    """The approval message tells it too: the update that waits since the decision, or a new one."""
+    if not outbox.run_now(u.db, [effects.update_lane(grant.request)], u.now):
+        u.do(effects.update_approval(grant.request, channel_of(u, grant.role)))
+
+
+def tell_ended(u: UnitOfWork, over: Sequence[Grant], holders: Mapping[str, Person]) -> None:
+    """What follows when every system has confirmed: the holder hears it, the thread shows it, the
+    use is summed."""
+    for grant in over:
+        if not holders[
+            grant.person
+        ].deleted:  # whoever is gone can't be told, and that would look like trouble
+            u.do(effects.notify_person(grant.person, "ended", grant=grant.id))
+        about = {"grant": grant.id, "why": grant.end_reason or EndReason.EXPIRED}
+        u.do(effects.thread_note(grant, channel_of(u, grant.role), "ended", **about))
+    if over:
+        u.do(effects.sum_usage([grant.id for grant in over]))

@@ -1,0 +1,207 @@
+"""Renews an active grant: at once within the limits, or by a new approval if the role requires
+it."""
+
+from dataclasses import dataclass, replace
+
+from bot.core import effects
+from bot.core.approval import Refused, as_approved
+from bot.core.audit import Event
+from bot.core.durations import format_duration
+from bot.core.eligibility import Ask, check_duration, check_reason, may_request
+from bot.core.lifecycle import renewed_end
+from bot.core.model import Grant, GrantState, Request
+from bot.core.roles import Role
+from bot.operations._extend_grant import extend_grant
+from bot.operations._unit_of_work import OUTDATED, Context, UnitOfWork, unit
+from bot.operations.policy.find_unresolved import needed_for
+from bot.operations.requests.request_access import (
+    AlreadyPending,
+    Submitted,
+    Waiting,
+    already_pending,
+    new_request,
+    submitted,
+    too_many,
+    undecidable,
+    wait_for_slack,
+)
+from storage import grants, requests
+
+
+@dataclass(frozen=True, slots=True)
+class Renewed:
+    grant: Grant
+
+
+Outcome = Renewed | Submitted | AlreadyPending | Refused | Waiting
+
+
+def renew_grant(
+    world: Context,
+    grant_id: str,
+    person: str,
+    *,
+    duration: int | None = None,
+    reason: str = "",
+    channel: str = "",
+    look_up_first: bool = False,
+) -> Outcome:
+    """Extends this person's own active grant by `duration` seconds from now (None: by its approved
+    duration). With `look_up_first` the person is looked up in Slack before.
+
+    A role with `renewal_approval` makes it a request. Raises StorageUnavailable.
+    """
+    with unit(world) as u:
+        grant = grants.locked(u.db, grant_id)
+        if grant is None or grant.person != person:
+            return u.refuse(Refused("Only the holder can renew access."), person, "renew", grant)
+        if (waiting := _waiting(u, grant, duration, reason, channel, look_up_first)) is not None:
+            return waiting
+        length = duration if duration is not None else grant.duration
+        refused, role = _refusal(u, grant, length, reason)
+        if refused is not None or role is None:
+            return u.refuse(
+                refused or Refused("Request it again."), person, "renew", grant, reason=reason
+            )
+        if role.renewal_approval:
+            return _ask(u, role, grant, length, reason)
+        return Renewed(extend_grant(u, role, grant, length, person, reason))
+
+
+def _waiting(
+    u: UnitOfWork,
+    grant: Grant,
+    duration: int | None,
+    reason: str,
+    channel: str,
+    look_up_first: bool,
+) -> Waiting | Refused | None:
+    """Queues the renewal while it is unknown who may renew or approve it, or while this process has
+    an outdated roles.toml."""
+    role = u.policy.roles.get(grant.role)
+    if grant.state is not GrantState.ACTIVE:
+        return None
+    if role is None:
+        return (
+            u.refuse(OUTDATED, grant.person, "renew", grant, reason=reason) if u.outdated else None
+        )
+    if not look_up_first and not u.outdated and not u.directory.unresolved(needed_for(role)):
+        return None
+    asked = {"grant": grant.id, "duration": duration, "reason": reason, "channel": channel}
+    return wait_for_slack(u, role, grant.person, asked)
+
+
+def _refusal(
+    u: UnitOfWork, grant: Grant, duration: int, reason: str
+) -> tuple[Refused | None, Role | None]:
+    role = u.policy.roles.get(grant.role)
+    if grant.state is not GrantState.ACTIVE:
+        return (
+            Refused(f"This access is {grant.state}, so it can't be renewed. Request it again."),
+            role,
+        )
+    if grant.ends_at <= u.now:
+        return Refused("This access has ended, so it can't be renewed. Request it again."), role
+    if role is None:
+        return (
+            Refused(
+                f"The role {grant.role} is no longer in roles.toml; your access ends as planned."
+            ),
+            None,
+        )
+    refused = (
+        may_request(role, u.person(grant.person), u.directory)
+        or u.paused(role.name, grant.person)
+        or check_duration(role, duration)
+        or (check_reason(reason) if reason else None)
+        or _still_given(role, grant)
+        or _limits(u, role, grant, duration)
+        or _unasked(u, role, grant, duration)
+    )
+    return refused, role
+
+
+def _limits(u: UnitOfWork, role: Role, grant: Grant, duration: int) -> Refused | None:
+    if role.max_renewals == 0:
+        return Refused(f"{role.name} can't be renewed. Request it again when it has ended.")
+    if grant.renewals >= role.max_renewals:
+        times = "once" if role.max_renewals == 1 else f"{role.max_renewals} times"
+        return Refused(
+            f"{role.name} can be renewed {times}, which was done. Request it again when it has"
+            " ended."
+        )
+    latest_end = min(grant.latest_end, (grant.started_at or grant.starts_at) + role.max_total)
+    if renewed_end(u.now, duration, grant.ends_at, latest_end) > grant.ends_at:
+        return None
+    if latest_end <= grant.ends_at:
+        total = format_duration(role.max_total)
+        return Refused(
+            f"{role.name} lasts up to {total}, and your access already runs to that limit. Request"
+            " it again."
+        )
+    left = format_duration(grant.ends_at - u.now)
+    return Refused(
+        f"Your access still runs for {left}. A renewal counts from now, so it would add nothing"
+        " yet."
+    )
+
+
+def _still_given(role: Role, grant: Grant) -> Refused | None:
+    """Refuses to renew systems or actions that the role in roles.toml no longer has."""
+    if set(grant.actions) <= set(role.actions) and set(grant.systems) <= set(role.systems):
+        return None
+    return Refused(
+        f"{role.name} was changed in roles.toml and no longer gives all that you have, so it "
+        "can't be renewed. Request it again when it has ended."
+    )
+
+
+def _unasked(u: UnitOfWork, role: Role, grant: Grant, duration: int) -> Refused | None:
+    """Limits a renewal without a new approval to the approved targets and the approved duration."""
+    if role.renewal_approval:
+        return None
+    if (refused := as_approved(grants.leases(u.db, grant.id), u.policy.systems)) is not None:
+        return refused
+    if duration <= grant.duration:
+        return None
+    given = format_duration(grant.duration)
+    return Refused(
+        f"This was approved for {given}, and a renewal adds up to {given}. Renew it for that long, "
+        "or request it again when it has ended.",
+        "duration",
+    )
+
+
+def _ask(
+    u: UnitOfWork, role: Role, grant: Grant, duration: int, reason: str
+) -> Submitted | AlreadyPending | Refused:
+    if (refused := undecidable(u, role, grant.person)) is not None:
+        return u.refuse(refused, grant.person, "renew", grant, reason=reason)
+    if (limited := too_many(u, grant.person, "renew", role, reason, grant)) is not None:
+        return limited
+    request = _renewal_request(u, role, grant, duration, reason)
+    if not requests.insert(u.db, request):
+        return already_pending(u, grant.person, role.name)
+    u.record(
+        Event.REQUEST_ASKED,
+        grant.person,
+        request,
+        reason=request.reason,
+        duration=duration,
+        renews=grant.id,
+    )
+    u.do(effects.post_approval(request, role.channel))
+    u.expect(request.lapses_at)
+    return submitted(u, role, request)
+
+
+def _renewal_request(
+    u: UnitOfWork, role: Role, grant: Grant, duration: int, reason: str
+) -> Request:
+    """A request for the same access, with the first reason unless there is a new one."""
+    first = requests.get(u.db, grant.request)
+    words = reason or (first.reason if first else "")
+    ticket = first.ticket if first else ""
+    ask = Ask(grant.person, role.name, words, duration=duration, ticket=ticket)
+    asked = new_request(u, role, ask, renews=grant.id)
+    return replace(asked, systems=grant.systems, actions=grant.actions)

@@ -1,0 +1,1 @@
+"""Which Slack messages were posted, and which must be updated."""

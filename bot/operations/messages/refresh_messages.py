@@ -1,0 +1,107 @@
+"""Finds everything in Slack that shows a grant or request which has changed, and queues one update
+for each message."""
+
+from collections.abc import Sequence
+
+from bot.core import effects
+from bot.core.approval import deciders
+from bot.core.model import Grant, GrantState, Request
+from bot.operations._end_grant import channel_of, withdraw
+from bot.operations._leads_only import seen_as_lead
+from bot.operations._unit_of_work import (
+    ANSWERS_LAST,
+    HOME_LASTS,
+    SYSTEM,
+    Context,
+    Snapshot,
+    UnitOfWork,
+    reading,
+    unit,
+)
+from bot.operations.messages.direct_notes import stale_messages, update_messages
+from bot.operations.messages.shown_windows import clear_windows, windows_of
+from storage import grants, outbox, private_answers, requests
+
+OVER = (GrantState.ENDED, GrantState.FAILED)
+
+
+def refresh_messages(
+    world: Context, about: Sequence[str], asked: Sequence[str], cards: Sequence[str]
+) -> None:
+    """Queues updates: `about` are grants, `asked` requests, `cards` grants whose approval messages
+    are outdated. It reads before it writes, so that ends do not wait for it. Raises
+    StorageUnavailable."""
+    with reading(world) as reader:
+        moved = [grant for name in about if (grant := grants.get(reader.db, name)) is not None]
+        seen = [request for name in asked if (request := requests.get(reader.db, name)) is not None]
+        stale = stale_messages(reader, about, asked)
+        shown = requests.shown_for(reader.db, cards)
+        over = [grant.id for grant in moved if grant.state in OVER]
+        renewals = requests.pending_renewals(reader.db, over)
+        homes = _homes(reader, moved, seen)
+        people = sorted({grant.person for grant in moved} | {request.requester for request in seen})
+        answers = private_answers.of(reader.db, people, reader.now - ANSWERS_LAST)
+        windows = windows_of(
+            reader, [grant.id for grant in moved if grant.state in (GrantState.ENDING, *OVER)]
+        )
+    with unit(world) as u:
+        for renewal in renewals:
+            withdraw(u, renewal, SYSTEM, "the access that it would renew has ended")
+        update_messages(u, stale)
+        _update_approvals(u, shown)
+        _publish(u, homes)
+        _update_answers(u, answers)
+        clear_windows(u, windows)
+
+
+def _update_approvals(u: UnitOfWork, shown: Sequence[tuple[str, str]]) -> None:
+    waiting = outbox.waiting(u.db, [effects.update_lane(request) for request, _ in shown])
+    u.do(
+        *(
+            effects.update_approval(request, channel_of(u, role), last=True)
+            for request, role in shown
+            if effects.update_lane(request) not in waiting
+        )
+    )
+
+
+def _update_answers(u: UnitOfWork, answers: Sequence[str]) -> None:
+    waiting = outbox.waiting(u.db, [effects.answer_lane(answer) for answer in answers])
+    u.do(
+        *(
+            effects.update_answer(answer)
+            for answer in answers
+            if effects.answer_lane(answer) not in waiting
+        )
+    )
+
+
+def _homes(u: Snapshot, moved: Sequence[Grant], asked: Sequence[Request]) -> list[str]:
+    """Returns the people who have App Home open and see one of these there."""
+    looking = private_answers.open_homes(u.db, u.now - HOME_LASTS)
+    if not looking:
+        return []
+    own = {grant.person for grant in moved} | {request.requester for request in asked}
+    roles = {(request.role, request.requester) for request in asked}
+    able = {
+        person
+        for name, requester in roles
+        if (role := u.policy.roles.get(name)) is not None
+        for person in deciders(role, requester, u.directory)
+    }
+    return [
+        person
+        for person in looking
+        if person in own or person in able or seen_as_lead(u, person) is None
+    ]
+
+
+def _publish(u: UnitOfWork, homes: Sequence[str]) -> None:
+    waiting = outbox.waiting(u.db, [effects.home_lane(person) for person in homes])
+    u.do(
+        *(
+            effects.publish_home(person, last=True)
+            for person in homes
+            if effects.home_lane(person) not in waiting
+        )
+    )

@@ -1,0 +1,1 @@
+"""People: look up, deactivate, Home."""

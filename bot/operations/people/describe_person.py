@@ -1,0 +1,142 @@
+"""Describes a person's grants, requests and open decisions for App Home and lists; leads see every
+active grant."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+from bot.core.approval import deciders
+from bot.core.eligibility import may_request
+from bot.core.model import Grant, Person, Request
+from bot.core.roles import Role
+from bot.core.usage import GrantUsage
+from bot.operations._leads_only import seen_as_lead
+from bot.operations._unit_of_work import Context, Snapshot, reading
+from bot.operations._usage import used_of
+from bot.operations.systems.describe_alerts import AlarmView, describe_alarms
+from storage import alarms, grants, people, requests
+
+RECENT = 5
+PAGE = 50
+"""Active grants on one page of a lead's Home."""
+
+MOST_ALARMS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class PersonView:
+    """`everything` is None for a person who is not a lead; for a lead it is a page of the `active`
+    grants, and `used` has the use of each so far. `approvers` has the names of each role's
+    approvers, `names` those of the holders in `everything`, `alarms` the unconfirmed revocations
+    and `open_alarms` their number."""
+
+    person: Person
+    roles: tuple[Role, ...]
+    held: tuple[Grant, ...]
+    pending: tuple[Request, ...]
+    waiting_for_me: tuple[Request, ...]
+    everything: tuple[Grant, ...] | None
+    titles: dict[str, str]
+    used: dict[str, GrantUsage] = field(default_factory=dict)
+    active: int = 0
+    recent: tuple[Request, ...] = ()
+    approvers: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    alarms: tuple[AlarmView, ...] = ()
+    open_alarms: int = 0
+    names: dict[str, str] = field(default_factory=dict)
+
+
+def describe_person(world: Context, person_id: str) -> PersonView:
+    """Describes a person's grants and requests. An unknown person counts as a stranger, who may
+    request nothing. Raises StorageUnavailable."""
+    with world.db.reading():
+        return _own(Snapshot(world), person_id)
+
+
+def describe_home(world: Context, person_id: str, skip: int = 0) -> PersonView:
+    """Describes a person for App Home; for a lead, the first `skip` active grants are left out.
+    Raises StorageUnavailable."""
+    with reading(world) as u:
+        view = _own(u, person_id)
+        if view.person.ineligible_reason():
+            return view
+        view = replace(
+            view,
+            waiting_for_me=tuple(_waiting(u, person_id)),
+            recent=tuple(requests.decided_of(u.db, person_id, RECENT)),
+            approvers={role.name: _approvers(u, role) for role in view.roles},
+        )
+        return _for_lead(u, view, skip) if seen_as_lead(u, person_id) is None else view
+
+
+def _own(u: Snapshot, person_id: str) -> PersonView:
+    person = u.person(person_id)
+    return PersonView(
+        person=person,
+        roles=requestable(u, person),
+        held=tuple(grants.held_by(u.db, person_id)),
+        pending=tuple(requests.pending_of(u.db, person_id)),
+        waiting_for_me=(),
+        everything=None,
+        titles={role.name: role.title for role in u.policy.roles.values()},
+    )
+
+
+def _for_lead(u: Snapshot, view: PersonView, skip: int) -> PersonView:
+    everything = tuple(grants.live(u.db, limit=PAGE, skip=skip))
+    alarmed = describe_alarms(u.world, alarms.reported_open(u.db, MOST_ALARMS))
+    return replace(
+        view,
+        everything=everything,
+        active=sum(grants.counts(u.db).values()),
+        used=used_of(u, everything),
+        alarms=tuple(alarmed),
+        open_alarms=alarms.count_reported_open(u.db),
+        names={
+            one.id: one.name
+            for one in people.several(u.db, {g.person for g in everything}).values()
+        },
+    )
+
+
+def _approvers(u: Snapshot, role: Role) -> tuple[str, ...]:
+    """Returns the approvers: people by name, groups by handle."""
+    known = people.several(u.db, [ref for ref in role.approvers if ref[:1] in "UW"])
+    called = zip(role.approvers, u.directory.called(role.approvers), strict=True)
+    return tuple(known[ref].name if ref in known else handle for ref, handle in called)
+
+
+def roles_open_to(world: Context, person_id: str) -> tuple[Role, ...]:
+    """Returns the roles that a person may request now; none for an unknown person. Raises
+    StorageUnavailable."""
+    with reading(world) as u:
+        return requestable(u, u.person(person_id))
+
+
+def readable_role(world: Context, person_id: str, name: str) -> Role | None:
+    """Returns the role for people who may request it or decide on it, and for leads. Raises
+    StorageUnavailable."""
+    with reading(world) as u:
+        person, role = u.person(person_id), u.policy.roles.get(name)
+        if role is None or person.ineligible_reason() is not None:
+            return None
+        lists = (role.requesters, role.approvers, u.policy.workspace.leads)
+        return role if any(u.directory.includes(refs, person) for refs in lists) else None
+
+
+def requestable(u: Snapshot, person: Person) -> tuple[Role, ...]:
+    """Returns the roles that this person may request now, in the order of roles.toml, including
+    those that depend on references which Slack has not been asked about yet."""
+
+    def offered(role: Role) -> bool:
+        if may_request(role, person, u.directory) is None:
+            return True
+        return person.ineligible_reason() is None and bool(u.directory.unresolved(role.requesters))
+
+    return tuple(filter(offered, u.policy.roles.values()))
+
+
+def _waiting(u: Snapshot, person: str) -> Iterable[Request]:
+    for request in requests.pending(u.db):
+        role = u.policy.roles.get(request.role)
+        if role and person in deciders(role, request.requester, u.directory):
+            yield request

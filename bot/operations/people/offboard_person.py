@@ -1,0 +1,29 @@
+"""Closes the requests and ends the access of a person whose account was deactivated or is no longer
+a full member."""
+
+from bot.core.model import EndReason
+from bot.operations._end_grant import request_end, withdraw
+from bot.operations._unit_of_work import SYSTEM, Context, UnitOfWork, unit
+from storage import grants, requests
+
+
+def offboard_person(world: Context, person: str) -> int:
+    """Ends everything of a person whose account no longer counts; returns the number of grants
+    ended.
+
+    Does nothing for a full member. Raises StorageUnavailable.
+    """
+    with unit(world) as u:
+        return revoke_all_of(u, person)
+
+
+def revoke_all_of(u: UnitOfWork, person: str) -> int:
+    """Ends everything of the person within the current transaction."""
+    unfit = u.person(person).ineligible_reason()
+    if unfit is None:
+        return 0
+    for request in requests.pending_of(u.db, person):
+        withdraw(u, request, SYSTEM, unfit)
+    found = grants.lock_held(u.db, [grant.id for grant in grants.held_by(u.db, person)])
+    request_end(u, found, EndReason.OFFBOARDED, SYSTEM, unfit)
+    return len(found)

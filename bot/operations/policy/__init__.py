@@ -1,0 +1,1 @@
+"""The policy in force and its references to people and groups."""

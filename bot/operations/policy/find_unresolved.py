@@ -1,0 +1,62 @@
+"""Finds references of roles.toml that Slack has not been asked about yet."""
+
+from collections.abc import Iterable
+
+from bot.core.roles import Role, references
+from bot.core.values import classify
+from bot.operations._unit_of_work import Context
+from storage import grants, requests
+
+
+def needed_for(role: Role) -> tuple[str, ...]:
+    """Returns every reference that decides who may request, approve or be notified for this
+    role."""
+    return (*role.requesters, *role.approvers, *role.notify)
+
+
+def unresolved_of_role(world: Context, name: str) -> tuple[str, ...]:
+    """Returns the unresolved references that a request for this role needs. Raises
+    StorageUnavailable."""
+    role = world.policy().roles.get(name)
+    return unresolved(world, needed_for(role)) if role else ()
+
+
+def unresolved_of_start(world: Context, grant_id: str) -> tuple[str, ...]:
+    """Returns the unresolved references that decide whether this grant may start. Raises
+    StorageUnavailable."""
+    with world.db.reading():
+        grant = grants.get(world.db, grant_id)
+    role = world.policy().roles.get(grant.role) if grant else None
+    return unresolved(world, role.requesters) if role else ()
+
+
+def unresolved_leads(world: Context) -> tuple[str, ...]:
+    """Returns the unresolved references among the leads. Raises StorageUnavailable."""
+    return unresolved(world, world.policy().workspace.leads)
+
+
+def unresolved_at_all(world: Context) -> tuple[str, ...]:
+    """Returns the references of the whole roles.toml that Slack was never asked about. Raises
+    StorageUnavailable."""
+    with world.db.reading():
+        return world.directory(however_old=True).unresolved(references(world.policy()))
+
+
+def needed_for_decision(world: Context, request_id: str) -> tuple[tuple[str, ...], bool]:
+    """Returns the references that a decision on this request needs, and whether user groups are
+    among those that decide it. Raises StorageUnavailable."""
+    with world.db.reading():
+        request = requests.get(world.db, request_id)
+    role = world.policy().roles.get(request.role) if request else None
+    if role is None:
+        return (), False
+    groups = any(
+        classify(ref) in ("group", "handle") for ref in (*role.requesters, *role.approvers)
+    )
+    return needed_for(role), groups
+
+
+def unresolved(world: Context, refs: Iterable[str]) -> tuple[str, ...]:
+    """Returns those of `refs` that Slack has not been asked about. Raises StorageUnavailable."""
+    with world.db.reading():
+        return world.directory().unresolved(refs)

@@ -1,0 +1,20 @@
+"""Deletes rows that can have no effect any more."""
+
+from bot.operations._unit_of_work import Context, unit
+from storage import alarms, direct_notes, key_values, private_answers, requests, ssh, tokens
+
+DAY, WEEK, MONTH = 86400, 7 * 86400, 30 * 86400
+
+
+def forget_old(world: Context) -> None:
+    """Deletes idempotency keys after a week. After a month: dead tokens and certificates, resolved
+    alerts, and the approval messages of access that is over. Direct messages go after a day if they
+    will not change, all others after three months. Raises StorageUnavailable."""
+    with unit(world) as u:
+        key_values.forget_keys(u.db, u.now - WEEK)
+        tokens.forget(u.db, u.now - MONTH)
+        ssh.forget(u.db, u.now - MONTH)
+        alarms.forget(u.db, u.now - MONTH)
+        requests.forget_messages(u.db, u.now - MONTH)
+        direct_notes.forget(u.db, u.now - DAY, u.now - 3 * MONTH)
+        private_answers.forget_homes(u.db, u.now - DAY)

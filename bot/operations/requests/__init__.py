@@ -1,0 +1,1 @@
+"""Requests: ask, decide, withdraw, lapse."""

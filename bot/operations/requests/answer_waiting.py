@@ -1,0 +1,80 @@
+"""Decides a request that waited until Slack described its groups, and answers the requester."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from bot.core import effects
+from bot.core.approval import Refused
+from bot.core.eligibility import Ask
+from bot.operations._unit_of_work import OUTDATED, Context, unit
+from bot.operations.grants.renew_grant import Renewed, renew_grant
+from bot.operations.messages.private_answers import GRANT, REQUEST, answer_by_change
+from bot.operations.requests.request_access import (
+    AlreadyHeld,
+    AlreadyPending,
+    Submitted,
+    Waiting,
+    request_access,
+)
+
+Asked = Mapping[str, Any]
+"""The data of an `ask` effect."""
+
+
+def answer_waiting(world: Context, asked: Asked) -> None:
+    """Makes the request and queues the answer. Raises StorageUnavailable."""
+    outcome = _outcome(world, asked)
+    if (about := _kept(outcome)) is not None:
+        with unit(world) as u:
+            url, given_at = str(asked.get("answer_url", "")), int(asked.get("asked_at", 0))
+            if answer_by_change(u, str(asked["person"]), url, *about, given_at):
+                return
+    note, facts = "refused", {"why": "This was asked for before."}
+    match outcome:
+        case Refused():
+            facts = {"why": outcome.reason}
+        case Submitted() | AlreadyPending():
+            note, facts = "asked", {"request": outcome.request.id}
+        case AlreadyHeld():
+            facts = {"why": f"You have {outcome.grant.role} already. /access list shows it."}
+        case Renewed():
+            return  # the direct message with the new end answers
+        case Waiting():
+            return  # roles.toml changed: it waits again, for its new references
+    with unit(world) as u:
+        u.do(effects.answer(str(asked["person"]), str(asked["channel"]), note, **facts))
+
+
+def _kept(outcome: object) -> tuple[str, str] | None:
+    """Returns kind and subject of an answer that is kept up to date."""
+    match outcome:
+        case Submitted() | AlreadyPending():
+            return REQUEST, outcome.request.id
+        case AlreadyHeld():
+            return GRANT, outcome.grant.id
+    return None
+
+
+def _outcome(world: Context, asked: Asked) -> object:
+    if grant := asked.get("grant"):
+        words = {"duration": asked["duration"], "reason": str(asked["reason"])}
+        return renew_grant(
+            world, str(grant), str(asked["person"]), **words, channel=asked["channel"]
+        )
+    names = ("person", "role", "reason", "duration", "ticket", "start_at", "channel")
+    return request_access(world, Ask(**{name: asked[name] for name in names}))
+
+
+def give_up_waiting(world: Context, asked: Asked, error: str, *, outdated: bool = False) -> None:
+    """Gives up a request because Slack did not or will not answer, or because no process had the
+    current roles.toml (`outdated`). Nothing was requested; the requester is notified."""
+    role = str(asked["role"])
+    why = (
+        f"Slack did not say who may ask for {role} or decide on it ({error}). Ask again, or tell a"
+        " lead."
+    )
+    why = OUTDATED.reason if outdated else why
+    with unit(world) as u:
+        action = "renew" if asked.get("grant") else "request"
+        u.refuse(Refused(why), str(asked["person"]), action, role=role, reason=str(asked["reason"]))
+        u.do(effects.answer(str(asked["person"]), str(asked["channel"]), "refused", why=why))

@@ -1,0 +1,147 @@
+"""Counts an approval; with the last one that is needed, the grant is stored and its start
+queued."""
+
+from dataclasses import dataclass
+
+from bot.core import effects
+from bot.core.approval import (
+    Approved,
+    NeedsApproval,
+    Refused,
+    may_decide,
+    may_renew_pending,
+    narrowed,
+    something_left,
+    tally,
+    terms,
+    too_long_now,
+    unchanged,
+    with_vote,
+)
+from bot.core.audit import Event
+from bot.core.eligibility import may_request
+from bot.core.lifecycle import Move
+from bot.core.model import Grant, Person, Request, RequestState, Vote
+from bot.core.roles import Role
+from bot.operations._begin_grant import begin_grant
+from bot.operations._extend_grant import extend_grant
+from bot.operations._unit_of_work import OUTDATED, Context, UnitOfWork, unit
+from bot.operations.requests.accept_vote import AlreadyDecided
+from storage import grants, requests
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """The request is approved; `grant` is starting, or was extended."""
+
+    request: Request
+    grant: Grant
+
+
+Outcome = Granted | NeedsApproval | AlreadyDecided | Refused
+
+
+def approve_request(
+    world: Context,
+    request_id: str,
+    voter: Person,
+    *,
+    duration: int | None = None,
+    actions: tuple[str, ...] | None = None,
+) -> Outcome:
+    """Counts the approval of `voter`, who must have been looked up for this click.
+
+    `duration` (seconds) and `actions` may give less than was requested. Raises StorageUnavailable.
+    """
+    with unit(world) as u:
+        request = requests.locked(u.db, request_id)
+        if request is None:
+            return u.refuse(Refused("This request does not exist."), voter.id, "approve")
+        if request.state is not RequestState.PENDING:
+            u.refuse(Refused(f"already {request.state}"), voter.id, "approve", request)
+            return AlreadyDecided(request)
+        duration = request.duration if duration is None else duration
+        vote = Vote(
+            request.id, voter.id, u.now, duration, request.actions if actions is None else actions
+        )
+        votes = with_vote(requests.votes(u.db, request.id), vote)
+        if (refused := _refusal(u, request, voter, vote, votes)) is not None:
+            return u.refuse(refused, voter.id, "approve", request)
+        return _count(u, u.policy.roles[request.role], request, vote, votes)
+
+
+def _refusal(
+    u: UnitOfWork, request: Request, voter: Person, vote: Vote, votes: list[Vote]
+) -> Refused | None:
+    role = u.policy.roles.get(request.role)
+    refused = OUTDATED if u.outdated else may_decide(role, request, voter, u.directory)
+    if refused is not None or role is None:
+        return refused
+    return (
+        unchanged(role, request)
+        or narrowed(request, vote.duration, vote.actions)
+        or too_long_now(role, vote.duration)
+        or _may_still_request(u, role, request)
+        or u.paused(role.name, request.requester)
+        or may_renew_pending(role, request, _renewed(u, request), vote.actions, u.now)
+        or something_left(role, request, votes, u.directory)
+    )
+
+
+def _may_still_request(u: UnitOfWork, role: Role, request: Request) -> Refused | None:
+    refused = may_request(role, requester := u.person(request.requester), u.directory)
+    if (
+        refused is None
+        or requester.ineligible_reason()
+        or not (unknown := u.directory.unresolved(role.requesters))
+    ):
+        return refused
+    names = ", ".join(u.world.directory(however_old=True).called(unknown))
+    return Refused(
+        f"Slack has not said in the last ten minutes who is in {names}. Try again when Slack"
+        " answers."
+    )
+
+
+def _renewed(u: UnitOfWork, request: Request) -> Grant | None:
+    return grants.locked(u.db, request.renews) if request.renews else None
+
+
+def _count(
+    u: UnitOfWork, role: Role, request: Request, vote: Vote, votes: list[Vote]
+) -> Granted | NeedsApproval:
+    if requests.add_vote(u.db, vote):
+        u.record(
+            Event.VOTE_GIVEN,
+            vote.voter,
+            request,
+            duration=vote.duration,
+            actions=list(vote.actions),
+        )
+    counted = tally(role, request, votes, u.directory)
+    if isinstance(counted, NeedsApproval):
+        u.do(effects.update_approval(request.id, role.channel))
+        return counted
+    return _approve(u, role, request, votes, counted, vote.voter)
+
+
+def _approve(
+    u: UnitOfWork, role: Role, request: Request, votes: list[Vote], counted: Approved, by: str
+) -> Granted:
+    """Approves the request; `by` gave the last vote that was needed."""
+    duration, actions = terms(request, [vote for vote in votes if vote.voter in counted.by])
+    requests.move(u.db, request.id, Move.APPROVE, u.now, ",".join(counted.by))
+    u.record(
+        Event.APPROVAL_GIVEN, by, request, reason=request.reason, duration=duration, actions=list(actions),
+        approvers=list(counted.by), asked_duration=request.duration,
+    )  # fmt: skip
+    renewed = _renewed(u, request)
+    if renewed is not None:
+        for system in renewed.systems:
+            grants.set_reach(u.db, renewed.id, system, u.policy.systems[system].reach)
+        grant = extend_grant(u, role, renewed, duration, by)
+        u.do(effects.update_approval(request.id, role.channel))
+    else:
+        grant = begin_grant(u, role, request, duration, actions, by)
+        u.do(effects.update_approval(request.id, role.channel, delay=1))
+    return Granted(request, grant)

@@ -1,0 +1,39 @@
+"""Checks that an approver may decide before a form opens to deny or edit a request."""
+
+from bot.core.approval import Refused, may_decide, narrowed
+from bot.core.model import RequestState
+from bot.operations._unit_of_work import Context, unit
+from bot.operations.requests.accept_vote import AlreadyDecided
+from storage import requests
+
+
+def check_decision(
+    world: Context, request_id: str, person: str, action: str
+) -> AlreadyDecided | Refused | None:
+    """Returns None if the form may open; the check is repeated on submission. Raises
+    StorageUnavailable."""
+    with unit(world) as u:
+        request = requests.get(u.db, request_id)
+        if request is None:
+            return u.refuse(Refused("This request does not exist."), person, action)
+        if request.state is not RequestState.PENDING:
+            u.refuse(Refused(f"already {request.state}"), person, action, request)
+            return AlreadyDecided(request)
+        role = u.policy.roles.get(request.role)
+        if u.outdated or (role and u.directory.unresolved(role.approvers)):
+            return None
+        refused = may_decide(role, request, u.person(person), u.directory)
+        return u.refuse(refused, person, action, request) if refused else None
+
+
+def check_narrowing(
+    world: Context, request_id: str, person: str, duration: int, actions: tuple[str, ...] | None
+) -> Refused | None:
+    """Refuses an edited approval that gives more than was requested, while the form is still
+    open."""
+    with unit(world) as u:
+        request = requests.get(u.db, request_id)
+        if request is None or request.state is not RequestState.PENDING:
+            return None
+        refused = narrowed(request, duration, request.actions if actions is None else actions)
+        return u.refuse(refused, person, "approve", request) if refused else None

@@ -1,0 +1,89 @@
+"""Counts a stored press on Approve or Deny after Slack has confirmed the voter, and replies to the
+voter where the message does not show the outcome."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from bot.core import effects
+from bot.core.approval import OPERATOR, NeedsApproval, Refused
+from bot.core.effects import Effect
+from bot.core.model import Person
+from bot.operations._unit_of_work import Context, unit
+from bot.operations.people.record_people import record_people
+from bot.operations.requests.accept_vote import AlreadyDecided
+from bot.operations.requests.approve_request import Granted, approve_request
+from bot.operations.requests.deny_request import Denied, deny_request
+from storage import requests
+
+Outcome = Granted | Denied | NeedsApproval | AlreadyDecided | Refused
+
+
+def earlier_voters(world: Context, press: Mapping[str, Any]) -> list[str]:
+    """The people in Slack whose earlier approvals count together with this one. Raises
+    StorageUnavailable."""
+    if not press["approve"]:
+        return []
+    with world.db.reading():
+        votes = requests.votes(world.db, str(press["request"]))
+    return [
+        each.voter
+        for each in votes
+        if each.voter != press["voter"] and not each.voter.startswith(OPERATOR)
+    ]
+
+
+def count_vote(
+    world: Context, press: Mapping[str, Any], voter: Person, earlier: Sequence[Person] = ()
+) -> Outcome:
+    """`press` is the data of a `decide` effect; `voter` and the `earlier` voters are as Slack
+    describes them now."""
+    record_people(world, [voter, *earlier])
+    outcome = _decide(world, press, voter)
+    if left := [*_told(outcome, voter.id, str(press["channel"]))]:
+        with unit(world) as u:
+            u.do(*left)
+    return outcome
+
+
+def abandon_vote(world: Context, press: Mapping[str, Any], why: str = "") -> None:
+    """Drops a press that was not confirmed in time, or that could not be counted for the reason
+    `why`; records the refusal and notifies the voter."""
+    why = why or "Slack did not confirm who you are"
+    refused = Refused(f"{why[0].upper()}{why[1:]}, so nothing was decided. Please press again.")
+    with unit(world) as u:
+        request = requests.get(u.db, str(press["request"]))
+        action = "approve" if press["approve"] else "deny"
+        u.refuse(refused, str(press["voter"]), action, request, reason=str(press["reason"]))
+        u.do(
+            effects.answer(
+                str(press["voter"]), str(press["channel"]), "refused", why=refused.reason
+            )
+        )
+
+
+def _decide(world: Context, press: Mapping[str, Any], voter: Person) -> Outcome:
+    request = str(press["request"])
+    if not press["approve"]:
+        return deny_request(world, request, voter, str(press["reason"]))
+    actions = tuple(press["actions"]) if press["actions"] is not None else None
+    return approve_request(world, request, voter, duration=press["duration"], actions=actions)
+
+
+def _told(outcome: Outcome, voter: str, channel: str) -> Iterator[Effect]:
+    if (said := _answer(outcome)) is not None:
+        note, facts = said
+        yield effects.answer(voter, channel, note, **facts)
+    if not channel:
+        yield effects.publish_home(
+            voter
+        )  # pressed in Home, or in a form opened there: nothing else redraws it
+
+
+def _answer(outcome: Outcome) -> tuple[str, dict[str, object]] | None:
+    if isinstance(outcome, Refused):
+        return "refused", {"why": outcome.reason}
+    if isinstance(outcome, AlreadyDecided):
+        return "already_decided", {"request": outcome.request.id}
+    if isinstance(outcome, NeedsApproval):
+        return "vote_counted", {"have": len(outcome.have), "need": outcome.need}
+    return None

@@ -1,0 +1,127 @@
+"""Reads everything that the approval message shows of a request."""
+
+from dataclasses import dataclass, replace
+
+from bot.core.approval import NeedsApproval, deciders, tally
+from bot.core.eligibility import may_request
+from bot.core.model import Grant, GrantState, Lease, Person, Request, RequestState
+from bot.core.roles import Role, ticket_matches
+from bot.core.usage import GrantUsage
+from bot.operations._unit_of_work import Context, Snapshot, reading
+from bot.operations._usage import used_of
+from storage import grants, requests
+
+
+@dataclass(frozen=True, slots=True)
+class Criterion:
+    """One predefined criterion of the role, and whether the request meets it."""
+
+    text: str
+    met: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RequestCard:
+    """A request with what an approver needs beside the buttons. `role` is None if roles.toml no
+    longer has it; `copies` are the `(channel, ts)` of its messages, `used` the use of an ended
+    grant. `is_posted` means that a copy is in a channel that is neither archived nor deleted. The
+    fields after `is_posted` are only set while the request is pending; `notify` are ids of people
+    and groups to mention, `groups` the handles among the role's approvers."""
+
+    request: Request
+    role: Role | None
+    requester: Person
+    grant: Grant | None
+    leases: tuple[Lease, ...]
+    deciders: frozenset[str]
+    copies: tuple[tuple[str, str], ...]
+    used: GrantUsage | None = None
+    is_posted: bool = True
+    have: tuple[str, ...] = ()
+    need: int = 1
+    criteria: tuple[Criterion, ...] = ()
+    past: tuple[Grant, ...] = ()
+    holds: tuple[Grant, ...] = ()
+    denied: int = 0
+    approved: int = 0
+    usual_duration: int | None = None
+    notify: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    certified: tuple[str, ...] = ()
+    """The systems of the grant whose hosts fetch a list of what is revoked."""
+
+
+def describe_request(world: Context, request_id: str) -> RequestCard | None:
+    """Returns None if there is no such request. Raises StorageUnavailable."""
+    with reading(world) as u:
+        request = requests.get(u.db, request_id)
+        return _card(u, request) if request else None
+
+
+def _card(u: Snapshot, request: Request) -> RequestCard:
+    role = u.policy.roles.get(request.role)
+    grant = (
+        grants.get(u.db, request.renews) if request.renews else grants.of_request(u.db, request.id)
+    )
+    leases = tuple(grants.leases(u.db, grant.id)) if grant else ()
+    card = RequestCard(
+        request=request,
+        role=role,
+        requester=u.person(request.requester),
+        grant=grant,
+        leases=leases,
+        certified=tuple(
+            each.system for each in leases if u.policy.abilities(each.connector).certifies
+        ),
+        deciders=deciders(role, request.requester, u.directory) if role else frozenset(),
+        copies=tuple(requests.messages(u.db, request.id)),
+        used=used_of(u, [grant])[grant.id] if grant and grant.state is GrantState.ENDED else None,
+        is_posted=requests.is_posted(u.db, request.id),
+    )
+    return _to_decide(u, card) if request.state is RequestState.PENDING else card
+
+
+def _to_decide(u: Snapshot, card: RequestCard) -> RequestCard:
+    request, role = card.request, card.role
+    counted = (
+        tally(role, request, requests.votes(u.db, request.id), u.directory)
+        if role
+        else NeedsApproval((), 1)
+    )
+    history = requests.history(u.db, request.requester, request.role)
+    return replace(
+        card,
+        have=counted.have if isinstance(counted, NeedsApproval) else counted.by,
+        need=role.approvals if role else 1,
+        criteria=_criteria(u, role, request, card.requester),
+        past=tuple(
+            g
+            for g in grants.past(u.db, request.requester, request.role, 4)
+            if g.request != request.id
+        )[:3],
+        holds=tuple(g for g in grants.held_by(u.db, request.requester) if g.request != request.id),
+        denied=history.get("denied", 0),
+        approved=history.get("approved", 0),
+        usual_duration=requests.usual_duration(u.db, request.role),
+        notify=u.world.directory(however_old=True).named(role.notify) if role else (),
+        groups=_groups(u, role) if role else (),
+    )
+
+
+def _groups(u: Snapshot, role: Role) -> tuple[str, ...]:
+    return tuple(ref for ref in u.directory.called(role.approvers) if ref.startswith("@"))
+
+
+def _criteria(
+    u: Snapshot, role: Role | None, request: Request, requester: Person
+) -> tuple[Criterion, ...]:
+    if role is None:
+        return (Criterion("the role is still in roles.toml", False),)
+    found = [
+        Criterion("within the role's maximum", request.duration <= role.max_duration),
+        Criterion("may ask for this role", may_request(role, requester, u.directory) is None),
+        Criterion("the role is as it was when asked", role.fingerprint == request.fingerprint),
+    ]
+    if role.ticket is not None:
+        found.append(Criterion("the ticket matches", ticket_matches(role, request.ticket)))
+    return tuple(found)

@@ -1,0 +1,207 @@
+"""Requests a role for a person: refuses with a reason, names what they have already, or asks the
+approvers."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from bot.core import effects
+from bot.core.approval import Refused, deciders, nobody_can_decide
+from bot.core.audit import Event
+from bot.core.durations import format_duration
+from bot.core.eligibility import Ask, check_words, find_role, may_ask_at_all, may_request
+from bot.core.errors import StorageUnavailable
+from bot.core.model import Grant, Request, RequestState
+from bot.core.roles import Role
+from bot.operations._end_grant import withdraw
+from bot.operations._unit_of_work import OUTDATED, SYSTEM, Context, UnitOfWork, new_id, unit
+from bot.operations.policy.find_unresolved import needed_for
+from storage import grants, key_values, outbox, requests
+
+MOST_REQUESTS = 30
+"""Requests of one person in MOST_WITHIN, including renewals that need approval."""
+
+MOST_WITHIN = 600
+"""Seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """`able` is the number of people who could approve it; `role` is None when roles.toml no longer
+    has it."""
+
+    request: Request
+    role: Role | None
+    able: int
+
+
+@dataclass(frozen=True, slots=True)
+class AlreadyPending:
+    request: Request
+
+
+@dataclass(frozen=True, slots=True)
+class AlreadyHeld:
+    grant: Grant
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Queued until Slack has said who is in the groups of the role, and for a process that has the
+    roles.toml in force. The answer follows."""
+
+    role: str
+
+
+Outcome = Submitted | AlreadyPending | AlreadyHeld | Refused | Waiting
+
+
+def request_access(world: Context, ask: Ask, look_up_first: bool = False) -> Outcome:
+    """Stores the request and the message that asks the approvers, or gives the reason why not. With
+    `look_up_first` the person is looked up in Slack before.
+
+    The person must have been recorded before (`record_people`); an unrecorded one is treated as a
+    stranger.
+    """
+    with unit(world) as u:
+        role = find_role(u.policy, ask.role)
+        if isinstance(role, Refused):
+            role = OUTDATED if u.outdated else role
+            return u.refuse(role, ask.person, "request", role=ask.role[:80], reason=ask.reason)
+        if (already := _already(u, ask)) is not None:
+            return already
+        if (limited := too_many(u, ask.person, "request", role, ask.reason)) is not None:
+            return limited
+        if u.outdated:
+            return _wait(u, role, ask)
+        waits = look_up_first or bool(u.directory.unresolved(needed_for(role)))
+        refused = _refusal_of_words(u, role, ask) if waits else _refusal(u, role, ask)
+        if refused is not None:
+            return u.refuse(refused, ask.person, "request", role=role.name, reason=ask.reason)
+        return _wait(u, role, ask) if waits else _submit(u, role, ask)
+
+
+def _already(u: UnitOfWork, ask: Ask) -> AlreadyHeld | AlreadyPending | None:
+    pending = requests.pending_of(
+        u.db, ask.person, ask.role
+    )  # first: one approved at this moment is then held
+    if held := grants.held_by(u.db, ask.person, ask.role):
+        return AlreadyHeld(held[-1])
+    for request in pending:
+        if request.renews is None:
+            return AlreadyPending(request)
+        withdraw(u, request, SYSTEM, "the access that it would renew has ended")
+    return None
+
+
+def too_many(
+    u: UnitOfWork, person: str, action: str, role: Role, reason: str, about: Grant | None = None
+) -> Refused | None:
+    """Refuses requests beyond MOST_REQUESTS. One record covers all refusals until the person may
+    ask again."""
+    made = requests.made_between(u.db, person, u.now - MOST_WITHIN, u.now, MOST_REQUESTS)
+    if len(made) < MOST_REQUESTS:
+        return None
+    again_at = made[-1] + MOST_WITHIN
+    refused = Refused(
+        f"You made {MOST_REQUESTS} requests within {format_duration(MOST_WITHIN)}, which is the"
+        f" limit. You can ask again in {format_duration(again_at - u.now)}."
+    )
+    if key_values.claim_key(u.db, f"too many requests:{person}:{again_at}", u.now):
+        u.refuse(refused, person, action, about, role=role.name, reason=reason)
+    return refused
+
+
+def _refusal_of_words(u: UnitOfWork, role: Role, ask: Ask) -> Refused | None:
+    """The refusals that need no group: the account, the words, the panic switch."""
+    return (
+        may_ask_at_all(u.person(ask.person))
+        or check_words(role, ask, u.now)
+        or u.paused(role.name, ask.person)
+    )
+
+
+def _wait(u: UnitOfWork, role: Role, ask: Ask) -> Waiting | Refused:
+    names = ("reason", "duration", "ticket", "start_at", "channel", "answer_url")
+    asked = {name: getattr(ask, name) for name in names}
+    return wait_for_slack(u, role, ask.person, {**asked, "asked_at": u.now})
+
+
+def wait_for_slack(
+    u: UnitOfWork, role: Role, person: str, asked: Mapping[str, object]
+) -> Waiting | Refused:
+    """Queues a request until Slack was asked, for at most as long as a request may stay pending."""
+    if outbox.in_lanes(u.db, effects.ask_lane(person, "")) >= MOST_REQUESTS:
+        refused = Refused(
+            f"{MOST_REQUESTS} of your requests wait for Slack, which is the limit. Ask again later."
+        )
+        if key_values.claim_key(u.db, f"too many waiting:{person}:{u.now // MOST_WITHIN}", u.now):
+            u.refuse(refused, person, "request", role=role.name)
+        return refused
+    u.do(effects.ask(person, role.name, u.now + role.pending_timeout, asked))
+    return Waiting(role.name)
+
+
+def _refusal(u: UnitOfWork, role: Role, ask: Ask) -> Refused | None:
+    refused = (
+        may_request(role, u.person(ask.person), u.directory)
+        or check_words(role, ask, u.now)
+        or u.paused(role.name, ask.person)
+    )
+    return refused or undecidable(u, role, ask.person)
+
+
+def undecidable(u: UnitOfWork, role: Role, person: str) -> Refused | None:
+    """Refuses a request that too few people could approve. The leads are notified once an hour for
+    each role."""
+    refused = nobody_can_decide(role, person, u.directory)
+    if refused is not None and key_values.claim_key(
+        u.db, f"undecidable:{role.name}:{u.now // 3600}", u.now
+    ):
+        u.tell_leads("nobody_can_decide", role=role.name)
+    return refused
+
+
+def _submit(u: UnitOfWork, role: Role, ask: Ask) -> Submitted | AlreadyPending:
+    request = new_request(u, role, ask)
+    if not requests.insert(u.db, request):
+        return already_pending(u, ask.person, ask.role)
+    u.record(
+        Event.REQUEST_ASKED, ask.person, request, reason=ask.reason, duration=request.duration, ticket=ask.ticket,
+        start_at=ask.start_at,
+    )  # fmt: skip
+    u.do(effects.post_approval(request, role.channel))
+    u.expect(request.lapses_at)
+    return submitted(u, role, request)
+
+
+def submitted(u: UnitOfWork, role: Role, request: Request) -> Submitted:
+    """The outcome of a request that was just stored."""
+    return Submitted(request, role, len(deciders(role, request.requester, u.directory)))
+
+
+def already_pending(u: UnitOfWork, person: str, role: str) -> AlreadyPending:
+    """The pending request that was in the way. If it was decided at this moment, trying again
+    helps."""
+    for request in requests.pending_of(u.db, person, role):
+        return AlreadyPending(request)
+    raise StorageUnavailable("two requests for the same role at the same moment")
+
+
+def new_request(u: UnitOfWork, role: Role, ask: Ask, renews: str | None = None) -> Request:
+    """A pending request with the terms that the role has now."""
+    return Request(
+        id=new_id("r"),
+        requester=ask.person,
+        role=role.name,
+        systems=role.systems,
+        actions=role.actions,
+        fingerprint=role.fingerprint,
+        duration=ask.duration if ask.duration is not None else role.default_duration,
+        reason=ask.reason,
+        ticket=ask.ticket,
+        start_at=ask.start_at,
+        state=RequestState.PENDING,
+        created_at=u.now,
+        lapses_at=u.now + role.pending_timeout,
+        renews=renews,
+    )

@@ -1,0 +1,1 @@
+"""Connected systems: what they hold and what they should hold."""

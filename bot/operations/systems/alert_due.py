@@ -1,0 +1,48 @@
+"""Repeats alerts about unconfirmed revocations, and notices revocations without any answer."""
+
+from bot.core.model import GrantState
+from bot.operations._end_alert import send_alert, watch_end
+from bot.operations._unit_of_work import Context, UnitOfWork, unit
+from storage import alarms, grants
+from storage.alarms import Alarm
+
+BATCH = 100
+NO_ANSWER = "the system has not answered"
+
+
+def send_due_alerts(world: Context) -> int:
+    """Sends the alerts that are due and returns their number. Raises StorageUnavailable."""
+    told = 0
+    while True:
+        with unit(world) as u:
+            due = alarms.due(u.db, u.now, BATCH)
+            for known in due:
+                _sound(u, known)
+        told += len(due)
+        if len(due) < BATCH:
+            return told
+
+
+def _sound(u: UnitOfWork, known: Alarm) -> None:
+    grant = grants.get(u.db, known.grant)
+    lease = next(
+        (one for one in grants.leases(u.db, known.grant) if one.system == known.system), None
+    )
+    if (
+        grant is None or lease is None or lease.state is not GrantState.ENDING
+    ):  # ended while the watch began
+        return alarms.gone(u.db, known.grant, known.system, u.now)
+    return send_alert(u, grant, known, lease.error or NO_ANSWER)
+
+
+def watch_ends(world: Context) -> int:
+    """Starts watching revocations that were requested and not answered yet; returns their
+    number."""
+    watched = 0
+    while True:
+        with unit(world) as u:
+            found = alarms.unwatched(u.db, BATCH)
+            watch_end(u, found)
+        watched += len(found)
+        if len(found) < BATCH:
+            return watched

@@ -1,0 +1,83 @@
+"""Checks whether a token opens a system now, from the rows of its grant. A valid token of another
+system is reported as such."""
+
+import json
+from dataclasses import dataclass
+from functools import lru_cache
+from hmac import compare_digest
+
+from bot.operations._unit_of_work import Context
+from storage import tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """The content of a token whose signature is valid. `digest` is the SHA-256 of the whole
+    token."""
+
+    jti: str
+    exp: int
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class TokenActive:
+    """The token opens the system until `expires_at` (UTC seconds)."""
+
+    jti: str
+    grant: str
+    person: str
+    email: str
+    role: str
+    scope: str
+    system: str
+    issued_at: int
+    expires_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class TokenInactive:
+    """The token does not open the system. `grant` is set if the token is ours, `elsewhere` if it is
+    valid for another system."""
+
+    why: str
+    grant: str = ""
+    elsewhere: bool = False
+
+
+def introspect_token(world: Context, claims: Claims, system: str) -> TokenActive | TokenInactive:
+    """Checks claims against the token's row, its grant and its gate. Raises StorageUnavailable.
+
+    Runs one statement on the caller's thread and records nothing (`count_usage` does).
+    """
+    now = world.now()
+    row = tokens.check(world.db, claims.jti, system)
+    if row is None or not compare_digest(row.hash, claims.digest):
+        return TokenInactive("unknown")
+    if (why := _ended(row, claims, now)) is not None:
+        return TokenInactive(why, row.grant)
+    if row.system is None:
+        return TokenInactive("other system", row.grant, elsewhere=True)
+    if row.gate_until is None or now >= row.gate_until:
+        return TokenInactive("gate closed", row.grant)
+    return TokenActive(
+        jti=claims.jti, grant=row.grant, person=row.person, email=row.email, role=row.role,
+        scope=_scope(row.actions), system=system, issued_at=row.issued_at,
+        expires_at=min(claims.exp, row.expires_at, row.ends_at, row.gate_until),
+    )  # fmt: skip
+
+
+@lru_cache(maxsize=1024)
+def _scope(actions: str) -> str:
+    return " ".join(json.loads(actions))
+
+
+def _ended(row: tokens.Checked, claims: Claims, now: int) -> str | None:
+    for is_so, why in (
+        (row.revoked_at is not None, "replaced or revoked"),
+        (now >= min(claims.exp, row.expires_at, row.ends_at), "expired"),
+        (row.state != "active", str(row.state)),
+    ):
+        if is_so:
+            return why
+    return None

@@ -1,0 +1,129 @@
+"""Counts token checks: the first use of a grant on a system is stored before the answer, the rest
+is summed in memory and stored every second."""
+
+import threading
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+
+from bot.core.audit import Event
+from bot.core.usage import Known, SystemUsage
+from bot.operations._unit_of_work import SYSTEM, Context, Snapshot, unit
+from bot.operations._usage import by_system, known_on
+from storage import grants, sessions, usage
+
+ALLOWED = "allowed"
+MOST_SOURCES = 10_000
+"""The maximum of counters held between two writes; further ones are counted under the source
+`other`."""
+
+MOST_IN_A_MINUTE = 100
+"""The maximum of sources for one grant on one system in a minute; further ones are counted under
+`other`. A holder has a few, and invented ones must not fill the database."""
+
+MOST_TOLD = 20
+"""The number of sources in the audit record of a grant's end."""
+
+
+@dataclass(slots=True)
+class UsageMeter:
+    """The counter of one process; any thread may count."""
+
+    world: Context
+    _counts: dict[tuple[str, str, str, int, str], tuple[int, int]] = field(default_factory=dict)
+    _known: dict[tuple[str, str], None] = field(default_factory=dict)
+    _sources: dict[tuple[str, str], set[str]] = field(default_factory=dict)
+    _minute: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _writing: threading.Lock = field(default_factory=threading.Lock)
+
+    def count(self, grant: str, system: str, source: str, outcome: str = ALLOWED) -> None:
+        """Counts one check. Raises StorageUnavailable if a first use cannot be stored: then the
+        check must be refused, because the use could not be proved later."""
+        now = self.world.now()
+        if outcome == ALLOWED and (grant, system) not in self._known:
+            record_first_use(self.world, grant, system, source)
+            self._remember(grant, system)
+        minute = now - now % 60
+        with self._lock:
+            key = (grant, system, self._told_apart(grant, system, source, minute), minute, outcome)
+            if key not in self._counts and len(self._counts) >= MOST_SOURCES:
+                key = (grant, system, "other", minute, outcome)
+            self._counts[key] = (self._counts.get(key, (0, 0))[0] + 1, now)
+
+    def _told_apart(self, grant: str, system: str, source: str, minute: int) -> str:
+        if minute != self._minute:
+            self._minute = minute
+            self._sources.clear()
+        known = self._sources.setdefault((grant, system), set())
+        if source not in known and len(known) >= MOST_IN_A_MINUTE:
+            return "other"
+        known.add(source)
+        return source
+
+    @property
+    def has_counts(self) -> bool:
+        """Tells whether there are counts to store."""
+        return bool(self._counts) or self._writing.locked()
+
+    def flush(self) -> int:
+        """Stores the counts and returns the number of rows; on an error no count is lost. Counts
+        that another thread is storing are stored when this returns."""
+        with self._writing:
+            with self._lock:
+                taken, self._counts = self._counts, {}
+            if not taken:
+                return 0
+            try:
+                with self.world.db.transaction():
+                    usage.add(
+                        self.world.db,
+                        (usage.Count(*key, *counted) for key, counted in taken.items()),
+                    )
+            except Exception:
+                self._give_back(taken)
+                raise
+            return len(taken)
+
+    def _give_back(self, taken: dict[tuple[str, str, str, int, str], tuple[int, int]]) -> None:
+        with self._lock:
+            for key, (count, last) in taken.items():
+                now_count, now_last = self._counts.get(key, (0, 0))
+                self._counts[key] = (count + now_count, max(last, now_last))
+
+    def _remember(self, grant: str, system: str) -> None:
+        if len(self._known) >= MOST_SOURCES:
+            self._known.clear()
+        self._known[(grant, system)] = None
+
+
+def record_first_use(world: Context, grant_id: str, system: str, source: str) -> None:
+    """Records the first use of the grant on the system."""
+    with world.db.reading():
+        if usage.was_used(world.db, grant_id, system):
+            return
+    with unit(world) as u:
+        grant = grants.get(u.db, grant_id)
+        if grant is not None and usage.first(u.db, grant.id, system, u.now):
+            u.record(Event.USE_FIRST, grant.person, grant, system=system, source_address=source)
+
+
+def sum_usage(world: Context, ended: Sequence[str]) -> None:
+    """Adds the sums of use to the audit log when these grants have ended."""
+    with unit(world) as u:
+        counted = by_system(u.db, ended)
+        kinds = grants.connectors_of(u.db, ended)
+        for grant in grants.several(u.db, ended):
+            for system in dict.fromkeys([*grant.systems, *counted[grant.id]]):
+                here = counted[grant.id].get(system, SystemUsage())
+                kind = kinds.get(
+                    (grant.id, system)
+                )  # none where the token is good for nothing: it was counted
+                known = known_on(u, system, kind) if kind else Known.REPORTED
+                said = {**asdict(here), "known": known, "sources": sources_of(u, grant.id, system)}
+                u.record(Event.USE_SUMMED, SYSTEM, grant, system=system, **said)
+
+
+def sources_of(u: Snapshot, grant: str, system: str) -> list[str]:
+    """Returns the first twenty sources from which the grant was used on the system."""
+    checks = usage.sources(u.db, grant, system, MOST_TOLD)
+    return sorted({*checks, *sessions.sources(u.db, grant, system, MOST_TOLD)})[:MOST_TOLD]

@@ -1,0 +1,56 @@
+"""Describes the use of one grant: its systems, first and last use, how often, from where, and its
+sessions."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bot.core.model import Grant
+from bot.core.usage import GrantUsage, SystemUsage
+from bot.operations._unit_of_work import Context, Snapshot, reading
+from bot.operations._usage import by_system, used_of
+from bot.operations.usage.count_usage import sources_of
+from storage import grants, sessions
+from storage.sessions import Row
+
+__all__ = ["Row", "UsageView", "describe_usage", "used_of_grants"]
+
+MOST_SESSIONS = 1000
+
+
+def used_of_grants(world: Context, found: Sequence[Grant]) -> dict[str, GrantUsage]:
+    """Returns how each of these grants was used so far, by id. Raises StorageUnavailable."""
+    with world.db.reading():
+        return used_of(Snapshot(world), found)
+
+
+@dataclass(frozen=True, slots=True)
+class UsageView:
+    """`used` is the total; `systems` has the sums by system, including the grant's unused systems,
+    and `sources` where the use came from. `sessions` are the latest thousand, newest first."""
+
+    grant: Grant
+    used: GrantUsage
+    systems: dict[str, SystemUsage]
+    sources: dict[str, list[str]]
+    sessions: tuple[Row, ...]
+
+
+def describe_usage(world: Context, grant_id: str) -> UsageView | None:
+    """Returns None if there is no such grant. Checks that other processes counted in the last
+    second may be missing. Raises StorageUnavailable."""
+    with reading(world) as u:
+        grant = grants.get(u.db, grant_id)
+        if grant is None:
+            return None
+        counted = by_system(u.db, [grant.id])[grant.id]
+        systems = {
+            system: counted.get(system, SystemUsage())
+            for system in dict.fromkeys([*grant.systems, *counted])
+        }
+        return UsageView(
+            grant=grant,
+            used=used_of(u, [grant])[grant.id],
+            systems=systems,
+            sources={system: sources_of(u, grant.id, system) for system in systems},
+            sessions=tuple(sessions.listing(u.db, grant.id, MOST_SESSIONS)),
+        )

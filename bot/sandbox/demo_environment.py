@@ -1,0 +1,191 @@
+"""The stage of the demo: a workspace, the real bot in a process of its own, and nginx in front of a
+page.
+
+It knows the bot only from outside: its command and its environment. What is played on it stands in
+`demo.py`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from bot.sandbox.checks import Json
+from bot.sandbox.client import Sandbox
+from bot.sandbox.gateway import Page, free_port, guarded_page
+from bot.sandbox.process import STARTING, Bot, DemoFailed
+from bot.sandbox.seed_data import company, talk
+from bot.sandbox.server import running_sandbox
+from bot.sandbox.snapshot import restore
+
+SYSTEM, LINK = "shop-admin", "The protected system"
+SECRETS, WORKSPACE, LOCK = "secrets.json", "workspace.json", "lock"
+KEEPING = threading.Lock()
+
+
+@dataclass
+class Behind:
+    """The bot in the hands of people on the page; until there is one, it is `starting`."""
+
+    bot: Bot | None = None
+    keep: Callable[[], None] = lambda: None
+
+    @property
+    def state(self) -> str:
+        """`running`, `starting` or `dead`."""
+        return self.bot.state if self.bot else STARTING
+
+    def kill(self) -> None:
+        """SIGKILL; before it, it is asked what it waits for."""
+        if self.bot:
+            self.bot.coming()
+            self.bot.kill()
+
+    def start(self) -> None:
+        """Starts it again. Raises DemoFailed."""
+        if self.bot:
+            self.bot.start()
+
+    def follow(self, ahead: float) -> None:
+        """Writes the workspace down before the bot hears of the time: no later demo may begin
+        before it."""
+        self.keep()
+        if self.bot:
+            self.bot.follow(ahead)
+
+    def coming(self) -> Json | None:
+        """What the bot says comes next."""
+        return self.bot.coming() if self.bot else None
+
+
+@dataclass
+class Stage:
+    """What stands on it. `fresh` is false when an earlier demo goes on."""
+
+    sandbox: Sandbox
+    bot: Bot
+    page: Page
+    folder: Path
+    fresh: bool
+
+    def keep(self) -> None:
+        """Writes the workspace down, so that the next demo can go on from here."""
+        found = self.sandbox.call("kept")
+        with KEEPING:
+            part = self.folder / f"{WORKSPACE}.part"
+            part.write_text(json.dumps(found))
+            part.replace(self.folder / WORKSPACE)
+
+
+@contextlib.contextmanager
+def stage(folder: Path | None = None, port: int = 0, anew: bool = False) -> Iterator[Stage]:
+    """Everything up, in `folder` if given, where it stays; else in one that is gone afterwards.
+
+    With `anew` nothing of what lies in the folder is kept. Raises DemoFailed.
+    """
+    if not Path("roles.toml").exists():
+        raise DemoFailed("there is no roles.toml here; run the demo in the checkout of Access Bot")
+    with _home(folder, anew) as home:
+        workspace, fresh = company(_manifest()), not (home / WORKSPACE).exists()
+        if fresh:
+            talk(workspace)
+        else:
+            restore(workspace, json.loads((home / WORKSPACE).read_text()))
+        behind = Behind()
+        with running_sandbox(workspace=workspace, port=port, backstage=behind) as sandbox:
+            environment = _environment(home, sandbox.environment)
+            bot = behind.bot = Bot(environment, home / "bot.log", workspace.clock_offset)
+            with _played(bot), guarded_page(home, bot.address, SYSTEM, _host(sandbox)) as page:
+                sandbox.admin.show_link(LINK, page.address)
+                on = Stage(sandbox, bot, page, home, fresh)
+                behind.keep = on.keep
+                yield on
+
+
+def _host(sandbox: Sandbox) -> str:
+    return sandbox.base_url.removeprefix("http://")
+
+
+@contextlib.contextmanager
+def _home(folder: Path | None, anew: bool) -> Iterator[Path]:
+    """A folder that only its owner can read, as keys lie in it, and that only one demo uses at a
+    time."""
+    if folder is None:
+        with tempfile.TemporaryDirectory(prefix="access-bot-demo-") as name:
+            yield Path(name)
+        return
+    folder.mkdir(mode=0o700, exist_ok=True)
+    home = folder.resolve()
+    with (home / LOCK).open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise DemoFailed("a demo is up already in this checkout") from None
+        if anew or not (home / WORKSPACE).exists():  # a database without its workspace is of no use
+            _empty(home)
+        yield home
+
+
+def _empty(home: Path) -> None:
+    for path in home.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.name != LOCK:
+            path.unlink()
+
+
+@contextlib.contextmanager
+def _played(bot: Bot) -> Iterator[None]:
+    """Runs the bot until the block ends; what it logged is shown when something failed."""
+    try:
+        bot.start()
+        yield
+    except (KeyboardInterrupt, GeneratorExit):
+        raise
+    except BaseException:
+        print(f"\nThe end of the bot's log:\n{bot.last_words()}", file=sys.stderr)
+        raise
+    finally:
+        bot.stop()
+
+
+def _environment(home: Path, slack: dict[str, str]) -> dict[str, str]:
+    """Exactly what the README has somebody set for Socket Mode, and what a stand-in needs: where
+    Slack is, and a port that is free. The bot runs in `home`, so its database is there, and it
+    reads the checkout's roles.toml through a link and nobody's `.env`. Keys and secrets are of this
+    demo only; the next one on the same folder has the same."""
+    roles = home / "roles.toml"
+    roles.unlink(missing_ok=True)
+    roles.symlink_to(Path("roles.toml").resolve())
+    machine = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    tokens = {name: slack[name] for name in ("SLACK_BOT_TOKEN", "SLACK_APP_TOKEN", "SLACK_API_URL")}
+    return {**machine, **tokens, **_secrets(home / SECRETS), "PORT": str(free_port())}
+
+
+def _secrets(path: Path) -> dict[str, str]:
+    if not path.exists():
+        names = ("ACCESS_SECRET_KEYS", "SHOP_ADMIN_SECRET", "REPORTS_SECRET")
+        path.touch(mode=0o600)
+        path.write_text(json.dumps({name: secrets.token_urlsafe(48) for name in names}))
+    found: dict[str, str] = json.loads(path.read_text())
+    return found
+
+
+def _manifest() -> Json:
+    """The app is installed as its own manifest says: no more scopes and events than that."""
+    command = [sys.executable, "-m", "bot", "manifest", "--mode", "socket"]
+    found: Json = json.loads(
+        subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    )
+    return found

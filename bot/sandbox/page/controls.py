@@ -1,0 +1,186 @@
+"""What somebody on the page does behind the scenes: moves the clock, makes trouble, kills the app
+and starts it again; and what they see of it. It doesn't know HTTP, nor how the app is run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable
+from dataclasses import asdict
+
+from bot.sandbox.checks import Json
+from bot.sandbox.dev_controls import (
+    FORGOTTEN_AFTER,
+    KILLED,
+    MOST_SHOWN,
+    TROUBLES,
+    Backstage,
+    Trouble,
+    missed_calls,
+    missed_payloads,
+    refused,
+)
+from bot.sandbox.page.actions import Doing
+from bot.sandbox.page.inspecting import target
+from bot.sandbox.workspace import SlackError, User
+from bot.sandbox.world import World
+
+FARTHEST = 30 * 86400
+"""Seconds of one jump."""
+
+
+def tools(world: World) -> Json:
+    """What can be done and what is on: the clock, the app, the troubles."""
+    scenes = world.scenes
+    return {
+        "closed": scenes.closed,
+        "ahead": world.workspace.clock_offset,
+        "app": scenes.stage.state if scenes.stage else None,
+        "troubles": [_shown(world, trouble) for trouble in scenes.troubles()],
+    }
+
+
+def _shown(world: World, trouble: Trouble) -> Json:
+    call, delivery = trouble.until or (math.inf, math.inf)
+    calls = []
+    for one in reversed(world.calls):
+        if one["number"] <= trouble.after[0]:
+            break
+        calls.append(one)
+    calls.reverse()
+    missed = missed_calls(calls, call, lambda args: target(world, args))
+    during = [one for one in calls if one["number"] <= call]
+    return {
+        "kind": trouble.kind,
+        "began": trouble.began,
+        "ended": trouble.ended,
+        "calls": len(during),
+        "refused": sum(map(refused, during)),
+        "slowest": max((one["seconds"] for one in during), default=0),
+        "missed": [asdict(one) for one in missed[:MOST_SHOWN]],
+        "more": max(0, len(missed) - MOST_SHOWN),
+        "payloads": len(
+            missed_payloads(world.courier.deliveries.values(), trouble.after[1], delivery)
+        ),
+    }
+
+
+def _stage(world: World) -> Backstage:
+    """Raises SlackError where the app is somebody else's, or while nothing may be done."""
+    if world.scenes.stage is None:
+        raise SlackError("not_ours", detail="The app was not started by this workspace.")
+    _open(world)
+    return world.scenes.stage
+
+
+def _open(world: World) -> None:
+    if world.scenes.closed:
+        raise SlackError("not_now", detail=world.scenes.closed)
+
+
+def _told(world: World) -> Json:
+    world.workspace.changed("tools_changed")
+    return tools(world)
+
+
+async def coming(world: World, user: User, asked: Json) -> Json:
+    """What the app says comes next."""
+    stage = _stage(world)
+    return {"coming": await asyncio.to_thread(stage.coming)}
+
+
+async def jump(world: World, user: User, asked: Json) -> Json:
+    """Moves the clock ahead, `to` a moment (UTC seconds) or `by` seconds; the app's clock goes
+    along."""
+    stage, workspace = _stage(world), world.workspace
+    far = float(asked["by"]) if "by" in asked else float(asked["to"]) - workspace.now()
+    if not 0 < far <= FARTHEST:
+        raise SlackError("not_ahead", detail="The clock only goes ahead, by a month at most.")
+    workspace.clock_offset += far
+    _told(world)
+    await asyncio.to_thread(stage.follow, workspace.clock_offset)
+    return tools(world)
+
+
+async def make_trouble(world: World, user: User, asked: Json) -> Json:
+    """Puts one kind of trouble between the app and Slack, in place of another."""
+    _open(world)
+    fault = TROUBLES[asked["kind"]]
+    _undo(world)
+    world.faults.set("*", fault)
+    world.scenes.slack = Trouble(asked["kind"], world.workspace.now(), world.newest())
+    return _told(world)
+
+
+async def end_trouble(world: World, user: User, asked: Json) -> Json:
+    """Everything is well again between the app and Slack."""
+    _open(world)
+    _undo(world)
+    if world.scenes.slack is not None:
+        _end(world, world.scenes.slack)
+    return _told(world)
+
+
+def _undo(world: World) -> None:
+    if world.scenes.slack is not None and world.scenes.slack.ended is None:
+        world.faults.clear("*")
+
+
+def _end(world: World, trouble: Trouble) -> None:
+    """What came of it is shown for a while."""
+    if trouble.ended is None:
+        trouble.ended, trouble.until = world.workspace.now(), world.newest()
+        asyncio.get_running_loop().call_later(
+            FORGOTTEN_AFTER, _drop, world, lambda one: one is trouble
+        )
+
+
+def _drop(world: World, those: Callable[[Trouble], bool]) -> None:
+    scenes = world.scenes
+    scenes.slack = None if scenes.slack and those(scenes.slack) else scenes.slack
+    scenes.app = None if scenes.app and those(scenes.app) else scenes.app
+    world.workspace.changed("tools_changed")
+
+
+async def forget_trouble(world: World, user: User, asked: Json) -> Json:
+    """Shows no more of a trouble that is over."""
+    _drop(world, lambda one: one.kind == asked["kind"] and one.ended is not None)
+    return tools(world)
+
+
+async def kill_app(world: World, user: User, asked: Json) -> Json:
+    """Ends the app in the middle of whatever it does."""
+    stage = _stage(world)
+    if world.scenes.app is None or world.scenes.app.ended is not None:
+        world.scenes.app = Trouble(KILLED, world.workspace.now(), world.newest())
+    await asyncio.to_thread(stage.kill)
+    return _told(world)
+
+
+async def start_app(world: World, user: User, asked: Json) -> Json:
+    """Starts the app again. Raises SlackError with why it did not start."""
+    stage = _stage(world)
+    starting = asyncio.ensure_future(asyncio.to_thread(stage.start))
+    await asyncio.wait({starting}, timeout=0.1)
+    _told(world)
+    try:
+        await starting
+    except Exception as why:
+        raise SlackError("did_not_start", detail=str(why)) from why
+    finally:
+        world.workspace.changed("tools_changed")
+    if world.scenes.app is not None:
+        _end(world, world.scenes.app)
+    return _told(world)
+
+
+STEERINGS: dict[str, Doing] = {
+    "coming": coming,
+    "jump": jump,
+    "make_trouble": make_trouble,
+    "end_trouble": end_trouble,
+    "forget_trouble": forget_trouble,
+    "kill_app": kill_app,
+    "start_app": start_app,
+}

@@ -1,0 +1,372 @@
+"""What people do in the workspace: each act makes a payload, delivers it and lives with the app's
+answer.
+
+It doesn't know who asks for the act: `control.py` brings it in from a test, the demo or the page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from bot.sandbox.blocks import validate_suggestions
+from bot.sandbox.checks import Json
+from bot.sandbox.event_delivery import ACKED, Delivery
+from bot.sandbox.forms import elements, form_problems, state_values
+from bot.sandbox.methods_chat import answer_in_place, answered, content, public
+from bot.sandbox.methods_views import checked_view, push_view, replace_view, view_json
+from bot.sandbox.payloads import (
+    interaction,
+    on_message,
+    on_view,
+    response_link,
+    slash_command,
+)
+from bot.sandbox.workspace import SlackError, User, View
+from bot.sandbox.world import Call, World
+
+Act = Callable[[World, Json], Awaitable[Json]]
+
+LEAST_TYPED = 3
+"""Characters that Slack's client waits for where the element does not say (`min_query_length`)."""
+
+NOT_SUGGESTED = ("state", "response_url")
+"""What other interactions have and `block_suggestion` does not."""
+
+
+def actor(world: World, asked: Json) -> User:
+    """The person who acts; raises SlackError for an unknown or deactivated one."""
+    user = world.workspace.user(str(asked["user"]))
+    if user.deleted:
+        raise SlackError("account_inactive")
+    return user
+
+
+def visible_message(world: World, user: User, channel: str, ts: str) -> Json:
+    """A message or ephemeral that the person may see."""
+    mine = world.workspace.ephemerals.get(user.id, [])
+    ephemeral = next((item for item in reversed(mine) if item["ts"] == ts), None)
+    if ephemeral is not None:
+        return ephemeral
+    if user.id not in world.workspace.channel(channel).members:
+        raise SlackError("not_in_channel")
+    return world.workspace.message(channel, ts)
+
+
+def outcome(world: World, user: User, delivery: Delivery, **more: Any) -> Json:
+    """What the person got: how the delivery went, and the modal now on top."""
+    view = world.workspace.top_view(user.id)
+    return {
+        "delivery": delivery.number,
+        "outcome": delivery.outcome,
+        "error": "" if delivery.outcome == ACKED else delivery.outcome,
+        "ack": delivery.ack,
+        "seconds": delivery.seconds,
+        "view": view_json(world.workspace, view) if view else None,
+        "messages": [],
+        "errors": {},
+        "options": [],
+        **more,
+    }
+
+
+async def command(world: World, asked: Json) -> Json:
+    """A slash command. The ack's text or blocks are shown; without an ack Slack says so to the
+    person."""
+    user = actor(world, asked)
+    channel = asked.get("channel") or world.workspace.direct(user.id).id
+    payload = slash_command(world, user, asked["command"], asked.get("text", ""), channel)
+    delivery = await world.courier.deliver("slash_commands", payload)
+    if delivery.outcome != ACKED:
+        words = f'{asked["command"]} failed with the error "{delivery.outcome}"'
+        told = world.workspace.whisper(
+            user.id, payload["channel_id"], {"user": "USLACKBOT", "text": words}
+        )
+        return outcome(world, user, delivery, messages=[told])
+    shown = _shown_ack(world, user, payload["channel_id"], delivery.ack)
+    for message in shown.get("messages", []):
+        answered(world, payload["response_url"], message)
+    return outcome(world, user, delivery, **shown)
+
+
+def _shown_ack(world: World, user: User, channel: str, ack: Json | None) -> Json:
+    """The message inside a command's ack, shown where the person is."""
+    if not ack or not (ack.get("text") or ack.get("blocks")):
+        return {}
+    try:
+        fields = content(Call(world, ack))
+    except SlackError as refused:
+        return {"error": refused.error, "problems": refused.more.get("errors", [])}
+    kind = str(ack.get("response_type", ""))
+    return {"messages": [answer_in_place(world.workspace, user.id, channel, fields, kind)]}
+
+
+def _spot(world: World, user: User, asked: Json) -> Json:
+    """The fields of where a person clicks: a view or a message."""
+    if asked.get("view_id"):
+        return on_view(world, own_view(world, user, asked["view_id"]))
+    return on_message(world, user, visible_message(world, user, asked["channel"], asked["ts"]))
+
+
+def own_view(world: World, user: User, view_id: str) -> View:
+    home = world.workspace.homes.get(user.id)
+    view = home if home is not None and home.id == view_id else world.workspace.views.get(view_id)
+    if view is None or view.user != user.id:
+        raise SlackError("view_not_found")
+    return view
+
+
+async def click(world: World, asked: Json) -> Json:
+    """A press or a choice: `action` has block_id, action_id, type and the value as Slack sends
+    it."""
+    user, workspace = actor(world, asked), world.workspace
+    spot = _spot(world, user, asked)
+    payload = interaction(
+        world,
+        "block_actions",
+        user,
+        **spot,
+        trigger_id=asked.get("trigger_id") or workspace.new_trigger(user.id),
+        actions=[{**asked["action"], "action_ts": workspace.new_ts()}],
+    )
+    return outcome(world, user, await world.courier.deliver("interactive", payload))
+
+
+async def suggest(world: World, asked: Json) -> Json:
+    """The options of an external select for what the person typed; Slack's client asks for none
+    while that is too short. An answer that Slack would refuse gives no options, but `problems`."""
+    user = actor(world, asked)
+    spot = _spot(world, user, asked)
+    names = {name: asked[name] for name in ("block_id", "action_id")}
+    typed = str(asked.get("value", ""))
+    if len(typed) < _searched(spot, names).get("min_query_length", LEAST_TYPED):
+        return {"outcome": "too_short", "options": []}
+    _refuse_without_options_url(world)
+    place = {name: value for name, value in spot.items() if name not in NOT_SUGGESTED}
+    payload = interaction(world, "block_suggestion", user, **place, **names, value=typed)
+    delivery = await world.courier.deliver("interactive", payload)
+    ack = delivery.ack or {}
+    if delivery.outcome != ACKED:
+        return outcome(world, user, delivery, error=delivery.outcome)
+    if problems := validate_suggestions(ack):
+        return outcome(world, user, delivery, error="invalid_options", problems=problems)
+    groups = [option for group in ack.get("option_groups", []) for option in group["options"]]
+    return outcome(world, user, delivery, options=[*ack.get("options", []), *groups])
+
+
+def _searched(spot: Json, names: Json) -> Json:
+    """The external select that somebody types into. Raises SlackError where there is none."""
+    blocks = (spot.get("view") or spot.get("message") or {}).get("blocks", [])
+    for block, element in elements(blocks):
+        here = {"block_id": block["block_id"], "action_id": element["action_id"]} == names
+        if here and "external" in element["type"]:
+            return element
+    raise SlackError("action_not_found")
+
+
+def _refuse_without_options_url(world: World) -> None:
+    """Over HTTP Slack asks the address that the manifest has for options, and no other."""
+    settings = world.workspace.app.manifest.get("settings")
+    if world.courier.request_url is None or settings is None:
+        return
+    if not settings.get("interactivity", {}).get("message_menu_options_url"):
+        raise SlackError("no_options_url")
+
+
+async def draft(world: World, asked: Json) -> Json:
+    """Something typed or chosen in a view, not sent yet."""
+    user = actor(world, asked)
+    view = own_view(world, user, asked["view_id"])
+    view.drafts.setdefault(asked["block_id"], {})[asked["action_id"]] = asked["state"]
+    world.workspace.changed("view_drafted", user=user.id, view=view.id)
+    return {"view": view_json(world.workspace, view)}
+
+
+def _top(world: World, user: User) -> View:
+    view = world.workspace.top_view(user.id)
+    if view is None:
+        raise SlackError("no_view_open")
+    return view
+
+
+async def submit(world: World, asked: Json) -> Json:
+    """Submits the modal on top. What Slack's client refuses comes back as `errors` with
+    `blocked`."""
+    user = actor(world, asked)
+    view = _top(world, user)
+    blocks = view.body["blocks"]
+    problems = form_problems(blocks, state_values(blocks, view.drafts))
+    if problems:
+        shown = view_json(world.workspace, view)
+        return {
+            "blocked": True,
+            "outcome": "blocked",
+            "errors": problems,
+            "view": shown,
+            "ack": None,
+        }
+    payload = interaction(
+        world,
+        "view_submission",
+        user,
+        view=view_json(world.workspace, view),
+        trigger_id=world.workspace.new_trigger(user.id),
+        response_urls=[],
+    )
+    delivery = await world.courier.deliver("interactive", payload)
+    more = _after_submit(world, view, delivery.ack or {}) if delivery.outcome == ACKED else {}
+    return outcome(world, user, delivery, **more)
+
+
+def _after_submit(world: World, view: View, ack: Json) -> Json:
+    """Follows the app's response_action; a bad one leaves the modal open with an error, as in
+    Slack."""
+    try:
+        return RESPONSES[str(ack.get("response_action", "close"))](world, view, ack)
+    except SlackError as refused:
+        return {"error": refused.error, **refused.more}
+    except KeyError as missing:
+        return {"error": f"invalid_response_action: {missing}"}
+
+
+def _errors(world: World, view: View, ack: Json) -> Json:
+    known = {block["block_id"] for block in view.body["blocks"] if block["type"] == "input"}
+    unknown = sorted(set(ack["errors"]) - known)
+    return {
+        "errors": ack["errors"],
+        **({"error": f"unknown_block_id: {unknown}"} if unknown else {}),
+    }
+
+
+def _update(world: World, view: View, ack: Json) -> Json:
+    replace_view(world.workspace, view, checked_view(ack["view"], "modal"))
+    return {}
+
+
+def _push(world: World, view: View, ack: Json) -> Json:
+    push_view(world.workspace, view.user, checked_view(ack["view"], "modal"))
+    return {}
+
+
+def _clear(world: World, view: View, ack: Json) -> Json:
+    world.workspace.close_views(view.user)
+    return {}
+
+
+def _close(world: World, view: View, ack: Json) -> Json:
+    stack = world.workspace.stacks.get(view.user, [])
+    if view.id in stack:
+        world.workspace.close_views(view.user, stack.index(view.id))
+    return {}
+
+
+RESPONSES: dict[str, Callable[[World, View, Json], Json]] = {
+    "errors": _errors,
+    "update": _update,
+    "push": _push,
+    "clear": _clear,
+    "close": _close,
+}
+
+
+async def close(world: World, asked: Json) -> Json:
+    """Closes the modal on top; the app hears of it when the view asked for that."""
+    user = actor(world, asked)
+    view = _top(world, user)
+    shown = view_json(world.workspace, view)
+    stack = world.workspace.stacks[user.id]
+    world.workspace.close_views(user.id, 0 if view.body["clear_on_close"] else len(stack) - 1)
+    if not view.body["notify_on_close"]:
+        return {"outcome": "closed"}
+    payload = interaction(
+        world, "view_closed", user, view=shown, is_cleared=view.body["clear_on_close"]
+    )
+    return outcome(world, user, await world.courier.deliver("interactive", payload))
+
+
+async def home(world: World, asked: Json) -> Json:
+    """Opens the app's home tab (or its messages tab)."""
+    user = actor(world, asked)
+    view = world.workspace.homes.get(user.id)
+    event = {
+        "type": "app_home_opened",
+        "user": user.id,
+        "channel": world.workspace.direct(user.id).id,
+        "tab": asked.get("tab", "home"),
+        **({"view": view_json(world.workspace, view)} if view else {}),
+    }
+    return {"delivered": world.courier.emit(event)}
+
+
+def _refuse_unknown_shortcut(world: World, kind: str, callback_id: str) -> None:
+    manifest = world.workspace.app.manifest
+    known = {
+        (item["type"], item["callback_id"])
+        for item in manifest.get("features", {}).get("shortcuts", [])
+    }
+    if manifest and (kind, callback_id) not in known:
+        raise SlackError("unknown_shortcut")
+
+
+async def shortcut(world: World, asked: Json) -> Json:
+    """A global shortcut."""
+    user = actor(world, asked)
+    _refuse_unknown_shortcut(world, "global", asked["callback_id"])
+    fields = {
+        "callback_id": asked["callback_id"],
+        "trigger_id": world.workspace.new_trigger(user.id),
+    }
+    payload = interaction(world, "shortcut", user, action_ts=world.workspace.new_ts(), **fields)
+    return outcome(world, user, await world.courier.deliver("interactive", payload))
+
+
+async def message_shortcut(world: World, asked: Json) -> Json:
+    """A shortcut from the menu of a message."""
+    user, workspace = actor(world, asked), world.workspace
+    _refuse_unknown_shortcut(world, "message", asked["callback_id"])
+    message = visible_message(world, user, asked["channel"], asked["ts"])
+    payload = interaction(
+        world,
+        "message_action",
+        user,
+        callback_id=asked["callback_id"],
+        trigger_id=workspace.new_trigger(user.id),
+        action_ts=workspace.new_ts(),
+        message_ts=message["ts"],
+        message=public(message),
+        channel={
+            "id": message["channel"],
+            "name": workspace.channel(message["channel"]).name or "directmessage",
+        },
+        response_url=response_link(world, user.id, message["channel"], message),
+    )
+    return outcome(world, user, await world.courier.deliver("interactive", payload))
+
+
+async def say(world: World, asked: Json) -> Json:
+    """A person writes into a channel; apps hear of it only when they subscribed to messages."""
+    user = actor(world, asked)
+    channel = world.workspace.channel(asked["channel"])
+    if user.id not in channel.members:
+        raise SlackError("not_in_channel")
+    fields = {"user": user.id, "text": asked["text"], "team": user.team_id}
+    thread = {"thread_ts": asked["thread_ts"]} if asked.get("thread_ts") else {}
+    message = world.workspace.post(channel, {**fields, **thread})
+    kind = "im" if channel.im_user else "group" if channel.is_private else "channel"
+    subscription = "message.im" if kind == "im" else f"message.{kind}s"
+    world.courier.emit({**message, "channel_type": kind}, subscription)
+    return message
+
+
+ACTS: dict[str, Act] = {
+    "command": command,
+    "click": click,
+    "suggest": suggest,
+    "draft": draft,
+    "submit": submit,
+    "close": close,
+    "home": home,
+    "shortcut": shortcut,
+    "message_shortcut": message_shortcut,
+    "say": say,
+}

@@ -1,0 +1,337 @@
+"""Runs the operation of a pressed button or a chosen option, by the table at the end."""
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+
+from bot.core.approval import Refused
+from bot.core.durations import format_duration
+from bot.core.model import Person
+from bot.operations._unit_of_work import Context
+from bot.operations.grants.release_grant import release_grant
+from bot.operations.grants.renew_grant import renew_grant
+from bot.operations.grants.revoke_grant import revoke_grant
+from bot.operations.grants.show_credentials import Credentials, show_credentials
+from bot.operations.idempotency import do_once
+from bot.operations.messages.direct_notes import adopt_message
+from bot.operations.messages.private_answers import LIST, update_old_answer
+from bot.operations.people.describe_person import describe_person
+from bot.operations.people.show_home import queue_home
+from bot.operations.reply import queue_reply
+from bot.operations.requests.accept_vote import AlreadyDecided, Press, Taken, submit_vote
+from bot.operations.requests.check_decision import check_decision
+from bot.operations.requests.describe_request import RequestCard, describe_request
+from bot.operations.requests.past_request import past_request
+from bot.operations.requests.request_access import AlreadyPending, Submitted, Waiting
+from bot.operations.requests.withdraw_request import Withdrawn, withdraw_request
+from bot.operations.systems.acknowledge_alert import MOST as AT_ONE_PRESS
+from bot.operations.systems.acknowledge_alert import acknowledge_all as acknowledge_all_ends
+from bot.operations.systems.acknowledge_alert import acknowledge_end
+from bot.operations.systems.remove_orphan import ask_removal
+from bot.slack.audit_query import from_older
+from bot.slack.blocks import View
+from bot.slack.context import (
+    TOO_LATE,
+    ListenerContext,
+    admit,
+    admit_unconfirmed,
+    needs_lookup,
+    open_view,
+    refresh_person,
+    update_view,
+)
+from bot.slack.credentials_window import show_window
+from bot.slack.ids import Action, Field
+from bot.slack.pages import from_more
+from bot.slack.payloads import Click
+from bot.slack.response_urls import is_slacks
+from bot.slack.views import answers, deny_modal, edit_modal, home, request_modal
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """`run` does what the button says, for a person whom `admit` let through."""
+
+    run: Callable[[ListenerContext, Click, Person], None]
+    admit: Callable[[ListenerContext, Click, str], Person | Refused] = admit
+
+
+def on_press(desk: ListenerContext, click: Click) -> None:
+    """Does what a button says, or refuses who pressed it. Raises StorageUnavailable, and BadPayload
+    for a forged value."""
+    route = PRESSES.get(click.action, UNKNOWN)
+    person = route.admit(desk, click, click.action)
+    if isinstance(person, Refused):
+        return reply_outcome(desk.world, click, person)
+    route.run(desk, click, person)
+    if (
+        click.action in OF_GRANT
+        and click.ts
+        and click.channel.startswith("D")
+        and not click.ephemeral
+    ):
+        adopt_message(desk.world, click.value, click.person, click.channel, click.ts)
+    if (
+        click.action in OF_LIST
+        and click.ephemeral
+        and is_slacks(click.response_url, desk.client.base_url)
+    ):
+        update_old_answer(desk.world, click.person, click.response_url, LIST, click.person)
+    return None
+
+
+def once(
+    act: Callable[[Context, Click, Person], object],
+) -> Callable[[ListenerContext, Click, Person], None]:
+    """Runs `act` in one transaction, and once however often Slack delivers the press."""
+
+    def run(desk: ListenerContext, click: Click, person: Person) -> None:
+        do_once(desk.world, click.key, lambda world: act(world, click, person))
+
+    return run
+
+
+def reply_outcome(world: Context, click: Click, outcome: object) -> None:
+    """Queues a private reply about an outcome that no message shows."""
+    if isinstance(outcome, Refused):
+        queue_reply(world, click.person, click.channel, "refused", why=outcome.reason)
+    elif isinstance(outcome, AlreadyDecided):
+        queue_reply(
+            world, click.person, click.channel, "already_decided", request=outcome.request.id
+        )
+
+
+def reply_text(world: Context, click: Click, text: str) -> None:
+    """Queues a private reply with a sentence of ours."""
+    queue_reply(world, click.person, click.channel, "text", text=text)
+
+
+def _redraw_home(world: Context, click: Click) -> None:
+    """A press in App Home changes what App Home shows."""
+    if click.view_type == "home":
+        queue_home(world, click.person)
+
+
+# --- deciding
+
+
+def approve(world: Context, click: Click, person: Person) -> None:
+    outcome = submit_vote(
+        world, Press(click.value, person, True, channel=click.channel, ts=click.ts)
+    )
+    reply_outcome(world, click, outcome)
+    if not isinstance(outcome, Taken):
+        _redraw_home(world, click)
+
+
+def _decision_form(
+    action: str, form: Callable[[RequestCard], View]
+) -> Callable[[ListenerContext, Click, Person], None]:
+    """Opens a form about a request, if the person may decide on it."""
+
+    def run(desk: ListenerContext, click: Click, person: Person) -> None:
+        stopped = check_decision(desk.world, click.value, person.id, action)
+        card = None if stopped else describe_request(desk.world, click.value)
+        if card is None:
+            reply_outcome(desk.world, click, stopped)
+            _redraw_home(desk.world, click)
+        else:
+            _open(desk, click, form(card))
+
+    return run
+
+
+# --- holding
+
+
+def credentials(desk: ListenerContext, click: Click, person: Person) -> None:
+    """Shows the credentials to the holder. A token that could not be shown never works, and the
+    earlier one stays."""
+    shown = do_once(desk.world, click.key, lambda w: show_credentials(w, click.value, person.id))
+    if not isinstance(shown, Credentials):
+        return reply_outcome(desk.world, click, shown)
+    if not show_window(desk, click.trigger, shown):
+        reply_text(desk.world, click, TOO_LATE)
+    return None
+
+
+def renew(world: Context, click: Click, person: Person) -> None:
+    first = needs_lookup(world, person)
+    outcome = renew_grant(world, click.value, person.id, channel=click.channel, look_up_first=first)
+    reply_outcome(world, click, outcome)
+    if isinstance(outcome, Submitted):
+        reply_text(
+            world, click, "Sent to the approvers: this role is renewed only with a new approval."
+        )
+    if isinstance(outcome, Waiting):
+        reply_text(world, click, answers.waits_for_slack(outcome.role))
+    if isinstance(outcome, AlreadyPending):
+        why = (
+            "You have already requested more time, so nothing new was sent. /access list shows it."
+        )
+        reply_text(world, click, why)
+    _redraw_home(world, click)
+
+
+def done(world: Context, click: Click, person: Person) -> None:
+    reply_outcome(world, click, release_grant(world, click.value, person.id))
+    _redraw_home(world, click)
+
+
+def cancel(world: Context, click: Click, person: Person) -> None:
+    outcome = withdraw_request(world, click.value, person.id)
+    reply_outcome(world, click, outcome)
+    if isinstance(outcome, Withdrawn) and click.view_type != "home":
+        reply_text(world, click, f"Withdrawn: your request for {outcome.request.role}.")
+    _redraw_home(world, click)
+
+
+# --- asking
+
+
+def ask(desk: ListenerContext, click: Click, person: Person) -> None:
+    """Opens the request form, with the role of the button if the person may ask for it."""
+    roles = describe_person(desk.world, person.id).roles
+    chosen = next((role for role in roles if role.name == click.value), None)
+    if chosen is None and click.value != home.NO_ROLE:
+        why = (
+            f"You can no longer request {click.value[:75]}. /access roles lists what you can"
+            " request."
+        )
+        _open(desk, click, request_modal.notice("Request access", why))
+        return _redraw_home(desk.world, click)
+    refresh_person(desk, person)
+    return _open(desk, click, request_modal.render(roles, chosen, None))
+
+
+def ask_again(desk: ListenerContext, click: Click, person: Person) -> None:
+    """Opens the request form with role, duration, reason and ticket of an earlier request."""
+    found = past_request(desk.world, person.id, click.value)
+    if isinstance(found, Refused):
+        _open(desk, click, request_modal.notice("Ask again", found.reason))
+        return _redraw_home(desk.world, click)
+    request, role = found
+    values = {
+        Field.DURATION: format_duration(request.duration),
+        Field.REASON: request.reason,
+        Field.TICKET: request.ticket,
+    }
+    roles = describe_person(desk.world, person.id).roles
+    refresh_person(desk, person)
+    return _open(
+        desk,
+        click,
+        request_modal.render(roles, role, {str(name): text for name, text in values.items()}),
+    )
+
+
+def home_page(world: Context, click: Click, person: Person) -> None:
+    """Shows other rows of one section of App Home."""
+    section, skip = home.page_from(click.value)
+    queue_home(world, person.id, section, skip)
+
+
+def choose_role(desk: ListenerContext, click: Click, person: Person) -> None:
+    """Shows the inputs of the chosen role; the typed text stays."""
+    roles = describe_person(desk.world, person.id).roles
+    chosen = next((role for role in roles if role.name == click.value), None)
+    if chosen is not None and click.view:
+        update_view(desk, click.view, click.hash, request_modal.render(roles, chosen, click.texts))
+
+
+# --- leading
+
+
+def revoke(world: Context, click: Click, person: Person) -> None:
+    outcome = revoke_grant(world, person.id, grant=click.value)
+    reply_outcome(world, click, outcome)
+    if not isinstance(outcome, Refused):
+        roles = ", ".join(grant.role for grant in outcome.grants)
+        text = (
+            f"Revoked: {roles}. The thread of its request says when every system has confirmed it."
+        )
+        reply_text(world, click, text)
+    _redraw_home(world, click)
+
+
+def acknowledge(world: Context, click: Click, person: Person) -> None:
+    """The alarm message shows the acknowledgement."""
+    reply_outcome(world, click, acknowledge_end(world, person.id, click.value))
+    _redraw_home(world, click)
+
+
+def acknowledge_all(world: Context, click: Click, person: Person) -> None:
+    """Acknowledges up to AT_ONE_PRESS alarms, and says so if more remain."""
+    outcome = acknowledge_all_ends(world, person.id, click.value)
+    reply_outcome(world, click, outcome)
+    if outcome == AT_ONE_PRESS:
+        text = f"{outcome} are acknowledged, and there are more on that system: press it again."
+        reply_text(world, click, text)
+
+
+def remove_found(world: Context, click: Click, person: Person) -> None:
+    """Another message follows when the system has answered."""
+    outcome = ask_removal(world, person.id, click.value, click.channel)
+    reply_outcome(world, click, outcome)
+    if not isinstance(outcome, Refused):
+        gone = f"{outcome.name or outcome.grant} from {outcome.system}"
+        reply_text(world, click, f"You asked to remove {gone}. Another message reports the result.")
+
+
+def audit_older(world: Context, click: Click, person: Person) -> None:
+    """The next page is read, and the reader's authority checked, when the page is shown."""
+    filters, before = from_older(click.value)
+    given = {name: value for name, value in asdict(filters).items() if value is not None}
+    queue_reply(world, person.id, click.channel, "audit_page", filters=given, before=before)
+
+
+def more(world: Context, click: Click, person: Person) -> None:
+    """The next page of a list is read, and the reader's authority checked, when the page is
+    shown."""
+    queue_reply(world, person.id, click.channel, "page", page=from_more(click.value))
+
+
+def unknown_action(desk: ListenerContext, click: Click, person: Person) -> None:
+    """Answers a button that this version doesn't know: an old or a forged one."""
+    log.info("unknown action %r was pressed", click.action[:80])
+    reply_text(
+        desk.world, click, "This button no longer works. /access list shows what you can do now."
+    )
+
+
+def _open(desk: ListenerContext, click: Click, view: View) -> None:
+    if not open_view(desk, click.trigger, view):
+        reply_text(desk.world, click, TOO_LATE)
+
+
+PRESSES: Mapping[str, Route] = {
+    Action.APPROVE: Route(once(approve), admit_unconfirmed),
+    Action.DENY: Route(_decision_form("deny", deny_modal.render)),
+    Action.EDIT: Route(_decision_form("approve", edit_modal.render)),
+    Action.SHOW_CREDENTIALS: Route(credentials),
+    Action.RENEW: Route(once(renew)),
+    Action.DONE: Route(once(done)),
+    Action.CANCEL: Route(once(cancel)),
+    Action.REQUEST: Route(ask),
+    Action.CHOOSE_ROLE: Route(choose_role),
+    Action.REVOKE: Route(once(revoke)),
+    Action.AUDIT_OLDER: Route(once(audit_older)),
+    Action.MORE: Route(once(more)),
+    Action.ACKNOWLEDGE: Route(once(acknowledge)),
+    Action.ACKNOWLEDGE_ALL: Route(once(acknowledge_all)),
+    Action.REMOVE_FOUND: Route(once(remove_found)),
+    Action.ASK_AGAIN: Route(ask_again),
+    Action.HOME_PAGE: Route(once(home_page)),
+    Action.HOME_FIRST: Route(once(home_page)),
+}
+"""What each button does, by its `action_id`."""
+
+OF_GRANT = frozenset({Action.SHOW_CREDENTIALS, Action.RENEW, Action.DONE})
+"""Buttons of direct messages, with the id of the grant as value."""
+
+OF_LIST = OF_GRANT | {Action.CANCEL}
+"""Buttons of a private list of the reader's own access."""
+
+UNKNOWN = Route(unknown_action, admit_unconfirmed)

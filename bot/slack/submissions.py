@@ -1,0 +1,181 @@
+"""Handles submitted modals: runs one operation, and answers with errors at the inputs or with the
+next view. Shortcuts are here, too, because they only open a form.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from bot.core.approval import Refused
+from bot.core.durations import BadDuration
+from bot.core.eligibility import Ask
+from bot.core.model import Person
+from bot.core.spans import parse_span
+from bot.operations._unit_of_work import Context
+from bot.operations.idempotency import Repeated, do_once
+from bot.operations.people.describe_person import describe_person
+from bot.operations.requests.accept_vote import AlreadyDecided, Press, submit_vote
+from bot.operations.requests.check_decision import check_narrowing
+from bot.operations.requests.describe_request import describe_request
+from bot.operations.requests.record_refusal import refuse_action
+from bot.operations.requests.request_access import (
+    AlreadyHeld,
+    AlreadyPending,
+    Outcome,
+    Submitted,
+    Waiting,
+    request_access,
+)
+from bot.slack.context import ListenerContext, needs_lookup, open_view, refresh_person
+from bot.slack.credentials_window import answer_window
+from bot.slack.ids import Field, Modal
+from bot.slack.payloads import Shortcut, Submission
+from bot.slack.views import answers, edit_modal, request_modal, understood
+
+Reply = dict[str, Any]
+"""The body of an answer to Slack; an empty one closes the modal."""
+
+CLOSE: Reply = {}
+
+
+def run_form(desk: ListenerContext, form: Submission, person: Person) -> Reply:
+    """Runs the handler of a submitted modal. Raises StorageUnavailable."""
+    return FORMS[form.modal](desk, form, person) if form.modal in FORMS else CLOSE
+
+
+def field_error(form: Submission, field: str, why: str) -> Reply:
+    """Shows `why` at that input, or at the first input of the modal if there is no such one. The
+    typed text stays."""
+    at = field if field in form.fields else next(iter(form.fields), "")
+    return (
+        {"response_action": "errors", "errors": {at: why[:2000]}}
+        if at
+        else replace_with_notice("Not possible", why)
+    )
+
+
+def replace_with_notice(title: str, text: str) -> Reply:
+    """Replaces the modal with a notice."""
+    return {"response_action": "update", "view": request_modal.notice(title, text)}
+
+
+def request(desk: ListenerContext, form: Submission, person: Person) -> Reply:
+    """Asks for a role. A duration like `until 18:00` counts from the chosen start."""
+    start = form.texts.get(Field.START, "")
+    start_at = int(start) if start.isdecimal() else None
+    reason = form.texts.get(Field.REASON, "")
+    role = form.texts.get(Field.ROLE, "")
+    try:
+        length = form.texts.get(Field.DURATION, "").strip()
+        duration = parse_span(length, max(desk.now, start_at or 0), person.tz) if length else None
+    except BadDuration as bad:
+        refused = Refused(str(bad), Field.DURATION)
+        return _refused(
+            form, refuse_action(desk.world, person.id, "request", refused, role=role, reason=reason)
+        )
+    ticket = form.texts.get(Field.TICKET, "").strip()
+    ask = Ask(person.id, role, reason, duration, ticket, start_at)
+    note = understood.default_note(reason) if duration is None else ""
+    first = needs_lookup(desk.world, person)
+    outcome = do_once(desk.world, form.key, lambda world: request_access(world, ask, first))
+    return _asked(desk, form, outcome, note)
+
+
+def _asked(
+    desk: ListenerContext, form: Submission, outcome: Outcome | Repeated, note: str
+) -> Reply:
+    if isinstance(outcome, Refused):
+        return _refused(form, outcome)
+    if isinstance(outcome, AlreadyHeld):
+        why = (
+            f"You have {outcome.grant.role} already. /access list shows it, with a button to"
+            " renew it."
+        )
+        return field_error(form, Field.ROLE, why)
+    if isinstance(outcome, Waiting):
+        return replace_with_notice("Request access", answers.waits_for_slack(outcome.role))
+    if isinstance(outcome, AlreadyPending):
+        return replace_with_notice(
+            "Waiting already", answers.already_pending(outcome.request, desk.now)["text"]
+        )
+    sent = outcome if isinstance(outcome, Submitted) else _sent_before(form, desk.world)
+    if sent is None:
+        return replace_with_notice(
+            "Request access", "This was sent before and has been decided. /access list shows more."
+        )
+    return {"response_action": "update", "view": request_modal.sent(sent, note)}
+
+
+def _sent_before(form: Submission, world: Context) -> Submitted | None:
+    """The pending request that an earlier delivery of this form made."""
+    pending = describe_person(world, form.person).pending
+    asked = next(
+        (request for request in pending if request.role == form.texts.get(Field.ROLE)), None
+    )
+    card = describe_request(world, asked.id) if asked else None
+    return Submitted(card.request, card.role, len(card.deciders)) if card else None
+
+
+def deny(desk: ListenerContext, form: Submission, person: Person) -> Reply:
+    return _pressed(
+        desk, form, Press(form.metadata, person, False, form.texts.get(Field.REASON, ""))
+    )
+
+
+def edit(desk: ListenerContext, form: Submission, person: Person) -> Reply:
+    """Approves a shorter duration or fewer actions than requested."""
+    try:
+        duration = parse_span(form.texts.get(Field.DURATION, ""), desk.now, person.tz)
+    except BadDuration as bad:
+        return _refused(
+            form, refuse_action(desk.world, person.id, "approve", Refused(str(bad), Field.DURATION))
+        )
+    card = describe_request(desk.world, form.metadata)
+    actions = edit_modal.ticked(card.request.actions if card else (), form.choices)
+    if (
+        refused := check_narrowing(desk.world, form.metadata, person.id, duration, actions)
+    ) is not None:
+        return _refused(form, refused)
+    return _pressed(
+        desk, form, Press(form.metadata, person, True, duration=duration, actions=actions)
+    )
+
+
+def _pressed(desk: ListenerContext, form: Submission, press: Press) -> Reply:
+    outcome = do_once(desk.world, form.key, lambda world: submit_vote(world, press))
+    if isinstance(outcome, Refused):
+        return _refused(form, outcome)
+    if isinstance(outcome, AlreadyDecided):
+        how = outcome.request.state
+        return field_error(
+            form,
+            "",
+            f"This request is already {how}, so nothing was changed. Your text is still here.",
+        )
+    return CLOSE
+
+
+def credentials(desk: ListenerContext, form: Submission, person: Person) -> Reply:
+    """Answers what a system asked the holder for."""
+    return answer_window(desk, form)
+
+
+def _refused(form: Submission, refused: Refused) -> Reply:
+    return field_error(form, refused.field, refused.reason)
+
+
+def open_shortcut(desk: ListenerContext, said: Shortcut, person: Person) -> bool:
+    """Opens the request form. The message that the shortcut was called on begins the reason."""
+    roles = describe_person(desk.world, person.id).roles
+    values = {str(Field.REASON): said.quote}
+    shown = open_view(desk, said.trigger, request_modal.render(roles, None, values))
+    refresh_person(desk, person)
+    return shown
+
+
+FORMS: Mapping[str, Callable[[ListenerContext, Submission, Person], Reply]] = {
+    Modal.REQUEST: request,
+    Modal.DENY: deny,
+    Modal.EDIT: edit,
+    Modal.CREDENTIALS: credentials,
+}
+"""The handler of each modal with inputs; the other modals only inform."""

@@ -1,0 +1,215 @@
+"""Bounds connections: how many there are, how much each sends before it makes sense, and how long a
+request may take to arrive and its answer to be taken. Everything inside a complete request is for
+the endpoints.
+"""
+
+import asyncio
+import logging
+import resource
+import time
+from collections.abc import Callable
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+LARGEST_HEAD = 64 * 1024
+"""Bytes that are neither a body nor a finished head: request line, headers, the framing of chunks,
+trailers. The parser keeps them all, and has no limit of its own."""
+
+ARRIVES_WITHIN = 30
+"""Seconds from a connection's or a request's first moment until the request is there, and for which
+an answer may wait to be taken, looked at twice in that time; an idle connection between two
+requests is closed by uvicorn."""
+
+MOST_PIPELINED = 32
+"""Requests of one connection that may wait for the answer to an earlier one. Proxies send none
+before it."""
+
+MOST_HELD = 64 * 1024 * 1024
+"""Bytes of unanswered requests that all connections hold together. When there are more, a request
+that is larger than SMALL is hung up on."""
+
+SMALL = 32 * 1024
+"""Bytes of a request that is never in the way of others; almost all that Slack and proxies send is
+smaller."""
+
+KEPT_DESCRIPTORS = 256
+"""Descriptors that connections leave to the database, Slack and connectors."""
+
+MOST_CONNECTIONS = 4096
+"""Connections at most, wherever the limit of descriptors is higher than they need."""
+
+LOG_EVERY = 60
+"""Seconds between two lines about connections that were closed because there were too many."""
+
+log = logging.getLogger(__name__)
+
+
+def raise_descriptor_limit() -> None:
+    """Raises the soft limit of descriptors to the hard one, where the system allows it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == hard:
+        return
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    except (OSError, ValueError) as error:
+        log.warning("the limit of open files stays at %s: %s", soft, error)
+
+
+def most_connections() -> int:
+    """Half of the descriptors of this process at most, and KEPT_DESCRIPTORS of them are for
+    others."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY:
+        return MOST_CONNECTIONS
+    return max(1, min(MOST_CONNECTIONS, soft // 2, soft - KEPT_DESCRIPTORS))
+
+
+class Connections:
+    """The open connections of a server, the one that was quiet longest first."""
+
+    def __init__(self, most: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._most, self._clock = most, clock
+        self._open: dict[LimitedProtocol, None] = {}
+        self._closed, self._said = 0, -float(LOG_EVERY)
+        self.held = 0
+        """Bytes of requests that have no answer yet."""
+
+    def add(self, connection: "LimitedProtocol") -> None:
+        """Closes the one that was quiet longest when there are too many: one that waits for no
+        answer before one that does."""
+        self._open[connection] = None
+        if len(self._open) <= self._most:
+            return
+        oldest = next((each for each in self._open if each.is_idle()), next(iter(self._open)))
+        self.remove(oldest)
+        oldest.transport.abort()
+        self._closed += 1
+        self._say()
+
+    def used(self, connection: "LimitedProtocol") -> None:
+        """Puts it behind all others; it brought or was given a whole request."""
+        if connection in self._open:
+            del self._open[connection]
+            self._open[connection] = None
+
+    def remove(self, connection: "LimitedProtocol") -> None:
+        self._open.pop(connection, None)
+
+    def _say(self) -> None:
+        now = self._clock()
+        if now - self._said >= LOG_EVERY:
+            log.warning(
+                "more than %s connections at once: closed %s, the longest idle first",
+                self._most,
+                self._closed,
+            )
+            self._closed, self._said = 0, now
+
+
+class LimitedProtocol(HttpToolsProtocol):
+    """Hangs up on what sends without end, or never comes to one."""
+
+    counted: Connections
+
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self._unread = self._held = 0
+        self._is_answered_early = False
+        self._since: float | None = None
+        self._untaken: float | None = None
+        self._watch: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self.counted.add(self)
+        self._since = self.loop.time()
+        self._watch = self.loop.call_later(ARRIVES_WITHIN, self._look)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._watch is not None:
+            self._watch.cancel()
+        self._let_go()
+        self.counted.remove(self)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        size = len(data)
+        self._unread += size
+        if not self._is_answered_early:
+            self._held += size
+            self.counted.held += size
+        if (
+            self._since is None and self.cycle.response_complete
+        ):  # whatever it is, it had better become a request
+            self._since = self.loop.time()
+        super().data_received(data)
+        if (self._unread > LARGEST_HEAD and self._since is not None) or (
+            self._held > SMALL and self.counted.held > MOST_HELD
+        ):
+            self.transport.abort()
+
+    def on_message_begin(self) -> None:
+        if len(self.pipeline) >= MOST_PIPELINED:
+            self.transport.abort()
+            raise ConnectionAbortedError(
+                "too many requests wait for their answers"
+            )  # the parser stops
+        self._unread = 0
+        self._since = self.loop.time()
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._is_answered_early = False
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        self._unread = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._since = None
+        self.counted.used(self)
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """The rest of a request that was answered before all of it was there is read and
+        dropped."""
+        if not self.pipeline:
+            self._let_go()
+            self._is_answered_early = self._since is not None
+            self.cycle.body = bytearray()
+        super().on_response_complete()
+
+    def _let_go(self) -> None:
+        self.counted.held -= self._held
+        self._held = 0
+
+    def is_idle(self) -> bool:
+        """Whether it waits for no answer."""
+        return self.cycle is None or bool(self.cycle.response_complete)
+
+    def _look(self) -> None:
+        """One timer for each connection, and none for each request, because the gate is the hot
+        path."""
+        now = self.loop.time()
+        if not self.transport.get_write_buffer_size():
+            self._untaken = None
+        elif self._untaken is None:
+            self._untaken = now
+        if any(
+            since is not None and now - since >= ARRIVES_WITHIN
+            for since in (self._since, self._untaken)
+        ):
+            self.transport.abort()
+            return
+        self._watch = self.loop.call_later(ARRIVES_WITHIN / 2, self._look)
+
+
+def bounded(connections: Connections) -> type[LimitedProtocol]:
+    """The protocol of a server that has at most so many connections."""
+
+    class Counted(LimitedProtocol):
+        counted = connections
+
+    return Counted

@@ -1,0 +1,137 @@
+"""What every endpoint has in common: reading a bounded body, taking a header that may be there
+once, and answering without saying more than it has to. It knows no endpoint.
+"""
+
+import json
+import logging
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from typing import NamedTuple
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.registry import Collector
+from starlette.types import Receive, Scope, Send
+
+from bot.config.logging import OncePerMinute
+from bot.core.errors import StorageUnavailable
+
+log = logging.getLogger(__name__)
+
+Header = tuple[bytes, bytes]
+
+ALWAYS: tuple[Header, ...] = (
+    (b"cache-control", b"no-store"),
+    (b"x-content-type-options", b"nosniff"),
+)
+"""No answer of ours may be kept by a cache (RFC 7662 section 4) or taken for something else by a
+browser."""
+
+TEXT, JSON = b"text/plain; charset=utf-8", b"application/json"
+FORM = "application/x-www-form-urlencoded"
+
+
+class Answer(NamedTuple):
+    status: int
+    body: bytes = b""
+    kind: bytes = TEXT
+    headers: tuple[Header, ...] = ()
+
+
+Handler = Callable[[Scope, Receive], Awaitable[Answer]]
+
+
+def as_text(status: int, words: str, *headers: Header) -> Answer:
+    return Answer(status, words.encode() + b"\n", TEXT, headers)
+
+
+def as_json(status: int, value: Mapping[str, object], *headers: Header) -> Answer:
+    return Answer(status, json.dumps(value).encode(), JSON, headers)
+
+
+UNAVAILABLE = as_json(503, {"error": "temporarily_unavailable"}, (b"retry-after", b"2"))
+FAILED = as_json(500, {"error": "server_error"})
+TOO_BIG = as_json(413, {"error": "too_large"}, (b"connection", b"close"))
+
+
+class RequestCounter(Collector):
+    """A counter of Prometheus in which counting costs next to nothing: only the event loop counts,
+    so it needs no lock, and nothing is made for it before a scrape."""
+
+    def __init__(self, registry: CollectorRegistry, name: str, words: str, *labels: str) -> None:
+        self._name, self._words, self._labels = name, words, labels
+        self._counts: dict[tuple[object, ...], int] = {}
+        registry.register(self)
+
+    def add(self, *labels: object) -> None:
+        self._counts[labels] = self._counts.get(labels, 0) + 1
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        family = CounterMetricFamily(self._name, self._words, labels=self._labels)
+        for labels, count in list(self._counts.items()):
+            family.add_metric([str(label) for label in labels], count)
+        yield family
+
+
+class Endpoint:
+    """Makes an ASGI application of a handler: counts its answers, and turns what it raises into an
+    answer, so that nobody outside ever sees a stack trace and a database that doesn't answer never
+    means yes. Each kind of failure is logged once a minute, however often it is called."""
+
+    def __init__(self, route: str, handler: Handler, answered: RequestCounter) -> None:
+        self._route, self._handler, self._answered = route, handler, answered
+        self._often = OncePerMinute()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            answer = await self._handler(scope, receive)
+        except StorageUnavailable as error:
+            if (left_out := self._often.due("unavailable")) is not None:
+                log.warning("%s: %s%s", self._route, error, left_out)
+            answer = UNAVAILABLE
+        except Disconnected:
+            return
+        except Exception as error:
+            if (left_out := self._often.due(type(error).__name__)) is not None:
+                log.exception("%s failed%s", self._route, left_out)
+            answer = FAILED
+        self._answered.add(self._route, answer.status)
+        await send_answer(send, answer)
+
+
+async def send_answer(send: Send, answer: Answer) -> None:
+    headers = [*ALWAYS, (b"content-length", b"%d" % len(answer.body)), *answer.headers]
+    if answer.body:
+        headers.append((b"content-type", answer.kind))
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": answer.body})
+
+
+class Disconnected(Exception):
+    """The client went away in the middle of its request."""
+
+
+async def read_body(receive: Receive, limit: int) -> bytes | None:
+    """The whole body, or None as soon as it has more than `limit` bytes. Raises Disconnected."""
+    parts, size = [], 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Disconnected
+        part = message.get("body", b"")
+        size += len(part)
+        if size > limit:
+            return None
+        parts.append(part)
+        if not message.get("more_body", False):
+            return b"".join(parts)
+
+
+def header_values(scope: Scope, name: bytes) -> list[str]:
+    """Every value of the header (`name` in lower case), in order."""
+    return [value.decode("latin-1") for key, value in scope["headers"] if key == name]
+
+
+def content_type(scope: Scope) -> str:
+    """The media type alone, in lower case."""
+    values = header_values(scope, b"content-type")
+    return values[0].partition(";")[0].strip().lower() if len(values) == 1 else ""

@@ -1,0 +1,126 @@
+"""The check of a token at a gate, as both doors for systems make it: read, looked up, counted, and
+only then answered. It doesn't know how a token came in, nor in which words the answer goes out.
+"""
+
+import ipaddress
+from collections.abc import Callable
+from functools import lru_cache, partial
+from typing import TypeVar
+
+from anyio import CapacityLimiter, to_thread
+from starlette.types import Scope
+
+from bot.core.roles import System
+from bot.operations._unit_of_work import Context
+from bot.operations.tokens.introspect_token import (
+    Claims,
+    TokenActive,
+    TokenInactive,
+    introspect_token,
+)
+from bot.operations.usage.count_usage import ALLOWED, UsageMeter, record_first_use
+from bot.tokens import BadSignature, ForeignToken, Signer
+from bot.web.responses import RequestCounter, header_values
+
+Result = TypeVar("Result")
+
+MOST_USED = 10_000
+"""Pairs of grant and system remembered as used; when there are more, it begins anew and asks the
+database again."""
+
+THREADS = 16
+"""Checks at once on PostgreSQL; below its pool's 20 connections, so that none waits there and
+fails."""
+
+
+class Checks:
+    """One for each process. On SQLite a check is one statement in the event loop, because handing
+    it to a thread costs more than doing it; on PostgreSQL, and for every first use, it runs in a
+    thread."""
+
+    def __init__(
+        self, world: Context, signer: Signer, meter: UsageMeter, checked: RequestCounter
+    ) -> None:
+        self.world, self.signer, self._meter, self._checked = world, signer, meter, checked
+        self._used: dict[tuple[str, str], None] = {}
+        self._limiter = CapacityLimiter(THREADS)
+
+    def gateway(self, name: str) -> System | None:
+        """The system of that name, if it is one that checks tokens."""
+        policy = self.world.policy()
+        system = policy.systems.get(name)
+        return (
+            system
+            if system is not None and policy.abilities(system.connector).checks_tokens
+            else None
+        )
+
+    async def check(self, token: str, system: str, source: str) -> TokenActive | TokenInactive:
+        """Whether the token opens the system now; `source` is the address that uses it. Raises
+        StorageUnavailable: then the answer must be no."""
+        claims = self.signer.read_token(token)
+        if isinstance(claims, ForeignToken | BadSignature):
+            found: TokenActive | TokenInactive = TokenInactive(claims.why)
+        elif self.world.db.is_sqlite:
+            found = introspect_token(self.world, claims, system)
+            if isinstance(found, TokenActive) and (found.grant, system) not in self._used:
+                found = await self.in_thread(self._check, claims, system, source)
+            else:
+                self._count(found, system, source)
+        else:
+            found = await self.in_thread(self._check, claims, system, source)
+        outcome = ALLOWED if isinstance(found, TokenActive) else found.why
+        self._checked.add(system, outcome)
+        return found
+
+    async def in_thread(self, work: Callable[..., Result], *given: object) -> Result:
+        """Does in a thread what may wait for the database."""
+        return await to_thread.run_sync(partial(work, *given), limiter=self._limiter)
+
+    def _check(self, claims: Claims, system: str, source: str) -> TokenActive | TokenInactive:
+        """The whole check, for a thread that may wait."""
+        found = introspect_token(self.world, claims, system)
+        if isinstance(found, TokenActive) and (found.grant, system) not in self._used:
+            record_first_use(self.world, found.grant, system, source)
+            self._remember(found.grant, system)
+            # Writing may have waited for a lock, and the access may have ended meanwhile.
+            found = introspect_token(self.world, claims, system)
+        self._count(found, system, source)
+        return found
+
+    def _remember(self, grant: str, system: str) -> None:
+        if len(self._used) >= MOST_USED:
+            self._used.clear()
+        self._used[(grant, system)] = None
+
+    def _count(self, found: TokenActive | TokenInactive, system: str, source: str) -> None:
+        if found.grant:
+            self._meter.count(
+                found.grant,
+                system,
+                source,
+                ALLOWED if isinstance(found, TokenActive) else found.why,
+            )
+
+
+def source_address(scope: Scope) -> str:
+    """Who uses the token, as the proxy says: the last entry of X-Forwarded-For, else X-Real-IP,
+    else the peer.
+
+    The last entry is the one that the proxy next to us wrote; those before it are whatever the
+    client sent. What is no address counts as not said.
+    """
+    forwarded = header_values(scope, b"x-forwarded-for")
+    said = forwarded or header_values(scope, b"x-real-ip")
+    peer = scope["client"][0] if scope.get("client") else "unknown"
+    return (_address(said[-1].rpartition(",")[2].strip()) if said else None) or peer
+
+
+@lru_cache(maxsize=4096)
+def _address(text: str) -> str | None:
+    """The address in its one spelling. A zone (`fe80::1%eth0`) is refused: anything could be behind
+    the %."""
+    try:
+        return str(ipaddress.ip_address(text)) if len(text) <= 45 and "%" not in text else None
+    except ValueError:
+        return None

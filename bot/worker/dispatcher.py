@@ -1,0 +1,226 @@
+"""Dispatches outbox work to its handlers, and retries or gives up what fails.
+
+Every queue has its own workers, so that an end never waits for a start, a person or Slack.
+"""
+
+import logging
+import secrets
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+
+from bot.connectors import Systems
+from bot.connectors.health import Health
+from bot.core.effects import Kind, Queue
+from bot.core.errors import OutcomeUnknown, StorageUnavailable, SystemRefused, SystemUnavailable
+from bot.operations._unit_of_work import Context
+from bot.operations.claim_work import ClaimedQueue, Row, Work, next_work
+from bot.operations.grants.record_results import connectors_of
+from bot.operations.usage.count_usage import UsageMeter
+from bot.slack.api import LOCKED_OUT
+from bot.slack.messenger import Messenger
+from bot.slack.people import SlackPeople
+from bot.worker.deps import HandlerDeps
+from bot.worker.handlers import HANDLERS, Handler
+from bot.worker.inventory import InventoryScan
+from bot.worker.provisioning import end_many
+from bot.worker.queue_worker import LANES, Outcome, QueueWorker, one_by_one, pause
+
+log = logging.getLogger(__name__)
+
+GIVES_WAY = 1
+"""Seconds that updates wait longer than a pause that Slack asked for, so that decisions are shown
+first."""
+
+HOLD = 3.0
+"""Ends wait at most this many seconds until all that are due have been asked for."""
+
+SENDS = 2
+"""How often a message is sent at most whose answer was lost."""
+
+
+class Dispatcher:
+    """All queues of this process. `now` of the world is the clock."""
+
+    def __init__(
+        self,
+        world: Context,
+        systems: Systems,
+        messenger: Messenger,
+        people: SlackPeople,
+        meter: UsageMeter,
+    ) -> None:
+        self._world, self._systems = world, systems
+        self.health = Health(world.now)
+        survey = InventoryScan(world, systems, health=self.health)
+        self._deps = HandlerDeps(world, systems, people, messenger, meter, self.health, survey)
+        self._stopping = threading.Event()
+        self._due_at: dict[Queue, int] = {}
+        owner = secrets.token_hex(8)
+        self.loops: Mapping[Queue, QueueWorker] = {
+            queue: self._loop(ClaimedQueue(world, queue, owner, LANES[queue].claim))
+            for queue in Queue
+        }
+
+    def _loop(self, claimed: ClaimedQueue) -> QueueWorker:
+        group = self._ends_together if claimed.queue is Queue.END else one_by_one
+        return QueueWorker(claimed, self.handle, self.wake, self._stopping, group)
+
+    def start(self) -> None:
+        for loop in self.loops.values():
+            loop.start()
+
+    def wake(self, queues: Iterable[Queue]) -> None:
+        """Work was added to these queues, by this process or another one."""
+        for queue in queues:
+            self.loops[queue].wake()
+
+    def ends_held(self) -> AbstractContextManager[None]:
+        """Holds back end work, for HOLD seconds at most, while a large batch of ends is being
+        written, so that the last grant is not delayed by work on the first."""
+        return self.loops[Queue.END].held(HOLD)
+
+    def stop(self) -> None:
+        """Finishes what has been begun and takes nothing new; the rest stays in the outbox."""
+        self.begin_stop()
+        for loop in self.loops.values():
+            loop.join()
+
+    def begin_stop(self) -> None:
+        """Like `stop`, but does not wait."""
+        self._stopping.set()
+        self._deps.survey.stop()
+        self.health.stop()
+        self.wake(self.loops)
+
+    @property
+    def stopping(self) -> bool:
+        return self._stopping.is_set()
+
+    def well(self) -> bool:
+        """Whether every queue is worked."""
+        return all(loop.well() for loop in self.loops.values())
+
+    def ask_systems(self) -> None:
+        """Checks the health of every system of roles.toml; takes some seconds at most."""
+        self.health.ask(self._systems, self._world.policy().systems)
+
+    def drain(self, queue: Queue) -> int:
+        """Does what is due of one queue on this thread, and gives the number of rows."""
+        return self.loops[queue].drain()
+
+    def find_due(self) -> None:
+        """Reads when something is due in each queue. Raises StorageUnavailable."""
+        self._due_at = next_work(self._world)
+
+    def wake_due(self) -> None:
+        """Wakes the queues in which something is due; to be called once a second."""
+        now = self._world.now()
+        self.wake([queue for queue, due in self._due_at.items() if due <= now])
+
+    # --- one piece of work
+
+    def handle(self, work: Work) -> Outcome:
+        """Does the work, and retries or gives it up when it fails. Never raises: rows that can't
+        even be retried come back when their claim has run out."""
+        try:
+            return self._end_many(work) if len(work.rows) > 1 else self._handle(work)
+        except StorageUnavailable as error:
+            log.warning("work %s stays claimed until the database is back: %s", work.row.id, error)
+        except Exception:
+            log.exception("work %s of kind %s stays claimed", work.row.id, work.row.kind)
+        return Outcome()
+
+    def _end_many(self, work: Work) -> Outcome:
+        try:
+            end_many(self._deps, work)
+            return Outcome()
+        except StorageUnavailable:  # the database would not record them one by one either
+            raise
+        except Exception as error:
+            log.warning("%s ends could not be confirmed together (%r)", len(work.rows), error)
+        outcomes = [self.handle(each) for each in work.alone()]
+        return Outcome(failed=[system for outcome in outcomes for system in outcome.failed])
+
+    def _handle(self, work: Work) -> Outcome:
+        row, handler = work.row, HANDLERS[work.row.kind]
+        try:
+            self._run(handler, work)
+            if not work.is_recorded:
+                work.finish(_nothing)
+            return Outcome(taken=True if row.queue is Queue.SLACK else None)
+        except (SystemUnavailable, StorageUnavailable) as error:
+            if work.is_done:
+                raise
+            return self._retry(handler, work, error)
+        except SystemRefused as error:
+            return self._refuse(handler, work, error)
+        except Exception as error:  # perhaps after the post: two messages are worse than none
+            log.exception("work %s of kind %s failed unexpectedly", row.id, row.kind)
+            lost = OutcomeUnknown(f"unexpected {type(error).__name__}")
+            outcome = self._retry(handler, work, lost)
+            return Outcome(row.systems, outcome.taken, outcome.others_wait)
+
+    def _run(self, handler: Handler, work: Work) -> None:
+        sent = work.row.unsure
+        if handler.batch is not None and sent < SENDS:
+            work.take_behind(handler.batch)
+        if sent and not handler.resend_safe:
+            if sent >= SENDS:
+                raise SystemRefused("answer_lost", "sent twice without an answer, so not again")
+            self._deps.messenger.expect_answers()
+        handler.run(self._deps, work)
+
+    def _retry(
+        self, handler: Handler, work: Work, error: SystemUnavailable | StorageUnavailable
+    ) -> Outcome:
+        """Returns the rows for another try, unless the handler gives the work up."""
+        row, is_system = work.row, isinstance(error, SystemUnavailable)
+        failed: Sequence[str] = ()
+        if isinstance(error, SystemUnavailable):
+            failed = [error.system] if error.system and not error.to_person else []
+            if handler.on_retry is not None:
+                handler.on_retry(self._deps, work, error)
+                if work.is_recorded:
+                    return Outcome(failed)
+        wait = pause(row, error)
+        work.retry(wait, str(error), unsure=isinstance(error, OutcomeUnknown))
+        is_silent = is_system and getattr(error, "retry_after", None) is None
+        return Outcome(
+            failed,
+            taken=False if row.queue is Queue.SLACK and is_silent else None,
+            others_wait=(
+                wait + GIVES_WAY if row.queue is Queue.UPDATE and handler.paces_queue else 0.0
+            ),
+        )
+
+    def _refuse(self, handler: Handler, work: Work, error: SystemRefused) -> Outcome:
+        """Records a final refusal once, and removes the work."""
+        kind = work.row.kind
+        if (
+            error.code in LOCKED_OUT
+        ):  # as long as our token is not accepted, nothing can be given up
+            log.warning("%s waits until Slack accepts the bot's token: %s", kind, error.code)
+            return self._retry(handler, work, SystemUnavailable(str(error)))
+        log.error("%s can't be done: %s", kind, error)
+        if handler.on_refused is None:
+            return self._retry(handler, work, SystemUnavailable(str(error)))
+        handler.on_refused(self._deps, work, error)
+        return Outcome()
+
+    def _ends_together(self, rows: Sequence[Row]) -> Sequence[Sequence[Row]]:
+        """Ends of one kind in our own database together, everything else alone."""
+        ends = [row for row in rows if row.kind is Kind.END_LEASE]
+        if len(ends) < 2:
+            return one_by_one(rows)
+        kinds = connectors_of(
+            self._world, [(row.data["grant"], row.data["system"]) for row in ends]
+        )
+        kind_of = {row.id: kind for row, kind in zip(ends, kinds, strict=True)}
+        ours = [kind for kind in set(kinds) if self._systems.ends_together(kind)]
+        together = [[row for row in ends if kind_of[row.id] == kind] for kind in ours]
+        return [*together, *one_by_one([row for row in rows if kind_of.get(row.id) not in ours])]
+
+
+def _nothing(world: Context) -> None:
+    """Some work leaves nothing to record."""

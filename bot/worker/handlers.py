@@ -1,0 +1,107 @@
+"""The handlers of outbox work: one row for each kind of work, in one table."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from bot.core.effects import Kind
+from bot.core.errors import SystemRefused, SystemUnavailable
+from bot.operations.claim_work import Batch, Work
+from bot.worker import lookups, maintenance, messages, provisioning
+from bot.worker.deps import HandlerDeps
+
+Run = Callable[[HandlerDeps, Work], None]
+OnRetry = Callable[[HandlerDeps, Work, SystemUnavailable], None]
+OnRefused = Callable[[HandlerDeps, Work, SystemRefused], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Handler:
+    """How one kind of work is done. Each function may raise StorageUnavailable."""
+
+    run: Run
+    """Does the work and records what it came to with `work.finish`; returns when nothing is left
+    to do. Raises SystemUnavailable and SystemRefused."""
+    on_retry: OnRetry | None = None
+    """Called after a try that failed for now; gives the work up by finishing it."""
+    on_refused: OnRefused | None = messages.report_undelivered
+    """Finishes work that was refused for good. None: the work is retried, because access would
+    stay, or end too early."""
+    batch: Batch | None = None
+    """The work that may be done in the same call."""
+    resend_safe: bool = True
+    """False for a message that people would read twice."""
+    paces_queue: bool = True
+    """False where Slack limits the call by itself: a pause it asks for delays no other update."""
+
+
+_DIRECT = Batch((Kind.TELL_PERSON, Kind.REMIND), at_least=1, at_most=10)
+_SECURITY = Batch((Kind.TELL_SECURITY,), at_least=1, at_most=10)
+_ALARMS = Batch((Kind.ALARM,), at_least=1, at_most=200)
+_THREADS = Batch((Kind.THREAD_NOTE,), at_least=3, at_most=50)  # each is some 650 bytes of JSON
+
+HANDLERS: Mapping[Kind, Handler] = {
+    Kind.START_GRANT: Handler(
+        provisioning.start_grant,
+        on_retry=provisioning.delay_start,
+        on_refused=provisioning.fail_start,
+    ),
+    Kind.EXTEND_LEASE: Handler(provisioning.extend_lease, on_refused=None),
+    Kind.END_LEASE: Handler(
+        provisioning.end_lease, on_retry=provisioning.delay_end, on_refused=None
+    ),
+    Kind.DECIDE: Handler(
+        lookups.decide, on_retry=lookups.delay_decision, on_refused=lookups.refuse_decision
+    ),
+    Kind.ASK: Handler(lookups.ask, on_retry=lookups.delay_ask, on_refused=lookups.refuse_ask),
+    Kind.LOOK_UP_PERSON: Handler(lookups.look_up_person),
+    Kind.REFRESH_GROUPS: Handler(lookups.refresh_groups),
+    Kind.REFRESH_PEOPLE: Handler(lookups.refresh_people),
+    Kind.REFRESH_CHANNELS: Handler(lambda deps, work: deps.messenger.refresh_channels(work)),
+    Kind.SUM_USAGE: Handler(maintenance.sum_usage),
+    Kind.REFRESH_MESSAGES: Handler(maintenance.refresh_messages),
+    Kind.RECONCILE: Handler(maintenance.reconcile),
+    Kind.REMOVE_FOUND: Handler(maintenance.remove_found),
+    Kind.POST_APPROVAL: Handler(
+        lambda deps, work: deps.messenger.post_approval(work),
+        on_refused=messages.report_unposted,
+        resend_safe=False,
+    ),
+    Kind.UPDATE_APPROVAL: Handler(lambda deps, work: deps.messenger.update_approval(work)),
+    Kind.THREAD_NOTE: Handler(
+        messages.with_usage(lambda deps, work: deps.messenger.thread_notes(work)),
+        batch=_THREADS,
+        resend_safe=False,
+    ),
+    Kind.TELL_PERSON: Handler(
+        messages.with_usage(lambda deps, work: deps.messenger.tell_person(work)),
+        batch=_DIRECT,
+        resend_safe=False,
+    ),
+    Kind.REMIND: Handler(
+        messages.with_usage(lambda deps, work: deps.messenger.tell_person(work)),
+        batch=_DIRECT,
+        resend_safe=False,
+    ),
+    Kind.UPDATE_DIRECT: Handler(lambda deps, work: deps.messenger.update_direct(work)),
+    Kind.TELL_SECURITY: Handler(
+        lambda deps, work: deps.messenger.tell_security(work),
+        on_refused=messages.report_unheard,
+        batch=_SECURITY,
+        resend_safe=False,
+    ),
+    Kind.ALARM: Handler(
+        lambda deps, work: deps.messenger.alarms(work),
+        on_refused=messages.report_unheard,
+        batch=_ALARMS,
+        resend_safe=False,
+    ),
+    Kind.UPDATE_ALARM: Handler(lambda deps, work: deps.messenger.update_alarm(work)),
+    Kind.ANSWER: Handler(lambda deps, work: deps.messenger.answer(work), resend_safe=False),
+    Kind.UPDATE_ANSWER: Handler(
+        lambda deps, work: deps.messenger.update_answer(work), paces_queue=False
+    ),
+    Kind.CLEAR_WINDOW: Handler(lambda deps, work: deps.messenger.clear_window(work)),
+    Kind.PUBLISH_HOME: Handler(lambda deps, work: deps.messenger.publish_home(work)),
+    Kind.SEND_EXPORT: Handler(lambda deps, work: deps.messenger.send_export(work)),
+    Kind.VERIFY_AUDIT: Handler(lambda deps, work: deps.messenger.verify_audit(work)),
+}

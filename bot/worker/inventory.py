@@ -1,0 +1,177 @@
+"""Asks every connected system what is really there, and takes away from one what a lead has
+confirmed. What that means for the rows, and who is told, is
+`bot/operations/systems/reconcile.py`'s.
+"""
+
+import logging
+import time
+from collections.abc import Sequence
+from contextlib import nullcontext
+from functools import partial
+
+from bot.connectors import Systems
+from bot.connectors.base import Connector, Lists
+from bot.connectors.fan_out import FanOut
+from bot.connectors.health import Health
+from bot.core.drift import Finding, ScanResult, What, compare
+from bot.core.errors import AccessBotError, SystemRefused, SystemUnavailable
+from bot.core.model import GrantState, ProvisionOrder
+from bot.operations._unit_of_work import Context
+from bot.operations.grants.record_results import order_for
+from bot.operations.systems.known_leases import expected_access, known_systems
+from bot.operations.systems.remove_orphan import Removal, to_remove
+
+log = logging.getLogger(__name__)
+
+PATIENCE = 60.0
+"""Seconds for which all systems together are waited for."""
+
+ROOM = 0.8
+"""The part of it after which a system is asked nothing more, so that what it has said is not
+lost."""
+
+
+class InventoryScan:
+    """One for each process that asks."""
+
+    def __init__(
+        self,
+        world: Context,
+        systems: Systems,
+        patience: float = PATIENCE,
+        health: Health | None = None,
+    ) -> None:
+        self._world, self._systems, self._patience = world, systems, patience
+        self._aside, self._health = FanOut(), health
+
+    def stop(self) -> None:
+        """Whoever waits for what a system says waits no more."""
+        self._aside.stop()
+
+    def look(self) -> list[ScanResult]:
+        """What was seen on each system, in the order of roles.toml. Raises StorageUnavailable, and
+        SystemUnavailable when it was stopped meanwhile."""
+        places = known_systems(self._world)
+        until = time.monotonic() + self._patience * ROOM
+        questions = {_place(*place): partial(self._seen, *place, until) for place in places}
+        answers = self._aside.ask(questions, self._patience)
+        seen = [_told(name, answers[_place(name, kind)]) for name, kind in places]
+        return [
+            _joined(name, [one for one in seen if one.system == name])
+            for name in dict.fromkeys(n for n, _ in places)
+        ]
+
+    def remove(self, finding_id: str) -> Removal | None:
+        """Takes it away and asks whether it is gone; None when there is nothing to remove, or no
+        reason any more."""
+        finding = to_remove(self._world, finding_id)
+        if finding is None:
+            return None
+        answer = self._aside.ask({finding.system: partial(self._remove, finding)}, self._patience)[
+            finding.system
+        ]
+        return Removal(finding, str(answer) if isinstance(answer, AccessBotError) else "")
+
+    # --- one system
+
+    def _seen(self, name: str, kind: str, until: float) -> ScanResult:
+        with self._health.watching(name) if self._health else nullcontext():
+            return self._asked(self._systems.of(name, kind), name, kind, until)
+
+    def _asked(self, connector: Connector, name: str, kind: str, until: float) -> ScanResult:
+        listed = [*connector.list_active()] if isinstance(connector, Lists) else []
+        leases = [
+            each
+            for each in expected_access(self._world, name, [f.grant for f in listed])
+            if each.connector == kind
+        ]
+        if isinstance(connector, Lists):
+            differs = [*compare(name, listed, {lease.grant: lease.state for lease in leases})]
+            found = self._there(
+                connector, [each for each in differs if each.what is not What.MISSING]
+            )
+            doubtful = [each for each in differs if each.what is What.MISSING]
+        else:
+            ended, found = [lease.grant for lease in leases if lease.state is GrantState.ENDED], []
+            doubtful = [
+                Finding(name, What.LINGERING, grant=each, detail="it says so when asked")
+                for each in ended
+            ]
+        for place, each in enumerate(doubtful):
+            if time.monotonic() > until:
+                problem = (
+                    f"it is slow: {len(doubtful) - place} of {len(doubtful)} grants were not"
+                    " looked at"
+                )
+                return ScanResult(name, tuple(found), problem)
+            if self._is_so(connector, each):
+                found.append(each)
+        return ScanResult(name, tuple(found))
+
+    def _there(self, connector: Lists, differs: Sequence[Finding]) -> list[Finding]:
+        """What is listed and should not be; once more, because an end may have been under way in
+        between."""
+        again = {found.name for found in connector.list_active()} if differs else set()
+        return [each for each in differs if each.name in again]
+
+    def _is_so(self, connector: Connector, each: Finding) -> bool:
+        """Whether the system says of this one grant what is not known for sure; what is missing has
+        to be active before and after it was asked."""
+        should_be = each.what is What.MISSING
+        order = order_for(self._world, each.grant, each.system, still_active=should_be)
+        if order is None or self._is_there(connector, order, each) is should_be:
+            return False
+        return (
+            not should_be
+            or order_for(self._world, each.grant, each.system, still_active=True) is not None
+        )
+
+    @staticmethod
+    def _is_there(connector: Connector, order: ProvisionOrder, each: Finding) -> bool:
+        """All of it, where only a part was missing; else anything."""
+        if each.what is What.MISSING and each.detail and isinstance(connector, Lists):
+            return not any(
+                found.lacks for found in connector.list_active() if found.grant == each.grant
+            )
+        return connector.read_back(order)
+
+    def _remove(self, finding: Finding) -> None:
+        """Raises SystemUnavailable or SystemRefused unless it is gone."""
+        connector = self._systems.of(finding.system, self._kind(finding))
+        if not finding.name:
+            return self._end(connector, finding)
+        if not isinstance(connector, Lists):
+            raise SystemRefused("not_listed", f"{finding.system} can't list what is there any more")
+        for found in [each for each in connector.list_active() if each.name == finding.name]:
+            connector.remove(found)
+        if any(each.name == finding.name for each in connector.list_active()):
+            raise SystemUnavailable(f"{finding.system} still has it")
+        return None
+
+    def _end(self, connector: Connector, finding: Finding) -> None:
+        order = order_for(self._world, finding.grant, finding.system)
+        if order is None:
+            raise SystemRefused("no_grant", "nobody knows its grant any more")
+        connector.revoke(order)
+        if connector.read_back(order):
+            raise SystemUnavailable(f"{finding.system} still has it")
+
+    def _kind(self, finding: Finding) -> str:
+        kinds = [kind for name, kind in known_systems(self._world) if name == finding.system]
+        if not kinds:
+            raise SystemUnavailable(f"{finding.system} is not in roles.toml any more: put it back")
+        return kinds[0]
+
+
+def _place(name: str, kind: str) -> str:
+    return f"{name} ({kind})"
+
+
+def _told(name: str, answer: ScanResult | AccessBotError) -> ScanResult:
+    return answer if isinstance(answer, ScanResult) else ScanResult(name, problem=str(answer))
+
+
+def _joined(name: str, seen: Sequence[ScanResult]) -> ScanResult:
+    """A system that was of another kind earlier is asked as each of them."""
+    problems = "; ".join(one.problem for one in seen if one.problem)
+    return ScanResult(name, tuple(each for one in seen for each in one.findings), problems)

@@ -1,0 +1,206 @@
+"""Revokes due access while the database takes no writes, and reports the outage to Slack without
+the outbox."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+
+from bot.core.errors import (
+    AccessBotError,
+    OutcomeUnknown,
+    StorageUnavailable,
+    SystemRefused,
+    SystemUnavailable,
+)
+from bot.operations._unit_of_work import Context
+from bot.operations.process.end_outage import Outage, end_outage, settle_unwritten, who_to_tell
+from bot.operations.process.find_unwritten import DueEnd, find_unwritten, known_ends
+from bot.worker.unwritten_ends import UnwrittenRevocations
+
+log = logging.getLogger(__name__)
+
+LATE, LATE_UNTOLD = 2, 15
+"""Seconds after which an end is overdue while writes fail, and while none does: somebody may hold
+a lock on the row of a grant, which the sweep passes over."""
+
+RECENT = 10.0
+"""Seconds after a failed write in which ends are looked after, although other writes work."""
+
+OUTAGE_AFTER = 5.0
+"""Seconds without a write that works, or with an end that stays overdue, after which it is an
+outage."""
+
+LOOK_EVERY = 10.0
+"""Seconds between two looks for overdue ends while no write fails. What is overdue in two of them
+can't be written; once alone, the process may have been asleep, or have started just now."""
+
+STEADY = 5.0
+"""Seconds without a failed write after which an outage is over."""
+
+LEARN_PEOPLE_EVERY = 60.0
+"""Seconds after which the leads and the security channel are read again into memory."""
+
+TELL_EVERY = 15.0
+"""Seconds between two tries to tell Slack."""
+
+Tell = Callable[[str, Mapping[str, object]], None]
+"""Posts a security note to a channel or person. Raises SystemUnavailable, OutcomeUnknown and
+SystemRefused."""
+
+
+class OutageWatch:
+    """A thread that looks once a second. `tell` may take some seconds, and has a thread of its
+    own."""
+
+    def __init__(self, world: Context, revocations: UnwrittenRevocations, tell: Tell) -> None:
+        self._world, self._revocations = world, revocations
+        self._report = _Report(tell, world.db.is_first)
+        self._outage: Outage | None = None
+        self._overdue_since: dict[tuple[str, str], float] = {}
+        self._known: Sequence[DueEnd] = ()
+        self._to: tuple[str, Sequence[str]] = ("", ())
+        self._ended = 0
+        self._looked = self._learned_people = float("-inf")
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="outage", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        self._thread.join(5)
+
+    def well(self) -> bool:
+        """Whether no outage is known."""
+        return self._outage is None
+
+    def look(self) -> None:
+        """To be called once a second. Never raises."""
+        try:
+            is_failing = self._world.db.writes.failed_within(RECENT)
+            if is_failing or self._outage is not None:
+                self._look_after(is_failing)
+            elif time.monotonic() - self._looked >= LOOK_EVERY:
+                self._looked = time.monotonic()
+                self._look_after(is_failing)
+                if self._outage is None:
+                    self._learn()
+        except AccessBotError as error:
+            log.warning("ends that can't be written: %s", error)
+        except Exception:
+            log.exception("ends that can't be written could not be looked after")
+
+    def _run(self) -> None:
+        while not self._stopping.wait(1):
+            self.look()
+
+    def _look_after(self, is_failing: bool) -> None:
+        overdue = self._overdue(LATE if is_failing else LATE_UNTOLD, is_failing)
+        # An end that is in the outbox may wait for its system only.
+        unwritten = [end for end in overdue if end.at or self._world.db.writes.problem]
+        for_long = [end for end in unwritten if self._is_overdue_for(end, OUTAGE_AFTER)]
+        self._revocations.begin(end.order for end in (overdue if is_failing else for_long))
+        writes = self._world.db.writes
+        if self._outage is None and (for_long or writes.failing_for >= OUTAGE_AFTER):
+            cause = writes.problem or "the rows of a grant are locked"
+            self._outage = Outage(self._world.now() - round(writes.failing_for), cause)
+            log.warning("ends can't be written, and are made anyway: %s", cause)
+        if self._outage is None:
+            return
+        if for_long or writes.problem:
+            self._report.begin(self._to, {"since": self._outage.since})
+        elif not overdue and not writes.failed_within(STEADY):
+            self._end(self._outage)
+
+    def _overdue(self, late: int, is_failing: bool) -> Sequence[DueEnd]:
+        """From memory where nothing can be read."""
+        try:
+            found = find_unwritten(self._world, late, asked=is_failing)
+        except StorageUnavailable:
+            found = [end for end in self._known if end.at <= self._world.now() - late]
+        now, before = time.monotonic(), self._overdue_since
+        self._overdue_since = {end.pair: before.get(end.pair, now) for end in found}
+        return found
+
+    def _is_overdue_for(self, end: DueEnd, seconds: float) -> bool:
+        return time.monotonic() - self._overdue_since[end.pair] >= seconds
+
+    def _end(self, outage: Outage) -> None:
+        self._ended += self._world.unwritten.count()
+        end_outage(self._world, replace(outage, ended=self._ended, told=self._report.told))
+        self._ended = 0
+        log.warning("ends can be written again")
+        self._outage = None
+        self._report.reset()
+        self._revocations.reset()
+
+    def _learn(self) -> None:
+        """Reads what is needed when nothing can be read."""
+        settle_unwritten(self._world)
+        self._world.unwritten.count()
+        self._known = known_ends(self._world)
+        channel, leads = self._to
+        is_known = channel[:1] != "#" and leads
+        if not is_known or time.monotonic() - self._learned_people >= LEARN_PEOPLE_EVERY:
+            self._to, self._learned_people = who_to_tell(self._world), time.monotonic()
+
+
+class _Report:
+    """Notifies the security channel once for each outage, or each lead where the channel refuses
+    the message. Only the first of several processes does; each of them where the database can't say
+    which one that is."""
+
+    def __init__(self, tell: Tell, is_first: Callable[[], bool]) -> None:
+        self._tell, self._is_first = tell, is_first
+        self._thread: threading.Thread | None = None
+        self._next, self._unsure, self.told = 0.0, 0, False
+
+    def reset(self) -> None:
+        self._next, self._unsure, self.told = 0.0, 0, False
+
+    def begin(self, to: tuple[str, Sequence[str]], facts: Mapping[str, object]) -> None:
+        """Begins a try, unless Slack has it, or it is not time yet."""
+        if self.told or time.monotonic() < self._next or (self._thread and self._thread.is_alive()):
+            return
+        self._next = time.monotonic() + TELL_EVERY
+        self._thread = threading.Thread(
+            target=self._try, args=(to, facts), name="outage-report", daemon=True
+        )
+        self._thread.start()
+
+    def _try(self, to: tuple[str, Sequence[str]], facts: Mapping[str, object]) -> None:
+        """After a second lost answer the report counts as delivered, so that nobody reads it a
+        third time."""
+        channel, leads = to
+        with suppress(StorageUnavailable):
+            if not self._is_first():
+                log.info("another process reports that ends can't be written")
+                return
+        try:
+            if channel:
+                self._tell(channel, facts)
+                self.told = True
+                return
+        except SystemRefused as error:
+            log.warning("the security channel can't be told that nothing can be written: %s", error)
+        except SystemUnavailable as error:
+            log.warning("Slack does not say that it has the report of the outage: %s", error)
+            self._unsure += isinstance(error, OutcomeUnknown)
+            self.told = self._unsure > 1
+            return
+        reached = [self._reaches(lead, facts) for lead in leads]
+        self.told = any(reached)
+
+    def _reaches(self, lead: str, facts: Mapping[str, object]) -> bool:
+        try:
+            self._tell(lead, facts)
+        except OutcomeUnknown:
+            return True
+        except AccessBotError as error:
+            log.warning("the lead %s can't be told that nothing can be written: %s", lead, error)
+            return False
+        return True

@@ -1,0 +1,43 @@
+"""Looks whether another process has loaded another roles.toml since, and tells it when that stays
+so."""
+
+import logging
+import socket
+from collections.abc import Callable
+
+from bot.operations._unit_of_work import Context
+from bot.operations.policy.record_policy import is_outdated, warn_outdated
+
+log = logging.getLogger(__name__)
+
+UNTOLD = 60
+"""Seconds for which the files of two hosts may differ untold, because a changed one takes its time
+to reach all."""
+
+
+class RolesWatch:
+    """`now` gives UTC seconds."""
+
+    def __init__(self, world: Context, now: Callable[[], int]) -> None:
+        self._world, self._now = world, now
+        self._since: int | None = None
+        self._told = False
+
+    def look(self) -> None:
+        """To be called once a second. Raises StorageUnavailable."""
+        if not is_outdated(self._world):
+            if self._told:
+                log.info("the roles.toml of this process is the one in force again")
+            self._since, self._told = None, False
+            return
+        self._since = self._now() if self._since is None else self._since
+        if self._told or self._now() - self._since < UNTOLD:
+            return
+        file = self._world.policy().file
+        log.warning(
+            "%s is not the one that another process loaded last: nothing is decided or started"
+            " here",
+            file,
+        )
+        warn_outdated(self._world, socket.gethostname())
+        self._told = True

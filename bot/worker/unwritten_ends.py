@@ -1,0 +1,152 @@
+"""Revokes due access on its system while the database takes no writes, so that a full disk keeps
+nothing open.
+
+Each end is safe to repeat. The ordinary end repeats it when writing works again, and records it.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Iterable, Sequence
+
+from bot.connectors import Systems, for_order
+from bot.connectors.base import Connector, Memberships
+from bot.connectors.health import Health
+from bot.core.backoff import Backoff
+from bot.core.errors import AccessBotError, StorageUnavailable, SystemUnavailable
+from bot.core.model import Membership, ProvisionOrder
+from bot.operations._unit_of_work import Context
+from bot.operations._unwritten import UnwrittenEnds
+from bot.worker.concurrency import Limits
+
+log = logging.getLogger(__name__)
+
+BACKOFF = Backoff(first=1, longest=60)
+"""Between two tries of one end."""
+
+LOOK_AGAIN = 300
+"""Seconds after which an end that was made is made again: a start that was under way may have come
+after it."""
+
+
+_UNDER_WAY = float("inf")
+
+
+class UnwrittenMarks:
+    """Marks that can be read and not written: what an end forgets is hidden until it was read back.
+    The ordinary end forgets it for good."""
+
+    def __init__(self, stored: Memberships) -> None:
+        self._stored = stored
+        self._hidden: set[Membership] = set()
+
+    def note(self, mark: Membership) -> None:
+        self._stored.note(mark)
+
+    def forget(self, mark: Membership) -> None:
+        self._hidden.add(mark)
+
+    def show(self, system: str, grant: str) -> None:
+        """Hides nothing more of this grant there."""
+        for mark in [
+            each for each in self._hidden.copy() if (each.system, each.grant) == (system, grant)
+        ]:
+            self._hidden.discard(mark)
+
+    def of_grant(self, system: str, grant: str) -> Sequence[Membership]:
+        return self._left(self._stored.of_grant(system, grant))
+
+    def of_thing(self, system: str, account: str, thing: str) -> Sequence[Membership]:
+        return self._left(self._stored.of_thing(system, account, thing))
+
+    def of_system(self, system: str) -> Sequence[Membership]:
+        return self._left(self._stored.of_system(system))
+
+    def _left(self, marks: Iterable[Membership]) -> list[Membership]:
+        return [mark for mark in marks if mark not in self._hidden]
+
+
+class UnwrittenRevocations:
+    """`systems` has connectors that use `marks`. No call waits for a system: each has its own
+    thread, which does not keep the process from ending."""
+
+    def __init__(
+        self, world: Context, systems: Systems, marks: UnwrittenMarks, health: Health
+    ) -> None:
+        self._world, self._systems, self._marks, self._health = world, systems, marks, health
+        self._limits, self._lock = Limits(), threading.Lock()
+        self._tried: dict[tuple[str, str], int] = {}
+        self._next_try: dict[tuple[str, str], float] = {}
+
+    def begin(self, orders: Iterable[ProvisionOrder]) -> None:
+        """Begins what is neither under way, nor waits for its next try."""
+        for order in orders:
+            pair = order.grant, order.system
+            if self._systems.in_our_rows(order.connector):
+                if (
+                    self._systems.ends_together(order.connector)
+                    or order.ends_at <= self._world.now()
+                ):
+                    self._world.unwritten.note(*pair, self._world.now())
+            elif self._next_try.get(pair, 0.0) <= time.monotonic() and self._limits.enter(
+                [order.system]
+            ):
+                self._next_try[pair] = _UNDER_WAY
+                threading.Thread(
+                    target=self._revoke, args=(order,), name="unwritten-end", daemon=True
+                ).start()
+
+    def _revoke(self, order: ProvisionOrder) -> None:
+        pair, failed = (order.grant, order.system), True
+        try:
+            self._end(order)
+            failed = False
+        except AccessBotError as error:
+            log.warning("access %s is due and still on %s: %s", *pair, error)
+        except Exception:
+            log.exception("access %s is due and could not be ended on %s", *pair)
+        finally:
+            self._marks.show(order.system, order.grant)
+            self._limits.leave([order.system], [order.system] if failed else [])
+            self._settle(pair, failed)
+
+    def _end(self, order: ProvisionOrder) -> None:
+        """Raises SystemUnavailable, SystemRefused and StorageUnavailable unless it is gone."""
+        with self._health.watching(order.system):
+            connector = for_order(self._systems, order)
+            forget_if_back(self._world.unwritten, connector, order)
+            try:
+                connector.revoke(order)
+            except (
+                StorageUnavailable
+            ) as error:  # it may have called its system before: reading back tells
+                log.info(
+                    "what the end of %s on %s writes comes later: %s",
+                    order.grant,
+                    order.system,
+                    error,
+                )
+            if connector.read_back(order):
+                raise SystemUnavailable(f"{order.system} still has the access")
+
+    def _settle(self, pair: tuple[str, str], failed: bool) -> None:
+        with self._lock:
+            tried = self._tried[pair] = self._tried.get(pair, 0) + 1 if failed else 0
+            pause = BACKOFF.pause(tried) if failed else LOOK_AGAIN
+            self._next_try[pair] = time.monotonic() + pause
+        if not failed:
+            self._world.unwritten.note(*pair, self._world.now())
+            log.warning("access %s has ended on %s, which can't be recorded yet", *pair)
+
+    def reset(self) -> None:
+        """At the end of an outage: the next one begins without pauses."""
+        with self._lock:
+            self._tried.clear()
+            self._next_try = {pair: at for pair, at in self._next_try.items() if at == _UNDER_WAY}
+
+
+def forget_if_back(unwritten: UnwrittenEnds, connector: Connector, order: ProvisionOrder) -> None:
+    """An end that was noted counts no more where the access is there again. Raises what the
+    connector does."""
+    if unwritten.at(order.grant, order.system) is not None and connector.read_back(order):
+        unwritten.forget(order.grant, order.system)

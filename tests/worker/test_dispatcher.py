@@ -1,0 +1,808 @@
+"""The outbox is worked: nothing waits for what it needn't, nothing is lost, nothing done twice
+without need."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from functools import partial
+from typing import Any
+
+import pytest
+
+import bot.worker.dispatcher
+import bot.worker.queue_worker
+from bot.core import effects
+from bot.core.effects import Kind, Queue
+from bot.core.errors import OutcomeUnknown, StorageUnavailable, SystemRefused, SystemUnavailable
+from bot.core.model import EndReason, Grant, GrantState, ProvisionOrder
+from bot.operations._end_grant import request_end
+from bot.operations._unit_of_work import unit
+from bot.operations.claim_work import ClaimedQueue, free_claims
+from bot.operations.grants.release_grant import release_grant
+from bot.operations.grants.renew_grant import Renewed, renew_grant
+from bot.operations.usage.count_usage import UsageMeter
+from bot.operations.usage.describe_usage import describe_usage
+from bot.worker.concurrency import FIRST
+from bot.worker.dispatcher import Dispatcher
+from bot.worker.provisioning import PERSON_PATIENCE, START_PATIENCE
+from bot.worker.queue_worker import LANES
+from tests.delivery_harness import DeliveryHarness
+from tests.factories import ANA, Made
+from tests.fakes import FakeMessenger, FakePeople, FakeSystem, FakeSystems, OurSystem, until
+
+SECURITY = "#access-security"
+
+
+# --- nothing waits for what it needn't
+
+
+def test_systems_that_hang_at_a_start_delay_neither_ends_nor_messages(
+    running: DeliveryHarness,
+) -> None:
+    """As many hang as one system may have under way, and some more wait behind them."""
+    held = running.active("U0HOLDER")
+    running.system.hang("grant")
+    for number in range(FIRST + 3):
+        running.starting(f"U0WAITS{number}")
+    running.delivery.wake(list(Queue))
+    until(lambda: running.system.inside == FIRST)
+    running.release(held)
+    running.say(ANA, "hello")
+    until(lambda: running.state(held) is GrantState.ENDED)
+    until(lambda: "hello" in running.slack.notes(ANA))
+    assert running.system.inside == FIRST
+
+
+def test_the_end_of_a_start_that_nobody_has_begun_waits_for_no_thread(
+    running: DeliveryHarness,
+) -> None:
+    running.system.hang("grant")
+    for number in range(FIRST):
+        running.starting(f"U0WAITS{number}")
+    running.delivery.wake(list(Queue))
+    until(lambda: running.system.inside == FIRST)
+    late = running.starting("U0LATE")
+    running.release(late)
+    until(lambda: running.state(late) is GrantState.ENDED)
+    assert running.system.told("grant", late.id) == 0
+
+
+def test_an_end_never_overtakes_a_start_in_hand_and_follows_it_at_once(
+    running: DeliveryHarness,
+) -> None:
+    grant = running.starting()
+    running.system.hang("grant")
+    running.delivery.wake(list(Queue))
+    until(lambda: running.system.inside)
+    running.release(grant)
+    running.say(ANA, "later")
+    until(lambda: "later" in running.slack.notes(ANA))
+    assert running.system.told("revoke") == 0
+    running.system.free()
+    until(lambda: running.state(grant) is GrantState.ENDED)
+    assert running.system.calls[0] == ("grant", grant.id) and running.system.told("grant") == 1
+    assert running.system.held == set()
+    assert "active" not in running.slack.notes(ANA)
+
+
+def test_a_start_that_waits_for_its_next_try_is_dropped_by_an_end(hands: DeliveryHarness) -> None:
+    grant = hands.starting()
+    hands.system.failing["grant"] = SystemUnavailable("down")
+    hands.delivery.drain(Queue.START)
+    assert hands.waiting(Queue.START)[0][1] > hands.made.clock.at
+    hands.system.failing.clear()
+    hands.release(grant)
+    hands.delivery.drain(Queue.START)
+    hands.delivery.drain(Queue.END)
+    assert hands.state(grant) is GrantState.ENDED
+    assert hands.system.calls == [("grant", grant.id), ("revoke", grant.id)]
+
+
+def test_an_extension_that_waits_is_dropped_by_an_end(hands: DeliveryHarness) -> None:
+    grant = hands.active()
+    hands.made.clock.at += 600
+    hands.system.failing["grant"] = SystemUnavailable("down")
+    assert isinstance(renew_grant(hands.made.world, grant.id, ANA), Renewed)
+    hands.delivery.drain(Queue.START)
+    hands.system.failing.clear()
+    hands.release(grant)
+    hands.delivery.drain(Queue.START)
+    hands.delivery.drain(Queue.END)
+    assert hands.state(grant) is GrantState.ENDED
+    assert hands.system.told("grant") == 1
+    assert hands.system.held == set()
+
+
+# --- trying again
+
+
+def test_a_renewal_that_a_system_does_not_confirm_is_told_once_and_so_is_that_it_has_at_last(
+    hands: DeliveryHarness,
+) -> None:
+    """It was told as renewed, and a system that keeps an end of its own locks the holder out at the
+    old one."""
+
+    def told() -> list[str]:
+        said = [each for message in hands.slack.said for each in message]
+        return [str(data["note"]) for kind, data in said if kind is Kind.TELL_PERSON]
+
+    grant = hands.active()
+    hands.made.clock.at += 600
+    hands.system.failing["grant"] = SystemRefused("42501", "must have admin option")
+    assert isinstance(renew_grant(hands.made.world, grant.id, ANA), Renewed)
+    hands.turn(Queue.START, 6)
+    hands.delivery.drain(Queue.SLACK)
+    assert told() == ["renewed", "unextended"]
+    assert hands.slack.notes(SECURITY) == ["unextended"]
+    ((detail,),) = hands.made.log("grant:renewal:failed", "detail")
+    assert "must have admin option" in detail
+    hands.system.failing.clear()
+    hands.turn(Queue.START)
+    hands.delivery.drain(Queue.SLACK)
+    assert told()[2:] == ["extended"]
+    assert len(hands.made.log("grant:renewal:confirmed")) == 1
+
+
+def test_a_renewal_that_a_system_confirms_within_seconds_is_told_as_renewed_only(
+    hands: DeliveryHarness,
+) -> None:
+    grant = hands.active()
+    hands.made.clock.at += 600
+    hands.system.failing["grant"] = SystemUnavailable("down")
+    assert isinstance(renew_grant(hands.made.world, grant.id, ANA), Renewed)
+    hands.turn(Queue.START)
+    hands.system.failing.clear()
+    hands.turn(Queue.START)
+    hands.delivery.drain(Queue.SLACK)
+    assert hands.slack.notes(ANA) == ["renewed"]
+    assert hands.slack.notes(SECURITY) == []
+
+
+def test_an_end_is_tried_for_ever_with_growing_pauses(hands: DeliveryHarness) -> None:
+    grant = hands.active()
+    hands.system.failing["revoke"] = SystemUnavailable("the API is down")
+    hands.release(grant)
+    pauses = []
+    for _ in range(17):
+        before = hands.made.clock.at
+        hands.turn(Queue.END)
+        pauses.append(hands.made.clock.at - before)
+    longest = LANES[Queue.END].longest_pause
+    assert all(
+        2 ** min(n, 20) / 2 <= pause or longest / 2 <= pause for n, pause in enumerate(pauses)
+    ), pauses
+    assert max(pauses) <= longest
+    assert hands.state(grant) is GrantState.ENDING
+    failed = hands.rows("SELECT detail FROM audit WHERE event = 'grant:end:failed' ORDER BY seq")
+    assert [json.loads(detail)["attempts"] for (detail,) in failed] == [
+        1
+    ]  # the rest is told by the clock
+    hands.system.failing.clear()
+    hands.turn(Queue.END)
+    assert hands.state(grant) is GrantState.ENDED
+    assert hands.waiting(Queue.END) == []
+
+
+def test_a_system_that_refuses_an_end_is_asked_again_all_the_same(hands: DeliveryHarness) -> None:
+    grant = hands.active()
+    hands.system.failing["revoke"] = SystemRefused("forbidden")
+    hands.release(grant)
+    hands.turn(Queue.END, 3)
+    assert hands.state(grant) is GrantState.ENDING
+    hands.system.failing.clear()
+    hands.turn(Queue.END)
+    assert hands.state(grant) is GrantState.ENDED
+
+
+def test_an_end_that_one_system_does_not_confirm_keeps_nothing_open_on_another(
+    hands: DeliveryHarness,
+) -> None:
+    hands.made.set_policy(both='systems = ["shop-admin", "reports"]\nactions = ["a"]\nrequesters = ["everyone"]\n'
+                               'approvers = ["@db-leads"]\n')  # fmt: skip
+    grant = hands.active(role="both")
+    revoke, gone = hands.system.revoke, []
+
+    def only_reports(order: ProvisionOrder) -> None:
+        if order.system == "shop-admin":
+            raise SystemUnavailable("the API is down")
+        gone.append(order.system)
+        revoke(order)
+
+    hands.system.revoke = only_reports  # type: ignore[method-assign]
+    hands.release(grant)
+    hands.turn(Queue.END)
+    assert gone == ["reports"]
+    leases = hands.rows(
+        "SELECT system, state FROM leases WHERE grant_id = ? ORDER BY system", grant.id
+    )
+    assert leases == [("reports", "ended"), ("shop-admin", "ending")]
+    hands.system.revoke = revoke  # type: ignore[method-assign]
+    hands.turn(Queue.END)
+    assert hands.state(grant) is GrantState.ENDED
+
+
+@pytest.mark.parametrize(
+    "error", [SystemUnavailable("down"), RuntimeError("a bug in the connector")], ids=repr
+)
+def test_a_start_is_given_up_after_its_patience_taken_back_and_told(
+    hands: DeliveryHarness, error: Exception
+) -> None:
+    grant = hands.starting()
+    hands.system.failing["grant"] = error
+    hands.system.held.add(grant.id)  # the call failed, and yet something is there
+    hands.turn(Queue.START)
+    hands.delivery.drain(Queue.SLACK)
+    assert hands.slack.notes(ANA) == ["delayed"]
+    began = hands.made.clock.at
+    while hands.state(grant) is GrantState.STARTING:
+        hands.turn(Queue.START)
+        assert hands.made.clock.at - began < START_PATIENCE + 60
+    assert hands.made.clock.at - began > START_PATIENCE - 60
+    hands.delivery.drain(Queue.END)
+    hands.turn(Queue.SLACK, 2)
+    assert hands.state(grant) is GrantState.FAILED
+    assert hands.system.held == set()
+    assert hands.slack.notes(ANA) == ["delayed", "failed"]
+    assert "start_failed" in hands.slack.notes(SECURITY)
+
+
+def test_a_start_that_a_system_refuses_has_failed_at_once(hands: DeliveryHarness) -> None:
+    grant = hands.starting()
+    hands.system.failing["grant"] = SystemRefused("no_such_scope")
+    hands.delivery.drain(Queue.START)
+    hands.turn(Queue.SLACK, 2)
+    assert hands.state(grant) is GrantState.FAILED
+    assert hands.system.told("grant") == 1
+    assert hands.slack.notes(ANA) == ["failed"]
+
+
+ACCEPT = "Accept the invitation to acme on github.com."
+
+
+def test_what_a_person_has_to_do_first_is_said_to_them_at_the_first_try_and_nothing_of_the_system(
+    hands: DeliveryHarness,
+) -> None:
+    grant = hands.starting()
+    hands.system.failing["grant"] = SystemUnavailable("ana has to accept it", to_person=ACCEPT)
+    hands.turn(Queue.START, 5)
+    hands.delivery.drain(Queue.SLACK)
+    ((_, told),) = [
+        each for said in hands.slack.said for each in said if each[1].get("person") == ANA
+    ]
+    assert (told["note"], told["why"]) == ("delayed", ACCEPT)
+    assert told["until"] == hands.made.grant(grant.id).starts_at + PERSON_PATIENCE
+    assert hands.delivery.health.said(["shop-admin"]) == {"shop-admin": "not asked yet"}
+    hands.system.failing.clear()
+    hands.turn(Queue.START)
+    assert hands.state(grant) is GrantState.ACTIVE
+
+
+def test_a_failure_of_the_system_while_it_waits_for_the_person_does_not_cut_the_wait(
+    hands: DeliveryHarness,
+) -> None:
+    grant = hands.starting()
+    hands.system.failing["grant"] = SystemUnavailable("ana has to accept it", to_person=ACCEPT)
+    began = hands.made.clock.at
+    while hands.made.clock.at < began + START_PATIENCE + 60:
+        hands.turn(Queue.START)
+    hands.system.failing["grant"] = SystemUnavailable("down")
+    hands.turn(Queue.START, 2)
+    assert hands.state(grant) is GrantState.STARTING
+
+
+def test_what_a_person_has_to_do_first_is_said_also_when_another_failure_came_before(
+    hands: DeliveryHarness,
+) -> None:
+    hands.starting()
+    hands.system.failing["grant"] = SystemUnavailable("down")
+    hands.turn(Queue.START, 2)
+    hands.system.failing["grant"] = SystemUnavailable("ana has to accept it", to_person=ACCEPT)
+    hands.turn(Queue.START, 2)
+    hands.delivery.drain(Queue.SLACK)
+    said = [data for each in hands.slack.said for _, data in each if data.get("person") == ANA]
+    assert [data.get("why", "") for data in said] == ["", ACCEPT]
+
+
+@pytest.mark.parametrize(
+    "error", [SystemRefused("not_a_member", "ana is not", "Ask for an invitation."), None]
+)
+def test_a_start_that_failed_for_a_reason_about_the_person_tells_them_which(
+    hands: DeliveryHarness, error: SystemRefused | None
+) -> None:
+    grant = hands.starting()
+    hands.system.failing["grant"] = error or SystemUnavailable(
+        "ana has to accept it", to_person=ACCEPT
+    )
+    while hands.state(grant) is GrantState.STARTING:
+        hands.turn(Queue.START)
+    hands.turn(Queue.SLACK, 2)
+    last = [data for each in hands.slack.said for _, data in each if data.get("person") == ANA][-1]
+    assert (last["note"], last["why"]) == ("failed", error.to_person if error else ACCEPT)
+
+
+def test_a_start_that_is_not_there_when_read_back_is_not_told_as_active(
+    hands: DeliveryHarness,
+) -> None:
+    grant = hands.starting()
+    hands.system.grant = lambda order: hands.system.calls.append(("grant", order.grant))  # type: ignore[method-assign]
+    hands.delivery.drain(Queue.START)
+    hands.delivery.drain(Queue.SLACK)
+    assert hands.state(grant) is GrantState.STARTING
+    assert "active" not in hands.slack.notes(ANA)
+
+
+def test_the_database_being_away_is_no_reason_for_a_longer_pause(hands: DeliveryHarness) -> None:
+    grant = hands.active()
+    hands.system.failing["revoke"] = StorageUnavailable("locked")
+    hands.release(grant)
+    for _ in range(8):
+        before = hands.made.clock.at
+        hands.turn(Queue.END)
+        assert hands.made.clock.at - before == 1
+
+
+# --- once, and not lost
+
+
+def test_a_message_whose_answer_was_lost_is_sent_once_more_and_then_told_as_undelivered(
+    hands: DeliveryHarness,
+) -> None:
+    hands.slack.failing[ANA] = [
+        OutcomeUnknown("lost"),
+        OutcomeUnknown("lost"),
+        OutcomeUnknown("lost"),
+    ]
+    hands.say(ANA, "hello")
+    hands.turn(Queue.SLACK, 4)
+    assert hands.slack.attempts(ANA) == 2
+    assert hands.slack.notes(SECURITY) == ["undelivered"]
+    assert hands.waiting(Queue.SLACK) == []
+
+
+def test_a_lost_answer_is_not_tempted_again_while_slack_answers_nothing(
+    hands: DeliveryHarness,
+) -> None:
+    hands.slack.failing[ANA] = [OutcomeUnknown("lost")]
+    hands.slack.unwell = SystemUnavailable("down")
+    hands.say(ANA, "hello")
+    hands.turn(Queue.SLACK, 9)
+    assert hands.slack.attempts(ANA) == 1
+    hands.slack.unwell = None
+    hands.turn(Queue.SLACK)
+    assert hands.slack.notes(ANA) == ["hello"]
+    assert hands.slack.notes(SECURITY) == []
+
+
+def test_what_waits_behind_a_message_that_can_not_be_sent_is_not_lost_with_it(
+    hands: DeliveryHarness,
+) -> None:
+    with unit(hands.made.world) as u:
+        u.do(effects.notify_security(SECURITY, "first"))
+    hands.slack.failing["first"] = [OutcomeUnknown("lost"), OutcomeUnknown("lost")]
+    hands.turn(Queue.SLACK, 2)
+    with unit(hands.made.world) as u:
+        u.do(
+            effects.notify_security(SECURITY, "second"), effects.notify_security(SECURITY, "third")
+        )
+    hands.turn(Queue.SLACK, 4)
+    assert hands.slack.notes(SECURITY) == ["second", "third"]
+
+
+def test_a_message_that_makes_us_stumble_is_out_of_the_way_after_two_tries(
+    hands: DeliveryHarness,
+) -> None:
+    hands.slack.failing["bad"] = [KeyError("bad"), KeyError("bad"), KeyError("bad")]
+    hands.say(ANA, "bad")
+    hands.say(ANA, "good")
+    hands.turn(Queue.SLACK, 4)
+    assert hands.slack.notes(ANA) == ["good"]
+    assert hands.slack.notes(SECURITY) == ["undelivered"]
+
+
+def test_a_message_is_not_said_again_because_the_database_was_away_after_it(
+    running: DeliveryHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, away = ClaimedQueue.ack, [StorageUnavailable("locked"), StorageUnavailable("locked")]
+
+    def finish(*arguments: Any) -> None:
+        if away:
+            raise away.pop()
+        real(*arguments)
+
+    monkeypatch.setattr(ClaimedQueue, "ack", finish)
+    running.say(ANA, "hello")
+    until(lambda: not running.waiting(Queue.SLACK))
+    assert running.slack.notes(ANA) == ["hello"]
+    assert away == []
+
+
+def test_claims_are_kept_while_a_system_takes_its_time(running: DeliveryHarness) -> None:
+    """Two processes, an end that takes longer than its claim: the second one doesn't take it
+    over."""
+    second = running.another()
+    grant = running.active()
+    running.system.hang("revoke")
+    running.release(grant)
+    until(lambda: running.system.inside)
+    claimed = "SELECT claimed_until FROM outbox WHERE queue = 'end'"
+    second.start()
+    for _ in range(LANES[Queue.END].claim + 1):
+        running.made.clock.at += 1
+        until(lambda: running.rows(claimed)[0][0] == running.made.clock.at + LANES[Queue.END].claim)
+    running.system.free()
+    until(lambda: running.state(grant) is GrantState.ENDED)
+    second.stop()
+    assert running.system.told("revoke") == 1
+
+
+def test_what_a_dead_process_had_in_hand_is_taken_over_when_its_claim_has_run_out(
+    hands: DeliveryHarness,
+) -> None:
+    grant = hands.active()
+    hands.release(grant)
+    assert hands.delivery.loops[Queue.END].claimed.take(10) != []  # and then it dies
+    second = hands.another()
+    assert second.drain(Queue.END) == 0
+    hands.made.clock.at += LANES[Queue.END].claim
+    assert second.drain(Queue.END) == 1
+    assert hands.state(grant) is GrantState.ENDED
+
+
+def test_a_message_that_two_processes_died_with_is_not_sent_a_third_time(
+    hands: DeliveryHarness,
+) -> None:
+    hands.say(ANA, "hello")
+    for _ in range(2):
+        assert len(hands.delivery.loops[Queue.SLACK].claimed.take(10)) == 1
+        free_claims(hands.made.world)
+    hands.turn(Queue.SLACK, 2)
+    assert hands.slack.notes(ANA) == []
+    assert hands.slack.notes(SECURITY) == ["undelivered"]
+
+
+def test_no_more_messages_are_claimed_than_there_are_threads_to_send_them(
+    running: DeliveryHarness,
+) -> None:
+    """What is claimed when a process is killed might have been sent; so nothing is that could not
+    be."""
+    blocked = threading.Event()
+    real = running.slack.deliver
+
+    def deliver(kind: Kind, work: Any) -> None:
+        assert blocked.wait(30)
+        real(kind, work)
+
+    running.slack.deliver = deliver  # type: ignore[method-assign]
+    for number in range(30):
+        running.say(f"U0READS{number}", "hello")
+    threads = LANES[Queue.SLACK].threads
+    until(lambda: len([1 for *_, owner in running.waiting(Queue.SLACK) if owner]) == threads)
+    running.say(ANA, "one more")
+    assert len([1 for *_, owner in running.waiting(Queue.SLACK) if owner]) == threads
+    blocked.set()
+    until(lambda: len(running.slack.notes()) == 31)
+
+
+# --- many ends
+
+
+@pytest.fixture
+def ours(hands: DeliveryHarness) -> OurSystem:
+    """The connected system is one whose access is rows of ours."""
+    hands.system = system = OurSystem()
+    hands.delivery = hands.another()
+    return system
+
+
+def many_ending(hands: DeliveryHarness, number: int, role: str = "shop-admin") -> list[Grant]:
+    ending = [hands.active(f"U0HOLDS{each}", role) for each in range(number)]
+    with unit(hands.made.world) as u:
+        request_end(u, ending, EndReason.REVOKED, "os:test")
+    return ending
+
+
+def test_ends_in_our_own_rows_are_one_transaction_and_told_as_if_done_alone(
+    hands: DeliveryHarness, ours: OurSystem
+) -> None:
+    ending = many_ending(hands, 20)
+    hands.start()
+    until(lambda: {hands.state(grant) for grant in ending} == {GrantState.ENDED})
+    until(lambda: len(hands.slack.notes()) >= 40)
+    hands.stop()
+    assert ours.together == [20] and ours.held == set()
+    ended = hands.rows("SELECT \"grant\", system FROM audit WHERE event = 'grant:access:ended'")
+    assert sorted(ended) == sorted((grant.id, "shop-admin") for grant in ending)
+    assert hands.rows("SELECT state FROM leases WHERE state <> 'ended'") == []
+    assert [hands.slack.notes(grant.person) for grant in ending] == [["ended"]] * 20
+
+
+def test_ends_that_a_system_does_not_confirm_are_one_message_however_many(
+    hands: DeliveryHarness,
+) -> None:
+    """It has room for as many as wait together: whatever else the channel has to know comes after
+    them."""
+    hands.system.failing["revoke"] = SystemUnavailable("down")
+    many_ending(hands, 40)
+    hands.delivery.drain(Queue.END)
+    hands.delivery.drain(Queue.SLACK)
+    assert [len(message) for message in hands.slack.said if message[0][0] is Kind.ALARM] == [40]
+
+
+def test_an_end_in_our_own_rows_waits_for_the_other_system_of_its_grant(
+    hands: DeliveryHarness, ours: OurSystem
+) -> None:
+    terms = (
+        'systems = ["shop-admin", "reports"]\nactions = ["a"]\nrequesters = ["everyone"]\napprovers'
+        ' = ["@db-leads"]'
+    )
+    hands.made.set_policy(both=terms)
+    ending = many_ending(hands, 3, "both")
+    queue = hands.delivery.loops[Queue.END]
+    rows = [row for row in queue.claimed.take(10) if row.data["system"] == "shop-admin"]
+    for work in queue.works(rows):
+        hands.delivery.handle(work)
+    assert ours.together == [3]
+    assert {hands.state(grant) for grant in ending} == {GrantState.ENDING}
+    hands.made.clock.at += LANES[Queue.END].claim
+    hands.delivery.drain(Queue.END)
+    assert {hands.state(grant) for grant in ending} == {GrantState.ENDED}
+    ended = hands.rows("SELECT \"grant\", system FROM audit WHERE event = 'grant:access:ended'")
+    assert len(ended) == len(set(ended)) == 6
+
+
+def test_one_end_that_fails_holds_up_none_of_those_that_were_to_be_done_with_it(
+    hands: DeliveryHarness, ours: OurSystem
+) -> None:
+    ending = many_ending(hands, 6)
+    real, bad = ours.revoke, ending[2].id
+
+    def revoke(order: ProvisionOrder) -> None:
+        if order.grant == bad:
+            raise SystemUnavailable("this one not")
+        real(order)
+
+    ours.revoke = revoke  # type: ignore[method-assign]
+    hands.start()
+    until(lambda: sum(hands.state(grant) is GrantState.ENDED for grant in ending) == 5)
+    until(lambda: hands.rows("SELECT 1 FROM audit WHERE event = 'grant:end:failed'"))
+    hands.stop()
+    assert hands.state(ending[2]) is GrantState.ENDING
+    assert len(hands.rows("SELECT 1 FROM audit WHERE event = 'grant:access:ended'")) == 5
+
+
+def test_more_are_taken_at_once_as_long_as_all_that_come_can_be_done_at_once(
+    hands: DeliveryHarness, ours: OurSystem
+) -> None:
+    ending = many_ending(hands, LANES[Queue.END].in_hand + 40)
+    assert hands.delivery.loops[Queue.END].room() == LANES[Queue.END].in_hand
+    hands.delivery.drain(Queue.END)
+    assert ours.together == [LANES[Queue.END].in_hand, 40]
+    assert hands.delivery.loops[Queue.END].room() == LANES[Queue.END].together
+    assert {hands.state(grant) for grant in ending} == {GrantState.ENDED}
+    hands.system = FakeSystem()
+    hands.delivery = hands.another()
+    many_ending(hands, 3)
+    hands.delivery.drain(Queue.END)
+    assert hands.delivery.loops[Queue.END].room() == LANES[Queue.END].in_hand
+
+
+def test_ends_wait_until_all_that_are_due_have_been_asked_for(running: DeliveryHarness) -> None:
+    grant = running.active()
+    with running.delivery.ends_held():
+        running.release(grant)
+        running.say(ANA, "hello")
+        until(lambda: "hello" in running.slack.notes(ANA))
+        assert running.system.told("revoke") == 0
+    until(lambda: running.state(grant) is GrantState.ENDED)
+
+
+def test_ends_do_not_wait_for_ever_until_all_have_been_asked_for(
+    running: DeliveryHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bot.worker.dispatcher, "HOLD", 0.3)
+    grant = running.active()
+    with running.delivery.ends_held():
+        running.release(grant)
+        until(
+            lambda: running.delivery.wake([Queue.END]) or running.state(grant) is GrantState.ENDED
+        )  # type: ignore[func-returns-value]
+
+
+# --- what nobody rang for
+
+
+def test_what_others_left_or_time_made_due_is_found_by_looking(hands: DeliveryHarness) -> None:
+    hands.delivery.start()
+    until(
+        lambda: all(time.monotonic() - loop.turned > 0.1 for loop in hands.delivery.loops.values())
+    )
+    with unit(hands.made.world) as u:
+        u.do(effects.answer(ANA, "", "now"), effects.update_approval("r1", "C1", delay=60))
+    hands.delivery.wake_due()
+    time.sleep(0.2)
+    assert hands.slack.notes() == []
+    hands.delivery.find_due()
+    hands.delivery.wake_due()
+    until(lambda: hands.slack.notes() == ["now"])
+    hands.delivery.find_due()
+    hands.made.clock.at += 60
+    hands.delivery.wake_due()
+    until(lambda: not hands.waiting(Queue.SLACK))
+    hands.delivery.stop()
+
+
+# --- while Slack takes nothing
+
+
+def test_messages_are_tried_one_at_a_time_while_slack_takes_none(
+    running: DeliveryHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bot.worker.queue_worker, "BETWEEN", 0.0)
+    inside, most = [0], [0]
+    away = threading.Event()
+    real = running.slack.deliver
+
+    def deliver(kind: Kind, work: Any) -> None:
+        inside[0] += 1
+        most[0] = max(most[0], inside[0])
+        try:
+            time.sleep(0.01)
+            if not away.is_set():
+                raise SystemUnavailable("Slack can't be reached")
+            real(kind, work)
+        finally:
+            inside[0] -= 1
+
+    running.slack.deliver = deliver  # type: ignore[method-assign]
+    for number in range(40):
+        running.say(f"U0READS{number}", "hello")
+    in_hand = "SELECT COUNT(*) FROM outbox WHERE queue = 'slack' AND claimed_by IS NOT NULL"
+    until(
+        lambda: running.delivery.loops[Queue.SLACK].room() == 1 and running.rows(in_hand)[0][0] <= 1
+    )
+    most[0] = inside[0]
+    until(lambda: all(due > running.made.clock.at for _, due, _, _ in running.waiting(Queue.SLACK)))
+    assert most[0] <= 1
+    away.set()
+    running.made.clock.at += LANES[Queue.SLACK].longest_pause
+    running.delivery.wake(list(Queue))
+    until(lambda: len(running.slack.notes()) == 40)
+    assert running.delivery.loops[Queue.SLACK].room() == LANES[Queue.SLACK].in_hand
+
+
+def test_a_pause_that_slack_asks_for_slows_down_nobody_else(hands: DeliveryHarness) -> None:
+    for number in range(20):
+        hands.slack.failing[f"U0READS{number}"] = [SystemUnavailable("Slack asks for a pause", 3)]
+        hands.say(f"U0READS{number}", "hello")
+    hands.delivery.drain(Queue.SLACK)
+    assert hands.delivery.loops[Queue.SLACK].room() == LANES[Queue.SLACK].in_hand
+
+
+# --- stopping
+
+
+def test_a_stop_finishes_what_was_begun_and_gives_the_rest_back_unharmed(
+    hands: DeliveryHarness,
+) -> None:
+    ending = [hands.active(f"U0HOLDS{number}") for number in range(FIRST + 5)]
+    hands.system.hang("revoke")
+    with unit(hands.made.world) as u:
+        request_end(u, ending, EndReason.REVOKED, "os:test")
+    hands.delivery.start()
+    until(lambda: hands.system.inside == FIRST)
+    stopper = threading.Thread(target=hands.delivery.stop)
+    stopper.start()
+    until(lambda: hands.delivery.stopping)
+    hands.system.free()
+    stopper.join(15)
+    assert not stopper.is_alive()
+    assert sum(hands.state(grant) is GrantState.ENDED for grant in ending) == FIRST
+    left = hands.waiting(Queue.END)
+    assert len(left) == 5 and {(unsure, owner) for _, _, unsure, owner in left} == {(0, None)}
+    assert hands.another().drain(Queue.END) == 5
+    assert {hands.state(grant) for grant in ending} == {GrantState.ENDED}
+
+
+def test_a_stop_does_not_wait_for_a_database_that_is_away(
+    hands: DeliveryHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: Any) -> None:
+        raise StorageUnavailable("gone")
+
+    monkeypatch.setattr(ClaimedQueue, "ack", away)
+    hands.say(ANA, "hello")
+    hands.delivery.start()
+    until(lambda: hands.slack.notes(ANA))
+    hands.delivery.stop()
+    assert [(unsure, owner is not None) for _, _, unsure, owner in hands.waiting(Queue.SLACK)] == [
+        (0, True)
+    ]
+
+
+# --- loops that live
+
+
+def test_no_exception_ends_a_queue(
+    running: DeliveryHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, trouble = (
+        ClaimedQueue.take,
+        [RuntimeError("?"), StorageUnavailable("away"), KeyError("?")],
+    )
+
+    def take(*arguments: Any) -> Any:
+        if trouble:
+            raise trouble.pop()
+        return real(*arguments)
+
+    monkeypatch.setattr(ClaimedQueue, "take", take)
+    running.delivery.wake(list(Queue))
+    until(lambda: not trouble)
+    running.say(ANA, "hello")
+    until(lambda: running.slack.notes(ANA) == ["hello"])
+    assert running.delivery.well()
+
+
+def test_a_delivery_that_was_stopped_is_not_well(hands: DeliveryHarness) -> None:
+    hands.delivery.start()
+    assert hands.delivery.well()
+    hands.delivery.stop()
+    assert not hands.delivery.well()
+
+
+def test_work_that_can_not_even_be_put_off_comes_back_with_its_claim(
+    hands: DeliveryHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hands.slack.failing[ANA] = [SystemUnavailable("down")]
+    hands.say(ANA, "hello")
+    with monkeypatch.context() as broken:
+        broken.setattr(bot.worker.dispatcher, "pause", partial(_raise, RuntimeError("?")))
+        hands.delivery.drain(Queue.SLACK)
+    assert hands.slack.notes(ANA) == []
+    hands.made.clock.at += LANES[Queue.SLACK].claim
+    hands.delivery.drain(Queue.SLACK)
+    assert hands.slack.notes(ANA) == ["hello"]
+
+
+def _raise(error: Exception, *_: object) -> int:
+    raise error
+
+
+class Witness(FakeMessenger):
+    """What the rows said of a grant's use at the moment at which its end was told."""
+
+    def __init__(self, made: Made) -> None:
+        super().__init__()
+        self.made, self.saw = made, {}
+
+    def deliver(self, kind: Kind, work: Any) -> Any:
+        for _, data in work:
+            if (
+                data.get("note") == "ended"
+                and (view := describe_usage(self.made.world, data["grant"])) is not None
+            ):
+                self.saw[kind] = view.used.times
+        return super().deliver(kind, work)
+
+
+def test_what_is_said_of_an_end_has_the_checks_of_its_last_second(made: Made) -> None:
+    slack, meter, system = Witness(made), UsageMeter(made.world), FakeSystem()
+    delivery = Dispatcher(made.world, FakeSystems(system), slack, FakePeople(), meter)  # type: ignore[arg-type]
+    grant = made.a_grant()
+    made.forget_work()
+    for _ in range(3):
+        meter.count(grant.id, "shop-admin", "192.0.2.7")
+    release_grant(made.world, grant.id, ANA)
+    delivery.drain(Queue.END)
+    delivery.drain(Queue.SLACK)
+    assert slack.saw == {Kind.TELL_PERSON: 3, Kind.THREAD_NOTE: 3}
+    meter.count(grant.id, "shop-admin", "192.0.2.7", "expired")
+    made.clock.at += 5
+    delivery.drain(Queue.START)
+    ((summed,),) = made.log("grant:use:summed", "detail")
+    assert [json.loads(summed)[key] for key in ("allowed", "refused")] == [
+        3,
+        1,
+    ], "and the sum has all of them, once"

@@ -1,0 +1,137 @@
+"""What nobody rings for is looked at every second, whatever becomes of the other looks."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import pytest
+
+from bot.clock import Clock
+from bot.core.errors import StorageUnavailable
+from bot.worker.ticker import CommitWatcher, Ticker
+from tests.fakes import until
+
+
+@dataclass
+class Look:
+    """Counts, and fails as long as there is something to raise."""
+
+    at: list[float] = field(default_factory=list)
+    errors: list[Exception] = field(default_factory=list)
+
+    def __call__(self) -> None:
+        self.at.append(time.time())
+        if self.errors:
+            raise self.errors.pop()
+
+
+@pytest.fixture
+def watching() -> Iterator[Callable[..., Ticker]]:
+    started: list[Ticker] = []
+
+    def watch(**looks: Callable[[], object]) -> Ticker:
+        started.append(Ticker(Clock().exact, looks))
+        started[-1].start()
+        return started[-1]
+
+    yield watch
+    for each in started:
+        each.stop()
+
+
+class Pauses(threading.Event):
+    """Where nobody waits really: each pause moves the clock by what it would have taken, and by
+    `held_up` seconds."""
+
+    def __init__(self, *held_up: float) -> None:
+        super().__init__()
+        self.at, self.held_up = 1000.4, list(held_up)
+
+    def wait(self, timeout: float | None = None) -> bool:
+        if not self.held_up:
+            return True
+        self.at += (timeout or 0) + self.held_up.pop(0)
+        return False
+
+
+def test_it_looks_once_in_every_second_right_after_it_has_begun(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Also when it was held up: the next look is at its time again."""
+    pauses, seen = Pauses(0, 0, 0.7, 0, 2.2, 0), list[float]()
+    watch = Ticker(lambda: pauses.at, {"look": lambda: seen.append(pauses.at)})
+    monkeypatch.setattr(watch, "_stopping", pauses)
+    watch.start()
+    watch.stop()
+    assert seen == pytest.approx([1001.05, 1002.05, 1003.75, 1004.05, 1007.25, 1008.05])
+
+
+def test_a_look_that_fails_has_a_next_time_and_holds_up_no_other(
+    watching: Callable[..., Ticker],
+) -> None:
+    bad, good = Look(errors=[RuntimeError("a bug"), StorageUnavailable("locked")]), Look()
+    watch = watching(bad=bad, good=good)
+    until(lambda: len(bad.at) >= 3)
+    assert len(good.at) >= 2 and watch.well()
+
+
+def test_one_that_hangs_or_was_stopped_is_not_well(
+    watching: Callable[..., Ticker], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.worker.ticker.WELL", 1.5)
+    go_on = threading.Event()
+    watch = watching(hangs=lambda: go_on.wait(30))
+    assert watch.well()
+    until(lambda: not watch.well())
+    go_on.set()
+    until(watch.well)
+    watch.stop()
+    assert not watch.well()
+
+
+class TestCommits:
+    def test_rows_are_looked_at_once_for_all_commits_since(self) -> None:
+        version, look = [7], Look()
+        commits = CommitWatcher(lambda: version[0], [look])
+        for _ in range(3):
+            commits.look()
+        assert len(look.at) == 1
+        version[0] += 2
+        commits.look()
+        commits.look()
+        assert len(look.at) == 2
+
+    def test_where_commits_can_not_be_seen_every_look_is_one_at_the_rows(self) -> None:
+        look = Look()
+        commits = CommitWatcher(lambda: 0, [look])
+        commits.look()
+        commits.look()
+        assert len(look.at) == 2
+
+    def test_what_failed_is_looked_at_again_although_nobody_has_committed(self) -> None:
+        look, after = Look(errors=[StorageUnavailable("locked")]), Look()
+        commits = CommitWatcher(lambda: 7, [look, after])
+        with pytest.raises(StorageUnavailable):
+            commits.look()
+        commits.look()
+        assert (len(look.at), len(after.at)) == (2, 1)
+
+    def test_after_a_failure_the_number_may_be_that_of_another_connection(self) -> None:
+        answers: list[int | Exception] = [7, StorageUnavailable("gone"), 7]
+
+        def version() -> int:
+            answer = answers.pop(0)
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+
+        look = Look()
+        commits = CommitWatcher(version, [look])
+        commits.look()
+        with pytest.raises(StorageUnavailable):
+            commits.look()
+        commits.look()
+        assert len(look.at) == 2
