@@ -23,7 +23,7 @@ from slack_sdk import WebClient
 from slack_sdk.signature import SignatureVerifier
 
 from bench.place import KEY, SIGNING, TEAM, answer, jobs
-from bot.operations.tokens.introspect_token import Claims
+from bot.core.model import Claims
 from bot.slack.receiver import Receiver
 from bot.tokens import Signer
 from bot.web import listening, serve_config

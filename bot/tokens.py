@@ -13,7 +13,7 @@ import itsdangerous
 from itsdangerous import BadData, URLSafeSerializer
 
 from bot.core.audit import SealCheck
-from bot.operations.tokens.introspect_token import Claims
+from bot.core.model import Claims
 
 LONGEST = 2048
 """Characters; ours have about 110. Anything longer is refused before a signature is computed over

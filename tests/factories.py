@@ -18,7 +18,7 @@ from unittest.mock import patch
 import bot.operations.requests.request_access as asking_for
 from bot.core.effects import Queue
 from bot.core.eligibility import Ask
-from bot.core.model import Grant, Person, Request
+from bot.core.model import Claims, Grant, Person, Request
 from bot.core.roles import Policy, references
 from bot.operations._unit_of_work import Context, unknown_person
 from bot.operations.audit.verify_audit import Verdict, verify_audit
@@ -35,12 +35,7 @@ from bot.operations.process.check_storage import begin_log
 from bot.operations.requests.accept_vote import Press, submit_vote
 from bot.operations.requests.approve_request import Granted, approve_request
 from bot.operations.requests.request_access import Submitted, request_access
-from bot.operations.tokens.introspect_token import (
-    Claims,
-    TokenActive,
-    TokenInactive,
-    introspect_token,
-)
+from bot.operations.tokens.introspect_token import TokenActive, TokenInactive, introspect_token
 from bot.tokens import Signer
 from storage import audit, grants
 from storage.database import Database

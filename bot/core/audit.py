@@ -226,8 +226,9 @@ def chained(entries: Iterable[Entry], at: int, seq: int, prev: str) -> list[tupl
     for entry in entries:
         seq += 1
         row: tuple[object, ...] = (
-            seq, at, str(entry.event), entry.actor, entry.subject, without_unstorable(entry.role), entry.system, entry.request,
-            entry.grant, without_unstorable(entry.reason), without_unstorable(canonical_detail(entry.detail)), prev,
+            seq, at, str(entry.event), entry.actor, entry.subject, without_unstorable(entry.role),
+            entry.system, entry.request, entry.grant, without_unstorable(entry.reason),
+            without_unstorable(canonical_detail(entry.detail)), prev,
         )  # fmt: skip
         prev = link_hash(row)
         rows.append((*row, prev))

@@ -293,3 +293,13 @@ class Membership:
     account: str
     thing: str
     action: str
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """The content of a token whose signature is valid. `digest` is the SHA-256 of the whole
+    token."""
+
+    jti: str
+    exp: int
+    digest: str

@@ -7,8 +7,8 @@ from urllib.parse import parse_qs
 
 from starlette.types import Receive, Scope
 
-from bot.core.model import Source
-from bot.operations.tokens.introspect_token import Claims, TokenActive
+from bot.core.model import Claims, Source
+from bot.operations.tokens.introspect_token import TokenActive
 from bot.operations.tokens.revoke_token import revoke_token
 from bot.web.basic_auth import WHO_ARE_YOU, proved
 from bot.web.responses import FORM, TOO_BIG, Answer, as_json, content_type, header_values, read_body

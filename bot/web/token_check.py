@@ -10,14 +10,10 @@ from typing import TypeVar
 from anyio import CapacityLimiter, to_thread
 from starlette.types import Scope
 
+from bot.core.model import Claims
 from bot.core.roles import System
 from bot.operations._unit_of_work import Context
-from bot.operations.tokens.introspect_token import (
-    Claims,
-    TokenActive,
-    TokenInactive,
-    introspect_token,
-)
+from bot.operations.tokens.introspect_token import TokenActive, TokenInactive, introspect_token
 from bot.operations.usage.count_usage import ALLOWED, UsageMeter, record_first_use
 from bot.tokens import BadSignature, ForeignToken, Signer
 from bot.web.responses import RequestCounter, header_values

@@ -12,7 +12,7 @@ import pytest
 
 from bot.core.approval import Refused
 from bot.core.errors import StorageUnavailable
-from bot.core.model import Grant
+from bot.core.model import Claims, Grant
 from bot.operations.grants.describe_grant import describe_grant
 from bot.operations.grants.release_grant import release_grant
 from bot.operations.grants.renew_grant import renew_grant
@@ -23,12 +23,7 @@ from bot.operations.grants.show_credentials import (
     show_credentials,
 )
 from bot.operations.process.forget_old import forget_old
-from bot.operations.tokens.introspect_token import (
-    Claims,
-    TokenActive,
-    TokenInactive,
-    introspect_token,
-)
+from bot.operations.tokens.introspect_token import TokenActive, TokenInactive, introspect_token
 from bot.operations.tokens.revoke_token import revoke_token
 from bot.operations.usage.count_usage import MOST_IN_A_MINUTE, UsageMeter, sum_usage
 from storage import usage

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from itsdangerous import URLSafeSerializer
 
 from bot.core.audit import SealCheck
-from bot.operations.tokens.introspect_token import Claims
+from bot.core.model import Claims
 from bot.tokens import LONGEST, MOST_KNOWN, BadSignature, ForeignToken, Signer
 
 OLD, NEW = "old-key-" * 5, "new-key-" * 5

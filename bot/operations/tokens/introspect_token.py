@@ -6,18 +6,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from hmac import compare_digest
 
+from bot.core.model import Claims
 from bot.operations._unit_of_work import Context
 from storage import tokens
-
-
-@dataclass(frozen=True, slots=True)
-class Claims:
-    """The content of a token whose signature is valid. `digest` is the SHA-256 of the whole
-    token."""
-
-    jti: str
-    exp: int
-    digest: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,9 @@
 """Revokes one token that a system returns (RFC 7009); the grant stays until its end."""
 
 from bot.core.audit import Event
+from bot.core.model import Claims
 from bot.operations._unit_of_work import SYSTEM, Context, unit
-from bot.operations.tokens.introspect_token import (
-    Claims,
-    TokenActive,
-    TokenInactive,
-    introspect_token,
-)
+from bot.operations.tokens.introspect_token import TokenActive, TokenInactive, introspect_token
 from storage import grants, tokens
 
 
