@@ -16,7 +16,7 @@ from typing import Any
 
 from bot import connectors
 from bot.cli import main
-from bot.connectors.base import Connector, ConnectorDeps
+from bot.connectors.base import Connector
 from bot.core.errors import SystemUnavailable
 from bot.core.model import ProvisionOrder
 from bot.core.roles import System
@@ -71,12 +71,11 @@ class Recorded:
         revoke_all(orders)
 
 
-def _recorded(
-    make: Callable[[System, ConnectorDeps], Connector],
-) -> Callable[[System, ConnectorDeps], Connector]:
-    return lambda system, tools: Recorded(
-        make(system, tools), bool(_slow) and system.name == "archive"
-    )
+def _recorded(make: Callable[..., Connector]) -> Callable[..., Connector]:
+    def recorded(system: System, *others: Any) -> Connector:
+        return Recorded(make(system, *others), bool(_slow) and system.name == "archive")
+
+    return recorded
 
 
 def _timed(ask: Callable[..., Any]) -> Callable[..., Any]:

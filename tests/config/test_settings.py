@@ -16,7 +16,7 @@ from bot.config.roles import parse
 from bot.config.settings import NEEDS, VARIABLES, Need, Settings, load_settings
 from bot.core.errors import ConfigError
 
-REPOSITORY = Path(__file__).parents[1]
+REPOSITORY = Path(__file__).parents[2]
 KEY = "k1-" + "x" * 32
 SOCKET = {
     "SLACK_BOT_TOKEN": "xoxb-1-hunter",
