@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-import httpx
+import httpx2
 import pytest
 from playwright.sync_api import Locator, expect
 
@@ -22,7 +22,7 @@ def all_well(on: Stage) -> Iterator[None]:
     yield
     for verb in ("end_trouble", *(["start_app"] if on.bot.state != RUNNING else [])):
         as_page = {"X-Sandbox-Page": "1"}
-        httpx.post(
+        httpx2.post(
             f"{on.sandbox.base_url}/page/do/{verb}?as=chiara", json={}, headers=as_page, timeout=30
         )
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-import httpx
+import httpx2
 
 from tests.fakes import until
 
@@ -88,7 +88,7 @@ class Host:
     def fetch(self, url: str) -> None:
         """What a host does every minute, with what it trusts in the same breath."""
         for name, path in (("krl", "/ssh/krl"), ("ca.pub", "/ssh/ca.pub?system=it")):
-            answer = httpx.get(url + path).raise_for_status()
+            answer = httpx2.get(url + path).raise_for_status()
             (self.place / "new").write_bytes(answer.content)
             (self.place / "new").replace(self.place / name)
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from bot.app import build_systems, build_tools
@@ -327,7 +327,7 @@ class TestOwn(Ground):
         gone = build_systems(made.world).of("it", "ssh")
         gone.revoke(asked)
         assert not gone.read_back(asked)
-        (host.place / "krl").write_bytes(httpx.get(f"{bearer.url}/ssh/krl").content)
+        (host.place / "krl").write_bytes(httpx2.get(f"{bearer.url}/ssh/krl").content)
         assert "revoked" in host.why_not(shown)
         with pytest.raises(SystemRefused, match="not_in_roles"):
             certificate(gone, asked, host)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-import httpx
+import httpx2
 
 from bot.core.usage import LATE
 from tests.bot_environment import SHOP
@@ -16,7 +16,7 @@ from tests.faults.running_bot import Company, until
 def report(company: Company, grant: str, event: str) -> dict[str, Any]:
     """What a system is answered when it reports a session."""
     said = {"grant": grant, "event": event, "session": "tty1", "source": "192.0.2.7"}
-    answer = httpx.post(
+    answer = httpx2.post(
         f"{company.bot.url}/usage", json=said, auth=("shop-admin", SHOP), trust_env=False
     )
     assert answer.status_code == 200, answer.text

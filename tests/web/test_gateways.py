@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from bot.core.model import EndReason
@@ -18,7 +18,7 @@ from tests.web.proxies import PROXIES, a_proxy
 
 
 @pytest.fixture(params=PROXIES)
-def door(request: pytest.FixtureRequest, site: Site, tmp_path: Path) -> Iterator[httpx.Client]:
+def door(request: pytest.FixtureRequest, site: Site, tmp_path: Path) -> Iterator[httpx2.Client]:
     with serving(site.app) as bot, a_proxy(request.param, bot, tmp_path) as client:
         yield client
 
@@ -27,13 +27,13 @@ def bearer(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
 
 
-def seen(answer: httpx.Response) -> list[tuple[str, str]]:
+def seen(answer: httpx2.Response) -> list[tuple[str, str]]:
     """The headers that reached the page."""
     assert answer.status_code == 200, answer.text
     return [(name.lower(), value) for name, value in answer.json()]
 
 
-def test_only_a_token_for_this_system_opens_the_page(door: httpx.Client, made: Made) -> None:
+def test_only_a_token_for_this_system_opens_the_page(door: httpx2.Client, made: Made) -> None:
     without = door.get("/orders")
     assert without.status_code == 401
     assert without.headers["www-authenticate"].startswith("Bearer")
@@ -52,13 +52,13 @@ def test_only_a_token_for_this_system_opens_the_page(door: httpx.Client, made: M
     assert "authorization" not in dict(headers), "the page must not get the token"
 
 
-def test_a_request_with_a_body_goes_through_too(door: httpx.Client, made: Made) -> None:
+def test_a_request_with_a_body_goes_through_too(door: httpx2.Client, made: Made) -> None:
     token = made.a_token(made.a_grant())
     assert door.post("/orders", headers=bearer(token), content=b"x" * 100_000).status_code == 200
     assert door.post("/orders", content=b"x" * 100_000).status_code == 401
 
 
-def test_the_page_closes_the_second_the_grant_ends(door: httpx.Client, made: Made) -> None:
+def test_the_page_closes_the_second_the_grant_ends(door: httpx2.Client, made: Made) -> None:
     grant = made.a_grant(duration=600)
     token = made.a_token(grant)
     made.clock.at = grant.ends_at - 1
@@ -67,7 +67,7 @@ def test_the_page_closes_the_second_the_grant_ends(door: httpx.Client, made: Mad
     assert door.get("/", headers=bearer(token)).status_code == 401
 
 
-def test_the_page_closes_when_a_lead_revokes(door: httpx.Client, made: Made) -> None:
+def test_the_page_closes_when_a_lead_revokes(door: httpx2.Client, made: Made) -> None:
     grant = made.a_grant()
     token = made.a_token(grant)
     assert door.get("/", headers=bearer(token)).status_code == 200
@@ -84,7 +84,7 @@ FORGED = (
 
 
 def test_nothing_that_a_client_says_of_itself_reaches_the_page(
-    door: httpx.Client, made: Made
+    door: httpx2.Client, made: Made
 ) -> None:
     token = made.a_token(made.a_grant())
     forged = [(name, "root") for name in FORGED]
@@ -94,7 +94,7 @@ def test_nothing_that_a_client_says_of_itself_reaches_the_page(
 
 
 def test_a_client_can_not_have_the_identity_taken_away_on_the_way(
-    door: httpx.Client, made: Made
+    door: httpx2.Client, made: Made
 ) -> None:
     """A proxy removes the headers that `Connection` names (RFC 9110 section 7.6.1), those of the
     answer included."""
@@ -113,7 +113,7 @@ def test_a_client_can_not_have_the_identity_taken_away_on_the_way(
     assert ("x-access-user", "u0ana@example.com") in seen(door.get("/", headers=upgrade))
 
 
-def test_a_client_can_not_choose_the_system(door: httpx.Client, made: Made) -> None:
+def test_a_client_can_not_choose_the_system(door: httpx2.Client, made: Made) -> None:
     headers = bearer(made.a_token(made.a_grant("reports-read"))) | {"X-Access-System": "reports"}
     assert door.get("/?system=reports", headers=headers).status_code == 403
 

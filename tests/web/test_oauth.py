@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from base64 import b64encode
 from dataclasses import replace
 from urllib.parse import quote_plus
 
-import httpx
+import httpx2
 import pytest
+from authlib.integrations.httpx_client import OAuth2Client
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -19,9 +19,6 @@ from storage import audit, people
 from tests.builders import SHOP_SECRET
 from tests.factories import ANA, START, a_person
 from tests.web.conftest import Site, serving
-
-with warnings.catch_warnings(record=True):  # it says that it will want another httpx one day
-    from authlib.integrations.httpx_client import OAuth2Client
 
 INACTIVE = b'{"active": false}'
 
@@ -253,7 +250,7 @@ def test_a_library_that_nobody_here_wrote_reads_the_answers(site: Site) -> None:
         assert (said["active"], said["sub"], said["token_type"]) == (True, ANA, "Bearer")
         assert client.revoke_token(f"{bot}/revoke", token=token).status_code == 200
         assert client.introspect_token(f"{bot}/introspect", token=token).json() == {"active": False}
-    with serving(site.app) as port, httpx.Client(trust_env=False) as plain:
+    with serving(site.app) as port, httpx2.Client(trust_env=False) as plain:
         assert plain.get(f"http://127.0.0.1:{port}/healthz").status_code == 200, (
             "the server can be started again"
         )

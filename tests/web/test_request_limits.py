@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 
-import httpx
+import httpx2
 import pytest
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
@@ -60,7 +60,7 @@ def test_what_never_ends_is_not_kept_in_memory(port: int, start: bytes, more: by
     assert (
         _sent_until_hung_up(port, start, more) < 20_000_000
     )  # what the sockets of both sides hold
-    assert httpx.get(f"http://127.0.0.1:{port}/healthz", trust_env=False).status_code == 200
+    assert httpx2.get(f"http://127.0.0.1:{port}/healthz", trust_env=False).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_what_does_not_arrive_in_time_is_hung_up_on(
 
 def test_a_connection_in_use_is_kept(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(request_limits, "ARRIVES_WITHIN", 1)
-    with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
+    with httpx2.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
         for _ in range(5):
             assert client.get("/healthz").status_code == 200
             time.sleep(0.5)
@@ -178,7 +178,7 @@ def test_large_requests_that_do_not_end_leave_room_for_others(
         last = open_[-1]
         assert _is_hung_up_on(last)
         assert (
-            httpx.post(f"http://127.0.0.1:{port}/", content=b"x" * 1000, trust_env=False).text
+            httpx2.post(f"http://127.0.0.1:{port}/", content=b"x" * 1000, trust_env=False).text
             == "1000"
         )
         for connection in open_:
@@ -191,8 +191,8 @@ def test_large_requests_that_do_not_end_leave_room_for_others(
 
 
 def _posted(port: int, size: int) -> str:
-    with suppress(httpx.TransportError):
-        return httpx.post(f"http://127.0.0.1:{port}/", content=b"x" * size, trust_env=False).text
+    with suppress(httpx2.TransportError):
+        return httpx2.post(f"http://127.0.0.1:{port}/", content=b"x" * size, trust_env=False).text
     return ""
 
 

@@ -7,7 +7,7 @@ import http.client
 import socket
 import threading
 
-import httpx
+import httpx2
 import pytest
 from prometheus_client import CollectorRegistry
 
@@ -118,7 +118,7 @@ def test_what_was_counted_is_written_when_the_server_stops(site: Site) -> None:
     token = site.made.a_token(grant)
     with (
         serving(site.app) as port,
-        httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client,
+        httpx2.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client,
     ):
         headers = {"Authorization": f"Bearer {token}", "X-Access-System": "shop-admin"}
         for _ in range(5):
@@ -137,7 +137,7 @@ def test_many_clients_at_once_over_sockets(site: Site) -> None:
     found: list[int] = []
 
     def client(port: int) -> None:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as connection:
+        with httpx2.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as connection:
             found.extend(
                 connection.get("/auth", headers=headers).status_code for headers in (good, bad) * 4
             )
@@ -178,7 +178,7 @@ def test_a_client_that_leaves_in_the_middle_of_its_body_harms_nobody(
     site: Site, caplog: pytest.LogCaptureFixture
 ) -> None:
     system = site.made.policies[-1].systems["shop-admin"]
-    credentials = httpx.BasicAuth("shop-admin", str(system.secret))._auth_header
+    credentials = httpx2.BasicAuth("shop-admin", str(system.secret))._auth_header
     with serving(site.app) as port:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         connection.putrequest("POST", "/oauth2/introspect")
@@ -190,7 +190,7 @@ def test_a_client_that_leaves_in_the_middle_of_its_body_harms_nobody(
             connection.putheader(name, value)
         connection.endheaders(b"token=")
         connection.close()
-        assert httpx.get(f"http://127.0.0.1:{port}/healthz", trust_env=False).status_code == 200
+        assert httpx2.get(f"http://127.0.0.1:{port}/healthz", trust_env=False).status_code == 200
     assert "Traceback" not in caplog.text
 
 

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable
 from urllib.parse import urlencode
 
-import httpx
+import httpx2
 import pytest
 from prometheus_client import CollectorRegistry
 from slack_bolt import App, BoltRequest, BoltResponse
@@ -71,7 +71,7 @@ def signed(
     }
 
 
-def send(site: Site, body: str | bytes, headers: dict[str, str]) -> httpx.Response:
+def send(site: Site, body: str | bytes, headers: dict[str, str]) -> httpx2.Response:
     return site.call("POST", "/slack/events", content=body, headers=headers)
 
 
@@ -266,8 +266,8 @@ def test_a_listener_that_waits_does_not_hold_up_the_others(made: Made) -> None:
 
     site = a_site(made, waits)
 
-    async def together() -> list[httpx.Response]:
-        def slack(client: httpx.AsyncClient) -> object:
+    async def together() -> list[httpx2.Response]:
+        def slack(client: httpx2.AsyncClient) -> object:
             return client.post("/slack/events", content=COMMAND, headers=signed(COMMAND))
 
         return await site.gather([slack, slack, slack])  # type: ignore[list-item]

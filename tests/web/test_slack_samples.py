@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-import httpx
+import httpx2
 import pytest
 
 from bot.operations.people.record_people import record_people
@@ -146,7 +146,7 @@ def test_every_sample_of_slack_is_answered_200_whatever_is_missing_or_odd(
 async def sent(site: Site, bodies: list[tuple[str, str]]) -> list[int]:
     """The status of each, one after the other."""
 
-    async def all_of(client: httpx.AsyncClient) -> Any:
+    async def all_of(client: httpx2.AsyncClient) -> Any:
         return [
             (
                 await client.post("/slack/events", content=body, headers=signed(body, kind=kind))

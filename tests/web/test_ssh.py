@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 from prometheus_client import CollectorRegistry
 
@@ -121,7 +121,7 @@ def keys(tmp_path: Path) -> Mapping[str, str]:
     return {name: a_pair(tmp_path / name) for name in ("a", "b")}
 
 
-def ca_pub(made: Made, path: str, **files: Path) -> httpx.Response:
+def ca_pub(made: Made, path: str, **files: Path) -> httpx2.Response:
     """The answer where these ssh systems have these CA keys."""
     tables = (
         f'[systems.{name}]\nconnector = "ssh"\nca_key = "{file}"\nprincipals = ["deploy"]\n'

@@ -12,7 +12,7 @@ from base64 import b64encode
 from dataclasses import replace
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from bot.core.roles import System
@@ -30,7 +30,7 @@ DB_SECRET = "orders-db-secret-01"
 
 def report(
     site: Site, of: str, /, *, system: str = "shop-admin", secret: str = SHOP_SECRET, **more: object
-) -> httpx.Response:
+) -> httpx2.Response:
     said = {"grant": of, "event": "opened", "session": "tty1", "source": "192.0.2.7", **more}
     body = {key: value for key, value in said.items() if value is not None}
     headers = {"Content-Type": "application/json"}
@@ -329,7 +329,7 @@ def test_calls_that_prove_nothing_write_nothing(
             site.call(method, path, **how)
     site.meter.flush()
     assert [site.made.count(table) for table in tables] == before
-    assert [line for line in caplog.records if line.name != "httpx"] == []
+    assert [line for line in caplog.records if line.name != "httpx2"] == []
 
 
 @pytest.mark.parametrize("path", ["/auth?system=shop-admin", "/ssh/krl", "/usage"])
