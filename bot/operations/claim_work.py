@@ -6,12 +6,13 @@ What a row asks for is done by the handlers of the worker.
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Concatenate, ParamSpec
 
 from bot.core.effects import Kind, Queue
 from bot.core.errors import StorageUnavailable
 from bot.operations._unit_of_work import Context
+from bot.operations.idempotency import do_together
 from storage import outbox
 from storage.outbox import Row
 
@@ -87,13 +88,12 @@ class ClaimedQueue:
         A row that another worker has claimed meanwhile is left to that worker. What happened is
         recorded anyway, so `record` must be safe to repeat.
         """
-        calls: list[tuple[frozenset[Queue], int | None]] = []
-        quiet = replace(self.world, wake=lambda queues, due: calls.append((queues, due)))
-        with self._transaction():
-            record(quiet)
-            outbox.done_all(self.world.db, rows, self._owner)
-        for queues, due in calls:
-            self.world.wake(queues, due)
+
+        def act(world: Context) -> None:
+            record(world)
+            outbox.done_all(world.db, rows, self._owner)
+
+        do_together(self.world, act)
 
     def run_now(self, systems: Sequence[str]) -> None:
         """Makes due at once what waits for its next try on these systems."""

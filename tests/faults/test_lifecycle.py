@@ -227,7 +227,7 @@ def test_a_renewal_moves_the_end_as_often_as_the_role_allows(company: Company) -
     assert "approved for 2h" in company.access(who, "renew 3h").text
     company.renew(who, "2h")
     assert who.click(renewed, "Renew").ok
-    who.wait_dm("can be renewed 2 times, and was")
+    who.wait_dm("can be renewed 2 times, which was done")
 
 
 def test_a_role_with_renewal_approval_asks_again(company: Company) -> None:

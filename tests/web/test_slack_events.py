@@ -230,7 +230,7 @@ def test_whatever_bolt_raises_is_acknowledged_and_logged_in_one_line(
     answers = [send(site, COMMAND, signed(COMMAND)) for _ in range(5)]
     assert {answer.status_code for answer in answers} == {200}
     assert (
-        "can't be understood" in answers[0].json()["text"] and "inner words" not in answers[0].text
+        "the bot can't read" in answers[0].json()["text"] and "inner words" not in answers[0].text
     )
     assert [record.getMessage() for record in caplog.records] == [
         "Slack sent command: RuntimeError 'inner words'"
@@ -248,7 +248,7 @@ def test_a_command_that_takes_too_long_is_answered_in_time_and_goes_on(made: Mad
 
     site = a_site(made, waits, within=0.05)
     answer = send(site, COMMAND, signed(COMMAND))
-    assert answer.status_code == 200 and "may still be done" in answer.json()["text"]
+    assert answer.status_code == 200 and "may still succeed" in answer.json()["text"]
     event = json.dumps({"type": "event_callback", "event": {"type": "team_join"}})
     assert send(site, event, signed(event)).status_code == 503
     release.set()
