@@ -95,7 +95,7 @@ def test_the_verbs_of_the_procfile_exist():
 
 
 IMPORTS = {
-    "bot/core": ({"bot.core"}, {"pydantic", "pydantic_core"}),
+    "bot/core": ({"bot.core"}, set()),
     "bot/operations": ({"bot.core", "bot.operations", "storage"}, set()),
     "bot/connectors": ({"bot.core", "bot.connectors"}, None),
     "bot/sandbox": ({"bot.sandbox"}, None),

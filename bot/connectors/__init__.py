@@ -98,7 +98,8 @@ class Systems:
             )  # its access is in our database, whatever roles.toml says
         elif system is None:
             raise NotCalled(
-                f"{name} is not in roles.toml any more, but has still access to end: put it back"
+                f"{name} was removed from roles.toml while access to it is still active: "
+                "add it back until that access has ended"
             )
         elif system.connector != kind:
             raise NotCalled(
@@ -129,9 +130,8 @@ def for_order(systems: Systems, order: ProvisionOrder) -> Connector:
     connector = systems.of(order.system, order.connector)
     if order.target and (target := target_of(connector)) and target != order.target:
         raise NotCalled(
-            f"{order.system} leads elsewhere in roles.toml than when this access was made: put it"
-            " back until that has ended, or say that it is the same system: access-bot systems"
-            f" confirm-target {order.system}"
+            f"{order.system} leads elsewhere in roles.toml than when this access was made: put it back until "
+            f"that has ended, or say that it is the same system: access-bot systems confirm-target {order.system}"
         )
     return connector
 

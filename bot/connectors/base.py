@@ -1,9 +1,9 @@
-"""What every real system has to be able to do. A connector knows its system and nothing of Slack,
+"""The protocols that connectors implement. A connector knows its system and nothing of Slack,
 requests or rows.
 
-Each call may be repeated at any time: `grant` a second time extends or confirms, `revoke` of what
-is not there is fine. Whether it worked is not believed but read back. Every method raises
-SystemUnavailable for what a later try may get, and SystemRefused for what no try will.
+Each call may be repeated at any time: `grant` again extends or confirms, `revoke` of missing access
+succeeds. Success is always verified by `read_back`. Every method raises SystemUnavailable for a
+failure that a retry may fix, and SystemRefused for any other.
 """
 
 import hashlib
@@ -69,7 +69,7 @@ class Extends(Protocol):
 
 @runtime_checkable
 class EndsTogether(Protocol):
-    """For access that is nothing but rows of ours."""
+    """For access that is only rows in our database."""
 
     def revoke_all(self, orders: Sequence[ProvisionOrder]) -> None:
         """Ends many in one transaction, and raises unless all of them are gone."""
@@ -77,18 +77,17 @@ class EndsTogether(Protocol):
 
 @runtime_checkable
 class Shares(Protocol):
-    """For access that is one thing for a person, however many grants gave it, like the membership
-    of a group: an end leaves what its order says is kept. After one, what another grant of this
-    person needs is made once more, in case it began at the same moment."""
+    """For shared access, such as a group membership. A revocation leaves the actions in the order's
+    `kept`. Afterwards the access of the person's other grants is applied again, in case one began
+    at the same moment."""
 
     shares: bool
 
 
 @runtime_checkable
 class Located(Protocol):
-    """For settings that say which system it is: where they lead elsewhere by the end, nothing that
-    is seen there is a proof of it. `target` is a `fingerprint` of just these settings, without
-    passwords and tokens."""
+    """For settings that say which system it is: a revocation at a different address does not count.
+    `target` is a `fingerprint` of just these settings, without passwords and tokens."""
 
     target: str
 
@@ -134,7 +133,8 @@ class Watches(Protocol):
 
 
 class Gates(Protocol):
-    """Rows of ours that the token check reads; `until` is None for a gate that is not there."""
+    """Rows in our database that the token check reads; `until` is None for a gate that does not
+    exist."""
 
     def open(self, grant: str, system: str, until: int) -> None: ...
 
@@ -150,9 +150,9 @@ class Gates(Protocol):
 
 
 class AccountLinks(Protocol):
-    """Who a person is on a system, found once and then kept, whatever their e-mail becomes. `place`
-    is where its ids are good: when that is another one, so is whoever is called by the same id
-    there, and the binding counts as none."""
+    """Links people to accounts on a system. A link stays when the person's e-mail changes. `place`
+    is where account ids are valid: if it differs, the same id may be another person, so the link is
+    ignored."""
 
     def get(self, system: str, person: str, place: str = "") -> str | None:
         """The id of this person (a Slack id) there, or None."""
@@ -167,9 +167,9 @@ class AccountLinks(Protocol):
 
 
 class Memberships(Protocol):
-    """What grants gave to accounts where access is one thing for a person. Noted before it is given
-    and forgotten when it is seen to be gone, so that an end takes nothing that was there before. Of
-    a database, on which server it was."""
+    """Shared access that grants gave to accounts. It is noted before it is given and forgotten when
+    it is verified to be gone, so that a revocation removes nothing that was there before. For a
+    database it notes the server."""
 
     def note(self, mark: Membership) -> None: ...
 
@@ -183,7 +183,7 @@ class Memberships(Protocol):
 
 
 class Certificates(Protocol):
-    """Rows of ours about SSH certificates, and the public keys of those who get them. Times are UTC
+    """Rows in our database about SSH certificates and their holders' public keys. Times are UTC
     seconds."""
 
     def allow(self, grant: str, system: str, until: int) -> None:
@@ -214,7 +214,7 @@ class Certificates(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ConnectorDeps:
-    """What a connector may need of us."""
+    """The services that a connector may use."""
 
     gates: Gates
     pins: AccountLinks
@@ -223,7 +223,8 @@ class ConnectorDeps:
 
 
 def fingerprint(*settings: object) -> str:
-    """The same for the same settings; it shows none of them, because a URL may hold a secret."""
+    """Returns a digest of these settings. It reveals none of them, because a URL may hold a
+    secret."""
     return hashlib.sha256(json.dumps([str(each) for each in settings]).encode()).hexdigest()[:16]
 
 

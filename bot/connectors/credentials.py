@@ -1,5 +1,5 @@
-"""Asks systems for what a holder needs to get in. A few at a time of each system, so that one that
-hangs keeps nobody from the others; nothing of what they say is kept or logged.
+"""Asks systems for a holder's credentials, a few calls at a time for each system, so that one that
+hangs does not block the others. Credentials are neither kept nor logged.
 """
 
 import logging
@@ -95,10 +95,7 @@ class CredentialService:
             return f"it could not be asked now ({error}). Press Show credentials again in a moment."
         except Exception:
             log.exception("%s made no credentials for %s", order.system, order.grant)
-        return (
-            "it gave no credentials. Press Show credentials again; if that doesn't help, tell your"
-            " leads."
-        )
+        return "it gave no credentials. Press Show credentials again; if that doesn't help, tell your leads."
 
     @contextmanager
     def _one_of_few(self, system: str) -> Iterator[None]:

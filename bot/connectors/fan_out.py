@@ -1,6 +1,4 @@
-"""Asks connected systems something that may hang: each on a thread of its own, all side by side,
-for so long and no longer. It doesn't know what is asked.
-"""
+"""Calls several systems in parallel, each on its own thread, with a time limit."""
 
 import logging
 import threading

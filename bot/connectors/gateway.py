@@ -1,8 +1,4 @@
-"""Systems behind a gateway that checks our tokens: access is an open gate, kept where the check
-reads it.
-
-It doesn't know who checks the gate, nor anything of tokens.
-"""
+"""Systems behind a gateway that checks our tokens: access is an open gate in our database."""
 
 import re
 from collections.abc import Iterable, Sequence

@@ -1,6 +1,6 @@
 """GitHub teams: a grant is a membership of teams of one organisation.
 
-Calls and answers are those of GitHub's published REST API description, version 2022-11-28: "Team
+Calls and answers follow GitHub's published REST API description, version 2022-11-28: "Team
 members", "Organization members", "Users" and "Search".
 """
 
@@ -96,8 +96,7 @@ class Teams:
             raise SystemRefused(
                 "not_a_member",
                 f"{login} is not in the organisation {self._org}: invite them first",
-                f"Your account {login} is not in the organisation {self._org} on GitHub: ask for an"
-                " invitation.",
+                f"Your account {login} is not in the organisation {self._org} on GitHub: ask for an invitation.",
             )
         if found.get("state") != "active":
             raise SystemUnavailable(

@@ -1,6 +1,4 @@
-"""Which connected system is unwell: what each was like when it was last told something, or asked
-how it is. It is kept in memory, so that whoever wants to know waits for no system.
-"""
+"""Keeps the last known health of every system in memory, so that reading it never blocks."""
 
 import itertools
 import logging

@@ -1,9 +1,8 @@
-"""Kubernetes: a grant is a RoleBinding of its own for each role, or a ClusterRoleBinding where no
-namespace is set.
+"""Kubernetes: a grant is a RoleBinding of its own for each role, or a ClusterRoleBinding without a
+namespace.
 
-Calls and answers are those of the published API reference, groups rbac.authorization.k8s.io/v1 and
-authorization.k8s.io/v1. What a binding gives it gives to the user who is called by the person's
-e-mail.
+Calls and answers follow the published API reference, groups rbac.authorization.k8s.io/v1 and
+authorization.k8s.io/v1. A binding is for the user whose name is the person's e-mail.
 """
 
 import re

@@ -1,7 +1,7 @@
-"""Access that is one thing for a person, however many grants gave it: a membership, an assignment.
+"""Shared access, such as a group membership: one thing for a person, however many grants gave it.
 
-It decides what a grant may take away again at its end: only what a grant gave, and no other still
-needs. It knows no system; `Members` is what one has to be able to do.
+An end removes only what a grant gave and no other grant still needs. Each system implements
+`Members`.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -79,11 +79,10 @@ class SharedMembership:
         if not ours and self._members.has(mark.account, mark.thing) is not MembershipState.NOT:
             raise SystemRefused(
                 "had_before",
-                f"this person has {mark.action} on {self._name} already, and not by a grant, so it"
-                " would not end with one: there is nothing to give, or somebody takes it away"
-                " there first",
-                f"You have {mark.action} on {self._name} already, and not by a grant: use that, or"
-                " have it taken away there.",
+                f"this person has {mark.action} on {self._name} already, and not by a grant, so it would not end with "
+                "one: there is nothing to give, or somebody takes it away there first",
+                f"You have {mark.action} on {self._name} already, and not by a grant: use that, or have "
+                "it taken away there.",
             )
         self._marks.note(mark)
         try:
@@ -102,7 +101,8 @@ class SharedMembership:
     def revoke(self, order: ProvisionOrder) -> None:
         marks = self._marks.of_grant(self._name, order.grant)
         if not marks:
-            self._ask_anything()  # nothing was given, but who can't be asked is not called clean
+            # nothing was given, but an unreachable system is not reported as clean
+            self._ask_anything()
         for mark in marks:
             self._end(mark, kept=mark.action in order.kept)
 

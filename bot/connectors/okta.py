@@ -1,6 +1,6 @@
 """Okta groups: a grant is a membership of groups of one Okta organisation.
 
-Calls and answers are those of Okta's published Management API: "Groups", "Users" and "Rate limits".
+Calls and answers follow Okta's published Management API: "Groups", "Users" and "Rate limits".
 """
 
 import re

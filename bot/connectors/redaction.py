@@ -1,5 +1,5 @@
-"""Takes the values that `${…}` gave a system's settings out of everything that the system says, in
-every encoding that it may repeat them in.
+"""Redacts the values that `${…}` gave a system's settings from everything that the system returns,
+in every encoding in which it may repeat them.
 """
 
 import json

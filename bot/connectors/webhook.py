@@ -1,8 +1,5 @@
-"""Systems that are told over HTTPS: a signed POST says what to do, and the answer says how it
-stands.
-
-It does not know what the receiver does with it. What is sent, and what answers mean, is in
-document.py.
+"""Systems that are called over HTTPS with a signed POST. document.py has the format of the document
+and of its answer.
 """
 
 import hashlib
@@ -47,10 +44,7 @@ class Webhook(DocumentConnector):
         problems = list(super().check(roles))
         yield from problems
         if roles and not problems and self._answers_a_stranger():
-            yield (
-                f"{self._name} answers what is not signed with the secret: it must refuse that"
-                " with 401"
-            )
+            yield f"{self._name} answers what is not signed with the secret: it must refuse that with 401"
 
     def _post(self, do: Do, order: ProvisionOrder, timeout: float) -> Reply:
         answer = self._send(do, order, timeout, self._secret)

@@ -254,7 +254,7 @@ def test_a_system_that_is_in_no_roles_toml_any_more_is_named_as_long_as_somethin
 ) -> None:
     place.hold()
     place.made.set_policy()
-    assert "put it back" in place.problems()["files"]
+    assert "add it back" in place.problems()["files"]
 
 
 def test_a_system_that_hangs_keeps_no_other_from_being_asked_and_gets_one_thread(

@@ -1,6 +1,4 @@
-"""Finds the place of keys and values in a TOML text that `tomllib` has already accepted.
-It does not know what the keys mean, and it checks nothing itself.
-"""
+"""Finds the position of keys and values in a TOML text that `tomllib` has accepted."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """AWS IAM Identity Center: a grant is an assignment of permission sets in one account.
 
-Calls and answers are those of the published API references of IAM Identity Center (sso-admin) and
-of its identity store. AWS does what it is asked a little later, so nothing counts until the request
-says so and the list shows it.
+Calls and answers follow the published API references of IAM Identity Center (sso-admin) and its
+identity store. AWS applies a request a little later, so an assignment counts only when the request
+has succeeded and the list shows it.
 """
 
 import re
@@ -62,10 +62,7 @@ class Aws(SharedMembership):
             {},
             (
                 portal,
-                (
-                    f"On the command line: {once}, with the portal's address and {where}; from then"
-                    f" on {then}."
-                ),
+                f"On the command line: {once}, with the portal's address and {where}; from then on {then}.",
             ),
         )
 
@@ -99,8 +96,7 @@ class Assignments:
             raise SystemRefused(
                 "not_active",
                 f"the Identity Center user {email} is disabled",
-                f"Your user in IAM Identity Center, {email}, is disabled: ask who runs it to"
-                " enable it.",
+                f"Your user in IAM Identity Center, {email}, is disabled: ask who runs it to enable it.",
             )
         return self._pins.keep(order.system, order.person.id, str(found["UserId"]), self._store_id)
 

@@ -1,5 +1,4 @@
-"""AWS IAM Identity Center in roles.toml: its settings and its actions. Needs no library of
-AWS's."""
+"""The settings and actions of AWS IAM Identity Center in roles.toml. Needs no library of AWS's."""
 
 import re
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""PostgreSQL in roles.toml: its settings and its actions. Needs no driver."""
+"""The settings and actions of PostgreSQL systems in roles.toml. Needs no driver."""
 
 import re
 

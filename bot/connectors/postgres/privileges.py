@@ -1,6 +1,5 @@
-"""How an action of a role becomes a GRANT to one login role, and when the server gave less than it
-says. It knows neither grants of ours nor how the server is reached.
-"""
+"""Turns an action of a role into a GRANT to one login role, and detects when the server granted
+less."""
 
 from collections.abc import Iterable, Iterator
 

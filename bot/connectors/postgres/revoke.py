@@ -1,5 +1,5 @@
-"""The end of a role on a PostgreSQL server: nobody gets in, nobody is in, what it made is kept, and
-it is gone. It doesn't know why it ends, nor who asked.
+"""Ends a role on a PostgreSQL server: blocks its login, closes its sessions, keeps the objects it
+made, and drops it.
 """
 
 import psycopg

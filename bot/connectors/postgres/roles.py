@@ -1,6 +1,4 @@
-"""The roles on a PostgreSQL server that this product made: how they are named, marked, found and
-made one at a time. It doesn't know what they may do, nor how they end.
-"""
+"""Names, marks, finds and creates the roles of this product on a PostgreSQL server."""
 
 import re
 import unicodedata

@@ -1,6 +1,4 @@
-"""Asks an ssh-agent for a public key and for a signature: the two requests of
-draft-ietf-sshm-ssh-agent that a certificate authority needs. It knows nothing of certificates.
-"""
+"""Asks an ssh-agent for a public key and for a signature (draft-ietf-sshm-ssh-agent)."""
 
 import os
 import socket

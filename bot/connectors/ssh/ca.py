@@ -1,6 +1,5 @@
-"""The key that signs an ssh system's certificates: in a file, or in an ssh-agent, which never gives
-it away. It is read anew for each certificate, so that it is not kept in memory and can be replaced.
-It knows not what it signs for whom.
+"""Loads the key that signs an SSH system's certificates, from a file or an ssh-agent. It is read
+again for each certificate, so that it can be replaced and does not stay in memory.
 """
 
 import os
@@ -84,8 +83,7 @@ class FileKey:
             )
         except TypeError:
             raise SystemUnavailable(
-                "the file of ca_key has a passphrase: put the key into an ssh-agent and write"
-                " ca_key = agent:SHA256:…"
+                "the file of ca_key has a passphrase: put the key into an ssh-agent and write ca_key = agent:SHA256:…"
             ) from None
         except (ValueError, UnsupportedAlgorithm):
             raise SystemUnavailable(
@@ -141,10 +139,7 @@ def _read(path: str) -> bytes:
         if not stat.S_ISREG(mode):
             raise SystemUnavailable("the file of ca_key is no regular file")
         if mode & OTHERS:
-            words = (
-                "the file of ca_key may be read by others than its owner and group, or changed by"
-                " them"
-            )
+            words = "the file of ca_key may be read by others than its owner and group, or changed by them"
             raise SystemUnavailable(f"{words} (mode {stat.S_IMODE(mode):04o}): chmod 0600")
         return os.read(handle, LARGEST)
     finally:

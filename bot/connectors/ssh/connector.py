@@ -1,8 +1,6 @@
-"""Hosts that let in whoever has a certificate of our CA: access is that certificates may be issued
-to the holder, and ends with the last of them. No host is told anything: each reads the certificate,
-and the list of the revoked.
-
-It knows OpenSSH's certificates (PROTOCOL.certkeys), and nothing of how the list gets to the hosts.
+"""Hosts that trust our certificate authority: a grant allows its holder to get certificates, and
+ends with the last of them. Hosts check the certificate and the list of revoked certificates
+themselves.
 """
 
 import shlex
@@ -25,10 +23,7 @@ ours."""
 NO_HOST = "HOST"
 """What stands in the command where roles.toml gives no address."""
 
-HINT = (
-    "The one line of your .pub file, like ~/.ssh/id_ed25519.pub. It is kept, and offered to you the"
-    " next time."
-)
+HINT = "The one line of your .pub file, like ~/.ssh/id_ed25519.pub. It is kept, and offered to you the next time."
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +96,8 @@ class Ssh:
     def _how(self, order: ProvisionOrder) -> Sequence[str]:
         what = ", ".join(order.actions) or "no terminal, no forwarding"
         how = [
-            (
-                f"Save the certificate as `{_file(order)}` and run the command. If your private key"
-                " is not where ssh looks by itself, add `-i` and its path."
-            ),
+            f"Save the certificate as `{_file(order)}` and run the command. If your private key is not where ssh looks "
+            "by itself, add `-i` and its path.",
             f"It lets you in as {' or '.join(self._place.principals)}, with: {what}.",
         ]
         if self._place.host == NO_HOST:
@@ -133,10 +126,7 @@ class Ssh:
         for role, actions in roles.items():
             for action in actions:
                 if action not in EXTENSIONS:
-                    yield (
-                        f"{role}: {action} is no extension of a certificate:"
-                        f" {', '.join(EXTENSIONS)}"
-                    )
+                    yield f"{role}: {action} is no extension of a certificate: {', '.join(EXTENSIONS)}"
 
     def public_key(self) -> str:
         """The line of the CA's public key, which hosts are to trust."""

@@ -1,4 +1,4 @@
-"""SSH hosts in roles.toml: their settings and their actions. Signs nothing."""
+"""The settings and actions of SSH systems in roles.toml. Signs nothing."""
 
 import ipaddress
 import re

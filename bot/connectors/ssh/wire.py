@@ -1,6 +1,4 @@
-"""SSH's signatures and OpenSSH's user certificates as bytes: what stands in them, and in which
-order. It knows neither who signs nor for whom.
-"""
+"""Encodes SSH signatures and OpenSSH's user certificates as bytes."""
 
 import os
 import struct

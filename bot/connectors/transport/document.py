@@ -1,8 +1,4 @@
-"""The JSON document that `webhook` and `command` send, and what its answer means.
-
-It does not know how the document gets there: a connector brings `ask`, and has everything else from
-`Asked`.
-"""
+"""The JSON document that `webhook` and `command` send, and the meaning of its answer."""
 
 import json
 import secrets
@@ -80,8 +76,7 @@ def read_credentials(found: object, who: str) -> dict[str, str]:
         return {}
     if not isinstance(found, dict) or len(found) > MOST_CREDENTIALS:
         raise SystemUnavailable(
-            f"{who} gave credentials that are not at most {MOST_CREDENTIALS} labels with a text"
-            " each"
+            f"{who} gave credentials that are not at most {MOST_CREDENTIALS} labels with a text each"
         )
     for label, text in found.items():
         if not (
@@ -133,11 +128,9 @@ class DocumentConnector:
         shown = read_credentials(reply.credentials, self._name)
         return AccessInstructions(
             shown,
-            (
-                ()
-                if shown
-                else (f"{self._name} gives nothing to copy: sign in there as you always do.",)
-            ),
+            ()
+            if shown
+            else (f"{self._name} gives nothing to copy: sign in there as you always do.",),
         )
 
     def check(self, roles: Mapping[str, Sequence[str]]) -> Iterator[str]:
@@ -145,10 +138,7 @@ class DocumentConnector:
         try:
             state = self._said("read_back", nobody(self._name), self._timeout).state
             if state != "ended":
-                yield (
-                    f"{self._name} says that a grant which does not exist is {state}; ended is"
-                    " expected"
-                )
+                yield f"{self._name} says that a grant which does not exist is {state}; ended is expected"
         except AccessBotError as error:
             yield str(error)
 

@@ -1,8 +1,5 @@
-"""One HTTP call, for systems that speak HTTP: it ends in time, stays small, and goes nowhere but
-where it was sent.
-
-No redirect is followed, no proxy is used and no connection is kept. It knows no system, and what an
-answer means.
+"""Makes one HTTP call with a limit on time and size. It follows no redirect, uses no proxy, keeps
+no connection, and connects only to the address that was checked.
 """
 
 import http.client

@@ -1,8 +1,4 @@
-"""Runs one program to its end: in time, without a shell, its output bounded, and nothing of it left
-running.
-
-It does not know what the program is for, nor what its exit code means.
-"""
+"""Runs one program with a limit on time and output, without a shell, and ends all its processes."""
 
 import os
 import selectors

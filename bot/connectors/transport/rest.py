@@ -1,8 +1,5 @@
-"""REST systems without their SDKs: one call, its path quoted, its answer sorted into yes, not
-there, no, and later.
-
-It knows how such systems answer, and none of them in particular.
-"""
+"""Calls REST APIs without an SDK: quotes the path and sorts the answer into yes, missing, no or
+later."""
 
 import json
 import re
