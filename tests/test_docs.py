@@ -1,15 +1,18 @@
-"""The README's tables are held against the code, so that a newcomer is never sent to a place that
-is not there."""
+"""The tables and pictures of the documents are held against the code."""
 
+import ast
 import re
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 from bot.core.lifecycle import GRANT, REQUEST
+from bot.slack.ids import Action, Modal
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
+ARCHITECTURE = (ROOT / "docs/architecture.md").read_text()
 
 
 def drawn(table) -> list[str]:
@@ -20,25 +23,112 @@ def drawn(table) -> list[str]:
     ]
 
 
-def test_the_states_in_the_readme_are_those_of_the_code():
-    picture = README.split("<!-- states")[1].split("```")[1].strip("\n")
+def test_the_states_in_the_documents_are_those_of_the_code():
+    page = (ROOT / "docs/lifecycle.md").read_text()
+    picture = page.split("<!-- states")[1].split("```")[1].strip("\n")
     assert picture == "\n".join(["request", *drawn(REQUEST), "", "grant", *drawn(GRANT)])
 
 
-ROWS = re.findall(
-    r"^\| (.*\?) \| (.*) \|$", README.split("## Where is…?")[1].split("\n## ")[0], re.MULTILINE
-)
+def test_the_readme_fits_on_three_screens_and_has_its_parts_in_order():
+    assert len(README.splitlines()) <= 150
+    assert re.findall(r"^## (.*)$", README, re.MULTILINE) == [
+        "Try it",
+        "Set up a real workspace in ten minutes",
+        "Connectors",
+        "Commands",
+        "How it works",
+        "Limits",
+        "More",
+    ]
+    assert README.index("![") < README.index("\n- **") < README.index("## Try it")
+
+
+SECTION = ARCHITECTURE.split("## Where is…?")[1].split("\n## ")[0]
+ROWS = re.findall(r"^\| (.*\?) \| (.*) \|$", SECTION, re.MULTILINE)
+ANSWERS = dict(ROWS)
+
+
+def defined(path: Path) -> set[str]:
+    """The names that a file defines at its top level, and those of its classes as `Class.name`."""
+    if path.suffix != ".py":
+        return set(re.findall(r"\b(?:const|function|class) (\w+)", path.read_text()))
+    body = ast.parse(path.read_text()).body
+    members = [(f"{node.name}.", node.body) for node in body if isinstance(node, ast.ClassDef)]
+    return {prefix + name for prefix, nodes in [("", body), *members] for name in names(nodes)}
+
+
+def names(nodes: list[ast.stmt]) -> set[str]:
+    """The names that these statements define."""
+    found = set()
+    for node in nodes:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            found.add(node.name)
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            found |= {target.id for target in targets if isinstance(target, ast.Name)}
+    return found
+
+
+def missing(place: str) -> str:
+    """What is wrong with an answer of the table, or ""."""
+    path, _, symbol = place.partition(":")
+    if not symbol:
+        return f"{place} names no symbol"
+    if not (ROOT / path).is_file():
+        return f"{path} is not there"
+    return "" if symbol in defined(ROOT / path) else f"{path} does not define {symbol}"
 
 
 @pytest.mark.parametrize(("question", "answer"), ROWS, ids=[question for question, _ in ROWS])
-def test_every_place_the_readme_names_is_there(question, answer):
-    places = re.findall(r"`([^`]+)`", answer)
+def test_every_answer_is_a_symbol_that_its_file_defines(question, answer):
+    places = [place for place in re.findall(r"`([^`]+)`", answer) if "/" in place or ":" in place]
     assert places
-    assert [place for place in places if not (ROOT / place).exists()] == []
+    assert [wrong for wrong in map(missing, places) if wrong] == []
 
 
-def test_the_questions_are_not_lost():
-    assert len(ROWS) >= 12
+@pytest.mark.parametrize(
+    "place",
+    ["LICENSE", "bot/core/lifecycle.py", "bot/core/lifecycle.py:Nothing", "bot/none.py:REQUEST"],
+)
+def test_an_answer_without_its_symbol_is_found(place):
+    assert missing(place)
+
+
+def test_no_question_is_lost():
+    assert len(ROWS) == len(ANSWERS) >= 45
+
+
+def answered(question: str):
+    """The object that the first answer to this question names."""
+    path, _, symbol = re.findall(r"`([^`]+)`", ANSWERS[question])[0].partition(":")
+    name = path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+    return getattr(import_module(name), symbol)
+
+
+def test_the_answers_about_buttons_forms_and_commands_have_all_of_them():
+    from bot.slack.commands import VERBS
+
+    assert set(answered("Which button calls what?")) == set(Action)
+    assert set(answered("Which form calls what?")) <= set(Modal)
+    assert answered("What does a word after `/access` do?") is VERBS
+    assert answered('What may follow "approved"?') is GRANT
+
+
+def test_every_page_is_in_the_index_and_in_no_other_place():
+    index = (ROOT / "docs/README.md").read_text()
+    pages = {path.name for path in (ROOT / "docs").glob("*.md")} - {"README.md"}
+    assert pages - set(re.findall(r"\]\(([\w-]+\.md)\)", index)) == set()
+
+
+def test_the_command_line_s_page_has_every_command():
+    from bot.cli import cli
+
+    page = (ROOT / "docs/cli.md").read_text()
+    for verb in cli.list_commands(None):
+        command = cli.get_command(None, verb)
+        inner = getattr(command, "commands", None) or {"": None}
+        for name in inner:
+            assert re.search(rf"`[^`]*\b{verb} {name}".rstrip(), page), f"{verb} {name}"
 
 
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text()
@@ -68,10 +158,25 @@ def test_every_link_leads_somewhere(page, link):
     assert not fragment or fragment in anchors(target)
 
 
-def test_the_files_and_targets_that_contributors_are_sent_to_are_there():
-    named = re.findall(r"`((?:bot|tests|storage)/[\w./-]+)`", CONTRIBUTING)
-    assert len(named) >= 8
-    assert [place for place in named if not (ROOT / place).exists()] == []
+NAMED = sorted(
+    {
+        (page, place)
+        for page in PAGES
+        for place in re.findall(
+            r"`((?:bot|tests|storage|docs|bench)/[\w./-]+)[`:]", page.read_text()
+        )
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("page", "place"), NAMED, ids=[f"{page.name}: {place}" for page, place in NAMED]
+)
+def test_every_file_that_a_page_names_is_there(page, place):
+    assert (ROOT / place).exists()
+
+
+def test_the_targets_that_contributors_are_sent_to_are_there():
     targets = {
         word
         for line in re.findall(r"^make ([a-z ]+)", CONTRIBUTING, re.MULTILINE)
@@ -105,8 +210,6 @@ IMPORTS = {
 
 
 def imported(path: Path) -> set[str]:
-    import ast
-
     found = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom) and node.module and not node.level:

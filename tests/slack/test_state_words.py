@@ -1,5 +1,5 @@
-"""One word for each state and each end, in the model, in messages, on the command line and in the
-README."""
+"""One word for each state and each end, in the model, in messages, on the command line and in
+docs/lifecycle.md."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bot.slack.views import answers, approval_message
 from bot.slack.views._parts import ended_because, state_parts, why_words
 from tests.slack.views_samples import NOW, a_card, a_grant, a_request, words
 
-README = (Path(__file__).parents[2] / "README.md").read_text()
+PAGE = (Path(__file__).parents[2] / "docs/lifecycle.md").read_text()
 
 
 def said(parts: list[object]) -> str:
@@ -58,6 +58,6 @@ def test_the_command_line_lists_requests_by_the_same_words() -> None:
 @pytest.mark.parametrize(
     ("of", "kind"), [("a request", RequestState), ("a grant", GrantState), ("an end", EndReason)]
 )
-def test_the_readme_has_the_same_words(of: str, kind: type[StrEnum]) -> None:
-    (row,) = re.findall(rf"^\| {of} \| (.*) \|$", README, re.MULTILINE)
+def test_the_documents_have_the_same_words(of: str, kind: type[StrEnum]) -> None:
+    (row,) = re.findall(rf"^\| {of} \| (.*) \|$", PAGE, re.MULTILINE)
     assert re.findall(r"`(\w+)`", row) == list(kind)

@@ -1,0 +1,94 @@
+"""Texts that people read do without words that have to be read twice."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+WORDS = {
+    "anew": "again",
+    "tried on": "retried",
+    "tries on": "keeps retrying",
+    "told of": "notified of, reported",
+    "is told": "is notified, is reported",
+    "are told": "are notified, are reported",
+    "at last": "finally",
+    "whoever": "the person, the caller",
+    "whomever": "the person",
+    "for ever": "indefinitely",
+    "stands in": "is in",
+    "stand in": "be in",
+    "stands behind": "follows",
+    "in hand": "active, in progress",
+    "all the same": "anyway",
+    "by itself": "automatically",
+    "by themselves": "automatically",
+    "so many": "up to N",
+    "goes on": "continues",
+    "go on": "continue",
+    "by then": "until that time",
+    "is so": "holds",
+    "hears of": "is notified of",
+    "looked at by nobody": "not checked",
+    "keeps nobody from": "does not block",
+    "is no filter": "unknown filter",
+    "for good": "permanently",
+    "what is gone": "the access that was removed",
+    "has to do with": "is about",
+}
+"""Words that hide a plainer one, which follows."""
+
+FOUND = re.compile(rf"\b(?:{'|'.join(map(re.escape, WORDS))})\b", re.IGNORECASE)
+
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "CHANGELOG.md",
+    ROOT / "CONTRIBUTING.md",
+    ROOT / "SECURITY.md",
+    ROOT / ".env.example",
+    ROOT / "roles.toml",
+    *sorted((ROOT / "docs").rglob("*.md")),
+]
+MODULES = sorted(path for room in ("bot/doctor", "bot/cli") for path in (ROOT / room).rglob("*.py"))
+
+
+def text_of(page: Path) -> str:
+    """A page on one line, without the marks of its comments, and of a glossary only what is
+    used."""
+    lines = page.read_text().splitlines()
+    if page.name == "glossary.md":
+        lines = [line.rpartition(" | ")[0] if line.startswith("| ") else line for line in lines]
+    return " ".join(line.strip().removeprefix("#").strip() for line in lines)
+
+
+def strings_of(module: Path) -> Iterator[str]:
+    """The strings of a module that can reach people: all but docstrings."""
+    tree = ast.parse(module.read_text())
+    statements = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and id(node) not in statements:
+            yield " ".join(str(node.value).split())
+
+
+def hits(text: str) -> list[str]:
+    """Every such word of a text, with what is around it."""
+    return [text[max(0, at.start() - 40) : at.end() + 30] for at in FOUND.finditer(text)]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=[str(page.relative_to(ROOT)) for page in PAGES])
+def test_a_page_says_it_in_plain_words(page: Path) -> None:
+    assert hits(text_of(page)) == []
+
+
+@pytest.mark.parametrize("module", MODULES, ids=[str(path.relative_to(ROOT)) for path in MODULES])
+def test_what_the_program_says_is_in_plain_words(module: Path) -> None:
+    assert [hit for text in strings_of(module) for hit in hits(text)] == []
+
+
+def test_such_a_word_is_found_over_a_line_break_and_in_capitals() -> None:
+    assert hits(" ".join(["It is Tried", "on until the system confirms."]))
+    assert not hits("The bot retries until the system confirms.")
