@@ -94,9 +94,15 @@ def _writing(kind: str, url: str, scale: Scale) -> Iterator[Line]:
 
 
 STORY = (
-    Event.REQUEST_ASKED, Event.VOTE_GIVEN, Event.APPROVAL_GIVEN, Event.GRANT_STARTED, Event.REMINDER_SENT,
-    Event.END_ASKED, Event.GRANT_ENDED, Event.USE_SUMMED,
-)  # fmt: skip
+    Event.REQUEST_ASKED,
+    Event.VOTE_GIVEN,
+    Event.APPROVAL_GIVEN,
+    Event.GRANT_STARTED,
+    Event.REMINDER_SENT,
+    Event.END_ASKED,
+    Event.GRANT_ENDED,
+    Event.USE_SUMMED,
+)
 """What a grant leaves in the log, from the request on."""
 
 
@@ -122,25 +128,65 @@ class _Story:
         elif step == 2:
             detail["approvers"] = [self.approver]
         return (
-            seq, self.at + step, str(STORY[step]), actor, self.person, self.role, self.system, self.request,
-            self.grant if step > 2 else "", self.reason,
-            json.dumps(detail, separators=(",", ":"), sort_keys=True), prev,
-        )  # fmt: skip
+            seq,
+            self.at + step,
+            str(STORY[step]),
+            actor,
+            self.person,
+            self.role,
+            self.system,
+            self.request,
+            self.grant if step > 2 else "",
+            self.reason,
+            json.dumps(detail, separators=(",", ":"), sort_keys=True),
+            prev,
+        )
 
     def row(self, table: str) -> tuple[Any, ...]:
         systems, actions = json.dumps([self.system]), json.dumps(["read"])
         return {
             "requests": (
-                self.request, self.person, self.role, systems, actions, "fingerprint", 3600, self.reason, "", None,
-                "approved", self.at, self.at + 28800, None, self.at + 2, self.approver, "",
+                self.request,
+                self.person,
+                self.role,
+                systems,
+                actions,
+                "fingerprint",
+                3600,
+                self.reason,
+                "",
+                None,
+                "approved",
+                self.at,
+                self.at + 28800,
+                None,
+                self.at + 2,
+                self.approver,
+                "",
             ),
             "votes": (self.request, self.approver, self.at + 1, 3600, actions),
             "grants": (
-                self.grant, self.request, self.person, self.role, systems, actions, "ended", 3600, self.at,
-                self.at + 3600, self.at + 36000, self.at + 3, 0, None, "expired", "system", self.at + 6, 2,
+                self.grant,
+                self.request,
+                self.person,
+                self.role,
+                systems,
+                actions,
+                "ended",
+                3600,
+                self.at,
+                self.at + 3600,
+                self.at + 36000,
+                self.at + 3,
+                0,
+                None,
+                "expired",
+                "system",
+                self.at + 6,
+                2,
             ),
             "leases": (self.grant, self.system, "gateway", "ended", "", "", ""),
-        }[table]  # fmt: skip
+        }[table]
 
 
 def _records(

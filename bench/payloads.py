@@ -18,11 +18,20 @@ _numbers = count(1)
 def command(person: int, text: str) -> dict[str, Any]:
     number = next(_numbers)
     return {
-        "token": "unused", "team_id": TEAM, "team_domain": "example", "channel_id": CHANNEL, "channel_name": "ops",
-        "user_id": someone(person), "user_name": "someone", "command": "/access", "text": text, "api_app_id": "A1",
-        "is_enterprise_install": "false", "response_url": "https://hooks.example.com/1",
+        "token": "unused",
+        "team_id": TEAM,
+        "team_domain": "example",
+        "channel_id": CHANNEL,
+        "channel_name": "ops",
+        "user_id": someone(person),
+        "user_name": "someone",
+        "command": "/access",
+        "text": text,
+        "api_app_id": "A1",
+        "is_enterprise_install": "false",
+        "response_url": "https://hooks.example.com/1",
         "trigger_id": f"{time.time_ns()}.{number}",
-    }  # fmt: skip
+    }
 
 
 def click(request: str) -> dict[str, Any]:
@@ -36,12 +45,24 @@ def click(request: str) -> dict[str, Any]:
         "action_ts": str(number),
     }
     return {
-        "type": "block_actions", "user": {"id": BEN, "username": "ben", "name": "ben", "team_id": TEAM},
-        "team": {"id": TEAM, "domain": "example"}, "api_app_id": "A1", "token": "unused", "enterprise": None,
-        "is_enterprise_install": False, "trigger_id": f"{time.time_ns()}.{number}", "actions": [action],
-        "container": {"type": "message", "message_ts": ts, "channel_id": CHANNEL, "is_ephemeral": False},
-        "channel": {"id": CHANNEL, "name": "ops"}, "message": {"ts": ts},
-    }  # fmt: skip
+        "type": "block_actions",
+        "user": {"id": BEN, "username": "ben", "name": "ben", "team_id": TEAM},
+        "team": {"id": TEAM, "domain": "example"},
+        "api_app_id": "A1",
+        "token": "unused",
+        "enterprise": None,
+        "is_enterprise_install": False,
+        "trigger_id": f"{time.time_ns()}.{number}",
+        "actions": [action],
+        "container": {
+            "type": "message",
+            "message_ts": ts,
+            "channel_id": CHANNEL,
+            "is_ephemeral": False,
+        },
+        "channel": {"id": CHANNEL, "name": "ops"},
+        "message": {"ts": ts},
+    }
 
 
 def signed(payload: dict[str, Any]) -> bytes:

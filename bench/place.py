@@ -163,9 +163,20 @@ class Place:
         with self.world.db.transaction():
             for n, request in enumerate(ids):
                 asked = Request(
-                    request, someone(first + n), role.name, role.systems, role.actions, role.fingerprint, 3600,
-                    "because", "", None, state, now, now + 28800,
-                )  # fmt: skip
+                    request,
+                    someone(first + n),
+                    role.name,
+                    role.systems,
+                    role.actions,
+                    role.fingerprint,
+                    3600,
+                    "because",
+                    "",
+                    None,
+                    state,
+                    now,
+                    now + 28800,
+                )
                 requests.insert(self.world.db, asked)
         return ids
 
@@ -186,9 +197,19 @@ class Place:
             for n, grant in enumerate(ids):
                 end = ends_at + int(spread * n / count)
                 given = Grant(
-                    grant, asked[n], someone(first + n), role.name, role.systems, role.actions, state, 3600,
-                    end - 3600, end, end + 36000, end - 3600,
-                )  # fmt: skip
+                    grant,
+                    asked[n],
+                    someone(first + n),
+                    role.name,
+                    role.systems,
+                    role.actions,
+                    state,
+                    3600,
+                    end - 3600,
+                    end,
+                    end + 36000,
+                    end - 3600,
+                )
                 grants.insert(
                     db,
                     given,

@@ -26,9 +26,24 @@ _HELD = "state IN ('scheduled', 'starting', 'active')"
 def insert(db: Database, g: Grant, leases: Iterable[Lease]) -> None:
     db.run(
         f"INSERT INTO grants ({_COLUMNS}) VALUES ({_MARKS})",
-        g.id, g.request, g.person, g.role, json.dumps(g.systems), json.dumps(g.actions), g.state, g.duration,
-        g.starts_at, g.ends_at, g.latest_end, g.started_at, g.renewals, g.remind_at, g.end_reason, g.end_by, g.ended_at,
-    )  # fmt: skip
+        g.id,
+        g.request,
+        g.person,
+        g.role,
+        json.dumps(g.systems),
+        json.dumps(g.actions),
+        g.state,
+        g.duration,
+        g.starts_at,
+        g.ends_at,
+        g.latest_end,
+        g.started_at,
+        g.renewals,
+        g.remind_at,
+        g.end_reason,
+        g.end_by,
+        g.ended_at,
+    )
     rows = [
         (each.grant, each.system, each.connector, each.state, each.error, each.reach)
         for each in leases
@@ -250,8 +265,10 @@ def request_end(db: Database, ids: Sequence[str], reason: EndReason, by: str) ->
     db.run(
         f"UPDATE grants SET state = 'ending', end_reason = ?, end_by = ?, remind_at = NULL "
         f"WHERE id IN ({marks}) AND state IN ({states})",
-        reason, by, *ids,
-    )  # fmt: skip
+        reason,
+        by,
+        *ids,
+    )
     db.run(
         f"UPDATE leases SET state = 'ending' WHERE grant_id IN ({marks}) AND state <> 'ended'", *ids
     )

@@ -161,10 +161,13 @@ def _take(db: Database, queue: Queue, ids: Sequence[int], owner: str, until: int
     marks = ", ".join("?" * len(ids))
     held = f", turn = {_HELD}" if queue in _IN_TURN else ""
     db.run(
-        "UPDATE outbox SET unsure = unsure + CASE WHEN claimed_by IS NULL THEN 0 ELSE 1 END, claimed_by = ?, "
+        "UPDATE outbox SET unsure = unsure + CASE WHEN claimed_by IS NULL THEN 0 ELSE 1 END, "
+        "claimed_by = ?, "
         f"claimed_until = ?, attempts = attempts + 1{held} WHERE id IN ({marks})",
-        owner, until, *ids,
-    )  # fmt: skip
+        owner,
+        until,
+        *ids,
+    )
     return [
         _row(row)
         for row in db.rows(f"SELECT {_ROW} FROM outbox WHERE id IN ({marks}) ORDER BY id", *ids)

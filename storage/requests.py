@@ -21,12 +21,26 @@ def insert(db: Database, r: Request) -> bool:
     return (
         db.run(
             f"INSERT INTO requests ({_COLUMNS}) VALUES ({_MARKS}) ON CONFLICT DO NOTHING",
-            r.id, r.requester, r.role, json.dumps(r.systems), json.dumps(r.actions), r.fingerprint, r.duration,
-            r.reason, r.ticket, r.start_at, r.state, r.created_at, r.lapses_at, r.renews, r.decided_at, r.decided_by,
+            r.id,
+            r.requester,
+            r.role,
+            json.dumps(r.systems),
+            json.dumps(r.actions),
+            r.fingerprint,
+            r.duration,
+            r.reason,
+            r.ticket,
+            r.start_at,
+            r.state,
+            r.created_at,
+            r.lapses_at,
+            r.renews,
+            r.decided_at,
+            r.decided_by,
             r.decision_reason,
         )
         == 1
-    )  # fmt: skip
+    )
 
 
 def get(db: Database, request: str) -> Request | None:
@@ -245,11 +259,15 @@ def forget_messages(db: Database, before: int) -> None:
     `before`."""
     alive = "(g.state NOT IN ('ended', 'failed') OR g.ended_at >= ?)"
     db.run(
-        "DELETE FROM messages WHERE request_id IN (SELECT r.id FROM requests r WHERE r.state <> 'pending' "
-        f"AND r.decided_at < ? AND NOT EXISTS (SELECT 1 FROM grants g WHERE g.request_id = r.id AND {alive}) "
+        "DELETE FROM messages WHERE request_id IN (SELECT r.id FROM requests r "
+        "WHERE r.state <> 'pending' "
+        f"AND r.decided_at < ? AND NOT EXISTS "
+        f"(SELECT 1 FROM grants g WHERE g.request_id = r.id AND {alive}) "
         f"AND NOT EXISTS (SELECT 1 FROM grants g WHERE g.id = r.renews AND {alive}))",
-        before, before, before,
-    )  # fmt: skip
+        before,
+        before,
+        before,
+    )
 
 
 def _one(row: tuple[Any, ...] | None) -> Request | None:

@@ -192,7 +192,7 @@ def test_what_is_wrong_whoever_is_in_a_group_is_refused_at_once(start: Start) ->
     assert isinstance(refused, Refused) and refused.field == "reason"
 
 
-def test_an_address_that_nobody_asked_about_is_looked_up_too_and_one_that_nobody_has_is_known_to_be_nobody_s(
+def test_an_address_is_looked_up_too_and_one_without_a_person_is_known_to_be_nobody_s(
     start: Start,
 ) -> None:
     start.made.reload(shop_admin='approvers = ["eva@example.com", "none@example.com"]')

@@ -1,4 +1,5 @@
-"""The rooms of the code: who may import whom (docs/architecture.md), and how many files stand loose."""
+"""The rooms of the code: who may import whom (docs/architecture.md), and how many files
+stand loose."""
 
 from __future__ import annotations
 

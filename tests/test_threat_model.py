@@ -56,10 +56,13 @@ def test_who_writes_the_database_is_given_access_and_verify_finds_it(made: Made)
     with made.world.db.transaction():
         made.world.db.run("UPDATE requests SET state = 'approved'")
         made.world.db.run(
-            "INSERT INTO grants (id, request_id, person, role, systems, actions, state, duration, starts_at, ends_at, "
-            f"latest_end, renewals) VALUES ('ginvented', ?, '{ANA}', 'shop-admin', ?, ?, 'starting', 3600, ?, ?, ?, 0)",
-            *values, values[-1],
-        )  # fmt: skip
+            "INSERT INTO grants (id, request_id, person, role, systems, actions, state, duration, "
+            "starts_at, ends_at, "
+            "latest_end, renewals) "
+            f"VALUES ('ginvented', ?, '{ANA}', 'shop-admin', ?, ?, 'starting', 3600, ?, ?, ?, 0)",
+            *values,
+            values[-1],
+        )
         made.world.db.run(
             "INSERT INTO leases (grant_id, system, connector, state, error) "
             "VALUES ('ginvented', ?, 'gateway', 'starting', '')",

@@ -30,7 +30,10 @@ def _first(known: Broad, action: str) -> str:
     return next((words for pattern, words in known if pattern.search(action)), "")
 
 
-ADMIN = r"(?<![a-z])(?:[a-z]*admin(?:s|istrators?)?|super-?users?|power-?users?|root|sudo|owners?)(?![a-z])"
+ADMIN = (
+    r"(?<![a-z])(?:[a-z]*admin(?:s|istrators?)?|super-?users?|power-?users?|root|sudo|owners?)"
+    r"(?![a-z])"
+)
 """What names of administrators look like."""
 
 LIKE_ADMIN = "reads like an administrator's; the least that does the job is safer"

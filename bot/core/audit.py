@@ -226,10 +226,19 @@ def chained(entries: Iterable[Entry], at: int, seq: int, prev: str) -> list[tupl
     for entry in entries:
         seq += 1
         row: tuple[object, ...] = (
-            seq, at, str(entry.event), entry.actor, entry.subject, without_unstorable(entry.role),
-            entry.system, entry.request, entry.grant, without_unstorable(entry.reason),
-            without_unstorable(canonical_detail(entry.detail)), prev,
-        )  # fmt: skip
+            seq,
+            at,
+            str(entry.event),
+            entry.actor,
+            entry.subject,
+            without_unstorable(entry.role),
+            entry.system,
+            entry.request,
+            entry.grant,
+            without_unstorable(entry.reason),
+            without_unstorable(canonical_detail(entry.detail)),
+            prev,
+        )
         prev = link_hash(row)
         rows.append((*row, prev))
     return rows

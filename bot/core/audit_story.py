@@ -117,11 +117,21 @@ DECISIONS = {
 }
 _TOLD = frozenset(
     {
-        *DECISIONS, Event.REQUEST_ASKED, Event.VOTE_GIVEN, Event.GRANT_SCHEDULED, Event.GRANT_STARTED,
-        Event.GRANT_RENEWED, Event.GRANT_FAILED, Event.START_UNDONE, Event.END_ASKED, Event.GRANT_ENDED,
-        Event.CREDENTIALS_SHOWN, Event.CREDENTIALS_REVOKED, Event.CERTIFICATE_ISSUED,
+        *DECISIONS,
+        Event.REQUEST_ASKED,
+        Event.VOTE_GIVEN,
+        Event.GRANT_SCHEDULED,
+        Event.GRANT_STARTED,
+        Event.GRANT_RENEWED,
+        Event.GRANT_FAILED,
+        Event.START_UNDONE,
+        Event.END_ASKED,
+        Event.GRANT_ENDED,
+        Event.CREDENTIALS_SHOWN,
+        Event.CREDENTIALS_REVOKED,
+        Event.CERTIFICATE_ISSUED,
     }
-)  # fmt: skip
+)
 
 
 @dataclass(slots=True)
@@ -187,12 +197,15 @@ def _request(c: _Comparison, request: RequestRow) -> None:
         c.say(f"{what}: no record says that it was asked for")
     for record in asked:
         c.same(
-            what, record,
-            requester=(request.requester, record.actor), role=(request.role, record.role),
-            systems=(_list(request.systems), _systems(record)), time=(request.created_at, record.at),
+            what,
+            record,
+            requester=(request.requester, record.actor),
+            role=(request.role, record.role),
+            systems=(_list(request.systems), _systems(record)),
+            time=(request.created_at, record.at),
             duration=(request.duration, _detail(record).get("duration")),
             renewed_grant=(request.renews or "", record.grant),
-        )  # fmt: skip
+        )
     decided = [record for event in DECISIONS for record in c.of(event)]
     if not decided and request.state != "pending":
         c.say(f"{what} is {request.state}, and no record says so")
@@ -204,10 +217,12 @@ def _request(c: _Comparison, request: RequestRow) -> None:
             else record.actor
         )
         c.same(
-            what, record,
-            state=(request.state, DECISIONS[Event(record.event)]), decider=(request.decided_by, by),
+            what,
+            record,
+            state=(request.state, DECISIONS[Event(record.event)]),
+            decider=(request.decided_by, by),
             decision_time=(request.decided_at, record.at),
-        )  # fmt: skip
+        )
     wanted = 1 if c.of(Event.APPROVAL_GIVEN) and request.renews is None else 0
     if len(c.story.grants) < wanted:
         c.say(f"{what} was approved, and its grant is not there", c.of(Event.APPROVAL_GIVEN)[0])
@@ -227,9 +242,12 @@ def _votes(c: _Comparison, request: RequestRow) -> None:
             continue
         detail = _detail(record)
         c.same(
-            what, record, time=(vote.at, record.at), duration=(vote.duration, detail.get("duration")),
+            what,
+            record,
+            time=(vote.at, record.at),
+            duration=(vote.duration, detail.get("duration")),
             actions=(_list(vote.actions), _items(detail, "actions")),
-        )  # fmt: skip
+        )
     for voter, record in latest.items():
         c.say(
             f"vote of {voter} on request {request.id}, which record {record.seq} names, is not"
@@ -250,9 +268,11 @@ def _grant(c: _Comparison, request: RequestRow, grant: GrantRow) -> None:
     for record in c.of(Event.APPROVAL_GIVEN):
         detail = _detail(record)
         c.same(
-            what, record, duration=(grant.duration, detail.get("duration")),
+            what,
+            record,
+            duration=(grant.duration, detail.get("duration")),
             actions=(_list(grant.actions), _items(detail, "actions")),
-        )  # fmt: skip
+        )
     _grant_state(c, grant, what, systems)
     _leases(c, grant, what, systems)
 
@@ -273,10 +293,13 @@ def _grant_state(c: _Comparison, grant: GrantRow, what: str, systems: Sequence[s
         record, detail = asked[-1], _detail(asked[-1])
         is_over = {each.system for each in ended}.issuperset(systems)
         c.same(
-            what, record, state=(grant.state, "ended" if is_over else "ending"),
-            end_reason=(grant.end_reason, detail.get("why")), end_asked_by=(grant.end_by, record.actor),
+            what,
+            record,
+            state=(grant.state, "ended" if is_over else "ending"),
+            end_reason=(grant.end_reason, detail.get("why")),
+            end_asked_by=(grant.end_by, record.actor),
             planned_end=(grant.ends_at, detail.get("ends_at")),
-        )  # fmt: skip
+        )
         if is_over and not any(
             grant.ended_at in (each.at, _detail(each).get("ended_at")) for each in ended
         ):
@@ -292,18 +315,23 @@ def _grant_state(c: _Comparison, grant: GrantRow, what: str, systems: Sequence[s
             c.same(what, record, end=(grant.ends_at, _detail(record).get("ends_at")))
             return
         c.same(
-            what, record, state=(grant.state, "active"), end=(grant.ends_at, _detail(record).get("ends_at")),
+            what,
+            record,
+            state=(grant.state, "active"),
+            end=(grant.ends_at, _detail(record).get("ends_at")),
             renewals=(grant.renewals, len(renewed)),
-        )  # fmt: skip
+        )
         start = grant.started_at
         if not isinstance(start, int) or not started[0].at <= start <= started[-1].at:
             c.say(f"{what}: its start is {start}, and no record says that it started then", record)
     elif grant.state == "scheduled" and scheduled:
         detail = _detail(scheduled[-1])
         c.same(
-            what, scheduled[-1], start=(grant.starts_at, detail.get("starts_at")),
+            what,
+            scheduled[-1],
+            start=(grant.starts_at, detail.get("starts_at")),
             end=(grant.ends_at, detail.get("ends_at")),
-        )  # fmt: skip
+        )
     elif grant.state != "starting":
         c.say(f"{what} is {grant.state}, and no record says so")
 
@@ -338,9 +366,12 @@ def _tokens(c: _Comparison) -> None:
             c.say(f"{what}: no record says that it was shown")
             continue
         c.same(
-            what, record, grant=(token.grant, record.grant), time=(token.issued_at, record.at),
+            what,
+            record,
+            grant=(token.grant, record.grant),
+            time=(token.issued_at, record.at),
             end=(token.expires_at, _detail(record).get("ends_at")),
-        )  # fmt: skip
+        )
         if token.jti in revoked and token.revoked_at is None:
             c.say(
                 f"{what} works, and record {revoked[token.jti].seq} says that it was revoked",
@@ -361,9 +392,12 @@ def _certificates(c: _Comparison) -> None:
             c.say(f"{what}: no record says that it was issued")
             continue
         c.same(
-            what, record, grant=(row.grant, record.grant), system=(row.system, record.system),
+            what,
+            record,
+            grant=(row.grant, record.grant),
+            system=(row.system, record.system),
             end=(row.expires_at, _detail(record).get("ends_at")),
-        )  # fmt: skip
+        )
     for serial, record in issued.items():
         if _is_kept(c, record):
             c.say(

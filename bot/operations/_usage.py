@@ -51,11 +51,17 @@ def report_use_after_end(
     when = {"opened_at": opened_at, "ended_at": use.over_at(grant)}
     entry, beyond = (
         Entry(
-            Event.USE_OUTLIVED, SYSTEM, grant.person, grant.role, system, grant.request, grant.id,
+            Event.USE_OUTLIVED,
+            SYSTEM,
+            grant.person,
+            grant.role,
+            system,
+            grant.request,
+            grant.id,
             detail={"source": u.world.source, "session": session, "source_address": source, **when},
         )
         for session in (name, "and others")
-    )  # fmt: skip
+    )
     if new := counted(u.db, u.now, f"outlived {grant.id} {system}", entry, beyond, (name,)):
         u.entries += new
         session = str((new[-1].detail or {})["session"])

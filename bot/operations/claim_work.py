@@ -167,8 +167,11 @@ class Work:
                     raise
 
     def finish_once(
-        self, record: Callable[Concatenate[Context, Given], object], *args: Given.args, **kwargs: Given.kwargs
-    ) -> None:  # fmt: skip
+        self,
+        record: Callable[Concatenate[Context, Given], object],
+        *args: Given.args,
+        **kwargs: Given.kwargs,
+    ) -> None:
         """Like `finish`, but does not wait for the database."""
         self._queue.ack([row.id for row in self.rows], lambda world: record(world, *args, **kwargs))
         self.is_recorded = True

@@ -33,8 +33,9 @@ http {{
   server {{ listen 127.0.0.1:{port} default_server; return 403; }}
   server {{
     listen 127.0.0.1:{port}; server_name 127.0.0.1 localhost;
-    add_header Content-Security-Policy "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; \
-connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'" always;
+    add_header Content-Security-Policy "default-src 'none'; script-src 'self'; style-src 'self'; \
+img-src data:; connect-src 'self'; base-uri 'none'; form-action 'none'; \
+frame-ancestors 'none'" always;
     add_header X-Content-Type-Options nosniff always;
     add_header Cache-Control no-store always;
     location = /_access {{
@@ -45,13 +46,16 @@ connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     }}
     auth_request /_access; auth_request_set $user $upstream_http_x_access_user;
     location = /hello {{ default_type text/plain; try_files /none @hello; }}
-    location @hello {{ default_type text/plain; return 200 "The shop's admin page. Hello $user!\\n"; }}
+    location @hello {{ default_type text/plain;
+      return 200 "The shop's admin page. Hello $user!\\n"; }}
     location / {{ root {shop}; error_page 401 403 /signin.html; try_files /none /orders.html; }}
     location = /orders.html {{ internal; root {shop}; }}
     location = /orders.json {{
       {let_in} root {shop}; auth_request_set $user $upstream_http_x_access_user;
-      auth_request_set $role $upstream_http_x_access_role; auth_request_set $expires $upstream_http_x_access_expires;
-      add_header X-Access-User $user; add_header X-Access-Role $role; add_header X-Access-Expires $expires;
+      auth_request_set $role $upstream_http_x_access_role;
+      auth_request_set $expires $upstream_http_x_access_expires;
+      add_header X-Access-User $user;
+      add_header X-Access-Role $role; add_header X-Access-Expires $expires;
       add_header Cache-Control no-store always;
     }}
     location = /signin.html {{ internal; auth_request off; {kept_out} root {shop}; }}
@@ -64,7 +68,8 @@ connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 TELLING = """
     location = {path} {{
       internal; auth_request off; proxy_pass http://{told}/sandbox/gate_answered; proxy_method POST;
-      proxy_set_body '{{"open": {open}, "who": "$user"}}'; proxy_set_header Content-Type application/json;
+      proxy_set_body '{{"open": {open}, "who": "$user"}}';
+      proxy_set_header Content-Type application/json;
       proxy_pass_request_headers off; proxy_connect_timeout 1s; proxy_read_timeout 1s;
     }}
 """

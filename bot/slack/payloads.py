@@ -138,7 +138,8 @@ def click_from(body: Json) -> Click:
         channel=channel,
         trigger=_text(body, "trigger_id"),
         key=(
-            f"action:{where}:{name}:{_digest(value)}:{sender['person']}:{_text(action, 'action_ts')}"
+            f"action:{where}:{name}:{_digest(value)}:{sender['person']}:"
+            f"{_text(action, 'action_ts')}"
         ),
         action=name,
         value=value,

@@ -178,7 +178,7 @@ class Scheduler:
         of being lost."""
         self._scheduler.add_job(
             self._sweep, "date", run_date=run_at, id="sweep", executor="sweep", max_instances=3
-        )  # fmt: skip
+        )
 
 
 def _guarded(name: str, do: Callable[[], object]) -> None:

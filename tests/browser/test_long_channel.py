@@ -33,7 +33,8 @@ def top_of(one: Window) -> str:
     """The words of the first message that is on the screen."""
     look = """(main) => {
       const { top } = main.querySelector('[role=log]').parentElement.getBoundingClientRect();
-      const seen = [...main.querySelectorAll('article')].find((one) => one.getBoundingClientRect().bottom > top + 1);
+      const seen = [...main.querySelectorAll('article')].find(
+        (one) => one.getBoundingClientRect().bottom > top + 1);
       return seen.querySelector('.message-body').textContent;
     }"""
     return str(one.main.evaluate(look))

@@ -25,8 +25,10 @@ def fits(one: Window) -> None:
     wide = """() => [...document.querySelectorAll('body *')].filter((node) => {
       const box = node.getBoundingClientRect();
       if (!box.width || box.right <= innerWidth + 1) return false;
-      if (node.closest('.table-box, .records, .carousel, pre')) return false;  // these scroll by themselves
-      for (let one = node; one; one = one.parentElement) if (getComputedStyle(one).clipPath !== 'none') return false;
+      // These scroll by themselves.
+      if (node.closest('.table-box, .records, .carousel, pre')) return false;
+      for (let one = node; one; one = one.parentElement)
+        if (getComputedStyle(one).clipPath !== 'none') return false;
       return true;
     }).map((node) => node.outerHTML.slice(0, 100))"""
     assert one.page.evaluate(wide) == []

@@ -48,7 +48,8 @@ def use(page: Page) -> None:
     expect(pointed).to_be_in_viewport()
     page.wait_for_function("""() => {
           const box = document.querySelector('.pointed')?.getBoundingClientRect();
-          const at = box && document.elementFromPoint(box.x + box.width / 2, box.y + box.height / 2);
+          const at = box
+            && document.elementFromPoint(box.x + box.width / 2, box.y + box.height / 2);
           return Boolean(at?.closest('.pointed'));
         }""")
     pointed.click()

@@ -150,8 +150,9 @@ def test_an_export_as_a_process_is_utf_8_and_silent_whatever_the_locale_is(shop:
     shop.ask(reason="für Grüße")
     shown = subprocess.run(
         [sys.executable, "-X", "utf8=0", "-m", "bot", "audit", "export"],
-        capture_output=True, env={**os.environ, "PYTHONIOENCODING": "ascii"},
-    )  # fmt: skip
+        capture_output=True,
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+    )
     assert (shown.returncode, shown.stderr) == (0, b"")
     assert "für Grüße" in shown.stdout.decode()
 

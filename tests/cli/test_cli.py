@@ -388,8 +388,11 @@ def test_a_yes_on_a_real_terminal_is_enough(shop: Shop) -> None:
     ours, theirs = pty.openpty()
     bot = subprocess.Popen(
         [sys.executable, "-m", "bot", "grants", "revoke", grant.id],
-        stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        stdin=theirs,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     os.write(ours, b"y\n")
     out, err = bot.communicate(timeout=60)
     os.close(ours)

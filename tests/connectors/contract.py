@@ -122,8 +122,16 @@ class Contract:
             names = {kind: person.lower()} if rig.more else {}
             who = a_person(person)
             return ProvisionOrder(
-                grant.id, "it", kind, who, "it", tuple(rig.actions), grant.starts_at, grant.ends_at, names
-            )  # fmt: skip
+                grant.id,
+                "it",
+                kind,
+                who,
+                "it",
+                tuple(rig.actions),
+                grant.starts_at,
+                grant.ends_at,
+                names,
+            )
 
         return ordered
 

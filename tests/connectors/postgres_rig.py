@@ -41,7 +41,8 @@ SETTINGS = (
 ACTIONS = ("SELECT ON ALL TABLES IN SCHEMA public", "ROLE reporting")
 BEFORE = """
 CREATE ROLE app NOLOGIN; CREATE ROLE reporting NOLOGIN;
-CREATE TABLE orders (id integer PRIMARY KEY, what text, card text); INSERT INTO orders VALUES (1, 'tea', '4111');
+CREATE TABLE orders (id integer PRIMARY KEY, what text, card text);
+INSERT INTO orders VALUES (1, 'tea', '4111');
 ALTER TABLE orders OWNER TO app;
 CREATE SCHEMA reports; CREATE TABLE reports.sums (total integer);
 GRANT CREATE, USAGE ON SCHEMA reports TO reporting; GRANT SELECT ON reports.sums TO reporting;

@@ -72,9 +72,13 @@ class Ground:
     @pytest.fixture(autouse=True)
     def site(self, made: Made, bearer: Bearer) -> Iterator[None]:
         app = build_web(
-            made.world, made.signer, UsageMeter(made.world), ready=list, registry=CollectorRegistry(),
+            made.world,
+            made.signer,
+            UsageMeter(made.world),
+            ready=list,
+            registry=CollectorRegistry(),
             ca_keys=partial(ca_keys, made.world, build_systems(made.world)),
-        )  # fmt: skip
+        )
         with serving(app) as port:
             bearer.url = f"http://127.0.0.1:{port}"
             yield

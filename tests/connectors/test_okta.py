@@ -154,7 +154,7 @@ class TestOkta(Contract, SharedContract, RestContract):
             it.grant(replace(order(), actions=(group,)))
         assert not any(call.startswith("PUT") for call in server.seen)
 
-    def test_a_user_whom_the_token_may_not_see_any_more_still_has_it_until_the_group_s_list_says_otherwise(
+    def test_a_user_hidden_from_the_token_has_it_until_the_list_of_the_group_says_otherwise(
         self, it: Connector, server: Okta, order: Ordered
     ) -> None:
         asked = order()

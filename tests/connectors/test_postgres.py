@@ -317,7 +317,8 @@ def test_what_another_holder_has_locked_holds_up_neither_the_end_of_access_nor_a
     secret = shown(it, order)
     with holder(it, other) as line, ThreadPoolExecutor(1) as pool:
         line.execute(
-            f"CREATE TABLE lab.waits (); BEGIN; GRANT SELECT ON lab.waits TO {role_name(order)}".encode()
+            "CREATE TABLE lab.waits (); BEGIN; "
+            f"GRANT SELECT ON lab.waits TO {role_name(order)}".encode()
         )
         end = pool.submit(it.revoke, order)
         before = time.monotonic()

@@ -146,9 +146,15 @@ def signed(authority: Authority, public: str) -> str:
     given, signer = read_key(public), authority.open()
     assert isinstance(given, Given)
     content = Content(
-        key=given.blob, serial=7, key_id="ana g1", principals=["deploy"], valid_after=1_790_000_000,
-        valid_before=1_790_003_600, critical={}, extensions=[],
-    )  # fmt: skip
+        key=given.blob,
+        serial=7,
+        key_id="ana g1",
+        principals=["deploy"],
+        valid_after=1_790_000_000,
+        valid_before=1_790_003_600,
+        critical={},
+        extensions=[],
+    )
     return certificate(content, signer.blob, signer.sign)
 
 

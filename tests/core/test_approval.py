@@ -43,9 +43,20 @@ def _role(approvals: int = 1, approvers: str = '["@db-leads"]') -> Role:
 
 def _request(role: Role) -> Request:
     return Request(
-        "r1", ANA, role.name, role.systems, role.actions, role.fingerprint, 3600, "because", "", None,
-        RequestState.PENDING, 0, 100,
-    )  # fmt: skip
+        "r1",
+        ANA,
+        role.name,
+        role.systems,
+        role.actions,
+        role.fingerprint,
+        3600,
+        "because",
+        "",
+        None,
+        RequestState.PENDING,
+        0,
+        100,
+    )
 
 
 def _vote(voter: str, duration: int = 3600, *actions: str) -> Vote:
@@ -255,8 +266,19 @@ def _held(
 ) -> Grant:
     role = a_policy().roles["shop-admin"]
     return Grant(
-        "g1", "r0", ANA, role.name, role.systems, role.actions, state, 3600, 0, ends_at, 9_000, renewals=renewals
-    )  # fmt: skip
+        "g1",
+        "r0",
+        ANA,
+        role.name,
+        role.systems,
+        role.actions,
+        state,
+        3600,
+        0,
+        ends_at,
+        9_000,
+        renewals=renewals,
+    )
 
 
 BOTH = ("orders:read", "orders:refund")

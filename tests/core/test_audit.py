@@ -61,13 +61,31 @@ def test_the_hash_of_a_known_record_never_changes() -> None:
 def test_event_names_follow_one_grammar_and_are_never_taken_away() -> None:
     assert all(event.count(":") == 2 and event == event.lower() for event in Event)
     assert {
-        "request:access:asked", "request:vote:given", "request:approval:given", "request:denial:given",
-        "request:access:withdrawn", "request:access:lapsed", "request:action:refused", "grant:access:scheduled",
-        "grant:access:started", "grant:access:failed", "grant:access:renewed", "grant:reminder:sent",
-        "grant:credentials:shown", "grant:end:asked", "grant:end:failed", "grant:access:ended", "grant:use:first",
-        "grant:use:summed", "policy:file:loaded", "policy:file:rejected", "audit:log:read", "audit:log:exported",
-        "panic:switch:on", "panic:switch:off",
-    } <= set(Event)  # fmt: skip
+        "request:access:asked",
+        "request:vote:given",
+        "request:approval:given",
+        "request:denial:given",
+        "request:access:withdrawn",
+        "request:access:lapsed",
+        "request:action:refused",
+        "grant:access:scheduled",
+        "grant:access:started",
+        "grant:access:failed",
+        "grant:access:renewed",
+        "grant:reminder:sent",
+        "grant:credentials:shown",
+        "grant:end:asked",
+        "grant:end:failed",
+        "grant:access:ended",
+        "grant:use:first",
+        "grant:use:summed",
+        "policy:file:loaded",
+        "policy:file:rejected",
+        "audit:log:read",
+        "audit:log:exported",
+        "panic:switch:on",
+        "panic:switch:off",
+    } <= set(Event)
 
 
 @pytest.mark.parametrize(

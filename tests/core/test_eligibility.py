@@ -31,9 +31,16 @@ def _field(role: str = "shop-admin", **asked: object) -> str | None:
 
 @pytest.mark.parametrize(
     ("duration", "field"),
-    [(None, None), (1, None), (4 * 3600, None), (4 * 3600 + 1, "duration"), (0, "duration"), (-3600, "duration"),
-     (999_999 * 3600, "duration")],
-)  # fmt: skip
+    [
+        (None, None),
+        (1, None),
+        (4 * 3600, None),
+        (4 * 3600 + 1, "duration"),
+        (0, "duration"),
+        (-3600, "duration"),
+        (999_999 * 3600, "duration"),
+    ],
+)
 def test_a_duration_within_the_limit(duration: int | None, field: str | None) -> None:
     policy = a_policy(shop_admin='max_duration = "4h"')
     refused = check_words(
@@ -107,9 +114,14 @@ def test_the_first_thing_that_is_wrong_is_named() -> None:
 
 @pytest.mark.parametrize(
     ("name", "said"),
-    [("shop-admin", ""), ("shop-admn", "Did you mean shop-admin?"), ("zzz", "/access roles"), ("", "/access roles"),
-     ("x" * 4000, "…")],
-)  # fmt: skip
+    [
+        ("shop-admin", ""),
+        ("shop-admn", "Did you mean shop-admin?"),
+        ("zzz", "/access roles"),
+        ("", "/access roles"),
+        ("x" * 4000, "…"),
+    ],
+)
 def test_an_unknown_role_names_the_nearest(name: str, said: str) -> None:
     found = find_role(POLICY, name)
     assert (found.reason if isinstance(found, Refused) else "").count(said) >= 1

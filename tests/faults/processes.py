@@ -126,8 +126,13 @@ def command(company: Company, *words: str) -> subprocess.CompletedProcess[str]:
     """A verb of the command line on the company's database."""
     return subprocess.run(
         [sys.executable, "-m", "bot", *words],
-        env=company.env, cwd=company.folder, capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+        env=company.env,
+        cwd=company.folder,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
 
 
 def ready_at(bot: Bot, timeout: float = 30) -> float:

@@ -279,10 +279,14 @@ def test_several_may_migrate_at_once(
         at_once = [
             subprocess.Popen(
                 [sys.executable, "-m", "bot", "migrate"],
-                env=company.env, cwd=company.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                env=company.env,
+                cwd=company.folder,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
             )
             for _ in range(4)
-        ]  # fmt: skip
+        ]
         said = [process.communicate(timeout=60)[0] for process in at_once]
         assert [process.returncode for process in at_once] == [0] * 4, said
         company.db.check_schema()

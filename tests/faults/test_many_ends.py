@@ -35,13 +35,37 @@ def put_in(company: Company, number: int, ends_at: int) -> None:
         for each in range(number):
             request, grant, who = f"r{each:011d}", f"g{each:011d}", people[each % PEOPLE]
             asked = Request(
-                request, who, "quick", ("shop-admin",), ("orders:read",), "", 3600, "many", "", None,
-                RequestState.APPROVED, began, ends_at, None, began, company.ben.id,
-            )  # fmt: skip
+                request,
+                who,
+                "quick",
+                ("shop-admin",),
+                ("orders:read",),
+                "",
+                3600,
+                "many",
+                "",
+                None,
+                RequestState.APPROVED,
+                began,
+                ends_at,
+                None,
+                began,
+                company.ben.id,
+            )
             held = Grant(
-                grant, request, who, "quick", ("shop-admin",), ("orders:read",), GrantState.ACTIVE, 3600, began,
-                ends_at, ends_at, began,
-            )  # fmt: skip
+                grant,
+                request,
+                who,
+                "quick",
+                ("shop-admin",),
+                ("orders:read",),
+                GrantState.ACTIVE,
+                3600,
+                began,
+                ends_at,
+                ends_at,
+                began,
+            )
             requests.insert(company.db, asked)
             requests.add_message(company.db, request, *CARD)
             grants.insert(

@@ -31,8 +31,12 @@ class Led(Bot):
         with self.log.open("wb") as out:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", *command],
-                env=env, cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=out,
-            )  # fmt: skip
+                env=env,
+                cwd=folder,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=out,
+            )
 
     def tell(self, ahead: float) -> None:
         assert self.process.stdin is not None
@@ -200,8 +204,13 @@ def test_it_does_not_start_outside_the_sandbox(
 ) -> None:
     ended = subprocess.run(
         [sys.executable, "-m", "bot.cli.demo_bot"],
-        env=company.env | environment, cwd=company.folder, input=told, capture_output=True, text=True, timeout=30,
-    )  # fmt: skip
+        env=company.env | environment,
+        cwd=company.folder,
+        input=told,
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
     assert (ended.returncode != 0, words in ended.stderr) == (True, True), ended.stderr
     assert not (company.folder / "access.db").exists()
 

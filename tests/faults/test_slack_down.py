@@ -288,8 +288,11 @@ def test_a_connection_that_only_looks_alive_is_replaced(monkeypatch: pytest.Monk
         env = sandbox.environment
         client = WebClient(env["SLACK_BOT_TOKEN"], base_url=env["SLACK_API_URL"])
         bolt = App(
-            client=client, signing_secret="unused", token_verification_enabled=False, listener_executor=pool
-        )  # fmt: skip
+            client=client,
+            signing_secret="unused",
+            token_verification_enabled=False,
+            listener_executor=pool,
+        )
         bolt.command("/access")(lambda ack: ack("alive"))
         kept = slack_socket.Socket(bolt, env["SLACK_APP_TOKEN"], client)
         kept.start()
@@ -338,7 +341,7 @@ def test_a_slow_slack_slows_down_no_end_and_no_gate(company: Company) -> None:
     holder.wait_dm("expired", timeout=60)
 
 
-def test_a_first_start_refuses_nobody_and_alarms_nobody_because_slack_has_not_said_who_is_in_a_group(
+def test_a_first_start_refuses_nobody_and_alarms_nobody_while_groups_are_not_known(
     make_company: Callable[..., Company],
 ) -> None:
     company = make_company()

@@ -112,12 +112,34 @@ def _edit(column: str) -> Callable[[Made], object]:
 TAMPERING: dict[str, tuple[Callable[[Made], object], int]] = {
     **{
         f"an edited {column}": (_edit(column), 3)
-        for column in ("event", "actor", "subject", "role", "system", "request", "grant", "reason", "detail")
+        for column in (
+            "event",
+            "actor",
+            "subject",
+            "role",
+            "system",
+            "request",
+            "grant",
+            "reason",
+            "detail",
+        )
     },
-    "an edited time": (lambda made: _unguarded(made, _do("UPDATE audit SET at = at + 1 WHERE seq = 3")), 3),
-    "an impossible time": (lambda made: _unguarded(made, _do("UPDATE audit SET at = ? WHERE seq = 3", 2**62)), 3),
-    "an edited hash": (lambda made: _unguarded(made, _do("UPDATE audit SET hash = prev WHERE seq = 3")), 3),
-    "an edited link": (lambda made: _unguarded(made, _do("UPDATE audit SET prev = hash WHERE seq = 3")), 3),
+    "an edited time": (
+        lambda made: _unguarded(made, _do("UPDATE audit SET at = at + 1 WHERE seq = 3")),
+        3,
+    ),
+    "an impossible time": (
+        lambda made: _unguarded(made, _do("UPDATE audit SET at = ? WHERE seq = 3", 2**62)),
+        3,
+    ),
+    "an edited hash": (
+        lambda made: _unguarded(made, _do("UPDATE audit SET hash = prev WHERE seq = 3")),
+        3,
+    ),
+    "an edited link": (
+        lambda made: _unguarded(made, _do("UPDATE audit SET prev = hash WHERE seq = 3")),
+        3,
+    ),
     "the first deleted": (lambda made: _unguarded(made, _do("DELETE FROM audit WHERE seq = 1")), 1),
     "one deleted": (lambda made: _unguarded(made, _do("DELETE FROM audit WHERE seq = 3")), 3),
     "two swapped": (_swap, 3),
@@ -135,12 +157,14 @@ TAMPERING: dict[str, tuple[Callable[[Made], object], int]] = {
         4,
     ),
     "the head of another record": (
-        lambda made: _unguarded(made, _do("UPDATE audit_head SET hash = (SELECT hash FROM audit WHERE seq = 4)")),
+        lambda made: _unguarded(
+            made, _do("UPDATE audit_head SET hash = (SELECT hash FROM audit WHERE seq = 4)")
+        ),
         6,
     ),
     "a seal of nobody": (lambda made: _unguarded(made, _do("UPDATE audit_head SET seal = ''")), 6),
     "no head": (lambda made: _unguarded(made, _do("DELETE FROM audit_head")), 1),
-}  # fmt: skip
+}
 
 
 @pytest.fixture
@@ -244,11 +268,51 @@ class TestReading:
 
 
 NASTY = (
-    "", "plain", "grant:access:ended", "=", "=1+1", "+1", "-1", "@SUM(A1)", "\t=", "\r=", "\n=", "\n", "＝1", "＋",
-    "－1", "＠", "'=1", '"', '"="', '"=1"', '""', ",", ",=1", 'a,"=1', "a,=1", 'a,"",b', "a\nb", "a\r\nb", "=a\nb,c",
-    "\\N", "\\.", "\\", "NULL", " ", " =1", "\ufeff=1", "ü", "🚑", "100 %s or ?", "'; DROP TABLE audit; --",
-    "\u2028", "x" * 5000, "=" * 5000, '{"a":"=1","b":[-1,"@x"]}',
-)  # fmt: skip
+    "",
+    "plain",
+    "grant:access:ended",
+    "=",
+    "=1+1",
+    "+1",
+    "-1",
+    "@SUM(A1)",
+    "\t=",
+    "\r=",
+    "\n=",
+    "\n",
+    "＝1",
+    "＋",
+    "－1",
+    "＠",
+    "'=1",
+    '"',
+    '"="',
+    '"=1"',
+    '""',
+    ",",
+    ",=1",
+    'a,"=1',
+    "a,=1",
+    'a,"",b',
+    "a\nb",
+    "a\r\nb",
+    "=a\nb,c",
+    "\\N",
+    "\\.",
+    "\\",
+    "NULL",
+    " ",
+    " =1",
+    "\ufeff=1",
+    "ü",
+    "🚑",
+    "100 %s or ?",
+    "'; DROP TABLE audit; --",
+    "\u2028",
+    "x" * 5000,
+    "=" * 5000,
+    '{"a":"=1","b":[-1,"@x"]}',
+)
 TIMES = (0, 59, 951_782_400, 1_790_000_000, 4_102_444_799, 253_402_300_799)
 
 

@@ -385,28 +385,50 @@ class TestEmpty:
 
 ROWS: dict[str, tuple[str, str]] = {
     "a grant that ends later": ("UPDATE grants SET ends_at = ends_at + 86400", "end is"),
-    "a grant that has no end asked": ("UPDATE grants SET state = 'ended'", "state is ended, record 4 says active"),
+    "a grant that has no end asked": (
+        "UPDATE grants SET state = 'ended'",
+        "state is ended, record 4 says active",
+    ),
     "a grant of somebody else": ("UPDATE grants SET person = 'U0EVE'", "person is U0EVE"),
-    "a grant with more actions": ("""UPDATE grants SET actions = '["everything"]'""", "actions is ['everything']"),
-    "a grant that was renewed": ("UPDATE grants SET renewals = 1", "renewals is 1, record 4 says 0"),
-    "a lease that is over": ("UPDATE leases SET state = 'ended'", "has ended on shop-admin, and no record says so"),
+    "a grant with more actions": (
+        """UPDATE grants SET actions = '["everything"]'""",
+        "actions is ['everything']",
+    ),
+    "a grant that was renewed": (
+        "UPDATE grants SET renewals = 1",
+        "renewals is 1, record 4 says 0",
+    ),
+    "a lease that is over": (
+        "UPDATE leases SET state = 'ended'",
+        "has ended on shop-admin, and no record says so",
+    ),
     "a lease elsewhere": ("UPDATE leases SET system = 'bastion'", "has leases on ['bastion']"),
     "no lease": ("DELETE FROM leases", "has leases on []"),
-    "another requester": ("UPDATE requests SET requester = 'U0EVE'", "requester is U0EVE, record 1 says U0ANA"),
-    "another decider": ("UPDATE requests SET decided_by = 'U0EVE'", "decider is U0EVE, record 3 says U0BEN"),
-    "undecided": ("UPDATE requests SET state = 'pending'", "state is pending, record 3 says approved"),
+    "another requester": (
+        "UPDATE requests SET requester = 'U0EVE'",
+        "requester is U0EVE, record 1 says U0ANA",
+    ),
+    "another decider": (
+        "UPDATE requests SET decided_by = 'U0EVE'",
+        "decider is U0EVE, record 3 says U0BEN",
+    ),
+    "undecided": (
+        "UPDATE requests SET state = 'pending'",
+        "state is pending, record 3 says approved",
+    ),
     "another voter": ("UPDATE votes SET voter = 'U0EVE'", "no record says that it was given"),
     "no vote": ("DELETE FROM votes", "vote of U0BEN"),
     "a token that lives longer": ("UPDATE tokens SET expires_at = expires_at + 60", "end is"),
     "a token of nobody": ("UPDATE tokens SET jti = 'invented'", "no record says that it was shown"),
     "no token": ("DELETE FROM tokens", "is not there"),
     "a certificate of nobody": (
-        "INSERT INTO ssh_certificates (serial, grant_id, system, authority, fingerprint, issued_at, expires_at) "
+        "INSERT INTO ssh_certificates (serial, grant_id, system, authority, fingerprint, "
+        "issued_at, expires_at) "
         "SELECT 7, id, 'shop-admin', 'a', 'f', 1, 2 FROM grants",
         "no record says that it was issued",
     ),
     "nonsense in a list": ("UPDATE grants SET systems = 'x'", "systems is ['x']"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("what", ROWS)
@@ -468,11 +490,15 @@ def test_many_differences_are_counted_and_the_first_are_listed(made: Made) -> No
     with made.world.db.transaction():
         for number in range(30):
             made.world.db.run(
-                "INSERT INTO requests (id, requester, role, systems, actions, fingerprint, duration, reason, ticket, "
-                "state, created_at, lapses_at, decision_reason) SELECT ?, ?, role, systems, actions, fingerprint, "
-                "duration, reason, ticket, state, created_at, lapses_at, '' FROM requests WHERE id = ?",
-                f"rinvented{number:02d}", f"U0EVE{number:02d}", request.id,
-            )  # fmt: skip
+                "INSERT INTO requests (id, requester, role, systems, actions, fingerprint, "
+                "duration, reason, ticket, state, created_at, lapses_at, decision_reason) "
+                "SELECT ?, ?, role, systems, actions, fingerprint, "
+                "duration, reason, ticket, state, created_at, lapses_at, '' "
+                "FROM requests WHERE id = ?",
+                f"rinvented{number:02d}",
+                f"U0EVE{number:02d}",
+                request.id,
+            )
     verdict = made.verdict()
     assert (verdict.differing, len(verdict.differences)) == (30, 20)
     assert said(verdict).splitlines()[-1] == "and 10 more."

@@ -122,8 +122,10 @@ class TestStart:
         assert made.events("grant:access:ended") == 0
 
     def test_every_system_of_a_role_is_ordered_and_on_record(self, made: Made) -> None:
-        made.set_policy(both='systems = ["shop-admin", "reports"]\nactions = ["a"]\nrequesters = ["everyone"]\n'
-                             'approvers = ["@db-leads"]\n')  # fmt: skip
+        made.set_policy(
+            both='systems = ["shop-admin", "reports"]\nactions = ["a"]\nrequesters = ["everyone"]\n'
+            'approvers = ["@db-leads"]\n'
+        )
         grant = made.a_grant("both")
         assert [system for (system,) in made.log("grant:access:started", "system")] == [
             "shop-admin",

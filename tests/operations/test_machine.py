@@ -204,9 +204,12 @@ class Lifecycle(RuleBasedStateMachine):
         self.gets_access(ANA, "shop-admin", 3600, 0, "works")
 
     @rule(
-        person=st.sampled_from([ANA, CARA, DAN]), role=st.sampled_from(ROLES), duration=st.sampled_from([60, 3600]),
-        wait=st.sampled_from([0, 0, 1800]), how=st.sampled_from(OUTCOMES),
-    )  # fmt: skip
+        person=st.sampled_from([ANA, CARA, DAN]),
+        role=st.sampled_from(ROLES),
+        duration=st.sampled_from([60, 3600]),
+        wait=st.sampled_from([0, 0, 1800]),
+        how=st.sampled_from(OUTCOMES),
+    )
     def gets_access(self, person: str, role: str, duration: int, wait: int, how: str) -> None:
         """The usual course of things, as far as nothing is in its way."""
         self.asks(person, role, duration, wait)
@@ -220,9 +223,11 @@ class Lifecycle(RuleBasedStateMachine):
             self._show(grant, visible=True)
 
     @rule(
-        role=st.sampled_from(ROLES), how=st.sampled_from(OUTCOMES), again=st.sampled_from(OUTCOMES),
+        role=st.sampled_from(ROLES),
+        how=st.sampled_from(OUTCOMES),
+        again=st.sampled_from(OUTCOMES),
         order=st.permutations(("end", "claim lost", "start", "end there", "late")),
-    )  # fmt: skip
+    )
     def an_end_meets_a_start(self, role: str, how: str, again: str, order: list[str]) -> None:
         """Dan gives back what is only just being made, and everything that may happen then happens
         in any order."""
@@ -239,17 +244,22 @@ class Lifecycle(RuleBasedStateMachine):
             self._check()
 
     @rule(
-        person=st.sampled_from(PEOPLE), role=st.sampled_from(ROLES), duration=st.sampled_from([60, 3600, 7200]),
+        person=st.sampled_from(PEOPLE),
+        role=st.sampled_from(ROLES),
+        duration=st.sampled_from([60, 3600, 7200]),
         wait=st.sampled_from([0, 0, 1800]),
-    )  # fmt: skip
+    )
     def asks(self, person: str, role: str, duration: int, wait: int) -> None:
         start = self.now + wait if wait else None
         request_access(self.world, Ask(person, role, "because", duration, start_at=start))
 
     @rule(
-        who=st.sampled_from(PEOPLE), yes=st.sampled_from([True, True, True, False]), place=st.integers(0, 20),
-        length=st.sampled_from([None, 60, 99_999]), part=st.sampled_from([None, None, ("a",), ()]),
-    )  # fmt: skip
+        who=st.sampled_from(PEOPLE),
+        yes=st.sampled_from([True, True, True, False]),
+        place=st.integers(0, 20),
+        length=st.sampled_from([None, 60, 99_999]),
+        part=st.sampled_from([None, None, ("a",), ()]),
+    )
     def decides(
         self, who: str, yes: bool, place: int, length: int | None, part: tuple[str, ...] | None
     ) -> None:
@@ -445,8 +455,12 @@ class Lifecycle(RuleBasedStateMachine):
                 )
 
     def _check(self) -> None:
-        for holds in (self.nobody_has_access_that_has_ended, self.no_work_is_lost, self.every_step_is_on_record,
-                      self.a_gate_opens_only_for_the_living_and_only_in_time):  # fmt: skip
+        for holds in (
+            self.nobody_has_access_that_has_ended,
+            self.no_work_is_lost,
+            self.every_step_is_on_record,
+            self.a_gate_opens_only_for_the_living_and_only_in_time,
+        ):
             holds()
 
     def teardown(self) -> None:

@@ -113,8 +113,13 @@ class TestChecking:
         found = made.check(made.a_token(grant))
         assert isinstance(found, TokenActive)
         assert (found.grant, found.person, found.email, found.role, found.scope, found.system) == (
-            grant.id, ANA, "u0ana@example.com", "shop-admin", "orders:read orders:refund", "shop-admin",
-        )  # fmt: skip
+            grant.id,
+            ANA,
+            "u0ana@example.com",
+            "shop-admin",
+            "orders:read orders:refund",
+            "shop-admin",
+        )
         assert (found.issued_at, found.expires_at) == (START, START + HOUR)
 
     @pytest.mark.parametrize(

@@ -161,7 +161,7 @@ def test_a_channel_that_was_archived_and_replaced_is_found_at_the_next_message(
     assert office.made.events("message:delivery:failed") == 0
 
 
-def test_a_channel_that_the_bot_is_not_in_any_more_and_that_was_replaced_is_found_at_the_next_message(
+def test_a_channel_that_the_bot_left_and_that_was_replaced_is_found_at_the_next_message(
     office: Office,
 ) -> None:
     office.sandbox.admin.remove_from_channel(APPROVALS)
@@ -336,7 +336,7 @@ def test_what_waits_in_a_channel_that_was_archived_and_replaced_is_posted_in_the
     assert office.dms("ben") == []
 
 
-def test_what_waits_in_an_archived_channel_reaches_approvers_directly_and_its_copies_are_true_when_it_is_back(
+def test_a_request_in_an_archived_channel_reaches_approvers_directly_and_copies_are_true_later(
     office: Office,
 ) -> None:
     request = office.ask()

@@ -370,8 +370,16 @@ def test_what_comes_later_says_so_to_a_lead(front: Front, verb: str) -> None:
     assert "later version" in words(front.command(f"{verb} x y", user=LEA))
 
 
-LEADS_ONLY = ("onboard <@U0BEN|ben> backend", "review", "revoke <@U0BEN|ben>", "audit", "audit export",
-              "audit verify", "audit nonsense", "audit export nonsense")  # fmt: skip
+LEADS_ONLY = (
+    "onboard <@U0BEN|ben> backend",
+    "review",
+    "revoke <@U0BEN|ben>",
+    "audit",
+    "audit export",
+    "audit verify",
+    "audit nonsense",
+    "audit export nonsense",
+)
 
 
 @pytest.mark.parametrize("typed", LEADS_ONLY)
@@ -430,9 +438,20 @@ def test_audit_has_an_older_page_as_long_as_there_is_one(stored: Front) -> None:
 
 @pytest.mark.parametrize(
     "typed",
-    ["os:root", "rule:oncall", "system:shop-admin", "event:grant", "request:r1", "grant:g1", "until:2026-11-22",
-     "since:2026-11-22T14:05", "since:2026-11-22T14:05+02:00", "U0ANA00", "u0ana@example.com"],
-)  # fmt: skip
+    [
+        "os:root",
+        "rule:oncall",
+        "system:shop-admin",
+        "event:grant",
+        "request:r1",
+        "grant:g1",
+        "until:2026-11-22",
+        "since:2026-11-22T14:05",
+        "since:2026-11-22T14:05+02:00",
+        "U0ANA00",
+        "u0ana@example.com",
+    ],
+)
 def test_every_filter_is_understood(front: Front, typed: str) -> None:
     assert "is no filter" not in words(front.command(f"audit {typed}", user=LEA))
 

@@ -284,22 +284,33 @@ def credentials(text: str) -> dict[str, Any]:
 
 
 RENDERS: dict[str, Render] = {
-    "pending": lambda text: approval_message.render(worst_card(text), NOW, [f"<@U{n:09}>" for n in range(200)]),
-    **{f"request {state}": decided(state) for state in RequestState if state is not RequestState.PENDING},
+    "pending": lambda text: approval_message.render(
+        worst_card(text), NOW, [f"<@U{n:09}>" for n in range(200)]
+    ),
+    **{
+        f"request {state}": decided(state)
+        for state in RequestState
+        if state is not RequestState.PENDING
+    },
     **{f"told {note}": told(note, changes) for note, changes in GRANT_NOTES.items()},
     "told denied": lambda text: direct_messages.request_note("denied", worst_card(text), NOW),
     "told lapsed": lambda text: direct_messages.request_note("lapsed", worst_card(text), NOW),
-    "reminder": lambda text: direct_messages.reminder(replace(a_grant_view(), role=a_role(title=text[:75])), NOW),
+    "reminder": lambda text: direct_messages.reminder(
+        replace(a_grant_view(), role=a_role(title=text[:75])), NOW
+    ),
     "ten notes at once": lambda text: direct_messages.join([told("active", {})(text)] * 10),
     "thread: renewed": in_thread("renewed"),
     "thread: ended": in_thread("ended"),
     **{f"security: {note}": secured(note, keys) for note, keys in SECURITY.items()},
-    "security: policy": lambda text: security_notes.render("policy_rejected", {"problems": [text] * 10, "count": 99}),
+    "security: policy": lambda text: security_notes.render(
+        "policy_rejected", {"problems": [text] * 10, "count": 99}
+    ),
     "security: accepted clock": lambda text: security_notes.render(
         "clock_accepted", {"by": f"os:{text}", "seconds": 7200, "ended": 2, "withdrawn": 2}
     ),
     "security: changed roles": lambda text: security_notes.render(
-        "policy_changed", {"looser": [text] * 20, "other": [text] * 10, "loosening": 20, "count": 99}
+        "policy_changed",
+        {"looser": [text] * 20, "other": [text] * 10, "loosening": 20, "count": 99},
     ),
     "security: a reference that moved": lambda text: security_notes.render(
         "reference_moved", {"reference": text, "bound": text, "now": [text] * 10}
@@ -321,7 +332,9 @@ RENDERS: dict[str, Render] = {
     "refused": answers.refused,
     "text": answers.text,
     "submitted": lambda text: answers.submitted(worst_sent(text)),
-    "already pending": lambda text: answers.already_pending(a_request(reason=text, ticket=text), NOW),
+    "already pending": lambda text: answers.already_pending(
+        a_request(reason=text, ticket=text), NOW
+    ),
     "already decided": lambda text: answers.already_decided(worst_card(text), NOW),
     "unknown verb": answers.unknown_verb,
     "later": answers.later,
@@ -340,7 +353,7 @@ RENDERS: dict[str, Render] = {
     "audit of use": audit_of_use,
     "help": lambda text: help.render(True),
     "revoke": lambda text: revoke_confirm.render(FIFTY, "U0ANA", NOW, {"orders-read": text}),
-}  # fmt: skip
+}
 
 every_render = pytest.mark.parametrize("render", RENDERS.values(), ids=RENDERS)
 

@@ -51,7 +51,8 @@ from bot.tokens import Signer
 database, chain = Database(sys.argv[1]), audit.Chain(Signer(["k" * 32]))
 for n in range(40):
     with database.transaction():
-        audit.append(database, [Entry(Event.REQUEST_ASKED, "U1"), Entry(Event.VOTE_GIVEN, "U2")], n, chain)
+        entries = [Entry(Event.REQUEST_ASKED, "U1"), Entry(Event.VOTE_GIVEN, "U2")]
+        audit.append(database, entries, n, chain)
 database.close()
 """
 
@@ -190,15 +191,22 @@ FILTERS: dict[str, tuple[Filters, Callable[[Sequence[object]], bool]]] = {
     "grant": (Filters(grant="g2"), lambda row: row[8] == "g2"),
     "one event": (Filters(event="grant:end:asked"), lambda row: row[2] == "grant:end:asked"),
     "all events of grants": (Filters(event="grant"), lambda row: str(row[2]).startswith("grant")),
-    "part of an event": (Filters(event="request:a"), lambda row: str(row[2]).startswith("request:a")),
+    "part of an event": (
+        Filters(event="request:a"),
+        lambda row: str(row[2]).startswith("request:a"),
+    ),
     "no such event": (Filters(event="grants"), lambda row: False),
     "since": (Filters(since=AT + 30), lambda row: int(str(row[1])) >= AT + 30),
     "until, itself not": (Filters(until=AT + 30), lambda row: int(str(row[1])) < AT + 30),
     "person, event and time": (
         Filters(person="U1", event="grant", since=AT + 5, until=AT + 50),
-        lambda row: "U1" in (row[3], row[4]) and str(row[2])[:5] == "grant" and AT + 5 <= int(str(row[1])) < AT + 50,
+        lambda row: (
+            "U1" in (row[3], row[4])
+            and str(row[2])[:5] == "grant"
+            and AT + 5 <= int(str(row[1])) < AT + 50
+        ),
     ),
-}  # fmt: skip
+}
 
 
 def _a_log(db: Database) -> list[tuple[object, ...]]:

@@ -192,9 +192,11 @@ SYSTEMS = [
     pytest.param("/auth?system=Shop-Admin", [], 401, id="in capitals"),
     pytest.param("/auth?system=orders-db", [], 401, id="no gateway"),
     pytest.param("/auth?" + "a=1&" * 50 + "system=shop-admin", [], 400, id="too many parameters"),
-    pytest.param("/auth/orders/1?system=reports", ["shop-admin"], 200, id="Envoy: the query is the client's"),
+    pytest.param(
+        "/auth/orders/1?system=reports", ["shop-admin"], 200, id="Envoy: the query is the client's"
+    ),
     pytest.param("/auth/orders/1?system=shop-admin", [], 400, id="Envoy: only the header names it"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("path", "named", "status"), SYSTEMS)

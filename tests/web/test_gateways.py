@@ -77,10 +77,24 @@ def test_the_page_closes_when_a_lead_revokes(door: httpx2.Client, made: Made) ->
 
 
 FORGED = (
-    "X-Access-User", "x-access-role", "X-Access-Grant", "X-Access-Expires", "X-Access-System",
-    "X_Access_User", "X_Access-User", "X-Access_User", "x_access_user", "x-access_grant", "X-Access_System",
-    "X.Access.User", "x.access.user", "X.Access-User", "X-Access.User", "x.access_role", "X_Access.Grant",
-)  # fmt: skip
+    "X-Access-User",
+    "x-access-role",
+    "X-Access-Grant",
+    "X-Access-Expires",
+    "X-Access-System",
+    "X_Access_User",
+    "X_Access-User",
+    "X-Access_User",
+    "x_access_user",
+    "x-access_grant",
+    "X-Access_System",
+    "X.Access.User",
+    "x.access.user",
+    "X.Access-User",
+    "X-Access.User",
+    "x.access_role",
+    "X_Access.Grant",
+)
 
 
 def test_nothing_that_a_client_says_of_itself_reaches_the_page(

@@ -123,19 +123,31 @@ UNSIGNED = [
     pytest.param(COMMAND, without("X-Slack-Signature"), id="no signature"),
     pytest.param(COMMAND, without("X-Slack-Request-Timestamp"), id="no time"),
     pytest.param(COMMAND + "&x=1", signed(COMMAND), id="another body"),
-    pytest.param(COMMAND, signed(COMMAND) | {"X-Slack-Request-Timestamp": str(NOW + 1)}, id="another time"),
+    pytest.param(
+        COMMAND, signed(COMMAND) | {"X-Slack-Request-Timestamp": str(NOW + 1)}, id="another time"
+    ),
     pytest.param(COMMAND, signed(COMMAND, NOW - 301), id="stale"),
     pytest.param(COMMAND, signed(COMMAND, NOW + 301), id="from the future"),
-    pytest.param(COMMAND, signed(COMMAND) | {"X-Slack-Request-Timestamp": "soon"}, id="a time that is no number"),
-    pytest.param(COMMAND, signed(COMMAND) | {"X-Slack-Request-Timestamp": "1e9"}, id="a time like a float"),
-    pytest.param(COMMAND, signed(COMMAND) | {"X-Slack-Request-Timestamp": "9" * 5000}, id="a huge time"),
+    pytest.param(
+        COMMAND,
+        signed(COMMAND) | {"X-Slack-Request-Timestamp": "soon"},
+        id="a time that is no number",
+    ),
+    pytest.param(
+        COMMAND, signed(COMMAND) | {"X-Slack-Request-Timestamp": "1e9"}, id="a time like a float"
+    ),
+    pytest.param(
+        COMMAND, signed(COMMAND) | {"X-Slack-Request-Timestamp": "9" * 5000}, id="a huge time"
+    ),
     pytest.param(COMMAND, signed(COMMAND) | {"X-Slack-Request-Timestamp": ""}, id="an empty time"),
-    pytest.param(COMMAND, signed(COMMAND) | {"X-Slack-Signature": "v0=\xe4"}, id="a signature outside ASCII"),
+    pytest.param(
+        COMMAND, signed(COMMAND) | {"X-Slack-Signature": "v0=\xe4"}, id="a signature outside ASCII"
+    ),
     pytest.param(COMMAND, signed(COMMAND) | {"X-Slack-Signature": ""}, id="an empty signature"),
     pytest.param(b"\xff\xfe", signed(COMMAND), id="no text"),
     pytest.param("{" * 100_000, signed(COMMAND), id="forged and deep"),
     pytest.param("ssl_check=0&" + COMMAND, {}, id="nearly a check of the certificate"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("body", "headers"), UNSIGNED)

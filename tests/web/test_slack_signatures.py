@@ -84,9 +84,7 @@ def test_readiness_recovers_with_the_next_fresh_request() -> None:
     assert machine.signatures.state() == (True, "")
 
 
-def test_readiness_recovers_when_the_clock_was_set_although_a_proxy_sends_nothing_to_who_is_not_ready() -> (
-    None
-):
+def test_readiness_recovers_when_the_clock_was_set_although_a_proxy_sends_nothing_yet() -> None:
     machine = Machine(ahead=-420)
     machine.takes()
     machine.passed += 3600

@@ -44,9 +44,15 @@ def is_revoked(krl: bytes, ca: FileKey, serial: int, place: Path) -> bool:
     """What OpenSSH says of the certificate with that number."""
     signer = ca.open()
     content = Content(
-        key=signer.blob, serial=serial, key_id="ana g1", principals=["deploy"], valid_after=0, valid_before=2**40,
-        critical={}, extensions=[],
-    )  # fmt: skip
+        key=signer.blob,
+        serial=serial,
+        key_id="ana g1",
+        principals=["deploy"],
+        valid_after=0,
+        valid_before=2**40,
+        critical={},
+        extensions=[],
+    )
     (place / "certificate").write_text(certificate(content, signer.blob, signer.sign))
     (place / "krl").write_bytes(krl)
     asked = subprocess.run(
@@ -132,9 +138,13 @@ def ca_pub(made: Made, path: str, **files: Path) -> httpx2.Response:
     )
     meter, registry = UsageMeter(made.world), CollectorRegistry()
     app = build_web(
-        made.world, made.signer, meter, ready=list, registry=registry,
+        made.world,
+        made.signer,
+        meter,
+        ready=list,
+        registry=registry,
         ca_keys=lambda wanted: ca_keys(made.world, build_systems(made.world), wanted),
-    )  # fmt: skip
+    )
     return Site(made, meter, registry, app).call("GET", path)
 
 

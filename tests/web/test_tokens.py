@@ -70,9 +70,21 @@ def test_what_is_not_ours_differs_from_what_is_ours_and_bad(
     assert signer.read_token(token) == kind
 
 
-@pytest.mark.parametrize("payload", [[], "text", None, {}, {"jti": 1, "exp": 1}, {"jti": "a", "exp": "1"},
-                                     {"jti": "a", "exp": True}, {"jti": "a" * 65, "exp": 1}, {"jti": "ä", "exp": 1},
-                                     {"jti": "a", "exp": 1.5}])  # fmt: skip
+@pytest.mark.parametrize(
+    "payload",
+    [
+        [],
+        "text",
+        None,
+        {},
+        {"jti": 1, "exp": 1},
+        {"jti": "a", "exp": "1"},
+        {"jti": "a", "exp": True},
+        {"jti": "a" * 65, "exp": 1},
+        {"jti": "ä", "exp": 1},
+        {"jti": "a", "exp": 1.5},
+    ],
+)
 def test_a_signed_payload_that_is_no_token_is_bad(payload: object) -> None:
     signed = _serializer("access-token").dumps(payload)
     assert isinstance(signer.read_token(signed), BadSignature)

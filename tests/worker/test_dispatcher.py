@@ -199,8 +199,10 @@ def test_a_system_that_refuses_an_end_is_asked_again_all_the_same(hands: Deliver
 def test_an_end_that_one_system_does_not_confirm_keeps_nothing_open_on_another(
     hands: DeliveryHarness,
 ) -> None:
-    hands.made.set_policy(both='systems = ["shop-admin", "reports"]\nactions = ["a"]\nrequesters = ["everyone"]\n'
-                               'approvers = ["@db-leads"]\n')  # fmt: skip
+    hands.made.set_policy(
+        both='systems = ["shop-admin", "reports"]\nactions = ["a"]\nrequesters = ["everyone"]\n'
+        'approvers = ["@db-leads"]\n'
+    )
     grant = hands.active(role="both")
     revoke, gone = hands.system.revoke, []
 

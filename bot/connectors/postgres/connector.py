@@ -41,7 +41,8 @@ HOW = (
 _KNOWABLE = "SELECT has_function_privilege('pg_control_system()', 'EXECUTE')"
 # a standby that takes over has the same
 _IDENTITY = "SELECT system_identifier::text FROM pg_control_system()"
-_ACCOUNT = """SELECT rolname, rolsuper, rolcreaterole, current_setting('transaction_read_only') = 'on'
+_ACCOUNT = """SELECT rolname, rolsuper, rolcreaterole,
+    current_setting('transaction_read_only') = 'on'
     FROM pg_roles WHERE rolname = current_user"""
 
 

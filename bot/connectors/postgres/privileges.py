@@ -18,9 +18,11 @@ _LASTING = """SELECT r.rolname,
     EXISTS (SELECT FROM pg_auth_members WHERE member = r.oid AND admin_option),
     EXISTS (SELECT FROM (SELECT relacl FROM pg_class UNION ALL SELECT attacl FROM pg_attribute
         UNION ALL SELECT nspacl FROM pg_namespace UNION ALL SELECT proacl FROM pg_proc
-        UNION ALL SELECT datacl FROM pg_database) acls(acl), aclexplode(acl) WHERE grantee = r.oid AND is_grantable)
+        UNION ALL SELECT datacl FROM pg_database) acls(acl), aclexplode(acl)
+        WHERE grantee = r.oid AND is_grantable)
     FROM pg_roles r
-    WHERE EXISTS (SELECT FROM pg_roles p WHERE p.rolname = ANY(%s) AND pg_has_role(p.oid, r.oid, 'USAGE')) ORDER BY 1"""
+    WHERE EXISTS (SELECT FROM pg_roles p WHERE p.rolname = ANY(%s)
+        AND pg_has_role(p.oid, r.oid, 'USAGE')) ORDER BY 1"""
 _MAY_CONNECT = (
     "SELECT current_database(), has_database_privilege(%s, current_database(), 'CONNECT')"
 )

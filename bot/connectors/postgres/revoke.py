@@ -19,8 +19,10 @@ time."""
 _PREPARED = "SELECT gid FROM pg_prepared_xacts WHERE owner = %s AND database = current_database()"
 _PREPARED_IN = "SELECT DISTINCT database FROM pg_prepared_xacts WHERE owner = %s"
 _OWNS_IN = """SELECT DISTINCT d.datname FROM pg_shdepend s JOIN pg_database d ON d.oid = s.dbid
-    WHERE s.refclassid = 'pg_authid'::regclass AND s.refobjid = %s AND d.datname <> current_database()"""
-_TELL = """SELECT pg_terminate_backend(pid, %s / count(*) OVER ()) FROM pg_stat_activity WHERE usesysid = %s"""
+    WHERE s.refclassid = 'pg_authid'::regclass AND s.refobjid = %s
+        AND d.datname <> current_database()"""
+_TELL = """SELECT pg_terminate_backend(pid, %s / count(*) OVER ()) FROM pg_stat_activity
+    WHERE usesysid = %s"""
 
 
 def end_role(server: Server, line: Line, role: Role) -> None:

@@ -17,7 +17,8 @@ _NAME = re.compile(r"access_[a-z0-9_]+_(g[0-9a-z]{11})(?:_[2-9])?")
 _MARK = re.compile(r"Access Bot: grant (\S+) on (\S+)")
 
 _COLUMNS = "r.oid::bigint, r.rolname, d.description, r.rolcanlogin, r.rolvaliduntil::text"
-_COMMENTED = """pg_roles r LEFT JOIN pg_shdescription d ON d.objoid = r.oid AND d.classoid = 'pg_authid'::regclass"""
+_COMMENTED = """pg_roles r LEFT JOIN pg_shdescription d ON d.objoid = r.oid
+    AND d.classoid = 'pg_authid'::regclass"""
 _OURS = r"(r.rolname LIKE 'access\_%%' OR d.description LIKE 'Access Bot: grant %%')"
 _ROLES = f"""SELECT {_COLUMNS} FROM {_COMMENTED}
     WHERE {_OURS} AND (position(%s in r.rolname) > 0 OR position(%s in d.description) > 0)"""  # noqa: S608

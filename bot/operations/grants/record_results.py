@@ -232,9 +232,15 @@ def note_ended(u: UnitOfWork, grant: Grant, system: str) -> None:
         u.record(Event.START_UNDONE, SYSTEM, grant, system=system, **earlier)
         return
     u.record(
-        Event.GRANT_ENDED, SYSTEM, grant, system=system, why=grant.end_reason or "", by=grant.end_by or "",
-        started_at=grant.started_at, **earlier,
-    )  # fmt: skip
+        Event.GRANT_ENDED,
+        SYSTEM,
+        grant,
+        system=system,
+        why=grant.end_reason or "",
+        by=grant.end_by or "",
+        started_at=grant.started_at,
+        **earlier,
+    )
 
 
 def connectors_of(world: Context, leases: Sequence[tuple[str, str]]) -> list[str]:

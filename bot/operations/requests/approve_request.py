@@ -132,9 +132,15 @@ def _approve(
     duration, actions = terms(request, [vote for vote in votes if vote.voter in counted.by])
     requests.move(u.db, request.id, Move.APPROVE, u.now, ",".join(counted.by))
     u.record(
-        Event.APPROVAL_GIVEN, by, request, reason=request.reason, duration=duration, actions=list(actions),
-        approvers=list(counted.by), asked_duration=request.duration,
-    )  # fmt: skip
+        Event.APPROVAL_GIVEN,
+        by,
+        request,
+        reason=request.reason,
+        duration=duration,
+        actions=list(actions),
+        approvers=list(counted.by),
+        asked_duration=request.duration,
+    )
     renewed = _renewed(u, request)
     if renewed is not None:
         for system in renewed.systems:

@@ -166,9 +166,14 @@ def _submit(u: UnitOfWork, role: Role, ask: Ask) -> Submitted | AlreadyPending:
     if not requests.insert(u.db, request):
         return already_pending(u, ask.person, ask.role)
     u.record(
-        Event.REQUEST_ASKED, ask.person, request, reason=ask.reason, duration=request.duration, ticket=ask.ticket,
+        Event.REQUEST_ASKED,
+        ask.person,
+        request,
+        reason=ask.reason,
+        duration=request.duration,
+        ticket=ask.ticket,
         start_at=ask.start_at,
-    )  # fmt: skip
+    )
     u.do(effects.post_approval(request, role.channel))
     u.expect(request.lapses_at)
     return submitted(u, role, request)

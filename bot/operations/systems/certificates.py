@@ -45,9 +45,14 @@ class StoredCertificates:
                 u.db, made.serial, grant, system, authority, fingerprint, u.now, made.expires_at
             )
             u.record(
-                Event.CERTIFICATE_ISSUED, held.person, held, system=system,
-                serial=str(made.serial), key=fingerprint, ends_at=made.expires_at,
-            )  # fmt: skip
+                Event.CERTIFICATE_ISSUED,
+                held.person,
+                held,
+                system=system,
+                serial=str(made.serial),
+                key=fingerprint,
+                ends_at=made.expires_at,
+            )
         return made
 
     def end(self, doors: Sequence[tuple[str, str]]) -> None:

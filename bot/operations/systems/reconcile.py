@@ -59,7 +59,7 @@ def _kept(u: UnitOfWork, seen: ScanResult) -> list[Finding]:
     for key, each in now.items():
         stored = known.get(key) or Finding(
             each.system, each.what, each.name, each.grant, each.detail, new_id("f")
-        )  # fmt: skip
+        )
         if key not in known and findings.add(u.db, stored, u.now):
             _tell_new(u, stored)
         kept.append(stored)

@@ -52,10 +52,16 @@ def introspect_token(world: Context, claims: Claims, system: str) -> TokenActive
     if row.gate_until is None or now >= row.gate_until:
         return TokenInactive("gate closed", row.grant)
     return TokenActive(
-        jti=claims.jti, grant=row.grant, person=row.person, email=row.email, role=row.role,
-        scope=_scope(row.actions), system=system, issued_at=row.issued_at,
+        jti=claims.jti,
+        grant=row.grant,
+        person=row.person,
+        email=row.email,
+        role=row.role,
+        scope=_scope(row.actions),
+        system=system,
+        issued_at=row.issued_at,
         expires_at=min(claims.exp, row.expires_at, row.ends_at, row.gate_until),
-    )  # fmt: skip
+    )
 
 
 @lru_cache(maxsize=1024)
