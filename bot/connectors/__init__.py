@@ -130,8 +130,9 @@ def for_order(systems: Systems, order: ProvisionOrder) -> Connector:
     connector = systems.of(order.system, order.connector)
     if order.target and (target := target_of(connector)) and target != order.target:
         raise NotCalled(
-            f"{order.system} leads elsewhere in roles.toml than when this access was made: put it back until "
-            f"that has ended, or say that it is the same system: access-bot systems confirm-target {order.system}"
+            f"{order.system} leads elsewhere in roles.toml than when this access was made: put it"
+            " back until that has ended, or say that it is the same system: access-bot systems"
+            f" confirm-target {order.system}"
         )
     return connector
 

@@ -68,7 +68,10 @@ class Command(DocumentConnector):
             yield f"{self._name}: {self._argv[0]} is not there, or may not be executed"
             return
         if Path(found).stat().st_mode & stat.S_IWOTH:
-            yield f"{self._name}: everybody on this machine may write to {found}, and so decide what it does"
+            yield (
+                f"{self._name}: everybody on this machine may write to {found}, and so decide what"
+                " it does"
+            )
         yield from super().check(roles)
 
     def _run(self, do: Do, order: ProvisionOrder, timeout: float) -> Reply:
@@ -142,7 +145,10 @@ def _lint(systems: Sequence[Written]) -> Iterator[Warned]:
     for each in systems:
         for place, word in enumerate(each.table.get("argv", ())):
             if "${" in word.replace("$${", ""):
-                words = "shows on this machine's list of processes: if it is a secret, hand it over in env"
+                words = (
+                    "shows on this machine's list of processes: if it is a secret, hand it over"
+                    " in env"
+                )
                 yield "secret-in-argv", (each.system.name, "argv", place), f"{quoted(word)} {words}"
 
 

@@ -95,7 +95,10 @@ class CredentialService:
             return f"it could not be asked now ({error}). Press Show credentials again in a moment."
         except Exception:
             log.exception("%s made no credentials for %s", order.system, order.grant)
-        return "it gave no credentials. Press Show credentials again; if that doesn't help, tell your leads."
+        return (
+            "it gave no credentials. Press Show credentials again; if that doesn't help, tell your"
+            " leads."
+        )
 
     @contextmanager
     def _one_of_few(self, system: str) -> Iterator[None]:

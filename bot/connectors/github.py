@@ -96,7 +96,8 @@ class Teams:
             raise SystemRefused(
                 "not_a_member",
                 f"{login} is not in the organisation {self._org}: invite them first",
-                f"Your account {login} is not in the organisation {self._org} on GitHub: ask for an invitation.",
+                f"Your account {login} is not in the organisation {self._org} on GitHub: ask for an"
+                " invitation.",
             )
         if found.get("state") != "active":
             raise SystemUnavailable(

@@ -79,10 +79,11 @@ class SharedMembership:
         if not ours and self._members.has(mark.account, mark.thing) is not MembershipState.NOT:
             raise SystemRefused(
                 "had_before",
-                f"this person has {mark.action} on {self._name} already, and not by a grant, so it would not end with "
-                "one: there is nothing to give, or somebody takes it away there first",
-                f"You have {mark.action} on {self._name} already, and not by a grant: use that, or have "
-                "it taken away there.",
+                f"this person has {mark.action} on {self._name} already, and not by a grant, so it"
+                " would not end with one: there is nothing to give, or somebody takes it away"
+                " there first",
+                f"You have {mark.action} on {self._name} already, and not by a grant: use that, or"
+                " have it taken away there.",
             )
         self._marks.note(mark)
         try:

@@ -44,7 +44,10 @@ class Webhook(DocumentConnector):
         problems = list(super().check(roles))
         yield from problems
         if roles and not problems and self._answers_a_stranger():
-            yield f"{self._name} answers what is not signed with the secret: it must refuse that with 401"
+            yield (
+                f"{self._name} answers what is not signed with the secret: it must refuse that"
+                " with 401"
+            )
 
     def _post(self, do: Do, order: ProvisionOrder, timeout: float) -> Reply:
         answer = self._send(do, order, timeout, self._secret)

@@ -62,7 +62,10 @@ class Aws(SharedMembership):
             {},
             (
                 portal,
-                f"On the command line: {once}, with the portal's address and {where}; from then on {then}.",
+                (
+                    f"On the command line: {once}, with the portal's address and {where}; from then"
+                    f" on {then}."
+                ),
             ),
         )
 
@@ -96,7 +99,8 @@ class Assignments:
             raise SystemRefused(
                 "not_active",
                 f"the Identity Center user {email} is disabled",
-                f"Your user in IAM Identity Center, {email}, is disabled: ask who runs it to enable it.",
+                f"Your user in IAM Identity Center, {email}, is disabled: ask who runs it to"
+                " enable it.",
             )
         return self._pins.keep(order.system, order.person.id, str(found["UserId"]), self._store_id)
 

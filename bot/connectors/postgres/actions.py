@@ -156,7 +156,8 @@ class _Words:
     def end(self) -> None:
         if self._left:
             raise ValueError(
-                f"nothing may follow, but {' '.join(self._left)} does: to whom and until when we say"
+                f"nothing may follow, but {' '.join(self._left)} does: to whom and until when"
+                " we say"
             )
 
     def _before(self) -> str:
@@ -165,7 +166,10 @@ class _Words:
 
 def _stray(sign: str) -> str:
     shown = sign if sign.isprintable() else f"character {ord(sign)}"
-    return f"no {shown} may be in it: names are those that need no quotes, and it is one GRANT's body and nothing more"
+    return (
+        f"no {shown} may be in it: names are those that need no quotes, and it is one GRANT's body"
+        " and nothing more"
+    )
 
 
 def _privileges(words: _Words) -> Privileges:
@@ -186,7 +190,8 @@ def _privilege(words: _Words) -> Privilege:
     word = words.name().upper()
     if word not in _KNOWN:
         raise ValueError(
-            f"{word} is no privilege; it is like SELECT ON ALL TABLES IN SCHEMA public, or ROLE reporting"
+            f"{word} is no privilege; it is like SELECT ON ALL TABLES IN SCHEMA public, or ROLE"
+            " reporting"
         )
     if word == "ALL":
         words.take("PRIVILEGES")

@@ -35,7 +35,10 @@ CONNECTIONS = 10
 
 HOW = (
     "Give it to psql in quotes, or to any client that takes a connection string.",
-    "Asking again makes a new password, and this one opens nothing then; sessions that are open stay open.",
+    (
+        "Asking again makes a new password, and this one opens nothing then; sessions that are open"
+        " stay open."
+    ),
 )
 
 _KNOWABLE = "SELECT has_function_privilege('pg_control_system()', 'EXECUTE')"
@@ -170,9 +173,9 @@ class Postgres:
     def _refuse_elsewhere(self, line: Line, grant: str) -> None:
         if {*self._marks.of_grant(self._system, grant)} - {self._mark(line, grant)}:
             raise SystemUnavailable(
-                f"{self._system} is another server than the one where this access was made: let its url lead there "
-                "until the access has ended, or say that it is the same database, restored or upgraded: "
-                f"access-bot systems confirm-target {self._system}"
+                f"{self._system} is another server than the one where this access was made: let its"
+                " url lead there until the access has ended, or say that it is the same database,"
+                f" restored or upgraded: access-bot systems confirm-target {self._system}"
             )
 
     def _one(self, line: Line, order: ProvisionOrder) -> Role | None:
@@ -201,8 +204,8 @@ class Postgres:
     def _create(self, line: Line, order: ProvisionOrder, name: str) -> Role:
         do(
             line,
-            "CREATE ROLE {role} LOGIN NOINHERIT NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS "
-            "CONNECTION LIMIT {connections} PASSWORD NULL VALID UNTIL {until}",
+            "CREATE ROLE {role} LOGIN NOINHERIT NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION"
+            " NOBYPASSRLS CONNECTION LIMIT {connections} PASSWORD NULL VALID UNTIL {until}",
             role=sql.Identifier(name),
             connections=sql.Literal(CONNECTIONS),
             until=_until(order),
@@ -273,5 +276,6 @@ def _unable(line: Line) -> list[str]:
 def _too_able(line: Line) -> list[str]:
     account, is_super, *_ = row(line, _ACCOUNT)
     return [
-        f"our account {account} is a superuser, which is far more than it needs: CREATEROLE is enough"
+        f"our account {account} is a superuser, which is far more than it needs: CREATEROLE is"
+        " enough"
     ] * is_super

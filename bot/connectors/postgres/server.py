@@ -30,8 +30,9 @@ CALL = 30.0
 its own limits."""
 
 LIMITS = (
-    "-c statement_timeout=15s -c lock_timeout=5s -c idle_in_transaction_session_timeout=30s "
-    "-c search_path=pg_catalog,pg_temp -c client_min_messages=warning -c timezone=UTC -c datestyle=ISO"
+    "-c statement_timeout=15s -c lock_timeout=5s -c idle_in_transaction_session_timeout=30s -c"
+    " search_path=pg_catalog,pg_temp -c client_min_messages=warning -c timezone=UTC -c"
+    " datestyle=ISO"
 )
 """Nothing is looked up in schemas where holders may put something of their own under a known
 name."""

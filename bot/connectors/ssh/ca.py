@@ -83,7 +83,8 @@ class FileKey:
             )
         except TypeError:
             raise SystemUnavailable(
-                "the file of ca_key has a passphrase: put the key into an ssh-agent and write ca_key = agent:SHA256:…"
+                "the file of ca_key has a passphrase: put the key into an ssh-agent and write"
+                " ca_key = agent:SHA256:…"
             ) from None
         except (ValueError, UnsupportedAlgorithm):
             raise SystemUnavailable(
@@ -139,7 +140,10 @@ def _read(path: str) -> bytes:
         if not stat.S_ISREG(mode):
             raise SystemUnavailable("the file of ca_key is no regular file")
         if mode & OTHERS:
-            words = "the file of ca_key may be read by others than its owner and group, or changed by them"
+            words = (
+                "the file of ca_key may be read by others than its owner and group, or changed by"
+                " them"
+            )
             raise SystemUnavailable(f"{words} (mode {stat.S_IMODE(mode):04o}): chmod 0600")
         return os.read(handle, LARGEST)
     finally:

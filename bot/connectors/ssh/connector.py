@@ -23,7 +23,10 @@ ours."""
 NO_HOST = "HOST"
 """What stands in the command where roles.toml gives no address."""
 
-HINT = "The one line of your .pub file, like ~/.ssh/id_ed25519.pub. It is kept, and offered to you the next time."
+HINT = (
+    "The one line of your .pub file, like ~/.ssh/id_ed25519.pub. It is kept, and offered to you the"
+    " next time."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +99,10 @@ class Ssh:
     def _how(self, order: ProvisionOrder) -> Sequence[str]:
         what = ", ".join(order.actions) or "no terminal, no forwarding"
         how = [
-            f"Save the certificate as `{_file(order)}` and run the command. If your private key is not where ssh looks "
-            "by itself, add `-i` and its path.",
+            (
+                f"Save the certificate as `{_file(order)}` and run the command. If your private key"
+                " is not where ssh looks by itself, add `-i` and its path."
+            ),
             f"It lets you in as {' or '.join(self._place.principals)}, with: {what}.",
         ]
         if self._place.host == NO_HOST:
@@ -126,7 +131,10 @@ class Ssh:
         for role, actions in roles.items():
             for action in actions:
                 if action not in EXTENSIONS:
-                    yield f"{role}: {action} is no extension of a certificate: {', '.join(EXTENSIONS)}"
+                    yield (
+                        f"{role}: {action} is no extension of a certificate:"
+                        f" {', '.join(EXTENSIONS)}"
+                    )
 
     def public_key(self) -> str:
         """The line of the CA's public key, which hosts are to trust."""

@@ -35,10 +35,14 @@ _PRIVATE = re.compile(
 _OTHER_FORMAT = re.compile(r"-----? ?BEGIN")
 
 PRIVATE = (
-    "This is a private key! It was not kept, but it has left your machine: make a new pair with ssh-keygen, put the "
-    "new one in place of the old one everywhere, and paste only the line of the file that ends in .pub."
+    "This is a private key! It was not kept, but it has left your machine: make a new pair with"
+    " ssh-keygen, put the new one in place of the old one everywhere, and paste only the line of"
+    " the file that ends in .pub."
 )
-ONE_LINE = "Paste the one line of your .pub file: it begins with ssh-ed25519, ecdsa-sha2-…, ssh-rsa or sk-…."
+ONE_LINE = (
+    "Paste the one line of your .pub file: it begins with ssh-ed25519, ecdsa-sha2-…, ssh-rsa or"
+    " sk-…."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +90,10 @@ def _loaded(kind: str, text: str) -> Given | str:
     if not isinstance(key, SshKey):
         return "This is not a public key. " + ONE_LINE
     if isinstance(key, RSAPublicKey) and not LEAST_RSA <= key.key_size <= MOST_RSA:
-        return f"RSA keys need {LEAST_RSA} to {MOST_RSA} bits, this has {key.key_size}: try ssh-keygen -t ed25519."
+        return (
+            f"RSA keys need {LEAST_RSA} to {MOST_RSA} bits, this has {key.key_size}: try ssh-keygen"
+            " -t ed25519."
+        )
     # The library drops what makes a token's key one; there is but one way to write those, so the
     # text is as good.
     line = f"{kind} {b64encode(b64decode(text)).decode()}" if kind in ON_TOKENS else line_of(key)

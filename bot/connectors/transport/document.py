@@ -76,7 +76,8 @@ def read_credentials(found: object, who: str) -> dict[str, str]:
         return {}
     if not isinstance(found, dict) or len(found) > MOST_CREDENTIALS:
         raise SystemUnavailable(
-            f"{who} gave credentials that are not at most {MOST_CREDENTIALS} labels with a text each"
+            f"{who} gave credentials that are not at most {MOST_CREDENTIALS} labels with a text"
+            " each"
         )
     for label, text in found.items():
         if not (
@@ -128,9 +129,11 @@ class DocumentConnector:
         shown = read_credentials(reply.credentials, self._name)
         return AccessInstructions(
             shown,
-            ()
-            if shown
-            else (f"{self._name} gives nothing to copy: sign in there as you always do.",),
+            (
+                ()
+                if shown
+                else (f"{self._name} gives nothing to copy: sign in there as you always do.",)
+            ),
         )
 
     def check(self, roles: Mapping[str, Sequence[str]]) -> Iterator[str]:
@@ -138,7 +141,10 @@ class DocumentConnector:
         try:
             state = self._said("read_back", nobody(self._name), self._timeout).state
             if state != "ended":
-                yield f"{self._name} says that a grant which does not exist is {state}; ended is expected"
+                yield (
+                    f"{self._name} says that a grant which does not exist is {state}; ended is"
+                    " expected"
+                )
         except AccessBotError as error:
             yield str(error)
 
