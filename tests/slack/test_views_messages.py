@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from bot.connectors import KINDS
 from bot.core.model import EndReason, GrantState, Lease, RequestState
 from bot.core.usage import GrantUsage
 from bot.operations.requests.request_access import Submitted
@@ -560,6 +561,7 @@ def test_a_thread_hears_that_hosts_learn_of_an_early_end_by_themselves(
     card = a_card(
         grant=a_grant(**{**ENDED, **changes}),
         leases=(Lease("g1", "bastion", kind, GrantState.ENDED),),
+        certified=("bastion",) if KINDS[kind].abilities.certifies else (),
     )
     ended = words(thread_notes.render("ended", {"grant": "g1", "why": "revoked"}, card))
     assert ("; hosts of bastion refuse it from when they next fetch the list." in ended) == said
