@@ -46,7 +46,7 @@ _READS = re.compile(r"[:./_-](?:read|view|list|get)(?:-?only)?$", re.IGNORECASE)
 """Actions that end so only read, also where their name has an administrator in it."""
 
 _ANYWHERE: Broad = (
-    (re.compile(r"\*"), "is a wildcard: it gives what comes later, too"),
+    (re.compile(r"\*"), "is a wildcard: it also gives actions that are added later"),
     (
         re.compile("(?:^|[:./])(?:all|any|everything|full|full-?access)$", re.IGNORECASE),
         "reads like everything; the least that does the job is safer",

@@ -319,8 +319,8 @@ def test_a_warning_has_its_line_its_reason_and_how_to_say_that_it_is_meant() -> 
     (told,) = found(file(role=ROLE + 'requesters = ["everyone", "S0ENGINEERS"]'))
     assert (
         str(told)
-        == 'roles.toml:11 roles.refund.requesters: "S0ENGINEERS" changes nothing beside everyone:'
-        ' name only those who may ask (if meant: meant = { everyone-and-others = "why" } in'
+        == 'roles.toml:11 roles.refund.requesters: "S0ENGINEERS" has no effect next to everyone:'
+        ' name only the requesters (if meant: meant = { everyone-and-others = "why" } in'
         " [roles.refund])"
     )
 

@@ -29,7 +29,7 @@ LONG = 3 * UNITS["d"]
 LONG_TOTAL = 2 * UNITS["w"]
 
 _WORKSPACE: Key = ("workspace",)
-_STALE = "nothing gives this warning any more: take it out, or it would hide the next one"
+_STALE = "nothing gives this warning any more: remove it, or it hides the next one"
 
 SHOWN_ENTRIES = 3
 """How many entries of a list a warning names."""
@@ -142,12 +142,12 @@ def _channels(policy: Policy, given: Table) -> Iterator[Warned]:
         for key in ("approvals_channel", "security_channel", "channel"):
             if (channel := values.get(key)) in _EVERYBODYS:
                 words = (
-                    "everybody is in it, reads who asks for what and why, and overlooks what"
-                    " matters"
+                    "every member of Slack reads the requests there, and important messages get"
+                    " lost"
                 )
                 yield "public-channel", (*table, key), f"{quoted(channel)}: {words}"
             if key != "security_channel" and channel == security:
-                words = "is the security channel, too: warnings go under between requests"
+                words = "is also the security channel: warnings get lost between requests"
                 yield "same-channel", (*table, key), f"{quoted(channel)} {words}"
 
 
@@ -157,7 +157,7 @@ def _leads(policy: Policy, _given: Table) -> Iterator[Warned]:
             role.name for role in policy.roles.values() if lead.lower() in _lowered(role.requesters)
         ]
         if roles and classify(lead) in ("group", "handle"):
-            words = "so they read the log of their own access, and may end that of others"
+            words = "so they can read the log of their own access and end that of others"
             yield (
                 "leads-may-ask",
                 ("workspace", "leads", place),
@@ -169,7 +169,7 @@ def _shared_secrets(policy: Policy, _given: Table) -> Iterator[Warned]:
     first: dict[str, str] = {}
     for name, system in policy.systems.items():
         if system.secret and (other := first.setdefault(system.secret, name)) != name:
-            words = f"is that of {other}, too: each of the two can pass as the other"
+            words = f"is also the secret of {other}: each of the two can pass as the other"
             yield "shared-secret", ("systems", name, "secret"), words
 
 
@@ -183,7 +183,7 @@ def _references(policy: Policy, given: Table) -> Iterator[Warned]:
     lists += [(("people", name), (name,)) for name in policy.people]
     for path, refs in lists:
         if found := [ref for ref in _strings(refs) if classify(ref) in ("handle", "email")]:
-            words = "may belong to others tomorrow: write ids, which access-bot doctor prints"
+            words = "may be reassigned: write ids, which access-bot doctor prints"
             yield "handle-or-email", path, f"{_named(found)} {words}"
 
 
@@ -258,7 +258,9 @@ def _secret_in_file(_system: System, given: Table) -> Iterator[Warned]:
         else:
             found = any("${" not in each[1].replace("$${", "") for each in _LOGIN.finditer(value))
         if found and path[0] != "meant":
-            words = "stands in the file in clear: write ${NAME}, and the value into the environment"
+            words = (
+                "is in the file in plain text: write ${NAME} and set the value in the environment"
+            )
             yield "secret-in-file", path, words
 
 
@@ -267,7 +269,7 @@ def _secret_in_file(_system: System, given: Table) -> Iterator[Warned]:
 
 def _approvers(role: Role, _given: Table) -> Iterator[Warned]:
     if _lowered(role.approvers) == _lowered(role.requesters):
-        words = "are exactly those who may ask: they approve each other"
+        words = "are exactly the requesters: they approve each other"
         yield "approvers-are-requesters", ("approvers",), words
     seen: set[str] = set()
     for place, approver in enumerate(role.approvers):
@@ -275,7 +277,7 @@ def _approvers(role: Role, _given: Table) -> Iterator[Warned]:
             yield (
                 "approver-twice",
                 ("approvers", place),
-                f"{quoted(approver)} is there twice and counts once",
+                f"{quoted(approver)} is listed twice and counts once",
             )
         seen.add(approver.lower())
 
@@ -283,7 +285,7 @@ def _approvers(role: Role, _given: Table) -> Iterator[Warned]:
 def _everyone(role: Role, _given: Table) -> Iterator[Warned]:
     others = [each for each in role.requesters if each != "everyone"]
     if 0 < len(others) < len(role.requesters):
-        words = "changes nothing beside everyone: name only those who may ask"
+        words = "has no effect next to everyone: name only the requesters"
         yield "everyone-and-others", ("requesters",), f"{_named(others)} {words}"
 
 
