@@ -84,6 +84,12 @@ class Made:
     forged: bool = False
     """Whether the test changed rows behind the product's back, so that its log tells otherwise."""
 
+    def another_process(self, db: Database | None = None) -> Context:
+        """The same world as another process has it, which remembers nothing of what this one
+        read."""
+        ours = self.world
+        return Context(db or ours.db, ours.now, ours.policy, ours.chain, ours.sign, ours.wake)
+
     def set_groups(self, **members: list[str]) -> None:
         """Slack's user groups as they are from now on; `_` for `-` in a handle."""
         groups = GROUPS | {handle.replace("_", "-"): ids for handle, ids in members.items()}

@@ -14,13 +14,15 @@ from storage.database import Database
 @contextmanager
 def held(database: Database, table: str) -> Iterator[None]:
     """On PostgreSQL that of one table, on SQLite the only one there is."""
+    # As a database shows its address, and the password in it, to nobody.
+    url = database._url  # noqa: SLF001
     if database.is_sqlite:
-        path = database._url.removeprefix("sqlite:///")
+        path = url.removeprefix("sqlite:///")
         with closing(sqlite3.connect(path, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
             yield
             other.execute("ROLLBACK")
         return
-    with psycopg.connect(database._url) as other:
+    with psycopg.connect(url) as other:
         other.execute(f"LOCK TABLE {table} IN EXCLUSIVE MODE".encode())
         yield

@@ -95,7 +95,8 @@ def test_a_role_decided_by_ids_alone_asks_for_no_groups(start: Start) -> None:
 
 def test_a_rate_limit_makes_a_decision_wait_and_not_pass(start: Start) -> None:
     clock = [0.0]
-    start.people._call = Caller(start.slack, lambda: clock[0])
+    # For a clock of the test's.
+    start.people._call = Caller(start.slack, lambda: clock[0])  # noqa: SLF001
     answer = start.slack.answer({"ok": False, "error": "ratelimited"})
     answer.headers = {"Retry-After": "60"}
     start.slack.error = SlackApiError("refused", answer)  # type: ignore[no-untyped-call]
@@ -129,7 +130,8 @@ def test_decisions_of_one_moment_share_a_call(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     go_on, lock = threading.Event(), _Counted(threading.Lock())
-    start.people._reading = lock  # type: ignore[assignment]
+    # As only it shows who waits.
+    start.people._reading = lock  # type: ignore[assignment] # noqa: SLF001
     read = start.slack.usergroups_list
 
     def slow(**asked: Any) -> dict[str, Any]:

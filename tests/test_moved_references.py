@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +30,10 @@ MAIL = "lead@example.com"
 Group = tuple[str, str, list[str]]
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def start(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Start]:
+@pytest.fixture
+def start(tmp_path: Path, database_url: str) -> Iterator[Start]:
     """Everything is known, and Slack has the same groups."""
-    url = request.getfixturevalue("postgres_url") if request.param == "postgres" else ""
-    made = make_world(tmp_path, url)
+    made = make_world(tmp_path, database_url)
     made.forget_work()
     yield Start(made, Slack(dict(GROUPS)))
     made.world.db.close()
@@ -104,14 +102,12 @@ def test_a_handle_that_moved_is_recorded_and_told_once_and_again_when_it_is_back
 
 
 def test_a_handle_stays_bound_over_a_restart_and_however_often_roles_toml_is_saved(
-    start: Start,
+    start: Start, database_url: str
 ) -> None:
     made = start.made
     _moved(made)
     made.world.db.close()
-    made.world = replace(
-        made.world, db=Database(made.world.db._url), _directory=type(made.world._directory)()
-    )
+    made.world = made.another_process(Database(database_url))
     made.reload(shop_admin='max_duration = "30m"')
     record_loaded(made.world, made.world.policy())
     _moved(made)
@@ -206,10 +202,7 @@ def test_replicas_that_read_the_same_move_record_and_tell_it_once(
     postgres_url: str, tmp_path: Path
 ) -> None:
     made = make_world(tmp_path, postgres_url)
-    worlds = [
-        replace(made.world, db=Database(postgres_url), _directory=type(made.world._directory)())
-        for _ in "1234"
-    ]
+    worlds = [made.another_process(Database(postgres_url)) for _ in "1234"]
     groups = _groups((NEW, "db-leads", [CARA]), without=OLD)
     together(
         made.world.db, [lambda w=world: record_groups(w, groups, made.clock.at) for world in worlds]

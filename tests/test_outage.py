@@ -61,10 +61,11 @@ class Watched:
             until(self.is_still)
 
     def is_still(self) -> bool:
-        report, revocations = self.watch._report._thread, self.watch._revocations
+        # By private names, because the threads that a look begins are known to nobody else.
+        report, revocations = self.watch._report._thread, self.watch._revocations  # noqa: SLF001
         return (
             not (report and report.is_alive())
-            and float("inf") not in revocations._next_try.values()
+            and float("inf") not in revocations._next_try.values()  # noqa: SLF001
         )
 
     def due(self, role: str = "shop-admin", duration: int = 3600) -> Grant:
@@ -193,7 +194,8 @@ def test_a_system_that_fails_is_tried_again(watched_on_sqlite: Watched) -> None:
     assert watched.system.told("revoke") == 1, "the next try waits"
     assert made.world.unwritten.pairs() == []
     watched.system.failing.clear()
-    watched.watch._revocations._next_try.clear()
+    # Instead of waiting for the next try.
+    watched.watch._revocations._next_try.clear()  # noqa: SLF001
     watched.look()
     assert watched.system.held == set()
     assert made.world.unwritten.pairs() == [(grant.id, "shop-admin")]
@@ -348,7 +350,7 @@ def test_due_ends_are_found_when_no_connection_of_the_pool_is_free(
         grant = made.a_grant()
         made.clock.at = grant.ends_at + 5
         database.close()
-        database._db._max_connections = 1
+        database._db._max_connections = 1  # noqa: SLF001, as the smallest pool is larger
         with database.reading():
             database.row("SELECT 1")
             with pytest.raises(StorageUnavailable):
@@ -379,8 +381,8 @@ def test_rows_of_ours_that_last_longer_are_not_called_over(sqlite_url: str, tmp_
         order = order_for(watched.made.world, grant.id, "shop-admin")
         assert order is not None
         with patch.object(FakeSystems, "ends_together", return_value=False):
-            watched.watch._revocations.begin([order])
+            watched.watch._revocations.begin([order])  # noqa: SLF001, as a watch finds no such end
             assert watched.made.world.unwritten.pairs() == []
             watched.made.clock.at = grant.ends_at
-            watched.watch._revocations.begin([order])
+            watched.watch._revocations.begin([order])  # noqa: SLF001, as a watch finds no such end
             assert watched.made.world.unwritten.pairs() == [(grant.id, "shop-admin")]

@@ -199,8 +199,8 @@ class Contract:
     def test_two_grants_of_one_person_don_t_cut_each_other(
         self, rig: Rig, it: Connector, made: Made, delivery: Dispatcher
     ) -> None:
-        first, second = _active(made, delivery), _active(made, delivery, "also")
-        less = replace(_order(made, second, rig), role="also", actions=tuple(rig.actions[:1]))
+        first, second = active(made, delivery), active(made, delivery, "also")
+        less = replace(order_of(made, second, rig), role="also", actions=tuple(rig.actions[:1]))
         release_grant(made.world, first.id, first.person)
         assert _turned(made, delivery, first) is GrantState.ENDED
         assert it.read_back(less) and rig.works(it, less)
@@ -310,27 +310,27 @@ class Contract:
     def test_it_starts_and_it_ends(
         self, rig: Rig, it: Connector, made: Made, delivery: Dispatcher
     ) -> None:
-        grant = _active(made, delivery)
-        assert rig.works(it, _order(made, grant, rig))
+        grant = active(made, delivery)
+        assert rig.works(it, order_of(made, grant, rig))
         release_grant(made.world, grant.id, grant.person)
         assert _turned(made, delivery, grant) is GrantState.ENDED
-        assert not rig.works(it, _order(made, grant, rig))
+        assert not rig.works(it, order_of(made, grant, rig))
 
     def test_an_end_while_it_starts_leaves_nothing(
         self, rig: Rig, it: Connector, made: Made, delivery: Dispatcher
     ) -> None:
         grant = made.a_started(made.a_request("it"))
         it.grant(
-            _order(made, grant, rig)
+            order_of(made, grant, rig)
         )  # the system was told, and nobody has written it down yet
         release_grant(made.world, grant.id, grant.person)
         assert _turned(made, delivery, grant) is GrantState.ENDED
-        assert not it.read_back(_order(made, grant, rig))
+        assert not it.read_back(order_of(made, grant, rig))
 
     def test_a_system_that_is_down_at_the_end_is_asked_until_it_is_back(
         self, rig: Rig, it: Connector, made: Made, delivery: Dispatcher
     ) -> None:
-        grant = _active(made, delivery)
+        grant = active(made, delivery)
         with rig.down():
             made.clock.at = grant.ends_at + 1
             expire_due(made.world)
@@ -341,18 +341,18 @@ class Contract:
             assert made.events("grant:end:failed")
         assert _turned(made, delivery, grant) is GrantState.ENDED
         assert made.grant(grant.id).end_reason is EndReason.EXPIRED
-        assert not it.read_back(_order(made, grant, rig))
+        assert not it.read_back(order_of(made, grant, rig))
 
     def test_it_ends_while_nothing_can_be_written(
         self, rig: Rig, it: Connector, made: Made, delivery: Dispatcher
     ) -> None:
-        grant, revocations = _active(made, delivery), build_revocations(made.world, delivery.health)
+        grant, revocations = active(made, delivery), build_revocations(made.world, delivery.health)
         made.clock.at = grant.ends_at + 5
         with held(made.world.db, "grants"):
             revocations.begin(end.order for end in find_unwritten(made.world, 2, asked=False))
             ended_at = until(lambda: made.world.unwritten.at(grant.id, "it"))
-            if not build_systems(made.world).in_our_rows(_order(made, grant, rig).connector):
-                assert not rig.works(it, _order(made, grant, rig))
+            if not build_systems(made.world).in_our_rows(order_of(made, grant, rig).connector):
+                assert not rig.works(it, order_of(made, grant, rig))
         expire_due(made.world)
         assert _turned(made, delivery, grant) is GrantState.ENDED
         assert made.grant(grant.id).ended_at == ended_at
@@ -362,32 +362,32 @@ class Contract:
     ) -> None:
         if not isinstance(it, Located):
             pytest.skip("the settings of this connector don't say which system it is")
-        grant = _active(made, delivery)
+        grant = active(made, delivery)
         ((target,),) = made.rows("SELECT target FROM leases WHERE grant_id = ?", grant.id)
         assert target == it.target
         with made.world.db.transaction():
             made.world.db.run("UPDATE leases SET target = 'elsewhere'")
         release_grant(made.world, grant.id, grant.person)
         assert _turned(made, delivery, grant) is GrantState.ENDING
-        assert rig.works(it, _order(made, grant, rig))
+        assert rig.works(it, order_of(made, grant, rig))
         assert any(
             "leads elsewhere" in detail for (detail,) in made.log("grant:end:failed", "detail")
         )
         assert confirm_target(made.world, "os:lea", "it", it.target) == 1
         assert _turned(made, delivery, grant) is GrantState.ENDED
-        assert not rig.works(it, _order(made, grant, rig))
+        assert not rig.works(it, order_of(made, grant, rig))
 
     @pytest.mark.parametrize("skew", [-60, 60])
     def test_a_clock_that_is_a_minute_wrong_neither_keeps_it_from_starting_nor_from_ending(
         self, rig: Rig, it: Connector, made: Made, delivery: Dispatcher, skew: int
     ) -> None:
         made.clock.at += skew
-        grant = _active(made, delivery)
-        assert rig.works(it, _order(made, grant, rig))
+        grant = active(made, delivery)
+        assert rig.works(it, order_of(made, grant, rig))
         made.clock.at = grant.ends_at
         expire_due(made.world)
         assert _turned(made, delivery, grant) is GrantState.ENDED
-        assert not rig.works(it, _order(made, grant, rig))
+        assert not rig.works(it, order_of(made, grant, rig))
 
 
 def _about(found: ObservedAccess, order: ProvisionOrder) -> bool:
@@ -426,7 +426,7 @@ def _broken(
     return False
 
 
-def _active(made: Made, delivery: Dispatcher, role: str = "it") -> Grant:
+def active(made: Made, delivery: Dispatcher, role: str = "it") -> Grant:
     grant = made.a_started(made.a_request(role))
     delivery.drain(Queue.START)
     grant = made.grant(grant.id)
@@ -446,7 +446,7 @@ def _turned(made: Made, delivery: Dispatcher, grant: Grant) -> GrantState:
     return made.grant(grant.id).state
 
 
-def _order(made: Made, grant: Grant, rig: Rig) -> ProvisionOrder:
+def order_of(made: Made, grant: Grant, rig: Rig) -> ProvisionOrder:
     kind = made.world.policy().systems["it"].connector
     who = a_person(grant.person)
     names = {kind: who.id.lower()} if rig.more else {}

@@ -97,13 +97,14 @@ class SharedContract:
         assert list(it.list_active()) == [] and not it.read_back(asked)
 
     def test_what_is_there_in_part_only_is_found_told_and_ended(
-        self, it: Connector, rig: Rig, made: Made, delivery: Dispatcher
+        self, it: Connector, rig: Rig, made: Made, delivery: Dispatcher, tools: ConnectorDeps
     ) -> None:
         assert isinstance(it, SharedMembership)
         grant = made.a_started(made.a_request("it"))
         delivery.drain(Queue.START)
-        first, *_ = it._marks.of_grant("it", grant.id)
-        it._members.take(first.account, first.thing)
+        first, *_ = tools.marks.of_grant("it", grant.id)
+        # As no order takes away only a part.
+        it._members.take(first.account, first.thing)  # noqa: SLF001
         survey = InventoryScan(made.world, build_systems(made.world))
         for _ in range(2):
             (found,) = reconcile(made.world, survey.look(), "os:lea")

@@ -53,8 +53,8 @@ class TestPostgres(Contract):
         self, rig: Rig, it: Connector, made: Made, delivery: Dispatcher, server: PasswordServer
     ) -> None:
         assert isinstance(it, Watches)
-        grant = contract._active(made, delivery)
-        with holder(it, contract._order(made, grant, rig)) as line:
+        grant = contract.active(made, delivery)
+        with holder(it, contract.order_of(made, grant, rig)) as line:
             record_sessions(made.world, "it", [*it.sessions()], made.clock.at)
             gone = line.info.backend_pid
         while server.execute(f"SELECT FROM pg_stat_activity WHERE pid = {gone}"):

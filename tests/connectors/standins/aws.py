@@ -88,7 +88,7 @@ class Aws(StandIn):
         name = headers.get("x-amz-target", "").rpartition(".")[2]
         self.seen[-1] = name
         for request in self.requests.values():
-            self._turn(request)
+            self.turn(request)
         asked = json.loads(raw or b"{}")
         if name in _WHAT:
             return self._begin(_WHAT[name], asked, headers)
@@ -100,7 +100,7 @@ class Aws(StandIn):
         reply = self.straight(method, target, headers, raw)
         return self._late(raw, reply) if name == "ListAccountAssignments" else reply
 
-    def _turn(self, request: Request) -> None:
+    def turn(self, request: Request) -> None:
         """One call nearer to the end of what is under way."""
         if request.status != "IN_PROGRESS":
             return
