@@ -22,7 +22,7 @@ test: .venv/ready
 # Both ends of the ranges in pyproject.toml, each in an environment of its own, resolved anew each time: the newest
 # versions that are permitted, and the lowest of what pyproject.toml names, with the development tools as new as they fit.
 test-newest: $(UV)
-	@rm -rf .venv-newest && $(UV) venv --quiet --python $(PYTHON) .venv-newest
+	@rm -rf .venv-newest && $(UV) venv --quiet --seed --python $(PYTHON) .venv-newest
 	@$(UV) pip compile --quiet --python .venv-newest/bin/python $(EXTRAS) --group dev \
 	  --no-emit-package access-bot --output-file .venv-newest/requirements.txt pyproject.toml
 	@$(UV) pip install --quiet --python .venv-newest/bin/python -r .venv-newest/requirements.txt
@@ -30,7 +30,7 @@ test-newest: $(UV)
 	.venv-newest/bin/python -m pytest $(ARGS)
 
 test-oldest: $(UV)
-	@rm -rf .venv-oldest && $(UV) venv --quiet --python $(PYTHON) .venv-oldest
+	@rm -rf .venv-oldest && $(UV) venv --quiet --seed --python $(PYTHON) .venv-oldest
 	@$(UV) pip compile --quiet --python .venv-oldest/bin/python $(EXTRAS) --resolution lowest-direct \
 	  --no-emit-package access-bot --output-file .venv-oldest/requirements.txt pyproject.toml
 	@$(UV) pip compile --quiet --python .venv-oldest/bin/python --group pyproject.toml:dev \

