@@ -9,6 +9,7 @@ import pytest
 
 from bot.core.lifecycle import GRANT, REQUEST
 from bot.slack.ids import Action, Modal
+from tests.test_rooms import MAY_IMPORT
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -114,7 +115,18 @@ def test_the_answers_about_buttons_forms_and_commands_have_all_of_them():
     assert answered('What may follow "approved"?') is GRANT
 
 
-def test_every_page_is_in_the_index_and_in_no_other_place():
+def test_the_table_of_rooms_has_the_rule_of_the_code():
+    section = ARCHITECTURE.split("## Rooms")[1].split("\n## ")[0]
+    table = dict(re.findall(r"^\| `(?:bot/)?(\w+)` \| .* \| (.*) \|$", section, re.MULTILINE))
+    nothing = {"the standard library", "nothing of the bot"}
+    written = {
+        room: set() if text in nothing else set(text.split(", ")) for room, text in table.items()
+    }
+    assert len(written) == 9
+    assert written == {room: MAY_IMPORT[room] for room in written}
+
+
+def test_every_page_is_in_the_index():
     index = (ROOT / "docs/README.md").read_text()
     pages = {path.name for path in (ROOT / "docs").glob("*.md")} - {"README.md"}
     assert pages - set(re.findall(r"\]\(([\w-]+\.md)\)", index)) == set()
