@@ -1,7 +1,7 @@
 """Brings payloads to the app, by socket or signed HTTP, waits for the ack, and repeats events
 without one.
 
-It doesn't know what a payload means: `acting.py` makes them and reads the acks.
+It doesn't know what a payload means: `user_actions.py` makes them and reads the acks.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-SHOP, LEASH = Path(__file__).parent / "shop", Path(__file__).parent / "leash.py"
+SHOP, LEASH = Path(__file__).parent / "shop", Path(__file__).parent / "parent_watchdog.py"
 # A browser can't send the header by itself: the page keeps the token in a cookie, and nginx makes
 # the header of it.
 CONFIG = """

@@ -1,6 +1,5 @@
-"""`python leash.py COMMAND…`: runs a command until our standard input ends, which it does when
-whoever holds the other end is gone, killed with SIGKILL included. So nothing of a demo outlives it.
-It needs the standard library only.
+"""`python parent_watchdog.py COMMAND…`: runs a command until its standard input is closed, as it is
+when the parent process has ended or was killed. Needs the standard library only.
 """
 
 import subprocess

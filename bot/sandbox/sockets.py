@@ -1,7 +1,7 @@
 """The Socket Mode side: tickets, up to ten connections, each envelope to one of them, acks back.
 
 It doesn't know what an envelope is about, nor what happens when nobody answers: that is
-`courier.py`.
+`event_delivery.py`.
 """
 
 from __future__ import annotations

@@ -261,8 +261,8 @@ def test_no_verb_takes_a_clock_and_nothing_leads_to_one_that_moves() -> None:
                 if isinstance(node, ast.Call) and _named(node)
             }
             makers |= {path.name} if "Clock" in called and "bot.clock" in _names(tree) else set()
-            users |= {path.name} if _names(tree) & {"bot.cli.demo_bot", "in_sandbox"} else set()
-    assert makers == {"app.py", "in_sandbox.py"}
+            users |= {path.name} if _names(tree) & {"bot.cli.demo_bot", "demo_bot"} else set()
+    assert makers == {"app.py", "demo_bot.py"}
     assert users == set()
 
 

@@ -372,9 +372,10 @@ def test_a_bot_that_was_killed_begins_again_at_the_time_of_the_workspace(tmp_pat
     """A program in the place of the bot, so that only the process and its line are held."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
-    (tmp_path / "bot").mkdir()
+    (tmp_path / "bot" / "cli").mkdir(parents=True)
     (tmp_path / "bot" / "__init__.py").touch()
-    (tmp_path / "bot" / "in_sandbox.py").write_text(FAKE.replace("PORT", str(port)))
+    (tmp_path / "bot" / "cli" / "__init__.py").touch()
+    (tmp_path / "bot" / "cli" / "demo_bot.py").write_text(FAKE.replace("PORT", str(port)))
     bot = Bot({"PYTHONPATH": str(tmp_path), "PORT": str(port)}, tmp_path / "log", ahead=10.0)
     try:
         bot.start()

@@ -1,6 +1,6 @@
 """The table of the page's addresses. Everything is asked as somebody: `?as=ana`.
 
-It doesn't know what is seen or done: `seeing.py`, `doing.py`, `inspecting.py` and `live.py` have
+It doesn't know what is seen or done: `queries.py`, `actions.py`, `inspecting.py` and `live.py` have
 that.
 """
 
