@@ -89,10 +89,11 @@ def _insert(db: Database, sql: str, rows: Sequence[tuple[object, ...]]) -> None:
         db.run_many(sql, rows)
 
 
-def any_due(db: Database, queue: Queue, now: int) -> bool:
-    """Tells whether there is a row to claim, without a lock."""
-    sql = "SELECT 1 FROM outbox WHERE queue = ? AND due_at <= ? LIMIT 1"
-    return db.row(sql, queue, now) is not None
+def any_due(db: Database, queue: Queue, now: int, without: Sequence[str] = ()) -> bool:
+    """Tells whether there is a row to claim that calls no system of `without`, without a lock."""
+    left = " AND systems NOT LIKE ?" * len(without)
+    sql = f"SELECT 1 FROM outbox WHERE queue = ? AND due_at <= ?{left} LIMIT 1"
+    return db.row(sql, queue, now, *map(_about, without)) is not None
 
 
 def next_due(db: Database) -> dict[Queue, int]:

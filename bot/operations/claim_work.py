@@ -16,7 +16,16 @@ from bot.operations.idempotency import do_together
 from storage import outbox
 from storage.outbox import Row
 
-__all__ = ["Batch", "ClaimedQueue", "Row", "Work", "advance_clock", "free_claims", "next_work"]
+__all__ = [
+    "Batch",
+    "ClaimedQueue",
+    "Row",
+    "Work",
+    "advance_clock",
+    "finish_together",
+    "free_claims",
+    "next_work",
+]
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +58,7 @@ class ClaimedQueue:
     def take(self, limit: int, without: Sequence[str] = ()) -> list[Row]:
         """Claims up to `limit` due rows, but none that calls a system of `without`."""
         with self.world.db.reading():
-            if not outbox.any_due(self.world.db, self.queue, self.world.now()):
+            if not outbox.any_due(self.world.db, self.queue, self.world.now(), without):
                 return []
         with self._transaction() as now:
             until = now + self._claim
@@ -118,7 +127,7 @@ class Work:
         rows: Sequence[Row],
         wait: Callable[[float], bool] = lambda seconds: False,
     ) -> None:
-        self._queue, self._wait = queue, wait
+        self.queue, self._wait = queue, wait
         self.rows = list(rows)
         self.is_done = self.is_recorded = False
 
@@ -137,11 +146,11 @@ class Work:
 
     def alone(self) -> list["Work"]:
         """The same rows, each to be done for itself."""
-        return [Work(self._queue, [row], self._wait) for row in self.rows]
+        return [Work(self.queue, [row], self._wait) for row in self.rows]
 
     def take_behind(self, batch: Batch) -> None:
         """Adds the rows that may be done together with the first one."""
-        self.rows += self._queue.take_behind(self.row, batch)
+        self.rows += self.queue.take_behind(self.row, batch)
 
     def finish(
         self,
@@ -173,20 +182,29 @@ class Work:
         **kwargs: Given.kwargs,
     ) -> None:
         """Like `finish`, but does not wait for the database."""
-        self._queue.ack([row.id for row in self.rows], lambda world: record(world, *args, **kwargs))
+        self.queue.ack([row.id for row in self.rows], lambda world: record(world, *args, **kwargs))
         self.is_recorded = True
 
     def retry(self, pause: int, error: str, *, unsure: bool) -> None:
         """Returns the rows for another try in `pause` seconds; `unsure` when this try may have
         succeeded. Raises StorageUnavailable."""
-        self._queue.retry([row.id for row in self.rows], pause, error, unsure)
+        self.queue.retry([row.id for row in self.rows], pause, error, unsure)
 
     def _note_ends(self) -> None:
         """A confirmed end is recorded with its own time, however late the record is written."""
-        world = self._queue.world
+        world = self.queue.world
         for row in self.rows:
             if row.kind is Kind.END_LEASE:
                 world.unwritten.note(row.data["grant"], row.data["system"], world.now())
+
+
+def finish_together(works: Sequence[Work], record: Callable[[Context], object]) -> None:
+    """Removes the rows of all these and records what they came to, in one transaction, without
+    waiting for the database. All or nothing: raises what `record` raises, and
+    StorageUnavailable."""
+    Work(works[0].queue, [row for work in works for row in work.rows]).finish_once(record)
+    for work in works:
+        work.is_done = work.is_recorded = True
 
 
 def next_work(world: Context) -> dict[Queue, int]:

@@ -8,6 +8,7 @@ from bot.operations._unit_of_work import Context
 from bot.operations.usage.count_usage import UsageMeter
 from bot.slack.messenger import Messenger
 from bot.slack.people import SlackPeople
+from bot.worker.end_recorder import EndRecorder
 from bot.worker.inventory import InventoryScan
 
 
@@ -22,3 +23,4 @@ class HandlerDeps:
     meter: UsageMeter
     health: Health
     survey: InventoryScan
+    ends: EndRecorder

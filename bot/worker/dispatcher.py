@@ -21,9 +21,10 @@ from bot.slack.api import LOCKED_OUT
 from bot.slack.messenger import Messenger
 from bot.slack.people import SlackPeople
 from bot.worker.deps import HandlerDeps
+from bot.worker.end_recorder import EndRecorder
 from bot.worker.handlers import HANDLERS, Handler
 from bot.worker.inventory import InventoryScan
-from bot.worker.provisioning import end_many
+from bot.worker.provisioning import end_in_database
 from bot.worker.queue_worker import LANES, Outcome, QueueWorker, one_by_one, pause
 
 log = logging.getLogger(__name__)
@@ -53,7 +54,9 @@ class Dispatcher:
         self._world, self._systems = world, systems
         self.health = Health(world.now)
         survey = InventoryScan(world, systems, health=self.health)
-        self._deps = HandlerDeps(world, systems, people, messenger, meter, self.health, survey)
+        self._deps = HandlerDeps(
+            world, systems, people, messenger, meter, self.health, survey, EndRecorder()
+        )
         self._stopping = threading.Event()
         self._due_at: dict[Queue, int] = {}
         owner = secrets.token_hex(8)
@@ -133,7 +136,7 @@ class Dispatcher:
 
     def _end_many(self, work: Work) -> Outcome:
         try:
-            end_many(self._deps, work)
+            end_in_database(self._deps, work)
             return Outcome()
         except StorageUnavailable:  # the database would not record them one by one either
             raise

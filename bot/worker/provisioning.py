@@ -17,7 +17,7 @@ from bot.core.model import ProvisionOrder
 from bot.operations._unit_of_work import Context
 from bot.operations.claim_work import Work
 from bot.operations.grants.begin_attempt import begin_attempt
-from bot.operations.grants.end_many import end_many as end_together
+from bot.operations.grants.end_many import end_many
 from bot.operations.grants.record_results import (
     order_for,
     reapply_shared_access,
@@ -153,7 +153,11 @@ def end_lease(deps: HandlerDeps, work: Work) -> None:
         connector.revoke(order)
         if connector.read_back(order):
             raise SystemUnavailable(f"{system} still has the access")
-    work.finish(_record_ended, grant, system, is_shared=isinstance(connector, Shares), late=late)
+    is_shared = isinstance(connector, Shares)
+    if not late and not is_shared and work.row.attempts == 1:
+        deps.ends.record(work)  # a retried end waits for locked rows without holding up others
+    if not work.is_recorded:
+        work.finish(_record_ended, grant, system, is_shared=is_shared, late=late)
 
 
 def _record_ended(world: Context, grant: str, system: str, *, is_shared: bool, late: bool) -> None:
@@ -170,7 +174,7 @@ def delay_end(deps: HandlerDeps, work: Work, error: SystemUnavailable) -> None:
     record_end_failed(deps.world, grant, system, str(error), work.row.attempts)
 
 
-def end_many(deps: HandlerDeps, work: Work) -> None:
+def end_in_database(deps: HandlerDeps, work: Work) -> None:
     """Ends all these grants in one transaction: their access is rows in our database."""
 
     def revoke(orders: Sequence[ProvisionOrder]) -> None:
@@ -179,7 +183,7 @@ def end_many(deps: HandlerDeps, work: Work) -> None:
             raise TypeError(f"{orders[0].connector} can't end many at once")
         connector.revoke_all(orders)
 
-    work.finish_once(end_together, work.rows, revoke)
+    work.finish_once(end_many, work.rows, revoke)
 
 
 @contextmanager

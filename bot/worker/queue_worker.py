@@ -24,14 +24,15 @@ log = logging.getLogger(__name__)
 @dataclass(frozen=True, slots=True)
 class QueueSettings:
     """How one queue is worked: threads, rows in hand at most, how long a claim lasts if its process
-    dies (seconds), the longest pause between two tries (seconds), and rows in hand while all of
-    them are done together."""
+    dies (seconds), the longest pause between two tries (seconds), rows in hand while all of them
+    are done together, and whether rows are claimed whose system has no free call yet."""
 
     threads: int
     in_hand: int
     claim: int
     longest_pause: int
     together: int = 0
+    ahead: bool = False
 
     @property
     def keep(self) -> float:
@@ -40,24 +41,24 @@ class QueueSettings:
 
 
 LANES: Mapping[Queue, QueueSettings] = {
-    Queue.END: QueueSettings(threads=THREADS, in_hand=64, claim=2, longest_pause=300, together=256),
+    Queue.END: QueueSettings(
+        threads=THREADS, in_hand=64, claim=2, longest_pause=300, together=256, ahead=True
+    ),
     Queue.START: QueueSettings(threads=THREADS, in_hand=48, claim=5, longest_pause=30),
     Queue.DECIDE: QueueSettings(threads=8, in_hand=32, claim=5, longest_pause=5),
     Queue.SLACK: QueueSettings(threads=8, in_hand=8, claim=15, longest_pause=20),
     Queue.UPDATE: QueueSettings(threads=2, in_hand=2, claim=15, longest_pause=60),
 }
 """Starts and messages are not claimed before a thread is free: an end drops a start that nobody has
-begun, and a message that a killed process had claimed may or may not have been posted."""
+begun, and a message that a killed process had claimed may or may not have been posted. Ends are
+claimed ahead: to claim each for itself takes longer than to call a quick system."""
 
-SHARED: Mapping[Queue, frozenset[Queue]] = {
-    Queue.END: frozenset({Queue.END, Queue.START}),
-    Queue.START: frozenset({Queue.END, Queue.START}),
-    Queue.DECIDE: frozenset({Queue.DECIDE}),
-    Queue.SLACK: frozenset({Queue.SLACK}),
-    Queue.UPDATE: frozenset({Queue.UPDATE}),
+BEHIND: Mapping[Queue, frozenset[Queue]] = {
+    Queue.END: frozenset({Queue.START}),
+    Queue.START: frozenset({Queue.END}),
 }
-"""The queues whose rows may wait behind a row of that queue: a grant's starts and ends share a
-lane."""
+"""The other queues whose rows may wait behind a row of that queue: a grant's starts and ends share
+a lane."""
 
 STOPS_WITHIN = 12.0
 """A stop waits this many seconds for what has been begun: longer than for an answer of Slack, so
@@ -126,6 +127,8 @@ class QueueWorker(threading.Thread):
         self._pool = ThreadPoolExecutor(self._lanes.threads, thread_name_prefix=f"{self._queue}")
         self._limits = Limits()
         self._in_hand: dict[int, Future[None]] = {}
+        self._ahead: list[Work] = []
+        self._claimed_ahead, self._look = 0.0, True
         self._lock = threading.Lock()
         self._bell = threading.Event()
         self._held_until, self._rung = 0.0, False
@@ -136,9 +139,14 @@ class QueueWorker(threading.Thread):
 
     def wake(self) -> None:
         """Something may be due, or the process stops."""
+        self._ring(look=True)
+
+    def _ring(self, *, look: bool) -> None:
+        """The loop turns; with `look` it also looks for rows of systems that are not busy."""
         with self._lock:
             self._rung = time.monotonic() < self._held_until and not self._stopping.is_set()
             if not self._rung:
+                self._look = self._look or look
                 self._bell.set()
 
     @contextmanager
@@ -189,8 +197,10 @@ class QueueWorker(threading.Thread):
         while not self._stopping.is_set():
             self.turned = time.monotonic()
             self._bell.clear()
-            if not self._guarded(self._take):
-                self._bell.wait(self._lanes.keep if self._in_hand else LOOK_AGAIN)
+            if not self._guarded(self._turn):
+                is_busy = self._in_hand or self._ahead
+                if not self._bell.wait(self._lanes.keep if is_busy else LOOK_AGAIN):
+                    self._look = True
         self._end()
 
     def _end(self) -> None:
@@ -200,6 +210,7 @@ class QueueWorker(threading.Thread):
             left = [row for row, future in self._in_hand.items() if future.cancel()]
             for row in left:
                 del self._in_hand[row]
+        left += _rows(self._ahead)
         until = time.monotonic() + STOPS_WITHIN
         self._guarded(lambda: self._release(left))
         while self._in_hand and time.monotonic() < until:
@@ -217,19 +228,42 @@ class QueueWorker(threading.Thread):
             log.exception("queue %s could not be looked at", self._queue)
         return 0
 
-    def _take(self) -> int:
-        in_hand = self._keep()
-        room = self.room() - in_hand
-        rows = self.claimed.take(room, self._limits.full()) if room > 0 else []
+    def _turn(self) -> int:
+        """Begins what can be begun, and gives the number of newly claimed rows among it."""
+        self._keep()
+        self._ahead = self._begin(self._ahead)
+        if self._ahead and time.monotonic() - self._claimed_ahead > self._lanes.keep:
+            left, self._ahead = _rows(self._ahead), []  # another process may reach the system
+            self._release(left)
+        if self._ahead and not self._look:
+            return 0
+        room = self.room() - len(self._in_hand)
+        return self._claim(room) if room > 0 else 0
+
+    def _claim(self, room: int) -> int:
+        self._look = False
+        busy = {system for work in self._ahead for system in work.systems}
+        rows = self.claimed.take(room, [*busy.union(self._limits.full())])
         works = self.works(rows)  # if that fails, the claims run out and the rows are claimed again
-        begun = [work for work in works if self._limits.enter(work.systems)]
-        taken = {row.id for work in begun for row in work.rows}
+        left = self._begin(works)
+        if left and self._lanes.ahead:
+            self._ahead, self._claimed_ahead = [*self._ahead, *left], time.monotonic()
+            self._look = self._look or len(rows) == room
+        else:
+            self._release(_rows(left))
+        return len(rows) - len(_rows(left))
+
+    def _begin(self, works: Sequence[Work]) -> list[Work]:
+        """Gives those whose system has no free call."""
+        left = []
         with self._lock:  # what is done before this is over waits for it
-            for work in begun:
+            for work in works:
+                if not self._limits.enter(work.systems):
+                    left.append(work)
+                    continue
                 future = self._pool.submit(self._work, work)
                 self._in_hand.update((row.id, future) for row in work.rows)
-        self._release([row.id for row in rows if row.id not in taken])
-        return len(taken)
+        return left
 
     def _keep(self) -> int:
         """Extends the claims when it is time to, and gives the number of rows in hand."""
@@ -260,7 +294,9 @@ class QueueWorker(threading.Thread):
                     self._in_hand.pop(row, None)
             if back := self._limits.leave(systems, outcome.failed):
                 self._answer_again(back)
-            self._wake(SHARED[self._queue])  # the next row of this lane may be free now
+            if systems or len(rows) > 1:
+                self._wake(BEHIND.get(self._queue, ()))
+            self._ring(look=bool(back))
 
     def _paced(self, outcome: Outcome) -> None:
         """Slows the queue down while Slack takes nothing."""
@@ -284,3 +320,7 @@ class QueueWorker(threading.Thread):
     def _may_wait(self, seconds: float) -> bool:
         """Waits, in a process whose loops run, and tells whether it goes on."""
         return self.is_alive() and not self._stopping.wait(seconds)
+
+
+def _rows(works: Iterable[Work]) -> list[int]:
+    return [row.id for work in works for row in work.rows]

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from apscheduler.executors.pool import ThreadPoolExecutor
-from apscheduler.jobstores.base import JobLookupError
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from bot.core.errors import AccessBotError
@@ -78,7 +77,7 @@ class Scheduler:
         self._scheduler = BackgroundScheduler(
             timezone=UTC, executors=pools, job_defaults=NEVER_DROPPED
         )
-        self._add_sweep(_date(wall()))
+        self._set_sweep(_date(wall()))
         self._others = {"forget_old": PeriodicJob(86400, lambda: forget_old(world)), **others}
         for name, job in self._others.items():
             self._scheduler.add_job(
@@ -167,18 +166,13 @@ class Scheduler:
             if self._planned <= due or self._stopping.is_set():
                 return
             self._planned = due
-            run_at = _date(self._wall() + max(0.0, due - self._exact()))
-            try:
-                self._scheduler.reschedule_job("sweep", trigger="date", run_date=run_at)
-            except JobLookupError:
-                self._add_sweep(run_at)
+            self._set_sweep(_date(self._wall() + max(0.0, due - self._exact())))
 
-    def _add_sweep(self, run_at: datetime) -> None:
-        """Its pool has one thread, so a sweep planned while another is under way follows it instead
-        of being lost."""
-        self._scheduler.add_job(
-            self._sweep, "date", run_date=run_at, id="sweep", executor="sweep", max_instances=3
-        )
+    def _set_sweep(self, run_at: datetime) -> None:
+        """Moves the one job of the sweep. A sweep that is due while another runs follows it,
+        because the pool has one thread."""
+        at = {"run_date": run_at, "id": "sweep", "replace_existing": True}
+        self._scheduler.add_job(self._sweep, "date", executor="sweep", max_instances=3, **at)
 
 
 def _guarded(name: str, do: Callable[[], object]) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 import bot.worker.dispatcher
+import bot.worker.end_recorder
 import bot.worker.queue_worker
 from bot.core import effects
 from bot.core.effects import Kind, Queue
@@ -26,8 +27,9 @@ from bot.operations.usage.count_usage import UsageMeter
 from bot.operations.usage.describe_usage import describe_usage
 from bot.worker.concurrency import FIRST
 from bot.worker.dispatcher import Dispatcher
+from bot.worker.end_recorder import EndRecorder
 from bot.worker.provisioning import PERSON_PATIENCE, START_PATIENCE
-from bot.worker.queue_worker import LANES
+from bot.worker.queue_worker import LANES, QueueSettings
 from tests.delivery_harness import DeliveryHarness
 from tests.factories import ANA, Made
 from tests.fakes import FakeMessenger, FakePeople, FakeSystem, FakeSystems, OurSystem, until
@@ -588,6 +590,81 @@ def test_more_are_taken_at_once_as_long_as_all_that_come_can_be_done_at_once(
     many_ending(hands, 3)
     hands.delivery.drain(Queue.END)
     assert hands.delivery.loops[Queue.END].room() == LANES[Queue.END].in_hand
+
+
+def _sums(hands: DeliveryHarness) -> list[int]:
+    """How many ends each of the records had."""
+    found = hands.rows("SELECT data FROM outbox WHERE kind = 'sum_usage' ORDER BY id")
+    return [len(json.loads(data)["grants"]) for (data,) in found]
+
+
+def test_ends_confirmed_while_another_is_recorded_are_recorded_in_one_transaction(
+    hands: DeliveryHarness,
+) -> None:
+    ending, queue, recorder = many_ending(hands, 5), hands.delivery.loops[Queue.END], EndRecorder()
+    works = queue.works(queue.claimed.take(10))
+    threads = [threading.Thread(target=recorder.record, args=(work,)) for work in works]
+    with hands.made.world.db.transaction():  # the first one waits for this
+        threads[0].start()
+        until(lambda: works[0] not in recorder.waiting)
+        for thread in threads[1:]:
+            thread.start()
+        until(lambda: len(recorder.waiting) == 4)
+    for thread in threads:
+        thread.join()
+    assert _sums(hands) == [1, 4] and all(work.is_recorded for work in works)
+    assert {hands.state(grant) for grant in ending} == {GrantState.ENDED}
+    assert hands.waiting(Queue.END) == []
+    assert len(hands.rows("SELECT 1 FROM audit WHERE event = 'grant:access:ended'")) == 5
+
+
+@pytest.mark.parametrize("error", [RuntimeError("a bug"), StorageUnavailable("locked")], ids=repr)
+def test_ends_that_can_not_be_recorded_together_are_recorded_alone(
+    running: DeliveryHarness, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    monkeypatch.setattr(bot.worker.end_recorder, "end_many", partial(_raise, error))
+    ending = many_ending(running, 6)
+    running.delivery.wake([Queue.END])
+    until(lambda: {running.state(grant) for grant in ending} == {GrantState.ENDED})
+    until(lambda: not running.waiting(Queue.END))
+    assert _sums(running) == [1] * 6
+    assert running.system.told("revoke") == 6
+
+
+def test_ends_are_not_claimed_again_for_each_one_that_a_busy_system_confirms(
+    hands: DeliveryHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(QueueSettings, "keep", 3600)
+    real, claims, released = ClaimedQueue.take, list[int](), list[int]()
+    real_release = ClaimedQueue.release
+
+    def take(queue: ClaimedQueue, *arguments: Any) -> Any:
+        rows = real(queue, *arguments)
+        claims.extend([len(rows)] if queue.queue is Queue.END and rows else [])
+        return rows
+
+    def release(queue: ClaimedQueue, rows: list[int]) -> None:
+        released.extend(rows)
+        real_release(queue, rows)
+
+    monkeypatch.setattr(ClaimedQueue, "take", take)
+    monkeypatch.setattr(ClaimedQueue, "release", release)
+    ending = many_ending(hands, LANES[Queue.END].in_hand)
+    hands.delivery.start()
+    until(lambda: {hands.state(grant) for grant in ending} == {GrantState.ENDED})
+    hands.delivery.stop()
+    assert (claims, released) == ([len(ending)], [])
+
+
+def test_ends_that_a_system_which_hangs_can_not_take_are_left_to_other_processes(
+    running: DeliveryHarness,
+) -> None:
+    running.system.hang("revoke")
+    many_ending(running, FIRST + 5)
+    running.delivery.wake([Queue.END])
+    until(lambda: running.system.inside == FIRST)
+    until(lambda: sum(owner is None for *_, owner in running.waiting(Queue.END)) == 5)
+    assert running.system.inside == FIRST
 
 
 def test_ends_wait_until_all_that_are_due_have_been_asked_for(running: DeliveryHarness) -> None:

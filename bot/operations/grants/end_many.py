@@ -16,8 +16,9 @@ Revoke = Callable[[Sequence[ProvisionOrder]], None]
 """Revokes the access of all these orders, and raises unless it is gone."""
 
 
-def end_many(world: Context, rows: Sequence[Row], revoke: Revoke) -> None:
-    """Ends the leases of these `end_lease` rows with `revoke`, which confirms each end.
+def end_many(world: Context, rows: Sequence[Row], revoke: Revoke | None = None) -> None:
+    """Ends the leases of these `end_lease` rows. `revoke` revokes them and confirms each end; it is
+    None where their systems have confirmed already.
 
     All or nothing: raises what `revoke` raises, and StorageUnavailable. The grants are locked
     before anything else, in one order, to avoid deadlocks.
@@ -33,12 +34,9 @@ def end_many(world: Context, rows: Sequence[Row], revoke: Revoke) -> None:
             if (lease.grant, lease.system) in wanted
         ]
         holders = _holders(u, found)
-        revoke(
-            [
-                order_of(found[lease.grant], lease, holders[found[lease.grant].person], u.policy)
-                for lease in ending
-            ]
-        )
+        if revoke is not None:
+            people_of = {grant.id: holders[grant.person] for grant in found.values()}
+            revoke([order_of(found[x.grant], x, people_of[x.grant], u.policy) for x in ending])
         _confirm(
             u,
             found,
