@@ -53,7 +53,11 @@ PAGES = [
     ROOT / "roles.toml",
     *sorted((ROOT / "docs").rglob("*.md")),
 ]
-MODULES = sorted(path for room in ("bot/doctor", "bot/cli") for path in (ROOT / room).rglob("*.py"))
+MODULES = sorted(
+    path
+    for room in ("bot/doctor", "bot/cli", "bot/slack/views")
+    for path in (ROOT / room).rglob("*.py")
+)
 
 
 def text_of(page: Path) -> str:

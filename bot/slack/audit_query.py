@@ -53,7 +53,7 @@ def parse_filters(world: Context, words: list[str], tz: str) -> Filters | Refuse
         except BadDuration as bad:
             return Refused(str(bad))
         if name is None:
-            return Refused(f"“{_short(word)}” is no filter. {value or ''}You can give: {ACCEPTED}.")
+            return Refused(f"Unknown filter “{_short(word)}”. {value or ''}Use: {ACCEPTED}.")
         if name in found:
             return Refused(f"“{_short(word)}” is a second {name}; give each filter once.")
         found[name] = value
@@ -108,7 +108,7 @@ def _event(value: str, now: int, tz: str) -> tuple[str | None, Any]:
     if any(event.startswith(value) for event in Event):
         return "event", value
     near = difflib.get_close_matches(value, list(Event), n=1, cutoff=0.4)
-    return None, f"No event is called like that; did you mean event:{near[0]}? " if near else None
+    return None, f"Unknown event; did you mean event:{near[0]}? " if near else None
 
 
 def _since(value: str, now: int, tz: str) -> tuple[str | None, Any]:

@@ -89,7 +89,7 @@ def _unknown(desk: ListenerContext, person: Person, word: str) -> Message:
         f"request {word} REASON" if word in desk.world.policy().roles else near[0] if near else ""
     )
     said = (
-        answers.refused(f"There is no command “{word[:60]}”. Did you mean /access {meant}?")
+        answers.refused(f"Unknown command “{word[:60]}”. Did you mean /access {meant}?")
         if meant
         else None
     )

@@ -51,7 +51,7 @@ def manifest(mode: Literal["socket", "http"], url: str | None = None) -> dict[st
         "_metadata": {"major_version": 2, "minor_version": 0},
         "display_information": {
             "name": NAME,
-            "description": "Temporary production access: ask, approve, and it ends by itself.",
+            "description": "Temporary production access: ask, approve, and it ends automatically.",
             "background_color": "#1d3557",
             "long_description": ABOUT,
         },

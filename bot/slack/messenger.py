@@ -230,7 +230,7 @@ class Messenger:
                 return direct_messages.past_request_note(told.request)
             return direct_messages.request_note(note.note, told.request, now)
         if told.grant is None:
-            return answers.text("This is about access that is not on record any more.")
+            return answers.text("This is about access that is no longer on record.")
         if told.past and note.note not in LASTING:
             return direct_messages.past_note(note.note, note.at, told.grant)
         if note.note == REMINDER:

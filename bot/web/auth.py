@@ -115,7 +115,7 @@ def _header_safe(text: str) -> bytes:
 _WORDS = {
     "not ours": "it is not one of ours",
     "bad signature": "it is not one of ours",
-    "unknown": "it is not known any more",
+    "unknown": "it is no longer known",
     "replaced or revoked": "it was replaced by a newer one or revoked",
     "expired": "it has ended",
     "gate closed": "the access is not open",

@@ -78,7 +78,7 @@ class Readiness:
         except Exception:
             if (left_out := self._often.due("readiness")) is not None:
                 log.exception("the readiness of this process can't be told%s", left_out)
-            checks = [("readiness", False, "can't be told; see the log")]
+            checks = [("readiness", False, "can't be determined; see the log")]
         is_ready = all(well or words == STARTING for _, well, words in checks)
         said = {name: "well" if well else words for name, well, words in checks}
         informed = {"systems": dict(self._systems()), **await self._stored(said)}

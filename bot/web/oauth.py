@@ -70,7 +70,7 @@ async def _asked(checks: Checks, scope: Scope, receive: Receive) -> Asked | Answ
     try:
         tokens = parse_qs(body.decode(), max_num_fields=20).get("token", [])
     except ValueError:
-        return _invalid("the body is no form")
+        return _invalid("the body is not a form")
     if len(tokens) != 1:
         return _invalid("the parameter token is needed, once")
     return Asked(system, tokens[0])

@@ -26,7 +26,7 @@ CaKeys = Callable[[str], Sequence[tuple[str, str]]]
 raises SystemUnavailable when not every one can be told."""
 
 NO_SYSTEM = as_text(
-    404, "There is no such ssh system in roles.toml; ask with ?system=NAME, or for all without."
+    404, "roles.toml has no such ssh system; use ?system=NAME, or leave it out for all of them."
 )
 
 

@@ -86,7 +86,7 @@ def _object(body: bytes) -> dict[str, Any]:
     try:
         said = json.loads(body.decode(), object_pairs_hook=_once, parse_constant=_no_number)
     except (ValueError, RecursionError):
-        raise Wrong("the body is no JSON in UTF-8") from None
+        raise Wrong("the body is not JSON in UTF-8") from None
     if not isinstance(said, dict):
         raise Wrong("the body must be one JSON object")
     return said
@@ -100,7 +100,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _no_number(text: str) -> float:
-    raise ValueError(f"{text} is no JSON")
+    raise ValueError(f"{text} is not JSON")
 
 
 def _grant(key: str, value: Any) -> str:

@@ -94,7 +94,7 @@ class InventoryScan:
         else:
             ended, found = [lease.grant for lease in leases if lease.state is GrantState.ENDED], []
             doubtful = [
-                Finding(name, What.LINGERING, grant=each, detail="it says so when asked")
+                Finding(name, What.LINGERING, grant=each, detail="reported by the system")
                 for each in ended
             ]
         for place, each in enumerate(doubtful):
@@ -141,7 +141,7 @@ class InventoryScan:
         if not finding.name:
             return self._end(connector, finding)
         if not isinstance(connector, Lists):
-            raise SystemRefused("not_listed", f"{finding.system} can't list what is there any more")
+            raise SystemRefused("not_listed", f"{finding.system} can no longer list its access")
         for found in [each for each in connector.list_active() if each.name == finding.name]:
             connector.remove(found)
         if any(each.name == finding.name for each in connector.list_active()):
@@ -151,7 +151,7 @@ class InventoryScan:
     def _end(self, connector: Connector, finding: Finding) -> None:
         order = order_for(self._world, finding.grant, finding.system)
         if order is None:
-            raise SystemRefused("no_grant", "nobody knows its grant any more")
+            raise SystemRefused("no_grant", "its grant is no longer on record")
         connector.revoke(order)
         if connector.read_back(order):
             raise SystemUnavailable(f"{finding.system} still has it")
@@ -159,7 +159,7 @@ class InventoryScan:
     def _kind(self, finding: Finding) -> str:
         kinds = [kind for name, kind in known_systems(self._world) if name == finding.system]
         if not kinds:
-            raise SystemUnavailable(f"{finding.system} is not in roles.toml any more: put it back")
+            raise SystemUnavailable(f"{finding.system} is no longer in roles.toml: add it again")
         return kinds[0]
 
 

@@ -390,7 +390,7 @@ def test_the_audit_log_is_filtered_paged_exported_and_checked(company: Company) 
     assert "role:shop-admin" in lead.plain(
         company.access(lead, "audit role:shop-admin system:shop-admin").messages[-1]
     )
-    assert "is no filter" in company.access(lead, "audit color:red").text
+    assert "Unknown filter" in company.access(lead, "audit color:red").text
     for _ in range(21):
         company.access(lead, "audit event:audit:log:read")
     first = company.access(lead, "audit event:audit:log:read").messages[-1]

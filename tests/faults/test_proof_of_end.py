@@ -53,10 +53,10 @@ def test_an_end_that_is_not_confirmed_is_told_acknowledged_by_a_lead_and_gone_at
     assert shown["ts"] == alarm["ts"] and "Acknowledged by @chiara" in lead.plain(shown)
     assert company.events(grant=grant, actor=lead.id) == ["grant:end:acknowledged"]
     (files / ".keeps").unlink()
-    lead.wait_message(SECURITY, "Gone at last")
+    lead.wait_message(SECURITY, "Finally gone")
     until(lambda: "the system confirmed it" in lead.plain(_again(company, alarm)))
     assert company.grant(who, "files")[1] == "ended"
-    assert len([m for m in lead.messages(SECURITY) if "Gone at last" in lead.plain(m)]) == 1
+    assert len([m for m in lead.messages(SECURITY) if "Finally gone" in lead.plain(m)]) == 1
 
 
 def _again(company: Company, message: dict[str, str]) -> dict[str, str]:
@@ -79,7 +79,7 @@ def test_a_lead_sees_what_nobody_gave_and_has_it_removed(company: Company, files
     for event in ("system:removal:asked", "system:access:removed"):
         assert company.events(event=event, actor=lead.id) == [event]
     assert lead.click(found, "Remove").ok
-    lead.wait_ephemeral("not known to be there any more")
+    lead.wait_ephemeral("not found in the last check")
 
 
 def test_access_that_vanished_is_told_to_its_holder_and_the_leads(
@@ -89,7 +89,7 @@ def test_access_that_vanished_is_told_to_its_holder_and_the_leads(
     grant = company.hold(who, "files")
     (files / f"access-{grant}").unlink()
     company.access(lead, "drift")
-    who.wait_dm("A system has not got it any more")
+    who.wait_dm("It was removed on the system, not by Access Bot")
     assert grant in lead.plain(lead.wait_message(SECURITY, "Access is missing"))
     lead.wait_dm("should be there until its end, and is not")
     assert company.events(event="grant:access:missing", grant=grant) == ["grant:access:missing"]

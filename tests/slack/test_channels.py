@@ -177,7 +177,7 @@ def test_a_name_that_leads_nowhere_any_more_is_not_kept_in_silence(office: Offic
     assert known_place(office.made.world, APPROVALS).id is None
     assert office.made.events("channel:name:lost") == 1
     assert (
-        sum(f"I see no channel {APPROVALS}" in each for each in office.in_channel(OLD_SECURITY))
+        sum(f"I can no longer see {APPROVALS}" in each for each in office.in_channel(OLD_SECURITY))
         == 1
     )
     request = office.ask()
@@ -422,7 +422,7 @@ def test_what_the_security_channel_refuses_reaches_each_lead_and_the_holder_read
     said = office.dms("chiara")
     assert sum("could not be set up" in each and "the system said no" in each for each in said) == 1
     assert sum("can't be delivered" in each and "Unarchive it" in each for each in said) == 1
-    assert "The leads were told why." in office.dms("ana")[-1]
+    assert "The leads were notified why." in office.dms("ana")[-1]
 
 
 def test_alarms_reach_each_lead_with_their_button_and_are_kept_up_to_date(office: Office) -> None:
@@ -435,7 +435,7 @@ def test_alarms_reach_each_lead_with_their_button_and_are_kept_up_to_date(office
     office.turn()
     (alarm,) = [each for each in office.dms("chiara") if "Access may still exist" in each]
     assert "Acknowledge" in alarm
-    assert "The leads were told." in next(
+    assert "The leads were notified." in next(
         each for each in office.dms("ana") if "has not confirmed" in each
     )
     made.close_gates(grant)
@@ -473,7 +473,7 @@ def test_when_no_lead_can_be_told_the_holder_is_asked_to_and_the_log_and_a_metri
     office.sandbox.admin.deactivate(office.id("chiara"))
     record_start_failed(office.made.world, grant.id, "the system said no")
     office.turn()
-    assert "The leads have not been told yet: please tell one." in office.dms("ana")[-1]
+    assert "The leads have not been notified yet: please tell one." in office.dms("ana")[-1]
     counted = count_state(office.made.world)
     assert (counted.failing, counted.unreachable) == ({SECURITY: "is_archived"}, True)
     assert re.search(r"ERROR .*no lead can be told", caplog.text)

@@ -505,7 +505,7 @@ def test_nobody_asks_again_for_what_another_person_asked(front: Front) -> None:
     front.command("request shop-admin 1h a secret of ana")
     request = front.rows("SELECT id FROM requests")[0][0]
     front.press(Action.ASK_AGAIN, request, BEN, view=a_home())
-    assert "There is no such request of yours" in words(front.views.last)
+    assert "You have no such request" in words(front.views.last)
     assert "secret" not in words(front.views.last)
 
 

@@ -170,7 +170,10 @@ def test_many_ends_are_one_message_that_counts_those_of_each_system() -> None:
         view(11, "vpn", **gone),
     ]
     said = words(end_alarm.render(views))
-    assert "10 ends are not confirmed" in said and "1 more that this told of are confirmed" in said
+    assert (
+        "10 ends are not confirmed" in said
+        and "Confirmed among the ends of this message: 1" in said
+    )
     assert (
         "orders" in said
         and "9 since" in said

@@ -297,7 +297,7 @@ NOTES: dict[str, tuple[str, dict[str, Any], list[str], list[str]]] = {
     "failed": (
         "failed",
         {"state": GrantState.FAILED, "started_at": None},
-        ["you do not have it", "leads have not been told"],
+        ["you do not have it", "leads have not been notified"],
         [],
     ),
     "renewed": (
@@ -312,7 +312,7 @@ NOTES: dict[str, tuple[str, dict[str, Any], list[str], list[str]]] = {
         [
             "is yours until 22 Nov 2026 14:29 UTC.",
             "may end it there when it would have ended before",
-            "leads have not been told",
+            "leads have not been notified",
         ],
         ["Show credentials", "Renew", "I'm done"],
     ),
@@ -414,9 +414,9 @@ def test_a_holder_reads_that_the_leads_were_told_only_when_they_were(
         )
         for told in ((), ("something else",), (to_leads,))
     }
-    assert ["The leads were told" in each for each in said.values()] == [False, False, True]
+    assert ["The leads were notified" in each for each in said.values()] == [False, False, True]
     assert [
-        "The leads have not been told yet: please tell one." in each for each in said.values()
+        "The leads have not been notified yet: please tell one." in each for each in said.values()
     ] == [
         True,
         True,
@@ -439,7 +439,7 @@ USED: dict[str, tuple[GrantUsage, str, str]] = {
     ),
     "nobody tells": (
         GrantUsage(silent=("orders-aws",)),
-        "not seen in use; orders-aws told of none",
+        "not seen in use; orders-aws does not report usage",
         "not seen in use",
     ),
 }
@@ -600,7 +600,7 @@ SECURITY: dict[str, tuple[str, dict[str, object], str]] = {
     "end": (
         "end_confirmed",
         {"grant": "g1", "system": "orders-db", "since": 1_790_000_000},
-        "Gone at last from orders-db",
+        "Finally gone from orders-db",
     ),
     "used beyond the end": (
         "use_outlived",
@@ -780,7 +780,7 @@ def test_a_later_page_of_grants_has_its_time_and_no_buttons_but_more() -> None:
     ]
     page = answers.unchanging(message("You have 30 grants.", paragraph(["Orders"]), *blocks), NOW)
     assert labels(page) == ["More"]
-    assert "Read 22 Nov 2026 14:00 UTC" in words(page) and "not kept up to date" in words(page)
+    assert "Read 22 Nov 2026 14:00 UTC" in words(page) and "not updated" in words(page)
 
 
 def test_a_late_press_hears_who_was_first_and_when() -> None:
@@ -796,9 +796,9 @@ ANSWERS: dict[str, tuple[str, dict[str, object], str]] = {
         {"have": 1, "need": 2},
         "Your approval was counted: with it there were 1 of 2.",
     ),
-    "asked, and gone": ("asked", {"request": "r1"}, "does not exist any more"),
+    "asked, and gone": ("asked", {"request": "r1"}, "no longer exists"),
     "text": ("text", {"text": "The chain is whole."}, "The chain is whole."),
-    "decided, and gone": ("already_decided", {"request": "r1"}, "does not exist any more"),
+    "decided, and gone": ("already_decided", {"request": "r1"}, "no longer exists"),
 }
 
 

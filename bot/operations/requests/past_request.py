@@ -14,7 +14,7 @@ def past_request(world: Context, person_id: str, request_id: str) -> tuple[Reque
     with reading(world) as u:
         request = requests.get(u.db, request_id)
         if request is None or request.requester != person_id:
-            return Refused("There is no such request of yours. /access opens an empty form.")
+            return Refused("You have no such request. /access opens an empty form.")
         roles = requestable(u, u.person(person_id))
         role = next((role for role in roles if role.name == request.role), None)
         if role is None:

@@ -47,9 +47,7 @@ def acknowledge_all(world: Context, by: str, alarm: str) -> int | Refused:
 def _over(u: UnitOfWork, alarm: str) -> Refused:
     known = alarms.by_id(u.db, alarm)
     if known is None:
-        return Refused("There is no such alarm.")
+        return Refused("This alert does not exist.")
     if known.gone_at is not None:
-        return Refused(
-            "There is nothing to acknowledge any more: the system has confirmed the end."
-        )
-    return Refused("It is acknowledged already, so nothing more is said of it. The bot tries on.")
+        return Refused("There is nothing left to acknowledge: the system has confirmed the end.")
+    return Refused("Already acknowledged. Alerts are off; the bot keeps retrying.")

@@ -13,7 +13,7 @@ from bot.operations._unit_of_work import Context, Snapshot, UnitOfWork, unit
 from storage import findings, grants
 
 ACTION = "remove access"
-GONE = "It is not known to be there any more, so nothing was removed. /access drift looks again."
+GONE = "It was not found in the last check, so nothing was removed. /access drift checks again."
 
 
 @dataclass(frozen=True, slots=True)

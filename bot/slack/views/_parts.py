@@ -153,7 +153,8 @@ def used_parts(used: GrantUsage) -> list[Part]:
         last: list[Part] = [", last ", date(used.last)] if used.last else []
         return [used_text(used), *last]
     if used.silent:
-        return [used_text(used), "; ", *listing(used.silent, SILENT_ROOM), " told of none"]
+        verb = " does not report usage" if len(used.silent) == 1 else " do not report usage"
+        return [used_text(used), "; ", *listing(used.silent, SILENT_ROOM), verb]
     return [
         used_text(used),
         *([f", at a look every {LOOK_EVERY} seconds"] if used.glimpsed else []),
@@ -206,7 +207,7 @@ def done(grant: Grant, title: str) -> Element:
 def cancel(request: Request, title: str) -> Element:
     asked = confirm(
         "Cancel this request?",
-        f"Nobody is asked about {clean(title, 75)} any more.",
+        f"The approvers can no longer decide on {clean(title, 75)}.",
         "Cancel request",
         "Keep waiting",
     )

@@ -179,9 +179,9 @@ def request_now(card: RequestCard, now: int) -> Message:
 
 
 _BECAME: Mapping[RequestState, tuple[str, str]] = {
-    RequestState.APPROVED: ("was approved", "Your direct messages say how it went on."),
+    RequestState.APPROVED: ("was approved", "Your direct messages say what happened since."),
     RequestState.DENIED: ("was denied", "Your direct messages say why."),
-    RequestState.WITHDRAWN: ("was withdrawn", "Nobody is asked about it any more."),
+    RequestState.WITHDRAWN: ("was withdrawn", "Its approvers can no longer decide on it."),
     RequestState.LAPSED: (
         "was not answered in time",
         "Ask again, and tell an approver that it waits.",
@@ -203,7 +203,7 @@ def grant_now(view: GrantView, now: int) -> Message:
 def last_change(said: Message) -> Message:
     """The same without buttons, because Slack takes no further change of it."""
     blocks = [block for block in said["blocks"] if block["type"] != "actions"]
-    words = "This answer is not kept up to date any more. `/access list` shows what is so."
+    words = "This answer is no longer updated. `/access list` shows the current state."
     return message(said["text"], *blocks, context(words))
 
 
@@ -211,7 +211,7 @@ def unchanging(said: Message, now: int) -> Message:
     """A page that nothing brings up to date: what it shows with its time, and of its buttons only
     those that turn pages or look again."""
     blocks = [block for block in said["blocks"] if block["type"] != "actions" or _lasts(block)]
-    words = "As it was then, and not kept up to date. App Home and `/access list` have the buttons."
+    words = "As it was at that time; not updated. App Home and `/access list` have the buttons."
     return message(said["text"], *blocks, paragraph(["Read ", date(now), "."]), context(words))
 
 
@@ -223,7 +223,7 @@ def vote_counted(have: int, need: int) -> Message:
     """An approval counted, and more are needed."""
     words = (
         f"Your approval was counted: with it there were {have} of {need}. The request itself shows"
-        " how it went on."
+        " what happened since."
     )
     return message(words, paragraph([words]))
 
@@ -232,14 +232,14 @@ def unknown_verb(word: str) -> Message:
     """A first word of the command that means nothing; it may be a role's name, so it says how to
     ask."""
     return message(
-        "There is no such command. /access help lists what there is.",
+        "Unknown command. /access help lists every command.",
         paragraph(
             [
-                "There is no command ",
+                "Unknown command ",
                 code(word, 60),
                 ". ",
                 bold("/access help"),
-                " lists what there is.",
+                " lists every command.",
             ],
             [
                 "To ask for a role: ",
@@ -294,7 +294,7 @@ def _refused(facts: Facts, card: RequestCard | None, now: int) -> Message:
 
 
 def _already_decided(facts: Facts, card: RequestCard | None, now: int) -> Message:
-    return already_decided(card, now) if card else refused("This request does not exist any more.")
+    return already_decided(card, now) if card else refused("This request no longer exists.")
 
 
 def _vote_counted(facts: Facts, card: RequestCard | None, now: int) -> Message:
@@ -309,7 +309,7 @@ def _asked(facts: Facts, card: RequestCard | None, now: int) -> Message:
     """A request that waited until Slack said who is in its groups was sent. Nothing brings this up
     to date."""
     if card is None:
-        return refused("This request does not exist any more.")
+        return refused("This request no longer exists.")
     request, named = card.request, role_parts(card.role, card.request.role)
     return message(
         f"Your request for {title_text(card.role, request.role)} was sent.",

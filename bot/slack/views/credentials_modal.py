@@ -69,9 +69,7 @@ def render(shown: Credentials, view: GrantView, ways: Mapping[str, CredentialAns
 
 def over() -> View:
     """What stands in the place of credentials whose access ends."""
-    words = [
-        "This access has ended, or is about to. What was shown here is not to be used any more."
-    ]
+    words = ["This access has ended, or is about to. Stop using what was shown here."]
     return modal(Modal.NOTICE, "Credentials", [paragraph(words)], close="Close")
 
 

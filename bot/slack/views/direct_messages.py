@@ -63,7 +63,7 @@ def past_note(note: str, at: int, view: GrantView) -> Message:
     """What a message told when it was posted (`at`), in words that stay true, and how the access
     ended if it has."""
     grant, words = view.grant, _PAST[note]
-    since: list[Part] = ["Newer messages say how it went on."]
+    since: list[Part] = ["Newer messages say what happened since."]
     if grant.state in (GrantState.ENDED, GrantState.FAILED):
         since = state_parts(grant)
     elif grant.state is GrantState.ENDING:  # stays true: a past note is not changed any more
@@ -85,7 +85,7 @@ def past_request_note(card: RequestCard) -> Message:
                 *role_parts(card.role, card.request.role),
                 " could not be posted at first.",
             ],
-            ["Newer messages say how it went on."],
+            ["Newer messages say what happened since."],
         ),
     )
 
@@ -282,9 +282,9 @@ def _taken_back(view: GrantView) -> list[Part]:
         return []
     left = [lease.system for lease in view.leases if lease.state is not GrantState.ENDED]
     if not left:
-        return ["Whatever some of its systems had already was taken back."]
+        return ["The parts that were set up already have been taken back."]
     return [
-        "Whatever some of its systems had already is being taken back: ",
+        "The parts that were set up already are being taken back: ",
         *listing(left, 2000),
         ".",
     ]
@@ -293,8 +293,8 @@ def _taken_back(view: GrantView) -> list[Part]:
 def _leads(view: GrantView, note: str, what: str = "") -> str:
     """Says that the leads were told only when they have the note."""
     if note in view.leads_told:
-        return f"The leads were told{what}."
-    return "The leads have not been told yet: please tell one."
+        return f"The leads were notified{what}."
+    return "The leads have not been notified yet: please tell one."
 
 
 def _end_delayed(view: GrantView, now: int) -> Message:
@@ -310,7 +310,7 @@ def _end_delayed(view: GrantView, now: int) -> Message:
                 waiting,
                 " has not confirmed it yet.",
             ],
-            [f"We keep trying. {_leads(view, 'alarm')} Please don't use it any more."],
+            [f"We keep trying. {_leads(view, 'alarm')} Please stop using it."],
         ),
     )
 
@@ -356,19 +356,16 @@ def _extended(view: GrantView, now: int) -> Message:
 
 def _missing(view: GrantView, now: int) -> Message:
     return message(
-        f"Your access to {title_text(view.role, view.grant.role)} is not all there any more.",
+        f"Part of your access to {title_text(view.role, view.grant.role)} is missing.",
         paragraph(
             [
                 *role_parts(view.role, view.grant.role),
                 " should work until ",
                 date(view.grant.ends_at),
-                ", but it is gone, or a part of it.",
+                ", but all or part of it is missing.",
             ],
-            [
-                "A system has not got it any more, and nobody here ended it."
-                f" {_leads(view, 'missing')}"
-            ],
-            ["It is not made again by itself: talk to a lead, or press I'm done and ask again."],
+            [f"It was removed on the system, not by Access Bot. {_leads(view, 'missing')}"],
+            ["The bot does not restore it: talk to a lead, or press I'm done and ask again."],
         ),
         *_buttons(view),
     )
@@ -511,7 +508,7 @@ _PAST: Mapping[str, str] = {
     "missing": "a part of it was missing",
     "reminder": "reminded of its end",
     "end_delayed": "a system had not confirmed the end",
-    "lost": "told of",
+    "lost": "reported",
 }
 """What each note told, before the time at which it did."""
 

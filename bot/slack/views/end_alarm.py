@@ -69,12 +69,10 @@ def _many(views: Sequence[AlarmView]) -> Message:
     hundreds."""
     open_ones = [view for view in views if view.alarm.gone_at is None]
     if not open_ones:
-        what = f"{len(views)} ends are confirmed at last."
+        what = f"All {len(views)} ends are confirmed."
         return message(
             what,
-            paragraph(
-                [bold("Gone"), f": all {len(views)} that this told of are confirmed by now."]
-            ),
+            paragraph([bold("Gone"), f": all {len(views)} ends of this message are confirmed."]),
         )
     by_system = sorted(
         open_ones, key=lambda view: (view.alarm.system, view.alarm.since, view.grant.id)
@@ -91,10 +89,10 @@ def _many(views: Sequence[AlarmView]) -> Message:
                 f" although it has to end: {len(open_ones)} ends are not confirmed.",
             ],
             [
-                "They are tried on until their systems confirm. What is gone or broken, end there"
-                " by hand."
+                "The bot keeps retrying until their systems confirm. If a system is gone or"
+                " broken, end the access there by hand."
             ],
-            *([[f"{gone} more that this told of are confirmed by now."]] if gone else []),
+            *([[f"Confirmed among the ends of this message: {gone}."]] if gone else []),
             *(
                 [_others([group[0].alarm.system for group in groups[SYSTEMS:]])]
                 if len(groups) > SYSTEMS
@@ -151,7 +149,7 @@ def _one(view: AlarmView) -> Message:
             [
                 f"Tried {tried} since ",
                 date(alarm.since),
-                ", and tried on until the system confirms.",
+                ". The bot keeps retrying until the system confirms.",
             ],
             ["If the system is gone or broken, end it there by hand."],
         ),
@@ -197,10 +195,10 @@ def acknowledgement(view: AlarmView) -> Block:
             " ",
             date(alarm.acknowledged_at),
         ]
-        return paragraph([*words, ": nothing more is said until it is gone. It is tried on."])
+        return paragraph([*words, ". Alerts are off until it is gone; the bot keeps retrying."])
     asked = confirm(
         "Acknowledge it?",
-        "Nothing more is said of it here until it is gone. The bot tries on, and you see to it.",
+        "Alerts are off until it is gone. The bot keeps retrying, and you take care of it.",
         "Acknowledge",
     )
     about = f"{view.grant.id} on {alarm.system}"
@@ -210,8 +208,8 @@ def acknowledgement(view: AlarmView) -> Block:
 def _all(system: str, alarm: str) -> Element:
     asked = confirm(
         "Acknowledge all of them?",
-        f"Nothing more is said here of any end that {clean(system, 63)} has not confirmed by now."
-        " They are tried on.",
+        f"Alerts are off for every end that {clean(system, 63)} has not confirmed so far."
+        " The bot keeps retrying.",
         "Acknowledge all",
     )
     label = f"Acknowledge all on {clean(system, 40)}"

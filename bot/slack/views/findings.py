@@ -38,7 +38,7 @@ from bot.slack.views._fit import (
 WORDS: Mapping[What, str] = {
     What.LINGERING: "has ended, and is still there",
     What.UNMANAGED: "is there without a grant",
-    What.ENDING: "is being ended and still there; it is tried on",
+    What.ENDING: "is still there; the bot is retrying the revocation",
     What.MISSING: "should be there until its end, and is not, or not all of it",
 }
 

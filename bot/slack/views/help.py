@@ -36,8 +36,8 @@ def render(is_lead: bool) -> Message:
         "How to use /access: " + ", ".join(verb.split(" [")[0] for verb, _ in VERBS) + ".",
         paragraph(
             [
-                "Ask for a role, somebody entitled approves it, and it ends by itself. App Home"
-                " shows all of it."
+                "Ask for a role, somebody entitled approves it, and it ends automatically."
+                " App Home shows all of it."
             ]
         ),
         rich(section(bold("Commands")), bullets(map(_line, VERBS))),

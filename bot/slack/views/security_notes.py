@@ -183,7 +183,7 @@ def _unextended(facts: Facts) -> Message:
                 code(str(facts["grant"])),
                 ".",
             ],
-            ["It is tried on until the system confirms, or the access is over."],
+            ["The bot keeps retrying until the system confirms or the access ends."],
         ),
         _said(facts["error"]),
     )
@@ -191,10 +191,10 @@ def _unextended(facts: Facts) -> Message:
 
 def _end_confirmed(facts: Facts) -> Message:
     return message(
-        f"Access {_name(facts['grant'])} is gone from {_name(facts['system'])} at last.",
+        f"Access {_name(facts['grant'])} is finally gone from {_name(facts['system'])}.",
         paragraph(
             [
-                bold("Gone at last"),
+                bold("Finally gone"),
                 " from ",
                 bold(str(facts["system"])),
                 ": the system has confirmed the end.",
@@ -214,20 +214,20 @@ def _missing(facts: Facts) -> Message:
     system, grant, person = str(facts["system"]), str(facts["grant"]), str(facts["person"])
     part = str(facts.get("part") or "")
     return message(
-        f"Access {_name(grant)} is not {'all ' if part else ''}on {_name(system)} any more,"
+        f"{'Part of access' if part else 'Access'} {_name(grant)} is missing on {_name(system)},"
         " although it is active.",
         paragraph(
             [
                 bold("Access is missing"),
                 " on ",
                 bold(system),
-                ", although nobody here has ended it.",
+                ". It was removed on the system, not by Access Bot.",
             ],
             *([[code(part)]] if part else []),
             [code(str(facts["role"])), " of ", who(person), ", grant ", code(grant), "."],
             [
-                "It is not made again by itself: somebody may have taken it away on purpose. If"
-                " not, they ask again."
+                "The bot does not restore it, because somebody may have removed it on purpose."
+                " If not, its holder requests it again."
             ],
         ),
     )
@@ -239,25 +239,25 @@ def _reconciled(facts: Facts) -> Message:
     places = listing([str(each) for each in _list(facts["places"])], 600, "bold")
     differs: list[list[Part]] = [
         [
-            (
-                f"{_counted(excess, 'thing')} there that should not be, {missing} not there that"
-                " should: "
-            ),
+            (f"{excess} unexpected, {missing} missing: "),
             *places,
             ".",
         ]
     ]
     failed: list[list[Part]] = [
-        ["Could not be asked, or not in full: ", *listing(unasked, 600, "bold"), "."]
+        ["Unreachable, or reported only in part: ", *listing(unasked, 600, "bold"), "."]
     ]
     return message(
-        f"The daily look at the systems: {excess} too much, {missing} missing, {len(unasked)} not"
-        " asked.",
+        f"Daily check: {excess} unexpected, {missing} missing,"
+        f" {_counted(len(unasked), 'system')} unreachable.",
         paragraph(
-            [bold("The daily look at the systems")],
+            [bold("Daily check")],
             *(differs if places else []),
             *(failed if unasked else []),
-            [code("/access drift"), " looks again, lists everything and can remove it."],
+            [
+                code("/access drift"),
+                " checks again, lists every difference and can remove what is unexpected.",
+            ],
         ),
     )
 
@@ -297,7 +297,7 @@ def _use_outlived(facts: Facts) -> Message:
             [
                 "The session is ",
                 typed(str(facts["session"]), 200, "code"),
-                ". End it there, and find out what let it.",
+                ". Close the session on that system and find out why it was possible.",
             ],
         ),
     )
@@ -333,8 +333,8 @@ def _panic_off(facts: Facts) -> Message:
 def _clock_behind(facts: Facts) -> Message:
     behind = format_duration(int(str(facts["seconds"])))
     said = (
-        f"The machine's clock was {behind} behind when the bot started. Time goes on from the"
-        " newest record, so access may end early. Set the clock, and turn NTP on."
+        f"The machine's clock was {behind} behind when the bot started. Time continues from"
+        " the newest record, so access may end early. Set the clock, and turn NTP on."
     )
     return message(said, paragraph([said]))
 
@@ -472,7 +472,7 @@ def _log_broken(facts: Facts) -> Message:
             ["Found: ", typed(str(facts["why"]), 300), "."],
             [
                 (
-                    "Access goes on and ends as planned. Treat it as an incident: keep a copy of"
+                    "Access continues and ends as planned. Treat it as an incident: keep a copy of"
                     " the database, and compare the log with exports. "
                 ),
                 code("access-bot audit verify"),
@@ -489,7 +489,7 @@ def _channel_moved(facts: Facts) -> Message:
         paragraph(
             [bold(name, 100), " is another channel now: ", place(now), " (", code(now), ")."],
             ["Messages went to ", place(was), " (", code(was), ") before. Is that intended?"],
-            ["To stay with one channel whatever its name, write its id in roles.toml."],
+            ["To stay with one channel under any name, write its id in roles.toml."],
         ),
     )
 
@@ -497,9 +497,9 @@ def _channel_moved(facts: Facts) -> Message:
 def _channel_lost(facts: Facts) -> Message:
     name, was = str(facts["name"]), str(facts["was"])
     return message(
-        f"There is no channel {_name(name)} that I can see any more.",
+        f"I can no longer see the channel {_name(name)}.",
         paragraph(
-            [bold("A channel is missing"), ": I see no channel ", bold(name, 100), " any more."],
+            [bold("A channel is missing"), ": I can no longer see ", bold(name, 100), "."],
             [
                 "It was ",
                 place(was),
