@@ -325,7 +325,7 @@ NOTES: dict[str, tuple[str, dict[str, Any], list[str], list[str]]] = {
     "not confirmed yet": (
         "end_delayed",
         {**ENDED, "state": GrantState.ENDING, "ended_at": None},
-        ["is over, but", "orders-db", "has not confirmed it yet", "Please don't use it"],
+        ["is over, but", "orders-db", "has not confirmed it yet", "Please stop using it"],
         [],
     ),
     "expired": (
