@@ -72,7 +72,7 @@ def test_a_lead_sees_what_nobody_gave_and_has_it_removed(company: Company, files
     assert "Asking every system" in company.access(lead, "drift", channel=SECURITY).text
     found = lead.wait_ephemeral("access-by-hand")
     assert "files: access-by-hand is there without a grant" in lead.plain(found)
-    assert "3 systems were asked. 1 thing differs" in lead.plain(found)
+    assert "3 systems were checked. 1 thing differs" in lead.plain(found)
     assert lead.click(found, "Remove").ok
     lead.wait_ephemeral("Removed: access-by-hand on files.")
     assert [file.name for file in files.iterdir()] == [f"access-{company.grant(who, 'files')[0]}"]

@@ -211,7 +211,7 @@ FATES = {
     "ended": (ENDED, "Ended 22 Nov 2026 14:00 UTC: expired."),
     "failed": (
         {"state": GrantState.FAILED},
-        "Failed: it could not be set up, so it was not given; what was made",
+        "Failed: it could not be set up, so it was not given; the parts that were set up",
     ),
     "shorter": ({"duration": 1800}, "Given for 30m, less than was asked for."),
     "narrower": ({"actions": ()}, "Only: "),
@@ -596,7 +596,7 @@ SECURITY: dict[str, tuple[str, dict[str, object], str]] = {
         {"role": "orders-read"},
         "Too few people can decide on requests for orders-read",
     ),
-    "start": ("start_failed", {"grant": "g1", "error": "role *x*"}, "What was said: role *x*"),
+    "start": ("start_failed", {"grant": "g1", "error": "role *x*"}, "Error: role *x*"),
     "end": (
         "end_confirmed",
         {"grant": "g1", "system": "orders-db", "since": 1_790_000_000},
@@ -672,7 +672,7 @@ SECURITY: dict[str, tuple[str, dict[str, object], str]] = {
         {"by": "os:eve", "seconds": 7200, "ended": 2, "withdrawn": 1},
         (
             "eve (command line) accepted the machine's clock, although the newest record was 2h"
-            " ahead of it.\n2 grants ended, and 1 request of that future was withdrawn."
+            " ahead of it.\n2 grants ended, and 1 request with a later time was withdrawn."
         ),
     ),
     "an outdated file": (

@@ -39,7 +39,9 @@ READINESS = [
         says(("database", True, "gone"), ("clock", False, "late by 9 s")), 503,
         {"database": "well", "clock": "late by 9 s"}, id="one part is not",
     ),
-    pytest.param(fails, 503, {"readiness": "can't be determined; see the log"}, id="nobody can say"),
+    pytest.param(
+        fails, 503, {"readiness": "can't be determined; see the log"}, id="nobody can say"
+    ),
 ]  # fmt: skip
 
 

@@ -122,7 +122,8 @@ _STATES: Mapping[GrantState, Callable[[Grant], list[Part]]] = {
         ".",
     ],
     GrantState.FAILED: lambda g: [
-        "Failed: it could not be set up, so it was not given; what was made of it is taken back."
+        "Failed: it could not be set up, so it was not given; the parts that were set up are"
+        " removed."
     ],
 }
 

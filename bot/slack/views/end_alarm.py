@@ -126,7 +126,7 @@ def _of_system(group: Sequence[AlarmView]) -> list[Block]:
                 ".",
             ]
         ),
-        rich(section("What was said of the first:"), preformatted(first.error, ERROR_ROOM)),
+        rich(section("Error of the first:"), preformatted(first.error, ERROR_ROOM)),
         *([actions(_all(system, told[0]))] if told else []),
     ]
 
@@ -153,7 +153,7 @@ def _one(view: AlarmView) -> Message:
             ],
             ["If the system is gone or broken, end it there by hand."],
         ),
-        rich(section("What was said:"), preformatted(view.error, ERROR_ROOM)),
+        rich(section("Error:"), preformatted(view.error, ERROR_ROOM)),
         acknowledgement(view),
     )
 

@@ -48,7 +48,10 @@ def render(found: Sequence[Finding], asked: int, unasked: Mapping[str, str]) -> 
     not all of it."""
     summary = _summary(found, asked, unasked)
     failed = [
-        rich(section("Could not be asked: ", bold(system), ". It says:"), preformatted(why, 300))
+        rich(
+            section("Unreachable, or reported only in part: ", bold(system), ". Error:"),
+            preformatted(why, 300),
+        )
         for system, why in sorted(unasked.items())
     ]
     problems, untold = fit([[block] for block in failed], 10, 3_500)
@@ -56,7 +59,13 @@ def render(found: Sequence[Finding], asked: int, unasked: Mapping[str, str]) -> 
     command = "`access-bot systems drift` on the command line says why"
     if untold:
         problems.append(
-            paragraph(["Could not be asked either: ", *listing(unnamed, 700, "bold", command), "."])
+            paragraph(
+                [
+                    "Also unreachable, or reported only in part: ",
+                    *listing(unnamed, 700, "bold", command),
+                    ".",
+                ]
+            )
         )
     return message(
         summary,
@@ -68,7 +77,7 @@ def render(found: Sequence[Finding], asked: int, unasked: Mapping[str, str]) -> 
 
 def more(found: Sequence[Finding], place: Place) -> Message:
     """A later page of what was found."""
-    said = "What differs from what should be, continued."
+    said = "Differences, continued."
     return message(said, paragraph([said]), *_page(found, place, 1, 0))
 
 
@@ -81,14 +90,10 @@ def _page(found: Sequence[Finding], place: Place, blocks: int, characters: int) 
 def _summary(found: Sequence[Finding], asked: int, unasked: Mapping[str, str]) -> str:
     systems = "1 system was" if asked == 1 else f"{asked} systems were"
     things = "Nothing" if not found else "1 thing" if len(found) == 1 else f"{len(found)} things"
-    but = f", but {len(unasked)} could not be asked or not in full" if unasked else ""
-    verdict = (
-        "is there that should not be, and nothing is missing"
-        if not found
-        else "differ from what should be"
-    )
+    but = f", {len(unasked)} of them unreachable or reported only in part" if unasked else ""
+    verdict = "is unexpected, and nothing is missing" if not found else "differ from what should be"
     return (
-        f"{systems} asked{but}. {things}"
+        f"{systems} checked{but}. {things}"
         f" {verdict if len(found) != 1 else 'differs from what should be'}."
     )
 
@@ -111,8 +116,8 @@ def _finding(finding: Finding) -> list[Block]:
 def _remove(finding: Finding, name: str) -> dict[str, object]:
     asked = confirm(
         "Remove it now?",
-        f"{clean(name, 120)} is taken away from {clean(finding.system, 63)}. Who still works with"
-        " it is cut off.",
+        f"{clean(name, 120)} is removed from {clean(finding.system, 63)}. People who still work"
+        " with it are cut off.",
         "Remove",
         "Leave it",
         "danger",

@@ -62,13 +62,13 @@ def _nobody_can_decide(facts: Facts) -> Message:
 
 def _groups_unread(facts: Facts) -> Message:
     return message(
-        "Slack has not said for ten minutes who is in which group, so nobody decides by being in"
-        " one.",
+        "Slack has not reported the members of groups for ten minutes, so groups give no right"
+        " to decide.",
         paragraph(
             [bold("Groups can't be read"), " since ", date(int(str(facts["since"]))), "."],
             [
-                "Nobody can ask, decide or lead by being in a group until Slack says again who is"
-                " in it."
+                "Groups give no right to request, approve or lead until Slack reports their members"
+                " again."
             ],
             [
                 "Access that is active ends as planned. ",
@@ -99,11 +99,14 @@ def _reference_moved(facts: Facts) -> Message:
             ),
         )
     return message(
-        f"{_name(ref)} leads to another {thing} now, so nobody decides by it.",
+        f"{_name(ref)} leads to another {thing} now, so it gives no right to decide.",
         paragraph(
             [bold(ref, 100), f" leads to another {thing} now: ", *listing(now, 300), "."],
             ["It stood for ", code(bound), " when roles.toml was first loaded with it."],
-            ["Nobody asks, decides or leads by this name until it stands for that alone again."],
+            [
+                "This name gives no right to request, approve or lead until it stands for that"
+                " id alone."
+            ],
             [
                 f"If the change is right, write the id of the {thing} in roles.toml. If not, treat"
                 " it as an attack."
@@ -141,7 +144,7 @@ def _change(group: Mapping[str, object]) -> list[Part]:
             parts += [f" and {count - len(people)} more"] if count > len(people) else []
     return [
         *parts,
-        "." if group["there"] else ". The group is switched off, so it stands for nobody.",
+        "." if group["there"] else ". The group is switched off, so it has no members.",
     ]
 
 
@@ -157,7 +160,7 @@ def _start_failed(facts: Facts) -> Message:
         f"Access {_name(facts['grant'])} could not be set up.",
         paragraph(
             [bold("Access could not be set up"), " (grant ", code(str(facts["grant"])), ")."],
-            ["The requester does not have it. What was made of it is being taken back."],
+            ["The requester does not have it. The parts that were set up are being removed."],
         ),
         _said(facts["error"]),
     )
@@ -166,8 +169,8 @@ def _start_failed(facts: Facts) -> Message:
 def _unextended(facts: Facts) -> Message:
     system, person = str(facts["system"]), str(facts["person"])
     return message(
-        f"Access {_name(facts['grant'])} may end earlier on {_name(system)} than its holder was"
-        " told.",
+        f"Access {_name(facts['grant'])} may end earlier on {_name(system)} than announced to"
+        " its holder.",
         paragraph(
             [
                 bold("A renewal is not confirmed"),
@@ -325,7 +328,7 @@ def _panic_off(facts: Facts) -> Message:
         f"Panic switch off for {_scope(facts)}, by {who_text(by)}.",
         paragraph(
             [bold("Panic switch off"), " for ", *_scope_parts(facts), ", by ", who(by), "."],
-            ["People can ask again. What was ended stays ended."],
+            ["People can ask again. Access that was ended stays ended."],
         ),
     )
 
@@ -387,7 +390,7 @@ def _clock_accepted(facts: Facts) -> Message:
                 ),
             ],
             [
-                f"{ended} ended, and {withdrawn} of that future {_were(facts['withdrawn'])}"
+                f"{ended} ended, and {withdrawn} with a later time {_were(facts['withdrawn'])}"
                 " withdrawn."
             ],
         ),
@@ -401,9 +404,9 @@ def _were(count: object) -> str:
 def _policy_outdated(facts: Facts) -> Message:
     host, file = _name(facts["host"]), _name(facts["file"])
     said = (
-        f"{file} on {host}, or what it reads from the environment there, is not what was loaded"
-        f" last, on another host. The bot on {host} decides and starts nothing until the two are"
-        " the same. Put the right ones on every host."
+        f"{file} on {host}, or what it reads from the environment there, differs from what was"
+        f" loaded last on another host. The bot on {host} decides and starts nothing until they"
+        " are the same. Put the same file and environment on every host."
     )
     return message(said, paragraph([said]))
 
@@ -547,7 +550,7 @@ def _undelivered(facts: Facts) -> Message:
 
 
 def _said(error: object) -> Block:
-    return rich(section("What was said:"), preformatted(str(error), ERROR_ROOM))
+    return rich(section("Error:"), preformatted(str(error), ERROR_ROOM))
 
 
 def _list(value: object) -> list[object]:
