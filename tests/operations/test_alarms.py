@@ -151,7 +151,7 @@ class TestAcknowledging:
         grant = failing(made)
         acknowledge_end(made.world, LEA, alarm(made, grant))
         again = acknowledge_end(made.world, LEA, alarm(made, grant))
-        assert isinstance(again, Refused) and "already" in again.reason
+        assert isinstance(again, Refused) and "Already acknowledged" in again.reason
         for forged in ("a0", grant.id, ""):
             assert isinstance(acknowledge_end(made.world, LEA, forged), Refused)
         assert made.events("grant:end:acknowledged") == 1

@@ -251,10 +251,10 @@ def _reconciled(facts: Facts) -> Message:
         ["Unreachable, or reported only in part: ", *listing(unasked, 600, "bold"), "."]
     ]
     return message(
-        f"Daily check: {excess} unexpected, {missing} missing,"
+        f"Nightly check: {excess} unexpected, {missing} missing,"
         f" {_counted(len(unasked), 'system')} unreachable.",
         paragraph(
-            [bold("Daily check")],
+            [bold("Nightly check")],
             *(differs if places else []),
             *(failed if unasked else []),
             [
