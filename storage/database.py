@@ -28,6 +28,7 @@ from playhouse.migrations import Runner
 from playhouse.pool import MaxConnectionsExceeded, PooledPostgresqlDatabase
 
 from bot.core.errors import SchemaMismatch, StorageUnavailable
+from storage.fair_lock import FairLock
 from storage.writes import Writes
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -82,7 +83,7 @@ class Database:
         self._url, self._wait = url, wait
         self.is_sqlite = url.startswith("sqlite:")
         self._db: Any = _sqlite(url, wait) if self.is_sqlite else _postgres(url, wait)
-        self._writing = threading.Lock()
+        self._writing = FairLock()
         """The threads of this process wait here for SQLite's write lock. SQLite itself polls for
         it, so with many threads some would time out."""
         self._translate = str if self.is_sqlite else _percent_style
