@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections.abc import Iterator
 from contextlib import closing
@@ -28,6 +29,18 @@ MISSED = {
     PORT_TAKEN: "Nobody followed the README.",
     NO_DISK: "No disk was really full.",
 }
+
+
+@pytest.fixture(autouse=True)
+def log_levels() -> Iterator[None]:
+    """A command that runs in this process sets levels, which the next test must not have."""
+    loggers = logging.root.manager.loggerDict.values()
+    named = [logging.root, *(each for each in loggers if isinstance(each, logging.Logger))]
+    before = [(logger, logger.level) for logger in named]
+    yield
+    for logger, level in before:
+        if logger.level != level:
+            logger.setLevel(level)
 
 
 LONGEST = (
