@@ -34,13 +34,16 @@ MISSED = {
 @pytest.fixture(autouse=True)
 def log_levels() -> Iterator[None]:
     """A command that runs in this process sets levels, which the next test must not have."""
-    loggers = logging.root.manager.loggerDict.values()
-    named = [logging.root, *(each for each in loggers if isinstance(each, logging.Logger))]
-    before = [(logger, logger.level) for logger in named]
+    before = {logger: logger.level for logger in _loggers()}
     yield
-    for logger, level in before:
-        if logger.level != level:
-            logger.setLevel(level)
+    for logger in _loggers():
+        if logger.level != before.get(logger, logging.NOTSET):
+            logger.setLevel(before.get(logger, logging.NOTSET))
+
+
+def _loggers() -> list[logging.Logger]:
+    made = logging.root.manager.loggerDict.values()
+    return [logging.root, *(each for each in made if isinstance(each, logging.Logger))]
 
 
 LONGEST = (
