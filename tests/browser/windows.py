@@ -100,9 +100,14 @@ class Window:
         """Waits until no modal is open."""
         expect(self.page.get_by_role("dialog")).to_have_count(0)
 
+    @property
+    def question(self) -> Locator:
+        """The question that a button asks before it does something."""
+        return self.page.get_by_role("alertdialog")
+
     def confirm(self, answer: str) -> None:
-        """Answers the question that a button asks before it does something."""
-        self.page.get_by_role("alertdialog").get_by_role("button", name=answer).click()
+        """Answers that question."""
+        self.question.get_by_role("button", name=answer).click()
 
     # the bar
 
