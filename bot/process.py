@@ -149,9 +149,8 @@ class Worker:
                 self._base.db.listen(self._told, self._stopping.is_set)
             except StorageUnavailable as error:
                 log.warning("notices of other processes come late: %s", error)
-            except (
-                Exception
-            ):  # such as a notice of a newer version; polling finds its work a second later
+            except Exception:
+                # Such as a notice of a newer version; polling finds its work a second later.
                 log.exception("a notice of another process was not understood")
             self._stopping.wait(1)
 

@@ -20,8 +20,8 @@ LONGEST = 2048
 it."""
 
 MOST_KNOWN = 4096
-"""Tokens whose signature is remembered as good, by their hash; when there are more, it begins
-anew."""
+"""Tokens whose signature is remembered as good, by their hash; when there are more, it starts
+again."""
 
 _SHAPE = re.compile(
     r"\.?[A-Za-z0-9_-]+\.[A-Za-z0-9_-]{43}"
@@ -119,7 +119,7 @@ class _Derived(itsdangerous.Signer):
 
 
 class _Serializer(URLSafeSerializer):
-    """Keeps its one signer instead of making it anew for every token."""
+    """Keeps its one signer instead of making a new one for every token."""
 
     def __init__(self, signer: _Derived) -> None:
         super().__init__(signer.secret_keys)

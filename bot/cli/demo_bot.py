@@ -80,7 +80,7 @@ class ClockFollower(threading.Thread):
             print(json.dumps(said), file=self._answers, flush=True)
 
     def follow(self, seconds: float) -> None:
-        """Advances the clock, and wakes every queue for work that is due by then."""
+        """Advances the clock, and wakes every queue for the work that is now due."""
         if seconds > self._ahead.seconds:
             advance_clock(self._base.world, lambda: self._ahead.move(seconds))
             self._base.bell.ring(frozenset(Queue), 0)

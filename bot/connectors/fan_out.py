@@ -57,7 +57,7 @@ class FanOut:
         self._lock, self._stopping = threading.Lock(), threading.Event()
 
     def stop(self) -> None:
-        """Whoever waits for an answer waits no more."""
+        """Ends the wait for answers."""
         self._stopping.set()
 
     def ask(

@@ -145,7 +145,7 @@ class Teams:
         )
 
     def _listed(self, account: str, slug: str) -> dict[str, str] | None:
-        """The membership of a user who is not shown any more: deleted, or hidden for a while."""
+        """The membership of a user who is no longer shown: deleted, or hidden for a while."""
         pages = self._rest.pages("orgs", self._org, "teams", slug, "members", per_page="100")
         return (
             {"state": "active"}
@@ -158,7 +158,7 @@ class Teams:
         if login is None:
             raise SystemRefused(
                 "unknown_person",
-                f"GitHub has no user {account} any more",
+                f"GitHub no longer has a user {account}",
                 "GitHub has no longer the account that you had: tell a lead what it is now.",
             )
         path = self._path(self._slug(thing), login)

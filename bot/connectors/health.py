@@ -66,7 +66,7 @@ class Health:
             del self._calls[number]
 
     def stop(self) -> None:
-        """Whoever waits for a system's answer waits no more."""
+        """Ends the wait for a system's answer."""
         self._aside.stop()
 
     def note(self, system: str, problem: str) -> None:

@@ -60,7 +60,7 @@ class Kubernetes:
                 self._bind(binding)
 
     def _bind(self, wanted: dict[str, Any]) -> None:
-        """A binding can't be changed to another role, so one of ours that differs is made anew."""
+        """The role of a binding can't be changed, so the bot replaces one that differs."""
         for _ in range(2):
             answer = self._rest.ask("POST", self._rest.url_of(*self._bindings), wanted, also=(409,))
             if answer.status != 409:

@@ -62,7 +62,7 @@ class Groups:
             raise SystemRefused(
                 "not_active",
                 f"the Okta account of {email} is {status}",
-                f"Your Okta account, {email}, is {status}: ask whoever runs Okta to activate it.",
+                f"Your Okta account, {email}, is {status}: an Okta administrator can activate it.",
             )
         return self._pins.keep(order.system, order.person.id, str(users[0]["id"]), self._place)
 

@@ -91,7 +91,7 @@ def as_approved(leases: Iterable[Lease], systems: Mapping[str, System]) -> Refus
     return Refused(
         f"The settings of {', '.join(changed)} in roles.toml are not those that were approved, so"
         " nothing more is given under this access. What you have ends as planned. Press I'm done"
-        " and ask anew to go on."
+        " and ask again to continue."
     )
 
 
@@ -181,7 +181,7 @@ def too_long_now(role: Role, duration: int) -> Refused | None:
 def may_start(
     role: Role | None, request: Request, grant: Grant, holder: Person, directory: Directory
 ) -> Refused | None:
-    """Whether what was approved would still be given, asked anew before a system is told to make
+    """Whether what was approved would still be given, checked again before a system is told to make
     it."""
     if role is None:
         return Refused(f"The role {grant.role} is no longer in roles.toml. Ask for another role.")
@@ -191,7 +191,7 @@ def may_start(
             " asked. Ask again."
         )
     if (unfit := holder.ineligible_reason()) is not None:
-        return Refused(f"Its holder can't have access any more: {unfit}.")
+        return Refused(f"Its holder can no longer have access: {unfit}.")
     if not directory.includes(role.requesters, holder):
         allowed = ", ".join(directory.called(role.requesters))
         return Refused(f"{role.name} is only for {allowed} now. Ask a lead if that is wrong.")
@@ -231,13 +231,13 @@ def may_renew_pending(
     if grant is None or grant.state is not GrantState.ACTIVE or grant.ends_at <= now:
         return Refused(
             "The access that this would renew has ended meanwhile. The requester can ask for it"
-            " anew."
+            " again."
         )
     if grant.renewals >= role.max_renewals:
         return Refused(f"This access was renewed meanwhile, as often as {role.name} allows.")
     if set(actions) != set(request.actions):
         return Refused(
-            "A renewal keeps all actions. Shorten it, or deny it and let the requester ask anew.",
+            "A renewal keeps all actions. Shorten it, or deny it and let the requester ask again.",
             "actions",
         )
     return None

@@ -247,12 +247,8 @@ def chained(entries: Iterable[Entry], at: int, seq: int, prev: str) -> list[tupl
 def _matches(row: tuple[object, ...]) -> bool:
     try:
         return link_hash(row[:12]) == row[12]
-    except (
-        ValueError,
-        TypeError,
-        OverflowError,
-        OSError,
-    ):  # what a forger put there is no value of ours at all
+    except (ValueError, TypeError, OverflowError, OSError):
+        # What a forger put there is no value of ours at all.
         return False
 
 

@@ -206,6 +206,18 @@ def _request(c: _Comparison, request: RequestRow) -> None:
             duration=(request.duration, _detail(record).get("duration")),
             renewed_grant=(request.renews or "", record.grant),
         )
+    _decisions(c, request, what)
+    wanted = 1 if c.of(Event.APPROVAL_GIVEN) and request.renews is None else 0
+    if len(c.story.grants) < wanted:
+        c.say(f"{what} was approved, and its grant is not there", c.of(Event.APPROVAL_GIVEN)[0])
+    elif len(c.story.grants) > wanted:
+        c.say(
+            f"grant {c.story.grants[-1].id} of {c.story.grants[-1].person}: no record says that it"
+            " was approved"
+        )
+
+
+def _decisions(c: _Comparison, request: RequestRow, what: str) -> None:
     decided = [record for event in DECISIONS for record in c.of(event)]
     if not decided and request.state != "pending":
         c.say(f"{what} is {request.state}, and no record says so")
@@ -222,14 +234,6 @@ def _request(c: _Comparison, request: RequestRow) -> None:
             state=(request.state, DECISIONS[Event(record.event)]),
             decider=(request.decided_by, by),
             decision_time=(request.decided_at, record.at),
-        )
-    wanted = 1 if c.of(Event.APPROVAL_GIVEN) and request.renews is None else 0
-    if len(c.story.grants) < wanted:
-        c.say(f"{what} was approved, and its grant is not there", c.of(Event.APPROVAL_GIVEN)[0])
-    elif len(c.story.grants) > wanted:
-        c.say(
-            f"grant {c.story.grants[-1].id} of {c.story.grants[-1].person}: no record says that it"
-            " was approved"
         )
 
 
@@ -279,51 +283,16 @@ def _grant(c: _Comparison, request: RequestRow, grant: GrantRow) -> None:
 
 def _grant_state(c: _Comparison, grant: GrantRow, what: str, systems: Sequence[str]) -> None:
     """The state that the records tell, with the times that belong to it."""
-    scheduled, failed, asked = (
+    scheduled, failed, started = (
         c.of(event, grant.id)
-        for event in (Event.GRANT_SCHEDULED, Event.GRANT_FAILED, Event.END_ASKED)
-    )
-    started, renewed, ended = (
-        c.of(event, grant.id)
-        for event in (Event.GRANT_STARTED, Event.GRANT_RENEWED, Event.GRANT_ENDED)
+        for event in (Event.GRANT_SCHEDULED, Event.GRANT_FAILED, Event.GRANT_STARTED)
     )
     if failed:
         c.same(what, failed[-1], state=(grant.state, "failed"), end=(grant.ended_at, failed[-1].at))
-    elif asked:
-        record, detail = asked[-1], _detail(asked[-1])
-        is_over = {each.system for each in ended}.issuperset(systems)
-        c.same(
-            what,
-            record,
-            state=(grant.state, "ended" if is_over else "ending"),
-            end_reason=(grant.end_reason, detail.get("why")),
-            end_asked_by=(grant.end_by, record.actor),
-            planned_end=(grant.ends_at, detail.get("ends_at")),
-        )
-        if is_over and not any(
-            grant.ended_at in (each.at, _detail(each).get("ended_at")) for each in ended
-        ):
-            c.say(
-                f"{what}: its end is {grant.ended_at}, and no record says that it ended then",
-                ended[-1],
-            )
+    elif asked := c.of(Event.END_ASKED, grant.id):
+        _asked_end(c, grant, what, systems, asked[-1])
     elif {each.system for each in started}.issuperset(systems):
-        record = max([*started, *renewed], key=lambda each: each.seq)
-        if (
-            grant.state == "starting"
-        ):  # its last system has it, and the start is about to be finished
-            c.same(what, record, end=(grant.ends_at, _detail(record).get("ends_at")))
-            return
-        c.same(
-            what,
-            record,
-            state=(grant.state, "active"),
-            end=(grant.ends_at, _detail(record).get("ends_at")),
-            renewals=(grant.renewals, len(renewed)),
-        )
-        start = grant.started_at
-        if not isinstance(start, int) or not started[0].at <= start <= started[-1].at:
-            c.say(f"{what}: its start is {start}, and no record says that it started then", record)
+        _active(c, grant, what, started)
     elif grant.state == "scheduled" and scheduled:
         detail = _detail(scheduled[-1])
         c.same(
@@ -334,6 +303,40 @@ def _grant_state(c: _Comparison, grant: GrantRow, what: str, systems: Sequence[s
         )
     elif grant.state != "starting":
         c.say(f"{what} is {grant.state}, and no record says so")
+
+
+def _asked_end(
+    c: _Comparison, grant: GrantRow, what: str, systems: Sequence[str], record: RecordRow
+) -> None:
+    ended, detail = c.of(Event.GRANT_ENDED, grant.id), _detail(record)
+    is_over = {each.system for each in ended}.issuperset(systems)
+    c.same(
+        what,
+        record,
+        state=(grant.state, "ended" if is_over else "ending"),
+        end_reason=(grant.end_reason, detail.get("why")),
+        end_asked_by=(grant.end_by, record.actor),
+        planned_end=(grant.ends_at, detail.get("ends_at")),
+    )
+    ends = [time for each in ended for time in (each.at, _detail(each).get("ended_at"))]
+    if is_over and grant.ended_at not in ends:
+        words = f"{what}: its end is {grant.ended_at}, and no record says that it ended then"
+        c.say(words, ended[-1])
+
+
+def _active(c: _Comparison, grant: GrantRow, what: str, started: Sequence[RecordRow]) -> None:
+    renewed = c.of(Event.GRANT_RENEWED, grant.id)
+    record = max([*started, *renewed], key=lambda each: each.seq)
+    end = (grant.ends_at, _detail(record).get("ends_at"))
+    # Its last system has it, and the start is about to be finished.
+    if grant.state == "starting":
+        c.same(what, record, end=end)
+        return
+    state, renewals = (grant.state, "active"), (grant.renewals, len(renewed))
+    c.same(what, record, state=state, end=end, renewals=renewals)
+    start = grant.started_at
+    if not isinstance(start, int) or not started[0].at <= start <= started[-1].at:
+        c.say(f"{what}: its start is {start}, and no record says that it started then", record)
 
 
 def _leases(c: _Comparison, grant: GrantRow, what: str, systems: Sequence[str]) -> None:

@@ -53,7 +53,7 @@ ALARMS = (15 * 60, 3600)
 """Seconds after its first failure at which an end that no system confirms is told again."""
 
 ALARMS_THEN = 4 * 3600
-"""And then every so many seconds."""
+"""Seconds between later repeats."""
 
 State = TypeVar("State", R, G)
 

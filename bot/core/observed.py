@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 class ObservedAccess:
     """Something that exists on a system and looks as if this product made it. `name` is what the
     system calls it, `grant` whose it is, "" where that can't be told; `detail` is a few words for a
-    lead, `lacks` what was made for the grant too and is not there any more."""
+    lead, `lacks` what was made for the grant too and is no longer there."""
 
     name: str
     grant: str = ""

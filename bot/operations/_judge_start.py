@@ -29,7 +29,7 @@ def refuse_start(u: UnitOfWork, grant: Grant, refused: Refused) -> None:
 
 
 def judge_scheduled(u: UnitOfWork) -> None:
-    """Ends every scheduled grant that would not be approved any more. If Slack has not been asked
+    """Ends every scheduled grant that would no longer be approved. If Slack has not been asked
     about the requester, the grant is checked when it starts. A process with an outdated roles.toml
     checks none."""
     if u.outdated:

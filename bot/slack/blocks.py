@@ -46,9 +46,8 @@ def clean(text: str, limit: int, *, lines: bool = False) -> str:
     breaks stay, unless there are so many that they would push the buttons off a screen; else it
     becomes one line.
     """
-    if (
-        text.isascii() and text.isprintable() and len(text) <= limit
-    ):  # nearly everything: nothing in it to replace
+    # Nearly everything: nothing in it to replace.
+    if text.isascii() and text.isprintable() and len(text) <= limit:
         return text.strip() if lines else " ".join(text.split())
     start = text[: limit * 2 + 100].replace("\r\n", "\n").replace("\r", "\n")
     seen = "".join(map(_visible, _PILED.sub(r"\1", _JOINER.sub("", start))))

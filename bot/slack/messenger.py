@@ -96,9 +96,8 @@ class Messenger:
             self._call("chat.postMessage", channel="NOWHERE", text="")
         except OutcomeUnknown as error:
             raise SystemUnavailable(str(error)) from error
-        except (
-            SystemRefused
-        ) as refused:  # a post of nothing to nowhere: to be refused is the answer
+        except SystemRefused as refused:
+            # A post of nothing to nowhere: to be refused is the answer.
             if refused.code in LOCKED_OUT:
                 raise
 
@@ -292,9 +291,8 @@ class Messenger:
                     "chat.postEphemeral", channel=data["channel"], user=data["person"], **message
                 )
                 return
-            except (
-                SystemRefused
-            ):  # not a member there, or the channel is gone: the words must not be lost
+            except SystemRefused:
+                # Not a member there, or the channel is gone: the words must not be lost.
                 pass
         self.post(data["person"], message)
 

@@ -1,4 +1,4 @@
-"""`/healthz`, `/readyz` and `/metrics`, for whoever runs the bot. They say how this process is, and
+"""`/healthz`, `/readyz` and `/metrics`, for operators. They say how this process is, and
 nothing about people, grants or requests.
 """
 
@@ -71,7 +71,7 @@ class Readiness:
         its name. A connected system that is unwell is told too, and is no reason to take this
         process out of service: the others need it. Nor is a channel that refuses messages: another
         process could not post there either. Nor is an audit log that somebody changed: access has
-        to end anyway. Nor is an outdated roles.toml: tokens are checked all the same, and what
+        to end anyway. Nor is an outdated roles.toml: tokens are still checked, and what
         people ask for is left to another process."""
         try:
             checks = await to_thread.run_sync(self._ready, limiter=self._limiter)

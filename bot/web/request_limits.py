@@ -139,9 +139,8 @@ class LimitedProtocol(HttpToolsProtocol):
         if not self._is_answered_early:
             self._held += size
             self.counted.held += size
-        if (
-            self._since is None and self.cycle.response_complete
-        ):  # whatever it is, it had better become a request
+        # Whatever it is, it had better become a request.
+        if self._since is None and self.cycle.response_complete:
             self._since = self.loop.time()
         super().data_received(data)
         if (self._unread > LARGEST_HEAD and self._since is not None) or (
@@ -207,7 +206,7 @@ class LimitedProtocol(HttpToolsProtocol):
 
 
 def bounded(connections: Connections) -> type[LimitedProtocol]:
-    """The protocol of a server that has at most so many connections."""
+    """The protocol of a server with a limit of connections."""
 
     class Counted(LimitedProtocol):
         counted = connections

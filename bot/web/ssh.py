@@ -1,5 +1,5 @@
 """`/ssh/krl` and `/ssh/ca.pub`, for the hosts of ssh systems (docs/connectors/ssh.md). Neither says
-anything that is secret: numbers of certificates that open nothing any more, and public keys.
+anything that is secret: numbers of certificates that no longer open anything, and public keys.
 """
 
 import logging

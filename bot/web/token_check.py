@@ -21,7 +21,7 @@ from bot.web.responses import RequestCounter, header_values
 Result = TypeVar("Result")
 
 MOST_USED = 10_000
-"""Pairs of grant and system remembered as used; when there are more, it begins anew and asks the
+"""Pairs of grant and system remembered as used; when there are more, it begins again and asks the
 database again."""
 
 THREADS = 16

@@ -200,9 +200,8 @@ class Dispatcher:
     def _refuse(self, handler: Handler, work: Work, error: SystemRefused) -> Outcome:
         """Records a final refusal once, and removes the work."""
         kind = work.row.kind
-        if (
-            error.code in LOCKED_OUT
-        ):  # as long as our token is not accepted, nothing can be given up
+        # As long as our token is not accepted, nothing can be given up.
+        if error.code in LOCKED_OUT:
             log.warning("%s waits until Slack accepts the bot's token: %s", kind, error.code)
             return self._retry(handler, work, SystemUnavailable(str(error)))
         log.error("%s can't be done: %s", kind, error)

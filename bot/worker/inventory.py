@@ -45,7 +45,7 @@ class InventoryScan:
         self._aside, self._health = FanOut(), health
 
     def stop(self) -> None:
-        """Whoever waits for what a system says waits no more."""
+        """Ends the wait for the answers of systems."""
         self._aside.stop()
 
     def look(self) -> list[ScanResult]:

@@ -3,7 +3,7 @@ sweep does what is due.
 
 The sweep is set to the next deadline, and brought forward when a commit sets an earlier one, so
 nothing waits for a tick. A job that is late runs late; none is dropped. APScheduler plans by the
-machine's clock: when that is set, all is planned anew, because set back it would make everything
+machine's clock: when that is set, all is planned again, because set back it would make everything
 wait until it has caught up.
 """
 
@@ -93,7 +93,7 @@ class Scheduler:
         """Finishes the jobs under way."""
         with (
             self._lock
-        ):  # nobody plans any more: APScheduler waits for its jobs with a lock that planning needs
+        ):  # nobody plans now: APScheduler waits for its jobs with a lock that planning needs
             self._stopping.set()
         self._scheduler.pause()
         # waits for a round under way: a shutdown in its middle makes it stumble
@@ -111,16 +111,16 @@ class Scheduler:
         was, self._ahead = self._ahead, self._wall() - time.monotonic()
         if abs(self._ahead - was) > SET_CLOCK or self._exact() > self._planned + 1:
             log.warning(
-                "the clock was set by %+.1f s, or stood still: everything is planned anew",
+                "the clock was set by %+.1f s, or stood still: everything is planned again",
                 self._ahead - was,
             )
-            self._plan_anew(self._ahead - was)
+            self._plan_again(self._ahead - was)
 
     def find_due(self) -> None:
         """Sets the sweep to a deadline that nobody told of. Raises StorageUnavailable."""
         self.expect(next_due(self._world))
 
-    def _plan_anew(self, moved: float) -> None:
+    def _plan_again(self, moved: float) -> None:
         """What is planned for a time that may be far off now: the sweep at once, the others when
         they would have come. On a busy machine this happens again and again, and must not put them
         off each time."""

@@ -117,9 +117,8 @@ class UnwrittenRevocations:
             forget_if_back(self._world.unwritten, connector, order)
             try:
                 connector.revoke(order)
-            except (
-                StorageUnavailable
-            ) as error:  # it may have called its system before: reading back tells
+            except StorageUnavailable as error:
+                # It may have called its system before: reading back tells.
                 log.info(
                     "what the end of %s on %s writes comes later: %s",
                     order.grant,

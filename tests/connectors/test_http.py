@@ -281,12 +281,8 @@ def test_what_is_an_address_of_the_internet(address: str, public: bool) -> None:
 
 def test_a_private_address_is_not_called_unless_that_is_allowed(fine: RawServer) -> None:
     before = fine.taken
-    for host in (
-        "127.0.0.1",
-        "localhost",
-        "2130706433",
-        "0x7f.1",
-    ):  # the resolver takes all of them
+    # The resolver takes all of them.
+    for host in ("127.0.0.1", "localhost", "2130706433", "0x7f.1"):
         with pytest.raises(SystemUnavailable, match="private address"):
             ask(f"https://{host}:{fine.port}/", allow_private=False)
     assert fine.taken == before

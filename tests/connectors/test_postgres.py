@@ -301,7 +301,7 @@ def test_what_keeps_it_from_ending_is_told_and_nobody_gets_in_meanwhile(
     with pytest.raises(SystemUnavailable, match="is being ended"):
         it.grant(order)
     (found,) = it.list_active()
-    assert found.detail == "may not log in any more"
+    assert found.detail == "may no longer log in"
     server.execute(f"REVOKE SELECT ON hidden.keys FROM {role_name(order)}", "orders")
     it.revoke(order)
     assert not it.read_back(order)

@@ -188,7 +188,7 @@ def test_the_end_is_exact_whatever_the_server_s_time_zone_and_style_of_dates(
 
 def test_what_is_gone_shows_nothing(it: Postgres) -> None:
     order = an_order()
-    with pytest.raises(SystemRefused, match="no access on orders-db any more"):
+    with pytest.raises(SystemRefused, match="access on orders-db has ended"):
         it.credentials(order, "")
     it.grant(order)
     it.revoke(order)

@@ -96,7 +96,7 @@ class TestChangedSettings:
         load(made, old, new, environ)
         refused = show_credentials(made.world, grant.id, ANA)
         assert isinstance(refused, Refused)
-        assert "bastion" in refused.reason and "ask anew" in refused.reason
+        assert "bastion" in refused.reason and "ask again" in refused.reason
         (detail,) = made.log("request:action:refused", "detail")[-1]
         assert json.loads(detail)["why"] == refused.reason
         assert made.events("grant:credentials:shown") == 0

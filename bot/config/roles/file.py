@@ -61,7 +61,7 @@ class RolesFile:
         except ConfigError as error:
             if not only_ending:
                 raise
-            log.warning("%s can't be read, but access can be ended all the same:\n%s", path, error)
+            log.warning("%s can't be read; access can still be ended:\n%s", path, error)
             self.policy = no_policy(path, self._kinds)
 
     def current(self) -> Policy:

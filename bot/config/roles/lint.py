@@ -29,7 +29,7 @@ LONG = 3 * UNITS["d"]
 LONG_TOTAL = 2 * UNITS["w"]
 
 _WORKSPACE: Key = ("workspace",)
-_STALE = "nothing gives this warning any more: remove it, or it hides the next one"
+_STALE = "nothing gives this warning now: remove it, or it hides the next one"
 
 SHOWN_ENTRIES = 3
 """How many entries of a list a warning names."""

@@ -202,7 +202,7 @@ class Assignments:
     # --- requests that are under way
 
     def _under_way(self, what: str, account: str, thing: str) -> str | None:
-        """The id of a request for just this that is not finished, whoever made it."""
+        """The id of a request for just this that is not finished, made by any process."""
         found = _pages(
             self._sso,
             f"list_account_assignment_{what}_status",

@@ -74,7 +74,7 @@ class Postgres:
                 give_action(line, role.name, action)
 
     def extend(self, order: ProvisionOrder) -> None:
-        """Never makes the role anew: it may have ended meanwhile, or somebody took it away on
+        """Never makes the role again: it may have ended meanwhile, or somebody took it away on
         purpose."""
         with self._server.connected() as line:
             role = self._one(line, order)
@@ -100,7 +100,7 @@ class Postgres:
         with self._server.connected() as line:
             role = self._one(line, order)
             if role is None or not role.open:
-                raise SystemRefused("ended", f"there is no access on {self._system} any more")
+                raise SystemRefused("ended", f"access on {self._system} has ended")
             password = secrets.token_urlsafe(24)
             verifier = line.pgconn.encrypt_password(
                 password.encode(), role.name.encode(), b"scram-sha-256"
@@ -245,7 +245,7 @@ class Postgres:
 
 
 def _detail(role: Role) -> str:
-    state = f"may log in until {role.until}" if role.open else "may not log in any more"
+    state = f"may log in until {role.until}" if role.open else "may no longer log in"
     return state if role.system else f"{state}; has lost our comment"
 
 

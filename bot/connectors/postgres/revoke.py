@@ -26,7 +26,7 @@ _TELL = """SELECT pg_terminate_backend(pid, %s / count(*) OVER ()) FROM pg_stat_
 
 
 def end_role(server: Server, line: Line, role: Role) -> None:
-    """Nobody gets in any more before anything is waited for: who opens sessions faster than they
+    """Logins are refused before anything is waited for: who opens sessions faster than they
     end, or has one that doesn't, would hold up the rest. Raises SystemUnavailable and
     SystemRefused; what was done until then stays done."""
     join(line, role.sql)
@@ -57,10 +57,8 @@ def _lock_out(server: Server, line: Line, role: Role) -> None:
                 _tell_sessions(line, role)
                 do(line, "ALTER ROLE {role} NOLOGIN PASSWORD NULL", role=role.sql)
             return
-        except (
-            psycopg.errors.LockNotAvailable,
-            psycopg.errors.InternalError_,
-        ):  # the latter: changed meanwhile
+        except (psycopg.errors.LockNotAvailable, psycopg.errors.InternalError_):
+            # The latter: changed meanwhile.
             if not left:
                 raise
         _undo_prepared(server, line, role)

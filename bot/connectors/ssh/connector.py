@@ -142,7 +142,7 @@ class Ssh:
 
     def _ca(self) -> Authority:
         if self._authority is None:
-            raise SystemRefused("not_in_roles", f"{self._system} is not in roles.toml any more")
+            raise SystemRefused("not_in_roles", f"{self._system} is no longer in roles.toml")
         return self._authority
 
 

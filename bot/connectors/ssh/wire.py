@@ -92,7 +92,7 @@ def _mpint(number: int) -> bytes:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Content:
     """What a certificate says. `key` is the holder's, as it goes over the wire. Times are UTC
-    seconds: it is good at `valid_after`, and not any more at `valid_before`."""
+    seconds: it is valid from `valid_after` until just before `valid_before`."""
 
     key: bytes
     serial: int

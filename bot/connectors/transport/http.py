@@ -113,11 +113,8 @@ def call(
     with sock:
         try:
             return _ask(sock, parts, method, headers, body, deadline, limit)
-        except (
-            OSError,
-            http.client.HTTPException,
-            ValueError,
-        ) as error:  # the last for chunks of less than nothing
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            # The last for chunks of less than nothing.
             raise OutcomeUnknown(
                 f"{parts.hostname} gave no whole answer: {_words(error)}"
             ) from None
@@ -238,7 +235,7 @@ def _changed(cafile: str | None) -> int:
 @lru_cache(maxsize=64)
 def _context(cafile: str | None, _changed: int) -> ssl.SSLContext:
     """Kept, because reading all certificates takes longer than a call; a file that has changed is
-    read anew."""
+    read again."""
     return ssl.create_default_context(cafile=cafile)
 
 
@@ -254,7 +251,7 @@ def _left(deadline: float) -> float:
 
 class _Line:
     """A socket as http.client wants it, whose every read and write ends at the deadline: a socket's
-    own timeout would begin anew with each byte that a slow server drips."""
+    own timeout would begin again with each byte that a slow server drips."""
 
     def __init__(self, sock: socket.socket, deadline: float) -> None:
         self._sock, self._deadline = sock, deadline

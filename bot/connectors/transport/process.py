@@ -91,7 +91,7 @@ class _Talk:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Closes everything, and doesn't wait for ever for a program that we may not kill, because
+        """Closes everything, and does not wait forever for a program that we may not kill, because
         it runs as root."""
         for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
             if pipe is not None:

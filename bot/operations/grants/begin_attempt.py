@@ -16,7 +16,7 @@ def begin_attempt(world: Context, grant_id: str) -> list[ProvisionOrder]:
     """Returns the orders for the systems of a starting grant, with the end of this attempt: it
     moves with each attempt until a system has created the access, or may have.
 
-    Empty if there is nothing to start any more. A grant that would not be approved any more ends
+    Empty if there is nothing left to start. A grant that would no longer be approved ends
     instead. Raises Outdated and StorageUnavailable.
     """
     with unit(world) as u:

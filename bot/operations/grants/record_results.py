@@ -25,7 +25,7 @@ the slowest system may take (`bot/connectors/transport/document.py`)."""
 
 
 def record_started(world: Context, grant_id: str) -> None:
-    """Every system of the grant was read back and has it. Where the grant is over by then, because
+    """Every system of the grant was read back and has it. Where the grant is over, because
     this try came back after its claim was lost, what it made is taken back."""
     with unit(world) as u:
         grant = grants.locked(u.db, grant_id)
@@ -52,7 +52,7 @@ def record_started(world: Context, grant_id: str) -> None:
 
 def record_system_ready(world: Context, grant_id: str, system: str) -> bool:
     """One of several systems has it: from the first one on the end stands for all of them. False
-    where the grant is over by then, and what was made is taken back. The holder gets in when all
+    where the grant is over already, and what was made is taken back. The holder gets in when all
     have it."""
     with unit(world) as u:
         grant = grants.locked(u.db, grant_id)
@@ -147,7 +147,7 @@ def order_for(
     world: Context, grant_id: str, system: str, *, still_active: bool = False
 ) -> ProvisionOrder | None:
     """What to tell a system about a grant as it is now; None when the grant has no such system, or
-    when it should be active and is not any more. An order to end says what the holder's other
+    when it should be active and no longer is. An order to end says what the holder's other
     grants still need."""
     with world.db.reading():
         grant = grants.get(world.db, grant_id)

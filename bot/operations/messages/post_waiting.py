@@ -15,7 +15,7 @@ def post_waiting(u: UnitOfWork) -> None:
     some requests refuse, only the oldest is tried: when it is accepted, the others follow."""
     posting = outbox.posting(
         u.db
-    )  # read before the requests: a post that finishes in between has a copy by then
+    )  # read before the requests: a post that finishes in between has a copy
     failing = {key.removeprefix(FAILING) for key, _ in key_values.beginning(u.db, FAILING)}
     tried: set[str] = set()
     for request in requests.unposted(u.db, _MOST):

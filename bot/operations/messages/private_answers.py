@@ -27,7 +27,7 @@ OVER = (GrantState.ENDED, GrantState.FAILED)
 @dataclass(frozen=True, slots=True)
 class AnswerView:
     """An answer with its subject; one of the three is set. `is_last` marks the last change that
-    Slack accepts, `is_over` an answer that will not change any more. `shown` is a digest of its
+    Slack accepts, `is_over` an answer that will not change again. `shown` is a digest of its
     content."""
 
     answer: PrivateAnswer
@@ -53,7 +53,7 @@ def answer_by_change(
     u: UnitOfWork, person: str, url: str, kind: str, about: str, given_at: int
 ) -> bool:
     """Queues a change of the answer given at `given_at` to the current state of a request or grant,
-    and keeps it up to date; returns False if Slack may accept no change any more."""
+    and keeps it up to date; returns False if Slack may no longer accept a change."""
     if not url or given_at <= u.now - ANSWERS_LAST // 2:
         return False
     answer = PrivateAnswer(new_id("p"), person, url, kind, about, given_at)

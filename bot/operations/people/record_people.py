@@ -29,7 +29,7 @@ def record_groups(
 ) -> None:
     """Replaces all user groups by `(id, handle without @, members)`, for which Slack was asked at
     `read_at`; this resolves every group of roles.toml. Notifies the security channel of roles that
-    nobody could approve any more. With an outdated roles.toml it is left to another process,
+    nobody could still approve. With an outdated roles.toml it is left to another process,
     because the changes of other groups must be reported."""
     with unit(world) as u:
         if u.outdated or not people.mark_groups_read(u.db, read_at, u.now):

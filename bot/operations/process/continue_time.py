@@ -81,7 +81,8 @@ def tell_behind(world: Context, behind: int) -> None:
     if behind <= USUAL:
         return
     log.warning(
-        "the clock is %s behind the newest record; time goes on from there", format_duration(behind)
+        "the clock is %s behind the newest record; time continues from there",
+        format_duration(behind),
     )
     with unit(world) as u:
         u.note(Event.CLOCK_CORRECTED, SYSTEM, seconds=behind)

@@ -1,4 +1,4 @@
-"""Deletes rows that can have no effect any more."""
+"""Deletes rows that can no longer have an effect."""
 
 from bot.operations._unit_of_work import Context, unit
 from storage import alarms, direct_notes, key_values, private_answers, requests, ssh, tokens

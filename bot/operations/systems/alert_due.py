@@ -28,9 +28,8 @@ def _sound(u: UnitOfWork, known: Alarm) -> None:
     lease = next(
         (one for one in grants.leases(u.db, known.grant) if one.system == known.system), None
     )
-    if (
-        grant is None or lease is None or lease.state is not GrantState.ENDING
-    ):  # ended while the watch began
+    # Ended while the watch began.
+    if grant is None or lease is None or lease.state is not GrantState.ENDING:
         return alarms.gone(u.db, known.grant, known.system, u.now)
     return send_alert(u, grant, known, lease.error or NO_ANSWER)
 

@@ -1,4 +1,4 @@
-"""What is said privately to whoever just did something: refusals with what to do about them, and
+"""Private answers to the person who just acted: refusals with what to do about them, and
 confirmations. It doesn't know where it is shown.
 """
 

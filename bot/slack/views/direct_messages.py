@@ -66,7 +66,7 @@ def past_note(note: str, at: int, view: GrantView) -> Message:
     since: list[Part] = ["Newer messages say what happened since."]
     if grant.state in (GrantState.ENDED, GrantState.FAILED):
         since = state_parts(grant)
-    elif grant.state is GrantState.ENDING:  # stays true: a past note is not changed any more
+    elif grant.state is GrantState.ENDING:  # stays true: a past note is no longer changed
         since = ["Its end was asked for. A message says when every system has confirmed it."]
     return message(
         f"{title_text(view.role, grant.role)}: {words}.",
@@ -244,7 +244,7 @@ def _failed(view: GrantView, now: int) -> Message:
             ],
             _taken_back(view),
             [view.why] if view.why else [],
-            _ask_anew(view),
+            _ask_again(view),
         ),
     )
 
@@ -264,7 +264,7 @@ def _not_had(view: GrantView) -> list[Part]:
     return [" everywhere, so it ends"] if view.grant.started_at else [", so you do not have it"]
 
 
-def _ask_anew(view: GrantView) -> list[Part]:
+def _ask_again(view: GrantView) -> list[Part]:
     ask: list[Part] = ["ask again with ", bold("/access request"), "."]
     if view.why:
         return ["Then ", *ask]
