@@ -100,9 +100,9 @@ def live_once(sandbox: Sandbox, tmp: Path) -> None:
     the end."""
     ana, ben = sandbox.person("ana"), sandbox.person("ben")
     assert ana.command("/access", "request shop-admin 1h refund for SHOP-12").ok
-    card = ben.wait_message("#access-approvals", "Ana Souza", timeout=20)
+    card = ben.wait_message("#access-approvals", "Ana Souza")
     assert ben.click(card, "Approve").ok
-    offer = ana.wait_dm("Show credentials", timeout=20)
+    offer = ana.wait_dm("Show credentials")
     assert ana.click(offer, "Show credentials").ok
     texts = [str(part.get("text", "")) for part in parts(ana.wait_view())]
     (token,) = [text for text in texts if re.fullmatch(r"[\w.-]{40,}", text)]
@@ -112,7 +112,7 @@ def live_once(sandbox: Sandbox, tmp: Path) -> None:
         assert door.get("/orders").status_code == 401
         assert door.get("/orders", headers=bearer).status_code == 200
         assert ana.command("/access", "done shop-admin").ok
-        ana.wait_dm("ended", timeout=20)
+        ana.wait_dm("ended")
         assert door.get("/orders", headers=bearer).status_code == 401
 
 
@@ -128,7 +128,7 @@ def test_run_as_the_readme_says(folder: Folder, mode: str, tmp_path: Path) -> No
         advice = "`access-bot run` or `access-bot migrate` creates it"
         examined(folder, f"warn  database: access.db does not exist yet: {advice}")
         with folder.start("run") as (process,):
-            until(lambda: process.poll() is not None or ready(PORTS[0]), 30)
+            until(lambda: process.poll() is not None or ready(PORTS[0]))
             assert process.poll() is None, folder.logs()
             live_once(sandbox, tmp_path)
         assert process.returncode == 0, folder.logs()

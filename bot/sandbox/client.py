@@ -41,6 +41,6 @@ class Sandbox(Control):
         """Sends an earlier delivery once more and gives the new one."""
         return dict(self.call("replay", number=number, same_envelope=same_envelope))
 
-    def wait_connected(self, connections: int = 1, timeout: float = 30) -> None:
+    def wait_connected(self, connections: int = 1, timeout: float = 60) -> None:
         """Waits until so many sockets are open."""
         self.wait_for(lambda: self.inspector.connections() >= connections, timeout)

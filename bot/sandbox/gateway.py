@@ -163,7 +163,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _wait(page: Page, timeout: float = 30) -> None:
+def _wait(page: Page, timeout: float = 60) -> None:
     until = time.monotonic() + timeout
     while True:
         try:

@@ -46,7 +46,7 @@ class Control:
             raise SandboxError(verb, answer)
         return answer["result"]
 
-    def wait_for(self, look: Callable[[], Found | None], timeout: float = 30) -> Found:
+    def wait_for(self, look: Callable[[], Found | None], timeout: float = 60) -> Found:
         """Looks again after every change until `look` gives something true; raises TimeoutError."""
         until, version = time.monotonic() + timeout, 0
         while True:

@@ -248,28 +248,28 @@ class Person:
         """A message or view as this person reads it."""
         return plain(thing, self.reader)
 
-    def wait_for(self, look: Callable[[], Found | None], timeout: float = 30) -> Found:
+    def wait_for(self, look: Callable[[], Found | None], timeout: float = 60) -> Found:
         """Looks again after every change until `look` gives something true; raises TimeoutError."""
         return self.control.wait_for(look, timeout)
 
-    def wait_view(self, contains: str = "", timeout: float = 30) -> Json:
+    def wait_view(self, contains: str = "", timeout: float = 60) -> Json:
         """The open modal, once there is one whose words contain `contains`."""
         return self._wait(lambda: [self.view()], contains, timeout)
 
-    def wait_home(self, contains: str = "", timeout: float = 30) -> Json:
+    def wait_home(self, contains: str = "", timeout: float = 60) -> Json:
         """The home, once it contains these words."""
         return self._wait(lambda: [self.home()], contains, timeout)
 
-    def wait_dm(self, contains: str = "", timeout: float = 30) -> Json:
+    def wait_dm(self, contains: str = "", timeout: float = 60) -> Json:
         """The newest direct message that contains these words, once there is one."""
         return self._wait(self.dms, contains, timeout)
 
-    def wait_ephemeral(self, contains: str = "", timeout: float = 30) -> Json:
+    def wait_ephemeral(self, contains: str = "", timeout: float = 60) -> Json:
         """The newest ephemeral that contains these words, once there is one."""
         return self._wait(self.ephemerals, contains, timeout)
 
     def wait_message(
-        self, channel: str, contains: str = "", thread: str | None = None, timeout: float = 30
+        self, channel: str, contains: str = "", thread: str | None = None, timeout: float = 60
     ) -> Json:
         """The newest message of a channel or thread that contains these words, once there is
         one."""

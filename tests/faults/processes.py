@@ -144,7 +144,7 @@ def ready_at(bot: Bot, timeout: float = 30) -> float:
 def finish(company: Company, load: Load) -> None:
     """Lets everything that was asked for come to its end."""
     load.stop()
-    until(lambda: not company.rows("SELECT id FROM requests WHERE state = 'pending'"), 30)
+    until(lambda: not company.rows("SELECT id FROM requests WHERE state = 'pending'"))
     until(
         lambda: not company.rows("SELECT id FROM grants WHERE state NOT IN ('ended', 'failed')"), 30
     )

@@ -184,7 +184,7 @@ class Bot:
         except OSError:
             return False
 
-    def stop(self, timeout: float = 20) -> int:
+    def stop(self, timeout: float = 60) -> int:
         """Asks it to end, as a supervisor does, and gives its exit code."""
         self.process.terminate()
         return self.process.wait(timeout)
@@ -317,7 +317,7 @@ class Company:
             )
         ]
 
-    def quiet(self, timeout: float = 20) -> None:
+    def quiet(self, timeout: float = 60) -> None:
         """Waits until nothing is left to do now."""
         until(lambda: not self.left(), timeout)
 
@@ -359,7 +359,7 @@ class Company:
         ), said.text  # the hurried role's may be over before we look
         return found
 
-    def card(self, request: str, timeout: float = 10) -> Json:
+    def card(self, request: str, timeout: float = 60) -> Json:
         """The approval message of a request, as it is in its channel, once it is posted."""
         channel, ts = until(lambda: self._posted(request), timeout)
         return next(each for each in self.sandbox.inspector.messages(channel) if each["ts"] == ts)
@@ -372,7 +372,7 @@ class Company:
         """The approval message as people read it."""
         return self.sandbox.person("chiara").plain(self.card(request))
 
-    def wait_card(self, request: str, contains: str, timeout: float = 10) -> Json:
+    def wait_card(self, request: str, contains: str, timeout: float = 60) -> Json:
         """The approval message, once it contains these words."""
         self.sandbox.wait_for(lambda: contains in self.card_text(request), timeout)
         return self.card(request)

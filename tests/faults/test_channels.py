@@ -41,7 +41,7 @@ def test_a_saved_file_finds_the_channel_that_has_the_name_now(own_company: Compa
     new = replaced(company)
     company.roles.write_text(company.roles.read_text() + "\n# saved again\n")
     os.utime(company.roles)
-    until(lambda: use(company) == new, 20)
+    until(lambda: use(company) == new)
 
 
 def test_a_start_posts_what_waits_since_the_bot_was_thrown_out(own_company: Company) -> None:

@@ -144,7 +144,7 @@ class Working:
     clock: Clock
     ticks: list[float]
 
-    def wait(self, grant: Grant, state: GrantState, timeout: float = 15) -> None:
+    def wait(self, grant: Grant, state: GrantState, timeout: float = 60) -> None:
         until(lambda: self.made.grant(grant.id).state is state, timeout)
 
     def times(self, grant: Grant) -> tuple[int, int]:

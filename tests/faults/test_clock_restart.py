@@ -90,7 +90,7 @@ def test_records_that_are_ahead_of_a_right_clock_are_left_behind_by_ending_all_a
             assert bot.stop() == 0
     set_back(company, 2 * 3600)
     company.start(f"{'worker' if 'DATABASE_URL' in company.env else 'run'} --accept-clock")
-    until(lambda: company.grant(who, "shop-admin")[1] == "ended", 20)
+    until(lambda: company.grant(who, "shop-admin")[1] == "ended")
     assert company.bot.stop() == 0
     start(company)
     company.hold(company.newcomer(), "shop-admin")

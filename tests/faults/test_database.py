@@ -184,7 +184,7 @@ def test_a_database_that_goes_and_comes_back_takes_nothing_with_it(
         postgres.start()
     ready_at(web)
     ready_at(worker)
-    until(lambda: company.grant(who, "brief") == (held, "ended"), 10)
+    until(lambda: company.grant(who, "brief") == (held, "ended"))
     assert company.check(token) == 401
     company.hold(who, "shop-admin", "1h it is back")
     company.quiet()

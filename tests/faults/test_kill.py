@@ -27,7 +27,7 @@ def test_a_bot_killed_under_load_forgets_nothing_and_does_nothing_twice(
     with under_load(company, seed) as load:
         for _ in range(ROUNDS):
             grants = _grants(company)
-            until(lambda known=grants: _grants(company) > known, 30)
+            until(lambda known=grants: _grants(company) > known)
             end_of_life = time.monotonic() + chance.uniform(0, 2)
             until(lambda at=end_of_life: time.monotonic() > at, 3)
             company.bot.kill()

@@ -106,13 +106,13 @@ def test_a_half_start_that_is_killed_before_its_record_ends_at_its_first_possibl
     assert (state, (killer / ".dies").exists()) == ("starting", False)
     (other / ".down").touch()
     company.start()
-    until(lambda: place.ends_on_record(grant) or not file.exists(), 30)
-    until(lambda: not file.exists(), 30)
+    until(lambda: place.ends_on_record(grant) or not file.exists())
+    until(lambda: not file.exists())
     _, reason, _, ends_at = place.row(grant)
     assert (ends_at, reason) == (first_end, "expired")
     assert place.ends_on_record(grant) <= {first_end}
     (other / ".down").unlink()
-    until(lambda: place.row(grant)[0] == "ended", 30)
+    until(lambda: place.row(grant)[0] == "ended")
     assert not (other / file.name).exists()
     assert command(company, "audit", "verify").returncode == 0
 
@@ -127,12 +127,12 @@ def test_what_a_system_made_and_could_not_say_ends_and_is_found(place: Place) ->
     first_end = place.row(grant)[3]
     company.bot.kill()
     company.start()
-    until(lambda: place.row(grant)[0] == "ending", 30)
+    until(lambda: place.row(grant)[0] == "ending")
     assert place.row(grant)[1:] == ("expired", None, first_end)
     assert (file.exists(), place.found()) == (True, {"first": ["ending"]})
     for mark in (".mute", ".keeps"):
         (place.first / mark).unlink()
-    until(lambda: place.row(grant)[0] == "ended", 30)
+    until(lambda: place.row(grant)[0] == "ended")
     assert not file.exists()
     file.write_text("an answer that came late")
     assert place.found() == {"first": ["left"]}
@@ -165,11 +165,11 @@ def test_what_was_approved_for_later_and_changed_while_the_bot_was_down_does_not
     )
     company.roles.write_text(text.replace(LONGER, SHORTER, 1))
     launch(company, ["bot.cli.demo_bot"], HOUR)
-    until(lambda: place.row(grants[same])[0] == "active", 30)
+    until(lambda: place.row(grants[same])[0] == "active")
     assert [file.name for file in place.second.glob("access-*")] == [f"access-{grants[same]}"]
     for who, why in ((removed, "no longer in roles.toml"), (shorter, "at most 10m by now")):
         who.wait_dm(why)
         assert place.row(grants[who])[1:3] == ("revoked", None)
         assert company.events(grant=grants[who], event="grant:access:started") == []
-        until(lambda it=who: place.row(grants[it])[0] == "ended", 30)
+        until(lambda it=who: place.row(grants[it])[0] == "ended")
     assert [*place.first.glob("access-*")] == []

@@ -114,7 +114,7 @@ def live_all_lives(company: Company) -> list[Person]:
     assert company.access(renews, "renew reports-read 2h more").ok
     approve(company, company.request(renews, "reports-read")[0])
     renews.wait_dm("Renewed")
-    until(lambda: not twice_offered(who), 15)
+    until(lambda: not twice_offered(who))
     assert company.access(renews, "renew reports-read 3h even more").ok
     company.card(company.request(renews, "reports-read")[0])
     company.ask(cancels, "shop-admin")
@@ -152,7 +152,7 @@ def live_all_lives(company: Company) -> list[Person]:
     until(
         lambda: not company.rows("SELECT id FROM grants WHERE state NOT IN ('ended', 'failed')"), 30
     )
-    until(lambda: not company.rows("SELECT id FROM requests WHERE state = 'pending'"), 30)
+    until(lambda: not company.rows("SELECT id FROM requests WHERE state = 'pending'"))
     return [*who, company.ben, company.gwen, company.chiara]
 
 

@@ -108,4 +108,4 @@ def test_readiness_tells_which_system_is_unwell_and_stays_ready(
     (files / ".down").unlink()
     assert status == 200
     assert json.loads(body)["systems"]["files"].startswith("unwell since ")
-    until(lambda: json.loads(company.bot.get("/readyz")[1])["systems"]["files"] == "well", 30)
+    until(lambda: json.loads(company.bot.get("/readyz")[1])["systems"]["files"] == "well")

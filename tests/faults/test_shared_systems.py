@@ -159,5 +159,5 @@ def test_a_click_lets_in_and_giving_it_back_shuts_out(world: World, kind: str) -
     company.hold(who, f"{kind}-role", "1h a look")
     assert place.gets_in(ANA)
     company.access(who, f"done {kind}-role")
-    until(lambda: company.grant(who, f"{kind}-role")[1] == "ended", 30)
+    until(lambda: company.grant(who, f"{kind}-role")[1] == "ended")
     assert not place.gets_in(ANA)

@@ -80,7 +80,7 @@ def test_a_pause_that_slack_asks_for_is_kept_for_the_channel(company: Company) -
     company.sandbox.faults.rate_limited("chat.postMessage", 3, count=1)
     for who in (first, second):
         company.access(who, "request shop-admin 1h because")
-    company.card(company.request(second, "shop-admin")[0], timeout=20)
+    company.card(company.request(second, "shop-admin")[0])
     calls = company.sandbox.inspector.calls("chat.postMessage")
     assert calls[0]["status"] == 429
     assert all(call["at"] - calls[0]["at"] >= 3 for call in calls[1:])
@@ -98,7 +98,7 @@ def test_a_pause_that_slack_asks_for_is_kept_for_the_method(company: Company) ->
     for who in askers[1:]:
         assert company.access(who, "cancel shop-admin").ok
     for request in requests:
-        company.wait_card(request, "Withdrawn", timeout=20)
+        company.wait_card(request, "Withdrawn")
     later = company.sandbox.inspector.calls("chat.update")[1:]
     assert len(later) == 4 and all(call["at"] - refused["at"] >= 3 for call in later)
 
@@ -154,7 +154,7 @@ def test_a_closed_channel_is_told_to_security_once_and_another_channel_is_asked(
         company.access(dev, "request customer-data 1h OPS-1")
         company.access(first, "request reports-read 1h because")
         for who, role in ((dev, "customer-data"), (first, "reports-read")):
-            card = company.card(company.request(who, role)[0], timeout=20)
+            card = company.card(company.request(who, role)[0])
             assert card["channel"] == APPROVALS
         company.quiet()
         told = [company.chiara.plain(each) for each in company.sandbox.inspector.messages(SECURITY)]
@@ -210,7 +210,7 @@ def test_nothing_is_decided_while_slack_does_not_say_who_pressed(company: Compan
     until(lambda: len(company.sandbox.inspector.calls("users.info")) >= 2)
     assert company.request(who, "shop-admin")[1] == "pending"
     company.sandbox.faults.clear("users.info")
-    company.wait_card(request, "Approved by", timeout=20)
+    company.wait_card(request, "Approved by")
 
 
 def test_an_approver_whom_slack_will_not_name_decides_nothing_and_is_told(company: Company) -> None:
@@ -243,7 +243,7 @@ def test_a_refused_or_cut_socket_comes_back_and_until_then_the_bot_is_not_ready(
     assert "Slack" in company.bot.get("/readyz")[1] and company.bot.get("/healthz")[0] == 200
     assert company.access(who, "list").outcome == "dispatch_failed"
     company.sandbox.faults.clear()
-    until(company.bot.is_ready, 30)
+    until(company.bot.is_ready)
     assert company.access(who, "list").ok
 
 
@@ -321,7 +321,7 @@ def test_a_bot_that_starts_while_slack_is_away_guards_the_gates_and_serves_peopl
     assert bot.get("/readyz")[0] == 503
     until(lambda: company.sandbox.inspector.calls("auth.test"))
     company.sandbox.faults.clear()
-    until(bot.is_ready, 30)
+    until(bot.is_ready)
     company.quiet(30)
     company.ask(company.ana, "shop-admin")
 

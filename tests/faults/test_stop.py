@@ -32,7 +32,7 @@ def stopped_under_load(company: Company, number: signal.Signals) -> None:
     company.roles.write_text(ROLES)
     company.start()
     with under_load(company, a_seed()) as load:
-        until(lambda: len(company.rows("SELECT id FROM grants")) > 5, 30)
+        until(lambda: len(company.rows("SELECT id FROM grants")) > 5)
         assert ended_in_time(company.bot, number) == 0
         assert (
             company.rows("SELECT id FROM outbox WHERE claimed_by IS NOT NULL OR unsure > 0") == []
