@@ -80,6 +80,17 @@ def latest(db: Database, state: str | None, limit: int) -> list[Request]:
     return _many(db.rows(sql, *values, limit))
 
 
+def decided_since(db: Database, person: str, role: str, by: str, since: int) -> int:
+    """Counts the requests of this person for the role, made at `since` or later, that `by`
+    decided."""
+    sql = (
+        "SELECT COUNT(*) FROM requests WHERE requester = ? AND role = ? AND created_at >= ? AND"
+        " decided_by = ?"
+    )
+    row = db.row(sql, person, role, since, by)
+    return int(row[0]) if row else 0
+
+
 LOST = "lost channel "
 """Prefix of the key that stores since when a channel has been archived or deleted."""
 

@@ -3,12 +3,14 @@ first."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from bot.core.durations import format_duration
-from bot.core.roles import Policy
+from bot.core.roles import Policy, Role
+from bot.core.rules import Tickets
 
 Summary = Mapping[str, Any]
 """JSON of the parts of a roles.toml that decide who gets what; systems' settings are in it as a
@@ -44,10 +46,50 @@ def summary(policy: Policy) -> Summary:
         },
         "people": {name: dict(names) for name, names in policy.people.items()},
         "roles": {
-            name: {key: _plain(getattr(role, key)) for key in _ROLE}
+            name: {key: _plain(getattr(role, key)) for key in _ROLE} | _rules(role)
             for name, role in policy.roles.items()
         },
+        "other": {
+            "oncall": [
+                f"{name}: {duty.group or _digest(duty.ical)}"
+                for name, duty in policy.on_call.items()
+            ],
+            "tickets": _looked_up(policy.tickets),
+            "bundles": [str(bundle) for bundle in policy.bundles.values()],
+        },
     }
+
+
+def _rules(role: Role) -> dict[str, Any]:
+    return {
+        "auto_approve": [str(rule) for rule in role.auto_approve],
+        "deny": [str(rule) for rule in role.deny],
+        "tiers": [str(tier) for tier in role.tiers],
+        "escalation": str(role.escalation) if role.escalation else None,
+        "emergency": str(role.emergency) if role.emergency else None,
+        "renewal_quota": str(role.renewal_quota) if role.renewal_quota else None,
+        "system_actions": [
+            f"{system}: {action}"
+            for system, actions in role.system_actions.items()
+            for action in actions
+        ],
+    }
+
+
+def _looked_up(tickets: Tickets | None) -> str | None:
+    if tickets is None:
+        return None
+    asked = {
+        "open": tickets.must_be_open,
+        "assigned": tickets.must_be_assigned,
+        "ends access": tickets.ends_access,
+    }
+    wanted = ", ".join(name for name, so in asked.items() if so) or "found"
+    return f"{tickets.kind} {tickets.url}: {wanted}"
+
+
+def _digest(secret: str) -> str:
+    return "calendar " + hashlib.sha256(secret.encode()).hexdigest()[:12]
 
 
 def changes(old: Summary, new: Summary) -> list[Change]:
@@ -62,6 +104,7 @@ def changes(old: Summary, new: Summary) -> list[Change]:
         *_systems(old["systems"], new["systems"]),
         *_people(old["people"], new["people"]),
         *_roles(old["roles"], new["roles"]),
+        *_keys("", old.get("other", {}), new["other"], _OTHER),
     ]
     return sorted(found, key=lambda change: not change.loosens)
 
@@ -84,6 +127,20 @@ def _fewer(old: Any, new: Any) -> bool:
 
 def _added(old: list[str], new: list[str]) -> bool:
     return not set(new) <= set(old)
+
+
+def _removed(old: list[str], new: list[str]) -> bool:
+    return not set(old) <= set(new)
+
+
+def _given(_old: Any, new: Any) -> bool:
+    """Anything but the removal."""
+    return new is not None
+
+
+def _taken(old: Any, _new: Any) -> bool:
+    """Anything but the first one."""
+    return old is not None
 
 
 def _always(_old: Any, _new: Any) -> bool:
@@ -138,6 +195,20 @@ _ROLE: Mapping[str, tuple[Judge, Show]] = {
     "default_duration": (_never, format_duration),
     "channel": (_never, _said),
 }
+_RULES: Mapping[str, tuple[Judge, Show]] = {
+    "auto_approve": (_added, _said),
+    "deny": (_removed, _said),
+    "tiers": (_always, _said),
+    "escalation": (_given, _said),
+    "emergency": (_given, _said),
+    "renewal_quota": (_taken, _said),
+    "system_actions": (_added, _said),
+}
+_OTHER: Mapping[str, tuple[Judge, Show]] = {
+    "oncall": (_added, _said),
+    "tickets": (_taken, _said),
+    "bundles": (_added, _said),
+}
 """Whether a new value loosens a role, and how a value is shown. Other keys, such as a title, decide
 nothing."""
 
@@ -150,7 +221,7 @@ def _keys(
             continue
         was, now = old[key], new[key]
         text = _entries(was, now) if isinstance(was, list) else f"was {show(was)}, is {show(now)}"
-        yield Change(loosens(was, now), f"{table}.{key}", text)
+        yield Change(loosens(was, now), f"{table}.{key}".removeprefix("."), text)
 
 
 def _same(old: object, new: object) -> bool:
@@ -206,7 +277,7 @@ def _roles(old: Summary, new: Summary) -> Iterator[Change]:
         elif name not in new:
             yield Change(False, where, "was removed")
         else:
-            yield from _keys(where, old[name], new[name], _ROLE)
+            yield from _keys(where, old[name], new[name], {**_ROLE, **_RULES})
 
 
 def _outline(role: Summary) -> str:

@@ -6,12 +6,24 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
 from bot.core.model import Person, folded
+from bot.core.rules import (
+    AutoApproval,
+    Bundle,
+    DenyRule,
+    Emergency,
+    Escalation,
+    OnCall,
+    Quota,
+    Tickets,
+    Tier,
+)
+from bot.core.working_hours import Hours
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
@@ -27,6 +39,10 @@ class Workspace:
     security_channel: str
     leads: tuple[str, ...]
     timezone: str
+    quiet_hours: Hours | None = None
+    """Nobody is pinged in them, except for high risk and emergencies."""
+    ticket_url: str = ""
+    """With `{ticket}` where the ticket stands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +99,16 @@ class Role:
     """Why a long maximum is right."""
     reach: tuple[str, ...] = ()
     """`System.reach` of each of its systems."""
+    auto_approve: tuple[AutoApproval, ...] = ()
+    deny: tuple[DenyRule, ...] = ()
+    tiers: tuple[Tier, ...] = ()
+    """Empty where `approvers` and `approvals` decide; else these two sum the tiers up."""
+    escalation: Escalation | None = None
+    emergency: Emergency | None = None
+    renewal_quota: Quota | None = None
+    """Renewals of one person that nobody has to approve."""
+    system_actions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """The actions for each of its systems, where these differ; else `actions` are for all."""
     is_ticket: Callable[[str], bool] = field(default=no_ticket, repr=False, compare=False)
     """Whether a whole text matches `ticket`; takes time in proportion to the lengths of both."""
 
@@ -90,12 +116,23 @@ class Role:
     def fingerprint(self) -> str:
         """Changes when what an approver looked at changes: the systems, what their settings make of
         it, the actions, how many must agree."""
-        return _fingerprint(self.systems, self.reach, self.actions, self.approvals)
+        return _fingerprint(
+            self.systems,
+            self.reach,
+            self.actions,
+            self.approvals,
+            *((self.tiers,) if self.tiers else ()),
+            *((tuple(self.system_actions.items()),) if self.system_actions else ()),
+        )
+
+    def actions_of(self, system: str) -> tuple[str, ...]:
+        """What the role gives on this system."""
+        return self.system_actions.get(system, () if self.system_actions else self.actions)
 
 
 @lru_cache(maxsize=1024)
 def _fingerprint(*seen: object) -> str:
-    return hashlib.sha256(json.dumps(seen).encode()).hexdigest()[:12]
+    return hashlib.sha256(json.dumps(seen, default=astuple).encode()).hexdigest()[:12]
 
 
 # --- kinds of systems
@@ -203,6 +240,9 @@ class Policy:
     )
     """Gives the content without these secrets, and how many were taken out."""
     kinds: Mapping[str, SystemKind] = field(default_factory=dict, repr=False, compare=False)
+    on_call: Mapping[str, OnCall] = field(default_factory=dict)
+    tickets: Tickets | None = None
+    bundles: Mapping[str, Bundle] = field(default_factory=dict)
 
     @property
     def version(self) -> str:
@@ -243,5 +283,17 @@ def references(policy: Policy) -> frozenset[str]:
     """
     people = set(policy.workspace.leads)
     for role in policy.roles.values():
-        people.update(role.requesters, role.approvers, role.notify)
+        people.update(role.requesters, role.approvers, role.notify, rule_references(role))
+    people.update(duty.group for duty in policy.on_call.values() if duty.group)
+    for bundle in policy.bundles.values():
+        people.update(bundle.suggest_for)
     return frozenset(people - {"everyone"})
+
+
+def rule_references(role: Role) -> tuple[str, ...]:
+    """The references in the rules of a role, on-call groups left out."""
+    rules = [rule.members for rule in role.auto_approve]
+    rules += [rule.members for rule in role.deny]
+    rules += [role.emergency.members] if role.emergency else []
+    rules += [role.escalation.approvers] if role.escalation else []
+    return tuple(ref for members in rules for ref in members)

@@ -233,6 +233,15 @@ def test_what_is_much_in_a_namespace_is_told_for_a_whole_cluster(
     assert ["in the whole cluster" in each.text for each in found] == [True] * broad
 
 
+def _told_of_a_rule(
+    kind: str, role: str, rule: str, monkeypatch: pytest.MonkeyPatch
+) -> list[Problem]:
+    monkeypatch.setattr("bot.config.roles.rules.NOT_YET", frozenset())
+    text = policy_text(**{**ALL_LIMITED, "shop_admin": f"{LIMITED}\n{role}"})
+    text += f"\n[[roles.shop-admin.{kind}]]\n{rule}\n"
+    return problems(parse_policy(text, "roles.toml", STRONG, KINDS))
+
+
 RULES = {
     "everybody, and nobody approves": (
         'requesters = ["everyone"]',
@@ -250,10 +259,10 @@ RULES = {
 
 
 @pytest.mark.parametrize(("role", "rule", "words"), RULES.values(), ids=RULES)
-def test_a_rule_under_which_nobody_agrees_is_told(role: str, rule: str, words: list[str]) -> None:
-    text = policy_text(**{**ALL_LIMITED, "shop_admin": f"{LIMITED}\n{role}"})
-    policy = parse_policy(text, "roles.toml", STRONG, KINDS)
-    found = problems(replace(policy, text=text + f"\n[[roles.shop-admin.auto_approve]]\n{rule}\n"))
+def test_a_rule_under_which_nobody_agrees_is_told(
+    role: str, rule: str, words: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = _told_of_a_rule("auto_approve", role, rule, monkeypatch)
     assert [each.key for each in found] == ["roles.shop-admin.auto_approve[0]"] * len(words)
     assert all(each.text.startswith(said) for each, said in zip(found, words, strict=True))
 
@@ -282,3 +291,21 @@ def test_a_high_risk_needs_two_approvers_or_a_reason(lines: str, valid: bool) ->
         parse_policy(text, "roles.toml", ENVIRON, KINDS)
     (problem,) = caught.value.problems
     assert problem.key.startswith("roles.shop-admin.risk")
+
+
+DENIED = {
+    "everyone, always": ('members = ["everyone"]', True),
+    "all who may ask": ('members = ["@SRE", "@other"]', True),
+    "all hours of the week": ('hours = "Mon-Sun 00:00-24:00"', True),
+    "some of those who may ask": ('members = ["@other"]', False),
+    "everyone, at night": ('members = ["everyone"]\nhours = "Mon-Sun 22:00-06:00"', False),
+}
+
+
+@pytest.mark.parametrize(("rule", "found"), DENIED.values(), ids=DENIED)
+def test_a_role_that_nobody_can_get_is_told(
+    rule: str, found: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    role, rule = 'requesters = ["@sre"]', f'name = "r"\nreason = "No."\n{rule}'
+    told = [each.text for each in _told_of_a_rule("deny", role, rule, monkeypatch)]
+    assert any("nobody can get this role" in text for text in told) is found

@@ -492,18 +492,30 @@ def test_a_valid_system_is_taken(connector: str) -> None:
     assert policy.systems["new"].connector == connector
 
 
+ROLE = "[roles.reports-read"
 RULE = "[[roles.reports-read.auto_approve]]\n"
-BUNDLE = '[bundles.b]\ntitle = "B"\nmentor_approves = true\n[[bundles.b.stages]]\nafter = "0d"\n'
+DENY = "[[roles.reports-read.deny]]\n"
+TIER = '[[roles.t.tiers]]\nname = "{}"\napprovers = ["@leads"]\n'
+TIERED = '[roles.t]\nsystem = "reports"\nactions = ["a"]\nrequesters = ["everyone"]\n'
+BUNDLE = '[bundles.b]\ntitle = "B"\nmax = "60d"\n[[bundles.b.stages]]\nafter = "0d"\n'
 COMING = {
     "a rule": (
         RULE + 'name = "r"\nhours = "Mon-Fri 08:00-19:00, Sat 22:00-02:00"\nquota = "3/week"',
         "auto_approve",
     ),
+    "a denial rule": (DENY + 'name = "r"\nmembers = ["everyone"]\nreason = "No."', "deny"),
+    "tiers": (TIERED + TIER.format("a") + TIER.format("b") + "approvals = 2", "tiers"),
+    "an escalation": (
+        ROLE + '.escalation]\nafter = "30m"\napprovers = ["@platform-leads"]',
+        "escalation",
+    ),
     "an emergency": (
-        '[roles.reports-read.emergency]\nmembers = ["@sre"]\nmax_duration = "1h"',
+        ROLE + '.emergency]\nmembers = ["@sre"]\nmax_duration = "1h"',
         "emergency",
     ),
-    "a bundle": (BUNDLE + 'roles = ["reports-read"]\nduration = "14d"', "bundles"),
+    "on call": ('[oncall.backend]\ngroup = "@oncall-backend"', "oncall"),
+    "tickets": ('[tickets]\nkind = "jira"\nurl = "https://acme.example.com"', "tickets"),
+    "a bundle": (BUNDLE + 'roles = ["shop-admin"]\nduration = "2h"', "bundles"),
 }
 
 
@@ -523,13 +535,42 @@ COMING_WRONG = {
         RULE + 'name = "r"\nquta = "3/week"',
         'quta: unknown key; did you mean "quota"?',
     ),
-    "a bad quota": (RULE + 'name = "r"\nquota = "0/week"', '"0/week" is not a quota'),
-    "bad hours": (RULE + 'name = "r"\nhours = "Mon-Fri 8-19"', "is not a list of hours"),
-    "hours of no length": (
-        RULE + 'name = "r"\nhours = "Mon 08:00-08:00"',
-        "is not a list of hours",
+    "two rules of one name": (
+        2 * (RULE + 'name = "r"\nquota = "3/week"\n'),
+        "auto_approve[1].name: is the name of an earlier rule",
     ),
-    "hours of 25": (RULE + 'name = "r"\nhours = "Mon 08:00-25:00"', "is not a list of hours"),
+    "a rule for an unknown duty": (
+        '[oncall.backend]\ngroup = "@o"\n' + RULE + 'name = "r"\non_call = "backed"',
+        'there is no [oncall.backed]; did you mean "backend"?',
+    ),
+    "a rule for tickets that nobody looks up": (
+        RULE + 'name = "r"\nticket = true',
+        "needs a [tickets] table",
+    ),
+    "a rule without a ticket": (RULE + 'name = "r"\nticket = false', "must be True"),
+    "a bad quota": (RULE + 'name = "r"\nquota = "0/week"', '"0/week" is not a quota'),
+    "bad hours": (RULE + 'name = "r"\nhours = "Mon-Fri 8-19"', "is not hours like"),
+    "hours without days": (RULE + 'name = "r"\nhours = "08:00-19:00"', "is not hours like"),
+    "hours of no length": (RULE + 'name = "r"\nhours = "Mon 08:00-08:00"', "is not hours like"),
+    "hours of 25": (RULE + 'name = "r"\nhours = "Mon 08:00-25:00"', "is not hours like"),
+    "a denial without a condition": (
+        DENY + 'name = "r"\nreason = "No."',
+        "deny[0]: has no condition: give at least one of hours, members",
+    ),
+    "a denial without a reason": (DENY + 'name = "r"\nmembers = ["@c"]', "reason: is required"),
+    "tiers beside approvers": (
+        TIERED + 'approvers = ["@a"]\n' + TIER.format("a"),
+        "roles.t.approvers: is given by each tier",
+    ),
+    "neither tiers nor approvers": (TIERED, "roles.t.approvers: is required"),
+    "two tiers of one name": (
+        TIERED + 2 * TIER.format("a"),
+        "tiers[1].name: is the name of an earlier tier",
+    ),
+    "an escalation to everyone": (
+        ROLE + '.escalation]\nafter = "1h"\napprovers = ["everyone"]',
+        "can't be meant here",
+    ),
     "an emergency for nobody": (
         "[roles.reports-read.emergency]\nmembers = []",
         "members: must not be empty",
@@ -537,6 +578,33 @@ COMING_WRONG = {
     "an emergency without end": (
         '[roles.reports-read.emergency]\nmembers = ["@s"]',
         "max_duration: is required",
+    ),
+    "an emergency that is longer than the role": (
+        '[roles.reports-read.emergency]\nmembers = ["@s"]\nmax_duration = "5w"',
+        "must not be longer than the role's max_duration",
+    ),
+    "on call by nothing": ("[oncall.backend]", "give exactly one of group and ical"),
+    "on call by two": (
+        '[oncall.backend]\ngroup = "@o"\nical = "https://c.example.com"',
+        "give exactly one of group and ical",
+    ),
+    "on call by a person": ('[oncall.backend]\ngroup = "U0ANN"', "must be a user group"),
+    "tickets at an open address": (
+        '[tickets]\nkind = "jira"\nurl = "http://acme.example.com"',
+        "must be an address that begins with https://",
+    ),
+    "tickets of an unknown kind": ('[tickets]\nkind = "paper"\nurl = "https://a.example"', "kind"),
+    "actions for a system that the role does not have": (
+        TIERED.replace('actions = ["a"]', 'approvers = ["@a"]')
+        + '[roles.t.actions]\nreports = ["a"]\nshop = ["b"]',
+        "roles.t.actions.shop: is not a system of this role",
+    ),
+    "actions for some systems": (
+        TIERED.replace('actions = ["a"]', 'approvers = ["@a"]').replace(
+            'system = "reports"', 'systems = ["reports", "shop-admin"]'
+        )
+        + '[roles.t.actions]\nreports = ["a"]',
+        'roles.t.actions: has no actions for "shop-admin"',
     ),
     "a bundle of an unknown role": (
         BUNDLE + 'roles = ["report-read"]\nduration = "1d"',
@@ -546,6 +614,33 @@ COMING_WRONG = {
     "a stage of no length": (
         BUNDLE + 'roles = ["reports-read"]\nduration = "0d"',
         "is no time at all",
+    ),
+    "a stage without a length": (
+        BUNDLE + 'roles = ["reports-read"]',
+        "stages[0].duration: is required",
+    ),
+    "a stage of nothing": (BUNDLE, "gives nothing: it needs roles, may_ask or both"),
+    "a stage after the end of the ramp": (
+        BUNDLE.replace('"0d"', '"60d"') + 'may_ask = ["reports-read"]',
+        "stages[0].after: must be before the ramp's end: max is 60d",
+    ),
+    "a stage that is longer than its role": (
+        BUNDLE + 'roles = ["shop-admin"]\nduration = "5w"',
+        "which is its max_duration",
+    ),
+    "a stage of high risk": (
+        BUNDLE
+        + 'roles = ["t"]\nduration = "1h"\n'
+        + TIERED
+        + 'approvers = ["@a"]\napprovals = 2\nrisk = "high"',
+        "has a high risk, so a stage can't give it",
+    ),
+    "a stage of a role with a ticket": (
+        BUNDLE
+        + 'roles = ["t"]\nduration = "1h"\n'
+        + TIERED
+        + "approvers = [\"@a\"]\nticket = '^[A-Z]+-[0-9]+$'",
+        "asks for a ticket, which a stage does not have",
     ),
 }
 

@@ -196,3 +196,84 @@ def test_another_account_of_a_person_is_looser() -> None:
     pinned = '\n[people."ana@example.com"]\ngithub = "{}"\n'
     found = compared(policy_text() + pinned.format("ana"), policy_text() + pinned.format("eve"))
     assert found == [('people."ana@example.com": was github ana, is github eve', True)]
+
+
+AUTO = '[[roles.shop-admin.auto_approve]]\nname = "short"\nmax_duration = "{}"\n'
+DENY = '[[roles.shop-admin.deny]]\nname = "night"\nhours = "{}"\nreason = "No."\n'
+TIER = '[[roles.t.tiers]]\nname = "{}"\napprovers = ["@a"]\n'
+T = '[roles.t]\nsystem = "reports"\nactions = ["a"]\nrequesters = ["everyone"]\n'
+ESCALATION = '[roles.shop-admin.escalation]\nafter = "{}"\napprovers = ["@b"]\n'
+EMERGENCY = '[roles.shop-admin.emergency]\nmembers = ["@sre"]\nmax_duration = "{}"\n'
+QUOTA = T.replace("roles.t", "roles.q") + 'approvers = ["@a"]\n'
+BY_SYSTEM = QUOTA + "[roles.q.actions]\nreports = {}\n"
+BUNDLE = (
+    '[bundles.b]\ntitle = "B"\n[[bundles.b.stages]]\nafter = "1d"\nroles = ["shop-admin"]\n'
+    'duration = "{}"\n'
+)
+TICKETS = '[tickets]\nkind = "jira"\nurl = "https://a.example"\nopen = {}\n'
+RULES = {
+    "an auto-approval": ("", AUTO.format("1h"), "auto_approve: added short: at most 1h", True),
+    "an auto-approval less": (AUTO.format("1h"), "", "auto_approve: removed short: at most", False),
+    "an auto-approval for longer": (
+        AUTO.format("1h"),
+        AUTO.format("2h"),
+        "auto_approve: added short: at most 2h; removed short: at most 1h",
+        True,
+    ),
+    "a denial": ("", DENY.format("Mon 01:00-02:00"), "deny: added night: Mon 01:00-02:00", False),
+    "a denial less": (DENY.format("Mon 01:00-02:00"), "", "deny: removed night", True),
+    "a tier less": (
+        T + TIER.format("x") + TIER.format("y"),
+        T + TIER.format("x"),
+        "tiers: removed y: 1 of @a",
+        True,
+    ),
+    "an escalation": ("", ESCALATION.format("1h"), "escalation: was none, is @b after 1h", True),
+    "no escalation": (ESCALATION.format("1h"), "", "escalation: was @b after 1h, is none", False),
+    "an emergency": ("", EMERGENCY.format("1h"), "emergency: was none, is @sre, at most 1h", True),
+    "a renewal quota": (
+        QUOTA,
+        QUOTA + 'renewal_quota = "3/week"',
+        "renewal_quota: was none, is 3/week",
+        False,
+    ),
+    "no renewal quota": (
+        QUOTA + 'renewal_quota = "3/week"',
+        QUOTA,
+        "renewal_quota: was 3/week, is none",
+        True,
+    ),
+    "an action on a system": (
+        BY_SYSTEM.format('["a"]').replace('actions = ["a"]\n', ""),
+        BY_SYSTEM.format('["a", "b"]').replace('actions = ["a"]\n', ""),
+        "system_actions: added reports: b",
+        True,
+    ),
+    "on call": (
+        '[oncall.o]\ngroup = "@x"',
+        '[oncall.o]\ngroup = "@y"',
+        "oncall: added o: @y; removed o: @x",
+        True,
+    ),
+    "tickets that may be closed": (
+        TICKETS.format("true"),
+        TICKETS.format("false"),
+        "tickets: was jira https://a.example: open, is jira https://a.example: found",
+        True,
+    ),
+    "a longer stage": (
+        BUNDLE.format("1h"),
+        BUNDLE.format("2h"),
+        "bundles: added b: after 1d shop-admin for 2h; removed",
+        True,
+    ),
+}
+
+
+@pytest.mark.parametrize(("before", "after", "text", "loosens"), RULES.values(), ids=RULES)
+def test_a_change_of_a_rule_is_told_and_judged(
+    before: str, after: str, text: str, loosens: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.config.roles.rules.NOT_YET", frozenset())
+    found = compared(policy_text() + "\n" + before, policy_text() + "\n" + after)
+    assert [so for words, so in found if text in words] == [loosens], found

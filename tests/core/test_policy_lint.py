@@ -425,4 +425,5 @@ def test_every_warning_has_a_case_here_or_in_test_breadth() -> None:
         "secret-in-argv",
         "long-access",
         "nobody-approves",
+        "nobody-gets-it",
     }

@@ -87,8 +87,9 @@ def test_nobody_is_pinged_who_has_to_know_nothing() -> None:
 
 
 DECISION_CARD = {
-    "a criterion that is met": ({}, "✓ met: within the role's maximum"),
-    "a criterion that is not": ({}, "✗ not met: the ticket matches"),
+    "a criterion that is met": ({}, "✓ met: 2h is within the role's maximum, 4h"),
+    "a criterion that is not": ({}, "✗ not met: the ticket is closed"),
+    "a criterion that nobody could check": ({}, "? could not be checked: nobody counted"),
     "first time": ({}, "First time for this role"),
     "first time, but denied before": (
         {"denied": 2},

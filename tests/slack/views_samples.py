@@ -6,12 +6,13 @@ from dataclasses import replace
 from typing import Any
 
 from bot.core.audit import Record
+from bot.core.criteria import Criterion, Verdict
 from bot.core.model import EndReason, Grant, GrantState, Lease, Person, Request, RequestState
 from bot.core.roles import Role
 from bot.core.usage import GrantUsage
 from bot.operations.grants.describe_grant import GrantView
 from bot.operations.people.describe_person import PersonView
-from bot.operations.requests.describe_request import Criterion, RequestCard
+from bot.operations.requests.describe_request import RequestCard
 from bot.operations.requests.request_access import Submitted
 from bot.sandbox.blocks import validate_message, validate_view
 
@@ -122,8 +123,9 @@ def a_card(**changes: Any) -> RequestCard:
         have=(),
         need=1,
         criteria=(
-            Criterion("within the role's maximum", True),
-            Criterion("the ticket matches", False),
+            Criterion("maximum", Verdict.MET, "2h is within the role's maximum, 4h"),
+            Criterion("ticket", Verdict.NOT_MET, "the ticket is closed"),
+            Criterion("quota", Verdict.UNKNOWN, "nobody counted"),
         ),
         past=(),
         holds=(),
@@ -202,7 +204,9 @@ def worst_card(text: str) -> RequestCard:
         denied=9,
         approved=9,
         usual_duration=60,
-        criteria=tuple(Criterion(f"criterion {n} {text}", n % 2 == 0) for n in range(12)),
+        criteria=tuple(
+            Criterion("hours", list(Verdict)[n % 3], f"criterion {n} {text}") for n in range(12)
+        ),
     )
 
 

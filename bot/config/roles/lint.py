@@ -110,10 +110,14 @@ def _all(policy: Policy, given: Table) -> Iterator[Warned]:
 def _of_kinds(policy: Policy, role: Role, given: Table) -> Iterator[Warned]:
     """What the kinds of a role's systems say of it."""
     systems = [policy.systems[name] for name in role.systems]
-    kinds = [policy.kinds[name] for name in sorted({system.connector for system in systems})]
-    for place, action in enumerate(role.actions):
-        if words := next((words for kind in kinds if (words := kind.broad_action(action))), ""):
-            yield "broad-action", ("actions", place), f"{quoted(given['actions'][place])} {words}"
+    found: dict[Key, str] = {}
+    for system in systems:
+        kind = policy.kinds[system.connector]
+        named: Key = (system.name,) if role.system_actions else ()
+        for place, action in enumerate(role.actions_of(system.name)):
+            if words := kind.broad_action(action):
+                found.setdefault(("actions", *named, place), f"{quoted(action)} {words}")
+    yield from (("broad-action", where, words) for where, words in found.items())
     for place, system in enumerate(systems):
         where: Key = ("systems", place) if "systems" in given else ("system",)
         for name, words in policy.kinds[system.connector].lint_role(role, system):
@@ -192,10 +196,8 @@ def _weaker_roles(policy: Policy, _given: Table) -> Iterator[Warned]:
     places = {name: _place(policy, system) for name, system in policy.systems.items()}
     giving: dict[tuple[str, str], list[Role]] = defaultdict(list)
     for role in policy.roles.values():
-        actions = {" ".join(action.split()).lower() for action in role.actions} or {""}
-        for place in dict.fromkeys(places[name] for name in role.systems):
-            for action in sorted(actions):
-                giving[place, action].append(role)
+        for place, action in sorted(_gives(role, places)):
+            giving[place, action].append(role)
     told: set[tuple[str, str]] = set()
     for (_, action), roles in giving.items():
         for name, key, words in _weaker(roles):
@@ -203,6 +205,15 @@ def _weaker_roles(policy: Policy, _given: Table) -> Iterator[Warned]:
                 told.add((name, key))
                 what = quoted(action) if action else "the same access"
                 yield "weaker-role", ("roles", name, key), f"{what} {words}"
+
+
+def _gives(role: Role, places: Mapping[str, str]) -> set[tuple[str, str]]:
+    """Places and actions there; an action that is "" means that the place needs none."""
+    return {
+        (places[system], " ".join(action.split()).lower())
+        for system in role.systems
+        for action in role.actions_of(system) or ("",)
+    }
 
 
 def _weaker(roles: list[Role]) -> Iterator[tuple[str, str, str]]:
@@ -334,10 +345,10 @@ def _lengths(role: Role, _given: Table) -> Iterator[Warned]:
         yield "long-access", ("max_total",), f"{format_duration(role.max_total)} {words}"
 
 
-def _unasked(role: Role, given: Table) -> Iterator[Warned]:
+def _unasked(role: Role, _given: Table) -> Iterator[Warned]:
     """Rules under which nobody has to agree."""
-    for place, rule in enumerate(given.get("auto_approve", [])):
-        if "everyone" in role.requesters and not rule.get("members"):
+    for place, rule in enumerate(role.auto_approve):
+        if "everyone" in role.requesters and not rule.members and not rule.on_call:
             yield (
                 "nobody-approves",
                 ("auto_approve", place),
@@ -349,6 +360,16 @@ def _unasked(role: Role, given: Table) -> Iterator[Warned]:
                 ("auto_approve", place),
                 "the risk is high, and under this rule nobody looks at a request",
             )
+
+
+def _nobody_gets_it(role: Role, _given: Table) -> Iterator[Warned]:
+    """Denial rules that hold for everybody who may request the role, at any time."""
+    for place, rule in enumerate(role.deny):
+        members = _lowered(rule.members)
+        for_all = not members or "everyone" in members or _lowered(role.requesters) <= members
+        if for_all and (rule.hours is None or rule.hours.are_always):
+            words = "holds for everybody who may ask, at any time: nobody can get this role"
+            yield "nobody-gets-it", ("deny", place), f"{quoted(rule.name)} {words}"
 
 
 # --- helpers and tables
@@ -401,4 +422,5 @@ _ROLE_LOOKS: tuple[Callable[[Role, Table], Iterator[Warned]], ...] = (
     _renewals,
     _lengths,
     _unasked,
+    _nobody_gets_it,
 )

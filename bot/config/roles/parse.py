@@ -18,12 +18,23 @@ from pydantic import BaseModel
 
 from bot.config.roles.redact import redacted_text
 from bot.config.roles.rules import Checked, check
-from bot.config.roles.schema import KeyProblem, RoleTable
+from bot.config.roles.schema import BundleTable, KeyProblem, RoleTable, TicketsTable
 from bot.config.roles.toml_lines import key_lines, line_of
 from bot.config.roles.values import ticket_validator
 from bot.core.errors import ConfigError, Problem
 from bot.core.lifecycle import longest_run
 from bot.core.roles import Key, Policy, Role, System, SystemKind, Workspace, no_ticket
+from bot.core.rules import (
+    AutoApproval,
+    Bundle,
+    DenyRule,
+    Emergency,
+    Escalation,
+    OnCall,
+    Stage,
+    Tickets,
+    Tier,
+)
 from bot.core.values import YEAR, Expanded, quoted
 
 LARGEST = 1024 * 1024  # bytes: far above any real file, far below what would hurt
@@ -281,6 +292,8 @@ def _policy(checked: Checked, tables: Mapping[str, Any], digest: str, file: str)
             workspace.security_channel,
             tuple(workspace.leads),
             workspace.timezone,
+            workspace.quiet_hours,
+            workspace.ticket_url or "",
         ),
         systems=MappingProxyType(
             {
@@ -290,9 +303,22 @@ def _policy(checked: Checked, tables: Mapping[str, Any], digest: str, file: str)
         ),
         roles=MappingProxyType(
             {
-                name: _role(name, role, workspace.approvals_channel, reach)
+                name: replace(
+                    _role(name, role, workspace.approvals_channel, reach),
+                    **_actions(role, checked.system_actions.get(name)),
+                )
                 for name, role in checked.roles.items()
             }
+        ),
+        on_call=MappingProxyType(
+            {
+                name: OnCall(name, duty.group or "", duty.ical or "")
+                for name, duty in checked.on_call.items()
+            }
+        ),
+        tickets=_tickets(checked.tickets) if checked.tickets else None,
+        bundles=MappingProxyType(
+            {name: _bundle(name, bundle) for name, bundle in checked.bundles.items()}
         ),
         people=MappingProxyType(
             {name: MappingProxyType(table) for name, table in checked.people.items()}
@@ -311,7 +337,17 @@ def _renewal_approval(table: RoleTable) -> bool:
     """What needed more than one look to be given is not kept longer without one."""
     if table.renewal_approval is not None:
         return table.renewal_approval
-    return table.risk != "low" or table.approvals > 1
+    return table.risk != "low" or _approvals(table) > 1
+
+
+def _approvals(table: RoleTable) -> int:
+    return sum(tier.approvals for tier in table.tiers) if table.tiers else table.approvals or 1
+
+
+def _approvers(table: RoleTable) -> tuple[str, ...]:
+    """Everybody who may decide, in any tier."""
+    named = [ref for tier in table.tiers for ref in tier.approvers]
+    return tuple(dict.fromkeys(named) if table.tiers else table.approvers or ())
 
 
 def _role(name: str, table: RoleTable, approvals_channel: str, reach: Mapping[str, str]) -> Role:
@@ -324,11 +360,11 @@ def _role(name: str, table: RoleTable, approvals_channel: str, reach: Mapping[st
         title=table.title or name[:75],
         description=table.description,
         systems=systems,
-        actions=tuple(table.actions),
+        actions=(),
         requesters=tuple(table.requesters),
-        approvers=tuple(table.approvers),
-        notify=tuple(table.approvers if table.notify is None else table.notify),
-        approvals=table.approvals,
+        approvers=_approvers(table),
+        notify=_approvers(table) if table.notify is None else tuple(table.notify),
+        approvals=_approvals(table),
         channel=table.channel or approvals_channel,
         max_duration=longest,
         default_duration=table.default_duration or min(_HOUR, longest),
@@ -345,4 +381,66 @@ def _role(name: str, table: RoleTable, approvals_channel: str, reach: Mapping[st
         is_ticket=ticket_validator(table.ticket).isinstance_python
         if table.ticket is not None
         else no_ticket,
+        **_rules(table),
     )
+
+
+def _rules(table: RoleTable) -> dict[str, Any]:
+    """The rules of a role, by the name of their field in `Role`."""
+    return {
+        "renewal_quota": table.renewal_quota,
+        "auto_approve": tuple(
+            AutoApproval(
+                rule.name,
+                tuple(rule.members or ()),
+                rule.on_call or "",
+                rule.max_duration,
+                rule.hours,
+                rule.quota,
+                bool(rule.ticket),
+            )
+            for rule in table.auto_approve
+        ),
+        "deny": tuple(
+            DenyRule(rule.name, tuple(rule.members or ()), rule.hours, rule.reason)
+            for rule in table.deny
+        ),
+        "tiers": tuple(
+            Tier(tier.name, tuple(tier.approvers), tier.approvals) for tier in table.tiers
+        ),
+        "escalation": Escalation(table.escalation.after, tuple(table.escalation.approvers))
+        if table.escalation
+        else None,
+        "emergency": Emergency(tuple(table.emergency.members), table.emergency.max_duration)
+        if table.emergency
+        else None,
+    }
+
+
+def _actions(table: RoleTable, by_system: Mapping[str, list[str]] | None) -> dict[str, Any]:
+    """The actions of a role, by the name of their field in `Role`."""
+    if by_system is None:
+        return {"actions": tuple(table.actions)}
+    every = dict.fromkeys(action for actions in by_system.values() for action in actions)
+    each = {system: tuple(actions) for system, actions in by_system.items()}
+    return {"actions": tuple(every), "system_actions": MappingProxyType(each)}
+
+
+def _tickets(table: TicketsTable) -> Tickets:
+    return Tickets(
+        table.kind, table.url, table.token or "", table.open, table.assignee, table.ends_access
+    )
+
+
+def _bundle(name: str, table: BundleTable) -> Bundle:
+    stages = tuple(
+        Stage(
+            stage.after,
+            stage.needs == "mentor",
+            tuple(stage.roles or ()),
+            stage.duration or 0,
+            tuple(stage.may_ask or ()),
+        )
+        for stage in table.stages
+    )
+    return Bundle(name, table.title, stages, tuple(table.suggest_for or ()), table.max)

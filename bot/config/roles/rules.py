@@ -16,17 +16,25 @@ from bot.core.values import NAME, classify, did_you_mean, quoted, seconds
 
 Table = dict[str, Any]
 
-# Checked in full, and refused only until the feature is there: taking a line away is all that
-# remains to do.
+# Checked in full, and refused until the feature is there.
 NOT_YET = frozenset(
     {
+        "quiet_hours",
+        "ticket_url",
+        "renewal_quota",
         "auto_approve",
+        "deny",
+        "tiers",
+        "escalation",
         "emergency",
+        "oncall",
+        "tickets",
         "bundles",
+        "actions by system",
     }
 )
 
-_TOP = ("workspace", "systems", "roles", "bundles", "people")
+_TOP = ("workspace", "systems", "roles", "oncall", "tickets", "bundles", "people")
 _DEFAULT_LONGEST = schema.RoleTable.model_fields["max_duration"].default
 _IF_NOT_GIVEN = format_duration(_DEFAULT_LONGEST)
 
@@ -39,6 +47,11 @@ class Checked:
     workspace: schema.WorkspaceTable | None = None
     systems: dict[str, tuple[str, BaseModel]] = field(default_factory=dict, repr=False)
     roles: dict[str, schema.RoleTable] = field(default_factory=dict)
+    system_actions: dict[str, dict[str, list[str]]] = field(default_factory=dict)
+    """By role and system."""
+    on_call: dict[str, schema.OnCallTable] = field(default_factory=dict)
+    tickets: schema.TicketsTable | None = None
+    bundles: dict[str, schema.BundleTable] = field(default_factory=dict)
     people: dict[str, dict[str, str]] = field(default_factory=dict)
     found: list[KeyProblem] = field(default_factory=list)
 
@@ -57,6 +70,9 @@ def check(data: Table, kinds: Mapping[str, SystemKind]) -> Checked:
         checked.workspace, found = schema.validate(
             schema.WorkspaceTable, workspace, ("workspace",), checked.warnings
         )
+        checked.found += found
+    if "tickets" in data:
+        checked.tickets, found = schema.validate(schema.TicketsTable, data["tickets"], ("tickets",))
         checked.found += found
     for section, check_table in _SECTIONS.items():
         for name, table in _tables(data, section).items():
@@ -80,13 +96,14 @@ def _top_problems(data: Table) -> Iterator[KeyProblem]:
         yield ("workspace",), "the [workspace] table is required"
     if not data.get("roles"):
         yield ("roles",), "there are no roles: write at least one [roles.NAME] table"
-    if "bundles" in data:
-        yield from _not_yet("bundles", ("bundles",))
+    workspace = data.get("workspace")
+    yield from _not_yet(workspace if isinstance(workspace, dict) else {}, "workspace")
+    yield from _not_yet(data)
 
 
-def _not_yet(feature: str, path: Key) -> Iterator[KeyProblem]:
-    if feature in NOT_YET:
-        yield path, f"not yet supported: {feature}"
+def _not_yet(table: Table, *path: str) -> Iterator[KeyProblem]:
+    for key in NOT_YET & set(table):
+        yield (*path, key), f"not yet supported: {key}"
 
 
 def _name_problems(section: str, name: str) -> Iterator[KeyProblem]:
@@ -126,18 +143,47 @@ def _system(checked: Checked, _data: Table, name: str, table: object) -> Iterato
 def _role(checked: Checked, data: Table, name: str, table: object) -> Iterator[KeyProblem]:
     yield from _name_problems("roles", name)
     path = ("roles", name)
+    by_system = table.get("actions") if isinstance(table, dict) else None
+    if isinstance(table, dict) and isinstance(by_system, dict):
+        yield from _system_actions(checked, name, by_system, table)
+        table = {**table, "actions": []}
     role, found = schema.validate(schema.RoleTable, table, path, checked.warnings)
     yield from found
     if role is not None:
         checked.roles[name] = role
     if isinstance(table, dict):
-        systems = _tables(data, "systems")
-        for check_role in (_system_problems, _span_problems, _rule_problems, _risk_problems):
-            yield from (((*path, *where), text) for where, text in check_role(table, systems))
-        yield from (
-            ((*path, *where), text)
-            for where, text in _action_problems(table, systems, checked.kinds)
-        )
+        for check_role in _ROLE_CHECKS:
+            yield from (((*path, *where), text) for where, text in check_role(table, data))
+        if not isinstance(by_system, dict):
+            yield from (
+                ((*path, *where), text)
+                for where, text in _action_problems(table, data, checked.kinds)
+            )
+
+
+def _system_actions(
+    checked: Checked, name: str, by_system: Table, role: Table
+) -> Iterator[KeyProblem]:
+    """Problems of actions that are given for each system of the role."""
+    path = ("roles", name, "actions")
+    if "actions by system" in NOT_YET:
+        yield path, "not yet supported: actions by system"
+    model, found = schema.validate(schema.SystemActions, by_system, path)
+    yield from found
+    if model is not None:
+        checked.system_actions[name] = model.root
+    named = {system for _, system in _systems_of(role)}
+    for system in sorted(named - set(by_system)):
+        yield path, f"has no actions for {quoted(system)}: give them for each system of the role"
+    for system, actions in by_system.items():
+        if system not in named:
+            yield (*path, system), f"is not a system of this role{did_you_mean(system, named)}"
+        elif system in checked.systems:
+            kind = checked.kinds[checked.systems[system][0]]
+            if actions == [] and kind.needs_actions:
+                yield (*path, system), "must not be empty: the least that does the job"
+            for where, words in _unfit(actions, [kind.wrong_action]):
+                yield (*path, system, *where[1:]), words
 
 
 def _systems_of(role: Table) -> list[tuple[Key, str]]:
@@ -151,7 +197,8 @@ def _systems_of(role: Table) -> list[tuple[Key, str]]:
     return [(where, each) for where, each in every if isinstance(each, str)]
 
 
-def _system_problems(role: Table, systems: Table) -> Iterator[KeyProblem]:
+def _system_problems(role: Table, data: Table) -> Iterator[KeyProblem]:
+    systems = _tables(data, "systems")
     if ("system" in role) == ("systems" in role):
         yield (
             ("systems",) if "systems" in role else ("system",),
@@ -169,9 +216,9 @@ def _system_problems(role: Table, systems: Table) -> Iterator[KeyProblem]:
 
 
 def _action_problems(
-    role: Table, systems: Table, kinds: Mapping[str, SystemKind]
+    role: Table, data: Table, kinds: Mapping[str, SystemKind]
 ) -> Iterator[KeyProblem]:
-    actions = role.get("actions", [])
+    actions, systems = role.get("actions", []), _tables(data, "systems")
     used = [systems[name] for _, name in _systems_of(role) if name in systems]
     connectors = {str(system.get("connector")) for system in used if isinstance(system, dict)}
     known = {name: kinds[name] for name in sorted(connectors) if name in kinds}
@@ -186,7 +233,7 @@ def _action_problems(
         named = " and ".join(sorted(connectors))
         yield (
             ("actions",),
-            f"are for every system of the role, and these are {named}: make a role for each",
+            f"are for every system of the role, and these are {named}: give them for each system",
         )
 
 
@@ -207,7 +254,7 @@ def _seconds(role: Table, key: str, default: int | None = None) -> int | None:
         return None
 
 
-def _span_problems(role: Table, _systems: Table) -> Iterator[KeyProblem]:
+def _span_problems(role: Table, _data: Table) -> Iterator[KeyProblem]:
     longest = _seconds(role, "max_duration", _DEFAULT_LONGEST)
     if longest is None:
         return
@@ -230,18 +277,65 @@ def _span_problems(role: Table, _systems: Table) -> Iterator[KeyProblem]:
             )
 
 
-def _rule_problems(role: Table, _systems: Table) -> Iterator[KeyProblem]:
-    for feature in ("auto_approve", "emergency"):
-        if feature in role:
-            yield from _not_yet(feature, (feature,))
-    rules = role.get("auto_approve")
-    for place, rule in enumerate(rules if isinstance(rules, list) else []):
-        if isinstance(rule, dict) and not set(rule) & schema.CONDITIONS:
-            yield ("auto_approve", place), f"has no condition: give at least one of {_CONDITIONS}"
+def _rule_problems(role: Table, data: Table) -> Iterator[KeyProblem]:
+    yield from _not_yet(role)
+    for kind, conditions in schema.CONDITIONS.items():
+        names: set[object] = set()
+        for place, rule in enumerate(_list(role, kind)):
+            if not isinstance(rule, dict):
+                continue
+            if not set(rule) & conditions:
+                every = ", ".join(sorted(conditions))
+                yield (kind, place), f"has no condition: give at least one of {every}"
+            if (name := rule.get("name")) in names:
+                yield (kind, place, "name"), "is the name of an earlier rule of this role"
+            names.add(name if isinstance(name, str) else None)
+            yield from (((kind, place, key), words) for key, words in _rule_needs(rule, role, data))
 
 
-def _risk_problems(role: Table, _systems: Table) -> Iterator[KeyProblem]:
-    approvals = role.get("approvals", 1)
+def _rule_needs(rule: Table, role: Table, data: Table) -> Iterator[tuple[str, str]]:
+    """What a condition of a rule needs elsewhere in the file."""
+    duty = rule.get("on_call")
+    if isinstance(duty, str) and duty not in _tables(data, "oncall"):
+        near = did_you_mean(duty, _tables(data, "oncall"))
+        yield "on_call", f"there is no [oncall.{duty}]{near}"
+    if rule.get("ticket") is True and "tickets" not in data:
+        yield "ticket", "needs a [tickets] table, which says where tickets are looked up"
+    if rule.get("ticket") is True and "ticket" not in role:
+        yield "ticket", "needs the role's own ticket, so that requests have one"
+
+
+def _list(table: Table, key: str) -> list[Any]:
+    found = table.get(key)
+    return found if isinstance(found, list) else []
+
+
+def _decider_problems(role: Table, _data: Table) -> Iterator[KeyProblem]:
+    tiers = _list(role, "tiers")
+    if not tiers and "approvers" not in role:
+        yield ("approvers",), "is required, or [[roles.NAME.tiers]] in its place"
+    for key in ("approvers", "approvals"):
+        if tiers and key in role:
+            yield (key,), "is given by each tier, so it can't be given here, too"
+    names = [tier.get("name") for tier in tiers if isinstance(tier, dict)]
+    for place, name in enumerate(names):
+        if isinstance(name, str) and name in names[:place]:
+            yield ("tiers", place, "name"), "is the name of an earlier tier of this role"
+
+
+def _emergency_problems(role: Table, _data: Table) -> Iterator[KeyProblem]:
+    emergency, longest = role.get("emergency"), _seconds(role, "max_duration", _DEFAULT_LONGEST)
+    asked = _seconds(emergency, "max_duration") if isinstance(emergency, dict) else None
+    if asked is not None and longest is not None and asked > longest:
+        yield ("emergency", "max_duration"), "must not be longer than the role's max_duration"
+
+
+def _risk_problems(role: Table, _data: Table) -> Iterator[KeyProblem]:
+    tiers = _list(role, "tiers")
+    each = [tier.get("approvals", 1) for tier in tiers if isinstance(tier, dict)]
+    approvals = (
+        sum(each) if tiers and all(type(n) is int for n in each) else role.get("approvals", 1)
+    )
     if (
         role.get("risk") == "high"
         and type(approvals) is int
@@ -257,20 +351,65 @@ def _risk_problems(role: Table, _systems: Table) -> Iterator[KeyProblem]:
         )
 
 
-def _bundle(_checked: Checked, data: Table, name: str, table: object) -> Iterator[KeyProblem]:
+def _on_call(checked: Checked, _data: Table, name: str, table: object) -> Iterator[KeyProblem]:
+    yield from _name_problems("oncall", name)
+    path = ("oncall", name)
+    model, found = schema.validate(schema.OnCallTable, table, path)
+    yield from found
+    if model is None:
+        return
+    checked.on_call[name] = model
+    if (model.group is None) == (model.ical is None):
+        yield path, "give exactly one of group and ical"
+    if model.group is not None and classify(model.group) not in ("group", "handle"):
+        yield (*path, "group"), "must be a user group: its id (S…) or its @handle"
+
+
+def _bundle(checked: Checked, data: Table, name: str, table: object) -> Iterator[KeyProblem]:
     yield from _name_problems("bundles", name)
     path = ("bundles", name)
-    yield from schema.validate(schema.BundleTable, table, path)[1]
-    stages = table.get("stages") if isinstance(table, dict) else None
-    for place, stage in enumerate(stages if isinstance(stages, list) else []):
-        named = stage.get("roles") if isinstance(stage, dict) else None
-        for position, role in enumerate(named if isinstance(named, list) else []):
-            if isinstance(role, str) and role not in _tables(data, "roles"):
-                near = did_you_mean(role, _tables(data, "roles")) if type(role) is str else ""
-                yield (
-                    (*path, "stages", place, "roles", position),
-                    f"there is no role {quoted(role)}{near}",
-                )
+    model, found = schema.validate(schema.BundleTable, table, path)
+    yield from found
+    if model is None:
+        return
+    checked.bundles[name] = model
+    for place, stage in enumerate(model.stages):
+        here: Key = (*path, "stages", place)
+        yield from (((*here, *where), words) for where, words in _stage_problems(stage, model))
+        for key, roles in (("roles", stage.roles or []), ("may_ask", stage.may_ask or [])):
+            for position, role in enumerate(roles):
+                words = _stage_role_problem(role, key, stage, data)
+                if words:
+                    yield (*here, key, position), words
+
+
+def _stage_problems(stage: schema.StageTable, bundle: schema.BundleTable) -> Iterator[KeyProblem]:
+    if stage.roles is None and stage.may_ask is None:
+        yield (), "gives nothing: it needs roles, may_ask or both"
+    if stage.roles is not None and stage.duration is None:
+        yield ("duration",), "is required: for how long each of the roles is given"
+    if stage.roles is None and stage.duration is not None:
+        yield ("duration",), "is for roles, and this stage has none"
+    if stage.after >= bundle.max:
+        yield ("after",), f"must be before the ramp's end: max is {format_duration(bundle.max)}"
+
+
+def _stage_role_problem(name: str, key: str, stage: schema.StageTable, data: Table) -> str:
+    """Why a stage can't have this role, "" if it can."""
+    roles = _tables(data, "roles")
+    role = roles.get(name)
+    if not isinstance(role, dict):
+        return f"there is no role {quoted(name)}{did_you_mean(name, roles)}"
+    if key == "may_ask":
+        return ""
+    if role.get("risk") == "high":
+        return "has a high risk, so a stage can't give it: put it into may_ask"
+    if "ticket" in role:
+        return "asks for a ticket, which a stage does not have: put it into may_ask"
+    longest = _seconds(role, "max_duration", _DEFAULT_LONGEST)
+    if stage.duration is not None and longest is not None and stage.duration > longest:
+        return f"is given for at most {format_duration(longest)}, which is its max_duration"
+    return ""
 
 
 def _person(checked: Checked, _data: Table, name: str, table: object) -> Iterator[KeyProblem]:
@@ -312,10 +451,18 @@ def _shared_accounts(checked: Checked, name: str) -> Iterator[KeyProblem]:
             )
 
 
-_CONDITIONS = ", ".join(sorted(schema.CONDITIONS))
+_ROLE_CHECKS: tuple[Callable[[Table, Table], Iterator[KeyProblem]], ...] = (
+    _system_problems,
+    _decider_problems,
+    _span_problems,
+    _rule_problems,
+    _emergency_problems,
+    _risk_problems,
+)
 _SECTIONS: Mapping[str, Callable[[Checked, Table, str, object], Iterator[KeyProblem]]] = {
     "systems": _system,
     "roles": _role,
+    "oncall": _on_call,
     "bundles": _bundle,
     "people": _person,
 }

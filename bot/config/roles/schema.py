@@ -6,12 +6,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, RootModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from bot.config.roles.values import (
     Action,
+    Address,
     Channel,
+    DailyHours,
     Decider,
     Deciders,
     Description,
@@ -23,8 +25,10 @@ from bot.config.roles.values import (
     Offset,
     Person,
     Quota,
+    Secret,
     Span,
     Ticket,
+    TicketUrl,
     Zone,
 )
 from bot.core.durations import UNITS
@@ -46,18 +50,46 @@ class WorkspaceTable(_Table):
     security_channel: Channel
     leads: Deciders
     timezone: Zone = "UTC"
+    quiet_hours: DailyHours | None = None
+    ticket_url: TicketUrl | None = None
     meant: Meant = {}
 
 
 class AutoApproveTable(_Table):
     name: Line
     members: Deciders | None = None
+    on_call: Name | None = None
     max_duration: Span | None = None
     hours: Hours | None = None
     quota: Quota | None = None
+    ticket: Literal[True] | None = None
 
 
-CONDITIONS = frozenset(AutoApproveTable.model_fields) - {"name"}
+class DenyTable(_Table):
+    name: Line
+    members: Annotated[list[Person], Field(min_length=1)] | None = None
+    hours: Hours | None = None
+    reason: Explanation
+
+
+CONDITIONS: Mapping[str, frozenset[str]] = {
+    "auto_approve": frozenset(AutoApproveTable.model_fields) - {"name"},
+    "deny": frozenset(DenyTable.model_fields) - {"name", "reason"},
+}
+"""The keys of which a rule needs at least one, by the kind of rule."""
+
+Approvals = Annotated[int, Field(ge=1, le=10)]
+
+
+class TierTable(_Table):
+    name: Line
+    approvers: Deciders
+    approvals: Approvals = 1
+
+
+class EscalationTable(_Table):
+    after: Span
+    approvers: Deciders
 
 
 class EmergencyTable(_Table):
@@ -65,16 +97,19 @@ class EmergencyTable(_Table):
     max_duration: Span
 
 
+Actions = Annotated[list[Action], Field(max_length=50)]
+
+
 class RoleTable(_Table):
     title: Line | None = None
     description: Description = ""
     system: Name | None = None
     systems: Annotated[list[Name], Field(min_length=1, max_length=20)] | None = None
-    actions: Annotated[list[Action], Field(max_length=50)] = []
+    actions: Actions = []
     requesters: Annotated[list[Person], Field(min_length=1)]
-    approvers: Deciders
+    approvers: Deciders | None = None
     notify: list[Decider] | None = None
-    approvals: Annotated[int, Field(ge=1, le=10)] = 1
+    approvals: Approvals | None = None
     channel: Channel | None = None
     max_duration: Span = UNITS["h"]
     default_duration: Span | None = None
@@ -87,9 +122,17 @@ class RoleTable(_Table):
     ticket: Ticket | None = None
     risk: Literal["low", "medium", "high"] = "low"
     risk_reason: Explanation | None = None
-    auto_approve: list[AutoApproveTable] = []
+    renewal_quota: Quota | None = None
+    auto_approve: Annotated[list[AutoApproveTable], Field(max_length=50)] = []
+    deny: Annotated[list[DenyTable], Field(max_length=50)] = []
+    tiers: Annotated[list[TierTable], Field(max_length=10)] = []
+    escalation: EscalationTable | None = None
     emergency: EmergencyTable | None = None
     meant: Meant = {}
+
+
+class SystemActions(RootModel[dict[Name, Actions]]):
+    """`[roles.NAME.actions]`: the actions for each system of the role."""
 
 
 class MeantTable(_Table):
@@ -98,16 +141,33 @@ class MeantTable(_Table):
     meant: Meant = {}
 
 
+class OnCallTable(_Table):
+    group: Decider | None = None
+    ical: Secret | None = None
+
+
+class TicketsTable(_Table):
+    kind: Literal["jira", "github", "webhook"]
+    url: Address
+    token: Secret | None = None
+    open: bool = True
+    assignee: bool = False
+    ends_access: bool = False
+
+
 class StageTable(_Table):
     after: Offset
-    roles: Annotated[list[Name], Field(min_length=1)]
-    duration: Span
+    needs: Literal["date", "mentor"] = "date"
+    roles: Annotated[list[Name], Field(min_length=1, max_length=50)] | None = None
+    duration: Span | None = None
+    may_ask: Annotated[list[Name], Field(min_length=1, max_length=50)] | None = None
 
 
 class BundleTable(_Table):
     title: Line
-    mentor_approves: bool = False
-    stages: Annotated[list[StageTable], Field(min_length=1)]
+    suggest_for: Deciders | None = None
+    max: Span = 90 * UNITS["d"]
+    stages: Annotated[list[StageTable], Field(min_length=1, max_length=50)]
 
 
 class PeopleTable(BaseModel):
@@ -119,6 +179,9 @@ class PeopleTable(BaseModel):
 
 _NESTED: Mapping[object, type[_Table]] = {
     "auto_approve": AutoApproveTable,
+    "deny": DenyTable,
+    "tiers": TierTable,
+    "escalation": EscalationTable,
     "emergency": EmergencyTable,
     "stages": StageTable,
 }

@@ -4,25 +4,31 @@ warnings."""
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Annotated
+from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, ValidationInfo
+from pydantic import BeforeValidator, Field, InstanceOf, ValidationInfo
 from pydantic_core import PydanticCustomError, SchemaError, SchemaValidator, core_schema
 
 from bot.core.durations import BadDuration, find_zone
+from bot.core.rules import Quota as QuotaValue
+from bot.core.rules import parse_quota
 from bot.core.values import NAME, classify, did_you_mean, like, quoted, seconds, span, string, text
+from bot.core.working_hours import Hours as HoursValue
+from bot.core.working_hours import parse_daily, parse_hours
 
 _CHANNEL = re.compile(r"#[^\s#@,<>]{1,80}|[CG][A-Z0-9]{2,20}")
-_DAY = "(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)"
-_TIME = "(?:[01][0-9]|2[0-3]):[0-5][0-9]"
-_HOURS = re.compile(rf"{_DAY}(?:-{_DAY})? (?!({_TIME})-\1$){_TIME}-(?:{_TIME}|24:00)")
-_QUOTA = re.compile(r"[1-9][0-9]{0,3}/(?:day|week|month)")
+_is_quota = like(
+    re.compile(r"[1-9][0-9]{0,3}/(?:day|week|month)"), "a quota like 3/week (day, week, month)"
+)
 
 WARNINGS = (
     "broad-action",
     "long-access",
     "nobody-approves",
+    "nobody-gets-it",
     "approvers-are-requesters",
     "approver-twice",
     "everyone-and-others",
@@ -100,13 +106,35 @@ def _ticket(value: object) -> str:
     return found
 
 
-def _hours(value: object) -> str:
+def _hours(parse: Callable[[str], HoursValue]) -> Callable[[object], HoursValue]:
+    def check(value: object) -> HoursValue:
+        found = string(value)
+        try:
+            return parse(str(found))
+        except ValueError as error:
+            raise ValueError(f"{quoted(found)} {error}") from None
+
+    return check
+
+
+def _quota(value: object) -> QuotaValue:
+    return parse_quota(_is_quota(value))
+
+
+def _address(value: object) -> str:
     found = string(value)
-    if not all(_HOURS.fullmatch(part.strip()) for part in found.split(",")):
-        raise ValueError(
-            f"{quoted(found)} is not a list of hours like Mon-Fri 08:00-19:00, Sat 22:00-02:00"
-        )
-    return str(found)
+    parts = urlsplit(found)
+    plain = parts.scheme == "http" and parts.hostname in ("localhost", "127.0.0.1", "::1")
+    if not (parts.scheme == "https" or plain) or not parts.hostname:
+        raise ValueError("must be an address that begins with https://")
+    return found
+
+
+def _ticket_url(value: object) -> str:
+    found = _address(value)
+    if found.count("{ticket}") != 1:
+        raise ValueError("must have {ticket} once, where the ticket stands")
+    return found
 
 
 def _meant(value: object, info: ValidationInfo) -> dict[str, str]:
@@ -148,8 +176,12 @@ Decider = Annotated[str, BeforeValidator(_decider)]
 Deciders = Annotated[list[Decider], Field(min_length=1)]
 Zone = Annotated[str, BeforeValidator(_zone)]
 Ticket = Annotated[str, BeforeValidator(_ticket)]
-Hours = Annotated[str, BeforeValidator(_hours)]
-Quota = Annotated[str, BeforeValidator(like(_QUOTA, "a quota like 3/week (day, week, month)"))]
+Hours = Annotated[HoursValue, InstanceOf(), BeforeValidator(_hours(parse_hours))]
+DailyHours = Annotated[HoursValue, InstanceOf(), BeforeValidator(_hours(parse_daily))]
+Quota = Annotated[QuotaValue, InstanceOf(), BeforeValidator(_quota)]
+Address = Annotated[str, BeforeValidator(_address)]
+TicketUrl = Annotated[str, BeforeValidator(_ticket_url)]
+Secret = Annotated[str, BeforeValidator(string)]
 Description = Annotated[str, BeforeValidator(text(2000, least=0))]
 Explanation = Annotated[str, BeforeValidator(text(500))]
 Meant = Annotated[dict[str, str], BeforeValidator(_meant)]

@@ -3,21 +3,14 @@
 from dataclasses import dataclass, replace
 
 from bot.core.approval import NeedsApproval, deciders, tally
-from bot.core.eligibility import may_request
+from bot.core.criteria import Criterion, Verdict
 from bot.core.model import Grant, GrantState, Lease, Person, Request, RequestState
-from bot.core.roles import Role, ticket_matches
+from bot.core.roles import Role
 from bot.core.usage import GrantUsage
+from bot.operations._criteria import judge_request
 from bot.operations._unit_of_work import Context, Snapshot, reading
 from bot.operations._usage import used_of
 from storage import grants, requests
-
-
-@dataclass(frozen=True, slots=True)
-class Criterion:
-    """One predefined criterion of the role, and whether the request meets it."""
-
-    text: str
-    met: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +42,9 @@ class RequestCard:
     groups: tuple[str, ...] = ()
     certified: tuple[str, ...] = ()
     """The systems of the grant whose hosts fetch a list of what is revoked."""
+
+
+_NO_ROLE = (Criterion("role", Verdict.NOT_MET, "the role is not in roles.toml"),)
 
 
 def describe_request(world: Context, request_id: str) -> RequestCard | None:
@@ -93,7 +89,7 @@ def _to_decide(u: Snapshot, card: RequestCard) -> RequestCard:
         card,
         have=counted.have if isinstance(counted, NeedsApproval) else counted.by,
         need=role.approvals if role else 1,
-        criteria=_criteria(u, role, request, card.requester),
+        criteria=judge_request(u, role, request, card.requester).criteria if role else _NO_ROLE,
         past=tuple(
             g
             for g in grants.past(u.db, request.requester, request.role, 4)
@@ -110,18 +106,3 @@ def _to_decide(u: Snapshot, card: RequestCard) -> RequestCard:
 
 def _groups(u: Snapshot, role: Role) -> tuple[str, ...]:
     return tuple(ref for ref in u.directory.called(role.approvers) if ref.startswith("@"))
-
-
-def _criteria(
-    u: Snapshot, role: Role | None, request: Request, requester: Person
-) -> tuple[Criterion, ...]:
-    if role is None:
-        return (Criterion("the role is still in roles.toml", False),)
-    found = [
-        Criterion("within the role's maximum", request.duration <= role.max_duration),
-        Criterion("may ask for this role", may_request(role, requester, u.directory) is None),
-        Criterion("the role is as it was when asked", role.fingerprint == request.fingerprint),
-    ]
-    if role.ticket is not None:
-        found.append(Criterion("the ticket matches", ticket_matches(role, request.ticket)))
-    return tuple(found)

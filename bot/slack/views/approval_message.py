@@ -4,6 +4,7 @@ to decide. It shows a request in whatever state it is, and doesn't know where it
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
+from bot.core.criteria import Verdict
 from bot.core.durations import format_duration
 from bot.core.lifecycle import longest_run
 from bot.core.model import Grant, GrantState, RequestState
@@ -175,9 +176,12 @@ def _often(times: int) -> str:
 # --- the decision card
 
 
+_SIGNS = {Verdict.MET: "✓", Verdict.NOT_MET: "✗", Verdict.UNKNOWN: "?"}
+
+
 def _decision_card(card: RequestCard) -> list[list[Part]]:
     lines: list[list[Part]] = [
-        ["✓ met: " if criterion.met else "✗ not met: ", typed(criterion.text)]
+        [f"{_SIGNS[criterion.verdict]} {criterion.verdict}: ", typed(criterion.text)]
         for criterion in card.criteria
     ]
     return [*lines, *_history(card), _holds(card), _usual(card), _why_you(card)]

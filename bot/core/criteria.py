@@ -1,0 +1,219 @@
+"""The criteria of a request: each is met, not met, or could not be checked, with a sentence and its
+numbers. The decision card, auto-approval, `explain` and the audit log all use this one list."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from bot.core.durations import format_duration
+from bot.core.eligibility import may_request
+from bot.core.model import Directory, Person, folded
+from bot.core.roles import Role, ticket_matches
+from bot.core.rules import AutoApproval, DenyRule, Tickets
+
+
+class Verdict(StrEnum):
+    MET = "met"
+    NOT_MET = "not met"
+    UNKNOWN = "could not be checked"
+
+
+@dataclass(frozen=True, slots=True)
+class Criterion:
+    """`name` is one of maximum, eligible, unchanged, deny, ticket, members, on_call, hours, quota
+    and rule_maximum; `text` a sentence without a full stop; `numbers` what it was judged by."""
+
+    name: str
+    verdict: Verdict
+    text: str
+    numbers: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def met(self) -> bool:
+        return self.verdict is Verdict.MET
+
+
+@dataclass(frozen=True, slots=True)
+class TicketFacts:
+    """What the ticket system said of a ticket at `checked_at` (UTC seconds). `error` says why it
+    could not be asked; then the rest means nothing. `assignee` is a folded e-mail address."""
+
+    ticket: str
+    checked_at: int
+    found: bool = False
+    is_open: bool = False
+    assignee: str = ""
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a person asks for, as far as criteria judge it. `fingerprint` is that of the role when
+    it was requested, "" before."""
+
+    person: Person
+    duration: int
+    ticket: str = ""
+    fingerprint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known at `now`. `on_call` has the ids of those on call by the name of the duty; a
+    duty that could not be read is left out. `used` counts, by rule, what each has approved for this
+    person in the period of its quota. `ticket` is None where the ticket was not looked up."""
+
+    now: int
+    zone: ZoneInfo
+    directory: Directory
+    on_call: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    used: Mapping[str, int] = field(default_factory=dict)
+    tickets: Tickets | None = None
+    ticket: TicketFacts | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """`rule` is the auto-approval whose conditions all hold, `denied` the denial rule that holds.
+    `criteria` has those of the role, and those of `rule` or of the one that is nearest to hold."""
+
+    criteria: tuple[Criterion, ...]
+    rule: AutoApproval | None = None
+    nearest: AutoApproval | None = None
+    denied: DenyRule | None = None
+
+    @property
+    def all_met(self) -> bool:
+        return all(each.met for each in self.criteria)
+
+
+def judge(role: Role, asked: Asked, facts: Facts) -> Judgement:
+    """All criteria of a request for this role."""
+    denied = denied_by(role, asked.person, facts)
+    basic = tuple(_of_role(role, asked, facts, denied))
+    rules = [(rule, tuple(_of_rule(rule, asked, facts))) for rule in role.auto_approve]
+    if not rules:
+        return Judgement(basic, denied=denied)
+    rule, own = min(rules, key=lambda each: sum(not criterion.met for criterion in each[1]))
+    criteria = (*basic, *(each for each in own if each.name not in {one.name for one in basic}))
+    holds = all(each.met for each in (*basic, *own))
+    return Judgement(criteria, rule if holds else None, rule, denied)
+
+
+def denied_by(role: Role, person: Person, facts: Facts) -> DenyRule | None:
+    """The first denial rule that holds for this person now. Where it is unknown who is meant, the
+    rule holds."""
+    return next((rule for rule in role.deny if _denies(rule, person, facts)), None)
+
+
+def _denies(rule: DenyRule, person: Person, facts: Facts) -> bool:
+    if rule.hours is not None and not rule.hours.include(facts.now, facts.zone):
+        return False
+    if not rule.members or "everyone" in rule.members:
+        return True
+    if facts.directory.unresolved(rule.members):
+        return True
+    return person.id in facts.directory.resolve(rule.members)
+
+
+def _of_role(
+    role: Role, asked: Asked, facts: Facts, denied: DenyRule | None
+) -> Iterator[Criterion]:
+    yield _maximum("maximum", asked.duration, role.max_duration, "the role's maximum")
+    refused = may_request(role, asked.person, facts.directory)
+    yield Criterion(
+        "eligible",
+        _verdict(refused is None),
+        "may ask for this role" if refused is None else "may not ask for this role",
+    )
+    if asked.fingerprint and asked.fingerprint != role.fingerprint:
+        yield Criterion("unchanged", Verdict.NOT_MET, "the role was changed since it was requested")
+    if role.deny:
+        text = f"the rule “{denied.name}” denies it" if denied else "no denial rule holds"
+        yield Criterion("deny", _verdict(denied is None), text)
+    if role.ticket is not None:
+        yield _ticket(role, asked, facts)
+
+
+def _of_rule(rule: AutoApproval, asked: Asked, facts: Facts) -> Iterator[Criterion]:
+    if rule.max_duration is not None:
+        yield _maximum("rule_maximum", asked.duration, rule.max_duration, f"“{rule.name}”")
+    if rule.members:
+        yield _member(rule, asked.person, facts.directory)
+    if rule.on_call:
+        yield _on_call(rule.on_call, asked.person, facts)
+    if rule.hours is not None:
+        inside = rule.hours.include(facts.now, facts.zone)
+        text = f"{'inside' if inside else 'outside'} the hours {rule.hours.text}"
+        yield Criterion("hours", _verdict(inside), text)
+    if rule.quota is not None:
+        used = facts.used.get(rule.name, 0)
+        text = f"{used} of {rule.quota.times} used this {rule.quota.per}"
+        numbers = {"used": used, "times": rule.quota.times, "per": rule.quota.per}
+        yield Criterion("quota", _verdict(used < rule.quota.times), text, numbers)
+    if rule.ticket:
+        yield _looked_up(asked, facts)
+
+
+def _maximum(name: str, duration: int, most: int, of: str) -> Criterion:
+    text = f"{format_duration(duration)}, {of} gives at most {format_duration(most)}"
+    if duration <= most:
+        text = f"{format_duration(duration)} is within {of}, {format_duration(most)}"
+    return Criterion(name, _verdict(duration <= most), text, {"asked": duration, "most": most})
+
+
+def _member(rule: AutoApproval, person: Person, directory: Directory) -> Criterion:
+    named = ", ".join(directory.called(rule.members))
+    if directory.includes(rule.members, person):
+        return Criterion("members", Verdict.MET, f"is in {named}")
+    if directory.unresolved(rule.members):
+        return Criterion("members", Verdict.UNKNOWN, f"Slack has not said who is in {named}")
+    return Criterion("members", Verdict.NOT_MET, f"is not in {named}")
+
+
+def _on_call(duty: str, person: Person, facts: Facts) -> Criterion:
+    people = facts.on_call.get(duty)
+    if people is None:
+        text = f"who is on call for {duty} could not be read"
+        return Criterion("on_call", Verdict.UNKNOWN, text)
+    fit = person.id in people and person.ineligible_reason() is None
+    return Criterion("on_call", _verdict(fit), f"is {'' if fit else 'not '}on call for {duty} now")
+
+
+def _ticket(role: Role, asked: Asked, facts: Facts) -> Criterion:
+    if not ticket_matches(role, asked.ticket):
+        return Criterion("ticket", Verdict.NOT_MET, "the ticket does not match the role's pattern")
+    if facts.tickets is None:
+        return Criterion("ticket", Verdict.MET, "the ticket matches the role's pattern")
+    return _looked_up(asked, facts)
+
+
+def _looked_up(asked: Asked, facts: Facts) -> Criterion:
+    found, wanted = facts.ticket, facts.tickets
+    if wanted is None or found is None or found.ticket != asked.ticket:
+        return Criterion("ticket", Verdict.UNKNOWN, "the ticket was not looked up")
+    numbers = {"checked_at": found.checked_at}
+    if found.error:
+        text = f"the ticket could not be looked up: {found.error}"
+        return Criterion("ticket", Verdict.UNKNOWN, text, numbers)
+    if not found.found:
+        return Criterion("ticket", Verdict.NOT_MET, "there is no such ticket", numbers)
+    if wanted.must_be_open and not found.is_open:
+        return Criterion("ticket", Verdict.NOT_MET, "the ticket is closed", numbers)
+    if wanted.must_be_assigned and not _is_theirs(found, asked.person):
+        text = "the ticket is not assigned to the requester"
+        return Criterion("ticket", Verdict.NOT_MET, text, numbers)
+    state = "found and open" if wanted.must_be_open else "found"
+    return Criterion("ticket", Verdict.MET, f"the ticket was {state}", numbers)
+
+
+def _is_theirs(found: TicketFacts, person: Person) -> bool:
+    return bool(person.email) and found.assignee == folded(person.email)
+
+
+def _verdict(met: bool) -> Verdict:
+    return Verdict.MET if met else Verdict.NOT_MET
