@@ -112,7 +112,11 @@ def an_office(
         bot = stack.enter_context(a_bot("run", env, place.folder, module))
         until(bot.is_ready)
         office = Office(place, sandbox, bot, record)
-        until(lambda: not place.rows("SELECT id FROM outbox WHERE lane IN ('groups', 'people')"))
+        until(
+            lambda: (
+                not place.rows("SELECT id FROM outbox WHERE ordering_key IN ('groups', 'people')")
+            )
+        )
         yield office
 
 

@@ -1,8 +1,9 @@
 """Stores outbox rows: added with their transaction, claimed by any process, deleted when done.
 
-Rows of a lane are handled in order, except ends, and renewals of one grant on different systems:
-these wait neither for each other nor for rows that nobody has claimed. People are served in turn: a
-person's second row in a queue follows everybody's first. A claim that is not extended expires.
+Rows with the same ordering key are handled in order, except ends, and renewals of one grant on
+different systems: these wait neither for each other nor for rows that nobody has claimed. People
+are served in turn: a person's second row in a queue follows everybody's first. A claim that is not
+extended expires.
 """
 
 import json
@@ -18,17 +19,17 @@ from storage.database import Database, Reads
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A claimed row. `attempts` includes this attempt; `unsure` counts attempts with an unknown
-    outcome, including claims lost when a process died."""
+    """A claimed row. `attempts` includes this attempt; `outcome_unknown` counts attempts
+    without a known outcome, including claims lost when a process died."""
 
     id: int
     kind: Kind
     queue: Queue
-    lane: str
+    ordering_key: str
     data: dict[str, Any]
     created_at: int
     attempts: int
-    unsure: int
+    outcome_unknown: int
     systems: tuple[str, ...] = ()
 
 
@@ -37,17 +38,17 @@ _IN_TURN = frozenset({Queue.DECIDE, Queue.SLACK, Queue.UPDATE})
 and every turn is _FIRST."""
 
 _HELD, _FIRST = 0, 1
-"""The turn of a row that is or was claimed, so that no row passes it in its lane; and of a row that
-nobody caused, or that is the person's only one."""
+"""The turn of a row that is or was claimed, so that no row with its ordering key passes it; and
+of a row that nobody caused, or that is the person's only one."""
 
 _TURNS = "o.queue IN ('decide', 'slack', 'update')"
 """The condition of the index of turns, verbatim: SQLite finds the index by it."""
 
 _KINDS, _QUEUES = {str(kind): kind for kind in Kind}, {str(queue): queue for queue in Queue}
-_ROW = "id, kind, queue, lane, data, created_at, attempts, systems, unsure"
+_ROW = "id, kind, queue, ordering_key, data, created_at, attempts, systems, outcome_unknown"
 _AS_TAKEN = _ROW + " + CASE WHEN claimed_by IS NULL THEN 0 ELSE 1 END"
-"""`unsure` as it will be after the claim: a row that still has an owner belonged to a process that
-died."""
+"""`outcome_unknown` as it will be after the claim: a row that still has an owner belonged to a
+process that died."""
 
 
 def add(db: Database, effects: Iterable[Effect], now: int) -> None:
@@ -58,7 +59,7 @@ def add(db: Database, effects: Iterable[Effect], now: int) -> None:
         (
             e.kind,
             e.queue,
-            e.lane,
+            e.ordering_key,
             json.dumps(e.data),
             now + e.delay,
             now,
@@ -68,8 +69,8 @@ def add(db: Database, effects: Iterable[Effect], now: int) -> None:
         for e in found
     ]
     sql = (
-        "INSERT INTO outbox (kind, queue, lane, data, due_at, created_at, systems, person, turn,"
-        " attempts, unsure, error) VALUES (?, ?, ?, ?, ?, ?, ?, ?, {}, 0, 0, '')"
+        "INSERT INTO outbox (kind, queue, ordering_key, data, due_at, created_at, systems, person,"
+        " turn, attempts, outcome_unknown, error) VALUES (?, ?, ?, ?, ?, ?, ?, ?, {}, 0, 0, '')"
     )
     if any(e.person for e in found):
         turn = (
@@ -105,16 +106,20 @@ def next_due(db: Database) -> dict[Queue, int]:
 
 
 def any_behind(db: Database, row: Row) -> bool:
-    """Tells whether the lane of this claimed row has another row."""
+    """Tells whether another row has the ordering key of this claimed row."""
     return (
-        db.row("SELECT 1 FROM outbox WHERE lane = ? AND id <> ? LIMIT 1", row.lane, row.id)
+        db.row(
+            "SELECT 1 FROM outbox WHERE ordering_key = ? AND id <> ? LIMIT 1",
+            row.ordering_key,
+            row.id,
+        )
         is not None
     )
 
 
-def any_in_lane(db: Database, lane: str) -> bool:
-    """Tells whether this lane has a row, claimed or not."""
-    return db.row("SELECT 1 FROM outbox WHERE lane = ? LIMIT 1", lane) is not None
+def any_with_key(db: Database, ordering_key: str) -> bool:
+    """Tells whether a row has this ordering key, claimed or not."""
+    return db.row("SELECT 1 FROM outbox WHERE ordering_key = ? LIMIT 1", ordering_key) is not None
 
 
 def claim(
@@ -126,14 +131,14 @@ def claim(
     limit: int,
     without: Sequence[str] = (),
 ) -> list[Row]:
-    """Claims due rows of one queue for `owner` until `until`, at most one of each lane, and none
-    that calls one of the systems `without`. Only ends of one grant, and its renewals on different
-    systems, run side by side: an unreachable system must not keep access open on the others, nor
-    end it early there. Ends also pass a start that waits for its next attempt; the worker then
-    finds the grant over and calls no system.
+    """Claims due rows of one queue for `owner` until `until`, at most one of each ordering key, and
+    none that calls one of the systems `without`. Only ends of one grant, and its renewals on
+    different systems, run side by side: an unreachable system must not keep access open on the
+    others, nor end it early there. Ends also pass a start that waits for its next attempt; the
+    worker then finds the grant over and calls no system.
 
-    The first row of a lane is looked up for each row, because a join would compare all rows of a
-    long lane with each other.
+    The first row with an ordering key is looked up for each row, because a join would compare all
+    rows with that key with each other.
     """
     free = "(claimed_until IS NULL OR claimed_until <= ?)"
     left = " AND o.systems NOT LIKE ?" * len(without)
@@ -145,9 +150,10 @@ def claim(
     sql = (
         f"SELECT o.id FROM outbox o WHERE o.queue = ?{turn} AND o.due_at <= ? AND {free}{left} AND"
         " COALESCE((SELECT CASE WHEN p.turn < o.turn THEN 0 WHEN p.turn > o.turn THEN o.id ELSE"
-        " p.id END FROM outbox p WHERE p.lane = o.lane AND NOT (o.kind = 'end_lease' AND (p.kind ="
-        " 'end_lease' OR p.claimed_by IS NULL)) AND NOT (o.kind = 'extend_lease' AND p.kind ="
-        " 'extend_lease' AND o.systems <> p.systems) ORDER BY p.turn, p.id LIMIT 1), o.id) >= o.id"
+        " p.id END FROM outbox p WHERE p.ordering_key = o.ordering_key AND NOT (o.kind ="
+        " 'end_lease' AND (p.kind = 'end_lease' OR p.claimed_by IS NULL)) AND NOT (o.kind ="
+        " 'extend_lease' AND p.kind = 'extend_lease' AND o.systems <> p.systems) ORDER BY p.turn,"
+        " p.id LIMIT 1), o.id) >= o.id"
         f" ORDER BY {order} LIMIT ?{db.skip_locked}"
     )
     ids = [row for (row,) in db.rows(sql, queue, now, now, *map(_about, without), limit)]
@@ -162,9 +168,9 @@ def _take(db: Database, queue: Queue, ids: Sequence[int], owner: str, until: int
     marks = ", ".join("?" * len(ids))
     held = f", turn = {_HELD}" if queue in _IN_TURN else ""
     db.run(
-        "UPDATE outbox SET unsure = unsure + CASE WHEN claimed_by IS NULL THEN 0 ELSE 1 END, "
-        "claimed_by = ?, "
-        f"claimed_until = ?, attempts = attempts + 1{held} WHERE id IN ({marks})",
+        "UPDATE outbox SET outcome_unknown = outcome_unknown + CASE WHEN claimed_by IS NULL THEN 0"
+        " ELSE 1 END, claimed_by = ?,"
+        f" claimed_until = ?, attempts = attempts + 1{held} WHERE id IN ({marks})",
         owner,
         until,
         *ids,
@@ -175,15 +181,20 @@ def _take(db: Database, queue: Queue, ids: Sequence[int], owner: str, until: int
     ]
 
 
-def next_in_lane(
+def claim_following(
     db: Database, row: Row, kinds: Sequence[Kind], owner: str, at_least: int, at_most: int
 ) -> list[Row]:
-    """Claims the rows that directly follow `row` in its lane and can be handled together with it,
-    if there are at least `at_least` and `owner` still has `row`. Rows that may have been handled
-    before are only taken with each other."""
-    sql = f"SELECT {_AS_TAKEN} FROM outbox WHERE lane = ? AND id <> ? ORDER BY turn, id LIMIT ?"
-    found = [_row(values) for values in db.rows(sql, row.lane, row.id, at_most)]
-    taken = list(takewhile(lambda r: r.kind in kinds and r.unsure == row.unsure, found))
+    """Claims the rows with the ordering key of `row` that directly follow it and can be handled
+    together with it, if there are at least `at_least` and `owner` still has `row`. Rows that may
+    have been handled before are only taken with each other."""
+    sql = (
+        f"SELECT {_AS_TAKEN} FROM outbox WHERE ordering_key = ? AND id <> ? ORDER BY turn, id"
+        " LIMIT ?"
+    )
+    found = [_row(values) for values in db.rows(sql, row.ordering_key, row.id, at_most)]
+    taken = list(
+        takewhile(lambda r: r.kind in kinds and r.outcome_unknown == row.outcome_unknown, found)
+    )
     if len(taken) < at_least:
         return []
     held = db.row(
@@ -194,42 +205,44 @@ def next_in_lane(
     return _take(db, row.queue, [r.id for r in taken], owner, held[0]) if held else []
 
 
-def run_now(db: Database, lanes: Sequence[str], now: int) -> bool:
-    """Makes the waiting rows of these lanes due now; returns False if there are none."""
-    marks = ", ".join("?" * len(lanes))
-    sql = f"UPDATE outbox SET due_at = ? WHERE lane IN ({marks}) AND claimed_by IS NULL"
-    return db.run(sql, now, *lanes) > 0
+def run_now(db: Database, keys: Sequence[str], now: int) -> bool:
+    """Makes the waiting rows with these ordering keys due now; returns False if there are none."""
+    marks = ", ".join("?" * len(keys))
+    sql = f"UPDATE outbox SET due_at = ? WHERE ordering_key IN ({marks}) AND claimed_by IS NULL"
+    return db.run(sql, now, *keys) > 0
 
 
-def waiting(db: Database, lanes: Sequence[str]) -> set[str]:
-    """Returns those of these lanes with a row that nobody has claimed; nobody claims it before this
-    transaction ends."""
-    marks = ", ".join("?" * len(lanes))
+def waiting(db: Database, keys: Sequence[str]) -> set[str]:
+    """Returns those of these ordering keys that have a row that nobody has claimed; nobody claims
+    it before this transaction ends."""
+    marks = ", ".join("?" * len(keys))
     sql = (
-        f"SELECT lane FROM outbox WHERE lane IN ({marks}) AND claimed_by IS NULL ORDER BY"
-        f" id{db.lock_row}"
+        f"SELECT ordering_key FROM outbox WHERE ordering_key IN ({marks}) AND claimed_by IS NULL"
+        f" ORDER BY id{db.lock_row}"
     )
-    return {str(lane) for (lane,) in db.rows(sql, *lanes)} if lanes else set()
+    return {str(key) for (key,) in db.rows(sql, *keys)} if keys else set()
 
 
-def tried(db: Database, lanes: Sequence[str]) -> set[str]:
-    """Returns those of these lanes with a row that is claimed or waits for another attempt."""
-    marks = ", ".join("?" * len(lanes))
+def tried(db: Database, keys: Sequence[str]) -> set[str]:
+    """Returns those of these ordering keys that have a row that is claimed or waits for another
+    attempt."""
+    marks = ", ".join("?" * len(keys))
     return {
-        str(lane)
-        for (lane,) in db.rows(
-            f"SELECT lane FROM outbox WHERE lane IN ({marks}) AND attempts > 0", *lanes
+        str(key)
+        for (key,) in db.rows(
+            f"SELECT ordering_key FROM outbox WHERE ordering_key IN ({marks}) AND attempts > 0",
+            *keys,
         )
     }
 
 
-def is_ending(db: Database, lane: str, system: str) -> bool:
+def is_ending(db: Database, ordering_key: str, system: str) -> bool:
     """Tells whether an end on this system is claimed."""
     sql = (
-        "SELECT 1 FROM outbox WHERE lane = ? AND kind = 'end_lease' AND claimed_by IS NOT NULL AND"
-        " systems LIKE ?"
+        "SELECT 1 FROM outbox WHERE ordering_key = ? AND kind = 'end_lease' AND claimed_by IS NOT"
+        " NULL AND systems LIKE ?"
     )
-    return db.row(sql, lane, _about(system)) is not None
+    return db.row(sql, ordering_key, _about(system)) is not None
 
 
 def left_ends(db: Reads, before: int, limit: int) -> list[tuple[str, str]]:
@@ -242,10 +255,10 @@ def left_ends(db: Reads, before: int, limit: int) -> list[tuple[str, str]]:
     return [(str(data["grant"]), str(data["system"])) for data in found]
 
 
-def drop(db: Database, lanes: Sequence[str]) -> None:
-    """Deletes the unclaimed rows of these lanes."""
-    marks = ", ".join("?" * len(lanes))
-    db.run(f"DELETE FROM outbox WHERE lane IN ({marks}) AND claimed_by IS NULL", *lanes)
+def drop(db: Database, keys: Sequence[str]) -> None:
+    """Deletes the unclaimed rows with these ordering keys."""
+    marks = ", ".join("?" * len(keys))
+    db.run(f"DELETE FROM outbox WHERE ordering_key IN ({marks}) AND claimed_by IS NULL", *keys)
 
 
 def extend_claims(db: Database, owner: str, ids: Sequence[int], until: int) -> None:
@@ -262,14 +275,14 @@ def done(db: Database, row: int, owner: str) -> bool:
 
 
 def again(
-    db: Database, row: int, owner: str, due_at: int, error: str, unsure: bool = False
+    db: Database, row: int, owner: str, due_at: int, error: str, outcome_unknown: bool = False
 ) -> None:
     """Releases a row for a later attempt."""
     sql = (
-        "UPDATE outbox SET claimed_by = NULL, claimed_until = NULL, due_at = ?, error = ?, unsure ="
-        " unsure + ? WHERE id = ? AND claimed_by = ?"
+        "UPDATE outbox SET claimed_by = NULL, claimed_until = NULL, due_at = ?, error = ?,"
+        " outcome_unknown = outcome_unknown + ? WHERE id = ? AND claimed_by = ?"
     )
-    db.run(sql, due_at, error, int(unsure), row, owner)
+    db.run(sql, due_at, error, int(outcome_unknown), row, owner)
 
 
 def put_back(db: Database, ids: Sequence[int], owner: str) -> None:
@@ -314,9 +327,9 @@ def free_claims(db: Database) -> int:
     return db.run("UPDATE outbox SET claimed_until = 0 WHERE claimed_until IS NOT NULL")
 
 
-def in_lanes(db: Database, prefix: str) -> int:
-    """Returns the number of rows in the lanes with this prefix."""
-    sql = "SELECT COUNT(*) FROM outbox WHERE substr(lane, 1, ?) = ?"
+def count_beginning(db: Database, prefix: str) -> int:
+    """Returns the number of rows whose ordering key begins with this prefix."""
+    sql = "SELECT COUNT(*) FROM outbox WHERE substr(ordering_key, 1, ?) = ?"
     found = db.row(sql, len(prefix), prefix)
     return int(found[0]) if found else 0
 
@@ -324,8 +337,8 @@ def in_lanes(db: Database, prefix: str) -> int:
 def posting(db: Database) -> set[str]:
     """Returns the requests whose channel message waits to be posted."""
     sql = (
-        "SELECT data FROM outbox WHERE kind = 'post_approval' AND lane NOT LIKE 'to:U%' AND lane"
-        " NOT LIKE 'to:W%'"
+        "SELECT data FROM outbox WHERE kind = 'post_approval' AND ordering_key NOT LIKE 'to:U%' AND"
+        " ordering_key NOT LIKE 'to:W%'"
     )
     return {str(json.loads(data)["request"]) for (data,) in db.rows(sql)}
 
@@ -337,17 +350,17 @@ def counts(db: Database) -> dict[str, int]:
 
 
 def _row(row: tuple[Any, ...]) -> Row:
-    number, kind, queue, lane, data, created_at, attempts, systems, unsure = row
+    number, kind, queue, ordering_key, data, created_at, attempts, systems, outcome_unknown = row
     about = tuple(systems.split())
     return Row(
         number,
         _KINDS[kind],
         _QUEUES[queue],
-        lane,
+        ordering_key,
         json.loads(data),
         created_at,
         attempts,
-        unsure,
+        outcome_unknown,
         about,
     )
 

@@ -81,8 +81,10 @@ class DeliveryHarness:
         self.delivery.wake(list(Queue))
 
     def waiting(self, queue: Queue) -> list[tuple[str, int, int, str | None]]:
-        """Kind, due time, unsure and owner of what is left of a queue."""
-        sql = "SELECT kind, due_at, unsure, claimed_by FROM outbox WHERE queue = ? ORDER BY id"
+        """Kind, due time, attempts with an unknown outcome, and owner of the rows left in a
+        queue."""
+        columns = "kind, due_at, outcome_unknown, claimed_by"
+        sql = f"SELECT {columns} FROM outbox WHERE queue = ? ORDER BY id"
         return self.rows(sql, queue)  # type: ignore[return-value]
 
     def turn(self, queue: Queue, times: int = 1) -> None:

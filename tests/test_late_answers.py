@@ -16,7 +16,7 @@ from bot.operations.grants.expire_due import expire_due
 from bot.operations.grants.record_results import LATE
 from bot.operations.grants.renew_grant import Renewed, renew_grant
 from bot.operations.systems.alert_due import send_due_alerts, watch_ends
-from bot.worker.queue_worker import LANES, LONGEST_ASKED
+from bot.worker.queue_worker import LONGEST_ASKED, SETTINGS
 from tests.delivery_harness import DeliveryHarness
 from tests.factories import ANA
 from tests.fakes import until
@@ -47,7 +47,7 @@ def overtaken(hands: DeliveryHarness) -> None:
 
     def slow(order: ProvisionOrder) -> None:
         hands.system.grant = real  # type: ignore[method-assign]
-        hands.made.clock.at += LANES[Queue.START].claim
+        hands.made.clock.at += SETTINGS[Queue.START].claim
         assert second.drain(Queue.START) == 1
         hands.release(hands.made.grant(order.grant))
         assert second.drain(Queue.END) == 1
@@ -138,7 +138,7 @@ def test_an_end_that_another_process_confirmed_meanwhile_stays_confirmed(
     (work,) = queue.works(queue.claimed.take(1))
 
     def slow(order: ProvisionOrder) -> None:
-        hands.made.clock.at += LANES[Queue.END].claim
+        hands.made.clock.at += SETTINGS[Queue.END].claim
         del hands.system.revoke
         assert second.drain(Queue.END) == 1
         raise SystemUnavailable("it has not answered")
@@ -242,6 +242,6 @@ def test_a_stop_waits_so_long_for_a_system_and_no_longer(
     assert [owner is not None for *_, owner in hands.waiting(Queue.END)] == [True]
     hands.system.free()
     until(lambda: not hands.system.inside)
-    hands.made.clock.at += LANES[Queue.END].claim
+    hands.made.clock.at += SETTINGS[Queue.END].claim
     hands.another().drain(Queue.END)
     assert hands.state(grant) is GrantState.ENDED

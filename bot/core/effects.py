@@ -1,9 +1,9 @@
 """What has to happen after a commit: one small value for each kind of work, kept as an outbox row
 until it is done.
 
-An effect names rows by id and never carries what a person typed or anything secret; whoever carries
-it out reads the rows as they are then. `queue` says who does it, `lane` what it must stay in order
-with.
+An effect names rows by id and never carries what a person typed or anything secret; the worker
+reads the rows as they are when it carries the effect out. `queue` says which threads do it; effects
+with the same `ordering_key` are done in order.
 """
 
 from collections.abc import Mapping, Sequence
@@ -58,7 +58,7 @@ class Kind(StrEnum):
 class Effect:
     kind: Kind
     queue: Queue
-    lane: str
+    ordering_key: str
     data: Mapping[str, object] = field(default_factory=dict)
     delay: int = 0
     systems: tuple[str, ...] = ()
@@ -76,38 +76,38 @@ REFRESH_AFTER = 2
 both."""
 
 
-def grant_lane(grant: str) -> str:
+def grant_key(grant: str) -> str:
     """Everything that systems are told of one grant happens one after the other."""
     return f"grant:{grant}"
 
 
 def start_grant(grant: str, systems: Sequence[str]) -> Effect:
     return Effect(
-        Kind.START_GRANT, Queue.START, grant_lane(grant), {"grant": grant}, systems=tuple(systems)
+        Kind.START_GRANT, Queue.START, grant_key(grant), {"grant": grant}, systems=tuple(systems)
     )
 
 
 def extend_lease(grant: str, system: str) -> Effect:
     data = {"grant": grant, "system": system}
-    return Effect(Kind.EXTEND_LEASE, Queue.START, grant_lane(grant), data, systems=(system,))
+    return Effect(Kind.EXTEND_LEASE, Queue.START, grant_key(grant), data, systems=(system,))
 
 
 def end_lease(grant: str, system: str, *, late: bool = False, delay: int = 0) -> Effect:
-    """In the lane of its grant: an end never overtakes a start that is under way, so nothing is
-    made after it. `late`: a try to make it was given up without an answer, so it is looked at again
-    when it has ended."""
+    """Has the ordering key of its grant: an end never overtakes a start that is under way, so no
+    access is created after it. `late`: an attempt to start timed out, so the system is checked once
+    more after the end."""
     data = {"grant": grant, "system": system, **({"late": True} if late else {})}
-    return Effect(Kind.END_LEASE, Queue.END, grant_lane(grant), data, delay, systems=(system,))
+    return Effect(Kind.END_LEASE, Queue.END, grant_key(grant), data, delay, systems=(system,))
 
 
 def sum_usage(grants: Sequence[str]) -> Effect:
     """A little later than their end, when every process has written down the checks it counted."""
     return Effect(
-        Kind.SUM_USAGE, Queue.START, usage_lane(grants[0]), {"grants": [*grants]}, SUM_AFTER
+        Kind.SUM_USAGE, Queue.START, usage_key(grants[0]), {"grants": [*grants]}, SUM_AFTER
     )
 
 
-def usage_lane(grant: str) -> str:
+def usage_key(grant: str) -> str:
     return f"usage:{grant}"
 
 
@@ -121,10 +121,10 @@ def ask(person: str, role: str, until: int, data: Mapping[str, object]) -> Effec
     """A request, or a renewal, to be judged once Slack has said for whom the references of the role
     stand; it waits for that `until` then."""
     facts = {**data, "person": person, "role": role, "until": until}
-    return Effect(Kind.ASK, Queue.DECIDE, ask_lane(person, role), facts, person=person)
+    return Effect(Kind.ASK, Queue.DECIDE, ask_key(person, role), facts, person=person)
 
 
-def ask_lane(person: str, role: str) -> str:
+def ask_key(person: str, role: str) -> str:
     return f"ask:{person}:{role}"
 
 
@@ -134,23 +134,23 @@ def look_up_person(person: str) -> Effect:
     )
 
 
-GROUPS_LANE = "groups"
+GROUPS_KEY = "groups"
 
 
 def refresh_groups() -> Effect:
-    return Effect(Kind.REFRESH_GROUPS, Queue.DECIDE, GROUPS_LANE)
+    return Effect(Kind.REFRESH_GROUPS, Queue.DECIDE, GROUPS_KEY)
 
 
 def refresh_people() -> Effect:
     return Effect(Kind.REFRESH_PEOPLE, Queue.DECIDE, "people")
 
 
-CHANNELS_LANE = "channels"
+CHANNELS_KEY = "channels"
 
 
 def refresh_channels() -> Effect:
     """Looks up again which channel each name in roles.toml leads to."""
-    return Effect(Kind.REFRESH_CHANNELS, Queue.SLACK, CHANNELS_LANE)
+    return Effect(Kind.REFRESH_CHANNELS, Queue.SLACK, CHANNELS_KEY)
 
 
 def post_approval(request: Request, channel: str, *, again: bool = False) -> Effect:
@@ -166,10 +166,10 @@ def update_approval(request: str, channel: str, delay: int = 0, *, last: bool = 
     after all other messages."""
     data = {"request": request, "channel": channel}
     queue = Queue.UPDATE if last else Queue.SLACK
-    return Effect(Kind.UPDATE_APPROVAL, queue, update_lane(request), data, delay)
+    return Effect(Kind.UPDATE_APPROVAL, queue, update_key(request), data, delay)
 
 
-def update_lane(request: str) -> str:
+def update_key(request: str) -> str:
     return f"update:{request}"
 
 
@@ -187,13 +187,13 @@ def refresh_messages(
 def update_direct(channel: str, ts: str) -> Effect:
     """Shows a direct message as it is then."""
     return Effect(
-        Kind.UPDATE_DIRECT, Queue.UPDATE, direct_lane(channel, ts), {"channel": channel, "ts": ts}
+        Kind.UPDATE_DIRECT, Queue.UPDATE, direct_key(channel, ts), {"channel": channel, "ts": ts}
     )
 
 
 def update_answer(answer: str) -> Effect:
     """Shows an ephemeral answer as it is then."""
-    return Effect(Kind.UPDATE_ANSWER, Queue.UPDATE, answer_lane(answer), {"answer": answer})
+    return Effect(Kind.UPDATE_ANSWER, Queue.UPDATE, answer_key(answer), {"answer": answer})
 
 
 def clear_window(window: str) -> Effect:
@@ -201,11 +201,11 @@ def clear_window(window: str) -> Effect:
     return Effect(Kind.CLEAR_WINDOW, Queue.UPDATE, f"window:{window}", {"window": window})
 
 
-def answer_lane(answer: str) -> str:
+def answer_key(answer: str) -> str:
     return f"private:{answer}"
 
 
-def direct_lane(channel: str, ts: str) -> str:
+def direct_key(channel: str, ts: str) -> str:
     return f"direct:{channel}:{ts}"
 
 
@@ -245,7 +245,8 @@ def alarm(channel: str, grant: str, system: str) -> Effect:
 
 
 def alarm_lead(lead: str, grant: str, system: str) -> Effect:
-    """The same alarm to one lead, in a lane of its own, so that it waits for no other message."""
+    """The same alarm to one lead, with its own ordering key, so that it waits for no other
+    message."""
     data = {"channel": lead, "grant": grant, "system": system}
     return Effect(Kind.ALARM, Queue.SLACK, f"alarms:{lead}", data)
 
@@ -258,11 +259,11 @@ def later(effect: Effect, seconds: int) -> Effect:
 def update_alarm(channel: str, ts: str) -> Effect:
     """Shows what has become of the ends that a posted alarm tells of."""
     return Effect(
-        Kind.UPDATE_ALARM, Queue.SLACK, alarm_lane(channel, ts), {"channel": channel, "ts": ts}
+        Kind.UPDATE_ALARM, Queue.SLACK, alarm_key(channel, ts), {"channel": channel, "ts": ts}
     )
 
 
-def alarm_lane(channel: str, ts: str) -> str:
+def alarm_key(channel: str, ts: str) -> str:
     return f"alarm:{channel}:{ts}"
 
 
@@ -307,9 +308,9 @@ def publish_home(person: str, section: str = "", skip: int = 0, *, last: bool = 
     queue = Queue.UPDATE if last else Queue.SLACK
     page = {"section": section, "skip": skip} if skip else {}
     return Effect(
-        Kind.PUBLISH_HOME, queue, home_lane(person), {"person": person, **page}, person=person
+        Kind.PUBLISH_HOME, queue, home_key(person), {"person": person, **page}, person=person
     )
 
 
-def home_lane(person: str) -> str:
+def home_key(person: str) -> str:
     return f"home:{person}"

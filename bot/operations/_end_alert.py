@@ -73,5 +73,5 @@ def show_alarm(u: UnitOfWork, *pairs: tuple[str, str]) -> None:
     """Updates every message that shows these alerts; many changes of one message are one update."""
     messages = [each for grant, system in pairs for each in alarms.messages_of(u.db, grant, system)]
     for channel, ts in dict.fromkeys(messages):
-        if not outbox.run_now(u.db, [effects.alarm_lane(channel, ts)], u.now):
+        if not outbox.run_now(u.db, [effects.alarm_key(channel, ts)], u.now):
             u.do(effects.update_alarm(channel, ts))

@@ -24,13 +24,13 @@ def request_end(
     if not ending:
         return
     grants.request_end(u.db, [grant.id for grant in ending], why, by)
-    lanes = [effects.grant_lane(grant.id) for grant in ending]
-    late = outbox.tried(u.db, lanes)
-    outbox.drop(u.db, lanes)  # cancels starts and renewals that have not been claimed
+    keys = [effects.grant_key(grant.id) for grant in ending]
+    late = outbox.tried(u.db, keys)
+    outbox.drop(u.db, keys)  # cancels starts and renewals that have not been claimed
     for grant in ending:
         words = {"because": because} if because else {}
         u.record(Event.END_ASKED, by, grant, reason=reason, why=why, ends_at=grant.ends_at, **words)
-        is_late = effects.grant_lane(grant.id) in late
+        is_late = effects.grant_key(grant.id) in late
         u.do(*(effects.end_lease(grant.id, system, late=is_late) for system in grant.systems))
 
 

@@ -23,7 +23,7 @@ def note_session(
     """Records a session as use: the first one of a grant on a system, and a new sum if the grant
     was summed up already."""
     over = grant.state in (GrantState.ENDED, GrantState.FAILED)
-    if over and not outbox.run_now(u.db, [effects.usage_lane(grant.id)], u.now + effects.SUM_AFTER):
+    if over and not outbox.run_now(u.db, [effects.usage_key(grant.id)], u.now + effects.SUM_AFTER):
         u.do(effects.sum_usage([grant.id]))
     at = opened_at if opened_at is not None else u.now
     if usage.first(u.db, grant.id, system, at):

@@ -37,7 +37,7 @@ NEXT_TRY = 1
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Which rows may be done together with a row that they follow in its lane: their kinds, how
+    """Which rows may be done together with a row that they follow in order: their kinds, how
     many must wait for it to be worth it, and how many it takes."""
 
     kinds: Sequence[Kind]
@@ -70,7 +70,7 @@ class ClaimedQueue:
             if not outbox.any_behind(self.world.db, row):
                 return []
         with self._transaction():
-            return outbox.next_in_lane(
+            return outbox.claim_following(
                 self.world.db, row, batch.kinds, self._owner, batch.at_least, batch.at_most
             )
 
@@ -84,12 +84,14 @@ class ClaimedQueue:
         with self._transaction():
             outbox.put_back(self.world.db, rows, self._owner)
 
-    def retry(self, rows: Sequence[int], pause: int, error: str, unsure: bool) -> None:
-        """Returns rows for another try in `pause` seconds; `unsure` when this try may have
+    def retry(self, rows: Sequence[int], pause: int, error: str, outcome_unknown: bool) -> None:
+        """Returns rows for another try in `pause` seconds. `outcome_unknown`: this try may have
         succeeded."""
         with self._transaction() as now:
             for row in rows:
-                outbox.again(self.world.db, row, self._owner, now + pause, error[:500], unsure)
+                outbox.again(
+                    self.world.db, row, self._owner, now + pause, error[:500], outcome_unknown
+                )
 
     def ack(self, rows: Sequence[int], record: Callable[[Context], object]) -> None:
         """Removes the rows and records what they came to, in one transaction.
@@ -185,10 +187,10 @@ class Work:
         self.queue.ack([row.id for row in self.rows], lambda world: record(world, *args, **kwargs))
         self.is_recorded = True
 
-    def retry(self, pause: int, error: str, *, unsure: bool) -> None:
-        """Returns the rows for another try in `pause` seconds; `unsure` when this try may have
+    def retry(self, pause: int, error: str, *, outcome_unknown: bool) -> None:
+        """Returns the rows for another try in `pause` seconds. `outcome_unknown`: this try may have
         succeeded. Raises StorageUnavailable."""
-        self.queue.retry([row.id for row in self.rows], pause, error, unsure)
+        self.queue.retry([row.id for row in self.rows], pause, error, outcome_unknown)
 
     def _note_ends(self) -> None:
         """A confirmed end is recorded with its own time, however late the record is written."""

@@ -110,7 +110,9 @@ def run(world: World, method: str, args: Json, token: str) -> Answer:
     if method not in METHODS:
         raise SlackError("unknown_method", req_method=method)
     refuse_token(world, method, token)
-    wait = world.limits.wait(method, lane(world, str(args.get("channel", ""))), time.monotonic())
+    wait = world.limits.wait(
+        method, rate_key(world, str(args.get("channel", ""))), time.monotonic()
+    )
     if wait:
         return ratelimited(wait)
     refuse_call(world, method, args)
@@ -125,7 +127,7 @@ def run(world: World, method: str, args: Json, token: str) -> Answer:
     return 200, {"ok": True, **result}, {}
 
 
-def lane(world: World, ref: str) -> str:
+def rate_key(world: World, ref: str) -> str:
     """The id of a channel however it is called, so that its names share one rate."""
     if ref in world.workspace.users:
         return "D" + ref[1:]

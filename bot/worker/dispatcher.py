@@ -25,7 +25,7 @@ from bot.worker.end_recorder import EndRecorder
 from bot.worker.handlers import HANDLERS, Handler
 from bot.worker.inventory import InventoryScan
 from bot.worker.provisioning import end_in_database
-from bot.worker.queue_worker import LANES, Outcome, QueueWorker, one_by_one, pause
+from bot.worker.queue_worker import SETTINGS, Outcome, QueueWorker, one_by_one, pause
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ class Dispatcher:
         self._due_at: dict[Queue, int] = {}
         owner = secrets.token_hex(8)
         self.loops: Mapping[Queue, QueueWorker] = {
-            queue: self._loop(ClaimedQueue(world, queue, owner, LANES[queue].claim))
+            queue: self._loop(ClaimedQueue(world, queue, owner, SETTINGS[queue].claim))
             for queue in Queue
         }
 
@@ -165,7 +165,7 @@ class Dispatcher:
             return Outcome(row.systems, outcome.taken, outcome.others_wait)
 
     def _run(self, handler: Handler, work: Work) -> None:
-        sent = work.row.unsure
+        sent = work.row.outcome_unknown
         if handler.batch is not None and sent < SENDS:
             work.take_behind(handler.batch)
         if sent and not handler.resend_safe:
@@ -187,7 +187,7 @@ class Dispatcher:
                 if work.is_recorded:
                     return Outcome(failed)
         wait = pause(row, error)
-        work.retry(wait, str(error), unsure=isinstance(error, OutcomeUnknown))
+        work.retry(wait, str(error), outcome_unknown=isinstance(error, OutcomeUnknown))
         is_silent = is_system and getattr(error, "retry_after", None) is None
         return Outcome(
             failed,

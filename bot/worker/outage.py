@@ -157,10 +157,10 @@ class _Report:
     def __init__(self, tell: Tell, is_first: Callable[[], bool]) -> None:
         self._tell, self._is_first = tell, is_first
         self._thread: threading.Thread | None = None
-        self._next, self._unsure, self.told = 0.0, 0, False
+        self._next, self._unknown, self.told = 0.0, 0, False
 
     def reset(self) -> None:
-        self._next, self._unsure, self.told = 0.0, 0, False
+        self._next, self._unknown, self.told = 0.0, 0, False
 
     def begin(self, to: tuple[str, Sequence[str]], facts: Mapping[str, object]) -> None:
         """Begins a try, unless Slack has it, or it is not time yet."""
@@ -189,8 +189,8 @@ class _Report:
             log.warning("the security channel can't be told that nothing can be written: %s", error)
         except SystemUnavailable as error:
             log.warning("Slack does not say that it has the report of the outage: %s", error)
-            self._unsure += isinstance(error, OutcomeUnknown)
-            self.told = self._unsure > 1
+            self._unknown += isinstance(error, OutcomeUnknown)
+            self.told = self._unknown > 1
             return
         reached = [self._reaches(lead, facts) for lead in leads]
         self.told = any(reached)

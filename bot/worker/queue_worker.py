@@ -40,7 +40,7 @@ class QueueSettings:
         return min(1.0, self.claim / 3)
 
 
-LANES: Mapping[Queue, QueueSettings] = {
+SETTINGS: Mapping[Queue, QueueSettings] = {
     Queue.END: QueueSettings(
         threads=THREADS, in_hand=64, claim=2, longest_pause=300, together=256, ahead=True
     ),
@@ -58,7 +58,7 @@ BEHIND: Mapping[Queue, frozenset[Queue]] = {
     Queue.START: frozenset({Queue.END}),
 }
 """The other queues whose rows may wait behind a row of that queue: a grant's starts and ends share
-a lane."""
+an ordering key."""
 
 STOPS_WITHIN = 12.0
 """A stop waits this many seconds for what has been begun: longer than for an answer of Slack, so
@@ -100,7 +100,7 @@ def pause(row: Row, error: Exception) -> int:
     """Seconds until the next try: what the other side asked for, else a growing pause."""
     asked = 1 if isinstance(error, StorageUnavailable) else getattr(error, "retry_after", None)
     if asked is None:
-        return max(1, round(Backoff(1, LANES[row.queue].longest_pause).jittered(row.attempts)))
+        return max(1, round(Backoff(1, SETTINGS[row.queue].longest_pause).jittered(row.attempts)))
     is_slack = row.queue in (Queue.SLACK, Queue.UPDATE)
     return max(1, int(asked) if is_slack else min(int(asked), LONGEST_ASKED))
 
@@ -121,10 +121,10 @@ class QueueWorker(threading.Thread):
         group: Group = one_by_one,
     ) -> None:
         super().__init__(name=f"delivery-{claimed.queue}", daemon=True)
-        self.claimed, self._queue, self._lanes = claimed, claimed.queue, LANES[claimed.queue]
+        self.claimed, self._queue, self._settings = claimed, claimed.queue, SETTINGS[claimed.queue]
         self._handle, self._wake, self._group = handle, wake, group
         self._stopping = stopping
-        self._pool = ThreadPoolExecutor(self._lanes.threads, thread_name_prefix=f"{self._queue}")
+        self._pool = ThreadPoolExecutor(self._settings.threads, thread_name_prefix=f"{self._queue}")
         self._limits = Limits()
         self._in_hand: dict[int, Future[None]] = {}
         self._ahead: list[Work] = []
@@ -182,7 +182,7 @@ class QueueWorker(threading.Thread):
             return 0
         if self._unheard >= UNHEARD:
             return 1
-        return self._lanes.together if self._all_together else self._lanes.in_hand
+        return self._settings.together if self._all_together else self._settings.in_hand
 
     def works(self, rows: Sequence[Row]) -> list[Work]:
         """What is handled by one thread at a time. Raises StorageUnavailable."""
@@ -199,7 +199,7 @@ class QueueWorker(threading.Thread):
             self._bell.clear()
             if not self._guarded(self._turn):
                 is_busy = self._in_hand or self._ahead
-                if not self._bell.wait(self._lanes.keep if is_busy else LOOK_AGAIN):
+                if not self._bell.wait(self._settings.keep if is_busy else LOOK_AGAIN):
                     self._look = True
         self._end()
 
@@ -232,7 +232,7 @@ class QueueWorker(threading.Thread):
         """Begins what can be begun, and gives the number of newly claimed rows among it."""
         self._keep()
         self._ahead = self._begin(self._ahead)
-        if self._ahead and time.monotonic() - self._claimed_ahead > self._lanes.keep:
+        if self._ahead and time.monotonic() - self._claimed_ahead > self._settings.keep:
             left, self._ahead = _rows(self._ahead), []  # another process may reach the system
             self._release(left)
         if self._ahead and not self._look:
@@ -246,7 +246,7 @@ class QueueWorker(threading.Thread):
         rows = self.claimed.take(room, [*busy.union(self._limits.full())])
         works = self.works(rows)  # if that fails, the claims run out and the rows are claimed again
         left = self._begin(works)
-        if left and self._lanes.ahead:
+        if left and self._settings.ahead:
             self._ahead, self._claimed_ahead = [*self._ahead, *left], time.monotonic()
             self._look = self._look or len(rows) == room
         else:
@@ -269,7 +269,7 @@ class QueueWorker(threading.Thread):
         """Extends the claims when it is time to, and gives the number of rows in hand."""
         with self._lock:
             in_hand = list(self._in_hand)
-        is_time = time.monotonic() - self._kept >= self._lanes.keep
+        is_time = time.monotonic() - self._kept >= self._settings.keep
         if is_time or not in_hand:
             self._kept = time.monotonic()
         if is_time and in_hand:

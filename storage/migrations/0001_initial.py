@@ -175,14 +175,15 @@ CREATE TABLE open_homes (person TEXT PRIMARY KEY, at BIGINT NOT NULL);
 # waiting rows of one `person`, so that people are served in turn.
 WORK = """
 CREATE TABLE outbox (
-  id {serial}, kind TEXT NOT NULL, queue TEXT NOT NULL, lane TEXT NOT NULL, data TEXT NOT NULL,
-  due_at BIGINT NOT NULL, created_at BIGINT NOT NULL, attempts INTEGER NOT NULL,
-  unsure INTEGER NOT NULL, claimed_by TEXT, claimed_until BIGINT, error TEXT NOT NULL,
+  id {serial}, kind TEXT NOT NULL, queue TEXT NOT NULL, ordering_key TEXT NOT NULL,
+  data TEXT NOT NULL, due_at BIGINT NOT NULL, created_at BIGINT NOT NULL,
+  attempts INTEGER NOT NULL, outcome_unknown INTEGER NOT NULL, claimed_by TEXT,
+  claimed_until BIGINT, error TEXT NOT NULL,
   systems TEXT NOT NULL DEFAULT '', person TEXT NOT NULL DEFAULT '',
   turn INTEGER NOT NULL DEFAULT 1
 );
 CREATE INDEX outbox_due ON outbox (queue, due_at);
-CREATE INDEX outbox_lane ON outbox (lane, turn, id);
+CREATE INDEX outbox_order ON outbox (ordering_key, turn, id);
 CREATE INDEX outbox_turn ON outbox (queue, turn, due_at, id)
   WHERE queue IN ('decide', 'slack', 'update');
 CREATE INDEX outbox_person ON outbox (queue, person, turn) WHERE person <> '';

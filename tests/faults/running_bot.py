@@ -235,7 +235,11 @@ class Company:
         until(lambda: _alive(bot) and bot.is_ready(), 25)
         if self.mode == "http" and verb != "worker":
             self.sandbox.admin.delivery(request_url=f"{bot.url}/slack/events")
-        until(lambda: not self.rows("SELECT id FROM outbox WHERE lane IN ('groups', 'people')"))
+        until(
+            lambda: (
+                not self.rows("SELECT id FROM outbox WHERE ordering_key IN ('groups', 'people')")
+            )
+        )
         return bot
 
     def restart(self) -> Bot:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from bot.worker.queue_worker import LANES
+from bot.worker.queue_worker import SETTINGS
 from tests.faults.processes import ROLES, a_seed, assert_sound, finish, ready_at, under_load
 from tests.faults.running_bot import Bot, Company, until
 
@@ -105,7 +105,7 @@ def test_what_a_killed_worker_had_in_hand_is_taken_over(replicas: Replicas) -> N
             ),
             10,
         )
-    company.quiet(max(lanes.claim for lanes in LANES.values()) + 20)
+    company.quiet(max(each.claim for each in SETTINGS.values()) + 20)
     who = company.newcomer()
     company.hold(who, "quick", "the other one goes on")
     ended = Counter(company.rows("SELECT \"grant\" FROM audit WHERE event = 'grant:access:ended'"))

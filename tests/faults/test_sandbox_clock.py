@@ -57,7 +57,9 @@ def launch(company: Company, command: list[str], ahead: float) -> Led:
     company.bots.append(bot)
     bot.tell(ahead)
     until(bot.is_ready, 25)
-    until(lambda: not company.rows("SELECT id FROM outbox WHERE lane IN ('groups', 'people')"))
+    until(
+        lambda: not company.rows("SELECT id FROM outbox WHERE ordering_key IN ('groups', 'people')")
+    )
     return bot
 
 
@@ -152,11 +154,11 @@ def test_what_is_on_its_way_while_the_clock_leaps_is_not_sent_twice(company: Com
     )
     led.jump(ends)
     time.sleep(1)
-    assert company.rows("SELECT id FROM outbox WHERE unsure > 0") == []
+    assert company.rows("SELECT id FROM outbox WHERE outcome_unknown > 0") == []
     company.sandbox.faults.clear()
     company.quiet()
     assert len([dm for dm in led.who.dms() if "has ended" in led.who.plain(dm)]) == 1
-    assert company.rows("SELECT id FROM outbox WHERE unsure > 0") == []
+    assert company.rows("SELECT id FROM outbox WHERE outcome_unknown > 0") == []
 
 
 def test_a_bot_that_was_dead_does_what_came_due_meanwhile(company: Company) -> None:

@@ -35,7 +35,10 @@ def stopped_under_load(company: Company, number: signal.Signals) -> None:
         until(lambda: len(company.rows("SELECT id FROM grants")) > 5)
         assert ended_in_time(company.bot, number) == 0
         assert (
-            company.rows("SELECT id FROM outbox WHERE claimed_by IS NOT NULL OR unsure > 0") == []
+            company.rows(
+                "SELECT id FROM outbox WHERE claimed_by IS NOT NULL OR outcome_unknown > 0"
+            )
+            == []
         )
         ready_at(company.launch())
         finish(company, load)

@@ -549,7 +549,7 @@ class Lifecycle(RuleBasedStateMachine):
             record_end_failed(
                 self.world, row.data["grant"], row.data["system"], "no route", row.attempts
             )
-        work.retry(7, "no route", unsure=how == "answer lost")
+        work.retry(7, "no route", outcome_unknown=how == "answer lost")
 
     def run_start(self, data: dict[str, Any]) -> list[Recording]:
         orders = begin_attempt(self.world, data["grant"])

@@ -48,7 +48,7 @@ def told(made: Made, grant: str, note: str, ts: str, place: int = 0) -> None:
 
 
 def updates(made: Made, kind: str = "update_direct") -> list[tuple[str, str]]:
-    return made.rows("SELECT kind, lane FROM outbox WHERE kind = ? ORDER BY id", kind)  # type: ignore[return-value]
+    return made.rows("SELECT kind, ordering_key FROM outbox WHERE kind = ? ORDER BY id", kind)  # type: ignore[return-value]
 
 
 def end(made: Made, grant: str, why: EndReason = EndReason.EXPIRED) -> None:

@@ -38,7 +38,9 @@ def kept(made: Made, grant: Grant) -> tuple[str, ...]:
 
 
 def extended(made: Made) -> list[str]:
-    return [lane for (lane,) in made.rows("SELECT lane FROM outbox WHERE kind = 'extend_lease'")]
+    return [
+        key for (key,) in made.rows("SELECT ordering_key FROM outbox WHERE kind = 'extend_lease'")
+    ]
 
 
 def test_an_end_keeps_what_an_active_grant_and_one_that_starts_need(made: Made, one: Grant) -> None:

@@ -145,11 +145,13 @@ class TestFinishing:
     def test_work_given_back_comes_after_its_pause(self, made: Made) -> None:
         made.a_started(made.a_request())
         (row,) = _take(made, Queue.START)
-        _queue(made, Queue.START).retry([row.id], 30, "no route " * 200, unsure=True)
+        _queue(made, Queue.START).retry([row.id], 30, "no route " * 200, outcome_unknown=True)
         made.clock.at += 29
         assert _take(made, Queue.START) == []
         made.clock.at += 1
-        assert [(again.attempts, again.unsure) for again in _take(made, Queue.START)] == [(2, 1)]
+        assert [(again.attempts, again.outcome_unknown) for again in _take(made, Queue.START)] == [
+            (2, 1)
+        ]
 
     def test_nobody_is_woken_before_the_work_is_there_to_be_seen(self, made: Made) -> None:
         seen: list[int] = []
@@ -228,7 +230,9 @@ class TestMessages:
         record_undelivered(
             made.world, "tell_security", made.policies[-1].workspace.security_channel, "is_archived"
         )
-        assert made.rows("SELECT kind, lane FROM outbox") == [("tell_security", f"to:{LEA}")]
+        assert made.rows("SELECT kind, ordering_key FROM outbox") == [
+            ("tell_security", f"to:{LEA}")
+        ]
         assert made.events("message:delivery:failed") == 1
 
 

@@ -1,5 +1,5 @@
-"""Work that commits leave to do: lanes keep their order, claims fall back, and nothing is done
-twice."""
+"""Work that commits leave to do: rows with the same ordering key keep their order, claims fall
+back, and nothing is done twice."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from storage.outbox import Row
 from tests.concurrency import processes
 
 NOW = 1_790_000_000
-EARLIER = "SELECT id FROM outbox WHERE lane = ? AND id < ?"
+EARLIER = "SELECT id FROM outbox WHERE ordering_key = ? AND id < ?"
 WORKER = f"""
 import os, sys
 from bot.core.effects import Queue
@@ -24,7 +24,7 @@ database, owner = Database(sys.argv[1]), str(os.getpid())
 while True:
     with database.transaction():
         rows = outbox.claim(database, Queue.SLACK, owner, {NOW}, {NOW + 60}, 5)
-        assert not any(database.rows("{EARLIER}", row.lane, row.id) for row in rows)
+        assert not any(database.rows("{EARLIER}", row.ordering_key, row.id) for row in rows)
     for row in rows:
         print(row.id)
         with database.transaction():
@@ -38,9 +38,9 @@ database.close()
 
 
 def _effect(
-    lane: str, kind: Kind = Kind.TELL_PERSON, queue: Queue = Queue.SLACK, delay: int = 0
+    ordering_key: str, kind: Kind = Kind.TELL_PERSON, queue: Queue = Queue.SLACK, delay: int = 0
 ) -> Effect:
-    return Effect(kind, queue, lane, {"for": lane}, delay)
+    return Effect(kind, queue, ordering_key, {"for": ordering_key}, delay)
 
 
 def _add(db: Database, *effects: Effect) -> None:
@@ -60,26 +60,26 @@ def _done(db: Database, rows: Sequence[Row], owner: str = "me") -> list[bool]:
         return [outbox.done(db, row.id, owner) for row in rows]
 
 
-def _again(db: Database, row: Row, due_at: int, unsure: bool = False) -> None:
+def _again(db: Database, row: Row, due_at: int, outcome_unknown: bool = False) -> None:
     with db.transaction():
-        outbox.again(db, row.id, "me", due_at, "no answer", unsure)
+        outbox.again(db, row.id, "me", due_at, "no answer", outcome_unknown)
 
 
 def _behind(
     db: Database, row: Row, kinds: Sequence[Kind], least: int = 1, owner: str = "me"
 ) -> list[Row]:
     with db.transaction():
-        return outbox.next_in_lane(db, row, kinds, owner, least, 10)
+        return outbox.claim_following(db, row, kinds, owner, least, 10)
 
 
-def _lanes(rows: Sequence[Row]) -> list[str]:
-    return [row.lane for row in rows]
+def _keys(rows: Sequence[Row]) -> list[str]:
+    return [row.ordering_key for row in rows]
 
 
 def _of(
-    person: str, lane: str, kind: Kind = Kind.POST_APPROVAL, queue: Queue = Queue.SLACK
+    person: str, ordering_key: str, kind: Kind = Kind.POST_APPROVAL, queue: Queue = Queue.SLACK
 ) -> Effect:
-    return Effect(kind, queue, lane, {"for": person}, person=person)
+    return Effect(kind, queue, ordering_key, {"for": person}, person=person)
 
 
 def _served(db: Database, queue: Queue = Queue.SLACK, limit: int = 1) -> list[str]:
@@ -92,7 +92,7 @@ def _served(db: Database, queue: Queue = Queue.SLACK, limit: int = 1) -> list[st
 
 
 class TestTurns:
-    def test_people_are_served_in_turn_in_a_lane(self, database: Database) -> None:
+    def test_people_are_served_in_turn_within_an_ordering_key(self, database: Database) -> None:
         _add(database, *[_of("ana", "#shop")] * 4, *[_of("ben", "#shop")] * 2, _of("cara", "#shop"))
         assert _served(database) == ["ana", "ben", "cara", "ana", "ben", "ana", "ana"]
 
@@ -109,7 +109,7 @@ class TestTurns:
             "to:cara",
         ]
 
-    def test_what_was_claimed_is_passed_by_nobody_in_its_lane(self, database: Database) -> None:
+    def test_no_row_with_its_ordering_key_passes_a_claimed_one(self, database: Database) -> None:
         _add(database, _of("ana", "#other"), _of("ana", "#shop"))
         first, second = _claim(database)
         _add(database, _of("ben", "#shop"))
@@ -127,14 +127,14 @@ class TestTurns:
         assert [row.id for row in _claim(database, "another", now=NOW + 11)] == [first.id]
 
     def test_a_persons_own_rows_keep_their_order(self, database: Database) -> None:
-        lanes = ["#shop", "#other", "#shop", "#other", "#shop"]
-        _add(database, *[_of("ana", lane) for lane in lanes[:3]])
+        keys = ["#shop", "#other", "#shop", "#other", "#shop"]
+        _add(database, *[_of("ana", key) for key in keys[:3]])
         (before,) = _claim(database, limit=1)
-        _add(database, *[_of("ana", lane) for lane in lanes[3:]])
+        _add(database, *[_of("ana", key) for key in keys[3:]])
         _done(database, [before])
         done: dict[str, list[int]] = {}
         while rows := _claim(database, limit=1):
-            done.setdefault(rows[0].lane, []).append(rows[0].id)
+            done.setdefault(rows[0].ordering_key, []).append(rows[0].id)
             _done(database, rows)
         assert (
             all(ids == sorted(ids) for ids in done.values()) and sum(map(len, done.values())) == 4
@@ -175,13 +175,13 @@ def _served_after(db: Database, row: Row) -> list[tuple[str, str]]:
     return served
 
 
-class TestLanes:
-    def test_one_row_of_each_lane_is_in_hand_at_a_time(self, database: Database) -> None:
+class TestOrder:
+    def test_one_row_of_each_ordering_key_is_claimed_at_a_time(self, database: Database) -> None:
         _add(database, _effect("a"), _effect("a"), _effect("b"), _effect("a"))
-        assert _lanes(_claim(database)) == ["a", "b"]
+        assert _keys(_claim(database)) == ["a", "b"]
         assert _claim(database, "another") == []
 
-    def test_the_next_row_of_a_lane_follows_when_the_first_is_done(
+    def test_the_next_row_of_an_ordering_key_follows_when_the_first_is_done(
         self, database: Database
     ) -> None:
         _add(database, _effect("a"), _effect("a"))
@@ -190,15 +190,15 @@ class TestLanes:
         (second,) = _claim(database)
         assert second.id > first[0].id
 
-    def test_a_row_that_waits_for_its_next_try_holds_its_lane_back(
+    def test_a_row_that_waits_for_its_next_try_holds_back_those_with_its_ordering_key(
         self, database: Database
     ) -> None:
         _add(database, _effect("a"), _effect("a"), _effect("b"))
         _again(database, _claim(database, limit=1)[0], NOW + 5)
-        assert _lanes(_claim(database)) == ["b"]
+        assert _keys(_claim(database)) == ["b"]
         assert len(_claim(database, now=NOW + 5)) == 1
 
-    def test_a_lane_keeps_its_order_over_two_queues(self, database: Database) -> None:
+    def test_an_ordering_key_keeps_its_order_over_two_queues(self, database: Database) -> None:
         _add(
             database,
             _effect("grant:g", Kind.START_GRANT, Queue.START),
@@ -223,7 +223,7 @@ class TestLanes:
         assert [row.kind for row in _claim(database, queue=Queue.END)] == [Kind.END_LEASE]
         assert _claim(database, queue=Queue.START) == []
 
-    def test_what_was_begun_in_a_lane_is_known_whoever_has_it(self, database: Database) -> None:
+    def test_an_ordering_key_with_a_claimed_row_is_known(self, database: Database) -> None:
         _add(database, _effect("new"), _effect("in hand"), _effect("failed"), _effect("put back"))
         new, _, failed, back = _claim(database)
         with database.transaction():
@@ -257,8 +257,8 @@ class TestLanes:
 
     def test_what_is_due_first_is_taken_first(self, database: Database) -> None:
         _add(database, _effect("late", delay=3), _effect("early"), _effect("not yet", delay=9))
-        assert _lanes(_claim(database, now=NOW + 5, limit=1)) == ["early"]
-        assert _lanes(_claim(database, now=NOW + 5)) == ["late"]
+        assert _keys(_claim(database, now=NOW + 5, limit=1)) == ["early"]
+        assert _keys(_claim(database, now=NOW + 5)) == ["late"]
 
     def test_queues_do_not_see_each_other(self, database: Database) -> None:
         _add(database, _effect("a", queue=Queue.END))
@@ -267,14 +267,14 @@ class TestLanes:
 
 
 class TestClaims:
-    def test_a_claim_that_nobody_extends_falls_back_and_counts_as_unsure(
+    def test_a_claim_that_nobody_extends_falls_back_and_counts_as_an_unknown_outcome(
         self, database: Database
     ) -> None:
         _add(database, _effect("a"))
         (mine,) = _claim(database)
         assert _claim(database, "another", NOW + 9) == []
         (taken,) = _claim(database, "another", NOW + 10)
-        assert (taken.id, taken.attempts, taken.unsure) == (mine.id, 2, 1)
+        assert (taken.id, taken.attempts, taken.outcome_unknown) == (mine.id, 2, 1)
         assert _done(database, [mine]) == [False], "it is another's by now"
         assert _done(database, [taken], "another") == [True]
 
@@ -293,15 +293,15 @@ class TestClaims:
         assert len(_claim(database, "another", NOW + 10)) == 1
 
     @pytest.mark.parametrize(
-        ("unsure", "counted"), [(False, 0), (True, 1)], ids=["a clear no", "no answer"]
+        ("outcome_unknown", "counted"), [(False, 0), (True, 1)], ids=["a clear no", "no answer"]
     )
     def test_a_row_given_back_knows_whether_it_may_have_been_done(
-        self, database: Database, unsure: bool, counted: int
+        self, database: Database, outcome_unknown: bool, counted: int
     ) -> None:
         _add(database, _effect("a"))
-        _again(database, _claim(database)[0], NOW + 1, unsure)
+        _again(database, _claim(database)[0], NOW + 1, outcome_unknown)
         (row,) = _claim(database, now=NOW + 1)
-        assert (row.attempts, row.unsure) == (2, counted)
+        assert (row.attempts, row.outcome_unknown) == (2, counted)
 
     def test_who_lost_a_claim_can_not_give_it_back(self, database: Database) -> None:
         _add(database, _effect("a"))
@@ -317,7 +317,7 @@ class TestClaims:
         _claim(database)
         with database.transaction():
             outbox.free_claims(database)
-        assert [row.unsure for row in _claim(database, "restarted")] == [1]
+        assert [row.outcome_unknown for row in _claim(database, "restarted")] == [1]
 
     def test_work_added_and_work_claimed_are_seen_without_a_lock(self, database: Database) -> None:
         with database.reading():
@@ -371,7 +371,9 @@ class TestTogether:
         _behind(database, first, [self.TELL])
         _add(database, _effect("a"))
         (again,) = _claim(database, "another", NOW + 10)
-        assert [row.unsure for row in _behind(database, again, [self.TELL], owner="another")] == [1]
+        assert [
+            row.outcome_unknown for row in _behind(database, again, [self.TELL], owner="another")
+        ] == [1]
 
 
 class TestHurry:
@@ -379,7 +381,7 @@ class TestHurry:
         _add(database, _effect("a", delay=60), _effect("b", delay=60))
         with database.transaction():
             assert outbox.run_now(database, ["a"], NOW)
-        assert _lanes(_claim(database)) == ["a"]
+        assert _keys(_claim(database)) == ["a"]
 
     def test_what_is_in_hand_is_not_hurried(self, database: Database) -> None:
         _add(database, _effect("a"))
@@ -396,9 +398,9 @@ class TestHurry:
         assert _done(database, [held]) == [True]
 
 
-def test_four_processes_do_two_hundred_rows_once_and_each_lane_in_order(
+def test_four_processes_do_two_hundred_rows_once_and_each_ordering_key_in_order(
     database: Database, database_url: str
 ) -> None:
-    _add(database, *(_effect(f"lane {n % 20}") for n in range(200)))
+    _add(database, *(_effect(f"key {n % 20}") for n in range(200)))
     printed = " ".join(processes(4, WORKER, database_url)).split()
     assert sorted(map(int, printed)) == list(range(1, 201))

@@ -59,8 +59,8 @@ HOT: dict[str, Callable[[Database], object]] = {
     "outbox claim in turn": lambda db: outbox.claim(db, Queue.SLACK, "me", NOW, NOW + 9, 100),
     "outbox add": lambda db: outbox.add(db, [answer("U1", "C1", "refused")], NOW),
     "outbox any due": lambda db: outbox.any_due(db, Queue.END, NOW),
-    "outbox hurry": lambda db: outbox.run_now(db, ["lane"], NOW),
-    "outbox drop": lambda db: outbox.drop(db, ["lane"]),
+    "outbox hurry": lambda db: outbox.run_now(db, ["key"], NOW),
+    "outbox drop": lambda db: outbox.drop(db, ["key"]),
     "person": lambda db: people.get(db, "U1"),
     "certificate to issue": lambda db: ssh.allowed_until(db, "g1", "bastion"),
     "certificates that are good": lambda db: (

@@ -29,7 +29,7 @@ from bot.worker.concurrency import FIRST
 from bot.worker.dispatcher import Dispatcher
 from bot.worker.end_recorder import EndRecorder
 from bot.worker.provisioning import PERSON_PATIENCE, START_PATIENCE
-from bot.worker.queue_worker import LANES, QueueSettings
+from bot.worker.queue_worker import SETTINGS, QueueSettings
 from tests.delivery_harness import DeliveryHarness
 from tests.factories import ANA, Made
 from tests.fakes import FakeMessenger, FakePeople, FakeSystem, FakeSystems, OurSystem, until
@@ -171,7 +171,7 @@ def test_an_end_is_tried_for_ever_with_growing_pauses(hands: DeliveryHarness) ->
         before = hands.made.clock.at
         hands.turn(Queue.END)
         pauses.append(hands.made.clock.at - before)
-    longest = LANES[Queue.END].longest_pause
+    longest = SETTINGS[Queue.END].longest_pause
     assert all(
         2 ** min(n, 20) / 2 <= pause or longest / 2 <= pause for n, pause in enumerate(pauses)
     ), pauses
@@ -432,9 +432,11 @@ def test_claims_are_kept_while_a_system_takes_its_time(running: DeliveryHarness)
     until(lambda: running.system.inside)
     claimed = "SELECT claimed_until FROM outbox WHERE queue = 'end'"
     second.start()
-    for _ in range(LANES[Queue.END].claim + 1):
+    for _ in range(SETTINGS[Queue.END].claim + 1):
         running.made.clock.at += 1
-        until(lambda: running.rows(claimed)[0][0] == running.made.clock.at + LANES[Queue.END].claim)
+        until(
+            lambda: running.rows(claimed)[0][0] == running.made.clock.at + SETTINGS[Queue.END].claim
+        )
     running.system.free()
     until(lambda: running.state(grant) is GrantState.ENDED)
     second.stop()
@@ -449,7 +451,7 @@ def test_what_a_dead_process_had_in_hand_is_taken_over_when_its_claim_has_run_ou
     assert hands.delivery.loops[Queue.END].claimed.take(10) != []  # and then it dies
     second = hands.another()
     assert second.drain(Queue.END) == 0
-    hands.made.clock.at += LANES[Queue.END].claim
+    hands.made.clock.at += SETTINGS[Queue.END].claim
     assert second.drain(Queue.END) == 1
     assert hands.state(grant) is GrantState.ENDED
 
@@ -481,7 +483,7 @@ def test_no_more_messages_are_claimed_than_there_are_threads_to_send_them(
     running.slack.deliver = deliver  # type: ignore[method-assign]
     for number in range(30):
         running.say(f"U0READS{number}", "hello")
-    threads = LANES[Queue.SLACK].threads
+    threads = SETTINGS[Queue.SLACK].threads
     until(lambda: len([1 for *_, owner in running.waiting(Queue.SLACK) if owner]) == threads)
     running.say(ANA, "one more")
     assert len([1 for *_, owner in running.waiting(Queue.SLACK) if owner]) == threads
@@ -549,7 +551,7 @@ def test_an_end_in_our_own_rows_waits_for_the_other_system_of_its_grant(
         hands.delivery.handle(work)
     assert ours.together == [3]
     assert {hands.state(grant) for grant in ending} == {GrantState.ENDING}
-    hands.made.clock.at += LANES[Queue.END].claim
+    hands.made.clock.at += SETTINGS[Queue.END].claim
     hands.delivery.drain(Queue.END)
     assert {hands.state(grant) for grant in ending} == {GrantState.ENDED}
     ended = hands.rows("SELECT \"grant\", system FROM audit WHERE event = 'grant:access:ended'")
@@ -579,17 +581,17 @@ def test_one_end_that_fails_holds_up_none_of_those_that_were_to_be_done_with_it(
 def test_more_are_taken_at_once_as_long_as_all_that_come_can_be_done_at_once(
     hands: DeliveryHarness, ours: OurSystem
 ) -> None:
-    ending = many_ending(hands, LANES[Queue.END].in_hand + 40)
-    assert hands.delivery.loops[Queue.END].room() == LANES[Queue.END].in_hand
+    ending = many_ending(hands, SETTINGS[Queue.END].in_hand + 40)
+    assert hands.delivery.loops[Queue.END].room() == SETTINGS[Queue.END].in_hand
     hands.delivery.drain(Queue.END)
-    assert ours.together == [LANES[Queue.END].in_hand, 40]
-    assert hands.delivery.loops[Queue.END].room() == LANES[Queue.END].together
+    assert ours.together == [SETTINGS[Queue.END].in_hand, 40]
+    assert hands.delivery.loops[Queue.END].room() == SETTINGS[Queue.END].together
     assert {hands.state(grant) for grant in ending} == {GrantState.ENDED}
     hands.system = FakeSystem()
     hands.delivery = hands.another()
     many_ending(hands, 3)
     hands.delivery.drain(Queue.END)
-    assert hands.delivery.loops[Queue.END].room() == LANES[Queue.END].in_hand
+    assert hands.delivery.loops[Queue.END].room() == SETTINGS[Queue.END].in_hand
 
 
 def _sums(hands: DeliveryHarness) -> list[int]:
@@ -649,7 +651,7 @@ def test_ends_are_not_claimed_again_for_each_one_that_a_busy_system_confirms(
 
     monkeypatch.setattr(ClaimedQueue, "take", take)
     monkeypatch.setattr(ClaimedQueue, "release", release)
-    ending = many_ending(hands, LANES[Queue.END].in_hand)
+    ending = many_ending(hands, SETTINGS[Queue.END].in_hand)
     hands.delivery.start()
     until(lambda: {hands.state(grant) for grant in ending} == {GrantState.ENDED})
     hands.delivery.stop()
@@ -745,10 +747,10 @@ def test_messages_are_tried_one_at_a_time_while_slack_takes_none(
     until(lambda: all(due > running.made.clock.at for _, due, _, _ in running.waiting(Queue.SLACK)))
     assert most[0] <= 1
     away.set()
-    running.made.clock.at += LANES[Queue.SLACK].longest_pause
+    running.made.clock.at += SETTINGS[Queue.SLACK].longest_pause
     running.delivery.wake(list(Queue))
     until(lambda: len(running.slack.notes()) == 40)
-    assert running.delivery.loops[Queue.SLACK].room() == LANES[Queue.SLACK].in_hand
+    assert running.delivery.loops[Queue.SLACK].room() == SETTINGS[Queue.SLACK].in_hand
 
 
 def test_a_pause_that_slack_asks_for_slows_down_nobody_else(hands: DeliveryHarness) -> None:
@@ -756,7 +758,7 @@ def test_a_pause_that_slack_asks_for_slows_down_nobody_else(hands: DeliveryHarne
         hands.slack.failing[f"U0READS{number}"] = [SystemUnavailable("Slack asks for a pause", 3)]
         hands.say(f"U0READS{number}", "hello")
     hands.delivery.drain(Queue.SLACK)
-    assert hands.delivery.loops[Queue.SLACK].room() == LANES[Queue.SLACK].in_hand
+    assert hands.delivery.loops[Queue.SLACK].room() == SETTINGS[Queue.SLACK].in_hand
 
 
 # --- stopping
@@ -779,7 +781,9 @@ def test_a_stop_finishes_what_was_begun_and_gives_the_rest_back_unharmed(
     assert not stopper.is_alive()
     assert sum(hands.state(grant) is GrantState.ENDED for grant in ending) == FIRST
     left = hands.waiting(Queue.END)
-    assert len(left) == 5 and {(unsure, owner) for _, _, unsure, owner in left} == {(0, None)}
+    assert len(left) == 5 and {
+        (outcome_unknown, owner) for _, _, outcome_unknown, owner in left
+    } == {(0, None)}
     assert hands.another().drain(Queue.END) == 5
     assert {hands.state(grant) for grant in ending} == {GrantState.ENDED}
 
@@ -795,9 +799,10 @@ def test_a_stop_does_not_wait_for_a_database_that_is_away(
     hands.delivery.start()
     until(lambda: hands.slack.notes(ANA))
     hands.delivery.stop()
-    assert [(unsure, owner is not None) for _, _, unsure, owner in hands.waiting(Queue.SLACK)] == [
-        (0, True)
-    ]
+    assert [
+        (outcome_unknown, owner is not None)
+        for _, _, outcome_unknown, owner in hands.waiting(Queue.SLACK)
+    ] == [(0, True)]
 
 
 # --- loops that live
@@ -840,7 +845,7 @@ def test_work_that_can_not_even_be_put_off_comes_back_with_its_claim(
         broken.setattr(bot.worker.dispatcher, "pause", partial(_raise, RuntimeError("?")))
         hands.delivery.drain(Queue.SLACK)
     assert hands.slack.notes(ANA) == []
-    hands.made.clock.at += LANES[Queue.SLACK].claim
+    hands.made.clock.at += SETTINGS[Queue.SLACK].claim
     hands.delivery.drain(Queue.SLACK)
     assert hands.slack.notes(ANA) == ["hello"]
 

@@ -261,7 +261,7 @@ def record_end_failed(
         if grant is None:
             return
         if not grants.set_lease(u.db, grant.id, system, GrantState.ENDING, error):
-            if not outbox.is_ending(u.db, effects.grant_lane(grant.id), system):
+            if not outbox.is_ending(u.db, effects.grant_key(grant.id), system):
                 return  # another worker's try succeeded meanwhile
             grants.reopen_lease(u.db, grant.id, system, error)
         alarm_failed(u, grant, system, error, attempts)
@@ -306,7 +306,7 @@ def record_extended(world: Context, grant_id: str, system: str, attempts: int) -
 
 def _show(u: UnitOfWork, grant: Grant) -> None:
     """The approval message tells it too: the update that waits since the decision, or a new one."""
-    if not outbox.run_now(u.db, [effects.update_lane(grant.request)], u.now):
+    if not outbox.run_now(u.db, [effects.update_key(grant.request)], u.now):
         u.do(effects.update_approval(grant.request, channel_of(u, grant.role)))
 
 

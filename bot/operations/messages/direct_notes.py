@@ -65,12 +65,12 @@ def update_stale(u: UnitOfWork, about: Sequence[str], asked: Sequence[str]) -> N
 
 def update_messages(u: UnitOfWork, places: Sequence[Place]) -> None:
     """Queues an update of each of these messages, unless one is queued."""
-    waiting = outbox.waiting(u.db, [effects.direct_lane(*place) for place in places])
+    waiting = outbox.waiting(u.db, [effects.direct_key(*place) for place in places])
     u.do(
         *(
             effects.update_direct(*place)
             for place in places
-            if effects.direct_lane(*place) not in waiting
+            if effects.direct_key(*place) not in waiting
         )
     )
 

@@ -76,7 +76,7 @@ def look_up_channels_in_turn(world: Context) -> bool:
 
 
 def _queue_look_up(u: UnitOfWork) -> None:
-    if not outbox.run_now(u.db, [effects.CHANNELS_LANE], u.now):
+    if not outbox.run_now(u.db, [effects.CHANNELS_KEY], u.now):
         u.do(effects.refresh_channels())
 
 

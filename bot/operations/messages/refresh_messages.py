@@ -55,23 +55,23 @@ def refresh_messages(
 
 
 def _update_approvals(u: UnitOfWork, shown: Sequence[tuple[str, str]]) -> None:
-    waiting = outbox.waiting(u.db, [effects.update_lane(request) for request, _ in shown])
+    waiting = outbox.waiting(u.db, [effects.update_key(request) for request, _ in shown])
     u.do(
         *(
             effects.update_approval(request, channel_of(u, role), last=True)
             for request, role in shown
-            if effects.update_lane(request) not in waiting
+            if effects.update_key(request) not in waiting
         )
     )
 
 
 def _update_answers(u: UnitOfWork, answers: Sequence[str]) -> None:
-    waiting = outbox.waiting(u.db, [effects.answer_lane(answer) for answer in answers])
+    waiting = outbox.waiting(u.db, [effects.answer_key(answer) for answer in answers])
     u.do(
         *(
             effects.update_answer(answer)
             for answer in answers
-            if effects.answer_lane(answer) not in waiting
+            if effects.answer_key(answer) not in waiting
         )
     )
 
@@ -97,11 +97,11 @@ def _homes(u: Snapshot, moved: Sequence[Grant], asked: Sequence[Request]) -> lis
 
 
 def _publish(u: UnitOfWork, homes: Sequence[str]) -> None:
-    waiting = outbox.waiting(u.db, [effects.home_lane(person) for person in homes])
+    waiting = outbox.waiting(u.db, [effects.home_key(person) for person in homes])
     u.do(
         *(
             effects.publish_home(person, last=True)
             for person in homes
-            if effects.home_lane(person) not in waiting
+            if effects.home_key(person) not in waiting
         )
     )

@@ -87,7 +87,7 @@ def refresh_old_groups(world: Context) -> None:
         return
     with world.db.reading():
         read_at = people.groups_read_at(world.db)
-        waits = outbox.any_in_lane(world.db, effects.GROUPS_LANE)
+        waits = outbox.any_with_key(world.db, effects.GROUPS_KEY)
     if not waits and (read_at is None or not is_recent(read_at, world.now(), GROUPS_WITHIN - 1)):
         save_refresh(world, ["groups"])
 

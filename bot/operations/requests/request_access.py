@@ -130,7 +130,7 @@ def wait_for_slack(
     u: UnitOfWork, role: Role, person: str, asked: Mapping[str, object]
 ) -> Waiting | Refused:
     """Queues a request until Slack was asked, for at most as long as a request may stay pending."""
-    if outbox.in_lanes(u.db, effects.ask_lane(person, "")) >= MOST_REQUESTS:
+    if outbox.count_beginning(u.db, effects.ask_key(person, "")) >= MOST_REQUESTS:
         refused = Refused(
             f"{MOST_REQUESTS} of your requests wait for Slack, which is the limit. Ask again later."
         )
