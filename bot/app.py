@@ -25,7 +25,7 @@ from bot.operations._unit_of_work import Context
 from bot.operations.systems.account_links import StoredPins
 from bot.operations.systems.certificates import StoredCertificates
 from bot.operations.systems.gates import StoredGates
-from bot.operations.systems.memberships import StoredMarks
+from bot.operations.systems.memberships import StoredMemberships
 from bot.operations.usage.count_usage import UsageMeter
 from bot.slack.identity import Identity
 from bot.slack.listeners import ListenerContext, register
@@ -41,7 +41,7 @@ from bot.web.slack_events import SlackEvents
 from bot.web.slack_signatures import Signatures
 from bot.web.state_metrics import watch
 from bot.worker.dispatcher import Dispatcher
-from bot.worker.unwritten_ends import UnwrittenMarks, UnwrittenRevocations
+from bot.worker.unwritten_ends import UnwrittenMemberships, UnwrittenRevocations
 from storage import audit
 from storage.database import Database
 
@@ -116,9 +116,9 @@ def build_delivery(
 def build_revocations(world: Context, health: Health) -> UnwrittenRevocations:
     """The revocations for an outage of the database; their connectors write nothing."""
     tools = build_tools(world)
-    marks = UnwrittenMarks(tools.marks)
-    systems = build_systems(world, replace(tools, marks=marks))
-    return UnwrittenRevocations(world, systems, marks, health)
+    memberships = UnwrittenMemberships(tools.memberships)
+    systems = build_systems(world, replace(tools, memberships=memberships))
+    return UnwrittenRevocations(world, systems, memberships, health)
 
 
 def build_systems(world: Context, tools: ConnectorDeps | None = None) -> Systems:
@@ -128,7 +128,7 @@ def build_systems(world: Context, tools: ConnectorDeps | None = None) -> Systems
 
 def build_tools(world: Context) -> ConnectorDeps:
     return ConnectorDeps(
-        StoredGates(world), StoredPins(world), StoredCertificates(world), StoredMarks(world)
+        StoredGates(world), StoredPins(world), StoredCertificates(world), StoredMemberships(world)
     )
 
 

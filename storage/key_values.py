@@ -7,7 +7,7 @@ from storage.database import Database
 
 
 def get(db: Database, key: str) -> str | None:
-    found = db.row("SELECT value FROM facts WHERE key = ?", key)
+    found = db.row("SELECT value FROM key_values WHERE key = ?", key)
     return str(found[0]) if found else None
 
 
@@ -16,7 +16,9 @@ def get_all(db: Database, keys: Sequence[str]) -> dict[str, str]:
     marks = ", ".join("?" * len(keys))
     return {
         str(key): str(value)
-        for key, value in db.rows(f"SELECT key, value FROM facts WHERE key IN ({marks})", *keys)
+        for key, value in db.rows(
+            f"SELECT key, value FROM key_values WHERE key IN ({marks})", *keys
+        )
     }
 
 
@@ -25,8 +27,8 @@ def put(db: Database, key: str, value: str) -> bool:
     changed it."""
     return bool(
         db.run(
-            "INSERT INTO facts (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value ="
-            " excluded.value WHERE facts.value <> excluded.value",
+            "INSERT INTO key_values (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET"
+            " value = excluded.value WHERE key_values.value <> excluded.value",
             key,
             value,
         )
@@ -37,7 +39,9 @@ def bind(db: Database, key: str, value: str) -> bool:
     """Stores the value unless the key has one; returns False if it had."""
     return (
         db.run(
-            "INSERT INTO facts (key, value) VALUES (?, ?) ON CONFLICT (key) DO NOTHING", key, value
+            "INSERT INTO key_values (key, value) VALUES (?, ?) ON CONFLICT (key) DO NOTHING",
+            key,
+            value,
         )
         == 1
     )
@@ -45,18 +49,18 @@ def bind(db: Database, key: str, value: str) -> bool:
 
 def keys_of(db: Database, prefix: str, value: str) -> list[str]:
     """Returns the keys with this prefix and this value."""
-    sql = "SELECT key FROM facts WHERE value = ? AND substr(key, 1, ?) = ?"
+    sql = "SELECT key FROM key_values WHERE value = ? AND substr(key, 1, ?) = ?"
     return [str(key) for (key,) in db.rows(sql, value, len(prefix), prefix)]
 
 
 def beginning(db: Database, prefix: str) -> list[tuple[str, str]]:
     """Returns the keys with this prefix and their values, in order."""
-    sql = "SELECT key, value FROM facts WHERE substr(key, 1, ?) = ? ORDER BY key"
+    sql = "SELECT key, value FROM key_values WHERE substr(key, 1, ?) = ? ORDER BY key"
     return [(str(key), str(value)) for key, value in db.rows(sql, len(prefix), prefix)]
 
 
 def drop(db: Database, key: str) -> None:
-    db.run("DELETE FROM facts WHERE key = ?", key)
+    db.run("DELETE FROM key_values WHERE key = ?", key)
 
 
 def claim_key(db: Database, key: str, at: int) -> bool:

@@ -269,12 +269,12 @@ def extend_claims(db: Database, owner: str, ids: Sequence[int], until: int) -> N
     db.run(f"UPDATE outbox SET claimed_until = ? WHERE id IN ({held})", until, owner, *ids)
 
 
-def done(db: Database, row: int, owner: str) -> bool:
+def ack(db: Database, row: int, owner: str) -> bool:
     """Deletes a finished row; returns False if another worker has claimed it meanwhile."""
     return db.run("DELETE FROM outbox WHERE id = ? AND claimed_by = ?", row, owner) == 1
 
 
-def again(
+def retry_later(
     db: Database, row: int, owner: str, due_at: int, error: str, outcome_unknown: bool = False
 ) -> None:
     """Releases a row for a later attempt."""
@@ -285,7 +285,7 @@ def again(
     db.run(sql, due_at, error, int(outcome_unknown), row, owner)
 
 
-def put_back(db: Database, ids: Sequence[int], owner: str) -> None:
+def release(db: Database, ids: Sequence[int], owner: str) -> None:
     """Releases rows that were not attempted."""
     marks = ", ".join("?" * len(ids))
     db.run(
@@ -296,7 +296,7 @@ def put_back(db: Database, ids: Sequence[int], owner: str) -> None:
     )
 
 
-def hurry_systems(db: Database, queue: Queue, systems: Sequence[str], now: int) -> None:
+def run_systems_now(db: Database, queue: Queue, systems: Sequence[str], now: int) -> None:
     """Makes rows that wait for another attempt at these systems due now. A check after an end that
     is not due yet stays: it waits for access that may still appear."""
     sql = (
@@ -307,7 +307,7 @@ def hurry_systems(db: Database, queue: Queue, systems: Sequence[str], now: int) 
         db.run(sql, now, queue, now, _about(system))
 
 
-def done_all(db: Database, rows: Sequence[int], owner: str) -> None:
+def ack_all(db: Database, rows: Sequence[int], owner: str) -> None:
     """Deletes many finished rows."""
     marks = ", ".join("?" * len(rows))
     db.run(f"DELETE FROM outbox WHERE claimed_by = ? AND id IN ({marks})", owner, *rows)

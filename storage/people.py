@@ -91,9 +91,9 @@ def mark_groups_read(db: Database, at: int, now: int) -> bool:
     so that this answer is outdated. A stored time well after `now` is replaced, because a clock was
     wrong."""
     sql = (
-        "INSERT INTO facts (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value ="
-        " excluded.value WHERE CAST(facts.value AS BIGINT) <= CAST(excluded.value AS BIGINT) OR"
-        " CAST(facts.value AS BIGINT) > ?"
+        "INSERT INTO key_values (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value ="
+        " excluded.value WHERE CAST(key_values.value AS BIGINT) <= CAST(excluded.value AS BIGINT)"
+        " OR CAST(key_values.value AS BIGINT) > ?"
     )
     return bool(db.run(sql, _READ, str(at), now + CLOCKS_APART))
 

@@ -96,7 +96,7 @@ LOST = "lost channel "
 
 _POSTED = (
     "EXISTS (SELECT 1 FROM messages m WHERE m.request_id = requests.id AND m.channel NOT LIKE 'D%' "
-    f"AND NOT EXISTS (SELECT 1 FROM facts f WHERE f.key = '{LOST}' || m.channel))"
+    f"AND NOT EXISTS (SELECT 1 FROM key_values v WHERE v.key = '{LOST}' || m.channel))"
 )
 
 
@@ -118,7 +118,7 @@ def is_posted(db: Database, request: str) -> bool:
 def lost_channels(db: Database) -> list[str]:
     """Returns the ids of channels known as archived or deleted."""
     keys = db.rows(
-        "SELECT key FROM facts WHERE substr(key, 1, ?) = ? ORDER BY key", len(LOST), LOST
+        "SELECT key FROM key_values WHERE substr(key, 1, ?) = ? ORDER BY key", len(LOST), LOST
     )
     return [str(key).removeprefix(LOST) for (key,) in keys]
 

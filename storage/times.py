@@ -35,8 +35,8 @@ def newest(db: Database) -> int:
     found = db.row(
         "SELECT MAX(at) FROM (SELECT (SELECT at FROM audit WHERE +seq > ? ORDER BY at DESC LIMIT 1)"
         " AS at UNION ALL SELECT MAX(at) FROM seen UNION ALL SELECT created_at FROM outbox WHERE id"
-        " = (SELECT MAX(id) FROM outbox) UNION ALL SELECT CAST(value AS BIGINT) FROM facts WHERE"
-        " key = ?) AS times",
+        " = (SELECT MAX(id) FROM outbox) UNION ALL SELECT CAST(value AS BIGINT) FROM key_values"
+        " WHERE key = ?) AS times",
         int(key_values.get(db, ACCEPTED) or 0),
         MARK,
     )
@@ -77,7 +77,8 @@ def claim_writing_told(db: Database, at: int, since: int) -> bool:
 
 def _forward(db: Database, key: str, at: int, least: int) -> bool:
     sql = (
-        "INSERT INTO facts (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value ="
-        " excluded.value WHERE CAST(facts.value AS BIGINT) <= CAST(excluded.value AS BIGINT) - ?"
+        "INSERT INTO key_values (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value ="
+        " excluded.value WHERE CAST(key_values.value AS BIGINT) <= CAST(excluded.value AS BIGINT)"
+        " - ?"
     )
     return db.run(sql, key, str(at), least) == 1

@@ -99,7 +99,7 @@ class Made:
         """These are known however far a test moves the clock."""
         record_groups(self.world, groups, self.clock.at)
         with self.world.db.transaction():
-            self.world.db.run("DELETE FROM facts WHERE key = 'groups read'")
+            self.world.db.run("DELETE FROM key_values WHERE key = 'groups read'")
 
     def set_policy(self, **overrides: str) -> None:
         """A roles.toml that is in force from now on, and that Slack has been asked about; see

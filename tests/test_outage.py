@@ -20,10 +20,10 @@ from bot.operations.grants.expire_due import expire_due
 from bot.operations.grants.record_results import order_for, record_ended
 from bot.operations.grants.renew_grant import Renewed, renew_grant
 from bot.operations.process.find_unwritten import find_unwritten, known_ends
-from bot.operations.systems.memberships import StoredMarks
+from bot.operations.systems.memberships import StoredMemberships
 from bot.worker import outage
 from bot.worker.outage import OutageWatch
-from bot.worker.unwritten_ends import UnwrittenMarks, UnwrittenRevocations, forget_if_back
+from bot.worker.unwritten_ends import UnwrittenMemberships, UnwrittenRevocations, forget_if_back
 from storage.database import Database
 from tests.factories import ANA, LEA, Made, make_world
 from tests.fakes import FakeSystem, FakeSystems, OurSystem, until
@@ -44,9 +44,10 @@ class Watched:
     watch: OutageWatch = field(init=False)
 
     def __post_init__(self) -> None:
-        world, marks = self.made.world, UnwrittenMarks(StoredMarks(self.made.world))
+        world = self.made.world
+        memberships = UnwrittenMemberships(StoredMemberships(world))
         systems = FakeSystems(self.system)
-        revocations = UnwrittenRevocations(world, systems, marks, Health(world.now))  # type: ignore[arg-type]
+        revocations = UnwrittenRevocations(world, systems, memberships, Health(world.now))  # type: ignore[arg-type]
         self.watch = OutageWatch(world, revocations, self.tell)
 
     def tell(self, place: str, facts: Mapping[str, object]) -> None:
@@ -290,15 +291,18 @@ def test_a_start_that_comes_after_an_end_takes_back_its_time(made: Made) -> None
     assert made.world.unwritten.at(grant.id, "shop-admin") is None
 
 
-def test_marks_are_forgotten_until_they_were_read_back(made: Made) -> None:
-    stored = StoredMarks(made.world)
-    marks, mark = UnwrittenMarks(stored), Membership("github", "g1", "ana", "team", "team")
-    marks.note(mark)
-    marks.forget(mark)
-    assert marks.of_grant("github", "g1") == marks.of_thing("github", "ana", "team") == []
-    assert marks.of_system("github") == [] and stored.of_system("github") == [mark]
-    marks.show("github", "g1")
-    assert marks.of_grant("github", "g1") == [mark]
+def test_memberships_are_hidden_until_they_were_read_back(made: Made) -> None:
+    stored = StoredMemberships(made.world)
+    memberships = UnwrittenMemberships(stored)
+    membership = Membership("github", "g1", "ana", "team", "team")
+    memberships.note(membership)
+    memberships.forget(membership)
+    assert (
+        memberships.of_grant("github", "g1") == memberships.of_thing("github", "ana", "team") == []
+    )
+    assert memberships.of_system("github") == [] and stored.of_system("github") == [membership]
+    memberships.show("github", "g1")
+    assert memberships.of_grant("github", "g1") == [membership]
 
 
 def test_pairs_that_another_process_has_recorded_are_forgotten(watched: Watched) -> None:

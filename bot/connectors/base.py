@@ -171,9 +171,9 @@ class Memberships(Protocol):
     it is verified to be gone, so that a revocation removes nothing that was there before. For a
     database it notes the server."""
 
-    def note(self, mark: Membership) -> None: ...
+    def note(self, membership: Membership) -> None: ...
 
-    def forget(self, mark: Membership) -> None: ...
+    def forget(self, membership: Membership) -> None: ...
 
     def of_grant(self, system: str, grant: str) -> Sequence[Membership]: ...
 
@@ -219,7 +219,7 @@ class ConnectorDeps:
     gates: Gates
     pins: AccountLinks
     certificates: Certificates
-    marks: Memberships
+    memberships: Memberships
 
 
 def fingerprint(*settings: object) -> str:

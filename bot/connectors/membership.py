@@ -56,7 +56,7 @@ class SharedMembership:
 
     def __init__(self, system: System, tools: ConnectorDeps, members: Members) -> None:
         self._name, self._settings = system.name, system.settings
-        self._marks, self._members = tools.marks, members
+        self._memberships, self._members = tools.memberships, members
         self.target = members.target
 
     def grant(self, order: ProvisionOrder) -> None:
@@ -69,64 +69,67 @@ class SharedMembership:
         )
         self._give(first)
         with already_called():
-            for mark in others:
-                self._give(mark)
+            for membership in others:
+                self._give(membership)
 
-    def _give(self, mark: Membership) -> None:
-        ours = self._marks.of_thing(
-            self._name, mark.account, mark.thing
+    def _give(self, membership: Membership) -> None:
+        ours = self._memberships.of_thing(
+            self._name, membership.account, membership.thing
         )  # before asking: an end asks, then forgets
-        if not ours and self._members.has(mark.account, mark.thing) is not MembershipState.NOT:
+        if (
+            not ours
+            and self._members.has(membership.account, membership.thing) is not MembershipState.NOT
+        ):
             raise SystemRefused(
                 "had_before",
-                f"this person has {mark.action} on {self._name} already, and not by a grant, so it"
-                " would not end with one: there is nothing to give, or somebody takes it away"
+                f"this person has {membership.action} on {self._name} already, and not by a grant, "
+                "so it would not end with one: there is nothing to give, or somebody takes it away"
                 " there first",
-                f"You have {mark.action} on {self._name} already, and not by a grant: use that, or"
-                " have it taken away there.",
+                f"You have {membership.action} on {self._name} already, and not by a grant: use "
+                "that, or have it taken away there.",
             )
-        self._marks.note(mark)
+        self._memberships.note(membership)
         try:
-            self._members.give(mark.account, mark.thing)
-        finally:  # an end that overtook this call has forgotten the mark
-            self._marks.note(mark)
+            self._members.give(membership.account, membership.thing)
+        finally:  # an end that overtook this call has forgotten the membership
+            self._memberships.note(membership)
         with already_called():
-            has = self._members.has(mark.account, mark.thing)
+            has = self._members.has(membership.account, membership.thing)
         if has is not MembershipState.YES:
-            what = f"{mark.action} on {self._name}"
+            what = f"{membership.action} on {self._name}"
             if has is MembershipState.PENDING:
                 accept = f"Accept the invitation to {what}."
                 raise SystemUnavailable(f"{what} waits to be accepted by the person", None, accept)
             raise SystemUnavailable(f"{what} is not there yet")
 
     def revoke(self, order: ProvisionOrder) -> None:
-        marks = self._marks.of_grant(self._name, order.grant)
-        if not marks:
+        memberships = self._memberships.of_grant(self._name, order.grant)
+        if not memberships:
             # nothing was given, but an unreachable system is not reported as clean
             self._ask_anything()
-        for mark in marks:
-            self._end(mark, kept=mark.action in order.kept)
+        for membership in memberships:
+            self._end(membership, kept=membership.action in order.kept)
 
-    def _end(self, mark: Membership, kept: bool) -> None:
+    def _end(self, membership: Membership, kept: bool) -> None:
         """Takes it away and sees it gone, unless it is kept for another grant to the same
         account."""
-        others = [each for each in self._of_thing(mark) if each.grant != mark.grant]
+        others = [each for each in self._of_thing(membership) if each.grant != membership.grant]
         if not (kept and others):
-            self._members.take(mark.account, mark.thing)
-            if self._members.has(mark.account, mark.thing) is not MembershipState.NOT:
-                raise SystemUnavailable(f"{mark.action} is still there on {self._name}")
-        self._marks.forget(mark)
+            self._members.take(membership.account, membership.thing)
+            if self._members.has(membership.account, membership.thing) is not MembershipState.NOT:
+                raise SystemUnavailable(f"{membership.action} is still there on {self._name}")
+        self._memberships.forget(membership)
 
-    def _of_thing(self, mark: Membership) -> Sequence[Membership]:
-        return self._marks.of_thing(self._name, mark.account, mark.thing)
+    def _of_thing(self, membership: Membership) -> Sequence[Membership]:
+        return self._memberships.of_thing(self._name, membership.account, membership.thing)
 
     def read_back(self, order: ProvisionOrder) -> bool:
         """Whether anything that this grant gave is there."""
-        given = self._marks.of_grant(self._name, order.grant)
+        given = self._memberships.of_grant(self._name, order.grant)
         if not given:
             self._ask_anything()
         return any(
-            self._members.has(mark.account, mark.thing) is MembershipState.YES for mark in given
+            self._members.has(each.account, each.thing) is MembershipState.YES for each in given
         )
 
     def _ask_anything(self) -> None:
@@ -138,12 +141,12 @@ class SharedMembership:
 
     def list_active(self) -> Iterator[ObservedAccess]:
         """One for each grant and account that has anything left of what was given."""
-        for (grant, account), marks in groupby(
-            self._marks.of_system(self._name), lambda m: (m.grant, m.account)
+        for (grant, account), memberships in groupby(
+            self._memberships.of_system(self._name), lambda m: (m.grant, m.account)
         ):
             has = [
-                (mark.action, self._members.has(account, mark.thing) is not MembershipState.NOT)
-                for mark in marks
+                (each.action, self._members.has(account, each.thing) is not MembershipState.NOT)
+                for each in memberships
             ]
             there = [action for action, is_there in has if is_there]
             if there:
@@ -152,9 +155,9 @@ class SharedMembership:
 
     def remove(self, found: ObservedAccess) -> None:
         """What another grant gave to the same account too is only forgotten for this one."""
-        for mark in self._marks.of_grant(self._name, found.grant):
-            if f"{mark.account} {mark.grant}" == found.name:
-                self._end(mark, kept=True)
+        for membership in self._memberships.of_grant(self._name, found.grant):
+            if f"{membership.account} {membership.grant}" == found.name:
+                self._end(membership, kept=True)
 
     def check(self, roles: Mapping[str, Sequence[str]]) -> Iterator[str]:
         try:

@@ -82,14 +82,14 @@ class ClaimedQueue:
     def release(self, rows: Sequence[int]) -> None:
         """Returns rows that nobody has begun."""
         with self._transaction():
-            outbox.put_back(self.world.db, rows, self._owner)
+            outbox.release(self.world.db, rows, self._owner)
 
     def retry(self, rows: Sequence[int], pause: int, error: str, outcome_unknown: bool) -> None:
         """Returns rows for another try in `pause` seconds. `outcome_unknown`: this try may have
         succeeded."""
         with self._transaction() as now:
             for row in rows:
-                outbox.again(
+                outbox.retry_later(
                     self.world.db, row, self._owner, now + pause, error[:500], outcome_unknown
                 )
 
@@ -102,14 +102,14 @@ class ClaimedQueue:
 
         def act(world: Context) -> None:
             record(world)
-            outbox.done_all(world.db, rows, self._owner)
+            outbox.ack_all(world.db, rows, self._owner)
 
         do_together(self.world, act)
 
     def run_now(self, systems: Sequence[str]) -> None:
         """Makes due at once what waits for its next try on these systems."""
         with self._transaction() as now:
-            outbox.hurry_systems(self.world.db, self.queue, systems, now)
+            outbox.run_systems_now(self.world.db, self.queue, systems, now)
 
     @contextmanager
     def _transaction(self) -> Iterator[int]:

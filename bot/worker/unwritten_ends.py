@@ -32,26 +32,26 @@ after it."""
 _UNDER_WAY = float("inf")
 
 
-class UnwrittenMarks:
-    """Marks that can be read and not written: what an end forgets is hidden until it was read back.
-    The ordinary end forgets it for good."""
+class UnwrittenMemberships:
+    """Memberships that can be read and not written: what an end forgets is hidden until it was read
+    back. The ordinary end forgets it for good."""
 
     def __init__(self, stored: Memberships) -> None:
         self._stored = stored
         self._hidden: set[Membership] = set()
 
-    def note(self, mark: Membership) -> None:
-        self._stored.note(mark)
+    def note(self, membership: Membership) -> None:
+        self._stored.note(membership)
 
-    def forget(self, mark: Membership) -> None:
-        self._hidden.add(mark)
+    def forget(self, membership: Membership) -> None:
+        self._hidden.add(membership)
 
     def show(self, system: str, grant: str) -> None:
         """Hides nothing more of this grant there."""
-        for mark in [
+        for membership in [
             each for each in self._hidden.copy() if (each.system, each.grant) == (system, grant)
         ]:
-            self._hidden.discard(mark)
+            self._hidden.discard(membership)
 
     def of_grant(self, system: str, grant: str) -> Sequence[Membership]:
         return self._left(self._stored.of_grant(system, grant))
@@ -62,18 +62,19 @@ class UnwrittenMarks:
     def of_system(self, system: str) -> Sequence[Membership]:
         return self._left(self._stored.of_system(system))
 
-    def _left(self, marks: Iterable[Membership]) -> list[Membership]:
-        return [mark for mark in marks if mark not in self._hidden]
+    def _left(self, memberships: Iterable[Membership]) -> list[Membership]:
+        return [each for each in memberships if each not in self._hidden]
 
 
 class UnwrittenRevocations:
-    """`systems` has connectors that use `marks`. No call waits for a system: each has its own
+    """`systems` has connectors that use `memberships`. No call waits for a system: each has its own
     thread, which does not keep the process from ending."""
 
     def __init__(
-        self, world: Context, systems: Systems, marks: UnwrittenMarks, health: Health
+        self, world: Context, systems: Systems, memberships: UnwrittenMemberships, health: Health
     ) -> None:
-        self._world, self._systems, self._marks, self._health = world, systems, marks, health
+        self._world, self._systems, self._health = world, systems, health
+        self._memberships = memberships
         self._limits, self._lock = Limits(), threading.Lock()
         self._tried: dict[tuple[str, str], int] = {}
         self._next_try: dict[tuple[str, str], float] = {}
@@ -106,7 +107,7 @@ class UnwrittenRevocations:
         except Exception:
             log.exception("access %s is due and could not be ended on %s", *pair)
         finally:
-            self._marks.show(order.system, order.grant)
+            self._memberships.show(order.system, order.grant)
             self._limits.leave([order.system], [order.system] if failed else [])
             self._settle(pair, failed)
 

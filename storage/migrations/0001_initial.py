@@ -78,13 +78,13 @@ CREATE TABLE tokens (
 CREATE INDEX tokens_by_grant ON tokens (grant_id);
 """
 
-# A mark is one shared access of a grant, such as a group membership, written before it is granted.
+# A membership is shared access of one grant, such as that to a group, stored before it is given.
 SYSTEMS = """
-CREATE TABLE marks (
+CREATE TABLE memberships (
   system TEXT NOT NULL, grant_id TEXT NOT NULL, account TEXT NOT NULL, thing TEXT NOT NULL,
   action TEXT NOT NULL, PRIMARY KEY (system, grant_id, account, thing)
 );
-CREATE INDEX marks_of_thing ON marks (system, account, thing);
+CREATE INDEX memberships_of_thing ON memberships (system, account, thing);
 
 CREATE TABLE ssh_access (
   grant_id TEXT NOT NULL, system TEXT NOT NULL, until BIGINT NOT NULL,
@@ -188,7 +188,7 @@ CREATE INDEX outbox_turn ON outbox (queue, turn, due_at, id)
   WHERE queue IN ('decide', 'slack', 'update');
 CREATE INDEX outbox_person ON outbox (queue, person, turn) WHERE person <> '';
 
-CREATE TABLE facts (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE key_values (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 
 CREATE TABLE seen (key TEXT PRIMARY KEY, at BIGINT NOT NULL);
 CREATE INDEX seen_at ON seen (at);

@@ -267,7 +267,7 @@ def test_a_handle_that_leads_to_another_group_is_named_and_its_new_id_is_not_rec
     installed: Path,
 ) -> None:
     with closing(Database("sqlite:///access.db")) as db, db.transaction():
-        db.run("INSERT INTO facts (key, value) VALUES ('bound @db-leads', 'S0EARLIER')")
+        db.run("INSERT INTO key_values (key, value) VALUES ('bound @db-leads', 'S0EARLIER')")
     shown = run("doctor")
     (line,) = bad(shown)
     assert line.startswith(
@@ -293,7 +293,9 @@ def test_a_channel_that_the_bot_still_posts_to_although_another_has_its_name_is_
     installed: Path, sandbox: Sandbox
 ) -> None:
     with closing(Database("sqlite:///access.db")) as db, db.transaction():
-        db.run("INSERT INTO facts (key, value) VALUES ('channel #access-approvals', 'C0APPROVAL')")
+        db.run(
+            "INSERT INTO key_values (key, value) VALUES ('channel #access-approvals', 'C0APPROVAL')"
+        )
     assert bad(run("doctor")) == []
     new = replace_channel(sandbox)
     shown = run("doctor")
@@ -308,7 +310,9 @@ def test_a_name_that_leads_nowhere_is_named_with_the_channel_still_in_use(
     installed: Path, sandbox: Sandbox
 ) -> None:
     with closing(Database("sqlite:///access.db")) as db, db.transaction():
-        db.run("INSERT INTO facts (key, value) VALUES ('channel #access-approvals', 'C0APPROVAL')")
+        db.run(
+            "INSERT INTO key_values (key, value) VALUES ('channel #access-approvals', 'C0APPROVAL')"
+        )
     sandbox.admin.rename("#access-approvals", "renamed")
     (line,) = bad(run("doctor"))
     assert line.startswith("FAIL  channel #access-approvals: not found")
@@ -525,7 +529,7 @@ def test_the_doctor_leaves_nothing_in_the_database(installed: Path) -> None:
     run("doctor")
     db = Database("sqlite:///access.db")
     with db.reading():
-        assert db.row("SELECT COUNT(*) FROM facts WHERE key = 'doctor'") == (0,)
+        assert db.row("SELECT COUNT(*) FROM key_values WHERE key = 'doctor'") == (0,)
         assert db.row("SELECT COUNT(*) FROM audit") == (0,)
     db.close()
 

@@ -166,20 +166,20 @@ def an_order(
 
 
 class Notes:
-    """Marks in memory; a connector whose url has changed keeps those that it had."""
+    """Memberships in memory; a connector whose url has changed keeps those that it had."""
 
     def __init__(self) -> None:
-        self._marks: set[Membership] = set()
-        self.marks = self
+        self._memberships: set[Membership] = set()
+        self.memberships = self
 
-    def note(self, mark: Membership) -> None:
-        self._marks.add(mark)
+    def note(self, membership: Membership) -> None:
+        self._memberships.add(membership)
 
-    def forget(self, mark: Membership) -> None:
-        self._marks.discard(mark)
+    def forget(self, membership: Membership) -> None:
+        self._memberships.discard(membership)
 
     def of_grant(self, system: str, grant: str) -> list[Membership]:
-        return [mark for mark in self._marks if (mark.system, mark.grant) == (system, grant)]
+        return [each for each in self._memberships if (each.system, each.grant) == (system, grant)]
 
 
 def connector(

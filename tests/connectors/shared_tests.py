@@ -90,10 +90,10 @@ class SharedContract:
         assert isinstance(it, Lists)
         asked = order()
         it.grant(asked)
-        marks = tools.marks.of_grant("it", asked.grant)
+        memberships = tools.memberships.of_grant("it", asked.grant)
         it.revoke(asked)
-        for mark in marks:
-            tools.marks.note(mark)
+        for membership in memberships:
+            tools.memberships.note(membership)
         assert list(it.list_active()) == [] and not it.read_back(asked)
 
     def test_what_is_there_in_part_only_is_found_told_and_ended(
@@ -102,7 +102,7 @@ class SharedContract:
         assert isinstance(it, SharedMembership)
         grant = made.a_started(made.a_request("it"))
         delivery.drain(Queue.START)
-        first, *_ = tools.marks.of_grant("it", grant.id)
+        first, *_ = tools.memberships.of_grant("it", grant.id)
         # As no order takes away only a part.
         it._members.take(first.account, first.thing)  # noqa: SLF001
         survey = InventoryScan(made.world, build_systems(made.world))

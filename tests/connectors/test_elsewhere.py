@@ -22,7 +22,7 @@ from bot.operations.grants.record_results import order_for
 from bot.operations.grants.release_grant import release_grant
 from bot.operations.grants.renew_grant import Renewed, renew_grant
 from bot.operations.systems.confirm_target import confirm_target
-from bot.operations.systems.memberships import StoredMarks
+from bot.operations.systems.memberships import StoredMemberships
 from bot.operations.usage.count_usage import UsageMeter
 from bot.worker.dispatcher import Dispatcher
 from tests.builders import WORKSPACE
@@ -153,17 +153,18 @@ def test_a_database_that_is_another_server_now_is_believed_as_well_and_no_member
     moving: Moving,
 ) -> None:
     """It was restored, or upgraded, and its settings are the same."""
-    grant, marks = moving.active(), StoredMarks(moving.made.world)
+    grant, memberships = moving.active(), StoredMemberships(moving.made.world)
     server, team = (
         Membership("it", grant.id, "", "7312", ""),
         Membership("it", grant.id, "ana", "team", "writers"),
     )
     other = Membership("another", grant.id, "", "7312", "")
-    for mark in (server, team, other):
-        marks.note(mark)
+    for membership in (server, team, other):
+        memberships.note(membership)
     target = target_of(moving.systems.of("it", "webhook"))
     assert confirm_target(moving.made.world, "os:lea", "it", target) == 1
-    assert [*marks.of_grant("it", grant.id), *marks.of_grant("another", grant.id)] == [team, other]
+    left = [memberships.of_grant(system, grant.id) for system in ("it", "another")]
+    assert left == [[team], [other]]
 
 
 # --- which settings say which system it is

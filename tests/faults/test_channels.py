@@ -21,7 +21,7 @@ def replaced(company: Company) -> str:
 
 
 def use(company: Company) -> str:
-    found = company.rows("SELECT value FROM facts WHERE key = 'channel #access-approvals'")
+    found = company.rows("SELECT value FROM key_values WHERE key = 'channel #access-approvals'")
     return str(found[0][0]) if found else ""
 
 

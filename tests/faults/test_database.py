@@ -148,7 +148,7 @@ def test_many_writers_of_one_process_all_get_their_turn(tmp_path: Path) -> None:
             thread.join()
         assert failed == []
         with database.reading():
-            assert database.rows("SELECT COUNT(*) FROM facts") == [(1000,)]
+            assert database.rows("SELECT COUNT(*) FROM key_values") == [(1000,)]
 
 
 # --- PostgreSQL

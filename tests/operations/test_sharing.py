@@ -16,7 +16,7 @@ from bot.operations.grants.record_results import (
 )
 from bot.operations.grants.release_grant import release_grant
 from bot.operations.systems.account_links import StoredPins, list_accounts, unlink_account
-from bot.operations.systems.memberships import StoredMarks
+from bot.operations.systems.memberships import StoredMemberships
 from tests.factories import ANA, CARA, LEA, Made
 
 
@@ -133,27 +133,29 @@ def test_an_id_of_another_place_is_another_account(made: Made) -> None:
 
 
 def test_a_wrong_binding_is_undone_on_record_unless_something_was_given_to_it(made: Made) -> None:
-    pins, marks, mark = (
+    pins, memberships, membership = (
         StoredPins(made.world),
-        StoredMarks(made.world),
+        StoredMemberships(made.world),
         Membership("it", "g1", "7", "team", "team"),
     )
     pins.keep("it", ANA, "7")
     assert list_accounts(made.world) == [("it", ANA, "7")]
-    marks.note(mark)
+    memberships.note(membership)
     assert isinstance(unlink_account(made.world, "os:lea", "it", ANA), Refused)
-    marks.forget(mark)
+    memberships.forget(membership)
     assert unlink_account(made.world, "os:lea", "it", ANA) == "7"
     assert made.log("person:account:unlinked", "actor, subject, system") == [("os:lea", ANA, "it")]
     assert isinstance(unlink_account(made.world, "os:lea", "it", ANA), Refused)
     assert pins.keep("it", CARA, "7") == "7"
 
 
-def test_a_mark_is_kept_once_until_it_is_forgotten(made: Made) -> None:
-    marks, mark = StoredMarks(made.world), Membership("it", "g1", "7", "team", "team")
+def test_a_membership_is_stored_once_until_it_is_forgotten(made: Made) -> None:
+    memberships = StoredMemberships(made.world)
+    membership = Membership("it", "g1", "7", "team", "team")
     other = Membership("it", "g2", "7", "team", "team")
-    for each in (mark, mark, other):
-        marks.note(each)
-    assert marks.of_thing("it", "7", "team") == [mark, other] == marks.of_system("it")
-    marks.forget(mark)
-    assert marks.of_grant("it", "g1") == [] and marks.of_grant("it", "g2") == [other]
+    for each in (membership, membership, other):
+        memberships.note(each)
+    both = [membership, other]
+    assert memberships.of_thing("it", "7", "team") == both == memberships.of_system("it")
+    memberships.forget(membership)
+    assert memberships.of_grant("it", "g1") == [] and memberships.of_grant("it", "g2") == [other]

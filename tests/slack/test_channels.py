@@ -276,7 +276,7 @@ def test_any_message_that_a_channel_takes_again_brings_what_waited(office: Offic
     second = office.ask("dev")
     office.turn()
     assert [office.shown(request).count(OLD) for request in (first, second)] == [1, 1]
-    assert office.made.rows("SELECT key FROM facts WHERE key LIKE 'failing %'") == []
+    assert office.made.rows("SELECT key FROM key_values WHERE key LIKE 'failing %'") == []
 
 
 def test_what_was_decided_meanwhile_is_not_posted(office: Office) -> None:

@@ -39,7 +39,7 @@ database.close()
 """
 ADDED = """
 def up(migrator, db):
-    db.execute_sql("ALTER TABLE facts ADD COLUMN added TEXT NOT NULL DEFAULT 'by the upgrade'")
+    db.execute_sql("ALTER TABLE key_values ADD COLUMN added TEXT NOT NULL DEFAULT 'by the upgrade'")
 """
 
 
@@ -198,7 +198,7 @@ class TestScopes:
     ) -> None:
         for n in range(5):
             _put(database, f"key {n}")
-        rows = database.stream("SELECT key FROM facts ORDER BY key")
+        rows = database.stream("SELECT key FROM key_values ORDER BY key")
         first = next(rows)
         _put(database, "key 9")
         together(database, [lambda: _put(database, "written by another thread")])
@@ -209,7 +209,7 @@ class TestScopes:
         self, database: Database
     ) -> None:
         _put(database, "key")
-        rows = database.stream("SELECT key FROM facts")
+        rows = database.stream("SELECT key FROM key_values")
         next(rows)
         rows.close()  # type: ignore[attr-defined]
         _put(database, "another")

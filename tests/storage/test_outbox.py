@@ -28,7 +28,7 @@ while True:
     for row in rows:
         print(row.id)
         with database.transaction():
-            assert outbox.done(database, row.id, owner)
+            assert outbox.ack(database, row.id, owner)
     if not rows:
         with database.reading():
             if not outbox.counts(database):
@@ -57,12 +57,12 @@ def _claim(
 
 def _done(db: Database, rows: Sequence[Row], owner: str = "me") -> list[bool]:
     with db.transaction():
-        return [outbox.done(db, row.id, owner) for row in rows]
+        return [outbox.ack(db, row.id, owner) for row in rows]
 
 
 def _again(db: Database, row: Row, due_at: int, outcome_unknown: bool = False) -> None:
     with db.transaction():
-        outbox.again(db, row.id, "me", due_at, "no answer", outcome_unknown)
+        outbox.retry_later(db, row.id, "me", due_at, "no answer", outcome_unknown)
 
 
 def _behind(
@@ -227,7 +227,7 @@ class TestOrder:
         _add(database, _effect("new"), _effect("in hand"), _effect("failed"), _effect("put back"))
         new, _, failed, back = _claim(database)
         with database.transaction():
-            outbox.put_back(database, [new.id, back.id], "me")
+            outbox.release(database, [new.id, back.id], "me")
         _again(database, failed, NOW + 900)
         with database.reading():
             assert outbox.tried(database, ["new", "in hand", "failed", "put back", "none"]) == {
@@ -376,7 +376,7 @@ class TestTogether:
         ] == [1]
 
 
-class TestHurry:
+class TestRunNow:
     def test_what_waits_becomes_due_at_once(self, database: Database) -> None:
         _add(database, _effect("a", delay=60), _effect("b", delay=60))
         with database.transaction():

@@ -36,8 +36,8 @@ HOT: dict[str, Callable[[Database], object]] = {
     "last requests of a person": lambda db: requests.decided_of(db, "U1", 5),
     "held by a person": lambda db: grants.held_by(db, "U1"),
     "what others need": lambda db: grants.needs_of_others(db, "g1", "shop"),
-    "marks of a grant": lambda db: memberships.of_grant(db, "shop", "g1"),
-    "marks of a thing": lambda db: memberships.of_thing(db, "shop", "ana", "team"),
+    "memberships of a grant": lambda db: memberships.of_grant(db, "shop", "g1"),
+    "memberships of a thing": lambda db: memberships.of_thing(db, "shop", "ana", "team"),
     "past of a person": lambda db: grants.past(db, "U1", "role", 3),
     "history of a person": lambda db: requests.history(db, "U1", "role"),
     "usual duration": lambda db: requests.usual_duration(db, "role"),
@@ -59,7 +59,7 @@ HOT: dict[str, Callable[[Database], object]] = {
     "outbox claim in turn": lambda db: outbox.claim(db, Queue.SLACK, "me", NOW, NOW + 9, 100),
     "outbox add": lambda db: outbox.add(db, [answer("U1", "C1", "refused")], NOW),
     "outbox any due": lambda db: outbox.any_due(db, Queue.END, NOW),
-    "outbox hurry": lambda db: outbox.run_now(db, ["key"], NOW),
+    "outbox run now": lambda db: outbox.run_now(db, ["key"], NOW),
     "outbox drop": lambda db: outbox.drop(db, ["key"]),
     "person": lambda db: people.get(db, "U1"),
     "certificate to issue": lambda db: ssh.allowed_until(db, "g1", "bastion"),
@@ -113,7 +113,7 @@ TABLES = (
     "people",
     "seen",
     "votes",
-    "marks",
+    "memberships",
 )
 BIG = "|".join(
     (*TABLES, "ssh_access", "ssh_certificates", "sessions", "usage", "alarms", "alarm_messages")

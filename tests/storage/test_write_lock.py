@@ -26,7 +26,9 @@ def database(sqlite_url: str) -> Iterator[Database]:
 
 def _names(database: Database) -> set[str]:
     with database.reading():
-        return {str(key) for (key,) in database.rows("SELECT key FROM facts WHERE key LIKE 'n%'")}
+        return {
+            str(key) for (key,) in database.rows("SELECT key FROM key_values WHERE key LIKE 'n%'")
+        }
 
 
 def _put(database: Database, key: str) -> None:
@@ -132,7 +134,7 @@ def _statement(database: Database) -> None:
 
 
 def _many(database: Database) -> None:
-    database.run_many("INSERT INTO facts VALUES (?, ?)", [("n3", "after")])
+    database.run_many("INSERT INTO key_values VALUES (?, ?)", [("n3", "after")])
 
 
 def _scope(database: Database) -> None:

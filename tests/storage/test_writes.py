@@ -50,10 +50,10 @@ def test_a_transaction_that_changes_nothing_proves_nothing(impatient: Database) 
     with held(impatient, "facts"), pytest.raises(StorageUnavailable):
         put(impatient, "two")
     with impatient.transaction():
-        assert impatient.run("UPDATE facts SET value = 'x' WHERE key = 'none'") == 0
+        assert impatient.run("UPDATE key_values SET value = 'x' WHERE key = 'none'") == 0
     assert impatient.writes.problem
     with impatient.transaction():
-        impatient.run_many("DELETE FROM facts WHERE key = ?", [("key",)])
+        impatient.run_many("DELETE FROM key_values WHERE key = ?", [("key",)])
     assert impatient.writes.problem == ""
 
 

@@ -157,4 +157,4 @@ def test_a_system_that_can_not_tell_is_left_alone(made: Made) -> None:
     SessionWatch(made.world, Each(shop_admin=FakeSystem())).look()
     until(lambda: "ask-shop-admin" not in {each.name for each in threading.enumerate()})
     assert made.count("sessions") == 0
-    assert made.rows("SELECT key FROM facts WHERE key LIKE '%sessions%'") == []
+    assert made.rows("SELECT key FROM key_values WHERE key LIKE '%sessions%'") == []

@@ -55,7 +55,7 @@ class Postgres:
 
     def __init__(self, system: System, tools: ConnectorDeps) -> None:
         address = system.settings.get("address")
-        self._system, self._marks = system.name, tools.marks
+        self._system, self._memberships = system.name, tools.memberships
         self._server = Server(
             system.name, str(system.settings["url"]), str(address) if address else None
         )
@@ -66,7 +66,7 @@ class Postgres:
         with self._server.connected() as line, line.transaction():
             if _version(line) < OLDEST:
                 raise SystemRefused("version", f"this needs PostgreSQL {OLDEST} or newer")
-            self._marks.note(self._mark(line, order.grant))
+            self._memberships.note(self._membership(line, order.grant))
             take_turn(line)
             role = self._to_grant(line, order)
             give_connect(line, role.name)
@@ -88,7 +88,7 @@ class Postgres:
         with self._server.connected() as line:
             for role in self._settled(line, order.grant):
                 end_role(self._server, line, role)
-            self._marks.forget(self._mark(line, order.grant))
+            self._memberships.forget(self._membership(line, order.grant))
 
     def read_back(self, order: ProvisionOrder) -> bool:
         with self._server.connected() as line:
@@ -164,14 +164,14 @@ class Postgres:
             self._refuse_elsewhere(line, grant)
         return found
 
-    def _mark(self, line: Line, grant: str) -> Membership:
+    def _membership(self, line: Line, grant: str) -> Membership:
         """Which server this is: the url may lead to another one when the access ends. "" where we
         may not know it."""
         identity = row(line, _IDENTITY)[0] if row(line, _KNOWABLE)[0] else ""
         return Membership(self._system, grant, "", identity, "")
 
     def _refuse_elsewhere(self, line: Line, grant: str) -> None:
-        if {*self._marks.of_grant(self._system, grant)} - {self._mark(line, grant)}:
+        if {*self._memberships.of_grant(self._system, grant)} - {self._membership(line, grant)}:
             raise SystemUnavailable(
                 f"{self._system} is another server than the one where this access was made: let its"
                 " url lead there until the access has ended, or say that it is the same database,"

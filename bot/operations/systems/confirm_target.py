@@ -18,5 +18,5 @@ def confirm_target(world: Context, actor: str, system: str, target: str) -> int 
             elsewhere = f"No current access was granted at another address of {system}"
             return Refused(f"{elsewhere}: nothing was changed.")
         u.note(Event.TARGET_CONFIRMED, actor, system=system, grants=moved)
-        outbox.hurry_systems(u.db, Queue.END, [system], u.now)
+        outbox.run_systems_now(u.db, Queue.END, [system], u.now)
         return moved

@@ -8,19 +8,19 @@ from bot.operations._unit_of_work import Context
 from storage import memberships
 
 
-class StoredMarks:
+class StoredMemberships:
     """Raises StorageUnavailable, which the worker handles like an unreachable system."""
 
     def __init__(self, world: Context) -> None:
         self._db = world.db
 
-    def note(self, mark: Membership) -> None:
+    def note(self, membership: Membership) -> None:
         with self._db.transaction():
-            memberships.put(self._db, mark)
+            memberships.put(self._db, membership)
 
-    def forget(self, mark: Membership) -> None:
+    def forget(self, membership: Membership) -> None:
         with self._db.transaction():
-            memberships.drop(self._db, mark)
+            memberships.drop(self._db, membership)
 
     def of_grant(self, system: str, grant: str) -> Sequence[Membership]:
         with self._db.reading():
