@@ -427,7 +427,7 @@ def next_due(db: Database) -> int | None:
         " ALL SELECT MIN(ends_at) FROM grants WHERE state = 'starting' AND clock > 0 UNION ALL"
         " SELECT MIN(starts_at) FROM grants WHERE state = 'scheduled' UNION ALL SELECT"
         " MIN(remind_at) FROM grants WHERE state = 'active' AND remind_at IS NOT NULL UNION ALL"
-        " SELECT MIN(next_at) FROM alarms WHERE next_at IS NOT NULL UNION ALL SELECT MIN(lapses_at)"
+        " SELECT MIN(next_at) FROM alerts WHERE next_at IS NOT NULL UNION ALL SELECT MIN(lapses_at)"
         " FROM requests WHERE state = 'pending') AS waiting"
     )
     return int(found[0]) if found and found[0] is not None else None

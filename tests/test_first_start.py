@@ -1,4 +1,4 @@
-"""Nothing is refused and nobody is alarmed because Slack has not been asked yet who is in a
+"""Nothing is refused and nobody is alerted because Slack has not been asked yet who is in a
 group."""
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
     made.world.db.close()
 
 
-def test_a_first_start_alarms_nobody_before_slack_was_asked_and_nobody_after_it_when_all_is_well(
+def test_a_first_start_alerts_nobody_before_slack_was_asked_and_nobody_after_it_when_all_is_well(
     start: Start,
 ) -> None:
     record_loaded(start.made.world, start.made.world.policy())

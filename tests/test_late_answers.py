@@ -120,12 +120,12 @@ def test_what_can_not_be_taken_back_is_ending_again_and_told(
     hands.system.failing["revoke"] = SystemUnavailable("down")
     hands.turn(Queue.END, 3)
     assert hands.rows("SELECT state, error FROM leases") == [("ending", "down")]
-    assert told(hands, SECURITY) == ["alarm"]
+    assert told(hands, SECURITY) == ["alert"]
     hands.system.failing.clear()
     hands.turn(Queue.END)
     assert hands.system.held == set()
     assert hands.rows("SELECT state, error FROM leases") == [("ended", "")]
-    assert told(hands, SECURITY) == ["alarm", "end_confirmed"]
+    assert told(hands, SECURITY) == ["alert", "end_confirmed"]
     assert hands.state(grant) is GrantState.ENDED and hands.made.events("grant:access:ended") == 2
 
 

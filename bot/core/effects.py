@@ -44,8 +44,8 @@ class Kind(StrEnum):
     TELL_PERSON = "tell_person"
     REMIND = "remind"
     TELL_SECURITY = "tell_security"
-    ALARM = "alarm"
-    UPDATE_ALARM = "update_alarm"
+    ALERT = "alert"
+    UPDATE_ALERT = "update_alert"
     ANSWER = "answer"
     SEND_EXPORT = "send_export"
     VERIFY_AUDIT = "verify_audit"
@@ -234,21 +234,21 @@ def notify_security(channel: str, note: str, **facts: object) -> Effect:
     )
 
 
-def alarm(channel: str, grant: str, system: str) -> Effect:
+def alert(channel: str, grant: str, system: str) -> Effect:
     """Tells the security channel of an end that is not confirmed, as it is then."""
     return Effect(
-        Kind.ALARM,
+        Kind.ALERT,
         Queue.SLACK,
         f"to:{channel}",
         {"channel": channel, "grant": grant, "system": system},
     )
 
 
-def alarm_lead(lead: str, grant: str, system: str) -> Effect:
-    """The same alarm to one lead, with its own ordering key, so that it waits for no other
+def alert_lead(lead: str, grant: str, system: str) -> Effect:
+    """The same alert to one lead, with its own ordering key, so that it waits for no other
     message."""
     data = {"channel": lead, "grant": grant, "system": system}
-    return Effect(Kind.ALARM, Queue.SLACK, f"alarms:{lead}", data)
+    return Effect(Kind.ALERT, Queue.SLACK, f"alerts:{lead}", data)
 
 
 def later(effect: Effect, seconds: int) -> Effect:
@@ -256,15 +256,15 @@ def later(effect: Effect, seconds: int) -> Effect:
     return replace(effect, delay=seconds)
 
 
-def update_alarm(channel: str, ts: str) -> Effect:
-    """Shows what has become of the ends that a posted alarm tells of."""
+def update_alert(channel: str, ts: str) -> Effect:
+    """Shows what has become of the ends that a posted alert tells of."""
     return Effect(
-        Kind.UPDATE_ALARM, Queue.SLACK, alarm_key(channel, ts), {"channel": channel, "ts": ts}
+        Kind.UPDATE_ALERT, Queue.SLACK, alert_key(channel, ts), {"channel": channel, "ts": ts}
     )
 
 
-def alarm_key(channel: str, ts: str) -> str:
-    return f"alarm:{channel}:{ts}"
+def alert_key(channel: str, ts: str) -> str:
+    return f"alert:{channel}:{ts}"
 
 
 def answer(person: str, channel: str, note: str, **facts: object) -> Effect:

@@ -49,10 +49,10 @@ GRANT: Mapping[G, Mapping[Move, G]] = {
     G.FAILED: {},
 }
 
-ALARMS = (15 * 60, 3600)
+ALERTS = (15 * 60, 3600)
 """Seconds after its first failure at which an end that no system confirms is told again."""
 
-ALARMS_THEN = 4 * 3600
+ALERTS_THEN = 4 * 3600
 """Seconds between later repeats."""
 
 State = TypeVar("State", R, G)
@@ -102,10 +102,10 @@ def next_reminder(now: int, ends_at: int, leads: Iterable[int]) -> int | None:
     return min((ends_at - lead for lead in leads if ends_at - lead > now), default=None)
 
 
-def next_alarm(since: int, now: int) -> int:
+def next_alert(since: int, now: int) -> int:
     """When to tell again, after now, of an end that has failed since then. What was missed while
     nobody was running is told once."""
-    later = next((since + after for after in ALARMS if since + after > now), None)
-    return later or since + ALARMS[-1] + ALARMS_THEN * (
-        (now - since - ALARMS[-1]) // ALARMS_THEN + 1
+    later = next((since + after for after in ALERTS if since + after > now), None)
+    return later or since + ALERTS[-1] + ALERTS_THEN * (
+        (now - since - ALERTS[-1]) // ALERTS_THEN + 1
     )

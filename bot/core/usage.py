@@ -12,7 +12,7 @@ SKEW = 60
 """Seconds by which a system's clock may be ahead of ours, or behind it at the start of a grant."""
 
 LATE = 5
-"""Seconds after the end in which a session is nobody's alarm: clocks differ a little, and reports
+"""Seconds after the end in which a session is nobody's alert: clocks differ a little, and reports
 travel."""
 
 CLOSING = 60

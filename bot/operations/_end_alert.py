@@ -5,11 +5,11 @@ from collections.abc import Collection, Sequence
 
 from bot.core import effects
 from bot.core.audit import Event
-from bot.core.lifecycle import next_alarm
+from bot.core.lifecycle import next_alert
 from bot.core.model import Grant
 from bot.operations._unit_of_work import SYSTEM, UnitOfWork, new_id
-from storage import alarms, outbox
-from storage.alarms import Alarm
+from storage import alerts, outbox
+from storage.alerts import Alert
 
 UNANSWERED = 60
 """Seconds after which a revocation that neither failed nor was confirmed is reported: its system
@@ -25,30 +25,30 @@ def watch_end(u: UnitOfWork, pairs: Sequence[tuple[str, str]]) -> None:
     """Starts watching these pairs of grant and system, and reports them unless they are confirmed
     soon."""
     for grant, system in pairs:
-        alarms.watch(u.db, new_id("a"), grant, system, u.now, u.now + UNANSWERED)
+        alerts.watch(u.db, new_id("a"), grant, system, u.now, u.now + UNANSWERED)
     if pairs:
         u.expect(u.now + UNANSWERED)
 
 
-def alarm_failed(u: UnitOfWork, grant: Grant, system: str, error: str, attempts: int) -> None:
+def alert_failed_end(u: UnitOfWork, grant: Grant, system: str, error: str, attempts: int) -> None:
     """Reports a failed revocation, unless it is reported already."""
-    alarms.watch(u.db, new_id("a"), grant.id, system, u.now, u.now)
-    alarms.tried(u.db, grant.id, system, attempts)
-    known = alarms.get(u.db, grant.id, system)
+    alerts.watch(u.db, new_id("a"), grant.id, system, u.now, u.now)
+    alerts.tried(u.db, grant.id, system, attempts)
+    known = alerts.get(u.db, grant.id, system)
     if known is not None and not known.said and known.acknowledged_at is None:
         send_alert(u, grant, known, error)
 
 
-def send_alert(u: UnitOfWork, grant: Grant, known: Alarm, error: str) -> None:
+def send_alert(u: UnitOfWork, grant: Grant, known: Alert, error: str) -> None:
     """Alerts the leads, with an audit record, and schedules the next alert; notifies the holder
     once."""
-    next_at = next_alarm(known.since, u.now)
-    alarms.told(u.db, grant.id, known.system, next_at)
+    next_at = next_alert(known.since, u.now)
+    alerts.told(u.db, grant.id, known.system, next_at)
     u.record(
         Event.END_FAILED, SYSTEM, grant, system=known.system, error=error, attempts=known.attempts
     )
     if channel := u.policy.workspace.security_channel:
-        u.do(effects.alarm(channel, grant.id, known.system))
+        u.do(effects.alert(channel, grant.id, known.system))
     if not known.said:
         u.do(
             effects.later(
@@ -60,18 +60,18 @@ def send_alert(u: UnitOfWork, grant: Grant, known: Alarm, error: str) -> None:
 
 def resolve_alerts(u: UnitOfWork, gone: Collection[tuple[str, str]]) -> None:
     """Resolves the alerts about these pairs of grant and system, which are confirmed now."""
-    known = alarms.open_of(u.db, sorted({grant for grant, _ in gone})) if gone else []
+    known = alerts.open_of(u.db, sorted({grant for grant, _ in gone})) if gone else []
     over = [each for each in known if (each.grant, each.system) in gone]
     for each in over:
-        alarms.gone(u.db, each.grant, each.system, u.now)
+        alerts.gone(u.db, each.grant, each.system, u.now)
         if each.said:
             u.tell_leads("end_confirmed", grant=each.grant, system=each.system, since=each.since)
-    show_alarm(u, *((each.grant, each.system) for each in over if each.said))
+    update_alert_messages(u, *((each.grant, each.system) for each in over if each.said))
 
 
-def show_alarm(u: UnitOfWork, *pairs: tuple[str, str]) -> None:
+def update_alert_messages(u: UnitOfWork, *pairs: tuple[str, str]) -> None:
     """Updates every message that shows these alerts; many changes of one message are one update."""
-    messages = [each for grant, system in pairs for each in alarms.messages_of(u.db, grant, system)]
+    messages = [each for grant, system in pairs for each in alerts.messages_of(u.db, grant, system)]
     for channel, ts in dict.fromkeys(messages):
-        if not outbox.run_now(u.db, [effects.alarm_key(channel, ts)], u.now):
-            u.do(effects.update_alarm(channel, ts))
+        if not outbox.run_now(u.db, [effects.alert_key(channel, ts)], u.now):
+            u.do(effects.update_alert(channel, ts))

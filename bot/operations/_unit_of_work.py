@@ -292,7 +292,7 @@ def _write(u: UnitOfWork) -> frozenset[Queue]:
         outbox.add(u.db, u.effects, u.now)
         broken = audit.append(u.db, u.entries, u.now, u.world.chain)
         if broken is not None:
-            _alarm_broken(u, broken)
+            _alert_broken(u, broken)
         queues = frozenset(effect.queue for effect in u.effects)
         if queues or u.due:
             u.db.notify(queues, u.due)
@@ -319,7 +319,7 @@ def _shown(u: UnitOfWork, moved: list[str], asked: list[str]) -> bool:
     )
 
 
-def _alarm_broken(u: UnitOfWork, broken: Break) -> None:
+def _alert_broken(u: UnitOfWork, broken: Break) -> None:
     """Reports a broken audit log, also in the log of the process: the database may be under an
     attacker's control."""
     log.critical(

@@ -257,13 +257,13 @@ def revoke(world: Context, click: Click, person: Person) -> None:
 
 
 def acknowledge(world: Context, click: Click, person: Person) -> None:
-    """The alarm message shows the acknowledgement."""
+    """The alert message shows the acknowledgement."""
     reply_outcome(world, click, acknowledge_end(world, person.id, click.value))
     _redraw_home(world, click)
 
 
 def acknowledge_all(world: Context, click: Click, person: Person) -> None:
-    """Acknowledges up to AT_ONE_PRESS alarms, and says so if more remain."""
+    """Acknowledges up to AT_ONE_PRESS alerts, and says so if more remain."""
     outcome = acknowledge_all_ends(world, person.id, click.value)
     reply_outcome(world, click, outcome)
     if outcome == AT_ONE_PRESS:

@@ -41,10 +41,10 @@ from bot.operations.messages.record_posted import record_leads_told, record_post
 from bot.operations.people.describe_person import describe_home, describe_person
 from bot.operations.requests.describe_request import RequestCard, describe_request
 from bot.operations.systems.describe_alerts import (
-    AlarmView,
-    alarms_in,
-    describe_alarms,
-    record_alarmed,
+    AlertView,
+    alerts_in,
+    describe_alerts,
+    record_alert_posted,
 )
 from bot.operations.systems.reconcile import read_findings
 from bot.slack import pages
@@ -57,7 +57,7 @@ from bot.slack.views import (
     approval_message,
     credentials_modal,
     direct_messages,
-    end_alarm,
+    end_alert,
     findings,
     home,
     lists,
@@ -261,22 +261,22 @@ class Messenger:
         if told := [(str(d["note"]), str(d["grant"])) for d in notes if "grant" in d]:
             work.finish(record_leads_told, told)
 
-    def alarms(self, work: Work) -> None:
-        """Ends that are not confirmed; what was confirmed or acknowledged meanwhile needs no alarm
+    def alerts(self, work: Work) -> None:
+        """Ends that are not confirmed; what was confirmed or acknowledged meanwhile needs no alert
         any more."""
         pairs = list(dict.fromkeys((row.data["grant"], row.data["system"]) for row in work.rows))
         views = [
-            view for view in describe_alarms(self._world, pairs) if view.alarm.next_at is not None
+            view for view in describe_alerts(self._world, pairs) if view.alert.next_at is not None
         ]
         if not views:
             return
-        answer = self.post(work.data["channel"], end_alarm.render(views))
-        work.finish(_record_alarmed, answer["channel"], answer["ts"], views)
+        answer = self.post(work.data["channel"], end_alert.render(views))
+        work.finish(_record_alert_posted, answer["channel"], answer["ts"], views)
 
-    def update_alarm(self, work: Work) -> None:
+    def update_alert(self, work: Work) -> None:
         channel, ts = work.data["channel"], work.data["ts"]
-        if views := alarms_in(self._world, channel, ts):
-            self._show(channel, ts, end_alarm.render(views))
+        if views := alerts_in(self._world, channel, ts):
+            self._show(channel, ts, end_alert.render(views))
 
     def answer(self, work: Work) -> None:
         self._answer(work.data)
@@ -423,9 +423,9 @@ def _record_told(world: Context, notes: Sequence[DirectNote], reminded: Sequence
         record_reminded(world, grant)
 
 
-def _record_alarmed(world: Context, channel: str, ts: str, views: Sequence[AlarmView]) -> None:
-    record_alarmed(world, channel, ts, views)
-    record_leads_told(world, [("alarm", view.grant.id) for view in views])
+def _record_alert_posted(world: Context, channel: str, ts: str, views: Sequence[AlertView]) -> None:
+    record_alert_posted(world, channel, ts, views)
+    record_leads_told(world, [("alert", view.grant.id) for view in views])
 
 
 def _mentions(card: RequestCard) -> tuple[str, ...]:

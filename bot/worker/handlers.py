@@ -36,7 +36,7 @@ class Handler:
 
 _DIRECT = Batch((Kind.TELL_PERSON, Kind.REMIND), at_least=1, at_most=10)
 _SECURITY = Batch((Kind.TELL_SECURITY,), at_least=1, at_most=10)
-_ALARMS = Batch((Kind.ALARM,), at_least=1, at_most=200)
+_ALERTS = Batch((Kind.ALERT,), at_least=1, at_most=200)
 _THREADS = Batch((Kind.THREAD_NOTE,), at_least=3, at_most=50)  # each is some 650 bytes of JSON
 
 HANDLERS: Mapping[Kind, Handler] = {
@@ -89,13 +89,13 @@ HANDLERS: Mapping[Kind, Handler] = {
         batch=_SECURITY,
         resend_safe=False,
     ),
-    Kind.ALARM: Handler(
-        lambda deps, work: deps.messenger.alarms(work),
+    Kind.ALERT: Handler(
+        lambda deps, work: deps.messenger.alerts(work),
         on_refused=messages.report_unheard,
-        batch=_ALARMS,
+        batch=_ALERTS,
         resend_safe=False,
     ),
-    Kind.UPDATE_ALARM: Handler(lambda deps, work: deps.messenger.update_alarm(work)),
+    Kind.UPDATE_ALERT: Handler(lambda deps, work: deps.messenger.update_alert(work)),
     Kind.ANSWER: Handler(lambda deps, work: deps.messenger.answer(work), resend_safe=False),
     Kind.UPDATE_ANSWER: Handler(
         lambda deps, work: deps.messenger.update_answer(work), paces_queue=False

@@ -105,18 +105,18 @@ CREATE INDEX ssh_certificates_revoked ON ssh_certificates (expires_at)
 
 CREATE TABLE ssh_keys (person TEXT PRIMARY KEY, line TEXT NOT NULL, kept_at BIGINT NOT NULL);
 
-CREATE TABLE alarms (
+CREATE TABLE alerts (
   id TEXT NOT NULL UNIQUE, grant_id TEXT NOT NULL, system TEXT NOT NULL, since BIGINT NOT NULL,
   attempts INTEGER NOT NULL, said INTEGER NOT NULL, next_at BIGINT, acknowledged_by TEXT,
   acknowledged_at BIGINT, gone_at BIGINT, PRIMARY KEY (grant_id, system)
 );
-CREATE INDEX alarms_due ON alarms (next_at) WHERE next_at IS NOT NULL;
+CREATE INDEX alerts_due ON alerts (next_at) WHERE next_at IS NOT NULL;
 
-CREATE TABLE alarm_messages (
+CREATE TABLE alert_messages (
   channel TEXT NOT NULL, ts TEXT NOT NULL, place INTEGER NOT NULL, grant_id TEXT NOT NULL,
   system TEXT NOT NULL, PRIMARY KEY (channel, ts, place)
 );
-CREATE INDEX alarm_messages_of ON alarm_messages (grant_id, system);
+CREATE INDEX alert_messages_of ON alert_messages (grant_id, system);
 
 CREATE TABLE findings (
   id TEXT PRIMARY KEY, system TEXT NOT NULL, what TEXT NOT NULL, name TEXT NOT NULL,

@@ -13,7 +13,7 @@ from bot.core.lifecycle import (
     Move,
     after,
     first_reminder,
-    next_alarm,
+    next_alert,
     next_reminder,
     renewed_end,
     sources,
@@ -163,10 +163,10 @@ MINUTE, HOUR = 60, 3600
 )
 def test_an_end_that_fails_is_told_again_after(passed: int, told_after: int) -> None:
     since = 1_790_000_000
-    assert next_alarm(since, since + passed) == since + told_after
+    assert next_alert(since, since + passed) == since + told_after
 
 
 @given(SECONDS, st.integers(0, 200_000))
-def test_the_next_alarm_lies_ahead_and_at_most_four_hours(since: int, later: int) -> None:
+def test_the_next_alert_lies_ahead_and_at_most_four_hours(since: int, later: int) -> None:
     now = since + later
-    assert now < next_alarm(since, now) <= now + 4 * HOUR
+    assert now < next_alert(since, now) <= now + 4 * HOUR

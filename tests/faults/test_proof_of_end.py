@@ -42,19 +42,19 @@ def test_an_end_that_is_not_confirmed_is_told_acknowledged_by_a_lead_and_gone_at
     grant = company.hold(who, "files")
     (files / ".keeps").touch()
     assert company.access(who, "done").ok
-    alarm = lead.wait_message(SECURITY, "Access may still exist")
-    assert grant in lead.plain(alarm) and "still has the access" in lead.plain(alarm)
+    alert = lead.wait_message(SECURITY, "Access may still exist")
+    assert grant in lead.plain(alert) and "still has the access" in lead.plain(alert)
     who.wait_dm("is over, but files has not confirmed it yet")
-    assert company.farid.click(alarm, "Acknowledge").ok
+    assert company.farid.click(alert, "Acknowledge").ok
     company.farid.wait_ephemeral("Only leads")
     assert company.events(grant=grant, event="request:action:refused") == ["request:action:refused"]
-    assert lead.click(alarm, "Acknowledge").ok
+    assert lead.click(alert, "Acknowledge").ok
     shown = lead.wait_message(SECURITY, "Acknowledged by")
-    assert shown["ts"] == alarm["ts"] and "Acknowledged by @chiara" in lead.plain(shown)
+    assert shown["ts"] == alert["ts"] and "Acknowledged by @chiara" in lead.plain(shown)
     assert company.events(grant=grant, actor=lead.id) == ["grant:end:acknowledged"]
     (files / ".keeps").unlink()
     lead.wait_message(SECURITY, "Finally gone")
-    until(lambda: "the system confirmed it" in lead.plain(_again(company, alarm)))
+    until(lambda: "the system confirmed it" in lead.plain(_again(company, alert)))
     assert company.grant(who, "files")[1] == "ended"
     assert len([m for m in lead.messages(SECURITY) if "Finally gone" in lead.plain(m)]) == 1
 

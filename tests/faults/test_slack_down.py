@@ -341,7 +341,7 @@ def test_a_slow_slack_slows_down_no_end_and_no_gate(company: Company) -> None:
     holder.wait_dm("expired", timeout=60)
 
 
-def test_a_first_start_refuses_nobody_and_alarms_nobody_while_groups_are_not_known(
+def test_a_first_start_refuses_nobody_and_alerts_nobody_while_groups_are_not_known(
     make_company: Callable[..., Company],
 ) -> None:
     company = make_company()

@@ -451,7 +451,7 @@ class TestEnd:
         assert made.state("grants", grant.id) == "ending"
         assert made.rows("SELECT state, error FROM leases") == [("ending", "no route to host")]
         assert made.events("grant:end:failed") == 1
-        assert made.work() == ["alarm", "tell_person", "refresh_messages"]
+        assert made.work() == ["alert", "tell_person", "refresh_messages"]
 
     def test_a_failure_told_after_another_worker_succeeded_changes_nothing(
         self, made: Made

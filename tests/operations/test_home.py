@@ -33,11 +33,11 @@ def test_only_a_lead_reads_what_others_hold_and_what_did_not_end(made: Made) -> 
     record_end_failed(made.world, grant.id, "shop-admin", "timed out", 3)
     view = describe_home(made.world, LEA)
     assert view.everything is not None and [each.id for each in view.everything] == [grant.id]
-    assert (view.active, view.open_alarms, view.alarms[0].grant.id) == (1, 1, grant.id)
+    assert (view.active, view.open_alerts, view.alerts[0].grant.id) == (1, 1, grant.id)
     assert "Ends not confirmed (1)" in str(home.render(view, made.clock.at))
     for person in (ANA, BEN):
         other = describe_home(made.world, person)
-        assert (other.everything, other.alarms, other.active, other.open_alarms) == (None, (), 0, 0)
+        assert (other.everything, other.alerts, other.active, other.open_alerts) == (None, (), 0, 0)
 
 
 def test_approvers_are_named_as_people_know_them(made: Made) -> None:

@@ -220,7 +220,7 @@ class TestBeyondTheEnd:
         [(-60, 0), (0, 0), (5, 0), (6, 1), (3600, 1)],
         ids=lambda value: str(value),
     )
-    def test_a_few_seconds_are_nobodys_alarm(self, made: Made, after: int, loud: int) -> None:
+    def test_a_few_seconds_are_nobodys_alert(self, made: Made, after: int, loud: int) -> None:
         grant = an_ended(made)
         made.clock.at += 7200
         told(made, grant, "opened", START + 600 + after)

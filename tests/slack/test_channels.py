@@ -425,7 +425,7 @@ def test_what_the_security_channel_refuses_reaches_each_lead_and_the_holder_read
     assert "The leads were notified why." in office.dms("ana")[-1]
 
 
-def test_alarms_reach_each_lead_with_their_button_and_are_kept_up_to_date(office: Office) -> None:
+def test_alerts_reach_each_lead_with_their_button_and_are_kept_up_to_date(office: Office) -> None:
     made = office.made
     grant = made.start(made.a_started(made.a_request(person=office.id("ana")), office.id("ben")))
     release_grant(made.world, grant.id, grant.person)
@@ -433,8 +433,8 @@ def test_alarms_reach_each_lead_with_their_button_and_are_kept_up_to_date(office
     office.sandbox.admin.remove_from_channel(SECURITY)
     record_end_failed(made.world, grant.id, "shop-admin", "no answer", 1)
     office.turn()
-    (alarm,) = [each for each in office.dms("chiara") if "Access may still exist" in each]
-    assert "Acknowledge" in alarm
+    (alert,) = [each for each in office.dms("chiara") if "Access may still exist" in each]
+    assert "Acknowledge" in alert
     assert "The leads were notified." in next(
         each for each in office.dms("ana") if "has not confirmed" in each
     )
@@ -444,7 +444,7 @@ def test_alarms_reach_each_lead_with_their_button_and_are_kept_up_to_date(office
     assert any("Gone from shop-admin" in each for each in office.dms("chiara"))
 
 
-def test_an_alarm_to_a_lead_waits_for_no_other_message(office: Office) -> None:
+def test_an_alert_to_a_lead_waits_for_no_other_message(office: Office) -> None:
     made = office.made
     office.sandbox.admin.archive(SECURITY)
     grant = made.start(made.a_started(made.a_request(person=office.id("ana")), office.id("ben")))

@@ -15,7 +15,7 @@ from bot.core.drift import Finding, What
 from bot.core.model import EndReason, GrantState, RequestState
 from bot.core.usage import GrantUsage
 from bot.operations.grants.show_credentials import Credentials
-from bot.operations.systems.describe_alerts import AlarmView
+from bot.operations.systems.describe_alerts import AlertView
 from bot.slack.pages import from_more
 from bot.slack.views import (
     answers,
@@ -25,7 +25,7 @@ from bot.slack.views import (
     deny_modal,
     direct_messages,
     edit_modal,
-    end_alarm,
+    end_alert,
     findings,
     help,
     home,
@@ -35,7 +35,7 @@ from bot.slack.views import (
     security_notes,
     thread_notes,
 )
-from storage.alarms import Alarm
+from storage.alerts import Alert
 from tests.slack.views_samples import (
     ENDED,
     HOSTILE,
@@ -143,23 +143,23 @@ def found_on_systems(text: str) -> dict[str, Any]:
     return findings.render(found, 40, {f"{n}{text}"[:63]: text for n in range(40)})
 
 
-def alarmed(number: int = end_alarm.EACH, **state: Any) -> Render:
+def alerted(number: int = end_alert.EACH, **state: Any) -> Render:
     def render(text: str) -> dict[str, Any]:
-        alarm = Alarm("a1", "g1", text[:63], NOW - HOUR, 5, 2, NOW, **state)
+        alert = Alert("a1", "g1", text[:63], NOW - HOUR, 5, 2, NOW, **state)
         many = (
-            [replace(alarm, system=f"{n % 20}{text}"[:63]) for n in range(number)]
+            [replace(alert, system=f"{n % 20}{text}"[:63]) for n in range(number)]
             if number > 8
-            else [alarm] * 8
+            else [alert] * 8
         )
-        return end_alarm.render([AlarmView(each, a_grant(role=text[:63]), text) for each in many])
+        return end_alert.render([AlertView(each, a_grant(role=text[:63]), text) for each in many])
 
     return render
 
 
 def test_many_ends_are_one_message_that_counts_those_of_each_system() -> None:
-    def view(n: int, system: str, **state: Any) -> AlarmView:
-        return AlarmView(
-            Alarm(f"a{n}", f"g{n}", system, NOW - n, 5, 2, NOW, **state),
+    def view(n: int, system: str, **state: Any) -> AlertView:
+        return AlertView(
+            Alert(f"a{n}", f"g{n}", system, NOW - n, 5, 2, NOW, **state),
             a_grant(id=f"g{n}"),
             f"error {n}",
         )
@@ -169,7 +169,7 @@ def test_many_ends_are_one_message_that_counts_those_of_each_system() -> None:
         view(10, "shop"),
         view(11, "vpn", **gone),
     ]
-    said = words(end_alarm.render(views))
+    said = words(end_alert.render(views))
     assert (
         "10 ends are not confirmed" in said
         and "Confirmed among the ends of this message: 1" in said
@@ -180,24 +180,24 @@ def test_many_ends_are_one_message_that_counts_those_of_each_system() -> None:
         and "3 of them acknowledged" in said
         and "error 8" in said
     )
-    assert [each["value"] for each in elements(end_alarm.render(views), "button")] == ["a8", "a10"]
-    over = end_alarm.render([view(n, "orders", **gone) for n in range(200)])
+    assert [each["value"] for each in elements(end_alert.render(views), "button")] == ["a8", "a10"]
+    over = end_alert.render([view(n, "orders", **gone) for n in range(200)])
     assert "all 200" in words(over) and not elements(over, "button")
 
 
-def test_systems_without_room_in_an_alarm_are_named_and_move_up_when_others_are_acknowledged() -> (
+def test_systems_without_room_in_an_alert_are_named_and_move_up_when_others_are_acknowledged() -> (
     None
 ):
     known = {"acknowledged_by": "U0LEA", "acknowledged_at": NOW}
 
-    def views(first: dict[str, Any]) -> list[AlarmView]:
+    def views(first: dict[str, Any]) -> list[AlertView]:
         of = [
-            (f"a{n}", f"system-{n:02}", first if n < end_alarm.SYSTEMS else {}) for n in range(30)
+            (f"a{n}", f"system-{n:02}", first if n < end_alert.SYSTEMS else {}) for n in range(30)
         ]
-        alarms = [Alarm(id, "g1", system, NOW, 5, 2, NOW, **state) for id, system, state in of]
-        return [AlarmView(alarm, a_grant(), "down") for alarm in alarms]
+        alerts = [Alert(id, "g1", system, NOW, 5, 2, NOW, **state) for id, system, state in of]
+        return [AlertView(alert, a_grant(), "down") for alert in alerts]
 
-    before, after = end_alarm.render(views({})), end_alarm.render(views(known))
+    before, after = end_alert.render(views({})), end_alert.render(views(known))
     for message in (before, after):
         assert all(f"system-{n:02}" in words(message) for n in range(30))
         assert "Also on" in words(message) and problems(message) == []
@@ -218,10 +218,10 @@ def many_people(text: str) -> dict[str, Any]:
         active=9_999,
         recent=tuple(a_request(id=f"p{n}", role="role-1", reason=text) for n in range(5)),
         approvers={f"role-{n}": (text,) * 9 for n in range(150)},
-        alarms=tuple(
-            AlarmView(Alarm("a", "g", text[:63], NOW, 1, 1), a_grant(), text) for _ in range(200)
+        alerts=tuple(
+            AlertView(Alert("a", "g", text[:63], NOW, 1, 1), a_grant(), text) for _ in range(200)
         ),
-        open_alarms=200,
+        open_alerts=200,
         names={"U0ANA": text},
     )
     return {
@@ -322,12 +322,12 @@ RENDERS: dict[str, Render] = {
         "groups_changed",
         {"groups": [changed_group(text)] * 10, "count": 99},
     ),
-    "security: ends": alarmed(),
-    "security: ends acknowledged": alarmed(acknowledged_by="os:eve", acknowledged_at=NOW),
-    "security: ends gone": alarmed(gone_at=NOW),
-    "security: many ends": alarmed(200),
-    "security: many ends acknowledged": alarmed(200, acknowledged_by="os:eve", acknowledged_at=NOW),
-    "security: many ends gone": alarmed(200, gone_at=NOW),
+    "security: ends": alerted(),
+    "security: ends acknowledged": alerted(acknowledged_by="os:eve", acknowledged_at=NOW),
+    "security: ends gone": alerted(gone_at=NOW),
+    "security: many ends": alerted(200),
+    "security: many ends acknowledged": alerted(200, acknowledged_by="os:eve", acknowledged_at=NOW),
+    "security: many ends gone": alerted(200, gone_at=NOW),
     "security: nightly": lambda text: security_notes.render(
         "reconciled", {"excess": 70, "missing": 1, "places": [text] * 90, "unasked": [text] * 90}
     ),

@@ -10,13 +10,13 @@ import pytest
 from bot.core.drift import Finding, What
 from bot.core.model import GrantState, Person, RequestState
 from bot.core.usage import GrantUsage
-from bot.operations.systems.describe_alerts import AlarmView
+from bot.operations.systems.describe_alerts import AlertView
 from bot.slack.ids import Action
 from bot.slack.pages import from_more
 from bot.slack.payloads import BadPayload
 from bot.slack.views import audit_table, findings, help, home, lists, revoke_confirm
 from bot.slack.views._fit import FIRST, Place
-from storage.alarms import Alarm
+from storage.alerts import Alert
 from tests.slack.views_samples import (
     NOW,
     a_grant,
@@ -191,13 +191,13 @@ def test_a_lead_can_not_end_what_is_being_ended() -> None:
 
 
 def test_a_lead_sees_the_ends_that_are_not_confirmed() -> None:
-    alarms = tuple(
-        AlarmView(
-            Alarm(f"a{n}", "g1", f"system-{n}", NOW, 3, 1, NOW), a_grant(id="g1"), "timed out"
+    alerts = tuple(
+        AlertView(
+            Alert(f"a{n}", "g1", f"system-{n}", NOW, 3, 1, NOW), a_grant(id="g1"), "timed out"
         )
         for n in range(9)
     )
-    view = home.render(a_person_view(**ALONE, everything=(), alarms=alarms, open_alarms=9), NOW)
+    view = home.render(a_person_view(**ALONE, everything=(), alerts=alerts, open_alerts=9), NOW)
     assert "Ends not confirmed (9)" in words(view)
     assert (
         "system-0 has not confirmed the end of Orders database, read only of @U0ANA since"

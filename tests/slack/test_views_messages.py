@@ -400,7 +400,7 @@ def test_who_was_refused_for_a_reason_about_them_reads_it_and_what_follows() -> 
 
 @pytest.mark.parametrize(
     ("note", "to_leads"),
-    [("failed", "start_failed"), ("unextended",) * 2, ("missing",) * 2, ("end_delayed", "alarm")],
+    [("failed", "start_failed"), ("unextended",) * 2, ("missing",) * 2, ("end_delayed", "alert")],
 )
 def test_a_holder_reads_that_the_leads_were_told_only_when_they_were(
     note: str, to_leads: str

@@ -11,7 +11,7 @@ import pytest
 
 from bot.core.effects import Queue, answer
 from storage import (
-    alarms,
+    alerts,
     audit,
     grants,
     key_values,
@@ -52,9 +52,9 @@ HOT: dict[str, Callable[[Database], object]] = {
     "due to remind": lambda db: grants.due_to_remind(db, NOW, 100),
     "unanswered": lambda db: requests.unanswered(db, NOW, 100),
     "next due": grants.next_due,
-    "alarms due": lambda db: alarms.due(db, NOW, 100),
-    "alarms of grants": lambda db: alarms.open_of(db, ["g1", "g2"]),
-    "messages of an alarm": lambda db: alarms.messages_of(db, "g1", "shop"),
+    "alerts due": lambda db: alerts.due(db, NOW, 100),
+    "alerts of grants": lambda db: alerts.open_of(db, ["g1", "g2"]),
+    "messages of an alert": lambda db: alerts.messages_of(db, "g1", "shop"),
     "outbox claim": lambda db: outbox.claim(db, Queue.END, "me", NOW, NOW + 9, 100),
     "outbox claim in turn": lambda db: outbox.claim(db, Queue.SLACK, "me", NOW, NOW + 9, 100),
     "outbox add": lambda db: outbox.add(db, [answer("U1", "C1", "refused")], NOW),
@@ -116,7 +116,7 @@ TABLES = (
     "memberships",
 )
 BIG = "|".join(
-    (*TABLES, "ssh_access", "ssh_certificates", "sessions", "usage", "alarms", "alarm_messages")
+    (*TABLES, "ssh_access", "ssh_certificates", "sessions", "usage", "alerts", "alert_messages")
 )
 
 

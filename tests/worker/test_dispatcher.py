@@ -533,7 +533,7 @@ def test_ends_that_a_system_does_not_confirm_are_one_message_however_many(
     many_ending(hands, 40)
     hands.delivery.drain(Queue.END)
     hands.delivery.drain(Queue.SLACK)
-    assert [len(message) for message in hands.slack.said if message[0][0] is Kind.ALARM] == [40]
+    assert [len(message) for message in hands.slack.said if message[0][0] is Kind.ALERT] == [40]
 
 
 def test_an_end_in_our_own_rows_waits_for_the_other_system_of_its_grant(

@@ -10,7 +10,7 @@ from bot.core import effects
 from bot.core.audit import Event
 from bot.core.lifecycle import first_reminder
 from bot.core.model import Clock, EndReason, Grant, GrantState, Person, ProvisionOrder
-from bot.operations._end_alert import AFTER_LEADS, alarm_failed, resolve_alerts, watch_end
+from bot.operations._end_alert import AFTER_LEADS, alert_failed_end, resolve_alerts, watch_end
 from bot.operations._end_grant import channel_of
 from bot.operations._unit_of_work import SYSTEM, Context, Snapshot, UnitOfWork, unit
 from bot.operations.grants.begin_attempt import let_end_stand, provisioning_orders
@@ -264,7 +264,7 @@ def record_end_failed(
             if not outbox.is_ending(u.db, effects.grant_key(grant.id), system):
                 return  # another worker's try succeeded meanwhile
             grants.reopen_lease(u.db, grant.id, system, error)
-        alarm_failed(u, grant, system, error, attempts)
+        alert_failed_end(u, grant, system, error, attempts)
 
 
 def record_extend_failed(

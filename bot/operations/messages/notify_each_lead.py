@@ -41,10 +41,10 @@ def forward_to_leads(
             "nobody is told: the security channel refuses messages (%s), and there is no lead",
             error,
         )
-    for kind, data in sorted(work, key=lambda each: each[0] is not Kind.ALARM):
+    for kind, data in sorted(work, key=lambda each: each[0] is not Kind.ALERT):
         facts = {name: value for name, value in data.items() if name not in ("channel", "note")}
         for lead in leads:
-            if kind is Kind.ALARM:
-                u.do(effects.alarm_lead(lead, data["grant"], data["system"]))
+            if kind is Kind.ALERT:
+                u.do(effects.alert_lead(lead, data["grant"], data["system"]))
             else:
                 u.do(effects.notify_security(lead, data["note"], **facts))

@@ -84,7 +84,7 @@ def record_leads_told(world: Context, told: Sequence[tuple[str, str]]) -> None:
             key_values.claim_key(u.db, leads_told(note, grant), u.now)
 
 
-TOLD_OF = ("alarm", "missing", "start_failed", "unextended")
+TOLD_OF = ("alert", "missing", "start_failed", "unextended")
 """Notes to the leads that the holder's own message mentions."""
 
 

@@ -12,22 +12,22 @@ from bot.core.usage import GrantUsage
 from bot.operations._leads_only import seen_as_lead
 from bot.operations._unit_of_work import Context, Snapshot, reading
 from bot.operations._usage import used_of
-from bot.operations.systems.describe_alerts import AlarmView, describe_alarms
-from storage import alarms, grants, people, requests
+from bot.operations.systems.describe_alerts import AlertView, describe_alerts
+from storage import alerts, grants, people, requests
 
 RECENT = 5
 PAGE = 50
 """Active grants on one page of a lead's Home."""
 
-MOST_ALARMS = 200
+MOST_ALERTS = 200
 
 
 @dataclass(frozen=True, slots=True)
 class PersonView:
     """`everything` is None for a person who is not a lead; for a lead it is a page of the `active`
     grants, and `used` has the use of each so far. `approvers` has the names of each role's
-    approvers, `names` those of the holders in `everything`, `alarms` the unconfirmed revocations
-    and `open_alarms` their number."""
+    approvers, `names` those of the holders in `everything`, `alerts` the unconfirmed revocations
+    and `open_alerts` their number."""
 
     person: Person
     roles: tuple[Role, ...]
@@ -40,8 +40,8 @@ class PersonView:
     active: int = 0
     recent: tuple[Request, ...] = ()
     approvers: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    alarms: tuple[AlarmView, ...] = ()
-    open_alarms: int = 0
+    alerts: tuple[AlertView, ...] = ()
+    open_alerts: int = 0
     names: dict[str, str] = field(default_factory=dict)
 
 
@@ -83,14 +83,14 @@ def _own(u: Snapshot, person_id: str) -> PersonView:
 
 def _for_lead(u: Snapshot, view: PersonView, skip: int) -> PersonView:
     everything = tuple(grants.live(u.db, limit=PAGE, skip=skip))
-    alarmed = describe_alarms(u.world, alarms.reported_open(u.db, MOST_ALARMS))
+    alerted = describe_alerts(u.world, alerts.reported_open(u.db, MOST_ALERTS))
     return replace(
         view,
         everything=everything,
         active=sum(grants.counts(u.db).values()),
         used=used_of(u, everything),
-        alarms=tuple(alarmed),
-        open_alarms=alarms.count_reported_open(u.db),
+        alerts=tuple(alerted),
+        open_alerts=alerts.count_reported_open(u.db),
         names={
             one.id: one.name
             for one in people.several(u.db, {g.person for g in everything}).values()

@@ -1,7 +1,7 @@
 """Deletes rows that can no longer have an effect."""
 
 from bot.operations._unit_of_work import Context, unit
-from storage import alarms, direct_notes, key_values, private_answers, requests, ssh, tokens
+from storage import alerts, direct_notes, key_values, private_answers, requests, ssh, tokens
 
 DAY, WEEK, MONTH = 86400, 7 * 86400, 30 * 86400
 
@@ -14,7 +14,7 @@ def forget_old(world: Context) -> None:
         key_values.forget_keys(u.db, u.now - WEEK)
         tokens.forget(u.db, u.now - MONTH)
         ssh.forget(u.db, u.now - MONTH)
-        alarms.forget(u.db, u.now - MONTH)
+        alerts.forget(u.db, u.now - MONTH)
         requests.forget_messages(u.db, u.now - MONTH)
         direct_notes.forget(u.db, u.now - DAY, u.now - 3 * MONTH)
         private_answers.forget_homes(u.db, u.now - DAY)

@@ -2,50 +2,50 @@
 
 from bot.core.approval import Refused
 from bot.core.audit import Event
-from bot.operations._end_alert import show_alarm
+from bot.operations._end_alert import update_alert_messages
 from bot.operations._leads_only import leads_only
 from bot.operations._unit_of_work import Context, UnitOfWork, unit
-from storage import alarms, grants
+from storage import alerts, grants
 
 ACTION = "acknowledge an end"
 MOST = 1000
 """The maximum for one click."""
 
 
-def acknowledge_end(world: Context, by: str, alarm: str) -> Refused | None:
-    """Acknowledges the alert with id `alarm`. Refuses callers who are not leads, and alerts that
+def acknowledge_end(world: Context, by: str, alert: str) -> Refused | None:
+    """Acknowledges the alert with id `alert`. Refuses callers who are not leads, and alerts that
     are resolved. Raises StorageUnavailable."""
     with unit(world) as u:
-        known = alarms.by_id(u.db, alarm)
+        known = alerts.by_id(u.db, alert)
         grant = grants.locked(u.db, known.grant) if known else None
         if (refused := leads_only(u, by)) is not None:
             return u.refuse(refused, by, ACTION, grant)
-        if known is None or grant is None or not alarms.acknowledge(u.db, alarm, by, u.now):
-            return u.refuse(_over(u, alarm), by, ACTION, grant)
+        if known is None or grant is None or not alerts.acknowledge(u.db, alert, by, u.now):
+            return u.refuse(_over(u, alert), by, ACTION, grant)
         u.record(Event.END_ACKNOWLEDGED, by, grant, system=known.system)
-        show_alarm(u, (known.grant, known.system))
+        update_alert_messages(u, (known.grant, known.system))
     return None
 
 
-def acknowledge_all(world: Context, by: str, alarm: str) -> int | Refused:
-    """Acknowledges every unconfirmed revocation on the system of this alarm, up to MOST, and
+def acknowledge_all(world: Context, by: str, alert: str) -> int | Refused:
+    """Acknowledges every unconfirmed revocation on the system of this alert, up to MOST, and
     returns their number."""
     with unit(world) as u:
-        known = alarms.by_id(u.db, alarm)
+        known = alerts.by_id(u.db, alert)
         if (refused := leads_only(u, by)) is not None:
             return u.refuse(refused, by, ACTION)
-        told = alarms.unacknowledged(u.db, known.system, MOST) if known else []
-        taken = [each for each in told if alarms.acknowledge(u.db, each.id, by, u.now)]
+        told = alerts.unacknowledged(u.db, known.system, MOST) if known else []
+        taken = [each for each in told if alerts.acknowledge(u.db, each.id, by, u.now)]
         if not taken:
-            return u.refuse(_over(u, alarm), by, ACTION)
+            return u.refuse(_over(u, alert), by, ACTION)
         for each in taken:
             u.record(Event.END_ACKNOWLEDGED, by, grants.get(u.db, each.grant), system=each.system)
-        show_alarm(u, *((each.grant, each.system) for each in taken))
+        update_alert_messages(u, *((each.grant, each.system) for each in taken))
     return len(taken)
 
 
-def _over(u: UnitOfWork, alarm: str) -> Refused:
-    known = alarms.by_id(u.db, alarm)
+def _over(u: UnitOfWork, alert: str) -> Refused:
+    known = alerts.by_id(u.db, alert)
     if known is None:
         return Refused("This alert does not exist.")
     if known.gone_at is not None:

@@ -3,8 +3,8 @@
 from bot.core.model import GrantState
 from bot.operations._end_alert import send_alert, watch_end
 from bot.operations._unit_of_work import Context, UnitOfWork, unit
-from storage import alarms, grants
-from storage.alarms import Alarm
+from storage import alerts, grants
+from storage.alerts import Alert
 
 BATCH = 100
 NO_ANSWER = "the system has not answered"
@@ -15,22 +15,22 @@ def send_due_alerts(world: Context) -> int:
     told = 0
     while True:
         with unit(world) as u:
-            due = alarms.due(u.db, u.now, BATCH)
+            due = alerts.due(u.db, u.now, BATCH)
             for known in due:
-                _sound(u, known)
+                _send(u, known)
         told += len(due)
         if len(due) < BATCH:
             return told
 
 
-def _sound(u: UnitOfWork, known: Alarm) -> None:
+def _send(u: UnitOfWork, known: Alert) -> None:
     grant = grants.get(u.db, known.grant)
     lease = next(
         (one for one in grants.leases(u.db, known.grant) if one.system == known.system), None
     )
     # Ended while the watch began.
     if grant is None or lease is None or lease.state is not GrantState.ENDING:
-        return alarms.gone(u.db, known.grant, known.system, u.now)
+        return alerts.gone(u.db, known.grant, known.system, u.now)
     return send_alert(u, grant, known, lease.error or NO_ANSWER)
 
 
@@ -40,7 +40,7 @@ def watch_ends(world: Context) -> int:
     watched = 0
     while True:
         with unit(world) as u:
-            found = alarms.unwatched(u.db, BATCH)
+            found = alerts.unwatched(u.db, BATCH)
             watch_end(u, found)
         watched += len(found)
         if len(found) < BATCH:

@@ -310,7 +310,7 @@ def _end_delayed(view: GrantView, now: int) -> Message:
                 waiting,
                 " has not confirmed it yet.",
             ],
-            [f"We keep trying. {_leads(view, 'alarm')} Please stop using it."],
+            [f"We keep trying. {_leads(view, 'alert')} Please stop using it."],
         ),
     )
 

@@ -11,7 +11,7 @@ from bot.core.durations import format_duration
 from bot.core.model import Grant, GrantState, Request
 from bot.core.roles import Role
 from bot.operations.people.describe_person import PersonView
-from bot.operations.systems.describe_alerts import AlarmView
+from bot.operations.systems.describe_alerts import AlertView
 from bot.slack.blocks import (
     Block,
     Element,
@@ -35,18 +35,18 @@ from bot.slack.ids import Action
 from bot.slack.payloads import BadPayload
 from bot.slack.views._fit import fit
 from bot.slack.views._parts import decision_buttons, revoke, state_now, used_so_far
-from bot.slack.views.end_alarm import acknowledgement
+from bot.slack.views.end_alert import acknowledgement
 from bot.slack.views.lists import held_rows, pending_rows
 
 NO_ROLE = "-"
 """The request button's value: no role can be called this."""
 
-HELD, PENDING, DECIDE, ASK, ALARMS, EVERYTHING = (
+HELD, PENDING, DECIDE, ASK, ALERTS, EVERYTHING = (
     "held",
     "pending",
     "decide",
     "ask",
-    "alarms",
+    "alerts",
     "everything",
 )
 """The sections that are shown page by page, as their buttons name them."""
@@ -75,7 +75,7 @@ def page_from(value: str) -> tuple[str, int]:
     """Section and rows to skip of a button's value; raises BadPayload, since a value can be
     forged."""
     section, _, skip = value.partition(":")
-    known = section in (HELD, PENDING, DECIDE, ASK, ALARMS, EVERYTHING)
+    known = section in (HELD, PENDING, DECIDE, ASK, ALERTS, EVERYTHING)
     if (
         not known
         or not skip.isdecimal()
@@ -108,7 +108,7 @@ def render(view: PersonView, now: int, section: str = "", skip: int = 0) -> View
         ),
         *_titled("What you may ask for", _role_rows(view), ASK, page, len(view.roles), 8),
         *_recent(view),
-        *_titled("Ends not confirmed", _alarm_rows(view), ALARMS, page, view.open_alarms, 9),
+        *_titled("Ends not confirmed", _alert_rows(view), ALERTS, page, view.open_alerts, 9),
     ]
     return _home([*blocks, *_everything(view, now, page, BLOCKS - len(blocks))])
 
@@ -237,21 +237,21 @@ def _with_button(words: str, pressed: Element | None) -> Block:
     return {**block, "accessory": pressed} if pressed else block
 
 
-def _alarm_rows(view: PersonView) -> Iterable[list[Block]]:
-    for each in view.alarms:
-        yield [paragraph(_alarm(view, each)), acknowledgement(each)]
+def _alert_rows(view: PersonView) -> Iterable[list[Block]]:
+    for each in view.alerts:
+        yield [paragraph(_alert(view, each)), acknowledgement(each)]
 
 
-def _alarm(view: PersonView, each: AlarmView) -> list[Part]:
+def _alert(view: PersonView, each: AlertView) -> list[Part]:
     title = view.titles.get(each.grant.role, each.grant.role)
     return [
-        bold(each.alarm.system, 75),
+        bold(each.alert.system, 75),
         " has not confirmed the end of ",
         bold(title, 75),
         " of ",
         who(each.grant.person),
         " since ",
-        date(each.alarm.since),
+        date(each.alert.since),
         ".",
     ]
 

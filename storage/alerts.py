@@ -12,7 +12,7 @@ Pair = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Alarm:
+class Alert:
     """`attempts` counts the revocation attempts, `said` the alerts sent. `next_at` is None when no
     alert follows, `gone_at` is set when the system confirmed. Times are UTC seconds."""
 
@@ -34,96 +34,96 @@ _COLUMNS = (
 )
 
 
-def get(db: Database, grant: str, system: str) -> Alarm | None:
+def get(db: Database, grant: str, system: str) -> Alert | None:
     found = db.row(
-        f"SELECT {_COLUMNS} FROM alarms WHERE grant_id = ? AND system = ?", grant, system
+        f"SELECT {_COLUMNS} FROM alerts WHERE grant_id = ? AND system = ?", grant, system
     )
-    return Alarm(*found) if found else None
+    return Alert(*found) if found else None
 
 
-def by_id(db: Database, alarm: str) -> Alarm | None:
-    found = db.row(f"SELECT {_COLUMNS} FROM alarms WHERE id = ?", alarm)
-    return Alarm(*found) if found else None
+def by_id(db: Database, alert: str) -> Alert | None:
+    found = db.row(f"SELECT {_COLUMNS} FROM alerts WHERE id = ?", alert)
+    return Alert(*found) if found else None
 
 
-def watch(db: Database, alarm: str, grant: str, system: str, now: int, next_at: int) -> None:
+def watch(db: Database, alert: str, grant: str, system: str, now: int, next_at: int) -> None:
     """Starts watching an unconfirmed revocation unless it is watched already. One that had been
     confirmed and must be revoked once more is watched again from the start."""
     sql = (
-        "INSERT INTO alarms (id, grant_id, system, since, attempts, said, next_at) VALUES (?, ?, ?,"
+        "INSERT INTO alerts (id, grant_id, system, since, attempts, said, next_at) VALUES (?, ?, ?,"
         " ?, 0, 0, ?) ON CONFLICT (grant_id, system) DO UPDATE SET since = excluded.since, attempts"
         " = 0, said = 0, next_at = excluded.next_at, acknowledged_by = NULL, acknowledged_at ="
-        " NULL, gone_at = NULL WHERE alarms.gone_at IS NOT NULL"
+        " NULL, gone_at = NULL WHERE alerts.gone_at IS NOT NULL"
     )
-    db.run(sql, alarm, grant, system, now, next_at)
+    db.run(sql, alert, grant, system, now, next_at)
 
 
 def tried(db: Database, grant: str, system: str, attempts: int) -> None:
     db.run(
-        "UPDATE alarms SET attempts = ? WHERE grant_id = ? AND system = ?", attempts, grant, system
+        "UPDATE alerts SET attempts = ? WHERE grant_id = ? AND system = ?", attempts, grant, system
     )
 
 
 def told(db: Database, grant: str, system: str, next_at: int) -> None:
     """Records that an alert was sent, and when the next one is due."""
-    sql = "UPDATE alarms SET said = said + 1, next_at = ? WHERE grant_id = ? AND system = ?"
+    sql = "UPDATE alerts SET said = said + 1, next_at = ? WHERE grant_id = ? AND system = ?"
     db.run(sql, next_at, grant, system)
 
 
-def due(db: Database, now: int, limit: int) -> list[Alarm]:
+def due(db: Database, now: int, limit: int) -> list[Alert]:
     sql = (
-        f"SELECT {_COLUMNS} FROM alarms WHERE next_at <= ? ORDER BY next_at LIMIT ?{db.skip_locked}"
+        f"SELECT {_COLUMNS} FROM alerts WHERE next_at <= ? ORDER BY next_at LIMIT ?{db.skip_locked}"
     )
-    return [Alarm(*row) for row in db.rows(sql, now, limit)]
+    return [Alert(*row) for row in db.rows(sql, now, limit)]
 
 
-def acknowledge(db: Database, alarm: str, by: str, at: int) -> bool:
+def acknowledge(db: Database, alert: str, by: str, at: int) -> bool:
     """Stops the alerts; returns False if the revocation is confirmed or was acknowledged
     already."""
     sql = (
-        "UPDATE alarms SET acknowledged_by = ?, acknowledged_at = ?, next_at = NULL WHERE id = ? "
+        "UPDATE alerts SET acknowledged_by = ?, acknowledged_at = ?, next_at = NULL WHERE id = ? "
         "AND gone_at IS NULL AND acknowledged_at IS NULL"
     )
-    return db.run(sql, by, at, alarm) == 1
+    return db.run(sql, by, at, alert) == 1
 
 
-def unacknowledged(db: Database, system: str, limit: int) -> list[Alarm]:
-    """Returns the alarms of this system that have a next alert."""
+def unacknowledged(db: Database, system: str, limit: int) -> list[Alert]:
+    """Returns the alerts of this system that have a next alert."""
     sql = (
-        f"SELECT {_COLUMNS} FROM alarms WHERE system = ? AND next_at IS NOT NULL ORDER BY grant_id"
+        f"SELECT {_COLUMNS} FROM alerts WHERE system = ? AND next_at IS NOT NULL ORDER BY grant_id"
         " LIMIT ?"
     )
-    return [Alarm(*row) for row in db.rows(sql, system, limit)]
+    return [Alert(*row) for row in db.rows(sql, system, limit)]
 
 
-def open_of(db: Database, ids: Sequence[str]) -> list[Alarm]:
+def open_of(db: Database, ids: Sequence[str]) -> list[Alert]:
     """Returns the unconfirmed revocations of these grants."""
     marks = ", ".join("?" * len(ids))
     sql = (
-        f"SELECT {_COLUMNS} FROM alarms WHERE grant_id IN ({marks}) AND gone_at IS NULL ORDER BY"
+        f"SELECT {_COLUMNS} FROM alerts WHERE grant_id IN ({marks}) AND gone_at IS NULL ORDER BY"
         " grant_id, system"
     )
-    return [Alarm(*row) for row in db.rows(sql, *ids)]
+    return [Alert(*row) for row in db.rows(sql, *ids)]
 
 
 def reported_open(db: Database, limit: int) -> list[Pair]:
     """Returns revocations that were reported and are not confirmed, unacknowledged ones first, then
     oldest first."""
     sql = (
-        "SELECT grant_id, system FROM alarms WHERE gone_at IS NULL AND said > 0 ORDER BY CASE WHEN"
+        "SELECT grant_id, system FROM alerts WHERE gone_at IS NULL AND said > 0 ORDER BY CASE WHEN"
         " acknowledged_at IS NULL THEN 0 ELSE 1 END, since, grant_id, system LIMIT ?"
     )
     return [(str(grant), str(system)) for grant, system in db.rows(sql, limit)]
 
 
 def count_reported_open(db: Database) -> int:
-    found = db.row("SELECT COUNT(*) FROM alarms WHERE gone_at IS NULL AND said > 0")
+    found = db.row("SELECT COUNT(*) FROM alerts WHERE gone_at IS NULL AND said > 0")
     return int(found[0]) if found else 0
 
 
 def gone(db: Database, grant: str, system: str, at: int) -> None:
     db.run(
-        "UPDATE alarms SET gone_at = ?, next_at = NULL WHERE grant_id = ? AND system = ?",
+        "UPDATE alerts SET gone_at = ?, next_at = NULL WHERE grant_id = ? AND system = ?",
         at,
         grant,
         system,
@@ -134,7 +134,7 @@ def unwatched(db: Database, limit: int) -> list[Pair]:
     """Returns leases whose end was requested and that are not watched yet."""
     sql = (
         "SELECT l.grant_id, l.system FROM grants g JOIN leases l ON l.grant_id = g.id LEFT JOIN"
-        " alarms a ON a.grant_id = l.grant_id AND a.system = l.system WHERE g.state NOT IN"
+        " alerts a ON a.grant_id = l.grant_id AND a.system = l.system WHERE g.state NOT IN"
         " ('ended', 'failed') AND g.state = 'ending' AND l.state = 'ending' AND a.grant_id IS NULL"
         " LIMIT ?"
     )
@@ -144,7 +144,7 @@ def unwatched(db: Database, limit: int) -> list[Pair]:
 def posted(db: Database, channel: str, ts: str, pairs: Sequence[Pair]) -> None:
     """Records that a message shows these leases, in this order."""
     sql = (
-        "INSERT INTO alarm_messages (channel, ts, place, grant_id, system) VALUES (?, ?, ?, ?, ?) "
+        "INSERT INTO alert_messages (channel, ts, place, grant_id, system) VALUES (?, ?, ?, ?, ?) "
         "ON CONFLICT (channel, ts, place) DO NOTHING"
     )
     db.run_many(sql, [(channel, ts, place, *pair) for place, pair in enumerate(pairs)])
@@ -153,7 +153,7 @@ def posted(db: Database, channel: str, ts: str, pairs: Sequence[Pair]) -> None:
 def messages_of(db: Database, grant: str, system: str) -> list[tuple[str, str]]:
     """Returns channel and ts of every message that shows this lease."""
     sql = (
-        "SELECT DISTINCT channel, ts FROM alarm_messages WHERE grant_id = ? AND system = ? ORDER"
+        "SELECT DISTINCT channel, ts FROM alert_messages WHERE grant_id = ? AND system = ? ORDER"
         " BY ts"
     )
     return [(str(channel), str(ts)) for channel, ts in db.rows(sql, grant, system)]
@@ -161,16 +161,16 @@ def messages_of(db: Database, grant: str, system: str) -> list[tuple[str, str]]:
 
 def in_message(db: Database, channel: str, ts: str) -> list[Pair]:
     """Returns the leases that a message shows, in its order."""
-    sql = "SELECT grant_id, system FROM alarm_messages WHERE channel = ? AND ts = ? ORDER BY place"
+    sql = "SELECT grant_id, system FROM alert_messages WHERE channel = ? AND ts = ? ORDER BY place"
     return [(str(grant), str(system)) for grant, system in db.rows(sql, channel, ts)]
 
 
 def forget(db: Database, before: int) -> None:
-    """Deletes alarms that were confirmed before `before`, with their messages."""
+    """Deletes alerts that were confirmed before `before`, with their messages."""
     old: tuple[Any, ...] = (before,)
     gone_ones = (
-        "SELECT 1 FROM alarms a WHERE a.grant_id = alarm_messages.grant_id AND a.system ="
-        " alarm_messages.system"
+        "SELECT 1 FROM alerts a WHERE a.grant_id = alert_messages.grant_id AND a.system ="
+        " alert_messages.system"
     )
-    db.run(f"DELETE FROM alarm_messages WHERE EXISTS ({gone_ones} AND a.gone_at < ?)", *old)
-    db.run("DELETE FROM alarms WHERE gone_at < ?", *old)
+    db.run(f"DELETE FROM alert_messages WHERE EXISTS ({gone_ones} AND a.gone_at < ?)", *old)
+    db.run("DELETE FROM alerts WHERE gone_at < ?", *old)

@@ -10,7 +10,7 @@ import pytest
 
 import bot.operations.systems.acknowledge_alert as acknowledge_end_file
 from bot.core.approval import Refused
-from bot.core.lifecycle import next_alarm
+from bot.core.lifecycle import next_alert
 from bot.core.model import Grant
 from bot.operations.grants.record_results import record_end_failed, record_start_failed
 from bot.operations.grants.release_grant import release_grant
@@ -18,7 +18,7 @@ from bot.operations.process.forget_old import forget_old
 from bot.operations.process.next_due import next_due
 from bot.operations.systems.acknowledge_alert import acknowledge_all, acknowledge_end
 from bot.operations.systems.alert_due import send_due_alerts, watch_ends
-from bot.operations.systems.describe_alerts import alarms_in, describe_alarms, record_alarmed
+from bot.operations.systems.describe_alerts import alerts_in, describe_alerts, record_alert_posted
 from tests.factories import ANA, LEA, Made, a_person
 
 MINUTE, HOUR = 60, 3600
@@ -39,9 +39,9 @@ def told(made: Made) -> list[int]:
     return [json.loads(detail)["attempts"] for (detail,) in made.log("grant:end:failed", "detail")]
 
 
-def alarm(made: Made, grant: Grant) -> str:
-    """The id of the alarm about this grant's end."""
-    return str(made.rows("SELECT id FROM alarms WHERE grant_id = ?", grant.id)[0][0])
+def alert(made: Made, grant: Grant) -> str:
+    """The id of the alert about this grant's end."""
+    return str(made.rows("SELECT id FROM alerts WHERE grant_id = ?", grant.id)[0][0])
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def alarm(made: Made, grant: Grant) -> str:
 def test_it_is_told_after_a_quarter_an_hour_then_after_an_hour_then_every_four(
     age: int, after: int
 ) -> None:
-    assert next_alarm(1000, 1000 + age) == 1000 + after
+    assert next_alert(1000, 1000 + age) == 1000 + after
 
 
 def test_the_schedule_is_kept_by_rows_however_often_it_is_tried(made: Made) -> None:
@@ -70,7 +70,7 @@ def test_the_schedule_is_kept_by_rows_however_often_it_is_tried(made: Made) -> N
         failing(made, minute + 1, made.grant(made.rows("SELECT id FROM grants")[0][0]))
         assert send_due_alerts(made.world) in (0, 1)
     assert told(made) == [1, 16, 61, 301, 541]
-    assert made.work().count("alarm") == 5
+    assert made.work().count("alert") == 5
 
 
 def test_the_clock_is_set_to_the_next_time(made: Made) -> None:
@@ -108,7 +108,7 @@ def test_what_is_taken_back_after_a_failed_start_is_watched_as_well(made: Made) 
     made.clock.at += MINUTE
     assert send_due_alerts(made.world) == 1
     made.close_gates(grant)
-    assert made.rows("SELECT gone_at FROM alarms") == [(made.clock.at,)]
+    assert made.rows("SELECT gone_at FROM alerts") == [(made.clock.at,)]
 
 
 def test_an_end_that_was_confirmed_before_it_was_told_is_not_told(made: Made) -> None:
@@ -124,7 +124,7 @@ def test_an_end_that_was_confirmed_before_it_was_told_is_not_told(made: Made) ->
 class TestAcknowledging:
     def test_a_lead_ends_the_telling_and_not_the_trying(self, made: Made) -> None:
         grant = failing(made)
-        assert acknowledge_end(made.world, LEA, alarm(made, grant)) is None
+        assert acknowledge_end(made.world, LEA, alert(made, grant)) is None
         made.clock.at += 30 * HOUR
         assert send_due_alerts(made.world) == 0
         record_end_failed(made.world, grant.id, SHOP, "still", 99)
@@ -136,7 +136,7 @@ class TestAcknowledging:
 
     def test_others_are_refused_with_the_reason_and_on_record(self, made: Made) -> None:
         grant = failing(made)
-        refused = acknowledge_end(made.world, ANA, alarm(made, grant))
+        refused = acknowledge_end(made.world, ANA, alert(made, grant))
         assert isinstance(refused, Refused) and "Only leads" in refused.reason
         assert made.log("request:action:refused", 'actor, "grant"') == [(ANA, grant.id)]
         made.clock.at += HOUR
@@ -145,12 +145,12 @@ class TestAcknowledging:
     def test_a_lead_who_leads_no_more_is_refused(self, made: Made) -> None:
         grant = failing(made)
         made.set_groups(platform_leads=[])
-        assert isinstance(acknowledge_end(made.world, LEA, alarm(made, grant)), Refused)
+        assert isinstance(acknowledge_end(made.world, LEA, alert(made, grant)), Refused)
 
-    def test_a_second_time_and_what_is_no_alarm_are_refused(self, made: Made) -> None:
+    def test_a_second_time_and_what_is_no_alert_are_refused(self, made: Made) -> None:
         grant = failing(made)
-        acknowledge_end(made.world, LEA, alarm(made, grant))
-        again = acknowledge_end(made.world, LEA, alarm(made, grant))
+        acknowledge_end(made.world, LEA, alert(made, grant))
+        again = acknowledge_end(made.world, LEA, alert(made, grant))
         assert isinstance(again, Refused) and "Already acknowledged" in again.reason
         for forged in ("a0", grant.id, ""):
             assert isinstance(acknowledge_end(made.world, LEA, forged), Refused)
@@ -158,7 +158,7 @@ class TestAcknowledging:
 
     def test_only_the_lease_that_was_meant_falls_silent(self, made: Made) -> None:
         one, other = failing(made), failing(made, grant=made.a_grant(person="U0CARA"))
-        acknowledge_end(made.world, LEA, alarm(made, one))
+        acknowledge_end(made.world, LEA, alert(made, one))
         made.clock.at += HOUR
         assert send_due_alerts(made.world) == 1
         assert made.log("grant:end:failed", '"grant"')[-1] == (other.id,)
@@ -176,19 +176,19 @@ class TestAcknowledgingAll:
         other = made.a_grant("reports-read")
         release_grant(made.world, other.id, ANA)
         record_end_failed(made.world, other.id, "reports", "down", 1)
-        record_alarmed(
-            made.world, "C1", "1.1", describe_alarms(made.world, [(each.id, SHOP) for each in ends])
+        record_alert_posted(
+            made.world, "C1", "1.1", describe_alerts(made.world, [(each.id, SHOP) for each in ends])
         )
         made.forget_work()
-        assert acknowledge_all(made.world, LEA, alarm(made, ends[1])) == 3
-        assert made.work() == ["update_alarm"]
+        assert acknowledge_all(made.world, LEA, alert(made, ends[1])) == 3
+        assert made.work() == ["update_alert"]
         assert {grant for (grant,) in made.log("grant:end:acknowledged", '"grant"')} == {
             each.id for each in ends
         }
         made.clock.at += HOUR
         assert send_due_alerts(made.world) == 1
         assert made.log("grant:end:failed", '"grant"')[-1] == (other.id,)
-        assert isinstance(acknowledge_all(made.world, LEA, alarm(made, ends[0])), Refused)
+        assert isinstance(acknowledge_all(made.world, LEA, alert(made, ends[0])), Refused)
 
     def test_what_one_press_has_no_room_for_takes_another(
         self, made: Made, monkeypatch: pytest.MonkeyPatch
@@ -197,11 +197,11 @@ class TestAcknowledgingAll:
         ends = [
             failing(made, grant=made.a_grant(person=person)) for person in (ANA, "U0CARA", "U0DAN")
         ]
-        assert [acknowledge_all(made.world, LEA, alarm(made, ends[0])) for _ in range(2)] == [2, 1]
+        assert [acknowledge_all(made.world, LEA, alert(made, ends[0])) for _ in range(2)] == [2, 1]
 
-    def test_others_and_what_is_no_alarm_are_refused(self, made: Made) -> None:
+    def test_others_and_what_is_no_alert_are_refused(self, made: Made) -> None:
         grant = failing(made)
-        assert isinstance(acknowledge_all(made.world, ANA, alarm(made, grant)), Refused)
+        assert isinstance(acknowledge_all(made.world, ANA, alert(made, grant)), Refused)
         assert isinstance(acknowledge_all(made.world, LEA, "a0"), Refused)
         assert made.events("request:action:refused") == 2
         assert made.events("grant:end:acknowledged") == 0
@@ -214,7 +214,7 @@ class TestGoneAtLast:
     ) -> None:
         grant = failing(made)
         if acknowledged:
-            acknowledge_end(made.world, LEA, alarm(made, grant))
+            acknowledge_end(made.world, LEA, alert(made, grant))
         made.forget_work()
         made.close_gates(grant)
         made.close_gates(grant)
@@ -222,7 +222,7 @@ class TestGoneAtLast:
         made.clock.at += HOUR
         assert send_due_alerts(made.world) == 0
         made.know(replace(a_person(LEA), checked_at=made.clock.at))
-        refused = acknowledge_end(made.world, LEA, alarm(made, grant))
+        refused = acknowledge_end(made.world, LEA, alert(made, grant))
         assert isinstance(refused, Refused) and "confirmed" in refused.reason
 
     def test_an_end_without_any_trouble_says_nothing(self, made: Made) -> None:
@@ -233,33 +233,35 @@ class TestGoneAtLast:
 
     def test_it_is_forgotten_after_a_month(self, made: Made) -> None:
         grant = failing(made)
-        record_alarmed(made.world, "C1", "1.1", describe_alarms(made.world, [(grant.id, SHOP)]))
+        record_alert_posted(
+            made.world, "C1", "1.1", describe_alerts(made.world, [(grant.id, SHOP)])
+        )
         made.close_gates(grant)
         made.clock.at += 31 * 24 * HOUR
         forget_old(made.world)
-        assert (made.count("alarms"), made.count("alarm_messages")) == (0, 0)
+        assert (made.count("alerts"), made.count("alert_messages")) == (0, 0)
 
 
 class TestMessages:
     def test_every_message_that_tells_of_it_is_shown_anew_once(self, made: Made) -> None:
         grant, other = failing(made), failing(made, grant=made.a_grant(person="U0CARA"))
-        views = describe_alarms(made.world, [(other.id, SHOP), (grant.id, SHOP), ("g0", SHOP)])
+        views = describe_alerts(made.world, [(other.id, SHOP), (grant.id, SHOP), ("g0", SHOP)])
         assert [view.grant.id for view in views] == [other.id, grant.id]
         for ts in ("1.1", "2.2"):
-            record_alarmed(made.world, "C1", ts, views)
+            record_alert_posted(made.world, "C1", ts, views)
         made.forget_work()
-        acknowledge_end(made.world, LEA, alarm(made, grant))
-        acknowledge_end(made.world, LEA, alarm(made, other))
-        assert made.work() == ["update_alarm", "update_alarm"]
-        assert [view.alarm.acknowledged_by for view in alarms_in(made.world, "C1", "2.2")] == [
+        acknowledge_end(made.world, LEA, alert(made, grant))
+        acknowledge_end(made.world, LEA, alert(made, other))
+        assert made.work() == ["update_alert", "update_alert"]
+        assert [view.alert.acknowledged_by for view in alerts_in(made.world, "C1", "2.2")] == [
             LEA,
             LEA,
         ]
 
     def test_what_happened_while_it_was_posted_is_shown_afterwards(self, made: Made) -> None:
         grant = failing(made)
-        views = describe_alarms(made.world, [(grant.id, SHOP)])
-        acknowledge_end(made.world, LEA, alarm(made, grant))
+        views = describe_alerts(made.world, [(grant.id, SHOP)])
+        acknowledge_end(made.world, LEA, alert(made, grant))
         made.forget_work()
-        record_alarmed(made.world, "C1", "1.1", views)
-        assert made.work() == ["update_alarm"]
+        record_alert_posted(made.world, "C1", "1.1", views)
+        assert made.work() == ["update_alert"]

@@ -7,7 +7,7 @@ from itertools import groupby
 
 from bot.core.audit import Event
 from bot.core.durations import format_duration
-from bot.operations.systems.describe_alerts import AlarmView
+from bot.operations.systems.describe_alerts import AlertView
 from bot.slack.blocks import (
     Block,
     Element,
@@ -45,18 +45,18 @@ LOG = f"/access audit event:{Event.END_FAILED}"
 """The command that lists every end that is not confirmed."""
 
 
-def render(views: Sequence[AlarmView]) -> Message:
+def render(views: Sequence[AlertView]) -> Message:
     """One message about these ends, at least one, as they are now."""
     if len(views) > EACH:
         return _many(views)
     said = join([_one(view) for view in views])
     told = [
-        view.alarm
+        view.alert
         for view in views
-        if view.alarm.gone_at is None and view.alarm.acknowledged_at is None
+        if view.alert.gone_at is None and view.alert.acknowledged_at is None
     ]
     of_system = {
-        alarm.system: [each.id for each in told if each.system == alarm.system] for alarm in told
+        alert.system: [each.id for each in told if each.system == alert.system] for alert in told
     }
     several = {system: ids for system, ids in of_system.items() if len(ids) > 1}
     if several:
@@ -64,10 +64,10 @@ def render(views: Sequence[AlarmView]) -> Message:
     return said
 
 
-def _many(views: Sequence[AlarmView]) -> Message:
+def _many(views: Sequence[AlertView]) -> Message:
     """Of each system how many, since when, whose, and what it said: a day of trouble leaves
     hundreds."""
-    open_ones = [view for view in views if view.alarm.gone_at is None]
+    open_ones = [view for view in views if view.alert.gone_at is None]
     if not open_ones:
         what = f"All {len(views)} ends are confirmed."
         return message(
@@ -75,10 +75,10 @@ def _many(views: Sequence[AlarmView]) -> Message:
             paragraph([bold("Gone"), f": all {len(views)} ends of this message are confirmed."]),
         )
     by_system = sorted(
-        open_ones, key=lambda view: (view.alarm.system, view.alarm.since, view.grant.id)
+        open_ones, key=lambda view: (view.alert.system, view.alert.since, view.grant.id)
     )
-    groups = [[*each] for _, each in groupby(by_system, key=lambda view: view.alarm.system)]
-    groups.sort(key=lambda group: all(view.alarm.acknowledged_at is not None for view in group))
+    groups = [[*each] for _, each in groupby(by_system, key=lambda view: view.alert.system)]
+    groups.sort(key=lambda group: all(view.alert.acknowledged_at is not None for view in group))
     gone = len(views) - len(open_ones)
     blocks = [block for group in groups[:SYSTEMS] for block in _of_system(group)]
     return message(
@@ -94,7 +94,7 @@ def _many(views: Sequence[AlarmView]) -> Message:
             ],
             *([[f"Confirmed among the ends of this message: {gone}."]] if gone else []),
             *(
-                [_others([group[0].alarm.system for group in groups[SYSTEMS:]])]
+                [_others([group[0].alert.system for group in groups[SYSTEMS:]])]
                 if len(groups) > SYSTEMS
                 else []
             ),
@@ -109,9 +109,9 @@ def _others(systems: Sequence[str]) -> list[Part]:
     return ["Also on ", *names, ". They move up when those below are acknowledged."]
 
 
-def _of_system(group: Sequence[AlarmView]) -> list[Block]:
-    first, system = group[0], group[0].alarm.system
-    told = [view.alarm.id for view in group if view.alarm.acknowledged_at is None]
+def _of_system(group: Sequence[AlertView]) -> list[Block]:
+    first, system = group[0], group[0].alert.system
+    told = [view.alert.id for view in group if view.alert.acknowledged_at is None]
     known = f", {len(group) - len(told)} of them acknowledged" if len(told) < len(group) else ""
     rest = f"`{LOG} system:{system}` lists them"
     whose = listing([f"{view.grant.id} ({view.grant.role})" for view in group], 400, rest=rest)
@@ -120,7 +120,7 @@ def _of_system(group: Sequence[AlarmView]) -> list[Block]:
             [
                 bold(system),
                 f": {len(group)} since ",
-                date(first.alarm.since),
+                date(first.alert.since),
                 f"{known}. ",
                 *whose,
                 ".",
@@ -131,24 +131,24 @@ def _of_system(group: Sequence[AlarmView]) -> list[Block]:
     ]
 
 
-def _one(view: AlarmView) -> Message:
-    alarm, grant = view.alarm, view.grant
-    tried = "1 time" if alarm.attempts == 1 else f"{alarm.attempts} times"
-    if alarm.gone_at is not None:
+def _one(view: AlertView) -> Message:
+    alert, grant = view.alert, view.grant
+    tried = "1 time" if alert.attempts == 1 else f"{alert.attempts} times"
+    if alert.gone_at is not None:
         return _gone(view)
     return message(
-        f"Access {_name(grant.id)} could not be ended on {_name(alarm.system)} yet.",
+        f"Access {_name(grant.id)} could not be ended on {_name(alert.system)} yet.",
         paragraph(
             [
                 bold("Access may still exist"),
                 " on ",
-                bold(alarm.system),
+                bold(alert.system),
                 ", although it has to end.",
             ],
             [code(grant.role), " of ", who(grant.person), ", grant ", code(grant.id), "."],
             [
                 f"Tried {tried} since ",
-                date(alarm.since),
+                date(alert.since),
                 ". The bot keeps retrying until the system confirms.",
             ],
             ["If the system is gone or broken, end it there by hand."],
@@ -158,16 +158,16 @@ def _one(view: AlarmView) -> Message:
     )
 
 
-def _gone(view: AlarmView) -> Message:
-    alarm, grant = view.alarm, view.grant
-    lasted = format_duration(max(1, (alarm.gone_at or alarm.since) - alarm.since))
+def _gone(view: AlertView) -> Message:
+    alert, grant = view.alert, view.grant
+    lasted = format_duration(max(1, (alert.gone_at or alert.since) - alert.since))
     return message(
-        f"Access {_name(grant.id)} is gone from {_name(alarm.system)}.",
+        f"Access {_name(grant.id)} is gone from {_name(alert.system)}.",
         paragraph(
             [
                 bold("Gone"),
                 " from ",
-                bold(alarm.system),
+                bold(alert.system),
                 ": ",
                 code(grant.role),
                 " of ",
@@ -178,22 +178,22 @@ def _gone(view: AlarmView) -> Message:
                 "Grant ",
                 code(grant.id),
                 ": the system confirmed it ",
-                date(alarm.gone_at or 0),
+                date(alert.gone_at or 0),
                 f", after {lasted}.",
             ],
         ),
     )
 
 
-def acknowledgement(view: AlarmView) -> Block:
+def acknowledgement(view: AlertView) -> Block:
     """The button by which a lead takes note, or who did."""
-    alarm = view.alarm
-    if alarm.acknowledged_by and alarm.acknowledged_at is not None:
+    alert = view.alert
+    if alert.acknowledged_by and alert.acknowledged_at is not None:
         words: list[Part] = [
             "Acknowledged by ",
-            who(alarm.acknowledged_by),
+            who(alert.acknowledged_by),
             " ",
-            date(alarm.acknowledged_at),
+            date(alert.acknowledged_at),
         ]
         return paragraph([*words, ". Alerts are off until it is gone; the bot keeps retrying."])
     asked = confirm(
@@ -201,11 +201,11 @@ def acknowledgement(view: AlarmView) -> Block:
         "Alerts are off until it is gone. The bot keeps retrying, and you take care of it.",
         "Acknowledge",
     )
-    about = f"{view.grant.id} on {alarm.system}"
-    return actions(button("Acknowledge", Action.ACKNOWLEDGE, alarm.id, about, confirm=asked))
+    about = f"{view.grant.id} on {alert.system}"
+    return actions(button("Acknowledge", Action.ACKNOWLEDGE, alert.id, about, confirm=asked))
 
 
-def _all(system: str, alarm: str) -> Element:
+def _all(system: str, alert: str) -> Element:
     asked = confirm(
         "Acknowledge all of them?",
         f"Alerts are off for every end that {clean(system, 63)} has not confirmed so far."
@@ -213,7 +213,7 @@ def _all(system: str, alarm: str) -> Element:
         "Acknowledge all",
     )
     label = f"Acknowledge all on {clean(system, 40)}"
-    return button(label, Action.ACKNOWLEDGE_ALL, alarm, "every end", confirm=asked)
+    return button(label, Action.ACKNOWLEDGE_ALL, alert, "every end", confirm=asked)
 
 
 def _name(value: str) -> str:
