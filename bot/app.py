@@ -35,7 +35,7 @@ from bot.slack.receiver import Receiver
 from bot.slack.socket import Socket
 from bot.tokens import Signer
 from bot.web import build_web, serve_config
-from bot.web.health import Ready, Said
+from bot.web.health import Ready, SystemHealth
 from bot.web.server import Server
 from bot.web.slack_events import SlackEvents
 from bot.web.slack_signatures import Signatures
@@ -202,7 +202,7 @@ def build_server(
     base: Services,
     meter: UsageMeter,
     ready: Ready,
-    systems: Said,
+    systems: SystemHealth,
     slack: SlackEvents | None,
     registry: CollectorRegistry,
 ) -> Server:

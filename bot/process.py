@@ -56,7 +56,7 @@ from bot.web.slack_events import SlackEvents
 from bot.worker.outage import OutageWatch
 from bot.worker.roles_watch import RolesWatch
 from bot.worker.scheduler import PeriodicJob, Scheduler
-from bot.worker.session_poller import SessionWatch
+from bot.worker.session_poller import SessionPoller
 from bot.worker.ticker import CommitWatcher, Ticker
 from bot.worker.write_watch import WriteWatch
 
@@ -184,7 +184,7 @@ class Worker:
             "systems": PeriodicJob(ASK_SYSTEMS_EVERY, self.delivery.ask_systems),
             "unheard_ends": PeriodicJob(60, lambda: watch_ends(world)),
             "reconcile": PeriodicJob(60, lambda: reconcile_nightly(world)),
-            "sessions": PeriodicJob(LOOK_EVERY, SessionWatch(world, build_systems(world)).look),
+            "sessions": PeriodicJob(LOOK_EVERY, SessionPoller(world, build_systems(world)).look),
             "channels": PeriodicJob(60, lambda: look_up_channels_in_turn(world)),
             "time": PeriodicJob(60, lambda: mark_time(world)),
             "answers": PeriodicJob(60, lambda: forget_answers(world)),

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from storage.database import Database
 
-_COLUMNS = "grant_id, system, name, source, opened_at, closed_at, seen_at, watched, outlived"
+_COLUMNS = "grant_id, system, name, source, opened_at, closed_at, seen_at, watched, used_after_end"
 
 
 class Row(NamedTuple):
@@ -21,7 +21,7 @@ class Row(NamedTuple):
     closed_at: int | None
     seen_at: int
     watched: bool
-    outlived: bool
+    used_after_end: bool
 
 
 class Sum(NamedTuple):
@@ -92,11 +92,11 @@ def watched_open(db: Database, system: str) -> dict[tuple[str, str], Row]:
     return {(row.grant, row.name): row for row in found}
 
 
-def outlived(db: Database, grant: str, system: str, name: str) -> bool:
+def mark_used_after_end(db: Database, grant: str, system: str, name: str) -> bool:
     """Marks a session as used after the end of its grant; returns False if it was marked."""
     sql = (
-        "UPDATE sessions SET outlived = 1 WHERE grant_id = ? AND system = ? AND name = ? AND"
-        " outlived = 0"
+        "UPDATE sessions SET used_after_end = 1 WHERE grant_id = ? AND system = ? AND name = ? AND"
+        " used_after_end = 0"
     )
     return db.run(sql, grant, system, name) == 1
 
@@ -136,4 +136,4 @@ def listing(db: Database, grant: str | None, limit: int) -> list[Row]:
 
 def _row(row: tuple[Any, ...]) -> Row:
     found = Row(*row)
-    return found._replace(watched=bool(found.watched), outlived=bool(found.outlived))
+    return found._replace(watched=bool(found.watched), used_after_end=bool(found.used_after_end))

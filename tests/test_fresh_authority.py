@@ -331,7 +331,7 @@ class TestWhileGroupsAreTooOld:
         assert who_to_tell(start.made.world)[1] == [LEA]
         record_unheard(
             start.made.world,
-            [(Kind.TELL_SECURITY, {"note": "groups_unread"})],
+            [(Kind.NOTIFY_SECURITY, {"note": "groups_unread"})],
             "#access-security",
             "is_archived",
         )

@@ -11,7 +11,7 @@ from bot.cli.output import clean, counted, json_line, table
 from bot.connectors import target_of
 from bot.core.approval import Refused
 from bot.core.drift import EXCESS, Finding, ScanResult
-from bot.operations.systems.confirm_target import confirm_target as confirm_move
+from bot.operations.systems.confirm_target import confirm_target as confirm_new_target
 from bot.operations.systems.reconcile import reconcile
 from bot.operations.systems.remove_orphan import Removal, ask_removal, record_removed, said
 from bot.worker.inventory import InventoryScan
@@ -39,7 +39,7 @@ def confirm_target(system: str, yes: bool) -> None:
         target = target_of(build_systems(base.world).of(system, known.connector))
         change = f"Access granted on {system} so far will be checked and revoked at its new address"
         confirm(f"{change}. Continue?", yes)
-        moved = confirm_move(base.world, actor(), system, target)
+        moved = confirm_new_target(base.world, actor(), system, target)
         if isinstance(moved, Refused):
             raise Refusal(moved.reason)
         click.echo(f"The new address of {system} is confirmed for {counted(moved, 'grant')}.")

@@ -50,7 +50,7 @@ def _as_json(row: Count | Row) -> dict[str, object]:
         "session": row.name,
         "opened_at": moment(row.opened_at),
         "closed_at": moment(row.closed_at),
-        "outlived": row.outlived,
+        "used_after_end": row.used_after_end,
     }
 
 
@@ -58,7 +58,7 @@ def _cells(row: Count | Row) -> tuple[object, ...]:
     if isinstance(row, Count):
         return row.grant, row.system, row.source, utc(row.minute), row.outcome, row.checks
     closed = f"closed {utc(row.closed_at)}" if row.closed_at is not None else "open"
-    late = ", after the end" if row.outlived else ""
+    late = ", after the end" if row.used_after_end else ""
     session = f"session {clean(row.name, 20)}, {closed}{late}"
     return row.grant, row.system, row.source or "–", utc(row.opened_at), session, "–"
 

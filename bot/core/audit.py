@@ -65,7 +65,7 @@ class Event(StrEnum):
     ACCESS_MISSING = "grant:access:missing"
     USE_FIRST = "grant:use:first"
     USE_SUMMED = "grant:use:summed"
-    USE_OUTLIVED = "grant:use:after_end"
+    USE_AFTER_END = "grant:use:after_end"
     POLICY_LOADED = "policy:file:loaded"
     POLICY_REJECTED = "policy:file:rejected"
     REFERENCE_MOVED = "policy:reference:moved"

@@ -41,16 +41,16 @@ class Kind(StrEnum):
     CLEAR_WINDOW = "clear_window"
     REFRESH_MESSAGES = "refresh_messages"
     THREAD_NOTE = "thread_note"
-    TELL_PERSON = "tell_person"
+    NOTIFY_PERSON = "notify_person"
     REMIND = "remind"
-    TELL_SECURITY = "tell_security"
+    NOTIFY_SECURITY = "notify_security"
     ALERT = "alert"
     UPDATE_ALERT = "update_alert"
     ANSWER = "answer"
     SEND_EXPORT = "send_export"
     VERIFY_AUDIT = "verify_audit"
     RECONCILE = "reconcile"
-    REMOVE_FOUND = "remove_found"
+    REMOVE_ORPHAN = "remove_orphan"
     PUBLISH_HOME = "publish_home"
 
 
@@ -217,7 +217,7 @@ def thread_note(grant: Grant, channel: str, note: str, /, **facts: object) -> Ef
 
 def notify_person(person: str, note: str, **facts: object) -> Effect:
     return Effect(
-        Kind.TELL_PERSON, Queue.SLACK, f"to:{person}", {"person": person, "note": note, **facts}
+        Kind.NOTIFY_PERSON, Queue.SLACK, f"to:{person}", {"person": person, "note": note, **facts}
     )
 
 
@@ -227,7 +227,7 @@ def remind(grant: str, person: str) -> Effect:
 
 def notify_security(channel: str, note: str, **facts: object) -> Effect:
     return Effect(
-        Kind.TELL_SECURITY,
+        Kind.NOTIFY_SECURITY,
         Queue.SLACK,
         f"to:{channel}",
         {"channel": channel, "note": note, **facts},
@@ -294,7 +294,7 @@ def reconcile(by: str, channel: str) -> Effect:
 def remove_orphan(finding: str, by: str, channel: str) -> Effect:
     """Removes from a system what a lead has confirmed."""
     return Effect(
-        Kind.REMOVE_FOUND,
+        Kind.REMOVE_ORPHAN,
         Queue.DECIDE,
         "remove",
         {"finding": finding, "by": by, "channel": channel},

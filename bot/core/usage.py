@@ -73,9 +73,9 @@ def over_at(grant: Grant) -> int:
     return min(grant.ends_at, grant.ended_at if grant.ended_at is not None else grant.ends_at)
 
 
-def outlived(grant: Grant, opened_at: int | None, seen_at: int | None = None) -> bool:
-    """Whether a session shows that access outlived its grant: opened after the end, or seen open
-    (`seen_at`, by our own look) well after the system confirmed it."""
+def used_after_end(grant: Grant, opened_at: int | None, seen_at: int | None = None) -> bool:
+    """Whether a session shows use after the end of its grant: it was opened after the end, or the
+    bot saw it open (`seen_at`) well after the system confirmed the end."""
     if opened_at is not None and opened_at > over_at(grant) + LATE:
         return True
     over = grant.state in (GrantState.ENDED, GrantState.FAILED) and grant.ended_at is not None

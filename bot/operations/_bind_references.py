@@ -25,7 +25,7 @@ def bind_references(u: UnitOfWork) -> bool:
     for move in moves:
         ids = move.now[:MOST_PEOPLE]
         u.note(Event.REFERENCE_MOVED, SYSTEM, subject=move.ref, bound=move.bound, now=ids)
-        u.tell_leads("reference_moved", reference=move.ref, bound=move.bound, now=ids)
+        u.notify_leads("reference_moved", reference=move.ref, bound=move.bound, now=ids)
     return bool(moves)
 
 
@@ -47,7 +47,7 @@ def report_group_changes(
                 )
             )
     if told:
-        u.tell_leads("groups_changed", groups=told[:MOST_GROUPS], count=len(told))
+        u.notify_leads("groups_changed", groups=told[:MOST_GROUPS], count=len(told))
 
 
 def _named(u: UnitOfWork, *readings: people.Groups) -> Mapping[str, list[str]]:

@@ -65,7 +65,7 @@ def resolve_alerts(u: UnitOfWork, gone: Collection[tuple[str, str]]) -> None:
     for each in over:
         alerts.gone(u.db, each.grant, each.system, u.now)
         if each.said:
-            u.tell_leads("end_confirmed", grant=each.grant, system=each.system, since=each.since)
+            u.notify_leads("end_confirmed", grant=each.grant, system=each.system, since=each.since)
     update_alert_messages(u, *((each.grant, each.system) for each in over if each.said))
 
 

@@ -28,7 +28,7 @@ SYSTEM = "system"
 LATE_EVENTS = frozenset({Event.GRANT_RENEWED, Event.END_ASKED, Event.GRANT_ENDED, Event.END_FAILED})
 """Events after which the approval messages of a grant are out of date."""
 
-REFRESHING = LATE_EVENTS | {
+REFRESH_EVENTS = LATE_EVENTS | {
     Event.REQUEST_ASKED,
     Event.APPROVAL_GIVEN,
     Event.DENIAL_GIVEN,
@@ -185,7 +185,7 @@ class UnitOfWork(Snapshot):
         """Adds an audit record; `about` gives its subject, role, request and grant. Messages that
         show it are updated."""
         ids = _ids(about)
-        if about is not None and event in REFRESHING:
+        if about is not None and event in REFRESH_EVENTS:
             self.show(about)
             if event in LATE_EVENTS:
                 self.cards[about.id] = None
@@ -251,7 +251,7 @@ class UnitOfWork(Snapshot):
         """Queues work for after the commit."""
         self.effects += effects
 
-    def tell_leads(self, note: str, **facts: object) -> None:
+    def notify_leads(self, note: str, **facts: object) -> None:
         """Queues a note for the security channel, if roles.toml could be read and names one."""
         if channel := self.policy.workspace.security_channel:
             self.do(effects.notify_security(channel, note, **facts))
@@ -326,7 +326,7 @@ def _alert_broken(u: UnitOfWork, broken: Break) -> None:
         "the audit log was changed behind the bot, see its record %s: %s", broken.seq, broken.why
     )
     known = len(u.effects)
-    u.tell_leads("log_broken", seq=broken.seq, why=broken.why)
+    u.notify_leads("log_broken", seq=broken.seq, why=broken.why)
     outbox.add(u.db, u.effects[known:], u.now)
 
 

@@ -12,7 +12,7 @@ from bot.operations._unit_of_work import SYSTEM, Snapshot, UnitOfWork
 from storage import grants, key_values, outbox, sessions, usage
 from storage.database import Database
 
-TOLD, SEEN = "sessions are told by {}", "sessions are seen on {}"
+REPORTED, OBSERVED = "sessions are reported by {}", "sessions are observed on {}"
 """Keys of stored values: the system has reported a session, or has answered when asked for
 sessions. Without either, and without token checks, use of the system is unknown."""
 
@@ -41,17 +41,17 @@ def report_use_after_end(
     opened_at: int | None,
     seen_at: int | None = None,
 ) -> None:
-    """Alerts when this recorded session shows that access outlived its grant. `seen_at` is when the
-    bot saw it open itself. Beyond some sessions a minute of a grant on a system, further ones are
-    counted as one."""
-    if not use.outlived(grant, opened_at, seen_at) or not sessions.outlived(
+    """Alerts when this recorded session shows use after the end of its grant. `seen_at` is when the
+    bot saw it open itself. Beyond some sessions a minute of a grant on a system,
+    further ones are counted as one."""
+    if not use.used_after_end(grant, opened_at, seen_at) or not sessions.mark_used_after_end(
         u.db, grant.id, system, name
     ):
         return
     when = {"opened_at": opened_at, "ended_at": use.over_at(grant)}
     entry, beyond = (
         Entry(
-            Event.USE_OUTLIVED,
+            Event.USE_AFTER_END,
             SYSTEM,
             grant.person,
             grant.role,
@@ -62,7 +62,7 @@ def report_use_after_end(
         )
         for session in (name, "and others")
     )
-    if new := counted(u.db, u.now, f"outlived {grant.id} {system}", entry, beyond, (name,)):
+    if new := counted(u.db, u.now, f"used after end {grant.id} {system}", entry, beyond, (name,)):
         u.entries += new
         session = str((new[-1].detail or {})["session"])
         about = {
@@ -72,7 +72,7 @@ def report_use_after_end(
             "session": session,
             "origin": source,
         }
-        u.tell_leads("use_outlived", **about, **when)
+        u.notify_leads("use_after_end", **about, **when)
 
 
 def by_system(db: Database, ids: Sequence[str]) -> dict[str, dict[str, SystemUsage]]:
@@ -136,6 +136,6 @@ def _unused(u: Snapshot, found: Sequence[Grant]) -> dict[str, GrantUsage]:
 
 def known_on(u: Snapshot, system: str, kind: str) -> Known:
     """Returns how use of a system of this kind is known."""
-    if u.policy.abilities(kind).reports_use or key_values.get(u.db, TOLD.format(system)):
+    if u.policy.abilities(kind).reports_use or key_values.get(u.db, REPORTED.format(system)):
         return Known.REPORTED
-    return Known.OBSERVED if key_values.get(u.db, SEEN.format(system)) else Known.UNREPORTED
+    return Known.OBSERVED if key_values.get(u.db, OBSERVED.format(system)) else Known.UNREPORTED

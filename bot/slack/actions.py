@@ -16,7 +16,7 @@ from bot.operations.idempotency import do_once
 from bot.operations.messages.direct_notes import adopt_message
 from bot.operations.messages.private_answers import LIST, update_old_answer
 from bot.operations.people.describe_person import describe_person
-from bot.operations.people.show_home import queue_home
+from bot.operations.people.queue_home import queue_home
 from bot.operations.reply import queue_reply
 from bot.operations.requests.accept_vote import AlreadyDecided, Press, Taken, submit_vote
 from bot.operations.requests.check_decision import check_decision
@@ -61,7 +61,7 @@ class Route:
 def on_press(desk: ListenerContext, click: Click) -> None:
     """Does what a button says, or refuses who pressed it. Raises StorageUnavailable, and BadPayload
     for a forged value."""
-    route = PRESSES.get(click.action, UNKNOWN)
+    route = ACTIONS.get(click.action, UNKNOWN)
     person = route.admit(desk, click, click.action)
     if isinstance(person, Refused):
         return reply_outcome(desk.world, click, person)
@@ -271,7 +271,7 @@ def acknowledge_all(world: Context, click: Click, person: Person) -> None:
         reply_text(world, click, text)
 
 
-def remove_found(world: Context, click: Click, person: Person) -> None:
+def remove_orphan(world: Context, click: Click, person: Person) -> None:
     """Another message follows when the system has answered."""
     outcome = ask_removal(world, person.id, click.value, click.channel)
     reply_outcome(world, click, outcome)
@@ -306,7 +306,7 @@ def _open(desk: ListenerContext, click: Click, view: View) -> None:
         reply_text(desk.world, click, TOO_LATE)
 
 
-PRESSES: Mapping[str, Route] = {
+ACTIONS: Mapping[str, Route] = {
     Action.APPROVE: Route(once(approve), admit_unconfirmed),
     Action.DENY: Route(_decision_form("deny", deny_modal.render)),
     Action.EDIT: Route(_decision_form("approve", edit_modal.render)),
@@ -321,7 +321,7 @@ PRESSES: Mapping[str, Route] = {
     Action.MORE: Route(once(more)),
     Action.ACKNOWLEDGE: Route(once(acknowledge)),
     Action.ACKNOWLEDGE_ALL: Route(once(acknowledge_all)),
-    Action.REMOVE_FOUND: Route(once(remove_found)),
+    Action.REMOVE_ORPHAN: Route(once(remove_orphan)),
     Action.ASK_AGAIN: Route(ask_again),
     Action.HOME_PAGE: Route(once(home_page)),
     Action.HOME_FIRST: Route(once(home_page)),

@@ -18,7 +18,7 @@ from bot.operations._leads_only import PERSON_LASTS
 from bot.operations._unit_of_work import Context, unknown_person
 from bot.operations.audit.read_audit import is_lead
 from bot.operations.messages.private_answers import keep_answer
-from bot.operations.people.meet_person import queue_lookup
+from bot.operations.people.queue_lookup import queue_lookup
 from bot.operations.people.record_people import find_person, record_people
 from bot.operations.policy.find_unresolved import unresolved_leads
 from bot.operations.requests.record_refusal import refuse_action
@@ -48,7 +48,7 @@ TOO_LATE = "Slack did not open the window in time. Nothing was changed; please p
 class ListenerContext:
     """`client` calls Slack while a person waits: it gives up within 2 seconds and never retries.
     `team` gives the id of our workspace, or "" until Slack has said it; `ask_systems` is
-    `Ways.ask`."""
+    `CredentialService.ask`."""
 
     world: Context
     people: SlackPeople

@@ -23,7 +23,7 @@ class Action(StrEnum):
     MORE = "more"
     ACKNOWLEDGE = "acknowledge"
     ACKNOWLEDGE_ALL = "acknowledge_all"
-    REMOVE_FOUND = "remove_found"
+    REMOVE_ORPHAN = "remove_orphan"
     ASK_AGAIN = "ask_again"
     HOME_PAGE = "home_page"
     HOME_FIRST = "home_first"

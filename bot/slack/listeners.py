@@ -17,9 +17,9 @@ from bot.core.role_search import search_roles
 from bot.operations._unit_of_work import Context
 from bot.operations.idempotency import do_once
 from bot.operations.people.describe_person import roles_open_to
-from bot.operations.people.meet_person import queue_lookup
+from bot.operations.people.queue_home import queue_home
+from bot.operations.people.queue_lookup import queue_lookup
 from bot.operations.people.record_people import save_refresh
-from bot.operations.people.show_home import queue_home
 from bot.operations.reply import queue_reply
 from bot.operations.requests.record_refusal import refuse_action
 from bot.slack.actions import on_press

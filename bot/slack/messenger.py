@@ -188,7 +188,7 @@ class Messenger:
         if gone is not None:
             raise gone
 
-    def tell_person(self, work: Work) -> None:
+    def notify_person(self, work: Work) -> None:
         """Notes and reminders for one person; what is no longer true by now is left out."""
         said = [
             (row.kind, row.data, message)
@@ -254,7 +254,7 @@ class Messenger:
         view = replace(view, why=data.get("why", ""), until=data.get("until", 0))
         return direct_messages.grant_note(data["note"], view, now)
 
-    def tell_security(self, work: Work) -> None:
+    def notify_security(self, work: Work) -> None:
         notes = [row.data for row in work.rows]
         said = [security_notes.render(data["note"], data) for data in notes]
         self.post(work.data["channel"], direct_messages.join(said))

@@ -29,12 +29,12 @@ from bot.operations.process.count_state import failing_channels
 from bot.operations.usage.count_usage import UsageMeter
 from bot.tokens import Signer
 from bot.web.auth import Auth
-from bot.web.health import Metrics, Readiness, Ready, Said, health
+from bot.web.health import Metrics, Readiness, Ready, SystemHealth, health
 from bot.web.oauth import Introspect, Revoke
 from bot.web.request_limits import Connections, bounded, most_connections
 from bot.web.responses import ALWAYS, Endpoint, Handler, RequestCounter
 from bot.web.ssh import CaKeys, CaPub, Krl, no_ca_keys
-from bot.web.token_check import Checks
+from bot.web.token_check import TokenChecks
 from bot.web.usage import Usage
 
 __all__ = ["build_web", "listening", "serve_config"]
@@ -58,7 +58,7 @@ def build_web(
     ready: Ready,
     registry: CollectorRegistry,
     slack: Handler | None = None,
-    systems: Said = dict,
+    systems: SystemHealth = dict,
     ca_keys: CaKeys = no_ca_keys,
 ) -> Starlette:
     """All endpoints as one ASGI application; `slack` is a SlackEvents in HTTP mode, else None and
@@ -71,7 +71,7 @@ def build_web(
         registry, "access_bot_http_requests", "Answers, by route and status.", "route", "status"
     )
     words = "Checks of tokens, by system and outcome."
-    checks = Checks(
+    checks = TokenChecks(
         world,
         signer,
         meter,
@@ -105,7 +105,7 @@ def build_web(
     return app
 
 
-def _readiness(world: Context, ready: Ready, systems: Said) -> Readiness:
+def _readiness(world: Context, ready: Ready, systems: SystemHealth) -> Readiness:
     stored = (
         partial(failing_channels, world),
         partial(check_head, world),

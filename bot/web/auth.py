@@ -12,7 +12,7 @@ from starlette.types import Receive, Scope
 from bot.core.audit import rfc3339
 from bot.operations.tokens.introspect_token import TokenActive, TokenInactive
 from bot.web.responses import Answer, Header, as_text, header_values
-from bot.web.token_check import Checks, source_address
+from bot.web.token_check import TokenChecks, source_address
 
 _PLAIN = re.compile(
     r"[!-$&-~]+"
@@ -42,7 +42,7 @@ UNCLEAR_SYSTEM = as_text(
 
 
 class Auth:
-    def __init__(self, checks: Checks) -> None:
+    def __init__(self, checks: TokenChecks) -> None:
         self._checks = checks
 
     async def __call__(self, scope: Scope, receive: Receive) -> Answer:

@@ -39,7 +39,7 @@ async def health(scope: Scope, receive: Receive) -> Answer:
     return as_text(200, "ok")
 
 
-Said = Callable[[], Mapping[str, str]]
+SystemHealth = Callable[[], Mapping[str, str]]
 """How each connected system is, in words; must not block."""
 
 
@@ -57,7 +57,7 @@ class Readiness:
     def __init__(
         self,
         ready: Ready,
-        systems: Said,
+        systems: SystemHealth,
         channels: Channels = dict,
         log_problem: LogProblem = lambda: (0, ""),
         outdated: Outdated = lambda: False,

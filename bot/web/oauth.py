@@ -12,7 +12,7 @@ from bot.operations.tokens.introspect_token import TokenActive
 from bot.operations.tokens.revoke_token import revoke_token
 from bot.web.basic_auth import WHO_ARE_YOU, proved
 from bot.web.responses import FORM, TOO_BIG, Answer, as_json, content_type, header_values, read_body
-from bot.web.token_check import Checks, source_address
+from bot.web.token_check import TokenChecks, source_address
 
 LARGEST_BODY = 64 * 1024
 CLIENT_ID = "access-bot"
@@ -27,7 +27,7 @@ class Asked(NamedTuple):
 
 
 class Introspect:
-    def __init__(self, checks: Checks) -> None:
+    def __init__(self, checks: TokenChecks) -> None:
         self._checks = checks
 
     async def __call__(self, scope: Scope, receive: Receive) -> Answer:
@@ -41,7 +41,7 @@ class Introspect:
 
 
 class Revoke:
-    def __init__(self, checks: Checks) -> None:
+    def __init__(self, checks: TokenChecks) -> None:
         self._checks, self._world = checks, checks.world.via(Source.HTTP)
 
     async def __call__(self, scope: Scope, receive: Receive) -> Answer:
@@ -56,7 +56,7 @@ class Revoke:
         return Answer(200)
 
 
-async def _asked(checks: Checks, scope: Scope, receive: Receive) -> Asked | Answer:
+async def _asked(checks: TokenChecks, scope: Scope, receive: Receive) -> Asked | Answer:
     """Which system asks about which token; an answer when that isn't clear. The body is read only
     of a system that has proved itself."""
     system = proved(checks.gateway, header_values(scope, b"authorization"))

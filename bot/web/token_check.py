@@ -29,7 +29,7 @@ THREADS = 16
 fails."""
 
 
-class Checks:
+class TokenChecks:
     """One for each process. On SQLite a check is one statement in the event loop, because handing
     it to a thread costs more than doing it; on PostgreSQL, and for every first use, it runs in a
     thread."""

@@ -17,7 +17,7 @@ from bot.operations.usage.report_session import Report, Unfit, report_use
 from bot.web.basic_auth import WHO_ARE_YOU, proved
 from bot.web.rates import Rates, too_many
 from bot.web.responses import TOO_BIG, Answer, as_json, content_type, header_values, read_body
-from bot.web.token_check import Checks
+from bot.web.token_check import TokenChecks
 
 LARGEST_BODY = 16 * 1024
 LONGEST = 200
@@ -39,7 +39,7 @@ class Wrong(Exception):
 
 
 class Usage:
-    def __init__(self, checks: Checks) -> None:
+    def __init__(self, checks: TokenChecks) -> None:
         self._checks, self._world = checks, checks.world.via(Source.HTTP)
         self._rates = Rates(REPORTS_A_SECOND, REPORTS_AT_ONCE)
 

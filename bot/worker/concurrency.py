@@ -32,7 +32,7 @@ class _Known:
         return self.under_way >= allowed
 
 
-class Limits:
+class ConcurrencyLimits:
     """For one queue: an end must be tried however many starts hang."""
 
     def __init__(self) -> None:

@@ -34,8 +34,8 @@ class Handler:
     """False where Slack limits the call by itself: a pause it asks for delays no other update."""
 
 
-_DIRECT = Batch((Kind.TELL_PERSON, Kind.REMIND), at_least=1, at_most=10)
-_SECURITY = Batch((Kind.TELL_SECURITY,), at_least=1, at_most=10)
+_DIRECT = Batch((Kind.NOTIFY_PERSON, Kind.REMIND), at_least=1, at_most=10)
+_SECURITY = Batch((Kind.NOTIFY_SECURITY,), at_least=1, at_most=10)
 _ALERTS = Batch((Kind.ALERT,), at_least=1, at_most=200)
 _THREADS = Batch((Kind.THREAD_NOTE,), at_least=3, at_most=50)  # each is some 650 bytes of JSON
 
@@ -60,7 +60,7 @@ HANDLERS: Mapping[Kind, Handler] = {
     Kind.SUM_USAGE: Handler(maintenance.sum_usage),
     Kind.REFRESH_MESSAGES: Handler(maintenance.refresh_messages),
     Kind.RECONCILE: Handler(maintenance.reconcile),
-    Kind.REMOVE_FOUND: Handler(maintenance.remove_found),
+    Kind.REMOVE_ORPHAN: Handler(maintenance.remove_orphan),
     Kind.POST_APPROVAL: Handler(
         lambda deps, work: deps.messenger.post_approval(work),
         on_refused=messages.report_unposted,
@@ -72,19 +72,19 @@ HANDLERS: Mapping[Kind, Handler] = {
         batch=_THREADS,
         resend_safe=False,
     ),
-    Kind.TELL_PERSON: Handler(
-        messages.with_usage(lambda deps, work: deps.messenger.tell_person(work)),
+    Kind.NOTIFY_PERSON: Handler(
+        messages.with_usage(lambda deps, work: deps.messenger.notify_person(work)),
         batch=_DIRECT,
         resend_safe=False,
     ),
     Kind.REMIND: Handler(
-        messages.with_usage(lambda deps, work: deps.messenger.tell_person(work)),
+        messages.with_usage(lambda deps, work: deps.messenger.notify_person(work)),
         batch=_DIRECT,
         resend_safe=False,
     ),
     Kind.UPDATE_DIRECT: Handler(lambda deps, work: deps.messenger.update_direct(work)),
-    Kind.TELL_SECURITY: Handler(
-        lambda deps, work: deps.messenger.tell_security(work),
+    Kind.NOTIFY_SECURITY: Handler(
+        lambda deps, work: deps.messenger.notify_security(work),
         on_refused=messages.report_unheard,
         batch=_SECURITY,
         resend_safe=False,

@@ -18,7 +18,7 @@ from bot.core.errors import AccessBotError, SystemRefused, SystemUnavailable
 from bot.core.model import GrantState, ProvisionOrder
 from bot.operations._unit_of_work import Context
 from bot.operations.grants.record_results import order_for
-from bot.operations.systems.known_leases import expected_access, known_systems
+from bot.operations.systems.expected_access import expected_access, known_systems
 from bot.operations.systems.remove_orphan import Removal, to_remove
 
 log = logging.getLogger(__name__)

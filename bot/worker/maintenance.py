@@ -24,7 +24,7 @@ def reconcile(deps: HandlerDeps, work: Work) -> None:
     work.finish(record_scan, deps.survey.look(), work.data["by"], work.data["channel"])
 
 
-def remove_found(deps: HandlerDeps, work: Work) -> None:
+def remove_orphan(deps: HandlerDeps, work: Work) -> None:
     """Removes from a system what a lead has confirmed."""
     removal = deps.survey.remove(work.data["finding"])
     by, channel = work.data["by"], work.data["channel"]

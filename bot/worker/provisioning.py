@@ -35,7 +35,7 @@ from bot.operations.grants.record_results import (
     was_never_told,
 )
 from bot.operations.policy.find_unresolved import unresolved_of_start
-from bot.operations.systems.targets import keep_target
+from bot.operations.systems.targets import record_target
 from bot.worker.deps import HandlerDeps
 from bot.worker.unwritten_ends import forget_if_back
 
@@ -121,7 +121,7 @@ def _make(deps: HandlerDeps, order: ProvisionOrder, extend: bool = False) -> Non
     with _calling(deps, order.system):
         connector = for_more(deps.systems, order)
         if not order.target and not extend and (target := target_of(connector)):
-            keep_target(deps.world, order.grant, order.system, target)
+            record_target(deps.world, order.grant, order.system, target)
         if extend and isinstance(connector, Extends):
             connector.extend(order)
         else:

@@ -16,7 +16,7 @@ from bot.core.backoff import Backoff
 from bot.core.effects import Queue
 from bot.core.errors import StorageUnavailable
 from bot.operations.claim_work import ClaimedQueue, Row, Work
-from bot.worker.concurrency import THREADS, Limits
+from bot.worker.concurrency import THREADS, ConcurrencyLimits
 
 log = logging.getLogger(__name__)
 
@@ -125,7 +125,7 @@ class QueueWorker(threading.Thread):
         self._handle, self._wake, self._group = handle, wake, group
         self._stopping = stopping
         self._pool = ThreadPoolExecutor(self._settings.threads, thread_name_prefix=f"{self._queue}")
-        self._limits = Limits()
+        self._limits = ConcurrencyLimits()
         self._in_hand: dict[int, Future[None]] = {}
         self._ahead: list[Work] = []
         self._claimed_ahead, self._look = 0.0, True

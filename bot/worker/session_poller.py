@@ -26,7 +26,7 @@ MOST = 5_000
 in to."""
 
 
-class SessionWatch:
+class SessionPoller:
     """One for each process that works."""
 
     def __init__(self, world: Context, systems: Systems, patience: float = PATIENCE) -> None:

@@ -17,7 +17,7 @@ from bot.core.errors import AccessBotError, StorageUnavailable, SystemUnavailabl
 from bot.core.model import Membership, ProvisionOrder
 from bot.operations._unit_of_work import Context
 from bot.operations._unwritten import UnwrittenEnds
-from bot.worker.concurrency import Limits
+from bot.worker.concurrency import ConcurrencyLimits
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +75,7 @@ class UnwrittenRevocations:
     ) -> None:
         self._world, self._systems, self._health = world, systems, health
         self._memberships = memberships
-        self._limits, self._lock = Limits(), threading.Lock()
+        self._limits, self._lock = ConcurrencyLimits(), threading.Lock()
         self._tried: dict[tuple[str, str], int] = {}
         self._next_try: dict[tuple[str, str], float] = {}
 

@@ -126,8 +126,8 @@ CREATE UNIQUE INDEX findings_once ON findings (system, what, name, grant_id);
 """
 
 # A session's reports arrive in any order, and one may never arrive. `seen_at` is when the session
-# was last known to be open, `watched` whether the bot polls it, `outlived` whether it was used
-# after the end of its grant.
+# was last known to be open, `watched` whether the bot polls it, `used_after_end` whether it was
+# used after the end of its grant.
 USE = """
 CREATE TABLE usage (
   grant_id TEXT NOT NULL, system TEXT NOT NULL, source TEXT NOT NULL, minute BIGINT NOT NULL,
@@ -142,7 +142,7 @@ CREATE TABLE first_uses (
 CREATE TABLE sessions (
   grant_id TEXT NOT NULL, system TEXT NOT NULL, name TEXT NOT NULL, source TEXT NOT NULL,
   opened_at BIGINT, closed_at BIGINT, seen_at BIGINT NOT NULL, watched INTEGER NOT NULL,
-  outlived INTEGER NOT NULL, PRIMARY KEY (grant_id, system, name)
+  used_after_end INTEGER NOT NULL, PRIMARY KEY (grant_id, system, name)
 );
 CREATE INDEX sessions_watched ON sessions (system) WHERE closed_at IS NULL AND watched = 1;
 CREATE INDEX sessions_by_time ON sessions (seen_at);

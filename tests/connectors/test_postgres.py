@@ -64,7 +64,7 @@ class TestPostgres(Contract):
         usage = describe_usage(made.world, grant.id)
         assert usage is not None
         (session,) = usage.sessions
-        assert (session.source, session.closed_at, session.outlived) == (
+        assert (session.source, session.closed_at, session.used_after_end) == (
             "127.0.0.1",
             made.clock.at,
             False,

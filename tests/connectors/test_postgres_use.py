@@ -15,7 +15,7 @@ from bot.operations.grants.begin_attempt import begin_attempt
 from bot.operations.grants.record_results import order_for, record_ended, record_started
 from bot.operations.grants.release_grant import release_grant
 from bot.operations.usage.describe_usage import UsageView, describe_usage
-from bot.worker.session_poller import SessionWatch
+from bot.worker.session_poller import SessionPoller
 from tests.builders import SYSTEMS, a_policy
 from tests.connectors.postgres_rig import PasswordServer, connector, holder, server_or_skip, url
 from tests.factories import ANA, Made
@@ -76,7 +76,7 @@ def usage(made: Made, grant: Grant) -> UsageView:
 
 
 def test_a_login_is_seen_while_it_lasts_and_is_the_first_use(made: Made, it: Connector) -> None:
-    grant, watch = a_grant(made, it), SessionWatch(made.world, Only(it))
+    grant, watch = a_grant(made, it), SessionPoller(made.world, Only(it))
     order = order_for(made.world, grant.id, "orders-db")
     assert order is not None
     with holder(it, order):
@@ -94,7 +94,7 @@ def test_a_login_is_seen_while_it_lasts_and_is_the_first_use(made: Made, it: Con
 
 
 def test_a_database_that_nobody_logged_in_to_was_not_seen_in_use(made: Made, it: Connector) -> None:
-    grant, watch = a_grant(made, it), SessionWatch(made.world, Only(it))
+    grant, watch = a_grant(made, it), SessionPoller(made.world, Only(it))
     assert usage(made, grant).used.silent == ("orders-db",), "nobody has looked yet"
     watch.look()
     until(lambda: usage(made, grant).used.glimpsed)

@@ -1,5 +1,5 @@
 """What is told in Slack about use, by the real bot: how often at the end, and loudly when access
-outlived its grant."""
+was used after its end."""
 
 from __future__ import annotations
 
@@ -56,6 +56,8 @@ def test_a_session_after_the_end_is_told_to_the_leads_once(company: Company) -> 
     until(lambda: time.time() > ended_at + LATE + 1)
     assert [report(company, grant, "opened")["new"] for _ in range(3)] == [True, False, False]
     lead = company.chiara
-    assert "Access outlived its grant" in lead.plain(lead.wait_message("#access-security", grant))
+    assert "Access was used after its end" in lead.plain(
+        lead.wait_message("#access-security", grant)
+    )
     company.quiet()
     assert company.events(grant=grant).count("grant:use:after_end") == 1

@@ -118,7 +118,7 @@ def test_an_end_that_was_confirmed_before_it_was_told_is_not_told(made: Made) ->
     made.close_gates(grant)
     made.clock.at += HOUR
     assert send_due_alerts(made.world) == 0
-    assert "tell_security" not in made.work()
+    assert "notify_security" not in made.work()
 
 
 class TestAcknowledging:
@@ -218,7 +218,7 @@ class TestGoneAtLast:
         made.forget_work()
         made.close_gates(grant)
         made.close_gates(grant)
-        assert made.work().count("tell_security") == 1
+        assert made.work().count("notify_security") == 1
         made.clock.at += HOUR
         assert send_due_alerts(made.world) == 0
         made.know(replace(a_person(LEA), checked_at=made.clock.at))
@@ -229,7 +229,7 @@ class TestGoneAtLast:
         grant = made.a_grant()
         release_grant(made.world, grant.id, ANA)
         made.close_gates(grant)
-        assert "tell_security" not in made.work()
+        assert "notify_security" not in made.work()
 
     def test_it_is_forgotten_after_a_month(self, made: Made) -> None:
         grant = failing(made)

@@ -128,7 +128,7 @@ class TestRefused:
         made.set_groups(db_leads=[])
         made.forget_work()
         assert isinstance(_ask(made), Refused)
-        assert made.work() == ["tell_security"]
+        assert made.work() == ["notify_security"]
 
     def test_too_few_who_could_decide_are_too_few(self, made: Made) -> None:
         made.set_groups(sre=[], platform_leads=[LEA])
@@ -176,7 +176,7 @@ class TestClosed:
         assert (lapse_due(made.world), lapse_due(made.world)) == (1, 0)
         assert made.state("requests", request.id) == "lapsed"
         assert made.log("request:access:lapsed", "actor, subject") == [("system", ANA)]
-        assert made.work()[-2:] == ["update_approval", "tell_person"]
+        assert made.work()[-2:] == ["update_approval", "notify_person"]
 
     def test_more_than_a_batch_lapses_in_one_go(self, made: Made) -> None:
         people = [f"U0N{n}" for n in range(130)]

@@ -379,7 +379,7 @@ class TestPolicyOnRecord:
         record_loaded(made.world, policy)
         record_rejected(made.world, "bad", [problem])
         assert made.events("policy:file:rejected") == 2
-        assert made.work().count("tell_security") == 2
+        assert made.work().count("notify_security") == 2
 
     def test_a_looser_file_is_on_record_and_told_once_with_what_became_looser_first(
         self, made: Made
@@ -393,7 +393,7 @@ class TestPolicyOnRecord:
         other = "roles.shop-deploy.channel: was #access-approvals, is #deploys"
         detail = json.loads(made.log("policy:file:loaded", "detail")[-1][0])
         assert (detail["changes"], detail["loosening"]) == ([loosened, other], 1)
-        (told,) = made.rows("SELECT data FROM outbox WHERE kind = 'tell_security'")
+        (told,) = made.rows("SELECT data FROM outbox WHERE kind = 'notify_security'")
         assert json.loads(told[0])["looser"] == [loosened] and json.loads(told[0])["other"] == [
             other
         ]
@@ -414,7 +414,7 @@ class TestPolicyOnRecord:
         record_loaded(made.world, made.policies[-1])
         told = [
             json.loads(data)
-            for (data,) in made.rows("SELECT data FROM outbox WHERE kind = 'tell_security'")
+            for (data,) in made.rows("SELECT data FROM outbox WHERE kind = 'notify_security'")
         ]
         assert {each["channel"] for each in told} == {"#access-security", "#quiet"}
         moved = ["workspace.security_channel: was #access-security, is #quiet"]
@@ -429,7 +429,7 @@ class TestPolicyOnRecord:
         )
         made.forget_work()
         record_loaded(made.world, made.policies[-1])
-        assert made.work() == ["tell_security"]
+        assert made.work() == ["notify_security"]
 
 
 def test_a_broken_database_says_that_nothing_could_be_checked(log: Made) -> None:

@@ -322,7 +322,7 @@ class TestDenial:
         assert made.log("request:denial:given", "actor, subject, reason") == [
             (BEN, ANA, "fix: *later* <@U0ANA>")
         ]
-        assert made.work()[-2:] == ["update_approval", "tell_person"]
+        assert made.work()[-2:] == ["update_approval", "notify_person"]
 
 
 class TestPress:

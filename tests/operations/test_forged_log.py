@@ -159,7 +159,7 @@ def test_a_forged_log_is_found_before_the_next_record_and_ever_after(
     _record(world)
     _record(world)
     ((place,),) = made.log("audit:head:broken", "seq")
-    assert "was changed behind the bot" in caplog.text and made.work().count("tell_security") == 1
+    assert "was changed behind the bot" in caplog.text and made.work().count("notify_security") == 1
     for later in (world, _restarted(made)):
         assert _place(verify_audit(later)) <= place
         assert f"record {place}" in check_head(later)[1]
@@ -302,7 +302,7 @@ def test_several_that_find_the_break_at_once_make_one_record_of_it(
     _rewrite(made)
     together(made.world.db, [lambda: _record(_restarted(made))] * 6)
     assert made.events("audit:head:broken") == 1
-    assert made.work().count("tell_security") == 1
+    assert made.work().count("notify_security") == 1
 
 
 def test_a_break_that_is_rolled_back_is_found_by_the_next(made: Made, grant: Grant) -> None:

@@ -47,7 +47,7 @@ def test_a_change_of_the_file_is_told_with_names_and_recorded_as_it_stands(made:
     record_loaded(made.world, made.world.policy())
     (told,) = [
         json.loads(data)
-        for (data,) in made.rows("SELECT data FROM outbox WHERE kind = 'tell_security'")
+        for (data,) in made.rows("SELECT data FROM outbox WHERE kind = 'notify_security'")
     ]
     (looser,) = [each for each in told["looser"] if "requesters" in each]
     assert f"S0DECIDING (@deciding), {ANA} ({a_person(ANA).name})" in looser

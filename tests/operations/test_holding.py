@@ -97,7 +97,7 @@ class TestStart:
         grant = made.a_started(made.a_request())
         made.forget_work()
         record_start_delayed(made.world, grant.id)
-        assert "tell_person" in made.work()
+        assert "notify_person" in made.work()
         assert made.start(grant).state == "active"
 
     def test_a_start_that_fails_was_never_active_and_is_taken_back(self, made: Made) -> None:
@@ -111,8 +111,8 @@ class TestStart:
         ]
         assert sorted(made.work()) == [
             "end_lease",
-            "tell_person",
-            "tell_security",
+            "notify_person",
+            "notify_security",
             "update_approval",
         ]
         for _ in range(2):
@@ -191,7 +191,7 @@ class TestRenewal:
         assert made.log("grant:access:renewed") == [(ANA, "still at it")]
         assert made.work()[-4:] == [
             "extend_lease",
-            "tell_person",
+            "notify_person",
             "thread_note",
             "refresh_messages",
         ]
@@ -375,7 +375,7 @@ class TestEnd:
         made.close_gates(grant)
         assert made.grant(grant.id).state == "ended"
         assert made.log("grant:access:ended", "system") == [("shop-admin",)]
-        assert {"sum_usage", "thread_note", "tell_person"} <= set(made.work())
+        assert {"sum_usage", "thread_note", "notify_person"} <= set(made.work())
 
     @pytest.mark.parametrize("name", ENDS)
     def test_is_asked_once(self, made: Made, name: str) -> None:
@@ -451,7 +451,7 @@ class TestEnd:
         assert made.state("grants", grant.id) == "ending"
         assert made.rows("SELECT state, error FROM leases") == [("ending", "no route to host")]
         assert made.events("grant:end:failed") == 1
-        assert made.work() == ["alert", "tell_person", "refresh_messages"]
+        assert made.work() == ["alert", "notify_person", "refresh_messages"]
 
     def test_a_failure_told_after_another_worker_succeeded_changes_nothing(
         self, made: Made
@@ -530,7 +530,7 @@ class TestPanic:
         assert {made.state("grants", grant.id) for grant in (active, starting)} == {"ending"}
         assert begin_attempt(made.world, starting.id) == []
         assert made.log("panic:switch:on", "actor") == [(LEA,)]
-        assert "tell_security" in made.work()
+        assert "notify_security" in made.work()
 
     @pytest.mark.parametrize(
         ("chosen", "ended"),

@@ -99,7 +99,7 @@ def _ended_before_it_began(made: Made, grant: Grant, why: str) -> None:
     assert why in json.loads(detail)["because"]
     told = [
         json.loads(data)
-        for (data,) in made.rows("SELECT data FROM outbox WHERE kind = 'tell_person'")
+        for (data,) in made.rows("SELECT data FROM outbox WHERE kind = 'notify_person'")
     ]
     assert [(each["note"], why in each["why"]) for each in told] == [("not_started", True)]
     assert {"end_lease", "thread_note"} <= set(made.work())

@@ -422,7 +422,7 @@ class Lifecycle(RuleBasedStateMachine):
     @invariant()
     def every_step_was_told(self) -> None:
         self._remember_work()
-        said = [data for kind, data in self.work.values() if kind == Kind.TELL_PERSON]
+        said = [data for kind, data in self.work.values() if kind == Kind.NOTIFY_PERSON]
         for table, who in (("requests", "requester"), ("grants", "person")):
             for id, state, person in self.made.rows(f"SELECT id, state, {who} FROM {table}"):
                 if state in TOLD and person not in self.left:

@@ -162,11 +162,11 @@ def test_asking_for_what_nobody_can_decide_does_not_flood_the_leads(made: Made) 
         made.clock.at += 60
         assert isinstance(request_access(made.world, Ask(ANA, "shop-admin", "because")), Refused)
         assert isinstance(renew_grant(made.world, grant.id, ANA), Refused)
-    assert made.work() == ["tell_security"] * 2  # one for each of the two roles
+    assert made.work() == ["notify_security"] * 2  # one for each of the two roles
     assert made.events("request:action:refused") == 10
     made.clock.at += HOUR
     assert isinstance(request_access(made.world, Ask(ANA, "shop-admin", "because")), Refused)
-    assert made.work() == ["tell_security"] * 3
+    assert made.work() == ["notify_security"] * 3
 
 
 def test_the_command_line_is_never_looked_up_in_slack(made: Made) -> None:

@@ -142,7 +142,7 @@ def test_sessions_beyond_the_end_are_told_one_by_one_up_to_20_a_minute(made: Mad
             report_use(made.world, SHOP, Report(grant.id, "opened", f"s{number}")), Kept
         )
     assert (
-        made.events("grant:use:after_end") == made.work().count("tell_security") == MOST_APART + 1
+        made.events("grant:use:after_end") == made.work().count("notify_security") == MOST_APART + 1
     )
     assert made.count("sessions") == 100
     made.clock.at += WITHIN

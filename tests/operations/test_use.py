@@ -79,9 +79,9 @@ def an_ended(made: Made, at: int = START + 600) -> Grant:
 def shouts(made: Made) -> list[dict[str, object]]:
     found = [
         json.loads(data)
-        for (data,) in made.rows("SELECT data FROM outbox WHERE kind = 'tell_security'")
+        for (data,) in made.rows("SELECT data FROM outbox WHERE kind = 'notify_security'")
     ]
-    return [data for data in found if data["note"] == "use_outlived"]
+    return [data for data in found if data["note"] == "use_after_end"]
 
 
 class TestTold:

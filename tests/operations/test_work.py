@@ -220,7 +220,7 @@ class TestMessages:
             ("C1", "archived"),
         ):
             record_undelivered(made.world, "post_approval", to, error)
-        assert made.work() == ["tell_security"] * 3
+        assert made.work() == ["notify_security"] * 3
         made.clock.at += 86400
         record_undelivered(made.world, "post_approval", "C1", "no_channel")
         assert len(made.work()) == 4
@@ -228,10 +228,13 @@ class TestMessages:
     def test_that_the_security_channel_is_deaf_is_told_to_each_lead(self, made: Made) -> None:
         made.forget_work()
         record_undelivered(
-            made.world, "tell_security", made.policies[-1].workspace.security_channel, "is_archived"
+            made.world,
+            "notify_security",
+            made.policies[-1].workspace.security_channel,
+            "is_archived",
         )
         assert made.rows("SELECT kind, ordering_key FROM outbox") == [
-            ("tell_security", f"to:{LEA}")
+            ("notify_security", f"to:{LEA}")
         ]
         assert made.events("message:delivery:failed") == 1
 
@@ -266,7 +269,7 @@ class TestPeople:
         made.set_groups()
         assert made.work() == []
         made.set_groups(db_leads=[])
-        assert set(made.work()) == {"tell_security"}
+        assert set(made.work()) == {"notify_security"}
 
     def test_authority_follows_the_groups_at_once_in_every_process(self, made: Made) -> None:
         other = made.another_process()

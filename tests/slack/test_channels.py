@@ -488,7 +488,7 @@ def test_without_any_lead_the_log_says_what_nobody_was_told(
     office.made.forget_work()
     office.sandbox.admin.archive(SECURITY)
     with unit(office.made.world) as u:
-        u.tell_leads("panic_off", by="os:eve", role="", person="")
+        u.notify_leads("panic_off", by="os:eve", role="", person="")
     office.turn()
     assert re.search(r"ERROR .*nobody is told", caplog.text)
     assert count_state(office.made.world).unreachable
@@ -499,11 +499,11 @@ def test_the_security_channel_that_works_again_takes_what_comes_and_the_leads_ar
 ) -> None:
     office.sandbox.admin.archive(SECURITY)
     with unit(office.made.world) as u:
-        u.tell_leads("panic_off", by="os:eve", role="", person="")
+        u.notify_leads("panic_off", by="os:eve", role="", person="")
     office.turn()
     office.sandbox.admin.archive(SECURITY, archived=False)
     with unit(office.made.world) as u:
-        u.tell_leads("panic_off", by="os:eve", role="reports", person="")
+        u.notify_leads("panic_off", by="os:eve", role="reports", person="")
     office.turn()
     assert any("reports" in each for each in office.in_channel(OLD_SECURITY))
     assert not any("reports" in each for each in office.dms("chiara"))

@@ -20,7 +20,7 @@ from bot.operations.requests.count_vote import count_vote
 from bot.operations.requests.deny_request import deny_request
 from bot.operations.requests.request_access import Submitted, request_access
 from bot.operations.tokens.introspect_token import TokenActive, introspect_token
-from bot.slack.actions import PRESSES
+from bot.slack.actions import ACTIONS
 from bot.slack.ids import Action, Field, Modal, Shortcut
 from bot.slack.listeners import EVENTS
 from bot.slack.views.home import NO_ROLE
@@ -750,7 +750,7 @@ def test_an_event_that_could_not_be_stored_is_not_acknowledged_so_that_slack_sen
 
 def everything(user: str, **more: Any) -> list[tuple[str, dict[str, Any]]]:
     """One payload of each kind that a person can send."""
-    presses = [(f"press {action}", a_click(action, "x", user, **more)) for action in PRESSES]
+    presses = [(f"press {action}", a_click(action, "x", user, **more)) for action in ACTIONS]
     return [
         ("command", a_command("request shop-admin 1h fix", user, **more)),
         ("form", a_submission(Modal.REQUEST, FORM, user, **more)),
@@ -943,7 +943,7 @@ def test_a_malformed_payload_is_answered_and_changes_nothing(
 
 
 def test_every_button_there_is_has_a_route() -> None:
-    assert set(PRESSES) == set(Action)
+    assert set(ACTIONS) == set(Action)
 
 
 def test_records_say_that_it_came_through_slack(front: Front) -> None:

@@ -112,7 +112,7 @@ def test_every_finding_is_shown_to_leads_page_by_page(front: Front) -> None:
     made = [press_more(front, value, LEA)]
     while (value := more_in(made[-1]) or "") != "":
         made.append(press_more(front, value, LEA))
-    assert len(values(made, Action.REMOVE_FOUND)) == 250
+    assert len(values(made, Action.REMOVE_ORPHAN)) == 250
     assert "Only leads" in words(
         press_more(front, json.dumps({"list": "findings", "start": 0, "after": ""}), ANA)
     )

@@ -79,7 +79,7 @@ SECURITY = {
     "panic_off": ("by", "role", "person"),
     "undelivered": ("kind", "to", "error"),
     "log_broken": ("seq", "why"),
-    "use_outlived": ("grant", "person", "system", "session", "origin"),
+    "use_after_end": ("grant", "person", "system", "session", "origin"),
     "policy_outdated": ("host", "file"),
 }
 

@@ -604,7 +604,7 @@ SECURITY: dict[str, tuple[str, dict[str, object], str]] = {
         "Finally gone from orders-db",
     ),
     "used beyond the end": (
-        "use_outlived",
+        "use_after_end",
         {
             "grant": "g1",
             "person": "U0ANA",
@@ -619,7 +619,7 @@ SECURITY: dict[str, tuple[str, dict[str, object], str]] = {
         ),
     ),
     "still open after the end": (
-        "use_outlived",
+        "use_after_end",
         {
             "grant": "g1",
             "person": "U0ANA",
@@ -734,7 +734,7 @@ SECURITY: dict[str, tuple[str, dict[str, object], str]] = {
     ),
     "person": (
         "undelivered",
-        {"kind": "tell_person", "to": "U0ANA", "error": "e"},
+        {"kind": "notify_person", "to": "U0ANA", "error": "e"},
         "They see the same in App Home",
     ),
 }

@@ -38,7 +38,7 @@ database.close()
 
 
 def _effect(
-    ordering_key: str, kind: Kind = Kind.TELL_PERSON, queue: Queue = Queue.SLACK, delay: int = 0
+    ordering_key: str, kind: Kind = Kind.NOTIFY_PERSON, queue: Queue = Queue.SLACK, delay: int = 0
 ) -> Effect:
     return Effect(kind, queue, ordering_key, {"for": ordering_key}, delay)
 
@@ -339,7 +339,7 @@ class TestClaims:
 
 
 class TestTogether:
-    TELL, NOTE = Kind.TELL_PERSON, Kind.THREAD_NOTE
+    TELL, NOTE = Kind.NOTIFY_PERSON, Kind.THREAD_NOTE
 
     def test_rows_of_one_kind_that_follow_each_other_are_taken_together(
         self, database: Database

@@ -80,7 +80,7 @@ def test_after_the_end_it_is_kept_and_the_system_hears_that_the_grant_is_over(ei
     answer = report(either, grant.id)
     assert (answer.status_code, answer.json()["active"]) == (200, False)
     assert either.made.events("grant:use:after_end") == 1
-    assert "tell_security" in either.made.work()
+    assert "notify_security" in either.made.work()
 
 
 @pytest.mark.parametrize(

@@ -17,14 +17,14 @@ from bot.operations.grants.release_grant import release_grant
 from bot.operations.requests.describe_request import describe_request
 from bot.operations.usage.count_usage import UsageMeter
 from bot.slack.views import approval_message
-from bot.worker.concurrency import DOWN, FIRST, MOST, THREADS, Limits
+from bot.worker.concurrency import DOWN, FIRST, MOST, THREADS, ConcurrencyLimits
 from bot.worker.dispatcher import Dispatcher
 from tests.factories import ANA, CARA, Made, a_person, make_world
 from tests.fakes import FakeMessenger, FakePeople, FakeSystem, until
 from tests.slack.slack_driver import words
 
 
-def entered(limits: Limits, system: str = "a") -> int:
+def entered(limits: ConcurrencyLimits, system: str = "a") -> int:
     """How many calls of it are let in one after the other."""
     number = 0
     while limits.enter([system]):
@@ -33,7 +33,7 @@ def entered(limits: Limits, system: str = "a") -> int:
 
 
 def test_more_are_let_in_with_every_answer_up_to_a_limit() -> None:
-    limits = Limits()
+    limits = ConcurrencyLimits()
     assert entered(limits) == FIRST and limits.full() == ["a"]
     limits.leave(["a"], [])
     assert entered(limits) == 2
@@ -44,7 +44,7 @@ def test_more_are_let_in_with_every_answer_up_to_a_limit() -> None:
 
 
 def test_one_that_fails_again_and_again_is_tried_one_at_a_time_until_it_answers() -> None:
-    limits = Limits()
+    limits = ConcurrencyLimits()
     for _ in range(DOWN):
         assert limits.enter(["a"])
         assert limits.leave(["a"], ["a"]) == []
@@ -54,11 +54,11 @@ def test_one_that_fails_again_and_again_is_tried_one_at_a_time_until_it_answers(
 
 
 def test_a_call_of_several_needs_room_at_each_and_blames_only_the_one_that_failed() -> None:
-    limits = Limits()
+    limits = ConcurrencyLimits()
     entered(limits, "a")
     assert not limits.enter(["b", "a"])
     assert entered(limits, "b") == FIRST
-    limits = Limits()
+    limits = ConcurrencyLimits()
     for _ in range(DOWN):
         limits.enter(["a", "b"])
         limits.leave(["a", "b"], ["b"])
@@ -66,7 +66,7 @@ def test_a_call_of_several_needs_room_at_each_and_blames_only_the_one_that_faile
 
 
 def test_what_was_not_called_because_another_failed_before_it_does_not_count_as_an_answer() -> None:
-    limits = Limits()
+    limits = ConcurrencyLimits()
     for _ in range(DOWN):
         limits.enter(["b"])
         limits.leave(["b"], ["b"])
@@ -77,7 +77,7 @@ def test_what_was_not_called_because_another_failed_before_it_does_not_count_as_
 
 def test_however_many_hang_at_once_there_are_threads_for_one_more() -> None:
     """Each has answered well until now, so each might have as many calls as a system can."""
-    limits, names = Limits(), "abcdef"
+    limits, names = ConcurrencyLimits(), "abcdef"
     for name in names:
         for _ in range(MOST):
             limits.enter([name])

@@ -128,7 +128,7 @@ def test_a_renewal_that_a_system_does_not_confirm_is_told_once_and_so_is_that_it
 
     def told() -> list[str]:
         said = [each for message in hands.slack.said for each in message]
-        return [str(data["note"]) for kind, data in said if kind is Kind.TELL_PERSON]
+        return [str(data["note"]) for kind, data in said if kind is Kind.NOTIFY_PERSON]
 
     grant = hands.active()
     hands.made.clock.at += 600
@@ -881,7 +881,7 @@ def test_what_is_said_of_an_end_has_the_checks_of_its_last_second(made: Made) ->
     release_grant(made.world, grant.id, ANA)
     delivery.drain(Queue.END)
     delivery.drain(Queue.SLACK)
-    assert slack.saw == {Kind.TELL_PERSON: 3, Kind.THREAD_NOTE: 3}
+    assert slack.saw == {Kind.NOTIFY_PERSON: 3, Kind.THREAD_NOTE: 3}
     meter.count(grant.id, "shop-admin", "192.0.2.7", "expired")
     made.clock.at += 5
     delivery.drain(Queue.START)

@@ -358,7 +358,7 @@ def test_others_are_refused_and_on_record(place: Place) -> None:
     place.made.clock.at += 60
     assert isinstance(read_findings(place.made.world, ANA), Refused)
     assert place.made.events("request:action:refused") == 3
-    assert "remove_found" not in place.made.work()
+    assert "remove_orphan" not in place.made.work()
 
 
 @pytest.mark.parametrize("forged", ["", "f0", "access-by-hand"])

@@ -15,7 +15,7 @@ from bot.core.errors import SystemUnavailable
 from bot.core.model import Grant
 from bot.operations.grants.release_grant import release_grant
 from bot.operations.usage.describe_usage import describe_usage
-from bot.worker.session_poller import SessionWatch
+from bot.worker.session_poller import SessionPoller
 from tests.factories import ANA, CARA, START, Made
 from tests.fakes import FakeSystem, until
 
@@ -53,7 +53,7 @@ class Each(Systems):
         return self.systems[name]
 
 
-def looked(watch: SessionWatch, made: Made, *systems: Watched) -> None:
+def looked(watch: SessionPoller, made: Made, *systems: Watched) -> None:
     """One round, a quarter of a minute after the last, until these have answered and no thread is
     left."""
     made.clock.at += 15
@@ -84,7 +84,7 @@ def times(made: Made, grant: Grant) -> list[tuple[str, int | None, int | None]]:
 
 def test_sessions_become_use_while_the_grant_lasts_and_until_they_are_gone(made: Made) -> None:
     grant, shop = made.a_grant(), Watched()
-    watch = SessionWatch(made.world, Each(shop_admin=shop))
+    watch = SessionPoller(made.world, Each(shop_admin=shop))
     shop.open = [Session(grant.id, "pid 1", "192.0.2.7", START + 3)]
     looked(watch, made, shop)
     assert times(made, grant) == [("pid 1", START + 3, None)]
@@ -104,7 +104,7 @@ def test_one_that_hangs_delays_nobody_and_is_not_asked_again_meanwhile(made: Mad
     grant, other = made.a_grant(), made.a_grant("reports-read", CARA)
     shop.free_to_answer.clear()
     reports.open = [Session(other.id, "r", "", START)]
-    watch = SessionWatch(made.world, Each(shop_admin=shop, reports=reports))
+    watch = SessionPoller(made.world, Each(shop_admin=shop, reports=reports))
     try:
         for round in (1, 2, 3):
             made.clock.at += 15
@@ -123,7 +123,7 @@ def test_one_that_hangs_delays_nobody_and_is_not_asked_again_meanwhile(made: Mad
 def test_an_answer_that_took_too_long_is_not_believed(made: Made) -> None:
     grant, shop = made.a_grant(), Watched()
     shop.open = [Session(grant.id, "old", "", START)]
-    looked(SessionWatch(made.world, Each(shop_admin=shop), patience=-1), made, shop)
+    looked(SessionPoller(made.world, Each(shop_admin=shop), patience=-1), made, shop)
     assert times(made, grant) == []
 
 
@@ -131,7 +131,7 @@ def test_one_that_fails_closes_nothing_and_has_a_next_time(
     made: Made, caplog: pytest.LogCaptureFixture
 ) -> None:
     grant, shop = made.a_grant(), Watched()
-    watch = SessionWatch(made.world, Each(shop_admin=shop))
+    watch = SessionPoller(made.world, Each(shop_admin=shop))
     shop.open = [Session(grant.id, "a", "", START)]
     looked(watch, made, shop)
     for shop.error in (SystemUnavailable("down"), RuntimeError("what?")):
@@ -146,15 +146,15 @@ def test_one_that_fails_closes_nothing_and_has_a_next_time(
 def test_of_several_processes_one_asks(made: Made) -> None:
     made.a_grant()
     shop = Watched()
-    looked(SessionWatch(made.world, Each(shop_admin=shop)), made, shop)
-    SessionWatch(made.world, Each(shop_admin=shop)).look()
+    looked(SessionPoller(made.world, Each(shop_admin=shop)), made, shop)
+    SessionPoller(made.world, Each(shop_admin=shop)).look()
     until(lambda: "ask-shop-admin" not in {each.name for each in threading.enumerate()})
     assert shop.asked == 1
 
 
 def test_a_system_that_can_not_tell_is_left_alone(made: Made) -> None:
     made.a_grant()
-    SessionWatch(made.world, Each(shop_admin=FakeSystem())).look()
+    SessionPoller(made.world, Each(shop_admin=FakeSystem())).look()
     until(lambda: "ask-shop-admin" not in {each.name for each in threading.enumerate()})
     assert made.count("sessions") == 0
     assert made.rows("SELECT key FROM key_values WHERE key LIKE '%sessions%'") == []

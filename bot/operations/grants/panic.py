@@ -61,4 +61,4 @@ def _tell(
     u: UnitOfWork, note: str, by: str, role: str | None, person: str | None, ended: int
 ) -> None:
     facts_told = {"by": by, "role": role or "", "person": person or "", "ended": ended}
-    u.tell_leads(note, **facts_told)
+    u.notify_leads(note, **facts_told)

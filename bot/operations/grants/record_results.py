@@ -139,7 +139,7 @@ def record_start_failed(world: Context, grant_id: str, error: str, to_person: st
         why = {"why": to_person} if to_person else {}
         to_holder = effects.notify_person(grant.person, "failed", grant=grant.id, **why)
         u.do(effects.later(to_holder, AFTER_LEADS))
-        u.tell_leads("start_failed", grant=grant.id, error=error)
+        u.notify_leads("start_failed", grant=grant.id, error=error)
         _show(u, grant)
 
 
@@ -289,7 +289,7 @@ def record_extend_failed(
             to_holder = effects.notify_person(grant.person, "unextended", grant=grant.id, **why)
             u.do(effects.later(to_holder, AFTER_LEADS))
             about = {"role": grant.role, "person": grant.person}
-            u.tell_leads("unextended", grant=grant.id, system=system, error=error, **about)
+            u.notify_leads("unextended", grant=grant.id, system=system, error=error, **about)
 
 
 def record_extended(world: Context, grant_id: str, system: str, attempts: int) -> None:

@@ -10,7 +10,7 @@ from bot.core.errors import StorageUnavailable
 from bot.core.roles import Policy
 from bot.operations._unit_of_work import SYSTEM, Context, UnitOfWork, unit
 from bot.operations.messages.lost_copies import note_channels, note_open
-from bot.operations.messages.notify_each_lead import FAILING, leads_of, tell_each_lead
+from bot.operations.messages.notify_each_lead import FAILING, leads_of, notify_each_lead
 from bot.operations.messages.post_waiting import post_waiting
 from storage import key_values, outbox
 
@@ -111,9 +111,9 @@ def _report(u: UnitOfWork, event: Event, note: str, name: str, **ids: str) -> No
     u.note(event, SYSTEM, subject=name, **ids)
     is_security = name == u.policy.workspace.security_channel
     if is_security:
-        tell_each_lead(u, note, name=name, **ids)
+        notify_each_lead(u, note, name=name, **ids)
     if not is_security or event is Event.CHANNEL_MOVED:
-        u.tell_leads(note, name=name, **ids)
+        u.notify_leads(note, name=name, **ids)
 
 
 def refresh_done(world: Context, found: Listing | None) -> None:

@@ -27,7 +27,7 @@ def leads_of(u: Snapshot) -> list[str]:
     return able[:LEADS_TOLD]
 
 
-def tell_each_lead(u: UnitOfWork, note: str, **facts: object) -> None:
+def notify_each_lead(u: UnitOfWork, note: str, **facts: object) -> None:
     u.do(*(effects.notify_security(lead, note, **facts) for lead in leads_of(u)))
 
 

@@ -18,7 +18,7 @@ from bot.operations.messages.notify_each_lead import (
     FAILING,
     forward_to_leads,
     leads_of,
-    tell_each_lead,
+    notify_each_lead,
 )
 from bot.operations.messages.post_waiting import unpostable
 from storage import grants, key_values, people, requests
@@ -112,10 +112,9 @@ def _undelivered(u: UnitOfWork, kind: str, to: str, error: str) -> None:
     u.note(Event.MESSAGE_UNDELIVERED, SYSTEM, subject=to, kind=kind, error=error)
     _note_failing(u, to, error)
     if key_values.claim_key(u.db, f"undelivered:{to}:{error}:{u.now // 86400}", u.now):
-        tell = (
-            tell_each_lead if to == u.policy.workspace.security_channel else UnitOfWork.tell_leads
-        )
-        tell(u, "undelivered", kind=kind, to=to, error=error)
+        is_security = to == u.policy.workspace.security_channel
+        notify = notify_each_lead if is_security else UnitOfWork.notify_leads
+        notify(u, "undelivered", kind=kind, to=to, error=error)
 
 
 def _note_failing(u: UnitOfWork, to: str, error: str) -> None:

@@ -67,7 +67,7 @@ def warn_undecidable(u: UnitOfWork) -> None:
     for role in () if u.outdated else u.policy.roles.values():
         too_few = len(u.directory.resolve(role.approvers)) < role.approvals
         if too_few and not u.directory.unresolved(role.approvers):
-            u.tell_leads("nobody_can_decide", role=role.name)
+            u.notify_leads("nobody_can_decide", role=role.name)
 
 
 def find_person(world: Context, person: str) -> Person | None:
@@ -112,7 +112,7 @@ def warn_of_old_groups(world: Context, started: int) -> None:
         if since >= u.now - GROUPS_LAST or not _names_groups(u.policy):
             return
         if key_values.put(u.db, "unread groups told", str(read_at)):
-            u.tell_leads("groups_unread", since=since)
+            u.notify_leads("groups_unread", since=since)
 
 
 WITHIN = 50

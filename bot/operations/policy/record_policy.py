@@ -121,7 +121,7 @@ def _tell(u: UnitOfWork, channel_before: str, found: Sequence[Change]) -> None:
         "loosening": len(looser),
         "count": len(found),
     }
-    u.tell_leads("policy_changed", **about)
+    u.notify_leads("policy_changed", **about)
     if channel_before and channel_before != u.policy.workspace.security_channel:
         u.do(effects.notify_security(channel_before, "policy_changed", **about))
 
@@ -149,4 +149,4 @@ def record_rejected(world: Context, digest: str, problems: Sequence[Problem]) ->
             return
         lines = [str(problem) for problem in problems]
         u.note(Event.POLICY_REJECTED, SYSTEM, sha256=digest, problems=lines[:20])
-        u.tell_leads("policy_rejected", problems=lines[:10], count=len(lines))
+        u.notify_leads("policy_rejected", problems=lines[:10], count=len(lines))

@@ -67,7 +67,7 @@ def accept_clock(world: Context, by: str) -> bool:
                 )
             )
         u.note(Event.CLOCK_ACCEPTED, by, seconds=behind, ended=ended, withdrawn=len(asked))
-        u.tell_leads("clock_accepted", by=by, seconds=behind, ended=ended, withdrawn=len(asked))
+        u.notify_leads("clock_accepted", by=by, seconds=behind, ended=ended, withdrawn=len(asked))
     log.warning(
         "the clock was accepted, %s behind the newest record: all access ends",
         format_duration(behind),
@@ -87,7 +87,7 @@ def tell_behind(world: Context, behind: int) -> None:
     with unit(world) as u:
         u.note(Event.CLOCK_CORRECTED, SYSTEM, seconds=behind)
         if times.claim_told(u.db, u.now, TOLD_EVERY):
-            u.tell_leads("clock_behind", seconds=behind)
+            u.notify_leads("clock_behind", seconds=behind)
 
 
 def mark_time(world: Context) -> None:

@@ -44,7 +44,7 @@ def end_outage(world: Context, outage: Outage) -> None:
             **facts,
         )
         if times.claim_writing_told(u.db, u.now, outage.since):
-            u.tell_leads("writing_back", **facts)
+            u.notify_leads("writing_back", **facts)
 
 
 def settle_unwritten(world: Context) -> None:

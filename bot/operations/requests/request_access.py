@@ -157,7 +157,7 @@ def undecidable(u: UnitOfWork, role: Role, person: str) -> Refused | None:
     if refused is not None and key_values.claim_key(
         u.db, f"undecidable:{role.name}:{u.now // 3600}", u.now
     ):
-        u.tell_leads("nobody_can_decide", role=role.name)
+        u.notify_leads("nobody_can_decide", role=role.name)
     return refused
 
 

@@ -103,7 +103,7 @@ def _tell_missing(u: UnitOfWork, grant: Grant, finding: Finding) -> None:
     u.record(Event.ACCESS_MISSING, SYSTEM, grant, system=system, **part)
     told = effects.notify_person(grant.person, "missing", grant=grant.id, system=system)
     u.do(effects.later(told, AFTER_LEADS))
-    u.tell_leads(
+    u.notify_leads(
         "missing", grant=grant.id, system=system, person=grant.person, role=grant.role, **part
     )
 
@@ -114,6 +114,6 @@ def _tell_counts(u: UnitOfWork, found: Sequence[Finding], unasked: dict[str, str
         sum(each.what is What.MISSING for each in found),
     )
     places = sorted({each.system for each in found if each.what is not What.ENDING})
-    u.tell_leads(
+    u.notify_leads(
         "reconciled", excess=excess, missing=missing, places=places, unasked=sorted(unasked)
     )

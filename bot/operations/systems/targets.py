@@ -5,7 +5,7 @@ from bot.operations._unit_of_work import Context
 from storage import grants
 
 
-def keep_target(world: Context, grant: str, system: str, target: str) -> None:
+def record_target(world: Context, grant: str, system: str, target: str) -> None:
     """Stores the target; the first one stays. Raises StorageUnavailable."""
     with world.db.transaction():
         grants.set_target(world.db, grant, system, target)

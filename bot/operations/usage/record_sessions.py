@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from bot.core.audit import without_unstorable
 from bot.core.observed import Session
 from bot.operations._unit_of_work import Context, unit
-from bot.operations._usage import SEEN, note_session, report_use_after_end
+from bot.operations._usage import OBSERVED, note_session, report_use_after_end
 from storage import grants, key_values, sessions
 
 LONGEST = 200
@@ -30,7 +30,7 @@ def record_sessions(world: Context, system: str, found: Sequence[Session], asked
     """Records the sessions that were open on the system at `asked_at` (UTC seconds). What another
     process saw there later stays. Raises StorageUnavailable."""
     with unit(world) as u:
-        key_values.bind(u.db, SEEN.format(system), "yes")
+        key_values.bind(u.db, OBSERVED.format(system), "yes")
         known = {
             grant.id: grant
             for grant in grants.several(u.db, sorted({each.grant for each in found}))

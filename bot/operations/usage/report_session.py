@@ -9,7 +9,7 @@ from bot.core.audit import Entry, Event
 from bot.core.model import Grant, GrantState
 from bot.operations._repeats import counted
 from bot.operations._unit_of_work import SYSTEM, Context, UnitOfWork, unit
-from bot.operations._usage import TOLD, note_session, report_use_after_end
+from bot.operations._usage import REPORTED, note_session, report_use_after_end
 from storage import grants, key_values, sessions
 
 
@@ -65,7 +65,7 @@ def _keep(u: UnitOfWork, grant: Grant, system: str, report: Report, at: int) -> 
     write = sessions.open_ if is_opened else sessions.close
     is_new = write(u.db, grant.id, system, report.session, report.source, at)
     if is_new:
-        key_values.bind(u.db, TOLD.format(system), report.session)
+        key_values.bind(u.db, REPORTED.format(system), report.session)
         opened_at = at if is_opened else None
         note_session(u, grant, system, report.session, report.source, opened_at)
         report_use_after_end(u, grant, system, report.session, report.source, opened_at)

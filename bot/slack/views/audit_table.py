@@ -123,7 +123,7 @@ def _summed(detail: Mapping[str, Any]) -> list[Part]:
     return [_UNUSED.get(str(detail.get("known")), "never used")]
 
 
-def _outlived(detail: Mapping[str, Any]) -> list[Part]:
+def _use_after_end(detail: Mapping[str, Any]) -> list[Part]:
     return [
         "beyond the end: session ",
         typed(str(detail["session"]), 100),
@@ -139,7 +139,7 @@ _UNUSED: Mapping[str, str] = {
 _USE: Mapping[str, Callable[[Mapping[str, Any]], list[Part]]] = {
     Event.USE_FIRST: _first,
     Event.USE_SUMMED: _summed,
-    Event.USE_OUTLIVED: _outlived,
+    Event.USE_AFTER_END: _use_after_end,
 }
 
 

@@ -123,5 +123,5 @@ def _remove(finding: Finding, name: str) -> dict[str, object]:
         "danger",
     )
     return button(
-        "Remove", Action.REMOVE_FOUND, finding.id, f"{name} from {finding.system}", "danger", asked
+        "Remove", Action.REMOVE_ORPHAN, finding.id, f"{name} from {finding.system}", "danger", asked
     )

@@ -265,7 +265,7 @@ def _reconciled(facts: Facts) -> Message:
     )
 
 
-def _use_outlived(facts: Facts) -> Message:
+def _use_after_end(facts: Facts) -> Message:
     system, person = str(facts["system"]), str(facts["person"])
     opened, ended = int(str(facts["opened_at"])), int(str(facts["ended_at"]))
     origin: list[Part] = (
@@ -281,7 +281,7 @@ def _use_outlived(facts: Facts) -> Message:
         " its end.",
         paragraph(
             [
-                bold("Access outlived its grant"),
+                bold("Access was used after its end"),
                 " on ",
                 bold(system),
                 ": a session of ",
@@ -588,7 +588,7 @@ _NOTES: Mapping[str, Callable[[Facts], Message]] = {
     "end_confirmed": _end_confirmed,
     "missing": _missing,
     "reconciled": _reconciled,
-    "use_outlived": _use_outlived,
+    "use_after_end": _use_after_end,
     "panic_on": _panic_on,
     "panic_off": _panic_off,
     "policy_outdated": _policy_outdated,
