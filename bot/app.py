@@ -143,7 +143,7 @@ def ca_keys(world: Context, systems: Systems, wanted: str = "") -> list[tuple[st
     return [(name, it.public_key()) for name, it in connectors if isinstance(it, Certifies)]
 
 
-def build_hands(base: Services) -> Dispatcher:
+def build_dispatcher(base: Services) -> Dispatcher:
     """A delivery without Slack and threads; only its queues END and START may be drained."""
     client = slack_client(base.settings, timeout=1)
     people = SlackPeople(client, base.world, lambda: "")

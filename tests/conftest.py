@@ -15,7 +15,7 @@ from xdist.scheduler import LoadFileScheduling
 from storage.database import Database
 from tests.browser import NO_BROWSER
 from tests.connectors.hosts import NO_SSHD
-from tests.delivery_harness import DeliveryHarness, some_hands
+from tests.delivery_harness import DeliveryHarness, a_harness
 from tests.factories import Made, make_world
 from tests.full_disk import NO_DISK, SmallDisk, mount, unmount
 from tests.postgres import Postgres
@@ -153,18 +153,18 @@ def made(database: Database, tmp_path: Path) -> Made:
 
 
 @pytest.fixture
-def hands(tmp_path: Path) -> Iterator[DeliveryHarness]:
-    with some_hands(tmp_path) as hands:
-        yield hands
+def harness(tmp_path: Path) -> Iterator[DeliveryHarness]:
+    with a_harness(tmp_path) as harness:
+        yield harness
 
 
 @pytest.fixture
-def running(hands: DeliveryHarness) -> Iterator[DeliveryHarness]:
+def running(harness: DeliveryHarness) -> Iterator[DeliveryHarness]:
     """The same with its threads."""
-    hands.start()
-    yield hands
-    hands.system.free()
-    hands.stop()
+    harness.start()
+    yield harness
+    harness.system.free()
+    harness.stop()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

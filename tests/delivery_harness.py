@@ -97,7 +97,7 @@ class DeliveryHarness:
 
 
 @contextmanager
-def some_hands(tmp_path: Path) -> Iterator[DeliveryHarness]:
+def a_harness(tmp_path: Path) -> Iterator[DeliveryHarness]:
     """With an empty outbox, and no thread yet."""
     made = make_world(tmp_path)
     system, slack, people = FakeSystem(), FakeMessenger(), FakePeople()

@@ -228,10 +228,10 @@ def test_a_lead_named_by_e_mail_who_became_a_guest_leads_nothing_a_minute_later(
 def test_a_lead_is_looked_up_although_the_groups_were_not_read_for_a_while(start: Start) -> None:
     start.people.refresh_groups()
     start.made.clock.at += 1800
-    desk = ListenerContext(
+    ctx = ListenerContext(
         start.made.world, start.people, start.slack, lambda: "T1", lambda orders, given: {}
     )
-    admitted = admit(desk, SimpleNamespace(person=LEA, team="T1", enterprise="", place=""), "audit")  # type: ignore[arg-type]
+    admitted = admit(ctx, SimpleNamespace(person=LEA, team="T1", enterprise="", place=""), "audit")  # type: ignore[arg-type]
     assert isinstance(admitted, Person)
     assert isinstance(read_audit(start.made.world, LEA, Filters()), list)
 
@@ -303,10 +303,10 @@ class TestAClockAhead:
         made.know(replace(a_person(LEA), checked_at=now + AHEAD))
         assert isinstance(read_audit(made.world, LEA, Filters()), Refused)
         assert LEA in people_to_check(made.world, START, 10)
-        desk = ListenerContext(
+        ctx = ListenerContext(
             made.world, start.people, start.slack, lambda: "T1", lambda orders, given: {}
         )
-        admit(desk, SimpleNamespace(person=LEA, team="T1", enterprise="", place=""), "audit")  # type: ignore[arg-type]
+        admit(ctx, SimpleNamespace(person=LEA, team="T1", enterprise="", place=""), "audit")  # type: ignore[arg-type]
         assert isinstance(read_audit(made.world, LEA, Filters()), list)
 
     def test_whoever_became_a_guest_is_known_as_one(self, start: Start) -> None:

@@ -25,41 +25,41 @@ SECURITY = "#access-security"
 DAY = 86400
 
 
-def renewed(hands: DeliveryHarness) -> Grant:
+def renewed(harness: DeliveryHarness) -> Grant:
     """An active grant whose system has to learn of a new end."""
-    grant = hands.active()
-    hands.made.clock.at += 600
-    assert isinstance(renew_grant(hands.made.world, grant.id, ANA), Renewed)
+    grant = harness.active()
+    harness.made.clock.at += 600
+    assert isinstance(renew_grant(harness.made.world, grant.id, ANA), Renewed)
     return grant
 
 
-def told(hands: DeliveryHarness, to: str) -> list[str]:
-    hands.delivery.drain(Queue.SLACK)
-    return hands.slack.notes(to)
+def told(harness: DeliveryHarness, to: str) -> list[str]:
+    harness.delivery.drain(Queue.SLACK)
+    return harness.slack.notes(to)
 
 
-def overtaken(hands: DeliveryHarness) -> None:
+def overtaken(harness: DeliveryHarness) -> None:
     """One process takes what is to be told a system, and its claim runs out while it is at it.
     Another one does it, and ends the grant; then the first call arrives."""
-    second, real = hands.another(), hands.system.grant
-    queue = hands.delivery.loops[Queue.START]
+    second, real = harness.another(), harness.system.grant
+    queue = harness.delivery.loops[Queue.START]
     (work,) = queue.works(queue.claimed.take(1))
 
     def slow(order: ProvisionOrder) -> None:
-        hands.system.grant = real  # type: ignore[method-assign]
-        hands.made.clock.at += SETTINGS[Queue.START].claim
+        harness.system.grant = real  # type: ignore[method-assign]
+        harness.made.clock.at += SETTINGS[Queue.START].claim
         assert second.drain(Queue.START) == 1
-        hands.release(hands.made.grant(order.grant))
+        harness.release(harness.made.grant(order.grant))
         assert second.drain(Queue.END) == 1
-        assert (hands.state(hands.made.grant(order.grant)), hands.system.held) == (
+        assert (harness.state(harness.made.grant(order.grant)), harness.system.held) == (
             GrantState.ENDED,
             set(),
         )
         real(order)
 
-    hands.system.grant = slow  # type: ignore[method-assign]
-    hands.delivery.handle(work)
-    assert hands.system.held != set()
+    harness.system.grant = slow  # type: ignore[method-assign]
+    harness.delivery.handle(work)
+    assert harness.system.held != set()
 
 
 # --- an end waits for no pause
@@ -88,13 +88,13 @@ def test_an_end_passes_what_failed_while_it_was_asked_for(
 
 @pytest.mark.parametrize(("asked", "paused"), [(60, 60), (DAY, LONGEST_ASKED), (0, 1)])
 def test_an_end_is_tried_again_before_long_however_long_a_pause_the_system_wants(
-    hands: DeliveryHarness, asked: int, paused: int
+    harness: DeliveryHarness, asked: int, paused: int
 ) -> None:
-    grant = hands.active()
-    hands.system.failing["revoke"] = SystemUnavailable("slow down", asked)
-    hands.release(grant)
-    hands.delivery.drain(Queue.END)
-    assert [due - hands.made.clock.at for _, due, _, _ in hands.waiting(Queue.END)] == [paused]
+    grant = harness.active()
+    harness.system.failing["revoke"] = SystemUnavailable("slow down", asked)
+    harness.release(grant)
+    harness.delivery.drain(Queue.END)
+    assert [due - harness.made.clock.at for _, due, _, _ in harness.waiting(Queue.END)] == [paused]
 
 
 # --- what arrives after an end
@@ -102,146 +102,148 @@ def test_an_end_is_tried_again_before_long_however_long_a_pause_the_system_wants
 
 @pytest.mark.parametrize("do", ["start", "extension"])
 def test_what_a_process_makes_that_has_lost_its_claim_is_taken_back(
-    hands: DeliveryHarness, do: str
+    harness: DeliveryHarness, do: str
 ) -> None:
-    grant = hands.starting() if do == "start" else renewed(hands)
-    overtaken(hands)
-    hands.delivery.drain(Queue.END)
-    assert hands.system.held == set()
-    assert hands.state(grant) is GrantState.ENDED
+    grant = harness.starting() if do == "start" else renewed(harness)
+    overtaken(harness)
+    harness.delivery.drain(Queue.END)
+    assert harness.system.held == set()
+    assert harness.state(grant) is GrantState.ENDED
 
 
 @pytest.mark.parametrize("do", ["start", "extension"])
 def test_what_can_not_be_taken_back_is_ending_again_and_told(
-    hands: DeliveryHarness, do: str
+    harness: DeliveryHarness, do: str
 ) -> None:
-    grant = hands.starting() if do == "start" else renewed(hands)
-    overtaken(hands)
-    hands.system.failing["revoke"] = SystemUnavailable("down")
-    hands.turn(Queue.END, 3)
-    assert hands.rows("SELECT state, error FROM leases") == [("ending", "down")]
-    assert told(hands, SECURITY) == ["alert"]
-    hands.system.failing.clear()
-    hands.turn(Queue.END)
-    assert hands.system.held == set()
-    assert hands.rows("SELECT state, error FROM leases") == [("ended", "")]
-    assert told(hands, SECURITY) == ["alert", "end_confirmed"]
-    assert hands.state(grant) is GrantState.ENDED and hands.made.events("grant:access:ended") == 2
+    grant = harness.starting() if do == "start" else renewed(harness)
+    overtaken(harness)
+    harness.system.failing["revoke"] = SystemUnavailable("down")
+    harness.turn(Queue.END, 3)
+    assert harness.rows("SELECT state, error FROM leases") == [("ending", "down")]
+    assert told(harness, SECURITY) == ["alert"]
+    harness.system.failing.clear()
+    harness.turn(Queue.END)
+    assert harness.system.held == set()
+    assert harness.rows("SELECT state, error FROM leases") == [("ended", "")]
+    assert told(harness, SECURITY) == ["alert", "end_confirmed"]
+    assert (
+        harness.state(grant) is GrantState.ENDED and harness.made.events("grant:access:ended") == 2
+    )
 
 
 def test_an_end_that_another_process_confirmed_meanwhile_stays_confirmed(
-    hands: DeliveryHarness,
+    harness: DeliveryHarness,
 ) -> None:
-    grant, second = hands.active(), hands.another()
-    hands.release(grant)
-    queue = hands.delivery.loops[Queue.END]
+    grant, second = harness.active(), harness.another()
+    harness.release(grant)
+    queue = harness.delivery.loops[Queue.END]
     (work,) = queue.works(queue.claimed.take(1))
 
     def slow(order: ProvisionOrder) -> None:
-        hands.made.clock.at += SETTINGS[Queue.END].claim
-        del hands.system.revoke
+        harness.made.clock.at += SETTINGS[Queue.END].claim
+        del harness.system.revoke
         assert second.drain(Queue.END) == 1
         raise SystemUnavailable("it has not answered")
 
-    hands.system.revoke = slow  # type: ignore[method-assign]
-    hands.delivery.handle(work)
-    assert hands.rows("SELECT state FROM leases") == [("ended",)]
-    assert told(hands, SECURITY) == [] and hands.waiting(Queue.END) == []
+    harness.system.revoke = slow  # type: ignore[method-assign]
+    harness.delivery.handle(work)
+    assert harness.rows("SELECT state FROM leases") == [("ended",)]
+    assert told(harness, SECURITY) == [] and harness.waiting(Queue.END) == []
 
 
-def given_up(hands: DeliveryHarness, how: str) -> ProvisionOrder:
+def given_up(harness: DeliveryHarness, how: str) -> ProvisionOrder:
     """A grant has ended after its system was told to make it, or to make it last, and gave no
     answer to this."""
-    grant = renewed(hands) if how == "extended" else hands.starting()
+    grant = renewed(harness) if how == "extended" else harness.starting()
     asked: list[ProvisionOrder] = []
 
     def silent(order: ProvisionOrder) -> None:
         asked.append(order)
         raise SystemUnavailable("it has not answered within 10 s")
 
-    real, hands.system.grant = hands.system.grant, silent  # type: ignore[method-assign]
+    real, harness.system.grant = harness.system.grant, silent  # type: ignore[method-assign]
     if how == "failed":
-        while hands.state(grant) is GrantState.STARTING:
-            hands.turn(Queue.START)
+        while harness.state(grant) is GrantState.STARTING:
+            harness.turn(Queue.START)
     elif how == "released":
-        hands.delivery.drain(Queue.START)
-        hands.release(grant)
+        harness.delivery.drain(Queue.START)
+        harness.release(grant)
     else:
-        hands.delivery.drain(Queue.START)
-        hands.made.clock.at += DAY
-        assert expire_due(hands.made.world) == 1
-    hands.delivery.drain(Queue.END)
-    hands.system.grant = real  # type: ignore[method-assign]
-    assert hands.rows("SELECT state FROM leases") == [("ended",)]
+        harness.delivery.drain(Queue.START)
+        harness.made.clock.at += DAY
+        assert expire_due(harness.made.world) == 1
+    harness.delivery.drain(Queue.END)
+    harness.system.grant = real  # type: ignore[method-assign]
+    assert harness.rows("SELECT state FROM leases") == [("ended",)]
     return asked[0]
 
 
 @pytest.mark.parametrize("how", ["released", "failed", "extended"])
 def test_what_was_given_up_unanswered_and_arrives_after_the_end_is_taken_away(
-    hands: DeliveryHarness, how: str
+    harness: DeliveryHarness, how: str
 ) -> None:
-    order = given_up(hands, how)
-    hands.system.grant(order)
-    hands.made.clock.at += LATE
-    hands.turn(Queue.START)
-    hands.delivery.drain(Queue.END)
-    assert hands.system.held == set()
-    assert hands.waiting(Queue.END) == [] and told(hands, SECURITY) in ([], ["start_failed"])
+    order = given_up(harness, how)
+    harness.system.grant(order)
+    harness.made.clock.at += LATE
+    harness.turn(Queue.START)
+    harness.delivery.drain(Queue.END)
+    assert harness.system.held == set()
+    assert harness.waiting(Queue.END) == [] and told(harness, SECURITY) in ([], ["start_failed"])
 
 
-def test_a_system_that_answers_again_is_looked_at_no_sooner(hands: DeliveryHarness) -> None:
+def test_a_system_that_answers_again_is_looked_at_no_sooner(harness: DeliveryHarness) -> None:
     """What it was told before it stopped answering may still arrive."""
-    order = given_up(hands, "released")
-    hands.delivery.loops[Queue.END].claimed.run_now([order.system])
-    hands.delivery.drain(Queue.END)
-    hands.system.grant(order)
-    hands.made.clock.at += LATE
-    hands.delivery.drain(Queue.END)
-    assert (hands.system.held, hands.waiting(Queue.END)) == (set(), [])
+    order = given_up(harness, "released")
+    harness.delivery.loops[Queue.END].claimed.run_now([order.system])
+    harness.delivery.drain(Queue.END)
+    harness.system.grant(order)
+    harness.made.clock.at += LATE
+    harness.delivery.drain(Queue.END)
+    assert (harness.system.held, harness.waiting(Queue.END)) == (set(), [])
 
 
-def test_an_end_after_answers_is_not_looked_at_again(hands: DeliveryHarness) -> None:
-    grant = hands.starting()
-    hands.delivery.drain(Queue.START)
-    hands.release(grant)
-    hands.delivery.drain(Queue.END)
-    assert hands.waiting(Queue.END) == []
+def test_an_end_after_answers_is_not_looked_at_again(harness: DeliveryHarness) -> None:
+    grant = harness.starting()
+    harness.delivery.drain(Queue.START)
+    harness.release(grant)
+    harness.delivery.drain(Queue.END)
+    assert harness.waiting(Queue.END) == []
 
 
 # --- who hears of it
 
 
-def test_a_holder_hears_of_an_end_that_hangs_before_it_fails(hands: DeliveryHarness) -> None:
-    grant = hands.active()
-    hands.release(grant)
-    watch_ends(hands.made.world)
-    hands.made.clock.at += 61
-    assert send_due_alerts(hands.made.world) == 1
-    hands.system.failing["revoke"] = SystemUnavailable("it has not answered")
-    hands.turn(Queue.END, 3)
-    assert told(hands, ANA) == ["end_delayed"]
-    assert hands.rows("SELECT end_reason FROM grants") == [(EndReason.RELEASED,)]
+def test_a_holder_hears_of_an_end_that_hangs_before_it_fails(harness: DeliveryHarness) -> None:
+    grant = harness.active()
+    harness.release(grant)
+    watch_ends(harness.made.world)
+    harness.made.clock.at += 61
+    assert send_due_alerts(harness.made.world) == 1
+    harness.system.failing["revoke"] = SystemUnavailable("it has not answered")
+    harness.turn(Queue.END, 3)
+    assert told(harness, ANA) == ["end_delayed"]
+    assert harness.rows("SELECT end_reason FROM grants") == [(EndReason.RELEASED,)]
 
 
 # --- a stop
 
 
 def test_a_stop_waits_so_long_for_a_system_and_no_longer(
-    hands: DeliveryHarness, monkeypatch: pytest.MonkeyPatch
+    harness: DeliveryHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bot.worker.queue_worker, "STOPS_WITHIN", 0.3)
-    grant = hands.active()
-    hands.system.hang("revoke")
-    hands.release(grant)
-    hands.delivery.start()
-    until(lambda: hands.system.inside)
-    stopper = threading.Thread(target=hands.delivery.stop)
+    grant = harness.active()
+    harness.system.hang("revoke")
+    harness.release(grant)
+    harness.delivery.start()
+    until(lambda: harness.system.inside)
+    stopper = threading.Thread(target=harness.delivery.stop)
     stopper.start()
     stopper.join(5)
-    assert not stopper.is_alive() and hands.system.inside == 1
-    assert [owner is not None for *_, owner in hands.waiting(Queue.END)] == [True]
-    hands.system.free()
-    until(lambda: not hands.system.inside)
-    hands.made.clock.at += SETTINGS[Queue.END].claim
-    hands.another().drain(Queue.END)
-    assert hands.state(grant) is GrantState.ENDED
+    assert not stopper.is_alive() and harness.system.inside == 1
+    assert [owner is not None for *_, owner in harness.waiting(Queue.END)] == [True]
+    harness.system.free()
+    until(lambda: not harness.system.inside)
+    harness.made.clock.at += SETTINGS[Queue.END].claim
+    harness.another().drain(Queue.END)
+    assert harness.state(grant) is GrantState.ENDED

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 
-from bot.app import Services, build_hands
+from bot.app import Services, build_dispatcher
 from bot.core.effects import Queue
 from bot.core.model import GrantState
 from bot.operations._unit_of_work import Context
@@ -18,9 +18,9 @@ OVER = frozenset({GrantState.ENDED, GrantState.FAILED})
 def end_work(base: Services, grants: Sequence[str]) -> None:
     """Ends the grants on their systems. Starts get a turn too: a start that was queued before the
     end holds it up."""
-    hands = build_hands(base)
+    dispatcher = build_dispatcher(base)
     for queue in (Queue.END, Queue.START, Queue.END):
-        hands.drain(queue)
+        dispatcher.drain(queue)
     left = list(grants)
 
     def over() -> bool:
@@ -32,7 +32,7 @@ def end_work(base: Services, grants: Sequence[str]) -> None:
 
 def start_work(base: Services, grant: str) -> None:
     """Starts or extends the grant on its systems."""
-    build_hands(base).drain(Queue.START)
+    build_dispatcher(base).drain(Queue.START)
     _wait(lambda: _state(base.world, grant) is not GrantState.STARTING)
 
 

@@ -58,27 +58,27 @@ class Route:
     admit: Callable[[ListenerContext, Click, str], Person | Refused] = admit
 
 
-def on_press(desk: ListenerContext, click: Click) -> None:
+def on_press(ctx: ListenerContext, click: Click) -> None:
     """Does what a button says, or refuses who pressed it. Raises StorageUnavailable, and BadPayload
     for a forged value."""
     route = ACTIONS.get(click.action, UNKNOWN)
-    person = route.admit(desk, click, click.action)
+    person = route.admit(ctx, click, click.action)
     if isinstance(person, Refused):
-        return reply_outcome(desk.world, click, person)
-    route.run(desk, click, person)
+        return reply_outcome(ctx.world, click, person)
+    route.run(ctx, click, person)
     if (
         click.action in OF_GRANT
         and click.ts
         and click.channel.startswith("D")
         and not click.ephemeral
     ):
-        adopt_message(desk.world, click.value, click.person, click.channel, click.ts)
+        adopt_message(ctx.world, click.value, click.person, click.channel, click.ts)
     if (
         click.action in OF_LIST
         and click.ephemeral
-        and is_slacks(click.response_url, desk.client.base_url)
+        and is_slacks(click.response_url, ctx.client.base_url)
     ):
-        update_old_answer(desk.world, click.person, click.response_url, LIST, click.person)
+        update_old_answer(ctx.world, click.person, click.response_url, LIST, click.person)
     return None
 
 
@@ -87,8 +87,8 @@ def once(
 ) -> Callable[[ListenerContext, Click, Person], None]:
     """Runs `act` in one transaction, and once however often Slack delivers the press."""
 
-    def run(desk: ListenerContext, click: Click, person: Person) -> None:
-        do_once(desk.world, click.key, lambda world: act(world, click, person))
+    def run(ctx: ListenerContext, click: Click, person: Person) -> None:
+        do_once(ctx.world, click.key, lambda world: act(world, click, person))
 
     return run
 
@@ -131,14 +131,14 @@ def _decision_form(
 ) -> Callable[[ListenerContext, Click, Person], None]:
     """Opens a form about a request, if the person may decide on it."""
 
-    def run(desk: ListenerContext, click: Click, person: Person) -> None:
-        stopped = check_decision(desk.world, click.value, person.id, action)
-        card = None if stopped else describe_request(desk.world, click.value)
+    def run(ctx: ListenerContext, click: Click, person: Person) -> None:
+        stopped = check_decision(ctx.world, click.value, person.id, action)
+        card = None if stopped else describe_request(ctx.world, click.value)
         if card is None:
-            reply_outcome(desk.world, click, stopped)
-            _redraw_home(desk.world, click)
+            reply_outcome(ctx.world, click, stopped)
+            _redraw_home(ctx.world, click)
         else:
-            _open(desk, click, form(card))
+            _open(ctx, click, form(card))
 
     return run
 
@@ -146,14 +146,14 @@ def _decision_form(
 # --- holding
 
 
-def credentials(desk: ListenerContext, click: Click, person: Person) -> None:
+def credentials(ctx: ListenerContext, click: Click, person: Person) -> None:
     """Shows the credentials to the holder. A token that could not be shown never works, and the
     earlier one stays."""
-    shown = do_once(desk.world, click.key, lambda w: show_credentials(w, click.value, person.id))
+    shown = do_once(ctx.world, click.key, lambda w: show_credentials(w, click.value, person.id))
     if not isinstance(shown, Credentials):
-        return reply_outcome(desk.world, click, shown)
-    if not show_window(desk, click.trigger, shown):
-        reply_text(desk.world, click, TOO_LATE)
+        return reply_outcome(ctx.world, click, shown)
+    if not show_window(ctx, click.trigger, shown):
+        reply_text(ctx.world, click, TOO_LATE)
     return None
 
 
@@ -191,37 +191,37 @@ def cancel(world: Context, click: Click, person: Person) -> None:
 # --- asking
 
 
-def ask(desk: ListenerContext, click: Click, person: Person) -> None:
+def ask(ctx: ListenerContext, click: Click, person: Person) -> None:
     """Opens the request form, with the role of the button if the person may ask for it."""
-    roles = describe_person(desk.world, person.id).roles
+    roles = describe_person(ctx.world, person.id).roles
     chosen = next((role for role in roles if role.name == click.value), None)
     if chosen is None and click.value != home.NO_ROLE:
         why = (
             f"You can no longer request {click.value[:75]}. /access roles lists what you can"
             " request."
         )
-        _open(desk, click, request_modal.notice("Request access", why))
-        return _redraw_home(desk.world, click)
-    refresh_person(desk, person)
-    return _open(desk, click, request_modal.render(roles, chosen, None))
+        _open(ctx, click, request_modal.notice("Request access", why))
+        return _redraw_home(ctx.world, click)
+    refresh_person(ctx, person)
+    return _open(ctx, click, request_modal.render(roles, chosen, None))
 
 
-def ask_again(desk: ListenerContext, click: Click, person: Person) -> None:
+def ask_again(ctx: ListenerContext, click: Click, person: Person) -> None:
     """Opens the request form with role, duration, reason and ticket of an earlier request."""
-    found = past_request(desk.world, person.id, click.value)
+    found = past_request(ctx.world, person.id, click.value)
     if isinstance(found, Refused):
-        _open(desk, click, request_modal.notice("Ask again", found.reason))
-        return _redraw_home(desk.world, click)
+        _open(ctx, click, request_modal.notice("Ask again", found.reason))
+        return _redraw_home(ctx.world, click)
     request, role = found
     values = {
         Field.DURATION: format_duration(request.duration),
         Field.REASON: request.reason,
         Field.TICKET: request.ticket,
     }
-    roles = describe_person(desk.world, person.id).roles
-    refresh_person(desk, person)
+    roles = describe_person(ctx.world, person.id).roles
+    refresh_person(ctx, person)
     return _open(
-        desk,
+        ctx,
         click,
         request_modal.render(roles, role, {str(name): text for name, text in values.items()}),
     )
@@ -233,12 +233,12 @@ def home_page(world: Context, click: Click, person: Person) -> None:
     queue_home(world, person.id, section, skip)
 
 
-def choose_role(desk: ListenerContext, click: Click, person: Person) -> None:
+def choose_role(ctx: ListenerContext, click: Click, person: Person) -> None:
     """Shows the inputs of the chosen role; the typed text stays."""
-    roles = describe_person(desk.world, person.id).roles
+    roles = describe_person(ctx.world, person.id).roles
     chosen = next((role for role in roles if role.name == click.value), None)
     if chosen is not None and click.view:
-        update_view(desk, click.view, click.hash, request_modal.render(roles, chosen, click.texts))
+        update_view(ctx, click.view, click.hash, request_modal.render(roles, chosen, click.texts))
 
 
 # --- leading
@@ -293,17 +293,17 @@ def more(world: Context, click: Click, person: Person) -> None:
     queue_reply(world, person.id, click.channel, "page", page=from_more(click.value))
 
 
-def unknown_action(desk: ListenerContext, click: Click, person: Person) -> None:
+def unknown_action(ctx: ListenerContext, click: Click, person: Person) -> None:
     """Answers a button that this version doesn't know: an old or a forged one."""
     log.info("unknown action %r was pressed", click.action[:80])
     reply_text(
-        desk.world, click, "This button no longer works. /access list shows what you can do now."
+        ctx.world, click, "This button no longer works. /access list shows what you can do now."
     )
 
 
-def _open(desk: ListenerContext, click: Click, view: View) -> None:
-    if not open_view(desk, click.trigger, view):
-        reply_text(desk.world, click, TOO_LATE)
+def _open(ctx: ListenerContext, click: Click, view: View) -> None:
+    if not open_view(ctx, click.trigger, view):
+        reply_text(ctx.world, click, TOO_LATE)
 
 
 ACTIONS: Mapping[str, Route] = {

@@ -68,13 +68,13 @@ class Verb:
     leads: bool = False
 
 
-def run_command(desk: ListenerContext, said: Command, person: Person) -> Message | None:
+def run_command(ctx: ListenerContext, said: Command, person: Person) -> Message | None:
     """Answers `/access …` of an admitted person. Raises StorageUnavailable."""
     word, rest = split(said.text)
     verb = VERBS.get(word.lower())
     if verb is None:
-        return _unknown(desk, person, unescape(word))
-    return verb.run(desk, replace(said, text=rest), person)
+        return _unknown(ctx, person, unescape(word))
+    return verb.run(ctx, replace(said, text=rest), person)
 
 
 def split(text: str) -> tuple[str, str]:
@@ -83,27 +83,27 @@ def split(text: str) -> tuple[str, str]:
     return word, rest.strip()
 
 
-def _unknown(desk: ListenerContext, person: Person, word: str) -> Message:
+def _unknown(ctx: ListenerContext, person: Person, word: str) -> Message:
     near = difflib.get_close_matches(word.lower(), [name for name in VERBS if name], n=1)
     meant = (
-        f"request {word} REASON" if word in desk.world.policy().roles else near[0] if near else ""
+        f"request {word} REASON" if word in ctx.world.policy().roles else near[0] if near else ""
     )
     said = (
         answers.refused(f"Unknown command “{word[:60]}”. Did you mean /access {meant}?")
         if meant
         else None
     )
-    return join([said or answers.unknown_verb(word), help.render(is_lead(desk.world, person.id))])
+    return join([said or answers.unknown_verb(word), help.render(is_lead(ctx.world, person.id))])
 
 
 # --- asking
 
 
-def open_form(desk: ListenerContext, said: Command, person: Person) -> Message | None:
+def open_form(ctx: ListenerContext, said: Command, person: Person) -> Message | None:
     """Opens the request form with the roles that this person may ask for."""
-    roles = describe_person(desk.world, person.id).roles
-    shown = open_view(desk, said.trigger, request_modal.render(roles, None, None))
-    refresh_person(desk, person)
+    roles = describe_person(ctx.world, person.id).roles
+    shown = open_view(ctx, said.trigger, request_modal.render(roles, None, None))
+    refresh_person(ctx, person)
     return (
         None
         if shown
@@ -111,25 +111,25 @@ def open_form(desk: ListenerContext, said: Command, person: Person) -> Message |
     )
 
 
-def request(desk: ListenerContext, said: Command, person: Person) -> Message | None:
+def request(ctx: ListenerContext, said: Command, person: Person) -> Message | None:
     """`[ROLE [DURATION] REASON…]`"""
     if not said.text:
-        return open_form(desk, said, person)
+        return open_form(ctx, said, person)
     word, rest = split(unescape(said.text))
-    role = desk.world.policy().roles.get(word)
+    role = ctx.world.policy().roles.get(word)
     try:
-        duration, reason = take_span(rest, desk.now, person.tz)
+        duration, reason = take_span(rest, ctx.now, person.tz)
     except BadDuration as bad:
         if role is not None:
             why = understood.advice(bad, f"/access request {word}", rest, role.default_duration)
-            return _refuse(desk, person, "request", why, role=word, reason=rest)
+            return _refuse(ctx, person, "request", why, role=word, reason=rest)
         duration, reason = None, rest  # an unknown role is refused below, whatever follows it
-    url = said.response_url if is_slacks(said.response_url, desk.client.base_url) else ""
+    url = said.response_url if is_slacks(said.response_url, ctx.client.base_url) else ""
     ticket = _ticket_in(role, reason)
     ask = Ask(person.id, word, reason, duration, ticket, channel=said.channel, answer_url=url)
     note = understood.default_note(reason) if duration is None else ""
-    first = needs_lookup(desk.world, person)
-    return _asked(desk, said, person, lambda w: request_access(w, ask, first), note)
+    first = needs_lookup(ctx.world, person)
+    return _asked(ctx, said, person, lambda w: request_access(w, ask, first), note)
 
 
 def _ticket_in(role: Role | None, reason: str) -> str:
@@ -142,7 +142,7 @@ def _ticket_in(role: Role | None, reason: str) -> str:
 
 
 def _asked(
-    desk: ListenerContext, said: Command, person: Person, act: Callable[[Context], Asked], note: str
+    ctx: ListenerContext, said: Command, person: Person, act: Callable[[Context], Asked], note: str
 ) -> Message:
     """Requests or renews, and gives the message about it; `note` says where the duration comes
     from."""
@@ -150,43 +150,43 @@ def _asked(
     def act_and_keep(world: Context) -> Asked:
         outcome = act(world)
         if isinstance(outcome, Submitted | AlreadyPending):
-            keep(desk, person.id, said.response_url, REQUEST, outcome.request.id)
+            keep(ctx, person.id, said.response_url, REQUEST, outcome.request.id)
         elif isinstance(outcome, AlreadyHeld):
-            keep(desk, person.id, said.response_url, GRANT, outcome.grant.id)
+            keep(ctx, person.id, said.response_url, GRANT, outcome.grant.id)
         return outcome
 
-    outcome = do_once(desk.world, said.key, act_and_keep)
+    outcome = do_once(ctx.world, said.key, act_and_keep)
     if isinstance(outcome, Refused):
         return _refused(outcome)
     if isinstance(outcome, AlreadyPending):
-        return answers.already_pending(outcome.request, desk.now)
+        return answers.already_pending(outcome.request, ctx.now)
     if isinstance(outcome, Waiting):
         return answers.done(answers.waits_for_slack(outcome.role))
     if isinstance(outcome, AlreadyHeld):
-        return answers.already_held(outcome.grant, desk.now)
+        return answers.already_held(outcome.grant, ctx.now)
     if isinstance(outcome, Renewed):
-        return answers.renewed(outcome.grant, desk.now, note)
+        return answers.renewed(outcome.grant, ctx.now, note)
     return (
         answers.submitted(outcome, note)
         if isinstance(outcome, Submitted)
-        else show_list(desk, said, person)
+        else show_list(ctx, said, person)
     )
 
 
-def renew(desk: ListenerContext, said: Command, person: Person) -> Message:
+def renew(ctx: ListenerContext, said: Command, person: Person) -> Message:
     """`[ROLE] [DURATION] [REASON…]`"""
-    held = describe_person(desk.world, person.id).held
-    name, rest = _role_first(desk, unescape(said.text), held)
+    held = describe_person(ctx.world, person.id).held
+    name, rest = _role_first(ctx, unescape(said.text), held)
     try:
-        duration, reason = take_span(rest, desk.now, person.tz)
+        duration, reason = take_span(rest, ctx.now, person.tz)
     except BadDuration as bad:
         usual = next((grant.duration for grant in held if name in (None, grant.role)), 3600)
         why = understood.advice(bad, f"/access renew {name or ''}".rstrip(), rest, usual)
-        return _refuse(desk, person, "renew", why, role=name, reason=rest)
+        return _refuse(ctx, person, "renew", why, role=name, reason=rest)
     if name is None and duration is None and reason:
         why = f"“{split(rest)[0][:60]}” is not a role that you hold. Write {RENEW_HINT}."
-        return _refuse(desk, person, "renew", why, reason=reason)
-    grant = _the_one(desk, person, "renew", held, name)
+        return _refuse(ctx, person, "renew", why, reason=reason)
+    grant = _the_one(ctx, person, "renew", held, name)
     if not isinstance(grant, Grant):
         return grant
     again = partial(
@@ -196,53 +196,53 @@ def renew(desk: ListenerContext, said: Command, person: Person) -> Message:
         duration=duration,
         reason=reason,
         channel=said.channel,
-        look_up_first=needs_lookup(desk.world, person),
+        look_up_first=needs_lookup(ctx.world, person),
     )
     note = (
         understood.default_note(reason, "as long as it was given for") if duration is None else ""
     )
-    return _asked(desk, said, person, again, note)
+    return _asked(ctx, said, person, again, note)
 
 
-def _role_first(desk: ListenerContext, text: str, held: Sequence[Grant]) -> tuple[str | None, str]:
+def _role_first(ctx: ListenerContext, text: str, held: Sequence[Grant]) -> tuple[str | None, str]:
     """The role that the text begins with, or None, and the rest of the text."""
     word, rest = split(text)
-    known = word in desk.world.policy().roles or any(grant.role == word for grant in held)
+    known = word in ctx.world.policy().roles or any(grant.role == word for grant in held)
     return (word, rest) if known else (None, text.strip())
 
 
 # --- giving back
 
 
-def done(desk: ListenerContext, said: Command, person: Person) -> Message:
+def done(ctx: ListenerContext, said: Command, person: Person) -> Message:
     """`[ROLE]`"""
-    held = describe_person(desk.world, person.id).held
-    grant = _the_one(desk, person, "done", held, split(unescape(said.text))[0] or None)
+    held = describe_person(ctx.world, person.id).held
+    grant = _the_one(ctx, person, "done", held, split(unescape(said.text))[0] or None)
     if not isinstance(grant, Grant):
         return grant
-    outcome = do_once(desk.world, said.key, lambda w: release_grant(w, grant.id, person.id))
+    outcome = do_once(ctx.world, said.key, lambda w: release_grant(w, grant.id, person.id))
     if isinstance(outcome, Ending):
         return answers.done(
             f"{grant.role} is closed from now on. A message follows when every system has"
             " confirmed it."
         )
-    return _refused(outcome) if isinstance(outcome, Refused) else show_list(desk, said, person)
+    return _refused(outcome) if isinstance(outcome, Refused) else show_list(ctx, said, person)
 
 
-def cancel(desk: ListenerContext, said: Command, person: Person) -> Message:
+def cancel(ctx: ListenerContext, said: Command, person: Person) -> Message:
     """`[ROLE]`"""
-    pending = describe_person(desk.world, person.id).pending
-    waiting = _the_one(desk, person, "cancel", pending, split(unescape(said.text))[0] or None)
+    pending = describe_person(ctx.world, person.id).pending
+    waiting = _the_one(ctx, person, "cancel", pending, split(unescape(said.text))[0] or None)
     if not isinstance(waiting, Request):
         return waiting
-    outcome = do_once(desk.world, said.key, lambda w: withdraw_request(w, waiting.id, person.id))
+    outcome = do_once(ctx.world, said.key, lambda w: withdraw_request(w, waiting.id, person.id))
     if isinstance(outcome, Withdrawn):
         return answers.done(f"Withdrawn: your request for {waiting.role}.")
-    return _refused(outcome) if isinstance(outcome, Refused) else show_list(desk, said, person)
+    return _refused(outcome) if isinstance(outcome, Refused) else show_list(ctx, said, person)
 
 
 def _the_one(
-    desk: ListenerContext, person: Person, verb: str, rows: Sequence[Row], role: str | None
+    ctx: ListenerContext, person: Person, verb: str, rows: Sequence[Row], role: str | None
 ) -> Row | Message:
     """The only row, or the one of that role; else a refusal, recorded, that says what to type
     instead."""
@@ -256,7 +256,7 @@ def _the_one(
         why = f"You have no “{(role or '')[:60]}” to {_DOES[verb]}, only: {names}."
     else:
         why = f"Which one? Write /access {verb} and one of: {names}."
-    return _refuse(desk, person, verb, why, role=role)
+    return _refuse(ctx, person, verb, why, role=role)
 
 
 def _few(names: Sequence[str]) -> str:
@@ -277,71 +277,71 @@ _NOTHING: Mapping[str, str] = {
 # --- looking
 
 
-def show_list(desk: ListenerContext, said: Command, person: Person) -> Message:
-    view = describe_person(desk.world, person.id)
+def show_list(ctx: ListenerContext, said: Command, person: Person) -> Message:
+    view = describe_person(ctx.world, person.id)
     if view.held or view.pending:
-        keep(desk, person.id, said.response_url, LIST, person.id)
-    return pages.my_access(desk.world, person.id)
+        keep(ctx, person.id, said.response_url, LIST, person.id)
+    return pages.my_access(ctx.world, person.id)
 
 
-def show_roles(desk: ListenerContext, said: Command, person: Person) -> Message:
+def show_roles(ctx: ListenerContext, said: Command, person: Person) -> Message:
     """`[ROLE or WORDS…]`"""
-    return pages.roles(desk.world, person.id, unescape(said.text).strip())
+    return pages.roles(ctx.world, person.id, unescape(said.text).strip())
 
 
-def show_help(desk: ListenerContext, said: Command, person: Person) -> Message:
-    return help.render(is_lead(desk.world, person.id))
+def show_help(ctx: ListenerContext, said: Command, person: Person) -> Message:
+    return help.render(is_lead(ctx.world, person.id))
 
 
 # --- leads
 
 
-def revoke(desk: ListenerContext, said: Command, person: Person) -> Message:
+def revoke(ctx: ListenerContext, said: Command, person: Person) -> Message:
     """`@user [ROLE|all]`: lists the grants; the buttons there revoke them."""
-    if (refused := require_lead(desk.world, person.id, "revoke")) is not None:
+    if (refused := require_lead(ctx.world, person.id, "revoke")) is not None:
         return _refused(refused)
     who, rest = split(said.text)
-    target = person_named(desk.world, who)
+    target = person_named(ctx.world, who)
     if target is None:
         return answers.refused(
             "Whose access? Write /access revoke @user, and choose the person from Slack's list."
         )
     role = split(unescape(rest))[0]
     if role not in ("", "all") and isinstance(
-        unknown := find_role(desk.world.policy(), role), Refused
+        unknown := find_role(ctx.world.policy(), role), Refused
     ):
         return _refused(unknown)
-    if any(role in ("", "all", grant.role) for grant in describe_person(desk.world, target).held):
-        keep(desk, person.id, said.response_url, REVOKE, target)
-    return pages.to_revoke(desk.world, person.id, target, role)
+    if any(role in ("", "all", grant.role) for grant in describe_person(ctx.world, target).held):
+        keep(ctx, person.id, said.response_url, REVOKE, target)
+    return pages.to_revoke(ctx.world, person.id, target, role)
 
 
-def audit(desk: ListenerContext, said: Command, person: Person) -> Message:
+def audit(ctx: ListenerContext, said: Command, person: Person) -> Message:
     """`[export|verify] [filters…]`"""
     word, rest = split(said.text)
     run = _AUDIT.get(word.lower(), _audit_page)
-    return run(desk, replace(said, text=rest if word.lower() in _AUDIT else said.text), person)
+    return run(ctx, replace(said, text=rest if word.lower() in _AUDIT else said.text), person)
 
 
-def _audit_page(desk: ListenerContext, said: Command, person: Person) -> Message:
-    filters = parse_filters(desk.world, said.text.split(), person.tz)
+def _audit_page(ctx: ListenerContext, said: Command, person: Person) -> Message:
+    filters = parse_filters(ctx.world, said.text.split(), person.tz)
     if isinstance(filters, Refused):
-        return _refused(require_lead(desk.world, person.id, "read the audit log") or filters)
-    return page(desk.world, person.id, filters, None)
+        return _refused(require_lead(ctx.world, person.id, "read the audit log") or filters)
+    return page(ctx.world, person.id, filters, None)
 
 
-def _audit_export(desk: ListenerContext, said: Command, person: Person) -> Message:
-    filters = parse_filters(desk.world, said.text.split(), person.tz)
+def _audit_export(ctx: ListenerContext, said: Command, person: Person) -> Message:
+    filters = parse_filters(ctx.world, said.text.split(), person.tz)
     if isinstance(filters, Refused):
-        return _refused(require_lead(desk.world, person.id, "export the audit log") or filters)
-    refused = do_once(desk.world, said.key, lambda w: ask_export(w, person.id, filters))
+        return _refused(require_lead(ctx.world, person.id, "export the audit log") or filters)
+    refused = do_once(ctx.world, said.key, lambda w: ask_export(w, person.id, filters))
     if isinstance(refused, Refused):
         return _refused(refused)
     return answers.done("The records are on their way to you as a CSV file, in a direct message.")
 
 
-def _audit_verify(desk: ListenerContext, said: Command, person: Person) -> Message:
-    refused = do_once(desk.world, said.key, lambda w: ask_verify(w, person.id, said.channel))
+def _audit_verify(ctx: ListenerContext, said: Command, person: Person) -> Message:
+    refused = do_once(ctx.world, said.key, lambda w: ask_verify(w, person.id, said.channel))
     if isinstance(refused, Refused):
         return _refused(refused)
     return answers.done(
@@ -349,9 +349,9 @@ def _audit_verify(desk: ListenerContext, said: Command, person: Person) -> Messa
     )
 
 
-def drift(desk: ListenerContext, said: Command, person: Person) -> Message:
+def drift(ctx: ListenerContext, said: Command, person: Person) -> Message:
     """Compares every system with our records; the findings follow in a message with buttons."""
-    refused = do_once(desk.world, said.key, lambda w: ask_reconcile(w, person.id, said.channel))
+    refused = do_once(ctx.world, said.key, lambda w: ask_reconcile(w, person.id, said.channel))
     if isinstance(refused, Refused):
         return _refused(refused)
     return answers.done(
@@ -371,15 +371,15 @@ _AUDIT: Mapping[str, Callable[[ListenerContext, Command, Person], Message]] = {
 def _later(verb: str, leads: bool = False) -> Callable[[ListenerContext, Command, Person], Message]:
     """A verb that is not available yet; one for leads already refuses all others."""
 
-    def run(desk: ListenerContext, said: Command, person: Person) -> Message:
-        refused = require_lead(desk.world, person.id, verb) if leads else None
+    def run(ctx: ListenerContext, said: Command, person: Person) -> Message:
+        refused = require_lead(ctx.world, person.id, verb) if leads else None
         return _refused(refused) if refused else answers.later(verb)
 
     return run
 
 
 def _refuse(
-    desk: ListenerContext,
+    ctx: ListenerContext,
     person: Person,
     action: str,
     why: str,
@@ -388,7 +388,7 @@ def _refuse(
     reason: str = "",
 ) -> Message:
     refused = refuse_action(
-        desk.world, person.id, action, Refused(why), role=role or "", reason=reason
+        ctx.world, person.id, action, Refused(why), role=role or "", reason=reason
     )
     return _refused(refused)
 

@@ -63,16 +63,16 @@ class ListenerContext:
         return self.world.now()
 
 
-def keep(desk: ListenerContext, person: str, url: str, kind: str, about: str) -> None:
+def keep(ctx: ListenerContext, person: str, url: str, kind: str, about: str) -> None:
     """Keeps a private answer up to date, if its address is Slack's."""
-    if is_slacks(url, desk.client.base_url):
-        keep_answer(desk.world, person, url, kind, about)
+    if is_slacks(url, ctx.client.base_url):
+        keep_answer(ctx.world, person, url, kind, about)
 
 
-def refuse_other_workspace(desk: ListenerContext, said: Payload) -> Refused | None:
+def refuse_other_workspace(ctx: ListenerContext, said: Payload) -> Refused | None:
     """Refuses people of other workspaces. Within one organisation Slack's own data about the person
     decides (`Person.stranger`)."""
-    ours = desk.team()
+    ours = ctx.team()
     if not ours:
         return Refused(
             "The bot has just started and does not know its workspace yet. Try again in a few"
@@ -86,45 +86,45 @@ def refuse_other_workspace(desk: ListenerContext, said: Payload) -> Refused | No
     )
 
 
-def admit(desk: ListenerContext, said: Payload, action: str) -> Person | Refused:
+def admit(ctx: ListenerContext, said: Payload, action: str) -> Person | Refused:
     """The person who sent a payload, looked up if unknown; a refusal is recorded."""
-    person = refuse_other_workspace(desk, said) or find_or_look_up(desk, said.person)
+    person = refuse_other_workspace(ctx, said) or find_or_look_up(ctx, said.person)
     if isinstance(person, Person):
         if person.ineligible_reason() is None:
             learn_leads(
-                desk
+                ctx
             )  # before the next line: the leads may be a group that was not read for a while
-            person = _confirmed_lead(desk, person)
+            person = _confirmed_lead(ctx, person)
         if (unfit := person.ineligible_reason()) is None:
             return person
         person = Refused(
             f"You can't use access here: {unfit}. Ask a full member of the workspace to do it."
         )
-    return refuse_action(desk.world, said.person, action, person)
+    return refuse_action(ctx.world, said.person, action, person)
 
 
-def admit_unconfirmed(desk: ListenerContext, said: Payload, action: str) -> Person | Refused:
+def admit_unconfirmed(ctx: ListenerContext, said: Payload, action: str) -> Person | Refused:
     """Like `admit`, for presses that count only after Slack has said who pressed (`count_vote`):
     only a person who was found unfit is looked up here."""
-    if (refused := refuse_other_workspace(desk, said)) is not None:
-        return refuse_action(desk.world, said.person, action, refused)
-    found = find_person(desk.world, said.person)
+    if (refused := refuse_other_workspace(ctx, said)) is not None:
+        return refuse_action(ctx.world, said.person, action, refused)
+    found = find_person(ctx.world, said.person)
     if found is None:
         return unknown_person(said.person)
-    return found if found.ineligible_reason() is None else admit(desk, said, action)
+    return found if found.ineligible_reason() is None else admit(ctx, said, action)
 
 
-def _confirmed_lead(desk: ListenerContext, person: Person) -> Person:
+def _confirmed_lead(ctx: ListenerContext, person: Person) -> Person:
     """Looks a lead up again after LEAD_AGAIN. If Slack does not answer, `leads_only` refuses what
     only leads may do."""
-    if is_recent(person.checked_at, desk.now, LEAD_AGAIN - 1) or not is_lead(desk.world, person.id):
+    if is_recent(person.checked_at, ctx.now, LEAD_AGAIN - 1) or not is_lead(ctx.world, person.id):
         return person
     try:
-        found = desk.people.look_up(person.id)
+        found = ctx.people.look_up(person.id)
     except (SystemUnavailable, SystemRefused) as error:
         log.warning("Slack did not say who the lead %s is: %s", person.id, error)
         return person
-    record_people(desk.world, [found])
+    record_people(ctx.world, [found])
     return found
 
 
@@ -133,46 +133,46 @@ def needs_lookup(world: Context, person: Person) -> bool:
     return not is_recent(person.checked_at, world.now(), PERSON_LASTS)
 
 
-def refresh_person(desk: ListenerContext, person: Person) -> None:
+def refresh_person(ctx: ListenerContext, person: Person) -> None:
     """Queues a look-up of this person, so that Slack has confirmed them when they send the request
     form."""
-    if not is_recent(person.checked_at, desk.now, PERSON_LASTS // 2):
-        queue_lookup(desk.world, person.id)
+    if not is_recent(person.checked_at, ctx.now, PERSON_LASTS // 2):
+        queue_lookup(ctx.world, person.id)
 
 
-def learn_leads(desk: ListenerContext) -> None:
+def learn_leads(ctx: ListenerContext) -> None:
     """Looks up the leads that roles.toml names, if that was not done yet: after the first start,
     and after a reload with other leads."""
-    if refs := unresolved_leads(desk.world):
+    if refs := unresolved_leads(ctx.world):
         try:
-            desk.people.resolve(refs)
+            ctx.people.resolve(refs)
         except (SystemUnavailable, SystemRefused) as error:
             log.warning("Slack did not say who the leads are: %s", error)
 
 
-def find_or_look_up(desk: ListenerContext, person: str) -> Person | Refused:
+def find_or_look_up(ctx: ListenerContext, person: str) -> Person | Refused:
     """The person as recorded; looks up an unknown one, and again one who was found ineligible a
     while ago."""
-    found = find_person(desk.world, person)
+    found = find_person(ctx.world, person)
     if found is not None and (
-        found.ineligible_reason() is None or is_recent(found.checked_at, desk.now, LOOK_AGAIN - 1)
+        found.ineligible_reason() is None or is_recent(found.checked_at, ctx.now, LOOK_AGAIN - 1)
     ):
         return found
     try:
-        found = desk.people.look_up(person)
+        found = ctx.people.look_up(person)
     except (SystemUnavailable, SystemRefused) as error:
         log.warning("Slack did not say who %s is: %s", person, error)
         return Refused(
             "Slack did not confirm who you are, so nothing was done. Please try again in a moment."
         )
-    record_people(desk.world, [found])
+    record_people(ctx.world, [found])
     return found
 
 
-def open_view(desk: ListenerContext, trigger: str, view: dict[str, Any]) -> bool:
+def open_view(ctx: ListenerContext, trigger: str, view: dict[str, Any]) -> bool:
     """Opens a modal for the person who made the trigger; False when Slack refused, or it was too
     late."""
-    return open_window(desk, trigger, view) is not None
+    return open_window(ctx, trigger, view) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,18 +183,18 @@ class Opened:
     hash: str
 
 
-def open_window(desk: ListenerContext, trigger: str, view: dict[str, Any]) -> Opened | None:
+def open_window(ctx: ListenerContext, trigger: str, view: dict[str, Any]) -> Opened | None:
     """Opens a modal; gives its id and hash, or None when Slack refused."""
-    opened = _view_call(desk, "views.open", trigger_id=trigger, view=view)
+    opened = _view_call(ctx, "views.open", trigger_id=trigger, view=view)
     return None if opened is None else _opened(opened)
 
 
-def open_named_window(desk: ListenerContext, trigger: str, view: dict[str, Any]) -> Opened | None:
+def open_named_window(ctx: ListenerContext, trigger: str, view: dict[str, Any]) -> Opened | None:
     """Opens a modal under an `external_id`, by which it is found if Slack's answer was lost. Raises
     OutcomeUnknown if it is not found then, because it may open a moment later."""
     named = {**view, "external_id": token_urlsafe(16)}
     try:
-        return _opened(call(desk.client, "views.open", trigger_id=trigger, view=named))
+        return _opened(call(ctx.client, "views.open", trigger_id=trigger, view=named))
     except SystemUnavailable as error:
         log.warning("the outcome of views.open is unknown: %s", error)
         if error.retry_after is not None:
@@ -208,17 +208,17 @@ def open_named_window(desk: ListenerContext, trigger: str, view: dict[str, Any])
         return None
     try:
         return _opened(
-            call(desk.client, "views.update", external_id=named["external_id"], view=named)
+            call(ctx.client, "views.update", external_id=named["external_id"], view=named)
         )
     except (SystemUnavailable, SystemRefused) as error:
         raise OutcomeUnknown(f"the window may or may not be open ({error})") from error
 
 
-def change_window(desk: ListenerContext, known: Opened, view: dict[str, Any]) -> Opened:
+def change_window(ctx: ListenerContext, known: Opened, view: dict[str, Any]) -> Opened:
     """Replaces an open modal, unless its hash has changed. Raises SystemUnavailable and
     SystemRefused."""
     version = {"hash": known.hash} if known.hash else {}
-    return _opened(call(desk.client, "views.update", view_id=known.id, view=view, **version))
+    return _opened(call(ctx.client, "views.update", view_id=known.id, view=view, **version))
 
 
 def _opened(answer: dict[str, Any]) -> Opened:
@@ -226,17 +226,17 @@ def _opened(answer: dict[str, Any]) -> Opened:
     return Opened(str(view.get("id", "")), str(view.get("hash", "")))
 
 
-def update_view(desk: ListenerContext, view_id: str, hash: str, view: dict[str, Any]) -> bool:
+def update_view(ctx: ListenerContext, view_id: str, hash: str, view: dict[str, Any]) -> bool:
     """Replaces an open modal; False when Slack refused, also because the view no longer has this
     `hash`."""
     known = {"hash": hash} if hash else {}
-    return _view_call(desk, "views.update", view_id=view_id, view=view, **known) is not None
+    return _view_call(ctx, "views.update", view_id=view_id, view=view, **known) is not None
 
 
-def _view_call(desk: ListenerContext, method: str, **arguments: Any) -> dict[str, Any] | None:
+def _view_call(ctx: ListenerContext, method: str, **arguments: Any) -> dict[str, Any] | None:
     """Slack's answer, or None when it refused."""
     try:
-        return call(desk.client, method, **arguments)
+        return call(ctx.client, method, **arguments)
     except (SystemUnavailable, SystemRefused) as error:
         usual = isinstance(error, SystemRefused) and error.code in USUAL
         log.log(logging.INFO if usual else logging.WARNING, "%s was not done: %s", method, error)

@@ -51,14 +51,14 @@ NOT_TAKEN = (
 )
 
 
-def show_window(desk: ListenerContext, trigger: str, shown: Credentials) -> bool:
+def show_window(ctx: ListenerContext, trigger: str, shown: Credentials) -> bool:
     """Opens the window for new credentials; False when Slack refused. The credentials of systems
     are added later. A token that was not shown never works. If it is unknown whether the token was
     shown, it works beside the earlier one until the next that is shown replaces both."""
     try:
-        view = describe_grant(desk.world, shown.grant.id)
+        view = describe_grant(ctx.world, shown.grant.id)
         opened = (
-            open_named_window(desk, trigger, credentials_modal.render(shown, view, {}))
+            open_named_window(ctx, trigger, credentials_modal.render(shown, view, {}))
             if view
             else None
         )
@@ -66,29 +66,29 @@ def show_window(desk: ListenerContext, trigger: str, shown: Credentials) -> bool
         log.warning("credentials of %s: %s", shown.grant.id, lost)
         return False
     except Exception:
-        discard_credentials(desk.world, shown)
+        discard_credentials(ctx.world, shown)
         raise
     if view is None or opened is None:
-        discard_credentials(desk.world, shown)
+        discard_credentials(ctx.world, shown)
         return False
-    confirm_shown(desk.world, shown, opened.id)
-    CredentialsWindow(desk, opened, shown, view, {}).await_all(desk.ask_systems(shown.orders, {}))
+    confirm_shown(ctx.world, shown, opened.id)
+    CredentialsWindow(ctx, opened, shown, view, {}).await_all(ctx.ask_systems(shown.orders, {}))
     return True
 
 
-def answer_window(desk: ListenerContext, form: Submission) -> dict[str, Any]:
+def answer_window(ctx: ListenerContext, form: Submission) -> dict[str, Any]:
     """Makes all credentials again with what the holder typed. Gives the answer for Slack."""
-    shown = show_credentials(desk.world, form.metadata, form.person)
-    view = describe_grant(desk.world, form.metadata)
+    shown = show_credentials(ctx.world, form.metadata, form.person)
+    view = describe_grant(ctx.world, form.metadata)
     if not isinstance(shown, Credentials) or view is None:
         why = "There is no such access." if isinstance(shown, Credentials) else shown.reason
         return {"response_action": "update", "view": request_modal.notice("Not possible", why)}
-    confirm_shown(desk.world, shown, form.window)
-    answers = desk.ask_systems(shown.orders, _given(form))
+    confirm_shown(ctx.world, shown, form.window)
+    answers = ctx.ask_systems(shown.orders, _given(form))
     wait(answers.values(), AT_ONCE)
     known = {system: _said(answer) for system, answer in answers.items() if answer.done()}
     if late := {system: answer for system, answer in answers.items() if system not in known}:
-        window = CredentialsWindow(desk, Opened(form.window, ""), shown, view, known)
+        window = CredentialsWindow(ctx, Opened(form.window, ""), shown, view, known)
         after = threading.Timer(ACKED, window.await_all, [late])
         after.daemon = True
         after.start()
@@ -111,13 +111,13 @@ class CredentialsWindow:
 
     def __init__(
         self,
-        desk: ListenerContext,
+        ctx: ListenerContext,
         opened: Opened,
         shown: Credentials,
         view: GrantView,
         known: Mapping[str, CredentialAnswer],
     ) -> None:
-        self._desk, self._opened, self._shown, self._view = desk, opened, shown, view
+        self._desk, self._opened, self._shown, self._view = ctx, opened, shown, view
         self._known, self._seen = dict(known), len(known)
         self._lock, self._over = threading.Lock(), False
 

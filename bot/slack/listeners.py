@@ -68,42 +68,42 @@ it."""
 __all__ = ["COMMAND", "EVENTS", "SHORTCUTS", "ListenerContext", "register"]
 
 
-def register(app: App, desk: ListenerContext) -> None:
+def register(app: App, ctx: ListenerContext) -> None:
     """Gives the app one listener for each kind of payload. Our own tables choose the route, because
     Bolt tries its listeners one after the other.
     """
     everything = re.compile("")
-    app.command(COMMAND)(_listener(desk, on_command, _by_message))
-    app.block_action({"action_id": everything})(_listener(desk, on_click, _by_modal))
-    app.view_submission(everything)(_listener(desk, on_form, _in_form))
-    app.options({"action_id": everything})(_suggestion_listener(desk))
-    app.shortcut(everything)(_listener(desk, on_shortcut, _by_modal))
-    app.event(re.compile(f"^(?:{'|'.join(EVENTS)})$"))(_event_listener(desk))
+    app.command(COMMAND)(_listener(ctx, on_command, _by_message))
+    app.block_action({"action_id": everything})(_listener(ctx, on_click, _by_modal))
+    app.view_submission(everything)(_listener(ctx, on_form, _in_form))
+    app.options({"action_id": everything})(_suggestion_listener(ctx))
+    app.shortcut(everything)(_listener(ctx, on_shortcut, _by_modal))
+    app.event(re.compile(f"^(?:{'|'.join(EVENTS)})$"))(_event_listener(ctx))
     app.error(_outside)
 
 
-def _listener(desk: ListenerContext, handle: Handler, tell_them: Teller) -> Callable[..., None]:
+def _listener(ctx: ListenerContext, handle: Handler, tell_them: Teller) -> Callable[..., None]:
     """Acknowledges exactly once, also when `handle` raises: otherwise the person would get no
     answer."""
 
     def listen(ack: Ack, body: Body, context: BoltContext) -> None:
         try:
-            reply = handle(desk, body)
+            reply = handle(ctx, body)
         except Exception as error:
             context[TROUBLE] = error
-            reply = _apology(desk, body, error, tell_them)
+            reply = _apology(ctx, body, error, tell_them)
         ack(reply) if reply else ack()
 
     return listen
 
 
-def _suggestion_listener(desk: ListenerContext) -> Callable[..., None]:
+def _suggestion_listener(ctx: ListenerContext) -> Callable[..., None]:
     """Acknowledges with the matching options, or with none when anything fails: Slack shows no text
     in a menu."""
 
     def listen(ack: Ack, body: Body, context: BoltContext) -> None:
         try:
-            options = on_suggestion(desk, body)
+            options = on_suggestion(ctx, body)
         except (BadPayload, StorageUnavailable) as error:
             context[TROUBLE] = error
             log.warning("a menu stayed empty: %s", error)
@@ -117,13 +117,13 @@ def _suggestion_listener(desk: ListenerContext) -> Callable[..., None]:
     return listen
 
 
-def _event_listener(desk: ListenerContext) -> Callable[..., BoltResponse]:
+def _event_listener(ctx: ListenerContext) -> Callable[..., BoltResponse]:
     """Answers 503 only when the database could not store the event, so that Slack sends it again.
     An event that can't be parsed would fail the next time, too."""
 
     def listen(body: Body, context: BoltContext) -> BoltResponse:
         try:
-            on_event(desk, body)
+            on_event(ctx, body)
         except StorageUnavailable as error:
             context[TROUBLE] = error
             return BoltResponse(status=503, body="")
@@ -146,44 +146,44 @@ def _outside(error: Exception, context: BoltContext) -> BoltResponse:
 # --- one for each kind of payload
 
 
-def on_command(desk: ListenerContext, body: Body) -> Reply:
+def on_command(ctx: ListenerContext, body: Body) -> Reply:
     said = command_from(body)
-    person = admit(desk, said, f"{COMMAND} {said.text.split(' ')[0][:20]}".strip())
+    person = admit(ctx, said, f"{COMMAND} {said.text.split(' ')[0][:20]}".strip())
     if isinstance(person, Refused):
         return answers.refused(person.reason)
-    return run_command(desk, said, person) or {}
+    return run_command(ctx, said, person) or {}
 
 
-def on_click(desk: ListenerContext, body: Body) -> Reply:
-    on_press(desk, click_from(body))
+def on_click(ctx: ListenerContext, body: Body) -> Reply:
+    on_press(ctx, click_from(body))
     return {}
 
 
-def on_form(desk: ListenerContext, body: Body) -> Reply:
+def on_form(ctx: ListenerContext, body: Body) -> Reply:
     form = submission_from(body)
-    person = admit(desk, form, form.modal)
+    person = admit(ctx, form, form.modal)
     if isinstance(person, Refused):
         return field_error(form, "", person.reason)
-    return run_form(desk, form, person)
+    return run_form(ctx, form, person)
 
 
-def on_shortcut(desk: ListenerContext, body: Body) -> Reply:
+def on_shortcut(ctx: ListenerContext, body: Body) -> Reply:
     said = shortcut_from(body)
-    person = admit(desk, said, said.shortcut)
+    person = admit(ctx, said, said.shortcut)
     if isinstance(person, Refused):
-        open_view(desk, said.trigger, request_modal.notice("Not possible", person.reason))
+        open_view(ctx, said.trigger, request_modal.notice("Not possible", person.reason))
         return {}
-    if not open_shortcut(desk, said, person):
-        queue_reply(desk.world, said.person, "", "text", text=TOO_LATE)
+    if not open_shortcut(ctx, said, person):
+        queue_reply(ctx.world, said.person, "", "text", text=TOO_LATE)
     return {}
 
 
-def on_suggestion(desk: ListenerContext, body: Body) -> list[Element]:
+def on_suggestion(ctx: ListenerContext, body: Body) -> list[Element]:
     """The options for the typed text. It looks nobody up and records nothing, because Slack asks at
     every letter."""
     said = suggestion_from(body)
     search = SEARCHES.get(said.action)
-    return [] if search is None or refuse_other_workspace(desk, said) else search(desk.world, said)
+    return [] if search is None or refuse_other_workspace(ctx, said) else search(ctx.world, said)
 
 
 def _search_roles(world: Context, said: Suggestion) -> list[Element]:
@@ -192,15 +192,15 @@ def _search_roles(world: Context, said: Suggestion) -> list[Element]:
     return options[: within_reply(options)]
 
 
-def on_event(desk: ListenerContext, body: Body) -> None:
+def on_event(ctx: ListenerContext, body: Body) -> None:
     said = happening_from(body)
-    if desk.team() and refuse_other_workspace(desk, said):
+    if ctx.team() and refuse_other_workspace(ctx, said):
         return log.info("%s from another workspace was left alone", said.event)
     subscription = EVENTS[said.event]
     if subscription.known:
-        find_or_look_up(desk, said.person)
-        learn_leads(desk)
-    do_once(desk.world, said.key, lambda w: subscription.run(w, said))
+        find_or_look_up(ctx, said.person)
+        learn_leads(ctx)
+    do_once(ctx.world, said.key, lambda w: subscription.run(w, said))
     return None
 
 
@@ -220,24 +220,22 @@ def _groups_changed(world: Context, said: SlackEvent) -> None:
 # --- when something goes wrong
 
 
-def _apology(desk: ListenerContext, body: Body, error: Exception, tell_them: Teller) -> Reply:
+def _apology(ctx: ListenerContext, body: Body, error: Exception, tell_them: Teller) -> Reply:
     """Never raises, so that the payload is acknowledged in any case."""
     try:
-        return tell_them(desk, body, _explained(desk, body, error))
+        return tell_them(ctx, body, _explained(ctx, body, error))
     except StorageUnavailable as down:
-        return (
-            {} if isinstance(error, StorageUnavailable) else _apology(desk, body, down, tell_them)
-        )
+        return {} if isinstance(error, StorageUnavailable) else _apology(ctx, body, down, tell_them)
     except Exception:
         log.exception("the person could not be notified")
         return {}
 
 
-def _explained(desk: ListenerContext, body: Body, error: Exception) -> Reply:
+def _explained(ctx: ListenerContext, body: Body, error: Exception) -> Reply:
     """The message for a person about an exception. An unexpected one gets a reference, which is in
     the log, too."""
     if isinstance(error, BadPayload):
-        refuse_action(desk.world, sender_in(body), "send", Refused(str(error)))
+        refuse_action(ctx.world, sender_in(body), "send", Refused(str(error)))
         return answers.refused(str(error))
     if isinstance(error, StorageUnavailable):
         log.error("nothing was changed: %s", error)
@@ -247,11 +245,11 @@ def _explained(desk: ListenerContext, body: Body, error: Exception) -> Reply:
     return answers.broken(reference)
 
 
-def _by_message(desk: ListenerContext, body: Body, said: Reply) -> Reply:
+def _by_message(ctx: ListenerContext, body: Body, said: Reply) -> Reply:
     return said
 
 
-def _in_form(desk: ListenerContext, body: Body, said: Reply) -> Reply:
+def _in_form(ctx: ListenerContext, body: Body, said: Reply) -> Reply:
     return in_form(body, said)
 
 
@@ -262,16 +260,16 @@ def in_form(body: Body, said: Reply) -> Reply:
     return replace_with_notice("Not possible", said["text"])
 
 
-def _by_modal(desk: ListenerContext, body: Body, said: Reply) -> Reply:
+def _by_modal(ctx: ListenerContext, body: Body, said: Reply) -> Reply:
     """Opens a modal with the message, because the reply to a press can't carry text. If the trigger
     was used already, queues a private reply."""
     try:
-        told = open_view(desk, trigger_in(body), request_modal.notice("Not possible", said["text"]))
+        told = open_view(ctx, trigger_in(body), request_modal.notice("Not possible", said["text"]))
     except Exception:
         log.exception("no window could be opened")
         told = False
     if not told:
-        queue_reply(desk.world, sender_in(body), "", "text", text=said["text"])
+        queue_reply(ctx.world, sender_in(body), "", "text", text=said["text"])
     return {}
 
 

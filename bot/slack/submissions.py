@@ -37,9 +37,9 @@ Reply = dict[str, Any]
 CLOSE: Reply = {}
 
 
-def run_form(desk: ListenerContext, form: Submission, person: Person) -> Reply:
+def run_form(ctx: ListenerContext, form: Submission, person: Person) -> Reply:
     """Runs the handler of a submitted modal. Raises StorageUnavailable."""
-    return FORMS[form.modal](desk, form, person) if form.modal in FORMS else CLOSE
+    return FORMS[form.modal](ctx, form, person) if form.modal in FORMS else CLOSE
 
 
 def field_error(form: Submission, field: str, why: str) -> Reply:
@@ -58,7 +58,7 @@ def replace_with_notice(title: str, text: str) -> Reply:
     return {"response_action": "update", "view": request_modal.notice(title, text)}
 
 
-def request(desk: ListenerContext, form: Submission, person: Person) -> Reply:
+def request(ctx: ListenerContext, form: Submission, person: Person) -> Reply:
     """Asks for a role. A duration like `until 18:00` counts from the chosen start."""
     start = form.texts.get(Field.START, "")
     start_at = int(start) if start.isdecimal() else None
@@ -66,23 +66,21 @@ def request(desk: ListenerContext, form: Submission, person: Person) -> Reply:
     role = form.texts.get(Field.ROLE, "")
     try:
         length = form.texts.get(Field.DURATION, "").strip()
-        duration = parse_span(length, max(desk.now, start_at or 0), person.tz) if length else None
+        duration = parse_span(length, max(ctx.now, start_at or 0), person.tz) if length else None
     except BadDuration as bad:
         refused = Refused(str(bad), Field.DURATION)
         return _refused(
-            form, refuse_action(desk.world, person.id, "request", refused, role=role, reason=reason)
+            form, refuse_action(ctx.world, person.id, "request", refused, role=role, reason=reason)
         )
     ticket = form.texts.get(Field.TICKET, "").strip()
     ask = Ask(person.id, role, reason, duration, ticket, start_at)
     note = understood.default_note(reason) if duration is None else ""
-    first = needs_lookup(desk.world, person)
-    outcome = do_once(desk.world, form.key, lambda world: request_access(world, ask, first))
-    return _asked(desk, form, outcome, note)
+    first = needs_lookup(ctx.world, person)
+    outcome = do_once(ctx.world, form.key, lambda world: request_access(world, ask, first))
+    return _asked(ctx, form, outcome, note)
 
 
-def _asked(
-    desk: ListenerContext, form: Submission, outcome: Outcome | Repeated, note: str
-) -> Reply:
+def _asked(ctx: ListenerContext, form: Submission, outcome: Outcome | Repeated, note: str) -> Reply:
     if isinstance(outcome, Refused):
         return _refused(form, outcome)
     if isinstance(outcome, AlreadyHeld):
@@ -95,9 +93,9 @@ def _asked(
         return replace_with_notice("Request access", answers.waits_for_slack(outcome.role))
     if isinstance(outcome, AlreadyPending):
         return replace_with_notice(
-            "Waiting already", answers.already_pending(outcome.request, desk.now)["text"]
+            "Waiting already", answers.already_pending(outcome.request, ctx.now)["text"]
         )
-    sent = outcome if isinstance(outcome, Submitted) else _sent_before(form, desk.world)
+    sent = outcome if isinstance(outcome, Submitted) else _sent_before(form, ctx.world)
     if sent is None:
         return replace_with_notice(
             "Request access", "This was sent before and has been decided. /access list shows more."
@@ -115,33 +113,33 @@ def _sent_before(form: Submission, world: Context) -> Submitted | None:
     return Submitted(card.request, card.role, len(card.deciders)) if card else None
 
 
-def deny(desk: ListenerContext, form: Submission, person: Person) -> Reply:
+def deny(ctx: ListenerContext, form: Submission, person: Person) -> Reply:
     return _pressed(
-        desk, form, Press(form.metadata, person, False, form.texts.get(Field.REASON, ""))
+        ctx, form, Press(form.metadata, person, False, form.texts.get(Field.REASON, ""))
     )
 
 
-def edit(desk: ListenerContext, form: Submission, person: Person) -> Reply:
+def edit(ctx: ListenerContext, form: Submission, person: Person) -> Reply:
     """Approves a shorter duration or fewer actions than requested."""
     try:
-        duration = parse_span(form.texts.get(Field.DURATION, ""), desk.now, person.tz)
+        duration = parse_span(form.texts.get(Field.DURATION, ""), ctx.now, person.tz)
     except BadDuration as bad:
         return _refused(
-            form, refuse_action(desk.world, person.id, "approve", Refused(str(bad), Field.DURATION))
+            form, refuse_action(ctx.world, person.id, "approve", Refused(str(bad), Field.DURATION))
         )
-    card = describe_request(desk.world, form.metadata)
+    card = describe_request(ctx.world, form.metadata)
     actions = edit_modal.ticked(card.request.actions if card else (), form.choices)
     if (
-        refused := check_narrowing(desk.world, form.metadata, person.id, duration, actions)
+        refused := check_narrowing(ctx.world, form.metadata, person.id, duration, actions)
     ) is not None:
         return _refused(form, refused)
     return _pressed(
-        desk, form, Press(form.metadata, person, True, duration=duration, actions=actions)
+        ctx, form, Press(form.metadata, person, True, duration=duration, actions=actions)
     )
 
 
-def _pressed(desk: ListenerContext, form: Submission, press: Press) -> Reply:
-    outcome = do_once(desk.world, form.key, lambda world: submit_vote(world, press))
+def _pressed(ctx: ListenerContext, form: Submission, press: Press) -> Reply:
+    outcome = do_once(ctx.world, form.key, lambda world: submit_vote(world, press))
     if isinstance(outcome, Refused):
         return _refused(form, outcome)
     if isinstance(outcome, AlreadyDecided):
@@ -154,21 +152,21 @@ def _pressed(desk: ListenerContext, form: Submission, press: Press) -> Reply:
     return CLOSE
 
 
-def credentials(desk: ListenerContext, form: Submission, person: Person) -> Reply:
+def credentials(ctx: ListenerContext, form: Submission, person: Person) -> Reply:
     """Answers what a system asked the holder for."""
-    return answer_window(desk, form)
+    return answer_window(ctx, form)
 
 
 def _refused(form: Submission, refused: Refused) -> Reply:
     return field_error(form, refused.field, refused.reason)
 
 
-def open_shortcut(desk: ListenerContext, said: Shortcut, person: Person) -> bool:
+def open_shortcut(ctx: ListenerContext, said: Shortcut, person: Person) -> bool:
     """Opens the request form. The message that the shortcut was called on begins the reason."""
-    roles = describe_person(desk.world, person.id).roles
+    roles = describe_person(ctx.world, person.id).roles
     values = {str(Field.REASON): said.quote}
-    shown = open_view(desk, said.trigger, request_modal.render(roles, None, values))
-    refresh_person(desk, person)
+    shown = open_view(ctx, said.trigger, request_modal.render(roles, None, values))
+    refresh_person(ctx, person)
     return shown
 
 

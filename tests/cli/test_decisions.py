@@ -86,9 +86,9 @@ def test_revoke_waits_for_a_running_bot_that_has_the_end_in_hand(
 
     def taken_by_the_bot(base: object) -> object:
         ClaimedQueue(world, Queue.END, "the bot", 60).take(10)
-        return type("Hands", (), {"drain": lambda self, queue: 0})()
+        return type("NoDispatcher", (), {"drain": lambda self, queue: 0})()
 
-    monkeypatch.setattr("bot.cli.inline_worker.build_hands", taken_by_the_bot)
+    monkeypatch.setattr("bot.cli.inline_worker.build_dispatcher", taken_by_the_bot)
     monkeypatch.setattr("time.sleep", lambda seconds: shop.made.close_gates(grant))
     assert run("grants", "revoke", grant.id, "--yes").stdout == f"{grant.id} ended on shop-admin.\n"
 

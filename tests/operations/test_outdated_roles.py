@@ -152,65 +152,70 @@ def test_before_any_file_was_recorded_and_without_one_nothing_is_outdated(made: 
 
 
 class TestTwoWorkers:
-    def _older(self, hands: DeliveryHarness, policy: object = ELSEWHERE) -> Dispatcher:
-        world = self._older_world(hands, policy)
+    def _older(self, harness: DeliveryHarness, policy: object = ELSEWHERE) -> Dispatcher:
+        world = self._older_world(harness, policy)
         record_loaded(world, ELSEWHERE)
-        record_loaded(hands.made.world, NEWER)
+        record_loaded(harness.made.world, NEWER)
         meter = UsageMeter(world)
-        return Dispatcher(world, FakeSystems(hands.system), hands.slack, hands.people, meter)  # type: ignore[arg-type]
+        return Dispatcher(world, FakeSystems(harness.system), harness.slack, harness.people, meter)  # type: ignore[arg-type]
 
-    def _older_world(self, hands: DeliveryHarness, policy: object = ELSEWHERE) -> Context:
-        return replace(hands.made.world, policy=lambda: policy)  # type: ignore[arg-type,return-value]
+    def _older_world(self, harness: DeliveryHarness, policy: object = ELSEWHERE) -> Context:
+        return replace(harness.made.world, policy=lambda: policy)  # type: ignore[arg-type,return-value]
 
-    def test_a_start_is_put_off_untold_and_done_by_the_other(self, hands: DeliveryHarness) -> None:
-        older = self._older(hands)
-        grant = hands.starting()
+    def test_a_start_is_put_off_untold_and_done_by_the_other(
+        self, harness: DeliveryHarness
+    ) -> None:
+        older = self._older(harness)
+        grant = harness.starting()
         older.drain(Queue.START)
-        assert (hands.state(grant), hands.system.calls) == (GrantState.STARTING, [])
-        hands.made.clock.at += 1
-        hands.delivery.drain(Queue.START)
-        hands.delivery.drain(Queue.SLACK)
-        assert hands.state(grant) is GrantState.ACTIVE
-        assert hands.slack.notes(ANA) == ["active"]
+        assert (harness.state(grant), harness.system.calls) == (GrantState.STARTING, [])
+        harness.made.clock.at += 1
+        harness.delivery.drain(Queue.START)
+        harness.delivery.drain(Queue.SLACK)
+        assert harness.state(grant) is GrantState.ACTIVE
+        assert harness.slack.notes(ANA) == ["active"]
 
     def test_a_start_that_no_other_worker_takes_fails_and_is_told(
-        self, hands: DeliveryHarness
+        self, harness: DeliveryHarness
     ) -> None:
-        older = self._older(hands)
-        grant = hands.starting()
-        hands.made.clock.at += START_PATIENCE
+        older = self._older(harness)
+        grant = harness.starting()
+        harness.made.clock.at += START_PATIENCE
         older.drain(Queue.START)
-        assert (hands.state(grant), hands.system.calls) == (GrantState.FAILED, [])
+        assert (harness.state(grant), harness.system.calls) == (GrantState.FAILED, [])
 
     def test_a_press_that_no_other_worker_takes_decides_nothing_and_says_why(
-        self, hands: DeliveryHarness
+        self, harness: DeliveryHarness
     ) -> None:
-        older = self._older(hands)
-        request = hands.made.a_request()
-        hands.made.forget_work()
+        older = self._older(harness)
+        request = harness.made.a_request()
+        harness.made.forget_work()
         press = Press(request.id, a_person(BEN), True, channel="C1", ts="1")
-        assert isinstance(submit_vote(hands.made.world, press), Taken)
+        assert isinstance(submit_vote(harness.made.world, press), Taken)
         older.drain(Queue.DECIDE)
-        assert (hands.waiting(Queue.DECIDE)[0][0], hands.made.state("requests", request.id)) == (
+        assert (
+            harness.waiting(Queue.DECIDE)[0][0],
+            harness.made.state("requests", request.id),
+        ) == (
             "decide",
             "pending",
         )
-        hands.made.clock.at += PRESS_PATIENCE
+        harness.made.clock.at += PRESS_PATIENCE
         older.drain(Queue.DECIDE)
-        ((data,),) = hands.made.rows("SELECT data FROM outbox WHERE kind = 'answer'")
+        ((data,),) = harness.made.rows("SELECT data FROM outbox WHERE kind = 'answer'")
         assert "not the one that was loaded last, so nothing was decided" in json.loads(data)["why"]
 
-    def test_a_request_waits_for_the_other(self, hands: DeliveryHarness) -> None:
-        older, world = self._older(hands), self._older_world(hands)
-        hands.made.a_request()
+    def test_a_request_waits_for_the_other(self, harness: DeliveryHarness) -> None:
+        older, world = self._older(harness), self._older_world(harness)
+        harness.made.a_request()
         assert request_access(world, Ask(CARA, "shop-admin", "because", 600)) == Waiting(
             "shop-admin"
         )
         older.drain(Queue.DECIDE)
-        assert hands.made.count("requests") == 1
-        hands.made.clock.at += 1
-        hands.delivery.drain(Queue.DECIDE)
-        assert hands.made.count("requests") == 2
+        assert harness.made.count("requests") == 1
+        harness.made.clock.at += 1
+        harness.delivery.drain(Queue.DECIDE)
+        assert harness.made.count("requests") == 2
 
 
 def test_files_that_differ_for_a_minute_are_told_once(

@@ -11,16 +11,16 @@ import pytest
 
 from storage.database import Database
 from tests.factories import Made, make_world
-from tests.slack.slack_driver import Front, make_front
+from tests.slack.slack_driver import SlackDriver, make_driver
 
 
 @pytest.fixture
-def front(sqlite_url: str, tmp_path: Path) -> Iterator[Front]:
+def driver(sqlite_url: str, tmp_path: Path) -> Iterator[SlackDriver]:
     with closing(Database(sqlite_url)) as database:
-        yield make_front(make_world(tmp_path, db=database))
+        yield make_driver(make_world(tmp_path, db=database))
 
 
 @pytest.fixture
-def stored(made: Made) -> Front:
+def stored(made: Made) -> SlackDriver:
     """The same, once on each of the two databases."""
-    return make_front(made)
+    return make_driver(made)

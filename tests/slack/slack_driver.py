@@ -88,14 +88,14 @@ class Book:
 
 
 @dataclass
-class Front:
+class SlackDriver:
     """What people do, and what came of it."""
 
     made: Made
     app: App
     views: Views
     book: Book
-    desk: ListenerContext
+    ctx: ListenerContext
 
     def send(self, body: Json) -> BoltResponse:
         answer = self.app.dispatch(BoltRequest(mode="socket_mode", body=body))
@@ -170,9 +170,9 @@ class Front:
         )
 
 
-def make_front(made: Made, team: str = "T1") -> Front:
+def make_driver(made: Made, team: str = "T1") -> SlackDriver:
     views, book = Views(), Book()
-    desk = ListenerContext(
+    ctx = ListenerContext(
         made.world, book, views, lambda: team, CredentialService(build_systems(made.world)).ask
     )  # type: ignore[arg-type]
     app = App(
@@ -183,8 +183,8 @@ def make_front(made: Made, team: str = "T1") -> Front:
         request_verification_enabled=False,
         signing_secret="unused",
     )
-    register(app, desk)
-    return Front(made, app, views, book, desk)
+    register(app, ctx)
+    return SlackDriver(made, app, views, book, ctx)
 
 
 def words(value: Any) -> str:

@@ -18,7 +18,7 @@ from bot.slack.views.help import LEAD_VERBS
 from bot.slack.views.help import VERBS as HELP_VERBS
 from tests.builders import a_policy
 from tests.factories import ANA, BEN, LEA, START, a_person
-from tests.slack.slack_driver import Front, a_command, words
+from tests.slack.slack_driver import SlackDriver, a_command, words
 
 LATER = {"explain", "emergency", "onboard", "review"}
 
@@ -27,7 +27,7 @@ LATER = {"explain", "emergency", "onboard", "review"}
 
 
 def test_a_request_in_one_line_is_stored_as_typed_and_put_before_the_approvers(
-    stored: Front,
+    stored: SlackDriver,
 ) -> None:
     answer = stored.command(
         "request shop-admin 2h “refund” order 7 for <@U0BEN|ben> &amp; co &lt;now&gt;  *twice*"
@@ -47,26 +47,26 @@ def test_a_request_in_one_line_is_stored_as_typed_and_put_before_the_approvers(
     assert [work["channel"] for work in stored.work("post_approval")] == ["#access-approvals"]
 
 
-def test_without_a_duration_the_role_says_how_long(front: Front) -> None:
-    front.command("request shop-admin fix the till")
-    assert front.requests()[0][2:4] == (3600, "fix the till")
+def test_without_a_duration_the_role_says_how_long(driver: SlackDriver) -> None:
+    driver.command("request shop-admin fix the till")
+    assert driver.requests()[0][2:4] == (3600, "fix the till")
 
 
 def test_a_request_waits_for_slack_when_nobody_asked_for_a_minute_who_its_person_is(
-    front: Front,
+    driver: SlackDriver,
 ) -> None:
-    front.made.clock.at += 61
+    driver.made.clock.at += 61
     assert "I am asking Slack who you are" in words(
-        front.command("request shop-admin fix the till")
+        driver.command("request shop-admin fix the till")
     )
-    assert front.requests() == [] and len(front.work("ask")) == 1
+    assert driver.requests() == [] and len(driver.work("ask")) == 1
 
 
-def test_an_end_is_meant_in_the_zone_of_who_asks(front: Front) -> None:
-    front.made.clock.at = 1_790_064_000  # 2026-09-22 10:00 in Berlin
-    front.made.know(replace(a_person(ANA), checked_at=front.made.clock.at))
-    front.command("request shop-admin until 13:30 fix the till")
-    assert front.requests()[0][2:4] == (3 * 3600 + 1800, "fix the till")
+def test_an_end_is_meant_in_the_zone_of_who_asks(driver: SlackDriver) -> None:
+    driver.made.clock.at = 1_790_064_000  # 2026-09-22 10:00 in Berlin
+    driver.made.know(replace(a_person(ANA), checked_at=driver.made.clock.at))
+    driver.command("request shop-admin until 13:30 fix the till")
+    assert driver.requests()[0][2:4] == (3 * 3600 + 1800, "fix the till")
 
 
 @pytest.mark.parametrize(
@@ -81,12 +81,12 @@ def test_an_end_is_meant_in_the_zone_of_who_asks(front: Front) -> None:
     ],
 )
 def test_a_duration_as_people_type_it_is_understood_and_said(
-    front: Front, typed: str, seconds: int
+    driver: SlackDriver, typed: str, seconds: int
 ) -> None:
-    front.made.clock.at = 1_790_064_000  # 2026-09-22 10:00 in Berlin
-    front.made.know(replace(a_person(ANA), checked_at=front.made.clock.at))
-    said = words(front.command(f"request shop-admin {typed}"))
-    assert front.requests()[0][2:4] == (seconds, "refund")
+    driver.made.clock.at = 1_790_064_000  # 2026-09-22 10:00 in Berlin
+    driver.made.know(replace(a_person(ANA), checked_at=driver.made.clock.at))
+    said = words(driver.command(f"request shop-admin {typed}"))
+    assert driver.requests()[0][2:4] == (seconds, "refund")
     assert f"{format_duration(seconds)} True , until" in said and "You gave no duration" not in said
 
 
@@ -116,41 +116,41 @@ def test_a_duration_as_people_type_it_is_understood_and_said(
     ],
 )
 def test_a_time_with_two_readings_is_refused_with_commands_that_work(
-    front: Front, typed: str, copied: list[str]
+    driver: SlackDriver, typed: str, copied: list[str]
 ) -> None:
-    front.made.clock.at = 1_790_064_000
-    said = words(front.command(f"request shop-admin {typed}"))
-    assert front.requests() == [] and all(command in said for command in copied)
+    driver.made.clock.at = 1_790_064_000
+    said = words(driver.command(f"request shop-admin {typed}"))
+    assert driver.requests() == [] and all(command in said for command in copied)
     for command in copied:
         take_span(
             command.removeprefix("/access request shop-admin "),
-            front.made.clock.at,
+            driver.made.clock.at,
             "Europe/Berlin",
         )
 
 
-def test_a_time_that_is_part_of_the_reason_is_named_in_the_answer(front: Front) -> None:
-    said = words(front.command("request shop-admin fix 5xx since 14:00"))
-    assert front.requests()[0][2:4] == (3600, "fix 5xx since 14:00")
+def test_a_time_that_is_part_of_the_reason_is_named_in_the_answer(driver: SlackDriver) -> None:
+    said = words(driver.command("request shop-admin fix 5xx since 14:00"))
+    assert driver.requests()[0][2:4] == (3600, "fix 5xx since 14:00")
     assert (
         "You gave no duration, so this is the role's default." in said
         and "was read as part" in said
     )
 
 
-def test_renew_understands_the_same_and_says_until_when(front: Front) -> None:
-    grant = front.made.a_grant(duration=7200)
-    front.pass_time(3600)
-    said = words(front.command("renew shop-admin for 90 minutes still fixing"))
-    assert front.made.grant(grant.id).ends_at == front.made.clock.at + 5400
+def test_renew_understands_the_same_and_says_until_when(driver: SlackDriver) -> None:
+    grant = driver.made.a_grant(duration=7200)
+    driver.pass_time(3600)
+    said = words(driver.command("renew shop-admin for 90 minutes still fixing"))
+    assert driver.made.grant(grant.id).ends_at == driver.made.clock.at + 5400
     assert "Renewed: shop-admin for 1h 30m from now" in said
-    refused = words(front.command("renew shop-admin still fixing for 2h"))
+    refused = words(driver.command("renew shop-admin still fixing for 2h"))
     assert "/access renew shop-admin 2h still fixing" in refused
 
 
-def test_the_ticket_is_found_in_the_reason_and_the_reason_keeps_it(front: Front) -> None:
-    front.command("request reports-read 1h see OPS-17, quarter end")
-    assert front.requests()[0][3:5] == ("see OPS-17, quarter end", "OPS-17")
+def test_the_ticket_is_found_in_the_reason_and_the_reason_keeps_it(driver: SlackDriver) -> None:
+    driver.command("request reports-read 1h see OPS-17, quarter end")
+    assert driver.requests()[0][3:5] == ("see OPS-17, quarter end", "OPS-17")
 
 
 @pytest.mark.parametrize(
@@ -187,74 +187,80 @@ def test_the_ticket_is_found_in_the_reason_and_the_reason_keeps_it(front: Front)
     ],
 )
 def test_a_request_that_can_not_be_is_refused_in_words_and_on_record(
-    front: Front, typed: str, said: str
+    driver: SlackDriver, typed: str, said: str
 ) -> None:
-    assert said in words(front.command(typed))
-    assert front.requests() == []
-    assert [actor for actor, _, _ in front.refusals()] == [ANA]
+    assert said in words(driver.command(typed))
+    assert driver.requests() == []
+    assert [actor for actor, _, _ in driver.refusals()] == [ANA]
 
 
 def test_control_and_bidirectional_characters_are_kept_in_the_reason_and_not_shown(
-    front: Front,
+    driver: SlackDriver,
 ) -> None:
-    front.command("request shop-admin 1h fix \u202egpj\u200b\x07 now")
-    assert front.requests()[0][3] == "fix \u202egpj\u200b\x07 now"
+    driver.command("request shop-admin 1h fix \u202egpj\u200b\x07 now")
+    assert driver.requests()[0][3] == "fix \u202egpj\u200b\x07 now"
 
 
-def test_the_same_command_delivered_twice_asks_once(stored: Front) -> None:
+def test_the_same_command_delivered_twice_asks_once(stored: SlackDriver) -> None:
     body = a_command("request shop-admin 1h fix")
     assert [stored.send(body).status for _ in range(2)] == [200, 200]
     assert len(stored.requests()) == len(stored.work("post_approval")) == 1
 
 
-def test_asking_for_what_is_pending_says_so_and_offers_to_cancel(front: Front) -> None:
-    front.command("request shop-admin 1h fix")
-    assert "waiting already" in words(answer := front.command("request shop-admin 1h fix"))
+def test_asking_for_what_is_pending_says_so_and_offers_to_cancel(driver: SlackDriver) -> None:
+    driver.command("request shop-admin 1h fix")
+    assert "waiting already" in words(answer := driver.command("request shop-admin 1h fix"))
     assert "Cancel" in words(answer)
-    assert len(front.requests()) == 1
+    assert len(driver.requests()) == 1
 
 
-def test_asking_for_what_is_held_offers_to_renew(front: Front) -> None:
-    front.made.a_grant()
-    assert "Renew" in words(front.command("request shop-admin 1h more"))
+def test_asking_for_what_is_held_offers_to_renew(driver: SlackDriver) -> None:
+    driver.made.a_grant()
+    assert "Renew" in words(driver.command("request shop-admin 1h more"))
 
 
 @pytest.mark.parametrize("typed", ["", "request", "  ", "REQUEST"])
-def test_without_arguments_the_form_opens(front: Front, typed: str) -> None:
-    assert front.command(typed) == {}
-    ((method, call),) = front.views.calls
+def test_without_arguments_the_form_opens(driver: SlackDriver, typed: str) -> None:
+    assert driver.command(typed) == {}
+    ((method, call),) = driver.views.calls
     assert (method, call["view"]["callback_id"]) == ("views.open", Modal.REQUEST)
-    (menu,) = [block for block in front.views.last["blocks"] if block.get("block_id") == Field.ROLE]
+    (menu,) = [
+        block for block in driver.views.last["blocks"] if block.get("block_id") == Field.ROLE
+    ]
     assert menu["element"]["type"] == "external_select"
-    assert {"shop-admin", "reports-read"} <= {option["value"] for option in front.options()}
+    assert {"shop-admin", "reports-read"} <= {option["value"] for option in driver.options()}
 
 
-def test_a_form_that_comes_too_late_is_answered_with_the_words_that_need_none(front: Front) -> None:
-    front.views.error = "expired_trigger_id"
-    assert "/access request ROLE" in words(front.command())
+def test_a_form_that_comes_too_late_is_answered_with_the_words_that_need_none(
+    driver: SlackDriver,
+) -> None:
+    driver.views.error = "expired_trigger_id"
+    assert "/access request ROLE" in words(driver.command())
 
 
 # --- renewing, giving back, cancelling
 
 
-def test_renew_extends_the_only_access(front: Front) -> None:
-    grant = front.made.a_grant(duration=7200)
-    front.pass_time(1800)
-    assert "Renewed: shop-admin" in words(front.command("renew 2h still fixing"))
-    assert front.made.grant(grant.id).ends_at == front.made.clock.at + 7200
-    assert front.rows("SELECT reason FROM audit WHERE event = 'grant:access:renewed'") == [
+def test_renew_extends_the_only_access(driver: SlackDriver) -> None:
+    grant = driver.made.a_grant(duration=7200)
+    driver.pass_time(1800)
+    assert "Renewed: shop-admin" in words(driver.command("renew 2h still fixing"))
+    assert driver.made.grant(grant.id).ends_at == driver.made.clock.at + 7200
+    assert driver.rows("SELECT reason FROM audit WHERE event = 'grant:access:renewed'") == [
         ("still fixing",)
     ]
 
 
-def test_renew_with_a_role_and_a_reason_takes_the_duration_of_the_grant(front: Front) -> None:
-    grant = front.made.a_grant()
-    front.pass_time(1800)
-    front.command("renew shop-admin still fixing")
-    assert front.made.grant(grant.id).ends_at == front.made.clock.at + 3600
+def test_renew_with_a_role_and_a_reason_takes_the_duration_of_the_grant(
+    driver: SlackDriver,
+) -> None:
+    grant = driver.made.a_grant()
+    driver.pass_time(1800)
+    driver.command("renew shop-admin still fixing")
+    assert driver.made.grant(grant.id).ends_at == driver.made.clock.at + 3600
 
 
-def test_a_renewal_delivered_twice_counts_once(stored: Front) -> None:
+def test_a_renewal_delivered_twice_counts_once(stored: SlackDriver) -> None:
     grant = stored.made.a_grant()
     stored.pass_time(1800)
     body = a_command("renew")
@@ -264,11 +270,11 @@ def test_a_renewal_delivered_twice_counts_once(stored: Front) -> None:
     assert stored.made.grant(grant.id).renewals == 1
 
 
-def test_a_role_that_wants_it_renews_only_with_a_new_approval(front: Front) -> None:
-    grant = front.made.a_grant("reports-read")
-    front.pass_time(1800)
-    assert "waits for approval" in words(front.command("renew"))
-    assert front.made.grant(grant.id).ends_at == grant.ends_at
+def test_a_role_that_wants_it_renews_only_with_a_new_approval(driver: SlackDriver) -> None:
+    grant = driver.made.a_grant("reports-read")
+    driver.pass_time(1800)
+    assert "waits for approval" in words(driver.command("renew"))
+    assert driver.made.grant(grant.id).ends_at == grant.ends_at
 
 
 @pytest.mark.parametrize(
@@ -284,29 +290,29 @@ def test_a_role_that_wants_it_renews_only_with_a_new_approval(front: Front) -> N
     ],
 )
 def test_what_does_not_fit_what_i_have_is_refused_and_changes_nothing(
-    front: Front, typed: str, said: str
+    driver: SlackDriver, typed: str, said: str
 ) -> None:
-    grant = front.made.a_grant()
-    assert said in words(front.command(typed))
-    assert front.made.grant(grant.id) == grant
-    assert len(front.refusals()) == 1
+    grant = driver.made.a_grant()
+    assert said in words(driver.command(typed))
+    assert driver.made.grant(grant.id) == grant
+    assert len(driver.refusals()) == 1
 
 
 @pytest.mark.parametrize("verb", ["renew", "done"])
-def test_with_several_the_role_has_to_be_named(front: Front, verb: str) -> None:
-    front.made.a_grant()
-    front.made.a_grant("reports-read")
-    assert "reports-read, shop-admin" in words(front.command(verb))
+def test_with_several_the_role_has_to_be_named(driver: SlackDriver, verb: str) -> None:
+    driver.made.a_grant()
+    driver.made.a_grant("reports-read")
+    assert "reports-read, shop-admin" in words(driver.command(verb))
 
 
 @pytest.mark.parametrize("typed", ["done", "done shop-admin", "done shop-admin thanks"])
-def test_done_gives_access_back(front: Front, typed: str) -> None:
-    grant = front.made.a_grant()
-    assert "shop-admin is closed" in words(front.command(typed))
-    assert front.made.grant(grant.id).end_reason == "released"
+def test_done_gives_access_back(driver: SlackDriver, typed: str) -> None:
+    grant = driver.made.a_grant()
+    assert "shop-admin is closed" in words(driver.command(typed))
+    assert driver.made.grant(grant.id).end_reason == "released"
 
 
-def test_done_delivered_twice_ends_nothing_that_came_later(stored: Front) -> None:
+def test_done_delivered_twice_ends_nothing_that_came_later(stored: SlackDriver) -> None:
     first = stored.made.a_grant()
     body = a_command("done")
     stored.send(body)
@@ -316,29 +322,29 @@ def test_done_delivered_twice_ends_nothing_that_came_later(stored: Front) -> Non
     assert stored.made.grant(later.id).state == "active"
 
 
-def test_cancel_takes_the_pending_request_back(stored: Front) -> None:
+def test_cancel_takes_the_pending_request_back(stored: SlackDriver) -> None:
     stored.command("request shop-admin 1h fix")
     assert "Withdrawn" in words(stored.command("cancel"))
     assert stored.requests()[0][5] == "withdrawn"
 
 
-def test_nobody_renews_or_ends_what_somebody_else_holds(front: Front) -> None:
-    grant = front.made.a_grant()
+def test_nobody_renews_or_ends_what_somebody_else_holds(driver: SlackDriver) -> None:
+    grant = driver.made.a_grant()
     for typed in ("done shop-admin", "renew shop-admin", "cancel shop-admin"):
-        front.command(typed, user=BEN)
-    assert front.made.grant(grant.id) == grant
+        driver.command(typed, user=BEN)
+    assert driver.made.grant(grant.id) == grant
 
 
 # --- looking
 
 
-def test_list_roles_and_help_show_what_is_mine(front: Front) -> None:
-    front.made.a_grant()
-    assert "shop-admin" in words(front.command("list"))
-    assert "shop-deploy" in words(front.command("roles"))
-    assert "shop-deploy" not in words(front.command("roles", user=LEA))
-    assert "revoke" not in words(front.command("help"))
-    assert "/access revoke" in words(front.command("help", user=LEA))
+def test_list_roles_and_help_show_what_is_mine(driver: SlackDriver) -> None:
+    driver.made.a_grant()
+    assert "shop-admin" in words(driver.command("list"))
+    assert "shop-deploy" in words(driver.command("roles"))
+    assert "shop-deploy" not in words(driver.command("roles", user=LEA))
+    assert "revoke" not in words(driver.command("help"))
+    assert "/access revoke" in words(driver.command("help", user=LEA))
 
 
 @pytest.mark.parametrize(
@@ -351,8 +357,8 @@ def test_list_roles_and_help_show_what_is_mine(front: Front) -> None:
         ("x" * 5000, "/access help"),
     ],
 )
-def test_an_unknown_word_is_answered_with_help(front: Front, typed: str, said: str) -> None:
-    answer = words(front.command(typed))
+def test_an_unknown_word_is_answered_with_help(driver: SlackDriver, typed: str, said: str) -> None:
+    answer = words(driver.command(typed))
     assert said in answer
     assert "/access renew [ROLE]" in answer
 
@@ -366,8 +372,8 @@ def test_help_has_every_verb_that_does_something_and_no_other() -> None:
 
 
 @pytest.mark.parametrize("verb", sorted(LATER))
-def test_what_comes_later_says_so_to_a_lead(front: Front, verb: str) -> None:
-    assert "later version" in words(front.command(f"{verb} x y", user=LEA))
+def test_what_comes_later_says_so_to_a_lead(driver: SlackDriver, verb: str) -> None:
+    assert "later version" in words(driver.command(f"{verb} x y", user=LEA))
 
 
 LEADS_ONLY = (
@@ -383,19 +389,21 @@ LEADS_ONLY = (
 
 
 @pytest.mark.parametrize("typed", LEADS_ONLY)
-def test_what_only_leads_may_is_refused_to_others_and_on_record(front: Front, typed: str) -> None:
-    assert "Only leads (@platform-leads)" in words(front.command(typed))
-    assert len(front.refusals()) == 1
+def test_what_only_leads_may_is_refused_to_others_and_on_record(
+    driver: SlackDriver, typed: str
+) -> None:
+    assert "Only leads (@platform-leads)" in words(driver.command(typed))
+    assert len(driver.refusals()) == 1
 
 
 # --- leads
 
 
-def test_revoke_shows_what_would_end_and_ends_nothing(front: Front) -> None:
-    grant = front.made.a_grant()
-    answer = front.command("revoke <@U0ANA|ana>", user=LEA)
+def test_revoke_shows_what_would_end_and_ends_nothing(driver: SlackDriver) -> None:
+    grant = driver.made.a_grant()
+    answer = driver.command("revoke <@U0ANA|ana>", user=LEA)
     assert grant.id in words(answer)
-    assert front.made.grant(grant.id).state == "active"
+    assert driver.made.grant(grant.id).state == "active"
 
 
 @pytest.mark.parametrize(
@@ -410,21 +418,23 @@ def test_revoke_shows_what_would_end_and_ends_nothing(front: Front) -> None:
         ("revoke", "Slack's list"),
     ],
 )
-def test_revoke_takes_a_person_and_perhaps_a_role(front: Front, typed: str, said: str) -> None:
-    front.made.a_grant()
-    assert said in words(front.command(typed, user=LEA))
+def test_revoke_takes_a_person_and_perhaps_a_role(
+    driver: SlackDriver, typed: str, said: str
+) -> None:
+    driver.made.a_grant()
+    assert said in words(driver.command(typed, user=LEA))
 
 
-def test_audit_shows_the_newest_records_first_and_records_the_look(front: Front) -> None:
-    front.command("request shop-admin 1h fix the till")
-    answer = front.command("audit <@U0ANA|ana> role:shop-admin since:7d", user=LEA)
+def test_audit_shows_the_newest_records_first_and_records_the_look(driver: SlackDriver) -> None:
+    driver.command("request shop-admin 1h fix the till")
+    answer = driver.command("audit <@U0ANA|ana> role:shop-admin since:7d", user=LEA)
     assert "request:access:asked" in words(answer) and "fix the till" in words(answer)
-    assert front.rows(
+    assert driver.rows(
         "SELECT COUNT(*) FROM audit WHERE event = 'audit:log:read' AND actor = ?", LEA
     ) == [(1,)]
 
 
-def test_audit_has_an_older_page_as_long_as_there_is_one(stored: Front) -> None:
+def test_audit_has_an_older_page_as_long_as_there_is_one(stored: SlackDriver) -> None:
     for _ in range(25):
         stored.command("request nothing-like-it fix")
         stored.made.clock.at += 60
@@ -452,8 +462,8 @@ def test_audit_has_an_older_page_as_long_as_there_is_one(stored: Front) -> None:
         "u0ana@example.com",
     ],
 )
-def test_every_filter_is_understood(front: Front, typed: str) -> None:
-    assert "Unknown filter" not in words(front.command(f"audit {typed}", user=LEA))
+def test_every_filter_is_understood(driver: SlackDriver, typed: str) -> None:
+    assert "Unknown filter" not in words(driver.command(f"audit {typed}", user=LEA))
 
 
 @pytest.mark.parametrize(
@@ -474,18 +484,20 @@ def test_every_filter_is_understood(front: Front, typed: str) -> None:
     ],
 )
 def test_a_filter_that_means_nothing_is_refused_with_what_does(
-    front: Front, typed: str, said: str
+    driver: SlackDriver, typed: str, said: str
 ) -> None:
-    assert said in words(front.command(f"audit {typed}", user=LEA))
+    assert said in words(driver.command(f"audit {typed}", user=LEA))
 
 
-def test_a_day_is_meant_in_the_lead_s_zone_and_until_has_that_day_in_it(front: Front) -> None:
-    front.command("audit export since:2026-09-21 until:2026-09-21", user=LEA)
-    (work,) = front.work("send_export")
+def test_a_day_is_meant_in_the_lead_s_zone_and_until_has_that_day_in_it(
+    driver: SlackDriver,
+) -> None:
+    driver.command("audit export since:2026-09-21 until:2026-09-21", user=LEA)
+    (work,) = driver.work("send_export")
     assert work["filters"] == {"since": 1_789_941_600, "until": 1_789_941_600 + 86_400}
 
 
-def test_export_and_verify_are_left_to_be_done_once(stored: Front) -> None:
+def test_export_and_verify_are_left_to_be_done_once(stored: SlackDriver) -> None:
     export, verify = a_command("audit export", user=LEA), a_command("audit verify", user=LEA)
     for body in (export, export, verify, verify):
         stored.send(body)
@@ -493,14 +505,14 @@ def test_export_and_verify_are_left_to_be_done_once(stored: Front) -> None:
     assert stored.work("verify_audit") == [{"person": LEA, "channel": "C0OPS"}]
 
 
-def test_a_lead_s_own_access_is_ended_by_the_same_rules(front: Front) -> None:
-    front.made.policies.append(a_policy(shop_admin='approvers = ["@platform-leads", "@db-leads"]'))
-    grant = front.made.a_grant(person=LEA)
-    front.command("done", user=LEA)
-    assert front.made.grant(grant.id).state == "ending"
+def test_a_lead_s_own_access_is_ended_by_the_same_rules(driver: SlackDriver) -> None:
+    driver.made.policies.append(a_policy(shop_admin='approvers = ["@platform-leads", "@db-leads"]'))
+    grant = driver.made.a_grant(person=LEA)
+    driver.command("done", user=LEA)
+    assert driver.made.grant(grant.id).state == "ending"
 
 
-def test_fewer_words_than_a_verb_takes_never_break_anything(stored: Front) -> None:
+def test_fewer_words_than_a_verb_takes_never_break_anything(stored: SlackDriver) -> None:
     for user in (ANA, LEA):
         for verb in VERBS:
             for typed in (
@@ -513,13 +525,13 @@ def test_fewer_words_than_a_verb_takes_never_break_anything(stored: Front) -> No
                 assert "went wrong" not in words(stored.command(typed, user=user))
 
 
-def test_requests_of_one_person_do_not_get_in_the_way_of_another(front: Front) -> None:
-    request_access(front.made.world, Ask(BEN, "reports-read", "why", ticket="A-1"))
-    assert "no pending request" in words(front.command("cancel"))
+def test_requests_of_one_person_do_not_get_in_the_way_of_another(driver: SlackDriver) -> None:
+    request_access(driver.made.world, Ask(BEN, "reports-read", "why", ticket="A-1"))
+    assert "no pending request" in words(driver.command("cancel"))
 
 
-def test_access_that_is_over_can_be_asked_for_again(front: Front) -> None:
-    grant = front.made.a_grant()
-    release_grant(front.made.world, grant.id, ANA)
-    front.made.clock.at = START + 10
-    assert "waits for approval" in words(front.command("request shop-admin 1h again"))
+def test_access_that_is_over_can_be_asked_for_again(driver: SlackDriver) -> None:
+    grant = driver.made.a_grant()
+    release_grant(driver.made.world, grant.id, ANA)
+    driver.made.clock.at = START + 10
+    assert "waits for approval" in words(driver.command("request shop-admin 1h again"))

@@ -24,7 +24,7 @@ from bot.slack.views import credentials_modal
 from tests.builders import ENVIRON, SYSTEMS, policy_text
 from tests.factories import ANA, BEN, Made, a_person
 from tests.fakes import until
-from tests.slack.slack_driver import Front, words
+from tests.slack.slack_driver import SlackDriver, words
 from tests.slack.views_samples import a_grant, a_grant_view
 
 CUSTOM = '\n[systems.ledger]\nconnector = "custom"\n[systems.vault]\nconnector = "custom"\n'
@@ -66,25 +66,23 @@ def asked() -> Asked:
 
 
 @pytest.fixture
-def ours(front: Front, asked: Asked, monkeypatch: pytest.MonkeyPatch) -> Front:
-    monkeypatch.setattr(
-        type(front.desk), "ask_systems", property(lambda desk: asked), raising=False
-    )
+def ours(driver: SlackDriver, asked: Asked, monkeypatch: pytest.MonkeyPatch) -> SlackDriver:
+    monkeypatch.setattr(type(driver.ctx), "ask_systems", property(lambda ctx: asked), raising=False)
     custom = ConnectorKind(make=lambda *_: None, table=AnyTable)  # type: ignore[arg-type, return-value]
     text = policy_text(systems=SYSTEMS + CUSTOM, ledger=ROLE)
-    front.made.policies.append(
+    driver.made.policies.append(
         parse_policy(text, "roles.toml", ENVIRON, {**KINDS, "custom": custom})
     )
-    return front
+    return driver
 
 
 @pytest.fixture
-def grant(ours: Front) -> Grant:
+def grant(ours: SlackDriver) -> Grant:
     return ours.made.a_grant("ledger")
 
 
 def test_what_systems_make_comes_into_the_open_window(
-    ours: Front, asked: Asked, grant: Grant
+    ours: SlackDriver, asked: Asked, grant: Grant
 ) -> None:
     ours.press(Action.SHOW_CREDENTIALS, grant.id)
     assert "is being asked" in words(ours.views.last)
@@ -107,7 +105,7 @@ def test_what_systems_make_comes_into_the_open_window(
 
 
 def test_nobody_but_the_holder_makes_a_system_do_anything(
-    ours: Front, asked: Asked, grant: Grant
+    ours: SlackDriver, asked: Asked, grant: Grant
 ) -> None:
     ours.press(Action.SHOW_CREDENTIALS, grant.id, BEN)
     ours.submit(Modal.CREDENTIALS, {"given ledger": "ssh-ed25519 AAAA"}, BEN, metadata=grant.id)
@@ -116,7 +114,7 @@ def test_nobody_but_the_holder_makes_a_system_do_anything(
 
 
 def test_a_system_asks_for_something_first_and_gets_it(
-    ours: Front, asked: Asked, grant: Grant
+    ours: SlackDriver, asked: Asked, grant: Grant
 ) -> None:
     ours.press(Action.SHOW_CREDENTIALS, grant.id)
     asked.answer(ledger=KEY)
@@ -137,7 +135,7 @@ def test_a_system_asks_for_something_first_and_gets_it(
 
 
 def test_a_slow_answer_comes_after_the_acknowledgement(
-    ours: Front, asked: Asked, grant: Grant, monkeypatch: pytest.MonkeyPatch
+    ours: SlackDriver, asked: Asked, grant: Grant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(credentials_window, "AT_ONCE", 0.01)
     monkeypatch.setattr(credentials_window, "ACKED", 0.0)
@@ -150,7 +148,7 @@ def test_a_slow_answer_comes_after_the_acknowledgement(
 
 
 def test_what_comes_late_does_not_replace_what_the_holder_asked_for_since(
-    ours: Front, asked: Asked, grant: Grant
+    ours: SlackDriver, asked: Asked, grant: Grant
 ) -> None:
     ours.press(Action.SHOW_CREDENTIALS, grant.id)
     asked.answer(ledger=KEY)
@@ -165,7 +163,7 @@ def test_what_comes_late_does_not_replace_what_the_holder_asked_for_since(
 
 
 def test_a_window_that_slack_did_not_fill_in_time_is_filled_all_the_same(
-    ours: Front, asked: Asked, grant: Grant, monkeypatch: pytest.MonkeyPatch
+    ours: SlackDriver, asked: Asked, grant: Grant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(credentials_window, "PAUSE", 0)
     ours.press(Action.SHOW_CREDENTIALS, grant.id)
@@ -181,7 +179,7 @@ def test_a_window_that_slack_did_not_fill_in_time_is_filled_all_the_same(
 
 
 def test_what_slack_can_not_show_is_said_and_not_waited_for(
-    ours: Front, asked: Asked, grant: Grant, caplog: pytest.LogCaptureFixture
+    ours: SlackDriver, asked: Asked, grant: Grant, caplog: pytest.LogCaptureFixture
 ) -> None:
     ours.press(Action.SHOW_CREDENTIALS, grant.id)
     fails = iter(["view_too_large", None])
@@ -193,7 +191,9 @@ def test_what_slack_can_not_show_is_said_and_not_waited_for(
     assert "view_too_large" in caplog.text and "secret" not in caplog.text
 
 
-def test_a_window_that_was_closed_is_not_filled(ours: Front, asked: Asked, grant: Grant) -> None:
+def test_a_window_that_was_closed_is_not_filled(
+    ours: SlackDriver, asked: Asked, grant: Grant
+) -> None:
     ours.press(Action.SHOW_CREDENTIALS, grant.id)
     ours.views.error = "not_found"
     asked.answer(ledger=AccessInstructions({"": "secret"}))
@@ -202,7 +202,7 @@ def test_a_window_that_was_closed_is_not_filled(ours: Front, asked: Asked, grant
 
 
 def test_who_pressed_again_is_sent_to_the_newer_window(
-    ours: Front, asked: Asked, grant: Grant
+    ours: SlackDriver, asked: Asked, grant: Grant
 ) -> None:
     ours.press(Action.SHOW_CREDENTIALS, grant.id)
     asked.answers[-1]["ledger"].cancel()
@@ -226,7 +226,7 @@ def test_everything_that_a_role_can_have_fits_into_the_window() -> None:
 
 
 def test_access_that_is_over_makes_no_system_do_anything(
-    ours: Front, asked: Asked, grant: Grant
+    ours: SlackDriver, asked: Asked, grant: Grant
 ) -> None:
     ours.made.clock.at = grant.ends_at
     reply = ours.submit(Modal.CREDENTIALS, {"given ledger": "key"}, metadata=grant.id)

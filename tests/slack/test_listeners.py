@@ -27,7 +27,7 @@ from bot.slack.views.home import NO_ROLE
 from bot.tokens import ForeignToken
 from tests.factories import ANA, BEN, LEA, START, Made, a_person
 from tests.slack.slack_driver import (
-    Front,
+    SlackDriver,
     a_click,
     a_command,
     a_home,
@@ -35,7 +35,7 @@ from tests.slack.slack_driver import (
     a_shortcut,
     a_submission,
     an_event,
-    make_front,
+    make_driver,
     words,
 )
 
@@ -47,29 +47,29 @@ FORM = {
 }
 
 
-def pending(front: Front, role: str = "shop-admin", person: str = ANA, **more: Any) -> str:
+def pending(driver: SlackDriver, role: str = "shop-admin", person: str = ANA, **more: Any) -> str:
     """The id of a request that waits for a decision."""
-    asked = request_access(front.made.world, Ask(person, role, "because", ticket="OPS-1", **more))
+    asked = request_access(driver.made.world, Ask(person, role, "because", ticket="OPS-1", **more))
     assert isinstance(asked, Submitted), asked
     return asked.request.id
 
 
-def deny(front: Front, request: str) -> None:
-    deny_request(front.made.world, request, a_person(BEN), "no")
+def deny(driver: SlackDriver, request: str) -> None:
+    deny_request(driver.made.world, request, a_person(BEN), "no")
 
 
-def told(front: Front) -> list[tuple[str, str, str]]:
+def told(driver: SlackDriver) -> list[tuple[str, str, str]]:
     """Who was left a private answer, where, and in which words or by which note."""
     return [
         (w["person"], w["channel"], str(w.get("text") or w.get("why") or w["note"]))
-        for w in front.work("answer")
+        for w in driver.work("answer")
     ]
 
 
 # --- deciding
 
 
-def test_approve_is_kept_to_be_counted_with_the_copy_that_was_pressed(stored: Front) -> None:
+def test_approve_is_kept_to_be_counted_with_the_copy_that_was_pressed(stored: SlackDriver) -> None:
     request = pending(stored)
     stored.press(Action.APPROVE, request, BEN)
     (work,) = stored.work("decide")
@@ -85,41 +85,43 @@ def test_approve_is_kept_to_be_counted_with_the_copy_that_was_pressed(stored: Fr
     assert told(stored) == [] and stored.views.calls == []
 
 
-def test_a_double_click_or_a_redelivery_is_counted_once(stored: Front) -> None:
+def test_a_double_click_or_a_redelivery_is_counted_once(stored: SlackDriver) -> None:
     body = stored.press(Action.APPROVE, pending(stored), BEN)
     stored.send(body)
     assert len(stored.work("decide")) == 1
 
 
-def test_an_approver_whom_nobody_knows_is_not_asked_for_twice(front: Front) -> None:
+def test_an_approver_whom_nobody_knows_is_not_asked_for_twice(driver: SlackDriver) -> None:
     """The press is counted only after Slack was asked about them, so it isn't asked here."""
-    front.press(Action.APPROVE, pending(front), "U0NEW")
-    assert len(front.work("decide")) == 1
-    assert front.book.asked == []
+    driver.press(Action.APPROVE, pending(driver), "U0NEW")
+    assert len(driver.work("decide")) == 1
+    assert driver.book.asked == []
 
 
 @pytest.mark.parametrize("action", [Action.APPROVE, Action.DENY, Action.EDIT])
-def test_who_may_not_decide_is_told_at_once_and_on_record(front: Front, action: Action) -> None:
-    request = pending(front)
-    front.press(action, request, LEA)
-    front.press(action, request, ANA)
-    assert [why[:30] for _, _, why in told(front)] == [
+def test_who_may_not_decide_is_told_at_once_and_on_record(
+    driver: SlackDriver, action: Action
+) -> None:
+    request = pending(driver)
+    driver.press(action, request, LEA)
+    driver.press(action, request, ANA)
+    assert [why[:30] for _, _, why in told(driver)] == [
         "Only the approvers of shop-adm",
         "You can't decide on your own r",
     ]
-    assert [(actor, refused) for actor, refused, _ in front.refusals()] == [
+    assert [(actor, refused) for actor, refused, _ in driver.refusals()] == [
         (LEA, "deny" if action is Action.DENY else "approve"),
         (ANA, "deny" if action is Action.DENY else "approve"),
     ]
-    assert front.views.calls == [] and front.work("decide") == []
+    assert driver.views.calls == [] and driver.work("decide") == []
 
 
 @pytest.mark.parametrize("action", [Action.APPROVE, Action.DENY, Action.EDIT])
-def test_a_stale_press_hears_who_was_first(front: Front, action: Action) -> None:
-    request = pending(front)
-    deny(front, request)
-    front.press(action, request, BEN)
-    (answer,) = front.work("answer")
+def test_a_stale_press_hears_who_was_first(driver: SlackDriver, action: Action) -> None:
+    request = pending(driver)
+    deny(driver, request)
+    driver.press(action, request, BEN)
+    (answer,) = driver.work("answer")
     assert (answer["note"], answer["request"], answer["person"], answer["channel"]) == (
         "already_decided",
         request,
@@ -133,29 +135,31 @@ def test_a_stale_press_hears_who_was_first(front: Front, action: Action) -> None
     "value", ["", "r0forged", "' OR 1=1 --", "x" * 2000, "{}", '{"before":1,"sql":"x"}', "\u202e"]
 )
 def test_a_forged_value_does_nothing_and_breaks_nothing(
-    front: Front, action: Action, value: str
+    driver: SlackDriver, action: Action, value: str
 ) -> None:
-    grant, request = front.made.a_grant(), pending(front, "reports-read")
+    grant, request = driver.made.a_grant(), pending(driver, "reports-read")
     for user in (ANA, BEN, LEA):
-        front.press(action, value, user)
-    assert front.made.grant(grant.id) == grant
-    assert [row[0] for row in front.rows("SELECT state FROM requests WHERE id = ?", request)] == [
+        driver.press(action, value, user)
+    assert driver.made.grant(grant.id) == grant
+    assert [row[0] for row in driver.rows("SELECT state FROM requests WHERE id = ?", request)] == [
         "pending"
     ]
-    assert "went wrong" not in str(front.work("answer")) + words([c for _, c in front.views.calls])
+    assert "went wrong" not in str(driver.work("answer")) + words(
+        [c for _, c in driver.views.calls]
+    )
 
 
-def test_deny_asks_for_a_reason_and_then_denies_with_it(front: Front) -> None:
-    request = pending(front)
-    front.press(Action.DENY, request, BEN)
-    assert front.views.last["callback_id"] == Modal.DENY
+def test_deny_asks_for_a_reason_and_then_denies_with_it(driver: SlackDriver) -> None:
+    request = pending(driver)
+    driver.press(Action.DENY, request, BEN)
+    assert driver.views.last["callback_id"] == Modal.DENY
     assert (
-        front.submit(
+        driver.submit(
             Modal.DENY, {Field.REASON: "ask <the> team & \u202ethem"}, BEN, metadata=request
         )
         == {}
     )
-    (work,) = front.work("decide")
+    (work,) = driver.work("decide")
     assert (work["approve"], work["reason"]) == (False, "ask <the> team & \u202ethem")
 
 
@@ -169,51 +173,53 @@ def test_deny_asks_for_a_reason_and_then_denies_with_it(front: Front) -> None:
     ],
 )
 def test_a_denial_without_a_good_reason_is_refused_at_its_input(
-    front: Front, reason: str, said: str
+    driver: SlackDriver, reason: str, said: str
 ) -> None:
-    reply = front.submit(Modal.DENY, {Field.REASON: reason}, BEN, metadata=pending(front))
+    reply = driver.submit(Modal.DENY, {Field.REASON: reason}, BEN, metadata=pending(driver))
     assert reply["response_action"] == "errors"
     assert said in reply["errors"][Field.REASON]
-    assert front.work("decide") == []
+    assert driver.work("decide") == []
 
 
-def test_a_refused_modal_can_be_sent_again_and_then_counts(front: Front) -> None:
-    body = a_submission(Modal.DENY, {Field.REASON: ""}, BEN, metadata=pending(front))
-    assert front.submitted(body)["response_action"] == "errors"
+def test_a_refused_modal_can_be_sent_again_and_then_counts(driver: SlackDriver) -> None:
+    body = a_submission(Modal.DENY, {Field.REASON: ""}, BEN, metadata=pending(driver))
+    assert driver.submitted(body)["response_action"] == "errors"
     body["view"]["state"]["values"]["reason"]["reason"]["value"] = "no need"
-    assert front.submitted({**body, "trigger_id": "next"}) == {}
-    assert len(front.work("decide")) == 1
+    assert driver.submitted({**body, "trigger_id": "next"}) == {}
+    assert len(driver.work("decide")) == 1
 
 
-def test_a_denial_sent_twice_is_counted_once(stored: Front) -> None:
+def test_a_denial_sent_twice_is_counted_once(stored: SlackDriver) -> None:
     body = a_submission(Modal.DENY, {Field.REASON: "no need"}, BEN, metadata=pending(stored))
     assert stored.submitted(body) == stored.submitted(body) == {}
     assert len(stored.work("decide")) == 1
 
 
 def test_a_form_about_a_request_that_was_decided_says_so_and_keeps_what_was_typed(
-    front: Front,
+    driver: SlackDriver,
 ) -> None:
-    request = pending(front)
-    deny(front, request)
+    request = pending(driver)
+    deny(driver, request)
     for modal, values in (
         (Modal.DENY, {Field.REASON: "no"}),
         (Modal.EDIT, {Field.DURATION: "30m"}),
     ):
-        reply = front.submit(modal, values, BEN, metadata=request)
+        reply = driver.submit(modal, values, BEN, metadata=request)
         assert reply["response_action"] == "errors", "the form stays open"
         assert "already denied" in words(reply["errors"])
 
 
 @pytest.mark.parametrize("metadata", ["", "r0forged", "{}", "x" * 3000])
 @pytest.mark.parametrize("modal", [Modal.DENY, Modal.EDIT])
-def test_a_forged_request_in_a_modal_is_refused(front: Front, modal: Modal, metadata: str) -> None:
+def test_a_forged_request_in_a_modal_is_refused(
+    driver: SlackDriver, modal: Modal, metadata: str
+) -> None:
     values = {Field.REASON: "no"} if modal is Modal.DENY else {Field.DURATION: "1h"}
-    reply = front.submit(modal, values, BEN, metadata=metadata)
+    reply = driver.submit(modal, values, BEN, metadata=metadata)
     assert "does not exist" in words(reply)
 
 
-def test_edit_approves_less_than_was_asked_for(stored: Front) -> None:
+def test_edit_approves_less_than_was_asked_for(stored: SlackDriver) -> None:
     request = pending(stored, duration=5400)
     stored.press(Action.EDIT, request, BEN)
     assert stored.views.last["callback_id"] == Modal.EDIT
@@ -233,9 +239,9 @@ def test_edit_approves_less_than_was_asked_for(stored: Front) -> None:
     assert stored.rows("SELECT duration, actions FROM grants") == [(1800, '["orders:read"]')]
 
 
-def test_edit_takes_the_duration_as_it_was_written_there(front: Front) -> None:
-    request = pending(front, duration=5400)
-    assert front.submit(Modal.EDIT, {Field.DURATION: " 1h 30m "}, BEN, metadata=request) == {}
+def test_edit_takes_the_duration_as_it_was_written_there(driver: SlackDriver) -> None:
+    request = pending(driver, duration=5400)
+    assert driver.submit(Modal.EDIT, {Field.DURATION: " 1h 30m "}, BEN, metadata=request) == {}
 
 
 @pytest.mark.parametrize(
@@ -255,19 +261,19 @@ def test_edit_takes_the_duration_as_it_was_written_there(front: Front) -> None:
     ],
 )
 def test_an_edit_that_would_give_more_or_nothing_is_refused_at_its_input(
-    front: Front, values: dict[str, Any], field: str, said: str
+    driver: SlackDriver, values: dict[str, Any], field: str, said: str
 ) -> None:
-    reply = front.submit(Modal.EDIT, values, BEN, metadata=pending(front))
+    reply = driver.submit(Modal.EDIT, values, BEN, metadata=pending(driver))
     assert said in reply["errors"][field]
-    assert front.work("decide") == []
-    assert front.refusals()[-1][:2] == (BEN, "approve")
+    assert driver.work("decide") == []
+    assert driver.refusals()[-1][:2] == (BEN, "approve")
 
 
 # --- holding
 
 
 def test_credentials_are_shown_in_a_modal_to_the_holder_and_replace_the_earlier(
-    stored: Front,
+    stored: SlackDriver,
 ) -> None:
     grant = stored.made.a_grant()
     tokens = []
@@ -286,20 +292,20 @@ def test_credentials_are_shown_in_a_modal_to_the_holder_and_replace_the_earlier(
     )
 
 
-def shown_token(front: Front) -> str:
+def shown_token(driver: SlackDriver) -> str:
     preformatted = [
         e
-        for b in front.views.last["blocks"]
+        for b in driver.views.last["blocks"]
         for e in b.get("elements", [])
         if "preformatted" in e["type"]
     ]
     return str(preformatted[0]["elements"][0]["text"])
 
 
-def alive(front: Front, token: str) -> bool:
-    claims = front.made.signer.read_token(token)
+def alive(driver: SlackDriver, token: str) -> bool:
+    claims = driver.made.signer.read_token(token)
     assert not isinstance(claims, ForeignToken)
-    return isinstance(introspect_token(front.made.world, claims, "shop-admin"), TokenActive)  # type: ignore[arg-type]
+    return isinstance(introspect_token(driver.made.world, claims, "shop-admin"), TokenActive)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -308,29 +314,31 @@ def alive(front: Front, token: str) -> bool:
     ids=repr,
 )
 def test_a_token_that_could_not_be_shown_never_works_and_the_earlier_one_stays(
-    front: Front, error: str | Exception
+    driver: SlackDriver, error: str | Exception
 ) -> None:
-    grant = front.made.a_grant()
-    token = front.made.a_token(grant)
-    front.views.error = error
-    front.press(Action.SHOW_CREDENTIALS, grant.id)
-    assert alive(front, token)
-    assert len(front.rows("SELECT 1 FROM audit WHERE event = 'grant:credentials:revoked'")) == 1
-    assert len(told(front)) == 1
+    grant = driver.made.a_grant()
+    token = driver.made.a_token(grant)
+    driver.views.error = error
+    driver.press(Action.SHOW_CREDENTIALS, grant.id)
+    assert alive(driver, token)
+    assert len(driver.rows("SELECT 1 FROM audit WHERE event = 'grant:credentials:revoked'")) == 1
+    assert len(told(driver)) == 1
 
 
-def test_a_token_whose_window_is_open_although_slacks_answer_was_lost_works(front: Front) -> None:
-    grant = front.made.a_grant()
-    earlier = front.made.a_token(grant)
-    front.views.lost = 1
-    front.press(Action.SHOW_CREDENTIALS, grant.id)
-    assert [method for method, _ in front.views.calls] == ["views.open", "views.update"]
+def test_a_token_whose_window_is_open_although_slacks_answer_was_lost_works(
+    driver: SlackDriver,
+) -> None:
+    grant = driver.made.a_grant()
+    earlier = driver.made.a_token(grant)
+    driver.views.lost = 1
+    driver.press(Action.SHOW_CREDENTIALS, grant.id)
+    assert [method for method, _ in driver.views.calls] == ["views.open", "views.update"]
     names = {
         arguments.get("external_id", arguments["view"]["external_id"])
-        for _, arguments in front.views.calls
+        for _, arguments in driver.views.calls
     }
     assert len(names) == 1
-    assert (alive(front, shown_token(front)), alive(front, earlier), told(front)) == (
+    assert (alive(driver, shown_token(driver)), alive(driver, earlier), told(driver)) == (
         True,
         False,
         [],
@@ -338,17 +346,17 @@ def test_a_token_whose_window_is_open_although_slacks_answer_was_lost_works(fron
 
 
 def test_while_nobody_knows_whether_a_token_is_shown_it_works_and_the_next_one_replaces_all(
-    front: Front,
+    driver: SlackDriver,
 ) -> None:
-    grant = front.made.a_grant()
-    earlier = front.made.a_token(grant)
-    front.views.lost = 2
-    front.press(Action.SHOW_CREDENTIALS, grant.id)
-    unsure = shown_token(front)
-    assert alive(front, unsure) and alive(front, earlier)
-    assert "press again" in told(front)[0][2]
-    front.press(Action.SHOW_CREDENTIALS, grant.id)
-    assert [alive(front, token) for token in (earlier, unsure, shown_token(front))] == [
+    grant = driver.made.a_grant()
+    earlier = driver.made.a_token(grant)
+    driver.views.lost = 2
+    driver.press(Action.SHOW_CREDENTIALS, grant.id)
+    unsure = shown_token(driver)
+    assert alive(driver, unsure) and alive(driver, earlier)
+    assert "press again" in told(driver)[0][2]
+    driver.press(Action.SHOW_CREDENTIALS, grant.id)
+    assert [alive(driver, token) for token in (earlier, unsure, shown_token(driver))] == [
         False,
         False,
         True,
@@ -356,20 +364,20 @@ def test_while_nobody_knows_whether_a_token_is_shown_it_works_and_the_next_one_r
 
 
 @pytest.mark.parametrize("user", [BEN, LEA])
-def test_nobody_but_the_holder_sees_credentials(front: Front, user: str) -> None:
-    grant = front.made.a_grant()
-    front.press(Action.SHOW_CREDENTIALS, grant.id, user)
-    assert front.views.calls == []
-    assert told(front) == [(user, "C0OPS", "Only the holder can see these credentials.")]
+def test_nobody_but_the_holder_sees_credentials(driver: SlackDriver, user: str) -> None:
+    grant = driver.made.a_grant()
+    driver.press(Action.SHOW_CREDENTIALS, grant.id, user)
+    assert driver.views.calls == []
+    assert told(driver) == [(user, "C0OPS", "Only the holder can see these credentials.")]
 
 
-def test_credentials_delivered_twice_are_made_once(front: Front) -> None:
-    body = front.press(Action.SHOW_CREDENTIALS, front.made.a_grant().id)
-    front.send(body)
-    assert len(front.views.calls) == 1
+def test_credentials_delivered_twice_are_made_once(driver: SlackDriver) -> None:
+    body = driver.press(Action.SHOW_CREDENTIALS, driver.made.a_grant().id)
+    driver.send(body)
+    assert len(driver.views.calls) == 1
 
 
-def test_renew_done_and_cancel_work_from_a_message(stored: Front) -> None:
+def test_renew_done_and_cancel_work_from_a_message(stored: SlackDriver) -> None:
     grant, request = stored.made.a_grant(), pending(stored, "reports-read")
     stored.pass_time(1800)
     stored.press(Action.RENEW, grant.id)
@@ -382,7 +390,7 @@ def test_renew_done_and_cancel_work_from_a_message(stored: Front) -> None:
 
 
 @pytest.mark.parametrize("action", [Action.RENEW, Action.DONE, Action.CANCEL])
-def test_the_same_press_delivered_twice_counts_once(stored: Front, action: Action) -> None:
+def test_the_same_press_delivered_twice_counts_once(stored: SlackDriver, action: Action) -> None:
     grant, request = stored.made.a_grant(), pending(stored, "reports-read")
     stored.made.clock.at += 1800
     body = stored.press(action, request if action is Action.CANCEL else grant.id)
@@ -391,43 +399,45 @@ def test_the_same_press_delivered_twice_counts_once(stored: Front, action: Actio
     assert stored.rows("SELECT COUNT(*) FROM audit") == before
 
 
-def test_a_renewal_that_needs_an_approval_says_so(front: Front) -> None:
-    grant = front.made.a_grant("reports-read")
-    front.pass_time(1800)
-    front.press(Action.RENEW, grant.id)
-    front.press(Action.RENEW, grant.id)
-    assert [text[:21] for _, _, text in told(front)] == [
+def test_a_renewal_that_needs_an_approval_says_so(driver: SlackDriver) -> None:
+    grant = driver.made.a_grant("reports-read")
+    driver.pass_time(1800)
+    driver.press(Action.RENEW, grant.id)
+    driver.press(Action.RENEW, grant.id)
+    assert [text[:21] for _, _, text in told(driver)] == [
         "Sent to the approvers",
         "You have already requ",
     ]
 
 
 @pytest.mark.parametrize("action", [Action.RENEW, Action.DONE, Action.CANCEL])
-def test_a_press_in_app_home_shows_it_anew(front: Front, action: Action) -> None:
-    grant, request = front.made.a_grant(), pending(front, "reports-read")
-    front.pass_time(1800)
-    front.press(action, request if action is Action.CANCEL else grant.id, view=a_home())
-    assert front.work("publish_home") == [{"person": ANA}]
-    assert told(front) == []
+def test_a_press_in_app_home_shows_it_anew(driver: SlackDriver, action: Action) -> None:
+    grant, request = driver.made.a_grant(), pending(driver, "reports-read")
+    driver.pass_time(1800)
+    driver.press(action, request if action is Action.CANCEL else grant.id, view=a_home())
+    assert driver.work("publish_home") == [{"person": ANA}]
+    assert told(driver) == []
 
 
 @pytest.mark.parametrize("action", [Action.APPROVE, Action.DENY, Action.EDIT])
-def test_a_stale_decision_in_app_home_shows_it_anew(front: Front, action: Action) -> None:
-    request = pending(front)
-    deny(front, request)
-    front.press(action, request, BEN, view=a_home())
-    assert front.work("publish_home") == [{"person": BEN}]
+def test_a_stale_decision_in_app_home_shows_it_anew(driver: SlackDriver, action: Action) -> None:
+    request = pending(driver)
+    deny(driver, request)
+    driver.press(action, request, BEN, view=a_home())
+    assert driver.work("publish_home") == [{"person": BEN}]
 
 
 @pytest.mark.parametrize("action", [Action.RENEW, Action.DONE, Action.CANCEL])
-def test_somebody_else_s_access_and_requests_are_left_alone(front: Front, action: Action) -> None:
-    grant, request = front.made.a_grant(), pending(front, "reports-read")
-    front.press(action, request if action is Action.CANCEL else grant.id, LEA)
-    assert front.made.grant(grant.id) == grant
-    assert told(front)[0][2].startswith("Only the")
+def test_somebody_else_s_access_and_requests_are_left_alone(
+    driver: SlackDriver, action: Action
+) -> None:
+    grant, request = driver.made.a_grant(), pending(driver, "reports-read")
+    driver.press(action, request if action is Action.CANCEL else grant.id, LEA)
+    assert driver.made.grant(grant.id) == grant
+    assert told(driver)[0][2].startswith("Only the")
 
 
-def test_a_lead_revokes_and_nobody_else_does(stored: Front) -> None:
+def test_a_lead_revokes_and_nobody_else_does(stored: SlackDriver) -> None:
     grant = stored.made.a_grant()
     stored.press(Action.REVOKE, grant.id, BEN)
     assert stored.made.grant(grant.id).state == "active"
@@ -438,9 +448,9 @@ def test_a_lead_revokes_and_nobody_else_does(stored: Front) -> None:
     assert [text[:10] for _, _, text in told(stored)] == ["Only leads", "Revoked: s"]
 
 
-def test_the_older_page_is_left_to_be_shown_where_it_was_asked_for(front: Front) -> None:
-    front.press(Action.AUDIT_OLDER, '{"before":7,"role":"shop-admin","since":5}', LEA)
-    assert front.work("answer") == [
+def test_the_older_page_is_left_to_be_shown_where_it_was_asked_for(driver: SlackDriver) -> None:
+    driver.press(Action.AUDIT_OLDER, '{"before":7,"role":"shop-admin","since":5}', LEA)
+    assert driver.work("answer") == [
         {
             "person": LEA,
             "channel": "C0OPS",
@@ -454,78 +464,82 @@ def test_the_older_page_is_left_to_be_shown_where_it_was_asked_for(front: Front)
 @pytest.mark.parametrize(
     "value", ["[]", "7", '{"before":"7"}', '{"before":7,"role":5}', '{"before":7,"since":"x"}']
 )
-def test_a_forged_older_page_is_refused(front: Front, value: str) -> None:
-    front.press(Action.AUDIT_OLDER, value, LEA)
-    assert front.work("answer") == []
-    assert "This button is broken" in words(front.views.last)
+def test_a_forged_older_page_is_refused(driver: SlackDriver, value: str) -> None:
+    driver.press(Action.AUDIT_OLDER, value, LEA)
+    assert driver.work("answer") == []
+    assert "This button is broken" in words(driver.views.last)
 
 
 # --- asking with the form
 
 
-def test_the_request_button_opens_the_form_and_a_role_chosen_in_it_changes_it(front: Front) -> None:
-    front.press(Action.REQUEST, NO_ROLE, view=a_home())
-    assert front.views.last["callback_id"] == Modal.REQUEST
+def test_the_request_button_opens_the_form_and_a_role_chosen_in_it_changes_it(
+    driver: SlackDriver,
+) -> None:
+    driver.press(Action.REQUEST, NO_ROLE, view=a_home())
+    assert driver.views.last["callback_id"] == Modal.REQUEST
     view = {**a_home("V1"), "type": "modal"}
     view["state"] = {
         "values": {"reason": {"reason": {"type": "plain_text_input", "value": "typed"}}}
     }
-    front.press(Action.CHOOSE_ROLE, "reports-read", view=view)
-    method, call = front.views.calls[-1]
+    driver.press(Action.CHOOSE_ROLE, "reports-read", view=view)
+    method, call = driver.views.calls[-1]
     assert (method, call["view_id"], call["hash"]) == ("views.update", "V1", "h")
     assert "ticket" in [block.get("block_id") for block in call["view"]["blocks"]]
     assert "typed" in words(call["view"])
 
 
 def test_the_request_button_of_a_role_chooses_it_unless_it_is_not_mine_any_more(
-    front: Front,
+    driver: SlackDriver,
 ) -> None:
-    front.press(Action.REQUEST, "reports-read", view=a_home())
-    assert "ticket" in [block.get("block_id") for block in front.views.last["blocks"]]
-    front.press(Action.REQUEST, "shop-deploy", LEA, view=a_home())
-    assert front.views.last["callback_id"] == Modal.NOTICE
-    assert "You can no longer request shop-deploy" in words(front.views.last)
-    assert front.work("publish_home") == [{"person": LEA}]
+    driver.press(Action.REQUEST, "reports-read", view=a_home())
+    assert "ticket" in [block.get("block_id") for block in driver.views.last["blocks"]]
+    driver.press(Action.REQUEST, "shop-deploy", LEA, view=a_home())
+    assert driver.views.last["callback_id"] == Modal.NOTICE
+    assert "You can no longer request shop-deploy" in words(driver.views.last)
+    assert driver.work("publish_home") == [{"person": LEA}]
 
 
-def test_ask_again_opens_the_form_with_role_duration_and_reason(front: Front) -> None:
-    front.command("request shop-admin 90min order 7 *twice*")
-    request = front.rows("SELECT id FROM requests")[0][0]
-    front.command("cancel")
-    front.press(Action.ASK_AGAIN, request, view=a_home())
+def test_ask_again_opens_the_form_with_role_duration_and_reason(driver: SlackDriver) -> None:
+    driver.command("request shop-admin 90min order 7 *twice*")
+    request = driver.rows("SELECT id FROM requests")[0][0]
+    driver.command("cancel")
+    driver.press(Action.ASK_AGAIN, request, view=a_home())
     blocks = {
-        block.get("block_id"): block.get("element", {}) for block in front.views.last["blocks"]
+        block.get("block_id"): block.get("element", {}) for block in driver.views.last["blocks"]
     }
     assert blocks[Field.ROLE]["initial_option"]["value"] == "shop-admin"
     assert blocks[Field.DURATION]["initial_value"] == "1h 30m"
     assert blocks[Field.REASON]["initial_value"] == "order 7 *twice*"
 
 
-def test_nobody_asks_again_for_what_another_person_asked(front: Front) -> None:
-    front.command("request shop-admin 1h a secret of ana")
-    request = front.rows("SELECT id FROM requests")[0][0]
-    front.press(Action.ASK_AGAIN, request, BEN, view=a_home())
-    assert "You have no such request" in words(front.views.last)
-    assert "secret" not in words(front.views.last)
+def test_nobody_asks_again_for_what_another_person_asked(driver: SlackDriver) -> None:
+    driver.command("request shop-admin 1h a secret of ana")
+    request = driver.rows("SELECT id FROM requests")[0][0]
+    driver.press(Action.ASK_AGAIN, request, BEN, view=a_home())
+    assert "You have no such request" in words(driver.views.last)
+    assert "secret" not in words(driver.views.last)
 
 
-def test_asking_again_for_a_role_that_is_gone_says_so(front: Front) -> None:
-    front.command("request shop-admin 1h fix")
-    request = front.rows("SELECT id FROM requests")[0][0]
-    front.made.set_policy(shop_admin='requesters = ["@sre"]')
-    front.press(Action.ASK_AGAIN, request, view=a_home())
-    assert "You can no longer request shop-admin" in words(front.views.last)
-    assert front.work("publish_home") == [{"person": ANA}]
+def test_asking_again_for_a_role_that_is_gone_says_so(driver: SlackDriver) -> None:
+    driver.command("request shop-admin 1h fix")
+    request = driver.rows("SELECT id FROM requests")[0][0]
+    driver.made.set_policy(shop_admin='requesters = ["@sre"]')
+    driver.press(Action.ASK_AGAIN, request, view=a_home())
+    assert "You can no longer request shop-admin" in words(driver.views.last)
+    assert driver.work("publish_home") == [{"person": ANA}]
 
 
-def test_another_page_of_home_is_left_to_be_shown(front: Front) -> None:
-    front.press(Action.HOME_PAGE, "ask:8", view=a_home())
-    assert front.work("publish_home") == [{"person": ANA, "section": "ask", "skip": 8}]
-    front.press(Action.HOME_PAGE, "ask:0", view=a_home())
-    assert front.work("publish_home")[1] == {"person": ANA}
+def test_another_page_of_home_is_left_to_be_shown(driver: SlackDriver) -> None:
+    driver.press(Action.HOME_PAGE, "ask:8", view=a_home())
+    assert driver.work("publish_home") == [{"person": ANA, "section": "ask", "skip": 8}]
+    driver.press(Action.HOME_PAGE, "ask:0", view=a_home())
+    assert driver.work("publish_home")[1] == {"person": ANA}
 
 
-def test_end_now_in_home_ends_it_once_and_says_what_is_so_to_who_is_late(stored: Front) -> None:
+def test_end_now_in_home_ends_it_once_and_says_what_is_so_to_who_is_late(
+    stored: SlackDriver,
+) -> None:
     grant = stored.made.a_grant()
     stored.press(Action.REVOKE, grant.id, LEA, view=a_home())
     stored.press(Action.REVOKE, grant.id, LEA, view=a_home())
@@ -536,12 +550,12 @@ def test_end_now_in_home_ends_it_once_and_says_what_is_so_to_who_is_late(stored:
     assert stored.work("publish_home") == [{"person": LEA}] * 2
 
 
-def test_a_role_that_is_not_mine_to_choose_changes_nothing(front: Front) -> None:
-    front.press(Action.CHOOSE_ROLE, "shop-deploy", LEA, view={**a_home("V1"), "type": "modal"})
-    assert front.views.calls == []
+def test_a_role_that_is_not_mine_to_choose_changes_nothing(driver: SlackDriver) -> None:
+    driver.press(Action.CHOOSE_ROLE, "shop-deploy", LEA, view={**a_home("V1"), "type": "modal"})
+    assert driver.views.calls == []
 
 
-def test_the_form_stores_the_request_and_becomes_its_confirmation(stored: Front) -> None:
+def test_the_form_stores_the_request_and_becomes_its_confirmation(stored: SlackDriver) -> None:
     reply = stored.submit(Modal.REQUEST, {**FORM, Field.REASON: " two\nlines & <!channel> "})
     assert reply["response_action"] == "update"
     assert "It needs 1 approval" in words(reply["view"])
@@ -550,7 +564,7 @@ def test_the_form_stores_the_request_and_becomes_its_confirmation(stored: Front)
     ]
 
 
-def test_the_form_sent_twice_asks_once_and_confirms_both_times(stored: Front) -> None:
+def test_the_form_sent_twice_asks_once_and_confirms_both_times(stored: SlackDriver) -> None:
     body = a_submission(Modal.REQUEST, FORM)
     assert stored.submitted(body) == stored.submitted(body)
     again = stored.submitted({**body, "trigger_id": "another"})
@@ -558,19 +572,19 @@ def test_the_form_sent_twice_asks_once_and_confirms_both_times(stored: Front) ->
     assert len(stored.requests()) == len(stored.work("post_approval")) == 1
 
 
-def test_a_form_delivered_again_after_the_decision_asks_for_nothing(front: Front) -> None:
+def test_a_form_delivered_again_after_the_decision_asks_for_nothing(driver: SlackDriver) -> None:
     body = a_submission(Modal.REQUEST, FORM)
-    front.submitted(body)
-    deny(front, front.rows("SELECT id FROM requests")[0][0])
-    assert "sent before" in words(front.submitted(body)["view"])
-    assert len(front.requests()) == 1
+    driver.submitted(body)
+    deny(driver, driver.rows("SELECT id FROM requests")[0][0])
+    assert "sent before" in words(driver.submitted(body)["view"])
+    assert len(driver.requests()) == 1
 
 
-def test_a_start_later_is_stored_and_an_end_counts_from_it(front: Front) -> None:
+def test_a_start_later_is_stored_and_an_end_counts_from_it(driver: SlackDriver) -> None:
     start = START + 86_400 - (START % 86_400) + 8 * 3600  # 10:00 in Berlin tomorrow
-    front.submit(Modal.REQUEST, {**FORM, Field.DURATION: "until 12:00", Field.START: start})
-    assert front.requests()[0][2] == 7200
-    assert front.requests()[0][6] == start
+    driver.submit(Modal.REQUEST, {**FORM, Field.DURATION: "until 12:00", Field.START: start})
+    assert driver.requests()[0][2] == 7200
+    assert driver.requests()[0][6] == start
 
 
 @pytest.mark.parametrize(
@@ -585,19 +599,19 @@ def test_a_start_later_is_stored_and_an_end_counts_from_it(front: Front) -> None
     ],
 )
 def test_the_form_and_the_edit_form_understand_what_people_type(
-    front: Front, typed: str, seconds: int
+    driver: SlackDriver, typed: str, seconds: int
 ) -> None:
-    said = words(front.submit(Modal.REQUEST, {**FORM, Field.DURATION: typed})["view"])
-    assert front.requests()[0][2] == seconds
+    said = words(driver.submit(Modal.REQUEST, {**FORM, Field.DURATION: typed})["view"])
+    assert driver.requests()[0][2] == seconds
     assert f"{format_duration(seconds)} True , until" in said and "if it starts now" in said
-    request = front.rows("SELECT id FROM requests")[0][0]
-    assert front.submit(Modal.EDIT, {Field.DURATION: typed}, BEN, metadata=request) == {}
-    assert front.work("decide")[0]["duration"] == seconds
+    request = driver.rows("SELECT id FROM requests")[0][0]
+    assert driver.submit(Modal.EDIT, {Field.DURATION: typed}, BEN, metadata=request) == {}
+    assert driver.work("decide")[0]["duration"] == seconds
 
 
-def test_an_empty_duration_in_the_form_says_that_the_default_is_used(front: Front) -> None:
+def test_an_empty_duration_in_the_form_says_that_the_default_is_used(driver: SlackDriver) -> None:
     values = {**FORM, Field.DURATION: "", Field.REASON: "down since 14:00"}
-    said = words(front.submit(Modal.REQUEST, values)["view"])
+    said = words(driver.submit(Modal.REQUEST, values)["view"])
     assert (
         "You gave no duration, so this is the role's default" in said and "was read as part" in said
     )
@@ -645,97 +659,97 @@ def test_an_empty_duration_in_the_form_says_that_the_default_is_used(front: Fron
     ],
 )
 def test_what_the_form_gets_wrong_is_said_at_its_input(
-    front: Front, values: dict[str, Any], field: str, said: str
+    driver: SlackDriver, values: dict[str, Any], field: str, said: str
 ) -> None:
-    front.made.clock.at = START + 6 * 3600 if "until" in str(values) else START
-    reply = front.submit(Modal.REQUEST, {**FORM, **values})
+    driver.made.clock.at = START + 6 * 3600 if "until" in str(values) else START
+    reply = driver.submit(Modal.REQUEST, {**FORM, **values})
     assert reply["response_action"] == "errors"
     assert said in reply["errors"][field]
-    assert front.requests() == [] and len(front.refusals()) == 1
+    assert driver.requests() == [] and len(driver.refusals()) == 1
 
 
-def test_asking_for_what_is_held_is_said_at_the_role(front: Front) -> None:
-    front.made.a_grant()
-    reply = front.submit(Modal.REQUEST, FORM)
+def test_asking_for_what_is_held_is_said_at_the_role(driver: SlackDriver) -> None:
+    driver.made.a_grant()
+    reply = driver.submit(Modal.REQUEST, FORM)
     assert "renew" in reply["errors"][Field.ROLE]
 
 
-def test_a_form_without_inputs_is_told_in_its_place(front: Front) -> None:
+def test_a_form_without_inputs_is_told_in_its_place(driver: SlackDriver) -> None:
     body = a_submission(Modal.REQUEST, FORM)
     body["view"]["blocks"] = []
     body["view"]["state"] = {"values": {}}
-    assert "There is no role" in words(front.submitted(body)["view"])
+    assert "There is no role" in words(driver.submitted(body)["view"])
 
 
-def test_a_notice_that_is_submitted_just_closes(front: Front) -> None:
-    assert front.submit("something_else", {}) == {}
+def test_a_notice_that_is_submitted_just_closes(driver: SlackDriver) -> None:
+    assert driver.submit("something_else", {}) == {}
 
 
 # --- shortcuts
 
 
-def test_the_global_shortcut_opens_the_form(front: Front) -> None:
-    assert front.send(a_shortcut(Shortcut.REQUEST)).status == 200
-    assert front.views.last["callback_id"] == Modal.REQUEST
+def test_the_global_shortcut_opens_the_form(driver: SlackDriver) -> None:
+    assert driver.send(a_shortcut(Shortcut.REQUEST)).status == 200
+    assert driver.views.last["callback_id"] == Modal.REQUEST
 
 
-def test_the_message_shortcut_opens_the_form_with_the_message_quoted(front: Front) -> None:
-    front.send(a_message_shortcut(Shortcut.REQUEST_FOR_MESSAGE, "the till is down &lt;again&gt;"))
-    (reason,) = [b for b in front.views.last["blocks"] if b.get("block_id") == Field.REASON]
+def test_the_message_shortcut_opens_the_form_with_the_message_quoted(driver: SlackDriver) -> None:
+    driver.send(a_message_shortcut(Shortcut.REQUEST_FOR_MESSAGE, "the till is down &lt;again&gt;"))
+    (reason,) = [b for b in driver.views.last["blocks"] if b.get("block_id") == Field.REASON]
     assert reason["element"]["initial_value"].startswith(
         "“the till is down <again>” https://example.slack.com/archives/"
     )
 
 
-def test_a_form_that_comes_too_late_for_a_shortcut_is_told_by_message(front: Front) -> None:
-    front.views.error = "expired_trigger_id"
-    front.send(a_shortcut(Shortcut.REQUEST))
-    assert [(who, where) for who, where, _ in told(front)] == [(ANA, "")]
+def test_a_form_that_comes_too_late_for_a_shortcut_is_told_by_message(driver: SlackDriver) -> None:
+    driver.views.error = "expired_trigger_id"
+    driver.send(a_shortcut(Shortcut.REQUEST))
+    assert [(who, where) for who, where, _ in told(driver)] == [(ANA, "")]
 
 
 @pytest.mark.parametrize("action", [Action.DENY, Action.EDIT, Action.REQUEST])
 def test_a_form_that_comes_too_late_for_a_press_is_told_by_message(
-    front: Front, action: Action
+    driver: SlackDriver, action: Action
 ) -> None:
-    front.views.error = "expired_trigger_id"
-    front.press(action, pending(front), BEN)
-    assert "in time" in told(front)[0][2]
+    driver.views.error = "expired_trigger_id"
+    driver.press(action, pending(driver), BEN)
+    assert "in time" in told(driver)[0][2]
 
 
 # --- events
 
 
-def test_opening_app_home_publishes_it(front: Front) -> None:
-    front.send(an_event("app_home_opened", user=ANA, tab="home"))
-    front.send(an_event("app_home_opened", user=ANA, tab="messages"))
-    assert front.work("publish_home") == [{"person": ANA}]
+def test_opening_app_home_publishes_it(driver: SlackDriver) -> None:
+    driver.send(an_event("app_home_opened", user=ANA, tab="home"))
+    driver.send(an_event("app_home_opened", user=ANA, tab="messages"))
+    assert driver.work("publish_home") == [{"person": ANA}]
 
 
-def test_an_event_delivered_twice_counts_once(stored: Front) -> None:
+def test_an_event_delivered_twice_counts_once(stored: SlackDriver) -> None:
     body = an_event("subteam_members_changed", subteam_id="S1")
     assert [stored.send(body).status, stored.send(body).status] == [200, 200]
     assert len(stored.work("refresh_groups")) == 1
 
 
 @pytest.mark.parametrize("event", ["subteam_created", "subteam_updated", "subteam_members_changed"])
-def test_changed_groups_are_read_again(front: Front, event: str) -> None:
-    front.send(an_event(event, subteam={"id": "S1"}))
-    assert len(front.work("refresh_groups")) == 1
+def test_changed_groups_are_read_again(driver: SlackDriver, event: str) -> None:
+    driver.send(an_event(event, subteam={"id": "S1"}))
+    assert len(driver.work("refresh_groups")) == 1
 
 
-def test_somebody_who_joins_is_looked_up(front: Front) -> None:
-    front.send(an_event("team_join", user={"id": "U0NEW", "team_id": "T1"}))
-    assert front.work("look_up_person") == [{"person": "U0NEW"}]
+def test_somebody_who_joins_is_looked_up(driver: SlackDriver) -> None:
+    driver.send(an_event("team_join", user={"id": "U0NEW", "team_id": "T1"}))
+    assert driver.work("look_up_person") == [{"person": "U0NEW"}]
 
 
-def test_events_of_another_workspace_change_nothing(front: Front) -> None:
+def test_events_of_another_workspace_change_nothing(driver: SlackDriver) -> None:
     for event in EVENTS:
-        assert front.send(an_event(event, team="T0OTHER", user=ANA, tab="home")).status == 200
-    assert front.rows("SELECT kind FROM outbox") == []
+        assert driver.send(an_event(event, team="T0OTHER", user=ANA, tab="home")).status == 200
+    assert driver.rows("SELECT kind FROM outbox") == []
 
 
 def test_an_event_that_could_not_be_stored_is_not_acknowledged_so_that_slack_sends_it_again(
-    stored: Front, monkeypatch: pytest.MonkeyPatch
+    stored: SlackDriver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     body = an_event("app_home_opened", user=ANA, tab="home")
     with monkeypatch.context() as broken:
@@ -761,29 +775,31 @@ def everything(user: str, **more: Any) -> list[tuple[str, dict[str, Any]]]:
 
 @pytest.mark.parametrize("kind", [kind for kind, _ in everything(ANA)])
 def test_somebody_from_another_workspace_is_refused_everywhere_and_on_record(
-    front: Front, kind: str
+    driver: SlackDriver, kind: str
 ) -> None:
     body = dict(everything(ANA, team="T0OTHER"))[kind]
-    reply = front.send(body)
-    said = reply.body + words([call for _, call in front.views.calls]) + str(front.work("answer"))
+    reply = driver.send(body)
+    said = reply.body + words([call for _, call in driver.views.calls]) + str(driver.work("answer"))
     assert reply.status == 200
     assert "People from other workspaces" in said
-    assert [actor for actor, _, _ in front.refusals()] == [ANA]
-    assert front.requests() == [] and front.work("decide") == []
+    assert [actor for actor, _, _ in driver.refusals()] == [ANA]
+    assert driver.requests() == [] and driver.work("decide") == []
 
 
-def test_a_member_of_another_workspace_of_the_same_organisation_is_let_in(front: Front) -> None:
-    body = a_click(Action.APPROVE, pending(front), BEN, enterprise={"id": "E1", "name": "Example"})
+def test_a_member_of_another_workspace_of_the_same_organisation_is_let_in(
+    driver: SlackDriver,
+) -> None:
+    body = a_click(Action.APPROVE, pending(driver), BEN, enterprise={"id": "E1", "name": "Example"})
     body["user"]["team_id"] = "T0OTHER"
-    front.send(body)
-    assert len(front.work("decide")) == 1
+    driver.send(body)
+    assert len(driver.work("decide")) == 1
 
 
 def test_nobody_is_let_in_before_our_own_workspace_is_known(made: Made) -> None:
-    front = make_front(made, team="")
-    assert "just started" in words(front.command("request shop-admin 1h fix"))
-    front.send(an_event("app_home_opened", user=ANA, tab="home"))
-    assert len(front.work("publish_home")) == 1
+    driver = make_driver(made, team="")
+    assert "just started" in words(driver.command("request shop-admin 1h fix"))
+    driver.send(an_event("app_home_opened", user=ANA, tab="home"))
+    assert len(driver.work("publish_home")) == 1
 
 
 UNFIT = ["deleted", "bot", "guest", "stranger", "unconfirmed"]
@@ -792,39 +808,41 @@ UNFIT = ["deleted", "bot", "guest", "stranger", "unconfirmed"]
 @pytest.mark.parametrize("why", UNFIT)
 @pytest.mark.parametrize("kind", [kind for kind, _ in everything(ANA)])
 def test_guests_bots_strangers_and_deactivated_accounts_are_refused(
-    front: Front, kind: str, why: str
+    driver: SlackDriver, kind: str, why: str
 ) -> None:
-    record_people(front.made.world, [a_person("U0GUEST", **{why: True})])
-    reply = front.send(dict(everything("U0GUEST"))[kind])
-    said = reply.body + words([call for _, call in front.views.calls]) + str(front.work("answer"))
+    record_people(driver.made.world, [a_person("U0GUEST", **{why: True})])
+    reply = driver.send(dict(everything("U0GUEST"))[kind])
+    said = reply.body + words([call for _, call in driver.views.calls]) + str(driver.work("answer"))
     assert "use access here" in said
-    assert [actor for actor, _, _ in front.refusals()] == ["U0GUEST"]
-    assert front.requests() == []
+    assert [actor for actor, _, _ in driver.refusals()] == ["U0GUEST"]
+    assert driver.requests() == []
 
 
 @pytest.mark.parametrize("why", UNFIT)
-def test_an_unfit_approver_is_refused(front: Front, why: str) -> None:
-    request = pending(front)
-    record_people(front.made.world, [a_person(BEN, **{why: True})])
-    front.press(Action.APPROVE, request, BEN)
-    assert front.work("decide") == []
-    assert told(front)[0][2].startswith("You can't use access here")
+def test_an_unfit_approver_is_refused(driver: SlackDriver, why: str) -> None:
+    request = pending(driver)
+    record_people(driver.made.world, [a_person(BEN, **{why: True})])
+    driver.press(Action.APPROVE, request, BEN)
+    assert driver.work("decide") == []
+    assert told(driver)[0][2].startswith("You can't use access here")
 
 
-def test_an_approver_who_is_a_full_member_again_is_heard_after_a_minute(front: Front) -> None:
-    request = pending(front)
-    record_people(front.made.world, [a_person(BEN, guest=True)])
-    front.book.people[BEN] = replace(a_person(BEN), checked_at=START + 61)
-    front.made.clock.at += 61
-    front.press(Action.APPROVE, request, BEN)
-    assert len(front.work("decide")) == 1
+def test_an_approver_who_is_a_full_member_again_is_heard_after_a_minute(
+    driver: SlackDriver,
+) -> None:
+    request = pending(driver)
+    record_people(driver.made.world, [a_person(BEN, guest=True)])
+    driver.book.people[BEN] = replace(a_person(BEN), checked_at=START + 61)
+    driver.made.clock.at += 61
+    driver.press(Action.APPROVE, request, BEN)
+    assert len(driver.work("decide")) == 1
 
 
 @pytest.mark.parametrize(
     "make", [lambda r: a_click(Action.APPROVE, r, BEN), lambda _: a_submission(Modal.REQUEST, FORM)]
 )
 def test_the_same_payload_delivered_by_many_at_the_same_moment_counts_once(
-    stored: Front, make: Any
+    stored: SlackDriver, make: Any
 ) -> None:
     body = make(pending(stored, "reports-read"))
     with ThreadPoolExecutor(8) as pool:
@@ -833,88 +851,93 @@ def test_the_same_payload_delivered_by_many_at_the_same_moment_counts_once(
     assert len(stored.work("decide")) + len(stored.work("post_approval")) == 2
 
 
-def test_somebody_nobody_knows_is_looked_up_once_and_then_served(front: Front) -> None:
-    front.book.people["U0NEW"] = a_person("U0NEW")
-    front.command("request shop-admin 1h fix", "U0NEW")
-    front.command("list", "U0NEW")
-    assert front.book.asked == ["U0NEW"]
-    assert front.requests()[0][0] == "U0NEW"
+def test_somebody_nobody_knows_is_looked_up_once_and_then_served(driver: SlackDriver) -> None:
+    driver.book.people["U0NEW"] = a_person("U0NEW")
+    driver.command("request shop-admin 1h fix", "U0NEW")
+    driver.command("list", "U0NEW")
+    assert driver.book.asked == ["U0NEW"]
+    assert driver.requests()[0][0] == "U0NEW"
 
 
-def test_somebody_slack_says_nothing_about_is_not_served_and_may_try_again(front: Front) -> None:
-    assert "Slack did not confirm who you are" in words(front.command("list", "U0NEW"))
-    assert front.refusals()[0][0] == "U0NEW"
+def test_somebody_slack_says_nothing_about_is_not_served_and_may_try_again(
+    driver: SlackDriver,
+) -> None:
+    assert "Slack did not confirm who you are" in words(driver.command("list", "U0NEW"))
+    assert driver.refusals()[0][0] == "U0NEW"
 
 
-def test_a_guest_who_became_a_member_is_served_after_a_minute(front: Front) -> None:
-    record_people(front.made.world, [a_person("U0GUEST", guest=True)])
-    front.book.people["U0GUEST"] = replace(a_person("U0GUEST"), checked_at=START + 61)
-    assert "guest accounts" in words(front.command("list", "U0GUEST"))
-    front.made.clock.at += 61
-    assert "You have no access" in words(front.command("list", "U0GUEST"))
-    assert front.book.asked == ["U0GUEST"]
+def test_a_guest_who_became_a_member_is_served_after_a_minute(driver: SlackDriver) -> None:
+    record_people(driver.made.world, [a_person("U0GUEST", guest=True)])
+    driver.book.people["U0GUEST"] = replace(a_person("U0GUEST"), checked_at=START + 61)
+    assert "guest accounts" in words(driver.command("list", "U0GUEST"))
+    driver.made.clock.at += 61
+    assert "You have no access" in words(driver.command("list", "U0GUEST"))
+    assert driver.book.asked == ["U0GUEST"]
 
 
 # --- when something goes wrong
 
 
-def storage_down(front: Front, patch: pytest.MonkeyPatch) -> None:
+def storage_down(driver: SlackDriver, patch: pytest.MonkeyPatch) -> None:
     def down(*_: object) -> None:
         raise StorageUnavailable("disk I/O error")
 
-    patch.setattr(front.made.world.db, "reading", down)
-    patch.setattr(front.made.world.db, "transaction", down)
+    patch.setattr(driver.made.world.db, "reading", down)
+    patch.setattr(driver.made.world.db, "transaction", down)
 
 
 @pytest.mark.parametrize("kind", [kind for kind, _ in everything(ANA)])
 def test_when_the_database_does_not_answer_the_person_reads_that_nothing_changed(
-    front: Front, kind: str, monkeypatch: pytest.MonkeyPatch
+    driver: SlackDriver, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as broken:
-        storage_down(front, broken)
-        reply = front.send(dict(everything(ANA))[kind])
+        storage_down(driver, broken)
+        reply = driver.send(dict(everything(ANA))[kind])
     assert reply.status == 200
-    assert "nothing was changed" in reply.body + words([call for _, call in front.views.calls])
-    assert front.rows("SELECT COUNT(*) FROM outbox") == [(0,)]
+    assert "nothing was changed" in reply.body + words([call for _, call in driver.views.calls])
+    assert driver.rows("SELECT COUNT(*) FROM outbox") == [(0,)]
 
 
 def test_a_form_keeps_what_was_typed_while_the_database_is_away(
-    front: Front, monkeypatch: pytest.MonkeyPatch
+    driver: SlackDriver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as broken:
-        storage_down(front, broken)
-        reply = front.submit(Modal.REQUEST, FORM)
+        storage_down(driver, broken)
+        reply = driver.submit(Modal.REQUEST, FORM)
     assert list(reply["errors"]) == [Field.ROLE]
 
 
 @pytest.mark.parametrize("kind", [kind for kind, _ in everything(ANA)])
 def test_what_nobody_foresaw_is_logged_and_told_with_the_same_reference(
-    front: Front, kind: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    driver: SlackDriver,
+    kind: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     def bug(*_: object) -> None:
         raise KeyError("bug")
 
     monkeypatch.setattr("bot.slack.context.refuse_other_workspace", bug)
-    reply = front.send(dict(everything(ANA))[kind])
+    reply = driver.send(dict(everything(ANA))[kind])
     assert reply.status == 200
     (record,) = [r for r in caplog.records if r.name == "bot.slack.listeners"]
     reference = str(record.args[0]) if isinstance(record.args, tuple) else ""
     assert len(reference) == 8
-    assert reference in reply.body + words([call for _, call in front.views.calls])
+    assert reference in reply.body + words([call for _, call in driver.views.calls])
 
 
 def test_when_not_even_that_can_be_told_it_is_still_acknowledged(
-    front: Front, monkeypatch: pytest.MonkeyPatch
+    driver: SlackDriver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    front.views.error = RuntimeError("no network")
+    driver.views.error = RuntimeError("no network")
     with monkeypatch.context() as broken:
-        storage_down(front, broken)
-        assert front.send(a_click(Action.RENEW, "g1")).status == 200
+        storage_down(driver, broken)
+        assert driver.send(a_click(Action.RENEW, "g1")).status == 200
 
 
-def test_an_unknown_action_of_an_older_version_is_answered(front: Front) -> None:
-    front.press("retired_button", "x")
-    assert "no longer works" in told(front)[0][2]
+def test_an_unknown_action_of_an_older_version_is_answered(driver: SlackDriver) -> None:
+    driver.press("retired_button", "x")
+    assert "no longer works" in told(driver)[0][2]
 
 
 MALFORMED: list[tuple[str, dict[str, Any]]] = [
@@ -935,7 +958,7 @@ MALFORMED: list[tuple[str, dict[str, Any]]] = [
     "body", [body for _, body in MALFORMED], ids=[name for name, _ in MALFORMED]
 )
 def test_a_malformed_payload_is_answered_and_changes_nothing(
-    stored: Front, body: dict[str, Any]
+    stored: SlackDriver, body: dict[str, Any]
 ) -> None:
     assert stored.send(body).status == 200
     assert stored.rows("SELECT COUNT(*) FROM outbox") == [(0,)]
@@ -946,13 +969,13 @@ def test_every_button_there_is_has_a_route() -> None:
     assert set(ACTIONS) == set(Action)
 
 
-def test_records_say_that_it_came_through_slack(front: Front) -> None:
-    front.command("request shop-admin 1h fix")
-    ((detail,),) = front.rows("SELECT detail FROM audit WHERE event = 'request:access:asked'")
+def test_records_say_that_it_came_through_slack(driver: SlackDriver) -> None:
+    driver.command("request shop-admin 1h fix")
+    ((detail,),) = driver.rows("SELECT detail FROM audit WHERE event = 'request:access:asked'")
     assert json.loads(detail)["source"] == Source.SLACK
 
 
-def test_no_listener_asks_slack_about_people_it_knows(front: Front) -> None:
+def test_no_listener_asks_slack_about_people_it_knows(driver: SlackDriver) -> None:
     for _, body in everything(ANA):
-        front.send(body)
-    assert front.book.asked == []
+        driver.send(body)
+    assert driver.book.asked == []

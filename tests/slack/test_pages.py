@@ -15,7 +15,7 @@ from bot.slack import pages
 from bot.slack.ids import Action, Field, Modal
 from storage import findings
 from tests.factories import ANA, BEN, LEA
-from tests.slack.slack_driver import Front, words
+from tests.slack.slack_driver import SlackDriver, words
 from tests.slack.test_suggestions import MANY
 from tests.slack.views_samples import elements
 
@@ -28,19 +28,19 @@ def more_in(message: dict[str, Any]) -> str | None:
     )
 
 
-def press_more(front: Front, value: str, user: str) -> dict[str, Any]:
+def press_more(driver: SlackDriver, value: str, user: str) -> dict[str, Any]:
     """Presses More and reads what the worker answers."""
-    front.press(Action.MORE, value, user)
-    message = pages.page(front.made.world, user, front.work("answer")[-1]["page"])
+    driver.press(Action.MORE, value, user)
+    message = pages.page(driver.made.world, user, driver.work("answer")[-1]["page"])
     assert validate_message(message) == []
     return message
 
 
-def all_pages(front: Front, text: str, user: str = ANA) -> list[dict[str, Any]]:
+def all_pages(driver: SlackDriver, text: str, user: str = ANA) -> list[dict[str, Any]]:
     """What a command answers, and every further page."""
-    made = [front.command(text, user)]
+    made = [driver.command(text, user)]
     while (value := more_in(made[-1])) is not None:
-        made.append(press_more(front, value, user))
+        made.append(press_more(driver, value, user))
     return made
 
 
@@ -54,67 +54,69 @@ def values(made: list[dict[str, Any]], action: Action) -> list[str]:
 
 
 @pytest.fixture
-def many(front: Front) -> list[str]:
+def many(driver: SlackDriver) -> list[str]:
     """The ids of 120 grants of Ana's, each of a role of its own."""
-    front.made.set_policy(**MANY)
-    return [front.made.a_grant(name).id for name in list(MANY)[:120]]
+    driver.made.set_policy(**MANY)
+    return [driver.made.a_grant(name).id for name in list(MANY)[:120]]
 
 
 def test_every_grant_is_in_my_list_and_in_a_lead_s_list_to_revoke(
-    front: Front, many: list[str]
+    driver: SlackDriver, many: list[str]
 ) -> None:
-    assert sorted(values(all_pages(front, "list"), Action.DONE)) == sorted(many)
-    assert sorted(values(all_pages(front, f"revoke <@{ANA}> all", LEA), Action.REVOKE)) == sorted(
+    assert sorted(values(all_pages(driver, "list"), Action.DONE)) == sorted(many)
+    assert sorted(values(all_pages(driver, f"revoke <@{ANA}> all", LEA), Action.REVOKE)) == sorted(
         many
     )
 
 
-def test_what_a_lead_may_see_is_checked_again_at_each_page(front: Front, many: list[str]) -> None:
-    value = more_in(front.command(f"revoke <@{ANA}> all", LEA))
+def test_what_a_lead_may_see_is_checked_again_at_each_page(
+    driver: SlackDriver, many: list[str]
+) -> None:
+    value = more_in(driver.command(f"revoke <@{ANA}> all", LEA))
     assert value is not None
-    assert "Only leads" in words(press_more(front, value, BEN))
-    assert values([press_more(front, value, BEN)], Action.REVOKE) == []
+    assert "Only leads" in words(press_more(driver, value, BEN))
+    assert values([press_more(driver, value, BEN)], Action.REVOKE) == []
 
 
 def test_with_many_roles_a_refusal_names_some_and_where_the_others_are(
-    front: Front, many: list[str]
+    driver: SlackDriver, many: list[str]
 ) -> None:
-    said = words(front.command("renew"))
+    said = words(driver.command("renew"))
     assert "Which one?" in said and "and 108 more, which /access list shows" in said
 
 
-def test_every_role_is_listed_searched_and_shown_in_full(front: Front) -> None:
-    front.made.set_policy(**MANY)
-    said = " ".join(map(words, all_pages(front, "roles")))
+def test_every_role_is_listed_searched_and_shown_in_full(driver: SlackDriver) -> None:
+    driver.made.set_policy(**MANY)
+    said = " ".join(map(words, all_pages(driver, "roles")))
     assert all(f" {name} " in said.replace("(", " ").replace(")", " ") for name in MANY)
-    found = words(front.command("roles zurich TILL"))
+    found = words(driver.command("roles zurich TILL"))
     assert "db-249" in found and "db-248" not in found
-    assert "The till of Zürich" in words(front.command("roles db-249"))
-    assert "that matches" in words(front.command("roles xyzzy"))
+    assert "The till of Zürich" in words(driver.command("roles db-249"))
+    assert "that matches" in words(driver.command("roles xyzzy"))
 
 
 def test_a_role_is_shown_in_full_to_people_who_ask_decide_or_lead_and_to_nobody_else(
-    front: Front,
+    driver: SlackDriver,
 ) -> None:
     shown = "requesters = ['U0DAN']\n" + 'approvers = ["@db-leads"]'
-    front.made.set_policy(shop_deploy=shown.replace("'", '"'))
+    driver.made.set_policy(shop_deploy=shown.replace("'", '"'))
     for person, sees in (("U0DAN", True), (BEN, True), (LEA, True), (ANA, False)):
-        assert ("deploy:write" in words(front.command("roles shop-deploy", person))) is sees
+        assert ("deploy:write" in words(driver.command("roles shop-deploy", person))) is sees
 
 
-def test_every_finding_is_shown_to_leads_page_by_page(front: Front) -> None:
-    with unit(front.made.world) as u:
+def test_every_finding_is_shown_to_leads_page_by_page(driver: SlackDriver) -> None:
+    with unit(driver.made.world) as u:
         for n in range(250):
             findings.add(
                 u.db, Finding("shop-admin", What.UNMANAGED, f"role_{n:03}", id=f"f{n}"), u.now
             )
     value = json.dumps({"list": "findings", "start": 0, "after": ""})
-    made = [press_more(front, value, LEA)]
+    made = [press_more(driver, value, LEA)]
     while (value := more_in(made[-1]) or "") != "":
-        made.append(press_more(front, value, LEA))
+        made.append(press_more(driver, value, LEA))
     assert len(values(made, Action.REMOVE_ORPHAN)) == 250
     assert "Only leads" in words(
-        press_more(front, json.dumps({"list": "findings", "start": 0, "after": ""}), ANA)
+        press_more(driver, json.dumps({"list": "findings", "start": 0, "after": ""}), ANA)
     )
 
 
@@ -132,12 +134,12 @@ FORGED = {
 
 
 @pytest.mark.parametrize("forged", FORGED.values(), ids=FORGED)
-def test_a_forged_button_shows_nothing(front: Front, forged: dict[str, Any]) -> None:
-    front.press(Action.MORE, json.dumps(forged))
-    assert [each for each in front.work("answer") if each["note"] == "page"] == []
+def test_a_forged_button_shows_nothing(driver: SlackDriver, forged: dict[str, Any]) -> None:
+    driver.press(Action.MORE, json.dumps(forged))
+    assert [each for each in driver.work("answer") if each["note"] == "page"] == []
 
 
-def test_40_actions_can_be_narrowed_in_the_form(stored: Front) -> None:
+def test_40_actions_can_be_narrowed_in_the_form(stored: SlackDriver) -> None:
     actions = [f"orders:{n}" for n in range(39)] + ["x" * 200]
     stored.made.set_policy(shop_admin=f"actions = {json.dumps(actions)}")
     request = stored.made.a_request()

@@ -12,7 +12,7 @@ from bot.core.errors import StorageUnavailable
 from bot.core.model import Person
 from bot.operations.people.record_people import record_people
 from tests.factories import ANA, LEA, a_person
-from tests.slack.slack_driver import Front, a_suggestion
+from tests.slack.slack_driver import SlackDriver, a_suggestion
 
 MANY = {
     f"db-{n:03}": f"""
@@ -31,26 +31,28 @@ def names(options: list[dict[str, Any]]) -> list[str]:
     return [option["value"] for option in options]
 
 
-def test_a_hundred_of_250_roles_are_offered_at_once_and_any_other_by_typing(front: Front) -> None:
-    front.made.set_policy(**MANY)
-    assert len(front.options()) == 100
-    assert names(front.options("249")) == ["db-249"]
-    assert names(front.options("ZURICH till")) == ["db-249"]
-    assert front.options("nothing like it") == []
+def test_a_hundred_of_250_roles_are_offered_at_once_and_any_other_by_typing(
+    driver: SlackDriver,
+) -> None:
+    driver.made.set_policy(**MANY)
+    assert len(driver.options()) == 100
+    assert names(driver.options("249")) == ["db-249"]
+    assert names(driver.options("ZURICH till")) == ["db-249"]
+    assert driver.options("nothing like it") == []
 
 
-def test_an_option_shows_title_and_name(front: Front) -> None:
-    (option,) = front.options("shop-admin")
+def test_an_option_shows_title_and_name(driver: SlackDriver) -> None:
+    (option,) = driver.options("shop-admin")
     assert (option["text"]["text"], option["description"]["text"]) == (
         "Shop admin, read and refund",
         "shop-admin",
     )
 
 
-def test_a_role_that_somebody_may_not_ask_for_is_not_offered(front: Front) -> None:
-    assert "shop-deploy" in names(front.options())
-    assert "shop-deploy" not in names(front.options(user=LEA))
-    assert front.options("shop-deploy", user=LEA) == []
+def test_a_role_that_somebody_may_not_ask_for_is_not_offered(driver: SlackDriver) -> None:
+    assert "shop-deploy" in names(driver.options())
+    assert "shop-deploy" not in names(driver.options(user=LEA))
+    assert driver.options("shop-deploy", user=LEA) == []
 
 
 @pytest.mark.parametrize(
@@ -58,20 +60,22 @@ def test_a_role_that_somebody_may_not_ask_for_is_not_offered(front: Front) -> No
     [a_person("U0X", deleted=True), a_person("U0X", guest=True), a_person("U0X", bot=True)],
     ids=["deactivated", "guest", "bot"],
 )
-def test_people_who_may_not_ask_are_offered_nothing(front: Front, person: Person) -> None:
-    record_people(front.made.world, [person])
-    assert front.options(user="U0X") == []
+def test_people_who_may_not_ask_are_offered_nothing(driver: SlackDriver, person: Person) -> None:
+    record_people(driver.made.world, [person])
+    assert driver.options(user="U0X") == []
 
 
-def test_a_person_whom_nobody_knows_is_offered_nothing_and_slack_is_not_asked(front: Front) -> None:
-    assert front.options(user="U0NOBODY") == []
-    assert front.book.asked == []
+def test_a_person_whom_nobody_knows_is_offered_nothing_and_slack_is_not_asked(
+    driver: SlackDriver,
+) -> None:
+    assert driver.options(user="U0NOBODY") == []
+    assert driver.book.asked == []
 
 
-def test_people_of_another_workspace_are_offered_nothing(front: Front) -> None:
+def test_people_of_another_workspace_are_offered_nothing(driver: SlackDriver) -> None:
     body = a_suggestion(user=ANA)
     body["user"]["team_id"] = "T0OTHER"
-    assert front.send(body).body == '{"options": []}'
+    assert driver.send(body).body == '{"options": []}'
 
 
 FORGED: dict[str, dict[str, Any]] = {
@@ -88,38 +92,38 @@ FORGED: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("change", FORGED.values(), ids=FORGED)
 def test_a_forged_payload_is_answered_with_options_or_none_and_leaves_no_trace(
-    front: Front, change: dict[str, Any]
+    driver: SlackDriver, change: dict[str, Any]
 ) -> None:
-    before = front.made.count("audit"), front.made.count("outbox")
-    answer = front.send({**a_suggestion(), **change})
+    before = driver.made.count("audit"), driver.made.count("outbox")
+    answer = driver.send({**a_suggestion(), **change})
     assert answer.status == 200 and answer.body.startswith('{"options": [')
-    assert (front.made.count("audit"), front.made.count("outbox")) == before
+    assert (driver.made.count("audit"), driver.made.count("outbox")) == before
 
 
-def test_typing_leaves_nothing_in_the_log_of_access(front: Front) -> None:
-    before = front.made.count("audit")
+def test_typing_leaves_nothing_in_the_log_of_access(driver: SlackDriver) -> None:
+    before = driver.made.count("audit")
     for typed in ("s", "sh", "sho", "shop"):
-        front.options(typed, user=LEA)
-    assert front.made.count("audit") == before
+        driver.options(typed, user=LEA)
+    assert driver.made.count("audit") == before
 
 
 @pytest.mark.parametrize(
     "error", [StorageUnavailable("the database is away"), RuntimeError("a defect")]
 )
 def test_the_menu_stays_empty_while_the_database_is_away(
-    front: Front, monkeypatch: pytest.MonkeyPatch, error: Exception
+    driver: SlackDriver, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     def fail(*_: object) -> None:
         raise error
 
     monkeypatch.setattr("bot.slack.listeners.roles_open_to", fail)
-    assert front.options() == []
+    assert driver.options() == []
 
 
-def test_a_reply_is_never_larger_than_socket_mode_can_carry(front: Front) -> None:
-    front.made.set_policy(
+def test_a_reply_is_never_larger_than_socket_mode_can_carry(driver: SlackDriver) -> None:
+    driver.made.set_policy(
         **{name: lines.replace("Database", "\N{ROCKET}" * 60) for name, lines in MANY.items()}
     )
-    assert 50 <= len(front.options()) < 100
-    assert len(front.send(a_suggestion()).body.encode()) < 65_000
-    assert len(json.dumps(front.command("roles"))) < 65_000
+    assert 50 <= len(driver.options()) < 100
+    assert len(driver.send(a_suggestion()).body.encode()) < 65_000
+    assert len(json.dumps(driver.command("roles"))) < 65_000

@@ -17,7 +17,7 @@ import pytest
 from bot.operations.people.record_people import record_people
 from bot.slack.listeners import EVENTS
 from tests.factories import ANA, Made, a_person
-from tests.slack.slack_driver import make_front
+from tests.slack.slack_driver import make_driver
 from tests.web.conftest import Site
 from tests.web.test_slack_events import a_site, signed
 
@@ -127,7 +127,7 @@ def test_every_sample_of_slack_is_answered_200_whatever_is_missing_or_odd(
     made: Made, group: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     record_people(made.world, [a_person(ANA)])
-    site = a_site(made, make_front(made).app.dispatch, within=2.7)
+    site = a_site(made, make_driver(made).app.dispatch, within=2.7)
     bodies = [
         request_of(name, payload)
         for name, sample in SAMPLES.items()

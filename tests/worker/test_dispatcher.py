@@ -89,124 +89,124 @@ def test_an_end_never_overtakes_a_start_in_hand_and_follows_it_at_once(
     assert "active" not in running.slack.notes(ANA)
 
 
-def test_a_start_that_waits_for_its_next_try_is_dropped_by_an_end(hands: DeliveryHarness) -> None:
-    grant = hands.starting()
-    hands.system.failing["grant"] = SystemUnavailable("down")
-    hands.delivery.drain(Queue.START)
-    assert hands.waiting(Queue.START)[0][1] > hands.made.clock.at
-    hands.system.failing.clear()
-    hands.release(grant)
-    hands.delivery.drain(Queue.START)
-    hands.delivery.drain(Queue.END)
-    assert hands.state(grant) is GrantState.ENDED
-    assert hands.system.calls == [("grant", grant.id), ("revoke", grant.id)]
+def test_a_start_that_waits_for_its_next_try_is_dropped_by_an_end(harness: DeliveryHarness) -> None:
+    grant = harness.starting()
+    harness.system.failing["grant"] = SystemUnavailable("down")
+    harness.delivery.drain(Queue.START)
+    assert harness.waiting(Queue.START)[0][1] > harness.made.clock.at
+    harness.system.failing.clear()
+    harness.release(grant)
+    harness.delivery.drain(Queue.START)
+    harness.delivery.drain(Queue.END)
+    assert harness.state(grant) is GrantState.ENDED
+    assert harness.system.calls == [("grant", grant.id), ("revoke", grant.id)]
 
 
-def test_an_extension_that_waits_is_dropped_by_an_end(hands: DeliveryHarness) -> None:
-    grant = hands.active()
-    hands.made.clock.at += 600
-    hands.system.failing["grant"] = SystemUnavailable("down")
-    assert isinstance(renew_grant(hands.made.world, grant.id, ANA), Renewed)
-    hands.delivery.drain(Queue.START)
-    hands.system.failing.clear()
-    hands.release(grant)
-    hands.delivery.drain(Queue.START)
-    hands.delivery.drain(Queue.END)
-    assert hands.state(grant) is GrantState.ENDED
-    assert hands.system.told("grant") == 1
-    assert hands.system.held == set()
+def test_an_extension_that_waits_is_dropped_by_an_end(harness: DeliveryHarness) -> None:
+    grant = harness.active()
+    harness.made.clock.at += 600
+    harness.system.failing["grant"] = SystemUnavailable("down")
+    assert isinstance(renew_grant(harness.made.world, grant.id, ANA), Renewed)
+    harness.delivery.drain(Queue.START)
+    harness.system.failing.clear()
+    harness.release(grant)
+    harness.delivery.drain(Queue.START)
+    harness.delivery.drain(Queue.END)
+    assert harness.state(grant) is GrantState.ENDED
+    assert harness.system.told("grant") == 1
+    assert harness.system.held == set()
 
 
 # --- trying again
 
 
 def test_a_renewal_that_a_system_does_not_confirm_is_told_once_and_so_is_that_it_has_at_last(
-    hands: DeliveryHarness,
+    harness: DeliveryHarness,
 ) -> None:
     """It was told as renewed, and a system that keeps an end of its own locks the holder out at the
     old one."""
 
     def told() -> list[str]:
-        said = [each for message in hands.slack.said for each in message]
+        said = [each for message in harness.slack.said for each in message]
         return [str(data["note"]) for kind, data in said if kind is Kind.NOTIFY_PERSON]
 
-    grant = hands.active()
-    hands.made.clock.at += 600
-    hands.system.failing["grant"] = SystemRefused("42501", "must have admin option")
-    assert isinstance(renew_grant(hands.made.world, grant.id, ANA), Renewed)
-    hands.turn(Queue.START, 6)
-    hands.delivery.drain(Queue.SLACK)
+    grant = harness.active()
+    harness.made.clock.at += 600
+    harness.system.failing["grant"] = SystemRefused("42501", "must have admin option")
+    assert isinstance(renew_grant(harness.made.world, grant.id, ANA), Renewed)
+    harness.turn(Queue.START, 6)
+    harness.delivery.drain(Queue.SLACK)
     assert told() == ["renewed", "unextended"]
-    assert hands.slack.notes(SECURITY) == ["unextended"]
-    ((detail,),) = hands.made.log("grant:renewal:failed", "detail")
+    assert harness.slack.notes(SECURITY) == ["unextended"]
+    ((detail,),) = harness.made.log("grant:renewal:failed", "detail")
     assert "must have admin option" in detail
-    hands.system.failing.clear()
-    hands.turn(Queue.START)
-    hands.delivery.drain(Queue.SLACK)
+    harness.system.failing.clear()
+    harness.turn(Queue.START)
+    harness.delivery.drain(Queue.SLACK)
     assert told()[2:] == ["extended"]
-    assert len(hands.made.log("grant:renewal:confirmed")) == 1
+    assert len(harness.made.log("grant:renewal:confirmed")) == 1
 
 
 def test_a_renewal_that_a_system_confirms_within_seconds_is_told_as_renewed_only(
-    hands: DeliveryHarness,
+    harness: DeliveryHarness,
 ) -> None:
-    grant = hands.active()
-    hands.made.clock.at += 600
-    hands.system.failing["grant"] = SystemUnavailable("down")
-    assert isinstance(renew_grant(hands.made.world, grant.id, ANA), Renewed)
-    hands.turn(Queue.START)
-    hands.system.failing.clear()
-    hands.turn(Queue.START)
-    hands.delivery.drain(Queue.SLACK)
-    assert hands.slack.notes(ANA) == ["renewed"]
-    assert hands.slack.notes(SECURITY) == []
+    grant = harness.active()
+    harness.made.clock.at += 600
+    harness.system.failing["grant"] = SystemUnavailable("down")
+    assert isinstance(renew_grant(harness.made.world, grant.id, ANA), Renewed)
+    harness.turn(Queue.START)
+    harness.system.failing.clear()
+    harness.turn(Queue.START)
+    harness.delivery.drain(Queue.SLACK)
+    assert harness.slack.notes(ANA) == ["renewed"]
+    assert harness.slack.notes(SECURITY) == []
 
 
-def test_an_end_is_tried_for_ever_with_growing_pauses(hands: DeliveryHarness) -> None:
-    grant = hands.active()
-    hands.system.failing["revoke"] = SystemUnavailable("the API is down")
-    hands.release(grant)
+def test_an_end_is_tried_for_ever_with_growing_pauses(harness: DeliveryHarness) -> None:
+    grant = harness.active()
+    harness.system.failing["revoke"] = SystemUnavailable("the API is down")
+    harness.release(grant)
     pauses = []
     for _ in range(17):
-        before = hands.made.clock.at
-        hands.turn(Queue.END)
-        pauses.append(hands.made.clock.at - before)
+        before = harness.made.clock.at
+        harness.turn(Queue.END)
+        pauses.append(harness.made.clock.at - before)
     longest = SETTINGS[Queue.END].longest_pause
     assert all(
         2 ** min(n, 20) / 2 <= pause or longest / 2 <= pause for n, pause in enumerate(pauses)
     ), pauses
     assert max(pauses) <= longest
-    assert hands.state(grant) is GrantState.ENDING
-    failed = hands.rows("SELECT detail FROM audit WHERE event = 'grant:end:failed' ORDER BY seq")
+    assert harness.state(grant) is GrantState.ENDING
+    failed = harness.rows("SELECT detail FROM audit WHERE event = 'grant:end:failed' ORDER BY seq")
     assert [json.loads(detail)["attempts"] for (detail,) in failed] == [
         1
     ]  # the rest is told by the clock
-    hands.system.failing.clear()
-    hands.turn(Queue.END)
-    assert hands.state(grant) is GrantState.ENDED
-    assert hands.waiting(Queue.END) == []
+    harness.system.failing.clear()
+    harness.turn(Queue.END)
+    assert harness.state(grant) is GrantState.ENDED
+    assert harness.waiting(Queue.END) == []
 
 
-def test_a_system_that_refuses_an_end_is_asked_again_all_the_same(hands: DeliveryHarness) -> None:
-    grant = hands.active()
-    hands.system.failing["revoke"] = SystemRefused("forbidden")
-    hands.release(grant)
-    hands.turn(Queue.END, 3)
-    assert hands.state(grant) is GrantState.ENDING
-    hands.system.failing.clear()
-    hands.turn(Queue.END)
-    assert hands.state(grant) is GrantState.ENDED
+def test_a_system_that_refuses_an_end_is_asked_again_all_the_same(harness: DeliveryHarness) -> None:
+    grant = harness.active()
+    harness.system.failing["revoke"] = SystemRefused("forbidden")
+    harness.release(grant)
+    harness.turn(Queue.END, 3)
+    assert harness.state(grant) is GrantState.ENDING
+    harness.system.failing.clear()
+    harness.turn(Queue.END)
+    assert harness.state(grant) is GrantState.ENDED
 
 
 def test_an_end_that_one_system_does_not_confirm_keeps_nothing_open_on_another(
-    hands: DeliveryHarness,
+    harness: DeliveryHarness,
 ) -> None:
-    hands.made.set_policy(
+    harness.made.set_policy(
         both='systems = ["shop-admin", "reports"]\nactions = ["a"]\nrequesters = ["everyone"]\n'
         'approvers = ["@db-leads"]\n'
     )
-    grant = hands.active(role="both")
-    revoke, gone = hands.system.revoke, []
+    grant = harness.active(role="both")
+    revoke, gone = harness.system.revoke, []
 
     def only_reports(order: ProvisionOrder) -> None:
         if order.system == "shop-admin":
@@ -214,98 +214,98 @@ def test_an_end_that_one_system_does_not_confirm_keeps_nothing_open_on_another(
         gone.append(order.system)
         revoke(order)
 
-    hands.system.revoke = only_reports  # type: ignore[method-assign]
-    hands.release(grant)
-    hands.turn(Queue.END)
+    harness.system.revoke = only_reports  # type: ignore[method-assign]
+    harness.release(grant)
+    harness.turn(Queue.END)
     assert gone == ["reports"]
-    leases = hands.rows(
+    leases = harness.rows(
         "SELECT system, state FROM leases WHERE grant_id = ? ORDER BY system", grant.id
     )
     assert leases == [("reports", "ended"), ("shop-admin", "ending")]
-    hands.system.revoke = revoke  # type: ignore[method-assign]
-    hands.turn(Queue.END)
-    assert hands.state(grant) is GrantState.ENDED
+    harness.system.revoke = revoke  # type: ignore[method-assign]
+    harness.turn(Queue.END)
+    assert harness.state(grant) is GrantState.ENDED
 
 
 @pytest.mark.parametrize(
     "error", [SystemUnavailable("down"), RuntimeError("a bug in the connector")], ids=repr
 )
 def test_a_start_is_given_up_after_its_patience_taken_back_and_told(
-    hands: DeliveryHarness, error: Exception
+    harness: DeliveryHarness, error: Exception
 ) -> None:
-    grant = hands.starting()
-    hands.system.failing["grant"] = error
-    hands.system.held.add(grant.id)  # the call failed, and yet something is there
-    hands.turn(Queue.START)
-    hands.delivery.drain(Queue.SLACK)
-    assert hands.slack.notes(ANA) == ["delayed"]
-    began = hands.made.clock.at
-    while hands.state(grant) is GrantState.STARTING:
-        hands.turn(Queue.START)
-        assert hands.made.clock.at - began < START_PATIENCE + 60
-    assert hands.made.clock.at - began > START_PATIENCE - 60
-    hands.delivery.drain(Queue.END)
-    hands.turn(Queue.SLACK, 2)
-    assert hands.state(grant) is GrantState.FAILED
-    assert hands.system.held == set()
-    assert hands.slack.notes(ANA) == ["delayed", "failed"]
-    assert "start_failed" in hands.slack.notes(SECURITY)
+    grant = harness.starting()
+    harness.system.failing["grant"] = error
+    harness.system.held.add(grant.id)  # the call failed, and yet something is there
+    harness.turn(Queue.START)
+    harness.delivery.drain(Queue.SLACK)
+    assert harness.slack.notes(ANA) == ["delayed"]
+    began = harness.made.clock.at
+    while harness.state(grant) is GrantState.STARTING:
+        harness.turn(Queue.START)
+        assert harness.made.clock.at - began < START_PATIENCE + 60
+    assert harness.made.clock.at - began > START_PATIENCE - 60
+    harness.delivery.drain(Queue.END)
+    harness.turn(Queue.SLACK, 2)
+    assert harness.state(grant) is GrantState.FAILED
+    assert harness.system.held == set()
+    assert harness.slack.notes(ANA) == ["delayed", "failed"]
+    assert "start_failed" in harness.slack.notes(SECURITY)
 
 
-def test_a_start_that_a_system_refuses_has_failed_at_once(hands: DeliveryHarness) -> None:
-    grant = hands.starting()
-    hands.system.failing["grant"] = SystemRefused("no_such_scope")
-    hands.delivery.drain(Queue.START)
-    hands.turn(Queue.SLACK, 2)
-    assert hands.state(grant) is GrantState.FAILED
-    assert hands.system.told("grant") == 1
-    assert hands.slack.notes(ANA) == ["failed"]
+def test_a_start_that_a_system_refuses_has_failed_at_once(harness: DeliveryHarness) -> None:
+    grant = harness.starting()
+    harness.system.failing["grant"] = SystemRefused("no_such_scope")
+    harness.delivery.drain(Queue.START)
+    harness.turn(Queue.SLACK, 2)
+    assert harness.state(grant) is GrantState.FAILED
+    assert harness.system.told("grant") == 1
+    assert harness.slack.notes(ANA) == ["failed"]
 
 
 ACCEPT = "Accept the invitation to acme on github.com."
 
 
 def test_what_a_person_has_to_do_first_is_said_to_them_at_the_first_try_and_nothing_of_the_system(
-    hands: DeliveryHarness,
+    harness: DeliveryHarness,
 ) -> None:
-    grant = hands.starting()
-    hands.system.failing["grant"] = SystemUnavailable("ana has to accept it", to_person=ACCEPT)
-    hands.turn(Queue.START, 5)
-    hands.delivery.drain(Queue.SLACK)
+    grant = harness.starting()
+    harness.system.failing["grant"] = SystemUnavailable("ana has to accept it", to_person=ACCEPT)
+    harness.turn(Queue.START, 5)
+    harness.delivery.drain(Queue.SLACK)
     ((_, told),) = [
-        each for said in hands.slack.said for each in said if each[1].get("person") == ANA
+        each for said in harness.slack.said for each in said if each[1].get("person") == ANA
     ]
     assert (told["note"], told["why"]) == ("delayed", ACCEPT)
-    assert told["until"] == hands.made.grant(grant.id).starts_at + PERSON_PATIENCE
-    assert hands.delivery.health.said(["shop-admin"]) == {"shop-admin": "not asked yet"}
-    hands.system.failing.clear()
-    hands.turn(Queue.START)
-    assert hands.state(grant) is GrantState.ACTIVE
+    assert told["until"] == harness.made.grant(grant.id).starts_at + PERSON_PATIENCE
+    assert harness.delivery.health.said(["shop-admin"]) == {"shop-admin": "not asked yet"}
+    harness.system.failing.clear()
+    harness.turn(Queue.START)
+    assert harness.state(grant) is GrantState.ACTIVE
 
 
 def test_a_failure_of_the_system_while_it_waits_for_the_person_does_not_cut_the_wait(
-    hands: DeliveryHarness,
+    harness: DeliveryHarness,
 ) -> None:
-    grant = hands.starting()
-    hands.system.failing["grant"] = SystemUnavailable("ana has to accept it", to_person=ACCEPT)
-    began = hands.made.clock.at
-    while hands.made.clock.at < began + START_PATIENCE + 60:
-        hands.turn(Queue.START)
-    hands.system.failing["grant"] = SystemUnavailable("down")
-    hands.turn(Queue.START, 2)
-    assert hands.state(grant) is GrantState.STARTING
+    grant = harness.starting()
+    harness.system.failing["grant"] = SystemUnavailable("ana has to accept it", to_person=ACCEPT)
+    began = harness.made.clock.at
+    while harness.made.clock.at < began + START_PATIENCE + 60:
+        harness.turn(Queue.START)
+    harness.system.failing["grant"] = SystemUnavailable("down")
+    harness.turn(Queue.START, 2)
+    assert harness.state(grant) is GrantState.STARTING
 
 
 def test_what_a_person_has_to_do_first_is_said_also_when_another_failure_came_before(
-    hands: DeliveryHarness,
+    harness: DeliveryHarness,
 ) -> None:
-    hands.starting()
-    hands.system.failing["grant"] = SystemUnavailable("down")
-    hands.turn(Queue.START, 2)
-    hands.system.failing["grant"] = SystemUnavailable("ana has to accept it", to_person=ACCEPT)
-    hands.turn(Queue.START, 2)
-    hands.delivery.drain(Queue.SLACK)
-    said = [data for each in hands.slack.said for _, data in each if data.get("person") == ANA]
+    harness.starting()
+    harness.system.failing["grant"] = SystemUnavailable("down")
+    harness.turn(Queue.START, 2)
+    harness.system.failing["grant"] = SystemUnavailable("ana has to accept it", to_person=ACCEPT)
+    harness.turn(Queue.START, 2)
+    harness.delivery.drain(Queue.SLACK)
+    said = [data for each in harness.slack.said for _, data in each if data.get("person") == ANA]
     assert [data.get("why", "") for data in said] == ["", ACCEPT]
 
 
@@ -313,96 +313,98 @@ def test_what_a_person_has_to_do_first_is_said_also_when_another_failure_came_be
     "error", [SystemRefused("not_a_member", "ana is not", "Ask for an invitation."), None]
 )
 def test_a_start_that_failed_for_a_reason_about_the_person_tells_them_which(
-    hands: DeliveryHarness, error: SystemRefused | None
+    harness: DeliveryHarness, error: SystemRefused | None
 ) -> None:
-    grant = hands.starting()
-    hands.system.failing["grant"] = error or SystemUnavailable(
+    grant = harness.starting()
+    harness.system.failing["grant"] = error or SystemUnavailable(
         "ana has to accept it", to_person=ACCEPT
     )
-    while hands.state(grant) is GrantState.STARTING:
-        hands.turn(Queue.START)
-    hands.turn(Queue.SLACK, 2)
-    last = [data for each in hands.slack.said for _, data in each if data.get("person") == ANA][-1]
+    while harness.state(grant) is GrantState.STARTING:
+        harness.turn(Queue.START)
+    harness.turn(Queue.SLACK, 2)
+    last = [data for each in harness.slack.said for _, data in each if data.get("person") == ANA][
+        -1
+    ]
     assert (last["note"], last["why"]) == ("failed", error.to_person if error else ACCEPT)
 
 
 def test_a_start_that_is_not_there_when_read_back_is_not_told_as_active(
-    hands: DeliveryHarness,
+    harness: DeliveryHarness,
 ) -> None:
-    grant = hands.starting()
-    hands.system.grant = lambda order: hands.system.calls.append(("grant", order.grant))  # type: ignore[method-assign]
-    hands.delivery.drain(Queue.START)
-    hands.delivery.drain(Queue.SLACK)
-    assert hands.state(grant) is GrantState.STARTING
-    assert "active" not in hands.slack.notes(ANA)
+    grant = harness.starting()
+    harness.system.grant = lambda order: harness.system.calls.append(("grant", order.grant))  # type: ignore[method-assign]
+    harness.delivery.drain(Queue.START)
+    harness.delivery.drain(Queue.SLACK)
+    assert harness.state(grant) is GrantState.STARTING
+    assert "active" not in harness.slack.notes(ANA)
 
 
-def test_the_database_being_away_is_no_reason_for_a_longer_pause(hands: DeliveryHarness) -> None:
-    grant = hands.active()
-    hands.system.failing["revoke"] = StorageUnavailable("locked")
-    hands.release(grant)
+def test_the_database_being_away_is_no_reason_for_a_longer_pause(harness: DeliveryHarness) -> None:
+    grant = harness.active()
+    harness.system.failing["revoke"] = StorageUnavailable("locked")
+    harness.release(grant)
     for _ in range(8):
-        before = hands.made.clock.at
-        hands.turn(Queue.END)
-        assert hands.made.clock.at - before == 1
+        before = harness.made.clock.at
+        harness.turn(Queue.END)
+        assert harness.made.clock.at - before == 1
 
 
 # --- once, and not lost
 
 
 def test_a_message_whose_answer_was_lost_is_sent_once_more_and_then_told_as_undelivered(
-    hands: DeliveryHarness,
+    harness: DeliveryHarness,
 ) -> None:
-    hands.slack.failing[ANA] = [
+    harness.slack.failing[ANA] = [
         OutcomeUnknown("lost"),
         OutcomeUnknown("lost"),
         OutcomeUnknown("lost"),
     ]
-    hands.say(ANA, "hello")
-    hands.turn(Queue.SLACK, 4)
-    assert hands.slack.attempts(ANA) == 2
-    assert hands.slack.notes(SECURITY) == ["undelivered"]
-    assert hands.waiting(Queue.SLACK) == []
+    harness.say(ANA, "hello")
+    harness.turn(Queue.SLACK, 4)
+    assert harness.slack.attempts(ANA) == 2
+    assert harness.slack.notes(SECURITY) == ["undelivered"]
+    assert harness.waiting(Queue.SLACK) == []
 
 
 def test_a_lost_answer_is_not_tempted_again_while_slack_answers_nothing(
-    hands: DeliveryHarness,
+    harness: DeliveryHarness,
 ) -> None:
-    hands.slack.failing[ANA] = [OutcomeUnknown("lost")]
-    hands.slack.unwell = SystemUnavailable("down")
-    hands.say(ANA, "hello")
-    hands.turn(Queue.SLACK, 9)
-    assert hands.slack.attempts(ANA) == 1
-    hands.slack.unwell = None
-    hands.turn(Queue.SLACK)
-    assert hands.slack.notes(ANA) == ["hello"]
-    assert hands.slack.notes(SECURITY) == []
+    harness.slack.failing[ANA] = [OutcomeUnknown("lost")]
+    harness.slack.unwell = SystemUnavailable("down")
+    harness.say(ANA, "hello")
+    harness.turn(Queue.SLACK, 9)
+    assert harness.slack.attempts(ANA) == 1
+    harness.slack.unwell = None
+    harness.turn(Queue.SLACK)
+    assert harness.slack.notes(ANA) == ["hello"]
+    assert harness.slack.notes(SECURITY) == []
 
 
 def test_what_waits_behind_a_message_that_can_not_be_sent_is_not_lost_with_it(
-    hands: DeliveryHarness,
+    harness: DeliveryHarness,
 ) -> None:
-    with unit(hands.made.world) as u:
+    with unit(harness.made.world) as u:
         u.do(effects.notify_security(SECURITY, "first"))
-    hands.slack.failing["first"] = [OutcomeUnknown("lost"), OutcomeUnknown("lost")]
-    hands.turn(Queue.SLACK, 2)
-    with unit(hands.made.world) as u:
+    harness.slack.failing["first"] = [OutcomeUnknown("lost"), OutcomeUnknown("lost")]
+    harness.turn(Queue.SLACK, 2)
+    with unit(harness.made.world) as u:
         u.do(
             effects.notify_security(SECURITY, "second"), effects.notify_security(SECURITY, "third")
         )
-    hands.turn(Queue.SLACK, 4)
-    assert hands.slack.notes(SECURITY) == ["second", "third"]
+    harness.turn(Queue.SLACK, 4)
+    assert harness.slack.notes(SECURITY) == ["second", "third"]
 
 
 def test_a_message_that_makes_us_stumble_is_out_of_the_way_after_two_tries(
-    hands: DeliveryHarness,
+    harness: DeliveryHarness,
 ) -> None:
-    hands.slack.failing["bad"] = [KeyError("bad"), KeyError("bad"), KeyError("bad")]
-    hands.say(ANA, "bad")
-    hands.say(ANA, "good")
-    hands.turn(Queue.SLACK, 4)
-    assert hands.slack.notes(ANA) == ["good"]
-    assert hands.slack.notes(SECURITY) == ["undelivered"]
+    harness.slack.failing["bad"] = [KeyError("bad"), KeyError("bad"), KeyError("bad")]
+    harness.say(ANA, "bad")
+    harness.say(ANA, "good")
+    harness.turn(Queue.SLACK, 4)
+    assert harness.slack.notes(ANA) == ["good"]
+    assert harness.slack.notes(SECURITY) == ["undelivered"]
 
 
 def test_a_message_is_not_said_again_because_the_database_was_away_after_it(
@@ -444,28 +446,28 @@ def test_claims_are_kept_while_a_system_takes_its_time(running: DeliveryHarness)
 
 
 def test_what_a_dead_process_had_in_hand_is_taken_over_when_its_claim_has_run_out(
-    hands: DeliveryHarness,
+    harness: DeliveryHarness,
 ) -> None:
-    grant = hands.active()
-    hands.release(grant)
-    assert hands.delivery.loops[Queue.END].claimed.take(10) != []  # and then it dies
-    second = hands.another()
+    grant = harness.active()
+    harness.release(grant)
+    assert harness.delivery.loops[Queue.END].claimed.take(10) != []  # and then it dies
+    second = harness.another()
     assert second.drain(Queue.END) == 0
-    hands.made.clock.at += SETTINGS[Queue.END].claim
+    harness.made.clock.at += SETTINGS[Queue.END].claim
     assert second.drain(Queue.END) == 1
-    assert hands.state(grant) is GrantState.ENDED
+    assert harness.state(grant) is GrantState.ENDED
 
 
 def test_a_message_that_two_processes_died_with_is_not_sent_a_third_time(
-    hands: DeliveryHarness,
+    harness: DeliveryHarness,
 ) -> None:
-    hands.say(ANA, "hello")
+    harness.say(ANA, "hello")
     for _ in range(2):
-        assert len(hands.delivery.loops[Queue.SLACK].claimed.take(10)) == 1
-        free_claims(hands.made.world)
-    hands.turn(Queue.SLACK, 2)
-    assert hands.slack.notes(ANA) == []
-    assert hands.slack.notes(SECURITY) == ["undelivered"]
+        assert len(harness.delivery.loops[Queue.SLACK].claimed.take(10)) == 1
+        free_claims(harness.made.world)
+    harness.turn(Queue.SLACK, 2)
+    assert harness.slack.notes(ANA) == []
+    assert harness.slack.notes(SECURITY) == ["undelivered"]
 
 
 def test_no_more_messages_are_claimed_than_there_are_threads_to_send_them(
@@ -495,73 +497,73 @@ def test_no_more_messages_are_claimed_than_there_are_threads_to_send_them(
 
 
 @pytest.fixture
-def ours(hands: DeliveryHarness) -> OurSystem:
+def ours(harness: DeliveryHarness) -> OurSystem:
     """The connected system is one whose access is rows of ours."""
-    hands.system = system = OurSystem()
-    hands.delivery = hands.another()
+    harness.system = system = OurSystem()
+    harness.delivery = harness.another()
     return system
 
 
-def many_ending(hands: DeliveryHarness, number: int, role: str = "shop-admin") -> list[Grant]:
-    ending = [hands.active(f"U0HOLDS{each}", role) for each in range(number)]
-    with unit(hands.made.world) as u:
+def many_ending(harness: DeliveryHarness, number: int, role: str = "shop-admin") -> list[Grant]:
+    ending = [harness.active(f"U0HOLDS{each}", role) for each in range(number)]
+    with unit(harness.made.world) as u:
         request_end(u, ending, EndReason.REVOKED, "os:test")
     return ending
 
 
 def test_ends_in_our_own_rows_are_one_transaction_and_told_as_if_done_alone(
-    hands: DeliveryHarness, ours: OurSystem
+    harness: DeliveryHarness, ours: OurSystem
 ) -> None:
-    ending = many_ending(hands, 20)
-    hands.start()
-    until(lambda: {hands.state(grant) for grant in ending} == {GrantState.ENDED})
-    until(lambda: len(hands.slack.notes()) >= 40)
-    hands.stop()
+    ending = many_ending(harness, 20)
+    harness.start()
+    until(lambda: {harness.state(grant) for grant in ending} == {GrantState.ENDED})
+    until(lambda: len(harness.slack.notes()) >= 40)
+    harness.stop()
     assert ours.together == [20] and ours.held == set()
-    ended = hands.rows("SELECT \"grant\", system FROM audit WHERE event = 'grant:access:ended'")
+    ended = harness.rows("SELECT \"grant\", system FROM audit WHERE event = 'grant:access:ended'")
     assert sorted(ended) == sorted((grant.id, "shop-admin") for grant in ending)
-    assert hands.rows("SELECT state FROM leases WHERE state <> 'ended'") == []
-    assert [hands.slack.notes(grant.person) for grant in ending] == [["ended"]] * 20
+    assert harness.rows("SELECT state FROM leases WHERE state <> 'ended'") == []
+    assert [harness.slack.notes(grant.person) for grant in ending] == [["ended"]] * 20
 
 
 def test_ends_that_a_system_does_not_confirm_are_one_message_however_many(
-    hands: DeliveryHarness,
+    harness: DeliveryHarness,
 ) -> None:
     """It has room for as many as wait together: whatever else the channel has to know comes after
     them."""
-    hands.system.failing["revoke"] = SystemUnavailable("down")
-    many_ending(hands, 40)
-    hands.delivery.drain(Queue.END)
-    hands.delivery.drain(Queue.SLACK)
-    assert [len(message) for message in hands.slack.said if message[0][0] is Kind.ALERT] == [40]
+    harness.system.failing["revoke"] = SystemUnavailable("down")
+    many_ending(harness, 40)
+    harness.delivery.drain(Queue.END)
+    harness.delivery.drain(Queue.SLACK)
+    assert [len(message) for message in harness.slack.said if message[0][0] is Kind.ALERT] == [40]
 
 
 def test_an_end_in_our_own_rows_waits_for_the_other_system_of_its_grant(
-    hands: DeliveryHarness, ours: OurSystem
+    harness: DeliveryHarness, ours: OurSystem
 ) -> None:
     terms = (
         'systems = ["shop-admin", "reports"]\nactions = ["a"]\nrequesters = ["everyone"]\napprovers'
         ' = ["@db-leads"]'
     )
-    hands.made.set_policy(both=terms)
-    ending = many_ending(hands, 3, "both")
-    queue = hands.delivery.loops[Queue.END]
+    harness.made.set_policy(both=terms)
+    ending = many_ending(harness, 3, "both")
+    queue = harness.delivery.loops[Queue.END]
     rows = [row for row in queue.claimed.take(10) if row.data["system"] == "shop-admin"]
     for work in queue.works(rows):
-        hands.delivery.handle(work)
+        harness.delivery.handle(work)
     assert ours.together == [3]
-    assert {hands.state(grant) for grant in ending} == {GrantState.ENDING}
-    hands.made.clock.at += SETTINGS[Queue.END].claim
-    hands.delivery.drain(Queue.END)
-    assert {hands.state(grant) for grant in ending} == {GrantState.ENDED}
-    ended = hands.rows("SELECT \"grant\", system FROM audit WHERE event = 'grant:access:ended'")
+    assert {harness.state(grant) for grant in ending} == {GrantState.ENDING}
+    harness.made.clock.at += SETTINGS[Queue.END].claim
+    harness.delivery.drain(Queue.END)
+    assert {harness.state(grant) for grant in ending} == {GrantState.ENDED}
+    ended = harness.rows("SELECT \"grant\", system FROM audit WHERE event = 'grant:access:ended'")
     assert len(ended) == len(set(ended)) == 6
 
 
 def test_one_end_that_fails_holds_up_none_of_those_that_were_to_be_done_with_it(
-    hands: DeliveryHarness, ours: OurSystem
+    harness: DeliveryHarness, ours: OurSystem
 ) -> None:
-    ending = many_ending(hands, 6)
+    ending = many_ending(harness, 6)
     real, bad = ours.revoke, ending[2].id
 
     def revoke(order: ProvisionOrder) -> None:
@@ -570,43 +572,44 @@ def test_one_end_that_fails_holds_up_none_of_those_that_were_to_be_done_with_it(
         real(order)
 
     ours.revoke = revoke  # type: ignore[method-assign]
-    hands.start()
-    until(lambda: sum(hands.state(grant) is GrantState.ENDED for grant in ending) == 5)
-    until(lambda: hands.rows("SELECT 1 FROM audit WHERE event = 'grant:end:failed'"))
-    hands.stop()
-    assert hands.state(ending[2]) is GrantState.ENDING
-    assert len(hands.rows("SELECT 1 FROM audit WHERE event = 'grant:access:ended'")) == 5
+    harness.start()
+    until(lambda: sum(harness.state(grant) is GrantState.ENDED for grant in ending) == 5)
+    until(lambda: harness.rows("SELECT 1 FROM audit WHERE event = 'grant:end:failed'"))
+    harness.stop()
+    assert harness.state(ending[2]) is GrantState.ENDING
+    assert len(harness.rows("SELECT 1 FROM audit WHERE event = 'grant:access:ended'")) == 5
 
 
 def test_more_are_taken_at_once_as_long_as_all_that_come_can_be_done_at_once(
-    hands: DeliveryHarness, ours: OurSystem
+    harness: DeliveryHarness, ours: OurSystem
 ) -> None:
-    ending = many_ending(hands, SETTINGS[Queue.END].in_hand + 40)
-    assert hands.delivery.loops[Queue.END].room() == SETTINGS[Queue.END].in_hand
-    hands.delivery.drain(Queue.END)
+    ending = many_ending(harness, SETTINGS[Queue.END].in_hand + 40)
+    assert harness.delivery.loops[Queue.END].room() == SETTINGS[Queue.END].in_hand
+    harness.delivery.drain(Queue.END)
     assert ours.together == [SETTINGS[Queue.END].in_hand, 40]
-    assert hands.delivery.loops[Queue.END].room() == SETTINGS[Queue.END].together
-    assert {hands.state(grant) for grant in ending} == {GrantState.ENDED}
-    hands.system = FakeSystem()
-    hands.delivery = hands.another()
-    many_ending(hands, 3)
-    hands.delivery.drain(Queue.END)
-    assert hands.delivery.loops[Queue.END].room() == SETTINGS[Queue.END].in_hand
+    assert harness.delivery.loops[Queue.END].room() == SETTINGS[Queue.END].together
+    assert {harness.state(grant) for grant in ending} == {GrantState.ENDED}
+    harness.system = FakeSystem()
+    harness.delivery = harness.another()
+    many_ending(harness, 3)
+    harness.delivery.drain(Queue.END)
+    assert harness.delivery.loops[Queue.END].room() == SETTINGS[Queue.END].in_hand
 
 
-def _sums(hands: DeliveryHarness) -> list[int]:
+def _sums(harness: DeliveryHarness) -> list[int]:
     """How many ends each of the records had."""
-    found = hands.rows("SELECT data FROM outbox WHERE kind = 'sum_usage' ORDER BY id")
+    found = harness.rows("SELECT data FROM outbox WHERE kind = 'sum_usage' ORDER BY id")
     return [len(json.loads(data)["grants"]) for (data,) in found]
 
 
 def test_ends_confirmed_while_another_is_recorded_are_recorded_in_one_transaction(
-    hands: DeliveryHarness,
+    harness: DeliveryHarness,
 ) -> None:
-    ending, queue, recorder = many_ending(hands, 5), hands.delivery.loops[Queue.END], EndRecorder()
+    ending, recorder = many_ending(harness, 5), EndRecorder()
+    queue = harness.delivery.loops[Queue.END]
     works = queue.works(queue.claimed.take(10))
     threads = [threading.Thread(target=recorder.record, args=(work,)) for work in works]
-    with hands.made.world.db.transaction():  # the first one waits for this
+    with harness.made.world.db.transaction():  # the first one waits for this
         threads[0].start()
         until(lambda: works[0] not in recorder.waiting)
         for thread in threads[1:]:
@@ -614,10 +617,10 @@ def test_ends_confirmed_while_another_is_recorded_are_recorded_in_one_transactio
         until(lambda: len(recorder.waiting) == 4)
     for thread in threads:
         thread.join()
-    assert _sums(hands) == [1, 4] and all(work.is_recorded for work in works)
-    assert {hands.state(grant) for grant in ending} == {GrantState.ENDED}
-    assert hands.waiting(Queue.END) == []
-    assert len(hands.rows("SELECT 1 FROM audit WHERE event = 'grant:access:ended'")) == 5
+    assert _sums(harness) == [1, 4] and all(work.is_recorded for work in works)
+    assert {harness.state(grant) for grant in ending} == {GrantState.ENDED}
+    assert harness.waiting(Queue.END) == []
+    assert len(harness.rows("SELECT 1 FROM audit WHERE event = 'grant:access:ended'")) == 5
 
 
 @pytest.mark.parametrize("error", [RuntimeError("a bug"), StorageUnavailable("locked")], ids=repr)
@@ -634,7 +637,7 @@ def test_ends_that_can_not_be_recorded_together_are_recorded_alone(
 
 
 def test_ends_are_not_claimed_again_for_each_one_that_a_busy_system_confirms(
-    hands: DeliveryHarness, monkeypatch: pytest.MonkeyPatch
+    harness: DeliveryHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(QueueSettings, "keep", 3600)
     real, claims, released = ClaimedQueue.take, list[int](), list[int]()
@@ -651,10 +654,10 @@ def test_ends_are_not_claimed_again_for_each_one_that_a_busy_system_confirms(
 
     monkeypatch.setattr(ClaimedQueue, "take", take)
     monkeypatch.setattr(ClaimedQueue, "release", release)
-    ending = many_ending(hands, SETTINGS[Queue.END].in_hand)
-    hands.delivery.start()
-    until(lambda: {hands.state(grant) for grant in ending} == {GrantState.ENDED})
-    hands.delivery.stop()
+    ending = many_ending(harness, SETTINGS[Queue.END].in_hand)
+    harness.delivery.start()
+    until(lambda: {harness.state(grant) for grant in ending} == {GrantState.ENDED})
+    harness.delivery.stop()
     assert (claims, released) == ([len(ending)], [])
 
 
@@ -694,24 +697,26 @@ def test_ends_do_not_wait_for_ever_until_all_have_been_asked_for(
 # --- what nobody rang for
 
 
-def test_what_others_left_or_time_made_due_is_found_by_looking(hands: DeliveryHarness) -> None:
-    hands.delivery.start()
+def test_what_others_left_or_time_made_due_is_found_by_looking(harness: DeliveryHarness) -> None:
+    harness.delivery.start()
     until(
-        lambda: all(time.monotonic() - loop.turned > 0.1 for loop in hands.delivery.loops.values())
+        lambda: all(
+            time.monotonic() - loop.turned > 0.1 for loop in harness.delivery.loops.values()
+        )
     )
-    with unit(hands.made.world) as u:
+    with unit(harness.made.world) as u:
         u.do(effects.answer(ANA, "", "now"), effects.update_approval("r1", "C1", delay=60))
-    hands.delivery.wake_due()
+    harness.delivery.wake_due()
     time.sleep(0.2)
-    assert hands.slack.notes() == []
-    hands.delivery.find_due()
-    hands.delivery.wake_due()
-    until(lambda: hands.slack.notes() == ["now"])
-    hands.delivery.find_due()
-    hands.made.clock.at += 60
-    hands.delivery.wake_due()
-    until(lambda: not hands.waiting(Queue.SLACK))
-    hands.delivery.stop()
+    assert harness.slack.notes() == []
+    harness.delivery.find_due()
+    harness.delivery.wake_due()
+    until(lambda: harness.slack.notes() == ["now"])
+    harness.delivery.find_due()
+    harness.made.clock.at += 60
+    harness.delivery.wake_due()
+    until(lambda: not harness.waiting(Queue.SLACK))
+    harness.delivery.stop()
 
 
 # --- while Slack takes nothing
@@ -753,55 +758,55 @@ def test_messages_are_tried_one_at_a_time_while_slack_takes_none(
     assert running.delivery.loops[Queue.SLACK].room() == SETTINGS[Queue.SLACK].in_hand
 
 
-def test_a_pause_that_slack_asks_for_slows_down_nobody_else(hands: DeliveryHarness) -> None:
+def test_a_pause_that_slack_asks_for_slows_down_nobody_else(harness: DeliveryHarness) -> None:
     for number in range(20):
-        hands.slack.failing[f"U0READS{number}"] = [SystemUnavailable("Slack asks for a pause", 3)]
-        hands.say(f"U0READS{number}", "hello")
-    hands.delivery.drain(Queue.SLACK)
-    assert hands.delivery.loops[Queue.SLACK].room() == SETTINGS[Queue.SLACK].in_hand
+        harness.slack.failing[f"U0READS{number}"] = [SystemUnavailable("Slack asks for a pause", 3)]
+        harness.say(f"U0READS{number}", "hello")
+    harness.delivery.drain(Queue.SLACK)
+    assert harness.delivery.loops[Queue.SLACK].room() == SETTINGS[Queue.SLACK].in_hand
 
 
 # --- stopping
 
 
 def test_a_stop_finishes_what_was_begun_and_gives_the_rest_back_unharmed(
-    hands: DeliveryHarness,
+    harness: DeliveryHarness,
 ) -> None:
-    ending = [hands.active(f"U0HOLDS{number}") for number in range(FIRST + 5)]
-    hands.system.hang("revoke")
-    with unit(hands.made.world) as u:
+    ending = [harness.active(f"U0HOLDS{number}") for number in range(FIRST + 5)]
+    harness.system.hang("revoke")
+    with unit(harness.made.world) as u:
         request_end(u, ending, EndReason.REVOKED, "os:test")
-    hands.delivery.start()
-    until(lambda: hands.system.inside == FIRST)
-    stopper = threading.Thread(target=hands.delivery.stop)
+    harness.delivery.start()
+    until(lambda: harness.system.inside == FIRST)
+    stopper = threading.Thread(target=harness.delivery.stop)
     stopper.start()
-    until(lambda: hands.delivery.stopping)
-    hands.system.free()
+    until(lambda: harness.delivery.stopping)
+    harness.system.free()
     stopper.join(15)
     assert not stopper.is_alive()
-    assert sum(hands.state(grant) is GrantState.ENDED for grant in ending) == FIRST
-    left = hands.waiting(Queue.END)
+    assert sum(harness.state(grant) is GrantState.ENDED for grant in ending) == FIRST
+    left = harness.waiting(Queue.END)
     assert len(left) == 5 and {
         (outcome_unknown, owner) for _, _, outcome_unknown, owner in left
     } == {(0, None)}
-    assert hands.another().drain(Queue.END) == 5
-    assert {hands.state(grant) for grant in ending} == {GrantState.ENDED}
+    assert harness.another().drain(Queue.END) == 5
+    assert {harness.state(grant) for grant in ending} == {GrantState.ENDED}
 
 
 def test_a_stop_does_not_wait_for_a_database_that_is_away(
-    hands: DeliveryHarness, monkeypatch: pytest.MonkeyPatch
+    harness: DeliveryHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def away(*_: Any) -> None:
         raise StorageUnavailable("gone")
 
     monkeypatch.setattr(ClaimedQueue, "ack", away)
-    hands.say(ANA, "hello")
-    hands.delivery.start()
-    until(lambda: hands.slack.notes(ANA))
-    hands.delivery.stop()
+    harness.say(ANA, "hello")
+    harness.delivery.start()
+    until(lambda: harness.slack.notes(ANA))
+    harness.delivery.stop()
     assert [
         (outcome_unknown, owner is not None)
-        for _, _, outcome_unknown, owner in hands.waiting(Queue.SLACK)
+        for _, _, outcome_unknown, owner in harness.waiting(Queue.SLACK)
     ] == [(0, True)]
 
 
@@ -829,25 +834,25 @@ def test_no_exception_ends_a_queue(
     assert running.delivery.well()
 
 
-def test_a_delivery_that_was_stopped_is_not_well(hands: DeliveryHarness) -> None:
-    hands.delivery.start()
-    assert hands.delivery.well()
-    hands.delivery.stop()
-    assert not hands.delivery.well()
+def test_a_delivery_that_was_stopped_is_not_well(harness: DeliveryHarness) -> None:
+    harness.delivery.start()
+    assert harness.delivery.well()
+    harness.delivery.stop()
+    assert not harness.delivery.well()
 
 
 def test_work_that_can_not_even_be_put_off_comes_back_with_its_claim(
-    hands: DeliveryHarness, monkeypatch: pytest.MonkeyPatch
+    harness: DeliveryHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    hands.slack.failing[ANA] = [SystemUnavailable("down")]
-    hands.say(ANA, "hello")
+    harness.slack.failing[ANA] = [SystemUnavailable("down")]
+    harness.say(ANA, "hello")
     with monkeypatch.context() as broken:
         broken.setattr(bot.worker.dispatcher, "pause", partial(_raise, RuntimeError("?")))
-        hands.delivery.drain(Queue.SLACK)
-    assert hands.slack.notes(ANA) == []
-    hands.made.clock.at += SETTINGS[Queue.SLACK].claim
-    hands.delivery.drain(Queue.SLACK)
-    assert hands.slack.notes(ANA) == ["hello"]
+        harness.delivery.drain(Queue.SLACK)
+    assert harness.slack.notes(ANA) == []
+    harness.made.clock.at += SETTINGS[Queue.SLACK].claim
+    harness.delivery.drain(Queue.SLACK)
+    assert harness.slack.notes(ANA) == ["hello"]
 
 
 def _raise(error: Exception, *_: object) -> int:
