@@ -29,7 +29,7 @@ FULL_ACK = (
 ASK = "request shop-admin 1h because the benchmark asks"
 
 
-class Desk:
+class BotAndBolt:
     """A bot and a bare Bolt over HTTP, with people who have not asked yet and requests that nobody
     has decided."""
 
@@ -93,14 +93,14 @@ def commands(scale: Scale) -> Iterator[Line]:
     """P1"""
     legs = {1: scale.loads // 2, 16: scale.loads}
     with ExitStack() as stack:
-        desk = Desk(stack, people=sum(legs.values()) * (scale.rounds + 1))
-        raw = stack.enter_context(raw_file(desk.place.folder))
+        both = BotAndBolt(stack, people=sum(legs.values()) * (scale.rounds + 1))
+        raw = stack.enter_context(raw_file(both.place.folder))
         for at_once, number in legs.items():
             found = interleave(
                 scale.rounds,
                 {
-                    "ours": lambda c=at_once, n=number: desk.ours(desk.asked(n), c),
-                    "bare": lambda c=at_once, n=number: desk.theirs(
+                    "ours": lambda c=at_once, n=number: both.ours(both.asked(n), c),
+                    "bare": lambda c=at_once, n=number: both.theirs(
                         [payloads.signed(payloads.command(0, ASK)) for _ in range(n)], c
                     ),
                     "raw": lambda n=number: transactions(raw, n),
@@ -129,13 +129,13 @@ def clicks(scale: Scale) -> Iterator[Line]:
     """P2"""
     number = scale.loads // 2
     with ExitStack() as stack:
-        desk = Desk(stack, people=0, pending=number * (scale.rounds + 1))
-        raw = stack.enter_context(raw_file(desk.place.folder))
+        both = BotAndBolt(stack, people=0, pending=number * (scale.rounds + 1))
+        raw = stack.enter_context(raw_file(both.place.folder))
         found = interleave(
             scale.rounds,
             {
-                "ours": lambda: desk.ours(desk.pressed(number), 1),
-                "bare": lambda: desk.theirs(
+                "ours": lambda: both.ours(both.pressed(number), 1),
+                "bare": lambda: both.theirs(
                     [payloads.signed(payloads.click("r0")) for _ in range(number)], 1
                 ),
                 "raw": lambda: transactions(raw, number),

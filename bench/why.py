@@ -16,7 +16,7 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 
 from bench import payloads
-from bench.acks import Desk, fire, troubled, under_load
+from bench.acks import BotAndBolt, fire, troubled, under_load
 from bench.bots import Bot, a_bot, until
 from bench.ends import left
 from bench.gate import GRANTS, _tokens
@@ -35,11 +35,11 @@ def commands(scale: Scale) -> Iterator[str]:
     """P1 and P3"""
     number = scale.loads
     with ExitStack() as stack, profiled() as (env, told):
-        desk = Desk(stack, people=number * 2, module=PROFILED, env=env)
-        desk.ours(desk.asked(number), AT_ONCE)
-        desk.bot.process.send_signal(signal.SIGUSR1)
-        desk.ours(desk.asked(number), AT_ONCE)
-        yield f"a command, {AT_ONCE} at once: {told(desk.bot)}"
+        both = BotAndBolt(stack, people=number * 2, module=PROFILED, env=env)
+        both.ours(both.asked(number), AT_ONCE)
+        both.bot.process.send_signal(signal.SIGUSR1)
+        both.ours(both.asked(number), AT_ONCE)
+        yield f"a command, {AT_ONCE} at once: {told(both.bot)}"
 
 
 def under_trouble(scale: Scale) -> Iterator[str]:

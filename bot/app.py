@@ -63,7 +63,7 @@ class Services:
     signer: Signer
     clock: Clock
     world: Context
-    bell: "WakeUps"
+    wake_ups: "WakeUps"
 
 
 class WakeUps:
@@ -75,7 +75,7 @@ class WakeUps:
     def add(self, heard: Callable[[frozenset[Queue], int | None], None]) -> None:
         self._heard.append(heard)
 
-    def ring(self, queues: frozenset[Queue], due: int | None) -> None:
+    def wake(self, queues: frozenset[Queue], due: int | None) -> None:
         for heard in self._heard:
             heard(queues, due)
 
@@ -89,16 +89,16 @@ def build_base(
     Only `bot/cli/demo_bot.py` brings its own clock.
     """
     roles = RolesFile(settings.roles_path, settings.environ, KINDS, only_ending)
-    db, signer, bell = (
+    db, signer, wake_ups = (
         Database(settings.database_url, PATIENCE),
         Signer(settings.secret_keys),
         WakeUps(),
     )
     clock = clock or Clock()
     world = Context(
-        db, clock, roles.current, audit.Chain(signer), signer.sign_token, bell.ring, source
+        db, clock, roles.current, audit.Chain(signer), signer.sign_token, wake_ups.wake, source
     )
-    return Services(settings, roles, db, signer, clock, world, bell)
+    return Services(settings, roles, db, signer, clock, world, wake_ups)
 
 
 def build_socket(base: Services, identity: Identity, registry: CollectorRegistry) -> Socket:

@@ -79,7 +79,7 @@ class Worker:
     ) -> None:
         settings, clock_world = base.settings, base.world.via(Source.CLOCK)
         patient = slack_client(settings, timeout=10)
-        self._base, self.greeting = base, ConnectLoop(identity, self._meet_slack)
+        self._base, self.connect_loop = base, ConnectLoop(identity, self._meet_slack)
         self.people = SlackPeople(slack_client(settings, timeout=3), clock_world, identity.team)
         self.delivery = build_delivery(base, clock_world, patient, self.people, meter)
         self.jobs = Scheduler(
@@ -101,19 +101,19 @@ class Worker:
         """Overdue revocations start before anything that needs Slack."""
         if self._base.db.is_sqlite:
             free_claims(self._world)
-        self._base.bell.add(self._heard)
+        self._base.wake_ups.add(self._heard)
         self.jobs.start()
         self.delivery.start()
         self._watch.start()
         self._outage.start()
         threading.Thread(target=self._listen, name="notices", daemon=True).start()
-        self.greeting.start()
+        self.connect_loop.start()
 
     def stop(self) -> None:
         """Takes no new payloads from Slack, finishes the work under way, and leaves the rest in the
         outbox."""
         self._stopping.set()
-        self.greeting.stop()
+        self.connect_loop.stop()
         self.delivery.begin_stop()
         self._watch.stop()
         self._outage.stop()

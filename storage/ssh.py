@@ -44,15 +44,15 @@ def add(
     db.run(sql, serial, grant, system, authority, fingerprint, at, until)
 
 
-def end(db: Database, doors: Sequence[tuple[str, str]], at: int) -> None:
+def end(db: Database, leases: Sequence[tuple[str, str]], at: int) -> None:
     """Stops issuing to these pairs of grant and system, then revokes what was issued. The order
     matters: a concurrent issue holds the row that is deleted first."""
-    db.run_many("DELETE FROM ssh_access WHERE grant_id = ? AND system = ?", doors)
+    db.run_many("DELETE FROM ssh_access WHERE grant_id = ? AND system = ?", leases)
     sql = (
         "UPDATE ssh_certificates SET revoked_at = ? WHERE grant_id = ? AND system = ? AND"
         " revoked_at IS NULL"
     )
-    db.run_many(sql, [(at, grant, system) for grant, system in doors])
+    db.run_many(sql, [(at, grant, system) for grant, system in leases])
 
 
 def is_open(db: Database, grant: str, system: str, since: int) -> bool:
@@ -68,7 +68,7 @@ def is_open(db: Database, grant: str, system: str, since: int) -> bool:
 def open_at(db: Database, system: str, since: int) -> dict[str, tuple[bool, int]]:
     """Returns the grants for which `is_open` is true: whether certificates may be issued, and how
     many are valid."""
-    doors = {
+    leases = {
         grant for (grant,) in db.rows("SELECT grant_id FROM ssh_access WHERE system = ?", system)
     }
     sql = (
@@ -76,7 +76,7 @@ def open_at(db: Database, system: str, since: int) -> dict[str, tuple[bool, int]
         " AND expires_at > ? GROUP BY grant_id"
     )
     good = {str(grant): int(count) for grant, count in db.rows(sql, system, since)}
-    return {grant: (grant in doors, good.get(grant, 0)) for grant in sorted(doors | good.keys())}
+    return {grant: (grant in leases, good.get(grant, 0)) for grant in sorted(leases | good.keys())}
 
 
 def revoked(db: Database, since: int) -> dict[str, list[int]]:

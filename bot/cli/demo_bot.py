@@ -83,7 +83,7 @@ class ClockFollower(threading.Thread):
         """Advances the clock, and wakes every queue for the work that is now due."""
         if seconds > self._ahead.seconds:
             advance_clock(self._base.world, lambda: self._ahead.move(seconds))
-            self._base.bell.ring(frozenset(Queue), 0)
+            self._base.wake_ups.wake(frozenset(Queue), 0)
 
     def next(self) -> dict[str, object]:
         """Returns the time, and the next reminder and the next end of all active grants."""

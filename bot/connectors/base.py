@@ -140,9 +140,9 @@ class Gates(Protocol):
 
     def close(self, grant: str, system: str) -> None: ...
 
-    def close_all(self, doors: Sequence[tuple[str, str]]) -> None: ...
+    def close_all(self, leases: Sequence[tuple[str, str]]) -> None: ...
 
-    def still_open(self, doors: Sequence[tuple[str, str]]) -> set[tuple[str, str]]: ...
+    def still_open(self, leases: Sequence[tuple[str, str]]) -> set[tuple[str, str]]: ...
 
     def until(self, grant: str, system: str) -> int | None: ...
 
@@ -196,7 +196,7 @@ class Certificates(Protocol):
         64), for the holder's key with this fingerprint. None where none may be issued (any
         more)."""
 
-    def end(self, doors: Sequence[tuple[str, str]]) -> None:
+    def end(self, leases: Sequence[tuple[str, str]]) -> None:
         """Nothing more is issued to these pairs of grant and system, and what was issued is
         revoked."""
 

@@ -26,9 +26,9 @@ class Gateway:
 
     def revoke_all(self, orders: Sequence[ProvisionOrder]) -> None:
         """Many ends in one transaction: all that is done is done in rows of ours."""
-        doors = [(order.grant, order.system) for order in orders]
-        self._gates.close_all(doors)
-        if left := self._gates.still_open(doors):
+        leases = [(order.grant, order.system) for order in orders]
+        self._gates.close_all(leases)
+        if left := self._gates.still_open(leases):
             raise SystemUnavailable(f"{len(left)} gates are still open")
 
     def read_back(self, order: ProvisionOrder) -> bool:

@@ -24,7 +24,7 @@ GATE_BREAK_SECONDS = 5.0
 def _told(world: World, kind: str, user: User) -> Json:
     shown = user_json(user, True)
     world.workspace.changed(kind, user=user.id)
-    world.courier.emit({"type": kind, "user": shown})
+    world.events.emit({"type": kind, "user": shown})
     return shown
 
 
@@ -78,7 +78,7 @@ def set_group(world: World, asked: Json) -> Json:
     now = int(world.workspace.now())
     world.workspace.changed("group_changed", group=group.id)
     if added or removed:
-        world.courier.emit(
+        world.events.emit(
             {
                 "type": "subteam_members_changed",
                 "subteam_id": group.id,
@@ -91,7 +91,7 @@ def set_group(world: World, asked: Json) -> Json:
                 "removed_users_count": len(removed),
             }
         )
-    world.courier.emit({"type": "subteam_updated", "subteam": group_json(group, True)})
+    world.events.emit({"type": "subteam_updated", "subteam": group_json(group, True)})
     return group_json(group, True)
 
 
@@ -162,10 +162,10 @@ def set_limits(world: World, asked: Json) -> None:
 
 def set_delivery(world: World, asked: Json) -> None:
     """The way to the app: request_url (None: sockets), retry_delays, ack_seconds."""
-    courier = world.courier
-    courier.request_url = asked.get("request_url", courier.request_url)
-    courier.retry_delays = tuple(asked.get("retry_delays", courier.retry_delays))
-    courier.ack_seconds = float(asked.get("ack_seconds", courier.ack_seconds))
+    events = world.events
+    events.request_url = asked.get("request_url", events.request_url)
+    events.retry_delays = tuple(asked.get("retry_delays", events.retry_delays))
+    events.ack_seconds = float(asked.get("ack_seconds", events.ack_seconds))
 
 
 def set_fault(world: World, asked: Json) -> None:
@@ -191,7 +191,7 @@ def set_socket_fault(world: World, asked: Json) -> None:
 
 def drop_sockets(world: World, asked: Json) -> int:
     """Cuts every socket."""
-    return world.courier.sockets.cut_all()
+    return world.events.sockets.cut_all()
 
 
 def set_link(world: World, asked: Json) -> None:
@@ -232,7 +232,7 @@ def close_tools(world: World, asked: Json) -> None:
 
 def emit_event(world: World, asked: Json) -> bool:
     """Any event, with retries; False when the manifest doesn't subscribe to it."""
-    return world.courier.emit(asked["event"])
+    return world.events.emit(asked["event"])
 
 
 VERBS: dict[str, Verb] = {

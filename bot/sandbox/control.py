@@ -39,7 +39,7 @@ def info(world: World, asked: Json) -> Json:
             "SLACK_APP_TOKEN": app.app_token,
             "SLACK_SIGNING_SECRET": app.signing_secret,
         },
-        "connections": len(world.courier.sockets.connections),
+        "connections": len(world.events.sockets.connections),
         "viewers": world.viewers,
         "version": world.workspace.version,
         "now": world.workspace.now(),
@@ -57,13 +57,13 @@ def calls(world: World, asked: Json) -> list[Json]:
 
 def deliveries(world: World, asked: Json) -> list[Json]:
     """The newest deliveries, oldest first."""
-    return world.courier.shown(int(asked.get("last", NEWEST)))
+    return world.events.shown(int(asked.get("last", NEWEST)))
 
 
 def forget_record(world: World, asked: Json) -> None:
     """Empties the record of calls and deliveries."""
     world.calls.clear()
-    world.courier.deliveries.clear()
+    world.events.deliveries.clear()
 
 
 def messages(world: World, asked: Json) -> list[Json]:
@@ -147,14 +147,14 @@ async def changes(world: World, asked: Json) -> Json:
 async def deliver(world: World, asked: Json) -> Json:
     """Sends any payload as it is: forged, stale, repeated."""
     return asdict(
-        await world.courier.deliver(asked["kind"], asked["payload"], asked.get("attempt", 0))
+        await world.events.deliver(asked["kind"], asked["payload"], asked.get("attempt", 0))
     )
 
 
 async def replay(world: World, asked: Json) -> Json:
     """Sends an earlier delivery once more, with the same envelope id or a new one."""
-    copy = world.courier.again(int(asked["number"]), bool(asked.get("same_envelope", True)))
-    return asdict(await world.courier.send(copy))
+    copy = world.events.again(int(asked["number"]), bool(asked.get("same_envelope", True)))
+    return asdict(await world.events.send(copy))
 
 
 def trigger(world: World, asked: Json) -> str:
@@ -164,7 +164,7 @@ def trigger(world: World, asked: Json) -> str:
 
 async def goodbye(world: World, asked: Json) -> None:
     """Sends `disconnect` to every socket."""
-    await world.courier.sockets.say_goodbye(asked.get("reason", "refresh_requested"))
+    await world.events.sockets.say_goodbye(asked.get("reason", "refresh_requested"))
 
 
 READS: dict[str, Callable[[World, Json], Any]] = {

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bot.sandbox.demo_environment import Stage, stage
+from bot.sandbox.demo_environment import DemoEnvironment, running_demo
 from bot.sandbox.http_client import SandboxError
 from bot.sandbox.process import PATIENCE, DemoFailed
 
@@ -35,7 +35,7 @@ PLAYING = "The lifecycle is being played. When it is over, clock and faults are 
 class Demo:
     """The play: people, the page behind the gate, and where it is all told."""
 
-    def __init__(self, on: Stage) -> None:
+    def __init__(self, on: DemoEnvironment) -> None:
         self.page, self.bot = on.page, on.bot
         self.ana, self.ben, self.chiara = (
             on.sandbox.person(name) for name in ("ana", "ben", "chiara")
@@ -164,7 +164,7 @@ def main(ends: bool = True, fresh: bool = False, port: int = 0) -> int:
     for ending in (signal.SIGTERM, signal.SIGHUP):  # so that the bot and nginx are ended too
         signal.signal(ending, lambda number, _: sys.exit(128 + number))
     try:
-        with stage(None if ends else FOLDER, port, fresh) as on:
+        with running_demo(None if ends else FOLDER, port, fresh) as on:
             print(
                 f"The workspace: {on.sandbox.base_url}/\nThe protected system: {on.page.address}",
                 flush=True,
@@ -184,7 +184,7 @@ def main(ends: bool = True, fresh: bool = False, port: int = 0) -> int:
     return 0
 
 
-def _wait_for_somebody(on: Stage) -> float:
+def _wait_for_somebody(on: DemoEnvironment) -> float:
     """Gives people time to open the page, and gives the seconds to leave between the first
     steps."""
     print(
@@ -215,7 +215,7 @@ def _play(demo: Demo, pause: float) -> None:
     )
 
 
-def _stay(on: Stage) -> None:
+def _stay(on: DemoEnvironment) -> None:
     """Stays up and keeps what happens, until it is interrupted."""
     how = "" if on.fresh else "It goes on where you left it; --fresh starts over. "
     print(f"\n{how}Now it is yours: {on.sandbox.base_url}/  (Ctrl+C ends it)", flush=True)

@@ -1,4 +1,4 @@
-"""The stage of the demo: a workspace, the real bot in a process of its own, and nginx in front of a
+"""The environment of the demo: a workspace, the real bot as a process, and nginx in front of a
 page.
 
 It knows the bot only from outside: its command and its environment. What is played on it stands in
@@ -31,7 +31,7 @@ from bot.sandbox.snapshot import restore
 
 SYSTEM, LINK = "shop-admin", "The protected system"
 SECRETS, WORKSPACE, LOCK = "secrets.json", "workspace.json", "lock"
-KEEPING = threading.Lock()
+SNAPSHOT_LOCK = threading.Lock()
 
 
 @dataclass
@@ -70,7 +70,7 @@ class Behind:
 
 
 @dataclass
-class Stage:
+class DemoEnvironment:
     """What stands on it. `fresh` is false when an earlier demo goes on."""
 
     sandbox: Sandbox
@@ -82,14 +82,16 @@ class Stage:
     def keep(self) -> None:
         """Writes the workspace down, so that the next demo can go on from here."""
         found = self.sandbox.call("kept")
-        with KEEPING:
+        with SNAPSHOT_LOCK:
             part = self.folder / f"{WORKSPACE}.part"
             part.write_text(json.dumps(found))
             part.replace(self.folder / WORKSPACE)
 
 
 @contextlib.contextmanager
-def stage(folder: Path | None = None, port: int = 0, anew: bool = False) -> Iterator[Stage]:
+def running_demo(
+    folder: Path | None = None, port: int = 0, anew: bool = False
+) -> Iterator[DemoEnvironment]:
     """Everything up, in `folder` if given, where it stays; else in one that is gone afterwards.
 
     With `anew` nothing of what lies in the folder is kept. Raises DemoFailed.
@@ -103,12 +105,12 @@ def stage(folder: Path | None = None, port: int = 0, anew: bool = False) -> Iter
         else:
             restore(workspace, json.loads((home / WORKSPACE).read_text()))
         behind = Behind()
-        with running_sandbox(workspace=workspace, port=port, backstage=behind) as sandbox:
+        with running_sandbox(workspace=workspace, port=port, app_process=behind) as sandbox:
             environment = _environment(home, sandbox.environment)
             bot = behind.bot = Bot(environment, home / "bot.log", workspace.clock_offset)
             with _played(bot), guarded_page(home, bot.address, SYSTEM, _host(sandbox)) as page:
                 sandbox.admin.show_link(LINK, page.address)
-                on = Stage(sandbox, bot, page, home, fresh)
+                on = DemoEnvironment(sandbox, bot, page, home, fresh)
                 behind.keep = on.keep
                 yield on
 

@@ -2,7 +2,7 @@
 it and start it.
 
 It doesn't know how the page asks for it, nor how the app is run: whoever runs it hands in a
-`Backstage`.
+`AppProcess`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ FORGOTTEN_AFTER = 60.0
 """Seconds after its end that a trouble is still shown, with what came of it."""
 
 
-class Backstage(Protocol):
+class AppProcess(Protocol):
     """The app as a process, in the hands of whoever started it. Every method may take seconds."""
 
     @property
@@ -71,7 +71,7 @@ class Scenes:
     """What is going on behind the scenes. `closed` says why nobody may do anything there just
     now."""
 
-    stage: Backstage | None = None
+    process: AppProcess | None = None
     closed: str = ""
     slack: Trouble | None = None
     app: Trouble | None = None

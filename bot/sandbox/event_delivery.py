@@ -72,7 +72,7 @@ class Delivery:
         return {**head, **(retry if self.kind == "events_api" else {})}
 
 
-class Courier:
+class EventDelivery:
     """The way to the app. With `request_url` it posts there, else it uses the sockets."""
 
     def __init__(self, workspace: Workspace, sockets: Sockets) -> None:

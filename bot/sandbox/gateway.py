@@ -17,7 +17,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-SHOP, LEASH = Path(__file__).parent / "shop", Path(__file__).parent / "parent_watchdog.py"
+SHOP, WATCHDOG = Path(__file__).parent / "shop", Path(__file__).parent / "parent_watchdog.py"
 # A browser can't send the header by itself: the page keeps the token in a cookie, and nginx makes
 # the header of it.
 CONFIG = """
@@ -117,11 +117,11 @@ def guarded_page(folder: Path, auth: str, system: str, told: str = "") -> Iterat
     config = folder / "nginx.conf"
     names = {"folder": folder, "port": page.port, "auth": auth, "system": system, "shop": SHOP}
     config.write_text(CONFIG.format(**names, **_telling(told)))
-    leashed = [
+    command = [
         sys.executable,
         "-I",
         "-S",
-        str(LEASH),
+        str(WATCHDOG),
         *command,
         "-p",
         str(folder),
@@ -129,7 +129,7 @@ def guarded_page(folder: Path, auth: str, system: str, told: str = "") -> Iterat
         str(config),
     ]
     with subprocess.Popen(
-        leashed, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True
+        command, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True
     ):
         _wait(page)
         yield page  # at the end of the block its input is closed, and that ends it

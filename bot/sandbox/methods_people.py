@@ -125,7 +125,7 @@ def auth_test(call: Call) -> Json:
 
 def connections_open(call: Call) -> Json:
     """apps.connections.open: the address of a socket, good for one connection."""
-    sockets = call.world.courier.sockets
+    sockets = call.world.events.sockets
     if len(sockets.connections) >= MAX_CONNECTIONS:
         raise SlackError("too_many_websockets")
     return {

@@ -20,8 +20,8 @@ from bot.sandbox.api import response_url, upload, web_api
 from bot.sandbox.checks import Json
 from bot.sandbox.client import Sandbox
 from bot.sandbox.control import control
-from bot.sandbox.dev_controls import Backstage
-from bot.sandbox.event_delivery import Courier
+from bot.sandbox.dev_controls import AppProcess
+from bot.sandbox.event_delivery import EventDelivery
 from bot.sandbox.faults import Faults
 from bot.sandbox.page import Guard, page_routes
 from bot.sandbox.seed_data import company
@@ -34,8 +34,8 @@ from bot.sandbox.world import World
 def build_world(workspace: Workspace, base_url: str) -> World:
     """The parts of one stand-in, put together."""
     faults = Faults()
-    courier = Courier(workspace, Sockets(faults, workspace.app.id))
-    return World(workspace, faults, courier, base_url=base_url)
+    events = EventDelivery(workspace, Sockets(faults, workspace.app.id))
+    return World(workspace, faults, events, base_url=base_url)
 
 
 def build_app(world: World) -> Starlette:
@@ -46,7 +46,7 @@ def build_app(world: World) -> Starlette:
             Route("/response/{path:path}", response_url(world), methods=["POST"]),
             Route("/upload/{file_id}", upload(world), methods=["POST", "PUT"]),
             Route("/sandbox/{verb}", control(world), methods=["POST"]),
-            WebSocketRoute("/socket", world.courier.sockets.serve),
+            WebSocketRoute("/socket", world.events.sockets.serve),
             *page_routes(world),
         ],
         middleware=[Middleware(Guard)],
@@ -124,20 +124,20 @@ def running_sandbox(
     rate_limits: bool = True,
     workspace: Workspace | None = None,
     port: int = 0,
-    backstage: Backstage | None = None,
+    app_process: AppProcess | None = None,
 ) -> Iterator[Sandbox]:
     """Runs a stand-in in a thread and gives the handle to it.
 
     `manifest` decides scopes, events, commands and shortcuts; `request_url` switches from Socket
-    Mode to signed HTTP; `workspace` replaces the small company; `backstage` is the app for people
+    Mode to signed HTTP; `workspace` replaces the small company; `app_process` is the app for people
     on the page to kill, start and take along in time. Raises PortTaken.
     """
     listener = loopback(port)
     world = build_world(
         workspace or company(manifest), f"http://127.0.0.1:{listener.getsockname()[1]}"
     )
-    world.scenes.stage = backstage
-    world.limits.on, world.courier.request_url = rate_limits, request_url
+    world.scenes.process = app_process
+    world.limits.on, world.events.request_url = rate_limits, request_url
     server = build_server(world)
     thread = threading.Thread(target=server.run, args=([listener],), name="sandbox", daemon=True)
     thread.start()
@@ -148,5 +148,5 @@ def running_sandbox(
         sandbox.faults.clear()
         server.should_exit = True
         thread.join(10)
-        world.courier.close()
+        world.events.close()
         listener.close()

@@ -76,7 +76,7 @@ async def command(world: World, asked: Json) -> Json:
     user = actor(world, asked)
     channel = asked.get("channel") or world.workspace.direct(user.id).id
     payload = slash_command(world, user, asked["command"], asked.get("text", ""), channel)
-    delivery = await world.courier.deliver("slash_commands", payload)
+    delivery = await world.events.deliver("slash_commands", payload)
     if delivery.outcome != ACKED:
         words = f'{asked["command"]} failed with the error "{delivery.outcome}"'
         told = world.workspace.whisper(
@@ -129,7 +129,7 @@ async def click(world: World, asked: Json) -> Json:
         trigger_id=asked.get("trigger_id") or workspace.new_trigger(user.id),
         actions=[{**asked["action"], "action_ts": workspace.new_ts()}],
     )
-    return outcome(world, user, await world.courier.deliver("interactive", payload))
+    return outcome(world, user, await world.events.deliver("interactive", payload))
 
 
 async def suggest(world: World, asked: Json) -> Json:
@@ -144,7 +144,7 @@ async def suggest(world: World, asked: Json) -> Json:
     _refuse_without_options_url(world)
     place = {name: value for name, value in spot.items() if name not in NOT_SUGGESTED}
     payload = interaction(world, "block_suggestion", user, **place, **names, value=typed)
-    delivery = await world.courier.deliver("interactive", payload)
+    delivery = await world.events.deliver("interactive", payload)
     ack = delivery.ack or {}
     if delivery.outcome != ACKED:
         return outcome(world, user, delivery, error=delivery.outcome)
@@ -167,7 +167,7 @@ def _searched(spot: Json, names: Json) -> Json:
 def _refuse_without_options_url(world: World) -> None:
     """Over HTTP Slack asks the address that the manifest has for options, and no other."""
     settings = world.workspace.app.manifest.get("settings")
-    if world.courier.request_url is None or settings is None:
+    if world.events.request_url is None or settings is None:
         return
     if not settings.get("interactivity", {}).get("message_menu_options_url"):
         raise SlackError("no_options_url")
@@ -213,7 +213,7 @@ async def submit(world: World, asked: Json) -> Json:
         trigger_id=world.workspace.new_trigger(user.id),
         response_urls=[],
     )
-    delivery = await world.courier.deliver("interactive", payload)
+    delivery = await world.events.deliver("interactive", payload)
     more = _after_submit(world, view, delivery.ack or {}) if delivery.outcome == ACKED else {}
     return outcome(world, user, delivery, **more)
 
@@ -281,7 +281,7 @@ async def close(world: World, asked: Json) -> Json:
     payload = interaction(
         world, "view_closed", user, view=shown, is_cleared=view.body["clear_on_close"]
     )
-    return outcome(world, user, await world.courier.deliver("interactive", payload))
+    return outcome(world, user, await world.events.deliver("interactive", payload))
 
 
 async def home(world: World, asked: Json) -> Json:
@@ -295,7 +295,7 @@ async def home(world: World, asked: Json) -> Json:
         "tab": asked.get("tab", "home"),
         **({"view": view_json(world.workspace, view)} if view else {}),
     }
-    return {"delivered": world.courier.emit(event)}
+    return {"delivered": world.events.emit(event)}
 
 
 def _refuse_unknown_shortcut(world: World, kind: str, callback_id: str) -> None:
@@ -317,7 +317,7 @@ async def shortcut(world: World, asked: Json) -> Json:
         "trigger_id": world.workspace.new_trigger(user.id),
     }
     payload = interaction(world, "shortcut", user, action_ts=world.workspace.new_ts(), **fields)
-    return outcome(world, user, await world.courier.deliver("interactive", payload))
+    return outcome(world, user, await world.events.deliver("interactive", payload))
 
 
 async def message_shortcut(world: World, asked: Json) -> Json:
@@ -340,7 +340,7 @@ async def message_shortcut(world: World, asked: Json) -> Json:
         },
         response_url=response_link(world, user.id, message["channel"], message),
     )
-    return outcome(world, user, await world.courier.deliver("interactive", payload))
+    return outcome(world, user, await world.events.deliver("interactive", payload))
 
 
 async def say(world: World, asked: Json) -> Json:
@@ -354,7 +354,7 @@ async def say(world: World, asked: Json) -> Json:
     message = world.workspace.post(channel, {**fields, **thread})
     kind = "im" if channel.im_user else "group" if channel.is_private else "channel"
     subscription = "message.im" if kind == "im" else f"message.{kind}s"
-    world.courier.emit({**message, "channel_type": kind}, subscription)
+    world.events.emit({**message, "channel_type": kind}, subscription)
     return message
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from bot.sandbox.checks import Json
 from bot.sandbox.dev_controls import Scenes
-from bot.sandbox.event_delivery import Courier
+from bot.sandbox.event_delivery import EventDelivery
 from bot.sandbox.faults import Faults
 from bot.sandbox.limits import RateLimits
 from bot.sandbox.workspace import SlackError, Workspace
@@ -36,7 +36,7 @@ class World:
 
     workspace: Workspace
     faults: Faults
-    courier: Courier
+    events: EventDelivery
     limits: RateLimits = field(default_factory=RateLimits)
     calls: deque[Json] = field(default_factory=lambda: deque(maxlen=KEPT))
     answers: deque[tuple[int, Json]] = field(default_factory=lambda: deque(maxlen=KEPT_ANSWERS))
@@ -53,7 +53,7 @@ class World:
     def newest(self) -> tuple[int, int]:
         """The numbers of the last call and of the last payload."""
         call = self.calls[-1]["number"] if self.calls else 0
-        return int(call), next(reversed(self.courier.deliveries), 0)
+        return int(call), next(reversed(self.events.deliveries), 0)
 
     def recorded(self, call: Json, answer: Json) -> None:
         """Writes a call of the app down, with a rising number, and tells whoever watches."""

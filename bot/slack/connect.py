@@ -22,7 +22,7 @@ class ConnectLoop:
     def __init__(self, identity: Identity, then: Callable[[], None]) -> None:
         self._identity, self._then = identity, then
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="greeting", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="connect", daemon=True)
 
     def start(self) -> None:
         self._thread.start()

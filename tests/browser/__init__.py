@@ -1,4 +1,4 @@
-"""The page in a real browser. A package, so that the browser and the stage end with its last test
+"""The page in a real browser. A package, so that the browser and the demo end with its last test
 and not later: Playwright keeps an event loop running in the thread, and tests elsewhere want one of
 their own."""
 

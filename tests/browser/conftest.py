@@ -1,4 +1,4 @@
-"""A real Chromium, the real bot on the demo's stage, and windows that belong to people of the
+"""A real Chromium, the real bot in the demo, and windows that belong to people of the
 company.
 
 Without Chromium everything here is skipped, and `make test` says so.
@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from bot.sandbox import Sandbox
-from bot.sandbox.demo_environment import Stage, stage
+from bot.sandbox.demo_environment import DemoEnvironment, running_demo
 from tests.browser import NO_BROWSER
 from tests.browser.windows import PATIENCE, Window
 
@@ -47,16 +47,16 @@ def chromium() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="package")
-def on(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    """The stage with the real bot on it, without Slack's rate limits: what one test did doesn't
+def on(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DemoEnvironment]:
+    """The demo with the real bot, without Slack's rate limits: what one test did doesn't
     slow the next."""
-    with stage(tmp_path_factory.mktemp("stage")) as up:
+    with running_demo(tmp_path_factory.mktemp("demo")) as up:
         up.sandbox.admin.rate_limits(False)
         yield up
 
 
 @pytest.fixture
-def nobody_holds(on: Stage) -> None:
+def nobody_holds(on: DemoEnvironment) -> None:
     """Nobody has access, whatever was played before: what comes next is what the test itself brings
     about."""
     while held := (on.bot.coming() or {}).get("end"):
@@ -107,7 +107,7 @@ def watch(page: Page, wrong: list[str]) -> None:
 
 
 @pytest.fixture
-def window(open_page: Callable[..., Page], on: Stage) -> Iterator[Open]:
+def window(open_page: Callable[..., Page], on: DemoEnvironment) -> Iterator[Open]:
     """Opens a window of the workspace as somebody: `window("ana", "#access-approvals",
     viewport=…)`. Modals that are left open are closed in the end."""
     yield opening(open_page, on.sandbox)

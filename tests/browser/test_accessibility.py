@@ -13,7 +13,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from bot.sandbox.demo_environment import Stage
+from bot.sandbox.demo_environment import DemoEnvironment
 from tests.browser.conftest import Open
 from tests.browser.test_phone import PHONE
 from tests.browser.windows import Window, choose
@@ -34,7 +34,7 @@ def audited(page: Page) -> None:
 
 
 @pytest.fixture(scope="package")
-def asked(on: Stage) -> None:
+def asked(on: DemoEnvironment) -> None:
     """Something in every place: a request that waits, one that was decided, access that goes on,
     and a thread."""
     farid, ben, gwen = (on.sandbox.person(name) for name in ("farid", "ben", "gwen"))
@@ -136,7 +136,7 @@ def put_away(ben: Window) -> None:
 
 
 def test_the_audit_table_and_the_door_too(
-    window: Open, open_page: Callable[..., Page], on: Stage
+    window: Open, open_page: Callable[..., Page], on: DemoEnvironment
 ) -> None:
     for profile in PROFILES.values():
         chiara = window("chiara", "#general", **profile)

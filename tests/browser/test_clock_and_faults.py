@@ -10,14 +10,14 @@ import httpx2
 import pytest
 from playwright.sync_api import Locator, expect
 
-from bot.sandbox.demo_environment import Stage
+from bot.sandbox.demo_environment import DemoEnvironment
 from bot.sandbox.process import RUNNING
 from tests.browser.conftest import Open
 from tests.browser.windows import Window
 
 
 @pytest.fixture
-def all_well(on: Stage) -> Iterator[None]:
+def all_well(on: DemoEnvironment) -> Iterator[None]:
     """However a test ends, the next one finds a bot that runs and a Slack that answers."""
     yield
     for verb in ("end_trouble", *(["start_app"] if on.bot.state != RUNNING else [])):
@@ -27,7 +27,7 @@ def all_well(on: Stage) -> Iterator[None]:
         )
 
 
-def granted(on: Stage, name: str, asked: str) -> None:
+def granted(on: DemoEnvironment, name: str, asked: str) -> None:
     """Gives somebody access, without a window."""
     who, ben = on.sandbox.person(name), on.sandbox.person("ben")
     who.command("/access", f"request {asked}")
@@ -41,7 +41,7 @@ def banner(one: Window, title: str) -> Locator:
 
 
 def test_four_hours_are_seen_through_in_a_moment(
-    window: Open, on: Stage, nobody_holds: None
+    window: Open, on: DemoEnvironment, nobody_holds: None
 ) -> None:
     emi = window("emi")
     clock = emi.tool("Clock")
@@ -79,7 +79,7 @@ def test_four_hours_are_seen_through_in_a_moment(
 
 
 def test_a_press_while_slack_is_down_counts_once_it_is_back(
-    window: Open, on: Stage, all_well: None
+    window: Open, on: DemoEnvironment, all_well: None
 ) -> None:
     asked = "Order 4770, in bad weather"
     on.sandbox.person("emi").command("/access", f"request reports-read 1h {asked}")
@@ -103,7 +103,7 @@ def test_a_press_while_slack_is_down_counts_once_it_is_back(
 
 
 def test_a_limited_rate_delays_a_request_and_loses_nothing(
-    window: Open, all_well: None, on: Stage
+    window: Open, all_well: None, on: DemoEnvironment
 ) -> None:
     asked = "Order 4780, one word at a time"
     ben = window("ben", "#db-approvals")
@@ -118,7 +118,9 @@ def test_a_limited_rate_delays_a_request_and_loses_nothing(
     expect(ben.main.get_by_role("article").filter(has_text=asked)).to_have_count(1)
 
 
-def test_slow_answers_dont_hold_up_a_press(window: Open, on: Stage, all_well: None) -> None:
+def test_slow_answers_dont_hold_up_a_press(
+    window: Open, on: DemoEnvironment, all_well: None
+) -> None:
     asked = "Order 4785, without haste"
     on.sandbox.person("chiara").command("/access", f"request reports-read 1h {asked}")
     ben = window("ben", "#db-approvals")
@@ -133,7 +135,7 @@ def test_slow_answers_dont_hold_up_a_press(window: Open, on: Stage, all_well: No
 
 
 def test_a_killed_bot_is_said_to_be_dead_and_comes_back_to_its_duties(
-    window: Open, on: Stage, nobody_holds: None, all_well: None
+    window: Open, on: DemoEnvironment, nobody_holds: None, all_well: None
 ) -> None:
     granted(on, "farid", "shop-admin 1h Order 4790, before the fall")
     farid = window("farid", "#general")

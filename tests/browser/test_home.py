@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from playwright.sync_api import Locator, expect
 
-from bot.sandbox.demo_environment import Stage
+from bot.sandbox.demo_environment import DemoEnvironment
 from tests.browser.conftest import Open
 from tests.browser.windows import Window, choose
 
@@ -17,7 +17,7 @@ def home(one: Window) -> Locator:
     return one.app("Messages").tab("Home").page.get_by_role("tabpanel", name="Home")
 
 
-def test_it_follows_a_request_from_asking_to_giving_back(window: Open, on: Stage) -> None:
+def test_it_follows_a_request_from_asking_to_giving_back(window: Open, on: DemoEnvironment) -> None:
     emi, gwen, chiara = window("emi"), window("gwen"), window("chiara")
     hers = home(emi)
     expect(hers).to_contain_text("You have no access right now.")
@@ -54,7 +54,7 @@ def test_it_follows_a_request_from_asking_to_giving_back(window: Open, on: Stage
     expect(home(emi)).to_contain_text("You have no access right now.")
 
 
-def test_a_request_is_taken_back_there(window: Open, on: Stage) -> None:
+def test_a_request_is_taken_back_there(window: Open, on: DemoEnvironment) -> None:
     on.sandbox.person("emi").command("/access", "request oncall 1h The queue is stuck")
     emi = window("emi")
     hers = home(emi)
@@ -65,7 +65,9 @@ def test_a_request_is_taken_back_there(window: Open, on: Stage) -> None:
     expect(cancel).to_have_count(0)
 
 
-def test_what_was_asked_before_is_asked_again_with_the_same_words(window: Open, on: Stage) -> None:
+def test_what_was_asked_before_is_asked_again_with_the_same_words(
+    window: Open, on: DemoEnvironment
+) -> None:
     emi = on.sandbox.person("emi")
     emi.command("/access", "request oncall 45min The queue is stuck again")
     emi.command("/access", "cancel oncall")
@@ -78,7 +80,7 @@ def test_what_was_asked_before_is_asked_again_with_the_same_words(window: Open, 
     one.no_dialog()
 
 
-def test_a_lead_ends_access_there_after_a_confirm(window: Open, on: Stage) -> None:
+def test_a_lead_ends_access_there_after_a_confirm(window: Open, on: DemoEnvironment) -> None:
     on.sandbox.person("emi").command("/access", "request shop-admin 1h Order 4721")
     gwen = on.sandbox.person("gwen")
     gwen.click(gwen.wait_message("#access-approvals", "Order 4721"), "Approve")

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from playwright.sync_api import Locator, expect
 
-from bot.sandbox.demo_environment import Stage
+from bot.sandbox.demo_environment import DemoEnvironment
 from tests.browser.conftest import Open
 from tests.browser.windows import Window, box_of, choose
 
@@ -41,7 +41,7 @@ def harmless(one: Window, shown: Locator) -> None:
     assert not shown.evaluate(sideways), "something is wider than its place"
 
 
-def test_a_reason_that_means_harm_stays_words(window: Open, on: Stage) -> None:
+def test_a_reason_that_means_harm_stays_words(window: Open, on: DemoEnvironment) -> None:
     farid, ben = window("farid", "#general"), window("ben", "#access-approvals")
     before = on.sandbox.person("ben").messages("#general")
     farid.shortcut("Request access")

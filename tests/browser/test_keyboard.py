@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from playwright.sync_api import Page, expect
 
-from bot.sandbox.demo_environment import Stage
+from bot.sandbox.demo_environment import DemoEnvironment
 from tests.browser.conftest import Open
 from tests.browser.windows import Window
 
@@ -71,7 +71,9 @@ def test_a_command_is_chosen_typed_filled_in_and_left(window: Open) -> None:
     expect(dev.composer).to_be_focused()
 
 
-def test_arrows_go_through_messages_and_tab_into_their_buttons(window: Open, on: Stage) -> None:
+def test_arrows_go_through_messages_and_tab_into_their_buttons(
+    window: Open, on: DemoEnvironment
+) -> None:
     asked = "Order 4750, by keyboard"
     on.sandbox.person("emi").command("/access", f"request reports-read 1h {asked}")
     ben = window("ben", "#db-approvals")
@@ -92,7 +94,9 @@ def test_arrows_go_through_messages_and_tab_into_their_buttons(window: Open, on:
     expect(ben.message(asked)).to_be_focused()
 
 
-def test_a_question_is_answered_by_keys_and_no_is_where_one_lands(window: Open, on: Stage) -> None:
+def test_a_question_is_answered_by_keys_and_no_is_where_one_lands(
+    window: Open, on: DemoEnvironment
+) -> None:
     on.sandbox.person("chiara").command(
         "/access", "request customer-data 1h SHOP-51 to be taken back"
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from playwright.sync_api import Locator, expect
 
-from bot.sandbox.demo_environment import Stage
+from bot.sandbox.demo_environment import DemoEnvironment
 from tests.browser.conftest import Open
 from tests.browser.windows import choose, error_of
 
@@ -62,7 +62,7 @@ def test_what_was_typed_outlives_the_choice_of_another_role(window: Open) -> Non
     expect(form.get_by_label("Reason")).to_have_value("typed before the role was chosen")
 
 
-def test_why_not_is_asked_and_handed_on(window: Open, on: Stage) -> None:
+def test_why_not_is_asked_and_handed_on(window: Open, on: DemoEnvironment) -> None:
     asked = "Refund for order 4712"
     on.sandbox.person("dev").command("/access", f"request shop-admin 1h {asked}")
     ben, dev = window("ben", "#access-approvals"), window("dev", "#general")
@@ -83,7 +83,7 @@ def test_why_not_is_asked_and_handed_on(window: Open, on: Stage) -> None:
     )
 
 
-def test_an_approver_may_give_less_than_was_asked_for(window: Open, on: Stage) -> None:
+def test_an_approver_may_give_less_than_was_asked_for(window: Open, on: DemoEnvironment) -> None:
     asked = "Look at order 4713, for the whole afternoon"
     on.sandbox.person("farid").command("/access", f"request shop-admin 4h {asked}")
     gwen = window("gwen", "#access-approvals")

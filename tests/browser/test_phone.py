@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Locator, ViewportSize, expect
 
-from bot.sandbox.demo_environment import Stage
+from bot.sandbox.demo_environment import DemoEnvironment
 from tests.browser.conftest import Open
 from tests.browser.windows import Window, box_of, choose
 
@@ -58,7 +58,7 @@ def test_the_list_and_the_conversation_take_turns(phone: Open) -> None:
     expect(ben.side).to_be_visible()
 
 
-def test_a_request_is_made_and_decided_with_a_thumb(phone: Open, on: Stage) -> None:
+def test_a_request_is_made_and_decided_with_a_thumb(phone: Open, on: DemoEnvironment) -> None:
     gwen, ben = phone("gwen"), phone("ben")
     gwen.go("#general")
     gwen.shortcut("Request access")
@@ -96,7 +96,7 @@ def test_a_request_is_made_and_decided_with_a_thumb(phone: Open, on: Stage) -> N
     fits(gwen)
 
 
-def test_threads_tables_and_the_inspector_fit_too(phone: Open, on: Stage) -> None:
+def test_threads_tables_and_the_inspector_fit_too(phone: Open, on: DemoEnvironment) -> None:
     chiara = phone("chiara")
     chiara.go("#general")
     chiara.write("/access audit since:1h")
@@ -123,7 +123,7 @@ def test_threads_tables_and_the_inspector_fit_too(phone: Open, on: Stage) -> Non
     chiara.page.get_by_role("button", name="Close inspector").tap()
 
 
-def test_a_lead_s_home_fits_a_phone(phone: Open, on: Stage) -> None:
+def test_a_lead_s_home_fits_a_phone(phone: Open, on: DemoEnvironment) -> None:
     on.sandbox.person("emi").command("/access", "request oncall 1h The queue is stuck")
     chiara = phone("chiara")
     panel = chiara.app("Home").page.get_by_role("tabpanel", name="Home")

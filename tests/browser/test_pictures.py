@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Locator, Page, ViewportSize, expect
 
-from bot.sandbox.demo_environment import Stage, stage
+from bot.sandbox.demo_environment import DemoEnvironment, running_demo
 from tests.browser.conftest import opening
 from tests.browser.windows import Window
 
@@ -31,10 +31,10 @@ PASSING = {
 
 
 @pytest.fixture(scope="module")
-def story(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    """A stage of its own, on which only this has happened, so that the pictures are the same each
+def story(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DemoEnvironment]:
+    """A demo of its own, in which only this has happened, so that the pictures are the same each
     time."""
-    with stage(tmp_path_factory.mktemp("pictures")) as on:
+    with running_demo(tmp_path_factory.mktemp("pictures")) as on:
         ana, ben, dev, gwen = (on.sandbox.person(name) for name in ("ana", "ben", "dev", "gwen"))
         ana.command("/access", f"request shop-admin 2h {WHY}")
         ben.click(ben.wait_message("#access-approvals", WHY), "Approve")
@@ -68,7 +68,7 @@ def compared(name: str, window: Window, area: Locator) -> None:
 
 
 @pytest.fixture
-def photographed(open_page: Callable[..., Page], story: Stage) -> Callable[..., Window]:
+def photographed(open_page: Callable[..., Page], story: DemoEnvironment) -> Callable[..., Window]:
     """A window of the right size, in English and light."""
 
     def open_as(name: str, place: str, width: int, height: int) -> Window:
@@ -87,7 +87,7 @@ def test_an_approval_message(photographed: Callable[..., Window]) -> None:
     compared("approval", ben, message)
 
 
-def test_app_home(photographed: Callable[..., Window], story: Stage) -> None:
+def test_app_home(photographed: Callable[..., Window], story: DemoEnvironment) -> None:
     ben = photographed("ben", "", 1120, 720)
     ben.app("Home")
     panel = ben.page.get_by_role("tabpanel", name="Home")

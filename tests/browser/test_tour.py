@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from bot.sandbox import running_sandbox
-from bot.sandbox.demo_environment import Stage
+from bot.sandbox.demo_environment import DemoEnvironment
 from tests.browser.conftest import Open
 from tests.browser.windows import choose
 
@@ -18,7 +18,7 @@ Arrive = Callable[..., Page]
 
 
 @pytest.fixture(autouse=True)
-def nothing_held(on: Stage) -> None:
+def nothing_held(on: DemoEnvironment) -> None:
     """Dev begins without access and without a request, whatever was played before."""
     dev = on.sandbox.person("dev")
     dev.command("/access", "cancel shop-admin")
@@ -28,7 +28,7 @@ def nothing_held(on: Stage) -> None:
 
 
 @pytest.fixture
-def arrive(open_page: Callable[..., Page], on: Stage) -> Arrive:
+def arrive(open_page: Callable[..., Page], on: DemoEnvironment) -> Arrive:
     """Comes to the address that the demo prints, without saying who one is."""
     return lambda **profile: open_page(f"{on.sandbox.base_url}/", **profile)
 
@@ -106,7 +106,7 @@ def approve(page: Page) -> None:
 
 @pytest.mark.parametrize("profile", [{}, PHONE], ids=["desk", "phone"])
 def test_a_newcomer_who_does_what_the_tour_says_sees_all_of_the_story(
-    arrive: Arrive, profile: dict[str, object], on: Stage
+    arrive: Arrive, profile: dict[str, object], on: DemoEnvironment
 ) -> None:
     page = arrive(**profile)
     ask(page)
@@ -145,7 +145,7 @@ def test_a_newcomer_who_does_what_the_tour_says_sees_all_of_the_story(
 
 
 def test_it_goes_on_after_a_reload_and_in_another_window_and_can_be_left(
-    arrive: Arrive, on: Stage
+    arrive: Arrive, on: DemoEnvironment
 ) -> None:
     page = arrive()
     ask(page)
@@ -182,7 +182,7 @@ def test_it_goes_on_after_a_reload_and_in_another_window_and_can_be_left(
 
 
 def test_a_denial_is_no_approval_and_access_from_before_is_gone_on_with(
-    arrive: Arrive, on: Stage
+    arrive: Arrive, on: DemoEnvironment
 ) -> None:
     page = arrive()
     ask(page)
@@ -235,7 +235,7 @@ def test_without_a_mouse_the_tour_leads_to_what_it_is_about(arrive: Arrive) -> N
 
 
 def test_nobody_is_offered_it_who_came_as_somebody_or_where_there_is_no_story(
-    window: Open, on: Stage, open_page: Callable[..., Page]
+    window: Open, on: DemoEnvironment, open_page: Callable[..., Page]
 ) -> None:
     ana = window("ana", "#general")
     expect(tour(ana.page)).to_be_hidden()

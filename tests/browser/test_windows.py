@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from playwright.sync_api import Locator, expect
 
-from bot.sandbox.demo_environment import Stage
+from bot.sandbox.demo_environment import DemoEnvironment
 from tests.browser.conftest import Open
 from tests.browser.windows import Window, box_of
 
@@ -32,7 +32,7 @@ def test_one_becomes_somebody_else_and_sees_what_they_see(window: Open) -> None:
     expect(one.entry("#access-security")).to_have_count(0)
 
 
-def test_what_is_unread_is_counted_and_read_by_looking(window: Open, on: Stage) -> None:
+def test_what_is_unread_is_counted_and_read_by_looking(window: Open, on: DemoEnvironment) -> None:
     ben, gwen = window("ben", "#db-approvals"), window("gwen", "#db-approvals")
     on.sandbox.person("ben").say("#db-approvals", "for @gwen's eyes")
     for one in (ben, gwen):
@@ -46,7 +46,7 @@ def test_what_is_unread_is_counted_and_read_by_looking(window: Open, on: Stage) 
     expect(gwen.entry("#db-approvals")).not_to_contain_text("unread")
 
 
-def test_a_cut_line_is_said_and_nothing_is_missed(window: Open, on: Stage) -> None:
+def test_a_cut_line_is_said_and_nothing_is_missed(window: Open, on: DemoEnvironment) -> None:
     emi = window("emi", "#general")
     emi.page.context.set_offline(True)
     on.sandbox.person("ben").say("#general", "said while the line was cut")
@@ -62,7 +62,7 @@ def test_nobody_is_offered_everybody(window: Open) -> None:
     expect(stranger.page.get_by_role("button", name="You are Emi Tanaka")).to_be_attached()
 
 
-def test_news_in_the_middle_of_a_click_dont_swallow_it(window: Open, on: Stage) -> None:
+def test_news_in_the_middle_of_a_click_dont_swallow_it(window: Open, on: DemoEnvironment) -> None:
     """What is pressed is drawn anew while the button of the mouse is down."""
     gwen = window("gwen", "#db-approvals")
     entry = gwen.entry("#general")

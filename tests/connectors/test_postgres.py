@@ -193,11 +193,11 @@ def test_what_a_holder_made_is_kept_and_theirs_no_more(
         line.execute("CREATE TYPE lab.left_mood AS ENUM ('well')")
     it.revoke(order)
     assert not it.read_back(order)
-    shelf = "access_bot_left"
-    assert owners(server) == {("left_table", shelf), ("left_function", shelf), ("left_mood", shelf)}
+    owner = "access_bot_left"
+    assert owners(server) == {("left_table", owner), ("left_function", owner), ("left_mood", owner)}
     with as_admin(server) as line:
         assert line.execute("SELECT what FROM lab.left_table").fetchall() == [("tea",)]
-        assert line.execute("SELECT lab.left_function()").fetchone() == (shelf,)
+        assert line.execute("SELECT lab.left_function()").fetchone() == (owner,)
         assert line.execute(
             "SELECT has_schema_privilege('access_bot_left', 'lab', 'CREATE')"
         ).fetchone() == (False,)

@@ -1,5 +1,5 @@
-"""The demo's stage: what is kept from one run to the next, and the protected page as a browser
-meets it."""
+"""The demo's environment: what is kept from one run to the next, and the protected page as a
+browser meets it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from slack_sdk import WebClient
 
 from bot.sandbox import Sandbox, running_sandbox
 from bot.sandbox.checks import Json
-from bot.sandbox.demo_environment import LOCK, DemoFailed, stage
+from bot.sandbox.demo_environment import LOCK, DemoFailed, running_demo
 from bot.sandbox.gateway import Page, guarded_page
 from bot.sandbox.seed_data import company, talk
 from bot.sandbox.snapshot import restore
@@ -55,7 +55,7 @@ def test_a_second_demo_in_the_same_checkout_is_refused(tmp_path: Path) -> None:
 
     with (tmp_path / LOCK).open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        with pytest.raises(DemoFailed, match="up already"), stage(tmp_path):
+        with pytest.raises(DemoFailed, match="up already"), running_demo(tmp_path):
             pass
 
 

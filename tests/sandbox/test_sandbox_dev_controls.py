@@ -21,7 +21,7 @@ from slack_sdk.errors import SlackApiError
 
 from bot.sandbox import Sandbox, running_sandbox
 from bot.sandbox.checks import Json
-from bot.sandbox.demo_environment import stage
+from bot.sandbox.demo_environment import running_demo
 from bot.sandbox.http_client import SandboxError
 from bot.sandbox.process import DEAD, RUNNING, Bot
 from bot.sandbox.server import PortTaken, loopback
@@ -68,7 +68,7 @@ def app() -> App:
 @pytest.fixture
 def staged(app: App) -> Iterator[Sandbox]:
     """A workspace that has its app in its hands."""
-    with running_sandbox(rate_limits=False, backstage=app) as running:
+    with running_sandbox(rate_limits=False, app_process=app) as running:
         yield running
 
 
@@ -251,8 +251,8 @@ def test_only_the_page_may_do_it(ana: Window, app: App) -> None:
 LEAD = """
 import sys, time
 from pathlib import Path
-from bot.sandbox.demo_environment import stage
-with stage(Path(sys.argv[1])) as on:
+from bot.sandbox.demo_environment import running_demo
+with running_demo(Path(sys.argv[1])) as on:
     print(on.bot.process.pid, on.bot.address, on.page.address, flush=True)
     time.sleep(60)
 """
@@ -295,9 +295,9 @@ def test_a_demo_that_was_left_at_a_later_time_goes_on_there(
     """The bot, the workspace and the protected page have one time; also when the demo was left at
     once after a jump."""
     monkeypatch.chdir(ROOT)
-    with stage(tmp_path) as on:
+    with running_demo(tmp_path) as on:
         Window(on.sandbox, "ana").do("jump", by=7200)
-    with stage(tmp_path) as on:
+    with running_demo(tmp_path) as on:
         said = on.bot.coming()
         with urllib.request.urlopen(f"{on.page.address}shop/clock", timeout=10) as answer:
             shown = json.load(answer)["now"]
@@ -317,7 +317,7 @@ def test_the_bot_of_the_demo_has_the_environment_of_the_readme_and_nothing_of_th
     monkeypatch.setenv("SLACK_SIGNING_SECRET", "of another app")
     monkeypatch.chdir(tmp_path)
     home = tmp_path / "home"
-    with stage(home) as on:
+    with running_demo(home) as on:
         machine, stand_in = {"PATH", "HOME"}, {"SLACK_API_URL", "PORT"}
         assert set(on.bot.environment) == {*MODES["socket"], *ROLE_SECRETS, *machine, *stand_in}
         assert on.bot.command("audit", "verify").returncode == 0

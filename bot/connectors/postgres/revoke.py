@@ -92,12 +92,12 @@ def _open_sessions(line: Line, role: Role) -> int:
 
 
 def _hand_over(line: Line, role: Role) -> None:
-    """What the role owns in this database goes to the shelf, what it may here is taken back. The
-    owner of a function or a publication has to be allowed to make one there, so the shelf has the
-    role's rights for this moment."""
-    shelf = sql.Identifier(leftover_owner(line))
+    """Gives what the role owns in this database to the owner of leftovers, and revokes the role's
+    privileges here. Whose function or publication it becomes must be allowed to create one there,
+    so the new owner has the role's privileges for a moment."""
+    owner = sql.Identifier(leftover_owner(line))
     do(line, "SET LOCAL lock_timeout = '1s'")  # others wait for their turn, and this is tried again
-    do(line, "GRANT {role} TO {shelf} WITH INHERIT TRUE, SET FALSE", role=role.sql, shelf=shelf)
-    do(line, "REASSIGN OWNED BY {role} TO {shelf}", role=role.sql, shelf=shelf)
-    do(line, "REVOKE {role} FROM {shelf}", role=role.sql, shelf=shelf)
+    do(line, "GRANT {role} TO {owner} WITH INHERIT TRUE, SET FALSE", role=role.sql, owner=owner)
+    do(line, "REASSIGN OWNED BY {role} TO {owner}", role=role.sql, owner=owner)
+    do(line, "REVOKE {role} FROM {owner}", role=role.sql, owner=owner)
     do(line, "DROP OWNED BY {role}", role=role.sql)

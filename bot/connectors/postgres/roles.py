@@ -116,9 +116,9 @@ def take_turn(line: Line) -> None:
     GRANTs that meet on one table fail ("tuple concurrently updated"), and a start whose answer was
     lost may be a commit that is still waited for. It is no advisory lock, because any holder could
     take that and keep it."""
-    shelf = leftover_owner(line)
-    name = sql.Identifier(shelf)
-    if line.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [shelf]).fetchone() is None:
+    owner = leftover_owner(line)
+    name = sql.Identifier(owner)
+    if line.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [owner]).fetchone() is None:
         do(line, "CREATE ROLE {name} NOLOGIN NOINHERIT", name=name)
         do(line, "GRANT {name} TO CURRENT_USER WITH INHERIT TRUE, SET TRUE", name=name)
     do(

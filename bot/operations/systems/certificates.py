@@ -55,9 +55,9 @@ class StoredCertificates:
             )
         return made
 
-    def end(self, doors: Sequence[tuple[str, str]]) -> None:
+    def end(self, leases: Sequence[tuple[str, str]]) -> None:
         with self._db.transaction():
-            ssh.end(self._db, doors, self._world.now())
+            ssh.end(self._db, leases, self._world.now())
 
     def is_open(self, grant: str, system: str) -> bool:
         with self._db.reading():

@@ -20,13 +20,13 @@ class StoredGates:
         with self._db.transaction():
             grants.close_gate(self._db, grant, system)
 
-    def close_all(self, doors: Sequence[tuple[str, str]]) -> None:
+    def close_all(self, leases: Sequence[tuple[str, str]]) -> None:
         with self._db.transaction():
-            grants.close_gates(self._db, doors)
+            grants.close_gates(self._db, leases)
 
-    def still_open(self, doors: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:
+    def still_open(self, leases: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:
         with self._db.reading():
-            return grants.gates_open(self._db, [grant for grant, _ in doors]) & set(doors)
+            return grants.gates_open(self._db, [grant for grant, _ in leases]) & set(leases)
 
     def open_at(self, system: str) -> dict[str, int]:
         """Returns the end of each grant's gate there."""

@@ -15,7 +15,7 @@ from bot.sandbox.dev_controls import (
     KILLED,
     MOST_SHOWN,
     TROUBLES,
-    Backstage,
+    AppProcess,
     Trouble,
     missed_calls,
     missed_payloads,
@@ -36,7 +36,7 @@ def tools(world: World) -> Json:
     return {
         "closed": scenes.closed,
         "ahead": world.workspace.clock_offset,
-        "app": scenes.stage.state if scenes.stage else None,
+        "app": scenes.process.state if scenes.process else None,
         "troubles": [_shown(world, trouble) for trouble in scenes.troubles()],
     }
 
@@ -61,17 +61,17 @@ def _shown(world: World, trouble: Trouble) -> Json:
         "missed": [asdict(one) for one in missed[:MOST_SHOWN]],
         "more": max(0, len(missed) - MOST_SHOWN),
         "payloads": len(
-            missed_payloads(world.courier.deliveries.values(), trouble.after[1], delivery)
+            missed_payloads(world.events.deliveries.values(), trouble.after[1], delivery)
         ),
     }
 
 
-def _stage(world: World) -> Backstage:
+def _process(world: World) -> AppProcess:
     """Raises SlackError where the app is somebody else's, or while nothing may be done."""
-    if world.scenes.stage is None:
+    if world.scenes.process is None:
         raise SlackError("not_ours", detail="The app was not started by this workspace.")
     _open(world)
-    return world.scenes.stage
+    return world.scenes.process
 
 
 def _open(world: World) -> None:
@@ -86,20 +86,20 @@ def _told(world: World) -> Json:
 
 async def coming(world: World, user: User, asked: Json) -> Json:
     """What the app says comes next."""
-    stage = _stage(world)
-    return {"coming": await asyncio.to_thread(stage.coming)}
+    process = _process(world)
+    return {"coming": await asyncio.to_thread(process.coming)}
 
 
 async def jump(world: World, user: User, asked: Json) -> Json:
     """Moves the clock ahead, `to` a moment (UTC seconds) or `by` seconds; the app's clock goes
     along."""
-    stage, workspace = _stage(world), world.workspace
+    process, workspace = _process(world), world.workspace
     far = float(asked["by"]) if "by" in asked else float(asked["to"]) - workspace.now()
     if not 0 < far <= FARTHEST:
         raise SlackError("not_ahead", detail="The clock only goes ahead, by a month at most.")
     workspace.clock_offset += far
     _told(world)
-    await asyncio.to_thread(stage.follow, workspace.clock_offset)
+    await asyncio.to_thread(process.follow, workspace.clock_offset)
     return tools(world)
 
 
@@ -151,17 +151,17 @@ async def forget_trouble(world: World, user: User, asked: Json) -> Json:
 
 async def kill_app(world: World, user: User, asked: Json) -> Json:
     """Ends the app in the middle of whatever it does."""
-    stage = _stage(world)
+    process = _process(world)
     if world.scenes.app is None or world.scenes.app.ended is not None:
         world.scenes.app = Trouble(KILLED, world.workspace.now(), world.newest())
-    await asyncio.to_thread(stage.kill)
+    await asyncio.to_thread(process.kill)
     return _told(world)
 
 
 async def start_app(world: World, user: User, asked: Json) -> Json:
     """Starts the app again. Raises SlackError with why it did not start."""
-    stage = _stage(world)
-    starting = asyncio.ensure_future(asyncio.to_thread(stage.start))
+    process = _process(world)
+    starting = asyncio.ensure_future(asyncio.to_thread(process.start))
     await asyncio.wait({starting}, timeout=0.1)
     _told(world)
     try:

@@ -32,7 +32,7 @@ def record(world: World, asked: Json) -> Json:
     numbers known."""
     calls = _newest(world.calls, int(asked.get("call") or 0), lambda call: int(call["number"]))
     deliveries = _newest(
-        world.courier.deliveries.values(), int(asked.get("delivery") or 0), lambda item: item.number
+        world.events.deliveries.values(), int(asked.get("delivery") or 0), lambda item: item.number
     )
     answers = dict(world.answers)
     entries = [_call(world, call, answers) for call in calls] + [

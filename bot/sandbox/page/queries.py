@@ -201,7 +201,7 @@ def app(world: World) -> Json:
         "commands": features.get("slash_commands", []),
         "shortcuts": features.get("shortcuts", []),
         "tabs": features.get("app_home", {"home_tab_enabled": True, "messages_tab_enabled": True}),
-        "connected": bool(world.courier.sockets.connections or world.courier.request_url),
+        "connected": bool(world.events.sockets.connections or world.events.request_url),
     }
 
 
