@@ -98,7 +98,7 @@ class TestShowing:
 
     def test_no_token_is_anywhere_in_the_database(self, made: Made) -> None:
         token = made.a_token(made.a_grant())
-        for table in ("tokens", "grants", "audit", "outbox", "facts", "gates", "seen"):
+        for table in ("tokens", "grants", "audit", "outbox", "key_values", "gates", "seen"):
             assert token not in repr(made.rows(f"SELECT * FROM {table}"))
             assert token.split(".")[-1] not in repr(made.rows(f"SELECT * FROM {table}"))
 

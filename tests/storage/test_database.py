@@ -117,7 +117,7 @@ class TestMigrations:
             records = [row[:3] for row in audit.walk(database)]
             assert records[0][2] == Event.HEAD_BROKEN, "no process had sealed its head"
             assert [row[:2] for row in records[1:]] == [(n + 1, n) for n in range(1, len(names))]
-            assert _counted(database, "facts", "added = 'by the upgrade'") == len(names) - 1
+            assert _counted(database, "key_values", "added = 'by the upgrade'") == len(names) - 1
             with pytest.raises(Exception, match="append-only"), database.transaction():
                 database.run("DELETE FROM audit")
 
@@ -131,7 +131,7 @@ class TestMigrations:
                 database.migrate()
             with pytest.raises(SchemaMismatch, match=name):
                 database.check_schema()
-            assert ("facts", "added") not in _columns(database)
+            assert ("key_values", "added") not in _columns(database)
 
     def test_a_second_migration_finds_nothing_to_do(self, database: Database) -> None:
         assert database.migrate() == []

@@ -1,4 +1,4 @@
-"""Small things the rows have to get right: facts, people and groups, gates, leases, votes,
+"""Small things the rows have to get right: key values, people and groups, gates, leases, votes,
 usage."""
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from tests.concurrency import together
 from tests.factories import ANA, BEN, CARA, START, Made, a_person
 
 
-class TestFacts:
+class TestKeyValues:
     def test_a_value_is_new_once(self, database: Database) -> None:
         with database.transaction():
             assert [key_values.put(database, "k", value) for value in ("a", "a", "b", "b")] == [

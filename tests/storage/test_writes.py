@@ -32,7 +32,7 @@ def put(database: Database, value: str) -> None:
 def test_a_write_that_fails_is_known_until_one_works(impatient: Database) -> None:
     put(impatient, "one")
     assert impatient.writes.problem == "" and impatient.writes.failing_for == 0
-    with held(impatient, "facts"):
+    with held(impatient, "key_values"):
         with pytest.raises(StorageUnavailable) as caught:
             put(impatient, "two")
         assert impatient.writes.problem == caught.value.cause
@@ -47,7 +47,7 @@ def test_a_write_that_fails_is_known_until_one_works(impatient: Database) -> Non
 
 def test_a_transaction_that_changes_nothing_proves_nothing(impatient: Database) -> None:
     put(impatient, "one")
-    with held(impatient, "facts"), pytest.raises(StorageUnavailable):
+    with held(impatient, "key_values"), pytest.raises(StorageUnavailable):
         put(impatient, "two")
     with impatient.transaction():
         assert impatient.run("UPDATE key_values SET value = 'x' WHERE key = 'none'") == 0
@@ -61,7 +61,7 @@ def test_an_idle_process_notices_that_writing_works_again(
     impatient: Database, tmp_path: Path
 ) -> None:
     world = make_world(tmp_path, db=impatient).world
-    with held(impatient, "facts"):
+    with held(impatient, "key_values"):
         with pytest.raises(StorageUnavailable):
             put(impatient, "two")
         assert writing_problem(world)

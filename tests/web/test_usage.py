@@ -322,7 +322,7 @@ def test_calls_that_prove_nothing_write_nothing(
     site: Site, caplog: pytest.LogCaptureFixture, method: str, path: str, how: dict[str, object]
 ) -> None:
     site.made.a_grant()
-    tables = ("audit", "usage", "sessions", "repeats", "outbox", "facts", "seen")
+    tables = ("audit", "usage", "sessions", "repeats", "outbox", "key_values", "seen")
     before = [site.made.count(table) for table in tables]
     with caplog.at_level("INFO"):
         for _ in range(10):
