@@ -4,6 +4,7 @@ stand loose."""
 from __future__ import annotations
 
 import ast
+import sys
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -73,6 +74,17 @@ def body(tree: ast.Module) -> ast.Module:
     return tree
 
 
+def libraries(path: Path) -> set[str]:
+    """The libraries that a file imports: neither ours nor the standard library's."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom):
+            found.add(str(node.module).partition(".")[0])
+        elif isinstance(node, ast.Import):
+            found |= {name.name.partition(".")[0] for name in node.names}
+    return found - sys.stdlib_module_names - {"bot", "storage"}
+
+
 GRAPH = {module(path): set(imports(path, ast.parse(path.read_text()))) for path in FILES}
 
 
@@ -89,6 +101,18 @@ def test_a_room_imports_only_what_it_may(name: str) -> None:
         if room(importer) == name and room(imported) not in MAY_IMPORT[name] | {name}
     }
     assert wrong == set()
+
+
+@pytest.mark.parametrize("name", ["core", "operations"])
+def test_a_room_that_decides_imports_no_library(name: str) -> None:
+    own = [path for path in FILES if room(module(path)) == name]
+    assert own
+    assert {path.name: found for path in own if (found := libraries(path))} == {}
+
+
+def test_only_storage_imports_peewee() -> None:
+    users = {room(module(path)) for path in FILES if libraries(path) & {"peewee", "playhouse"}}
+    assert users == {"storage"}
 
 
 def test_no_import_leads_back_to_where_it_started() -> None:
