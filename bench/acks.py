@@ -13,13 +13,14 @@ from itertools import count
 from pathlib import Path
 
 from bench import payloads
-from bench.bots import Bot, a_bot, until
+from bench.bots import Bot, a_bot
 from bench.measure import Line, Scale, Spent, Watch, cpu_of, interleave, middle, ms, paired
 from bench.place import Child, Place, a_child, a_place
 from bot.core.effects import post_approval, start_grant
 from bot.core.model import GrantState
 from bot.sandbox import running_sandbox
 from storage import outbox, requests
+from tests.waiting import until
 
 FULL_ACK = (
     "the ack carries the whole answer, after 12 statements in one durable transaction with a record"

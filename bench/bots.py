@@ -9,23 +9,12 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import TypeVar
 
-Found = TypeVar("Found")
-
-
-def until(look: Callable[[], Found | None], timeout: float = 30, every: float = 0.02) -> Found:
-    """Looks again until `look` gives something true. Raises TimeoutError."""
-    give_up = time.monotonic() + timeout
-    while not (found := look()):
-        if time.monotonic() > give_up:
-            raise TimeoutError(f"not so within {timeout:g} s")
-        time.sleep(every)
-    return found
+from tests.waiting import until
 
 
 class Bot:

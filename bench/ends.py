@@ -13,7 +13,7 @@ from pathlib import Path
 
 from bench import replay
 from bench.acks import told
-from bench.bots import Bot, a_bot, until
+from bench.bots import Bot, a_bot
 from bench.measure import Line, Scale, Spent, interleave, median, ms, paired
 from bench.place import Child, Place, a_child, a_place, answer, jobs, postgres
 from bot.app import build_systems
@@ -21,6 +21,7 @@ from bot.core.effects import Queue
 from bot.operations.grants.expire_due import expire_due
 from bot.worker.dispatcher import Dispatcher
 from storage.database import Database
+from tests.waiting import until
 
 ASKED = "SELECT COUNT(*), COUNT(DISTINCT \"grant\") FROM audit WHERE event = 'grant:end:asked'"
 ENDED = "SELECT COUNT(*), COUNT(DISTINCT \"grant\") FROM audit WHERE event = 'grant:access:ended'"

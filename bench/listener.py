@@ -12,8 +12,8 @@ from slack_sdk.socket_mode.request import SocketModeRequest
 from slack_sdk.socket_mode.response import SocketModeResponse
 from slack_sdk.web import WebClient
 
-from bench.bots import until
 from bench.place import answer, jobs
+from tests.waiting import until
 
 ANSWERS = {"slash_commands": {"text": "Here you are."}}
 

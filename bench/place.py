@@ -33,25 +33,20 @@ from bot.tokens import Signer
 from storage import audit, grants, requests
 from storage.database import Database
 from tests.bot_environment import KEY, SHOP, bot_environment
+from tests.builders import WORKSPACE
 from tests.postgres import new_folder
 
 ROOT = Path(__file__).parents[1]
 SECRET, SIGNING = SHOP, "0123456789abcdef0123456789abcdef"
 TEAM, CHANNEL, BEN, LEA = "T0SANDBOX", "C0APPROVAL", "U0BENOKAFO", "U0CHIARARO"
-ROLES = """
-[workspace]
-approvals_channel = "#access-approvals"
-security_channel = "#access-security"
-leads = ["@platform-leads"]
-timezone = "Europe/Berlin"
-
+ROLES = f"""{WORKSPACE}
 [systems.shop-admin]
 connector = "gateway"
-secret = "${SHOP_ADMIN_SECRET}"
+secret = "${{SHOP_ADMIN_SECRET}}"
 
 [systems.archive]
 connector = "gateway"
-secret = "${SHOP_ADMIN_SECRET}"
+secret = "${{SHOP_ADMIN_SECRET}}"
 
 [roles.archive]
 title = "Archive"

@@ -11,10 +11,11 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 
-from bench.bots import Bot, a_bot, until
+from bench.bots import Bot, a_bot
 from bench.measure import Line, Scale, Spent, cpu_of, interleave, memory_of, middle, ms, paired
 from bench.place import ROOT, a_place
 from bot.sandbox import running_sandbox
+from tests.waiting import until
 
 IMPORTS = (
     "import slack_bolt, slack_bolt.adapter.socket_mode, peewee, playhouse.migrations,"

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
-from bench.bots import a_bot, until
+from bench.bots import a_bot
 from bench.ends import ASKED, ENDED, left, once_each, revoked, told_late
 from bench.lifecycle import PEER_CLICK, PEER_CPU, Office, an_office, live_through
 from bench.measure import Line, Scale, median, ms
@@ -17,6 +17,7 @@ from bot.core.effects import start_grant
 from bot.core.model import GrantState
 from bot.worker.concurrency import MOST
 from storage import outbox
+from tests.waiting import until
 
 CALL = 0.005
 SLOW = {"BENCH_SLOW": str(CALL)}

@@ -17,7 +17,7 @@ from functools import partial
 
 from bench import payloads
 from bench.acks import BotAndBolt, fire, troubled, under_load
-from bench.bots import Bot, a_bot, until
+from bench.bots import Bot, a_bot
 from bench.ends import left
 from bench.gate import GRANTS, _tokens
 from bench.lifecycle import an_office, live_through
@@ -26,6 +26,7 @@ from bench.measure import Scale
 from bench.place import a_child, a_folder, a_place, postgres
 from bench.profiled import by_part, shares
 from bot.sandbox import running_sandbox
+from tests.waiting import until
 
 AT_ONCE = 16
 PROFILED = "bench.profiled"

@@ -18,10 +18,10 @@ from urllib.parse import urlsplit
 from slack_sdk import WebClient
 
 from bench.acks import fire
-from bench.bots import until
 from bench.measure import Line, Scale, Spent, cpu_of, interleave, median, middle, ms
 from bench.place import ROOT, a_child, a_folder
 from bot.sandbox import Sandbox
+from tests.waiting import until
 
 WANTED = 200
 AT_ONCE, WINDOWS = 8, 3

@@ -16,7 +16,8 @@ from storage.database import Database
 from tests.browser import NO_BROWSER
 from tests.connectors.hosts import NO_SSHD
 from tests.delivery_harness import DeliveryHarness, a_harness
-from tests.factories import Made, make_world
+from tests.factories import GROUPS, Made, make_world
+from tests.first_look import Slack, Start
 from tests.full_disk import NO_DISK, SmallDisk, mount, unmount
 from tests.postgres import Postgres
 from tests.readme import PORT_TAKEN
@@ -150,6 +151,15 @@ def small_disk(tmp_path: Path) -> Iterator[SmallDisk]:
 def made(database: Database, tmp_path: Path) -> Made:
     """A world with people in it, on each of the two databases."""
     return make_world(tmp_path, db=database)
+
+
+@pytest.fixture
+def start(tmp_path: Path, database_url: str) -> Iterator[Start]:
+    """A process to which everything is known, on each database; Slack has the same groups."""
+    made = make_world(tmp_path, database_url)
+    made.forget_work()
+    yield Start(made, Slack(dict(GROUPS)))
+    made.world.db.close()
 
 
 @pytest.fixture

@@ -5,27 +5,14 @@ small classes. They know the product's protocols and nothing of how a test check
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
 from bot.core.effects import Kind
 from bot.core.model import Person, ProvisionOrder
 from bot.operations.claim_work import Work
 from tests.factories import a_person
-
-Found = TypeVar("Found")
-
-
-def until(look: Callable[[], Found | None], timeout: float = 60, every: float = 0.01) -> Found:
-    """Looks again until `look` gives something true. Raises TimeoutError."""
-    give_up = time.monotonic() + timeout
-    while not (found := look()):
-        if time.monotonic() > give_up:
-            raise TimeoutError(f"not so within {timeout:g} s")
-        time.sleep(every)
-    return found
 
 
 @dataclass
@@ -110,6 +97,31 @@ class FakeSystems:
 
     def in_our_rows(self, kind: str) -> bool:
         return isinstance(self.system, OurSystem)
+
+
+@dataclass
+class SeveralSystems:
+    """Each system by its name."""
+
+    known: dict[str, FakeSystem] = field(
+        default_factory=lambda: {"shop-admin": FakeSystem(), "reports": FakeSystem()}
+    )
+
+    def of(self, name: str, kind: str) -> FakeSystem:
+        return self.known[name]
+
+    def ends_together(self, kind: str) -> bool:
+        return False
+
+    def is_changed(self, order: ProvisionOrder) -> bool:
+        return False
+
+    def in_our_rows(self, kind: str) -> bool:
+        return False
+
+    def free(self) -> None:
+        for system in self.known.values():
+            system.free()
 
 
 @dataclass

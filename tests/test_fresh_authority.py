@@ -4,9 +4,7 @@ nothing."""
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -35,18 +33,8 @@ from bot.operations.requests.request_access import Waiting
 from bot.slack.api import Caller
 from bot.slack.context import ListenerContext, admit
 from tests.builders import WORKSPACE
-from tests.factories import ANA, BEN, CARA, GROUPS, LEA, START, a_person, make_world
-from tests.test_first_start import Slack, Start
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def start(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Start]:
-    """Everything is known, and Slack has the same groups."""
-    url = request.getfixturevalue("postgres_url") if request.param == "postgres" else ""
-    made = make_world(tmp_path, url)
-    made.forget_work()
-    yield Start(made, Slack(dict(GROUPS)))
-    made.world.db.close()
+from tests.factories import ANA, BEN, CARA, LEA, START, a_person
+from tests.first_look import Start
 
 
 def _pressed(start: Start, by: str = BEN) -> str:

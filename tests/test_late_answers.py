@@ -19,7 +19,7 @@ from bot.operations.systems.alert_due import send_due_alerts, watch_ends
 from bot.worker.queue_worker import LONGEST_ASKED, SETTINGS
 from tests.delivery_harness import DeliveryHarness
 from tests.factories import ANA
-from tests.fakes import until
+from tests.waiting import until
 
 SECURITY = "#access-security"
 DAY = 86400

@@ -4,11 +4,8 @@ and changes of the groups that roles.toml names are reported."""
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 from bot.core.approval import Refused
 from bot.operations._bind_references import MOST_PEOPLE, RECORDED_PEOPLE
@@ -22,21 +19,12 @@ from storage.database import Database
 from tests.builders import WORKSPACE
 from tests.concurrency import together
 from tests.factories import ANA, BEN, CARA, DAN, GROUPS, LEA, Made, a_person, make_world
+from tests.first_look import Start
 from tests.slack.views_samples import words
-from tests.test_first_start import Slack, Start
 
 OLD, NEW = "S0DB-LEADS", "S0NEW"
 MAIL = "lead@example.com"
 Group = tuple[str, str, list[str]]
-
-
-@pytest.fixture
-def start(tmp_path: Path, database_url: str) -> Iterator[Start]:
-    """Everything is known, and Slack has the same groups."""
-    made = make_world(tmp_path, database_url)
-    made.forget_work()
-    yield Start(made, Slack(dict(GROUPS)))
-    made.world.db.close()
 
 
 def _groups(*changed: Group, without: str = "") -> list[Group]:

@@ -26,8 +26,9 @@ from bot.worker.outage import OutageWatch
 from bot.worker.unwritten_ends import UnwrittenMemberships, UnwrittenRevocations, forget_if_back
 from storage.database import Database
 from tests.factories import ANA, LEA, Made, make_world
-from tests.fakes import FakeSystem, FakeSystems, OurSystem, until
+from tests.fakes import FakeSystem, FakeSystems, OurSystem
 from tests.locks import held
+from tests.waiting import until
 
 CHANNEL = "#access-security"
 

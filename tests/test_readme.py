@@ -16,9 +16,10 @@ from pathlib import Path
 import pytest
 
 from bot.sandbox import Sandbox, running_sandbox
-from tests.faults.running_bot import parts, until
+from tests.faults.running_bot import parts
 from tests.postgres import Postgres
 from tests.readme import PORT_TAKEN, Folder, an_empty_folder, is_free
+from tests.waiting import until
 from tests.web.proxies import a_proxy
 
 pytestmark = pytest.mark.timeout(600)

@@ -31,8 +31,9 @@ from bot.operations.usage.count_usage import UsageMeter
 from bot.worker.dispatcher import Dispatcher
 from tests.builders import WORKSPACE
 from tests.factories import ANA, CARA, Made, a_person, make_world
-from tests.fakes import FakeMessenger, FakePeople, until
+from tests.fakes import FakeMessenger, FakePeople
 from tests.locks import held
+from tests.waiting import until
 
 HOUR = 3600
 STEPS = 100

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import httpx2
 
-from tests.fakes import until
+from tests.waiting import until
 
 NO_SSHD = "OpenSSH's server and client are not installed"
 SSHD = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")

@@ -36,7 +36,7 @@ from tests.connectors.postgres_rig import (
 )
 from tests.connectors.postgres_wire import Wire
 from tests.factories import ANA, CARA, Made
-from tests.fakes import until
+from tests.waiting import until
 
 GONE = (psycopg.errors.AdminShutdown, psycopg.OperationalError)
 

@@ -19,7 +19,7 @@ from bot.worker.session_poller import SessionPoller
 from tests.builders import SYSTEMS, a_policy
 from tests.connectors.postgres_rig import PasswordServer, connector, holder, server_or_skip, url
 from tests.factories import ANA, Made
-from tests.fakes import until
+from tests.waiting import until
 
 ROLE = """system = "orders-db"
 actions = ["SELECT ON orders"]

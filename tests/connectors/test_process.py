@@ -11,7 +11,7 @@ import pytest
 
 from bot.connectors.transport.process import KEPT_ERRORS, MOST_OUTPUT, Ran, run
 from bot.core.errors import OutcomeUnknown, SystemUnavailable
-from tests.fakes import until
+from tests.waiting import until
 
 ENV = {"PATH": os.environ["PATH"]}
 

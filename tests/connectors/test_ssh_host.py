@@ -24,7 +24,7 @@ from tests.connectors.contract import Contract, Rig, well
 from tests.connectors.hosts import MISSING, NO_SSHD, Host, keygen, script
 from tests.connectors.ssh_rig import Bearer, Ground, certificate, settings
 from tests.factories import ANA, Made
-from tests.fakes import until
+from tests.waiting import until
 
 ON_LINUX = Path("/proc/self/stat").exists()
 pytestmark = [

@@ -16,9 +16,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from bot.sandbox import Person, SandboxError
-from tests.faults.running_bot import HURRIED, WORKSPACE, Bot, Company, parts, until
+from tests.builders import SYSTEMS, WORKSPACE
+from tests.faults.running_bot import HURRIED, Bot, Company, parts
+from tests.waiting import until
 
-ROLES = f"""{WORKSPACE}
+ROLES = f"""{WORKSPACE}{SYSTEMS}
 [roles.quick]
 title = "Quick"
 system = "shop-admin"

@@ -12,12 +12,11 @@ import re
 import secrets
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import urlsplit
 
 from bot.sandbox import Outcome, Person, Sandbox, running_sandbox
@@ -25,26 +24,12 @@ from bot.sandbox.rules import notifications, validate_message, validate_view
 from bot.slack.manifest import manifest
 from storage.database import Database
 from tests.bot_environment import bot_environment
+from tests.builders import SYSTEMS, WORKSPACE
+from tests.waiting import until
 
 ROOT = Path(__file__).parents[2]
-Found = TypeVar("Found")
 Json = dict[str, Any]
 
-WORKSPACE = """
-[workspace]
-approvals_channel = "#access-approvals"
-security_channel  = "#access-security"
-leads             = ["@platform-leads"]
-timezone          = "Europe/Berlin"
-
-[systems.shop-admin]
-connector = "gateway"
-secret    = "${SHOP_ADMIN_SECRET}"
-
-[systems.reports]
-connector = "gateway"
-secret    = "${REPORTS_SECRET}"
-"""
 HURRIED = """
 [roles.hurried]
 title = "Answered at once or not at all"
@@ -55,7 +40,7 @@ approvers = ["@db-leads"]
 max_duration = "1h"
 pending_timeout = "1s"
 """
-ROLES = f"""{WORKSPACE}
+ROLES = f"""{WORKSPACE}{SYSTEMS}
 [roles.shop-admin]
 title = "Shop admin"
 system = "shop-admin"
@@ -117,16 +102,6 @@ approvers = ["@sre"]
 max_duration = "12h"
 
 {HURRIED}"""
-
-
-def until(look: Callable[[], Found | None], timeout: float = 60, every: float = 0.05) -> Found:
-    """Looks again until `look` gives something true. Raises TimeoutError."""
-    give_up = time.monotonic() + timeout
-    while not (found := look()):
-        if time.monotonic() > give_up:
-            raise TimeoutError(f"not so within {timeout:g} s")
-        time.sleep(every)
-    return found
 
 
 class Bot:

@@ -7,7 +7,8 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
-from tests.faults.running_bot import Company, until
+from tests.faults.running_bot import Company
+from tests.waiting import until
 
 OLD, SECURITY = "C0APPROVAL", "G0SECURITY"
 BOT = "U0ACCESSBOT"

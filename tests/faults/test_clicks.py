@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from bot.sandbox import Outcome, Person
-from tests.faults.running_bot import ROLES, Company, parts, until
+from tests.faults.running_bot import ROLES, Company, parts
+from tests.waiting import until
 
 Json = dict[str, Any]
 DB_LEADS = ["ben", "gwen"]

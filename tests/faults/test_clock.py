@@ -27,7 +27,8 @@ from bot.worker.scheduler import PeriodicJob, Scheduler
 from bot.worker.ticker import Ticker
 from tests.factories import ANA, Made, a_person, make_world
 from tests.fakes import FakeMessenger, FakePeople, FakeSystem, FakeSystems
-from tests.faults.running_bot import Company, until
+from tests.faults.running_bot import Company
+from tests.waiting import until
 
 HOUR = 3600
 

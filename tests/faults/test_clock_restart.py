@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.running_bot import Company, until
+from tests.faults.running_bot import Company
+from tests.waiting import until
 
 SHIFT = """import time
 _wall = time.time

@@ -23,8 +23,9 @@ from bot.core.errors import StorageUnavailable
 from storage import key_values
 from storage.database import Database
 from tests.faults.processes import command, ready_at
-from tests.faults.running_bot import Bot, Company, until
+from tests.faults.running_bot import Bot, Company
 from tests.postgres import Postgres
+from tests.waiting import until
 
 DOWN = "The database does not answer right now, so nothing was changed."
 LOGGED = (

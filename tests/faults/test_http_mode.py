@@ -15,7 +15,8 @@ from urllib.parse import urlencode, urlsplit
 
 import pytest
 
-from tests.faults.running_bot import Company, running_company, until
+from tests.faults.running_bot import Company, running_company
+from tests.waiting import until
 
 Headers = list[tuple[str, str]]
 AT, SIGNATURE = "X-Slack-Request-Timestamp", "X-Slack-Signature"

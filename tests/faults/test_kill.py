@@ -8,7 +8,8 @@ import time
 from collections.abc import Callable
 
 from tests.faults.processes import ROLES, a_seed, assert_sound, finish, ready_at, under_load
-from tests.faults.running_bot import Company, until
+from tests.faults.running_bot import Company
+from tests.waiting import until
 
 ROUNDS = 2
 OVERDUE = 2

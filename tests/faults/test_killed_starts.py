@@ -13,8 +13,9 @@ import pytest
 from bot.sandbox import Person
 from tests.connectors import folder
 from tests.faults.processes import command
-from tests.faults.running_bot import ROLES, ROOT, Company, until
+from tests.faults.running_bot import ROLES, ROOT, Company
 from tests.faults.test_sandbox_clock import launch
+from tests.waiting import until
 
 HOUR = 3600
 BOTH = """

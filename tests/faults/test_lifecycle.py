@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from bot.sandbox import Person
-from tests.faults.running_bot import Company, parts, until
+from tests.faults.running_bot import Company, parts
+from tests.waiting import until
 
 ENDED = "has ended"
 

@@ -16,7 +16,8 @@ from bot.tokens import Signer
 from storage import audit, direct_notes, grants, requests
 from storage.direct_notes import DirectNote
 from tests.faults.processes import ROLES, command
-from tests.faults.running_bot import Company, until
+from tests.faults.running_bot import Company
+from tests.waiting import until
 
 GRANTS = {"sqlite": 500, "postgresql": 2000}  # the latter's statements each take a journey
 PEOPLE = 50

@@ -13,7 +13,8 @@ import pytest
 
 from bot.sandbox import Person
 from tests.faults.processes import command
-from tests.faults.running_bot import ROLES, Company, parts, until
+from tests.faults.running_bot import ROLES, Company, parts
+from tests.waiting import until
 
 Json = dict[str, Any]
 REST = f"""{ROLES}

@@ -15,8 +15,9 @@ import psycopg
 
 from tests.connectors.gates_client import Doors
 from tests.faults.processes import command
-from tests.faults.running_bot import ROLES, Bot, Company, until
+from tests.faults.running_bot import ROLES, Bot, Company
 from tests.full_disk import SmallDisk
+from tests.waiting import until
 
 ROLE = """
 [roles.lab]

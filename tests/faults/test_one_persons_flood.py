@@ -6,7 +6,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from tests.faults.running_bot import ROLES, Company, until
+from tests.faults.running_bot import ROLES, Company
+from tests.waiting import until
 
 FLOOD = 25
 MANY_ROLES = "".join(

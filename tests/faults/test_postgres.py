@@ -13,7 +13,8 @@ import pytest
 
 from bot.sandbox import Person
 from tests.connectors.postgres_rig import ACTIONS, PasswordServer, as_admin, server_or_skip, url
-from tests.faults.running_bot import ROLES, Company, parts, running_company, until
+from tests.faults.running_bot import ROLES, Company, parts, running_company
+from tests.waiting import until
 
 DATABASE = f"""
 [systems.orders-db]

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.connectors import folder
-from tests.faults.running_bot import ROLES, ROOT, Company, running_company, until
+from tests.faults.running_bot import ROLES, ROOT, Company, running_company
+from tests.waiting import until
 
 SECURITY = "#access-security"
 

@@ -13,7 +13,8 @@ import pytest
 
 from bot.worker.queue_worker import SETTINGS
 from tests.faults.processes import ROLES, a_seed, assert_sound, finish, ready_at, under_load
-from tests.faults.running_bot import Bot, Company, until
+from tests.faults.running_bot import Bot, Company
+from tests.waiting import until
 
 RELOADED = 5
 """Seconds in which a saved file is in force (PRODUCT.md section 3)."""

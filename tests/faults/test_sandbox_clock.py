@@ -18,7 +18,8 @@ from bot.cli import cli
 from bot.cli.demo_bot import OffsetClock
 from bot.cli.lazy import loaded
 from bot.sandbox import Person
-from tests.faults.running_bot import ROOT, Bot, Company, until
+from tests.faults.running_bot import ROOT, Bot, Company
+from tests.waiting import until
 
 MINUTE, HOUR = 60, 3600
 

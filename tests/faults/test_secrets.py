@@ -14,7 +14,8 @@ from urllib.parse import urlencode
 import pytest
 
 from tests.bot_environment import KEY, REPORTS, SHOP
-from tests.faults.running_bot import Company, running_company, until
+from tests.faults.running_bot import Company, running_company
+from tests.waiting import until
 
 
 class Lived(NamedTuple):

@@ -16,7 +16,8 @@ import pytest
 from tests.connectors.raw_server import certificate
 from tests.connectors.standins import github, kubernetes, okta
 from tests.connectors.standins.aws import Aws
-from tests.faults.running_bot import ROLES, Company, running_company, until
+from tests.faults.running_bot import ROLES, Company, running_company
+from tests.waiting import until
 
 ANA = "ana@example.com"
 STORE, ACCOUNT, REGION = "d-1234567890", "123456789012", "eu-central-1"

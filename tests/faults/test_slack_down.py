@@ -16,7 +16,8 @@ from slack_sdk import WebClient
 
 from bot.sandbox import Person, Sandbox, running_sandbox
 from bot.slack import socket as slack_socket
-from tests.faults.running_bot import Company, until
+from tests.faults.running_bot import Company
+from tests.waiting import until
 
 APPROVALS, DB_APPROVALS, SECURITY = "C0APPROVAL", "C0DBAPPROV", "G0SECURITY"
 

@@ -11,7 +11,8 @@ import pytest
 
 from bot.sandbox import Person
 from tests.connectors.hosts import MISSING, NO_SSHD, USER, Host, a_pair, keygen
-from tests.faults.running_bot import ROLES, Company, parts, running_company, until
+from tests.faults.running_bot import ROLES, Company, parts, running_company
+from tests.waiting import until
 
 pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"{NO_SSHD}: {', '.join(MISSING)}")
 

@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.faults.running_bot import Company, until
+from tests.faults.running_bot import Company
+from tests.waiting import until
 
 SETTINGS = pytest.mark.parametrize("all_set", [False, True], ids=["required", "all"])
 MODES = pytest.mark.parametrize("mode", ["socket", "http"])

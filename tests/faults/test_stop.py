@@ -12,7 +12,8 @@ from signal import SIGINT, SIGTERM
 from tests.connectors import folder
 from tests.faults.processes import ROLES, a_seed, assert_sound, finish, ready_at, under_load
 from tests.faults.running_bot import ROLES as LIVE_ROLES
-from tests.faults.running_bot import ROOT, Bot, Company, until
+from tests.faults.running_bot import ROOT, Bot, Company
+from tests.waiting import until
 
 IN_TIME = 15
 

@@ -17,7 +17,8 @@ from tests.connectors.example import ROOT, install
 from tests.connectors.gates_client import Doors
 from tests.connectors.receiver import SECRET, Receiver, running_receiver
 from tests.connectors.third_party import lets_in
-from tests.faults.running_bot import ROLES, Company, parts, running_company, until
+from tests.faults.running_bot import ROLES, Company, parts, running_company
+from tests.waiting import until
 
 ROLE = """
 [roles.{name}]

@@ -10,7 +10,8 @@ import httpx2
 
 from bot.core.usage import LATE
 from tests.bot_environment import SHOP
-from tests.faults.running_bot import Company, until
+from tests.faults.running_bot import Company
+from tests.waiting import until
 
 
 def report(company: Company, grant: str, event: str) -> dict[str, Any]:

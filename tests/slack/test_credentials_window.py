@@ -23,9 +23,9 @@ from bot.slack.ids import Action, Modal
 from bot.slack.views import credentials_modal
 from tests.builders import ENVIRON, SYSTEMS, policy_text
 from tests.factories import ANA, BEN, Made, a_person
-from tests.fakes import until
 from tests.slack.slack_driver import SlackDriver, words
 from tests.slack.views_samples import a_grant, a_grant_view
+from tests.waiting import until
 
 CUSTOM = '\n[systems.ledger]\nconnector = "custom"\n[systems.vault]\nconnector = "custom"\n'
 ROLE = """

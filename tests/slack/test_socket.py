@@ -19,7 +19,7 @@ from bot.core.errors import StorageUnavailable
 from bot.slack.listeners import TROUBLE
 from bot.slack.receiver import Receiver
 from bot.slack.socket import Socket
-from tests.fakes import until
+from tests.waiting import until
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from storage.fair_lock import FairLock
-from tests.fakes import until
+from tests.waiting import until
 
 ENOUGH = 60.0
 

@@ -12,7 +12,7 @@ import pytest
 
 from bot.core.effects import Queue
 from bot.core.errors import SystemRefused, SystemUnavailable
-from bot.core.model import Grant, GrantState, ProvisionOrder
+from bot.core.model import Grant, GrantState
 from bot.operations.grants.release_grant import release_grant
 from bot.operations.requests.describe_request import describe_request
 from bot.operations.usage.count_usage import UsageMeter
@@ -20,8 +20,9 @@ from bot.slack.views import approval_message
 from bot.worker.concurrency import DOWN, FIRST, MOST, THREADS, ConcurrencyLimits
 from bot.worker.dispatcher import Dispatcher
 from tests.factories import ANA, CARA, Made, a_person, make_world
-from tests.fakes import FakeMessenger, FakePeople, FakeSystem, until
+from tests.fakes import FakeMessenger, FakePeople, SeveralSystems
 from tests.slack.slack_driver import words
+from tests.waiting import until
 
 
 def entered(limits: ConcurrencyLimits, system: str = "a") -> int:
@@ -91,32 +92,9 @@ def test_however_many_hang_at_once_there_are_threads_for_one_more() -> None:
 # --- in delivery
 
 
-class Several:
-    """Each system is one of its own."""
-
-    def __init__(self) -> None:
-        self.each = {"shop-admin": FakeSystem(), "reports": FakeSystem()}
-
-    def of(self, name: str, kind: str) -> FakeSystem:
-        return self.each[name]
-
-    def ends_together(self, kind: str) -> bool:
-        return False
-
-    def is_changed(self, order: ProvisionOrder) -> bool:
-        return False
-
-    def in_our_rows(self, kind: str) -> bool:
-        return False
-
-    def free(self) -> None:
-        for system in self.each.values():
-            system.free()
-
-
 @pytest.fixture
-def several() -> Several:
-    return Several()
+def several() -> SeveralSystems:
+    return SeveralSystems()
 
 
 @pytest.fixture
@@ -133,7 +111,7 @@ def made(tmp_path: Path) -> Iterator[Made]:
 
 
 @pytest.fixture
-def delivery(made: Made, several: Several) -> Iterator[Dispatcher]:
+def delivery(made: Made, several: SeveralSystems) -> Iterator[Dispatcher]:
     meter = UsageMeter(made.world)
     delivery = Dispatcher(made.world, several, FakeMessenger(), FakePeople(), meter)  # type: ignore[arg-type]
     yield delivery
@@ -160,45 +138,54 @@ def crowd(made: Made) -> Callable[[str, int], list[Grant]]:
 
 
 def test_starts_on_one_system_that_hangs_keep_none_on_another_waiting(
-    made: Made, several: Several, delivery: Dispatcher, crowd: Callable[[str, int], list[Grant]]
+    made: Made,
+    several: SeveralSystems,
+    delivery: Dispatcher,
+    crowd: Callable[[str, int], list[Grant]],
 ) -> None:
-    several.each["shop-admin"].hang("grant")
+    several.known["shop-admin"].hang("grant")
     stuck = crowd("shop-admin", 60)
     other = starting(made, "reports-read", CARA)
     delivery.start()
     until(lambda: made.grant(other.id).state is GrantState.ACTIVE)
-    until(lambda: several.each["shop-admin"].inside == FIRST)
+    until(lambda: several.known["shop-admin"].inside == FIRST)
     several.free()
     until(lambda: all(made.grant(grant.id).state is GrantState.ACTIVE for grant in stuck))
-    assert several.each["shop-admin"].told("grant") == 60
+    assert several.known["shop-admin"].told("grant") == 60
 
 
 def test_ends_on_one_system_that_hangs_keep_none_on_another_open(
-    made: Made, several: Several, delivery: Dispatcher, crowd: Callable[[str, int], list[Grant]]
+    made: Made,
+    several: SeveralSystems,
+    delivery: Dispatcher,
+    crowd: Callable[[str, int], list[Grant]],
 ) -> None:
     given = [*crowd("shop-admin", 70), starting(made, "reports-read", CARA)]
     delivery.drain(Queue.START)
-    several.each["shop-admin"].hang("revoke")
+    several.known["shop-admin"].hang("revoke")
     for grant in given:
         release_grant(made.world, grant.id, grant.person)
     delivery.start()
     until(lambda: made.grant(given[-1].id).state is GrantState.ENDED)
-    until(lambda: several.each["shop-admin"].inside == FIRST)
+    until(lambda: several.known["shop-admin"].inside == FIRST)
 
 
 def test_what_waits_for_a_system_is_tried_at_once_when_it_answers_again(
-    made: Made, several: Several, delivery: Dispatcher, crowd: Callable[[str, int], list[Grant]]
+    made: Made,
+    several: SeveralSystems,
+    delivery: Dispatcher,
+    crowd: Callable[[str, int], list[Grant]],
 ) -> None:
     given = crowd("reports-read", 8)
     delivery.drain(Queue.START)
-    several.each["reports"].failing["revoke"] = SystemUnavailable("it sleeps")
+    several.known["reports"].failing["revoke"] = SystemUnavailable("it sleeps")
     for grant in given:
         release_grant(made.world, grant.id, grant.person)
     delivery.start()
     until(
         lambda: made.count("outbox", "queue = 'end' AND attempts > 0 AND claimed_by IS NULL") == 8
     )
-    several.each["reports"].failing.clear()
+    several.known["reports"].failing.clear()
     with made.world.db.transaction():
         first = "(SELECT MIN(id) FROM outbox WHERE queue = 'end')"
         made.world.db.run(f"UPDATE outbox SET due_at = {made.clock.at + 3600} WHERE queue = 'end'")
@@ -219,14 +206,14 @@ def shown(made: Made, grant: Grant) -> str:
 
 
 def test_a_role_of_several_systems_is_open_when_all_are_and_shows_how_far_it_is(
-    made: Made, several: Several, delivery: Dispatcher
+    made: Made, several: SeveralSystems, delivery: Dispatcher
 ) -> None:
     grant = starting(made, "both")
-    several.each["shop-admin"].failing["grant"] = SystemUnavailable("not yet")
+    several.known["shop-admin"].failing["grant"] = SystemUnavailable("not yet")
     delivery.drain(Queue.START)
     assert made.grant(grant.id).state is GrantState.STARTING
     assert "1 of 2 systems : reports" in shown(made, grant)
-    several.each["shop-admin"].failing.clear()
+    several.known["shop-admin"].failing.clear()
     made.clock.at += 60
     delivery.drain(Queue.START)
     assert made.grant(grant.id).state is GrantState.ACTIVE
@@ -237,30 +224,30 @@ def test_a_role_of_several_systems_is_open_when_all_are_and_shows_how_far_it_is(
 
 
 def test_what_some_systems_have_is_taken_back_when_another_refuses(
-    made: Made, several: Several, delivery: Dispatcher
+    made: Made, several: SeveralSystems, delivery: Dispatcher
 ) -> None:
     grant = starting(made, "both")
-    several.each["shop-admin"].failing["grant"] = SystemRefused("no_such_action")
+    several.known["shop-admin"].failing["grant"] = SystemRefused("no_such_action")
     delivery.drain(Queue.START)
     assert made.grant(grant.id).state is GrantState.FAILED
-    assert several.each["reports"].held == {grant.id}
+    assert several.known["reports"].held == {grant.id}
     delivery.drain(Queue.END)
-    assert several.each["reports"].held == set()
+    assert several.known["reports"].held == set()
     assert made.count("leases", "state <> 'ended'") == 0
 
 
 def test_each_system_of_a_role_ends_by_itself(
-    made: Made, several: Several, delivery: Dispatcher
+    made: Made, several: SeveralSystems, delivery: Dispatcher
 ) -> None:
     grant = starting(made, "both")
     delivery.drain(Queue.START)
-    several.each["shop-admin"].failing["revoke"] = SystemUnavailable("it sleeps")
+    several.known["shop-admin"].failing["revoke"] = SystemUnavailable("it sleeps")
     release_grant(made.world, grant.id, grant.person)
     delivery.drain(Queue.END)
-    assert several.each["reports"].held == set() and several.each["shop-admin"].held == {grant.id}
+    assert several.known["reports"].held == set() and several.known["shop-admin"].held == {grant.id}
     assert made.grant(grant.id).state is GrantState.ENDING
     assert "Not confirmed yet by shop-admin" in shown(made, grant)
-    several.each["shop-admin"].failing.clear()
+    several.known["shop-admin"].failing.clear()
     made.clock.at += 300
     delivery.drain(Queue.END)
     assert made.grant(grant.id).state is GrantState.ENDED

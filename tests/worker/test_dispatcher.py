@@ -32,7 +32,8 @@ from bot.worker.provisioning import PERSON_PATIENCE, START_PATIENCE
 from bot.worker.queue_worker import SETTINGS, QueueSettings
 from tests.delivery_harness import DeliveryHarness
 from tests.factories import ANA, Made
-from tests.fakes import FakeMessenger, FakePeople, FakeSystem, FakeSystems, OurSystem, until
+from tests.fakes import FakeMessenger, FakePeople, FakeSystem, FakeSystems, OurSystem
+from tests.waiting import until
 
 SECURITY = "#access-security"
 

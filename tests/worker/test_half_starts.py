@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -20,7 +20,7 @@ from bot.operations.usage.count_usage import UsageMeter
 from bot.worker.dispatcher import Dispatcher
 from storage.database import Database
 from tests.factories import ANA, START, Made, make_world
-from tests.fakes import FakeMessenger, FakePeople, FakeSystem
+from tests.fakes import FakeMessenger, FakePeople, FakeSystem, SeveralSystems
 
 BOTH = (
     'systems = ["shop-admin", "reports"]\nactions = ["a"]\nrequesters = ["everyone"]\napprovers ='
@@ -30,32 +30,11 @@ DURATION = 60
 
 
 @dataclass
-class Systems:
-    """Each by its name."""
-
-    known: dict[str, FakeSystem] = field(
-        default_factory=lambda: {"shop-admin": FakeSystem(), "reports": FakeSystem()}
-    )
-
-    def of(self, name: str, kind: str) -> FakeSystem:
-        return self.known[name]
-
-    def ends_together(self, kind: str) -> bool:
-        return False
-
-    def is_changed(self, order: ProvisionOrder) -> bool:
-        return False
-
-    def in_our_rows(self, kind: str) -> bool:
-        return False
-
-
-@dataclass
 class Half:
     """A grant that is starting, the systems that it is for, and whoever does the work."""
 
     made: Made
-    systems: Systems
+    systems: SeveralSystems
     slack: FakeMessenger
     delivery: Dispatcher
     grant: Grant
@@ -89,7 +68,7 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Databas
 def half(tmp_path: Path, database: Database, role: str) -> Half:
     made = make_world(tmp_path, db=database)
     made.set_policy(both=BOTH)
-    systems, slack, world = Systems(), FakeMessenger(), made.world
+    systems, slack, world = SeveralSystems(), FakeMessenger(), made.world
     delivery = Dispatcher(world, systems, slack, FakePeople(), UsageMeter(world))  # type: ignore[arg-type]
     return Half(
         made, systems, slack, delivery, made.a_started(made.a_request(role, duration=DURATION))

@@ -21,7 +21,7 @@ from bot.operations.grants.expire_due import expire_due
 from bot.worker.scheduler import SWEEP, PeriodicJob, Scheduler
 from bot.worker.ticker import Ticker
 from tests.factories import Made, make_world
-from tests.fakes import until
+from tests.waiting import until
 
 
 @dataclass

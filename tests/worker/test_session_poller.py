@@ -17,7 +17,8 @@ from bot.operations.grants.release_grant import release_grant
 from bot.operations.usage.describe_usage import describe_usage
 from bot.worker.session_poller import SessionPoller
 from tests.factories import ANA, CARA, START, Made
-from tests.fakes import FakeSystem, until
+from tests.fakes import FakeSystem
+from tests.waiting import until
 
 
 @dataclass

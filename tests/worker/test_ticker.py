@@ -12,7 +12,7 @@ import pytest
 from bot.clock import Clock
 from bot.core.errors import StorageUnavailable
 from bot.worker.ticker import CommitWatcher, Ticker
-from tests.fakes import until
+from tests.waiting import until
 
 
 @dataclass

@@ -1,10 +1,11 @@
 """Repeats alerts about unconfirmed revocations, and notices revocations without any answer."""
 
 from bot.core.model import GrantState
+from bot.operations._batches import in_batches
 from bot.operations._end_alert import send_alert, watch_end
-from bot.operations._unit_of_work import Context, UnitOfWork, unit
+from bot.operations._unit_of_work import Context, UnitOfWork
 from storage import alerts, grants
-from storage.alerts import Alert
+from storage.alerts import Alert, Pair
 
 BATCH = 100
 NO_ANSWER = "the system has not answered"
@@ -12,15 +13,14 @@ NO_ANSWER = "the system has not answered"
 
 def send_due_alerts(world: Context) -> int:
     """Sends the alerts that are due and returns their number. Raises StorageUnavailable."""
-    told = 0
-    while True:
-        with unit(world) as u:
-            due = alerts.due(u.db, u.now, BATCH)
-            for known in due:
-                _send(u, known)
-        told += len(due)
-        if len(due) < BATCH:
-            return told
+    return in_batches(world, BATCH, _send_due)
+
+
+def _send_due(u: UnitOfWork, limit: int) -> list[Alert]:
+    due = alerts.due(u.db, u.now, limit)
+    for known in due:
+        _send(u, known)
+    return due
 
 
 def _send(u: UnitOfWork, known: Alert) -> None:
@@ -37,11 +37,10 @@ def _send(u: UnitOfWork, known: Alert) -> None:
 def watch_ends(world: Context) -> int:
     """Starts watching revocations that were requested and not answered yet; returns their
     number."""
-    watched = 0
-    while True:
-        with unit(world) as u:
-            found = alerts.unwatched(u.db, BATCH)
-            watch_end(u, found)
-        watched += len(found)
-        if len(found) < BATCH:
-            return watched
+    return in_batches(world, BATCH, _watch)
+
+
+def _watch(u: UnitOfWork, limit: int) -> list[Pair]:
+    found = alerts.unwatched(u.db, limit)
+    watch_end(u, found)
+    return found
