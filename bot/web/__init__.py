@@ -46,6 +46,9 @@ WRITE_EVERY = 1.0
 second)."""
 
 
+Path = tuple[str, list[str] | None, Handler]
+"""A path with its methods (None: any) and what answers it."""
+
 BACKLOG = 128
 """Connections that are accepted in one go, before the oldest are closed."""
 
@@ -70,15 +73,37 @@ def build_web(
     answered = RequestCounter(
         registry, "access_bot_http_requests", "Answers, by route and status.", "route", "status"
     )
-    words = "Checks of tokens, by system and outcome."
-    checks = TokenChecks(
-        world,
-        signer,
-        meter,
-        RequestCounter(registry, "access_bot_token_checks", words, "system", "outcome"),
-    )
+    checks = _token_checks(world, signer, meter, registry)
     auth = Auth(checks)
-    table: list[tuple[str, list[str] | None, Handler | None]] = [
+    table = [
+        *_for_systems(world, checks, auth, ca_keys),
+        *([("/slack/events", ["POST"], slack)] if slack else []),
+        *_for_operators(_readiness(world, ready, systems), registry),
+    ]
+    app = _Site(
+        hot={"/auth": Endpoint("/auth", auth, answered)},
+        routes=[
+            Route(path, Endpoint(path, handler, answered), methods=methods)
+            for path, methods, handler in table
+        ],
+        exception_handlers={HTTPException: _no_such(answered)},
+        lifespan=_writing(world, meter),
+    )
+    app.router.redirect_slashes = False
+    return app
+
+
+def _token_checks(
+    world: Context, signer: Signer, meter: UsageMeter, registry: CollectorRegistry
+) -> TokenChecks:
+    words = "Checks of tokens, by system and outcome."
+    counter = RequestCounter(registry, "access_bot_token_checks", words, "system", "outcome")
+    return TokenChecks(world, signer, meter, counter)
+
+
+def _for_systems(world: Context, checks: TokenChecks, auth: Auth, ca_keys: CaKeys) -> list[Path]:
+    """Returns what connected systems and the proxies in front of them call."""
+    return [
         ("/auth", None, auth),
         ("/auth/{path:path}", None, auth),  # Envoy asks with the client's own path and method
         ("/oauth2/introspect", ["POST"], Introspect(checks)),
@@ -86,23 +111,15 @@ def build_web(
         ("/usage", ["POST"], Usage(checks)),
         ("/ssh/krl", ["GET"], Krl(world)),
         ("/ssh/ca.pub", ["GET"], CaPub(ca_keys)),
-        ("/slack/events", ["POST"], slack),
+    ]
+
+
+def _for_operators(readiness: Readiness, registry: CollectorRegistry) -> list[Path]:
+    return [
         ("/healthz", ["GET"], health),
-        ("/readyz", ["GET"], _readiness(world, ready, systems)),
+        ("/readyz", ["GET"], readiness),
         ("/metrics", ["GET"], Metrics(registry)),
     ]
-    app = _Site(
-        hot={"/auth": Endpoint("/auth", auth, answered)},
-        routes=[
-            Route(path, Endpoint(path, handler, answered), methods=methods)
-            for path, methods, handler in table
-            if handler
-        ],
-        exception_handlers={HTTPException: _no_such(answered)},
-        lifespan=_writing(world, meter),
-    )
-    app.router.redirect_slashes = False
-    return app
 
 
 def _readiness(world: Context, ready: Ready, systems: SystemHealth) -> Readiness:
