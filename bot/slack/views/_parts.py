@@ -8,7 +8,9 @@ from bot.core.durations import format_duration
 from bot.core.model import EndReason, Grant, GrantState, Request
 from bot.core.roles import Role
 from bot.core.usage import LOOK_EVERY, GrantUsage
+from bot.operations.requests.describe_request import RequestCard
 from bot.slack.blocks import (
+    Block,
     Element,
     Part,
     bold,
@@ -20,6 +22,10 @@ from bot.slack.blocks import (
     escape,
     left,
     listing,
+    paragraph,
+    quote,
+    rich,
+    section,
     who,
 )
 from bot.slack.ids import Action
@@ -46,6 +52,18 @@ def role_parts(role: Role | None, name: str) -> list[Part]:
     """Title in bold and, where it differs, the name that commands take."""
     title = title_of(role, name)
     return [bold(title, 75)] if title == name else [bold(title, 75), " (", code(name, 63), ")"]
+
+
+def asked_for(card: RequestCard) -> list[Block]:
+    """Who asks for what and why, in a modal for an approver."""
+    request = card.request
+    requester = [bold(card.requester.name, 80), " (", who(request.requester), ")"]
+    duration = bold(format_duration(request.duration))
+    wants = [*role_parts(card.role, request.role), " for ", duration, "."]
+    return [
+        paragraph([*requester, " asks for ", *wants]),
+        rich(section("Their reason"), quote(request.reason)),
+    ]
 
 
 def gives(systems: Sequence[str], actions: Sequence[str], rest: str) -> list[Part]:

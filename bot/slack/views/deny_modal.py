@@ -1,29 +1,16 @@
 """The modal that asks an approver why they say no. It carries the request's id and nothing else."""
 
-from bot.core.durations import format_duration
 from bot.core.eligibility import REASON_LIMIT
 from bot.operations.requests.describe_request import RequestCard
-from bot.slack.blocks import View, bold, modal, paragraph, quote, rich, section, text_input, who
+from bot.slack.blocks import View, modal, text_input
 from bot.slack.ids import Field, Modal
-from bot.slack.views._parts import role_parts
+from bot.slack.views._parts import asked_for
 
 
 def render(card: RequestCard) -> View:
     """Asks for a Reason; the requester reads it word for word."""
-    request = card.request
-    wants = [*role_parts(card.role, request.role), " for ", bold(format_duration(request.duration))]
     blocks = [
-        paragraph(
-            [
-                bold(card.requester.name, 80),
-                " (",
-                who(request.requester),
-                ") asks for ",
-                *wants,
-                ".",
-            ]
-        ),
-        rich(section("Their reason"), quote(request.reason)),
+        *asked_for(card),
         text_input(
             Field.REASON,
             "Reason",
@@ -32,4 +19,7 @@ def render(card: RequestCard) -> View:
             max_length=REASON_LIMIT,
         ),
     ]
-    return {**modal(Modal.DENY, "Deny request", blocks, "Deny"), "private_metadata": request.id}
+    return {
+        **modal(Modal.DENY, "Deny request", blocks, "Deny"),
+        "private_metadata": card.request.id,
+    }

@@ -10,7 +10,6 @@ from bot.slack.blocks import (
     Block,
     Element,
     View,
-    bold,
     bullets,
     clean,
     code,
@@ -19,14 +18,12 @@ from bot.slack.blocks import (
     modal,
     paragraph,
     plain,
-    quote,
     rich,
     section,
     text_input,
-    who,
 )
 from bot.slack.ids import Field, Modal
-from bot.slack.views._parts import UNBOUNDED, role_parts
+from bot.slack.views._parts import UNBOUNDED, asked_for
 from bot.slack.views.approval_message import SHOWN_HOLDS
 
 CHECKBOXES, OPTIONS, VALUE, LINE = 10, 100, 150, 75
@@ -38,20 +35,9 @@ def render(card: RequestCard) -> View:
     """Asks for Duration and, where there is more than one, Actions; sending it approves."""
     request = card.request
     asked = format_duration(request.duration)
-    wants = [*role_parts(card.role, request.role), " for ", bold(asked)]
     hint = f"{asked} or less, for example 30m."
     blocks = [
-        paragraph(
-            [
-                bold(card.requester.name, 80),
-                " (",
-                who(request.requester),
-                ") asks for ",
-                *wants,
-                ".",
-            ]
-        ),
-        rich(section("Their reason"), quote(request.reason)),
+        *asked_for(card),
         *_holds(card),
         text_input(Field.DURATION, "Duration", hint, initial=asked, max_length=60),
         *_actions(request.actions),
