@@ -20,6 +20,7 @@ _STATES = {str(state): state for state in GrantState}
 """Calling the enumeration takes ten times as long, and thousands of rows are read at once."""
 
 _LIVE = "state NOT IN ('ended', 'failed')"
+_UNFINISHED = "grants." + _LIVE
 _HELD = "state IN ('scheduled', 'starting', 'active')"
 
 
@@ -327,7 +328,7 @@ def systems_in_use(db: Database) -> dict[str, str]:
     session that was seen open."""
     sql = (
         "SELECT leases.system, leases.connector FROM grants JOIN leases ON leases.grant_id ="
-        f" grants.id WHERE {_LIVE.replace('state', 'grants.state')} UNION SELECT leases.system,"
+        f" grants.id WHERE {_UNFINISHED} UNION SELECT leases.system,"
         " leases.connector FROM sessions JOIN leases ON leases.grant_id = sessions.grant_id AND"
         " leases.system = sessions.system WHERE sessions.closed_at IS NULL AND sessions.watched ="
         " 1 ORDER BY 1, 2"
@@ -418,6 +419,18 @@ def counts(db: Database) -> dict[str, int]:
     """Returns the number of grants in each state, without those that are over."""
     rows = db.rows(f"SELECT state, COUNT(*) FROM grants WHERE {_LIVE} GROUP BY state")
     return {str(state): int(count) for state, count in rows}
+
+
+def counts_by_system(db: Database) -> dict[str, dict[str, int]]:
+    """Returns the number of leases of grants that are not over, by system and state."""
+    sql = (
+        "SELECT leases.system, leases.state, COUNT(*) FROM grants JOIN leases ON leases.grant_id ="
+        f" grants.id WHERE {_UNFINISHED} GROUP BY leases.system, leases.state"
+    )
+    found: dict[str, dict[str, int]] = {}
+    for system, state, count in db.rows(sql):
+        found.setdefault(system, {})[state] = int(count)
+    return found
 
 
 def next_due(db: Database) -> int | None:

@@ -60,7 +60,7 @@ class Commands(LazyGroup):
             ("resume", "bot.cli.panic", "Allow access again after `panic`."),
             ("audit", "bot.cli.audit", "Query, export and verify the audit log."),
             ("usage", "bot.cli.usage", "Show how access was used."),
-            ("systems", "bot.cli.systems", "Find drift, and confirm the new address of a system."),
+            ("systems", "bot.cli.systems", "List systems, find drift, and confirm a new address."),
             ("accounts", "bot.cli.accounts", "List and correct account links."),
             ("demo", "bot.cli.demo", "Play a whole lifecycle in a local Slack sandbox."),
             ("sandbox", "bot.cli.demo", "Run the Slack sandbox without a bot."),

@@ -1,25 +1,109 @@
-"""Implements `access-bot systems`: finds drift, and confirms the new address of a system."""
+"""Implements `access-bot systems`: lists systems, finds drift, and confirms the new address of a
+system."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import click
 
 from bot.app import Services, build_systems
-from bot.cli.common import actor, confirm, json_option, on_terminal, opened, yes_option
+from bot.cli.common import (
+    actor,
+    confirm,
+    json_option,
+    limit_option,
+    on_terminal,
+    opened,
+    yes_option,
+)
 from bot.cli.errors import Refusal, Wrong
-from bot.cli.output import clean, counted, json_line, table
+from bot.cli.output import clean, counted, json_line, moment, table, utc
 from bot.connectors import target_of
+from bot.connectors.fan_out import FanOut
+from bot.connectors.health import check_all
 from bot.core.approval import Refused
 from bot.core.drift import EXCESS, Finding, ScanResult
+from bot.core.errors import AccessBotError
 from bot.operations.systems.confirm_target import confirm_target as confirm_new_target
+from bot.operations.systems.list_systems import SystemView, list_systems
 from bot.operations.systems.reconcile import reconcile
 from bot.operations.systems.remove_orphan import Removal, ask_removal, record_removed, said
 from bot.worker.inventory import InventoryScan
 
+HEALTH_PATIENCE = 20.0
+"""Seconds to wait for the checks of all systems together."""
 
-@click.group(epilog="Example: access-bot systems drift")
+
+@click.group(epilog="Example: access-bot systems list")
 def systems() -> None:
-    """Find drift, and confirm the new address of a system."""
+    """List systems, find drift, and confirm a new address."""
+
+
+@systems.command("list", epilog="Example: access-bot systems list --json | jq -r .health")
+@json_option
+@limit_option(1000)
+@click.pass_context
+def list_(ctx: click.Context, as_json: bool, limit: int) -> None:
+    """List the systems of roles.toml, and check each of them live.
+
+    ACTIVE counts grants, and ENDING counts revocations that the system has not confirmed. The last
+    error is from the audit log.
+
+    Exit code 0: every system that can be checked is well. 1: a system is unwell.
+    """
+    with opened("systems") as base:
+        found = list_systems(base.world, limit)
+        healths = _healths(base, found)
+        if as_json:
+            for view in found:
+                json_line(_as_json(view, healths[view.system.name]))
+        elif found:
+            titles = ("SYSTEM", "CONNECTOR", "HEALTH", "ACTIVE", "ENDING", "LAST ERROR")
+            table(titles, [_cells(view, healths[view.system.name]) for view in found])
+        else:
+            click.echo("No systems.")
+        if len(found) == limit:
+            click.echo(f"Showing the first {limit}; pass --limit for more.", err=True)
+    ctx.exit(1 if any(health.problem for health in healths.values()) else 0)
+
+
+class SystemHealth(NamedTuple):
+    """`health` is well, unwell, or unchecked where there is no live check."""
+
+    health: str
+    problem: str
+
+
+def _healths(base: Services, found: Sequence[SystemView]) -> dict[str, SystemHealth]:
+    known = {view.system.name: view.system for view in found}
+    answers = check_all(build_systems(base.world), known, HEALTH_PATIENCE, FanOut())
+    return {name: _health(answer) for name, answer in answers.items()}
+
+
+def _health(answer: list[str] | AccessBotError | None) -> SystemHealth:
+    if answer is None:
+        return SystemHealth("unchecked", "")
+    problem = str(answer) if isinstance(answer, AccessBotError) else "; ".join(answer)
+    return SystemHealth("unwell" if problem else "well", problem)
+
+
+def _cells(view: SystemView, health: SystemHealth) -> tuple[object, ...]:
+    error = f"{utc(view.last_error_at)}: {view.last_error}" if view.last_error else "–"
+    state = f"{health.health}: {health.problem}" if health.problem else health.health
+    system = view.system
+    return system.name, system.connector, state, view.active, view.ending, error
+
+
+def _as_json(view: SystemView, health: SystemHealth) -> dict[str, object]:
+    return {
+        "system": view.system.name,
+        "connector": view.system.connector,
+        **health._asdict(),
+        "active": view.active,
+        "ending": view.ending,
+        "last_error": view.last_error or None,
+        "last_error_at": moment(view.last_error_at),
+    }
 
 
 @systems.command("confirm-target", epilog="Example: access-bot systems confirm-target orders-db")

@@ -4,7 +4,7 @@ import itertools
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -102,15 +102,26 @@ class Health:
     ) -> None:
         """Asks every one of these systems that can be asked how it is, all at once; takes
         `patience` seconds at most."""
-        questions = {name: partial(_problems, systems, system) for name, system in known.items()}
-        for name, answer in self._aside.ask(questions, patience).items():
+        for name, answer in check_all(systems, known, patience, self._aside).items():
             if isinstance(answer, AccessBotError):
                 self.note(name, str(answer))
             elif answer is not None:
                 self.note(name, "; ".join(answer))
 
 
-def _problems(systems: Systems, system: System) -> list[str] | None:
-    """What is wrong with it, None where nothing can be asked."""
+def check_all(
+    systems: Systems, known: Mapping[str, System], patience: float, fan_out: FanOut
+) -> dict[str, list[str] | AccessBotError | None]:
+    """Checks these systems in parallel, for `patience` seconds at most. Returns the problems of
+    each, None where there is no live check, and the error of a check that failed."""
+    questions = {name: partial(problems_of, systems, system) for name, system in known.items()}
+    return fan_out.ask(questions, patience)
+
+
+def problems_of(
+    systems: Systems, system: System, roles: Mapping[str, Sequence[str]] | None = None
+) -> list[str] | None:
+    """Returns the problems of a system and of what `roles` do there; None if its connector has no
+    live check."""
     connector = systems.of(system.name, system.connector)
-    return [*connector.check({})] if isinstance(connector, Checks) else None
+    return [*connector.check(roles or {})] if isinstance(connector, Checks) else None

@@ -10,8 +10,8 @@ from bot.app import build_base, build_systems, slack_client
 from bot.config.roles.parse import load_policy
 from bot.config.settings import NEEDS, load_settings
 from bot.connectors import KINDS, Systems
-from bot.connectors.base import Checks
 from bot.connectors.fan_out import FanOut
+from bot.connectors.health import problems_of
 from bot.core.durations import format_duration
 from bot.core.errors import AccessBotError, ConfigError, SchemaMismatch, StorageUnavailable
 from bot.core.model import Source
@@ -104,10 +104,9 @@ def systems(deployment: Deployment) -> Iterator[Finding]:
 
 
 def _wrong(policy: Policy, connectors: Systems, name: str) -> list[str] | None:
-    """Lists the problems of a system; None if its connector has no live check."""
-    connector = connectors.of(name, policy.systems[name].connector)
+    """Lists the problems of a system and of its roles; None if its connector has no live check."""
     roles = {role.name: role.actions for role in policy.roles.values() if name in role.systems}
-    return [*connector.check(roles)] if isinstance(connector, Checks) else None
+    return problems_of(connectors, policy.systems[name], roles)
 
 
 def database(deployment: Deployment) -> Iterator[Finding]:

@@ -14,13 +14,17 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+import bot.connectors
 from bot.cli import cli
+from bot.config.roles.parse import parse_policy
+from bot.connectors import KINDS
 from bot.core.eligibility import Ask
 from bot.core.model import Request
 from bot.operations.requests.request_access import Submitted, request_access
 from storage import audit, requests
 from storage.database import Database
-from tests.builders import ENVIRON, policy_text
+from tests.builders import ENVIRON, WORKSPACE, policy_text
+from tests.connectors import folder
 from tests.factories import ANA, KEYS, Made, make_world
 
 OURS = ("SLACK_", "ACCESS_", "DATABASE_URL", "LOG_", "HOST", "PORT")
@@ -106,6 +110,33 @@ def shop_on_postgresql(
         made = make_world(configured, db=database)
         made.clock.at = int(time.time())
         yield Shop(made)
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Path:
+    """The folder that is the system of `folder_shop`."""
+    (tmp_path / "files").mkdir()
+    return tmp_path / "files"
+
+
+@pytest.fixture
+def folder_shop(files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
+    """A database, and a roles.toml with one system: a folder, whose connector an installed package
+    brings."""
+    text = WORKSPACE + folder.settings("files", files)
+    (tmp_path / "roles.toml").write_text(text)
+    folder.install(tmp_path / "packages")
+    monkeypatch.syspath_prepend(tmp_path / "packages")
+    monkeypatch.setenv("ACCESS_SECRET_KEYS", ",".join(KEYS))
+    bot.connectors.installed.cache_clear()
+    made = make_world(
+        tmp_path, policy=parse_policy(text, "roles.toml", {}, {**KINDS, **folder.KINDS})
+    )
+    made.clock.at = int(time.time())
+    with closing(made.world.db):
+        yield Shop(made)
+    monkeypatch.undo()
+    bot.connectors.installed.cache_clear()
 
 
 @pytest.fixture

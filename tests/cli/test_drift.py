@@ -4,47 +4,16 @@ confirms."""
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-import bot.connectors
-from bot.config.roles.parse import parse_policy
-from bot.connectors import KINDS
-from tests.builders import WORKSPACE
 from tests.cli.conftest import Shop, run
-from tests.connectors import folder
-from tests.factories import KEYS, make_world
 
 
 @pytest.fixture
-def files(tmp_path: Path) -> Path:
-    """The folder that is the system."""
-    (tmp_path / "files").mkdir()
-    return tmp_path / "files"
-
-
-@pytest.fixture
-def shop(files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
-    """A database, and a roles.toml with that system, whose connector an installed package
-    brings."""
-    text = WORKSPACE + folder.settings("files", files)
-    (tmp_path / "roles.toml").write_text(text)
-    folder.install(tmp_path / "packages")
-    monkeypatch.syspath_prepend(tmp_path / "packages")
-    monkeypatch.setenv("ACCESS_SECRET_KEYS", ",".join(KEYS))
-    bot.connectors.installed.cache_clear()
-    made = make_world(
-        tmp_path, policy=parse_policy(text, "roles.toml", {}, {**KINDS, **folder.KINDS})
-    )
-    made.clock.at = int(time.time())
-    with closing(made.world.db):
-        yield Shop(made)
-    monkeypatch.undo()
-    bot.connectors.installed.cache_clear()
+def shop(folder_shop: Shop) -> Shop:
+    return folder_shop
 
 
 def test_nothing_found_is_exit_code_0_and_on_record(shop: Shop) -> None:

@@ -71,6 +71,10 @@ HOT: dict[str, Callable[[Database], object]] = {
     "revoked certificates": lambda db: ssh.revoked(db, NOW),
     "idempotency key": lambda db: key_values.claim_key(db, "key", NOW),
     "systems in use": grants.systems_in_use,
+    "grants by system": grants.counts_by_system,
+    "errors of a system": lambda db: audit.page(
+        db, Filters(system="shop", event="grant:end:failed"), None, 1
+    ),
     "sessions seen open": lambda db: sessions.watched_open(db, "shop"),
     "sessions of grants": lambda db: (
         sessions.sums(db, ["g1", "g2"]),
