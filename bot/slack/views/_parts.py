@@ -57,7 +57,7 @@ def role_parts(role: Role | None, name: str) -> list[Part]:
 def asked_for(card: RequestCard) -> list[Block]:
     """Who asks for what and why, in a modal for an approver."""
     request = card.request
-    requester = [bold(card.requester.name, 80), " (", who(request.requester), ")"]
+    requester: list[Part] = [bold(card.requester.name, 80), " (", who(request.requester), ")"]
     duration = bold(format_duration(request.duration))
     wants = [*role_parts(card.role, request.role), " for ", duration, "."]
     return [
