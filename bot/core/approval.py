@@ -25,10 +25,12 @@ class NeedsApproval:
 @dataclass(frozen=True, slots=True)
 class Refused:
     """No, with the reason as a sentence for the person who asked, and what to do about it. `field`
-    names the input that it is about: role, duration, reason, ticket, start or actions."""
+    names the input that it is about: role, duration, reason, ticket, start or actions. `rule` is
+    the denial rule of the role that says no."""
 
     reason: str
     field: str = ""
+    rule: str = ""
 
 
 OPERATOR = "os:"

@@ -46,6 +46,7 @@ class Event(StrEnum):
     REQUEST_WITHDRAWN = "request:access:withdrawn"
     REQUEST_LAPSED = "request:access:lapsed"
     ACTION_REFUSED = "request:action:refused"
+    RULE_DENIED = "request:rule:denied"
     GRANT_SCHEDULED = "grant:access:scheduled"
     GRANT_STARTED = "grant:access:started"
     START_UNSURE = "grant:start:unsure"

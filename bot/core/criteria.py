@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from bot.core.approval import Refused
 from bot.core.durations import format_duration
 from bot.core.eligibility import may_request
 from bot.core.model import Directory, Person, folded
@@ -108,6 +109,19 @@ def denied_by(role: Role, person: Person, facts: Facts) -> DenyRule | None:
     """The first denial rule that holds for this person now. Where it is unknown who is meant, the
     rule holds."""
     return next((rule for rule in role.deny if _denies(rule, person, facts)), None)
+
+
+def denial(role: Role, person: Person, facts: Facts) -> Refused | None:
+    """Refuses what a denial rule of the role forbids this person now."""
+    if (rule := denied_by(role, person, facts)) is None:
+        return None
+    text = f"The rule “{rule.name}” of {role.name} denies it: {rule.reason}"
+    if unknown := facts.directory.unresolved(rule.members):
+        text = (
+            f"Slack has not said who is in {', '.join(facts.directory.called(unknown))}, so the"
+            f" rule “{rule.name}” of {role.name} denies it. Try again when Slack answers."
+        )
+    return Refused(text, "role", rule.name)
 
 
 def _denies(rule: DenyRule, person: Person, facts: Facts) -> bool:

@@ -1,9 +1,11 @@
 """Gathers the facts that the criteria of a request are judged by, inside a reading scope or a
 transaction."""
 
+from dataclasses import replace
 from zoneinfo import ZoneInfo
 
-from bot.core.criteria import Asked, Facts, Judgement, judge
+from bot.core.approval import Refused
+from bot.core.criteria import Asked, Facts, Judgement, denial, judge
 from bot.core.model import Person, Request
 from bot.core.roles import Role
 from bot.operations._unit_of_work import Snapshot
@@ -14,6 +16,13 @@ def judge_request(u: Snapshot, role: Role, request: Request, requester: Person) 
     """The criteria of a stored request as they are now."""
     asked = Asked(requester, request.duration, request.ticket, request.fingerprint)
     return judge(role, asked, gather(u, role, requester.id))
+
+
+def denied(u: Snapshot, role: Role, person: Person, *times: int) -> Refused | None:
+    """Refuses what a denial rule forbids this person now, or at one of `times` instead."""
+    known = Facts(u.now, ZoneInfo(u.policy.workspace.timezone), u.directory)
+    found = (denial(role, person, replace(known, now=at)) for at in times or (u.now,))
+    return next(filter(None, found), None)
 
 
 def gather(u: Snapshot, role: Role, person: str) -> Facts:

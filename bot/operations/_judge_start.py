@@ -4,8 +4,10 @@ since."""
 from bot.core import effects
 from bot.core.approval import Refused, may_start
 from bot.core.model import EndReason, Grant, Person
+from bot.operations._criteria import denied
 from bot.operations._end_grant import channel_of, request_end
 from bot.operations._unit_of_work import SYSTEM, UnitOfWork
+from bot.operations.policy.find_unresolved import needed_to_start
 from storage import grants, requests
 
 
@@ -18,11 +20,16 @@ def judge_start(u: UnitOfWork, grant: Grant, holder: Person) -> Refused | None:
     if not u.policy.digest or request is None:
         return None
     role = u.policy.roles.get(grant.role)
-    return may_start(role, request, grant, holder, u.directory)
+    refused = may_start(role, request, grant, holder, u.directory)
+    if refused is not None or role is None:
+        return refused
+    return denied(u, role, holder, max(u.now, grant.starts_at))
 
 
 def refuse_start(u: UnitOfWork, grant: Grant, refused: Refused) -> None:
     """Ends a grant that the caller has locked and found scheduled or starting, and reports why."""
+    if refused.rule:
+        u.refuse(refused, SYSTEM, "start", grant)
     request_end(u, [grant], EndReason.REVOKED, SYSTEM, because=refused.reason)
     u.do(effects.notify_person(grant.person, "not_started", grant=grant.id, why=refused.reason))
     u.do(effects.thread_note(grant, channel_of(u, grant.role), "not_started", why=refused.reason))
@@ -36,7 +43,7 @@ def judge_scheduled(u: UnitOfWork) -> None:
         return
     for grant in grants.lock_held(u.db, grants.scheduled(u.db)):
         role = u.policy.roles.get(grant.role)
-        if role is not None and u.directory.unresolved(role.requesters):
+        if role is not None and u.directory.unresolved(needed_to_start(role)):
             continue
         if (refused := judge_start(u, grant, u.person(grant.person))) is not None:
             refuse_start(u, grant, refused)

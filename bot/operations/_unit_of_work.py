@@ -228,8 +228,9 @@ class UnitOfWork(Snapshot):
         """Records a refusal, or counts it if it repeats one of the same minute; returns it."""
         ids = _ids(about)
         detail = {"source": self.world.source, "action": action, "why": refused.reason}
+        detail |= {"rule": refused.rule} if refused.rule else {}
         entry = Entry(
-            Event.ACTION_REFUSED,
+            Event.RULE_DENIED if refused.rule else Event.ACTION_REFUSED,
             actor,
             ids[0],
             ids[1] or role,

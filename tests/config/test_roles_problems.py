@@ -503,7 +503,6 @@ COMING = {
         RULE + 'name = "r"\nhours = "Mon-Fri 08:00-19:00, Sat 22:00-02:00"\nquota = "3/week"',
         "auto_approve",
     ),
-    "a denial rule": (DENY + 'name = "r"\nmembers = ["everyone"]\nreason = "No."', "deny"),
     "tiers": (TIERED + TIER.format("a") + TIER.format("b") + "approvals = 2", "tiers"),
     "an escalation": (
         ROLE + '.escalation]\nafter = "30m"\napprovers = ["@platform-leads"]',

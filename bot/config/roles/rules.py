@@ -23,7 +23,6 @@ NOT_YET = frozenset(
         "ticket_url",
         "renewal_quota",
         "auto_approve",
-        "deny",
         "tiers",
         "escalation",
         "emergency",

@@ -11,6 +11,7 @@ from bot.core.eligibility import Ask, check_duration, check_reason, may_request
 from bot.core.lifecycle import renewed_end
 from bot.core.model import Grant, GrantState, Request
 from bot.core.roles import Role
+from bot.operations._criteria import denied
 from bot.operations._extend_grant import extend_grant
 from bot.operations._unit_of_work import OUTDATED, Context, UnitOfWork, unit
 from bot.operations.policy.find_unresolved import needed_for
@@ -112,6 +113,7 @@ def _refusal(
     refused = (
         may_request(role, u.person(grant.person), u.directory)
         or u.paused(role.name, grant.person)
+        or denied(u, role, u.person(grant.person))
         or check_duration(role, duration)
         or (check_reason(reason) if reason else None)
         or _still_given(role, grant)

@@ -2,16 +2,22 @@
 
 from collections.abc import Iterable
 
-from bot.core.roles import Role, references
+from bot.core.roles import Role, references, rule_references
 from bot.core.values import classify
 from bot.operations._unit_of_work import Context
 from storage import grants, requests
 
 
 def needed_for(role: Role) -> tuple[str, ...]:
-    """Returns every reference that decides who may request, approve or be notified for this
-    role."""
-    return (*role.requesters, *role.approvers, *role.notify)
+    """Returns every reference that decides who may request, approve or be notified for this role,
+    and those of its rules."""
+    refs = (*role.requesters, *role.approvers, *role.notify, *rule_references(role))
+    return tuple(dict.fromkeys(refs))
+
+
+def needed_to_start(role: Role) -> tuple[str, ...]:
+    """Returns the references that decide whether an approved grant of this role may start."""
+    return (*role.requesters, *(ref for rule in role.deny for ref in rule.members))
 
 
 def unresolved_of_role(world: Context, name: str) -> tuple[str, ...]:
@@ -27,7 +33,7 @@ def unresolved_of_start(world: Context, grant_id: str) -> tuple[str, ...]:
     with world.db.reading():
         grant = grants.get(world.db, grant_id)
     role = world.policy().roles.get(grant.role) if grant else None
-    return unresolved(world, role.requesters) if role else ()
+    return unresolved(world, needed_to_start(role)) if role else ()
 
 
 def unresolved_leads(world: Context) -> tuple[str, ...]:
@@ -50,9 +56,8 @@ def needed_for_decision(world: Context, request_id: str) -> tuple[tuple[str, ...
     role = world.policy().roles.get(request.role) if request else None
     if role is None:
         return (), False
-    groups = any(
-        classify(ref) in ("group", "handle") for ref in (*role.requesters, *role.approvers)
-    )
+    deciding = (*needed_to_start(role), *role.approvers)
+    groups = any(classify(ref) in ("group", "handle") for ref in deciding)
     return needed_for(role), groups
 
 

@@ -24,6 +24,7 @@ from bot.core.lifecycle import Move
 from bot.core.model import Grant, Person, Request, RequestState, Vote
 from bot.core.roles import Role
 from bot.operations._begin_grant import begin_grant
+from bot.operations._criteria import denied
 from bot.operations._extend_grant import extend_grant
 from bot.operations._unit_of_work import OUTDATED, Context, UnitOfWork, unit
 from bot.operations.requests.accept_vote import AlreadyDecided
@@ -83,6 +84,7 @@ def _refusal(
         or too_long_now(role, vote.duration)
         or _may_still_request(u, role, request)
         or u.paused(role.name, request.requester)
+        or denied(u, role, u.person(request.requester), u.now, request.start_at or u.now)
         or may_renew_pending(role, request, _renewed(u, request), vote.actions, u.now)
         or something_left(role, request, votes, u.directory)
     )

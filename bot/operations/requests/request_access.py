@@ -12,6 +12,7 @@ from bot.core.eligibility import Ask, check_words, find_role, may_ask_at_all, ma
 from bot.core.errors import StorageUnavailable
 from bot.core.model import Grant, Request, RequestState
 from bot.core.roles import Role
+from bot.operations._criteria import denied
 from bot.operations._end_grant import withdraw
 from bot.operations._unit_of_work import OUTDATED, SYSTEM, Context, UnitOfWork, new_id, unit
 from bot.operations.policy.find_unresolved import needed_for
@@ -146,6 +147,7 @@ def _refusal(u: UnitOfWork, role: Role, ask: Ask) -> Refused | None:
         may_request(role, u.person(ask.person), u.directory)
         or check_words(role, ask, u.now)
         or u.paused(role.name, ask.person)
+        or denied(u, role, u.person(ask.person), u.now, ask.start_at or u.now)
     )
     return refused or undecidable(u, role, ask.person)
 
