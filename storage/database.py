@@ -229,6 +229,12 @@ class Database:
             self._local.changed = True
         return changed
 
+    def lock(self, name: str) -> None:
+        """Waits until no other transaction holds the lock of this name, and holds it until this one
+        ends. On SQLite a transaction excludes all others anyway."""
+        if not self.is_sqlite:
+            self.row("SELECT pg_advisory_xact_lock(hashtextextended(?, 0))", name)
+
     @contextmanager
     def together(self) -> Iterator[None]:
         """A scope in a transaction in which PostgreSQL gets statements without a round trip for

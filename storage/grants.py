@@ -12,10 +12,10 @@ from storage.database import Database, Reads
 
 _COLUMNS = (
     "id, request_id, person, role, systems, actions, state, duration, starts_at, ends_at,"
-    " latest_end, started_at, renewals, remind_at, end_reason, end_by, ended_at"
+    " latest_end, started_at, renewals, remind_at, end_reason, end_by, ended_at, end_words"
 )
 _LEASE = "grant_id, system, connector, state, error, target, reach"
-_MARKS = ", ".join("?" * 17)
+_MARKS = ", ".join("?" * 18)
 _STATES = {str(state): state for state in GrantState}
 """Calling the enumeration takes ten times as long, and thousands of rows are read at once."""
 
@@ -44,6 +44,7 @@ def insert(db: Database, g: Grant, leases: Iterable[Lease]) -> None:
         g.end_reason,
         g.end_by,
         g.ended_at,
+        g.end_words,
     )
     rows = [
         (each.grant, each.system, each.connector, each.state, each.error, each.reach)
@@ -273,6 +274,11 @@ def request_end(db: Database, ids: Sequence[str], reason: EndReason, by: str) ->
     db.run(
         f"UPDATE leases SET state = 'ending' WHERE grant_id IN ({marks}) AND state <> 'ended'", *ids
     )
+
+
+def set_end_words(db: Database, grant: str, words: str) -> None:
+    """Stores what the person who is about to revoke this grant wrote for its holder."""
+    db.run("UPDATE grants SET end_words = ? WHERE id = ?", words, grant)
 
 
 def confirm_end(db: Database, grant: str, at: int) -> bool:

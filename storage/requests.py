@@ -80,15 +80,14 @@ def latest(db: Database, state: str | None, limit: int) -> list[Request]:
     return _many(db.rows(sql, *values, limit))
 
 
-def decided_since(db: Database, person: str, role: str, by: str, since: int) -> int:
-    """Counts the requests of this person for the role, made at `since` or later, that `by`
-    decided."""
+def decided_by_rules(db: Database, person: str, role: str, since: int) -> dict[str, int]:
+    """Counts the requests of this person for the role, made at `since` or later, by the rule that
+    decided them: `{"rule:NAME": count}`."""
     sql = (
-        "SELECT COUNT(*) FROM requests WHERE requester = ? AND role = ? AND created_at >= ? AND"
-        " decided_by = ?"
+        "SELECT decided_by, COUNT(*) FROM requests WHERE requester = ? AND role = ? AND created_at"
+        " >= ? AND substr(decided_by, 1, 5) = 'rule:' GROUP BY decided_by"
     )
-    row = db.row(sql, person, role, since, by)
-    return int(row[0]) if row else 0
+    return {str(by): int(count) for by, count in db.rows(sql, person, role, since)}
 
 
 LOST = "lost channel "

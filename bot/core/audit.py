@@ -47,6 +47,7 @@ class Event(StrEnum):
     REQUEST_LAPSED = "request:access:lapsed"
     ACTION_REFUSED = "request:action:refused"
     RULE_DENIED = "request:rule:denied"
+    RULE_APPLIED = "request:rule:applied"
     GRANT_SCHEDULED = "grant:access:scheduled"
     GRANT_STARTED = "grant:access:started"
     START_UNSURE = "grant:start:unsure"

@@ -3,8 +3,8 @@ numbers. The decision card, auto-approval, `explain` and the audit log all use t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -25,13 +25,15 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Criterion:
-    """`name` is one of maximum, eligible, unchanged, deny, ticket, members, on_call, hours, quota
-    and rule_maximum; `text` a sentence without a full stop; `numbers` what it was judged by."""
+    """`name` is one of maximum, eligible, unchanged, deny, ticket, members, on_call, hours, quota,
+    rule_maximum and emergency; `text` a sentence without a full stop; `numbers` what it was judged
+    by; `rule` the auto-approval that it is a condition of, "" for the role itself."""
 
     name: str
     verdict: Verdict
     text: str
     numbers: Mapping[str, Any] = field(default_factory=dict)
+    rule: str = ""
 
     @property
     def met(self) -> bool:
@@ -66,7 +68,8 @@ class Asked:
 class Facts:
     """What is known at `now`. `on_call` has the ids of those on call by the name of the duty; a
     duty that could not be read is left out. `used` counts, by rule, what each has approved for this
-    person in the period of its quota. `ticket` is None where the ticket was not looked up."""
+    person in the period of its quota. `ticket` is None where the ticket was not looked up.
+    `has_emergency` says whether an emergency of this person is open."""
 
     now: int
     zone: ZoneInfo
@@ -75,6 +78,7 @@ class Facts:
     used: Mapping[str, int] = field(default_factory=dict)
     tickets: Tickets | None = None
     ticket: TicketFacts | None = None
+    has_emergency: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +100,10 @@ def judge(role: Role, asked: Asked, facts: Facts) -> Judgement:
     """All criteria of a request for this role."""
     denied = denied_by(role, asked.person, facts)
     basic = tuple(_of_role(role, asked, facts, denied))
-    rules = [(rule, tuple(_of_rule(rule, asked, facts))) for rule in role.auto_approve]
+    rules = [
+        (rule, tuple(replace(each, rule=rule.name) for each in _of_rule(rule, asked, facts)))
+        for rule in role.auto_approve
+    ]
     if not rules:
         return Judgement(basic, denied=denied)
     rule, own = min(rules, key=lambda each: sum(not criterion.met for criterion in each[1]))
@@ -171,6 +178,9 @@ def _of_rule(rule: AutoApproval, asked: Asked, facts: Facts) -> Iterator[Criteri
         yield Criterion("quota", _verdict(used < rule.quota.times), text, numbers)
     if rule.ticket:
         yield _looked_up(asked, facts)
+    if facts.has_emergency:
+        text = "an emergency of this person is open"
+        yield Criterion("emergency", Verdict.NOT_MET, text)
 
 
 def _maximum(name: str, duration: int, most: int, of: str) -> Criterion:
@@ -231,3 +241,48 @@ def _is_theirs(found: TicketFacts, person: Person) -> bool:
 
 def _verdict(met: bool) -> Verdict:
     return Verdict.MET if met else Verdict.NOT_MET
+
+
+# --- on record
+
+
+def on_record(criteria: Iterable[Criterion]) -> list[dict[str, Any]]:
+    """Criteria as the audit log and the database keep them."""
+    return [
+        {
+            "name": each.name,
+            "verdict": str(each.verdict),
+            "text": each.text,
+            **({"numbers": dict(each.numbers)} if each.numbers else {}),
+            **({"rule": each.rule} if each.rule else {}),
+        }
+        for each in criteria
+    ]
+
+
+def from_record(kept: Iterable[Mapping[str, Any]]) -> tuple[Criterion, ...]:
+    """The criteria that `on_record` made."""
+    return tuple(
+        Criterion(
+            each["name"],
+            Verdict(each["verdict"]),
+            each["text"],
+            each.get("numbers", {}),
+            each.get("rule", ""),
+        )
+        for each in kept
+    )
+
+
+def changes(before: Sequence[Criterion], now: Sequence[Criterion]) -> tuple[str, ...]:
+    """What has changed between two judgements of a request, each as a sentence without a full
+    stop."""
+    earlier = {(each.name, each.rule): each for each in before}
+    found = []
+    for each in now:
+        was = earlier.get((each.name, each.rule))
+        if was is None and not each.rule and not each.met:
+            found.append(each.text)
+        elif was is not None and was.verdict is not each.verdict:
+            found.append(f"{each.text}; before: {was.text}")
+    return tuple(found)

@@ -68,6 +68,9 @@ def folded(email: str) -> str:
     return email.translate(_CAPITALS)
 
 
+RULE = "rule:"
+"""How a rule that decided is called, `rule:NAME`."""
+
 HELD = frozenset({GrantState.SCHEDULED, GrantState.STARTING, GrantState.ACTIVE})
 """The states in which a person has, or is about to have, what the grant gives."""
 
@@ -96,6 +99,12 @@ class Request:
     decided_by: str | None = None
     decision_reason: str = ""
 
+    @property
+    def decided_by_each(self) -> tuple[str, ...]:
+        """The people who decided, or the one rule, whose name may have commas."""
+        by = self.decided_by or ""
+        return (by,) if by.startswith(RULE) else tuple(filter(None, by.split(",")))
+
 
 @dataclass(frozen=True, slots=True)
 class Vote:
@@ -112,7 +121,7 @@ class Vote:
 class Grant:
     """Access that exists, will exist or did exist. `ends_at` is written before anything is made on
     a system; `latest_end` is the hard limit that no renewal passes, `duration` what one start or
-    renewal is good for."""
+    renewal is good for. `end_words` is what the person who revoked it wrote for its holder."""
 
     id: str
     request: str
@@ -131,6 +140,7 @@ class Grant:
     end_reason: EndReason | None = None
     end_by: str | None = None
     ended_at: int | None = None
+    end_words: str = ""
 
 
 @dataclass(frozen=True, slots=True)

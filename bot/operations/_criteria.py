@@ -1,15 +1,27 @@
 """Gathers the facts that the criteria of a request are judged by, inside a reading scope or a
-transaction."""
+transaction, and keeps the criteria as they were."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from bot.core.approval import Refused
-from bot.core.criteria import Asked, Facts, Judgement, denial, judge
-from bot.core.model import Person, Request
+from bot.core.criteria import (
+    Asked,
+    Criterion,
+    Facts,
+    Judgement,
+    changes,
+    denial,
+    from_record,
+    judge,
+    on_record,
+)
+from bot.core.model import RULE, Person, Request
 from bot.core.roles import Role
-from bot.operations._unit_of_work import Snapshot
-from storage import requests
+from bot.operations._open_emergency import has_open_emergency
+from bot.operations._unit_of_work import Snapshot, UnitOfWork
+from storage import judgements, requests
 
 
 def judge_request(u: Snapshot, role: Role, request: Request, requester: Person) -> Judgement:
@@ -33,15 +45,20 @@ def gather(u: Snapshot, role: Role, person: str) -> Facts:
         zone=zone,
         directory=u.directory,
         on_call=_on_call(u, role),
-        used={
-            rule.name: requests.decided_since(
-                u.db, person, role.name, f"rule:{rule.name}", rule.quota.since(u.now, zone)
-            )
-            for rule in role.auto_approve
-            if rule.quota
-        },
+        used=_used(u, role, person, zone),
         tickets=u.policy.tickets,
+        has_emergency=bool(role.auto_approve) and has_open_emergency(u, person),
     )
+
+
+def _used(u: Snapshot, role: Role, person: str, zone: ZoneInfo) -> dict[str, int]:
+    """How often each rule with a quota has approved for this person in its period."""
+    since = {rule.name: rule.quota.since(u.now, zone) for rule in role.auto_approve if rule.quota}
+    counted = {
+        begin: requests.decided_by_rules(u.db, person, role.name, begin)
+        for begin in set(since.values())
+    }
+    return {name: counted[begin].get(RULE + name, 0) for name, begin in since.items()}
 
 
 def _on_call(u: Snapshot, role: Role) -> dict[str, frozenset[str]]:
@@ -53,3 +70,38 @@ def _on_call(u: Snapshot, role: Role) -> dict[str, frozenset[str]]:
         for name, group in groups.items()
         if group and not u.directory.unresolved([group])
     }
+
+
+# --- as they were
+
+
+def keep_asked(u: UnitOfWork, request: Request, judged: Judgement) -> list[dict[str, Any]]:
+    """Keeps the criteria of a request that is being stored; returns them for its record."""
+    found = on_record(judged.criteria)
+    judgements.keep(u.db, request.id, judgements.ASKED, u.now, found)
+    return found
+
+
+def keep_decided(u: UnitOfWork, role: Role, request: Request) -> dict[str, Any]:
+    """Judges a request again at its decision and keeps the criteria; returns them, and what has
+    changed since it was asked, for the record of the decision. Call it while it is pending."""
+    judged = judge_request(u, role, request, u.person(request.requester))
+    found = on_record(judged.criteria)
+    changed = changes(criteria_at(u, request.id).asked, judged.criteria)
+    judgements.keep(u.db, request.id, judgements.DECIDED, u.now, found)
+    return {"criteria": found, **({"changed": list(changed)} if changed else {})}
+
+
+@dataclass(frozen=True, slots=True)
+class KeptCriteria:
+    """The criteria of a request as they were; empty where none were kept."""
+
+    asked: tuple[Criterion, ...]
+    decided: tuple[Criterion, ...]
+
+
+def criteria_at(u: Snapshot, request: str) -> KeptCriteria:
+    kept = judgements.of(u.db, request)
+    return KeptCriteria(
+        from_record(kept.get(judgements.ASKED, [])), from_record(kept.get(judgements.DECIDED, []))
+    )

@@ -10,6 +10,7 @@ from bot.core.model import Person
 from bot.operations._unit_of_work import Context
 from bot.operations.grants.release_grant import release_grant
 from bot.operations.grants.renew_grant import renew_grant
+from bot.operations.grants.revoke_given import check_revoke
 from bot.operations.grants.revoke_grant import revoke_grant
 from bot.operations.grants.show_credentials import Credentials, show_credentials
 from bot.operations.idempotency import do_once
@@ -35,6 +36,7 @@ from bot.slack.context import (
     ListenerContext,
     admit,
     admit_unconfirmed,
+    confirmed,
     needs_lookup,
     open_view,
     refresh_person,
@@ -45,7 +47,7 @@ from bot.slack.ids import Action, Field
 from bot.slack.pages import from_more
 from bot.slack.payloads import Click
 from bot.slack.response_urls import is_slacks
-from bot.slack.views import answers, deny_modal, edit_modal, home, request_modal
+from bot.slack.views import answers, deny_modal, edit_modal, home, request_modal, revoke_modal
 
 log = logging.getLogger(__name__)
 
@@ -141,6 +143,15 @@ def _decision_form(
             _open(ctx, click, form(card))
 
     return run
+
+
+def revoke_form(ctx: ListenerContext, click: Click, person: Person) -> None:
+    """Opens the form that revokes what a rule gave, if the person may."""
+    refused = check_revoke(ctx.world, click.value, confirmed(ctx, person))
+    card = None if refused else describe_request(ctx.world, click.value)
+    if card is None:
+        return reply_outcome(ctx.world, click, refused)
+    return _open(ctx, click, revoke_modal.render(card))
 
 
 # --- holding
@@ -310,6 +321,7 @@ ACTIONS: Mapping[str, Route] = {
     Action.APPROVE: Route(once(approve), admit_unconfirmed),
     Action.DENY: Route(_decision_form("deny", deny_modal.render)),
     Action.EDIT: Route(_decision_form("approve", edit_modal.render)),
+    Action.REVOKE_GIVEN: Route(revoke_form),
     Action.SHOW_CREDENTIALS: Route(credentials),
     Action.RENEW: Route(once(renew)),
     Action.DONE: Route(once(done)),

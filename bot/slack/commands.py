@@ -27,6 +27,7 @@ from bot.operations.requests.record_refusal import refuse_action
 from bot.operations.requests.request_access import (
     AlreadyHeld,
     AlreadyPending,
+    GrantedAtOnce,
     Submitted,
     Waiting,
     request_access,
@@ -49,7 +50,7 @@ from bot.slack.views import answers, help, request_modal, understood
 from bot.slack.views._fit import join
 
 Message = dict[str, Any]
-Asked = Submitted | AlreadyPending | AlreadyHeld | Renewed | Refused | Waiting
+Asked = Submitted | GrantedAtOnce | AlreadyPending | AlreadyHeld | Renewed | Refused | Waiting
 Row = TypeVar("Row", Grant, Request)
 
 MOST_NAMED = 12
@@ -164,6 +165,8 @@ def _asked(
         return answers.done(answers.waits_for_slack(outcome.role))
     if isinstance(outcome, AlreadyHeld):
         return answers.already_held(outcome.grant, ctx.now)
+    if isinstance(outcome, GrantedAtOnce):
+        return answers.granted_at_once(outcome, note)
     if isinstance(outcome, Renewed):
         return answers.renewed(outcome.grant, ctx.now, note)
     return (

@@ -117,12 +117,18 @@ def admit_unconfirmed(ctx: ListenerContext, said: Payload, action: str) -> Perso
 def _confirmed_lead(ctx: ListenerContext, person: Person) -> Person:
     """Looks a lead up again after LEAD_AGAIN. If Slack does not answer, `leads_only` refuses what
     only leads may do."""
-    if is_recent(person.checked_at, ctx.now, LEAD_AGAIN - 1) or not is_lead(ctx.world, person.id):
+    return confirmed(ctx, person) if is_lead(ctx.world, person.id) else person
+
+
+def confirmed(ctx: ListenerContext, person: Person) -> Person:
+    """Looks a person up again after LEAD_AGAIN. If Slack does not answer, they stay as they were
+    known, and an operation that needs a confirmed person refuses."""
+    if is_recent(person.checked_at, ctx.now, LEAD_AGAIN - 1):
         return person
     try:
         found = ctx.people.look_up(person.id)
     except (SystemUnavailable, SystemRefused) as error:
-        log.warning("Slack did not say who the lead %s is: %s", person.id, error)
+        log.warning("Slack did not say who %s is: %s", person.id, error)
         return person
     record_people(ctx.world, [found])
     return found

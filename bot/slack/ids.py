@@ -19,6 +19,7 @@ class Action(StrEnum):
     REQUEST = "request"
     CHOOSE_ROLE = "choose_role"
     REVOKE = "revoke"
+    REVOKE_GIVEN = "revoke_given"
     AUDIT_OLDER = "audit_older"
     MORE = "more"
     ACKNOWLEDGE = "acknowledge"
@@ -35,6 +36,7 @@ class Modal(StrEnum):
     REQUEST = "request_modal"
     DENY = "deny_modal"
     EDIT = "edit_modal"
+    REVOKE = "revoke_modal"
     CREDENTIALS = "credentials_modal"
     NOTICE = "notice_modal"
 

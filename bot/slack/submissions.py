@@ -11,6 +11,7 @@ from bot.core.eligibility import Ask
 from bot.core.model import Person
 from bot.core.spans import parse_span
 from bot.operations._unit_of_work import Context
+from bot.operations.grants.revoke_given import revoke_given
 from bot.operations.idempotency import Repeated, do_once
 from bot.operations.people.describe_person import describe_person
 from bot.operations.requests.accept_vote import AlreadyDecided, Press, submit_vote
@@ -20,12 +21,13 @@ from bot.operations.requests.record_refusal import refuse_action
 from bot.operations.requests.request_access import (
     AlreadyHeld,
     AlreadyPending,
+    GrantedAtOnce,
     Outcome,
     Submitted,
     Waiting,
     request_access,
 )
-from bot.slack.context import ListenerContext, needs_lookup, open_view, refresh_person
+from bot.slack.context import ListenerContext, confirmed, needs_lookup, open_view, refresh_person
 from bot.slack.credentials_window import answer_window
 from bot.slack.ids import Field, Modal
 from bot.slack.payloads import Shortcut, Submission
@@ -95,6 +97,8 @@ def _asked(ctx: ListenerContext, form: Submission, outcome: Outcome | Repeated, 
         return replace_with_notice(
             "Waiting already", answers.already_pending(outcome.request, ctx.now)["text"]
         )
+    if isinstance(outcome, GrantedAtOnce):
+        return {"response_action": "update", "view": request_modal.granted(outcome, note)}
     sent = outcome if isinstance(outcome, Submitted) else _sent_before(form, ctx.world)
     if sent is None:
         return replace_with_notice(
@@ -152,6 +156,13 @@ def _pressed(ctx: ListenerContext, form: Submission, press: Press) -> Reply:
     return CLOSE
 
 
+def revoke(ctx: ListenerContext, form: Submission, person: Person) -> Reply:
+    """Ends access that a rule gave; the approval message says so."""
+    sure, reason = confirmed(ctx, person), form.texts.get(Field.REASON, "")
+    outcome = do_once(ctx.world, form.key, lambda w: revoke_given(w, form.metadata, sure, reason))
+    return _refused(form, outcome) if isinstance(outcome, Refused) else CLOSE
+
+
 def credentials(ctx: ListenerContext, form: Submission, person: Person) -> Reply:
     """Answers what a system asked the holder for."""
     return answer_window(ctx, form)
@@ -174,6 +185,7 @@ FORMS: Mapping[str, Callable[[ListenerContext, Submission, Person], Reply]] = {
     Modal.REQUEST: request,
     Modal.DENY: deny,
     Modal.EDIT: edit,
+    Modal.REVOKE: revoke,
     Modal.CREDENTIALS: credentials,
 }
 """The handler of each modal with inputs; the other modals only inform."""

@@ -35,6 +35,14 @@ CREATE INDEX requests_approved ON requests (role, created_at)
   WHERE state = 'approved' AND renews IS NULL;
 CREATE INDEX requests_renews ON requests (renews) WHERE renews IS NOT NULL;
 
+CREATE INDEX requests_by_rule ON requests (requester, role, created_at, decided_by)
+  WHERE substr(decided_by, 1, 5) = 'rule:';
+
+CREATE TABLE judgements (
+  request_id TEXT NOT NULL REFERENCES requests (id), moment TEXT NOT NULL, at BIGINT NOT NULL,
+  criteria TEXT NOT NULL, PRIMARY KEY (request_id, moment)
+);
+
 CREATE TABLE votes (
   request_id TEXT NOT NULL REFERENCES requests (id), voter TEXT NOT NULL, at BIGINT NOT NULL,
   duration BIGINT NOT NULL, actions TEXT NOT NULL, PRIMARY KEY (request_id, voter)
@@ -50,7 +58,8 @@ CREATE TABLE grants (
   role TEXT NOT NULL, systems TEXT NOT NULL, actions TEXT NOT NULL, state TEXT NOT NULL,
   duration BIGINT NOT NULL, starts_at BIGINT NOT NULL, ends_at BIGINT NOT NULL,
   latest_end BIGINT NOT NULL, started_at BIGINT, renewals INTEGER NOT NULL, remind_at BIGINT,
-  end_reason TEXT, end_by TEXT, ended_at BIGINT, clock INTEGER NOT NULL DEFAULT 0
+  end_reason TEXT, end_by TEXT, ended_at BIGINT, clock INTEGER NOT NULL DEFAULT 0,
+  end_words TEXT NOT NULL DEFAULT ''
 );
 CREATE INDEX grants_begin ON grants (starts_at) WHERE state = 'scheduled';
 CREATE INDEX grants_starting ON grants (ends_at) WHERE state = 'starting';

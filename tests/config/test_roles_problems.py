@@ -499,10 +499,6 @@ TIER = '[[roles.t.tiers]]\nname = "{}"\napprovers = ["@leads"]\n'
 TIERED = '[roles.t]\nsystem = "reports"\nactions = ["a"]\nrequesters = ["everyone"]\n'
 BUNDLE = '[bundles.b]\ntitle = "B"\nmax = "60d"\n[[bundles.b.stages]]\nafter = "0d"\n'
 COMING = {
-    "a rule": (
-        RULE + 'name = "r"\nhours = "Mon-Fri 08:00-19:00, Sat 22:00-02:00"\nquota = "3/week"',
-        "auto_approve",
-    ),
     "tiers": (TIERED + TIER.format("a") + TIER.format("b") + "approvals = 2", "tiers"),
     "an escalation": (
         ROLE + '.escalation]\nafter = "30m"\napprovers = ["@platform-leads"]',

@@ -12,6 +12,7 @@ from bot.operations.messages.private_answers import GRANT, REQUEST, answer_by_ch
 from bot.operations.requests.request_access import (
     AlreadyHeld,
     AlreadyPending,
+    GrantedAtOnce,
     Submitted,
     Waiting,
     request_access,
@@ -33,7 +34,7 @@ def answer_waiting(world: Context, asked: Asked) -> None:
     match outcome:
         case Refused():
             facts = {"why": outcome.reason}
-        case Submitted() | AlreadyPending():
+        case Submitted() | GrantedAtOnce() | AlreadyPending():
             note, facts = "asked", {"request": outcome.request.id}
         case AlreadyHeld():
             facts = {"why": f"You have {outcome.grant.role} already. /access list shows it."}
@@ -48,7 +49,7 @@ def answer_waiting(world: Context, asked: Asked) -> None:
 def _kept(outcome: object) -> tuple[str, str] | None:
     """Returns kind and subject of an answer that is kept up to date."""
     match outcome:
-        case Submitted() | AlreadyPending():
+        case Submitted() | GrantedAtOnce() | AlreadyPending():
             return REQUEST, outcome.request.id
         case AlreadyHeld():
             return GRANT, outcome.grant.id

@@ -24,7 +24,7 @@ from bot.core.lifecycle import Move
 from bot.core.model import Grant, Person, Request, RequestState, Vote
 from bot.core.roles import Role
 from bot.operations._begin_grant import begin_grant
-from bot.operations._criteria import denied
+from bot.operations._criteria import denied, keep_decided
 from bot.operations._extend_grant import extend_grant
 from bot.operations._unit_of_work import OUTDATED, Context, UnitOfWork, unit
 from bot.operations.requests.accept_vote import AlreadyDecided
@@ -132,6 +132,7 @@ def _approve(
 ) -> Granted:
     """Approves the request; `by` gave the last vote that was needed."""
     duration, actions = terms(request, [vote for vote in votes if vote.voter in counted.by])
+    judged = keep_decided(u, role, request)
     requests.move(u.db, request.id, Move.APPROVE, u.now, ",".join(counted.by))
     u.record(
         Event.APPROVAL_GIVEN,
@@ -142,6 +143,7 @@ def _approve(
         actions=list(actions),
         approvers=list(counted.by),
         asked_duration=request.duration,
+        **judged,
     )
     renewed = _renewed(u, request)
     if renewed is not None:

@@ -3,11 +3,11 @@
 from dataclasses import dataclass, replace
 
 from bot.core.approval import NeedsApproval, deciders, tally
-from bot.core.criteria import Criterion, Verdict
+from bot.core.criteria import Criterion, Verdict, changes
 from bot.core.model import Grant, GrantState, Lease, Person, Request, RequestState
 from bot.core.roles import Role
 from bot.core.usage import GrantUsage
-from bot.operations._criteria import judge_request
+from bot.operations._criteria import criteria_at, judge_request
 from bot.operations._unit_of_work import Context, Snapshot, reading
 from bot.operations._usage import used_of
 from storage import grants, requests
@@ -17,7 +17,8 @@ from storage import grants, requests
 class RequestCard:
     """A request with what an approver needs beside the buttons. `role` is None if roles.toml no
     longer has it; `copies` are the `(channel, ts)` of its messages, `used` the use of an ended
-    grant. `is_posted` means that a copy is in a channel that is neither archived nor deleted. The
+    grant. `is_posted` means that a copy is in a channel that is neither archived nor deleted.
+    `criteria` are those of now while it is pending, and those of the decision after it. The other
     fields after `is_posted` are only set while the request is pending; `notify` are ids of people
     and groups to mention, `groups` the handles among the role's approvers."""
 
@@ -40,6 +41,8 @@ class RequestCard:
     usual_duration: int | None = None
     notify: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+    """What the criteria said otherwise when it was asked, each as a sentence."""
     certified: tuple[str, ...] = ()
     """The systems of the grant whose hosts fetch a list of what is revoked."""
 
@@ -74,7 +77,14 @@ def _card(u: Snapshot, request: Request) -> RequestCard:
         used=used_of(u, [grant])[grant.id] if grant and grant.state is GrantState.ENDED else None,
         is_posted=requests.is_posted(u.db, request.id),
     )
-    return _to_decide(u, card) if request.state is RequestState.PENDING else card
+    return _to_decide(u, card) if request.state is RequestState.PENDING else _as_decided(u, card)
+
+
+def _as_decided(u: Snapshot, card: RequestCard) -> RequestCard:
+    if card.request.state is not RequestState.APPROVED:
+        return card
+    kept = criteria_at(u, card.request.id)
+    return replace(card, criteria=kept.decided, changed=changes(kept.asked, kept.decided))
 
 
 def _to_decide(u: Snapshot, card: RequestCard) -> RequestCard:
@@ -84,12 +94,14 @@ def _to_decide(u: Snapshot, card: RequestCard) -> RequestCard:
         if role
         else NeedsApproval((), 1)
     )
+    judged = judge_request(u, role, request, card.requester).criteria if role else _NO_ROLE
     history = requests.history(u.db, request.requester, request.role)
     return replace(
         card,
         have=counted.have if isinstance(counted, NeedsApproval) else counted.by,
         need=role.approvals if role else 1,
-        criteria=judge_request(u, role, request, card.requester).criteria if role else _NO_ROLE,
+        criteria=judged,
+        changed=changes(criteria_at(u, request.id).asked, judged),
         past=tuple(
             g
             for g in grants.past(u.db, request.requester, request.role, 4)

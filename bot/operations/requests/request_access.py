@@ -10,9 +10,12 @@ from bot.core.audit import Event
 from bot.core.durations import format_duration
 from bot.core.eligibility import Ask, check_words, find_role, may_ask_at_all, may_request
 from bot.core.errors import StorageUnavailable
-from bot.core.model import Grant, Request, RequestState
+from bot.core.lifecycle import Move
+from bot.core.model import RULE, Grant, Request, RequestState
 from bot.core.roles import Role
-from bot.operations._criteria import denied
+from bot.core.rules import AutoApproval
+from bot.operations._begin_grant import begin_grant
+from bot.operations._criteria import denied, judge_request, keep_asked, keep_decided
 from bot.operations._end_grant import withdraw
 from bot.operations._unit_of_work import OUTDATED, SYSTEM, Context, UnitOfWork, new_id, unit
 from bot.operations.policy.find_unresolved import needed_for
@@ -36,6 +39,16 @@ class Submitted:
 
 
 @dataclass(frozen=True, slots=True)
+class GrantedAtOnce:
+    """A rule of the role approved it; `grant` is starting or scheduled, `by` is the rule."""
+
+    request: Request
+    grant: Grant
+    role: Role
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
 class AlreadyPending:
     request: Request
 
@@ -53,7 +66,7 @@ class Waiting:
     role: str
 
 
-Outcome = Submitted | AlreadyPending | AlreadyHeld | Refused | Waiting
+Outcome = Submitted | GrantedAtOnce | AlreadyPending | AlreadyHeld | Refused | Waiting
 
 
 def request_access(world: Context, ask: Ask, look_up_first: bool = False) -> Outcome:
@@ -68,6 +81,8 @@ def request_access(world: Context, ask: Ask, look_up_first: bool = False) -> Out
         if isinstance(role, Refused):
             role = OUTDATED if u.outdated else role
             return u.refuse(role, ask.person, "request", role=ask.role[:80], reason=ask.reason)
+        if role.auto_approve:  # so that two at once can't share the last of a quota
+            u.db.lock(f"request:{ask.person}:{role.name}")
         if (already := _already(u, ask)) is not None:
             return already
         if (limited := too_many(u, ask.person, "request", role, ask.reason)) is not None:
@@ -143,13 +158,12 @@ def wait_for_slack(
 
 
 def _refusal(u: UnitOfWork, role: Role, ask: Ask) -> Refused | None:
-    refused = (
+    return (
         may_request(role, u.person(ask.person), u.directory)
         or check_words(role, ask, u.now)
         or u.paused(role.name, ask.person)
         or denied(u, role, u.person(ask.person), u.now, ask.start_at or u.now)
     )
-    return refused or undecidable(u, role, ask.person)
 
 
 def undecidable(u: UnitOfWork, role: Role, person: str) -> Refused | None:
@@ -163,8 +177,13 @@ def undecidable(u: UnitOfWork, role: Role, person: str) -> Refused | None:
     return refused
 
 
-def _submit(u: UnitOfWork, role: Role, ask: Ask) -> Submitted | AlreadyPending:
+def _submit(
+    u: UnitOfWork, role: Role, ask: Ask
+) -> Submitted | GrantedAtOnce | AlreadyPending | Refused:
     request = new_request(u, role, ask)
+    judged = judge_request(u, role, request, u.person(ask.person))
+    if judged.rule is None and (refused := undecidable(u, role, ask.person)) is not None:
+        return u.refuse(refused, ask.person, "request", role=role.name, reason=ask.reason)
     if not requests.insert(u.db, request):
         return already_pending(u, ask.person, ask.role)
     u.record(
@@ -175,10 +194,34 @@ def _submit(u: UnitOfWork, role: Role, ask: Ask) -> Submitted | AlreadyPending:
         duration=request.duration,
         ticket=ask.ticket,
         start_at=ask.start_at,
+        criteria=keep_asked(u, request, judged),
     )
     u.do(effects.post_approval(request, role.channel))
+    if judged.rule is not None:
+        return _grant_by_rule(u, role, request, judged.rule)
     u.expect(request.lapses_at)
     return submitted(u, role, request)
+
+
+def _grant_by_rule(
+    u: UnitOfWork, role: Role, request: Request, rule: AutoApproval
+) -> GrantedAtOnce:
+    """Approves a request that was just stored and whose conditions of `rule` all hold."""
+    by = RULE + rule.name
+    u.record(Event.RULE_APPLIED, by, request, rule=rule.name, **keep_decided(u, role, request))
+    requests.move(u.db, request.id, Move.APPROVE, u.now, by)
+    u.record(
+        Event.APPROVAL_GIVEN,
+        by,
+        request,
+        reason=request.reason,
+        duration=request.duration,
+        actions=list(request.actions),
+        approvers=[by],
+        asked_duration=request.duration,
+    )
+    grant = begin_grant(u, role, request, request.duration, request.actions, by)
+    return GrantedAtOnce(request, grant, role, by)
 
 
 def submitted(u: UnitOfWork, role: Role, request: Request) -> Submitted:

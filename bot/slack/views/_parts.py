@@ -26,6 +26,7 @@ from bot.slack.blocks import (
     quote,
     rich,
     section,
+    typed,
     who,
 )
 from bot.slack.ids import Action
@@ -85,7 +86,8 @@ def gives_in_full(systems: Sequence[str], actions: Sequence[str]) -> list[Part]:
 def ended_because(grant: Grant, to_holder: bool = False) -> list[Part]:
     """Why a grant ended, as the end of a sentence."""
     if grant.end_reason is EndReason.REVOKED and grant.end_by:
-        return ["revoked by ", who(grant.end_by)]
+        words: list[Part] = [" (“", typed(grant.end_words, 300), "”)"] if grant.end_words else []
+        return ["revoked by ", who(grant.end_by), *words]
     if grant.end_reason is EndReason.RELEASED:
         return ["you gave it back (released)" if to_holder else _WHY[EndReason.RELEASED]]
     return [_WHY[grant.end_reason or EndReason.EXPIRED]]
@@ -243,6 +245,11 @@ def revoke(grant: Grant, title: str, holder: str, label: str = "Revoke") -> Elem
         "danger",
     )
     return button(label, Action.REVOKE, grant.id, f"{title} of {holder}", "danger", asked)
+
+
+def revoke_given(request: Request, about: str) -> Element:
+    """Revokes what nobody decided on; a form asks for the reason."""
+    return button("Revoke", Action.REVOKE_GIVEN, request.id, about, "danger")
 
 
 def decision_buttons(request: Request, about: str) -> list[Element]:

@@ -8,7 +8,7 @@ from bot.core.durations import format_duration
 from bot.core.model import HELD, Grant, GrantState, Request, RequestState
 from bot.operations.grants.describe_grant import GrantView
 from bot.operations.requests.describe_request import RequestCard
-from bot.operations.requests.request_access import Submitted
+from bot.operations.requests.request_access import GrantedAtOnce, Submitted
 from bot.slack.blocks import (
     Block,
     Message,
@@ -101,6 +101,22 @@ def sent_lines(sent: Submitted, note: str = "") -> list[list[Part]]:
     ]
 
 
+def granted_at_once(granted: GrantedAtOnce, note: str = "") -> Message:
+    """A rule approved the request, and nobody had to decide."""
+    title = title_text(granted.role, granted.request.role)
+    return message(f"Approved at once: {title}.", paragraph(*granted_lines(granted, note)))
+
+
+def granted_lines(granted: GrantedAtOnce, note: str = "") -> list[list[Part]]:
+    """What happens now with a request that was approved when it was sent."""
+    request = granted.request
+    return [
+        ["Approved at once: ", *role_parts(granted.role, request.role), *duration_parts(request)],
+        spoken(note) if note else [],
+        ["The ", who(granted.by), " decided. You get a direct message as soon as it works."],
+    ]
+
+
 def waits_for_slack(role: str) -> str:
     """For somebody who asked for a role before Slack has said who is in its groups."""
     return (
@@ -145,8 +161,7 @@ def already_held(grant: Grant, now: int) -> Message:
 def already_decided(card: RequestCard, now: int) -> Message:
     """A press that came too late: who was first, when, and what they decided."""
     request = card.request
-    deciders = [actor for actor in (request.decided_by or "").split(",") if actor]
-    by: list[Part] = [part for actor in deciders for part in (", ", who(actor))][1:]
+    by: list[Part] = [part for actor in request.decided_by_each for part in (", ", who(actor))][1:]
     when: list[Part] = [" ", date(request.decided_at)] if request.decided_at else []
     how = {RequestState.LAPSED: "lapsed, unanswered"}.get(request.state, request.state)
     return message(

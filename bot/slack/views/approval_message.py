@@ -4,10 +4,10 @@ to decide. It shows a request in whatever state it is, and doesn't know where it
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from bot.core.criteria import Verdict
+from bot.core.criteria import Criterion, Verdict
 from bot.core.durations import format_duration
 from bot.core.lifecycle import longest_run
-from bot.core.model import Grant, GrantState, RequestState
+from bot.core.model import HELD, RULE, Grant, GrantState, Request, RequestState
 from bot.operations.requests.describe_request import RequestCard
 from bot.slack.blocks import (
     Block,
@@ -33,6 +33,7 @@ from bot.slack.views._parts import (
     UNBOUNDED,
     decision_buttons,
     gives,
+    revoke_given,
     role_parts,
     state_parts,
     title_text,
@@ -81,7 +82,9 @@ def _decided(card: RequestCard) -> Message:
         paragraph(_headline(card)),
         rich(section(*_outcome(card)), *_said(card)),
         *_fate(card),
+        *_judged(card),
         *_why_and_what(card),
+        *_undo(card),
     )
 
 
@@ -180,11 +183,12 @@ _SIGNS = {Verdict.MET: "✓", Verdict.NOT_MET: "✗", Verdict.UNKNOWN: "?"}
 
 
 def _decision_card(card: RequestCard) -> list[list[Part]]:
-    lines: list[list[Part]] = [
-        [f"{_SIGNS[criterion.verdict]} {criterion.verdict}: ", typed(criterion.text)]
-        for criterion in card.criteria
-    ]
+    lines = [_criterion(each) for each in card.criteria]
     return [*lines, *_history(card), _holds(card), _usual(card), _why_you(card)]
+
+
+def _criterion(criterion: Criterion) -> list[Part]:
+    return [f"{_SIGNS[criterion.verdict]} {criterion.verdict}: ", typed(criterion.text)]
 
 
 def _history(card: RequestCard) -> list[list[Part]]:
@@ -266,8 +270,8 @@ _OUTCOMES: Mapping[RequestState, Callable[[list[Part]], list[Part]]] = {
 
 def _outcome(card: RequestCard) -> list[Part]:
     request = card.request
-    deciders = [actor for actor in (request.decided_by or "").split(",") if actor]
-    by: list[Part] = [part for actor in deciders for part in (", ", who(actor))][1:] or ["somebody"]
+    deciders = request.decided_by_each or ("somebody",)
+    by: list[Part] = [part for actor in deciders for part in (", ", who(actor))][1:]
     when: list[Part] = [" ", date(request.decided_at)] if request.decided_at else []
     return [*_OUTCOMES[request.state](by), *when, "."]
 
@@ -299,6 +303,26 @@ def _fate(card: RequestCard) -> list[Block]:
     if grant.state is GrantState.ENDING and waiting:
         lines.append(["Not confirmed yet by ", *listing(waiting, UNBOUNDED, "bold"), "."])
     return [paragraph(*lines)]
+
+
+def _judged(card: RequestCard) -> list[Block]:
+    """What a rule decided by, and what had changed by the decision."""
+    lines = [_criterion(each) for each in card.criteria] if _by_rule(card.request) else []
+    lines += [["Changed since it was asked: ", typed(text, 400)] for text in card.changed]
+    return [rich(bullets(lines))] if lines else []
+
+
+def _by_rule(request: Request) -> bool:
+    return (request.decided_by or "").startswith(RULE)
+
+
+def _undo(card: RequestCard) -> list[Block]:
+    """The button that revokes what nobody decided on, while it is held."""
+    request, grant = card.request, card.grant
+    if not _by_rule(request) or grant is None or grant.state not in HELD:
+        return []
+    about = f"{request.role} of {clean(card.requester.name, 40)}"
+    return [actions(revoke_given(request, about))]
 
 
 def _narrowed(card: RequestCard, grant: Grant) -> Iterator[list[Part]]:

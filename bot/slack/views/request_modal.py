@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from bot.core.durations import format_duration
 from bot.core.eligibility import REASON_LIMIT
 from bot.core.roles import Role
-from bot.operations.requests.request_access import Submitted
+from bot.operations.requests.request_access import GrantedAtOnce, Submitted
 from bot.slack.blocks import (
     Block,
     Element,
@@ -24,7 +24,7 @@ from bot.slack.blocks import (
 )
 from bot.slack.ids import Action, Field, Modal
 from bot.slack.views._parts import gives_in_full
-from bot.slack.views.answers import sent_lines
+from bot.slack.views.answers import granted_lines, sent_lines
 
 FEW = 10
 """Roles that are found without a hint."""
@@ -58,6 +58,12 @@ def sent(stored: Submitted, note: str = "") -> View:
     return modal(
         Modal.NOTICE, "Request sent", [paragraph(*sent_lines(stored, note))], close="Close"
     )
+
+
+def granted(stored: GrantedAtOnce, note: str = "") -> View:
+    """What the form becomes when a rule approved the request."""
+    lines = granted_lines(stored, note)
+    return modal(Modal.NOTICE, "Request approved", [paragraph(*lines)], close="Close")
 
 
 def nothing_to_ask(why: str) -> View:
