@@ -47,7 +47,15 @@ from bot.slack.ids import Action, Field
 from bot.slack.pages import from_more
 from bot.slack.payloads import Click
 from bot.slack.response_urls import is_slacks
-from bot.slack.views import answers, deny_modal, edit_modal, home, request_modal, revoke_modal
+from bot.slack.views import (
+    answers,
+    deny_modal,
+    edit_modal,
+    home,
+    request_details,
+    request_modal,
+    revoke_modal,
+)
 
 log = logging.getLogger(__name__)
 
@@ -143,6 +151,14 @@ def _decision_form(
             _open(ctx, click, form(card))
 
     return run
+
+
+def show_details(ctx: ListenerContext, click: Click, person: Person) -> None:
+    """Opens everything that is known about a request."""
+    card = describe_request(ctx.world, click.value)
+    if card is None:
+        return reply_outcome(ctx.world, click, Refused("This request does not exist."))
+    return _open(ctx, click, request_details.render(card))
 
 
 def revoke_form(ctx: ListenerContext, click: Click, person: Person) -> None:
@@ -321,6 +337,7 @@ ACTIONS: Mapping[str, Route] = {
     Action.APPROVE: Route(once(approve), admit_unconfirmed),
     Action.DENY: Route(_decision_form("deny", deny_modal.render)),
     Action.EDIT: Route(_decision_form("approve", edit_modal.render)),
+    Action.DETAILS: Route(show_details),
     Action.REVOKE_GIVEN: Route(revoke_form),
     Action.SHOW_CREDENTIALS: Route(credentials),
     Action.RENEW: Route(once(renew)),

@@ -12,6 +12,7 @@ class Action(StrEnum):
     APPROVE = "approve"
     DENY = "deny"
     EDIT = "edit"
+    DETAILS = "details"
     SHOW_CREDENTIALS = "show_credentials"
     RENEW = "renew"
     DONE = "done"

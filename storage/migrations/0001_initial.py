@@ -39,7 +39,7 @@ CREATE INDEX requests_by_rule ON requests (requester, role, created_at, decided_
   WHERE substr(decided_by, 1, 5) = 'rule:';
 
 CREATE TABLE judgements (
-  request_id TEXT NOT NULL REFERENCES requests (id), moment TEXT NOT NULL, at BIGINT NOT NULL,
+  request_id TEXT NOT NULL, moment TEXT NOT NULL, at BIGINT NOT NULL,
   criteria TEXT NOT NULL, PRIMARY KEY (request_id, moment)
 );
 

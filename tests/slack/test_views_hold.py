@@ -30,8 +30,10 @@ from bot.slack.views import (
     help,
     home,
     lists,
+    request_details,
     request_modal,
     revoke_confirm,
+    revoke_modal,
     security_notes,
     thread_notes,
 )
@@ -289,6 +291,10 @@ def credentials(text: str) -> dict[str, Any]:
 RENDERS: dict[str, Render] = {
     "pending": lambda text: approval_message.render(
         worst_card(text), NOW, [f"<@U{n:09}>" for n in range(200)]
+    ),
+    "details": lambda text: request_details.render(worst_card(text)),
+    "revoke what a rule gave": lambda text: revoke_modal.render(
+        replace(worst_card(text), grant=a_grant())
     ),
     **{
         f"request {state}": decided(state)

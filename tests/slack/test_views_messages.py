@@ -1,18 +1,27 @@
 """What approvers, requesters, threads and the security channel read."""
 
 from dataclasses import replace
+from textwrap import wrap
 from typing import Any
 
 import pytest
 
 from bot.connectors import KINDS
+from bot.core.criteria import Criterion, Verdict
 from bot.core.model import EndReason, GrantState, Lease, RequestState
 from bot.core.usage import GrantUsage
 from bot.operations.requests.request_access import Submitted
 from bot.sandbox.blocks import validate_message
 from bot.slack.blocks import actions, button, message, paragraph
 from bot.slack.ids import Action
-from bot.slack.views import answers, approval_message, direct_messages, security_notes, thread_notes
+from bot.slack.views import (
+    answers,
+    approval_message,
+    direct_messages,
+    request_details,
+    security_notes,
+    thread_notes,
+)
 from tests.slack.views_samples import (
     ENDED,
     HOUR,
@@ -24,6 +33,7 @@ from tests.slack.views_samples import (
     a_role,
     elements,
     labels,
+    shown,
     words,
 )
 
@@ -44,27 +54,40 @@ def test_the_first_line_says_who_wants_what_for_how_long() -> None:
     )
 
 
-def test_reason_ticket_systems_and_actions_are_shown() -> None:
-    said = words(approval_message.render(a_card(), NOW))
-    for part in (
-        "it was charged twice",
-        "OPS-17",
-        "orders-db",
-        "SELECT ON ALL TABLES IN SCHEMA public",
-        "Risk: low",
-    ):
-        assert part in said
+def test_the_facts_of_a_plain_request_are_one_line_and_so_are_its_criteria() -> None:
+    met = tuple(replace(each, verdict=Verdict.MET) for each in a_card().criteria)
+    facts = approval_message.render(a_card(criteria=met), NOW)["blocks"][2]
+    assert shown(facts).strip().split("\n") == [
+        "orders-db: SELECT ON ALL TABLES IN SCHEMA public · ticket OPS-17 · low risk · first time"
+        " · can be extended twice without asking again, at most 3h in all",
+        "✓ All 3 criteria are met.",
+    ]
 
 
-def test_a_reason_of_3000_characters_is_shown_whole() -> None:
+def test_a_plain_request_fits_the_screen_of_a_phone() -> None:
+    """Of 42 characters; a screen has room for about 16 lines above the buttons."""
+    met = tuple(replace(each, verdict=Verdict.MET) for each in a_card().criteria)
+    message = approval_message.render(a_card(criteria=met), NOW, ["<@U0BEN>"])
+    lines = [line for block in message["blocks"][:-1] for line in shown(block).split("\n")]
+    assert sum(len(wrap(line, 42)) for line in lines) <= 10
+
+
+def test_the_reason_is_cut_in_the_message_and_whole_in_the_details() -> None:
     reason = "why " * 749 + "end."
-    message = approval_message.render(a_card(request=a_request(reason=reason)), NOW)
-    assert elements(message, "rich_text_quote")[0]["elements"][0]["text"] == reason
+    card = a_card(request=a_request(reason=reason))
+    message, view = approval_message.render(card, NOW), request_details.render(card)
+    assert len(elements(message, "rich_text_quote")[0]["elements"][0]["text"]) == 300
+    assert elements(view, "rich_text_quote")[0]["elements"][0]["text"] == reason
 
 
-def test_a_pending_request_has_approve_deny_edit_with_its_id_and_nothing_else() -> None:
+def test_a_reason_of_many_lines_becomes_one_line() -> None:
+    message = approval_message.render(a_card(request=a_request(reason="a\n" * 20)), NOW)
+    assert "\n" not in elements(message, "rich_text_quote")[0]["elements"][0]["text"]
+
+
+def test_a_pending_request_has_approve_deny_edit_details_with_its_id_and_nothing_else() -> None:
     message = approval_message.render(a_card(), NOW)
-    assert labels(message) == ["Approve", "Deny", "Edit"]
+    assert labels(message) == ["Approve", "Deny", "Edit", "Details"]
     assert {button["value"] for button in elements(message, "button")} == {"r1"}
     assert not [button for button in elements(message, "button") if "confirm" in button]
 
@@ -81,9 +104,9 @@ def test_nobody_is_pinged_who_has_to_know_nothing() -> None:
     it."""
     past = a_grant(**{**ENDED, "end_reason": EndReason.REVOKED, "end_by": "U0EVE"})
     card = a_card(past=(past,), approved=1, role=a_role(approvers=("U0EVE", "S0ALL")))
-    message = approval_message.render(card, NOW)
-    assert {each["user_id"] for each in elements(message, "user")} == {"U0ANA"}
-    assert not elements(message, "usergroup")
+    for said in (approval_message.render(card, NOW), request_details.render(card)):
+        assert {each["user_id"] for each in elements(said, "user")} == {"U0ANA"}
+        assert not elements(said, "usergroup")
 
 
 DECISION_CARD = {
@@ -99,7 +122,7 @@ DECISION_CARD = {
     "last grants": ({"approved": 1, "past": (a_grant(**ENDED),)}, "13:30 UTC for 1h, expired"),
     "holds nothing": ({}, "Holds nothing else now"),
     "holds": ({"holds": (a_grant(role="shop-admin"),)}, "Holds now: shop-admin"),
-    "holds much": ({"holds": (a_grant(),) * 50}, "and 45 more"),
+    "holds much": ({"holds": (a_grant(),) * 50}, ", orders-read" * 49),
     "usual duration": ({"usual_duration": 2 * HOUR}, "Usual duration: 2h"),
     "longer than usual": (
         {"usual_duration": 1800},
@@ -108,10 +131,7 @@ DECISION_CARD = {
     "no usual duration": ({}, "No usual duration yet"),
     "why you": (
         {},
-        (
-            "You are asked because you approve this role (@db-leads); 3 people can decide, one"
-            " approval"
-        ),
+        ("Approvers of this role are asked (@db-leads); 3 people can decide, one approval"),
     ),
     "one decider": ({"deciders": frozenset({"U0BEN"})}, "1 person can decide"),
     "quorum": ({"need": 2, "have": ("U0BEN",)}, "1 of 2 approvals (@U0BEN)"),
@@ -151,8 +171,83 @@ DECISION_CARD = {
 
 
 @pytest.mark.parametrize(("changes", "expected"), DECISION_CARD.values(), ids=DECISION_CARD)
-def test_the_decision_card_says(changes: dict[str, Any], expected: str) -> None:
+def test_the_details_say(changes: dict[str, Any], expected: str) -> None:
+    assert expected in words(request_details.render(a_card(**changes)))
+
+
+RULED = Criterion("quota", Verdict.NOT_MET, "3 of 3 used this week", rule="on call")
+SHORT_CARD = {
+    "what is not met, then what could not be checked, then the others": (
+        {},
+        "✗ not met: the ticket is closed\n? could not be checked: nobody counted\n✓ The other"
+        " criterion is met.",
+    ),
+    "why a rule did not decide": (
+        {"criteria": (RULED,)},
+        "✗ The rule “on call” does not decide it: 3 of 3 used this week.",
+    ),
+    "a condition of a rule that could not be checked": (
+        {"criteria": (replace(RULED, verdict=Verdict.UNKNOWN),)},
+        "? The rule “on call” does not decide it: 3 of 3 used this week.",
+    ),
+    "what changed": (
+        {"changed": ("the ticket is closed; before: the ticket was found and open",)},
+        "Changed since it was asked: the ticket is closed; before: the ticket was found and open",
+    ),
+    "a quorum": ({"need": 2, "have": ("U0BEN",)}, " · 1 of 2 approvals (@U0BEN) · "),
+    "how often it was denied": ({"denied": 2}, " · denied twice before"),
+    "that it is not the first time": ({"approved": 1}, "low risk · can be"),
+    "a renewal": (
+        {"request": a_request(renews="g1"), "grant": a_grant()},
+        " · has it until 22 Nov 2026 14:29 UTC",
+    ),
+    "many actions": (
+        {"request": a_request(actions=tuple(f"action-{n}" for n in range(50)))},
+        "action-8 and 41 more · ticket",
+    ),
+    "no actions": ({"request": a_request(actions=())}, "orders-db: no actions · "),
+    "what may follow": ({}, "can be extended twice without asking again, at most 3h in all"),
+}
+
+
+@pytest.mark.parametrize(("changes", "expected"), SHORT_CARD.values(), ids=SHORT_CARD)
+def test_the_message_says_in_short(changes: dict[str, Any], expected: str) -> None:
     assert expected in words(approval_message.render(a_card(**changes), NOW))
+
+
+@pytest.mark.parametrize("state", [each for each in RequestState if each != "pending"])
+def test_the_details_of_a_decided_request_say_who_decided(state: RequestState) -> None:
+    request = a_request(state=state, decided_by="U0BEN", decided_at=NOW)
+    said = words(request_details.render(a_card(request=request)))
+    assert OUTCOMES[state] in said and "Lapses" not in said
+
+
+def by_rule(**changes: Any) -> dict[str, Any]:
+    request = a_request(
+        state=RequestState.APPROVED, decided_by="rule:on call, short", decided_at=NOW
+    )
+    return approval_message.render(a_card(request=request, **changes), NOW)
+
+
+def test_what_a_rule_approved_names_it_and_each_criterion_and_can_be_revoked() -> None:
+    message = by_rule(grant=a_grant())
+    said = words(message)
+    assert "Approved by rule “on call, short” 22 Nov 2026 14:00 UTC." in said
+    assert "✓ met: 2h is within the role's maximum, 4h" in said
+    assert labels(message) == ["Revoke"]
+
+
+@pytest.mark.parametrize("state", [GrantState.ENDING, GrantState.ENDED, GrantState.FAILED])
+def test_what_is_over_can_not_be_revoked(state: GrantState) -> None:
+    assert labels(by_rule(grant=a_grant(**{**ENDED, "state": state}))) == []
+
+
+def test_the_reason_of_who_revoked_it_is_shown() -> None:
+    revoked = {**ENDED, "end_reason": EndReason.REVOKED, "end_by": "U0BEN"}
+    revoked["end_words"] = "not today"
+    assert "revoked by @U0BEN (“not today”)" in words(by_rule(grant=a_grant(**revoked)))
+    note = direct_messages.grant_note("ended", a_grant_view(**revoked), NOW)
+    assert "revoked by @U0BEN (“not today”)" in words(note)
 
 
 OUTCOMES = {

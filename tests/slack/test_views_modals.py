@@ -9,7 +9,13 @@ import pytest
 from bot.core.durations import parse_duration
 from bot.operations.grants.show_credentials import Credentials
 from bot.slack.ids import Action, Field, Modal
-from bot.slack.views import credentials_modal, deny_modal, edit_modal, request_modal
+from bot.slack.views import (
+    credentials_modal,
+    deny_modal,
+    edit_modal,
+    request_details,
+    request_modal,
+)
 from tests.slack.views_samples import (
     NOW,
     a_card,
@@ -197,9 +203,9 @@ def test_an_action_that_is_too_long_for_an_option_can_be_chosen_and_is_shown_in_
     assert all(action in words(view) for action in actions)
 
 
-def test_everything_that_the_requester_holds_is_in_the_form() -> None:
+def test_everything_that_the_requester_holds_is_in_the_details() -> None:
     holds = tuple(a_grant(id=f"g{n}", role=f"role-{n}") for n in range(300))
-    view = edit_modal.render(a_card(holds=holds))
+    view = request_details.render(a_card(holds=holds))
     assert all(f"role-{n}" in words(view) for n in range(300))
     assert problems(view) == []
 

@@ -252,6 +252,11 @@ def revoke_given(request: Request, about: str) -> Element:
     return button("Revoke", Action.REVOKE_GIVEN, request.id, about, "danger")
 
 
+def details(request: Request, about: str) -> Element:
+    """Opens everything that is known about a request."""
+    return button("Details", Action.DETAILS, request.id, about)
+
+
 def decision_buttons(request: Request, about: str) -> list[Element]:
     """Approve, Deny, Edit; only the id of the request is in them."""
     return [

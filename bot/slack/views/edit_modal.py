@@ -14,17 +14,14 @@ from bot.slack.blocks import (
     clean,
     code,
     input_block,
-    listing,
     modal,
-    paragraph,
     plain,
     rich,
     section,
     text_input,
 )
 from bot.slack.ids import Field, Modal
-from bot.slack.views._parts import UNBOUNDED, asked_for
-from bot.slack.views.approval_message import SHOWN_HOLDS
+from bot.slack.views._parts import asked_for
 
 CHECKBOXES, OPTIONS, VALUE, LINE = 10, 100, 150, 75
 """Slack's limits: options of a group of checkboxes, of a select, characters of an option's value
@@ -38,7 +35,6 @@ def render(card: RequestCard) -> View:
     hint = f"{asked} or less, for example 30m."
     blocks = [
         *asked_for(card),
-        *_holds(card),
         text_input(Field.DURATION, "Duration", hint, initial=asked, max_length=60),
         *_actions(request.actions),
     ]
@@ -56,17 +52,6 @@ def ticked(actions: Sequence[str], choices: Mapping[str, Sequence[str]]) -> tupl
     return (
         tuple(named.get(value, value) for values in groups for value in values) if groups else None
     )
-
-
-def _holds(card: RequestCard) -> list[Block]:
-    """What the approval message may have had no room for."""
-    if len(card.holds) <= SHOWN_HOLDS:
-        return []
-    return [
-        paragraph(
-            ["They hold now: ", *listing([grant.role for grant in card.holds], UNBOUNDED), "."]
-        )
-    ]
 
 
 def _actions(actions: Sequence[str]) -> list[Block]:

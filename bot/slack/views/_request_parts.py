@@ -1,0 +1,99 @@
+"""What the approval message and its details say alike of a request."""
+
+from collections.abc import Callable, Iterator, Mapping
+
+from bot.core.criteria import Criterion, Verdict
+from bot.core.durations import format_duration
+from bot.core.lifecycle import longest_run
+from bot.core.model import RequestState
+from bot.operations.requests.describe_request import RequestCard
+from bot.slack.blocks import Part, bold, date, typed, who
+from bot.slack.views._parts import role_parts
+
+_SIGNS = {Verdict.MET: "✓", Verdict.NOT_MET: "✗", Verdict.UNKNOWN: "?"}
+
+
+def headline(card: RequestCard) -> list[Part]:
+    """Who wants what for how long."""
+    request = card.request
+    asks = " asked for " if request.state is not RequestState.PENDING else " asks for "
+    wants = [*role_parts(card.role, request.role), " for ", bold(format_duration(request.duration))]
+    more: list[Part] = [" more, as a renewal"] if request.renews else []
+    start: list[Part] = [", from ", date(request.start_at)] if request.start_at else []
+    return [
+        bold(card.requester.name, 80),
+        " (",
+        who(request.requester),
+        ")",
+        asks,
+        *wants,
+        *more,
+        *start,
+        ".",
+    ]
+
+
+def outcome(card: RequestCard) -> list[Part]:
+    """Who decided, and when."""
+    request = card.request
+    deciders = request.decided_by_each or ("somebody",)
+    by: list[Part] = [part for actor in deciders for part in (", ", who(actor))][1:]
+    when: list[Part] = [" ", date(request.decided_at)] if request.decided_at else []
+    return [*_OUTCOMES[request.state](by), *when, "."]
+
+
+_OUTCOMES: Mapping[RequestState, Callable[[list[Part]], list[Part]]] = {
+    RequestState.APPROVED: lambda by: [bold("Approved"), " by ", *by],
+    RequestState.DENIED: lambda by: [bold("Denied"), " by ", *by],
+    RequestState.WITHDRAWN: lambda by: [bold("Withdrawn"), " by ", *by],
+    RequestState.LAPSED: lambda by: [bold("Nobody decided in time"), ", so it lapsed"],
+}
+
+
+def criterion(judged: Criterion) -> list[Part]:
+    """One criterion with its sign."""
+    of: list[Part] = [" (rule ", typed(f"“{judged.rule}”", 90), ")"] if judged.rule else []
+    return [f"{_SIGNS[judged.verdict]} {judged.verdict}: ", typed(judged.text), *of]
+
+
+def sign(verdict: Verdict) -> str:
+    return _SIGNS[verdict]
+
+
+def changed(card: RequestCard) -> list[list[Part]]:
+    """What the criteria said otherwise when it was asked."""
+    return [["Changed since it was asked: ", typed(text, 400)] for text in card.changed]
+
+
+def votes(card: RequestCard) -> list[Part]:
+    """How many approvals there are, where it needs more than one."""
+    if card.need <= 1 and not card.have:
+        return []
+    names: list[Part] = [part for voter in card.have for part in (", ", who(voter))][1:]
+    counted = f"{len(card.have)} of {card.need} approvals"
+    return [counted, *([" (", *names, ")"] if names else [])]
+
+
+def unasked(card: RequestCard) -> Iterator[list[Part]]:
+    """What an approval allows beyond what was asked for: renewals that ask nobody."""
+    request, role = card.request, card.role
+    if role is None or role.renewal_approval or request.renews:
+        return
+    longest = longest_run(request.duration, role.max_renewals, role.max_total)
+    if longest > request.duration:
+        until: list[Part] = (
+            [", until ", date(request.start_at + longest)] if request.start_at else []
+        )
+        words = (
+            f"Can be extended {often(role.max_renewals)} without asking again, at most"
+            f" {format_duration(longest)} in all"
+        )
+        yield [words, *until]
+
+
+def often(times: int) -> str:
+    return {1: "once", 2: "twice"}.get(times, f"{times} times")
+
+
+def in_full(card: RequestCard) -> str:
+    return f"`/access roles {card.request.role}` lists them"
