@@ -1,2 +1,1 @@
-"""Every speed that this product promises, each as a ratio to a limit that is measured in the same
-run."""
+"""Measures every performance figure as a ratio to a limit that is measured in the same run."""

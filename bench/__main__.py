@@ -1,6 +1,5 @@
-"""`python -m bench [P1 P9 …] [--quick]` measures, and prints every figure beside its goal and its
-limit, which the same run measured. It knows the table of figures and nothing of what they measure.
-"""
+"""`python -m bench [P1 P9 …] [--quick]` measures, and prints every figure beside its goal and the
+limit of the same run."""
 
 from __future__ import annotations
 
@@ -72,7 +71,7 @@ def run(names: list[str], scale: Scale) -> int:
     began, failed, lines, took = time.monotonic(), [], list[tuple[str, Line]](), dict[str, float]()
     logging.disable(
         logging.CRITICAL
-    )  # of the stand-in for Slack, whose calls are cut off at the end of a figure
+    )  # of the sandbox, whose calls are cut off at the end of a figure
     print(f"{scale.name}: {scale.rounds} rounds, medians, legs interleaved. {machine()}")
     show(HEAD)
     with ExitStack() as stack:
@@ -111,7 +110,7 @@ def run(names: list[str], scale: Scale) -> int:
 
 
 def explain(missed: list[str], scale: Scale) -> None:
-    """Prints of every figure that missed its goal where its time goes."""
+    """Prints where the time goes, for each figure that missed its goal."""
     if missed:
         print("Where the CPU time goes, under Python's profiler:")
     for name in missed:
@@ -122,7 +121,7 @@ def explain(missed: list[str], scale: Scale) -> None:
 
 
 def machine() -> str:
-    """What the absolute numbers depend on."""
+    """Describes the machine, on which the absolute numbers depend."""
     with a_folder() as folder, raw_file(folder) as connection:
         commit = transactions(connection, 50).p50
     load = f", load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""

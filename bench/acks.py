@@ -1,7 +1,6 @@
-"""P1 to P4: how soon Slack gets its answer. Ours is a command or a press that is stored durably
-before the answer; the limit is Bolt with a listener that does nothing, behind the same server and
-the same socket client, and one raw durable transaction.
-"""
+"""P1 to P4: how soon Slack gets its answer. The bot stores a command or a press durably before it
+answers. The limit is Bolt with a listener that does nothing, behind the same server and the same
+socket client, plus one raw durable transaction."""
 
 from __future__ import annotations
 
@@ -31,8 +30,8 @@ ASK = "request shop-admin 1h because the benchmark asks"
 
 
 class BotAndBolt:
-    """A bot and a bare Bolt over HTTP, with people who have not asked yet and requests that nobody
-    has decided."""
+    """A bot and a bare Bolt over HTTP, with people who have no request yet, and pending
+    requests."""
 
     def __init__(
         self,
@@ -75,7 +74,7 @@ class BotAndBolt:
 def fire(
     load: Child, folder: Path, port: int, pid: int, requests: list[bytes], at_once: int
 ) -> Spent:
-    """One leg: every request is answered with 200."""
+    """Sends one leg, in which every request is answered with 200."""
     path, before = payloads.keep(folder, requests), cpu_of(pid)
     said = load.ask(port=port, requests=path, connections=at_once)
     if set(said["statuses"]) - {"200", "204"}:
@@ -154,7 +153,7 @@ def clicks(scale: Scale) -> Iterator[Line]:
 
 
 def durable(found: Mapping[str, Sequence[Spent]]) -> list[Spent]:
-    """The bare answer and one durable transaction for each, one after the other."""
+    """The bare answer and then one durable transaction, for each request."""
     return [
         Spent(bare.wall + raw.wall, bare.cpu + raw.cpu, bare.count, [bare.p50 + raw.p50])
         for bare, raw in zip(found["bare"], found["raw"], strict=True)
@@ -163,7 +162,7 @@ def durable(found: Mapping[str, Sequence[Spent]]) -> list[Spent]:
 
 @contextmanager
 def raw_file(folder: Path) -> Iterator[sqlite3.Connection]:
-    """A database as durable as ours."""
+    """A database as durable as the bot's."""
     connection = sqlite3.connect(folder / "raw.db", isolation_level=None)
     for pragma in ("journal_mode = wal", "synchronous = full"):
         connection.execute(f"PRAGMA {pragma}")

@@ -1,8 +1,7 @@
-"""The limits, a process of their own: the same server or socket client as ours, with nothing of
-ours behind it. Run as `python -m bench.bare KIND FOLDER`; `bolt` answers Slack with a no-op
-listener, `gate` checks a token with one look-up, `empty` answers 204; `socket-bare` and
-`socket-ours` answer over Socket Mode.
-"""
+"""The limits, as a process: the same server or socket client as the bot's, with none of its code.
+Run as `python -m bench.bare KIND FOLDER`; `bolt` answers Slack with a no-op listener, `gate` checks
+a token with one look-up, `empty` answers 204; `socket-bare` and `socket-ours` answer over Socket
+Mode."""
 
 from __future__ import annotations
 
@@ -34,7 +33,7 @@ from storage import tokens
 
 
 def bolt() -> App:
-    """Bolt with the settings that we use, and listeners that only acknowledge."""
+    """Bolt with the bot's settings, and listeners that only acknowledge."""
     app = App(
         logger=logging.getLogger("slack_bolt"),
         client=WebClient(token="xoxb-bench"),
@@ -60,7 +59,7 @@ def bolt() -> App:
 
 
 class Bolt:
-    """The same door as ours (`bot/web/slack_events.py`), with the bare Bolt behind it."""
+    """The same endpoint as the bot's (`bot/web/slack_events.py`), with the bare Bolt behind it."""
 
     def __init__(self, folder: Path) -> None:
         signatures = Signatures(SignatureVerifier(SIGNING))
@@ -71,7 +70,7 @@ class Bolt:
 
 
 class Gate:
-    """The same signature check and the same statement as ours, and nothing else."""
+    """The same signature check and the same statement as the bot's, and nothing else."""
 
     def __init__(self, folder: Path) -> None:
         self._signer = Signer([KEY])
@@ -110,7 +109,7 @@ def serve(make: Any, folder: Path) -> None:
 
 
 def hear(ours: bool) -> None:
-    """Keeps one Socket Mode connection, as the worker does, without delivery beside it."""
+    """Keeps one Socket Mode connection, as the worker does, without delivery."""
     from bot.app import build_base, build_bolt, slack_client
     from bot.config.settings import NEEDS, load_settings
     from bot.core.model import Source

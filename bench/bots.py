@@ -1,6 +1,4 @@
-"""The real bot as a process, started as an operator starts it, and watched from outside. It knows
-nothing of what is measured.
-"""
+"""Starts the real bot as a process, as an operator starts it, and watches it from outside."""
 
 from __future__ import annotations
 
@@ -18,8 +16,8 @@ from tests.waiting import until
 
 
 class Bot:
-    """One process; `module` is `bot`, or `bench.recorded` for one that writes down when it called
-    which system."""
+    """One process; `module` is `bot`, or `bench.recorded` for a bot that writes down its calls of
+    systems."""
 
     def __init__(self, verb: str, env: dict[str, str], folder: Path, module: str = "bot") -> None:
         self.log = folder / f"bot-{time.monotonic_ns()}.log"
@@ -39,7 +37,7 @@ class Bot:
 
     @cached_property
     def port(self) -> int:
-        """Where it serves; it takes any free port and says which."""
+        """The port on which it serves; it takes any free one and prints it."""
         return int(until(self._port, every=0.005))
 
     def _port(self) -> str | None:
@@ -66,7 +64,7 @@ class Bot:
 
 @contextmanager
 def a_bot(verb: str, env: dict[str, str], folder: Path, module: str = "bot") -> Iterator[Bot]:
-    """Killed in the end: nothing that is measured comes after."""
+    """A bot that is killed at the end, because nothing is measured afterwards."""
     bot = Bot(verb, env, folder, module)
     try:
         yield bot

@@ -1,6 +1,6 @@
-"""P9 to P11: many grants that end at the same second, one that ends at its second, and ends that
-came while nobody was running. The limit is the same SQL sent by a bare loop through the driver.
-"""
+"""P9 to P11: many grants that end in the same second, one that ends at its second, and ends that
+became due while no process ran. The limit is the same SQL sent by a bare loop through the
+driver."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ENDED = "SELECT COUNT(*), COUNT(DISTINCT \"grant\") FROM audit WHERE event = 'gr
 
 
 def once_each(db: Database, sql: str, many: int) -> None:
-    """Nothing was lost, nothing was done twice."""
+    """Checks that nothing was lost and nothing was done twice."""
     with db.reading():
         found = db.row(sql)
     if found is None or tuple(found) != (many, many):
@@ -76,7 +76,7 @@ def _ending(kind: str, url: str, scale: Scale) -> Iterator[Line]:
 
 
 def _confirming(kind: str, url: str, many: int, rounds: int) -> Iterator[Line]:
-    """From there until every system has confirmed its end."""
+    """Measures until every system has confirmed its end."""
     with a_place(url) as place:
         place.company(many)
         place.grants(many, int(time.time()) - 1)
@@ -160,7 +160,7 @@ def lateness(scale: Scale) -> Iterator[Line]:
 
 
 def told_late(record: Path, grants: list[str], ends: Mapping[str, int]) -> tuple[str, float]:
-    """How late the system was told of each of these ends, in words, and the 99th percentile in
+    """How late the system was called for each of these ends, in words, and the 99th percentile in
     seconds."""
     late = sorted(
         began - ends[grant] for grant, began in revoked(record).items() if grant in grants
@@ -170,7 +170,7 @@ def told_late(record: Path, grants: list[str], ends: Mapping[str, int]) -> tuple
 
 
 def revoked(record: Path) -> dict[str, float]:
-    """When each grant's system was first told."""
+    """When each grant's system was called first."""
     found: dict[str, float] = {}
     lines = record.read_text().splitlines() if record.exists() else []
     for what, grant, began, _ in map(json.loads, lines):
@@ -217,7 +217,7 @@ def left(place: Place, state: str) -> int:
 
 
 def _watch(place: Place, bot: Bot) -> tuple[float, float]:
-    """When the process was ready, and when nothing was open any more that is overdue."""
+    """When the process was ready, and when no overdue end was left."""
     ready = closed = 0.0
     while not (ready and closed):
         if not closed and left(place, "active") == 0:
@@ -232,7 +232,7 @@ FIGURES = {"P9": at_once, "P10": lateness, "P11": overdue}
 
 
 def _child() -> None:
-    """One replica: opens its database when told which, ends what is due when told to."""
+    """One replica: opens its database when it gets the URL, and ends what is due on order."""
     answer(ready=True)
     world = None
     with a_place() as place:

@@ -1,7 +1,6 @@
-"""Slack's end of Socket Mode as a load generator, a process of its own: opens a connection for
-whoever asks, sends prepared envelopes with so many unanswered at a time, and tells how long each
-ack took.
-"""
+"""Slack's end of Socket Mode as a load generator, a process of its own: opens a connection for each
+client, sends prepared envelopes with a fixed number unanswered at a time, and reports how long each
+ack took."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""P5 to P8: one lifecycle from request to end, with the real bot as a process and a stand-in for
-Slack. The limits are those of the closest peer, and are constants: the peer doesn't run here.
-"""
+"""P5 to P8: one lifecycle from request to end, with the real bot as a process and the sandbox as
+Slack. The limits are those of the closest peer, and constants, because the peer doesn't run
+here."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ from bot.sandbox import Sandbox, running_sandbox
 from bot.worker.dispatcher import Dispatcher
 from tests.waiting import until
 
-# Of the closest peer, measured once on another machine (PERFORMANCE.md): they only give an order of
-# magnitude.
+# Figures of the closest peer, measured once on another machine (PERFORMANCE.md): an order of
+# magnitude only.
 PEER_CALLS = 18
 PEER_CLICK = 0.532
 PEER_CPU = 0.068
 OURS_ALONE = 0.015  # seconds of our own between the click and the system's call
-PEER_CROWD = 6  # times what an approval costs with 100 active grants
+PEER_CROWD = 6  # times the cost of an approval with 100 active grants
 
 STILL = re.compile(r"Active until|You have .* until|ends in |Lapses |lapses ")
-"""What is said of access or a request that is not over."""
+"""Words that only messages about open requests or grants contain."""
 
 NOT_OF_A_LIFECYCLE = {"auth.test", "apps.connections.open", "users.list"}
 GROUPS = "usergroups.list"
-"""Of a lifecycle only between the click and the grant: all groups are also read every 40 s."""
+"""Counted only between the click and the grant: all groups are also read every 40 s."""
 
 
 @dataclass
@@ -52,7 +52,7 @@ class Office:
     record: Path
 
     def ask(self, person: str, role: str) -> str:
-        """Asks as a person would, and gives the id of the request."""
+        """Requests a role as a person would, and returns the id of the request."""
         who = self.sandbox.person(person)
         said = who.command("/access", f"request {role} because the benchmark asks")
         assert said.ok, said
@@ -71,7 +71,7 @@ class Office:
         return dict(next(m for m in self.sandbox.inspector.messages(channel) if m["ts"] == ts))
 
     def approve(self, request: str) -> float:
-        """Ben presses the button; gives when."""
+        """Ben presses the button; returns when."""
         card, ben = self.card(request), self.sandbox.person("ben")
         pressed = time.time()
         assert ben.click(card, "Approve").ok
@@ -84,7 +84,7 @@ class Office:
         )
 
     def quiet(self) -> None:
-        """Nothing is left to do; but for sums that come later, and for the system that hangs."""
+        """Waits until no work is left, except later sums and work on the system that hangs."""
         left = "SELECT id FROM outbox WHERE kind <> 'sum_usage' AND systems <> ' archive ' LIMIT 1"
         until(lambda: not self.place.rows(left))
 
@@ -161,8 +161,8 @@ def calls(scale: Scale) -> Iterator[Line]:
 
 
 def _left_wrong(office: Office, name: str) -> list[str]:
-    """Every message that shows this person's lifecycle, which is over, and has a button of it or
-    says that it goes on."""
+    """Messages about this person's finished lifecycle that still have a button or claim that it is
+    open."""
     person = office.sandbox.person(name)
     seen = [
         *person.dms(),
@@ -185,8 +185,7 @@ def _counted(methods: list[str]) -> str:
 
 
 def _one(office: Office, person: str) -> tuple[list[str], list[str]]:
-    """The calls of one lifecycle, and those of them between the click and the call of the
-    system."""
+    """The calls of one lifecycle, and those between the click and the call of the system."""
     office.sandbox.inspector.forget()
     request = office.ask(person, "brief")
     pressed = office.approve(request)
@@ -261,7 +260,7 @@ def cpu(scale: Scale) -> Iterator[Line]:
 
 
 def live_through(office: Office, people: list[str]) -> Spent:
-    """A lifecycle of each of them, side by side, from the request to the end."""
+    """Runs a lifecycle of each of them, in parallel, from the request to the end."""
     before, began, asked = cpu_of(office.bot.pid), time.monotonic(), []
     for person in people:
         asked.append(office.ask(person, "brief"))
@@ -273,7 +272,7 @@ def live_through(office: Office, people: list[str]) -> Spent:
 
 
 class Known:
-    """Stands in for asking Slack who pressed: that is not what is measured."""
+    """Replaces the look-up of the person who pressed, which is not measured here."""
 
     def look_up(self, person: str) -> Person:
         return Person(

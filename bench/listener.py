@@ -1,6 +1,5 @@
-"""The least that an app over Socket Mode can be, a process of its own: Slack's own client, and an
-answer at once to whatever comes. It says when it is connected and ends when its input does.
-"""
+"""The smallest app over Socket Mode, a process of its own: Slack's own client, which answers
+everything at once. It prints a line when it is connected and ends when its input does."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The load generator, a process of its own: sends prepared requests over kept connections to
-loopback, one after the other on each, and tells how long every answer took. It knows no endpoint.
-"""
+loopback, one after the other on each, and reports how long every answer took. It knows no
+endpoint."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from typing import Any
 from bench.place import answer, jobs
 
 PATIENCE = 60
-"""Seconds after which a leg is given up."""
+"""The time limit of a leg, in seconds."""
 
 
 @dataclass(slots=True)
 class Line:
-    """One connection, with what has come so far of the answer it waits for."""
+    """One connection, with the received part of the awaited answer."""
 
     socket: socket.socket
     sent_at: float = 0.0
@@ -31,7 +31,7 @@ class Line:
 def fire(
     port: int, requests: list[bytes], connections: int
 ) -> tuple[float, list[float], dict[str, int]]:
-    """Seconds in all, seconds of each, and how often which status came."""
+    """Returns all seconds, the seconds of each request, and the number of each status."""
     waiting, took, statuses = iter(requests), list[float](), dict[str, int]()
     with selectors.DefaultSelector() as selector:
         lines = [
@@ -63,7 +63,7 @@ def _send(line: Line, waiting: Iterator[bytes]) -> None:
 
 
 def _hear(line: Line, took: list[float], statuses: dict[str, int]) -> bool:
-    """Whether the whole answer is there."""
+    """Whether the whole answer has arrived."""
     part = line.socket.recv(65536)
     if not part:
         raise ConnectionError("the server hung up")

@@ -53,7 +53,7 @@ def writing(scale: Scale) -> Iterator[Line]:
 
 
 def asking(place: Place, people: int) -> Callable[[Database], int]:
-    """What makes so many people ask, once."""
+    """Returns a function in which many people request a role, once each."""
     place.company(people)
 
     def ask(db: Database) -> int:
@@ -103,7 +103,7 @@ STORY = (
     Event.GRANT_ENDED,
     Event.USE_SUMMED,
 )
-"""What a grant leaves in the log, from the request on."""
+"""The records that a grant leaves in the log, from the request on."""
 
 
 class _Story:
@@ -192,7 +192,7 @@ class _Story:
 def _records(
     stories: list[_Story], sealed: Callable[[int, str], None]
 ) -> Iterator[tuple[Any, ...]]:
-    """A chain of the records of these, a second between two."""
+    """A chain of the records of these grants, a second between two."""
     prev, count = GENESIS, len(stories) * len(STORY)
     for seq in range(1, count + 1):
         row = stories[(seq - 1) // len(STORY)].record(seq, prev)
@@ -202,7 +202,7 @@ def _records(
 
 
 def _fill(place: Place, count: int) -> None:
-    """Without the indexes, which are made afterwards: that is quicker."""
+    """Fills the tables without indexes, which are made afterwards, because that is quicker."""
     head: list[Any] = []
     began = int(time.time()) - count
     stories = [_Story(n, began + n * len(STORY)) for n in range(count // len(STORY))]
@@ -285,7 +285,7 @@ _closing: list[Any] = []
 
 
 def forget() -> None:
-    """Gives back the disk that the long logs took."""
+    """Frees the disk space of the long logs."""
     while _closing:
         _closing.pop().__exit__(None, None, None)
     _kept.clear()
@@ -372,7 +372,7 @@ def _pairs() -> dict[str, Filters]:
 
 
 def _triples() -> dict[str, Filters]:
-    """Many of these find nothing, which takes the longest."""
+    """Searches by three filters; many find nothing, which takes the longest."""
     started = str(Event.GRANT_STARTED)
     return {
         "person, role, system": Filters(person=someone(7), role="role-7", system="system-7"),
@@ -388,7 +388,7 @@ def _triples() -> dict[str, Filters]:
 
 
 WITH = {"SQLite": "csv of the rows", "PostgreSQL": "COPY"}
-"""What the driver alone does, for comparison."""
+"""The same work by the driver alone, for comparison."""
 
 
 def exporting(scale: Scale) -> Iterator[Line]:
@@ -441,7 +441,7 @@ def verifying(scale: Scale) -> Iterator[Line]:
 
 
 def _read_and_hash(place: Place, scale: Scale) -> Spent:
-    """Every row read by the driver, made to JSON and hashed, and nothing compared."""
+    """Reads every row with the driver, makes it JSON and hashes it, and compares nothing."""
     encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
     watch = Watch()
     with closing(sqlite3.connect(place.folder / "access.db")) as connection:

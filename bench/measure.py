@@ -1,6 +1,5 @@
-"""How every figure is measured: the legs of a comparison interleaved over several rounds, the
-median of them, and CPU time beside wall time. It knows nothing of what is measured.
-"""
+"""How every figure is measured: the legs of a comparison interleaved over several rounds, their
+median, and CPU time beside wall time."""
 
 from __future__ import annotations
 
@@ -46,8 +45,8 @@ TINY = Scale("tiny", rounds=1, loads=8, many=30, rows=300, lives=1, seconds=0.3)
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of the table. `value` is compared with `goal`, `least` says that more is better;
-    `note` is what a reader has to know about this number."""
+    """One line of the table. `value` is compared with `goal`; with `least` more is better; `note`
+    explains the number to a reader."""
 
     what: str
     ours: str
@@ -79,8 +78,8 @@ def _figure(value: float, unit: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """What one leg took: seconds, CPU seconds of the process that is measured, how many things were
-    done, and how long each of them took."""
+    """What one leg took: seconds, CPU seconds of the measured process, the number of things done,
+    and the seconds of each."""
 
     wall: float
     cpu: float
@@ -104,8 +103,8 @@ Leg = Callable[[], Spent]
 
 
 def interleave(rounds: int, legs: Mapping[str, Leg], warm: bool = True) -> dict[str, list[Spent]]:
-    """Runs every leg once in each round, in turning order, so that what disturbs one disturbs the
-    other too. With `warm` a first round is thrown away."""
+    """Runs every leg once in each round, in turning order, so that a disturbance affects all legs
+    alike. With `warm` a first round is thrown away."""
     found: dict[str, list[Spent]] = {name: [] for name in legs}
     for number in range(-1 if warm and rounds > 1 else 0, rounds):
         order = list(legs.items())
@@ -128,7 +127,7 @@ def middle(found: Iterable[Spent], by: Callable[[Spent], float]) -> float:
 
 
 class Watch:
-    """Wall and CPU time of this process since it was made."""
+    """Wall and CPU time of this process since the object was made."""
 
     def __init__(self) -> None:
         self._wall, self._cpu = time.perf_counter(), time.process_time()
@@ -138,19 +137,19 @@ class Watch:
 
 
 def cpu_of(pid: int) -> float:
-    """CPU seconds that a process and all its threads have used; as exact as the system tells
-    (Linux: nanoseconds)."""
+    """CPU seconds of a process and all its threads, as exact as the system reports them (Linux:
+    nanoseconds)."""
     total = 0.0
     for thread in Path(f"/proc/{pid}/task").iterdir():
         try:
             total += int((thread / "schedstat").read_text().split()[0]) / 1e9
         except (FileNotFoundError, ProcessLookupError):
-            continue  # this thread has ended in this moment
+            continue  # this thread has just ended
     return total
 
 
 def memory_of(pid: int, what: str = "VmRSS") -> float:
-    """MiB of memory: VmRSS is what is resident now, VmHWM the most it ever was."""
+    """MiB of memory: VmRSS is resident now, VmHWM is the maximum so far."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith(what + ":"):
             return int(line.split()[1]) / 1024

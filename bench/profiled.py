@@ -1,7 +1,6 @@
-"""The real bot with every thread of it under Python's profiler, by CPU time. Run as `python -m
-bench.profiled VERB`; at its end it writes where its time went since SIGUSR1 into the file
-BENCH_PROFILE (seconds by part, as JSON). With BENCH_RECORD it is the bot of `bench.recorded`.
-"""
+"""Runs the real bot with every thread under Python's profiler, by CPU time: `python -m
+bench.profiled VERB`. At its end it writes where its time went since SIGUSR1 into the file
+BENCH_PROFILE (seconds by part, as JSON). With BENCH_RECORD it is the bot of `bench.recorded`."""
 
 from __future__ import annotations
 
@@ -19,8 +18,8 @@ from typing import Any
 
 Function = tuple[str, int, str]
 Stats = Mapping[Function, Any]
-"""As `pstats` has them: `(calls, calls without recursion, own seconds, all seconds, callers)` of
-each."""
+"""As in `pstats`: `(calls, calls without recursion, own seconds, all seconds, callers)` of each
+function."""
 
 PROFILER = "the profiler"
 PARTS: tuple[tuple[str, str], ...] = (
@@ -44,17 +43,18 @@ PARTS: tuple[tuple[str, str], ...] = (
     ("/bot/web/", "ours: HTTP"),
     ("/bot/", "ours: delivery and clock"),
 )
-"""What the name of a function or its file holds, and which part of the work it is then; the first
-that fits counts."""
+"""A part of a function's or file's name, and the part of the work that it belongs to; the first
+match counts."""
 
 REST = "Python's library"
 DEEP = 8
 WAITING = ("'select.", "time.sleep", "'_thread.", "_queue")
-"""What only waits: hardly any CPU, but the profiler's own cost is counted there."""
+"""Functions that only wait: they use hardly any CPU, but the profiler's own cost is counted
+there."""
 
 
 def by_part(stats: Stats) -> dict[str, float]:
-    """Seconds of CPU by part; what Python's library does for somebody counts as theirs."""
+    """Seconds of CPU by part; time in Python's library counts for the caller."""
     works_for = {function: {_part(function): 1.0} for function in stats}
     for _ in range(DEEP):
         works_for = {function: _for_callers(function, stats, works_for) for function in stats}
@@ -68,8 +68,7 @@ def by_part(stats: Stats) -> dict[str, float]:
 
 
 def since(stats: Stats, before: Stats) -> Stats:
-    """What was spent after `before` was taken: who works for whom is another matter at the
-    start."""
+    """The time spent after `before` was taken; callers at the start are ignored."""
     spent: dict[Function, Any] = {}
     for function, (calls, simple, own, whole, callers) in stats.items():
         _, _, own_before, _, callers_before = before.get(function, (0, 0, 0.0, 0.0, {}))
@@ -84,7 +83,7 @@ def since(stats: Stats, before: Stats) -> Stats:
 def _for_callers(
     function: Function, stats: Stats, known: Mapping[Function, dict[str, float]]
 ) -> dict[str, float]:
-    """The parts that a function works for, with their shares of it: its own, or those of its
+    """The parts for which a function works, with their shares: its own part, or those of its
     callers."""
     callers = {
         caller: own for caller, (_, _, own, _) in stats[function][4].items() if caller in known
@@ -114,7 +113,7 @@ def shares(parts: Mapping[str, float], least: float = 0.02) -> str:
 
 
 class Profiled:
-    """Every thread from now on, and this one, under a profiler of its own."""
+    """Profiles this thread, and every thread from now on."""
 
     def __init__(self) -> None:
         self._made: list[cProfile.Profile] = []
@@ -133,7 +132,7 @@ class Profiled:
         return [profiler.stats for profiler in made]  # type: ignore[attr-defined]
 
     def forget(self, *_: object) -> None:
-        """What was spent until now, on the start above all, doesn't count."""
+        """Discards the time until now, above all that of the start."""
         self._before = self._taken()
 
     def write(self, path: Path) -> None:

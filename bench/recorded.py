@@ -1,8 +1,7 @@
-"""The real bot with a record beside it: when which system was called, and how long Slack took to
-say who pressed. Run as `python -m bench.recorded VERB`; BENCH_RECORD names the file, BENCH_HANG
-makes every system take so many seconds. With BENCH_SLOW they are no rows of ours: each call of a
-system takes so many seconds, and one of `archive` hangs.
-"""
+"""Runs the real bot with a record of when each system was called, and of how long Slack took to
+look up who pressed: `python -m bench.recorded VERB`. BENCH_RECORD names the file; BENCH_HANG makes
+every call of a system take this number of seconds. With BENCH_SLOW the systems are not in our
+database: each call takes this number of seconds, and a call of `archive` hangs."""
 
 from __future__ import annotations
 
@@ -33,7 +32,7 @@ def _note(what: str, who: str, began: float) -> None:
 
 
 class Recorded:
-    """A connector as it is, with a note of every call that makes or ends something."""
+    """A connector that notes every call that makes or ends access."""
 
     def __init__(self, inner: Connector, hangs: bool) -> None:
         self._inner, self._hangs = inner, hangs

@@ -1,6 +1,5 @@
-"""The same SQL without the product: what an operation sent to the database is kept, and sent again
-through the bare driver, on a copy of the database as it was before.
-"""
+"""The same SQL without the product: records what an operation sent to the database, and sends it
+again through the bare driver, on a copy of the database as it was before."""
 
 from __future__ import annotations
 
@@ -16,7 +15,7 @@ from bench.place import Place, postgres
 from storage.database import Database
 
 Sent = tuple[str, list[tuple[Any, ...]], bool]
-"""A statement, the values of each time, and whether they went together."""
+"""A statement, the values of each execution, and whether they were sent together."""
 
 BEGIN, COMMIT = "BEGIN", "COMMIT"
 CHANGES = ("INSERT", "UPDATE", "DELETE", BEGIN, COMMIT)
@@ -62,12 +61,12 @@ class Recording(Database):
 
 
 def changes(sent: list[Sent]) -> list[Sent]:
-    """Only what was written."""
+    """Only the statements that write."""
     return [each for each in sent if each[0].startswith(CHANGES)]
 
 
 def again(url: str, sent: list[Sent]) -> Spent:
-    """Sends it all through the driver of that database."""
+    """Sends all of it through the driver of that database."""
     if url.startswith("sqlite:"):
         with closing(
             sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)
@@ -105,7 +104,7 @@ def _send(cursor: Any, sent: list[Sent]) -> Spent:
 
 @contextmanager
 def copied(place: Place) -> Iterator[str]:
-    """The URL of a copy of the place's database, whose own connections are closed for that."""
+    """The URL of a copy of the place's database, whose own connections are closed for the copy."""
     place.world.db.close()
     if place.world.db.is_sqlite:
         source, copy = place.folder / "access.db", place.folder / "copy.db"
@@ -127,7 +126,7 @@ def copied(place: Place) -> Iterator[str]:
 
 
 def record(place: Place, act: Callable[[Database], object]) -> list[Sent]:
-    """What `act` sends to a copy of the place's database."""
+    """The statements that `act` sends to a copy of the place's database."""
     with copied(place) as url, closing(Recording(url)) as db:
         act(db)
         return db.sent
@@ -136,8 +135,8 @@ def record(place: Place, act: Callable[[Database], object]) -> list[Sent]:
 def ours(
     place: Place, act: Callable[[Database], int], check: Callable[[Database], None] | None = None
 ) -> Spent:
-    """What `act` takes on a fresh copy; it gives how many things it did, and `check` says whether
-    they were right."""
+    """Measures `act` on a fresh copy; `act` returns the number of things done, and `check` says
+    whether they are right."""
     with copied(place) as url, closing(Database(url)) as db:
         with db.reading():
             db.row("SELECT 1")

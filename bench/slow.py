@@ -1,6 +1,5 @@
-"""C6 to C11: what P6 to P11 measure, with ten thousand grants on a system of which every call takes
-5 ms, while another system hangs and has grants to start and to end too.
-"""
+"""C6 to C11: the figures P6 to P11 with ten thousand grants on a system of which every call takes 5
+ms, while another system hangs and has grants to start and to end, too."""
 
 from __future__ import annotations
 
@@ -26,7 +25,7 @@ STUCK = 100
 
 
 def _stuck(place: Place, many: int, number: int) -> None:
-    """So many starts and ends that hang, of people behind the first `many`."""
+    """Adds this number of starts and ends that hang, of people after the first `many`."""
     now = int(time.time())
     place.company(many + 2 * number + 10)
     place.grants(number, now - 60, first=many, name="archive")
@@ -74,7 +73,7 @@ def cpu(scale: Scale) -> Iterator[Line]:
     for many in (0, scale.many):
         with _crowded(scale, many) as office:
             people = office.newcomers(scale.lives)
-            live_through(office, people)  # who is new makes the bot read anew who there is
+            live_through(office, people)  # newcomers make the bot read the members again
             spent = live_through(office, people)
             each[many] = spent.cpu / spent.count
     ours, bare = each[scale.many], each[0]

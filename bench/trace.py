@@ -95,7 +95,7 @@ def _least(rows: Any) -> Row:
 
 
 def _lifecycle(office: Office, path: Path, person: str) -> list[Row]:
-    """Somebody asks, Ben approves; and another access of theirs ends at its time."""
+    """Somebody requests a role, Ben approves, and another grant of theirs ends at its time."""
     office.sandbox.inspector.forget()
     asked_at = time.time()
     request = office.ask(person, "shop-admin")
@@ -122,7 +122,7 @@ def _lifecycle(office: Office, path: Path, person: str) -> list[Row]:
 
 
 def _end(office: Office, person: str) -> tuple[float, float]:
-    """When an access ended, and when everything about it was done."""
+    """When a grant ended, and when all its work was done."""
     request = office.ask(person, "brief")
     office.approve(request)
     grant = office.grant(request, "ended")
@@ -160,7 +160,7 @@ def _read(path: Path) -> Iterator[Call]:
 
 
 def show(runs: int, in_order: bool = False) -> None:
-    """Prints the table; with `in_order` every call of each row too, indented by who called it."""
+    """Prints the table; with `in_order` also every call of each row, indented by its caller."""
     rows = measure(runs)
     print(f"{'':50}  files  functions  calls  transactions  statements")
     for row in rows:
@@ -175,7 +175,7 @@ def show(runs: int, in_order: bool = False) -> None:
 
 
 def _in_order(row: Row) -> Iterator[str]:
-    """The calls of each thread after one another, because threads take turns in the middle."""
+    """The calls of each thread one after another, because threads take turns."""
     for thread in dict.fromkeys(call.thread for call in row.calls):
         yield f"  thread {thread}"
         for call in row.calls:
@@ -187,7 +187,8 @@ def _in_order(row: Row) -> Iterator[str]:
 
 
 class Tracer:
-    """Writes every call of ours, in every thread that starts from now on, to the file `path`."""
+    """Writes every call of our code, in every thread that starts from now on, to the file
+    `path`."""
 
     def __init__(self, path: Path) -> None:
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
@@ -226,7 +227,7 @@ class Tracer:
 
 @functools.cache
 def _name(code: CodeType) -> str:
-    """`file<TAB>function` when the code is one of our functions, else nothing."""
+    """`file<TAB>function` if the code is one of our functions, else ""."""
     path = code.co_filename
     is_ours = path.startswith(OURS) and not path.startswith(NOT_OURS)
     is_function = code.co_flags & IN_A_FUNCTION and (
@@ -243,7 +244,7 @@ def _name(code: CodeType) -> str:
 
 
 def _depth(frame: FrameType | None) -> int:
-    """How many of our functions are between this frame and the start of the thread."""
+    """The number of our functions between this frame and the start of the thread."""
     depth = 0
     while frame is not None and (frame := frame.f_back) is not None:
         depth += bool(_name(frame.f_code))

@@ -1,6 +1,5 @@
-"""Where the time goes of the figures that miss their goal: the same work once more under Python's
-profiler, which makes everything slower and so is never what is measured.
-"""
+"""Where the time goes in figures that miss their goal: the same work again under Python's profiler.
+The profiler makes everything slower, so this run is never the measurement."""
 
 from __future__ import annotations
 
@@ -176,7 +175,7 @@ def _here(work: Callable[[], object]) -> str:
 
 @contextmanager
 def profiled() -> Iterator[tuple[dict[str, str], Callable[[Bot], str]]]:
-    """What a bot's environment needs to be profiled, and how to end it and hear where its time
+    """The environment of a profiled bot, and a function that ends it and returns where its time
     went."""
     with a_folder() as folder:
         path = folder / "profile"

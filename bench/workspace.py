@@ -1,7 +1,6 @@
-"""S1: how much the workspace of the sandbox carries. People type commands and press buttons on its
-page; each goes over Socket Mode to an app that does nothing but answer, and comes back as Slack
-would show it.
-"""
+"""S1: the load that the sandbox's workspace carries. People type commands and press buttons on
+its page; each goes over Socket Mode to an app that only answers, and comes back as Slack would
+show it."""
 
 from __future__ import annotations
 
@@ -38,7 +37,7 @@ BLOCKS = [
 
 
 class Workspace:
-    """One as `access-bot sandbox` starts it, in a process of its own."""
+    """A workspace as `access-bot sandbox` starts it, in a process of its own."""
 
     def __init__(self) -> None:
         command = [sys.executable, "-m", "bot.sandbox", "--no-rate-limits"]
@@ -53,7 +52,7 @@ class Workspace:
         return int(urlsplit(self.sandbox.base_url).port or 0)
 
     def post(self) -> str:
-        """A message with a button, where everybody is; gives its ts."""
+        """Posts a message with a button in a channel of everybody, and returns its ts."""
         self.sandbox.admin.add_to_channel(CHANNEL)
         client = WebClient(
             self.environment["SLACK_BOT_TOKEN"], base_url=self.environment["SLACK_API_URL"]
@@ -61,7 +60,7 @@ class Workspace:
         return str(client.chat_postMessage(channel=CHANNEL, text="Press", blocks=BLOCKS)["ts"])
 
     def close(self) -> None:
-        """Also a second time."""
+        """Closes it; may be called twice."""
         self.process.kill()
         self.process.wait()
         if self.process.stdout is not None:
@@ -84,7 +83,7 @@ def read(window: HTTPResponse) -> None:
 
 @contextmanager
 def open_windows(workspace: Workspace, number: int) -> Iterator[None]:
-    """So many people who look on; what they are told is read and thrown away."""
+    """Opens this number of windows that only watch; what they receive is read and dropped."""
     lines = [HTTPConnection("127.0.0.1", workspace.port) for _ in range(number)]
     threads = []
     for line, name in zip(lines, PEOPLE, strict=False):
@@ -96,14 +95,14 @@ def open_windows(workspace: Workspace, number: int) -> Iterator[None]:
         until(lambda: workspace.sandbox.inspector.viewers() == number)
         yield
     finally:
-        workspace.close()  # which ends their answers
+        workspace.close()  # this ends their answers
         for thread, line in zip(threads, lines, strict=True):
             thread.join()
             line.close()
 
 
 def done(verb: str, person: str, **asked: str) -> bytes:
-    """What the page sends when somebody does something."""
+    """The request that the page sends when somebody acts."""
     body = json.dumps(asked)
     head = (
         f"POST /page/do/{verb}?as={person} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type:"

@@ -13,10 +13,11 @@ MODES: Mapping[str, tuple[str, ...]] = {
     "socket": ("SLACK_BOT_TOKEN", "SLACK_APP_TOKEN", "ACCESS_SECRET_KEYS"),
     "http": ("SLACK_BOT_TOKEN", "SLACK_SIGNING_SECRET", "ACCESS_SECRET_KEYS"),
 }
-"""What each mode requires. Everything else is optional, except what roles.toml itself reads."""
+"""The variables that each mode requires. All others are optional, except those that roles.toml
+reads."""
 
 ROLE_SECRETS = {"SHOP_ADMIN_SECRET": SHOP, "REPORTS_SECRET": REPORTS}
-"""What the example roles.toml reads with ${NAME}."""
+"""The variables that the example roles.toml reads with ${NAME}."""
 
 OPTIONAL = {
     "DATABASE_URL": "sqlite:///access.db",
@@ -26,18 +27,16 @@ OPTIONAL = {
     "LOG_LEVEL": "DEBUG",
     "LOG_FORMAT": "json",
 }
-"""All the rest, set to something that changes nothing of what a test looks at."""
+"""All other variables, with values that change nothing that a test checks."""
 
 
 def bot_environment(
     slack: Mapping[str, str], mode: str = "socket", *, all_set: bool = False
 ) -> dict[str, str]:
-    """The required variables of a mode, and with `all_set` every optional one too.
-
-    `slack` is what the stand-in prints. Two variables are there because of the tests alone:
-    SLACK_API_URL leads to the stand-in, and PORT=0 lets many bots run side by side. PATH and HOME
-    are the machine's; nothing else is.
-    """
+    """The required variables of a mode, and with `all_set` every optional one too. `slack` is the
+    output of the sandbox. Two variables are there for the tests alone: SLACK_API_URL leads to the
+    sandbox, and PORT=0 lets many bots run in parallel. PATH and HOME are the machine's; nothing
+    else is set."""
     known = {**slack, "ACCESS_SECRET_KEYS": KEY}
     names = [*MODES[mode], *(["SLACK_SIGNING_SECRET"] if all_set else [])]
     return {

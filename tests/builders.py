@@ -1,6 +1,5 @@
-"""Small valid things for tests, in which only what a test is about has to be said.
-A builder here knows the product's values and nothing of Slack or of a database.
-"""
+"""Small valid objects for tests, in which a test states only what it is about. A builder knows the
+product's values and nothing of Slack or of a database."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Many at once: threads that start at the same moment, and processes of their own."""
+"""Runs things at once: threads that start at the same moment, and separate processes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ROOT = Path(__file__).parent.parent
 
 
 def together(db: Database, calls: Sequence[Callable[[], T]]) -> list[T]:
-    """Runs the calls in a thread each, all let go at once; gives what they gave, in their order."""
+    """Runs each call in a thread, all started at once; returns their results in order."""
     gate = threading.Barrier(len(calls))
 
     def run(call: Callable[[], T]) -> T:
@@ -33,8 +33,8 @@ def together(db: Database, calls: Sequence[Callable[[], T]]) -> list[T]:
 
 
 def processes(number: int, script: str, *arguments: str) -> list[str]:
-    """Runs the script in that many Python processes side by side and gives what each printed. One
-    that fails fails the test, with what it said."""
+    """Runs the script in this number of Python processes in parallel and returns their outputs. One
+    that fails fails the test, with its output."""
     command = [sys.executable, "-W", "error", "-c", script, *arguments]
     running = [
         subprocess.Popen(

@@ -1,4 +1,4 @@
-"""Both databases for every test that wants one: SQLite in a file, and a real PostgreSQL."""
+"""Both databases for every test that needs one: SQLite in a file, and a real PostgreSQL."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ MISSED = {
 
 @pytest.fixture(autouse=True)
 def log_levels() -> Iterator[None]:
-    """A command that runs in this process sets levels, which the next test must not have."""
+    """A command that runs in this process sets log levels, which the next test must not have."""
     before = {logger: logger.level for logger in _loggers()}
     yield
     for logger in _loggers():
@@ -54,11 +54,11 @@ LONGEST = (
     "tests/test_bench.py",
     "tests/connectors/",
 )
-"""What takes longest, and mostly waits, in this order; what comes after it uses the processor all
-the time."""
+"""The tests that take longest and mostly wait, in this order; the others use the processor all the
+time."""
 ONE_WORKER = ("tests/browser/", "tests/connectors/test_postgres")
-"""Files that share what takes long to start: a browser with the demo, and a PostgreSQL that wants
-passwords."""
+"""Files that share something that takes long to start: a browser with the demo, and a PostgreSQL
+with passwords."""
 
 
 def _place(item: pytest.Item) -> int:
@@ -67,13 +67,13 @@ def _place(item: pytest.Item) -> int:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The tests that take longest come first, so that at the end no worker waits for another."""
+    """Puts the tests that take longest first, so that no worker is left waiting for another at the
+    end."""
     items.sort(key=_place)
 
 
 class Files(LoadFileScheduling):
-    """A worker takes whole files, so that what a module shares is started once, and some files
-    together."""
+    """A worker takes whole files, so that a shared fixture starts once, and some files together."""
 
     def _split_scope(self, nodeid: str) -> str:
         return next(
@@ -89,8 +89,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Files | None
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
-    """The server of this test process. Where it can't start, what needs it is skipped, and the
-    summary says so."""
+    """The server of this test process. If it can't start, its tests are skipped, and the summary
+    says so."""
     try:
         server = Postgres()
     except Exception as error:
@@ -136,8 +136,8 @@ def database(database_url: str) -> Iterator[Database]:
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[SmallDisk]:
-    """A disk that can be full. Where none can be mounted, what needs it is skipped, and the summary
-    says so."""
+    """A disk that can be full. If none can be mounted, its tests are skipped, and the summary says
+    so."""
     folder = tmp_path / "disk"
     folder.mkdir()
     disk = mount(folder)
@@ -149,7 +149,7 @@ def small_disk(tmp_path: Path) -> Iterator[SmallDisk]:
 
 @pytest.fixture
 def made(database: Database, tmp_path: Path) -> Made:
-    """A world with people in it, on each of the two databases."""
+    """A `Made` with people in it, on each of the two databases."""
     return make_world(tmp_path, db=database)
 
 
@@ -170,7 +170,7 @@ def harness(tmp_path: Path) -> Iterator[DeliveryHarness]:
 
 @pytest.fixture
 def running(harness: DeliveryHarness) -> Iterator[DeliveryHarness]:
-    """The same with its threads."""
+    """A delivery harness with its threads running."""
     harness.start()
     yield harness
     harness.system.free()
@@ -178,7 +178,7 @@ def running(harness: DeliveryHarness) -> Iterator[DeliveryHarness]:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Says loudly when a whole part of the suite did not run."""
+    """Reports when a whole part of the suite did not run."""
     reasons = {str(report.longrepr[2]) for report in terminalreporter.stats.get("skipped", [])}
     for reason in sorted(reasons):
         for why, missed in MISSED.items():

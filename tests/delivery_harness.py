@@ -1,5 +1,5 @@
-"""A delivery over a real database for tests, with everything outside of it a fake that
-remembers."""
+"""A dispatcher on a real database for tests; everything outside is a fake that remembers its
+calls."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.fakes import FakeMessenger, FakePeople, FakeSystem, FakeSystems
 
 @dataclass
 class DeliveryHarness:
-    """A delivery over a real database, with everything outside of it a fake."""
+    """A dispatcher on a real database, with fakes for everything outside."""
 
     made: Made
     system: FakeSystem
@@ -40,7 +40,7 @@ class DeliveryHarness:
         return Dispatcher(self.made.world, FakeSystems(self.system), self.slack, self.people, meter)  # type: ignore[arg-type]
 
     def start(self) -> None:
-        """Its threads, and a watch that looks at what nobody rings for."""
+        """Starts its threads, and a ticker for the checks that no commit triggers."""
         looks = {"rows": self.delivery.find_due, "what is due": self.delivery.wake_due}
         self.watch = Ticker(Clock().exact, looks)
         self.delivery.start()
@@ -75,7 +75,7 @@ class DeliveryHarness:
         self.delivery.wake(list(Queue))
 
     def say(self, person: str, note: str) -> None:
-        """Leaves a message to a person."""
+        """Queues a message to a person."""
         with unit(self.made.world) as u:
             u.do(effects.answer(person, "", note))
         self.delivery.wake(list(Queue))
@@ -88,8 +88,8 @@ class DeliveryHarness:
         return self.rows(sql, queue)  # type: ignore[return-value]
 
     def turn(self, queue: Queue, times: int = 1) -> None:
-        """Lets this thread do what is due, then moves the clock to what is due next; again and
-        again."""
+        """Does what is due in this thread, then moves the clock to the next due time,
+        repeatedly."""
         for _ in range(times):
             self.delivery.drain(queue)
             due = [at for _, at, _, _ in self.waiting(queue)]
@@ -98,7 +98,7 @@ class DeliveryHarness:
 
 @contextmanager
 def a_harness(tmp_path: Path) -> Iterator[DeliveryHarness]:
-    """With an empty outbox, and no thread yet."""
+    """A harness with an empty outbox, without threads."""
     made = make_world(tmp_path)
     system, slack, people = FakeSystem(), FakeMessenger(), FakePeople()
     delivery = Dispatcher(made.world, FakeSystems(system), slack, people, UsageMeter(made.world))  # type: ignore[arg-type]

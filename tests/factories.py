@@ -1,6 +1,5 @@
-"""A whole world for tests: a real database, a clock that stands still until it is moved, and grants
-made by the real operations in the order in which the product makes them.
-"""
+"""The whole state for a test: a real database, a clock that stands still until it is moved, and
+grants made by the real operations in the product's order."""
 
 from __future__ import annotations
 
@@ -44,8 +43,7 @@ from tests.builders import a_policy
 
 KEYS = (KEY,)
 START = int(os.environ.get("TEST_START", 1_790_000_000))
-"""When the clock of a world stands at first: 2026-09-21, a Monday, unless the environment says
-otherwise."""
+"""The clock's first time: 2026-09-21, a Monday, unless the environment says otherwise."""
 
 ANA, BEN, CARA, DAN, LEA = "U0ANA", "U0BEN", "U0CARA", "U0DAN", "U0LEA"
 GROUPS = {
@@ -73,7 +71,7 @@ def a_person(id: str = ANA, email: str | None = None, **facts: object) -> Person
 
 @dataclass
 class Made:
-    """A world with everything that a test may want to turn."""
+    """The state of one test, and everything that a test may change in it."""
 
     world: Context
     clock: Clock
@@ -82,33 +80,32 @@ class Made:
     policies: list[Policy] = field(default_factory=list)
     wakes: list[tuple[frozenset[Queue], int | None]] = field(default_factory=list)
     forged: bool = False
-    """Whether the test changed rows behind the product's back, so that its log tells otherwise."""
+    """Whether the test changed rows directly, so that the log differs from them."""
 
     def another_process(self, db: Database | None = None) -> Context:
-        """The same world as another process has it, which remembers nothing of what this one
-        read."""
+        """The same database in another process, which has nothing cached."""
         ours = self.world
         return Context(db or ours.db, ours.now, ours.policy, ours.chain, ours.sign, ours.wake)
 
     def set_groups(self, **members: list[str]) -> None:
-        """Slack's user groups as they are from now on; `_` for `-` in a handle."""
+        """Slack's user groups as they are from now on; write `_` for `-` in a handle."""
         groups = GROUPS | {handle.replace("_", "-"): ids for handle, ids in members.items()}
         self._record([(f"S0{handle.upper()}", handle, ids) for handle, ids in groups.items()])
 
     def _record(self, groups: list[tuple[str, str, list[str]]]) -> None:
-        """These are known however far a test moves the clock."""
+        """Stores people so that they count as known however far a test moves the clock."""
         record_groups(self.world, groups, self.clock.at)
         with self.world.db.transaction():
             self.world.db.run("DELETE FROM key_values WHERE key = 'groups read'")
 
     def set_policy(self, **overrides: str) -> None:
-        """A roles.toml that is in force from now on, and that Slack has been asked about; see
+        """A roles.toml that is in force from now on, with its groups looked up in Slack; see
         `a_policy`."""
         self.reload(**overrides)
         self.resolve()
 
     def reload(self, **overrides: str) -> None:
-        """The same before Slack has been asked about whom it names."""
+        """Like `set_policy`, before its people and groups were looked up in Slack."""
         self.policies.append(a_policy(**overrides))
 
     def resolve(self) -> None:
@@ -121,8 +118,7 @@ class Made:
     def a_request(
         self, role: str = "shop-admin", person: str = ANA, duration: int = 3600, **more: Any
     ) -> Request:
-        """A pending request, however many the person made before: the limit has tests of its
-        own."""
+        """A pending request, however many the person made before: the limit has its own tests."""
         with patch.object(asking_for, "MOST_REQUESTS", 100_000):
             asked = request_access(
                 self.world, Ask(person, role, "because", duration, "OPS-1", **more)
@@ -137,12 +133,12 @@ class Made:
         return granted.grant
 
     def a_grant(self, role: str = "shop-admin", person: str = ANA, duration: int = 3600) -> Grant:
-        """An active grant: asked for, approved by Ben, opened at its gates as the gateway connector
+        """An active grant: requested, approved by Ben, opened at its gates as the gateway connector
         does."""
         return self.start(self.a_started(self.a_request(role, person, duration)))
 
     def start(self, grant: Grant) -> Grant:
-        """What delivery does for a grant that is starting."""
+        """The dispatcher's part for a grant that is starting."""
         for order in begin_attempt(self.world, grant.id):
             self.open_gate(order.grant, order.system, order.ends_at)
         record_started(self.world, grant.id)
@@ -162,7 +158,7 @@ class Made:
         return found
 
     def rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
-        """Straight from the database."""
+        """The rows of a query, straight from the database."""
         with self.world.db.reading():
             return self.world.db.rows(sql, *values)
 
@@ -177,24 +173,24 @@ class Made:
         return self.rows(f"SELECT {columns} FROM audit WHERE event = ? ORDER BY seq", event)
 
     def events(self, event: str) -> int:
-        """How many audit records there are of that event."""
+        """The number of audit records of that event."""
         return len(self.log(event))
 
     def work(self) -> list[str]:
-        """The kinds of what is left to do, in the order in which it was added."""
+        """The kinds of waiting work, in the order in which it was added."""
         return [kind for (kind,) in self.rows("SELECT kind FROM outbox ORDER BY id")]
 
     def forget_work(self) -> None:
-        """Empties the outbox, so that a test sees only what comes after."""
+        """Empties the outbox, so that a test sees only later work."""
         with self.world.db.transaction():
             self.world.db.run("DELETE FROM outbox")
 
     def ask_again(self, person: str = ANA) -> object:
-        """Asks for the same once more, whatever comes of it."""
+        """Requests the same once more, whatever the result."""
         return request_access(self.world, Ask(person, "shop-admin", "because"))
 
     def press(self, request: str, person: str, approve: bool = True, **more: object) -> object:
-        """A press on Approve or Deny of somebody as known now."""
+        """A person presses Approve or Deny, and is known already."""
         voter = find_person(self.world, person) or unknown_person(person)
         return submit_vote(self.world, Press(request, voter, approve, **more))  # type: ignore[arg-type]
 
@@ -203,7 +199,7 @@ class Made:
         self.world = replace(self.world, db=Database("postgresql:///none?host=/nowhere", wait=1))
 
     def know(self, *people: Person) -> None:
-        """What Slack says about these people from now on."""
+        """Stores what Slack says about these people."""
         record_people(self.world, people)
 
     def verdict(self) -> Verdict:
@@ -213,7 +209,7 @@ class Made:
         return approve_request(self.world, request.id, a_person(by))
 
     def check(self, token: str, system: str = "shop-admin") -> TokenActive | TokenInactive:
-        """What a system is told of the token."""
+        """The answer that a system gets when it checks the token."""
         claims = self.signer.read_token(token)
         assert isinstance(claims, Claims), claims
         return introspect_token(self.world, claims, system)
@@ -226,7 +222,7 @@ class Made:
             grants.open_gate(self.world.db, grant, system, until)
 
     def close_gates(self, grant: Grant) -> None:
-        """What the connector and delivery do after an end was asked for."""
+        """The gateway connector's and the dispatcher's part of an end."""
         for system in grant.systems:
             with self.world.db.transaction():
                 grants.close_gate(self.world.db, grant.id, system)
@@ -235,7 +231,8 @@ class Made:
 
 @cache
 def _migrated() -> bytes:
-    """A SQLite file with the whole schema, because a copy takes a fifth of the migrations."""
+    """A SQLite file with the whole schema, because a copy takes a fifth of the time of the
+    migrations."""
     with tempfile.TemporaryDirectory() as folder:
         with closing(Database(f"sqlite:///{folder}/migrated.db")) as template:
             template.migrate()

@@ -1,6 +1,5 @@
-"""Systems, Slack and people that remember what they were told and fail as a test wants them to:
-small classes. They know the product's protocols and nothing of how a test checks them.
-"""
+"""Fake systems, Slack and people: small classes that remember their calls and fail as a test wants.
+They know the product's protocols and nothing of how a test checks them."""
 
 from __future__ import annotations
 
@@ -17,9 +16,9 @@ from tests.factories import a_person
 
 @dataclass
 class FakeSystem:
-    """A connected system. `held` is who has access there, `calls` what it was told, in order. A
-    call `do` of a grant that is in `hanging` (or of any, for "*") waits until `free`; one in
-    `failing` raises what stands there."""
+    """A connected system. `held` has the people with access there, `calls` its calls in order. A
+    call `do` of a grant in `hanging` (or of any, for "*") waits until `free`; one in `failing`
+    raises the exception there."""
 
     held: set[str] = field(default_factory=set)
     calls: list[tuple[str, str]] = field(default_factory=list)
@@ -49,7 +48,7 @@ class FakeSystem:
         self._freed.set()
 
     def told(self, do: str, grant: str = "") -> int:
-        """How often it was told to do that, to that grant or to any."""
+        """How often it was called with that verb, for that grant or for any."""
         return sum(did == do and grant in ("", to) for did, to in list(self.calls))
 
     def _call(self, do: str, grant: str) -> None:
@@ -67,8 +66,8 @@ class FakeSystem:
 
 
 class OurSystem(FakeSystem):
-    """One whose access is nothing but rows of ours, so that many ends may be one; `together` says
-    how many were."""
+    """A system whose access is only rows in our database, so that many ends may be one call;
+    `together` has the number of ends in each."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -126,9 +125,9 @@ class SeveralSystems:
 
 @dataclass
 class FakeMessenger:
-    """Slack's side of delivery. `said` is what was taken, one entry for each message. A message
-    whose data hold a key of `failing` raises the next exception that stands there; `unwell` is
-    raised when it is asked how it is."""
+    """The messenger's side of Slack. `said` has the sent messages in order. A message whose data
+    have a key of `failing` raises the next exception listed there; the health check raises
+    `unwell`."""
 
     said: list[list[tuple[Kind, Mapping[str, Any]]]] = field(default_factory=list)
     tried: list[list[tuple[Kind, Mapping[str, Any]]]] = field(default_factory=list)
@@ -142,7 +141,7 @@ class FakeMessenger:
             raise self.unwell
 
     def __getattr__(self, name: str) -> Callable[[Work], None]:
-        """Every kind of message is taken by the same method."""
+        """The same method takes every kind of message."""
         if name.startswith("_"):
             raise AttributeError(name)
         return lambda work: self.deliver(work.row.kind, [(row.kind, row.data) for row in work.rows])
@@ -155,7 +154,7 @@ class FakeMessenger:
         self.said.append(list(work))
 
     def notes(self, to: str = "") -> list[str]:
-        """The notes that were taken, of one person or channel or of all, in order."""
+        """The notes that were sent, to one person or channel or to all, in order."""
         return [
             str(data.get("note", kind))
             for message in list(self.said)
@@ -164,7 +163,7 @@ class FakeMessenger:
         ]
 
     def attempts(self, to: str) -> int:
-        """How often something was tried to be said to that person or channel."""
+        """How often a message to that person or channel was tried."""
         return sum(
             any(to in (d.get("person"), d.get("channel")) for _, d in message)
             for message in list(self.tried)
@@ -172,7 +171,7 @@ class FakeMessenger:
 
 
 class FakePeople:
-    """Slack's word on who somebody is: a full member, unless `unfit` says otherwise."""
+    """Slack's answers about people: full members, unless `unfit` says otherwise."""
 
     def __init__(self, unfit: Mapping[str, Mapping[str, object]] | None = None) -> None:
         self.unfit = dict(unfit or {})

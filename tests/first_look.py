@@ -1,4 +1,4 @@
-"""A process that looks at Slack's groups and people for the first time, for tests."""
+"""A process before its first look-up of Slack's groups and people, for tests."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ class SmallDisk:
 
     @contextmanager
     def full(self) -> Iterator[None]:
-        """Not a byte is left meanwhile."""
+        """A context in which no byte is free."""
         ballast = self.folder / "ballast"
         with ballast.open("wb", buffering=0) as file, suppress(OSError):
             while True:
@@ -31,7 +31,7 @@ class SmallDisk:
 
     @contextmanager
     def read_only(self) -> Iterator[None]:
-        """The file system takes no writes meanwhile, as after an error of its disk."""
+        """The file system takes no writes meanwhile, as after a disk error."""
         self._remount("ro")
         try:
             yield
@@ -45,7 +45,7 @@ class SmallDisk:
 
 
 def mount(folder: Path, size: str = "8m") -> SmallDisk | str:
-    """The disk, mounted at this empty folder, or why there is none."""
+    """The disk, mounted at this empty folder, or the reason why there is none."""
     if os.geteuid() != 0 or shutil.which("mount") is None:
         return f"{NO_DISK}: that needs root and `mount`"
     command = ["mount", "-t", "tmpfs", "-o", f"size={size},mode=700", "tmpfs", str(folder)]

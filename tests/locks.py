@@ -1,4 +1,4 @@
-"""A lock that somebody else holds: writing waits for it in vain, and reading does not."""
+"""A lock that another connection holds: writers wait for it in vain, readers don't."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from storage.database import Database
 
 @contextmanager
 def held(database: Database, table: str) -> Iterator[None]:
-    """On PostgreSQL that of one table, on SQLite the only one there is."""
-    # As a database shows its address, and the password in it, to nobody.
+    """On PostgreSQL the lock of one table, on SQLite the only one."""
+    # A database does not show its address, because the password is in it.
     url = database._url  # noqa: SLF001
     if database.is_sqlite:
         path = url.removeprefix("sqlite:///")

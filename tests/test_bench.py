@@ -1,5 +1,5 @@
-"""Every figure of the benchmark can be measured: on next to nothing here, so only that it gives
-numbers is held."""
+"""Every figure of the benchmark can be measured. The amounts are tiny here, so the tests check only
+that it prints numbers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.postgres import FAST
 
 @pytest.fixture(scope="module", autouse=True)
 def _tidy() -> Iterator[None]:
-    """With a PostgreSQL that need not survive a crash, because here nothing is compared with it."""
+    """Uses a PostgreSQL that need not survive a crash, because nothing is compared here."""
     if (server := postgres()) is not None:
         for setting in FAST:
             server.execute(f"ALTER SYSTEM SET {setting}")
@@ -48,13 +48,13 @@ def test_a_figure_can_be_measured(name: str) -> None:
 # One of each way to profile: a bot of its own, this process, what is imported. The rest repeat P7
 # under another load.
 @pytest.mark.parametrize("name", ("P7", "P13", "P17"))
-def test_where_its_time_goes_can_be_said(name: str) -> None:
+def test_the_time_of_a_figure_can_be_explained(name: str) -> None:
     for line in WHY[name](TINY):
         assert "%" in line, line
 
 
-def test_what_one_click_runs_through_is_counted() -> None:
-    """Each row has the calls of its own threads and rooms, and those of nobody else's."""
+def test_files_functions_and_calls_of_one_click_are_counted() -> None:
+    """Each row has the calls of its own threads and rooms, and no others."""
     rows = trace.measure(1)
     assert [row.what.split(",")[0] for row in rows] == [
         "a request",

@@ -1,5 +1,4 @@
-"""The environment that tests start the bot with is the one that the documents describe and the code
-requires."""
+"""Tests start the bot with the environment that the documents describe and the code requires."""
 
 from __future__ import annotations
 
@@ -37,7 +36,7 @@ def test_the_table_has_every_variable_of_the_code_in_its_order() -> None:
 
 
 @IN_MODES
-def test_the_table_calls_required_what_the_tests_set(mode: str) -> None:
+def test_the_table_marks_as_required_the_variables_of_the_tests(mode: str) -> None:
     column = list(MODES).index(mode) + 1
     assert {row[0] for row in ROWS if row[column] == "required"} == set(MODES[mode])
     left_out = {row[0] for row in ROWS if row[column] == "leave it out"}
@@ -46,7 +45,7 @@ def test_the_table_calls_required_what_the_tests_set(mode: str) -> None:
 
 
 @IN_MODES
-def test_the_documents_write_exactly_what_is_required(mode: str) -> None:
+def test_the_documents_write_exactly_the_required_variables(mode: str) -> None:
     assert names(f"configure {mode}") == [*MODES[mode], *ROLE_SECRETS]
 
 
@@ -58,7 +57,7 @@ def test_the_example_roles_file_reads_exactly_the_secrets_that_the_documents_wri
 
 @IN_MODES
 @pytest.mark.parametrize("verb", ["run", "worker", "doctor"])
-def test_what_is_required_is_enough_and_without_any_of_it_the_start_is_refused(
+def test_the_required_variables_are_enough_and_each_is_needed_for_a_start(
     mode: str, verb: str
 ) -> None:
     enough = {
@@ -70,7 +69,7 @@ def test_what_is_required_is_enough_and_without_any_of_it_the_start_is_refused(
             load_settings({**enough, name: ""}, None, NEEDS[verb])
 
 
-def test_nothing_is_required_and_optional() -> None:
+def test_no_variable_is_both_required_and_optional() -> None:
     assert not set(OPTIONAL) & {name for needed in MODES.values() for name in needed}
 
 

@@ -1,4 +1,4 @@
-"""Nothing is refused and nobody is alerted because Slack has not been asked yet who is in a
+"""Nothing is refused and nobody is alerted only because Slack has not been asked yet who is in a
 group."""
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ ALL = {**GROUPS, "new-team": [BEN], "new-leads": [LEA]}
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
-    """`shop-admin` is decided by a group that the database doesn't know, and so are the leads."""
+    """The approvers of `shop-admin` are a group that the database doesn't know, and so are the
+    leads."""
     made = make_world(tmp_path)
     made.reload(workspace=LED, shop_admin=NEW)
     made.forget_work()
@@ -36,7 +37,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
     made.world.db.close()
 
 
-def test_a_first_start_alerts_nobody_before_slack_was_asked_and_nobody_after_it_when_all_is_well(
+def test_a_first_start_with_good_groups_alerts_nobody_before_and_after_the_look_up(
     start: Start,
 ) -> None:
     record_loaded(start.made.world, start.made.world.policy())
@@ -48,7 +49,7 @@ def test_a_first_start_alerts_nobody_before_slack_was_asked_and_nobody_after_it_
     assert start.said.notes() == [] and not unresolved_at_all(start.made.world)
 
 
-def test_what_really_nobody_can_decide_is_told_when_slack_has_answered_for_all_of_its_approvers(
+def test_a_role_without_approvers_is_reported_when_slack_has_answered_for_all_of_them(
     start: Start,
 ) -> None:
     start.slack.groups = {**GROUPS, "new-leads": [LEA]}
@@ -60,7 +61,7 @@ def test_what_really_nobody_can_decide_is_told_when_slack_has_answered_for_all_o
     assert {data["role"] for data in start.told("nobody_can_decide")} >= {"shop-admin"}
 
 
-def test_a_request_before_the_first_look_asks_slack_itself_and_is_answered(start: Start) -> None:
+def test_a_request_before_the_first_look_up_asks_slack_itself_and_is_answered(start: Start) -> None:
     assert isinstance(start.ask(channel="C1"), Waiting)
     start.work()
     (answer,) = start.told(ANA)
@@ -84,7 +85,7 @@ def test_a_request_while_slack_is_down_waits_for_it_over_a_restart_and_is_answer
     assert [data["note"] for data in again.told(ANA)] == ["asked"]
 
 
-def test_a_request_that_slack_does_not_answer_for_is_refused_in_the_end_and_on_record(
+def test_a_request_without_an_answer_of_slack_is_finally_refused_and_recorded(
     start: Start,
 ) -> None:
     start.slack.error = SystemUnavailable("Slack is down")
@@ -97,7 +98,7 @@ def test_a_request_that_slack_does_not_answer_for_is_refused_in_the_end_and_on_r
     assert start.made.events("request:action:refused") == 1
 
 
-def test_who_may_not_ask_hears_it_when_slack_has_said_so(start: Start) -> None:
+def test_an_ineligible_requester_is_refused_after_slack_has_answered(start: Start) -> None:
     start.made.reload(shop_admin='requesters = ["@new-team"]')
     start.ask()
     start.work()
@@ -106,12 +107,12 @@ def test_who_may_not_ask_hears_it_when_slack_has_said_so(start: Start) -> None:
     assert start.made.events("request:action:refused") == 1
 
 
-def test_what_is_wrong_whoever_is_in_a_group_is_refused_at_once(start: Start) -> None:
+def test_a_request_that_no_group_could_allow_is_refused_at_once(start: Start) -> None:
     refused = request_access(start.made.world, Ask(ANA, "shop-admin", "", ticket="OPS-1"))
     assert isinstance(refused, Refused) and refused.field == "reason"
 
 
-def test_an_address_is_looked_up_too_and_one_without_a_person_is_known_to_be_nobody_s(
+def test_an_e_mail_is_looked_up_too_and_may_belong_to_nobody(
     start: Start,
 ) -> None:
     start.made.reload(shop_admin='approvers = ["eva@example.com", "none@example.com"]')
@@ -123,7 +124,7 @@ def test_an_address_is_looked_up_too_and_one_without_a_person_is_known_to_be_nob
     assert start.slack.asked.count("users.lookupByEmail") == 2
 
 
-def test_a_press_before_the_first_look_is_kept_and_counts_when_slack_has_said_who_may_decide(
+def test_a_press_before_the_first_look_up_counts_when_slack_has_answered(
     start: Start,
 ) -> None:
     start.made.set_policy()
@@ -134,7 +135,7 @@ def test_a_press_before_the_first_look_is_kept_and_counts_when_slack_has_said_wh
     assert start.made.state("requests", request.id) == "approved"
 
 
-def test_a_renewal_before_the_first_look_waits_too(start: Start) -> None:
+def test_a_renewal_before_the_first_look_up_waits_too(start: Start) -> None:
     start.made.set_policy()
     grant = start.made.a_grant()
     start.made.clock.at += 600
@@ -145,7 +146,7 @@ def test_a_renewal_before_the_first_look_waits_too(start: Start) -> None:
     assert [data["note"] for data in start.told(ANA)] == ["asked"]
 
 
-def test_who_may_be_a_lead_is_not_told_that_they_are_none(start: Start) -> None:
+def test_a_possible_lead_is_not_refused_before_the_look_up(start: Start) -> None:
     refused = require_lead(start.made.world, LEA, "read the audit log")
     assert (
         refused is not None and "has not said yet who the leads are (@new-leads)" in refused.reason
@@ -156,7 +157,7 @@ def test_who_may_be_a_lead_is_not_told_that_they_are_none(start: Start) -> None:
     assert other is not None and "Only leads" in other.reason
 
 
-def test_nobody_asks_slack_again_for_what_it_has_answered(start: Start) -> None:
+def test_slack_is_not_asked_again_for_a_known_answer(start: Start) -> None:
     start.people.refresh_groups()
     start.slack.asked.clear()
     assert isinstance(start.ask(), Submitted)

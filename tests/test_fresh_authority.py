@@ -1,4 +1,4 @@
-"""Authority is fresh: a decision asks Slack about its person and groups, and what is old decides
+"""Authority is fresh: a decision asks Slack about its person and groups, and old facts decide
 nothing."""
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from tests.first_look import Start
 
 
 def _pressed(start: Start, by: str = BEN) -> str:
-    """A request on which somebody has just pressed Approve."""
+    """A request on which a person has just pressed Approve."""
     request = start.made.a_request().id
     assert isinstance(start.made.press(request, by), Taken)
     return request
@@ -57,7 +57,7 @@ def test_an_approver_taken_out_of_the_group_whose_event_was_lost_decides_nothing
 @pytest.mark.parametrize(
     "now", [{"deleted": True}, {"is_restricted": True}], ids=["deactivated", "a guest"]
 )
-def test_a_vote_counts_no_more_when_its_voter_is_gone_and_the_event_was_lost(
+def test_a_vote_no_longer_counts_when_its_voter_is_gone_and_the_event_was_lost(
     start: Start, now: dict[str, Any]
 ) -> None:
     made, described = start.made, start.slack.users_info
@@ -72,7 +72,7 @@ def test_a_vote_counts_no_more_when_its_voter_is_gone_and_the_event_was_lost(
         assert made.state("requests", request) == state
 
 
-def test_a_role_decided_by_ids_alone_asks_for_no_groups(start: Start) -> None:
+def test_a_role_with_only_ids_of_people_reads_no_groups(start: Start) -> None:
     start.made.set_policy(shop_admin=f'approvers = ["{BEN}"]\nrequesters = ["{ANA}"]')
     start.slack.asked.clear()
     request = _pressed(start)
@@ -101,7 +101,7 @@ def test_a_rate_limit_makes_a_decision_wait_and_not_pass(start: Start) -> None:
 
 
 class _Counted:
-    """A lock that tells who wants it."""
+    """A lock that records who waits for it."""
 
     def __init__(self, lock: threading.Lock) -> None:
         self._lock, self.wanted = lock, threading.Semaphore(0)
@@ -118,7 +118,7 @@ def test_decisions_of_one_moment_share_a_call(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     go_on, lock = threading.Event(), _Counted(threading.Lock())
-    # As only it shows who waits.
+    # Only the lock shows who waits.
     start.people._reading = lock  # type: ignore[assignment] # noqa: SLF001
     read = start.slack.usergroups_list
 
@@ -143,7 +143,7 @@ def test_decisions_of_one_moment_share_a_call(
     assert start.slack.asked.count("usergroups.list") == 3
 
 
-def test_a_renewal_counts_on_what_slack_said_of_its_holder_within_a_minute(start: Start) -> None:
+def test_a_renewal_uses_a_look_up_of_its_holder_within_a_minute(start: Start) -> None:
     made = start.made
     grant = made.a_grant()
     assert isinstance(renew_grant(made.world, grant.id, ANA, look_up_first=True), Waiting)
@@ -155,7 +155,7 @@ def test_a_renewal_counts_on_what_slack_said_of_its_holder_within_a_minute(start
     assert made.grant(grant.id).renewals == 1
 
 
-def test_the_person_and_the_groups_are_asked_for_side_by_side(
+def test_the_person_and_the_groups_are_looked_up_in_parallel(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     both = threading.Barrier(2, timeout=20)
@@ -169,7 +169,7 @@ def test_the_person_and_the_groups_are_asked_for_side_by_side(
     assert start.people.confirm(BEN, groups=True).id == BEN
 
 
-def test_an_answer_that_is_older_than_what_is_known_changes_nothing(start: Start) -> None:
+def test_an_older_answer_changes_nothing(start: Start) -> None:
     world = start.made.world
     record_groups(world, [("S0DB-LEADS", "db-leads", [CARA])], START + 10)
     record_groups(world, [("S0DB-LEADS", "db-leads", [BEN])], START + 9)
@@ -177,7 +177,7 @@ def test_an_answer_that_is_older_than_what_is_known_changes_nothing(start: Start
         assert world.directory().resolve(["@db-leads"]) == {CARA}
 
 
-def test_groups_unread_for_ten_minutes_decide_nothing_and_the_leads_are_told_once(
+def test_groups_unread_for_ten_minutes_decide_nothing_and_the_leads_are_notified_once(
     start: Start,
 ) -> None:
     made = start.made
@@ -197,7 +197,7 @@ def test_groups_unread_for_ten_minutes_decide_nothing_and_the_leads_are_told_onc
     assert not isinstance(revoke_grant(made.world, LEA, grant=grant.id), Refused)
 
 
-def test_a_lead_named_by_e_mail_who_became_a_guest_leads_nothing_a_minute_later(
+def test_a_lead_by_e_mail_who_became_a_guest_is_no_lead_a_minute_later(
     start: Start,
 ) -> None:
     made = start.made
@@ -225,7 +225,7 @@ def test_a_lead_is_looked_up_although_the_groups_were_not_read_for_a_while(start
 
 
 class TestOldGroups:
-    """What happens every few seconds once groups are old."""
+    """The events of every few seconds once groups are old."""
 
     def test_one_order_to_read_them_waits_however_long_slack_is_away(self, start: Start) -> None:
         start.people.refresh_groups()
@@ -244,7 +244,7 @@ class TestOldGroups:
         start.work()
         assert start.slack.asked == ["usergroups.list"] * 2
 
-    def test_nobody_asks_for_them_where_roles_toml_names_none(self, start: Start) -> None:
+    def test_groups_are_not_read_if_roles_toml_names_none(self, start: Start) -> None:
         only = dict.fromkeys(
             ("shop_admin", "shop_deploy", "reports_read"),
             f'approvers = ["{BEN}", "{CARA}"]\nrequesters = ["{ANA}"]',
@@ -254,7 +254,7 @@ class TestOldGroups:
         refresh_old_groups(start.made.world)
         assert start.made.work() == []
 
-    def test_a_refusal_that_repeats_is_on_record_once_in_five_minutes(self, start: Start) -> None:
+    def test_a_repeated_refusal_is_recorded_once_in_five_minutes(self, start: Start) -> None:
         answer = start.slack.answer({"ok": False, "error": "missing_scope"})
         start.slack.error = SlackApiError("refused", answer)  # type: ignore[no-untyped-call]
         start.made.clock.at += -start.made.clock.at % 300
@@ -270,9 +270,9 @@ AHEAD = 1800
 
 
 class TestAClockAhead:
-    """Another process wrote down what Slack said by a clock that was half an hour ahead."""
+    """Another process stored facts from Slack with a clock that was half an hour ahead."""
 
-    def test_who_was_taken_out_of_a_group_approves_nothing(self, start: Start) -> None:
+    def test_a_person_who_was_removed_from_a_group_approves_nothing(self, start: Start) -> None:
         made, groups = start.made, [("S0DB-LEADS", "db-leads", [BEN])]
         request = made.a_request()
         made.forget_work()
@@ -286,7 +286,7 @@ class TestAClockAhead:
         assert isinstance(approve_request(made.world, request.id, a_person(BEN)), Refused)
         assert isinstance(approve_request(made.world, request.id, a_person(CARA)), Granted)
 
-    def test_a_lead_is_looked_up_again_and_what_slack_says_now_counts(self, start: Start) -> None:
+    def test_a_lead_is_looked_up_again_and_the_new_answer_counts(self, start: Start) -> None:
         made, now = start.made, start.made.clock.at
         made.know(replace(a_person(LEA), checked_at=now + AHEAD))
         assert isinstance(read_audit(made.world, LEA, Filters()), Refused)
@@ -297,7 +297,7 @@ class TestAClockAhead:
         admit(ctx, SimpleNamespace(person=LEA, team="T1", enterprise="", place=""), "audit")  # type: ignore[arg-type]
         assert isinstance(read_audit(made.world, LEA, Filters()), list)
 
-    def test_whoever_became_a_guest_is_known_as_one(self, start: Start) -> None:
+    def test_a_person_who_became_a_guest_is_known_as_one(self, start: Start) -> None:
         made, now = start.made, start.made.clock.at
         made.know(replace(a_person(LEA), checked_at=now + AHEAD))
         made.know(replace(a_person(LEA), checked_at=now, guest=True))
@@ -312,7 +312,7 @@ class TestAClockAhead:
 
 
 class TestWhileGroupsAreTooOld:
-    def test_the_leads_who_were_in_the_group_last_are_told(self, start: Start) -> None:
+    def test_the_last_known_leads_of_the_group_are_notified(self, start: Start) -> None:
         start.people.refresh_groups()
         start.made.clock.at += 601
         assert start.made.world.directory().unresolved(["@platform-leads"])
@@ -337,7 +337,7 @@ class TestWhileGroupsAreTooOld:
         record_unposted(made.world, request.id, "#access-approvals", "is_archived")
         assert made.work().count("post_approval") == 1
 
-    def test_an_operator_reads_that_nobody_knows_who_may_ask(self, start: Start) -> None:
+    def test_an_operator_reads_that_the_requesters_are_unknown(self, start: Start) -> None:
         made = start.made
         made.set_policy(shop_admin='requesters = ["@engineers"]')
         request = made.a_request()

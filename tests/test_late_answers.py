@@ -1,6 +1,5 @@
-"""Systems that answer late, or not at all, to what they were told before an end: the end waits for
-no pause, and what arrives after it is taken away and told.
-"""
+"""Systems that answer a call from before an end late, or not at all: the end does not wait, and
+access that appears after it is removed and reported."""
 
 from __future__ import annotations
 
@@ -26,7 +25,7 @@ DAY = 86400
 
 
 def renewed(harness: DeliveryHarness) -> Grant:
-    """An active grant whose system has to learn of a new end."""
+    """An active grant whose system has to get the new end."""
     grant = harness.active()
     harness.made.clock.at += 600
     assert isinstance(renew_grant(harness.made.world, grant.id, ANA), Renewed)
@@ -39,8 +38,8 @@ def told(harness: DeliveryHarness, to: str) -> list[str]:
 
 
 def overtaken(harness: DeliveryHarness) -> None:
-    """One process takes what is to be told a system, and its claim runs out while it is at it.
-    Another one does it, and ends the grant; then the first call arrives."""
+    """One process claims the call of a system, and its claim runs out during the call. Another one
+    does the work, and ends the grant; then the first call arrives."""
     second, real = harness.another(), harness.system.grant
     queue = harness.delivery.loops[Queue.START]
     (work,) = queue.works(queue.claimed.take(1))
@@ -66,10 +65,10 @@ def overtaken(harness: DeliveryHarness) -> None:
 
 
 @pytest.mark.parametrize("do", ["start", "extension"])
-def test_an_end_passes_what_failed_while_it_was_asked_for(
+def test_an_end_overtakes_a_call_that_failed_when_it_was_requested(
     running: DeliveryHarness, do: str
 ) -> None:
-    """The system wants an hour, and the end was asked for while it was being told."""
+    """The system asks for a pause of an hour, and the end was requested during the call."""
     running.system.hang("grant")
     grant = running.starting() if do == "start" else renewed(running)
     running.delivery.wake(list(Queue))
@@ -87,7 +86,7 @@ def test_an_end_passes_what_failed_while_it_was_asked_for(
 
 
 @pytest.mark.parametrize(("asked", "paused"), [(60, 60), (DAY, LONGEST_ASKED), (0, 1)])
-def test_an_end_is_tried_again_before_long_however_long_a_pause_the_system_wants(
+def test_an_end_is_retried_soon_whatever_pause_the_system_asks_for(
     harness: DeliveryHarness, asked: int, paused: int
 ) -> None:
     grant = harness.active()
@@ -101,7 +100,7 @@ def test_an_end_is_tried_again_before_long_however_long_a_pause_the_system_wants
 
 
 @pytest.mark.parametrize("do", ["start", "extension"])
-def test_what_a_process_makes_that_has_lost_its_claim_is_taken_back(
+def test_access_made_by_a_process_that_lost_its_claim_is_removed(
     harness: DeliveryHarness, do: str
 ) -> None:
     grant = harness.starting() if do == "start" else renewed(harness)
@@ -112,7 +111,7 @@ def test_what_a_process_makes_that_has_lost_its_claim_is_taken_back(
 
 
 @pytest.mark.parametrize("do", ["start", "extension"])
-def test_what_can_not_be_taken_back_is_ending_again_and_told(
+def test_access_that_cannot_be_removed_is_ending_again_and_reported(
     harness: DeliveryHarness, do: str
 ) -> None:
     grant = harness.starting() if do == "start" else renewed(harness)
@@ -152,8 +151,8 @@ def test_an_end_that_another_process_confirmed_meanwhile_stays_confirmed(
 
 
 def given_up(harness: DeliveryHarness, how: str) -> ProvisionOrder:
-    """A grant has ended after its system was told to make it, or to make it last, and gave no
-    answer to this."""
+    """A grant has ended after its system did not answer the call that makes or extends the
+    access."""
     grant = renewed(harness) if how == "extended" else harness.starting()
     asked: list[ProvisionOrder] = []
 
@@ -179,7 +178,7 @@ def given_up(harness: DeliveryHarness, how: str) -> ProvisionOrder:
 
 
 @pytest.mark.parametrize("how", ["released", "failed", "extended"])
-def test_what_was_given_up_unanswered_and_arrives_after_the_end_is_taken_away(
+def test_an_unanswered_call_that_takes_effect_after_the_end_is_undone(
     harness: DeliveryHarness, how: str
 ) -> None:
     order = given_up(harness, how)
@@ -191,8 +190,8 @@ def test_what_was_given_up_unanswered_and_arrives_after_the_end_is_taken_away(
     assert harness.waiting(Queue.END) == [] and told(harness, SECURITY) in ([], ["start_failed"])
 
 
-def test_a_system_that_answers_again_is_looked_at_no_sooner(harness: DeliveryHarness) -> None:
-    """What it was told before it stopped answering may still arrive."""
+def test_a_system_that_answers_again_is_not_checked_sooner(harness: DeliveryHarness) -> None:
+    """A call from before its outage may still arrive."""
     order = given_up(harness, "released")
     harness.delivery.loops[Queue.END].claimed.run_now([order.system])
     harness.delivery.drain(Queue.END)
@@ -202,7 +201,7 @@ def test_a_system_that_answers_again_is_looked_at_no_sooner(harness: DeliveryHar
     assert (harness.system.held, harness.waiting(Queue.END)) == (set(), [])
 
 
-def test_an_end_after_answers_is_not_looked_at_again(harness: DeliveryHarness) -> None:
+def test_an_end_without_unanswered_calls_is_not_checked_again(harness: DeliveryHarness) -> None:
     grant = harness.starting()
     harness.delivery.drain(Queue.START)
     harness.release(grant)
@@ -213,7 +212,9 @@ def test_an_end_after_answers_is_not_looked_at_again(harness: DeliveryHarness) -
 # --- who hears of it
 
 
-def test_a_holder_hears_of_an_end_that_hangs_before_it_fails(harness: DeliveryHarness) -> None:
+def test_a_holder_is_notified_of_an_end_that_hangs_before_it_fails(
+    harness: DeliveryHarness,
+) -> None:
     grant = harness.active()
     harness.release(grant)
     watch_ends(harness.made.world)
@@ -228,7 +229,7 @@ def test_a_holder_hears_of_an_end_that_hangs_before_it_fails(harness: DeliveryHa
 # --- a stop
 
 
-def test_a_stop_waits_so_long_for_a_system_and_no_longer(
+def test_a_stop_waits_for_a_system_only_until_its_time_limit(
     harness: DeliveryHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bot.worker.queue_worker, "STOPS_WITHIN", 0.3)

@@ -37,17 +37,17 @@ def _groups(*changed: Group, without: str = "") -> list[Group]:
 
 
 def _read(made: Made, *changed: Group, without: str = "") -> None:
-    """Slack was asked for all groups, and these are other ones than before."""
+    """Slack was asked for all groups, and they differ from before."""
     record_groups(made.world, _groups(*changed, without=without), made.clock.at)
 
 
 def _moved(made: Made) -> None:
-    """The approvers' group was switched off, and another one has its handle now."""
+    """The approvers' group was disabled, and another one has its handle now."""
     _read(made, (NEW, "db-leads", [CARA]), without=OLD)
 
 
 def _notes(start: Start, note: str) -> list[dict[str, Any]]:
-    """The notes of this kind that the security channel got."""
+    """The notes of this kind to the security channel."""
     start.work()
     return [dict(data) for said in start.said.said for _, data in said if data.get("note") == note]
 
@@ -75,7 +75,7 @@ def test_nobody_decides_by_a_handle_that_leads_to_another_group(start: Start) ->
     assert start.made.log("request:approval:given") == []
 
 
-def test_a_handle_that_moved_is_recorded_and_told_once_and_again_when_it_is_back(
+def test_a_handle_that_moved_is_recorded_and_reported_once_and_again_when_it_is_back(
     start: Start,
 ) -> None:
     for _ in range(3):
@@ -111,7 +111,7 @@ def test_the_id_of_the_new_group_in_roles_toml_accepts_it(start: Start) -> None:
     assert made.world.directory().resolve([NEW]) == {CARA}
 
 
-def test_a_group_with_the_handle_of_another_takes_nothing_from_it_and_gives_nothing(
+def test_a_group_with_the_handle_of_another_gives_no_authority(
     start: Start,
 ) -> None:
     _read(start.made, (NEW, "db-leads", [CARA]))
@@ -119,7 +119,7 @@ def test_a_group_with_the_handle_of_another_takes_nothing_from_it_and_gives_noth
     assert [data["now"] for data in _notes(start, "reference_moved")] == [[NEW]]
 
 
-def test_a_group_that_is_switched_off_stands_for_nobody_and_is_told(start: Start) -> None:
+def test_a_disabled_group_has_no_members_and_is_reported(start: Start) -> None:
     _read(start.made, without=OLD)
     assert start.made.world.directory().resolve(["@db-leads", OLD]) == frozenset()
     (told,) = _notes(start, "groups_changed")
@@ -128,7 +128,7 @@ def test_a_group_that_is_switched_off_stands_for_nobody_and_is_told(start: Start
     assert _notes(start, "reference_moved") == []
 
 
-def test_who_came_to_a_group_of_roles_toml_and_who_left_it_is_recorded_and_told(
+def test_changes_of_members_of_a_group_in_roles_toml_are_recorded_and_reported(
     start: Start,
 ) -> None:
     _read(start.made, (OLD, "db-leads", [CARA, DAN]), ("S0OTHER", "other", [ANA]))
@@ -141,14 +141,14 @@ def test_who_came_to_a_group_of_roles_toml_and_who_left_it_is_recorded_and_told(
     assert f"@db-leads ({OLD}), came: {_shown(CARA)}, {_shown(DAN)}, left: {_shown(BEN)}." in shown
 
 
-def test_a_group_made_for_a_handle_that_stood_for_nobody_is_told(start: Start) -> None:
+def test_a_new_group_for_an_unused_handle_is_reported(start: Start) -> None:
     start.made.set_policy(shop_admin='approvers = ["@later"]')
     _read(start.made, ("S0LATER", "later", [CARA]))
     (told,) = _notes(start, "groups_changed")
     assert (told["groups"][0]["name"], told["groups"][0]["came_count"]) == ("@later", 1)
 
 
-def test_a_large_change_is_recorded_and_told_in_part_with_its_number(start: Start) -> None:
+def test_a_large_change_is_recorded_and_reported_in_part_with_its_number(start: Start) -> None:
     many = [f"U0MANY{n:04}" for n in range(1000)]
     _read(start.made, (OLD, "db-leads", [BEN, *many]))
     ((_, detail),) = _records(start.made, "policy:group:changed")
@@ -173,7 +173,7 @@ def test_changes_of_many_large_groups_at_once_fit_into_one_message(start: Start)
     assert "and 20 more groups, in the audit log" in words(messages[-1])
 
 
-def test_an_e_mail_that_leads_to_another_account_leads_nobody(start: Start) -> None:
+def test_an_e_mail_that_leads_to_another_account_gives_no_authority(start: Start) -> None:
     made = start.made
     made.set_policy(workspace=WORKSPACE.replace("@platform-leads", MAIL.title()))
     made.know(a_person(LEA, MAIL))
@@ -186,7 +186,7 @@ def test_an_e_mail_that_leads_to_another_account_leads_nobody(start: Start) -> N
     assert len(_notes(start, "reference_moved")) == 1
 
 
-def test_replicas_that_read_the_same_move_record_and_tell_it_once(
+def test_replicas_that_read_the_same_move_record_and_report_it_once(
     postgres_url: str, tmp_path: Path
 ) -> None:
     made = make_world(tmp_path, postgres_url)

@@ -35,7 +35,7 @@ CHANNEL = "#access-security"
 
 @dataclass
 class Watched:
-    """An outage watch that looks when a test lets it. A place in `failing` raises what stands
+    """An outage watch that runs when a test says so. A name in `failing` raises the exception
     there."""
 
     made: Made
@@ -57,13 +57,13 @@ class Watched:
         self.told.append(place)
 
     def look(self, times: int = 1) -> None:
-        """Looks, and waits until what that began is done."""
+        """Runs the watch, and waits until the work that this began is done."""
         for _ in range(times):
             self.watch.look()
             until(self.is_still)
 
     def is_still(self) -> bool:
-        # By private names, because the threads that a look begins are known to nobody else.
+        # Private names, because nothing else knows the threads that a check starts.
         report, revocations = self.watch._report._thread, self.watch._revocations  # noqa: SLF001
         return (
             not (report and report.is_alive())
@@ -83,7 +83,7 @@ class Watched:
 
 @pytest.fixture(autouse=True)
 def at_once() -> Iterator[None]:
-    """No test waits for an outage to last."""
+    """Tests do not wait for an outage to last."""
     waits = dict.fromkeys(("LOOK_EVERY", "STEADY", "TELL_EVERY", "LEARN_PEOPLE_EVERY"), 0.0)
     with patch.multiple(outage, OUTAGE_AFTER=1e-9, **waits):
         yield
@@ -105,7 +105,7 @@ def watched_on_sqlite(sqlite_url: str, tmp_path: Path) -> Iterator[Watched]:
         yield found
 
 
-def test_while_a_lock_is_held_what_is_due_ends_and_is_recorded_afterwards(watched: Watched) -> None:
+def test_while_a_lock_is_held_due_access_ends_and_is_recorded_afterwards(watched: Watched) -> None:
     made, world = watched.made, watched.made.world
     grant = watched.due()
     gone = made.clock.at
@@ -134,7 +134,7 @@ def test_while_a_lock_is_held_what_is_due_ends_and_is_recorded_afterwards(watche
     assert made.verdict().broken is None and made.verdict().differing == 0
 
 
-def test_ends_that_were_asked_for_are_made_when_nobody_can_take_them(watched: Watched) -> None:
+def test_requested_ends_are_made_when_they_cannot_be_claimed(watched: Watched) -> None:
     made = watched.made
     grant = watched.due()
     expire_due(made.world)
@@ -147,7 +147,7 @@ def test_ends_that_were_asked_for_are_made_when_nobody_can_take_them(watched: Wa
     assert made.world.unwritten.at(grant.id, "shop-admin") == made.clock.at
 
 
-def test_a_grant_whose_row_somebody_has_locked_ends_although_no_write_fails(
+def test_a_grant_with_a_locked_row_ends_although_no_write_fails(
     postgres_url: str, tmp_path: Path
 ) -> None:
     with closing(Database(postgres_url, wait=0.2)) as database:
@@ -164,8 +164,8 @@ def test_a_grant_whose_row_somebody_has_locked_ends_although_no_write_fails(
         assert expire_due(watched.made.world) == 1
 
 
-def test_what_is_overdue_once_is_left_to_the_sweep(watched_on_sqlite: Watched) -> None:
-    """The process has started just now, or the machine was asleep."""
+def test_a_grant_that_is_overdue_once_is_left_to_the_sweep(watched_on_sqlite: Watched) -> None:
+    """The process has just started, or the machine was asleep."""
     watched = watched_on_sqlite
     grant = watched.due()
     with patch.object(outage, "OUTAGE_AFTER", 60):
@@ -187,7 +187,7 @@ def test_a_write_that_failed_once_is_no_outage(watched: Watched) -> None:
     assert watched.made.events("process:writing:resumed") == 0
 
 
-def test_a_system_that_fails_is_tried_again(watched_on_sqlite: Watched) -> None:
+def test_a_system_that_fails_is_retried(watched_on_sqlite: Watched) -> None:
     watched, made = watched_on_sqlite, watched_on_sqlite.made
     grant = watched.due()
     watched.system.failing["revoke"] = SystemUnavailable("away")
@@ -203,7 +203,7 @@ def test_a_system_that_fails_is_tried_again(watched_on_sqlite: Watched) -> None:
     assert made.world.unwritten.pairs() == [(grant.id, "shop-admin")]
 
 
-def test_rows_of_ours_are_over_without_a_call(sqlite_url: str, tmp_path: Path) -> None:
+def test_access_in_our_rows_ends_without_a_call(sqlite_url: str, tmp_path: Path) -> None:
     with closing(Database(sqlite_url)) as database:
         watched = Watched(make_world(tmp_path, db=database), OurSystem())
         grant = watched.due()
@@ -224,7 +224,7 @@ approvers = ["@db-leads"]
 """
 
 
-def test_a_grant_that_goes_on_keeps_its_actions_and_one_that_is_overdue_too_does_not(
+def test_a_continuing_grant_keeps_its_actions_and_another_overdue_one_does_not(
     made: Made,
 ) -> None:
     """Otherwise each of two would keep the other's access."""
@@ -242,7 +242,7 @@ def test_a_grant_that_goes_on_keeps_its_actions_and_one_that_is_overdue_too_does
     assert kept() == {first.id: ("orders:read",), second.id: ()}
 
 
-def test_when_nothing_can_be_read_either_the_ends_that_were_known_are_made(
+def test_when_nothing_can_be_read_the_known_ends_are_made(
     watched_on_sqlite: Watched,
 ) -> None:
     watched, made = watched_on_sqlite, watched_on_sqlite.made
@@ -259,7 +259,7 @@ def test_when_nothing_can_be_read_either_the_ends_that_were_known_are_made(
     assert watched.system.held == {later.id}
 
 
-def test_an_end_from_memory_of_what_was_renewed_meanwhile_is_undone(
+def test_an_end_of_a_grant_that_was_renewed_meanwhile_is_undone(
     watched_on_sqlite: Watched,
 ) -> None:
     watched, made = watched_on_sqlite, watched_on_sqlite.made
@@ -280,7 +280,7 @@ def test_an_end_from_memory_of_what_was_renewed_meanwhile_is_undone(
     assert made.world.unwritten.pairs() == []
 
 
-def test_a_start_that_comes_after_an_end_takes_back_its_time(made: Made) -> None:
+def test_a_start_after_an_end_clears_the_time_of_the_end(made: Made) -> None:
     grant, system = made.a_grant(), FakeSystem()
     order = order_for(made.world, grant.id, "shop-admin")
     assert order is not None
@@ -337,7 +337,7 @@ REPORTS: dict[str, tuple[dict[str, list[Exception]], list[str]]] = {
 
 
 @pytest.mark.parametrize(("failing", "expected"), REPORTS.values(), ids=REPORTS)
-def test_the_report_goes_to_the_channel_or_to_each_lead_once(
+def test_the_outage_is_reported_to_the_channel_or_to_each_lead_once(
     watched_on_sqlite: Watched, failing: dict[str, list[Exception]], expected: list[str]
 ) -> None:
     watched = watched_on_sqlite
@@ -365,7 +365,7 @@ def test_due_ends_are_found_when_no_connection_of_the_pool_is_free(
         assert "connections" in database.writes.problem
 
 
-def test_what_is_known_by_heart_is_what_may_be_on_a_system(made: Made) -> None:
+def test_the_ends_in_memory_are_those_of_grants_that_may_be_on_a_system(made: Made) -> None:
     active = made.a_grant("shop-admin")
     made.a_request("reports-read")
     ending = made.a_grant("reports-read", person="U0CARA", duration=60)
@@ -377,8 +377,8 @@ def test_what_is_known_by_heart_is_what_may_be_on_a_system(made: Made) -> None:
     ]
 
 
-def test_rows_of_ours_that_last_longer_are_not_called_over(sqlite_url: str, tmp_path: Path) -> None:
-    """A certificate that a lead took back is good until its own end, or until that can be
+def test_longer_lasting_rows_are_not_reported_as_ended(sqlite_url: str, tmp_path: Path) -> None:
+    """A certificate that a lead revoked is good until its own end, or until the revocation can be
     written."""
     with closing(Database(sqlite_url)) as database:
         watched = Watched(make_world(tmp_path, db=database), OurSystem())

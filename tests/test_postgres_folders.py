@@ -1,4 +1,4 @@
-"""A run of the tests that was killed leaves no server behind for good."""
+"""A killed run of the tests does not leave a server behind permanently."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def a_process_that_is_gone() -> int:
     ],
     ids=["being removed", "in use", "of a killed run", "shared with a killed run"],
 )
-def test_the_folder_of_a_server_goes_when_all_who_used_it_are_gone(
+def test_the_folder_of_a_server_is_removed_when_all_its_users_are_gone(
     users: list[str], stays: bool, tmp_path: Path
 ) -> None:
     pids = {LIVING: os.getpid(), GONE: a_process_that_is_gone()}
@@ -42,7 +42,7 @@ def test_the_folder_of_a_server_goes_when_all_who_used_it_are_gone(
     assert folder.exists() is stays
 
 
-def test_a_folder_that_is_just_being_made_stays(tmp_path: Path) -> None:
+def test_a_new_folder_is_not_removed(tmp_path: Path) -> None:
     (tmp_path / "access-bot-postgres-x").mkdir()
     remove_left_behind(tmp_path)
     assert (tmp_path / "access-bot-postgres-x").exists()

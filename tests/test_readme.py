@@ -1,5 +1,5 @@
-"""Somebody who follows the README and docs/running.md to the letter gets a bot that gives access
-and ends it."""
+"""A person who follows the README and docs/running.md exactly gets a bot that gives access and ends
+it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.web.proxies import a_proxy
 pytestmark = pytest.mark.timeout(600)
 
 PORTS = (3000, 3001)
-"""Those of the documents."""
+"""The ports of the documents."""
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +58,7 @@ def folder(installed: Folder) -> Iterator[Folder]:
 
 @contextmanager
 def alone(path: str | Path) -> Iterator[None]:
-    """Holds this file's lock, so that no other process that takes it runs meanwhile."""
+    """Holds this file's lock, so that no other process with the same lock runs meanwhile."""
     with Path(path).open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
@@ -81,7 +81,7 @@ def a_workspace(folder: Folder, mode: str) -> Iterator[Sandbox]:
 
 
 def examined(folder: Folder, *warnings: str) -> None:
-    """The doctor finds nothing wrong, and warns of nothing else than this."""
+    """The doctor finds no failure, and no other warning than this."""
     said = folder.run("doctor").splitlines()
     assert not [line for line in said if line.startswith("FAIL")]
     assert [line for line in said if line.startswith("warn")] == list(warnings), "\n".join(said)
@@ -118,7 +118,7 @@ def live_once(sandbox: Sandbox, tmp: Path) -> None:
 
 
 def quiet(folder: Folder) -> None:
-    """Nothing went wrong meanwhile."""
+    """No errors were logged meanwhile."""
     marks = re.compile(r" (WARNING|ERROR|CRITICAL) |Traceback|Unexpected")
     assert [line for line in folder.logs().splitlines() if marks.search(line)] == []
 

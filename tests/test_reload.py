@@ -1,4 +1,4 @@
-"""A changed roles.toml is put in force, and what `access-bot check` would warn of is in the log."""
+"""A changed roles.toml comes into force, and the log has the warnings of `access-bot check`."""
 
 from __future__ import annotations
 

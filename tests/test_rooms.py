@@ -1,5 +1,5 @@
-"""The rooms of the code: who may import whom (docs/architecture.md), and how many files
-stand loose."""
+"""The rooms of the code: which may import which (docs/architecture.md), and the number of files
+outside of folders."""
 
 from __future__ import annotations
 
@@ -115,12 +115,12 @@ def test_only_storage_imports_peewee() -> None:
     assert users == {"storage"}
 
 
-def test_no_import_leads_back_to_where_it_started() -> None:
+def test_there_is_no_import_cycle() -> None:
     graph = {module(path): set(imports(path, body(ast.parse(path.read_text())))) for path in FILES}
     assert len([*TopologicalSorter(graph).static_order()]) == len(graph)
 
 
-def test_few_files_stand_loose() -> None:
+def test_few_files_are_outside_of_folders() -> None:
     top = {path.stem for path in (ROOT / "bot").glob("*.py")} - {"__init__"}
     loose = {path.stem for path in (ROOT / "bot" / "operations").glob("[!_]*.py")}
     assert len(top) <= 6

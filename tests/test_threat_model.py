@@ -1,4 +1,4 @@
-"""What docs/threat-model.md says of stolen keys and copies, tried."""
+"""Tries what docs/threat-model.md says of stolen keys and copies."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_with_the_key_a_copy_of_the_database_gives_the_tokens_and_without_it_non
     assert shown not in str(rows)
 
 
-def test_a_key_that_is_not_in_the_list_any_more_opens_nothing(made: Made) -> None:
+def test_a_removed_key_opens_nothing(made: Made) -> None:
     token = made.a_token(made.a_grant())
     assert Signer((OTHER,)).read_token(token) == BadSignature()
     claims = Signer((*KEYS, OTHER)).read_token(token)
@@ -44,7 +44,7 @@ def test_a_key_that_is_not_in_the_list_any_more_opens_nothing(made: Made) -> Non
     assert not isinstance(introspect_token(made.world, claims, "shop-admin"), TokenInactive)  # type: ignore[arg-type]
 
 
-def test_who_writes_the_database_is_given_access_and_verify_finds_it(made: Made) -> None:
+def test_a_writer_of_the_database_gets_access_and_verify_finds_it(made: Made) -> None:
     system, request, made.forged = "shop-admin", made.a_request(), True
     values = (
         request.id,

@@ -1,5 +1,5 @@
-"""Nothing depends on the zone of the machine, nor on what its wall clock does when summer time
-begins or ends."""
+"""Nothing depends on the machine's time zone, nor on its wall clock at a change of daylight
+saving."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PLACES = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("place", PLACES.values(), ids=PLACES)
-def test_everything_about_time_holds_where(place: dict[str, str]) -> None:
+def test_the_rules_of_time_hold_in_any_time_zone(place: dict[str, str]) -> None:
     command = [
         sys.executable,
         "-W",

@@ -10,7 +10,7 @@ Found = TypeVar("Found")
 
 
 def until(look: Callable[[], Found | None], timeout: float = 60, every: float = 0.02) -> Found:
-    """Looks again until `look` gives something true. Raises TimeoutError."""
+    """Calls `look` until it returns something true. Raises TimeoutError."""
     give_up = time.monotonic() + timeout
     while not (found := look()):
         if time.monotonic() > give_up:

@@ -1,8 +1,5 @@
-"""A real Chromium, the real bot in the demo, and windows that belong to people of the
-company.
-
-Without Chromium everything here is skipped, and `make test` says so.
-"""
+"""A real Chromium, the real bot in the demo, and windows that belong to people of the company.
+Without Chromium everything here is skipped, and `make test` says so."""
 
 from __future__ import annotations
 
@@ -18,7 +15,7 @@ from tests.browser import NO_BROWSER
 from tests.browser.windows import PATIENCE, Window
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-# No sandbox of its own, as it runs as root in continuous integration; and not a word to the
+# No browser sandbox, because it runs as root in continuous integration; and no calls to the
 # network.
 ARGS = [
     "--no-sandbox",
@@ -48,8 +45,8 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture(scope="package")
 def on(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DemoEnvironment]:
-    """The demo with the real bot, without Slack's rate limits: what one test did doesn't
-    slow the next."""
+    """The demo with the real bot, without Slack's rate limits, so that one test does not slow the
+    next."""
     with running_demo(tmp_path_factory.mktemp("demo")) as up:
         up.sandbox.admin.rate_limits(False)
         yield up
@@ -57,16 +54,15 @@ def on(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 @pytest.fixture
 def nobody_holds(on: DemoEnvironment) -> None:
-    """Nobody has access, whatever was played before: what comes next is what the test itself brings
-    about."""
+    """Ends all access of earlier tests, so that later access comes only from the test itself."""
     while held := (on.bot.coming() or {}).get("end"):
         on.sandbox.person(held["person"]).command("/access", f"done {held['role']}")
 
 
 @pytest.fixture
 def wrong(request: pytest.FixtureRequest) -> Iterator[list[str]]:
-    """What went wrong in the windows of a test: scripts that failed, and words in the console that
-    say so."""
+    """The errors in the windows of a test: scripts that failed, and error messages in the
+    console."""
     found: list[str] = []
     yield found
     assert not found
@@ -74,8 +70,7 @@ def wrong(request: pytest.FixtureRequest) -> Iterator[list[str]]:
 
 @pytest.fixture
 def open_page(chromium: Browser, wrong: list[str]) -> Iterator[Callable[..., Page]]:
-    """Opens an address in a browser profile of its own; what is given further is for the
-    profile."""
+    """Opens an address in a new browser profile, which gets the other arguments."""
     contexts = []
 
     def open_one(address: str, **profile: object) -> Page:
@@ -93,7 +88,7 @@ def open_page(chromium: Browser, wrong: list[str]) -> Iterator[Callable[..., Pag
 
 
 def watch(page: Page, wrong: list[str]) -> None:
-    """Writes down what fails in a window. A refused answer of the server is no failure of the
+    """Records the failures in a window. A refused answer of the server is no failure of the
     page."""
     page.on("pageerror", lambda error: wrong.append(str(error)))
     page.on(
@@ -108,8 +103,8 @@ def watch(page: Page, wrong: list[str]) -> None:
 
 @pytest.fixture
 def window(open_page: Callable[..., Page], on: DemoEnvironment) -> Iterator[Open]:
-    """Opens a window of the workspace as somebody: `window("ana", "#access-approvals",
-    viewport=…)`. Modals that are left open are closed in the end."""
+    """Opens a window of the workspace as a person: `window("ana", "#access-approvals",
+    viewport=…)`. Modals that are left open are closed at the end."""
     yield opening(open_page, on.sandbox)
     for name in PEOPLE:
         person = on.sandbox.person(name)
@@ -118,7 +113,7 @@ def window(open_page: Callable[..., Page], on: DemoEnvironment) -> Iterator[Open
 
 
 def opening(open_page: Callable[..., Page], sandbox: Sandbox) -> Open:
-    """How windows of this workspace are opened."""
+    """Returns a function that opens windows of this workspace."""
 
     def open_as(name: str, place: str = "", **profile: object) -> Window:
         return Window(open_page(f"{sandbox.base_url}/?as={name}", **profile), name).ready(place)

@@ -1,8 +1,6 @@
-"""axe-core finds nothing serious on the page: light and dark, at a desk and on a phone, with
-everything open once.
-
-The rules are those of axe-core, which comes with the wheel of axe-playwright-python.
-"""
+"""axe-core finds nothing serious on the page: light and dark, on a desktop and on a phone, with
+everything open once. The rules are those of axe-core, which comes with the wheel of
+axe-playwright-python."""
 
 from __future__ import annotations
 
@@ -23,7 +21,7 @@ MARK = "Order 4800, to look at"
 
 
 def audited(page: Page) -> None:
-    """Fails with what axe calls serious or critical, and where it is."""
+    """Fails with the findings that axe calls serious or critical, and their places."""
     found = Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
     bad = [
         f"{one['impact']}: {one['help']}: {[node['html'][:160] for node in one['nodes'][:5]]}"
@@ -35,8 +33,7 @@ def audited(page: Page) -> None:
 
 @pytest.fixture(scope="package")
 def asked(on: DemoEnvironment) -> None:
-    """Something in every place: a request that waits, one that was decided, access that goes on,
-    and a thread."""
+    """Something in every place: a pending request, a decided one, active access, and a thread."""
     farid, ben, gwen = (on.sandbox.person(name) for name in ("farid", "ben", "gwen"))
     farid.command("/access", f"request shop-admin 2h {MARK}, decided")
     ben.click(ben.wait_message("#access-approvals", f"{MARK}, decided"), "Approve")
@@ -116,7 +113,7 @@ PROFILES: dict[str, dict[str, object]] = {
 
 
 @pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)
-def test_nothing_serious_is_found_wherever_one_goes(
+def test_axe_finds_nothing_serious_on_any_page(
     window: Open, asked: None, profile: dict[str, object]
 ) -> None:
     ben = window("ben", "#access-approvals", reduced_motion="reduce", **profile)
@@ -127,7 +124,7 @@ def test_nothing_serious_is_found_wherever_one_goes(
 
 
 def put_away(ben: Window) -> None:
-    """Closes what a scene has opened."""
+    """Closes what a test has opened."""
     if ben.page.get_by_role("complementary", name="Guided tour").is_visible():
         ben.page.get_by_role("button", name="Close the tour").click()
     ben.page.keyboard.press("Escape")
@@ -135,7 +132,7 @@ def put_away(ben: Window) -> None:
         expect(open_one.filter(visible=True)).to_have_count(0)
 
 
-def test_the_audit_table_and_the_door_too(
+def test_axe_finds_nothing_serious_on_the_audit_table_and_the_protected_page(
     window: Open, open_page: Callable[..., Page], on: DemoEnvironment
 ) -> None:
     for profile in PROFILES.values():
@@ -149,7 +146,7 @@ def test_the_audit_table_and_the_door_too(
         chiara.page.context.close()
 
 
-def test_the_check_itself_sees_what_is_wrong(open_page: Callable[..., Page]) -> None:
+def test_the_check_itself_finds_a_mistake(open_page: Callable[..., Page]) -> None:
     page = open_page("about:blank")
     page.set_content(
         "<html><title>x</title><main><input><p"

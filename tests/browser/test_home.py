@@ -1,5 +1,5 @@
-"""The app's home: what each person has, waits for and may decide, as it was when they last opened
-it."""
+"""The app's home: what each person has, waits for and may decide, as of the moment when they last
+opened it."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ WHY = "Order 4720 was paid twice"
 
 
 def home(one: Window) -> Locator:
-    """The home of whoever looks, opened anew: only then does an app make it anew."""
+    """The home of the window's person, opened again, because an app updates it only then."""
     return one.app("Messages").tab("Home").page.get_by_role("tabpanel", name="Home")
 
 
-def test_it_follows_a_request_from_asking_to_giving_back(window: Open, on: DemoEnvironment) -> None:
+def test_home_follows_a_request_until_the_access_is_given_back(
+    window: Open, on: DemoEnvironment
+) -> None:
     emi, gwen, chiara = window("emi"), window("gwen"), window("chiara")
     hers = home(emi)
     expect(hers).to_contain_text("You have no access right now.")
@@ -54,7 +56,7 @@ def test_it_follows_a_request_from_asking_to_giving_back(window: Open, on: DemoE
     expect(home(emi)).to_contain_text("You have no access right now.")
 
 
-def test_a_request_is_taken_back_there(window: Open, on: DemoEnvironment) -> None:
+def test_a_request_is_cancelled_in_home(window: Open, on: DemoEnvironment) -> None:
     on.sandbox.person("emi").command("/access", "request oncall 1h The queue is stuck")
     emi = window("emi")
     hers = home(emi)
@@ -65,7 +67,7 @@ def test_a_request_is_taken_back_there(window: Open, on: DemoEnvironment) -> Non
     expect(cancel).to_have_count(0)
 
 
-def test_what_was_asked_before_is_asked_again_with_the_same_words(
+def test_an_earlier_request_is_made_again_with_the_same_words(
     window: Open, on: DemoEnvironment
 ) -> None:
     emi = on.sandbox.person("emi")
@@ -80,7 +82,7 @@ def test_what_was_asked_before_is_asked_again_with_the_same_words(
     one.no_dialog()
 
 
-def test_a_lead_ends_access_there_after_a_confirm(window: Open, on: DemoEnvironment) -> None:
+def test_a_lead_ends_access_in_home_after_a_confirmation(window: Open, on: DemoEnvironment) -> None:
     on.sandbox.person("emi").command("/access", "request shop-admin 1h Order 4721")
     gwen = on.sandbox.person("gwen")
     gwen.click(gwen.wait_message("#access-approvals", "Order 4721"), "Approve")

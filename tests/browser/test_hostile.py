@@ -1,5 +1,5 @@
-"""A reason that means harm stays words wherever it is shown: nothing runs, nobody is called,
-nothing can be followed, and the buttons stay where they belong."""
+"""A malicious reason stays plain text wherever it is shown: no script runs, nobody is mentioned, no
+link appears, and the buttons stay where they belong."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LONG = (HARM + "W" * 3000)[:3000]
 
 
 def harmless(one: Window, shown: Locator) -> None:
-    """What was typed is there word for word, and did nothing."""
+    """The typed text is shown word for word, and had no effect."""
     for words in (
         "<script>window.harmed = 1</script>",
         "<!channel>",
@@ -41,7 +41,7 @@ def harmless(one: Window, shown: Locator) -> None:
     assert not shown.evaluate(sideways), "something is wider than its place"
 
 
-def test_a_reason_that_means_harm_stays_words(window: Open, on: DemoEnvironment) -> None:
+def test_a_malicious_reason_stays_plain_text(window: Open, on: DemoEnvironment) -> None:
     farid, ben = window("farid", "#general"), window("ben", "#access-approvals")
     before = on.sandbox.person("ben").messages("#general")
     farid.shortcut("Request access")
@@ -86,7 +86,7 @@ def test_a_reason_that_means_harm_stays_words(window: Open, on: DemoEnvironment)
     assert on.sandbox.person("ben").messages("#general") == before
 
 
-def test_what_a_person_writes_stays_words_too(window: Open) -> None:
+def test_a_malicious_message_stays_plain_text(window: Open) -> None:
     dev, ben = window("dev", "#general"), window("ben", "#general")
     dev.write(
         "<script>window.harmed = 1</script> <img src=x onerror='window.harmed = 1'> <!channel>"

@@ -1,5 +1,5 @@
-"""Without a mouse: everything can be reached, chosen and left with keys, and the focus comes back
-to where it was."""
+"""Without a mouse everything can be reached, chosen and left with keys, and the focus returns to
+where it was."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.browser.windows import Window
 
 
 def press(page: Page, *keys: str) -> None:
-    """Keys, one after the other, on whatever has the focus."""
+    """Presses keys, one after the other, on the focused element."""
     for key in keys:
         page.keyboard.press(key)
 
@@ -94,7 +94,7 @@ def test_arrows_go_through_messages_and_tab_into_their_buttons(
     expect(ben.message(asked)).to_be_focused()
 
 
-def test_a_question_is_answered_by_keys_and_no_is_where_one_lands(
+def test_a_confirmation_is_answered_by_keys_and_no_has_the_focus(
     window: Open, on: DemoEnvironment
 ) -> None:
     on.sandbox.person("chiara").command(
@@ -138,7 +138,7 @@ def test_menus_and_tabs_follow_the_arrows(window: Open) -> None:
     expect(dev.page.get_by_role("tab", name="Messages")).to_be_focused()
 
 
-def test_panes_are_left_with_escape(window: Open) -> None:
+def test_escape_leaves_a_pane(window: Open) -> None:
     dev = window("dev", "#general")
     dev.write("Who looks after the shop tonight?")
     reply = dev.message("Who looks after").get_by_role("button", name="Reply in thread")

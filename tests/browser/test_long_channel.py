@@ -1,5 +1,5 @@
-"""A channel of a thousand messages: all of them can be scrolled through, and news don't tear
-anybody away."""
+"""A channel of a thousand messages can be scrolled through as a whole, and a new message does not
+move a reader's place."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MANY = 1000
 
 @pytest.fixture
 def alone() -> Iterator[Sandbox]:
-    """A workspace without an app, in which a lot was said in #general."""
+    """A workspace without an app, with many messages in #general."""
     workspace = company()
     general = workspace.channel("#general")
     for number in range(MANY):
@@ -30,7 +30,7 @@ def alone() -> Iterator[Sandbox]:
 
 
 def top_of(one: Window) -> str:
-    """The words of the first message that is on the screen."""
+    """The text of the first message on the screen."""
     look = """(main) => {
       const { top } = main.querySelector('[role=log]').parentElement.getBoundingClientRect();
       const seen = [...main.querySelectorAll('article')].find(
@@ -40,7 +40,7 @@ def top_of(one: Window) -> str:
     return str(one.main.evaluate(look))
 
 
-def test_a_thousand_messages_are_there_in_order_and_news_wait_below(
+def test_a_thousand_messages_are_in_order_and_new_ones_wait_below(
     open_page: Callable[..., Page], alone: Sandbox
 ) -> None:
     dev = opening(open_page, alone)("dev", "#general")

@@ -1,4 +1,4 @@
-"""Forms: their errors stand at the right field, and why somebody says no is asked and handed on."""
+"""Forms: each error is at its field, and a denial asks for a reason and sends it on."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.browser.windows import choose, error_of
 
 
 def wrong_at(form: Locator, label: str, words: str) -> None:
-    """Exactly this field has an error, it says these words, and the focus is there."""
+    """Exactly this field has an error with these words, and the focus is there."""
     field = form.get_by_label(label)
     expect(error_of(field)).to_contain_text(words)
     expect(field).to_have_attribute("aria-invalid", "true")
@@ -18,7 +18,7 @@ def wrong_at(form: Locator, label: str, words: str) -> None:
     expect(form.locator("[aria-invalid]")).to_have_count(1)
 
 
-def test_each_error_stands_at_the_field_that_it_is_about(window: Open) -> None:
+def test_each_error_is_at_its_field(window: Open) -> None:
     dev = window("dev", "#general")
     dev.write("/access")
     form = dev.dialog("Request access")
@@ -49,7 +49,7 @@ def test_each_error_stands_at_the_field_that_it_is_about(window: Open) -> None:
     expect(dev.dialog("Request sent")).to_contain_text("Customer records, read only")
 
 
-def test_what_was_typed_outlives_the_choice_of_another_role(window: Open) -> None:
+def test_typed_text_stays_when_another_role_is_chosen(window: Open) -> None:
     farid = window("farid", "#general")
     farid.shortcut("Request access")
     form = farid.dialog("Request access")
@@ -62,7 +62,7 @@ def test_what_was_typed_outlives_the_choice_of_another_role(window: Open) -> Non
     expect(form.get_by_label("Reason")).to_have_value("typed before the role was chosen")
 
 
-def test_why_not_is_asked_and_handed_on(window: Open, on: DemoEnvironment) -> None:
+def test_a_denial_asks_for_a_reason_and_sends_it_on(window: Open, on: DemoEnvironment) -> None:
     asked = "Refund for order 4712"
     on.sandbox.person("dev").command("/access", f"request shop-admin 1h {asked}")
     ben, dev = window("ben", "#access-approvals"), window("dev", "#general")
@@ -83,7 +83,7 @@ def test_why_not_is_asked_and_handed_on(window: Open, on: DemoEnvironment) -> No
     )
 
 
-def test_an_approver_may_give_less_than_was_asked_for(window: Open, on: DemoEnvironment) -> None:
+def test_an_approver_may_give_less_than_requested(window: Open, on: DemoEnvironment) -> None:
     asked = "Look at order 4713, for the whole afternoon"
     on.sandbox.person("farid").command("/access", f"request shop-admin 4h {asked}")
     gwen = window("gwen", "#access-approvals")

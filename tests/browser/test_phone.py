@@ -1,4 +1,4 @@
-"""The page on a phone: 390 pixels wide, nothing beside the screen, everything within reach of a
+"""The page on a phone: 390 pixels wide, nothing outside the screen, everything within reach of a
 thumb."""
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def phone(window: Open) -> Open:
 
 
 def fits(one: Window) -> None:
-    """Nothing stands out at the right, so nothing scrolls sideways."""
+    """Nothing sticks out at the right, so nothing scrolls sideways."""
     wide = """() => [...document.querySelectorAll('body *')].filter((node) => {
       const box = node.getBoundingClientRect();
       if (!box.width || box.right <= innerWidth + 1) return false;
@@ -36,7 +36,7 @@ def fits(one: Window) -> None:
 
 
 def within_reach(control: Locator) -> None:
-    """It is on the screen and large enough for a finger."""
+    """The element is on the screen and large enough for a finger."""
     expect(control).to_be_in_viewport(ratio=1)
     box = box_of(control)
     assert min(box["width"], box["height"]) >= 24

@@ -1,7 +1,6 @@
-"""The pictures of the README. `make screenshots` takes them anew; every other run compares what
-they show, in words, with what is shown now, so that no picture goes stale. Beside each lies what a
-screen reader finds on it.
-"""
+"""The pictures of the README. `make screenshots` takes them again; every other run compares the
+words of each picture with what is shown now, so that no picture gets out of date. A file beside
+each picture has what a screen reader finds in it."""
 
 from __future__ import annotations
 
@@ -21,7 +20,7 @@ FOLDER = Path(__file__).parents[2] / "docs" / "images"
 WRITING = bool(os.environ.get("SCREENSHOTS"))
 HEAVIEST = 150_000
 WHY = "SHOP-12: charged twice"
-# What differs from one run to the next: when it was, and what the requests and grants are called.
+# Parts that differ from run to run: times, and ids of requests and grants.
 PASSING = {
     r"(today|tomorrow|yesterday) at \d\d:\d\d": "today at 12:00",
     r"\b\d\d:\d\d\b": "12:00",
@@ -32,8 +31,7 @@ PASSING = {
 
 @pytest.fixture(scope="module")
 def story(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DemoEnvironment]:
-    """A demo of its own, in which only this has happened, so that the pictures are the same each
-    time."""
+    """A demo in which only this story happened, so that the pictures are the same each time."""
     with running_demo(tmp_path_factory.mktemp("pictures")) as on:
         ana, ben, dev, gwen = (on.sandbox.person(name) for name in ("ana", "ben", "dev", "gwen"))
         ana.command("/access", f"request shop-admin 2h {WHY}")
@@ -51,7 +49,7 @@ def story(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 
 def compared(name: str, window: Window, area: Locator) -> None:
-    """Takes the picture, or compares what it showed with what the area shows now."""
+    """Takes the picture, or compares its words with what the area shows now."""
     now = area.aria_snapshot() + "\n"
     for passing, lasting in PASSING.items():
         now = re.sub(passing, lasting, now)

@@ -1,4 +1,4 @@
-"""One browser, several people: switching, a second window beside the first, and what each hears of
+"""One browser, several people: switching, a second window beside the first, and what each sees of
 the others."""
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from tests.browser.conftest import Open
 from tests.browser.windows import Window, box_of
 
 
-def test_a_second_window_as_somebody_else_is_live_like_the_first(window: Open) -> None:
+def test_a_second_window_as_another_person_is_live_like_the_first(window: Open) -> None:
     dev = window("dev", "#general")
     dev.page.get_by_role("button", name="You are Dev Patel").click()
     with dev.page.expect_popup() as opened:
@@ -23,7 +23,7 @@ def test_a_second_window_as_somebody_else_is_live_like_the_first(window: Open) -
     expect(dev.message("Here, @Dev Patel")).to_be_visible()
 
 
-def test_one_becomes_somebody_else_and_sees_what_they_see(window: Open) -> None:
+def test_the_switcher_shows_what_the_other_person_sees(window: Open) -> None:
     one = window("farid", "#access-security")
     one.page.get_by_role("button", name="You are Farid Haddad").click()
     one.page.get_by_role("menuitem").filter(has_text="Dev Patel").click()
@@ -32,7 +32,7 @@ def test_one_becomes_somebody_else_and_sees_what_they_see(window: Open) -> None:
     expect(one.entry("#access-security")).to_have_count(0)
 
 
-def test_what_is_unread_is_counted_and_read_by_looking(window: Open, on: DemoEnvironment) -> None:
+def test_unread_messages_are_counted_until_they_are_seen(window: Open, on: DemoEnvironment) -> None:
     ben, gwen = window("ben", "#db-approvals"), window("gwen", "#db-approvals")
     on.sandbox.person("ben").say("#db-approvals", "for @gwen's eyes")
     for one in (ben, gwen):
@@ -46,7 +46,7 @@ def test_what_is_unread_is_counted_and_read_by_looking(window: Open, on: DemoEnv
     expect(gwen.entry("#db-approvals")).not_to_contain_text("unread")
 
 
-def test_a_cut_line_is_said_and_nothing_is_missed(window: Open, on: DemoEnvironment) -> None:
+def test_a_cut_connection_is_shown_and_nothing_is_missed(window: Open, on: DemoEnvironment) -> None:
     emi = window("emi", "#general")
     emi.page.context.set_offline(True)
     on.sandbox.person("ben").say("#general", "said while the line was cut")
@@ -54,7 +54,7 @@ def test_a_cut_line_is_said_and_nothing_is_missed(window: Open, on: DemoEnvironm
     expect(emi.message("said while the line was cut")).to_be_visible()
 
 
-def test_nobody_is_offered_everybody(window: Open) -> None:
+def test_an_unknown_person_in_the_address_leads_to_the_choice_of_a_person(window: Open) -> None:
     stranger = window("dev")
     stranger.page.goto(stranger.page.url.replace("?as=dev", "?as=nobody"))
     expect(stranger.page.get_by_role("heading", name="Who do you want to be?")).to_be_visible()
@@ -62,8 +62,10 @@ def test_nobody_is_offered_everybody(window: Open) -> None:
     expect(stranger.page.get_by_role("button", name="You are Emi Tanaka")).to_be_attached()
 
 
-def test_news_in_the_middle_of_a_click_dont_swallow_it(window: Open, on: DemoEnvironment) -> None:
-    """What is pressed is drawn anew while the button of the mouse is down."""
+def test_a_message_during_a_click_does_not_lose_the_click(
+    window: Open, on: DemoEnvironment
+) -> None:
+    """The pressed element is drawn again while the mouse button is down."""
     gwen = window("gwen", "#db-approvals")
     entry = gwen.entry("#general")
     middle(gwen, entry)
@@ -75,6 +77,6 @@ def test_news_in_the_middle_of_a_click_dont_swallow_it(window: Open, on: DemoEnv
 
 
 def middle(one: Window, node: Locator) -> None:
-    """Moves the mouse there."""
+    """Moves the mouse to the middle of the element."""
     box = box_of(node)
     one.page.mouse.move(box["x"] + 40, box["y"] + box["height"] / 2)

@@ -1,8 +1,5 @@
-"""One person's window, with everything found as a person finds it: by roles, labels and words.
-
-It doesn't know what the tests are about. Nothing here sleeps: each look waits for what it looks
-for.
-"""
+"""One person's window, in which elements are found as a person finds them: by roles, labels and
+words. Nothing here sleeps: each look-up waits for its element."""
 
 from __future__ import annotations
 
@@ -10,7 +7,7 @@ import re
 
 from playwright.sync_api import FloatRect, Locator, Page, expect
 
-# For the whole suite on a machine that is busy with other things too.
+# Long enough for the whole suite on a busy machine.
 PATIENCE = 30_000
 expect.set_options(timeout=PATIENCE)
 
@@ -26,7 +23,7 @@ class Window:
         expect(self.page.get_by_role("button", name="You are")).to_be_attached()
         return self.go(place) if place else self
 
-    # where one is
+    # navigation
 
     @property
     def side(self) -> Locator:
@@ -35,12 +32,12 @@ class Window:
 
     @property
     def main(self) -> Locator:
-        """What is open in the middle."""
+        """The open conversation in the middle."""
         return self.page.get_by_role("main")
 
     def entry(self, place: str) -> Locator:
-        """A channel, `#general`, or the app by its name, in that list; what is unread is part of
-        it."""
+        """A channel, `#general`, or the app by its name, in that list; its name includes an unread
+        mark."""
         return self.side.get_by_role(
             "link", name=re.compile(rf"^{re.escape(place.removeprefix('#'))}\b(?!-)")
         )
@@ -79,7 +76,7 @@ class Window:
 
     @property
     def composer(self) -> Locator:
-        """Where one writes in the middle."""
+        """The field in which a person types a message."""
         return self.main.get_by_role("textbox", name="Message")
 
     def write(self, words: str) -> None:
@@ -91,7 +88,7 @@ class Window:
     # modals
 
     def dialog(self, title: str) -> Locator:
-        """The modal with this title, once it is there."""
+        """The modal with this title, once it is open."""
         found = self.page.get_by_role("dialog", name=title)
         expect(found).to_be_visible()
         return found
@@ -130,7 +127,7 @@ class Window:
 
 
 def box_of(node: Locator) -> FloatRect:
-    """Where it is on the screen; it may just be drawn anew."""
+    """The place of the element on the screen; it may be drawn again at that moment."""
     return next(box for _ in range(20) if (box := node.bounding_box()) is not None)
 
 

@@ -32,7 +32,8 @@ OURS = ("SLACK_", "ACCESS_", "DATABASE_URL", "LOG_", "HOST", "PORT")
 
 @pytest.fixture(autouse=True)
 def clean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """An empty directory, an environment without anything of ours, and the log as it was."""
+    """An empty directory, an environment without the bot's variables, and the log levels as they
+    were."""
     import os
 
     for name in [name for name in os.environ if name.startswith(OURS)]:
@@ -53,7 +54,7 @@ def clean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture
 def configured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A good roles.toml and all that the verbs without Slack need, but no database."""
+    """A good roles.toml and all that the commands without Slack need, but no database."""
     (tmp_path / "roles.toml").write_text(policy_text())
     for name, value in {**ENVIRON, "ACCESS_SECRET_KEYS": ",".join(KEYS)}.items():
         monkeypatch.setenv(name, value)
@@ -62,7 +63,7 @@ def configured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @dataclass
 class Shop:
-    """What the bot would have on its database."""
+    """A bot's database, as a running bot would leave it."""
 
     made: Made
 
@@ -84,7 +85,7 @@ class Shop:
         return [(row[2], row[3], row[10]) for row in audit.walk(self.made.world.db)]
 
     def said(self, *events: str) -> bool:
-        """Whether somebody on the command line caused each of these events."""
+        """Whether an operator on the command line caused each of these events."""
         ours = {
             event
             for event, actor, detail in self.events()
@@ -141,18 +142,18 @@ def folder_shop(files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.fixture
 def at_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Somebody is there to be asked."""
+    """Simulates a terminal, with a person who can be asked."""
     for module in ("bot.cli.common", "bot.cli.requests"):
         monkeypatch.setattr(f"{module}.on_terminal", lambda: True)
 
 
 def run(*words: str, typed: str | None = None) -> Result:
-    """One verb, in this process."""
+    """Runs one command in this process."""
     return CliRunner().invoke(cli, list(words), input=typed)
 
 
 def run_process(*words: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    """One verb as it is run in production."""
+    """Runs one command as in production."""
     return subprocess.run(
         [sys.executable, "-m", "bot", *words],
         stdin=subprocess.DEVNULL,

@@ -1,5 +1,5 @@
-"""What all verbs have in common: help, problems, questions, and who did it; and those that set the
-bot up."""
+"""What all commands have in common: help, errors, prompts, and the actor; and the commands that set
+up the bot."""
 
 from __future__ import annotations
 
@@ -57,13 +57,13 @@ def verbs(
 
 
 @pytest.mark.parametrize("path", [path for path, _ in verbs()], ids=" ".join)
-def test_every_verb_explains_itself_with_an_example(path: tuple[str, ...]) -> None:
+def test_every_command_has_help_with_an_example(path: tuple[str, ...]) -> None:
     shown = run(*path, "--help")
     assert shown.exit_code == 0
     assert re.search(rf"Example:.*access-bot {path[0]}", shown.output, re.S)
 
 
-def test_the_verbs_are_those_that_scripts_depend_on() -> None:
+def test_the_commands_are_those_that_scripts_depend_on() -> None:
     assert {" ".join(path) for path, verb in verbs() if not isinstance(verb, click.Group)} == {
         *(
             "run",
@@ -90,7 +90,7 @@ def test_the_verbs_are_those_that_scripts_depend_on() -> None:
     }
 
 
-def test_help_imports_nothing_heavy_so_that_it_answers_at_once() -> None:
+def test_help_imports_nothing_slow() -> None:
     script = (
         "import atexit, sys, bot.cli; sys.argv[1:] = ['--help']; atexit.register(lambda:"
         f" print([name for name in {HEAVY!r} if name in sys.modules])); bot.cli.main()"
@@ -109,7 +109,7 @@ ROOMS = [Path(common.__file__).parent, Path(doctor.__file__).parent]
 
 
 @pytest.mark.parametrize("room", ROOMS, ids=lambda room: room.name)
-def test_a_command_imports_what_it_needs_at_the_top_of_its_module_and_nothing_of_storage(
+def test_a_command_imports_at_the_top_of_its_module_and_nothing_of_storage(
     room: Path,
 ) -> None:
     for path in room.glob("*.py"):
@@ -121,7 +121,7 @@ def test_a_command_imports_what_it_needs_at_the_top_of_its_module_and_nothing_of
         assert not [name for name in named if name.split(".")[0] == "storage"], path
 
 
-def test_the_list_of_commands_says_of_each_what_its_own_help_says() -> None:
+def test_the_list_of_commands_has_the_help_of_each() -> None:
     listed = {
         name: command for name, command in cli.commands.items() if isinstance(command, LazyCommand)
     }
@@ -132,7 +132,7 @@ def test_the_list_of_commands_says_of_each_what_its_own_help_says() -> None:
 
 
 @pytest.mark.parametrize("words", [("usag",), ("systems", "drif")], ids=" ".join)
-def test_a_command_with_a_typing_error_is_named_as_it_is_right(words: tuple[str, ...]) -> None:
+def test_a_mistyped_command_is_answered_with_the_right_one(words: tuple[str, ...]) -> None:
     shown = run(*words)
     assert shown.exit_code == 2
     assert f"Did you mean {'usage' if len(words) == 1 else 'drift'!r}?" in shown.stderr
@@ -170,7 +170,7 @@ WRITING = [
 
 
 @pytest.mark.parametrize("words", WRITING, ids=" ".join)
-def test_without_keys_a_verb_says_so(
+def test_without_keys_a_command_says_so(
     words: tuple[str, ...], configured: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("ACCESS_SECRET_KEYS")
@@ -191,9 +191,7 @@ def test_the_sandbox_without_its_library_says_how_to_get_it(verb: str) -> None:
 
 
 @pytest.mark.parametrize("words", WRITING, ids=" ".join)
-def test_a_database_that_is_not_there_is_named_and_not_made(
-    words: tuple[str, ...], configured: Path
-) -> None:
+def test_a_missing_database_is_named_and_not_made(words: tuple[str, ...], configured: Path) -> None:
     shown = run(*words)
     assert shown.exit_code == 2
     assert (
@@ -274,7 +272,7 @@ def test_check_needs_no_keys_and_shows_the_roles(
     ]
 
 
-def test_check_tells_every_problem_with_its_line(configured: Path) -> None:
+def test_check_reports_every_problem_with_its_line(configured: Path) -> None:
     path = configured / "roles.toml"
     path.write_text(
         path.read_text().replace("approvals = 2", "aprovals = 2").replace('["@db-leads"]', "[]")
@@ -315,7 +313,7 @@ def test_no_other_account_may_read_a_database_that_the_bot_made(configured: Path
     assert set(beside.values()) == {0o600} and len(beside) == 3, beside
 
 
-def test_a_role_that_is_broad_is_a_warning_and_no_problem(configured: Path) -> None:
+def test_a_broad_role_is_a_warning_and_not_an_error(configured: Path) -> None:
     (configured / "roles.toml").write_text(
         policy_text(shop_admin='max_duration = "1h"\nactions = ["orders:*"]')
     )
@@ -339,7 +337,7 @@ def test_of_many_warnings_check_shows_the_first_and_counts_the_others(configured
     assert re.fullmatch(r"and \d+ more warnings", lines[-1])
 
 
-def test_a_new_key_is_long_and_another_one_each_time(
+def test_a_new_key_is_long_and_different_each_time(
     configured: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, second = (run("keys", "new").stdout.strip() for _ in range(2))
@@ -376,7 +374,7 @@ QUESTIONS = [
 
 
 @pytest.mark.parametrize("words", QUESTIONS, ids=" ".join)
-def test_without_a_terminal_nothing_is_asked_and_nothing_done(
+def test_without_a_terminal_there_is_no_prompt_and_no_effect(
     words: tuple[str, ...], shop: Shop
 ) -> None:
     grant, request = shop.made.a_grant(), shop.ask("reports-read")
@@ -393,7 +391,7 @@ def test_without_a_terminal_nothing_is_asked_and_nothing_done(
 @pytest.mark.parametrize(
     ("typed", "code"), [("n\n", 1), ("\n", 1), ("", 130)], ids=["no", "enter", "end of input"]
 )
-def test_only_yes_is_a_yes(
+def test_only_yes_confirms(
     words: tuple[str, ...], typed: str, code: int, shop: Shop, at_terminal: None
 ) -> None:
     grant, request = shop.made.a_grant(), shop.ask("reports-read")
@@ -435,7 +433,7 @@ def test_the_actor_is_the_account_of_the_process_whatever_user_claims(
     assert common.actor() != "os:somebody-else"
 
 
-def test_an_account_with_a_strange_name_cant_write_anything_strange(
+def test_the_name_of_an_account_is_cleaned(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(common, "_account", lambda: "a b\n\x1b[31m" + "x" * 99)

@@ -1,4 +1,4 @@
-"""`grants` and `requests`: lists, and decisions that are real when they are told."""
+"""`grants` and `requests`: lists, and decisions that have taken effect when they are reported."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.factories import ANA
 # --- grants
 
 
-def test_grants_are_listed_with_what_is_left(shop: Shop) -> None:
+def test_grants_are_listed_with_the_time_left(shop: Shop) -> None:
     grant = shop.made.a_grant(duration=1800 + 30)
     titles, row = run("grants", "list").stdout.splitlines()
     assert titles.split() == [
@@ -45,14 +45,14 @@ def test_a_list_for_scripts_is_one_object_a_line(shop: Shop) -> None:
     assert found[0]["state"] == "active" and re.fullmatch(r"[\d-]+T[\d:]+Z", found[0]["ends_at"])
 
 
-def test_a_list_that_is_cut_says_so(shop: Shop) -> None:
+def test_a_shortened_list_says_so(shop: Shop) -> None:
     shop.made.a_grant("shop-admin"), shop.made.a_grant("reports-read")
     shown = run("grants", "list", "--limit", "1")
     assert len(shown.stdout.splitlines()) == 2
     assert shown.stderr == "Showing the first 1; pass --limit for more.\n"
 
 
-def test_revoke_ends_the_access_really_and_at_once(shop: Shop) -> None:
+def test_revoke_ends_the_access_on_the_system_at_once(shop: Shop) -> None:
     grant = shop.made.a_grant()
     shown = run("grants", "revoke", grant.id, "--yes")
     assert (shown.exit_code, shown.stdout) == (0, f"{grant.id} ended on shop-admin.\n")
@@ -77,10 +77,10 @@ def test_revoke_says_which_system_has_not_confirmed(
     assert shop.made.grant(grant.id).state is GrantState.ENDING
 
 
-def test_revoke_waits_for_a_running_bot_that_has_the_end_in_hand(
+def test_revoke_waits_for_a_running_bot_that_has_claimed_the_end(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The bot takes the row the moment it is committed, and finishes it while the command line
+    """The bot claims the row the moment it is committed, and finishes it while the command line
     waits."""
     grant, world = shop.made.a_grant(), shop.made.world
 
@@ -107,7 +107,7 @@ def test_a_start_that_waits_is_overtaken_by_its_end(
     assert run("grants", "revoke", grant, "--yes").stdout == f"{grant} ended on shop-admin.\n"
 
 
-def test_what_is_not_held_cant_be_revoked(shop: Shop) -> None:
+def test_a_grant_that_does_not_exist_cannot_be_revoked(shop: Shop) -> None:
     shown = run("grants", "revoke", "gnothing")
     assert (shown.exit_code, shown.stdout) == (1, "")
     assert "nothing to end" in shown.stderr
@@ -117,7 +117,7 @@ def test_what_is_not_held_cant_be_revoked(shop: Shop) -> None:
 # --- requests
 
 
-def test_pending_requests_are_listed_with_what_was_typed_made_harmless(shop: Shop) -> None:
+def test_pending_requests_are_listed_with_cleaned_text(shop: Shop) -> None:
     request = shop.ask(reason="fix\x1b[2J \u202enow\nsecond line")
     shown = run("requests", "list").stdout
     assert shown.splitlines()[1].startswith(request.id)
@@ -142,7 +142,7 @@ def test_requests_are_listed_by_state(shop: Shop) -> None:
     assert run("requests", "list", "--state", "gone").exit_code == 2
 
 
-def test_approve_gives_the_access_really(shop: Shop) -> None:
+def test_approve_gives_the_access_on_the_system(shop: Shop) -> None:
     request = shop.ask()
     shown = run("requests", "approve", request.id, "--yes")
     assert shown.exit_code == 0
@@ -154,7 +154,7 @@ def test_approve_gives_the_access_really(shop: Shop) -> None:
     assert shop.said("request:vote:given", "request:approval:given")
 
 
-def test_approve_tells_how_many_more_are_needed(shop: Shop) -> None:
+def test_approve_says_how_many_more_are_needed(shop: Shop) -> None:
     request = shop.ask("shop-deploy")
     shown = run("requests", "approve", request.id, "--yes")
     assert (shown.exit_code, shown.stdout) == (
@@ -194,7 +194,7 @@ def test_deny_asks_for_the_reason_on_a_terminal(shop: Shop, at_terminal: None) -
 @pytest.mark.parametrize(
     "words", [("approve", "ID"), ("deny", "ID", "--reason", "no")], ids=["approve", "deny"]
 )
-def test_what_is_decided_stays_decided(words: tuple[str, ...], shop: Shop) -> None:
+def test_a_decided_request_stays_decided(words: tuple[str, ...], shop: Shop) -> None:
     request = shop.ask()
     run("requests", "deny", request.id, "--reason", "no", "--yes")
     shown = run("requests", *(request.id if word == "ID" else word for word in words), "--yes")

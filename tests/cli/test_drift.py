@@ -1,5 +1,5 @@
-"""`access-bot systems drift`: what it finds, its exit codes, and that it removes only what somebody
-confirms."""
+"""`access-bot systems drift`: its findings, its exit codes, and that it removes only after a
+confirmation."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ def shop(folder_shop: Shop) -> Shop:
     return folder_shop
 
 
-def test_nothing_found_is_exit_code_0_and_on_record(shop: Shop) -> None:
+def test_no_drift_is_exit_code_0_and_recorded(shop: Shop) -> None:
     shown = run("systems", "drift")
     assert (shown.exit_code, shown.stdout) == (0, "No drift on 1 system.\n"), shown.output
     assert shop.said("system:access:verified")
 
 
-def test_something_found_is_exit_code_1_and_nothing_is_removed(shop: Shop, files: Path) -> None:
+def test_drift_is_exit_code_1_and_nothing_is_removed(shop: Shop, files: Path) -> None:
     (files / "access-by-hand").write_text("eve")
     shown = run("systems", "drift")
     assert shown.exit_code == 1
@@ -39,7 +39,7 @@ def test_something_found_is_exit_code_1_and_nothing_is_removed(shop: Shop, files
     assert (files / "access-by-hand").exists()
 
 
-def test_a_system_that_can_not_be_asked_is_exit_code_2_and_named(shop: Shop, files: Path) -> None:
+def test_an_unreachable_system_is_exit_code_2_and_named(shop: Shop, files: Path) -> None:
     (files / ".down").touch()
     shown = run("systems", "drift")
     assert shown.exit_code == 2
@@ -47,7 +47,7 @@ def test_a_system_that_can_not_be_asked_is_exit_code_2_and_named(shop: Shop, fil
     assert shown.stdout == "No drift on 0 systems.\n"
 
 
-def test_each_removal_is_asked_for(
+def test_each_removal_needs_a_confirmation(
     shop: Shop, files: Path, at_terminal: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("bot.cli.systems.on_terminal", lambda: True)
@@ -62,13 +62,13 @@ def test_each_removal_is_asked_for(
 
 def test_yes_skips_the_questions_and_all_removed_is_exit_code_0(shop: Shop, files: Path) -> None:
     (files / "access-one").write_text("eve")
-    assert run("systems", "drift", "--remove").exit_code == 2  # nobody to ask
+    assert run("systems", "drift", "--remove").exit_code == 2  # no terminal for the question
     assert (files / "access-one").exists()
     shown = run("systems", "drift", "--remove", "--yes")
     assert (shown.exit_code, list(files.iterdir())) == (0, []), shown.output
 
 
-def test_what_could_not_be_removed_is_told_and_exit_code_1(shop: Shop, files: Path) -> None:
+def test_a_failed_removal_is_reported_and_exit_code_1(shop: Shop, files: Path) -> None:
     (files / "access-one").write_text("eve")
     (files / ".keeps").touch()
     shown = run("systems", "drift", "--remove", "--yes")
@@ -77,5 +77,5 @@ def test_what_could_not_be_removed_is_told_and_exit_code_1(shop: Shop, files: Pa
     assert not shop.said("system:access:removed")
 
 
-def test_help_tells_the_exit_codes() -> None:
+def test_help_explains_the_exit_codes() -> None:
     assert "Exit code 0: no drift" in run("systems", "drift", "--help").stdout

@@ -1,5 +1,4 @@
-"""`panic` and `resume`: everything ends at once, and nothing that was mistyped looks as if it
-had."""
+"""`panic` and `resume`: everything ends at once, and a mistyped name is never reported as done."""
 
 from __future__ import annotations
 
@@ -45,7 +44,9 @@ def test_panic_can_be_for_one_role_or_one_person(words: tuple[str, str], shop: S
     assert run("resume", *words, "--yes").exit_code == 0
 
 
-def test_panic_names_what_has_not_confirmed(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_panic_names_the_systems_that_have_not_confirmed(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("bot.cli.inline_worker.PATIENCE", 0)
     monkeypatch.setattr(Gateway, "read_back", lambda self, order: True)
     grant = shop.made.a_grant()
@@ -64,7 +65,7 @@ UNKNOWN = {
 
 
 @pytest.mark.parametrize(("words", "said"), UNKNOWN.values(), ids=UNKNOWN)
-def test_panic_for_somebody_unknown_is_refused_instead_of_ending_nothing(
+def test_panic_for_an_unknown_person_is_refused(
     words: tuple[str, str], said: str, shop: Shop
 ) -> None:
     shown = run("panic", *words, "--yes")
@@ -72,7 +73,7 @@ def test_panic_for_somebody_unknown_is_refused_instead_of_ending_nothing(
     assert shown.stderr.startswith(said)
 
 
-def test_resume_of_what_is_not_on_is_told(shop: Shop) -> None:
+def test_resume_without_a_panic_says_so(shop: Shop) -> None:
     shown = run("resume", "--role", "shop-admin", "--yes")
     assert (
         shown.exit_code,
@@ -81,7 +82,7 @@ def test_resume_of_what_is_not_on_is_told(shop: Shop) -> None:
 
 
 @pytest.mark.parametrize("content", ["", "not = toml =", "[workspace]\n"])
-def test_a_bad_roles_file_stops_nobody_from_ending_access(
+def test_access_can_be_ended_with_a_bad_roles_file(
     content: str, shop: Shop, configured: Path
 ) -> None:
     first, second = shop.made.a_grant("shop-admin"), shop.made.a_grant("reports-read")

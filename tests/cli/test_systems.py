@@ -1,5 +1,5 @@
-"""`access-bot systems` and `access-bot accounts`: what only somebody who knows can say, and that it
-is on record."""
+"""`access-bot systems` and `access-bot accounts`: facts that only an operator can confirm, and
+their records."""
 
 from __future__ import annotations
 
@@ -93,24 +93,24 @@ class TestList:
         assert other["last_error"] is None
         assert "UTC: timed out" in run("systems", "list").stdout
 
-    def test_help_tells_the_exit_codes(self) -> None:
+    def test_help_explains_the_exit_codes(self) -> None:
         assert "Exit code 0: every system" in run("systems", "list", "--help").stdout
 
 
-def test_a_wrong_account_is_listed_and_forgotten_on_record(shop: Shop) -> None:
+def test_a_wrong_account_is_listed_and_its_unlinking_is_recorded(shop: Shop) -> None:
     assert run("accounts", "list").stdout == "No account links.\n"
     StoredPins(shop.made.world).keep("code", ANA, "1701")
     assert run("accounts", "list").stdout.splitlines()[1].split() == ["code", ANA, "1701"]
     (line,) = run("accounts", "list", "--json").stdout.splitlines()
     assert json.loads(line) == {"system": "code", "person": ANA, "account": "1701"}
-    assert run("accounts", "unlink", "code", ANA).exit_code == 2  # nobody to ask
+    assert run("accounts", "unlink", "code", ANA).exit_code == 2  # no terminal for the question
     done = run("accounts", "unlink", "code", f"{ANA.lower()}@example.com", "--yes")
     assert (done.exit_code, done.stdout) == (0, f"{ANA} is no longer linked to 1701 on code.\n")
     assert shop.said("person:account:unlinked")
     assert run("accounts", "unlink", "code", ANA, "--yes").exit_code == 1
 
 
-def test_saying_that_a_system_has_moved_needs_one_that_has(shop: Shop) -> None:
+def test_confirm_target_needs_a_system_with_changed_settings(shop: Shop) -> None:
     assert "There is no system nowhere" in run("systems", "confirm-target", "nowhere").stderr
     done = run("systems", "confirm-target", "shop-admin", "--yes")
     assert done.exit_code == 1 and "nothing was changed" in done.stderr
@@ -118,7 +118,7 @@ def test_saying_that_a_system_has_moved_needs_one_that_has(shop: Shop) -> None:
 
 
 @pytest.mark.parametrize("typed", ["n\n", "y\n"])
-def test_what_was_made_elsewhere_is_looked_for_at_the_new_place_when_somebody_says_so(
+def test_earlier_access_is_checked_at_the_new_address_after_a_confirmation(
     shop: Shop, at_terminal: None, typed: str
 ) -> None:
     grant = shop.made.a_grant()

@@ -1,4 +1,4 @@
-"""The verbs while `access-bot run` works on the same database, and how that process starts and
+"""The commands while `access-bot run` works on the same database, and how that process starts and
 stops."""
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def sandbox(configured: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandb
 
 @contextmanager
 def bot(*words: str) -> Iterator[subprocess.Popen[str]]:
-    """A process that is ended in the end, whatever happens."""
+    """A process that is ended at the end of the test."""
     process = subprocess.Popen(
         [sys.executable, "-m", "bot", *words], stderr=subprocess.PIPE, text=True
     )
@@ -42,7 +42,7 @@ def bot(*words: str) -> Iterator[subprocess.Popen[str]]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
-def test_run_makes_its_database_and_stops_in_order_when_told_to(
+def test_run_makes_its_database_and_stops_cleanly_on_a_signal(
     sandbox: Sandbox, number: signal.Signals
 ) -> None:
     with bot("run") as process:

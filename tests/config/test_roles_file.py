@@ -1,4 +1,4 @@
-"""When a saved roles.toml is put in force, and when it is not yet."""
+"""When a saved roles.toml comes into force, and when it does not yet."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from tests.builders import ENVIRON, policy_text
 STRICT = policy_text(shop_admin='approvals = 2\nticket = "^[A-Z]+-[0-9]+$"')
 OTHER = policy_text(shop_admin='approvals = 3\nticket = "^[A-Z]+-[0-9]+$"')
 HALF = OTHER[: OTHER.index("ticket")]
-"""Valid, and without the ticket: a file that a program is still writing."""
+"""Valid, and without the ticket: a file that a program has only half written."""
 
 
 @dataclass
 class Saved:
-    """A roles.toml in force, and all that was put in force or refused since."""
+    """A roles.toml in force, and everything that came into force or was refused since."""
 
     path: Path
     file: RolesFile
@@ -63,7 +63,7 @@ SAVES = [in_place, through_a_temporary_file]
 
 
 @pytest.mark.parametrize("save", SAVES)
-def test_a_saved_file_is_in_force_when_two_looks_saw_the_same(
+def test_a_saved_file_is_in_force_after_two_equal_reads(
     saved: Saved, save: Callable[[Path, str], None]
 ) -> None:
     save(saved.path, OTHER)
@@ -93,7 +93,7 @@ def test_a_file_that_stays_shorter_is_in_force_within_five_seconds(saved: Saved)
     assert LOOKS_WHEN_SHORTER < 5
 
 
-def test_content_that_changes_behind_an_unchanged_time_and_size_is_seen(saved: Saved) -> None:
+def test_changed_content_with_the_same_time_and_size_is_noticed(saved: Saved) -> None:
     stat = saved.path.stat()
     saved.path.write_text(OTHER)
     os.utime(saved.path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
@@ -105,7 +105,7 @@ def test_content_that_changes_behind_an_unchanged_time_and_size_is_seen(saved: S
     assert saved.approvals == 3
 
 
-def test_a_file_touched_at_each_look_is_still_being_saved(saved: Saved) -> None:
+def test_a_file_that_is_touched_before_each_read_is_still_being_saved(saved: Saved) -> None:
     for second in range(5):
         saved.path.write_text(OTHER)
         os.utime(saved.path, (second, second))
@@ -117,7 +117,7 @@ BAD = {"empty": "", "cut": STRICT[: STRICT.index("approvers")], "not TOML": "[[[
 
 
 @pytest.mark.parametrize("text", BAD.values(), ids=BAD)
-def test_a_bad_file_keeps_the_last_good_one_and_is_told_once(saved: Saved, text: str) -> None:
+def test_a_bad_file_keeps_the_last_good_one_and_is_reported_once(saved: Saved, text: str) -> None:
     saved.path.write_text(text)
     saved.look(10)
     assert (saved.approvals, saved.loaded, len(saved.rejected)) == (2, [], 1)
@@ -128,14 +128,14 @@ def test_a_bad_file_keeps_the_last_good_one_and_is_told_once(saved: Saved, text:
     )
 
 
-def test_a_removed_file_keeps_the_last_good_one_and_is_told_once(saved: Saved) -> None:
+def test_a_removed_file_keeps_the_last_good_one_and_is_reported_once(saved: Saved) -> None:
     saved.path.unlink()
     saved.look(10)
     assert (saved.approvals, len(saved.rejected)) == (2, 1)
     assert "can't be read: No such file or directory" in str(saved.rejected[0][0])
 
 
-def test_what_could_not_be_recorded_is_recorded_at_the_next_look(saved: Saved) -> None:
+def test_a_reload_that_could_not_be_recorded_is_recorded_at_the_next_read(saved: Saved) -> None:
     def down(_: Policy) -> None:
         raise StorageUnavailable("the database is down")
 

@@ -1,4 +1,4 @@
-"""What a valid roles.toml means, and that nothing in it gives a secret away."""
+"""The meaning of a valid roles.toml, and that nothing in it reveals a secret."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def told(text: str, environ: dict[str, str] = ENVIRON) -> str:
     return str(caught.value)
 
 
-def test_a_role_with_only_what_it_must_say_gets_the_documented_defaults() -> None:
+def test_a_role_with_only_required_keys_gets_the_documented_defaults() -> None:
     least = (
         'system = "reports"\nactions = ["a"]\nrequesters = ["everyone"]\napprovers ='
         ' ["@platform-leads", "@sre"]'
@@ -83,7 +83,7 @@ RENEWALS = {
 
 
 @pytest.mark.parametrize(("lines", "asks"), RENEWALS.values(), ids=RENEWALS)
-def test_what_took_more_than_one_look_is_renewed_by_approval_unless_the_file_says_otherwise(
+def test_a_risky_role_is_renewed_by_approval_unless_the_file_says_otherwise(
     lines: str, asks: bool
 ) -> None:
     assert a_policy(shop_admin=lines).roles["shop-admin"].renewal_approval is asks
@@ -121,7 +121,7 @@ def test_the_digest_is_that_of_the_file(tmp_path: Path) -> None:
         ("approvals = 2", False),
     ],
 )
-def test_the_fingerprint_changes_with_what_an_approver_looked_at(lines: str, same: bool) -> None:
+def test_the_fingerprint_changes_with_the_role_that_an_approver_saw(lines: str, same: bool) -> None:
     before, after = (
         p.roles["shop-admin"].fingerprint for p in (a_policy(), a_policy(shop_admin=lines))
     )
@@ -188,7 +188,7 @@ SETTINGS = {
 
 
 @pytest.mark.parametrize(("old", "new", "environ", "same"), SETTINGS.values(), ids=SETTINGS)
-def test_the_fingerprint_changes_with_what_the_systems_make_of_it(
+def test_the_fingerprint_changes_with_the_settings_of_the_systems(
     old: str, new: str, environ: dict[str, str], same: bool
 ) -> None:
     def fingerprint(systems: str, more: dict[str, str]) -> str:
@@ -234,7 +234,7 @@ def test_the_fingerprint_changes_with_the_connector() -> None:
     assert there.fingerprint != a_policy().roles["shop-admin"].fingerprint
 
 
-def test_references_are_everybody_who_has_to_be_looked_up() -> None:
+def test_the_references_are_all_people_and_groups_to_look_up() -> None:
     policy = a_policy(
         shop_admin='notify = ["ana@example.com"]\nrequesters = ["everyone", "U024BE7LH"]'
     )
@@ -267,7 +267,7 @@ REFERENCES = {
 
 
 @pytest.mark.parametrize(("ref", "kind"), REFERENCES.items(), ids=map(repr, REFERENCES))
-def test_references_to_people_are_told_apart_by_their_form(ref: str, kind: str | None) -> None:
+def test_references_to_people_differ_by_their_form(ref: str, kind: str | None) -> None:
     assert classify(ref) == kind
 
 
@@ -289,7 +289,7 @@ def test_the_whole_ticket_must_match(ticket: str, matches: bool) -> None:
     assert ticket_matches(a_policy().roles["reports-read"], ticket) is matches
 
 
-def test_any_ticket_will_do_where_none_is_asked_for() -> None:
+def test_any_ticket_is_accepted_where_none_is_needed() -> None:
     assert ticket_matches(a_policy().roles["shop-admin"], "")
 
 
@@ -308,7 +308,7 @@ def test_half_a_ticket_does_not_match_one_of_two_alternatives() -> None:
 )
 def test_no_pattern_can_keep_the_bot_busy(pattern: str) -> None:
     role = a_policy(shop_admin=f"ticket = '{pattern}'").roles["shop-admin"]
-    started = time.thread_time()  # what this took, and not what else the machine did meanwhile
+    started = time.thread_time()  # CPU time of this thread only
     assert not ticket_matches(role, "a" * 99 + "?")
     assert time.thread_time() - started < 1
 
@@ -349,7 +349,7 @@ def test_no_secret_is_shown_when_the_policy_is_printed() -> None:
 @pytest.mark.parametrize(
     "key", ["title", "system", "channel", "max_duration", "ticket", "risk", "pending_timeout"]
 )
-def test_what_comes_from_the_environment_is_never_shown_in_a_problem(key: str) -> None:
+def test_a_value_of_the_environment_is_never_shown_in_a_problem(key: str) -> None:
     secret = "(hunter2\u0007" + "x" * 30
     found = told(policy_text(shop_admin=f'{key} = "${{IT}}"'), ENVIRON | {"IT": secret})
     assert f".{key}" in found
@@ -359,7 +359,7 @@ def test_what_comes_from_the_environment_is_never_shown_in_a_problem(key: str) -
 @pytest.mark.parametrize(
     "key", ["actions", "requesters", "approvers", "notify", "reminders", "systems"]
 )
-def test_what_comes_from_the_environment_is_never_shown_from_a_list(key: str) -> None:
+def test_a_value_of_the_environment_in_a_list_is_never_shown(key: str) -> None:
     secret = "hunter2 \u0007" + "x" * 300
     found = told(policy_text(shop_admin=f'{key} = ["${{IT}}"]'), ENVIRON | {"IT": secret})
     assert "hunter2" not in found
@@ -379,7 +379,7 @@ def _attempt(text: str) -> Policy | None:
 
 @settings(deadline=None)
 @given(st.text())
-def test_no_text_does_anything_but_give_a_policy_or_a_refusal(text: str) -> None:
+def test_any_text_gives_a_policy_or_a_refusal(text: str) -> None:
     _attempt(text)
 
 
@@ -427,7 +427,7 @@ KEYS = [
 
 @settings(deadline=None, max_examples=300)
 @given(st.data())
-def test_no_change_of_a_good_file_does_anything_but_give_a_policy_or_a_refusal(
+def test_any_change_of_a_good_file_gives_a_policy_or_a_refusal(
     data: st.DataObject,
 ) -> None:
     lines = policy_text().splitlines()

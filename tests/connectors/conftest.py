@@ -1,5 +1,4 @@
-"""One server of PostgreSQL that wants passwords, and one sshd, for every test of their connectors
-in this process."""
+"""One PostgreSQL server with passwords, and one sshd, for all connector tests in this process."""
 
 from __future__ import annotations
 
@@ -28,7 +27,8 @@ def wire(server: PasswordServer) -> Iterator[Wire]:
 
 @pytest.fixture
 def it(server: PasswordServer) -> Iterator[Postgres]:
-    """A connector straight to the server; what a test leaves there is taken away."""
+    """A connector to the server, without a wire between; the roles that a test leaves there are
+    removed."""
     it = connector(url(server.port))
     yield it
     for found in it.list_active():

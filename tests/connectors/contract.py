@@ -1,7 +1,5 @@
-"""What every connector keeps, tried on the real system: inherit `Contract`, and give it a `rig`.
-
-It knows no connector. A rig knows how to break its system, and how to really get in.
-"""
+"""The contract of every connector, run on the real system: inherit `Contract`, and give it a `rig`.
+It knows no connector. A rig can break its system, and can really log in."""
 
 from __future__ import annotations
 
@@ -37,17 +35,17 @@ from tests.waiting import until
 
 HOUR = 3600
 STEPS = 100
-"""More calls than any connector makes for one grant or end, of which each can break before or after
-it arrives."""
+"""More calls than any connector makes for one grant or end; each can break before or after it
+arrives."""
 
 
 @dataclass
 class Rig:
-    """A real system to try a connector on. `settings` is what stands in its `[systems.it]`; `works`
-    really gets in as the holder, with what the connector gives them to see, and says whether that
-    went well; `down` is a while in which the system can't be reached; `breaking(n)` is a while in
-    which the n-th call that the connector makes (from 1) fails and so do all after it, before or
-    after the system did what it was asked: None where all is one call."""
+    """A real system to test a connector on. `settings` is the content of its `[systems.it]`.
+    `works` really logs in as the holder, with the credentials that the connector shows, and returns
+    whether that succeeded. `down` is a context in which the system can't be reached. `breaking(n)`
+    is a context in which the n-th call of the connector (from 1) and all later ones fail, before or
+    after the system did its part; None if everything is one call."""
 
     settings: str
     actions: Sequence[str]
@@ -57,7 +55,7 @@ class Rig:
     more: str = ""
     """Further tables of roles.toml, like `[people]`."""
     unfit: Sequence[Callable[[ProvisionOrder], ProvisionOrder]] = ()
-    """Each makes of an order one that can't be given, for a reason that is about the person."""
+    """Each turns an order into one that can't be carried out, for a reason about the person."""
 
     @property
     def roles_toml(self) -> str:
@@ -97,7 +95,7 @@ class Contract:
 
     @pytest.fixture
     def made(self, rig: Rig, tmp_path: Path) -> Iterator[Made]:
-        """A world by the machine's clock at first, because the system goes by that; it can be
+        """A `Made` with the machine's clock at first, because the system uses that; it can be
         moved."""
         made = make_world(tmp_path, policy=parse_policy(rig.roles_toml, "roles.toml", {}, KINDS))
         made.clock.at = int(time.time())
@@ -114,8 +112,7 @@ class Contract:
 
     @pytest.fixture
     def order(self, made: Made, rig: Rig) -> Callable[..., ProvisionOrder]:
-        """An order for a grant that exists and is starting, because access that is rows of ours
-        wants one."""
+        """An order for a grant that exists and is starting: gateway access needs its row."""
 
         def ordered(person: str = ANA, seconds: int = HOUR) -> ProvisionOrder:
             grant = made.a_started(made.a_request("it", person, seconds))
@@ -138,7 +135,7 @@ class Contract:
 
     # --- one access
 
-    def test_access_that_is_made_is_there_and_works(
+    def test_access_that_was_made_is_there_and_works(
         self, it: Connector, rig: Rig, order: Callable[..., ProvisionOrder]
     ) -> None:
         asked = order()
@@ -147,7 +144,7 @@ class Contract:
         assert it.read_back(asked)
         assert rig.works(it, asked)
 
-    def test_access_that_is_ended_is_gone_and_works_no_more(
+    def test_access_that_was_ended_is_gone_and_no_longer_works(
         self, it: Connector, rig: Rig, order: Callable[..., ProvisionOrder]
     ) -> None:
         asked = order()
@@ -175,7 +172,7 @@ class Contract:
         it.revoke(asked)
         assert not it.read_back(asked)
 
-    def test_a_renewal_keeps_it_open(
+    def test_a_renewal_keeps_the_access(
         self, it: Connector, rig: Rig, order: Callable[..., ProvisionOrder]
     ) -> None:
         asked = order()
@@ -187,7 +184,7 @@ class Contract:
 
     # --- more than one
 
-    def test_two_people_don_t_touch_each_other(
+    def test_the_access_of_two_people_is_separate(
         self, it: Connector, rig: Rig, order: Callable[..., ProvisionOrder]
     ) -> None:
         hers, other = order(), order(CARA)
@@ -197,7 +194,7 @@ class Contract:
         assert not it.read_back(hers)
         assert it.read_back(other) and rig.works(it, other)
 
-    def test_two_grants_of_one_person_don_t_cut_each_other(
+    def test_the_end_of_one_grant_leaves_the_other_grant_of_the_person(
         self, rig: Rig, it: Connector, made: Made, delivery: Dispatcher
     ) -> None:
         first, second = active(made, delivery), active(made, delivery, "also")
@@ -211,7 +208,7 @@ class Contract:
 
     # --- trouble
 
-    def test_what_can_t_be_reached_is_neither_there_nor_gone(
+    def test_an_unreachable_system_gives_no_answer(
         self, it: Connector, rig: Rig, order: Callable[..., ProvisionOrder]
     ) -> None:
         asked = order()
@@ -222,7 +219,7 @@ class Contract:
         it.grant(asked)
         assert it.read_back(asked)
 
-    def test_what_is_about_the_person_is_said_to_them_and_not_of_the_system(
+    def test_a_reason_about_the_person_goes_to_them_and_not_to_the_system_s_health(
         self, it: Connector, rig: Rig, order: Callable[..., ProvisionOrder]
     ) -> None:
         if not rig.unfit:
@@ -270,7 +267,7 @@ class Contract:
             if not broke:
                 break
 
-    def test_a_start_that_broke_half_way_is_taken_back_whole(
+    def test_a_start_that_broke_half_way_is_removed_completely(
         self, it: Connector, rig: Rig, made: Made, order: Callable[..., ProvisionOrder]
     ) -> None:
         for step, breaking in _steps(rig):
@@ -286,7 +283,7 @@ class Contract:
 
     # --- what is there
 
-    def test_what_it_made_is_listed_and_can_be_taken_away(
+    def test_access_that_was_made_is_listed_and_can_be_removed(
         self, it: Connector, rig: Rig, order: Callable[..., ProvisionOrder]
     ) -> None:
         if not isinstance(it, Lists):
@@ -317,18 +314,18 @@ class Contract:
         assert _turned(made, delivery, grant) is GrantState.ENDED
         assert not rig.works(it, order_of(made, grant, rig))
 
-    def test_an_end_while_it_starts_leaves_nothing(
+    def test_an_end_during_the_start_leaves_nothing(
         self, rig: Rig, it: Connector, made: Made, delivery: Dispatcher
     ) -> None:
         grant = made.a_started(made.a_request("it"))
         it.grant(
             order_of(made, grant, rig)
-        )  # the system was told, and nobody has written it down yet
+        )  # the system was called, and the result is not recorded yet
         release_grant(made.world, grant.id, grant.person)
         assert _turned(made, delivery, grant) is GrantState.ENDED
         assert not it.read_back(order_of(made, grant, rig))
 
-    def test_a_system_that_is_down_at_the_end_is_asked_until_it_is_back(
+    def test_an_end_on_a_system_that_is_down_is_retried_until_it_is_back(
         self, rig: Rig, it: Connector, made: Made, delivery: Dispatcher
     ) -> None:
         grant = active(made, delivery)
@@ -344,7 +341,7 @@ class Contract:
         assert made.grant(grant.id).end_reason is EndReason.EXPIRED
         assert not it.read_back(order_of(made, grant, rig))
 
-    def test_it_ends_while_nothing_can_be_written(
+    def test_access_ends_while_nothing_can_be_written(
         self, rig: Rig, it: Connector, made: Made, delivery: Dispatcher
     ) -> None:
         grant, revocations = active(made, delivery), build_revocations(made.world, delivery.health)
@@ -358,7 +355,7 @@ class Contract:
         assert _turned(made, delivery, grant) is GrantState.ENDED
         assert made.grant(grant.id).ended_at == ended_at
 
-    def test_an_end_that_would_look_elsewhere_is_none(
+    def test_an_end_at_another_address_does_not_count(
         self, rig: Rig, it: Connector, made: Made, delivery: Dispatcher
     ) -> None:
         if not isinstance(it, Located):
@@ -379,7 +376,7 @@ class Contract:
         assert not rig.works(it, order_of(made, grant, rig))
 
     @pytest.mark.parametrize("skew", [-60, 60])
-    def test_a_clock_that_is_a_minute_wrong_neither_keeps_it_from_starting_nor_from_ending(
+    def test_a_clock_that_is_a_minute_wrong_prevents_neither_start_nor_end(
         self, rig: Rig, it: Connector, made: Made, delivery: Dispatcher, skew: int
     ) -> None:
         made.clock.at += skew
@@ -396,14 +393,14 @@ def _about(found: ObservedAccess, order: ProvisionOrder) -> bool:
 
 
 def _forget(made: Made, order: ProvisionOrder) -> None:
-    """Writes down that this grant is over, so that its holder may have another one."""
+    """Records that this grant has ended, so that its holder may have another one."""
     release_grant(made.world, order.grant, order.person.id)
     record_ended(made.world, order.grant, order.system)
 
 
 def _steps(rig: Rig) -> Iterator[tuple[int, AbstractContextManager[None]]]:
-    """Each step at which a call may break. The test has to stop at the first one that breaks
-    nothing."""
+    """Yields each step at which a call may break. The test has to stop at the first step that
+    breaks nothing."""
     if rig.breaking is None:
         pytest.skip("each call of this connector is one step: it happens whole or not at all")
     for step in range(1, STEPS):
@@ -438,7 +435,7 @@ def active(made: Made, delivery: Dispatcher, role: str = "it") -> Grant:
 
 
 def _turned(made: Made, delivery: Dispatcher, grant: Grant) -> GrantState:
-    """The state of the grant when everything due was done, however often that had to be put off."""
+    """The state of the grant after all due work was done, however often it had to be retried."""
     for _ in itertools.repeat(None, 20):
         delivery.drain(Queue.END)
         if made.grant(grant.id).state is GrantState.ENDED:

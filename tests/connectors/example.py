@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def python(*words: str, path: Path | None = None) -> subprocess.CompletedProcess[str]:
-    """Python with these arguments, and with what is installed in `path`."""
+    """Runs Python with these arguments, and with the packages installed in `path`."""
     env = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
     env["PYTHONPATH"] = os.pathsep.join(str(each) for each in (ROOT, path) if each)
     return subprocess.run(
@@ -21,7 +21,7 @@ def python(*words: str, path: Path | None = None) -> subprocess.CompletedProcess
 
 
 def install(place: Path) -> None:
-    """As an operator does, but without a network."""
+    """Installs it as an operator does, but without a network."""
     pip = ["-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
     done = python(
         *pip,

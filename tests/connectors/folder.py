@@ -1,8 +1,6 @@
-"""A real system that is as small as can be: a folder with one file for each access. A file `.down`
-in it makes it fail, one called `.hang` makes it hang, one called `.keeps` makes it ignore every
-end, one called `.mute` keeps it from saying what it did, and one called `.dies` kills the process
-that calls it, once, when the access is made.
-"""
+"""The smallest real system: a folder with one file for each access. A file `.down` in it makes the
+system fail, `.hang` makes it hang, `.keeps` makes it ignore every end, `.mute` makes it act without
+an answer, and `.dies` kills the calling process, once, when the access is made."""
 
 from __future__ import annotations
 
@@ -23,7 +21,7 @@ from bot.core.roles import System
 
 
 class Blind:
-    """Without any extras."""
+    """Without any optional methods."""
 
     def __init__(self, system: System, _tools: ConnectorDeps) -> None:
         self._folder = Path(str(system.settings["folder"]))
@@ -89,7 +87,7 @@ class Folder(Blind):
 
 
 def settings(name: str, folder: Path, kind: str = "folder") -> str:
-    """The tables of a system and of a role for it, both called `name`."""
+    """The tables of a system and its role, both called `name`."""
     return f"""
 [systems.{name}]
 connector = "{kind}"
@@ -104,8 +102,8 @@ approvers = ["@db-leads"]
 
 
 def install(where: Path) -> None:
-    """Makes a directory that, on the path of Python, is an installed package with these
-    connectors."""
+    """Makes a directory that acts as an installed package with these connectors when it is on
+    Python's path."""
     info = where / "folder_connectors-1.0.dist-info"
     info.mkdir(parents=True)
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: folder-connectors\nVersion: 1.0\n")
@@ -115,7 +113,7 @@ def install(where: Path) -> None:
 
 @contextmanager
 def installed(where: Path) -> Iterator[None]:
-    """A while in which that package is installed there."""
+    """A context in which that package is installed there."""
     install(where)
     sys.path.insert(0, str(where))
     connectors.installed.cache_clear()

@@ -1,8 +1,5 @@
-"""The executable of docs/connectors/command.md with the folder that it writes to, and something
-around it that breaks.
-
-It takes the executable from the page itself, so that the page can't go wrong unseen.
-"""
+"""The executable of docs/connectors/command.md with its folder, and a wrapper that breaks. It takes
+the executable from the page itself, so that an error on the page is found."""
 
 from __future__ import annotations
 
@@ -38,7 +35,7 @@ if broken:
 
 
 class Doors:
-    """The folder that the lock looks into."""
+    """The folder that the lock reads."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -59,6 +56,6 @@ class Doors:
             self._set("")
 
     def open_by(self, code: str) -> bool:
-        """What the lock does with a code."""
+        """Whether the lock opens for a code."""
         doors = [json.loads(place.read_text()) for place in self.folder.glob("*.json")]
         return any(door["code"] == code and door["ends_at"] > time.time() for door in doors)

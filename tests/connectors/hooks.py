@@ -1,4 +1,4 @@
-"""A webhook connector for a receiver of a test's own, and a grant to tell it of."""
+"""A webhook connector for a test's own receiver, and a grant to send to it."""
 
 from __future__ import annotations
 

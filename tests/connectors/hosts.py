@@ -1,5 +1,5 @@
-"""A host with a real sshd that lets in whoever has a certificate, and somebody who logs in there
-with the real ssh."""
+"""A host with a real sshd that accepts certificates, and a person who logs in there with the real
+ssh."""
 
 from __future__ import annotations
 
@@ -58,20 +58,20 @@ def script(name: str, place: Path) -> Path:
 
 
 def keygen(*arguments: str | Path) -> str:
-    """What ssh-keygen says; raises CalledProcessError."""
+    """The output of ssh-keygen; raises CalledProcessError."""
     return subprocess.run(
         ["ssh-keygen", *map(str, arguments)], check=True, capture_output=True, text=True
     ).stdout
 
 
 def a_pair(file: Path, kind: str = "ed25519", *more: str) -> str:
-    """A new key pair; gives the public line."""
+    """Makes a new key pair; returns the public line."""
     keygen("-q", "-N", "", "-C", "ana@laptop", "-t", kind, *more, "-f", file)
     return Path(f"{file}.pub").read_text().strip()
 
 
 class Host:
-    """Its files are in `place`, and read by sshd at every login."""
+    """Its files are in `place`, and sshd reads them at every login."""
 
     def __init__(self, place: Path) -> None:
         self.place = place
@@ -82,11 +82,11 @@ class Host:
         self.log = place / "log"
 
     def principals(self, *names: str) -> None:
-        """The principals that may log in as the one user there is."""
+        """The principals that may log in as the only user."""
         (self.place / "principals").write_text("".join(f"{name}\n" for name in names))
 
     def fetch(self, url: str) -> None:
-        """What a host does every minute, with what it trusts in the same breath."""
+        """Fetches the revocation list, as a host does every minute, and the CA keys too."""
         for name, path in (("krl", "/ssh/krl"), ("ca.pub", "/ssh/ca.pub?system=it")):
             answer = httpx2.get(url + path).raise_for_status()
             (self.place / "new").write_bytes(answer.content)
@@ -116,7 +116,7 @@ class Host:
         return self.log_in(certificate).returncode == 0
 
     def why_not(self, certificate: str) -> str:
-        """What sshd wrote into its log about a login that it refused."""
+        """The lines of sshd's log about a login that it refused."""
         written = self.log.stat().st_size
         assert not self.lets_in(certificate)
         return self.log.read_bytes()[written:].decode()

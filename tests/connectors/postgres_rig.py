@@ -1,5 +1,5 @@
-"""A real PostgreSQL server that wants passwords and logs every statement, set up as the docs tell,
-and people at it."""
+"""A real PostgreSQL server with passwords that logs every statement, set up as the docs say, and
+people who log in."""
 
 from __future__ import annotations
 
@@ -61,8 +61,8 @@ MAKER = ("CREATE, USAGE ON SCHEMA lab", *ACTIONS)
 
 
 class PasswordServer:
-    """A server on TCP. `execute` is the superuser's; `admin_url` has the account that the docs tell
-    to make."""
+    """A server on TCP. `execute` runs as the superuser; `admin_url` has the account that the docs
+    describe."""
 
     def __init__(self) -> None:
         with warnings.catch_warnings():
@@ -102,7 +102,7 @@ class PasswordServer:
 
 
 def server_or_skip() -> Iterator[PasswordServer]:
-    """With the databases orders and other, and the account in orders that the docs tell to make."""
+    """With the databases orders and other, and in orders the account that the docs describe."""
     try:
         server = PasswordServer()
     except Exception as error:
@@ -137,7 +137,7 @@ def shown(it: Connector, order: ProvisionOrder) -> str:
 
 
 def holder(it: Connector, order: ProvisionOrder) -> psycopg.Connection[tuple[object, ...]]:
-    """A session of the holder's."""
+    """A session of the holder."""
     return psycopg.connect(shown(it, order), autocommit=True, connect_timeout=5)
 
 
@@ -166,7 +166,7 @@ def an_order(
 
 
 class Notes:
-    """Memberships in memory; a connector whose url has changed keeps those that it had."""
+    """Memberships in memory; a connector whose url has changed keeps them."""
 
     def __init__(self) -> None:
         self._memberships: set[Membership] = set()
@@ -199,7 +199,7 @@ def as_admin(
 
 
 def roles(server: PasswordServer) -> set[str]:
-    """Every role but those of PostgreSQL itself."""
+    """Every role except PostgreSQL's own."""
     return {
         name for (name,) in server.execute("SELECT rolname FROM pg_roles WHERE rolname !~ '^pg_'")
     }

@@ -1,5 +1,5 @@
-"""A wire to a server that can be cut or held up at any question; it reads as much of the protocol
-as that needs."""
+"""A proxy to a server that can be cut or stopped at any message; it reads only the needed part of
+the protocol."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 
 
 class Wire:
-    """Stands between the connector and the server. It counts what the connector sends that wants an
+    """A proxy between the connector and the server. It counts the connector's messages that want an
     answer."""
 
     def __init__(self, port: int) -> None:
@@ -47,7 +47,7 @@ class Wire:
 
     @contextmanager
     def down(self) -> Iterator[None]:
-        """Nobody is reached, and who is connected is cut off."""
+        """Nobody reaches the server, and open connections are cut."""
         self._down = True
         self._loop.call_soon_threadsafe(self._cut)
         try:
@@ -57,7 +57,7 @@ class Wire:
 
     @contextmanager
     def held(self, after: int = 1) -> Iterator[None]:
-        """From that question on, the server is reached and answers nothing."""
+        """From that message on, the server is reached and answers nothing."""
         self._sent, self._cut_at, self._held = 0, after, True
         try:
             yield
@@ -67,8 +67,7 @@ class Wire:
 
     @contextmanager
     def breaking(self, number: int) -> Iterator[None]:
-        """Odd: cut off before a question reaches the server; even: when it has done what it was
-        asked."""
+        """Odd: cut before a message reaches the server; even: after the server has acted on it."""
         self._sent, self._cut_at, self._before = 0, (number + 1) // 2, number % 2 == 1
         try:
             yield
@@ -100,7 +99,7 @@ class Wire:
     async def _questions(
         self, client: asyncio.StreamReader, server: asyncio.StreamWriter, muted: asyncio.Event
     ) -> None:
-        """What the client says (section 54.7 of the manual): a first message without a type, then
+        """The client's messages (section 54.7 of the manual): a first one without a type, then
         typed ones."""
         with suppress(OSError, asyncio.IncompleteReadError):
             size = await client.readexactly(4)

@@ -1,8 +1,5 @@
-"""Servers that misbehave in any way a test wants: each connection is handed to a function of the
-test's.
-
-They know sockets and nothing of HTTP.
-"""
+"""Servers that misbehave as a test wants: each connection is passed to a function of the test. They
+know sockets and nothing of HTTP."""
 
 from __future__ import annotations
 
@@ -15,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 Serve = Callable[[socket.socket, threading.Event], None]
-"""What to do with one connection; the event is set when the test is over."""
+"""Handles one connection; the event is set when the test is over."""
 
 
 @dataclass
@@ -72,7 +69,7 @@ def raw_server(serve: Serve, tls: ssl.SSLContext | None = None) -> Iterator[RawS
 
 
 def read_request(line: socket.socket) -> bytes:
-    """A whole request: its head, and as much body as it announces."""
+    """Reads a whole request: its head, and the body of the announced length."""
     got = b""
     while b"\r\n\r\n" not in got:
         got += _more(line)
@@ -92,7 +89,7 @@ def _more(line: socket.socket) -> bytes:
 
 
 def answering(status: str, body: bytes = b"", *headers: str) -> Serve:
-    """Reads the request and answers this."""
+    """Reads the request and sends this answer."""
     head = "".join(
         f"{each}\r\n" for each in (f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *headers)
     )
@@ -122,7 +119,7 @@ def silent(line: socket.socket, over: threading.Event) -> None:
 
 
 def dripping(start: bytes) -> Serve:
-    """Answers this much, and then one byte again and again for ever."""
+    """Sends this much, and then one byte after another without end."""
 
     def serve(line: socket.socket, over: threading.Event) -> None:
         read_request(line)
@@ -134,7 +131,7 @@ def dripping(start: bytes) -> Serve:
 
 
 def endless(line: socket.socket, over: threading.Event) -> None:
-    """Answers 200, and then bytes as fast as they are taken."""
+    """Answers 200, and then sends bytes as fast as the client reads them."""
     read_request(line)
     line.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
     while not over.is_set():
@@ -142,8 +139,8 @@ def endless(line: socket.socket, over: threading.Event) -> None:
 
 
 def certificate(folder: Path, name: str) -> tuple[ssl.SSLContext, str]:
-    """For a server that is called `name`: its TLS, and the file in which its own certificate is to
-    be trusted."""
+    """For a server called `name`: its TLS context, and the file in which clients trust its
+    certificate."""
     import datetime
 
     from cryptography import x509

@@ -1,8 +1,5 @@
-"""The receiver of docs/connectors/webhook.md as a process, and something between the bot and it
-that breaks calls.
-
-It takes the receiver from the page itself, so that the page can't go wrong unseen.
-"""
+"""The receiver of docs/connectors/webhook.md as a process, and a proxy before it that breaks calls.
+It takes the receiver from the page itself, so that an error on the page is found."""
 
 from __future__ import annotations
 
@@ -24,12 +21,12 @@ SECRET = "warehouse-secret-0123456789"
 
 
 def source(page: Path = PAGE, mark: str = "<!-- receiver -->") -> str:
-    """The program that stands on the page after this mark."""
+    """The program that follows this mark on the page."""
     return page.read_text().split(mark)[1].split("```")[1].partition("\n")[2]
 
 
 class Receiver:
-    """One process of it, at a port that stays the same."""
+    """One process of the receiver, at a port that stays the same."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.port = folder, 0
@@ -61,7 +58,7 @@ class Receiver:
         return f"http://127.0.0.1:{self.port}/access"
 
     def lets_in(self, code: str) -> bool:
-        """Whether the door opens by this code, tried as somebody does who stands before it."""
+        """Whether the door opens for this code, tried as a visitor does."""
         with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)) as line:
             line.request("GET", f"/door/{code}")
             return line.getresponse().status == 200
@@ -87,13 +84,13 @@ LOST, UNHEARD, FAILED, BUSY, GARBLED, MOVED, CLAIMED, LATE = (
     "done and answered after the time",
 )
 FAULTS = (LOST, UNHEARD, FAILED, BUSY, GARBLED, MOVED)
-"""What may become of a call that fails as it should, with nothing said that is not so."""
+"""The ways in which a call may fail, without a false answer."""
 
 
 @dataclass
 class Between:
-    """Hands calls on to the receiver. From the call number `since` on (from 1) all suffer `fault`.
-    `seen` are the requests as they came; `elsewhere` is where redirects lead."""
+    """Forwards calls to the receiver. From call number `since` on (from 1) all suffer `fault`.
+    `seen` has the received requests; `elsewhere` is the target of redirects."""
 
     receiver: Receiver
     elsewhere: str = "http://127.0.0.1:1/"
@@ -139,7 +136,7 @@ class Between:
 
     @contextmanager
     def breaking(self, fault: str, since: int = 1) -> Iterator[None]:
-        """A while in which it is so; the calls are counted from its begin."""
+        """A context in which calls suffer the fault; they are counted from its start."""
         self.fault, self.since, self.calls = fault, since, 0
         try:
             yield

@@ -1,6 +1,5 @@
-"""What every connector keeps whose access is one thing for a person, whatever the system: inherit
-`SharedContract` beside `Contract`.
-"""
+"""The contract of every connector with shared access, such as a group membership: inherit
+`SharedContract` beside `Contract`."""
 
 from __future__ import annotations
 
@@ -27,14 +26,14 @@ from tests.factories import CARA, Made
 
 
 class SharedContract:
-    """`rig` of the contract; `had` gives the first of its actions to the holder of an order, as if
-    by hand; `changes` is a part of what the stand-in is asked when somebody is given or loses
-    something."""
+    """`rig` is that of the contract; `had` gives the first of its actions to the holder of an
+    order, as if by hand; `changes` is a part of the stand-in's request that gives or removes
+    membership."""
 
     def had(self, order: ProvisionOrder) -> None:
         raise LookupError("a connector's tests say how somebody had it before")
 
-    def test_what_the_person_had_before_is_refused_and_not_taken_away(
+    def test_earlier_access_of_the_person_is_refused_and_not_removed(
         self, it: Connector, rig: Rig, order: Callable[..., ProvisionOrder]
     ) -> None:
         asked = order()
@@ -46,7 +45,7 @@ class SharedContract:
         assert not it.read_back(asked)
         assert rig.works(it, less)
 
-    def test_the_end_of_one_grant_takes_only_what_no_other_needs(
+    def test_the_end_of_one_grant_removes_only_what_no_other_needs(
         self, it: Connector, rig: Rig, order: Callable[..., ProvisionOrder]
     ) -> None:
         both, first, second = order(), rig.actions[:1], rig.actions[1:]
@@ -59,7 +58,7 @@ class SharedContract:
         it.revoke(other)
         assert not rig.works(it, other) and not it.read_back(other)
 
-    def test_of_two_ends_at_once_none_leaves_it_to_the_other(
+    def test_two_ends_at_once_remove_the_access(
         self, it: Connector, rig: Rig, order: Callable[..., ProvisionOrder]
     ) -> None:
         one = order()
@@ -70,7 +69,7 @@ class SharedContract:
         it.revoke(other)
         assert not rig.works(it, one) and not it.read_back(one) and not it.read_back(other)
 
-    def test_what_two_grants_gave_is_listed_for_both_and_stays_when_one_is_cleared_up(
+    def test_access_of_two_grants_is_listed_for_both_and_stays_when_one_ends(
         self, it: Connector, rig: Rig, order: Callable[..., ProvisionOrder]
     ) -> None:
         assert isinstance(it, Lists)
@@ -84,7 +83,7 @@ class SharedContract:
         it.remove(found["g-other"])
         assert rig.works(it, one) and [each.grant for each in it.list_active()] == [one.grant]
 
-    def test_what_somebody_took_away_by_hand_is_not_listed_any_more(
+    def test_access_that_was_removed_by_hand_is_no_longer_listed(
         self, it: Connector, order: Callable[..., ProvisionOrder], tools: ConnectorDeps
     ) -> None:
         assert isinstance(it, Lists)
@@ -96,14 +95,14 @@ class SharedContract:
             tools.memberships.note(membership)
         assert list(it.list_active()) == [] and not it.read_back(asked)
 
-    def test_what_is_there_in_part_only_is_found_told_and_ended(
+    def test_partial_access_is_found_reported_and_ended(
         self, it: Connector, rig: Rig, made: Made, delivery: Dispatcher, tools: ConnectorDeps
     ) -> None:
         assert isinstance(it, SharedMembership)
         grant = made.a_started(made.a_request("it"))
         delivery.drain(Queue.START)
         first, *_ = tools.memberships.of_grant("it", grant.id)
-        # As no order takes away only a part.
+        # No order removes only a part.
         it._members.take(first.account, first.thing)  # noqa: SLF001
         survey = InventoryScan(made.world, build_systems(made.world))
         for _ in range(2):
@@ -122,20 +121,20 @@ def _lost(call: str) -> str | None:
 
 
 class RestContract:
-    """How every REST connector takes an answer that is none. `server` is its stand-in."""
+    """How every REST connector handles a bad answer. `server` is its stand-in."""
 
     @pytest.fixture
     def server(self) -> StandIn:
         raise LookupError("a connector's tests bring their stand-in")
 
-    def test_too_many_calls_are_waited_for_as_long_as_it_says(
+    def test_after_too_many_calls_the_bot_waits_as_long_as_the_answer_says(
         self, it: Connector, server: StandIn, order: Callable[..., ProvisionOrder]
     ) -> None:
         with server.failing(lambda number: BUSY), pytest.raises(SystemUnavailable) as refused:
             it.grant(order())
         assert refused.value.retry_after in (7, 8)
 
-    def test_a_hanging_system_ends_in_time_and_nobody_knows_the_outcome(
+    def test_a_call_of_a_hanging_system_stops_in_time_with_an_unknown_outcome(
         self,
         it: Connector,
         server: StandIn,
@@ -149,7 +148,7 @@ class RestContract:
         ):
             it.grant(order())
 
-    def test_a_lost_answer_is_no_answer_and_the_next_try_finds_it_done(
+    def test_a_lost_answer_is_an_unknown_outcome_and_the_next_try_finds_it_done(
         self, it: Connector, rig: Rig, server: StandIn, order: Callable[..., ProvisionOrder]
     ) -> None:
         asked = order()
@@ -158,7 +157,7 @@ class RestContract:
         it.grant(asked)
         assert rig.works(it, asked)
 
-    def test_credentials_that_are_not_accepted_are_said_and_nothing_of_them_is_shown(
+    def test_refused_credentials_are_reported_without_showing_them(
         self, made: Made, rig: Rig, order: Callable[..., ProvisionOrder], wrong_token: Connector
     ) -> None:
         asked = order(CARA)

@@ -31,7 +31,7 @@ def settings(ca_file: Path, *more: str) -> str:
 
 
 class Bearer:
-    """The holder: keeps every certificate that was ever shown, and tries them all."""
+    """The holder, who keeps every certificate that was ever shown, and tries them all."""
 
     def __init__(self, host: Host) -> None:
         self.host, self.url = host, ""
@@ -63,7 +63,7 @@ def away(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 class Ground:
-    """The web application of a contract's world on a port."""
+    """The web application of a contract test on a port."""
 
     @pytest.fixture
     def bearer(self, host: Host) -> Bearer:

@@ -1,6 +1,5 @@
 """A security token in software, behind an ssh-agent as ssh expects one: it signs as OpenSSH's
-PROTOCOL.u2f has it. No hardware, no touch; sshd can't tell the difference.
-"""
+PROTOCOL.u2f specifies. It needs no hardware and no touch, and sshd can't see the difference."""
 
 from __future__ import annotations
 
@@ -62,7 +61,7 @@ class Token:
 
     @contextmanager
     def plugged_in(self, path: Path) -> Iterator[list[str]]:
-        """The options of ssh with which it is used."""
+        """The options of ssh that use the token."""
         Path(f"{path}.pub").write_text(self.line + "\n")
         with closing(socket.socket(socket.AF_UNIX)) as listener:
             listener.bind(str(path))

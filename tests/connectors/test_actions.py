@@ -1,4 +1,4 @@
-"""What an action may look like, by the kind of system that it is for."""
+"""The valid actions of each kind of system."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("kind", "action"), GOOD)
-def test_a_name_that_the_system_could_have_is_taken(kind: str, action: str) -> None:
+def test_a_possible_name_is_accepted(kind: str, action: str) -> None:
     assert KINDS[kind].wrong_action(action) == ""
 
 
 @pytest.mark.parametrize(("kind", "action"), WRONG)
-def test_a_name_that_it_could_not_is_wrong_and_shown_cleanly(kind: str, action: str) -> None:
+def test_an_impossible_name_is_an_error_and_shown_cleaned(kind: str, action: str) -> None:
     said = KINDS[kind].wrong_action(action)
     assert " is not " in said and said.isprintable()
 

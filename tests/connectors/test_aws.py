@@ -1,4 +1,4 @@
-"""The aws connector, tried on a moto server behind a front that takes its time as AWS does."""
+"""The aws connector on a moto server, behind a front that is as slow as AWS."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def front() -> Iterator[Aws]:
 
 @cache
 def straight(port: int) -> tuple[Any, Any]:
-    """To moto itself. A client takes longer to make than a call."""
+    """A client of moto itself, kept because it takes longer to make than a call."""
     keys = {"aws_access_key_id": "AKIATEST", "aws_secret_access_key": "secret"}
     at = {"region_name": REGION, "endpoint_url": f"http://127.0.0.1:{port}", **keys}
     return boto3.client("sso-admin", **at), boto3.client("identitystore", **at)
@@ -85,8 +85,7 @@ class TestAws(Contract, SharedContract):
         raise LookupError(name)
 
     def may(self, user: str, name: str) -> bool:
-        """Whether the user gets at what the permission set may in the account; straight from
-        moto."""
+        """Whether the user has the permission set in the account, as moto itself says."""
         asked = {
             "InstanceArn": self.instance,
             "AccountId": ACCOUNT,
@@ -148,7 +147,7 @@ class TestAws(Contract, SharedContract):
 
     # --- who and what
 
-    def test_a_person_is_found_once_and_then_pinned_whatever_their_e_mail_becomes(
+    def test_a_person_is_found_once_and_then_linked_by_id(
         self, it: Connector, order: Ordered, tools: ConnectorDeps
     ) -> None:
         asked = order()
@@ -160,7 +159,7 @@ class TestAws(Contract, SharedContract):
         with pytest.raises(SystemRefused, match="belongs to another person"):
             it.grant(replace(order(CARA), person=a_person(CARA, EMAIL)))
 
-    def test_nobody_with_the_e_mail_is_refused_and_ends_well(
+    def test_a_start_without_a_user_of_that_e_mail_is_refused_and_its_end_succeeds(
         self, it: Connector, order: Ordered
     ) -> None:
         asked = replace(order(), person=a_person(ANA, "none@example.com"))
@@ -182,7 +181,7 @@ class TestAws(Contract, SharedContract):
 
     # --- AWS takes its time
 
-    def test_a_request_that_takes_too_long_is_found_again_and_not_made_twice(
+    def test_a_slow_request_is_found_again_and_not_made_twice(
         self, it: Connector, server: Aws, order: Ordered, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(connector, "PAUSES", (0.0,))
@@ -196,7 +195,7 @@ class TestAws(Contract, SharedContract):
             self.users[EMAIL], "ReadOnly"
         )
 
-    def test_an_end_while_aws_is_still_making_it_waits_for_that_and_takes_it_away(
+    def test_an_end_waits_for_a_running_assignment_and_removes_it(
         self, it: Connector, rig: Rig, server: Aws, order: Ordered, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(connector, "PAUSES", ())
@@ -211,7 +210,7 @@ class TestAws(Contract, SharedContract):
         it.revoke(asked)
         assert not rig.works(it, asked) and not it.read_back(asked)
 
-    def test_a_start_while_aws_is_still_taking_it_away_waits_for_that_and_makes_it_anew(
+    def test_a_start_waits_for_a_running_removal_and_assigns_again(
         self, it: Connector, rig: Rig, server: Aws, order: Ordered, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         asked = replace(order(), actions=("ReadOnly",))
@@ -241,7 +240,7 @@ class TestAws(Contract, SharedContract):
         it.revoke(asked)
         assert not self.may(self.users[EMAIL], "ReadOnly")
 
-    def test_a_request_that_fails_is_told_with_its_reason_and_tried_again(
+    def test_a_failed_request_is_reported_with_its_reason_and_retried(
         self, it: Connector, server: Aws, order: Ordered
     ) -> None:
         asked, server.fails = order(), "Received a 403 status error: account is suspended."
@@ -256,7 +255,7 @@ class TestAws(Contract, SharedContract):
 
     # --- trouble
 
-    def test_throttling_is_a_later_and_a_lost_answer_an_unknown_outcome(
+    def test_throttling_is_retried_and_a_lost_answer_is_an_unknown_outcome(
         self, it: Connector, rig: Rig, server: Aws, order: Ordered
     ) -> None:
         asked = order()
@@ -273,7 +272,7 @@ class TestAws(Contract, SharedContract):
         it.grant(asked)
         assert rig.works(it, asked)
 
-    def test_a_hanging_system_ends_in_time(
+    def test_a_call_of_a_hanging_system_stops_in_time(
         self, server: Aws, tools: ConnectorDeps, order: Ordered, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(connector, "READ_TIMEOUT", 0.2)
@@ -284,7 +283,7 @@ class TestAws(Contract, SharedContract):
         ):
             it.grant(order())
 
-    def test_a_refusal_of_our_account_is_a_no_and_nothing_secret_is_told(
+    def test_a_refusal_of_our_account_is_final_and_shows_no_secret(
         self, it: Connector, server: Aws, order: Ordered, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         asked = order()
@@ -304,13 +303,13 @@ class TestAws(Contract, SharedContract):
 
     # --- the doctor, settings, what is shown
 
-    def test_the_doctor_hears_which_role_names_no_permission_set(self, it: Connector) -> None:
+    def test_the_doctor_names_a_role_without_its_permission_set(self, it: Connector) -> None:
         assert isinstance(it, Checks)
         assert list(it.check({"it": SETS})) == []
         (trouble,) = it.check({"it": [*SETS, "Gone"]})
         assert trouble.startswith("it: Gone: ") and trouble.endswith("(no_permission_set)")
 
-    def test_the_holder_is_told_how_to_sign_in_and_nothing_secret(
+    def test_the_holder_reads_how_to_sign_in_and_nothing_secret(
         self, it: Connector, order: Ordered
     ) -> None:
         assert isinstance(it, Shows)
@@ -325,7 +324,7 @@ class TestAws(Contract, SharedContract):
     @pytest.mark.parametrize(
         "wrong", [{"endpoint_url": "http://aws.example.com"}, {"region": "not a region"}]
     )
-    def test_settings_that_can_t_be_right_are_refused(
+    def test_impossible_settings_are_refused(
         self, server: Aws, tools: ConnectorDeps, wrong: dict[str, str]
     ) -> None:
         with pytest.raises(ValueError, match=r"URL must|AWS can't be asked"):

@@ -1,5 +1,5 @@
-"""A system whose settings lead elsewhere while somebody has access there: nothing at the new place
-proves an end."""
+"""A system whose settings lead elsewhere while somebody has access there: the absence of access at
+the new place proves no end."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def receivers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Receiv
 
 @dataclass
 class Moving:
-    """A system that is `here` at first."""
+    """A system that is at `here` first."""
 
     made: Made
     here: Receiver
@@ -83,16 +83,14 @@ class Moving:
 @pytest.fixture
 def moving(tmp_path: Path, receivers: tuple[Receiver, Receiver]) -> Iterator[Moving]:
     made = make_world(tmp_path)
-    made.clock.at = (
-        2_000_000_000  # the receivers go by their own clock, and nothing there shall end by itself
-    )
+    made.clock.at = 2_000_000_000  # the receivers use their own clock, and nothing may end there
     with closing(made.world.db):
         moving = Moving(made, *receivers)
         moving.lead_to(moving.here)
         yield moving
 
 
-def test_it_stays_ending_and_on_until_the_settings_are_put_back(moving: Moving) -> None:
+def test_the_grant_stays_ending_until_the_settings_are_put_back(moving: Moving) -> None:
     grant = moving.active()
     moving.lead_to(moving.there)
     release_grant(moving.made.world, grant.id, ANA)
@@ -128,7 +126,7 @@ def test_a_start_that_may_have_made_something_makes_nothing_elsewhere(moving: Mo
     assert moving.made.rows("SELECT state FROM leases WHERE grant_id = ?", grant.id) == [("ended",)]
 
 
-def test_what_is_shown_to_the_holder_is_not_made_elsewhere(moving: Moving) -> None:
+def test_credentials_are_not_made_at_the_new_place(moving: Moving) -> None:
     grant = moving.active()
     moving.lead_to(moving.there)
     order = order_for(moving.made.world, grant.id, "it")
@@ -137,7 +135,7 @@ def test_what_is_shown_to_the_holder_is_not_made_elsewhere(moving: Moving) -> No
         for_order(moving.systems, order)
 
 
-def test_who_says_that_it_is_the_same_system_is_on_record_and_believed(moving: Moving) -> None:
+def test_a_confirmation_that_it_is_the_same_system_is_recorded_and_believed(moving: Moving) -> None:
     grant = moving.active()
     moving.lead_to(moving.there)
     release_grant(moving.made.world, grant.id, ANA)
@@ -149,10 +147,10 @@ def test_who_says_that_it_is_the_same_system_is_on_record_and_believed(moving: M
     assert moving.made.log("system:target:confirmed", "actor, system") == [("os:lea", "it")]
 
 
-def test_a_database_that_is_another_server_now_is_believed_as_well_and_no_membership_forgotten(
+def test_another_server_can_be_confirmed_too_and_no_membership_is_forgotten(
     moving: Moving,
 ) -> None:
-    """It was restored, or upgraded, and its settings are the same."""
+    """The server was restored or upgraded, and its settings are the same."""
     grant, memberships = moving.active(), StoredMemberships(moving.made.world)
     server, team = (
         Membership("it", grant.id, "", "7312", ""),
@@ -214,7 +212,7 @@ def target(made: Made, kind: str, settings: dict[str, object]) -> str:
 
 
 @pytest.mark.parametrize(("kind", "settings", "changed"), SAME.values(), ids=SAME)
-def test_what_changes_often_does_not_make_it_another_system(
+def test_a_new_password_does_not_make_it_another_system(
     moving: Moving, kind: str, settings: dict[str, object], changed: dict[str, object]
 ) -> None:
     assert (
@@ -223,7 +221,7 @@ def test_what_changes_often_does_not_make_it_another_system(
 
 
 @pytest.mark.parametrize(("kind", "settings", "changed"), OTHER.values(), ids=OTHER)
-def test_what_says_where_it_is_makes_it_another_system(
+def test_a_new_address_makes_it_another_system(
     moving: Moving, kind: str, settings: dict[str, object], changed: dict[str, object]
 ) -> None:
     assert target(moving.made, kind, settings) != target(moving.made, kind, settings | changed)

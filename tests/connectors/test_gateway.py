@@ -1,4 +1,5 @@
-"""The gateway connector, whose system is a gate that the token check reads: rows of ours."""
+"""The gateway connector, whose system is a gate that the token check reads: rows in our
+database."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""Which system is unwell: from what it did when it was told something, and from asking; and nobody
-waits for it."""
+"""Which system is unwell, by its last calls and by checks; reading it waits for no system."""
 
 from __future__ import annotations
 
@@ -47,7 +46,7 @@ def what_it_did(health: Health, error: Exception | None) -> None:
         (StorageUnavailable("ours is away"), "not asked yet"),
     ],
 )
-def test_what_a_system_did_last_is_what_it_is_like(
+def test_the_last_call_decides_the_health_of_a_system(
     health: Health, error: Exception | None, said: str
 ) -> None:
     what_it_did(health, error)
@@ -55,13 +54,13 @@ def test_what_a_system_did_last_is_what_it_is_like(
     assert "10.0.0.1" not in str(health.said(["db"]))
 
 
-def test_it_is_well_again_when_it_does_what_it_is_told(health: Health) -> None:
+def test_a_system_is_well_again_after_a_successful_call(health: Health) -> None:
     what_it_did(health, SystemUnavailable("down"))
     what_it_did(health, None)
     assert health.said(["db"]) == {"db": "well"}
 
 
-def test_since_when_is_when_it_began(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_health_has_the_time_of_the_first_failure(caplog: pytest.LogCaptureFixture) -> None:
     at = [START]
     health = Health(lambda: at[0])
     for _ in range(3):
@@ -71,7 +70,7 @@ def test_since_when_is_when_it_began(caplog: pytest.LogCaptureFixture) -> None:
     assert caplog.text.count("the system db is unwell: down") == 1
 
 
-def test_a_call_that_does_not_come_back_is_told_without_waiting_for_it(
+def test_a_hanging_call_is_reported_without_waiting_for_it(
     health: Health, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bot.connectors.health, "HANGS", 0.0)
@@ -95,7 +94,7 @@ def test_a_call_that_does_not_come_back_is_told_without_waiting_for_it(
     assert health.said(["db"]) == {"db": "well"}
 
 
-def test_every_system_that_can_be_asked_is_asked_at_once(health: Health, tmp_path: Path) -> None:
+def test_every_system_with_a_check_is_checked_in_parallel(health: Health, tmp_path: Path) -> None:
     kinds = {"fine": "folder", "down": "folder", "hangs": "folder", "dark": "blind"}
     tables = "".join(folder.settings(name, tmp_path / name, kind) for name, kind in kinds.items())
     tables += '[systems.wrong]\nconnector = "folder"\nfolder = "relative"\n'

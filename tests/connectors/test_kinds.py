@@ -25,11 +25,11 @@ HOME = {
     name: module.removesuffix(".kind").removesuffix("_kind").replace(".", "/")
     for name, module in OURS.items()
 }
-"""The file without its ending, or the folder, of each kind."""
+"""The file without its suffix, or the folder, of each kind."""
 
 
 def written() -> Iterator[Path]:
-    """The files of the product. The sandbox knows nothing of the rest."""
+    """The files of the product. The sandbox does not import the rest."""
     for room in ("bot", "storage"):
         for path in sorted((ROOT / room).rglob("*.py")):
             if "sandbox" not in path.parts and path != REGISTRY:
@@ -37,7 +37,7 @@ def written() -> Iterator[Path]:
 
 
 def named(path: Path) -> Iterator[tuple[int, str]]:
-    """Where the file names a kind that it is not the home of."""
+    """The places where a file outside a kind's home names the kind."""
     here = str(path.relative_to(ROOT))
     strange = {
         kind
@@ -69,7 +69,7 @@ def test_no_other_file_knows_a_kind_of_system_by_its_name() -> None:
         'y = order.connector != "command"',
     ],
 )
-def test_a_file_that_does_is_found(
+def test_a_file_that_names_a_kind_is_found(
     code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(globals(), "ROOT", tmp_path)
@@ -98,7 +98,7 @@ def test_an_ability_that_is_used_is_described() -> None:
         assert lines[place + 1].strip().startswith('"""')
 
 
-def test_only_a_system_that_is_needed_imports_its_library(tmp_path: Path) -> None:
+def test_only_a_used_connector_imports_its_library(tmp_path: Path) -> None:
     from tests.connectors.example import python
 
     program = (

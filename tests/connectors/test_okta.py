@@ -1,4 +1,4 @@
-"""The okta connector, tried on a stand-in that was written from Okta's published Management API."""
+"""The okta connector on a stand-in that was written from Okta's published Management API."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class TestOkta(Contract, SharedContract, RestContract):
 
     # --- who
 
-    def test_a_person_is_found_once_and_then_pinned_whatever_their_e_mail_becomes(
+    def test_a_person_is_found_once_and_then_linked_by_id(
         self, it: Connector, server: Okta, order: Ordered, tools: ConnectorDeps
     ) -> None:
         asked = order()
@@ -83,7 +83,7 @@ class TestOkta(Contract, SharedContract, RestContract):
         )
 
     @pytest.mark.parametrize(("more", "words"), [(0, "nobody"), (2, "more than one account")])
-    def test_nobody_or_two_with_the_e_mail_are_refused(
+    def test_no_user_or_two_with_the_e_mail_are_refused(
         self, it: Connector, server: Okta, order: Ordered, more: int, words: str
     ) -> None:
         asked = replace(order(), person=a_person(ANA, "two@example.com"))
@@ -96,7 +96,7 @@ class TestOkta(Contract, SharedContract, RestContract):
         with pytest.raises(SystemRefused, match="Slack has no e-mail"):
             it.grant(replace(asked, person=a_person(ANA, "")))
 
-    def test_an_address_that_went_to_somebody_else_does_not_bring_the_first_one_s_account(
+    def test_an_e_mail_that_moved_to_another_person_does_not_bring_the_account_along(
         self, it: Connector, order: Ordered
     ) -> None:
         it.grant(order())
@@ -110,7 +110,7 @@ class TestOkta(Contract, SharedContract, RestContract):
         with pytest.raises(SystemRefused, match="is SUSPENDED"):
             it.grant(replace(order(), person=a_person(ANA, "gone@example.com")))
 
-    def test_a_user_who_was_deleted_has_nothing_any_more(
+    def test_a_deleted_user_has_no_access(
         self, it: Connector, server: Okta, order: Ordered
     ) -> None:
         asked = order()
@@ -132,7 +132,7 @@ class TestOkta(Contract, SharedContract, RestContract):
         it.revoke(asked)
         assert not server.may(EMAIL, "Renamed")
 
-    def test_a_group_that_was_renamed_meanwhile_is_still_left(
+    def test_a_person_is_removed_from_a_renamed_group(
         self, it: Connector, server: Okta, order: Ordered
     ) -> None:
         asked = replace(order(), actions=("Prod",))
@@ -144,7 +144,7 @@ class TestOkta(Contract, SharedContract, RestContract):
     @pytest.mark.parametrize(
         "group", ["none", 'x" or id eq "00g00000000000000000', "Everyone", "twice", "a\nb"]
     )
-    def test_a_group_that_is_none_or_two_or_not_ours_to_change_is_refused(
+    def test_a_missing_ambiguous_or_unchangeable_group_is_refused(
         self, it: Connector, server: Okta, order: Ordered, group: str
     ) -> None:
         server.add("Everyone", "BUILT_IN")
@@ -183,7 +183,7 @@ class TestOkta(Contract, SharedContract, RestContract):
 
     # --- the doctor, settings, limits
 
-    def test_the_doctor_hears_which_role_names_no_group(
+    def test_the_doctor_names_a_role_without_its_group(
         self, it: Connector, wrong_token: Connector
     ) -> None:
         assert isinstance(it, Checks) and isinstance(wrong_token, Checks)
@@ -208,5 +208,7 @@ LIMITS: dict[str, tuple[int, dict[str, str], int | None]] = {
 
 
 @pytest.mark.parametrize(("status", "headers", "wait"), LIMITS.values(), ids=LIMITS)
-def test_how_long_to_wait(status: int, headers: dict[str, str], wait: int | None) -> None:
+def test_a_rate_limit_says_how_long_to_wait(
+    status: int, headers: dict[str, str], wait: int | None
+) -> None:
     assert _limited(Answer(status, headers, b"")) == wait

@@ -1,4 +1,4 @@
-"""Logins at a real database become use of their grant, seen from outside and told at its end."""
+"""Logins at a real database are recorded as use of their grant, and reported at its end."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def server() -> Iterator[PasswordServer]:
 
 @pytest.fixture
 def it(server: PasswordServer, made: Made) -> Connector:
-    """The connector, in a world whose roles.toml has its system and whose clock goes."""
+    """The connector, with its system in roles.toml and a clock that runs."""
     systems = (
         f'{SYSTEMS}\n[systems.orders-db]\nconnector = "postgres"\nurl = "{url(server.port)}"\n'
     )
@@ -93,7 +93,7 @@ def test_a_login_is_seen_while_it_lasts_and_is_the_first_use(made: Made, it: Con
     assert made.events("grant:use:after_end") == 0
 
 
-def test_a_database_that_nobody_logged_in_to_was_not_seen_in_use(made: Made, it: Connector) -> None:
+def test_a_database_without_a_login_was_not_seen_in_use(made: Made, it: Connector) -> None:
     grant, watch = a_grant(made, it), SessionPoller(made.world, Only(it))
     assert usage(made, grant).used.silent == ("orders-db",), "nobody has looked yet"
     watch.look()

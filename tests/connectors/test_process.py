@@ -25,7 +25,7 @@ def shell(program: str, timeout: float = 20) -> Ran:
 
 
 def gone(pid: str) -> bool:
-    """Whether the process is dead; one that nobody waits for counts as such."""
+    """Whether the process is dead; a zombie counts as dead."""
     try:
         return Path(f"/proc/{pid.strip()}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
     except FileNotFoundError:
@@ -69,11 +69,11 @@ def test_no_shell_sees_the_arguments(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "program", ["pass", "import sys; sys.stdin.read()", "import os; os.close(0)"]
 )
-def test_a_big_input_keeps_nobody_waiting_whether_it_is_read_or_not(program: str) -> None:
+def test_a_big_input_does_not_block_whether_it_is_read_or_not(program: str) -> None:
     assert python(program, b"x" * 3_000_000).code == 0
 
 
-def test_much_that_is_written_on_both_sides_at_once_comes_through() -> None:
+def test_much_input_and_output_at_once_come_through() -> None:
     program = (
         "import sys; sys.stderr.write('e' * 900_000); sys.stdout.write(sys.stdin.read());"
         " sys.stderr.write('end')"
@@ -83,7 +83,7 @@ def test_much_that_is_written_on_both_sides_at_once_comes_through() -> None:
     assert len(ran.errors) == KEPT_ERRORS and ran.errors.endswith(b"eend")
 
 
-def test_more_output_than_anybody_wants_ends_it() -> None:
+def test_too_much_output_ends_the_program() -> None:
     with pytest.raises(OutcomeUnknown, match=f"more than {MOST_OUTPUT} bytes"):
         shell("exec cat /dev/zero")
 
@@ -92,18 +92,18 @@ def test_more_output_than_anybody_wants_ends_it() -> None:
     "program",
     ["sleep 60", "trap '' TERM INT HUP; while :; do sleep 60; done", "exec >&- 2>&-; sleep 60"],
 )
-def test_what_takes_too_long_is_ended(program: str) -> None:
+def test_a_slow_program_is_ended(program: str) -> None:
     with pytest.raises(OutcomeUnknown, match="took too long"):
         shell(program, timeout=0.3)
 
 
-def test_what_it_started_is_ended_with_it(tmp_path: Path) -> None:
+def test_its_children_are_ended_with_it(tmp_path: Path) -> None:
     with pytest.raises(OutcomeUnknown):
         shell(f"(sleep 60 & echo $! > {tmp_path}/grandchild; wait) & sleep 60", timeout=1.5)
     until(lambda: gone((tmp_path / "grandchild").read_text()))
 
 
-def test_what_it_leaves_behind_when_it_is_done_is_ended_too_and_not_waited_for(
+def test_a_child_that_outlives_it_is_ended_and_not_waited_for(
     tmp_path: Path,
 ) -> None:
     ran = shell(
@@ -113,23 +113,23 @@ def test_what_it_leaves_behind_when_it_is_done_is_ended_too_and_not_waited_for(
     until(lambda: gone((tmp_path / "child").read_text()))
 
 
-def test_a_child_that_goes_on_writing_is_ended_with_it(tmp_path: Path) -> None:
+def test_a_child_that_keeps_writing_is_ended_with_it(tmp_path: Path) -> None:
     with suppress(OutcomeUnknown):  # it may have written too much before
         shell(f"cat /dev/zero & echo $! > {tmp_path}/child; exit 0")
     until(lambda: gone((tmp_path / "child").read_text()))
 
 
-def test_a_child_that_got_away_is_not_listened_to_for_ever(tmp_path: Path) -> None:
+def test_the_output_of_an_escaped_child_is_not_read_indefinitely(tmp_path: Path) -> None:
     with pytest.raises(OutcomeUnknown, match="wrote more than"):
         shell(f"setsid cat /dev/zero & echo $! > {tmp_path}/child; sleep 10")
-    until(lambda: gone((tmp_path / "child").read_text()))  # nobody reads what it writes
+    until(lambda: gone((tmp_path / "child").read_text()))  # nothing reads its output
 
 
 def test_a_signal_is_a_negative_code() -> None:
     assert shell("kill -SEGV $$").code == -11
 
 
-def test_what_can_t_be_run_is_said_to_be_so(tmp_path: Path) -> None:
+def test_a_program_that_cannot_be_run_is_reported(tmp_path: Path) -> None:
     plain = tmp_path / "plain"
     plain.write_text("no program")
     for mode, words in ((0o644, "Permission denied"), (0o755, "Exec format error")):

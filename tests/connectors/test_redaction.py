@@ -1,4 +1,4 @@
-"""A value that `${…}` gave a system is repeated nowhere, however the system says it."""
+"""The value of a `${…}` of a system is repeated nowhere, in whatever form the system answers it."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ TOOLS: Any = ConnectorDeps(*[cast(Any, None)] * 4)
 
 
 def a_policy_with(system: str, action: str = "open", **environ: str) -> Policy:
-    """A valid roles.toml with one more system, called `it`, which a role needs."""
+    """A valid roles.toml with one more system, called `it`, and a role on it."""
     role = (
         f'system = "it"\nactions = ["{action}"]\nrequesters = ["everyone"]\napprovers ='
         ' ["@db-leads"]'
@@ -70,10 +70,10 @@ def program(folder: Path, text: str) -> Path:
 # --- everywhere that words of a system go
 
 
-def test_a_secret_in_argv_that_the_program_repeats_is_nowhere(
+def test_a_secret_of_argv_that_the_program_prints_is_repeated_nowhere(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Not in the audit log, the outbox, a message to people, or the bot's log."""
+    """It is not in the audit log, the outbox, a message to people, or the bot's log."""
     caplog.set_level(logging.DEBUG)
     place = program(tmp_path, 'echo "usage: open --token $2: no such token" >&2; exit 3')
     argv = f'connector = "command"\nargv = ["{place}", "--token", "${{LAB_TOKEN}}"]'
@@ -106,8 +106,8 @@ def said(call: Any, *arguments: object) -> str:
     return "".join([*traceback.format_exception(error), repr(error), repr(vars(error))])
 
 
-def test_a_rest_system_that_answers_with_its_token_does_not_tell_it() -> None:
-    """The place where it would be cut in two lies in the middle of the token."""
+def test_a_token_in_the_answer_of_a_rest_system_is_not_repeated() -> None:
+    """The place where the answer is cut off is in the middle of the token."""
     token = "ghp_" + "t0ken" * 8
     body = json.dumps({"message": "x" * 180 + f" {token} is bad"}).encode()
     with raw_server(answering("403 No", body)) as server:
@@ -120,7 +120,7 @@ def test_a_rest_system_that_answers_with_its_token_does_not_tell_it() -> None:
     assert "[GITHUB_TOKEN" in words and "t0ken" not in words and "ghp_" not in words
 
 
-def test_a_database_out_of_reach_does_not_tell_the_password_of_its_url() -> None:
+def test_an_unreachable_database_does_not_show_the_password_of_its_url() -> None:
     url = 'connector = "postgres"\nurl = "postgresql://bot:${PG_PASSWORD}@127.0.0.1:1/${PG_NAME}"'
     it = make(
         a_policy_with(
@@ -163,7 +163,7 @@ SPELLINGS = {
 
 
 class Talkative:
-    """A system that says `text` in all ways."""
+    """A system that answers `text` in every possible way."""
 
     target, shares = "place", True
 
@@ -199,7 +199,7 @@ class Talkative:
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS.values(), ids=SPELLINGS)
-def test_no_spelling_of_it_is_in_what_a_connector_gives_or_raises(spelling: str) -> None:
+def test_no_spelling_of_a_secret_is_in_a_result_or_an_error(spelling: str) -> None:
     it: Any = redacting(
         Talkative(spelling), System("it", "talkative", {}, secrets={"TOKEN": SECRET})
     )
@@ -219,7 +219,7 @@ def test_no_spelling_of_it_is_in_what_a_connector_gives_or_raises(spelling: str)
             assert hidden.replace("\\", "") not in shown
 
 
-def test_a_connector_can_do_what_it_could_do_before_and_its_errors_keep_their_facts() -> None:
+def test_a_redacted_connector_keeps_its_methods_and_the_facts_of_its_errors() -> None:
     it: Any = redacting(Talkative(SECRET), System("it", "talkative", {}, secrets={"TOKEN": SECRET}))
     assert all(isinstance(it, protocol) for protocol in (Checks, Lists, Located, Shows))
     assert not any(isinstance(it, protocol) for protocol in (EndsTogether, Extends, Watches))
@@ -229,7 +229,7 @@ def test_a_connector_can_do_what_it_could_do_before_and_its_errors_keep_their_fa
     assert (caught.value.what, caught.value.retry_after) == ("later [TOKEN]", 7)
 
 
-def test_an_address_that_is_secret_as_a_whole_is_not_told_by_its_parts() -> None:
+def test_the_parts_of_a_secret_address_are_not_shown() -> None:
     url = "https://user:pass%2Fword@hooks.example.com/services/T0/B0/s3cret?key=abcdef"
     for part in ("/services/T0/B0/s3cret?key=abcdef", "pass/word", "pass%2Fword", "key=abcdef"):
         it: Any = redacting(
@@ -247,7 +247,7 @@ def test_short_values_and_the_system_s_own_name_are_left_alone(secrets: dict[str
     assert redacting(connector, System("it", "talkative", {}, secrets=secrets)) is connector
 
 
-def test_a_system_knows_the_variables_of_its_own_table_only() -> None:
+def test_a_system_redacts_only_the_variables_of_its_own_table() -> None:
     hook = (
         'connector = "webhook"\nurl = "https://h.example.com/${PART}"\nsecret ='
         ' "${A_SECRET}-$${PLAIN}"'

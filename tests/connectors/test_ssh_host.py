@@ -1,4 +1,4 @@
-"""What the documentation puts on a host: the script that fetches the list, and the hook that
+"""The scripts of the documentation on a host: the one that fetches the list, and the hook that
 reports logins."""
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class TestHost(Ground):
     def a_session(
         self, bearer: Bearer, place: Path, line: str, event: str = "open_session"
     ) -> Iterator[subprocess.Popen[bytes]]:
-        """What PAM does at the start of a session of sshd, here a shell that waits."""
+        """The call of PAM at the start of a session of sshd, which is a waiting shell here."""
         (place / "usage.curl").write_text(f'url = "{bearer.url}/usage"\nuser = "it:{SECRET}"\n')
         hook = f"{script('access-session', place)} {place}/usage.curl {place}/sessions"
         steps = f"PAM_TYPE={event} {hook}; echo in; read _; echo out"
@@ -96,7 +96,7 @@ class TestHost(Ground):
     @pytest.mark.parametrize(
         "answer", ["nobody there", "not found", "another file", "an empty file"]
     )
-    def test_what_is_no_list_changes_nothing(
+    def test_an_answer_that_is_no_list_changes_nothing(
         self, bearer: Bearer, tmp_path: Path, answer: str
     ) -> None:
         assert self.fetch(bearer, tmp_path) == 0
@@ -110,7 +110,7 @@ class TestHost(Ground):
         assert (tmp_path / "krl").read_bytes() == before
         assert {path.name for path in tmp_path.glob("krl*")} == {"krl"}
 
-    def test_a_list_beyond_all_measure_is_cut_off_and_not_taken(
+    def test_a_list_that_is_too_large_is_cut_off_and_ignored(
         self, bearer: Bearer, tmp_path: Path
     ) -> None:
         assert self.fetch(bearer, tmp_path) == 0
@@ -144,11 +144,11 @@ class TestHost(Ground):
     def test_the_hook_does_nothing_when_a_session_is_closed(
         self, it: Connector, asked: ProvisionOrder, bearer: Bearer, host: Host, tmp_path: Path
     ) -> None:
-        """By then the environment is what the account's owner made of it."""
+        """The account's owner can control the environment of that moment."""
         with self.a_session(bearer, tmp_path, certificate(it, asked, host), "close_session"):
             assert not (tmp_path / "sessions").exists()
 
-    def test_a_login_of_anybody_else_is_not_reported(
+    def test_a_login_without_our_certificate_is_not_reported(
         self, made: Made, bearer: Bearer, host: Host, tmp_path: Path
     ) -> None:
         (tmp_path / "id.pub").write_text(host.public)
@@ -181,7 +181,7 @@ class TestHost(Ground):
             assert self.fetch(bearer, tmp_path) == 0
             assert session.wait(10) < 0
         assert self.fetch(bearer, tmp_path) == 0
-        assert list((tmp_path / "sessions").iterdir()) == []  # what is gone is forgotten
+        assert list((tmp_path / "sessions").iterdir()) == []  # notes of ended sessions are removed
 
     def test_an_open_session_is_ended_when_its_certificate_runs_out_even_without_the_bot(
         self, ca_file: Path, bearer: Bearer, host: Host, tmp_path: Path
@@ -198,7 +198,7 @@ class TestHost(Ground):
 
 
 def made_by_hand(ca_file: Path, host: Host, expires_at: int) -> str:
-    """A certificate of our kind that was never on record."""
+    """A valid certificate that was never recorded."""
     person = Person(ANA, "Ana", "ana@example.com", "UTC", "T1", 0)
     order = ProvisionOrder("g4k2m9p0q1rs", "it", "ssh", person, "it", (), 0, expires_at)
     key, signer = read_key(host.public), FileKey(str(ca_file)).open()

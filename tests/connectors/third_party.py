@@ -1,5 +1,5 @@
-"""The contract, kept by the example package of docs/connectors/example; run by test_third_party.py,
-where the package is installed."""
+"""The contract tests of the example package of docs/connectors/example; test_third_party.py runs
+them where the package is installed."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from tests.connectors.contract import Contract, Rig, without_email
 
 
 def lets_in(folder: Path, email: str) -> bool:
-    """What the VPN server does when somebody comes."""
+    """The check of the VPN server when a person connects."""
     said = [json.loads(place.read_text()) for place in folder.glob("*.json")]
     return any(each["email"] == email and each["until"] > time.time() for each in said)
 
 
 @contextmanager
 def full_disk(step: int) -> Iterator[None]:
-    """The n-th call for the disk fails, and so do all after it: before it did anything, and with
-    the next n after."""
+    """The n-th call of the disk and all later ones fail: before they had an effect, or after it
+    with the next n."""
     calls, first, before = 0, (step + 1) // 2, step % 2 == 1
 
     def breaking(real: Callable[..., Any]) -> Callable[..., Any]:

@@ -1,5 +1,5 @@
-"""The record, its canonical form and its hash: fixed for ever, because old chains are checked with
-it."""
+"""The record, its canonical form and its hash: permanently fixed, because old chains are checked
+with them."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_the_hash_of_a_known_record_never_changes() -> None:
     assert digest == "c644a8f80e40281ef472b7308e5bcf3513a54a4bfa4240473746de5b4cd95c5d"
 
 
-def test_event_names_follow_one_grammar_and_are_never_taken_away() -> None:
+def test_event_names_follow_one_grammar_and_are_never_removed() -> None:
     assert all(event.count(":") == 2 and event == event.lower() for event in Event)
     assert {
         "request:access:asked",
@@ -96,7 +96,7 @@ def test_event_names_follow_one_grammar_and_are_never_taken_away() -> None:
         (1_774_746_000, "2026-03-29T01:00:00Z"),
     ],
 )
-def test_times_are_utc_whatever_the_machine_thinks(
+def test_times_are_utc_in_any_time_zone_of_the_machine(
     monkeypatch: pytest.MonkeyPatch, at: int, text: str
 ) -> None:
     for zone in ("Asia/Kolkata", "Europe/Berlin", "America/New_York"):
@@ -108,7 +108,9 @@ def test_times_are_utc_whatever_the_machine_thinks(
 
 
 @given(ENTRIES, ENTRIES)
-def test_what_is_chained_checks_in_any_batches(first: list[Entry], second: list[Entry]) -> None:
+def test_a_chain_can_be_checked_in_batches_of_any_size(
+    first: list[Entry], second: list[Entry]
+) -> None:
     rows = chained(first, AT, 0, GENESIS)
     seq, last = len(rows), str(rows[-1][12]) if rows else GENESIS
     more = chained(second, AT + 1, seq, last)
@@ -122,7 +124,7 @@ def test_what_is_chained_checks_in_any_batches(first: list[Entry], second: list[
     ),
     st.data(),
 )
-def test_any_change_of_any_field_of_any_record_is_found_where_it_is(
+def test_any_change_of_a_record_is_found_at_that_record(
     entries: list[Entry], data: st.DataObject
 ) -> None:
     rows = [list(row) for row in chained(entries, AT, 0, GENESIS)]
@@ -142,7 +144,7 @@ def test_any_change_of_any_field_of_any_record_is_found_where_it_is(
     ids=["null", "bytes", "float", "text", "late", "early"],
 )
 @pytest.mark.parametrize("column", ["at", "reason", "detail"])
-def test_what_is_no_value_of_ours_is_a_break_and_no_crash(column: str, value: object) -> None:
+def test_an_invalid_value_is_a_break_and_not_a_crash(column: str, value: object) -> None:
     (row,) = chained([ENTRY], AT, 0, GENESIS)
     forged = list(row)
     forged[COLUMNS.index(column)] = value
@@ -151,7 +153,7 @@ def test_what_is_no_value_of_ours_is_a_break_and_no_crash(column: str, value: ob
 
 
 @given(TEXT)
-def test_what_is_stored_is_what_was_typed_but_for_what_no_file_takes(typed: str) -> None:
+def test_typed_text_is_stored_as_it_is_without_unstorable_characters(typed: str) -> None:
     kept = without_unstorable(typed)
     kept.encode()
     assert "\x00" not in kept
@@ -167,7 +169,7 @@ def test_details_are_sorted_and_compact() -> None:
 
 
 class TestExport:
-    def test_from_the_json_lines_the_chain_can_be_checked_without_this_program(self) -> None:
+    def test_the_chain_of_a_jsonl_export_can_be_checked_without_this_program(self) -> None:
         rows = chained([ENTRY] * 3, AT, 0, GENESIS)
         prev = GENESIS
         for line in json_lines(rows):
@@ -227,6 +229,6 @@ class TestExport:
         assert list(json_lines([])) == []
 
 
-def test_a_record_without_its_hash_is_all_that_is_hashed() -> None:
+def test_the_hash_covers_the_whole_record_without_the_hash() -> None:
     (row,) = chained([ENTRY], AT, 0, GENESIS)
     assert link_hash(row[:12]) == row[12]

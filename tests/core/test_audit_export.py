@@ -1,4 +1,4 @@
-"""The CSV of the audit log holds every record, with every formula made harmless."""
+"""The CSV of the audit log has every record, and no formula in it is executed."""
 
 from __future__ import annotations
 
@@ -30,6 +30,6 @@ def _harmless(text: object) -> str:
     return f"'{text}" if str(text)[:1] in set("=+-@\t\r\n＝＋－＠") - {""} else str(text)
 
 
-def test_many_rows_are_all_there() -> None:
+def test_an_export_has_all_of_many_rows() -> None:
     rows = [(n, n, *["x"] * (len(COLUMNS) - 2)) for n in range(1, 1201)]
     assert len(list(csv.reader(io.StringIO("".join(csv_lines(rows)), newline="")))) == 1201

@@ -1,4 +1,4 @@
-"""Whether a person may ask for a role in these words, as values."""
+"""Whether a person may request a role in these words, as values."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ANA = Person("U0ANA", "Ana", "ana@x", "UTC", "T1", NOW)
 
 
 def _field(role: str = "shop-admin", **asked: object) -> str | None:
-    """The field that is wrong, or None when all is right."""
+    """The field of the refusal, or None if there is none."""
     ask = Ask("U0ANA", role, **{"reason": "because", **asked})  # type: ignore[arg-type]
     refused = check_words(POLICY.roles[role], ask, NOW)
     return refused.field if refused else None
@@ -78,7 +78,7 @@ def test_a_duration_within_the_limit(duration: int | None, field: str | None) ->
         "links",
     ],
 )
-def test_a_reason_that_can_be_read_and_kept(reason: str, field: str | None) -> None:
+def test_a_reason_that_can_be_read_and_stored(reason: str, field: str | None) -> None:
     assert _field(reason=reason) == field
 
 
@@ -108,7 +108,7 @@ def test_a_start_from_now_on(start: int | None, field: str | None) -> None:
     assert _field(start_at=None if start is None else NOW + start) == field
 
 
-def test_the_first_thing_that_is_wrong_is_named() -> None:
+def test_the_first_error_is_named() -> None:
     assert _field(duration=0, reason="", ticket="x" * 999) == "duration"
 
 
@@ -133,6 +133,6 @@ def test_an_unknown_role_names_the_nearest(name: str, said: str) -> None:
     [("shop-admin", [], True), ("shop-deploy", ["U0ANA"], True), ("shop-deploy", ["U0BEN"], False)],
     ids=["everyone", "in the group", "not in the group"],
 )
-def test_who_may_ask(role: str, members: list[str], may: bool) -> None:
+def test_who_may_request(role: str, members: list[str], may: bool) -> None:
     directory = Directory({"@engineers": frozenset(members)})
     assert (may_request(POLICY.roles[role], ANA, directory) is None) == may

@@ -1,4 +1,4 @@
-"""An e-mail address stays as Slack has it, and is folded only where it is compared."""
+"""An e-mail address stays as Slack has it, and is case-folded only for comparisons."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_capitals_of_a_to_z_make_no_difference_and_every_other_letter_does(
     assert (folded(one) == folded(other)) is same
 
 
-def test_what_slack_says_is_kept_as_it_is_and_found_however_it_is_typed(made: Made) -> None:
+def test_an_e_mail_is_stored_as_in_slack_and_found_in_any_case(made: Made) -> None:
     user = {"id": "U0ANALO", "team_id": "T1", "profile": {"email": ADDRESS}}
     record_people(made.world, [person_from(user, made.clock.at, "T1")])
     known = find_person(made.world, "U0ANALO")
@@ -44,14 +44,14 @@ def test_what_slack_says_is_kept_as_it_is_and_found_however_it_is_typed(made: Ma
     assert made.world.directory().resolve([ADDRESS.lower()]) == {"U0ANALO"}
 
 
-def test_a_row_from_before_gets_its_capitals_when_slack_is_read_again(made: Made) -> None:
+def test_an_old_row_gets_its_capitals_at_the_next_look_up_in_slack(made: Made) -> None:
     record_people(made.world, [a_person(ANA, ADDRESS.lower())])
     record_people(made.world, [a_person(ANA, ADDRESS)])
     known = find_person(made.world, ANA)
     assert known is not None and known.email == ADDRESS
 
 
-def test_a_name_elsewhere_is_found_by_the_address_however_it_is_written(made: Made) -> None:
+def test_a_name_on_a_system_is_found_by_the_e_mail_in_any_case(made: Made) -> None:
     people = f'[people."{ADDRESS.lower()}"]\nkubernetes = "Ana (Prod)"'
     made.set_policy(systems=SYSTEMS + people)
     assert names_of(made.world.policy(), a_person(ANA, ADDRESS)) == {"kubernetes": "Ana (Prod)"}

@@ -1,4 +1,4 @@
-"""What an exception says is a sentence: a code stands behind it, in brackets."""
+"""The text of an exception is a sentence; a code follows it in brackets."""
 
 from bot.core.errors import SystemRefused
 

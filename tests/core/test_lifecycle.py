@@ -1,4 +1,4 @@
-"""What may follow what, and the arithmetic of ends, renewals and reminders."""
+"""The allowed moves between states, and the arithmetic of ends, renewals and reminders."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_a_grant_moves_only_where_the_table_says(state: GrantState, move: Move) 
             after(GRANT, state, move)
 
 
-def test_what_is_over_stays_over() -> None:
+def test_an_ended_state_has_no_further_move() -> None:
     over = [REQUEST[state] for state in R if state is not R.PENDING] + [
         GRANT[G.ENDED],
         GRANT[G.FAILED],
@@ -68,7 +68,7 @@ def test_what_is_over_stays_over() -> None:
     assert over == [{}] * 6
 
 
-def test_an_end_can_be_asked_for_whatever_is_held() -> None:
+def test_an_end_can_be_requested_in_every_state_with_access() -> None:
     assert set(sources(GRANT, Move.END)) == {G.SCHEDULED, G.STARTING, G.ACTIVE}
 
 
@@ -89,12 +89,14 @@ def test_an_end_can_be_asked_for_whatever_is_held() -> None:
         "a limit that was lowered",
     ],
 )
-def test_a_renewal_ends(now: int, duration: int, ends_at: int, latest: int, renewed: int) -> None:
+def test_when_a_renewal_ends(
+    now: int, duration: int, ends_at: int, latest: int, renewed: int
+) -> None:
     assert renewed_end(now, duration, ends_at, latest) == renewed
 
 
 @given(SECONDS, SECONDS, SECONDS, SECONDS)
-def test_a_renewal_never_takes_and_never_passes_its_limit(
+def test_a_renewal_never_shortens_and_never_passes_its_limit(
     now: int, duration: int, ends_at: int, latest: int
 ) -> None:
     renewed = renewed_end(now, duration, ends_at, latest)
@@ -123,14 +125,16 @@ def test_a_renewal_never_takes_and_never_passes_its_limit(
         "already over",
     ],
 )
-def test_the_first_reminder(
+def test_when_the_first_reminder_is_due(
     now: int, ends_at: int, leads: tuple[int, ...], first: int | None
 ) -> None:
     assert first_reminder(now, ends_at, leads) == first
 
 
 @given(SECONDS, SECONDS, st.lists(st.integers(1, 10_000), max_size=4))
-def test_a_reminder_lies_ahead_and_before_the_end(now: int, ends_at: int, leads: list[int]) -> None:
+def test_a_reminder_is_in_the_future_and_before_the_end(
+    now: int, ends_at: int, leads: list[int]
+) -> None:
     for found in (first_reminder(now, ends_at, leads), next_reminder(now, ends_at, leads)):
         assert found is None or now < found < ends_at
 
@@ -161,12 +165,14 @@ MINUTE, HOUR = 60, 3600
         "nobody was running meanwhile",
     ],
 )
-def test_an_end_that_fails_is_told_again_after(passed: int, told_after: int) -> None:
+def test_when_a_failing_end_is_alerted_again(passed: int, told_after: int) -> None:
     since = 1_790_000_000
     assert next_alert(since, since + passed) == since + told_after
 
 
 @given(SECONDS, st.integers(0, 200_000))
-def test_the_next_alert_lies_ahead_and_at_most_four_hours(since: int, later: int) -> None:
+def test_the_next_alert_is_in_the_future_and_at_most_four_hours_away(
+    since: int, later: int
+) -> None:
     now = since + later
     assert now < next_alert(since, now) <= now + 4 * HOUR

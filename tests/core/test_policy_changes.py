@@ -1,4 +1,4 @@
-"""Which differences between two roles.toml are told, and which of them loosen it."""
+"""Which differences between two roles.toml are reported, and which of them loosen the rules."""
 
 from __future__ import annotations
 
@@ -70,14 +70,16 @@ ROLE = {
 def compared(
     before: str, after: str, environ: dict[str, str] | None = None
 ) -> list[tuple[str, bool]]:
-    """The changes as they are found when the first of the two was kept as JSON."""
+    """The changes that are found if the first of the two was stored as JSON."""
     old = summary(parse_policy(before, "roles.toml", ENVIRON, KINDS))
     new = summary(parse_policy(after, "roles.toml", environ or ENVIRON, KINDS))
     return [(str(each), each.loosens) for each in changes(json.loads(json.dumps(old)), new)]
 
 
 @pytest.mark.parametrize(("line", "text", "loosens"), ROLE.values(), ids=ROLE)
-def test_a_change_of_a_role_is_told_and_judged(line: str, text: str, loosens: bool) -> None:
+def test_a_change_of_a_role_is_reported_as_looser_or_not(
+    line: str, text: str, loosens: bool
+) -> None:
     key = line.partition(" ")[0]
     kept = "\n".join(each for each in BASE.splitlines() if each.partition(" ")[0] != key)
     after = policy_text(shop_admin=f"{kept}\n{line}").replace('system = "x"\n', "")
@@ -85,20 +87,20 @@ def test_a_change_of_a_role_is_told_and_judged(line: str, text: str, loosens: bo
     assert found == [(f"roles.shop-admin.{text}", loosens)]
 
 
-def test_a_ticket_that_is_asked_for_no_more_is_looser_and_a_new_one_is_not() -> None:
+def test_a_ticket_that_is_no_longer_needed_is_looser_and_a_new_one_is_not() -> None:
     without, asked = policy_text(), policy_text(shop_admin="ticket = 'A'")
     assert compared(asked, without) == [("roles.shop-admin.ticket: was A, is none", True)]
     assert compared(without, asked) == [("roles.shop-admin.ticket: was none, is A", False)]
 
 
-def test_what_loosens_comes_first() -> None:
+def test_looser_changes_come_first() -> None:
     after = policy_text(
         shop_admin='channel = "#c"', reports_read='approvers = ["@db-leads", "@new"]'
     )
     assert [loosens for _, loosens in compared(policy_text(), after)] == [True, False]
 
 
-def test_words_and_order_decide_nothing() -> None:
+def test_a_change_of_words_or_order_is_not_reported() -> None:
     before = policy_text(shop_admin='approvers = ["@a", "@b"]')
     assert (
         compared(
@@ -138,7 +140,7 @@ WORKSPACES = {
 
 
 @pytest.mark.parametrize(("old", "new", "text", "loosens"), WORKSPACES.values(), ids=WORKSPACES)
-def test_a_change_of_the_workspace_is_told_and_judged(
+def test_a_change_of_the_workspace_is_reported_as_looser_or_not(
     old: str, new: str, text: str, loosens: bool
 ) -> None:
     found = compared(policy_text(), policy_text(workspace=WORKSPACE.replace(old, new)))
@@ -177,7 +179,7 @@ SYSTEM = {
 
 
 @pytest.mark.parametrize(("environ", "system", "expected"), SYSTEM.values(), ids=SYSTEM)
-def test_a_change_of_a_system_is_told_unless_only_its_password_is_new(
+def test_a_change_of_a_system_is_reported_unless_only_its_password_is_new(
     environ: dict[str, str], system: str, expected: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = {

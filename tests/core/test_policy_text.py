@@ -1,4 +1,4 @@
-"""A roles.toml without the secrets that somebody wrote into it in clear, for the audit log."""
+"""The text of a roles.toml for the audit log, without the secrets in it."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ SYSTEMS = dict.fromkeys(
     [*tomllib.loads(EXAMPLE)["systems"], "a", "b", "secret", "secrets", *SHOWN, *SETTINGS, "meant"],
     SETTINGS,
 )
-"""Each of these systems has all the settings that some kind shows."""
+"""Each of these systems has all settings that the audit log shows for some kind."""
 
 
 def redacted_text(text: str) -> tuple[str, int]:
@@ -240,8 +240,8 @@ LONG = {
 
 
 @pytest.mark.parametrize("words", LONG.values(), ids=LONG)
-def test_a_long_text_takes_time_in_proportion(words: str) -> None:
-    """Twice the square of this would take longer than any test may."""
+def test_the_time_for_a_text_grows_in_proportion_to_its_length(words: str) -> None:
+    """Quadratic time would be longer than any test may take."""
     assert len(redacted_text(f'[systems.a]\nurl = "https://h/{words}"\n# {words}\n')[0]) > 50
 
 

@@ -1,5 +1,5 @@
-"""Searching roles: every word counts, the best match comes first, and spelling does not stand in
-the way."""
+"""Searching roles: every word counts, the best match comes first, and differences in spelling do
+not matter."""
 
 from __future__ import annotations
 
@@ -68,5 +68,5 @@ def test_of_many_matches_the_best_hundred_are_given_and_equal_ones_keep_their_or
 @pytest.mark.parametrize(
     "query", ["x" * 100_000, "a " * 50_000, "\u0300" * 50_000, "(?:a+)+$", "%_"]
 )
-def test_a_strange_query_finds_what_it_finds_and_costs_little(query: str) -> None:
+def test_a_strange_query_is_answered_quickly(query: str) -> None:
     assert names(query) in ([], [role.name for role in ROLES])

@@ -1,4 +1,4 @@
-"""Companies with the real bot as a process: one for a whole module, or one of a test's own."""
+"""Companies with the real bot as a process: one for a whole module, or one for a single test."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from tests.faults.running_bot import Company, running_company
 
 @pytest.fixture(scope="module")
 def company(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Company]:
-    """One for a whole module, with the bot running; without rate limits, which most tests only wait
-    for."""
+    """One for a whole module, with the bot running and without rate limits, for which most tests
+    would only wait."""
     with running_company(tmp_path_factory.mktemp("company")) as found:
         found.start()
         yield found
@@ -25,8 +25,8 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Company]:
 
 @pytest.fixture
 def make_company(tmp_path: Path) -> Iterator[Callable[..., Company]]:
-    """Makes companies of a test's own, in which nothing runs yet; takes what `running_company`
-    takes."""
+    """Makes companies for a single test, in which nothing runs yet; takes the arguments of
+    `running_company`."""
     with ExitStack() as stack:
         made = 0
 
@@ -42,7 +42,7 @@ def make_company(tmp_path: Path) -> Iterator[Callable[..., Company]]:
 
 @pytest.fixture
 def own_company(make_company: Callable[..., Company]) -> Company:
-    """One of a test's own, with the bot running."""
+    """A company for a single test, with the bot running."""
     found = make_company()
     found.start()
     return found

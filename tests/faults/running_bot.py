@@ -1,9 +1,6 @@
-"""A company with the real bot in it: the stand-in for Slack, the bot as a process of its own, and
-people at work.
-
-Nothing here reaches into the bot: it is started as an operator starts it, driven as people drive
-it, and watched by its endpoints, its log, its database and what Slack was told.
-"""
+"""A company with the real bot: the sandbox as Slack, the bot as a process, and people at work.
+Tests start the bot as an operator does, use it as people do, and watch it by its endpoints, its
+log, its database and its calls of Slack."""
 
 from __future__ import annotations
 
@@ -125,7 +122,7 @@ class Bot:
 
     @cached_property
     def url(self) -> str:
-        """Where it serves; it takes any free port and says which."""
+        """The address on which it serves; it takes any free port and prints it."""
         return str(until(self._url, 20))
 
     def _url(self) -> str | None:
@@ -137,7 +134,7 @@ class Bot:
     def get(
         self, path: str, timeout: float = 10, **headers: str
     ) -> tuple[int, str, dict[str, str]]:
-        """Status, body and headers of a GET. A header's name is written with `_` for `-`."""
+        """Status, body and headers of a GET. Write `_` for `-` in a header's name."""
         with closing(
             http.client.HTTPConnection(urlsplit(self.url).netloc, timeout=timeout)
         ) as line:
@@ -160,20 +157,20 @@ class Bot:
             return False
 
     def stop(self, timeout: float = 60) -> int:
-        """Asks it to end, as a supervisor does, and gives its exit code."""
+        """Asks it to stop, as a supervisor does, and returns its exit code."""
         self.process.terminate()
         return self.process.wait(timeout)
 
     def kill(self) -> None:
-        """SIGKILL: nothing is finished."""
+        """Sends SIGKILL, so that it finishes nothing."""
         self.process.kill()
         self.process.wait(10)
 
 
 class Company:
-    """The stand-in, the bot and the people. The bot starts with the variables that its mode
-    requires, with `all_set` with the optional ones too; `environment` is what a test itself is
-    about."""
+    """The sandbox, the bot and the people. The bot starts with the variables that its mode
+    requires, with `all_set` also with the optional ones; `environment` has the variables of a
+    single test."""
 
     def __init__(
         self,
@@ -190,7 +187,7 @@ class Company:
         self.bots: list[Bot] = []
         self.expected = [
             "slack_sdk.web.base_client"
-        ]  # Slack's client says so itself when Slack does not answer
+        ]  # logged by Slack's client when Slack does not answer
         self._db: Database | None = None
 
     # the bot
@@ -218,12 +215,12 @@ class Company:
         return bot
 
     def restart(self) -> Bot:
-        """Ends the process in good order and starts a new one."""
+        """Stops the process cleanly and starts a new one."""
         assert self.bot.stop() == 0
         return self.start()
 
     def close(self) -> None:
-        """Ends what runs; then the log must hold nothing that nobody expected."""
+        """Stops everything; then the log must have no unexpected errors."""
         for bot in self.bots:
             if bot.alive:
                 bot.kill() if bot is not self.bot else bot.process.terminate()
@@ -239,19 +236,19 @@ class Company:
             self._db.close()
 
     def expect(self, *patterns: str) -> None:
-        """Lines of the log that are errors and belong to the test."""
+        """Marks lines of the log as expected errors of the test."""
         self.expected += patterns
 
     def surprises(self) -> list[str]:
-        """Lines of the logs that no test expects: errors, and everything of a traceback or a
-        warning of Python."""
+        """Unexpected lines of the logs: errors, and everything of a traceback or a warning of
+        Python."""
         marks = re.compile(r" (ERROR|CRITICAL) |Traceback|Exception ignored|Warning: ")
         lines = [line for bot in self.bots for line in bot.said.splitlines() if marks.search(line)]
         return [
             line for line in lines if not any(re.search(pattern, line) for pattern in self.expected)
         ]
 
-    # what is stored
+    # the database
 
     @property
     def db(self) -> Database:
@@ -267,7 +264,8 @@ class Company:
             return self.db.rows(sql, *values)
 
     def grant(self, person: Person, role: str) -> tuple[str, str]:
-        """Id and state of this person's newest grant of the role; two empty words for none."""
+        """Id and state of this person's newest grant of the role; two empty strings if there is
+        none."""
         found = self.rows(
             "SELECT id, state FROM grants WHERE person = ? AND role = ? ORDER BY starts_at DESC,"
             " request_id LIMIT 1",
@@ -277,7 +275,8 @@ class Company:
         return found[0] if found else ("", "")
 
     def request(self, person: Person, role: str) -> tuple[str, str]:
-        """Id and state of this person's newest request for the role; two empty words for none."""
+        """Id and state of this person's newest request for the role; two empty strings if there is
+        none."""
         found = self.rows(
             "SELECT id, state FROM requests WHERE requester = ? AND role = ? ORDER BY created_at"
             " DESC, CASE state WHEN 'pending' THEN 0 ELSE 1 END LIMIT 1",
@@ -297,11 +296,11 @@ class Company:
         ]
 
     def quiet(self, timeout: float = 60) -> None:
-        """Waits until nothing is left to do now."""
+        """Waits until no due work is left."""
         until(lambda: not self.left(), timeout)
 
     def left(self) -> list[tuple[Any, ...]]:
-        """The work that waits, without the looks five minutes after an end whose start may still
+        """The waiting work, without the checks five minutes after an end whose start may still
         arrive."""
         looks = "kind = 'end_lease' AND due_at > created_at + 60"
         return self.rows(f"SELECT id, kind, error FROM outbox WHERE NOT ({looks})")
@@ -328,18 +327,18 @@ class Company:
         return person.command("/access", words, **where)
 
     def ask(self, person: Person, role: str, words: str = "because of the tests") -> str:
-        """Asks for a role by command; gives the id of the request."""
+        """Requests a role by command; returns the id of the request."""
         said = self.access(person, f"request {role} {words}")
         assert said.ok, said
         found, state = self.request(person, role)
         assert state in (
             "pending",
             "lapsed",
-        ), said.text  # the hurried role's may be over before we look
+        ), said.text  # the grant of a very short role may be over already
         return found
 
     def card(self, request: str, timeout: float = 60) -> Json:
-        """The approval message of a request, as it is in its channel, once it is posted."""
+        """The approval message of a request in its channel, once it is posted."""
         channel, ts = until(lambda: self._posted(request), timeout)
         return next(each for each in self.sandbox.inspector.messages(channel) if each["ts"] == ts)
 
@@ -348,7 +347,7 @@ class Company:
         return found[0] if found else None
 
     def card_text(self, request: str) -> str:
-        """The approval message as people read it."""
+        """The text of the approval message as people read it."""
         return self.sandbox.person("chiara").plain(self.card(request))
 
     def wait_card(self, request: str, contains: str, timeout: float = 60) -> Json:
@@ -359,7 +358,7 @@ class Company:
     def hold(
         self, person: Person, role: str, words: str = "because of the tests", by: str = "ben"
     ) -> str:
-        """Brings a person to an active grant, by asking and one approval; gives the id of the
+        """Gives a person an active grant, by a request and one approval; returns the id of the
         grant."""
         request = self.ask(person, role, words)
         assert self.sandbox.person(by).click(self.card(request), "Approve").ok
@@ -368,7 +367,7 @@ class Company:
         return self.grant(person, role)[0]
 
     def renew(self, person: Person, words: str) -> Outcome:
-        """Renews by command until it is taken: within the second of the start it would add
+        """Renews by command until it is accepted: within the second of the start it would add
         nothing."""
 
         def renewed() -> Outcome | None:
@@ -379,7 +378,7 @@ class Company:
 
     def about(self, person: Person, role: str, button: str = "") -> Json:
         """The newest direct message with buttons (with this one) for this person's newest grant of
-        the role, once there is one: a reminder may have come since, and has others."""
+        the role, once there is one. A reminder may have come since, and has other buttons."""
         grant = self.grant(person, role)[0]
 
         def newest() -> Json | None:
@@ -392,7 +391,7 @@ class Company:
         return person.wait_for(newest)
 
     def token(self, person: Person, role: str) -> str:
-        """Presses Show credentials and reads the token from the modal, which it closes."""
+        """Presses Show credentials, reads the token from the modal, and closes it."""
         assert person.click(self.about(person, role, "Show credentials"), "Show credentials").ok
         return self.read_token(person)
 
@@ -409,18 +408,18 @@ class Company:
         return str(found[0])
 
     def check(self, token: str, system: str = "shop-admin") -> int:
-        """What a gateway that guards `system` hears about a token."""
+        """The answer that a gateway of `system` gets about a token."""
         return self.bot.get("/auth", Authorization=f"Bearer {token}", X_Access_System=system)[0]
 
-    # what Slack was told
+    # calls of Slack
 
     def complaints(self) -> list[str]:
-        """What Slack's rules have against the calls so far: warnings, and refusals that are about
-        the call itself."""
+        """The complaints of Slack's rules about the calls so far: warnings, and refusals of the
+        call itself."""
         found = []
         for call in self.sandbox.inspector.calls():
             if (call.get("args") or {}).get("channel") == "NOWHERE":
-                continue  # the bot's way to ask whether Slack answers posts at all
+                continue  # the bot's test whether Slack answers posts at all
             if call.get("warnings"):
                 found.append(f"{call['method']}: warnings {call['warnings']}")
             if call.get("error") in (
@@ -439,8 +438,8 @@ class Company:
         return found
 
     def reactions(self) -> list[str]:
-        """What Slack would act on in all that was said so far, but for mentions of those who are
-        really there."""
+        """Everything in the messages so far on which Slack would act, except mentions of people who
+        are there."""
         known = self.sandbox.inspector.directory()
         usual = {f"<@{each}>" for each in known["users"]} | {
             f"<!subteam^{each}>" for each in known["groups"]
@@ -480,7 +479,7 @@ def running_company(
     mode: str = "socket",
     all_set: bool = False,
 ) -> Iterator[Company]:
-    """The stand-in with the app installed by the bot's own manifest; the test starts the bot."""
+    """The sandbox with the app installed by the bot's own manifest; the test starts the bot."""
     installed = manifest(mode, "https://access.example.com") if mode == "http" else manifest(mode)
     with running_sandbox(manifest=installed, rate_limits=rate_limits) as sandbox:
         company = Company(sandbox, folder, environment, mode, all_set)

@@ -1,5 +1,5 @@
-"""Presses that cross, repeat, come late, come from the wrong person or were forged: one decision,
-by whoever may."""
+"""Presses that cross, repeat, come late, come from the wrong person or were forged: there is one
+decision, by an entitled person."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def decisions(company: Company, request: str) -> list[str]:
 
 
 def members(company: Company, handle: str) -> set[str]:
-    """Who is in a group, as far as the bot knows."""
+    """The members of a group, as the bot knows them."""
     found = company.rows("SELECT members FROM user_groups WHERE handle = ?", handle)
     return {
         person
@@ -41,15 +41,15 @@ def members(company: Company, handle: str) -> set[str]:
 
 
 def set_group(company: Company, handle: str, people: list[str]) -> None:
-    """Changes a group in Slack and waits until the bot has heard of it."""
+    """Changes a group in Slack and waits until the bot knows it."""
     company.sandbox.admin.set_group(f"@{handle}", people)
     until(lambda: members(company, handle) == set(people))
 
 
 @contextmanager
 def roles_changed(company: Company, old: str, new: str) -> Iterator[None]:
-    """Saves another roles.toml, and the usual one again at the end; the bot has read it each
-    time."""
+    """Saves another roles.toml, and the usual one again at the end; each time the bot has loaded
+    it."""
 
     def save(text: str) -> None:
         before = len(company.events(event="policy:file:loaded"))
@@ -74,7 +74,7 @@ def forged(company: Company, by: str, **changes: Any) -> Json:
 
 
 def answer_to(who: Person, card: Json, label: str, value: str | None = None) -> str:
-    """Presses, and gives what this person alone is told."""
+    """Presses, and returns the answer that only this person sees."""
     before = len(who.ephemerals())
     assert who.click(card, label, value=value).ok
     until(lambda: len(who.ephemerals()) > before)
@@ -88,7 +88,7 @@ def labels(message: Json) -> list[str]:
 # --- at the same moment
 
 
-def test_of_twenty_approvers_at_once_one_decides_and_all_others_are_told_who(
+def test_of_twenty_approvers_at_once_one_decides_and_the_others_read_who_did(
     company: Company,
 ) -> None:
     crowd = [company.newcomer() for _ in range(20)]
@@ -134,7 +134,7 @@ def test_approve_against_deny_ends_in_exactly_one_decision(company: Company, att
 # --- again
 
 
-def test_what_slack_delivers_again_has_no_second_effect(company: Company) -> None:
+def test_a_redelivered_payload_has_no_second_effect(company: Company) -> None:
     who, replay = company.newcomer(), company.sandbox.replay
     asked = company.access(who, "request shop-admin 1h because")
     request = company.request(who, "shop-admin")[0]
@@ -168,7 +168,7 @@ def test_what_slack_delivers_again_has_no_second_effect(company: Company) -> Non
     assert len(company.rows("SELECT id FROM requests WHERE requester = ?", who.id)) == 2
 
 
-def test_a_form_that_is_sent_twice_asks_once(company: Company) -> None:
+def test_a_form_that_is_sent_twice_makes_one_request(company: Company) -> None:
     who = company.newcomer()
     company.access(who, "")
     who.wait_view("Reason")
@@ -181,7 +181,7 @@ def test_a_form_that_is_sent_twice_asks_once(company: Company) -> None:
     assert len(company.rows("SELECT id FROM requests WHERE requester = ?", who.id)) == 1
 
 
-def test_two_presses_in_a_row_do_the_thing_once(company: Company) -> None:
+def test_two_presses_in_a_row_count_once(company: Company) -> None:
     who = company.newcomer()
     request = company.ask(who, "shop-admin")
     card = company.card(request)
@@ -221,7 +221,7 @@ def test_buttons_from_before_a_restart_still_work_and_old_ones_say_what_happened
     company.dev.wait_dm("can't be renewed")
 
 
-def test_an_expired_trigger_is_told_and_changes_nothing(company: Company) -> None:
+def test_an_expired_trigger_is_answered_and_changes_nothing(company: Company) -> None:
     who = company.newcomer()
     company.hold(who, "shop-admin")
     token = company.token(who, "shop-admin")
@@ -255,7 +255,7 @@ def test_a_role_that_was_changed_or_removed_while_a_request_waits_is_not_given(
     company.wait_card(request, "Approved by")
 
 
-def test_an_approver_who_left_the_group_decides_nothing_and_their_vote_counts_no_more(
+def test_an_approver_who_left_the_group_decides_nothing_and_their_vote_no_longer_counts(
     company: Company,
 ) -> None:
     who = company.newcomer()
@@ -280,7 +280,7 @@ def test_an_approver_who_left_the_group_decides_nothing_and_their_vote_counts_no
 def test_nobody_decides_on_their_own_request_whatever_they_are(
     company: Company, name: str, role: str
 ) -> None:
-    """Ben is in the approvers' group, Chiara is an approver and a lead."""
+    """Ben is in the approvers' group; Chiara is an approver and a lead."""
     who, other = company.sandbox.person(name), company.newcomer()
     set_group(company, "sre", [company.farid.id, company.emi.id])
     request, foreign = company.ask(who, role), company.ask(other, "shop-admin")
@@ -314,9 +314,7 @@ OUTSIDERS = {
 
 
 @pytest.mark.parametrize("name", OUTSIDERS.values(), ids=OUTSIDERS)
-def test_who_is_no_full_member_decides_nothing_even_as_a_member_of_the_group(
-    company: Company, name: str
-) -> None:
+def test_a_guest_decides_nothing_even_as_a_member_of_the_group(company: Company, name: str) -> None:
     outsider: Person | None = company.sandbox.person(name) if name else None
     user = outsider.id if outsider else "U0NOBODY000"
     team = company.sandbox.inspector.directory()["users"].get(user, {}).get("team_id", "T0PARTNER")
@@ -361,7 +359,7 @@ def test_a_forged_value_is_answered_and_does_nothing(company: Company, value: st
 # --- leavers
 
 
-def test_who_left_while_the_bot_was_away_loses_everything_soon_after_its_start(
+def test_a_person_who_left_while_the_bot_was_down_loses_everything_after_its_start(
     own_company: Company,
 ) -> None:
     company = own_company
@@ -379,7 +377,9 @@ def test_who_left_while_the_bot_was_away_loses_everything_soon_after_its_start(
 
 
 @pytest.mark.slow
-def test_who_is_deactivated_in_slack_loses_everything_within_a_minute(company: Company) -> None:
+def test_a_person_who_is_deactivated_in_slack_loses_everything_within_a_minute(
+    company: Company,
+) -> None:
     holder, waiter, leaver = company.newcomer(), company.newcomer(), company.ben
     grant = company.hold(holder, "shop-admin")
     token = company.token(holder, "shop-admin")

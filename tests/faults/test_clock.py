@@ -1,6 +1,5 @@
-"""The machine's clock is set forward, set back, stands in another zone or in the hour of a change
-of daylight saving: access ends when it should, and never later.
-"""
+"""The machine's clock is set forward or back, is in another zone, or passes a change of daylight
+saving: access ends on time, and never later."""
 
 from __future__ import annotations
 
@@ -47,12 +46,12 @@ class Hands:
         return Clock(lambda: self.wall, lambda: self.steady)
 
     def go(self, seconds: float, wall: float | None = None) -> None:
-        """Time passes; `wall` says by how much the machine's clock moved, if not by as much."""
+        """Moves time on; `wall` says how far the wall clock moved, if not equally far."""
         self.steady += seconds
         self.wall += seconds if wall is None else wall
 
 
-def test_time_goes_on_as_the_machine_says() -> None:
+def test_time_follows_the_machine_s_clock() -> None:
     hands = Hands()
     clock = hands.clock()
     assert (clock(), clock.exact()) == (1_800_000_000, 1_800_000_000.0)
@@ -77,7 +76,7 @@ def test_a_clock_set_forward_is_believed() -> None:
 
 
 def test_time_does_not_go_back_when_a_clock_set_forward_is_put_right() -> None:
-    """What was given for an hour meanwhile would last longer."""
+    """Otherwise access that was given for an hour meanwhile would last longer."""
     hands = Hands()
     clock = hands.clock()
     hands.go(1, wall=HOUR)
@@ -86,7 +85,7 @@ def test_time_does_not_go_back_when_a_clock_set_forward_is_put_right() -> None:
     assert clock() == 1_800_000_001 + HOUR
 
 
-def test_a_thread_held_up_between_the_two_clocks_pushes_nothing_ahead() -> None:
+def test_a_thread_that_is_delayed_between_the_two_clocks_does_not_move_time_ahead() -> None:
     hands = Hands()
     slow = [0.0, 0.0, 7.0, 0.0]
 
@@ -99,7 +98,7 @@ def test_a_thread_held_up_between_the_two_clocks_pushes_nothing_ahead() -> None:
         assert clock.exact() <= hands.wall
 
 
-def test_time_never_goes_back_whatever_the_machine_does() -> None:
+def test_time_never_goes_back() -> None:
     hands = Hands()
     clock = hands.clock()
     seen = [clock.exact()]
@@ -113,8 +112,8 @@ def test_time_never_goes_back_whatever_the_machine_does() -> None:
 
 
 class Machine:
-    """The machine's clock as APScheduler and we read it: the real one, and what a test sets it
-    by."""
+    """The machine's clock as APScheduler and the bot read it: the real one, plus the offset of a
+    test."""
 
     def __init__(self) -> None:
         self.ahead = 0.0
@@ -138,7 +137,8 @@ class Machine:
 
 @dataclass
 class Working:
-    """Jobs and delivery at work on a real database, on a machine whose clock a test may set."""
+    """Scheduler and dispatcher at work on a real database, on a machine whose clock a test may
+    set."""
 
     machine: Machine
     made: Made
@@ -149,7 +149,7 @@ class Working:
         until(lambda: self.made.grant(grant.id).state is state, timeout)
 
     def times(self, grant: Grant) -> tuple[int, int]:
-        """When it started and when it was over."""
+        """When the grant started and when it ended."""
         found = self.made.grant(grant.id)
         assert found.started_at is not None and found.ended_at is not None
         return found.started_at, found.ended_at
@@ -162,7 +162,7 @@ def make_working(
     stops: list[Callable[[], None]] = []
 
     def make(at: float | None = None) -> Working:
-        """The sweep is not going to look for itself while a test waits: it has to notice."""
+        """The sweep does not wake on its own while a test waits: it has to notice the change."""
         machine, made = Machine(), make_world(tmp_path)
         monkeypatch.setattr(bot.worker.scheduler, "LONGEST_SLEEP", 3600)
         for module in (apscheduler.schedulers.base, apscheduler.triggers.interval):
@@ -208,14 +208,14 @@ def working(make_working: Callable[..., Working]) -> Working:
 
 
 def started(working: Working, duration: int, person: str = ANA) -> Grant:
-    """An active grant that delivery has started."""
+    """An active grant that the dispatcher has started."""
     record_people(working.made.world, [a_person(person)])
     grant = working.made.a_started(working.made.a_request(person=person, duration=duration))
     working.wait(grant, GrantState.ACTIVE)
     return grant
 
 
-def test_a_clock_set_forward_ends_what_is_due_by_it_at_once(working: Working) -> None:
+def test_a_clock_set_forward_ends_due_access_at_once(working: Working) -> None:
     grants = [started(working, HOUR, person) for person in ("U0A", "U0B")]
     longer = started(working, 3 * HOUR)
     working.machine.ahead += 2 * HOUR
@@ -224,7 +224,7 @@ def test_a_clock_set_forward_ends_what_is_due_by_it_at_once(working: Working) ->
     assert working.made.grant(longer.id).state is GrantState.ACTIVE
 
 
-def test_a_clock_set_back_lengthens_nothing(working: Working) -> None:
+def test_a_clock_set_back_lengthens_no_access(working: Working) -> None:
     grant = started(working, 4)
     working.machine.ahead -= HOUR
     working.wait(grant, GrantState.ENDED)
@@ -249,7 +249,7 @@ def test_a_grant_given_while_the_clock_was_wrong_lasts_as_long_as_it_was_given_f
     working.wait(grant, GrantState.ENDED)
 
 
-def test_what_starts_later_does_not_start_earlier_by_a_clock_set_back(working: Working) -> None:
+def test_a_scheduled_start_is_not_earlier_after_a_clock_set_back(working: Working) -> None:
     request = working.made.a_request(start_at=working.clock() + 3)
     grant = working.made.a_started(request)
     assert grant.state is GrantState.SCHEDULED
@@ -271,7 +271,7 @@ def test_daylight_saving_and_the_machines_zone_change_no_end(
     make_working: Callable[..., Working],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Given a second before the change, over just after it."""
+    """Granted a second before the change, over just after it."""
     before = os.environ.get("TZ")
     monkeypatch.setenv("TZ", zone)
     time.tzset()
@@ -292,7 +292,7 @@ def test_daylight_saving_and_the_machines_zone_change_no_end(
 # --- a process that stood still
 
 
-def test_what_fell_due_while_the_machine_slept_is_done_when_it_wakes(
+def test_work_that_became_due_while_the_machine_slept_is_done_when_it_wakes(
     make_company: Callable[..., Company],
 ) -> None:
     company = make_company(environment={"TZ": "Asia/Kolkata"})

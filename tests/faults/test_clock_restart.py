@@ -1,5 +1,5 @@
-"""A process starts again with its clock set back: access ends at its time at the latest, or nothing
-starts."""
+"""A process starts again with its clock set back: access ends on time at the latest, or the process
+refuses to start."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ time.time = lambda: _wall() - {back}
 
 
 def set_back(company: Company, seconds: int) -> None:
-    """What starts from now on has a clock that is behind this machine's."""
+    """Processes that start from now on have a clock that is behind this machine's."""
     folder: Path = company.folder / "shift"
     folder.mkdir(exist_ok=True)
     (folder / "sitecustomize.py").write_text(SHIFT.format(back=seconds))
@@ -27,8 +27,8 @@ def set_back(company: Company, seconds: int) -> None:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def company(request: pytest.FixtureRequest) -> Company:
-    """With everything in one process on SQLite, and with web and worker apart on PostgreSQL, whose
-    database goes only when they have stopped."""
+    """Everything in one process on SQLite; or web and worker on PostgreSQL, whose server stops only
+    after them."""
     url = request.getfixturevalue("postgres_url") if request.param == "postgresql" else None
     make_company: Callable[..., Company] = request.getfixturevalue("make_company")
     return make_company(environment={"DATABASE_URL": url}) if url else make_company()
@@ -39,7 +39,7 @@ def start(company: Company) -> None:
         company.start(verb)
 
 
-def test_access_ends_at_its_time_at_the_latest(company: Company) -> None:
+def test_access_ends_on_time_at_the_latest(company: Company) -> None:
     if "DATABASE_URL" in company.env:
         company.launch("migrate").process.wait(30)
     start(company)
@@ -52,7 +52,7 @@ def test_access_ends_at_its_time_at_the_latest(company: Company) -> None:
     start(company)
     until(
         lambda: company.grant(who, "brief")[1] == "ended", 45
-    )  # uncorrected, it would be 60 s more
+    )  # without the correction it would be 60 s more
     assert company.events(event="process:clock:corrected")
     until(
         lambda: any(
@@ -62,7 +62,7 @@ def test_access_ends_at_its_time_at_the_latest(company: Company) -> None:
     )
 
 
-def test_more_than_an_hour_behind_nothing_starts(company: Company) -> None:
+def test_a_clock_more_than_an_hour_behind_refuses_the_start(company: Company) -> None:
     if "DATABASE_URL" in company.env:
         company.launch("migrate").process.wait(30)
     start(company)
@@ -78,7 +78,7 @@ def test_more_than_an_hour_behind_nothing_starts(company: Company) -> None:
         assert "--accept-clock" in bot.said
 
 
-def test_records_that_are_ahead_of_a_right_clock_are_left_behind_by_ending_all_access(
+def test_with_records_ahead_of_a_right_clock_the_bot_starts_by_ending_all_access(
     company: Company,
 ) -> None:
     if "DATABASE_URL" in company.env:

@@ -1,6 +1,5 @@
-"""The database is locked, full, gone for a while or not the right one: whoever waits hears so,
-nothing is half done, no gate opens, and afterwards everything goes on.
-"""
+"""The database is locked, full, gone for a while or the wrong one: waiting people are notified,
+nothing is half done, no gate opens, and afterwards all work continues."""
 
 from __future__ import annotations
 
@@ -44,7 +43,7 @@ def counted(company: Company) -> list[int]:
 
 @contextmanager
 def locked(company: Company) -> Iterator[None]:
-    """Another process holds the write lock and doesn't let go."""
+    """Another process holds the write lock."""
     with closing(
         sqlite3.connect(company.folder / "access.db", isolation_level=None, timeout=10)
     ) as other:
@@ -53,7 +52,7 @@ def locked(company: Company) -> Iterator[None]:
         other.execute("ROLLBACK")
 
 
-def test_a_locked_database_is_told_in_time_and_changes_nothing(own_company: Company) -> None:
+def test_a_locked_database_is_reported_in_time_and_changes_nothing(own_company: Company) -> None:
     company = own_company
     company.expect(*LOGGED)
     who = company.newcomer()
@@ -68,9 +67,7 @@ def test_a_locked_database_is_told_in_time_and_changes_nothing(own_company: Comp
         assert said.ok and DOWN in said.text
         assert company.ben.click(card, "Approve").ok
         assert DOWN in company.ben.plain(company.ben.wait_view())
-        until(
-            lambda: company.check(token) != 200
-        )  # it is over, although nobody can write that down
+        until(lambda: company.check(token) != 200)  # it is over, although that can't be recorded
         assert counted(company) == before
     until(lambda: company.grant(who, "brief") == (held, "ended"))
     assert company.ask(who, "reports-read", "1h once more")
@@ -81,8 +78,8 @@ def test_a_locked_database_is_told_in_time_and_changes_nothing(own_company: Comp
 
 @contextmanager
 def full_disk(bot: Bot, company: Company) -> Iterator[None]:
-    """No file of the process may be written beyond what the log still needs; the database's log of
-    writes is longer."""
+    """No file of the process may grow beyond the size that its log still needs; the database's
+    write-ahead log is larger already."""
     limit = bot.log.stat().st_size + 64 * 1024
     wal = company.folder / "access.db-wal"
     with closing(sqlite3.connect(company.folder / "access.db", timeout=10)) as other:
@@ -98,14 +95,14 @@ def full_disk(bot: Bot, company: Company) -> Iterator[None]:
 
 
 def writable(bot: Bot) -> tuple[int, str, int]:
-    """What `/readyz` and `/metrics` say of the database."""
+    """The state of the database in `/readyz` and `/metrics`."""
     status, body, _ = bot.get("/readyz")
     metric = re.search(r"^access_bot_database_writable (\d)", bot.get("/metrics")[1], re.MULTILINE)
     assert metric is not None
     return status, json.loads(body)["checks"]["database"], int(metric[1])
 
 
-def test_a_full_disk_is_told_and_leaves_nothing_half_written(own_company: Company) -> None:
+def test_a_full_disk_is_reported_and_leaves_nothing_half_written(own_company: Company) -> None:
     company = own_company
     company.expect(*LOGGED)
     who = company.newcomer()
@@ -129,7 +126,7 @@ def test_a_full_disk_is_told_and_leaves_nothing_half_written(own_company: Compan
 
 
 def test_many_writers_of_one_process_all_get_their_turn(tmp_path: Path) -> None:
-    """SQLite alone lets some of them look again and again until their patience is over."""
+    """With SQLite alone, some of them would retry until their time limit."""
     with closing(Database(f"sqlite:///{tmp_path / 'access.db'}")) as database:
         database.migrate()
         failed: list[StorageUnavailable] = []
@@ -155,7 +152,7 @@ def test_many_writers_of_one_process_all_get_their_turn(tmp_path: Path) -> None:
 # --- PostgreSQL
 
 
-def test_a_database_that_goes_and_comes_back_takes_nothing_with_it(
+def test_nothing_is_lost_when_the_database_goes_and_comes_back(
     postgres: Postgres, postgres_url: str, make_company: Callable[..., Company]
 ) -> None:
     company = make_company(environment={"DATABASE_URL": postgres_url})
@@ -200,7 +197,7 @@ VERBS = ("run", "web", "worker")
 
 
 def refused(company: Company, verb: str) -> list[str]:
-    """Starts a process that must end by itself, and gives its lines."""
+    """Starts a process that must end on its own, and returns its output."""
     ended = command(company, verb)
     assert ended.returncode == 2, ended.stderr
     assert "Traceback" not in ended.stderr
@@ -209,8 +206,7 @@ def refused(company: Company, verb: str) -> list[str]:
 
 @pytest.fixture
 def nowhere() -> Iterator[dict[str, str]]:
-    """Databases that don't answer: nobody listens, somebody listens and says nothing, a directory
-    that isn't there."""
+    """Databases that don't answer: no server, a silent server, a missing directory."""
     with (
         closing(socket.create_server(("127.0.0.1", 0))) as silent,
         closing(socket.socket()) as closed,
@@ -260,7 +256,7 @@ def test_a_schema_that_is_behind_is_left_to_migrate_and_run(
     ready_at(bot)
 
 
-def test_run_brings_the_schema_up_by_itself(
+def test_run_brings_the_schema_up_to_date(
     make_company: Callable[..., Company], postgres: Postgres
 ) -> None:
     with postgres.a_database("template0") as url:
@@ -272,7 +268,7 @@ def test_run_brings_the_schema_up_by_itself(
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
-def test_several_may_migrate_at_once(
+def test_several_processes_may_migrate_at_once(
     make_company: Callable[..., Company], postgres: Postgres, kind: str
 ) -> None:
     with postgres.a_database("template0") as url:

@@ -1,5 +1,5 @@
-"""Slack over HTTP: only what Slack signed, just now, does anything; and then everything works as
-over a socket."""
+"""Slack over HTTP: only fresh requests that Slack signed have an effect, and then everything works
+as over a socket."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def signed(secret: str, body: str, at: str) -> Headers:
 
 
 def post(company: Company, body: str, headers: Headers) -> int:
-    """Sends these headers, each as often as it is there, and gives the status."""
+    """Sends these headers, repeated ones too, and returns the status."""
     with closing(http.client.HTTPConnection(urlsplit(company.bot.url).netloc, timeout=10)) as line:
         line.putrequest("POST", "/slack/events")
         for name, value in [("Content-Type", "application/x-www-form-urlencoded"), *headers]:
@@ -93,7 +93,7 @@ SPOILED: dict[str, Spoil] = {
 
 
 @pytest.mark.parametrize("spoil", SPOILED.values(), ids=SPOILED)
-def test_what_slack_did_not_sign_just_now_is_refused_and_does_nothing(
+def test_a_request_without_a_fresh_signature_of_slack_is_refused_and_has_no_effect(
     company: Company, spoil: Spoil
 ) -> None:
     who = company.newcomer()
@@ -105,7 +105,7 @@ def test_what_slack_did_not_sign_just_now_is_refused_and_does_nothing(
     assert company.rows("SELECT count(*) FROM audit") == before
 
 
-def test_what_slack_signed_works_and_the_same_request_again_has_no_second_effect(
+def test_a_signed_request_works_and_has_no_second_effect_when_repeated(
     company: Company,
 ) -> None:
     who = company.newcomer()

@@ -1,5 +1,5 @@
-"""The bot is killed with SIGKILL while people are at work, and started again: nothing twice,
-nothing forgotten."""
+"""The bot is killed with SIGKILL while people are at work, and started again: nothing is done
+twice, and nothing is forgotten."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def _grants(company: Company) -> int:
 
 
 def _assert_overdue_ends_are_done_at_once(company: Company) -> None:
-    """Stays dead until what was active should be over, and starts again."""
+    """Starts again only after the active grants should be over."""
     held = company.rows("SELECT id, ends_at FROM grants WHERE state IN ('active', 'ending')")
     until(lambda: time.time() > max((end for _, end in held), default=0))
     bot = company.launch()

@@ -1,5 +1,5 @@
-"""The bot is killed between a system's call and its record, or while what was approved for later
-changes: access never passes its first possible end, and what may have been made is found."""
+"""The bot is killed between a system's call and its record, or while the approved role changes:
+access never passes its first possible end, and access that may have been made is found."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Place:
         self.company.start()
 
     def approved(self, who: Person, role: str, words: str = "because of the tests") -> str:
-        """Asks for it and has it approved; gives the id of the grant."""
+        """Requests it and has it approved; returns the id of the grant."""
         company = self.company
         assert company.ben.click(company.card(company.ask(who, role, words)), "Approve").ok
         return until(lambda: company.grant(who, role)[0])
@@ -57,7 +57,7 @@ class Place:
         )[0]
 
     def ends_on_record(self, grant: str) -> set[object]:
-        """The end that each record of this start names."""
+        """The end in each record of this start."""
         events = "'grant:access:started', 'grant:start:unsure'"
         found = self.company.rows(
             f'SELECT detail FROM audit WHERE "grant" = ? AND event IN ({events})', grant
@@ -69,7 +69,7 @@ class Place:
         assert self.company.bot.process.wait(30) == -9
 
     def found(self) -> dict[str, list[str]]:
-        """What drift finds on each system, by the state of what is there."""
+        """The findings of drift on each system, by their state."""
         ran = command(self.company, "systems", "drift", "--json")
         assert ran.returncode == 1, ran.stdout + ran.stderr
         found: dict[str, list[str]] = {}
@@ -118,7 +118,7 @@ def test_a_half_start_that_is_killed_before_its_record_ends_at_its_first_possibl
     assert command(company, "audit", "verify").returncode == 0
 
 
-def test_what_a_system_made_and_could_not_say_ends_and_is_found(place: Place) -> None:
+def test_access_that_a_system_made_without_an_answer_ends_and_is_found(place: Place) -> None:
     company, who = place.company, place.company.newcomer()
     for mark in (".mute", ".keeps"):
         (place.first / mark).touch()
@@ -139,7 +139,7 @@ def test_what_a_system_made_and_could_not_say_ends_and_is_found(place: Place) ->
     assert place.found() == {"first": ["left"]}
 
 
-def test_what_was_approved_for_later_and_changed_while_the_bot_was_down_does_not_start(
+def test_a_scheduled_grant_whose_role_changed_while_the_bot_was_down_does_not_start(
     place: Place,
 ) -> None:
     company = place.company

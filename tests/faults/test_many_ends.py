@@ -1,6 +1,5 @@
-"""Two thousand grants end in the same second while Slack is down: all are over at once, and when
-Slack is back it is told in far fewer posts than there were grants, at the pace that it allows.
-"""
+"""Two thousand grants end in the same second while Slack is down: all are over at once. When Slack
+is back, the bot sends far fewer posts than there were grants, at Slack's pace."""
 
 from __future__ import annotations
 
@@ -19,7 +18,7 @@ from tests.faults.processes import ROLES, command
 from tests.faults.running_bot import Company
 from tests.waiting import until
 
-GRANTS = {"sqlite": 500, "postgresql": 2000}  # the latter's statements each take a journey
+GRANTS = {"sqlite": 500, "postgresql": 2000}  # fewer on SQLite
 PEOPLE = 50
 CARD = ("C0APPROVAL", "1700000000.000001")
 TOLD = 240
@@ -27,8 +26,8 @@ TOLD = 240
 
 
 def put_in(company: Company, number: int, ends_at: int) -> None:
-    """Active grants in the rows and the log, as if each had been asked for, approved and started an
-    hour before."""
+    """Adds active grants to the rows and the log, as if each had been requested, approved and
+    started an hour before."""
     chain, entries = audit.Chain(Signer([company.env["ACCESS_SECRET_KEYS"]])), []
     people = [company.newcomer().id for _ in range(PEOPLE)]
     began = ends_at - 3600
@@ -94,7 +93,7 @@ def put_in(company: Company, number: int, ends_at: int) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)  # all that it waits for, each as long as it may take
-def test_thousands_of_ends_in_one_second_wait_for_no_slack_and_flood_none(
+def test_thousands_of_ends_in_one_second_neither_wait_for_slack_nor_flood_it(
     database_url: str, make_company: Callable[..., Company]
 ) -> None:
     number = GRANTS[database_url.split(":")[0]]

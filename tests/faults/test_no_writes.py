@@ -1,5 +1,5 @@
-"""No write gets through: what is due ends on its system anyway, the leads read of it, and all of it
-is recorded."""
+"""No write works: due access ends on its system anyway, the leads are notified, and everything is
+recorded afterwards."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def database_of(bot: Bot) -> str:
 
 
 def resumptions(company: Company) -> list[Any]:
-    """What each worker recorded when it could write again."""
+    """The record of each worker when it could write again."""
     found = company.rows("SELECT detail FROM audit WHERE event = 'process:writing:resumed'")
     return [json.loads(detail) for (detail,) in found]
 
@@ -61,7 +61,7 @@ def resumptions(company: Company) -> list[Any]:
 def ends_anyway(
     company: Company, doors: Doors, no_writes: Callable[[], AbstractContextManager[None]]
 ) -> None:
-    """Somebody's access comes to its end while nothing can be written."""
+    """A person's access ends while nothing can be written."""
     company.expect("nothing was changed: The database does not answer")
     who, refused = company.newcomer(), company.newcomer()
     grant = company.hold(who, "lab", "5s before it is full")
@@ -92,7 +92,7 @@ def ends_anyway(
     until(company.bot.is_ready)
 
 
-def test_on_a_full_disk_access_that_is_due_ends_and_is_recorded_afterwards(
+def test_on_a_full_disk_due_access_ends_and_is_recorded_afterwards(
     make_company: Callable[..., Company], small_disk: SmallDisk, tmp_path: Path
 ) -> None:
     company = make_company(environment={"DATABASE_URL": f"sqlite:///{small_disk.folder}/access.db"})
@@ -112,8 +112,8 @@ def test_on_a_postgresql_that_became_a_standby_two_workers_do_so_and_one_reports
 
     @contextmanager
     def read_only() -> Iterator[None]:
-        """Its sessions are cut, and the next ones can only read, until one worker leaves the report
-        to the other."""
+        """Cuts its sessions, and the next ones can only read, until one worker leaves the report to
+        the other."""
         with psycopg.connect(postgres_url, autocommit=True) as other:
             other.execute("SET default_transaction_read_only = off")
             set_read_only(other, "on")

@@ -57,7 +57,7 @@ def company(server: PasswordServer, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 def way_in(company: Company, who: Person, role: str) -> str:
-    """What the window shows after a click on Show credentials."""
+    """The content of the window after a click on Show credentials."""
     assert who.click(company.about(who, role), "Show credentials").ok
 
     def shown() -> str | None:
@@ -87,7 +87,7 @@ def names_of(server: PasswordServer, grant: str) -> list[str]:
 
 
 def left_behind(company: Company) -> Iterator[tuple[str, bytes]]:
-    """Everything that the bot wrote, and what it said in Slack but in that one window."""
+    """Everything that the bot wrote, and its messages in Slack except that one window."""
     yield "log", company.bot.said.encode()
     for path in sorted(Path(company.folder).glob("access.db*")):
         yield path.name, path.read_bytes()
@@ -96,7 +96,7 @@ def left_behind(company: Company) -> Iterator[tuple[str, bytes]]:
             yield call["method"], str(call).encode()
 
 
-def test_a_click_opens_the_database_and_giving_it_back_closes_it(
+def test_a_click_gives_a_login_and_done_removes_it(
     company: Company, server: PasswordServer
 ) -> None:
     grant = company.hold(company.ana, "orders-read", "1h why is the tea late")
@@ -120,7 +120,7 @@ def test_a_click_opens_the_database_and_giving_it_back_closes_it(
     assert [place for place, content in left_behind(company) if password in content] == []
 
 
-def test_it_ends_by_itself_on_time(company: Company, server: PasswordServer) -> None:
+def test_access_ends_automatically_on_time(company: Company, server: PasswordServer) -> None:
     who = company.newcomer()
     grant = company.hold(who, "orders-brief", "8s a look")
     assert gets_in(way_in(company, who, "orders-brief"))
@@ -128,7 +128,7 @@ def test_it_ends_by_itself_on_time(company: Company, server: PasswordServer) -> 
     assert names_of(server, grant) == []
 
 
-def test_asking_again_replaces_what_was_shown(company: Company) -> None:
+def test_showing_credentials_again_replaces_the_earlier_ones(company: Company) -> None:
     who = company.newcomer()
     company.hold(who, "orders-read", "1h twice")
     first, second = way_in(company, who, "orders-read"), way_in(company, who, "orders-read")

@@ -1,5 +1,4 @@
-"""Several processes on one PostgreSQL: each thing is done once, by whoever is there, and at
-once."""
+"""Several processes on one PostgreSQL: each thing is done once, by any of them, and at once."""
 
 from __future__ import annotations
 
@@ -17,7 +16,7 @@ from tests.faults.running_bot import Bot, Company
 from tests.waiting import until
 
 RELOADED = 5
-"""Seconds in which a saved file is in force (PRODUCT.md section 3)."""
+"""Seconds after which a saved file is in force (PRODUCT.md section 3)."""
 
 
 @dataclass
@@ -45,7 +44,7 @@ def replicas(
 
 
 @pytest.mark.parametrize("replicas", ["socket", "http"], indirect=True)
-def test_everything_is_done_once_whoever_does_it(replicas: Replicas) -> None:
+def test_everything_is_done_once_by_any_process(replicas: Replicas) -> None:
     company = replicas.company
     with under_load(company, a_seed()) as load:
         until(lambda: company.rows("SELECT COUNT(*) FROM grants")[0][0] >= 15, 40)
@@ -62,7 +61,7 @@ def test_everything_is_done_once_whoever_does_it(replicas: Replicas) -> None:
     assert [bot.alive for bot in company.bots] == [True] * 4
 
 
-def test_a_token_is_checked_by_every_web_and_closed_at_all_of_them_at_once(
+def test_every_web_checks_a_token_and_all_refuse_it_at_its_end(
     replicas: Replicas,
 ) -> None:
     company = replicas.company
@@ -76,8 +75,8 @@ def test_a_token_is_checked_by_every_web_and_closed_at_all_of_them_at_once(
 
 
 @pytest.mark.parametrize("replicas", ["http"], indirect=True)
-def test_a_deadline_set_in_a_web_is_kept_by_a_worker_in_its_second(replicas: Replicas) -> None:
-    """A worker that only looked by itself would be seconds late, more often than not."""
+def test_a_worker_meets_a_deadline_of_a_web_within_its_second(replicas: Replicas) -> None:
+    """A worker that only polled would mostly be seconds late."""
     company = replicas.company
     people = [company.newcomer() for _ in range(5)]
     for who in people:
@@ -91,7 +90,7 @@ def test_a_deadline_set_in_a_web_is_kept_by_a_worker_in_its_second(replicas: Rep
     assert len(late) == len(people) and {seconds for (seconds,) in late} <= {0, 1}
 
 
-def test_what_a_killed_worker_had_in_hand_is_taken_over(replicas: Replicas) -> None:
+def test_the_claimed_work_of_a_killed_worker_is_taken_over(replicas: Replicas) -> None:
     company, (first, _) = replicas.company, replicas.workers
     people = [company.newcomer() for _ in range(4)]
     grants = [company.hold(who, "quick", "6s and one worker dies") for who in people]
@@ -114,7 +113,7 @@ def test_what_a_killed_worker_had_in_hand_is_taken_over(replicas: Replicas) -> N
 
 
 @pytest.mark.parametrize("replicas", ["http"], indirect=True)
-def test_a_saved_roles_file_is_on_record_once_and_in_force_everywhere(replicas: Replicas) -> None:
+def test_a_saved_roles_file_is_recorded_once_and_in_force_everywhere(replicas: Replicas) -> None:
     company = replicas.company
 
     def recorded() -> int:
@@ -127,9 +126,7 @@ def test_a_saved_roles_file_is_on_record_once_and_in_force_everywhere(replicas: 
         until(lambda expected=before + turn: recorded() == expected, RELOADED + 5)
     _save(company, ROLES.replace("[roles.hurried]", "[roles.rushed]"))
     saved = time.monotonic()
-    until(
-        lambda: "rushed" in company.access(who, "roles").text
-    )  # said by a web, which no worker tells
+    until(lambda: "rushed" in company.access(who, "roles").text)  # a web finds that itself
     assert time.monotonic() - saved < RELOADED + 2
     until(lambda: recorded() == before + 4)
     until(lambda: told(company, "roles.rushed: is new"))
@@ -140,18 +137,18 @@ def test_a_saved_roles_file_is_on_record_once_and_in_force_everywhere(replicas: 
 
 
 def told(company: Company, words: str) -> int:
-    """How many messages of the security channel have these words."""
+    """The number of messages in the security channel with these words."""
     return sum(words in str(message) for message in company.chiara.messages("#access-security"))
 
 
 def _save(company: Company, text: str) -> None:
-    """As an editor does it: a reader sees the old or the new, never a half."""
+    """Saves as an editor does: a reader sees the old or the new file, never a half."""
     written = company.roles.with_suffix(".new")
     written.write_text(text)
     os.replace(written, company.roles)  # noqa: PTH105
 
 
-def test_a_host_with_another_roles_toml_says_so_and_leaves_it_to_the_one_that_loaded_last(
+def test_a_host_with_an_outdated_roles_toml_says_so_and_decides_nothing(
     postgres_url: str, make_company: Callable[..., Company]
 ) -> None:
     company = make_company(environment={"DATABASE_URL": postgres_url})

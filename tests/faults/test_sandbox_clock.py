@@ -1,5 +1,4 @@
-"""The bot of the demo follows the demo's clock, with everything in it; a bot in production can't be
-made to."""
+"""The demo's bot follows the demo's clock in everything; a bot in production can't be moved."""
 
 from __future__ import annotations
 
@@ -25,7 +24,7 @@ MINUTE, HOUR = 60, 3600
 
 
 class Led(Bot):
-    """A process that is told on its standard input how far its clock is to be ahead."""
+    """A process that reads on its standard input how far its clock is to be ahead."""
 
     def __init__(self, command: list[str], env: dict[str, str], folder: Path, name: str) -> None:
         self.log = folder / f"{name}.log"
@@ -45,14 +44,14 @@ class Led(Bot):
         self.process.stdin.flush()
 
     def lead(self, ahead: float) -> dict[str, Any]:
-        """Tells it, and gives what it says comes next."""
+        """Sends the offset, and returns the next line of output."""
         self.tell(ahead)
         assert self.process.stdout is not None
         return dict(json.loads(self.process.stdout.readline()))
 
 
 def launch(company: Company, command: list[str], ahead: float) -> Led:
-    """Starts a process, tells it once, and waits until it is ready and knows the people and
+    """Starts a process, sends the offset once, and waits until it is ready and knows the people and
     groups."""
     bot = Led(command, company.env, company.folder, f"led{len(company.bots)}")
     company.bots.append(bot)
@@ -82,7 +81,7 @@ def times(company: Company, grant: str) -> tuple[int, int]:
 
 
 class Led4Hours:
-    """Somebody with access for four hours in a workspace whose clock can be moved; both clocks go
+    """A person with access for four hours in a workspace whose clock can be moved; both clocks move
     together."""
 
     def __init__(self, company: Company, ahead: float = 0.0) -> None:
@@ -98,12 +97,12 @@ class Led4Hours:
         self.ahead = ahead
 
     def jump(self, moment: int) -> dict[str, Any]:
-        """To that moment of the workspace."""
+        """Moves to that moment of the workspace."""
         self.move(moment - time.time())
         return self.bot.lead(self.ahead)
 
 
-def test_a_grant_of_four_hours_is_seen_through_in_a_minute(company: Company) -> None:
+def test_a_grant_of_four_hours_passes_in_a_minute(company: Company) -> None:
     led = Led4Hours(company)
     began, ends = times(company, led.grant)
     assert (ends - began, abs(began - time.time()) < HOUR / 2) == (4 * HOUR, True)
@@ -133,7 +132,7 @@ def test_a_grant_of_four_hours_is_seen_through_in_a_minute(company: Company) -> 
     assert verified.returncode == 0
 
 
-def test_it_never_goes_back_and_begins_where_it_was_left(company: Company) -> None:
+def test_the_clock_never_goes_back_and_continues_where_it_was_left(company: Company) -> None:
     led = Led4Hours(company, ahead=10 * HOUR)
     began, _ = times(company, led.grant)
     assert began >= time.time() + 9 * HOUR
@@ -142,7 +141,7 @@ def test_it_never_goes_back_and_begins_where_it_was_left(company: Company) -> No
     assert company.check(led.token) == 200
 
 
-def test_what_is_on_its_way_while_the_clock_leaps_is_not_sent_twice(company: Company) -> None:
+def test_a_message_that_is_being_sent_during_a_jump_is_not_sent_twice(company: Company) -> None:
     led = Led4Hours(company)
     _, ends = times(company, led.grant)
     company.quiet()
@@ -162,7 +161,7 @@ def test_what_is_on_its_way_while_the_clock_leaps_is_not_sent_twice(company: Com
     assert company.rows("SELECT id FROM outbox WHERE outcome_unknown > 0") == []
 
 
-def test_a_bot_that_was_dead_does_what_came_due_meanwhile(company: Company) -> None:
+def test_a_restarted_bot_does_the_work_that_became_due_meanwhile(company: Company) -> None:
     led = Led4Hours(company)
     _, ends = times(company, led.grant)
     led.bot.kill()
@@ -172,15 +171,15 @@ def test_a_bot_that_was_dead_does_what_came_due_meanwhile(company: Company) -> N
     until(lambda: company.grant(led.who, "shop-admin")[1] == "ended")
 
 
-def test_it_goes_when_whoever_started_it_has_gone(company: Company) -> None:
+def test_the_bot_stops_when_its_parent_has_gone(company: Company) -> None:
     bot = launch(company, ["bot.cli.demo_bot"], 0)
     assert bot.process.stdin is not None
     bot.process.stdin.close()
     assert bot.process.wait(20) == 0
 
 
-def test_it_goes_when_it_is_told_nonsense(company: Company) -> None:
-    """Better no bot than one that has stopped following."""
+def test_the_bot_stops_when_it_reads_an_invalid_offset(company: Company) -> None:
+    """It is better to have no bot than one that no longer follows the clock."""
     company.expect("follower", "Traceback", "JSONDecodeError")
     bot = launch(company, ["bot.cli.demo_bot"], 0)
     assert bot.process.stdin is not None
@@ -202,7 +201,7 @@ def test_it_goes_when_it_is_told_nonsense(company: Company) -> None:
     ],
     ids=["real Slack", "Slack by default", "nobody who leads"],
 )
-def test_it_does_not_start_outside_the_sandbox(
+def test_the_demo_s_bot_does_not_start_outside_the_sandbox(
     company: Company, environment: dict[str, str], told: str, words: str
 ) -> None:
     ended = subprocess.run(
@@ -221,7 +220,7 @@ def test_it_does_not_start_outside_the_sandbox(
 # --- production
 
 
-def test_a_bot_in_production_goes_by_the_machines_clock_whatever_it_is_told(
+def test_a_bot_in_production_uses_the_machine_s_clock_whatever_its_input(
     company: Company,
 ) -> None:
     names = (
@@ -247,12 +246,12 @@ def test_a_bot_in_production_goes_by_the_machines_clock_whatever_it_is_told(
     assert times(company, grant) == (began, ends)
 
 
-def test_no_verb_takes_a_clock_and_nothing_leads_to_one_that_moves() -> None:
+def test_no_command_takes_a_clock_and_no_import_leads_to_a_movable_one() -> None:
     taken = {
         verb: [param.opts for param in loaded(cli.commands[verb]).params]
         for verb in ("run", "web", "worker")
     }
-    accept = [["--accept-clock"]]  # the machine's, where records are ahead of it
+    accept = [["--accept-clock"]]  # still the machine's clock
     assert taken == {"run": accept, "web": [], "worker": accept}
     makers, users = set(), set()
     for room in ("bot", "storage"):
@@ -283,7 +282,7 @@ def _names(tree: ast.AST) -> set[str]:
     return found
 
 
-def test_how_far_ahead_only_grows() -> None:
+def test_the_offset_only_grows() -> None:
     ahead = OffsetClock(wall=lambda: 1000.0)
     assert (ahead(), ahead.move(50.0), ahead(), ahead.move(20.0), ahead()) == (
         1000.0,

@@ -1,5 +1,4 @@
-"""After a whole lifecycle, told in as much detail as the bot can log, no secret is anywhere but
-where it belongs."""
+"""After a whole lifecycle with the most detailed log, each secret is only where it belongs."""
 
 from __future__ import annotations
 
@@ -19,14 +18,15 @@ from tests.waiting import until
 
 
 class Lived(NamedTuple):
-    """What was left behind, as bytes by place, and what must not be in it by name."""
+    """Everything that was left behind, as bytes by place, and by name the secrets that must not be
+    in it."""
 
     places: dict[str, bytes]
     secrets: dict[str, str]
 
 
 def introspect(company: Company, token: str, path: str = "introspect") -> str:
-    """Asks as a system does, with its secret."""
+    """Introspects a token as a system does, with its secret."""
     basic = base64.b64encode(f"shop-admin:{SHOP}".encode()).decode()
     request = urllib.request.Request(
         f"{company.bot.url}/oauth2/{path}",
@@ -42,8 +42,7 @@ def database_files(folder: Path) -> bytes:
 
 
 def live_through(company: Company) -> dict[str, str]:
-    """One lifecycle with everything that a secret goes through; gives the tokens that were
-    shown."""
+    """One lifecycle in which every secret is used; returns the tokens that were shown."""
     who, lead = company.ana, company.chiara
     company.hold(who, "shop-admin", "1h to find secrets")
     tokens = {
@@ -122,7 +121,7 @@ def test_no_secret_is_in_log_message_export_metric_or_database(lived: Lived) -> 
             )
 
 
-def test_not_even_the_part_of_a_token_that_proves_it_is_kept(lived: Lived) -> None:
+def test_not_even_the_signature_of_a_token_is_stored(lived: Lived) -> None:
     for what in ("first token", "second token", "third token"):
         proof = lived.secrets[what].rpartition(".")[2]
         assert len(proof) > 20

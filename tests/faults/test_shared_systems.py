@@ -1,7 +1,5 @@
-"""From a click in Slack to a team, a group, a role binding and an assignment that let somebody in,
-and to none of them when the access has ended; each on the stand-in that its connector's own tests
-are tried on.
-"""
+"""From a click in Slack to a team, a group, a role binding and an assignment that let a person in,
+and to none of them after the end; each on the stand-in of its connector's own tests."""
 
 from __future__ import annotations
 
@@ -44,7 +42,7 @@ max_duration = "1h"
 
 @dataclass
 class Place:
-    """One system: its settings, what its role gives, and whether somebody (by e-mail) gets in."""
+    """One system: its settings, what its role gives, and whether a person (by e-mail) gets in."""
 
     settings: dict[str, str]
     actions: list[str]
@@ -88,7 +86,7 @@ def on_kubernetes(stack: ExitStack, tmp_path_factory: pytest.TempPathFactory) ->
 
 def on_aws(stack: ExitStack, people: list[str]) -> Place:
     server = stack.enter_context(closing(Aws()))
-    server.reset()  # moto's memory is that of this process, and others have played in it
+    server.reset()  # moto keeps its data in this process, also those of other tests
     at = {"region_name": REGION, "endpoint_url": f"http://127.0.0.1:{server.moto_port}"}
     secrets = {"aws_access_key_id": "AKIATEST", "aws_secret_access_key": "secret"}
     sso, store = (
@@ -154,7 +152,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 
 @pytest.mark.parametrize("kind", ["github", "okta", "kubernetes", "aws"])
-def test_a_click_lets_in_and_giving_it_back_shuts_out(world: World, kind: str) -> None:
+def test_a_click_gives_the_access_and_done_removes_it(world: World, kind: str) -> None:
     company, place, who = world.company, world.places[kind], world.company.ana
     assert not place.gets_in(ANA)
     company.hold(who, f"{kind}-role", "1h a look")

@@ -56,15 +56,13 @@ def company(host: Host, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Co
             ROLES + HOSTS.format(ca=folder / "ca_key", user=USER, port=host.port)
         )
         company.start()
-        host.fetch(
-            company.bot.url
-        )  # a host that never has lets nobody in, whichever test comes first
+        host.fetch(company.bot.url)  # without any list, a host lets nobody in
         yield company
         assert company.complaints() == []
 
 
 def asked_for_key(company: Company, who: Person, role: str) -> str:
-    """Opens the window, and gives what stands in its input."""
+    """Opens the window, and returns the content of its input."""
     assert who.click(company.about(who, role), "Show credentials").ok
     view = who.wait_view("Public key")
     (given,) = [
@@ -76,7 +74,7 @@ def asked_for_key(company: Company, who: Person, role: str) -> str:
 
 
 def certificate(who: Person, key: str) -> str:
-    """What the window shows once it has the key."""
+    """The certificate that the window shows once it has the key."""
     assert who.fill_and_submit({"Public key": key}).ok
 
     def shown() -> str | None:
@@ -90,7 +88,9 @@ def certificate(who: Person, key: str) -> str:
     return found
 
 
-def test_a_click_opens_the_host_and_giving_it_back_closes_it(company: Company, host: Host) -> None:
+def test_a_click_gives_a_login_on_the_host_and_done_removes_it(
+    company: Company, host: Host
+) -> None:
     grant = company.hold(company.ana, "host", "1h look at the disk")
     assert asked_for_key(company, company.ana, "host") == ""
     shown = certificate(company.ana, host.public)
@@ -107,9 +107,7 @@ def test_a_click_opens_the_host_and_giving_it_back_closes_it(company: Company, h
     assert [place for place, content in left_behind(company) if shown.split()[1] in content] == []
 
 
-def test_it_ends_by_itself_on_time_whatever_the_host_has_fetched(
-    company: Company, host: Host
-) -> None:
+def test_access_ends_on_time_whatever_list_the_host_has(company: Company, host: Host) -> None:
     who = company.newcomer()
     grant = company.hold(who, "host-brief", "9s a look")
     asked_for_key(company, who, "host-brief")
@@ -121,7 +119,7 @@ def test_it_ends_by_itself_on_time_whatever_the_host_has_fetched(
     assert "expired" in host.why_not(shown)
 
 
-def test_a_private_key_goes_nowhere_and_the_key_on_file_is_offered_again(
+def test_a_private_key_is_refused_and_the_stored_key_is_offered_again(
     company: Company, host: Host, tmp_path: Path
 ) -> None:
     who = company.newcomer()
@@ -142,7 +140,7 @@ def test_a_private_key_goes_nowhere_and_the_key_on_file_is_offered_again(
 
 
 def left_behind(company: Company) -> Iterator[tuple[str, str]]:
-    """Everything that the bot wrote, and what it said in Slack but in that one window."""
+    """Everything that the bot wrote, and its messages in Slack except that one window."""
     yield "log", company.bot.said
     for path in sorted(Path(company.folder).glob("access.db*")):
         yield path.name, path.read_bytes().decode("latin-1")

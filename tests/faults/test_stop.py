@@ -1,4 +1,4 @@
-"""The bot is asked to end: it finishes what it has begun, loses nothing, and is gone in time, with
+"""The bot is asked to stop: it finishes its current work, loses nothing, and stops in time, with
 exit code 0."""
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ IN_TIME = 15
 
 
 def ended_in_time(bot: Bot, number: signal.Signals, again: bool = False) -> int:
-    """Sends the signal and gives the exit code."""
+    """Sends the signal and returns the exit code."""
     began = time.monotonic()
     bot.process.send_signal(number)
     if again:
@@ -46,7 +46,7 @@ def stopped_under_load(company: Company, number: signal.Signals) -> None:
     assert_sound(company)
 
 
-def test_sigterm_under_load_loses_nothing_and_says_nothing_twice(
+def test_sigterm_under_load_loses_nothing_and_repeats_no_message(
     database_url: str, make_company: Callable[..., Company]
 ) -> None:
     stopped_under_load(make_company(environment={"DATABASE_URL": database_url}), SIGTERM)
@@ -56,7 +56,7 @@ def test_sigint_does_the_same(make_company: Callable[..., Company]) -> None:
     stopped_under_load(make_company(), SIGINT)
 
 
-def test_a_slack_that_hangs_keeps_nobody_from_stopping(own_company: Company) -> None:
+def test_a_slack_that_hangs_does_not_delay_a_stop(own_company: Company) -> None:
     company = own_company
     who = company.newcomer()
     assert company.access(who, "list").ok
@@ -71,7 +71,7 @@ def test_a_slack_that_hangs_keeps_nobody_from_stopping(own_company: Company) -> 
     assert "while Slack hangs" in company.card_text(request)
 
 
-def test_a_system_that_hangs_keeps_nobody_from_stopping_and_its_end_is_made_up_for(
+def test_a_system_that_hangs_does_not_delay_a_stop_and_its_end_is_done_later(
     make_company: Callable[..., Company], tmp_path: Path
 ) -> None:
     files, packages = tmp_path / "files", tmp_path / "packages"
@@ -99,7 +99,7 @@ def test_a_system_that_hangs_keeps_nobody_from_stopping_and_its_end_is_made_up_f
 
 
 def test_a_signal_while_it_starts_is_never_lost(make_company: Callable[..., Company]) -> None:
-    """Before anything of ours runs, the signal simply ends the process."""
+    """Before any of our code runs, the signal simply ends the process."""
     company = make_company()
     codes = []
     for part in range(7):
@@ -112,7 +112,7 @@ def test_a_signal_while_it_starts_is_never_lost(make_company: Callable[..., Comp
     assert ended_in_time(bot, SIGTERM) == 0
 
 
-def test_a_second_signal_breaks_nothing_off(own_company: Company) -> None:
+def test_a_second_signal_interrupts_nothing(own_company: Company) -> None:
     company = own_company
     who = company.newcomer()
     assert company.access(who, "request shop-admin 1h now stop twice").ok

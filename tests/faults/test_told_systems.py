@@ -1,5 +1,5 @@
-"""From a press in Slack to a door that really opens, and shuts at the end: systems that are told by
-a webhook, by an executable, by both at once, and by a connector of a package."""
+"""From a press in Slack to a door that really opens, and closes at the end: systems behind a
+webhook, behind an executable, behind both at once, and behind a connector of a package."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Place:
         return self.receiver.lets_in(code) or self.doors.open_by(code)
 
     def codes(self, who: Person, role: str, count: int = 1) -> list[str]:
-        """Presses Show credentials and reads the codes from the modal, once they are all there."""
+        """Presses Show credentials and reads the codes from the modal, once all are there."""
 
         def found() -> list[str] | None:
             texts = [str(part.get("text", "")) for part in parts(who.view())]
@@ -118,7 +118,7 @@ def revoke(place: Place, who: Person, _role: str, _grant: str) -> None:
 
 @pytest.mark.parametrize(("role", "doors"), [("warehouse", 1), ("laboratory", 1), ("rounds", 2)])
 @pytest.mark.parametrize("end", [give_back, revoke])
-def test_from_the_press_in_slack_the_door_opens_and_at_the_end_it_shuts(
+def test_a_press_in_slack_opens_the_door_and_the_end_closes_it(
     place: Place, role: str, doors: int, end: Callable[[Place, Person, str, str], None]
 ) -> None:
     company, who = place.company, place.company.newcomer()
@@ -135,7 +135,7 @@ def test_from_the_press_in_slack_the_door_opens_and_at_the_end_it_shuts(
     assert not any(code in said for code in codes)
 
 
-def test_a_connector_of_a_package_lets_in_and_no_more_after_the_end(place: Place) -> None:
+def test_a_connector_of_a_package_gives_access_until_the_end(place: Place) -> None:
     company, who, folder = place.company, place.company.newcomer(), place.doors.folder / "vpn"
     grant = company.hold(who, "vpn")
     (email,) = company.rows("SELECT email FROM people WHERE id = ?", who.id)[0]
@@ -156,7 +156,7 @@ def test_a_renewal_moves_the_end_on_both_systems(place: Place) -> None:
     assert all(map(place.lets_in, place.codes(who, "rounds", 2)))
 
 
-def test_a_receiver_that_is_away_at_the_end_is_told_as_soon_as_it_is_back(place: Place) -> None:
+def test_a_receiver_that_is_down_at_the_end_is_called_when_it_is_back(place: Place) -> None:
     company, who = place.company, place.company.newcomer()
     grant = company.hold(who, "warehouse")
     (code,) = place.codes(who, "warehouse")
@@ -171,7 +171,7 @@ def test_a_receiver_that_is_away_at_the_end_is_told_as_soon_as_it_is_back(place:
     assert not place.lets_in(code)
 
 
-def test_a_start_that_is_refused_is_told_without_doing_what_the_words_would(place: Place) -> None:
+def test_a_refused_start_is_reported_and_its_text_has_no_effect(place: Place) -> None:
     company, who = place.company, place.company.newcomer()
     company.expect("start_grant can't be done: moody exited with 3", "moody")
     request = company.ask(who, "moody")

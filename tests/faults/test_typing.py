@@ -1,5 +1,5 @@
-"""Somebody types into the menu of 250 roles, over Socket Mode and over HTTP, and gets the one they
-meant."""
+"""A person types into the menu of 250 roles, over Socket Mode and over HTTP, and finds the right
+one."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ approvers = ["@db-leads"]
 
 
 @pytest.mark.parametrize("mode", ["socket", "http"])
-def test_any_of_250_roles_is_found_by_typing_and_asked_for(
+def test_any_of_250_roles_is_found_by_typing_and_requested(
     make_company: Callable[..., Company], mode: str
 ) -> None:
     company = make_company(mode=mode)

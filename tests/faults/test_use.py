@@ -1,5 +1,5 @@
-"""What is told in Slack about use, by the real bot: how often at the end, and loudly when access
-was used after its end."""
+"""What the real bot reports in Slack about use: how often at the end, and an alert if access was
+used after its end."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.waiting import until
 
 
 def report(company: Company, grant: str, event: str) -> dict[str, Any]:
-    """What a system is answered when it reports a session."""
+    """The answer to a system that reports a session."""
     said = {"grant": grant, "event": event, "session": "tty1", "source": "192.0.2.7"}
     answer = httpx2.post(
         f"{company.bot.url}/usage", json=said, auth=("shop-admin", SHOP), trust_env=False
@@ -25,8 +25,8 @@ def report(company: Company, grant: str, event: str) -> dict[str, Any]:
 
 
 def ended(company: Company, words: str, uses: int) -> str:
-    """A grant that was given back after so many checks at the gate, and one session if there were
-    any."""
+    """A grant that was given back after this number of checks at the gate and at most one
+    session."""
     who = company.newcomer()
     grant = company.hold(who, "shop-admin", f"1h {words}")
     token = company.token(who, "shop-admin") if uses else ""
@@ -51,7 +51,7 @@ def test_the_end_says_how_often_it_was_used_and_the_log_has_the_sum(company: Com
     assert company.events(grant=grant).count("grant:use:first") == 1
 
 
-def test_a_session_after_the_end_is_told_to_the_leads_once(company: Company) -> None:
+def test_a_session_after_the_end_is_alerted_once(company: Company) -> None:
     grant = ended(company, "and not at all", 0)
     ((ended_at,),) = company.rows("SELECT ended_at FROM grants WHERE id = ?", grant)
     until(lambda: time.time() > ended_at + LATE + 1)

@@ -1,4 +1,4 @@
-"""After every test of an operation, the log tells what the database holds."""
+"""After every test of an operation, the log must agree with the database."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.factories import Made, make_world
 
 @pytest.fixture
 def made(database: Database, tmp_path: Path) -> Iterator[Made]:
-    """A world with people in it, on each of the two databases. A test that changes rows by hand
+    """A `Made` with people in it, on each of the two databases. A test that changes rows by hand
     sets `forged`."""
     made = make_world(tmp_path, db=database)
     world = made.world

@@ -1,5 +1,5 @@
-"""Ends that no system confirms: told on a schedule, until a lead has acknowledged them or they are
-gone."""
+"""Unconfirmed ends: alerts on a schedule, until a lead has acknowledged them or the system has
+confirmed."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SHOP = "shop-admin"
 
 
 def failing(made: Made, attempts: int = 1, grant: Grant | None = None) -> Grant:
-    """A grant whose end has failed so often."""
+    """A grant whose end has failed this often."""
     grant = grant or made.a_grant()
     if made.grant(grant.id).state == "active":
         release_grant(made.world, grant.id, grant.person)
@@ -35,7 +35,7 @@ def failing(made: Made, attempts: int = 1, grant: Grant | None = None) -> Grant:
 
 
 def told(made: Made) -> list[int]:
-    """How often the end had been tried each time that it was told."""
+    """The number of tries of the end at the time of each alert."""
     return [json.loads(detail)["attempts"] for (detail,) in made.log("grant:end:failed", "detail")]
 
 
@@ -56,13 +56,13 @@ def alert(made: Made, grant: Grant) -> str:
         (100 * HOUR, 101 * HOUR),
     ],
 )
-def test_it_is_told_after_a_quarter_an_hour_then_after_an_hour_then_every_four(
+def test_it_is_alerted_after_a_quarter_an_hour_then_after_an_hour_then_every_four(
     age: int, after: int
 ) -> None:
     assert next_alert(1000, 1000 + age) == 1000 + after
 
 
-def test_the_schedule_is_kept_by_rows_however_often_it_is_tried(made: Made) -> None:
+def test_the_schedule_is_kept_in_rows_however_often_the_end_is_retried(made: Made) -> None:
     failing(made)
     start = made.clock.at
     for minute in range(1, 10 * 60):
@@ -78,13 +78,13 @@ def test_the_clock_is_set_to_the_next_time(made: Made) -> None:
     failing(made)
     assert next_due(made.world) == start + 15 * MINUTE
     assert any(due == start + 15 * MINUTE for _, due in made.wakes)
-    made.clock.at = start + 3 * HOUR  # nobody was running meanwhile: what was missed is told once
+    made.clock.at = start + 3 * HOUR  # no process ran meanwhile: the missed alerts are one
     assert send_due_alerts(made.world) == 1
     assert send_due_alerts(made.world) == 0
     assert next_due(made.world) == start + 5 * HOUR
 
 
-def test_a_system_that_never_answers_is_told_too(made: Made) -> None:
+def test_a_system_that_never_answers_is_alerted_too(made: Made) -> None:
     grant = made.a_grant()
     release_grant(made.world, grant.id, ANA)
     assert (watch_ends(made.world), watch_ends(made.world), send_due_alerts(made.world)) == (
@@ -102,7 +102,7 @@ def test_a_system_that_never_answers_is_told_too(made: Made) -> None:
     assert told(made) == [0]
 
 
-def test_what_is_taken_back_after_a_failed_start_is_watched_as_well(made: Made) -> None:
+def test_the_removal_after_a_failed_start_is_alerted_too(made: Made) -> None:
     grant = made.a_started(made.a_request())
     record_start_failed(made.world, grant.id, "refused")
     made.clock.at += MINUTE
@@ -111,7 +111,7 @@ def test_what_is_taken_back_after_a_failed_start_is_watched_as_well(made: Made) 
     assert made.rows("SELECT gone_at FROM alerts") == [(made.clock.at,)]
 
 
-def test_an_end_that_was_confirmed_before_it_was_told_is_not_told(made: Made) -> None:
+def test_an_end_that_was_confirmed_before_its_alert_is_not_alerted(made: Made) -> None:
     grant = made.a_grant()
     release_grant(made.world, grant.id, ANA)
     watch_ends(made.world)
@@ -122,7 +122,7 @@ def test_an_end_that_was_confirmed_before_it_was_told_is_not_told(made: Made) ->
 
 
 class TestAcknowledging:
-    def test_a_lead_ends_the_telling_and_not_the_trying(self, made: Made) -> None:
+    def test_an_acknowledgement_stops_the_alerts_and_not_the_retries(self, made: Made) -> None:
         grant = failing(made)
         assert acknowledge_end(made.world, LEA, alert(made, grant)) is None
         made.clock.at += 30 * HOUR
@@ -134,7 +134,7 @@ class TestAcknowledging:
         ]
         assert made.state("grants", grant.id) == "ending"
 
-    def test_others_are_refused_with_the_reason_and_on_record(self, made: Made) -> None:
+    def test_others_are_refused_with_the_reason_and_recorded(self, made: Made) -> None:
         grant = failing(made)
         refused = acknowledge_end(made.world, ANA, alert(made, grant))
         assert isinstance(refused, Refused) and "Only leads" in refused.reason
@@ -142,12 +142,12 @@ class TestAcknowledging:
         made.clock.at += HOUR
         assert send_due_alerts(made.world) == 1
 
-    def test_a_lead_who_leads_no_more_is_refused(self, made: Made) -> None:
+    def test_a_former_lead_is_refused(self, made: Made) -> None:
         grant = failing(made)
         made.set_groups(platform_leads=[])
         assert isinstance(acknowledge_end(made.world, LEA, alert(made, grant)), Refused)
 
-    def test_a_second_time_and_what_is_no_alert_are_refused(self, made: Made) -> None:
+    def test_a_second_acknowledgement_and_an_unknown_alert_are_refused(self, made: Made) -> None:
         grant = failing(made)
         acknowledge_end(made.world, LEA, alert(made, grant))
         again = acknowledge_end(made.world, LEA, alert(made, grant))
@@ -156,7 +156,7 @@ class TestAcknowledging:
             assert isinstance(acknowledge_end(made.world, LEA, forged), Refused)
         assert made.events("grant:end:acknowledged") == 1
 
-    def test_only_the_lease_that_was_meant_falls_silent(self, made: Made) -> None:
+    def test_only_the_acknowledged_lease_is_silent(self, made: Made) -> None:
         one, other = failing(made), failing(made, grant=made.a_grant(person="U0CARA"))
         acknowledge_end(made.world, LEA, alert(made, one))
         made.clock.at += HOUR
@@ -165,9 +165,9 @@ class TestAcknowledging:
 
 
 class TestAcknowledgingAll:
-    """A system that is down leaves many; nobody should have to press for each."""
+    """A system that is down leaves many alerts; nobody should have to press for each."""
 
-    def test_all_of_one_system_fall_silent_each_on_record_and_each_message_is_shown_once(
+    def test_all_leases_of_a_system_are_silent_and_recorded_and_each_message_is_updated_once(
         self, made: Made
     ) -> None:
         ends = [
@@ -190,7 +190,7 @@ class TestAcknowledgingAll:
         assert made.log("grant:end:failed", '"grant"')[-1] == (other.id,)
         assert isinstance(acknowledge_all(made.world, LEA, alert(made, ends[0])), Refused)
 
-    def test_what_one_press_has_no_room_for_takes_another(
+    def test_a_press_that_is_full_leaves_the_rest_to_another(
         self, made: Made, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(acknowledge_end_file, "MOST", 2)
@@ -199,7 +199,7 @@ class TestAcknowledgingAll:
         ]
         assert [acknowledge_all(made.world, LEA, alert(made, ends[0])) for _ in range(2)] == [2, 1]
 
-    def test_others_and_what_is_no_alert_are_refused(self, made: Made) -> None:
+    def test_others_and_an_unknown_alert_are_refused(self, made: Made) -> None:
         grant = failing(made)
         assert isinstance(acknowledge_all(made.world, ANA, alert(made, grant)), Refused)
         assert isinstance(acknowledge_all(made.world, LEA, "a0"), Refused)
@@ -209,7 +209,7 @@ class TestAcknowledgingAll:
 
 class TestGoneAtLast:
     @pytest.mark.parametrize("acknowledged", [False, True])
-    def test_it_is_said_once_whoever_has_acknowledged_it(
+    def test_the_confirmation_is_reported_once_even_if_acknowledged(
         self, made: Made, acknowledged: bool
     ) -> None:
         grant = failing(made)
@@ -225,13 +225,13 @@ class TestGoneAtLast:
         refused = acknowledge_end(made.world, LEA, alert(made, grant))
         assert isinstance(refused, Refused) and "confirmed" in refused.reason
 
-    def test_an_end_without_any_trouble_says_nothing(self, made: Made) -> None:
+    def test_an_end_without_failures_reports_nothing(self, made: Made) -> None:
         grant = made.a_grant()
         release_grant(made.world, grant.id, ANA)
         made.close_gates(grant)
         assert "notify_security" not in made.work()
 
-    def test_it_is_forgotten_after_a_month(self, made: Made) -> None:
+    def test_an_alert_is_deleted_after_a_month(self, made: Made) -> None:
         grant = failing(made)
         record_alert_posted(
             made.world, "C1", "1.1", describe_alerts(made.world, [(grant.id, SHOP)])
@@ -243,7 +243,7 @@ class TestGoneAtLast:
 
 
 class TestMessages:
-    def test_every_message_that_tells_of_it_is_shown_anew_once(self, made: Made) -> None:
+    def test_every_message_about_it_is_updated_once(self, made: Made) -> None:
         grant, other = failing(made), failing(made, grant=made.a_grant(person="U0CARA"))
         views = describe_alerts(made.world, [(other.id, SHOP), (grant.id, SHOP), ("g0", SHOP)])
         assert [view.grant.id for view in views] == [other.id, grant.id]
@@ -258,7 +258,7 @@ class TestMessages:
             LEA,
         ]
 
-    def test_what_happened_while_it_was_posted_is_shown_afterwards(self, made: Made) -> None:
+    def test_a_change_during_the_post_is_shown_afterwards(self, made: Made) -> None:
         grant = failing(made)
         views = describe_alerts(made.world, [(grant.id, SHOP)])
         acknowledge_end(made.world, LEA, alert(made, grant))

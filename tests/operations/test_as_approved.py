@@ -1,5 +1,5 @@
-"""What was approved is all that active access opens: an edit of roles.toml since then gives its
-holder nothing more."""
+"""Active access opens only what was approved: a later edit of roles.toml gives its holder nothing
+more."""
 
 from __future__ import annotations
 
@@ -64,8 +64,7 @@ HARMLESS = {
 def load(
     made: Made, old: str = "", new: str = "", environ: dict[str, str] | None = None, more: str = ""
 ) -> None:
-    """The file with one change; where the system has another name the role is on the one that is
-    there."""
+    """Loads the file with one change; if the system has another name, the role is on that one."""
     hosts = HOST.replace(old, new) if old else HOST
     role = ROLE if "[systems.bastion]" in hosts else ROLE.replace('"bastion"', '"other"')
     again = {line.partition(" =")[0] for line in more.splitlines()}
@@ -101,7 +100,7 @@ class TestChangedSettings:
         assert json.loads(detail)["why"] == refused.reason
         assert made.events("grant:credentials:shown") == 0
 
-    def test_are_not_renewed_unasked(
+    def test_are_not_renewed_without_approval(
         self, made: Made, grant: Grant, old: str, new: str, environ: dict[str, str]
     ) -> None:
         load(made, old, new, environ)
@@ -109,7 +108,7 @@ class TestChangedSettings:
         assert isinstance(refused, Refused) and made.events("request:action:refused") == 1
         assert made.grant(grant.id) == grant, "what is in hand ends as planned"
 
-    def test_give_nothing_to_who_was_judged_before_them(
+    def test_give_nothing_to_a_person_who_was_approved_before_them(
         self, made: Made, grant: Grant, old: str, new: str, environ: dict[str, str]
     ) -> None:
         shown = show_credentials(made.world, grant.id, ANA)
@@ -123,7 +122,7 @@ class TestChangedSettings:
 
 
 @pytest.mark.parametrize(("old", "new", "environ", "more"), HARMLESS.values(), ids=HARMLESS)
-def test_what_opens_nothing_more_changes_nothing_for_the_holder(
+def test_a_change_that_opens_nothing_more_changes_nothing_for_the_holder(
     made: Made, grant: Grant, old: str, new: str, environ: dict[str, str], more: str
 ) -> None:
     load(made, old, new, environ, more)
@@ -131,15 +130,13 @@ def test_what_opens_nothing_more_changes_nothing_for_the_holder(
     assert isinstance(renew_grant(made.world, grant.id, ANA), Renewed)
 
 
-def test_settings_that_were_put_back_are_those_that_were_approved(made: Made, grant: Grant) -> None:
+def test_settings_that_were_put_back_count_as_approved(made: Made, grant: Grant) -> None:
     load(made, '"deploy"', '"root"')
     load(made)
     assert isinstance(show_credentials(made.world, grant.id, ANA), Credentials)
 
 
-def test_a_renewal_that_is_approved_anew_approves_the_settings_of_now(
-    made: Made, grant: Grant
-) -> None:
+def test_an_approved_renewal_approves_the_present_settings(made: Made, grant: Grant) -> None:
     load(made, '"deploy"', '"ops"', more="renewal_approval = true")
     asked = renew_grant(made.world, grant.id, ANA)
     assert isinstance(asked, Submitted)

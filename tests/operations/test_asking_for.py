@@ -1,4 +1,4 @@
-"""Asking for a role: what is stored, what is refused and why, and what is there already."""
+"""Requesting a role: what is stored, what is refused and why, and requests that exist already."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class TestStored:
         assert made.work()[-1] == "post_approval"
         assert made.wakes == [(frozenset({"slack"}), START + 8 * 3600)]
 
-    def test_a_repeated_payload_asks_once(self, made: Made) -> None:
+    def test_a_repeated_payload_makes_one_request(self, made: Made) -> None:
         def act() -> object:
             ask = Ask(ANA, "shop-admin", "because")
             return do_once(made.world, "envelope 1", lambda world: request_access(world, ask))
@@ -60,14 +60,14 @@ class TestStored:
         _ask(made)
         assert isinstance(_ask(made, "reports-read", ticket="OPS-1"), Submitted)
 
-    def test_what_is_pending_or_held_is_named_instead(self, made: Made) -> None:
+    def test_a_pending_request_or_a_held_grant_is_named_instead(self, made: Made) -> None:
         first = _ask(made)
         assert isinstance(first, Submitted)
         assert _ask(made) == AlreadyPending(first.request)
         grant = made.start(made.a_started(first.request))
         assert _ask(made) == AlreadyHeld(grant)
 
-    def test_a_request_approved_at_the_same_moment_is_never_asked_again(self, made: Made) -> None:
+    def test_a_request_approved_at_the_same_moment_is_not_repeated(self, made: Made) -> None:
         request = made.a_request()
         _, again = together(made.world.db, [lambda: made.a_started(request), lambda: _ask(made)])
         assert isinstance(again, AlreadyPending | AlreadyHeld)
@@ -109,7 +109,7 @@ REFUSALS: dict[str, tuple[dict[str, object], str, str]] = {
 
 class TestRefused:
     @pytest.mark.parametrize(("asked", "field", "why"), REFUSALS.values(), ids=REFUSALS)
-    def test_says_why_and_is_on_record(
+    def test_says_why_and_is_recorded(
         self, made: Made, asked: dict[str, object], field: str, why: str
     ) -> None:
         outcome = _ask(made, **asked)  # type: ignore[arg-type]
@@ -120,17 +120,17 @@ class TestRefused:
         assert made.verdict().broken is None
 
     @pytest.mark.parametrize("kind", ["deleted", "bot", "guest", "stranger", "unconfirmed"])
-    def test_only_full_members_ask(self, made: Made, kind: str) -> None:
+    def test_only_full_members_request(self, made: Made, kind: str) -> None:
         made.know(a_person("U0ODD", **{kind: True}))
         assert isinstance(_ask(made, person="U0ODD"), Refused)
 
-    def test_a_role_that_nobody_can_decide_is_told_to_security(self, made: Made) -> None:
+    def test_a_role_without_a_possible_approver_is_reported_to_security(self, made: Made) -> None:
         made.set_groups(db_leads=[])
         made.forget_work()
         assert isinstance(_ask(made), Refused)
         assert made.work() == ["notify_security"]
 
-    def test_too_few_who_could_decide_are_too_few(self, made: Made) -> None:
+    def test_too_few_possible_approvers_are_refused(self, made: Made) -> None:
         made.set_groups(sre=[], platform_leads=[LEA])
         outcome = _ask(made, "shop-deploy")
         assert isinstance(outcome, Refused)
@@ -141,7 +141,7 @@ class TestRefused:
         [{}, {"role": "shop-admin"}, {"person": ANA}],
         ids=["everything", "the role", "the person"],
     )
-    def test_nothing_is_asked_for_while_stopped(self, made: Made, switch: dict[str, str]) -> None:
+    def test_no_request_is_made_during_a_panic(self, made: Made, switch: dict[str, str]) -> None:
         panic(made.world, LEA, **switch)
         outcome = _ask(made)
         assert isinstance(outcome, Refused)
@@ -164,11 +164,11 @@ class TestClosed:
         assert isinstance(withdraw_request(made.world, request.id, by), Refused)
         assert made.state("requests", request.id) == "pending"
 
-    def test_what_is_decided_is_not_withdrawn(self, made: Made) -> None:
+    def test_a_decided_request_is_not_withdrawn(self, made: Made) -> None:
         grant = made.a_grant()
         assert isinstance(withdraw_request(made.world, grant.request, ANA), Refused)
 
-    def test_what_nobody_answers_lapses_at_its_time_and_not_before(self, made: Made) -> None:
+    def test_an_unanswered_request_lapses_on_time_and_not_before(self, made: Made) -> None:
         request = made.a_request()
         made.clock.at = request.lapses_at - 1
         assert lapse_due(made.world) == 0
@@ -178,7 +178,7 @@ class TestClosed:
         assert made.log("request:access:lapsed", "actor, subject") == [("system", ANA)]
         assert made.work()[-2:] == ["update_approval", "notify_person"]
 
-    def test_more_than_a_batch_lapses_in_one_go(self, made: Made) -> None:
+    def test_more_than_a_batch_lapses_at_once(self, made: Made) -> None:
         people = [f"U0N{n}" for n in range(130)]
         made.know(*(a_person(id) for id in people))
         for person in people:

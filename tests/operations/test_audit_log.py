@@ -1,5 +1,5 @@
-"""The audit log as leads see it, and what its check finds of whatever somebody did to the rows
-behind our back."""
+"""The audit log as leads see it, and what its verification finds after rows were changed
+directly."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ MARKS = ", ".join("?" * len(COLUMNS))
 
 
 def _unguarded(made: Made, *statements: tuple[str, tuple[object, ...]]) -> None:
-    """As somebody with the database's own password could."""
+    """Removes the triggers, as the owner of the tables can."""
     db, made.forged = made.world.db, True
     with db.transaction():
         if db.is_sqlite:
@@ -58,7 +58,7 @@ OTHER = "key-two-0123456789-0123456789-0123456789"
 
 
 def _with_keys(made: Made, *keys: str) -> Context:
-    """The same world in a process that has just begun, with these keys."""
+    """The same database in a process that has just started, with these keys."""
     return replace(made.world, chain=audit.Chain(Signer(keys)))
 
 
@@ -67,7 +67,7 @@ def _do(sql: str, *values: object) -> tuple[str, tuple[object, ...]]:
 
 
 def _rechained(made: Made, since: int) -> list[tuple[object, ...]]:
-    """The rows from `since` on with hashes that fit again, as a forger without our key would make
+    """The rows from `since` on with hashes that match again, as a forger without our key would make
     them."""
     rows = made.rows(f"SELECT {NAMES} FROM audit ORDER BY seq")
     before = str(rows[since - 2][12])
@@ -221,7 +221,7 @@ class TestCheck:
 
 
 class TestReading:
-    def test_leads_page_through_it_and_that_they_looked_is_in_it(self, log: Made) -> None:
+    def test_leads_page_through_the_log_and_the_reading_is_recorded(self, log: Made) -> None:
         first = read_audit(log.world, LEA, Filters(person=ANA), size=3)
         assert isinstance(first, list)
         older = read_audit(log.world, LEA, Filters(person=ANA), before=first[-1].seq, size=3)
@@ -233,7 +233,7 @@ class TestReading:
         ] == [{"person": ANA}] * 2
 
     @pytest.mark.parametrize("who", [ANA, BEN, "U0NOBODY"])
-    def test_nobody_else_does_and_that_they_tried_is_in_it_too(self, log: Made, who: str) -> None:
+    def test_nobody_else_reads_it_and_the_attempt_is_recorded(self, log: Made, who: str) -> None:
         assert isinstance(read_audit(log.world, who, Filters()), Refused)
         assert isinstance(ask_export(log.world, who, Filters()), Refused)
         assert isinstance(may_audit(log.world, who), Refused)
@@ -253,7 +253,7 @@ class TestReading:
         ((detail,),) = log.log("audit:log:exported", "detail")
         assert json.loads(detail)["records"] == 6
 
-    def test_an_asked_export_carries_its_filters(self, log: Made) -> None:
+    def test_a_requested_export_has_its_filters(self, log: Made) -> None:
         assert ask_export(log.world, LEA, Filters(role="shop-admin", since=START)) is None
         ((data,),) = log.rows("SELECT data FROM outbox WHERE kind = 'send_export'")
         assert json.loads(data) == {
@@ -317,7 +317,7 @@ TIMES = (0, 59, 951_782_400, 1_790_000_000, 4_102_444_799, 253_402_300_799)
 
 
 def _with_nasty_rows(url: str, path: Path) -> Made:
-    """A log with each of these texts in each place, beside plain and beside nasty ones."""
+    """A log with each of these texts in each place, beside other texts of both kinds."""
     made, dice = make_world(path, url), random.Random(7)
     texts = [*((text,) * 11 for text in NASTY), *(dice.choices(NASTY, k=11) for _ in range(700))]
     for place, text in product(range(11), NASTY):
@@ -332,7 +332,7 @@ def _with_nasty_rows(url: str, path: Path) -> Made:
     return made
 
 
-def test_both_databases_export_the_same_bytes_whatever_is_in_them(
+def test_both_databases_export_the_same_bytes_for_any_content(
     sqlite_url: str, postgres_url: str, tmp_path: Path
 ) -> None:
     one, other = (_with_nasty_rows(url, tmp_path) for url in (sqlite_url, postgres_url))
@@ -365,12 +365,12 @@ def test_both_databases_export_the_same_bytes_whatever_is_in_them(
 
 
 class TestPolicyOnRecord:
-    def test_each_content_is_recorded_once_by_whoever_reads_it(self, made: Made) -> None:
+    def test_each_content_is_recorded_once_by_any_process(self, made: Made) -> None:
         policy = a_policy()
         together(made.world.db, [lambda: record_loaded(made.world, policy)] * 4)
         assert made.events("policy:file:loaded") == 1
 
-    def test_a_bad_file_is_told_once_and_again_after_a_good_one(self, made: Made) -> None:
+    def test_a_bad_file_is_reported_once_and_again_after_a_good_one(self, made: Made) -> None:
         policy, problem = a_policy(), Problem("roles.toml", 3, "roles.x", "is wrong")
         record_loaded(made.world, policy)
         made.forget_work()
@@ -381,7 +381,7 @@ class TestPolicyOnRecord:
         assert made.events("policy:file:rejected") == 2
         assert made.work().count("notify_security") == 2
 
-    def test_a_looser_file_is_on_record_and_told_once_with_what_became_looser_first(
+    def test_a_looser_file_is_recorded_and_reported_once_with_looser_changes_first(
         self, made: Made
     ) -> None:
         record_loaded(made.world, a_policy())
@@ -398,7 +398,7 @@ class TestPolicyOnRecord:
             other
         ]
 
-    def test_an_edit_while_the_bot_was_down_is_told_at_its_next_start(self, made: Made) -> None:
+    def test_an_edit_while_the_bot_was_down_is_reported_at_its_next_start(self, made: Made) -> None:
         record_loaded(made.world, a_policy())
         found = record_loaded(
             made.world, a_policy(shop_admin='approvers = ["@db-leads", "@engineers"]')
@@ -420,7 +420,9 @@ class TestPolicyOnRecord:
         moved = ["workspace.security_channel: was #access-security, is #quiet"]
         assert [each["looser"] for each in told] == [moved, moved]
 
-    def test_a_role_that_nobody_can_decide_is_told_when_it_is_loaded(self, made: Made) -> None:
+    def test_a_role_without_a_possible_approver_is_reported_when_it_is_loaded(
+        self, made: Made
+    ) -> None:
         made.set_policy(
             orphan=(
                 'system = "reports"\nactions = ["a"]\nrequesters = ["everyone"]\napprovers ='

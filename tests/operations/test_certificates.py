@@ -1,4 +1,4 @@
-"""SSH certificates on record, on both databases: none is issued that an end could miss."""
+"""SSH certificates in the database, on both kinds: an end finds each one that was issued."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def revoked(made: Made) -> dict[str, list[int]]:
     return {ca: list(serials) for ca, serials in list_revoked(made.world).serials.items()}
 
 
-def test_a_certificate_is_on_record_before_it_exists(made: Made, kept: StoredCertificates) -> None:
+def test_a_certificate_is_recorded_before_it_exists(made: Made, kept: StoredCertificates) -> None:
     grant = allowed(made, kept)
     one, two = issued(kept, grant), issued(kept, grant)
     assert one.serial != two.serial and 0 < one.serial < 2**63
@@ -47,7 +47,7 @@ def test_a_certificate_is_on_record_before_it_exists(made: Made, kept: StoredCer
     assert f'"serial":"{one.serial}"' in detail and f'"key":"{KEY}"' in detail
 
 
-def test_it_ends_with_the_grant_and_never_later_than_was_allowed(
+def test_a_certificate_ends_with_the_grant_at_the_latest(
     made: Made, kept: StoredCertificates
 ) -> None:
     grant = allowed(made, kept)
@@ -76,7 +76,7 @@ def test_nothing_is_issued_without_access(made: Made, kept: StoredCertificates, 
     assert made.count("ssh_certificates") == made.events("grant:certificate:issued") == 0
 
 
-def test_an_end_revokes_every_certificate_of_the_grant_there_and_no_other(
+def test_an_end_revokes_every_certificate_of_the_grant_on_the_system_and_no_other(
     made: Made, kept: StoredCertificates
 ) -> None:
     grant = allowed(made, kept)
@@ -92,7 +92,7 @@ def test_an_end_revokes_every_certificate_of_the_grant_there_and_no_other(
     assert stays is not None and kept.open_at("elsewhere") == {grant.id: (True, 1)}
 
 
-def test_what_expired_drops_out_of_the_list_once_no_clock_can_be_that_wrong(
+def test_an_expired_certificate_leaves_the_list_an_hour_later(
     made: Made, kept: StoredCertificates
 ) -> None:
     grant = allowed(made, kept)

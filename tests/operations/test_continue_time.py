@@ -1,4 +1,4 @@
-"""A clock that was set back over a start lengthens nothing."""
+"""A clock that was set back before a start does not lengthen access."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from storage import key_values
 from tests.factories import ANA, CARA, START, Made, a_person
 
 
-def test_time_goes_on_from_the_newest_record_and_the_leads_read_of_it(made: Made) -> None:
+def test_time_continues_from_the_newest_record_and_the_leads_are_notified(made: Made) -> None:
     made.a_started(made.a_request())
     assert newest_record(made.world) == START
     clock = Clock(lambda: float(START - 60), lambda: 100.0)
@@ -63,7 +63,7 @@ def test_the_mark_of_the_time_only_goes_forward(made: Made) -> None:
     assert newest_record(made.world) == START + 60
 
 
-def test_each_corrected_start_is_on_record_and_the_channel_reads_of_it_once_in_ten_minutes(
+def test_each_corrected_start_is_recorded_and_reported_once_in_ten_minutes(
     made: Made,
 ) -> None:
     def told() -> tuple[int, int]:
@@ -85,7 +85,7 @@ def test_each_corrected_start_is_on_record_and_the_channel_reads_of_it_once_in_t
 
 
 class TestAccepted:
-    """The clock was once far ahead and is right by now."""
+    """The clock was once far ahead and is right now."""
 
     MONTHS = 90 * 86400
 
@@ -95,7 +95,7 @@ class TestAccepted:
             check_start(made.world)
         assert accept_clock(made.world, "os:eve")
 
-    def test_the_start_is_not_refused_any_more_and_the_log_stays_whole(self, made: Made) -> None:
+    def test_the_start_is_no_longer_refused_and_the_log_stays_intact(self, made: Made) -> None:
         made.a_grant()
         mark_time(made.world)
         self._put_right(made)
@@ -109,7 +109,7 @@ class TestAccepted:
         assert made.verdict().broken is None
         assert not accept_clock(made.world, "os:eve")
 
-    def test_all_access_ends_and_what_was_asked_for_is_withdrawn(self, made: Made) -> None:
+    def test_all_access_ends_and_requests_are_withdrawn(self, made: Made) -> None:
         active, scheduled = (
             made.a_grant(),
             made.a_started(made.a_request(person=CARA, start_at=START + 7200)),
@@ -137,7 +137,7 @@ class TestAccepted:
         made.know(replace(a_person(deleted=True), checked_at=now))
         assert made.rows("SELECT deleted FROM people WHERE id = ?", ANA) == [(1,)]
 
-    def test_the_nights_of_that_future_have_their_look_at_the_systems(self, made: Made) -> None:
+    def test_the_nightly_check_runs_in_the_nights_of_that_future(self, made: Made) -> None:
         night = START - START % 86400 + 12 * 3600
         made.clock.at = night
         assert reconcile_nightly(made.world)
@@ -145,7 +145,7 @@ class TestAccepted:
         made.clock.at = night
         assert reconcile_nightly(made.world)
 
-    def test_the_leads_read_since_when_this_process_waits_for_groups(self, made: Made) -> None:
+    def test_the_leads_read_since_when_groups_cannot_be_read(self, made: Made) -> None:
         record_groups(made.world, [], START)
         self._put_right(made)
         started = made.clock.at
@@ -155,7 +155,7 @@ class TestAccepted:
         ((data,),) = made.rows("SELECT data FROM outbox WHERE data LIKE '%groups_unread%'")
         assert json.loads(data)["since"] == started
 
-    def test_who_asked_often_in_that_future_may_ask_again(self, made: Made) -> None:
+    def test_the_limit_of_requests_ignores_requests_of_that_future(self, made: Made) -> None:
         for _ in range(MOST_REQUESTS):
             withdraw_request(made.world, made.a_request().id, ANA)
         assert isinstance(made.ask_again(), Refused)
@@ -163,7 +163,7 @@ class TestAccepted:
         made.know(replace(a_person(), checked_at=made.clock.at))
         assert isinstance(made.ask_again(), Submitted)
 
-    def test_where_the_start_is_not_refused_nothing_ends(self, made: Made) -> None:
+    def test_nothing_ends_if_the_start_would_not_be_refused(self, made: Made) -> None:
         grant = made.a_grant()
         made.clock.at = START - 3600
         assert not accept_clock(made.world, "os:eve")

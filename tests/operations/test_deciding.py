@@ -1,5 +1,5 @@
-"""Approving and denying: who may, what it gives, and that there is one decision whoever presses
-when."""
+"""Approving and denying: who may decide, what it gives, and that there is one decision in whatever
+order people press."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class TestOneDecision:
         assert made.count("grants") == 1
         assert made.count("outbox", "kind = 'start_grant'") == 1
 
-    def test_of_an_approval_and_a_denial_in_the_same_moment_one_wins(self, made: Made) -> None:
+    def test_of_an_approval_and_a_denial_at_the_same_moment_one_wins(self, made: Made) -> None:
         made.set_groups(db_leads=[BEN, CARA])
         request = made.a_request()
         calls: list[Callable[[], object]] = [
@@ -56,7 +56,7 @@ class TestOneDecision:
         assert made.events("request:approval:given") + made.events("request:denial:given") == 1
         assert made.count("grants") == made.events("request:approval:given")
 
-    def test_of_an_approval_and_a_withdrawal_in_the_same_moment_one_wins(self, made: Made) -> None:
+    def test_of_an_approval_and_a_withdrawal_at_the_same_moment_one_wins(self, made: Made) -> None:
         request = made.a_request()
         found = together(
             made.world.db,
@@ -82,7 +82,7 @@ class TestOneDecision:
         assert (late.request.state, late.request.decided_by) == (RequestState.APPROVED, BEN)
         assert made.grant(grant.id) == grant
 
-    def test_an_unknown_request_is_refused_and_on_record(self, made: Made) -> None:
+    def test_an_unknown_request_is_refused_and_recorded(self, made: Made) -> None:
         for outcome in (
             _approve(made, "r0", BEN),
             deny_request(made.world, "r0", a_person(BEN), "no"),
@@ -136,7 +136,7 @@ class TestQuorum:
         assert isinstance(deny_request(made.world, request.id, a_person(DAN), "no"), Denied)
         assert isinstance(_approve(made, request.id, LEA), AlreadyDecided)
 
-    def test_the_actor_of_the_approval_is_who_completed_it(self, made: Made) -> None:
+    def test_the_actor_of_the_approval_is_the_last_approver(self, made: Made) -> None:
         request = made.a_request(DEPLOY)
         _approve(made, request.id, LEA)
         _approve(made, request.id, CARA)
@@ -179,9 +179,7 @@ class TestTerms:
         assert isinstance(granted, Granted)
         assert (granted.grant.duration, granted.grant.actions) == (1200, ("b",))
 
-    def test_approvers_who_agree_on_no_action_are_told_instead_of_granting_nothing(
-        self, made: Made
-    ) -> None:
+    def test_approvers_who_agree_on_no_action_are_refused(self, made: Made) -> None:
         made.set_policy(shop_deploy='actions = ["a", "b"]')
         request = made.a_request(DEPLOY)
         _approve(made, request.id, CARA, actions=("a",))
@@ -199,7 +197,7 @@ class TestTerms:
         assert granted.grant.duration == 300
         assert made.events("request:vote:given") == 3
 
-    def test_the_terms_of_who_does_not_count_do_not_hold(self, made: Made) -> None:
+    def test_the_terms_of_an_ineligible_approver_do_not_apply(self, made: Made) -> None:
         request = made.a_request(DEPLOY)
         _approve(made, request.id, CARA, duration=60)
         made.set_groups(sre=[DAN])
@@ -246,7 +244,7 @@ class TestAuthority:
         ],
         ids=["by group", "by id", "by address", "by either of two groups"],
     )
-    def test_the_requester_never_decides_by_whatever_way(self, made: Made, approvers: str) -> None:
+    def test_the_requester_never_decides_in_any_way(self, made: Made, approvers: str) -> None:
         made.set_groups(db_leads=[ANA, BEN], platform_leads=[ANA])
         made.set_policy(shop_admin=f"approvers = {approvers}")
         request = made.a_request()
@@ -256,13 +254,13 @@ class TestAuthority:
     def test_the_command_line_decides(self, made: Made) -> None:
         assert isinstance(_approve(made, made.a_request().id, "os:root"), Granted)
 
-    def test_an_approver_removed_while_pending_decides_no_more(self, made: Made) -> None:
+    def test_an_approver_who_was_removed_meanwhile_decides_nothing(self, made: Made) -> None:
         request = made.a_request()
         made.set_groups(db_leads=[CARA])
         assert isinstance(_approve(made, request.id, BEN), Refused)
         assert isinstance(_approve(made, request.id, CARA), Granted)
 
-    def test_a_requester_who_may_no_longer_ask_is_not_given_it(self, made: Made) -> None:
+    def test_a_requester_who_became_ineligible_gets_nothing(self, made: Made) -> None:
         request = made.a_request(DEPLOY)
         made.set_groups(engineers=[BEN])
         assert isinstance(_approve(made, request.id, CARA), Refused)
@@ -284,7 +282,9 @@ CHANGES = {
 
 class TestRoleChanged:
     @pytest.mark.parametrize("lines", CHANGES.values(), ids=CHANGES)
-    def test_what_gives_something_else_now_is_not_approved(self, made: Made, lines: str) -> None:
+    def test_a_request_whose_role_gives_something_else_now_is_not_approved(
+        self, made: Made, lines: str
+    ) -> None:
         request = made.a_request()
         made.set_policy(shop_admin=lines)
         refused = _approve(made, request.id, BEN)
@@ -292,12 +292,12 @@ class TestRoleChanged:
         assert "was changed in roles.toml" in refused.reason
         assert isinstance(deny_request(made.world, request.id, a_person(BEN), "ask again"), Denied)
 
-    def test_what_gives_the_same_is(self, made: Made) -> None:
+    def test_a_request_whose_role_gives_the_same_is_approved(self, made: Made) -> None:
         request = made.a_request()
         made.set_policy(shop_admin='title = "Other words"\nmax_duration = "2h"')
         assert isinstance(_approve(made, request.id, BEN), Granted)
 
-    def test_a_role_that_is_gone_is_not_approved(self, made: Made) -> None:
+    def test_a_request_for_a_removed_role_is_not_approved(self, made: Made) -> None:
         request = made.a_request()
         policy = made.policies[-1]
         roles = {name: role for name, role in policy.roles.items() if name != "shop-admin"}
@@ -309,14 +309,14 @@ class TestRoleChanged:
 
 class TestDenial:
     @pytest.mark.parametrize("reason", ["", "  \n", "…!?", "x" * 3001, "no\x00", "no \ud83d"])
-    def test_needs_a_reason_that_can_be_kept(self, made: Made, reason: str) -> None:
+    def test_needs_a_reason_that_can_be_stored(self, made: Made, reason: str) -> None:
         request = made.a_request()
         outcome = deny_request(made.world, request.id, a_person(BEN), reason)
         assert isinstance(outcome, Refused)
         assert outcome.field == "reason"
         assert made.state("requests", request.id) == "pending"
 
-    def test_is_kept_word_for_word_and_told(self, made: Made) -> None:
+    def test_is_stored_word_for_word_and_sent(self, made: Made) -> None:
         request = made.a_request()
         deny_request(made.world, request.id, a_person(BEN), "fix: *later* <@U0ANA>")
         assert made.log("request:denial:given", "actor, subject, reason") == [
@@ -329,13 +329,13 @@ class TestPress:
     def _press(self, made: Made, request: str, by: str = BEN, **more: object) -> object:
         return made.press(request, by, **more)
 
-    def test_is_kept_for_when_slack_has_said_who_it_was(self, made: Made) -> None:
+    def test_is_stored_until_slack_has_identified_the_person(self, made: Made) -> None:
         request = made.a_request()
         assert self._press(made, request.id) == Taken()
         assert made.work()[-1] == "decide"
         assert made.state("requests", request.id) == "pending"
 
-    def test_is_kept_once_however_often_it_is_delivered(self, made: Made) -> None:
+    def test_is_stored_once_however_often_it_is_delivered(self, made: Made) -> None:
         request = made.a_request()
         press = Press(request.id, a_person(BEN), True)
 
@@ -346,27 +346,27 @@ class TestPress:
         assert sorted(type(outcome).__name__ for outcome in found) == ["Repeated"] * 5 + ["Taken"]
         assert made.work().count("decide") == 1
 
-    def test_of_somebody_nobody_has_seen_yet_is_kept(self, made: Made) -> None:
+    def test_of_an_unknown_person_is_stored(self, made: Made) -> None:
         request = made.a_request()
         assert self._press(made, request.id, "U0NEW") == Taken()
 
     @pytest.mark.parametrize("by", [ANA, CARA], ids=["the requester", "no approver"])
-    def test_of_who_can_not_decide_is_refused_at_once(self, made: Made, by: str) -> None:
+    def test_of_an_ineligible_person_is_refused_at_once(self, made: Made, by: str) -> None:
         request = made.a_request()
         assert isinstance(self._press(made, request.id, by), Refused)
         assert "decide" not in made.work()
 
-    def test_on_what_is_decided_says_so(self, made: Made) -> None:
+    def test_on_a_decided_request_says_so(self, made: Made) -> None:
         grant = made.a_grant()
         assert isinstance(self._press(made, grant.request), AlreadyDecided)
 
-    def test_on_a_copy_remembers_the_copy(self, made: Made) -> None:
+    def test_on_a_copy_stores_the_copy(self, made: Made) -> None:
         request = made.a_request()
         self._press(made, request.id, channel="C1", ts="1.2")
         assert made.rows("SELECT channel, ts FROM messages") == [("C1", "1.2")]
 
 
-def test_a_decided_request_is_described_without_what_helps_to_decide(made: Made) -> None:
+def test_a_decided_request_is_described_without_decision_facts(made: Made) -> None:
     request = made.a_request()
     pending = describe_request(made.world, request.id)
     assert pending and pending.criteria and pending.usual_duration is None and pending.need == 1

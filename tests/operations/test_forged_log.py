@@ -1,6 +1,6 @@
-"""Somebody with the database's password and without our key forges the log: cut, rewritten,
-emptied, put back. It is found before the next record and after it, after a restart, and said truly
-by a process that has not the key."""
+"""A person with the database's password and without our key forges the log: cuts, rewrites, empties
+it or puts an old one back. It is found before the next record and after it, and after a restart,
+and a process without the key reports that correctly."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ OTHER = "key-two-0123456789-0123456789-0123456789"
 
 
 def _restarted(made: Made, *keys: str) -> Context:
-    """The world of a process that has just begun."""
+    """The same database in a process that has just started."""
     world = replace(made.world, chain=audit.Chain(Signer(keys or KEYS)))
     begin_log(world)
     return world
 
 
 def _guarded(made: Made, on: bool) -> None:
-    """Takes the triggers away, or makes them anew, as the owner of the tables may."""
+    """Removes the triggers, or makes them again, as the owner of the tables may."""
     db, made.forged = made.world.db, True
     if not db.is_sqlite:
         for table in ("audit", "audit_head"):
@@ -60,7 +60,7 @@ def _do(sql: str, *values: object) -> tuple[str, tuple[object, ...]]:
 
 
 def _put(made: Made, rows: list[tuple[object, ...]], *head: object) -> None:
-    """This is the log now; `head` is number, hash and seal."""
+    """Replaces the log; `head` is number, hash and seal."""
     inserts = [_do(f"INSERT INTO audit ({NAMES}) VALUES ({MARKS})", *row) for row in rows]
     set_head = _do("UPDATE audit_head SET seq = ?, hash = ?, seal = ?", *head)
     _forge(made, _do("DELETE FROM audit"), *inserts, set_head)
@@ -80,13 +80,13 @@ def _entry(row: tuple[object, ...]) -> Entry:
 
 
 def _cut(made: Made) -> None:
-    """The decision and the start are gone; the seal is the old one."""
+    """Removes the decision and the start; the seal is the old one."""
     rows = _rows(made)[:1]
     _put(made, rows, 1, rows[-1][12], _seal(made))
 
 
 def _rewrite(made: Made) -> None:
-    """Without the vote, the approval and the start; every hash fits again."""
+    """Removes the vote, the approval and the start; every hash matches again."""
     kept = [
         _entry(row)
         for row in _rows(made)
@@ -110,7 +110,7 @@ def _headless(made: Made) -> None:
 
 
 def _append_beside(made: Made) -> None:
-    """Needs no trigger out of its way: the log may grow."""
+    """Needs no change of a trigger, because the log may grow."""
     last = _rows(made)[-1]
     made.forged = True
     (row,) = chained([Entry(Event.DENIAL_GIVEN, "U0BEN")], START, int(str(last[0])), str(last[12]))
@@ -119,7 +119,7 @@ def _append_beside(made: Made) -> None:
 
 
 def _chop(made: Made) -> None:
-    """The last record is gone, the head is left as it was."""
+    """Removes the last record and leaves the head as it was."""
     _forge(made, _do("DELETE FROM audit WHERE seq = (SELECT MAX(seq) FROM audit)"))
 
 
@@ -131,12 +131,12 @@ FORGED = {
 
 @pytest.fixture
 def grant(made: Made) -> Grant:
-    """Asked for, approved, started; four records tell of it."""
+    """Requested, approved, started; it has four records."""
     return made.a_grant()
 
 
 def _record(world: Context) -> None:
-    """The next record, whoever causes it."""
+    """Writes the next record, of any kind."""
     with unit(world) as u:
         u.note(Event.AUDIT_READ, "U0LEA")
 
@@ -149,7 +149,7 @@ def _place(verdict: Verdict) -> int:
 
 @pytest.mark.parametrize("restart", [False, True], ids=["the same process", "after a restart"])
 @pytest.mark.parametrize("how", FORGED)
-def test_a_forged_log_is_found_before_the_next_record_and_ever_after(
+def test_a_forged_log_is_found_before_the_next_record_and_always_after(
     made: Made, grant: Grant, how: str, restart: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     FORGED[how](made)
@@ -195,7 +195,7 @@ def test_without_the_key_a_forged_log_is_never_called_intact(
 
 
 @pytest.mark.parametrize("how", FORGED)
-def test_a_process_without_the_key_makes_no_forged_log_good_by_its_records(
+def test_records_of_a_process_without_the_key_do_not_make_a_forged_log_intact(
     made: Made, grant: Grant, how: str
 ) -> None:
     FORGED[how](made)
@@ -206,7 +206,7 @@ def test_a_process_without_the_key_makes_no_forged_log_good_by_its_records(
         _place(verify_audit(_restarted(made, *keys)))
 
 
-def test_without_the_key_a_good_log_could_not_be_checked(made: Made, grant: Grant) -> None:
+def test_without_the_key_an_intact_log_could_not_be_checked(made: Made, grant: Grant) -> None:
     verdict = verify_audit(_restarted(made, OTHER))
     assert (verdict.broken, verdict.records) == (None, 4)
     assert said(verdict).startswith(
@@ -214,7 +214,7 @@ def test_without_the_key_a_good_log_could_not_be_checked(made: Made, grant: Gran
     )
 
 
-def test_a_seal_of_an_invented_key_is_not_good_and_is_broken_from_the_next_record_on(
+def test_a_seal_of_an_invented_key_is_unchecked_and_broken_from_the_next_record_on(
     made: Made, grant: Grant
 ) -> None:
     _invented_key(made)
@@ -224,16 +224,16 @@ def test_a_seal_of_an_invented_key_is_not_good_and_is_broken_from_the_next_recor
 
 
 class TestPutBack:
-    """To an older record, with the seal that it had then."""
+    """The log was put back to an older record, with the seal of that time."""
 
     @pytest.fixture
     def back(self, made: Made) -> Callable[[], None]:
-        """Puts the log back to when nothing had been asked for yet, but somebody had read it."""
+        """Puts the log back to when nothing had been requested yet, but somebody had read it."""
         _record(made.world)
         rows, seal = _rows(made), _seal(made)
         return lambda: _put(made, rows, len(rows), rows[-1][12], seal)
 
-    def test_is_found_while_a_grant_is_there_of_which_no_record_tells(
+    def test_is_found_while_a_grant_has_no_record(
         self, made: Made, back: Callable[[], None]
     ) -> None:
         grant = made.a_grant()
@@ -253,7 +253,7 @@ class TestPutBack:
     @pytest.mark.parametrize(
         "keys", [None, KEYS, (OTHER,)], ids=["the same process", "after a restart", "no key"]
     )
-    def test_is_found_before_the_next_record_and_ever_after(
+    def test_is_found_before_the_next_record_and_always_after(
         self, made: Made, back: Callable[[], None], keys: tuple[str, ...] | None
     ) -> None:
         grant = made.a_grant()
@@ -273,7 +273,7 @@ class TestPutBack:
         ):
             _place(verify_audit(later))
 
-    def test_is_on_record_when_the_process_that_wrote_more_goes_on(
+    def test_is_recorded_when_the_process_that_wrote_more_continues(
         self, made: Made, back: Callable[[], None]
     ) -> None:
         _record(made.world)
@@ -284,7 +284,7 @@ class TestPutBack:
         assert "put back to record 1, after record 2 was written" in detail
         assert _place(verify_audit(_restarted(made))) == 2
 
-    def test_a_record_of_a_break_that_is_taken_away_again_is_another_break(
+    def test_removing_the_record_of_a_break_is_another_break(
         self, made: Made, grant: Grant
     ) -> None:
         before, seal = _rows(made), _seal(made)
@@ -296,7 +296,7 @@ class TestPutBack:
         _place(verify_audit(_restarted(made)))
 
 
-def test_several_that_find_the_break_at_once_make_one_record_of_it(
+def test_several_processes_that_find_the_break_at_once_make_one_record(
     made: Made, grant: Grant
 ) -> None:
     _rewrite(made)
@@ -318,7 +318,7 @@ def test_a_break_that_is_rolled_back_is_found_by_the_next(made: Made, grant: Gra
     assert made.events("audit:head:broken") == 1
 
 
-def test_what_was_rolled_back_is_not_missed_later(made: Made, grant: Grant) -> None:
+def test_a_record_that_was_rolled_back_is_not_missed_later(made: Made, grant: Grant) -> None:
     with pytest.raises(KeyError), made.world.db.transaction():
         _record(made.world)
         raise KeyError
@@ -326,8 +326,8 @@ def test_what_was_rolled_back_is_not_missed_later(made: Made, grant: Grant) -> N
     assert (made.events("audit:head:broken"), made.verdict().broken) == (0, None)
 
 
-def test_a_forger_can_not_say_it_first(made: Made, grant: Grant) -> None:
-    """A record of a break that somebody invents is one that nobody sealed."""
+def test_a_forger_cannot_record_the_break_first(made: Made, grant: Grant) -> None:
+    """A forged record of a break has no seal."""
     last, seal = str(_rows(made)[-1][12]), _seal(made)
     detail = {
         "why": "a key was missing",
@@ -343,15 +343,13 @@ def test_a_forger_can_not_say_it_first(made: Made, grant: Grant) -> None:
 
 
 class TestKeys:
-    def test_a_key_that_was_changed_in_order_leaves_no_trace(
-        self, made: Made, grant: Grant
-    ) -> None:
+    def test_a_regular_key_rotation_leaves_no_break(self, made: Made, grant: Grant) -> None:
         for keys in ((OTHER, *KEYS), (*KEYS, OTHER)):
             _record(_restarted(made, *keys))
         assert verify_audit(_restarted(made, OTHER)).broken is None
         assert made.events("audit:head:broken") == 0
 
-    def test_a_key_that_was_missing_for_a_while_is_forgiven_when_it_is_back(
+    def test_a_break_by_a_missing_key_is_explained_when_the_key_is_back(
         self, made: Made, grant: Grant
     ) -> None:
         _record(_restarted(made, OTHER))
@@ -368,14 +366,14 @@ class TestEmpty:
         assert made.verdict() == Verdict(0, "0" * 64, None)
         assert _seal(made) == made.signer.seal(0, "0" * 64)
 
-    def test_a_log_that_was_emptied_is_not_sealed_anew_while_it_should_tell_of_something(
+    def test_an_emptied_log_is_not_sealed_again_while_rows_need_records(
         self, made: Made, grant: Grant
     ) -> None:
         _empty(made)
         _restarted(made)
         assert _seal(made) == ""
 
-    def test_the_seal_of_the_empty_log_is_no_excuse(self, made: Made) -> None:
+    def test_the_seal_of_the_empty_log_does_not_hide_the_break(self, made: Made) -> None:
         seal = _seal(made)
         grant = made.a_grant()
         _put(made, [], 0, "0" * 64, seal)
@@ -432,9 +430,7 @@ ROWS: dict[str, tuple[str, str]] = {
 
 
 @pytest.mark.parametrize("what", ROWS)
-def test_rows_that_tell_otherwise_than_the_log_are_found(
-    made: Made, grant: Grant, what: str
-) -> None:
+def test_rows_that_differ_from_the_log_are_found(made: Made, grant: Grant, what: str) -> None:
     made.a_token(grant)
     sql, told = ROWS[what]
     made.forged = True
@@ -445,7 +441,7 @@ def test_rows_that_tell_otherwise_than_the_log_are_found(
     assert any(told in each.what for each in verdict.differences), verdict.differences
 
 
-def test_a_request_that_is_gone_is_found(made: Made) -> None:
+def test_a_deleted_request_is_found(made: Made) -> None:
     request = made.a_request()
     made.forged = True
     with made.world.db.transaction():
@@ -473,7 +469,7 @@ def test_an_invented_grant_is_found(made: Made) -> None:
     assert f"request {request.id} of U0ANA is approved, and no record says so" in text
 
 
-def test_tokens_that_were_forgotten_for_their_age_are_not_missed(made: Made, grant: Grant) -> None:
+def test_tokens_that_were_deleted_for_their_age_are_not_missed(made: Made, grant: Grant) -> None:
     made.a_token(grant)
     made.clock.at = grant.ends_at
     expire_due(made.world)
@@ -505,7 +501,7 @@ def test_many_differences_are_counted_and_the_first_are_listed(made: Made) -> No
 
 
 def test_the_log_is_verified_as_it_was_at_one_moment(made: Made, grant: Grant) -> None:
-    """Rows that change while the records are read are those of before."""
+    """Rows that change while the records are read are compared as they were before."""
 
     def end(done: int, of: int) -> None:
         made.clock.at = grant.ends_at
@@ -515,7 +511,7 @@ def test_the_log_is_verified_as_it_was_at_one_moment(made: Made, grant: Grant) -
     assert made.state("grants", grant.id) == "ending"
 
 
-def test_a_break_is_said_in_the_log_of_the_process(
+def test_a_break_is_in_the_log_of_the_process(
     made: Made, grant: Grant, caplog: pytest.LogCaptureFixture
 ) -> None:
     _rewrite(made)

@@ -1,4 +1,4 @@
-"""Groups that roles.toml names by id are told to people by their handles."""
+"""Groups that roles.toml names by id are shown to people by their handles."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_the_approval_message_and_app_home_name_the_handle(made: Made) -> None:
     assert describe_home(made.world, ANA).approvers["shop-admin"] == ("@deciding",)
 
 
-def test_a_change_of_the_file_is_told_with_names_and_recorded_as_it_stands(made: Made) -> None:
+def test_a_change_of_the_file_is_reported_with_handles_and_recorded_with_ids(made: Made) -> None:
     record_loaded(made.world, made.world.policy())
     made.know(a_person(ANA))
     made.set_policy(shop_admin=f'requesters = ["S0DECIDING", "{ANA}"]')
@@ -55,7 +55,7 @@ def test_a_change_of_the_file_is_told_with_names_and_recorded_as_it_stands(made:
     assert f"requesters: added S0DECIDING, {ANA}; removed S0ASKING" in detail
 
 
-def test_a_start_that_is_not_made_names_the_handle(made: Made) -> None:
+def test_a_refused_start_names_the_handle(made: Made) -> None:
     grant = made.a_started(made.a_request())
     made.set_groups(leads=[LEA], asking=[BEN], deciding=[BEN])
     assert begin_attempt(made.world, grant.id) == []

@@ -1,5 +1,5 @@
-"""A grant's life: it starts when its system has it, is renewed within its limits, and ends for
-everybody to see."""
+"""A grant's life: it starts when its system has it, is renewed within its limits, and ends visibly
+for everybody."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def _renew(made: Made, grant: Grant, duration: int | None = None, **more: str) -
 
 
 class TestStart:
-    def test_the_end_is_written_before_a_system_is_called_and_again_while_none_can_have_it(
+    def test_the_end_is_stored_before_a_system_is_called_and_moved_while_none_can_have_access(
         self, made: Made
     ) -> None:
         grant = made.a_started(made.a_request(duration=HOUR))
@@ -66,13 +66,13 @@ class TestStart:
         )
         assert begin_attempt(made.world, grant.id) == []
 
-    def test_a_start_is_told_once_however_often_it_is_recorded(self, made: Made) -> None:
+    def test_a_start_is_announced_once_however_often_it_is_recorded(self, made: Made) -> None:
         grant = made.a_grant()
         made.forget_work()
         record_started(made.world, grant.id)
         assert (made.events("grant:access:started"), made.work()) == (1, [])
 
-    def test_a_start_that_comes_back_after_the_end_was_asked_starts_nothing(
+    def test_a_start_that_answers_after_the_end_was_requested_starts_nothing(
         self, made: Made
     ) -> None:
         grant = made.a_started(made.a_request())
@@ -82,7 +82,7 @@ class TestStart:
         assert made.state("grants", grant.id) == "ending"
         assert made.events("grant:access:started") == 0
 
-    def test_what_a_start_made_after_the_end_was_confirmed_is_taken_back(self, made: Made) -> None:
+    def test_access_that_a_start_made_after_the_confirmed_end_is_removed(self, made: Made) -> None:
         grant = made.a_started(made.a_request())
         begin_attempt(made.world, grant.id)
         release_grant(made.world, grant.id, ANA)
@@ -93,14 +93,14 @@ class TestStart:
         record_ended(made.world, grant.id, "shop-admin")
         assert made.events("grant:access:ended") == 1
 
-    def test_a_slow_start_is_told_and_goes_on(self, made: Made) -> None:
+    def test_a_slow_start_is_announced_and_continues(self, made: Made) -> None:
         grant = made.a_started(made.a_request())
         made.forget_work()
         record_start_delayed(made.world, grant.id)
         assert "notify_person" in made.work()
         assert made.start(grant).state == "active"
 
-    def test_a_start_that_fails_was_never_active_and_is_taken_back(self, made: Made) -> None:
+    def test_a_failed_start_was_never_active_and_is_undone(self, made: Made) -> None:
         grant = made.a_started(made.a_request())
         made.forget_work()
         for _ in range(2):
@@ -121,7 +121,7 @@ class TestStart:
         assert made.log("grant:start:undone", 'system, "grant"') == [("shop-admin", grant.id)]
         assert made.events("grant:access:ended") == 0
 
-    def test_every_system_of_a_role_is_ordered_and_on_record(self, made: Made) -> None:
+    def test_every_system_of_a_role_is_ordered_and_recorded(self, made: Made) -> None:
         made.set_policy(
             both='systems = ["shop-admin", "reports"]\nactions = ["a"]\nrequesters = ["everyone"]\n'
             'approvers = ["@db-leads"]\n'
@@ -157,11 +157,11 @@ class TestScheduled:
         assert (start_due(made.world), start_due(made.world)) == (1, 0)
         assert made.start(grant).state == "active"
 
-    def test_the_clock_is_told_of_it(self, made: Made) -> None:
+    def test_it_sets_the_clock(self, made: Made) -> None:
         self._scheduled(made)
         assert made.wakes[-1][1] == START + 7200
 
-    def test_it_starts_late_rather_than_never_and_lasts_as_long(self, made: Made) -> None:
+    def test_a_late_start_lasts_as_long(self, made: Made) -> None:
         grant = self._scheduled(made)
         made.clock.at = START + 86400
         start_due(made.world)
@@ -212,7 +212,7 @@ class TestRenewal:
         assert "lasts up to 5h" in refused.reason
 
     @pytest.mark.parametrize("allowed", [0, 1, 3])
-    def test_is_given_as_often_as_the_role_says(self, made: Made, allowed: int) -> None:
+    def test_is_possible_as_often_as_the_role_says(self, made: Made, allowed: int) -> None:
         made.set_policy(shop_admin=f"max_renewals = {allowed}")
         grant = made.a_grant(duration=HOUR)
         for _ in range(allowed):
@@ -221,7 +221,7 @@ class TestRenewal:
         made.clock.at += 600
         assert isinstance(_renew(made, grant), Refused)
 
-    def test_pressed_many_times_at_once_is_given_once(self, made: Made) -> None:
+    def test_pressed_many_times_at_once_counts_once(self, made: Made) -> None:
         grant = made.a_grant(duration=HOUR)
         made.clock.at += 600
 
@@ -234,14 +234,14 @@ class TestRenewal:
         assert made.grant(grant.id).renewals == 1
 
     @pytest.mark.parametrize("after", [HOUR, HOUR + 1, 2 * HOUR])
-    def test_of_what_is_over_is_refused_even_before_the_clock_noticed(
+    def test_of_ended_access_is_refused_even_before_the_clock_noticed(
         self, made: Made, after: int
     ) -> None:
         grant = made.a_grant(duration=HOUR)
         made.clock.at += after
         assert isinstance(_renew(made, grant), Refused)
 
-    def test_of_what_is_ending_is_refused(self, made: Made) -> None:
+    def test_of_ending_access_is_refused(self, made: Made) -> None:
         grant = made.a_grant()
         release_grant(made.world, grant.id, ANA)
         assert isinstance(_renew(made, grant), Refused)
@@ -256,7 +256,7 @@ class TestRenewal:
         grant = made.a_grant()
         assert isinstance(renew_grant(made.world, grant.id, BEN), Refused)
 
-    def test_is_refused_to_who_may_no_longer_ask(self, made: Made) -> None:
+    def test_is_refused_to_a_holder_who_may_no_longer_request(self, made: Made) -> None:
         grant = made.a_grant()
         made.set_policy(shop_admin='requesters = ["@sre"]')
         made.clock.at += 600
@@ -311,7 +311,7 @@ class TestRenewalByApproval:
         ],
         ids=["given back", "past its end"],
     )
-    def test_of_what_is_over_is_refused(
+    def test_of_ended_access_is_refused(
         self, made: Made, over: Callable[[Made, Grant], object]
     ) -> None:
         grant, asked = self._asked(made)
@@ -378,7 +378,7 @@ class TestEnd:
         assert {"sum_usage", "thread_note", "notify_person"} <= set(made.work())
 
     @pytest.mark.parametrize("name", ENDS)
-    def test_is_asked_once(self, made: Made, name: str) -> None:
+    def test_is_requested_once(self, made: Made, name: str) -> None:
         grant = made.a_grant()
         release_grant(made.world, grant.id, ANA)
         ENDS[name][0](made, grant)
@@ -392,7 +392,7 @@ class TestEnd:
         made.clock.at = grant.ends_at
         assert (expire_due(made.world), expire_due(made.world)) == (1, 0)
 
-    def test_is_asked_once_by_many_clocks_at_once(self, made: Made) -> None:
+    def test_is_requested_once_by_many_clocks_at_once(self, made: Made) -> None:
         people = [f"U0N{n}" for n in range(24)]
         made.know(*(a_person(id) for id in people))
         for person in people:
@@ -424,7 +424,7 @@ class TestEnd:
         assert made.state("grants", grant.id) == "active"
         assert made.events("request:action:refused") == 2
 
-    def test_revoking_what_is_not_held_says_so(self, made: Made) -> None:
+    def test_revoking_without_a_grant_says_so(self, made: Made) -> None:
         for chosen in ({"person": ANA}, {"grant": "g0"}, {}):
             assert isinstance(revoke_grant(made.world, LEA, **chosen), Refused)
 
@@ -442,7 +442,9 @@ class TestEnd:
         grant = made.a_grant()
         assert isinstance(release_grant(made.world, grant.id, LEA), Refused)
 
-    def test_that_fails_stays_and_is_told_at_once_and_then_by_the_clock(self, made: Made) -> None:
+    def test_that_fails_stays_and_is_alerted_at_once_and_then_by_the_clock(
+        self, made: Made
+    ) -> None:
         grant = made.a_grant()
         release_grant(made.world, grant.id, ANA)
         made.forget_work()
@@ -453,7 +455,7 @@ class TestEnd:
         assert made.events("grant:end:failed") == 1
         assert made.work() == ["alert", "notify_person", "refresh_messages"]
 
-    def test_a_failure_told_after_another_worker_succeeded_changes_nothing(
+    def test_a_failure_reported_after_another_worker_succeeded_changes_nothing(
         self, made: Made
     ) -> None:
         grant = made.a_grant()
@@ -464,7 +466,7 @@ class TestEnd:
         made.close_gates(grant)
         assert made.events("grant:access:ended") == 1
 
-    def test_what_waits_to_be_made_is_not_made_any_more(self, made: Made) -> None:
+    def test_a_waiting_start_is_dropped(self, made: Made) -> None:
         grant = made.a_started(made.a_request())
         release_grant(made.world, grant.id, ANA)
         assert "start_grant" not in made.work()
@@ -484,7 +486,7 @@ class TestOverlap:
         )
 
     @pytest.mark.parametrize("first", [0, 1], ids=["the shorter", "the longer"])
-    def test_the_end_of_one_leaves_the_other_whole(
+    def test_the_end_of_one_leaves_the_other_complete(
         self, made: Made, both: tuple[Grant, Grant], first: int
     ) -> None:
         tokens = [made.a_token(grant) for grant in both]
@@ -502,7 +504,7 @@ class TestOverlap:
 
 
 class TestOffboarding:
-    def test_takes_pending_requests_and_everything_held(self, made: Made) -> None:
+    def test_ends_pending_requests_and_all_access(self, made: Made) -> None:
         grant = made.a_grant()
         request = made.a_request("reports-read")
         scheduled = made.a_request("shop-deploy", start_at=START + HOUR)
@@ -517,14 +519,14 @@ class TestOffboarding:
         assert offboard_person(made.world, ANA) == 0
         assert made.state("grants", grant.id) == "active"
 
-    def test_old_news_of_somebody_who_is_back_takes_nothing(self, made: Made) -> None:
+    def test_an_old_fact_about_a_returned_person_ends_nothing(self, made: Made) -> None:
         grant = made.a_grant()
         made.know(replace(a_person(ANA), deleted=True, checked_at=START - 60))
         assert made.state("grants", grant.id) == "active"
 
 
 class TestPanic:
-    def test_ends_everything_and_what_is_on_its_way(self, made: Made) -> None:
+    def test_ends_everything_and_waiting_starts(self, made: Made) -> None:
         active, starting = made.a_grant(), made.a_started(made.a_request("reports-read"))
         assert panic(made.world, LEA) == 2
         assert {made.state("grants", grant.id) for grant in (active, starting)} == {"ending"}
@@ -547,7 +549,7 @@ class TestPanic:
         made.a_grant("reports-read")
         assert panic(made.world, LEA, **chosen) == ended
 
-    def test_stops_a_start_that_was_approved_in_the_same_moment(self, made: Made) -> None:
+    def test_stops_a_start_that_was_approved_at_the_same_moment(self, made: Made) -> None:
         request = made.a_request()
         together(
             made.world.db, [lambda: panic(made.world, LEA), lambda: made.try_to_approve(request)]
@@ -556,7 +558,7 @@ class TestPanic:
             assert begin_attempt(made.world, grant) == []
             assert made.state("grants", grant) == "ending"
 
-    def test_is_lifted_once_and_what_was_ended_stays_ended(self, made: Made) -> None:
+    def test_is_lifted_once_and_ended_access_stays_ended(self, made: Made) -> None:
         grant = made.a_grant()
         panic(made.world, LEA)
         assert (resume(made.world, LEA), resume(made.world, LEA)) == (True, False)
@@ -565,7 +567,7 @@ class TestPanic:
 
 
 class TestReminders:
-    def test_come_before_the_end_and_again(self, made: Made) -> None:
+    def test_come_before_the_end_repeatedly(self, made: Made) -> None:
         grant = made.a_grant(duration=HOUR)
         sent = []
         for at in range(START, grant.ends_at + 1, 60):
@@ -580,12 +582,12 @@ class TestReminders:
         made.clock.at += 1
         assert (remind_due(made.world), remind_due(made.world)) == (1, 0)
 
-    def test_missed_while_nobody_ran_are_said_once(self, made: Made) -> None:
+    def test_missed_while_no_process_ran_are_sent_once(self, made: Made) -> None:
         grant = made.a_grant(duration=HOUR)
         made.clock.at = grant.ends_at - 60
         assert (remind_due(made.world), remind_due(made.world)) == (1, 0)
 
-    def test_begin_anew_after_a_renewal(self, made: Made) -> None:
+    def test_begin_again_after_a_renewal(self, made: Made) -> None:
         grant = made.a_grant(duration=HOUR)
         made.clock.at = grant.ends_at - 60
         remind_due(made.world)
@@ -593,7 +595,7 @@ class TestReminders:
         made.clock.at += HOUR - 1800
         assert remind_due(made.world) == 1
 
-    def test_stop_when_the_end_was_asked(self, made: Made) -> None:
+    def test_stop_when_the_end_was_requested(self, made: Made) -> None:
         grant = made.a_grant(duration=HOUR)
         release_grant(made.world, grant.id, ANA)
         made.clock.at = grant.ends_at - 60

@@ -1,4 +1,4 @@
-"""What App Home is made of, read from a real database."""
+"""The content of App Home, read from a real database."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_my_last_five_requests_are_the_newest_that_were_decided(made: Made) -> N
     assert describe_home(made.world, BEN).recent == ()
 
 
-def test_only_a_lead_reads_what_others_hold_and_what_did_not_end(made: Made) -> None:
+def test_only_a_lead_reads_other_people_s_access_and_unconfirmed_ends(made: Made) -> None:
     grant = made.a_grant()
     release_grant(made.world, grant.id, ANA)
     record_end_failed(made.world, grant.id, "shop-admin", "timed out", 3)
@@ -48,7 +48,7 @@ def test_approvers_are_named_as_people_know_them(made: Made) -> None:
     )
 
 
-def test_the_rest_of_everything_is_read_by_skipping(made: Made) -> None:
+def test_later_pages_are_read_by_an_offset(made: Made) -> None:
     grants = [made.a_grant(), made.a_grant("reports-read")]
     rest = describe_home(made.world, LEA, skip=1)
     assert rest.everything is not None and rest.active == 2
@@ -56,7 +56,7 @@ def test_the_rest_of_everything_is_read_by_skipping(made: Made) -> None:
     assert len(grants) < PAGE
 
 
-def test_accounts_that_may_do_nothing_and_unknown_people_read_nothing(made: Made) -> None:
+def test_ineligible_and_unknown_people_read_nothing(made: Made) -> None:
     made.know(a_person("U0GUEST", guest=True), a_person("U0LEFT", deleted=True))
     for person in ("U0GUEST", "U0LEFT", "U0NOBODY"):
         view = describe_home(made.world, person)

@@ -1,5 +1,4 @@
-"""Whatever became of a role and its people since the approval: a start asks again what the approval
-asked."""
+"""A start repeats the checks of the approval, whatever changed in the role and its people since."""
 
 from __future__ import annotations
 
@@ -61,7 +60,7 @@ class TestChangedRole:
         record_loaded(made.world, made.world.policy())
         _ended_before_it_began(made, grant, why)
 
-    def test_one_that_is_due_does_not_start(
+    def test_a_due_grant_does_not_start(
         self, made: Made, change: Callable[[Made], object], why: str
     ) -> None:
         grant = _scheduled(made)
@@ -72,7 +71,7 @@ class TestChangedRole:
         assert begin_attempt(made.world, grant.id) == []
         _ended_before_it_began(made, grant, why)
 
-    def test_a_start_that_is_tried_again_ends(
+    def test_a_start_that_is_retried_ends(
         self, made: Made, change: Callable[[Made], object], why: str
     ) -> None:
         grant = made.a_started(made.a_request())
@@ -109,14 +108,14 @@ def _ended_before_it_began(made: Made, grant: Grant, why: str) -> None:
 
 
 class TestGroups:
-    def test_who_left_the_group_loses_what_was_scheduled(self, made: Made) -> None:
+    def test_a_person_who_left_the_group_loses_scheduled_access(self, made: Made) -> None:
         made.set_policy(shop_admin=ONLY_ENGINEERS)
         grant = _scheduled(made)
         made.forget_work()
         made.set_groups(engineers=[BEN])
         _ended_before_it_began(made, grant, "only for @engineers now")
 
-    def test_who_left_between_two_tries_does_not_start(self, made: Made) -> None:
+    def test_a_person_who_left_between_two_tries_gets_no_start(self, made: Made) -> None:
         made.set_policy(shop_admin=ONLY_ENGINEERS)
         grant = made.a_started(made.a_request())
         begin_attempt(made.world, grant.id)
@@ -125,7 +124,7 @@ class TestGroups:
         assert begin_attempt(made.world, grant.id) == []
         _ended_before_it_began(made, grant, "only for @engineers now")
 
-    def test_who_stays_starts(self, made: Made) -> None:
+    def test_a_person_who_stays_gets_the_start(self, made: Made) -> None:
         made.set_policy(shop_admin=ONLY_ENGINEERS)
         grant = _scheduled(made)
         made.set_groups(engineers=[ANA])
@@ -134,14 +133,14 @@ class TestGroups:
         start_due(made.world)
         assert made.start(grant).state == "active"
 
-    def test_a_group_that_slack_was_not_asked_about_takes_nothing(self, made: Made) -> None:
+    def test_a_group_that_was_not_looked_up_ends_nothing(self, made: Made) -> None:
         grant = _scheduled(made)
         made.reload(shop_admin='requesters = ["@newcomers"]')
         record_loaded(made.world, made.world.policy())
         assert made.state("grants", grant.id) == "scheduled"
 
 
-def test_what_changes_nothing_for_it_starts(made: Made) -> None:
+def test_a_change_without_effect_on_the_grant_lets_it_start(made: Made) -> None:
     grant = _scheduled(made)
     made.set_policy(
         shop_admin='title = "Shop"\nmax_duration = "2h"\nmax_renewals = 0\napprovers = ["@sre"]'
@@ -152,7 +151,7 @@ def test_what_changes_nothing_for_it_starts(made: Made) -> None:
     assert made.start(grant).state == "active"
 
 
-def test_what_is_active_is_left_alone(made: Made) -> None:
+def test_an_active_grant_is_not_changed(made: Made) -> None:
     grant = made.a_grant()
     without_role(made)
     record_loaded(made.world, made.world.policy())

@@ -1,7 +1,6 @@
-"""Anything in any order: people ask, decide, renew and leave, systems fail, workers die, time
-passes; and at no moment is there access without a living grant, a second decision, a self-approval,
-lost work, or a step that is not on record.
-"""
+"""Any events in any order: people request, decide, renew and leave, systems fail, workers die, time
+passes. At no moment is there access without an active grant, a second decision, a self-approval,
+lost work, or a step without a record."""
 
 from __future__ import annotations
 
@@ -110,7 +109,7 @@ STEPS = {
     "ended": {"grant:access:ended"},
     "failed": {"grant:access:failed", "grant:end:failed"},
 }
-"""What the latest record about a grant says, in each of its states."""
+"""The event of the latest record about a grant, for each of its states."""
 
 TOLD = {
     "denied": "denied",
@@ -119,7 +118,7 @@ TOLD = {
     "ended": "ended",
     "failed": "failed",
 }
-"""What the requester is told of a request or a grant that got this far, unless their account is
+"""The messages to the requester about a request or grant that got this far, unless their account is
 gone."""
 
 OUTCOMES = (
@@ -161,7 +160,7 @@ RARE: dict[str, Callable[[Lifecycle, str, bool], object]] = {
 
 @dataclass
 class RemoteSystem:
-    """Remembers who has access, as a real system does; the gate is its front door."""
+    """Remembers who has access, as a real system does; the gate is its entrance."""
 
     gateway: Gateway
     has: set[tuple[str, str]] = field(default_factory=set)
@@ -178,7 +177,7 @@ class RemoteSystem:
 
 
 class Lifecycle(RuleBasedStateMachine):
-    """The real operations and the real database; a simulated delivery, a simulated system, a
+    """The real operations and the real database; a simulated dispatcher, a simulated system, a
     clock."""
 
     a_database: Callable[[], AbstractContextManager[Database]]
@@ -211,7 +210,7 @@ class Lifecycle(RuleBasedStateMachine):
         how=st.sampled_from(OUTCOMES),
     )
     def gets_access(self, person: str, role: str, duration: int, wait: int, how: str) -> None:
-        """The usual course of things, as far as nothing is in its way."""
+        """The usual course of a request, as far as nothing prevents it."""
         self.asks(person, role, duration, wait)
         for (request,) in self.made.rows(
             "SELECT id FROM requests WHERE requester = ? AND state = 'pending'", person
@@ -229,7 +228,7 @@ class Lifecycle(RuleBasedStateMachine):
         order=st.permutations(("end", "claim lost", "start", "end there", "late")),
     )
     def an_end_meets_a_start(self, role: str, how: str, again: str, order: list[str]) -> None:
-        """Dan gives back what is only just being made, and everything that may happen then happens
+        """Dan gives access back while it is starting, and everything that may happen then happens
         in any order."""
         self.gets_access(DAN, role, 3600, 0, how)
         steps: dict[str, Callable[[], object]] = {
@@ -337,7 +336,7 @@ class Lifecycle(RuleBasedStateMachine):
     @precondition(lambda self: self.late)
     @rule()
     def a_stopped_worker_goes_on(self) -> None:
-        """Its claim may be long lost, and its work done by another."""
+        """Its claim may have run out long ago, and another worker may have done the work."""
         work, recordings = self.late.pop(0)
         work.finish(_record, recordings)
 
@@ -411,7 +410,7 @@ class Lifecycle(RuleBasedStateMachine):
             id for (id,) in self.made.rows("SELECT grant_id FROM leases WHERE state = 'ending'")
         }
         for id, state in self.made.rows("SELECT id, state FROM grants"):
-            # What a late start made after the end is ended once more, and a try at that may fail.
+            # Access that a late start made after the end is ended again, and that may fail.
             expected = STEPS[state] | (
                 {"grant:end:failed"} if state == "ended" and id in again else set()
             )
@@ -464,7 +463,7 @@ class Lifecycle(RuleBasedStateMachine):
             holds()
 
     def teardown(self) -> None:
-        """However it went: when all is well again everything comes to its end, and the log is one
+        """Whatever happened: when everything works again, all access ends, and the log is one
         chain."""
         try:
             self._come_to_rest()
@@ -498,7 +497,7 @@ class Lifecycle(RuleBasedStateMachine):
         return self.made.clock.at
 
     def _remember_work(self) -> list[tuple[Any, ...]]:
-        """All work that waits, some of it in hand; it is remembered when it is done, too."""
+        """Remembers all waiting work, claimed or not, so that it is known when it is done."""
         waiting = self.made.rows("SELECT id, kind, data FROM outbox")
         self.work.update({id: (kind, data) for id, kind, data in waiting})
         return waiting
@@ -569,7 +568,7 @@ class Lifecycle(RuleBasedStateMachine):
             record_not_made(self.world, grant, "another", "no answer", surely=False)
 
     def _assert_judged(self, id: str, orders: list[ProvisionOrder]) -> None:
-        """Whatever begins is what roles.toml gives at this moment, to somebody who may have it."""
+        """Every grant that begins is what roles.toml gives now, to a person who may have it."""
         if orders:
             grant, policy = self.made.grant(id), self.world.policy()
             role = policy.roles[grant.role]

@@ -1,4 +1,4 @@
-"""Whoever wants more than roles.toml and the approvers give gets it in no roundabout way."""
+"""Nobody gets more than roles.toml and the approvers give, on any detour."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ HOUR = 3600
 
 
 class TestShortened:
-    """An approver gave ten minutes of the two hours that were asked for."""
+    """An approver gave ten minutes of the requested two hours."""
 
     def _grant(self, made: Made, role: str = "shop-admin") -> Grant:
         request = made.a_request(role, duration=2 * HOUR)
@@ -37,7 +37,7 @@ class TestShortened:
         made.clock.at += 300
         return grant
 
-    def test_a_renewal_is_no_way_around_the_approver(self, made: Made) -> None:
+    def test_a_renewal_does_not_bypass_the_approver(self, made: Made) -> None:
         grant = self._grant(made)
         refused = renew_grant(made.world, grant.id, ANA, duration=4 * HOUR)
         assert isinstance(refused, Refused)
@@ -52,18 +52,16 @@ class TestShortened:
         assert isinstance(renew_grant(made.world, grant.id, ANA, duration=duration), Renewed)
         assert made.grant(grant.id).ends_at == START + 900
 
-    def test_where_a_renewal_is_approved_anew_more_may_be_asked_for(self, made: Made) -> None:
+    def test_a_renewal_with_approval_may_ask_for_more(self, made: Made) -> None:
         grant = self._grant(made, "reports-read")
         assert isinstance(renew_grant(made.world, grant.id, ANA, duration=HOUR), Submitted)
 
 
 class TestUnaskedRenewal:
-    """Nobody approves it, so it adds at most what was approved."""
+    """Nobody approves it, so it adds at most the approved duration."""
 
     @pytest.mark.parametrize("asked", [301, HOUR, 4 * HOUR])
-    def test_two_who_agreed_on_five_minutes_are_not_asked_for_hours(
-        self, made: Made, asked: int
-    ) -> None:
+    def test_two_approvals_of_five_minutes_do_not_give_hours(self, made: Made, asked: int) -> None:
         made.set_policy(
             shop_deploy='renewal_approval = false\nmax_duration = "4h"\nmax_total = "12h"'
         )
@@ -79,7 +77,7 @@ class TestUnaskedRenewal:
             assert isinstance(renew_grant(made.world, grant.id, ANA, duration=300), Renewed)
             assert made.grant(grant.id).ends_at == START + 200 + times * 60 + 300
 
-    def test_what_two_approved_or_is_risky_is_asked_for_again(self, made: Made) -> None:
+    def test_a_renewal_of_a_risky_role_or_of_two_approvals_needs_approval(self, made: Made) -> None:
         request = made.a_request("shop-deploy", duration=300)
         made.try_to_approve(request, CARA)
         grant = made.start(made.a_started(request))
@@ -95,7 +93,7 @@ class TestRoleThatGivesLessByNow:
         ids=["fewer actions", "another system"],
     )
     @pytest.mark.parametrize("approval", ["false", "true"])
-    def test_what_it_gave_before_is_not_renewed(
+    def test_a_grant_of_a_narrowed_role_is_not_renewed(
         self, made: Made, lines: str, approval: str
     ) -> None:
         grant = made.a_grant(duration=HOUR)
@@ -106,16 +104,14 @@ class TestRoleThatGivesLessByNow:
         assert "changed in roles.toml" in refused.reason
         assert made.grant(grant.id).ends_at == grant.ends_at
 
-    def test_a_role_that_gives_more_by_now_renews_what_is_held(self, made: Made) -> None:
+    def test_a_role_that_gives_more_now_renews_only_the_held_access(self, made: Made) -> None:
         grant = made.a_grant(duration=HOUR)
         made.set_policy(shop_admin='actions = ["orders:read", "orders:refund", "orders:write"]')
         made.clock.at += 600
         assert isinstance(renew_grant(made.world, grant.id, ANA), Renewed)
         assert made.grant(grant.id).actions == grant.actions
 
-    def test_more_than_its_present_maximum_is_not_approved_but_may_be_shortened_to_it(
-        self, made: Made
-    ) -> None:
+    def test_a_duration_above_the_present_maximum_must_be_shortened(self, made: Made) -> None:
         request = made.a_request(duration=4 * HOUR)
         made.set_policy(shop_admin='max_duration = "30m"')
         refused = approve_request(made.world, request.id, a_person(BEN))
@@ -126,8 +122,8 @@ class TestRoleThatGivesLessByNow:
         assert granted.grant.duration == 1800
 
 
-def test_whoever_gave_one_of_two_approvals_is_looked_up_until_it_counts(made: Made) -> None:
-    """Somebody deactivated after their press must not be half of a decision for hours."""
+def test_an_approver_of_two_is_looked_up_until_the_quorum(made: Made) -> None:
+    """An approver who is deactivated after the press must not count as one of two for hours."""
     request = made.a_request("shop-deploy")
     assert isinstance(made.try_to_approve(request, CARA), NeedsApproval)
     made.clock.at += 60
@@ -139,7 +135,7 @@ def test_whoever_gave_one_of_two_approvals_is_looked_up_until_it_counts(made: Ma
     assert people_to_check(made.world, START, 60) == [LEA]
 
 
-def test_a_renewal_that_nobody_answered_in_time_does_not_stand_in_the_way_of_a_new_request(
+def test_an_unanswered_renewal_does_not_block_a_new_request(
     made: Made,
 ) -> None:
     grant = made.a_grant("reports-read", duration=HOUR)
@@ -154,7 +150,7 @@ def test_a_renewal_that_nobody_answered_in_time_does_not_stand_in_the_way_of_a_n
     assert made.log("request:access:withdrawn", "actor, request") == [("system", asked.request.id)]
 
 
-def test_asking_for_what_nobody_can_decide_does_not_flood_the_leads(made: Made) -> None:
+def test_requests_that_nobody_can_decide_do_not_flood_the_leads(made: Made) -> None:
     grant = made.a_grant("reports-read")
     made.set_groups(db_leads=[])
     made.forget_work()
@@ -179,8 +175,8 @@ def test_the_command_line_is_never_looked_up_in_slack(made: Made) -> None:
 def test_panic_ends_what_was_started_before_its_switch_could_be_seen(
     postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """On PostgreSQL nobody waits for a panic that is under way: an approval and a start may pass it
-    by."""
+    """On PostgreSQL nothing waits for a running panic: an approval and a start may be concurrent
+    with it."""
     database = Database(postgres_url)
     made = make_world(tmp_path, db=database)
     request = made.a_request()

@@ -1,4 +1,4 @@
-"""One person asks without end: the limit of requests, and its one record."""
+"""One person requests without end: the limit of requests, and its one record."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_the_thirty_first_request_in_ten_minutes_is_refused_and_says_when(made: 
     assert _ask(made) == Refused(f"{LIMIT}1m.")
 
 
-def test_a_hundred_requests_beyond_the_limit_are_one_record(made: Made) -> None:
+def test_a_hundred_requests_above_the_limit_are_one_record(made: Made) -> None:
     _ask_and_cancel(made, MOST_REQUESTS)
     before = made.count("audit"), made.count("outbox")
     assert {_ask(made) for _ in range(100)} == {Refused(f"{LIMIT}10m.")}

@@ -1,5 +1,5 @@
-"""Two hosts have different files for a while, or for good: the one that was loaded last decides, on
-every host."""
+"""Two hosts have different files for a while, or permanently: the one that was loaded last decides,
+on every host."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ HOUR = 3600
 OLDER = a_policy(shop_admin='max_duration = "10m"')
 NEWER = a_policy()
 ELSEWHERE = a_policy(shop_admin='actions = ["orders:*"]')
-"""Files whose role refuses, gives, or gives something else than what is asked for below."""
+"""Files whose role refuses the request below, accepts it, or gives something else."""
 
 
 @dataclass
 class Two:
-    """One database, a host with the newer file, on which the tests ask and approve, and one with
-    the older."""
+    """One database, a host with the newer file, on which the tests request and approve, and one
+    with the older."""
 
     made: Made
     older: Context
@@ -76,7 +76,7 @@ def test_an_older_file_ends_no_scheduled_access(two: Two) -> None:
     assert two.made.state("grants", grant.id) == "scheduled"
 
 
-def test_changes_of_groups_are_left_to_who_reports_those_that_the_newer_file_names(
+def test_changes_of_groups_are_left_to_a_process_with_the_newer_file(
     two: Two,
 ) -> None:
     older = replace(two.older, policy=lambda: replace(OLDER, roles={}, digest="another"))
@@ -88,7 +88,7 @@ def test_changes_of_groups_are_left_to_who_reports_those_that_the_newer_file_nam
     assert two.made.events("policy:group:changed") >= 1
 
 
-def test_an_older_file_starts_nothing_and_ends_nothing_that_is_due(two: Two) -> None:
+def test_an_older_file_starts_no_due_grant_and_does_not_end_it(two: Two) -> None:
     grant = _scheduled(two.made)
     two.made.clock.at = grant.starts_at
     start_due(two.older)
@@ -113,7 +113,7 @@ def test_an_older_file_decides_nothing(two: Two, decide: Callable[[Context, str]
     assert not isinstance(decide(two.made.world, request.id), Refused)
 
 
-def test_a_press_of_somebody_whom_only_the_newer_file_lets_decide_is_taken(two: Two) -> None:
+def test_a_press_by_an_approver_of_the_newer_file_is_accepted(two: Two) -> None:
     older = a_policy(shop_admin='approvers = ["@platform-leads"]')
     request = two.made.a_request()
     press = Press(request.id, a_person(BEN), True, channel="C1", ts="1")
@@ -133,13 +133,13 @@ def test_a_role_that_only_the_newer_file_has_is_not_called_unknown(two: Two) -> 
     assert request_access(older, Ask(ANA, "shop-admin", "because", 600)) is OUTDATED
 
 
-def test_the_file_that_was_loaded_last_decides_be_it_by_a_restart(two: Two) -> None:
+def test_the_file_that_was_loaded_last_decides_even_by_a_restart(two: Two) -> None:
     assert (is_outdated(two.older), is_outdated(two.made.world)) == (True, False)
     record_loaded(two.older, OLDER)
     assert (is_outdated(two.older), is_outdated(two.made.world)) == (False, True)
 
 
-def test_the_same_file_that_reads_other_places_from_the_environment_is_another(two: Two) -> None:
+def test_the_same_file_with_other_addresses_in_the_environment_is_another(two: Two) -> None:
     system = replace(NEWER.systems["shop-admin"], reach="elsewhere")
     other = replace(NEWER, systems={**NEWER.systems, "shop-admin": system})
     assert is_outdated(replace(two.made.world, policy=lambda: other))
@@ -162,9 +162,7 @@ class TestTwoWorkers:
     def _older_world(self, harness: DeliveryHarness, policy: object = ELSEWHERE) -> Context:
         return replace(harness.made.world, policy=lambda: policy)  # type: ignore[arg-type,return-value]
 
-    def test_a_start_is_put_off_untold_and_done_by_the_other(
-        self, harness: DeliveryHarness
-    ) -> None:
+    def test_a_start_is_left_silently_to_the_other_process(self, harness: DeliveryHarness) -> None:
         older = self._older(harness)
         grant = harness.starting()
         older.drain(Queue.START)
@@ -175,7 +173,7 @@ class TestTwoWorkers:
         assert harness.state(grant) is GrantState.ACTIVE
         assert harness.slack.notes(ANA) == ["active"]
 
-    def test_a_start_that_no_other_worker_takes_fails_and_is_told(
+    def test_a_start_that_no_other_worker_takes_fails_and_is_reported(
         self, harness: DeliveryHarness
     ) -> None:
         older = self._older(harness)
@@ -184,7 +182,7 @@ class TestTwoWorkers:
         older.drain(Queue.START)
         assert (harness.state(grant), harness.system.calls) == (GrantState.FAILED, [])
 
-    def test_a_press_that_no_other_worker_takes_decides_nothing_and_says_why(
+    def test_a_vote_that_no_other_worker_takes_decides_nothing_and_says_why(
         self, harness: DeliveryHarness
     ) -> None:
         older = self._older(harness)
@@ -218,7 +216,7 @@ class TestTwoWorkers:
         assert harness.made.count("requests") == 2
 
 
-def test_files_that_differ_for_a_minute_are_told_once(
+def test_files_that_differ_for_a_minute_are_reported_once(
     two: Two, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)

@@ -1,5 +1,4 @@
-"""The audit log keeps the text of each roles.toml that came into force, and none of the secrets in
-it."""
+"""The audit log keeps the text of each roles.toml that came into force, without its secrets."""
 
 from __future__ import annotations
 
@@ -37,7 +36,7 @@ def test_the_text_is_kept_once_for_each_text_and_not_at_every_start(made: Made) 
     assert {each["revision"] for each in kept(made)} == {"4c1f7a2"}
 
 
-def test_another_value_in_the_environment_is_on_record_without_the_text_again(made: Made) -> None:
+def test_another_value_in_the_environment_is_recorded_without_the_text(made: Made) -> None:
     text = policy_text(systems=SYSTEMS + POSTGRES)
     for host in ("one", "two"):
         environ = {**ENVIRON, "ORDERS_DB_URL": f"postgresql://bot:hunter2@{host}/orders"}
@@ -46,7 +45,9 @@ def test_another_value_in_the_environment_is_on_record_without_the_text_again(ma
     assert "revision" not in kept(made)[0] and "hunter2" not in json.dumps(kept(made))
 
 
-def test_a_text_that_an_earlier_version_loaded_is_kept_at_the_next_start(made: Made) -> None:
+def test_the_text_of_a_file_that_an_earlier_version_loaded_is_kept_at_the_next_start(
+    made: Made,
+) -> None:
     record_loaded(made.world, a_policy())
     with made.world.db.transaction():
         key_values.drop(made.world.db, "policy text")
@@ -54,7 +55,7 @@ def test_a_text_that_an_earlier_version_loaded_is_kept_at_the_next_start(made: M
     assert ["text" in each for each in kept(made)] == [True, True]
 
 
-def test_a_secret_in_clear_is_not_in_the_log_and_can_not_be_guessed_from_a_digest(
+def test_a_secret_in_clear_is_not_in_the_log_and_cannot_be_guessed_from_a_digest(
     made: Made,
 ) -> None:
     systems = SYSTEMS.replace("${REPORTS_SECRET}", "hunter2-hunter2-hunter2")

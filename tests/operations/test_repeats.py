@@ -1,5 +1,4 @@
-"""What one person, or one system, has refused again and again is on record once a minute, with a
-number."""
+"""Repeated refusals of one person or one system are one record a minute, with their number."""
 
 from __future__ import annotations
 
@@ -27,7 +26,7 @@ def _details(made: Made, event: str = REFUSED) -> list[dict[str, object]]:
 
 
 def _repeated(made: Made, event: str = REFUSED) -> list[object]:
-    """Of each record how many repeats it tells of."""
+    """The number of repeats in each record."""
     return [detail.get("repeated") for detail in _details(made, event)]
 
 
@@ -57,7 +56,7 @@ def test_a_press_that_is_refused_200_times_is_two_records(made: Made) -> None:
 
 
 @pytest.mark.parametrize("is_over", [False, True], ids=["cancelled", "unknown"])
-def test_a_press_on_what_cannot_be_decided_is_counted_too(made: Made, is_over: bool) -> None:
+def test_a_press_on_a_decided_request_is_counted_too(made: Made, is_over: bool) -> None:
     request = made.a_request()
     withdraw_request(made.world, request.id, ANA)
     for _ in range(5):
@@ -65,7 +64,7 @@ def test_a_press_on_what_cannot_be_decided_is_counted_too(made: Made, is_over: b
     assert _repeated(made) == [None]
 
 
-def test_commands_that_are_refused_are_counted_whatever_the_reason_they_give(made: Made) -> None:
+def test_refused_commands_are_counted_whatever_reason_was_typed(made: Made) -> None:
     for number in range(5):
         assert isinstance(
             request_access(made.world, Ask(ANA, "nope", f"because {number}")), Refused
@@ -89,7 +88,7 @@ def test_each_person_and_each_kind_has_a_record_of_its_own(made: Made) -> None:
     ]  # fmt: skip
 
 
-def test_without_a_worker_the_next_refusal_tells_how_many_there_were(made: Made) -> None:
+def test_without_a_worker_the_next_refusal_records_the_number(made: Made) -> None:
     for _ in range(3):
         request_access(made.world, Ask(ANA, "nope", "because"))
     made.clock.at += WITHIN
@@ -97,7 +96,7 @@ def test_without_a_worker_the_next_refusal_tells_how_many_there_were(made: Made)
     assert _repeated(made) == [None, 2, None]
 
 
-def test_who_varies_what_is_refused_gets_no_more_than_20_records_a_minute(made: Made) -> None:
+def test_varied_refusals_of_one_person_are_at_most_20_records_a_minute(made: Made) -> None:
     for number in range(200):
         request_access(made.world, Ask(ANA, f"nope-{number}", "because"))
     request_access(made.world, Ask(CARA, "nope-1", "because"))
@@ -131,7 +130,7 @@ def test_grants_of_other_systems_are_one_record_a_minute(made: Made) -> None:
     assert made.log(REFUSED, '"grant"') == [(grants[0].id,)]
 
 
-def test_sessions_beyond_the_end_are_told_one_by_one_up_to_20_a_minute(made: Made) -> None:
+def test_sessions_after_the_end_are_reported_one_by_one_up_to_20_a_minute(made: Made) -> None:
     grant = made.a_grant()
     release_grant(made.world, grant.id, ANA)
     made.close_gates(grant)

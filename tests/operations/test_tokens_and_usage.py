@@ -1,5 +1,5 @@
-"""Credentials are shown to their holder alone and replace each other; what was really used is
-counted and not lost."""
+"""Credentials are shown only to their holder, and newer ones replace older ones; use is counted and
+never lost."""
 
 from __future__ import annotations
 
@@ -58,7 +58,9 @@ class TestShowing:
             "open",
         ]
 
-    def test_one_that_could_not_be_shown_never_works_and_replaces_nothing(self, made: Made) -> None:
+    def test_a_token_that_could_not_be_shown_never_works_and_replaces_nothing(
+        self, made: Made
+    ) -> None:
         grant = made.a_grant()
         first = _show(made, grant)
         confirm_shown(made.world, first)
@@ -68,7 +70,9 @@ class TestShowing:
         assert made.events("grant:credentials:revoked") == 1
 
     @pytest.mark.parametrize("order", [(0, 1), (1, 0)], ids=["in order", "the later first"])
-    def test_of_two_shown_at_once_the_later_stays(self, made: Made, order: tuple[int, int]) -> None:
+    def test_of_two_tokens_shown_at_once_the_later_stays(
+        self, made: Made, order: tuple[int, int]
+    ) -> None:
         grant = made.a_grant()
         shown = [_show(made, grant), _show(made, grant)]
         for place in order:
@@ -83,7 +87,7 @@ class TestShowing:
         assert isinstance(show_credentials(made.world, grant.id, who), Refused)
         assert made.log("request:action:refused", "actor") == [(who,)]
 
-    def test_of_what_is_not_active_is_refused(self, made: Made) -> None:
+    def test_of_an_inactive_grant_is_refused(self, made: Made) -> None:
         grant = made.a_started(made.a_request())
         assert isinstance(show_credentials(made.world, grant.id, ANA), Refused)
         made.start(grant)
@@ -102,7 +106,7 @@ class TestShowing:
             assert token not in repr(made.rows(f"SELECT * FROM {table}"))
             assert token.split(".")[-1] not in repr(made.rows(f"SELECT * FROM {table}"))
 
-    def test_what_is_shown_does_not_print_its_token(self, made: Made) -> None:
+    def test_shown_credentials_do_not_print_their_token(self, made: Made) -> None:
         shown = _show(made, made.a_grant())
         assert shown.token not in repr(shown)
 
@@ -145,7 +149,7 @@ class TestChecking:
         assert _why(made, old) == "expired"
         assert made.opens(made.a_token(grant))
 
-    def test_a_good_token_of_another_system_is_told_apart(self, made: Made) -> None:
+    def test_a_good_token_of_another_system_is_distinguished(self, made: Made) -> None:
         grant = made.a_grant()
         found = made.check(made.a_token(grant), "reports")
         assert found == TokenInactive("other system", grant.id, elsewhere=True)
@@ -197,7 +201,7 @@ class TestUsage:
         sum_usage(made.world, [grant.id])
         return [detail for (detail,) in made.log("grant:use:summed", "detail")]
 
-    def test_what_another_thread_is_writing_is_written_when_a_flush_returns(
+    def test_a_flush_waits_for_the_writes_of_another_thread(
         self, made: Made, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         grant, meter = made.a_grant(), UsageMeter(made.world)
@@ -278,7 +282,7 @@ class TestUsage:
         meter.flush()
         assert made.rows("SELECT count FROM usage") == [(2,)]
 
-    def test_a_first_use_that_can_not_be_written_down_is_no_use(self, made: Made) -> None:
+    def test_a_first_use_that_cannot_be_stored_is_refused(self, made: Made) -> None:
         grant = made.a_grant()
         made.break_database()
         meter = UsageMeter(made.world)

@@ -1,5 +1,5 @@
-"""Sessions under a grant, told by a system or seen there: each is counted once, whatever is
-repeated and in whatever order, and one beyond the end of its grant is shouted about."""
+"""Sessions under a grant, reported by a system or seen on it: each is counted once, in any order
+and however often it is repeated, and one after the end of its grant raises an alert."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def told(made: Made, grant: Grant, event: str, at: int | None = None, session: s
 def seen(
     made: Made, *found: tuple[Grant, str, int], at: int | None = None, system: str = SHOP
 ) -> None:
-    """A look at the system: these sessions, opened then, are open there."""
+    """A scan of the system: these sessions, opened then, are open there."""
     now = made.world.now() if at is None else at
     record_sessions(
         made.world,
@@ -99,7 +99,7 @@ class TestTold:
         (detail,) = (json.loads(detail) for (detail,) in made.log("grant:use:first", "detail"))
         assert (detail["session"], detail["source_address"]) == ("s1", FROM)
 
-    def test_told_again_changes_nothing(self, made: Made) -> None:
+    def test_a_repeated_report_changes_nothing(self, made: Made) -> None:
         grant = made.a_grant()
         assert [told(made, grant, "opened", START).is_new for _ in range(3)] == [True, False, False]
         made.clock.at += 60
@@ -119,7 +119,7 @@ class TestTold:
         assert sum(each.is_new for each in kept) == 1
         assert (usage_of(made, grant).used.times, made.events("grant:use:first")) == (1, 1)
 
-    def test_what_is_told_after_the_sum_is_summed_once_more(self, made: Made) -> None:
+    def test_a_report_after_the_sum_is_summed_again(self, made: Made) -> None:
         grant = an_ended(made)
         sum_usage(made.world, [grant.id])
         made.forget_work()
@@ -132,7 +132,7 @@ class TestTold:
         ] == [0, 2]
 
     @pytest.mark.parametrize("order", list(permutations(range(4))), ids=str)
-    def test_in_whatever_order_it_arrives_it_comes_to_the_same(
+    def test_reports_in_any_order_have_the_same_result(
         self, made: Made, order: tuple[int, ...]
     ) -> None:
         grant = made.a_grant()
@@ -149,7 +149,7 @@ class TestTold:
         used = usage_of(made, grant).used
         assert (used.times, used.first, used.last, used.open) == (2, START + 10, START + 80, 0)
 
-    def test_only_its_close_is_told_and_still_it_is_use(self, made: Made) -> None:
+    def test_a_session_with_only_a_closed_report_counts_as_use(self, made: Made) -> None:
         grant = made.a_grant()
         told(made, grant, "closed", START)
         assert (times(made, grant), usage_of(made, grant).used.times) == ([("s1", None, START)], 1)
@@ -169,7 +169,7 @@ class TestTold:
             "nothing is from the future"
         )
 
-    def test_a_grant_that_is_not_there_or_not_for_the_system_is_refused_and_on_record_once(
+    def test_an_unknown_grant_or_one_of_another_system_is_refused_and_recorded_once(
         self, made: Made
     ) -> None:
         grant = made.a_grant()
@@ -192,9 +192,7 @@ class TestTold:
 
 
 class TestBeyondTheEnd:
-    def test_a_session_opened_after_the_end_is_kept_and_shouted_about_once(
-        self, made: Made
-    ) -> None:
+    def test_a_session_opened_after_the_end_is_stored_and_alerted_once(self, made: Made) -> None:
         grant = an_ended(made)
         made.clock.at += 60
         for _ in range(3):
@@ -220,13 +218,17 @@ class TestBeyondTheEnd:
         [(-60, 0), (0, 0), (5, 0), (6, 1), (3600, 1)],
         ids=lambda value: str(value),
     )
-    def test_a_few_seconds_are_nobodys_alert(self, made: Made, after: int, loud: int) -> None:
+    def test_a_few_seconds_after_the_end_raise_no_alert(
+        self, made: Made, after: int, loud: int
+    ) -> None:
         grant = an_ended(made)
         made.clock.at += 7200
         told(made, grant, "opened", START + 600 + after)
         assert len(shouts(made)) == made.events("grant:use:after_end") == loud
 
-    def test_a_grant_that_should_be_over_and_is_not_yet_is_no_excuse(self, made: Made) -> None:
+    def test_a_session_after_the_planned_end_of_an_ending_grant_is_alerted(
+        self, made: Made
+    ) -> None:
         grant = made.a_grant(duration=600)
         made.clock.at = START + 700
         told(made, grant, "opened")
@@ -241,7 +243,7 @@ class TestBeyondTheEnd:
         told(made, grant, "closed")
         assert (shouts(made), times(made, grant)) == ([], [("s1", START, START + 300)])
 
-    def test_one_that_is_seen_open_well_after_the_confirmed_end_is_shouted_about_once(
+    def test_a_session_seen_open_long_after_the_confirmed_end_is_alerted_once(
         self, made: Made
     ) -> None:
         grant = made.a_grant()
@@ -254,7 +256,7 @@ class TestBeyondTheEnd:
             seen(made, (grant, "pid 1", START))
             assert len(shouts(made)) == loud, later
 
-    def test_one_that_is_seen_and_began_after_the_end_is_shouted_about(self, made: Made) -> None:
+    def test_a_seen_session_that_began_after_the_end_is_alerted(self, made: Made) -> None:
         grant = an_ended(made)
         made.clock.at += 30
         seen(made, (grant, "pid 9", START + 620))
@@ -262,7 +264,7 @@ class TestBeyondTheEnd:
 
 
 class TestSeen:
-    def test_sessions_open_and_close_between_two_looks(self, made: Made) -> None:
+    def test_sessions_open_and_close_between_two_scans(self, made: Made) -> None:
         grant = made.a_grant()
         for second, found in (
             (15, [("a", 5)]),
@@ -277,40 +279,38 @@ class TestSeen:
         used = usage_of(made, grant).used
         assert (used.times, used.first, used.last, used.open) == (2, START + 5, START + 60, 0)
 
-    def test_the_same_look_recorded_twice_changes_nothing(self, made: Made) -> None:
+    def test_the_same_scan_recorded_twice_changes_nothing(self, made: Made) -> None:
         grant = made.a_grant()
         for _ in range(2):
             seen(made, (grant, "a", START))
         assert (times(made, grant), made.events("grant:use:first")) == ([("a", START, None)], 1)
 
-    def test_a_look_that_comes_late_closes_nothing_that_was_seen_after_it(self, made: Made) -> None:
+    def test_a_late_scan_closes_no_session_that_was_seen_after_it(self, made: Made) -> None:
         grant = made.a_grant()
         seen(made, (grant, "a", START + 10), at=START + 20)
         seen(made, at=START + 15)
         assert times(made, grant) == [("a", START + 10, None)]
 
-    def test_one_that_was_missed_and_is_seen_again_was_never_closed(self, made: Made) -> None:
+    def test_a_missed_session_that_is_seen_again_was_never_closed(self, made: Made) -> None:
         grant = made.a_grant()
         seen(made, (grant, "a", START), at=START + 10)
         seen(made, at=START + 20)
         seen(made, (grant, "a", START), at=START + 30)
         assert times(made, grant) == [("a", START, None)]
 
-    def test_one_that_was_told_is_not_closed_because_it_is_called_otherwise_there(
-        self, made: Made
-    ) -> None:
+    def test_a_reported_session_is_not_closed_by_a_scan_with_other_names(self, made: Made) -> None:
         grant = made.a_grant()
         told(made, grant, "opened", session="told")
         seen(made, at=START + 60)
         assert times(made, grant) == [("told", START, None)]
 
-    def test_what_is_nobodys_or_of_another_system_is_left_to_others(self, made: Made) -> None:
+    def test_sessions_without_a_grant_or_of_another_system_are_ignored(self, made: Made) -> None:
         grant = made.a_grant()
         record_sessions(made.world, SHOP, [Session("gnone", "x", "", START)], START)
         seen(made, (grant, "y", START), system="reports")
         assert made.count("sessions") == 0
 
-    def test_odd_names_are_kept_as_far_as_they_can_be(self, made: Made) -> None:
+    def test_odd_names_are_stored_as_far_as_possible(self, made: Made) -> None:
         grant = made.a_grant()
         record_sessions(
             made.world, SHOP, [Session(grant.id, "a\x00" + "b" * 500, "\ud800", START + 99)], START
@@ -323,7 +323,7 @@ class TestSeen:
             START,
         )
 
-    def test_systems_are_watched_while_there_may_be_sessions(self, made: Made) -> None:
+    def test_systems_are_polled_while_there_may_be_sessions(self, made: Made) -> None:
         assert systems_to_watch(made.world) == {}
         grant = made.a_grant()
         assert systems_to_watch(made.world) == {SHOP: "gateway"}
@@ -334,7 +334,7 @@ class TestSeen:
         seen(made, at=START + 60)
         assert systems_to_watch(made.world) == {}
 
-    def test_of_many_processes_one_looks(self, made: Made) -> None:
+    def test_one_of_many_processes_scans(self, made: Made) -> None:
         assert sum(together(made.world.db, [lambda: claim_look(made.world, SHOP, 7)] * 6)) == 1
         assert [claim_look(made.world, SHOP, slot) for slot in (7, 8)] == [False, True]
 
@@ -354,7 +354,7 @@ STEPS = st.lists(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(steps=STEPS)
-def test_whatever_is_told_seen_or_repeated_each_session_counts_once(
+def test_reported_seen_or_repeated_each_session_counts_once(
     made_on_sqlite: Made, steps: list[Step]
 ) -> None:
     made = made_on_sqlite
@@ -424,9 +424,7 @@ class TestTheWhole:
         }
 
     @pytest.mark.parametrize("use", ["nothing", "a look", "a report elsewhere"])
-    def test_a_grant_never_used_is_said_to_be_so_only_where_it_would_show(
-        self, made: Made, use: str
-    ) -> None:
+    def test_never_used_is_shown_only_where_use_would_be_known(self, made: Made, use: str) -> None:
         grant, other = made.a_grant(), made.a_grant(person="U0CARA")
         with made.world.db.transaction():
             made.world.db.run("UPDATE leases SET connector = 'aws'")
@@ -442,11 +440,11 @@ class TestTheWhole:
         }
         assert (used.times, used.silent, used.glimpsed) == (0, *known[use])
 
-    def test_a_gate_would_have_told(self, made: Made) -> None:
+    def test_use_at_a_gate_would_be_known(self, made: Made) -> None:
         used = usage_of(made, made.a_grant()).used
         assert (used.times, used.silent, used.glimpsed, used.first) == (0, (), False, None)
 
-    def test_nobody_describes_a_grant_that_is_not_there(self, made: Made) -> None:
+    def test_an_unknown_grant_has_no_description(self, made: Made) -> None:
         assert describe_usage(made.world, "gnone") is None
 
     def test_a_renewal_moves_the_end_that_counts(self, made: Made) -> None:

@@ -1,5 +1,5 @@
-"""Work in hand: presses counted when Slack has said who pressed, results written down once, wakes
-after the commit."""
+"""Claimed work: votes counted when Slack has said who pressed, results stored once, wake-ups after
+the commit."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _take(made: Made, queue: Queue, owner: str = "me") -> list[Row]:
 
 
 def _pressed(made: Made, approve: bool = True, by: str = BEN, channel: str = "C1") -> Row:
-    """A press in hand."""
+    """A vote that a worker has claimed."""
     request = made.a_request()
     made.press(request.id, by, approve, reason="not today", channel=channel)
     (row,) = _take(made, Queue.DECIDE)
@@ -47,7 +47,7 @@ def _pressed(made: Made, approve: bool = True, by: str = BEN, channel: str = "C1
 
 class TestDecidingLater:
     @pytest.mark.parametrize(("approve", "state"), [(True, "approved"), (False, "denied")])
-    def test_a_press_counts_when_slack_has_said_who_pressed(
+    def test_a_press_counts_when_slack_has_identified_the_person(
         self, made: Made, approve: bool, state: str
     ) -> None:
         row = _pressed(made, approve)
@@ -56,15 +56,13 @@ class TestDecidingLater:
         assert not {"answer", "publish_home"} & set(made.work())
 
     @pytest.mark.parametrize("approve", [True, False])
-    def test_a_press_in_app_home_or_in_a_form_shows_home_anew(
-        self, made: Made, approve: bool
-    ) -> None:
+    def test_a_press_in_app_home_or_in_a_form_updates_home(self, made: Made, approve: bool) -> None:
         row = _pressed(made, approve, channel="")
         count_vote(made.world, row.data, a_person(BEN))
         assert made.work()[-1] == "publish_home"
 
     @pytest.mark.parametrize("flag", ["deleted", "guest", "bot", "stranger", "unconfirmed"])
-    def test_who_is_no_full_member_at_that_moment_decides_nothing_and_hears_why(
+    def test_a_person_who_is_no_full_member_then_decides_nothing_and_reads_why(
         self, made: Made, flag: str
     ) -> None:
         row = _pressed(made)
@@ -75,7 +73,7 @@ class TestDecidingLater:
         assert made.state("requests", row.data["request"]) == "pending"
         assert made.work()[-1] == "answer"
 
-    def test_a_press_that_slack_never_confirms_is_given_up_and_on_record(self, made: Made) -> None:
+    def test_a_press_that_slack_never_confirms_is_given_up_and_recorded(self, made: Made) -> None:
         row = _pressed(made, approve=False)
         abandon_vote(made.world, row.data)
         assert made.log("request:action:refused", "actor, request, reason") == [
@@ -107,7 +105,7 @@ class TestFinishing:
             0,
         )
 
-    def test_whoever_lost_the_claim_writes_down_what_happened_and_leaves_the_row(
+    def test_a_worker_that_lost_its_claim_records_the_result_and_leaves_the_row(
         self, made: Made
     ) -> None:
         grant = made.a_started(made.a_request())
@@ -120,7 +118,7 @@ class TestFinishing:
             1,
         )
 
-    def test_a_claim_that_is_kept_stays(self, made: Made) -> None:
+    def test_an_extended_claim_remains(self, made: Made) -> None:
         made.a_started(made.a_request())
         (row,) = _take(made, Queue.START)
         made.clock.at += 4
@@ -128,7 +126,7 @@ class TestFinishing:
         made.clock.at += 4
         assert _take(made, Queue.START, "another") == []
 
-    def test_a_claim_goes_along_when_the_clock_of_a_sandbox_leaps(self, made: Made) -> None:
+    def test_a_claim_moves_with_a_jump_of_the_sandbox_s_clock(self, made: Made) -> None:
         made.a_started(made.a_request())
         (row,) = _take(made, Queue.START)
 
@@ -153,7 +151,7 @@ class TestFinishing:
             (2, 1)
         ]
 
-    def test_nobody_is_woken_before_the_work_is_there_to_be_seen(self, made: Made) -> None:
+    def test_workers_are_woken_only_after_the_work_is_visible(self, made: Made) -> None:
         seen: list[int] = []
 
         def wake(queues: object, due: object) -> None:
@@ -166,7 +164,7 @@ class TestFinishing:
 
 
 class TestOnce:
-    def test_what_was_done_once_is_not_done_again(self, made: Made) -> None:
+    def test_work_that_was_done_is_not_repeated(self, made: Made) -> None:
         grant = made.a_grant()
 
         def act() -> object:
@@ -176,7 +174,7 @@ class TestOnce:
         assert sum(isinstance(outcome, Repeated) for outcome in found) == 4
         assert made.events("grant:end:asked") == 1
 
-    def test_what_failed_left_nothing_and_can_be_done_again(self, made: Made) -> None:
+    def test_failed_work_left_nothing_and_can_be_repeated(self, made: Made) -> None:
         grant = made.a_grant()
         made.wakes.clear()
 
@@ -193,9 +191,7 @@ class TestOnce:
 
 
 class TestMessages:
-    def test_a_copy_posted_while_the_request_moved_on_is_brought_up_to_date(
-        self, made: Made
-    ) -> None:
+    def test_a_copy_posted_while_the_request_changed_is_updated(self, made: Made) -> None:
         request = made.a_request()
         made.forget_work()
         record_posted(made.world, request.id, "C1", "1.1", "pending")
@@ -206,12 +202,14 @@ class TestMessages:
         assert made.work() == ["update_approval"]
         assert made.count("messages") == 2
 
-    def test_a_reminder_is_on_record_when_slack_took_it(self, made: Made) -> None:
+    def test_a_reminder_is_recorded_when_slack_accepted_it(self, made: Made) -> None:
         grant = made.a_grant()
         record_reminded(made.world, grant.id)
         assert made.log("grant:reminder:sent", 'subject, "grant"') == [(ANA, grant.id)]
 
-    def test_what_can_not_be_delivered_is_told_once_a_day_for_each_cause(self, made: Made) -> None:
+    def test_undeliverable_messages_are_reported_once_a_day_for_each_cause(
+        self, made: Made
+    ) -> None:
         made.forget_work()
         for to, error in (
             ("C1", "no_channel"),
@@ -225,7 +223,9 @@ class TestMessages:
         record_undelivered(made.world, "post_approval", "C1", "no_channel")
         assert len(made.work()) == 4
 
-    def test_that_the_security_channel_is_deaf_is_told_to_each_lead(self, made: Made) -> None:
+    def test_each_lead_is_notified_that_the_security_channel_takes_no_messages(
+        self, made: Made
+    ) -> None:
         made.forget_work()
         record_undelivered(
             made.world,
@@ -241,11 +241,11 @@ class TestMessages:
 
 class TestPeople:
     @pytest.mark.parametrize(("holders", "processes"), [(1, 1), (22, 1), (50, 1), (50, 3), (60, 1)])
-    def test_every_holder_is_looked_up_within_a_minute_also_when_all_were_at_one_moment(
+    def test_every_holder_is_looked_up_within_a_minute_even_if_all_are_due_at_once(
         self, made: Made, holders: int, processes: int
     ) -> None:
-        """And so is every lead. Fifty a minute, or as many as there are, and less than twice as
-        many when several processes look."""
+        """Leads too. Fifty a minute, or as many as there are, and less than twice as many if
+        several processes look them up."""
         seen, looked = {LEA: START, **{f"U0N{n}": START for n in range(1, holders)}}, 0
         made.know(*map(a_person, seen))
         for person in seen:
@@ -260,11 +260,11 @@ class TestPeople:
             assert len(found) <= -(-max(50, holders) // 6)
         assert looked < 4 * holders  # in two minutes
 
-    def test_nobody_has_heard_of_a_stranger(self, made: Made) -> None:
+    def test_a_stranger_is_unknown(self, made: Made) -> None:
         assert find_person(made.world, "U0NOBODY") is None
         assert find_person(made.world, ANA) == a_person(ANA)
 
-    def test_groups_that_leave_a_role_without_deciders_are_told(self, made: Made) -> None:
+    def test_groups_that_leave_a_role_without_approvers_are_reported(self, made: Made) -> None:
         made.forget_work()
         made.set_groups()
         assert made.work() == []
@@ -280,7 +280,7 @@ class TestPeople:
             assert other.directory().resolve(["@db-leads"]) == {CARA}
 
 
-def test_everything_at_once_never_waits_in_a_ring_and_loses_nothing(made: Made) -> None:
+def test_everything_at_once_has_no_deadlock_and_loses_nothing(made: Made) -> None:
     people = [f"U0N{n}" for n in range(6)]
     made.know(*(a_person(id) for id in people))
     for person in people:

@@ -1,4 +1,4 @@
-"""A running stand-in, Slack's own client for it, and a small real Bolt app; nothing of the bot."""
+"""A running sandbox, Slack's own client for it, and a small real Bolt app; nothing of the bot."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ Connect = Callable[..., SocketModeHandler]
 
 @pytest.fixture
 def sandbox() -> Iterator[Sandbox]:
-    """A fresh workspace without rate limits, so that only the tests of those meet them."""
+    """A fresh workspace without rate limits, which only their own tests need."""
     with running_sandbox(rate_limits=False) as running:
         yield running
 
 
 @pytest.fixture
 def client(sandbox: Sandbox) -> WebClient:
-    """Slack's client as a bot would build it."""
+    """Slack's client, built as a bot would."""
     return bot_client(sandbox)
 
 
@@ -48,7 +48,7 @@ def app(sandbox: Sandbox, client: WebClient) -> App:
 
 @pytest.fixture
 def connect(sandbox: Sandbox, app: App, client: WebClient) -> Iterator[Connect]:
-    """Opens one Socket Mode connection more for the app."""
+    """Opens one more Socket Mode connection for the app."""
     handlers: list[SocketModeHandler] = []
     with ExitStack() as stack:
         stack.callback(end, sandbox, handlers)
@@ -66,8 +66,8 @@ def connect(sandbox: Sandbox, app: App, client: WebClient) -> Iterator[Connect]:
 
 
 def end(sandbox: Sandbox, handlers: list[SocketModeHandler]) -> None:
-    """Closes Slack's clients at once: cut off, they don't sit out the three seconds of their last
-    read."""
+    """Closes Slack's clients at once by cutting their connections, so that they don't wait three
+    seconds for their last read."""
     for handler in handlers:
         handler.client.auto_reconnect_enabled = handler.client.default_auto_reconnect_enabled = (
             False

@@ -1,7 +1,5 @@
-"""A Bolt app of somebody else's, as its own program: who eats where today.
-
-It reads Slack's usual variables and knows nothing of the stand-in, nor of the bot of this project.
-"""
+"""A Bolt app of another project, as its own program: who eats where today. It reads Slack's usual
+variables and knows nothing of the sandbox, nor of this project's bot."""
 
 from __future__ import annotations
 

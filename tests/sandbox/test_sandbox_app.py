@@ -90,7 +90,7 @@ CARD: list[Json] = [
 
 
 def listen_to_events(app: App, bodies: list[Json]) -> None:
-    """Keeps every event and answers the opening of a home."""
+    """Keeps every event, and publishes a Home when it is opened."""
 
     @app.event("app_home_opened")
     def on_home(event: Json, client: WebClient) -> None:
@@ -105,7 +105,7 @@ def listen_to_events(app: App, bodies: list[Json]) -> None:
 
 @pytest.fixture
 def seen(app: App, client: WebClient) -> list[Json]:
-    """Listeners for everything; what they were given is kept."""
+    """Listeners for everything, which keep what they receive."""
     bodies: list[Json] = []
 
     @app.command("/access")
@@ -164,7 +164,7 @@ def seen(app: App, client: WebClient) -> list[Json]:
 
 @pytest.fixture(params=["socket", "http"])
 def talking(request: pytest.FixtureRequest, app: App, seen: list[Json]) -> list[Json]:
-    """The app is up, either way."""
+    """The app is connected, over a socket or HTTP."""
     if request.param == "socket":
         request.getfixturevalue("connect")()
     else:
@@ -172,7 +172,7 @@ def talking(request: pytest.FixtureRequest, app: App, seen: list[Json]) -> list[
     return seen
 
 
-def test_a_command_is_answered_to_its_person_alone(
+def test_the_answer_to_a_command_is_visible_to_its_person_alone(
     talking: list[Json], sandbox: Sandbox, ana: Person
 ) -> None:
     answer = ana.command("/access", "roles")
@@ -245,7 +245,7 @@ CLIENT_REFUSALS = {
 }
 
 
-def test_what_slacks_client_refuses_never_reaches_the_app(
+def test_input_that_slacks_client_refuses_never_reaches_the_app(
     seen: list[Json], connect: Any, ana: Person
 ) -> None:
     connect()
@@ -288,7 +288,7 @@ def test_an_external_select_is_filtered_by_the_app(talking: list[Json], ana: Per
     assert len(ana.options(view, "Role")) == 2
 
 
-def test_an_external_select_is_asked_for_as_slack_asks(talking: list[Json], ana: Person) -> None:
+def test_an_external_select_is_queried_as_slack_does(talking: list[Json], ana: Person) -> None:
     view = ana.command("/access").view
     assert view is not None
     ana.options(view, "Role", "shop")
@@ -301,7 +301,7 @@ def test_an_external_select_is_asked_for_as_slack_asks(talking: list[Json], ana:
     assert asked.keys().isdisjoint({"trigger_id", "response_url", "state", "actions"})
 
 
-def test_an_external_select_is_not_asked_for_until_enough_is_typed(
+def test_an_external_select_is_not_queried_before_enough_is_typed(
     talking: list[Json], monkeypatch: pytest.MonkeyPatch, ana: Person
 ) -> None:
     monkeypatch.setitem(FORM["blocks"][0]["element"], "min_query_length", 3)
@@ -312,16 +312,14 @@ def test_an_external_select_is_not_asked_for_until_enough_is_typed(
     assert [item["value"] for item in ana.options(view, "Role", "sho")] == ["shop-admin"]
 
 
-def test_what_is_no_external_select_has_no_options_to_ask_for(
-    talking: list[Json], ana: Person
-) -> None:
+def test_another_element_has_no_options_to_query(talking: list[Json], ana: Person) -> None:
     view = ana.command("/access").view
     assert view is not None
     with pytest.raises(SandboxError, match="action_not_found"):
         ana.options(view, "Reason", "x")
 
 
-def test_shortcuts_home_and_a_button_there(
+def test_shortcuts_and_a_button_in_home_reach_the_app(
     talking: list[Json], sandbox: Sandbox, ana: Person
 ) -> None:
     assert ana.shortcut("request_access").view
@@ -336,7 +334,7 @@ def test_shortcuts_home_and_a_button_there(
         ana.click(home, "Deny")
 
 
-def test_the_app_hears_of_groups_and_newcomers(talking: list[Json], sandbox: Sandbox) -> None:
+def test_the_app_gets_events_of_groups_and_newcomers(talking: list[Json], sandbox: Sandbox) -> None:
     user = sandbox.admin.create_user("zoe", "Zoe Novak", tz="Asia/Tokyo")
     sandbox.admin.set_group("@db-leads", [user])
     sandbox.wait_for(lambda: len(talking) == 3)
@@ -361,7 +359,9 @@ def test_a_forged_click_and_a_repeated_one_reach_the_app(
     assert talking[-1]["user"]["id"] == "U0MALLORY"
 
 
-def test_who_is_gone_or_outside_can_do_nothing(sandbox: Sandbox, client: WebClient) -> None:
+def test_a_deactivated_or_external_person_can_do_nothing(
+    sandbox: Sandbox, client: WebClient
+) -> None:
     jon, hugo = sandbox.person("jon"), sandbox.person("hugo")
     with pytest.raises(SandboxError, match="account_inactive"):
         jon.command("/access")

@@ -1,5 +1,4 @@
-"""Block Kit: what Slack refuses, the stand-in refuses, and hostile text is seen for what it
-does."""
+"""Block Kit: the sandbox refuses what Slack refuses, and shows the effect of hostile text."""
 
 from __future__ import annotations
 
@@ -156,12 +155,12 @@ BAD = {
 
 
 @pytest.mark.parametrize("blocks", GOOD.values(), ids=GOOD)
-def test_what_slack_takes_has_no_problems(blocks: Any) -> None:
+def test_valid_blocks_have_no_problems(blocks: Any) -> None:
     assert validate_blocks(blocks, "message") == []
 
 
 @pytest.mark.parametrize(("blocks", "words"), BAD.values(), ids=BAD)
-def test_what_slack_refuses_is_named_with_its_place(blocks: Any, words: str) -> None:
+def test_invalid_blocks_are_reported_with_their_place(blocks: Any, words: str) -> None:
     problems = validate_blocks(blocks, "message")
     assert any(words in problem and "[json-pointer:/" in problem for problem in problems), problems
 

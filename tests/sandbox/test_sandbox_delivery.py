@@ -1,5 +1,5 @@
-"""Delivery: acks, retries, sockets that come, go, fall silent or repeat themselves, and
-signatures."""
+"""Delivery: acks, retries, signatures, and sockets that open, close, fall silent or repeat
+envelopes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Json = dict[str, Any]
 
 @pytest.fixture
 def heard(app: App) -> list[Json]:
-    """A command and an event, kept as they come."""
+    """A command and an event, as they were received."""
     bodies: list[Json] = []
 
     @app.command("/access")
@@ -42,13 +42,13 @@ def join(sandbox: Sandbox) -> None:
     sandbox.admin.create_user("zoe", "Zoe Novak")
 
 
-def test_without_a_connection_a_command_fails_before_the_persons_eyes(ana: Person) -> None:
+def test_without_a_connection_a_command_fails_visibly(ana: Person) -> None:
     failed = ana.command("/access", "x")
     assert (failed.ok, failed.error) == (False, "dispatch_failed")
     assert failed.text == '/access failed with the error "dispatch_failed"'
 
 
-def test_an_app_that_does_not_ack_in_time_fails_before_the_persons_eyes(
+def test_an_app_that_does_not_ack_in_time_fails_visibly(
     sandbox: Sandbox, app: App, connect: Any, ana: Person
 ) -> None:
     sandbox.admin.delivery(ack_seconds=0.2)
@@ -138,7 +138,7 @@ def test_an_event_without_an_ack_comes_again_with_its_number_and_reason(
     assert len({d["payload"]["event_id"] for d in sandbox.inspector.deliveries()}) == 1
 
 
-def test_an_event_waits_for_the_app_to_come_up(
+def test_an_event_waits_for_the_app_to_start(
     sandbox: Sandbox, heard: list[Json], connect: Any
 ) -> None:
     sandbox.admin.delivery(retry_delays=[0.2] * 100)
@@ -181,7 +181,7 @@ def test_a_silent_socket_answers_no_pings_and_delivers_nothing(
     sandbox.wait_for(lambda: handler.client.session_id() != first, 20)
 
 
-def test_while_connections_are_refused_nobody_comes_in(sandbox: Sandbox, connect: Any) -> None:
+def test_refused_connections_let_no_client_in(sandbox: Sandbox, connect: Any) -> None:
     handler = connect()
     sandbox.faults.socket("refuse")
     sandbox.faults.drop_sockets()
@@ -193,7 +193,7 @@ def test_while_connections_are_refused_nobody_comes_in(sandbox: Sandbox, connect
 
 @pytest.fixture
 def raw(sandbox: Sandbox) -> Iterator[Any]:
-    """A socket without Slack's client around it, so that the order on the wire is seen."""
+    """A socket without Slack's client around it, which shows the order on the wire."""
     env = sandbox.environment
     web = WebClient(base_url=env["SLACK_API_URL"])
     url = web.apps_connections_open(app_token=env["SLACK_APP_TOKEN"])["url"]
@@ -202,7 +202,7 @@ def raw(sandbox: Sandbox) -> Iterator[Any]:
         yield socket
 
 
-def test_a_duplicate_comes_twice(sandbox: Sandbox, raw: Any) -> None:
+def test_a_duplicate_is_delivered_twice(sandbox: Sandbox, raw: Any) -> None:
     sandbox.faults.socket("duplicate")
     join(sandbox)
     first, second = json.loads(raw.recv()), json.loads(raw.recv())
@@ -242,6 +242,6 @@ def test_http_events_are_repeated_with_the_retry_headers(
     assert heard[-1]["retry"] == "2"
 
 
-def test_an_endpoint_that_is_not_there_is_a_failed_dispatch(sandbox: Sandbox, ana: Person) -> None:
+def test_a_missing_endpoint_is_a_failed_dispatch(sandbox: Sandbox, ana: Person) -> None:
     sandbox.admin.delivery(request_url="http://127.0.0.1:9/slack/events")
     assert ana.command("/access", "x").error == "dispatch_failed"

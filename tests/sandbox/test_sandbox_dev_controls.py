@@ -1,5 +1,5 @@
-"""Behind the scenes of the page: the clock that the app follows, trouble on buttons, the app killed
-and started."""
+"""The developer controls of the page: the clock that the app follows, faults on buttons, the app
+killed and started."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ DM = {"channel": "U0ANASOUZA", "text": "hello"}
 
 @dataclass
 class App:
-    """An app that somebody else runs; it remembers what was done to it."""
+    """An app of another program; it remembers the calls that control it."""
 
     state: str = "running"
     ahead: list[float] = field(default_factory=list)
@@ -67,7 +67,7 @@ def app() -> App:
 
 @pytest.fixture
 def staged(app: App) -> Iterator[Sandbox]:
-    """A workspace that has its app in its hands."""
+    """A workspace that controls its app."""
     with running_sandbox(rate_limits=False, app_process=app) as running:
         yield running
 
@@ -78,7 +78,7 @@ def ana(staged: Sandbox) -> Window:
 
 
 def fails(client: WebClient, method: str = "chat.postMessage", **args: str) -> int:
-    """The status of a call that is refused; 0 when it isn't."""
+    """The status of a refused call; 0 if it is not refused."""
     try:
         client.api_call(method, params={**DM, **args})
     except SlackApiError as error:
@@ -87,7 +87,7 @@ def fails(client: WebClient, method: str = "chat.postMessage", **args: str) -> i
 
 
 class TestTheClock:
-    def test_it_goes_ahead_and_the_app_with_it(
+    def test_the_clock_moves_ahead_and_the_app_follows(
         self, ana: Window, app: App, staged: Sandbox
     ) -> None:
         before = staged.call("info")["now"]
@@ -101,7 +101,7 @@ class TestTheClock:
     @pytest.mark.parametrize(
         "asked", [{"by": 0}, {"by": -900}, {"to": 1000.0}, {"by": 1e9}, {"by": "nan"}]
     )
-    def test_it_never_goes_back_nor_out_of_sight(
+    def test_the_clock_never_goes_back_nor_too_far_ahead(
         self, asked: Json, ana: Window, app: App, staged: Sandbox
     ) -> None:
         with pytest.raises(SandboxError, match="not_ahead"):
@@ -113,14 +113,14 @@ class TestTheClock:
         posted = bot_client(staged).chat_postMessage(**DM)
         assert float(posted["ts"]) - time.time() > 7000
 
-    def test_the_app_says_what_comes_next(self, ana: Window) -> None:
+    def test_the_app_says_what_is_due_next(self, ana: Window) -> None:
         assert ana.do("coming")["coming"]["end"] == {
             "at": 2,
             "person": "U0ANASOUZA",
             "role": "shop-admin",
         }
 
-    def test_an_app_that_somebody_else_runs_can_not_be_taken_along(self, sandbox: Sandbox) -> None:
+    def test_an_app_of_another_program_cannot_follow_the_clock(self, sandbox: Sandbox) -> None:
         window = Window(sandbox, "ana")
         assert window.look("begin")["tools"]["app"] is None
         for verb, asked in {
@@ -136,7 +136,7 @@ class TestTheClock:
 
 class TestTrouble:
     @pytest.mark.parametrize(("kind", "status"), [("down", 503), ("limited", 429)])
-    def test_what_was_refused_is_counted_and_what_is_made_up_for_is_told(
+    def test_refused_calls_are_counted_and_later_deliveries_are_reported(
         self, kind: str, status: int, sandbox: Sandbox
     ) -> None:
         window, client = Window(sandbox, "ana"), bot_client(sandbox)
@@ -162,7 +162,7 @@ class TestTrouble:
         window.do("forget_trouble", kind=kind)
         assert window.look("begin")["tools"]["troubles"] == []
 
-    def test_slow_is_late_and_nothing_is_refused(self, sandbox: Sandbox) -> None:
+    def test_slow_answers_are_late_and_nothing_is_refused(self, sandbox: Sandbox) -> None:
         window, client = Window(sandbox, "ana"), bot_client(sandbox)
         window.do("make_trouble", kind="slow")
         began = time.monotonic()
@@ -171,7 +171,7 @@ class TestTrouble:
         (trouble,) = window.do("end_trouble")["troubles"]
         assert (trouble["calls"], trouble["refused"], trouble["slowest"] >= 1.5) == (1, 0, True)
 
-    def test_one_takes_the_place_of_another(self, sandbox: Sandbox) -> None:
+    def test_one_fault_replaces_another(self, sandbox: Sandbox) -> None:
         window, client = Window(sandbox, "ana"), bot_client(sandbox)
         window.do("make_trouble", kind="down")
         window.do("make_trouble", kind="limited")
@@ -179,20 +179,20 @@ class TestTrouble:
         (trouble,) = window.do("end_trouble")["troubles"]
         assert (trouble["kind"], fails(client)) == ("limited", 0)
 
-    def test_what_can_not_be_repeated_later_is_marked(self, sandbox: Sandbox) -> None:
+    def test_a_payload_that_cannot_be_repeated_later_is_marked(self, sandbox: Sandbox) -> None:
         window, client = Window(sandbox, "ana"), bot_client(sandbox)
         window.do("make_trouble", kind="down")
         fails(client, "views.open", trigger_id="1", view="{}")
         (trouble,) = window.look("begin")["tools"]["troubles"]
         assert [(one["what"], one["once"]) for one in trouble["missed"]] == [("views.open", True)]
 
-    def test_there_is_no_other_kind(self, sandbox: Sandbox) -> None:
+    def test_an_unknown_kind_of_fault_is_refused(self, sandbox: Sandbox) -> None:
         with pytest.raises(SandboxError, match="bad_request"):
             Window(sandbox, "ana").do("make_trouble", kind="fire")
 
 
 class TestTheApp:
-    def test_it_is_killed_and_started_and_payloads_that_nobody_took_are_counted(
+    def test_the_app_is_killed_and_started_and_undelivered_payloads_are_counted(
         self, ana: Window, app: App, staged: Sandbox
     ) -> None:
         assert ana.do("kill_app")["app"] == "dead" == app.state
@@ -205,14 +205,14 @@ class TestTheApp:
         assert (tools["app"], app.state) == ("running", "running")
         assert tools["troubles"][0]["ended"]
 
-    def test_why_it_does_not_start_is_told(self, ana: Window, app: App) -> None:
+    def test_the_reason_of_a_failed_start_is_shown(self, ana: Window, app: App) -> None:
         ana.do("kill_app")
         app.broken = "exit code 2"
         with pytest.raises(SandboxError, match="did_not_start exit code 2"):
             ana.do("start_app")
         assert ana.look("begin")["tools"]["troubles"][0]["ended"] is None
 
-    def test_nothing_can_be_done_while_something_is_played(
+    def test_no_control_works_while_the_lifecycle_is_played(
         self, ana: Window, app: App, staged: Sandbox
     ) -> None:
         staged.admin.close_tools("It is being played.")
@@ -229,7 +229,7 @@ class TestTheApp:
         assert (app.ahead, app.state) == ([60], "running")
 
 
-def test_every_window_hears_of_it(ana: Window, staged: Sandbox) -> None:
+def test_every_window_is_notified(ana: Window, staged: Sandbox) -> None:
     ben = Window(staged, "ben")
     with ben.listening(ben.look("begin")["last"]) as heard:
         ana.do("jump", by=900)
@@ -238,7 +238,7 @@ def test_every_window_hears_of_it(ana: Window, staged: Sandbox) -> None:
         assert heard()[2]["tools"]["troubles"][0]["kind"] == "down"
 
 
-def test_only_the_page_may_do_it(ana: Window, app: App) -> None:
+def test_only_the_page_may_use_the_controls(ana: Window, app: App) -> None:
     status, _, _ = ana.ask(
         "POST", "/page/do/kill_app?as=ana", "{}", **{"Content-Type": "application/json"}
     )
@@ -289,11 +289,11 @@ def test_nothing_of_a_demo_that_was_killed_outlives_it(tmp_path: Path) -> None:
     raise AssertionError("the bot is still there")
 
 
-def test_a_demo_that_was_left_at_a_later_time_goes_on_there(
+def test_a_demo_that_was_left_at_a_later_time_continues_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The bot, the workspace and the protected page have one time; also when the demo was left at
-    once after a jump."""
+    """The bot, the workspace and the protected page have one time, even if the demo was stopped
+    right after a jump."""
     monkeypatch.chdir(ROOT)
     with running_demo(tmp_path) as on:
         Window(on.sandbox, "ana").do("jump", by=7200)
@@ -324,7 +324,7 @@ def test_the_bot_of_the_demo_has_the_environment_of_the_readme_and_nothing_of_th
         assert (home / "access.db").exists()
 
 
-def test_a_port_that_is_taken_is_told_with_what_to_do(tmp_path: Path) -> None:
+def test_a_port_in_use_is_reported_with_the_fix(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(PortTaken, match=rf"127\.0\.0\.1:{port} .*--port"):
@@ -342,9 +342,9 @@ def test_a_port_that_is_taken_is_told_with_what_to_do(tmp_path: Path) -> None:
     )
 
 
-def test_an_answer_in_two_parts_does_not_wait_for_the_kernel() -> None:
-    """asyncio switches Nagle's algorithm off only for what says that it is TCP; else every answer
-    takes 40 ms."""
+def test_an_answer_in_two_parts_is_not_delayed_by_nagle_s_algorithm() -> None:
+    """asyncio switches Nagle's algorithm off only for sockets that are marked as TCP; otherwise
+    every answer takes 40 ms."""
     with loopback(0) as listener:
         assert listener.proto == socket.IPPROTO_TCP
 
@@ -368,8 +368,8 @@ for number, line in enumerate(sys.stdin):
 """
 
 
-def test_a_bot_that_was_killed_begins_again_at_the_time_of_the_workspace(tmp_path: Path) -> None:
-    """A program in the place of the bot, so that only the process and its line are held."""
+def test_a_killed_bot_starts_again_at_the_time_of_the_workspace(tmp_path: Path) -> None:
+    """A small program replaces the bot, so that only the process and its input are tested."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     (tmp_path / "bot" / "cli").mkdir(parents=True)

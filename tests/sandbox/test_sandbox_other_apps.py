@@ -1,5 +1,5 @@
-"""Slack's own clients and an app that is not this bot, unchanged: a program of its own with the
-environment lines."""
+"""Slack's own clients and an app of another project, unchanged: a program that gets the printed
+environment."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def place() -> Iterator[Sandbox]:
 
 @contextmanager
 def program(place: Sandbox) -> Iterator[subprocess.Popen[bytes]]:
-    """Lunch, up and connected; killed in the end."""
+    """Lunch, connected; killed at the end."""
     before = place.inspector.connections()
     with subprocess.Popen(
         [sys.executable, str(LUNCH)], env={**os.environ, **place.environment}
@@ -90,7 +90,7 @@ def test_somebody_elses_app_works_from_its_command_to_the_last_vote(place: Sandb
     assert [call for call in place.inspector.calls() if call["error"]] == []
 
 
-def test_what_slack_would_refuse_is_refused_to_any_app_and_shown(place: Sandbox) -> None:
+def test_a_call_that_slack_would_refuse_is_refused_to_any_app_and_shown(place: Sandbox) -> None:
     ana = place.person("ana")
     with program(place):
         ask(ana, "Canteen\nNoodles", "#shop")
@@ -100,7 +100,7 @@ def test_what_slack_would_refuse_is_refused_to_any_app_and_shown(place: Sandbox)
     assert place.inspector.calls("chat.postMessage")[-1]["error"] == "not_in_channel"
 
 
-def test_an_app_that_is_killed_and_started_again_goes_on(place: Sandbox) -> None:
+def test_an_app_that_is_killed_and_started_again_continues(place: Sandbox) -> None:
     ana = place.person("ana")
     with program(place):
         ask(ana, "Canteen\nNoodles")
@@ -113,7 +113,7 @@ def test_an_app_that_is_killed_and_started_again_goes_on(place: Sandbox) -> None
         ana.wait_message("#general", "Noodles: 1")
 
 
-def test_slacks_socket_client_alone_answers_envelopes_and_comes_back_by_itself(
+def test_slacks_socket_client_alone_answers_envelopes_and_reconnects(
     sandbox: Sandbox, ana: Person
 ) -> None:
     env, seen, back = sandbox.environment, list[str](), threading.Event()

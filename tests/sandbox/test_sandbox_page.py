@@ -1,5 +1,4 @@
-"""The page's server side: who may ask, what each person sees, what they do, and what they are told
-live."""
+"""The page's server side: who may call it, what each person sees and does, and the live updates."""
 
 from __future__ import annotations
 
@@ -58,7 +57,7 @@ FORM: Json = {
 
 
 class Window:
-    """A browser's window, as somebody."""
+    """A browser's window, used by a person."""
 
     def __init__(self, sandbox: Sandbox, name: str) -> None:
         self.sandbox, self.name = sandbox, name
@@ -76,12 +75,12 @@ class Window:
             return answer.status, found, answer.read()
 
     def look(self, what: str, **query: Any) -> Any:
-        """What the page would show. Raises SandboxError."""
+        """The state that the page would show. Raises SandboxError."""
         _, _, body = self.ask("GET", f"/page/{what}?{urlencode({'as': self.name, **query})}")
         return self._result(what, body)
 
     def do(self, verb: str, **asked: Any) -> Any:
-        """What the person does on the page. Raises SandboxError."""
+        """A person's action on the page. Raises SandboxError."""
         _, _, body = self.ask("POST", f"/page/do/{verb}?as={self.name}", json.dumps(asked), **OURS)
         return self._result(verb, body)
 
@@ -94,7 +93,7 @@ class Window:
 
     @contextmanager
     def listening(self, last: str = "") -> Iterator[Callable[[], tuple[str, str, Json]]]:
-        """The live line; the function gives the next (id, event, data)."""
+        """The stream of live updates; the function returns the next (id, event, data)."""
         line = http.client.HTTPConnection(urlsplit(self.sandbox.base_url).netloc, timeout=20)
         line.request("GET", f"/page/events?{urlencode({'as': self.name, 'last': last})}")
         answer = line.getresponse()
@@ -125,7 +124,7 @@ def _read_events(answer: http.client.HTTPResponse, got: Queue[tuple[str, str, Js
 
 @pytest.fixture
 def as_(sandbox: Sandbox) -> Callable[[str], Window]:
-    """A window as anybody."""
+    """A window for any person."""
     return lambda name: Window(sandbox, name)
 
 
@@ -171,7 +170,7 @@ def test_another_sites_page_can_change_nothing(
     ],
     ids=["without the page's header", "as a form could send it", "across sites"],
 )
-def test_what_is_done_needs_our_own_page(
+def test_an_action_needs_our_own_page(
     as_: Callable[[str], Window], headers: dict[str, str]
 ) -> None:
     body = json.dumps({"channel": GENERAL, "text": "hi"})
@@ -232,7 +231,7 @@ def test_nothing_is_loaded_from_elsewhere() -> None:
     ("name", "error"),
     [("nobody", "user_not_found"), ("jon", "account_inactive"), ("deploybot", "user_not_found")],
 )
-def test_one_can_be_everybody_who_can_sign_in_and_nobody_else(
+def test_the_switcher_offers_exactly_the_people_who_can_sign_in(
     as_: Callable[[str], Window], name: str, error: str
 ) -> None:
     with pytest.raises(SandboxError) as refused:
@@ -285,7 +284,7 @@ def test_a_thousand_messages_come_in_pages_without_a_gap(
     assert seen == [f"message {number}" for number in range(230)]
 
 
-def test_what_only_one_person_was_shown_stands_in_its_place(
+def test_an_ephemeral_message_is_at_its_place(
     as_: Callable[[str], Window], client: WebClient
 ) -> None:
     client.chat_postMessage(channel=APPROVALS, text="one")
@@ -304,7 +303,7 @@ def test_what_only_one_person_was_shown_stands_in_its_place(
     ]
 
 
-def test_answers_stand_in_the_thread_only(as_: Callable[[str], Window]) -> None:
+def test_replies_are_only_in_the_thread(as_: Callable[[str], Window]) -> None:
     ana, ben = as_("ana"), as_("ben")
     top = ana.do("say", channel=GENERAL, text="question")
     ben.do("say", channel=GENERAL, text="answer", thread_ts=top["ts"])
@@ -334,19 +333,19 @@ def test_an_attached_file_is_only_for_those_who_see_its_message(
 # --- what is done
 
 
-def test_what_is_typed_is_escaped_and_names_become_mentions(as_: Callable[[str], Window]) -> None:
+def test_typed_text_is_escaped_and_names_become_mentions(as_: Callable[[str], Window]) -> None:
     said = as_("ana").do("say", channel=GENERAL, text="<!channel> @ben & <b>")
     assert said["text"] == "&lt;!channel&gt; <@U0BENOKAFO|ben> &amp; &lt;b&gt;"
 
 
-def test_nobody_writes_where_they_are_not(as_: Callable[[str], Window]) -> None:
+def test_nobody_writes_in_a_channel_without_being_a_member(as_: Callable[[str], Window]) -> None:
     with pytest.raises(SandboxError, match="not_in_channel"):
         as_("ana").do("say", channel=APPROVALS, text="hi")
     with pytest.raises(SandboxError, match="not_in_channel"):
         as_("ana").do("command", channel=APPROVALS, text="/access")
 
 
-def test_a_press_sends_what_the_person_was_shown_whatever_the_page_says(
+def test_a_press_sends_the_shown_value_whatever_the_page_sends(
     as_: Callable[[str], Window], sandbox: Sandbox, client: WebClient, http_app: App
 ) -> None:
     pressed: Queue[Json] = Queue()
@@ -424,7 +423,7 @@ def test_nonsense_is_refused_and_not_a_crash(
 # --- live
 
 
-def test_each_window_hears_what_its_person_may_see_and_misses_nothing_after_a_break(
+def test_each_window_gets_its_person_s_updates_and_misses_none_after_a_break(
     as_: Callable[[str], Window], client: WebClient
 ) -> None:
     ana, ben = as_("ana"), as_("ben")

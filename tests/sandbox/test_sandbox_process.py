@@ -1,4 +1,4 @@
-"""The stand-in as a process of its own, and how it keeps to itself."""
+"""The sandbox as a process of its own, and that it imports nothing of the bot."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ import bot.sandbox
 from bot.sandbox import Sandbox, running_sandbox
 
 
-def test_it_prints_the_environment_and_is_driven_from_another_process() -> None:
+def test_the_sandbox_prints_the_environment_and_another_process_controls_it() -> None:
     command = [sys.executable, "-m", "bot.sandbox", "--no-rate-limits"]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, text=True, preexec_fn=listen_to_interrupts
@@ -42,7 +42,7 @@ def test_it_prints_the_environment_and_is_driven_from_another_process() -> None:
     }
 
 
-def test_the_verb_runs_it_with_the_bots_own_manifest_and_a_page() -> None:
+def test_the_command_runs_it_with_the_bot_s_own_manifest_and_a_page() -> None:
     command = [sys.executable, "-m", "bot", "sandbox"]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, text=True, preexec_fn=listen_to_interrupts
@@ -59,11 +59,11 @@ def test_the_verb_runs_it_with_the_bots_own_manifest_and_a_page() -> None:
 
 
 def listen_to_interrupts() -> None:
-    """Whoever runs the tests in the background may have switched interrupts off."""
+    """A shell that runs the tests in the background may have switched interrupts off."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def test_it_imports_nothing_of_the_bot() -> None:
+def test_the_sandbox_imports_nothing_of_the_bot() -> None:
     found = set()
     for path in Path(bot.sandbox.__path__[0]).rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
@@ -73,7 +73,7 @@ def test_it_imports_nothing_of_the_bot() -> None:
     assert all(name.startswith("bot.sandbox") for name in found), found
 
 
-def test_a_window_that_is_open_at_the_end_is_let_go(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_window_that_is_open_at_the_end_is_closed(caplog: pytest.LogCaptureFixture) -> None:
     with ExitStack() as outliving:
         with running_sandbox() as sandbox:
             line = outliving.enter_context(

@@ -20,7 +20,7 @@ APPROVALS = "#access-approvals"
 
 @pytest.fixture
 def once(sandbox: Sandbox) -> WebClient:
-    """A client that never tries again by itself."""
+    """A client that never retries."""
     env = sandbox.environment
     return WebClient(
         env["SLACK_BOT_TOKEN"], base_url=env["SLACK_API_URL"], retry_handlers=[], timeout=1
@@ -52,7 +52,7 @@ def test_posting_fast_into_one_channel_is_limited_and_another_channel_is_not() -
         assert post(client)["ok"]
 
 
-def test_a_bucket_fills_again_with_time() -> None:
+def test_a_rate_limit_recovers_with_time() -> None:
     limits = RateLimits()
     waits = [limits.wait("chat.postMessage", "C1", now) for now in [0.0] * 9 + [1.0, 1.0]]
     assert waits == [0] * 8 + [1, 0, 1]
@@ -68,7 +68,7 @@ STATUS: dict[str, tuple[Callable[[Sandbox], None], int, str]] = {
 
 
 @pytest.mark.parametrize(("fault", "status", "error"), STATUS.values(), ids=STATUS)
-def test_a_faulty_answer_does_nothing_and_ends_when_cleared(
+def test_a_failing_call_has_no_effect_until_the_fault_is_cleared(
     sandbox: Sandbox, once: WebClient, fault: Callable[[Sandbox], None], status: int, error: str
 ) -> None:
     fault(sandbox)
@@ -119,7 +119,7 @@ def test_a_hanging_call_ends_without_effect(sandbox: Sandbox, once: WebClient) -
     assert posted(sandbox) == 0
 
 
-def test_clearing_lets_a_hanging_call_go(sandbox: Sandbox, client: WebClient) -> None:
+def test_clearing_releases_a_hanging_call(sandbox: Sandbox, client: WebClient) -> None:
     client.retry_handlers.clear()
     sandbox.faults.hang("auth.test")
     ended = threading.Event()

@@ -117,7 +117,7 @@ REFUSED: dict[str, tuple[str, Callable[[WebClient], Any]]] = {
 
 
 @pytest.mark.parametrize(("error", "call"), REFUSED.values(), ids=REFUSED)
-def test_a_call_that_slack_refuses_is_refused_with_slacks_word(
+def test_a_call_that_slack_refuses_is_refused_with_slack_s_error(
     client: WebClient, error: str, call: Callable[[WebClient], Any]
 ) -> None:
     assert error_of(lambda: call(client))["error"] == error
@@ -132,7 +132,7 @@ def test_bad_blocks_are_explained(client: WebClient) -> None:
     ]
 
 
-def test_tokens_are_told_apart(sandbox: Sandbox, client: WebClient) -> None:
+def test_tokens_are_distinguished(sandbox: Sandbox, client: WebClient) -> None:
     env = sandbox.environment
     url = env["SLACK_API_URL"]
     assert error_of(WebClient("xoxb-wrong", base_url=url).auth_test)["error"] == "invalid_auth"
@@ -194,7 +194,7 @@ def test_the_bot_changes_only_its_own_messages(sandbox: Sandbox, client: WebClie
     assert error_of(lambda: client.chat_delete(**place))["error"] == "cant_delete_message"
 
 
-def test_an_archived_channel_and_one_that_threw_the_bot_out(
+def test_an_archived_channel_and_one_without_the_bot_refuse_messages(
     sandbox: Sandbox, client: WebClient
 ) -> None:
     def post(channel: str) -> str:
@@ -237,7 +237,7 @@ def test_lists_come_in_pages(client: WebClient) -> None:
     assert members["response_metadata"]["next_cursor"]
 
 
-def test_people_carry_what_an_access_bot_must_know(client: WebClient) -> None:
+def test_people_have_the_fields_that_an_access_bot_needs(client: WebClient) -> None:
     hugo, ivy, jon = (client.users_info(user=key)["user"] for key in (HUGO, IVY, JON))
     assert hugo["is_ultra_restricted"]
     assert ivy["is_stranger"] and ivy["team_id"] == "T0PARTNER"
@@ -296,9 +296,7 @@ def test_a_trigger_works_once_for_three_seconds(
     )
 
 
-def test_at_most_three_modals_lie_on_each_other(
-    sandbox: Sandbox, client: WebClient, ana: Person
-) -> None:
+def test_at_most_three_modals_are_stacked(sandbox: Sandbox, client: WebClient, ana: Person) -> None:
     client.views_open(trigger_id=sandbox.call("trigger", user=ana.id), view=MODAL)
     for _ in range(2):
         client.views_push(trigger_id=sandbox.call("trigger", user=ana.id), view=MODAL)
@@ -314,13 +312,13 @@ def test_blocks_without_text_are_only_warned_about(sandbox: Sandbox, client: Web
     assert sandbox.inspector.calls("chat.postMessage")[0]["warnings"] == ["missing_text_in_message"]
 
 
-def test_the_inspector_tells_every_call_with_its_error(sandbox: Sandbox, client: WebClient) -> None:
+def test_the_inspector_shows_every_call_with_its_error(sandbox: Sandbox, client: WebClient) -> None:
     error_of(lambda: client.users_info(user="U404"))
     call = sandbox.inspector.calls("users.info")[-1]
     assert (call["args"], call["ok"], call["error"]) == ({"user": "U404"}, False, "user_not_found")
 
 
-def test_control_endpoints_take_nothing_that_a_foreign_page_could_send(sandbox: Sandbox) -> None:
+def test_control_endpoints_refuse_requests_that_a_foreign_page_could_send(sandbox: Sandbox) -> None:
     request = urllib.request.Request(
         sandbox.base_url + "/sandbox/info", b"{}", {"Content-Type": "text/plain"}
     )

@@ -1,5 +1,4 @@
-"""The bot as Slack sees it: on SQLite for words and routes, and on both databases for what is
-committed."""
+"""The bot as Slack sees it: on SQLite for words and routes, and on both databases for commits."""
 
 from __future__ import annotations
 
@@ -22,5 +21,5 @@ def driver(sqlite_url: str, tmp_path: Path) -> Iterator[SlackDriver]:
 
 @pytest.fixture
 def stored(made: Made) -> SlackDriver:
-    """The same, once on each of the two databases."""
+    """The same, on each of the two databases."""
     return make_driver(made)

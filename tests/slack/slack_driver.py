@@ -1,6 +1,5 @@
 """The bot as Slack sees it, for tests: a Bolt app with the real listeners over a real database,
-payloads as Slack sends them, and a Slack that remembers which views it was asked for.
-"""
+payloads as Slack sends them, and a Slack that remembers the calls of its views."""
 
 from __future__ import annotations
 
@@ -30,9 +29,9 @@ _numbers = itertools.count(1)
 
 
 class Views:
-    """A WebClient for views only. `error` is what the next calls fail with, `lost` how many answers
-    are lost. Every view is checked as Slack would. The one that it opens has another hash after
-    each change, and is not changed by who knows an older one."""
+    """A WebClient for views only. `error` is the failure of the next calls, `lost` the number of
+    answers that get lost. Every view is checked as Slack would. An open view has another hash after
+    each change, and refuses a change that names an older one."""
 
     base_url = "https://slack.com/api/"
 
@@ -75,7 +74,7 @@ class _Answer(dict[str, Any]):
 
 @dataclass
 class Book:
-    """Slack's knowledge of people, with how often it was asked; who isn't in it gets no answer."""
+    """People as Slack knows them, with the number of look-ups; an unknown person gets no answer."""
 
     people: dict[str, Person] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
@@ -89,7 +88,7 @@ class Book:
 
 @dataclass
 class SlackDriver:
-    """What people do, and what came of it."""
+    """What people do in Slack, and the results."""
 
     made: Made
     app: App
@@ -103,7 +102,7 @@ class SlackDriver:
         return answer
 
     def command(self, text: str = "", user: str = ANA, **more: Any) -> Json:
-        """Types `/access …` and gives the message that answers it, {} when there is none."""
+        """Types `/access …` and returns the message that answers it, {} if there is none."""
         answer = self.send(a_command(text, user, **more))
         assert answer.status == 200
         message: Json = json.loads(answer.body) if answer.body else {}
@@ -112,13 +111,13 @@ class SlackDriver:
         return message
 
     def press(self, action: str, value: str, user: str = ANA, **more: Any) -> Json:
-        """Presses a button and gives the payload, to be sent again."""
+        """Presses a button and returns the payload, to be sent again."""
         body = a_click(action, value, user, **more)
         assert self.send(body).status == 200
         return body
 
     def submit(self, modal: str, values: Json, user: str = ANA, **more: Any) -> Json:
-        """Sends a modal and gives Slack's instructions, {} to close it."""
+        """Sends a modal and returns Slack's instructions, {} to close it."""
         return self.submitted(a_submission(modal, values, user, **more))
 
     def submitted(self, body: Json) -> Json:
@@ -130,7 +129,7 @@ class SlackDriver:
         return reply
 
     def options(self, typed: str = "", user: str = ANA, **more: Any) -> list[Json]:
-        """What the menu of roles offers for what was typed."""
+        """The options of the menu of roles for this text."""
         answer = self.send(a_suggestion(typed, user, **more))
         assert answer.status == 200
         reply: Json = json.loads(answer.body)
@@ -139,7 +138,7 @@ class SlackDriver:
         return options
 
     def pass_time(self, seconds: int) -> None:
-        """Time passes, and Slack is asked about the holders again, as every minute."""
+        """Time passes, and the holders are looked up in Slack again, as every minute."""
         self.made.clock.at += seconds
         holders = people_to_check(self.made.world, self.made.clock.at, 60)
         self.made.know(
@@ -151,14 +150,14 @@ class SlackDriver:
             return self.made.world.db.rows(sql, *values)
 
     def work(self, kind: str) -> list[Json]:
-        """What is left to do of one kind, oldest first."""
+        """The waiting work of one kind, oldest first."""
         return [
             json.loads(data)
             for (data,) in self.rows("SELECT data FROM outbox WHERE kind = ? ORDER BY id", kind)
         ]
 
     def refusals(self) -> list[tuple[str, str, str]]:
-        """Who was refused what and why, oldest first."""
+        """The refused people, actions and reasons, oldest first."""
         sql = "SELECT actor, detail FROM audit WHERE event = 'request:action:refused' ORDER BY seq"
         details = [(actor, json.loads(detail)) for actor, detail in self.rows(sql)]
         return [(actor, detail["action"], detail["why"]) for actor, detail in details]

@@ -1,4 +1,4 @@
-"""The log goes as a file to who may read it at the moment when it is sent, and to nobody else."""
+"""The log is sent as a file only to a person who may read it at that moment."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.factories import BEN, LEA, Made
 
 
 class Slack:
-    """Takes everything and remembers it."""
+    """A Slack that accepts everything and remembers it."""
 
     def __init__(self) -> None:
         self.called: list[tuple[str, dict[str, Any]]] = []
@@ -49,7 +49,7 @@ def test_a_lead_gets_the_file(made: Made) -> None:
 
 
 @pytest.mark.parametrize("person", [LEA, BEN], ids=["who led when asking", "who never led"])
-def test_who_leads_no_more_when_it_is_sent_hears_that(made: Made, person: str) -> None:
+def test_a_former_lead_gets_a_refusal_instead_of_the_file(made: Made, person: str) -> None:
     made.set_groups(platform_leads=["U0NEW"])
     slack = _send(made, person)
     assert (slack.files, made.events("audit:log:exported")) == ([], 0)

@@ -1,4 +1,4 @@
-"""The manifest asks Slack for exactly what is listened to, within Slack's limits."""
+"""The manifest asks Slack for exactly what the listeners handle, within Slack's limits."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ LIMITS = [
 ]
 
 
-def test_over_http_slack_knows_where_to_ask_for_the_options_of_a_menu() -> None:
+def test_over_http_the_manifest_has_the_address_for_the_options_of_a_menu() -> None:
     interactivity = manifest("http", URL)["settings"]["interactivity"]
     assert interactivity["message_menu_options_url"] == interactivity["request_url"]
     assert "message_menu_options_url" not in manifest("socket")["settings"]["interactivity"]
@@ -47,7 +47,7 @@ def at(made: Any, path: str) -> Any:
 
 
 @BOTH
-def test_slack_sends_what_is_listened_to_and_nothing_else(made: dict[str, Any]) -> None:
+def test_slack_sends_exactly_the_events_with_a_listener(made: dict[str, Any]) -> None:
     assert [command["command"] for command in made["features"]["slash_commands"]] == [COMMAND]
     shortcuts = {(each["callback_id"], each["type"]) for each in made["features"]["shortcuts"]}
     assert shortcuts == {(opening.id.value, opening.kind) for opening in SHORTCUTS}
@@ -58,21 +58,21 @@ def test_slack_sends_what_is_listened_to_and_nothing_else(made: dict[str, Any]) 
 
 @BOTH
 @pytest.mark.parametrize(("path", "least", "most"), LIMITS)
-def test_every_text_has_a_length_that_slack_takes(
+def test_every_text_has_a_length_that_slack_accepts(
     made: dict[str, Any], path: str, least: int, most: int
 ) -> None:
     assert least <= len(at(made, path)) <= most
 
 
 @BOTH
-def test_people_arrive_as_ids_so_nobody_can_be_named_by_somebody_else_s_name(
+def test_people_arrive_as_ids_and_not_as_names(
     made: dict[str, Any],
 ) -> None:
     assert made["features"]["slash_commands"][0]["should_escape"] is True
 
 
 @BOTH
-def test_every_scope_has_its_reason_and_the_dangerous_ones_are_not_asked_for(
+def test_every_scope_has_its_reason_and_dangerous_ones_are_missing(
     made: dict[str, Any],
 ) -> None:
     scopes = made["oauth_config"]["scopes"]
@@ -86,11 +86,11 @@ def test_every_scope_has_its_reason_and_the_dangerous_ones_are_not_asked_for(
 
 
 @BOTH
-def test_it_is_json(made: dict[str, Any]) -> None:
+def test_the_manifest_is_json(made: dict[str, Any]) -> None:
     assert json.loads(json.dumps(made)) == made
 
 
-def test_each_event_has_the_scope_that_slack_wants_for_it() -> None:
+def test_each_event_has_the_scope_that_slack_requires() -> None:
     wanted = {"team_join": "users:read", "subteam": "usergroups:read"}
     for event in EVENTS:
         assert all(scope in SCOPES for name, scope in wanted.items() if event.startswith(name))

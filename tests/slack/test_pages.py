@@ -1,5 +1,5 @@
-"""Lists that are longer than a message: the More button leads through all of them, for those who
-may see them."""
+"""Lists that are longer than a message: the More button leads through all of their pages, for
+people who may see them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def more_in(message: dict[str, Any]) -> str | None:
 
 
 def press_more(driver: SlackDriver, value: str, user: str) -> dict[str, Any]:
-    """Presses More and reads what the worker answers."""
+    """Presses More and reads the worker's answer."""
     driver.press(Action.MORE, value, user)
     message = pages.page(driver.made.world, user, driver.work("answer")[-1]["page"])
     assert validate_message(message) == []
@@ -37,7 +37,7 @@ def press_more(driver: SlackDriver, value: str, user: str) -> dict[str, Any]:
 
 
 def all_pages(driver: SlackDriver, text: str, user: str = ANA) -> list[dict[str, Any]]:
-    """What a command answers, and every further page."""
+    """The answer to a command, and every further page."""
     made = [driver.command(text, user)]
     while (value := more_in(made[-1])) is not None:
         made.append(press_more(driver, value, user))
@@ -55,12 +55,12 @@ def values(made: list[dict[str, Any]], action: Action) -> list[str]:
 
 @pytest.fixture
 def many(driver: SlackDriver) -> list[str]:
-    """The ids of 120 grants of Ana's, each of a role of its own."""
+    """The ids of 120 grants of Ana's, each of another role."""
     driver.made.set_policy(**MANY)
     return [driver.made.a_grant(name).id for name in list(MANY)[:120]]
 
 
-def test_every_grant_is_in_my_list_and_in_a_lead_s_list_to_revoke(
+def test_every_grant_is_in_its_holder_s_list_and_in_a_lead_s_list_to_revoke(
     driver: SlackDriver, many: list[str]
 ) -> None:
     assert sorted(values(all_pages(driver, "list"), Action.DONE)) == sorted(many)
@@ -69,7 +69,7 @@ def test_every_grant_is_in_my_list_and_in_a_lead_s_list_to_revoke(
     )
 
 
-def test_what_a_lead_may_see_is_checked_again_at_each_page(
+def test_the_right_of_a_lead_is_checked_again_at_each_page(
     driver: SlackDriver, many: list[str]
 ) -> None:
     value = more_in(driver.command(f"revoke <@{ANA}> all", LEA))
@@ -78,7 +78,7 @@ def test_what_a_lead_may_see_is_checked_again_at_each_page(
     assert values([press_more(driver, value, BEN)], Action.REVOKE) == []
 
 
-def test_with_many_roles_a_refusal_names_some_and_where_the_others_are(
+def test_with_many_roles_a_refusal_names_some_and_the_way_to_the_others(
     driver: SlackDriver, many: list[str]
 ) -> None:
     said = words(driver.command("renew"))
@@ -95,7 +95,7 @@ def test_every_role_is_listed_searched_and_shown_in_full(driver: SlackDriver) ->
     assert "that matches" in words(driver.command("roles xyzzy"))
 
 
-def test_a_role_is_shown_in_full_to_people_who_ask_decide_or_lead_and_to_nobody_else(
+def test_a_role_is_shown_in_full_only_to_its_requesters_approvers_and_leads(
     driver: SlackDriver,
 ) -> None:
     shown = "requesters = ['U0DAN']\n" + 'approvers = ["@db-leads"]'

@@ -52,7 +52,7 @@ from tests.slack.slack_driver import (
         ),
     ],
 )
-def test_text_of_a_command_is_turned_back_into_what_was_typed(sent: str, typed: str) -> None:
+def test_the_text_of_a_command_is_unescaped_to_the_typed_text(sent: str, typed: str) -> None:
     assert unescape(sent) == typed
 
 
@@ -73,7 +73,7 @@ def test_a_word_names_a_person_by_mention_or_id(word: str, person: str | None) -
     assert mentioned(word) == person
 
 
-def test_a_command_tells_who_where_and_what() -> None:
+def test_a_command_has_its_person_channel_and_text() -> None:
     said = command_from(a_command("list", trigger_id="9.t", enterprise_id="E1"))
     assert (said.person, said.team, said.place, said.enterprise) == ("U0ANA", "T1", "T1", "E1")
     assert (said.channel, said.text, said.trigger, said.key) == (
@@ -84,7 +84,7 @@ def test_a_command_tells_who_where_and_what() -> None:
     )
 
 
-def test_a_press_on_a_message_names_the_copy_it_was_on() -> None:
+def test_a_press_on_a_message_names_its_copy() -> None:
     click = click_from(a_click("approve", "r1"))
     assert (click.action, click.value, click.channel, click.ts, click.view) == (
         "approve",
@@ -111,7 +111,7 @@ def test_the_option_chosen_in_a_modal_is_the_value() -> None:
     assert click_from(body).value == "shop-admin"
 
 
-def test_a_submission_tells_what_was_typed_ticked_and_picked() -> None:
+def test_a_submission_has_the_typed_ticked_and_picked_values() -> None:
     body = a_submission(
         "m", {"reason": " why\n", "ticket": None, "actions": ["a", "b"], "start": 1790000000}
     )
@@ -160,7 +160,7 @@ def test_a_global_shortcut_quotes_nothing() -> None:
     assert shortcut_from(a_shortcut("request_access")).quote == ""
 
 
-def test_an_event_tells_whom_it_is_about() -> None:
+def test_an_event_names_its_person() -> None:
     assert happening_from(an_event("team_join", user={"id": "U0NEW"})).person == "U0NEW"
     assert happening_from(an_event("app_home_opened", user="U0ANA", tab="home")).tab == "home"
     assert happening_from(an_event("subteam_updated", subteam={"id": "S1"})).person == ""
@@ -188,13 +188,13 @@ BAD: list[tuple[str, Any, dict[str, Any]]] = [
 @pytest.mark.parametrize(
     ("read", "body"), [case[1:] for case in BAD], ids=[case[0] for case in BAD]
 )
-def test_what_makes_no_sense_is_refused_in_a_sentence(read: Any, body: dict[str, Any]) -> None:
+def test_an_invalid_payload_is_refused_in_a_sentence(read: Any, body: dict[str, Any]) -> None:
     with pytest.raises(BadPayload, match=r"^[A-Z].*\."):
         read(body)
 
 
 @pytest.mark.parametrize("junk", [None, 7, "x", [], {}, [1], {"a": 1}, True], ids=repr)
-def test_fields_of_the_wrong_type_never_surprise(junk: Any) -> None:
+def test_fields_of_the_wrong_type_cause_no_error(junk: Any) -> None:
     body = a_submission("m", {"reason": "x"})
     for view in (
         {"state": junk},

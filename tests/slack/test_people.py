@@ -26,7 +26,7 @@ UNFIT: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("fields", UNFIT.values(), ids=UNFIT)
-def test_who_is_no_full_member_neither_asks_nor_decides(fields: dict[str, Any]) -> None:
+def test_only_a_full_member_is_eligible(fields: dict[str, Any]) -> None:
     user = {"id": ANA, "team_id": "T1", "profile": {"email": "ana@example.com"}}
     assert person_from({**user, **fields}, START, "T1").ineligible_reason() is not None
 
@@ -34,12 +34,12 @@ def test_who_is_no_full_member_neither_asks_nor_decides(fields: dict[str, Any]) 
 @pytest.mark.parametrize(
     "fields", [{}, {"is_email_confirmed": True}, {"is_invited_user": False}], ids=str
 )
-def test_a_full_member_does(fields: dict[str, Any]) -> None:
+def test_a_full_member_requests_and_decides(fields: dict[str, Any]) -> None:
     user = {"id": ANA, "team_id": "T1", "profile": {"email": "ana@example.com"}}
     assert person_from({**user, **fields}, START, "T1").ineligible_reason() is None
 
 
-def test_every_page_of_the_members_is_read_also_when_slack_asks_for_a_pause(
+def test_every_page_of_the_members_is_read_even_if_slack_asks_for_a_pause(
     made: Made, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(people, "PAGE", 4)

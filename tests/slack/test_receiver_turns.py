@@ -13,7 +13,7 @@ def _command(person: str) -> dict[str, object]:
     return {"command": "/access", "user_id": person, "text": "help"}
 
 
-def test_one_person_who_opens_windows_without_end_does_not_hold_up_another() -> None:
+def test_one_person_who_opens_windows_without_end_does_not_delay_another() -> None:
     go, many = threading.Event(), THREADS * 3
 
     def slowly(request: BoltRequest) -> BoltResponse:
@@ -32,7 +32,7 @@ def test_one_person_who_opens_windows_without_end_does_not_hold_up_another() -> 
     receiver.close()
 
 
-def test_what_waits_at_a_stop_is_answered() -> None:
+def test_payloads_that_wait_at_a_stop_are_answered() -> None:
     go = threading.Event()
 
     def slowly(request: BoltRequest) -> BoltResponse:

@@ -28,7 +28,7 @@ SLACK = "https://slack.com/api/"
         ("", SLACK, False),
     ],
 )
-def test_an_address_is_slacks_or_is_left_alone(url: str, api: str, is_right: bool) -> None:
+def test_only_an_address_of_slack_is_called(url: str, api: str, is_right: bool) -> None:
     assert is_slacks(url, api) is is_right
 
 

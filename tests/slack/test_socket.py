@@ -1,5 +1,5 @@
-"""What the Socket Mode connection adds to Slack's own client: no looking without need, no
-certificates without TLS."""
+"""What the Socket Mode connection adds to Slack's own client: no needless polling, no certificates
+without TLS."""
 
 from __future__ import annotations
 
@@ -53,14 +53,14 @@ def test_certificates_are_read_for_the_first_connection_with_tls_and_then_checke
         assert context.cert_store_stats() == ssl.create_default_context().cert_store_stats()
 
 
-def test_a_context_that_is_given_is_kept(client: WebClient) -> None:
+def test_a_given_context_is_used(client: WebClient) -> None:
     client.ssl = given = ssl.create_default_context()
     bolt = App(client=client, signing_secret="unused", token_verification_enabled=False)
     Socket(bolt, "xapp-test", client).close()
     assert client.ssl is given
 
 
-def test_a_connection_that_is_lost_is_made_anew_when_it_is_looked_at(
+def test_a_lost_connection_is_made_again_at_the_next_check(
     line: Socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     well, tries = threading.Event(), list[float]()
@@ -76,7 +76,7 @@ def test_a_connection_that_is_lost_is_made_anew_when_it_is_looked_at(
 
 
 class Wire:
-    """What was sent back over the socket."""
+    """The envelopes sent back over the socket."""
 
     def __init__(self) -> None:
         self.sent: list[dict[str, Any]] = []
@@ -86,8 +86,8 @@ class Wire:
 
 
 def arrive(line: Socket, wire: Wire, envelope: dict[str, Any]) -> None:
-    """As Slack's client hands over what came through the socket."""
-    # As only that client calls it.
+    """Hands a message on as Slack's client does when it arrives."""
+    # Only Slack's client calls it.
     line._answer(wire, envelope, None)  # type: ignore[arg-type] # noqa: SLF001
 
 
@@ -103,13 +103,13 @@ ODD_PAYLOADS = [
 
 
 @pytest.mark.parametrize("payload", ODD_PAYLOADS, ids=repr)
-def test_every_envelope_is_acknowledged_whatever_is_in_it(line: Socket, payload: object) -> None:
+def test_every_envelope_is_acknowledged_whatever_its_content(line: Socket, payload: object) -> None:
     wire = Wire()
     arrive(line, wire, {"envelope_id": "e1", "type": "events_api", "payload": payload})
     until(lambda: [sent["envelope_id"] for sent in wire.sent] == ["e1"])
 
 
-def test_a_message_that_is_no_envelope_is_left_alone(line: Socket) -> None:
+def test_a_message_that_is_no_envelope_is_ignored(line: Socket) -> None:
     wire = Wire()
     arrive(line, wire, {"type": "hello"})
     assert wire.sent == []
@@ -132,7 +132,7 @@ def test_an_event_that_the_database_cannot_store_is_left_for_slack_to_send_again
     assert [sent["envelope_id"] for sent in wire.sent] == ["e2"]
 
 
-def test_one_person_whose_listeners_are_slow_does_not_hold_up_another(client: WebClient) -> None:
+def test_slow_listeners_of_one_person_do_not_delay_another(client: WebClient) -> None:
     go = threading.Event()
 
     def slowly(request: BoltRequest) -> BoltResponse:
@@ -144,7 +144,7 @@ def test_one_person_whose_listeners_are_slow_does_not_hold_up_another(client: We
     for number in range(40):
         payload = {"command": "/access", "user_id": "U0BEN" if number == 39 else "U0ANA"}
         envelope = {"envelope_id": str(number), "payload": payload}
-        # As that client runs it.
+        # Slack's client runs it like this.
         line._handler.client.message_workers.submit(arrive, line, wire, envelope)  # noqa: SLF001
     try:
         until(lambda: [sent["envelope_id"] for sent in wire.sent] == ["39"])

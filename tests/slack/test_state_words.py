@@ -1,4 +1,4 @@
-"""One word for each state and each end, in the model, in messages, on the command line and in
+"""Each state and each end has one word, in the model, in messages, on the command line and in
 docs/lifecycle.md."""
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ def said(parts: list[object]) -> str:
 
 
 @pytest.mark.parametrize("state", GrantState)
-def test_a_grant_s_state_is_said_with_its_own_word(state: GrantState) -> None:
+def test_a_grant_s_state_has_its_own_word(state: GrantState) -> None:
     grant = a_grant(state=state, end_reason=EndReason.EXPIRED, ended_at=NOW)
     assert said([*state_parts(grant)]).startswith(state)
 
 
 @pytest.mark.parametrize("reason", EndReason)
-def test_why_it_ended_is_said_with_its_own_words(reason: EndReason) -> None:
+def test_the_reason_of_an_end_has_its_own_words(reason: EndReason) -> None:
     grant = a_grant(state=GrantState.ENDED, end_reason=reason, ended_at=NOW, end_by="U0LEA")
     for text in (
         why_words(reason),
@@ -42,7 +42,7 @@ def test_why_it_ended_is_said_with_its_own_words(reason: EndReason) -> None:
 
 
 @pytest.mark.parametrize("state", RequestState)
-def test_a_request_s_state_is_said_with_its_own_word(state: RequestState) -> None:
+def test_a_request_s_state_has_its_own_word(state: RequestState) -> None:
     card = a_card(request=a_request(state=state, decided_by="U0BEN", decided_at=NOW))
     told = answers.render("already_decided", {"request": "r1"}, card, NOW)
     assert state in words(told).lower()

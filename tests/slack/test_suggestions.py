@@ -1,5 +1,5 @@
-"""The menu of roles while somebody types: matches at once, and only roles that the person may ask
-for."""
+"""The menu of roles while a person types: matches at once, and only roles that the person may
+request."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_an_option_shows_title_and_name(driver: SlackDriver) -> None:
     )
 
 
-def test_a_role_that_somebody_may_not_ask_for_is_not_offered(driver: SlackDriver) -> None:
+def test_a_role_that_the_person_may_not_request_is_not_offered(driver: SlackDriver) -> None:
     assert "shop-deploy" in names(driver.options())
     assert "shop-deploy" not in names(driver.options(user=LEA))
     assert driver.options("shop-deploy", user=LEA) == []
@@ -60,12 +60,12 @@ def test_a_role_that_somebody_may_not_ask_for_is_not_offered(driver: SlackDriver
     [a_person("U0X", deleted=True), a_person("U0X", guest=True), a_person("U0X", bot=True)],
     ids=["deactivated", "guest", "bot"],
 )
-def test_people_who_may_not_ask_are_offered_nothing(driver: SlackDriver, person: Person) -> None:
+def test_ineligible_people_are_offered_nothing(driver: SlackDriver, person: Person) -> None:
     record_people(driver.made.world, [person])
     assert driver.options(user="U0X") == []
 
 
-def test_a_person_whom_nobody_knows_is_offered_nothing_and_slack_is_not_asked(
+def test_an_unknown_person_is_offered_nothing_and_not_looked_up(
     driver: SlackDriver,
 ) -> None:
     assert driver.options(user="U0NOBODY") == []

@@ -1,6 +1,5 @@
-"""What holds for every message, modal and Home view, whatever is in it: Slack takes it, nothing
-typed does anything, and nobody needs to see colours to use it.
-"""
+"""Rules for every message, modal and Home view, whatever its content: Slack accepts it, typed text
+has no effect, and it can be used without seeing colours."""
 
 import json
 import re
@@ -369,17 +368,17 @@ every_render = pytest.mark.parametrize("render", RENDERS.values(), ids=RENDERS)
 
 @every_render
 @pytest.mark.parametrize("text", NASTY.values(), ids=NASTY)
-def test_slack_takes_it_whatever_was_typed(render: Render, text: str) -> None:
+def test_slack_accepts_it_whatever_was_typed(render: Render, text: str) -> None:
     assert problems(render(text)) == []
 
 
 @every_render
-def test_slack_takes_it_with_ordinary_words(render: Render) -> None:
+def test_slack_accepts_it_with_ordinary_words(render: Render) -> None:
     assert problems(render("Look into order 4711")) == []
 
 
 @every_render
-def test_nothing_that_was_typed_is_interpreted(render: Render) -> None:
+def test_typed_text_is_never_interpreted(render: Render) -> None:
     read = interpreted(render(HOSTILE))
     for dangerous in (
         "<!channel>",
@@ -394,7 +393,7 @@ def test_nothing_that_was_typed_is_interpreted(render: Render) -> None:
 
 
 @every_render
-def test_nothing_that_was_typed_becomes_a_live_element(render: Render) -> None:
+def test_typed_text_never_becomes_an_element(render: Render) -> None:
     rendered = render(HOSTILE)
     assert not elements(rendered, "link", "broadcast", "emoji")
     assert all(each.get("emoji") is False for each in elements(rendered, "plain_text"))
@@ -417,7 +416,9 @@ def test_a_message_has_a_text_for_notifications_and_screen_readers(render: Rende
 
 
 @every_render
-def test_danger_is_only_on_revoke_and_remove_and_asks_again(render: Render) -> None:
+def test_only_revoke_and_remove_are_styled_as_danger_and_need_a_confirmation(
+    render: Render,
+) -> None:
     for button in elements(render("words"), "button"):
         is_revoke = button["text"]["text"] in ("Revoke", "End now", "Remove")
         assert (button.get("style") == "danger") == is_revoke
@@ -425,7 +426,7 @@ def test_danger_is_only_on_revoke_and_remove_and_asks_again(render: Render) -> N
 
 
 @every_render
-def test_every_button_carries_one_id_and_says_to_a_screen_reader_what_it_is_about(
+def test_every_button_has_one_id_and_a_label_for_screen_readers(
     render: Render,
 ) -> None:
     for button in elements(render(HOSTILE), "button"):
@@ -437,7 +438,7 @@ def test_every_button_carries_one_id_and_says_to_a_screen_reader_what_it_is_abou
             assert button["accessibility_label"].startswith(button["text"]["text"] + ": ")
 
 
-def test_one_button_of_a_message_is_the_primary_one() -> None:
+def test_at_most_one_button_of_a_message_is_primary() -> None:
     for name in ("pending", "told active", "told renewed", "reminder"):
         primary = [
             b for b in elements(RENDERS[name]("words"), "button") if b.get("style") == "primary"

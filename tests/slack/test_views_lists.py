@@ -1,5 +1,5 @@
-"""What people read about themselves, and leads about everybody: Home, the lists, the audit page,
-revoking, help."""
+"""Lists about oneself, and for leads about everybody: Home, the lists, the audit page, revoking,
+help."""
 
 import json
 from collections.abc import Callable
@@ -40,13 +40,13 @@ ALL_200 = tuple(a_grant(id=f"e{n}", person=f"U0{n}") for n in range(200))
 ALONE: dict[str, Any] = {"roles": (), "held": (), "pending": (), "waiting_for_me": ()}
 
 
-def test_home_shows_what_i_have_with_time_left_and_its_buttons() -> None:
+def test_home_shows_my_access_with_time_left_and_buttons() -> None:
     view = home.render(a_person_view(**{**ALONE, "roles": (a_role(),), "held": (a_grant(),)}), NOW)
     assert "Active until 22 Nov 2026 14:29 UTC. 30 min left." in words(view)
     assert labels(view) == ["Request access", "Show credentials", "Renew", "I'm done", "Request"]
 
 
-def test_home_shows_what_waits_for_me_with_reason_and_decision_buttons() -> None:
+def test_home_shows_requests_for_my_decision_with_reason_and_buttons() -> None:
     view = home.render(a_person_view(held=(), pending=()), NOW)
     assert "@U0BEN asks for Orders database, read only for 1h." in words(view)
     assert "it was charged twice" in words(view)
@@ -54,13 +54,13 @@ def test_home_shows_what_waits_for_me_with_reason_and_decision_buttons() -> None
     assert {b["value"] for b in elements(view, "button")} == {"-", "r3", "orders-read"}
 
 
-def test_home_shows_what_i_wait_for() -> None:
+def test_home_shows_my_pending_requests() -> None:
     view = home.render(a_person_view(held=(), waiting_for_me=()), NOW)
     assert "Waits for a decision until 22 Nov 2026 21:00 UTC." in words(view)
     assert labels(view) == ["Request access", "Cancel", "Request"]
 
 
-def test_home_of_somebody_new_says_what_this_is_and_how_to_ask() -> None:
+def test_home_of_a_newcomer_explains_the_bot_and_how_to_request() -> None:
     view = home.render(a_person_view(held=(), pending=(), waiting_for_me=()), NOW)
     assert "You have no access right now." in words(view)
     assert "choose a role, say why, and an approver decides" in words(
@@ -69,7 +69,7 @@ def test_home_of_somebody_new_says_what_this_is_and_how_to_ask() -> None:
     assert labels(view) == ["Request access", "Request"]
 
 
-def test_home_shows_what_i_may_ask_for_at_most_how_long_and_who_decides() -> None:
+def test_home_shows_the_roles_that_i_may_request_with_maximum_and_approvers() -> None:
     role = a_role(approvers=("U0BEN", "@db-leads", "gwen@example.com", "@sre", "@oncall"))
     names = {role.name: ("Ben Okafor", *role.approvers[1:])}
     view = home.render(a_person_view(**{**ALONE, "roles": (role,)}, approvers=names), NOW)
@@ -83,7 +83,7 @@ def test_home_shows_what_i_may_ask_for_at_most_how_long_and_who_decides() -> Non
     ]
 
 
-def test_home_offers_to_ask_again_for_my_last_requests_that_i_may_still_ask_for() -> None:
+def test_home_offers_to_repeat_my_last_requests_that_are_still_allowed() -> None:
     recent = (
         a_request(id="r7", state=RequestState.APPROVED),
         a_request(id="r8", state=RequestState.DENIED, role="gone", duration=1800),
@@ -97,7 +97,7 @@ def test_home_offers_to_ask_again_for_my_last_requests_that_i_may_still_ask_for(
     assert "choose a role, say why" not in words(view)
 
 
-def test_home_of_who_may_ask_for_nothing_has_no_request_button() -> None:
+def test_home_of_a_person_without_roles_has_no_request_button() -> None:
     view = home.render(a_person_view(**ALONE), NOW)
     assert "Ask a lead which one you need." in words(view)
     assert labels(view) == []
@@ -113,9 +113,7 @@ def test_home_of_who_may_ask_for_nothing_has_no_request_button() -> None:
     ],
     ids=["guest", "deactivated", "stranger", "unknown"],
 )
-def test_home_of_an_account_that_may_do_nothing_shows_nothing_but_why(
-    person: Person, why: str
-) -> None:
+def test_home_of_an_ineligible_account_shows_only_the_reason(person: Person, why: str) -> None:
     view = home.render(a_person_view(person=person, everything=ALL_200), NOW)
     assert why in words(view)
     assert labels(view) == []
@@ -184,13 +182,13 @@ def test_a_lead_reaches_every_active_grant_with_end_now_at_each() -> None:
     )
 
 
-def test_a_lead_can_not_end_what_is_being_ended() -> None:
+def test_a_lead_cannot_end_a_grant_that_is_ending() -> None:
     ending = a_grant(state=GrantState.ENDING)
     view = home.render(a_person_view(**ALONE, everything=(ending,)), NOW)
     assert "Ending (" in words(view) and "End now" not in labels(view)
 
 
-def test_a_lead_sees_the_ends_that_are_not_confirmed() -> None:
+def test_a_lead_sees_unconfirmed_ends() -> None:
     alerts = tuple(
         AlertView(
             Alert(f"a{n}", "g1", f"system-{n}", NOW, 3, 1, NOW), a_grant(id="g1"), "timed out"
@@ -216,7 +214,7 @@ def test_a_forged_page_of_home_is_refused(value: str) -> None:
         home.page_from(value)
 
 
-def test_a_page_that_is_beyond_the_end_by_now_leads_back() -> None:
+def test_a_page_beyond_the_end_leads_back() -> None:
     view = home.render(a_person_view(**{**ALONE, "held": (a_grant(),)}), NOW, "held", 40)
     assert "There are no more." in words(view) and labels(view) == ["Back to the first"]
 
@@ -238,7 +236,7 @@ def test_only_leads_see_everything_active() -> None:
         (GrantUsage(silent=("a",)), "Its use is not reported."),
     ],
 )
-def test_a_lead_sees_of_everything_whether_it_is_used(used: GrantUsage, told: str) -> None:
+def test_a_lead_sees_the_use_of_every_grant(used: GrantUsage, told: str) -> None:
     view = a_person_view(everything=(a_grant(),), used={"g1": used})
     assert told in words(home.render(view, NOW))
     scheduled = a_grant(state=GrantState.SCHEDULED, started_at=None)
@@ -249,7 +247,7 @@ def test_a_lead_sees_of_everything_whether_it_is_used(used: GrantUsage, told: st
 # --- /access list and /access roles
 
 
-def test_my_list_has_grants_with_what_is_left_and_requests_with_cancel() -> None:
+def test_my_list_has_grants_with_time_left_and_requests_with_cancel() -> None:
     message = lists.my_access(a_person_view(), NOW)
     assert "30 min left" in words(message)
     assert labels(message) == ["Show credentials", "Renew", "I'm done", "Cancel"]
@@ -265,9 +263,7 @@ BUTTONS = {
 
 
 @pytest.mark.parametrize(("state", "expected"), BUTTONS.items(), ids=BUTTONS)
-def test_a_grant_offers_what_can_be_done_in_its_state(
-    state: GrantState, expected: list[str]
-) -> None:
+def test_a_grant_offers_the_actions_of_its_state(state: GrantState, expected: list[str]) -> None:
     view = a_person_view(held=(a_grant(state=state),), pending=())
     assert labels(lists.my_access(view, NOW)) == expected
 
@@ -279,7 +275,7 @@ def test_an_empty_list_says_how_to_begin() -> None:
 
 
 def more_of(message: dict[str, Any]) -> dict[str, Any] | None:
-    """What the More button of a page carries, None on the last page."""
+    """The value of a page's More button, None on the last page."""
     found = [
         each["value"] for each in elements(message, "button") if each["action_id"] == Action.MORE
     ]
@@ -287,7 +283,7 @@ def more_of(message: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def pages(render: Callable[[Place], dict[str, Any]]) -> list[dict[str, Any]]:
-    """Every page that presses on More lead to."""
+    """Every page to which presses on More lead."""
     made = [render(FIRST)]
     while (given := more_of(made[-1])) is not None:
         made.append(render(Place(given["start"], given["after"])))
@@ -310,7 +306,7 @@ def test_300_grants_are_all_listed_each_once_with_its_buttons() -> None:
     assert "Cancel" in labels(made[-1]) and more_of(made[-1]) is None
 
 
-def test_a_page_begins_behind_the_last_row_that_was_seen_even_when_others_are_gone() -> None:
+def test_a_page_begins_after_the_last_seen_row_even_if_others_are_gone() -> None:
     held = [a_grant(id=f"g{n}") for n in range(100)]
     given = more_of(lists.my_access(a_person_view(held=tuple(held)), NOW))
     assert given is not None
@@ -343,14 +339,14 @@ def test_one_role_is_shown_in_full_whatever_it_gives() -> None:
         assert each in said
 
 
-def test_the_roles_i_may_ask_for_say_how_long_and_who_must_agree() -> None:
+def test_the_roles_that_i_may_request_show_maximum_and_approvers() -> None:
     roles = (a_role(), a_role(name="deploy", title="Deploy", approvals=2, ticket="^A$"))
     said = words(lists.roles(roles))
     assert "Orders database, read only (orders-read): 1h, at most 4h; 1 approval" in said
     assert "Deploy (deploy): 1h, at most 4h; 2 approvals, with a ticket" in said
 
 
-def test_who_may_ask_for_nothing_is_told() -> None:
+def test_a_person_without_roles_reads_so() -> None:
     assert "Ask a lead" in words(lists.roles(()))
 
 
@@ -381,15 +377,15 @@ def test_the_log_is_a_table_with_each_record_in_a_row() -> None:
         ("rule:on call", "rule “on call”"),
     ],
 )
-def test_actors_who_are_no_members_are_named_readably(actor: str, expected: str) -> None:
+def test_actors_who_are_not_members_have_readable_names(actor: str, expected: str) -> None:
     assert elements(rows(audit({"actor": actor}))[1][3], "text")[0]["text"] == expected
 
 
-def test_an_empty_cell_is_never_empty_to_slack() -> None:
+def test_an_empty_cell_is_not_empty_for_slack() -> None:
     assert rows(audit({"reason": "", "system": ""}))[1][6]["text"] == "–"
 
 
-def test_the_plain_twin_has_the_records_but_not_what_was_typed() -> None:
+def test_the_plain_text_has_the_records_without_typed_text() -> None:
     message = audit({"reason": "<!channel>"})
     assert (
         "7 · 22 Nov 2026 14:00 UTC · request:access:asked · U0ANA · orders-read" in message["text"]
@@ -443,7 +439,7 @@ def test_a_record_of_use_says_how_it_was_used(
 
 
 @pytest.mark.parametrize("reason", ["", "again and again"])
-def test_of_repeats_it_tells_how_many_there_were(reason: str) -> None:
+def test_a_record_of_repeats_shows_their_number(reason: str) -> None:
     detail = {"action": "approve", "why": "no", "repeated": 41}
     row = rows(
         audit({"event": "request:action:refused", "reason": reason, "detail": json.dumps(detail)})
@@ -462,12 +458,12 @@ def test_a_page_has_at_most_20_records() -> None:
     assert len(rows(audit(*({"seq": n} for n in range(30))))) == 21
 
 
-def test_nothing_found_repeats_what_was_looked_for() -> None:
+def test_an_empty_result_repeats_the_filters() -> None:
     assert "No audit records match role:x." in words(audit(filters="role:x"))
 
 
 @pytest.mark.parametrize("found", [({},), ()], ids=["found", "nothing found"])
-def test_whom_it_was_asked_about_is_shown_by_name(found: tuple[dict[str, Any], ...]) -> None:
+def test_the_person_of_a_filter_is_shown_by_name(found: tuple[dict[str, Any], ...]) -> None:
     title = audit(*found, filters="person:U0DEV role:x since:2026-11-22T00:00:00Z")["blocks"][0]
     assert [each["user_id"] for each in elements(title, "user")] == ["U0DEV"]
     assert "@U0DEV role:x since:2026-11-22T00:00:00Z." in words({"blocks": [title]})
@@ -477,7 +473,7 @@ def test_whom_it_was_asked_about_is_shown_by_name(found: tuple[dict[str, Any], .
 # --- revoking, help
 
 
-def test_each_grant_can_be_revoked_by_a_button_that_asks_again() -> None:
+def test_each_grant_can_be_revoked_by_a_button_with_a_confirmation() -> None:
     message = revoke_confirm.render(
         [a_grant(), a_grant(id="g2")], "U0ANA", NOW, {"orders-read": "Orders"}
     )
@@ -486,7 +482,7 @@ def test_each_grant_can_be_revoked_by_a_button_that_asks_again() -> None:
     assert all(b["style"] == "danger" and "confirm" in b for b in elements(message, "button"))
 
 
-def test_nothing_to_revoke_is_said() -> None:
+def test_an_empty_list_to_revoke_says_so() -> None:
     assert "nothing to revoke" in words(revoke_confirm.render([], "U0ANA", NOW))
 
 
@@ -504,7 +500,7 @@ def test_of_300_grants_each_can_be_revoked() -> None:
     assert given is not None and (given["person"], given["role"]) == ("U0ANA", "all")
 
 
-def test_of_300_findings_each_can_be_removed_and_each_unasked_system_is_named() -> None:
+def test_of_300_findings_each_can_be_removed_and_each_unreachable_system_is_named() -> None:
     many = [Finding("orders-db", What.UNMANAGED, f"role_{n}", id=f"f{n}") for n in range(300)]
     unasked = {f"system-{n:02}": "no answer " * 30 for n in range(40)}
 
@@ -528,6 +524,6 @@ def test_help_shows_leads_what_only_they_can_do() -> None:
     assert "/access request ROLE [DURATION] REASON" in words(help.render(False))
 
 
-def test_a_request_says_its_role_where_roles_toml_has_it_no_more() -> None:
+def test_a_request_shows_the_name_of_a_removed_role() -> None:
     view = a_person_view(held=(), pending=(a_request(role="gone"),))
     assert "gone" in words(lists.my_access(view, NOW))

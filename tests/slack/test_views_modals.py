@@ -1,4 +1,4 @@
-"""The forms: what they ask for, what they carry, and what stays in them when they are drawn
+"""The forms: their inputs, their metadata, and the values that they keep when they are drawn
 again."""
 
 from dataclasses import replace
@@ -49,12 +49,12 @@ def test_the_form_asks_for_role_duration_reason_and_start() -> None:
     assert view["callback_id"] == Modal.REQUEST
 
 
-def test_a_ticket_is_asked_for_when_the_chosen_role_wants_one() -> None:
+def test_the_form_has_a_ticket_when_the_chosen_role_needs_one() -> None:
     assert "Ticket" in inputs(request_modal.render(TWO, TWO[1]))
     assert "Ticket" not in inputs(request_modal.render(TWO, TWO[0]))
 
 
-def test_choosing_a_role_reaches_us_at_once_under_the_names_that_are_listened_to() -> None:
+def test_choosing_a_role_calls_a_listener_at_once() -> None:
     block = inputs(request_modal.render(TWO))["Role"]
     assert (block["block_id"], block["element"]["action_id"]) == (Field.ROLE, Action.CHOOSE_ROLE)
     assert block["dispatch_action"] is True
@@ -64,7 +64,7 @@ def test_choosing_a_role_reaches_us_at_once_under_the_names_that_are_listened_to
     )
 
 
-def test_every_input_keeps_its_name_when_a_role_is_chosen_so_that_what_was_typed_stays() -> None:
+def test_every_input_keeps_its_id_and_its_text_when_a_role_is_chosen() -> None:
     before, after = inputs(request_modal.render(TWO)), inputs(request_modal.render(TWO, TWO[1]))
     names = [(label, b["block_id"], b["element"]["action_id"]) for label, b in before.items()]
     again = [
@@ -91,7 +91,7 @@ def test_without_a_role_no_duration_is_guessed() -> None:
     assert "initial_value" not in inputs(request_modal.render(TWO))["Duration"]["element"]
 
 
-def test_the_only_role_there_is_needs_no_choosing() -> None:
+def test_the_only_role_is_chosen_already() -> None:
     chosen = inputs(request_modal.render(TWO[1:]))["Role"]["element"]["initial_option"]
     assert chosen["value"] == "reports-read"
 
@@ -127,7 +127,7 @@ def test_of_many_roles_the_form_says_how_the_others_are_found_and_keeps_the_chos
     assert block["hint"]["text"].startswith("You may ask for 250 roles. Type a part of")
 
 
-def test_who_may_ask_for_nothing_gets_a_sentence_instead_of_an_empty_form() -> None:
+def test_a_person_without_roles_gets_a_sentence_instead_of_an_empty_form() -> None:
     view = request_modal.render([])
     assert "submit" not in view
     assert "Ask a lead" in words(view)
@@ -142,14 +142,14 @@ def test_a_notice_has_nothing_to_submit() -> None:
 # --- deciding
 
 
-def test_denying_asks_for_a_reason_and_carries_only_the_requests_id() -> None:
+def test_the_denial_form_has_a_reason_and_carries_only_the_request_s_id() -> None:
     view = deny_modal.render(a_card())
     assert list(inputs(view)) == ["Reason"]
     assert (view["callback_id"], view["private_metadata"]) == (Modal.DENY, "r1")
     assert "it was charged twice" in words(view)
 
 
-def test_editing_starts_from_what_was_asked_for() -> None:
+def test_editing_starts_from_the_requested_terms() -> None:
     view = edit_modal.render(a_card(request=a_request(duration=5400, actions=("read", "write"))))
     duration = inputs(view)["Duration"]["element"]["initial_value"]
     assert parse_duration(duration) == 5400
@@ -170,7 +170,7 @@ ACTIONS = {
 
 
 @pytest.mark.parametrize(("actions", "kind"), ACTIONS.values(), ids=ACTIONS)
-def test_actions_are_offered_as_far_as_slack_can(
+def test_actions_are_offered_within_slack_s_limits(
     actions: tuple[str, ...], kind: str | None
 ) -> None:
     view = edit_modal.render(a_card(request=a_request(actions=actions)))
@@ -252,7 +252,7 @@ def test_a_long_token_is_never_cut_or_changed() -> None:
     assert elements(view, "rich_text_preformatted")[0]["elements"][0]["text"] == token
 
 
-def test_it_says_how_to_use_the_token_where_and_until_when() -> None:
+def test_the_window_says_where_how_and_until_when_to_use_the_token() -> None:
     said = words(credentials())
     assert "Authorization: Bearer …" in said
     assert "Your token for orders-db." in said
@@ -265,7 +265,9 @@ def test_it_says_how_to_use_the_token_where_and_until_when() -> None:
 @pytest.mark.parametrize(
     ("replaces", "expected"), [(True, "stops working now"), (False, "We keep no copy")]
 )
-def test_it_says_whether_an_earlier_token_was_replaced(replaces: bool, expected: str) -> None:
+def test_the_window_says_whether_an_earlier_token_was_replaced(
+    replaces: bool, expected: str
+) -> None:
     assert expected in words(credentials(replaces))
 
 

@@ -1,4 +1,4 @@
-"""The small pieces: cleaning, cutting, escaping, times, and whole messages within Slack's
+"""Helpers of the views: cleaning, cutting, escaping, times, and whole messages within Slack's
 limits."""
 
 import pytest
@@ -40,18 +40,18 @@ CLEANED = {
 
 
 @pytest.mark.parametrize(("text", "expected"), CLEANED.values(), ids=CLEANED)
-def test_text_is_shown_without_what_can_deceive(text: str, expected: str) -> None:
+def test_text_is_shown_without_deceptive_characters(text: str, expected: str) -> None:
     assert clean(text, 20) == expected
 
 
-def test_line_breaks_of_a_reason_stay_but_not_hundreds_of_them() -> None:
+def test_a_few_line_breaks_of_a_reason_stay() -> None:
     assert clean("a\n\n\n\nb", 99, lines=True) == "a\n\nb"
     assert "\n" not in clean("a\n" * 100, 999, lines=True)
     assert clean("a\n" * 100, 999, lines=True).count("a") == 100
 
 
 @given(st.text(max_size=300), st.integers(1, 200), st.booleans())
-def test_whatever_it_is_it_is_cut_and_has_nothing_invisible(
+def test_any_text_is_cut_and_has_no_invisible_characters(
     text: str, limit: int, lines: bool
 ) -> None:
     cleaned = clean(text, limit, lines=lines)
@@ -85,7 +85,7 @@ LEFT = {
 
 
 @pytest.mark.parametrize(("seconds", "expected"), LEFT.items(), ids=map(str, LEFT))
-def test_what_is_left_is_exact_enough(seconds: int, expected: str) -> None:
+def test_the_time_left_is_exact_enough(seconds: int, expected: str) -> None:
     assert left(seconds) == expected
 
 
@@ -144,7 +144,7 @@ def test_the_weight_of_a_message_is_never_below_what_slack_counts() -> None:
     assert weight(some(9)) >= inspect_blocks(some(9), "message").characters
 
 
-def test_groups_are_shown_whole_or_not_at_all_and_in_order() -> None:
+def test_groups_of_blocks_are_shown_completely_or_not_at_all_and_in_order() -> None:
     groups = [some(2)] * 5
     blocks, missing = fit(groups, blocks=5)
     assert (blocks, missing) == (some(2) * 2, 3)
@@ -156,7 +156,7 @@ def test_messages_that_fit_are_joined_with_dividers() -> None:
     assert joined["text"] == "one\ntwo"
 
 
-def test_of_very_many_messages_those_without_room_are_said_in_short_and_the_last_counted() -> None:
+def test_of_many_messages_the_ones_without_room_are_shortened_and_the_last_counted() -> None:
     message = {"text": "Your access to something has ended. " * 3, "blocks": some(10)}
     joined = join([message] * 60)
     assert joined["blocks"][-1]["text"]["text"].endswith("leads find everything in `/access audit`")

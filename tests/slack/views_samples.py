@@ -1,5 +1,5 @@
-"""Requests, grants and views for tests of what people see: ordinary ones, and the worst that can be
-asked or typed."""
+"""Requests, grants and views for tests of views: ordinary ones, and the worst that people can
+request or type."""
 
 import json
 from dataclasses import replace
@@ -181,8 +181,7 @@ def a_record(**changes: Any) -> Record:
 
 
 def worst_card(text: str) -> RequestCard:
-    """Everything that somebody outside can write is `text`, and everything there can be many of is
-    many."""
+    """Every part that an outsider can write is `text`, and every list is long."""
     systems = tuple(f"system-{n}-{'s' * 50}" for n in range(20))
     actions = tuple(f"action {n} {'a' * 180}" for n in range(50))
     request = a_request(
@@ -219,7 +218,7 @@ def worst_sent(text: str) -> Submitted:
 
 
 def problems(rendered: dict[str, Any]) -> list[str]:
-    """What Slack would refuse of a message or view."""
+    """The parts of a message or view that Slack would refuse."""
     return validate_view(rendered) if "type" in rendered else validate_message(rendered)
 
 
@@ -245,7 +244,7 @@ def shown(value: Any) -> str:
 
 
 def words(rendered: dict[str, Any]) -> str:
-    """What a person reads in the blocks."""
+    """The words that a person reads in the blocks."""
     return shown(rendered["blocks"])
 
 
@@ -265,7 +264,7 @@ def labels(rendered: dict[str, Any]) -> list[str]:
 
 
 def interpreted(rendered: dict[str, Any]) -> str:
-    """Everything in which Slack looks for mentions, links and formatting."""
+    """Every text in which Slack looks for mentions, links and formatting."""
     return json.dumps(
         [
             rendered.get("text", ""),

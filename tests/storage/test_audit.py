@@ -1,5 +1,5 @@
-"""The audit log on both databases: it only grows, it is one chain whoever writes, and it is found
-by what it says."""
+"""The audit log on both databases: it only grows, it is one chain with many writers, and it can be
+searched."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ SIGNER = Signer(["k" * 32])
 def _append(
     db: Database, *entries: Entry, at: int = AT, chain: audit.Chain | None = None
 ) -> Break | None:
-    """As a process that begins with this append, unless `chain` says which."""
+    """Appends like a process that starts with this record, unless `chain` is given."""
     with db.transaction():
         audit.begin(db, SIGNER)
         return audit.append(db, entries, at, chain or audit.Chain(SIGNER))
@@ -91,19 +91,19 @@ def _refuses(db: Database, sql: str) -> None:
 
 
 @pytest.mark.parametrize("sql", SPOILS.values(), ids=SPOILS)
-def test_the_log_refuses(database: Database, sql: str) -> None:
+def test_what_the_log_refuses(database: Database, sql: str) -> None:
     _refuses(database, sql)
 
 
 @pytest.mark.parametrize("sql", SQLITE_SPOILS.values(), ids=SQLITE_SPOILS)
-def test_the_log_in_sqlite_refuses(sqlite_url: str, sql: str) -> None:
+def test_what_the_log_in_sqlite_refuses(sqlite_url: str, sql: str) -> None:
     database = Database(sqlite_url)
     _refuses(database, sql)
     database.close()
 
 
 @pytest.mark.parametrize("sql", POSTGRES_SPOILS.values(), ids=POSTGRES_SPOILS)
-def test_the_log_in_postgresql_refuses(postgres_url: str, sql: str) -> None:
+def test_what_the_log_in_postgresql_refuses(postgres_url: str, sql: str) -> None:
     database = Database(postgres_url)
     _refuses(database, sql)
     database.close()
@@ -125,12 +125,12 @@ class TestChain:
             digest = str(_walked(database)[-1][12])
             assert audit.head(database) == (3, digest, SIGNER.seal(3, digest), 3)
 
-    def test_nothing_to_say_leaves_the_head_alone(self, database: Database) -> None:
+    def test_an_empty_append_does_not_change_the_head(self, database: Database) -> None:
         _append(database)
         with database.reading():
             assert audit.head(database) == (0, GENESIS, SIGNER.seal(0, GENESIS), 0)
 
-    def test_what_is_rolled_back_leaves_no_gap(self, database: Database) -> None:
+    def test_a_rolled_back_record_leaves_no_gap(self, database: Database) -> None:
         _append(database, *_said(2))
         with pytest.raises(KeyError), database.transaction():
             audit.append(database, _said(5), AT, audit.Chain(SIGNER))
@@ -162,9 +162,7 @@ class TestChain:
         ],
         ids=["other scripts", "SQL", "control characters", "NUL", "a lone surrogate"],
     )
-    def test_a_reason_is_kept_as_it_was_typed(
-        self, database: Database, typed: str, kept: str
-    ) -> None:
+    def test_a_reason_is_stored_as_typed(self, database: Database, typed: str, kept: str) -> None:
         _append(
             database,
             Entry(Event.ACTION_REFUSED, "U1", reason=typed, role=typed, detail={"why": typed}),
@@ -267,7 +265,7 @@ class TestSearch:
         with database.reading():
             assert audit.count(database, filters, 60) == len(wanted)
 
-    def test_any_words_together_are_found_in_the_order_of_their_times(
+    def test_any_filters_together_find_records_in_the_order_of_their_times(
         self, database: Database
     ) -> None:
         """Also when the clock was set back, and when several records have one time."""
@@ -290,6 +288,6 @@ class TestSearch:
             with database.reading():
                 assert audit.count(database, filters, 120) == len(wanted), filters
 
-    def test_an_export_ends_where_it_was_counted(self, database: Database) -> None:
+    def test_an_export_ends_at_its_counted_record(self, database: Database) -> None:
         _append(database, *_said(5))
         assert [row[0] for row in audit.export(database, Filters(), 3)] == [1, 2, 3]

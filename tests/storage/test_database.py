@@ -1,4 +1,4 @@
-"""Schema, scopes and failures of the two databases."""
+"""Schema, transactions and failures of the two databases."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ class TestMigrations:
         with closing(Database(empty_url)) as database:
             for before in range(1, len(names)):
                 with database.transaction():
-                    # As nothing else stops between versions.
+                    # Nothing else stops between versions.
                     database._runner().up(names[before - 1])  # noqa: SLF001
                 with pytest.raises(SchemaMismatch, match=names[before]):
                     database.check_schema()
@@ -136,7 +136,7 @@ class TestMigrations:
     def test_a_second_migration_finds_nothing_to_do(self, database: Database) -> None:
         assert database.migrate() == []
 
-    def test_an_empty_database_is_behind_and_told_what_to_do(self, empty_url: str) -> None:
+    def test_an_empty_database_is_behind_and_the_error_says_the_fix(self, empty_url: str) -> None:
         with (
             closing(Database(empty_url)) as database,
             pytest.raises(SchemaMismatch, match="access-bot migrate"),
@@ -163,13 +163,13 @@ class TestMigrations:
 
 
 class TestScopes:
-    def test_what_fails_in_a_transaction_leaves_nothing(self, database: Database) -> None:
+    def test_a_failed_transaction_leaves_nothing(self, database: Database) -> None:
         with pytest.raises(KeyError), database.transaction():
             key_values.put(database, "half", "written")
             raise KeyError
         assert _get(database, "half") is None
 
-    def test_a_failing_inner_scope_takes_only_its_own_back(self, database: Database) -> None:
+    def test_a_failing_savepoint_undoes_only_its_own_part(self, database: Database) -> None:
         with database.transaction():
             key_values.put(database, "outer", "kept")
             with pytest.raises(KeyError), database.transaction():
@@ -177,7 +177,7 @@ class TestScopes:
                 raise KeyError
         assert (_get(database, "outer"), _get(database, "inner")) == ("kept", None)
 
-    def test_whoever_swallows_an_error_is_not_told_that_what_is_gone_was_committed(
+    def test_a_commit_after_a_swallowed_error_is_not_reported_as_successful(
         self, postgres_url: str
     ) -> None:
         """PostgreSQL answers such a commit without an error, and rolls back."""
@@ -189,7 +189,7 @@ class TestScopes:
             assert _get(database, "half") is None
             _put(database, "half")
 
-    def test_more_threads_than_connections_all_get_their_turn(self, database: Database) -> None:
+    def test_more_threads_than_connections_are_all_served(self, database: Database) -> None:
         together(database, [lambda n=n: _put(database, f"key {n}") for n in range(30)])
         assert [_get(database, f"key {n}") for n in range(30)] == ["x"] * 30
 
@@ -214,13 +214,13 @@ class TestScopes:
         rows.close()  # type: ignore[attr-defined]
         _put(database, "another")
 
-    def test_a_percent_sign_and_a_question_mark_in_a_value_stay_what_they_are(
+    def test_a_percent_sign_and_a_question_mark_in_a_value_are_kept(
         self, database: Database
     ) -> None:
         _put(database, "100 % sure?", "100 %s or ?")
         assert _get(database, "100 % sure?") == "100 %s or ?"
 
-    def test_a_notice_reaches_who_listens_when_its_transaction_commits(
+    def test_a_notice_reaches_listeners_when_its_transaction_commits(
         self, postgres_url: str
     ) -> None:
         heard: list[tuple[list[str], int | None]] = []
@@ -238,7 +238,7 @@ class TestScopes:
             listener.listen(hear, stopped=lambda: len(heard) == 2)
         assert heard == [([], None), (["end", "start"], 17)]
 
-    def test_another_connection_shows_in_the_data_version(self, sqlite_url: str) -> None:
+    def test_a_write_of_another_connection_changes_the_data_version(self, sqlite_url: str) -> None:
         with closing(Database(sqlite_url)) as one, closing(Database(sqlite_url)) as other:
             before = one.data_version()
             _put(other, "key")
@@ -347,7 +347,7 @@ class TestFailures:
                 "x",
             )
 
-    def test_a_connection_lost_inside_nested_scopes_is_not_used_again(
+    def test_a_connection_lost_inside_savepoints_is_not_used_again(
         self, postgres: Postgres, postgres_url: str
     ) -> None:
         with closing(Database(postgres_url)) as database:
@@ -359,7 +359,7 @@ class TestFailures:
             _put(database, "kept")
             assert (_get(database, "lost"), _get(database, "kept")) == (None, "x")
 
-    def test_a_lock_that_nobody_gives_back_is_unavailable_after_the_wait(
+    def test_a_lock_that_is_never_released_is_unavailable_after_the_wait(
         self, postgres_url: str
     ) -> None:
         with (

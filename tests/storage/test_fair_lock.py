@@ -1,4 +1,4 @@
-"""The lock of SQLite's writers: in order, with a time limit, and no turn is lost."""
+"""The lock of SQLite's writers: in order, with a time limit, and without a lost turn."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def waiting(lock: FairLock) -> int:
     return len(lock._waiting)  # noqa: SLF001 - no public way shows that a thread waits
 
 
-def test_waiters_get_it_in_the_order_in_which_they_came() -> None:
+def test_waiters_get_the_lock_in_order() -> None:
     lock, came = FairLock(), list[int]()
     assert lock.acquire(ENOUGH)
 
@@ -35,7 +35,7 @@ def test_waiters_get_it_in_the_order_in_which_they_came() -> None:
     assert came == [*range(20)]
 
 
-def test_a_holder_that_asks_again_stands_behind_those_who_wait() -> None:
+def test_a_holder_that_asks_again_waits_behind_the_others() -> None:
     lock, came = FairLock(), list[str]()
     assert lock.acquire(ENOUGH)
 
@@ -54,7 +54,7 @@ def test_a_holder_that_asks_again_stands_behind_those_who_wait() -> None:
     assert came == ["waiter", "holder"]
 
 
-def test_a_waiter_gives_up_after_its_time_and_leaves_no_place_behind() -> None:
+def test_a_waiter_gives_up_after_its_time_limit_and_leaves_the_line() -> None:
     lock = FairLock()
     assert lock.acquire(ENOUGH)
     assert not lock.acquire(0.01)

@@ -1,4 +1,5 @@
-"""Threads that write to one SQLite file: one transaction at a time, each whole or not at all."""
+"""Threads that write to one SQLite file: one transaction at a time, each as a whole or not at
+all."""
 
 from __future__ import annotations
 
@@ -37,11 +38,11 @@ def _put(database: Database, key: str) -> None:
 
 
 def _fail_to(commit: Callable[[], None], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lets the next commits on any connection go wrong like this."""
+    """Lets the next commits on any connection fail like this."""
     monkeypatch.setattr(peewee.SqliteDatabase, "commit", lambda _: commit())
 
 
-def test_everything_that_many_threads_committed_is_in_the_database(database: Database) -> None:
+def test_every_commit_of_many_threads_is_in_the_database(database: Database) -> None:
     def put(thread: int) -> None:
         for n in range(20):
             _put(database, f"n{thread}.{n}")
@@ -117,7 +118,7 @@ def test_a_commit_that_fails_says_why_although_sqlite_has_already_rolled_back(
 
 
 def _fill(database: Database) -> None:
-    """Makes the disk full for large values, until this thread's connection is a new one."""
+    """Fills the disk for large values, until this thread has a new connection."""
     with database.transaction():
         pages = database.row("PRAGMA page_count")
         assert pages is not None
@@ -150,7 +151,7 @@ def _nothing(database: Database) -> None:
 def test_a_swallowed_error_of_a_full_disk_still_undoes_the_whole_transaction(
     database: Database, then: Callable[[Database], None]
 ) -> None:
-    """SQLite rolled everything back, and would commit each later statement on its own."""
+    """SQLite rolled everything back, and would commit each later statement alone."""
     _fill(database)
     with pytest.raises(StorageUnavailable, match="given up"), database.transaction():
         key_values.put(database, "n1", "before")

@@ -1,4 +1,4 @@
-"""Whether the last write worked is known without another one."""
+"""The result of the last write is known without a new write."""
 
 from __future__ import annotations
 
@@ -105,8 +105,10 @@ def test_a_file_system_that_became_read_only_is_known(
         assert database.writes.problem == ""
 
 
-def test_the_doctor_s_trial_fails_on_a_full_disk(small_disk: SmallDisk, tmp_path: Path) -> None:
-    """What is rolled back never reaches the disk, and would be taken."""
+def test_the_doctor_s_test_write_fails_on_a_full_disk(
+    small_disk: SmallDisk, tmp_path: Path
+) -> None:
+    """Data that are rolled back never reach the disk, so such a trial would succeed."""
     with closing(Database(f"sqlite:///{small_disk.folder}/access.db")) as database:
         world = make_world(tmp_path, db=database).world
         check_writing(world)

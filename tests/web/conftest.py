@@ -88,7 +88,7 @@ def build_site(
 
 @pytest.fixture
 def made(sqlite_url: str, tmp_path: Path) -> Iterator[Made]:
-    """On SQLite, for what does not depend on the database."""
+    """On SQLite, for tests that do not depend on the database."""
     with closing(Database(sqlite_url)) as database:
         yield make_world(tmp_path, db=database)
 
@@ -106,7 +106,7 @@ def either(database: Database, tmp_path: Path) -> Site:
 
 @contextmanager
 def serving(app: Starlette, port: int = 0) -> Iterator[int]:
-    """Runs the application under uvicorn, as it is run in production, and gives its port."""
+    """Runs the application under uvicorn, as in production, and returns its port."""
     socket = listening("127.0.0.1", port)
     server = uvicorn.Server(serve_config(app, "127.0.0.1", port))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [socket]})

@@ -1,4 +1,4 @@
-"""Real proxies in front of a page: nginx and Caddy, set up with the very text of
+"""Real proxies in front of a page: nginx and Caddy, with exactly the configuration of
 docs/gateways.md."""
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ DOCS = Path(__file__).parents[2] / "docs" / "gateways.md"
 
 
 def snippet(language: str) -> str:
-    """The one block of that language in the docs."""
+    """The only block of that language in the docs."""
     (block,) = re.findall(
         rf"^```{language}\n(.*?)^```$", DOCS.read_text(encoding="utf-8"), re.M | re.S
     )
@@ -31,7 +31,7 @@ def snippet(language: str) -> str:
 
 
 class Page(BaseHTTPRequestHandler):
-    """What is behind the proxy: it shows the headers that reached it."""
+    """The page behind the proxy: it shows the headers that it received."""
 
     def do_GET(self) -> None:
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
@@ -91,8 +91,8 @@ PROXIES = {"nginx": ("nginx", nginx_command), "caddy": ("caddyfile", caddy_comma
 
 @contextmanager
 def a_proxy(kind: str, bot: int, at: Path) -> Iterator[httpx2.Client]:
-    """The proxy of the docs in front of a page, asking the bot at that port; gives a client that
-    speaks to it."""
+    """The proxy of the docs in front of a page, asking the bot at that port; returns a client that
+    calls it."""
     language, command = PROXIES[kind]
     with ExitStack() as stack:
         ports = {"3000": bot, "8000": stack.enter_context(a_page()), "8080": free_port()}

@@ -1,4 +1,4 @@
-"""`/auth`: who gets through, who doesn't, and in which words, on both databases."""
+"""`/auth`: who gets through, who doesn't, and with which answer, on both databases."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_a_good_token_is_answered_with_who_it_is(either: Site) -> None:
     assert "server" not in answer.headers
 
 
-def test_it_is_open_until_the_second_before_the_end_and_closed_at_it(either: Site) -> None:
+def test_a_token_is_good_until_the_second_before_the_end(either: Site) -> None:
     grant = either.made.a_grant(duration=600)
     token = either.made.a_token(grant)
     either.made.clock.at = grant.ends_at - 1
@@ -67,7 +67,7 @@ def test_a_closed_gate_is_closed_whatever_the_grant_says(either: Site) -> None:
     assert either.auth(token).status_code == 401
 
 
-def test_a_token_for_another_system_is_forbidden_and_not_unknown(either: Site) -> None:
+def test_a_token_for_another_system_is_answered_with_403(either: Site) -> None:
     token = either.made.a_token(either.made.a_grant("reports-read"))
     refused = either.auth(token)
     assert refused.status_code == 403
@@ -75,7 +75,7 @@ def test_a_token_for_another_system_is_forbidden_and_not_unknown(either: Site) -
     assert either.auth(token, "reports").status_code == 200
 
 
-def test_an_ended_token_for_another_system_is_only_ended(either: Site) -> None:
+def test_an_ended_token_for_another_system_is_answered_as_ended(either: Site) -> None:
     grant = either.made.a_grant("reports-read")
     token = either.made.a_token(grant)
     either.made.clock.at = grant.ends_at
@@ -89,7 +89,7 @@ def test_showing_again_replaces_the_token(either: Site) -> None:
     assert either.auth(second).status_code == 200
 
 
-def test_until_the_holder_has_seen_the_new_one_the_old_one_works(either: Site) -> None:
+def test_the_old_token_works_until_the_holder_has_seen_the_new_one(either: Site) -> None:
     grant = either.made.a_grant()
     first = either.made.a_token(grant)
     shown = show_credentials(either.made.world, grant.id, ANA)
@@ -114,7 +114,7 @@ def test_after_a_renewal_the_old_token_dies_at_the_end_it_was_signed_for(either:
 
 
 def test_a_signed_token_that_the_database_does_not_know_opens_nothing(either: Site) -> None:
-    """Somebody with the key alone, or after a restore from a backup."""
+    """A person has the key alone, or the database was restored from a backup."""
     assert either.auth(either.made.signer.sign_token("made-up", 2_000_000_000)).status_code == 401
 
 
@@ -139,7 +139,7 @@ NO_TOKEN = [
 
 
 @pytest.mark.parametrize("headers", NO_TOKEN)
-def test_without_a_token_it_says_how_without_an_error_code(
+def test_without_a_token_the_answer_names_the_scheme_without_an_error_code(
     site: Site, headers: dict[str, str]
 ) -> None:
     """RFC 6750 section 3.1: no error code for a request that lacks any authentication."""

@@ -1,5 +1,5 @@
-"""Every check is counted, the first use is durable before the answer, and what can't be written
-means no."""
+"""Every check is counted, the first use is durable before the answer, and a count that can't be
+written means no."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def uses(site: Site, grant: str) -> list[audit.Record]:
         )
 
 
-def test_counts_are_exact_by_system_source_and_outcome(either: Site) -> None:
+def test_checks_are_counted_exactly_by_system_source_and_outcome(either: Site) -> None:
     grant = either.made.a_grant()
     old, token = either.made.a_token(grant), either.made.a_token(grant)
     for _ in range(3):
@@ -68,7 +68,7 @@ def test_counts_are_exact_by_system_source_and_outcome(either: Site) -> None:
     assert counted_by_system == {"shop-admin": (5, 2), "reports": (0, 1)}
 
 
-def test_minutes_are_counted_apart(site: Site) -> None:
+def test_each_minute_is_counted_separately(site: Site) -> None:
     grant = site.made.a_grant()
     token = site.made.a_token(grant)
     for _ in range(2):
@@ -93,7 +93,7 @@ def test_the_first_use_is_in_the_audit_log_before_the_answer_and_once(either: Si
 
 
 class Faulty:
-    """A database whose transactions, or everything, fail while it is told to."""
+    """A database whose transactions, or all of whose calls, fail on order."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.monkeypatch = monkeypatch
@@ -114,7 +114,7 @@ def faulty(monkeypatch: pytest.MonkeyPatch) -> Faulty:
     return Faulty(monkeypatch)
 
 
-def test_a_first_use_that_can_not_be_written_is_refused(either: Site, faulty: Faulty) -> None:
+def test_a_first_use_that_cannot_be_written_is_refused(either: Site, faulty: Faulty) -> None:
     grant = either.made.a_grant()
     token = either.made.a_token(grant)
     with faulty.failing("transaction"):
@@ -126,7 +126,7 @@ def test_a_first_use_that_can_not_be_written_is_refused(either: Site, faulty: Fa
     assert len(uses(either, grant.id)) == 1
 
 
-def test_a_use_that_was_written_before_does_not_need_the_disk(site: Site, faulty: Faulty) -> None:
+def test_a_use_after_the_first_needs_no_write(site: Site, faulty: Faulty) -> None:
     token = site.made.a_token(site.made.a_grant())
     assert site.auth(token).status_code == 200
     with faulty.failing("transaction"):
@@ -147,7 +147,7 @@ def test_a_database_that_does_not_answer_never_means_yes(either: Site, faulty: F
     assert either.auth(token).status_code == 200
 
 
-def test_what_could_not_be_written_is_written_later(site: Site, faulty: Faulty) -> None:
+def test_counts_that_could_not_be_written_are_written_later(site: Site, faulty: Faulty) -> None:
     grant = site.made.a_grant()
     token = site.made.a_token(grant)
     site.auth(token)
@@ -158,7 +158,7 @@ def test_what_could_not_be_written_is_written_later(site: Site, faulty: Faulty) 
 
 
 def test_an_end_during_the_first_write_is_seen(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The write may wait for a lock; the access may end while it does."""
+    """The write may wait for a lock, and the access may end meanwhile."""
     grant = site.made.a_grant()
     token = site.made.a_token(grant)
     write = token_check.record_first_use
@@ -182,8 +182,8 @@ def test_many_checks_at_once_lose_nothing(either: Site) -> None:
     assert len(uses(either, grant.id)) == 1
 
 
-def test_sources_without_end_do_not_fill_the_database(site: Site) -> None:
-    """Whoever reaches `/auth` may write any address into X-Forwarded-For."""
+def test_countless_sources_do_not_fill_the_database(site: Site) -> None:
+    """Any client of `/auth` may write any address into X-Forwarded-For."""
     grant = site.made.a_grant()
     for number in range(300):
         site.meter.count(grant.id, "shop-admin", f"198.51.{number // 250}.{number % 250}")
@@ -237,7 +237,7 @@ def test_the_source_is_what_the_proxy_says(
     assert counted(site, grant.id) == {("shop-admin", source, "allowed"): 1}
 
 
-def test_metrics_name_only_systems_that_there_are(site: Site) -> None:
+def test_metrics_name_only_existing_systems(site: Site) -> None:
     token = site.made.a_token(site.made.a_grant())
     for system in ("shop-admin", "reports", "made-up", "x" * 1000):
         site.auth(token, system)

@@ -1,4 +1,4 @@
-"""docs/gateways.md is tried out word for word: real proxies, the real application under uvicorn, a
+"""docs/gateways.md, tested exactly as written: real proxies, the real application under uvicorn, a
 real database."""
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ FORGED = (
 )
 
 
-def test_nothing_that_a_client_says_of_itself_reaches_the_page(
+def test_identity_headers_of_a_client_do_not_reach_the_page(
     door: httpx2.Client, made: Made
 ) -> None:
     token = made.a_token(made.a_grant())
@@ -107,11 +107,11 @@ def test_nothing_that_a_client_says_of_itself_reaches_the_page(
     assert door.get("/", headers=forged).status_code == 401
 
 
-def test_a_client_can_not_have_the_identity_taken_away_on_the_way(
+def test_a_client_cannot_have_the_identity_removed_on_the_way(
     door: httpx2.Client, made: Made
 ) -> None:
-    """A proxy removes the headers that `Connection` names (RFC 9110 section 7.6.1), those of the
-    answer included."""
+    """A proxy removes the headers that `Connection` names (RFC 9110 section 7.6.1), also those of
+    the answer."""
     grant = made.a_grant()
     token = bearer(made.a_token(grant))
     named = "X-Access-User, X-Access-Role, X-Access-Grant, X-Access-Expires"
@@ -127,7 +127,7 @@ def test_a_client_can_not_have_the_identity_taken_away_on_the_way(
     assert ("x-access-user", "u0ana@example.com") in seen(door.get("/", headers=upgrade))
 
 
-def test_a_client_can_not_choose_the_system(door: httpx2.Client, made: Made) -> None:
+def test_a_client_cannot_choose_the_system(door: httpx2.Client, made: Made) -> None:
     headers = bearer(made.a_token(made.a_grant("reports-read"))) | {"X-Access-System": "reports"}
     assert door.get("/?system=reports", headers=headers).status_code == 403
 

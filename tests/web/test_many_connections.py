@@ -1,4 +1,4 @@
-"""Thousands of idle connections leave the server its descriptors, and others their answers."""
+"""Thousands of idle connections leave descriptors to the server, and answers to other clients."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class _Connection:
         self.closed = True
 
 
-def test_the_longest_idle_connection_goes_first_and_one_line_a_minute_tells(
+def test_the_longest_idle_connection_is_closed_first_and_logged_once_a_minute(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     now = [0.0]

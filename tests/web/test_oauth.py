@@ -57,7 +57,7 @@ def test_everything_else_is_exactly_inactive(either: Site) -> None:
     )
 
 
-def test_it_is_never_active_at_its_exp(either: Site) -> None:
+def test_a_token_is_not_active_at_its_exp(either: Site) -> None:
     grant = either.made.a_grant(duration=600)
     token = either.made.a_token(grant)
     either.made.clock.at = grant.ends_at - 1
@@ -74,7 +74,7 @@ def test_an_ended_grant_is_inactive_from_the_commit_on(either: Site) -> None:
     assert either.introspect(token).content == INACTIVE
 
 
-def test_somebody_without_an_address_is_named_by_their_slack_id(site: Site) -> None:
+def test_a_person_without_an_e_mail_is_named_by_the_slack_id(site: Site) -> None:
     token = site.made.a_token(site.made.a_grant())
     with site.made.world.db.transaction():
         people.save(site.made.world.db, [a_person(ANA, "")], START)
@@ -123,7 +123,7 @@ NOBODY = [
 
 @pytest.mark.parametrize("path", ["/oauth2/introspect", "/oauth2/revoke"])
 @pytest.mark.parametrize("authorization", NOBODY)
-def test_who_does_not_prove_itself_learns_nothing(
+def test_an_unauthenticated_caller_learns_nothing(
     site: Site, path: str, authorization: list[str]
 ) -> None:
     policy = site.made.policies[-1]
@@ -164,7 +164,7 @@ BODIES = [
 
 @pytest.mark.parametrize("path", ["/oauth2/introspect", "/oauth2/revoke"])
 @pytest.mark.parametrize(("body", "status"), BODIES)
-def test_a_form_with_one_token_is_needed(
+def test_a_form_needs_exactly_one_token(
     site: Site, path: str, body: str | bytes, status: int
 ) -> None:
     headers = {
@@ -188,7 +188,7 @@ def test_a_body_that_is_no_form_is_refused(site: Site, kind: str | None) -> None
 
 
 def test_a_token_in_the_address_is_not_read(site: Site) -> None:
-    """RFC 7662 section 2.1 wants it in the body, so that it is in no log."""
+    """RFC 7662 section 2.1 requires it in the body, so that no log has it."""
     token = site.made.a_token(site.made.a_grant())
     auth = ("shop-admin", SHOP_SECRET)
     assert site.call("GET", f"/oauth2/introspect?token={token}", auth=auth).status_code == 405
@@ -200,7 +200,7 @@ def test_a_token_in_the_address_is_not_read(site: Site) -> None:
     )
 
 
-def test_a_system_ends_its_own_token_and_the_grant_goes_on(either: Site) -> None:
+def test_a_system_ends_its_own_token_and_the_grant_continues(either: Site) -> None:
     grant = either.made.a_grant()
     token = either.made.a_token(grant)
     answer = either.call(
@@ -217,7 +217,7 @@ def test_a_system_ends_its_own_token_and_the_grant_goes_on(either: Site) -> None
     assert '"source":"http"' in record.detail
 
 
-def test_a_system_can_not_end_the_token_of_another(either: Site) -> None:
+def test_a_system_cannot_end_the_token_of_another(either: Site) -> None:
     token = either.made.a_token(either.made.a_grant("reports-read"))
     answer = either.call(
         "POST", "/oauth2/revoke", data={"token": token}, auth=("shop-admin", SHOP_SECRET)
@@ -228,7 +228,7 @@ def test_a_system_can_not_end_the_token_of_another(either: Site) -> None:
     assert either.auth(token, "reports").status_code == 200
 
 
-def test_an_unknown_or_ended_token_is_revoked_without_a_word(either: Site) -> None:
+def test_revoking_an_unknown_or_ended_token_is_answered_200(either: Site) -> None:
     grant = either.made.a_grant()
     token = either.made.a_token(grant)
     release_grant(either.made.world, grant.id, ANA)
@@ -239,7 +239,7 @@ def test_an_unknown_or_ended_token_is_revoked_without_a_word(either: Site) -> No
         assert (answer.status_code, answer.content) == (200, b"")
 
 
-def test_a_library_that_nobody_here_wrote_reads_the_answers(site: Site) -> None:
+def test_an_oauth_library_reads_the_answers(site: Site) -> None:
     token = site.made.a_token(site.made.a_grant())
     with (
         serving(site.app) as port,

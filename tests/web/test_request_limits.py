@@ -1,4 +1,5 @@
-"""Whoever sends without end, or never comes to one, is hung up on; everybody else is served."""
+"""A client that sends without end, or never finishes a request, is disconnected; all others are
+served."""
 
 from __future__ import annotations
 
@@ -32,7 +33,7 @@ def port(site: Site) -> Iterator[int]:
 
 
 def _sent_until_hung_up(port: int, start: bytes, more: bytes) -> int:
-    """How many bytes were taken before the other side hung up; gives up at 50 MB."""
+    """The number of bytes taken before the other side hung up; gives up at 50 MB."""
     sent = 0
     with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
         try:
@@ -56,10 +57,10 @@ def _sent_until_hung_up(port: int, start: bytes, more: bytes) -> int:
     ],
     ids=["headers", "one header", "a path", "a chunk's extension", "trailers"],
 )
-def test_what_never_ends_is_not_kept_in_memory(port: int, start: bytes, more: bytes) -> None:
+def test_an_endless_request_is_not_kept_in_memory(port: int, start: bytes, more: bytes) -> None:
     assert (
         _sent_until_hung_up(port, start, more) < 20_000_000
-    )  # what the sockets of both sides hold
+    )  # fits into the sockets of both sides
     assert httpx2.get(f"http://127.0.0.1:{port}/healthz", trust_env=False).status_code == 200
 
 
@@ -74,7 +75,7 @@ def test_what_never_ends_is_not_kept_in_memory(port: int, start: bytes, more: by
         "a line after a request",
     ],
 )
-def test_what_does_not_arrive_in_time_is_hung_up_on(
+def test_a_request_that_does_not_arrive_in_time_is_disconnected(
     port: int, first: bytes, then: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(request_limits, "ARRIVES_WITHIN", 1)
@@ -93,14 +94,14 @@ def test_a_connection_in_use_is_kept(port: int, monkeypatch: pytest.MonkeyPatch)
         for _ in range(5):
             assert client.get("/healthz").status_code == 200
             time.sleep(0.5)
-        # As httpx shows them nowhere.
+        # httpx does not show them anywhere else.
         (connection,) = client._transport._pool.connections  # type: ignore[attr-defined] # noqa: SLF001
         assert connection.is_idle()
 
 
 class Waiting:
-    """An application that answers the length of the body; to `/held` only when the test says so,
-    and to `/much` with more than the sockets of both sides hold."""
+    """An application that answers the length of the body; to `/held` only on order, and to `/much`
+    with more than the sockets of both sides hold."""
 
     def __init__(self) -> None:
         self.go, self.gone, self.begun = threading.Event(), threading.Event(), 0
@@ -137,7 +138,7 @@ def _is_hung_up_on(connection: socket.socket) -> bool:
         return True
 
 
-def test_a_connection_with_thousands_of_requests_at_once_is_hung_up_on(waiting: Waiting) -> None:
+def test_a_connection_with_thousands_of_requests_at_once_is_closed(waiting: Waiting) -> None:
     with serving(waiting) as port:  # type: ignore[arg-type]
         with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
             with suppress(ConnectionError):
@@ -151,7 +152,7 @@ def test_a_connection_with_thousands_of_requests_at_once_is_hung_up_on(waiting: 
     assert waiting.begun == 1 + 21
 
 
-def test_an_answer_that_nobody_takes_is_not_kept(
+def test_an_answer_that_is_not_read_is_not_kept(
     waiting: Waiting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(request_limits, "ARRIVES_WITHIN", 1)
@@ -163,7 +164,7 @@ def test_an_answer_that_nobody_takes_is_not_kept(
         assert waiting.gone.wait(20)
 
 
-def test_large_requests_that_do_not_end_leave_room_for_others(
+def test_unfinished_large_requests_leave_room_for_others(
     waiting: Waiting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(request_limits, "MOST_HELD", 400_000)
@@ -197,7 +198,7 @@ def _posted(port: int, size: int) -> str:
     return ""
 
 
-def test_what_is_answered_before_all_of_it_is_there_holds_nothing(
+def test_a_request_that_is_answered_early_holds_no_memory(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(request_limits, "MOST_HELD", 400_000)
@@ -219,7 +220,7 @@ def test_what_is_answered_before_all_of_it_is_there_holds_nothing(
     [b"garbage\r\n\r\n", START + b"Connection: Upgrade\r\nUpgrade: h2c\r\n\r\n"],
     ids=["no HTTP", "an upgrade"],
 )
-def test_what_is_no_request_of_ours_is_one_line_a_minute_of_each_kind(
+def test_invalid_requests_are_one_line_a_minute_of_each_kind(
     site: Site, sent: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     for name in ("uvicorn.error", "asyncio"):

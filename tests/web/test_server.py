@@ -1,5 +1,5 @@
-"""The endpoints for whoever runs the bot, and the server itself: sockets, shutdown, and what no
-answer may hold."""
+"""The endpoints for operators, and the server itself: sockets, shutdown, and things that no answer
+may contain."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.factories import Made
 from tests.web.conftest import Site, serving
 
 
-def test_it_is_alive_whatever_happens_to_the_database(site: Site) -> None:
+def test_healthz_is_200_without_the_database(site: Site) -> None:
     assert site.call("GET", "/healthz").text == "ok\n"
     assert site.call("HEAD", "/healthz").status_code == 200
 
@@ -58,7 +58,7 @@ def test_readiness_names_every_part(
     )
 
 
-def test_a_system_that_is_unwell_is_told_and_makes_nobody_unready(made: Made) -> None:
+def test_an_unwell_system_is_shown_and_readiness_stays_200(made: Made) -> None:
     registry, meter, systems = (
         CollectorRegistry(),
         UsageMeter(made.world),
@@ -110,13 +110,15 @@ def test_an_unknown_path_is_not_found(site: Site, path: str) -> None:
         ("POST", "/readyz", "GET, HEAD"),
     ],
 )
-def test_another_method_is_told_which_one(site: Site, method: str, path: str, allowed: str) -> None:
+def test_another_method_is_answered_with_the_allowed_one(
+    site: Site, method: str, path: str, allowed: str
+) -> None:
     answer = site.call(method, path)
     assert (answer.status_code, answer.json()) == (405, {"error": "method_not_allowed"})
     assert sorted(answer.headers["allow"].split(", ")) == allowed.split(", ")
 
 
-def test_what_was_counted_is_written_when_the_server_stops(site: Site) -> None:
+def test_counts_are_written_when_the_server_stops(site: Site) -> None:
     grant = site.made.a_grant()
     token = site.made.a_token(grant)
     with (
@@ -177,7 +179,7 @@ def test_odd_bytes_get_an_answer(site: Site, request_: bytes, status: bytes) -> 
         assert connection.recv(65536).split(b" ")[1] == status
 
 
-def test_a_client_that_leaves_in_the_middle_of_its_body_harms_nobody(
+def test_a_client_that_leaves_within_its_body_has_no_effect_on_others(
     site: Site, caplog: pytest.LogCaptureFixture
 ) -> None:
     system = site.made.policies[-1].systems["shop-admin"]

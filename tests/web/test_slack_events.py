@@ -1,5 +1,5 @@
-"""`/slack/events`: only what Slack signed reaches Bolt, and nothing that was sent makes the
-endpoint fall over."""
+"""`/slack/events`: only requests that Slack signed reach Bolt, and no input crashes the
+endpoint."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ verifier = SignatureVerifier(SECRET, At())
 
 
 class Heard:
-    """Stands where Bolt's dispatch stands, and remembers what came."""
+    """Replaces Bolt's dispatch, and remembers the requests."""
 
     def __init__(self, answer: BoltResponse | None = None) -> None:
         self.requests: list[BoltRequest] = []
@@ -52,7 +52,7 @@ class Heard:
 def a_site(
     made: Made, dispatch: Callable[[BoltRequest], BoltResponse], within: float = 30.0
 ) -> Site:
-    """With the moment `NOW` as the machine's time."""
+    """A `Site` whose machine time is `NOW`."""
     registry = CollectorRegistry()
     receiver = Receiver(dispatch, registry)
     receiver.within = within
@@ -106,7 +106,7 @@ def outcomes(site: Site) -> dict[str, float]:
 COMMAND = urlencode({"command": "/access", "text": "list", "user_id": "U0ANA", "team_id": "T1"})
 
 
-def test_what_slack_signed_reaches_bolt_and_its_answer_goes_back(made: Made) -> None:
+def test_a_signed_request_reaches_bolt_and_its_answer_is_returned(made: Made) -> None:
     heard = Heard(BoltResponse(status=200, body={"text": "hello"}))
     answer = send(a_site(made, heard), COMMAND, signed(COMMAND))
     assert (answer.status_code, answer.json()) == (200, {"text": "hello"})
@@ -151,7 +151,7 @@ UNSIGNED = [
 
 
 @pytest.mark.parametrize(("body", "headers"), UNSIGNED)
-def test_what_slack_did_not_sign_has_no_effect(
+def test_an_unsigned_request_has_no_effect(
     made: Made, body: str | bytes, headers: dict[str, str]
 ) -> None:
     heard = Heard()
@@ -161,7 +161,7 @@ def test_what_slack_did_not_sign_has_no_effect(
     assert heard.requests == []
 
 
-def test_two_signatures_are_none(made: Made) -> None:
+def test_two_signatures_are_refused(made: Made) -> None:
     heard = Heard()
     headers = [*signed(COMMAND).items(), ("X-Slack-Signature", "v0=00")]
     assert (
@@ -197,14 +197,16 @@ FORMS = [
 
 @pytest.mark.parametrize("body", NONSENSE)
 @pytest.mark.parametrize("kind", ["application/json", "text/plain", ""])
-def test_signed_nonsense_is_acknowledged_and_counted(made: Made, body: str, kind: str) -> None:
+def test_an_invalid_signed_request_is_acknowledged_and_counted(
+    made: Made, body: str, kind: str
+) -> None:
     site = a_site(made, an_app().dispatch)
     assert send(site, body, signed(body, kind=kind)).status_code == 200
     assert outcomes(site) == {"not_understood": 1}
 
 
 @pytest.mark.parametrize("body", [*FORMS, "a=1&" * 2000, "payload=" + "[" * 100_000])
-def test_signed_forms_without_sense_are_acknowledged_and_counted(made: Made, body: str) -> None:
+def test_invalid_signed_forms_are_acknowledged_and_counted(made: Made, body: str) -> None:
     site = a_site(made, an_app().dispatch)
     assert send(site, body, signed(body)).status_code == 200
     assert outcomes(site) == {"not_understood": 1}
@@ -250,7 +252,7 @@ def test_whatever_bolt_raises_is_acknowledged_and_logged_in_one_line(
     assert outcomes(site) == {"not_understood": 5}
 
 
-def test_a_command_that_takes_too_long_is_answered_in_time_and_goes_on(made: Made) -> None:
+def test_a_slow_command_is_answered_in_time_and_continues(made: Made) -> None:
     release, done = threading.Event(), threading.Event()
 
     def waits(request: BoltRequest) -> BoltResponse:
@@ -267,8 +269,8 @@ def test_a_command_that_takes_too_long_is_answered_in_time_and_goes_on(made: Mad
     assert done.wait(60)
 
 
-def test_a_listener_that_waits_does_not_hold_up_the_others(made: Made) -> None:
-    """Bolt is synchronous: in the event loop one slow listener would stop every check of a
+def test_a_listener_that_waits_does_not_delay_the_others(made: Made) -> None:
+    """Bolt is synchronous: in the event loop one slow listener would block every check of a
     token."""
     waiting = threading.Barrier(3, timeout=60)
 

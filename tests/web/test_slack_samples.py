@@ -1,5 +1,5 @@
-"""Slack's own sample payloads, whole and spoilt, at `/slack/events`: every one that is signed is
-answered 200."""
+"""Slack's own sample payloads, whole and broken, at `/slack/events`: every signed one is answered
+200."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ FILLED = {
     "tab": "home",
     "ts": "17.5",
 }
-"""What the samples leave empty and our listeners look at, by key."""
+"""Values for fields that the samples leave empty and our listeners read, by key."""
 
 ODD: list[Any] = [
     None,
@@ -70,7 +70,7 @@ def filled(value: Any, key: str = "", place: str = "") -> Any:
 
 
 def paths(value: Any) -> Iterator[tuple[Any, ...]]:
-    """The way to every key and item."""
+    """The path to every key and item."""
     items = (
         value.items()
         if isinstance(value, dict)
@@ -84,9 +84,9 @@ def paths(value: Any) -> Iterator[tuple[Any, ...]]:
 
 
 def spoilt(name: str, sample: Any) -> Iterator[Any]:
-    """The sample as it is, with ids, without each of its keys, and with something odd in the place
-    of each. Of events that we don't subscribe to, only the envelope and the event's own keys; of a
-    message that was pressed in, not the thousand places in its blocks, which no listener reads."""
+    """The sample as it is, with ids, without each of its keys, and with a wrong value in the place
+    of each. Of events to which we don't subscribe, only the envelope and the event's own keys; of
+    the message of a press, not the thousand places in its blocks, which no listener reads."""
     ours = not name.startswith("events/") or any(
         sample.get("event", {}).get("type") == event for event in EVENTS
     )
@@ -123,7 +123,7 @@ GROUPS = sorted({name.rpartition("/")[0] for name in SAMPLES})
 
 
 @pytest.mark.parametrize("group", GROUPS)
-def test_every_sample_of_slack_is_answered_200_whatever_is_missing_or_odd(
+def test_every_sample_of_slack_is_answered_200_whatever_is_missing_or_wrong(
     made: Made, group: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     record_people(made.world, [a_person(ANA)])
@@ -144,7 +144,7 @@ def test_every_sample_of_slack_is_answered_200_whatever_is_missing_or_odd(
 
 
 async def sent(site: Site, bodies: list[tuple[str, str]]) -> list[int]:
-    """The status of each, one after the other."""
+    """The status of each, sent one after the other."""
 
     async def all_of(client: httpx2.AsyncClient) -> Any:
         return [

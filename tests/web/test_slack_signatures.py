@@ -1,4 +1,4 @@
-"""A clock that is off is told from a signature that is wrong, in one line a minute and in the
+"""A wrong clock is distinguished from a wrong signature, in one line a minute and in the
 readiness."""
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ SECRET, BODY, SLACK = "signing-secret-0123456789", b"command=%2Faccess", 1_790_0
 
 @dataclass
 class Machine(Clock):
-    """A machine whose clock a test sets against Slack's."""
+    """A machine whose clock a test sets relative to Slack's."""
 
     ahead: float = 0.0
     passed: float = 0.0
@@ -35,8 +35,8 @@ class Machine(Clock):
     def takes(
         self, at: float | str | None = None, secret: str = SECRET, body: bytes = BODY
     ) -> bool:
-        """Whether it takes a request that Slack signs now, or at another time, or somebody with
-        another secret."""
+        """Whether it accepts a request that Slack signs now or at another time, or that another
+        secret signed."""
         time = (
             str(int(SLACK + self.passed))
             if at is None
@@ -62,7 +62,7 @@ class Machine(Clock):
 @pytest.mark.parametrize(
     ("ahead", "words"), [(420, "7m ahead of"), (-420, "7m behind"), (90_000, "1d 1h ahead of")]
 )
-def test_a_clock_that_is_off_is_said_by_how_much_and_readiness_says_what_to_do(
+def test_a_wrong_clock_is_reported_with_its_offset_and_readiness_says_the_fix(
     ahead: int, words: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     machine = Machine(ahead=ahead)
@@ -108,7 +108,7 @@ FORGED = [
 
 
 @pytest.mark.parametrize(("forged", "reason"), FORGED)
-def test_who_has_no_secret_can_not_make_it_look_unwell(
+def test_a_sender_without_the_secret_cannot_make_it_unwell(
     forged: dict[str, object], reason: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     machine = Machine()
@@ -118,7 +118,7 @@ def test_who_has_no_secret_can_not_make_it_look_unwell(
     assert "stale" not in caplog.text
 
 
-def test_an_old_request_that_is_sent_again_does_not_make_it_look_unwell(
+def test_a_replayed_request_does_not_make_it_unwell(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     machine = Machine()
@@ -130,7 +130,7 @@ def test_an_old_request_that_is_sent_again_does_not_make_it_look_unwell(
     assert "1h ago, and newer ones have come since" in caplog.text
 
 
-def test_each_reason_is_logged_once_a_minute_with_how_many_were_left_out(
+def test_each_reason_is_logged_once_a_minute_with_the_number_left_out(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     machine = Machine()

@@ -1,4 +1,4 @@
-"""What the hosts of ssh systems fetch: the list of the revoked, as OpenSSH reads it, and the keys
+"""The files that hosts of ssh systems fetch: the revocation list, as OpenSSH reads it, and the keys
 to trust."""
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def authority(ca: FileKey) -> str:
 
 
 def is_revoked(krl: bytes, ca: FileKey, serial: int, place: Path) -> bool:
-    """What OpenSSH says of the certificate with that number."""
+    """OpenSSH's answer about the certificate with that number."""
     signer = ca.open()
     content = Content(
         key=signer.blob,
@@ -75,7 +75,7 @@ def test_an_empty_list_revokes_nothing(cas: Sequence[FileKey], tmp_path: Path) -
         assert not is_revoked(krl, cas[0], 1, tmp_path)
 
 
-def test_exactly_the_numbers_of_exactly_that_ca_are_revoked(
+def test_exactly_the_serial_numbers_of_that_ca_are_revoked(
     cas: Sequence[FileKey], tmp_path: Path
 ) -> None:
     one, two = cas
@@ -93,7 +93,7 @@ def test_exactly_the_numbers_of_exactly_that_ca_are_revoked(
     assert [is_revoked(krl, two, serial, tmp_path) for serial in (7, 1)] == [True, False]
 
 
-def test_the_list_is_what_was_revoked_on_either_database(
+def test_the_list_has_the_revoked_certificates_on_either_database(
     either: Site, cas: Sequence[FileKey], tmp_path: Path
 ) -> None:
     made, kept = either.made, StoredCertificates(either.made.world)
@@ -117,7 +117,7 @@ def test_the_list_is_what_was_revoked_on_either_database(
     assert not is_revoked(fetched(), cas[1], issued.serial, tmp_path)
 
 
-def test_no_list_is_better_than_an_empty_one(made: Made) -> None:
+def test_without_the_database_there_is_no_list_instead_of_an_empty_one(made: Made) -> None:
     made.break_database()
     assert build_site(made).call("GET", "/ssh/krl").status_code == 503
 
@@ -128,7 +128,7 @@ def keys(tmp_path: Path) -> Mapping[str, str]:
 
 
 def ca_pub(made: Made, path: str, **files: Path) -> httpx2.Response:
-    """The answer where these ssh systems have these CA keys."""
+    """The answer if these ssh systems have these CA keys."""
     tables = (
         f'[systems.{name}]\nconnector = "ssh"\nca_key = "{file}"\nprincipals = ["deploy"]\n'
         for name, file in files.items()
@@ -157,7 +157,7 @@ def test_the_keys_to_trust_are_one_line_each(
     assert answer.text == f"{one} web,more\n{other} db\n"
 
 
-def test_a_host_asks_for_the_key_of_its_own_system(
+def test_a_host_gets_the_key_of_its_own_system(
     made: Made, keys: Mapping[str, str], tmp_path: Path
 ) -> None:
     files = {"web": tmp_path / "a", "db": tmp_path / "b"}
@@ -176,14 +176,14 @@ def test_a_host_asks_for_the_key_of_its_own_system(
 @pytest.mark.parametrize(
     "query", ["system=", "sytem=db", "db", "system=db&system=web", "&".join(["a=1"] * 30), "%"]
 )
-def test_a_slip_of_the_pen_does_not_give_all_keys(
+def test_a_mistyped_system_does_not_give_all_keys(
     made: Made, keys: Mapping[str, str], tmp_path: Path, query: str
 ) -> None:
     answer = ca_pub(made, f"/ssh/ca.pub?{query}", web=tmp_path / "a", db=tmp_path / "b")
     assert answer.status_code == 404 and "ssh-ed25519" not in answer.text
 
 
-def test_a_key_that_can_t_be_told_is_told_by_nobody(
+def test_an_unreadable_key_is_answered_with_an_error(
     made: Made, keys: Mapping[str, str], tmp_path: Path
 ) -> None:
     answer = ca_pub(made, "/ssh/ca.pub", web=tmp_path / "missing", db=tmp_path / "b")

@@ -1,4 +1,4 @@
-"""What may be called a token of ours, and what only looks like one."""
+"""Which strings are tokens of ours, and which only look like one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ signer = Signer([OLD])
 GOOD = signer.sign_token("an-id_1", 1_790_000_000)
 
 
-def test_a_token_says_what_was_signed() -> None:
+def test_a_token_has_the_signed_claims() -> None:
     claims = signer.read_token(GOOD)
     assert isinstance(claims, Claims)
     assert (claims.jti, claims.exp) == ("an-id_1", 1_790_000_000)
@@ -40,7 +40,7 @@ def test_junk_is_never_a_token_and_never_an_exception(junk: str) -> None:
 
 
 @given(st.integers(0, len(GOOD) - 1), st.characters())
-def test_one_other_character_makes_it_another_token(place: int, character: str) -> None:
+def test_a_token_with_another_character_is_another_token(place: int, character: str) -> None:
     changed = GOOD[:place] + character + GOOD[place + 1 :]
     read = signer.read_token(changed)
     if changed != GOOD and isinstance(
@@ -64,7 +64,7 @@ STRANGE = [
 
 
 @pytest.mark.parametrize(("token", "kind"), STRANGE)
-def test_what_is_not_ours_differs_from_what_is_ours_and_bad(
+def test_a_foreign_token_differs_from_a_bad_one_of_ours(
     token: str, kind: ForeignToken | BadSignature
 ) -> None:
     assert signer.read_token(token) == kind
@@ -96,13 +96,13 @@ def _serializer(salt: str) -> URLSafeSerializer:
     )
 
 
-def test_what_was_signed_for_another_purpose_is_no_token() -> None:
+def test_a_signature_for_another_purpose_is_no_token() -> None:
     payload = {"jti": "an-id", "exp": 1}
     assert isinstance(signer.read_token(_serializer("access-token").dumps(payload)), Claims)
     assert isinstance(signer.read_token(_serializer("audit-head").dumps(payload)), BadSignature)
 
 
-def test_keys_are_changed_without_a_gap() -> None:
+def test_keys_are_rotated_without_a_gap() -> None:
     before, both, after = Signer([OLD]), Signer([OLD, NEW]), Signer([NEW])
     old_token, new_token = before.sign_token("a", 1), both.sign_token("b", 1)
     assert isinstance(both.read_token(old_token), Claims)
@@ -124,18 +124,18 @@ def test_without_a_key_nothing_is_signed(keys: list[str]) -> None:
 @example("", 0, "")
 @example("ä", 1, "ab")
 @example("\ud800", 1, "\ud800")
-def test_only_the_seal_of_that_record_seals_it(seal: str, seq: int, digest: str) -> None:
+def test_only_a_record_s_own_seal_is_good(seal: str, seq: int, digest: str) -> None:
     assert signer.check_seal(seal, seq, digest) is not SealCheck.OURS
 
 
-def test_a_seal_holds_for_one_number_and_one_hash() -> None:
+def test_a_seal_is_good_for_one_number_and_one_hash() -> None:
     seal = signer.seal(7, "ab")
     assert signer.check_seal(seal, 7, "ab") is SealCheck.OURS
     assert signer.check_seal(seal, 8, "ab") is SealCheck.FALSE
     assert signer.check_seal(seal, 7, "ac") is SealCheck.FALSE
 
 
-def test_a_seal_names_its_key_and_gives_nothing_of_it_away() -> None:
+def test_a_seal_names_its_key_and_reveals_nothing_of_it() -> None:
     key_id, _, signature = signer.seal(7, "ab").partition(".")
     assert (
         key_id
@@ -151,7 +151,7 @@ def test_a_signer_shows_no_key_and_no_token() -> None:
     assert repr(signer) == "Signer()"
 
 
-def test_what_is_remembered_is_bounded() -> None:
+def test_the_cache_is_bounded() -> None:
     fresh = Signer([OLD])
     for number in range(MOST_KNOWN + 10):
         assert isinstance(fresh.read_token(fresh.sign_token(str(number), 1)), Claims)

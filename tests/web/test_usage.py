@@ -1,5 +1,5 @@
-"""Systems report sessions, on both databases: who proves itself is believed about its own grants,
-once."""
+"""Systems report sessions, on both databases: an authenticated system is believed about its own
+grants, once."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_a_session_is_reported_and_seen_in_the_timeline(either: Site) -> None:
     ]
 
 
-def test_told_again_it_is_answered_alike_and_counted_once(either: Site) -> None:
+def test_a_repeated_report_is_answered_alike_and_counted_once(either: Site) -> None:
     grant = either.made.a_grant()
     answers = [report(either, grant.id) for _ in range(3)]
     assert [(answer.status_code, answer.json()["new"]) for answer in answers] == [
@@ -72,7 +72,7 @@ def test_told_again_it_is_answered_alike_and_counted_once(either: Site) -> None:
     assert len(kept(either)) == 1
 
 
-def test_after_the_end_it_is_kept_and_the_system_hears_that_the_grant_is_over(either: Site) -> None:
+def test_a_report_after_the_end_is_stored_and_answered_as_inactive(either: Site) -> None:
     grant = either.made.a_grant()
     release_grant(either.made.world, grant.id, ANA)
     either.made.close_gates(grant)
@@ -106,7 +106,7 @@ def test_after_the_end_it_is_kept_and_the_system_hears_that_the_grant_is_over(ei
         "too short",
     ],
 )
-def test_only_a_system_of_the_grant_is_believed(
+def test_only_a_system_of_the_grant_may_report(
     site: Site, system: str, secret: str, grant: str, status: int
 ) -> None:
     policy = site.made.policies[-1]
@@ -124,7 +124,7 @@ def test_only_a_system_of_the_grant_is_believed(
     assert site.made.events("request:action:refused") == int(status in (403, 404))
 
 
-def test_a_system_of_another_kind_may_have_a_secret_and_is_no_gateway_for_it(site: Site) -> None:
+def test_a_system_of_another_kind_may_have_a_secret_without_being_a_gateway(site: Site) -> None:
     grant = site.made.a_grant()
     token = site.made.a_token(grant)
     policy = site.made.policies[-1]
@@ -155,7 +155,7 @@ def test_a_time_is_read_in_each_of_its_forms(site: Site, said: dict[str, object]
     ("said", "stored"),
     [("2001:DB8::0:1", "2001:db8::1"), (" bastion.example.com ", "bastion.example.com")],
 )
-def test_where_from_is_an_address_in_its_one_spelling_or_what_was_said(
+def test_a_source_is_a_normalized_address_or_the_given_text(
     site: Site, said: str, stored: str
 ) -> None:
     assert report(site, site.made.a_grant().id, source=said).status_code == 200
@@ -191,7 +191,7 @@ BAD: dict[str, tuple[dict[str, object], str]] = {
 
 
 @pytest.mark.parametrize(("said", "words"), BAD.values(), ids=BAD)
-def test_what_makes_no_sense_is_told_and_changes_nothing(
+def test_an_invalid_report_is_refused_and_changes_nothing(
     site: Site, said: dict[str, object], words: str
 ) -> None:
     answer = report(site, site.made.a_grant().id, **said)
@@ -229,19 +229,19 @@ def test_only_json_is_read(site: Site, kind: str | None) -> None:
     assert answer.status_code == 400
 
 
-def test_it_is_a_post(site: Site) -> None:
+def test_a_report_must_be_a_post(site: Site) -> None:
     assert site.call("GET", "/usage", auth=("shop-admin", SHOP_SECRET)).status_code == 405
 
 
-def test_without_a_database_it_is_to_be_told_again(site: Site) -> None:
+def test_without_a_database_the_report_is_to_be_repeated(site: Site) -> None:
     grant = site.made.a_grant()
     site.made.break_database()
     answer = report(build_site(site.made), grant.id)
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")
 
 
-def test_what_the_docs_tell_to_run_is_a_report(site: Site) -> None:
-    """As it stands there, through a shell and curl, over a socket."""
+def test_the_command_of_the_docs_is_a_report(site: Site) -> None:
+    """The command as written, through a shell and curl, over a socket."""
     if shutil.which("curl") is None:
         pytest.skip("there is no curl")
     (script,) = re.findall(r"^```bash\n(curl .*?)^```$", DOCS.read_text(), re.M | re.S)
@@ -258,7 +258,7 @@ def test_what_the_docs_tell_to_run_is_a_report(site: Site) -> None:
     assert kept(site) == [("host-1 4711", "192.0.2.7", START, None)]
 
 
-def test_a_system_that_reports_without_end_waits_and_the_others_do_not(
+def test_a_system_that_reports_without_end_is_limited_and_the_others_are_not(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(usage, "REPORTS_AT_ONCE", 5)
@@ -272,7 +272,7 @@ def test_a_system_that_reports_without_end_waits_and_the_others_do_not(
     assert report(site, "gnone", secret="wrong" * 4).status_code == 401
 
 
-def test_calls_come_back_one_by_one() -> None:
+def test_the_limit_recovers_call_by_call() -> None:
     now = [0.0]
     rates = Rates(2, 3, lambda: now[0])
     assert [rates.take("a") for _ in range(5)] == [0, 0, 0, 1, 1]
@@ -318,7 +318,7 @@ NOTHING_WRITTEN = {
 
 
 @pytest.mark.parametrize(("method", "path", "how"), NOTHING_WRITTEN.values(), ids=NOTHING_WRITTEN)
-def test_calls_that_prove_nothing_write_nothing(
+def test_unauthenticated_calls_write_nothing(
     site: Site, caplog: pytest.LogCaptureFixture, method: str, path: str, how: dict[str, object]
 ) -> None:
     site.made.a_grant()
@@ -333,7 +333,7 @@ def test_calls_that_prove_nothing_write_nothing(
 
 
 @pytest.mark.parametrize("path", ["/auth?system=shop-admin", "/ssh/krl", "/usage"])
-def test_a_database_that_is_away_is_one_line_a_minute(
+def test_an_unreachable_database_is_one_line_a_minute(
     site: Site, caplog: pytest.LogCaptureFixture, path: str
 ) -> None:
     token = site.made.a_token(site.made.a_grant())

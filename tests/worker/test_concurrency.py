@@ -1,4 +1,4 @@
-"""How many calls a system may have under way, and that one that hangs keeps nobody from the
+"""How many calls of a system may run at once, and that a system that hangs does not block the
 others."""
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from tests.waiting import until
 
 
 def entered(limits: ConcurrencyLimits, system: str = "a") -> int:
-    """How many calls of it are let in one after the other."""
+    """The number of its calls that may start one after the other."""
     number = 0
     while limits.enter([system]):
         number += 1
     return number
 
 
-def test_more_are_let_in_with_every_answer_up_to_a_limit() -> None:
+def test_every_answer_allows_more_calls_up_to_a_limit() -> None:
     limits = ConcurrencyLimits()
     assert entered(limits) == FIRST and limits.full() == ["a"]
     limits.leave(["a"], [])
@@ -44,7 +44,7 @@ def test_more_are_let_in_with_every_answer_up_to_a_limit() -> None:
     assert entered(limits) == MOST - FIRST - 1
 
 
-def test_one_that_fails_again_and_again_is_tried_one_at_a_time_until_it_answers() -> None:
+def test_a_system_that_fails_repeatedly_gets_one_call_at_a_time_until_it_answers() -> None:
     limits = ConcurrencyLimits()
     for _ in range(DOWN):
         assert limits.enter(["a"])
@@ -66,7 +66,7 @@ def test_a_call_of_several_needs_room_at_each_and_blames_only_the_one_that_faile
     assert (entered(limits, "a"), entered(limits, "b")) == (FIRST + DOWN, 1)
 
 
-def test_what_was_not_called_because_another_failed_before_it_does_not_count_as_an_answer() -> None:
+def test_a_system_that_was_not_called_does_not_count_as_answering() -> None:
     limits = ConcurrencyLimits()
     for _ in range(DOWN):
         limits.enter(["b"])
@@ -137,7 +137,7 @@ def crowd(made: Made) -> Callable[[str, int], list[Grant]]:
     return come
 
 
-def test_starts_on_one_system_that_hangs_keep_none_on_another_waiting(
+def test_starts_on_a_system_that_hangs_do_not_delay_another(
     made: Made,
     several: SeveralSystems,
     delivery: Dispatcher,
@@ -154,7 +154,7 @@ def test_starts_on_one_system_that_hangs_keep_none_on_another_waiting(
     assert several.known["shop-admin"].told("grant") == 60
 
 
-def test_ends_on_one_system_that_hangs_keep_none_on_another_open(
+def test_ends_on_a_system_that_hangs_do_not_delay_another(
     made: Made,
     several: SeveralSystems,
     delivery: Dispatcher,
@@ -170,7 +170,7 @@ def test_ends_on_one_system_that_hangs_keep_none_on_another_open(
     until(lambda: several.known["shop-admin"].inside == FIRST)
 
 
-def test_what_waits_for_a_system_is_tried_at_once_when_it_answers_again(
+def test_work_for_a_system_is_retried_at_once_when_it_answers_again(
     made: Made,
     several: SeveralSystems,
     delivery: Dispatcher,
@@ -205,7 +205,7 @@ def shown(made: Made, grant: Grant) -> str:
     )
 
 
-def test_a_role_of_several_systems_is_open_when_all_are_and_shows_how_far_it_is(
+def test_a_role_of_several_systems_is_active_when_all_are_and_shows_progress(
     made: Made, several: SeveralSystems, delivery: Dispatcher
 ) -> None:
     grant = starting(made, "both")
@@ -219,11 +219,11 @@ def test_a_role_of_several_systems_is_open_when_all_are_and_shows_how_far_it_is(
     assert made.grant(grant.id).state is GrantState.ACTIVE
     assert (
         made.grant(grant.id).ends_at == made.clock.at - 60 + grant.duration
-    )  # the first of them has it since then
+    )  # the first system has had it since then
     assert "of 2 systems" not in shown(made, grant)
 
 
-def test_what_some_systems_have_is_taken_back_when_another_refuses(
+def test_access_on_some_systems_is_removed_when_another_refuses(
     made: Made, several: SeveralSystems, delivery: Dispatcher
 ) -> None:
     grant = starting(made, "both")
@@ -236,7 +236,7 @@ def test_what_some_systems_have_is_taken_back_when_another_refuses(
     assert made.count("leases", "state <> 'ended'") == 0
 
 
-def test_each_system_of_a_role_ends_by_itself(
+def test_each_system_of_a_role_ends_separately(
     made: Made, several: SeveralSystems, delivery: Dispatcher
 ) -> None:
     grant = starting(made, "both")

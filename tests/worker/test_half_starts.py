@@ -1,5 +1,5 @@
-"""A start that some systems did, or may have done: its end stands from the first of them, and holds
-for all."""
+"""A start that some systems did, or may have done: its end stands from the first of them, and
+applies to all."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ DURATION = 60
 
 @dataclass
 class Half:
-    """A grant that is starting, the systems that it is for, and whoever does the work."""
+    """A grant that is starting, its systems, and the harness that does the work."""
 
     made: Made
     systems: SeveralSystems
@@ -43,7 +43,7 @@ class Half:
         self.delivery.drain(queue)
 
     def later(self, seconds: int) -> None:
-        """Time passes, and all that is due is done, ends first."""
+        """Time passes, and all due work is done, ends first."""
         self.made.clock.at += seconds
         expire_due(self.made.world)
         self.work(Queue.END)
@@ -86,7 +86,7 @@ def one(tmp_path: Path, database: Database) -> Half:
 
 
 def mute(system: FakeSystem, error: Exception) -> None:
-    """It does what it is told, and can't say so."""
+    """It acts, and gives no answer."""
 
     def grant(order: ProvisionOrder) -> None:
         system.held.add(order.grant)
@@ -96,7 +96,9 @@ def mute(system: FakeSystem, error: Exception) -> None:
 
 
 class TestOneOfTwo:
-    def test_its_record_and_its_end_are_there_while_the_other_is_tried(self, both: Half) -> None:
+    def test_a_half_start_has_its_record_and_end_while_the_other_system_is_retried(
+        self, both: Half
+    ) -> None:
         both.systems.known["shop-admin"].failing["grant"] = SystemUnavailable("try again")
         both.work()
         assert both.held() == {"reports"}
@@ -112,14 +114,14 @@ class TestOneOfTwo:
             assert both.now().ends_at == START + DURATION
         assert both.made.events("grant:access:started") == 1
 
-    def test_at_that_end_it_is_taken_back_everywhere(self, both: Half) -> None:
+    def test_a_half_start_is_removed_everywhere_at_its_end(self, both: Half) -> None:
         both.systems.known["shop-admin"].failing["grant"] = SystemUnavailable("try again")
         both.work()
         both.later(DURATION)
         assert (both.held(), both.now().state, both.now().end_reason) == (set(), "ended", "expired")
         assert both.made.verdict().broken is None
 
-    def test_the_other_gets_it_for_what_is_left(self, both: Half) -> None:
+    def test_the_other_system_gets_the_access_for_the_time_left(self, both: Half) -> None:
         both.systems.known["shop-admin"].failing["grant"] = SystemUnavailable("try again")
         both.work()
         both.systems.known["shop-admin"].failing.clear()
@@ -132,7 +134,7 @@ class TestOneOfTwo:
         ]
         assert both.made.verdict().broken is None
 
-    def test_a_crash_after_the_first_moves_no_end(self, both: Half) -> None:
+    def test_a_crash_after_the_first_system_does_not_move_the_end(self, both: Half) -> None:
         class Killed(BaseException):
             pass
 
@@ -149,7 +151,7 @@ class TestOneOfTwo:
         both.later(30)
         assert (both.held(), both.now().state) == (set(), "ended")
 
-    def test_given_back_while_the_other_is_tried_it_is_gone(self, both: Half) -> None:
+    def test_a_half_start_that_is_given_back_is_removed(self, both: Half) -> None:
         both.systems.known["shop-admin"].failing["grant"] = SystemUnavailable("try again")
         both.work()
         release_grant(both.made.world, both.grant.id, ANA)
@@ -165,7 +167,7 @@ UNSURE = {
 
 @pytest.mark.parametrize("error", UNSURE.values(), ids=UNSURE)
 class TestMaybe:
-    def test_what_may_be_there_ends_in_its_time(self, one: Half, error: Exception) -> None:
+    def test_access_that_may_exist_ends_on_time(self, one: Half, error: Exception) -> None:
         mute(one.systems.known["shop-admin"], error)
         one.work()
         ((detail,),) = one.made.log("grant:start:unsure", "detail")
@@ -182,9 +184,7 @@ class TestMaybe:
         assert one.made.events("grant:start:unsure") == 1
         assert one.made.verdict().broken is None
 
-    def test_an_end_that_is_not_confirmed_is_tried_for_ever(
-        self, one: Half, error: Exception
-    ) -> None:
+    def test_an_unconfirmed_end_is_retried_indefinitely(self, one: Half, error: Exception) -> None:
         mute(one.systems.known["shop-admin"], error)
         one.systems.known["shop-admin"].failing["revoke"] = SystemUnavailable("down")
         one.work()
@@ -196,8 +196,8 @@ class TestMaybe:
         assert (one.held(), one.now().state) == (set(), "ended")
 
 
-def test_a_system_that_made_it_and_is_gone_when_it_is_read_back_may_have_it(one: Half) -> None:
-    """The read-back sent nothing, which says nothing of the call before it."""
+def test_a_system_that_fails_at_the_read_back_may_have_the_access(one: Half) -> None:
+    """The read-back was not sent, which says nothing about the call before it."""
     system = one.systems.known["shop-admin"]
 
     def read_back(order: ProvisionOrder) -> bool:
@@ -219,7 +219,7 @@ SURE = {
 
 
 @pytest.mark.parametrize("error", SURE.values(), ids=SURE)
-def test_what_surely_made_nothing_leaves_the_whole_time(one: Half, error: Exception) -> None:
+def test_a_try_without_effect_does_not_start_the_time(one: Half, error: Exception) -> None:
     one.systems.known["shop-admin"].failing["grant"] = error
     one.work()
     one.later(DURATION + 10)
@@ -230,8 +230,8 @@ def test_what_surely_made_nothing_leaves_the_whole_time(one: Half, error: Except
     assert one.made.events("grant:start:unsure") == 0
 
 
-def test_a_try_that_was_cut_off_before_its_record_ends_at_its_first_possible_end(one: Half) -> None:
-    """As by kill -9 between the call and the record: the next process finds the claim run out."""
+def test_a_try_that_was_killed_before_its_record_ends_at_its_first_possible_end(one: Half) -> None:
+    """As after kill -9 between the call and the record: the next process finds an expired claim."""
     system = one.systems.known["shop-admin"]
 
     class Killed(BaseException):
@@ -251,7 +251,7 @@ def test_a_try_that_was_cut_off_before_its_record_ends_at_its_first_possible_end
     assert (one.held(), one.now().state) == (set(), "ended")
 
 
-def test_a_role_that_changes_between_two_tries_takes_back_what_was_made(both: Half) -> None:
+def test_a_role_change_between_two_tries_removes_the_access(both: Half) -> None:
     both.systems.known["shop-admin"].failing["grant"] = SystemUnavailable("try again")
     both.work()
     assert both.held() == {"reports"}

@@ -1,4 +1,4 @@
-"""What nobody rings for is looked at every second, whatever becomes of the other looks."""
+"""Every check runs once a second, whatever happens in the other checks."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.waiting import until
 
 @dataclass
 class Look:
-    """Counts, and fails as long as there is something to raise."""
+    """A check that counts its runs, and raises the exceptions that a test gives."""
 
     at: list[float] = field(default_factory=list)
     errors: list[Exception] = field(default_factory=list)
@@ -43,8 +43,7 @@ def watching() -> Iterator[Callable[..., Ticker]]:
 
 
 class Pauses(threading.Event):
-    """Where nobody waits really: each pause moves the clock by what it would have taken, and by
-    `held_up` seconds."""
+    """Replaces waiting: each pause moves the clock by its length, and by `held_up` seconds."""
 
     def __init__(self, *held_up: float) -> None:
         super().__init__()
@@ -57,10 +56,10 @@ class Pauses(threading.Event):
         return False
 
 
-def test_it_looks_once_in_every_second_right_after_it_has_begun(
+def test_checks_run_once_in_every_second_right_after_its_begin(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Also when it was held up: the next look is at its time again."""
+    """Also after a delay: the next check is on time again."""
     pauses, seen = Pauses(0, 0, 0.7, 0, 2.2, 0), list[float]()
     watch = Ticker(lambda: pauses.at, {"look": lambda: seen.append(pauses.at)})
     monkeypatch.setattr(watch, "_stopping", pauses)
@@ -69,7 +68,7 @@ def test_it_looks_once_in_every_second_right_after_it_has_begun(
     assert seen == pytest.approx([1001.05, 1002.05, 1003.75, 1004.05, 1007.25, 1008.05])
 
 
-def test_a_look_that_fails_has_a_next_time_and_holds_up_no_other(
+def test_a_check_that_fails_runs_again_and_delays_no_other(
     watching: Callable[..., Ticker],
 ) -> None:
     bad, good = Look(errors=[RuntimeError("a bug"), StorageUnavailable("locked")]), Look()
@@ -78,7 +77,7 @@ def test_a_look_that_fails_has_a_next_time_and_holds_up_no_other(
     assert len(good.at) >= 2 and watch.well()
 
 
-def test_one_that_hangs_or_was_stopped_is_not_well(
+def test_a_ticker_that_hangs_or_was_stopped_is_unwell(
     watching: Callable[..., Ticker], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("bot.worker.ticker.WELL", 1.5)
@@ -93,7 +92,7 @@ def test_one_that_hangs_or_was_stopped_is_not_well(
 
 
 class TestCommits:
-    def test_rows_are_looked_at_once_for_all_commits_since(self) -> None:
+    def test_the_rows_are_read_once_for_all_commits_since(self) -> None:
         version, look = [7], Look()
         commits = CommitWatcher(lambda: version[0], [look])
         for _ in range(3):
@@ -104,14 +103,14 @@ class TestCommits:
         commits.look()
         assert len(look.at) == 2
 
-    def test_where_commits_can_not_be_seen_every_look_is_one_at_the_rows(self) -> None:
+    def test_if_commits_cannot_be_seen_every_check_reads_the_rows(self) -> None:
         look = Look()
         commits = CommitWatcher(lambda: 0, [look])
         commits.look()
         commits.look()
         assert len(look.at) == 2
 
-    def test_what_failed_is_looked_at_again_although_nobody_has_committed(self) -> None:
+    def test_a_failed_read_is_repeated_without_a_new_commit(self) -> None:
         look, after = Look(errors=[StorageUnavailable("locked")]), Look()
         commits = CommitWatcher(lambda: 7, [look, after])
         with pytest.raises(StorageUnavailable):
@@ -119,7 +118,7 @@ class TestCommits:
         commits.look()
         assert (len(look.at), len(after.at)) == (2, 1)
 
-    def test_after_a_failure_the_number_may_be_that_of_another_connection(self) -> None:
+    def test_after_a_failure_the_version_may_be_of_another_connection(self) -> None:
         answers: list[int | Exception] = [7, StorageUnavailable("gone"), 7]
 
         def version() -> int:

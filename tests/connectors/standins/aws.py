@@ -1,11 +1,9 @@
-"""A real moto server, and in front of it what moto has not: time.
-
-moto (sso-admin, identitystore) does at once what AWS does a little later, and has no
-ListAccountAssignmentCreationStatus and …DeletionStatus. This front answers these two, and
-CreateAccountAssignment, DeleteAccountAssignment and their Describe…Status, as the published API
-reference of IAM Identity Center has them: a request is IN_PROGRESS for some calls, then it reaches
-moto and has SUCCEEDED, or FAILED. Everything else is moto's own.
-"""
+"""A real moto server, and a front that adds delays. moto (sso-admin, identitystore) does at once
+what AWS does a little later, and has no ListAccountAssignmentCreationStatus and …DeletionStatus.
+The front answers these two, and CreateAccountAssignment, DeleteAccountAssignment and their
+Describe…Status, as the published API reference of IAM Identity Center specifies: a request is
+IN_PROGRESS for some calls, then it reaches moto and has SUCCEEDED, or FAILED. Everything else is
+answered by moto."""
 
 from __future__ import annotations
 
@@ -51,13 +49,13 @@ class Aws(StandIn):
         self.moto.stop()
 
     def reset(self) -> None:
-        """Nobody, nothing, no trouble."""
+        """Removes all users, data and faults."""
         self.straight("POST", "/moto-api/reset", {}, b"")
         self.requests, self._old, self.seen = {}, {}, []
         self.takes, self.fails, self.lag = 2, "", 0
 
     def straight(self, method: str, target: str, headers: Mapping[str, str], raw: bytes) -> Reply:
-        """What moto answers."""
+        """The answer of moto itself."""
         line = HTTPConnection("127.0.0.1", self.moto_port, timeout=20)
         try:
             line.request(method, target, raw, dict(headers))
@@ -72,7 +70,7 @@ class Aws(StandIn):
         return Reply(answer.status, json.loads(body or b"null"), {**kept, "Content-Type": kind})
 
     def breaking(self, step: int) -> Any:
-        """At every second call, because moto takes its time and one grant is many calls."""
+        """Breaks at every second call, because moto is slow and one grant is many calls."""
         way = BEFORE if step % 4 < 2 else LOST
         return self.failing(
             lambda number: None if number < 2 * step else way if number == 2 * step else HANG_UP
@@ -101,7 +99,7 @@ class Aws(StandIn):
         return self._late(raw, reply) if name == "ListAccountAssignments" else reply
 
     def turn(self, request: Request) -> None:
-        """One call nearer to the end of what is under way."""
+        """Moves a running request one call nearer to its end."""
         if request.status != "IN_PROGRESS":
             return
         request.left -= 1
@@ -128,7 +126,7 @@ class Aws(StandIn):
             )
 
     def _there(self, request: Request) -> bool:
-        """moto would make a second one of the same."""
+        """Whether it is there, because moto would make a second one."""
         asked = request.asked
         wanted = {"AccountId": asked["TargetId"]} | {
             name: asked[name] for name in ("InstanceArn", "PermissionSetArn")
@@ -185,7 +183,7 @@ class Aws(StandIn):
         return Reply(200, {f"AccountAssignments{what}Status": found})
 
     def _late(self, raw: bytes, reply: Reply) -> Reply:
-        """The list of some calls ago."""
+        """The list as it was some calls ago."""
         key = raw.decode()
         old = self._old.get(key)
         if old is not None and old.body != reply.body and self.lag > 0:

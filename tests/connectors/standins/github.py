@@ -1,10 +1,7 @@
-"""GitHub as its published REST API description (2022-11-28) has it: "Team members", "Teams",
-"Organizations", "Organization members", "Users" and "Search users", as far as the connector asks
-for them.
-
-Written from the description, not from the service: where the two differ, this goes wrong with the
-description.
-"""
+"""GitHub as in its published REST API description (2022-11-28): "Team members", "Teams",
+"Organizations", "Organization members", "Users" and "Search users", as far as the connector uses
+them. It is written from the description; where the real service differs, it follows the
+description."""
 
 from __future__ import annotations
 
@@ -17,7 +14,7 @@ from tests.connectors.standins.server import Asked, Reply, Route, StandIn
 
 TOKEN = "github_pat_11AAAAAAA0123456789"
 PAGE = 2
-"""Members on a page, so that a list has several."""
+"""Members on a page, so that a list has several pages."""
 
 
 @dataclass
@@ -35,7 +32,7 @@ class User:
 class Organisation:
     members: dict[int, str] = field(default_factory=dict)
     teams: dict[str, dict[int, str]] = field(default_factory=dict)
-    """Slugs, and in each the state of its members by id."""
+    """Slugs, and for each the state of its members by id."""
 
 
 class GitHub(StandIn):
@@ -47,7 +44,7 @@ class GitHub(StandIn):
         self.hidden, self.blind, self.incomplete, self.invites = set[int](), False, False, False
 
     def join(self, login: str, email: str | None = None, state: str = "active") -> User:
-        """A user, who is in the organisation unless `state` is empty."""
+        """Adds a user, who is in the organisation unless `state` is empty."""
         user = self.users.setdefault(
             len(self.users) + 501, User(len(self.users) + 501, login, email)
         )
@@ -60,7 +57,7 @@ class GitHub(StandIn):
         return next((user for user in shown if user.login.lower() == login.lower()), None)
 
     def may(self, login: str, team: str) -> bool:
-        """Whether this user gets at what the team may."""
+        """Whether this user has the rights of the team."""
         user = next((user for user in self.users.values() if user.login == login), None)
         return user is not None and self.org.teams.get(team, {}).get(user.id) == "active"
 

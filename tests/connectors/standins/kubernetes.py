@@ -1,11 +1,7 @@
-"""The Kubernetes API server as its published reference has it: RoleBinding, ClusterRoleBinding,
-Role and ClusterRole of rbac.authorization.k8s.io/v1, SelfSubjectAccessReview of
-authorization.k8s.io/v1, and "API Concepts" (paging, label selectors, dry run), as far as the
-connector asks.
-
-Written from the description, not from the service: where the two differ, this goes wrong with the
-description.
-"""
+"""The Kubernetes API server as in its published reference: RoleBinding, ClusterRoleBinding, Role
+and ClusterRole of rbac.authorization.k8s.io/v1, SelfSubjectAccessReview of authorization.k8s.io/v1,
+and "API Concepts" (paging, label selectors, dry run), as far as the connector uses them. It is
+written from the reference; where the real server differs, it follows the reference."""
 
 from __future__ import annotations
 
@@ -49,7 +45,7 @@ class Kubernetes(StandIn):
         """A finalizer keeps what is deleted."""
 
     def may(self, user: str, namespace: str, role: str) -> bool:
-        """Whether the user gets at what the role may in the namespace."""
+        """Whether the user has the rights of the role in the namespace."""
         return any(
             place in ("", namespace) and each["roleRef"]["name"] == role and user == subject["name"]
             for (place, _), each in self.bindings.items()

@@ -1,9 +1,6 @@
-"""Okta as its published Management API has it: "Groups", "Users" and "Rate limits", as far as the
-connector asks.
-
-Written from the description, not from the service: where the two differ, this goes wrong with the
-description.
-"""
+"""Okta as in its published Management API: "Groups", "Users" and "Rate limits", as far as the
+connector uses them. It is written from the description; where the real service differs, it follows
+the description."""
 
 from __future__ import annotations
 
@@ -18,7 +15,7 @@ from tests.connectors.standins.server import Asked, Reply, Route, StandIn
 
 TOKEN = "00QCjAl4MlV-WPXM0123456789"
 PAGE = 2
-"""Entries on a page, so that a list has several."""
+"""Entries on a page, so that a list has several pages."""
 
 _TERM = re.compile(r'(profile\.email|profile\.name|id) eq "((?:[^"\\]|\\.)*)"')
 
@@ -68,7 +65,7 @@ class Okta(StandIn):
         return self.groups.setdefault(group.id, group)
 
     def may(self, email: str, group: str) -> bool:
-        """Whether the user with this e-mail gets at what the group may."""
+        """Whether the user with this e-mail has the rights of the group."""
         user = next((user for user in self.users.values() if user.email == email), None)
         return user is not None and any(
             user.id in g.members for g in self.groups.values() if group in (g.id, g.name)
@@ -95,7 +92,7 @@ class Okta(StandIn):
         return Reply(404, self.refusal(404, "Not found: Resource not found"))
 
     def page(self, path: str, all: Sequence[Any], asked: Asked) -> Reply:
-        """Two entries and a Link to the next ones, by a cursor, as "Pagination" has it."""
+        """Two entries and a Link to the next ones, by a cursor, as in "Pagination"."""
         start = int(asked.query.get("after", 0))
         more = "".join(f"&{name}={value}" for name, value in asked.query.items() if name == "limit")
         link = (
@@ -177,7 +174,7 @@ class Okta(StandIn):
         return Reply(204)
 
     def busy(self) -> Reply:
-        """It says when, by its own clock, which is two minutes ahead here."""
+        """Limits the calls until a time by its own clock, which is two minutes ahead."""
         now = int(time.time()) + 120
         headers = {
             "X-Rate-Limit-Remaining": "0",

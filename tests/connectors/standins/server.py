@@ -1,10 +1,7 @@
-"""A real HTTP server to write a provider's stand-in on: strict about what it is asked, and able to
-fail as told.
-
-It knows HTTP and no provider. A stand-in lists its routes; every path, method, parameter, header
-and field that a route does not name is refused, so that a connector can't lean on what the
-provider's description does not have.
-"""
+"""A real HTTP server as a base for a provider's stand-in: strict about requests, and able to fail
+on order. It knows HTTP and no provider. A stand-in lists its routes; every path, method, parameter,
+header and field that a route does not name is refused, so that a connector uses only what the
+provider's description has."""
 
 from __future__ import annotations
 
@@ -22,7 +19,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 @dataclass(frozen=True)
 class Asked:
-    """One request, its path's named parts unquoted."""
+    """One request, with the named parts of its path unquoted."""
 
     parts: Mapping[str, str]
     query: Mapping[str, str]
@@ -39,8 +36,8 @@ class Reply:
 
 @dataclass(frozen=True)
 class Route:
-    """`path` has {names} for its parts, `query` and `fields` the parameters and body fields that
-    there may be; `needs` the fields that there must be."""
+    """`path` has {names} for its parts; `query` and `fields` are the allowed parameters and body
+    fields; `needs` are the required fields."""
 
     method: str
     path: str
@@ -57,12 +54,12 @@ class Route:
 
 
 BEFORE, LOST, HANG, BUSY = "before", "lost", "hang", "busy"
-"""How a call fails: nothing done and 503, done and the answer lost, no answer at all, too many
+"""How a call fails: 503 without effect, a lost answer after the effect, no answer at all, too many
 calls."""
 
 
 class StandIn:
-    """Give it `routes` and `refusal`; its memory is behind `lock`, and calls are `seen` in
+    """Give it `routes` and `refusal`; its data are behind `lock`, and `seen` has the calls in
     order."""
 
     routes: Sequence[Route] = ()
@@ -91,7 +88,7 @@ class StandIn:
     # --- what a provider says for itself
 
     def refusal(self, status: int, words: str) -> Any:
-        """The body of a refusal, as the provider has it."""
+        """The body of a refusal, in the provider's form."""
         return {"message": words}
 
     def admits(self, headers: Mapping[str, str]) -> Reply | None:
@@ -105,7 +102,7 @@ class StandIn:
 
     @contextmanager
     def failing(self, fails: Callable[[int], str | None]) -> Iterator[None]:
-        """Meanwhile the calls, counted from 1, fail in the way that `fails` says."""
+        """A context in which the calls, counted from 1, fail as `fails` says."""
         with self.lock:
             self._fails, self._number = fails, 0
         try:
@@ -116,13 +113,13 @@ class StandIn:
 
     @contextmanager
     def down(self) -> Iterator[None]:
-        """Nothing is done, and who calls hears 503 or nothing."""
+        """Nothing has an effect, and callers get 503 or no answer."""
         with self.failing(lambda number: BEFORE if number % 2 else HANG_UP):
             yield
 
     def breaking(self, step: int) -> Any:
-        """The contract's: from the step-th half on, odd ones before and even ones after the system
-        did its part."""
+        """The contract's `breaking`: odd steps fail before the system did its part, even steps
+        after it."""
         first, way = (step + 1) // 2, BEFORE if step % 2 else LOST
         return self.failing(
             lambda number: None if number < first else way if number == first else HANG_UP
@@ -133,7 +130,7 @@ class StandIn:
     def handle(
         self, method: str, target: str, headers: Mapping[str, str], raw: bytes
     ) -> Reply | None:
-        """None for a call that gets no answer."""
+        """Returns None for a call that gets no answer."""
         with self.lock:
             self._number += 1
             self.seen.append(f"{method} {urlsplit(target).path}")
@@ -164,8 +161,8 @@ class StandIn:
     def _wrong(
         self, route: Route, query: Mapping[str, str], headers: Mapping[str, str], raw: bytes
     ) -> Reply | None:
-        """What a strict reading of the description refuses; what no provider would answer fails the
-        test."""
+        """The refusal by a strict reading of the description; a request that no provider would
+        answer fails the test."""
         assert not (unknown := set(query) - set(route.query)), (
             f"{route.path} has no parameter {unknown}"
         )
