@@ -1,14 +1,14 @@
-# Everything from a bare checkout: Python 3.11+, git and make are enough.
-# PYTHON chooses the interpreter, ARGS is handed to the command.
+# Builds everything from a fresh checkout. It needs Python 3.11 or newer, git and make.
+# PYTHON is the interpreter, ARGS are passed to the command.
 PYTHON ?= python3
 BIN    := .venv/bin
 UV     := .venv-uv/bin/uv
 
-# Where it is set, as in many images, every process would compile all that it imports anew.
+# If it is set, as in many container images, every process compiles all of its imports again.
 unexport PYTHONDONTWRITEBYTECODE
 
 EXTRAS := --extra aws --extra postgres --extra ssh --extra sandbox
-# What shows that a set of dependencies works: every start of the documents, and every verb and button.
+# The tests that show that a set of dependencies works: every documented start, every verb and button.
 STARTS := tests/test_readme.py tests/faults/test_start.py tests/faults/test_lifecycle.py
 
 .PHONY: demo test test-newest test-oldest test-both-ends lint types bench screenshots lock clean
@@ -19,8 +19,8 @@ demo: .venv/ready
 test: .venv/ready
 	$(BIN)/python -m pytest $(ARGS)
 
-# Both ends of the ranges in pyproject.toml, each in an environment of its own, resolved anew each time: the newest
-# versions that are permitted, and the lowest of what pyproject.toml names, with the development tools as new as they fit.
+# Tests with both ends of the ranges in pyproject.toml, each resolved again in its own environment: the newest
+# allowed versions, and the lowest versions that pyproject.toml names, with the newest development tools that fit.
 test-newest: $(UV)
 	@rm -rf .venv-newest && $(UV) venv --quiet --seed --python $(PYTHON) .venv-newest
 	@$(UV) pip compile --quiet --python .venv-newest/bin/python $(EXTRAS) --group dev \
@@ -40,7 +40,7 @@ test-oldest: $(UV)
 	@$(UV) pip install --quiet --python .venv-oldest/bin/python --no-deps --no-build-isolation --editable .
 	.venv-oldest/bin/python -m pytest $(or $(ARGS),$(STARTS))
 
-# Side by side, because half of each is waiting.
+# Both in parallel, because each spends half of its time waiting.
 test-both-ends:
 	$(MAKE) --jobs=2 test-newest test-oldest ARGS="$(STARTS) -n 2"
 
@@ -57,7 +57,7 @@ types: .venv/ready
 bench: .venv/ready
 	$(BIN)/python -m bench $(ARGS)
 
-# Takes the pictures of the README anew, with Chromium; `make test` says when one of them shows what is no longer so.
+# Takes the pictures of the README again, with Chromium. `make test` fails if a picture is out of date.
 screenshots: .venv/ready
 	SCREENSHOTS=1 $(BIN)/python -m pytest -n 0 tests/browser/test_pictures.py
 
@@ -69,7 +69,7 @@ screenshots: .venv/ready
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-# Renews requirements.lock from pyproject.toml: one file for every platform, each package with its hashes.
+# Writes requirements.lock from pyproject.toml: one file for all platforms, with the hashes of each package.
 lock: $(UV)
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header \
 	  $(EXTRAS) --group dev --no-emit-package access-bot --output-file requirements.lock pyproject.toml

@@ -1,4 +1,4 @@
-"""Builds every part and hands it what it needs, by name."""
+"""Builds all parts with their dependencies."""
 
 import logging
 import ssl
@@ -83,10 +83,10 @@ class WakeUps:
 def build_base(
     settings: Settings, source: Source, *, only_ending: bool = False, clock: Clock | None = None
 ) -> Services:
-    """Opens nothing yet. Raises ConfigError when roles.toml can't be read, unless access is only to
-    be ended (`only_ending`).
+    """Opens nothing yet.
 
-    Only `bot/cli/demo_bot.py` brings its own clock.
+    Raises ConfigError if roles.toml can't be read, unless the command only ends access
+    (`only_ending`). Only `bot/cli/demo_bot.py` passes its own clock.
     """
     roles = RolesFile(settings.roles_path, settings.environ, KINDS, only_ending)
     db, signer, wake_ups = (
@@ -133,7 +133,7 @@ def build_tools(world: Context) -> ConnectorDeps:
 
 
 def ca_keys(world: Context, systems: Systems, wanted: str = "") -> list[tuple[str, str]]:
-    """The systems whose hosts trust a key of ours, or the `wanted` one, each with the line of that
+    """The systems whose hosts trust a key of ours, or only `wanted`, each with the line of that
     key. Raises SystemUnavailable and SystemRefused."""
     known = world.policy().systems
     names = [each.name for each in known.values() if systems.abilities(each.connector).certifies]
@@ -151,7 +151,7 @@ def build_dispatcher(base: Services) -> Dispatcher:
 
 
 def slack_client(settings: Settings, timeout: int) -> WebClient:
-    """A client without retries of its own, because only delivery knows what may be repeated."""
+    """A client that does not retry, because only the dispatcher knows what may be repeated."""
     url = settings.slack_api_url
     tls = _tls() if url.startswith("https:") else None
     return WebClient(
@@ -166,8 +166,8 @@ def _tls() -> ssl.SSLContext:
 
 
 def build_bolt(base: Services, identity: Identity) -> App:
-    """The Bolt app with all our listeners. Its settings are passed explicitly, none is read from
-    the environment."""
+    """The Bolt app with all our listeners. Its settings are passed explicitly, not read from the
+    environment."""
     quick = slack_client(base.settings, timeout=2)
     bolt = App(
         name="access-bot",
@@ -175,7 +175,7 @@ def build_bolt(base: Services, identity: Identity) -> App:
         client=quick,
         authorize=lambda context: identity.authorized(),
         signing_secret=base.settings.slack_signing_secret or "unused in Socket Mode",
-        # `bot/web/slack_events.py` has verified what comes this far
+        # `bot/web/slack_events.py` has verified the signature before
         request_verification_enabled=False,
         process_before_response=True,
         listener_executor=ThreadPoolExecutor(LISTENERS, thread_name_prefix="listener"),

@@ -1,9 +1,8 @@
-"""What time it is, for everything this product decides: UTC in whole seconds, and never going back
-in one process.
+"""The clock for all decisions: UTC in whole seconds, which never goes back in one process.
 
-A clock that is set back must not lengthen anybody's access, so time goes on at least as fast as the
-machine's monotonic clock. One that is set forward is believed, for good: access ends early rather
-than late.
+A clock that is set back must not extend access, so time advances at least as fast as the machine's
+monotonic clock. A clock that is set forward is accepted permanently: access ends early rather than
+late.
 """
 
 import threading
@@ -12,7 +11,7 @@ from collections.abc import Callable
 
 
 class Clock:
-    """Calling it gives UTC seconds since the epoch. Any thread may."""
+    """Calling it returns UTC seconds since the epoch. Thread-safe."""
 
     def __init__(
         self, wall: Callable[[], float] = time.time, steady: Callable[[], float] = time.monotonic
@@ -25,18 +24,19 @@ class Clock:
         return int(self.exact())
 
     def go_on_from(self, at: int) -> int:
-        """Time is at least `at` from now on; gives how many seconds the clock was behind it."""
+        """Makes the time at least `at` from now on; returns how many seconds the clock was
+        behind."""
         behind = at - self()
         with self._lock:
             self._ahead = max(self._ahead, at - self._steady())
         return max(0, behind)
 
     def exact(self) -> float:
-        """The same with its fraction, for sleeping until the next whole second begins."""
+        """The time with its fraction, to sleep until the next whole second."""
         with self._lock:
             wall = self._wall()
             steady = (
                 self._steady()
-            )  # after the other: a thread that is held up here must not push time ahead
+            )  # read after the other: a delayed thread must not push the time ahead
             self._ahead = max(self._ahead, wall - steady)
             return self._ahead + steady

@@ -110,7 +110,7 @@ class Worker:
         self.connect_loop.start()
 
     def stop(self) -> None:
-        """Takes no new payloads from Slack, finishes the work under way, and leaves the rest in the
+        """Takes no new payloads from Slack, finishes the running work, and leaves the rest in the
         outbox."""
         self._stopping.set()
         self.connect_loop.stop()
@@ -242,7 +242,7 @@ def _log_warnings(policy: Policy) -> None:
 def serve(
     base: Services, *, web: bool, work: bool, migrate: bool, clock_accepted_by: str = ""
 ) -> None:
-    """Runs until SIGTERM or SIGINT, then finishes the work under way. `clock_accepted_by` names the
+    """Runs until SIGTERM or SIGINT, then finishes the running work. `clock_accepted_by` names the
     operator who confirmed that the machine's clock is right and the records are not, or is "".
 
     Raises SchemaMismatch, ClockBehind and StorageUnavailable before anything was started.

@@ -1,5 +1,5 @@
-"""Signs and reads access tokens, and seals the head of the audit chain. It decides whether a text
-was signed with one of our keys, and knows neither what the time is nor whether a grant lives.
+"""Signs and reads access tokens, and seals the head of the audit chain. It checks only signatures,
+not the end of a token or its grant.
 """
 
 import hashlib
@@ -16,12 +16,11 @@ from bot.core.audit import SealCheck
 from bot.core.model import Claims
 
 LONGEST = 2048
-"""Characters; ours have about 110. Anything longer is refused before a signature is computed over
-it."""
+"""The most characters of a token; ours have about 110. A longer text is refused before a signature
+is computed."""
 
 MOST_KNOWN = 4096
-"""Tokens whose signature is remembered as good, by their hash; when there are more, it starts
-again."""
+"""The most verified tokens that are remembered, by their hash. Beyond it, all are forgotten."""
 
 _SHAPE = re.compile(
     r"\.?[A-Za-z0-9_-]+\.[A-Za-z0-9_-]{43}"
@@ -32,23 +31,23 @@ _JTI = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 @dataclass(frozen=True, slots=True)
 class ForeignToken:
-    """It doesn't look like a token of ours at all: somebody else's, or junk."""
+    """The text does not have the form of our tokens."""
 
     why: str = "not ours"
 
 
 @dataclass(frozen=True, slots=True)
 class BadSignature:
-    """It looks like one of ours, but none of our keys signed it, or what was signed is no token."""
+    """The text has the form of our tokens, but none of our keys signed it, or its content is not a
+    token."""
 
     why: str = "bad signature"
 
 
 class Signer:
-    """Signs with the last of `keys` and verifies with all of them, so that keys can be changed
-    without a gap.
+    """Signs with the last of `keys` and verifies with all of them, so that keys can be rotated.
 
-    Raises ValueError without a key, because an empty list would sign nothing.
+    Raises ValueError without a key.
     """
 
     def __init__(self, keys: Sequence[str]) -> None:
@@ -63,14 +62,14 @@ class Signer:
         return "Signer()"
 
     def sign_token(self, jti: str, exp: int) -> str:
-        """A token of that id that is good until `exp` (UTC seconds, itself excluded)."""
+        """A token with that id that is valid until just before `exp` (UTC seconds)."""
         return self._tokens.dumps({"jti": jti, "exp": exp})
 
     def read_token(self, token: str) -> Claims | ForeignToken | BadSignature:
-        """What the token says, if we signed it. Never raises, whatever it is given.
+        """The claims of a token that we signed. Never raises.
 
-        What was signed once stays signed, so a token that comes with every request of a page is
-        verified once; whether it still opens anything is never remembered.
+        A verified signature is remembered, because a page sends its token with every request.
+        Whether the token still works is checked each time.
         """
         if len(token) > LONGEST or not _SHAPE.fullmatch(token):
             return ForeignToken()
@@ -90,12 +89,12 @@ class Signer:
         return claims
 
     def seal(self, seq: int, digest: str) -> str:
-        """The seal of the audit record of that number and hash, when it is the newest: the id of
-        the key, a dot, the signature. The id says nothing about the key."""
+        """The seal of the newest audit record with that number and hash: the id of the key, a dot,
+        the signature. The id reveals nothing about the key."""
         return f"{self._key_ids[-1]}.{self._seals.get_signature(f'{seq}:{digest}').decode()}"
 
     def check_seal(self, seal: str, seq: int, digest: str) -> SealCheck:
-        """Whether one of our keys made this seal for that record."""
+        """Checks whether one of our keys made this seal for that record."""
         if not _SEAL.fullmatch(seal) or not digest.isascii():
             return SealCheck.FALSE
         key_id, _, signature = seal.partition(".")
@@ -106,7 +105,7 @@ class Signer:
 
 
 class _Derived(itsdangerous.Signer):
-    """Derives each key once: it is the same every time, and a seal is made in every transaction."""
+    """Derives each key once, because a seal is made in every transaction."""
 
     def __init__(self, keys: list[str], salt: str) -> None:
         super().__init__(keys, salt=salt, key_derivation="hmac", digest_method=hashlib.sha256)
@@ -130,7 +129,7 @@ class _Serializer(URLSafeSerializer):
 
 
 def _key_id(derived: bytes) -> str:
-    """Names a key without saying anything about it, so that a missing key is told from a forged
+    """The id of a key, which reveals nothing about it. It distinguishes a missing key from a forged
     seal."""
     return hmac.new(derived, b"key id", hashlib.sha256).hexdigest()[:8]
 

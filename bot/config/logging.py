@@ -1,4 +1,4 @@
-"""How this program logs: to standard error, as text or as JSON lines, and never a secret."""
+"""Logs to standard error, as text or as JSON lines, with secrets redacted."""
 
 import json
 import logging
@@ -12,23 +12,23 @@ _SECRETS = re.compile(
     r"xox[a-z]-[\w-]+|xapp-[\w-]+|(?i:bearer|basic)\s+[\w.~+/=-]{8,}|(?<=://)(?!USER:PASSWORD@)[^/\s:@]+:[^/\s@]+(?=@)"
     r"|(?<=/)(?:commands|actions|app)/[TE]\w+/\w+/\w+"
 )
-"""Slack's tokens and the addresses by which its answers are changed, what an Authorization header
-carries, and the user and password of a URL, except in our own example of one."""
+"""Slack's tokens and response URLs, the value of an Authorization header, and the user and password
+of a URL, except in our own example."""
 
 NOISY = ("slack_sdk", "slack_bolt", "apscheduler", "peewee", "httpx", "uvicorn", "bot.slack.socket")
-"""Libraries that log whole payloads at DEBUG, credentials among them, the last through a logger of
-ours: they never go below INFO."""
+"""Loggers that would log whole payloads with credentials at DEBUG: they never go below INFO. The
+last is ours, used by a library."""
 
 
 class Redacting(logging.Formatter):
-    """Text lines, with everything that looks like a secret taken out, tracebacks included."""
+    """Text lines without anything that looks like a secret, tracebacks included."""
 
     def format(self, record: logging.LogRecord) -> str:
         return redact(super().format(record))
 
 
 class Json(Redacting):
-    """One object a line: `at level logger message`, and `exception` where there is one."""
+    """One JSON object per line: `at level logger message`, and `exception` if there is one."""
 
     def format(self, record: logging.LogRecord) -> str:
         said = {
@@ -57,16 +57,14 @@ def configure(level: str, style: str) -> None:
         logging.getLogger(name).setLevel(max(logging.INFO, logging.getLevelName(level)))
     logging.getLogger("apscheduler").setLevel(logging.WARNING)
     logging.getLogger("slack_bolt").setLevel(logging.ERROR)  # warns of what we do on purpose
-    logging.getLogger("slack_sdk.webhook").setLevel(
-        logging.CRITICAL
-    )  # what it logs is raised as well
+    logging.getLogger("slack_sdk.webhook").setLevel(logging.CRITICAL)  # it raises what it logs
     logging.getLogger("psycopg").setLevel(
         logging.ERROR
-    )  # warns of errors that are raised as well, with values
+    )  # it warns of errors that it also raises, and quotes values
 
 
 class OncePerMinute:
-    """Limits log lines that others can cause: each key is due once a minute. Any thread may ask."""
+    """Limits log lines that others can cause: each key is due once a minute. Thread-safe."""
 
     MOST_KEYS = 100
 
@@ -75,8 +73,7 @@ class OncePerMinute:
         self._seen: dict[str, tuple[float, int]] = {}
 
     def due(self, key: str) -> str | None:
-        """None while the key's minute is not over, else the end of the line: how many were left
-        out."""
+        """None during the key's minute, else the end of the line: how many lines were left out."""
         now = self._steady()
         with self._lock:
             since, left_out = self._seen.get(key, (float("-inf"), 0))
@@ -90,8 +87,7 @@ class OncePerMinute:
 
 
 class Seldom(logging.Filter):
-    """Lets a warning of a library through once a minute, because anybody who connects can cause
-    it."""
+    """Passes each warning of a library once a minute, because any client can cause it."""
 
     def __init__(self, often: OncePerMinute | None = None) -> None:
         super().__init__()
@@ -107,8 +103,8 @@ class Seldom(logging.Filter):
 
 
 def limit_lines_of_server() -> None:
-    """The HTTP server and the event loop warn of each request that is not HTTP, and of each
-    connection that fails."""
+    """Limits the warnings of the HTTP server and the event loop about bad requests and failed
+    connections."""
     for name in ("uvicorn.error", "asyncio"):
         logger = logging.getLogger(name)
         if not any(isinstance(each, Seldom) for each in logger.filters):

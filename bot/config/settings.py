@@ -1,6 +1,5 @@
-"""The only reader of the environment: decides whether what is set there is enough to start, and
-safe. It does not know roles.toml, nor whether any of these tokens works; `access-bot doctor` asks
-that.
+"""Reads the settings from the environment and checks that they are complete and safe. It does not
+check whether a token works; `access-bot doctor` does.
 """
 
 from __future__ import annotations
@@ -21,32 +20,24 @@ LARGEST_FILE = 64 * 1024  # bytes of a NAME_FILE: a secret, not a log
 
 
 class Need(enum.Enum):
-    """What a verb can't do without, beyond a database and a roles file."""
+    """What a command needs beyond a database and a roles file."""
 
     SLACK = "calls Slack"
-    EVENTS = "hears from Slack, over Socket Mode or HTTP"
-    EVENTS_IF_SLACK = (
-        "hears from Slack in HTTP mode, and does without Slack when nothing of Slack is set"
-    )
+    EVENTS = "receives events from Slack, over Socket Mode or HTTP"
+    EVENTS_IF_SLACK = "receives events from Slack in HTTP mode; needs no Slack if none is set up"
     KEYS = "signs or reads access tokens, or seals what it does in the audit log"
 
 
-# What each verb needs. `migrate`, `check`, `keys` and `manifest` are not here: they work without
-# any of it.
+# What each command needs. `migrate`, `check`, `keys` and `manifest` need none of it.
 #
-# Whatever reads or writes rows needs the keys, because everything that is done, looking included,
-# is on record, and
-# the head of the audit chain is sealed with them. It needs no Slack: the variables of Slack and of
-# HTTP are not even
-# looked at, so that a broken token never stands in the way of `access-bot panic`.
+# A command that reads or writes rows needs the keys: every act, reading included, goes into the
+# audit log, whose last record is sealed with them. Such a command ignores the variables of Slack
+# and of HTTP, so that a broken token never blocks `access-bot panic`.
 #
 # `web` serves Slack's events only in HTTP mode, and then needs the bot token (it opens modals) and
-# the
-# signing secret. In Socket Mode the `worker` holds the socket, and `web` answers systems that check
-# tokens:
-# it needs no Slack variable at all and is better run without them. A bot token without an app token
-# means
-# HTTP mode, so that a forgotten signing secret still stops the start.
+# the signing secret. In Socket Mode the `worker` holds the socket, and `web` only answers systems
+# that check tokens, so it should run without any Slack variable. A bot token without an app token
+# means HTTP mode, so that a missing signing secret still prevents the start.
 NEEDS: Mapping[str, frozenset[Need]] = {
     "run": frozenset({Need.SLACK, Need.EVENTS, Need.KEYS}),
     "worker": frozenset({Need.SLACK, Need.EVENTS, Need.KEYS}),
@@ -65,8 +56,7 @@ NEEDS: Mapping[str, frozenset[Need]] = {
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Everything the environment says, checked. Secrets are left out of the repr; unset texts are
-    ""."""
+    """The checked settings. Secrets are left out of the repr; texts that are not set are ""."""
 
     slack_bot_token: str = field(repr=False)
     slack_app_token: str = field(repr=False)
@@ -84,8 +74,8 @@ class Settings:
 
     @property
     def slack_mode(self) -> Literal["socket", "http"]:
-        """`http` when there is a signing secret and no app token: only then Slack's events come
-        over HTTP."""
+        """`http` when a signing secret is set and no app token is: Slack's events then come over
+        HTTP."""
         return "http" if self.slack_signing_secret and not self.slack_app_token else "socket"
 
 
@@ -97,10 +87,10 @@ def load_settings(
     """The settings of one process, from the environment (default: this process's) and the file
     `dotenv`.
 
-    The environment goes before the file; None means no file; an empty value is none. `need` is what
-    the verb can't do without (`NEEDS`). Every secret may also be in a file named by NAME_FILE.
-    `Settings.environ` is what `${NAME}` in roles.toml reads. Raises ConfigError with everything
-    that is missing or wrong, never with a value.
+    The environment overrides the file; `dotenv=None` means no file; an empty value counts as not
+    set. `need` is what the command needs (`NEEDS`). Every secret may also be in a file named by
+    NAME_FILE. `Settings.environ` fills in `${NAME}` in roles.toml. Raises ConfigError with every
+    problem, never with a value.
     """
     problems: list[Problem] = []
     texts = _merged(os.environ if environ is None else environ, dotenv, problems)
@@ -122,8 +112,8 @@ def load_settings(
 def _merged(
     environ: Mapping[str, str], dotenv: str | None, problems: list[Problem]
 ) -> dict[str, str]:
-    """The environment, and of the file what the environment says in neither way (NAME or
-    NAME_FILE)."""
+    """The environment, and those variables of the file that it sets neither as NAME nor as
+    NAME_FILE."""
     given = {name.removesuffix("_FILE") for name, text in environ.items() if text}
     late = {
         name: text
@@ -154,17 +144,19 @@ def _text_of(
     if not (variable.secret and path):
         return text
     if text:
-        problems.append(_problem(name, f"is set and {name}_FILE too: set one of the two"))
+        problems.append(_problem(name, f"is set, and so is {name}_FILE: set only one of them"))
         return ""
     try:
         with Path(path).open("rb") as file:
             content = file.read(LARGEST_FILE + 1)
         if len(content) > LARGEST_FILE or not content.strip():
-            raise ValueError("it is empty" if not content.strip() else "it is too big for a secret")
+            raise ValueError(
+                "it is empty" if not content.strip() else "it is too large for a secret"
+            )
         return content.decode().strip()
     except (OSError, ValueError) as error:
         problems.append(
-            _problem(f"{name}_FILE", f"the file it names can't be used: {_reason(error)}")
+            _problem(f"{name}_FILE", f"names a file that can't be used: {_reason(error)}")
         )
         return ""
 
@@ -190,7 +182,8 @@ def _checked(name: str, variable: Variable, text: str, problems: list[Problem]) 
 def _missing(
     values: Mapping[str, Any], need: frozenset[Need]
 ) -> Iterator[tuple[Problem, set[str]]]:
-    """What is not set, and the variables of which a problem already says why."""
+    """The problems of missing variables, each with the variables whose own problem already explains
+    it."""
     bot, app, signing = (
         values[f"slack_{name}"] for name in ("bot_token", "app_token", "signing_secret")
     )
@@ -208,9 +201,8 @@ def _unset(name: str, hint: str, *unless: str) -> tuple[Problem, set[str]]:
     return _problem(name, f"is not set: {hint}"), {name, *unless}
 
 
-# --- what a value must look like: each takes the text and gives the value, or raises ValueError
-# with a
-# sentence that never holds the text, because it may be a secret
+# --- checks of values: each returns the value, or raises ValueError. The message never quotes the
+# text, which may be a secret
 
 _NEW_KEY = "`access-bot keys new` prints a good one"
 _TOKENS = {
@@ -233,8 +225,8 @@ def _token(prefix: str) -> Callable[[str], str]:
 
 
 def _utf8(text: str) -> str:
-    """Refuses what the environment can hold and nothing can send or store: bytes that are not
-    UTF-8."""
+    """Refuses bytes that are not UTF-8: the environment can hold them, but nothing can send or
+    store them."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -249,9 +241,9 @@ def _word(text: str) -> str:
 
 
 def _ascii_word(text: str) -> str:
-    """What goes into a header, a host name or a URL; the “…” of an example is the usual mistake."""
+    """A value for a header, a host name or a URL. The usual mistake is the “…” of an example."""
     if not text.isascii():
-        raise ValueError("must hold letters, digits and signs of ASCII only: is it copied in full?")
+        raise ValueError("must be ASCII only: was it copied in full?")
     return _word(text)
 
 
@@ -259,7 +251,7 @@ def _signing_secret(text: str) -> str:
     if other := next((what for start, what in _TOKENS.items() if text.startswith(start)), None):
         raise ValueError(f"must be the Signing Secret of the app; this is {other}")
     if len(text) < 16:
-        raise ValueError("is too short for a signing secret of Slack")
+        raise ValueError("is too short for a Slack signing secret")
     return _ascii_word(text)
 
 
@@ -271,7 +263,7 @@ def _api_url(text: str) -> str:
         raise ValueError("must be a plain URL, without a user, a query or a fragment")
     if parts.scheme == "http" and not _is_loopback(parts.hostname):
         raise ValueError(
-            "must be https: plain http would show the tokens to the network (only loopback may)"
+            "must be https: plain http would show the tokens to the network (loopback is exempt)"
         )
     return text.rstrip("/") + "/"
 
@@ -281,7 +273,7 @@ def _split(url: str, problem: str) -> SplitResult:
     hosts."""
     try:
         parts = urlsplit(url)
-        _ = parts.port  # parsed, and so checked, only when it is asked for
+        _ = parts.port  # urllib checks the port only when it is read
     except ValueError:
         raise ValueError(problem) from None
     return parts
@@ -324,8 +316,8 @@ def _postgres_url(text: str) -> str:
         known = conninfo_to_dict(text)
     except (ProgrammingError, UnicodeDecodeError):  # its own words quote the password
         problem = (
-            "is not a connection URI that PostgreSQL's driver takes: is each parameter after ? one"
-            " of libpq's?"
+            "is not a connection URI that PostgreSQL's driver accepts: is each parameter after ?"
+            " one of libpq's?"
         )
         raise ValueError(problem) from None
     if "options" in known:
@@ -373,13 +365,13 @@ _SERVING = frozenset({Need.SLACK, Need.EVENTS, Need.EVENTS_IF_SLACK})
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """One variable: the field it fills, how it is checked, and which verbs look at it."""
+    """One variable: the field it fills, its check, and which commands read it."""
 
     field: str
     check: Callable[[str], Any]
     default: str = ""
     secret: bool = False  # then NAME_FILE works too
-    always: bool = False  # every verb looks at it, else those that need something of `looked_at`
+    always: bool = False  # every command reads it, not only those that need one of `looked_at`
     looked_at: frozenset[Need] = _SERVING
     unset: Any = ""
 

@@ -1,5 +1,5 @@
 """The connectors by kind: one file or folder and one line for each. A kind is imported when it is
-first needed, and the connector of a system is made then.
+first needed.
 """
 
 import logging
@@ -33,12 +33,12 @@ OURS: Mapping[str, str] = {
     "okta": "bot.connectors.okta",
     "kubernetes": "bot.connectors.kubernetes",
 }
-"""The module that exports the KIND of each connector of ours."""
+"""The module that exports the KIND of each built-in connector."""
 
 
 class Kinds(Mapping[str, ConnectorKind]):
-    """Every kind of connector by its name, those of installed packages too. Only those that are
-    asked for are imported."""
+    """Every kind of connector by its name, including those of installed packages. A kind is
+    imported only when it is used."""
 
     def __getitem__(self, name: str) -> ConnectorKind:
         return _of_ours(name) if name in OURS else _from_package(installed()[name])
@@ -57,8 +57,7 @@ KINDS = Kinds()
 
 
 class Systems:
-    """Every system's connector. `find` gives a system as roles.toml has it now, None where it has
-    not."""
+    """The connectors of all systems. `find` returns a system as roles.toml has it now, or None."""
 
     def __init__(
         self,
@@ -71,7 +70,7 @@ class Systems:
         self._lock = threading.Lock()
 
     def abilities(self, kind: str) -> Abilities:
-        """What systems of this kind can do; nothing for an unknown kind."""
+        """The abilities of systems of this kind; none for an unknown kind."""
         return self._kinds[kind].abilities if kind in self._kinds else NO_ABILITIES
 
     def ends_together(self, kind: str) -> bool:
@@ -81,21 +80,21 @@ class Systems:
         return self.abilities(kind).in_our_rows
 
     def is_changed(self, order: ProvisionOrder) -> bool:
-        """Whether roles.toml gives something else on the system now than what was approved."""
+        """Whether the system in roles.toml is no longer the one that was approved."""
         if not order.reach:
             return False
         system = self._find(order.system)
         return system is None or system.reach != order.reach
 
     def of(self, name: str, kind: str) -> Connector:
-        """The connector of the system called `name`, for access that was made by a connector of
-        this kind. Raises SystemUnavailable when there is none: a system that is missing in
-        roles.toml may be there again later."""
+        """The connector of the system called `name`, for access that a connector of this kind made.
+        Raises SystemUnavailable if there is none, because the system may be added to roles.toml
+        again."""
         system = self._find(name)
         if (system is None or system.connector != kind) and self.abilities(kind).in_our_rows:
             system = System(
                 name, kind, {}
-            )  # its access is in our database, whatever roles.toml says
+            )  # its access is in our database and does not need roles.toml
         elif system is None:
             raise NotCalled(
                 f"{name} was removed from roles.toml while access to it is still active: "
@@ -103,7 +102,7 @@ class Systems:
             )
         elif system.connector != kind:
             raise NotCalled(
-                f"{name} was of kind {kind} when this access was made, and is {system.connector}"
+                f"{name} was of kind {kind} when this access was made; it is {system.connector} now"
             )
         with self._lock:
             known = self._made.get(name)
@@ -113,8 +112,8 @@ class Systems:
 
 
 def for_more(systems: Systems, order: ProvisionOrder) -> Connector:
-    """`for_order` where something is given. Raises SystemUnavailable also where the settings give
-    something else than what was approved."""
+    """Like `for_order`, to give access. Also raises SystemUnavailable if the settings are not those
+    that were approved."""
     connector = for_order(systems, order)
     if systems.is_changed(order):
         raise NotCalled(
@@ -124,9 +123,8 @@ def for_more(systems: Systems, order: ProvisionOrder) -> Connector:
 
 
 def for_order(systems: Systems, order: ProvisionOrder) -> Connector:
-    """The connector for what an order is about. Raises SystemUnavailable also where the settings
-    lead elsewhere than when this access was made: it would be looked for in the wrong place, and
-    not finding it there is no end."""
+    """The connector for an order. Also raises SystemUnavailable if the settings lead to a different
+    address than when this access was made: a revocation there would not count."""
     connector = systems.of(order.system, order.connector)
     if order.target and (target := target_of(connector)) and target != order.target:
         raise NotCalled(
@@ -138,15 +136,15 @@ def for_order(systems: Systems, order: ProvisionOrder) -> Connector:
 
 
 def target_of(connector: Connector) -> str:
-    """Where its settings lead, "" where that is not told."""
+    """Where its settings lead, or "" if the connector does not report it."""
     return connector.target if isinstance(connector, Located) else ""
 
 
 def make(
     system: System, tools: ConnectorDeps, kinds: Mapping[str, ConnectorKind] = KINDS
 ) -> Connector:
-    """A connector for this system, which repeats no secret of it. Raises SystemUnavailable with
-    what is missing or wrong."""
+    """A connector for this system that redacts its secrets. Raises SystemUnavailable with what is
+    missing or wrong."""
     with Redaction(system).calling():
         return redacting(_made(system, tools, kinds), system)
 
@@ -176,11 +174,11 @@ def _of_ours(name: str) -> ConnectorKind:
 
 @cache
 def installed() -> Mapping[str, EntryPoint]:
-    """The connectors of installed packages by name; none of them takes the place of one of ours."""
+    """The connectors of installed packages by name. They can't replace a built-in one."""
     found = {point.name: point for point in entry_points(group=GROUP)}
     for name in OURS.keys() & found.keys():
         log.warning(
-            "the package %s brings a connector %s, which is ours: it is not used",
+            "the package %s has a connector %s, the name of a built-in one: it is not used",
             found[name].value,
             name,
         )
@@ -188,16 +186,15 @@ def installed() -> Mapping[str, EntryPoint]:
 
 
 class AnyTable(BaseModel):
-    """Takes every setting."""
+    """Accepts every setting."""
 
     model_config = ConfigDict(extra="allow", defer_build=True)
 
 
 @cache
 def _from_package(point: EntryPoint) -> ConnectorKind:
-    """The kind that a package brings. One that can't be imported must not keep the rest of
-    roles.toml from being read: its settings are taken as they are, and it fails when a system of it
-    is needed."""
+    """The kind from a package. If it can't be imported, the rest of roles.toml must still load: its
+    settings are accepted unchecked, and it fails when a system of this kind is used."""
     try:
         return _loaded(point)
     except Exception as error:

@@ -6,21 +6,21 @@ import re
 from collections.abc import Callable, Sequence
 
 Broad = Sequence[tuple[re.Pattern[str], str]]
-"""What an action looks like, and what is said about it; the first that fits counts."""
+"""Patterns of actions and their warnings. The first match counts."""
 
 
 def broad_name(action: str) -> str:
-    """Why an action with this name may give more than needed, "" where nothing is known."""
+    """Why an action with this name may give more than needed, or ""."""
     return _first(_ANYWHERE, action) or administrators(action)
 
 
 def broad_in(known: Broad) -> Callable[[str], str]:
-    """The same for a kind of system that has broad names of its own."""
+    """Like `broad_name`, for a kind of system with broad names of its own."""
     return lambda action: _first(known, action) or broad_name(action)
 
 
 def administrators(action: str) -> str:
-    """Why a name may be an administrator's, "" where it is not."""
+    """Why a name may be an administrator's, or ""."""
     return (
         LIKE_ADMIN if _ADMIN.search(_CAMEL.sub("-", action)) and not _READS.search(action) else ""
     )
@@ -34,21 +34,21 @@ ADMIN = (
     r"(?<![a-z])(?:[a-z]*admin(?:s|istrators?)?|super-?users?|power-?users?|root|sudo|owners?)"
     r"(?![a-z])"
 )
-"""What names of administrators look like."""
+"""Patterns of administrators' names."""
 
-LIKE_ADMIN = "reads like an administrator's; the least that does the job is safer"
+LIKE_ADMIN = "reads like an administrator's; a smaller one is safer"
 
 _ADMIN = re.compile(ADMIN, re.IGNORECASE)
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
-"""Between the words of a name like AdminAccess or DBAdmin."""
+"""The boundaries between the words of a name like AdminAccess or DBAdmin."""
 
 _READS = re.compile(r"[:./_-](?:read|view|list|get)(?:-?only)?$", re.IGNORECASE)
-"""Actions that end so only read, also where their name has an administrator in it."""
+"""Actions with these endings only read, even if their name mentions an administrator."""
 
 _ANYWHERE: Broad = (
     (re.compile(r"\*"), "is a wildcard: it also gives actions that are added later"),
     (
         re.compile("(?:^|[:./])(?:all|any|everything|full|full-?access)$", re.IGNORECASE),
-        "reads like everything; the least that does the job is safer",
+        "reads like everything; a smaller one is safer",
     ),
 )

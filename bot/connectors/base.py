@@ -45,34 +45,33 @@ __all__ = [
 
 
 class Connector(Protocol):
-    """One system. The protocols below are extras: a connector has those of their methods that its
-    system can do."""
+    """One system. The protocols below are optional: a connector implements those that its system
+    supports."""
 
     def grant(self, order: ProvisionOrder) -> None:
-        """Makes the access exist, until `order.ends_at` where the system keeps an end of its
-        own."""
+        """Makes the access exist, until `order.ends_at` if the system can store an end."""
 
     def revoke(self, order: ProvisionOrder) -> None:
         """Makes the access not exist."""
 
     def read_back(self, order: ProvisionOrder) -> bool:
-        """Whether the access exists there now, asked of the system itself."""
+        """Whether the access exists now, as the system reports it."""
 
 
 @runtime_checkable
 class Extends(Protocol):
-    """Without it a renewal is `grant` again."""
+    """For systems that store an end. Without this protocol a renewal calls `grant` again."""
 
     def extend(self, order: ProvisionOrder) -> None:
-        """Moves the end of access that exists to `order.ends_at`."""
+        """Moves the end of existing access to `order.ends_at`."""
 
 
 @runtime_checkable
 class EndsTogether(Protocol):
-    """For access that is only rows in our database."""
+    """For access that exists only in our database."""
 
     def revoke_all(self, orders: Sequence[ProvisionOrder]) -> None:
-        """Ends many in one transaction, and raises unless all of them are gone."""
+        """Revokes many in one transaction, and raises unless all of them are gone."""
 
 
 @runtime_checkable
@@ -86,8 +85,8 @@ class Shares(Protocol):
 
 @runtime_checkable
 class Located(Protocol):
-    """For settings that say which system it is: a revocation at a different address does not count.
-    `target` is a `fingerprint` of just these settings, without passwords and tokens."""
+    """For settings that identify the system: a revocation at a different address does not count.
+    `target` is a `fingerprint` of these settings, without passwords and tokens."""
 
     target: str
 
@@ -95,27 +94,26 @@ class Located(Protocol):
 @runtime_checkable
 class Checks(Protocol):
     def check(self, roles: Mapping[str, Sequence[str]]) -> Iterable[str]:
-        """What is wrong with the system as it is now: it can't be reached, our account may not do
-        what it must, or the actions of one of these roles (by name) can't be given. Changes
-        nothing."""
+        """The problems of the system now: it can't be reached, our account lacks a right, or the
+        actions of one of these roles (by name) can't be given. Changes nothing."""
 
 
 @runtime_checkable
 class Lists(Protocol):
-    """What reconciling and `access-bot systems drift` need."""
+    """For the nightly check and `access-bot systems drift`."""
 
     def list_active(self) -> Iterable[ObservedAccess]:
-        """Everything there that this product made, or must have made."""
+        """All access on the system that this product made, or must have made."""
 
     def remove(self, found: ObservedAccess) -> None:
-        """Takes away one of them that has no grant; only ever called for what a lead confirmed."""
+        """Removes one of them that has no grant. Called only after a lead has confirmed it."""
 
 
 @runtime_checkable
 class Shows(Protocol):
     def credentials(self, order: ProvisionOrder, given: str) -> AccessInstructions | Prompt:
-        """Makes what the holder needs to get in until `order.ends_at`; what was shown before may
-        stop working. `given` is their answer to our question, "" as long as they were not asked."""
+        """Makes the holder's credentials, valid until `order.ends_at`. Earlier credentials may stop
+        working. `given` is the holder's answer to our question, "" if they were not asked yet."""
 
 
 @runtime_checkable
@@ -123,18 +121,18 @@ class Certifies(Protocol):
     """For systems whose hosts trust a key of ours."""
 
     def public_key(self) -> str:
-        """The line of the public key that hosts are to trust, as in a .pub file."""
+        """The public key that hosts must trust, as a line of a .pub file."""
 
 
 @runtime_checkable
 class Watches(Protocol):
     def sessions(self) -> Iterable[Session]:
-        """The sessions that are open there now under access that this product made."""
+        """The open sessions of access that this product made."""
 
 
 class Gates(Protocol):
-    """Rows in our database that the token check reads; `until` is None for a gate that does not
-    exist."""
+    """The gates in our database that the token check reads; `until` is None for a gate that does
+    not exist."""
 
     def open(self, grant: str, system: str, until: int) -> None: ...
 
@@ -155,15 +153,15 @@ class AccountLinks(Protocol):
     ignored."""
 
     def get(self, system: str, person: str, place: str = "") -> str | None:
-        """The id of this person (a Slack id) there, or None."""
+        """The account of this person (a Slack id), or None."""
 
     def keep(self, system: str, person: str, account: str, place: str = "") -> str:
-        """Binds them, unless they are bound; gives the account that they are bound to. Raises
-        SystemRefused when it is another person's."""
+        """Links the person to the account unless they have a link, and returns the linked account.
+        Raises SystemRefused if the account is linked to another person."""
 
     def name(self, system: str, person: str, account: str, place: str = "") -> str:
-        """The same where somebody said who they are there: it takes the place of what they were
-        bound to."""
+        """Like `bind`, for an account that roles.toml names: it replaces the person's earlier
+        link."""
 
 
 class Memberships(Protocol):
@@ -183,31 +181,30 @@ class Memberships(Protocol):
 
 
 class Certificates(Protocol):
-    """Rows in our database about SSH certificates and their holders' public keys. Times are UTC
-    seconds."""
+    """SSH certificates and the holders' public keys in our database. Times are UTC seconds."""
 
     def allow(self, grant: str, system: str, until: int) -> None:
-        """From now on certificates may be issued, which end at `until` at the latest."""
+        """Allows certificates from now on, which end at `until` at the latest."""
 
     def issue(
         self, grant: str, system: str, authority: str, fingerprint: str, until: int
     ) -> Certificate | None:
-        """Writes down a new certificate, before it is signed: by the CA with this public key (base
-        64), for the holder's key with this fingerprint. None where none may be issued (any
-        more)."""
+        """Records a new certificate before it is signed by the CA with this public key (base 64),
+        for the holder's key with this fingerprint. Returns None if none may be issued."""
 
     def end(self, leases: Sequence[tuple[str, str]]) -> None:
-        """Nothing more is issued to these pairs of grant and system, and what was issued is
-        revoked."""
+        """Stops certificates for these pairs of grant and system, and revokes those that were
+        issued."""
 
     def is_open(self, grant: str, system: str) -> bool:
-        """Whether certificates may be issued, or one that was is neither revoked nor over."""
+        """Whether certificates may be issued, or an issued one is still valid."""
 
     def open_at(self, system: str) -> Mapping[str, tuple[bool, int]]:
-        """The grants for which it is so: whether more may be issued, and how many are good."""
+        """The grants with access: whether more certificates may be issued, and how many are
+        valid."""
 
     def key_of(self, person: str) -> str:
-        """The public key that this person gave last, "" for none."""
+        """The public key that this person gave last, or ""."""
 
     def keep_key(self, person: str, line: str) -> None: ...
 
@@ -229,7 +226,7 @@ def fingerprint(*settings: object) -> str:
 
 
 Make = Callable[[System, ConnectorDeps], Connector]
-"""A connector's factory. It calls no system yet, and raises ValueError, with a sentence, for wrong
+"""A connector's factory. It does not call the system. Raises ValueError, with a sentence, for wrong
 settings."""
 
 
@@ -238,5 +235,5 @@ class ConnectorKind(SystemKind):
     """What a connector's module exports: one kind of system, and how its connector is made."""
 
     make: Make
-    """Imports a library that not everybody has installed only when it is called."""
+    """Imports an optional library only when it is called."""
     broad_action: Callable[[str], str] = broad_name

@@ -34,11 +34,11 @@ TRY_AGAIN = 75
 """EX_TEMPFAIL of sysexits.h."""
 
 MOST_WORDS = 300
-"""Characters of standard error that go into the record: the last ones."""
+"""How many of the last characters of standard error go into the record."""
 
 _HANDED_ON: Mapping[str, str] = {"PATH": os.defpath, "HOME": "/", "LANG": "C.UTF-8"}
-"""What the executable sees of our environment, and what stands there when we have none
-ourselves."""
+"""The variables of our environment that the executable gets, with defaults for those that we don't
+have."""
 
 _ESCAPE = re.compile(
     r"\x1b\[[0-9;?]*[ -/]*[@-~]"
@@ -62,14 +62,14 @@ class Command(DocumentConnector):
         } | more
 
     def check(self, roles: Mapping[str, Sequence[str]]) -> Iterator[str]:
-        """Also whether the executable is there, and nobody else may change it."""
+        """Also checks that the executable exists and that nobody else may change it."""
         found = shutil.which(self._argv[0], path=self._env["PATH"])
         if found is None:
-            yield f"{self._name}: {self._argv[0]} is not there, or may not be executed"
+            yield f"{self._name}: {self._argv[0]} does not exist, or is not executable"
             return
         if Path(found).stat().st_mode & stat.S_IWOTH:
             yield (
-                f"{self._name}: everybody on this machine may write to {found}, and so decide what"
+                f"{self._name}: everybody on this machine may write to {found}, and so change what"
                 " it does"
             )
         yield from super().check(roles)
@@ -90,21 +90,20 @@ class Command(DocumentConnector):
         raise SystemUnavailable(words)
 
     def _read(self, ran: Ran) -> Reply:
-        """The reply on standard output. Nothing at all means that it is done."""
+        """The reply on standard output. An empty output means that it is done."""
         if not ran.out.strip():
             return Reply(None)
         try:
             return read_reply(json.loads(ran.out), self._name)
         except (ValueError, RecursionError):
             raise SystemUnavailable(
-                f"{self._name} wrote what is not JSON to its standard output"
+                f"{self._name} did not write JSON to its standard output"
             ) from None
 
 
 def _said(errors: bytes, env: Mapping[str, str]) -> str:
-    """What it wrote to standard error in one short line, without what moves a cursor or turns a
-    text round, and with the names of what `env` gave it in place of the values, which may be
-    secrets."""
+    """Its standard error as one short line, without control sequences, and with the values of
+    `env`, which may be secrets, replaced by their names."""
     text = redacted(_ESCAPE.sub("", errors.decode(errors="replace")))
     for name, value in sorted(env.items(), key=lambda pair: -len(pair[1])):
         text = text.replace(value, f"[{name}]") if len(value) >= LEAST_SECRET else text
@@ -119,7 +118,8 @@ class CommandTable(SystemTable):
 
 
 def _argv(argv: object, _: Settings) -> None:
-    """What can't be run, or would depend on where we were started."""
+    """Raises ValueError for an executable that can't be run, or that depends on our working
+    directory."""
     words = [str(word) for word in argv] if isinstance(argv, list) else []
     if not words or ("/" in words[0] and not words[0].startswith("/")):
         raise ValueError(
@@ -141,12 +141,12 @@ def _without_nul(words: list[str]) -> None:
 
 
 def _lint(systems: Sequence[Written]) -> Iterator[Warned]:
-    """Values of the environment in arguments of the executable."""
+    """Warns of values of the environment in the arguments of the executable."""
     for each in systems:
         for place, word in enumerate(each.table.get("argv", ())):
             if "${" in word.replace("$${", ""):
                 words = (
-                    "shows on this machine's list of processes: if it is a secret, hand it over"
+                    "is visible in this machine's list of processes: if it is a secret, pass it"
                     " in env"
                 )
                 yield "secret-in-argv", (each.system.name, "argv", place), f"{quoted(word)} {words}"

@@ -19,9 +19,9 @@ from bot.core.observed import AccessInstructions, CredentialAnswer
 log = logging.getLogger(__name__)
 
 THREADS, EACH = 16, 4
-"""Systems asked at the same moment, and times that one of them is."""
+"""How many systems are called at the same time, and how many calls one system gets."""
 
-NOTHING = AccessInstructions({}, ("There is nothing to copy: you get in there as yourself.",))
+NOTHING = AccessInstructions({}, ("There is nothing to copy: sign in there as yourself.",))
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class _Asked:
 
 
 class CredentialService:
-    """One for each process that opens windows."""
+    """The credentials for the windows of one process."""
 
     def __init__(self, systems: Systems) -> None:
         self._systems = systems
@@ -44,12 +44,12 @@ class CredentialService:
     def ask(
         self, orders: Sequence[ProvisionOrder], given: Mapping[str, str]
     ) -> dict[str, Future[CredentialAnswer]]:
-        """By system: how to get in, what is asked first, or a sentence on why there is nothing.
-        `given` is what the holder answered to the question of a system.
+        """By system: instructions, a question, or a sentence that says why there is neither.
+        `given` has the holder's answers to the questions of systems.
 
-        A password that is made replaces the one before. So a system is asked for one grant once at
-        a time, and of who presses meanwhile the last one is asked for: what their window shows is
-        what works. The others are cancelled.
+        A new password replaces the one before, so a system gets one call at a time for a grant. Of
+        several presses meanwhile only the last one counts, because its window must show the valid
+        password. The others are cancelled.
         """
         return {
             order.system: self._line_up(_Asked(order, given.get(order.system, "")))
@@ -92,7 +92,7 @@ class CredentialService:
                 )
         except (SystemUnavailable, SystemRefused) as error:
             log.warning("%s made no credentials for %s: %s", order.system, order.grant, error)
-            return f"it could not be asked now ({error}). Press Show credentials again in a moment."
+            return f"it can't be reached now ({error}). Press Show credentials again in a moment."
         except Exception:
             log.exception("%s made no credentials for %s", order.system, order.grant)
         return (
@@ -104,7 +104,7 @@ class CredentialService:
     def _one_of_few(self, system: str) -> Iterator[None]:
         with self._lock:
             if self._asked[system] >= EACH:
-                raise SystemUnavailable("others are waiting for its answer already")
+                raise SystemUnavailable("too many others are waiting for its answer")
             self._asked[system] += 1
         try:
             yield

@@ -13,12 +13,12 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 GLANCE = 0.1
-"""Seconds between two looks whether the waiting is to stop."""
+"""Seconds between two checks whether to stop waiting."""
 
 
 class _Call(threading.Thread, Generic[T]):
-    """One question. A thread that hangs must not keep the process from ending, so it is a
-    daemon."""
+    """One call. Its thread is a daemon, so that a call that hangs does not prevent the process from
+    ending."""
 
     def __init__(self, system: str, ask: Callable[[], T]) -> None:
         super().__init__(name=f"ask-{system}", daemon=True)
@@ -35,12 +35,12 @@ class _Call(threading.Thread, Generic[T]):
             self.answer = SystemUnavailable(f"unexpected {type(error).__name__}, see the log")
 
     def said(self, until: float, patience: float, stopping: threading.Event) -> T | AccessBotError:
-        """The answer, waited for until then. Raises SystemUnavailable when the waiting is to
-        stop."""
+        """Waits for the answer until the deadline. Raises SystemUnavailable if the wait is
+        stopped."""
         while self.is_alive() and (left := until - time.monotonic()) > 0:
             self.join(min(left, GLANCE))
             if stopping.is_set() and self.is_alive():
-                raise SystemUnavailable("this process stops, so it did not wait for the answer")
+                raise SystemUnavailable("the process is stopping, so it stopped waiting")
         return (
             SystemUnavailable(f"it has not answered within {patience:g} s")
             if self.is_alive()
@@ -49,8 +49,8 @@ class _Call(threading.Thread, Generic[T]):
 
 
 class FanOut:
-    """A system that still owes an answer is not asked again meanwhile, so at most one thread for
-    each hangs."""
+    """A system is not called again while a call to it is open, so at most one thread per system
+    hangs."""
 
     def __init__(self) -> None:
         self._under_way: dict[str, threading.Thread] = {}
@@ -63,11 +63,11 @@ class FanOut:
     def ask(
         self, questions: Mapping[str, Callable[[], T]], patience: float
     ) -> dict[str, T | AccessBotError]:
-        """Each system's answer, or what kept it from answering; takes at most `patience` seconds.
-        Raises SystemUnavailable when it was stopped meanwhile."""
+        """Each system's answer or error, after at most `patience` seconds. Raises SystemUnavailable
+        if it is stopped meanwhile."""
         until, owed = (
             time.monotonic() + patience,
-            SystemUnavailable("it still owes the answer to an earlier question"),
+            SystemUnavailable("it has not answered an earlier call yet"),
         )
         calls = [(system, self._begun(system, question)) for system, question in questions.items()]
         return {

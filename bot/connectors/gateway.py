@@ -13,7 +13,8 @@ from bot.core.values import quoted
 
 
 class Gateway:
-    """A grant's gate at one system. Nothing is told to the system: it asks at every request."""
+    """A grant's gate at one system. The system itself is not called: it checks the token at every
+    request."""
 
     def __init__(self, system: System, tools: ConnectorDeps) -> None:
         self._name, self._gates = system.name, tools.gates
@@ -25,7 +26,7 @@ class Gateway:
         self._gates.close(order.grant, order.system)
 
     def revoke_all(self, orders: Sequence[ProvisionOrder]) -> None:
-        """Many ends in one transaction: all that is done is done in rows of ours."""
+        """Revokes many in one transaction, because gates are rows in our database."""
         leases = [(order.grant, order.system) for order in orders]
         self._gates.close_all(leases)
         if left := self._gates.still_open(leases):

@@ -25,14 +25,13 @@ _STATES = {"active": MembershipState.YES, "pending": MembershipState.PENDING}
 
 
 def make(system: System, tools: ConnectorDeps) -> SharedMembership:
-    """The connector of `[systems.NAME]`. Raises ValueError for settings that can't be right."""
+    """The connector of `[systems.NAME]`. Raises ValueError for wrong settings."""
     return SharedMembership(system, tools, Teams(system, tools))
 
 
 class Teams:
-    """`account` is GitHub's numeric id of a user, because a login can be renamed and then be taken
-    by somebody else; `thing` is a team's slug and numeric id, because a slug can be taken by
-    another team too."""
+    """`account` is the numeric id of a user, because after a rename another user can take the
+    login. `thing` is the slug and numeric id of a team for the same reason."""
 
     def __init__(self, system: System, tools: ConnectorDeps) -> None:
         refuse_wrong(_wrong_settings(system.settings))
@@ -61,8 +60,8 @@ class Teams:
         return self._pins.keep(order.system, order.person.id, found, self._place)
 
     def _by_email(self, email: str) -> str:
-        """The one user who shows this e-mail on their profile; GitHub lets them choose among
-        verified ones only."""
+        """The one user with this e-mail on their profile. GitHub allows only verified addresses
+        there."""
         logins = self._search(email) if email else []
         users = [user for login in logins if (user := self._rest.get("users", login))]
         ours = [user for user in users if folded(str(user.get("email") or "")) == folded(email)]
@@ -83,13 +82,13 @@ class Teams:
         return found if found and found.get("type") == "User" else None
 
     def _member(self, user: dict[str, object] | None, login: str) -> str:
-        """The id of a user who is in the organisation, asked each time. Nobody is invited by us:
-        they would stay after the end."""
+        """The id of a user who is in the organisation, checked each time. The bot does not invite
+        anyone, because they would stay after the end."""
         if user is None:
             raise SystemRefused(
                 "unknown_person",
                 f"GitHub has no user {login}{PIN}",
-                f"GitHub has no user {login}: tell a lead how you are called there.",
+                f"GitHub has no user {login}: tell a lead your GitHub login.",
             )
         found = self._rest.get("orgs", self._org, "memberships", str(user["login"]))
         if found is None:
@@ -101,13 +100,13 @@ class Teams:
             )
         if found.get("state") != "active":
             raise SystemUnavailable(
-                f"{login} has to accept the invitation to {self._org} first",
+                f"{login} must accept the invitation to {self._org} first",
                 to_person=f"Accept the invitation to {self._org} on {self._site}.",
             )
         return str(user["id"])
 
     def _login(self, account: str) -> str | None:
-        """What this user is called now, None for a deleted one."""
+        """The current login of this user, None if the user was deleted."""
         user = self._rest.get("user", account)
         return None if user is None else str(user["login"])
 
@@ -117,21 +116,21 @@ class Teams:
         found = self._rest.get("orgs", self._org, "teams", action)
         if found is None:
             raise SystemRefused(
-                "no_team", f"{self._org} has no team {action} that our token may see"
+                "no_team", f"{self._org} has no team {action}, or our token may not see it"
             )
         return f"{action} {found['id']}"
 
     def _slug(self, thing: str) -> str:
-        """The slug of a team that is still the one it was."""
+        """The slug of the team, if it still is the same team."""
         slug, _, team = thing.partition(" ")
         found = self._rest.get("orgs", self._org, "teams", slug)
         if found is None:
             raise SystemUnavailable(
-                f"GitHub does not show the team {slug}: it is gone, or our token lost its rights"
+                f"GitHub does not show the team {slug}: it was deleted, or our token lost a right"
             )
         if team and str(found["id"]) != team:
             raise SystemUnavailable(
-                f"the team {slug} is another one now: the one of this grant was renamed, or is gone"
+                f"the team {slug} is another one now: the team of this grant was renamed or deleted"
             )
         return slug
 
@@ -145,7 +144,7 @@ class Teams:
         )
 
     def _listed(self, account: str, slug: str) -> dict[str, str] | None:
-        """The membership of a user who is no longer shown: deleted, or hidden for a while."""
+        """The membership of a user whom GitHub no longer shows: deleted, or hidden for a while."""
         pages = self._rest.pages("orgs", self._org, "teams", slug, "members", per_page="100")
         return (
             {"state": "active"}
@@ -159,7 +158,7 @@ class Teams:
             raise SystemRefused(
                 "unknown_person",
                 f"GitHub no longer has a user {account}",
-                "GitHub has no longer the account that you had: tell a lead what it is now.",
+                "GitHub no longer has your account: tell a lead which one you use now.",
             )
         path = self._path(self._slug(thing), login)
         self._rest.ask("PUT", self._rest.url_of(*path), {"role": "member"}, also=())
@@ -173,11 +172,11 @@ class Teams:
 
     def troubles(self) -> Iterator[str]:
         if self._rest.get("orgs", self._org) is None:
-            yield f"GitHub has no organisation {self._org} that our token may see"
+            yield f"GitHub has no organisation {self._org}, or our token may not see it"
 
 
 def _limited(answer: Answer) -> int | None:
-    """Seconds, for a 403 or 429 that means too many calls: Retry-After, else until
+    """Seconds to wait after a 403 or 429 for too many calls: Retry-After, else until
     X-RateLimit-Reset (GitHub's "Rate limits for the REST API")."""
     used_up = answer.headers.get("x-ratelimit-remaining") == "0"
     if answer.status not in (403, 429) or not (
@@ -198,7 +197,7 @@ class GithubTable(SystemTable):
 
 def _org(org: object, _: Settings) -> None:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9-]{0,99}", str(org)):
-        raise ValueError("org must be the organisation's name as it stands in its address")
+        raise ValueError("org must be the organisation's name as in its address")
 
 
 def _wrong_slug(action: str) -> str:

@@ -19,24 +19,24 @@ from bot.core.roles import System
 log = logging.getLogger(__name__)
 
 PATIENCE = 20.0
-"""Seconds for which a system that is asked how it is is waited for."""
+"""Seconds to wait for the answer to a health check."""
 
 HANGS = 30.0
-"""Seconds after which a call that has not come back means that the system hangs."""
+"""Seconds without an answer after which a system counts as hanging."""
 
 UNKNOWN, WELL = "not asked yet", "well"
 
 
 @dataclass(frozen=True, slots=True)
 class _State:
-    """`problem` is "" while it is well; `since` is UTC seconds."""
+    """`problem` is "" for a healthy system; `since` is UTC seconds."""
 
     problem: str
     since: int
 
 
 class Health:
-    """One for each process that talks to systems. `now` is UTC seconds."""
+    """The health of the systems that one process calls. `now` is UTC seconds."""
 
     def __init__(self, now: Callable[[], int]) -> None:
         self._now = now
@@ -46,16 +46,16 @@ class Health:
 
     @contextmanager
     def watching(self, system: str) -> Iterator[None]:
-        """While a system is told or asked something: what comes of it is what it is like."""
+        """Watches a call to a system: its outcome is the system's health."""
         number = next(self._numbers)
         self._calls[number] = (system, time.monotonic())
         try:
             yield
         except (SystemRefused, StorageUnavailable):
-            raise  # it answered, or it was not asked at all
+            raise  # it answered, or it was not called at all
         except Exception as error:
             if isinstance(error, SystemUnavailable) and error.to_person:
-                raise  # it answered, and waits for the person
+                raise  # it answered, and the person must act
             self.note(
                 system, str(error) if isinstance(error, SystemUnavailable) else type(error).__name__
             )
@@ -70,7 +70,7 @@ class Health:
         self._aside.stop()
 
     def note(self, system: str, problem: str) -> None:
-        """`problem` is "" for a system that is well."""
+        """`problem` is "" for a healthy system."""
         with self._lock:
             known = self._states.get(system)
             if known is not None and bool(known.problem) == bool(problem):
@@ -82,10 +82,10 @@ class Health:
             log.info("the system %s is well again", system)
 
     def said(self, systems: Iterable[str]) -> dict[str, str]:
-        """How each of these is, in words that name neither hosts nor accounts. Never waits for
-        anything."""
-        calls = list(self._calls.values())  # in one step, while others come and go
-        began = dict(sorted(calls, key=lambda call: -call[1]))  # of each system the oldest
+        """The health of each system, in words that name neither hosts nor accounts. Never
+        blocks."""
+        calls = list(self._calls.values())  # one copy, because other threads change it
+        began = dict(sorted(calls, key=lambda call: -call[1]))  # the oldest call of each system
         return {system: self._words(system, began.get(system)) for system in systems}
 
     def _words(self, system: str, began: float | None) -> str:

@@ -34,7 +34,7 @@ _SYSTEM, _GRANT = "access-bot/system", "access-bot/grant"
 
 
 class Kubernetes:
-    """One cluster, or one namespace of it. Raises ValueError for settings that can't be right."""
+    """One cluster, or one namespace of it. Raises ValueError for wrong settings."""
 
     def __init__(self, system: System, _tools: ConnectorDeps) -> None:
         self._system, settings = system.name, system.settings
@@ -91,8 +91,8 @@ class Kubernetes:
         return bool(self._there(order))
 
     def _there(self, order: ProvisionOrder) -> set[str]:
-        """The bindings of this grant: those with its label, and those with its name whatever their
-        labels are."""
+        """The bindings of this grant: those with its label, and those with its name and any
+        label."""
         labelled = {_name(found) for found in self._list({_GRANT: order.grant})}
         named = {
             name for name, _ in _names(order) if self._rest.get(*self._bindings, name) is not None
@@ -103,13 +103,13 @@ class Kubernetes:
         self._rest.ask("DELETE", self._rest.url_of(*self._bindings, name))
 
     def credentials(self, order: ProvisionOrder, given: str) -> AccessInstructions:
-        """Nothing secret: the holder logs in to the cluster as ever."""
+        """Instructions without a secret: the holder logs in to the cluster as usual."""
         place = f"the namespace {self._namespace}" if self._namespace else "the whole cluster"
         option = f" --namespace {shlex.quote(self._namespace)}" if self._namespace else ""
         return AccessInstructions(
             {},
             (
-                f"In {place}, with your own login to the cluster as {_user(order)}.",
+                f"In {place}, with your own login as {_user(order)}.",
                 f"`kubectl auth can-i --list{option}` shows what you may do.",
             ),
         )
@@ -126,7 +126,7 @@ class Kubernetes:
         }
 
     def _role(self, action: str) -> dict[str, str]:
-        """The Role of the namespace that is called so, else the ClusterRole."""
+        """The Role of the namespace with this name, else the ClusterRole."""
         place = (*_ROOT, "namespaces", self._namespace, "roles", action)
         if self._namespace and self._rest.get(*place) is not None:
             return {"apiGroup": RBAC, "kind": "Role", "name": action}
@@ -165,17 +165,17 @@ class Kubernetes:
         for _ in range(PAGES):
             page = self._rest.get(*self._bindings, **query)
             if page is None:
-                raise SystemUnavailable("the cluster has no list of bindings: is `server` right?")
+                raise SystemUnavailable("the cluster does not list bindings: is `server` right?")
             yield from page["items"]
             if not (more := page["metadata"].get("continue")):
                 return
             query["continue"] = more
-        raise SystemUnavailable("a list of the cluster has no end")
+        raise SystemUnavailable("a list of the cluster does not end")
 
     # --- the doctor
 
     def check(self, roles: Mapping[str, Sequence[str]]) -> Iterator[str]:
-        """Asks for each role with a dry run, which is refused where we may not give it (API
+        """Binds each role in a dry run, which the cluster refuses if we may not bind it (API
         reference, `dryRun`)."""
         try:
             next(self._list({}), None)
@@ -187,7 +187,7 @@ class Kubernetes:
             yield from self._trouble(role, actions)
 
     def _missing(self) -> Iterator[str]:
-        """The rights that no dry run shows."""
+        """The rights that a dry run does not show."""
         for verb in ("get", "delete"):
             what = {
                 "group": RBAC,
@@ -216,7 +216,7 @@ class Kubernetes:
 
 
 def _user(order: ProvisionOrder) -> str:
-    """What the holder is called in the cluster, whose user names know small and capital letters."""
+    """The holder's user name in the cluster, where user names are case-sensitive."""
     return order.names.get("kubernetes") or order.person.email
 
 
@@ -230,7 +230,7 @@ def _names(order: ProvisionOrder) -> list[tuple[str, str]]:
 
 
 def _same(found: Any, wanted: Any) -> bool:
-    """A ClusterRole that is bound stays so, also when there is a Role of that name by now."""
+    """A bound ClusterRole stays bound, even if a Role of that name exists now."""
     return bool(
         found["roleRef"]["name"] == wanted["roleRef"]["name"]
         and found.get("subjects") == wanted["subjects"]
@@ -270,19 +270,19 @@ def _ca(ca: object, _: Settings) -> None:
 
 
 def _wrong_role(action: str) -> str:
-    """What Kubernetes lets a Role or ClusterRole be called: anything that can stand as one part of
+    """The names that Kubernetes allows for a Role or ClusterRole: anything that can be one part of
     a path."""
     fine = action not in (".", "..") and not re.search(r"[/%\s]", action) and action.isprintable()
     return "" if fine else f"{quoted(action)} is not the name of a Role or ClusterRole"
 
 
 def _whole_cluster(role: Role, system: System) -> Iterator[tuple[str, str]]:
-    """What is much in a namespace is everything in a cluster (ClusterRoles `admin` and `edit` read
-    every Secret)."""
+    """A broad ClusterRole gives much more without a namespace: `admin` and `edit` read every Secret
+    of the cluster."""
     if not system.settings.get("namespace") and {"admin", "edit"} & set(role.actions):
         yield (
             "whole-cluster",
-            f"{system.name} has no namespace: it is given, Secrets included, in the whole cluster",
+            f"{system.name} has no namespace: the role is for the whole cluster, Secrets included",
         )
 
 
@@ -298,7 +298,7 @@ KIND = ConnectorKind(
         [
             (
                 re.compile("^(?:cluster-admin|system:masters)$"),
-                "may do everything in the cluster; bind a Role that does the job",
+                "may do everything in the cluster; bind a smaller Role",
             )
         ]
     ),

@@ -1,6 +1,6 @@
-"""Shared access, such as a group membership: one thing for a person, however many grants gave it.
+"""Shared access, such as a group membership: several grants of a person may give the same one.
 
-An end removes only what a grant gave and no other grant still needs. Each system implements
+A revocation removes only what a grant gave and no other grant still needs. Each system implements
 `Members`.
 """
 
@@ -16,8 +16,8 @@ from bot.core.roles import System
 
 
 class MembershipState(StrEnum):
-    """Whether an account has something. PENDING is neither: somebody has to do something first,
-    like accept."""
+    """Whether an account has something. PENDING: the person must act first, such as accept an
+    invitation."""
 
     NOT = "not"
     PENDING = "pending"
@@ -25,32 +25,32 @@ class MembershipState(StrEnum):
 
 
 class Members(Protocol):
-    """One system's own calls. `target` is as `Located` has it, `account` and `thing` are its
-    lasting ids. Every method raises SystemUnavailable for what a later try may get, and
-    SystemRefused for what none will."""
+    """The calls of one system. `target` is that of `Located`; `account` and `thing` are permanent
+    ids. Every method raises SystemUnavailable for a failure that a retry may fix, and SystemRefused
+    for any other."""
 
     target: str
 
     def account(self, order: ProvisionOrder) -> str:
-        """Who the person is there: found once, and then bound."""
+        """The person's account: looked up once, then linked."""
 
     def thing(self, action: str) -> str:
-        """What the action names there."""
+        """The thing that the action names."""
 
     def has(self, account: str, thing: str) -> MembershipState:
-        """NOT only where it is sure: what can't be seen may be there."""
+        """NOT only if that is certain: what we can't see may exist."""
 
     def give(self, account: str, thing: str) -> None: ...
 
     def take(self, account: str, thing: str) -> None:
-        """Fine where there is nothing to take."""
+        """Removes it; succeeds if it does not exist."""
 
     def troubles(self) -> Iterable[str]:
-        """What keeps our account from doing all this."""
+        """The problems of our account, such as missing rights."""
 
 
 class SharedMembership:
-    """The connector around a system's `Members`."""
+    """A connector on top of a system's `Members`."""
 
     shares = True
 
@@ -60,8 +60,8 @@ class SharedMembership:
         self.target = members.target
 
     def grant(self, order: ProvisionOrder) -> None:
-        """Raises SystemRefused where the person has it already, and not by a grant: an end would be
-        none then."""
+        """Raises SystemRefused if the person already has it without a grant, because a revocation
+        would not remove it."""
         account = self._members.account(order)
         first, *others = (
             Membership(self._name, order.grant, account, self._members.thing(action), action)
@@ -75,7 +75,7 @@ class SharedMembership:
     def _give(self, membership: Membership) -> None:
         ours = self._memberships.of_thing(
             self._name, membership.account, membership.thing
-        )  # before asking: an end asks, then forgets
+        )  # before the call: a revocation calls, then forgets
         if (
             not ours
             and self._members.has(membership.account, membership.thing) is not MembershipState.NOT
@@ -99,20 +99,20 @@ class SharedMembership:
             what = f"{membership.action} on {self._name}"
             if has is MembershipState.PENDING:
                 accept = f"Accept the invitation to {what}."
-                raise SystemUnavailable(f"{what} waits to be accepted by the person", None, accept)
+                waits = f"the person must accept the invitation to {what}"
+                raise SystemUnavailable(waits, None, accept)
             raise SystemUnavailable(f"{what} is not there yet")
 
     def revoke(self, order: ProvisionOrder) -> None:
         memberships = self._memberships.of_grant(self._name, order.grant)
         if not memberships:
-            # nothing was given, but an unreachable system is not reported as clean
+            # nothing was given, but an unreachable system must not be reported as clean
             self._ask_anything()
         for membership in memberships:
             self._end(membership, kept=membership.action in order.kept)
 
     def _end(self, membership: Membership, kept: bool) -> None:
-        """Takes it away and sees it gone, unless it is kept for another grant to the same
-        account."""
+        """Removes it and verifies that, unless another grant to the same account still needs it."""
         others = [each for each in self._of_thing(membership) if each.grant != membership.grant]
         if not (kept and others):
             self._members.take(membership.account, membership.thing)
@@ -124,7 +124,7 @@ class SharedMembership:
         return self._memberships.of_thing(self._name, membership.account, membership.thing)
 
     def read_back(self, order: ProvisionOrder) -> bool:
-        """Whether anything that this grant gave is there."""
+        """Whether anything that this grant gave still exists."""
         given = self._memberships.of_grant(self._name, order.grant)
         if not given:
             self._ask_anything()
@@ -133,14 +133,14 @@ class SharedMembership:
         )
 
     def _ask_anything(self) -> None:
-        """Raises SystemUnavailable or SystemRefused where the system can't be asked."""
+        """Raises SystemUnavailable or SystemRefused if the system can't be reached."""
         for trouble in self._members.troubles():
             raise SystemUnavailable(trouble)
 
     # --- what is there
 
     def list_active(self) -> Iterator[ObservedAccess]:
-        """One for each grant and account that has anything left of what was given."""
+        """One for each grant and account that still has something of it."""
         for (grant, account), memberships in groupby(
             self._memberships.of_system(self._name), lambda m: (m.grant, m.account)
         ):
@@ -154,7 +154,8 @@ class SharedMembership:
                 yield ObservedAccess(f"{account} {grant}", grant, ", ".join(there), lacks)
 
     def remove(self, found: ObservedAccess) -> None:
-        """What another grant gave to the same account too is only forgotten for this one."""
+        """If another grant gave the same to the same account, it is only forgotten for this
+        grant."""
         for membership in self._memberships.of_grant(self._name, found.grant):
             if f"{membership.account} {membership.grant}" == found.name:
                 self._end(membership, kept=True)
@@ -174,7 +175,7 @@ class SharedMembership:
 
 
 def refuse_unknown(email: str, number: int, where: str, pin: str = "") -> SystemRefused:
-    """The refusal for an e-mail by which not exactly one account was found."""
+    """The refusal for an e-mail that does not belong to exactly one account."""
     if not email:
         return SystemRefused(
             "no_email",

@@ -21,11 +21,11 @@ from bot.core.model import ProvisionOrder, folded
 from bot.core.roles import System
 
 _FIT = frozenset({"ACTIVE", "PASSWORD_EXPIRED", "RECOVERY", "LOCKED_OUT", "PROVISIONED", "STAGED"})
-"""Okta's states of users who are, or will be, able to sign in; not SUSPENDED or DEPROVISIONED."""
+"""Okta's states of users who can or will be able to sign in; not SUSPENDED or DEPROVISIONED."""
 
 
 def make(system: System, tools: ConnectorDeps) -> SharedMembership:
-    """The connector of `[systems.NAME]`. Raises ValueError for settings that can't be right."""
+    """The connector of `[systems.NAME]`. Raises ValueError for wrong settings."""
     return SharedMembership(system, tools, Groups(system, tools))
 
 
@@ -67,8 +67,7 @@ class Groups:
         return self._pins.keep(order.system, order.person.id, str(users[0]["id"]), self._place)
 
     def thing(self, action: str) -> str:
-        """The id of the one group that is called so, or has that id, and whose members may be
-        changed."""
+        """The id of the one group with this name or id, if its members may be changed."""
         search = f"profile.name eq {_quoted(action)} or id eq {_quoted(action)}"
         pages = self._rest.pages("api", "v1", "groups", search=search)
         found = [
@@ -99,12 +98,12 @@ class Groups:
             return MembershipState.YES
         if self._rest.get("api", "v1", "groups", thing) is None:
             raise SystemUnavailable(
-                f"Okta does not show the group {thing}: it is gone, or our token lost its rights"
+                f"Okta does not show the group {thing}: it was deleted, or our token lost a right"
             )
         return MembershipState.NOT
 
     def _listed(self, account: str, thing: str) -> bool:
-        """For a user who is not shown: everybody who is has a group, that of everyone."""
+        """For a user whom Okta does not show: every other user has a group, that of everyone."""
         pages = self._rest.pages("api", "v1", "groups", thing, "users", limit="1000")
         return any(user["id"] == account for page in pages for user in page)
 
@@ -129,7 +128,7 @@ def _quoted(text: str) -> str:
     r"""A text in a search expression (SCIM, RFC 7644 section 3.4.2.2): as in JSON, with \ before "
     and itself."""
     if not text.isprintable():
-        raise SystemRefused("bad_name", "a name with control characters is nobody's")
+        raise SystemRefused("bad_name", "a name must not hold control characters")
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
@@ -138,7 +137,8 @@ def _same(one: Any, other: str) -> bool:
 
 
 def _limited(answer: Answer) -> int | None:
-    """Seconds, for a 429: until X-Rate-Limit-Reset by Okta's own clock, as its answers tell it."""
+    """Seconds to wait after a 429: until X-Rate-Limit-Reset, by Okta's own clock as in its
+    answers."""
     reset = answer.headers.get("x-rate-limit-reset", "")
     if answer.status != 429:
         return None
@@ -161,5 +161,5 @@ KIND = ConnectorKind(
     table=OktaTable,
     wrong_settings=checking({"url": api_url, "token": token}),
     shown=frozenset({"url"}),
-    broad_action=broad_in([(re.compile("^everyone$", re.IGNORECASE), "is the group of everybody")]),
+    broad_action=broad_in([(re.compile("^everyone$", re.IGNORECASE), "is the group of all users")]),
 )

@@ -18,27 +18,27 @@ from bot.core.errors import AccessBotError, SystemUnavailable
 from bot.core.roles import System
 
 LEAST_SECRET = 6
-"""Characters of a value that is redacted; a shorter one would be found in words that mean nothing,
-and so be told."""
+"""Only values of at least this many characters are redacted: a shorter one would match harmless
+words, and so be revealed."""
 
 LEAST_LINE = 16
-"""Characters of a line of a value with several lines, or of a part of its base64, that is redacted
-by itself."""
+"""The least characters of a line of a value, or of a part of its base64, that is redacted on its
+own."""
 
 _PERCENT = re.compile("%[0-9A-F]{2}")
 _CURRENT: ContextVar["Redaction | None"] = ContextVar("redaction", default=None)
 
 
 def redacted(text: str) -> str:
-    """`text` without the secrets of the system that this thread is calling. A connector that cuts a
-    text calls it before: nobody finds half a secret afterwards."""
+    """`text` without the secrets of the system that this thread is calling. Call it before you cut
+    a text, because half a secret can't be found afterwards."""
     current = _CURRENT.get()
     return current.clean(text) if current else text
 
 
 def redacting(connector: Connector, system: System) -> Connector:
-    """The connector, with the same protocols, whose errors and words hold no secret of this
-    system."""
+    """The connector with the same protocols, and with this system's secrets redacted from its
+    errors and results."""
     redaction = Redaction(system)
     if not redaction:
         return connector
@@ -71,8 +71,8 @@ class Redaction:
 
     @contextmanager
     def calling(self) -> Iterator[None]:
-        """Cleans what is raised inside. The errors that led to it are dropped, because a log shows
-        them, too."""
+        """Redacts errors raised inside, and drops their causes, because a log would show these,
+        too."""
         token = _CURRENT.set(self)
         try:
             yield
@@ -88,8 +88,8 @@ class Redaction:
             _CURRENT.reset(token)
 
     def clean_said(self, said: Any) -> Any:
-        """What a method gave. The credentials of a holder are theirs, and the name of a thing is
-        what finds it."""
+        """Redacts the result of a method, except a holder's credentials and the names that identify
+        things."""
         match said:
             case str():
                 return self.clean(said)
@@ -121,7 +121,7 @@ class Redaction:
 
 
 def _forms(value: str) -> set[str]:
-    """The spellings of a value that are looked for."""
+    """The encodings of a value that are redacted."""
     plain = {value, unquote(value), " ".join(value.split()), *_parts_of_url(value)}
     plain |= {line.strip() for line in value.splitlines() if len(line.strip()) >= LEAST_LINE}
     found: set[str] = set()
@@ -147,7 +147,7 @@ def _forms(value: str) -> set[str]:
 
 
 def _parts_of_url(value: str) -> set[str]:
-    """What is secret in an address: its password, and what stands behind its host."""
+    """The secret parts of a URL: its password, and everything after its host."""
     try:
         parts = urlsplit(value)
     except ValueError:
@@ -161,7 +161,8 @@ def _parts_of_url(value: str) -> set[str]:
 
 
 def _base64_of(data: bytes) -> Iterator[str]:
-    """What is the same in the base64 of every text that holds `data`, at each of three places."""
+    """The part that the base64 of every text with `data` has in common, at each of three
+    offsets."""
     for before in range(3):
         padded = b"\0" * before + data
         first, last = -(-before * 8 // 6), len(padded) * 8 // 6

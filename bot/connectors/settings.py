@@ -1,4 +1,4 @@
-"""Tables, values and checks that the settings of several connectors have in common."""
+"""Tables, values and checks that several connectors use for their settings."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from bot.core.roles import Settings, Wrong
 from bot.core.values import seconds, text
 
 LONGEST_TIMEOUT = 300
-"""Seconds that a system may be given for one answer at most."""
+"""The longest timeout in seconds for one answer."""
 
 Text = Annotated[str, BeforeValidator(text(4000))]
 Secret = Annotated[str, BeforeValidator(text(4000, least=16))]
 Span = Annotated[int, BeforeValidator(seconds)]
 
 Check = Callable[[object, Settings], None]
-"""Takes one setting and all of them. Raises ValueError, with a sentence that repeats no value."""
+"""Takes one setting and all of them. Raises ValueError with a sentence that quotes no value."""
 
 
 class SystemTable(BaseModel):
-    """What the table of every connector inherits: any system may have a secret, with which it
-    proves itself at our endpoints."""
+    """The base of every connector's table: any system may have a secret, which it sends to our
+    endpoints."""
 
     model_config = ConfigDict(extra="forbid", strict=True, defer_build=True)
 
@@ -33,7 +33,7 @@ class SystemTable(BaseModel):
 
 
 def checking(checks: Mapping[str, Check]) -> Callable[[Settings], Wrong]:
-    """Applies a check to each of these settings that is given."""
+    """Applies a check to each of these settings that is set."""
 
     def wrong(settings: Settings) -> Iterator[tuple[str, str]]:
         for key, check in checks.items():
@@ -62,6 +62,6 @@ def timeout(seconds: object, _: Settings) -> None:
 
 
 def token(token: object, _: Settings) -> None:
-    """What can stand in a header."""
+    """A value for a header."""
     if not re.fullmatch(r"[\x21-\x7e]+", str(token)):
         raise ValueError("token must be visible ASCII on one line, without spaces")

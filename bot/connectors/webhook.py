@@ -27,8 +27,7 @@ from bot.core.roles import Settings, System, Warned, Written
 
 
 class Webhook(DocumentConnector):
-    """Settings: `url`, `secret`, `timeout`, and `private`, without which no private address is
-    called."""
+    """Settings: `url`, `secret`, `timeout`, and `private`, which allows private addresses."""
 
     def __init__(self, system: System, _tools: ConnectorDeps) -> None:
         refuse_wrong(_wrong_settings(system.settings))
@@ -38,15 +37,15 @@ class Webhook(DocumentConnector):
         self._private = system.settings.get("private") is True
 
     def check(self, roles: Mapping[str, Sequence[str]]) -> Iterator[str]:
-        """Also whether the receiver does what somebody says who doesn't know the secret. That is
-        only asked for its roles, by `access-bot doctor`: every few minutes it would be an attack in
-        the receiver's log."""
+        """Also checks that the receiver refuses a request with a wrong signature. Only `access-bot
+        doctor` does this (with roles): every few minutes it would look like an attack in the
+        receiver's log."""
         problems = list(super().check(roles))
         yield from problems
         if roles and not problems and self._answers_a_stranger():
             yield (
-                f"{self._name} answers what is not signed with the secret: it must refuse that"
-                " with 401"
+                f"{self._name} accepts requests that are not signed with the secret: it must"
+                " answer them with 401"
             )
 
     def _post(self, do: Do, order: ProvisionOrder, timeout: float) -> Reply:
@@ -90,7 +89,7 @@ class Webhook(DocumentConnector):
 
 
 def signature(secret: bytes, body: bytes, at: int) -> str:
-    """The value of X-Access-Signature for a body that is sent at that time (UTC seconds)."""
+    """The value of X-Access-Signature for a body sent at `at` (UTC seconds)."""
     signed = hmac.new(secret, b"%d.%b" % (at, body), hashlib.sha256).hexdigest()
     return f"t={at},v1={signed}"
 
@@ -110,9 +109,7 @@ def _lint(systems: Sequence[Written]) -> Iterator[Warned]:
     for system in (each.system for each in systems):
         private = system.settings.get("private") is True
         if private and is_metadata(urlsplit(str(system.settings.get("url"))).hostname or ""):
-            words = (
-                "leads to a link-local address, where clouds hand out credentials of this machine"
-            )
+            words = "leads to a link-local address, where clouds return this machine's credentials"
             yield "link-local", (system.name, "url"), words
 
 

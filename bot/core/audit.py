@@ -1,5 +1,5 @@
-"""The audit record: its columns, its event names, its canonical form and its hash. It doesn't know
-where the chain is kept; `storage/audit.py` appends to it and `operations/verify_audit.py` walks it.
+"""The audit record: its columns, event names, canonical form and hash. `storage/audit.py` stores
+the chain, and `operations/audit/verify_audit.py` verifies it.
 
 Canonical form: the JSON array `[seq, at, event, actor, subject, role, system, request, grant,
 reason, detail, prev]` without white space and with characters outside ASCII as they are, in UTF-8;
@@ -37,7 +37,7 @@ COLUMNS = [
 
 
 class Event(StrEnum):
-    """Every event there is; a name is retired, never reused."""
+    """All events. A name is retired, never reused."""
 
     REQUEST_ASKED = "request:access:asked"
     VOTE_GIVEN = "request:vote:given"
@@ -95,7 +95,8 @@ class Event(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What an operation has to say; the chain adds `seq`, `at`, `prev` and `hash`."""
+    """The part of a record that an operation writes; the chain adds `seq`, `at`, `prev` and
+    `hash`."""
 
     event: Event
     actor: str
@@ -110,7 +111,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One link of the chain, as it is stored. `at` is UTC seconds, `detail` JSON text."""
+    """One record of the chain, as stored. `at` is UTC seconds, `detail` JSON text."""
 
     seq: int
     at: int
@@ -129,14 +130,14 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Break:
-    """The first place where the chain does not hold, and what is wrong there."""
+    """The first broken record of the chain, and the reason."""
 
     seq: int
     why: str
 
 
 class SealCheck(StrEnum):
-    """Whether the seal of a head can be trusted."""
+    """The result of checking the seal of a head."""
 
     OURS = "ours"
     OTHER_KEY = "other key"
@@ -155,10 +156,9 @@ class Seals(Protocol):
 
 
 def marked_break(seq: int, prev: str, detail: str, seals: Seals) -> Break | None:
-    """What a record `audit:head:broken` says, from its number, `prev` and detail.
+    """The break in a record `audit:head:broken`, from its number, `prev` and detail.
 
-    None when only a key was missing: the head that the record follows carries a seal that we can
-    check now.
+    None if only a key was missing and the seal of the head before can be checked now.
     """
     found = parsed_detail(detail)
     why, head, seal = str(found.get("why", "")), found.get("head"), str(found.get("seal", ""))
@@ -170,7 +170,7 @@ def marked_break(seq: int, prev: str, detail: str, seals: Seals) -> Break | None
 
 
 def parsed_detail(detail: str) -> Mapping[str, object]:
-    """The detail of a record; empty for a text that is no JSON object, which only a forger
+    """The detail of a record; empty for a text that is not a JSON object, which only a forger
     writes."""
     try:
         found = json.loads(detail)
@@ -187,7 +187,7 @@ def rfc3339(at: int) -> str:
 
 @lru_cache(maxsize=1024)
 def _hour(number: int) -> str:
-    """What all seconds of one hour have in common: a log is read by the million."""
+    """The part that all times of one hour share; cached, because logs have millions of records."""
     return datetime.fromtimestamp(number * 3600, UTC).isoformat()[:14]
 
 
@@ -200,7 +200,7 @@ _canonical = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",
 
 
 def without_unstorable(text: str) -> str:
-    """The text byte for byte, except for what no database or file takes: NUL and lone surrogates
+    """The text unchanged, except that NUL and lone surrogates, which no database or file accepts,
     become `�`."""
     if text.isascii() and "\x00" not in text:
         return text
@@ -213,8 +213,8 @@ def link_hash(values: tuple[object, ...]) -> str:
     """The hash of one record from its columns `seq` (int), `at` (UTC seconds) … `prev`, without
     `hash`.
 
-    The JSON is put together here, because a million records are verified with it. Raises TypeError
-    for a value that is none of ours.
+    It builds the JSON itself, because that is faster for a million records. Raises TypeError for a
+    value of another type.
     """
     seq, at, *texts = values
     rest = ",".join(map(encode_basestring, texts))  # type: ignore[arg-type]
@@ -222,8 +222,7 @@ def link_hash(values: tuple[object, ...]) -> str:
 
 
 def chained(entries: Iterable[Entry], at: int, seq: int, prev: str) -> list[tuple[object, ...]]:
-    """The rows that follow record `seq` whose hash is `prev`, one for each entry, in the order of
-    COLUMNS."""
+    """The rows after record `seq` with hash `prev`, one for each entry, in the order of COLUMNS."""
     rows = []
     for entry in entries:
         seq += 1
@@ -250,16 +249,16 @@ def _matches(row: tuple[object, ...]) -> bool:
     try:
         return link_hash(row[:12]) == row[12]
     except (ValueError, TypeError, OverflowError, OSError):
-        # What a forger put there is no value of ours at all.
+        # A forger may store a value of any type.
         return False
 
 
 def check_links(
     rows: Iterable[tuple[object, ...]], seq: int = 0, prev: str = GENESIS
 ) -> tuple[Break | None, int, str]:
-    """Walks rows in the order of COLUMNS that should follow record `seq` with hash `prev`.
+    """Verifies rows in the order of COLUMNS that should follow record `seq` with hash `prev`.
 
-    Gives the first break, or None, and the number and hash of the last good record.
+    Returns the first break, or None, and the number and hash of the last valid record.
     """
     for row in rows:
         if row[0] != seq + 1:

@@ -36,8 +36,8 @@ def _cells(row: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 def json_lines(rows: Iterable[tuple[Any, ...]]) -> Iterator[str]:
-    """One JSON object for each row, exact: from it the chain can be checked without this program.
-    `detail` is the stored JSON text, so that the hash can be computed from it."""
+    """One JSON object for each row, with exact values, so that the chain can be verified without
+    this program. `detail` is the stored JSON text, because the hash covers it."""
     encode = json.JSONEncoder(ensure_ascii=False).encode
     for seq, at, *rest in rows:
         yield encode(dict(zip(COLUMNS, (seq, rfc3339(at), *rest), strict=True))) + "\n"

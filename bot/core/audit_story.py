@@ -1,4 +1,4 @@
-"""Compares the audit records of a request with its rows: each must tell what the other tells."""
+"""Compares the audit records of a request with its rows. They must agree."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -102,8 +102,8 @@ class Story:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Difference:
-    """What rows and records do not agree about. `seq` is the record that tells otherwise, or the
-    last one of the log where no record tells of it."""
+    """A difference between rows and records. `seq` is the record that differs, or the last one of
+    the log if there is no record."""
 
     seq: int
     what: str
@@ -153,7 +153,7 @@ class _Comparison:
         self.found.append(Difference(record.seq if record else self.last, what))
 
     def same(self, what: str, record: RecordRow, **pairs: tuple[object, object]) -> None:
-        """Reports each pair of a value in the rows and a value on record that differ."""
+        """Reports each value in the rows that differs from the record."""
         for name, (row, told) in pairs.items():
             if row != told:
                 name = name.replace("_", " ")
@@ -163,11 +163,11 @@ class _Comparison:
 
 
 def differences(story: Story, last: int, kept_since: int) -> list[Difference]:
-    """Everything in which the rows of a request and its records differ, in no order."""
+    """All differences between the rows of a request and its records, in no order."""
     c = _Comparison(story, last, kept_since)
     for record in sorted(
         story.records, key=lambda each: each.seq
-    ):  # not by time: a clock was once ahead, perhaps
+    ):  # not by time, because a clock may have been ahead
         if record.event in _TOLD:
             c.told.setdefault(record.event, []).append(record)
     if not story.requests:
@@ -282,7 +282,7 @@ def _grant(c: _Comparison, request: RequestRow, grant: GrantRow) -> None:
 
 
 def _grant_state(c: _Comparison, grant: GrantRow, what: str, systems: Sequence[str]) -> None:
-    """The state that the records tell, with the times that belong to it."""
+    """The state according to the records, with its times."""
     scheduled, failed, started = (
         c.of(event, grant.id)
         for event in (Event.GRANT_SCHEDULED, Event.GRANT_FAILED, Event.GRANT_STARTED)
@@ -328,7 +328,7 @@ def _active(c: _Comparison, grant: GrantRow, what: str, started: Sequence[Record
     renewed = c.of(Event.GRANT_RENEWED, grant.id)
     record = max([*started, *renewed], key=lambda each: each.seq)
     end = (grant.ends_at, _detail(record).get("ends_at"))
-    # Its last system has it, and the start is about to be finished.
+    # Its last system has it, and the start will be finished soon.
     if grant.state == "starting":
         c.same(what, record, end=end)
         return
@@ -409,7 +409,7 @@ def _certificates(c: _Comparison) -> None:
 
 
 def _is_kept(c: _Comparison, record: RecordRow) -> bool:
-    """Whether the row that the record names can't have been deleted for its age."""
+    """Whether the row of the record is too young to have been deleted."""
     ends_at = _detail(record).get("ends_at")
     return isinstance(ends_at, int) and ends_at >= c.kept_since
 
@@ -424,12 +424,12 @@ def _items(detail: Mapping[str, object], name: str) -> list[str]:
 
 
 def _systems(record: RecordRow) -> list[str]:
-    """One system is in the record's column, several are in its detail."""
+    """The systems of a record: one is in its column, several are in its detail."""
     return [record.system] if record.system else _items(_detail(record), "systems")
 
 
 def _list(text: str) -> list[str]:
-    """The texts of a JSON list; a forger may have put anything there."""
+    """The texts of a JSON list; a forger may have stored anything."""
     try:
         found = loads(text)
     except (ValueError, TypeError):

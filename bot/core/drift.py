@@ -1,6 +1,5 @@
-"""Compares what systems say is there with what the rows say should be, both ways. It asks nobody:
-whether a difference is real, or only somebody's start or end in the same moment, the caller finds
-out by asking once more.
+"""Compares the access that systems report with our rows, in both directions. A difference may come
+from a start or an end in the same moment, so the caller checks each one again.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -12,29 +11,29 @@ from bot.core.observed import ObservedAccess
 
 
 class What(StrEnum):
-    """How rows and reality differ."""
+    """The kinds of differences between rows and systems."""
 
     LINGERING = "left"
-    """It has ended, and is still there."""
+    """The access has ended but still exists."""
 
     UNMANAGED = "stray"
-    """It is there, and no grant says so."""
+    """The access exists without a grant."""
 
     ENDING = "ending"
-    """It is being ended, tried again and told of; and is still there."""
+    """The access still exists while its revocation is being retried."""
 
     MISSING = "missing"
-    """It is active, and not there, or not all of it: `detail` says what."""
+    """The grant is active but the access is missing, or a part of it: `detail` says what."""
 
 
 EXCESS = frozenset({What.LINGERING, What.UNMANAGED})
-"""What should not be there and nobody is at work on: a lead may have it removed."""
+"""Unexpected access without a running revocation: a lead may have it removed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One difference on one system. `name` is what the system calls it, "" where it was only asked
-    whether it is there; `grant` is "" where that can't be told; `id` once it is stored."""
+    """One difference on one system. `name` is the system's name for it, "" if the system only
+    reported whether it exists; `grant` is "" if unknown; `id` is set once it is stored."""
 
     system: str
     what: What
@@ -46,8 +45,8 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class ScanResult:
-    """What came of asking one system. `problem` says why it could not be asked, or not all of it:
-    nothing is known then of what was not found."""
+    """The scan of one system. `problem` says why it failed, entirely or in part: access that was
+    not found may then still exist."""
 
     system: str
     findings: tuple[Finding, ...] = ()
@@ -62,15 +61,14 @@ _STATES: Mapping[GrantState | None, What | None] = {
     GrantState.ENDED: What.LINGERING,
     None: What.UNMANAGED,
 }
-"""What something that is there means, by the state of its lease; None for a grant that nobody
-knows."""
+"""The meaning of existing access, by the state of its lease; None for an unknown grant."""
 
 
 def compare(
     system: str, listed: Iterable[ObservedAccess], leases: Mapping[str, GrantState]
 ) -> Iterator[Finding]:
-    """Where `listed`, all that is on the system, and `leases`, the states of its leases by grant,
-    don't agree."""
+    """The differences between `listed`, all access on the system, and `leases`, the states of its
+    leases by grant."""
     there = set()
     for found in listed:
         there.add(found.grant)

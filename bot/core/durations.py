@@ -1,4 +1,4 @@
-"""Reads durations as roles.toml has them, shows them, and finds time zones."""
+"""Parses the durations of roles.toml, formats durations, and finds time zones."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class BadDuration(AccessBotError, ValueError):
         super().__init__(f"`{_shown(text)}` {why}{meant}")
 
     def leaving(self, rest: str) -> BadDuration:
-        """The same with the reason that is left."""
+        """The same error, with the rest of the reason."""
         self.rest = rest.strip()
         return self
 
@@ -54,7 +54,7 @@ def parse_duration(text: str, *, allow_zero: bool = False) -> int:
     if seconds > LONGEST:
         raise too_long(text)
     if seconds == 0 and not allow_zero:
-        raise BadDuration(text, "is no time at all; write for example 30m, 2h, 2h30m or 3d")
+        raise BadDuration(text, "is zero; write for example 30m, 2h, 2h30m or 3d")
     return seconds
 
 

@@ -14,7 +14,7 @@ from bot.core.model import Grant, Request
 
 
 class Queue(StrEnum):
-    """Each has its own workers, so that nothing waits behind another kind of work."""
+    """Each queue has its own workers, so that no work waits behind another kind."""
 
     END = "end"
     START = "start"
@@ -62,22 +62,22 @@ class Effect:
     data: Mapping[str, object] = field(default_factory=dict)
     delay: int = 0
     systems: tuple[str, ...] = ()
-    """Which systems it calls."""
+    """The systems that it calls."""
     person: str = ""
-    """Who caused it: a person's second row waits for the first rows of all others."""
+    """The person who caused it: a person's second row waits for the first rows of all others."""
 
 
 SUM_AFTER = 3
-"""Seconds after which every process has written down what it counted."""
+"""Seconds after which every process has written its counts."""
 
 
 REFRESH_AFTER = 2
-"""Seconds after a change in which the next one often follows, so that messages are updated once for
+"""Seconds after a change in which another often follows, so that messages are updated once for
 both."""
 
 
 def grant_key(grant: str) -> str:
-    """Everything that systems are told of one grant happens one after the other."""
+    """All calls to systems about one grant happen one after the other."""
     return f"grant:{grant}"
 
 
@@ -101,7 +101,7 @@ def end_lease(grant: str, system: str, *, late: bool = False, delay: int = 0) ->
 
 
 def sum_usage(grants: Sequence[str]) -> Effect:
-    """A little later than their end, when every process has written down the checks it counted."""
+    """Runs a little after the end, when every process has written its counted checks."""
     return Effect(
         Kind.SUM_USAGE, Queue.START, usage_key(grants[0]), {"grants": [*grants]}, SUM_AFTER
     )
@@ -118,8 +118,8 @@ def decide(request: str, voter: str, data: Mapping[str, object]) -> Effect:
 
 
 def ask(person: str, role: str, until: int, data: Mapping[str, object]) -> Effect:
-    """A request, or a renewal, to be judged once Slack has said for whom the references of the role
-    stand; it waits for that `until` then."""
+    """A request or renewal that waits `until` then for Slack to report the people and groups of its
+    role."""
     facts = {**data, "person": person, "role": role, "until": until}
     return Effect(Kind.ASK, Queue.DECIDE, ask_key(person, role), facts, person=person)
 
@@ -154,16 +154,16 @@ def refresh_channels() -> Effect:
 
 
 def post_approval(request: Request, channel: str, *, again: bool = False) -> Effect:
-    """Asks in a channel, or one approver (`channel` is their id) by direct message. `again`:
-    posting it has failed before and was reported, so another failure is not reported."""
+    """Posts a request to a channel, or to one approver (`channel` is their id) by direct message.
+    `again`: an earlier failure was reported, so another one is not."""
     data = {"request": request.id, "channel": channel, **({"again": True} if again else {})}
     return Effect(Kind.POST_APPROVAL, Queue.SLACK, f"to:{channel}", data, person=request.requester)
 
 
 def update_approval(request: str, channel: str, delay: int = 0, *, last: bool = False) -> Effect:
-    """Shows every posted copy as it is then. An approval leaves a moment for the start, so that one
-    update tells both; a start that is quicker than that hurries it (`storage/outbox.py`). `last`:
-    after all other messages."""
+    """Updates every posted copy to the state at that time. An approval waits a moment for the
+    start, so that one update shows both; a quicker start runs it earlier (`storage/outbox.py`).
+    `last`: after all other messages."""
     data = {"request": request, "channel": channel}
     queue = Queue.UPDATE if last else Queue.SLACK
     return Effect(Kind.UPDATE_APPROVAL, queue, update_key(request), data, delay)
@@ -178,26 +178,26 @@ def refresh_messages(
 ) -> Effect:
     """Finds the messages that show these grants and requests and updates those that are out of
     date; `cards` are the grants whose approval messages are out of date too. A little later, so
-    that one update tells several changes."""
+    that one update shows several changes."""
     data = {"grants": [*grants], "requests": [*requests], "cards": [*cards]}
     first = next(iter((*grants, *requests)))
     return Effect(Kind.REFRESH_MESSAGES, Queue.UPDATE, f"refresh:{first}", data, REFRESH_AFTER)
 
 
 def update_direct(channel: str, ts: str) -> Effect:
-    """Shows a direct message as it is then."""
+    """Updates a direct message to the state at that time."""
     return Effect(
         Kind.UPDATE_DIRECT, Queue.UPDATE, direct_key(channel, ts), {"channel": channel, "ts": ts}
     )
 
 
 def update_answer(answer: str) -> Effect:
-    """Shows an ephemeral answer as it is then."""
+    """Updates an ephemeral answer to the state at that time."""
     return Effect(Kind.UPDATE_ANSWER, Queue.UPDATE, answer_key(answer), {"answer": answer})
 
 
 def clear_window(window: str) -> Effect:
-    """Takes the credentials out of a modal, by its id at Slack, if it is still open."""
+    """Removes the credentials from a modal (Slack's id), if it is still open."""
     return Effect(Kind.CLEAR_WINDOW, Queue.UPDATE, f"window:{window}", {"window": window})
 
 
@@ -235,7 +235,7 @@ def notify_security(channel: str, note: str, **facts: object) -> Effect:
 
 
 def alert(channel: str, grant: str, system: str) -> Effect:
-    """Tells the security channel of an end that is not confirmed, as it is then."""
+    """Alerts the security channel about an unconfirmed end, with its state at that time."""
     return Effect(
         Kind.ALERT,
         Queue.SLACK,
@@ -252,7 +252,7 @@ def alert_lead(lead: str, grant: str, system: str) -> Effect:
 
 
 def later(effect: Effect, seconds: int) -> Effect:
-    """The same effect, due in that many seconds."""
+    """The same effect, due in `seconds`."""
     return replace(effect, delay=seconds)
 
 
@@ -268,7 +268,7 @@ def alert_key(channel: str, ts: str) -> str:
 
 
 def answer(person: str, channel: str, note: str, **facts: object) -> Effect:
-    """A private answer where the person clicked; by direct message where Slack can't show it
+    """A private answer where the person clicked, or by direct message if Slack can't show it
     there."""
     data = {"person": person, "channel": channel, "note": note, **facts}
     return Effect(Kind.ANSWER, Queue.SLACK, f"answer:{person}", data, person=person)
@@ -280,14 +280,14 @@ def send_export(person: str, filters: Mapping[str, object]) -> Effect:
 
 
 def verify_audit(person: str, channel: str) -> Effect:
-    """Walks the whole chain, which takes seconds on a large log, and answers like `answer`."""
+    """Verifies the whole chain, which takes seconds for a large log, and answers like `answer`."""
     data = {"person": person, "channel": channel}
     return Effect(Kind.VERIFY_AUDIT, Queue.SLACK, f"verify:{person}", data, person=person)
 
 
 def reconcile(by: str, channel: str) -> Effect:
-    """Asks every system what is there; one such round at a time, as it may take a minute. `by` is a
-    lead who is answered in `channel`, or "system"."""
+    """Compares the access on all systems with our records; one at a time, because it may take a
+    minute. `by` is a lead who gets the answer in `channel`, or "system"."""
     return Effect(Kind.RECONCILE, Queue.DECIDE, "reconcile", {"by": by, "channel": channel})
 
 

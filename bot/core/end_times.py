@@ -1,4 +1,4 @@
-"""Reads ends as people type them after "until": `18:00`, `6pm`, `fri 5pm`, `2026-11-29 09:00`."""
+"""Parses ends as people type them after "until": `18:00`, `6pm`, `fri 5pm`, `2026-11-29 09:00`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -56,7 +56,7 @@ def read_end(tokens: Sequence[Token], place: int, now: int, tz: str) -> Length:
     `tz`.
 
     A local time that occurs twice means its first occurrence (PEP 495, fold=0). Raises BadDuration
-    for everything that is not such a time, for times that are past or that never occur.
+    for any other text, and for times that are past or never occur.
     """
     zone = find_zone(tz)
     when = _when(tokens, place)
@@ -77,7 +77,7 @@ def read_end(tokens: Sequence[Token], place: int, now: int, tz: str) -> Length:
 
 
 def _when(tokens: Sequence[Token], place: int) -> _When:
-    """Day and time in either order; raises BadDuration where neither is there."""
+    """Day and time in either order. Raises BadDuration if there is neither."""
     day = at(tokens, place).text if names_day(at(tokens, place)) else ""
     inner = place + 1 if day else place
     joined = inner + 1 if day and at(tokens, inner).text in _JOINS else inner
@@ -178,8 +178,8 @@ def _not_a_time(tokens: Sequence[Token], place: int) -> BadDuration:
 
 
 def _refuse_zone(tokens: Sequence[Token], when: _When, said: str, tz: str) -> None:
-    """Refuses `18:00 UTC`: times are read in the person's own zone, and another one must not be
-    lost."""
+    """Refuses `18:00 UTC`: times are in the person's own zone, and another zone must not be
+    ignored."""
     zone = at(tokens, when.beyond)
     if when.clock is not None and zone.text in _ZONES:
         text = f"{said}{' ' if zone.gap else ''}{zone.raw}"

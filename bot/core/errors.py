@@ -1,18 +1,17 @@
-"""The exceptions of the product, each carrying its facts and building its own sentence.
-It does not know who reads that sentence, nor how it is shown.
+"""The exceptions of the product. Each has its facts and builds its own sentence.
 
-    AccessBotError ├── ConfigError            settings or roles.toml are wrong; every problem at
-    once ├── BadDuration            a length of time that nobody can mean (durations.py; also a
-    ValueError) ├── IllegalMove            a state that can't follow the present one; a bug wherever
-    it is seen ├── StorageUnavailable     the database can't be reached, is locked for too long, or
-    its disk is full ├── SystemUnavailable      a connected system or Slack did not do it now; a
-    later try may get it
-    │   ├── OutcomeUnknown     nobody knows whether it did it: the answer was lost
-    │   └── NotCalled          it could not be called, so it did nothing
-    │       └── Outdated       another process loaded another roles.toml since; that one will do it
-    ├── SystemRefused          it said no, and would say no again
-    ├── ClockBehind            the machine's clock is far behind the newest record
-    └── SchemaMismatch         the database's schema is older or newer than this code
+AccessBotError ├── ConfigError            settings or roles.toml are wrong; every problem at
+once ├── BadDuration            a length of time that nobody can mean (durations.py; also a
+ValueError) ├── IllegalMove            a state that can't follow the present one; a bug wherever
+it is seen ├── StorageUnavailable     the database can't be reached, is locked for too long, or
+its disk is full ├── SystemUnavailable      a connected system or Slack did not do it now; a
+later try may get it
+│   ├── OutcomeUnknown     nobody knows whether it did it: the answer was lost
+│   └── NotCalled          it could not be called, so it did nothing
+│       └── Outdated       another process loaded another roles.toml since; that one will do it
+├── SystemRefused          it said no, and would say no again
+├── ClockBehind            the machine's clock is far behind the newest record
+└── SchemaMismatch         the database's schema is older or newer than this code
 """
 
 from __future__ import annotations
@@ -23,13 +22,12 @@ from dataclasses import dataclass
 
 
 class AccessBotError(Exception):
-    """What all exceptions of this product have in common: their text may be shown to a person."""
+    """The base of all exceptions of this product. Their text may be shown to a person."""
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing wrong in a file or in the environment; `line` is 0 and `key` "" where there is
-    none."""
+    """One problem in a file or in the environment; `line` is 0 and `key` "" if there is none."""
 
     file: str
     line: int
@@ -42,7 +40,7 @@ class Problem:
 
 
 class ConfigError(AccessBotError):
-    """Everything that is wrong with the configuration, so that one round of editing is enough."""
+    """All problems of the configuration, so that one round of editing fixes them."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = list(problems)
@@ -50,7 +48,7 @@ class ConfigError(AccessBotError):
 
 
 class IllegalMove(AccessBotError):
-    """The lifecycle table has no such pair; nothing was moved."""
+    """The lifecycle table does not have this move; nothing has changed."""
 
     def __init__(self, state: str, move: str) -> None:
         self.state, self.move = state, move
@@ -58,7 +56,7 @@ class IllegalMove(AccessBotError):
 
 
 class StorageUnavailable(AccessBotError):
-    """The database did not do what it was asked; the transaction it happened in changed nothing."""
+    """The database failed; its transaction changed nothing."""
 
     def __init__(self, cause: str) -> None:
         self.cause = cause
@@ -69,8 +67,7 @@ class StorageUnavailable(AccessBotError):
 
 
 class SchemaMismatch(AccessBotError):
-    """Names the migrations that are missing in the database, or those that only a newer version
-    knows."""
+    """Names the migrations that the database lacks, or that only a newer version has."""
 
     def __init__(self, behind: Sequence[str] = (), newer: Sequence[str] = ()) -> None:
         self.behind, self.newer = tuple(behind), tuple(newer)
@@ -88,7 +85,7 @@ class SchemaMismatch(AccessBotError):
 
 
 class ClockBehind(AccessBotError):
-    """The machine's clock is so far behind the newest record that nobody knows what time it is."""
+    """The machine's clock is too far behind the newest record."""
 
     def __init__(self, behind: str) -> None:
         super().__init__(
@@ -100,9 +97,9 @@ class ClockBehind(AccessBotError):
 
 
 class SystemUnavailable(AccessBotError):
-    """A passing failure of another system. `retry_after` is how many seconds it asked us to wait,
-    or None; `system` is its name in roles.toml, where it is one of those. `to_person` is "", or a
-    sentence for the person whose access it is: then it waits for them, and the system is well."""
+    """A temporary failure of another system. `retry_after` is the seconds that it asked us to wait,
+    or None; `system` is its name in roles.toml, if it has one. `to_person` is "", or a sentence for
+    the holder, who must act; the system is then healthy."""
 
     system = ""
 
@@ -112,15 +109,15 @@ class SystemUnavailable(AccessBotError):
 
 
 class OutcomeUnknown(SystemUnavailable):
-    """The connection broke after the call was sent: it may have happened."""
+    """The connection broke after the call was sent, so the call may have taken effect."""
 
 
 class NotCalled(SystemUnavailable):
-    """Nothing was sent: it can't be reached, or is not to be called as roles.toml is."""
+    """Nothing was sent: the system can't be reached, or roles.toml does not allow the call."""
 
 
 class Outdated(NotCalled):
-    """Another process has loaded another roles.toml since, so this one decides nothing."""
+    """Another process has loaded a different roles.toml later, so this one decides nothing."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -130,8 +127,8 @@ class Outdated(NotCalled):
 
 @contextmanager
 def already_called() -> Iterator[None]:
-    """For a step after one that may have made access: that nothing was sent in this step proves
-    nothing."""
+    """A NotCalled as an error with unknown outcome, for a step after one that may have created
+    access."""
     try:
         yield
     except NotCalled as error:
@@ -139,9 +136,8 @@ def already_called() -> Iterator[None]:
 
 
 class SystemRefused(AccessBotError):
-    """A final answer. `code` is the other system's own word for it, which stands behind the
-    sentence. `to_person` is "", or a sentence for the person whose access it is: then it is about
-    them."""
+    """A final refusal. `code` is the other system's own error, which follows the sentence.
+    `to_person` is "", or a sentence for the holder."""
 
     def __init__(self, code: str, hint: str = "", to_person: str = "") -> None:
         self.code, self.hint, self.to_person = code, hint, to_person

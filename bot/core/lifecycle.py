@@ -1,8 +1,6 @@
-"""What may follow what: the two state tables of the product, and the arithmetic of ends, renewals
-and reminders.
+"""The state tables of requests and grants, and the arithmetic of ends, renewals and reminders.
 
-A pair that is missing from a table can't happen. This module knows no people, no policy and no
-storage.
+A move that is missing in a table can't happen.
 """
 
 from collections.abc import Iterable, Mapping
@@ -50,17 +48,16 @@ GRANT: Mapping[G, Mapping[Move, G]] = {
 }
 
 ALERTS = (15 * 60, 3600)
-"""Seconds after its first failure at which an end that no system confirms is told again."""
+"""Seconds after the first failure of an end until its next alert."""
 
 ALERTS_THEN = 4 * 3600
-"""Seconds between later repeats."""
+"""Seconds between later alerts."""
 
 State = TypeVar("State", R, G)
 
 
 def after(table: Mapping[State, Mapping[Move, State]], state: State, move: Move) -> State:
-    """The state that `move` leads to from `state`; raises IllegalMove where the table has no such
-    pair."""
+    """The state after `move` from `state`. Raises IllegalMove if the table does not have it."""
     try:
         return table[state][move]
     except KeyError:
@@ -68,24 +65,24 @@ def after(table: Mapping[State, Mapping[Move, State]], state: State, move: Move)
 
 
 def sources(table: Mapping[State, Mapping[Move, State]], move: Move) -> tuple[State, ...]:
-    """The states from which `move` is possible: the right-hand side of every compare-and-set."""
+    """The states from which `move` is possible, for compare-and-set."""
     return tuple(state for state, moves in table.items() if move in moves)
 
 
 def renewed_end(now: int, duration: int, ends_at: int, latest_end: int) -> int:
-    """When a grant ends that is renewed now: never earlier than before, never after its hard
+    """The end of a grant that is renewed now: never earlier than before, never after its hard
     limit."""
     return max(ends_at, min(now + duration, latest_end))
 
 
 def longest_run(duration: int, renewals: int, total: int) -> int:
-    """Seconds that a grant of `duration` can last when it is renewed `renewals` times, each time at
-    its very end."""
+    """The longest time in seconds of a grant of `duration` that is renewed `renewals` times, each
+    time at its end."""
     return min(total, duration * (renewals + 1))
 
 
 def first_reminder(now: int, ends_at: int, leads: Iterable[int]) -> int | None:
-    """When to remind a holder whose access has just begun, or was just renewed, at `now`. A grant
+    """The lead times of the reminders for access that started or was renewed at `now`. A grant
     shorter than every lead time gets one reminder when a quarter of it is left; without lead times
     there is none."""
     leads = tuple(leads)
@@ -96,15 +93,14 @@ def first_reminder(now: int, ends_at: int, leads: Iterable[int]) -> int | None:
 
 
 def next_reminder(now: int, ends_at: int, leads: Iterable[int]) -> int | None:
-    """The next of the reminders `leads` (seconds before the end) that still lies ahead; what was
-    missed while nobody was running is not sent late, because the next one says the same with the
-    right time left."""
+    """The next of the reminders `leads` (seconds before the end). Reminders missed during a
+    downtime are not sent late, because the next one shows the right time."""
     return min((ends_at - lead for lead in leads if ends_at - lead > now), default=None)
 
 
 def next_alert(since: int, now: int) -> int:
-    """When to tell again, after now, of an end that has failed since then. What was missed while
-    nobody was running is told once."""
+    """The time of the next alert, after now, about an end that has failed since `since`. Alerts
+    missed during a downtime are sent once."""
     later = next((since + after for after in ALERTS if since + after > now), None)
     return later or since + ALERTS[-1] + ALERTS_THEN * (
         (now - since - ALERTS[-1]) // ALERTS_THEN + 1

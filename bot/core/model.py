@@ -1,8 +1,8 @@
 """The nouns of the product as plain values: requests, votes, grants, leases, people and the groups
 they are in.
 
-Every time is UTC in whole seconds since the epoch, every duration is in seconds. Nothing here knows
-where the values are kept, who shows them or what the clock says.
+Every time is UTC in whole seconds since the epoch, every duration is in seconds. They are plain
+values, without storage, display or clock.
 """
 
 from collections.abc import Iterable, Mapping
@@ -37,20 +37,20 @@ class EndReason(StrEnum):
 
 
 class Clock(IntEnum):
-    """Whether the end of a grant that is starting moves with the next try."""
+    """Whether the end of a starting grant moves with the next attempt."""
 
     FREE = 0
-    """No system can have it: the next try is good for the whole duration."""
+    """No system can have it: the next attempt gets the whole duration."""
 
     TRYING = 1
-    """Systems are being asked to make it; found by the next try, this one was cut off."""
+    """Systems are being called. If the next attempt finds this, the last one was interrupted."""
 
     STANDS = 2
-    """A system has it, or may have it: its end holds for all of them."""
+    """A system has it, or may have it: the end is the same for all systems."""
 
 
 class Source(StrEnum):
-    """Through which door something came; kept in every audit record's detail."""
+    """The interface of a command; stored in every audit record's detail."""
 
     SLACK = "slack"
     CLI = "cli"
@@ -62,9 +62,9 @@ _CAPITALS = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvw
 
 
 def folded(email: str) -> str:
-    """An address as it is compared: A to Z alone count as a to z. Every other letter is itself,
-    because Unicode's own folding makes one address of two (the Kelvin sign of a k), and whoever
-    chooses theirs could take another's."""
+    """An address for comparison: only A to Z are folded to a to z. Unicode's folding would make
+    different addresses equal (the Kelvin sign and k), so that a person could take another's
+    address."""
     return email.translate(_CAPITALS)
 
 
@@ -72,14 +72,13 @@ RULE = "rule:"
 """How a rule that decided is called, `rule:NAME`."""
 
 HELD = frozenset({GrantState.SCHEDULED, GrantState.STARTING, GrantState.ACTIVE})
-"""The states in which a person has, or is about to have, what the grant gives."""
+"""The states in which a person has, or will soon have, the access."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Somebody asks for a role. `renews` names the grant that an approval would extend, `systems`
-    and `actions` are what the requester asked for when asking, and `fingerprint` pins the role as
-    it was shown then."""
+    """A request for a role. `renews` is the grant that an approval extends, `systems` and `actions`
+    are those of the role at that time, and `fingerprint` identifies the role as it was shown."""
 
     id: str
     requester: str
@@ -108,7 +107,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Vote:
-    """One approver's press on one request, for at most this duration and these actions."""
+    """One approver's approval of one request, for at most this duration and these actions."""
 
     request: str
     voter: str
@@ -145,9 +144,8 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """One grant on one system: what must be made there, and later be gone from there. `target` is
-    the place that it was made in, "" where none was noted. `reach` is `System.reach` as it was
-    approved, "" where none was noted."""
+    """One grant on one system. `target` is the address where the access was created, "" if unknown.
+    `reach` is `System.reach` as approved, "" if unknown."""
 
     grant: str
     system: str
@@ -159,8 +157,8 @@ class Lease:
 
 
 CLOCKS_APART = 60
-"""Seconds by which the clocks of two processes may differ. What is stored with a time further ahead
-counts as old."""
+"""Seconds by which the clocks of processes may differ. A stored time further ahead counts as
+old."""
 
 
 def is_recent(at: int, now: int, within: int) -> bool:
@@ -170,7 +168,7 @@ def is_recent(at: int, now: int, within: int) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """A member of the workspace as Slack last described them; `checked_at` is when that was."""
+    """A member of the workspace as Slack described them at `checked_at`."""
 
     id: str
     name: str
@@ -185,7 +183,7 @@ class Person:
     unconfirmed: bool = False
 
     def ineligible_reason(self) -> str | None:
-        """Why this account may neither ask, decide nor hold anything, or None for a full member."""
+        """Why this account may not request, decide or hold access; None for a full member."""
         for is_so, why in (
             (self.deleted, "this Slack account is deactivated"),
             (self.bot, "apps and bots can't use access"),
@@ -215,8 +213,8 @@ class Directory:
     answered: frozenset[str] = frozenset()
 
     def unresolved(self, refs: Iterable[str]) -> tuple[str, ...]:
-        """The groups, handles and e-mails of `refs` that nobody has asked Slack about yet: for whom
-        they stand is not known, which is not the same as nobody."""
+        """The groups, handles and e-mails of `refs` that were not looked up in Slack yet. Their
+        people are unknown, which is different from none."""
         return tuple(ref for ref in dict.fromkeys(refs) if not self._is_known(ref))
 
     def _is_known(self, ref: str) -> bool:
@@ -225,24 +223,25 @@ class Directory:
         return ref in self.groups or folded(ref) in self.emails or ref in self.answered
 
     def without_groups(self) -> "Directory":
-        """The same while nobody knows who is in the groups: their references are unresolved."""
+        """The same directory while the members of groups are unknown: references to groups are
+        unresolved."""
         kept = frozenset(ref for ref in self.answered if "@" in ref[1:])
         return replace(self, groups={}, handles={}, answered=kept)
 
     def named(self, refs: Iterable[str]) -> tuple[str, ...]:
-        """The ids of people and groups that Slack can mention for `refs`; unknown ones are left
-        out."""
+        """The ids of the people and groups in `refs` that Slack can mention, without unknown
+        ones."""
         ids = (self.handles.get(ref) or self.emails.get(folded(ref)) or ref for ref in refs)
         return tuple(dict.fromkeys(i for i in ids if i[:1] in ("U", "W", "S") and "@" not in i))
 
     def called(self, refs: Iterable[str]) -> tuple[str, ...]:
-        """`refs` as people know them: a group's id becomes its @handle where that is known."""
+        """`refs` for display: a group's id becomes its @handle if known."""
         handles = {group: handle for handle, group in self.handles.items()}
         return tuple(handles.get(ref, ref) for ref in refs)
 
     def resolve(self, refs: Iterable[str]) -> frozenset[str]:
-        """The people that `refs` (ids, group ids, @handles, e-mails; not `everyone`) stand for.
-        What is unknown stands for nobody, so a set that can't be read gives no authority."""
+        """The people that `refs` (ids, group ids, @handles, e-mails; not `everyone`) resolve to. An
+        unknown reference resolves to nobody, so it gives no authority."""
         found: set[str] = set()
         for ref in refs:
             if ref[:1] in ("U", "W") and "@" not in ref:
@@ -254,7 +253,7 @@ class Directory:
         return frozenset(found) - self.unfit
 
     def includes(self, refs: Iterable[str], person: Person) -> bool:
-        """Whether this fit person is one of `refs`, with `everyone` meaning every full member."""
+        """Whether this full member is one of `refs`; `everyone` means every full member."""
         if person.ineligible_reason():
             return False
         refs = tuple(refs)
@@ -263,11 +262,10 @@ class Directory:
 
 @dataclass(frozen=True, slots=True)
 class ProvisionOrder:
-    """What a connector is asked to make, extend or end: one grant on one system. `grant` and
-    `system` together are the idempotency key of everything that is done for it. `names` is what the
-    person is called elsewhere, by connector, as `[people]` of roles.toml has it. `kept` is only in
-    an order to end: the actions that another grant of this person on this system still needs.
-    `target` and `reach` are those of its lease."""
+    """An order to a connector to create, extend or revoke one grant on one system. `grant` and
+    `system` together are the idempotency key. `names` has the person's accounts by connector, from
+    `[people]` of roles.toml. `kept` is only in a revocation: the actions that another grant of this
+    person on this system still needs. `target` and `reach` are those of its lease."""
 
     grant: str
     system: str
@@ -285,8 +283,7 @@ class ProvisionOrder:
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """One SSH certificate: the number by which it can be revoked, and from when to when it is
-    good."""
+    """One SSH certificate: its serial number, and the time in which it is valid."""
 
     serial: int
     issued_at: int
@@ -295,8 +292,8 @@ class Certificate:
 
 @dataclass(frozen=True, slots=True)
 class Membership:
-    """One grant gave (or was about to give) `action` to an account of its system, which calls it
-    `thing`."""
+    """One grant gave (or was about to give) `action`, which the system calls `thing`, to an
+    account."""
 
     system: str
     grant: str

@@ -1,5 +1,4 @@
-"""What systems say: what exists there, which sessions are open, and how somebody gets in. It knows
-no system."""
+"""The answers of systems: existing access, open sessions, and instructions for holders."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -7,9 +6,9 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class ObservedAccess:
-    """Something that exists on a system and looks as if this product made it. `name` is what the
-    system calls it, `grant` whose it is, "" where that can't be told; `detail` is a few words for a
-    lead, `lacks` what was made for the grant too and is no longer there."""
+    """Access on a system that this product seems to have made. `name` is the system's name for it,
+    `grant` is its grant, "" if unknown; `detail` is a few words for a lead, `lacks` are the parts
+    of the grant that are missing."""
 
     name: str
     grant: str = ""
@@ -19,8 +18,8 @@ class ObservedAccess:
 
 @dataclass(frozen=True, slots=True)
 class AccessInstructions:
-    """How to get in, to be shown once and kept nowhere: secrets to copy by their label, and a line
-    or two on how to use them."""
+    """Credentials to show once and never store: secrets by label, and a line or two on how to use
+    them."""
 
     secrets: Mapping[str, str] = field(repr=False)
     how: Sequence[str] = ()
@@ -28,8 +27,8 @@ class AccessInstructions:
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """Something the holder has to give first, like a public key; `wrong` says what was wrong with
-    what they gave."""
+    """A question to the holder, such as for a public key; `wrong` is the problem of their last
+    answer."""
 
     label: str
     hint: str = ""
@@ -38,12 +37,12 @@ class Prompt:
 
 
 CredentialAnswer = AccessInstructions | Prompt | str
-"""What a system says to who wants to get in; a sentence where there is nothing to show."""
+"""A system's answer to a holder; a sentence if there is nothing to show."""
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """One use of a grant's access: `name` is the system's own for it, the times are UTC seconds."""
+    """One session of a grant: `name` is the system's name for it, the times are UTC seconds."""
 
     grant: str
     name: str

@@ -13,13 +13,13 @@ from bot.core.roles import Policy, Role
 from bot.core.rules import Tickets
 
 Summary = Mapping[str, Any]
-"""JSON of the parts of a roles.toml that decide who gets what; systems' settings are in it as a
-digest only."""
+"""JSON of the parts of a roles.toml that decide who gets what, with only a digest of systems'
+settings."""
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One difference. `where` is the key in roles.toml, `text` says what it was and what it is."""
+    """One difference. `where` is the key in roles.toml, `text` has the old and the new value."""
 
     loosens: bool
     where: str
@@ -30,8 +30,8 @@ class Change:
 
 
 def summary(policy: Policy) -> Summary:
-    """The policy as `changes` compares it, for keeping: an edit while the bot is down is found at
-    its next start."""
+    """The policy in the form that `changes` compares. It is stored, so that an edit during a
+    downtime is found at the next start."""
     workspace = policy.workspace
     return {
         "workspace": {
@@ -96,8 +96,8 @@ def changes(old: Summary, new: Summary) -> list[Change]:
     """Every difference between the two, those that loosen first, each half in the order of the
     file.
 
-    What can't be compared, such as two ticket patterns, counts as looser. A key that `old` does not
-    have was not known to the version of the bot that wrote it, and is no change.
+    Values that can't be compared, such as two ticket patterns, count as looser. A key that `old`
+    does not have was unknown to the version of the bot that wrote it, and is not a change.
     """
     found = [
         *_keys("workspace", old["workspace"], new["workspace"], _WORKSPACE),
@@ -134,12 +134,12 @@ def _removed(old: list[str], new: list[str]) -> bool:
 
 
 def _given(_old: Any, new: Any) -> bool:
-    """Anything but the removal."""
+    """Looser unless it was removed."""
     return new is not None
 
 
 def _taken(old: Any, _new: Any) -> bool:
-    """Anything but the first one."""
+    """Looser unless it is the first one."""
     return old is not None
 
 
@@ -160,7 +160,7 @@ def _safer_before(old: str, new: str) -> bool:
 
 
 def _pattern(old: str | None, _new: str | None) -> bool:
-    """A ticket is asked for no more, or another one, which may be a weaker one."""
+    """Looser if no ticket is required any longer, or a different one, which may be weaker."""
     return old is not None
 
 
@@ -209,8 +209,8 @@ _OTHER: Mapping[str, tuple[Judge, Show]] = {
     "tickets": (_taken, _said),
     "bundles": (_added, _said),
 }
-"""Whether a new value loosens a role, and how a value is shown. Other keys, such as a title, decide
-nothing."""
+"""Whether a new value loosens a role, and how a value is shown. Other keys, such as a title, don't
+matter."""
 
 
 def _keys(
@@ -225,7 +225,7 @@ def _keys(
 
 
 def _same(old: object, new: object) -> bool:
-    """The order of a list means nothing."""
+    """The order of a list does not matter."""
     if isinstance(old, list) and isinstance(new, list):
         return set(old) == set(new)
     return old == new

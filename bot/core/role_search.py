@@ -1,4 +1,4 @@
-"""Finds the roles that match what somebody typed, the best match first."""
+"""Finds the roles that match a typed text, the best match first."""
 
 import unicodedata
 from collections.abc import Iterable
@@ -7,7 +7,7 @@ from functools import lru_cache
 from bot.core.roles import Role
 
 MOST = 100
-"""Matches of one search; Slack shows no more options in a menu."""
+"""The most matches of one search; Slack shows no more options in a menu."""
 
 LONGEST_QUERY = 200
 _PLAIN = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "ı": "i", "æ": "ae", "œ": "oe"})
@@ -28,7 +28,7 @@ def search_roles(roles: Iterable[Role], query: str, most: int = MOST) -> list[Ro
 
 @lru_cache(maxsize=8192)
 def fold(text: str) -> str:
-    """`text` as it is compared: lower case without accents, its words separated by one space."""
+    """`text` for comparison: lower case without accents, with words separated by one space."""
     plain = unicodedata.normalize("NFKD", text).casefold().translate(_PLAIN)
     letters = (
         char for char in unicodedata.normalize("NFKD", plain) if not unicodedata.combining(char)

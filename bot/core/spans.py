@@ -1,4 +1,4 @@
-"""Finds the duration or end that people type with a request, and keeps it out of the reason."""
+"""Finds the duration or end that people type with a request, and separates it from the reason."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,8 +14,8 @@ _SEPARATORS = frozenset(",;:.!")
 _DASHES = frozenset("-–—")
 _BETWEEN = frozenset({"to", "or", "and", *_DASHES})
 _BOTH = "names two times; give one of the two, for example `2h` or `until 18:00`"
-_MORE = "has more in it than a duration"
-_LATER = "stands in the reason"
+_MORE = "has more than a duration in it"
+_LATER = "is in the reason"
 _POLITE = frozenset({"please", "pls", "thanks", "thx", "only", "max"})
 _MOST_WORDS = 20
 _MOST_HINTS = 3
@@ -29,7 +29,7 @@ _OTHER_MEANING = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class _Span:
-    """`likely` is the span itself, to copy; `open` tells that a quotation mark before it is not
+    """`likely` is the span itself, to copy; `open` says that a quotation mark before it is not
     closed."""
 
     seconds: int
@@ -44,8 +44,9 @@ def take_span(text: str, now: int, tz: str) -> tuple[int | None, str]:
     for byte.
 
     `now` is UTC epoch seconds, `tz` the person's IANA zone. Raises BadDuration for a beginning that
-    looks like a time and is none, for two times, and for a reason with "for 2h" or "until 18:00" in
-    it where no duration stands before it: the role's default must not be used in silence then.
+    looks like a time but is not one, for two times, and for a reason that contains "for 2h" or
+    "until 18:00" without a duration before it, because the role's default must not be used silently
+    then.
     """
     try:
         return _take(text, now, tz)
@@ -70,8 +71,7 @@ def _take(text: str, now: int, tz: str) -> tuple[int | None, str]:
 
 
 def parse_span(text: str, now: int, tz: str) -> int:
-    """Seconds from `now` of a text that is one duration or end and nothing else. Raises
-    BadDuration."""
+    """Seconds from `now` of a text that is only one duration or end. Raises BadDuration."""
     try:
         return _parse(text, now, tz)
     except BadDuration as bad:
@@ -91,7 +91,7 @@ def _parse(text: str, now: int, tz: str) -> int:
 
 
 def _with_usable_hint(bad: BadDuration, now: int, tz: str) -> BadDuration:
-    """Replaces a likely reading that would be refused itself by the one that its refusal names."""
+    """Replaces a suggestion that would itself be refused with the suggestion of that refusal."""
     likely = bad.likely
     for _ in range(_MOST_HINTS):
         if not likely:
@@ -110,8 +110,7 @@ def _with_usable_hint(bad: BadDuration, now: int, tz: str) -> BadDuration:
 
 
 def named_time(text: str) -> str:
-    """The first words in a reason that name a time of day, a date or a duration; "" where none
-    do."""
+    """The first words in a reason that name a time of day, a date or a duration, or ""."""
     tokens = tokens_of(text)
     for place, token in enumerate(tokens):
         if token.kind in ("clock", "date"):
@@ -138,7 +137,7 @@ def _span(tokens: Sequence[Token], place: int, now: int, tz: str) -> _Span | Non
 
 
 def _opened(tokens: Sequence[Token], place: int) -> int:
-    """The place after a few quotes and brackets; more of them stand before no duration."""
+    """The place after a few quotes and brackets; a duration does not follow more of them."""
     for beyond in range(place, place + _MOST_QUOTES):
         if at(tokens, beyond).kind != "other" or at(tokens, beyond).text not in OPEN:
             return beyond
@@ -148,7 +147,8 @@ def _opened(tokens: Sequence[Token], place: int) -> int:
 def _bounded(
     tokens: Sequence[Token], first: int, found: Length, opened: int, likely: str, *, is_end: bool
 ) -> _Span:
-    """Takes the closing quotes along; raises BadDuration where something is glued to the span."""
+    """Includes the closing quotes. Raises BadDuration if other characters follow the span
+    directly."""
     beyond = found.beyond
     while opened and at(tokens, beyond).kind == "other" and at(tokens, beyond).text in CLOSE:
         beyond, opened = beyond + 1, opened - 1
@@ -228,7 +228,7 @@ def _refuse_day(text: str, tokens: Sequence[Token]) -> None:
 
 
 def _refuse_later(text: str, tokens: Sequence[Token], now: int, tz: str) -> None:
-    """Refuses a reason in which "for 2h" or "until 18:00" stands, or that ends with a duration."""
+    """Refuses a reason that contains "for 2h" or "until 18:00", or ends with a duration."""
     for place in range(1, len(tokens)):
         if (found := _later(tokens, place, now, tz)) is not None:
             likely, beyond = found

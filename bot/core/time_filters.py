@@ -1,6 +1,4 @@
-"""Reads points in time as people write them to search the past: `7d` ago, `2026-11-22`,
-`2026-11-22T14:05`. It knows no log and no clock.
-"""
+"""Parses times for searches in the past: `7d` ago, `2026-11-22`, `2026-11-22T14:05`."""
 
 from datetime import datetime, timedelta
 
@@ -11,8 +9,8 @@ ACCEPTED = "write how long ago (7d, 2h30m), a day (2026-11-22) or a time (2026-1
 
 
 def parse_moment(text: str, now: int, tz: str, *, closing: bool = False) -> int:
-    """UTC seconds of a moment; a day begins and ends in the IANA zone `tz`. `closing` takes a whole
-    day's end, so that "until 2026-11-22" has that day in it. Raises BadDuration.
+    """UTC seconds of a moment; a day begins and ends in the IANA zone `tz`. `closing` means the end
+    of a day, so that "until 2026-11-22" includes that day. Raises BadDuration.
     """
     if (ago := parse_length(text)) is not None:
         return max(0, now - ago)
@@ -22,4 +20,4 @@ def parse_moment(text: str, now: int, tz: str, *, closing: bool = False) -> int:
         wall = wall + timedelta(days=1) if closing and len(text) <= len("2026-11-22") else wall
         return max(0, int((wall if wall.tzinfo else wall.replace(tzinfo=zone)).timestamp()))
     except (ValueError, OverflowError):
-        raise BadDuration(text, f"is no moment; {ACCEPTED}") from None
+        raise BadDuration(text, f"is not a time; {ACCEPTED}") from None

@@ -20,7 +20,7 @@ _TOKEN = re.compile(
 @dataclass(frozen=True, slots=True)
 class Token:
     """`text` is folded to lower case and ASCII digits; `start` and `end` are places in the original
-    text. `gap` tells whether a space or the beginning stands before it."""
+    text. `gap` says whether a space or the beginning is before it."""
 
     kind: str
     text: str
@@ -53,14 +53,14 @@ def at(tokens: Sequence[Token], place: int) -> Token:
 
 
 def shown(tokens: Sequence[Token], first: int, beyond: int) -> str:
-    """The words from token `first` up to, without, token `beyond`, with single spaces."""
+    """The words from token `first` to just before token `beyond`, with single spaces."""
     words = [(" " if token.gap else "") + token.raw for token in tokens[first:beyond]]
     return "".join(words).strip()
 
 
 def _fold(text: str) -> tuple[str, list[int]]:
-    """Full-width forms become ASCII, invisible characters go; with the place of each character that
-    is left."""
+    """The text with full-width forms as ASCII and without invisible characters, with the place of
+    each remaining character."""
     if text.isascii():
         return text, list(range(len(text)))
     kept = [(_ascii(char), place) for place, char in enumerate(text)]

@@ -1,4 +1,4 @@
-"""Reads durations as people type them: `2 hours`, `1h30`, `90min`, `1,5h`, `1:30`."""
+"""Parses durations as people type them: `2 hours`, `1h30`, `90min`, `1,5h`, `1:30`."""
 
 import difflib
 from collections.abc import Mapping, Sequence
@@ -70,7 +70,7 @@ class _Part:
 
 
 def parse_length(text: str) -> int | None:
-    """Seconds of a text that is one duration; None where it does not begin like one. Raises
+    """Seconds of a text that is one duration; None if it does not begin like one. Raises
     BadDuration."""
     tokens = tokens_of(text)
     found = read_length(tokens, 0)
@@ -80,7 +80,7 @@ def parse_length(text: str) -> int | None:
 
 
 def read_length(tokens: Sequence[Token], place: int) -> Length | None:
-    """The duration that begins at this token; None where none does.
+    """The duration that begins at this token, or None.
 
     Raises BadDuration for words that look like a duration and have no reading, or more than one.
     """
@@ -109,7 +109,7 @@ def _checked(tokens: Sequence[Token], place: int, seconds: int, beyond: int) -> 
     if seconds > LONGEST:
         raise too_long(said)
     if seconds <= 0:
-        raise BadDuration(said, "is no time at all; write for example 30m, 2h, 2h30m or 3d")
+        raise BadDuration(said, "is zero; write for example 30m, 2h, 2h30m or 3d")
     return Length(seconds, beyond)
 
 
@@ -196,7 +196,7 @@ def _minutes(tokens: Sequence[Token], place: int, seconds: int, beyond: int) -> 
 
 
 def _alone(tokens: Sequence[Token], place: int) -> bool:
-    """Whether a number has nothing glued to it but punctuation."""
+    """Whether only punctuation directly follows a number."""
     after, later = at(tokens, place + 1), at(tokens, place + 2)
     return after.gap or (
         after.text in _AFTER_NUMBER and (later.gap or later.kind not in ("number", "word"))
@@ -225,7 +225,7 @@ def _no_unit(tokens: Sequence[Token], place: int) -> Length | None:
 
 
 def _nearly(number: Token, word: Token) -> str:
-    """What a number with this word after it probably means, "" for anything."""
+    """What a number with this word after it probably means, or ""."""
     if word.text in MERIDIEM and len(word.text) == 2:
         return f"until {number.text}{word.text}"
     if word.text in _CALENDAR and number.text.isdecimal() and len(number.text) < 4:

@@ -1,6 +1,4 @@
-"""Decides what counts as use of a grant, and when it was used although it had ended. It knows
-neither who told of it nor where that is kept.
-"""
+"""Decides what counts as use of a grant, and whether it was used after its end."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,22 +7,23 @@ from enum import StrEnum
 from bot.core.model import Grant, GrantState
 
 SKEW = 60
-"""Seconds by which a system's clock may be ahead of ours, or behind it at the start of a grant."""
+"""Seconds by which a system's clock may be ahead of ours, or behind ours at the start of a
+grant."""
 
 LATE = 5
 """Seconds after the end in which a session is nobody's alert: clocks differ a little, and reports
 travel."""
 
 CLOSING = 60
-"""Seconds after a confirmed end for which a session may be seen that is on its way out."""
+"""Seconds after a confirmed end for which a closing session may still be seen."""
 
 
 LOOK_EVERY = 15
-"""Seconds between two looks at what is open on a system; a shorter session may be missed."""
+"""Seconds between polls of open sessions; a shorter session may be missed."""
 
 
 class Known(StrEnum):
-    """How use on a system is known: each time, by a look now and then, or not at all."""
+    """How use on a system is known: from each report, from polls, or not at all."""
 
     REPORTED = "every use"
     OBSERVED = "looked at"
@@ -33,9 +32,8 @@ class Known(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SystemUsage:
-    """Use of a grant on one system: checks that let it through and those that did not, sessions and
-    how many of them are open, when first and last; the first check is known by its minute. Times
-    are UTC seconds."""
+    """Use of a grant on one system: allowed and refused checks, sessions, open sessions, and the
+    first and last use. The first check is known by its minute. Times are UTC seconds."""
 
     allowed: int = 0
     refused: int = 0
@@ -47,9 +45,9 @@ class SystemUsage:
 
 @dataclass(frozen=True, slots=True)
 class GrantUsage:
-    """How a grant was used: checks that let it through and sessions together, when first and last,
-    and what is open now. `silent` are its systems that tell nothing of use, `glimpsed` is whether
-    the others are only looked at now and then: without any use, that is what is known."""
+    """Use of a grant: allowed checks and sessions together, the first and last use, and whether a
+    session is open. `silent` are its systems that don't report use, `glimpsed` says whether the
+    others are only polled."""
 
     times: int = 0
     first: int | None = None
@@ -68,8 +66,7 @@ def latest(times: Iterable[int | None]) -> int | None:
 
 
 def over_at(grant: Grant) -> int:
-    """When the grant had to be over, or was: a system that kept it on longer is what this is to
-    find."""
+    """The planned end of the grant, or its earlier actual end."""
     return min(grant.ends_at, grant.ended_at if grant.ended_at is not None else grant.ends_at)
 
 
@@ -83,5 +80,5 @@ def used_after_end(grant: Grant, opened_at: int | None, seen_at: int | None = No
 
 
 def fits(grant: Grant, at: int, now: int) -> bool:
-    """Whether something can have happened under this grant at that time, give or take a clock."""
+    """Whether a session of this grant is possible at that time, with a tolerance for clocks."""
     return grant.starts_at - SKEW <= at <= now + SKEW

@@ -1,4 +1,4 @@
-"""Checks single values of roles.toml that several rooms need: names, references to people, texts,
+"""Checks single values of roles.toml for several packages: names, references to people, texts,
 durations."""
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ _KINDS: Mapping[Kind, re.Pattern[str]] = {
 
 
 class Expanded(str):
-    """A text with something from the environment in it, so perhaps a secret: `raw` is what the file
-    says, `given` has the variables by name."""
+    """A text with values of the environment, which may be secrets: `raw` is the text of the file,
+    `given` has the variables by name."""
 
     raw: str
     given: Mapping[str, str]
@@ -39,23 +39,21 @@ class Expanded(str):
 
 
 def quoted(value: str) -> str:
-    """The text as a problem may show it: short, printable, and never what came from the
-    environment."""
+    """The text for an error message: short, printable, and without values of the environment."""
     raw = value.raw if isinstance(value, Expanded) else value
     clean = "".join(char if char.isprintable() else "?" for char in raw[:61])
     return f'"{clean if len(clean) <= 60 else clean[:59] + "…"}"'
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """`; did you mean "x"?` when one of the known words is near, else nothing."""
-    # The first 200 are plenty to guess from, and a huge file of unknown names stays cheap.
+    """`; did you mean "x"?` if one of the known words is similar, else nothing."""
+    # The first 200 are enough to guess from, and keep a huge file of unknown names cheap.
     near = get_close_matches(word[:80], islice(known, 200), n=1)
     return f'; did you mean "{near[0]}"?' if near else ""
 
 
 def classify(ref: str) -> Kind | None:
-    """What kind of reference to people this is; None when it is none. Group handles begin with
-    @."""
+    """The kind of reference to people, or None. Group handles begin with @."""
     return next((kind for kind, pattern in _KINDS.items() if pattern.fullmatch(ref)), None)
 
 
@@ -63,7 +61,7 @@ def classify(ref: str) -> Kind | None:
 
 
 def string(value: object) -> str:
-    """Raises ValueError for what is no text."""
+    """Raises ValueError unless it is a text."""
     if not isinstance(value, str):
         raise ValueError('must be text in quotes, like "this"')
     return value

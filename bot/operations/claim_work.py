@@ -120,7 +120,7 @@ class ClaimedQueue:
 class Work:
     """Rows that are done together: one row, and what is done with it.
 
-    `wait` waits for a number of seconds and tells whether there is time left to go on.
+    `wait` waits for a number of seconds and returns whether there is time left.
     """
 
     def __init__(

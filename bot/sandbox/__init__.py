@@ -1,7 +1,6 @@
-"""A local stand-in for Slack that speaks its real Web API, Socket Mode and signed HTTP, for tests
-and the demo.
+"""A local stand-in for Slack with its Web API, Socket Mode and signed HTTP, for tests and the demo.
 
-It doesn't know the bot: it imports nothing of it and meets it over the network only.
+It imports nothing of the bot, and talks to it only over the network.
 """
 
 from bot.sandbox.client import Sandbox

@@ -1,7 +1,4 @@
-"""What the owner of the workspace or of the test changes: people, groups, channels, tokens, faults.
-
-It doesn't know HTTP: `control.py` brings each verb in with its arguments.
-"""
+"""Changes by the owner of the workspace or by a test: people, groups, channels, tokens, faults."""
 
 from __future__ import annotations
 
@@ -68,8 +65,8 @@ def create_group(world: World, asked: Json) -> Json:
 
 
 def set_group(world: World, asked: Json) -> Json:
-    """Changes the members of a group (`users`) or switches it off (`date_delete`); the app hears of
-    it."""
+    """Changes the members of a group (`users`) or switches it off (`date_delete`); the app gets an
+    event."""
     group, before = group_of(world, asked["group"]), set[str]()
     before.update(group.users)
     group.users = list(asked.get("users", group.users))
@@ -96,8 +93,7 @@ def set_group(world: World, asked: Json) -> Json:
 
 
 def create_channel(world: World, asked: Json) -> Json:
-    """A new channel with these members; a name that another one has, archived or not, is
-    refused."""
+    """A new channel with these members. A name that any other channel has is refused."""
     _refuse_taken(world, asked["name"])
     asked.setdefault("id", world.workspace.new_id("C"))
     channel = Channel(**asked)
@@ -125,7 +121,7 @@ def set_channel(world: World, asked: Json) -> Json:
 
 
 def set_member(world: World, asked: Json) -> Json:
-    """Lets a person (default: the bot) into a channel or out of it."""
+    """Adds a person (default: the bot) to a channel, or removes them."""
     channel = world.workspace.channel(asked["channel"])
     user = asked.get("user") or world.workspace.app.bot_user
     members = [member for member in channel.members if member != user]
@@ -201,11 +197,11 @@ def set_link(world: World, asked: Json) -> None:
 
 
 def gate_answered(world: World, asked: Json) -> None:
-    """A gate beside the workspace let a browser in, or kept it out: {open, who}, `who` being an
+    """A gate beside the workspace admitted or refused a browser: {open, who}, `who` being an
     e-mail.
 
-    A page that is open asks its gate again and again: only a first answer, another one, and one
-    after a break is news.
+    An open page polls its gate, so only the first answer, a different one, and one after a break
+    are news.
     """
     who = unquote(str(asked["who"]))
     found = next(
@@ -224,8 +220,8 @@ def gate_answered(world: World, asked: Json) -> None:
 
 
 def close_tools(world: World, asked: Json) -> None:
-    """Says why nobody on the page may move the clock or make trouble just now; without `why` they
-    may again."""
+    """Blocks the clock and the faults of the page, and says why; without `why` it allows them
+    again."""
     world.scenes.closed = str(asked.get("why", ""))
     world.workspace.changed("tools_changed")
 

@@ -1,7 +1,7 @@
-"""The Web API endpoint: faults, token, rate, scope, arguments in this order, the method, then the
-record.
+"""The Web API endpoint: checks faults, token, rate, scope and arguments in this order, runs the
+method, and records the call.
 
-It doesn't know what a method does: the tables of the `methods_*` modules have the handlers.
+The tables of the `methods_*` modules have the handlers.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ class CutOff(Response):
     """No answer at all: the connection is cut."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Cuts, then waits until the server has noticed, so that it doesn't answer for us."""
+        """Cuts the connection, then waits until the server has noticed, so that it sends no
+        answer."""
         cut(scope)
         while (await receive())["type"] != "http.disconnect":
             pass
@@ -128,7 +129,7 @@ def run(world: World, method: str, args: Json, token: str) -> Answer:
 
 
 def rate_key(world: World, ref: str) -> str:
-    """The id of a channel however it is called, so that its names share one rate."""
+    """The id of a channel, so that all of its names share one rate."""
     if ref in world.workspace.users:
         return "D" + ref[1:]
     try:
@@ -247,7 +248,7 @@ def web_api(world: World) -> Endpoint:
 
 
 def response_url(world: World) -> Endpoint:
-    """The endpoint of /response/…: 404 with the reason when the link is used up or too old."""
+    """The endpoint of /response/…: 404 with the reason if the link is used up or too old."""
 
     async def endpoint(request: Request) -> Response:
         args, path = await read_arguments(request), request.path_params["path"]
@@ -266,7 +267,7 @@ def response_url(world: World) -> Endpoint:
 
 
 def upload(world: World) -> Endpoint:
-    """The endpoint that files.getUploadURLExternal points at."""
+    """The endpoint to which files.getUploadURLExternal refers."""
 
     async def endpoint(request: Request) -> Response:
         content, file_id = await request.body(), request.path_params["file_id"]

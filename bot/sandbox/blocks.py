@@ -1,7 +1,6 @@
 """Slack's Block Kit blocks as a table, and the pure validators of messages and views that read it.
 
-It doesn't know who sends: tokens, scopes and methods are in `rules.py`.
-Figures: docs.slack.dev/reference/block-kit.
+Tokens, scopes and methods are in `rules.py`. Figures: docs.slack.dev/reference/block-kit.
 """
 
 from __future__ import annotations
@@ -89,7 +88,7 @@ def column(value: Any, path: str, seen: Inspection) -> None:
 
 
 def positive(value: Any, path: str, seen: Inspection) -> None:
-    """A pie segment is larger than nothing."""
+    """A pie segment is larger than zero."""
     number(value, path, seen)
     if isinstance(value, int | float) and value <= 0:
         seen.wrong("must be more than 0", path)
@@ -345,7 +344,7 @@ def inspect_blocks(blocks: Any, surface: str, path: str = "/blocks") -> Inspecti
 
 
 def validate_blocks(blocks: Any, surface: str = "message") -> list[str]:
-    """The problems that Slack would have with `blocks` on `surface` (message, modal, home); none is
+    """The problems that Slack would report for `blocks` on `surface` (message, modal, home), or
     []."""
     seen = inspect_blocks(blocks, surface)
     if seen.characters > MAX_TOTAL:
@@ -354,7 +353,7 @@ def validate_blocks(blocks: Any, surface: str = "message") -> list[str]:
 
 
 def validate_view(view: Any) -> list[str]:
-    """The problems that Slack would have with a modal or home view; none is []."""
+    """The problems that Slack would report for a modal or home view, or []."""
     kind = view.get("type") if isinstance(view, dict) else None
     if kind not in VIEWS:
         return [f"[ERROR] unsupported type: {kind} [json-pointer:/view/type]"]
@@ -368,7 +367,7 @@ def validate_view(view: Any) -> list[str]:
 
 
 def validate_suggestions(ack: Json) -> list[str]:
-    """The problems that Slack would have with an app's answer to `block_suggestion`; none is []."""
+    """The problems that Slack would report for an app's answer to `block_suggestion`, or []."""
     seen = Inspection("modal")
     given = [name for name in SUGGESTIONS if name in ack]
     if len(given) != 1:

@@ -1,7 +1,6 @@
-"""Small pure checks that a table of shapes is built from, and the inspection that collects what is
-wrong.
+"""Small checks from which tables of shapes are built, and an inspection that collects problems.
 
-It doesn't know a single Slack block: `blocks.py` has the tables.
+`blocks.py` has the tables.
 """
 
 from __future__ import annotations
@@ -181,7 +180,7 @@ def unique(name: str) -> Check:
 
 
 def counted(kind: str, most: int, check: Check) -> Check:
-    """At most so many of a kind in one message or view."""
+    """At most `most` of a kind in one message or view."""
 
     def limited(value: Any, path: str, seen: Inspection) -> None:
         seen.counts[kind] = seen.counts.get(kind, 0) + 1

@@ -1,7 +1,4 @@
-"""The handle to a running stand-in, from any process.
-
-It doesn't know the server's insides; it talks JSON to the endpoints under /sandbox.
-"""
+"""Controls a running stand-in from any process, with JSON calls to the endpoints under /sandbox."""
 
 from __future__ import annotations
 
@@ -11,7 +8,7 @@ from bot.sandbox.person import Person
 
 
 class Sandbox(Control):
-    """Everything that can be done with a running stand-in; `person` gives somebody who acts."""
+    """All operations on a running stand-in; `person` returns a person who acts."""
 
     def __init__(self, base_url: str) -> None:
         super().__init__(base_url)
@@ -33,14 +30,14 @@ class Sandbox(Control):
         return Person(self, found["id"], found["name"], found["tz"])
 
     def deliver(self, kind: str, payload: Json, attempt: int = 0) -> Json:
-        """Sends any payload to the app as it is and gives the delivery. Kinds: those of Socket
+        """Sends any payload to the app unchanged and returns the delivery. Kinds: those of Socket
         Mode."""
         return dict(self.call("deliver", kind=kind, payload=payload, attempt=attempt))
 
     def replay(self, number: int, same_envelope: bool = True) -> Json:
-        """Sends an earlier delivery once more and gives the new one."""
+        """Sends an earlier delivery again and returns the new one."""
         return dict(self.call("replay", number=number, same_envelope=same_envelope))
 
     def wait_connected(self, connections: int = 1, timeout: float = 60) -> None:
-        """Waits until so many sockets are open."""
+        """Waits until `count` sockets are open."""
         self.wait_for(lambda: self.inspector.connections() >= connections, timeout)

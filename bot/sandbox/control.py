@@ -1,7 +1,6 @@
-"""The endpoints under /sandbox: people's acts, the owner's changes and what an onlooker may read,
-as JSON.
+"""The endpoints under /sandbox, as JSON: people's acts, the owner's changes, and reads.
 
-They don't exist in Slack; nothing of the app under test calls them.
+They don't exist in Slack, and the app under test does not call them.
 """
 
 from __future__ import annotations
@@ -78,12 +77,12 @@ def messages(world: World, asked: Json) -> list[Json]:
 
 
 def dms(world: World, asked: Json) -> list[Json]:
-    """What stands in the app's direct conversation with a person."""
+    """The messages in the app's direct conversation with a person."""
     return messages(world, {"channel": world.workspace.direct(asked["user"]).id, **asked})
 
 
 def ephemerals(world: World, asked: Json) -> list[Json]:
-    """What only this person was shown."""
+    """The ephemeral messages of this person."""
     return world.workspace.ephemerals.get(asked["user"], [])[-NEWEST:]
 
 
@@ -118,7 +117,7 @@ def files(world: World, asked: Json) -> list[Json]:
 
 
 def keep(world: World, asked: Json) -> Json:
-    """The workspace as it could be gone on with later."""
+    """The workspace, to be continued later."""
     return kept(world.workspace)
 
 
@@ -145,7 +144,7 @@ async def changes(world: World, asked: Json) -> Json:
 
 
 async def deliver(world: World, asked: Json) -> Json:
-    """Sends any payload as it is: forged, stale, repeated."""
+    """Sends any payload unchanged: forged, stale, repeated."""
     return asdict(
         await world.events.deliver(asked["kind"], asked["payload"], asked.get("attempt", 0))
     )

@@ -1,8 +1,8 @@
-"""One lifecycle of access, played by people of the stand-in against the real bot, unmodified, in a
-process of its own.
+"""Plays one lifecycle of access: people of the stand-in use the unmodified bot, which runs in its
+own process.
 
-It knows the bot only from outside: its command, its environment, Slack's protocols and the gate.
-Every step fails loudly when what it shows did not happen.
+It uses only the bot's command, its environment, Slack's protocols and the gate. A step fails if
+what it shows did not happen.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ REASON = "Customer 4711 waits for a refund & <b>writes</b> to *everybody* <!chan
 FOLDER = Path(".demo")
 KEEP_SECONDS, OPENING_SECONDS = 2.0, 20.0
 PAUSE, UNHURRIED = 2.0, 4
-PLAYING = "The lifecycle is being played. When it is over, clock and faults are yours."
+PLAYING = "The demo is playing a lifecycle. You can use the clock and the faults when it is over."
 
 
 class Demo:
-    """The play: people, the page behind the gate, and where it is all told."""
+    """The demo: its people, and the page behind the gate."""
 
     def __init__(self, on: DemoEnvironment) -> None:
         self.page, self.bot = on.page, on.bot
@@ -51,7 +51,7 @@ class Demo:
     def ask(self) -> None:
         outcome = self.ana.command("/access", f"request shop-admin {DURATION} {REASON}")
         _expect(outcome.ok and bool(outcome.messages), f"no answer to the command: {outcome}")
-        _tell("Ana, only she", outcome.text)
+        _tell("Ana, visible only to her", outcome.text)
 
     def see(self) -> None:
         self.message = self.ben.wait_message("#access-approvals", "Ana Souza", timeout=PATIENCE)
@@ -59,7 +59,7 @@ class Demo:
 
     def approve(self) -> None:
         outcome = self.ben.click(self.message, "Approve")
-        _expect(outcome.ok, f"the click was not taken: {outcome}")
+        _expect(outcome.ok, f"the click failed: {outcome}")
         self.ana.wait_dm("Show credentials", timeout=PATIENCE)
         changed = self.ben.wait_for(self._decided, PATIENCE)
         _tell("#access-approvals, in place", self.ben.plain(changed))
@@ -75,11 +75,11 @@ class Demo:
     def enter(self) -> None:
         self.token = self._show()
         status, text = self.page.visit(self.token)
-        _expect(status == 200, f"the page answered {status} to a good token")
+        _expect(status == 200, f"the page answered {status} to a valid token")
         _tell("the page", f"200: {text}")
 
     def _show(self) -> str:
-        """Opens the credentials from the newest message that offers them."""
+        """Opens the credentials from the newest message with the button."""
         offer = next(m for m in reversed(self.ana.dms()) if "Show credentials" in self.ana.plain(m))
         outcome = self.ana.click(offer, "Show credentials")
         _expect(outcome.ok, f"no credentials: {outcome}")
@@ -95,7 +95,7 @@ class Demo:
         reminder = self.ana.wait_for(self._reminder, PATIENCE)
         _tell("Ana, by direct message", self.ana.plain(reminder))
         outcome = self.ana.click(reminder, "Renew")
-        _expect(outcome.ok, f"the renewal was not taken: {outcome}")
+        _expect(outcome.ok, f"the renewal failed: {outcome}")
         renewed = self.ana.wait_dm("enewed", timeout=PATIENCE)
         _tell("Ana, by direct message", self.ana.plain(renewed))
 
@@ -108,7 +108,8 @@ class Demo:
         self.enter()
 
     def end(self) -> None:
-        """Asks the page until it closes, and compares with the end that the gate named."""
+        """Polls the page until it closes, and compares the time with the end that the gate
+        reported."""
         ends_at = self._ends_at()
         while self.page.visit(self.token)[0] == 200:
             _expect(time.time() < ends_at + 2, "the page is still open two seconds after the end")
@@ -133,7 +134,7 @@ class Demo:
         _expect(
             "grant:access:ended" in outcome.text, f"the end is not in the audit log: {outcome.text}"
         )
-        _tell("Chiara, a lead, only she", outcome.text)
+        _tell("Chiara, a lead, visible only to her", outcome.text)
         _tell("access-bot audit verify", self._command("audit", "verify"))
 
     def _command(self, *words: str) -> str:
@@ -150,18 +151,18 @@ STEPS: tuple[tuple[str, Callable[[Demo], None]], ...] = (
     ("Ana looks at her credentials and opens the page", Demo.enter),
     ("The end comes near: a reminder, and one click renews", Demo.remind),
     ("The renewed access has a new token, which replaces the first", Demo.enter_again),
-    ("The access ends by itself, on time", Demo.end),
+    ("The access ends automatically, on time", Demo.end),
     ("Chiara, a lead, reads what happened", Demo.audit),
 )
 
 
 def main(ends: bool = True, fresh: bool = False, port: int = 0) -> int:
-    """Plays all steps and gives the exit code.
+    """Plays all steps and returns the exit code.
 
-    With `ends` that is all, in a folder of its own. Else it stays up until it is interrupted, and
-    what was there the last time is there again, unless it is to be `fresh`.
+    With `ends` it stops then, and uses a temporary folder. Otherwise it stays up until it is
+    interrupted, and continues the last demo unless `fresh` is set.
     """
-    for ending in (signal.SIGTERM, signal.SIGHUP):  # so that the bot and nginx are ended too
+    for ending in (signal.SIGTERM, signal.SIGHUP):  # so that the bot and nginx are stopped, too
         signal.signal(ending, lambda number, _: sys.exit(128 + number))
     try:
         with running_demo(None if ends else FOLDER, port, fresh) as on:
@@ -185,11 +186,9 @@ def main(ends: bool = True, fresh: bool = False, port: int = 0) -> int:
 
 
 def _wait_for_somebody(on: DemoEnvironment) -> float:
-    """Gives people time to open the page, and gives the seconds to leave between the first
-    steps."""
+    """Gives people time to open the page, and returns the seconds between the first steps."""
     print(
-        "Open the workspace now: it is played before your eyes, at the latest in"
-        f" {OPENING_SECONDS:.0f} s.",
+        f"Open the workspace now to watch. The demo starts in {OPENING_SECONDS:.0f} s at most.",
         flush=True,
     )
     until = time.monotonic() + OPENING_SECONDS
@@ -202,8 +201,8 @@ def _wait_for_somebody(on: DemoEnvironment) -> float:
 
 
 def _play(demo: Demo, pause: float) -> None:
-    """All steps; `pause` seconds before each of the first ones, after which the clock of the access
-    runs."""
+    """Plays all steps, with `pause` seconds before each of the first ones, until the time of the
+    access runs."""
     began = time.monotonic()
     for number, (title, step) in enumerate(STEPS, 1):
         time.sleep(pause if number <= UNHURRIED else 0)
@@ -216,9 +215,9 @@ def _play(demo: Demo, pause: float) -> None:
 
 
 def _stay(on: DemoEnvironment) -> None:
-    """Stays up and keeps what happens, until it is interrupted."""
-    how = "" if on.fresh else "It goes on where you left it; --fresh starts over. "
-    print(f"\n{how}Now it is yours: {on.sandbox.base_url}/  (Ctrl+C ends it)", flush=True)
+    """Stays up until it is interrupted, and saves the workspace."""
+    how = "" if on.fresh else "It continues where you left it; --fresh starts over. "
+    print(f"\n{how}Try it yourself: {on.sandbox.base_url}/  (Ctrl+C ends it)", flush=True)
     version = 0
     try:
         while True:
@@ -231,7 +230,7 @@ def _stay(on: DemoEnvironment) -> None:
 
 
 def _preformatted(thing: Any) -> str:
-    """The text of the first preformatted block: the credential, alone."""
+    """The text of the first preformatted block: the credential."""
     if isinstance(thing, list):
         return next((found for part in thing if (found := _preformatted(part))), "")
     if not isinstance(thing, dict):

@@ -1,8 +1,7 @@
 """The environment of the demo: a workspace, the real bot as a process, and nginx in front of a
 page.
 
-It knows the bot only from outside: its command and its environment. What is played on it stands in
-`demo.py`.
+It uses only the bot's command and its environment. `demo.py` has the steps.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ SNAPSHOT_LOCK = threading.Lock()
 
 @dataclass
 class Behind:
-    """The bot in the hands of people on the page; until there is one, it is `starting`."""
+    """The bot that people on the page control; `starting` until it exists."""
 
     bot: Bot | None = None
     keep: Callable[[], None] = lambda: None
@@ -47,7 +46,7 @@ class Behind:
         return self.bot.state if self.bot else STARTING
 
     def kill(self) -> None:
-        """SIGKILL; before it, it is asked what it waits for."""
+        """Asks it what comes next, then sends SIGKILL."""
         if self.bot:
             self.bot.coming()
             self.bot.kill()
@@ -58,20 +57,20 @@ class Behind:
             self.bot.start()
 
     def follow(self, ahead: float) -> None:
-        """Writes the workspace down before the bot hears of the time: no later demo may begin
-        before it."""
+        """Saves the workspace before the bot gets the new time, so that no later demo begins before
+        it."""
         self.keep()
         if self.bot:
             self.bot.follow(ahead)
 
     def coming(self) -> Json | None:
-        """What the bot says comes next."""
+        """The next reminder and end, as the bot reports them."""
         return self.bot.coming() if self.bot else None
 
 
 @dataclass
 class DemoEnvironment:
-    """What stands on it. `fresh` is false when an earlier demo goes on."""
+    """The parts of a running demo. `fresh` is false if it continues an earlier one."""
 
     sandbox: Sandbox
     bot: Bot
@@ -80,7 +79,7 @@ class DemoEnvironment:
     fresh: bool
 
     def keep(self) -> None:
-        """Writes the workspace down, so that the next demo can go on from here."""
+        """Saves the workspace, so that the next demo can continue from here."""
         found = self.sandbox.call("kept")
         with SNAPSHOT_LOCK:
             part = self.folder / f"{WORKSPACE}.part"
@@ -90,15 +89,15 @@ class DemoEnvironment:
 
 @contextlib.contextmanager
 def running_demo(
-    folder: Path | None = None, port: int = 0, anew: bool = False
+    folder: Path | None = None, port: int = 0, from_scratch: bool = False
 ) -> Iterator[DemoEnvironment]:
-    """Everything up, in `folder` if given, where it stays; else in one that is gone afterwards.
+    """Starts everything, in `folder` if given, which stays, else in a temporary folder.
 
-    With `anew` nothing of what lies in the folder is kept. Raises DemoFailed.
+    With `from_scratch` the content of the folder is deleted first. Raises DemoFailed.
     """
     if not Path("roles.toml").exists():
         raise DemoFailed("there is no roles.toml here; run the demo in the checkout of Access Bot")
-    with _home(folder, anew) as home:
+    with _home(folder, from_scratch) as home:
         workspace, fresh = company(_manifest()), not (home / WORKSPACE).exists()
         if fresh:
             talk(workspace)
@@ -120,8 +119,8 @@ def _host(sandbox: Sandbox) -> str:
 
 
 @contextlib.contextmanager
-def _home(folder: Path | None, anew: bool) -> Iterator[Path]:
-    """A folder that only its owner can read, as keys lie in it, and that only one demo uses at a
+def _home(folder: Path | None, from_scratch: bool) -> Iterator[Path]:
+    """A folder that only its owner can read, because it holds keys, and that one demo uses at a
     time."""
     if folder is None:
         with tempfile.TemporaryDirectory(prefix="access-bot-demo-") as name:
@@ -133,8 +132,10 @@ def _home(folder: Path | None, anew: bool) -> Iterator[Path]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise DemoFailed("a demo is up already in this checkout") from None
-        if anew or not (home / WORKSPACE).exists():  # a database without its workspace is of no use
+            raise DemoFailed("a demo already runs in this checkout") from None
+        if (
+            from_scratch or not (home / WORKSPACE).exists()
+        ):  # a database without its workspace is useless
             _empty(home)
         yield home
 
@@ -149,7 +150,7 @@ def _empty(home: Path) -> None:
 
 @contextlib.contextmanager
 def _played(bot: Bot) -> Iterator[None]:
-    """Runs the bot until the block ends; what it logged is shown when something failed."""
+    """Runs the bot until the block ends; shows its log if something failed."""
     try:
         bot.start()
         yield
@@ -163,10 +164,9 @@ def _played(bot: Bot) -> Iterator[None]:
 
 
 def _environment(home: Path, slack: dict[str, str]) -> dict[str, str]:
-    """Exactly what the README has somebody set for Socket Mode, and what a stand-in needs: where
-    Slack is, and a port that is free. The bot runs in `home`, so its database is there, and it
-    reads the checkout's roles.toml through a link and nobody's `.env`. Keys and secrets are of this
-    demo only; the next one on the same folder has the same."""
+    """The environment of the README for Socket Mode, with the address of the stand-in and a free
+    port. The bot runs in `home`, so its database is there, and it reads the checkout's roles.toml
+    through a link and nobody's `.env`. Keys and secrets belong to this demo's folder."""
     roles = home / "roles.toml"
     roles.unlink(missing_ok=True)
     roles.symlink_to(Path("roles.toml").resolve())
@@ -185,7 +185,7 @@ def _secrets(path: Path) -> dict[str, str]:
 
 
 def _manifest() -> Json:
-    """The app is installed as its own manifest says: no more scopes and events than that."""
+    """Installs the app with exactly the scopes and events of its manifest."""
     command = [sys.executable, "-m", "bot", "manifest", "--mode", "socket"]
     found: Json = json.loads(
         subprocess.run(command, capture_output=True, text=True, check=True).stdout

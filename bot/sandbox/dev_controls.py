@@ -1,8 +1,6 @@
-"""What somebody who plays may do behind the scenes: move the clock, make trouble for the app, kill
-it and start it.
+"""Controls for people who try the demo: move the clock, cause faults, kill and start the app.
 
-It doesn't know how the page asks for it, nor how the app is run: whoever runs it hands in a
-`AppProcess`.
+The program that runs the app implements `AppProcess`.
 """
 
 from __future__ import annotations
@@ -22,36 +20,35 @@ TROUBLES: dict[str, Fault] = {
     LIMITED: Fault("rate_limited", RETRY_AFTER),
     SLOW: Fault("latency", SLOW_SECONDS),
 }
-"""What strikes every call of the app."""
+"""The faults that affect every call of the app."""
 
 ONCE = {"views.open", "views.push", "response_url"}
-"""Calls that nobody may repeat later: what they answer to is good for seconds. The person has to
+"""Calls that can't be repeated later, because their trigger is valid for seconds. The person must
 press again."""
 
 MOST_SHOWN = 12
 FORGOTTEN_AFTER = 60.0
-"""Seconds after its end that a trouble is still shown, with what came of it."""
+"""Seconds for which a trouble and its effects are still shown after its end."""
 
 
 class AppProcess(Protocol):
-    """The app as a process, in the hands of whoever started it. Every method may take seconds."""
+    """The app as a process. Every method may take seconds."""
 
     @property
     def state(self) -> str:
         """`running`, `starting` or `dead`."""
 
     def kill(self) -> None:
-        """Ends it in the middle of whatever it does."""
+        """Kills it in the middle of its work."""
 
     def start(self) -> None:
-        """Starts it again and waits until it is ready; raises what went wrong."""
+        """Starts it again and waits until it is ready. Raises if that fails."""
 
     def follow(self, ahead: float) -> None:
-        """Has it go by a clock so many seconds ahead of the machine's, from now on and whenever it
-        is started."""
+        """Sets its clock `seconds` ahead of the machine's, now and after every start."""
 
     def coming(self) -> Json | None:
-        """What it says comes next, or None."""
+        """The next reminder and end that it reports, or None."""
 
 
 @dataclass
@@ -68,8 +65,7 @@ class Trouble:
 
 @dataclass
 class Scenes:
-    """What is going on behind the scenes. `closed` says why nobody may do anything there just
-    now."""
+    """The state of the controls. `closed` says why they can't be used now."""
 
     process: AppProcess | None = None
     closed: str = ""
@@ -77,7 +73,7 @@ class Scenes:
     app: Trouble | None = None
 
     def troubles(self) -> Iterator[Trouble]:
-        """Those that are on, or were a moment ago."""
+        """The troubles that are on, or ended recently."""
         yield from (one for one in (self.slack, self.app) if one is not None)
 
 
@@ -94,13 +90,13 @@ class Missed:
 
 
 def refused(call: Json) -> bool:
-    """Whether trouble kept this call from being done: a refusal of Slack's own is none."""
+    """Whether a trouble prevented this call; Slack's own refusals don't count."""
     return bool(call["lost"]) or int(call["status"]) >= 400
 
 
 def missed_calls(calls: list[Json], until: float, about: Callable[[Json], str]) -> list[Missed]:
-    """What failed in these calls up to the number `until`, oldest first; `about` says where a call
-    goes."""
+    """The failed calls up to the number `until`, oldest first; `about` returns the destination of a
+    call."""
     found: dict[tuple[str, str], Missed] = {}
     for call in calls:
         key = (str(call["method"]), about(call["args"]))
@@ -113,7 +109,7 @@ def missed_calls(calls: list[Json], until: float, about: Callable[[Json], str]) 
 
 
 def missed_payloads(deliveries: Iterable[Delivery], after: int, until: float) -> list[Delivery]:
-    """Payloads with these numbers that nobody took."""
+    """The payloads with these numbers that were not acknowledged."""
     return [
         item
         for item in deliveries

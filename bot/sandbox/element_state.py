@@ -1,8 +1,5 @@
-"""What Slack's client holds and sends when somebody types, picks or presses: an element's state,
-and an action.
-
-It doesn't know who acts or where: `person.py` and the page bring the element and what the person
-meant.
+"""The state and the actions of elements, as Slack's client sends them when a person types, picks or
+presses.
 """
 
 from __future__ import annotations
@@ -25,7 +22,7 @@ def options_of(element: Json) -> list[Json]:
 
 
 def pick(options: list[Json], wanted: str) -> Json:
-    """The option with this text or value. Raises LookupError naming those there are."""
+    """The option with this text or value. Raises LookupError with the known ones."""
     for option in options:
         if wanted in (option["text"]["text"], option["value"]):
             return option
@@ -35,7 +32,7 @@ def pick(options: list[Json], wanted: str) -> Json:
 
 
 def labels(element: Json) -> Iterator[str]:
-    """The words by which a person would call an element."""
+    """The words by which a person would name an element."""
     words = element.get("text") or element.get("placeholder")
     yield from [words["text"]] if isinstance(words, dict) else []
     yield from [element["accessibility_label"]] if "accessibility_label" in element else []
@@ -52,7 +49,7 @@ def find(
     action_id: str | None = None,
     block_id: str | None = None,
 ) -> Any:
-    """The block and element by words or ids. Raises LookupError naming what there is."""
+    """The block and element by words or ids. Raises LookupError with the known ones."""
     seen = []
     for block, element in elements(target.get("blocks") or []):
         words = list(labels(element))
@@ -81,10 +78,10 @@ def press_action(block: Json, element: Json, option: str | None = None) -> Json:
 def state_of(
     element: Json, value: Any, offered: Offered, tz: str, known: Callable[[str], str]
 ) -> Json:
-    """What stands in `state.values` for a value given in a person's words.
+    """The entry in `state.values` for a value in a person's words.
 
-    `offered` gives the options for a wanted text or value, `known` the id behind a name; a bare
-    time of day counts in the zone `tz`. Raises LookupError for an option that isn't there.
+    `offered` returns the options for a text or value, `known` the id of a name; a time of day is in
+    the zone `tz`. Raises LookupError for an unknown option.
     """
     kind = element["type"]
     slot = SLOTS[kind][0]

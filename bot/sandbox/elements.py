@@ -1,8 +1,6 @@
-"""The tables of what may stand inside a block: text objects, options, interactive elements, rich
-text, cells.
+"""The tables of the parts of blocks: text objects, options, interactive elements, rich text, cells.
 
-It doesn't know blocks or surfaces: `blocks.py` puts these together.
-Figures: docs.slack.dev/reference/block-kit.
+`blocks.py` combines them. Figures: docs.slack.dev/reference/block-kit.
 """
 
 from __future__ import annotations

@@ -1,7 +1,5 @@
-"""Brings payloads to the app, by socket or signed HTTP, waits for the ack, and repeats events
+"""Delivers payloads to the app by socket or signed HTTP, waits for the ack, and repeats events
 without one.
-
-It doesn't know what a payload means: `user_actions.py` makes them and reads the acks.
 """
 
 from __future__ import annotations
@@ -36,7 +34,7 @@ class Stay(urllib.request.HTTPRedirectHandler):
     """Follows no redirect: Slack doesn't either."""
 
     def redirect_request(self, *args: Any, **kwargs: Any) -> None:
-        """Nothing to follow, so that the redirect itself is the answer."""
+        """Follows nothing, so that the redirect itself is the answer."""
 
 
 OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}), Stay)
@@ -44,7 +42,7 @@ OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}), Stay)
 
 @dataclass
 class Delivery:
-    """One payload on its way: when, by which way, and what came back (`outcome`, `ack`)."""
+    """One payload in delivery: its time, its transport, and the result (`outcome`, `ack`)."""
 
     number: int
     kind: str
@@ -61,7 +59,7 @@ class Delivery:
     acks: int = 0
 
     def envelope(self) -> Json:
-        """As it goes over a socket."""
+        """The envelope for a socket."""
         head: Json = {
             "type": self.kind,
             "envelope_id": self.envelope_id,
@@ -240,7 +238,7 @@ class EventDelivery:
 
 
 def read_answer(content_type: str, body: bytes) -> Json | None:
-    """The ack inside an HTTP answer: JSON as it is, text as a message, nothing as None."""
+    """The ack in an HTTP answer: JSON unchanged, text as a message, an empty body as None."""
     if not body.strip():
         return None
     if content_type.startswith("application/json"):

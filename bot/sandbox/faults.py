@@ -1,6 +1,6 @@
-"""The trouble that a test or a demo asks for: what is set for a method, how often it still strikes.
+"""The faults that a test or a demo sets for a method, and how often each still applies.
 
-It doesn't know HTTP: `api.py` reads the kinds and does what they say.
+`api.py` applies them.
 """
 
 from __future__ import annotations
@@ -57,8 +57,7 @@ class Faults:
         self.cleared = asyncio.Event()
 
     def take(self, method: str) -> dict[str, float]:
-        """The faults that strike this call, {kind: value}: latency, and the first of the other
-        kinds."""
+        """The faults of this call, {kind: value}: latency, and the first of the other kinds."""
         struck: dict[str, float] = {}
         for name in (method, "*"):
             for fault in list(self.methods.get(name, [])):
@@ -74,7 +73,7 @@ class Faults:
                 self.methods[name].remove(fault)
 
     def shown(self) -> dict[str, Any]:
-        """All that is set, for the inspector."""
+        """All faults, for the inspector."""
         return {
             "methods": {
                 name: [asdict(fault) for fault in faults] for name, faults in self.methods.items()

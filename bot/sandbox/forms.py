@@ -1,7 +1,4 @@
-"""What is typed into a form, as Slack sends it: `state.values` of inputs, first values, rules.
-
-It doesn't know who types or where a view comes from: blocks and drafts in, dictionaries out.
-"""
+"""The content of a form as Slack sends it: `state.values` of inputs, initial values, and rules."""
 
 from __future__ import annotations
 
@@ -45,8 +42,7 @@ OPTION_SLOTS = {"selected_option", "selected_options"}
 
 
 def elements(blocks: list[Json]) -> Iterator[tuple[Json, Json]]:
-    """Each interactive element with the block it stands in, nested containers and cards
-    included."""
+    """Each interactive element with its block, nested containers and cards included."""
     for block in blocks:
         inside = [block.get("element"), block.get("accessory"), *(block.get("elements") or [])]
         for element in [*inside, *(block.get("actions") or [])]:
@@ -81,7 +77,7 @@ def chosen(element: Json, state: Json) -> Any:
 
 
 def form_problems(blocks: list[Json], values: Json) -> dict[str, str]:
-    """What Slack's own client refuses before it sends anything: {block_id: words}."""
+    """The errors that Slack's own client shows before it sends anything: {block_id: words}."""
     problems = {}
     for block, element in elements(blocks):
         if block.get("type") == "input":

@@ -1,8 +1,8 @@
-"""A protected system behind a real nginx that asks `GET /auth` before it lets anybody through: for
-a program at `/hello`, for a browser at `/`, which closes by itself when the access ends.
+"""A protected system behind a real nginx that calls `GET /auth` before every request: for programs
+at `/hello`, for browsers at `/`, a page that closes automatically when the access ends.
 
-It knows the endpoint's headers and nothing else of the bot, and tells the workspace what it
-answered to a browser. nginx comes from its wheel, or from the system.
+It uses only the endpoint's headers, and reports its answers to browsers to the workspace. nginx
+comes from its wheel, or from the system.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 SHOP, WATCHDOG = Path(__file__).parent / "shop", Path(__file__).parent / "parent_watchdog.py"
-# A browser can't send the header by itself: the page keeps the token in a cookie, and nginx makes
-# the header of it.
+# A browser can't send the header, so the page keeps the token in a cookie, and nginx makes the
+# header of it.
 CONFIG = """
 daemon off; master_process off; worker_processes 1; pid {folder}/nginx.pid; error_log stderr error;
 events {{ worker_connections 64; }}
@@ -91,11 +91,11 @@ class Page:
 
     @property
     def address(self) -> str:
-        """Where a browser finds it."""
+        """Its address for a browser."""
         return f"http://127.0.0.1:{self.port}/"
 
     def visit(self, token: str | None = None) -> tuple[int, str]:
-        """The status and the text that a program with this token gets."""
+        """The status and the text for a program with this token."""
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         with contextlib.closing(
             http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
@@ -136,8 +136,7 @@ def guarded_page(folder: Path, auth: str, system: str, told: str = "") -> Iterat
 
 
 def _telling(told: str) -> dict[str, str]:
-    """The parts of the configuration by which the workspace hears; empty when nobody is to be
-    told."""
+    """The parts of the configuration that notify the workspace; empty without one."""
     if not told:
         return {"let_in": "", "kept_out": "", "telling": ""}
     answers = ((LET_IN, "true"), (KEPT_OUT, "false"))
@@ -157,7 +156,7 @@ def nginx_command() -> list[str]:
 
 
 def free_port() -> int:
-    """A port that nobody listens on now."""
+    """A free port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -1,7 +1,4 @@
-"""Talks to a running stand-in from any process: the owner's changes, faults, and what may be read.
-
-It doesn't know the server's insides; it talks JSON to the endpoints under /sandbox.
-"""
+"""Calls a running stand-in from any process: the owner's changes, faults, and reads."""
 
 from __future__ import annotations
 
@@ -19,7 +16,7 @@ Found = TypeVar("Found")
 
 
 class SandboxError(Exception):
-    """The stand-in refused: `error` is Slack's word for it, or `bad_request`."""
+    """The stand-in refused; `error` is Slack's error, or `bad_request`."""
 
     def __init__(self, verb: str, answer: Json) -> None:
         super().__init__(f"{verb}: {answer.get('error')} {answer.get('detail', '')}".strip())
@@ -47,7 +44,7 @@ class Control:
         return answer["result"]
 
     def wait_for(self, look: Callable[[], Found | None], timeout: float = 60) -> Found:
-        """Looks again after every change until `look` gives something true; raises TimeoutError."""
+        """Calls `look` after every change until it returns something true. Raises TimeoutError."""
         until, version = time.monotonic() + timeout, 0
         while True:
             version = self.call("changes", after=2**60)["version"]
@@ -61,8 +58,7 @@ class Control:
 
 
 class FaultControl:
-    """Trouble on request: `method` is a Web API method, `response_url`, `upload` or `*`; `count`
-    how often."""
+    """Faults: `method` is a Web API method, `response_url`, `upload` or `*`; `count` how often."""
 
     def __init__(self, control: Control) -> None:
         self._control = control
@@ -120,8 +116,7 @@ class FaultControl:
 
 
 class Admin:
-    """Changes that an owner of the workspace makes; the app hears of them as it would from
-    Slack."""
+    """Changes by an owner of the workspace; the app gets the events that Slack would send."""
 
     def __init__(self, control: Control) -> None:
         self._control = control
@@ -140,7 +135,7 @@ class Admin:
         self.change_user(user, deleted=True)
 
     def reactivate(self, user: str) -> None:
-        """Takes a deactivation back."""
+        """Reactivates a person."""
         self.change_user(user, deleted=False)
 
     def make_guest(self, user: str, single_channel: bool = False) -> None:
@@ -179,11 +174,11 @@ class Admin:
         self._control.call("set_channel", channel=channel, **fields)
 
     def add_to_channel(self, channel: str, user: str | None = None) -> None:
-        """Lets a person in; without one, the bot."""
+        """Adds a person, or the bot."""
         self._control.call("set_member", channel=channel, user=user, member=True)
 
     def remove_from_channel(self, channel: str, user: str | None = None) -> None:
-        """Takes a person out; without one, the bot."""
+        """Removes a person, or the bot."""
         self._control.call("set_member", channel=channel, user=user, member=False)
 
     def grant_scopes(self, scopes: list[str]) -> None:
@@ -191,11 +186,11 @@ class Admin:
         self._control.call("set_app", scopes=scopes)
 
     def revoke_tokens(self, *tokens: str) -> None:
-        """Makes exactly these tokens answer token_revoked; none takes it back."""
+        """Makes exactly these tokens answer token_revoked; without any, none does."""
         self._control.call("set_app", revoked=list(tokens))
 
     def advance_clock(self, seconds: float) -> None:
-        """Moves the workspace's clock ahead: triggers and response_urls grow old."""
+        """Moves the workspace's clock forward, so that triggers and response_urls expire."""
         self._control.call("advance_clock", seconds=seconds)
 
     def rate_limits(
@@ -213,7 +208,7 @@ class Admin:
         self._control.call("set_link", title=title, url=url)
 
     def close_tools(self, why: str = "") -> None:
-        """Says why nobody on the page may move the clock or make trouble just now; nothing opens it
+        """Blocks the clock and the faults of the page, and says why; an empty text allows them
         again."""
         self._control.call("close_tools", why=why)
 
@@ -223,7 +218,7 @@ class Admin:
 
 
 class Inspector:
-    """What the app did and what was done to it."""
+    """The records of calls and deliveries."""
 
     def __init__(self, control: Control) -> None:
         self._control = control
@@ -242,7 +237,7 @@ class Inspector:
         self._control.call("forget_record")
 
     def messages(self, channel: str, thread: str | None = None) -> list[Json]:
-        """The messages of a channel or thread, oldest first, whoever looks."""
+        """The messages of a channel or thread, oldest first, for any viewer."""
         return list(self._control.call("messages", channel=channel, thread=thread))
 
     def files(self) -> list[Json]:

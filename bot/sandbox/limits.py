@@ -1,7 +1,5 @@
-"""Counts calls against Slack's rate limits: a bucket for each method, and for each channel where it
-is so.
-
-It doesn't know the methods themselves: names, keys and times come in, seconds to wait go out.
+"""Counts calls against Slack's rate limits, with a bucket for each method, and for each channel if
+Slack has one.
 """
 
 from __future__ import annotations

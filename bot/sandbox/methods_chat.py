@@ -1,7 +1,7 @@
-"""The Web API methods that post, change and delete messages and files, and what a response_url
-does.
+"""The Web API methods that post, change and delete messages and files, and the effect of a
+response_url.
 
-It doesn't know tokens or limits: `api.py` has checked them before a method here is called.
+`api.py` has checked tokens and limits before.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ NO_TEXT = "missing_text_in_message"
 
 
 def with_ids(blocks: list[Json]) -> list[Json]:
-    """A copy in which every block and interactive element has an id, as Slack would make one up.
-    What is published once more unchanged keeps its ids, so that somebody who is just pressing there
-    still presses the same."""
+    """A copy in which every block and interactive element has an id, as Slack generates them.
+    Unchanged content keeps its ids when it is published again, so that a press in that moment still
+    works."""
     blocks = copy.deepcopy(blocks)
     told: Counter[str] = Counter()
     for block in blocks:
@@ -50,8 +50,7 @@ def with_ids(blocks: list[Json]) -> list[Json]:
 
 
 def refuse_bad_blocks(blocks: Any, surface: str = "message") -> None:
-    """Raises what Slack answers to bad blocks; each problem stands in
-    response_metadata.messages."""
+    """Raises what Slack answers to bad blocks; each problem is in response_metadata.messages."""
     seen = inspect_blocks(blocks, surface)
     if seen.problems:
         metadata = {"messages": seen.problems}
@@ -82,7 +81,8 @@ def content(call: Call) -> Json:
 
 
 def destination(workspace: Workspace, ref: str) -> Channel:
-    """Where a message may go: a channel the bot is in, or a person; raises SlackError otherwise."""
+    """The destination of a message: a channel with the bot, or a person. Raises SlackError
+    otherwise."""
     if ref in workspace.users:
         if workspace.users[ref].deleted:
             raise SlackError("channel_not_found")
@@ -102,7 +102,7 @@ def author(workspace: Workspace) -> Json:
 
 
 def public(message: Json) -> Json:
-    """A message as Slack gives it out, without our own bookkeeping."""
+    """A message as Slack returns it, without our internal fields."""
     return {key: value for key, value in message.items() if key != "channel"}
 
 
@@ -218,8 +218,7 @@ def _uploaded(workspace: Workspace, entry: Json) -> Json:
 
 
 def answer_response_url(world: World, path: str, args: Json) -> Json:
-    """What a POST to a response_url does: five uses within 30 minutes. Gives the message it
-    made."""
+    """Applies a POST to a response_url: five uses within 30 minutes. Returns the message."""
     link = world.workspace.response_urls.get(path)
     if link is None:
         raise SlackError("invalid_url")
@@ -248,7 +247,7 @@ def _respond(call: Call, link: Json) -> Json:
 
 
 def answer_in_place(workspace: Workspace, user: str, channel: str, fields: Json, kind: str) -> Json:
-    """Shows an answer where the person is: to them alone, or with `in_channel` to everybody
+    """Shows an answer where the person is: only to them, or with `in_channel` to everybody
     there."""
     if kind == "in_channel":
         return workspace.post(workspace.channel(channel), {**author(workspace), **fields})

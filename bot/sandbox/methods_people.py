@@ -1,6 +1,6 @@
 """The Web API methods about the app itself, people, groups and conversations.
 
-It doesn't know tokens or limits: `api.py` has checked them before a method here is called.
+`api.py` has checked tokens and limits before.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def group_json(group: Group, with_users: bool = False) -> Json:
 
 
 def channel_type(channel: Channel) -> str:
-    """The word of conversations.list for this kind of conversation."""
+    """The type of this conversation in conversations.list."""
     return (
         "im" if channel.im_user else "private_channel" if channel.is_private else "public_channel"
     )
@@ -82,8 +82,7 @@ def channel_json(channel: Channel, bot: str) -> Json:
 
 
 def visible_channel(workspace: Workspace, ref: str) -> Channel:
-    """The conversation, unless it is a private one without the bot: that one doesn't exist for
-    it."""
+    """The conversation, unless it is private and without the bot, which can't see it then."""
     channel = workspace.channel(ref)
     if channel.is_private and workspace.app.bot_user not in channel.members:
         raise SlackError("channel_not_found")
@@ -110,7 +109,7 @@ def api_test(call: Call) -> Json:
 
 
 def auth_test(call: Call) -> Json:
-    """auth.test: who the token is."""
+    """auth.test: the identity of the token."""
     workspace, app = call.workspace, call.workspace.app
     return {
         "url": f"https://{workspace.domain}.slack.com/",

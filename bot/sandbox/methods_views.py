@@ -1,6 +1,6 @@
-"""The Web API methods of modals and home views, and the stack of modals that a person has open.
+"""The Web API methods of modals and home views, and the stack of a person's open modals.
 
-It doesn't know tokens or limits: `api.py` has checked them before a method here is called.
+`api.py` has checked tokens and limits before.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ DEFAULTS: Json = {
 
 
 def checked_view(view: Any, kind: str) -> Json:
-    """The view with ids in it; raises what Slack answers to a bad one."""
+    """The view with ids. Raises what Slack answers to a bad one."""
     problems = validate_view(view)
     if not problems and view["type"] != kind:
         problems = [f"[ERROR] must be of type {kind} [json-pointer:/view/type]"]
@@ -39,7 +39,7 @@ def checked_view(view: Any, kind: str) -> Json:
 
 
 def view_json(workspace: Workspace, view: View) -> Json:
-    """A view as Slack gives it out, with what has been typed into it."""
+    """A view as Slack returns it, with the typed values."""
     return {
         "id": view.id,
         "team_id": workspace.team_id,
@@ -60,7 +60,7 @@ def new_hash(workspace: Workspace) -> str:
 
 
 def spend_trigger(workspace: Workspace, trigger_id: str) -> str:
-    """Uses a trigger up and gives the person's id; raises SlackError when it is used, late or
+    """Uses a trigger and returns the person's id. Raises SlackError if it is used, late or
     unknown."""
     trigger = workspace.triggers.get(trigger_id)
     if trigger is None:
@@ -88,7 +88,7 @@ def push_view(workspace: Workspace, user: str, body: Json) -> View:
 
 
 def replace_view(workspace: Workspace, view: View, body: Json) -> None:
-    """Changes an open view; what was typed into inputs that stay is kept."""
+    """Changes an open view; values typed into inputs that stay are kept."""
     view.body, view.hash = body, new_hash(workspace)
     workspace.changed("view_changed", user=view.user, view=view.id)
 
@@ -160,7 +160,7 @@ def views_publish(call: Call) -> Json:
 
 
 def blocks_validate(call: Call) -> Json:
-    """blocks.validate: checks without showing anything; a missing text is not its business."""
+    """blocks.validate: checks blocks without showing them, and ignores a missing text."""
     view, blocks = call.structure("view"), call.structure("blocks")
     problems = (
         validate_view(view)

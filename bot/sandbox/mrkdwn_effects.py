@@ -1,7 +1,6 @@
-"""What a message would do to people in Slack: the mentions, broadcasts and links that Slack would
-act on.
+"""The effects of a message in Slack: mentions, broadcasts and links.
 
-It doesn't know the workspace: an id in a mention need not exist.
+An id in a mention need not exist.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ def mrkdwn_texts(value: Any) -> list[tuple[str, bool]]:
 
 
 def _rich_parts(value: Any) -> list[str]:
-    """What rich text elements do: a mention notifies, a link links."""
+    """The effects of rich text elements: mentions and links."""
     marks = {
         "user": "<@{user_id}>",
         "usergroup": "<!subteam^{usergroup_id}>",
@@ -47,8 +46,7 @@ def _rich_parts(value: Any) -> list[str]:
 
 
 def notifications(message: Json) -> list[str]:
-    """Everything in a message or view that Slack would act on: mentions, broadcasts, links; [] is
-    inert.
+    """The effects of a message or view: mentions, broadcasts, links.
 
     Dates (`<!date^…>`) only render, so they are left out.
     """

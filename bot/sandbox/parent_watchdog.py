@@ -15,7 +15,7 @@ def main() -> int:
 
 
 def hold(child: "subprocess.Popen[bytes]") -> None:
-    """Lets go when there is nobody any more."""
+    """Waits until standard input is closed, then stops the command."""
     sys.stdin.buffer.read()
     child.terminate()
 

@@ -1,7 +1,4 @@
-"""The payloads that Slack sends to an app when a person does something, field for field.
-
-It doesn't know how they travel or what the app answers.
-"""
+"""Builds the payloads that Slack sends to an app when a person acts, field by field."""
 
 from __future__ import annotations
 
@@ -106,7 +103,7 @@ def slash_command(world: World, user: User, command: str, text: str, channel_id:
 
 
 def interaction(world: World, kind: str, user: User, **more: Any) -> Json:
-    """What every interaction has, and what this one adds."""
+    """The fields of every interaction, and those of this one."""
     workspace = world.workspace
     return {
         "type": kind,

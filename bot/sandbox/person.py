@@ -1,7 +1,6 @@
-"""Somebody who uses the app: types, clicks, fills forms and reads, as Slack's own client would let
-them.
+"""A person who uses the app: types, clicks, fills forms and reads, as in Slack's own client.
 
-It doesn't know the app. It talks to a running stand-in, so it works from any process.
+It calls a running stand-in, so it works from any process.
 """
 
 from __future__ import annotations
@@ -22,8 +21,7 @@ Found = TypeVar("Found")
 
 @dataclass
 class Outcome:
-    """What came of an act: how it was delivered, what the person was shown, which modal is open
-    now."""
+    """The outcome of an act: its delivery, the messages shown to the person, and the open modal."""
 
     outcome: str
     error: str = ""
@@ -85,12 +83,12 @@ class Person:
         return self._act("message_shortcut", callback_id=callback_id, **place)
 
     def say(self, channel: str, text: str, thread_ts: str | None = None) -> Json:
-        """Writes a message and gives it."""
+        """Writes a message and returns it."""
         asked: Json = {"channel": channel, "text": text, "thread_ts": thread_ts}
         return dict(self.control.call("say", user=self.id, **asked))
 
     def open_home(self, tab: str = "home") -> bool:
-        """Opens the app's home; False when the app doesn't listen to that."""
+        """Opens the app's home; False if the app doesn't subscribe to that."""
         return bool(self.control.call("home", user=self.id, tab=tab)["delivered"])
 
     def click(
@@ -117,7 +115,7 @@ class Person:
     def choose(
         self, target: Json, choice: Any, label: str | None = None, *, action_id: str | None = None
     ) -> Outcome:
-        """Picks something in a select, picker or checkbox group that stands outside an input."""
+        """Picks an option in a select, picker or checkbox group outside an input."""
         block, element = self.find(target, label, action_id)
         state = self.state_for(target, block, element, choice)
         return self._press(target, {**where(block, element), **state}, None)
@@ -125,7 +123,7 @@ class Person:
     def find(
         self, target: Json, label: str | None = None, action_id: str | None = None
     ) -> tuple[Json, Json]:
-        """The block and element by words or action id. Raises LookupError naming what there is."""
+        """The block and element by words or action id. Raises LookupError with the known ones."""
         found: tuple[Json, Json] = find(target, label, action_id)
         return found
 
@@ -209,8 +207,7 @@ class Person:
         raise LookupError(f"no field {name!r} among {seen}")
 
     def state_for(self, target: Json, block: Json, element: Json, value: Any) -> Json:
-        """What Slack's client would hold in `state.values` for a value given in a person's
-        words."""
+        """The entry in `state.values` for a value in a person's words, as in Slack's client."""
         return state_of(
             element,
             value,
@@ -241,7 +238,7 @@ class Person:
         return list(self.control.call("messages", user=self.id, channel=channel, thread=thread))
 
     def ephemerals(self) -> list[Json]:
-        """What only this person was shown, oldest first."""
+        """The ephemeral messages of this person, oldest first."""
         return list(self.control.call("ephemerals", user=self.id))
 
     def plain(self, thing: Json | None) -> str:
@@ -249,7 +246,7 @@ class Person:
         return plain(thing, self.reader)
 
     def wait_for(self, look: Callable[[], Found | None], timeout: float = 60) -> Found:
-        """Looks again after every change until `look` gives something true; raises TimeoutError."""
+        """Calls `look` after every change until it returns something true. Raises TimeoutError."""
         return self.control.wait_for(look, timeout)
 
     def wait_view(self, contains: str = "", timeout: float = 60) -> Json:

@@ -1,8 +1,7 @@
-"""The bot as a process that can be ended, killed and started again, and that follows the
+"""Runs the bot as a process that can be stopped, killed and started again, and that follows the
 workspace's clock.
 
-It knows the bot only from outside: its commands, its environment, and the line on which it is told
-the time.
+It uses only the bot's commands, environment and standard input.
 """
 
 from __future__ import annotations
@@ -26,15 +25,15 @@ RUNNING, STARTING, DEAD = "running", "starting", "dead"
 
 
 class DemoFailed(Exception):
-    """A step did not happen; the text says which, and what was seen instead."""
+    """A step failed; the text says which, and what happened instead."""
 
 
 class Bot:
     """The process, in the folder of its `log`. `ahead` is how many seconds the workspace's clock is
     ahead of the machine's.
 
-    It holds the other end of the bot's standard input, so the bot ends when this process does,
-    however that happens.
+    It holds the other end of the bot's standard input, so the bot ends when this process ends for
+    any reason.
     """
 
     def __init__(self, environment: dict[str, str], log: Path, ahead: float = 0.0) -> None:
@@ -86,7 +85,7 @@ class Bot:
         raise DemoFailed("the bot did not become ready")
 
     def stop(self) -> None:
-        """Lets it end in its own time, ten seconds at most."""
+        """Stops it gracefully, within ten seconds at most."""
         if self.process is not None:
             self.process.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -94,7 +93,7 @@ class Bot:
             self.kill()
 
     def kill(self) -> None:
-        """Ends it in the middle of whatever it does."""
+        """Kills it in the middle of its work."""
         if self.process is not None:
             self.process.kill()
             self.process.wait()
@@ -104,17 +103,17 @@ class Bot:
                         pipe.close()
 
     def follow(self, ahead: float) -> None:
-        """Has it go by the workspace's clock; a dead one does so when it is started again."""
+        """Sets its clock to the workspace's; a dead bot gets it at its next start."""
         self.ahead = ahead
         self.coming()
 
     def coming(self) -> Json | None:
-        """What it says comes next: `now`, `reminder` and `end`. One that is dead says nothing, but
-        what it said last is still so: `stale`. None when nothing is known."""
+        """Its answer on what comes next: `now`, `reminder` and `end`. For a dead bot, its last
+        answer with `stale`. None if there is none."""
         if self.state != RUNNING or self.process is None:
             return {**self._said, "stale": True} if self._said else None
         with self._line, contextlib.suppress(OSError, ValueError):
-            self._hear(self.process, 0)  # an answer that came too late for whoever asked
+            self._hear(self.process, 0)  # an answer that came too late for an earlier question
             self._say(self.process)
             found: Json = json.loads(self._hear(self.process, ANSWER_SECONDS))
             self._said = None if "error" in found else found
@@ -128,7 +127,7 @@ class Bot:
 
     @staticmethod
     def _hear(process: subprocess.Popen[bytes], patience: float) -> bytes:
-        """What comes until the end of a line, or until the patience does."""
+        """Reads until the end of a line or the time limit."""
         assert process.stdout is not None
         found, until = b"", time.monotonic() + patience
         while not found.endswith(b"\n"):
@@ -142,7 +141,7 @@ class Bot:
         return found
 
     def command(self, *words: str) -> subprocess.CompletedProcess[str]:
-        """Runs one of its verbs beside it, which goes by the machine's clock."""
+        """Runs one of its commands beside it, with the machine's clock."""
         call = [sys.executable, "-m", "bot", *words]
         return subprocess.run(
             call,

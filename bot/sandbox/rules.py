@@ -1,7 +1,5 @@
-"""Slack's rules in one place: token, scope, arguments and rate of each method; Block Kit comes
-along.
+"""Slack's rules in one place: token, scope, arguments and rate of each method.
 
-It doesn't know the workspace: whether a channel exists is for the methods to say.
 Figures: docs.slack.dev/reference/methods and docs.slack.dev/apis/web-api/rate-limits.
 """
 
@@ -39,7 +37,7 @@ class Rate:
     burst: int
 
 
-# "1+ a minute" and the like are floors that Slack states; the bursts are generous on purpose.
+# Slack states minimums such as "1+ a minute"; the bursts are generous on purpose.
 TIERS: dict[str, Rate] = {
     "1": Rate(1, 20),
     "2": Rate(20, 40),
@@ -66,8 +64,8 @@ READ_CHANNELS = {
 
 @dataclass(frozen=True)
 class Method:
-    """What one Web API method asks for. `scopes` are all needed; of a group in `required`, one is
-    enough."""
+    """The requirements of one Web API method. `scopes` are all needed; of a group in `required`,
+    one is enough."""
 
     tier: str
     scopes: tuple[str, ...] = ()

@@ -1,7 +1,4 @@
-"""A believable small company to try things in: people, groups, channels and an installed app.
-
-It doesn't know what the app does with them.
-"""
+"""A realistic small company for the demo: people, groups, channels and an installed app."""
 
 from __future__ import annotations
 
@@ -147,7 +144,7 @@ TALK = (
 
 
 def talk(workspace: Workspace) -> None:
-    """What people have written before anybody comes to look, so that the place is not empty."""
+    """Earlier messages, so that the workspace is not empty."""
     for channel, user, text in TALK:
         workspace.post(workspace.channel(channel), {"user": user, "text": text})
 

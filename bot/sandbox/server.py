@@ -1,7 +1,5 @@
-"""Serves one workspace over HTTP and WebSocket on loopback, in a thread of this process.
-
-It doesn't know the company or the tests: it is handed a workspace and hands back a `Sandbox` to
-drive it with.
+"""Serves one workspace over HTTP and WebSocket on loopback, in a thread, and returns a `Sandbox` to
+control it.
 """
 
 from __future__ import annotations
@@ -54,21 +52,21 @@ def build_app(world: World) -> Starlette:
 
 
 class PortTaken(OSError):
-    """Nobody can listen there; the text says what to do."""
+    """The port can't be used; the text says what to do."""
 
     def __init__(self, port: int, why: str) -> None:
         other = f"--port {port + 1}" if 1024 <= port < 65535 else "--port 8000"
         super().__init__(
-            f"can't listen on 127.0.0.1:{port} ({why}): stop what uses it, choose another with"
-            f" {other}, or leave --port out to get any that is free"
+            f"can't listen on 127.0.0.1:{port} ({why}): stop the program that uses it, choose"
+            f" another port with {other}, or leave out --port to use a free one"
         )
 
 
 def loopback(port: int) -> socket.socket:
     """A listening socket on 127.0.0.1; port 0 takes a free one. Raises PortTaken.
 
-    It says that it is TCP, else asyncio leaves Nagle's algorithm on and every answer in two parts
-    takes 40 ms.
+    It names TCP, because otherwise asyncio leaves Nagle's algorithm on, and every answer in two
+    parts takes 40 ms.
     """
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -82,8 +80,8 @@ def loopback(port: int) -> socket.socket:
 
 
 class Server(uvicorn.Server):
-    """uvicorn that lets open windows go before it ends; else their streams would be cut off with a
-    traceback each."""
+    """uvicorn that closes the streams of open windows before it ends, because otherwise each would
+    log a traceback."""
 
     def __init__(self, world: World, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -126,7 +124,7 @@ def running_sandbox(
     port: int = 0,
     app_process: AppProcess | None = None,
 ) -> Iterator[Sandbox]:
-    """Runs a stand-in in a thread and gives the handle to it.
+    """Runs a stand-in in a thread and returns its handle.
 
     `manifest` decides scopes, events, commands and shortcuts; `request_url` switches from Socket
     Mode to signed HTTP; `workspace` replaces the small company; `app_process` is the app for people

@@ -1,7 +1,6 @@
-"""A workspace as JSON and back, so that a demo can be left and gone on with.
+"""Saves a workspace as JSON and restores it, so that a demo can be continued.
 
-What doesn't outlive Slack's own restart of a client is left out: open modals, triggers,
-response_urls.
+Open modals, triggers and response_urls are not saved.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ PLAIN = ("messages", "ephemerals", "reads", "clock_offset")
 
 
 def kept(workspace: Workspace) -> Json:
-    """Everything that stays, as JSON."""
+    """The saved state as JSON."""
     files = {
         key: {**item, "content": base64.b64encode(item.get("content", b"")).decode()}
         for key, item in workspace.files.items()
@@ -34,8 +33,7 @@ def kept(workspace: Workspace) -> Json:
 
 
 def restore(workspace: Workspace, found: Json) -> None:
-    """Puts what was kept into a fresh workspace; raises KeyError or TypeError when it is none of
-    ours."""
+    """Restores saved state into a new workspace. Raises KeyError or TypeError for other data."""
     for name in PLAIN:
         setattr(workspace, name, found[name])
     workspace.numbers = itertools.count(int(found["next_number"]) + 1)

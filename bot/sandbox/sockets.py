@@ -1,7 +1,6 @@
-"""The Socket Mode side: tickets, up to ten connections, each envelope to one of them, acks back.
+"""The Socket Mode server: tickets, up to ten connections, each envelope to one of them, and acks.
 
-It doesn't know what an envelope is about, nor what happens when nobody answers: that is
-`event_delivery.py`.
+`event_delivery.py` retries.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from bot.sandbox.rules import MAX_CONNECTIONS
 from bot.sandbox.transport import cut
 
 AckHandler = Callable[[str, Json | None], None]
-# How long one envelope is held back for another to overtake it.
+# How long one envelope is delayed so that another overtakes it.
 REORDER_SECONDS = 0.1
 
 
@@ -95,7 +94,7 @@ class Sockets:
             self.on_change()
 
     async def send(self, envelope: Json) -> str | None:
-        """Sends to the next connection in turn; gives its id, or None when there is none."""
+        """Sends to the next connection in turn; returns its id, or None without connections."""
         if not self.connections:
             return None
         if "silent" in self.faults.sockets:
@@ -133,14 +132,14 @@ class Sockets:
         task.add_done_callback(self._tasks.discard)
 
     async def say_goodbye(self, reason: str) -> None:
-        """Tells every connection `disconnect` with a reason: `warning`, `refresh_requested`."""
+        """Sends every connection `disconnect` with a reason: `warning`, `refresh_requested`."""
         for connection in list(self.connections):
             await connection.socket.send_json(
                 {"type": "disconnect", "reason": reason, "debug_info": {"host": "sandbox"}}
             )
 
     def cut_all(self) -> int:
-        """Cuts every connection without a word; gives how many there were."""
+        """Cuts every connection without a message; returns their number."""
         gone, self.connections = self.connections, []
         for connection in gone:
             cut(connection.socket.scope)

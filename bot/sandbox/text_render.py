@@ -1,6 +1,6 @@
-"""What a person reads: messages and views as plain text, with dates in that person's time zone.
+"""Renders messages and views as plain text, with dates in the reader's time zone.
 
-It doesn't know what can be clicked to what end; buttons and inputs appear by their words only.
+Buttons and inputs appear as their words.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ DATE_FORMATS: dict[str, str] = {
 
 @dataclass(frozen=True)
 class Reader:
-    """Who reads: the zone of dates, and the names behind ids."""
+    """The reader: the zone of dates, and the names of ids."""
 
     tz: str = "UTC"
     names: Mapping[str, str] = field(default_factory=dict)
@@ -60,11 +60,11 @@ class Reader:
         return near.get(day)
 
     def name(self, key: str) -> str:
-        """The name behind an id, or the id."""
+        """The name of an id, or the id."""
         return self.names.get(key, key)
 
     def mrkdwn(self, text: str) -> str:
-        """Slack's markup as it looks: dates, mentions and links resolved, escapes undone."""
+        """Slack's markup as text: dates, mentions and links resolved, escapes decoded."""
         unmarked = MARKS.sub(r"\2", text)
         shown = BRACKETS.sub(lambda match: self._bracket(match[1]), unmarked)
         return shown.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
@@ -231,13 +231,13 @@ def _unknown(block: Json, reader: Reader) -> list[str]:
 
 
 def block_lines(block: Json, reader: Reader) -> list[str]:
-    """The lines of one block; one that this page of the manual doesn't know is named."""
+    """The lines of one block; an unknown block is named."""
     lines = LINES.get(block["type"], _unknown)(block, reader)
     return [line for line in lines if line]
 
 
 def plain(thing: Json | None, reader: Reader | None = None) -> str:
-    """A message or view as its reader sees it: the blocks, or the text when there are none."""
+    """A message or view as its reader sees it: the blocks, or the text if there are no blocks."""
     if thing is None:
         return ""
     reader = reader or Reader()

@@ -1,7 +1,5 @@
-"""uvicorn's protocols with what ASGI has no words for: cutting a connection, and not answering
+"""uvicorn's protocols with two additions that ASGI lacks: cutting a connection, and not answering
 pings.
-
-It doesn't know Slack: whoever handles a request decides.
 """
 
 from __future__ import annotations
@@ -44,5 +42,5 @@ def mutable_websocket(silent: Callable[[], bool]) -> type[WebSocketsSansIOProtoc
 
 
 def cut(scope: Mapping[str, Any]) -> None:
-    """Closes the connection under a request at once, without an answer or a goodbye."""
+    """Closes the connection of a request at once, without an answer."""
     scope["extensions"][KEY]["transport"].abort()

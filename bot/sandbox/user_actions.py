@@ -1,7 +1,5 @@
-"""What people do in the workspace: each act makes a payload, delivers it and lives with the app's
+"""The acts of people in the workspace: each builds a payload, delivers it and applies the app's
 answer.
-
-It doesn't know who asks for the act: `control.py` brings it in from a test, the demo or the page.
 """
 
 from __future__ import annotations
@@ -31,7 +29,7 @@ LEAST_TYPED = 3
 """Characters that Slack's client waits for where the element does not say (`min_query_length`)."""
 
 NOT_SUGGESTED = ("state", "response_url")
-"""What other interactions have and `block_suggestion` does not."""
+"""Fields of other interactions that `block_suggestion` lacks."""
 
 
 def actor(world: World, asked: Json) -> User:
@@ -54,7 +52,7 @@ def visible_message(world: World, user: User, channel: str, ts: str) -> Json:
 
 
 def outcome(world: World, user: User, delivery: Delivery, **more: Any) -> Json:
-    """What the person got: how the delivery went, and the modal now on top."""
+    """The outcome for the person: the delivery, and the modal now on top."""
     view = world.workspace.top_view(user.id)
     return {
         "delivery": delivery.number,
@@ -71,8 +69,7 @@ def outcome(world: World, user: User, delivery: Delivery, **more: Any) -> Json:
 
 
 async def command(world: World, asked: Json) -> Json:
-    """A slash command. The ack's text or blocks are shown; without an ack Slack says so to the
-    person."""
+    """A slash command. The ack's text or blocks are shown; without an ack Slack shows an error."""
     user = actor(world, asked)
     channel = asked.get("channel") or world.workspace.direct(user.id).id
     payload = slash_command(world, user, asked["command"], asked.get("text", ""), channel)
@@ -102,7 +99,7 @@ def _shown_ack(world: World, user: User, channel: str, ack: Json | None) -> Json
 
 
 def _spot(world: World, user: User, asked: Json) -> Json:
-    """The fields of where a person clicks: a view or a message."""
+    """The fields of the place of a click: a view or a message."""
     if asked.get("view_id"):
         return on_view(world, own_view(world, user, asked["view_id"]))
     return on_message(world, user, visible_message(world, user, asked["channel"], asked["ts"]))
@@ -155,7 +152,7 @@ async def suggest(world: World, asked: Json) -> Json:
 
 
 def _searched(spot: Json, names: Json) -> Json:
-    """The external select that somebody types into. Raises SlackError where there is none."""
+    """The external select that a person types into. Raises SlackError if there is none."""
     blocks = (spot.get("view") or spot.get("message") or {}).get("blocks", [])
     for block, element in elements(blocks):
         here = {"block_id": block["block_id"], "action_id": element["action_id"]} == names
@@ -165,7 +162,7 @@ def _searched(spot: Json, names: Json) -> Json:
 
 
 def _refuse_without_options_url(world: World) -> None:
-    """Over HTTP Slack asks the address that the manifest has for options, and no other."""
+    """Over HTTP Slack asks for options only at the manifest's address for them."""
     settings = world.workspace.app.manifest.get("settings")
     if world.events.request_url is None or settings is None:
         return
@@ -270,7 +267,7 @@ RESPONSES: dict[str, Callable[[World, View, Json], Json]] = {
 
 
 async def close(world: World, asked: Json) -> Json:
-    """Closes the modal on top; the app hears of it when the view asked for that."""
+    """Closes the top modal; the app gets an event if the view asked for it."""
     user = actor(world, asked)
     view = _top(world, user)
     shown = view_json(world.workspace, view)
@@ -344,7 +341,7 @@ async def message_shortcut(world: World, asked: Json) -> Json:
 
 
 async def say(world: World, asked: Json) -> Json:
-    """A person writes into a channel; apps hear of it only when they subscribed to messages."""
+    """A person writes into a channel; apps get an event only if they subscribed to messages."""
     user = actor(world, asked)
     channel = world.workspace.channel(asked["channel"])
     if user.id not in channel.members:

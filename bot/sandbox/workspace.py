@@ -1,7 +1,7 @@
-"""The state of one workspace: people, groups, channels, messages, views, files, the app; and its
+"""The state of one workspace: people, groups, channels, messages, views, files, the app, and its
 clock.
 
-It doesn't know HTTP, tokens or limits: it stores and tells whoever listens what has changed.
+It notifies listeners of changes.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from bot.sandbox.checks import Json
 Listener = Callable[[Json], None]
 
 
-# Triggers and response_urls that are remembered; older ones are as good as unknown.
+# The most triggers and response_urls that are remembered; older ones count as unknown.
 KEPT = 20_000
 
 
 class SlackError(Exception):
-    """A refusal as Slack gives it: `error` and whatever else stands in the answer."""
+    """A refusal as Slack returns it: `error` and the other fields of the answer."""
 
     def __init__(self, error: str, **more: Any) -> None:
         super().__init__(error)
@@ -93,7 +93,7 @@ class View:
 
 @dataclass
 class AppInstall:
-    """The one installed app: ids, secrets, what it was granted and what its manifest says."""
+    """The installed app: ids, secrets, scopes and manifest."""
 
     id: str = "A0SANDBOX"
     bot_id: str = "B0SANDBOX"
@@ -114,8 +114,7 @@ def forget_oldest(kept: dict[str, Json]) -> None:
 
 
 class Workspace:
-    """Everything that is true in the workspace; `changed` is the one place that every change goes
-    through."""
+    """The whole state of the workspace. Every change goes through `changed`."""
 
     def __init__(self, app: AppInstall) -> None:
         self.team_id, self.team_name, self.domain = "T0SANDBOX", "Sandbox", "sandbox"
@@ -145,8 +144,7 @@ class Workspace:
         return time.time() + self.clock_offset
 
     def changed(self, kind: str, **what: Any) -> None:
-        """Tells every listener that something has changed, and remembers it with a rising
-        number."""
+        """Notifies every listener of a change, and stores it with a rising number."""
         self.version += 1
         change = {"version": self.version, "kind": kind, **what}
         self.changes.append(change)
@@ -183,7 +181,7 @@ class Workspace:
         return found
 
     def direct(self, user_id: str) -> Channel:
-        """The bot's direct conversation with a person, made when there is none."""
+        """The bot's direct conversation with a person, created if needed."""
         channel_id = "D" + user_id[1:]
         if channel_id not in self.channels:
             members = [user_id, self.app.bot_user]
@@ -199,7 +197,7 @@ class Workspace:
         return found
 
     def post(self, channel: Channel, message: Json) -> Json:
-        """Stores a new message and gives it back with its `ts` and `channel`."""
+        """Stores a new message and returns it with its `ts` and `channel`."""
         message = {"type": "message", "ts": self.new_ts(), "channel": channel.id, **message}
         self.messages.setdefault(channel.id, {})[message["ts"]] = message
         parent = self.messages[channel.id].get(message.get("thread_ts", ""))
@@ -239,13 +237,13 @@ class Workspace:
         return shown
 
     def dismiss(self, user: str, ts: str) -> None:
-        """Takes away what one person was shown."""
+        """Removes an ephemeral message of one person."""
         mine = self.ephemerals.get(user, [])
         self.ephemerals[user] = [item for item in mine if item["ts"] != ts]
         self.changed("ephemeral_gone", user=user, ts=ts)
 
     def read(self, user: str, channel: str, ts: str) -> None:
-        """Remembers up to where somebody has read a conversation; it never goes back."""
+        """Stores up to where a person has read a conversation; it never goes back."""
         marks = self.reads.setdefault(user, {})
         if ts > marks.get(channel, ""):
             marks[channel] = ts
@@ -277,7 +275,7 @@ class Workspace:
         return self.views[stack[-1]] if stack else None
 
     def close_views(self, user: str, keep: int = 0) -> list[View]:
-        """Closes the person's modals above the first `keep`, topmost first, and gives them back."""
+        """Closes the person's modals above the first `keep`, topmost first, and returns them."""
         stack = self.stacks.get(user, [])
         closed = [self.views.pop(view_id) for view_id in reversed(stack[keep:])]
         self.stacks[user] = stack[:keep]

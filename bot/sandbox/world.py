@@ -1,7 +1,4 @@
-"""What one running stand-in is made of, handed to every part by name; and one call of the Web API.
-
-It doesn't know how anything is served: `server.py` builds it, `api.py` and `control.py` use it.
-"""
+"""The parts of one running stand-in, and one call of the Web API. `server.py` builds it."""
 
 from __future__ import annotations
 
@@ -28,10 +25,10 @@ class World:
     """The workspace, its faults and limits, the way to the app, and the record of calls and of
     their answers.
 
-    `links` are further addresses that the page offers, {title: address}; `gate` what a protected
-    system beside the workspace last answered to a browser: {open, who, at, seen}; `viewers` how
-    many windows are open on it; `scenes` what goes on behind them; `ending` whether it goes down;
-    `marks` and `waiting` what it has worked out already.
+    `links` are further addresses on the page, {title: address}; `gate` is the last answer of a
+    protected system to a browser: {open, who, at, seen}; `viewers` is the number of open windows;
+    `scenes` is the state of the controls; `ending` says whether it is shutting down; `marks` and
+    `waiting` are caches.
     """
 
     workspace: Workspace
@@ -56,7 +53,7 @@ class World:
         return int(call), next(reversed(self.events.deliveries), 0)
 
     def recorded(self, call: Json, answer: Json) -> None:
-        """Writes a call of the app down, with a rising number, and tells whoever watches."""
+        """Records a call of the app with a rising number, and notifies listeners."""
         call = {"number": next(self._numbers), **call}
         self.calls.append(call)
         self.answers.append((call["number"], answer))
@@ -65,7 +62,7 @@ class World:
 
 @dataclass
 class Call:
-    """One call of a method after token, scope and required arguments were found good."""
+    """One call of a method, after its token, scope and required arguments were checked."""
 
     world: World
     args: Json
@@ -86,7 +83,7 @@ class Call:
         return str(self.args.get(name, "")).lower() in {"true", "1"}
 
     def structure(self, name: str, error: str = "invalid_arguments") -> Any:
-        """An argument that is JSON, in a form or as it is; raises SlackError when it can't be
+        """An argument that is JSON, in a form or directly. Raises SlackError if it can't be
         read."""
         value = self.args.get(name)
         if not isinstance(value, str):

@@ -62,7 +62,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """`run` does what the button says, for a person whom `admit` let through."""
+    """`run` is the button's operation, for a person whom `admit` has admitted."""
 
     run: Callable[[ListenerContext, Click, Person], None]
     admit: Callable[[ListenerContext, Click, str], Person | Refused] = admit
@@ -95,7 +95,7 @@ def on_press(ctx: ListenerContext, click: Click) -> None:
 def once(
     act: Callable[[Context, Click, Person], object],
 ) -> Callable[[ListenerContext, Click, Person], None]:
-    """Runs `act` in one transaction, and once however often Slack delivers the press."""
+    """Runs `act` in one transaction, and only once even if Slack delivers the press again."""
 
     def run(ctx: ListenerContext, click: Click, person: Person) -> None:
         do_once(ctx.world, click.key, lambda world: act(world, click, person))
@@ -104,7 +104,7 @@ def once(
 
 
 def reply_outcome(world: Context, click: Click, outcome: object) -> None:
-    """Queues a private reply about an outcome that no message shows."""
+    """Queues a private reply about an outcome that is not in any message."""
     if isinstance(outcome, Refused):
         queue_reply(world, click.person, click.channel, "refused", why=outcome.reason)
     elif isinstance(outcome, AlreadyDecided):
@@ -294,7 +294,7 @@ def acknowledge_all(world: Context, click: Click, person: Person) -> None:
     outcome = acknowledge_all_ends(world, person.id, click.value)
     reply_outcome(world, click, outcome)
     if outcome == AT_ONE_PRESS:
-        text = f"{outcome} are acknowledged, and there are more on that system: press it again."
+        text = f"{outcome} are acknowledged, and more remain on that system: press again."
         reply_text(world, click, text)
 
 

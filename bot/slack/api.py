@@ -1,5 +1,5 @@
-"""One call of Slack's Web API, with its failures sorted once: passing, unknown outcome, or final.
-It doesn't know what is said, nor what to do about a failure.
+"""Calls a method of Slack's Web API, and classifies its failures: temporary, unknown outcome, or
+final.
 """
 
 import time
@@ -35,12 +35,11 @@ final."""
 LOCKED_OUT = frozenset(
     ["invalid_auth", "not_authed", "token_revoked", "token_expired", "account_inactive"]
 )
-"""Final errors that are about our token and not about the call: an operator mends it, and then the
-call can be made."""
+"""Final errors of our token, not of the call: the call succeeds after an operator has fixed the
+token."""
 
 BY_CHANNEL = frozenset(["chat.postMessage"])
-"""Methods that Slack limits for each channel by itself; the others it limits for the whole
-workspace."""
+"""Methods that Slack limits per channel; it limits the others per workspace."""
 
 
 def call(client: WebClient, method: str, **arguments: Any) -> dict[str, Any]:
@@ -57,7 +56,7 @@ def call(client: WebClient, method: str, **arguments: Any) -> dict[str, Any]:
 
 
 def pages(client: WebClient, method: str, **arguments: Any) -> Iterator[dict[str, Any]]:
-    """The pages of a list, each asked for when the one before it was used. Raises what `call`
+    """The pages of a list, each requested after the one before it was used. Raises what `call`
     does."""
     with sorted_errors(method):
         for page in client.api_call(method, params=arguments):
@@ -65,17 +64,16 @@ def pages(client: WebClient, method: str, **arguments: Any) -> Iterator[dict[str
 
 
 def patient(client: WebClient) -> WebClient:
-    """The same client, but one that waits when Slack asks for a pause; for calls that nobody waits
-    for."""
+    """A copy of the client that waits when Slack asks for a pause; for calls in the background."""
     waiting = copy(client)
     waiting.retry_handlers = [RateLimitErrorRetryHandler(max_retry_count=3)]
     return waiting
 
 
 class Caller:
-    """Calls with one client and keeps the pauses that Slack asks for: until one is over, that
-    method is not called again, nor a post into that channel
-    (https://docs.slack.dev/apis/web-api/rate-limits). `now` gives seconds."""
+    """Calls with one client and keeps the pauses that Slack asks for: during a pause it does not
+    call that method, or post into that channel, again
+    (https://docs.slack.dev/apis/web-api/rate-limits). `now` returns seconds."""
 
     def __init__(self, client: WebClient, now: Callable[[], float] = time.monotonic) -> None:
         self._client, self._now = client, now
@@ -98,7 +96,7 @@ class Caller:
 
 @contextmanager
 def sorted_errors(method: str) -> Iterator[None]:
-    """The one table of what can go wrong between us and Slack."""
+    """Translates every failure between us and Slack."""
     try:
         yield
     except SlackApiError as error:
@@ -110,7 +108,7 @@ def sorted_errors(method: str) -> Iterator[None]:
             f"Slack's answer to {method} was lost ({type(error).__name__})"
         ) from error
     except SlackClientError as error:
-        raise SystemUnavailable(f"Slack's answer to {method} makes no sense ({error})") from error
+        raise SystemUnavailable(f"Slack's answer to {method} can't be read ({error})") from error
 
 
 def _sorted(error: SlackApiError) -> SystemUnavailable | SystemRefused:

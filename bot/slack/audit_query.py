@@ -1,5 +1,5 @@
-"""Reads the filters of `/access audit`, and carries them from one page to the next. Whether
-somebody may look is decided by `operations/read_audit.py`, each time.
+"""Parses the filters of `/access audit`, and passes them from one page to the next.
+`operations/audit/read_audit.py` checks each time whether the person may read the log.
 """
 
 import difflib
@@ -22,13 +22,13 @@ ACCEPTED = (
     "@user, role:ROLE, system:SYSTEM, event:EVENT, request:ID, grant:ID, since:7d, until:2026-11-22"
 )
 LONGEST = 150
-"""Characters of one filter: more than any name has, and few enough for a button to carry them
-all."""
+"""The most characters of one filter: longer than any name, and short enough that a button can hold
+all filters."""
 
 
 def page(world: Context, by: str, filters: Filters, before: int | None) -> dict[str, Any]:
-    """One page of the log as a message, with a button for the older one; the refusal for who is not
-    a lead."""
+    """One page of the log as a message, with a button for the older page; a refusal for a person
+    who is not a lead."""
     found = read_audit(world, by, filters, before, PAGE + 1)
     if isinstance(found, Refused):
         return answers.refused(found.reason)
@@ -38,14 +38,13 @@ def page(world: Context, by: str, filters: Filters, before: int | None) -> dict[
 
 
 def person_named(world: Context, word: str) -> str | None:
-    """Whom a word of a command names: by mention, by id, or by an e-mail that is known."""
+    """The person that a word of a command names, by mention, id or known e-mail."""
     plain = unescape(word)
     return mentioned(word) or (find_by_email(world, plain) if "@" in plain else None)
 
 
 def parse_filters(world: Context, words: list[str], tz: str) -> Filters | Refused:
-    """The filters that these words of a command (as Slack sends them) stand for; each may be given
-    once."""
+    """The filters in these words of a command (as Slack sends them); each may be given once."""
     found: dict[str, Any] = {}
     for word in words:
         try:
@@ -67,14 +66,14 @@ def said(filters: Filters) -> str:
 
 
 def older_value(filters: Filters, before: int) -> str:
-    """What the Older button carries."""
+    """The value of the Older button."""
     given = {name: value for name, value in asdict(filters).items() if value is not None}
     return json.dumps({"before": before, **given}, separators=(",", ":"))
 
 
 def from_older(value: str) -> tuple[Filters, int]:
-    """What `older_value` made; raises BadPayload for anything else, since a button's value can be
-    forged."""
+    """The filters in a value of `older_value`. Raises BadPayload for any other, because a button's
+    value can be forged."""
     try:
         given = json.loads(value)
         before = given.pop("before")
@@ -90,7 +89,7 @@ def from_older(value: str) -> tuple[Filters, int]:
 
 
 def _one(world: Context, word: str, tz: str) -> tuple[str | None, Any]:
-    """Name and value of one filter; no name for a word that is none, with a hint as its value."""
+    """Name and value of one filter; for a word that is not a filter, an empty name and a hint."""
     person, plain = person_named(world, word), unescape(word)
     if person or plain.startswith(("os:", "rule:")) or plain == "system":
         return "person", person or plain

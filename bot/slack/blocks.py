@@ -1,9 +1,8 @@
-"""The small pieces that every view is made of: Block Kit values as plain dicts, cleaned, escaped
-and cut to Slack's limits (docs.slack.dev/reference/block-kit). It doesn't know requests, grants or
-roles.
+"""Builds Block Kit values as plain dicts, cleaned, escaped and cut to Slack's limits
+(docs.slack.dev/reference/block-kit).
 
-What a person typed goes through `typed`, `quote`, `preformatted` or `plain`, which Slack never
-interprets; `mrkdwn` is for our own words only.
+Text that a person typed goes through `typed`, `quote`, `preformatted` or `plain`, which Slack never
+interprets; `mrkdwn` is only for our own words.
 """
 
 import re
@@ -21,7 +20,7 @@ HOLE = "\N{REPLACEMENT CHARACTER}"
 DELIVERY = 5
 DATE_FORMAT = "{date_short_pretty} at {time}"
 
-# Letters that show nothing: Hangul fillers, the Braille blank, the combining grapheme joiner.
+# Invisible letters: Hangul fillers, the Braille blank, the combining grapheme joiner.
 _BLANK = frozenset("\u115f\u1160\u3164\uffa0\u2800\u034f\u17b4\u17b5")
 _EMOJI = "[\u2190-\u2bff\ufe0f\U0001f000-\U0001faff]"
 _JOINER = re.compile(f"(?<={_EMOJI})\u200d(?={_EMOJI})")
@@ -33,20 +32,19 @@ _CHANNEL_ID = re.compile("[CG][A-Z0-9]{2,20}")
 _MANY_LINES = 25
 
 MOST_PINGED = 100
-"""Mentions of one message: a section has 3,000 characters."""
+"""The most mentions in one message: a section has 3,000 characters."""
 
 
 # --- text
 
 
 def clean(text: str, limit: int, *, lines: bool = False) -> str:
-    """`text` as it may be shown, at most `limit` characters, "…" at the end where it was cut.
+    """`text` that is safe to show: at most `limit` characters, with "…" at the end if it was cut.
 
-    Control, bidirectional and zero-width characters are visibly replaced. With `lines` its line
-    breaks stay, unless there are so many that they would push the buttons off a screen; else it
-    becomes one line.
+    Control, bidirectional and zero-width characters are visibly replaced. With `lines` line breaks
+    stay, up to a number that keeps the buttons on the screen; otherwise the text becomes one line.
     """
-    # Nearly everything: nothing in it to replace.
+    # the usual case: nothing to replace
     if text.isascii() and text.isprintable() and len(text) <= limit:
         return text.strip() if lines else " ".join(text.split())
     start = text[: limit * 2 + 100].replace("\r\n", "\n").replace("\r", "\n")
@@ -59,12 +57,12 @@ def clean(text: str, limit: int, *, lines: bool = False) -> str:
 
 
 def cut(text: str, limit: int) -> str:
-    """At most `limit` characters, the last one "…" where something is missing."""
+    """At most `limit` characters, ending with "…" if it was cut."""
     return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
 
 
 def escape(text: str) -> str:
-    """Text as it is safe in mrkdwn and in a message's `text`: no mention and no link can be made of
+    """Text that is safe in mrkdwn and in a message's `text`: Slack makes no mention and no link of
     it."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
@@ -89,7 +87,7 @@ def mrkdwn(text: str) -> Element:
 
 
 def utc(at: int) -> str:
-    """UTC seconds as people write them, with the zone: `22 Nov 2026 14:05 UTC`."""
+    """UTC seconds as a date with the zone: `22 Nov 2026 14:05 UTC`."""
     return datetime.fromtimestamp(at, UTC).strftime("%-d %b %Y %H:%M UTC")
 
 
@@ -99,9 +97,9 @@ def date(at: int) -> Element:
 
 
 def left(seconds: int) -> str:
-    """How much time is left, as precise as it matters: `2d 3h`, `1h 5 min`, `29 min`, `45 s`.
+    """The time left in at most two units: `2d 3h`, `1h 5 min`, `29 min`, `45 s`.
 
-    Rounded down, but the moments that a message takes to arrive don't make `59 min` of an hour.
+    Rounded down, but an hour does not become `59 min` while the message is delivered.
     """
     seconds += DELIVERY if seconds >= 60 - DELIVERY else 0
     units = (("d", 86_400), ("h", 3_600), (" min", 60), (" s", 1))
@@ -113,14 +111,13 @@ def left(seconds: int) -> str:
 
 
 def is_slack_id(actor: str) -> bool:
-    """Whether this names a member of the workspace, and not the command line, a rule or the bot
-    itself."""
+    """Whether this is the id of a member of the workspace, not the command line, a rule or the
+    bot."""
     return _SLACK_ID.fullmatch(actor) is not None
 
 
 def actor_words(actor: str) -> str:
-    """An actor that is no Slack member, readably: `ann (command line)`, `rule “on call”`, `Access
-    Bot`."""
+    """An actor outside Slack in words: `ann (command line)`, `rule “on call”`, `Access Bot`."""
     kind, _, name = actor.partition(":")
     words = {
         "os": f"{name} (command line)",
@@ -131,20 +128,20 @@ def actor_words(actor: str) -> str:
 
 
 def who(actor: str) -> Element:
-    """Whoever did something, for rich text."""
+    """An actor, for rich text."""
     return (
         {"type": "user", "user_id": actor} if is_slack_id(actor) else typed(actor_words(actor), 80)
     )
 
 
 def place(ref: str) -> Element:
-    """Where a message goes: a channel by its id, else whatever it is called."""
+    """A message's destination: a channel by its id, else by its name."""
     return {"type": "channel", "channel_id": ref} if _CHANNEL_ID.fullmatch(ref) else who(ref)
 
 
 def named(ref: str) -> Element:
-    """Somebody as roles.toml writes them: user, group, handle or e-mail. Only for where nobody is
-    pinged by it."""
+    """A reference of roles.toml: user, group, handle or e-mail. Only for places where it pings
+    nobody."""
     if _GROUP_ID.fullmatch(ref):
         return {"type": "usergroup", "usergroup_id": ref}
     return who(ref) if is_slack_id(ref) else bold(ref, 100)
@@ -159,7 +156,7 @@ def who_text(actor: str) -> str:
 
 
 def typed(text: str, limit: int = 150, *styles: str, lines: bool = False) -> Element:
-    """What somebody typed, inert; `styles` are Slack's: bold, italic, code."""
+    """Typed text that Slack does not interpret; `styles` are Slack's: bold, italic, code."""
     element: Element = {"type": "text", "text": clean(text, limit, lines=lines) or "–"}
     return {**element, "style": dict.fromkeys(styles, True)} if styles else element
 
@@ -173,7 +170,7 @@ def code(text: str, limit: int = 200) -> Element:
 
 
 def spoken(text: str, limit: int = 1000) -> list[Part]:
-    """A sentence of ours that may quote what was typed: inert, with what stands in backticks as
+    """A sentence of ours that may quote typed text: not interpreted, with text in backticks as
     code."""
     parts = re.split("`([^`]+)`", clean(text, limit, lines=True))
     return [
@@ -212,12 +209,12 @@ def bullets(items: Iterable[Sequence[Part]]) -> Element:
 
 
 def quote(text: str, limit: int = 3000) -> Element:
-    """What a person wrote, as a quotation for `rich`."""
+    """A person's text as a quotation, for `rich`."""
     return {"type": "rich_text_quote", "elements": [typed(text, limit, lines=True)]}
 
 
 def preformatted(text: str, limit: int = 3000) -> Element:
-    """What a system said, as it said it, for `rich`."""
+    """A system's text, unchanged, for `rich`."""
     return {"type": "rich_text_preformatted", "elements": [typed(text, limit, lines=True)]}
 
 
@@ -227,8 +224,8 @@ def rich(*elements: Element) -> Block:
 
 
 def listing(items: Sequence[str], limit: int, style: str = "code", rest: str = "") -> list[Part]:
-    """Names one after the other, as many as fit into `limit` characters, how many more there are,
-    and in `rest` what shows those: words of ours, with commands in backticks."""
+    """As many names as fit into `limit` characters, then how many more there are. `rest` says where
+    those are: words of ours, with commands in backticks."""
     parts: list[Part] = []
     room = limit
     for place, item in enumerate(items):
@@ -260,8 +257,7 @@ def context(words: str) -> Block:
 
 
 def mentions(who: Sequence[str], words: str) -> list[Block]:
-    """A line that pings `who` (ready `<@U…>` or `<!subteam^S…>`), or nothing when there is
-    nobody."""
+    """A line that pings `who` (ready `<@U…>` or `<!subteam^S…>`), or nothing if `who` is empty."""
     if not who:
         return []
     pinged = list(dict.fromkeys(who))
@@ -286,8 +282,7 @@ def button(
     style: str = "",
     confirm: Element | None = None,
 ) -> Element:
-    """A button that carries the id of one row; `about` tells a screen reader which of many it
-    is."""
+    """A button with the id of one row as value; `about` tells a screen reader which row it is."""
     made: Element = {
         "type": "button",
         "text": plain(label, 75),

@@ -1,4 +1,4 @@
-"""Finds the channel that a name in roles.toml leads to, and calls Slack with its id."""
+"""Finds the channel of a name in roles.toml, and calls Slack with its id."""
 
 import logging
 import threading
@@ -115,7 +115,7 @@ class Channels:
 
     def _look_up(self, ref: str, was: str) -> None:
         """Looks names up, one thread at a time. Other threads raise instead of waiting: their
-        messages are tried again."""
+        messages are retried."""
         if not self._looking.acquire(blocking=False):
             raise SystemUnavailable(f"{ref} is being looked up", retry_after=1)
         try:

@@ -1,4 +1,4 @@
-"""Handles the verbs of `/access`: each calls one operation and gives a message, or None after it
+"""Handles the verbs of `/access`: each calls one operation and returns a message, or None after it
 opened a form. The table at the end lists them.
 """
 
@@ -145,8 +145,7 @@ def _ticket_in(role: Role | None, reason: str) -> str:
 def _asked(
     ctx: ListenerContext, said: Command, person: Person, act: Callable[[Context], Asked], note: str
 ) -> Message:
-    """Requests or renews, and gives the message about it; `note` says where the duration comes
-    from."""
+    """Requests or renews, and returns the message; `note` says where the duration comes from."""
 
     def act_and_keep(world: Context) -> Asked:
         outcome = act(world)

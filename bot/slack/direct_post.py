@@ -11,7 +11,7 @@ NOTE = "writing_down"
 
 
 class DirectPost:
-    """`client` must not retry by itself."""
+    """`client` must not retry on its own."""
 
     def __init__(self, client: WebClient) -> None:
         self._call = Caller(client)

@@ -14,9 +14,9 @@ ENDPOINT = "/slack/events"
 SCOPES: Mapping[str, str] = {
     "commands": "offer the slash command and the shortcuts",
     "chat:write": "post requests for approval, and answer people",
-    "im:write": "open the direct messages in which people hear about their access",
-    "users:read": "know who is a full member, and notice who was deactivated",
-    "users:read.email": "know people by the e-mail that other systems know them by",
+    "im:write": "send people direct messages about their access",
+    "users:read": "know who is a full member, and who was deactivated",
+    "users:read.email": "read the e-mail by which other systems know a person",
     "usergroups:read": "know who is in the groups that roles.toml names",
     "channels:read": "find public channels that roles.toml names by name",
     "groups:read": "find private channels that roles.toml names by name",
@@ -35,13 +35,12 @@ ABOUT = (
 
 
 def manifest(mode: Literal["socket", "http"], url: str | None = None) -> dict[str, Any]:
-    """The manifest as Slack takes it. `url` is where people's Slack reaches the bot, needed for
-    `http` only.
+    """The manifest for Slack. `url` is the public address of the bot, needed only for `http`.
 
     Raises ValueError for an unknown mode, and for `http` without an https address.
     """
     if mode not in ("socket", "http"):
-        raise ValueError(f"“{mode}” is no mode; socket and http are")
+        raise ValueError(f"Unknown mode “{mode}”. Use socket or http.")
     if mode == "http" and not (url or "").startswith("https://"):
         raise ValueError(
             "HTTP mode needs the public address of the bot, for example https://access.example.com"

@@ -77,7 +77,7 @@ _POSTED = frozenset({RequestState.PENDING, RequestState.APPROVED})
 
 
 class Messenger:
-    """One method for each kind of message, which sends it and records what came of it.
+    """One method for each kind of message, which sends it and records the result.
 
     `client` must not retry. Every method raises SystemUnavailable, OutcomeUnknown or SystemRefused,
     and StorageUnavailable.
@@ -89,15 +89,14 @@ class Messenger:
         self._channels = Channels(client, self._call, world)
 
     def expect_answers(self) -> None:
-        """Raises SystemUnavailable while Slack answers no post: what was sent once without an
-        answer is not sent again before there is a chance of one, because it may not be sent a third
-        time."""
+        """Raises SystemUnavailable while Slack answers no post. A message that got no answer is
+        sent only once more, so it waits until Slack answers."""
         try:
             self._call("chat.postMessage", channel="NOWHERE", text="")
         except OutcomeUnknown as error:
             raise SystemUnavailable(str(error)) from error
         except SystemRefused as refused:
-            # A post of nothing to nowhere: to be refused is the answer.
+            # An empty post to no channel: a refusal shows that Slack answers.
             if refused.code in LOCKED_OUT:
                 raise
 
@@ -126,8 +125,7 @@ class Messenger:
         work.finish(record_posted, request.id, answer["channel"], answer["ts"], request.state)
 
     def update_approval(self, work: Work) -> None:
-        """Every copy is shown as it is now. One that was deleted, or is out of reach, has nothing
-        to show any more."""
+        """Updates every copy. One that was deleted, or can't be reached, is skipped."""
         card = self._card(work.data)
         if card is None:
             return
@@ -137,7 +135,7 @@ class Messenger:
             try:
                 if self._show(channel, ts, self._approval(card, channel)) in CLOSED:
                     closed.append(channel)
-            except SystemRefused as refused:  # the other copies have to be true anyway
+            except SystemRefused as refused:  # the other copies must be updated anyway
                 refusals.append(refused)
         if refusals:
             raise refusals[0]
@@ -154,8 +152,7 @@ class Messenger:
         return message
 
     def _show(self, channel: str, ts: str, message: Message) -> str:
-        """Puts a message in the place of a posted one, if that is still there; gives Slack's word
-        for why not."""
+        """Replaces a posted message if it still exists; returns Slack's error if not."""
         try:
             self._call("chat.update", channel=channel, ts=ts, **message)
         except SystemRefused as refused:
@@ -165,7 +162,7 @@ class Messenger:
         return ""
 
     def thread_notes(self, work: Work) -> None:
-        """One note goes into its request's thread, many at once become one message in their
+        """A single note goes into its request's thread; several at once become one message in their
         channel."""
         data = [row.data for row in work.rows]
         notes = [(d["note"], d, card) for d in data if (card := self._card(d)) is not None]
@@ -175,7 +172,8 @@ class Messenger:
             self._in_thread(*notes[0])
 
     def _in_thread(self, note: str, data: Data, card: RequestCard) -> None:
-        """Under the first copy in a channel that is still there; without one there is no thread."""
+        """Posts under the first copy that still exists in a channel; without one there is no
+        thread."""
         gone: SystemRefused | None = None
         for channel, ts in (each for each in card.copies if not each[0].startswith("D")):
             try:
@@ -189,7 +187,7 @@ class Messenger:
             raise gone
 
     def notify_person(self, work: Work) -> None:
-        """Notes and reminders for one person; what is no longer true by now is left out."""
+        """Notes and reminders for one person, except those that are no longer true."""
         said = [
             (row.kind, row.data, message)
             for row in work.rows
@@ -207,13 +205,13 @@ class Messenger:
         work.finish(_record_told, posted, reminded)
 
     def _told(self, note: DirectNote, message: Message) -> Message:
-        """A note that a later one of the same message overtakes is told as a past one."""
+        """A note that a later note of the same message supersedes is shown as past."""
         overtaken = note.past and note.note not in LASTING
         view = describe_grant(self._world, note.grant) if overtaken and note.grant else None
         return direct_messages.past_note(note.note, note.at, view) if view else message
 
     def update_direct(self, work: Work) -> None:
-        """What is past in it loses its buttons; the rest is shown as it is now."""
+        """Removes the buttons of past notes, and shows the others as they are now."""
         channel, ts = work.data["channel"], work.data["ts"]
         told = describe_told(self._world, channel, ts)
         if not told:
@@ -262,8 +260,8 @@ class Messenger:
             work.finish(record_leads_told, told)
 
     def alerts(self, work: Work) -> None:
-        """Ends that are not confirmed; what was confirmed or acknowledged meanwhile needs no alert
-        any more."""
+        """Alerts about unconfirmed ends, except those that were confirmed or acknowledged
+        meanwhile."""
         pairs = list(dict.fromkeys((row.data["grant"], row.data["system"]) for row in work.rows))
         views = [
             view for view in describe_alerts(self._world, pairs) if view.alert.next_at is not None
@@ -282,8 +280,8 @@ class Messenger:
         self._answer(work.data)
 
     def _answer(self, data: Data) -> None:
-        """To the person alone, in the channel where they pressed; by direct message where that
-        can't be shown."""
+        """Only for the person, in the channel where they pressed, or by direct message if that
+        fails."""
         message = self._private(data)
         if data["channel"][:1] in ("C", "G"):
             try:
@@ -292,13 +290,13 @@ class Messenger:
                 )
                 return
             except SystemRefused:
-                # Not a member there, or the channel is gone: the words must not be lost.
+                # Not a member there, or the channel is gone: the reply must not be lost.
                 pass
         self.post(data["person"], message)
 
     def _private(self, data: Data) -> Message:
-        """A page of the log or of a list, or what was found on the systems, is read, and whether
-        they still may, just now."""
+        """Reads a page of the log, of a list or of findings now, and checks the reader's authority
+        now."""
         if data["note"] == "audit_page":
             return page(self._world, data["person"], filters_from(data["filters"]), data["before"])
         if data["note"] == "page":
@@ -317,7 +315,7 @@ class Messenger:
         return answers.render(data["note"], data, card, self._world.now())
 
     def update_answer(self, work: Work) -> None:
-        """Nothing is sent while it says what is so: Slack takes five changes."""
+        """Sends nothing while the reply is up to date, because Slack allows five changes."""
         view = describe_answer(self._world, work.data["answer"])
         if view is None or not is_slacks(view.answer.url, self._client.base_url):
             return work.finish(drop_answer, work.data["answer"])
@@ -330,7 +328,7 @@ class Messenger:
         return work.finish(record_changed, view)
 
     def clear_window(self, work: Work) -> None:
-        """One that was closed needs nothing."""
+        """Skips a reply that was closed."""
         try:
             self._call("views.update", view_id=work.data["window"], view=credentials_modal.over())
         except SystemRefused as refused:
@@ -361,8 +359,8 @@ class Messenger:
         self._call("views.publish", user_id=data["person"], view=view)
 
     def send_export(self, work: Work) -> None:
-        """Written to a file first: the log may be larger than memory. Whether they still may is
-        asked at this moment: it may be long after they asked for it."""
+        """Writes to a file first, because the log may be larger than memory. The reader's authority
+        is checked now, because it may be long after the command."""
         person, filters = work.data["person"], work.data["filters"]
         if (refused := may_audit(self._world, person)) is not None:
             why = {"note": "refused", "why": refused.reason}
@@ -391,20 +389,19 @@ def upload(client: WebClient, path: str, name: str, channel: str) -> None:
 
 
 def _overtaken(note: str, view: GrantView) -> bool:
-    """Whether a note is no longer worth saying: the access is over, and another note says that."""
+    """Whether a note is obsolete, because the access is over and another note says that."""
     if note == "end_delayed":
         return view.grant.state is not GrantState.ENDING
     return note not in ("failed", "not_started", "ended") and view.grant.state not in HELD
 
 
 def _as_announced(note: str, data: Data, card: RequestCard) -> bool:
-    """An end at the time that the approval message gave is told by that message alone, which is
-    updated."""
+    """An end at the announced time is shown only in the approval message, which is updated."""
     return note == "ended" and data.get("why") == EndReason.EXPIRED and bool(card.copies)
 
 
 def _notes(work: Sequence[tuple[Kind, Data]], now: int) -> list[DirectNote]:
-    """What a direct message tells, before it has a place."""
+    """The content of a direct message, before it is posted."""
     last = {data["grant"]: place for place, (_, data) in enumerate(work) if "grant" in data}
     notes = []
     for place, (kind, data) in enumerate(work):

@@ -16,7 +16,7 @@ from bot.slack.views._fit import FIRST, Place
 
 Message = dict[str, Any]
 LONGEST = 100
-"""Characters of a search at most, because a button carries them."""
+"""The most characters of a search, because a button holds them."""
 
 
 def my_access(world: Context, person: str, place: Place = FIRST) -> Message:

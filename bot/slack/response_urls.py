@@ -13,7 +13,7 @@ TIMEOUT = 10
 
 def is_slacks(url: str, api: str) -> bool:
     """Whether `url` leads to the Slack whose API is at `api`: to its `hooks` host over https, or to
-    the very host that stands in for it."""
+    the host that replaces it in tests."""
     asked, known = urlsplit(url), urlsplit(api)
     host = (known.hostname or "").removeprefix("www.")
     if asked.scheme == "https" and asked.netloc == f"hooks.{host}":

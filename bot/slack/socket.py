@@ -34,7 +34,7 @@ BACKOFF = Backoff(first=1, longest=30)
 """Between two tries to connect."""
 
 GONE = getattr(select, "POLLRDHUP", 0) | select.POLLHUP | select.POLLERR
-"""Poll events of a connection that the other side has closed; Slack's client would go on reading
+"""Poll events of a connection that the other side has closed; Slack's client would continue reading
 from it."""
 
 
@@ -90,8 +90,7 @@ class Socket:
         self._watcher.start()
 
     def look(self) -> None:
-        """Wakes the thread that keeps the connection when it is lost; to be called once a
-        second."""
+        """Wakes the thread that keeps the connection when it is lost. Call it once a second."""
         if not self.well():
             self._called.set()
 

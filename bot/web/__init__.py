@@ -1,5 +1,5 @@
-"""HTTP: which path is answered by what, and how the server is set. One endpoint a file; none of
-them decides about access, they ask operations.
+"""The HTTP routes and the settings of the server. Each endpoint has its own file and calls
+operations.
 """
 
 import asyncio
@@ -42,15 +42,14 @@ __all__ = ["build_web", "listening", "serve_config"]
 log = logging.getLogger(__name__)
 
 WRITE_EVERY = 1.0
-"""Seconds between two writings of what was counted (PRODUCT.md section 7: at least every
-second)."""
+"""Seconds between writes of the counted use of tokens."""
 
 
 Path = tuple[str, list[str] | None, Handler]
 """A path with its methods (None: any) and what answers it."""
 
 BACKLOG = 128
-"""Connections that are accepted in one go, before the oldest are closed."""
+"""Connections that are accepted at once, before the oldest are closed."""
 
 
 def build_web(
@@ -64,11 +63,10 @@ def build_web(
     systems: SystemHealth = dict,
     ca_keys: CaKeys = no_ca_keys,
 ) -> Starlette:
-    """All endpoints as one ASGI application; `slack` is a SlackEvents in HTTP mode, else None and
-    its path not there; `systems` says how each connected system is, for readiness, `ca_keys` the
-    public keys of ssh systems.
+    """All endpoints as one ASGI application. `slack` is a SlackEvents in HTTP mode, else None.
+    `systems` returns the health of the connected systems, `ca_keys` the public keys of ssh systems.
 
-    While it runs, what `meter` counted is written every second, and once more when it stops.
+    While it runs, the counts of `meter` are written every second, and once more when it stops.
     """
     answered = RequestCounter(
         registry, "access_bot_http_requests", "Answers, by route and status.", "route", "status"
@@ -132,8 +130,7 @@ def _readiness(world: Context, ready: Ready, systems: SystemHealth) -> Readiness
 
 
 class _Site(Starlette):
-    """Starlette, with paths that are answered before it looks at anything: a proxy asks at every
-    request."""
+    """Starlette, with a shortcut for paths that proxies call at every request."""
 
     def __init__(self, hot: Mapping[str, ASGIApp], **how: Any) -> None:
         super().__init__(**how)
@@ -145,12 +142,11 @@ class _Site(Starlette):
 
 
 def serve_config(app: ASGIApp, host: str, port: int) -> uvicorn.Config:
-    """How uvicorn serves it: `uvicorn.Server(serve_config(…)).run()`, in the main thread or any
-    other.
+    """The configuration for `uvicorn.Server(serve_config(…)).run()`, in any thread.
 
-    It logs through the loggers that are set up already and writes no access log, because the lines
-    would hold what clients send. Forwarded headers are read where they matter, by us. Connections
-    stay open longer than nginx (60 s) keeps them, so that no request meets a closing one.
+    It uses the existing loggers and writes no access log, because its lines would hold clients'
+    data. Our own code reads forwarded headers. Connections stay open longer than nginx (60 s) keeps
+    them, so that no request meets a closing one.
     """
     limit_lines_of_server()
     return uvicorn.Config(
@@ -172,10 +168,10 @@ def serve_config(app: ASGIApp, host: str, port: int) -> uvicorn.Config:
 
 
 def listening(host: str, port: int) -> socket.socket:
-    """A bound socket for `Server.run(sockets=[…])`, for when the port must be known before (0 takes
-    a free one). Raises OSError.
+    """A bound socket for `Server.run(sockets=[…])`, so that the port is known before (0 takes a
+    free one). Raises OSError.
 
-    Its protocol is named, because asyncio turns Nagle's algorithm off only then; without that every
+    It names its protocol, because only then asyncio turns Nagle's algorithm off; otherwise every
     answer with a body would wait 40 ms.
     """
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
@@ -191,7 +187,7 @@ def listening(host: str, port: int) -> socket.socket:
 
 
 def _no_such(answered: RequestCounter) -> Callable[[Request, Exception], Awaitable[Response]]:
-    """404 and 405 in the form of the other answers, all unknown paths counted as one."""
+    """404 and 405 in the form of the other answers. All unknown paths are counted together."""
 
     async def answer(
         request: Request, error: Exception
@@ -233,7 +229,7 @@ async def _write_for_ever(meter: UsageMeter) -> None:
 
 
 async def _write(meter: UsageMeter) -> None:
-    """Nothing counted is lost when it can't be written: the meter keeps it for the next time."""
+    """Writes the counts. If that fails, the meter keeps them for the next time."""
     try:
         await to_thread.run_sync(meter.flush)
     except StorageUnavailable as error:

@@ -1,6 +1,6 @@
 """`/auth`: forward authentication for nginx, Caddy, Traefik and Envoy (docs/gateways.md). A proxy
-asks before every request, and reads the status and the X-Access headers; the body is for the person
-in front of it.
+calls it before every request, and reads the status and the X-Access headers; the body is for the
+person.
 """
 
 import re
@@ -16,7 +16,7 @@ from bot.web.token_check import TokenChecks, source_address
 
 _PLAIN = re.compile(
     r"[!-$&-~]+"
-)  # what a header may hold as it is; % is left out, because it begins an escape
+)  # the characters that a header may hold unchanged; not %, because it begins an escape
 
 NO_TOKEN = as_text(
     401,
@@ -46,8 +46,8 @@ class Auth:
         self._checks = checks
 
     async def __call__(self, scope: Scope, receive: Receive) -> Answer:
-        """200 with who it is; 401 for no, a bad or an ended token; 403 for one of another system
-        (RFC 6750 section 3); 400 when the proxy doesn't say which system it asks for."""
+        """200 with the holder; 401 for a missing, bad or ended token; 403 for a token of another
+        system (RFC 6750 section 3); 400 if the proxy names no system."""
         system = _system(scope)
         if system is None:
             return UNCLEAR_SYSTEM
@@ -72,8 +72,7 @@ class Auth:
 
 def _system(scope: Scope) -> str | None:
     """The one system that the header and the query name; None for none or several. Below `/auth/`
-    only the header counts: there the path and the query are those of the client's own request
-    (Envoy)."""
+    only the header counts, because path and query are those of the client's request (Envoy)."""
     named = set(header_values(scope, b"x-access-system"))
     if scope["query_string"] and scope["path"] == "/auth":
         try:
@@ -88,8 +87,8 @@ def _system(scope: Scope) -> str | None:
 
 
 def _bearer(authorization: str) -> str | None:
-    """The token of `Bearer TOKEN`, the scheme in any case (RFC 9110 section 11.1); None for another
-    scheme."""
+    """The token of `Bearer TOKEN`, with the scheme in upper or lower case (RFC 9110 section 11.1);
+    None for another scheme."""
     scheme, _, token = authorization.strip().partition(" ")
     return token.strip() if scheme.lower() == "bearer" and token.strip() else None
 
@@ -105,7 +104,7 @@ def _who(user: str, role: str, grant: str, expires_at: int) -> tuple[Header, ...
 
 
 def _header_safe(text: str) -> bytes:
-    """Visible ASCII as it is, everything else percent-encoded, so that no value can end a header or
+    """The value with everything but visible ASCII percent-encoded, so that it can't end a header or
     begin one."""
     return (
         text if _PLAIN.fullmatch(text) else quote(text, safe="!#$&'()*+,/:;=?@[]~^`{|}<>\"\\")

@@ -1,4 +1,4 @@
-"""How a system proves itself: HTTP Basic (RFC 7617) with its name and the `secret` of its
+"""Authenticates systems with HTTP Basic (RFC 7617): the name and the `secret` of the
 `[systems.NAME]` table."""
 
 import hmac
@@ -12,8 +12,8 @@ from bot.core.roles import System
 from bot.web.responses import as_json
 
 SHORTEST = 16
-"""Characters of a secret; roles.toml is held to it too, but for the settings that only a package
-can judge."""
+"""The least characters of a secret. roles.toml has the same limit, except for the settings of
+packages."""
 
 WHO_ARE_YOU = as_json(
     401, {"error": "invalid_client"}, (b"www-authenticate", b'Basic realm="access"')
@@ -21,8 +21,8 @@ WHO_ARE_YOU = as_json(
 
 
 def proved(find: Callable[[str], System | None], authorization: Sequence[str]) -> str | None:
-    """The system that these credentials prove; None otherwise, after the same work whether or not
-    `find` knows one of that name."""
+    """The system with these credentials, or None. It does the same work whether or not `find` knows
+    the name."""
     if len(authorization) != 1:
         return None
     found = None
@@ -35,13 +35,13 @@ def proved(find: Callable[[str], System | None], authorization: Sequence[str]) -
 
 
 def _same(given: str, right: str) -> bool:
-    """Compares hashes, so that the time it takes tells nothing, not even the length."""
+    """Compares hashes, so that its time reveals nothing, not even the length."""
     return hmac.compare_digest(sha256(given.encode()).digest(), sha256(right.encode()).digest())
 
 
 def _credentials(authorization: str) -> Iterator[tuple[str, str]]:
-    """Name and secret of HTTP Basic, as they are and form-decoded: RFC 6749 section 2.3.1 asks
-    clients to encode both, and half of them don't."""
+    """Name and secret of HTTP Basic, both raw and form-decoded: RFC 6749 section 2.3.1 asks clients
+    to encode them, and many don't."""
     scheme, _, rest = authorization.strip().partition(" ")
     if scheme.lower() != "basic":
         return

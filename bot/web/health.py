@@ -1,4 +1,4 @@
-"""`/healthz`, `/readyz` and `/metrics`, for operators. They say how this process is, and
+"""`/healthz`, `/readyz` and `/metrics`, for operators. They report the state of this process, and
 nothing about people, grants or requests.
 """
 
@@ -16,26 +16,25 @@ from bot.web.responses import Answer, as_json, as_text
 log = logging.getLogger(__name__)
 
 Ready = Callable[[], list[tuple[str, bool, str]]]
-"""What this process needs: each with its name, whether it is well, and what to say when it isn't.
-May block."""
+"""The needs of this process: name, whether it works, and the words if it doesn't. May block."""
 
 AT_ONCE = 4
-"""Answers of each under way at most: anybody may ask, and each may take a connection to the
-database."""
+"""The most concurrent answers of each endpoint: anybody may call them, and each may take a
+connection to the database."""
 
 STARTING = "starting"
-"""What is said of a part that is not ready yet and keeps nobody from being served."""
+"""The words for a part that is not ready yet, but does not block others."""
 
 
 NO_ANSWER = "does not answer"
-"""What is said of a database that can't even be read."""
+"""The words for a database that can't be read."""
 
-OUTDATED = "another process loaded another roles.toml since: this one decides and starts nothing"
+OUTDATED = "another process loaded a newer roles.toml: this one decides and starts nothing"
 
 
 async def health(scope: Scope, receive: Receive) -> Answer:
-    """Alive: the event loop answers. Nothing else is asked, so that a lost database doesn't get us
-    restarted."""
+    """Alive: the event loop answers. Nothing else is checked, so that a database outage does not
+    restart the process."""
     return as_text(200, "ok")
 
 
@@ -44,13 +43,13 @@ SystemHealth = Callable[[], Mapping[str, str]]
 
 
 Channels = Callable[[], Mapping[str, str]]
-"""The channels that refuse messages, with Slack's word for why. May block."""
+"""The channels that refuse messages, with Slack's error. May block."""
 
 Outdated = Callable[[], bool]
 """Whether another process loaded another roles.toml since. May block."""
 
 LogProblem = Callable[[], tuple[int, str]]
-"""The number of the newest audit record, and what is wrong with the log, or "". May block."""
+"""The number of the newest audit record, and the problem of the log, or "". May block."""
 
 
 class Readiness:
@@ -67,12 +66,11 @@ class Readiness:
         self._limiter, self._often = CapacityLimiter(AT_ONCE), OncePerMinute()
 
     async def __call__(self, scope: Scope, receive: Receive) -> Answer:
-        """200 when everything that this process needs is well, else 503; the body has every part by
-        its name. A connected system that is unwell is told too, and is no reason to take this
-        process out of service: the others need it. Nor is a channel that refuses messages: another
-        process could not post there either. Nor is an audit log that somebody changed: access has
-        to end anyway. Nor is an outdated roles.toml: tokens are still checked, and what
-        people ask for is left to another process."""
+        """200 if everything that this process needs works, else 503; the body lists every part.
+        These are reported, but keep 200: an unwell system, because the others need this process; a
+        channel that refuses messages, because no other process could post there either; a changed
+        audit log, because access must still end; and an outdated roles.toml, because tokens are
+        still checked, and another process takes the requests."""
         try:
             checks = await to_thread.run_sync(self._ready, limiter=self._limiter)
         except Exception:
@@ -87,7 +85,7 @@ class Readiness:
         return as_json(200 if is_ready else 503, body)
 
     async def _stored(self, said: Mapping[str, str]) -> dict[str, object]:
-        """What the database tells; nothing while it does not answer, which is among the checks."""
+        """Reads from the database; empty while it does not answer, which a check reports."""
         if said.get("database") == NO_ANSWER:
             return {}
         try:
@@ -108,6 +106,6 @@ class Metrics:
         self._registry, self._limiter = registry, CapacityLimiter(AT_ONCE)
 
     async def __call__(self, scope: Scope, receive: Receive) -> Answer:
-        """In a thread, because a gauge may ask the database."""
+        """In a thread, because a gauge may query the database."""
         body = await to_thread.run_sync(generate_latest, self._registry, limiter=self._limiter)
         return Answer(200, body, CONTENT_TYPE_LATEST.encode())

@@ -1,6 +1,4 @@
-"""OpenSSH's key revocation list as bytes (its PROTOCOL.krl, sections 1, 2 and 2.1). It knows
-numbers and keys, and nothing of where they come from.
-"""
+"""Encodes OpenSSH's key revocation list (its PROTOCOL.krl, sections 1, 2 and 2.1)."""
 
 import struct
 from base64 import b64decode
@@ -12,9 +10,8 @@ _CERTIFICATES, _SERIAL_LIST = b"\x01", b"\x20"
 
 
 def encode_krl(at: int, serials: Mapping[str, Sequence[int]]) -> bytes:
-    """The list that revokes these serial numbers (1 to 2**64 - 1) by the public key of their CA,
-    which is in base 64 as in its one line. `at` (UTC seconds) is its date, and its version, which
-    has to grow."""
+    """The list that revokes these serial numbers (1 to 2**64 - 1), by the public key of their CA in
+    base 64. `at` (UTC seconds) is its date and its version, which must grow."""
     header = _MAGIC + struct.pack(">IQQQ", _FORMAT_VERSION, at, at, 0) + _string(b"") + _string(b"")
     return header + b"".join(
         _CERTIFICATES + _string(_of_one_ca(*each)) for each in sorted(serials.items()) if each[1]

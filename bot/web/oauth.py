@@ -1,5 +1,5 @@
 """`/oauth2/introspect` (RFC 7662) and `/oauth2/revoke` (RFC 7009), for systems that check tokens
-themselves. A system proves itself first; what it may learn then is about tokens for itself only.
+themselves. A system authenticates first, and then learns only about tokens for itself.
 """
 
 from typing import NamedTuple
@@ -16,7 +16,7 @@ from bot.web.token_check import TokenChecks, source_address
 
 LARGEST_BODY = 64 * 1024
 CLIENT_ID = "access-bot"
-"""`client_id` is who obtained the token (RFC 7662 section 2.2): for every token that is the bot."""
+"""`client_id` is the client that obtained the token (RFC 7662 section 2.2): always the bot."""
 
 INACTIVE = as_json(200, {"active": False})
 
@@ -31,8 +31,8 @@ class Introspect:
         self._checks = checks
 
     async def __call__(self, scope: Scope, receive: Receive) -> Answer:
-        """RFC 7662 section 2.2: what the token is good for here; `{"active": false}` for everything
-        else."""
+        """RFC 7662 section 2.2: the claims of a token for this system; `{"active": false}` for any
+        other."""
         asked = await _asked(self._checks, scope, receive)
         if isinstance(asked, Answer):
             return asked
@@ -45,8 +45,8 @@ class Revoke:
         self._checks, self._world = checks, checks.world.via(Source.HTTP)
 
     async def __call__(self, scope: Scope, receive: Receive) -> Answer:
-        """RFC 7009 section 2.2: 200 whether or not there was anything to end; another system's
-        token goes on."""
+        """RFC 7009 section 2.2: 200 whether or not a token was revoked. Another system's token
+        stays valid."""
         asked = await _asked(self._checks, scope, receive)
         if isinstance(asked, Answer):
             return asked

@@ -1,4 +1,4 @@
-"""Bounds how often each system may call an endpoint."""
+"""Limits how often each system may call an endpoint."""
 
 import math
 import time
@@ -8,8 +8,8 @@ from bot.web.responses import Answer, as_json
 
 
 class Rates:
-    """A bucket for each name, which holds `burst` calls and gets `each_second` back. Only the event
-    loop asks, and only about names that are in roles.toml."""
+    """A token bucket for each name, with `burst` calls that refill at `each_second`. Only the event
+    loop calls it, with names from roles.toml."""
 
     def __init__(
         self, each_second: float, burst: int, clock: Callable[[], float] = time.monotonic
@@ -18,7 +18,7 @@ class Rates:
         self._left: dict[str, tuple[float, float]] = {}
 
     def take(self, name: str) -> int:
-        """0 when the call may go on, else the seconds until one may again."""
+        """0 if the call is allowed, else the seconds until the next one is."""
         now = self._clock()
         left, at = self._left.get(name, (float(self._burst), now))
         left = min(self._burst, left + (now - at) * self._each_second)

@@ -1,6 +1,5 @@
-"""Bounds connections: how many there are, how much each sends before it makes sense, and how long a
-request may take to arrive and its answer to be taken. Everything inside a complete request is for
-the endpoints.
+"""Limits connections: their number, the bytes before a complete request, and the time for a request
+and its answer. The endpoints limit the content of requests.
 """
 
 import asyncio
@@ -13,40 +12,39 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 LARGEST_HEAD = 64 * 1024
-"""Bytes that are neither a body nor a finished head: request line, headers, the framing of chunks,
-trailers. The parser keeps them all, and has no limit of its own."""
+"""The most bytes of an incomplete head, of chunk framing and of trailers. The parser keeps them all
+and has no limit."""
 
 ARRIVES_WITHIN = 30
-"""Seconds from a connection's or a request's first moment until the request is there, and for which
-an answer may wait to be taken, looked at twice in that time; an idle connection between two
-requests is closed by uvicorn."""
+"""Seconds for a request to arrive and for an answer to be received, checked twice in that time.
+uvicorn closes connections that are idle between requests."""
 
 MOST_PIPELINED = 32
-"""Requests of one connection that may wait for the answer to an earlier one. Proxies send none
+"""Requests of one connection that may wait for the answer to an earlier one. Proxies don't send any
 before it."""
 
 MOST_HELD = 64 * 1024 * 1024
-"""Bytes of unanswered requests that all connections hold together. When there are more, a request
-that is larger than SMALL is hung up on."""
+"""The most bytes of unanswered requests over all connections. Beyond it, connections with a request
+larger than SMALL are closed."""
 
 SMALL = 32 * 1024
-"""Bytes of a request that is never in the way of others; almost all that Slack and proxies send is
+"""The bytes of a request that does not count as large; almost all requests of Slack and proxies are
 smaller."""
 
 KEPT_DESCRIPTORS = 256
-"""Descriptors that connections leave to the database, Slack and connectors."""
+"""Descriptors that are reserved for the database, Slack and connectors."""
 
 MOST_CONNECTIONS = 4096
-"""Connections at most, wherever the limit of descriptors is higher than they need."""
+"""The most connections, if the limit of descriptors allows them."""
 
 LOG_EVERY = 60
-"""Seconds between two lines about connections that were closed because there were too many."""
+"""Seconds between log lines about connections that were closed because there were too many."""
 
 log = logging.getLogger(__name__)
 
 
 def raise_descriptor_limit() -> None:
-    """Raises the soft limit of descriptors to the hard one, where the system allows it."""
+    """Raises the soft limit of descriptors to the hard one, if the system allows it."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == hard:
         return
@@ -57,8 +55,7 @@ def raise_descriptor_limit() -> None:
 
 
 def most_connections() -> int:
-    """Half of the descriptors of this process at most, and KEPT_DESCRIPTORS of them are for
-    others."""
+    """The most connections: at most half of the descriptors, and without KEPT_DESCRIPTORS."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY:
         return MOST_CONNECTIONS
@@ -66,18 +63,18 @@ def most_connections() -> int:
 
 
 class Connections:
-    """The open connections of a server, the one that was quiet longest first."""
+    """The open connections of a server, the longest idle first."""
 
     def __init__(self, most: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._most, self._clock = most, clock
         self._open: dict[LimitedProtocol, None] = {}
         self._closed, self._said = 0, -float(LOG_EVERY)
         self.held = 0
-        """Bytes of requests that have no answer yet."""
+        """Bytes of unanswered requests."""
 
     def add(self, connection: "LimitedProtocol") -> None:
-        """Closes the one that was quiet longest when there are too many: one that waits for no
-        answer before one that does."""
+        """Closes the longest idle connection if there are too many, first those without a pending
+        answer."""
         self._open[connection] = None
         if len(self._open) <= self._most:
             return
@@ -88,7 +85,7 @@ class Connections:
         self._say()
 
     def used(self, connection: "LimitedProtocol") -> None:
-        """Puts it behind all others; it brought or was given a whole request."""
+        """Moves it to the end, because it sent or was answered a whole request."""
         if connection in self._open:
             del self._open[connection]
             self._open[connection] = None
@@ -108,7 +105,7 @@ class Connections:
 
 
 class LimitedProtocol(HttpToolsProtocol):
-    """Hangs up on what sends without end, or never comes to one."""
+    """Closes connections that send too much, or never complete a request."""
 
     counted: Connections
 
@@ -139,7 +136,7 @@ class LimitedProtocol(HttpToolsProtocol):
         if not self._is_answered_early:
             self._held += size
             self.counted.held += size
-        # Whatever it is, it had better become a request.
+        # Any bytes start the time limit of a request.
         if self._since is None and self.cycle.response_complete:
             self._since = self.loop.time()
         super().data_received(data)
@@ -172,8 +169,7 @@ class LimitedProtocol(HttpToolsProtocol):
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        """The rest of a request that was answered before all of it was there is read and
-        dropped."""
+        """Reads and drops the rest of a request that was answered early."""
         if not self.pipeline:
             self._let_go()
             self._is_answered_early = self._since is not None
@@ -185,12 +181,11 @@ class LimitedProtocol(HttpToolsProtocol):
         self._held = 0
 
     def is_idle(self) -> bool:
-        """Whether it waits for no answer."""
+        """Whether no answer is pending."""
         return self.cycle is None or bool(self.cycle.response_complete)
 
     def _look(self) -> None:
-        """One timer for each connection, and none for each request, because the gate is the hot
-        path."""
+        """One timer per connection, not per request, because /auth is the hot path."""
         now = self.loop.time()
         if not self.transport.get_write_buffer_size():
             self._untaken = None

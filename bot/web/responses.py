@@ -1,5 +1,5 @@
-"""What every endpoint has in common: reading a bounded body, taking a header that may be there
-once, and answering without saying more than it has to. It knows no endpoint.
+"""Helpers for all endpoints: read a limited body, read a header that may be there once, and answer
+briefly.
 """
 
 import json
@@ -23,8 +23,7 @@ ALWAYS: tuple[Header, ...] = (
     (b"cache-control", b"no-store"),
     (b"x-content-type-options", b"nosniff"),
 )
-"""No answer of ours may be kept by a cache (RFC 7662 section 4) or taken for something else by a
-browser."""
+"""Our answers must not be cached (RFC 7662 section 4), and browsers must not guess their type."""
 
 TEXT, JSON = b"text/plain; charset=utf-8", b"application/json"
 FORM = "application/x-www-form-urlencoded"
@@ -54,8 +53,8 @@ TOO_BIG = as_json(413, {"error": "too_large"}, (b"connection", b"close"))
 
 
 class RequestCounter(Collector):
-    """A counter of Prometheus in which counting costs next to nothing: only the event loop counts,
-    so it needs no lock, and nothing is made for it before a scrape."""
+    """A cheap Prometheus counter: only the event loop counts, so it needs no lock, and it makes
+    metrics only at a scrape."""
 
     def __init__(self, registry: CollectorRegistry, name: str, words: str, *labels: str) -> None:
         self._name, self._words, self._labels = name, words, labels
@@ -73,9 +72,9 @@ class RequestCounter(Collector):
 
 
 class Endpoint:
-    """Makes an ASGI application of a handler: counts its answers, and turns what it raises into an
-    answer, so that nobody outside ever sees a stack trace and a database that doesn't answer never
-    means yes. Each kind of failure is logged once a minute, however often it is called."""
+    """Makes an ASGI application of a handler. It counts answers, and turns exceptions into answers:
+    nobody outside sees a stack trace, and a database outage never means yes. Each kind of failure
+    is logged once a minute."""
 
     def __init__(self, route: str, handler: Handler, answered: RequestCounter) -> None:
         self._route, self._handler, self._answered = route, handler, answered
@@ -107,11 +106,11 @@ async def send_answer(send: Send, answer: Answer) -> None:
 
 
 class Disconnected(Exception):
-    """The client went away in the middle of its request."""
+    """The client closed the connection during its request."""
 
 
 async def read_body(receive: Receive, limit: int) -> bytes | None:
-    """The whole body, or None as soon as it has more than `limit` bytes. Raises Disconnected."""
+    """The whole body, or None if it has more than `limit` bytes. Raises Disconnected."""
     parts, size = [], 0
     while True:
         message = await receive()

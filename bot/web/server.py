@@ -1,4 +1,4 @@
-"""uvicorn's server with one look a second, instead of ten, whether it should stop."""
+"""uvicorn's server, which checks once a second, instead of ten times, whether it should stop."""
 
 import asyncio
 from types import FrameType
@@ -6,8 +6,8 @@ from types import FrameType
 import uvicorn
 
 LOOK_AGAIN = 1.0
-"""Seconds; each look also renews the `Date` of the answers. With uvicorn's own ten looks a second
-an idle bot takes twice as much CPU."""
+"""Seconds between checks, which also renew the `Date` of answers. With uvicorn's own ten checks a
+second an idle bot takes twice as much CPU."""
 
 
 class Server(uvicorn.Server):

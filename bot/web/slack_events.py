@@ -1,5 +1,4 @@
-"""Answers `/slack/events`, Slack in HTTP mode: what Slack signed goes to the receiver, and nothing
-else does."""
+"""Answers `/slack/events` in HTTP mode: passes only requests that Slack signed to the receiver."""
 
 import asyncio
 import json
@@ -20,8 +19,8 @@ NOT_SLACK = as_json(401, {"error": "invalid_signature"})
 
 
 class Receives(Protocol):
-    """`bot/slack/receiver.py`: it answers every payload, and is asked for another answer when that
-    comes too late."""
+    """`bot/slack/receiver.py`: it answers every payload, with another answer if the first comes too
+    late."""
 
     within: float
 
@@ -60,12 +59,12 @@ class SlackEvents:
         return future.result() if done else self._receiver.late(payload)
 
     def state(self) -> tuple[bool, str]:
-        """Whether what Slack sends can be taken, and what is wrong when not."""
+        """Whether requests of Slack are accepted, and the problem if not."""
         return self._signatures.state()
 
 
 def payload_in(text: str, kind: str) -> object:
-    """JSON as it is, a form's `payload`, or the form itself. Raises ValueError and
+    """The JSON body, a form's `payload`, or the form itself. Raises ValueError and
     RecursionError."""
     if kind == "application/json" or text.startswith("{"):
         return json.loads(text)
@@ -81,7 +80,7 @@ def _answer(response: BoltResponse) -> Answer:
 
 
 def _is_ssl_check(scope: Scope, body: bytes) -> bool:
-    """Slack asks so, unsigned, whether our certificate is good; nothing happens by it."""
+    """Slack checks our certificate with this unsigned request; it has no effect."""
     try:
         return content_type(scope) == FORM and parse_qs(body, max_num_fields=20).get(
             b"ssl_check"

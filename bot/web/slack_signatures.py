@@ -1,7 +1,7 @@
-"""Decides whether Slack signed a request just now, and tells a clock that is off from a signature
-that is wrong.
+"""Decides whether Slack signed a request just now, and distinguishes a wrong clock from a wrong
+signature.
 
-Who does not have the signing secret can't make this process look unwell.
+Without the signing secret nobody can make this process look unwell.
 """
 
 import hashlib
@@ -20,11 +20,12 @@ from bot.core.durations import format_duration
 log = logging.getLogger(__name__)
 
 TOO_OLD = 300
-"""Seconds between Slack's timestamp and our clock; the SDK's verifier has the same."""
+"""The most seconds between Slack's timestamp and our clock; the SDK's verifier has the same
+limit."""
 
 NO_TIMESTAMP = (
-    "a request to /slack/events was refused: it has no timestamp of Slack's. Nothing but Slack"
-    " should reach that path"
+    "a request to /slack/events was refused: it has no timestamp of Slack's. Only Slack should"
+    " reach that path"
 )
 WRONG_SIGNATURE = (
     "a request to /slack/events was refused: its signature is wrong. Either Slack did not send it, "
@@ -33,8 +34,7 @@ WRONG_SIGNATURE = (
 
 
 class Signatures:
-    """`verifier` has the secret and the machine's clock; `steady` never goes back. Any thread may
-    ask."""
+    """`verifier` has the secret and the machine's clock; `steady` never goes back. Thread-safe."""
 
     def __init__(
         self,
@@ -47,11 +47,11 @@ class Signatures:
         self._refused = Counter("access_bot_slack_refused", words, ["reason"], registry=registry)
         self._often, self._lock = OncePerMinute(steady), threading.Lock()
         self._newest, self._wrong_by = 0, 0.0
-        """The newest timestamp that Slack signed; Slack's time minus the steady clock's, 0 while
+        """The newest timestamp that Slack signed, and Slack's time minus the steady clock, 0 while
         the clock is right."""
 
     def are_right(self, body: bytes, times: Sequence[str], signatures: Sequence[str]) -> bool:
-        """Whether the request is Slack's and fresh; each header must be there once
+        """Whether the request is from Slack and fresh; each header must be there once
         (https://docs.slack.dev/authentication/verifying-requests-from-slack)."""
         if len(times) != 1 or not _is_number(times[0]):
             return self._refuse("timestamp", NO_TIMESTAMP)
@@ -69,8 +69,8 @@ class Signatures:
         return self._refuse("stale", _replayed(now - at) if is_replay else _stale(now - at))
 
     def state(self) -> tuple[bool, str]:
-        """Whether Slack's requests can be taken, and what an operator has to do when they can't. It
-        is well again with the next fresh request, and when the machine's clock has been set."""
+        """Whether Slack's requests are accepted, and what an operator must do if not. It recovers
+        with the next fresh request, and when the machine's clock has been set."""
         with self._lock:
             wrong_by = self._wrong_by
         off = self._verifier.clock.now() - self._steady() - wrong_by
@@ -79,7 +79,8 @@ class Signatures:
         return False, f"Slack's requests are refused: {_off(off)}. Set the clock, and turn NTP on"
 
     def _is_signed(self, body: bytes, at: str, signature: str) -> bool:
-        """The SDK's verifier refuses by age before it compares, and can't take every body."""
+        """Verifies without the age, because the SDK's verifier checks it first, and without bodies
+        that it can't read."""
         key = self._verifier.signing_secret.encode()
         digest = hmac.new(key, b"v0:%s:%s" % (at.encode(), body), hashlib.sha256).hexdigest()
         return hmac.compare_digest(f"v0={digest}".encode(), signature.encode())

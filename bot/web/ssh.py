@@ -1,5 +1,5 @@
-"""`/ssh/krl` and `/ssh/ca.pub`, for the hosts of ssh systems (docs/connectors/ssh.md). Neither says
-anything that is secret: numbers of certificates that no longer open anything, and public keys.
+"""`/ssh/krl` and `/ssh/ca.pub`, for the hosts of ssh systems (docs/connectors/ssh.md). Neither is
+secret: serial numbers of revoked certificates, and public keys.
 """
 
 import logging
@@ -19,11 +19,11 @@ from bot.web.responses import UNAVAILABLE, Answer, as_text
 log = logging.getLogger(__name__)
 
 AT_ONCE = 4
-"""Answers under way at most: anybody may ask, and an agent or the database may be slow."""
+"""The most concurrent answers: anybody may call, and an agent or the database may be slow."""
 
 CaKeys = Callable[[str], Sequence[tuple[str, str]]]
-"""The ssh system of that name, or all for "", each with the line of its CA's public key. May block;
-raises SystemUnavailable when not every one can be told."""
+"""The ssh system of that name, or all for "", each with the line of its CA's public key. May block.
+Raises SystemUnavailable if one is unknown."""
 
 NO_SYSTEM = as_text(
     404, "roles.toml has no such ssh system; use ?system=NAME, or leave it out for all of them."
@@ -39,7 +39,7 @@ class Krl:
         self._world, self._limiter = world, CapacityLimiter(AT_ONCE)
 
     async def __call__(self, scope: Scope, receive: Receive) -> Answer:
-        """The list as it is at this moment, in OpenSSH's own format."""
+        """The current list in OpenSSH's format."""
         body = await to_thread.run_sync(self._encoded, limiter=self._limiter)
         return Answer(200, body, b"application/octet-stream")
 
@@ -54,9 +54,9 @@ class CaPub:
         self._often = OncePerMinute()
 
     async def __call__(self, scope: Scope, receive: Receive) -> Answer:
-        """One line for each CA, named after its systems; all of them or none, because a list that
-        lacks one would lock its holders out. `?system=NAME` asks for the one that a host of that
-        system is to trust."""
+        """One line for each CA, named after its systems; all or none, because an incomplete list
+        would lock holders out. `?system=NAME` selects the CA that a host of that system must
+        trust."""
         wanted = _wanted(scope["query_string"])
         if wanted is None:
             return NO_SYSTEM
@@ -76,8 +76,8 @@ class CaPub:
 
 
 def _wanted(query: bytes) -> str | None:
-    """The system that is asked for, "" for all without any query. None for a query that names no
-    system: a host that asked for one, and for nothing because of a slip, would trust all."""
+    """The system in the query, or "" for all without a query. None for a query without a system:
+    because of a typo, a host would trust all."""
     if not query:
         return ""
     try:

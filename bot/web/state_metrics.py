@@ -1,5 +1,4 @@
-"""What a process tells Prometheus of its state, beside the counters that the endpoints keep
-themselves."""
+"""Prometheus metrics of this process's state, besides the counters of the endpoints."""
 
 from collections.abc import Iterable
 
@@ -13,7 +12,7 @@ from bot.operations.process.count_state import count_state
 
 
 class _State(Collector):
-    """Read from the database at each scrape, so that every replica tells the same."""
+    """Read from the database at each scrape, so that every replica reports the same."""
 
     def __init__(self, world: Context) -> None:
         self._world = world

@@ -1,5 +1,5 @@
-"""The check of a token at a gate, as both doors for systems make it: read, looked up, counted, and
-only then answered. It doesn't know how a token came in, nor in which words the answer goes out.
+"""Checks tokens for `/auth` and `/oauth2/introspect`: reads, looks up and counts a token before the
+answer.
 """
 
 import ipaddress
@@ -21,12 +21,12 @@ from bot.web.responses import RequestCounter, header_values
 Result = TypeVar("Result")
 
 MOST_USED = 10_000
-"""Pairs of grant and system remembered as used; when there are more, it begins again and asks the
-database again."""
+"""The most pairs of grant and system that are remembered as used. Beyond it, all are forgotten and
+read from the database again."""
 
 THREADS = 16
-"""Checks at once on PostgreSQL; below its pool's 20 connections, so that none waits there and
-fails."""
+"""The most concurrent checks on PostgreSQL: fewer than the pool's 20 connections, so that none
+waits there and fails."""
 
 
 class TokenChecks:
@@ -42,7 +42,7 @@ class TokenChecks:
         self._limiter = CapacityLimiter(THREADS)
 
     def gateway(self, name: str) -> System | None:
-        """The system of that name, if it is one that checks tokens."""
+        """The system of that name, if it checks tokens."""
         policy = self.world.policy()
         system = policy.systems.get(name)
         return (
@@ -52,8 +52,8 @@ class TokenChecks:
         )
 
     async def check(self, token: str, system: str, source: str) -> TokenActive | TokenInactive:
-        """Whether the token opens the system now; `source` is the address that uses it. Raises
-        StorageUnavailable: then the answer must be no."""
+        """Whether the token is valid for the system now; `source` is the address that uses it.
+        Raises StorageUnavailable; the answer must then be no."""
         claims = self.signer.read_token(token)
         if isinstance(claims, ForeignToken | BadSignature):
             found: TokenActive | TokenInactive = TokenInactive(claims.why)
@@ -70,16 +70,16 @@ class TokenChecks:
         return found
 
     async def in_thread(self, work: Callable[..., Result], *given: object) -> Result:
-        """Does in a thread what may wait for the database."""
+        """Runs in a thread whatever may wait for the database."""
         return await to_thread.run_sync(partial(work, *given), limiter=self._limiter)
 
     def _check(self, claims: Claims, system: str, source: str) -> TokenActive | TokenInactive:
-        """The whole check, for a thread that may wait."""
+        """The whole check, in a thread."""
         found = introspect_token(self.world, claims, system)
         if isinstance(found, TokenActive) and (found.grant, system) not in self._used:
             record_first_use(self.world, found.grant, system, source)
             self._remember(found.grant, system)
-            # Writing may have waited for a lock, and the access may have ended meanwhile.
+            # The write may have waited for a lock, and the access may have ended meanwhile.
             found = introspect_token(self.world, claims, system)
         self._count(found, system, source)
         return found
@@ -100,11 +100,11 @@ class TokenChecks:
 
 
 def source_address(scope: Scope) -> str:
-    """Who uses the token, as the proxy says: the last entry of X-Forwarded-For, else X-Real-IP,
-    else the peer.
+    """The address that uses the token: the last entry of X-Forwarded-For, else X-Real-IP, else the
+    peer.
 
-    The last entry is the one that the proxy next to us wrote; those before it are whatever the
-    client sent. What is no address counts as not said.
+    The proxy next to us wrote the last entry; the client may have sent the others. A value that is
+    not an address is ignored.
     """
     forwarded = header_values(scope, b"x-forwarded-for")
     said = forwarded or header_values(scope, b"x-real-ip")
@@ -114,8 +114,8 @@ def source_address(scope: Scope) -> str:
 
 @lru_cache(maxsize=4096)
 def _address(text: str) -> str | None:
-    """The address in its one spelling. A zone (`fe80::1%eth0`) is refused: anything could be behind
-    the %."""
+    """The address in canonical form. A zone (`fe80::1%eth0`) is refused, because any text may
+    follow the %."""
     try:
         return str(ipaddress.ip_address(text)) if len(text) <= 45 and "%" not in text else None
     except ValueError:

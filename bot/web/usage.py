@@ -1,5 +1,5 @@
-"""`POST /usage`: a system tells that a session was opened or closed under a grant. It proves itself
-first; what it may tell of then are grants for itself only.
+"""`POST /usage`: a system reports that a session of a grant was opened or closed. It authenticates
+first, and may report only grants for itself.
 """
 
 import ipaddress
@@ -21,21 +21,21 @@ from bot.web.token_check import TokenChecks
 
 LARGEST_BODY = 16 * 1024
 LONGEST = 200
-"""Characters of a session's name and of where it comes from."""
+"""The most characters of a session's name and of its source."""
 
 REPORTS_A_SECOND, REPORTS_AT_ONCE = 50, 1000
-"""Of one system and process. A job that opens a session on a thousand hosts at once is within the
-bound."""
+"""Per system and process. A job that opens a session on a thousand hosts at once is within the
+limit."""
 
 _GRANT = re.compile("[a-z0-9]{1,63}")
-_MOMENT = re.compile(  # RFC 3339 section 5.6: with its zone, or it could mean anything
+_MOMENT = re.compile(  # RFC 3339 section 5.6: with its zone, because it is ambiguous without
     r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:[Zz]|[+-]\d\d:\d\d)", re.ASCII
 )
 _LAST = 253_402_300_799  # the end of the year 9999, the last that RFC 3339 can write
 
 
 class Wrong(Exception):
-    """What is wrong with the body, as the end of a sentence."""
+    """The problem of the body, as the end of a sentence."""
 
 
 class Usage:
@@ -44,9 +44,9 @@ class Usage:
         self._rates = Rates(REPORTS_A_SECOND, REPORTS_AT_ONCE)
 
     async def __call__(self, scope: Scope, receive: Receive) -> Answer:
-        """200 when it is on record by now, however often it is told; 400 for what makes no sense,
-        401 for who does not prove itself, 403 for a grant of other systems, 404 for none, 429 for a
-        system that tells too much."""
+        """200 if it is recorded, also for a repetition; 400 for a malformed report, 401 without
+        authentication, 403 for a grant of other systems, 404 for an unknown grant, 429 for too many
+        reports."""
         system = proved(
             self._checks.world.policy().systems.get, header_values(scope, b"authorization")
         )
@@ -70,7 +70,7 @@ class Usage:
 
 
 def read_report(body: bytes) -> Report:
-    """The report in a body. Raises Wrong for anything that is not exactly one."""
+    """The report in a body. Raises Wrong for any other body."""
     said = _object(body)
     if unknown := sorted(said.keys() - _READ.keys()):
         raise Wrong(f"unknown keys: {', '.join(json.dumps(key[:40]) for key in unknown[:5])}")
@@ -127,7 +127,7 @@ def _line(key: str, value: Any) -> str:
 
 
 def _source(key: str, value: Any) -> str:
-    """An address in its one spelling, anything else as it is."""
+    """An address in canonical form, any other text unchanged."""
     text = _line(key, value)
     try:
         return str(ipaddress.ip_address(text))
@@ -136,7 +136,7 @@ def _source(key: str, value: Any) -> str:
 
 
 def _at(key: str, value: Any) -> int:
-    """UTC seconds, of a moment or a number, rounded down."""
+    """UTC seconds of a timestamp or a number, rounded down."""
     if isinstance(value, str) and _MOMENT.fullmatch(value):
         try:
             return math.floor(datetime.fromisoformat(value.upper()).timestamp())

@@ -1,1 +1,1 @@
-"""What runs in the worker: outbox queues and their handlers, the clock, and checks of systems."""
+"""The worker: outbox queues and their handlers, the scheduler, and checks of systems."""

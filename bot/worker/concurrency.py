@@ -1,6 +1,5 @@
-"""How many calls each system may have under way in one process: more with every answer, and one as
-long as it fails. So one that hangs keeps a few threads busy, and however many do, some are left for
-the others.
+"""Limits the concurrent calls to each system in one process: more after each answer, and one while
+the system fails. So systems that hang never block all threads.
 """
 
 import threading
@@ -9,14 +8,14 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 FIRST, MOST = 4, 16
-"""Calls of a system that nothing is known of, and of one that answers well."""
+"""The concurrent calls of a new system, and of one that answers well."""
 
 THREADS = 48
-"""Threads that all systems together have; none gets more than half of what the others leave
+"""The threads of all systems together. No system gets more than half of those that the others leave
 free."""
 
 DOWN = 3
-"""Failures in a row after which a system is tried with one call at a time."""
+"""Consecutive failures after which a system gets one call at a time."""
 
 
 @dataclass(slots=True)
@@ -26,14 +25,14 @@ class _Known:
     failed: int = 0
 
     def full(self, calls: int) -> bool:
-        """`calls` are those of all systems."""
+        """`calls` is the limit of all systems together."""
         share = (THREADS - (calls - self.under_way)) // 2
         allowed = 1 if self.failed >= DOWN else min(MOST, FIRST + self.answered, max(1, share))
         return self.under_way >= allowed
 
 
 class ConcurrencyLimits:
-    """For one queue: an end must be tried however many starts hang."""
+    """The limits of one queue, because ends must run even if starts hang."""
 
     def __init__(self) -> None:
         self._known: defaultdict[str, _Known] = defaultdict(_Known)
@@ -41,13 +40,13 @@ class ConcurrencyLimits:
         self._lock = threading.Lock()
 
     def full(self) -> list[str]:
-        """The systems that can take no call now."""
+        """The systems that can't take a call now."""
         with self._lock:
             return [system for system, known in self._known.items() if known.full(self._calls)]
 
     def enter(self, systems: Sequence[str]) -> bool:
-        """Counts a call of all of these; False, and nothing counted, when one of them can take none
-        now."""
+        """Counts a call of all of these. Returns False, and counts nothing, if one of them can't
+        take a call now."""
         with self._lock:
             if any(self._known[system].full(self._calls) for system in systems):
                 return False
@@ -57,8 +56,8 @@ class ConcurrencyLimits:
             return True
 
     def leave(self, systems: Sequence[str], failed: Collection[str]) -> list[str]:
-        """Their call is over, and these of them failed. Gives those that answer again. They are
-        called in the order of their names, so what comes after one that failed was not called."""
+        """Ends the calls, of which `failed` failed, and returns the systems that answer again. They
+        are called in the order of their names, so those after a failed one were not called."""
         back = []
         with self._lock:
             self._calls -= bool(systems)

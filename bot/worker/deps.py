@@ -1,4 +1,4 @@
-"""What handlers of outbox work need."""
+"""The services that handlers of outbox work use."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ from bot.worker.inventory import InventoryScan
 
 @dataclass(frozen=True, slots=True)
 class HandlerDeps:
-    """One for each process."""
+    """The services of one process."""
 
     world: Context
     systems: Systems

@@ -34,14 +34,14 @@ GIVES_WAY = 1
 first."""
 
 HOLD = 3.0
-"""Ends wait at most this many seconds until all that are due have been asked for."""
+"""Ends wait at most this many seconds until all due ends are in the outbox."""
 
 SENDS = 2
-"""How often a message is sent at most whose answer was lost."""
+"""The most attempts for a message whose answer was lost."""
 
 
 class Dispatcher:
-    """All queues of this process. `now` of the world is the clock."""
+    """All queues of this process. The clock is `world.now`."""
 
     def __init__(
         self,
@@ -74,7 +74,7 @@ class Dispatcher:
             loop.start()
 
     def wake(self, queues: Iterable[Queue]) -> None:
-        """Work was added to these queues, by this process or another one."""
+        """Wakes these queues after this process or another one has added work."""
         for queue in queues:
             self.loops[queue].wake()
 
@@ -84,7 +84,7 @@ class Dispatcher:
         return self.loops[Queue.END].held(HOLD)
 
     def stop(self) -> None:
-        """Finishes what has been begun and takes nothing new; the rest stays in the outbox."""
+        """Finishes running work and starts nothing new; the rest stays in the outbox."""
         self.begin_stop()
         for loop in self.loops.values():
             loop.join()
@@ -101,31 +101,31 @@ class Dispatcher:
         return self._stopping.is_set()
 
     def well(self) -> bool:
-        """Whether every queue is worked."""
+        """Whether the loops of all queues run."""
         return all(loop.well() for loop in self.loops.values())
 
     def ask_systems(self) -> None:
-        """Checks the health of every system of roles.toml; takes some seconds at most."""
+        """Checks the health of every system in roles.toml, in a few seconds at most."""
         self.health.ask(self._systems, self._world.policy().systems)
 
     def drain(self, queue: Queue) -> int:
-        """Does what is due of one queue on this thread, and gives the number of rows."""
+        """Runs the due work of one queue on this thread, and returns the number of rows."""
         return self.loops[queue].drain()
 
     def find_due(self) -> None:
-        """Reads when something is due in each queue. Raises StorageUnavailable."""
+        """Reads when the next work of each queue is due. Raises StorageUnavailable."""
         self._due_at = next_work(self._world)
 
     def wake_due(self) -> None:
-        """Wakes the queues in which something is due; to be called once a second."""
+        """Wakes the queues with due work. Call it once a second."""
         now = self._world.now()
         self.wake([queue for queue, due in self._due_at.items() if due <= now])
 
     # --- one piece of work
 
     def handle(self, work: Work) -> Outcome:
-        """Does the work, and retries or gives it up when it fails. Never raises: rows that can't
-        even be retried come back when their claim has run out."""
+        """Runs the work, and retries or gives up what fails. Never raises: rows that can't be
+        rescheduled are claimed again after their claim has expired."""
         try:
             return self._end_many(work) if len(work.rows) > 1 else self._handle(work)
         except StorageUnavailable as error:
@@ -138,7 +138,7 @@ class Dispatcher:
         try:
             end_in_database(self._deps, work)
             return Outcome()
-        except StorageUnavailable:  # the database would not record them one by one either
+        except StorageUnavailable:  # the database could not record them one by one either
             raise
         except Exception as error:
             log.warning("%s ends could not be confirmed together (%r)", len(work.rows), error)
@@ -198,9 +198,9 @@ class Dispatcher:
         )
 
     def _refuse(self, handler: Handler, work: Work, error: SystemRefused) -> Outcome:
-        """Records a final refusal once, and removes the work."""
+        """Records a final refusal and removes the work."""
         kind = work.row.kind
-        # As long as our token is not accepted, nothing can be given up.
+        # Nothing is given up while Slack rejects our token.
         if error.code in LOCKED_OUT:
             log.warning("%s waits until Slack accepts the bot's token: %s", kind, error.code)
             return self._retry(handler, work, SystemUnavailable(str(error)))
@@ -211,7 +211,7 @@ class Dispatcher:
         return Outcome()
 
     def _ends_together(self, rows: Sequence[Row]) -> Sequence[Sequence[Row]]:
-        """Ends of one kind in our own database together, everything else alone."""
+        """Groups ends of one kind in our own database; everything else runs alone."""
         ends = [row for row in rows if row.kind is Kind.END_LEASE]
         if len(ends) < 2:
             return one_by_one(rows)
@@ -225,4 +225,4 @@ class Dispatcher:
 
 
 def _nothing(world: Context) -> None:
-    """Some work leaves nothing to record."""
+    """Finishes work that has nothing to record."""

@@ -16,22 +16,22 @@ OnRefused = Callable[[HandlerDeps, Work, SystemRefused], None]
 
 @dataclass(frozen=True, slots=True)
 class Handler:
-    """How one kind of work is done. Each function may raise StorageUnavailable."""
+    """The functions for one kind of work. Each may raise StorageUnavailable."""
 
     run: Run
-    """Does the work and records what it came to with `work.finish`; returns when nothing is left
-    to do. Raises SystemUnavailable and SystemRefused."""
+    """Runs the work and records its outcome with `work.finish`. Raises SystemUnavailable and
+    SystemRefused."""
     on_retry: OnRetry | None = None
-    """Called after a try that failed for now; gives the work up by finishing it."""
+    """Called after an attempt that may be retried; gives the work up by finishing it."""
     on_refused: OnRefused | None = messages.report_undelivered
-    """Finishes work that was refused for good. None: the work is retried, because access would
+    """Finishes work that was refused permanently. None: the work is retried, because access would
     stay, or end too early."""
     batch: Batch | None = None
-    """The work that may be done in the same call."""
+    """Kinds of work that one call can do together."""
     resend_safe: bool = True
-    """False for a message that people would read twice."""
+    """False for a message that must not be posted twice."""
     paces_queue: bool = True
-    """False where Slack limits the call by itself: a pause it asks for delays no other update."""
+    """False if Slack limits this call separately, so that its pauses don't delay other updates."""
 
 
 _DIRECT = Batch((Kind.NOTIFY_PERSON, Kind.REMIND), at_least=1, at_most=10)

@@ -1,6 +1,5 @@
-"""Asks every connected system what is really there, and takes away from one what a lead has
-confirmed. What that means for the rows, and who is told, is
-`bot/operations/systems/reconcile.py`'s.
+"""Scans the access on every connected system, and removes what a lead has confirmed.
+`bot/operations/systems/reconcile.py` records the result and notifies people.
 """
 
 import logging
@@ -24,15 +23,15 @@ from bot.operations.systems.remove_orphan import Removal, to_remove
 log = logging.getLogger(__name__)
 
 PATIENCE = 60.0
-"""Seconds for which all systems together are waited for."""
+"""Seconds to wait for all systems together."""
 
 ROOM = 0.8
-"""The part of it after which a system is asked nothing more, so that what it has said is not
+"""The share of that time after which a system gets no more calls, so that its answers are not
 lost."""
 
 
 class InventoryScan:
-    """One for each process that asks."""
+    """The scans of one process."""
 
     def __init__(
         self,
@@ -45,12 +44,12 @@ class InventoryScan:
         self._aside, self._health = FanOut(), health
 
     def stop(self) -> None:
-        """Ends the wait for the answers of systems."""
+        """Stops waiting for the answers of systems."""
         self._aside.stop()
 
     def look(self) -> list[ScanResult]:
-        """What was seen on each system, in the order of roles.toml. Raises StorageUnavailable, and
-        SystemUnavailable when it was stopped meanwhile."""
+        """The scan results of all systems, in the order of roles.toml. Raises StorageUnavailable,
+        and SystemUnavailable if it is stopped meanwhile."""
         places = known_systems(self._world)
         until = time.monotonic() + self._patience * ROOM
         questions = {_place(*place): partial(self._seen, *place, until) for place in places}
@@ -62,8 +61,8 @@ class InventoryScan:
         ]
 
     def remove(self, finding_id: str) -> Removal | None:
-        """Takes it away and asks whether it is gone; None when there is nothing to remove, or no
-        reason any more."""
+        """Removes it and checks that it is gone. Returns None if there is nothing to remove, or no
+        longer a reason."""
         finding = to_remove(self._world, finding_id)
         if finding is None:
             return None
@@ -101,7 +100,7 @@ class InventoryScan:
             if time.monotonic() > until:
                 problem = (
                     f"it is slow: {len(doubtful) - place} of {len(doubtful)} grants were not"
-                    " looked at"
+                    " checked"
                 )
                 return ScanResult(name, tuple(found), problem)
             if self._is_so(connector, each):
@@ -109,14 +108,14 @@ class InventoryScan:
         return ScanResult(name, tuple(found))
 
     def _there(self, connector: Lists, differs: Sequence[Finding]) -> list[Finding]:
-        """What is listed and should not be; once more, because an end may have been under way in
-        between."""
+        """The unexpected access, checked a second time, because a revocation may have been
+        running."""
         again = {found.name for found in connector.list_active()} if differs else set()
         return [each for each in differs if each.name in again]
 
     def _is_so(self, connector: Connector, each: Finding) -> bool:
-        """Whether the system says of this one grant what is not known for sure; what is missing has
-        to be active before and after it was asked."""
+        """Whether the system confirms a doubtful finding about this grant. A missing grant must be
+        active before and after the query."""
         should_be = each.what is What.MISSING
         order = order_for(self._world, each.grant, each.system, still_active=should_be)
         if order is None or self._is_there(connector, order, each) is should_be:
@@ -128,7 +127,7 @@ class InventoryScan:
 
     @staticmethod
     def _is_there(connector: Connector, order: ProvisionOrder, each: Finding) -> bool:
-        """All of it, where only a part was missing; else anything."""
+        """All of the access if only a part was missing, else any of it."""
         if each.what is What.MISSING and each.detail and isinstance(connector, Lists):
             return not any(
                 found.lacks for found in connector.list_active() if found.grant == each.grant
@@ -136,7 +135,7 @@ class InventoryScan:
         return connector.read_back(order)
 
     def _remove(self, finding: Finding) -> None:
-        """Raises SystemUnavailable or SystemRefused unless it is gone."""
+        """Removes it. Raises SystemUnavailable or SystemRefused unless it is gone."""
         connector = self._systems.of(finding.system, self._kind(finding))
         if not finding.name:
             return self._end(connector, finding)
@@ -172,6 +171,6 @@ def _told(name: str, answer: ScanResult | AccessBotError) -> ScanResult:
 
 
 def _joined(name: str, seen: Sequence[ScanResult]) -> ScanResult:
-    """A system that was of another kind earlier is asked as each of them."""
+    """The connectors of a system: one for each kind that it has had."""
     problems = "; ".join(one.problem for one in seen if one.problem)
     return ScanResult(name, tuple(each for one in seen for each in one.findings), problems)

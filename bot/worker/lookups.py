@@ -1,4 +1,5 @@
-"""Handlers that ask Slack about people and groups, and decide what waited for the answer."""
+"""Handlers that look up people and groups in Slack, and process the votes and requests that waited
+for that."""
 
 from bot.core.errors import Outdated, SystemRefused, SystemUnavailable
 from bot.core.model import Person
@@ -16,7 +17,7 @@ from bot.operations.requests.count_vote import abandon_vote, count_vote, earlier
 from bot.worker.deps import HandlerDeps
 
 PRESS_PATIENCE = 120
-"""Seconds after which a vote no longer counts whose voter Slack does not confirm."""
+"""Seconds after which a vote is dropped if Slack does not confirm the voter."""
 
 
 # --- votes
@@ -34,13 +35,13 @@ def decide(deps: HandlerDeps, work: Work) -> None:
 
 
 def delay_decision(deps: HandlerDeps, work: Work, error: SystemUnavailable) -> None:
-    """Gives the vote up when Slack has not confirmed it for too long."""
+    """Drops the vote if Slack has not confirmed the voter for too long."""
     if deps.world.now() - work.row.created_at >= PRESS_PATIENCE:
         work.finish(abandon_vote, work.data, str(error) if isinstance(error, Outdated) else "")
 
 
 def refuse_decision(deps: HandlerDeps, work: Work, error: SystemRefused) -> None:
-    """Gives the vote up: Slack does not know who pressed."""
+    """Drops the vote, because Slack does not know the voter."""
     work.finish(abandon_vote, work.data)
 
 
@@ -48,7 +49,7 @@ def refuse_decision(deps: HandlerDeps, work: Work, error: SystemRefused) -> None
 
 
 def ask(deps: HandlerDeps, work: Work) -> None:
-    """Answers a request after Slack has said who the references of its role stand for."""
+    """Answers a request after Slack has reported the people and groups of its role."""
     _must_be_in_force(deps)
     person = deps.people.look_up(work.data["person"])
     if unknown := unresolved_of_role(deps.world, work.data["role"]):
@@ -62,19 +63,19 @@ def _answer(world: Context, work: Work, person: Person) -> None:
 
 
 def delay_ask(deps: HandlerDeps, work: Work, error: SystemUnavailable) -> None:
-    """Gives the request up when its time is over."""
+    """Drops the request when its time is over."""
     if deps.world.now() >= work.data["until"]:
         is_outdated = isinstance(error, Outdated)
         work.finish(give_up_waiting, work.data, str(error), outdated=is_outdated)
 
 
 def refuse_ask(deps: HandlerDeps, work: Work, error: SystemRefused) -> None:
-    """Gives the request up: Slack does not know a person or group of it."""
+    """Drops the request, because Slack does not know a person or group of its role."""
     work.finish(give_up_waiting, work.data, str(error))
 
 
 def _must_be_in_force(deps: HandlerDeps) -> None:
-    """Raises Outdated where another process has to decide."""
+    """Raises Outdated if another process must decide."""
     if is_outdated(deps.world):
         raise Outdated
 
@@ -88,7 +89,7 @@ def look_up_person(deps: HandlerDeps, work: Work) -> None:
 
 
 def refresh_groups(deps: HandlerDeps, work: Work) -> None:
-    """Reads all user groups, unless that was done after it was asked for."""
+    """Reads all user groups, unless they were read after this was queued."""
     if not groups_read_since(deps.world, work.row.created_at):
         deps.people.refresh_groups()
 

@@ -20,7 +20,7 @@ def refresh_messages(deps: HandlerDeps, work: Work) -> None:
 
 
 def reconcile(deps: HandlerDeps, work: Work) -> None:
-    """Asks every system which access is there."""
+    """Compares the access on every system with our records."""
     work.finish(record_scan, deps.survey.look(), work.data["by"], work.data["channel"])
 
 

@@ -1,4 +1,4 @@
-"""Handlers of Slack messages, and the reports of messages that Slack refuses."""
+"""Handlers that send Slack messages, and report messages that Slack refuses."""
 
 from collections.abc import Callable
 
@@ -13,8 +13,7 @@ from bot.worker.deps import HandlerDeps
 
 
 def with_usage(send: Callable[[HandlerDeps, Work], None]) -> Callable[[HandlerDeps, Work], None]:
-    """Writes down the token checks counted so far before a message that says how a grant was
-    used."""
+    """Writes the token checks counted so far, before a message says how a grant was used."""
 
     def run(deps: HandlerDeps, work: Work) -> None:
         if deps.meter.has_counts and any(row.data.get("note") == "ended" for row in work.rows):
@@ -37,6 +36,6 @@ def report_unposted(deps: HandlerDeps, work: Work, error: SystemRefused) -> None
 
 
 def report_unheard(deps: HandlerDeps, work: Work, error: SystemRefused) -> None:
-    """Sends to each lead what the security channel does not take."""
+    """Sends to each lead the notes that the security channel refuses."""
     notes = [(row.kind, row.data) for row in work.rows]
     work.finish(record_unheard, notes, work.data["channel"], str(error))

@@ -23,28 +23,27 @@ from bot.worker.unwritten_ends import UnwrittenRevocations
 log = logging.getLogger(__name__)
 
 LATE, LATE_UNTOLD = 2, 15
-"""Seconds after which an end is overdue while writes fail, and while none does: somebody may hold
-a lock on the row of a grant, which the sweep passes over."""
+"""Seconds after which an end is overdue, while writes fail and while they work. In the second case
+a lock may hold the row of a grant, which the sweep skips."""
 
 RECENT = 10.0
-"""Seconds after a failed write in which ends are looked after, although other writes work."""
+"""Seconds after a failed write for which ends are watched although other writes work."""
 
 OUTAGE_AFTER = 5.0
-"""Seconds without a write that works, or with an end that stays overdue, after which it is an
-outage."""
+"""Seconds without a successful write, or with an overdue end, after which it is an outage."""
 
 LOOK_EVERY = 10.0
-"""Seconds between two looks for overdue ends while no write fails. What is overdue in two of them
-can't be written; once alone, the process may have been asleep, or have started just now."""
+"""Seconds between checks for overdue ends while no write fails. An end that is overdue in two
+checks can't be written; after one check, the process may just have slept or started."""
 
 STEADY = 5.0
 """Seconds without a failed write after which an outage is over."""
 
 LEARN_PEOPLE_EVERY = 60.0
-"""Seconds after which the leads and the security channel are read again into memory."""
+"""Seconds between reads of the leads and the security channel into memory."""
 
 TELL_EVERY = 15.0
-"""Seconds between two tries to tell Slack."""
+"""Seconds between attempts to report to Slack."""
 
 Tell = Callable[[str, Mapping[str, object]], None]
 """Posts a security note to a channel or person. Raises SystemUnavailable, OutcomeUnknown and
@@ -52,8 +51,8 @@ SystemRefused."""
 
 
 class OutageWatch:
-    """A thread that looks once a second. `tell` may take some seconds, and has a thread of its
-    own."""
+    """Checks once a second, on its own thread. `tell` runs on another thread, because it may take
+    seconds."""
 
     def __init__(self, world: Context, revocations: UnwrittenRevocations, tell: Tell) -> None:
         self._world, self._revocations = world, revocations
@@ -79,7 +78,7 @@ class OutageWatch:
         return self._outage is None
 
     def look(self) -> None:
-        """To be called once a second. Never raises."""
+        """Call it once a second. Never raises."""
         try:
             is_failing = self._world.db.writes.failed_within(RECENT)
             if is_failing or self._outage is not None:
@@ -92,7 +91,7 @@ class OutageWatch:
         except AccessBotError as error:
             log.warning("ends that can't be written: %s", error)
         except Exception:
-            log.exception("ends that can't be written could not be looked after")
+            log.exception("the check of ends that can't be written failed")
 
     def _run(self) -> None:
         while not self._stopping.wait(1):
@@ -100,7 +99,7 @@ class OutageWatch:
 
     def _look_after(self, is_failing: bool) -> None:
         overdue = self._overdue(LATE if is_failing else LATE_UNTOLD, is_failing)
-        # An end that is in the outbox may wait for its system only.
+        # An end in the outbox may only be waiting for its system.
         unwritten = [end for end in overdue if end.at or self._world.db.writes.problem]
         for_long = [end for end in unwritten if self._is_overdue_for(end, OUTAGE_AFTER)]
         self._revocations.begin(end.order for end in (overdue if is_failing else for_long))
@@ -108,7 +107,7 @@ class OutageWatch:
         if self._outage is None and (for_long or writes.failing_for >= OUTAGE_AFTER):
             cause = writes.problem or "the rows of a grant are locked"
             self._outage = Outage(self._world.now() - round(writes.failing_for), cause)
-            log.warning("ends can't be written, and are made anyway: %s", cause)
+            log.warning("ends can't be written; access is revoked anyway: %s", cause)
         if self._outage is None:
             return
         if for_long or writes.problem:
@@ -117,7 +116,7 @@ class OutageWatch:
             self._end(self._outage)
 
     def _overdue(self, late: int, is_failing: bool) -> Sequence[DueEnd]:
-        """From memory where nothing can be read."""
+        """From memory if nothing can be read."""
         try:
             found = find_unwritten(self._world, late, asked=is_failing)
         except StorageUnavailable:
@@ -139,7 +138,7 @@ class OutageWatch:
         self._revocations.reset()
 
     def _learn(self) -> None:
-        """Reads what is needed when nothing can be read."""
+        """Reads into memory what is needed while nothing can be read."""
         settle_unwritten(self._world)
         self._world.unwritten.count()
         self._known = known_ends(self._world)
@@ -150,9 +149,9 @@ class OutageWatch:
 
 
 class _Report:
-    """Notifies the security channel once for each outage, or each lead where the channel refuses
-    the message. Only the first of several processes does; each of them where the database can't say
-    which one that is."""
+    """Notifies the security channel once per outage, or each lead if the channel refuses the
+    message. Only the first of several processes does so, or each of them if the database can't tell
+    which is first."""
 
     def __init__(self, tell: Tell, is_first: Callable[[], bool]) -> None:
         self._tell, self._is_first = tell, is_first
@@ -163,7 +162,7 @@ class _Report:
         self._next, self._unknown, self.told = 0.0, 0, False
 
     def begin(self, to: tuple[str, Sequence[str]], facts: Mapping[str, object]) -> None:
-        """Begins a try, unless Slack has it, or it is not time yet."""
+        """Starts an attempt, unless Slack has the report or it is too early."""
         if self.told or time.monotonic() < self._next or (self._thread and self._thread.is_alive()):
             return
         self._next = time.monotonic() + TELL_EVERY
@@ -173,7 +172,7 @@ class _Report:
         self._thread.start()
 
     def _try(self, to: tuple[str, Sequence[str]], facts: Mapping[str, object]) -> None:
-        """After a second lost answer the report counts as delivered, so that nobody reads it a
+        """After a second lost answer the report counts as delivered, so that it is not posted a
         third time."""
         channel, leads = to
         with suppress(StorageUnavailable):
@@ -186,9 +185,9 @@ class _Report:
                 self.told = True
                 return
         except SystemRefused as error:
-            log.warning("the security channel can't be told that nothing can be written: %s", error)
+            log.warning("the outage can't be reported to the security channel: %s", error)
         except SystemUnavailable as error:
-            log.warning("Slack does not say that it has the report of the outage: %s", error)
+            log.warning("it is unknown whether Slack has the report of the outage: %s", error)
             self._unknown += isinstance(error, OutcomeUnknown)
             self.told = self._unknown > 1
             return
@@ -201,6 +200,6 @@ class _Report:
         except OutcomeUnknown:
             return True
         except AccessBotError as error:
-            log.warning("the lead %s can't be told that nothing can be written: %s", lead, error)
+            log.warning("the outage can't be reported to the lead %s: %s", lead, error)
             return False
         return True

@@ -1,4 +1,5 @@
-"""Handlers that tell systems to grant, extend and revoke access, and record what was confirmed."""
+"""Handlers that grant, extend and revoke access on systems, and record what the systems
+confirmed."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -40,10 +41,10 @@ from bot.worker.deps import HandlerDeps
 from bot.worker.unwritten_ends import forget_if_back
 
 START_PATIENCE = 600
-"""Seconds after which a start has failed whose system does not answer."""
+"""Seconds after which a start fails if its system does not answer."""
 
 PERSON_PATIENCE = 3600
-"""Seconds after which a start has failed for which the person has to do something first."""
+"""Seconds after which a start fails if the person has not acted."""
 
 
 # --- starts
@@ -71,8 +72,7 @@ def start_grant(deps: HandlerDeps, work: Work) -> None:
 
 
 def delay_start(deps: HandlerDeps, work: Work, error: SystemUnavailable) -> None:
-    """Notifies the requester that the start is retried; when it has been for too long, it
-    failed."""
+    """Notifies the requester that the start is retried, or that it failed after too long."""
     row, grant = work.row, work.data["grant"]
     waits = error.to_person or waits_for_person(deps.world, grant)
     patience = PERSON_PATIENCE if waits else START_PATIENCE
@@ -83,12 +83,12 @@ def delay_start(deps: HandlerDeps, work: Work, error: SystemUnavailable) -> None
 
 
 def fail_start(deps: HandlerDeps, work: Work, error: SystemUnavailable | SystemRefused) -> None:
-    """Records that the grant can't be made."""
+    """Records that the start failed."""
     work.finish(record_start_failed, work.data["grant"], str(error), error.to_person)
 
 
 def _made_nothing(deps: HandlerDeps, order: ProvisionOrder, error: SystemUnavailable) -> bool:
-    """Whether the access that a system failed to create is not there, now or later."""
+    """Whether access that a system failed to create can't exist, now or later."""
     try:
         connector = for_order(deps.systems, order)
     except SystemUnavailable:
@@ -128,7 +128,7 @@ def _make(deps: HandlerDeps, order: ProvisionOrder, extend: bool = False) -> Non
             connector.grant(order)
         with already_called():
             if not connector.read_back(order):
-                raise SystemUnavailable(f"{order.system} has not got the access yet")
+                raise SystemUnavailable(f"{order.system} does not have the access yet")
 
 
 # --- ends
@@ -155,7 +155,7 @@ def end_lease(deps: HandlerDeps, work: Work) -> None:
             raise SystemUnavailable(f"{system} still has the access")
     is_shared = isinstance(connector, Shares)
     if not late and not is_shared and work.row.attempts == 1:
-        deps.ends.record(work)  # a retried end waits for locked rows without holding up others
+        deps.ends.record(work)  # a retried end waits for locked rows without delaying others
     if not work.is_recorded:
         work.finish(_record_ended, grant, system, is_shared=is_shared, late=late)
 
@@ -175,7 +175,7 @@ def delay_end(deps: HandlerDeps, work: Work, error: SystemUnavailable) -> None:
 
 
 def end_in_database(deps: HandlerDeps, work: Work) -> None:
-    """Ends all these grants in one transaction: their access is rows in our database."""
+    """Revokes these grants in one transaction, because their access is rows in our database."""
 
     def revoke(orders: Sequence[ProvisionOrder]) -> None:
         connector = deps.systems.of(orders[0].system, orders[0].connector)

@@ -1,8 +1,4 @@
-"""Works the queues of the outbox: one loop for each, which claims rows and runs them on its
-threads.
-
-What the rows ask for is not known here; `handle` does that.
-"""
+"""Runs a queue of the outbox: its loop claims rows, and runs them with `handle` on its threads."""
 
 import logging
 import threading
@@ -23,9 +19,9 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class QueueSettings:
-    """How one queue is worked: threads, rows in hand at most, how long a claim lasts if its process
-    dies (seconds), the longest pause between two tries (seconds), rows in hand while all of them
-    are done together, and whether rows are claimed whose system has no free call yet."""
+    """The settings of one queue: threads, the most claimed rows, the seconds until the claim of a
+    dead process expires, the longest pause between attempts in seconds, the most claimed rows if
+    they run together, and whether to claim rows whose system has no free call yet."""
 
     threads: int
     in_hand: int
@@ -49,9 +45,9 @@ SETTINGS: Mapping[Queue, QueueSettings] = {
     Queue.SLACK: QueueSettings(threads=8, in_hand=8, claim=15, longest_pause=20),
     Queue.UPDATE: QueueSettings(threads=2, in_hand=2, claim=15, longest_pause=60),
 }
-"""Starts and messages are not claimed before a thread is free: an end drops a start that nobody has
-begun, and a message that a killed process had claimed may or may not have been posted. Ends are
-claimed ahead: to claim each for itself takes longer than to call a quick system."""
+"""Starts and messages are claimed only when a thread is free: an end drops a start that has not
+begun, and after a crash it is unknown whether a claimed message was posted. Ends are claimed in
+advance, because claiming one at a time takes longer than a call to a quick system."""
 
 BEHIND: Mapping[Queue, frozenset[Queue]] = {
     Queue.END: frozenset({Queue.START}),
@@ -61,18 +57,18 @@ BEHIND: Mapping[Queue, frozenset[Queue]] = {
 an ordering key."""
 
 STOPS_WITHIN = 12.0
-"""A stop waits this many seconds for what has been begun: longer than for an answer of Slack, so
-that no message is in doubt. A system may take minutes; the next process calls it again."""
+"""Seconds for which a stop waits for running work: longer than Slack takes to answer, so that no
+message is in doubt. A system may take minutes; the next process calls it again."""
 
 LOOK_AGAIN = 20.0
-"""A queue that nothing wakes is looked at after this many seconds."""
+"""Seconds after which a queue is checked even if nothing wakes it."""
 
 LONGEST_ASKED = 900
-"""The longest pause in seconds that a system may ask for: an end is retried before that."""
+"""The longest pause in seconds that a system may ask for. An end is retried earlier."""
 
 UNHEARD = 8
-"""Messages in a row that Slack did not take, after which they are tried one at a time: thousands
-would otherwise be tried and put off, in transactions that compete with those of ends."""
+"""Consecutive failed messages after which only one is sent at a time. Otherwise thousands would
+fail and be rescheduled, in transactions that compete with those of ends."""
 
 BETWEEN = 0.05
 """Seconds between two of these messages."""
@@ -80,8 +76,8 @@ BETWEEN = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of a try: the systems that did not answer, whether Slack took it (None where that
-    is not known), and for how many seconds the rest of the queue waits."""
+    """The result of an attempt: the systems that did not answer, whether Slack accepted it (None if
+    unknown), and the seconds that the rest of the queue waits."""
 
     failed: Sequence[str] = ()
     taken: bool | None = None
@@ -97,7 +93,7 @@ def one_by_one(rows: Sequence[Row]) -> Sequence[Sequence[Row]]:
 
 
 def pause(row: Row, error: Exception) -> int:
-    """Seconds until the next try: what the other side asked for, else a growing pause."""
+    """Seconds until the next attempt: the requested pause, else a growing one."""
     asked = 1 if isinstance(error, StorageUnavailable) else getattr(error, "retry_after", None)
     if asked is None:
         return max(1, round(Backoff(1, SETTINGS[row.queue].longest_pause).jittered(row.attempts)))
@@ -138,11 +134,11 @@ class QueueWorker(threading.Thread):
     # --- for the dispatcher
 
     def wake(self) -> None:
-        """Something may be due, or the process stops."""
+        """Wakes the loop, because work may be due or the process stops."""
         self._ring(look=True)
 
     def _ring(self, *, look: bool) -> None:
-        """The loop turns; with `look` it also looks for rows of systems that are not busy."""
+        """Wakes the loop; with `look` it also looks for rows of systems that are not busy."""
         with self._lock:
             self._rung = time.monotonic() < self._held_until and not self._stopping.is_set()
             if not self._rung:
@@ -151,7 +147,7 @@ class QueueWorker(threading.Thread):
 
     @contextmanager
     def held(self, seconds: float) -> Iterator[None]:
-        """Nothing wakes the queue meanwhile, for that long at most."""
+        """Ignores wake-ups meanwhile, for at most that long."""
         with self._lock:
             self._held_until = time.monotonic() + seconds
         try:
@@ -167,7 +163,7 @@ class QueueWorker(threading.Thread):
         return self.is_alive() and time.monotonic() - self.turned < 30
 
     def drain(self) -> int:
-        """Does what is due on this thread; for a process without workers. Gives the number of
+        """Runs the due work on this thread, in a process without workers, and returns the number of
         rows. Raises StorageUnavailable."""
         done = 0
         while rows := self.claimed.take(self.room()):
@@ -177,7 +173,7 @@ class QueueWorker(threading.Thread):
         return done
 
     def room(self) -> int:
-        """How many rows may be in hand now."""
+        """The most rows that may be claimed now."""
         if time.monotonic() < self._waits_until:
             return 0
         if self._unheard >= UNHEARD:
@@ -185,7 +181,7 @@ class QueueWorker(threading.Thread):
         return self._settings.together if self._all_together else self._settings.in_hand
 
     def works(self, rows: Sequence[Row]) -> list[Work]:
-        """What is handled by one thread at a time. Raises StorageUnavailable."""
+        """The groups of rows that one thread handles at a time. Raises StorageUnavailable."""
         batches = self._group(rows)
         if len(rows) > 1:
             self._all_together = len(batches) == 1
@@ -204,7 +200,7 @@ class QueueWorker(threading.Thread):
         self._end()
 
     def _end(self) -> None:
-        """Releases what nobody has begun, and waits for the rest, up to a limit."""
+        """Releases rows that have not begun, and waits for the rest, up to a limit."""
         self._pool.shutdown(wait=False)
         with self._lock:
             left = [row for row, future in self._in_hand.items() if future.cancel()]
@@ -224,12 +220,12 @@ class QueueWorker(threading.Thread):
             return do() or 0
         except StorageUnavailable as error:
             log.warning("queue %s: %s", self._queue, error)
-        except Exception:  # whatever it is, the other queues and the next look must go on
-            log.exception("queue %s could not be looked at", self._queue)
+        except Exception:  # the other queues and the next check must continue after any error
+            log.exception("the check of queue %s failed", self._queue)
         return 0
 
     def _turn(self) -> int:
-        """Begins what can be begun, and gives the number of newly claimed rows among it."""
+        """Starts all rows that can start, and returns how many of them were newly claimed."""
         self._keep()
         self._ahead = self._begin(self._ahead)
         if self._ahead and time.monotonic() - self._claimed_ahead > self._settings.keep:
@@ -244,7 +240,7 @@ class QueueWorker(threading.Thread):
         self._look = False
         busy = {system for work in self._ahead for system in work.systems}
         rows = self.claimed.take(room, [*busy.union(self._limits.full())])
-        works = self.works(rows)  # if that fails, the claims run out and the rows are claimed again
+        works = self.works(rows)  # if that fails, the claims expire and the rows are claimed again
         left = self._begin(works)
         if left and self._settings.ahead:
             self._ahead, self._claimed_ahead = [*self._ahead, *left], time.monotonic()
@@ -254,9 +250,9 @@ class QueueWorker(threading.Thread):
         return len(rows) - len(_rows(left))
 
     def _begin(self, works: Sequence[Work]) -> list[Work]:
-        """Gives those whose system has no free call."""
+        """Returns the rows whose system has no free call."""
         left = []
-        with self._lock:  # what is done before this is over waits for it
+        with self._lock:  # work that finishes before this is done waits for it
             for work in works:
                 if not self._limits.enter(work.systems):
                     left.append(work)
@@ -266,7 +262,7 @@ class QueueWorker(threading.Thread):
         return left
 
     def _keep(self) -> int:
-        """Extends the claims when it is time to, and gives the number of rows in hand."""
+        """Extends the claims when they are due, and returns the number of claimed rows."""
         with self._lock:
             in_hand = list(self._in_hand)
         is_time = time.monotonic() - self._kept >= self._settings.keep
@@ -299,8 +295,8 @@ class QueueWorker(threading.Thread):
             self._ring(look=bool(back))
 
     def _paced(self, outcome: Outcome) -> None:
-        """Slows the queue down while Slack takes nothing."""
-        if outcome.others_wait:  # thousands may wait: none is tried before Slack takes one again
+        """Slows the queue down while Slack accepts nothing."""
+        if outcome.others_wait:  # thousands may wait: none is sent before Slack accepts one again
             self._waits_until = time.monotonic() + outcome.others_wait
         if outcome.taken:
             self._unheard = 0
@@ -310,7 +306,7 @@ class QueueWorker(threading.Thread):
                 self._stopping.wait(BETWEEN)
 
     def _answer_again(self, systems: Sequence[str]) -> None:
-        """These systems had failed again and again, and now did what they were asked."""
+        """Retries the waiting rows of systems that answer again."""
         log.info("%s: %s answers again", self._queue, ", ".join(systems))
         try:
             self.claimed.run_now(systems)
@@ -318,7 +314,7 @@ class QueueWorker(threading.Thread):
             log.warning("what waits for %s keeps its pause: %s", ", ".join(systems), error)
 
     def _may_wait(self, seconds: float) -> bool:
-        """Waits, in a process whose loops run, and tells whether it goes on."""
+        """Waits in a process whose loops run, and returns whether it continues."""
         return self.is_alive() and not self._stopping.wait(seconds)
 
 

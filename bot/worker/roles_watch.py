@@ -1,5 +1,5 @@
-"""Looks whether another process has loaded another roles.toml since, and tells it when that stays
-so."""
+"""Detects that another process has loaded a different roles.toml later, and reports it if that
+lasts."""
 
 import logging
 import socket
@@ -11,12 +11,12 @@ from bot.operations.policy.record_policy import is_outdated, warn_outdated
 log = logging.getLogger(__name__)
 
 UNTOLD = 60
-"""Seconds for which the files of two hosts may differ untold, because a changed one takes its time
-to reach all."""
+"""Seconds for which the files of hosts may differ without a report, because a change takes time to
+reach all."""
 
 
 class RolesWatch:
-    """`now` gives UTC seconds."""
+    """`now` returns UTC seconds."""
 
     def __init__(self, world: Context, now: Callable[[], int]) -> None:
         self._world, self._now = world, now
@@ -24,7 +24,7 @@ class RolesWatch:
         self._told = False
 
     def look(self) -> None:
-        """To be called once a second. Raises StorageUnavailable."""
+        """Call it once a second. Raises StorageUnavailable."""
         if not is_outdated(self._world):
             if self._told:
                 log.info("the roles.toml of this process is the one in force again")

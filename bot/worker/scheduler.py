@@ -1,10 +1,9 @@
-"""What runs how often. APScheduler is the clock and holds no truth: deadlines are rows, and one
-sweep does what is due.
+"""Schedules the sweep and the periodic jobs with APScheduler. Deadlines are rows in the database,
+and one sweep does everything that is due.
 
-The sweep is set to the next deadline, and brought forward when a commit sets an earlier one, so
-nothing waits for a tick. A job that is late runs late; none is dropped. APScheduler plans by the
-machine's clock: when that is set, all is planned again, because set back it would make everything
-wait until it has caught up.
+The sweep is scheduled for the next deadline, and moved when a commit sets an earlier one. A late
+job runs late; none is dropped. APScheduler uses the machine's clock. When that is set, everything
+is scheduled again; otherwise a clock that was set back would delay all jobs until it has caught up.
 """
 
 import logging
@@ -31,10 +30,10 @@ from bot.operations.systems.alert_due import send_due_alerts
 log = logging.getLogger(__name__)
 
 LONGEST_SLEEP = 10
-"""Seconds after which the sweep runs again although nothing is due, to show that it can."""
+"""Seconds after which the sweep runs even if nothing is due, to show that it works."""
 
 SET_CLOCK = 0.1
-"""Seconds by which the machine's clock must have moved against the steady one to have been set."""
+"""If the machine's clock differs from the steady one by more than this many seconds, it was set."""
 
 NEVER_DROPPED = {"misfire_grace_time": None, "coalesce": True, "max_instances": 1}
 
@@ -45,21 +44,21 @@ SWEEP: Sequence[Callable[[Context], int]] = (
     remind_due,
     send_due_alerts,
 )
-"""Ends come first, always."""
+"""Runs the ends first."""
 
 
 @dataclass(frozen=True, slots=True)
 class PeriodicJob:
-    """A job beside the sweep: how often (seconds), and what."""
+    """A periodic job: its interval in seconds, and its function."""
 
     seconds: float
     do: Callable[[], object]
 
 
 class Scheduler:
-    """The clock of one process. `exact` gives UTC seconds with their fraction; `others` are jobs by
-    name; `wall` is the machine's clock, by which APScheduler goes. What is due to end is asked for
-    within `ending()`."""
+    """The scheduler of one process. `exact` returns UTC seconds with their fraction; `others` are
+    jobs by name; `wall` is the machine's clock, which APScheduler uses. Due ends are queued within
+    `ending()`."""
 
     def __init__(
         self,
@@ -90,40 +89,40 @@ class Scheduler:
         self._scheduler.start()
 
     def stop(self) -> None:
-        """Finishes the jobs under way."""
+        """Finishes the running jobs."""
         with (
             self._lock
-        ):  # nobody plans now: APScheduler waits for its jobs with a lock that planning needs
+        ):  # nothing is scheduled now: APScheduler waits for jobs with a lock that scheduling needs
             self._stopping.set()
         self._scheduler.pause()
-        # waits for a round under way: a shutdown in its middle makes it stumble
+        # waits for a running round, because a shutdown in its middle breaks it
         self._scheduler.get_jobs()
         self._scheduler.shutdown(wait=True)
 
     def expect(self, due: int | None) -> None:
-        """A deadline was set, here or in another process: the sweep must not sleep past it."""
+        """Moves the sweep to an earlier deadline, which this or another process has set."""
         if due is not None and due < self._planned:
             self._plan(due)
 
     def look(self) -> None:
-        """Notices that the machine's clock was set, or that the sweep is late for whatever reason;
-        to be called once a second."""
+        """Detects that the machine's clock was set, or that the sweep is late. Call it once a
+        second."""
         was, self._ahead = self._ahead, self._wall() - time.monotonic()
         if abs(self._ahead - was) > SET_CLOCK or self._exact() > self._planned + 1:
             log.warning(
-                "the clock was set by %+.1f s, or stood still: everything is planned again",
+                "the clock was set by %+.1f s, or stood still: everything is scheduled again",
                 self._ahead - was,
             )
             self._plan_again(self._ahead - was)
 
     def find_due(self) -> None:
-        """Sets the sweep to a deadline that nobody told of. Raises StorageUnavailable."""
+        """Moves the sweep to a deadline that was not announced. Raises StorageUnavailable."""
         self.expect(next_due(self._world))
 
     def _plan_again(self, moved: float) -> None:
-        """What is planned for a time that may be far off now: the sweep at once, the others when
-        they would have come. On a busy machine this happens again and again, and must not put them
-        off each time."""
+        """Schedules everything again after the clock was set: the sweep at once, the other jobs
+        after their remaining time. On a busy machine this happens often, and must not delay them
+        each time."""
         for name, job in self._others.items():
             planned = self._scheduler.get_job(name)
             latest = _date(self._wall() + job.seconds)
@@ -135,16 +134,17 @@ class Scheduler:
         self._plan(0)
 
     def well(self) -> bool:
-        """Whether the sweep has run lately."""
+        """Whether the sweep has run recently."""
         return time.monotonic() - self.swept < 3 * LONGEST_SLEEP
 
     def _sweep(self) -> None:
-        """Does what is due and plans the next time; what fails is tried again in a second."""
+        """Does everything that is due and schedules the next sweep; a failure is retried in a
+        second."""
         due: float | None
         with self._lock:
             self._planned = float(
                 "inf"
-            )  # what is set from here on is newer than what the sweep will see
+            )  # deadlines that are set from here on are newer than what the sweep will read
         try:
             for step in SWEEP:
                 with self._ending() if step is expire_due else nullcontext():
@@ -155,13 +155,13 @@ class Scheduler:
             log.warning("the sweep has to wait: %s", error)
             due = self._exact() + 1
         except Exception:
-            log.exception("the sweep failed unexpectedly and is tried again")
+            log.exception("the sweep failed unexpectedly and is retried")
             due = self._exact() + 1
         self._plan(min(due if due is not None else float("inf"), self._exact() + LONGEST_SLEEP))
 
     def _plan(self, due: float) -> None:
-        """Sets the sweep to `due`, if that is earlier than what is planned; a sweep under way asks
-        for its next."""
+        """Moves the sweep to `due`, if that is earlier. A running sweep reads its next deadline
+        itself."""
         with self._lock:
             if self._planned <= due or self._stopping.is_set():
                 return
@@ -169,14 +169,14 @@ class Scheduler:
             self._set_sweep(_date(self._wall() + max(0.0, due - self._exact())))
 
     def _set_sweep(self, run_at: datetime) -> None:
-        """Moves the one job of the sweep. A sweep that is due while another runs follows it,
-        because the pool has one thread."""
+        """Moves the job of the sweep. A sweep that is due while another runs follows it, because
+        the pool has one thread."""
         at = {"run_date": run_at, "id": "sweep", "replace_existing": True}
         self._scheduler.add_job(self._sweep, "date", executor="sweep", max_instances=3, **at)
 
 
 def _guarded(name: str, do: Callable[[], object]) -> None:
-    """A job that fails has a next time; that it failed is in the log."""
+    """Runs a job. A failure is logged, and the job runs again at its next time."""
     try:
         do()
     except AccessBotError as error:

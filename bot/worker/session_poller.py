@@ -1,5 +1,5 @@
-"""Looks at the sessions that are open on connected systems, as far as their connectors can tell.
-What that means for the rows is `bot/operations/usage/record_sessions.py`'s.
+"""Polls the open sessions of connected systems that can list them.
+`bot/operations/usage/record_sessions.py` records them.
 """
 
 import logging
@@ -16,26 +16,25 @@ from bot.operations.usage.record_sessions import claim_look, record_sessions, sy
 log = logging.getLogger(__name__)
 
 PATIENCE = 10.0
-"""Seconds after which what a system answers is too old to be believed."""
+"""Seconds after which a system's answer is too old."""
 
 SLOT = 10
-"""Seconds in which one process looks at a system, whatever the number of processes."""
+"""Seconds for which only one process polls a system."""
 
 MOST = 5_000
-"""Sessions of one system that are kept of a look; a system that has more is not one that people log
-in to."""
+"""The most sessions of one system that a poll keeps; people don't log in that often."""
 
 
 class SessionPoller:
-    """One for each process that works."""
+    """The polls of one process."""
 
     def __init__(self, world: Context, systems: Systems, patience: float = PATIENCE) -> None:
         self._world, self._systems, self._patience = world, systems, patience
         self._aside = FanOut()
 
     def look(self) -> None:
-        """Begins a look at every system under grants that are not over, and waits for none: each is
-        written down when it answers. Raises StorageUnavailable."""
+        """Starts a poll of every system with active grants, without waiting; each result is
+        recorded when it arrives. Raises StorageUnavailable."""
         questions = {
             name: partial(self._look, name, kind)
             for name, kind in systems_to_watch(self._world).items()
@@ -43,11 +42,12 @@ class SessionPoller:
         self._aside.ask(questions, 0)
 
     def _look(self, name: str, kind: str) -> None:
-        """One system, on a thread of its own; a failure has a next time and is in the log."""
+        """Polls one system on its own thread. A failure is logged, and the next poll tries
+        again."""
         try:
             self._ask(name, kind)
         except AccessBotError as error:
-            log.warning("the sessions on %s could not be seen: %s", name, error)
+            log.warning("the sessions on %s could not be listed: %s", name, error)
 
     def _ask(self, name: str, kind: str) -> None:
         connector = self._systems.of(name, kind)
@@ -57,7 +57,7 @@ class SessionPoller:
         found = [*connector.sessions()]
         if time.monotonic() - began > self._patience:
             log.warning(
-                "%s took %.0f s to tell its sessions: too old", name, time.monotonic() - began
+                "%s took %.0f s to list its sessions: too old", name, time.monotonic() - began
             )
             return
         if len(found) > MOST:

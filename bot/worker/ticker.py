@@ -1,6 +1,6 @@
-"""Looks at what nobody rings for: once a second, one thread for all that has to be looked at.
+"""Runs a few short checks once a second, on one thread.
 
-It doesn't know what it looks at. Every look is short, and one that fails has a next time.
+A check that fails runs again a second later.
 """
 
 import logging
@@ -13,17 +13,16 @@ from bot.core.errors import AccessBotError
 log = logging.getLogger(__name__)
 
 INTO = 0.05
-"""How far into each second it looks: what is due at a whole second is found then, and not up to a
+"""The offset in each second: a deadline at a whole second is found just after it, not up to a
 second later."""
 
 WELL = 30.0
-"""Seconds within which it must have looked."""
+"""Seconds within which it must have run."""
 
 
 class CommitWatcher:
-    """Looks at rows only when somebody has committed since it looked last: `version` is a number
-    that every commit changes, and 0 where that can't be seen. Every look raises what keeps it from
-    looking."""
+    """Reads rows only after a new commit: every commit changes `version`, which is 0 if that can't
+    be detected. Raises if a check fails."""
 
     def __init__(self, version: Callable[[], int], looks: Sequence[Callable[[], object]]) -> None:
         self._version, self._looks = version, looks
@@ -33,7 +32,7 @@ class CommitWatcher:
         seen, self._seen = (
             self._seen,
             None,
-        )  # until all of it was seen, and on a connection that is still the same
+        )  # only after everything was read, and on the same connection
         version = self._version()
         if version == 0 or version != seen:
             for look in self._looks:
@@ -42,7 +41,7 @@ class CommitWatcher:
 
 
 class Ticker:
-    """`exact` gives UTC seconds with their fraction; `looks` are done in this order."""
+    """`exact` returns UTC seconds with their fraction; `looks` run in this order."""
 
     def __init__(
         self, exact: Callable[[], float], looks: Mapping[str, Callable[[], object]]
@@ -59,7 +58,7 @@ class Ticker:
         self._thread.join()
 
     def well(self) -> bool:
-        """Whether it has looked lately."""
+        """Whether it has run recently."""
         return self._thread.is_alive() and time.monotonic() - self._turned < WELL
 
     def _run(self) -> None:
@@ -74,4 +73,4 @@ class Ticker:
         except AccessBotError as error:
             log.warning("%s: %s", name, error)
         except Exception:
-            log.exception("%s could not be looked at", name)
+            log.exception("the check of %s failed", name)

@@ -1,5 +1,5 @@
-"""Revokes due access on its system while the database takes no writes, so that a full disk keeps
-nothing open.
+"""Revokes due access on its system while the database takes no writes, so that a full disk does not
+keep access open.
 
 Each end is safe to repeat. The ordinary end repeats it when writing works again, and records it.
 """
@@ -22,11 +22,11 @@ from bot.worker.concurrency import ConcurrencyLimits
 log = logging.getLogger(__name__)
 
 BACKOFF = Backoff(first=1, longest=60)
-"""Between two tries of one end."""
+"""Seconds between attempts of one end."""
 
 LOOK_AGAIN = 300
-"""Seconds after which an end that was made is made again: a start that was under way may have come
-after it."""
+"""Seconds after which an end is repeated, because a start that was running may have finished after
+it."""
 
 
 _UNDER_WAY = float("inf")
@@ -34,7 +34,7 @@ _UNDER_WAY = float("inf")
 
 class UnwrittenMemberships:
     """Memberships that can be read and not written: what an end forgets is hidden until it was read
-    back. The ordinary end forgets it for good."""
+    back. The ordinary end forgets it later."""
 
     def __init__(self, stored: Memberships) -> None:
         self._stored = stored
@@ -47,7 +47,7 @@ class UnwrittenMemberships:
         self._hidden.add(membership)
 
     def show(self, system: str, grant: str) -> None:
-        """Hides nothing more of this grant there."""
+        """Stops hiding memberships of this grant there."""
         for membership in [
             each for each in self._hidden.copy() if (each.system, each.grant) == (system, grant)
         ]:
@@ -80,7 +80,7 @@ class UnwrittenRevocations:
         self._next_try: dict[tuple[str, str], float] = {}
 
     def begin(self, orders: Iterable[ProvisionOrder]) -> None:
-        """Begins what is neither under way, nor waits for its next try."""
+        """Starts the ends that neither run nor wait for their next attempt."""
         for order in orders:
             pair = order.grant, order.system
             if self._systems.in_our_rows(order.connector):
@@ -119,9 +119,9 @@ class UnwrittenRevocations:
             try:
                 connector.revoke(order)
             except StorageUnavailable as error:
-                # It may have called its system before: reading back tells.
+                # It may have called its system before the failure; the read-back shows that.
                 log.info(
-                    "what the end of %s on %s writes comes later: %s",
+                    "the end of %s on %s will be recorded later: %s",
                     order.grant,
                     order.system,
                     error,
@@ -139,14 +139,13 @@ class UnwrittenRevocations:
             log.warning("access %s has ended on %s, which can't be recorded yet", *pair)
 
     def reset(self) -> None:
-        """At the end of an outage: the next one begins without pauses."""
+        """Resets the pauses at the end of an outage."""
         with self._lock:
             self._tried.clear()
             self._next_try = {pair: at for pair, at in self._next_try.items() if at == _UNDER_WAY}
 
 
 def forget_if_back(unwritten: UnwrittenEnds, connector: Connector, order: ProvisionOrder) -> None:
-    """An end that was noted counts no more where the access is there again. Raises what the
-    connector does."""
+    """Drops a noted end if the access exists again. Raises what the connector raises."""
     if unwritten.at(order.grant, order.system) is not None and connector.read_back(order):
         unwritten.forget(order.grant, order.system)

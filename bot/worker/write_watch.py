@@ -1,4 +1,4 @@
-"""Tries a write once a second after one has failed, so that a process that is idle notices the
+"""Tries a write once a second after one has failed, so that an idle process notices the
 recovery."""
 
 import logging
@@ -14,7 +14,7 @@ class WriteWatch:
         self._world, self._failing = world, False
 
     def look(self) -> None:
-        """To be called once a second. Takes as long as the database takes to refuse a write."""
+        """Call it once a second. It takes as long as the database takes to refuse a write."""
         problem = writing_problem(self._world)
         if bool(problem) == self._failing:
             return

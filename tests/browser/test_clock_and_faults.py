@@ -46,7 +46,7 @@ def test_four_hours_are_seen_through_in_a_moment(
     emi = window("emi")
     clock = emi.tool("Clock")
     expect(clock.get_by_role("button", name=re.compile("^The end"))).to_be_disabled()
-    expect(clock).to_contain_text("A bot that is started for production can't be moved like this.")
+    expect(clock).to_contain_text("The clock of a bot in production can't be moved.")
     emi.page.keyboard.press("Escape")
     expect(clock).to_be_hidden()
 
@@ -149,7 +149,7 @@ def test_a_killed_bot_is_said_to_be_dead_and_comes_back_to_its_duties(
     expect(trouble).to_contain_text("1 payload reached nobody")
 
     clock = farid.tool("Clock")
-    expect(clock).to_contain_text("this is what it said last")
+    expect(clock).to_contain_text("this is its last answer")
     clock.get_by_role("button", name=re.compile("^The end")).click()
     expect(clock).to_be_hidden()
     trouble.get_by_role("button", name="Start the bot").click()

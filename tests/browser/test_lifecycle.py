@@ -47,7 +47,7 @@ def test_from_the_question_to_the_locked_door(window: Open, nobody_holds: None) 
     expect(door.get_by_text("Your access has ended")).to_be_visible()
     expect(door.get_by_role("table")).to_have_count(0)
     enter(door)
-    expect(door.get_by_text("This token opens nothing here")).to_be_visible()
+    expect(door.get_by_text("This token does not work here")).to_be_visible()
 
     message.get_by_role("button", name=re.compile(r"^\d+ repl")).click()
     expect(message).to_contain_text("Ended")

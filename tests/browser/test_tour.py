@@ -89,7 +89,7 @@ def ask(page: Page) -> None:
     form.get_by_label("Reason").fill("SHOP-12 waits for its money")
     form.get_by_role("button", name="Send request").click()
     sent = page.get_by_role("dialog", name="Request sent")
-    expect(sent).to_contain_text("the tour goes on behind it")
+    expect(sent).to_contain_text("the tour continues behind it")
     sent.get_by_role("button", name="Close").last.click()
     step(page, 2)
 
@@ -122,7 +122,7 @@ def test_a_newcomer_who_does_what_the_tour_says_sees_all_of_the_story(
     shop = opened.value
     shop.get_by_label("Access token").fill("not-the-token")
     shop.get_by_role("button", name="Open").click()
-    expect(shop.get_by_role("alert")).to_contain_text("opens nothing")
+    expect(shop.get_by_role("alert")).to_contain_text("does not work")
     step(page, 4)
     shop.get_by_label("Access token").fill(token)
     shop.get_by_role("button", name="Open").click()
@@ -138,7 +138,7 @@ def test_a_newcomer_who_does_what_the_tour_says_sees_all_of_the_story(
     press(page, "Write it for me")
     expect(page.get_by_role("textbox", name="Message #access-approvals")).to_be_focused()
     page.keyboard.press("Enter")
-    expect(tour(page).get_by_role("heading", name="That was all of it")).to_be_visible()
+    expect(tour(page).get_by_role("heading", name="You have seen everything")).to_be_visible()
     expect(page.get_by_role("main").get_by_role("table").last).to_contain_text("grant:access:ended")
     press(page, "Start again")
     step(page, 1)

@@ -150,7 +150,7 @@ def replace_channel(sandbox: Sandbox, archive: bool = False) -> str:
 TROUBLE: dict[str, tuple[Break, list[str]]] = {
     "missing scope": (
         lambda s: s.admin.grant_scopes([scope for scope in SCOPES if scope != "im:write"]),
-        ["FAIL  scopes: im:write is missing; the bot needs it to open the direct messages"],
+        ["FAIL  scopes: im:write is missing; the bot needs it to send people direct messages"],
     ),
     "scope too many": (
         lambda s: s.admin.grant_scopes([*SCOPES, "channels:history"]),

@@ -56,9 +56,9 @@ ACTIONS = {
         "ALL PRIVILEGES",
     ),
     "all, for short": ("postgres", "all on orders", "ALL PRIVILEGES"),
-    "a role over everything": ("postgres", "ROLE pg_read_all_data", "over the whole server"),
-    "a quoted one": ("postgres", 'role "rds_superuser"', "over the whole server"),
-    "to hand on": ("postgres", "SELECT ON orders WITH GRANT OPTION", "hand it on"),
+    "a role over everything": ("postgres", "ROLE pg_read_all_data", "for the whole server"),
+    "a quoted one": ("postgres", 'role "rds_superuser"', "for the whole server"),
+    "to hand on": ("postgres", "SELECT ON orders WITH GRANT OPTION", "grant it to others"),
     "change every table": (
         "postgres",
         "SELECT, UPDATE ON ALL TABLES IN SCHEMA public",
@@ -67,12 +67,12 @@ ACTIONS = {
     "the administrators' set": ("aws", "AdministratorAccess", "nearly everything"),
     "a power user": ("aws", "arn:aws:iam::aws:policy/PowerUserAccess", "nearly everything"),
     "the cluster": ("kubernetes", "cluster-admin", "everything in the cluster"),
-    "everybody's group": ("okta", "Everyone", "group of everybody"),
+    "everybody's group": ("okta", "Everyone", "group of all users"),
     "all, among others": ("postgres", "SELECT, ALL ON orders", "ALL PRIVILEGES"),
     "a mighty role, among others": (
         "postgres",
         "ROLE reporting, pg_write_server_files",
-        "over the whole server",
+        "for the whole server",
     ),
     "an administrator's role": ("postgres", "ROLE shop_dbadmin", "administrator"),
     "triggers on every table": (
@@ -128,7 +128,7 @@ ROLES = {
     ),
     "four days": (
         'max_duration = "4d"\nmax_renewals = 0',
-        "shop-admin.max_duration: 4d in one go is long",
+        "shop-admin.max_duration: 4d is long for one grant",
     ),
     "a month with renewals": (
         'max_total = "30d"',
@@ -136,7 +136,7 @@ ROLES = {
     ),
     "days that nobody approves": (
         'max_total = "13d"',
-        "shop-admin.max_total: 13d with renewals that nobody approves",
+        "shop-admin.max_total: 13d with renewals without approval",
     ),
 }
 
@@ -171,7 +171,7 @@ env = { TOKEN = "${LAB_TOKEN}" }
     text = policy_text(systems=SYSTEMS + table, **dict.fromkeys(ALL_LIMITED, LIMITED))
     (line,) = problems(parse_policy(text, "roles.toml", {**STRONG, "LAB_TOKEN": "hunter22"}, KINDS))
     assert "list of processes" in str(line) and "env" in str(line) and "hunter22" not in str(line)
-    assert 'systems.lab.argv[1]: "--token=${LAB_TOKEN}" shows' in str(line)
+    assert 'systems.lab.argv[1]: "--token=${LAB_TOKEN}" is visible' in str(line)
 
 
 def test_a_host_where_one_would_be_root_is_told() -> None:
@@ -206,8 +206,8 @@ def test_systems_whose_hosts_can_t_tell_them_apart_are_told(
         for each in problems(parse_policy(text, "roles.toml", {**STRONG, "CA": "/ca"}, KINDS))
     ]
     words = (
-        "systems.db.principals: it has its ca_key and a principal in common with web: a certificate"
-        " of one opens"
+        "systems.db.principals: it shares its ca_key and a principal with web: a certificate"
+        " for one also opens"
     )
     assert len(found) == said and all(words in each for each in found)
 
@@ -230,7 +230,7 @@ def test_what_is_much_in_a_namespace_is_told_for_a_whole_cluster(
     policy = parse_policy(text, "roles.toml", STRONG, KINDS)
     cluster = System("reports", "kubernetes", {"namespace": namespace})
     found = problems(replace(policy, systems={**policy.systems, "reports": cluster}))
-    assert ["in the whole cluster" in each.text for each in found] == [True] * broad
+    assert ["for the whole cluster" in each.text for each in found] == [True] * broad
 
 
 def _told_of_a_rule(
@@ -246,7 +246,7 @@ RULES = {
     "everybody, and nobody approves": (
         'requesters = ["everyone"]',
         'name = "short"\nmax_duration = "30m"',
-        ["everybody may ask and nobody has to approve"],
+        ["everybody may request it and nobody has to approve"],
     ),
     "some people only": ('requesters = ["everyone"]', 'name = "on call"\nmembers = ["@sre"]', []),
     "some may ask": ('requesters = ["@sre"]', 'name = "short"\nmax_duration = "30m"', []),

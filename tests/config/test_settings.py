@@ -137,7 +137,7 @@ WRONG = {
     "a short signing secret": (
         "SLACK_SIGNING_SECRET",
         "hunter",
-        "is too short for a signing secret",
+        "is too short for a Slack signing secret",
     ),
     "plain http": ("SLACK_API_URL", "http://slack.com/api/", "must be https"),
     "a host like loopback": ("SLACK_API_URL", "http://localhost.hunter.io/", "must be https"),
@@ -164,19 +164,19 @@ WRONG = {
         "https://hunter℀.io/",
         "must be a URL like https://slack.com/api/",
     ),
-    "the dots of an example": ("SLACK_BOT_TOKEN", "xoxb-…", "is it copied in full?"),
-    "the other dots": ("SLACK_APP_TOKEN", "xapp-hun…", "is it copied in full?"),
+    "the dots of an example": ("SLACK_BOT_TOKEN", "xoxb-…", "was it copied in full?"),
+    "the other dots": ("SLACK_APP_TOKEN", "xapp-hun…", "was it copied in full?"),
     "a signing secret with dots": (
         "SLACK_SIGNING_SECRET",
         "hunter" * 5 + "…",
-        "is it copied in full?",
+        "was it copied in full?",
     ),
     "a path outside ASCII": (
         "SLACK_API_URL",
         "https://hunter.io/ä/",
         "must be a URL like https://slack.com/api/",
     ),
-    "a host outside ASCII": ("HOST", "hünter", "letters, digits and signs of ASCII only"),
+    "a host outside ASCII": ("HOST", "hünter", "must be ASCII only"),
     "bytes that are no text": ("ACCESS_SECRET_KEYS", "hun\udcff" * 20, "is not UTF-8"),
     "no database name": ("DATABASE_URL", "postgresql://u:hunter@h", "names no database"),
     "an unknown parameter": (
@@ -335,17 +335,15 @@ def test_every_secret_may_come_from_a_file(name: str, tmp_path: Path) -> None:
 
 def test_a_secret_that_is_set_twice_is_refused(tmp_path: Path) -> None:
     (found,) = told(SOCKET | {"SLACK_BOT_TOKEN_FILE": str(tmp_path / "token")})
-    assert (
-        found
-        == "environment SLACK_BOT_TOKEN: is set and SLACK_BOT_TOKEN_FILE too: set one of the two"
-    )
+    twice = "is set, and so is SLACK_BOT_TOKEN_FILE: set only one of them"
+    assert found == f"environment SLACK_BOT_TOKEN: {twice}"
 
 
 BAD_FILES = {
     "missing": (None, "No such file or directory"),
     "empty": (b" \n", "it is empty"),
     "not text": (b"\xff\xfe", "it is not UTF-8"),
-    "too big": (b"x" * 70_000, "it is too big for a secret"),
+    "too big": (b"x" * 70_000, "it is too large for a secret"),
 }
 
 
@@ -358,7 +356,7 @@ def test_a_file_that_holds_no_secret_is_told_once(
         file.write_bytes(content)
     environ = {key: value for key, value in SOCKET.items() if key != "SLACK_BOT_TOKEN"}
     (found,) = told(environ | {"SLACK_BOT_TOKEN_FILE": str(file)})
-    assert found == f"environment SLACK_BOT_TOKEN_FILE: the file it names can't be used: {problem}"
+    assert found == f"environment SLACK_BOT_TOKEN_FILE: names a file that can't be used: {problem}"
 
 
 # --- .env

@@ -176,9 +176,9 @@ def test_any_exit_code_but_two_is_final_for_a_start_and_for_nothing_else(
     [
         ("exit 75", "exited with 75"),
         ("kill -9 $$", "ended by signal 9"),
-        ("echo active", "not JSON"),
-        ('echo \'{"state": "active"}\'; echo more', "not JSON"),
-        ("echo '{}'", "no state"),
+        ("echo active", "did not write JSON"),
+        ('echo \'{"state": "active"}\'; echo more', "did not write JSON"),
+        ("echo '{}'", "without a state"),
         ("cat /dev/zero", "more than 1048576 bytes"),
     ],
 )
@@ -262,7 +262,7 @@ def test_the_check_finds_what_is_wrong_with_an_executable(tmp_path: Path) -> Non
     (problem,) = lab(tmp_path, "exit 1").check({})
     assert "lab exited with 1" in problem
     (problem,) = lab(tmp_path, "true", argv=["/none/here"]).check({})
-    assert "is not there" in problem
+    assert "does not exist" in problem
     it = lab(tmp_path, 'echo \'{"state": "ended"}\'')
     (tmp_path / "program").chmod(0o777)
     (problem,) = it.check({})

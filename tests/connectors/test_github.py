@@ -161,7 +161,7 @@ class TestGitHub(Contract, SharedContract, RestContract):
         self, it: Connector, server: GitHub, order: Ordered
     ) -> None:
         server.join("new", state="pending")
-        with pytest.raises(SystemUnavailable, match="has to accept the invitation") as waits:
+        with pytest.raises(SystemUnavailable, match="must accept the invitation") as waits:
             it.grant(replace(order(), names={"github": "new"}))
         assert (
             waits.value.to_person
@@ -172,7 +172,7 @@ class TestGitHub(Contract, SharedContract, RestContract):
         self, it: Connector, server: GitHub, order: Ordered
     ) -> None:
         server.invites, asked = True, order()
-        with pytest.raises(SystemUnavailable, match="waits to be accepted") as waits:
+        with pytest.raises(SystemUnavailable, match="must accept the invitation") as waits:
             it.grant(asked)
         assert waits.value.to_person == "Accept the invitation to deployers on it."
         assert not it.read_back(asked)

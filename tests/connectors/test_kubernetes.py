@@ -226,7 +226,7 @@ class TestKubernetes(InNamespace):
     ) -> None:
         _, other = certificate(tmp_path, "localhost")
         it = Connecting(self.settings(cluster, ca=other), tools)
-        with pytest.raises(SystemUnavailable, match="certificate is not good"):
+        with pytest.raises(SystemUnavailable, match="certificate is not valid"):
             it.grant(order(CARA))
 
     @pytest.mark.parametrize(

@@ -213,7 +213,7 @@ def test_a_role_of_that_name_that_we_did_not_make_is_not_taken(
     order = an_order()
     server.execute(f"CREATE ROLE {role_name(order)} LOGIN CREATEDB PASSWORD 'known'")
     try:
-        with pytest.raises(SystemRefused, match="is there without our comment"):
+        with pytest.raises(SystemRefused, match="exists without our comment"):
             it.grant(order)
     finally:
         server.execute(f"DROP ROLE {role_name(order)}")

@@ -279,7 +279,7 @@ class TestOwn(Ground):
         self, it: Connector, order: Callable[..., ProvisionOrder], host: Host
     ) -> None:
         asked = order()
-        with pytest.raises(SystemRefused, match="not open"):
+        with pytest.raises(SystemRefused, match="not active"):
             certificate(it, asked, host)
 
     @pytest.mark.parametrize(
@@ -304,7 +304,7 @@ class TestOwn(Ground):
         file = f"~/.ssh/{asked.grant}-cert.pub"
         assert words == ["ssh", "-o", f"CertificateFile={file}", *expected.split()]
         assert file in way.how[0] and "deploy" in way.how[1]
-        assert any("in the place of HOST" in line for line in way.how) == ("HOST" in expected)
+        assert any("Replace HOST with" in line for line in way.how) == ("HOST" in expected)
 
     def test_an_end_needs_neither_the_ca_key_nor_roles_toml(
         self,

@@ -198,12 +198,12 @@ def test_a_group_may_read_the_file(keys: Path, tmp_path: Path) -> None:
     ("what", "words"),
     [
         ("missing", "No such file"),
-        ("directory", "no regular file"),
-        ("pipe", "no regular file"),
+        ("directory", "not a regular file"),
+        ("pipe", "not a regular file"),
         ("nul\0", "not a path"),
-        ("garbage", "no private key in it"),
-        ("public", "no private key in it"),
-        ("secp256k1", "no private key in it|can't be used"),
+        ("garbage", "no readable private key"),
+        ("public", "no readable private key"),
+        ("secp256k1", "no readable private key|can't be used"),
         ("short", "this has 2048"),
         ("locked", "has a passphrase"),
     ],
@@ -314,13 +314,13 @@ def test_an_agent_that_lies_is_not_believed(
     known = string(b"\x0c" + (1).to_bytes(4, "big") + string(blob) + string(b"ca"))
     authority = AgentKey(fingerprint_of(blob))
     told = {
-        "no signature": (string(b"\x0e"), "not good"),
+        "no signature": (string(b"\x0e"), "not valid"),
         "another's": (
             string(b"\x0e" + string(string(b"ssh-ed25519") + string(b"\0" * 64))),
-            "not good",
+            "not valid",
         ),
         "refused": (string(b"\x05"), "refuses"),
-        "endless": (b"\xff" * 4, "no known way"),
+        "endless": (b"\xff" * 4, "unknown answer"),
         "cut off": (b"\0\0\0\x09\x0e", "time out"),
     }
     for name, (answer, words) in told.items():
@@ -362,4 +362,4 @@ def test_check_says_whether_it_could_sign(keys: Path, tmp_path: Path) -> None:
 
     assert wrong(keys / "ed25519", "pty") == []
     assert "No such file" in wrong(tmp_path / "missing")[0]
-    assert wrong(keys / "ed25519", "shell")[0].startswith("admin: shell is no extension")
+    assert wrong(keys / "ed25519", "shell")[0].startswith("admin: shell is not an extension")

@@ -163,4 +163,4 @@ def test_a_package_never_takes_the_place_of_one_of_ours(tmp_path: Path) -> None:
         "-c", "from bot.connectors import installed; print(sorted(installed()))", path=tmp_path
     )
     assert done.stdout == "['ours']\n"
-    assert "evil:Gateway brings a connector gateway, which is ours: it is not used" in done.stderr
+    assert "evil:Gateway has a connector gateway, the name of a built-in one" in done.stderr

@@ -262,7 +262,7 @@ def test_a_private_receiver_is_not_called_unless_roles_toml_says_so(between: InF
     ("serve", "words"),
     [
         (answering("200 OK", GOOD), "a grant which does not exist is active; ended is expected"),
-        (answering("200 OK", b'{"state": "ended"}'), "answers what is not signed with the secret"),
+        (answering("200 OK", b'{"state": "ended"}'), "accepts requests that are not signed"),
         (answering("401 No"), "warehouse answered 401 to read_back"),
         (answering("200 OK", b"hello"), "not JSON"),
         (saying(), "it broke off"),

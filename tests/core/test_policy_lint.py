@@ -367,20 +367,20 @@ def test_what_is_meant_and_not_there_is_told(where: str) -> None:
 WRONG = {
     "an unknown name": (
         'meant = { weak-tickets = "why" }',
-        '.meant: "weak-tickets": access-bot check has no such',
+        '.meant: "weak-tickets": unknown warning',
     ),
     "a near one": ('meant = { weak-tickets = "why" }', 'did you mean "weak-ticket"?'),
     "no reason": ('meant = { weak-ticket = "" }', ".meant: weak-ticket must not be empty"),
     "a reason of spaces": (
         'meant = { weak-ticket = "  " }',
-        ".meant: weak-ticket must say why it is meant",
+        ".meant: weak-ticket must say why the warning does not apply",
     ),
     "a reason that is no text": (
         "meant = { weak-ticket = true }",
         ".meant: weak-ticket must be text in quotes",
     ),
     "no table": ('meant = "weak-ticket"', ".meant: must be a table"),
-    "what can't be meant": ('meant = { not-needed = "why" }', "has no such warning"),
+    "what can't be meant": ('meant = { not-needed = "why" }', "unknown warning"),
 }
 
 

@@ -77,7 +77,7 @@ def test_readiness_and_metrics_tell_of_a_closed_security_channel_and_stay_well(
     assert '"channels"' not in company.bot.get("/readyz")[1]
     company.sandbox.admin.archive("#access-security")
     company.roles.write_text("this is no roles.toml")
-    company.expect("roles.toml was changed and is bad")
+    company.expect("the changed roles.toml has problems")
     until(
         lambda: (
             '"#access-security":"is_archived"' in company.bot.get("/readyz")[1].replace(" ", "")

@@ -55,7 +55,7 @@ def test_a_second_demo_in_the_same_checkout_is_refused(tmp_path: Path) -> None:
 
     with (tmp_path / LOCK).open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        with pytest.raises(DemoFailed, match="up already"), running_demo(tmp_path):
+        with pytest.raises(DemoFailed, match="already runs"), running_demo(tmp_path):
             pass
 
 

@@ -490,7 +490,7 @@ def test_without_any_lead_the_log_says_what_nobody_was_told(
     with unit(office.made.world) as u:
         u.notify_leads("panic_off", by="os:eve", role="", person="")
     office.turn()
-    assert re.search(r"ERROR .*nobody is told", caplog.text)
+    assert re.search(r"ERROR .*nobody was notified", caplog.text)
     assert count_state(office.made.world).unreachable
 
 

@@ -273,7 +273,7 @@ def order(made: Made) -> ProvisionOrder:
 @pytest.mark.parametrize(
     ("error", "said"),
     [
-        (SystemUnavailable("it sleeps"), "could not be asked now (it sleeps)"),
+        (SystemUnavailable("it sleeps"), "can't be reached now (it sleeps)"),
         (KeyError("secret"), "gave no credentials"),
     ],
 )

@@ -248,7 +248,7 @@ def test_edit_takes_the_duration_as_it_was_written_there(driver: SlackDriver) ->
     ("values", "field", "said"),
     [
         pytest.param({"duration": "2h"}, "duration", "only shorten", id="longer"),
-        pytest.param({"duration": "0m"}, "duration", "no time at all", id="nothing"),
+        pytest.param({"duration": "0m"}, "duration", "is zero", id="nothing"),
         pytest.param({"duration": "-1h"}, "duration", "is not a duration", id="negative"),
         pytest.param({"duration": ""}, "duration", "is not a duration", id="empty"),
         pytest.param({"duration": "1h", "actions": []}, "actions", "at least one", id="no actions"),
@@ -621,7 +621,7 @@ def test_an_empty_duration_in_the_form_says_that_the_default_is_used(driver: Sla
     ("values", "field", "said"),
     [
         pytest.param({"duration": "-1h"}, "duration", "is not a duration", id="negative"),
-        pytest.param({"duration": "0m"}, "duration", "no time at all", id="nothing"),
+        pytest.param({"duration": "0m"}, "duration", "is zero", id="nothing"),
         pytest.param({"duration": "999999h"}, "duration", "too long", id="longer than anything"),
         pytest.param({"duration": "30d"}, "duration", "at most 4h", id="longer than the role"),
         pytest.param(

@@ -480,8 +480,9 @@ def test_who_has_to_do_something_first_reads_what_and_until_when_it_helps() -> N
         until=NOW + 3600,
     )
     message = direct_messages.grant_note("delayed", view, NOW)
-    assert "waits for you.\nAccept the invitation to acme on github.com. It starts then" in words(
-        message
+    assert (
+        "waits for you.\nAccept the invitation to acme on github.com. Your access starts after that"
+        in words(message)
     )
     assert "before 22 Nov 2026 15:00 UTC." in words(message) and "a system" not in words(message)
     assert message["text"].endswith("waits for you: Accept the invitation to acme on github.com.")
@@ -830,7 +831,7 @@ SECURITY: dict[str, tuple[str, dict[str, object], str]] = {
     "person": (
         "undelivered",
         {"kind": "notify_person", "to": "U0ANA", "error": "e"},
-        "They see the same in App Home",
+        "They find it in App Home",
     ),
 }
 

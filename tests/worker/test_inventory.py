@@ -154,7 +154,7 @@ def test_a_slow_system_says_how_much_was_not_looked_at_and_what_was_found_is_kep
     monkeypatch.setattr(bot.worker.inventory, "ROOM", 0.0)
     asked = _asked(monkeypatch)
     assert (
-        place.problems() == {system: "it is slow: 3 of 3 grants were not looked at"} and asked == []
+        place.problems() == {system: "it is slow: 3 of 3 grants were not checked"} and asked == []
     )
     place.look()
     assert place.made.count("findings") == 3
@@ -267,7 +267,7 @@ def test_a_system_that_hangs_keeps_no_other_from_being_asked_and_gets_one_thread
     first = {one.system: one for one in survey.look()}
     assert "has not answered within 0.3 s" in first["files"].problem
     assert [each.what for each in first["dark"].findings] == [What.LINGERING]
-    assert "still owes" in {one.system: one.problem for one in survey.look()}["files"]
+    assert "earlier call" in {one.system: one.problem for one in survey.look()}["files"]
     hang.unlink()
 
 

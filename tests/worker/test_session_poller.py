@@ -138,7 +138,7 @@ def test_one_that_fails_closes_nothing_and_has_a_next_time(
     for shop.error in (SystemUnavailable("down"), RuntimeError("what?")):
         looked(watch, made, shop)
         assert times(made, grant) == [("a", START, None)]
-    assert "the sessions on shop-admin could not be seen: down" in caplog.text
+    assert "the sessions on shop-admin could not be listed: down" in caplog.text
     shop.error, shop.open = None, []
     looked(watch, made, shop)
     assert times(made, grant) == [("a", START, START + 60)]

@@ -17,14 +17,14 @@ Rejected = Callable[[str, list[Problem]], None]
 
 LOOKS = 2
 LOOKS_WHEN_SHORTER = 4
-"""How many looks in a row, a second apart, must see the same content before it counts. Half of a
-file may be valid and laxer than the whole, so a file that became shorter has to stay so for
-longer."""
+"""How many looks in a row, a second apart, must see the same content before it is loaded. A
+half-written file may be valid and less strict, so a file that became shorter has to stay the same
+for longer."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    """The file at one moment. `content` is None where it can't be read, and `error` says why."""
+    """The file at one moment. `content` is None if it can't be read; `error` then says why."""
 
     content: bytes | None
     error: ConfigError | None
@@ -42,8 +42,8 @@ class _Look:
 
 
 class RolesFile:
-    """Raises ConfigError when it can't be read at the start: without roles nothing can be decided.
-    `only_ending` is for verbs that end access, which a bad file must not prevent."""
+    """Raises ConfigError if the file can't be loaded at the start. `only_ending` is for commands
+    that end access: a bad file must not prevent them."""
 
     def __init__(
         self,
@@ -61,16 +61,16 @@ class RolesFile:
         except ConfigError as error:
             if not only_ending:
                 raise
-            log.warning("%s can't be read; access can still be ended:\n%s", path, error)
+            log.warning("%s can't be loaded; access can still be ended:\n%s", path, error)
             self.policy = no_policy(path, self._kinds)
 
     def current(self) -> Policy:
         return self.policy
 
     def reload(self, loaded: Callable[[Policy], None], rejected: Rejected) -> None:
-        """Looks at the file once, and puts it in force if it was saved and saving has finished.
-        `rejected` gets a digest of the bad content, and its problems. A failed `loaded` or
-        `rejected` is tried again at the next look."""
+        """Checks the file once, and loads it if it has changed and saving has finished. `rejected`
+        gets a digest of the bad content and its problems. If `loaded` or `rejected` fails, it is
+        retried at the next look."""
         look = self._look()
         self._times = self._times + 1 if self._same(look) else 1
         self._pending = look
@@ -83,7 +83,7 @@ class RolesFile:
         except ConfigError as error:
             rejected(look.digest, error.problems)
             log.error(
-                "roles.toml was changed and is bad; the last good one stays in force:\n%s", error
+                "the changed roles.toml has problems; the last good one stays in force:\n%s", error
             )
         else:
             self.policy = found

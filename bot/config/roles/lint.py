@@ -1,4 +1,4 @@
-"""Warns where a valid roles.toml looks strict and is open, or gives more than it may need to."""
+"""Warns where a valid roles.toml is less strict than it looks, or gives more than may be needed."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from bot.core.values import classify, quoted
 Table = Mapping[str, Any]
 
 NOT_NEEDED = "not-needed"
-"""The name of the warning that a `meant` is about nothing. It can't be meant itself."""
+"""The warning that a `meant` matches no warning. It can't be silenced by `meant` itself."""
 
 MANY_RENEWALS = 5
-"""Renewals that nobody approves, up to which nothing is said."""
+"""Up to this many renewals without approval give no warning."""
 
 LONG = 3 * UNITS["d"]
 LONG_TOTAL = 2 * UNITS["w"]
 
 _WORKSPACE: Key = ("workspace",)
-_STALE = "nothing gives this warning now: remove it, or it hides the next one"
+_STALE = "there is no such warning now: remove it, or it will hide a new one"
 
 SHOWN_ENTRIES = 3
 """How many entries of a list a warning names."""
@@ -37,8 +37,7 @@ SHOWN_ENTRIES = 3
 
 @dataclass(frozen=True, slots=True)
 class PolicyWarning:
-    """One warning: its name, the table whose `meant` can say that it is meant, and place and
-    reason."""
+    """One warning: its name, the table whose `meant` can silence it, and its place and reason."""
 
     name: str
     table: Key
@@ -54,7 +53,7 @@ class PolicyWarning:
 
 
 def warnings(policy: Policy) -> list[PolicyWarning]:
-    """What is worth a second look and not said to be meant, in the order of the file.
+    """The warnings that no `meant` silences, in the order of the file.
 
     `meant` in [workspace] holds for the whole file, elsewhere for its own table.
     """
@@ -108,7 +107,7 @@ def _all(policy: Policy, given: Table) -> Iterator[Warned]:
 
 
 def _of_kinds(policy: Policy, role: Role, given: Table) -> Iterator[Warned]:
-    """What the kinds of a role's systems say of it."""
+    """The warnings of the kinds of a role's systems."""
     systems = [policy.systems[name] for name in role.systems]
     found: dict[Key, str] = {}
     for system in systems:
@@ -161,7 +160,7 @@ def _leads(policy: Policy, _given: Table) -> Iterator[Warned]:
             role.name for role in policy.roles.values() if lead.lower() in _lowered(role.requesters)
         ]
         if roles and classify(lead) in ("group", "handle"):
-            words = "so they can read the log of their own access and end that of others"
+            words = "so they can read the log about their own access and revoke that of others"
             yield (
                 "leads-may-ask",
                 ("workspace", "leads", place),
@@ -173,7 +172,7 @@ def _shared_secrets(policy: Policy, _given: Table) -> Iterator[Warned]:
     first: dict[str, str] = {}
     for name, system in policy.systems.items():
         if system.secret and (other := first.setdefault(system.secret, name)) != name:
-            words = f"is also the secret of {other}: each of the two can pass as the other"
+            words = f"is also the secret of {other}: each system can impersonate the other"
             yield "shared-secret", ("systems", name, "secret"), words
 
 
@@ -192,7 +191,7 @@ def _references(policy: Policy, given: Table) -> Iterator[Warned]:
 
 
 def _weaker_roles(policy: Policy, _given: Table) -> Iterator[Warned]:
-    """Roles that give what another one gives, and ask less for it."""
+    """Warns of roles that give the same as another role under weaker rules."""
     places = {name: _place(policy, system) for name, system in policy.systems.items()}
     giving: dict[tuple[str, str], list[Role]] = defaultdict(list)
     for role in policy.roles.values():
@@ -217,7 +216,7 @@ def _gives(role: Role, places: Mapping[str, str]) -> set[tuple[str, str]]:
 
 
 def _weaker(roles: list[Role]) -> Iterator[tuple[str, str, str]]:
-    """Role, key and reason for each that asks less than the strictest of those that give the
+    """Role, key and reason for each role with weaker rules than the strictest role that gives the
     same."""
     strict = max(roles, key=lambda role: role.approvals)
     ticketed = next((role for role in roles if role.ticket), None)
@@ -233,11 +232,11 @@ def _weaker(roles: list[Role]) -> Iterator[tuple[str, str, str]]:
             yield role.name, "ticket", f"needs a ticket in roles.{ticketed.name}, and none here"
         more = _lowered(role.approvers) > _lowered(fewest.approvers)
         if more and role.approvals <= fewest.approvals:
-            yield role.name, "approvers", f"is decided by fewer in roles.{fewest.name} than here"
+            yield role.name, "approvers", f"has fewer approvers in roles.{fewest.name} than here"
 
 
 def _place(policy: Policy, system: System) -> str:
-    """The same for two tables that lead to the same system."""
+    """A text that is equal for two tables that lead to the same system."""
     identified = system.reach and policy.kinds[system.connector].settings_identify
     return f"{system.connector} {system.reach}" if identified else system.name
 
@@ -255,9 +254,9 @@ def _why_weak(secret: str, system: str) -> str:
     if len(set(secret)) < 8:
         return "has only a few different characters"
     if (secret + secret).find(secret, 1) < len(secret):
-        return "is a shorter one, repeated"
+        return "repeats a shorter text"
     if secret.isdigit() or _USUAL.search(secret) or system in secret:
-        return "has words or numbers that many secrets have"
+        return "holds words or numbers that are common in secrets"
     return ""
 
 
@@ -307,7 +306,7 @@ def _ticket(role: Role, _given: Table) -> Iterator[Warned]:
         yield (
             "weak-ticket",
             ("ticket",),
-            f"is matched by {_named(junk)}, too: say what a ticket looks like",
+            f"is matched by {_named(junk)}, too: describe what a ticket looks like",
         )
     elif re.fullmatch(r"\^?[\w\s/#-]+\$?", role.ticket):
         yield "weak-ticket", ("ticket",), "is the same text for every request, so it proves nothing"
@@ -321,7 +320,7 @@ def _risk_reason(role: Role, _given: Table) -> Iterator[Warned]:
 
 def _renewals(role: Role, _given: Table) -> Iterator[Warned]:
     if role.max_renewals > MANY_RENEWALS and not role.renewal_approval:
-        words = "renewals without anybody's approval: allow fewer, or set renewal_approval = true"
+        words = "renewals without approval: allow fewer, or set renewal_approval = true"
         yield "many-renewals", ("max_renewals",), f"{role.max_renewals} {words}"
 
 
@@ -329,7 +328,7 @@ def _lengths(role: Role, _given: Table) -> Iterator[Warned]:
     if role.duration_reason:
         return
     if role.max_duration > LONG:
-        words = "in one go is long; the end is what protects"
+        words = "is long for one grant: access protects best when it ends soon"
         yield "long-access", ("max_duration",), f"{format_duration(role.max_duration)} {words}"
     if role.max_total > LONG_TOTAL:
         words = "with renewals is nearly permanent access"
@@ -339,26 +338,24 @@ def _lengths(role: Role, _given: Table) -> Iterator[Warned]:
         and role.max_renewals
         and not role.renewal_approval
     ):
-        words = (
-            "with renewals that nobody approves is long: shorten it, or set renewal_approval = true"
-        )
+        words = "with renewals without approval is long: shorten it, or set renewal_approval = true"
         yield "long-access", ("max_total",), f"{format_duration(role.max_total)} {words}"
 
 
 def _unasked(role: Role, _given: Table) -> Iterator[Warned]:
-    """Rules under which nobody has to agree."""
+    """Warns of automatic approvals that are too broad."""
     for place, rule in enumerate(role.auto_approve):
         if "everyone" in role.requesters and not rule.members and not rule.on_call:
             yield (
                 "nobody-approves",
                 ("auto_approve", place),
-                "everybody may ask and nobody has to approve: name members",
+                "everybody may request it and nobody has to approve: name members",
             )
         if role.risk == "high":
             yield (
                 "nobody-approves",
                 ("auto_approve", place),
-                "the risk is high, and under this rule nobody looks at a request",
+                "the risk is high, and this rule approves requests without an approver",
             )
 
 

@@ -1,4 +1,4 @@
-"""Reads roles.toml: fills in `${NAME}`, checks everything, and makes the policy of it."""
+"""Reads roles.toml, fills in `${NAME}`, checks everything, and builds the policy."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ from bot.core.values import YEAR, Expanded, quoted
 LARGEST = 1024 * 1024  # bytes: far above any real file, far below what would hurt
 REPORTED = 50
 
-_TOO_BIG = f"is too big: at most {LARGEST // 1024} KiB"
+_TOO_BIG = f"is too large: at most {LARGEST // 1024} KiB"
 _HOUR = 3600
 _REMINDERS = (1800, 300)
 _REFERENCE = re.compile(r"\$\$\{|\$\{([^}]*)\}|\$\{")
@@ -53,10 +53,10 @@ _OURS = frozenset(
         "ACCESS_SECRET_KEYS",
     }
 )
-"""The bot's own secrets, which no system may read either."""
+"""The bot's own secrets, which roles.toml must not read for a system."""
 
 _FILLED_BELOW = ("systems", "oncall", "tickets", "stream")
-"""Tables whose values may hold `${NAME}`. Everything else of the file may be shown in Slack."""
+"""Tables whose values may hold `${NAME}`. The other tables may be shown in Slack."""
 
 _NOT_HERE = (
     "${ is read only below [systems], [oncall], [tickets] and [[stream]]; write $${ for a plain ${"
@@ -66,17 +66,17 @@ _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def load_policy(path: str, environ: Mapping[str, str], kinds: Mapping[str, SystemKind]) -> Policy:
-    """The policy in the file at `path`; `environ` gives the values of `${NAME}`, `kinds` are those
-    of systems, by the name that `connector` has in the file.
+    """The policy in the file at `path`. `environ` has the values of `${NAME}`; `kinds` are the
+    kinds of systems, by the name that `connector` gives in the file.
 
-    Raises ConfigError with everything that is wrong: no such file, too big, not UTF-8, not TOML, or
+    Raises ConfigError with every problem: no such file, too big, not UTF-8, not TOML, or wrong
     content.
     """
     return decode_policy(read_content(path), path, environ, kinds)
 
 
 def read_content(path: str) -> bytes:
-    """The bytes of the file, as far as they can make a policy. Raises ConfigError."""
+    """The bytes of the file, up to just over the limit. Raises ConfigError."""
     try:
         with Path(path).open("rb") as file:
             return file.read(LARGEST + 1)
@@ -88,7 +88,7 @@ def read_content(path: str) -> bytes:
 def decode_policy(
     content: bytes, path: str, environ: Mapping[str, str], kinds: Mapping[str, SystemKind]
 ) -> Policy:
-    """`load_policy` for the content of a file that was read already."""
+    """Like `load_policy`, for content that was already read."""
     try:
         text = content.decode()
     except UnicodeDecodeError as error:
@@ -101,11 +101,10 @@ def decode_policy(
 def parse_policy(
     text: str, file: str, environ: Mapping[str, str], kinds: Mapping[str, SystemKind]
 ) -> Policy:
-    """The policy in the text of a roles.toml; `file` is what problems call it, the rest as
-    `load_policy` has it.
+    """The policy in the text of a roles.toml. `file` names it in problems; the other parameters are
+    those of `load_policy`.
 
-    Raises ConfigError with everything that is wrong, in the order of the file, the first 50 in
-    full.
+    Raises ConfigError with every problem in the order of the file, the first 50 in full.
     """
     content = text.encode(errors="surrogatepass")
     if len(content) > LARGEST:
@@ -139,8 +138,7 @@ def _line_in(message: str) -> int:
 
 
 def problems_at(found: list[KeyProblem], text: str, file: str) -> list[Problem]:
-    """What was found at its place in the text of the file, in the order of the file, the first 50
-    in full."""
+    """The problems with their lines, in the order of the file, the first 50 in full."""
     lines = key_lines(text)
     every = sorted((line_of(path, lines), dotted(path), words) for path, words in found)
     problems = [Problem(file, line, key, words) for line, key, words in every[:REPORTED]]
@@ -161,8 +159,8 @@ def _key(part: str) -> str:
 
 
 def _expanded(value: Any, environ: Mapping[str, str], path: Key, found: list[KeyProblem]) -> Any:
-    """The value with every `${NAME}` in its texts replaced where that is allowed, and `$${` for a
-    plain `${`."""
+    """The value with every `${NAME}` in its texts filled in where that is allowed, and `$${` turned
+    into a plain `${`."""
     if isinstance(value, dict):
         found += [((*path, key), _NOT_IN_KEYS) for key in value if "${" in key]
         return {key: _expanded(each, environ, (*path, key), found) for key, each in value.items()}
@@ -186,9 +184,7 @@ def _filled(text: str, environ: Mapping[str, str], path: Key, found: list[KeyPro
         if not _VARIABLE.fullmatch(name):
             found.append((path, "${ needs the name of a variable and }; write $${ for a plain ${"))
         elif name in _OURS:
-            found.append(
-                (path, f"{name} is the bot's own secret; give what needs a secret one of its own")
-            )
+            found.append((path, f"{name} is the bot's own secret: use a separate secret here"))
         elif name not in environ:
             found.append((path, f"the environment variable {name} is not set"))
         elif not _is_utf8(environ[name]):
@@ -201,7 +197,7 @@ def _filled(text: str, environ: Mapping[str, str], path: Key, found: list[KeyPro
 
 
 def _given(value: Any) -> dict[str, str]:
-    """The variables of the environment that texts in this value have read."""
+    """The environment variables that the texts in this value use."""
     if isinstance(value, Expanded):
         return dict(value.given)
     inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
@@ -217,17 +213,17 @@ def _is_utf8(text: str) -> bool:
 
 
 _SAME_ACCESS = frozenset({"meant", "secret", "token", "timeout"})
-"""Settings that may change while access stays what it is."""
+"""Settings that may change without changing what access means."""
 
 _SECRET = re.compile(
     r"(.*[_-])?(secret|token|password|passwd|pass|pwd|passphrase|credentials?|(api|access|private|signing)[_-]?key)",
     re.I,
 )
-"""What a variable, or a key that reads one, is called where it holds a secret: a new one changes no
-access."""
+"""Names of variables and keys that hold a secret. A new secret does not change what access
+means."""
 
 _PLACES = frozenset({"host", "hostaddr", "port", "dbname", "service"})
-"""What the query of a PostgreSQL URL may name in the place of the rest of the URL."""
+"""Parameters in the query of a PostgreSQL URL that override the rest of the URL."""
 
 
 def _reach(table: Mapping[str, Any]) -> str:
@@ -238,7 +234,7 @@ def _reach(table: Mapping[str, Any]) -> str:
 
 
 def _place(value: Any, key: str) -> Any:
-    """The value without passwords; `key` is what it stands under."""
+    """The value without passwords; `key` is its key in the file."""
     if isinstance(value, dict):
         return {name: _place(each, name) for name, each in sorted(value.items())}
     if isinstance(value, list):
@@ -256,8 +252,8 @@ def _place(value: Any, key: str) -> Any:
 
 
 def _counted(value: Expanded, is_url: bool) -> dict[str, str]:
-    """The variables in the value that are not called like a secret. Of a URL, which may have a
-    password in it, those that the file reads into its query."""
+    """The variables in the value whose names are not those of secrets. In a URL, which may hold a
+    password, only the variables in its query."""
     written = _URL.match(value.raw) if is_url else None
     looked_at = (written[3] or "" if written else "") if is_url else value.raw
     read = {match.group(1) for match in _REFERENCE.finditer(looked_at)}
@@ -269,8 +265,8 @@ def _counted(value: Expanded, is_url: bool) -> dict[str, str]:
 
 
 def _named(value: str) -> list[object] | None:
-    """Where a URL leads, without its user, password and what else may be secret; None for what is
-    none."""
+    """Where a URL leads, without user, password and other possible secrets; None if it is not a
+    URL."""
     found = _URL.match(value)
     if found is None:
         return None
@@ -334,7 +330,8 @@ def _settings(model: BaseModel) -> Mapping[str, object]:
 
 
 def _renewal_approval(table: RoleTable) -> bool:
-    """What needed more than one look to be given is not kept longer without one."""
+    """By default renewals need approval if the role has more than a low risk or more than one
+    approval."""
     if table.renewal_approval is not None:
         return table.renewal_approval
     return table.risk != "low" or _approvals(table) > 1

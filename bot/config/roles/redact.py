@@ -1,4 +1,4 @@
-"""Redacts the secrets that stand in the text of a roles.toml, so that the audit log may keep it."""
+"""Redacts the secrets in the text of a roles.toml, so that the audit log may keep it."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from bot.config.roles.toml_lines import Path, comments, scalars
 REDACTED = "[redacted]"
 
 SECTIONS = frozenset({"systems", "oncall", "tickets", "stream"})
-"""The tables that may hold secrets. Everything else of the file may be shown in Slack anyway."""
+"""The tables that may hold secrets. The other tables may be shown in Slack anyway."""
 
 SHOWN = frozenset({"connector", "group", "kind", "url"})
-"""Keys of those tables whose values are kept, except for the secrets inside them; of a system also
-those that its kind names. The values of all other keys are redacted."""
+"""Keys of those tables whose values are kept, except for secrets inside them. The kind of a system
+may name more. The values of all other keys are redacted."""
 
 LEAST_REPEATED = 6
-"""Characters of a redacted value that is looked for in the rest of the file, such as in a
-comment."""
+"""A redacted value of at least this many characters is redacted in the rest of the file, too, such
+as in a comment."""
 
 LEAST_UNNAMED = 16
-"""The same for a value whose key does not say that it is a secret, such as "production" in
+"""Like LEAST_REPEATED, for a value whose key does not name a secret, such as "production" in
 `env`."""
 
 
 def redacted_text(text: str, shown: Mapping[str, Collection[str]]) -> tuple[str, int]:
-    """A valid roles.toml without its literal secrets, and how many were taken out. `${NAME}` stays.
-    `shown` has the keys of each system that may be kept, by the system's name."""
+    """A valid roles.toml without its literal secrets, and how many were redacted. `${NAME}` stays.
+    `shown` has the keys that may be kept, by the system's name."""
     if text.startswith("\ufeff"):
         kept, count = redacted_text(text[1:], shown)
         return "\ufeff" + kept, count
@@ -44,7 +44,7 @@ def redacted_text(text: str, shown: Mapping[str, Collection[str]]) -> tuple[str,
 
 
 class _Hide:
-    """Takes a literal, gives what stands in its place, and keeps what has to go everywhere."""
+    """Redacts one literal, and collects the values to redact in the whole file."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -52,7 +52,7 @@ class _Hide:
         self.repeated: set[str] = set()
 
     def __call__(self, literal: str) -> str:
-        if literal.strip("….") == "":  # what documentation writes instead of a password
+        if literal.strip("….") == "":  # a placeholder for a password, as in documentation
             return literal
         self.count += 1
         if len(literal) >= self.least:
@@ -61,11 +61,11 @@ class _Hide:
 
 
 Replacement = tuple[int, int, str]
-"""Start, end, and the text that goes there."""
+"""Start, end, and the new text."""
 
 
 def secret_name(name: str) -> bool:
-    """Whether what is called so is a secret."""
+    """Whether this is the name of a secret."""
     return _NAME.search(name) is not None
 
 
@@ -89,7 +89,7 @@ def _may_show(path: Path, shown: Mapping[str, Collection[str]]) -> bool:
 
 
 def _kept(path: Path, value: str, before: str, may_show: bool, hide: _Hide) -> str:
-    """The value at `path` without secrets; `before` is the entry before it of the same list."""
+    """The value at `path` without secrets; `before` is the previous entry of the same list."""
     setting = _setting(path)
     explained = path[0] == "systems" and len(setting) == 2 and setting[0] == "meant"
     shown = explained or may_show
@@ -105,7 +105,7 @@ def _kept(path: Path, value: str, before: str, may_show: bool, hide: _Hide) -> s
 
 
 def _setting(path: Path) -> list[str]:
-    """The key of the setting and those below it, without the table's own name, which may be any
+    """The key of the setting and the keys below it, without the name of the table, which may be any
     word."""
     keys = [part for part in path if isinstance(part, str)]
     return keys[2 if path[0] in ("systems", "oncall") else 1 :]
@@ -119,8 +119,8 @@ def _comments(text: str, hide: _Hide) -> Iterator[Replacement]:
 
 
 def _blocks(text: str) -> Iterator[tuple[int, int]]:
-    """Start and end of the comments; those with nothing between them are one, as a key takes many
-    lines."""
+    """Start and end of the comments. Comments on adjacent lines are one, because a private key
+    takes many lines."""
     block: tuple[int, int] | None = None
     for start, end in comments(text):
         if block and not text[block[1] : start].strip():
@@ -134,8 +134,8 @@ def _blocks(text: str) -> Iterator[tuple[int, int]]:
 
 
 def _scrubbed(text: str, hide: _Hide, given: re.Pattern[str]) -> str:
-    """`text` without private keys, logins of URLs, well-known tokens, and values that are `given`
-    to a secret's name."""
+    """`text` without private keys, logins of URLs, well-known tokens, and values after the name of
+    a secret (`given`)."""
     hide.least = LEAST_REPEATED
     text = _PRIVATE_KEY.sub(lambda match: hide(match.group()), text)
     text = _URL.sub(lambda match: _bare_url(match, hide), text)
@@ -144,7 +144,7 @@ def _scrubbed(text: str, hide: _Hide, given: re.Pattern[str]) -> str:
 
 
 def _value_given(given: re.Match[str], hide: _Hide) -> str:
-    """A plain word after a colon may be no secret at all, so it stays in the rest of the file."""
+    """A plain word after a colon may not be a secret, so it stays in the rest of the file."""
     doubtful = ":" in given[1] and _PLAIN_WORD.fullmatch(given[2])
     hide.least = LEAST_UNNAMED if doubtful else LEAST_REPEATED
     return _in_quotes(given[2], hide)
@@ -161,7 +161,7 @@ def _bare_url(url: re.Match[str], hide: _Hide) -> str:
 
 
 def _without_random(segment: str, hide: _Hide) -> str:
-    """A long part of a path with digits in it may be all that keeps others out."""
+    """A long part of a path with letters and digits may be a secret."""
     letters, digits = re.search("[A-Za-z]", segment), re.search("[0-9]", segment)
     return hide(segment) if letters and digits else segment
 
@@ -173,7 +173,7 @@ def _in_quotes(text: str, hide: _Hide) -> str:
 
 
 def _without_literals(text: str, hide: _Hide) -> str:
-    """`text` with nothing left of it but references to the environment."""
+    """`text` with everything redacted except references to the environment."""
     pieces = _REFERENCE.split(text)
     return "".join(
         piece if place % 2 else hide(piece) for place, piece in enumerate(pieces) if piece
@@ -209,11 +209,11 @@ _GIVEN_IN_PROSE = re.compile(
     rf"({_NAME_BEFORE}(?:{_EQUALS}{_GAP}{_SCHEME}|:{_GAP}{_SCHEME}(?!{_SENTENCE}))){_VALUE}",
     re.IGNORECASE,
 )
-"""The same where people write sentences: "token: see the wiki" gives no value."""
+"""Like `_GIVEN`, where people write sentences: "token: see the wiki" holds no secret."""
 _GIVEN_ALONE = re.compile(
     rf"({_NAME_BEFORE}(?:{_EQUALS}|:){_GAP}{_SCHEME})(\S.*)", re.IGNORECASE | re.DOTALL
 )
-"""A header or an option, whose value goes on to the end."""
+"""A header or an option, whose value extends to the end."""
 _URL = re.compile(
     r"([A-Za-z][A-Za-z0-9+.-]{0,30}://)([^\s\"'<>]*@)?([^\s\"'<>/?#]*)([^\s\"'<>?#]*)(\?[^\s\"'<>#]*)?(#[^\s\"'<>]*)?"
 )
@@ -223,7 +223,7 @@ _TOKEN = re.compile(
     r"|(?i:bearer|basic)\s{1,20}[\w.~+/=-]{8,}",
     re.ASCII,
 )
-"""Tokens of Slack, GitHub and others that are known by their beginning, JSON Web Tokens."""
+"""Tokens with a known prefix, such as those of Slack and GitHub, and JSON Web Tokens."""
 _PRIVATE_KEY = re.compile(
     r"-{4,5} ?BEGIN [^-\n]{0,40}PRIVATE KEY[^-\n]{0,40}----.*?"
     r"(?:-{4,5} ?END [^-\n]{0,40}PRIVATE KEY[^-\n]{0,40}-{4,5}|\Z)",

@@ -43,8 +43,7 @@ def key_lines(text: str) -> Mapping[Path, int]:
 
 
 def line_of(path: Path, lines: Mapping[Path, int]) -> int:
-    """The line of the key, or of the nearest table around it that is written down; 1 when nothing
-    is."""
+    """The line of the key, or of the nearest table around it in the file; 1 if there is none."""
     for end in range(len(path), 0, -1):
         if path[:end] in lines:
             return lines[path[:end]]
@@ -52,7 +51,7 @@ def line_of(path: Path, lines: Mapping[Path, int]) -> int:
 
 
 class Scalar(NamedTuple):
-    """A value that is no list and no table; `start` and `end` are its offsets in the text."""
+    """A value that is neither a list nor a table; `start` and `end` are its offsets in the text."""
 
     path: Path
     start: int
@@ -60,7 +59,7 @@ class Scalar(NamedTuple):
 
 
 def scalars(text: str) -> Iterator[Scalar]:
-    """Every scalar of the text in its order; an entry of a list has its index in the path."""
+    """Every scalar in the order of the text; an entry of a list has its index in the path."""
     counts: dict[Path, int] = {}
     table: Path = ()
     at = _after_space(text, 0)
@@ -84,7 +83,7 @@ def comments(text: str) -> Iterator[tuple[int, int]]:
 
 
 def _scalars_of(text: str, at: int, path: Path) -> Generator[Scalar, None, int]:
-    """The scalars of the value that begins there; gives where it ends."""
+    """The scalars of the value that begins at `at`; returns where it ends."""
     if text[at] not in "[{":
         scalar = _SCALAR.match(text, at)
         assert scalar is not None
@@ -116,7 +115,7 @@ def _after_space(text: str, at: int) -> int:
 
 
 def _statements(text: str) -> Iterator[tuple[int, str]]:
-    """Each `[header]` or `key = value`, however many lines it takes, with its first line."""
+    """Each `[header]` or `key = value`, with the number of its first line."""
     start = line = 1
     depth = begin = 0
     for token in _TOKEN.finditer(text):

@@ -1,5 +1,4 @@
-"""Checks the values of roles.toml that only configuration reads: people, channels, hours, tickets,
-warnings."""
+"""Checks values of roles.toml: people, channels, hours, tickets and the names of warnings."""
 
 from __future__ import annotations
 
@@ -44,16 +43,16 @@ WARNINGS = (
     "secret-in-file",
     "handle-or-email",
 )
-"""The names of the warnings about any roles.toml, by which `meant` says that it is meant. Each kind
-of system may have more of its own."""
+"""The names of the warnings that `meant` can silence. Each kind of system may add its own."""
 
 
 @lru_cache(maxsize=256)
 def ticket_validator(pattern: str) -> SchemaValidator:
-    """Matches the whole of a ticket of at most 100 characters. The engine behind pydantic works in
-    linear time, so that no pattern and no ticket can keep it busy, as Python's own could be.
+    """Matches a whole ticket of at most 100 characters. pydantic's engine works in linear time, so
+    no pattern and no ticket can block it, unlike Python's own.
 
-    Raises SchemaError for what is no regular expression, or needs back references or look-around.
+    Raises SchemaError if the pattern is not a regular expression, or needs back references or
+    look-around.
     """
     SchemaValidator(core_schema.str_schema(pattern=pattern))
     return SchemaValidator(
@@ -64,7 +63,9 @@ def ticket_validator(pattern: str) -> SchemaValidator:
 def _line(value: object) -> str:
     found = text(75)(value)
     if not found.isprintable() or found != found.strip():
-        raise ValueError("must be one line without control characters, and no space at its ends")
+        raise ValueError(
+            "must be one line without control characters and without spaces at its ends"
+        )
     return found
 
 
@@ -72,8 +73,8 @@ def _person(value: object) -> str:
     found = string(value)
     if classify(found) is None:
         raise ValueError(
-            f"{quoted(found)} is nobody: write a user id (U…, W…), a user-group id (S…), "
-            "a group's @handle, an e-mail or everyone"
+            f"{quoted(found)} is not a person or group: write a user id (U…, W…), a user-group id"
+            " (S…), a group's @handle, an e-mail or everyone"
         )
     return str(found)
 
@@ -81,7 +82,7 @@ def _person(value: object) -> str:
 def _decider(value: object) -> str:
     if _person(value) == "everyone":
         raise ValueError(
-            '"everyone" can\'t be meant here: then anybody could decide; name people or groups'
+            '"everyone" is not allowed here, because anybody could decide: name people or groups'
         )
     return str(value)
 
@@ -101,7 +102,7 @@ def _ticket(value: object) -> str:
     except SchemaError:
         raise ValueError(
             f"{quoted(string(value))} is not a regular expression (back references and look-around"
-            " are not supported, so that no ticket can keep it busy)"
+            " are not supported, because a ticket could block the bot with them)"
         ) from None
     return found
 
@@ -138,16 +139,14 @@ def _ticket_url(value: object) -> str:
 
 
 def _meant(value: object, info: ValidationInfo) -> dict[str, str]:
-    """The context of the validation gives the names of the warnings that kinds of systems have."""
+    """The validation context has the names of the warnings of the kinds of systems."""
     if not isinstance(value, dict):
         raise PydanticCustomError("dict_type", "must be a table")
     if any(name not in WARNINGS for name in value):
         every = (*WARNINGS, *(info.context() if info.context else ()))
         if unknown := [name for name in value if name not in every]:
             named = ", ".join(map(quoted, unknown))
-            raise ValueError(
-                f"{named}: access-bot check has no such warning{did_you_mean(unknown[0], every)}"
-            )
+            raise ValueError(f"{named}: unknown warning{did_you_mean(unknown[0], every)}")
     return {name: _reason(name, why) for name, why in value.items()}
 
 
@@ -157,7 +156,7 @@ def _reason(name: str, why: object) -> str:
     except ValueError as error:
         raise ValueError(f"{name} {error}") from None
     if not found.strip():
-        raise ValueError(f"{name} must say why it is meant")
+        raise ValueError(f"{name} must say why the warning does not apply")
     return found
 
 

@@ -30,29 +30,29 @@ from bot.core.roles import System
 
 ARN = re.compile(r"arn:aws[a-z-]*:sso:::permissionSet/ssoins-[0-9a-zA-Z]{16}/ps-[0-9a-zA-Z]{16}")
 PAUSES = (0.2, 0.5, 1, 2, 3, 3, 3)
-"""Seconds between looks at a request that is under way; after them it is looked at again in another
-try."""
+"""Seconds between the checks of a request that is in progress. After the last one, a later attempt
+checks it."""
 
 LATER = 10
-"""Seconds until that one."""
+"""Seconds until that later attempt."""
 
 READ_TIMEOUT = 10.0
 """Seconds for one answer."""
 
 _WHICH = ("region", "instance_arn", "account_id", "endpoint_url")
-"""The settings that an end goes by."""
+"""The settings that identify the system for a revocation."""
 
 Client = Any
 
 
 def make(system: System, tools: ConnectorDeps) -> "Aws":
-    """The connector of `[systems.NAME]`. Raises ValueError for settings that can't be right."""
+    """The connector of `[systems.NAME]`. Raises ValueError for wrong settings."""
     return Aws(system, tools, Assignments(system, tools))
 
 
 class Aws(SharedMembership):
     def credentials(self, order: ProvisionOrder, given: str) -> AccessInstructions:
-        """Nothing secret: who has the assignment signs in as ever."""
+        """Instructions without a secret: the holder signs in as usual."""
         where = f"account {self._settings['account_id']} and {', '.join(order.actions)}"
         portal = f"In the AWS access portal: {where}."
         once, then = (
@@ -99,8 +99,8 @@ class Assignments:
             raise SystemRefused(
                 "not_active",
                 f"the Identity Center user {email} is disabled",
-                f"Your user in IAM Identity Center, {email}, is disabled: ask who runs it to"
-                " enable it.",
+                f"Your user in IAM Identity Center, {email}, is disabled: ask its"
+                " administrator to enable it.",
             )
         return self._pins.keep(order.system, order.person.id, str(found["UserId"]), self._store_id)
 
@@ -127,7 +127,7 @@ class Assignments:
         return str(arn)
 
     def _named(self, name: str) -> str:
-        """Names can't be looked for: every permission set is asked for its own, once."""
+        """The API can't search by name, so the name of every permission set is read once."""
         for arn in _pages(
             self._sso, "list_permission_sets", "PermissionSets", InstanceArn=self._instance
         ):
@@ -167,7 +167,7 @@ class Assignments:
         )
 
     def give(self, account: str, thing: str) -> None:
-        """What is being deleted is listed as long as that takes, and counts for nothing."""
+        """An assignment that is being deleted stays in the list meanwhile; it does not count."""
         if deletion := self._under_way("deletion", account, thing):
             self._finished("deletion", deletion)
         request = self._under_way("creation", account, thing)
@@ -183,8 +183,8 @@ class Assignments:
             )
 
     def take(self, account: str, thing: str) -> None:
-        """Asked for even where the list has nothing, because the list comes late. A request for
-        what is not there may be answered by a failure: whether it is gone, the list says."""
+        """Deletes the assignment even if the list does not show it, because the list lags. The
+        deletion may fail if there is none; the list decides whether it is gone."""
         if request := self._under_way("creation", account, thing):
             self._finished("creation", request)
         request = self._under_way("deletion", account, thing)
@@ -202,7 +202,7 @@ class Assignments:
     # --- requests that are under way
 
     def _under_way(self, what: str, account: str, thing: str) -> str | None:
-        """The id of a request for just this that is not finished, made by any process."""
+        """The id of an unfinished request for the same assignment, made by any process."""
         found = _pages(
             self._sso,
             f"list_account_assignment_{what}_status",
@@ -225,8 +225,7 @@ class Assignments:
         return _status(_ask(call, InstanceArn=self._instance, **asked), what)
 
     def _finished(self, what: str, request: str) -> dict[str, Any]:
-        """The status of a request that has come to its end. Raises SystemUnavailable when that
-        takes too long."""
+        """The status of a finished request. Raises SystemUnavailable if it takes too long."""
         for pause in (*PAUSES, None):
             status = self._look(what, request)
             if status.get("Status") in ("SUCCEEDED", "FAILED"):
@@ -249,10 +248,10 @@ class Assignments:
 
 
 def _clients(settings: Mapping[str, str]) -> tuple[Client, Client]:
-    """One for sso-admin and one for identitystore, of one session, which reads botocore's large
-    files once.
+    """The clients of sso-admin and identitystore. They share one session, so that botocore's large
+    files are read once.
 
-    They try nothing twice by themselves, because only delivery knows what may be repeated.
+    They do not retry, because only the dispatcher knows what may be repeated.
     """
     config = Config(
         connect_timeout=5,
@@ -268,7 +267,7 @@ def _clients(settings: Mapping[str, str]) -> tuple[Client, Client]:
 
 
 def _ask(call: Callable[..., Any], **asked: Any) -> Any:
-    """The answer, None for what is not there."""
+    """The answer, or None if the thing does not exist."""
     try:
         return call(**asked)
     except (ClientError, BotoCoreError) as error:

@@ -1,10 +1,10 @@
-"""Reads the actions of roles on PostgreSQL systems: each the body of a GRANT, `SELECT ON ALL TABLES
-IN SCHEMA public` or `ROLE reporting`. It knows no database: nothing here is ever sent as it was
-written, the connector builds a statement of its own from the parts, each name quoted.
+"""Parses the actions of roles on PostgreSQL systems: each is the body of a GRANT, such as `SELECT
+ON ALL TABLES IN SCHEMA public` or `ROLE reporting`. The text is never sent to a database: the
+connector builds its own statement from the parts and quotes each name.
 
-The grammar is that of https://www.postgresql.org/docs/current/sql-grant.html up to TO, without what
-nobody needs for a while: large objects, parameters, tablespaces. Names are those that need no
-quotes, in small letters whatever the case.
+The grammar is that of https://www.postgresql.org/docs/current/sql-grant.html up to TO, without
+large objects, parameters and tablespaces. Names are those that need no quotes, and become lower
+case.
 """
 
 import re
@@ -15,7 +15,7 @@ from typing import TypeVar
 Part = TypeVar("Part")
 
 LONGEST_NAME = 63
-"""Bytes: PostgreSQL cuts what is longer, and so would mean something else (NAMEDATALEN)."""
+"""Bytes. PostgreSQL truncates longer names, so they would mean something else (NAMEDATALEN)."""
 
 _TOKEN = re.compile(r" +|[A-Za-z_][A-Za-z0-9_$]*|\[\]|[(),.]")
 _WORD = re.compile(r"[a-z_][a-z0-9_$]*")
@@ -49,10 +49,10 @@ _INSIDE: Mapping[str, frozenset[str]] = {
     "TYPE": _USAGE,
     "DOMAIN": _USAGE,
 }
-"""What is in a schema: without one, it is in `public`."""
+"""The kinds of objects in a schema, by default `public`."""
 
 _KINDS: Mapping[str, frozenset[str]] = {**_IN_SCHEMA, **_ALONE, **_INSIDE}
-"""What an action can be on, and the privileges that there are on it."""
+"""The kinds of objects that an action can name, and their privileges."""
 
 _CALLED = frozenset({"FUNCTION", "PROCEDURE", "ROUTINE"})
 _KNOWN = frozenset[str]().union(*_KINDS.values())
@@ -68,8 +68,8 @@ class Privilege:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A name in one part or, within a schema, two; `arguments` are the types that tell functions of
-    one name apart."""
+    """A name of one part, or of two with a schema; `arguments` are the types that distinguish
+    functions of the same name."""
 
     name: tuple[str, ...]
     arguments: tuple[str, ...] | None = None
@@ -77,7 +77,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Privileges:
-    """`kind` is what stands after ON, like `ALL TABLES IN SCHEMA` or `TABLE`."""
+    """`kind` is the text after ON, like `ALL TABLES IN SCHEMA` or `TABLE`."""
 
     privileges: tuple[Privilege, ...]
     kind: str
@@ -86,14 +86,13 @@ class Privileges:
 
 @dataclass(frozen=True, slots=True)
 class Membership:
-    """Being a member of these roles."""
+    """Membership of these roles."""
 
     roles: tuple[str, ...]
 
 
 def parse_action(action: str) -> Privileges | Membership:
-    """What an action gives. Raises ValueError, with a few words on what is wrong, for everything
-    else."""
+    """The parsed action. Raises ValueError with a few words on what is wrong."""
     words = _Words(action)
     given = Membership(words.many(words.name)) if words.take("ROLE") else _privileges(words)
     words.end()
@@ -101,7 +100,7 @@ def parse_action(action: str) -> Privileges | Membership:
 
 
 def problem(action: str) -> str:
-    """What is wrong with an action, "" when nothing is."""
+    """The problem of an action, "" if there is none."""
     try:
         parse_action(action)
     except ValueError as error:
@@ -124,7 +123,7 @@ class _Words:
                 self._left.append(token[0])
 
     def take(self, words: str) -> bool:
-        """Goes on past these words when they are next."""
+        """Consumes these words if they are next."""
         wanted = words.split()
         if [word.upper() for word in self._left[: len(wanted)]] != wanted:
             return False
@@ -147,7 +146,7 @@ class _Words:
         return found
 
     def many(self, one: Callable[[], Part]) -> tuple[Part, ...]:
-        """One or more with commas between them."""
+        """One or more, separated by commas."""
         found = [one()]
         while self.take(","):
             found.append(one())
@@ -156,8 +155,7 @@ class _Words:
     def end(self) -> None:
         if self._left:
             raise ValueError(
-                f"nothing may follow, but {' '.join(self._left)} does: to whom and until when"
-                " we say"
+                f"unexpected {' '.join(self._left)}: the bot adds to whom and until when"
             )
 
     def _before(self) -> str:
@@ -167,8 +165,7 @@ class _Words:
 def _stray(sign: str) -> str:
     shown = sign if sign.isprintable() else f"character {ord(sign)}"
     return (
-        f"no {shown} may be in it: names are those that need no quotes, and it is one GRANT's body"
-        " and nothing more"
+        f"{shown} is not allowed in it: write the body of one GRANT, with names that need no quotes"
     )
 
 
@@ -178,9 +175,8 @@ def _privileges(words: _Words) -> Privileges:
     kind = next((kind for kind in _KINDS if words.take(kind)), "TABLE")
     for each in privileges:
         if each.word not in _KINDS[kind]:
-            raise ValueError(
-                f"there is no {each.word} on {_shown(kind)}: {', '.join(sorted(_KINDS[kind]))}"
-            )
+            known = ", ".join(sorted(_KINDS[kind]))
+            raise ValueError(f"{each.word} is not a privilege on {_shown(kind)}: {known}")
         if each.columns and (kind != "TABLE" or each.word not in _COLUMNS):
             raise ValueError(f"{each.word} on {_shown(kind)} can't be for some columns only")
     return Privileges(privileges, kind, words.many(lambda: _target(words, kind)))
@@ -190,8 +186,8 @@ def _privilege(words: _Words) -> Privilege:
     word = words.name().upper()
     if word not in _KNOWN:
         raise ValueError(
-            f"{word} is no privilege; it is like SELECT ON ALL TABLES IN SCHEMA public, or ROLE"
-            " reporting"
+            f"{word} is not a privilege; write, for example, SELECT ON ALL TABLES IN SCHEMA public"
+            " or ROLE reporting"
         )
     if word == "ALL":
         words.take("PRIVILEGES")
@@ -216,8 +212,8 @@ def _target(words: _Words, kind: str) -> Target:
 
 
 def _type(words: _Words) -> str:
-    """A type as it is written, like `double precision`, `public.mood` or `integer[]`: words, so it
-    needs no quotes."""
+    """A type as written, like `double precision`, `public.mood` or `integer[]`. It needs no
+    quotes."""
     found = words.name()
     while not words.ahead(",") and not words.ahead(")"):
         found += (

@@ -28,21 +28,21 @@ from bot.core.model import Membership, ProvisionOrder
 from bot.core.roles import System
 
 OLDEST = 16
-"""The first version in which an account with CREATEROLE rules only the roles that it made."""
+"""The first version in which an account with CREATEROLE can change only the roles that it made."""
 
 CONNECTIONS = 10
-"""What one holder may have open at once: a client program takes several."""
+"""The connections of one holder: a client program opens several."""
 
 HOW = (
     "Give it to psql in quotes, or to any client that takes a connection string.",
     (
-        "Asking again makes a new password, and this one opens nothing then; sessions that are open"
-        " stay open."
+        "Show credentials makes a new password; this one stops working then, and open sessions stay"
+        " open."
     ),
 )
 
 _KNOWABLE = "SELECT has_function_privilege('pg_control_system()', 'EXECUTE')"
-# a standby that takes over has the same
+# a standby that takes over has the same one
 _IDENTITY = "SELECT system_identifier::text FROM pg_control_system()"
 _ACCOUNT = """SELECT rolname, rolsuper, rolcreaterole,
     current_setting('transaction_read_only') = 'on'
@@ -50,7 +50,7 @@ _ACCOUNT = """SELECT rolname, rolsuper, rolcreaterole,
 
 
 class Postgres:
-    """One database, in which our account may create roles and hand on what the roles of roles.toml
+    """One database, in which our account may create roles and grant what the roles of roles.toml
     give."""
 
     def __init__(self, system: System, tools: ConnectorDeps) -> None:
@@ -62,10 +62,10 @@ class Postgres:
         self.target = self._server.target
 
     def grant(self, order: ProvisionOrder) -> None:
-        """All of it is one transaction: the role with everything that it may, or nothing."""
+        """Creates the role with all of its rights in one transaction."""
         with self._server.connected() as line, line.transaction():
             if _version(line) < OLDEST:
-                raise SystemRefused("version", f"this needs PostgreSQL {OLDEST} or newer")
+                raise SystemRefused("version", f"PostgreSQL {OLDEST} or newer is needed")
             self._memberships.note(self._membership(line, order.grant))
             take_turn(line)
             role = self._to_grant(line, order)
@@ -74,8 +74,8 @@ class Postgres:
                 give_action(line, role.name, action)
 
     def extend(self, order: ProvisionOrder) -> None:
-        """Never makes the role again: it may have ended meanwhile, or somebody took it away on
-        purpose."""
+        """Never creates the role again: it may have ended meanwhile, or somebody may have removed
+        it on purpose."""
         with self._server.connected() as line:
             role = self._one(line, order)
             if role is None or not role.open:
@@ -95,8 +95,7 @@ class Postgres:
             return bool(self._settled(line, order.grant))
 
     def credentials(self, order: ProvisionOrder, given: str) -> AccessInstructions | Prompt:
-        """Sets a new password. The server, and so its log, is only told the SCRAM verifier of
-        it."""
+        """Sets a new password. The server, and so its log, gets only the SCRAM verifier of it."""
         with self._server.connected() as line:
             role = self._one(line, order)
             if role is None or not role.open:
@@ -136,8 +135,7 @@ class Postgres:
         ]
 
     def check(self, roles: Mapping[str, Sequence[str]]) -> Iterable[str]:
-        """Without roles only whether our account can do its work, which is cheap and writes
-        nothing."""
+        """Without roles it checks only our account, which is cheap and writes nothing."""
         try:
             with self._server.connected() as line:
                 wrong = _unable(line)
@@ -153,8 +151,9 @@ class Postgres:
         return [role for role in find_roles(line, grant) if role.system in (self._system, "")]
 
     def _settled(self, line: Line, grant: str) -> list[Role]:
-        """This grant's role, and none only when none is about to be there: a start whose answer was
-        lost may still be waiting for its commit. Not on an older server, where none can start."""
+        """This grant's role, or None if there is none and none is about to be committed: a start
+        whose answer was lost may still be waiting for its commit. An older server is not locked,
+        because no start succeeds there."""
         found = self._ours(line, grant)
         if not found and _version(line) >= OLDEST:
             with line.transaction():
@@ -165,8 +164,8 @@ class Postgres:
         return found
 
     def _membership(self, line: Line, grant: str) -> Membership:
-        """Which server this is: the url may lead to another one when the access ends. "" where we
-        may not know it."""
+        """The id of this server, because the url may lead to another one when the access ends. ""
+        if our account may not read it."""
         identity = row(line, _IDENTITY)[0] if row(line, _KNOWABLE)[0] else ""
         return Membership(self._system, grant, "", identity, "")
 
@@ -182,12 +181,12 @@ class Postgres:
         return next(iter(self._ours(line, order.grant)), None)
 
     def _to_grant(self, line: Line, order: ProvisionOrder) -> Role:
-        """The order's role, until its end: the one that is there already, or a new one."""
+        """The order's role with its end: the existing one, or a new one."""
         there = find_roles(line, order.grant)
         for role in there:
             if role.system == "":
                 raise SystemRefused(
-                    "exists", f"{role.name} is there without our comment: who made it?"
+                    "exists", f"{role.name} exists without our comment: who made it?"
                 )
             if role.system == self._system and not role.open:
                 raise SystemUnavailable(f"{role.name} is being ended")
@@ -218,7 +217,7 @@ class Postgres:
     # --- what the doctor asks
 
     def _action_problems(self, line: Line, roles: Mapping[str, Sequence[str]]) -> Iterator[str]:
-        """Gives every action to a role that is never committed."""
+        """Grants every action to a role in a transaction that is rolled back."""
         probe = f"access_check_{secrets.token_hex(4)}"
         with line.transaction(force_rollback=True):
             take_turn(line)
@@ -258,13 +257,13 @@ def _version(line: Line) -> int:
 
 
 def _unable(line: Line) -> list[str]:
-    """Why our account can't make roles at all."""
+    """Why our account can't create roles at all."""
     account, is_super, creates, reads_only = row(line, _ACCOUNT)
     if (version := _version(line)) < OLDEST:
         return [f"it is PostgreSQL {version}; this needs {OLDEST} or newer"]
     if reads_only:
         return [
-            "it is a standby, or read-only for our account: nothing can be given or ended there"
+            "it is a standby, or read-only for our account: no access can be given or revoked there"
         ]
     return (
         []
@@ -275,7 +274,4 @@ def _unable(line: Line) -> list[str]:
 
 def _too_able(line: Line) -> list[str]:
     account, is_super, *_ = row(line, _ACCOUNT)
-    return [
-        f"our account {account} is a superuser, which is far more than it needs: CREATEROLE is"
-        " enough"
-    ] * is_super
+    return [f"our account {account} is a superuser; it needs only CREATEROLE"] * is_super

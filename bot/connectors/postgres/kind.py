@@ -44,12 +44,12 @@ _BROAD: Broad = (
     (re.compile(r"(?:^|,)\s*all\b", re.IGNORECASE), "gives ALL PRIVILEGES; name those it needs"),
     (
         re.compile(rf'^\s*role\b.*\b"?(?:{_MIGHTY})\b', re.IGNORECASE),
-        "is a role over the whole server; grant what is needed on tables or schemas",
+        "is a role for the whole server; grant what is needed on tables or schemas",
     ),
     (re.compile(rf"^\s*role\b.*{ADMIN}", re.IGNORECASE), LIKE_ADMIN),
     (
         re.compile(r"\bwith\s+(?:grant|admin)\s+option\b", re.IGNORECASE),
-        "lets its holder hand it on, beyond the end of the access",
+        "lets its holder grant it to others, beyond the end of the access",
     ),
     (
         re.compile(
@@ -58,8 +58,8 @@ _BROAD: Broad = (
         "changes every table of the schema; name the tables",
     ),
 )
-"""What an action on a database looks like, and what is said about it; the first that fits. A table
-may be called anything: only a role is judged by its name."""
+"""Patterns of actions on a database, and their warnings. The first match counts. Only a role is
+judged by its name: a table may have any name."""
 
 
 wrong_settings = checking({"url": _url})

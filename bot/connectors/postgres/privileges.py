@@ -29,8 +29,8 @@ _MAY_CONNECT = (
 
 
 def give_action(line: Line, role: str, action: str) -> None:
-    """One action to the role. Raises SystemRefused for what is none, and for what our account can't
-    hand on."""
+    """Grants one action to the role. Raises SystemRefused for an invalid action and for one that
+    our account can't grant."""
     try:
         wanted = parse_action(action)
     except ValueError as error:
@@ -42,8 +42,8 @@ def give_action(line: Line, role: str, action: str) -> None:
 
 
 def lasting(line: Line, action: str) -> Iterator[str]:
-    """Why a holder could hand on what a given action gives, by a GRANT that nobody takes back at
-    the end: what a parent may grant, its members grant in its name."""
+    """Why a holder could grant rights to others that outlive the access: members may grant in the
+    name of a role what the role may grant."""
     if not isinstance(wanted := parse_action(action), Membership):
         return
     for name, owns, admin, grants in line.execute(_LASTING.encode(), [[*wanted.roles]]).fetchall():
@@ -53,11 +53,11 @@ def lasting(line: Line, action: str) -> Iterator[str]:
             "has rights WITH GRANT OPTION": grants,
         }
         if found := " and ".join(why for why, so in whys.items() if so):
-            yield f"{name} {found}, so a holder could hand that on, and it would outlive the access"
+            yield f"{name} {found}, so a holder could grant it to others beyond the access"
 
 
 def give_connect(line: Line, role: str) -> None:
-    """Everybody may connect, unless that was taken from PUBLIC."""
+    """Every role may connect, unless that was revoked from PUBLIC."""
     database, may = row(line, _MAY_CONNECT, role)
     if not may:
         statement = sql.SQL("GRANT CONNECT ON DATABASE {} TO {}")
@@ -77,20 +77,20 @@ def _grant(line: Line, statement: sql.Composed) -> None:
         line.remove_notice_handler(hear)
     if _NOT_GIVEN in said:
         raise SystemRefused(
-            _NOT_GIVEN, "our account may not hand this on: it needs it WITH GRANT OPTION"
+            _NOT_GIVEN, "our account may not grant this: it needs it WITH GRANT OPTION"
         )
 
 
 def _membership(wanted: Membership, role: sql.Identifier) -> sql.Composed:
-    """The rights of the parents, without becoming them: what a holder makes has to be found as
-    theirs at the end."""
+    """The holder inherits the rights of the roles without SET ROLE, so that every object they make
+    is theirs at the end."""
     parents = _listed(sql.Identifier(parent) for parent in wanted.roles)
     return sql.SQL("GRANT {} TO {} WITH INHERIT TRUE, SET FALSE").format(parents, role)
 
 
 def _privileges(wanted: Privileges, role: sql.Identifier) -> sql.Composed:
-    """Words and kinds are those of the grammar's own tables, types of arguments are nothing but
-    words."""
+    """Safe without quotes: words and kinds are from the grammar's own tables, and types of
+    arguments are plain words."""
     what = _listed(map(_privilege, wanted.privileges))
     where = _listed(map(_target, wanted.targets))
     return sql.SQL("GRANT {} ON {} {} TO {}").format(what, sql.SQL(wanted.kind), where, role)

@@ -10,11 +10,10 @@ from bot.connectors.postgres.server import Line, Server, do, row
 from bot.core.errors import SystemUnavailable
 
 PATIENCE = 2000
-"""Milliseconds in which the sessions that were told to end have to be gone."""
+"""Milliseconds for the terminated sessions to end."""
 
 TRIES = 10
-"""How often the role is set to NOLOGIN against sessions that open again and again, and lock it each
-time."""
+"""How often NOLOGIN is retried against sessions that keep opening and lock the role each time."""
 
 _PREPARED = "SELECT gid FROM pg_prepared_xacts WHERE owner = %s AND database = current_database()"
 _PREPARED_IN = "SELECT DISTINCT database FROM pg_prepared_xacts WHERE owner = %s"
@@ -26,9 +25,9 @@ _TELL = """SELECT pg_terminate_backend(pid, %s / count(*) OVER ()) FROM pg_stat_
 
 
 def end_role(server: Server, line: Line, role: Role) -> None:
-    """Logins are refused before anything is waited for: who opens sessions faster than they
-    end, or has one that doesn't, would hold up the rest. Raises SystemUnavailable and
-    SystemRefused; what was done until then stays done."""
+    """Logins are blocked before anything else: a holder who opens sessions faster than they end, or
+    has one that does not end, would delay the rest. Raises SystemUnavailable and SystemRefused; the
+    steps up to then are kept."""
     join(line, role.sql)
     if role.open:
         _lock_out(server, line, role)
@@ -47,9 +46,8 @@ def end_role(server: Server, line: Line, role: Role) -> None:
 
 
 def _lock_out(server: Server, line: Line, role: Role) -> None:
-    """A session, or a prepared transaction, that changes its own password has locked the row that
-    NOLOGIN goes to. So they are told to end in the same breath; whoever comes next waits behind
-    us."""
+    """A session or a prepared transaction that changes its own password holds the lock that NOLOGIN
+    needs. So both are ended in the same step; the next session waits behind us."""
     for left in reversed(range(TRIES)):
         try:
             with line.transaction():
@@ -65,7 +63,7 @@ def _lock_out(server: Server, line: Line, role: Role) -> None:
 
 
 def _undo_prepared(server: Server, line: Line, role: Role) -> None:
-    """Only who prepared a transaction may undo it, and only in its database."""
+    """Only the role that prepared a transaction may roll it back, and only in its database."""
     for (database,) in line.execute(_PREPARED_IN.encode(), [role.name]).fetchall():
         with server.connected(database) as there:
             for (gid,) in there.execute(_PREPARED.encode(), [role.name]).fetchall():
@@ -79,11 +77,11 @@ def _close_sessions(line: Line, role: Role) -> None:
     _tell_sessions(line, role)
     _tell_sessions(line, role, PATIENCE)
     if left := _open_sessions(line, role):
-        raise SystemUnavailable(f"{left} sessions of {role.name} don't end")
+        raise SystemUnavailable(f"{left} sessions of {role.name} did not end")
 
 
 def _tell_sessions(line: Line, role: Role, patience: int = 0) -> None:
-    """Tells all of them to end, and waits for each its share of `patience` milliseconds."""
+    """Terminates all sessions, and waits for each its share of `patience` milliseconds."""
     line.execute(_TELL.encode(), [patience, role.oid])
 
 
@@ -96,7 +94,7 @@ def _hand_over(line: Line, role: Role) -> None:
     privileges here. Whose function or publication it becomes must be allowed to create one there,
     so the new owner has the role's privileges for a moment."""
     owner = sql.Identifier(leftover_owner(line))
-    do(line, "SET LOCAL lock_timeout = '1s'")  # others wait for their turn, and this is tried again
+    do(line, "SET LOCAL lock_timeout = '1s'")  # other locks wait behind this one, and it is retried
     do(line, "GRANT {role} TO {owner} WITH INHERIT TRUE, SET FALSE", role=role.sql, owner=owner)
     do(line, "REASSIGN OWNED BY {role} TO {owner}", role=role.sql, owner=owner)
     do(line, "REVOKE {role} FROM {owner}", role=role.sql, owner=owner)

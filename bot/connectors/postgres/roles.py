@@ -30,8 +30,7 @@ _SESSIONS = f"""SELECT {_COLUMNS}, a.pid || ' ' || extract(epoch FROM a.backend_
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """A role that this product made, or that looks like it; `system` is "" when nothing says for
-    which."""
+    """A role that this product made, or that looks like it; `system` is "" if it is unknown."""
 
     oid: int
     name: str
@@ -46,14 +45,14 @@ class Role:
 
 
 def mark(order: ProvisionOrder, system: str) -> str:
-    """The comment on the order's role: only who rules the role can set one."""
+    """The comment on the order's role. Only an administrator of the role can set it."""
     return f"Access Bot: grant {order.grant} on {system}"
 
 
 def role_name(order: ProvisionOrder, taken: Iterable[str] = ()) -> str:
-    """`access_<user>_<grant>`, from the person's address, with a number where another database of
-    the same server has that name already: roles belong to the whole server, and each database's
-    password is its own."""
+    """`access_<user>_<grant>`, from the person's address, with a number if another database of the
+    same server uses that name: roles belong to the whole server, but each database needs its own
+    password."""
     local = (
         unicodedata.normalize("NFKD", order.person.email.partition("@")[0])
         .encode("ascii", "ignore")
@@ -65,7 +64,7 @@ def role_name(order: ProvisionOrder, taken: Iterable[str] = ()) -> str:
     room = LONGEST_NAME - len(f"access__{order.grant}_9")
     name = f"access_{who[:room]}_{order.grant}"
     if not _NAME.fullmatch(name):
-        raise SystemRefused("name", f"{order.grant} can't be a part of a role's name")
+        raise SystemRefused("name", f"{order.grant} can't be part of a role's name")
     return next(
         each
         for each in (name, *(f"{name}_{number}" for number in range(2, 10)))
@@ -74,7 +73,7 @@ def role_name(order: ProvisionOrder, taken: Iterable[str] = ()) -> str:
 
 
 def find_roles(line: Line, grant: str = "") -> list[Role]:
-    """Those of a grant, or all of them, by name or by comment: whoever renames one does not hide
+    """The roles of a grant, or all of them, by name or comment, so that renaming one does not hide
     it."""
     found = (_read(row) for row in line.execute(_ROLES.encode(), [grant, grant]))
     return [role for role in found if role is not None and grant in ("", role.grant)]
@@ -86,32 +85,31 @@ def _read(row: Sequence[Any]) -> Role | None:
     if not named and not marked:
         return None
     grant, system = marked.groups() if marked else (named[1] if named else "", "")
-    return Role(oid, name, grant, system, may_login, until or "for ever")
+    return Role(oid, name, grant, system, may_login, until or "indefinitely")
 
 
 def find_sessions(line: Line) -> list[tuple[Role, Sequence[Any]]]:
-    """The open sessions of all of them: whose, and the server's own name for it, from where, and
-    since when."""
+    """The open sessions of all of them, with the server's id of the session, its origin and its
+    start."""
     rows = line.execute(_SESSIONS.encode(), ["client backend"]).fetchall()
     found = ((_read(each[:5]), each[5:]) for each in rows)
     return [(role, session) for role, session in found if role is not None]
 
 
 def join(line: Line, role: sql.Identifier) -> None:
-    """With it we see the role's sessions, may end them, and may hand over what it owns."""
+    """Membership lets us see and end the role's sessions and reassign its objects."""
     do(line, "GRANT {role} TO CURRENT_USER WITH INHERIT TRUE, SET FALSE", role=role)
 
 
 def leftover_owner(line: Line) -> str:
-    """The name of the role that gets what holders leave. It is not our account itself, because what
-    they leave can be code, and that runs with the rights of its owner."""
+    """The role that gets the objects that holders leave. It is not our account, because those
+    objects may be code that runs with its owner's rights."""
     (account,) = row(line, "SELECT current_user")
     return f"{account.encode()[: LONGEST_NAME - 5].decode(errors='ignore')}_left"
 
 
 def take_turn(line: Line) -> None:
-    """Waits until nobody else of us changes anything on this server, and keeps it so until the
-    transaction ends.
+    """Locks this server against other changes by the bot until the transaction ends.
 
     GRANTs that meet on one table fail ("tuple concurrently updated"), and a start whose answer was
     lost may be a commit that is still waited for. It is no advisory lock, because any holder could

@@ -23,19 +23,18 @@ from bot.core.errors import OutcomeUnknown, SystemRefused, SystemUnavailable
 Line = psycopg.Connection[tuple[Any, ...]]
 
 CONNECT = 5
-"""Seconds for a connection to be made."""
+"""Seconds to connect."""
 
 CALL = 30.0
-"""Seconds after which a connection is cut, whatever the server is doing: one that hangs can't keep
-its own limits."""
+"""Seconds after which we cut a connection, because a server that hangs does not enforce its own
+limits."""
 
 LIMITS = (
     "-c statement_timeout=15s -c lock_timeout=5s -c idle_in_transaction_session_timeout=30s -c"
     " search_path=pg_catalog,pg_temp -c client_min_messages=warning -c timezone=UTC -c"
     " datestyle=ISO"
 )
-"""Nothing is looked up in schemas where holders may put something of their own under a known
-name."""
+"""The search path excludes schemas in which holders could define objects with known names."""
 
 NOTICED_DEAD = {
     "keepalives_idle": 5,
@@ -45,16 +44,16 @@ NOTICED_DEAD = {
 }
 
 _FINAL = frozenset({"0L", "0P", "22", "2B", "3D", "3F", "42"})
-"""Classes of SQLSTATE (appendix A of the manual) that another try gets as well: no such thing, no
+"""Classes of SQLSTATE (appendix A of the manual) that a retry does not fix: no such thing, no
 right, bad syntax."""
 
 _PASSING = frozenset({"42710"})
-"""What would be final by its class: somebody else has just made the same."""
+"""Exceptions to these classes: somebody else has just created the same thing."""
 
 
 class Server:
-    """The server behind `url`, and the `address` that people know it by. Raises ValueError for what
-    can't be either; the sentence never shows the URL, which has our password in it."""
+    """The server at `url`, and the `address` that people know it by. Raises ValueError if one is
+    wrong; the message never shows the URL, because our password is in it."""
 
     def __init__(self, name: str, url: str, address: str | None) -> None:
         self._name = name
@@ -69,14 +68,14 @@ class Server:
             raise ValueError("address is not HOST, HOST:PORT or HOST:PORT/DATABASE") from None
 
     def way_in(self, user: str, password: str) -> str:
-        """What a holder gives to a client program (libpq's connection URI, section 32.1.1.2 of the
+        """The connection URI for a holder's client program (libpq, section 32.1.1.2 of the
         manual)."""
         return f"postgresql://{quote(user, safe='')}:{quote(password, safe='')}@{self._address}"
 
     @contextmanager
     def connected(self, database: str = "") -> Iterator[Line]:
-        """A connection of its own, where each statement is a transaction unless it is said
-        otherwise. Raises SystemUnavailable and SystemRefused, also for what goes wrong inside."""
+        """A new connection in autocommit mode. Translates errors inside into SystemUnavailable and
+        SystemRefused."""
         params = {
             "connect_timeout": CONNECT,
             **NOTICED_DEAD,
@@ -95,29 +94,29 @@ class Server:
         except psycopg.Error as error:
             raise told(
                 self._name, error
-            ) from None  # what led to it may hold a statement, and that a verifier
+            ) from None  # the cause may quote a statement with a verifier
 
 
 def told(system: str, error: psycopg.Error) -> SystemUnavailable | SystemRefused:
-    """The one place where an error of the driver becomes one of ours."""
+    """The one place that translates errors of the driver."""
     said = [error.diag.message_primary or (str(error).strip().splitlines() or ["?"])[0]]
     if error.diag.message_detail:
         said += error.diag.message_detail.splitlines()[:2]
     text, state = redacted(": ".join(said))[:500], error.sqlstate
     if state is None:
-        return OutcomeUnknown(f"{system} can't be reached, or broke off: {text}")
+        return OutcomeUnknown(f"{system} can't be reached, or the connection broke: {text}")
     if state[:2] in _FINAL and state not in _PASSING:
         return SystemRefused(state, text)
-    return SystemUnavailable(f"{system} did not do it: {text}")
+    return SystemUnavailable(f"{system} refused it: {text}")
 
 
 def do(line: Line, statement: LiteralString, **names: sql.Composable) -> None:
-    """Runs a statement with names and literals put in their places, each quoted."""
+    """Runs a statement with quoted names and literals."""
     line.execute(sql.SQL(statement).format(**names))
 
 
 def row(line: Line, query: str, *values: object) -> tuple[Any, ...]:
-    """The one row of a query that always has one."""
+    """The row of a query that always returns one."""
     found = line.execute(query.encode(), values).fetchone()
     assert found is not None
     return found
@@ -125,7 +124,7 @@ def row(line: Line, query: str, *values: object) -> tuple[Any, ...]:
 
 @contextmanager
 def _cut_after(line: Line, seconds: float) -> Iterator[None]:
-    """Ends the connection from our side when it takes longer, whatever it is waiting for."""
+    """Closes the connection from our side after the time limit."""
     with socket.socket(fileno=os.dup(line.fileno())) as wire:
         timer = threading.Timer(seconds, _cut, [wire])
         timer.daemon = True
@@ -146,34 +145,29 @@ def _parsed(url: str) -> dict[str, Any]:
     try:
         params = {name: value for name, value in conninfo_to_dict(url).items() if value is not None}
     except psycopg.ProgrammingError:
-        raise ValueError(
-            "url can't be read: is everything in it percent-encoded that has to be?"
-        ) from None
+        raise ValueError("url can't be read: are all special characters percent-encoded?") from None
     for part, what in (("user", "our account"), ("dbname", "the database")):
         if not params.get(part):
-            raise ValueError(
-                f"url has to name {what}: postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
-            )
+            raise ValueError(f"url must name {what}: postgresql://USER:PASSWORD@HOST:PORT/DATABASE")
     return params
 
 
 def _own_address(params: Mapping[str, Any]) -> str:
-    """The server as we reach it ourselves, without what is only ours."""
+    """The address that the bot itself uses, without user and password."""
     hosts = str(params.get("host") or params.get("hostaddr") or "localhost").split(",")
     ports = str(params.get("port") or "5432").split(",")
     pairs = zip(hosts, ports if len(ports) == len(hosts) else ports * len(hosts), strict=False)
     theirs = [name for name in ("sslmode", "channel_binding") if name in params]
     theirs += ["sslrootcert"] * (
         params.get("sslrootcert") == "system"
-    )  # any other is a file on our machine
+    )  # other values are files on our machine
     known = "&".join(f"{name}={params[name]}" for name in theirs)
     places = ",".join(f"{_host(host)}:{port}" for host, port in pairs)
     return f"{places}/{quote(params['dbname'], safe='')}{'?' if known else ''}{known}"
 
 
 def _address(address: str, params: Mapping[str, Any]) -> str:
-    """The server as people reach it; the port and the database are those of `url` where it has
-    none."""
+    """The address for people; port and database default to those of `url`."""
     bare = address.removeprefix("postgresql://").removeprefix("postgres://")
     try:
         parts = urlsplit(f"postgresql://{bare}")

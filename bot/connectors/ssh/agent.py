@@ -13,12 +13,11 @@ _REQUEST_IDENTITIES, _IDENTITIES, _SIGN_REQUEST, _SIGNATURE = 11, 12, 13, 14
 _RSA_SHA2_512 = 4
 LARGEST = 256 * 1024
 WAIT = 10.0
-"""Seconds that the agent may take for one answer."""
+"""Seconds to wait for one answer."""
 
 
 class Agent:
-    """A connection to the agent at SSH_AUTH_SOCK, which is where every program finds it. Everything
-    raises SystemUnavailable."""
+    """A connection to the agent at SSH_AUTH_SOCK. All methods raise SystemUnavailable."""
 
     def __init__(self) -> None:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -49,7 +48,7 @@ class Agent:
         self._socket.close()
 
     def find(self, fingerprint: str) -> bytes:
-        """The public key with that fingerprint, as it goes over the wire."""
+        """The public key with that fingerprint, in wire format."""
         fields = strings(self._ask(bytes([_REQUEST_IDENTITIES]), _IDENTITIES)[4:])
         for blob, _comment in zip(fields, fields, strict=False):
             if fingerprint_of(blob) == fingerprint:
@@ -57,7 +56,7 @@ class Agent:
         raise SystemUnavailable("the ssh-agent does not have the key of ca_key, or is locked")
 
     def sign(self, blob: bytes, data: bytes) -> bytes:
-        """The signature of the key with this public key, in its wire format."""
+        """A signature by the key with this public key, in wire format."""
         flags = _RSA_SHA2_512 if blob.startswith(string(b"ssh-rsa")) else 0
         request = bytes([_SIGN_REQUEST]) + string(blob) + string(data) + struct.pack(">I", flags)
         return next(strings(self._ask(request, _SIGNATURE)), b"")
@@ -67,7 +66,7 @@ class Agent:
             self._socket.sendall(string(request))
             (length,) = struct.unpack(">I", self._take(4))
             if not 0 < length <= LARGEST:
-                raise SystemUnavailable("the ssh-agent answers in no known way")
+                raise SystemUnavailable("the ssh-agent gave an unknown answer")
             answer = self._take(length)
         except OSError as error:
             raise SystemUnavailable(

@@ -25,15 +25,15 @@ from bot.core.errors import SystemUnavailable
 
 LARGEST = 64 * 1024
 OTHERS = stat.S_IRWXO | stat.S_IWGRP
-"""What nobody but the owner may do with the file; its group may read it, because services often get
-keys so."""
+"""File modes that are refused. The group may read the file, because services often get keys this
+way."""
 
 
 @dataclass(frozen=True, slots=True)
 class Signer:
-    """The key as it is now: what it is called on record is what it signs with, also when the file
-    is replaced between the two. `line` is its public half as in a .pub file; `sign` gives a
-    signature as it goes over the wire, and raises SystemUnavailable."""
+    """The key as loaded: the recorded key is the one that signs, even if the file is replaced in
+    between. `line` is the public key as in a .pub file; `sign` returns a signature in wire format,
+    and raises SystemUnavailable."""
 
     line: str
     sign: Callable[[bytes], bytes]
@@ -49,7 +49,7 @@ class Authority(Protocol):
 
 
 def authority_of(ca_key: str) -> Authority:
-    """What the setting `ca_key` says: a path, or `agent:` and a fingerprint. Raises ValueError."""
+    """The parsed setting `ca_key`: a path, or `agent:` and a fingerprint. Raises ValueError."""
     if "PRIVATE KEY" in ca_key:
         raise ValueError("ca_key is the path of a file, never the key itself")
     if not ca_key.startswith("agent:"):
@@ -87,9 +87,7 @@ class FileKey:
                 " ca_key = agent:SHA256:…"
             ) from None
         except (ValueError, UnsupportedAlgorithm):
-            raise SystemUnavailable(
-                "the file of ca_key has no private key in it that can be read"
-            ) from None
+            raise SystemUnavailable("the file of ca_key holds no readable private key") from None
         if not isinstance(key, PrivateKey) or isinstance(wrong, str):
             raise SystemUnavailable(f"the key of ca_key can't be used: {wrong}")
         return key
@@ -108,12 +106,13 @@ class AgentKey:
 
 
 def _signed_by_agent(blob: bytes, data: bytes) -> bytes:
-    """Raises SystemUnavailable unless the signature is good: nobody is given what opens nothing."""
+    """Raises SystemUnavailable unless the signature is valid, so that nobody gets a useless
+    certificate."""
     with Agent() as agent:
         signed = agent.sign(blob, data)
     key = load_ssh_public_key(_public_line(blob).encode())
     if not isinstance(key, SshKey) or not is_signed(key, signed, data):
-        raise SystemUnavailable("the signature of the ssh-agent is not good")
+        raise SystemUnavailable("the signature of the ssh-agent is not valid")
     return signed
 
 
@@ -128,8 +127,8 @@ def _public_line(blob: bytes) -> str:
 
 
 def _read(path: str) -> bytes:
-    """What is in the file, unless others could read or change it. Looks at the file that it opened,
-    so that nobody can put another one in its place between the two."""
+    """The content of the file, unless others could read or change it. The check is on the opened
+    file, so that nobody can replace it in between."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except (OSError, ValueError) as error:
@@ -138,11 +137,11 @@ def _read(path: str) -> bytes:
     try:
         mode = os.fstat(handle).st_mode
         if not stat.S_ISREG(mode):
-            raise SystemUnavailable("the file of ca_key is no regular file")
+            raise SystemUnavailable("the file of ca_key is not a regular file")
         if mode & OTHERS:
             words = (
-                "the file of ca_key may be read by others than its owner and group, or changed by"
-                " them"
+                "others than the owner may change the file of ca_key, or others than its group may"
+                " read it"
             )
             raise SystemUnavailable(f"{words} (mode {stat.S_IMODE(mode):04o}): chmod 0600")
         return os.read(handle, LARGEST)

@@ -17,21 +17,20 @@ from bot.core.model import Certificate, ProvisionOrder
 from bot.core.roles import System
 
 SKEW = 60
-"""Seconds before now at which a certificate begins to be good, for hosts whose clock is behind
-ours."""
+"""Seconds before now at which a certificate becomes valid, for hosts whose clock is behind ours."""
 
 NO_HOST = "HOST"
-"""What stands in the command where roles.toml gives no address."""
+"""The placeholder in the command if roles.toml gives no address."""
 
 HINT = (
-    "The one line of your .pub file, like ~/.ssh/id_ed25519.pub. It is kept, and offered to you the"
-    " next time."
+    "The one line of your .pub file, like ~/.ssh/id_ed25519.pub. It is kept and filled in next"
+    " time."
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """How the certificate is used: `principals` are in it, and it lets in `user` at `host`."""
+    """How the certificate is used: it holds `principals`, and admits `user` at `host`."""
 
     principals: Sequence[str]
     user: str
@@ -42,8 +41,7 @@ class Place:
 
 
 class Ssh:
-    """Where roles.toml doesn't have the system any more it has no settings: then all that can be
-    done is to end."""
+    """Without settings, for a system that is no longer in roles.toml, it can only revoke."""
 
     def __init__(self, system: System, tools: ConnectorDeps) -> None:
         self._system, self._certificates = system.name, tools.certificates
@@ -60,14 +58,14 @@ class Ssh:
         self._certificates.end([(order.grant, order.system)])
 
     def read_back(self, order: ProvisionOrder) -> bool:
-        """Whether they may get a certificate, or have one that is neither over nor revoked."""
+        """Whether the holder may get a certificate, or has a valid one."""
         return self._certificates.is_open(order.grant, order.system)
 
     # --- the way in
 
     def credentials(self, order: ProvisionOrder, given: str) -> AccessInstructions | Prompt:
-        """Asks for a public key, and gives a certificate for it. Every certificate stays good until
-        its own end or that of the access, whichever comes first."""
+        """Asks for a public key, and issues a certificate for it. A certificate is valid until its
+        own end or that of the access, whichever comes first."""
         kept = self._certificates.key_of(order.person.id)
         if not given.strip():
             return Prompt("Public key", HINT, given=kept)
@@ -87,7 +85,7 @@ class Ssh:
         )
         if made is None:
             raise SystemRefused(
-                "not_open", "this access is not open, so there is no certificate to give"
+                "not_open", "this access is not active, so no certificate can be issued"
             )
         return certificate(_content(order, key, made, self._place), signer.blob, signer.sign)
 
@@ -101,14 +99,14 @@ class Ssh:
         how = [
             (
                 f"Save the certificate as `{_file(order)}` and run the command. If your private key"
-                " is not where ssh looks by itself, add `-i` and its path."
+                " is not in ssh's default place, add `-i` and its path."
             ),
             f"It lets you in as {' or '.join(self._place.principals)}, with: {what}.",
         ]
         if self._place.host == NO_HOST:
-            how.append(f"Put the name of the host in the place of {NO_HOST}.")
+            how.append(f"Replace {NO_HOST} with the name of the host.")
         if self._place.force_command:
-            how.append("Whatever you run there, it is always what this system is set to run.")
+            how.append("The host always runs the command that this system sets, whatever you type.")
         if self._place.source_address:
             how.append(f"It works only from {self._place.source_address}.")
         return how
@@ -118,7 +116,7 @@ class Ssh:
     def list_active(self) -> Iterable[ObservedAccess]:
         for grant, (allowed, good) in self._certificates.open_at(self._system).items():
             more = "may get more" if allowed else "gets no more"
-            yield ObservedAccess(grant, grant, f"certificates that are good: {good}; {more}")
+            yield ObservedAccess(grant, grant, f"valid certificates: {good}; {more}")
 
     def remove(self, found: ObservedAccess) -> None:
         self._certificates.end([(found.grant, self._system)])
@@ -132,12 +130,12 @@ class Ssh:
             for action in actions:
                 if action not in EXTENSIONS:
                     yield (
-                        f"{role}: {action} is no extension of a certificate:"
+                        f"{role}: {action} is not an extension of a certificate:"
                         f" {', '.join(EXTENSIONS)}"
                     )
 
     def public_key(self) -> str:
-        """The line of the CA's public key, which hosts are to trust."""
+        """The CA's public key that hosts must trust, as a line."""
         return self._ca().open().line
 
     def _ca(self) -> Authority:
@@ -147,7 +145,7 @@ class Ssh:
 
 
 def _content(order: ProvisionOrder, key: Given, made: Certificate, place: Place) -> Content:
-    """Who it is for stands in the key id, which sshd writes into its log at every login."""
+    """The key id names the holder; sshd logs it at every login."""
     who = "".join((order.person.email or order.person.id).split())
     options = (("force-command", place.force_command), ("source-address", place.source_address))
     return Content(

@@ -12,8 +12,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 from bot.connectors.ssh.wire import SshKey
 
 LEAST_RSA, MOST_RSA = 3072, 16384
-"""Bits: NIST SP 800-57 part 1 counts shorter keys as too weak from 2031 on; OpenSSH takes none that
-are longer."""
+"""Bits. NIST SP 800-57 part 1 counts shorter keys as too weak from 2031 on; OpenSSH refuses longer
+ones."""
 
 TYPES = (
     "ssh-ed25519",
@@ -23,11 +23,10 @@ TYPES = (
     "ssh-rsa",
 )
 ON_TOKENS = ("sk-ssh-ed25519@openssh.com", "sk-ecdsa-sha2-nistp256@openssh.com")
-"""Keys that a security token keeps (OpenSSH's PROTOCOL.u2f): holders may have them, a CA may
-not."""
+"""Keys in a security token (OpenSSH's PROTOCOL.u2f): holders may use them, a CA may not."""
 
 LONGEST = 6000
-"""Characters; the longest RSA key that is taken needs half of it."""
+"""Characters. The longest accepted RSA key needs half of it."""
 
 _PRIVATE = re.compile(
     r"PRIVATE KEY|PuTTY-User-Key-File|Private-Lines:|b3BlbnNzaC1rZXktdjE", re.IGNORECASE
@@ -47,8 +46,8 @@ ONE_LINE = (
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """A good public key: as it goes over the wire (RFC 4253 section 6.6), its line without the
-    comment, and its fingerprint as ssh-keygen prints it."""
+    """A valid public key: its wire format (RFC 4253 section 6.6), its line without the comment, and
+    its fingerprint as ssh-keygen prints it."""
 
     blob: bytes
     line: str
@@ -56,7 +55,7 @@ class Given:
 
 
 def read_key(pasted: str) -> Given | str:
-    """The key, or a sentence on what is wrong with what was pasted."""
+    """The key, or a sentence that says what is wrong with the pasted text."""
     text = pasted.strip()
     if _PRIVATE.search(text):
         return PRIVATE
@@ -94,15 +93,15 @@ def _loaded(kind: str, text: str) -> Given | str:
             f"RSA keys need {LEAST_RSA} to {MOST_RSA} bits, this has {key.key_size}: try ssh-keygen"
             " -t ed25519."
         )
-    # The library drops what makes a token's key one; there is but one way to write those, so the
-    # text is as good.
+    # The library drops the fields of a token's key; their encoding is unique, so the text serves as
+    # well.
     line = f"{kind} {b64encode(b64decode(text)).decode()}" if kind in ON_TOKENS else line_of(key)
     blob = b64decode(line.split()[1])
     return Given(blob, line, fingerprint_of(blob))
 
 
 def line_of(key: SshKey) -> str:
-    """As in a .pub file, without the comment."""
+    """The key as in a .pub file, without the comment."""
     return key.public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
 
 

@@ -14,7 +14,7 @@ from bot.core.roles import Role, System, Warned, Written
 from bot.core.values import did_you_mean, like, quoted, string, text
 
 EXTENSIONS = ("pty", "port-forwarding", "agent-forwarding", "X11-forwarding", "user-rc")
-"""What a certificate may permit besides running a command (OpenSSH's PROTOCOL.certkeys,
+"""What a certificate may allow besides running a command (OpenSSH's PROTOCOL.certkeys,
 "Extensions")."""
 
 AGENT_KEY = re.compile(r"agent:(SHA256:[A-Za-z0-9+/]{43})")
@@ -26,8 +26,8 @@ HOST = re.compile(
 
 
 def _networks(value: object) -> str:
-    """A list that OpenSSH takes: it refuses a network with bits set behind its mask, and everybody
-    with it."""
+    """A list that OpenSSH accepts: it refuses every login if a network has bits set beyond its
+    mask."""
     found = string(value)
     try:
         networks = [ipaddress.ip_network(each.strip()) for each in found.split(",")]
@@ -81,7 +81,7 @@ def _wrong_extension(action: str) -> str:
     near = (type(action) is str and did_you_mean(action, EXTENSIONS)) or ": " + ", ".join(
         EXTENSIONS
     )
-    return f"{quoted(action)} is no extension of an SSH certificate{near}"
+    return f"{quoted(action)} is not an extension of an SSH certificate{near}"
 
 
 # --- warnings
@@ -105,14 +105,15 @@ def _listed(networks: object) -> list[str]:
 
 
 def _shared_hosts(systems: Sequence[System]) -> Iterator[Warned]:
-    """A host can't tell two systems apart whose certificates say the same."""
+    """Warns of two systems whose certificates are the same, because a host can't tell them
+    apart."""
     for place, system in enumerate(systems):
         if others := [each.name for each in systems[:place] if _same_hosts(system, each)]:
-            words = f"it has its ca_key and a principal in common with {', '.join(others)}"
+            words = f"it shares its ca_key and a principal with {', '.join(others)}"
             yield (
                 "shared-hosts",
                 (system.name, "principals"),
-                f"{words}: a certificate of one opens the other's hosts",
+                f"{words}: a certificate for one also opens the other's hosts",
             )
 
 
@@ -147,7 +148,7 @@ KIND = ConnectorKind(
     make=_make,
     table=SshTable,
     shown=frozenset({"ca_key", "principals", "source_address", "force_command", "address"}),
-    needs_actions=False,  # they are extensions of the certificate: none is the least
+    needs_actions=False,  # they are extensions of the certificate; none gives the least
     wrong_action=_wrong_extension,
     warnings=("root-login", "shared-hosts", "any-address"),
     lint=_lint,

@@ -29,7 +29,7 @@ _CURVES = {256: SHA256(), 384: SHA384(), 521: SHA512()}
 """RFC 5656 section 6.2.1."""
 
 _RSA = {b"rsa-sha2-256": SHA256(), b"rsa-sha2-512": SHA512()}
-"""RFC 8332; `ssh-rsa` with SHA-1 is a signature that sshd takes no more."""
+"""RFC 8332; sshd no longer accepts `ssh-rsa` with SHA-1."""
 
 
 def string(data: bytes) -> bytes:
@@ -38,7 +38,7 @@ def string(data: bytes) -> bytes:
 
 
 def strings(data: bytes) -> Iterator[bytes]:
-    """Its strings, one after the other; what is cut off is left out."""
+    """Its strings in order; an incomplete one at the end is left out."""
     while len(data) >= 4:
         end = 4 + int.from_bytes(data[:4], "big")
         if end > len(data):
@@ -60,7 +60,7 @@ def signature(key: PrivateKey, data: bytes) -> bytes:
 
 
 def is_signed(key: SshKey, signed: bytes, data: bytes) -> bool:
-    """Whether this signature of the data is the key's, and one that sshd takes."""
+    """Whether the key made this signature of the data, in a form that sshd accepts."""
     try:
         kind, value = strings(signed)
         if isinstance(key, RSAPublicKey):
@@ -82,7 +82,7 @@ def _ecdsa(bits: int) -> bytes:
 
 
 def _mpint(number: int) -> bytes:
-    """A positive one, RFC 4251 section 5: its first bit is that of the sign."""
+    """A positive number, RFC 4251 section 5: its first bit is the sign."""
     return string(number.to_bytes(number.bit_length() // 8 + 1, "big"))
 
 
@@ -91,8 +91,8 @@ def _mpint(number: int) -> bytes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Content:
-    """What a certificate says. `key` is the holder's, as it goes over the wire. Times are UTC
-    seconds: it is valid from `valid_after` until just before `valid_before`."""
+    """The content of a certificate. `key` is the holder's, in wire format. Times are UTC seconds:
+    it is valid from `valid_after` until just before `valid_before`."""
 
     key: bytes
     serial: int
@@ -105,9 +105,9 @@ class Content:
 
 
 def certificate(content: Content, authority: bytes, sign: Callable[[bytes], bytes]) -> str:
-    """Its line. `authority` is the public key of who signs, and `sign` makes a signature, both as
-    they go over the wire. Raises ValueError without principals, because sshd would take that for
-    all of them."""
+    """The certificate's line. `authority` is the CA's public key, and `sign` makes a signature,
+    both in wire format. Raises ValueError without principals, because sshd would accept it for all
+    of them."""
     if not content.principals:
         raise ValueError("a certificate without principals is good for every one")
     kind = next(strings(content.key))
@@ -118,7 +118,7 @@ def certificate(content: Content, authority: bytes, sign: Callable[[bytes], byte
 
 
 def _said(content: Content) -> bytes:
-    """All between the holder's key and the authority's, with the empty field that is reserved."""
+    """The fields between the holder's key and the authority's, with the empty reserved field."""
     critical = {name: string(value.encode()) for name, value in content.critical.items()}
     return (
         struct.pack(">QI", content.serial, _USER)

@@ -1,1 +1,1 @@
-"""What connectors talk through: HTTP, REST and processes."""
+"""The transports of connectors: HTTP, REST and processes."""

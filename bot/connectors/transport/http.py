@@ -22,11 +22,11 @@ from bot.connectors.transport.urls import SCHEMES, checked_url
 from bot.core.errors import NotCalled, OutcomeUnknown, SystemUnavailable
 
 LARGEST = 1024 * 1024
-"""Bytes of an answer's body at most; a bigger one is no answer."""
+"""The most bytes of a response body; a larger one is an error."""
 
 LONGEST_WAIT = 900
-"""Seconds for which a system may put us off at most: an end is never forgotten because a server
-said "next year"."""
+"""The longest Retry-After in seconds that we accept: a server that says "next year" must not delay
+a revocation."""
 
 _HEADER = re.compile(
     r"[\x20-\x7e]*"
@@ -38,8 +38,8 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a server answered, whatever the status. Header names are in small letters; `host` is who
-    answered."""
+    """A server's response, with any status. Header names are in lower case; `host` is the
+    server."""
 
     status: int
     headers: Mapping[str, str] = field(repr=False)
@@ -48,8 +48,8 @@ class Answer:
 
     @property
     def retry_after(self) -> int | None:
-        """Seconds to wait, of RFC 9110 section 10.2.3 (a number or a date), at most LONGEST_WAIT;
-        None for none."""
+        """The seconds of Retry-After (RFC 9110 section 10.2.3: a number or a date), at most
+        LONGEST_WAIT, or None."""
         text = self.headers.get("retry-after", "").strip()
         if re.fullmatch("[0-9]{1,9}", text):
             return min(int(text), LONGEST_WAIT)
@@ -60,18 +60,17 @@ class Answer:
         return min(max(0, round(wait)), LONGEST_WAIT)
 
     def json(self) -> Any:
-        """The body as JSON. Raises SystemUnavailable when it is none."""
+        """The body as JSON. Raises SystemUnavailable if it is not JSON."""
         try:
             return json.loads(self.body)
         except (ValueError, RecursionError):
             raise SystemUnavailable(
-                f"{self.host} answered {self.status} with what is not JSON"
+                f"{self.host} answered {self.status}, but the body is not JSON"
             ) from None
 
     def raise_if_passing(self) -> None:
-        """Raises SystemUnavailable for what says nothing about the question: trouble of the
-        server's own (5xx), too many calls (429), too slow (408), and a redirect, because it is not
-        followed."""
+        """Raises SystemUnavailable for a status that does not answer the request: a server error
+        (5xx), too many calls (429), a timeout (408), or a redirect, because it is not followed."""
         if 300 <= self.status < 400:
             raise SystemUnavailable(
                 f"{self.host} answered {self.status}, a redirect, which is not followed"
@@ -91,15 +90,15 @@ def call(
     allow_private: bool,
     limit: int = LARGEST,
 ) -> Answer:
-    """Sends one request and gives the answer, whatever its status; `timeout` is seconds for all of
-    it, except that looking up the host's address takes as long as the machine's resolver lets it.
+    """Sends one request and returns the response, whatever its status. `timeout` is seconds for all
+    of it, except for the DNS lookup, which the machine's resolver limits.
 
     `cafile` is a file of certificates that are trusted instead of the machine's. Without
-    `allow_private` a host that has any address inside a private network, on this machine or of
-    another special kind is not called; plain http is only spoken to such addresses. Raises
-    NotCalled when nothing was sent, OutcomeUnknown when the server may have read the request, and
-    ValueError for a URL as `checked_url` does. No message holds a part of the URL but its host, nor
-    anything of headers, body or answer.
+    `allow_private` a host is not called if any of its addresses is private, on this machine or
+    special; plain http is used only for such addresses. Raises NotCalled if nothing was sent,
+    OutcomeUnknown if the server may have read the request, and ValueError for a URL as
+    `checked_url` does. A message names only the host, and quotes nothing of headers, body or
+    response.
     """
     parts, deadline = checked_url(url, allow_private=allow_private), time.monotonic() + timeout
     if not all(_HEADER.fullmatch(f"{name}{value}") for name, value in headers.items()):
@@ -114,9 +113,9 @@ def call(
         try:
             return _ask(sock, parts, method, headers, body, deadline, limit)
         except (OSError, http.client.HTTPException, ValueError) as error:
-            # The last for chunks of less than nothing.
+            # ValueError is raised for chunks of negative size.
             raise OutcomeUnknown(
-                f"{parts.hostname} gave no whole answer: {_words(error)}"
+                f"{parts.hostname} did not answer completely: {_words(error)}"
             ) from None
 
 
@@ -138,15 +137,14 @@ def _ask(
         found = response.read(limit + 1)
         if len(found) > limit:
             raise http.client.HTTPException(f"it is bigger than {limit} bytes")
-        if response.length:  # bytes that were announced and never came
+        if response.length:  # fewer bytes came than were announced
             raise http.client.HTTPException("it broke off")
         names = {name.lower(): value for name, value in response.getheaders()}
         return Answer(response.status, names, found, str(parts.hostname))
 
 
 def _host_of(parts: SplitResult) -> str:
-    """The Host header: the host as the URL has it, with its port when that is not the scheme's
-    own."""
+    """The Host header: the host as in the URL, with its port unless it is the scheme's default."""
     host = f"[{parts.hostname}]" if ":" in str(parts.hostname) else str(parts.hostname)
     return host if parts.port in (None, SCHEMES[parts.scheme]) else f"{host}:{parts.port}"
 
@@ -157,9 +155,8 @@ def _host_of(parts: SplitResult) -> str:
 def _connect(
     parts: SplitResult, deadline: float, cafile: str | None, allow_private: bool
 ) -> socket.socket:
-    """A connection to one of the host's addresses, which were all checked and are not looked up a
-    second time, so that a name can't lead elsewhere in between. Its certificate is checked against
-    the host's name."""
+    """A connection to one of the host's checked addresses. There is no second DNS lookup, so that
+    the name can't change in between. The certificate is checked against the host's name."""
     host, port = str(parts.hostname), parts.port or SCHEMES[parts.scheme]
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     for *_, where in found:
@@ -179,18 +176,20 @@ def _refuse(parts: SplitResult, address: Address, allow_private: bool) -> None:
     public = is_public(address)
     if not public and not allow_private:
         raise NotCalled(
-            f"{parts.hostname} has a private address, and those are not allowed for this system"
+            f"{parts.hostname} has a private address, which is not allowed for this system"
         )
     if public and parts.scheme == "http":
-        raise NotCalled(f"{parts.hostname} has a public address, which is only called by https://")
+        raise NotCalled(
+            f"{parts.hostname} has a public address, which is called only with https://"
+        )
 
 
 def is_public(address: Address) -> bool:
-    """Whether this is an address of the internet; one that carries an IPv4 address is judged by
+    """Whether this is a public address. An address that embeds an IPv4 address is judged by
     that."""
     if isinstance(address, ipaddress.IPv6Address):
         inner = address.ipv4_mapped or address.sixtofour
-        if address.is_site_local:  # deprecated by RFC 3879, and still routed in some networks
+        if address.is_site_local:  # deprecated by RFC 3879, but still routed in some networks
             return False
         if address in _NAT64:
             inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
@@ -200,8 +199,8 @@ def is_public(address: Address) -> bool:
 
 
 def _first_of(found: list[Any], deadline: float) -> socket.socket:
-    """A connection to the first of these addresses that takes one. Every one gets its share of the
-    time left."""
+    """A connection to the first of these addresses that accepts one. Each gets its share of the
+    remaining time."""
     trouble: OSError = OSError("it has no address")
     for place, (*kind, _, where) in enumerate(found):
         try:
@@ -223,7 +222,7 @@ def _opened(kind: list[int], where: Any, timeout: float) -> socket.socket:
 
 
 def _changed(cafile: str | None) -> int:
-    """When the file was last written. Raises SystemUnavailable when it is not there."""
+    """When the file was last written. Raises SystemUnavailable if it does not exist."""
     try:
         return Path(cafile).stat().st_mtime_ns if cafile else 0
     except OSError as error:
@@ -234,8 +233,8 @@ def _changed(cafile: str | None) -> int:
 
 @lru_cache(maxsize=64)
 def _context(cafile: str | None, _changed: int) -> ssl.SSLContext:
-    """Kept, because reading all certificates takes longer than a call; a file that has changed is
-    read again."""
+    """Cached, because reading all certificates takes longer than a call. A changed file is read
+    again."""
     return ssl.create_default_context(cafile=cafile)
 
 
@@ -243,15 +242,15 @@ def _context(cafile: str | None, _changed: int) -> ssl.SSLContext:
 
 
 def _left(deadline: float) -> float:
-    """Seconds until the deadline. Raises TimeoutError when there are none."""
+    """Seconds until the deadline. Raises TimeoutError if it has passed."""
     if (left := deadline - time.monotonic()) <= 0:
         raise TimeoutError
     return left
 
 
 class _Line:
-    """A socket as http.client wants it, whose every read and write ends at the deadline: a socket's
-    own timeout would begin again with each byte that a slow server drips."""
+    """A socket for http.client whose reads and writes all end at the deadline. A socket's own
+    timeout would restart with each byte that a slow server sends."""
 
     def __init__(self, sock: socket.socket, deadline: float) -> None:
         self._sock, self._deadline = sock, deadline
@@ -266,7 +265,7 @@ class _Line:
         return io.BufferedReader(_Incoming(self._sock, self._deadline))
 
     def close(self) -> None:
-        """The socket is closed by who opened it."""
+        """Does nothing: the function that opened the socket closes it."""
 
 
 class _Incoming(io.RawIOBase):
@@ -285,9 +284,9 @@ class _Incoming(io.RawIOBase):
 
 
 def _words(error: Exception) -> str:
-    """What went wrong, in words that hold nothing of what was sent or received."""
+    """The error in words that quote nothing that was sent or received."""
     if isinstance(error, ssl.SSLCertVerificationError):
-        return f"its certificate is not good: {error.verify_message}"
+        return f"its certificate is not valid: {error.verify_message}"
     if type(error) is http.client.HTTPException:
         return str(error)  # one of ours
     return next(
@@ -311,4 +310,4 @@ _WORDS: Mapping[type[Exception], str] = {
     ValueError: "it is not HTTP",
     OSError: "",
 }
-"""In this order; the empty words are for the operating system's own."""
+"""The first match counts. An empty text stands for the operating system's own words."""

@@ -12,17 +12,17 @@ from dataclasses import dataclass, field
 from bot.core.errors import NotCalled, OutcomeUnknown
 
 MOST_OUTPUT = 1024 * 1024
-"""Bytes that a program may write to its standard output; with more it is ended."""
+"""Bytes that a program may write to its standard output. If it writes more, it is killed."""
 
 KEPT_ERRORS = 8192
-"""Bytes of standard error that are kept, the last ones, because errors end with what matters."""
+"""The last bytes of standard error that are kept, because the end of an error matters most."""
 
 GRACE = 1.0
-"""Seconds for a killed program to be gone; one that we may not kill is left to itself then."""
+"""Seconds to wait for a killed program to exit. One that we may not kill is left running then."""
 
 GLANCE = 0.02
-"""Seconds between two looks whether the program has ended while something it started holds its
-output open."""
+"""Seconds between checks whether the program has exited while its child processes hold its output
+open."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +35,10 @@ class Ran:
 
 
 def run(argv: Sequence[str], given: bytes, env: Mapping[str, str], timeout: float) -> Ran:
-    """Runs `argv` with `given` on its standard input, this environment and no other, in the root
-    folder, for so many seconds at most. Its whole process group is killed at the end, however that
-    came.
+    """Runs `argv` in the root folder with `given` on its standard input and only this environment,
+    for at most `timeout` seconds. In any case its whole process group is killed at the end.
 
-    Raises NotCalled when it can't be started, OutcomeUnknown when it was ended by us.
+    Raises NotCalled if it can't be started, OutcomeUnknown if we killed it.
     """
     try:
         process = subprocess.Popen(  # noqa: S603, argv comes from roles.toml and no shell sees it
@@ -60,8 +59,8 @@ def run(argv: Sequence[str], given: bytes, env: Mapping[str, str], timeout: floa
 
 
 def _kill_group(process: subprocess.Popen[bytes]) -> None:
-    """The program and what it started. It is not waited for before, so that its number can't be
-    another's yet."""
+    """Kills the program and its children. The program is not reaped before, so that its process id
+    can't belong to another one yet."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
 
@@ -71,8 +70,7 @@ def _has_ended(process: subprocess.Popen[bytes]) -> bool:
 
 
 class _Talk:
-    """What goes to a program and what comes from it, piece by piece, so that neither side waits for
-    the other."""
+    """Writes to and reads from a program in small pieces, so that neither side blocks the other."""
 
     def __init__(self, process: subprocess.Popen[bytes], given: bytes) -> None:
         self._process, self._given = process, memoryview(given)
@@ -91,7 +89,7 @@ class _Talk:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Closes everything, and does not wait forever for a program that we may not kill, because
+        """Closes everything. Does not wait indefinitely for a program that we may not kill because
         it runs as root."""
         for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
             if pipe is not None:
@@ -101,21 +99,22 @@ class _Talk:
             self._process.wait(GRACE)
 
     def until(self, deadline: float) -> None:
-        """Goes on until the program has ended, ends what it left behind, and takes what was written
-        by then. Raises OutcomeUnknown."""
+        """Runs until the program has exited, kills its remaining children, and reads the rest of
+        its output. Raises OutcomeUnknown."""
         try:
             while not _has_ended(self._process):
                 if (left := deadline - time.monotonic()) <= 0:
-                    raise OutcomeUnknown("it took too long and was ended")
+                    raise OutcomeUnknown("it took too long and was killed")
                 self._turn(min(GLANCE, left))
         finally:
             _kill_group(self._process)
         while self._turn(0):
             if time.monotonic() > deadline:
-                raise OutcomeUnknown("what it started goes on writing, and was ended")
+                raise OutcomeUnknown("its child processes kept writing and were killed")
 
     def _turn(self, wait: float) -> bool:
-        """Gives and takes what can be within `wait` seconds; whether there was anything."""
+        """Writes and reads as much as possible within `wait` seconds. Returns whether there was
+        anything."""
         if not self._open.get_map():
             time.sleep(wait)
             return False
@@ -127,7 +126,7 @@ class _Talk:
         return bool(found)
 
     def _give(self, fd: int) -> bool:
-        """Whether there is more to give."""
+        """Whether there is more to write."""
         try:
             self._given = self._given[os.write(fd, self._given) :]
         except BrokenPipeError:
@@ -135,10 +134,10 @@ class _Talk:
         return bool(self._given)
 
     def _take(self, fd: int, into: bytearray) -> bool:
-        """Whether more may come. Raises OutcomeUnknown for too much."""
+        """Whether more output may come. Raises OutcomeUnknown for too much."""
         part = os.read(fd, 65536)
         into.extend(part)
         del self.errors[:-KEPT_ERRORS]
         if len(self.out) > MOST_OUTPUT:
-            raise OutcomeUnknown(f"it wrote more than {MOST_OUTPUT} bytes and was ended")
+            raise OutcomeUnknown(f"it wrote more than {MOST_OUTPUT} bytes and was killed")
         return bool(part)

@@ -1,5 +1,5 @@
-"""Calls REST APIs without an SDK: quotes the path and sorts the answer into yes, missing, no or
-later."""
+"""Calls REST APIs without an SDK: quotes the path, and maps the response to a result, missing,
+refused or retry later."""
 
 import json
 import re
@@ -17,7 +17,7 @@ TIMEOUT = 10.0
 """Seconds for one call."""
 
 PAGES = 100
-"""Pages of one list at most."""
+"""The most pages of one list."""
 
 _NEXT = re.compile(r'<([^<>]*)>\s*;[^,]*\brel="?next"?')  # RFC 8288 section 3
 
@@ -28,9 +28,8 @@ def no_limit(_answer: Answer) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class Rest:
-    """A REST API at `url`. `headers` hold our credentials; `limited` gives the seconds to wait of
-    an answer that is a refusal for too many calls in the system's own way, else None; `said` finds
-    its own words in a refusal."""
+    """A REST API at `url`. `headers` hold our credentials. `limited` returns the seconds to wait if
+    a response means too many calls, else None. `said` finds the system's own words in a refusal."""
 
     url: str
     headers: Mapping[str, str] = field(repr=False)
@@ -42,12 +41,12 @@ class Rest:
         checked_base(self.url)
 
     def get(self, *path: str, **query: str) -> Any:
-        """What is there as JSON, None where nothing is."""
+        """The resource as JSON, or None if it does not exist."""
         answer = self.ask("GET", self.url_of(*path, **query))
         return None if answer.status == 404 else answer.json()
 
     def pages(self, *path: str, **query: str) -> Iterator[Any]:
-        """Every page of a list, as its Link headers lead."""
+        """Every page of a list, following its Link headers."""
         url: str | None = self.url_of(*path, **query)
         for _ in range(PAGES):
             answer = self.ask("GET", str(url))
@@ -56,13 +55,13 @@ class Rest:
             yield answer.json()
             if (url := self._next(answer)) is None:
                 return
-        raise SystemUnavailable(f"a list of {answer.host} has no end")
+        raise SystemUnavailable(f"a list of {answer.host} does not end")
 
     def ask(
         self, method: str, url: str, body: object = None, also: Sequence[int] = (404,)
     ) -> Answer:
-        """The answer, if it is good (2xx) or one of `also`. Raises SystemUnavailable for what says
-        nothing about the question, and SystemRefused for every other no."""
+        """The response, if its status is 2xx or in `also`. Raises SystemUnavailable if a retry may
+        help, and SystemRefused otherwise."""
         data = None if body is None else json.dumps(body).encode()
         headers = {**self.headers, **({} if data is None else {"Content-Type": "application/json"})}
         answer = call(
@@ -76,7 +75,7 @@ class Rest:
         )
         if (wait := self.limited(answer)) is not None:
             raise SystemUnavailable(
-                f"{answer.host} wants fewer calls", min(max(1, wait), LONGEST_WAIT)
+                f"{answer.host} limits the number of calls", min(max(1, wait), LONGEST_WAIT)
             )
         answer.raise_if_passing()
         if 200 <= answer.status < 300 or answer.status in also:
@@ -85,17 +84,17 @@ class Rest:
         raise SystemRefused(code, f"{answer.host}: {self._words(answer)}")
 
     def url_of(self, *path: str, **query: str) -> str:
-        """The URL of this path, whose parts may hold anything: no part can become two, or lead
-        elsewhere."""
+        """The URL of this path. Its parts may hold any text: quoting keeps each one part."""
         asked = f"?{urlencode(query)}" if query else ""
         return "/".join([self.url.rstrip("/"), *map(_segment, path)]) + asked
 
     def _next(self, answer: Answer) -> str | None:
-        """Where the next page is, which must be on the same server: our credentials go along."""
+        """The next page, which must be on the same server, because our credentials are sent
+        there."""
         found = _NEXT.search(answer.headers.get("link", ""))
         if found and urlsplit(found[1])[:2] != urlsplit(self.url)[:2]:
             raise SystemUnavailable(
-                f"a list of {answer.host} goes on elsewhere, which is not followed"
+                f"a list of {answer.host} continues on another server, which is not followed"
             )
         return found[1] if found else None
 
@@ -109,9 +108,10 @@ class Rest:
 
 
 def _segment(text: str) -> str:
-    """One part of a path. Dots alone are no name, but ways to elsewhere (RFC 3986 section 3.3)."""
+    """One part of a path. "." and ".." are refused, because they lead elsewhere (RFC 3986 section
+    3.3)."""
     if text in ("", ".", ".."):
-        raise SystemRefused("bad_name", f"{text!r} can't be the name of anything there")
+        raise SystemRefused("bad_name", f"{text!r} can't be a name there")
     return quote(text, safe="")
 
 

@@ -1,4 +1,4 @@
-"""Checks which URLs of roles.toml can be called. It calls none."""
+"""Checks whether URLs of roles.toml can be called."""
 
 import ipaddress
 import re
@@ -12,7 +12,7 @@ _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 def checked_url(url: str, *, allow_private: bool) -> SplitResult:
-    """The parts of a URL that can be called. Raises ValueError, with a sentence that doesn't repeat
+    """The parts of a URL that can be called. Raises ValueError with a sentence that does not quote
     the URL."""
     try:
         parts = urlsplit(url)
@@ -31,7 +31,7 @@ def checked_url(url: str, *, allow_private: bool) -> SplitResult:
 
 
 def checked_base(url: str) -> None:
-    """Raises ValueError, with a sentence, for a URL of an API that can't be used."""
+    """Raises ValueError with a sentence if the URL of an API can't be used."""
     parts = checked_url(url, allow_private=True)
     if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
         raise ValueError("its URL must begin with https://; http:// is only for this machine")
@@ -40,7 +40,7 @@ def checked_base(url: str) -> None:
 
 
 def is_metadata(host: str) -> bool:
-    """Whether a cloud answers there for the credentials of this machine."""
+    """Whether this is a cloud's metadata address, which returns this machine's credentials."""
     if host.rstrip(".") in _METADATA:
         return True
     try:
@@ -57,4 +57,4 @@ def is_metadata(host: str) -> bool:
 _METADATA = frozenset(
     {"metadata.google.internal", "instance-data", "fd00:ec2::254", "100.100.100.200"}
 )
-"""Where clouds answer for the machine's own credentials, besides 169.254.169.254."""
+"""The metadata addresses of clouds besides 169.254.169.254."""

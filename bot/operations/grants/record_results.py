@@ -1,5 +1,4 @@
-"""What the systems answered becomes state: access is told as active or ended here, and nowhere
-else."""
+"""Records the results of systems: only here access becomes active or ended."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -17,16 +16,17 @@ from bot.operations.grants.begin_attempt import let_end_stand, provisioning_orde
 from storage import grants, key_values, outbox
 
 EXTENDS_UNTOLD = 3
-"""Tries to move an end on a system that may fail within some seconds before anybody hears of it."""
+"""Attempts to move an end on a system that may fail, within some seconds, before people are
+notified."""
 
 LATE = 300
-"""Seconds after an end in which an order that was given up unanswered may still arrive: as long as
-the slowest system may take (`bot/connectors/transport/document.py`)."""
+"""Seconds after an end in which a call without an answer may still take effect: as long as the
+slowest system may take (`bot/connectors/transport/document.py`)."""
 
 
 def record_started(world: Context, grant_id: str) -> None:
-    """Every system of the grant was read back and has it. Where the grant is over, because
-    this try came back after its claim was lost, what it made is taken back."""
+    """Records that every system of the grant has confirmed the access. If the grant has ended,
+    because this attempt lost its claim, the access is revoked again."""
     with unit(world) as u:
         grant = grants.locked(u.db, grant_id)
         if grant is None or grant.state is GrantState.ACTIVE:
@@ -51,9 +51,9 @@ def record_started(world: Context, grant_id: str) -> None:
 
 
 def record_system_ready(world: Context, grant_id: str, system: str) -> bool:
-    """One of several systems has it: from the first one on the end stands for all of them. False
-    where the grant is over already, and what was made is taken back. The holder gets in when all
-    have it."""
+    """Records that one of several systems has it: from the first one on, the end is fixed for all.
+    Returns False if the grant has ended, and revokes the access again. The holder is notified when
+    all systems have it."""
     with unit(world) as u:
         grant = grants.locked(u.db, grant_id)
         if grant is None or grant.state is not GrantState.STARTING:
@@ -83,7 +83,7 @@ def record_system_ready(world: Context, grant_id: str, system: str) -> bool:
 def record_not_made(
     world: Context, grant_id: str, system: str, error: str, *, surely: bool
 ) -> None:
-    """A try did not succeed. Unless it is sure that the system made nothing, the end stands from
+    """Records a failed attempt. Unless the system certainly created nothing, the end is fixed from
     now on."""
     with unit(world) as u:
         grant = grants.locked(u.db, grant_id)
@@ -99,8 +99,8 @@ def record_not_made(
 def record_start_delayed(
     world: Context, grant_id: str, to_person: str = "", until: int = 0
 ) -> None:
-    """A try did not succeed, and more follow `until` then. The requester is told it once, and each
-    thing once that they have to do first (`to_person`)."""
+    """Records a failed attempt that is retried `until` then. Notifies the requester once, and once
+    for each thing that they must do first (`to_person`)."""
     with unit(world) as u:
         grant = grants.get(u.db, grant_id)
         if grant is None or grant.state is not GrantState.STARTING:
@@ -115,8 +115,7 @@ def record_start_delayed(
 
 
 def waits_for_person(world: Context, grant_id: str) -> bool:
-    """Whether a try of this start was told to its person as waiting for them. Raises
-    StorageUnavailable."""
+    """Whether the holder was notified that this start waits for them. Raises StorageUnavailable."""
     with world.db.reading():
         return key_values.is_claimed(world.db, _waits(grant_id))
 
@@ -126,8 +125,8 @@ def _waits(grant: str) -> str:
 
 
 def record_start_failed(world: Context, grant_id: str, error: str, to_person: str = "") -> None:
-    """The grant can't be made: it never was active, and whatever was made of it is taken back.
-    Where it is about the requester, they are told why (`to_person`)."""
+    """Records that the start failed, and revokes the parts that were created. The requester gets
+    the reason if it is about them (`to_person`)."""
     with unit(world) as u:
         grant = grants.locked(u.db, grant_id)
         if grant is None or not grants.fail(u.db, grant.id, u.now):
@@ -146,9 +145,9 @@ def record_start_failed(world: Context, grant_id: str, error: str, to_person: st
 def order_for(
     world: Context, grant_id: str, system: str, *, still_active: bool = False
 ) -> ProvisionOrder | None:
-    """What to tell a system about a grant as it is now; None when the grant has no such system, or
-    when it should be active and no longer is. An order to end says what the holder's other
-    grants still need."""
+    """The order for one system of the grant as it is now. None if the grant does not have the
+    system, or should be active but no longer is. A revocation names what the holder's other grants
+    still need."""
     with world.db.reading():
         grant = grants.get(world.db, grant_id)
         if grant is None or (still_active and grant.state is not GrantState.ACTIVE):
@@ -165,7 +164,7 @@ def order_for(
 
 
 def was_never_told(world: Context, grant_id: str) -> bool:
-    """Whether no system was ever told to make this grant, so that its end needs none. Raises
+    """Whether no system was ever called for this grant, so that its end needs no call. Raises
     StorageUnavailable."""
     with world.db.reading():
         grant = grants.get(world.db, grant_id)
@@ -177,8 +176,8 @@ def was_never_told(world: Context, grant_id: str) -> bool:
 
 
 def reapply_shared_access(world: Context, grant_id: str, system: str) -> None:
-    """After an end on a system where access is one thing for a person: what this one's other grants
-    there need is made once more, because one may have begun after it was asked what to keep."""
+    """After an end on a system with shared access, applies the access of the holder's other grants
+    again, because one may have started after `kept` was read."""
     with unit(world) as u:
         ended = grants.get(u.db, grant_id)
         for other, actions in grants.needs_of_others(u.db, grant_id, system):
@@ -187,8 +186,7 @@ def reapply_shared_access(world: Context, grant_id: str, system: str) -> None:
 
 
 def record_ended(world: Context, grant_id: str, system: str) -> None:
-    """The system was read back and the grant is gone from it; with the last one the grant has
-    ended."""
+    """Records that a system has confirmed the end. With the last system the grant has ended."""
     with unit(world) as u:
         grant = grants.locked(u.db, grant_id)
         if grant is None:
@@ -207,7 +205,7 @@ def record_ended(world: Context, grant_id: str, system: str) -> None:
 
 
 def over_at(u: UnitOfWork, grant: Grant) -> int:
-    """When the grant really ended: before now where that could not be written then."""
+    """The time at which the grant ended: earlier than now if it could not be written then."""
     unwritten = u.world.unwritten
     at = unwritten.over(grant)
     for system in grant.systems:
@@ -217,15 +215,14 @@ def over_at(u: UnitOfWork, grant: Grant) -> int:
 
 
 def recheck_late_start(world: Context, grant_id: str, system: str) -> None:
-    """It is gone, but a try to make it was given up without an answer, and may still arrive
-    there."""
+    """Checks once more later: an earlier attempt timed out and may still take effect."""
     with unit(world) as u:
         u.do(effects.end_lease(grant_id, system, delay=LATE))
 
 
 def note_ended(u: UnitOfWork, grant: Grant, system: str) -> None:
-    """Puts a confirmed end on one system on record, or that nothing is left there of a start that
-    failed; with `ended_at` where it was confirmed while it could not be written."""
+    """Adds an audit record: a confirmed end on one system, or a failed start that was cleaned up.
+    `ended_at` is its time if it could not be written then."""
     at = u.world.unwritten.at(grant.id, system)
     earlier: dict[str, Any] = {} if at is None else {"ended_at": at}
     if grant.state is GrantState.FAILED:
@@ -244,8 +241,7 @@ def note_ended(u: UnitOfWork, grant: Grant, system: str) -> None:
 
 
 def connectors_of(world: Context, leases: Sequence[tuple[str, str]]) -> list[str]:
-    """The kind of system behind each of these pairs of grant and system, "" for one that is not
-    there."""
+    """The kind of each of these systems, by grant and system, or ""."""
     with world.db.reading():
         kinds = grants.connectors_of(world.db, [grant for grant, _ in leases])
     return [kinds.get(pair, "") for pair in leases]
@@ -254,8 +250,9 @@ def connectors_of(world: Context, leases: Sequence[tuple[str, str]]) -> list[str
 def record_end_failed(
     world: Context, grant_id: str, system: str, error: str, attempts: int
 ) -> None:
-    """The system did not confirm the end: it stays `ending`, or is so again. The holder hears of it
-    once, the leads on a schedule until it is gone or one of them has acknowledged it."""
+    """Records that the system did not confirm the end: it stays `ending`, or is `ending` again. The
+    holder is notified once, the leads on a schedule until it is gone or one of them has
+    acknowledged it."""
     with unit(world) as u:
         grant = grants.locked(u.db, grant_id)
         if grant is None:
@@ -270,8 +267,8 @@ def record_end_failed(
 def record_extend_failed(
     world: Context, grant_id: str, system: str, error: str, attempts: int, to_person: str = ""
 ) -> None:
-    """The system has not confirmed the new end, and may end the access earlier: its holder and the
-    leads hear it once, when the first tries have failed."""
+    """Records that the system has not confirmed the new end, and may end the access earlier.
+    Notifies the holder and the leads once, after the first attempts have failed."""
     if attempts != EXTENDS_UNTOLD:
         return
     with unit(world) as u:
@@ -293,8 +290,9 @@ def record_extend_failed(
 
 
 def record_extended(world: Context, grant_id: str, system: str, attempts: int) -> None:
-    """The system has confirmed it: who was told otherwise hears so. Where the grant is over by
-    then, because this try came back after its claim was lost, what it made is taken back."""
+    """Records that the system has confirmed the new end, and notifies those who got the earlier
+    report. If the grant has ended, because this attempt lost its claim, the access is revoked
+    again."""
     with unit(world) as u:
         grant = grants.locked(u.db, grant_id)
         if grant is not None and grant.state is not GrantState.ACTIVE:
@@ -311,12 +309,12 @@ def _show(u: UnitOfWork, grant: Grant) -> None:
 
 
 def tell_ended(u: UnitOfWork, over: Sequence[Grant], holders: Mapping[str, Person]) -> None:
-    """What follows when every system has confirmed: the holder hears it, the thread shows it, the
-    use is summed."""
+    """After every system has confirmed: notifies the holder, posts to the thread, and sums up the
+    use."""
     for grant in over:
         if not holders[
             grant.person
-        ].deleted:  # whoever is gone can't be told, and that would look like trouble
+        ].deleted:  # a deactivated account gets no messages, and the error would look like a fault
             u.do(effects.notify_person(grant.person, "ended", grant=grant.id))
         about = {"grant": grant.id, "why": grant.end_reason or EndReason.EXPIRED}
         u.do(effects.thread_note(grant, channel_of(u, grant.role), "ended", **about))

@@ -38,7 +38,7 @@ def forward_to_leads(
     leads = leads_of(u)
     if not leads:
         log.error(
-            "nobody is told: the security channel refuses messages (%s), and there is no lead",
+            "nobody was notified: the security channel refuses messages (%s), and there is no lead",
             error,
         )
     for kind, data in sorted(work, key=lambda each: each[0] is not Kind.ALERT):

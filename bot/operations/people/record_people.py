@@ -104,8 +104,8 @@ def _names_groups(policy: Policy) -> bool:
 
 
 def warn_of_old_groups(world: Context, started: int) -> None:
-    """Notifies the leads, once, that groups could not be read for so long that they give no
-    authority any more. `started` is when this process started."""
+    """Notifies the leads, once, that groups could not be read for so long that they no longer give
+    authority. `started` is when this process started."""
     with unit(world) as u:
         read_at = people.groups_read_at(u.db)
         since = read_at if read_at and read_at <= u.now + CLOCKS_APART else started

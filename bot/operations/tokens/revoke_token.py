@@ -8,7 +8,7 @@ from storage import grants, tokens
 
 
 def revoke_token(world: Context, claims: Claims, system: str) -> bool:
-    """Revokes that token for good; returns False if it is not a working token of this system."""
+    """Revokes that token permanently; returns False if it is not a working token of this system."""
     checked: TokenActive | TokenInactive = introspect_token(world, claims, system)
     if isinstance(checked, TokenInactive):
         return False

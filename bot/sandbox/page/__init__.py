@@ -1,8 +1,7 @@
-"""The workspace as a page in a browser: whoever opens it is one of its people and sees and does
-what that person may.
+"""The workspace as a page in a browser. Each viewer is one of its people, and sees and does what
+that person may.
 
-`routes.py` has the table of addresses; the page itself, plain HTML, CSS and JavaScript, is in
-`static/`.
+`routes.py` has the addresses; `static/` has the page itself, in plain HTML, CSS and JavaScript.
 """
 
 from bot.sandbox.page.guard import Guard

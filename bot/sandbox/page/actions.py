@@ -1,7 +1,7 @@
-"""What a person does on the page, brought to the same acts that tests and the demo use.
+"""Turns a person's actions on the page into the acts that tests and the demo use.
 
-The browser only says where and what was meant; the element is looked up in what that person was
-really shown, so the page can't send what Slack's client could not. It doesn't know HTTP.
+The browser only names the element; it is looked up in what that person was shown, so the page can't
+send what Slack's client could not.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def shown(world: World, user: User, asked: Json) -> Json:
 
 
 def element_at(world: World, user: User, asked: Json) -> tuple[Json, Json]:
-    """The block and element with these ids. Raises SlackError when they aren't there (any more)."""
+    """The block and element with these ids. Raises SlackError if they don't exist."""
     try:
         found: tuple[Json, Json] = find(
             shown(world, user, asked), action_id=asked["action_id"], block_id=asked["block_id"]
@@ -52,7 +52,7 @@ def state(user: User, element: Json, value: Any) -> Json:
 
 
 async def keep(world: World, user: User, asked: Json) -> None:
-    """Keeps what stands in the fields of a view: `values` by block and action."""
+    """Stores the content of the fields of a view: `values` by block and action."""
     for block_id, actions in (asked.get("values") or {}).items():
         for action_id, value in actions.items():
             ids = {"block_id": block_id, "action_id": action_id}
@@ -93,7 +93,7 @@ async def suggest(world: World, user: User, asked: Json) -> Json:
 
 
 async def submit(world: World, user: User, asked: Json) -> Json:
-    """Submits the modal on top with what stands in its fields."""
+    """Submits the top modal with the content of its fields."""
     top = world.workspace.top_view(user.id)
     if top is None or top.id != asked["view_id"]:
         raise SlackError("view_not_found")
@@ -113,7 +113,7 @@ async def submit(world: World, user: User, asked: Json) -> Json:
 
 
 async def close(world: World, user: User, asked: Json) -> Json:
-    """Closes the modal on top; one that has gone already stays gone."""
+    """Closes the top modal, if there is one."""
     top = world.workspace.top_view(user.id)
     if top is None or top.id != asked["view_id"]:
         return {"outcome": "closed"}
@@ -157,7 +157,7 @@ async def open_home(world: World, user: User, asked: Json) -> Json:
 
 
 async def read(world: World, user: User, asked: Json) -> None:
-    """Everything in a conversation has been read."""
+    """Marks everything in a conversation as read."""
     channel = conversation(world, user, asked["channel"])
     stored = world.workspace.messages.get(channel.id, {}).values()
     newest = next((message["ts"] for message in reversed(stored) if top_level(message)), "")
@@ -165,7 +165,7 @@ async def read(world: World, user: User, asked: Json) -> None:
 
 
 async def dismiss(world: World, user: User, asked: Json) -> None:
-    """Takes away something that only this person was shown."""
+    """Removes an ephemeral message of this person."""
     world.workspace.dismiss(user.id, asked["ts"])
 
 

@@ -1,6 +1,4 @@
-"""What somebody on the page does behind the scenes: moves the clock, makes trouble, kills the app
-and starts it again; and what they see of it. It doesn't know HTTP, nor how the app is run.
-"""
+"""The controls of the page: move the clock, cause faults, kill and start the app."""
 
 from __future__ import annotations
 
@@ -31,7 +29,7 @@ FARTHEST = 30 * 86400
 
 
 def tools(world: World) -> Json:
-    """What can be done and what is on: the clock, the app, the troubles."""
+    """The state of the controls: the clock, the app, the troubles."""
     scenes = world.scenes
     return {
         "closed": scenes.closed,
@@ -67,7 +65,7 @@ def _shown(world: World, trouble: Trouble) -> Json:
 
 
 def _process(world: World) -> AppProcess:
-    """Raises SlackError where the app is somebody else's, or while nothing may be done."""
+    """Raises SlackError if another program runs the app, or while the controls are blocked."""
     if world.scenes.process is None:
         raise SlackError("not_ours", detail="The app was not started by this workspace.")
     _open(world)
@@ -85,18 +83,18 @@ def _told(world: World) -> Json:
 
 
 async def coming(world: World, user: User, asked: Json) -> Json:
-    """What the app says comes next."""
+    """The next reminder and end, as the app reports them."""
     process = _process(world)
     return {"coming": await asyncio.to_thread(process.coming)}
 
 
 async def jump(world: World, user: User, asked: Json) -> Json:
-    """Moves the clock ahead, `to` a moment (UTC seconds) or `by` seconds; the app's clock goes
-    along."""
+    """Moves the clock forward, `to` a time (UTC seconds) or `by` seconds, together with the app's
+    clock."""
     process, workspace = _process(world), world.workspace
     far = float(asked["by"]) if "by" in asked else float(asked["to"]) - workspace.now()
     if not 0 < far <= FARTHEST:
-        raise SlackError("not_ahead", detail="The clock only goes ahead, by a month at most.")
+        raise SlackError("not_ahead", detail="The clock only moves forward, by a month at most.")
     workspace.clock_offset += far
     _told(world)
     await asyncio.to_thread(process.follow, workspace.clock_offset)
@@ -104,7 +102,7 @@ async def jump(world: World, user: User, asked: Json) -> Json:
 
 
 async def make_trouble(world: World, user: User, asked: Json) -> Json:
-    """Puts one kind of trouble between the app and Slack, in place of another."""
+    """Starts one kind of trouble between the app and Slack, in place of another."""
     _open(world)
     fault = TROUBLES[asked["kind"]]
     _undo(world)
@@ -114,7 +112,7 @@ async def make_trouble(world: World, user: User, asked: Json) -> Json:
 
 
 async def end_trouble(world: World, user: User, asked: Json) -> Json:
-    """Everything is well again between the app and Slack."""
+    """Ends the trouble between the app and Slack."""
     _open(world)
     _undo(world)
     if world.scenes.slack is not None:
@@ -128,7 +126,7 @@ def _undo(world: World) -> None:
 
 
 def _end(world: World, trouble: Trouble) -> None:
-    """What came of it is shown for a while."""
+    """Its effects are still shown for a while."""
     if trouble.ended is None:
         trouble.ended, trouble.until = world.workspace.now(), world.newest()
         asyncio.get_running_loop().call_later(
@@ -144,13 +142,13 @@ def _drop(world: World, those: Callable[[Trouble], bool]) -> None:
 
 
 async def forget_trouble(world: World, user: User, asked: Json) -> Json:
-    """Shows no more of a trouble that is over."""
+    """Hides a trouble that is over."""
     _drop(world, lambda one: one.kind == asked["kind"] and one.ended is not None)
     return tools(world)
 
 
 async def kill_app(world: World, user: User, asked: Json) -> Json:
-    """Ends the app in the middle of whatever it does."""
+    """Kills the app in the middle of its work."""
     process = _process(world)
     if world.scenes.app is None or world.scenes.app.ended is not None:
         world.scenes.app = Trouble(KILLED, world.workspace.now(), world.newest())
@@ -159,7 +157,7 @@ async def kill_app(world: World, user: User, asked: Json) -> Json:
 
 
 async def start_app(world: World, user: User, asked: Json) -> Json:
-    """Starts the app again. Raises SlackError with why it did not start."""
+    """Starts the app again. Raises SlackError with the reason if it does not start."""
     process = _process(world)
     starting = asyncio.ensure_future(asyncio.to_thread(process.start))
     await asyncio.wait({starting}, timeout=0.1)

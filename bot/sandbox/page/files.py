@@ -1,7 +1,4 @@
-"""The page's own files, with headers under which nothing but them can run or be loaded.
-
-It doesn't know the workspace.
-"""
+"""Serves the page's files, with headers that allow only them to run or load."""
 
 from __future__ import annotations
 
@@ -32,8 +29,7 @@ SAFE = {
 
 
 def known() -> dict[str, Path]:
-    """The files that are served, by name: what lies in the folder and nothing that a path could
-    reach."""
+    """The files that are served, by name: only those in the folder."""
     return {path.name: path for path in FOLDER.iterdir() if path.suffix in TYPES}
 
 

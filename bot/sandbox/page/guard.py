@@ -1,8 +1,7 @@
-"""Who may talk to the stand-in: programs of this machine, and pages that it served itself.
+"""Limits who may call the stand-in: programs on this machine, and pages that it served itself.
 
-It doesn't know what is asked. Another site in the same browser can reach loopback: by a name that
-it points at 127.0.0.1 (DNS rebinding, so the Host must be loopback's own) or across origins (so an
-Origin must be ours).
+Another site in the same browser can reach loopback: by a name that resolves to 127.0.0.1 (DNS
+rebinding, so the Host must be loopback's own) or across origins (so the Origin must be ours).
 """
 
 from __future__ import annotations
@@ -14,8 +13,8 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
-# The page's own calls carry it: no other site can set it without asking first, and it is never told
-# yes.
+# Only the page's own calls have it: another site could set it only after a preflight, which is
+# always refused.
 HEADER, HEADER_VALUE = "x-sandbox-page", "1"
 
 
@@ -28,17 +27,17 @@ def own_host(host: str) -> bool:
 
 
 def refusal(headers: Headers) -> str:
-    """Why a request is refused; empty when it isn't."""
+    """Why a request is refused, or ""."""
     host, origin = headers.get("host", ""), headers.get("origin")
     if not own_host(host):
         return f"The Host {host!r} is not this machine's loopback address."
     if origin is not None and origin != f"http://{host}":
-        return "Only pages that this server served may ask here."
+        return "Only pages of this server may call it."
     return ""
 
 
 class Guard:
-    """Refuses with 403 before anything else looks at the request; also web sockets."""
+    """Refuses with 403 before any other code reads the request, also for web sockets."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app

@@ -1,7 +1,5 @@
-"""What went on between the app and the workspace: its calls with answers, and the payloads with
-their acks.
-
-It doesn't know people: a developer looks at the whole.
+"""The traffic between the app and the workspace, for developers: calls with answers, and payloads
+with their acks.
 """
 
 from __future__ import annotations
@@ -18,7 +16,7 @@ NEWEST = 200
 
 
 def target(world: World, args: Json) -> str:
-    """Where a call goes, by name."""
+    """The name of a call's destination."""
     ref = str(args.get("channel") or args.get("user") or args.get("user_id") or "")
     channel, user = world.workspace.channels.get(ref), world.workspace.users.get(ref)
     if channel is not None and channel.name:
@@ -93,7 +91,7 @@ def _delivery(item: Delivery) -> Json:
 
 
 def _about(payload: Json) -> str:
-    """What a payload is about, in a word or two: the action, the view, the words after a
+    """The subject of a payload in a word or two: the action, the view, the words after a
     command."""
     actions = ", ".join(str(action.get("action_id")) for action in payload.get("actions", []))
     view = payload.get("view") or {}

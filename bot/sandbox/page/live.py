@@ -1,9 +1,8 @@
-"""What changes, as server-sent events for one person: only what that person may see, and nothing
-missed.
+"""Sends changes to one person as server-sent events: everything that the person may see, and
+nothing else.
 
-Every batch has the number of its last change as id; after a break the browser names the last one
-that it got. When that is too long ago, or of another run, the page is told to start over. It
-doesn't know how anything is drawn.
+The id of a batch is the number of its last change; after a break the browser sends the last one
+that it got. If that is too old, or from another run, the page must start over.
 """
 
 from __future__ import annotations
@@ -19,9 +18,9 @@ from bot.sandbox.page import controls, queries
 from bot.sandbox.workspace import SlackError, User
 from bot.sandbox.world import World
 
-# Which run of the server an id is from.
+# The run of the server that an id is from.
 RUN = secrets.token_hex(4)
-# A burst of changes goes out as one batch; a quiet line says now and then that it is there.
+# A burst of changes is one batch; an idle connection gets a keep-alive now and then.
 GATHER_SECONDS, QUIET_SECONDS = 0.05, 15.0
 DIRECTORY = {
     "team_join",
@@ -62,8 +61,7 @@ MODALS = {"view_opened", "view_changed", "views_closed"}
 
 
 def batch(world: World, user: User, changes: list[Json]) -> Json:
-    """What these changes are for this person: messages, and of everything else the present
-    state."""
+    """These changes for this person: messages, and the current state of everything else."""
     kinds = {change["kind"] for change in changes}
     mine = {change["kind"] for change in changes if change.get("user") == user.id}
     found: Json = {"now": world.workspace.now(), "messages": _messages(world, user, changes)}
@@ -89,7 +87,7 @@ def batch(world: World, user: User, changes: list[Json]) -> Json:
 
 
 def _messages(world: World, user: User, changes: list[Json]) -> list[Json]:
-    """Each message once, as it is now; without `message` it has gone."""
+    """Each message once, in its current state; without `message` it was deleted."""
     found: dict[tuple[str, str], Json] = {}
     for change in changes:
         part = MESSAGES.get(change["kind"])
@@ -123,8 +121,8 @@ def event(number: int, kind: str, data: Json) -> bytes:
 
 
 def resumed(world: World, last: str) -> int | None:
-    """The number of the last change that the browser has; None when what came after it isn't known
-    any more."""
+    """The number of the last change that the browser has; None if the changes after it are no
+    longer stored."""
     run, _, number = last.partition(".")
     if run != RUN or not number.isdigit() or int(number) > world.workspace.version:
         return None
@@ -137,7 +135,7 @@ def resumed(world: World, last: str) -> int | None:
 
 
 async def stream(world: World, user: User, last: str) -> AsyncIterator[bytes]:
-    """The events for one person from `last` on, until the browser goes."""
+    """The events for one person from `last` on, until the browser disconnects."""
     after = resumed(world, last)
     if after is None:
         after = world.workspace.version

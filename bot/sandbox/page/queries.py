@@ -1,7 +1,7 @@
-"""What one person may see: people, conversations with what is unread, messages, modals, the app's
-home.
+"""Reads what one person may see: people, conversations with unread counts, messages, modals, the
+app's home.
 
-It doesn't know HTTP, and changes nothing but that who looks has a direct conversation with the app.
+It changes nothing, except that it opens the viewer's direct conversation with the app.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ MOST_UNREAD = 100
 
 
 def person(world: World, name: str) -> User:
-    """Somebody by handle or id. Raises SlackError for nobody, a bot, or a person who can't sign in
-    any more."""
+    """A person by handle or id. Raises SlackError for an unknown person, a bot, or one who can no
+    longer sign in."""
     user = world.workspace.users.get(name) or world.workspace.by_name(name)
     if user is None or user.is_bot:
         raise SlackError("user_not_found")
@@ -38,20 +38,20 @@ def conversation(world: World, user: User, channel_id: str) -> Channel:
 
 
 def conversations(world: World, user: User) -> list[Channel]:
-    """Those the person is in, the app's direct conversation among them once it is open."""
+    """The person's conversations, including the app's direct conversation once it is open."""
     return [channel for channel in world.workspace.channels.values() if user.id in channel.members]
 
 
 def called(world: World, user: User) -> frozenset[str]:
-    """The marks that call this person: by name, by group, or everybody."""
+    """The mentions of this person: by name, by group, or of everybody."""
     groups = (group for group in world.workspace.groups.values() if user.id in group.users)
     everybody = ("<!channel", "<!here", "<!everyone")
     return frozenset((f"<@{user.id}", *everybody, *(f"<!subteam^{group.id}" for group in groups)))
 
 
 def marks(world: World, message: Json) -> frozenset[str]:
-    """The mentions in a message, without their labels. Every look needs them again, so they are
-    kept."""
+    """The mentions in a message, without their labels. They are cached, because every read needs
+    them."""
     place, state = (message["channel"], message["ts"]), (message.get("edited") or {}).get("ts", "")
     known = world.marks.get(place)
     if known is None or known[0] != state:
@@ -61,7 +61,7 @@ def marks(world: World, message: Json) -> frozenset[str]:
 
 
 def top_level(message: Json) -> bool:
-    """Whether a message stands in the conversation itself and not only in a thread."""
+    """Whether a message is in the conversation itself and not only in a thread."""
     in_thread = message.get("thread_ts", message["ts"]) != message["ts"]
     return not in_thread or message.get("subtype") == "thread_broadcast"
 
@@ -88,8 +88,7 @@ def unread_all(world: World, user: User) -> Json:
 
 
 def waiting(world: World) -> dict[str, int]:
-    """For each person how many messages wait that notify them: whose turn it is. Counted once for
-    each change."""
+    """How many unread messages notify each person. Counted once for each change."""
     version, found = world.waiting
     if version != world.workspace.version:
         people = [
@@ -106,7 +105,7 @@ def waiting(world: World) -> dict[str, int]:
 def messages(world: World, user: User, asked: Json) -> Json:
     """A page of a conversation, oldest first, and whether there are older ones; `before` is a ts.
 
-    What only this person was shown stands among them.
+    The person's ephemeral messages are among them.
     """
     channel = conversation(world, user, asked["channel"])
     stored = world.workspace.messages.get(channel.id, {})
@@ -145,7 +144,7 @@ def home(world: World, user: User) -> Json | None:
 
 
 def directory(world: World, user: User) -> Json:
-    """Everybody, the groups, and the conversations that the person knows of."""
+    """All people and groups, and the conversations that the person may see."""
     workspace = world.workspace
     seen = {channel.id for channel in conversations(world, user)}
     return {
@@ -190,8 +189,8 @@ def _channel_json(channel: Channel, member: bool) -> Json:
 
 
 def app(world: World) -> Json:
-    """The installed app as people meet it: its name, commands, shortcuts, tabs, and whether it is
-    there."""
+    """The installed app for people: its name, commands, shortcuts, tabs, and whether it is
+    connected."""
     workspace, manifest = world.workspace, world.workspace.app.manifest
     features: dict[str, Any] = manifest.get("features", {})
     return {
@@ -206,7 +205,7 @@ def app(world: World) -> Json:
 
 
 def everything(world: World, user: User) -> Json:
-    """All that the page needs to begin with."""
+    """Everything that the page needs at the start."""
     world.workspace.direct(user.id)
     return {
         "version": world.workspace.version,

@@ -1,8 +1,4 @@
-"""The table of the page's addresses. Everything is asked as somebody: `?as=ana`.
-
-It doesn't know what is seen or done: `queries.py`, `actions.py`, `inspecting.py` and `live.py` have
-that.
-"""
+"""The addresses of the page. Every request names a person: `?as=ana`."""
 
 from __future__ import annotations
 
@@ -29,12 +25,12 @@ UNCACHED = {**files.SAFE, "Cache-Control": "no-store"}
 
 
 def viewer(world: World, request: Request) -> User:
-    """Who asks. Raises SlackError for nobody."""
+    """The person of a request. Raises SlackError for an unknown one."""
     return queries.person(world, request.query_params.get("as", ""))
 
 
 def refused(error: SlackError) -> Response:
-    """A refusal with Slack's word for it."""
+    """A refusal with Slack's error."""
     return JSONResponse({"ok": False, "error": error.error, **error.more}, 400, UNCACHED)
 
 
@@ -88,7 +84,7 @@ def events(world: World) -> Endpoint:
 
 
 def who(world: World) -> Endpoint:
-    """The people whom one can be, before anybody is somebody."""
+    """The people to choose from, before a person is chosen."""
 
     async def endpoint(request: Request) -> Response:
         people = [user for user in world.workspace.users.values() if not user.is_bot]
@@ -99,7 +95,7 @@ def who(world: World) -> Endpoint:
 
 
 def now(world: World) -> Endpoint:
-    """The workspace's time, for what stands beside it."""
+    """The workspace's time, for the protected page."""
 
     async def endpoint(request: Request) -> Response:
         return JSONResponse({"now": world.workspace.now()}, headers=UNCACHED)
@@ -108,8 +104,7 @@ def now(world: World) -> Endpoint:
 
 
 def file(world: World) -> Endpoint:
-    """An uploaded file, for somebody who sees the message that it hangs on; always as a
-    download."""
+    """An uploaded file, for a person who sees its message; always as a download."""
 
     async def endpoint(request: Request) -> Response:
         try:
@@ -133,7 +128,7 @@ def file(world: World) -> Endpoint:
 
 
 def begin(world: World, user: User, asked: Json) -> Json:
-    """All that the page needs to begin with, and from where on to listen."""
+    """Everything that the page needs at the start, and the number from which to listen."""
     found = queries.everything(world, user)
     return {**found, "tools": tools(world), "last": f"{RUN}.{found['version']}"}
 

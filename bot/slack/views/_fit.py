@@ -1,6 +1,4 @@
-"""Keeps whole messages and views within Slack's limits: so many blocks, so many characters over all
-of them, and never a silent cut. It doesn't know what the blocks say.
-"""
+"""Keeps messages and views within Slack's limits of blocks and characters, without a silent cut."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -25,7 +23,7 @@ _UNSHOWN = frozenset(
 
 
 def weight(value: object) -> int:
-    """How many characters Slack may count in these blocks; rather too many than too few."""
+    """How many characters Slack may count in these blocks; an upper bound."""
     if isinstance(value, str):
         return len(value)
     if isinstance(value, Mapping):
@@ -34,7 +32,7 @@ def weight(value: object) -> int:
 
 
 def within_reply(items: Iterable[Any], most: int = REPLY_BYTES) -> int:
-    """How many of these go into one reply over Socket Mode."""
+    """How many of these fit into one reply over Socket Mode."""
     count = 0
     for item in items:
         most -= len(json.dumps(item))
@@ -62,7 +60,7 @@ def fit(
 
 
 ELSEWHERE = "see App Home; leads find everything in `/access audit`"
-"""Where the messages are that one message had no room for."""
+"""Where to find the messages that did not fit."""
 
 Row = tuple[str, Sequence[Block]]
 """One entry of a list: its id and its blocks."""
@@ -70,14 +68,14 @@ Row = tuple[str, Sequence[Block]]
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a page of a list begins: behind the row `after`, or at number `start` when that row is
+    """Where a page of a list begins: after the row `after`, or at number `start` if that row is
     gone."""
 
     start: int = 0
     after: str = ""
 
     def within(self, ids: Sequence[str]) -> int:
-        """The number of the first row to show. Where the row `after` is gone, one row may be shown
+        """The number of the first row to show. If the row `after` is gone, one row may be shown
         twice."""
         if self.after in ids:
             return ids.index(self.after) + 1
@@ -96,9 +94,9 @@ def one_page(
     blocks: int = MESSAGE_BLOCKS,
     characters: int = MESSAGE_CHARACTERS,
 ) -> list[Block]:
-    """The rows from `place` on that fit, and a More button where there are others. `name` and
-    `words` are what `bot/slack/pages.py` finds the list by; `about` tells a screen reader what
-    there is more of."""
+    """The rows from `place` on that fit, and a More button if there are others.
+    `bot/slack/pages.py` finds the list by `name` and `words`; `about` names the list for a screen
+    reader."""
     begin = place.within([id for id, _ in rows])
     groups = [list(group) for _, group in rows[begin:]]
     small = within_reply(groups)
@@ -116,8 +114,8 @@ def one_page(
 
 
 def join(messages: Sequence[Message]) -> Message:
-    """Several messages to one reader as one, within Slack's limits; of what has no room, the `text`
-    is shown."""
+    """Several messages to one reader as one, within Slack's limits. Messages that don't fit are
+    shown by their `text`."""
     if len(messages) == 1:
         return messages[0]
     groups = [
@@ -125,7 +123,7 @@ def join(messages: Sequence[Message]) -> Message:
     ]
     shown, missing = fit(groups, MESSAGE_BLOCKS - 1, MESSAGE_CHARACTERS - SHORT_ROOM - 100)
     lines = [each["text"] for each in messages]
-    rest = ["And in short, for want of room:", *lines[len(lines) - missing :]] if missing else []
+    rest = ["The rest in short:", *lines[len(lines) - missing :]] if missing else []
     return message(
         "\n".join(lines),
         *shown,

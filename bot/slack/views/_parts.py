@@ -1,5 +1,5 @@
-"""Words and buttons that several views share: how a role, a grant's state and its end are called,
-and what can be pressed. It doesn't know in which message they stand.
+"""Words and buttons that several views share: names of roles, states and ends of grants, and their
+buttons.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -40,17 +40,17 @@ characters."""
 
 
 def title_of(role: Role | None, name: str) -> str:
-    """What a role is called; its name when roles.toml has it no more."""
+    """The title of a role; its name if roles.toml no longer has it."""
     return role.title if role else name
 
 
 def title_text(role: Role | None, name: str) -> str:
-    """The same for a message's `text`."""
+    """`title_of`, escaped for a message's `text`."""
     return escape(clean(title_of(role, name), 75))
 
 
 def role_parts(role: Role | None, name: str) -> list[Part]:
-    """Title in bold and, where it differs, the name that commands take."""
+    """The title in bold and, if it differs, the name for commands."""
     title = title_of(role, name)
     return [bold(title, 75)] if title == name else [bold(title, 75), " (", code(name, 63), ")"]
 
@@ -68,14 +68,14 @@ def asked_for(card: RequestCard) -> list[Block]:
 
 
 def gives(systems: Sequence[str], actions: Sequence[str], rest: str) -> list[Part]:
-    """On which systems, and what may be done there, as far as a message has room; `rest` says where
-    the others are."""
+    """The systems and actions of a role, as many as fit into a message; `rest` says where the
+    others are."""
     shown = listing(actions, ACTIONS_ROOM, rest=rest) or ["no actions"]
     return [*listing(systems, SYSTEMS_ROOM, "bold", rest), ": ", *shown]
 
 
 def gives_in_full(systems: Sequence[str], actions: Sequence[str]) -> list[Part]:
-    """The same in a modal, which has room for all that a role can give."""
+    """All systems and actions of a role, for a modal, which has room for them."""
     return [
         *listing(systems, UNBOUNDED, "bold"),
         ": ",
@@ -109,12 +109,12 @@ def why_words(reason: str) -> str:
 
 
 def state_parts(grant: Grant) -> list[Part]:
-    """What is so with a grant, as a sentence that stays true for as long as the state does."""
+    """A grant's state as a sentence that stays true until the state changes."""
     return _STATES[grant.state](grant)
 
 
 def state_now(grant: Grant, now: int) -> list[Part]:
-    """The same for what is read at once, with the time that is left."""
+    """Like `state_parts`, with the time left, for a message that is read at once."""
     in_time: list[Part] = (
         [f" {left(grant.ends_at - now)} left."] if grant.state is GrantState.ACTIVE else []
     )
@@ -149,7 +149,7 @@ _STATES: Mapping[GrantState, Callable[[Grant], list[Part]]] = {
 
 
 def lasted(grant: Grant) -> list[Part]:
-    """From when to when somebody really had it."""
+    """From when to when the holder had the access."""
     if grant.started_at is None:
         return ["It had not started yet."]
     return [
@@ -162,14 +162,14 @@ def lasted(grant: Grant) -> list[Part]:
 
 
 def used_text(used: GrantUsage) -> str:
-    """How access was used, in words for "it was …"; for a message's `text`."""
+    """How access was used, as the rest of "it was …", for a message's `text`."""
     if used.times:
         return "used once" if used.times == 1 else f"used {used.times:,} times"
     return "not seen in use" if used.silent or used.glimpsed else "never used"
 
 
 def used_parts(used: GrantUsage) -> list[Part]:
-    """The same with when it was last, or why it is not known better."""
+    """Like `used_text`, with the time of the last use, or why use is unknown."""
     if used.times:
         last: list[Part] = [", last ", date(used.last)] if used.last else []
         return [used_text(used), *last]
@@ -183,7 +183,7 @@ def used_parts(used: GrantUsage) -> list[Part]:
 
 
 def used_so_far(used: GrantUsage) -> list[Part]:
-    """The same in sentences about access that goes on."""
+    """Like `used_parts`, as sentences about access that is active."""
     if not used.times:
         return ["Its use is not reported." if used.silent else "Not used yet."]
     words, *when = used_parts(used)
@@ -191,7 +191,7 @@ def used_so_far(used: GrantUsage) -> list[Part]:
 
 
 def grant_buttons(grant: Grant, title: str, primary: bool = False) -> list[Element]:
-    """What the holder can do with a grant in its state; nothing once it is over."""
+    """The holder's buttons for a grant in its state; none after its end."""
     makers: Mapping[GrantState, list[Callable[[], Element]]] = {
         GrantState.ACTIVE: [
             lambda: show_credentials(grant, title, primary),

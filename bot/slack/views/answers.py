@@ -1,6 +1,5 @@
-"""Private answers to the person who just acted: refusals with what to do about them, and
-confirmations. It doesn't know where it is shown.
-"""
+"""Private answers to the person who just acted: refusals, which say what to do, and
+confirmations."""
 
 from collections.abc import Callable, Mapping
 
@@ -34,28 +33,28 @@ Facts = Mapping[str, object]
 
 def render(note: str, facts: Facts, card: RequestCard | None, now: int) -> Message:
     """The answer of an outbox effect: refused {why}, already_decided {request}, vote_counted {have,
-    need} or text {text}. `card` is the request's, where the note names one."""
+    need} or text {text}. `card` is that of the request, if the note names one."""
     return _NOTES[note](facts, card, now)
 
 
 def refused(why: str) -> Message:
-    """No, and why; `why` is a sentence that says what to do."""
+    """A refusal; `why` is a sentence that says what to do."""
     return message(escape(clean(why, 1000)), paragraph(spoken(why)))
 
 
 def done(words: str) -> Message:
-    """What was asked for was done, or is on its way."""
+    """Confirms that a command was carried out, or is in progress."""
     return text(words)
 
 
 def text(words: str) -> Message:
-    """Something to say that needs no form of its own."""
+    """A plain text."""
     return message(escape(clean(words, 2000)), paragraph(spoken(words, 2000)))
 
 
 def submitted(sent: Submitted, note: str = "") -> Message:
-    """The request is stored, and is about to be posted for its approvers; `note` tells where its
-    duration comes from."""
+    """The request is stored and will be posted to its approvers; `note` says where its duration
+    comes from."""
     request = sent.request
     return message(
         f"Your request for {title_text(sent.role, request.role)} waits for approval.",
@@ -85,7 +84,7 @@ def renewed(grant: Grant, now: int, note: str = "") -> Message:
 
 
 def sent_lines(sent: Submitted, note: str = "") -> list[list[Part]]:
-    """What happens now with a request that was just sent."""
+    """The next steps of a request that was just sent."""
     request = sent.request
     approvals = sent.role.approvals if sent.role else 1
     need = "1 approval" if approvals == 1 else f"{approvals} approvals"
@@ -118,7 +117,7 @@ def granted_lines(granted: GrantedAtOnce, note: str = "") -> list[list[Part]]:
 
 
 def waits_for_slack(role: str) -> str:
-    """For somebody who asked for a role before Slack has said who is in its groups."""
+    """For a person who requests a role before Slack has reported the members of its groups."""
     return (
         f"I am asking Slack who you are and who is in the groups of {role}. The answer follows in a"
         " moment."
@@ -126,9 +125,9 @@ def waits_for_slack(role: str) -> str:
 
 
 def already_pending(request: Request, now: int) -> Message:
-    """The same was asked for before and is not decided."""
+    """The same request is already pending."""
     return message(
-        f"Your request for {_name(request.role)} is waiting already.",
+        f"Your request for {_name(request.role)} is already waiting.",
         paragraph(
             [
                 "You asked for ",
@@ -159,7 +158,7 @@ def already_held(grant: Grant, now: int) -> Message:
 
 
 def already_decided(card: RequestCard, now: int) -> Message:
-    """A press that came too late: who was first, when, and what they decided."""
+    """A press that came too late: who decided, when, and how."""
     request = card.request
     by: list[Part] = [part for actor in request.decided_by_each for part in (", ", who(actor))][1:]
     when: list[Part] = [" ", date(request.decided_at)] if request.decided_at else []
@@ -174,7 +173,7 @@ def already_decided(card: RequestCard, now: int) -> Message:
 
 
 def request_now(card: RequestCard, now: int) -> Message:
-    """What has become of a request that its requester was told of."""
+    """The current state of a request, for its requester."""
     request, named = card.request, role_parts(card.role, card.request.role)
     if request.state is RequestState.PENDING:
         return message(
@@ -205,7 +204,7 @@ _BECAME: Mapping[RequestState, tuple[str, str]] = {
 
 
 def grant_now(view: GrantView, now: int) -> Message:
-    """What has become of access that its holder was told of."""
+    """The current state of access, for its holder."""
     grant = view.grant
     if grant.state in HELD:
         return already_held(grant, now)
@@ -216,15 +215,14 @@ def grant_now(view: GrantView, now: int) -> Message:
 
 
 def last_change(said: Message) -> Message:
-    """The same without buttons, because Slack takes no further change of it."""
+    """The message without buttons, for the last change that Slack allows."""
     blocks = [block for block in said["blocks"] if block["type"] != "actions"]
     words = "This answer is no longer updated. `/access list` shows the current state."
     return message(said["text"], *blocks, context(words))
 
 
 def unchanging(said: Message, now: int) -> Message:
-    """A page that nothing brings up to date: what it shows with its time, and of its buttons only
-    those that turn pages or look again."""
+    """A page that is not updated: it shows its time, and keeps only the buttons that turn pages."""
     blocks = [block for block in said["blocks"] if block["type"] != "actions" or _lasts(block)]
     words = "As it was at that time; not updated. App Home and `/access list` have the buttons."
     return message(said["text"], *blocks, paragraph(["Read ", date(now), "."]), context(words))
@@ -235,7 +233,7 @@ def _lasts(block: Block) -> bool:
 
 
 def vote_counted(have: int, need: int) -> Message:
-    """An approval counted, and more are needed."""
+    """The approval was counted, and more are needed."""
     words = (
         f"Your approval was counted: with it there were {have} of {need}. The request itself shows"
         " what happened since."
@@ -244,8 +242,7 @@ def vote_counted(have: int, need: int) -> Message:
 
 
 def unknown_verb(word: str) -> Message:
-    """A first word of the command that means nothing; it may be a role's name, so it says how to
-    ask."""
+    """An unknown command. It may be the name of a role, so the answer says how to request one."""
     return message(
         "Unknown command. /access help lists every command.",
         paragraph(
@@ -268,7 +265,7 @@ def unknown_verb(word: str) -> Message:
 
 
 def later(verb: str) -> Message:
-    """A command that PRODUCT knows and this version doesn't have."""
+    """A command of a later version."""
     return message(
         "This comes with a later version.",
         paragraph(
@@ -283,9 +280,9 @@ def later(verb: str) -> Message:
 
 
 def broken(reference: str) -> Message:
-    """Something went wrong that nobody foresaw; `reference` finds it in the log."""
+    """An unexpected error; `reference` finds it in the log."""
     words = (
-        "Something went wrong on our side, and nothing was changed. Try again; if it happens again,"
+        "Something went wrong on our side, and nothing was changed. Try again. If it happens again,"
         " tell a lead "
     )
     return message(
@@ -295,7 +292,7 @@ def broken(reference: str) -> Message:
 
 
 def storage_down() -> Message:
-    """The database does not answer, so nothing can be decided or changed."""
+    """The database does not answer, so nothing was changed."""
     words = "The database does not answer right now, so nothing was changed. Try again in a minute."
     return message(words, paragraph([words]))
 
@@ -321,8 +318,7 @@ def _text(facts: Facts, card: RequestCard | None, now: int) -> Message:
 
 
 def _asked(facts: Facts, card: RequestCard | None, now: int) -> Message:
-    """A request that waited until Slack said who is in its groups was sent. Nothing brings this up
-    to date."""
+    """Confirms a request that waited for Slack's groups. This message is not updated."""
     if card is None:
         return refused("This request no longer exists.")
     request, named = card.request, role_parts(card.role, card.request.role)

@@ -1,6 +1,4 @@
-"""One page of the audit log as a table, the newest record first. It doesn't know how it was
-filtered, and says only what it is told about that.
-"""
+"""One page of the audit log as a table, the newest record first."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -45,8 +43,8 @@ COLUMNS = (
 
 
 def render(records: Sequence[Record], filters: str, older: str | None, now: int) -> Message:
-    """At most 20 records. `filters` is what was looked for, as it was typed; `older` the value of
-    the button for the next page, None on the last."""
+    """A page of at most 20 records. `filters` are the filters as typed; `older` is the value of the
+    button for the next page, None on the last."""
     page = list(records[:PAGE])
     if not page:
         return message(
@@ -68,7 +66,7 @@ def render(records: Sequence[Record], filters: str, older: str | None, now: int)
 
 
 def _filtered(filters: str) -> list[Part]:
-    """What was looked for, each word after a space, and people by their names."""
+    """The filters, each after a space, with people by their names."""
     parts: list[Part] = []
     for word in filters.split():
         name, _, value = word.partition(":")
@@ -97,8 +95,7 @@ def _row(record: Record) -> list[Element]:
 
 
 def _why(record: Record) -> Element:
-    """What somebody gave as reason; for a record of use, what it says of that; of repeats, how many
-    there were."""
+    """The reason of a record; for a record of use, the use; for repeats, their number."""
     use = _USE.get(record.event)
     if use is None and '"repeated":' not in record.detail:
         return _cell(record.reason, 120)
@@ -107,7 +104,7 @@ def _why(record: Record) -> Element:
         said = use(detail) if use else [typed(record.reason, 120)] if record.reason else []
         more = [f"{int(detail['repeated'])} times more"] if "repeated" in detail else []
         return _rich(*said, *([" · "] if said and more else []), *more)
-    except (ValueError, KeyError, TypeError, AttributeError):  # one that a newer version wrote, say
+    except (ValueError, KeyError, TypeError, AttributeError):  # for example, from a newer version
         return _cell("" if use else record.reason, 120)
 
 
@@ -152,7 +149,8 @@ def _rich(*parts: Part) -> Element:
 
 
 def _twin(page: Sequence[Record]) -> str:
-    """The page for who can't see tables; what was typed is left to the table, where it is inert."""
+    """The page for clients without tables. Typed text is only in the table, which does not
+    interpret it."""
     lines = [
         f"{record.seq} · {utc(record.at)} · {record.event} · {escape(clean(record.actor, 40))}"
         f" · {escape(clean(record.role, 63)) or '–'}"

@@ -1,5 +1,5 @@
-"""The one place where credentials are shown: a modal that the holder opened. Nothing here is kept
-or logged. It knows the token of the gateways; the other systems bring their own words.
+"""The modal that shows credentials to their holder, the only place that does. Nothing in it is
+stored or logged.
 """
 
 from collections.abc import Iterator, Mapping
@@ -31,14 +31,13 @@ FIELD = "given "
 
 
 def field(system: str) -> str:
-    """The input in which the holder answers the question of that system."""
+    """The input for the holder's answer to the question of that system."""
     return f"{FIELD}{system}"
 
 
 def render(shown: Credentials, view: GrantView, ways: Mapping[str, CredentialAnswer]) -> View:
-    """Everything that is needed to get in, ready to copy, and until when. Secrets are never changed
-    or cut. `ways` has what each system besides the gateways said; one that is missing is still
-    being asked."""
+    """The credentials, ready to copy, and their end. Secrets are never changed or cut. `ways` has
+    the answers of systems other than gateways; a missing one has not answered yet."""
     grant = shown.grant
     blocks = [
         paragraph(
@@ -68,7 +67,7 @@ def render(shown: Credentials, view: GrantView, ways: Mapping[str, CredentialAns
 
 
 def over() -> View:
-    """What stands in the place of credentials whose access ends."""
+    """Replaces credentials whose access ends."""
     words = ["This access has ended, or is about to. Stop using what was shown here."]
     return modal(Modal.NOTICE, "Credentials", [paragraph(words)], close="Close")
 
@@ -100,7 +99,7 @@ def _way(system: str, way: CredentialAnswer | None) -> Iterator[Block]:
 
 
 def _shown(system: str, way: AccessInstructions) -> Iterator[Element]:
-    """In one block whatever there is: a window takes a hundred of them."""
+    """Everything in one block, because a window takes only a hundred."""
     for label, secret in way.secrets.items():
         yield section(bold(f"{system}, {label}" if label else system))
         yield _secret(secret)

@@ -1,4 +1,4 @@
-"""The modal that asks an approver why they say no. It carries the request's id and nothing else."""
+"""The modal that asks an approver for the reason of a denial."""
 
 from bot.core.eligibility import REASON_LIMIT
 from bot.operations.requests.describe_request import RequestCard
@@ -8,7 +8,7 @@ from bot.slack.views._parts import asked_for
 
 
 def render(card: RequestCard) -> View:
-    """Asks for a Reason; the requester reads it word for word."""
+    """Asks for a Reason, which the requester reads unchanged."""
     blocks = [
         *asked_for(card),
         text_input(

@@ -1,5 +1,5 @@
-"""What the bot says to a person about their own requests and access, on every change of state and
-before the end. It doesn't know who carries the message, nor when.
+"""Direct messages to a person about their own requests and access: on every change of state and
+before the end.
 """
 
 from collections.abc import Callable, Mapping
@@ -48,9 +48,9 @@ __all__ = ["grant_note", "join", "past_note", "past_request_note", "reminder", "
 
 
 def grant_note(note: str, view: GrantView, now: int) -> Message:
-    """What has become of somebody's access: scheduled, active, delayed, failed, renewed or ended.
+    """A note about access: scheduled, active, delayed, failed, renewed or ended.
 
-    A note that Slack's outage held back until it was no longer so tells what is so now instead.
+    If an outage of Slack delayed the note until it was no longer true, it shows the current state.
     """
     return (
         _GRANT_NOTES[note](view, now)
@@ -60,8 +60,8 @@ def grant_note(note: str, view: GrantView, now: int) -> Message:
 
 
 def past_note(note: str, at: int, view: GrantView) -> Message:
-    """What a message told when it was posted (`at`), in words that stay true, and how the access
-    ended if it has."""
+    """A past note: what it said when it was posted (`at`), in words that stay true, and how the
+    access ended if it has."""
     grant, words = view.grant, _PAST[note]
     since: list[Part] = ["Newer messages say what happened since."]
     if grant.state in (GrantState.ENDED, GrantState.FAILED):
@@ -91,12 +91,12 @@ def past_request_note(card: RequestCard) -> Message:
 
 
 def request_note(note: str, card: RequestCard, now: int) -> Message:
-    """What has become of somebody's request: denied, lapsed, or unposted."""
+    """A note about a request: denied, lapsed, or unposted."""
     return _REQUEST_NOTES[note](card)
 
 
 def reminder(view: GrantView, now: int) -> Message:
-    """Access ends soon: how much is really left, and what can be done."""
+    """Access ends soon: the time left, and the holder's choices."""
     grant, title = view.grant, title_of(view.role, view.grant.role)
     if grant.state is not GrantState.ACTIVE or grant.ends_at <= now:
         return _overtaken(view, now)
@@ -160,7 +160,7 @@ def _active(view: GrantView, now: int) -> Message:
                 f" ({lasts}).",
             ],
             _narrowed(view),
-            ["Show credentials opens the way in, for your eyes only."],
+            ["Show credentials shows how to get in. Only you can see it."],
         ),
         *_buttons(view),
     )
@@ -194,7 +194,7 @@ def _delayed(view: GrantView, now: int) -> Message:
 
 
 def _half(view: GrantView) -> list[list[Part]]:
-    """Which of its systems have it already: its time runs from the first of them."""
+    """The systems that are set up already. The time runs from the first of them."""
     made = [lease.system for lease in view.leases if lease.state is GrantState.ACTIVE]
     rest = [lease.system for lease in view.leases if lease.state is not GrantState.ACTIVE]
     if not made:
@@ -213,7 +213,7 @@ def _half(view: GrantView) -> list[list[Part]]:
 
 
 def _waits(view: GrantView) -> Message:
-    """For the holder themselves, who has to do something first."""
+    """The holder must act first."""
     grant = view.grant
     return message(
         f"{title_text(view.role, grant.role)} is approved, and waits for you: {escape(view.why)}",
@@ -221,7 +221,7 @@ def _waits(view: GrantView) -> Message:
             [*role_parts(view.role, grant.role), " is approved, and waits for you."],
             [
                 view.why,
-                " It starts then, and your time with it, if that is before ",
+                " Your access starts after that, if you do it before ",
                 date(view.until),
                 ".",
             ],
@@ -250,7 +250,7 @@ def _failed(view: GrantView, now: int) -> Message:
 
 
 def _not_started(view: GrantView, now: int) -> Message:
-    """It stays true, whatever became of the end since."""
+    """The words stay true even if the end has changed since."""
     return message(
         f"{title_text(view.role, view.grant.role)} was approved, but does not start.",
         paragraph(
@@ -277,21 +277,21 @@ def _ask_again(view: GrantView) -> list[Part]:
 
 
 def _taken_back(view: GrantView) -> list[Part]:
-    """All or nothing: what some of its systems had already is taken away again."""
+    """Access is all or nothing: the parts that were set up are removed again."""
     if len(view.leases) < 2:
         return []
     left = [lease.system for lease in view.leases if lease.state is not GrantState.ENDED]
     if not left:
-        return ["The parts that were set up already have been taken back."]
+        return ["The parts that were set up have been removed."]
     return [
-        "The parts that were set up already are being taken back: ",
+        "The parts that were set up are being removed from ",
         *listing(left, 2000),
         ".",
     ]
 
 
 def _leads(view: GrantView, note: str, what: str = "") -> str:
-    """Says that the leads were told only when they have the note."""
+    """Says that the leads were notified only if they have the note."""
     if note in view.leads_told:
         return f"The leads were notified{what}."
     return "The leads have not been notified yet: please tell one."
@@ -510,7 +510,7 @@ _PAST: Mapping[str, str] = {
     "end_delayed": "a system had not confirmed the end",
     "lost": "reported",
 }
-"""What each note told, before the time at which it did."""
+"""The past form of each note; the time follows it."""
 
 _REQUEST_NOTES: Mapping[str, Callable[[RequestCard], Message]] = {
     "denied": _denied,

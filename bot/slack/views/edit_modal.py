@@ -1,4 +1,4 @@
-"""The modal in which an approver gives less than was asked for: a shorter duration, fewer
+"""The modal in which an approver approves less than requested: a shorter duration or fewer
 actions."""
 
 import hashlib
@@ -24,12 +24,12 @@ from bot.slack.ids import Field, Modal
 from bot.slack.views._parts import asked_for
 
 CHECKBOXES, OPTIONS, VALUE, LINE = 10, 100, 150, 75
-"""Slack's limits: options of a group of checkboxes, of a select, characters of an option's value
-and of its texts."""
+"""Slack's limits: options of checkboxes and of a select, and characters of an option's value and of
+its texts."""
 
 
 def render(card: RequestCard) -> View:
-    """Asks for Duration and, where there is more than one, Actions; sending it approves."""
+    """Asks for the duration and, if there are several, the actions; submitting it approves."""
     request = card.request
     asked = format_duration(request.duration)
     hint = f"{asked} or less, for example 30m."
@@ -45,8 +45,8 @@ def render(card: RequestCard) -> View:
 
 
 def ticked(actions: Sequence[str], choices: Mapping[str, Sequence[str]]) -> tuple[str, ...] | None:
-    """The actions that stand ticked in a submitted form, None where it asked for none. A value that
-    is none of ours stays as it is, and is refused where actions are compared."""
+    """The ticked actions of a submitted form, or None if it had no actions. An unknown value is
+    kept, and refused when the actions are compared."""
     named = {_value(action): action for action in actions}
     groups = [values for block, values in choices.items() if block.startswith(Field.ACTIONS)]
     return (
@@ -68,7 +68,7 @@ def _actions(actions: Sequence[str]) -> list[Block]:
 
 
 def _groups(groups: Sequence[Sequence[str]]) -> Iterator[Block]:
-    """One input, or as many as Slack's limit of options makes of them."""
+    """One input, or several if there are more actions than Slack allows options."""
     for number, group in enumerate(groups):
         options = [_option(action) for action in group]
         name = f"{Field.ACTIONS}{number or ''}"
@@ -87,8 +87,7 @@ def _groups(groups: Sequence[Sequence[str]]) -> Iterator[Block]:
 
 
 def _option(action: str) -> Element:
-    """Slack shows 75 characters of an option; the rest of a longer action goes into the line
-    below."""
+    """Slack shows 75 characters of an option; the rest of a longer action is its description."""
     shown = clean(action, 2 * LINE + 100)
     option: Element = {"text": plain(shown[:LINE], LINE), "value": _value(action)}
     return (
@@ -97,7 +96,7 @@ def _option(action: str) -> Element:
 
 
 def _value(action: str) -> str:
-    """The action itself, or what stands for one that is too long for Slack."""
+    """The action itself, or its hash if it is too long for Slack."""
     return (
         action if len(action) <= VALUE else f"sha256:{hashlib.sha256(action.encode()).hexdigest()}"
     )

@@ -1,5 +1,5 @@
-"""The security channel's message about access that may still exist although it has to end, with a
-button by which a lead says that they know. What systems answered is shown as they said it.
+"""The security channel's message about unconfirmed ends, with a button for a lead to acknowledge
+them. Errors of systems are shown unchanged.
 """
 
 from collections.abc import Sequence
@@ -35,18 +35,18 @@ from bot.slack.views._fit import join
 ERROR_ROOM = 500
 
 EACH = 8
-"""Ends of one message up to which each is told in full."""
+"""Up to this many ends in a message are shown in full."""
 
 SYSTEMS = 8
-"""Systems that a message about more ends names."""
+"""The most systems that a message about more ends names."""
 
 
 LOG = f"/access audit event:{Event.END_FAILED}"
-"""The command that lists every end that is not confirmed."""
+"""The command that lists every unconfirmed end."""
 
 
 def render(views: Sequence[AlertView]) -> Message:
-    """One message about these ends, at least one, as they are now."""
+    """One message about the current state of these ends (at least one)."""
     if len(views) > EACH:
         return _many(views)
     said = join([_one(view) for view in views])
@@ -65,7 +65,7 @@ def render(views: Sequence[AlertView]) -> Message:
 
 
 def _many(views: Sequence[AlertView]) -> Message:
-    """Of each system how many, since when, whose, and what it said: a day of trouble leaves
+    """A summary per system: how many ends, since when, whose, and the error. An outage may leave
     hundreds."""
     open_ones = [view for view in views if view.alert.gone_at is None]
     if not open_ones:
@@ -104,7 +104,7 @@ def _many(views: Sequence[AlertView]) -> Message:
 
 
 def _others(systems: Sequence[str]) -> list[Part]:
-    """The systems that have no room yet, because others are not acknowledged."""
+    """The systems that don't fit until others are acknowledged."""
     names = listing(systems, 1500, "bold", f"`{LOG}` lists them")
     return ["Also on ", *names, ". They move up when those below are acknowledged."]
 
@@ -186,7 +186,7 @@ def _gone(view: AlertView) -> Message:
 
 
 def acknowledgement(view: AlertView) -> Block:
-    """The button by which a lead takes note, or who did."""
+    """The button to acknowledge an end, or who acknowledged it."""
     alert = view.alert
     if alert.acknowledged_by and alert.acknowledged_at is not None:
         words: list[Part] = [

@@ -1,6 +1,5 @@
-"""What a lead reads after `/access drift`: what is on the systems that should not be there, with a
-button for each to have it removed; what is not there that should; and the systems that could not be
-asked. It decides nothing.
+"""The answer to `/access drift`: unexpected access on the systems, each with a button to remove it;
+missing access; and the systems that could not be reached.
 """
 
 from collections.abc import Mapping, Sequence
@@ -39,13 +38,13 @@ WORDS: Mapping[What, str] = {
     What.LINGERING: "has ended, and is still there",
     What.UNMANAGED: "is there without a grant",
     What.ENDING: "is still there; the bot is retrying the revocation",
-    What.MISSING: "should be there until its end, and is not, or not all of it",
+    What.MISSING: "is missing, or a part of it, before its end",
 }
 
 
 def render(found: Sequence[Finding], asked: int, unasked: Mapping[str, str]) -> Message:
-    """`asked` is how many systems there are; `unasked` says of some why they could not be asked, or
-    not all of it."""
+    """`asked` is the number of systems; `unasked` has the reasons of those that could not be
+    reached, or reported only in part."""
     summary = _summary(found, asked, unasked)
     failed = [
         rich(
@@ -76,7 +75,7 @@ def render(found: Sequence[Finding], asked: int, unasked: Mapping[str, str]) -> 
 
 
 def more(found: Sequence[Finding], place: Place) -> Message:
-    """A later page of what was found."""
+    """A later page of the findings."""
     said = "Differences, continued."
     return message(said, paragraph([said]), *_page(found, place, 1, 0))
 

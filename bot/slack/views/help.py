@@ -1,5 +1,4 @@
-"""What `/access help` says. The verbs and what they do are one table; it doesn't know who listens
-to them."""
+"""The answer to `/access help`, from one table of the verbs."""
 
 from bot.slack.blocks import Message, Part, bold, bullets, code, message, paragraph, rich, section
 
@@ -30,7 +29,7 @@ LEAD_VERBS: tuple[tuple[str, str], ...] = (
 
 
 def render(is_lead: bool) -> Message:
-    """Every verb this version has; what only leads can do is shown to leads."""
+    """Every verb; those for leads are shown only to leads."""
     leads = [rich(section(bold("For leads")), bullets(map(_line, LEAD_VERBS)))] if is_lead else []
     return message(
         "How to use /access: " + ", ".join(verb.split(" [")[0] for verb, _ in VERBS) + ".",

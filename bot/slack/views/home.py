@@ -1,6 +1,7 @@
-"""App Home: what a person has, waits for, decides and may ask for, and for leads everything active.
+"""App Home: a person's access, pending requests, decisions to make and roles, and for leads all
+active access.
 
-A section that is longer than its part of Slack's hundred blocks is shown page by page.
+A section that is too long for its share of Slack's hundred blocks is shown page by page.
 """
 
 from collections.abc import Iterable, Sequence
@@ -39,7 +40,7 @@ from bot.slack.views.end_alert import acknowledgement
 from bot.slack.views.lists import held_rows, pending_rows
 
 NO_ROLE = "-"
-"""The request button's value: no role can be called this."""
+"""The value of the request button: it can't be the name of a role."""
 
 HELD, PENDING, DECIDE, ASK, ALERTS, EVERYTHING = (
     "held",
@@ -53,7 +54,7 @@ HELD, PENDING, DECIDE, ASK, ALERTS, EVERYTHING = (
 
 BLOCKS = 100
 CHARACTERS = 60_000
-"""Of one section: it has no limit of its own but for what one request to Slack may weigh."""
+"""The most characters of one section; only the size of a request to Slack limits it."""
 
 _FURTHEST = 100_000
 _NAMED_APPROVERS = 3
@@ -62,7 +63,7 @@ _REASON = 200
 
 @dataclass(frozen=True, slots=True)
 class _Page:
-    """The section that a button asked for, and how many of its rows are left out."""
+    """The section that a button shows, and how many of its rows are skipped."""
 
     section: str
     skip: int
@@ -72,8 +73,8 @@ class _Page:
 
 
 def page_from(value: str) -> tuple[str, int]:
-    """Section and rows to skip of a button's value; raises BadPayload, since a value can be
-    forged."""
+    """The section and the rows to skip in a button's value. Raises BadPayload, because a value can
+    be forged."""
     section, _, skip = value.partition(":")
     known = section in (HELD, PENDING, DECIDE, ASK, ALERTS, EVERYTHING)
     if (
@@ -87,7 +88,7 @@ def page_from(value: str) -> tuple[str, int]:
 
 
 def render(view: PersonView, now: int, section: str = "", skip: int = 0) -> View:
-    """The Home of one person; `section` begins after `skip` rows, the others at their first."""
+    """The Home of one person; `section` begins after `skip` rows, the others at the first."""
     if view.person.checked_at == 0:
         return _home(
             [
@@ -126,7 +127,7 @@ def _start(view: PersonView) -> list[Block]:
 
 
 def _nothing(view: PersonView) -> Block:
-    """Says so, and to a newcomer how this works."""
+    """The text without any access; for a newcomer it explains how this works."""
     if view.pending or view.recent or not view.roles:
         return paragraph(["You have no access right now."])
     return paragraph(
@@ -146,10 +147,9 @@ def _nothing(view: PersonView) -> Block:
 def _rows(
     rows: Iterable[list[Block]], section: str, page: _Page, count: int, room: int, had: int = 0
 ) -> list[Block]:
-    """The rows of one page in at most `room` blocks, then the buttons to the others if there are
-    any.
+    """The rows of one page in at most `room` blocks, then the buttons for other pages.
 
-    `had` rows are not in `rows` any more, because they were skipped when they were read.
+    The first `had` rows are missing in `rows`, because the database skipped them.
     """
     skip = page.of(section)
     left = list(islice(rows, max(0, skip - had), None))
@@ -161,7 +161,7 @@ def _rows(
 
 
 def _turn(section: str, skip: int, here: int, count: int) -> list[Block]:
-    """The buttons to the other rows of a section; which rows these are, too."""
+    """The buttons for other pages of a section, and the numbers of the rows shown."""
     beyond = skip + here
     about = f"{min(skip + 1, beyond)} to {beyond} of {count}"
     buttons: list[Element] = []
@@ -209,7 +209,7 @@ def _approvers(view: PersonView, role: Role) -> str:
 
 
 def _recent(view: PersonView) -> list[Block]:
-    """The last requests, each with the button that asks for the same again."""
+    """The last requests, each with a button to repeat it."""
     if not view.recent:
         return []
     open_now = {role.name for role in view.roles}
@@ -232,7 +232,7 @@ def _again(view: PersonView, request: Request, may_ask: bool) -> Block:
 
 
 def _with_button(words: str, pressed: Element | None) -> Block:
-    """One line with a button beside it; nothing in the words is interpreted."""
+    """One line with a button; Slack does not interpret the words."""
     block: Block = {"type": "section", "text": plain(words, 600)}
     return {**block, "accessory": pressed} if pressed else block
 
@@ -257,7 +257,7 @@ def _alert(view: PersonView, each: AlertView) -> list[Part]:
 
 
 def _everything(view: PersonView, now: int, page: _Page, room: int) -> list[Block]:
-    """The active grants of everybody, in the rest of the view."""
+    """All active grants, in the rest of the view."""
     if view.everything is None:
         return []
     count = view.active or len(view.everything)

@@ -1,5 +1,5 @@
-"""What a person reads about themselves on a command: what they have and wait for, and what they may
-ask for. It doesn't know where the lists come from.
+"""The answers to `/access list` and `/access roles`: a person's access and requests, and the roles
+they may request.
 """
 
 from collections.abc import Iterable, Sequence
@@ -32,11 +32,11 @@ from bot.slack.views._fit import FIRST, MESSAGE_BLOCKS, Place, Row, one_page
 from bot.slack.views._parts import cancel, grant_buttons, state_now
 
 EACH_ROLES = 10
-"""Roles of one block of a page."""
+"""The most roles in one block of a page."""
 
 
 def my_access(view: PersonView, now: int, place: Place = FIRST) -> Message:
-    """My grants with what is left and my pending requests, each with its buttons."""
+    """The person's grants with the time left and their pending requests, each with its buttons."""
     ids = [*(grant.id for grant in view.held), *(request.id for request in view.pending)]
     rows = [*zip(ids, [*held_rows(view, now), *pending_rows(view)], strict=True)]
     if not rows:
@@ -44,7 +44,7 @@ def my_access(view: PersonView, now: int, place: Place = FIRST) -> Message:
             "You have no access and no requests.",
             paragraph(
                 [
-                    "You have no access and wait for nothing. ",
+                    "You have no access and no open requests. ",
                     bold("/access"),
                     " asks for something.",
                 ]
@@ -78,8 +78,8 @@ def pending_rows(view: PersonView) -> Iterable[list[Block]]:
 
 
 def roles(found: Sequence[Role], words: str = "", place: Place = FIRST) -> Message:
-    """The roles that a person may ask for and that match `words`, with what each gives and for how
-    long."""
+    """The roles that a person may request and that match `words`, each with its durations and
+    approvals."""
     if not found:
         said = "There is no role that you may ask for"
         matching: list[Part] = [" and that matches ", typed(words, 100)] if words else []

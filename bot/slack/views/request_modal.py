@@ -1,6 +1,4 @@
-"""The modal that asks for access, what it becomes once it was sent, and modals that only say
-something. It shows the roles it is given; it doesn't know who may ask for what.
-"""
+"""The modal to request access, the confirmation after it was sent, and modals with only a text."""
 
 from collections.abc import Mapping, Sequence
 
@@ -27,15 +25,14 @@ from bot.slack.views._parts import gives_in_full
 from bot.slack.views.answers import granted_lines, sent_lines
 
 FEW = 10
-"""Roles that are found without a hint."""
+"""Up to this many roles need no hint how to search."""
 
 
 def render(
     roles: Sequence[Role], chosen: Role | None = None, values: Mapping[str, str] | None = None
 ) -> View:
-    """The form. `values` fills inputs in at first, by the names of `Field`; what was typed into an
-    open form stays by itself, because every input keeps its name. The only role there is needs no
-    choosing."""
+    """The form. `values` prefills inputs, by the names of `Field`. Text typed into an open form
+    stays, because every input keeps its name. A single role is chosen already."""
     if not roles:
         return nothing_to_ask(
             "No role in roles.toml is open to you. Ask a lead which one you need."
@@ -54,7 +51,7 @@ def render(
 
 
 def sent(stored: Submitted, note: str = "") -> View:
-    """What the form becomes when the request is stored."""
+    """Replaces the form when the request is stored."""
     return modal(
         Modal.NOTICE, "Request sent", [paragraph(*sent_lines(stored, note))], close="Close"
     )
@@ -67,17 +64,17 @@ def granted(stored: GrantedAtOnce, note: str = "") -> View:
 
 
 def nothing_to_ask(why: str) -> View:
-    """There is no form to show."""
+    """Shown in place of a form without roles."""
     return notice("Request access", why)
 
 
 def notice(title: str, text: str) -> View:
-    """A modal that says one thing; `text` may quote what was typed."""
+    """A modal with one text, which may quote typed text."""
     return modal(Modal.NOTICE, title, [paragraph(spoken(text, 2500))], close="Close")
 
 
 def _role_select(roles: Sequence[Role], chosen: Role | None) -> Block:
-    """A menu whose options come from `listeners.SEARCHES` as people type."""
+    """A menu whose options `listeners.SEARCHES` finds as people type."""
     select: Element = {
         "type": "external_select",
         "action_id": str(Action.CHOOSE_ROLE),
@@ -95,7 +92,7 @@ def _role_select(roles: Sequence[Role], chosen: Role | None) -> Block:
 
 
 def option(role: Role) -> Element:
-    """A role in the menu, with the name that commands take below its title."""
+    """A role in the menu: its title, with its name for commands below."""
     return {"text": plain(role.title, 75), "value": role.name, "description": plain(role.name, 75)}
 
 

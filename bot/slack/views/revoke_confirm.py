@@ -1,6 +1,4 @@
-"""What a lead is asked before somebody's access is ended: each grant with a Revoke button, which
-asks once more. It decides nothing; the press is checked again.
-"""
+"""The grants that a lead may revoke, each with a Revoke button, which asks for confirmation."""
 
 from collections.abc import Mapping, Sequence
 
@@ -27,8 +25,8 @@ def render(
     role: str = "",
     place: Place = FIRST,
 ) -> Message:
-    """The grants of `person` (a Slack id); `titles` gives a role's title by its name. `role` is
-    what the lead named."""
+    """The grants of `person` (a Slack id); `titles` gives a role's title by its name. `role` is the
+    role that the lead named."""
     if not grants:
         return message(
             f"{who_text(person)} has no access right now.",

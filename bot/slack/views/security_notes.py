@@ -1,5 +1,5 @@
-"""What the security channel is told: failures, emergencies, and what no one would notice otherwise.
-What systems answered is shown as they said it, and never interpreted.
+"""The notes in the security channel: failures, emergencies, and events that nobody would notice
+otherwise. Errors of systems are shown unchanged.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -36,7 +36,7 @@ ERROR_ROOM = 600
 
 
 def render(note: str, facts: Facts) -> Message:
-    """One note with the facts of its effect; the keys are those that the operation gave it."""
+    """One note with the facts of its effect. The operation chooses their keys."""
     return _NOTES[note](facts)
 
 
@@ -205,7 +205,7 @@ def _end_confirmed(facts: Facts) -> Message:
             [
                 "Grant ",
                 code(str(facts["grant"])),
-                ", which did not end since ",
+                ", which had not ended since ",
                 date(int(str(facts["since"]))),
                 ".",
             ],
@@ -314,7 +314,7 @@ def _panic_on(facts: Facts) -> Message:
         paragraph(
             [bold("Panic switch on"), " for ", *_scope_parts(facts), ", by ", who(by), "."],
             [
-                f"{ended} ended now, and nothing new of it is given until ",
+                f"{ended} ended now, and no new access to it is given until ",
                 code("access-bot resume"),
                 ".",
             ],
@@ -533,7 +533,7 @@ _PERSON_HINTS: Mapping[str, str] = {
 
 def _hint(to: str, code: str) -> str:
     if is_slack_id(to):
-        return _PERSON_HINTS.get(code, "They see the same in App Home and with /access list.")
+        return _PERSON_HINTS.get(code, "They find it in App Home and with /access list.")
     return _CHANNEL_HINTS.get(code, "access-bot doctor says what is wrong with it.")
 
 

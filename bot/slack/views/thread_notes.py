@@ -1,5 +1,5 @@
-"""What is said in the thread of an approval message after the decision, and the same of many
-requests at once as one message of the channel. It doesn't know which thread.
+"""Notes in the thread of an approval message after the decision, or for many requests as one
+message in the channel.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -83,7 +83,8 @@ def _ended(facts: Facts, card: RequestCard) -> list[Part]:
 
 
 def _not_yet_heard(grant: Grant, systems: Sequence[str]) -> list[Part]:
-    """Where access is ended by a list that hosts fetch, no host reports when it has fetched it."""
+    """Access with certificates ends when hosts fetch the list of revoked certificates; hosts don't
+    report that."""
     early = (
         grant.started_at is not None
         and grant.ended_at is not None

@@ -1,4 +1,4 @@
-"""Words about the duration of a request: which one was understood, or what to type instead."""
+"""Words about the duration of a request: how it was read, or what to type instead."""
 
 from bot.core.durations import BadDuration, format_duration
 from bot.core.model import Request
@@ -6,11 +6,12 @@ from bot.core.spans import named_time
 from bot.slack.blocks import Part, bold, date
 
 _LONGEST_COPY = 200
-"""Characters of a command that a person is asked to copy; a longer reason is written as REASON."""
+"""The most characters of a command that a person is asked to copy; a longer reason is written as
+REASON."""
 
 
 def duration_parts(request: Request) -> list[Part]:
-    """How long a request asks for, and when that ends in the reader's own zone."""
+    """The duration of a request, and its end in the reader's zone."""
     lasts: list[Part] = [" for ", bold(format_duration(request.duration))]
     if request.start_at is not None:
         return [*lasts, ", until ", date(request.start_at + request.duration), "."]
@@ -18,8 +19,7 @@ def duration_parts(request: Request) -> list[Part]:
 
 
 def default_note(reason: str, used: str = "the role's default") -> str:
-    """Says that nobody named a duration, and quotes a time in the reason that was not taken as
-    one."""
+    """Says that no duration was given, and quotes a time in the reason that was not read as one."""
     named = named_time(reason)
     note = f"You gave no duration, so this is {used}."
     if not named:
@@ -31,7 +31,7 @@ def default_note(reason: str, used: str = "the role's default") -> str:
 
 
 def advice(bad: BadDuration, command: str, text: str, default: int) -> str:
-    """A refusal that says which command to copy; `command` is what stood before `text`."""
+    """A refusal with a command to copy; `command` is the part before `text`."""
     if not bad.likely:
         return str(bad)
     said = f"{bad} Then write: `{command} {bad.likely} {_copied(bad.rest)}`."

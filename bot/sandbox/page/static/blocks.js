@@ -1,4 +1,4 @@
-// Block Kit as nodes: a table from block type to function. A block that isn't known is shown as such, never dropped.
+// Block Kit as nodes: a table from block type to function. An unknown block is shown as unknown, never dropped.
 // https://docs.slack.dev/reference/block-kit/blocks
 
 import { chartBlock } from "./charts.js";
@@ -11,7 +11,7 @@ import { dataTable, tableBlock } from "./tables.js";
 
 const text = (object, props) => object && h("div", { class: "text", ...props }, textNodes(object));
 
-/** Pictures lie on other servers, and this page loads nothing from there: their words and address stand for them. */
+/** Pictures are on other servers, from which this page loads nothing: it shows their words and address. */
 const picture = (image) =>
   h("span", { class: "picture" }, icon("out"), image.image_url ? link(image.image_url, `Image: ${image.alt_text}`) : `Image: ${image.alt_text}`);
 

@@ -1,4 +1,4 @@
-// The clock of the workspace, which the bot follows: what comes next, and jumps ahead to it.
+// The clock of the workspace, which the bot follows: shows what comes next, and jumps ahead to it.
 
 import { day, time } from "./dates.js";
 import { announce, h, icon, renew } from "./dom.js";
@@ -8,7 +8,7 @@ import { working } from "./press.js";
 import { nameOf, now, on, state, tell } from "./store.js";
 import { tools } from "./top.js";
 
-const HOW = "The bot takes its time from one clock, and for this demo that clock follows the workspace's. It only goes ahead. A bot that is started for production can't be moved like this.";
+const HOW = "The bot takes its time from one clock, and for this demo that clock follows the workspace's. It only moves forward. The clock of a bot in production can't be moved.";
 
 const named = h("span", { class: "hidden-text" });
 const shown = h("span", {});
@@ -43,7 +43,7 @@ async function jump(go, asked) {
   announce(`It is ${moment(now())} in the workspace now.`);
 }
 
-/** To something that the bot has told of. */
+/** A jump to the next reminder or end that the bot has reported. */
 function rowTo(name, title, next, nothing) {
   if (!next || next.at <= now()) return row(name, title, nothing);
   return row(name, title, `${moment(next.at)}, in ${span(next.at - now())}: ${nameOf(next.person)}, ${next.role}`, () => ({ to: next.at }));
@@ -52,7 +52,7 @@ function rowTo(name, title, next, nothing) {
 const rowBy = (seconds) => row(`+${seconds}`, `+ ${span(seconds)}`, `to ${moment(now() + seconds)}`, () => ({ by: seconds }));
 
 function draw() {
-  const silent = coming ? "" : state.tools.closed ? "Not yet." : "The bot is not there to say.";
+  const silent = coming ? "" : state.tools.closed ? "Not yet." : "The bot does not answer.";
   const nobody = silent || "Nobody has access just now.";
   const active = coming?.end && coming.end.at > now();
   renew(
@@ -60,14 +60,14 @@ function draw() {
     h("h2", { class: "tool-title" }, "Clock"),
     h("p", {}, "In the workspace it is ", h("strong", {}, moment(now())), state.tools.ahead > 1 ? `, ${span(state.tools.ahead)} ahead of your machine.` : ", as on your machine."),
     state.tools.closed && h("p", { class: "complaint" }, icon("warn"), state.tools.closed),
-    coming?.stale && h("p", { class: "note" }, "The bot is not running: this is what it said last."),
+    coming?.stale && h("p", { class: "note" }, "The bot is not running: this is its last answer."),
     h("div", { class: "tool-rows" }, rowTo("reminder", "Next reminder", coming?.reminder, active ? "None is left." : nobody), rowTo("end", "The end", coming?.end, nobody)),
     h("div", { class: "tool-rows two" }, rowBy(900), rowBy(3600)),
     h("p", { class: "note" }, HOW),
   );
 }
 
-/** Asks the bot what comes next. What it said last is drawn first, so that nobody jumps to what is over. */
+/** Asks the bot what comes next. Its last answer is drawn first, so that nobody jumps to a past time. */
 async function look() {
   draw();
   coming = state.tools.closed ? null : (await act("coming", {}).catch(() => ({}))).coming;
@@ -94,7 +94,7 @@ function tick() {
   say(named, shifted ? "Clock: " : "");
   say(shown, shifted ? time(now()) : "Clock");
   say(ahead, shifted ? `(+${span(state.tools.ahead)})` : "");
-  if (today && today !== day(now())) tell("begun"); // what was "today" isn't any more: everything is drawn anew
+  if (today && today !== day(now())) tell("begun"); // a new day: draws everything again
   today = day(now());
 }
 

@@ -25,7 +25,7 @@ export function combobox(ctx, block, element, { many, kept, attributes }) {
   const tags = h("div", { class: "tags" });
   const node = h("div", { class: "combobox" }, tags, input, box);
 
-  /** Closes the list; an answer that is still on its way opens nothing any more. */
+  /** Closes the list; an answer that comes later does not open it again. */
   const close = () => {
     clearTimeout(timer);
     asked += 1;

@@ -14,7 +14,7 @@ function commandOffers(text) {
     .map((one) => ({ insert: `${one.command} `, title: one.command, about: `${one.description} · ${state.app.name}`, hint: one.usage_hint }));
 }
 
-/** Below a command that has been typed: the ways to go on, from its hint. */
+/** Suggestions for the rest of a typed command, from its hint. */
 function hintOffers(text) {
   const found = (state.app.commands || []).find((one) => text.startsWith(`${one.command} `));
   if (!found?.usage_hint?.includes("|")) return [];
@@ -48,7 +48,7 @@ function offersFor(text) {
 }
 
 export class Composer {
-  /** `where` gives {channel} or {channel, thread_ts}; `sent` hears of success. */
+  /** `where` gives {channel} or {channel, thread_ts}; `sent` is called on success. */
   constructor(label, where, sent) {
     this.where = where;
     this.sent = sent;
@@ -150,7 +150,7 @@ export class Composer {
     }
   }
 
-  /** What the server refused keeps its words; a command that got no answer has been told by Slackbot already. */
+  /** Refused words stay in the field; Slackbot has already reported a command without an answer. */
   refused(done) {
     if (done.outcome && done.error === done.outcome) hush(this.button);
     return Boolean(done.error) && done.outcome === undefined;

@@ -1,4 +1,4 @@
-// Times in the zone of whoever looks, as their profile names it. https://docs.slack.dev/messaging/formatting-message-text
+// Times in the viewer's zone, as in their profile. https://docs.slack.dev/messaging/formatting-message-text
 
 import { h } from "./dom.js";
 import { now, state } from "./store.js";

@@ -22,7 +22,7 @@ function keepInside(dialog, event) {
   }
 }
 
-/** Remembers the element that has the focus, by its key too, as it may be drawn anew meanwhile. */
+/** Remembers the element with the focus, also by its key, because it may be drawn again meanwhile. */
 export function remember() {
   const node = document.activeElement;
   const key = node?.dataset?.key;
@@ -32,7 +32,7 @@ export function remember() {
   };
 }
 
-/** Opens a dialog; `closed` hears of Escape. */
+/** Opens a dialog; `closed` is called on Escape. */
 export function openDialog(dialog, closed) {
   dialog.addEventListener("keydown", (event) => keepInside(dialog, event));
   dialog.addEventListener("cancel", (event) => {

@@ -66,7 +66,7 @@ export function announce(words) {
   document.getElementById("said").textContent = words;
 }
 
-/** Replaces what is inside if it says anything else than before: a button that is being pressed stays the same one. */
+/** Replaces the content only if it differs, so that a button that is being pressed stays the same node. */
 export function renew(node, ...children) {
   const fresh = fill(node.cloneNode(false), ...children);
   if (fresh.isEqualNode(node)) return;

@@ -1,5 +1,5 @@
 // Everything that can be pressed, chosen or typed: a table from element type to function.
-// Each takes where it stands (ctx), its block and itself, and gives a node; inputs tell the form how to read them.
+// Each gets its place (ctx), its block and the element, and returns a node; inputs tell the form how to read them.
 
 import { combobox } from "./combobox.js";
 import { localField } from "./dates.js";
@@ -11,7 +11,7 @@ import { state, titleOf } from "./store.js";
 
 const spotOf = (ctx) => ctx.spot.view_id || ctx.spot.ts;
 
-/** By what an element is found again after its message or view was drawn anew. A button's block has no lasting name. */
+/** The key of an element after its message or view was drawn again. A button's block has no lasting name. */
 const keyOf = (ctx, block, element) => `${spotOf(ctx)}/${element.type === "button" ? "" : block.block_id}/${element.action_id}/${element.value ?? ""}`;
 const words = (object) => object?.text || "";
 
@@ -183,7 +183,7 @@ function richInput(ctx, block, element) {
   return node;
 }
 
-const fileInput = () => h("p", { class: "note" }, "This stand-in can't take files from a form.");
+const fileInput = () => h("p", { class: "note" }, "The sandbox can't take files from a form.");
 
 // --- times
 
@@ -228,7 +228,7 @@ export const ELEMENTS = {
   datetimepicker: dateTime,
 };
 
-/** One element; a kind that isn't known is shown as such. */
+/** One element; an unknown kind is shown as unknown. */
 export function drawElement(ctx, block, element) {
   const draw = ELEMENTS[element.type];
   return draw ? draw(ctx, block, element) : h("code", { class: "unknown" }, `unknown element: ${element.type}`);

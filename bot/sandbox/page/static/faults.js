@@ -1,4 +1,4 @@
-// What can go wrong, on buttons; and while something does, a banner: what waits, what to watch, and the way back.
+// Buttons for faults; during a fault a banner with what waits, what to watch, and a button to end it.
 
 import { span } from "./clock.js";
 import { announce, h, icon, iconButton, renew } from "./dom.js";
@@ -18,21 +18,21 @@ const KINDS = {
   },
   limited: {
     title: "Slack limits the rate",
-    does: "Every call is answered with 429: again in five seconds.",
-    watch: "Ask for access now: it is on record at once, and the approvers read of it when the limit is lifted, once.",
+    does: "Every call is answered with 429: retry in five seconds.",
+    watch: "Ask for access now: it is recorded at once, and the approvers get one message when the limit is lifted.",
     back: "Lift the limit",
     over: "The limit is lifted",
   },
   slow: {
     title: "Slack is slow",
     does: "Every answer takes a second and a half.",
-    watch: "Press anything: it is acknowledged in milliseconds all the same, and access does not wait for messages.",
+    watch: "Press anything: it is still acknowledged in milliseconds, and access does not wait for messages.",
     back: "Make Slack fast again",
     over: "Slack is fast again",
   },
   killed: {
     title: "The bot is dead",
-    does: "Killed in the middle of whatever it does (SIGKILL). People see at once that it is not there, and the protected system lets nobody in.",
+    does: "Killed in the middle of its work (SIGKILL). People see at once that it does not answer, and the protected system lets nobody in.",
     watch: "Move the clock past the end of somebody's access, then start the bot: what came due meanwhile is done first, and nothing is done twice.",
     back: "Start the bot",
     over: "The bot is back",
@@ -69,7 +69,7 @@ function draw() {
   renew(
     panel,
     h("h2", { class: "tool-title" }, "What can go wrong"),
-    h("p", { class: "note" }, "Break something, and see what becomes of what people asked for."),
+    h("p", { class: "note" }, "Break something, and see what happens to people's requests."),
     state.tools.closed && h("p", { class: "complaint" }, icon("warn"), state.tools.closed),
     h("div", { class: "tool-rows" }, SLACK.map(row)),
     state.tools.app && h("div", { class: "tool-rows" }, row("killed")),
@@ -78,9 +78,9 @@ function draw() {
 
 // --- the banner
 
-/** What it comes to so far, in a few words. */
+/** The effects so far, in a few words. */
 function sum(one) {
-  if (one.kind === "killed") return one.payloads ? `${counted(one.payloads, "payload")} reached nobody, and people were told so.` : `Nothing was sent to it ${one.ended ? "meanwhile" : "so far"}.`;
+  if (one.kind === "killed") return one.payloads ? `${counted(one.payloads, "payload")} reached nobody; people got an error.` : `Nothing was sent to it ${one.ended ? "meanwhile" : "so far"}.`;
   if (one.kind === "slow") return `${counted(one.calls, "call")}, the slowest took ${one.slowest.toFixed(1)} s.`;
   return one.refused ? `${counted(one.refused, "call")} refused.` : "No call refused so far.";
 }
@@ -117,7 +117,7 @@ function trouble(one) {
   return h("section", { class: `trouble ${one.ended ? "over" : ""}`, "aria-label": title, data: { trouble: one.kind } }, inside, way(one));
 }
 
-/** A bot that is not there, however that came about, is told of too. */
+/** The troubles, and a bot that stopped for any other reason. */
 function troubles() {
   const found = state.tools.troubles;
   return dead() && !isOn("killed") ? [...found.filter((one) => one.kind !== "killed"), NOT_RUNNING] : found;
@@ -137,7 +137,7 @@ function show() {
   told = saying;
 }
 
-/** Puts a trouble in its place; its button stays the same one for as long as it does the same. */
+/** Draws a trouble; its button stays the same node while it does the same. */
 function drawOne(place, fresh) {
   const old = banner.children[place];
   if (!old) return banner.append(fresh);

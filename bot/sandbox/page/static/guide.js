@@ -1,5 +1,5 @@
-// The guided tour beside the page: one step at a time, told by what this window shows, in every window the same.
-// The steps are a table in tour.js; this doesn't know what they are about.
+// The guided tour beside the page: one step at a time, the same in every window, based on what this window shows.
+// The steps are a table in tour.js.
 
 import { avatar } from "./avatar.js";
 import { focusable } from "./dialog.js";
@@ -77,7 +77,7 @@ function learn(changes) {
   }
 }
 
-/** Reads what stands in the place of the step already. */
+/** Reads the messages that are already in the place of the step. */
 async function readPlace() {
   const channel = mine() && placeOf(step());
   if (!channel?.member && !channel?.im_user) return;
@@ -89,9 +89,9 @@ const placeOf = ({ place }) => (place === "app" ? direct() : [...state.channels.
 const hashOf = (one) => (one.place === "app" ? "#app/messages" : `#${placeOf(one)?.id || placeOf(one)?.name || ""}`);
 const isHere = (one) => location.hash.startsWith(hashOf(one)) || (one.place === "app" && location.hash.startsWith(`#${direct()?.id}`));
 
-// --- going on
+// --- moving between steps
 
-/** Goes to a step; what was done there before stays done. */
+/** Goes to a step; a step that was done stays done. */
 async function enter(at, change = {}) {
   const began = { ...tour.began, ...change.began };
   if (TOUR[at] && began[TOUR[at].name] === undefined) began[TOUR[at].name] = now();
@@ -99,7 +99,7 @@ async function enter(at, change = {}) {
   await arrive();
 }
 
-/** Looks at the step as it stands: one that is done already waits for a press, so that nobody misses its words. */
+/** Shows the step. One that is already done waits for a press, so that nobody misses its words. */
 async function arrive() {
   entering = true;
   draw();
@@ -148,7 +148,7 @@ function show(open) {
 const plain = (title, props, act) => h("button", { type: "button", class: "button small", "data-key": `tour/${title}`, ...props, on: { click: act } }, title);
 const main = (title, act) => plain(title, { class: "button small primary" }, act);
 
-/** The one thing that helps most now. */
+/** The button that helps most now. */
 function help(one) {
   const person = personOf(one.who);
   const first = person.real_name.split(" ")[0];
@@ -189,7 +189,7 @@ function stepParts(one) {
     title: one.title,
     told: done ? one.did : tour.told,
     you,
-    say: done ? "This is done. Go on when you have read it." : say,
+    say: done ? "This is done. Continue when you have read it." : say,
     astray: (mine() && !done && one.astray?.(seen)) || "",
     do: [help(one), tour.at > 0 && plain("Back", {}, () => move(-1)), !done && plain("Skip", {}, () => move(1))],
   };
@@ -203,7 +203,7 @@ function parts() {
 
 const bar = () => fill(way, TOUR.map((one, at) => h("i", { class: at < tour.at || tour.done[one.name] ? "past" : at === tour.at ? "present" : "" })));
 
-/** Draws what has changed: screen readers are told of new words only, and the focus stays where it was. */
+/** Draws what has changed: screen readers announce only new words, and the focus stays. */
 function draw() {
   opener.setAttribute("aria-expanded", String(tour.open));
   const open = tour.open && !opener.hidden && Boolean(state.me);
@@ -237,7 +237,7 @@ function drawButtons(nodes) {
 
 // --- pointing
 
-/** Marks what the step is about, and says in an open dialog what to do there. Only touches what isn't so yet. */
+/** Marks the target of the step, and says in an open dialog what to do there. Changes only what differs. */
 function mark() {
   const one = tour.open && !panel.hidden && step();
   const selector = one && mine() && !tour.done[one.name] && isHere(one) && one.point(seen);
@@ -270,10 +270,10 @@ const later = () => {
 
 // --- when
 
-/** Somebody came without saying who they are: they are offered the tour, once. */
+/** Somebody opened the page without `?as=`: they are offered the tour, once. */
 export const arrived = () => sessionStorage.setItem(ARRIVED, "yes");
 
-/** Whether this window is of somebody who came like that. */
+/** Whether this window was opened without `?as=`. */
 export const cameAlone = () => sessionStorage.getItem(ARRIVED) === "yes";
 
 function offered() {
@@ -282,7 +282,7 @@ function offered() {
   if (here && cameAlone() && !localStorage.getItem(KEPT)) keep({ open: true });
 }
 
-/** The page begins, or begins anew after a break or at midnight: then what was done meanwhile counts as done now. */
+/** The page starts, or starts again after a break or at midnight: then the steps done meanwhile count as done now. */
 async function start() {
   const before = started;
   started = true;

@@ -1,4 +1,4 @@
-// What goes on between the app and the workspace: calls with answers, payloads with acks, and every refusal.
+// The traffic between the app and the workspace: calls with answers, payloads with acks, and every refusal.
 
 import { time } from "./dates.js";
 import { fill, h, iconButton } from "./dom.js";
@@ -25,7 +25,7 @@ let again = false;
 const ms = (seconds) => (seconds === null || seconds === undefined ? "…" : `${Math.round(seconds * 1000)} ms`);
 const keyOf = (entry) => `${entry.kind}/${entry.number}`;
 
-/** The last number of a kind behind which nothing can change any more. */
+/** The last number of a kind up to which nothing can change. */
 function settled(kind) {
   const mine = [...entries.values()].filter((entry) => entry.kind === kind);
   const open = mine.filter((entry) => entry.outcome === "waiting").map((entry) => entry.number - 1);
@@ -42,7 +42,7 @@ function details(entry) {
   const problems = entry.problems?.length ? h("ul", { class: "problems" }, entry.problems.map((one) => h("li", {}, one))) : null;
   const call = entry.kind === "call";
   return [
-    !entry.ok && h("p", { class: "complaint" }, call ? `Slack would answer: ${entry.error}` : `No good ack: ${entry.outcome}. The person is told so.`),
+    !entry.ok && h("p", { class: "complaint" }, call ? `Slack would answer: ${entry.error}` : `No valid ack: ${entry.outcome}. The person sees an error.`),
     problems,
     entry.warnings?.length ? h("p", { class: "note" }, `Warnings: ${entry.warnings.join(", ")}`) : null,
     entry.attempt ? h("p", { class: "note" }, `Retry ${entry.attempt}`) : null,

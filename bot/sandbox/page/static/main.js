@@ -29,7 +29,7 @@ function wanted() {
   return null;
 }
 
-/** Whoever comes without a place looks over the shoulder of the first person: there is where the app speaks to them. */
+/** Without a place in the address: the first person, in the conversation with the app. */
 function firstPlace() {
   if (cameAlone() && state.app.tabs.messages_tab_enabled) return "#app/messages";
   const channels = [...state.channels.values()].filter((one) => one.member && !one.im_user);

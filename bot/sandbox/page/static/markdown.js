@@ -1,4 +1,4 @@
-// The `markdown` block: the usual Markdown, its common part. What isn't markup stays text.
+// The `markdown` block: the usual Markdown, its common part. Everything else stays text.
 
 import { h } from "./dom.js";
 import { link } from "./mrkdwn.js";

@@ -12,7 +12,7 @@ import { nameOf, state } from "./store.js";
 
 const seconds = (message) => Number(message.ts);
 
-/** What a screen reader is told of a message that came in. */
+/** What a screen reader announces for a new message. */
 export const spoken = (message) => `${nameOf(message.user)}: ${(message.text || "").replace(/<[^>]*\|([^>]*)>/g, "$1").replace(/[<>*_~`]/g, "").slice(0, 200)}`;
 
 function head(message) {
@@ -82,7 +82,7 @@ export function drawMessage(message, { openThread, follows }) {
   return node;
 }
 
-/** Whether a message follows close on one of the same person, so that the name needn't stand there again. */
+/** Whether a message follows shortly after one of the same person, so that the name is not repeated. */
 export function followsOn(message, before) {
   return Boolean(before) && before.user === message.user && !before.is_ephemeral === !message.is_ephemeral && seconds(message) - seconds(before) < 180 && day(seconds(message)) === day(seconds(before)) && !message.bot_id;
 }

@@ -1,4 +1,4 @@
-// The modal on top of those that the app has opened for whoever looks. The server says which it is; this draws it.
+// Draws the top modal that the app has opened for the viewer, as the server reports it.
 
 import { drawBlock } from "./blocks.js";
 import { openDialog, remember } from "./dialog.js";
@@ -25,7 +25,7 @@ class Modal {
     openDialog(this.dialog, () => this.leave());
   }
 
-  /** Draws a view; blocks that are as they were keep their nodes and what was typed into them. */
+  /** Draws a view; unchanged blocks keep their nodes and the typed text. */
   show(view) {
     const another = view.id !== this.view?.id;
     const typed = another ? {} : this.typed();
@@ -51,7 +51,7 @@ class Modal {
     return node;
   }
 
-  /** What stands in text fields now, in the shape of state.values: it outlives an update that changes their block. */
+  /** The texts of the fields now, in the shape of state.values: they survive an update that changes their block. */
   typed() {
     const values = this.form.values();
     const found = {};
@@ -69,7 +69,7 @@ class Modal {
     fill(this.buttons, cancel, this.send);
   }
 
-  /** Gives the focus back after an update: to the same control, or it begins anew. */
+  /** Restores the focus after an update: to the same control, or to the first one. */
   again(held) {
     const same = held && this.dialog.querySelector(`[data-key="${CSS.escape(held)}"]`);
     if (same) same.focus();

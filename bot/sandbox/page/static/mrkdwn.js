@@ -1,4 +1,4 @@
-// Slack's mrkdwn as nodes: https://docs.slack.dev/messaging/formatting-message-text. What isn't markup stays text.
+// Slack's mrkdwn as nodes: https://docs.slack.dev/messaging/formatting-message-text. Everything else stays text.
 
 import { dateNode } from "./dates.js";
 import { h } from "./dom.js";
@@ -29,7 +29,7 @@ export function link(address, children) {
   return h("a", { href: target.href, target: "_blank", rel: "noopener noreferrer nofollow" }, children);
 }
 
-/** Somebody, a group or everybody, as a mention; one of whoever looks stands out. */
+/** A mention of a person, a group or everybody; mentions of the viewer are highlighted. */
 export function mention(words, mine) {
   return h("span", { class: mine ? "mention mine" : "mention" }, words);
 }

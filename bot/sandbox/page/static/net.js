@@ -1,4 +1,4 @@
-// Talks to the server as whoever looks; hands back results, or throws a Refused with Slack's word for it.
+// Calls the server as the viewer; returns results, or throws a Refused with Slack's error.
 
 import { learn, learnAll, state, tell } from "./store.js";
 
@@ -35,7 +35,7 @@ export function act(verb, what) {
   });
 }
 
-/** Loads everything and listens to what changes from there on. The browser itself comes back after a break. */
+/** Loads everything, then listens for changes. The browser reconnects automatically after a break. */
 export async function begin() {
   const found = await look("begin");
   learnAll(found);

@@ -34,7 +34,7 @@ export function panelUnder(button, label, opened) {
   return { node: h("div", { class: "tool" }, button, panel), panel };
 }
 
-// The focus goes in when the panel has been filled, and falls to the body when what had it is drawn anew.
+// The focus moves in when the panel has been filled, and falls to the body when its node is drawn again.
 document.addEventListener("keydown", (event) => {
   const { target } = event;
   if (event.key !== "Escape" || !open || !(target === document.body || open.button.contains(target) || open.panel.contains(target))) return;

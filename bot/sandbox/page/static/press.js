@@ -13,12 +13,12 @@ const WORDS = {
   account_inactive: "is not available to deactivated people",
 };
 
-/** Why something failed, in words with Slack's own word behind them. */
+/** Why something failed, with Slack's error in brackets. */
 export function whyFailed(error, name = state.app?.name || "The app") {
   return WORDS[error] ? `${name} ${WORDS[error]} (${error}).` : `That did not work: ${error}.`;
 }
 
-/** Shows a failure beside `node`, as it is drawn by now, until the next try; what is gone gets it said all the same. */
+/** Shows a failure beside the current `node` until the next try; it is announced even if the node is gone. */
 export function complain(node, words) {
   const key = node.dataset.key;
   if (!node.isConnected) node = key && document.querySelector(`[data-key="${CSS.escape(key)}"]`);
@@ -28,7 +28,7 @@ export function complain(node, words) {
   return place.append(h("p", { class: "complaint", role: "alert" }, icon("warn"), words));
 }
 
-/** Takes a complaint away. */
+/** Removes a complaint. */
 export function hush(node) {
   const place = node.closest(".block, .composer, .dialog, .message") || node.parentElement;
   for (const old of place.querySelectorAll(":scope > .complaint")) old.remove();

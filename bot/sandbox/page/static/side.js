@@ -1,4 +1,4 @@
-// The list of conversations with what is unread, and who one is.
+// The list of conversations with unread counts, and the current person.
 
 import { avatar } from "./avatar.js";
 import { time } from "./dates.js";
@@ -24,7 +24,7 @@ function byName(one, other) {
   return one.name.localeCompare(other.name);
 }
 
-/** A node that would look the same stays, so that a press that began on it ends on it; so does one whose menu is open. */
+/** Keeps a node that would look the same, so that a press ends on the node it began on, and a node with an open menu. */
 const stays = (old, one) => old?.isEqualNode(one) || Boolean(old?.querySelector(":scope [aria-expanded=true]"));
 
 /** Replaces what is inside as far as it has changed; one level down into lists. */

@@ -1,5 +1,5 @@
-// A press that begins on a control which is drawn anew before the button of the mouse is let go ends on its successor.
-// Browsers drop such a click, and news come at any moment. It doesn't know what is pressed: keys tell which is which.
+// A press on a control that is drawn again before the mouse button is released ends on its successor.
+// Browsers drop such a click, and changes come at any moment. Keys identify the controls.
 
 const keyed = (event) => event.target.closest?.("[data-key]");
 let began = null;

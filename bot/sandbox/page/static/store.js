@@ -1,4 +1,4 @@
-// What this window knows: who looks, the directory, what is unread. Says when something of it has changed.
+// The state of this window: the viewer, the directory, unread counts. Notifies listeners of changes.
 
 export const state = {
   as: "",
@@ -12,7 +12,7 @@ export const state = {
   modal: null,
   home: null,
   links: {},
-  /** What the gate beside the workspace last answered to a browser: {open, who, at}. */
+  /** The last answer of the gate beside the workspace to a browser: {open, who, at}. */
   gate: {},
   /** Behind the scenes: {closed, ahead, app, troubles}. */
   tools: null,
@@ -30,7 +30,7 @@ export function on(kinds, listener) {
   }
 }
 
-/** Tells that something has changed. */
+/** Notifies the listeners of a change. */
 export function tell(kind, what) {
   for (const listener of listeners.get(kind) || []) listener(what);
 }
@@ -40,7 +40,7 @@ export const now = () => Date.now() / 1000 + state.ahead;
 
 const PARTS = ["app", "unread", "waiting", "modal", "home", "links", "gate", "tools"];
 
-/** Takes in what was found, and tells of each part only when all of it is there. */
+/** Stores what was found, then notifies the listeners of each part. */
 function takeIn(found) {
   state.ahead = found.now - Date.now() / 1000;
   const known = PARTS.filter((name) => name in found);
@@ -80,5 +80,5 @@ export function titleOf(channel) {
   return channel.im_user ? state.app.name : channel.name;
 }
 
-/** The app's direct conversation with whoever looks. */
+/** The app's direct conversation with the viewer. */
 export const direct = () => [...state.channels.values()].find((channel) => channel.im_user === state.meId);

@@ -109,7 +109,7 @@ export class Stream {
     if (held) (made.querySelector(`[data-key="${CSS.escape(held)}"]`) || made).focus({ preventScroll: true });
   }
 
-  /** Exactly one message can be reached with Tab, and from it its tools; arrows go on from there. */
+  /** Exactly one message can be reached with Tab, and then its tools; arrows move to other messages. */
   reachable() {
     const all = [...this.list.querySelectorAll(":scope > article")];
     const kept = all.find((node) => node.contains(document.activeElement)) || all[all.length - 1];
@@ -129,7 +129,7 @@ export class Stream {
 
   async scrolled() {
     const { scrollTop, scrollHeight, clientHeight } = this.scroller;
-    // Only somebody who scrolls up lets go of the end; what grows below or turns out smaller above does not.
+    // Only scrolling up leaves the end; a message that grows or shrinks does not.
     if (scrollHeight - scrollTop - clientHeight < NEAR) this.stuck = true;
     else if (scrollTop < this.lastTop && this.byHand) this.stuck = false;
     this.lastTop = scrollTop;

@@ -11,7 +11,7 @@ const bar = document.getElementById("top");
 const links = h("span", { class: "top-links" });
 const inspect = h("button", { type: "button", class: "top-button", "aria-expanded": "false", "aria-controls": "inspector", "data-key": "inspect" }, icon("scope"), h("span", { class: "wide" }, "Inspector"));
 const shortcuts = h("button", { type: "button", class: "top-button", "data-key": "shortcuts" }, icon("bolt"), h("span", { class: "wide" }, "Shortcuts"));
-const broken = h("p", { class: "broken", role: "status", hidden: true }, "The line to the server is cut. Trying again…");
+const broken = h("p", { class: "broken", role: "status", hidden: true }, "The connection to the server is lost. Reconnecting…");
 
 /** Other modules put their controls here: a tour, a clock, faults. */
 export const tools = h("div", { id: "tools", class: "tools", role: "group", "aria-label": "Tools" });

@@ -1,17 +1,17 @@
-// The guided tour as a table: who does what where, what to point at, and by what the page shows that it was done.
-// It doesn't know how a step is shown: guide.js does that.
+// The guided tour as a table: who does what and where, what to point at, and how the page shows that it was done.
+// guide.js shows the steps.
 
-/** The tour is offered only where there is what it talks about. */
+/** The tour is offered only if the page has these. */
 export const NEEDS = { command: "/access", link: "The protected system" };
 
 const NEWCOMER = "dev";
 const has = (message, action) => (message.blocks || []).some((block) => (block.elements || []).some((one) => one.action_id === action));
 const says = (message, words) => words.test(message.text || "");
 
-/** The newest message of which `holds`, of those that came or changed since the newcomer asked. */
+/** The newest message for which `holds`, among those that came or changed since the newcomer asked. */
 const newest = (seen, holds) => seen.since("ask").filter(holds).pop();
 
-/** What the approvers were asked, however it went since. */
+/** The approval message, whatever was decided since. */
 const request = (seen) => seen.since("").filter((one) => says(one, new RegExp(`<@${seen.id(NEWCOMER)}>( asks)? for `))).pop();
 const offer = (seen) => newest(seen, (one) => !one.is_ephemeral && has(one, "show_credentials"));
 const reminder = (seen) => newest(seen, (one) => says(one, / ends in /));
@@ -19,7 +19,7 @@ const fate = (seen) => newest(seen, (one) => says(one, /^(You have|Renewed:|Your
 const waits = (message) => Boolean(message) && has(message, "approve");
 const without = (seen) => !offer(seen) && "Dev has no access yet. If it does not come, go back and let Dev ask for it.";
 const button = (message, action) => message && `[data-ts="${message.ts}"] [data-key*="/${action}/"]`;
-/** The way to a jump of the clock; nothing where there is no clock, or nothing to jump to. */
+/** The button for a jump of the clock; nothing if there is no clock, or nothing to jump to. */
 const jump = (seen, to) => !seen.shown(`[data-clock="${to}"]:disabled`) && [`[data-clock="${to}"]`, '[data-clock="open"]'].find(seen.shown);
 const composer = "#main .composer-row";
 
@@ -27,7 +27,7 @@ const composer = "#main .composer-row";
  * Each step: `who` does it, `place` (a channel, or the app's messages); `say` what to do; `write` what the composer
  * can be filled with; `form` what is said inside a dialog; `point(seen)` a selector of what to use; `done(seen)`
  * whether the page shows it; `did` what is said then; `astray(seen)` words for when it went another way;
- * `ahead(seen)` the step to go on with when there is nothing to do here; `link` an address of the bar.
+ * `ahead(seen)` the step to continue with if there is nothing to do here; `link` an address of the bar.
  *
  * `seen` is what this person's window shows: {modal, gate, id(name), began(step), since(step) messages, shown(selector)};
  * `since("")` gives all messages.
@@ -53,7 +53,7 @@ export const TOUR = [
     who: "ben",
     place: "access-approvals",
     say: "Everything needed to decide is in one message. Read it, then press *Approve*.",
-    form: "Close this window: the tour goes on behind it.",
+    form: "Close this window: the tour continues behind it.",
     point: (seen) => button(request(seen), "approve"),
     done: (seen) => seen.since("ask").includes(request(seen)) && says(request(seen), /was approved\.$/),
     did: "Ben approved. The message now says who decided, and when.",
@@ -64,7 +64,7 @@ export const TOUR = [
     title: "Access, for an hour",
     who: NEWCOMER,
     place: "app",
-    say: "The way in is open now, and only Dev has the key. Press *Show credentials*.",
+    say: "Dev's access has started. Press *Show credentials*.",
     point: (seen) => button(offer(seen), "show_credentials"),
     done: (seen) => seen.modal?.title.text === "Credentials" && JSON.stringify(seen.modal.blocks).includes("rich_text_preformatted"),
     did: "Dev has a token. It was shown once, and no copy of it is kept.",
@@ -100,17 +100,17 @@ export const TOUR = [
   },
   {
     name: "end",
-    title: "It ends by itself",
+    title: "It ends automatically",
     who: NEWCOMER,
     place: "app",
     say: (seen) =>
       jump(seen, "end")
         ? "Nobody has to remember to take it away. Press the clock above, then *The end*, and look at the protected tab: it is closed."
-        : "It would end by itself, on time. Press *I'm done* to give it back now, then look at the protected tab: it is closed.",
+        : "It would end automatically, on time. Press *I'm done* to give it back now, then look at the protected tab: it is closed.",
     form: "Give it back: the protected system closes at once.",
     point: (seen) => jump(seen, "end") || button(offer(seen), "done"),
     done: (seen) => Boolean(fate(seen)) && says(fate(seen), / has ended\./),
-    did: "Ended. The token opens nothing any more.",
+    did: "Ended. The token no longer works.",
     astray: without,
   },
   {
@@ -120,21 +120,21 @@ export const TOUR = [
     place: "access-approvals",
     say: "A lead asks the log what happened. Type `/access audit @dev` and press Enter.",
     write: "/access audit @dev",
-    form: "Close this window: the tour goes on behind it.",
+    form: "Close this window: the tour continues behind it.",
     point: () => composer,
     done: (seen) => seen.since("audit").some((one) => one.is_ephemeral && (one.blocks || []).some((block) => /table$/.test(block.type) && JSON.stringify(block).includes("grant:access:ended"))),
-    did: "Asked, approved, shown, renewed, ended: who, when and why, in a log that shows it if anybody changes it.",
+    did: "Asked, approved, shown, renewed, ended: who, when and why, in a log that reveals any change.",
   },
 ];
 
-/** What is said on the way in and out. */
+/** The words at the start and at the end. */
 export const WORDS = {
   offer: {
-    title: "New here? See all of it in seven steps",
-    say: "You play everybody: a newcomer asks for access, a manager approves, it opens a real page, and it ends by itself. About three minutes.",
+    title: "New here? See everything in seven steps",
+    say: "You play everybody: a newcomer asks for access, a manager approves, it opens a real page, and it ends automatically. It takes about three minutes.",
   },
   end: {
-    title: "That was all of it",
-    say: "Go on playing: `/access help` lists what there is, a second window lets you be two people at once, and the *Inspector* shows every call.",
+    title: "You have seen everything",
+    say: "Keep trying things: `/access help` lists the commands, a second window lets you be two people at once, and the *Inspector* shows every call.",
   },
 };

@@ -1,4 +1,4 @@
-// Shows the orders for as long as nginx hands them out, which it asks the bot about every time.
+// Shows the orders while nginx serves them. nginx asks the bot at every request.
 
 const $ = (id) => document.getElementById(id);
 let until = 0;

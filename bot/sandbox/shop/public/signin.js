@@ -9,14 +9,14 @@ async function tellTheEnd() {
   const answer = await fetch("/shop/clock", { cache: "no-store" }).catch(() => null);
   const at = answer?.ok ? (await answer.json()).now * 1000 : Date.now();
   const time = new Date(at).toLocaleTimeString("en-GB");
-  document.getElementById("why").textContent = `Your access has ended: closed at ${time}. nginx asks Access Bot before every request, and the token opens nothing any more.`;
+  document.getElementById("why").textContent = `Your access has ended: closed at ${time}. nginx asks Access Bot before every request, and the token no longer works.`;
 }
 
 if (sessionStorage.getItem("was_open")) {
   sessionStorage.removeItem("was_open");
   tellTheEnd();
 } else if (had) {
-  refused.textContent = "This token opens nothing here: it has ended, was replaced, or is for another system.";
+  refused.textContent = "This token does not work here: it has ended, was replaced, or is for another system.";
 }
 forget();
 
@@ -24,7 +24,7 @@ form.addEventListener("submit", (event) => {
   event.preventDefault();
   const token = form.token.value.trim();
   if (!/^[\w.~+/=-]+$/.test(token)) {
-    refused.textContent = "This is no token.";
+    refused.textContent = "This is not a token.";
     return;
   }
   document.cookie = `shop_token=${token}; Path=/; SameSite=Strict`;
