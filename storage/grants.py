@@ -7,17 +7,19 @@ from functools import lru_cache
 from typing import Any
 
 from bot.core.lifecycle import GRANT, Move, after, sources
-from bot.core.model import Clock, EndReason, Grant, GrantState, Lease
+from bot.core.model import Clock, EndReason, Grant, GrantState, Lease, Urgency
 from storage.database import Database, Reads
 
 _COLUMNS = (
     "id, request_id, person, role, systems, actions, state, duration, starts_at, ends_at,"
-    " latest_end, started_at, renewals, remind_at, end_reason, end_by, ended_at, end_words"
+    " latest_end, started_at, renewals, remind_at, end_reason, end_by, ended_at, end_words,"
+    " urgency"
 )
 _LEASE = "grant_id, system, connector, state, error, target, reach"
-_MARKS = ", ".join("?" * 18)
+_MARKS = ", ".join("?" * 19)
 _STATES = {str(state): state for state in GrantState}
-"""Calling the enumeration takes ten times as long, and thousands of rows are read at once."""
+_URGENCIES = {str(urgency): urgency for urgency in Urgency}
+"""Calling the enumerations takes ten times as long, and thousands of rows are read at once."""
 
 _LIVE = "state NOT IN ('ended', 'failed')"
 _UNFINISHED = "grants." + _LIVE
@@ -45,6 +47,7 @@ def insert(db: Database, g: Grant, leases: Iterable[Lease]) -> None:
         g.end_by,
         g.ended_at,
         g.end_words,
+        g.urgency,
     )
     rows = [
         (each.grant, each.system, each.connector, each.state, each.error, each.reach)
@@ -447,7 +450,8 @@ def next_due(db: Database) -> int | None:
         " SELECT MIN(starts_at) FROM grants WHERE state = 'scheduled' UNION ALL SELECT"
         " MIN(remind_at) FROM grants WHERE state = 'active' AND remind_at IS NOT NULL UNION ALL"
         " SELECT MIN(next_at) FROM alerts WHERE next_at IS NOT NULL UNION ALL SELECT MIN(lapses_at)"
-        " FROM requests WHERE state = 'pending') AS waiting"
+        " FROM requests WHERE state = 'pending' UNION ALL SELECT MIN(ping_at) FROM emergencies"
+        " WHERE ping_at IS NOT NULL) AS waiting"
     )
     return int(found[0]) if found and found[0] is not None else None
 
@@ -459,6 +463,7 @@ def _one(row: tuple[Any, ...] | None) -> Grant | None:
     values[4], values[5] = _list(row[4]), _list(row[5])
     values[6] = _STATES[row[6]]
     values[14] = EndReason(row[14]) if row[14] else None
+    values[18] = _URGENCIES[row[18]]
     return Grant(*values)
 
 

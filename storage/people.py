@@ -43,6 +43,11 @@ class Move:
     now: list[str]
 
 
+def lock(db: Database, person: str) -> None:
+    """Holds back every other transaction that locks this person, until this one ends."""
+    db.row(f"SELECT id FROM people WHERE id = ?{db.lock_row}", person)
+
+
 def get(db: Database, person: str) -> Person | None:
     found = db.row(f"SELECT {_COLUMNS} FROM people WHERE id = ?", person)
     return _person(found) if found else None

@@ -5,14 +5,14 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from bot.core.lifecycle import REQUEST, Move, after, sources
-from bot.core.model import Request, RequestState, Vote
+from bot.core.model import Request, RequestState, Urgency, Vote
 from storage.database import Database
 
 _COLUMNS = (
     "id, requester, role, systems, actions, fingerprint, duration, reason, ticket, start_at, state,"
-    " created_at, lapses_at, renews, decided_at, decided_by, decision_reason"
+    " created_at, lapses_at, renews, decided_at, decided_by, decision_reason, urgency"
 )
-_MARKS = ", ".join("?" * 17)
+_MARKS = ", ".join("?" * 18)
 
 
 def insert(db: Database, r: Request) -> bool:
@@ -38,6 +38,7 @@ def insert(db: Database, r: Request) -> bool:
             r.decided_at,
             r.decided_by,
             r.decision_reason,
+            r.urgency,
         )
         == 1
     )
@@ -285,7 +286,7 @@ def _one(row: tuple[Any, ...] | None) -> Request | None:
         return None
     values = list(row)
     values[3], values[4] = tuple(json.loads(row[3])), tuple(json.loads(row[4]))
-    values[10] = RequestState(row[10])
+    values[10], values[17] = RequestState(row[10]), Urgency(row[17])
     return Request(*values)
 
 

@@ -56,6 +56,7 @@ class Commands(LazyGroup):
             ("manifest", "bot.cli.manifest", "Print the manifest of the Slack app."),
             ("grants", "bot.cli.grants", "List and revoke access."),
             ("requests", "bot.cli.requests", "List, approve and deny requests."),
+            ("emergency", "bot.cli.emergency", "Take a role at once, without Slack."),
             ("panic", "bot.cli.panic", "End access now, and block new access until `resume`."),
             ("resume", "bot.cli.panic", "Allow access again after `panic`."),
             ("audit", "bot.cli.audit", "Query, export and verify the audit log."),

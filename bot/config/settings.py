@@ -45,6 +45,7 @@ NEEDS: Mapping[str, frozenset[Need]] = {
     "web": frozenset({Need.EVENTS_IF_SLACK, Need.KEYS}),
     "grants": frozenset({Need.KEYS}),
     "requests": frozenset({Need.KEYS}),
+    "emergency": frozenset({Need.KEYS}),
     "panic": frozenset({Need.KEYS}),
     "resume": frozenset({Need.KEYS}),
     "audit": frozenset({Need.KEYS}),

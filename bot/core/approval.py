@@ -194,6 +194,8 @@ def may_start(
         )
     if (unfit := holder.ineligible_reason()) is not None:
         return Refused(f"Its holder can no longer have access: {unfit}.")
+    if not role.requesters:
+        return Refused(f"{role.name} has no emergency access now. Ask with /access request.")
     if not directory.includes(role.requesters, holder):
         allowed = ", ".join(directory.called(role.requesters))
         return Refused(f"{role.name} is only for {allowed} now. Ask a lead if that is wrong.")

@@ -88,6 +88,8 @@ class Event(StrEnum):
     MESSAGE_UNDELIVERED = "message:delivery:failed"
     CHANNEL_MOVED = "channel:name:moved"
     CHANNEL_LOST = "channel:name:lost"
+    EMERGENCY_STARTED = "emergency:access:started"
+    REVIEW_SIGNED = "emergency:review:signed"
     CLOCK_CORRECTED = "process:clock:corrected"
     WRITING_BACK = "process:writing:resumed"
     CLOCK_ACCEPTED = "process:clock:accepted"

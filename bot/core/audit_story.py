@@ -114,7 +114,10 @@ DECISIONS = {
     Event.DENIAL_GIVEN: "denied",
     Event.REQUEST_WITHDRAWN: "withdrawn",
     Event.REQUEST_LAPSED: "lapsed",
+    Event.EMERGENCY_STARTED: "approved",
 }
+GIVING = (Event.APPROVAL_GIVEN, Event.EMERGENCY_STARTED)
+"""What gives access. An emergency that waited for a press has both."""
 _TOLD = frozenset(
     {
         *DECISIONS,
@@ -199,7 +202,7 @@ def _request(c: _Comparison, request: RequestRow) -> None:
         c.same(
             what,
             record,
-            requester=(request.requester, record.actor),
+            requester=(request.requester, record.subject),
             role=(request.role, record.role),
             systems=(_list(request.systems), _systems(record)),
             time=(request.created_at, record.at),
@@ -207,9 +210,10 @@ def _request(c: _Comparison, request: RequestRow) -> None:
             renewed_grant=(request.renews or "", record.grant),
         )
     _decisions(c, request, what)
-    wanted = 1 if c.of(Event.APPROVAL_GIVEN) and request.renews is None else 0
+    given = _given(c)
+    wanted = 1 if given and request.renews is None else 0
     if len(c.story.grants) < wanted:
-        c.say(f"{what} was approved, and its grant is not there", c.of(Event.APPROVAL_GIVEN)[0])
+        c.say(f"{what} was approved, and its grant is not there", given[0])
     elif len(c.story.grants) > wanted:
         c.say(
             f"grant {c.story.grants[-1].id} of {c.story.grants[-1].person}: no record says that it"
@@ -217,17 +221,22 @@ def _request(c: _Comparison, request: RequestRow) -> None:
         )
 
 
+def _given(c: _Comparison) -> list[RecordRow]:
+    return [record for event in GIVING for record in c.of(event)]
+
+
+def _decider(record: RecordRow, detail: Mapping[str, object]) -> object:
+    if record.event == Event.APPROVAL_GIVEN:
+        return ",".join(_items(detail, "approvers"))
+    return detail.get("decided_by") if record.event == Event.EMERGENCY_STARTED else record.actor
+
+
 def _decisions(c: _Comparison, request: RequestRow, what: str) -> None:
     decided = [record for event in DECISIONS for record in c.of(event)]
     if not decided and request.state != "pending":
         c.say(f"{what} is {request.state}, and no record says so")
     for record in decided:
-        detail = _detail(record)
-        by = (
-            ",".join(_items(detail, "approvers"))
-            if record.event == Event.APPROVAL_GIVEN
-            else record.actor
-        )
+        by = _decider(record, _detail(record))
         c.same(
             what,
             record,
@@ -269,7 +278,7 @@ def _grant(c: _Comparison, request: RequestRow, grant: GrantRow) -> None:
     ):
         if row != asked:
             c.say(f"{what}: {name} is {row!s:.60}, its request is for {asked!s:.60}")
-    for record in c.of(Event.APPROVAL_GIVEN):
+    for record in _given(c):
         detail = _detail(record)
         c.same(
             what,

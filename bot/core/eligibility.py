@@ -58,12 +58,21 @@ def may_request(role: Role, person: Person, directory: Directory) -> Refused | N
     """Whether this person is among the role's requesters now."""
     if (refused := may_ask_at_all(person)) is not None:
         return refused
+    if not role.requesters:
+        return no_emergencies(role)
     if directory.includes(role.requesters, person):
         return None
     allowed = ", ".join(directory.called(role.requesters))
     return Refused(
         f"{role.name} is only for {allowed}. /access roles lists what you may ask for.",
         field="role",
+    )
+
+
+def no_emergencies(role: Role) -> Refused:
+    """Nobody may take this role in an emergency."""
+    return Refused(
+        f"{role.name} has no emergency access. Ask for it with /access request {role.name}.", "role"
     )
 
 

@@ -3,7 +3,7 @@
 A move that is missing in a table can't happen.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import TypeVar
 
@@ -99,9 +99,13 @@ def next_reminder(now: int, ends_at: int, leads: Iterable[int]) -> int | None:
 
 
 def next_alert(since: int, now: int) -> int:
-    """The time of the next alert, after now, about an end that has failed since `since`. Alerts
-    missed during a downtime are sent once."""
-    later = next((since + after for after in ALERTS if since + after > now), None)
-    return later or since + ALERTS[-1] + ALERTS_THEN * (
-        (now - since - ALERTS[-1]) // ALERTS_THEN + 1
-    )
+    """The time of the next alert, after now, about an end that has failed since `since`."""
+    return next_repeat(since, now, ALERTS, ALERTS_THEN)
+
+
+def next_repeat(since: int, now: int, first: Sequence[int], then: int) -> int:
+    """The time of the next repeat, after now, of a message about something that lasts since
+    `since`: after each of the `first` seconds, and every `then` seconds from the last of them on.
+    Repeats missed during a downtime are sent once."""
+    later = next((since + after for after in first if since + after > now), None)
+    return later or since + first[-1] + then * ((now - since - first[-1]) // then + 1)

@@ -36,6 +36,19 @@ class EndReason(StrEnum):
     SUPERSEDED = "superseded"
 
 
+class Urgency(StrEnum):
+    """Whether access comes before its approval. A drill is an emergency in every way, and is called
+    a drill in every message and record."""
+
+    ORDINARY = ""
+    EMERGENCY = "emergency"
+    DRILL = "drill"
+
+    def as_detail(self) -> dict[str, object]:
+        """What marks it in the detail of an audit record, or in the facts of a message."""
+        return {str(self): True} if self else {}
+
+
 class Clock(IntEnum):
     """Whether the end of a starting grant moves with the next attempt."""
 
@@ -97,6 +110,7 @@ class Request:
     decided_at: int | None = None
     decided_by: str | None = None
     decision_reason: str = ""
+    urgency: Urgency = Urgency.ORDINARY
 
     @property
     def decided_by_each(self) -> tuple[str, ...]:
@@ -140,6 +154,7 @@ class Grant:
     end_by: str | None = None
     ended_at: int | None = None
     end_words: str = ""
+    urgency: Urgency = Urgency.ORDINARY
 
 
 @dataclass(frozen=True, slots=True)

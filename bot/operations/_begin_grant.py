@@ -27,6 +27,7 @@ def begin_grant(
         starts_at=starts_at,
         ends_at=starts_at + duration,
         latest_end=starts_at + role.max_total,
+        urgency=request.urgency,
     )
     grants.insert(u.db, grant, [_lease(grant, u.policy.systems[name]) for name in request.systems])
     if later:

@@ -17,7 +17,7 @@ from bot.core.criteria import (
     judge,
     on_record,
 )
-from bot.core.model import RULE, Person, Request
+from bot.core.model import RULE, Directory, Person, Request
 from bot.core.roles import Role
 from bot.operations._open_emergency import has_open_emergency
 from bot.operations._unit_of_work import Snapshot, UnitOfWork
@@ -30,9 +30,12 @@ def judge_request(u: Snapshot, role: Role, request: Request, requester: Person) 
     return judge(role, asked, gather(u, role, requester.id))
 
 
-def denied(u: Snapshot, role: Role, person: Person, *times: int) -> Refused | None:
-    """Refuses what a denial rule forbids this person now, or at one of `times` instead."""
-    known = Facts(u.now, ZoneInfo(u.policy.workspace.timezone), u.directory)
+def denied(
+    u: Snapshot, role: Role, person: Person, *times: int, directory: Directory | None = None
+) -> Refused | None:
+    """Refuses what a denial rule forbids this person now, or at one of `times` instead. `directory`
+    is that of now unless another one is given."""
+    known = Facts(u.now, ZoneInfo(u.policy.workspace.timezone), directory or u.directory)
     found = (denial(role, person, replace(known, now=at)) for at in times or (u.now,))
     return next(filter(None, found), None)
 

@@ -8,7 +8,7 @@ from bot.core.audit import Event
 from bot.core.lifecycle import next_alert
 from bot.core.model import Grant
 from bot.operations._unit_of_work import SYSTEM, UnitOfWork, new_id
-from storage import alerts, outbox
+from storage import alerts, grants, outbox
 from storage.alerts import Alert
 
 UNANSWERED = 60
@@ -65,7 +65,10 @@ def resolve_alerts(u: UnitOfWork, gone: Collection[tuple[str, str]]) -> None:
     for each in over:
         alerts.gone(u.db, each.grant, each.system, u.now)
         if each.said:
-            u.notify_leads("end_confirmed", grant=each.grant, system=each.system, since=each.since)
+            grant = grants.get(u.db, each.grant)
+            drill = grant.urgency.as_detail() if grant else {}
+            about = {"grant": each.grant, "system": each.system, "since": each.since}
+            u.notify_leads("end_confirmed", **about, **drill)
     update_alert_messages(u, *((each.grant, each.system) for each in over if each.said))
 
 

@@ -2,13 +2,13 @@
 since."""
 
 from bot.core import effects
-from bot.core.approval import Refused, may_start
+from bot.core.approval import OPERATOR, Refused, may_start
 from bot.core.model import EndReason, Grant, Person
 from bot.operations._criteria import denied
 from bot.operations._end_grant import channel_of, request_end
 from bot.operations._unit_of_work import SYSTEM, UnitOfWork
 from bot.operations.policy.find_unresolved import needed_to_start
-from storage import grants, requests
+from storage import emergencies, grants, requests
 
 
 def judge_start(u: UnitOfWork, grant: Grant, holder: Person) -> Refused | None:
@@ -19,11 +19,20 @@ def judge_start(u: UnitOfWork, grant: Grant, holder: Person) -> Refused | None:
     request = requests.get(u.db, grant.request)
     if not u.policy.digest or request is None:
         return None
-    role = u.policy.roles.get(grant.role)
-    refused = may_start(role, request, grant, holder, u.directory)
+    role, directory = u.role_of(grant), u.directory
+    if grant.urgency and _by_operator(u, grant):
+        directory = u.world.directory(however_old=True)
+    refused = may_start(role, request, grant, holder, directory)
     if refused is not None or role is None:
         return refused
-    return denied(u, role, holder, max(u.now, grant.starts_at))
+    return denied(u, role, holder, max(u.now, grant.starts_at), directory=directory)
+
+
+def _by_operator(u: UnitOfWork, grant: Grant) -> bool:
+    """Whether an operator declared this emergency, perhaps because Slack is down: then the members
+    as they were known last are good enough."""
+    review = emergencies.of_grant(u.db, grant.id)
+    return review is not None and review.declared_by.startswith(OPERATOR)
 
 
 def refuse_start(u: UnitOfWork, grant: Grant, refused: Refused) -> None:
@@ -42,7 +51,7 @@ def judge_scheduled(u: UnitOfWork) -> None:
     if u.outdated:
         return
     for grant in grants.lock_held(u.db, grants.scheduled(u.db)):
-        role = u.policy.roles.get(grant.role)
+        role = u.role_of(grant)
         if role is not None and u.directory.unresolved(needed_to_start(role)):
             continue
         if (refused := judge_start(u, grant, u.person(grant.person))) is not None:

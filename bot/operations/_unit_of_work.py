@@ -13,8 +13,9 @@ from bot.core import effects
 from bot.core.approval import Refused
 from bot.core.audit import Break, Entry, Event
 from bot.core.effects import Effect, Queue
+from bot.core.emergency import as_emergency
 from bot.core.model import Directory, Grant, Person, Request, Source, is_recent
-from bot.core.roles import Policy
+from bot.core.roles import Policy, Role
 from bot.operations._repeats import MOST_APART, counted
 from bot.operations._unwritten import UnwrittenEnds
 from storage import audit, direct_notes, key_values, outbox, people, private_answers
@@ -37,6 +38,8 @@ REFRESH_EVENTS = LATE_EVENTS | {
     Event.GRANT_SCHEDULED,
     Event.GRANT_STARTED,
     Event.GRANT_FAILED,
+    Event.EMERGENCY_STARTED,
+    Event.REVIEW_SIGNED,
 }
 """Events after which a message, a private answer or App Home may be out of date."""
 
@@ -141,6 +144,14 @@ class Snapshot:
         in_force = key_values.get(self.db, POLICY_IN_FORCE)
         return in_force is not None and bool(self.policy.digest) and in_force != self.policy.version
 
+    def role_of(self, about: Request | Grant) -> Role | None:
+        """The role that it is for, on the terms of an emergency where it is one. None where
+        roles.toml no longer has it."""
+        role = self.policy.roles.get(about.role)
+        if role is None or not about.urgency:
+            return role
+        return as_emergency(role, about.urgency, about.duration, self.policy.workspace.leads)
+
     def person(self, person: str) -> Person:
         """What is known of this person."""
         return people.get(self.db, person) or unknown_person(person)
@@ -189,7 +200,8 @@ class UnitOfWork(Snapshot):
             self.show(about)
             if event in LATE_EVENTS:
                 self.cards[about.id] = None
-        detail = {"source": self.world.source, **detail}
+        marks = about.urgency.as_detail() if about is not None else {}
+        detail = {"source": self.world.source, **marks, **detail}
         if not system:
             detail, system = _systems(about, detail)
         self.entries.append(Entry(event, actor, *ids[:2], system, *ids[2:], reason, detail))
@@ -227,7 +239,12 @@ class UnitOfWork(Snapshot):
     ) -> Refused:
         """Records a refusal, or counts it if it repeats one of the same minute; returns it."""
         ids = _ids(about)
-        detail = {"source": self.world.source, "action": action, "why": refused.reason}
+        detail: dict[str, object] = {
+            "source": self.world.source,
+            "action": action,
+            "why": refused.reason,
+        }
+        detail |= about.urgency.as_detail() if about is not None else {}
         detail |= {"rule": refused.rule} if refused.rule else {}
         entry = Entry(
             Event.RULE_DENIED if refused.rule else Event.ACTION_REFUSED,

@@ -58,7 +58,13 @@ def report_use_after_end(
             system,
             grant.request,
             grant.id,
-            detail={"source": u.world.source, "session": session, "source_address": source, **when},
+            detail={
+                "source": u.world.source,
+                "session": session,
+                "source_address": source,
+                **when,
+                **grant.urgency.as_detail(),
+            },
         )
         for session in (name, "and others")
     )
@@ -71,6 +77,7 @@ def report_use_after_end(
             "system": system,
             "session": session,
             "origin": source,
+            **grant.urgency.as_detail(),
         }
         u.notify_leads("use_after_end", **about, **when)
 

@@ -8,6 +8,7 @@ from bot.core.approval import Refused
 from bot.core.durations import format_duration
 from bot.core.model import Person
 from bot.operations._unit_of_work import Context
+from bot.operations.emergencies.sign_review import check_signer, end_emergency
 from bot.operations.grants.release_grant import release_grant
 from bot.operations.grants.renew_grant import renew_grant
 from bot.operations.grants.revoke_given import check_revoke
@@ -16,7 +17,7 @@ from bot.operations.grants.show_credentials import Credentials, show_credentials
 from bot.operations.idempotency import do_once
 from bot.operations.messages.direct_notes import adopt_message
 from bot.operations.messages.private_answers import LIST, update_old_answer
-from bot.operations.people.describe_person import describe_person
+from bot.operations.people.describe_person import describe_person, emergency_roles
 from bot.operations.people.queue_home import queue_home
 from bot.operations.reply import queue_reply
 from bot.operations.requests.accept_vote import AlreadyDecided, Press, Taken, submit_vote
@@ -51,6 +52,7 @@ from bot.slack.views import (
     answers,
     deny_modal,
     edit_modal,
+    emergency_modal,
     home,
     request_details,
     request_modal,
@@ -283,6 +285,30 @@ def revoke(world: Context, click: Click, person: Person) -> None:
     _redraw_home(world, click)
 
 
+def end_access(world: Context, click: Click, person: Person) -> None:
+    """Ends the access of an emergency; the message about it shows that."""
+    reply_outcome(world, click, end_emergency(world, person.id, click.value))
+    _redraw_home(world, click)
+
+
+def sign_form(ctx: ListenerContext, click: Click, person: Person) -> None:
+    """Opens the form in which a lead signs the review, if they may."""
+    refused = check_signer(ctx.world, person.id, click.value)
+    card = None if refused else describe_request(ctx.world, click.value)
+    if card is None:
+        reply_outcome(ctx.world, click, refused)
+        return _redraw_home(ctx.world, click)
+    return _open(ctx, click, emergency_modal.sign(card))
+
+
+def choose_emergency_role(ctx: ListenerContext, click: Click, person: Person) -> None:
+    """Shows how long the chosen role is given in an emergency; the typed text stays."""
+    roles = emergency_roles(ctx.world, person.id)
+    chosen = next((role for role in roles if role.name == click.value), None)
+    if chosen is not None and click.view:
+        update_view(ctx, click.view, click.hash, emergency_modal.render(roles, chosen, click.texts))
+
+
 def acknowledge(world: Context, click: Click, person: Person) -> None:
     """The alert message shows the acknowledgement."""
     reply_outcome(world, click, acknowledge_end(world, person.id, click.value))
@@ -354,6 +380,9 @@ ACTIONS: Mapping[str, Route] = {
     Action.ASK_AGAIN: Route(ask_again),
     Action.HOME_PAGE: Route(once(home_page)),
     Action.HOME_FIRST: Route(once(home_page)),
+    Action.CHOOSE_EMERGENCY_ROLE: Route(choose_emergency_role),
+    Action.SIGN_REVIEW: Route(sign_form),
+    Action.END_EMERGENCY: Route(once(end_access)),
 }
 """What each button does, by its `action_id`."""
 

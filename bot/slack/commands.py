@@ -17,12 +17,15 @@ from bot.core.spans import take_span
 from bot.operations._unit_of_work import Context
 from bot.operations.audit.ask_verify import ask_verify
 from bot.operations.audit.read_audit import ask_export, is_lead
+from bot.operations.emergencies.start_emergency import Call, NeedsPress, Started, start_emergency
+from bot.operations.emergencies.start_emergency import Outcome as Called
 from bot.operations.grants.release_grant import Ending, release_grant
 from bot.operations.grants.renew_grant import Renewed, renew_grant
-from bot.operations.idempotency import do_once
+from bot.operations.idempotency import Repeated, do_once
 from bot.operations.messages.private_answers import GRANT, LIST, REQUEST, REVOKE
-from bot.operations.people.describe_person import describe_person
+from bot.operations.people.describe_person import describe_person, emergency_roles
 from bot.operations.people.require_lead import require_lead
+from bot.operations.requests.describe_request import describe_request
 from bot.operations.requests.record_refusal import refuse_action
 from bot.operations.requests.request_access import (
     AlreadyHeld,
@@ -46,7 +49,7 @@ from bot.slack.context import (
 )
 from bot.slack.payloads import Command, unescape
 from bot.slack.response_urls import is_slacks
-from bot.slack.views import answers, help, request_modal, understood
+from bot.slack.views import answers, emergency_modal, help, request_modal, understood
 from bot.slack.views._fit import join
 
 Message = dict[str, Any]
@@ -131,6 +134,51 @@ def request(ctx: ListenerContext, said: Command, person: Person) -> Message | No
     note = understood.default_note(reason) if duration is None else ""
     first = needs_lookup(ctx.world, person)
     return _asked(ctx, said, person, lambda w: request_access(w, ask, first), note)
+
+
+def emergency(ctx: ListenerContext, said: Command, person: Person) -> Message | None:
+    """`[ROLE [DURATION] REASON…]`"""
+    if not said.text:
+        return _emergency_form(ctx, said, person)
+    word, rest = split(unescape(said.text))
+    role = ctx.world.policy().roles.get(word)
+    try:
+        duration, reason = take_span(rest, ctx.now, person.tz)
+    except BadDuration as bad:
+        if role is not None:
+            usual = role.emergency.max_duration if role.emergency else role.default_duration
+            why = understood.advice(bad, f"/access emergency {word}", rest, usual)
+            return _refuse(ctx, person, "emergency", why, role=word, reason=rest)
+        duration, reason = None, rest  # an unknown role is refused below, whatever follows it
+    call = Call(person.id, word, reason, duration, channel=said.channel)
+    first = needs_lookup(ctx.world, person)
+    outcome = do_once(ctx.world, said.key, lambda w: start_emergency(w, call, first))
+    return emergency_answer(ctx, outcome) or show_list(ctx, said, person)
+
+
+def _emergency_form(ctx: ListenerContext, said: Command, person: Person) -> Message | None:
+    roles = emergency_roles(ctx.world, person.id)
+    shown = open_view(ctx, said.trigger, emergency_modal.render(roles))
+    refresh_person(ctx, person)
+    hint = " Or write: /access emergency ROLE [DURATION] REASON"
+    return None if shown else answers.refused(TOO_LATE + hint)
+
+
+def emergency_answer(ctx: ListenerContext, outcome: Called | Repeated) -> Message | None:
+    """What is said to the user of an emergency; None where the same call arrived before."""
+    match outcome:
+        case Refused():
+            return _refused(outcome)
+        case AlreadyHeld():
+            return answers.already_held(outcome.grant, ctx.now)
+        case AlreadyPending():
+            return answers.already_pending(outcome.request, ctx.now)
+        case Waiting():
+            return answers.done(answers.waits_for_slack(outcome.role))
+        case Started() | NeedsPress():
+            card = describe_request(ctx.world, outcome.request.id)
+            return answers.emergency(card) if card else None
+    return None
 
 
 def _ticket_in(role: Role | None, reason: str) -> str:
@@ -249,6 +297,10 @@ def _the_one(
     """The only row, or the one of that role; else a refusal, recorded, that says what to type
     instead."""
     matching = [row for row in rows if role is None or row.role == role]
+    if len(matching) > 1 and len({row.role for row in matching}) == 1:
+        # An emergency and what was asked for while it ran: the former is given back first.
+        matching.sort(key=lambda row: bool(row.urgency) is (verb == "renew"))
+        return matching[0]
     if len(matching) == 1:
         return matching[0]
     names = _few(sorted({row.role for row in rows}))
@@ -409,12 +461,12 @@ VERBS: Mapping[str, Verb] = {
         Verb("done", done),
         Verb("cancel", cancel),
         Verb("roles", show_roles),
+        Verb("emergency", emergency),
         Verb("help", show_help),
         Verb("revoke", revoke, leads=True),
         Verb("audit", audit, leads=True),
         Verb("drift", drift, leads=True),
         Verb("explain", _later("explain")),
-        Verb("emergency", _later("emergency")),
         Verb("onboard", _later("onboard", leads=True), leads=True),
         Verb("review", _later("review", leads=True), leads=True),
     )

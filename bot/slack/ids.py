@@ -29,6 +29,9 @@ class Action(StrEnum):
     ASK_AGAIN = "ask_again"
     HOME_PAGE = "home_page"
     HOME_FIRST = "home_first"
+    CHOOSE_EMERGENCY_ROLE = "choose_emergency_role"
+    SIGN_REVIEW = "sign_review"
+    END_EMERGENCY = "end_emergency"
 
 
 class Modal(StrEnum):
@@ -39,6 +42,8 @@ class Modal(StrEnum):
     EDIT = "edit_modal"
     REVOKE = "revoke_modal"
     CREDENTIALS = "credentials_modal"
+    EMERGENCY = "emergency_modal"
+    SIGN_REVIEW = "sign_review_modal"
     NOTICE = "notice_modal"
 
 
@@ -51,8 +56,8 @@ class Shortcut(StrEnum):
 
 class Field(StrEnum):
     """`block_id` of every input; the element in it has the same name as its `action_id`, but for
-    the role's select, which is CHOOSE_ROLE. They are the names that a Refused uses for its
-    `field`."""
+    the role's select, which is CHOOSE_ROLE or CHOOSE_EMERGENCY_ROLE. They are the names that a
+    Refused uses for its `field`."""
 
     ROLE = "role"
     DURATION = "duration"
@@ -60,3 +65,5 @@ class Field(StrEnum):
     TICKET = "ticket"
     START = "start"
     ACTIONS = "actions"
+    DRILL = "drill"
+    CONCLUSION = "conclusion"

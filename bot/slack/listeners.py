@@ -5,7 +5,7 @@ turns failures into an answer. The tables at the end list the routes.
 import logging
 import re
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,9 +14,10 @@ from slack_bolt import Ack, App, BoltContext, BoltResponse
 from bot.core.approval import Refused
 from bot.core.errors import StorageUnavailable
 from bot.core.role_search import search_roles
+from bot.core.roles import Role
 from bot.operations._unit_of_work import Context
 from bot.operations.idempotency import do_once
-from bot.operations.people.describe_person import roles_open_to
+from bot.operations.people.describe_person import emergency_roles, roles_open_to
 from bot.operations.people.queue_home import queue_home
 from bot.operations.people.queue_lookup import queue_lookup
 from bot.operations.people.record_people import save_refresh
@@ -187,7 +188,15 @@ def on_suggestion(ctx: ListenerContext, body: Body) -> list[Element]:
 
 
 def _search_roles(world: Context, said: Suggestion) -> list[Element]:
-    found = search_roles(roles_open_to(world, said.person), said.typed)
+    return _matching(roles_open_to(world, said.person), said)
+
+
+def _search_emergency_roles(world: Context, said: Suggestion) -> list[Element]:
+    return _matching(emergency_roles(world, said.person), said)
+
+
+def _matching(roles: Sequence[Role], said: Suggestion) -> list[Element]:
+    found = search_roles(roles, said.typed)
     options = [request_modal.option(role) for role in found]
     return options[: within_reply(options)]
 
@@ -297,7 +306,8 @@ class ShortcutDef:
 COMMAND = "/access"
 
 SEARCHES: Mapping[str, Callable[[Context, Suggestion], list[Element]]] = {
-    Action.CHOOSE_ROLE: _search_roles
+    Action.CHOOSE_ROLE: _search_roles,
+    Action.CHOOSE_EMERGENCY_ROLE: _search_emergency_roles,
 }
 """Menus with options that depend on the typed text, by `action_id`."""
 

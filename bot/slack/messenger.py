@@ -57,6 +57,7 @@ from bot.slack.views import (
     approval_message,
     credentials_modal,
     direct_messages,
+    emergency_message,
     end_alert,
     findings,
     home,
@@ -146,6 +147,8 @@ class Messenger:
         """A copy in a direct message mentions nobody else and says why it is there."""
         is_direct = channel[:1] in ("U", "W", "D")
         mentions = () if is_direct else _mentions(card)
+        if card.request.urgency:
+            return emergency_message.render(card, self._world.now(), mentions)
         message = approval_message.render(card, self._world.now(), mentions)
         if is_direct and card.request.state is RequestState.PENDING:
             message["blocks"].insert(0, approval_message.asked_directly())

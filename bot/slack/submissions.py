@@ -11,6 +11,9 @@ from bot.core.eligibility import Ask
 from bot.core.model import Person
 from bot.core.spans import parse_span
 from bot.operations._unit_of_work import Context
+from bot.operations.emergencies.sign_review import sign_review as sign
+from bot.operations.emergencies.start_emergency import Call, NeedsPress, Started, start_emergency
+from bot.operations.emergencies.start_emergency import Outcome as Called
 from bot.operations.grants.revoke_given import revoke_given
 from bot.operations.idempotency import Repeated, do_once
 from bot.operations.people.describe_person import describe_person
@@ -31,7 +34,7 @@ from bot.slack.context import ListenerContext, confirmed, needs_lookup, open_vie
 from bot.slack.credentials_window import answer_window
 from bot.slack.ids import Field, Modal
 from bot.slack.payloads import Shortcut, Submission
-from bot.slack.views import answers, edit_modal, request_modal, understood
+from bot.slack.views import answers, edit_modal, emergency_modal, request_modal, understood
 
 Reply = dict[str, Any]
 """The body of an answer to Slack; an empty one closes the modal."""
@@ -117,6 +120,53 @@ def _sent_before(form: Submission, world: Context) -> Submitted | None:
     return Submitted(card.request, card.role, len(card.deciders)) if card else None
 
 
+def emergency(ctx: ListenerContext, form: Submission, person: Person) -> Reply:
+    """Starts access in an emergency, or a drill of it."""
+    role, reason = form.texts.get(Field.ROLE, ""), form.texts.get(Field.REASON, "")
+    length = form.texts.get(Field.DURATION, "").strip()
+    try:
+        duration = parse_span(length, ctx.now, person.tz) if length else None
+    except BadDuration as bad:
+        refused = Refused(str(bad), Field.DURATION)
+        return _refused(
+            form,
+            refuse_action(ctx.world, person.id, "emergency", refused, role=role, reason=reason),
+        )
+    is_drill = emergency_modal.IS_DRILL in form.choices.get(Field.DRILL, ())
+    call = Call(person.id, role, reason, duration, is_drill)
+    first = needs_lookup(ctx.world, person)
+    outcome = do_once(ctx.world, form.key, lambda world: start_emergency(world, call, first))
+    return _called(ctx, form, outcome)
+
+
+def _called(ctx: ListenerContext, form: Submission, outcome: Called | Repeated) -> Reply:
+    match outcome:
+        case Refused():
+            return _refused(form, outcome)
+        case AlreadyHeld():
+            why = f"You have {outcome.grant.role} already, for at least as long."
+            return field_error(form, Field.ROLE, why)
+        case AlreadyPending():
+            why = "You called this before, and it waits for one press. /access list shows it."
+            return field_error(form, Field.ROLE, why)
+        case Waiting():
+            return replace_with_notice(emergency_modal.TITLE, answers.waits_for_slack(outcome.role))
+        case Started() | NeedsPress():
+            card = describe_request(ctx.world, outcome.request.id)
+            if card is not None:
+                return {"response_action": "update", "view": emergency_modal.called(card)}
+    return replace_with_notice(emergency_modal.TITLE, "This was sent before: see /access list.")
+
+
+def sign_review(ctx: ListenerContext, form: Submission, person: Person) -> Reply:
+    """Closes the review of an emergency with a lead's conclusion."""
+    words = form.texts.get(Field.CONCLUSION, "")
+    outcome = do_once(
+        ctx.world, form.key, lambda world: sign(world, person.id, form.metadata, words)
+    )
+    return _refused(form, outcome) if isinstance(outcome, Refused) else CLOSE
+
+
 def deny(ctx: ListenerContext, form: Submission, person: Person) -> Reply:
     return _pressed(
         ctx, form, Press(form.metadata, person, False, form.texts.get(Field.REASON, ""))
@@ -187,5 +237,7 @@ FORMS: Mapping[str, Callable[[ListenerContext, Submission, Person], Reply]] = {
     Modal.EDIT: edit,
     Modal.REVOKE: revoke,
     Modal.CREDENTIALS: credentials,
+    Modal.EMERGENCY: emergency,
+    Modal.SIGN_REVIEW: sign_review,
 }
 """The handler of each modal with inputs; the other modals only inform."""

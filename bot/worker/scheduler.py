@@ -19,6 +19,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 
 from bot.core.errors import AccessBotError
 from bot.operations._unit_of_work import Context
+from bot.operations.emergencies.ping_due import ping_due_reviews
 from bot.operations.grants.expire_due import expire_due
 from bot.operations.grants.remind_due import remind_due
 from bot.operations.grants.start_due import start_due
@@ -43,6 +44,7 @@ SWEEP: Sequence[Callable[[Context], int]] = (
     lapse_due,
     remind_due,
     send_due_alerts,
+    ping_due_reviews,
 )
 """Runs the ends first."""
 

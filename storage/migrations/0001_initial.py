@@ -25,7 +25,7 @@ CREATE TABLE requests (
   actions TEXT NOT NULL, fingerprint TEXT NOT NULL, duration BIGINT NOT NULL, reason TEXT NOT NULL,
   ticket TEXT NOT NULL, start_at BIGINT, state TEXT NOT NULL, created_at BIGINT NOT NULL,
   lapses_at BIGINT NOT NULL, renews TEXT, decided_at BIGINT, decided_by TEXT,
-  decision_reason TEXT NOT NULL
+  decision_reason TEXT NOT NULL, urgency TEXT NOT NULL DEFAULT ''
 );
 CREATE UNIQUE INDEX requests_one_pending ON requests (requester, role) WHERE state = 'pending';
 CREATE INDEX requests_pending ON requests (lapses_at) WHERE state = 'pending';
@@ -59,7 +59,7 @@ CREATE TABLE grants (
   duration BIGINT NOT NULL, starts_at BIGINT NOT NULL, ends_at BIGINT NOT NULL,
   latest_end BIGINT NOT NULL, started_at BIGINT, renewals INTEGER NOT NULL, remind_at BIGINT,
   end_reason TEXT, end_by TEXT, ended_at BIGINT, clock INTEGER NOT NULL DEFAULT 0,
-  end_words TEXT NOT NULL DEFAULT ''
+  end_words TEXT NOT NULL DEFAULT '', urgency TEXT NOT NULL DEFAULT ''
 );
 CREATE INDEX grants_begin ON grants (starts_at) WHERE state = 'scheduled';
 CREATE INDEX grants_starting ON grants (ends_at) WHERE state = 'starting';
@@ -85,6 +85,22 @@ CREATE TABLE tokens (
   issued_at BIGINT NOT NULL, expires_at BIGINT NOT NULL, revoked_at BIGINT
 );
 CREATE INDEX tokens_by_grant ON tokens (grant_id);
+"""
+
+# `alone` is 1 for an emergency that started without any press: a person has one such open at most,
+# and their next one waits for a press. `ping_at` is NULL when the review is signed.
+EMERGENCIES = """
+CREATE TABLE emergencies (
+  request_id TEXT PRIMARY KEY REFERENCES requests (id), grant_id TEXT NOT NULL,
+  person TEXT NOT NULL, role TEXT NOT NULL, urgency TEXT NOT NULL, declared_by TEXT NOT NULL,
+  alone INTEGER NOT NULL, started_at BIGINT NOT NULL, ping_at BIGINT, signed_at BIGINT,
+  signed_by TEXT, conclusion TEXT NOT NULL DEFAULT ''
+);
+CREATE UNIQUE INDEX emergencies_alone ON emergencies (person)
+  WHERE alone = 1 AND signed_at IS NULL;
+CREATE INDEX emergencies_open ON emergencies (person, started_at) WHERE signed_at IS NULL;
+CREATE INDEX emergencies_ping ON emergencies (ping_at) WHERE ping_at IS NOT NULL;
+CREATE INDEX emergencies_by_grant ON emergencies (grant_id);
 """
 
 # A membership is shared access of one grant, such as that to a group, stored before it is given.
@@ -240,7 +256,7 @@ CREATE TABLE audit_head (
 );
 """
 
-TABLES = (PEOPLE, REQUESTS, GRANTS, SYSTEMS, USE, MESSAGES, WORK, AUDIT)
+TABLES = (PEOPLE, REQUESTS, GRANTS, EMERGENCIES, SYSTEMS, USE, MESSAGES, WORK, AUDIT)
 GENESIS = "0" * 64
 
 LOG = ("audit", "audit_head")

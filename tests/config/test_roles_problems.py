@@ -507,10 +507,6 @@ COMING = {
         ROLE + '.escalation]\nafter = "30m"\napprovers = ["@platform-leads"]',
         "escalation",
     ),
-    "an emergency": (
-        ROLE + '.emergency]\nmembers = ["@sre"]\nmax_duration = "1h"',
-        "emergency",
-    ),
     "on call": ('[oncall.backend]\ngroup = "@oncall-backend"', "oncall"),
     "tickets": ('[tickets]\nkind = "jira"\nurl = "https://acme.example.com"', "tickets"),
     "a bundle": (BUNDLE + 'roles = ["shop-admin"]\nduration = "2h"', "bundles"),

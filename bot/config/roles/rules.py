@@ -24,7 +24,6 @@ NOT_YET = frozenset(
         "renewal_quota",
         "tiers",
         "escalation",
-        "emergency",
         "oncall",
         "tickets",
         "bundles",

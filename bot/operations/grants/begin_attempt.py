@@ -31,7 +31,7 @@ def begin_attempt(world: Context, grant_id: str) -> list[ProvisionOrder]:
             return []
         clock = grants.clock(u.db, grant.id)
         if clock is Clock.FREE:
-            role = u.policy.roles.get(grant.role)
+            role = u.role_of(grant)
             total = role.max_total if role else grant.latest_end - grant.starts_at
             grant = replace(grant, ends_at=u.now + grant.duration, latest_end=u.now + total)
             grants.set_end(u.db, grant.id, grant.ends_at, grant.latest_end)

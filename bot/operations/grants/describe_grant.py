@@ -41,7 +41,7 @@ def describe_grant(world: Context, grant_id: str) -> GrantView | None:
         return GrantView(
             grant=grant,
             request=request,
-            role=u.policy.roles.get(grant.role),
+            role=u.role_of(grant),
             person=u.person(grant.person),
             leases=tuple(grants.leases(u.db, grant.id)),
             used=used_of(u, [grant])[grant.id]

@@ -34,7 +34,7 @@ def record_started(world: Context, grant_id: str) -> None:
         if grant.state is not GrantState.STARTING:
             u.do(*(effects.end_lease(grant.id, system) for system in grant.systems))
             return
-        role = u.policy.roles.get(grant.role)
+        role = u.role_of(grant)
         remind_at = first_reminder(u.now, grant.ends_at, role.reminders if role else ())
         had = {
             lease.system
@@ -138,7 +138,8 @@ def record_start_failed(world: Context, grant_id: str, error: str, to_person: st
         why = {"why": to_person} if to_person else {}
         to_holder = effects.notify_person(grant.person, "failed", grant=grant.id, **why)
         u.do(effects.later(to_holder, AFTER_LEADS))
-        u.notify_leads("start_failed", grant=grant.id, error=error)
+        drill = grant.urgency.as_detail()
+        u.notify_leads("start_failed", grant=grant.id, error=error, **drill)
         _show(u, grant)
 
 
@@ -285,7 +286,11 @@ def record_extend_failed(
             why = {"why": to_person} if to_person else {}
             to_holder = effects.notify_person(grant.person, "unextended", grant=grant.id, **why)
             u.do(effects.later(to_holder, AFTER_LEADS))
-            about = {"role": grant.role, "person": grant.person}
+            about = {
+                "role": grant.role,
+                "person": grant.person,
+                **grant.urgency.as_detail(),
+            }
             u.notify_leads("unextended", grant=grant.id, system=system, error=error, **about)
 
 

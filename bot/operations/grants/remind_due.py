@@ -19,7 +19,7 @@ def remind_due(world: Context) -> int:
 def _remind(u: UnitOfWork, limit: int) -> list[Grant]:
     due = grants.due_to_remind(u.db, u.now, limit)
     for grant in due:
-        role = u.policy.roles.get(grant.role)
+        role = u.role_of(grant)
         next_at = next_reminder(u.now, grant.ends_at, role.reminders if role else ())
         grants.set_reminder(u.db, grant.id, next_at)
         if grant.ends_at > u.now:

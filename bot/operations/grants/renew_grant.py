@@ -56,6 +56,8 @@ def renew_grant(
         grant = grants.locked(u.db, grant_id)
         if grant is None or grant.person != person:
             return u.refuse(Refused("Only the holder can renew access."), person, "renew", grant)
+        if grant.urgency:
+            return u.refuse(_not_renewed(grant), person, "renew", grant, reason=reason)
         if (waiting := _waiting(u, grant, duration, reason, channel, look_up_first)) is not None:
             return waiting
         length = duration if duration is not None else grant.duration
@@ -67,6 +69,13 @@ def renew_grant(
         if role.renewal_approval:
             return _ask(u, role, grant, length, reason)
         return Renewed(extend_grant(u, role, grant, length, person, reason))
+
+
+def _not_renewed(grant: Grant) -> Refused:
+    return Refused(
+        f"Emergency access ends as planned and can't be renewed. To keep {grant.role} longer, ask"
+        f" for it now: /access request {grant.role} DURATION REASON"
+    )
 
 
 def _waiting(

@@ -33,7 +33,17 @@ TRUE_IN: Mapping[str, GrantState] = {
 }
 """The state of the grant in which each note is true."""
 
-LASTING = frozenset({"failed", "not_started", "ended", "denied", "lapsed"})
+LASTING = frozenset(
+    {
+        "failed",
+        "not_started",
+        "ended",
+        "denied",
+        "lapsed",
+        "emergency_skipped",
+        "review_signed",
+    }
+)
 """Notes that stay true."""
 
 

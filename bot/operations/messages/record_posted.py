@@ -182,7 +182,7 @@ def record_unposted(
 def _asked_directly(u: UnitOfWork, request: Request) -> list[str]:
     """Returns up to APPROVERS_ASKED approvers who may decide once groups are read again, those who
     are notified of requests first."""
-    role = u.policy.roles.get(request.role)
+    role = u.role_of(request)
     if role is None:
         return []
     directory = u.world.directory(however_old=True)

@@ -82,12 +82,11 @@ def _homes(u: Snapshot, moved: Sequence[Grant], asked: Sequence[Request]) -> lis
     if not looking:
         return []
     own = {grant.person for grant in moved} | {request.requester for request in asked}
-    roles = {(request.role, request.requester) for request in asked}
     able = {
         person
-        for name, requester in roles
-        if (role := u.policy.roles.get(name)) is not None
-        for person in deciders(role, requester, u.directory)
+        for request in asked
+        if (role := u.role_of(request)) is not None
+        for person in deciders(role, request.requester, u.directory)
     }
     return [
         person

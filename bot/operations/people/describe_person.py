@@ -6,20 +6,31 @@ from dataclasses import dataclass, field, replace
 
 from bot.core.approval import deciders
 from bot.core.eligibility import may_request
-from bot.core.model import Grant, Person, Request
+from bot.core.emergency import EmergencyReview, as_emergency, marked
+from bot.core.model import Grant, Person, Request, Urgency
 from bot.core.roles import Role
 from bot.core.usage import GrantUsage
 from bot.operations._leads_only import seen_as_lead
 from bot.operations._unit_of_work import Context, Snapshot, reading
 from bot.operations._usage import used_of
 from bot.operations.systems.describe_alerts import AlertView, describe_alerts
-from storage import alerts, grants, people, requests
+from storage import alerts, emergencies, grants, people, requests
 
 RECENT = 5
+MOST_EMERGENCIES = 20
 PAGE = 50
 """Active grants on one page of a lead's Home."""
 
 MOST_ALERTS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class EmergencyView:
+    """An emergency with its review, as a lead sees it in App Home."""
+
+    review: EmergencyReview
+    request: Request
+    grant: Grant
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +54,13 @@ class PersonView:
     alerts: tuple[AlertView, ...] = ()
     open_alerts: int = 0
     names: dict[str, str] = field(default_factory=dict)
+    emergencies: tuple[EmergencyView, ...] = ()
+    """For a lead: those whose review is not signed, oldest first."""
+    open_emergencies: int = 0
+
+    def title_of(self, about: Request | Grant) -> str:
+        """What its role is called, marked as an emergency or a drill where it is one."""
+        return marked(about.urgency, self.titles.get(about.role, about.role))
 
 
 def describe_person(world: Context, person_id: str) -> PersonView:
@@ -91,11 +109,20 @@ def _for_lead(u: Snapshot, view: PersonView, skip: int) -> PersonView:
         used=used_of(u, everything),
         alerts=tuple(alerted),
         open_alerts=alerts.count_reported_open(u.db),
+        emergencies=tuple(_emergencies(u)),
+        open_emergencies=emergencies.count_open(u.db),
         names={
             one.id: one.name
             for one in people.several(u.db, {g.person for g in everything}).values()
         },
     )
+
+
+def _emergencies(u: Snapshot) -> Iterable[EmergencyView]:
+    for review in emergencies.open_now(u.db, MOST_EMERGENCIES):
+        request, grant = requests.get(u.db, review.request), grants.get(u.db, review.grant)
+        if request is not None and grant is not None:
+            yield EmergencyView(review, request, grant)
 
 
 def _approvers(u: Snapshot, role: Role) -> tuple[str, ...]:
@@ -110,6 +137,19 @@ def roles_open_to(world: Context, person_id: str) -> tuple[Role, ...]:
     StorageUnavailable."""
     with reading(world) as u:
         return requestable(u, u.person(person_id))
+
+
+def emergency_roles(world: Context, person_id: str) -> tuple[Role, ...]:
+    """Returns the roles that a person may take in an emergency now, on its terms. Raises
+    StorageUnavailable."""
+    with reading(world) as u:
+        person, leads = u.person(person_id), u.policy.workspace.leads
+        terms = (
+            as_emergency(role, Urgency.ORDINARY, role.emergency.max_duration, leads)
+            for role in u.policy.roles.values()
+            if role.emergency
+        )
+        return tuple(role for role in terms if _offered(u, role, person))
 
 
 def readable_role(world: Context, person_id: str, name: str) -> Role | None:
@@ -127,16 +167,17 @@ def requestable(u: Snapshot, person: Person) -> tuple[Role, ...]:
     """Returns the roles that this person may request now, in the order of roles.toml, including
     those that depend on references which Slack has not been asked about yet."""
 
-    def offered(role: Role) -> bool:
-        if may_request(role, person, u.directory) is None:
-            return True
-        return person.ineligible_reason() is None and bool(u.directory.unresolved(role.requesters))
+    return tuple(role for role in u.policy.roles.values() if _offered(u, role, person))
 
-    return tuple(filter(offered, u.policy.roles.values()))
+
+def _offered(u: Snapshot, role: Role, person: Person) -> bool:
+    if may_request(role, person, u.directory) is None:
+        return True
+    return person.ineligible_reason() is None and bool(u.directory.unresolved(role.requesters))
 
 
 def _waiting(u: Snapshot, person: str) -> Iterable[Request]:
     for request in requests.pending(u.db):
-        role = u.policy.roles.get(request.role)
+        role = u.role_of(request)
         if role and person in deciders(role, request.requester, u.directory):
             yield request

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from bot.core.roles import Role, references, rule_references
 from bot.core.values import classify
-from bot.operations._unit_of_work import Context
+from bot.operations._unit_of_work import Context, Snapshot
 from storage import grants, requests
 
 
@@ -32,7 +32,7 @@ def unresolved_of_start(world: Context, grant_id: str) -> tuple[str, ...]:
     StorageUnavailable."""
     with world.db.reading():
         grant = grants.get(world.db, grant_id)
-    role = world.policy().roles.get(grant.role) if grant else None
+        role = Snapshot(world).role_of(grant) if grant else None
     return unresolved(world, needed_to_start(role)) if role else ()
 
 
@@ -53,7 +53,7 @@ def needed_for_decision(world: Context, request_id: str) -> tuple[tuple[str, ...
     among those that decide it. Raises StorageUnavailable."""
     with world.db.reading():
         request = requests.get(world.db, request_id)
-    role = world.policy().roles.get(request.role) if request else None
+        role = Snapshot(world).role_of(request) if request else None
     if role is None:
         return (), False
     deciding = (*needed_to_start(role), *role.approvers)

@@ -60,7 +60,7 @@ def submit_vote(world: Context, press: Press) -> Taken | AlreadyDecided | Refuse
 def _refusal(u: UnitOfWork, press: Press, request: Request) -> Refused | None:
     """Refuses nobody before the voter and the approvers were looked up once, nor while roles.toml
     is outdated: then `count_vote`, or another process, decides."""
-    person, role = press.voter, u.policy.roles.get(request.role)
+    person, role = press.voter, u.role_of(request)
     if u.outdated or person.checked_at == 0 or (role and u.directory.unresolved(role.approvers)):
         return None
     refused = may_decide(role, request, person, u.directory)

@@ -7,6 +7,12 @@ from bot.core import effects
 from bot.core.approval import Refused
 from bot.core.eligibility import Ask
 from bot.operations._unit_of_work import OUTDATED, Context, unit
+from bot.operations.emergencies.start_emergency import (
+    Call,
+    NeedsPress,
+    Started,
+    start_emergency,
+)
 from bot.operations.grants.renew_grant import Renewed, renew_grant
 from bot.operations.messages.private_answers import GRANT, REQUEST, answer_by_change
 from bot.operations.requests.request_access import (
@@ -34,6 +40,8 @@ def answer_waiting(world: Context, asked: Asked) -> None:
     match outcome:
         case Refused():
             facts = {"why": outcome.reason}
+        case Started() | NeedsPress():
+            note, facts = "emergency", {"request": outcome.request.id}
         case Submitted() | GrantedAtOnce() | AlreadyPending():
             note, facts = "asked", {"request": outcome.request.id}
         case AlreadyHeld():
@@ -57,6 +65,9 @@ def _kept(outcome: object) -> tuple[str, str] | None:
 
 
 def _outcome(world: Context, asked: Asked) -> object:
+    if asked.get("emergency"):
+        given = ("person", "role", "reason", "duration", "is_drill", "channel")
+        return start_emergency(world, Call(**{name: asked[name] for name in given}))
     if grant := asked.get("grant"):
         words = {"duration": asked["duration"], "reason": str(asked["reason"])}
         return renew_grant(
@@ -74,8 +85,15 @@ def give_up_waiting(world: Context, asked: Asked, error: str, *, outdated: bool 
         f"Slack did not say who may ask for {role} or decide on it ({error}). Ask again, or tell a"
         " lead."
     )
+    if asked.get("emergency"):
+        why = (
+            f"Slack did not say in time who you are or who may take {role} in an emergency"
+            f" ({error}), so nothing was started. Try again; while Slack is down, the operator of"
+            " the bot can use `access-bot emergency`."
+        )
     why = OUTDATED.reason if outdated else why
     with unit(world) as u:
         action = "renew" if asked.get("grant") else "request"
+        action = "emergency" if asked.get("emergency") else action
         u.refuse(Refused(why), str(asked["person"]), action, role=role, reason=str(asked["reason"]))
         u.do(effects.answer(str(asked["person"]), str(asked["channel"]), "refused", why=why))

@@ -1,7 +1,7 @@
 """Counts an approval; with the last one that is needed, the grant is stored and its start
 queued."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bot.core import effects
 from bot.core.approval import (
@@ -25,6 +25,7 @@ from bot.core.model import Grant, Person, Request, RequestState, Vote
 from bot.core.roles import Role
 from bot.operations._begin_grant import begin_grant
 from bot.operations._criteria import denied, keep_decided
+from bot.operations._emergency import open_emergency
 from bot.operations._extend_grant import extend_grant
 from bot.operations._unit_of_work import OUTDATED, Context, UnitOfWork, unit
 from bot.operations.requests.accept_vote import AlreadyDecided
@@ -66,15 +67,21 @@ def approve_request(
             request.id, voter.id, u.now, duration, request.actions if actions is None else actions
         )
         votes = with_vote(requests.votes(u.db, request.id), vote)
-        if (refused := _refusal(u, request, voter, vote, votes)) is not None:
-            return u.refuse(refused, voter.id, "approve", request)
-        return _count(u, u.policy.roles[request.role], request, vote, votes)
+        role = u.role_of(request)
+        refused = _refusal(u, role, request, voter, vote, votes)
+        if refused is not None or role is None:
+            return u.refuse(refused or OUTDATED, voter.id, "approve", request)
+        return _count(u, role, request, vote, votes)
 
 
 def _refusal(
-    u: UnitOfWork, request: Request, voter: Person, vote: Vote, votes: list[Vote]
+    u: UnitOfWork,
+    role: Role | None,
+    request: Request,
+    voter: Person,
+    vote: Vote,
+    votes: list[Vote],
 ) -> Refused | None:
-    role = u.policy.roles.get(request.role)
     refused = OUTDATED if u.outdated else may_decide(role, request, voter, u.directory)
     if refused is not None or role is None:
         return refused
@@ -153,5 +160,8 @@ def _approve(
         u.do(effects.update_approval(request.id, role.channel))
     else:
         grant = begin_grant(u, role, request, duration, actions, by)
+        if request.urgency:
+            decided = replace(request, decided_by=",".join(counted.by))
+            open_emergency(u, role, decided, grant, request.requester, counted.by)
         u.do(effects.update_approval(request.id, role.channel, delay=1))
     return Granted(request, grant)

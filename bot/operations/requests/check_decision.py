@@ -19,7 +19,7 @@ def check_decision(
         if request.state is not RequestState.PENDING:
             u.refuse(Refused(f"already {request.state}"), person, action, request)
             return AlreadyDecided(request)
-        role = u.policy.roles.get(request.role)
+        role = u.role_of(request)
         if u.outdated or (role and u.directory.unresolved(role.approvers)):
             return None
         refused = may_decide(role, request, u.person(person), u.directory)

@@ -30,7 +30,7 @@ def deny_request(
         if request.state is not RequestState.PENDING:
             u.refuse(Refused(f"already {request.state}"), voter.id, "deny", request)
             return AlreadyDecided(request)
-        role = u.policy.roles.get(request.role)
+        role = u.role_of(request)
         refused = (
             OUTDATED
             if u.outdated

@@ -4,13 +4,14 @@ from dataclasses import dataclass, replace
 
 from bot.core.approval import NeedsApproval, deciders, tally
 from bot.core.criteria import Criterion, Verdict, changes
+from bot.core.emergency import EmergencyReview
 from bot.core.model import Grant, GrantState, Lease, Person, Request, RequestState
 from bot.core.roles import Role
 from bot.core.usage import GrantUsage
 from bot.operations._criteria import criteria_at, judge_request
 from bot.operations._unit_of_work import Context, Snapshot, reading
 from bot.operations._usage import used_of
-from storage import grants, requests
+from storage import emergencies, grants, requests
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +20,9 @@ class RequestCard:
     longer has it; `copies` are the `(channel, ts)` of its messages, `used` the use of an ended
     grant. `is_posted` means that a copy is in a channel that is neither archived nor deleted.
     `criteria` are those of now while it is pending, and those of the decision after it. The other
-    fields after `is_posted` are only set while the request is pending; `notify` are ids of people
-    and groups to mention, `groups` the handles among the role's approvers."""
+    fields from `have` to `groups` are only set while the request is pending; `notify` are ids of
+    people and groups to mention, also while the review of an emergency is open; `groups` the
+    handles among the role's approvers."""
 
     request: Request
     role: Role | None
@@ -45,6 +47,12 @@ class RequestCard:
     """What the criteria said otherwise when it was asked, each as a sentence."""
     certified: tuple[str, ...] = ()
     """The systems of the grant whose hosts fetch a list of what is revoked."""
+    emergency: EmergencyReview | None = None
+    """Set when the request is an emergency that has started."""
+    open_emergencies: tuple[EmergencyReview, ...] = ()
+    """Of the requester, while this one waits for a press."""
+    has_signer: bool = True
+    """Whether there is a lead who is not the user."""
 
 
 _NO_ROLE = (Criterion("role", Verdict.NOT_MET, "the role is not in roles.toml"),)
@@ -58,7 +66,7 @@ def describe_request(world: Context, request_id: str) -> RequestCard | None:
 
 
 def _card(u: Snapshot, request: Request) -> RequestCard:
-    role = u.policy.roles.get(request.role)
+    role = u.role_of(request)
     grant = (
         grants.get(u.db, request.renews) if request.renews else grants.of_request(u.db, request.id)
     )
@@ -77,6 +85,7 @@ def _card(u: Snapshot, request: Request) -> RequestCard:
         used=used_of(u, [grant])[grant.id] if grant and grant.state is GrantState.ENDED else None,
         is_posted=requests.is_posted(u.db, request.id),
     )
+    card = _as_emergency(u, card) if request.urgency else card
     return _to_decide(u, card) if request.state is RequestState.PENDING else _as_decided(u, card)
 
 
@@ -85,6 +94,19 @@ def _as_decided(u: Snapshot, card: RequestCard) -> RequestCard:
         return card
     kept = criteria_at(u, card.request.id)
     return replace(card, criteria=kept.decided, changed=changes(kept.asked, kept.decided))
+
+
+def _as_emergency(u: Snapshot, card: RequestCard) -> RequestCard:
+    """The card with the review; the leads are mentioned while it is open."""
+    request, leads = card.request, u.policy.workspace.leads
+    directory = u.world.directory(however_old=True)
+    return replace(
+        card,
+        emergency=emergencies.get(u.db, request.id),
+        open_emergencies=tuple(emergencies.open_of(u.db, request.requester)),
+        has_signer=bool(directory.resolve(leads) - {request.requester}),
+        notify=directory.named(leads),
+    )
 
 
 def _to_decide(u: Snapshot, card: RequestCard) -> RequestCard:

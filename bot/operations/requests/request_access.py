@@ -100,7 +100,8 @@ def _already(u: UnitOfWork, ask: Ask) -> AlreadyHeld | AlreadyPending | None:
     pending = requests.pending_of(
         u.db, ask.person, ask.role
     )  # first: one approved at this moment is then held
-    if held := grants.held_by(u.db, ask.person, ask.role):
+    # What lasts longer than an emergency is asked for while it runs.
+    if held := [each for each in grants.held_by(u.db, ask.person, ask.role) if not each.urgency]:
         return AlreadyHeld(held[-1])
     for request in pending:
         if request.renews is None:

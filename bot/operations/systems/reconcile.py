@@ -100,11 +100,18 @@ def _tell_new(u: UnitOfWork, finding: Finding) -> None:
 
 def _tell_missing(u: UnitOfWork, grant: Grant, finding: Finding) -> None:
     system, part = finding.system, {"part": finding.detail} if finding.detail else {}
+    drill = grant.urgency.as_detail()
     u.record(Event.ACCESS_MISSING, SYSTEM, grant, system=system, **part)
     told = effects.notify_person(grant.person, "missing", grant=grant.id, system=system)
     u.do(effects.later(told, AFTER_LEADS))
     u.notify_leads(
-        "missing", grant=grant.id, system=system, person=grant.person, role=grant.role, **part
+        "missing",
+        grant=grant.id,
+        system=system,
+        person=grant.person,
+        role=grant.role,
+        **part,
+        **drill,
     )
 
 

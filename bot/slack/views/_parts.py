@@ -192,10 +192,11 @@ def used_so_far(used: GrantUsage) -> list[Part]:
 
 def grant_buttons(grant: Grant, title: str, primary: bool = False) -> list[Element]:
     """The holder's buttons for a grant in its state; none after its end."""
+    renewable = [] if grant.urgency else [lambda: renew(grant, title)]
     makers: Mapping[GrantState, list[Callable[[], Element]]] = {
         GrantState.ACTIVE: [
             lambda: show_credentials(grant, title, primary),
-            lambda: renew(grant, title),
+            *renewable,
             lambda: done(grant, title),
         ],
         GrantState.SCHEDULED: [lambda: done(grant, title)],

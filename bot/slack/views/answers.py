@@ -116,6 +116,37 @@ def granted_lines(granted: GrantedAtOnce, note: str = "") -> list[list[Part]]:
     ]
 
 
+def emergency_lines(card: RequestCard) -> list[list[Part]]:
+    """What happens now with an emergency that was just called, for its user."""
+    request, named = card.request, role_parts(card.role, card.request.role)
+    lasts: list[Part] = [" for ", bold(format_duration(request.duration)), "."]
+    if request.state is RequestState.PENDING:
+        return [
+            ["Not started yet: ", *named, *lasts],
+            [
+                "An emergency of yours is open already, so this one starts when an approver or a"
+                " lead presses Approve. They are being notified."
+            ],
+            ["Unanswered, it lapses ", date(request.lapses_at), "."],
+        ]
+    return [
+        ["Starting now: ", *named, *lasts],
+        ["All leads, the approvers and the security channel are being notified."],
+        [
+            "A direct message with Show credentials follows as soon as the system has it. A lead"
+            " who is not you reviews it afterwards."
+        ],
+    ]
+
+
+def emergency(card: RequestCard) -> Message:
+    """An emergency was called."""
+    how = "waits for one press" if card.request.state is RequestState.PENDING else "starts now"
+    return message(
+        f"{title_text(card.role, card.request.role)} {how}.", paragraph(*emergency_lines(card))
+    )
+
+
 def waits_for_slack(role: str) -> str:
     """For a person who requests a role before Slack has reported the members of its groups."""
     return (
@@ -145,14 +176,16 @@ def already_pending(request: Request, now: int) -> Message:
 def already_held(grant: Grant, now: int) -> Message:
     """The person has the role already, and may want more time."""
     buttons = grant_buttons(grant, grant.role)
-    hint = (
-        "Renew gives you more time."
-        if grant.state is GrantState.ACTIVE
-        else "You get a message when it works."
-    )
+    hint = "You get a message when it works."
+    if grant.state is GrantState.ACTIVE:
+        hint = "Renew gives you more time."
+        if grant.urgency:
+            hint = "Emergency access can't be renewed. `/access` asks for more time."
     return message(
         f"You have {_name(grant.role)} already.",
-        paragraph(["You have ", code(grant.role), " already. ", *state_now(grant, now)], [hint]),
+        paragraph(
+            ["You have ", code(grant.role), " already. ", *state_now(grant, now)], spoken(hint)
+        ),
         *([actions(*buttons)] if buttons else []),
     )
 
@@ -341,10 +374,15 @@ def _asked(facts: Facts, card: RequestCard | None, now: int) -> Message:
     )
 
 
+def _emergency(facts: Facts, card: RequestCard | None, now: int) -> Message:
+    return emergency(card) if card else refused("This emergency is no longer on record.")
+
+
 _NOTES: Mapping[str, Callable[[Facts, RequestCard | None, int], Message]] = {
     "refused": _refused,
     "already_decided": _already_decided,
     "vote_counted": _vote_counted,
     "text": _text,
     "asked": _asked,
+    "emergency": _emergency,
 }

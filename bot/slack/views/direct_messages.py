@@ -5,7 +5,7 @@ before the end.
 from collections.abc import Callable, Mapping
 
 from bot.core.durations import format_duration
-from bot.core.model import EndReason, Grant, GrantState, Request
+from bot.core.model import EndReason, Grant, GrantState, Request, Urgency
 from bot.operations.grants.describe_grant import GrantView
 from bot.operations.messages.direct_notes import TRUE_IN
 from bot.operations.requests.describe_request import RequestCard
@@ -112,10 +112,18 @@ def reminder(view: GrantView, now: int) -> Message:
                 date(grant.ends_at),
                 ".",
             ],
-            ["Still working? Renew it. Finished? Give it back now."],
+            [*_still_working(grant), " Finished? Give it back now."],
         ),
-        actions(renew(grant, title, primary=True), done(grant, title)),
+        actions(
+            *([] if grant.urgency else [renew(grant, title, primary=True)]), done(grant, title)
+        ),
     )
+
+
+def _still_working(grant: Grant) -> list[Part]:
+    if grant.urgency:
+        return ["Still working? Ask for more time now with ", bold("/access"), "."]
+    return ["Still working? Renew it."]
 
 
 def _overtaken(view: GrantView, now: int) -> Message:
@@ -148,6 +156,8 @@ def _scheduled(view: GrantView, now: int) -> Message:
 
 def _active(view: GrantView, now: int) -> Message:
     grant = view.grant
+    if grant.urgency:
+        return _emergency_active(view)
     lasts = format_duration(grant.duration)
     return message(
         f"You have {title_text(view.role, grant.role)} now, for {lasts}.",
@@ -161,6 +171,27 @@ def _active(view: GrantView, now: int) -> Message:
             ],
             _narrowed(view),
             ["Show credentials shows how to get in. Only you can see it."],
+        ),
+        *_buttons(view),
+    )
+
+
+def _emergency_active(view: GrantView) -> Message:
+    grant = view.grant
+    lasts = format_duration(grant.duration)
+    return message(
+        f"You have {title_text(view.role, grant.role)} now, for {lasts}.",
+        paragraph(
+            [
+                "You have ",
+                *role_parts(view.role, grant.role),
+                " until ",
+                date(grant.ends_at),
+                f" ({lasts}).",
+            ],
+            ["All leads and the approvers are notified. A lead who is not you reviews it."],
+            ["It can't be renewed. If you need it longer, ask now with ", bold("/access"), "."],
+            ["Show credentials opens the way in, for your eyes only."],
         ),
         *_buttons(view),
     )
@@ -475,6 +506,47 @@ def _unposted(card: RequestCard) -> Message:
     )
 
 
+def _emergency_skipped(card: RequestCard) -> Message:
+    """For an approver whom nobody asked; it stays true, whatever becomes of the access."""
+    request = card.request
+    title, lasts = title_text(card.role, request.role), format_duration(request.duration)
+    drill: list[Part] = (
+        ["This is a drill: the access is real."] if request.urgency is Urgency.DRILL else []
+    )
+    return message(
+        f"{who_text(request.requester)} took {title} for {lasts}, without approval.",
+        rich(
+            section(
+                who(request.requester),
+                " took ",
+                *role_parts(card.role, request.role),
+                " for ",
+                bold(lasts),
+                ", without approval, ",
+                date(request.created_at),
+                ":",
+            ),
+            quote(request.reason),
+        ),
+        paragraph(
+            ["You approve this role, so you are notified. A lead reviews it afterwards."], drill
+        ),
+    )
+
+
+def _review_signed(card: RequestCard) -> Message:
+    """For the user of an emergency."""
+    request, review = card.request, card.emergency
+    by, words = (review.signed_by or "", review.conclusion) if review else ("", "")
+    return message(
+        f"{who_text(by)} signed the review of {title_text(card.role, request.role)}.",
+        rich(
+            section(who(by), " signed the review of ", *role_parts(card.role, request.role), ":"),
+            quote(words),
+        ),
+    )
+
+
 def _nothing(request: Request) -> str:
     return "Your access ends as planned." if request.renews else "Nothing was given."
 
@@ -516,4 +588,6 @@ _REQUEST_NOTES: Mapping[str, Callable[[RequestCard], Message]] = {
     "denied": _denied,
     "lapsed": _lapsed,
     "unposted": _unposted,
+    "emergency_skipped": _emergency_skipped,
+    "review_signed": _review_signed,
 }

@@ -7,6 +7,7 @@ from itertools import groupby
 
 from bot.core.audit import Event
 from bot.core.durations import format_duration
+from bot.core.model import Grant, Urgency
 from bot.operations.systems.describe_alerts import AlertView
 from bot.slack.blocks import (
     Block,
@@ -103,6 +104,10 @@ def _many(views: Sequence[AlertView]) -> Message:
     )
 
 
+def _mark(grant: Grant) -> list[Part]:
+    return ["Drill: "] if grant.urgency is Urgency.DRILL else []
+
+
 def _others(systems: Sequence[str]) -> list[Part]:
     """The systems that don't fit until others are acknowledged."""
     names = listing(systems, 1500, "bold", f"`{LOG}` lists them")
@@ -145,7 +150,15 @@ def _one(view: AlertView) -> Message:
                 bold(alert.system),
                 ", although it has to end.",
             ],
-            [code(grant.role), " of ", who(grant.person), ", grant ", code(grant.id), "."],
+            [
+                *_mark(grant),
+                code(grant.role),
+                " of ",
+                who(grant.person),
+                ", grant ",
+                code(grant.id),
+                ".",
+            ],
             [
                 f"Tried {tried} since ",
                 date(alert.since),
@@ -169,6 +182,7 @@ def _gone(view: AlertView) -> Message:
                 " from ",
                 bold(alert.system),
                 ": ",
+                *_mark(grant),
                 code(grant.role),
                 " of ",
                 who(grant.person),

@@ -13,6 +13,10 @@ VERBS: tuple[tuple[str, str], ...] = (
     ("/access done [ROLE]", "give it back before its end"),
     ("/access cancel [ROLE]", "take back a request that waits"),
     ("/access roles", "what you may ask for"),
+    (
+        "/access emergency ROLE [DURATION] REASON",
+        "access at once in an outage, for those who may; a lead reviews it afterwards",
+    ),
     ("/access help", "this"),
 )
 

@@ -11,7 +11,7 @@ from itertools import islice
 from bot.core.durations import format_duration
 from bot.core.model import Grant, GrantState, Request
 from bot.core.roles import Role
-from bot.operations.people.describe_person import PersonView
+from bot.operations.people.describe_person import EmergencyView, PersonView
 from bot.operations.systems.describe_alerts import AlertView
 from bot.slack.blocks import (
     Block,
@@ -35,7 +35,14 @@ from bot.slack.blocks import (
 from bot.slack.ids import Action
 from bot.slack.payloads import BadPayload
 from bot.slack.views._fit import fit
-from bot.slack.views._parts import decision_buttons, revoke, state_now, used_so_far
+from bot.slack.views._parts import (
+    decision_buttons,
+    revoke,
+    state_now,
+    state_parts,
+    used_so_far,
+)
+from bot.slack.views.emergency_message import buttons
 from bot.slack.views.end_alert import acknowledgement
 from bot.slack.views.lists import held_rows, pending_rows
 
@@ -56,6 +63,7 @@ BLOCKS = 100
 CHARACTERS = 60_000
 """The most characters of one section; only the size of a request to Slack limits it."""
 
+EMERGENCY_BLOCKS = 9
 _FURTHEST = 100_000
 _NAMED_APPROVERS = 3
 _REASON = 200
@@ -100,6 +108,7 @@ def render(view: PersonView, now: int, section: str = "", skip: int = 0) -> View
         return _home([header("Access"), paragraph([f"There is nothing for you here: {unfit}."])])
     page = _Page(section, skip)
     blocks = [
+        *_emergencies(view),
         header("My access"),
         *_start(view),
         *(_rows(held_rows(view, now), HELD, page, len(view.held), 16) or [_nothing(view)]),
@@ -116,6 +125,33 @@ def render(view: PersonView, now: int, section: str = "", skip: int = 0) -> View
 
 def _home(blocks: Sequence[Block]) -> View:
     return {"type": "home", "blocks": list(blocks)}
+
+
+def _emergencies(view: PersonView) -> list[Block]:
+    """The banner of the leads: every emergency whose review nobody has signed."""
+    if not view.emergencies:
+        return []
+    rows = [_emergency(view, each) for each in view.emergencies]
+    shown, missing = fit(rows, EMERGENCY_BLOCKS, CHARACTERS)
+    missing = view.open_emergencies - (len(rows) - missing)
+    more = [context(f"and {missing} more: sign the oldest to see them.")] if missing else []
+    return [header(f"Open emergencies ({view.open_emergencies})"), *shown, *more, divider()]
+
+
+def _emergency(view: PersonView, each: EmergencyView) -> list[Block]:
+    grant, mine = each.grant, each.review.person == view.person.id
+    words: list[Part] = [who(grant.person), " took ", bold(view.title_of(grant), 90), " "]
+    signs: list[Part] = ["Another lead has to sign your review."] if mine else []
+    return [
+        paragraph([*words, date(each.review.started_at), "."], state_parts(grant), signs),
+        rich(quote(each.request.reason, _REASON)),
+        *buttons(
+            each.request.id,
+            view.names.get(grant.person, grant.person),
+            held=_may_end(grant),
+            is_open=not mine,
+        ),
+    ]
 
 
 def _start(view: PersonView) -> list[Block]:
@@ -181,7 +217,7 @@ def _titled(
 
 def _waiting_rows(view: PersonView) -> Iterable[list[Block]]:
     for request in view.waiting_for_me:
-        title = view.titles.get(request.role, request.role)
+        title = view.title_of(request)
         asks: list[Part] = [who(request.requester), " asks for ", bold(title, 75), " for "]
         yield [
             paragraph([*asks, bold(format_duration(request.duration)), "."], _ticket(request)),
@@ -221,7 +257,7 @@ def _recent(view: PersonView) -> list[Block]:
 
 
 def _again(view: PersonView, request: Request, may_ask: bool) -> Block:
-    title = view.titles.get(request.role, request.role)
+    title = view.title_of(request)
     words = (
         f"{clean(title, 75)} for {format_duration(request.duration)}, {request.state}:"
         f" {clean(request.reason, _REASON)}"
@@ -243,7 +279,7 @@ def _alert_rows(view: PersonView) -> Iterable[list[Block]]:
 
 
 def _alert(view: PersonView, each: AlertView) -> list[Part]:
-    title = view.titles.get(each.grant.role, each.grant.role)
+    title = view.title_of(each.grant)
     return [
         bold(each.alert.system, 75),
         " has not confirmed the end of ",
@@ -271,7 +307,7 @@ def _everything(view: PersonView, now: int, page: _Page, room: int) -> list[Bloc
 
 
 def _grant(view: PersonView, grant: Grant, now: int) -> list[Block]:
-    title = view.titles.get(grant.role, grant.role)
+    title = view.title_of(grant)
     used = view.used.get(grant.id)
     said = [" ", *used_so_far(used)] if used is not None and grant.started_at is not None else []
     words: list[Part] = [
@@ -283,5 +319,9 @@ def _grant(view: PersonView, grant: Grant, now: int) -> list[Block]:
         *said,
     ]
     holder = view.names.get(grant.person, grant.person)
-    ends = grant.state in (GrantState.SCHEDULED, GrantState.STARTING, GrantState.ACTIVE)
-    return [paragraph(words), *([actions(revoke(grant, title, holder, "End now"))] if ends else [])]
+    ends = [actions(revoke(grant, title, holder, "End now"))] if _may_end(grant) else []
+    return [paragraph(words), *ends]
+
+
+def _may_end(grant: Grant) -> bool:
+    return grant.state in (GrantState.SCHEDULED, GrantState.STARTING, GrantState.ACTIVE)

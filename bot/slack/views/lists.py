@@ -61,7 +61,7 @@ def my_access(view: PersonView, now: int, place: Place = FIRST) -> Message:
 def held_rows(view: PersonView, now: int) -> Iterable[list[Block]]:
     """One group of blocks for each grant that somebody holds."""
     for grant in view.held:
-        title = view.titles.get(grant.role, grant.role)
+        title = view.title_of(grant)
         buttons = grant_buttons(grant, title)
         yield [
             paragraph(_named(title, grant), state_now(grant, now)),
@@ -72,7 +72,7 @@ def held_rows(view: PersonView, now: int) -> Iterable[list[Block]]:
 def pending_rows(view: PersonView) -> Iterable[list[Block]]:
     """One group of blocks for each request that somebody waits for."""
     for request in view.pending:
-        title = view.titles.get(request.role, request.role)
+        title = view.title_of(request)
         waits: list[Part] = ["Waits for a decision until ", date(request.lapses_at), "."]
         yield [paragraph(_named(title, request), waits), actions(cancel(request, title))]
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from bot.core.emergency import marked
 from bot.core.model import Grant
 from bot.slack.blocks import (
     Message,
@@ -32,13 +33,16 @@ def render(
             f"{who_text(person)} has no access right now.",
             paragraph([who(person), " has no access right now, so there is nothing to revoke."]),
         )
-    named = titles or {}
+
+    def title(grant: Grant) -> str:
+        return marked(grant.urgency, (titles or {}).get(grant.role, grant.role))
+
     rows: list[Row] = [
         (
             grant.id,
             [
-                paragraph([bold(named.get(grant.role, grant.role), 75)], state_now(grant, now)),
-                actions(revoke(grant, named.get(grant.role, grant.role), grant.id)),
+                paragraph([bold(title(grant), 90)], state_now(grant, now)),
+                actions(revoke(grant, title(grant), grant.id)),
             ],
         )
         for grant in grants

@@ -12,10 +12,12 @@ from bot.slack.blocks import (
     bold,
     clean,
     code,
+    context,
     date,
     escape,
     is_slack_id,
     listing,
+    mentions,
     message,
     paragraph,
     place,
@@ -37,7 +39,10 @@ ERROR_ROOM = 600
 
 def render(note: str, facts: Facts) -> Message:
     """One note with the facts of its effect. The operation chooses their keys."""
-    return _NOTES[note](facts)
+    said = _NOTES[note](facts)
+    if not facts.get("drill"):
+        return said
+    return message(f"Drill: {said['text']}", *said["blocks"], context("This is a drill."))
 
 
 def _nobody_can_decide(facts: Facts) -> Message:
@@ -553,6 +558,34 @@ def _said(error: object) -> Block:
     return rich(section("Error:"), preformatted(str(error), ERROR_ROOM))
 
 
+def _review_open(facts: Facts) -> Message:
+    role, person = str(facts["role"]), str(facts["person"])
+    leads = [str(each) for each in _list(facts["leads"])]
+    pinged = [f"<!subteam^{ref}>" if ref.startswith("S") else f"<@{ref}>" for ref in leads]
+    return message(
+        f"The review of the emergency of {who_text(person)} is still open.",
+        paragraph(
+            [
+                bold("A review is still open"),
+                ": ",
+                who(person),
+                " took ",
+                code(role),
+                " in an emergency ",
+                date(int(str(facts["started_at"]))),
+                ".",
+            ],
+            [
+                "A lead who is not the user signs it: the message about it in this channel and App"
+                " Home have the button ",
+                bold("Sign review"),
+                ".",
+            ],
+        ),
+        *mentions(pinged, "please sign it."),
+    )
+
+
 def _list(value: object) -> list[object]:
     return [*value] if isinstance(value, list | tuple) else []
 
@@ -602,4 +635,5 @@ _NOTES: Mapping[str, Callable[[Facts], Message]] = {
     "channel_moved": _channel_moved,
     "channel_lost": _channel_lost,
     "log_broken": _log_broken,
+    "review_open": _review_open,
 }

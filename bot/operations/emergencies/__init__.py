@@ -1,0 +1,1 @@
+"""Break-glass: access first, a review afterwards."""
