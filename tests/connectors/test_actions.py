@@ -47,7 +47,7 @@ def test_an_impossible_name_is_an_error_and_shown_cleaned(kind: str, action: str
 
 
 @pytest.mark.parametrize("action", ["SELECT ON orders", "orders:read"])
-def test_systems_whose_actions_mean_different_things_need_a_role_for_each(action: str) -> None:
+def test_systems_whose_actions_mean_different_things_need_actions_of_their_own(action: str) -> None:
     database = (
         SYSTEMS
         + '\n[systems.orders-db]\nconnector = "postgres"\nurl = "postgresql://bot@db/orders"\n'
@@ -60,6 +60,6 @@ def test_systems_whose_actions_mean_different_things_need_a_role_for_each(action
     assert last.key == "roles.both.actions"
     assert (
         last.text
-        == "are for every system of the role, and these are gateway and postgres: make a role for"
-        " each"
+        == "are for every system of the role, and these are gateway and postgres: give them for"
+        " each system"
     )
