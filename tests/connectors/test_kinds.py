@@ -18,8 +18,8 @@ from tests.builders import a_policy
 ROOT = Path(__file__).parents[2]
 REGISTRY = ROOT / "bot/connectors/__init__.py"
 PLAIN_WORDS = {"command", "github", "postgres", "webhook"}
-"""Kinds whose names are also other things, such as a slash command or a ticket system: only a comparison of a
-connector counts."""
+"""Kinds whose names are also other things, such as a slash command or a ticket system: only a
+comparison of a connector counts."""
 
 HOME = {
     name: module.removesuffix(".kind").removesuffix("_kind").replace(".", "/")
