@@ -2,9 +2,10 @@
 reads."""
 
 import json
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from bot.core.lifecycle import GRANT, Move, after, sources
 from bot.core.model import Clock, EndReason, Grant, GrantState, Lease, Urgency
@@ -134,6 +135,22 @@ def needs_of_others(db: Database, grant: str, system: str) -> list[tuple[str, tu
         " ('starting', 'active') ORDER BY other.id"
     )
     return [(str(id), _list(actions)) for id, actions in db.rows(sql, system, grant)]
+
+
+def needs_beside(db: Reads, ids: Sequence[str]) -> dict[tuple[str, str], set[str]]:
+    """Returns the actions that the other grants of these grants' holders give on each system now
+    or soon, by grant and system."""
+    marks = ", ".join("?" * len(ids))
+    sql = (
+        "SELECT this.id, leases.system, other.actions FROM grants this JOIN grants other ON"
+        " other.person = this.person JOIN leases ON leases.grant_id = other.id WHERE this.id IN"
+        f" ({marks}) AND other.id <> this.id AND other.state NOT IN ('ended', 'failed') AND"
+        " other.state IN ('starting', 'active')"
+    )
+    found: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
+    for grant, system, actions in db.rows(sql, *ids):
+        found[grant, system].update(_list(actions))
+    return found
 
 
 def past(db: Database, person: str, role: str, limit: int) -> list[Grant]:
@@ -442,18 +459,46 @@ def counts_by_system(db: Database) -> dict[str, dict[str, int]]:
     return found
 
 
-def next_due(db: Database) -> int | None:
-    """Returns when the clock has to act next, of all kinds; None if nothing waits."""
-    found = db.row(
-        "SELECT MIN(due) FROM (SELECT MIN(ends_at) AS due FROM grants WHERE state = 'active' UNION"
-        " ALL SELECT MIN(ends_at) FROM grants WHERE state = 'starting' AND clock > 0 UNION ALL"
-        " SELECT MIN(starts_at) FROM grants WHERE state = 'scheduled' UNION ALL SELECT"
-        " MIN(remind_at) FROM grants WHERE state = 'active' AND remind_at IS NOT NULL UNION ALL"
-        " SELECT MIN(next_at) FROM alerts WHERE next_at IS NOT NULL UNION ALL SELECT MIN(lapses_at)"
-        " FROM requests WHERE state = 'pending' UNION ALL SELECT MIN(ping_at) FROM emergencies"
-        " WHERE ping_at IS NOT NULL) AS waiting"
-    )
-    return int(found[0]) if found and found[0] is not None else None
+class Deadlines(NamedTuple):
+    """When the first of each kind is due, in UTC seconds; None if there is none."""
+
+    end_of_active: int | None
+    end_of_starting: int | None
+    start: int | None
+    lapse: int | None
+    reminder: int | None
+    alert: int | None
+    review: int | None
+
+    @property
+    def end(self) -> int | None:
+        return _first(self.end_of_active, self.end_of_starting)
+
+    @property
+    def first(self) -> int | None:
+        return _first(*self)
+
+
+def _first(*times: int | None) -> int | None:
+    return min((at for at in times if at is not None), default=None)
+
+
+_DEADLINES = (
+    "SELECT (SELECT MIN(ends_at) FROM grants WHERE state = 'active'),"
+    " (SELECT MIN(ends_at) FROM grants WHERE state = 'starting' AND clock > 0),"
+    " (SELECT MIN(starts_at) FROM grants WHERE state = 'scheduled'),"
+    " (SELECT MIN(lapses_at) FROM requests WHERE state = 'pending'),"
+    " (SELECT MIN(remind_at) FROM grants WHERE state = 'active' AND remind_at IS NOT NULL),"
+    " (SELECT MIN(next_at) FROM alerts WHERE next_at IS NOT NULL),"
+    " (SELECT MIN(ping_at) FROM emergencies WHERE ping_at IS NOT NULL)"
+)
+
+
+def deadlines(db: Database) -> Deadlines:
+    """Returns when the clock has to act next."""
+    found = db.row(_DEADLINES)
+    assert found is not None
+    return Deadlines(*(None if at is None else int(at) for at in found))
 
 
 def _one(row: tuple[Any, ...] | None) -> Grant | None:

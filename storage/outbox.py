@@ -91,10 +91,28 @@ def _insert(db: Database, sql: str, rows: Sequence[tuple[object, ...]]) -> None:
 
 
 def any_due(db: Database, queue: Queue, now: int, without: Sequence[str] = ()) -> bool:
-    """Tells whether there is a row to claim that calls no system of `without`, without a lock."""
-    left = " AND systems NOT LIKE ?" * len(without)
-    sql = f"SELECT 1 FROM outbox WHERE queue = ? AND due_at <= ?{left} LIMIT 1"
-    return db.row(sql, queue, now, *map(_about, without)) is not None
+    """Tells whether `claim` would find a row, without a lock."""
+    where, values = _claimable(queue, now, without)
+    return db.row(f"SELECT 1 FROM outbox o WHERE {where} LIMIT 1", *values) is not None
+
+
+def _claimable(queue: Queue, now: int, without: Sequence[str]) -> tuple[str, list[object]]:
+    """Returns the condition for the rows `o` that can be claimed, with its values.
+
+    The first row with an ordering key is looked up for each row, because a join would compare all
+    rows with that key with each other.
+    """
+    left = " AND o.systems NOT LIKE ?" * len(without)
+    where = (
+        "o.queue = ? AND o.due_at <= ? AND (o.claimed_until IS NULL OR o.claimed_until <= ?)"
+        f"{left} AND"
+        " COALESCE((SELECT CASE WHEN p.turn < o.turn THEN 0 WHEN p.turn > o.turn THEN o.id ELSE"
+        " p.id END FROM outbox p WHERE p.ordering_key = o.ordering_key AND NOT (o.kind ="
+        " 'end_lease' AND (p.kind = 'end_lease' OR p.claimed_by IS NULL)) AND NOT (o.kind ="
+        " 'extend_lease' AND p.kind = 'extend_lease' AND o.systems <> p.systems) ORDER BY p.turn,"
+        " p.id LIMIT 1), o.id) >= o.id"
+    )
+    return where, [queue, now, now, *map(_about, without)]
 
 
 def next_due(db: Database) -> dict[Queue, int]:
@@ -103,18 +121,6 @@ def next_due(db: Database) -> dict[Queue, int]:
     each = ", ".join(f"(SELECT MIN(due_at) FROM outbox WHERE queue = '{queue}')" for queue in Queue)
     found = db.row(f"SELECT {each}") or ()
     return {queue: int(due) for queue, due in zip(Queue, found, strict=True) if due is not None}
-
-
-def any_behind(db: Database, row: Row) -> bool:
-    """Tells whether another row has the ordering key of this claimed row."""
-    return (
-        db.row(
-            "SELECT 1 FROM outbox WHERE ordering_key = ? AND id <> ? LIMIT 1",
-            row.ordering_key,
-            row.id,
-        )
-        is not None
-    )
 
 
 def any_with_key(db: Database, ordering_key: str) -> bool:
@@ -135,28 +141,15 @@ def claim(
     none that calls one of the systems `without`. Only ends of one grant, and its renewals on
     different systems, run side by side: an unreachable system must not keep access open on the
     others, nor end it early there. Ends also pass a start that waits for its next attempt; the
-    worker then finds the grant over and calls no system.
-
-    The first row with an ordering key is looked up for each row, because a join would compare all
-    rows with that key with each other.
-    """
-    free = "(claimed_until IS NULL OR claimed_until <= ?)"
-    left = " AND o.systems NOT LIKE ?" * len(without)
+    worker then finds the grant over and calls no system."""
+    where, values = _claimable(queue, now, without)
     turn, order = (
         (f" AND {_TURNS}", "o.turn, o.due_at, o.id")
         if queue in _IN_TURN
         else ("", "o.due_at, o.id")
     )
-    sql = (
-        f"SELECT o.id FROM outbox o WHERE o.queue = ?{turn} AND o.due_at <= ? AND {free}{left} AND"
-        " COALESCE((SELECT CASE WHEN p.turn < o.turn THEN 0 WHEN p.turn > o.turn THEN o.id ELSE"
-        " p.id END FROM outbox p WHERE p.ordering_key = o.ordering_key AND NOT (o.kind ="
-        " 'end_lease' AND (p.kind = 'end_lease' OR p.claimed_by IS NULL)) AND NOT (o.kind ="
-        " 'extend_lease' AND p.kind = 'extend_lease' AND o.systems <> p.systems) ORDER BY p.turn,"
-        " p.id LIMIT 1), o.id) >= o.id"
-        f" ORDER BY {order} LIMIT ?{db.skip_locked}"
-    )
-    ids = [row for (row,) in db.rows(sql, queue, now, now, *map(_about, without), limit)]
+    sql = f"SELECT o.id FROM outbox o WHERE {where}{turn} ORDER BY {order} LIMIT ?{db.skip_locked}"
+    ids = [row for (row,) in db.rows(sql, *values, limit)]
     if not ids:
         return []
     return _take(db, queue, ids, owner, until)
@@ -181,12 +174,12 @@ def _take(db: Database, queue: Queue, ids: Sequence[int], owner: str, until: int
     ]
 
 
-def claim_following(
-    db: Database, row: Row, kinds: Sequence[Kind], owner: str, at_least: int, at_most: int
+def followers(
+    db: Database, row: Row, kinds: Sequence[Kind], at_least: int, at_most: int
 ) -> list[Row]:
-    """Claims the rows with the ordering key of `row` that directly follow it and can be handled
-    together with it, if there are at least `at_least` and `owner` still has `row`. Rows that may
-    have been handled before are only taken with each other."""
+    """Returns the rows with the ordering key of `row` that directly follow it and can be handled
+    together with it, or none if they are fewer than `at_least`. Rows that may have been handled
+    before are only taken with each other."""
     sql = (
         f"SELECT {_AS_TAKEN} FROM outbox WHERE ordering_key = ? AND id <> ? ORDER BY turn, id"
         " LIMIT ?"
@@ -195,14 +188,18 @@ def claim_following(
     taken = list(
         takewhile(lambda r: r.kind in kinds and r.outcome_unknown == row.outcome_unknown, found)
     )
-    if len(taken) < at_least:
-        return []
+    return taken if len(taken) >= at_least else []
+
+
+def claim_followers(db: Database, row: Row, found: Sequence[Row], owner: str) -> list[Row]:
+    """Claims these `followers` of `row`, which were read in this transaction, if `owner` still has
+    `row`."""
     held = db.row(
         f"SELECT claimed_until FROM outbox WHERE id = ? AND claimed_by = ?{db.lock_row}",
         row.id,
         owner,
     )
-    return _take(db, row.queue, [r.id for r in taken], owner, held[0]) if held else []
+    return _take(db, row.queue, [r.id for r in found], owner, held[0]) if held and found else []
 
 
 def run_now(db: Database, keys: Sequence[str], now: int) -> bool:

@@ -4,7 +4,7 @@ committed."""
 import logging
 import secrets
 from base64 import b32encode
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -155,6 +155,11 @@ class Snapshot:
     def person(self, person: str) -> Person:
         """What is known of this person."""
         return people.get(self.db, person) or unknown_person(person)
+
+    def people(self, wanted: Collection[str]) -> dict[str, Person]:
+        """What is known of these people, by id, read at once."""
+        known = people.several(self.db, wanted)
+        return {person: known.get(person) or unknown_person(person) for person in wanted}
 
     def paused(self, role: str, person: str) -> Refused | None:
         """Refuses what a panic switch has stopped."""

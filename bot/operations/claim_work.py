@@ -11,6 +11,7 @@ from typing import Any, Concatenate, ParamSpec
 
 from bot.core.effects import Kind, Queue
 from bot.core.errors import StorageUnavailable
+from bot.core.model import ProvisionOrder
 from bot.operations._unit_of_work import Context
 from bot.operations.idempotency import do_together
 from storage import outbox
@@ -66,13 +67,12 @@ class ClaimedQueue:
 
     def take_behind(self, row: Row, batch: Batch) -> list[Row]:
         """Claims rows behind `row` that may be done with it."""
-        with self.world.db.reading():
-            if not outbox.any_behind(self.world.db, row):
+        db, terms = self.world.db, (row, batch.kinds, batch.at_least, batch.at_most)
+        with db.reading():
+            if not outbox.followers(db, *terms):
                 return []
         with self._transaction():
-            return outbox.claim_following(
-                self.world.db, row, batch.kinds, self._owner, batch.at_least, batch.at_most
-            )
+            return outbox.claim_followers(db, row, outbox.followers(db, *terms), self._owner)
 
     def keep(self, rows: Sequence[int]) -> None:
         """Extends the claims of rows that are still being worked on."""
@@ -120,7 +120,9 @@ class ClaimedQueue:
 class Work:
     """Rows that are done together: one row, and what is done with it.
 
-    `wait` waits for a number of seconds and returns whether there is time left.
+    `wait` waits for a number of seconds and returns whether there is time left. `order` is the
+    order for its system, if it was read for many rows at once. Work that was done may be handed
+    over to another thread, which finishes it and then calls `returned`.
     """
 
     def __init__(
@@ -129,17 +131,12 @@ class Work:
         rows: Sequence[Row],
         wait: Callable[[float], bool] = lambda seconds: False,
     ) -> None:
-        self.queue, self._wait = queue, wait
-        self.rows = list(rows)
-        self.is_done = self.is_recorded = False
-
-    @property
-    def row(self) -> Row:
-        return self.rows[0]
-
-    @property
-    def data(self) -> Mapping[str, Any]:
-        return self.rows[0].data
+        self.queue, self._wait, self.ahead_since = queue, wait, 0.0
+        self.rows, self.row = list(rows), rows[0]
+        self.data: Mapping[str, Any] = self.row.data
+        self.order: ProvisionOrder | None = None
+        self.returned: Callable[[Work], None] | None = None
+        self.is_done = self.is_recorded = self.is_handed_over = False
 
     @property
     def systems(self) -> tuple[str, ...]:
@@ -173,7 +170,7 @@ class Work:
                 return
             except StorageUnavailable as error:
                 log.warning("work %s is done but can't be recorded yet: %s", self.row.id, error)
-                self._note_ends()
+                self.note_ends()
                 if not self._wait(NEXT_TRY):
                     raise
 
@@ -192,7 +189,7 @@ class Work:
         succeeded. Raises StorageUnavailable."""
         self.queue.retry([row.id for row in self.rows], pause, error, outcome_unknown)
 
-    def _note_ends(self) -> None:
+    def note_ends(self) -> None:
         """A confirmed end is recorded with its own time, however late the record is written."""
         world = self.queue.world
         for row in self.rows:

@@ -14,8 +14,8 @@ from bot.connectors.health import Health
 from bot.core.effects import Kind, Queue
 from bot.core.errors import OutcomeUnknown, StorageUnavailable, SystemRefused, SystemUnavailable
 from bot.operations._unit_of_work import Context
-from bot.operations.claim_work import ClaimedQueue, Row, Work, next_work
-from bot.operations.grants.record_results import connectors_of
+from bot.operations.claim_work import ClaimedQueue, Work, next_work
+from bot.operations.grants.record_results import orders_for
 from bot.operations.usage.count_usage import UsageMeter
 from bot.slack.api import LOCKED_OUT
 from bot.slack.messenger import Messenger
@@ -25,7 +25,7 @@ from bot.worker.end_recorder import EndRecorder
 from bot.worker.handlers import HANDLERS, Handler
 from bot.worker.inventory import InventoryScan
 from bot.worker.provisioning import end_in_database
-from bot.worker.queue_worker import SETTINGS, Outcome, QueueWorker, one_by_one, pause
+from bot.worker.queue_worker import SETTINGS, Outcome, QueueWorker, pause
 
 log = logging.getLogger(__name__)
 
@@ -66,10 +66,11 @@ class Dispatcher:
         }
 
     def _loop(self, claimed: ClaimedQueue) -> QueueWorker:
-        group = self._ends_together if claimed.queue is Queue.END else one_by_one
+        group = self._ends_together if claimed.queue is Queue.END else list
         return QueueWorker(claimed, self.handle, self.wake, self._stopping, group)
 
     def start(self) -> None:
+        self._deps.ends.start()
         for loop in self.loops.values():
             loop.start()
 
@@ -88,6 +89,7 @@ class Dispatcher:
         self.begin_stop()
         for loop in self.loops.values():
             loop.join()
+        self._deps.ends.stop()
 
     def begin_stop(self) -> None:
         """Like `stop`, but does not wait."""
@@ -149,7 +151,7 @@ class Dispatcher:
         row, handler = work.row, HANDLERS[work.row.kind]
         try:
             self._run(handler, work)
-            if not work.is_recorded:
+            if not (work.is_recorded or work.is_handed_over):
                 work.finish(_nothing)
             return Outcome(taken=True if row.queue is Queue.SLACK else None)
         except (SystemUnavailable, StorageUnavailable) as error:
@@ -210,18 +212,24 @@ class Dispatcher:
         handler.on_refused(self._deps, work, error)
         return Outcome()
 
-    def _ends_together(self, rows: Sequence[Row]) -> Sequence[Sequence[Row]]:
-        """Groups ends of one kind in our own database; everything else runs alone."""
-        ends = [row for row in rows if row.kind is Kind.END_LEASE]
-        if len(ends) < 2:
-            return one_by_one(rows)
-        kinds = connectors_of(
-            self._world, [(row.data["grant"], row.data["system"]) for row in ends]
-        )
-        kind_of = {row.id: kind for row, kind in zip(ends, kinds, strict=True)}
-        ours = [kind for kind in set(kinds) if self._systems.ends_together(kind)]
-        together = [[row for row in ends if kind_of[row.id] == kind] for kind in ours]
-        return [*together, *one_by_one([row for row in rows if kind_of.get(row.id) not in ours])]
+    def _ends_together(self, works: Sequence[Work]) -> Sequence[Work]:
+        """Reads what to tell the systems about all these ends at once, and joins those of one kind
+        in our own database."""
+        ends = [work for work in works if work.row.kind is Kind.END_LEASE]
+        pairs = [(str(work.data["grant"]), str(work.data["system"])) for work in ends]
+        orders = orders_for(self._world, pairs) if len(ends) > 1 else {}
+        together: dict[str, Work] = {}
+        left = [work for work in works if work.row.kind is not Kind.END_LEASE]
+        for work, pair in zip(ends, pairs, strict=True):
+            work.order = orders.get(pair)
+            kind = work.order.connector if work.order is not None else ""
+            if not self._systems.ends_together(kind):
+                left.append(work)
+            elif kind in together:
+                together[kind].rows += work.rows
+            else:
+                together[kind] = work
+        return [*together.values(), *left]
 
 
 def _nothing(world: Context) -> None:

@@ -25,7 +25,6 @@ PRESS_PATIENCE = 120
 
 def decide(deps: HandlerDeps, work: Work) -> None:
     """Counts a vote after Slack has confirmed who pressed."""
-    _must_be_in_force(deps)
     refs, groups = needed_for_decision(deps.world, work.data["request"])
     voter = deps.people.confirm(work.data["voter"], groups)
     if unknown := unresolved(deps.world, refs):
@@ -50,7 +49,8 @@ def refuse_decision(deps: HandlerDeps, work: Work, error: SystemRefused) -> None
 
 def ask(deps: HandlerDeps, work: Work) -> None:
     """Answers a request after Slack has reported the people and groups of its role."""
-    _must_be_in_force(deps)
+    if is_outdated(deps.world):
+        raise Outdated  # another process must decide
     person = deps.people.look_up(work.data["person"])
     if unknown := unresolved_of_role(deps.world, work.data["role"]):
         deps.people.resolve(unknown)
@@ -72,12 +72,6 @@ def delay_ask(deps: HandlerDeps, work: Work, error: SystemUnavailable) -> None:
 def refuse_ask(deps: HandlerDeps, work: Work, error: SystemRefused) -> None:
     """Drops the request, because Slack does not know a person or group of its role."""
     work.finish(give_up_waiting, work.data, str(error))
-
-
-def _must_be_in_force(deps: HandlerDeps) -> None:
-    """Raises Outdated if another process must decide."""
-    if is_outdated(deps.world):
-        raise Outdated
 
 
 # --- people and groups

@@ -1,7 +1,7 @@
 """Handlers that sum up usage, update outdated messages, and compare systems with our records."""
 
 from bot.operations.claim_work import Work
-from bot.operations.messages.refresh_messages import refresh_messages as update_messages
+from bot.operations.messages.refresh_messages import find_stale, queue_updates
 from bot.operations.systems.reconcile import reconcile as record_scan
 from bot.operations.systems.remove_orphan import record_removed, refuse_removal
 from bot.operations.usage.count_usage import sum_usage as record_sum
@@ -16,7 +16,9 @@ def sum_usage(deps: HandlerDeps, work: Work) -> None:
 
 def refresh_messages(deps: HandlerDeps, work: Work) -> None:
     """Finds the messages that are out of date."""
-    update_messages(deps.world, work.data["grants"], work.data["requests"], work.data["cards"])
+    data = work.data
+    stale = find_stale(deps.world, data["grants"], data["requests"], data["cards"])
+    work.finish(queue_updates, stale)
 
 
 def reconcile(deps: HandlerDeps, work: Work) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from bot.connectors import for_more, for_order, target_of
-from bot.connectors.base import EndsTogether, Extends, Shares
+from bot.connectors.base import EndsTogether, Extends
 from bot.core.errors import (
     NotCalled,
     OutcomeUnknown,
@@ -137,7 +137,10 @@ def _make(deps: HandlerDeps, order: ProvisionOrder, extend: bool = False) -> Non
 def end_lease(deps: HandlerDeps, work: Work) -> None:
     """Revokes the access on one system and confirms that it is gone."""
     grant, system, late = work.data["grant"], work.data["system"], bool(work.data.get("late"))
-    order = order_for(deps.world, grant, system)
+    if work.is_handed_over:  # its system has confirmed
+        work.finish(record_ended, grant, system)
+        return
+    order = work.order or order_for(deps.world, grant, system)
     if order is None:
         return
     with _calling(deps, system):
@@ -153,10 +156,9 @@ def end_lease(deps: HandlerDeps, work: Work) -> None:
         connector.revoke(order)
         if connector.read_back(order):
             raise SystemUnavailable(f"{system} still has the access")
-    is_shared = isinstance(connector, Shares)
-    if not late and not is_shared and work.row.attempts == 1:
-        deps.ends.record(work)  # a retried end waits for locked rows without delaying others
-    if not work.is_recorded:
+    is_shared = hasattr(connector, "shares")
+    # A retried end is recorded alone: it may wait for locked rows, and must not delay others.
+    if late or is_shared or work.row.attempts > 1 or not deps.ends.take(work):
         work.finish(_record_ended, grant, system, is_shared=is_shared, late=late)
 
 

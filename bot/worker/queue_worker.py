@@ -3,6 +3,7 @@
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ from bot.core.backoff import Backoff
 from bot.core.effects import Queue
 from bot.core.errors import StorageUnavailable
 from bot.operations.claim_work import ClaimedQueue, Row, Work
-from bot.worker.concurrency import THREADS, ConcurrencyLimits
+from bot.worker.concurrency import MOST, THREADS, ConcurrencyLimits
 
 log = logging.getLogger(__name__)
 
@@ -21,14 +22,14 @@ log = logging.getLogger(__name__)
 class QueueSettings:
     """The settings of one queue: threads, the most claimed rows, the seconds until the claim of a
     dead process expires, the longest pause between attempts in seconds, the most claimed rows if
-    they run together, and whether to claim rows whose system has no free call yet."""
+    they run together, and how many rows to claim ahead for a system that has no free call."""
 
     threads: int
     in_hand: int
     claim: int
     longest_pause: int
     together: int = 0
-    ahead: bool = False
+    ahead: int = 0
 
     @property
     def keep(self) -> float:
@@ -38,7 +39,7 @@ class QueueSettings:
 
 SETTINGS: Mapping[Queue, QueueSettings] = {
     Queue.END: QueueSettings(
-        threads=THREADS, in_hand=64, claim=2, longest_pause=300, together=256, ahead=True
+        threads=THREADS, in_hand=192, claim=2, longest_pause=300, together=256, ahead=2 * MOST
     ),
     Queue.START: QueueSettings(threads=THREADS, in_hand=48, claim=5, longest_pause=30),
     Queue.DECIDE: QueueSettings(threads=8, in_hand=32, claim=5, longest_pause=5),
@@ -49,12 +50,9 @@ SETTINGS: Mapping[Queue, QueueSettings] = {
 begun, and after a crash it is unknown whether a claimed message was posted. Ends are claimed in
 advance, because claiming one at a time takes longer than a call to a quick system."""
 
-BEHIND: Mapping[Queue, frozenset[Queue]] = {
-    Queue.END: frozenset({Queue.START}),
-    Queue.START: frozenset({Queue.END}),
-}
+BEHIND: Mapping[Queue, frozenset[Queue]] = {Queue.START: frozenset({Queue.END})}
 """The other queues whose rows may wait behind a row of that queue: a grant's starts and ends share
-an ordering key."""
+an ordering key. A start behind an end finds its grant over, so it may wait for the next look."""
 
 STOPS_WITHIN = 12.0
 """Seconds for which a stop waits for running work: longer than Slack takes to answer, so that no
@@ -85,11 +83,7 @@ class Outcome:
 
 
 Handle = Callable[[Work], Outcome]
-Group = Callable[[Sequence[Row]], Sequence[Sequence[Row]]]
-
-
-def one_by_one(rows: Sequence[Row]) -> Sequence[Sequence[Row]]:
-    return [[row] for row in rows]
+Group = Callable[[Sequence[Work]], Sequence[Work]]
 
 
 def pause(row: Row, error: Exception) -> int:
@@ -104,8 +98,8 @@ def pause(row: Row, error: Exception) -> int:
 class QueueWorker(threading.Thread):
     """Claims the rows of one queue and runs them on its threads, until `stopping` is set.
 
-    `handle` does the work and never raises; `wake` wakes other queues; `group` says which claimed
-    rows are handled together.
+    `handle` does the work and never raises; `wake` wakes other queues; `group` joins the claimed
+    rows that are handled together.
     """
 
     def __init__(
@@ -114,7 +108,7 @@ class QueueWorker(threading.Thread):
         handle: Handle,
         wake: Callable[[Iterable[Queue]], None],
         stopping: threading.Event,
-        group: Group = one_by_one,
+        group: Group = list,
     ) -> None:
         super().__init__(name=f"delivery-{claimed.queue}", daemon=True)
         self.claimed, self._queue, self._settings = claimed, claimed.queue, SETTINGS[claimed.queue]
@@ -122,9 +116,10 @@ class QueueWorker(threading.Thread):
         self._stopping = stopping
         self._pool = ThreadPoolExecutor(self._settings.threads, thread_name_prefix=f"{self._queue}")
         self._limits = ConcurrencyLimits()
-        self._in_hand: dict[int, Future[None]] = {}
-        self._ahead: list[Work] = []
-        self._claimed_ahead, self._look = 0.0, True
+        self._in_hand: dict[int, Future[None] | None] = {}
+        self._ahead: dict[tuple[str, ...], deque[Work]] = {}
+        self._look, self._more = True, False
+        self._answering: set[str] = set()
         self._lock = threading.Lock()
         self._bell = threading.Event()
         self._held_until, self._rung = 0.0, False
@@ -181,11 +176,12 @@ class QueueWorker(threading.Thread):
         return self._settings.together if self._all_together else self._settings.in_hand
 
     def works(self, rows: Sequence[Row]) -> list[Work]:
-        """The groups of rows that one thread handles at a time. Raises StorageUnavailable."""
-        batches = self._group(rows)
+        """The work that one thread handles at a time. Raises StorageUnavailable."""
+        alone = [Work(self.claimed, [row], self._may_wait) for row in rows]
+        works = list(self._group(alone))
         if len(rows) > 1:
-            self._all_together = len(batches) == 1
-        return [Work(self.claimed, batch, self._may_wait) for batch in batches]
+            self._all_together = len(works) == 1
+        return works
 
     # --- the thread
 
@@ -203,10 +199,10 @@ class QueueWorker(threading.Thread):
         """Releases rows that have not begun, and waits for the rest, up to a limit."""
         self._pool.shutdown(wait=False)
         with self._lock:
-            left = [row for row, future in self._in_hand.items() if future.cancel()]
+            left = [row for row, future in self._in_hand.items() if future and future.cancel()]
             for row in left:
                 del self._in_hand[row]
-        left += _rows(self._ahead)
+        left += self._taken_back(float("inf"))
         until = time.monotonic() + STOPS_WITHIN
         self._guarded(lambda: self._release(left))
         while self._in_hand and time.monotonic() < until:
@@ -215,60 +211,106 @@ class QueueWorker(threading.Thread):
         if self._in_hand:
             log.warning("queue %s: %s rows are left unfinished", self._queue, len(self._in_hand))
 
-    def _guarded(self, do: Callable[[], int | None]) -> int:
+    def _guarded(self, do: Callable[[], object]) -> bool:
         try:
-            return do() or 0
+            return bool(do())
         except StorageUnavailable as error:
             log.warning("queue %s: %s", self._queue, error)
         except Exception:  # the other queues and the next check must continue after any error
             log.exception("the check of queue %s failed", self._queue)
-        return 0
+        return False
 
-    def _turn(self) -> int:
-        """Starts all rows that can start, and returns how many of them were newly claimed."""
+    def _turn(self) -> bool:
+        """Starts all rows that can start, and returns whether there may be more."""
         self._keep()
-        self._ahead = self._begin(self._ahead)
-        if self._ahead and time.monotonic() - self._claimed_ahead > self._settings.keep:
-            left, self._ahead = _rows(self._ahead), []  # another process may reach the system
-            self._release(left)
-        if self._ahead and not self._look:
-            return 0
-        room = self.room() - len(self._in_hand)
-        return self._claim(room) if room > 0 else 0
+        if self._ahead:
+            self._begin()
+            self._release(self._taken_back(self._too_old()))
+        with self._lock:
+            ahead = sum(map(len, self._ahead.values()))
+            room = self.room() - len(self._in_hand) - ahead
+            is_time = self._look or not ahead or (self._more and bool(self._short()))
+        return room > 0 and is_time and self._claim(room)
 
-    def _claim(self, room: int) -> int:
-        self._look = False
-        busy = {system for work in self._ahead for system in work.systems}
-        rows = self.claimed.take(room, [*busy.union(self._limits.full())])
+    def _claim(self, room: int) -> bool:
+        """Claims no row of a system that is busy, unless it answers and is short of rows. Tells
+        whether as many were found as asked for, and some were begun."""
+        full = self._limits.full()
+        with self._lock:
+            busy = {system for systems in self._ahead for system in systems}.union(full)
+            without = sorted(busy - self._short())
+            self._look, self._answering = False, set()
+        rows = self.claimed.take(room, without)
+        self._more = len(rows) == room
+        if not rows:
+            return False
         works = self.works(rows)  # if that fails, the claims expire and the rows are claimed again
-        left = self._begin(works)
-        if left and self._settings.ahead:
-            self._ahead, self._claimed_ahead = [*self._ahead, *left], time.monotonic()
-            self._look = self._look or len(rows) == room
-        else:
-            self._release(_rows(left))
-        return len(rows) - len(_rows(left))
-
-    def _begin(self, works: Sequence[Work]) -> list[Work]:
-        """Returns the rows whose system has no free call."""
-        left = []
-        with self._lock:  # work that finishes before this is done waits for it
+        with self._lock:
             for work in works:
-                if not self._limits.enter(work.systems):
-                    left.append(work)
-                    continue
-                future = self._pool.submit(self._work, work)
-                self._in_hand.update((row.id, future) for row in work.rows)
-        return left
+                work.ahead_since = time.monotonic()
+                self._ahead.setdefault(work.systems, deque()).append(work)
+        self._begin()
+        if not self._settings.ahead:
+            self._release(left := self._taken_back(float("inf")))
+            return self._more and len(left) < len(rows)
+        with self._lock:
+            self._look = self._look or (self._more and bool(self._ahead))
+        return self._more
+
+    def _short(self) -> set[str]:
+        """The systems that answer and for which few rows are claimed ahead."""
+        return {
+            system
+            for system in self._answering
+            if len(self._ahead.get((system,), ())) < self._settings.ahead
+        }
+
+    def _too_old(self) -> float:
+        """What was claimed before and not begun is released: its claim runs out, and another
+        process may reach a system that takes nothing here."""
+        return time.monotonic() - self._settings.keep
+
+    def _taken_back(self, before: float) -> list[int]:
+        """Takes back the rows that were claimed ahead before that time and not begun."""
+        with self._lock:
+            ahead = (work for works in self._ahead.values() for work in works)
+            late = [work for work in ahead if work.ahead_since < before]
+            for work in late:
+                self._ahead[work.systems].remove(work)
+            self._ahead = {systems: each for systems, each in self._ahead.items() if each}
+        return [row.id for work in late for row in work.rows]
+
+    def _begin(self) -> None:
+        """Begins what is claimed and whose systems have a free call."""
+        with self._lock:  # what is done before this is over waits for it
+            for systems in list(self._ahead):
+                while (work := self._next(systems)) is not None:
+                    future = self._pool.submit(self._work, work)
+                    self._in_hand.update((row.id, future) for row in work.rows)
+
+    def _next(self, systems: tuple[str, ...]) -> Work | None:
+        """The next work for these systems, whose call is counted; None where there is none, or no
+        free call. The caller has the lock."""
+        works = self._ahead.get(systems)
+        if not works or works[0].ahead_since < self._too_old() or self._stopping.is_set():
+            return None
+        if not self._limits.enter(systems):
+            return None
+        work = works.popleft()
+        if not works:
+            del self._ahead[systems]
+        work.returned = self._returned
+        self._in_hand.update((row.id, None) for row in work.rows)
+        return work
 
     def _keep(self) -> int:
         """Extends the claims when they are due, and returns the number of claimed rows."""
         with self._lock:
             in_hand = list(self._in_hand)
-        is_time = time.monotonic() - self._kept >= self._settings.keep
-        if is_time or not in_hand:
+        if not in_hand:
             self._kept = time.monotonic()
-        if is_time and in_hand:
+        elif time.monotonic() - self._kept >= self._settings.keep:
+            self._kept = time.monotonic()
             self.claimed.keep(in_hand)
         return len(in_hand)
 
@@ -279,20 +321,40 @@ class QueueWorker(threading.Thread):
     # --- its workers
 
     def _work(self, work: Work) -> None:
-        rows, systems = [row.id for row in work.rows], work.systems
-        outcome = Outcome(failed=systems)
-        try:
+        """Does the work, and what is claimed ahead for the same systems."""
+        following: Work | None = work
+        while following is not None:
+            work, systems = following, following.systems
             outcome = self._handle(work)
             self._paced(outcome)
-        finally:
-            with self._lock:
-                for row in rows:
-                    self._in_hand.pop(row, None)
-            if back := self._limits.leave(systems, outcome.failed):
-                self._answer_again(back)
-            if systems or len(rows) > 1:
-                self._wake(BEHIND.get(self._queue, ()))
+            following = self._done(work, systems, outcome.failed)
+
+    def _done(self, work: Work, systems: tuple[str, ...], failed: Sequence[str]) -> Work | None:
+        """The call of these systems is over. Returns the work that this thread continues with."""
+        if back := self._limits.leave(systems, failed):
+            self._answer_again(back)
+        if not work.is_handed_over:
+            self._put_down(work)
+        with self._lock:
+            self._answering.update(set(systems).difference(failed))
+            following = self._next(systems)
+            is_short = self._more and bool(self._short())
+        if following is None or is_short or back:
             self._ring(look=bool(back))
+        return following
+
+    def _returned(self, work: Work) -> None:
+        """Work that was handed over is finished, or is to be finished alone now."""
+        if not work.is_recorded:
+            self._handle(work)
+        self._put_down(work)
+        self._ring(look=False)
+
+    def _put_down(self, work: Work) -> None:
+        with self._lock:
+            for row in work.rows:
+                self._in_hand.pop(row.id, None)
+        self._wake(BEHIND.get(self._queue, ()))
 
     def _paced(self, outcome: Outcome) -> None:
         """Slows the queue down while Slack accepts nothing."""
@@ -316,7 +378,3 @@ class QueueWorker(threading.Thread):
     def _may_wait(self, seconds: float) -> bool:
         """Waits in a process whose loops run, and returns whether it continues."""
         return self.is_alive() and not self._stopping.wait(seconds)
-
-
-def _rows(works: Iterable[Work]) -> list[int]:
-    return [row.id for work in works for row in work.rows]

@@ -24,7 +24,7 @@ from bot.operations.grants.expire_due import expire_due
 from bot.operations.grants.remind_due import remind_due
 from bot.operations.grants.start_due import start_due
 from bot.operations.process.forget_old import forget_old
-from bot.operations.process.next_due import next_due
+from bot.operations.process.next_due import Deadlines, deadlines, next_due
 from bot.operations.requests.lapse_due import lapse_due
 from bot.operations.systems.alert_due import send_due_alerts
 
@@ -38,13 +38,22 @@ SET_CLOCK = 0.1
 
 NEVER_DROPPED = {"misfire_grace_time": None, "coalesce": True, "max_instances": 1}
 
-SWEEP: Sequence[Callable[[Context], int]] = (
-    expire_due,
-    start_due,
-    lapse_due,
-    remind_due,
-    send_due_alerts,
-    ping_due_reviews,
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of the sweep, and which deadline it is for."""
+
+    do: Callable[[Context], int]
+    due: Callable[[Deadlines], int | None]
+
+
+SWEEP: Sequence[Step] = (
+    Step(expire_due, lambda first: first.end),
+    Step(start_due, lambda first: first.start),
+    Step(lapse_due, lambda first: first.lapse),
+    Step(remind_due, lambda first: first.reminder),
+    Step(send_due_alerts, lambda first: first.alert),
+    Step(ping_due_reviews, lambda first: first.review),
 )
 """Runs the ends first."""
 
@@ -148,9 +157,7 @@ class Scheduler:
                 "inf"
             )  # deadlines that are set from here on are newer than what the sweep will read
         try:
-            for step in SWEEP:
-                with self._ending() if step is expire_due else nullcontext():
-                    step(self._world)
+            self._do_due()
             due = next_due(self._world)
             self.swept = time.monotonic()
         except AccessBotError as error:
@@ -160,6 +167,14 @@ class Scheduler:
             log.exception("the sweep failed unexpectedly and is retried")
             due = self._exact() + 1
         self._plan(min(due if due is not None else float("inf"), self._exact() + LONGEST_SLEEP))
+
+    def _do_due(self) -> None:
+        """Runs the steps whose deadline has passed; the others would commit for nothing."""
+        first, now = deadlines(self._world), self._world.now()
+        for step in SWEEP:
+            if (due := step.due(first)) is not None and due <= now:
+                with self._ending() if step.do is expire_due else nullcontext():
+                    step.do(self._world)
 
     def _plan(self, due: float) -> None:
         """Moves the sweep to `due`, if that is earlier. A running sweep reads its next deadline

@@ -30,7 +30,7 @@ from bot.operations.messages.private_answers import (
     keep_answer,
     record_changed,
 )
-from bot.operations.messages.refresh_messages import refresh_messages
+from bot.operations.messages.refresh_messages import find_stale, queue_updates
 from bot.operations.process.forget_old import forget_old
 from bot.slack.views.direct_messages import _GRANT_NOTES, _PAST, past_note
 from storage import grants, private_answers, requests
@@ -56,6 +56,10 @@ def end(made: Made, grant: str, why: EndReason = EndReason.EXPIRED) -> None:
         request_end(u, [made.grant(grant)], why, BEN)
     for system in made.grant(grant).systems:
         record_ended(made.world, grant, system)
+
+
+def refresh(made: Made, *moved: list[str]) -> None:
+    queue_updates(made.world, find_stale(made.world, *moved))
 
 
 def test_every_note_says_when_it_is_true_and_what_it_was() -> None:
@@ -94,7 +98,7 @@ def test_a_message_about_several_grants_waits_for_one_update(made: Made) -> None
     record_told(made.world, notes)
     for grant in (first, second):
         end(made, grant.id)
-        refresh_messages(made.world, [grant.id], [], [grant.id])
+        refresh(made, [grant.id], [], [grant.id])
     assert updates(made) == [("update_direct", f"direct:{D}:1.1")]
     assert [each.past for each in describe_told(made.world, D, "1.1")] == [True, True]
 
@@ -109,7 +113,7 @@ def test_after_every_kind_of_end_nothing_is_current_and_the_card_is_updated(
     told(made, grant.id, "active", "1.1")
     made.forget_work()
     end(made, grant.id, why)
-    refresh_messages(made.world, [grant.id], [], [grant.id])
+    refresh(made, [grant.id], [], [grant.id])
     assert updates(made) == [("update_direct", f"direct:{D}:1.1")]
     assert updates(made, "update_approval") == [("update_approval", f"update:{grant.request}")]
     assert made.rows("SELECT DISTINCT queue FROM outbox WHERE kind LIKE 'update_%'") == [
@@ -127,7 +131,7 @@ def test_from_the_moment_that_an_end_is_asked_for_nothing_offers_what_is_over(ma
     with unit(made.world) as u:
         request_end(u, [made.grant(grant.id)], EndReason.EXPIRED, BEN)
     assert [json.loads(data)["grants"] for (data,) in made.rows(REFRESHES)] == [[grant.id]]
-    refresh_messages(made.world, [grant.id], [], [grant.id])
+    refresh(made, [grant.id], [], [grant.id])
     assert updates(made) == [("update_direct", f"direct:{D}:1.1")]
     assert updates(made, "update_approval") == [("update_approval", f"update:{grant.request}")]
     (shown,) = describe_told(made.world, D, "1.1")
@@ -140,7 +144,7 @@ def test_an_end_that_is_asked_for_and_confirmed_at_once_is_shown_by_one_update(m
     told(made, grant.id, "active", "1.1")
     end(made, grant.id)
     for _ in made.rows(REFRESHES):
-        refresh_messages(made.world, [grant.id], [], [grant.id])
+        refresh(made, [grant.id], [], [grant.id])
     assert len(updates(made)) == 1
 
 
@@ -150,12 +154,12 @@ def test_the_newest_window_with_credentials_is_cleared_once(made: Made) -> None:
         shown = show_credentials(made.world, grant.id, ANA)
         assert isinstance(shown, Credentials)
         confirm_shown(made.world, shown, window)
-    refresh_messages(made.world, [grant.id], [], [])
+    refresh(made, [grant.id], [], [])
     assert updates(made, "clear_window") == []
     with unit(made.world) as u:
         request_end(u, [made.grant(grant.id)], EndReason.RELEASED, ANA)
     for _ in range(2):
-        refresh_messages(made.world, [grant.id], [], [])
+        refresh(made, [grant.id], [], [])
     assert updates(made, "clear_window") == [("clear_window", "window:V2")]
 
 
@@ -253,5 +257,5 @@ def test_a_grant_that_failed_leaves_no_earlier_message_current(made: Made) -> No
     with made.world.db.transaction():
         grants.fail(made.world.db, grant.id, made.clock.at)
     assert made.grant(grant.id).state is GrantState.FAILED
-    refresh_messages(made.world, [grant.id], [], [])
+    refresh(made, [grant.id], [], [])
     assert updates(made) == [("update_direct", f"direct:{D}:1.1")]

@@ -11,6 +11,7 @@ from bot.core.errors import SystemRefused
 from bot.core.model import Grant, Membership
 from bot.operations.grants.record_results import (
     order_for,
+    orders_for,
     reapply_shared_access,
     record_start_failed,
 )
@@ -64,6 +65,19 @@ def test_another_person_and_another_system_keep_nothing(made: Made, one: Grant) 
     made.a_grant("mine", CARA)
     made.a_grant("reports-read")
     assert kept(made, one) == ()
+
+
+def test_orders_that_are_read_together_are_those_that_are_read_alone(
+    made: Made, one: Grant
+) -> None:
+    others = [made.a_grant("mine"), made.a_grant("mine", CARA), made.a_grant("reports-read")]
+    pairs = [(grant.id, system) for grant in (one, *others) for system in grant.systems]
+    alone = {pair: order_for(made.world, *pair) for pair in pairs}
+    assert orders_for(made.world, [*pairs, (one.id, "nowhere"), ("g0", "shop-admin")]) == alone
+    assert [order.kept for order in alone.values() if order and order.kept] == [
+        ("orders:read",),
+        ("orders:read",),
+    ]
 
 
 def test_an_order_to_extend_keeps_nothing_because_it_wants_all_of_it(

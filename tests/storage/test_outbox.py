@@ -69,7 +69,8 @@ def _behind(
     db: Database, row: Row, kinds: Sequence[Kind], least: int = 1, owner: str = "me"
 ) -> list[Row]:
     with db.transaction():
-        return outbox.claim_following(db, row, kinds, owner, least, 10)
+        found = outbox.followers(db, row, kinds, least, 10)
+        return outbox.claim_followers(db, row, found, owner)
 
 
 def _keys(rows: Sequence[Row]) -> list[str]:
@@ -326,6 +327,17 @@ class TestClaims:
         with database.reading():
             assert not outbox.any_due(database, Queue.SLACK, NOW)
             assert outbox.any_due(database, Queue.SLACK, NOW + 5)
+
+    @pytest.mark.parametrize("behind", [0, 1], ids=["alone", "with a row behind it"])
+    def test_a_claimed_row_is_not_due_and_no_row_behind_it(
+        self, database: Database, behind: int
+    ) -> None:
+        _add(database, _effect("a"))
+        _claim(database)
+        _add(database, *[_effect("a")] * behind)
+        with database.reading():
+            assert not outbox.any_due(database, Queue.SLACK, NOW)
+            assert outbox.any_due(database, Queue.SLACK, NOW + 10)
 
     def test_the_first_of_each_queue_says_when_it_is_due_in_whoever_s_hands_it_is(
         self, database: Database

@@ -172,7 +172,7 @@ class TestGrantRows:
         for change in (lambda: None, lambda: made.a_request("reports-read"), made.a_grant):
             change()
             with db.reading():
-                due.append(grants.next_due(db))
+                due.append(grants.deadlines(db).first)
         assert due == [None, START + 8 * 3600, START + 1800]
 
     def test_a_vote_is_counted_once_and_its_latest_terms_hold(self, made: Made) -> None:

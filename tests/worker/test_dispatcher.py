@@ -20,12 +20,12 @@ from bot.core.errors import OutcomeUnknown, StorageUnavailable, SystemRefused, S
 from bot.core.model import EndReason, Grant, GrantState, ProvisionOrder
 from bot.operations._end_grant import request_end
 from bot.operations._unit_of_work import unit
-from bot.operations.claim_work import ClaimedQueue, free_claims
+from bot.operations.claim_work import ClaimedQueue, Work, free_claims
 from bot.operations.grants.release_grant import release_grant
 from bot.operations.grants.renew_grant import Renewed, renew_grant
 from bot.operations.usage.count_usage import UsageMeter
 from bot.operations.usage.describe_usage import describe_usage
-from bot.worker.concurrency import FIRST
+from bot.worker.concurrency import FIRST, MOST
 from bot.worker.dispatcher import Dispatcher
 from bot.worker.end_recorder import EndRecorder
 from bot.worker.provisioning import PERSON_PATIENCE, START_PATIENCE
@@ -606,22 +606,44 @@ def _sums(harness: DeliveryHarness) -> list[int]:
 def test_ends_confirmed_while_another_is_recorded_are_recorded_in_one_transaction(
     harness: DeliveryHarness,
 ) -> None:
-    ending, recorder = many_ending(harness, 5), EndRecorder()
-    queue = harness.delivery.loops[Queue.END]
-    works = queue.works(queue.claimed.take(10))
-    threads = [threading.Thread(target=recorder.record, args=(work,)) for work in works]
+    ending, queue, recorder = (
+        many_ending(harness, 5),
+        harness.delivery.loops[Queue.END],
+        EndRecorder(),
+    )
+    works, finished = queue.works(queue.claimed.take(10)), list[Work]()
+    for work in works:
+        work.returned = finished.append
+    recorder.start()
     with harness.made.world.db.transaction():  # the first one waits for this
-        threads[0].start()
-        until(lambda: works[0] not in recorder.waiting)
-        for thread in threads[1:]:
-            thread.start()
-        until(lambda: len(recorder.waiting) == 4)
-    for thread in threads:
-        thread.join()
+        assert recorder.take(works[0])
+        until(lambda: not recorder.waiting)
+        assert all(recorder.take(work) for work in works[1:])
+    recorder.stop()
+    assert finished == works
     assert _sums(harness) == [1, 4] and all(work.is_recorded for work in works)
     assert {harness.state(grant) for grant in ending} == {GrantState.ENDED}
     assert harness.waiting(Queue.END) == []
     assert len(harness.rows("SELECT 1 FROM audit WHERE event = 'grant:access:ended'")) == 5
+
+
+def test_a_system_is_called_for_other_ends_while_those_that_it_confirmed_are_recorded(
+    running: DeliveryHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_on, real = threading.Event(), bot.worker.end_recorder.end_many
+
+    def end_later(*arguments: Any) -> None:
+        assert go_on.wait(30)
+        real(*arguments)
+
+    monkeypatch.setattr(bot.worker.end_recorder, "end_many", end_later)
+    ending = many_ending(running, MOST + 5)
+    running.delivery.wake([Queue.END])
+    until(lambda: running.system.told("revoke") == len(ending))
+    assert GrantState.ENDED not in {running.state(grant) for grant in ending}
+    go_on.set()
+    until(lambda: {running.state(grant) for grant in ending} == {GrantState.ENDED})
+    assert running.system.told("revoke") == len(ending)
 
 
 @pytest.mark.parametrize("error", [RuntimeError("a bug"), StorageUnavailable("locked")], ids=repr)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from bot.operations._unit_of_work import Context
 from bot.operations.grants.expire_due import expire_due
 from bot.worker.scheduler import SWEEP, PeriodicJob, Scheduler
 from bot.worker.ticker import Ticker
+from storage.database import Database
 from tests.factories import Made, make_world
 from tests.waiting import until
 
@@ -104,7 +105,8 @@ class Step:
 def step(monkeypatch: pytest.MonkeyPatch) -> Step:
     step = Step()
     step.open.set()
-    monkeypatch.setattr(bot.worker.scheduler, "SWEEP", (step, *SWEEP))
+    always = bot.worker.scheduler.Step(step, lambda first: 0)
+    monkeypatch.setattr(bot.worker.scheduler, "SWEEP", (always, *SWEEP))
     return step
 
 
@@ -165,7 +167,25 @@ def test_a_sweep_that_hangs_shows_in_the_readiness(
 
 
 def test_ends_come_first() -> None:
-    assert SWEEP[0] is expire_due
+    assert SWEEP[0].do is expire_due
+
+
+def test_a_sweep_commits_nothing_when_nothing_is_due(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running.made.a_grant(duration=3600)
+    began: list[str] = []
+    real = Database.transaction
+
+    def transaction(db: Database) -> AbstractContextManager[None]:
+        began.append(threading.current_thread().name)
+        return real(db)
+
+    monkeypatch.setattr(Database, "transaction", transaction)
+    swept = running.jobs.swept
+    running.jobs.expect(0)
+    until(lambda: running.jobs.swept > swept)
+    assert began == []
 
 
 def test_what_is_due_is_asked_for_while_the_work_on_ends_is_held(tmp_path: Path) -> None:

@@ -53,14 +53,10 @@ def let_end_stand(u: UnitOfWork, grant: Grant, error: str, system: str = "") -> 
     u.record(Event.START_UNSURE, SYSTEM, grant, system=system, error=error, ends_at=grant.ends_at)
 
 
-def provisioning_orders(
-    u: Snapshot, grant: Grant, holder: Person, only: str | None = None
-) -> list[ProvisionOrder]:
-    """Returns an order for each system of a grant, or for `only` that one."""
+def provisioning_orders(u: Snapshot, grant: Grant, holder: Person) -> list[ProvisionOrder]:
+    """Returns an order for each system of a grant."""
     leases = grants.leases(u.db, grant.id)
-    return [
-        order_of(grant, lease, holder, u.policy) for lease in leases if only in (None, lease.system)
-    ]
+    return [order_of(grant, lease, holder, u.policy) for lease in leases]
 
 
 def order_of(grant: Grant, lease: Lease, person: Person, policy: Policy) -> ProvisionOrder:

@@ -10,7 +10,7 @@ from bot.operations._unit_of_work import Context, UnitOfWork, unit
 from bot.operations.claim_work import Row
 from bot.operations.grants.begin_attempt import order_of
 from bot.operations.grants.record_results import note_ended, over_at, tell_ended
-from storage import grants, people
+from storage import grants
 
 Revoke = Callable[[Sequence[ProvisionOrder]], None]
 """Revokes the access of all these orders, and raises unless it is gone."""
@@ -33,7 +33,7 @@ def end_many(world: Context, rows: Sequence[Row], revoke: Revoke | None = None) 
             for lease in known
             if (lease.grant, lease.system) in wanted
         ]
-        holders = _holders(u, found)
+        holders = u.people({grant.person for grant in found.values()})
         if revoke is not None:
             people_of = {grant.id: holders[grant.person] for grant in found.values()}
             revoke([order_of(found[x.grant], x, people_of[x.grant], u.policy) for x in ending])
@@ -44,12 +44,6 @@ def end_many(world: Context, rows: Sequence[Row], revoke: Revoke | None = None) 
             [lease for lease in ending if lease.state is not GrantState.ENDED],
             holders,
         )
-
-
-def _holders(u: UnitOfWork, found: Mapping[str, Grant]) -> dict[str, Person]:
-    wanted = {grant.person for grant in found.values()}
-    known = people.several(u.db, wanted)
-    return {person: known.get(person) or u.person(person) for person in wanted}
 
 
 def _confirm(

@@ -12,7 +12,7 @@ from bot.core.model import Clock, EndReason, Grant, GrantState, Person, Provisio
 from bot.operations._end_alert import AFTER_LEADS, alert_failed_end, resolve_alerts, watch_end
 from bot.operations._end_grant import channel_of
 from bot.operations._unit_of_work import SYSTEM, Context, Snapshot, UnitOfWork, unit
-from bot.operations.grants.begin_attempt import let_end_stand, provisioning_orders
+from bot.operations.grants.begin_attempt import let_end_stand, order_of
 from storage import grants, key_values, outbox
 
 EXTENDS_UNTOLD = 3
@@ -143,25 +143,45 @@ def record_start_failed(world: Context, grant_id: str, error: str, to_person: st
         _show(u, grant)
 
 
+Pair = tuple[str, str]
+"""A grant and one of its systems."""
+
+
 def order_for(
     world: Context, grant_id: str, system: str, *, still_active: bool = False
 ) -> ProvisionOrder | None:
     """The order for one system of the grant as it is now. None if the grant does not have the
-    system, or should be active but no longer is. A revocation names what the holder's other grants
-    still need."""
+    system, or should be active but no longer is."""
+    pair = grant_id, system
+    return orders_for(world, [pair], still_active=still_active).get(pair)
+
+
+def orders_for(
+    world: Context, pairs: Sequence[Pair], *, still_active: bool = False
+) -> dict[Pair, ProvisionOrder]:
+    """Returns the orders for these grants and systems, without those that `order_for` has none for.
+    A revocation names what the holder's other grants still need. Raises StorageUnavailable."""
+    ids = sorted({grant for grant, _ in pairs})
     with world.db.reading():
-        grant = grants.get(world.db, grant_id)
-        if grant is None or (still_active and grant.state is not GrantState.ACTIVE):
-            return None
         u = Snapshot(world)
-        found = provisioning_orders(u, grant, u.person(grant.person), only=system)
-        needs = [] if still_active else grants.needs_of_others(world.db, grant_id, system)
-    kept = {action for _, actions in needs for action in actions}
-    return (
-        replace(found[0], kept=tuple(sorted(kept.intersection(found[0].actions))))
-        if found
-        else None
-    )
+        found = {
+            grant.id: grant
+            for grant in grants.several(u.db, ids)
+            if not still_active or grant.state is GrantState.ACTIVE
+        }
+        if not found:
+            return {}
+        leases = grants.leases_of(u.db, list(found))
+        holders = u.people({grant.person for grant in found.values()})
+        needs = grants.needs_beside(u.db, list(found)) if not still_active else {}
+    orders, wanted = dict[Pair, ProvisionOrder](), set(pairs)
+    for lease in (each for known in leases.values() for each in known):
+        if (pair := (lease.grant, lease.system)) in wanted:
+            grant = found[lease.grant]
+            kept = needs.get(pair, set()).intersection(grant.actions)
+            order = order_of(grant, lease, holders[grant.person], u.policy)
+            orders[pair] = replace(order, kept=tuple(sorted(kept)))
+    return orders
 
 
 def was_never_told(world: Context, grant_id: str) -> bool:
@@ -239,13 +259,6 @@ def note_ended(u: UnitOfWork, grant: Grant, system: str) -> None:
         started_at=grant.started_at,
         **earlier,
     )
-
-
-def connectors_of(world: Context, leases: Sequence[tuple[str, str]]) -> list[str]:
-    """The kind of each of these systems, by grant and system, or ""."""
-    with world.db.reading():
-        kinds = grants.connectors_of(world.db, [grant for grant, _ in leases])
-    return [kinds.get(pair, "") for pair in leases]
 
 
 def record_end_failed(

@@ -1,7 +1,8 @@
 """Finds everything in Slack that shows a grant or request which has changed, and queues one update
 for each message."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from bot.core import effects
 from bot.core.approval import deciders
@@ -21,37 +22,57 @@ from bot.operations._unit_of_work import (
 from bot.operations.messages.direct_notes import stale_messages, update_messages
 from bot.operations.messages.shown_windows import clear_windows, windows_of
 from storage import grants, outbox, private_answers, requests
+from storage.direct_notes import Place
 
 OVER = (GrantState.ENDED, GrantState.FAILED)
 
 
-def refresh_messages(
+@dataclass(frozen=True, slots=True)
+class Stale:
+    """What no longer shows how things are: messages, App Homes, answers and windows, and renewals
+    of access that is over."""
+
+    renewals: Sequence[Request]
+    messages: Sequence[Place]
+    approvals: Sequence[tuple[str, str]]
+    homes: Sequence[str]
+    answers: Sequence[str]
+    windows: Mapping[str, str]
+
+
+def find_stale(
     world: Context, about: Sequence[str], asked: Sequence[str], cards: Sequence[str]
-) -> None:
-    """Queues updates: `about` are grants, `asked` requests, `cards` grants whose approval messages
-    are outdated. It reads before it writes, so that ends do not wait for it. Raises
-    StorageUnavailable."""
+) -> Stale:
+    """Returns what is stale: `about` are grants, `asked` requests, `cards` grants whose approval
+    messages are outdated. This reads much, so it is no part of the transaction that writes: ends
+    must not wait for it. Raises StorageUnavailable."""
     with reading(world) as reader:
-        moved = [grant for name in about if (grant := grants.get(reader.db, name)) is not None]
+        moved = grants.several(reader.db, about)
         seen = [request for name in asked if (request := requests.get(reader.db, name)) is not None]
-        stale = stale_messages(reader, about, asked)
-        shown = requests.shown_for(reader.db, cards)
         over = [grant.id for grant in moved if grant.state in OVER]
-        renewals = requests.pending_renewals(reader.db, over)
-        homes = _homes(reader, moved, seen)
         people = sorted({grant.person for grant in moved} | {request.requester for request in seen})
-        answers = private_answers.of(reader.db, people, reader.now - ANSWERS_LAST)
-        windows = windows_of(
-            reader, [grant.id for grant in moved if grant.state in (GrantState.ENDING, *OVER)]
+        return Stale(
+            renewals=requests.pending_renewals(reader.db, over),
+            messages=stale_messages(reader, about, asked),
+            approvals=requests.shown_for(reader.db, cards),
+            homes=_homes(reader, moved, seen),
+            answers=private_answers.of(reader.db, people, reader.now - ANSWERS_LAST),
+            windows=windows_of(
+                reader, [grant.id for grant in moved if grant.state in (GrantState.ENDING, *OVER)]
+            ),
         )
+
+
+def queue_updates(world: Context, stale: Stale) -> None:
+    """Queues an update of all that is stale. Raises StorageUnavailable."""
     with unit(world) as u:
-        for renewal in renewals:
+        for renewal in stale.renewals:
             withdraw(u, renewal, SYSTEM, "the access that it would renew has ended")
-        update_messages(u, stale)
-        _update_approvals(u, shown)
-        _publish(u, homes)
-        _update_answers(u, answers)
-        clear_windows(u, windows)
+        update_messages(u, stale.messages)
+        _update_approvals(u, stale.approvals)
+        _publish(u, stale.homes)
+        _update_answers(u, stale.answers)
+        clear_windows(u, stale.windows)
 
 
 def _update_approvals(u: UnitOfWork, shown: Sequence[tuple[str, str]]) -> None:

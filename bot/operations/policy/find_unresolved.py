@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable
 
+from bot.core.errors import Outdated
 from bot.core.roles import Role, references, rule_references
 from bot.core.values import classify
-from bot.operations._unit_of_work import Context, Snapshot
+from bot.operations._unit_of_work import Context, Snapshot, reading
 from storage import grants, requests
 
 
@@ -50,10 +51,13 @@ def unresolved_at_all(world: Context) -> tuple[str, ...]:
 
 def needed_for_decision(world: Context, request_id: str) -> tuple[tuple[str, ...], bool]:
     """Returns the references that a decision on this request needs, and whether user groups are
-    among those that decide it. Raises StorageUnavailable."""
-    with world.db.reading():
-        request = requests.get(world.db, request_id)
-        role = Snapshot(world).role_of(request) if request else None
+    among those that decide it. Raises Outdated where another process has to decide, and
+    StorageUnavailable."""
+    with reading(world) as u:
+        if u.outdated:
+            raise Outdated
+        request = requests.get(u.db, request_id)
+        role = u.role_of(request) if request else None
     if role is None:
         return (), False
     deciding = (*needed_to_start(role), *role.approvers)

@@ -3,7 +3,7 @@ is summed in memory and stored every second."""
 
 import threading
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 
 from bot.core.audit import Event
 from bot.core.usage import Known, SystemUsage
@@ -22,6 +22,9 @@ MOST_IN_A_MINUTE = 100
 
 MOST_TOLD = 20
 """The number of sources in the audit record of a grant's end."""
+
+
+_UNUSED, _COUNTED = SystemUsage(), tuple(each.name for each in fields(SystemUsage))
 
 
 @dataclass(slots=True)
@@ -112,14 +115,17 @@ def sum_usage(world: Context, ended: Sequence[str]) -> None:
     with unit(world) as u:
         counted = by_system(u.db, ended)
         kinds = grants.connectors_of(u.db, ended)
+        known: dict[tuple[str, str | None], Known] = {}
         for grant in grants.several(u.db, ended):
             for system in dict.fromkeys([*grant.systems, *counted[grant.id]]):
-                here = counted[grant.id].get(system, SystemUsage())
-                kind = kinds.get(
-                    (grant.id, system)
-                )  # none where the token is good for nothing: it was counted
-                known = known_on(u, system, kind) if kind else Known.REPORTED
-                said = {**asdict(here), "known": known, "sources": sources_of(u, grant.id, system)}
+                here = counted[grant.id].get(system)
+                sources = sources_of(u, grant.id, system) if here is not None else []
+                kind = kinds.get((grant.id, system))
+                if (system, kind) not in known:
+                    # Without a kind the token is good for nothing there: that check was counted.
+                    known[system, kind] = known_on(u, system, kind) if kind else Known.REPORTED
+                said = {name: getattr(here or _UNUSED, name) for name in _COUNTED}
+                said |= {"known": known[system, kind], "sources": sources}
                 u.record(Event.USE_SUMMED, SYSTEM, grant, system=system, **said)
 
 
