@@ -26,6 +26,8 @@ Json = dict[str, Any]
 
 DURATION = "8s"
 REASON = "Customer 4711 waits for a refund & <b>writes</b> to *everybody* <!channel>"
+OUTAGE = "Checkout fails for all customers since 14:02"
+CONCLUSION = "It was right: nobody else was awake, and the refunds could not wait."
 FOLDER = Path(".demo")
 KEEP_SECONDS, OPENING_SECONDS = 2.0, 20.0
 PAUSE, UNHURRIED = 2.0, 4
@@ -37,8 +39,8 @@ class Demo:
 
     def __init__(self, on: DemoEnvironment) -> None:
         self.page, self.bot = on.page, on.bot
-        self.ana, self.ben, self.chiara = (
-            on.sandbox.person(name) for name in ("ana", "ben", "chiara")
+        self.ana, self.ben, self.chiara, self.emi = (
+            on.sandbox.person(name) for name in ("ana", "ben", "chiara", "emi")
         )
         self.token = ""
         self.message: Json = {}
@@ -129,6 +131,28 @@ class Demo:
         listed = self._command("grants", "list", "--json")
         return dt.datetime.fromisoformat(json.loads(listed.splitlines()[0])["ends_at"]).timestamp()
 
+    def break_glass(self) -> None:
+        outcome = self.emi.command("/access", f"emergency shop-admin 15m {OUTAGE}")
+        _expect(outcome.ok, f"no answer to the command: {outcome}")
+        _tell("Emi, visible only to her", outcome.text)
+        offer = self.emi.wait_dm("Show credentials", timeout=PATIENCE)
+        _tell("Emi, by direct message", self.emi.plain(offer))
+        self.message = self.chiara.wait_message("#access-security", OUTAGE, timeout=PATIENCE)
+        _tell("#access-security", self.chiara.plain(self.message))
+        skipped = self.ben.wait_dm("without approval", timeout=PATIENCE)
+        _tell("Ben, an approver whom nobody asked", self.ben.plain(skipped))
+
+    def review(self) -> None:
+        outcome = self.chiara.click(self.message, "Sign review")
+        _expect(outcome.ok, f"the click failed: {outcome}")
+        self.chiara.wait_view("Conclusion", timeout=PATIENCE)
+        outcome = self.chiara.fill_and_submit({"Conclusion": CONCLUSION})
+        _expect(outcome.ok, f"the review was not signed: {outcome}")
+        signed = self.chiara.wait_message("#access-security", CONCLUSION, timeout=PATIENCE)
+        _tell("#access-security, in place", self.chiara.plain(signed))
+        ended = self.emi.wait_dm("the emergency was closed", timeout=PATIENCE)
+        _tell("Emi, by direct message", self.emi.plain(ended))
+
     def audit(self) -> None:
         outcome = self.chiara.command("/access", "audit @ana since:1h")
         _expect(
@@ -152,7 +176,9 @@ STEPS: tuple[tuple[str, Callable[[Demo], None]], ...] = (
     ("The end comes near: a reminder, and one click renews", Demo.remind),
     ("The renewed access has a new token, which replaces the first", Demo.enter_again),
     ("The access ends automatically, on time", Demo.end),
-    ("Chiara, a lead, reads what happened", Demo.audit),
+    ("An outage: Emi, who is on call, takes the role at once", Demo.break_glass),
+    ("Chiara, a lead, signs the review, which ends the access", Demo.review),
+    ("Chiara reads what happened", Demo.audit),
 )
 
 
@@ -210,7 +236,7 @@ def _play(demo: Demo, pause: float) -> None:
         step(demo)
     print(
         f"\nDone in {time.monotonic() - began:.0f} s: asked, approved, used, reminded, renewed,"
-        " ended, on record."
+        " ended, taken in an emergency and reviewed, on record."
     )
 
 

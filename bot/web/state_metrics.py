@@ -50,7 +50,9 @@ class _State(Collector):
             " nothing."
         )
         outdated = GaugeMetricFamily("access_bot_roles_outdated", words, counted.outdated)
-        return [*families, failing, unreachable, outdated]
+        words = "Emergencies whose review is not signed."
+        emergencies = GaugeMetricFamily("access_bot_emergencies_open", words, counted.emergencies)
+        return [*families, failing, unreachable, outdated, emergencies]
 
 
 def watch(registry: CollectorRegistry, world: Context) -> None:

@@ -30,8 +30,11 @@ from bot.core.effects import Kind, Queue
 from bot.core.eligibility import Ask
 from bot.core.model import Person, ProvisionOrder
 from bot.core.roles import Policy
-from bot.operations._unit_of_work import Context
+from bot.operations._unit_of_work import Context, Snapshot
 from bot.operations.claim_work import ClaimedQueue, Row, Work
+from bot.operations.emergencies.ping_due import ping_due_reviews
+from bot.operations.emergencies.sign_review import sign_review
+from bot.operations.emergencies.start_emergency import Call, start_emergency
 from bot.operations.grants.begin_attempt import begin_attempt
 from bot.operations.grants.expire_due import expire_due
 from bot.operations.grants.panic import panic, resume
@@ -72,11 +75,13 @@ from tests.factories import ANA, BEN, CARA, DAN, LEA, Made, a_person, make_world
 from tests.postgres import Postgres
 
 POLICY = a_policy(
-    shop_admin='max_duration = "2h"\nmax_total = "3h"\npending_timeout = "1h"\nmax_renewals = 2',
+    shop_admin='max_duration = "2h"\nmax_total = "3h"\npending_timeout = "1h"\nmax_renewals = 2\n'
+    '[roles.shop-admin.emergency]\nmembers = ["@sre"]\nmax_duration = "30m"',
     reports_read="ticket = '.*'",
     both=(
         'systems = ["shop-admin", "reports"]\nactions = ["a", "b"]\nrequesters = ["everyone"]\n'
         'approvers = ["@sre", "@db-leads"]\napprovals = 2\n'
+        '[roles.both.emergency]\nmembers = ["@sre", "@engineers"]\nmax_duration = "1h"\n'
     ),
 )
 NARROWER = a_policy(
@@ -279,6 +284,25 @@ class Lifecycle(RuleBasedStateMachine):
         if (request := self._pick("requests", "pending", place)) is not None:
             withdraw_request(self.world, request, who)
 
+    @rule(
+        person=st.sampled_from(PEOPLE),
+        role=st.sampled_from(ROLES),
+        is_drill=st.booleans(),
+        how=st.sampled_from(OUTCOMES),
+    )
+    def calls_an_emergency(self, person: str, role: str, is_drill: bool, how: str) -> None:
+        start_emergency(self.world, Call(person, role, "down", is_drill=is_drill))
+        self._work(Queue.START, how)
+
+    @rule(who=st.sampled_from([LEA, LEA, *PEOPLE]), place=st.integers(0, 20))
+    def signs_a_review(self, who: str, place: int) -> None:
+        found = self.made.rows(
+            "SELECT request_id FROM emergencies WHERE signed_at IS NULL ORDER BY request_id"
+        )
+        if found and who not in self.left:
+            self.comes_back(who)
+            sign_review(self.world, who, str(found[place % len(found)][0]), "It was right.")
+
     @rule(place=st.integers(0, 20), duration=st.sampled_from([None, 60, 7200]))
     def renews(self, place: int, duration: int | None) -> None:
         if (grant := self._pick("grants", "active", place)) is not None:
@@ -363,8 +387,11 @@ class Lifecycle(RuleBasedStateMachine):
     @invariant()
     def a_request_is_decided_once_and_never_by_its_requester(self) -> None:
         told = Counter(self.made.rows("SELECT request, event FROM audit WHERE request <> ''"))
+        alone = {id for (id,) in self.made.rows("SELECT request_id FROM emergencies WHERE alone=1")}
         for id, state in self.made.rows("SELECT id, state FROM requests"):
             found = {event: told[id, event] for event in DECISIONS.values() if told[id, event]}
+            if id in alone:
+                found["request:approval:given"] = told[id, "emergency:access:started"]
             assert found == ({DECISIONS[state]: 1} if state != "pending" else {})
         votes = "'request:vote:given', 'request:approval:given', 'request:denial:given'"
         assert not self.made.rows(
@@ -374,8 +401,18 @@ class Lifecycle(RuleBasedStateMachine):
     @invariant()
     def a_person_holds_a_role_once(self) -> None:
         held = "state IN ('scheduled', 'starting', 'active')"
-        found = self.made.rows(f"SELECT person, role FROM grants WHERE {held}")
-        assert len(found) == len(set(found))
+        found = self.made.rows(f"SELECT person, role, urgency <> '' FROM grants WHERE {held}")
+        assert len(found) == len(set(found)), "but for what was asked for beside an emergency"
+
+    @invariant()
+    def an_emergency_is_open_until_somebody_else_signs_it(self) -> None:
+        open_now = self.made.rows(
+            "SELECT person FROM emergencies WHERE alone = 1 AND signed_at IS NULL"
+        )
+        assert len(open_now) == len(set(open_now)), "the next one of a person waits for a press"
+        assert self.made.count("emergencies", "signed_by = person OR signed_by = declared_by") == 0
+        assert self.made.count("emergencies", "ping_at IS NULL AND signed_at IS NULL") == 0
+        assert self.made.count("grants", "urgency <> ''") == self.made.count("emergencies")
 
     @invariant()
     def no_work_is_lost(self) -> None:
@@ -511,7 +548,7 @@ class Lifecycle(RuleBasedStateMachine):
         return str(found[place % len(found)][0]) if found else None
 
     def _sweep(self) -> None:
-        for step in (expire_due, start_due, lapse_due, remind_due):
+        for step in (expire_due, start_due, lapse_due, remind_due, ping_due_reviews):
             step(self.world)
 
     def _work(self, queue: Queue, how: str) -> int:
@@ -570,8 +607,9 @@ class Lifecycle(RuleBasedStateMachine):
     def _assert_judged(self, id: str, orders: list[ProvisionOrder]) -> None:
         """Every grant that begins is what roles.toml gives now, to a person who may have it."""
         if orders:
-            grant, policy = self.made.grant(id), self.world.policy()
-            role = policy.roles[grant.role]
+            grant = self.made.grant(id)
+            role = Snapshot(self.world).role_of(grant)
+            assert role is not None
             assert grant.duration <= role.max_duration
             assert self.world.directory().includes(role.requesters, self._person(grant.person))
 

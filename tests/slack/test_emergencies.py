@@ -197,7 +197,7 @@ def test_the_message_says_who_took_what_and_that_a_review_is_open(driver: SlackD
     assert "took Emergency: Shop admin, read and refund (shop-admin) for 1h" in text
     assert "without approval" in text and "the till is down" in text
     assert "Review open: a lead has to sign it, not @U0CARA." in text
-    assert samples.labels(said) == ["Sign review", "End access"]
+    assert samples.labels(said) == ["Sign review", "End now"]
     assert "<@U0LEA> please look at this, and sign its review." in text
 
 

@@ -11,9 +11,12 @@ import pytest
 
 from bot.core.audit import Event
 from bot.core.drift import Finding, What
-from bot.core.model import EndReason, GrantState, RequestState
+from bot.core.emergency import EmergencyReview
+from bot.core.model import EndReason, GrantState, RequestState, Urgency
 from bot.core.usage import GrantUsage
 from bot.operations.grants.show_credentials import Credentials
+from bot.operations.people.describe_person import EmergencyView
+from bot.operations.requests.describe_request import RequestCard
 from bot.operations.systems.describe_alerts import AlertView
 from bot.slack.pages import from_more
 from bot.slack.views import (
@@ -24,6 +27,8 @@ from bot.slack.views import (
     deny_modal,
     direct_messages,
     edit_modal,
+    emergency_message,
+    emergency_modal,
     end_alert,
     findings,
     help,
@@ -224,6 +229,25 @@ def many_people(text: str) -> dict[str, Any]:
         ),
         open_alerts=200,
         names={"U0ANA": text},
+        emergencies=tuple(
+            EmergencyView(
+                EmergencyReview(
+                    f"r{n}",
+                    f"g{n}",
+                    "U0BEN",
+                    "orders-read",
+                    Urgency.EMERGENCY,
+                    "U0BEN",
+                    True,
+                    NOW,
+                    NOW,
+                ),
+                a_request(reason=text, urgency=Urgency.EMERGENCY),
+                a_grant(urgency=Urgency.EMERGENCY),
+            )
+            for n in range(20)
+        ),
+        open_emergencies=99,
     )
     return {
         "home": home.render(view, NOW),
@@ -287,7 +311,61 @@ def credentials(text: str) -> dict[str, Any]:
     return credentials_modal.render(Credentials(a_grant(), "j", "token", True), view, {})
 
 
+def an_emergency(**changes: Any) -> Render:
+    """An emergency that runs, or as `changes` of its review say."""
+
+    def render(text: str) -> dict[str, Any]:
+        review = EmergencyReview(
+            "r1", "g1", "U0ANA", "orders-read", Urgency.DRILL, "U0ANA", True, NOW, NOW + HOUR
+        )
+        words = {key: text if value == "…" else value for key, value in changes.items()}
+        card = worst_card(text)
+        request = replace(card.request, urgency=Urgency.DRILL, state=RequestState.APPROVED)
+        grant = a_grant(urgency=Urgency.DRILL, actions=request.actions, systems=request.systems)
+        card = replace(card, request=request, grant=grant, emergency=replace(review, **words))
+        return emergency_message.render(card, NOW, [f"<@U{n:09}>" for n in range(200)])
+
+    return render
+
+
+def of_an_emergency(text: str) -> RequestCard:
+    review = EmergencyReview(
+        "r1", "g1", "U0ANA", "orders-read", Urgency.DRILL, "U0ANA", True, NOW, None, NOW, text, text
+    )
+    card = worst_card(text)
+    request = replace(card.request, urgency=Urgency.DRILL)
+    return replace(card, request=request, grant=a_grant(), emergency=review)
+
+
 RENDERS: dict[str, Render] = {
+    "emergency": an_emergency(),
+    "emergency without another lead": an_emergency(alone=False),
+    "emergency with its review": an_emergency(signed_at=NOW, signed_by="…", conclusion="…"),
+    "emergency that waits": lambda text: emergency_message.render(
+        replace(
+            of_an_emergency(text),
+            emergency=None,
+            open_emergencies=(replace(of_an_emergency(text).emergency, request="r0"),),  # type: ignore[type-var]
+        ),
+        NOW,
+        [f"<@U{n:09}>" for n in range(200)],
+    ),
+    "told an approver who was skipped": lambda text: direct_messages.request_note(
+        "emergency_skipped", of_an_emergency(text), NOW
+    ),
+    "told that the review is signed": lambda text: direct_messages.request_note(
+        "review_signed", of_an_emergency(text), NOW
+    ),
+    "answer to an emergency": lambda text: answers.emergency(of_an_emergency(text)),
+    "security: a review that is open": lambda text: security_notes.render(
+        "review_open",
+        {"role": text, "person": text, "started_at": NOW, "leads": ["U0LEA"] * 99, "drill": True},
+    ),
+    "modal: sign a review": lambda text: emergency_modal.sign(of_an_emergency(text)),
+    "modal: emergency": lambda text: emergency_modal.render(
+        [a_role(title=text[:75], systems=("s",) * 20)], None, {"duration": text, "reason": text}
+    ),
+    "modal: emergency called": lambda text: emergency_modal.called(of_an_emergency(text)),
     "pending": lambda text: approval_message.render(
         worst_card(text), NOW, [f"<@U{n:09}>" for n in range(200)]
     ),

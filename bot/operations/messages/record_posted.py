@@ -21,7 +21,7 @@ from bot.operations.messages.notify_each_lead import (
     notify_each_lead,
 )
 from bot.operations.messages.post_waiting import unpostable
-from storage import grants, key_values, people, requests
+from storage import grants, key_values, outbox, people, requests
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +65,8 @@ def record_posted(world: Context, request_id: str, channel: str, ts: str, shown_
         if request is None:
             return
         u.show(request)
-        if request.state != shown_state or request.state is RequestState.APPROVED:
+        waits = outbox.waiting(u.db, [effects.update_key(request_id)])
+        if not waits and (request.state != shown_state or request.state is RequestState.APPROVED):
             u.do(effects.update_approval(request_id, channel_of(u, request.role)))
 
 

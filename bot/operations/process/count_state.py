@@ -6,7 +6,7 @@ from bot.operations._unit_of_work import Context, Snapshot, reading
 from bot.operations.messages.keep_channels import channels_of
 from bot.operations.messages.notify_each_lead import FAILING
 from bot.operations.messages.record_posted import leads_unreachable
-from storage import grants, key_values, outbox
+from storage import emergencies, grants, key_values, outbox
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,13 +21,16 @@ class Counts:
     failing: dict[str, str]
     unreachable: bool
     outdated: bool
+    emergencies: int = 0
+    """Whose review is not signed."""
 
 
 def count_state(world: Context) -> Counts:
     """Returns the counts. Raises StorageUnavailable."""
     with reading(world) as u:
         rows, held = outbox.counts(world.db), grants.counts(world.db)
-        return Counts(rows, held, _failing(u), leads_unreachable(u), u.outdated)
+        open_now = emergencies.count_open(world.db)
+        return Counts(rows, held, _failing(u), leads_unreachable(u), u.outdated, open_now)
 
 
 def failing_channels(world: Context) -> dict[str, str]:

@@ -156,8 +156,8 @@ def _end(request: str, holder: str, about: str) -> Element:
         "End this access now?",
         f"The emergency access of {clean(holder, 60)} ends at once on every system. The review"
         " stays open until it is signed.",
-        "End access",
+        "End now",
         "Keep it",
         "danger",
     )
-    return button("End access", Action.END_EMERGENCY, request, about, "danger", asked)
+    return button("End now", Action.END_EMERGENCY, request, about, "danger", asked)

@@ -106,19 +106,24 @@ def render(view: PersonView, now: int, section: str = "", skip: int = 0) -> View
         )
     if unfit := view.person.ineligible_reason():
         return _home([header("Access"), paragraph([f"There is nothing for you here: {unfit}."])])
-    page = _Page(section, skip)
+    page, banner = _Page(section, skip), _emergencies(view)
+
+    def room(most: int) -> int:
+        """The banner takes a third of the room of each other section."""
+        return most * 2 // 3 if banner else most
+
+    held = _rows(held_rows(view, now), HELD, page, len(view.held), room(16))
+    pending, mine = len(view.pending), len(view.waiting_for_me)
     blocks = [
-        *_emergencies(view),
+        *banner,
         header("My access"),
         *_start(view),
-        *(_rows(held_rows(view, now), HELD, page, len(view.held), 16) or [_nothing(view)]),
-        *_titled("Waiting for a decision", pending_rows(view), PENDING, page, len(view.pending), 8),
-        *_titled(
-            "Waiting for you", _waiting_rows(view), DECIDE, page, len(view.waiting_for_me), 18
-        ),
-        *_titled("What you may ask for", _role_rows(view), ASK, page, len(view.roles), 8),
+        *(held or [_nothing(view)]),
+        *_titled("Waiting for a decision", pending_rows(view), PENDING, page, pending, room(8)),
+        *_titled("Waiting for you", _waiting_rows(view), DECIDE, page, mine, room(18)),
+        *_titled("What you may ask for", _role_rows(view), ASK, page, len(view.roles), room(8)),
         *_recent(view),
-        *_titled("Ends not confirmed", _alert_rows(view), ALERTS, page, view.open_alerts, 9),
+        *_titled("Ends not confirmed", _alert_rows(view), ALERTS, page, view.open_alerts, room(9)),
     ]
     return _home([*blocks, *_everything(view, now, page, BLOCKS - len(blocks))])
 
