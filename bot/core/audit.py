@@ -48,6 +48,8 @@ class Event(StrEnum):
     ACTION_REFUSED = "request:action:refused"
     RULE_DENIED = "request:rule:denied"
     RULE_APPLIED = "request:rule:applied"
+    PREAPPROVAL_GIVEN = "preapproval:access:given"
+    PREAPPROVAL_TAKEN = "preapproval:access:taken"
     GRANT_SCHEDULED = "grant:access:scheduled"
     GRANT_STARTED = "grant:access:started"
     START_UNSURE = "grant:start:unsure"

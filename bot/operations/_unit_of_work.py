@@ -223,14 +223,13 @@ class UnitOfWork(Snapshot):
         subject: str = "",
         role: str = "",
         system: str = "",
+        reason: str = "",
         **detail: object,
     ) -> None:
         """Adds an audit record without a request or grant."""
-        self.entries.append(
-            Entry(
-                event, actor, subject, role, system, detail={"source": self.world.source, **detail}
-            )
-        )
+        facts = {"source": self.world.source, **detail}
+        entry = Entry(event, actor, subject, role, system, reason=reason, detail=facts)
+        self.entries.append(entry)
 
     def refuse(
         self,

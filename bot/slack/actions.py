@@ -19,6 +19,7 @@ from bot.operations.messages.direct_notes import adopt_message
 from bot.operations.messages.private_answers import LIST, update_old_answer
 from bot.operations.people.describe_person import describe_person, emergency_roles
 from bot.operations.people.queue_home import queue_home
+from bot.operations.preapprovals.take import take_preapproval
 from bot.operations.reply import queue_reply
 from bot.operations.requests.accept_vote import AlreadyDecided, Press, Taken, submit_vote
 from bot.operations.requests.check_decision import check_decision
@@ -270,6 +271,15 @@ def choose_role(ctx: ListenerContext, click: Click, person: Person) -> None:
         update_view(ctx, click.view, click.hash, request_modal.render(roles, chosen, click.texts))
 
 
+def disallow(world: Context, click: Click, person: Person) -> None:
+    """Takes one pre-approval back."""
+    outcome = take_preapproval(world, person, click.value)
+    reply_outcome(world, click, outcome)
+    if not isinstance(outcome, Refused) and click.view_type != "home":
+        reply_text(world, click, "Taken back. Requests need approval again.")
+    _redraw_home(world, click)
+
+
 # --- leading
 
 
@@ -364,6 +374,7 @@ ACTIONS: Mapping[str, Route] = {
     Action.DENY: Route(_decision_form("deny", deny_modal.render)),
     Action.EDIT: Route(_decision_form("approve", edit_modal.render)),
     Action.DETAILS: Route(show_details),
+    Action.DISALLOW: Route(once(disallow)),
     Action.REVOKE_GIVEN: Route(revoke_form),
     Action.SHOW_CREDENTIALS: Route(credentials),
     Action.RENEW: Route(once(renew)),

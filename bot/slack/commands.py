@@ -12,6 +12,7 @@ from bot.core.approval import Refused
 from bot.core.durations import BadDuration
 from bot.core.eligibility import Ask, find_role
 from bot.core.model import Grant, Person, Request
+from bot.core.preapproval import read_terms
 from bot.core.roles import Role, ticket_matches
 from bot.core.spans import take_span
 from bot.operations._unit_of_work import Context
@@ -25,6 +26,9 @@ from bot.operations.idempotency import Repeated, do_once
 from bot.operations.messages.private_answers import GRANT, LIST, REQUEST, REVOKE
 from bot.operations.people.describe_person import describe_person, emergency_roles
 from bot.operations.people.require_lead import require_lead
+from bot.operations.preapprovals.describe import list_preapprovals
+from bot.operations.preapprovals.give import Given, give_preapproval
+from bot.operations.preapprovals.take import take_preapprovals
 from bot.operations.requests.describe_request import describe_request
 from bot.operations.requests.record_refusal import refuse_action
 from bot.operations.requests.request_access import (
@@ -42,6 +46,8 @@ from bot.slack.audit_query import page, parse_filters, person_named
 from bot.slack.context import (
     TOO_LATE,
     ListenerContext,
+    confirmed,
+    find_or_look_up,
     keep,
     needs_lookup,
     open_view,
@@ -49,7 +55,14 @@ from bot.slack.context import (
 )
 from bot.slack.payloads import Command, unescape
 from bot.slack.response_urls import is_slacks
-from bot.slack.views import answers, emergency_modal, help, request_modal, understood
+from bot.slack.views import (
+    answers,
+    emergency_modal,
+    help,
+    preapproval_parts,
+    request_modal,
+    understood,
+)
 from bot.slack.views._fit import join
 
 Message = dict[str, Any]
@@ -58,6 +71,11 @@ Row = TypeVar("Row", Grant, Request)
 
 MOST_NAMED = 12
 """Roles that one sentence names at most."""
+
+ALLOW_HINT = (
+    "Write /access allow @user ROLE [DURATION] until DATE [REASON], for example /access allow @dev"
+    " shop-admin 2h until 2026-12-24, and choose the person from Slack's list."
+)
 
 RENEW_HINT = "/access renew ROLE [DURATION] [REASON]"
 
@@ -328,6 +346,53 @@ _NOTHING: Mapping[str, str] = {
 }
 
 
+# --- approving in advance
+
+
+def allow(ctx: ListenerContext, said: Command, person: Person) -> Message:
+    """`@user ROLE [DURATION] until DATE [REASON…]` or `list`"""
+    who, rest = split(said.text)
+    if who.lower() in ("", "list") and not rest:
+        return preapproval_parts.listed(list_preapprovals(ctx.world, person.id), person.id)
+    role, rest = split(unescape(rest))
+    target = person_named(ctx.world, who)
+    if target is None or not role:
+        return _refuse(ctx, person, "approve in advance", f"Who, and for what? {ALLOW_HINT}")
+    try:
+        terms = read_terms(rest, ctx.now, person.tz)
+    except BadDuration as bad:
+        why = f"{bad} {ALLOW_HINT}"
+        return _refuse(ctx, person, "approve in advance", why, role=role, reason=rest)
+    if terms is None:
+        why = f"Until when? {ALLOW_HINT}"
+        return _refuse(ctx, person, "approve in advance", why, role=role, reason=rest)
+    receiver = find_or_look_up(ctx, target)
+    if isinstance(receiver, Refused):
+        return _refuse(ctx, person, "approve in advance", receiver.reason, role=role)
+    both = confirmed(ctx, person), confirmed(ctx, receiver)
+    outcome = do_once(ctx.world, said.key, lambda w: give_preapproval(w, *both, role, terms))
+    if isinstance(outcome, Refused):
+        return _refused(outcome)
+    if isinstance(outcome, Given):
+        return preapproval_parts.given(outcome)
+    return preapproval_parts.listed(list_preapprovals(ctx.world, person.id), person.id)
+
+
+def disallow(ctx: ListenerContext, said: Command, person: Person) -> Message:
+    """`@user ROLE`"""
+    who, rest = split(said.text)
+    target, role = person_named(ctx.world, who), split(unescape(rest))[0]
+    if target is None or not role:
+        why = "Whose, and for what? Write /access disallow @user ROLE."
+        return _refuse(ctx, person, "take a pre-approval back", why, role=role)
+    outcome = do_once(ctx.world, said.key, lambda w: take_preapprovals(w, person, target, role))
+    if isinstance(outcome, Refused):
+        return _refused(outcome)
+    if isinstance(outcome, Repeated):
+        return preapproval_parts.listed(list_preapprovals(ctx.world, person.id), person.id)
+    return preapproval_parts.taken(outcome)
+
+
 # --- looking
 
 
@@ -463,6 +528,8 @@ VERBS: Mapping[str, Verb] = {
         Verb("roles", show_roles),
         Verb("emergency", emergency),
         Verb("help", show_help),
+        Verb("allow", allow),
+        Verb("disallow", disallow),
         Verb("revoke", revoke, leads=True),
         Verb("audit", audit, leads=True),
         Verb("drift", drift, leads=True),

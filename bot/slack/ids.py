@@ -13,6 +13,7 @@ class Action(StrEnum):
     DENY = "deny"
     EDIT = "edit"
     DETAILS = "details"
+    DISALLOW = "disallow"
     SHOW_CREDENTIALS = "show_credentials"
     RENEW = "renew"
     DONE = "done"

@@ -39,6 +39,7 @@ from bot.operations.messages.private_answers import (
 )
 from bot.operations.messages.record_posted import record_leads_told, record_posted, record_reminded
 from bot.operations.people.describe_person import describe_home, describe_person
+from bot.operations.preapprovals.describe import get_preapproval
 from bot.operations.requests.describe_request import RequestCard, describe_request
 from bot.operations.systems.describe_alerts import (
     AlertView,
@@ -62,6 +63,7 @@ from bot.slack.views import (
     findings,
     home,
     lists,
+    preapproval_parts,
     revoke_confirm,
     security_notes,
     thread_notes,
@@ -314,6 +316,10 @@ class Messenger:
             if isinstance(found, Refused):
                 return answers.refused(found.reason)
             return findings.render(found, data["asked"], data["unasked"])
+        if data["note"] == "preapproval_given":
+            return preapproval_parts.told(get_preapproval(self._world, data["preapproval"]))
+        if data["note"] == "preapproval_taken":
+            return preapproval_parts.ended(data)
         card = self._card(data) if "request" in data else None
         return answers.render(data["note"], data, card, self._world.now())
 

@@ -43,6 +43,20 @@ CREATE TABLE judgements (
   criteria TEXT NOT NULL, PRIMARY KEY (request_id, moment)
 );
 
+CREATE TABLE preapprovals (
+  id TEXT PRIMARY KEY, giver TEXT NOT NULL, person TEXT NOT NULL, role TEXT NOT NULL,
+  duration BIGINT NOT NULL, until BIGINT NOT NULL, reason TEXT NOT NULL,
+  fingerprint TEXT NOT NULL, given_at BIGINT NOT NULL, taken_at BIGINT, taken_by TEXT
+);
+CREATE UNIQUE INDEX preapprovals_once ON preapprovals (person, role, giver)
+  WHERE taken_at IS NULL;
+CREATE INDEX preapprovals_by_giver ON preapprovals (giver) WHERE taken_at IS NULL;
+
+CREATE TABLE preapproval_uses (
+  request_id TEXT NOT NULL, preapproval_id TEXT NOT NULL,
+  PRIMARY KEY (request_id, preapproval_id)
+);
+
 CREATE TABLE votes (
   request_id TEXT NOT NULL REFERENCES requests (id), voter TEXT NOT NULL, at BIGINT NOT NULL,
   duration BIGINT NOT NULL, actions TEXT NOT NULL, PRIMARY KEY (request_id, voter)

@@ -13,9 +13,11 @@ from bot.core.audit import Event
 from bot.core.drift import Finding, What
 from bot.core.emergency import EmergencyReview
 from bot.core.model import EndReason, GrantState, RequestState, Urgency
+from bot.core.preapproval import PreApproval
 from bot.core.usage import GrantUsage
 from bot.operations.grants.show_credentials import Credentials
 from bot.operations.people.describe_person import EmergencyView
+from bot.operations.preapprovals.describe import PreApprovalView
 from bot.operations.requests.describe_request import RequestCard
 from bot.operations.systems.describe_alerts import AlertView
 from bot.slack.pages import from_more
@@ -34,6 +36,7 @@ from bot.slack.views import (
     help,
     home,
     lists,
+    preapproval_parts,
     request_details,
     request_modal,
     revoke_confirm,
@@ -88,6 +91,14 @@ SECURITY = {
     "use_after_end": ("grant", "person", "system", "session", "origin"),
     "policy_outdated": ("host", "file"),
 }
+
+
+def preapproved(text: str) -> PreApprovalView:
+    given = PreApproval("p1", "U0BEN", "U0ANA", text[:60], HOUR, NOW + HOUR, text, "f", NOW)
+    return PreApprovalView(given, a_role(title=text[:75]), False, {"U0BEN": text, "U0ANA": text})
+
+
+PREAPPROVED = (preapproved("T" * 3000),) * 50
 
 
 def decided(state: RequestState) -> Render:
@@ -248,6 +259,7 @@ def many_people(text: str) -> dict[str, Any]:
             for n in range(20)
         ),
         open_emergencies=99,
+        preapprovals=PREAPPROVED,
     )
     return {
         "home": home.render(view, NOW),
@@ -369,6 +381,8 @@ RENDERS: dict[str, Render] = {
     "pending": lambda text: approval_message.render(
         worst_card(text), NOW, [f"<@U{n:09}>" for n in range(200)]
     ),
+    "told that it was approved in advance": lambda text: preapproval_parts.told(preapproved(text)),
+    "approved in advance": lambda text: preapproval_parts.listed([preapproved(text)] * 99, "U0X"),
     "details": lambda text: request_details.render(worst_card(text)),
     "revoke what a rule gave": lambda text: revoke_modal.render(
         replace(worst_card(text), grant=a_grant())

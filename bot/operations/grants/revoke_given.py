@@ -3,12 +3,12 @@ of its role."""
 
 from bot.core.approval import Refused, deciders
 from bot.core.eligibility import check_reason
-from bot.core.model import EndReason, Person, Request, is_recent
+from bot.core.model import RULE, EndReason, Person, Request, is_recent
 from bot.operations._end_grant import request_end
 from bot.operations._leads_only import PERSON_LASTS, seen_as_lead
 from bot.operations._unit_of_work import Context, Snapshot, UnitOfWork, unit
 from bot.operations.grants.release_grant import Ending
-from storage import grants, requests
+from storage import grants, preapprovals, requests
 
 ACTION = "revoke"
 
@@ -55,6 +55,9 @@ def _refusal(u: Snapshot, request: Request | None, by: Person) -> Refused | None
         return Refused("This is your own access. I'm done gives it back.")
     if (unfit := by.ineligible_reason()) is not None:
         return Refused(f"You can't revoke access: {unfit}.")
+    by_rule = (request.decided_by or "").startswith(RULE)
+    if not by_rule and not preapprovals.used_for(u.db, request.id):
+        return Refused("People decided on this. A lead can end it with /access revoke.")
     role = u.policy.roles.get(request.role)
     may_decide = role is not None and by.id in deciders(role, request.requester, u.directory)
     if not may_decide and seen_as_lead(u, by.id) is not None:

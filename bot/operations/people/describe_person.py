@@ -13,6 +13,7 @@ from bot.core.usage import GrantUsage
 from bot.operations._leads_only import seen_as_lead
 from bot.operations._unit_of_work import Context, Snapshot, reading
 from bot.operations._usage import used_of
+from bot.operations.preapprovals.describe import PreApprovalView, describe_preapprovals
 from bot.operations.systems.describe_alerts import AlertView, describe_alerts
 from storage import alerts, emergencies, grants, people, requests
 
@@ -62,6 +63,9 @@ class PersonView:
         """What its role is called, marked as an emergency or a drill where it is one."""
         return marked(about.urgency, self.titles.get(about.role, about.role))
 
+    preapprovals: tuple[PreApprovalView, ...] = ()
+    """What this person gave and has."""
+
 
 def describe_person(world: Context, person_id: str) -> PersonView:
     """Describes a person's grants and requests. An unknown person counts as a stranger, who may
@@ -81,6 +85,7 @@ def describe_home(world: Context, person_id: str, skip: int = 0) -> PersonView:
             view,
             waiting_for_me=tuple(_waiting(u, person_id)),
             recent=tuple(requests.decided_of(u.db, person_id, RECENT)),
+            preapprovals=describe_preapprovals(u, person_id),
             approvers={role.name: _approvers(u, role) for role in view.roles},
         )
         return _for_lead(u, view, skip) if seen_as_lead(u, person_id) is None else view

@@ -3,6 +3,7 @@ a full member."""
 
 from bot.core.model import EndReason
 from bot.operations._end_grant import request_end, withdraw
+from bot.operations._preapprovals import end_of
 from bot.operations._unit_of_work import SYSTEM, Context, UnitOfWork, unit
 from storage import grants, requests
 
@@ -26,4 +27,5 @@ def revoke_all_of(u: UnitOfWork, person: str) -> int:
         withdraw(u, request, SYSTEM, unfit)
     found = grants.lock_held(u.db, [grant.id for grant in grants.held_by(u.db, person)])
     request_end(u, found, EndReason.OFFBOARDED, SYSTEM, unfit)
+    end_of(u, person, unfit)
     return len(found)

@@ -9,6 +9,7 @@ from bot.core.roles import Policy, references
 from bot.core.values import classify
 from bot.operations._bind_references import bind_references, report_group_changes
 from bot.operations._judge_start import judge_scheduled
+from bot.operations._preapprovals import end_lost
 from bot.operations._unit_of_work import GROUPS_LAST, Context, UnitOfWork, unit
 from bot.operations.people.offboard_person import revoke_all_of
 from storage import key_values, outbox, people
@@ -59,6 +60,7 @@ def _judge_again(u: UnitOfWork) -> None:
     """Applies what follows when references resolve to other people than before."""
     warn_undecidable(u)
     judge_scheduled(u)
+    end_lost(u)
 
 
 def warn_undecidable(u: UnitOfWork) -> None:

@@ -14,6 +14,7 @@ from bot.core.policy_changes import Change, changes, summary
 from bot.core.roles import Policy
 from bot.operations._bind_references import bind_references
 from bot.operations._judge_start import judge_scheduled
+from bot.operations._preapprovals import end_lost
 from bot.operations._unit_of_work import (
     POLICY_IN_FORCE,
     SYSTEM,
@@ -69,6 +70,7 @@ def record_loaded(world: Context, policy: Policy, revision: str = "") -> list[Ch
         bind_references(u)
         warn_undecidable(u)
         judge_scheduled(u)
+        end_lost(u)
         return found
 
 

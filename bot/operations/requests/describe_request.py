@@ -6,12 +6,14 @@ from bot.core.approval import NeedsApproval, deciders, tally
 from bot.core.criteria import Criterion, Verdict, changes
 from bot.core.emergency import EmergencyReview
 from bot.core.model import Grant, GrantState, Lease, Person, Request, RequestState
+from bot.core.preapproval import PreApproval
 from bot.core.roles import Role
 from bot.core.usage import GrantUsage
 from bot.operations._criteria import criteria_at, judge_request
+from bot.operations._preapprovals import holding
 from bot.operations._unit_of_work import Context, Snapshot, reading
 from bot.operations._usage import used_of
-from storage import emergencies, grants, requests
+from storage import emergencies, grants, preapprovals, requests
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,8 @@ class RequestCard:
     groups: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
     """What the criteria said otherwise when it was asked, each as a sentence."""
+    in_advance: tuple[PreApproval, ...] = ()
+    """The pre-approvals that hold while it is pending, or that decided it."""
     certified: tuple[str, ...] = ()
     """The systems of the grant whose hosts fetch a list of what is revoked."""
     emergency: EmergencyReview | None = None
@@ -93,7 +97,12 @@ def _as_decided(u: Snapshot, card: RequestCard) -> RequestCard:
     if card.request.state is not RequestState.APPROVED:
         return card
     kept = criteria_at(u, card.request.id)
-    return replace(card, criteria=kept.decided, changed=changes(kept.asked, kept.decided))
+    return replace(
+        card,
+        criteria=kept.decided,
+        changed=changes(kept.asked, kept.decided),
+        in_advance=tuple(preapprovals.used_for(u.db, card.request.id)),
+    )
 
 
 def _as_emergency(u: Snapshot, card: RequestCard) -> RequestCard:
@@ -123,6 +132,7 @@ def _to_decide(u: Snapshot, card: RequestCard) -> RequestCard:
         have=counted.have if isinstance(counted, NeedsApproval) else counted.by,
         need=role.approvals if role else 1,
         criteria=judged,
+        in_advance=holding(u, role, request.requester) if role else (),
         changed=changes(criteria_at(u, request.id).asked, judged),
         past=tuple(
             g

@@ -1,25 +1,30 @@
 """Requests a role for a person: refuses with a reason, names what they have already, or asks the
 approvers."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from bot.core import effects
 from bot.core.approval import Refused, deciders, nobody_can_decide
 from bot.core.audit import Event
+from bot.core.criteria import Judgement
 from bot.core.durations import format_duration
 from bot.core.eligibility import Ask, check_words, find_role, may_ask_at_all, may_request
 from bot.core.errors import StorageUnavailable
 from bot.core.lifecycle import Move
 from bot.core.model import RULE, Grant, Request, RequestState
+from bot.core.preapproval import PreApproval
 from bot.core.roles import Role
 from bot.core.rules import AutoApproval
 from bot.operations._begin_grant import begin_grant
 from bot.operations._criteria import denied, judge_request, keep_asked, keep_decided
 from bot.operations._end_grant import withdraw
+from bot.operations._open_emergency import has_open_emergency
+from bot.operations._preapprovals import deciding
 from bot.operations._unit_of_work import OUTDATED, SYSTEM, Context, UnitOfWork, new_id, unit
 from bot.operations.policy.find_unresolved import needed_for
-from storage import grants, key_values, outbox, requests
+from storage import grants, key_values, outbox, preapprovals, requests
 
 MOST_REQUESTS = 30
 """Requests of one person in MOST_WITHIN, including renewals that need approval."""
@@ -40,12 +45,14 @@ class Submitted:
 
 @dataclass(frozen=True, slots=True)
 class GrantedAtOnce:
-    """A rule of the role approved it; `grant` is starting or scheduled, `by` is the rule."""
+    """Nobody had to decide: the rule `by` approved it, or `givers` had in advance. `grant` is
+    starting or scheduled."""
 
     request: Request
     grant: Grant
     role: Role
-    by: str
+    by: str = ""
+    givers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +88,8 @@ def request_access(world: Context, ask: Ask, look_up_first: bool = False) -> Out
         if isinstance(role, Refused):
             role = OUTDATED if u.outdated else role
             return u.refuse(role, ask.person, "request", role=ask.role[:80], reason=ask.reason)
-        if role.auto_approve:  # so that two at once can't share the last of a quota
+        if role.auto_approve or preapprovals.of(u.db, ask.person, role.name, u.now):
+            # So that two at once don't both get it, or share the last of a quota.
             u.db.lock(f"request:{ask.person}:{role.name}")
         if (already := _already(u, ask)) is not None:
             return already
@@ -183,7 +191,8 @@ def _submit(
 ) -> Submitted | GrantedAtOnce | AlreadyPending | Refused:
     request = new_request(u, role, ask)
     judged = judge_request(u, role, request, u.person(ask.person))
-    if judged.rule is None and (refused := undecidable(u, role, ask.person)) is not None:
+    given = () if judged.rule else _in_advance(u, role, request, judged)
+    if not judged.rule and not given and (refused := undecidable(u, role, ask.person)):
         return u.refuse(refused, ask.person, "request", role=role.name, reason=ask.reason)
     if not requests.insert(u.db, request):
         return already_pending(u, ask.person, ask.role)
@@ -200,6 +209,8 @@ def _submit(
     u.do(effects.post_approval(request, role.channel))
     if judged.rule is not None:
         return _grant_by_rule(u, role, request, judged.rule)
+    if given:
+        return _grant_in_advance(u, role, request, given)
     u.expect(request.lapses_at)
     return submitted(u, role, request)
 
@@ -209,8 +220,38 @@ def _grant_by_rule(
 ) -> GrantedAtOnce:
     """Approves a request that was just stored and whose conditions of `rule` all hold."""
     by = RULE + rule.name
-    u.record(Event.RULE_APPLIED, by, request, rule=rule.name, **keep_decided(u, role, request))
-    requests.move(u.db, request.id, Move.APPROVE, u.now, by)
+    judged = keep_decided(u, role, request)
+    u.record(Event.RULE_APPLIED, by, request, rule=rule.name, **judged)
+    return GrantedAtOnce(request, _approve(u, role, request, by, (by,)), role, by)
+
+
+def _in_advance(
+    u: UnitOfWork, role: Role, request: Request, judged: Judgement
+) -> tuple[PreApproval, ...]:
+    """The pre-approvals that decide this request; none while a criterion of the role is not met, or
+    an emergency of the person is open."""
+    own = [each for each in judged.criteria if not each.rule]
+    if not all(each.met for each in own) or has_open_emergency(u, request.requester):
+        return ()
+    return deciding(u, role, request)
+
+
+def _grant_in_advance(
+    u: UnitOfWork, role: Role, request: Request, given: Sequence[PreApproval]
+) -> GrantedAtOnce:
+    """Approves a request that was just stored and that these pre-approvals decide together."""
+    givers = tuple(each.giver for each in given)
+    used = [{"preapproval": each.id, "giver": each.giver, "until": each.until} for each in given]
+    judged = keep_decided(u, role, request)
+    preapprovals.use(u.db, request.id, given)
+    grant = _approve(u, role, request, SYSTEM, givers, in_advance=used, **judged)
+    return GrantedAtOnce(request, grant, role, givers=givers)
+
+
+def _approve(
+    u: UnitOfWork, role: Role, request: Request, by: str, approvers: Sequence[str], **more: Any
+) -> Grant:
+    requests.move(u.db, request.id, Move.APPROVE, u.now, ",".join(approvers))
     u.record(
         Event.APPROVAL_GIVEN,
         by,
@@ -218,11 +259,11 @@ def _grant_by_rule(
         reason=request.reason,
         duration=request.duration,
         actions=list(request.actions),
-        approvers=[by],
+        approvers=list(approvers),
         asked_duration=request.duration,
+        **more,
     )
-    grant = begin_grant(u, role, request, request.duration, request.actions, by)
-    return GrantedAtOnce(request, grant, role, by)
+    return begin_grant(u, role, request, request.duration, request.actions, by)
 
 
 def submitted(u: UnitOfWork, role: Role, request: Request) -> Submitted:

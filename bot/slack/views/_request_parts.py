@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from bot.core.criteria import Criterion, Verdict
 from bot.core.durations import format_duration
 from bot.core.lifecycle import longest_run
-from bot.core.model import RequestState
+from bot.core.model import RULE, RequestState
 from bot.operations.requests.describe_request import RequestCard
 from bot.slack.blocks import Part, bold, date, typed, who
 from bot.slack.views._parts import role_parts
@@ -36,6 +36,8 @@ def headline(card: RequestCard) -> list[Part]:
 def outcome(card: RequestCard) -> list[Part]:
     """Who decided, and when."""
     request = card.request
+    if card.in_advance and request.state is RequestState.APPROVED:
+        return [bold("Approved"), " in advance by ", *_givers(card), "."]
     deciders = request.decided_by_each or ("somebody",)
     by: list[Part] = [part for actor in deciders for part in (", ", who(actor))][1:]
     when: list[Part] = [" ", date(request.decided_at)] if request.decided_at else []
@@ -54,6 +56,26 @@ def criterion(judged: Criterion) -> list[Part]:
     """One criterion with its sign."""
     of: list[Part] = [" (rule ", typed(f"“{judged.rule}”", 90), ")"] if judged.rule else []
     return [f"{_SIGNS[judged.verdict]} {judged.verdict}: ", typed(judged.text), *of]
+
+
+def was_decided_by_people(card: RequestCard) -> bool:
+    """Whether somebody looked at this very request before it was approved."""
+    return not card.in_advance and not (card.request.decided_by or "").startswith(RULE)
+
+
+def in_advance(card: RequestCard) -> list[list[Part]]:
+    """Who approved it in advance, and why that is not enough while it waits."""
+    if not card.in_advance:
+        return []
+    most = min(each.duration for each in card.in_advance)
+    return [["Approved in advance up to ", format_duration(most), " by ", *_givers(card)]]
+
+
+def _givers(card: RequestCard) -> list[Part]:
+    parts: list[Part] = []
+    for each in card.in_advance:
+        parts += [", ", who(each.giver), " (until ", date(each.until), ")"]
+    return parts[1:]
 
 
 def sign(verdict: Verdict) -> str:

@@ -112,7 +112,7 @@ def granted_lines(granted: GrantedAtOnce, note: str = "") -> list[list[Part]]:
     return [
         ["Approved at once: ", *role_parts(granted.role, request.role), *duration_parts(request)],
         spoken(note) if note else [],
-        ["The ", who(granted.by), " decided. You get a direct message as soon as it works."],
+        [*_decided_by(granted), " You get a direct message as soon as it works."],
     ]
 
 
@@ -145,6 +145,13 @@ def emergency(card: RequestCard) -> Message:
     return message(
         f"{title_text(card.role, card.request.role)} {how}.", paragraph(*emergency_lines(card))
     )
+
+
+def _decided_by(granted: GrantedAtOnce) -> list[Part]:
+    if not granted.givers:
+        return ["The ", who(granted.by), " decided."]
+    givers: list[Part] = [part for each in granted.givers for part in (", ", who(each))][1:]
+    return [*givers, " approved it in advance."]
 
 
 def waits_for_slack(role: str) -> str:

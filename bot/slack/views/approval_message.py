@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from bot.core.criteria import Criterion, Verdict
 from bot.core.durations import format_duration
-from bot.core.model import HELD, RULE, Grant, GrantState, Request, RequestState
+from bot.core.model import HELD, Grant, GrantState, Request, RequestState
 from bot.operations.requests.describe_request import RequestCard
 from bot.slack.blocks import (
     Block,
@@ -41,12 +41,14 @@ from bot.slack.views._request_parts import (
     changed,
     criterion,
     headline,
+    in_advance,
     in_full,
     often,
     outcome,
     sign,
     unasked,
     votes,
+    was_decided_by_people,
 )
 
 ONLY_ROOM = 1500
@@ -82,7 +84,7 @@ def _pending(card: RequestCard, pinged: Sequence[str]) -> Message:
         f"{who_text(request.requester)} asks for {wants}. Approve or deny it.",
         paragraph(headline(card)),
         rich(_reason(request)),
-        paragraph(_facts(card), *_criteria(card), *changed(card)),
+        paragraph(_facts(card), *_criteria(card), *changed(card), *in_advance(card)),
         *mentions(pinged, "please decide."),
         actions(*decision_buttons(request, about), details(request, about)),
     )
@@ -231,20 +233,16 @@ def _extended(card: RequestCard, grant: Grant) -> Iterator[list[Part]]:
 
 
 def _judged(card: RequestCard) -> list[Block]:
-    """What a rule decided by, and what had changed by the decision."""
-    lines = [criterion(each) for each in card.criteria] if _by_rule(card.request) else []
+    """What was decided by where nobody decided, and what had changed by the decision."""
+    lines = [] if was_decided_by_people(card) else [criterion(each) for each in card.criteria]
     lines += changed(card)
     return [rich(bullets(lines))] if lines else []
-
-
-def _by_rule(request: Request) -> bool:
-    return (request.decided_by or "").startswith(RULE)
 
 
 def _undo(card: RequestCard) -> list[Block]:
     """The button that revokes what nobody decided on, while it is held."""
     request, grant = card.request, card.grant
-    if not _by_rule(request) or grant is None or grant.state not in HELD:
+    if was_decided_by_people(card) or grant is None or grant.state not in HELD:
         return []
     about = f"{request.role} of {clean(card.requester.name, 40)}"
     return [actions(revoke_given(request, about))]

@@ -17,6 +17,11 @@ VERBS: tuple[tuple[str, str], ...] = (
         "/access emergency ROLE [DURATION] REASON",
         "access at once in an outage, for those who may; a lead reviews it afterwards",
     ),
+    (
+        "/access allow @user ROLE [DURATION] until DATE [REASON]",
+        "for approvers: their requests need nobody until then; list shows what there is",
+    ),
+    ("/access disallow @user ROLE", "takes that back"),
     ("/access help", "this"),
 )
 

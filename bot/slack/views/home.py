@@ -34,6 +34,7 @@ from bot.slack.blocks import (
 )
 from bot.slack.ids import Action
 from bot.slack.payloads import BadPayload
+from bot.slack.views import preapproval_parts
 from bot.slack.views._fit import fit
 from bot.slack.views._parts import (
     decision_buttons,
@@ -49,11 +50,12 @@ from bot.slack.views.lists import held_rows, pending_rows
 NO_ROLE = "-"
 """The value of the request button: it can't be the name of a role."""
 
-HELD, PENDING, DECIDE, ASK, ALERTS, EVERYTHING = (
+HELD, PENDING, DECIDE, ASK, PREAPPROVED, ALERTS, EVERYTHING = (
     "held",
     "pending",
     "decide",
     "ask",
+    "preapproved",
     "alerts",
     "everything",
 )
@@ -84,7 +86,7 @@ def page_from(value: str) -> tuple[str, int]:
     """The section and the rows to skip in a button's value. Raises BadPayload, because a value can
     be forged."""
     section, _, skip = value.partition(":")
-    known = section in (HELD, PENDING, DECIDE, ASK, ALERTS, EVERYTHING)
+    known = section in (HELD, PENDING, DECIDE, ASK, PREAPPROVED, ALERTS, EVERYTHING)
     if (
         not known
         or not skip.isdecimal()
@@ -122,6 +124,14 @@ def render(view: PersonView, now: int, section: str = "", skip: int = 0) -> View
         *_titled("Waiting for a decision", pending_rows(view), PENDING, page, pending, room(8)),
         *_titled("Waiting for you", _waiting_rows(view), DECIDE, page, mine, room(18)),
         *_titled("What you may ask for", _role_rows(view), ASK, page, len(view.roles), room(8)),
+        *_titled(
+            "Approved in advance",
+            preapproval_parts.rows(view.preapprovals, view.person.id),
+            PREAPPROVED,
+            page,
+            len(view.preapprovals),
+            room(8),
+        ),
         *_recent(view),
         *_titled("Ends not confirmed", _alert_rows(view), ALERTS, page, view.open_alerts, room(9)),
     ]

@@ -25,6 +25,7 @@ from bot.slack.views._request_parts import (
     changed,
     criterion,
     headline,
+    in_advance,
     in_full,
     outcome,
     unasked,
@@ -108,7 +109,7 @@ def _usual(card: RequestCard) -> list[Part]:
 
 
 def _decision(card: RequestCard) -> list[list[Part]]:
-    lines = [votes(card), *unasked(card), _why_you(card)]
+    lines = [votes(card), *in_advance(card), *unasked(card), _why_you(card)]
     lapses: list[Part] = ["Lapses ", date(card.request.lapses_at), " if nobody decides"]
     return [*filter(None, lines), lapses]
 

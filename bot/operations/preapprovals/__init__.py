@@ -1,0 +1,1 @@
+"""Approval in advance, for one person and role."""
