@@ -5,6 +5,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from bot.core.audit_story import (
     CertificateRow,
+    EmergencyRow,
     GrantRow,
     LeaseRow,
     RecordRow,
@@ -41,6 +42,10 @@ _CERTIFICATES = (
         columns="x.serial, x.grant_id, x.system, x.expires_at", table="ssh_certificates"
     )
     + "{collate}"
+)
+_EMERGENCIES = (
+    "SELECT request_id, grant_id, person, started_at, signed_at, signed_by FROM emergencies ORDER"
+    " BY request_id{collate}"
 )
 _RECORDS = (
     'SELECT request, seq, at, event, actor, subject, role, system, "grant", detail FROM audit'
@@ -84,7 +89,8 @@ def stories(db: Reads) -> Iterator[Story]:
     )
     leases, tokens = rows(LeaseRow, _LEASES), rows(TokenRow, _TOKENS)
     certificates, records = rows(CertificateRow, _CERTIFICATES), rows(RecordRow, _RECORDS)
-    every = (requests, votes, grants, leases, tokens, certificates, records)
+    emergencies = rows(EmergencyRow, _EMERGENCIES)
+    every = (requests, votes, grants, leases, tokens, certificates, emergencies, records)
     while waiting := [name for each in every if (name := each.request) is not None]:
         request = min(waiting)
         yield Story(
@@ -95,5 +101,6 @@ def stories(db: Reads) -> Iterator[Story]:
             leases.take(request),
             tokens.take(request),
             certificates.take(request),
+            emergencies.take(request),
             sorted(records.take(request), key=lambda record: record.seq),
         )

@@ -100,6 +100,7 @@ def _as_json(grant: Grant, used: GrantUsage) -> dict[str, object]:
         "ends_at": moment(grant.ends_at),
         "renewals": grant.renewals,
         "end_reason": grant.end_reason,
+        "urgency": grant.urgency,
         "used": used.times,
         "last_used_at": moment(used.last),
     }

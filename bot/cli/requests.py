@@ -188,4 +188,5 @@ def _as_json(request: Request) -> dict[str, object]:
         "decided_at": moment(request.decided_at),
         "decided_by": request.decided_by,
         "decision_reason": request.decision_reason,
+        "urgency": request.urgency,
     }

@@ -72,6 +72,15 @@ class CertificateRow(NamedTuple):
     expires_at: int
 
 
+class EmergencyRow(NamedTuple):
+    request: str
+    grant: str
+    person: str
+    started_at: int
+    signed_at: int | None
+    signed_by: str | None
+
+
 class RecordRow(NamedTuple):
     request: str
     seq: int
@@ -97,6 +106,7 @@ class Story:
     leases: Sequence[LeaseRow]
     tokens: Sequence[TokenRow]
     certificates: Sequence[CertificateRow]
+    emergencies: Sequence[EmergencyRow]
     records: Sequence[RecordRow]
 
 
@@ -133,6 +143,7 @@ _TOLD = frozenset(
         Event.CREDENTIALS_SHOWN,
         Event.CREDENTIALS_REVOKED,
         Event.CERTIFICATE_ISSUED,
+        Event.REVIEW_SIGNED,
     }
 )
 
@@ -186,6 +197,7 @@ def differences(story: Story, last: int, kept_since: int) -> list[Difference]:
         _grant(c, request, grant)
     _tokens(c)
     _certificates(c)
+    _emergency(c, request)
     known = {"", request.renews, *(grant.id for grant in story.grants)}
     for record in story.records:
         if record.grant not in known:
@@ -415,6 +427,29 @@ def _certificates(c: _Comparison) -> None:
             c.say(
                 f"certificate {serial:.40}, which record {record.seq} names, is not there", record
             )
+
+
+def _emergency(c: _Comparison, request: RequestRow) -> None:
+    """An emergency that nobody recorded, and a review that was signed or opened again by hand."""
+    started, signed = c.of(Event.EMERGENCY_STARTED), c.of(Event.REVIEW_SIGNED)
+    what = f"emergency of {request.requester} by request {request.id}"
+    if started and not c.story.emergencies:
+        c.say(f"{what}, which record {started[0].seq} names, is not there", started[0])
+    for row in c.story.emergencies:
+        if not started:
+            c.say(f"{what}: no record says that it started")
+        for record in started:
+            pairs = {"grant": (row.grant, record.grant), "person": (row.person, record.subject)}
+            c.same(what, record, **pairs, start=(row.started_at, record.at))
+        for record in signed:
+            c.same(
+                f"review of the {what}",
+                record,
+                signer=(row.signed_by, record.actor),
+                time=(row.signed_at, record.at),
+            )
+        if row.signed_at is not None and not signed:
+            c.say(f"review of the {what} is signed, and no record says so")
 
 
 def _is_kept(c: _Comparison, record: RecordRow) -> bool:

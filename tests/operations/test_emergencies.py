@@ -583,6 +583,38 @@ def test_the_clock_knows_when_the_next_ping_is_due(made: Made) -> None:
     assert made.wakes[0][1] == START + HOUR == next_due(made.world)
 
 
+# --- rows that somebody changed behind the bot
+
+
+FORGED = {
+    "a review that nobody signed": (
+        "UPDATE emergencies SET signed_at = 1, signed_by = 'U0LEA', ping_at = NULL",
+        "is signed, and no record says so",
+    ),
+    "an emergency that is gone": ("DELETE FROM emergencies", "is not there"),
+    "another start": ("UPDATE emergencies SET started_at = 1", "start is 1"),
+    "another user": ("UPDATE emergencies SET person = 'U0DAN'", "person is U0DAN"),
+}
+
+
+@pytest.mark.parametrize(("sql", "found"), FORGED.values(), ids=FORGED)
+def test_verify_finds_what_no_record_tells(made: Made, sql: str, found: str) -> None:
+    started(made)
+    assert made.verdict().broken is None
+    made.forged = True
+    with made.world.db.transaction():
+        made.world.db.run(sql)
+    assert any(found in each.what for each in made.verdict().differences)
+
+
+def test_verify_finds_a_review_that_was_opened_again(made: Made) -> None:
+    sign(made, started(made).request.id)
+    made.forged = True
+    with made.world.db.transaction():
+        made.world.db.run("UPDATE emergencies SET signed_at = NULL, signed_by = NULL")
+    assert any("signer is None" in each.what for each in made.verdict().differences)
+
+
 # --- drills
 
 

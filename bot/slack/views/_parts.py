@@ -88,6 +88,8 @@ def ended_because(grant: Grant, to_holder: bool = False) -> list[Part]:
     if grant.end_reason is EndReason.REVOKED and grant.end_by:
         words: list[Part] = [" (“", typed(grant.end_words, 300), "”)"] if grant.end_words else []
         return ["revoked by ", who(grant.end_by), *words]
+    if grant.end_reason is EndReason.EMERGENCY_CLOSED and grant.end_by:
+        return ["the emergency was closed by ", who(grant.end_by)]
     if grant.end_reason is EndReason.RELEASED:
         return ["you gave it back (released)" if to_holder else _WHY[EndReason.RELEASED]]
     return [_WHY[grant.end_reason or EndReason.EXPIRED]]
