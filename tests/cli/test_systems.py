@@ -9,7 +9,11 @@ from pathlib import Path
 import pytest
 
 from bot.cli.output import moment
-from bot.operations.grants.record_results import record_end_failed
+from bot.operations.grants.record_results import (
+    EXTENDS_UNTOLD,
+    record_end_failed,
+    record_extend_failed,
+)
 from bot.operations.grants.release_grant import release_grant
 from bot.operations.systems.account_links import StoredPins
 from bot.operations.systems.alert_due import send_due_alerts
@@ -81,6 +85,8 @@ class TestList:
         self, shop: Shop
     ) -> None:
         made, grant = shop.made, shop.made.a_grant()
+        record_extend_failed(made.world, grant.id, "shop-admin", "renewal", EXTENDS_UNTOLD)
+        made.clock.at += 60
         release_grant(made.world, grant.id, ANA)
         record_end_failed(made.world, grant.id, "shop-admin", "first", 1)
         made.clock.at += 900

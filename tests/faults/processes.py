@@ -194,7 +194,7 @@ def _assert_recorded_once(company: Company, approved: set[str]) -> None:
                 'SELECT "grant", system FROM audit WHERE event = ?', event
             )
         )
-        assert not [key for key, count in found.items() if count != 1], event
+        assert found and not [key for key, count in found.items() if count != 1], event
         assert found.keys() <= leases.keys()
         assert not each or not (leases - found), _lives(company, leases - found)
     summed = company.rows("SELECT \"grant\", system FROM audit WHERE event = 'grant:use:summed'")
@@ -215,7 +215,8 @@ def _assert_said(company: Company, requests: set[str], times: int, undelivered: 
                 for action, value in ids
                 if action == "show_credentials" and "Renewed" not in text
             )
-    assert max(cards.values(), default=0) <= times
+    assert cards and begun, "buttons of requests and of grants were posted"
+    assert max(cards.values()) <= times
     assert (
         max((count for grant, count in begun.items() if re.match("g", grant)), default=0)
         <= times + 1

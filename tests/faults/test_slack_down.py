@@ -83,7 +83,7 @@ def test_a_pause_that_slack_asks_for_is_kept_for_the_channel(company: Company) -
         company.access(who, "request shop-admin 1h because")
     company.card(company.request(second, "shop-admin")[0])
     calls = company.sandbox.inspector.calls("chat.postMessage")
-    assert calls[0]["status"] == 429
+    assert calls[0]["status"] == 429 and len(calls) > 2
     assert all(call["at"] - calls[0]["at"] >= 3 for call in calls[1:])
 
 
