@@ -31,6 +31,7 @@ from bot.operations.audit.record_repeats import record_repeats
 from bot.operations.claim_work import free_claims
 from bot.operations.messages.keep_channels import look_up_channels, look_up_channels_in_turn
 from bot.operations.messages.private_answers import forget_answers
+from bot.operations.onboarding.sweep_ramps import sweep_ramps
 from bot.operations.people.record_people import (
     people_to_check,
     record_people,
@@ -186,6 +187,7 @@ class Worker:
             "reconcile": PeriodicJob(60, lambda: reconcile_nightly(world)),
             "sessions": PeriodicJob(LOOK_EVERY, SessionPoller(world, build_systems(world)).look),
             "channels": PeriodicJob(60, lambda: look_up_channels_in_turn(world)),
+            "onboarding": PeriodicJob(10, lambda: sweep_ramps(world)),
             "time": PeriodicJob(60, lambda: mark_time(world)),
             "answers": PeriodicJob(60, lambda: forget_answers(world)),
             "repeats": PeriodicJob(10, lambda: record_repeats(world)),

@@ -151,6 +151,16 @@ def made_between(db: Database, person: str, since: int, until: int, limit: int) 
     return [int(at) for (at,) in db.rows(sql, person, since, until, limit)]
 
 
+def of_person_between(db: Database, person: str, since: int, until: int) -> list[Request]:
+    """Returns the requests that this person made from `since` to `until`, oldest first, without
+    renewals."""
+    sql = (
+        f"SELECT {_COLUMNS} FROM requests WHERE requester = ? AND created_at >= ? AND created_at <="
+        " ? AND renews IS NULL ORDER BY created_at, id LIMIT 1000"
+    )
+    return _many(db.rows(sql, person, since, until))
+
+
 def decided_of(db: Database, person: str, limit: int) -> list[Request]:
     """Returns this person's latest requests that are not pending, newest first, without
     renewals."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.core.lifecycle import GRANT, REQUEST
+from bot.core.lifecycle import GRANT, RAMP, REQUEST
 from bot.slack.ids import Action, Modal
 from tests.test_rooms import MAY_IMPORT
 
@@ -27,7 +27,10 @@ def drawn(table) -> list[str]:
 def test_the_states_in_the_documents_are_those_of_the_code():
     page = (ROOT / "docs/lifecycle.md").read_text()
     picture = page.split("<!-- states")[1].split("```")[1].strip("\n")
-    assert picture == "\n".join(["request", *drawn(REQUEST), "", "grant", *drawn(GRANT)])
+    tables = {"request": REQUEST, "grant": GRANT, "onboarding": RAMP}
+    assert picture == "\n\n".join(
+        "\n".join([name, *drawn(table)]) for name, table in tables.items()
+    )
 
 
 def test_the_readme_fits_on_three_screens_and_has_its_parts_in_order():

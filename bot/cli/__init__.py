@@ -57,6 +57,11 @@ class Commands(LazyGroup):
             ("grants", "bot.cli.grants", "List and revoke access."),
             ("requests", "bot.cli.requests", "List, approve and deny requests."),
             ("emergency", "bot.cli.emergency", "Take a role at once, without Slack."),
+            (
+                "onboarding",
+                "bot.cli.onboarding",
+                "List, start, pause, resume and end onboardings.",
+            ),
             ("panic", "bot.cli.panic", "End access now, and block new access until `resume`."),
             ("resume", "bot.cli.panic", "Allow access again after `panic`."),
             ("audit", "bot.cli.audit", "Query, export and verify the audit log."),

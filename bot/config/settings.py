@@ -46,6 +46,7 @@ NEEDS: Mapping[str, frozenset[Need]] = {
     "grants": frozenset({Need.KEYS}),
     "requests": frozenset({Need.KEYS}),
     "emergency": frozenset({Need.KEYS}),
+    "onboarding": frozenset({Need.KEYS}),
     "panic": frozenset({Need.KEYS}),
     "resume": frozenset({Need.KEYS}),
     "audit": frozenset({Need.KEYS}),

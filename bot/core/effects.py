@@ -52,6 +52,9 @@ class Kind(StrEnum):
     RECONCILE = "reconcile"
     REMOVE_ORPHAN = "remove_orphan"
     PUBLISH_HOME = "publish_home"
+    RAMP_NOTE = "ramp_note"
+    SUGGEST_BUNDLE = "suggest_bundle"
+    UPDATE_RAMP_NOTE = "update_ramp_note"
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,9 +132,12 @@ def ask_key(person: str, role: str) -> str:
 
 
 def look_up_person(person: str) -> Effect:
-    return Effect(
-        Kind.LOOK_UP_PERSON, Queue.DECIDE, f"person:{person}", {"person": person}, person=person
-    )
+    key = person_key(person)
+    return Effect(Kind.LOOK_UP_PERSON, Queue.DECIDE, key, {"person": person}, person=person)
+
+
+def person_key(person: str) -> str:
+    return f"person:{person}"
 
 
 GROUPS_KEY = "groups"
@@ -314,3 +320,25 @@ def publish_home(person: str, section: str = "", skip: int = 0, *, last: bool = 
 
 def home_key(person: str) -> str:
     return f"home:{person}"
+
+
+def ramp_note(person: str, note: str, ramp: str, number: int = 0) -> Effect:
+    """Notifies one person about a ramp or one of its stages, as it is then."""
+    data = {"person": person, "note": note, "ramp": ramp, "number": number}
+    return Effect(Kind.RAMP_NOTE, Queue.SLACK, f"to:{person}", data)
+
+
+def suggest_bundle(lead: str, newcomer: str, bundle: str) -> Effect:
+    """Offers a lead to start the onboarding of a person who joined."""
+    data = {"person": lead, "newcomer": newcomer, "bundle": bundle}
+    return Effect(Kind.SUGGEST_BUNDLE, Queue.SLACK, f"to:{lead}", data)
+
+
+def update_ramp_note(channel: str, ts: str) -> Effect:
+    """Shows a posted note about a ramp as it is then."""
+    data = {"channel": channel, "ts": ts}
+    return Effect(Kind.UPDATE_RAMP_NOTE, Queue.UPDATE, ramp_message_key(channel, ts), data)
+
+
+def ramp_message_key(channel: str, ts: str) -> str:
+    return f"ramp:{channel}:{ts}"

@@ -1,4 +1,5 @@
-"""The state tables of requests and grants, and the arithmetic of ends, renewals and reminders.
+"""The state tables of requests, grants and onboardings, and the arithmetic of ends, renewals and
+reminders.
 
 A move that is missing in a table can't happen.
 """
@@ -9,6 +10,7 @@ from typing import TypeVar
 
 from bot.core.errors import IllegalMove
 from bot.core.model import GrantState as G
+from bot.core.model import RampState as P
 from bot.core.model import RequestState as R
 
 
@@ -23,6 +25,9 @@ class Move(StrEnum):
     RENEW = "renew"
     END = "end"
     CONFIRM_END = "confirm end"
+    PAUSE = "pause"
+    RESUME = "resume"
+    FINISH = "finish"
 
 
 REQUEST: Mapping[R, Mapping[Move, R]] = {
@@ -47,13 +52,21 @@ GRANT: Mapping[G, Mapping[Move, G]] = {
     G.FAILED: {},
 }
 
+RAMP: Mapping[P, Mapping[Move, P]] = {
+    P.PLANNED: {Move.BEGIN: P.RUNNING, Move.END: P.ENDED},
+    P.RUNNING: {Move.PAUSE: P.PAUSED, Move.FINISH: P.FINISHED, Move.END: P.ENDED},
+    P.PAUSED: {Move.RESUME: P.RUNNING, Move.FINISH: P.FINISHED, Move.END: P.ENDED},
+    P.FINISHED: {},
+    P.ENDED: {},
+}
+
 ALERTS = (15 * 60, 3600)
 """Seconds after the first failure of an end until its next alert."""
 
 ALERTS_THEN = 4 * 3600
 """Seconds between later alerts."""
 
-State = TypeVar("State", R, G)
+State = TypeVar("State", R, G, P)
 
 
 def after(table: Mapping[State, Mapping[Move, State]], state: State, move: Move) -> State:

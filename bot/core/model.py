@@ -27,6 +27,14 @@ class GrantState(StrEnum):
     FAILED = "failed"
 
 
+class RampState(StrEnum):
+    PLANNED = "planned"
+    RUNNING = "running"
+    PAUSED = "paused"
+    FINISHED = "finished"
+    ENDED = "ended"
+
+
 class EndReason(StrEnum):
     EXPIRED = "expired"
     RELEASED = "released"

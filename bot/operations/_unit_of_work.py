@@ -15,10 +15,11 @@ from bot.core.audit import Break, Entry, Event
 from bot.core.effects import Effect, Queue
 from bot.core.emergency import as_emergency
 from bot.core.model import Directory, Grant, Person, Request, Source, is_recent
+from bot.core.onboarding import RampRights, as_for, asked_for, rights_of
 from bot.core.roles import Policy, Role
 from bot.operations._repeats import MOST_APART, counted
 from bot.operations._unwritten import UnwrittenEnds
-from storage import audit, direct_notes, key_values, outbox, people, private_answers
+from storage import audit, direct_notes, key_values, outbox, people, private_answers, ramps
 from storage.database import Database
 
 log = logging.getLogger(__name__)
@@ -149,7 +150,8 @@ class Snapshot:
         roles.toml no longer has it."""
         role = self.policy.roles.get(about.role)
         if role is None or not about.urgency:
-            return role
+            requester = about.requester if isinstance(about, Request) else about.person
+            return self.role_for(about.role, requester)
         return as_emergency(role, about.urgency, about.duration, self.policy.workspace.leads)
 
     def person(self, person: str) -> Person:
@@ -160,6 +162,29 @@ class Snapshot:
         """What is known of these people, by id, read at once."""
         known = people.several(self.db, wanted)
         return {person: known.get(person) or unknown_person(person) for person in wanted}
+
+    @cached_property
+    def leads(self) -> frozenset[str]:
+        """The leads of roles.toml now; nobody while Slack has not said who they are."""
+        return self.directory.resolve(self.policy.workspace.leads)
+
+    @cached_property
+    def absent(self) -> frozenset[str]:
+        """People who can't act now, so that others act in their place."""
+        return self.directory.unfit
+
+    @cached_property
+    def _ramp_rights(self) -> tuple[RampRights, ...]:
+        running = ramps.open_ramps(self.db)
+        return tuple(rights_of(running, self.policy, self.absent, self.leads, self.now))
+
+    def role_for(self, name: str, requester: str) -> Role | None:
+        """The role as it is for this requester: a running onboarding may add them to its requesters
+        and their mentor to its approvers. None if roles.toml has no such role."""
+        role = self.policy.roles.get(name)
+        if role is None or all(name not in asked_for(b) for b in self.policy.bundles.values()):
+            return role
+        return as_for(role, requester, self._ramp_rights)
 
     def paused(self, role: str, person: str) -> Refused | None:
         """Refuses what a panic switch has stopped."""

@@ -31,6 +31,7 @@ from bot.operations.systems.acknowledge_alert import MOST as AT_ONE_PRESS
 from bot.operations.systems.acknowledge_alert import acknowledge_all as acknowledge_all_ends
 from bot.operations.systems.acknowledge_alert import acknowledge_end
 from bot.operations.systems.remove_orphan import ask_removal
+from bot.slack import onboarding
 from bot.slack.audit_query import from_older
 from bot.slack.blocks import View
 from bot.slack.context import (
@@ -394,6 +395,13 @@ ACTIONS: Mapping[str, Route] = {
     Action.CHOOSE_EMERGENCY_ROLE: Route(choose_emergency_role),
     Action.SIGN_REVIEW: Route(sign_form),
     Action.END_EMERGENCY: Route(once(end_access)),
+    Action.PLAN_ONBOARDING: Route(onboarding.plan),
+    Action.ONBOARDING_FORM: Route(onboarding.change_form),
+    Action.OPEN_STAGE: Route(onboarding.press_open),
+    Action.PAUSE_RAMP: Route(once(onboarding.pause)),
+    Action.RESUME_RAMP: Route(once(onboarding.resume)),
+    Action.CHANGE_MENTOR: Route(onboarding.press_mentor),
+    Action.END_RAMP: Route(once(onboarding.end)),
 }
 """What each button does, by its `action_id`."""
 

@@ -19,6 +19,7 @@ Part = str | Element
 HOLE = "\N{REPLACEMENT CHARACTER}"
 DELIVERY = 5
 DATE_FORMAT = "{date_short_pretty} at {time}"
+DAY_FORMAT = "{date_short_pretty}"
 
 # Invisible letters: Hangul fillers, the Braille blank, the combining grapheme joiner.
 _BLANK = frozenset("\u115f\u1160\u3164\uffa0\u2800\u034f\u17b4\u17b5")
@@ -94,6 +95,12 @@ def utc(at: int) -> str:
 def date(at: int) -> Element:
     """A time that Slack shows in each reader's own zone, as `<!date^…>` does in mrkdwn."""
     return {"type": "date", "timestamp": at, "format": DATE_FORMAT, "fallback": utc(at)}
+
+
+def day(at: int) -> Element:
+    """A day that Slack shows in each reader's own zone."""
+    fallback = datetime.fromtimestamp(at, UTC).strftime("%-d %b %Y")
+    return {"type": "date", "timestamp": at, "format": DAY_FORMAT, "fallback": fallback}
 
 
 def left(seconds: int) -> str:

@@ -53,6 +53,7 @@ from bot.slack.context import (
     open_view,
     refresh_person,
 )
+from bot.slack.onboarding import onboard
 from bot.slack.payloads import Command, unescape
 from bot.slack.response_urls import is_slacks
 from bot.slack.views import (
@@ -534,7 +535,7 @@ VERBS: Mapping[str, Verb] = {
         Verb("audit", audit, leads=True),
         Verb("drift", drift, leads=True),
         Verb("explain", _later("explain")),
-        Verb("onboard", _later("onboard", leads=True), leads=True),
+        Verb("onboard", onboard, leads=True),
         Verb("review", _later("review", leads=True), leads=True),
     )
 }

@@ -33,6 +33,13 @@ class Action(StrEnum):
     CHOOSE_EMERGENCY_ROLE = "choose_emergency_role"
     SIGN_REVIEW = "sign_review"
     END_EMERGENCY = "end_emergency"
+    PLAN_ONBOARDING = "plan_onboarding"
+    ONBOARDING_FORM = "onboarding_form"
+    OPEN_STAGE = "open_stage"
+    PAUSE_RAMP = "pause_ramp"
+    RESUME_RAMP = "resume_ramp"
+    CHANGE_MENTOR = "change_mentor"
+    END_RAMP = "end_ramp"
 
 
 class Modal(StrEnum):
@@ -45,6 +52,8 @@ class Modal(StrEnum):
     CREDENTIALS = "credentials_modal"
     EMERGENCY = "emergency_modal"
     SIGN_REVIEW = "sign_review_modal"
+    ONBOARDING = "onboarding_modal"
+    MENTOR = "mentor_modal"
     NOTICE = "notice_modal"
 
 
@@ -57,8 +66,9 @@ class Shortcut(StrEnum):
 
 class Field(StrEnum):
     """`block_id` of every input; the element in it has the same name as its `action_id`, but for
-    the role's select, which is CHOOSE_ROLE or CHOOSE_EMERGENCY_ROLE. They are the names that a
-    Refused uses for its `field`."""
+    the role's select, which is CHOOSE_ROLE or CHOOSE_EMERGENCY_ROLE, and for what changes the
+    preview of an onboarding, which is ONBOARDING_FORM. They are the names that a Refused uses for
+    its `field`."""
 
     ROLE = "role"
     DURATION = "duration"
@@ -68,3 +78,7 @@ class Field(StrEnum):
     ACTIONS = "actions"
     DRILL = "drill"
     CONCLUSION = "conclusion"
+    NEWCOMER = "newcomer"
+    EMAIL = "email"
+    BUNDLE = "bundle"
+    MENTOR = "mentor"

@@ -17,6 +17,7 @@ from bot.core.role_search import search_roles
 from bot.core.roles import Role
 from bot.operations._unit_of_work import Context
 from bot.operations.idempotency import do_once
+from bot.operations.onboarding.suggest import note_joined
 from bot.operations.people.describe_person import emergency_roles, roles_open_to
 from bot.operations.people.queue_home import queue_home
 from bot.operations.people.queue_lookup import queue_lookup
@@ -220,6 +221,7 @@ def _home_opened(world: Context, said: SlackEvent) -> None:
 
 def _joined(world: Context, said: SlackEvent) -> None:
     queue_lookup(world, said.person)
+    note_joined(world, said.person)
 
 
 def _groups_changed(world: Context, said: SlackEvent) -> None:

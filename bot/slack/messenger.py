@@ -38,6 +38,14 @@ from bot.operations.messages.private_answers import (
     record_changed,
 )
 from bot.operations.messages.record_posted import record_leads_told, record_posted, record_reminded
+from bot.operations.onboarding.describe_ramp import (
+    RampMessage,
+    describe_graduation,
+    describe_ramp,
+    find_ramp_note,
+    record_ramp_note,
+)
+from bot.operations.onboarding.suggest import suggested_now
 from bot.operations.people.describe_person import describe_home, describe_person
 from bot.operations.preapprovals.describe import get_preapproval
 from bot.operations.requests.describe_request import RequestCard, describe_request
@@ -63,6 +71,7 @@ from bot.slack.views import (
     findings,
     home,
     lists,
+    onboarding,
     preapproval_parts,
     revoke_confirm,
     security_notes,
@@ -366,6 +375,39 @@ class Messenger:
         )
         view = home.render(person, self._world.now(), section, skip)
         self._call("views.publish", user_id=data["person"], view=view)
+
+    def ramp_note(self, work: Work) -> None:
+        """A note about an onboarding, for one person; one with buttons is kept up to date."""
+        person, name, number = work.data["person"], work.data["note"], work.data["number"]
+        message = self._ramp_message(work.data["ramp"], name, number, person)
+        if message is None:
+            return
+        answer = self.post(person, message)
+        if name in onboarding.KEPT:
+            place = (answer["channel"], answer["ts"], work.data["ramp"], person, name, number)
+            work.finish(record_ramp_note, RampMessage(*place))
+
+    def _ramp_message(self, ramp: str, name: str, number: int, person: str) -> Message | None:
+        if name == "graduation":
+            found = describe_graduation(self._world, ramp)
+            return onboarding.graduation(found) if found else None
+        view = describe_ramp(self._world, ramp)
+        return onboarding.note(name, view, number, person) if view else None
+
+    def update_ramp_note(self, work: Work) -> None:
+        channel, ts = work.data["channel"], work.data["ts"]
+        shown = find_ramp_note(self._world, channel, ts)
+        message = shown and self._ramp_message(shown.ramp, shown.note, shown.number, shown.person)
+        if message:
+            self._show(channel, ts, message)
+
+    def suggest_bundle(self, work: Work) -> None:
+        """Offers an onboarding, unless the bundle is gone or the person has an onboarding by
+        now."""
+        newcomer = work.data["newcomer"]
+        bundle = suggested_now(self._world, newcomer, work.data["bundle"])
+        if bundle is not None:
+            self.post(work.data["person"], onboarding.suggestion(newcomer, bundle))
 
     def send_export(self, work: Work) -> None:
         """Writes to a file first, because the log may be larger than memory. The reader's authority

@@ -333,10 +333,13 @@ def _ticked(state: Json) -> tuple[str, ...] | None:
 
 
 def _chosen(element: Json) -> str:
-    """The value of an element: of a button, a text, a chosen option or a chosen time."""
+    """The value of an element: of a button, a text, a chosen option, a chosen person or a chosen
+    time."""
     option = element.get("selected_option")
     if isinstance(option, Mapping):
         return _text(option, "value")
+    if isinstance(element.get("selected_user"), str):
+        return _text(element, "selected_user")
     picked = element.get("selected_date_time")
     return str(picked) if isinstance(picked, int) else _text(element, "value")
 

@@ -33,6 +33,7 @@ from bot.operations.requests.request_access import (
 from bot.slack.context import ListenerContext, confirmed, needs_lookup, open_view, refresh_person
 from bot.slack.credentials_window import answer_window
 from bot.slack.ids import Field, Modal
+from bot.slack.onboarding import submit_mentor, submit_start
 from bot.slack.payloads import Shortcut, Submission
 from bot.slack.views import answers, edit_modal, emergency_modal, request_modal, understood
 
@@ -239,5 +240,7 @@ FORMS: Mapping[str, Callable[[ListenerContext, Submission, Person], Reply]] = {
     Modal.CREDENTIALS: credentials,
     Modal.EMERGENCY: emergency,
     Modal.SIGN_REVIEW: sign_review,
+    Modal.ONBOARDING: submit_start,
+    Modal.MENTOR: submit_mentor,
 }
 """The handler of each modal with inputs; the other modals only inform."""

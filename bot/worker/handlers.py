@@ -102,6 +102,11 @@ HANDLERS: Mapping[Kind, Handler] = {
     ),
     Kind.CLEAR_WINDOW: Handler(lambda deps, work: deps.messenger.clear_window(work)),
     Kind.PUBLISH_HOME: Handler(lambda deps, work: deps.messenger.publish_home(work)),
+    Kind.RAMP_NOTE: Handler(lambda deps, work: deps.messenger.ramp_note(work), resend_safe=False),
+    Kind.SUGGEST_BUNDLE: Handler(
+        lambda deps, work: deps.messenger.suggest_bundle(work), resend_safe=False
+    ),
+    Kind.UPDATE_RAMP_NOTE: Handler(lambda deps, work: deps.messenger.update_ramp_note(work)),
     Kind.SEND_EXPORT: Handler(lambda deps, work: deps.messenger.send_export(work)),
     Kind.VERIFY_AUDIT: Handler(lambda deps, work: deps.messenger.verify_audit(work)),
 }

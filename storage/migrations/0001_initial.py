@@ -117,6 +117,44 @@ CREATE INDEX emergencies_ping ON emergencies (ping_at) WHERE ping_at IS NOT NULL
 CREATE INDEX emergencies_by_grant ON emergencies (grant_id);
 """
 
+# `newcomer` is empty until the person with the address `email` has joined. `shift` are the seconds
+# by which pauses moved the stages. `newcomers` are people who joined lately, until a bundle was
+# suggested for them.
+ONBOARDING = """
+CREATE TABLE ramps (
+  id TEXT PRIMARY KEY, bundle TEXT NOT NULL, title TEXT NOT NULL, newcomer TEXT NOT NULL,
+  email TEXT NOT NULL, mentor TEXT NOT NULL, lead TEXT NOT NULL, state TEXT NOT NULL,
+  planned_at BIGINT NOT NULL, starts_at BIGINT, longest BIGINT NOT NULL, pins TEXT NOT NULL,
+  shift BIGINT NOT NULL DEFAULT 0, paused_at BIGINT, ended_at BIGINT
+);
+CREATE INDEX ramps_open ON ramps (planned_at) WHERE state IN ('planned', 'running', 'paused');
+CREATE UNIQUE INDEX ramps_one_open ON ramps (newcomer)
+  WHERE newcomer <> '' AND state IN ('planned', 'running', 'paused');
+CREATE UNIQUE INDEX ramps_one_invited ON ramps (email)
+  WHERE newcomer = '' AND state IN ('planned', 'running', 'paused');
+
+CREATE TABLE ramp_stages (
+  ramp_id TEXT NOT NULL REFERENCES ramps (id), number INTEGER NOT NULL, after_start BIGINT NOT NULL,
+  by_mentor INTEGER NOT NULL, roles TEXT NOT NULL, duration BIGINT NOT NULL, may_ask TEXT NOT NULL,
+  state TEXT NOT NULL, opened_at BIGINT, opened_by TEXT NOT NULL, left_out TEXT NOT NULL,
+  PRIMARY KEY (ramp_id, number)
+);
+
+CREATE TABLE ramp_grants (
+  grant_id TEXT PRIMARY KEY REFERENCES grants (id), ramp_id TEXT NOT NULL REFERENCES ramps (id),
+  number INTEGER NOT NULL
+);
+CREATE INDEX ramp_grants_of ON ramp_grants (ramp_id);
+
+CREATE TABLE ramp_messages (
+  channel TEXT NOT NULL, ts TEXT NOT NULL, ramp_id TEXT NOT NULL, person TEXT NOT NULL,
+  note TEXT NOT NULL, number INTEGER NOT NULL, PRIMARY KEY (channel, ts)
+);
+CREATE INDEX ramp_messages_of ON ramp_messages (ramp_id);
+
+CREATE TABLE newcomers (person TEXT PRIMARY KEY, joined_at BIGINT NOT NULL);
+"""
+
 # A membership is shared access of one grant, such as that to a group, stored before it is given.
 SYSTEMS = """
 CREATE TABLE memberships (
@@ -270,7 +308,7 @@ CREATE TABLE audit_head (
 );
 """
 
-TABLES = (PEOPLE, REQUESTS, GRANTS, EMERGENCIES, SYSTEMS, USE, MESSAGES, WORK, AUDIT)
+TABLES = (PEOPLE, REQUESTS, GRANTS, EMERGENCIES, ONBOARDING, SYSTEMS, USE, MESSAGES, WORK, AUDIT)
 GENESIS = "0" * 64
 
 LOG = ("audit", "audit_head")

@@ -509,7 +509,6 @@ COMING = {
     ),
     "on call": ('[oncall.backend]\ngroup = "@oncall-backend"', "oncall"),
     "tickets": ('[tickets]\nkind = "jira"\nurl = "https://acme.example.com"', "tickets"),
-    "a bundle": (BUNDLE + 'roles = ["shop-admin"]\nduration = "2h"', "bundles"),
 }
 
 

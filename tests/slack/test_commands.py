@@ -20,7 +20,7 @@ from tests.builders import a_policy
 from tests.factories import ANA, BEN, LEA, START, a_person
 from tests.slack.slack_driver import SlackDriver, a_command, words
 
-LATER = {"explain", "onboard", "review"}
+LATER = {"explain", "review"}
 
 
 # --- asking

@@ -12,10 +12,12 @@ import pytest
 from bot.core.audit import Event
 from bot.core.drift import Finding, What
 from bot.core.emergency import EmergencyReview
-from bot.core.model import EndReason, GrantState, RequestState, Urgency
+from bot.core.model import EndReason, GrantState, RampState, RequestState, Urgency
+from bot.core.onboarding import PlannedStage, Ramp, StageState
 from bot.core.preapproval import PreApproval
 from bot.core.usage import GrantUsage
 from bot.operations.grants.show_credentials import Credentials
+from bot.operations.onboarding.describe_ramp import RampView
 from bot.operations.people.describe_person import EmergencyView
 from bot.operations.preapprovals.describe import PreApprovalView
 from bot.operations.requests.describe_request import RequestCard
@@ -222,6 +224,33 @@ def test_systems_without_room_in_an_alert_are_named_and_move_up_when_others_are_
     assert [each["value"] for each in elements(after, "button")] == [f"a{n}" for n in range(8, 16)]
 
 
+def a_ramp_view(text: str, newcomer: str) -> RampView:
+    """An onboarding of 30 stages, each of which waits for the reader and leaves something out."""
+    stages = tuple(
+        PlannedStage(n, n, True, (f"role-{n}",), HOUR, ("role-1",), StageState.READY)
+        for n in range(1, 31)
+    )
+    ramp = Ramp(
+        id="o" * 12,
+        bundle="b",
+        title=text,
+        newcomer=newcomer,
+        email="",
+        mentor="U0ANA",
+        lead="U0LEA",
+        state=RampState.RUNNING,
+        planned_at=NOW,
+        starts_at=NOW,
+        longest=HOUR,
+        stages=stages,
+        pins={},
+    )
+    refused = {(n, f"role-{n}"): text for n in range(1, 31)}
+    given = {n: (a_grant(id=f"g{n}", role=f"role-{n}"),) for n in range(1, 31)}
+    titles = {f"role-{n}": text for n in range(31)}
+    return RampView(ramp, ("U0ANA",), given, titles=titles, refused=refused)
+
+
 def many_people(text: str) -> dict[str, Any]:
     view = a_person_view(
         person=a_person(name=text),
@@ -260,6 +289,7 @@ def many_people(text: str) -> dict[str, Any]:
         ),
         open_emergencies=99,
         preapprovals=PREAPPROVED,
+        ramps=(a_ramp_view(text, "U0ANA"), *(a_ramp_view(text, f"U0NEW{n}") for n in range(40))),
     )
     return {
         "home": home.render(view, NOW),

@@ -26,7 +26,6 @@ NOT_YET = frozenset(
         "escalation",
         "oncall",
         "tickets",
-        "bundles",
         "actions by system",
     }
 )

@@ -88,7 +88,7 @@ def _waiting(
 ) -> Waiting | Refused | None:
     """Queues the renewal while it is unknown who may renew or approve it, or while this process has
     an outdated roles.toml."""
-    role = u.policy.roles.get(grant.role)
+    role = u.role_for(grant.role, grant.person)
     if grant.state is not GrantState.ACTIVE:
         return None
     if role is None:
@@ -104,7 +104,7 @@ def _waiting(
 def _refusal(
     u: UnitOfWork, grant: Grant, duration: int, reason: str
 ) -> tuple[Refused | None, Role | None]:
-    role = u.policy.roles.get(grant.role)
+    role = u.role_for(grant.role, grant.person)
     if grant.state is not GrantState.ACTIVE:
         return (
             Refused(f"This access is {grant.state}, so it can't be renewed. Request it again."),

@@ -13,6 +13,7 @@ from bot.core.usage import GrantUsage
 from bot.operations._leads_only import seen_as_lead
 from bot.operations._unit_of_work import Context, Snapshot, reading
 from bot.operations._usage import used_of
+from bot.operations.onboarding.describe_ramp import RampView, ramps_seen_by
 from bot.operations.preapprovals.describe import PreApprovalView, describe_preapprovals
 from bot.operations.systems.describe_alerts import AlertView, describe_alerts
 from storage import alerts, emergencies, grants, people, requests
@@ -55,6 +56,8 @@ class PersonView:
     alerts: tuple[AlertView, ...] = ()
     open_alerts: int = 0
     names: dict[str, str] = field(default_factory=dict)
+    ramps: tuple[RampView, ...] = ()
+    """The open onboardings that this person sees: their own first, then those that they mentor."""
     emergencies: tuple[EmergencyView, ...] = ()
     """For a lead: those whose review is not signed, oldest first."""
     open_emergencies: int = 0
@@ -87,6 +90,7 @@ def describe_home(world: Context, person_id: str, skip: int = 0) -> PersonView:
             recent=tuple(requests.decided_of(u.db, person_id, RECENT)),
             preapprovals=describe_preapprovals(u, person_id),
             approvers={role.name: _approvers(u, role) for role in view.roles},
+            ramps=tuple(ramps_seen_by(u, person_id)),
         )
         return _for_lead(u, view, skip) if seen_as_lead(u, person_id) is None else view
 
@@ -161,7 +165,7 @@ def readable_role(world: Context, person_id: str, name: str) -> Role | None:
     """Returns the role for people who may request it or decide on it, and for leads. Raises
     StorageUnavailable."""
     with reading(world) as u:
-        person, role = u.person(person_id), u.policy.roles.get(name)
+        person, role = u.person(person_id), u.role_for(name, person_id)
         if role is None or person.ineligible_reason() is not None:
             return None
         lists = (role.requesters, role.approvers, u.policy.workspace.leads)
@@ -172,7 +176,8 @@ def requestable(u: Snapshot, person: Person) -> tuple[Role, ...]:
     """Returns the roles that this person may request now, in the order of roles.toml, including
     those that depend on references which Slack has not been asked about yet."""
 
-    return tuple(role for role in u.policy.roles.values() if _offered(u, role, person))
+    every = (u.role_for(name, person.id) for name in u.policy.roles)
+    return tuple(role for role in every if role is not None and _offered(u, role, person))
 
 
 def _offered(u: Snapshot, role: Role, person: Person) -> bool:

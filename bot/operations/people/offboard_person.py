@@ -5,6 +5,7 @@ from bot.core.model import EndReason
 from bot.operations._end_grant import request_end, withdraw
 from bot.operations._preapprovals import end_of
 from bot.operations._unit_of_work import SYSTEM, Context, UnitOfWork, unit
+from bot.operations.onboarding.end_ramp import leave_ramps
 from storage import grants, requests
 
 
@@ -28,4 +29,5 @@ def revoke_all_of(u: UnitOfWork, person: str) -> int:
     found = grants.lock_held(u.db, [grant.id for grant in grants.held_by(u.db, person)])
     request_end(u, found, EndReason.OFFBOARDED, SYSTEM, unfit)
     end_of(u, person, unfit)
+    leave_ramps(u, person, unfit)
     return len(found)

@@ -1,7 +1,7 @@
 """Deletes rows that can no longer have an effect."""
 
 from bot.operations._unit_of_work import Context, unit
-from storage import alerts, direct_notes, key_values, private_answers, requests, ssh, tokens
+from storage import alerts, direct_notes, key_values, private_answers, ramps, requests, ssh, tokens
 
 DAY, WEEK, MONTH = 86400, 7 * 86400, 30 * 86400
 
@@ -18,3 +18,4 @@ def forget_old(world: Context) -> None:
         requests.forget_messages(u.db, u.now - MONTH)
         direct_notes.forget(u.db, u.now - DAY, u.now - 3 * MONTH)
         private_answers.forget_homes(u.db, u.now - DAY)
+        ramps.forget_messages(u.db, u.now - MONTH)

@@ -88,6 +88,7 @@ def request_access(world: Context, ask: Ask, look_up_first: bool = False) -> Out
         if isinstance(role, Refused):
             role = OUTDATED if u.outdated else role
             return u.refuse(role, ask.person, "request", role=ask.role[:80], reason=ask.reason)
+        role = u.role_for(role.name, ask.person) or role
         if role.auto_approve or preapprovals.of(u.db, ask.person, role.name, u.now):
             # So that two at once don't both get it, or share the last of a quota.
             u.db.lock(f"request:{ask.person}:{role.name}")

@@ -26,6 +26,9 @@ VERBS: tuple[tuple[str, str], ...] = (
 )
 
 LEAD_VERBS: tuple[tuple[str, str], ...] = (
+    ("/access onboard", "plan a newcomer's first weeks, with a preview"),
+    ("/access onboard @user BUNDLE [@mentor]", "start it at once"),
+    ("/access onboard list", "all onboardings, with buttons"),
     ("/access revoke @user [ROLE|all]", "end somebody's access now"),
     (
         "/access audit [@user] [role:R] [system:S] [event:E] [since:7d] [until:…]",

@@ -34,7 +34,7 @@ from bot.slack.blocks import (
 )
 from bot.slack.ids import Action
 from bot.slack.payloads import BadPayload
-from bot.slack.views import preapproval_parts
+from bot.slack.views import onboarding, preapproval_parts
 from bot.slack.views._fit import fit
 from bot.slack.views._parts import (
     decision_buttons,
@@ -50,12 +50,13 @@ from bot.slack.views.lists import held_rows, pending_rows
 NO_ROLE = "-"
 """The value of the request button: it can't be the name of a role."""
 
-HELD, PENDING, DECIDE, ASK, PREAPPROVED, ALERTS, EVERYTHING = (
+HELD, PENDING, DECIDE, ASK, PREAPPROVED, RAMPS, ALERTS, EVERYTHING = (
     "held",
     "pending",
     "decide",
     "ask",
     "preapproved",
+    "ramps",
     "alerts",
     "everything",
 )
@@ -86,7 +87,7 @@ def page_from(value: str) -> tuple[str, int]:
     """The section and the rows to skip in a button's value. Raises BadPayload, because a value can
     be forged."""
     section, _, skip = value.partition(":")
-    known = section in (HELD, PENDING, DECIDE, ASK, PREAPPROVED, ALERTS, EVERYTHING)
+    known = section in (HELD, PENDING, DECIDE, ASK, PREAPPROVED, RAMPS, ALERTS, EVERYTHING)
     if (
         not known
         or not skip.isdecimal()
@@ -110,9 +111,11 @@ def render(view: PersonView, now: int, section: str = "", skip: int = 0) -> View
         return _home([header("Access"), paragraph([f"There is nothing for you here: {unfit}."])])
     page, banner = _Page(section, skip), _emergencies(view)
 
+    crowd = sum(map(bool, (banner, view.ramps, view.preapprovals)))
+
     def room(most: int) -> int:
-        """The banner takes a third of the room of each other section."""
-        return most * 2 // 3 if banner else most
+        """Emergencies, onboardings and pre-approvals leave less room for each section."""
+        return most * 2 // (2 + crowd)
 
     held = _rows(held_rows(view, now), HELD, page, len(view.held), room(16))
     pending, mine = len(view.pending), len(view.waiting_for_me)
@@ -133,6 +136,7 @@ def render(view: PersonView, now: int, section: str = "", skip: int = 0) -> View
             room(8),
         ),
         *_recent(view),
+        *_onboarding(view, page, room(6)),
         *_titled("Ends not confirmed", _alert_rows(view), ALERTS, page, view.open_alerts, room(9)),
     ]
     return _home([*blocks, *_everything(view, now, page, BLOCKS - len(blocks))])
@@ -286,6 +290,16 @@ def _with_button(words: str, pressed: Element | None) -> Block:
     """One line with a button; Slack does not interpret the words."""
     block: Block = {"type": "section", "text": plain(words, 600)}
     return {**block, "accessory": pressed} if pressed else block
+
+
+def _onboarding(view: PersonView, page: _Page, room: int) -> list[Block]:
+    """The reader's own onboarding, then those that they mentor or lead."""
+    mine = [each for each in view.ramps if each.ramp.newcomer == view.person.id]
+    rest = [each for each in view.ramps if each.ramp.newcomer != view.person.id]
+    is_lead = view.everything is not None
+    rows = (onboarding.row(each, is_lead, view.person.id) for each in rest)
+    own = [divider(), header("My onboarding"), *onboarding.own(mine[0])] if mine else []
+    return [*own, *_titled("Onboarding", rows, RAMPS, page, len(rest), room)]
 
 
 def _alert_rows(view: PersonView) -> Iterable[list[Block]]:

@@ -1,0 +1,1 @@
+"""Onboarding ramps: planning, starting, opening stages, pausing, ending, and describing them."""

@@ -1,0 +1,94 @@
+"""What the operations on a ramp share: its facts and mentors, its audit records and its
+messages."""
+
+from collections.abc import Iterable
+from zoneinfo import ZoneInfo
+
+from bot.core import effects
+from bot.core.audit import Entry, Event, rfc3339
+from bot.core.criteria import Facts
+from bot.core.onboarding import OPEN, PlannedStage, Ramp, mentors_of
+from bot.operations._unit_of_work import HOME_LASTS, Snapshot, UnitOfWork
+from bot.operations.messages.notify_each_lead import leads_of
+from storage import outbox, private_answers, ramps
+
+
+def facts_of(u: Snapshot) -> Facts:
+    """What the roles of a stage are judged by."""
+    return Facts(u.now, ZoneInfo(u.policy.workspace.timezone), u.directory)
+
+
+def acting_mentors(u: Snapshot, ramp: Ramp) -> frozenset[str]:
+    """Who acts as the mentor of this ramp now."""
+    return mentors_of(ramp, u.absent, u.leads)
+
+
+def ramp_record(u: UnitOfWork, event: Event, actor: str, ramp: Ramp, **detail: object) -> None:
+    """Adds an audit record about a ramp."""
+    about = {
+        "source": u.world.source,
+        "ramp": ramp.id,
+        "bundle": ramp.bundle,
+        "mentor": ramp.mentor,
+        "lead": ramp.lead,
+        "email": ramp.email,
+    }
+    u.entries.append(Entry(event, actor, ramp.newcomer, detail={**about, **detail}))
+
+
+def plan_on_record(ramp: Ramp) -> list[dict[str, object]]:
+    """The whole plan of a ramp, as the audit log keeps it."""
+    return [_stage_on_record(ramp, stage) for stage in ramp.stages]
+
+
+def _stage_on_record(ramp: Ramp, stage: PlannedStage) -> dict[str, object]:
+    at = ramp.opens_at(stage)
+    return {
+        "stage": stage.number,
+        "after": stage.after,
+        "opens_at": rfc3339(at) if at is not None else "",
+        "needs": "mentor" if stage.by_mentor else "date",
+        "roles": list(stage.roles),
+        "duration": stage.duration,
+        "may_ask": list(stage.may_ask),
+    }
+
+
+def notify(u: UnitOfWork, people: Iterable[str], ramp: Ramp, note: str, number: int = 0) -> None:
+    """Queues a direct message about a ramp to each of these people."""
+    u.do(*(effects.ramp_note(person, note, ramp.id, number) for person in sorted(set(people))))
+
+
+def lead_of(u: Snapshot, ramp: Ramp) -> frozenset[str]:
+    """The lead who is responsible for a ramp: who started it; if that person is no longer a lead,
+    all leads."""
+    mine = {ramp.lead} & u.leads
+    return frozenset((mine or set(leads_of(u))) - {ramp.newcomer})
+
+
+def refresh_ramp(u: UnitOfWork, ramp: Ramp) -> None:
+    """Queues an update of the messages with buttons about a ramp, and of each open App Home that
+    shows it."""
+    keys = {
+        effects.ramp_message_key(each.channel, each.ts): each
+        for each in ramps.messages(u.db, ramp.id)
+    }
+    waiting = outbox.waiting(u.db, list(keys))
+    shown = (each for key, each in keys.items() if key not in waiting)
+    u.do(*(effects.update_ramp_note(each.channel, each.ts) for each in shown))
+    concerned = {ramp.newcomer, ramp.mentor, *acting_mentors(u, ramp), *u.leads}
+    looking = private_answers.open_homes(u.db, u.now - HOME_LASTS)
+    homes = [person for person in looking if person in concerned]
+    waiting = outbox.waiting(u.db, [effects.home_key(person) for person in homes])
+    u.do(
+        *(
+            effects.publish_home(person, last=True)
+            for person in homes
+            if effects.home_key(person) not in waiting
+        )
+    )
+
+
+def is_open(ramp: Ramp | None) -> bool:
+    """Whether there is such a ramp, and it is not over."""
+    return ramp is not None and ramp.state in OPEN
