@@ -105,6 +105,22 @@ def next_ping(started_at: int, now: int) -> int:
     return next_repeat(started_at, now, PINGS, PINGS_THEN)
 
 
+def is_same_person(one: Person, other: Person) -> bool:
+    """Whether these are one account, or two with the same address."""
+    same = bool(one.email) and folded(one.email) == folded(other.email)
+    return one.id == other.id or same
+
+
+def may_press(user: Person, voter: Person) -> Refused | None:
+    """Whether this person, who may decide, may let the next emergency of `user` start: never the
+    user, also not with another account."""
+    if not is_same_person(user, voter):
+        return None
+    return Refused(
+        "You can't approve your own emergency. An approver or a lead who is not you can."
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class EmergencyReview:
     """The review of one emergency: open until `signed_at`. `declared_by` is its user, or the
@@ -141,8 +157,7 @@ def may_sign(review: EmergencyReview, lead: Person, user: Person) -> Refused | N
     with another account."""
     if lead.id.startswith(OPERATOR):
         return Refused("A review is signed in Slack, by a lead who is not the user.")
-    same = bool(user.email) and folded(user.email) == folded(lead.email)
-    if lead.id in (review.person, review.declared_by) or same:
+    if lead.id == review.declared_by or is_same_person(lead, user):
         return Refused(
             "You can't sign the review of your own emergency. Another lead has to: ask one of them."
         )

@@ -12,7 +12,7 @@ import pytest
 from bot.core.approval import Refused
 from bot.core.eligibility import Ask
 from bot.core.model import EndReason, GrantState, Urgency
-from bot.core.rules import DenyRule
+from bot.core.rules import AutoApproval, DenyRule
 from bot.operations.emergencies.ping_due import ping_due_reviews
 from bot.operations.emergencies.sign_review import (
     EmergencyEnding,
@@ -343,6 +343,14 @@ def test_the_user_does_not_press_for_themselves(made: Made) -> None:
     assert "your own request" in why(refused)
 
 
+def test_the_user_does_not_press_with_a_second_account(made: Made) -> None:
+    made.set_groups(platform_leads=[LEA, DAN])
+    second = a_person(DAN, email=f"{CARA}@example.com")
+    made.know(second)
+    started(made)
+    assert "your own emergency" in why(approve_request(made.world, waiting(made), second))
+
+
 def test_somebody_else_does_not_press(made: Made) -> None:
     started(made)
     assert "Only the approvers" in why(approve_request(made.world, waiting(made), a_person(ANA)))
@@ -382,6 +390,21 @@ def test_a_press_judges_the_person_again(made: Made) -> None:
     request = waiting(made)
     made.set_groups(sre=[BEN])
     assert "is only for" in why(approve_request(made.world, request, a_person(LEA)))
+
+
+def test_while_one_is_open_no_rule_approves_for_its_person(made: Made) -> None:
+    rule = AutoApproval("on call", members=("@sre",))
+    policy = made.world.policy()
+    role = replace(policy.roles["reports-read"], auto_approve=(rule,))
+    made.policies.append(replace(policy, roles={**policy.roles, role.name: role}))
+    first = started(made)
+    asked = [
+        request_access(made.world, Ask(who, role.name, "because", 600, "OPS-1"))
+        for who in (CARA, DAN)
+    ]
+    assert [type(each).__name__ for each in asked] == ["Submitted", "GrantedAtOnce"]
+    sign(made, first.request.id)
+    assert not describe_home(made.world, LEA).emergencies
 
 
 def test_when_the_review_is_signed_the_next_one_starts_at_once(made: Made) -> None:

@@ -20,6 +20,7 @@ from bot.core.approval import (
 )
 from bot.core.audit import Event
 from bot.core.eligibility import may_request
+from bot.core.emergency import may_press
 from bot.core.lifecycle import Move
 from bot.core.model import Grant, Person, Request, RequestState, Vote
 from bot.core.roles import Role
@@ -90,6 +91,7 @@ def _refusal(
         or narrowed(request, vote.duration, vote.actions)
         or too_long_now(role, vote.duration)
         or _may_still_request(u, role, request)
+        or (may_press(u.person(request.requester), voter) if request.urgency else None)
         or u.paused(role.name, request.requester)
         or denied(u, role, u.person(request.requester), u.now, request.start_at or u.now)
         or may_renew_pending(role, request, _renewed(u, request), vote.actions, u.now)
