@@ -201,6 +201,17 @@ def _records(
     sealed(count, prev)
 
 
+_FILLED = {
+    "requests": "id, requester, role, systems, actions, fingerprint, duration, reason, ticket,"
+    " start_at, state, created_at, lapses_at, renews, decided_at, decided_by, decision_reason",
+    "votes": "request_id, voter, at, duration, actions",
+    "grants": "id, request_id, person, role, systems, actions, state, duration, starts_at, ends_at,"
+    " latest_end, started_at, renewals, remind_at, end_reason, end_by, ended_at, clock",
+    "leases": "grant_id, system, connector, state, error, target, reach",
+}
+"""The columns of each table that a story fills."""
+
+
 def _fill(place: Place, count: int) -> None:
     """Fills the tables without indexes, which are made afterwards, because that is quicker."""
     head: list[Any] = []
@@ -211,8 +222,9 @@ def _fill(place: Place, count: int) -> None:
     with place.world.db.transaction():
         for table in ("requests", "votes", "grants", "leases"):
             rows = [story.row(table) for story in stories]
+            marks = ", ".join("?" * len(rows[0]))
             place.world.db.run_many(
-                f"INSERT INTO {table} VALUES ({', '.join('?' * len(rows[0]))})", rows
+                f"INSERT INTO {table} ({_FILLED[table]}) VALUES ({marks})", rows
             )
         seal = place.signer.seal(*head)
         place.world.db.run(

@@ -81,14 +81,14 @@ def latest(db: Database, state: str | None, limit: int) -> list[Request]:
     return _many(db.rows(sql, *values, limit))
 
 
-def decided_by_rules(db: Database, person: str, role: str, since: int) -> dict[str, int]:
-    """Counts the requests of this person for the role, made at `since` or later, by the rule that
-    decided them: `{"rule:NAME": count}`."""
+def decided_by_rules(db: Database, person: str, role: str, since: int) -> list[tuple[str, int]]:
+    """Returns which rule (`rule:NAME`) decided each request of this person for the role that was
+    made at `since` or later, and when it was made."""
     sql = (
-        "SELECT decided_by, COUNT(*) FROM requests WHERE requester = ? AND role = ? AND created_at"
-        " >= ? AND substr(decided_by, 1, 5) = 'rule:' GROUP BY decided_by"
+        "SELECT decided_by, created_at FROM requests WHERE requester = ? AND role = ? AND"
+        " created_at >= ? AND substr(decided_by, 1, 5) = 'rule:'"
     )
-    return {str(by): int(count) for by, count in db.rows(sql, person, role, since)}
+    return [(str(by), int(at)) for by, at in db.rows(sql, person, role, since)]
 
 
 LOST = "lost channel "

@@ -100,16 +100,14 @@ def judge(role: Role, asked: Asked, facts: Facts) -> Judgement:
     """All criteria of a request for this role."""
     denied = denied_by(role, asked.person, facts)
     basic = tuple(_of_role(role, asked, facts, denied))
-    rules = [
-        (rule, tuple(replace(each, rule=rule.name) for each in _of_rule(rule, asked, facts)))
-        for rule in role.auto_approve
-    ]
+    rules = [(rule, tuple(_of_rule(rule, asked, facts))) for rule in role.auto_approve]
     if not rules:
         return Judgement(basic, denied=denied)
     rule, own = min(rules, key=lambda each: sum(not criterion.met for criterion in each[1]))
-    criteria = (*basic, *(each for each in own if each.name not in {one.name for one in basic}))
+    known = {each.name for each in basic}
+    shown = (replace(each, rule=rule.name) for each in own if each.name not in known)
     holds = all(each.met for each in (*basic, *own))
-    return Judgement(criteria, rule if holds else None, rule, denied)
+    return Judgement((*basic, *shown), rule if holds else None, rule, denied)
 
 
 def denied_by(role: Role, person: Person, facts: Facts) -> DenyRule | None:
@@ -138,7 +136,7 @@ def _denies(rule: DenyRule, person: Person, facts: Facts) -> bool:
         return True
     if facts.directory.unresolved(rule.members):
         return True
-    return person.id in facts.directory.resolve(rule.members)
+    return facts.directory.has(rule.members, person.id)
 
 
 def _of_role(

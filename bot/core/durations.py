@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from bot.core.errors import AccessBotError
@@ -58,6 +59,7 @@ def parse_duration(text: str, *, allow_zero: bool = False) -> int:
     return seconds
 
 
+@lru_cache(maxsize=1024)
 def format_duration(seconds: float) -> str:
     """`2h 30m`, `45s`, `3d` for whole seconds: exact to the second, never rounded up; a past end is
     `0s`."""

@@ -259,6 +259,9 @@ class Directory:
 
     def called(self, refs: Iterable[str]) -> tuple[str, ...]:
         """`refs` for display: a group's id becomes its @handle if known."""
+        refs = tuple(refs)
+        if not any(ref.startswith("S") for ref in refs):
+            return refs
         handles = {group: handle for handle, group in self.handles.items()}
         return tuple(handles.get(ref, ref) for ref in refs)
 
@@ -275,12 +278,23 @@ class Directory:
                 found.add(self.emails[folded(ref)])
         return frozenset(found) - self.unfit
 
+    def has(self, refs: Iterable[str], person: str) -> bool:
+        """Whether this person is one of those whom `resolve` gives, without gathering them."""
+        return person not in self.unfit and any(
+            ref == person
+            if ref[:1] in ("U", "W") and "@" not in ref
+            else person in self.groups[ref]
+            if ref in self.groups
+            else self.emails.get(folded(ref)) == person
+            for ref in refs
+        )
+
     def includes(self, refs: Iterable[str], person: Person) -> bool:
         """Whether this full member is one of `refs`; `everyone` means every full member."""
         if person.ineligible_reason():
             return False
         refs = tuple(refs)
-        return "everyone" in refs or person.id in self.resolve(refs)
+        return "everyone" in refs or self.has(refs, person.id)
 
 
 @dataclass(frozen=True, slots=True)

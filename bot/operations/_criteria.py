@@ -1,6 +1,7 @@
 """Gathers the facts that the criteria of a request are judged by, inside a reading scope or a
 transaction, and keeps the criteria as they were."""
 
+from collections import Counter
 from dataclasses import dataclass, replace
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -36,7 +37,9 @@ def denied(
     """Refuses what a denial rule forbids this person now, or at one of `times` instead. `directory`
     is that of now unless another one is given."""
     known = Facts(u.now, ZoneInfo(u.policy.workspace.timezone), directory or u.directory)
-    found = (denial(role, person, replace(known, now=at)) for at in times or (u.now,))
+    found = (
+        denial(role, person, replace(known, now=at)) for at in dict.fromkeys(times or (u.now,))
+    )
     return next(filter(None, found), None)
 
 
@@ -56,12 +59,15 @@ def gather(u: Snapshot, role: Role, person: str) -> Facts:
 
 def _used(u: Snapshot, role: Role, person: str, zone: ZoneInfo) -> dict[str, int]:
     """How often each rule with a quota has approved for this person in its period."""
-    since = {rule.name: rule.quota.since(u.now, zone) for rule in role.auto_approve if rule.quota}
+    quotas = {rule.name: rule.quota for rule in role.auto_approve if rule.quota}
+    if not quotas:
+        return {}
+    begun = {quota.per: quota.since(u.now, zone) for quota in quotas.values()}
+    decided = requests.decided_by_rules(u.db, person, role.name, min(begun.values()))
     counted = {
-        begin: requests.decided_by_rules(u.db, person, role.name, begin)
-        for begin in set(since.values())
+        per: Counter(by for by, at in decided if at >= since) for per, since in begun.items()
     }
-    return {name: counted[begin].get(RULE + name, 0) for name, begin in since.items()}
+    return {name: counted[quota.per][RULE + name] for name, quota in quotas.items()}
 
 
 def _on_call(u: Snapshot, role: Role) -> dict[str, frozenset[str]]:

@@ -136,3 +136,23 @@ def test_an_unknown_role_names_the_nearest(name: str, said: str) -> None:
 def test_who_may_request(role: str, members: list[str], may: bool) -> None:
     directory = Directory({"@engineers": frozenset(members)})
     assert (may_request(POLICY.roles[role], ANA, directory) is None) == may
+
+
+MEMBERSHIP = Directory(
+    groups={"@a": frozenset({"U1", "U2"}), "S1": frozenset({"U3"})},
+    emails={"ann@example.com": "U4"},
+    unfit=frozenset({"U2"}),
+    handles={"@a": "S2"},
+)
+
+
+@pytest.mark.parametrize("person", ["U1", "U2", "U3", "U4", "U5", "everyone", ""])
+@pytest.mark.parametrize(
+    "refs",
+    [(), ("@a",), ("S1", "@a"), ("Ann@Example.com",), ("U5",), ("U2",), ("@gone",), ("everyone",)],
+    ids=str,
+)
+def test_one_person_is_among_references_where_these_stand_for_them(
+    refs: tuple[str, ...], person: str
+) -> None:
+    assert MEMBERSHIP.has(refs, person) is (person in MEMBERSHIP.resolve(refs))
