@@ -54,6 +54,8 @@ from bot.web.health import NO_ANSWER, STARTING
 from bot.web.request_limits import raise_descriptor_limit
 from bot.web.server import Server
 from bot.web.slack_events import SlackEvents
+from bot.worker.calendar_poller import LOOK_EVERY as CALENDARS_EVERY
+from bot.worker.calendar_poller import CalendarPoller
 from bot.worker.outage import OutageWatch
 from bot.worker.roles_watch import RolesWatch
 from bot.worker.scheduler import PeriodicJob, Scheduler
@@ -186,6 +188,7 @@ class Worker:
             "unheard_ends": PeriodicJob(60, lambda: watch_ends(world)),
             "reconcile": PeriodicJob(60, lambda: reconcile_nightly(world)),
             "sessions": PeriodicJob(LOOK_EVERY, SessionPoller(world, build_systems(world)).look),
+            "calendars": PeriodicJob(CALENDARS_EVERY, CalendarPoller(world).look),
             "channels": PeriodicJob(60, lambda: look_up_channels_in_turn(world)),
             "onboarding": PeriodicJob(10, lambda: sweep_ramps(world)),
             "time": PeriodicJob(60, lambda: mark_time(world)),

@@ -16,6 +16,7 @@ EVERYTHING = frozenset(
     {
         *("app", "process", "clock", "tokens"),
         *("core", "config", "operations", "connectors", "worker", "slack", "web", "cli", "doctor"),
+        "sources",
         "storage",
     }
 )
@@ -26,11 +27,12 @@ MAY_IMPORT = {
     "config": frozenset({"core"}),
     "storage": frozenset({"core"}),
     "connectors": frozenset({"core"}),
+    "sources": frozenset({"core", "connectors"}),
     "tokens": frozenset({"core"}),
     "operations": frozenset({"core", "storage"}),
     "slack": frozenset({"core", "config", "operations"}),
     "web": frozenset({"core", "config", "operations", "tokens"}),
-    "worker": frozenset({"core", "operations", "connectors", "slack"}),
+    "worker": frozenset({"core", "operations", "connectors", "sources", "slack"}),
     "app": EVERYTHING - {"process", "cli", "doctor"},
     "process": EVERYTHING - {"cli", "doctor", "storage"},
     "doctor": EVERYTHING - {"cli", "storage"},

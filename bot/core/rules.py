@@ -130,6 +130,11 @@ class OnCall:
     ical: str = field(default="", repr=False)
 
 
+def is_address(ical: str) -> bool:
+    """Whether a calendar is at an address; otherwise it is a file."""
+    return "://" in ical
+
+
 @dataclass(frozen=True, slots=True)
 class Tickets:
     """Where tickets are looked up, and what is asked of them."""

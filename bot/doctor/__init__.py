@@ -22,6 +22,7 @@ from bot.doctor.slack import slack
 from bot.operations.process.check_storage import check_head, check_writing
 from bot.operations.process.continue_time import USUAL, newest_record
 from bot.slack.api import patient
+from bot.sources.calendars import read_shifts
 
 PATIENCE = 30.0
 """Seconds to wait for all connected systems together."""
@@ -109,6 +110,23 @@ def _wrong(policy: Policy, connectors: Systems, name: str) -> list[str] | None:
     return problems_of(connectors, policy.systems[name], roles)
 
 
+def calendars(deployment: Deployment) -> Iterator[Finding]:
+    """Reads every on-call calendar."""
+    zone, now = deployment.policy.workspace.timezone, int(deployment.wall())
+    read = {
+        duty.name: partial(read_shifts, duty.ical, zone, now)
+        for duty in deployment.policy.on_call.values()
+        if duty.ical
+    }
+    for name, answer in FanOut().ask(read, PATIENCE).items():
+        if isinstance(answer, AccessBotError):
+            yield fail(f"oncall.{name}", str(answer))
+        elif not any(shift.starts_at <= now < shift.ends_at for shift in answer):
+            yield warn(f"oncall.{name}", "the calendar can be read, and nobody is on call now")
+        else:
+            yield ok(f"oncall.{name}", "the calendar can be read, and somebody is on call now")
+
+
 def database(deployment: Deployment) -> Iterator[Finding]:
     base, url = deployment.base, deployment.settings.database_url
     path = Path(url.removeprefix("sqlite:///"))
@@ -156,6 +174,7 @@ CHECKS: tuple[Callable[[Deployment], Iterator[Finding]], ...] = (
     bolt_environment,
     files,
     systems,
+    calendars,
     database,
     slack,
 )

@@ -19,10 +19,13 @@ from bot.core.criteria import (
     on_record,
 )
 from bot.core.model import RULE, Directory, Person, Request
+from bot.core.on_call import has_shift, is_believed
 from bot.core.roles import Role
+from bot.core.rules import OnCall
 from bot.operations._open_emergency import has_open_emergency
 from bot.operations._unit_of_work import Snapshot, UnitOfWork
-from storage import judgements, requests
+from bot.operations.oncall.record_shifts import digest_of
+from storage import judgements, on_call, requests
 
 
 def judge_request(u: Snapshot, role: Role, request: Request, requester: Person) -> Judgement:
@@ -50,7 +53,7 @@ def gather(u: Snapshot, role: Role, person: str) -> Facts:
         now=u.now,
         zone=zone,
         directory=u.directory,
-        on_call=_on_call(u, role),
+        on_call=_on_call(u, role, person),
         used=_used(u, role, person, zone),
         tickets=u.policy.tickets,
         has_emergency=bool(role.auto_approve) and has_open_emergency(u, person),
@@ -70,15 +73,27 @@ def _used(u: Snapshot, role: Role, person: str, zone: ZoneInfo) -> dict[str, int
     return {name: counted[quota.per][RULE + name] for name, quota in quotas.items()}
 
 
-def _on_call(u: Snapshot, role: Role) -> dict[str, frozenset[str]]:
-    """Who is on call now, by duty; a duty that could not be read is left out."""
+def _on_call(u: Snapshot, role: Role, person: str) -> dict[str, frozenset[str]]:
+    """Who is on call now, by duty, as far as this person is concerned; a duty that could not be
+    read is left out."""
     duties = {rule.on_call for rule in role.auto_approve if rule.on_call}
-    groups = {name: u.policy.on_call[name].group for name in duties}
-    return {
-        name: u.directory.resolve([group])
-        for name, group in groups.items()
-        if group and not u.directory.unresolved([group])
-    }
+    found = {name: _people_on_call(u, u.policy.on_call[name], person) for name in duties}
+    return {name: people for name, people in found.items() if people is not None}
+
+
+def _people_on_call(u: Snapshot, duty: OnCall, person: str) -> frozenset[str] | None:
+    if duty.group:
+        known = not u.directory.unresolved([duty.group])
+        return u.directory.resolve([duty.group]) if known else None
+    reading = on_call.reading(u.db, duty.name)
+    if (
+        reading is None
+        or reading.source != digest_of(duty)
+        or not is_believed(reading.read_at, u.now)
+    ):
+        return None
+    shifts = on_call.shifts_at(u.db, duty.name, u.now)
+    return frozenset([person] if has_shift(u.person(person), shifts, u.now) else [])
 
 
 # --- as they were

@@ -308,7 +308,32 @@ CREATE TABLE audit_head (
 );
 """
 
-TABLES = (PEOPLE, REQUESTS, GRANTS, EMERGENCIES, ONBOARDING, SYSTEMS, USE, MESSAGES, WORK, AUDIT)
+# What others keep and decisions need. `source` is a digest of where it was read.
+SOURCES = """
+CREATE TABLE calendars (
+  duty TEXT PRIMARY KEY, source TEXT NOT NULL, tried_at BIGINT NOT NULL, read_at BIGINT,
+  error TEXT NOT NULL, told INTEGER NOT NULL
+);
+
+CREATE TABLE shifts (
+  duty TEXT NOT NULL, starts_at BIGINT NOT NULL, ends_at BIGINT NOT NULL, emails TEXT NOT NULL
+);
+CREATE INDEX shifts_of_duty ON shifts (duty, starts_at);
+"""
+
+TABLES = (
+    PEOPLE,
+    REQUESTS,
+    GRANTS,
+    EMERGENCIES,
+    ONBOARDING,
+    SYSTEMS,
+    USE,
+    MESSAGES,
+    WORK,
+    SOURCES,
+    AUDIT,
+)
 GENESIS = "0" * 64
 
 LOG = ("audit", "audit_head")

@@ -507,7 +507,6 @@ COMING = {
         ROLE + '.escalation]\nafter = "30m"\napprovers = ["@platform-leads"]',
         "escalation",
     ),
-    "on call": ('[oncall.backend]\ngroup = "@oncall-backend"', "oncall"),
     "tickets": ('[tickets]\nkind = "jira"\nurl = "https://acme.example.com"', "tickets"),
 }
 
@@ -581,6 +580,15 @@ COMING_WRONG = {
         '[oncall.backend]\ngroup = "@o"\nical = "https://c.example.com"',
         "give exactly one of group and ical",
     ),
+    "a calendar without TLS": (
+        '[oncall.backend]\nical = "http://cal.example.com/secret"',
+        "oncall.backend.ical: must be an address that begins with https://",
+    ),
+    "a calendar over another protocol": (
+        '[oncall.backend]\nical = "ftp://cal.example.com/secret"',
+        "oncall.backend.ical: must be an address that begins with https://",
+    ),
+    "no calendar": ('[oncall.backend]\nical = ""', "oncall.backend.ical: must not be empty"),
     "on call by a person": ('[oncall.backend]\ngroup = "U0ANN"', "must be a user group"),
     "tickets at an open address": (
         '[tickets]\nkind = "jira"\nurl = "http://acme.example.com"',

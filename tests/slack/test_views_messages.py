@@ -804,6 +804,11 @@ SECURITY: dict[str, tuple[str, dict[str, object], str]] = {
             " systems.b: is new"
         ),
     ),
+    "a calendar that can't be read": (
+        "calendar_unread",
+        {"duty": "backend", "error": "cal.example.com answered 404"},
+        "The on-call calendar can't be read: oncall.backend.",
+    ),
     "groups unread": ("groups_unread", {"since": 1_790_000_000}, "Groups can't be read since"),
     "a handle that moved": (
         "reference_moved",

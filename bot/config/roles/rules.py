@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from typing import Any
 
 from pydantic import BaseModel
@@ -24,7 +25,6 @@ NOT_YET = frozenset(
         "renewal_quota",
         "tiers",
         "escalation",
-        "oncall",
         "tickets",
         "actions by system",
     }
@@ -359,6 +359,12 @@ def _on_call(checked: Checked, _data: Table, name: str, table: object) -> Iterat
         yield path, "give exactly one of group and ical"
     if model.group is not None and classify(model.group) not in ("group", "handle"):
         yield (*path, "group"), "must be a user group: its id (S…) or its @handle"
+    if model.ical is not None and not _can_read_calendars():
+        yield (*path, "ical"), "needs packages that are missing: pip install 'access-bot[oncall]'"
+
+
+def _can_read_calendars() -> bool:
+    return all(find_spec(name) is not None for name in ("icalendar", "recurring_ical_events"))
 
 
 def _bundle(checked: Checked, data: Table, name: str, table: object) -> Iterator[KeyProblem]:

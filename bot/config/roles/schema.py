@@ -12,6 +12,7 @@ from pydantic_core import ErrorDetails
 from bot.config.roles.values import (
     Action,
     Address,
+    Calendar,
     Channel,
     DailyHours,
     Decider,
@@ -143,7 +144,7 @@ class MeantTable(_Table):
 
 class OnCallTable(_Table):
     group: Decider | None = None
-    ical: Secret | None = None
+    ical: Calendar | None = None
 
 
 class TicketsTable(_Table):

@@ -13,7 +13,7 @@ from pydantic_core import PydanticCustomError, SchemaError, SchemaValidator, cor
 
 from bot.core.durations import BadDuration, find_zone
 from bot.core.rules import Quota as QuotaValue
-from bot.core.rules import parse_quota
+from bot.core.rules import is_address, parse_quota
 from bot.core.values import NAME, classify, did_you_mean, like, quoted, seconds, span, string, text
 from bot.core.working_hours import Hours as HoursValue
 from bot.core.working_hours import parse_daily, parse_hours
@@ -131,6 +131,17 @@ def _address(value: object) -> str:
     return found
 
 
+def _calendar(value: object) -> str:
+    """An address, or the path of a file. Nothing is repeated: an address may be a secret."""
+    found = string(value)
+    if not found.strip():
+        raise ValueError("must not be empty")
+    if is_address(found):
+        scheme, _, rest = found.partition("://")
+        _address(f"https://{rest}" if scheme.lower() == "webcal" else found)
+    return found
+
+
 def _ticket_url(value: object) -> str:
     found = _address(value)
     if found.count("{ticket}") != 1:
@@ -179,6 +190,7 @@ Hours = Annotated[HoursValue, InstanceOf(), BeforeValidator(_hours(parse_hours))
 DailyHours = Annotated[HoursValue, InstanceOf(), BeforeValidator(_hours(parse_daily))]
 Quota = Annotated[QuotaValue, InstanceOf(), BeforeValidator(_quota)]
 Address = Annotated[str, BeforeValidator(_address)]
+Calendar = Annotated[str, BeforeValidator(_calendar)]
 TicketUrl = Annotated[str, BeforeValidator(_ticket_url)]
 Secret = Annotated[str, BeforeValidator(string)]
 Description = Annotated[str, BeforeValidator(text(2000, least=0))]

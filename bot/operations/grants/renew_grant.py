@@ -95,7 +95,11 @@ def _waiting(
         return (
             u.refuse(OUTDATED, grant.person, "renew", grant, reason=reason) if u.outdated else None
         )
-    if not look_up_first and not u.outdated and not u.directory.unresolved(needed_for(role)):
+    if (
+        not look_up_first
+        and not u.outdated
+        and not u.directory.unresolved(needed_for(u.policy, role))
+    ):
         return None
     asked = {"grant": grant.id, "duration": duration, "reason": reason, "channel": channel}
     return wait_for_slack(u, role, grant.person, asked)

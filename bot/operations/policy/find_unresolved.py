@@ -3,17 +3,18 @@
 from collections.abc import Iterable
 
 from bot.core.errors import Outdated
-from bot.core.roles import Role, references, rule_references
+from bot.core.roles import Policy, Role, references, rule_references
 from bot.core.values import classify
 from bot.operations._unit_of_work import Context, Snapshot, reading
 from storage import grants, requests
 
 
-def needed_for(role: Role) -> tuple[str, ...]:
+def needed_for(policy: Policy, role: Role) -> tuple[str, ...]:
     """Returns every reference that decides who may request, approve or be notified for this role,
-    and those of its rules."""
-    refs = (*role.requesters, *role.approvers, *role.notify, *rule_references(role))
-    return tuple(dict.fromkeys(refs))
+    and those of its rules and of the duties that they name."""
+    duties = [policy.on_call[rule.on_call].group for rule in role.auto_approve if rule.on_call]
+    refs = (*role.requesters, *role.approvers, *role.notify, *rule_references(role), *duties)
+    return tuple(dict.fromkeys(ref for ref in refs if ref))
 
 
 def needed_to_start(role: Role) -> tuple[str, ...]:
@@ -25,7 +26,7 @@ def unresolved_of_role(world: Context, name: str) -> tuple[str, ...]:
     """Returns the unresolved references that a request for this role needs. Raises
     StorageUnavailable."""
     role = world.policy().roles.get(name)
-    return unresolved(world, needed_for(role)) if role else ()
+    return unresolved(world, needed_for(world.policy(), role)) if role else ()
 
 
 def unresolved_of_start(world: Context, grant_id: str) -> tuple[str, ...]:
@@ -62,7 +63,7 @@ def needed_for_decision(world: Context, request_id: str) -> tuple[tuple[str, ...
         return (), False
     deciding = (*needed_to_start(role), *role.approvers)
     groups = any(classify(ref) in ("group", "handle") for ref in deciding)
-    return needed_for(role), groups
+    return needed_for(world.policy(), role), groups
 
 
 def unresolved(world: Context, refs: Iterable[str]) -> tuple[str, ...]:

@@ -98,7 +98,7 @@ def request_access(world: Context, ask: Ask, look_up_first: bool = False) -> Out
             return limited
         if u.outdated:
             return _wait(u, role, ask)
-        waits = look_up_first or bool(u.directory.unresolved(needed_for(role)))
+        waits = look_up_first or bool(u.directory.unresolved(needed_for(u.policy, role)))
         refused = _refusal_of_words(u, role, ask) if waits else _refusal(u, role, ask)
         if refused is not None:
             return u.refuse(refused, ask.person, "request", role=role.name, reason=ask.reason)

@@ -84,6 +84,22 @@ def _groups_unread(facts: Facts) -> Message:
     )
 
 
+def _calendar_unread(facts: Facts) -> Message:
+    duty = str(facts["duty"])
+    return message(
+        f"Who is on call for {_name(duty)} can't be read, so nobody counts as on call.",
+        paragraph(
+            [bold("The on-call calendar can't be read"), ": ", code(f"oncall.{duty}"), "."],
+            [typed(str(facts["error"]), ERROR_ROOM)],
+            [
+                "Until it can be read, nobody counts as on call, so requests that need it wait for"
+                " an approver."
+            ],
+            ["It is read again every minute. ", code("access-bot doctor"), " checks it at once."],
+        ),
+    )
+
+
 def _reference_moved(facts: Facts) -> Message:
     ref, bound, now = (
         str(facts["reference"]),
@@ -614,6 +630,7 @@ def _scope(facts: Facts) -> str:
 _NOTES: Mapping[str, Callable[[Facts], Message]] = {
     "nobody_can_decide": _nobody_can_decide,
     "groups_unread": _groups_unread,
+    "calendar_unread": _calendar_unread,
     "reference_moved": _reference_moved,
     "groups_changed": _groups_changed,
     "start_failed": _start_failed,

@@ -1,0 +1,1 @@
+"""Records who is on call by a calendar."""
