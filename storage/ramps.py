@@ -79,6 +79,12 @@ def open_with(db: Database, person: str) -> list[str]:
     return [str(ramp) for (ramp,) in db.rows(sql, person, person)]
 
 
+def people_in(db: Database) -> set[str]:
+    """Returns the newcomers and mentors of all open ramps."""
+    rows = db.rows(f"SELECT newcomer, mentor FROM ramps WHERE {_IS_OPEN}")
+    return {str(person) for pair in rows for person in pair if person}
+
+
 def move(db: Database, ramp: str, move: Move, **columns: object) -> bool:
     """Moves a ramp along the lifecycle table by compare-and-set, and sets these columns; returns
     False if it was in another state. The caller has locked it."""

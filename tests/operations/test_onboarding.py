@@ -26,7 +26,7 @@ from bot.operations.onboarding.open_stage import open_stage
 from bot.operations.onboarding.start_ramp import Start, start_ramp
 from bot.operations.onboarding.suggest import note_joined
 from bot.operations.onboarding.sweep_ramps import sweep_ramps
-from bot.operations.people.record_people import record_people
+from bot.operations.people.record_people import people_to_check, record_people
 from bot.operations.requests.approve_request import Granted, approve_request
 from bot.operations.requests.request_access import Submitted, request_access
 from storage import ramps
@@ -439,6 +439,15 @@ class TestMentor:
         ramp = a_ramp(made)
         refused = change_ramp.change_mentor(made.world, LEA, ramp.id, mentor)
         assert isinstance(refused, Refused) and why in refused.reason
+
+    def test_newcomer_and_mentor_are_looked_up_like_holders(self, made: Made) -> None:
+        set_bundles(made)
+        ramp = a_ramp(made, mentor=CARA)
+        see_all(made, CARA)
+        made.clock.at += 3600
+        assert {ANA, CARA} <= set(people_to_check(made.world, made.clock.at, 60))
+        change_ramp.end(made.world, "os:root", ramp.id)
+        assert CARA not in people_to_check(made.world, made.clock.at, 60)
 
     def test_a_newcomer_without_a_mentor_has_the_lead(self, made: Made) -> None:
         set_bundles(made)

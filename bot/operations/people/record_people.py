@@ -12,7 +12,7 @@ from bot.operations._judge_start import judge_scheduled
 from bot.operations._preapprovals import end_lost
 from bot.operations._unit_of_work import GROUPS_LAST, Context, UnitOfWork, unit
 from bot.operations.people.offboard_person import revoke_all_of
-from storage import key_values, outbox, people
+from storage import key_values, outbox, people, ramps
 
 
 def record_people(world: Context, found: Sequence[Person]) -> None:
@@ -122,21 +122,21 @@ WITHIN = 50
 
 
 def people_to_check(world: Context, started: int, seconds: int) -> list[str]:
-    """Returns whom to look up now, if called every `seconds`, so that every holder and lead is
-    looked up once a minute: 50 a minute, and more only if there are more of them. `started` is when
-    this process started.
+    """Returns whom to look up now, if called every `seconds`, so that every holder and lead, and
+    everybody in an onboarding, is looked up once a minute: 50 a minute, and more only if there are
+    more of them. `started` is when this process started.
 
     Other processes look people up too. If many were looked up at the same moment, as at the start,
     some are returned early, or the last of them would be too late.
     """
     with world.db.reading():
         waiting = people.to_check(world.db, started)
-        leads = world.directory().resolve(world.policy().workspace.leads) - {
-            person for person, _ in waiting
-        }
-        known = people.several(world.db, leads)
-    seen = {lead: known[lead].checked_at if lead in known else 0 for lead in sorted(leads)}
-    waiting += [(lead, at if at >= started else 0) for lead, at in seen.items()]
+        leads = world.directory().resolve(world.policy().workspace.leads)
+        # A mentor opens stages, and a newcomer gets them, whatever they hold now.
+        others = (leads | ramps.people_in(world.db)) - {person for person, _ in waiting}
+        known = people.several(world.db, others)
+    seen = {each: known[each].checked_at if each in known else 0 for each in sorted(others)}
+    waiting += [(each, at if at >= started else 0) for each, at in seen.items()]
     latest = world.now() + CLOCKS_APART
     waiting = [(person, at if at <= latest else 0) for person, at in waiting]
     waiting.sort(key=lambda each: each[1])  # stable: equal times keep their order

@@ -1,0 +1,136 @@
+"""The first month of a newcomer, as people in the sandbox, on a clock that is moved."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from bot.sandbox import Person
+from tests.faults.running_bot import ROLES, Company
+from tests.faults.test_sandbox_clock import Led, launch
+from tests.waiting import until
+
+HOUR, DAY = 3600, 86400
+
+BUNDLE = """
+[bundles.engineer]
+title = "New engineer"
+suggest_for = ["@engineers"]
+max = "30d"
+[[bundles.engineer.stages]]
+after = "0d"
+roles = ["reports-read"]
+duration = "3d"
+[[bundles.engineer.stages]]
+after = "7d"
+needs = "mentor"
+roles = ["shop-admin"]
+duration = "4h"
+[[bundles.engineer.stages]]
+after = "21d"
+may_ask = ["oncall"]
+"""
+
+
+class Month:
+    """A company whose workspace and bot share a clock that a test moves."""
+
+    def __init__(self, company: Company) -> None:
+        self.company, self.ahead = company, 0.0
+        company.roles.write_text(ROLES.replace("renewal_approval = true\n", "") + BUNDLE)
+        self.bot: Led = launch(company, ["bot.cli.demo_bot"], 0)
+
+    def pass_time(self, seconds: float) -> None:
+        self.company.sandbox.admin.advance_clock(seconds)
+        self.ahead += seconds
+        self.bot.lead(self.ahead)
+
+    def state(self) -> str:
+        return str(self.company.rows("SELECT state FROM ramps")[0][0])
+
+    def roles(self, person: Person) -> list[tuple[Any, ...]]:
+        sql = "SELECT role, state FROM grants WHERE person = ? ORDER BY starts_at"
+        return self.company.rows(sql, person.id)
+
+    def events(self, start: str) -> list[str]:
+        sql = "SELECT event FROM audit WHERE event LIKE ? ORDER BY seq"
+        return [str(event) for (event,) in self.company.rows(sql, f"{start}%")]
+
+
+@pytest.fixture
+def month(make_company: Callable[..., Company]) -> Iterator[Month]:
+    found = Month(make_company())
+    yield found
+    for bot in found.company.bots:
+        for pipe in (bot.process.stdin, bot.process.stdout):
+            if pipe is not None:
+                pipe.close()
+
+
+def test_the_first_month_of_a_newcomer(month: Month) -> None:
+    company = month.company
+    chiara, ben, gwen = company.chiara, company.ben, company.gwen
+    ola = company.newcomer("ola")
+
+    # The first day: a lead starts it, and the newcomer reads what they have.
+    said = company.access(chiara, "onboard @ola engineer @ben")
+    assert "has started" in said.text, said.text
+    welcome = ola.plain(ola.wait_dm("Welcome!"))
+    assert "Sales reports for 3d" in welcome and "Mentor: @ben" in welcome
+    assert "You are the mentor of" in ben.plain(ben.wait_dm("When a stage waits for you"))
+    until(lambda: month.roles(ola) == [("reports-read", "active")])
+    assert company.check(company.token(ola, "reports-read"), "reports") == 200
+    posted = company.rows("SELECT id FROM requests WHERE requester = ?", ola.id)[0][0]
+    assert "onboarding: engineer, stage 1" in company.card_text(posted)
+
+    # A renewal and a denial, like everybody's.
+    month.pass_time(2 * DAY)
+    company.renew(ola, "reports-read 3d still reading")
+    denied = company.ask(ola, "brief", "just curious")
+    assert gwen.click(company.card(denied), "Deny").ok
+    gwen.wait_view("Deny")
+    assert gwen.fill_and_submit({"Reason": "not yet"}).ok
+    ola.wait_dm("not yet")
+
+    # Week two: the stage waits for the mentor, who leaves; the lead is asked, and names another.
+    month.pass_time(6 * DAY)
+    ben.wait_dm("is ready for stage 2")
+    company.sandbox.admin.change_user(ben.id, deleted=True)
+    left = chiara.wait_dm("Until you name another, it is you")
+    assert chiara.click(left, "Change mentor").ok
+    chiara.wait_view("Who helps")
+    assert chiara.fill_and_submit({"Mentor": "gwen"}).ok
+    waits = gwen.wait_dm("is ready for stage 2")
+    assert gwen.click(waits, "Open stage").ok
+    until(lambda: ("shop-admin", "active") in month.roles(ola))
+    assert "was opened by @gwen" in gwen.plain(gwen.wait_dm("was opened by"))
+
+    # Week four: the right to ask, with the mentor among those who decide.
+    refused = company.access(ola, "request oncall 2h my first shift")
+    assert "only for" in refused.text
+    month.pass_time(14 * DAY)
+    ola.wait_dm("You may now ask for")
+    asked = company.ask(ola, "oncall", "2h my first shift")
+    assert gwen.click(company.card(asked), "Approve").ok
+    until(lambda: ("oncall", "active") in month.roles(ola))
+
+    # The end: the lead reads what was needed.
+    month.pass_time(9 * DAY)
+    note = chiara.plain(chiara.wait_dm("has finished the onboarding"))
+    assert "reports-read" in note or "Sales reports" in note
+    assert "brief, denied" in note
+    ola.wait_dm("You have finished your onboarding")
+    until(lambda: month.state() == "finished")
+    assert "only for" in company.access(ola, "request oncall 2h another shift").text
+    assert month.events("onboarding:") == [
+        "onboarding:ramp:started",
+        "onboarding:stage:opened",
+        "onboarding:mentor:changed",
+        "onboarding:mentor:changed",
+        "onboarding:stage:opened",
+        "onboarding:stage:opened",
+        "onboarding:ramp:finished",
+    ]
+    company.quiet()
