@@ -15,6 +15,10 @@ from tests.waiting import until
 HOUR, DAY = 3600, 86400
 
 BUNDLE = """
+[roles.brief.emergency]
+members = ["@oncall-backend"]
+max_duration = "1h"
+
 [bundles.engineer]
 title = "New engineer"
 suggest_for = ["@engineers"]
@@ -116,8 +120,22 @@ def test_the_first_month_of_a_newcomer(month: Month) -> None:
     assert gwen.click(company.card(asked), "Approve").ok
     until(lambda: ("oncall", "active") in month.roles(ola))
 
+    # An outage: now on call, they take a role at once, and the lead reviews it.
+    company.sandbox.admin.set_group("oncall-backend", [ola.id])
+    month.pass_time(DAY)
+    until(lambda: ola.id in str(company.rows("SELECT members FROM user_groups")))
+    company.access(ola, "emergency brief 30m the shop is down")
+    until(lambda: ("brief", "active") in month.roles(ola))
+    review = chiara.wait_dm("the shop is down")
+    assert chiara.click(review, "Sign review").ok
+    chiara.wait_view("Conclusion")
+    assert chiara.fill_and_submit({"Conclusion": "a full disk, it was right"}).ok
+    until(lambda: ("brief", "active") not in month.roles(ola))
+    company.sandbox.admin.set_group("oncall-backend", [])
+    until(lambda: ola.id not in str(company.rows("SELECT members FROM user_groups")))
+
     # The end: the lead reads what was needed.
-    month.pass_time(9 * DAY)
+    month.pass_time(8 * DAY)
     note = chiara.plain(chiara.wait_dm("has finished the onboarding"))
     assert "reports-read" in note or "Sales reports" in note
     assert "brief, denied" in note

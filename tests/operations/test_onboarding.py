@@ -30,9 +30,10 @@ from bot.operations.people.record_people import people_to_check, record_people
 from bot.operations.requests.approve_request import Granted, approve_request
 from bot.operations.requests.request_access import Submitted, request_access
 from storage import ramps
+from tests.builders import SYSTEMS
 from tests.concurrency import together
 from tests.factories import ANA, BEN, CARA, DAN, LEA, Made, a_person
-from tests.ramps import BUNDLES, DAY, ROLES, a_ramp, see_all, set_bundles, sweep_after
+from tests.ramps import BUNDLES, DAY, ON_CALL, ROLES, a_ramp, see_all, set_bundles, sweep_after
 
 OLA = "U0OLA"
 
@@ -279,6 +280,8 @@ name = "contractors"
 members = ["@contractors"]
 reason = "Contractors get staging only."
 """
+BOTH = BUNDLES.replace('roles = ["shop-deploy"]', 'roles = ["shop-deploy", "plain"]')
+PLAIN = ON_CALL.replace('["@sre"]', '["everyone"]')
 
 
 class TestLeftOut:
@@ -300,6 +303,38 @@ class TestLeftOut:
         assert self.opened(made, ramp) == {"shop-deploy": "it is only for @engineers"}
         assert roles_of(made) == [("shop-admin", "starting")]
         assert told(made, "left_out") == [LEA]
+
+    def test_a_denial_rule_for_one_role_of_a_stage_leaves_the_others(self, made: Made) -> None:
+        set_bundles(made, BOTH, plain=PLAIN)
+        ramp = a_ramp(made)
+        set_bundles(made, BOTH + DENY, plain=PLAIN)
+        made.set_groups(contractors=[ANA])
+        why = "the rule “contractors” denies it: Contractors get staging only."
+        made.clock.at += 7 * DAY
+        see_all(made)
+        made.set_groups(contractors=[ANA])
+        sweep_ramps(made.world)
+        opened = open_stage(made.world, BEN, ramp.id, 2)
+        assert isinstance(opened, Opened) and opened.left_out == {"shop-deploy": why}
+        assert [role for role, _ in roles_of(made)] == ["shop-admin", "plain"]
+        ((detail,),) = made.log("onboarding:stage:opened", "detail")[-1:]
+        assert "Contractors get staging only." in detail
+
+    def test_a_denial_rule_whose_group_is_unknown_holds_the_stage(self, made: Made) -> None:
+        set_bundles(made)
+        ramp = a_ramp(made)
+        sweep_after(made, 7 * DAY)
+        made.reload(systems=SYSTEMS + BUNDLES + DENY, **ROLES)
+        refused = open_stage(made.world, BEN, ramp.id, 2)
+        assert isinstance(refused, Refused) and "Slack has not said" in refused.reason
+
+    def test_a_role_that_asks_for_a_ticket_now(self, made: Made) -> None:
+        set_bundles(made)
+        ramp = a_ramp(made)
+        policy = made.world.policy()
+        asks = replace(policy.roles["shop-deploy"], ticket="^OPS$")
+        made.policies.append(replace(policy, roles={**policy.roles, "shop-deploy": asks}))
+        assert "asks for a ticket" in self.opened(made, ramp)["shop-deploy"]
 
     def test_a_role_that_was_changed_since_the_plan_was_approved(self, made: Made) -> None:
         set_bundles(made)
