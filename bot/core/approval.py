@@ -228,8 +228,8 @@ def nobody_can_decide(role: Role, requester: str, directory: Directory) -> Refus
 def may_renew_pending(
     role: Role, request: Request, grant: Grant | None, actions: tuple[str, ...], now: int
 ) -> Refused | None:
-    """Refuses to extend what is over, or was renewed as often as the role allows, and to leave out
-    what is in use; a request that renews nothing passes."""
+    """Refuses to extend what is over, or what the role does not renew at all, and to leave out what
+    is in use; a request that renews nothing passes."""
     if request.renews is None:
         return None
     if grant is None or grant.state is not GrantState.ACTIVE or grant.ends_at <= now:
@@ -237,8 +237,11 @@ def may_renew_pending(
             "The access that this would renew has ended meanwhile. The requester can ask for it"
             " again."
         )
-    if grant.renewals >= role.max_renewals:
-        return Refused(f"This access was renewed meanwhile, as often as {role.name} allows.")
+    if role.max_renewals == 0:
+        return Refused(
+            f"{role.name} can't be renewed by now. Deny it, and let the requester ask again when"
+            " the access has ended."
+        )
     if set(actions) != set(request.actions):
         return Refused(
             "A renewal keeps all actions. Shorten it, or deny it and let the requester ask again.",

@@ -25,9 +25,10 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Criterion:
-    """`name` is one of maximum, eligible, unchanged, deny, ticket, members, on_call, hours, quota,
-    rule_maximum and emergency; `text` a sentence without a full stop; `numbers` what it was judged
-    by; `rule` the auto-approval that it is a condition of, "" for the role itself."""
+    """`name` is one of maximum, eligible, unchanged, deny, ticket, renewals, renewal_quota,
+    members, on_call, hours, quota, rule_maximum and emergency; `text` a sentence without a full
+    stop; `numbers` what it was judged by; `rule` the auto-approval that it is a condition of, ""
+    for the role itself."""
 
     name: str
     verdict: Verdict
@@ -65,11 +66,21 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
+class Renewals:
+    """How often a grant was renewed, and how often its holder renewed the role without approval in
+    the period of its quota."""
+
+    of_grant: int
+    of_person: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """What is known at `now`. `on_call` has the ids of those on call by the name of the duty; a
     duty that could not be read is left out. `used` counts, by rule, what each has approved for this
     person in the period of its quota. `ticket` is None where the ticket was not looked up.
-    `has_emergency` says whether an emergency of this person is open."""
+    `has_emergency` says whether an emergency of this person is open. `renewals` is None where
+    nothing is renewed."""
 
     now: int
     zone: ZoneInfo
@@ -79,6 +90,7 @@ class Facts:
     tickets: Tickets | None = None
     ticket: TicketFacts | None = None
     has_emergency: bool = False
+    renewals: Renewals | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +168,37 @@ def _of_role(
         yield Criterion("deny", _verdict(denied is None), text)
     if role.ticket is not None:
         yield _ticket(role, asked, facts)
+    if facts.renewals is not None and not role.renewal_approval:
+        yield from _of_renewal(role, facts.renewals)
+
+
+def _of_renewal(role: Role, made: Renewals) -> Iterator[Criterion]:
+    """Whether this renewal is one of those that need no approval."""
+    number, most = made.of_grant + 1, role.max_renewals
+    text = f"renewal {number} of {most} that need no approval"
+    if number > most:
+        first = "the first needs" if most == 1 else f"the first {most} need"
+        text = f"renewal {number}, and only {first} no approval"
+    numbers: dict[str, object] = {"renewals": made.of_grant, "most": most}
+    yield Criterion("renewals", _verdict(number <= most), text, numbers)
+    if (quota := role.renewal_quota) is not None:
+        used = made.of_person
+        text = f"{used} of {quota.times} renewals without approval used this {quota.per}"
+        numbers = {"used": used, "times": quota.times, "per": quota.per}
+        yield Criterion("renewal_quota", _verdict(used < quota.times), text, numbers)
+
+
+BUDGET = frozenset({"renewals", "renewal_quota"})
+"""The criteria that must be met for a renewal without approval."""
+
+
+def why_renewal_asks(role: Role, judged: Judgement) -> str:
+    """Why somebody has to approve this renewal, as a sentence for its holder; "" if nobody has
+    to."""
+    if role.renewal_approval:
+        return f"{role.name} is renewed only with a new approval."
+    beyond = (each for each in judged.criteria if each.name in BUDGET and not each.met)
+    return next((f"This is beyond what needs no approval: {each.text}." for each in beyond), "")
 
 
 def _of_rule(rule: AutoApproval, asked: Asked, facts: Facts) -> Iterator[Criterion]:

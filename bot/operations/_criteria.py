@@ -12,26 +12,37 @@ from bot.core.criteria import (
     Criterion,
     Facts,
     Judgement,
+    Renewals,
     changes,
     denial,
     from_record,
     judge,
     on_record,
 )
-from bot.core.model import RULE, Directory, Person, Request
+from bot.core.model import RULE, Directory, Grant, Person, Request
 from bot.core.on_call import has_shift, is_believed
 from bot.core.roles import Role
 from bot.core.rules import OnCall
 from bot.operations._open_emergency import has_open_emergency
 from bot.operations._unit_of_work import Snapshot, UnitOfWork
 from bot.operations.oncall.record_shifts import digest_of
-from storage import judgements, on_call, requests
+from storage import grants, judgements, on_call, renewals, requests
 
 
 def judge_request(u: Snapshot, role: Role, request: Request, requester: Person) -> Judgement:
     """The criteria of a stored request as they are now."""
     asked = Asked(requester, request.duration, request.ticket, request.fingerprint)
-    return judge(role, asked, gather(u, role, requester.id))
+    facts = gather(u, role, requester.id)
+    renewed = grants.get(u.db, request.renews) if request.renews else None
+    return judge(role, asked, with_renewals(u, role, renewed, facts) if renewed else facts)
+
+
+def with_renewals(u: Snapshot, role: Role, grant: Grant, facts: Facts) -> Facts:
+    """The facts that the next renewal of `grant` is judged by."""
+    quota, used = role.renewal_quota, 0
+    if quota is not None:
+        used = renewals.count(u.db, grant.person, role.name, quota.since(u.now, facts.zone))
+    return replace(facts, renewals=Renewals(grant.renewals, used))
 
 
 def denied(

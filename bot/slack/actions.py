@@ -193,9 +193,7 @@ def renew(world: Context, click: Click, person: Person) -> None:
     outcome = renew_grant(world, click.value, person.id, channel=click.channel, look_up_first=first)
     reply_outcome(world, click, outcome)
     if isinstance(outcome, Submitted):
-        reply_text(
-            world, click, "Sent to the approvers: this role is renewed only with a new approval."
-        )
+        reply_text(world, click, f"Sent to the approvers. {outcome.why}")
     if isinstance(outcome, Waiting):
         reply_text(world, click, answers.waits_for_slack(outcome.role))
     if isinstance(outcome, AlreadyPending):

@@ -83,6 +83,12 @@ CREATE INDEX grants_live ON grants (person, role) WHERE state NOT IN ('ended', '
 CREATE INDEX grants_by_person ON grants (person, starts_at);
 CREATE INDEX grants_by_request ON grants (request_id);
 
+CREATE TABLE renewals (
+  grant_id TEXT NOT NULL REFERENCES grants (id), number INTEGER NOT NULL, person TEXT NOT NULL,
+  role TEXT NOT NULL, at BIGINT NOT NULL, PRIMARY KEY (grant_id, number)
+);
+CREATE INDEX renewals_by_person ON renewals (person, role, at);
+
 CREATE TABLE leases (
   grant_id TEXT NOT NULL REFERENCES grants (id), system TEXT NOT NULL, connector TEXT NOT NULL,
   state TEXT NOT NULL, error TEXT NOT NULL, target TEXT NOT NULL DEFAULT '',

@@ -297,8 +297,8 @@ BOTH = ("orders:read", "orders:refund")
             for state in GrantState
             if state is not GrantState.ACTIVE
         ),
-        (_held(renewals=2), BOTH, "renewed meanwhile"),
-        (_held(renewals=3), BOTH, "renewed meanwhile"),
+        (_held(renewals=2), BOTH, ""),
+        (_held(renewals=3), BOTH, ""),
         (_held(), BOTH[:1], "keeps all actions"),
         (_held(), (), "keeps all actions"),
         (_held(), (*BOTH, "orders:delete"), "keeps all actions"),

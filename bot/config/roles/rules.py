@@ -22,7 +22,6 @@ NOT_YET = frozenset(
     {
         "quiet_hours",
         "ticket_url",
-        "renewal_quota",
         "tiers",
         "escalation",
         "tickets",

@@ -1,17 +1,17 @@
-"""Renews an active grant: at once within the limits, or by a new approval if the role requires
-it."""
+"""Renews an active grant: at once within the budget of the role, else by a new approval."""
 
 from dataclasses import dataclass, replace
 
 from bot.core import effects
 from bot.core.approval import Refused, as_approved
 from bot.core.audit import Event
+from bot.core.criteria import Judgement, why_renewal_asks
 from bot.core.durations import format_duration
 from bot.core.eligibility import Ask, check_duration, check_reason, may_request
 from bot.core.lifecycle import renewed_end
 from bot.core.model import Grant, GrantState, Request
 from bot.core.roles import Role
-from bot.operations._criteria import denied
+from bot.operations._criteria import denied, judge_request, keep_asked
 from bot.operations._extend_grant import extend_grant
 from bot.operations._unit_of_work import OUTDATED, Context, UnitOfWork, unit
 from bot.operations.policy.find_unresolved import needed_for
@@ -26,7 +26,7 @@ from bot.operations.requests.request_access import (
     undecidable,
     wait_for_slack,
 )
-from storage import grants, requests
+from storage import grants, renewals, requests
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,8 @@ def renew_grant(
     """Extends this person's own active grant by `duration` seconds from now (None: by its approved
     duration). With `look_up_first` the person is looked up in Slack before.
 
-    A role with `renewal_approval` makes it a request. Raises StorageUnavailable.
+    Without a `reason`, that of its request is kept. A role with `renewal_approval` makes it a
+    request, and so does a renewal beyond the role's budget. Raises StorageUnavailable.
     """
     with unit(world) as u:
         grant = grants.locked(u.db, grant_id)
@@ -66,9 +67,20 @@ def renew_grant(
             return u.refuse(
                 refused or Refused("Request it again."), person, "renew", grant, reason=reason
             )
-        if role.renewal_approval:
-            return _ask(u, role, grant, length, reason)
-        return Renewed(extend_grant(u, role, grant, length, person, reason))
+        u.db.lock(f"renew:{person}:{role.name}")  # so that two can't share the last of a quota
+        request = _renewal_request(u, role, grant, length, reason)
+        judged = judge_request(u, role, request, u.person(person))
+        if why := why_renewal_asks(role, judged):
+            return _ask(u, role, grant, request, judged, why)
+        if (refused := _unapproved(u, grant, length)) is not None:
+            return u.refuse(refused, person, "renew", grant, reason=reason)
+        return Renewed(_extend(u, role, grant, request))
+
+
+def _extend(u: UnitOfWork, role: Role, grant: Grant, request: Request) -> Grant:
+    """Extends the grant at once, and counts it; the request itself is not stored."""
+    renewals.add(u.db, grant.id, grant.renewals + 1, grant.person, role.name, u.now)
+    return extend_grant(u, role, grant, request.duration, grant.person, request.reason)
 
 
 def _not_renewed(grant: Grant) -> Refused:
@@ -131,7 +143,6 @@ def _refusal(
         or (check_reason(reason) if reason else None)
         or _still_given(role, grant)
         or _limits(u, role, grant, duration)
-        or _unasked(u, role, grant, duration)
     )
     return refused, role
 
@@ -139,12 +150,6 @@ def _refusal(
 def _limits(u: UnitOfWork, role: Role, grant: Grant, duration: int) -> Refused | None:
     if role.max_renewals == 0:
         return Refused(f"{role.name} can't be renewed. Request it again when it has ended.")
-    if grant.renewals >= role.max_renewals:
-        times = "once" if role.max_renewals == 1 else f"{role.max_renewals} times"
-        return Refused(
-            f"{role.name} can be renewed {times}, which was done. Request it again when it has"
-            " ended."
-        )
     latest_end = min(grant.latest_end, (grant.started_at or grant.starts_at) + role.max_total)
     if renewed_end(u.now, duration, grant.ends_at, latest_end) > grant.ends_at:
         return None
@@ -171,10 +176,8 @@ def _still_given(role: Role, grant: Grant) -> Refused | None:
     )
 
 
-def _unasked(u: UnitOfWork, role: Role, grant: Grant, duration: int) -> Refused | None:
+def _unapproved(u: UnitOfWork, grant: Grant, duration: int) -> Refused | None:
     """Limits a renewal without a new approval to the approved targets and the approved duration."""
-    if role.renewal_approval:
-        return None
     if (refused := as_approved(grants.leases(u.db, grant.id), u.policy.systems)) is not None:
         return refused
     if duration <= grant.duration:
@@ -188,13 +191,13 @@ def _unasked(u: UnitOfWork, role: Role, grant: Grant, duration: int) -> Refused 
 
 
 def _ask(
-    u: UnitOfWork, role: Role, grant: Grant, duration: int, reason: str
+    u: UnitOfWork, role: Role, grant: Grant, request: Request, judged: Judgement, why: str
 ) -> Submitted | AlreadyPending | Refused:
+    reason = request.reason
     if (refused := undecidable(u, role, grant.person)) is not None:
         return u.refuse(refused, grant.person, "renew", grant, reason=reason)
     if (limited := too_many(u, grant.person, "renew", role, reason, grant)) is not None:
         return limited
-    request = _renewal_request(u, role, grant, duration, reason)
     if not requests.insert(u.db, request):
         return already_pending(u, grant.person, role.name)
     u.record(
@@ -202,12 +205,14 @@ def _ask(
         grant.person,
         request,
         reason=request.reason,
-        duration=duration,
+        duration=request.duration,
         renews=grant.id,
+        why=why,
+        criteria=keep_asked(u, request, judged),
     )
     u.do(effects.post_approval(request, role.channel))
     u.expect(request.lapses_at)
-    return submitted(u, role, request)
+    return replace(submitted(u, role, request), why=why)
 
 
 def _renewal_request(

@@ -1,7 +1,17 @@
 """Deletes rows that can no longer have an effect."""
 
 from bot.operations._unit_of_work import Context, unit
-from storage import alerts, direct_notes, key_values, private_answers, ramps, requests, ssh, tokens
+from storage import (
+    alerts,
+    direct_notes,
+    key_values,
+    private_answers,
+    ramps,
+    renewals,
+    requests,
+    ssh,
+    tokens,
+)
 
 DAY, WEEK, MONTH = 86400, 7 * 86400, 30 * 86400
 
@@ -9,7 +19,8 @@ DAY, WEEK, MONTH = 86400, 7 * 86400, 30 * 86400
 def forget_old(world: Context) -> None:
     """Deletes idempotency keys after a week. After a month: dead tokens and certificates, resolved
     alerts, and the approval messages of access that is over. Direct messages go after a day if they
-    will not change, all others after three months. Raises StorageUnavailable."""
+    will not change, all others after three months, and so do the renewals that a quota counted.
+    Raises StorageUnavailable."""
     with unit(world) as u:
         key_values.forget_keys(u.db, u.now - WEEK)
         tokens.forget(u.db, u.now - MONTH)
@@ -17,5 +28,6 @@ def forget_old(world: Context) -> None:
         alerts.forget(u.db, u.now - MONTH)
         requests.forget_messages(u.db, u.now - MONTH)
         direct_notes.forget(u.db, u.now - DAY, u.now - 3 * MONTH)
+        renewals.forget(u.db, u.now - 3 * MONTH)
         private_answers.forget_homes(u.db, u.now - DAY)
         ramps.forget_messages(u.db, u.now - MONTH)

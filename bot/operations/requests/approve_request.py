@@ -158,7 +158,7 @@ def _approve(
     if renewed is not None:
         for system in renewed.systems:
             grants.set_reach(u.db, renewed.id, system, u.policy.systems[system].reach)
-        grant = extend_grant(u, role, renewed, duration, by)
+        grant = extend_grant(u, role, renewed, duration, by, request.reason)
         u.do(effects.update_approval(request.id, role.channel))
     else:
         grant = begin_grant(u, role, request, duration, actions, by)

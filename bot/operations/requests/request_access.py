@@ -36,11 +36,12 @@ MOST_WITHIN = 600
 @dataclass(frozen=True, slots=True)
 class Submitted:
     """`able` is the number of people who could approve it; `role` is None when roles.toml no longer
-    has it."""
+    has it. `why` says of a renewal why it needs approval."""
 
     request: Request
     role: Role | None
     able: int
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)

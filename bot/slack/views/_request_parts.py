@@ -6,6 +6,7 @@ from bot.core.criteria import Criterion, Verdict
 from bot.core.durations import format_duration
 from bot.core.lifecycle import longest_run
 from bot.core.model import RULE, RequestState
+from bot.core.roles import Role
 from bot.operations.requests.describe_request import RequestCard
 from bot.slack.blocks import Part, bold, date, typed, who
 from bot.slack.views._parts import role_parts
@@ -107,10 +108,14 @@ def unasked(card: RequestCard) -> Iterator[list[Part]]:
             [", until ", date(request.start_at + longest)] if request.start_at else []
         )
         words = (
-            f"Can be extended {often(role.max_renewals)} without asking again, at most"
-            f" {format_duration(longest)} in all"
+            f"Can be extended {often(role.max_renewals)} without asking again{_quota(role)}, at"
+            f" most {format_duration(longest)} in all"
         )
         yield [words, *until]
+
+
+def _quota(role: Role) -> str:
+    return f" ({role.renewal_quota} for each person)" if role.renewal_quota else ""
 
 
 def often(times: int) -> str:

@@ -91,6 +91,7 @@ def sent_lines(sent: Submitted, note: str = "") -> list[list[Part]]:
     people = "1 person" if sent.able == 1 else f"{sent.able} people"
     return [
         ["Sent: ", *role_parts(sent.role, request.role), *duration_parts(request)],
+        spoken(sent.why) if sent.why else [],
         spoken(note) if note else [],
         [
             f"It needs {need}; {people} can give one. You get a direct message as soon as it is"
