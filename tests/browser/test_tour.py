@@ -56,7 +56,7 @@ def use(page: Page) -> None:
 
 
 def step(page: Page, number: int) -> None:
-    expect(tour(page)).to_contain_text(f"Step {number} of 7")
+    expect(tour(page)).to_contain_text(f"Step {number} of 9")
 
 
 def until(page: Page, words: str) -> None:
@@ -104,6 +104,23 @@ def approve(page: Page) -> None:
     press(page, "Be Dev")
 
 
+def take_in_an_emergency(page: Page) -> None:
+    press(page, "Be Emi")
+    press(page, "Write it for me")
+    expect(page.get_by_role("textbox", name="Message #shop")).to_be_focused()
+    page.keyboard.press("Enter")
+    step(page, 8)
+
+
+def review(page: Page) -> None:
+    press(page, "Be Chiara")
+    expect(page.locator(".pointed")).to_have_text("Sign review")
+    use(page)
+    form = page.get_by_role("dialog", name="Sign review")
+    form.get_by_label("Conclusion").fill("It was right: nobody else was there.")
+    form.get_by_role("button", name="Sign").last.click()
+
+
 @pytest.mark.parametrize("profile", [{}, PHONE], ids=["desk", "phone"])
 def test_a_newcomer_who_does_what_the_tour_says_sees_all_of_the_story(
     arrive: Arrive, profile: dict[str, object], on: DemoEnvironment
@@ -131,10 +148,12 @@ def test_a_newcomer_who_does_what_the_tour_says_sees_all_of_the_story(
     until(page, "nearly over")
     use(page)
     step(page, 6)
-    until(page, "Step 7 of 7")
+    until(page, "Step 7 of 9")
     step(page, 7)
     expect(shop.get_by_text("Your access has ended")).to_be_visible()
-    press(page, "Be Chiara")
+    take_in_an_emergency(page)
+    review(page)
+    step(page, 9)
     press(page, "Write it for me")
     expect(page.get_by_role("textbox", name="Message #access-approvals")).to_be_focused()
     page.keyboard.press("Enter")

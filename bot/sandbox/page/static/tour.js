@@ -21,6 +21,9 @@ const without = (seen) => !offer(seen) && "Dev has no access yet. If it does not
 const button = (message, action) => message && `[data-ts="${message.ts}"] [data-key*="/${action}/"]`;
 /** The button for a jump of the clock; nothing if there is no clock, or nothing to jump to. */
 const jump = (seen, to) => !seen.shown(`[data-clock="${to}"]:disabled`) && [`[data-clock="${to}"]`, '[data-clock="open"]'].find(seen.shown);
+const onDuty = "emi";
+/** The messages about an emergency in a channel, of which there is one in each. */
+const emergencies = (seen) => seen.since("emergency").filter((one) => says(one, /took Emergency: /) && /^[CG]/.test(one.channel));
 const composer = "#main .composer-row";
 
 /**
@@ -114,6 +117,31 @@ export const TOUR = [
     astray: without,
   },
   {
+    name: "emergency",
+    title: "An outage, and nobody to ask",
+    who: onDuty,
+    place: "shop",
+    say: "Checkout is down, and no approver answers. Emi is on call, so she may take the role at once. Type `/access emergency shop-admin Checkout is down` and press Enter.",
+    write: "/access emergency shop-admin Checkout is down",
+    form: "Close this window: the tour continues behind it.",
+    point: () => composer,
+    done: (seen) => seen.since("emergency").some((one) => says(one, /^(Emergency: .* starts now|You have (Emergency: |shop-admin already))/)),
+    did: "Emi has access within a second. All leads, the approvers and the security channel know of it.",
+    astray: (seen) => seen.since("emergency").some((one) => says(one, /waits for one press/)) && "An earlier emergency of Emi's is not reviewed yet, so this one waits. Go on: Chiara signs the review.",
+  },
+  {
+    name: "review",
+    title: "A lead reviews it",
+    who: "chiara",
+    place: "access-approvals",
+    say: "Access came first, so a review follows: the leads are reminded until one of them signs it. Press *Sign review*.",
+    form: "Write what you conclude, and press *Sign*. That ends the access, too.",
+    point: () => '#main [data-key*="/sign_review/"]',
+    done: (seen) => emergencies(seen).length > 0 && !emergencies(seen).some((one) => has(one, "sign_review")),
+    did: "Signed: the message has the conclusion, and the access is closed.",
+    astray: (seen) => !emergencies(seen).length && !seen.shown('#main [data-key*="/sign_review/"]') && "There is no emergency to review. Go back and let Emi take the role.",
+  },
+  {
     name: "audit",
     title: "Every step is on record",
     who: "chiara",
@@ -130,8 +158,8 @@ export const TOUR = [
 /** The words at the start and at the end. */
 export const WORDS = {
   offer: {
-    title: "New here? See everything in seven steps",
-    say: "You play everybody: a newcomer asks for access, a manager approves, it opens a real page, and it ends automatically. It takes about three minutes.",
+    title: "New here? See everything in nine steps",
+    say: "You play everybody: a newcomer asks for access, a manager approves, it opens a real page, and it ends automatically. Then an outage needs access at once. It takes about four minutes.",
   },
   end: {
     title: "You have seen everything",
