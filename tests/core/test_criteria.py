@@ -3,11 +3,21 @@ denial rule holds."""
 
 from dataclasses import replace
 from datetime import datetime
+from json import dumps, loads
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from bot.core.criteria import Asked, Facts, TicketFacts, Verdict, judge
+from bot.core.criteria import (
+    Asked,
+    Facts,
+    TicketFacts,
+    Verdict,
+    changes,
+    from_record,
+    judge,
+    on_record,
+)
 from bot.core.model import Directory
 from bot.core.roles import Role
 from bot.core.rules import AutoApproval, DenyRule, Quota, Tickets
@@ -324,3 +334,50 @@ def test_a_denial_rule_more_never_lets_anybody_in() -> None:
         fewer = judge(a_role(deny=rules[:count]), asked(), FACTS).denied
         more = judge(a_role(deny=rules[: count + 1]), asked(), FACTS).denied
         assert fewer is None or more is not None
+
+
+def test_a_rule_less_never_approves_more() -> None:
+    rules = (
+        AutoApproval("a", ("@sre",)),
+        AutoApproval("b", ("@oncall",), max_duration=60),
+        AutoApproval("c", ("@oncall",), quota=Quota(1, "day")),
+    )
+    for some in (rules[:count] for count in range(len(rules) + 1)):
+        for used in ({}, {"c": 1}):
+            known = replace(FACTS, used=used)
+            if judge(a_role(auto_approve=some), asked(), known).rule is not None:
+                assert judge(a_role(auto_approve=rules), asked(), known).rule is not None
+
+
+def test_one_condition_more_never_approves_more() -> None:
+    for wider, narrower in (
+        (AutoApproval("r", ("@oncall",)), AutoApproval("r", ("@oncall",), max_duration=60)),
+        (AutoApproval("r", max_duration=HOUR), AutoApproval("r", ("@sre",), max_duration=HOUR)),
+        (AutoApproval("r", ("@sre",)), AutoApproval("r", ("@sre",), quota=Quota(3, "week"))),
+    ):
+        if judge(a_role(auto_approve=(narrower,)), asked(), FACTS).rule is not None:
+            assert judge(a_role(auto_approve=(wider,)), asked(), FACTS).rule is not None
+
+
+def test_an_open_emergency_holds_back_every_rule_and_nothing_else() -> None:
+    role = a_role(auto_approve=(AutoApproval("r", ("@oncall",)),))
+    found = judge(role, asked(), replace(FACTS, has_emergency=True))
+    assert found.rule is None
+    assert [each.text for each in found.criteria if not each.met] == [
+        "an emergency of this person is open"
+    ]
+
+
+def test_criteria_come_back_from_the_record_as_they_were() -> None:
+    role = a_role(auto_approve=(AutoApproval("r", ("@sre",), quota=Quota(1, "day")),))
+    criteria = judge(role, asked(), FACTS).criteria
+    assert from_record(loads(dumps(on_record(criteria)))) == criteria
+
+
+def test_what_has_changed_is_said_with_what_was_before() -> None:
+    role = a_role(deny=(DenyRule("d", ("@sre",)),))
+    before = judge(role, asked(), FACTS).criteria
+    now = judge(replace(role, deny=(DenyRule("d", ("@oncall",)),)), asked(), FACTS).criteria
+    assert changes(before, now) == ("the rule “d” denies it; before: no denial rule holds",)
+    assert changes(before, before) == ()
+    assert changes((), now) == ("the rule “d” denies it",)

@@ -26,7 +26,7 @@ from bot.operations.requests.request_access import (
     Submitted,
     request_access,
 )
-from tests.concurrency import together
+from tests.concurrency import processes, together
 from tests.factories import ANA, BEN, CARA, DAN, LEA, START, Made, a_person
 
 HOUR = 3600
@@ -34,6 +34,32 @@ DAY = 24 * HOUR
 RULE = '\n[[roles.{}.auto_approve]]\nname = "on call, short"\n{}\n'
 SRE = 'members = ["@sre"]'
 BERLIN = ZoneInfo("Europe/Berlin")
+
+
+PROCESS = """
+import sys
+from bot.core.eligibility import Ask
+from bot.operations._unit_of_work import Context
+from bot.operations.grants.release_grant import release_grant
+from bot.operations.requests.request_access import GrantedAtOnce, request_access
+from bot.tokens import Signer
+from storage import audit
+from storage.database import Database
+from tests.builders import a_policy
+from tests.factories import CARA, KEYS, START
+
+db, signer, policy = Database(sys.argv[1]), Signer(KEYS), a_policy(shop_admin=sys.argv[2])
+world = Context(db, lambda: START, lambda: policy, audit.Chain(signer), signer.sign_token)
+given = 0
+for _ in range(10):
+    outcome = request_access(world, Ask(CARA, "shop-admin", "because", 3600))
+    if isinstance(outcome, GrantedAtOnce):
+        given += 1
+        release_grant(world, outcome.grant.id, CARA)
+db.close()
+print(given)
+"""
+"""Asks again and again, and gives back what it gets; prints how often it got something."""
 
 
 def rules(made: Made, conditions: str = SRE, more: str = "") -> None:
@@ -206,6 +232,13 @@ class TestQuota:
         for _ in range(3):
             together(made.world.db, [act] * 6)
         assert made.events("request:rule:applied") == 2
+
+    def test_is_never_exceeded_by_two_processes(self, made: Made, database_url: str) -> None:
+        conditions = SRE + '\nquota = "2/day"'
+        rules(made, conditions)
+        text = 'max_duration = "4h"\n' + RULE.format("shop-admin", conditions)
+        given = processes(2, PROCESS, database_url, text)
+        assert sum(map(int, given)) == made.events("request:rule:applied") == 2
 
     def test_many_at_once_get_one_grant(self, made: Made) -> None:
         rules(made)
